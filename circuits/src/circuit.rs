@@ -1,0 +1,172 @@
+//! A circuit as a definition: what it constrains, how its witness is filled, and the shape that it fits.
+//!
+//! Everything that handles circuits (proving, pins, the forging kit) works on [`Definition`]s, so that no circuit escapes
+//! any of them.
+
+use plonky2::{
+    iop::target::Target,
+    plonk::{circuit_builder::CircuitBuilder, circuit_data::CircuitConfig},
+};
+use thiserror::Error;
+
+use crate::{
+    basetypes::{Builder, C, Circuit, F, Proof, VerifierKey, Witness},
+    layout::{self, Layout, LayoutError, WitnessError},
+    recursion::{Shape, ShapeError},
+};
+
+/// One circuit of ours.
+pub trait Definition: Send + Sync {
+    /// The statement that its proofs make, over targets.
+    type Statement: Layout<Target>;
+    /// The same statement over field elements.
+    type NativeStatement: Layout<F>;
+    /// Targets that [`Self::assign`] fills.
+    type Targets: Send + Sync;
+    /// What a prover must know.
+    type Input;
+
+    /// A unique name, for pins, files and messages: lower case, words separated by dashes.
+    fn name(&self) -> String;
+
+    /// The configuration, if the circuit has no shape of its own.
+    fn config(&self) -> CircuitConfig;
+
+    /// The shape that its proofs share with those of other circuits, if any.
+    fn shape(&self) -> Option<&Shape> {
+        None
+    }
+
+    /// Adds all constraints. The caller registers the returned statement as public inputs.
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets);
+
+    /// Fills the witness from `input`, without judging it: an input that breaks a rule gives an unprovable witness.
+    ///
+    /// # Errors
+    /// If two different values are assigned to one target.
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &Self::Input,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError>;
+}
+
+/// A circuit could not be built, or a proof could not be made.
+#[derive(Debug, Error)]
+pub enum CircuitError {
+    /// The circuit does not fit its shape.
+    #[error("circuit {name}: {source}")]
+    Shape {
+        /// The circuit.
+        name: String,
+        /// Why.
+        source: ShapeError,
+    },
+    /// The witness contradicts itself.
+    #[error("circuit {name}: {source}")]
+    Witness {
+        /// The circuit.
+        name: String,
+        /// Why.
+        source: WitnessError,
+    },
+    /// plonky2 found no proof: the input does not satisfy the circuit.
+    #[error("circuit {name} has no proof for this input: {reason}")]
+    Unprovable {
+        /// The circuit.
+        name: String,
+        /// plonky2's message.
+        reason: String,
+    },
+    /// The proof's public inputs are not a statement.
+    #[error("circuit {name}: {source}")]
+    Statement {
+        /// The circuit.
+        name: String,
+        /// Why.
+        source: LayoutError,
+    },
+}
+
+/// A built circuit with its targets.
+pub struct Compiled<Def: Definition> {
+    /// The definition it was built from.
+    pub definition: Def,
+    /// Prover's and verifier's data.
+    pub circuit: Circuit,
+    /// Where [`Definition::assign`] writes.
+    pub targets: Def::Targets,
+    /// Rows in use before padding.
+    pub gates: usize,
+}
+
+impl<Def: Definition> Compiled<Def> {
+    /// Builds the circuit. The same definition gives the same circuit digest on every machine.
+    ///
+    /// # Errors
+    /// [`CircuitError::Shape`] if it does not fit its shape.
+    pub fn new(definition: Def) -> Result<Self, CircuitError> {
+        let config =
+            definition.shape().map_or_else(|| definition.config(), |shape| shape.common.config.clone());
+        let mut builder = CircuitBuilder::new(config);
+        let (statement, targets) = definition.define(&mut builder);
+        layout::register(&mut builder, &statement);
+        let gates = builder.num_gates();
+        let circuit = match definition.shape() {
+            Some(shape) => shape
+                .build(builder)
+                .map_err(|source| CircuitError::Shape { name: definition.name(), source })?,
+            None => builder.build::<C>(),
+        };
+        Ok(Self { definition, circuit, targets, gates })
+    }
+
+    /// The verifier key.
+    pub fn key(&self) -> &VerifierKey {
+        &self.circuit.verifier_only
+    }
+
+    /// The witness for `input`.
+    ///
+    /// # Errors
+    /// [`CircuitError::Witness`] if `input` assigns two values to one target.
+    pub fn witness(&self, input: &Def::Input) -> Result<Witness, CircuitError> {
+        let mut witness = Witness::new();
+        self.definition
+            .assign(&self.targets, input, &mut witness)
+            .map_err(|source| CircuitError::Witness { name: self.definition.name(), source })?;
+        Ok(witness)
+    }
+
+    /// Proves and verifies: plonky2's prover can return a proof that does not verify, so none leaves here unverified.
+    ///
+    /// # Errors
+    /// [`CircuitError::Witness`] or [`CircuitError::Unprovable`] if `input` does not satisfy the circuit.
+    pub fn prove(&self, input: &Def::Input) -> Result<Proof, CircuitError> {
+        let unprovable = |reason: String| CircuitError::Unprovable { name: self.definition.name(), reason };
+        let witness = self.witness(input)?;
+        let proof = crate::contain::contained(|| self.circuit.prove(witness))
+            .map_err(unprovable)?
+            .map_err(|error| unprovable(error.to_string()))?;
+        self.verify(&proof).map_err(unprovable)?;
+        Ok(proof)
+    }
+
+    /// Verifies a proof of this circuit.
+    ///
+    /// # Errors
+    /// plonky2's reason.
+    pub fn verify(&self, proof: &Proof) -> Result<(), String> {
+        crate::contain::contained(|| self.circuit.verify(proof.clone()))?.map_err(|error| error.to_string())
+    }
+
+    /// The statement that a proof of this circuit makes.
+    ///
+    /// # Errors
+    /// [`CircuitError::Statement`] if the public inputs have another length.
+    pub fn statement(&self, proof: &Proof) -> Result<Def::NativeStatement, CircuitError> {
+        Def::NativeStatement::decode(&proof.public_inputs)
+            .map_err(|source| CircuitError::Statement { name: self.definition.name(), source })
+    }
+}

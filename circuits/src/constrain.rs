@@ -1,0 +1,199 @@
+//! The assertions that our circuits make, under one set of names.
+//!
+//! Every rule of a circuit of ours ends in one of these calls. With the feature `testing` a test can build a circuit
+//! that omits the n-th of them, which is how the mutator shows that each one is needed.
+
+use plonky2::iop::target::{BoolTarget, Target};
+
+use crate::{
+    basetypes::{Builder, F},
+    digest::DigestTarget,
+    layout::Layout,
+};
+
+/// The largest number of bits of a one-row range check at 60 routed wires.
+pub const MAX_RANGE_BITS: usize = 59;
+
+/// Assertions on targets.
+pub trait Constrain {
+    /// `a = b`.
+    fn enforce_equal(&mut self, a: Target, b: Target);
+    /// `a = b`, element by element.
+    fn enforce_digest_equal(&mut self, a: DigestTarget, b: DigestTarget);
+    /// `a = b` for two values of one layout.
+    fn enforce_layout_equal<L: Layout<Target>>(&mut self, a: &L, b: &L);
+    /// `a = 0`.
+    fn enforce_zero(&mut self, a: Target);
+    /// `a = 1`.
+    fn enforce_true(&mut self, a: BoolTarget);
+    /// `a` is 0 or 1.
+    fn enforce_bool(&mut self, a: BoolTarget);
+    /// `a < 2^bits`.
+    fn enforce_range(&mut self, a: Target, bits: usize);
+    /// A fresh target constrained to be 0 or 1.
+    fn new_bool(&mut self) -> BoolTarget;
+    /// If `condition` then `a = b`.
+    fn enforce_equal_if(&mut self, condition: BoolTarget, a: Target, b: Target);
+    /// If `condition` then `a = b`, element by element.
+    fn enforce_digest_equal_if(&mut self, condition: BoolTarget, a: DigestTarget, b: DigestTarget);
+}
+
+impl Constrain for Builder {
+    fn enforce_equal(&mut self, a: Target, b: Target) {
+        if ledger::keep() {
+            self.connect(a, b);
+        }
+    }
+
+    fn enforce_digest_equal(&mut self, a: DigestTarget, b: DigestTarget) {
+        if ledger::keep() {
+            for (a, b) in a.0.into_iter().zip(b.0) {
+                self.connect(a, b);
+            }
+        }
+    }
+
+    fn enforce_layout_equal<L: Layout<Target>>(&mut self, a: &L, b: &L) {
+        for (a, b) in a.encode().into_iter().zip(b.encode()) {
+            self.enforce_equal(a, b);
+        }
+    }
+
+    fn enforce_zero(&mut self, a: Target) {
+        if ledger::keep() {
+            self.assert_zero(a);
+        }
+    }
+
+    fn enforce_true(&mut self, a: BoolTarget) {
+        if ledger::keep() {
+            self.assert_one(a.target);
+        }
+    }
+
+    fn enforce_bool(&mut self, a: BoolTarget) {
+        if ledger::keep() {
+            self.assert_bool(a);
+        }
+    }
+
+    fn enforce_range(&mut self, a: Target, bits: usize) {
+        assert!(
+            (1..=MAX_RANGE_BITS).contains(&bits),
+            "a range check has 1 to {MAX_RANGE_BITS} bits, not {bits}"
+        );
+        if ledger::keep() {
+            self.range_check(a, bits);
+        }
+    }
+
+    fn new_bool(&mut self) -> BoolTarget {
+        let target = self.add_virtual_bool_target_unsafe();
+        self.enforce_bool(target);
+        target
+    }
+
+    fn enforce_equal_if(&mut self, condition: BoolTarget, a: Target, b: Target) {
+        let difference = self.sub(a, b);
+        let masked = self.mul(condition.target, difference);
+        self.enforce_zero(masked);
+    }
+
+    fn enforce_digest_equal_if(&mut self, condition: BoolTarget, a: DigestTarget, b: DigestTarget) {
+        for (a, b) in a.0.into_iter().zip(b.0) {
+            self.enforce_equal_if(condition, a, b);
+        }
+    }
+}
+
+/// Constructors and choices that several gadgets share.
+pub trait DigestOps {
+    /// A fresh digest that a constraint must bind.
+    fn new_digest(&mut self) -> DigestTarget;
+    /// A constant digest.
+    fn constant_digest(&mut self, value: crate::Digest) -> DigestTarget;
+    /// `if condition { a } else { b }`.
+    fn select_digest(&mut self, condition: BoolTarget, a: DigestTarget, b: DigestTarget) -> DigestTarget;
+    /// Whether `a = b`.
+    fn digests_equal(&mut self, a: DigestTarget, b: DigestTarget) -> BoolTarget;
+    /// A constant from an integer below the field's order.
+    fn constant_u64(&mut self, value: u64) -> Target;
+}
+
+impl DigestOps for Builder {
+    fn new_digest(&mut self) -> DigestTarget {
+        self.add_virtual_hash().into()
+    }
+
+    fn constant_digest(&mut self, value: crate::Digest) -> DigestTarget {
+        crate::Digest(value.0.map(|element| self.constant(element)))
+    }
+
+    fn select_digest(&mut self, condition: BoolTarget, a: DigestTarget, b: DigestTarget) -> DigestTarget {
+        let mut selected = a;
+        for (slot, (a, b)) in selected.0.iter_mut().zip(a.0.into_iter().zip(b.0)) {
+            *slot = self.select(condition, a, b);
+        }
+        selected
+    }
+
+    fn digests_equal(&mut self, a: DigestTarget, b: DigestTarget) -> BoolTarget {
+        let equal: Vec<_> = a.0.into_iter().zip(b.0).map(|(a, b)| self.is_equal(a, b)).collect();
+        equal.into_iter().reduce(|all, next| self.and(all, next)).expect("a digest has elements")
+    }
+
+    fn constant_u64(&mut self, value: u64) -> Target {
+        use plonky2::field::types::Field;
+        self.constant(F::from_canonical_u64(value))
+    }
+}
+
+pub(crate) use ledger::note_verifier_rows;
+
+#[cfg(not(feature = "testing"))]
+mod ledger {
+    pub(super) const fn keep() -> bool {
+        true
+    }
+
+    pub(crate) fn note_verifier_rows(_: std::ops::Range<usize>) {}
+}
+
+/// What the forging kit needs to know of a circuit while it is built, and its power to omit one assertion.
+#[cfg(feature = "testing")]
+pub mod ledger {
+    use std::{cell::RefCell, ops::Range};
+
+    /// What was noted while a circuit was built.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Record {
+        /// Assertions made.
+        pub assertions: usize,
+        /// Rows that plonky2's recursive verifier added.
+        pub verifier_rows: Vec<Range<usize>>,
+        omit: Option<usize>,
+    }
+
+    thread_local! {
+        static RECORD: RefCell<Record> = RefCell::default();
+    }
+
+    pub(super) fn keep() -> bool {
+        RECORD.with_borrow_mut(|record| {
+            let index = record.assertions;
+            record.assertions += 1;
+            record.omit != Some(index)
+        })
+    }
+
+    pub(crate) fn note_verifier_rows(rows: Range<usize>) {
+        RECORD.with_borrow_mut(|record| record.verifier_rows.push(rows));
+    }
+
+    /// Runs `build` on this thread, leaving out its `omit`-th assertion if given.
+    pub fn record<R>(omit: Option<usize>, build: impl FnOnce() -> R) -> (R, Record) {
+        let outer = RECORD.replace(Record { omit, ..Record::default() });
+        let result = build();
+        (result, RECORD.replace(outer))
+    }
+}

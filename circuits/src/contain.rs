@@ -1,0 +1,34 @@
+//! Keeps panics of the proof system inside: some proof shapes make plonky2's verifier panic, and some witnesses its
+//! prover.
+
+use std::{cell::Cell, panic, sync::Once};
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`; a panic in it becomes an error with the panic's message, and prints nothing.
+///
+/// # Errors
+/// The panic's message.
+pub fn contained<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let default = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                default(info);
+            }
+        }));
+    });
+    let outer = QUIET.replace(true);
+    let result = panic::catch_unwind(panic::AssertUnwindSafe(work));
+    QUIET.set(outer);
+    result.map_err(|payload| {
+        payload
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| payload.downcast_ref::<&str>().map(|&text| text.to_owned()))
+            .unwrap_or_else(|| "the proof system panicked without a message".to_owned())
+    })
+}

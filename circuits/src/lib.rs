@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+pub mod amount;
+pub mod basetypes;
+pub mod circuit;
+pub mod constrain;
+pub mod contain;
+pub mod digest;
+pub mod hash;
+pub mod integer;
+pub mod layout;
+pub mod recursion;
+pub mod statement;
+pub mod trees;
+
+pub use basetypes::{Builder, C, Circuit, CommonData, D, F, Proof, VerifierKey, Witness};
+pub use circuit::{CircuitError, Compiled, Definition};
+pub use digest::{Digest, DigestTarget};

@@ -1,0 +1,1 @@
+//! Merkle trees, native and in-circuit side by side.
