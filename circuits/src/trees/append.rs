@@ -1,0 +1,255 @@
+//! A tree that only grows: leaves get the indices 0, 1, 2, ... in order.
+//!
+//! ```text
+//! index   0    1    2    3    4    5    6    7
+//! leaf    l0   l1   l2   0    0    0    0    0        count = 3: the slot that the next leaf takes
+//!                                  └─ a subtree of 2^k leaves goes where count is a multiple of 2^k
+//! ```
+//! The root alone does not say where the next leaf goes: callers commit to root *and* count.
+
+use serde::{Deserialize, Serialize};
+
+use super::{IndexTree, MAX_DEPTH, NODE, Path, TreeError, empty_root, index::fits};
+use crate::{Digest, hash::hash_pair};
+
+/// An append-only tree; see the module's drawing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "AppendTreeData", into = "AppendTreeData")]
+pub struct AppendTree {
+    tree: IndexTree,
+    count: u64,
+}
+
+impl AppendTree {
+    /// An empty tree for `2^depth` leaves.
+    ///
+    /// # Panics
+    /// If `depth` is more than [`MAX_DEPTH`].
+    #[must_use]
+    pub fn new(depth: usize) -> Self {
+        Self { tree: IndexTree::new(depth), count: 0 }
+    }
+
+    /// Levels between leaf and root.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.tree.depth()
+    }
+
+    /// The root.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.tree.root()
+    }
+
+    /// Slots taken, empty leaves of subtrees included.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The leaf at `index`; empty if there is none.
+    #[must_use]
+    pub fn get(&self, index: u64) -> Digest {
+        self.tree.get(index)
+    }
+
+    /// The path of the leaf at `index`.
+    #[must_use]
+    pub fn path(&self, index: u64) -> Path {
+        self.tree.path(index)
+    }
+
+    /// The path that appending the next leaf takes.
+    #[must_use]
+    pub fn next_path(&self) -> Path {
+        self.path(self.count)
+    }
+
+    /// The path that appending a subtree of `2^k` leaves takes: the siblings above it.
+    ///
+    /// # Errors
+    /// - [`TreeError::Unaligned`] if the count is not a multiple of `2^k`
+    /// - [`TreeError::Full`] if the subtree does not fit
+    pub fn next_subtree_path(&self, k: usize) -> Result<Path, TreeError> {
+        check_room(self.depth(), self.count, k)?;
+        Ok(self.tree.path_above(k, self.count >> k))
+    }
+
+    /// Appends a leaf and returns its index.
+    ///
+    /// # Errors
+    /// - [`TreeError::EmptyLeaf`] if the leaf is empty
+    /// - [`TreeError::Full`] if all slots are taken
+    pub fn push(&mut self, leaf: Digest) -> Result<u64, TreeError> {
+        let index = self.count;
+        if leaf == Digest::ZERO {
+            return Err(TreeError::EmptyLeaf { index });
+        }
+        check_room(self.depth(), index, 0)?;
+        self.tree.set(index, leaf)?;
+        self.count += 1;
+        Ok(index)
+    }
+
+    /// Appends `2^k` leaves where the count is a multiple of `2^k`, and returns the index of the first. Empty leaves take
+    /// their slots without ever being members.
+    ///
+    /// # Errors
+    /// - [`TreeError::Subtree`] if the number of leaves is not a power of two
+    /// - [`TreeError::Unaligned`] if the count is not a multiple of it
+    /// - [`TreeError::Full`] if they do not fit
+    pub fn push_subtree(&mut self, leaves: &[Digest]) -> Result<u64, TreeError> {
+        let k = subtree_height(leaves)?;
+        check_room(self.depth(), self.count, k)?;
+        let first = self.count;
+        self.tree.set_range(first, leaves)?;
+        self.count += leaves.len() as u64;
+        Ok(first)
+    }
+
+    /// Replaces the leaf at `index`, which must have been appended; the tree's owner decides which changes are allowed.
+    ///
+    /// # Errors
+    /// - [`TreeError::EmptyLeaf`] if the leaf is empty or nothing was appended at the index
+    pub fn replace(&mut self, index: u64, leaf: Digest) -> Result<(), TreeError> {
+        if leaf == Digest::ZERO || self.get(index) == Digest::ZERO {
+            return Err(TreeError::EmptyLeaf { index });
+        }
+        self.tree.set(index, leaf)
+    }
+}
+
+/// Root of the subtree over a power of two of leaves.
+///
+/// # Errors
+/// [`TreeError::Subtree`] for any other number of leaves.
+pub fn subtree_root(leaves: &[Digest]) -> Result<Digest, TreeError> {
+    let mut level = leaves.to_vec();
+    for _ in 0..subtree_height(leaves)? {
+        level = level.chunks_exact(2).map(|pair| hash_pair(NODE, pair[0], pair[1])).collect();
+    }
+    Ok(level[0])
+}
+
+/// The tree's commitment `(root, count)` after `leaf` was appended, from the path of the slot at `count`.
+///
+/// # Errors
+/// - [`TreeError::EmptyLeaf`] if the leaf is empty
+/// - [`TreeError::Full`] if `count` is not below `2^depth`, where depth is the path's length
+/// - [`TreeError::Occupied`] if the slot at `count` is not empty or the path is not its path
+pub fn append(root: Digest, count: u64, leaf: Digest, path: &Path) -> Result<(Digest, u64), TreeError> {
+    if leaf == Digest::ZERO {
+        return Err(TreeError::EmptyLeaf { index: count });
+    }
+    append_subtree(path.siblings.len(), root, count, &[leaf], path)
+}
+
+/// The tree's commitment `(root, count)` after the `2^k` leaves were appended, from the path above their subtree.
+///
+/// # Errors
+/// - [`TreeError::Subtree`] if the number of leaves is not a power of two
+/// - [`TreeError::Unaligned`] if `count` is not a multiple of it
+/// - [`TreeError::Full`] if they do not fit
+/// - [`TreeError::PathLength`] if the path has not `depth - k` siblings
+/// - [`TreeError::Occupied`] if one of their slots is not empty or the path is not theirs
+pub fn append_subtree(
+    depth: usize,
+    root: Digest,
+    count: u64,
+    leaves: &[Digest],
+    path: &Path,
+) -> Result<(Digest, u64), TreeError> {
+    let k = subtree_height(leaves)?;
+    check_room(depth, count, k)?;
+    path.expect_length(depth - k)?;
+    let position = count >> k;
+    if path.root(position, empty_root(k)) != root {
+        return Err(TreeError::Occupied { index: count, root });
+    }
+    Ok((path.root(position, subtree_root(leaves)?), count + leaves.len() as u64))
+}
+
+/// The height of the subtree over `leaves`.
+fn subtree_height(leaves: &[Digest]) -> Result<usize, TreeError> {
+    if leaves.len().is_power_of_two() {
+        Ok(leaves.len().trailing_zeros() as usize)
+    } else {
+        Err(TreeError::Subtree { found: leaves.len() })
+    }
+}
+
+/// Checks that a subtree of height `k` fits after `count` leaves.
+fn check_room(depth: usize, count: u64, k: usize) -> Result<(), TreeError> {
+    if k > depth || depth > MAX_DEPTH || !fits(count, depth) {
+        let added = 1u64.checked_shl(k as u32).unwrap_or(u64::MAX);
+        return Err(TreeError::Full { count, added, depth });
+    }
+    let size = 1u64 << k;
+    if count.is_multiple_of(size) { Ok(()) } else { Err(TreeError::Unaligned { count, size }) }
+}
+
+/// An append tree as it is stored.
+#[derive(Serialize, Deserialize)]
+struct AppendTreeData {
+    count: u64,
+    tree: IndexTree,
+}
+
+impl From<AppendTree> for AppendTreeData {
+    fn from(tree: AppendTree) -> Self {
+        Self { count: tree.count, tree: tree.tree }
+    }
+}
+
+impl TryFrom<AppendTreeData> for AppendTree {
+    type Error = TreeError;
+
+    fn try_from(AppendTreeData { count, tree }: AppendTreeData) -> Result<Self, TreeError> {
+        let depth = tree.depth();
+        if count > 1 << depth {
+            return Err(TreeError::Full { count, added: 0, depth });
+        }
+        if let Some((index, _)) = tree.leaves().last().filter(|&(index, _)| index >= count) {
+            return Err(TreeError::Occupied { index, root: tree.root() });
+        }
+        Ok(Self { tree, count })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subtree_is_appended_as_its_leaves_are() {
+        let leaves: Vec<_> = (1..5).map(empty_root).collect();
+        let (mut one_by_one, mut at_once) = (AppendTree::new(3), AppendTree::new(3));
+        for &leaf in &leaves {
+            let next = append(one_by_one.root(), one_by_one.count(), leaf, &one_by_one.next_path()).unwrap();
+            one_by_one.push(leaf).unwrap();
+            assert_eq!(next, (one_by_one.root(), one_by_one.count()));
+        }
+        let path = at_once.next_subtree_path(2).unwrap();
+        let next = append_subtree(3, at_once.root(), 0, &leaves, &path).unwrap();
+        at_once.push_subtree(&leaves).unwrap();
+        assert_eq!(next, (at_once.root(), at_once.count()));
+        assert_eq!(one_by_one, at_once);
+        assert_eq!(
+            serde_json::from_str::<AppendTree>(&serde_json::to_string(&at_once).unwrap()).unwrap(),
+            at_once
+        );
+    }
+
+    #[test]
+    fn a_subtree_goes_where_the_count_is_a_multiple_of_its_size() {
+        let mut tree = AppendTree::new(2);
+        tree.push(empty_root(1)).unwrap();
+        assert_eq!(tree.push_subtree(&[empty_root(1); 2]), Err(TreeError::Unaligned { count: 1, size: 2 }));
+        assert_eq!(tree.push_subtree(&[empty_root(1); 3]), Err(TreeError::Subtree { found: 3 }));
+        assert_eq!(tree.push(Digest::ZERO), Err(TreeError::EmptyLeaf { index: 1 }));
+        tree.push(empty_root(1)).unwrap();
+        tree.push_subtree(&[empty_root(1); 2]).unwrap();
+        assert_eq!(tree.push(empty_root(1)), Err(TreeError::Full { count: 4, added: 1, depth: 2 }));
+    }
+}
