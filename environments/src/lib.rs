@@ -1,1 +1,14 @@
 #![doc = include_str!("../README.md")]
+
+pub mod block;
+pub mod bundle;
+pub mod dynamic;
+pub mod environment;
+pub mod kernel;
+pub mod producer;
+
+pub use block::{BlockError, ProposedBlock, ProvenBlock};
+pub use bundle::{BlockBundle, BundleError};
+pub use dynamic::DynEnvironment;
+pub use environment::{Environment, EnvironmentId, Proposal, ProveError};
+pub use producer::{BlockProducer, ProducerError};

@@ -1,0 +1,176 @@
+//! Blocks, as proposed (executed, commitments known, unproven) and as proven.
+
+use circuits::{
+    Digest, F, Proof, VerifierKey,
+    layout::{Layout, LayoutError},
+    statement::BlockStatement,
+};
+use plonky2::field::types::PrimeField64;
+use thiserror::Error;
+
+use crate::environment::EnvironmentId;
+
+/// Bytes of the largest body.
+pub const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// Why values are not a block.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BlockError {
+    /// The statement's environment is 0 (L1) or not below 2^16.
+    #[error("{0} is not the id of an environment")]
+    Environment(u64),
+    /// Heights start at 1, stay below 2^32 and do not fall.
+    #[error("a block cannot cover the heights {first} to {last}")]
+    Heights {
+        /// The statement's first height.
+        first: u64,
+        /// The statement's last height.
+        last: u64,
+    },
+    /// The body is too large to publish.
+    #[error("the body has {found} bytes, the limit is {MAX_BODY_BYTES}")]
+    BodyTooLarge {
+        /// Bytes found.
+        found: usize,
+    },
+    /// The proof's public inputs are not a block statement.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The proof makes another statement than the block's.
+    #[error("the proof states another block: element {element} of its statement differs")]
+    OtherStatement {
+        /// First element that differs.
+        element: usize,
+    },
+    /// The proof does not verify under the block shape and its key.
+    #[error("the block's proof is invalid: {reason}")]
+    InvalidProof {
+        /// plonky2's reason.
+        reason: String,
+    },
+}
+
+/// The environment and the heights that a statement names, within their ranges.
+///
+/// # Errors
+/// - [`BlockError::Environment`]
+/// - [`BlockError::Heights`]
+pub fn check_statement(statement: &BlockStatement) -> Result<(EnvironmentId, u32, u32), BlockError> {
+    let id = statement.environment.to_canonical_u64();
+    let environment = u16::try_from(id)
+        .ok()
+        .and_then(|id| EnvironmentId::new(id).ok())
+        .ok_or(BlockError::Environment(id))?;
+    let (first, last) = (statement.first_height.to_canonical_u64(), statement.last_height.to_canonical_u64());
+    match (u32::try_from(first), u32::try_from(last)) {
+        (Ok(first), Ok(last)) if first >= 1 && first <= last => Ok((environment, first, last)),
+        _ => Err(BlockError::Heights { first, last }),
+    }
+}
+
+/// A block that was executed: all its commitments are known, and nothing is proved.
+#[derive(Clone, Debug)]
+pub struct ProposedBlock<W> {
+    statement: BlockStatement,
+    environment: EnvironmentId,
+    heights: (u32, u32),
+    body: Vec<u8>,
+    witness: W,
+}
+
+impl<W> ProposedBlock<W> {
+    /// A proposed block: what its proof will state, the data to publish, and what the kernel's prover must know.
+    ///
+    /// # Errors
+    /// - [`BlockError::Environment`]: the statement's environment is 0 or not below 2^16.
+    /// - [`BlockError::Heights`]: a height is 0 or not below 2^32, or the last is before the first.
+    /// - [`BlockError::BodyTooLarge`]: the body has more than [`MAX_BODY_BYTES`].
+    pub fn new(statement: BlockStatement, body: Vec<u8>, witness: W) -> Result<Self, BlockError> {
+        let (environment, first, last) = check_statement(&statement)?;
+        if body.len() > MAX_BODY_BYTES {
+            return Err(BlockError::BodyTooLarge { found: body.len() });
+        }
+        Ok(Self { statement, environment, heights: (first, last), body, witness })
+    }
+
+    /// What the block's proof will state.
+    pub fn statement(&self) -> &BlockStatement {
+        &self.statement
+    }
+
+    /// The environment.
+    pub fn environment(&self) -> EnvironmentId {
+        self.environment
+    }
+
+    /// Height of the first block covered.
+    pub fn first_height(&self) -> u32 {
+        self.heights.0
+    }
+
+    /// Height of the last block covered.
+    pub fn last_height(&self) -> u32 {
+        self.heights.1
+    }
+
+    /// The data to publish.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// What the kernel's prover must know.
+    pub fn witness(&self) -> &W {
+        &self.witness
+    }
+}
+
+/// A block with a proof in the block shape.
+#[derive(Clone, Debug)]
+pub struct ProvenBlock {
+    statement: BlockStatement,
+    body: Vec<u8>,
+    proof: Proof,
+    key: VerifierKey,
+}
+
+impl ProvenBlock {
+    /// A block, its wrapped proof and the wrap's key.
+    ///
+    /// # Errors
+    /// - [`BlockError::Layout`]: the proof's public inputs have another length than a block statement.
+    /// - [`BlockError::OtherStatement`]: they are not the block's statement.
+    pub fn new<W>(block: &ProposedBlock<W>, proof: Proof, key: VerifierKey) -> Result<Self, BlockError> {
+        <BlockStatement as Layout<F>>::decode(&proof.public_inputs)?;
+        let expected: Vec<F> = block.statement.encode();
+        let differs = proof.public_inputs.iter().zip(&expected).position(|(found, element)| found != element);
+        if let Some(element) = differs {
+            return Err(BlockError::OtherStatement { element });
+        }
+        Ok(Self { statement: block.statement, body: block.body.clone(), proof, key })
+    }
+
+    /// What the proof states.
+    pub fn statement(&self) -> &BlockStatement {
+        &self.statement
+    }
+
+    /// The data to publish.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The proof, in the block shape.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// The key of the wrap that made the proof.
+    pub fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// The digest of the key, which the registry must list.
+    pub fn key_digest(&self) -> Digest {
+        circuits::recursion::key_digest(&self.key)
+    }
+}

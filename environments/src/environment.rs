@@ -1,0 +1,217 @@
+//! What a state model is: its native state, its transactions, its blocks and its kernels.
+
+use std::{error::Error, fmt, num::NonZeroU16, str::FromStr};
+
+use circuits::{CircuitError, Digest, F};
+use plonky2::field::types::Field;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use crate::block::{BlockError, ProposedBlock, ProvenBlock};
+
+/// Names an environment. 0 is L1, which is no environment, so it cannot be held here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct EnvironmentId(NonZeroU16);
+
+/// Why a number or a text does not name an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EnvironmentIdError {
+    /// 0 is L1.
+    #[error("environment id 0 is L1, which no environment can have")]
+    L1,
+    /// Not an integer of 16 bits.
+    #[error("an environment id is an integer from 1 to 65535, found {0:?}")]
+    NotANumber(String),
+}
+
+impl EnvironmentId {
+    /// An environment's id.
+    ///
+    /// # Errors
+    /// [`EnvironmentIdError::L1`] for 0.
+    pub const fn new(id: u16) -> Result<Self, EnvironmentIdError> {
+        match NonZeroU16::new(id) {
+            Some(id) => Ok(Self(id)),
+            None => Err(EnvironmentIdError::L1),
+        }
+    }
+
+    /// The integer.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0.get()
+    }
+
+    /// The field element.
+    #[must_use]
+    pub fn to_field(self) -> F {
+        F::from_canonical_u16(self.get())
+    }
+}
+
+impl TryFrom<u16> for EnvironmentId {
+    type Error = EnvironmentIdError;
+
+    fn try_from(id: u16) -> Result<Self, EnvironmentIdError> {
+        Self::new(id)
+    }
+}
+
+impl From<EnvironmentId> for u16 {
+    fn from(id: EnvironmentId) -> Self {
+        id.get()
+    }
+}
+
+impl fmt::Display for EnvironmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+impl FromStr for EnvironmentId {
+    type Err = EnvironmentIdError;
+
+    fn from_str(text: &str) -> Result<Self, EnvironmentIdError> {
+        let id: u16 =
+            text.parse().map_err(|_| EnvironmentIdError::NotANumber(text.chars().take(20).collect()))?;
+        Self::new(id)
+    }
+}
+
+/// A block that was executed on top of a state, and what became of the transactions offered to it.
+///
+/// A transaction that is in neither list did not fit and stays in the pool.
+pub struct Proposal<E: Environment> {
+    /// The block.
+    pub block: ProposedBlock<E::BlockWitness>,
+    /// The state after it.
+    pub state: E::State,
+    /// Indices of the transactions that are in the block, ascending.
+    pub included: Vec<usize>,
+    /// Indices of those that are invalid on this state, ascending, with the reason.
+    pub rejected: Vec<(usize, E::Error)>,
+}
+
+/// Why a block was not proved.
+#[derive(Debug, Error)]
+pub enum ProveError {
+    /// A circuit could not be built, or has no proof for the block.
+    #[error(transparent)]
+    Circuit(#[from] CircuitError),
+    /// The proof does not belong to the block.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// No kernel of the environment can hold the block.
+    #[error(
+        "no kernel of {environment} proves a block of {transactions} transactions; the largest holds {largest}"
+    )]
+    NoKernel {
+        /// Name of the environment.
+        environment: String,
+        /// Transactions in the block.
+        transactions: usize,
+        /// Transactions that the largest kernel holds.
+        largest: usize,
+    },
+    /// The environment's own reason, such as a transaction whose proof cannot be made.
+    #[error("a part of the block was not proved")]
+    Part(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// A state model.
+///
+/// A value of the implementing type is one environment: its id, its deployment, its producer and its genesis. States
+/// are values that it makes and consumes; it holds none itself.
+///
+/// The conformance suite (feature `testing`) checks what is promised here.
+pub trait Environment: Send + Sync + Sized + 'static {
+    /// Name of the state model: lower case, words separated by dashes.
+    const KIND: &'static str;
+
+    /// The native state, height included.
+    type State: Clone + PartialEq + fmt::Debug + Send + Sync;
+    /// What users submit; one JSON object per line as text.
+    type Transaction: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync;
+    /// What the kernel's prover needs to know of a block. Made natively, before any proof.
+    type BlockWitness: Clone + Send + Sync;
+    /// Why a transaction, a block or a body is refused.
+    type Error: Error + Send + Sync + 'static;
+
+    /// The environment's id.
+    fn id(&self) -> EnvironmentId;
+
+    /// The deployment that every state commitment names.
+    fn chain_id(&self) -> u64;
+
+    /// Commitment to the producer's secret (see [`crate::kernel`]).
+    fn producer(&self) -> Digest;
+
+    /// The state at height 0.
+    fn genesis(&self) -> Self::State;
+
+    /// Height of the last block in `state`; 0 is genesis.
+    fn height(&self, state: &Self::State) -> u32;
+
+    /// The commitment that block statements carry. Covers chain id, environment, height and all else.
+    fn commitment(&self, state: &Self::State) -> Digest;
+
+    /// Applies one transaction of the block that is being built on top of `state`, whose height is not moved.
+    ///
+    /// # Errors
+    /// If the transaction is invalid; `state` is then unchanged.
+    fn execute(&self, state: &mut Self::State, transaction: &Self::Transaction) -> Result<(), Self::Error>;
+
+    /// Executes the block of height `height(state) + 1`, taking `transactions` in order while there is room. Invalid
+    /// ones are left out and the others go on. The same arguments always give the same statement.
+    ///
+    /// # Errors
+    /// If no block can be made at all on this state, for example because heights are exhausted.
+    fn propose(
+        &self,
+        state: &Self::State,
+        transactions: &[&Self::Transaction],
+    ) -> Result<Proposal<Self>, Self::Error>;
+
+    /// The state after a block, from the state before it and the published block data alone.
+    ///
+    /// # Errors
+    /// If the body is not in the canonical encoding or does not apply to `state`.
+    fn apply_body(&self, state: &Self::State, body: &[u8]) -> Result<Self::State, Self::Error>;
+
+    /// The digest of a body that stands in the block statement.
+    ///
+    /// # Errors
+    /// If the body is not in the canonical encoding.
+    fn body_digest(&self, body: &[u8]) -> Result<Digest, Self::Error>;
+
+    /// Digests of the wrap keys of all kernels, which a registry lists. Builds the circuits on first use.
+    ///
+    /// # Errors
+    /// If a circuit cannot be built.
+    fn kernels(&self) -> Result<Vec<Digest>, ProveError>;
+
+    /// Proves a block with the kernel that it fits, and wraps the proof into the block shape.
+    ///
+    /// # Errors
+    /// If the block breaks a rule of the environment, which makes it unprovable, or was made by another producer.
+    fn prove(&self, block: &ProposedBlock<Self::BlockWitness>) -> Result<ProvenBlock, ProveError>;
+
+    /// Reads a transaction from one JSON object.
+    ///
+    /// # Errors
+    /// [`serde_json::Error`] if it is none.
+    fn parse(&self, line: &str) -> Result<Self::Transaction, serde_json::Error> {
+        serde_json::from_str(line)
+    }
+
+    /// Reads a transaction that came with its own proof, if the state model has such transactions.
+    ///
+    /// # Errors
+    /// If the bundle is malformed or its proof invalid. `None` if the state model has no bundles.
+    fn open_bundle(&self, bundle: &[u8]) -> Option<Result<Self::Transaction, Self::Error>> {
+        let _ = bundle;
+        None
+    }
+}
