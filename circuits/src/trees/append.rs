@@ -7,10 +7,18 @@
 //! ```
 //! The root alone does not say where the next leaf goes: callers commit to root *and* count.
 
+use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
 
-use super::{IndexTree, MAX_DEPTH, NODE, Path, TreeError, empty_root, index::fits};
-use crate::{Digest, hash::hash_pair};
+use super::{
+    IndexTree, MAX_DEPTH, NODE, Path, PathTarget, TreeError, empty_root, enforce_nonzero, index::fits,
+    index_bits,
+};
+use crate::{
+    Builder, Digest, DigestTarget, F,
+    constrain::{Constrain, DigestOps},
+    hash::{hash_pair, hash_pair_circuit},
+};
 
 /// An append-only tree; see the module's drawing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,6 +223,61 @@ impl TryFrom<AppendTreeData> for AppendTree {
         }
         Ok(Self { tree, count })
     }
+}
+
+/// In-circuit twin of [`append`]: `(root, count)` after `leaf`, which is not empty, was put into the empty slot at
+/// `count < 2^depth`. `2 * depth` Poseidon rows and one for the bits of `count`.
+///
+/// # Panics
+/// If the path has not `depth` siblings.
+pub fn append_circuit(
+    builder: &mut Builder,
+    depth: usize,
+    root: DigestTarget,
+    count: Target,
+    leaf: DigestTarget,
+    path: &PathTarget,
+) -> (DigestTarget, Target) {
+    enforce_nonzero(builder, leaf);
+    append_subtree_circuit(builder, depth, 0, root, count, &[leaf], path)
+}
+
+/// In-circuit twin of [`append_subtree`]: `(root, count)` after `2^k` leaves were put into empty slots from `count` on,
+/// which is a multiple of `2^k` below `2^depth`. `2 * (depth - k) + 2^k - 1` Poseidon rows and one for the bits of `count`.
+///
+/// # Panics
+/// If there are not `2^k` leaves and `depth - k` siblings.
+pub fn append_subtree_circuit(
+    builder: &mut Builder,
+    depth: usize,
+    k: usize,
+    root: DigestTarget,
+    count: Target,
+    leaves: &[DigestTarget],
+    path: &PathTarget,
+) -> (DigestTarget, Target) {
+    assert_eq!(leaves.len(), 1 << k, "a subtree of height {k} has 2^{k} leaves");
+    assert_eq!(path.siblings.len() + k, depth, "the path leads from the subtree to the root");
+    // The count is below 2^depth, so there is a slot, and a multiple of 2^k, so the slots are one subtree.
+    let bits = index_bits(builder, count, depth);
+    for bit in &bits[..k] {
+        builder.enforce_zero(bit.target);
+    }
+    let empty = builder.constant_digest(empty_root(k));
+    let subtree = subtree_root_circuit(builder, leaves);
+    let new_root = path.replace_circuit(builder, root, &bits[k..], empty, subtree);
+    let new_count = builder.add_const(count, F::from_canonical_usize(leaves.len()));
+    (new_root, new_count)
+}
+
+/// In-circuit twin of [`subtree_root`], for a power of two of leaves.
+fn subtree_root_circuit(builder: &mut Builder, leaves: &[DigestTarget]) -> DigestTarget {
+    let mut level = leaves.to_vec();
+    while level.len() > 1 {
+        level =
+            level.chunks_exact(2).map(|pair| hash_pair_circuit(builder, NODE, pair[0], pair[1])).collect();
+    }
+    level[0]
 }
 
 #[cfg(test)]

@@ -11,13 +11,22 @@
 
 mod append;
 mod error;
+mod hint;
 mod index;
 mod keyed;
+mod keyed_circuit;
+mod order;
+mod path;
 
-pub use append::{AppendTree, append, append_subtree, subtree_root};
+pub use append::{AppendTree, append, append_circuit, append_subtree, append_subtree_circuit, subtree_root};
 pub use error::TreeError;
 pub use index::{IndexTree, MAX_DEPTH, NODE, Path, empty_root};
 pub use keyed::{InsertWitness, KEYED, KeyedTree, LeafOpening, PRESENT, SetOutcome, SetWitness};
+pub use keyed_circuit::{
+    InsertTarget, LeafOpeningTarget, SetOutcomeTarget, SetTarget, insert_circuit, membership_circuit,
+    non_membership_circuit, set_circuit, update_circuit,
+};
+pub use path::{PathTarget, enforce_nonzero, index_bits};
 
 #[cfg(doc)]
 use crate::Digest;
