@@ -87,7 +87,7 @@ struct Hint {
 
 impl SimpleGenerator<F, D> for Hint {
     fn id(&self) -> String {
-        "TreeHint".to_owned()
+        format!("{:?}", self.question)
     }
 
     fn dependencies(&self) -> Vec<Target> {
