@@ -3,16 +3,25 @@
 //! A kernel proves to know the preimage of the statement's `producer`. Without that, anyone who knows a public state
 //! could extend it, keep the body to himself, and freeze the environment.
 
-use std::fmt;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use circuits::{
-    Builder, Digest, DigestTarget,
+    Builder, CircuitError, Compiled, Definition, Digest, DigestTarget, F,
     constrain::{Constrain, DigestOps},
     hash::{Domain, hash, hash_circuit},
     integer::HEIGHT_BITS,
     statement::{BlockStatement, empty_list},
 };
 use plonky2::iop::target::Target;
+
+use crate::{
+    block::{ProposedBlock, ProvenBlock},
+    environment::ProveError,
+};
 
 /// Domain of producer commitments.
 pub const PRODUCER: Domain = Domain::new("produc");
@@ -76,7 +85,7 @@ pub struct OneBlock<T, S> {
     pub secret: S,
 }
 
-impl OneBlock<circuits::F, ProducerSecret> {
+impl OneBlock<F, ProducerSecret> {
     /// The statement of one block without messages.
     #[must_use]
     pub fn statement(self) -> BlockStatement {
@@ -111,5 +120,92 @@ impl OneBlock<Target, DigestTarget> {
             body: self.body,
             producer: producer_commitment_circuit(builder, self.secret),
         }
+    }
+}
+
+/// A kernel with everything that is needed to prove blocks with it.
+pub struct Kernel<K: Definition> {
+    /// The kernel.
+    pub compiled: Compiled<K>,
+}
+
+impl<K: Definition> Kernel<K> {
+    /// Builds the circuits.
+    ///
+    /// # Errors
+    /// If one does not fit its shape.
+    pub fn new(definition: K) -> Result<Self, CircuitError> {
+        Ok(Self { compiled: Compiled::new(definition)? })
+    }
+
+    /// The digest of the key that the registry lists.
+    pub fn key_digest(&self) -> Digest {
+        circuits::recursion::key_digest(self.compiled.key())
+    }
+
+    /// Proves a block.
+    ///
+    /// # Errors
+    /// If `input` breaks a rule, or is of another block.
+    pub fn prove<W>(&self, block: &ProposedBlock<W>, input: &K::Input) -> Result<ProvenBlock, ProveError> {
+        let proof = self.compiled.prove(input)?;
+        Ok(ProvenBlock::new(block, proof, self.compiled.key().clone())?)
+    }
+}
+
+/// Kernels that one process builds at most once, by parameter (such as the transactions that fit), on first use.
+///
+/// Meant for a `static`: they take seconds and hundreds of megabytes to build.
+pub struct SharedKernels<P, K: Definition> {
+    built: Mutex<BTreeMap<P, Arc<Kernel<K>>>>,
+}
+
+impl<P: Ord + Copy + Send + Sync, K: Definition> SharedKernels<P, K> {
+    /// Nothing is built yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { built: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The kernel for `parameter`, built with `define` if it was not before.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub fn get(
+        &self,
+        parameter: P,
+        define: impl FnOnce(P) -> K + Send,
+    ) -> Result<Arc<Kernel<K>>, CircuitError>
+    where
+        K::Targets: Send,
+    {
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kernel) = built.get(&parameter) {
+            return Ok(kernel.clone());
+        }
+        let kernel = Arc::new(apart(|| Kernel::new(define(parameter)))?);
+        built.insert(parameter, kernel.clone());
+        Ok(kernel)
+    }
+}
+
+impl<P: Ord + Copy + Send + Sync, K: Definition> Default for SharedKernels<P, K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Runs `work` on a thread outside of the caller's pool.
+///
+/// A rayon worker that waits for its own pool runs other tasks meanwhile; one of these may ask for the lock that the
+/// worker holds. A worker that waits for a thread does not.
+fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    let work = || match rayon::ThreadPoolBuilder::new().build() {
+        Ok(pool) => pool.install(work),
+        Err(_) => work(),
+    };
+    match std::thread::scope(|scope| scope.spawn(work).join()) {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
     }
 }

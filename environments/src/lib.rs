@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod bundle;
+pub mod counter;
 pub mod dynamic;
 pub mod environment;
 pub mod kernel;
