@@ -68,6 +68,20 @@ pub fn check_statement(statement: &BlockStatement) -> Result<(EnvironmentId, u32
     }
 }
 
+/// Checks that the public inputs of `proof` are `statement`.
+///
+/// # Errors
+/// - [`BlockError::Layout`]: they have another length.
+/// - [`BlockError::OtherStatement`]: they are another statement.
+pub fn check_proof_states(statement: &BlockStatement, proof: &Proof) -> Result<(), BlockError> {
+    let stated = <BlockStatement as Layout<F>>::decode(&proof.public_inputs)?;
+    let (stated, expected): (Vec<F>, Vec<F>) = (stated.encode(), statement.encode());
+    match stated.iter().zip(&expected).position(|(found, element)| found != element) {
+        Some(element) => Err(BlockError::OtherStatement { element }),
+        None => Ok(()),
+    }
+}
+
 /// A block that was executed: all its commitments are known, and nothing is proved.
 #[derive(Clone, Debug)]
 pub struct ProposedBlock<W> {
@@ -140,12 +154,7 @@ impl ProvenBlock {
     /// - [`BlockError::Layout`]: the proof's public inputs have another length than a block statement.
     /// - [`BlockError::OtherStatement`]: they are not the block's statement.
     pub fn new<W>(block: &ProposedBlock<W>, proof: Proof, key: VerifierKey) -> Result<Self, BlockError> {
-        <BlockStatement as Layout<F>>::decode(&proof.public_inputs)?;
-        let expected: Vec<F> = block.statement.encode();
-        let differs = proof.public_inputs.iter().zip(&expected).position(|(found, element)| found != element);
-        if let Some(element) = differs {
-            return Err(BlockError::OtherStatement { element });
-        }
+        check_proof_states(&block.statement, &proof)?;
         Ok(Self { statement: block.statement, body: block.body.clone(), proof, key })
     }
 

@@ -1,9 +1,11 @@
 //! A proven block as it travels: statement, proof, key and body, in a file of kind [`Kind::BlockBundle`].
 
+use std::borrow::Cow;
+
 use circuits::{
-    CommonData, Digest, F, Proof, VerifierKey,
+    CommonData, Digest, Proof, VerifierKey,
     file::{self, BUNDLE_LIMIT, FormatError, Kind},
-    layout::Layout,
+    layout,
     proof::{self, ProofError},
     recursion::key_digest,
     statement::BlockStatement,
@@ -11,14 +13,13 @@ use circuits::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::block::{BlockError, MAX_BODY_BYTES, ProvenBlock, check_statement};
+use crate::block::{BlockError, MAX_BODY_BYTES, ProvenBlock, check_proof_states, check_statement};
 
 /// A proven block in bytes. Its statement is a claim, until [`BlockBundle::open`] has verified the proof; and the
 /// proof is worth nothing unless the registry lists the key for the environment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockBundle {
     /// What the proof is claimed to state.
-    #[serde(with = "statement_bytes")]
     pub statement: BlockStatement,
     /// The proof, in the block shape.
     pub proof: Vec<u8>,
@@ -26,6 +27,15 @@ pub struct BlockBundle {
     pub key: Vec<u8>,
     /// The published block data. Its digest is in the statement; only the environment can compute it.
     pub body: Vec<u8>,
+}
+
+/// The payload of the file.
+#[derive(Serialize, Deserialize)]
+struct Payload<'a> {
+    statement: Cow<'a, [u8]>,
+    proof: Cow<'a, [u8]>,
+    key: Cow<'a, [u8]>,
+    body: Cow<'a, [u8]>,
 }
 
 /// Why bytes are not a proven block.
@@ -57,11 +67,17 @@ impl BlockBundle {
     /// The file.
     ///
     /// # Errors
-    /// - [`BundleError::Block`]: the body is larger than a reader accepts.
+    /// - [`BundleError::Block`]: the statement or the body is none that a reader accepts.
     /// - [`BundleError::Format`]: it cannot be serialised.
     pub fn encode(&self) -> Result<Vec<u8>, BundleError> {
-        self.check_size()?;
-        Ok(file::encode(Kind::BlockBundle, self)?)
+        self.check()?;
+        let payload = Payload {
+            statement: layout::to_bytes(&self.statement).into(),
+            proof: (&self.proof).into(),
+            key: (&self.key).into(),
+            body: (&self.body).into(),
+        };
+        Ok(file::encode(Kind::BlockBundle, &payload)?)
     }
 
     /// Reads what [`Self::encode`] wrote; nothing is verified yet.
@@ -70,13 +86,19 @@ impl BlockBundle {
     /// - [`BundleError::Format`]: the bytes are not the only encoding of some bundle, or too many.
     /// - [`BundleError::Block`]: the statement's environment or heights are out of range, or the body is too large.
     pub fn decode(bytes: &[u8]) -> Result<Self, BundleError> {
-        let bundle: Self = file::decode(Kind::BlockBundle, bytes, BUNDLE_LIMIT)?;
-        check_statement(&bundle.statement)?;
-        bundle.check_size()?;
+        let payload: Payload<'_> = file::decode(Kind::BlockBundle, bytes, BUNDLE_LIMIT)?;
+        let bundle = Self {
+            statement: layout::from_bytes(&payload.statement).map_err(BlockError::Layout)?,
+            proof: payload.proof.into_owned(),
+            key: payload.key.into_owned(),
+            body: payload.body.into_owned(),
+        };
+        bundle.check()?;
         Ok(bundle)
     }
 
-    fn check_size(&self) -> Result<(), BlockError> {
+    fn check(&self) -> Result<(), BlockError> {
+        check_statement(&self.statement)?;
         match self.body.len() {
             0..=MAX_BODY_BYTES => Ok(()),
             found => Err(BlockError::BodyTooLarge { found }),
@@ -90,34 +112,12 @@ impl BlockBundle {
     /// - [`BundleError::Proof`]: proof or key is malformed, or the proof does not verify with the key.
     /// - [`BundleError::Block`]: the statement is out of range, or the proof makes another one.
     pub fn open(&self, common: &CommonData) -> Result<(Proof, VerifierKey, Digest), BundleError> {
-        check_statement(&self.statement)?;
+        self.check()?;
         let proof = proof::decode(&self.proof, common)?;
         let key = proof::decode_key(&self.key, common)?;
-        let stated: Vec<F> = self.statement.encode();
-        if let Some(element) = stated.iter().zip(&proof.public_inputs).position(|(a, b)| a != b) {
-            return Err(BlockError::OtherStatement { element }.into());
-        }
+        check_proof_states(&self.statement, &proof)?;
         proof::verify(&proof, &key, common)?;
         let digest = key_digest(&key);
         Ok((proof, key, digest))
-    }
-}
-
-/// Statements travel as their canonical bytes.
-mod statement_bytes {
-    use circuits::{layout, statement::BlockStatement};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-
-    pub(super) fn serialize<S: Serializer>(
-        statement: &BlockStatement,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        layout::to_bytes(statement).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, De: Deserializer<'de>>(
-        deserializer: De,
-    ) -> Result<BlockStatement, De::Error> {
-        layout::from_bytes(&Vec::<u8>::deserialize(deserializer)?).map_err(De::Error::custom)
     }
 }
