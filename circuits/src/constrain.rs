@@ -39,66 +39,76 @@ pub trait Constrain {
 }
 
 impl Constrain for Builder {
+    #[track_caller]
     fn enforce_equal(&mut self, a: Target, b: Target) {
-        if ledger::keep() {
+        if ledger::keep("enforce_equal") {
             self.connect(a, b);
         }
     }
 
+    #[track_caller]
     fn enforce_digest_equal(&mut self, a: DigestTarget, b: DigestTarget) {
-        if ledger::keep() {
+        if ledger::keep("enforce_digest_equal") {
             for (a, b) in a.0.into_iter().zip(b.0) {
                 self.connect(a, b);
             }
         }
     }
 
+    #[track_caller]
     fn enforce_layout_equal<L: Layout<Target>>(&mut self, a: &L, b: &L) {
         for (a, b) in a.encode().into_iter().zip(b.encode()) {
             self.enforce_equal(a, b);
         }
     }
 
+    #[track_caller]
     fn enforce_zero(&mut self, a: Target) {
-        if ledger::keep() {
+        if ledger::keep("enforce_zero") {
             self.assert_zero(a);
         }
     }
 
+    #[track_caller]
     fn enforce_true(&mut self, a: BoolTarget) {
-        if ledger::keep() {
+        if ledger::keep("enforce_true") {
             self.assert_one(a.target);
         }
     }
 
+    #[track_caller]
     fn enforce_bool(&mut self, a: BoolTarget) {
-        if ledger::keep() {
+        if ledger::keep("enforce_bool") {
             self.assert_bool(a);
         }
     }
 
+    #[track_caller]
     fn enforce_range(&mut self, a: Target, bits: usize) {
         assert!(
             (1..=MAX_RANGE_BITS).contains(&bits),
             "a range check has 1 to {MAX_RANGE_BITS} bits, not {bits}"
         );
-        if ledger::keep() {
+        if ledger::keep("enforce_range") {
             self.range_check(a, bits);
         }
     }
 
+    #[track_caller]
     fn new_bool(&mut self) -> BoolTarget {
         let target = self.add_virtual_bool_target_unsafe();
         self.enforce_bool(target);
         target
     }
 
+    #[track_caller]
     fn enforce_equal_if(&mut self, condition: BoolTarget, a: Target, b: Target) {
         let difference = self.sub(a, b);
         let masked = self.mul(condition.target, difference);
         self.enforce_zero(masked);
     }
 
+    #[track_caller]
     fn enforce_digest_equal_if(&mut self, condition: BoolTarget, a: DigestTarget, b: DigestTarget) {
         for (a, b) in a.0.into_iter().zip(b.0) {
             self.enforce_equal_if(condition, a, b);
@@ -152,7 +162,7 @@ pub(crate) use ledger::note_verifier_rows;
 
 #[cfg(not(feature = "testing"))]
 mod ledger {
-    pub(super) const fn keep() -> bool {
+    pub(super) const fn keep(_: &'static str) -> bool {
         true
     }
 
@@ -162,13 +172,28 @@ mod ledger {
 /// What the forging kit needs to know of a circuit while it is built, and its power to omit one assertion.
 #[cfg(feature = "testing")]
 pub mod ledger {
-    use std::{cell::RefCell, ops::Range};
+    use std::{cell::RefCell, fmt, ops::Range, panic::Location};
+
+    /// One assertion: what kind, and the line that asked for it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Assertion {
+        /// The method of [`super::Constrain`].
+        pub kind: &'static str,
+        /// The calling line.
+        pub location: &'static Location<'static>,
+    }
+
+    impl fmt::Display for Assertion {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{} at {}:{}", self.kind, self.location.file(), self.location.line())
+        }
+    }
 
     /// What was noted while a circuit was built.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Record {
-        /// Assertions made.
-        pub assertions: usize,
+        /// Assertions made, in order; the omitted one is among them.
+        pub assertions: Vec<Assertion>,
         /// Rows that plonky2's recursive verifier added.
         pub verifier_rows: Vec<Range<usize>>,
         omit: Option<usize>,
@@ -178,10 +203,12 @@ pub mod ledger {
         static RECORD: RefCell<Record> = RefCell::default();
     }
 
-    pub(super) fn keep() -> bool {
+    #[track_caller]
+    pub(super) fn keep(kind: &'static str) -> bool {
+        let location = Location::caller();
         RECORD.with_borrow_mut(|record| {
-            let index = record.assertions;
-            record.assertions += 1;
+            let index = record.assertions.len();
+            record.assertions.push(Assertion { kind, location });
             record.omit != Some(index)
         })
     }

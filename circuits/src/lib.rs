@@ -7,6 +7,8 @@ pub mod constrain;
 pub mod contain;
 pub mod digest;
 pub mod file;
+#[cfg(feature = "testing")]
+pub mod forging;
 pub mod hash;
 pub mod integer;
 pub mod layout;

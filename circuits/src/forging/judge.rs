@@ -1,0 +1,88 @@
+//! Part (a): is an input accepted? Judged by all gates on all rows and all copy constraints.
+
+use plonky2::plonk::{circuit_data::ProverOnlyCircuitData, config::GenericConfig};
+use thiserror::Error;
+
+use super::{
+    model::{Model, Violation},
+    run::Run,
+};
+use crate::{
+    basetypes::{CommonData, D, F, Witness},
+    circuit::{Compiled, Definition},
+    contain::contained,
+};
+
+/// Why an input is not accepted.
+#[derive(Debug, Error)]
+pub enum Rejection {
+    /// Assigning it failed.
+    #[error("the input cannot be assigned: {0}")]
+    Assign(String),
+    /// Its values violate a constraint.
+    #[error("{violation}{}", trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default())]
+    Constraint {
+        /// The first one, by row.
+        violation: Violation,
+        /// What witness generation stumbled over, if anything.
+        trouble: Option<String>,
+    },
+}
+
+/// Fills the witness for `input` and evaluates every constraint. Returns the public inputs.
+///
+/// Copy constraints hold by construction: a class has one value. Where generators contradict each other the first value
+/// stays, and the constraints decide; a generator that panics leaves its outputs 0. So an input is never rejected merely
+/// because an honest generator gives up.
+///
+/// # Errors
+/// [`Rejection`].
+pub fn check<Def: Definition>(compiled: &Compiled<Def>, input: &Def::Input) -> Result<Vec<F>, Rejection> {
+    let witness = contained(|| compiled.witness(input))
+        .map_err(Rejection::Assign)?
+        .map_err(|error| Rejection::Assign(error.to_string()))?;
+    check_witness(&compiled.circuit.prover_only, &compiled.circuit.common, compiled.gates, &witness)
+}
+
+pub(super) fn check_witness<Config: GenericConfig<D, F = F>>(
+    prover: &ProverOnlyCircuitData<F, Config, D>,
+    common: &CommonData,
+    defined_rows: usize,
+    witness: &Witness,
+) -> Result<Vec<F>, Rejection> {
+    let model = Model::new(prover, common, defined_rows);
+    let run = Run::new(&model, witness);
+    match run.violation(&model) {
+        None => Ok(model.public_input_values(&run.witness)),
+        Some(violation) => Err(Rejection::Constraint { violation, trouble: run.trouble }),
+    }
+}
+
+/// # Panics
+/// If `input` violates a constraint.
+#[track_caller]
+pub fn assert_accepts<Def: Definition>(compiled: &Compiled<Def>, input: &Def::Input) {
+    if let Err(rejection) = check(compiled, input) {
+        panic!("{} rejects an input that it should accept: {rejection}", compiled.definition.name());
+    }
+}
+
+/// # Panics
+/// If `input` satisfies every constraint.
+#[track_caller]
+pub fn assert_rejects<Def: Definition>(compiled: &Compiled<Def>, input: &Def::Input) {
+    let accepted = check(compiled, input).is_ok();
+    assert!(!accepted, "{} accepts an input that it should reject", compiled.definition.name());
+}
+
+/// As [`assert_rejects`], judged by plonky2's prover and verifier: an error, a panic and a proof that does not verify
+/// are all rejections.
+///
+/// # Panics
+/// If `input` has a proof that verifies.
+#[track_caller]
+pub fn assert_rejects_by_prover<Def: Definition>(compiled: &Compiled<Def>, input: &Def::Input) {
+    let result = contained(|| compiled.prove(input).map(drop));
+    let proved = matches!(result, Ok(Ok(())));
+    assert!(!proved, "{} proves an input that it should reject", compiled.definition.name());
+}
