@@ -2,6 +2,8 @@
 
 pub mod block;
 pub mod bundle;
+#[cfg(feature = "testing")]
+pub mod conformance;
 pub mod counter;
 pub mod dynamic;
 pub mod environment;
