@@ -11,12 +11,16 @@
 
 mod append;
 mod error;
+#[cfg(feature = "testing")]
+pub mod gadgets;
 mod hint;
 mod index;
 mod keyed;
 mod keyed_circuit;
 mod order;
 mod path;
+#[cfg(test)]
+mod tests;
 
 pub use append::{AppendTree, append, append_circuit, append_subtree, append_subtree_circuit, subtree_root};
 pub use error::TreeError;
