@@ -14,6 +14,7 @@ pub mod integer;
 pub mod layout;
 pub mod proof;
 pub mod recursion;
+pub mod registry;
 pub mod statement;
 pub mod trees;
 

@@ -1,15 +1,26 @@
 //! A shape: the `CommonCircuitData` that all proofs of one kind share, so that a verifier can take the key as a witness.
 
 use plonky2::{
-    gates::{gate::GateRef, noop::NoopGate},
+    field::{interpolation::barycentric_weights, types::Field},
+    gates::{
+        arithmetic_base::ArithmeticGate, arithmetic_extension::ArithmeticExtensionGate,
+        base_sum::BaseSumGate, constant::ConstantGate, coset_interpolation::CosetInterpolationGate,
+        exponentiation::ExponentiationGate, gate::GateRef, multiplication_extension::MulExtensionGate,
+        noop::NoopGate, poseidon::PoseidonGate, poseidon_mds::PoseidonMdsGate, public_input::PublicInputGate,
+        random_access::RandomAccessGate, reducing::ReducingGate, reducing_extension::ReducingExtensionGate,
+    },
     plonk::{circuit_builder::CircuitBuilder, circuit_data::CircuitConfig},
 };
 use thiserror::Error;
 
 use crate::basetypes::{Builder, C, Circuit, CommonData, D, F};
 
-/// Rows of the smallest circuit that is verified, as a logarithm; any size gives the verifier the same gates.
-const SMALL_DEGREE_BITS: usize = 12;
+/// Bits of FRI's folding arity and of the cap height: in both, a verifier picks one of 16.
+const ARITY_BITS: usize = 4;
+/// Bits of a query index into the largest child that a shape's circuits verify: 2^15 rows at rate 1/8.
+const LARGEST_INDEX_BITS: usize = 15 + 3;
+/// Rows of the circuit that a shape's data is read from, as a logarithm; only the FRI parameters depend on it.
+const TEMPLATE_DEGREE_BITS: usize = 6;
 
 /// A fixed set of gates, degree and number of public inputs.
 #[derive(Clone, Debug)]
@@ -51,24 +62,42 @@ pub enum ShapeError {
     },
 }
 
-/// The gates of a circuit that verifies circuits like itself: what plonky2's recursive verifier uses, closed under
-/// verifying that verifier.
+/// The gates of plonky2's recursive verifier and of our gadgets, closed under verifying a circuit of the same gates.
 fn gate_set(config: &CircuitConfig) -> Vec<GateRef<F, D>> {
-    let mut gates = vec![];
-    loop {
-        let mut builder = Builder::new(config.clone());
-        pad(&mut builder, &gates, SMALL_DEGREE_BITS);
-        let child = builder.mock_build::<C>().common;
-        let mut builder = Builder::new(config.clone());
-        let proof = builder.add_virtual_proof_with_pis(&child);
-        let key = builder.add_virtual_verifier_data(config.fri_config.cap_height);
-        builder.verify_proof::<C>(&proof, &key, &child);
-        let verifier = builder.mock_build::<C>().common.gates;
-        if verifier.len() == gates.len() {
-            return verifier;
-        }
-        gates = verifier;
-    }
+    let (wires, routed) = (config.num_wires, config.num_routed_wires);
+    let arithmetic = ArithmeticGate::new_from_config(config);
+    // plonky2 raises to the power of a FRI query's index in one row of arithmetic if it fits, else by a gate of its own.
+    let exponentiation = (arithmetic.num_ops < LARGEST_INDEX_BITS)
+        .then(|| GateRef::new(ExponentiationGate::<F, D>::new_from_config(config)));
+    let gates = vec![
+        GateRef::new(NoopGate),
+        GateRef::new(ConstantGate::new(config.num_constants)),
+        GateRef::new(PublicInputGate),
+        GateRef::new(BaseSumGate::<2>::new_from_config::<F>(config)),
+        GateRef::new(arithmetic),
+        GateRef::new(ArithmeticExtensionGate::<D>::new_from_config(config)),
+        GateRef::new(MulExtensionGate::<D>::new_from_config(config)),
+        GateRef::new(ReducingGate::<D>::new(ReducingGate::<D>::max_coeffs_len(wires, routed))),
+        GateRef::new(ReducingExtensionGate::<D>::new(ReducingExtensionGate::<D>::max_coeffs_len(
+            wires, routed,
+        ))),
+        GateRef::new(RandomAccessGate::<F, D>::new_from_config(config, ARITY_BITS)),
+        GateRef::new(interpolation_gate()),
+        GateRef::new(PoseidonMdsGate::<F, D>::new()),
+        GateRef::new(PoseidonGate::<F, D>::new()),
+    ];
+    gates.into_iter().chain(exponentiation).collect()
+}
+
+/// The gate that interpolates one FRI coset of 16 points, with the constraint degree that plonky2 chooses for a maximum
+/// of 8.
+fn interpolation_gate() -> CosetInterpolationGate<F, D> {
+    let points: Vec<_> = F::two_adic_subgroup(ARITY_BITS).into_iter().map(|point| (point, F::ZERO)).collect();
+    let mut gate = CosetInterpolationGate::default();
+    gate.subgroup_bits = ARITY_BITS;
+    gate.degree = 6;
+    gate.barycentric_weights = barycentric_weights(&points);
+    gate
 }
 
 impl Shape {
@@ -80,12 +109,14 @@ impl Shape {
         degree_bits: usize,
         num_public_inputs: usize,
     ) -> Self {
+        let fri_params = config.fri_config.fri_params(degree_bits, config.zero_knowledge);
         let gates = gate_set(&config);
         let mut builder = CircuitBuilder::<F, D>::new(config);
         let public_inputs = builder.add_virtual_targets(num_public_inputs);
         builder.register_public_inputs(&public_inputs);
-        pad(&mut builder, &gates, degree_bits);
-        Self { name, common: builder.mock_build::<C>().common }
+        pad(&mut builder, &gates, TEMPLATE_DEGREE_BITS);
+        let template = builder.mock_build::<C>().common;
+        Self { name, common: CommonData { fri_params, ..template } }
     }
 
     /// Pads `builder` to this shape and builds it.
@@ -118,5 +149,50 @@ fn pad(builder: &mut Builder, gates: &[GateRef<F, D>], degree_bits: usize) {
     }
     while builder.num_gates() <= 1 << (degree_bits - 1) {
         builder.add_gate(NoopGate, vec![]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::basetypes::{kernel_config, standard_config};
+
+    #[test]
+    fn a_shape_equals_the_data_of_a_circuit_built_to_it() {
+        for config in [standard_config(), kernel_config()] {
+            let shape = Shape::new("test", config.clone(), 9, 3);
+            let mut builder = Builder::new(config);
+            let public_inputs = builder.add_virtual_targets(3);
+            builder.register_public_inputs(&public_inputs);
+            let circuit = shape.build(builder).unwrap();
+            assert_eq!(circuit.common, shape.common);
+        }
+    }
+
+    #[test]
+    fn a_verifier_of_a_shape_uses_the_shapes_gates_only() {
+        for config in [standard_config(), kernel_config()] {
+            let child = Shape::new("child", config.clone(), 12, 4);
+            let mut builder = Builder::new(config.clone());
+            let proof = builder.add_virtual_proof_with_pis(&child.common);
+            let key = builder.add_virtual_verifier_data(config.fri_config.cap_height);
+            builder.verify_proof::<C>(&proof, &key, &child.common);
+            let gates = builder.mock_build::<C>().common.gates;
+            assert!(gates.len() > 10);
+            for gate in gates {
+                assert!(child.common.gates.contains(&gate), "{gate:?} is not in the set");
+            }
+        }
+    }
+
+    #[test]
+    fn a_circuit_with_too_many_rows_is_refused() {
+        let shape = Shape::new("test", standard_config(), 6, 0);
+        let mut builder = Builder::new(standard_config());
+        (0..100).for_each(|_| {
+            builder.add_gate(NoopGate, vec![]);
+        });
+        let error = shape.build(builder).unwrap_err();
+        assert_eq!(error, ShapeError::TooLarge { shape: "test", gates: 100, degree_bits: 6 });
     }
 }

@@ -1,0 +1,229 @@
+//! The batcher's circuits, each built at most once and only when a plan needs it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use circuits::{
+    CircuitError, Compiled, Definition, Digest, Proof, VerifierKey,
+    contain::contained,
+    layout::{Layout, LayoutError},
+    recursion::{FoldDefinition, KeyMembership, key_digest},
+    statement::SuperblockStatement,
+};
+use plonky2::plonk::circuit_data::VerifierCircuitData;
+use thiserror::Error;
+
+use super::{
+    keys::{EngineKeys, KeyText, SegmentCircuit},
+    segment::{SegmentChain, SegmentLeaf, segment_fold},
+    superblock::{Source, SuperblockDefinition, superblock_shape},
+};
+
+/// A circuit or a proof of the batcher is not what it should be.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// Building or proving failed.
+    #[error(transparent)]
+    Circuit(#[from] CircuitError),
+    /// The code builds another circuit than the checked-in keys say.
+    #[error(
+        "circuit {name} has key {built}, but the embedded key is {pinned}; regenerate the pins if this is meant"
+    )]
+    StaleKey {
+        /// The circuit.
+        name: String,
+        /// Digest of the key embedded.
+        pinned: String,
+        /// Digest of the key built.
+        built: Digest,
+    },
+    /// No superblock circuit has this source.
+    #[error("there is no superblock circuit over {0:?}")]
+    UnknownSource(Source),
+    /// The key is not in the segment set.
+    #[error("key {0} is not one of the segment circuits")]
+    UnlistedSegment(Digest),
+    /// The superblock proof does not verify.
+    #[error("the superblock proof is invalid: {0}")]
+    Invalid(String),
+    /// The superblock proof's public inputs are not a statement.
+    #[error(transparent)]
+    Statement(#[from] LayoutError),
+}
+
+/// Circuits of one kind, by a small parameter.
+type Cache<P, Def> = Mutex<BTreeMap<P, Arc<Compiled<Def>>>>;
+
+/// The batcher's circuits and the keys that they must have.
+pub struct Engine {
+    keys: EngineKeys,
+    leaves: Cache<usize, SegmentLeaf>,
+    folds: Cache<usize, FoldDefinition<SegmentChain>>,
+    superblocks: Cache<Source, SuperblockDefinition>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new(EngineKeys::embedded().clone())
+    }
+}
+
+/// Returns the cached circuit, or builds it and checks its key.
+fn build_once<P: Ord + Copy, Def: Definition>(
+    cache: &Cache<P, Def>,
+    parameter: P,
+    definition: impl FnOnce() -> Def,
+    pinned: Option<Digest>,
+) -> Result<Arc<Compiled<Def>>, EngineError> {
+    // The lock is held while building, so that two threads never build one circuit.
+    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(circuit) = cache.get(&parameter) {
+        return Ok(circuit.clone());
+    }
+    let circuit = Arc::new(Compiled::new(definition())?);
+    let built = key_digest(circuit.key());
+    if pinned != Some(built) {
+        let pinned = pinned.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
+        return Err(EngineError::StaleKey { name: circuit.definition.name(), pinned, built });
+    }
+    cache.insert(parameter, circuit.clone());
+    Ok(circuit)
+}
+
+impl Engine {
+    /// An engine whose circuits must have `keys`.
+    #[must_use]
+    pub fn new(keys: EngineKeys) -> Self {
+        Self { keys, leaves: Mutex::default(), folds: Mutex::default(), superblocks: Mutex::default() }
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &EngineKeys {
+        &self.keys
+    }
+
+    fn pinned_segment(&self, circuit: SegmentCircuit) -> Option<Digest> {
+        let index = SegmentCircuit::all().position(|candidate| candidate == circuit)?;
+        self.keys.segment_set.get(index).copied()
+    }
+
+    /// The leaf of `blocks` blocks, `1..=LEAF_MAX_BLOCKS`.
+    ///
+    /// # Errors
+    /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
+    pub fn leaf(&self, blocks: usize) -> Result<Arc<Compiled<SegmentLeaf>>, EngineError> {
+        let pinned = self.pinned_segment(SegmentCircuit::Leaf(blocks));
+        build_once(&self.leaves, blocks, || SegmentLeaf::new(blocks), pinned)
+    }
+
+    /// The fold of `arity` segments, `2..=FOLD_MAX_ARITY`.
+    ///
+    /// # Errors
+    /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
+    pub fn fold(&self, arity: usize) -> Result<Arc<Compiled<FoldDefinition<SegmentChain>>>, EngineError> {
+        let pinned = self.pinned_segment(SegmentCircuit::Fold(arity));
+        build_once(&self.folds, arity, || segment_fold(arity), pinned)
+    }
+
+    /// The superblock circuit over `source`.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownSource`], or [`EngineError::StaleKey`] if the code does not build the pinned circuit.
+    pub fn superblock(&self, source: Source) -> Result<Arc<Compiled<SuperblockDefinition>>, EngineError> {
+        let key = self.keys.superblock(source).ok_or(EngineError::UnknownSource(source))?;
+        let root = self.keys.key_set().root();
+        build_once(
+            &self.superblocks,
+            source,
+            || SuperblockDefinition::new(source, root),
+            Some(key_digest(key)),
+        )
+    }
+
+    /// Membership of a segment circuit's key.
+    ///
+    /// # Errors
+    /// [`EngineError::UnlistedSegment`].
+    pub fn membership(&self, key: &VerifierKey) -> Result<KeyMembership, EngineError> {
+        let digest = key_digest(key);
+        self.keys.key_set().membership(digest).ok_or(EngineError::UnlistedSegment(digest))
+    }
+
+    /// Verifies a superblock proof with the pinned key; builds no circuit.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownSource`], [`EngineError::Invalid`] or [`EngineError::Statement`].
+    pub fn verify_superblock(
+        &self,
+        source: Source,
+        proof: &Proof,
+    ) -> Result<SuperblockStatement, EngineError> {
+        let key = self.keys.superblock(source).ok_or(EngineError::UnknownSource(source))?;
+        let data = VerifierCircuitData {
+            verifier_only: key.clone(),
+            common: superblock_shape(source).common.clone(),
+        };
+        contained(|| data.verify(proof.clone()))
+            .map_err(EngineError::Invalid)?
+            .map_err(|error| EngineError::Invalid(error.to_string()))?;
+        Ok(SuperblockStatement::decode(&proof.public_inputs)?)
+    }
+
+    /// Builds every circuit, calling `each` on the way, and returns their keys. Takes minutes; one circuit is alive at a
+    /// time.
+    ///
+    /// # Errors
+    /// [`EngineError::Circuit`] if a circuit does not fit its shape.
+    pub fn generate_keys(each: &mut dyn FnMut(&dyn AnyCompiled)) -> Result<EngineKeys, EngineError> {
+        let mut segment_set = vec![];
+        for circuit in SegmentCircuit::all() {
+            let key = match circuit {
+                SegmentCircuit::Leaf(blocks) => visit(SegmentLeaf::new(blocks), each)?,
+                SegmentCircuit::Fold(arity) => visit(segment_fold(arity), each)?,
+            };
+            segment_set.push(key_digest(&key));
+        }
+        let mut keys = EngineKeys { segment_set, superblock: vec![] };
+        let root = keys.key_set().root();
+        for source in Source::all() {
+            keys.superblock.push(KeyText::new(visit(SuperblockDefinition::new(source, root), each)?));
+        }
+        Ok(keys)
+    }
+}
+
+fn visit<Def: Definition + 'static>(
+    definition: Def,
+    each: &mut dyn FnMut(&dyn AnyCompiled),
+) -> Result<VerifierKey, CircuitError> {
+    let compiled = Compiled::new(definition)?;
+    each(&compiled);
+    Ok(compiled.key().clone())
+}
+
+/// A compiled circuit of whatever definition.
+pub trait AnyCompiled {
+    /// The circuit's name.
+    fn name(&self) -> String;
+    /// The circuit.
+    fn circuit(&self) -> &circuits::Circuit;
+    /// Rows in use before padding.
+    fn gates(&self) -> usize;
+}
+
+impl<Def: Definition> AnyCompiled for Compiled<Def> {
+    fn name(&self) -> String {
+        self.definition.name()
+    }
+
+    fn circuit(&self) -> &circuits::Circuit {
+        &self.circuit
+    }
+
+    fn gates(&self) -> usize {
+        self.gates
+    }
+}

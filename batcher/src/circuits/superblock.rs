@@ -1,0 +1,254 @@
+//! The superblock: opens the previous state, verifies its segments or blocks, and computes the new state.
+
+use std::sync::LazyLock;
+
+use circuits::{
+    Builder, Definition, Digest, F, Witness,
+    basetypes::{kernel_config, standard_config},
+    constrain::{Constrain, DigestOps},
+    integer::HEIGHT_BITS,
+    layout::{self, Layout, WitnessError, new_virtual, set, set_target},
+    recursion::{Chain, FoldChild, ListedChildTarget, Shape},
+    statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement, empty_list},
+    trees::{Path, PathTarget, index_bits},
+};
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+
+use super::{
+    segment::{BlockInput, BlockTarget, SegmentChain, segment_shape},
+    state::{HISTORY_DEPTH, superblock_state_circuit},
+};
+
+/// The most blocks that a superblock applies without a segment: 1, 2 and 4 verifiers fill 2^12, 2^13 and 2^14 rows.
+pub const DIRECT_MAX_BLOCKS: usize = 4;
+/// Numbers of segments that a superblock circuit can verify; 1, 2 and 4 verifiers fill 2^13, 2^14 and 2^15 rows.
+pub const SEGMENT_ARITIES: [usize; 3] = [1, 2, 4];
+
+/// What stands directly below a superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// This many wrapped blocks: cheap for small superblocks.
+    Blocks(usize),
+    /// This many segments.
+    Segments(usize),
+}
+
+/// The shape of proofs over `source`, known without building the circuit.
+///
+/// Proofs over four segments have fewer routed wires: that keeps the largest superblock proof below 150 kB.
+#[must_use]
+pub fn superblock_shape(source: Source) -> &'static Shape {
+    static SHAPES: LazyLock<[Shape; 4]> = LazyLock::new(|| {
+        let public_inputs = <SuperblockStatement as Layout<F>>::LEN;
+        [(12, standard_config()), (13, standard_config()), (14, standard_config()), (15, kernel_config())]
+            .map(|(degree_bits, config)| Shape::new("superblock", config, degree_bits, public_inputs))
+    });
+    match source {
+        Source::Blocks(..=1) => &SHAPES[0],
+        Source::Blocks(2) | Source::Segments(..=1) => &SHAPES[1],
+        Source::Blocks(_) | Source::Segments(2) => &SHAPES[2],
+        Source::Segments(_) => &SHAPES[3],
+    }
+}
+
+/// One superblock circuit. Its key is what L1 pins.
+pub struct SuperblockDefinition {
+    source: Source,
+    segment_set_root: Digest,
+}
+
+impl SuperblockDefinition {
+    /// The circuit over `source`, which accepts segments of the circuits under `segment_set_root` only.
+    #[must_use]
+    pub fn new(source: Source, segment_set_root: Digest) -> Self {
+        Self { source, segment_set_root }
+    }
+}
+
+/// The proofs below a superblock, matching its [`Source`].
+#[derive(Clone, Debug)]
+pub enum SourceInput {
+    /// Wrapped blocks in the order of application.
+    Blocks(Vec<BlockInput>),
+    /// Segments in order.
+    Segments(Vec<FoldChild>),
+}
+
+/// What a superblock proves from.
+#[derive(Clone, Debug)]
+pub struct SuperblockInput {
+    /// The deployment.
+    pub chain_id: u64,
+    /// Number of the previous superblock.
+    pub previous_number: u32,
+    /// The previous superblock's history root.
+    pub history_root: Digest,
+    /// Path of the history's next free leaf.
+    pub history_path: Path,
+    /// The whole superblock as one segment; only its start is assigned.
+    pub segment: SegmentStatement,
+    /// The proofs.
+    pub source: SourceInput,
+}
+
+/// Targets of a superblock.
+pub struct SuperblockTargets {
+    chain_id: Target,
+    previous_number: Target,
+    history_root: circuits::DigestTarget,
+    history_path: PathTarget,
+    source: SourceTargets,
+}
+
+enum SourceTargets {
+    Blocks { start: StartTarget, blocks: Vec<BlockTarget> },
+    Segments(Vec<ListedChildTarget<SegmentStatement<Target>>>),
+}
+
+/// Where a superblock over blocks starts.
+struct StartTarget {
+    registry_root: circuits::DigestTarget,
+    roots: SuperblockRoots<Target>,
+    l1_inbox: circuits::DigestTarget,
+}
+
+impl Definition for SuperblockDefinition {
+    type Statement = SuperblockStatement<Target>;
+    type NativeStatement = SuperblockStatement;
+    type Targets = SuperblockTargets;
+    type Input = SuperblockInput;
+
+    fn name(&self) -> String {
+        match self.source {
+            Source::Blocks(blocks) => format!("superblock-blocks-{blocks}"),
+            Source::Segments(segments) => format!("superblock-segments-{segments}"),
+        }
+    }
+
+    fn config(&self) -> CircuitConfig {
+        superblock_shape(self.source).common.config.clone()
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        Some(superblock_shape(self.source))
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        let chain_id = builder.add_virtual_target();
+        let previous_number = builder.add_virtual_target();
+        let history_root = builder.new_digest();
+        let history_path = PathTarget::new_virtual(builder, HISTORY_DEPTH);
+
+        // number = previous number + 1, both of 32 bits.
+        let number_bits = index_bits(builder, previous_number, HISTORY_DEPTH);
+        let one = builder.one();
+        let number = builder.add(previous_number, one);
+        builder.enforce_range(number, HEIGHT_BITS);
+
+        // The superblock as one segment of this number, with the pinned key set.
+        let segment_set_root = builder.constant_digest(self.segment_set_root);
+        let (segment, source) = match self.source {
+            Source::Blocks(blocks) => self.define_blocks(builder, blocks, number),
+            Source::Segments(segments) => Self::define_segments(builder, segments),
+        };
+        builder.enforce_equal(segment.number, number);
+        builder.enforce_digest_equal(segment.segment_set_root, segment_set_root);
+
+        // Body chain, L1 outbox and block count start empty; the L1 inbox goes on from where L1 says.
+        let start: Accumulators<Target> = layout::constant(builder, &Accumulators::start(empty_list()));
+        builder.enforce_digest_equal(segment.accumulated_before.body_chain, start.body_chain);
+        builder.enforce_digest_equal(segment.accumulated_before.l1_outbox, start.l1_outbox);
+        builder.enforce_equal(segment.accumulated_before.block_count, start.block_count);
+
+        // The previous state opens to the roots that the segment starts from.
+        let previous_state =
+            superblock_state_circuit(builder, chain_id, previous_number, &segment.before, history_root);
+
+        // The history gains the previous state at its number, where nothing was.
+        let empty = builder.constant_digest(Digest::ZERO);
+        let without = history_path.root_circuit(builder, &number_bits, empty);
+        builder.enforce_digest_equal(without, history_root);
+        let new_history_root = history_path.root_circuit(builder, &number_bits, previous_state);
+
+        let new_state = superblock_state_circuit(builder, chain_id, number, &segment.after, new_history_root);
+        let statement = SuperblockStatement {
+            chain_id,
+            number,
+            previous_state,
+            new_state,
+            registry_root: segment.registry_root,
+            body_chain: segment.accumulated_after.body_chain,
+            l1_inbox_before: segment.accumulated_before.l1_inbox,
+            l1_inbox_after: segment.accumulated_after.l1_inbox,
+            l1_outbox: segment.accumulated_after.l1_outbox,
+            block_count: segment.accumulated_after.block_count,
+        };
+        (statement, SuperblockTargets { chain_id, previous_number, history_root, history_path, source })
+    }
+
+    fn assign(
+        &self,
+        targets: &SuperblockTargets,
+        input: &SuperblockInput,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        set_target(witness, targets.chain_id, F::from_canonical_u64(input.chain_id))?;
+        set_target(witness, targets.previous_number, F::from_canonical_u32(input.previous_number))?;
+        set(witness, &targets.history_root, &input.history_root)?;
+        targets.history_path.set_targets(witness, &input.history_path)?;
+        match (&targets.source, &input.source) {
+            (SourceTargets::Blocks { start, blocks }, SourceInput::Blocks(inputs)) => {
+                set(witness, &start.registry_root, &input.segment.registry_root)?;
+                set(witness, &start.roots, &input.segment.before)?;
+                set(witness, &start.l1_inbox, &input.segment.accumulated_before.l1_inbox)?;
+                blocks.iter().zip(inputs).try_for_each(|(target, block)| target.set_targets(witness, block))
+            }
+            (SourceTargets::Segments(children), SourceInput::Segments(inputs)) => {
+                children.iter().zip(inputs).try_for_each(|(target, child)| target.assign(witness, child))
+            }
+            // Proofs of the other kind leave the targets unset, and the circuit without a proof.
+            (SourceTargets::Blocks { .. }, SourceInput::Segments(_))
+            | (SourceTargets::Segments(_), SourceInput::Blocks(_)) => Ok(()),
+        }
+    }
+}
+
+impl SuperblockDefinition {
+    fn define_blocks(
+        &self,
+        builder: &mut Builder,
+        blocks: usize,
+        number: Target,
+    ) -> (SegmentStatement<Target>, SourceTargets) {
+        let start = StartTarget {
+            registry_root: builder.new_digest(),
+            roots: new_virtual(builder),
+            l1_inbox: builder.new_digest(),
+        };
+        let fixed: Accumulators<Target> = layout::constant(builder, &Accumulators::start(empty_list()));
+        let accumulated = Accumulators { l1_inbox: start.l1_inbox, ..fixed };
+        let mut segment = SegmentStatement {
+            number,
+            registry_root: start.registry_root,
+            segment_set_root: builder.constant_digest(self.segment_set_root),
+            before: start.roots,
+            after: start.roots,
+            accumulated_before: accumulated,
+            accumulated_after: accumulated,
+        };
+        let blocks = (0..blocks).map(|_| BlockTarget::verify(builder, &mut segment)).collect();
+        (segment, SourceTargets::Blocks { start, blocks })
+    }
+
+    fn define_segments(builder: &mut Builder, segments: usize) -> (SegmentStatement<Target>, SourceTargets) {
+        let children: Vec<_> = (0..segments)
+            .map(|_| ListedChildTarget::verify(builder, segment_shape(), SegmentChain::key_set_root))
+            .collect();
+        let segment = children
+            .iter()
+            .map(|listed| listed.child.statement)
+            .reduce(|left, right| SegmentChain::join_circuit(builder, &left, &right))
+            .expect("a superblock verifies at least one segment");
+        (segment, SourceTargets::Segments(children))
+    }
+}

@@ -1,0 +1,118 @@
+//! Fixtures: a kernel that proves any block statement, for tests of what the batcher does with kernels that lie.
+
+use std::sync::LazyLock;
+
+use circuits::{
+    Builder, Compiled, Definition, Digest, F, Proof, VerifierKey, Witness,
+    basetypes::kernel_config,
+    layout::{WitnessError, new_virtual, set},
+    recursion::{Wrapper, wrap},
+    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
+    statement::{BlockStatement, empty_list},
+};
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+
+/// A kernel without rules: its proofs state whatever they are asked to.
+pub struct FreeKernel;
+
+impl Definition for FreeKernel {
+    type Statement = BlockStatement<Target>;
+    type NativeStatement = BlockStatement;
+    type Targets = BlockStatement<Target>;
+    type Input = BlockStatement;
+
+    fn name(&self) -> String {
+        "free-kernel".to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        kernel_config()
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        let statement = new_virtual(builder);
+        (statement, statement)
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &BlockStatement,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        set(witness, targets, input)
+    }
+}
+
+static FREE: LazyLock<(Compiled<FreeKernel>, Wrapper)> = LazyLock::new(|| {
+    let kernel = Compiled::new(FreeKernel).expect("the free kernel builds");
+    let wrapper = wrap(&kernel).expect("the free kernel wraps");
+    (kernel, wrapper)
+});
+
+/// The free kernel's wrap key.
+#[must_use]
+pub fn free_key() -> &'static VerifierKey {
+    FREE.1.key()
+}
+
+/// Digest of [`free_key`].
+#[must_use]
+pub fn free_key_digest() -> Digest {
+    FREE.1.key_digest()
+}
+
+/// A wrapped proof of `statement` by the free kernel.
+///
+/// # Panics
+/// If proving fails.
+#[must_use]
+pub fn free_proof(statement: &BlockStatement) -> Proof {
+    let kernel_proof = FREE.0.prove(statement).expect("the free kernel proves everything");
+    FREE.1.prove(&kernel_proof).expect("a valid proof wraps")
+}
+
+/// A digest that stands for `label`.
+#[must_use]
+pub fn digest(label: u64) -> Digest {
+    Digest([F::from_canonical_u64(label); 4])
+}
+
+/// Where environment `id` of the fixtures starts.
+#[must_use]
+pub fn genesis_state(id: u16) -> Digest {
+    digest(1000 * u64::from(id))
+}
+
+/// A registry of the free kernel for environments `1..=environments`, valid in superblocks 1 to 1000.
+///
+/// # Panics
+/// Never: the entries are well-formed.
+#[must_use]
+pub fn free_registry(environments: u16) -> Registry {
+    let mut registry = Registry::default();
+    for id in 1..=environments {
+        let kernel = KernelEntry { key: free_key_digest(), valid_from: 1, valid_until: 1000 };
+        let entry =
+            RegistryEntry { genesis_state: genesis_state(id), producer: digest(7), kernels: vec![kernel] };
+        registry.insert(EnvironmentId(id), entry).expect("ids are distinct and not 0");
+    }
+    registry
+}
+
+/// Block `height` of environment `id`, continuing block `height - 1` of the same fixtures.
+#[must_use]
+pub fn block(id: u16, height: u32) -> BlockStatement {
+    let state = |height: u32| digest(1000 * u64::from(id) + u64::from(height));
+    BlockStatement {
+        environment: F::from_canonical_u16(id),
+        first_height: F::from_canonical_u32(height),
+        last_height: F::from_canonical_u32(height),
+        previous_state: state(height - 1),
+        new_state: state(height),
+        outbox: empty_list(),
+        inbox: empty_list(),
+        body: digest(5_000_000 + 1000 * u64::from(id) + u64::from(height)),
+        producer: digest(7),
+    }
+}

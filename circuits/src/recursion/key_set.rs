@@ -1,0 +1,95 @@
+//! A fixed set of verifier keys: a Merkle tree of key digests whose root the verifying circuit pins.
+
+use std::collections::BTreeMap;
+
+use plonky2::iop::target::{BoolTarget, Target};
+
+use crate::{
+    basetypes::{Builder, Witness},
+    constrain::Constrain,
+    digest::{Digest, DigestTarget},
+    layout::{WitnessError, set_target},
+    trees::{IndexTree, Path, PathTarget, index_bits},
+};
+use plonky2::field::types::Field;
+
+/// Depth of a key set: 32 keys, enough for every arity of every circuit of one kind.
+pub const KEY_SET_DEPTH: usize = 5;
+
+/// Keys of the circuits that a fold may verify, in a fixed order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySet {
+    tree: IndexTree,
+    positions: BTreeMap<Digest, u64>,
+}
+
+/// Proof that a key is in a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyMembership {
+    /// Position of the key.
+    pub index: u64,
+    /// Siblings from the leaf to the root.
+    pub path: Path,
+}
+
+impl KeySet {
+    /// The set of `keys`, which are digests made by [`super::key_digest`].
+    ///
+    /// # Panics
+    /// If there are more keys than the tree has leaves; sets are fixed in code.
+    #[must_use]
+    pub fn new(keys: &[Digest]) -> Self {
+        let mut tree = IndexTree::new(KEY_SET_DEPTH);
+        let mut positions = BTreeMap::new();
+        for (index, &key) in (0..).zip(keys) {
+            tree.set(index, key).expect("a key set has at most 32 keys");
+            positions.insert(key, index);
+        }
+        Self { tree, positions }
+    }
+
+    /// The root that circuits pin.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.tree.root()
+    }
+
+    /// Membership of `key`, or `None` if it is not in the set.
+    #[must_use]
+    pub fn membership(&self, key: Digest) -> Option<KeyMembership> {
+        let index = *self.positions.get(&key)?;
+        Some(KeyMembership { index, path: self.tree.path(index) })
+    }
+}
+
+/// In-circuit twin of [`KeyMembership`].
+#[derive(Clone, Debug)]
+pub struct KeyMembershipTarget {
+    index: Target,
+    bits: Vec<BoolTarget>,
+    path: PathTarget,
+}
+
+impl KeyMembershipTarget {
+    /// Fresh targets.
+    pub fn new_virtual(builder: &mut Builder) -> Self {
+        let index = builder.add_virtual_target();
+        let bits = index_bits(builder, index, KEY_SET_DEPTH);
+        Self { index, bits, path: PathTarget::new_virtual(builder, KEY_SET_DEPTH) }
+    }
+
+    /// Enforces that `key` is in the set with this `root`. A key digest is a hash, so the empty leaf never passes.
+    pub fn verify(&self, builder: &mut Builder, root: DigestTarget, key: DigestTarget) {
+        let found = self.path.root_circuit(builder, &self.bits, key);
+        builder.enforce_digest_equal(found, root);
+    }
+
+    /// Assigns a membership.
+    ///
+    /// # Errors
+    /// If a target already has another value.
+    pub fn set_targets(&self, witness: &mut Witness, value: &KeyMembership) -> Result<(), WitnessError> {
+        set_target(witness, self.index, crate::F::from_canonical_u64(value.index))?;
+        self.path.set_targets(witness, &value.path)
+    }
+}
