@@ -436,6 +436,12 @@ impl Definition for CounterKernel {
 
 #[cfg(test)]
 mod tests {
+    use circuits::{
+        contain::contained,
+        forging::{Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, mutate},
+        layout::Layout,
+    };
+
     use super::*;
     use crate::conformance::{self, Subject};
 
@@ -536,9 +542,10 @@ mod tests {
     #[test]
     fn each_broken_rule_is_refused_in_circuit() {
         let kernel = KERNEL.get((), |()| CounterKernel).unwrap();
-        kernel.compiled.prove(&honest()).unwrap();
-        for (input, rule) in dishonest() {
-            assert!(kernel.compiled.prove(&input).is_err(), "proved although {rule}");
+        assert_accepts(&kernel.compiled, &honest());
+        for (input, _) in dishonest() {
+            assert_rejects(&kernel.compiled, &input);
+            assert_rejects_by_prover(&kernel.compiled, &input);
         }
     }
 
@@ -547,5 +554,33 @@ mod tests {
         let kernel = KERNEL.get((), |()| CounterKernel).unwrap();
         let proof = kernel.compiled.prove(&honest()).unwrap();
         assert_eq!(kernel.compiled.statement(&proof).unwrap(), honest().statement());
+    }
+
+    #[test]
+    fn no_other_statement_has_a_proof_from_the_same_input() {
+        let kernel = KERNEL.get((), |()| CounterKernel).unwrap();
+        let (compiled, statement) = (&kernel.compiled, honest().statement());
+        for (element, &target) in compiled.circuit.prover_only.public_inputs.iter().enumerate() {
+            let mut witness = compiled.witness(&honest()).unwrap();
+            let stated: Vec<F> = statement.encode();
+            let claimed = set_target(&mut witness, target, stated[element] + F::ONE);
+            let proved = claimed.is_ok()
+                && contained(|| compiled.circuit.prove(witness))
+                    .is_ok_and(|proof| proof.is_ok_and(|proof| compiled.verify(&proof).is_ok()));
+            assert!(!proved, "element {element} of the statement can be claimed to be another");
+        }
+    }
+
+    #[test]
+    fn the_kernel_withstands_the_forging_kit() {
+        let kernel = KERNEL.get((), |()| CounterKernel).unwrap();
+        let input = honest();
+        Kit::new(&kernel.compiled).input(&input).sample(1.0).proofs(2).run().assert_sound();
+    }
+
+    #[test]
+    fn no_assertion_of_the_kernel_can_be_left_out() {
+        let dishonest: Vec<_> = dishonest().into_iter().map(|(input, _)| input).collect();
+        mutate(&CounterKernel, &[honest()], &dishonest).assert_complete();
     }
 }
