@@ -12,9 +12,11 @@ pub mod forging;
 pub mod hash;
 pub mod integer;
 pub mod layout;
+pub mod pins;
 pub mod proof;
 pub mod recursion;
 pub mod registry;
+pub mod security;
 pub mod statement;
 pub mod trees;
 

@@ -1,0 +1,285 @@
+//! Pins: what each circuit is, in numbers that change if the circuit does. They are kept in a checked-in file, so that
+//! changing a circuit is a step of its own.
+
+use std::fmt;
+
+use plonky2::fri::FriParams;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    basetypes::{CommonData, D},
+    circuit::{Compiled, Definition},
+    digest::Digest,
+    recursion::key_digest,
+};
+
+const FIELD_BYTES: usize = 8;
+const EXTENSION_BYTES: usize = D * FIELD_BYTES;
+const HASH_BYTES: usize = 4 * FIELD_BYTES;
+
+/// One circuit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pin {
+    /// Its name.
+    pub name: String,
+    /// plonky2's circuit digest.
+    pub digest: Digest,
+    /// The digest of its verifier key, which key sets contain.
+    pub key: Digest,
+    /// Rows in use before padding.
+    pub gates: usize,
+    /// Logarithm of the number of rows.
+    pub degree_bits: usize,
+    /// Public inputs.
+    pub public_inputs: usize,
+    /// Bytes of a proof.
+    pub proof_bytes: usize,
+}
+
+impl Pin {
+    /// The pin of `compiled`.
+    #[must_use]
+    pub fn of<Def: Definition>(compiled: &Compiled<Def>) -> Self {
+        let common = &compiled.circuit.common;
+        Self {
+            name: compiled.definition.name(),
+            digest: compiled.key().circuit_digest.into(),
+            key: key_digest(compiled.key()),
+            gates: compiled.gates,
+            degree_bits: common.degree_bits(),
+            public_inputs: common.num_public_inputs,
+            proof_bytes: proof_bytes(common),
+        }
+    }
+
+    fn fields(&self) -> [(&'static str, String); 6] {
+        [
+            ("digest", self.digest.to_string()),
+            ("key", self.key.to_string()),
+            ("gates", self.gates.to_string()),
+            ("degree_bits", self.degree_bits.to_string()),
+            ("public_inputs", self.public_inputs.to_string()),
+            ("proof_bytes", self.proof_bytes.to_string()),
+        ]
+    }
+}
+
+/// The size of every proof of a circuit: plonky2's encoding has no optional parts.
+#[must_use]
+pub fn proof_bytes(common: &CommonData) -> usize {
+    let config = &common.config;
+    let cap = HASH_BYTES << config.fri_config.cap_height;
+    let zs = config.num_challenges * (1 + common.num_partial_products + common.num_lookup_polys);
+    let quotients = config.num_challenges * common.quotient_degree_factor;
+    let preprocessed = common.num_constants + config.num_routed_wires;
+    // The polynomials that are also opened at the next row.
+    let next = config.num_challenges * (1 + common.num_lookup_polys);
+    let openings = preprocessed + config.num_wires + zs + next + quotients;
+    3 * cap
+        + openings * EXTENSION_BYTES
+        + fri_bytes(&common.fri_params, &[preprocessed, config.num_wires, zs, quotients])
+        + (1 + common.num_public_inputs) * FIELD_BYTES
+}
+
+fn fri_bytes(params: &FriParams, leaves: &[usize]) -> usize {
+    let cap_height = params.config.cap_height;
+    let path = |bits: usize| 1 + (bits - cap_height) * HASH_BYTES;
+    let initial: usize = leaves.iter().map(|leaf| leaf * FIELD_BYTES + path(params.lde_bits())).sum();
+    let mut bits = params.lde_bits();
+    let mut steps = 0;
+    for &arity_bits in &params.reduction_arity_bits {
+        bits -= arity_bits;
+        steps += (EXTENSION_BYTES << arity_bits) + path(bits);
+    }
+    params.reduction_arity_bits.len() * (HASH_BYTES << cap_height)
+        + params.config.num_query_rounds * (initial + steps)
+        + (EXTENSION_BYTES << params.final_poly_bits())
+        + FIELD_BYTES
+}
+
+/// The pins of a set of circuits, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pins {
+    /// Ascending by name, each name once.
+    pub circuit: Vec<Pin>,
+}
+
+impl Pins {
+    /// The pins of `circuits`, sorted.
+    #[must_use]
+    pub fn new(circuits: impl IntoIterator<Item = Pin>) -> Self {
+        let mut circuit: Vec<_> = circuits.into_iter().collect();
+        circuit.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { circuit }
+    }
+
+    /// The pin called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Pin> {
+        self.circuit.iter().find(|pin| pin.name == name)
+    }
+
+    /// How `built` differs from these pins; empty if it does not.
+    #[must_use]
+    pub fn differences(&self, built: &Self) -> Vec<Difference> {
+        let mut differences = vec![];
+        for pinned in &self.circuit {
+            match built.get(&pinned.name) {
+                None => differences.push(Difference::Gone { name: pinned.name.clone() }),
+                Some(built) => {
+                    for ((field, pinned_value), (_, built_value)) in
+                        pinned.fields().into_iter().zip(built.fields())
+                    {
+                        if pinned_value != built_value {
+                            differences.push(Difference::Changed {
+                                name: pinned.name.clone(),
+                                field,
+                                pinned: pinned_value,
+                                built: built_value,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        for built in &built.circuit {
+            if self.get(&built.name).is_none() {
+                differences.push(Difference::Unpinned { name: built.name.clone() });
+            }
+        }
+        differences
+    }
+}
+
+/// A circuit is not what its pin says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Pinned, but not built.
+    Gone {
+        /// The circuit.
+        name: String,
+    },
+    /// Built, but not pinned.
+    Unpinned {
+        /// The circuit.
+        name: String,
+    },
+    /// Pinned and built with different values.
+    Changed {
+        /// The circuit.
+        name: String,
+        /// What differs.
+        field: &'static str,
+        /// The pinned value.
+        pinned: String,
+        /// The value now.
+        built: String,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone { name } => write!(f, "circuit {name} is pinned but does not exist"),
+            Self::Unpinned { name } => write!(f, "circuit {name} is not pinned"),
+            Self::Changed { name, field, pinned, built } => {
+                write!(f, "circuit {name}: {field} is pinned as {pinned} but is {built}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plonky2::{
+        field::types::Field, gates::noop::NoopGate, iop::target::Target, plonk::circuit_data::CircuitConfig,
+    };
+
+    use super::*;
+    use crate::{
+        basetypes::{Builder, F, Witness, kernel_config},
+        layout::{WitnessError, set_target},
+    };
+
+    /// Squares its public input, in a circuit of at least `rows` rows.
+    struct Square {
+        rows: usize,
+    }
+
+    impl Definition for Square {
+        type Statement = [Target; 2];
+        type NativeStatement = [F; 2];
+        type Targets = Target;
+        type Input = u64;
+
+        fn name(&self) -> String {
+            format!("square-{}", self.rows)
+        }
+
+        fn config(&self) -> CircuitConfig {
+            kernel_config()
+        }
+
+        fn define(&self, builder: &mut Builder) -> ([Target; 2], Target) {
+            let root = builder.add_virtual_target();
+            let square = builder.square(root);
+            while builder.num_gates() < self.rows {
+                builder.add_gate(NoopGate, vec![]);
+            }
+            ([root, square], root)
+        }
+
+        fn assign(&self, root: &Target, input: &u64, witness: &mut Witness) -> Result<(), WitnessError> {
+            set_target(witness, *root, F::from_canonical_u64(*input))
+        }
+    }
+
+    fn pin(rows: usize) -> Pin {
+        Pin::of(&Compiled::new(Square { rows }).unwrap())
+    }
+
+    #[test]
+    fn the_computed_proof_size_is_that_of_a_proof() {
+        for rows in [1, 40, 1000, 3000] {
+            let compiled = Compiled::new(Square { rows }).unwrap();
+            let proof = compiled.prove(&7).unwrap();
+            assert_eq!(Pin::of(&compiled).proof_bytes, proof.to_bytes().len(), "{rows} rows");
+        }
+    }
+
+    #[test]
+    fn building_twice_gives_one_pin() {
+        assert_eq!(pin(10), pin(10));
+        assert_ne!(pin(10).digest, pin(100).digest);
+        assert_ne!(pin(10).key, pin(100).key);
+    }
+
+    #[test]
+    fn differences_name_the_circuit_the_field_and_both_values() {
+        let (small, large) = (pin(1), pin(40));
+        let pins = Pins::new([large.clone(), small.clone()]);
+        assert_eq!(pins.circuit[0].name, "square-1");
+        assert!(pins.differences(&pins).is_empty());
+
+        let moved = Pins::new([Pin { gates: 2, ..small.clone() }, Pin { name: "new".to_owned(), ..large }]);
+        let text: Vec<_> = pins.differences(&moved).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            text,
+            [
+                format!("circuit square-1: gates is pinned as {} but is 2", small.gates),
+                "circuit square-40 is pinned but does not exist".to_owned(),
+                "circuit new is not pinned".to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn pins_survive_their_text() {
+        let pins = Pins::new([pin(1), pin(40)]);
+        let text = serde_json::to_string(&pins).unwrap();
+        assert_eq!(serde_json::from_str::<Pins>(&text).unwrap(), pins);
+        assert!(serde_json::from_str::<Pins>(&text.replace("gates", "rows")).is_err());
+    }
+}
