@@ -42,12 +42,6 @@ pub enum BlockError {
         /// First element that differs.
         element: usize,
     },
-    /// The proof does not verify under the block shape and its key.
-    #[error("the block's proof is invalid: {reason}")]
-    InvalidProof {
-        /// plonky2's reason.
-        reason: String,
-    },
 }
 
 /// The environment and the heights that a statement names, within their ranges.

@@ -11,8 +11,10 @@
 //! The kernel is the same for all counters: chain id and environment are in the state, whose first value is in the
 //! registry, and no step can change them.
 
+use std::sync::Arc;
+
 use circuits::{
-    Builder, Definition, Digest, DigestTarget, F, Witness,
+    Builder, CircuitError, Definition, Digest, DigestTarget, F, Witness,
     amount::{Amount, AmountError, enforce_amount},
     basetypes::kernel_config,
     constrain::DigestOps,
@@ -30,8 +32,8 @@ use thiserror::Error;
 
 use crate::{
     block::{BlockError, ProposedBlock, ProvenBlock},
-    environment::{Environment, EnvironmentId, Proposal, ProveError},
-    kernel::{OneBlock, ProducerSecret, SharedKernels},
+    environment::{Environment, EnvironmentId, EnvironmentIdError, Proposal, ProveError},
+    kernel::{Kernel, OneBlock, ProducerSecret, SharedKernels},
 };
 
 /// Additions that fit into one block.
@@ -84,6 +86,9 @@ pub enum CounterError {
     /// The chain id is not a field element.
     #[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
     ChainId(u64),
+    /// The id is L1's.
+    #[error(transparent)]
+    Id(#[from] EnvironmentIdError),
     /// Nothing is added.
     #[error("an addition of 0 does nothing")]
     Zero,
@@ -123,18 +128,18 @@ impl Counter {
     /// The counter `id` of the deployment `chain_id`, which starts at `start` and whose blocks `secret` proves.
     ///
     /// # Errors
-    /// [`CounterError::ChainId`] if `chain_id` is not below the field's order.
-    pub const fn new(
+    /// - [`CounterError::ChainId`]: `chain_id` is not below the field's order.
+    /// - [`CounterError::Id`]: `id` is L1's.
+    pub fn new(
         chain_id: u64,
         id: EnvironmentId,
         secret: ProducerSecret,
         start: Amount,
     ) -> Result<Self, CounterError> {
-        if chain_id < F::ORDER {
-            Ok(Self { chain_id, id, secret, start })
-        } else {
-            Err(CounterError::ChainId(chain_id))
+        if chain_id >= F::ORDER {
+            return Err(CounterError::ChainId(chain_id));
         }
+        Ok(Self { chain_id, id: EnvironmentId::new(id.get())?, secret, start })
     }
 
     /// The kernel's input for a block of this counter.
@@ -188,7 +193,14 @@ fn read_body(body: &[u8]) -> Result<[Amount; ADDS], CounterError> {
     Ok(adds)
 }
 
-static KERNEL: SharedKernels<(), CounterKernel> = SharedKernels::new();
+/// The kernel of all counters, built on first use.
+///
+/// # Errors
+/// If a circuit cannot be built.
+pub fn kernel() -> Result<Arc<Kernel<CounterKernel>>, CircuitError> {
+    static KERNEL: SharedKernels<(), CounterKernel> = SharedKernels::new();
+    KERNEL.get((), |()| CounterKernel)
+}
 
 impl Environment for Counter {
     const KIND: &'static str = "counter";
@@ -267,11 +279,11 @@ impl Environment for Counter {
     }
 
     fn kernels(&self) -> Result<Vec<Digest>, ProveError> {
-        Ok(vec![KERNEL.get((), |()| CounterKernel)?.key_digest()])
+        Ok(vec![kernel()?.key_digest()])
     }
 
     fn prove(&self, block: &ProposedBlock<CounterBlock>) -> Result<ProvenBlock, ProveError> {
-        KERNEL.get((), |()| CounterKernel)?.prove(block, &self.kernel_input(block.witness()))
+        kernel()?.prove(block, &self.kernel_input(block.witness()))
     }
 }
 
@@ -435,152 +447,4 @@ impl Definition for CounterKernel {
 }
 
 #[cfg(test)]
-mod tests {
-    use circuits::{
-        contain::contained,
-        forging::{Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, mutate},
-        layout::Layout,
-    };
-
-    use super::*;
-    use crate::conformance::{self, Subject};
-
-    struct Counters;
-
-    impl Subject for Counters {
-        type Environment = Counter;
-
-        fn environment(&self, chain_id: u64, id: EnvironmentId, secret: ProducerSecret) -> Counter {
-            Counter::new(chain_id, id, secret, Amount::new(100).unwrap()).unwrap()
-        }
-
-        fn valid(&self, _: &Counter, state: &CounterState) -> Vec<Add> {
-            [1, 2, u64::from(state.height) + 3].map(|add| Add { add: Amount::new(add).unwrap() }).into()
-        }
-
-        fn invalid(&self, _: &Counter, _: &CounterState) -> Vec<Add> {
-            vec![Add { add: Amount::ZERO }, Add { add: Amount::MAX }]
-        }
-    }
-
-    crate::conformance!(Counters);
-
-    fn honest() -> CounterInput {
-        let counter = conformance::environment(&Counters);
-        let adds = [5, 0, 7, Amount::MAX.get() - 112, 0, 0, 0, 0].map(|add| Amount::new(add).unwrap());
-        counter.kernel_input(&CounterBlock { before: CounterState { height: 9, ..counter.genesis() }, adds })
-    }
-
-    /// Inputs that each break one rule, and the rule.
-    fn dishonest() -> Vec<(CounterInput, CounterRule)> {
-        let too_large = |value: F| AmountError::TooLarge(value.to_canonical_u64());
-        let mut cases = vec![];
-        for index in 0..ADDS {
-            // Subtracts one, by wrapping the field.
-            let mut input = CounterInput { adds: [F::ZERO; ADDS], ..honest() };
-            input.adds[index] = F::NEG_ONE;
-            cases.push((input, CounterRule::Add { index, source: too_large(F::NEG_ONE) }));
-        }
-        let mut input = honest();
-        input.adds[7] = F::ONE;
-        cases.push((input, CounterRule::Value(AmountError::TooLarge(1 << 58))));
-        let height = F::from_canonical_u32(u32::MAX);
-        cases.push((CounterInput { height, ..honest() }, CounterRule::Height(1 << 32)));
-        cases
-    }
-
-    #[test]
-    fn a_chain_id_at_the_field_order_is_refused() {
-        let secret = conformance::secret(0);
-        let result = Counter::new(F::ORDER, conformance::id(0), secret, Amount::ZERO);
-        assert_eq!(result.unwrap_err(), CounterError::ChainId(F::ORDER));
-        assert!(Counter::new(F::ORDER - 1, conformance::id(0), secret, Amount::ZERO).is_ok());
-    }
-
-    #[test]
-    fn a_block_takes_eight_additions_and_the_rest_wait() {
-        let mut producer = conformance::producer(&Counters);
-        for add in 1..=10 {
-            producer.submit(Add { add: Amount::new(add).unwrap() }).unwrap();
-        }
-        producer.submit(Add { add: Amount::ZERO }).unwrap();
-        assert!(producer.propose_block().unwrap().is_empty());
-        assert_eq!(producer.state().value.get(), 100 + 36);
-        assert_eq!(producer.pending().len(), 3);
-        let rejected = producer.propose_block().unwrap();
-        assert_eq!((rejected[0].id, &rejected[0].reason), (10, &CounterError::Zero));
-        assert_eq!(*producer.state(), CounterState { height: 2, value: Amount::new(155).unwrap() });
-        producer.propose_block().unwrap();
-        assert_eq!(producer.height(), 3, "a block can be empty");
-    }
-
-    #[test]
-    fn the_last_height_has_no_successor() {
-        let counter = conformance::environment(&Counters);
-        let last = CounterState { height: u32::MAX, ..counter.genesis() };
-        assert_eq!(counter.propose(&last, &[]).err(), Some(CounterError::LastHeight(u32::MAX)));
-        assert_eq!(counter.apply_body(&last, &[0; BODY_BYTES]), Err(CounterError::LastHeight(u32::MAX)));
-    }
-
-    #[test]
-    fn an_addition_beyond_its_bits_is_no_body() {
-        let counter = conformance::environment(&Counters);
-        let mut body = [0; BODY_BYTES];
-        body[8..16].copy_from_slice(&(1_u64 << 58).to_le_bytes());
-        let refused = CounterError::BodyAdd { index: 1, source: AmountError::TooLarge(1 << 58) };
-        assert_eq!(counter.body_digest(&body), Err(refused));
-    }
-
-    #[test]
-    fn each_broken_rule_is_refused_natively() {
-        assert_eq!(honest().check(), Ok(()));
-        for (input, rule) in dishonest() {
-            assert_eq!(input.check(), Err(rule));
-        }
-    }
-
-    #[test]
-    fn each_broken_rule_is_refused_in_circuit() {
-        let kernel = KERNEL.get((), |()| CounterKernel).unwrap();
-        assert_accepts(&kernel.compiled, &honest());
-        for (input, _) in dishonest() {
-            assert_rejects(&kernel.compiled, &input);
-            assert_rejects_by_prover(&kernel.compiled, &input);
-        }
-    }
-
-    #[test]
-    fn native_and_circuit_statements_agree() {
-        let kernel = KERNEL.get((), |()| CounterKernel).unwrap();
-        let proof = kernel.compiled.prove(&honest()).unwrap();
-        assert_eq!(kernel.compiled.statement(&proof).unwrap(), honest().statement());
-    }
-
-    #[test]
-    fn no_other_statement_has_a_proof_from_the_same_input() {
-        let kernel = KERNEL.get((), |()| CounterKernel).unwrap();
-        let (compiled, statement) = (&kernel.compiled, honest().statement());
-        for (element, &target) in compiled.circuit.prover_only.public_inputs.iter().enumerate() {
-            let mut witness = compiled.witness(&honest()).unwrap();
-            let stated: Vec<F> = statement.encode();
-            let claimed = set_target(&mut witness, target, stated[element] + F::ONE);
-            let proved = claimed.is_ok()
-                && contained(|| compiled.circuit.prove(witness))
-                    .is_ok_and(|proof| proof.is_ok_and(|proof| compiled.verify(&proof).is_ok()));
-            assert!(!proved, "element {element} of the statement can be claimed to be another");
-        }
-    }
-
-    #[test]
-    fn the_kernel_withstands_the_forging_kit() {
-        let kernel = KERNEL.get((), |()| CounterKernel).unwrap();
-        let input = honest();
-        Kit::new(&kernel.compiled).input(&input).sample(1.0).proofs(2).run().assert_sound();
-    }
-
-    #[test]
-    fn no_assertion_of_the_kernel_can_be_left_out() {
-        let dishonest: Vec<_> = dishonest().into_iter().map(|(input, _)| input).collect();
-        mutate(&CounterKernel, &[honest()], &dishonest).assert_complete();
-    }
-}
+mod tests;

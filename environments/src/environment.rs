@@ -1,84 +1,14 @@
 //! What a state model is: its native state, its transactions, its blocks and its kernels.
 
-use std::{error::Error, fmt, num::NonZeroU16, str::FromStr};
+use std::{error::Error, fmt};
 
-use circuits::{CircuitError, Digest, F};
-use plonky2::field::types::Field;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use circuits::{CircuitError, Digest};
+use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use crate::block::{BlockError, ProposedBlock, ProvenBlock};
 
-/// Names an environment. 0 is L1, which is no environment, so it cannot be held here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "u16", into = "u16")]
-pub struct EnvironmentId(NonZeroU16);
-
-/// Why a number or a text does not name an environment.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum EnvironmentIdError {
-    /// 0 is L1.
-    #[error("environment id 0 is L1, which no environment can have")]
-    L1,
-    /// Not an integer of 16 bits.
-    #[error("an environment id is an integer from 1 to 65535, found {0:?}")]
-    NotANumber(String),
-}
-
-impl EnvironmentId {
-    /// An environment's id.
-    ///
-    /// # Errors
-    /// [`EnvironmentIdError::L1`] for 0.
-    pub const fn new(id: u16) -> Result<Self, EnvironmentIdError> {
-        match NonZeroU16::new(id) {
-            Some(id) => Ok(Self(id)),
-            None => Err(EnvironmentIdError::L1),
-        }
-    }
-
-    /// The integer.
-    #[must_use]
-    pub const fn get(self) -> u16 {
-        self.0.get()
-    }
-
-    /// The field element.
-    #[must_use]
-    pub fn to_field(self) -> F {
-        F::from_canonical_u16(self.get())
-    }
-}
-
-impl TryFrom<u16> for EnvironmentId {
-    type Error = EnvironmentIdError;
-
-    fn try_from(id: u16) -> Result<Self, EnvironmentIdError> {
-        Self::new(id)
-    }
-}
-
-impl From<EnvironmentId> for u16 {
-    fn from(id: EnvironmentId) -> Self {
-        id.get()
-    }
-}
-
-impl fmt::Display for EnvironmentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.get().fmt(f)
-    }
-}
-
-impl FromStr for EnvironmentId {
-    type Err = EnvironmentIdError;
-
-    fn from_str(text: &str) -> Result<Self, EnvironmentIdError> {
-        let id: u16 =
-            text.parse().map_err(|_| EnvironmentIdError::NotANumber(text.chars().take(20).collect()))?;
-        Self::new(id)
-    }
-}
+pub use circuits::registry::{EnvironmentId, EnvironmentIdError};
 
 /// A block that was executed on top of a state, and what became of the transactions offered to it.
 ///
@@ -139,7 +69,7 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// Why a transaction, a block or a body is refused.
     type Error: Error + Send + Sync + 'static;
 
-    /// The environment's id.
+    /// The environment's id; never L1.
     fn id(&self) -> EnvironmentId;
 
     /// The deployment that every state commitment names.

@@ -14,12 +14,13 @@ use circuits::{
     constrain::{Constrain, DigestOps},
     hash::{Domain, hash, hash_circuit},
     integer::HEIGHT_BITS,
+    recursion::{Wrapper, wrap},
     statement::{BlockStatement, empty_list},
 };
 use plonky2::iop::target::Target;
 
 use crate::{
-    block::{ProposedBlock, ProvenBlock},
+    block::{ProposedBlock, ProvenBlock, check_proof_states},
     environment::ProveError,
 };
 
@@ -123,33 +124,52 @@ impl OneBlock<Target, DigestTarget> {
     }
 }
 
+/// The definition of a kernel: a circuit that states a block.
+pub trait BlockDefinition:
+    Definition<Statement = BlockStatement<Target>, NativeStatement = BlockStatement, Targets: Send> + 'static
+{
+}
+
+impl<K> BlockDefinition for K where
+    K: Definition<Statement = BlockStatement<Target>, NativeStatement = BlockStatement, Targets: Send>
+        + 'static
+{
+}
+
 /// A kernel with everything that is needed to prove blocks with it.
 pub struct Kernel<K: Definition> {
     /// The kernel.
     pub compiled: Compiled<K>,
+    /// The circuits that bring its proofs to the block shape.
+    pub wrapper: Wrapper,
 }
 
-impl<K: Definition> Kernel<K> {
+impl<K: BlockDefinition> Kernel<K> {
     /// Builds the circuits.
     ///
     /// # Errors
     /// If one does not fit its shape.
     pub fn new(definition: K) -> Result<Self, CircuitError> {
-        Ok(Self { compiled: Compiled::new(definition)? })
+        let compiled = Compiled::new(definition)?;
+        let wrapper = wrap(&compiled)?;
+        Ok(Self { compiled, wrapper })
     }
 
     /// The digest of the key that the registry lists.
     pub fn key_digest(&self) -> Digest {
-        circuits::recursion::key_digest(self.compiled.key())
+        self.wrapper.key_digest()
     }
 
-    /// Proves a block.
+    /// Proves a block and wraps the proof. Compares with the proposed statement before the wrap, which costs most.
     ///
     /// # Errors
-    /// If `input` breaks a rule, or is of another block.
+    /// - [`ProveError::Circuit`]: `input` breaks a rule.
+    /// - [`ProveError::Block`]: `input` is of another block.
     pub fn prove<W>(&self, block: &ProposedBlock<W>, input: &K::Input) -> Result<ProvenBlock, ProveError> {
         let proof = self.compiled.prove(input)?;
-        Ok(ProvenBlock::new(block, proof, self.compiled.key().clone())?)
+        check_proof_states(block.statement(), &proof)?;
+        let proof = self.wrapper.prove(&proof)?;
+        Ok(ProvenBlock::new(block, proof, self.wrapper.key().clone())?)
     }
 }
 
@@ -160,7 +180,7 @@ pub struct SharedKernels<P, K: Definition> {
     built: Mutex<BTreeMap<P, Arc<Kernel<K>>>>,
 }
 
-impl<P: Ord + Copy + Send + Sync, K: Definition> SharedKernels<P, K> {
+impl<P: Ord + Copy + Send + Sync, K: BlockDefinition> SharedKernels<P, K> {
     /// Nothing is built yet.
     #[must_use]
     pub const fn new() -> Self {
@@ -175,10 +195,7 @@ impl<P: Ord + Copy + Send + Sync, K: Definition> SharedKernels<P, K> {
         &self,
         parameter: P,
         define: impl FnOnce(P) -> K + Send,
-    ) -> Result<Arc<Kernel<K>>, CircuitError>
-    where
-        K::Targets: Send,
-    {
+    ) -> Result<Arc<Kernel<K>>, CircuitError> {
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kernel) = built.get(&parameter) {
             return Ok(kernel.clone());
@@ -189,7 +206,7 @@ impl<P: Ord + Copy + Send + Sync, K: Definition> SharedKernels<P, K> {
     }
 }
 
-impl<P: Ord + Copy + Send + Sync, K: Definition> Default for SharedKernels<P, K> {
+impl<P: Ord + Copy + Send + Sync, K: BlockDefinition> Default for SharedKernels<P, K> {
     fn default() -> Self {
         Self::new()
     }

@@ -2,12 +2,13 @@
 //! [`conformance!`](crate::conformance!).
 //!
 //! A check panics with a sentence that names the promise. Those in [`execution`], [`chain`], [`body`] and [`lines`] run
-//! natively.
+//! natively; those in [`proving`] build the kernel, once per process, and prove.
 
 pub mod body;
 pub mod chain;
 pub mod execution;
 pub mod lines;
+pub mod proving;
 
 use circuits::{Digest, F};
 use plonky2::field::types::Field;
@@ -113,6 +114,8 @@ macro_rules! conformance {
             body::altered_bodies_are_noticed,
             lines::bad_lines_are_reported_and_the_rest_go_on,
             lines::dynamic_and_typed_producers_agree,
+            proving::proven_blocks_verify,
+            proving::a_stranger_cannot_prove_a_block,
         );
     };
     (@ $subject:expr; $($module:ident :: $property:ident,)+) => {
