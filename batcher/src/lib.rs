@@ -1,5 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod bundle;
 pub mod circuits;
+pub mod intake;
+pub mod planner;
+pub mod prove;
+pub mod state;
+pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod tree;
