@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod batch;
 pub mod bundle;
 pub mod circuits;
 pub mod intake;
@@ -10,3 +11,5 @@ pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod tree;
+pub mod trust;
+pub mod verify;

@@ -1,13 +1,15 @@
 //! Carries out a plan: proves its tasks, several at a time, and keeps what is finished.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use circuits::{
     CommonData, Compiled, Definition, Digest, Proof, VerifierKey,
     layout::Layout,
     recursion::{FoldChild, key_digest},
 };
-use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::{
@@ -135,10 +137,8 @@ impl Prover<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(ProveError::Stopped);
             }
-            let proofs: Vec<_> = ready
-                .par_iter()
-                .map(|&index| self.task(&tasks[index], plan, &ordered, &finished))
-                .collect::<Result<_, _>>()?;
+            let proofs =
+                self.together(&ready, |index| self.task(&tasks[index], plan, &ordered, &finished))?;
             for (index, proof) in ready.into_iter().zip(proofs) {
                 for &child in tasks[index].children() {
                     // A proof is used once; nothing below needs it in memory any longer.
@@ -149,6 +149,26 @@ impl Prover<'_> {
             }
         }
         finished.pop().flatten().ok_or(ProveError::MissingChild { task: "superblock".to_owned() })
+    }
+
+    /// Runs `work` on each of `indices` at the same time, on threads outside of the pool that the prover itself uses: a pool
+    /// worker that waits for a circuit being built could be given another task that waits for it.
+    fn together(
+        &self,
+        indices: &[usize],
+        work: impl Fn(usize) -> Result<Finished, ProveError> + Sync,
+    ) -> Result<Vec<Finished>, ProveError> {
+        if let &[index] = indices {
+            return Ok(vec![work(index)?]);
+        }
+        let work = &work;
+        thread::scope(|scope| {
+            let threads: Vec<_> = indices.iter().map(|&index| scope.spawn(move || work(index))).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
     }
 
     fn task(
