@@ -6,6 +6,7 @@ use circuits::{
     Digest, F,
     file::{self, FileError, Kind},
     registry::EnvironmentId,
+    statement::empty_list,
 };
 use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,9 @@ pub enum InvalidState {
     /// L1 is no environment, and an environment without blocks has no row.
     #[error("environment {0} cannot be in a superblock state at height {1}")]
     Environment(EnvironmentId, u32),
+    /// No circuit of this version consumes deposits, and the commitment does not cover their digest.
+    #[error("no L1 deposit can have been consumed, but their digest is {0}")]
+    L1Inbox(Digest),
     /// The state is not the one that its commitment is of.
     #[error("the state's commitment is {found}, the file says {expected}")]
     Commitment {
@@ -87,6 +91,9 @@ pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
     }
     if u32::try_from(state.history.len()) != Ok(state.number) {
         return Err(InvalidState::History { number: state.number, found: state.history.len() });
+    }
+    if state.l1_inbox != empty_list() {
+        return Err(InvalidState::L1Inbox(state.l1_inbox));
     }
     match state.environments.iter().find(|(id, row)| **id == EnvironmentId::L1 || row.height == 0) {
         Some((&id, row)) => Err(InvalidState::Environment(id, row.height)),

@@ -148,10 +148,10 @@ mod tests {
     #[test]
     fn the_registry_root_of_a_number_is_the_latest_one_before_it() {
         let mut trust = example();
-        trust.registry[1].root = Digest([F(1); 4]);
+        trust.registry[1].root = crate::testing::digest(1);
         assert_eq!(trust.registry_root(0), None);
         assert_eq!(trust.registry_root(9), Some(Digest::ZERO));
-        assert_eq!(trust.registry_root(10), Some(Digest([F(1); 4])));
+        assert_eq!(trust.registry_root(10), Some(crate::testing::digest(1)));
     }
 
     #[test]
