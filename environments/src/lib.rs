@@ -8,6 +8,7 @@ pub mod counter;
 pub mod dynamic;
 pub mod environment;
 pub mod kernel;
+pub mod notes;
 pub mod producer;
 
 pub use block::{BlockError, ProposedBlock, ProvenBlock};

@@ -6,7 +6,7 @@ use circuits::{
     hash::{Domain, hash},
     trees::{InsertWitness, PRESENT, Path, SetWitness, TreeError},
 };
-use plonky2::field::types::{Field, PrimeField64};
+use plonky2::field::types::PrimeField64;
 use thiserror::Error;
 
 use crate::notes::{
@@ -153,12 +153,13 @@ impl NotesState {
     pub fn check(&self, statement: &TransactionStatement) -> Result<(), StateError> {
         self.check_place(statement)?;
         let account = statement.account;
-        match (self.accounts.get(&account), statement.before) {
-            (None, Digest::ZERO) => {}
-            (Some(_), Digest::ZERO) => return Err(StateError::AccountExists(account)),
-            (None, _) => return Err(StateError::NoSuchAccount(account)),
-            (Some(expected), found) if expected == found => {}
-            (Some(expected), found) => return Err(StateError::StaleAccount { account, expected, found }),
+        let found = statement.before;
+        match self.accounts.get(&account) {
+            None if found == Digest::ZERO => {}
+            None => return Err(StateError::NoSuchAccount(account)),
+            Some(_) if found == Digest::ZERO => return Err(StateError::AccountExists(account)),
+            Some(expected) if expected == found => {}
+            Some(expected) => return Err(StateError::StaleAccount { account, expected, found }),
         }
         for (input, (&nullifier, &commitment)) in
             statement.nullifiers.iter().zip(&statement.unauthenticated).enumerate()

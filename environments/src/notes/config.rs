@@ -67,7 +67,7 @@ pub struct Genesis {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GenesisError {
     /// The chain id is not below the field's order.
-    #[error("chain id {0} is not below the field order {}", F::ORDER)]
+    #[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
     ChainId(u64),
     /// Two accounts with one id.
     #[error("account {0} stands twice in the genesis")]

@@ -4,6 +4,8 @@
 //! [`TransactionWitness`], whose [`check`](TransactionWitness::check) gives the [`TransactionStatement`] or the first
 //! rule broken. The circuit proves the same rules.
 
+mod assign;
+mod circuit;
 mod error;
 mod statement;
 mod witness;
@@ -11,6 +13,7 @@ mod witness;
 use circuits::{Digest, amount::Amount};
 use serde::{Deserialize, Serialize};
 
+pub use circuit::{TransactionKernel, TransactionTargets, transaction_shape};
 pub use error::TransactionError;
 pub use statement::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS, TransactionStatement};
 pub use witness::{Input, Membership, TransactionWitness};
