@@ -21,6 +21,57 @@ pub fn group_sizes(transactions: usize) -> Vec<usize> {
     (0..groups).map(|group| if group < larger { least + 1 } else { least }).collect()
 }
 
+/// How a block kernel takes its transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Variant {
+    /// So many transactions, verified by the kernel itself.
+    Direct(usize),
+    /// So many batches or folds of batches.
+    Batches(usize),
+}
+
+/// Batches or folds that a block kernel verifies, at most.
+pub const MAX_CHILDREN: usize = 3;
+/// Arities of folds, the largest first.
+pub const FOLD_ARITIES: [usize; 2] = [6, 4];
+
+/// Every variant that blocks of up to `transactions` transactions need.
+#[must_use]
+pub fn variants(transactions: usize) -> Vec<Variant> {
+    let mut variants: Vec<_> = (0..=transactions).map(variant).collect();
+    variants.sort_unstable();
+    variants.dedup();
+    variants
+}
+
+/// The variant that proves a block of `transactions` transactions.
+#[must_use]
+pub fn variant(transactions: usize) -> Variant {
+    if transactions <= MAX_DIRECT {
+        Variant::Direct(transactions)
+    } else {
+        Variant::Batches(fold_sizes(group_sizes(transactions).len()).len())
+    }
+}
+
+/// How many of a block's batches, in order, each child of the block kernel covers: 1 for a batch, more for a fold. The
+/// fewest children that the arities allow, the largest first.
+#[must_use]
+pub fn fold_sizes(batches: usize) -> Vec<usize> {
+    fn search(batches: usize, children: usize) -> Option<Vec<usize>> {
+        if batches == 0 {
+            return Some(vec![]);
+        }
+        let sizes = FOLD_ARITIES.into_iter().chain([1]);
+        let fitting = sizes.filter(|&size| size <= batches && children > 0);
+        fitting.filter_map(|size| Some([vec![size], search(batches - size, children - 1)?].concat())).next()
+    }
+    if batches <= MAX_CHILDREN {
+        return vec![1; batches];
+    }
+    (1..=MAX_CHILDREN).find_map(|children| search(batches, children)).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +83,9 @@ mod tests {
             assert_eq!(groups.iter().sum::<usize>(), transactions);
             let sizes = if transactions <= MAX_DIRECT { 0..=MAX_DIRECT } else { MIN_BATCH..=MAX_BATCH };
             assert!(groups.iter().all(|group| sizes.contains(group)), "{transactions}: {groups:?}");
+            let folds = fold_sizes(groups.len());
+            assert_eq!(folds.iter().sum::<usize>(), groups.len(), "{transactions}");
+            assert!(folds.len() <= MAX_CHILDREN);
         }
     }
 }

@@ -1,0 +1,223 @@
+//! The block kernels: from transactions, verified directly or by batches, to the block statement.
+
+use circuits::{
+    Builder, Definition, Digest, DigestTarget, F, Witness,
+    basetypes::kernel_config,
+    constrain::{Constrain, DigestOps},
+    hash::hash_circuit,
+    layout::{self, Layout, WitnessError, set},
+    recursion::{FoldChild, ListedChildTarget},
+    statement::BlockStatement,
+    trees::{PathTarget, append_subtree_circuit, index_bits},
+};
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+
+use crate::{
+    kernel::{OneBlock, ProducerSecret},
+    notes::{
+        apply::Application,
+        batch::{BatchStatement, TransactionProof, TransactionsTarget, batch_shape},
+        block::Variant,
+        body::{body_digest_circuit, no_records},
+        group::{GroupTargets, apply_group_circuit},
+        note::fee_note_circuit,
+        state::{
+            BlockContext, OUTPUTS_HEIGHT, Running, STATE, SealWitness, StateFields, TREE_DEPTH, TreeRoots,
+        },
+        transaction::TransactionKeys,
+    },
+};
+
+/// The circuit of a block whose transactions come in a fixed form.
+pub struct BlockKernel {
+    variant: Variant,
+    keys: TransactionKeys,
+    /// Root of the keys of all batch circuits; only for kernels that verify batches.
+    batch_set_root: Digest,
+}
+
+impl BlockKernel {
+    /// The kernel of a variant.
+    #[must_use]
+    pub const fn new(variant: Variant, keys: TransactionKeys, batch_set_root: Digest) -> Self {
+        Self { variant, keys, batch_set_root }
+    }
+}
+
+/// The transactions of a block, as its kernel verifies them.
+#[derive(Clone, Debug)]
+pub enum BlockTransactions {
+    /// Verified by the kernel itself.
+    Direct {
+        /// The transactions.
+        proofs: Vec<TransactionProof>,
+        /// How they apply.
+        applications: Vec<Application>,
+    },
+    /// Verified by batches, which the kernel verifies.
+    Batches(Vec<FoldChild>),
+}
+
+/// What the prover of a block must know.
+#[derive(Clone, Debug)]
+pub struct BlockInput {
+    /// The state before.
+    pub before: StateFields,
+    /// The transactions.
+    pub transactions: BlockTransactions,
+    /// The end of the block.
+    pub seal: SealWitness,
+    /// The producer's secret.
+    pub secret: ProducerSecret,
+}
+
+enum TransactionsTargets {
+    Direct { proofs: TransactionsTarget, group: GroupTargets },
+    Batches(Vec<ListedChildTarget<BatchStatement<Target>>>),
+}
+
+/// Where the witness of a block goes.
+pub struct BlockTargets {
+    before: StateFields<Target>,
+    transactions: TransactionsTargets,
+    fee_path: PathTarget,
+    past_root_path: PathTarget,
+    secret: DigestTarget,
+}
+
+impl Definition for BlockKernel {
+    type Statement = BlockStatement<Target>;
+    type NativeStatement = BlockStatement;
+    type Targets = BlockTargets;
+    type Input = BlockInput;
+
+    fn name(&self) -> String {
+        match self.variant {
+            Variant::Direct(count) => format!("notes-block-direct-{count}"),
+            Variant::Batches(count) => format!("notes-block-batches-{count}"),
+        }
+    }
+
+    fn config(&self) -> CircuitConfig {
+        kernel_config()
+    }
+
+    fn define(&self, builder: &mut Builder) -> (BlockStatement<Target>, BlockTargets) {
+        let before: StateFields<Target> = layout::new_virtual(builder);
+        let height = builder.add_const(before.height, F::ONE);
+        let StateFields { chain_id, environment, fee_asset, past_roots, .. } = before;
+        let context = BlockContext { chain_id, environment, fee_asset, height, past_roots };
+
+        // A block starts with the state's trees, without fees and without records.
+        let zero = builder.zero();
+        let records = builder.constant_digest(no_records());
+        let start = Running { trees: before.trees, fees: zero, transactions: zero, records };
+        let (end, transactions) = match self.variant {
+            Variant::Direct(count) => {
+                let proofs = TransactionsTarget::verify(builder, &self.keys, count);
+                let (end, group) = apply_group_circuit(builder, &context, &start, &proofs.statements());
+                (end, TransactionsTargets::Direct { proofs, group })
+            }
+            Variant::Batches(count) => {
+                let (end, children) = self.batches_circuit(builder, &context, &start, count);
+                (end, TransactionsTargets::Batches(children))
+            }
+        };
+
+        let fee_path = PathTarget::new_virtual(builder, TREE_DEPTH - OUTPUTS_HEIGHT);
+        let past_root_path = PathTarget::new_virtual(builder, TREE_DEPTH);
+        let after = seal_circuit(builder, &before, &end, &context, &fee_path, &past_root_path);
+        let secret = builder.new_digest();
+        let block = OneBlock {
+            environment,
+            height,
+            previous_state: hash_circuit(builder, STATE, &before.encode()),
+            new_state: hash_circuit(builder, STATE, &after.encode()),
+            body: body_digest_circuit(builder, end.records, end.transactions),
+            secret,
+        };
+        let statement = block.statement_circuit(builder);
+        (statement, BlockTargets { before, transactions, fee_path, past_root_path, secret })
+    }
+
+    fn assign(
+        &self,
+        targets: &BlockTargets,
+        input: &BlockInput,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        set(witness, &targets.before, &input.before)?;
+        set(witness, &targets.secret, &input.secret.expose())?;
+        targets.fee_path.set_targets(witness, &input.seal.fee_path)?;
+        targets.past_root_path.set_targets(witness, &input.seal.past_root_path)?;
+        match (&targets.transactions, &input.transactions) {
+            (
+                TransactionsTargets::Direct { proofs: targets, group },
+                BlockTransactions::Direct { proofs, applications },
+            ) => {
+                targets.set_targets(witness, &self.keys, proofs)?;
+                group.set_targets(witness, applications)
+            }
+            (TransactionsTargets::Batches(targets), BlockTransactions::Batches(children)) => {
+                targets.iter().zip(children).try_for_each(|(target, child)| target.assign(witness, child))
+            }
+            // Another variant's transactions: nothing is assigned, so nothing can be proved.
+            (TransactionsTargets::Direct { .. }, BlockTransactions::Batches(_))
+            | (TransactionsTargets::Batches(_), BlockTransactions::Direct { .. }) => Ok(()),
+        }
+    }
+}
+
+impl BlockKernel {
+    /// Verifies batches of this block whose keys are in the pinned set, from `start` on without a gap.
+    fn batches_circuit(
+        &self,
+        builder: &mut Builder,
+        context: &BlockContext<Target>,
+        start: &Running<Target>,
+        count: usize,
+    ) -> (Running<Target>, Vec<ListedChildTarget<BatchStatement<Target>>>) {
+        let root = builder.constant_digest(self.batch_set_root);
+        let mut running = *start;
+        let mut children = vec![];
+        for _ in 0..count {
+            let listed =
+                ListedChildTarget::verify(builder, batch_shape(), |_: &BatchStatement<Target>| root);
+            let statement = listed.child.statement;
+            // A fold takes the root from its statement, so the statement must carry the pinned one.
+            builder.enforce_digest_equal(statement.key_set_root, root);
+            builder.enforce_layout_equal(&statement.context, context);
+            builder.enforce_layout_equal(&statement.before, &running);
+            running = statement.after;
+            children.push(listed);
+        }
+        (running, children)
+    }
+}
+
+/// In-circuit twin of [`NotesState::seal`](super::state::NotesState::seal): the fees become one note, and the root of
+/// the note tree a past root.
+fn seal_circuit(
+    builder: &mut Builder,
+    before: &StateFields<Target>,
+    end: &Running<Target>,
+    context: &BlockContext<Target>,
+    fee_path: &PathTarget,
+    past_root_path: &PathTarget,
+) -> StateFields<Target> {
+    let place = [context.chain_id, context.environment, context.height];
+    let fee_note = fee_note_circuit(builder, place, before.fee_asset, end.fees, before.fee_account);
+    let empty = builder.constant_digest(Digest::ZERO);
+    let leaves = [fee_note, empty, empty, empty];
+    let TreeRoots { notes, note_count, .. } = end.trees;
+    let (notes, note_count) =
+        append_subtree_circuit(builder, TREE_DEPTH, OUTPUTS_HEIGHT, notes, note_count, &leaves, fee_path);
+    let bits = index_bits(builder, context.height, TREE_DEPTH);
+    let past_roots = past_root_path.replace_circuit(builder, before.past_roots, &bits, empty, notes);
+    StateFields {
+        height: context.height,
+        trees: TreeRoots { notes, note_count, ..end.trees },
+        past_roots,
+        ..*before
+    }
+}
