@@ -216,7 +216,7 @@ impl<P: Ord + Copy + Send + Sync, K: BlockDefinition> Default for SharedKernels<
 ///
 /// A rayon worker that waits for its own pool runs other tasks meanwhile; one of these may ask for the lock that the
 /// worker holds. A worker that waits for a thread does not.
-fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let work = || match rayon::ThreadPoolBuilder::new().build() {
         Ok(pool) => pool.install(work),
         Err(_) => work(),

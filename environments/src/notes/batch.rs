@@ -20,9 +20,7 @@ use crate::notes::{
     apply::Application,
     group::{GroupTargets, apply_group_circuit},
     state::{BlockContext, Running},
-    transaction::{
-        TransactionKernel, TransactionKeys, TransactionStatement, transaction_shape,
-    },
+    transaction::{TransactionKernel, TransactionKeys, TransactionStatement, transaction_shape},
 };
 
 /// Rows of the batch shape, as a logarithm.
@@ -101,8 +99,8 @@ pub struct TransactionsTarget {
 impl TransactionsTarget {
     /// Verifies `count` transactions, each of either kernel.
     pub fn verify(builder: &mut Builder, keys: &TransactionKeys, count: usize) -> Self {
-        let local = builder.constant_digest(keys.local_digest());
-        let exchange = builder.constant_digest(keys.exchange_digest());
+        let local = builder.constant_digest(keys.digest_of(TransactionKernel::Local));
+        let exchange = builder.constant_digest(keys.digest_of(TransactionKernel::Exchange));
         let children = (0..count)
             .map(|_| {
                 let (child, key) = verify_with_witness_key(builder, transaction_shape());

@@ -41,9 +41,11 @@ layout! {
 /// Why bytes are not a body.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
-    /// Not a whole number of records.
-    #[error("a body is a number of records of {RECORD_BYTES} bytes, found {found} bytes")]
+    /// The number of records does not fit the length.
+    #[error("a body of {count:?} records of {RECORD_BYTES} bytes was expected, found {found} bytes")]
     Length {
+        /// The number of records that the body names, if it is long enough to name one.
+        count: Option<u64>,
         /// Bytes found.
         found: usize,
     },
@@ -51,7 +53,7 @@ pub enum BodyError {
     #[error("a body has at most {MAX_TRANSACTIONS} records, found {found}")]
     Count {
         /// Records found.
-        found: usize,
+        found: u64,
     },
     /// A record is not in the canonical encoding.
     #[error("record {index} of the body is malformed")]
@@ -67,10 +69,11 @@ pub enum BodyError {
 /// Bytes of one record.
 pub const RECORD_BYTES: usize = 8 * <Record as Layout<F>>::LEN;
 
-/// The canonical encoding of a body.
+/// The canonical encoding of a body: the number of records as 8 little-endian bytes, then the records.
 #[must_use]
 pub fn encode_body(records: &[Record]) -> Vec<u8> {
-    records.iter().flat_map(layout::to_bytes).collect()
+    let count = (records.len() as u64).to_le_bytes();
+    count.into_iter().chain(records.iter().flat_map(layout::to_bytes)).collect()
 }
 
 /// Reads the canonical encoding of a body.
@@ -80,18 +83,20 @@ pub fn encode_body(records: &[Record]) -> Vec<u8> {
 /// - [`BodyError::Count`]
 /// - [`BodyError::Record`]
 pub fn decode_body(bytes: &[u8]) -> Result<Vec<Record>, BodyError> {
-    if !bytes.len().is_multiple_of(RECORD_BYTES) {
-        return Err(BodyError::Length { found: bytes.len() });
+    let found = bytes.len();
+    let Some((&count, bytes)) = bytes.split_first_chunk::<8>() else {
+        return Err(BodyError::Length { count: None, found });
+    };
+    let count = u64::from_le_bytes(count);
+    if count > MAX_TRANSACTIONS as u64 {
+        return Err(BodyError::Count { found: count });
     }
-    let found = bytes.len() / RECORD_BYTES;
-    if found > MAX_TRANSACTIONS {
-        return Err(BodyError::Count { found });
+    if bytes.len() as u64 != count * RECORD_BYTES as u64 {
+        return Err(BodyError::Length { count: Some(count), found });
     }
     let records = bytes.chunks_exact(RECORD_BYTES).enumerate();
     records
-        .map(|(index, bytes)| {
-            layout::from_bytes(bytes).map_err(|source| BodyError::Record { index, source })
-        })
+        .map(|(index, bytes)| layout::from_bytes(bytes).map_err(|source| BodyError::Record { index, source }))
         .collect()
 }
 

@@ -72,6 +72,9 @@ pub enum GenesisError {
     /// Two accounts with one id.
     #[error("account {0} stands twice in the genesis")]
     DuplicateAccount(Digest),
+    /// The account tree refuses an account.
+    #[error(transparent)]
+    Tree(#[from] circuits::trees::TreeError),
     /// More of an asset than an amount can hold.
     #[error("the genesis supply of asset {asset} is too large")]
     Supply {
@@ -90,11 +93,7 @@ impl Genesis {
     /// - [`GenesisError::ChainId`]
     /// - [`GenesisError::DuplicateAccount`]
     /// - [`GenesisError::Supply`]
-    pub fn accounts(
-        &self,
-        chain_id: u64,
-        environment: EnvironmentId,
-    ) -> Result<Vec<Account>, GenesisError> {
+    pub fn accounts(&self, chain_id: u64, environment: EnvironmentId) -> Result<Vec<Account>, GenesisError> {
         if chain_id >= F::ORDER {
             return Err(GenesisError::ChainId(chain_id));
         }

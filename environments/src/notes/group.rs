@@ -58,9 +58,7 @@ impl ApplicationTargets {
     fn new_virtual(builder: &mut Builder, position: usize) -> Self {
         let inputs = (0..MAX_INPUTS)
             .map(|_| InputTargets {
-                matches: (0..position)
-                    .map(|_| std::array::from_fn(|_| builder.new_bool()))
-                    .collect(),
+                matches: (0..position).map(|_| std::array::from_fn(|_| builder.new_bool())).collect(),
                 index: builder.add_virtual_target(),
                 path: PathTarget::new_virtual(builder, TREE_DEPTH),
                 insertion: InsertTarget::new_virtual(builder, TREE_DEPTH),
@@ -248,14 +246,8 @@ fn apply_circuit(
     let slots = inputs.inserted.iter().zip(inputs.nullifiers).zip(&targets.inputs);
     for ((&inserted, nullifier), input) in slots {
         let key = builder.select_digest(inserted, nullifier, stand_in);
-        let (root, count) = insert_circuit(
-            builder,
-            trees.nullifiers,
-            trees.nullifier_count,
-            key,
-            present,
-            &input.insertion,
-        );
+        let (root, count) =
+            insert_circuit(builder, trees.nullifiers, trees.nullifier_count, key, present, &input.insertion);
         trees.nullifiers = builder.select_digest(inserted, root, trees.nullifiers);
         trees.nullifier_count = builder.select(inserted, count, trees.nullifier_count);
     }

@@ -181,8 +181,7 @@ impl BlockKernel {
         let mut running = *start;
         let mut children = vec![];
         for _ in 0..count {
-            let listed =
-                ListedChildTarget::verify(builder, batch_shape(), |_: &BatchStatement<Target>| root);
+            let listed = ListedChildTarget::verify(builder, batch_shape(), |_: &BatchStatement<Target>| root);
             let statement = listed.child.statement;
             // A fold takes the root from its statement, so the statement must carry the pinned one.
             builder.enforce_digest_equal(statement.key_set_root, root);

@@ -186,11 +186,7 @@ pub fn fee_note(
     amount: Amount,
     target: Digest,
 ) -> Note {
-    let place = [
-        F::from_canonical_u64(chain_id),
-        environment.to_field(),
-        F::from_canonical_u32(height),
-    ];
+    let place = [F::from_canonical_u64(chain_id), environment.to_field(), F::from_canonical_u32(height)];
     let serial = hash(FEE, &place);
     Note { asset, amount, script: Script::Pay { target }, sender: Digest::ZERO, serial }
 }

@@ -55,7 +55,11 @@ impl LaneValues {
 }
 
 impl TransactionTargets {
-    pub(super) fn assign(&self, input: &TransactionWitness, witness: &mut Witness) -> Result<(), WitnessError> {
+    pub(super) fn assign(
+        &self,
+        input: &TransactionWitness,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
         let flag = |witness: &mut Witness, target: BoolTarget, value: bool| {
             set_target(witness, target.target, F::from_bool(value))
         };
@@ -84,9 +88,11 @@ impl TransactionTargets {
         let notes = input.notes();
         for (slot, targets) in self.outputs.iter().enumerate() {
             let fields = notes.get(slot).map(|note| note.fields());
-            targets.note_targets().iter().zip(output_values(fields.as_ref())).try_for_each(
-                |(&target, value)| set_target(witness, target, value),
-            )?;
+            targets
+                .note_targets()
+                .iter()
+                .zip(output_values(fields.as_ref()))
+                .try_for_each(|(&target, value)| set_target(witness, target, value))?;
             let output = input.outputs.get(slot);
             flag(witness, targets.used, output.is_some())?;
             for (i, &settles) in targets.settles.iter().enumerate() {
@@ -176,7 +182,11 @@ fn output_values(fields: Option<&NoteFields>) -> [F; 10] {
 }
 
 impl AuthorityTargets {
-    pub(super) fn assign(&self, input: &TransactionWitness, witness: &mut Witness) -> Result<(), WitnessError> {
+    pub(super) fn assign(
+        &self,
+        input: &TransactionWitness,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
         match (self, &input.authority) {
             (Self::Local { secret }, authority) => {
                 // An order is no secret: any value will do, and none will satisfy the circuit.

@@ -15,19 +15,20 @@
 use std::sync::OnceLock;
 
 use circuits::{
-    Builder, C, Definition, Digest, DigestTarget, Witness,
+    Builder, C, Definition, Digest, DigestTarget, VerifierKey, Witness,
     amount::enforce_amount,
     basetypes::standard_config,
     constrain::{Constrain, DigestOps},
     integer::{HEIGHT_BITS, enforce_less_or_equal},
     layout::{self, WitnessError},
-    recursion::Shape,
+    recursion::{Shape, key_digest},
     trees::{PathTarget, index_bits},
 };
 use plonky2::{
     iop::target::{BoolTarget, Target},
     plonk::circuit_data::CircuitConfig,
 };
+use serde::{Deserialize, Serialize};
 
 use super::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS, TransactionStatement, TransactionWitness};
 use crate::notes::{
@@ -35,9 +36,7 @@ use crate::notes::{
         AccountFields, NONCE_BITS, VAULT_SLOTS, Vault, account_hash_circuit, account_id_circuit,
         local_authorisation_circuit, vault_hash_circuit,
     },
-    note::{
-        NoteFields, commitment_circuit, nullifier_circuit, output_serial_circuit, swap_serial_circuit,
-    },
+    note::{NoteFields, commitment_circuit, nullifier_circuit, output_serial_circuit, swap_serial_circuit},
     policy::{ExchangeFields, FILL_BITS, RATE_BITS, exchange_authorisation_circuit},
     state::TREE_DEPTH,
 };
@@ -46,12 +45,42 @@ use crate::notes::{
 const SHAPE_DEGREE_BITS: usize = 10;
 
 /// A transaction kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TransactionKernel {
     /// For accounts with a secret.
     Local,
     /// For accounts with an exchange order.
     Exchange,
+}
+
+/// Keys of the transaction kernels, constants of every circuit that verifies transactions.
+#[derive(Clone, Debug)]
+pub struct TransactionKeys {
+    local: VerifierKey,
+    exchange: VerifierKey,
+}
+
+impl TransactionKeys {
+    /// The two keys.
+    #[must_use]
+    pub const fn new(local: VerifierKey, exchange: VerifierKey) -> Self {
+        Self { local, exchange }
+    }
+
+    /// The key of a kernel.
+    #[must_use]
+    pub const fn of(&self, kernel: TransactionKernel) -> &VerifierKey {
+        match kernel {
+            TransactionKernel::Local => &self.local,
+            TransactionKernel::Exchange => &self.exchange,
+        }
+    }
+
+    /// The digest of a kernel's key.
+    #[must_use]
+    pub fn digest_of(&self, kernel: TransactionKernel) -> Digest {
+        key_digest(self.of(kernel))
+    }
 }
 
 /// The shape of both transaction kernels: their gates are few, so that verifying a transaction is cheap.
@@ -143,10 +172,7 @@ fn sum(builder: &mut Builder, flags: &[BoolTarget]) -> Target {
 /// `sum(flags[i] * values[i])`.
 fn dot(builder: &mut Builder, flags: &[BoolTarget], values: &[Target]) -> Target {
     let zero = builder.zero();
-    flags
-        .iter()
-        .zip(values)
-        .fold(zero, |total, (flag, &value)| builder.mul_add(flag.target, value, total))
+    flags.iter().zip(values).fold(zero, |total, (flag, &value)| builder.mul_add(flag.target, value, total))
 }
 
 fn masked_digest(builder: &mut Builder, flag: BoolTarget, digest: DigestTarget) -> DigestTarget {
@@ -461,9 +487,11 @@ fn outputs_circuit(
     outputs
         .map(|(j, output)| {
             let own = output_serial_circuit(builder, sender, targets.account.nonce, j);
-            let serial = output.settles.iter().zip(&swap_serials).fold(own, |serial, (&settles, &swap)| {
-                builder.select_digest(settles, swap, serial)
-            });
+            let serial = output
+                .settles
+                .iter()
+                .zip(&swap_serials)
+                .fold(own, |serial, (&settles, &swap)| builder.select_digest(settles, swap, serial));
             NoteFields { sender, serial, ..output.note }
         })
         .collect()

@@ -89,7 +89,9 @@ pub enum TransactionError {
         account: Digest,
     },
     /// The sender reclaims too early.
-    #[error("input {input} can be reclaimed from height {height} on, the transaction is valid from {not_before}")]
+    #[error(
+        "input {input} can be reclaimed from height {height} on, the transaction is valid from {not_before}"
+    )]
     ReclaimTooEarly {
         /// The input.
         input: usize,

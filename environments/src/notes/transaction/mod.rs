@@ -5,6 +5,7 @@
 //! rule broken. The circuit proves the same rules.
 
 mod assign;
+mod bundle;
 mod circuit;
 mod error;
 mod statement;
@@ -13,7 +14,8 @@ mod witness;
 use circuits::{Digest, amount::Amount};
 use serde::{Deserialize, Serialize};
 
-pub use circuit::{TransactionKernel, TransactionTargets, transaction_shape};
+pub use bundle::{MAX_BUNDLE_BYTES, Opened, ProvenTransaction, TransactionBundleError};
+pub use circuit::{TransactionKernel, TransactionKeys, TransactionTargets, transaction_shape};
 pub use error::TransactionError;
 pub use statement::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS, TransactionStatement};
 pub use witness::{Input, Membership, TransactionWitness};

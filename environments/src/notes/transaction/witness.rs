@@ -4,7 +4,8 @@ use circuits::{Digest, F, amount::Amount, trees::Path};
 use plonky2::field::types::Field;
 
 use super::{
-    Authority, MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS, Output, Request, TransactionError, TransactionStatement,
+    Authority, MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS, Output, Request, TransactionError, TransactionKernel,
+    TransactionStatement,
 };
 use crate::notes::{
     account::{Account, Vault, VaultError, account_id},
@@ -87,6 +88,15 @@ impl TransactionWitness {
         }
     }
 
+    /// The kernel that proves it.
+    #[must_use]
+    pub const fn kernel(&self) -> TransactionKernel {
+        match self.authority {
+            Authority::Local { .. } => TransactionKernel::Local,
+            Authority::Exchange { .. } => TransactionKernel::Exchange,
+        }
+    }
+
     /// The notes created.
     #[must_use]
     pub fn notes(&self) -> Vec<Note> {
@@ -160,11 +170,8 @@ impl TransactionWitness {
         let fee = if asset == self.deployment.fee_asset { self.fee.get() } else { 0 };
         let available = vault.balance(asset).get() + inputs.map(|note| note.amount.get()).sum::<u64>();
         let spent = outputs.map(|output| output.amount.get()).sum::<u64>() + fee;
-        let left = available.checked_sub(spent).ok_or(TransactionError::Insufficient {
-            asset,
-            available,
-            spent,
-        })?;
+        let left =
+            available.checked_sub(spent).ok_or(TransactionError::Insufficient { asset, available, spent })?;
         let left = Amount::new(left).map_err(|source| VaultError::Balance { asset, source })?;
         Ok(vault.set_balance(asset, left)?)
     }

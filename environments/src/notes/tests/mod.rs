@@ -1,0 +1,11 @@
+//! Tests of the environment as a whole.
+
+mod conformance;
+mod measure;
+mod native;
+
+use crate::notes::fixtures::World;
+
+fn world() -> World {
+    World::new(7, crate::EnvironmentId::new(5).unwrap(), crate::conformance::secret(0))
+}

@@ -1,0 +1,132 @@
+//! Proven transactions: what a client sends to a producer, without its secrets.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use circuits::{
+    F, Proof,
+    file::{self, FormatError, Kind},
+    layout::{Layout, LayoutError},
+    proof::{self, ProofError},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use thiserror::Error;
+
+use super::{TransactionKernel, TransactionStatement, transaction_shape};
+use crate::notes::{batch::TransactionProof, circuits::transaction_kernels};
+
+/// Bytes of the largest bundle.
+pub const MAX_BUNDLE_BYTES: u64 = 1 << 19;
+
+/// Why bytes are not a proven transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TransactionBundleError {
+    /// Not a file of the right kind and size, in its only encoding.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The proof is malformed or invalid.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The public inputs are not a transaction's.
+    #[error(transparent)]
+    Statement(#[from] LayoutError),
+    /// The kernels could not be built here.
+    #[error("the transaction kernels cannot be built: {0}")]
+    Kernels(String),
+}
+
+/// The payload of the file.
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    kernel: TransactionKernel,
+    proof: Vec<u8>,
+}
+
+/// A transaction with its proof. Whatever is done with it, the proof is verified first, and once.
+#[derive(Clone)]
+pub struct ProvenTransaction {
+    bytes: Arc<[u8]>,
+    opened: Arc<OnceLock<Result<Opened, TransactionBundleError>>>,
+}
+
+/// A proof that was verified.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The proof and its kernel.
+    pub proof: TransactionProof,
+    /// What it states.
+    pub statement: TransactionStatement,
+}
+
+impl ProvenTransaction {
+    /// A transaction that was proved here.
+    ///
+    /// # Errors
+    /// [`TransactionBundleError::Format`] if it cannot be serialised.
+    pub fn new(kernel: TransactionKernel, proof: &Proof) -> Result<Self, TransactionBundleError> {
+        let payload = Payload { kernel, proof: proof::encode(proof) };
+        Ok(Self::from_bytes(&file::encode(Kind::TransactionBundle, &payload)?))
+    }
+
+    /// A transaction in the bytes of a file, which are not looked at yet.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.into(), opened: Arc::default() }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Decodes the file and verifies the proof, the first time it is called.
+    ///
+    /// # Errors
+    /// - [`TransactionBundleError::Format`]
+    /// - [`TransactionBundleError::Proof`]
+    /// - [`TransactionBundleError::Statement`]
+    /// - [`TransactionBundleError::Kernels`]
+    pub fn open(&self) -> Result<&Opened, TransactionBundleError> {
+        self.opened.get_or_init(|| open(&self.bytes)).as_ref().map_err(Clone::clone)
+    }
+}
+
+fn open(bytes: &[u8]) -> Result<Opened, TransactionBundleError> {
+    let Payload { kernel, proof } = file::decode(Kind::TransactionBundle, bytes, MAX_BUNDLE_BYTES)?;
+    let common = &transaction_shape().common;
+    let proof = proof::decode(&proof, common)?;
+    let statement = <TransactionStatement as Layout<F>>::decode(&proof.public_inputs)?;
+    let kernels =
+        transaction_kernels().map_err(|error| TransactionBundleError::Kernels(error.to_string()))?;
+    proof::verify(&proof, kernels.keys().of(kernel), common)?;
+    Ok(Opened { proof: TransactionProof { kernel, proof }, statement })
+}
+
+impl PartialEq for ProvenTransaction {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl fmt::Debug for ProvenTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProvenTransaction({} bytes)", self.bytes.len())
+    }
+}
+
+/// Hexadecimal: bundles are files, and stand in JSON only where a line must be able to hold any transaction.
+impl Serialize for ProvenTransaction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(&self.bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for ProvenTransaction {
+    fn deserialize<De: Deserializer<'de>>(deserializer: De) -> Result<Self, De::Error> {
+        let bytes = hex::decode(String::deserialize(deserializer)?).map_err(De::Error::custom)?;
+        Ok(Self::from_bytes(&bytes))
+    }
+}
