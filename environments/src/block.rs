@@ -177,3 +177,46 @@ impl ProvenBlock {
         circuits::recursion::key_digest(&self.key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use circuits::statement::empty_list;
+    use plonky2::field::types::Field;
+
+    use super::*;
+
+    fn statement(environment: u64, first: u64, last: u64) -> BlockStatement {
+        BlockStatement {
+            environment: F::from_canonical_u64(environment),
+            first_height: F::from_canonical_u64(first),
+            last_height: F::from_canonical_u64(last),
+            previous_state: Digest::ZERO,
+            new_state: Digest::ZERO,
+            outbox: empty_list(),
+            inbox: empty_list(),
+            body: Digest::ZERO,
+            producer: Digest::ZERO,
+        }
+    }
+
+    #[test]
+    fn ids_and_heights_out_of_range_are_no_block() {
+        let check = |environment, first, last| check_statement(&statement(environment, first, last));
+        let top = u64::from(u32::MAX);
+        assert_eq!(check(65535, 1, top), Ok((EnvironmentId(65535), 1, u32::MAX)));
+        for environment in [0, 1 << 16, (1 << 32) + 1] {
+            assert_eq!(check(environment, 1, 1), Err(BlockError::Environment(environment)));
+        }
+        for (first, last) in [(0, 0), (0, 1), (2, 1), (1, top + 1), (top + 1, top + 1), ((1 << 32) + 1, 1)] {
+            assert_eq!(check(1, first, last), Err(BlockError::Heights { first, last }));
+        }
+    }
+
+    #[test]
+    fn a_body_over_the_limit_is_no_block() {
+        let block = |bytes| ProposedBlock::new(statement(1, 1, 1), vec![0; bytes], ());
+        assert!(block(MAX_BODY_BYTES).is_ok());
+        let found = MAX_BODY_BYTES + 1;
+        assert_eq!(block(found).err(), Some(BlockError::BodyTooLarge { found }));
+    }
+}

@@ -226,3 +226,33 @@ pub(crate) fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rayon::prelude::*;
+
+    use super::*;
+    use crate::counter::CounterKernel;
+
+    #[test]
+    fn a_kernel_is_built_once_however_many_ask_for_it_at_once() {
+        let kernels = SharedKernels::<u8, CounterKernel>::new();
+        let built = AtomicUsize::new(0);
+        let define = |_| {
+            built.fetch_add(1, Ordering::SeqCst);
+            CounterKernel
+        };
+        let all: Vec<_> = (0..16).into_par_iter().map(|_| kernels.get(1, define).unwrap()).collect();
+        assert!(all.iter().all(|kernel| Arc::ptr_eq(kernel, &all[0])));
+        assert_eq!(built.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = crate::conformance::secret(77);
+        assert_eq!(format!("{secret:?}"), "ProducerSecret(..)");
+        assert_ne!(secret.commitment(), secret.expose());
+    }
+}
