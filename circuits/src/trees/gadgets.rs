@@ -2,16 +2,20 @@
 
 use std::marker::PhantomData;
 
-use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
+use plonky2::{
+    iop::target::{BoolTarget, Target},
+    plonk::circuit_data::CircuitConfig,
+};
 
 use super::{
     InsertTarget, InsertWitness, LeafOpening, LeafOpeningTarget, Path, PathTarget, SetTarget, SetWitness,
     append_circuit, append_subtree_circuit, index_bits, insert_circuit, membership_circuit,
-    non_membership_circuit, set_circuit, update_circuit,
+    non_membership_circuit, order::enforce_less_if, set_circuit, update_circuit,
 };
 use crate::{
     Builder, Definition, Digest, DigestTarget, F, Witness,
     basetypes::standard_config,
+    constrain::Constrain,
     layout::{self, Layout, WitnessError},
 };
 
@@ -262,5 +266,28 @@ rule! {
         let (key, value) = (reader.digest(), reader.digest());
         let outcome = set_circuit(builder, root, count, key, value, witness);
         [&outcome.root.0[..], &[outcome.count], &outcome.old_value.0, &[outcome.inserted.target]].concat()
+    }
+}
+
+/// (condition, a, b): if the condition holds then key a is below key b.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyOrder;
+
+impl Rule<9> for KeyOrder {
+    const NAME: &'static str = "key-order";
+    const GIVEN: usize = 9;
+    type Witness = ();
+    type Targets = ();
+
+    fn define(builder: &mut Builder, _depth: usize, given: &mut Reader<'_>) -> (Vec<Target>, ()) {
+        let condition = BoolTarget::new_unsafe(given.element());
+        builder.enforce_bool(condition);
+        let (a, b) = (given.digest(), given.digest());
+        enforce_less_if(builder, condition, a, b);
+        (vec![], ())
+    }
+
+    fn assign((): &(), (): &(), _: &mut Witness) -> Result<(), WitnessError> {
+        Ok(())
     }
 }

@@ -20,22 +20,30 @@ pub(super) enum Question {
     NonzeroWeights,
     /// Of a digest: 1 if it is zero, else 0.
     IsZero,
-    /// Of an element: its high and low 32 bits, and the inverse of `high - (2^32 - 1)` or 0.
+    /// Of an element: its high and low 32 bits.
     Words,
+    /// Of an element: its high and low 32 bits, and the inverse of `high - (2^32 - 1)` or 0.
+    CanonicalWords,
     /// Of two digests: one-hot the position of the first difference among limbs 1 to 3 (none for limb 0 or no
     /// difference), and whether the high words of that limb agree.
     FirstDifference,
 }
 
-const ALL: [Question; 4] =
-    [Question::NonzeroWeights, Question::IsZero, Question::Words, Question::FirstDifference];
+const ALL: [Question; 5] = [
+    Question::NonzeroWeights,
+    Question::IsZero,
+    Question::Words,
+    Question::CanonicalWords,
+    Question::FirstDifference,
+];
 
 impl Question {
     fn answer_len(self) -> usize {
         match self {
             Self::NonzeroWeights | Self::FirstDifference => 4,
             Self::IsZero => 1,
-            Self::Words => 3,
+            Self::Words => 2,
+            Self::CanonicalWords => 3,
         }
     }
 
@@ -49,11 +57,13 @@ impl Question {
                 weights
             }
             Self::IsZero => vec![F::from_bool(input.iter().all(|limb| *limb == F::ZERO))],
-            Self::Words => {
+            Self::Words | Self::CanonicalWords => {
                 let (high, low) = words(input[0]);
                 let above = F::from_canonical_u64(high) - F::from_canonical_u64(u64::from(u32::MAX));
                 let inverse = above.try_inverse().unwrap_or(F::ZERO);
-                vec![F::from_canonical_u64(high), F::from_canonical_u64(low), inverse]
+                let mut answer = vec![F::from_canonical_u64(high), F::from_canonical_u64(low), inverse];
+                answer.truncate(self.answer_len());
+                answer
             }
             Self::FirstDifference => {
                 let (a, b) = input.split_at(input.len() / 2);
@@ -75,7 +85,32 @@ fn words(element: F) -> (u64, u64) {
 pub(super) fn hint(builder: &mut Builder, question: Question, inputs: &[Target]) -> Vec<Target> {
     let outputs = builder.add_virtual_targets(question.answer_len());
     builder.add_simple_generator(Hint { question, inputs: inputs.to_vec(), outputs: outputs.clone() });
+    #[cfg(test)]
+    recorder::note(&outputs);
     outputs
+}
+
+/// Where a test finds the hints of a circuit, to answer them dishonestly.
+#[cfg(test)]
+pub(super) mod recorder {
+    use std::cell::RefCell;
+
+    use super::Target;
+
+    thread_local! {
+        static HINTS: RefCell<Vec<Vec<Target>>> = RefCell::default();
+    }
+
+    pub(in crate::trees) fn note(outputs: &[Target]) {
+        HINTS.with_borrow_mut(|hints| hints.push(outputs.to_vec()));
+    }
+
+    /// Runs `build` and returns the hints that it asked for, in order.
+    pub(in crate::trees) fn record<R>(build: impl FnOnce() -> R) -> (R, Vec<Vec<Target>>) {
+        HINTS.take();
+        let result = build();
+        (result, HINTS.take())
+    }
 }
 
 #[derive(Clone, Debug, Default)]

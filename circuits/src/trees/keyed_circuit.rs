@@ -135,13 +135,14 @@ impl LeafOpeningTarget {
     /// Enforces `self.key < key < self.next_key`, where a next key of 0 is infinity, if `condition`.
     fn enforce_between_if(&self, builder: &mut Builder, condition: BoolTarget, key: DigestTarget) {
         enforce_less_if(builder, condition, self.key, key);
-        // Claiming infinity needs a zero next key; denying it needs a next key above `key`, which is not zero.
-        let is_last = BoolTarget::new_unsafe(hint(builder, Question::IsZero, &self.next_key.0)[0]);
-        builder.enforce_bool(is_last);
+        // Claiming infinity needs a zero next key; denying it needs a next key above `key`, which is not zero. A claim
+        // that is neither 0 nor 1 needs a zero next key too, and is no lie then.
+        let is_last = hint(builder, Question::IsZero, &self.next_key.0)[0];
+        let claimed = Digest(self.next_key.0.map(|limb| builder.mul(is_last, limb)));
         let zero = builder.constant_digest(Digest::ZERO);
-        builder.enforce_digest_equal_if(is_last, self.next_key, zero);
-        let has_next = builder.not(is_last);
-        let compare = builder.and(condition, has_next);
+        builder.enforce_digest_equal(claimed, zero);
+        let masked = builder.mul(condition.target, is_last);
+        let compare = BoolTarget::new_unsafe(builder.sub(condition.target, masked));
         enforce_less_if(builder, compare, key, self.next_key);
     }
 }
@@ -168,8 +169,11 @@ impl InsertTarget {
 impl SetTarget {
     /// Fresh targets for a tree of `depth` levels; the flag is constrained to be boolean.
     pub fn new_virtual(builder: &mut Builder, depth: usize) -> Self {
+        let insert = builder.new_bool();
+        #[cfg(test)]
+        super::hint::recorder::note(&[insert.target]);
         Self {
-            insert: builder.new_bool(),
+            insert,
             leaf: LeafOpeningTarget::new_virtual(builder, depth),
             slot: PathTarget::new_virtual(builder, depth),
         }
@@ -270,7 +274,8 @@ pub fn set_circuit(
     enforce_nonzero(builder, value);
 
     // The opened leaf is the key's own, or the one before it: one flag cannot claim both.
-    builder.enforce_digest_equal_if(update, leaf.key, key);
+    let own_key = builder.select_digest(insert, key, leaf.key);
+    builder.enforce_digest_equal(own_key, key);
     leaf.enforce_between_if(builder, insert, key);
     let leaf_value = builder.select_digest(insert, leaf.value, value);
     let leaf_next = builder.select_digest(insert, key, leaf.next_key);
@@ -281,7 +286,8 @@ pub fn set_circuit(
     let bits = index_bits(builder, slot_index, slot.siblings.len());
     let empty = builder.constant_digest(Digest::ZERO);
     let vacant = slot.root_circuit(builder, &bits, empty);
-    builder.enforce_digest_equal_if(insert, vacant, changed);
+    let expected = builder.select_digest(insert, changed, vacant);
+    builder.enforce_digest_equal(vacant, expected);
     let new_leaf = leaf_hash_circuit(builder, key, value, leaf.next_key);
     let appended = slot.root_circuit(builder, &bits, new_leaf);
 

@@ -59,7 +59,7 @@ pub(super) fn enforce_less_if(
     let at = [at0, at1, at2, at3];
     let x = pick(builder, &at, &a);
     let y = pick(builder, &at, &b);
-    let (x_high, x_low) = canonical_words(builder, x);
+    let (x_high, x_low) = words(builder, x);
     let (y_high, y_low) = canonical_words(builder, y);
     builder.enforce_equal_if(high_equal, x_high, y_high);
     let x_word = builder.select(high_equal, x_low, x_high);
@@ -81,20 +81,33 @@ fn pick(builder: &mut Builder, at: &[BoolTarget; 4], limbs: &[Target; 4]) -> Tar
     sum
 }
 
-/// High and low word of the canonical integer of `x`: two range checks, and the one check that 64 bits need, since
-/// integers below `2^32 - 1` have a second 64-bit representation, `x + p`.
-fn canonical_words(builder: &mut Builder, x: Target) -> (Target, Target) {
+/// High and low word of an integer below `2^64` that is `x` in the field.
+///
+/// For `x < 2^32 - 1` there are two such integers, `x` and `x + p`. That does no harm to the smaller side of a comparison:
+/// if even `x + p` is below the other side, so is `x`.
+fn words(builder: &mut Builder, x: Target) -> (Target, Target) {
     let answer = hint(builder, Question::Words, &[x]);
-    let [high, low, inverse] = answer[..] else { unreachable!("the hint has three elements") };
-    builder.enforce_range(high, WORD_BITS);
-    builder.enforce_range(low, WORD_BITS);
-    let recomposed = builder.mul_const_add(F::from_canonical_u64(1 << WORD_BITS), high, low);
-    builder.enforce_equal(recomposed, x);
+    let [high, low] = answer[..] else { unreachable!("the hint has two elements") };
+    enforce_words(builder, x, high, low);
+    (high, low)
+}
 
+/// High and low word of the canonical integer of `x`, which is below `p = TOP_WORD * 2^32 + 1`.
+fn canonical_words(builder: &mut Builder, x: Target) -> (Target, Target) {
+    let answer = hint(builder, Question::CanonicalWords, &[x]);
+    let [high, low, inverse] = answer[..] else { unreachable!("the hint has three elements") };
+    enforce_words(builder, x, high, low);
     // low * (1 - inverse * (high - TOP_WORD)) = 0: with the top high word only low = 0 is left.
     let below_top = builder.add_const(high, -F::from_canonical_u64(TOP_WORD));
     let product = builder.mul(inverse, below_top);
     let masked = builder.mul(low, product);
     builder.enforce_equal(masked, low);
     (high, low)
+}
+
+fn enforce_words(builder: &mut Builder, x: Target, high: Target, low: Target) {
+    builder.enforce_range(high, WORD_BITS);
+    builder.enforce_range(low, WORD_BITS);
+    let recomposed = builder.mul_const_add(F::from_canonical_u64(1 << WORD_BITS), high, low);
+    builder.enforce_equal(recomposed, x);
 }

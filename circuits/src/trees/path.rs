@@ -27,7 +27,10 @@ pub fn index_bits(builder: &mut Builder, index: Target, depth: usize) -> Vec<Boo
     if depth == 0 {
         builder.enforce_zero(index);
     }
-    builder.split_le(index, depth)
+    let bits = builder.split_le(index, depth);
+    #[cfg(test)]
+    super::hint::recorder::note(&bits.iter().map(|bit| bit.target).collect::<Vec<_>>());
+    bits
 }
 
 /// Enforces that a digest is not [`Digest::ZERO`]: there are weights whose product with it is 1.

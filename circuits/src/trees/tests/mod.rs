@@ -1,6 +1,7 @@
 //! Every rule of the trees: kept natively and in-circuit, broken natively and in-circuit, attacked.
 
 mod append;
+mod forge;
 mod index;
 mod keyed;
 mod rows;
