@@ -4,8 +4,11 @@ pub mod batch;
 pub mod bundle;
 pub mod circuits;
 pub mod intake;
+pub mod pins;
 pub mod planner;
 pub mod prove;
+pub mod run;
+pub mod scenario;
 pub mod state;
 pub mod store;
 #[cfg(feature = "testing")]

@@ -1,6 +1,12 @@
 //! The `superblock` command.
 
+use std::process::ExitCode;
+
+mod cli;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {}
+fn main() -> ExitCode {
+    cli::main()
+}

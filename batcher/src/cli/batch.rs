@@ -1,0 +1,144 @@
+//! `superblock batch`.
+
+use std::path::PathBuf;
+
+use batcher::{
+    batch::{Batcher, Outcome},
+    circuits::{engine::Engine, state::SuperblockState},
+    planner::{MAX_BLOCKS, Planner},
+    state,
+    store::{Store, StoreError},
+};
+use circuits::{
+    file::{self, Kind, SMALL_LIMIT},
+    registry::Registry,
+};
+use serde_json::json;
+
+use super::{
+    Options,
+    answer::{Answer, Failure, REJECTED},
+    progress,
+};
+
+/// Reads block bundles, checks and orders them, proves the next superblock, and writes its bundle and the new state.
+///
+/// A bad bundle is refused with its reason and recorded under DIR/quarantine; the others are batched.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Directory of block bundles, in any order.
+    #[arg(long, value_name = "DIR")]
+    blocks: PathBuf,
+    /// Directory of the superblock state, which is moved forward.
+    #[arg(long, value_name = "DIR")]
+    state: PathBuf,
+    /// Where the superblock bundle goes, with finished proofs and quarantine records.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The registry of environments and their kernels.
+    #[arg(long, value_name = "FILE")]
+    registry: PathBuf,
+    /// Start a new chain with this id, if the state's directory has no state.
+    #[arg(long, value_name = "CHAIN_ID")]
+    genesis: Option<u64>,
+    /// The most blocks of the superblock.
+    #[arg(long, value_name = "N", default_value_t = MAX_BLOCKS)]
+    max_blocks: usize,
+    /// Proofs to make at the same time; each needs about 1.5 GB.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+    progress::stop_on_interrupt();
+    let registry: Registry = file::read(Kind::Registry, &arguments.registry, SMALL_LIMIT)?;
+    let store = Store::open(&arguments.out)?;
+    let _lock = store.lock()?;
+    let state_path = state::state_path(&arguments.state);
+    if let (Some(chain_id), false) = (arguments.genesis, state_path.exists()) {
+        std::fs::create_dir_all(&arguments.state).map_err(|source| StoreError::Directory {
+            path: arguments.state.clone(),
+            action: "create it",
+            source,
+        })?;
+        state::write(&state_path, &SuperblockState::genesis(chain_id))?;
+    }
+    let engine = Engine::default();
+    let outcome = {
+        let progress = progress::progress(options);
+        let batcher = Batcher {
+            engine: &engine,
+            store: &store,
+            progress: progress.as_ref(),
+            planner: Planner { max_blocks: arguments.max_blocks.clamp(1, MAX_BLOCKS), ..Planner::default() },
+            jobs: progress::jobs(arguments.jobs),
+            stop: &progress::STOP,
+        };
+        batcher.run(&arguments.blocks, &state_path, &registry, &arguments.out)?
+    };
+    Ok(answer(&outcome))
+}
+
+fn answer(outcome: &Outcome) -> Answer {
+    let Outcome { made, refused, left_out, stale, copies } = outcome;
+    let refused_json: Vec<_> = refused
+        .iter()
+        .map(|one| {
+            json!({ "file": one.path, "sha3": one.sha3.map(hex::encode), "reason": one.reason.to_string() })
+        })
+        .collect();
+    let left_out_json: Vec<_> = left_out
+        .iter()
+        .map(|(path, reason)| {
+            json!({ "file": path, "reason": reason.to_string(), "may_come_later": reason.may_come_later() })
+        })
+        .collect();
+    let stale_json: Vec<_> = stale
+        .iter()
+        .map(|one| json!({ "file": one.path, "environment": one.environment.get(), "height": one.height }))
+        .collect();
+    let superblock = made.as_ref().map(|made| {
+        json!({
+            "file": made.path,
+            "number": made.state.number,
+            "state": made.state.commitment().to_string(),
+            "registry_root": made.statement.registry_root.to_string(),
+            "blocks": made.included,
+        })
+    });
+    let json = json!({
+        "ok": made.is_some(),
+        "superblock": superblock,
+        "refused": refused_json,
+        "left_out": left_out_json,
+        "already_included": stale_json,
+        "copies": copies,
+    });
+    let mut lines = vec![match made {
+        Some(made) => format!(
+            "superblock {} of {} blocks: {}\nstate {}",
+            made.state.number,
+            made.included.len(),
+            made.path.display(),
+            made.state.commitment()
+        ),
+        None => "no superblock: no block can be batched".to_owned(),
+    }];
+    for one in refused {
+        // Reasons about files name them already.
+        let reason = one.reason.to_string();
+        let path = one.path.display().to_string();
+        lines.push(if reason.starts_with(&path) {
+            format!("refused: {reason}")
+        } else {
+            format!("refused: {path}: {reason}")
+        });
+    }
+    lines.extend(left_out.iter().map(|(path, reason)| format!("left out: {}: {reason}", path.display())));
+    if !stale.is_empty() {
+        lines.push(format!("{} bundles hold blocks that earlier superblocks have", stale.len()));
+    }
+    let blemished = !refused.is_empty() || !left_out.is_empty();
+    let code = if made.is_some() { 0 } else { REJECTED };
+    Answer::new(json, lines.join("\n")).blemished(blemished).with_code(code)
+}

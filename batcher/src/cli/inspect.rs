@@ -1,0 +1,173 @@
+//! `superblock inspect`.
+
+use std::path::{Path, PathBuf};
+
+use batcher::{
+    bundle::SuperblockBundle,
+    circuits::keys::EngineKeys,
+    state,
+    store::{self, QuarantineRecord},
+    trust::Trust,
+    verify::circuit_name,
+};
+use circuits::{
+    file::{self, BUNDLE_LIMIT, FileError, Kind, MAGIC, SMALL_LIMIT},
+    recursion::{block_shape, key_digest},
+    registry::Registry,
+    statement::{BlockStatement, SuperblockStatement, statement_digest},
+};
+use environments::BlockBundle;
+use plonky2::field::types::PrimeField64 as _;
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::{Answer, Failure, REJECTED},
+    registry::registry_json,
+};
+
+/// Shows what a file holds. Proofs are not verified: use `verify` or `batch` for that.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// A registry, block, transaction or superblock bundle, state, task proof, quarantine record or trust file.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
+    let path = &arguments.file;
+    // Any kind serves for reading the bytes; the header says which one it is.
+    let bytes = file::read_bytes(Kind::BlockBundle, path, BUNDLE_LIMIT)?;
+    if !bytes.starts_with(&MAGIC) {
+        let trust = Trust::read(path).map_err(|error| {
+            Failure::new(
+                REJECTED,
+                format!("{error} (and {} is no binary file of superblock)", path.display()),
+            )
+        })?;
+        return Ok(answer(path, "trust file", serde_json::to_value(trust).unwrap_or_default()));
+    }
+    let in_file = |source| FileError::Format { path: path.clone(), source };
+    let (kind, payload) = file::open(&bytes).map_err(in_file)?;
+    let rejected = |reason: String| Failure::new(REJECTED, format!("{}: {reason}", path.display()));
+    let content = match kind {
+        Kind::Registry => {
+            registry_json(&file::decode::<Registry>(kind, &bytes, SMALL_LIMIT).map_err(in_file)?)
+        }
+        Kind::BlockBundle => {
+            let bundle = BlockBundle::decode(&bytes).map_err(|error| rejected(error.to_string()))?;
+            let key = circuits::proof::decode_key(&bundle.key, &block_shape().common)
+                .map_err(|error| rejected(error.to_string()))?;
+            json!({
+                "statement": block_json(&bundle.statement),
+                "statement_digest": statement_digest(&bundle.statement),
+                "key": key_digest(&key),
+                "proof_bytes": bundle.proof.len(),
+                "body_bytes": bundle.body.len(),
+            })
+        }
+        Kind::TransactionBundle => json!({ "payload_bytes": payload.len() }),
+        Kind::SuperblockBundle => {
+            let bundle = SuperblockBundle::decode(&bytes).map_err(|error| rejected(error.to_string()))?;
+            let statement = bundle.statement().map_err(|error| rejected(error.to_string()))?;
+            json!({
+                "statement": superblock_json(&statement),
+                "key": bundle.key,
+                "circuit": EngineKeys::embedded().source_of(bundle.key).map(circuit_name),
+                "blocks": bundle.blocks,
+                "proof_bytes": bundle.proof.len(),
+            })
+        }
+        Kind::SuperblockState => {
+            let state = state::read(path)?;
+            json!({
+                "chain_id": state.chain_id,
+                "number": state.number,
+                "commitment": state.commitment(),
+                "environments": state.environments,
+                "past_states": state.history.len(),
+            })
+        }
+        Kind::TaskProof => {
+            let (task, key, size) = store::describe(&bytes).map_err(in_file)?;
+            json!({ "task": task, "key": key, "proof_bytes": size })
+        }
+        Kind::QuarantineRecord => {
+            let record: QuarantineRecord = file::decode(kind, &bytes, SMALL_LIMIT).map_err(in_file)?;
+            json!({ "sha3": record.sha3, "file": record.file, "reason": record.reason })
+        }
+    };
+    Ok(answer(path, &kind.to_string(), content))
+}
+
+fn answer(path: &Path, kind: &str, content: Value) -> Answer {
+    let mut text = format!("{}: {kind}\n", path.display());
+    write_value(&mut text, &content, 1);
+    let json = json!({ "ok": true, "file": path, "kind": kind, "content": content });
+    Answer::new(json, text.trim_end().to_owned())
+}
+
+/// Indented `key: value` lines.
+fn write_value(text: &mut String, value: &Value, depth: usize) {
+    let indent = "  ".repeat(depth);
+    let mut line = |key: &str, value: &Value| match value {
+        Value::Object(_) | Value::Array(_) => {
+            *text += &format!("{indent}{key}:\n");
+            write_value(text, value, depth + 1);
+        }
+        Value::String(value) => *text += &format!("{indent}{key}: {value}\n"),
+        other => *text += &format!("{indent}{key}: {other}\n"),
+    };
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| line(key, value)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| line(&format!("[{index}]"), item));
+        }
+        other => *text += &format!("{indent}{other}\n"),
+    }
+}
+
+fn block_json(statement: &BlockStatement) -> Value {
+    let integers = [
+        ("environment", statement.environment),
+        ("first_height", statement.first_height),
+        ("last_height", statement.last_height),
+    ];
+    let digests = [
+        ("previous_state", statement.previous_state),
+        ("new_state", statement.new_state),
+        ("outbox", statement.outbox),
+        ("inbox", statement.inbox),
+        ("body", statement.body),
+        ("producer", statement.producer),
+    ];
+    object(&integers, &digests)
+}
+
+fn superblock_json(statement: &SuperblockStatement) -> Value {
+    let integers = [
+        ("chain_id", statement.chain_id),
+        ("number", statement.number),
+        ("block_count", statement.block_count),
+    ];
+    let digests = [
+        ("previous_state", statement.previous_state),
+        ("new_state", statement.new_state),
+        ("registry_root", statement.registry_root),
+        ("body_chain", statement.body_chain),
+        ("l1_inbox_before", statement.l1_inbox_before),
+        ("l1_inbox_after", statement.l1_inbox_after),
+        ("l1_outbox", statement.l1_outbox),
+    ];
+    object(&integers, &digests)
+}
+
+fn object(integers: &[(&str, circuits::F)], digests: &[(&str, circuits::Digest)]) -> Value {
+    let mut fields = Map::new();
+    for (name, element) in integers {
+        fields.insert((*name).to_owned(), json!(element.to_canonical_u64()));
+    }
+    for (name, digest) in digests {
+        fields.insert((*name).to_owned(), json!(digest));
+    }
+    Value::Object(fields)
+}

@@ -1,0 +1,69 @@
+//! `superblock pins`.
+
+use std::path::PathBuf;
+
+use batcher::{
+    circuits::{engine::Engine, keys::EngineKeys},
+    pins,
+};
+use circuits::{file::write_atomic, pins::Pins};
+use serde_json::json;
+
+use super::{
+    Options,
+    answer::{Answer, Failure, INVALID, REJECTED, UNAVAILABLE},
+};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Build every circuit and compare it with the embedded pins and keys. Takes minutes.
+    Check,
+    /// Build every circuit and write pins and keys. Takes minutes; rebuild the program afterwards.
+    Regenerate {
+        /// The checked-in directory of pins.toml and keys.json.
+        #[arg(long, value_name = "DIR", default_value = "batcher")]
+        directory: PathBuf,
+    },
+}
+
+fn build(options: Options) -> Result<(Pins, EngineKeys), Failure> {
+    let mut each = |name: &str| {
+        if !options.quiet {
+            eprintln!("built {name}");
+        }
+    };
+    pins::build(&mut each).map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))
+}
+
+pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
+    match command {
+        Command::Check => {
+            let (built, keys) = build(options)?;
+            let pinned = pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))?;
+            let mut differences: Vec<_> =
+                pinned.differences(&built).iter().map(ToString::to_string).collect();
+            if keys != *Engine::default().keys() {
+                differences.push("the embedded keys are not those of the circuits".to_owned());
+            }
+            let ok = differences.is_empty();
+            let text = if ok {
+                format!("{} circuits are as pinned", built.circuit.len())
+            } else {
+                differences.join("\n")
+            };
+            let json = json!({ "ok": ok, "circuits": built.circuit.len(), "differences": differences });
+            Ok(Answer::new(json, text).with_code(if ok { 0 } else { INVALID }))
+        }
+        Command::Regenerate { directory } => {
+            let (built, keys) = build(options)?;
+            let failed = |error: String| Failure::new(UNAVAILABLE, error);
+            let pins_text = toml::to_string(&built).map_err(|error| failed(error.to_string()))?;
+            let keys_text =
+                serde_json::to_string_pretty(&keys).map_err(|error| failed(error.to_string()))? + "\n";
+            write_atomic(&directory.join(pins::PINS_FILE), pins_text.as_bytes())?;
+            write_atomic(&directory.join(pins::KEYS_FILE), keys_text.as_bytes())?;
+            let text = format!("{} circuits pinned in {}", built.circuit.len(), directory.display());
+            Ok(Answer::new(json!({ "ok": true, "circuits": built.circuit.len() }), text))
+        }
+    }
+}

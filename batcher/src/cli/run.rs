@@ -1,0 +1,75 @@
+//! `superblock run`.
+
+use std::path::PathBuf;
+
+use batcher::{
+    circuits::engine::Engine,
+    run::{RunReport, Runner},
+    scenario::Scenario,
+};
+use serde_json::json;
+
+use super::{
+    Options,
+    answer::{Answer, Failure},
+    progress,
+    verify::{report_json, report_text},
+};
+
+/// Executes and proves a scenario's blocks, batches them into superblocks and verifies these from their files.
+///
+/// A run that was stopped goes on from what it finished: start it again with the same arguments.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The scenario, a TOML file.
+    #[arg(long, value_name = "FILE")]
+    scenario: PathBuf,
+    /// Where all files go; made if missing.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Proofs to make at the same time; each needs about 1.5 GB.
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+    progress::stop_on_interrupt();
+    let scenario = Scenario::read(&arguments.scenario)?;
+    let engine = Engine::default();
+    let report = {
+        let progress = progress::progress(options);
+        let runner = Runner {
+            engine: &engine,
+            progress: progress.as_ref(),
+            jobs: progress::jobs(arguments.jobs),
+            stop: &progress::STOP,
+        };
+        runner.run(&scenario, &arguments.out)?
+    };
+    let RunReport { blocks, transactions, rejected, verified, superblocks, trust } = report;
+    let rejected_json: Vec<_> = rejected
+        .iter()
+        .map(|one| json!({ "environment": one.environment, "line": one.line, "reason": one.reason }))
+        .collect();
+    let json = json!({
+        "ok": true,
+        "blocks": blocks,
+        "transactions": transactions,
+        "rejected_transactions": rejected_json,
+        "superblocks": superblocks,
+        "trust": trust,
+        "verification": report_json(&verified),
+    });
+    let mut text =
+        format!("{transactions} transactions in {blocks} blocks in {} superblocks\n", superblocks.len());
+    for one in &rejected {
+        let line = one.line.map_or_else(String::new, |line| format!(", line {line}"));
+        text += &format!("rejected: environment {}{line}: {}\n", one.environment, one.reason);
+    }
+    text += &report_text(&verified);
+    text += &format!(
+        "\nThe anchor is this run's own trust file {}: chain id, genesis, registry and keys are as the scenario says.",
+        trust.display()
+    );
+    Ok(Answer::new(json, text).blemished(!rejected.is_empty()))
+}

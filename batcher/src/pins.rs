@@ -1,0 +1,76 @@
+//! The checked-in pins of every circuit, and the keys that the binary embeds.
+
+use circuits::{
+    CircuitError,
+    pins::{Pin, Pins},
+    proof::encoded_len,
+    recursion::key_digest,
+};
+use thiserror::Error;
+
+use crate::circuits::{
+    engine::{AnyCompiled, Engine},
+    keys::EngineKeys,
+};
+
+/// The name of the checked-in pins.
+pub const PINS_FILE: &str = "pins.toml";
+/// The name of the checked-in keys.
+pub const KEYS_FILE: &str = "keys.json";
+
+/// The checked-in pins.
+const EMBEDDED: &str = include_str!("../pins.toml");
+
+/// The embedded pins are malformed.
+#[derive(Debug, Error)]
+#[error("the embedded pins are malformed: {0}")]
+pub struct MalformedPins(#[from] toml::de::Error);
+
+/// The pins that the program was built with.
+///
+/// # Errors
+/// [`MalformedPins`].
+pub fn embedded() -> Result<Pins, MalformedPins> {
+    Ok(toml::from_str(EMBEDDED)?)
+}
+
+/// The pin of a built circuit.
+#[must_use]
+pub fn pin(compiled: &dyn AnyCompiled) -> Pin {
+    let circuit = compiled.circuit();
+    Pin {
+        name: compiled.name(),
+        digest: circuit.verifier_only.circuit_digest.into(),
+        key: key_digest(&circuit.verifier_only),
+        gates: compiled.gates(),
+        degree_bits: circuit.common.degree_bits(),
+        public_inputs: circuit.common.num_public_inputs,
+        proof_bytes: encoded_len(&circuit.common),
+    }
+}
+
+/// Builds every circuit, one after the other, telling `each` its name.
+///
+/// # Errors
+/// [`CircuitError`] if a circuit does not fit its shape.
+pub fn build(each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), CircuitError> {
+    let mut pins = vec![];
+    let keys = Engine::generate_keys(&mut |compiled| {
+        each(&compiled.name());
+        pins.push(pin(compiled));
+    })?;
+    Ok((Pins::new(pins), keys))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checked_in_pins_name_the_embedded_keys() {
+        let pins = embedded().expect("well-formed");
+        for key in &EngineKeys::embedded().segment_set {
+            assert!(pins.circuit.iter().any(|pin| pin.key == *key), "key {key} is not pinned");
+        }
+    }
+}
