@@ -1,7 +1,6 @@
 //! The checked-in pins of every circuit, and the keys that the binary embeds.
 
 use circuits::{
-    CircuitError,
     pins::{Pin, Pins},
     proof::encoded_len,
     recursion::key_digest,
@@ -9,7 +8,7 @@ use circuits::{
 use thiserror::Error;
 
 use crate::circuits::{
-    engine::{AnyCompiled, Engine},
+    engine::{AnyCompiled, Engine, EngineError},
     keys::EngineKeys,
 };
 
@@ -52,8 +51,8 @@ pub fn pin(compiled: &dyn AnyCompiled) -> Pin {
 /// Builds every circuit, one after the other, telling `each` its name.
 ///
 /// # Errors
-/// [`CircuitError`] if a circuit does not fit its shape.
-pub fn build(each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), CircuitError> {
+/// [`EngineError`] if a circuit does not fit its shape.
+pub fn build(each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), EngineError> {
     let mut pins = vec![];
     let keys = Engine::generate_keys(&mut |compiled| {
         each(&compiled.name());
