@@ -216,6 +216,7 @@ impl Runner<'_> {
             self.prove_blocks(&participants, &proposed, &directory)?;
             self.batch(number, proposed.len(), &directory, &layout, &store, &registry)?;
         }
+        check_same_blocks(&participants, &state::read(&state_path)?, &layout)?;
         let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.keys())?;
         Ok(RunReport { blocks, transactions, rejected, verified, superblocks, trust: layout.trust() })
     }
@@ -354,6 +355,31 @@ fn propose(
         }
     }
     Ok(proposed)
+}
+
+/// Checks that the superblocks end where this scenario's blocks end: an earlier run in the same directory may have had other
+/// transactions.
+fn check_same_blocks(
+    participants: &[Participant],
+    state: &SuperblockState,
+    layout: &Layout,
+) -> Result<(), RunError> {
+    for Participant { producer, .. } in participants {
+        let id = producer.id();
+        let row = state.environments.get(&id);
+        let reached = row.map_or((0, producer.genesis_commitment()), |row| (row.height, row.state));
+        if reached != (producer.height(), producer.commitment()) {
+            return Err(RunError::OtherRun {
+                path: layout.root.clone(),
+                reason: format!(
+                    "environment {id} is at height {} with another state than the scenario's height {}",
+                    reached.0,
+                    producer.height()
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Whether an earlier run left a valid proof of this block.

@@ -15,6 +15,7 @@ use environments::{
     BlockProducer, DynEnvironment, ProveError,
     counter::{Counter, CounterError},
     kernel::ProducerSecret,
+    notes::{adapter::Notes, block::MAX_TRANSACTIONS, config::Genesis},
 };
 use plonky2::field::types::Field64;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -63,6 +64,8 @@ pub struct EnvironmentConfig {
     pub blocks_per_superblock: u32,
     /// Transactions offered to each block; without it, all that are left.
     pub transactions_per_block: Option<usize>,
+    /// For `notes`: the most transactions of a block. Kernels for larger blocks are neither built nor registered.
+    pub block_limit: Option<usize>,
 }
 
 const fn one() -> u32 {
@@ -243,7 +246,17 @@ impl Scenario {
                     .map_err(|error: CounterError| refused(chain_of(&error)))?;
                 Box::new(BlockProducer::new(counter))
             }
-            other => return Err(refused(format!("no state model is called {other:?}; there are: counter"))),
+            "notes" => {
+                let notes = Notes::new(self.chain_id, id, secret, &self.genesis::<Genesis>(config)?)
+                    .map_err(|error| refused(chain_of(&error)))?;
+                let limit = config.block_limit.unwrap_or(MAX_TRANSACTIONS);
+                Box::new(BlockProducer::new(notes.with_limit(limit)))
+            }
+            other => {
+                return Err(refused(format!(
+                    "no state model is called {other:?}; there are: counter, notes"
+                )));
+            }
         };
         let transactions = self.directory.join(&config.transactions);
         let mut lines: Vec<_> = read_text(&transactions)?
