@@ -4,6 +4,7 @@ use plonky2::plonk::{circuit_data::ProverOnlyCircuitData, config::GenericConfig}
 use thiserror::Error;
 
 use super::{
+    forgery::Forgery,
     model::{Model, Violation},
     run::Run,
 };
@@ -19,6 +20,9 @@ pub enum Rejection {
     /// Assigning it failed.
     #[error("the input cannot be assigned: {0}")]
     Assign(String),
+    /// It gives two values to targets that are copies of each other.
+    #[error("no witness holds the input: {0}")]
+    Impossible(String),
     /// Its values violate a constraint.
     #[error("{violation}{}", trouble.as_ref().map(|trouble| format!(" ({trouble})")).unwrap_or_default())]
     Constraint {
@@ -31,27 +35,43 @@ pub enum Rejection {
 
 /// Fills the witness for `input` and evaluates every constraint. Returns the public inputs.
 ///
-/// Copy constraints hold by construction: a class has one value. Where generators contradict each other the first value
-/// stays, and the constraints decide; a generator that panics leaves its outputs 0. So an input is never rejected merely
+/// A copy class has one value. An input that gives it two is rejected; where generators contradict the input or each
+/// other the first value stays, and the constraints decide; a generator that panics leaves its outputs 0. So an input is never rejected merely
 /// because an honest generator gives up.
 ///
 /// # Errors
 /// [`Rejection`].
 pub fn check<Def: Definition>(compiled: &Compiled<Def>, input: &Def::Input) -> Result<Vec<F>, Rejection> {
-    let witness = contained(|| compiled.witness(input))
-        .map_err(Rejection::Assign)?
-        .map_err(|error| Rejection::Assign(error.to_string()))?;
-    check_witness(&compiled.circuit.prover_only, &compiled.circuit.common, compiled.gates, &witness)
+    check_forgery(compiled, &Forgery::new(input))
 }
 
-pub(super) fn check_witness<Config: GenericConfig<D, F = F>>(
+/// As [`check`], of a forgery.
+///
+/// # Errors
+/// [`Rejection`].
+pub fn check_forgery<Def: Definition>(
+    compiled: &Compiled<Def>,
+    forgery: &Forgery<'_, Def>,
+) -> Result<Vec<F>, Rejection> {
+    let witness = contained(|| compiled.witness(forgery.input))
+        .map_err(Rejection::Assign)?
+        .map_err(|error| Rejection::Assign(error.to_string()))?;
+    let (prover, common) = (&compiled.circuit.prover_only, &compiled.circuit.common);
+    check_witness(prover, common, compiled.gates, &witness, forgery)
+}
+
+pub(super) fn check_witness<Def: Definition, Config: GenericConfig<D, F = F>>(
     prover: &ProverOnlyCircuitData<F, Config, D>,
     common: &CommonData,
     defined_rows: usize,
     witness: &Witness,
+    forgery: &Forgery<'_, Def>,
 ) -> Result<Vec<F>, Rejection> {
     let model = Model::new(prover, common, defined_rows);
-    let run = Run::new(&model, witness);
+    let run = Run::new(&model, witness, &forgery.answers(&model));
+    if let Some(reason) = run.impossible {
+        return Err(Rejection::Impossible(reason));
+    }
     match run.violation(&model) {
         None => Ok(model.public_input_values(&run.witness)),
         Some(violation) => Err(Rejection::Constraint { violation, trouble: run.trouble }),
@@ -73,6 +93,14 @@ pub fn assert_accepts<Def: Definition>(compiled: &Compiled<Def>, input: &Def::In
 pub fn assert_rejects<Def: Definition>(compiled: &Compiled<Def>, input: &Def::Input) {
     let accepted = check(compiled, input).is_ok();
     assert!(!accepted, "{} accepts an input that it should reject", compiled.definition.name());
+}
+
+/// # Panics
+/// If `forgery` satisfies every constraint.
+#[track_caller]
+pub fn assert_rejects_forgery<Def: Definition>(compiled: &Compiled<Def>, forgery: &Forgery<'_, Def>) {
+    let accepted = check_forgery(compiled, forgery).is_ok();
+    assert!(!accepted, "{} accepts a forgery", compiled.definition.name());
 }
 
 /// As [`assert_rejects`], judged by plonky2's prover and verifier: an error, a panic and a proof that does not verify

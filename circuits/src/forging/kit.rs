@@ -1,6 +1,6 @@
 //! The kit: honest inputs in, a report out.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use plonky2::{plonk::prover::prove_with_partition_witness, util::timing::TimingTree};
 
@@ -68,7 +68,7 @@ pub(super) fn examine<'c>(
 ) -> (Report, Census, Vec<Run<'c>>) {
     let mut report = Report { name, inputs: witnesses.len(), rows: model.num_rows(), ..Report::default() };
     let census = Census::new(model, verifier_rows);
-    let runs: Vec<_> = witnesses.iter().map(|witness| Run::new(model, witness)).collect();
+    let runs: Vec<_> = witnesses.iter().map(|witness| Run::new(model, witness, &BTreeMap::new())).collect();
     for (input, run) in runs.iter().enumerate() {
         let violation = run.violation(model).map(|violation| violation.to_string());
         if let Some(reason) = run.trouble.clone().or(violation) {

@@ -3,6 +3,7 @@
 //! - [`assert_accepts`] and [`assert_rejects`] judge an input by the circuit's constraints.
 //! - [`Kit`] starts from honest inputs and tampers: it overwrites every copy class that our code touches, replaces every
 //!   hint before it propagates, and gives a sample to the real prover.
+//! - A [`Forgery`] is an input with chosen hints, for attacks that need several at once.
 //! - [`mutate()`] leaves out one assertion of the circuit at a time and demands that something notices.
 //!
 //! Three lines test a circuit:
@@ -26,6 +27,7 @@
 //! reason.
 
 mod exceptions;
+mod forgery;
 mod hints;
 mod judge;
 mod kit;
@@ -36,7 +38,11 @@ mod report;
 mod run;
 
 pub use exceptions::Exception;
-pub use judge::{Rejection, assert_accepts, assert_rejects, assert_rejects_by_prover, check};
+pub use forgery::Forgery;
+pub use judge::{
+    Rejection, assert_accepts, assert_rejects, assert_rejects_by_prover, assert_rejects_forgery, check,
+    check_forgery,
+};
 pub use kit::Kit;
 pub use model::Violation;
 pub use mutate::{Mutations, Mutator, Survivor, mutate};

@@ -6,6 +6,7 @@ use plonky2::plonk::circuit_data::CircuitData;
 
 use super::{
     exceptions::Exception,
+    forgery::Forgery,
     judge::check_witness,
     kit::{Settings, examine},
     model::{Model, Uncommitted},
@@ -99,8 +100,8 @@ pub fn mutate<Def: Definition>(
 pub struct Mutator<'k, Def: Definition> {
     definition: &'k Def,
     honest: Vec<&'k Def::Input>,
-    dishonest: Vec<&'k Def::Input>,
-    allowed: Vec<(&'static str, &'static str)>,
+    dishonest: Vec<Forgery<'k, Def>>,
+    allowed: Vec<(&'static str, usize, &'static str)>,
     settings: Settings,
 }
 
@@ -129,7 +130,14 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
     /// Adds inputs that the whole circuit rejects.
     #[must_use]
     pub fn dishonest(mut self, inputs: impl IntoIterator<Item = &'k Def::Input>) -> Self {
-        self.dishonest.extend(inputs);
+        self.dishonest.extend(inputs.into_iter().map(Forgery::new));
+        self
+    }
+
+    /// Adds forgeries that the whole circuit rejects.
+    #[must_use]
+    pub fn forgeries(mut self, forgeries: impl IntoIterator<Item = Forgery<'k, Def>>) -> Self {
+        self.dishonest.extend(forgeries);
         self
     }
 
@@ -147,10 +155,10 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         self
     }
 
-    /// Lets assertions survive whose display (kind and line of code) contains `what`, for `reason`.
+    /// Lets at most `count` assertions survive whose display (kind and line of code) contains `what`, for `reason`.
     #[must_use]
-    pub fn allow(mut self, what: &'static str, reason: &'static str) -> Self {
-        self.allowed.push((what, reason));
+    pub fn allow(mut self, what: &'static str, count: usize, reason: &'static str) -> Self {
+        self.allowed.push((what, count, reason));
         self
     }
 
@@ -161,7 +169,7 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         let mut mutations = Mutations {
             intact: self.examine(&whole),
             accepted: (0..self.dishonest.len())
-                .filter(|&index| self.accepts(&whole, self.dishonest[index]))
+                .filter(|&index| self.accepts(&whole, &self.dishonest[index]))
                 .collect(),
             assertions: whole.record.assertions.len(),
             by_input: 0,
@@ -172,16 +180,21 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         if !mutations.intact.is_sound() {
             return mutations;
         }
+        let mut allowed = self.allowed.clone();
         for (index, &assertion) in whole.record.assertions.iter().enumerate() {
             let mutant = self.build(Some(index));
-            if self.dishonest.iter().any(|input| self.accepts(&mutant, input)) {
+            if self.dishonest.iter().any(|forgery| self.accepts(&mutant, forgery)) {
                 mutations.by_input += 1;
             } else if !self.examine(&mutant).is_sound() {
                 mutations.by_kit += 1;
             } else {
                 let (survivor, text) = (Survivor { index, assertion }, assertion.to_string());
-                match self.allowed.iter().find(|(what, _)| text.contains(what)) {
-                    Some(&(_, reason)) => mutations.allowed.push((survivor, reason)),
+                let allowance = allowed.iter_mut().find(|(what, count, _)| *count > 0 && text.contains(what));
+                match allowance {
+                    Some((_, count, reason)) => {
+                        *count -= 1;
+                        mutations.allowed.push((survivor, reason));
+                    }
                     None => mutations.survivors.push(survivor),
                 }
             }
@@ -209,10 +222,10 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         (assigned == Ok(true)).then_some(witness)
     }
 
-    fn accepts(&self, mutant: &Mutant<Def>, input: &Def::Input) -> bool {
-        self.witness(mutant, input).is_some_and(|witness| {
+    fn accepts(&self, mutant: &Mutant<Def>, forgery: &Forgery<'k, Def>) -> bool {
+        self.witness(mutant, forgery.input).is_some_and(|witness| {
             let data = &mutant.data;
-            check_witness(&data.prover_only, &data.common, mutant.defined_rows, &witness).is_ok()
+            check_witness(&data.prover_only, &data.common, mutant.defined_rows, &witness, forgery).is_ok()
         })
     }
 

@@ -1,5 +1,7 @@
 //! Witness generation that can be watched and tampered with.
 
+use std::collections::BTreeMap;
+
 use plonky2::{
     hash::hash_types::HashOut,
     iop::{generator::GeneratedValues, witness::PartitionWitness},
@@ -19,8 +21,8 @@ pub(super) const UNSET: u32 = u32::MAX;
 
 /// A filled witness, with the history of who set what.
 ///
-/// Contradictions do not stop it: the first value of a class stays, and the constraints judge the result. So a circuit
-/// never owes a rejection to the honesty of a generator.
+/// What generators contradict does not stop it: the first value of a class stays, and the constraints judge the result. So
+/// a circuit never owes a rejection to the honesty of a generator.
 pub(super) struct Run<'c> {
     pub(super) witness: PartitionWitness<'c, F>,
     /// For each class, when it was set: [`INPUT`], the position of a generator in `order`, counted from 1, or [`UNSET`].
@@ -33,11 +35,14 @@ pub(super) struct Run<'c> {
     pub(super) outputs: Vec<Vec<usize>>,
     /// The first contradiction, panic or missing value.
     pub(super) trouble: Option<String>,
+    /// Two values that the input gives to targets that the circuit declares equal: no witness holds both.
+    pub(super) impossible: Option<String>,
     pub(super) public_inputs_hash: HashOut<F>,
 }
 
 impl<'c> Run<'c> {
-    pub(super) fn new(model: &Model<'c>, inputs: &Witness) -> Self {
+    /// The witness for `inputs`, with the answers of generators in `forged` replaced.
+    pub(super) fn new(model: &Model<'c>, inputs: &Witness, forged: &BTreeMap<usize, Vec<F>>) -> Self {
         let (degree, num_wires) = (model.num_rows(), model.num_wires());
         let mut run = Self {
             witness: model.empty_witness(),
@@ -46,6 +51,7 @@ impl<'c> Run<'c> {
             finished_at: vec![UNSET; model.generators.len()],
             outputs: vec![vec![]; model.generators.len()],
             trouble: None,
+            impossible: None,
             public_inputs_hash: HashOut::ZERO,
         };
         let mut inputs: Vec<_> =
@@ -54,7 +60,8 @@ impl<'c> Run<'c> {
         for (target, value) in inputs {
             run.set(model.class(target), value, INPUT);
         }
-        run.generate(model);
+        run.impossible = run.trouble.clone();
+        run.generate(model, forged);
         run.public_inputs_hash = model.public_inputs_hash(&run.witness);
         run
     }
@@ -76,7 +83,7 @@ impl<'c> Run<'c> {
         }
     }
 
-    fn generate(&mut self, model: &Model<'c>) {
+    fn generate(&mut self, model: &Model<'c>, forged: &BTreeMap<usize, Vec<F>>) {
         let mut pending: Vec<_> = (0..model.generators.len()).collect();
         let mut buffer = GeneratedValues::empty();
         let mut failed = vec![false; model.generators.len()];
@@ -105,7 +112,10 @@ impl<'c> Run<'c> {
                     }
                 }
                 let at = self.finished_at[index];
-                let values = std::mem::take(&mut buffer.target_values);
+                let mut values = std::mem::take(&mut buffer.target_values);
+                for ((_, value), &forged) in values.iter_mut().zip(forged.get(&index).into_iter().flatten()) {
+                    *value = forged;
+                }
                 if at == UNSET {
                     continue;
                 }

@@ -349,9 +349,65 @@ fn an_assertion_without_a_test_survives_and_is_named() {
     let allowed = Mutator::new(&Toy(Planted::Nothing))
         .honest(&honest_inputs)
         .dishonest(&dishonest)
-        .allow("enforce_range at", "shown elsewhere")
-        .allow("enforce_bool at", "shown elsewhere")
+        .allow("enforce_range at", 1, "shown elsewhere")
+        .allow("enforce_bool at", 1, "shown elsewhere")
         .run();
     allowed.assert_complete();
     assert_eq!(allowed.allowed.len(), 2);
+}
+
+#[test]
+fn a_forgery_answers_for_the_generator() {
+    let honest = input(1234, true);
+    let forgery = || Forgery::new(&honest).hint("Division", 0, &[F::from_canonical_u64(153)]);
+    assert_rejects_forgery(&toy(Planted::Nothing), &forgery());
+    let free = input(1234, false);
+    let unchecked = toy(Planted::MissingRangeCheck);
+    let forgery = Forgery::new(&free).hint("Division", 0, &[F::from_canonical_u64(153)]);
+    assert_eq!(check_forgery(&unchecked, &forgery).unwrap()[1], F::from_canonical_u64(153));
+}
+
+/// Two public elements that are declared equal.
+struct Twins;
+
+impl Definition for Twins {
+    type Statement = [Target; 2];
+    type NativeStatement = [F; 2];
+    type Targets = [Target; 2];
+    type Input = [u64; 2];
+
+    fn name(&self) -> String {
+        "twins".to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        standard_config()
+    }
+
+    fn define(&self, builder: &mut Builder) -> ([Target; 2], [Target; 2]) {
+        let twins = builder.add_virtual_target_arr();
+        builder.enforce_equal(twins[0], twins[1]);
+        builder.enforce_range(twins[0], 8);
+        (twins, twins)
+    }
+
+    fn assign(
+        &self,
+        twins: &[Target; 2],
+        input: &[u64; 2],
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        twins
+            .iter()
+            .zip(input)
+            .try_for_each(|(&target, &value)| set_target(witness, target, F::from_canonical_u64(value)))
+    }
+}
+
+#[test]
+fn an_input_with_two_values_for_one_class_is_rejected() {
+    let compiled = Compiled::new(Twins).unwrap();
+    assert_accepts(&compiled, &[5, 5]);
+    assert_rejects(&compiled, &[5, 6]);
+    mutate(&Twins, &[[5, 5]], &[[5, 6], [256, 256]]).assert_complete();
 }

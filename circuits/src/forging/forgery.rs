@@ -1,0 +1,43 @@
+//! A dishonest prover with a plan: an input, and answers of his own in place of hints.
+
+use std::collections::BTreeMap;
+
+use super::model::Model;
+use crate::{F, circuit::Definition};
+
+/// An input together with dishonest hints. Everything else is computed as an honest prover would.
+pub struct Forgery<'k, Def: Definition> {
+    pub(super) input: &'k Def::Input,
+    hints: Vec<(&'static str, usize, Vec<F>)>,
+}
+
+impl<'k, Def: Definition> Forgery<'k, Def> {
+    /// The honest hints for `input`.
+    #[must_use]
+    pub fn new(input: &'k Def::Input) -> Self {
+        Self { input, hints: vec![] }
+    }
+
+    /// Answers `values` where the generator `id`, the `occurrence`-th of that name in the order of definition, is asked.
+    #[must_use]
+    pub fn hint(mut self, id: &'static str, occurrence: usize, values: &[F]) -> Self {
+        self.hints.push((id, occurrence, values.to_vec()));
+        self
+    }
+
+    /// The answers by generator.
+    ///
+    /// # Panics
+    /// If the circuit has no such generator.
+    pub(super) fn answers(&self, model: &Model<'_>) -> BTreeMap<usize, Vec<F>> {
+        let find = |(id, occurrence, values): &(&'static str, usize, Vec<F>)| {
+            let named = model.generators.iter().enumerate().filter(|(_, generator)| generator.0.id() == *id);
+            let (index, _) = named
+                .into_iter()
+                .nth(*occurrence)
+                .unwrap_or_else(|| panic!("the circuit has no hint {id} number {occurrence}"));
+            (index, values.clone())
+        };
+        self.hints.iter().map(find).collect()
+    }
+}

@@ -1,0 +1,37 @@
+//! Every circuit and gadget of the crate under the forging kit: tampered with from honest inputs, and with one assertion
+//! left out at a time.
+
+mod gadgets;
+mod recursion;
+mod trees;
+
+use circuits::{
+    Compiled, Definition, Digest, F,
+    forging::{Kit, Mutator, assert_accepts, assert_rejects},
+    hash::{Domain, hash},
+};
+use plonky2::field::types::Field;
+
+fn element(value: u64) -> F {
+    F::from_canonical_u64(value)
+}
+
+fn digest(value: u64) -> Digest {
+    hash(Domain::new("test"), &[element(value)])
+}
+
+/// The whole kit with every class sampled, and the mutator. `prepare` adds exceptions to both.
+#[track_caller]
+fn examine<Def: Definition>(
+    definition: Def,
+    honest: &[Def::Input],
+    dishonest: &[Def::Input],
+    kit: impl for<'k> FnOnce(Kit<'k, Def>) -> Kit<'k, Def>,
+    mutator: impl for<'k> FnOnce(Mutator<'k, Def>) -> Mutator<'k, Def>,
+) {
+    mutator(Mutator::new(&definition).honest(honest).dishonest(dishonest)).run().assert_complete();
+    let compiled = Compiled::new(definition).expect("the circuit builds");
+    honest.iter().for_each(|input| assert_accepts(&compiled, input));
+    dishonest.iter().for_each(|input| assert_rejects(&compiled, input));
+    kit(Kit::new(&compiled).inputs(honest).sample(1.0).proofs(1)).run().assert_sound();
+}
