@@ -155,9 +155,15 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         self
     }
 
-    /// Lets at most `count` assertions survive whose display (kind and line of code) contains `what`, for `reason`.
+    /// Lets assertions survive whose display (kind and line of code) contains `what`, for `reason`.
     #[must_use]
-    pub fn allow(mut self, what: &'static str, count: usize, reason: &'static str) -> Self {
+    pub fn allow(self, what: &'static str, reason: &'static str) -> Self {
+        self.allow_up_to(what, usize::MAX, reason)
+    }
+
+    /// As [`Self::allow`], but at most `count` of them.
+    #[must_use]
+    pub fn allow_up_to(mut self, what: &'static str, count: usize, reason: &'static str) -> Self {
         self.allowed.push((what, count, reason));
         self
     }

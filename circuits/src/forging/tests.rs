@@ -349,8 +349,8 @@ fn an_assertion_without_a_test_survives_and_is_named() {
     let allowed = Mutator::new(&Toy(Planted::Nothing))
         .honest(&honest_inputs)
         .dishonest(&dishonest)
-        .allow("enforce_range at", 1, "shown elsewhere")
-        .allow("enforce_bool at", 1, "shown elsewhere")
+        .allow_up_to("enforce_range at", 1, "shown elsewhere")
+        .allow_up_to("enforce_bool at", 1, "shown elsewhere")
         .run();
     allowed.assert_complete();
     assert_eq!(allowed.allowed.len(), 2);

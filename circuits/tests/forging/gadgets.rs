@@ -74,7 +74,11 @@ fn a_comparison_has_one_answer() {
         &dishonest,
         |kit| kit,
         |mutator| {
-            mutator.allow("enforce_range", 2, "out of range the decomposition of the difference overflows")
+            mutator.allow_up_to(
+                "enforce_range",
+                2,
+                "out of range the decomposition of the difference overflows",
+            )
         },
     );
 }

@@ -1,9 +1,8 @@
-//! Every circuit and gadget of the crate under the forging kit: tampered with from honest inputs, and with one assertion
+//! The gadgets and the recursion under the forging kit (the trees are beside their code): tampered with from honest inputs, and with one assertion
 //! left out at a time.
 
 mod gadgets;
 mod recursion;
-mod trees;
 
 use circuits::{
     Compiled, Definition, Digest, F,

@@ -210,5 +210,6 @@ fn a_fold_joins_what_is_consecutive_and_made_by_keys_of_the_set() {
     };
     let mut dishonest: Vec<_> = dishonest.into();
     dishonest.push(vec![one, own_set]);
+    dishonest.push(vec![child(&stranger, set.root(), 1), two]);
     Mutator::new(&fold.definition).honest([&honest]).dishonest(&dishonest).run().assert_complete();
 }
