@@ -9,6 +9,8 @@ mod bundle;
 mod circuit;
 mod error;
 mod statement;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 mod witness;
 
 use circuits::{Digest, amount::Amount};
