@@ -27,7 +27,9 @@ use thiserror::Error;
 
 use crate::{
     bundle::{BlockEntry, SuperblockBundle},
-    circuits::{engine::Engine, state::SuperblockState, superblock::superblock_shape, transition::TransitionError},
+    circuits::{
+        engine::Engine, state::SuperblockState, superblock::superblock_shape, transition::TransitionError,
+    },
     intake::CheckedBlock,
     planner::{Candidate, Planner},
     prove::{Progress, ProveError, Prover},
@@ -228,7 +230,8 @@ fn chain(
         let bundle = DynEnvironment::prove(&producer, report.height).map_err(|error| failed(&error))?;
         seconds.push(started.elapsed().as_secs_f64());
         let (proof, key, digest) = bundle.open(&block_shape().common).map_err(|error| failed(&error))?;
-        let candidate = Candidate { statement: bundle.statement, key: digest, file: file::sha3(&bundle.proof) };
+        let candidate =
+            Candidate { statement: bundle.statement, key: digest, file: file::sha3(&bundle.proof) };
         blocks.push(CheckedBlock { path: name.clone().into(), candidate, proof, key });
         if index % 16 == 15 {
             t1.push(baseline.measure()?);
