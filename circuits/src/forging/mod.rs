@@ -25,6 +25,12 @@
 //!
 //! A class that is free with one honest input is a hole even if another input binds it, unless [`Kit::masked`] gives a
 //! reason.
+//!
+//! # What it does not cover
+//!
+//! It changes one value or one hint at a time; attacks that need several are written as a [`Forgery`]. A range check that
+//! is missing on an input, not on a hint, shows only with a dishonest input. Assertions made without
+//! [`Constrain`](crate::constrain::Constrain) cannot be left out, and the recursive verifier's are not.
 
 mod exceptions;
 mod forgery;

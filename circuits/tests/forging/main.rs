@@ -3,6 +3,7 @@
 
 mod gadgets;
 mod recursion;
+mod registry;
 
 use circuits::{
     Compiled, Definition, Digest, F,
