@@ -38,16 +38,15 @@ pub enum Source {
 /// Proofs over four segments have fewer routed wires: that keeps the largest superblock proof below 150 kB.
 #[must_use]
 pub fn superblock_shape(source: Source) -> &'static Shape {
-    static SHAPES: LazyLock<[Shape; 4]> = LazyLock::new(|| {
+    static SHAPES: LazyLock<[Shape; 3]> = LazyLock::new(|| {
         let public_inputs = <SuperblockStatement as Layout<F>>::LEN;
-        [(12, standard_config()), (13, standard_config()), (14, standard_config()), (15, kernel_config())]
+        [(13, standard_config()), (14, standard_config()), (15, kernel_config())]
             .map(|(degree_bits, config)| Shape::new("superblock", config, degree_bits, public_inputs))
     });
     match source {
-        Source::Blocks(..=1) => &SHAPES[0],
-        Source::Blocks(2) | Source::Segments(..=1) => &SHAPES[1],
-        Source::Blocks(_) | Source::Segments(2) => &SHAPES[2],
-        Source::Segments(_) => &SHAPES[3],
+        Source::Blocks(..=2) | Source::Segments(..=1) => &SHAPES[0],
+        Source::Blocks(_) | Source::Segments(2) => &SHAPES[1],
+        Source::Segments(_) => &SHAPES[2],
     }
 }
 
