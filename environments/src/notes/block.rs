@@ -3,11 +3,11 @@
 /// Transactions that one block holds at most.
 pub const MAX_TRANSACTIONS: usize = 64;
 /// Transactions that a block kernel verifies itself, at most.
-pub const MAX_DIRECT: usize = 3;
+pub const MAX_DIRECT: usize = 4;
 /// Transactions of the smallest batch.
-pub const MIN_BATCH: usize = 3;
+pub const MIN_BATCH: usize = 5;
 /// Transactions of the largest batch.
-pub const MAX_BATCH: usize = 6;
+pub const MAX_BATCH: usize = 10;
 
 /// Sizes of the groups that a block of `transactions` is applied in: one group if the block kernel takes them itself,
 /// otherwise as few batches as hold them, of nearly equal sizes.
@@ -33,7 +33,7 @@ pub enum Variant {
 /// Batches or folds that a block kernel verifies, at most.
 pub const MAX_CHILDREN: usize = 3;
 /// Arities of folds, the largest first.
-pub const FOLD_ARITIES: [usize; 2] = [6, 4];
+pub const FOLD_ARITIES: [usize; 2] = [6, 3];
 
 /// Every variant that blocks of up to `transactions` transactions need.
 #[must_use]

@@ -41,7 +41,7 @@ impl Subject for NotesSubject {
     type Environment = Notes;
 
     fn environment(&self, chain_id: u64, id: EnvironmentId, secret: ProducerSecret) -> Notes {
-        World::new(chain_id, id, secret).environment
+        World::new(chain_id, id, secret).environment.with_limit(4)
     }
 
     fn valid(&self, environment: &Notes, state: &NotesState) -> Vec<NotesTransaction> {

@@ -2,42 +2,28 @@
 
 use std::time::Instant;
 
+use circuits::{Builder, Compiled, Definition};
+
 use crate::notes::{
-    block::Variant,
-    circuits::{batch_circuits, block_kernel, transaction_kernels},
-    transaction::TransactionKernel,
+    batch::{BatchLeaf, TransactionsTarget},
+    circuits::transaction_kernels,
 };
 
 #[test]
 #[ignore = "prints figures"]
 fn sizes() {
-    let report = |name: &str, gates: usize, degree: usize, start: Instant| {
-        println!("{name}: {gates} gates, 2^{degree}, built in {:.1}s", start.elapsed().as_secs_f32());
-    };
     let start = Instant::now();
     let kernels = transaction_kernels().unwrap();
-    for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
-        let compiled = kernels.of(kernel);
-        report(&format!("{kernel:?}"), compiled.gates, compiled.circuit.common.degree_bits(), start);
-    }
-    for n in 0..=3 {
-        let start = Instant::now();
-        let kernel = block_kernel(Variant::Direct(n)).unwrap();
-        let compiled = &kernel.compiled;
-        report(&format!("direct {n}"), compiled.gates, compiled.circuit.common.degree_bits(), start);
+    println!("transactions built in {:.1}s", start.elapsed().as_secs_f32());
+    for n in [1, 2, 6, 7, 8, 9, 10] {
+        let leaf = BatchLeaf::new(kernels.keys().clone(), n);
+        let mut builder = Builder::new(leaf.config());
+        leaf.define(&mut builder);
+        let mut other = Builder::new(leaf.config());
+        TransactionsTarget::verify(&mut other, kernels.keys(), n);
+        println!("batch {n}: {} gates, verifying {}", builder.num_gates(), other.num_gates());
     }
     let start = Instant::now();
-    let batches = batch_circuits().unwrap();
-    for leaf in batches.leaves() {
-        report("leaf", leaf.gates, leaf.circuit.common.degree_bits(), start);
-    }
-    for fold in batches.folds() {
-        report("fold", fold.gates, fold.circuit.common.degree_bits(), start);
-    }
-    for n in 1..=3 {
-        let start = Instant::now();
-        let kernel = block_kernel(Variant::Batches(n)).unwrap();
-        let compiled = &kernel.compiled;
-        report(&format!("batches {n}"), compiled.gates, compiled.circuit.common.degree_bits(), start);
-    }
+    let leaf = Compiled::new(BatchLeaf::new(kernels.keys().clone(), 6)).unwrap();
+    println!("{} built in {:.1}s", leaf.gates, start.elapsed().as_secs_f32());
 }

@@ -3,6 +3,7 @@
 mod conformance;
 mod measure;
 mod native;
+mod transaction;
 
 use crate::notes::fixtures::World;
 

@@ -25,6 +25,7 @@ use circuits::{
     trees::{PathTarget, index_bits},
 };
 use plonky2::{
+    fri::FriConfig,
     iop::target::{BoolTarget, Target},
     plonk::circuit_data::CircuitConfig,
 };
@@ -42,7 +43,24 @@ use crate::notes::{
 };
 
 /// Rows of the transaction shape, as a logarithm.
-const SHAPE_DEGREE_BITS: usize = 10;
+const SHAPE_DEGREE_BITS: usize = 9;
+/// Rate of the transaction shape, as a logarithm: a transaction is small and verified by a large circuit, so that a long
+/// code and few queries are cheaper in sum.
+const RATE_BITS_OF_SHAPE: usize = 5;
+/// Queries of the transaction shape: with 16 bits of grinding, 101 bits conjectured.
+const QUERIES_OF_SHAPE: usize = 17;
+
+/// The configuration of the transaction shape.
+#[must_use]
+pub fn transaction_config() -> CircuitConfig {
+    let standard = standard_config();
+    let fri_config = FriConfig {
+        rate_bits: RATE_BITS_OF_SHAPE,
+        num_query_rounds: QUERIES_OF_SHAPE,
+        ..standard.fri_config
+    };
+    CircuitConfig { fri_config, ..standard }
+}
 
 /// A transaction kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,10 +105,10 @@ impl TransactionKeys {
 pub fn transaction_shape() -> &'static Shape {
     static SHAPE: OnceLock<Shape> = OnceLock::new();
     SHAPE.get_or_init(|| {
-        let mut gates = Builder::new(standard_config());
+        let mut gates = Builder::new(transaction_config());
         let mut public_inputs = 0;
         for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
-            let mut builder = Builder::new(standard_config());
+            let mut builder = Builder::new(transaction_config());
             let (statement, _) = kernel.define(&mut builder);
             layout::register(&mut builder, &statement);
             let common = builder.mock_build::<C>().common;
@@ -214,7 +232,7 @@ impl Definition for TransactionKernel {
     }
 
     fn config(&self) -> CircuitConfig {
-        standard_config()
+        transaction_config()
     }
 
     fn shape(&self) -> Option<&Shape> {
