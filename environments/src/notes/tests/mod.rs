@@ -1,8 +1,10 @@
 //! Tests of the environment as a whole.
 
 mod conformance;
+mod group;
 mod measure;
 mod native;
+mod proven;
 mod transaction;
 
 use crate::notes::fixtures::World;

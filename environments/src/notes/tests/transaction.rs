@@ -102,8 +102,8 @@ fn every_script_and_both_kernels_are_provable() {
     let (notes, more) = (scene.notes.clone(), scene.more.clone());
     let both = [notes[PAY], more[RECLAIM]];
     accepted(&scene.witness(1, &both, vec![], 2));
-    let settle = vec![scene.settlement(0), scene.world.payment(0, 0, 1), scene.settlement(2)];
-    accepted(&scene.witness(2, &[notes[SWAP], notes[SWAP], more[OTHER_SWAP]][..1], settle[..1].to_vec(), 1));
+    let settlement = scene.settlement(0);
+    accepted(&scene.witness(2, &[notes[SWAP]], vec![settlement], 1));
     accepted(&scene.witness(0, &[more[OTHER_SWAP]], vec![], 0));
     let payment = scene.world.payment(0, 0, 6);
     accepted(&scene.witness(EXCHANGE, &[notes[FILL], more[DEPOSIT]], vec![payment], 0));

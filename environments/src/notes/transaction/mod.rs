@@ -17,7 +17,9 @@ use circuits::{Digest, amount::Amount};
 use serde::{Deserialize, Serialize};
 
 pub use bundle::{MAX_BUNDLE_BYTES, Opened, ProvenTransaction, TransactionBundleError};
-pub use circuit::{TransactionKernel, TransactionKeys, TransactionTargets, transaction_shape};
+pub use circuit::{
+    TransactionKernel, TransactionKeys, TransactionTargets, transaction_config, transaction_shape,
+};
 pub use error::TransactionError;
 pub use statement::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS, TransactionStatement};
 pub use witness::{Input, Membership, TransactionWitness};

@@ -1,0 +1,277 @@
+//! Each rule of applying transactions to the state, natively and in-circuit. The circuit is the one that batches and
+//! blocks contain, without the proofs of the transactions: a lying client is one whose statement is anything.
+
+use std::sync::OnceLock;
+
+use circuits::{
+    Builder, Compiled, Definition, Digest, F, Witness,
+    basetypes::standard_config,
+    forging::{assert_accepts, assert_rejects, assert_rejects_by_prover},
+    layout::{self, WitnessError},
+};
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+
+use super::world;
+use crate::notes::{
+    apply::{Application, StateError},
+    fixtures::{NEWCOMER, World},
+    group::{GroupTargets, apply_group_circuit},
+    state::{BlockContext, NotesState, Running},
+    transaction::{Request, TransactionStatement},
+};
+
+/// Two transactions, applied.
+struct Pair;
+
+#[derive(Clone)]
+struct PairInput {
+    context: BlockContext,
+    before: Running,
+    statements: [TransactionStatement; 2],
+    applications: Vec<Application>,
+}
+
+struct PairTargets {
+    context: BlockContext<Target>,
+    before: Running<Target>,
+    statements: [TransactionStatement<Target>; 2],
+    group: GroupTargets,
+}
+
+impl Definition for Pair {
+    type Statement = Running<Target>;
+    type NativeStatement = Running;
+    type Targets = PairTargets;
+    type Input = PairInput;
+
+    fn name(&self) -> String {
+        "notes-test-pair".to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        standard_config()
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Running<Target>, PairTargets) {
+        let context = layout::new_virtual(builder);
+        let before = layout::new_virtual(builder);
+        let statements = [layout::new_virtual(builder), layout::new_virtual(builder)];
+        let (after, group) = apply_group_circuit(builder, &context, &before, &statements);
+        (after, PairTargets { context, before, statements, group })
+    }
+
+    fn assign(
+        &self,
+        targets: &PairTargets,
+        input: &PairInput,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        layout::set(witness, &targets.context, &input.context)?;
+        layout::set(witness, &targets.before, &input.before)?;
+        for (target, statement) in targets.statements.iter().zip(&input.statements) {
+            layout::set(witness, target, statement)?;
+        }
+        targets.group.set_targets(witness, &input.applications)
+    }
+}
+
+fn pair() -> &'static Compiled<Pair> {
+    static PAIR: OnceLock<Compiled<Pair>> = OnceLock::new();
+    PAIR.get_or_init(|| Compiled::new(Pair).unwrap())
+}
+
+fn input(state: &NotesState, statements: [TransactionStatement; 2]) -> PairInput {
+    let applications = state.clone().apply_group(&statements).unwrap().applications;
+    PairInput { context: state.context(), before: state.running(), statements, applications }
+}
+
+fn statements(world: &World, state: &NotesState, requests: [Request; 2]) -> [TransactionStatement; 2] {
+    requests.map(|request| world.environment.resolve(state, &request).check().unwrap())
+}
+
+/// Client 0 pays clients 1 and 1; client 1 takes both notes in the same group.
+fn payment() -> (World, NotesState, PairInput) {
+    let mut world = world();
+    let state = world.genesis();
+    let (pay, notes) = world.pay(0, &[1, 1], 5);
+    let take = world.take(1, &notes);
+    let statements = statements(&world, &state, [pay, take]);
+    let input = input(&state, statements);
+    (world, state, input)
+}
+
+/// Applies the first transaction, and expects the second one to be refused for `expected`; the circuit refuses both.
+#[track_caller]
+fn refused(state: &NotesState, input: &PairInput, expected: StateError) {
+    let mut state = state.clone();
+    let first = state.execute(&input.statements[0]);
+    assert_eq!(first.and_then(|()| state.execute(&input.statements[1])), Err(expected));
+    assert_rejects(pair(), input);
+}
+
+#[test]
+fn the_circuit_leads_to_the_native_state() {
+    let (_, state, input) = payment();
+    assert_accepts(pair(), &input);
+    let mut after = state;
+    after.apply_group(&input.statements).unwrap();
+    let running: Vec<F> = layout::Layout::encode(&after.running());
+    assert_eq!(circuits::forging::check(pair(), &input).unwrap(), running);
+}
+
+#[test]
+fn a_transaction_is_for_one_deployment_environment_and_fee_asset() {
+    let (_, state, honest) = payment();
+    let (mut chain, mut environment, mut asset) = (honest.clone(), honest.clone(), honest);
+    chain.statements[1].chain_id = F::from_canonical_u64(8);
+    environment.statements[1].environment = F::from_canonical_u64(6);
+    asset.statements[1].fee_asset = F::ONE;
+    let others = [
+        (chain, StateError::OtherChain { expected: 7, found: 8 }),
+        (environment, StateError::OtherEnvironment { expected: 5, found: 6 }),
+        (asset, StateError::OtherFeeAsset { expected: 1 << 32 | 1, found: 1 }),
+    ];
+    for (other, expected) in others {
+        assert_eq!(state.check(&other.statements[1]), Err(expected));
+        // Both sides are one copy class here, so only the prover sees that they are given two values.
+        assert_rejects_by_prover(pair(), &other);
+    }
+}
+
+#[test]
+fn a_transaction_is_valid_between_its_heights() {
+    let (_, state, honest) = payment();
+    let mut early = honest.clone();
+    early.statements[1].not_before = F::TWO;
+    refused(&state, &early, StateError::TooEarly { not_before: 2, height: 1 });
+    let mut late = honest.clone();
+    late.statements[1].valid_until = F::ZERO;
+    refused(&state, &late, StateError::TooLate { valid_until: 0, height: 1 });
+    // The first and the last height are included.
+    let mut exact = honest;
+    exact.statements[1].not_before = F::ONE;
+    exact.statements[1].valid_until = F::ONE;
+    assert_accepts(pair(), &exact);
+}
+
+#[test]
+fn the_notes_root_is_one_of_an_earlier_height() {
+    let (_, state, honest) = payment();
+    let mut zero = honest.clone();
+    zero.statements[1].notes_root = Digest::ZERO;
+    zero.applications[1].reference = 1;
+    refused(&state, &zero, StateError::UnknownRoot(Digest::ZERO));
+    // The slot of the block's own height is empty; an empty leaf is no root although its path is right.
+    zero.applications[1].reference_path = state.past_roots.path(1);
+    assert_rejects(pair(), &zero);
+    zero.applications[1].reference = 7;
+    zero.applications[1].reference_path = state.past_roots.path(7);
+    assert_rejects(pair(), &zero);
+    let mut later = honest;
+    let root = later.before.trees.accounts;
+    later.statements[1].notes_root = root;
+    refused(&state, &later, StateError::UnknownRoot(root));
+}
+
+#[test]
+fn an_account_starts_from_what_it_is() {
+    let (world, state, honest) = payment();
+    let mut stale = honest.clone();
+    let (account, expected) = (stale.statements[1].account, stale.statements[1].before);
+    stale.statements[1].before = stale.statements[1].after;
+    let found = stale.statements[1].before;
+    refused(&state, &stale, StateError::StaleAccount { account, expected, found });
+    let mut again = honest.clone();
+    again.statements[1].before = Digest::ZERO;
+    refused(&state, &again, StateError::AccountExists(account));
+    let mut missing = honest;
+    let account = world.clients[NEWCOMER].id();
+    missing.statements[1].account = account;
+    refused(&state, &missing, StateError::NoSuchAccount(account));
+}
+
+/// A state with a note for client 1, and two transactions of which the second takes it.
+fn opened() -> (NotesState, PairInput) {
+    let mut world = world();
+    let mut state = world.genesis();
+    let (pay, notes) = world.pay(0, &[1, 1], 5);
+    state.execute(&world.environment.resolve(&state, &pay).check().unwrap()).unwrap();
+    state.seal().unwrap();
+    let (other, _) = world.pay(2, &[2], 1);
+    let take = world.take(1, &notes);
+    let statements = statements(&world, &state, [other, take]);
+    let input = input(&state, statements);
+    (state, input)
+}
+
+#[test]
+fn a_note_is_consumed_once() {
+    let (state, honest) = opened();
+    assert_accepts(pair(), &honest);
+    // The same note twice in one transaction.
+    let mut twice = honest.clone();
+    let nullifier = twice.statements[1].nullifiers[0];
+    twice.statements[1].nullifiers[1] = nullifier;
+    refused(&state, &twice, StateError::AlreadyConsumed { input: 1, nullifier });
+    // With the insertion that would have been right for the first.
+    twice.applications[1].inputs[1] = twice.applications[1].inputs[0].clone();
+    assert_rejects(pair(), &twice);
+    // In two transactions.
+    let mut both = honest;
+    both.statements[0].nullifiers[0] = nullifier;
+    refused(&state, &both, StateError::AlreadyConsumed { input: 0, nullifier });
+}
+
+#[test]
+fn an_opened_note_does_not_match_an_output_that_is_not_there() {
+    let (_, honest) = opened();
+    // Output 1 of transaction 0 is empty, and so is the commitment of an input that was opened. If they matched, the
+    // input's nullifier would be erased and the note could be consumed again.
+    let mut erased = honest;
+    erased.applications[1].inputs[0].matched = Some((0, 1));
+    erased.applications[1].inputs[0].insertion = erased.applications[1].inputs[3].insertion.clone();
+    assert_rejects(pair(), &erased);
+}
+
+#[test]
+fn one_output_is_matched_by_one_input() {
+    let (_, state, honest) = payment();
+    let mut twice = honest.clone();
+    let commitment = twice.statements[1].unauthenticated[0];
+    twice.statements[1].unauthenticated[1] = commitment;
+    assert_eq!(
+        state.clone().apply_group(&twice.statements).unwrap_err(),
+        StateError::NoSuchNote { input: 1, commitment }
+    );
+    twice.applications[1].inputs[1].matched = Some((0, 0));
+    assert_rejects(pair(), &twice);
+    // Not an earlier one, and not one that differs.
+    let mut other = honest.clone();
+    other.applications[1].inputs[0].matched = Some((0, 1));
+    assert_rejects(pair(), &other);
+    let mut swapped = honest;
+    swapped.statements.swap(0, 1);
+    let commitment = swapped.statements[0].unauthenticated[0];
+    refused(&state, &swapped, StateError::NoSuchNote { input: 0, commitment });
+}
+
+#[test]
+fn an_unauthenticated_note_exists() {
+    let (_, state, honest) = payment();
+    let mut invented = honest.clone();
+    let commitment = invented.statements[1].nullifiers[0];
+    invented.statements[1].unauthenticated[0] = commitment;
+    refused(&state, &invented, StateError::NoSuchNote { input: 0, commitment });
+    let mut unmatched = honest;
+    unmatched.applications[1].inputs[0].matched = None;
+    assert_rejects(pair(), &unmatched);
+}
+
+#[test]
+fn fees_stay_in_range() {
+    let (_, state, honest) = payment();
+    let mut rich = honest;
+    let fee = (1 << 58) - 1;
+    rich.statements[1].fee = F::from_canonical_u64(fee);
+    refused(&state, &rich, StateError::TooManyFees(fee));
+}
