@@ -110,8 +110,12 @@ impl Constrain for Builder {
 
     #[track_caller]
     fn enforce_digest_equal_if(&mut self, condition: BoolTarget, a: DigestTarget, b: DigestTarget) {
-        for (a, b) in a.0.into_iter().zip(b.0) {
-            self.enforce_equal_if(condition, a, b);
+        if ledger::keep("enforce_digest_equal_if") {
+            for (a, b) in a.0.into_iter().zip(b.0) {
+                let difference = self.sub(a, b);
+                let masked = self.mul(condition.target, difference);
+                self.assert_zero(masked);
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     digest::{Digest, DigestTarget},
     hash::{Domain, hash, hash_circuit},
     integer::{HEIGHT_BITS, enforce_less_or_equal},
-    layout::{WitnessError, new_virtual, set, set_target},
+    layout::{Layout, WitnessError, new_virtual, set, set_target},
     trees::{IndexTree, Path, PathTarget, index_bits},
 };
 
@@ -108,9 +108,7 @@ pub struct KernelEntry {
 
 impl KernelEntry {
     fn leaf(&self) -> Digest {
-        let mut input = self.key.0.to_vec();
-        input.extend([self.valid_from, self.valid_until].map(F::from_canonical_u32));
-        hash(KERNEL, &input)
+        kernel_leaf(self.key, [self.valid_from, self.valid_until].map(F::from_canonical_u32))
     }
 }
 
@@ -136,12 +134,18 @@ impl RegistryEntry {
     }
 
     fn leaf(&self, id: EnvironmentId) -> Digest {
-        let mut input = vec![id.to_field()];
-        for digest in [self.genesis_state, self.producer, self.kernels_tree().root()] {
-            input.extend(digest.0);
-        }
-        hash(ENTRY, &input)
+        entry_leaf(id, [self.genesis_state, self.producer, self.kernels_tree().root()])
     }
+}
+
+fn kernel_leaf(key: Digest, window: [F; 2]) -> Digest {
+    hash(KERNEL, &[key.0.as_slice(), &window].concat())
+}
+
+fn entry_leaf(id: EnvironmentId, digests: [Digest; 3]) -> Digest {
+    let mut input = vec![id.to_field()];
+    digests.encode_into(&mut input);
+    hash(ENTRY, &input)
 }
 
 /// All environments.
@@ -244,6 +248,12 @@ impl Registry {
         Ok(())
     }
 
+    /// Adds an environment without any check, as a dishonest L1 could.
+    #[cfg(feature = "testing")]
+    pub fn insert_unchecked(&mut self, id: EnvironmentId, entry: RegistryEntry) {
+        self.entries.insert(id, entry);
+    }
+
     /// Replaces an environment's list of kernels. Without `force`, every number that had a kernel must keep one.
     ///
     /// # Errors
@@ -330,8 +340,7 @@ impl Registry {
             kernels_root: kernels.root(),
             entry_path: self.tree().path(u64::from(id.0)),
             kernel_index: index,
-            valid_from: kernel.valid_from,
-            valid_until: kernel.valid_until,
+            window: [kernel.valid_from, kernel.valid_until].map(F::from_canonical_u32),
             kernel_path: kernels.path(index),
         })
     }
@@ -362,10 +371,8 @@ pub struct RegistryMembership {
     pub entry_path: Path,
     /// Position of the kernel.
     pub kernel_index: u64,
-    /// First superblock number of the kernel's window.
-    pub valid_from: u32,
-    /// Last superblock number of the kernel's window.
-    pub valid_until: u32,
+    /// First and last superblock number of the kernel's window.
+    pub window: [F; 2],
     /// Path of the kernel.
     pub kernel_path: Path,
 }
@@ -398,8 +405,8 @@ impl RegistryMembershipTarget {
         }
     }
 
-    /// Enforces that the registry with `root` allows `key` for `environment` (with its bits) in superblock `number`,
-    /// which the caller knows to be below `2^32`.
+    /// Enforces that the registry with `root` allows `key` for `environment` (with its bits) in superblock `number`. The
+    /// window bounds `number` below `2^32`.
     pub fn verify(
         &self,
         builder: &mut Builder,
@@ -444,9 +451,11 @@ impl RegistryMembershipTarget {
         set(witness, &self.kernels_root, &value.kernels_root)?;
         self.entry_path.set_targets(witness, &value.entry_path)?;
         set_target(witness, self.kernel_index, F::from_canonical_u64(value.kernel_index))?;
-        for (target, bound) in self.window.into_iter().zip([value.valid_from, value.valid_until]) {
-            set_target(witness, target, F::from_canonical_u32(bound))?;
-        }
+        set(witness, &self.window, &value.window)?;
         self.kernel_path.set_targets(witness, &value.kernel_path)
     }
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

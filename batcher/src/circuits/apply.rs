@@ -198,8 +198,6 @@ impl AppliedBlockTarget {
 
     /// In-circuit twin of [`apply_block`]: enforces every rule and moves `roots` and `accumulators` forward.
     ///
-    /// `number` is known to be below `2^32`.
-    ///
     /// | `is_first` | old leaf | previous state | first height |
     /// |---|---|---|---|
     /// | 1 | empty | the registry's genesis | 1 |
@@ -230,10 +228,10 @@ impl AppliedBlockTarget {
         // The producer is the registry's.
         builder.enforce_digest_equal(block.producer, self.registry.producer);
 
-        // first = old height + 1 and last >= first, all of 32 bits.
+        // first = old height + 1 and last >= first. The old height has 32 bits: it is 0, or this circuit wrote it as the
+        // last height of a row.
         let one = builder.one();
         let old_height = builder.sub(block.first_height, one);
-        builder.enforce_range(old_height, HEIGHT_BITS);
         builder.enforce_range(block.last_height, HEIGHT_BITS);
         enforce_less_or_equal(builder, block.first_height, block.last_height, HEIGHT_BITS);
 

@@ -6,7 +6,6 @@ use circuits::{
     Builder, Definition, DigestTarget, F, Proof, VerifierKey, Witness,
     basetypes::standard_config,
     constrain::Constrain,
-    integer::HEIGHT_BITS,
     layout::{Layout, WitnessError, new_virtual, set},
     recursion::{
         Chain, ChainError, ChildTarget, FoldDefinition, Shape, block_shape, verify_with_witness_key,
@@ -101,8 +100,7 @@ pub struct BlockTarget {
 }
 
 impl BlockTarget {
-    /// Verifies a wrapped block under a key that the registry must allow, and applies it to the end of `segment`, whose
-    /// number is known to be below `2^32`.
+    /// Verifies a wrapped block under a key that the registry must allow, and applies it to the end of `segment`.
     pub fn verify(builder: &mut Builder, segment: &mut SegmentStatement<Target>) -> Self {
         let (child, key) = verify_with_witness_key::<BlockStatement<Target>>(builder, block_shape());
         let applied = AppliedBlockTarget::new_virtual(builder);
@@ -164,13 +162,18 @@ pub struct LeafTargets {
     blocks: Vec<BlockTarget>,
 }
 
-/// A segment of no blocks yet: everything at its start is a witness, its end is its start.
+/// A segment of no blocks yet: its start is a witness, its end is its start.
 pub(super) fn empty_segment(builder: &mut Builder) -> SegmentStatement<Target> {
-    let mut segment: SegmentStatement<Target> = new_virtual(builder);
-    builder.enforce_range(segment.number, HEIGHT_BITS);
-    segment.after = segment.before;
-    segment.accumulated_after = segment.accumulated_before;
-    segment
+    let (before, accumulated_before) = (new_virtual(builder), new_virtual(builder));
+    SegmentStatement {
+        number: builder.add_virtual_target(),
+        registry_root: new_virtual(builder),
+        segment_set_root: new_virtual(builder),
+        before,
+        after: before,
+        accumulated_before,
+        accumulated_after: accumulated_before,
+    }
 }
 
 /// Assigns the start of a segment.

@@ -6,7 +6,6 @@ use circuits::{
     Builder, Definition, Digest, F, Witness,
     basetypes::{kernel_config, standard_config},
     constrain::{Constrain, DigestOps},
-    integer::HEIGHT_BITS,
     layout::{self, Layout, WitnessError, new_virtual, set, set_target},
     recursion::{Chain, FoldChild, ListedChildTarget, Shape},
     statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement, empty_list},
@@ -138,11 +137,10 @@ impl Definition for SuperblockDefinition {
         let history_root = builder.new_digest();
         let history_path = PathTarget::new_virtual(builder, HISTORY_DEPTH);
 
-        // number = previous number + 1, both of 32 bits.
+        // number = previous number + 1. The window of any kernel below bounds it to 32 bits.
         let number_bits = index_bits(builder, previous_number, HISTORY_DEPTH);
         let one = builder.one();
         let number = builder.add(previous_number, one);
-        builder.enforce_range(number, HEIGHT_BITS);
 
         // The superblock as one segment of this number, with the pinned key set.
         let segment_set_root = builder.constant_digest(self.segment_set_root);

@@ -137,4 +137,10 @@ impl Transition {
             source,
         }
     }
+
+    /// Starts the accumulators elsewhere, as a dishonest prover would.
+    #[cfg(test)]
+    pub(super) fn forge_accumulators(&mut self, change: impl Fn(&mut Accumulators)) {
+        self.boundaries.iter_mut().for_each(|(_, accumulators)| change(accumulators));
+    }
 }

@@ -3,7 +3,6 @@
 
 mod gadgets;
 mod recursion;
-mod registry;
 
 use circuits::{
     Compiled, Definition, Digest, F,
