@@ -18,7 +18,7 @@ use super::{
     state::{HISTORY_DEPTH, superblock_state_circuit},
 };
 
-/// The most blocks that a superblock applies without a segment: 1, 2 and 4 verifiers fill 2^12, 2^13 and 2^14 rows.
+/// The most blocks that a superblock applies without a segment: 2 and 4 verifiers fill 2^13 and 2^14 rows.
 pub const DIRECT_MAX_BLOCKS: usize = 4;
 /// Numbers of segments that a superblock circuit can verify; 1, 2 and 4 verifiers fill 2^13, 2^14 and 2^15 rows.
 pub const SEGMENT_ARITIES: [usize; 3] = [1, 2, 4];
