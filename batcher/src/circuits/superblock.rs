@@ -107,7 +107,7 @@ pub struct SuperblockTargets {
 }
 
 enum SourceTargets {
-    Blocks { start: StartTarget, blocks: Vec<BlockTarget> },
+    Blocks { start: Box<StartTarget>, blocks: Vec<BlockTarget> },
     Segments(Vec<ListedChildTarget<SegmentStatement<Target>>>),
 }
 
@@ -242,7 +242,7 @@ impl SuperblockDefinition {
             accumulated_after: accumulated,
         };
         let blocks = (0..blocks).map(|_| BlockTarget::verify(builder, &mut segment)).collect();
-        (segment, SourceTargets::Blocks { start, blocks })
+        (segment, SourceTargets::Blocks { start: Box::new(start), blocks })
     }
 
     fn define_segments(builder: &mut Builder, segments: usize) -> (SegmentStatement<Target>, SourceTargets) {

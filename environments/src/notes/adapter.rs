@@ -103,7 +103,7 @@ pub enum NotesError {
 #[derive(Clone, Debug)]
 enum Source {
     Witness(Box<TransactionWitness>),
-    Proven(TransactionProof),
+    Proven(Box<TransactionProof>),
 }
 
 /// A group of a block's transactions.
@@ -216,7 +216,7 @@ impl Notes {
             }
             NotesTransaction::Proven { bundle } => {
                 let opened = bundle.open()?;
-                Ok((opened.statement, Source::Proven(opened.proof.clone())))
+                Ok((opened.statement, Source::Proven(Box::new(opened.proof.clone()))))
             }
         }
     }
@@ -248,7 +248,7 @@ impl Notes {
         sources
             .map(|source| match source {
                 Source::Witness(witness) => kernels.prove(witness),
-                Source::Proven(proof) => Ok(proof.clone()),
+                Source::Proven(proof) => Ok(proof.as_ref().clone()),
             })
             .collect()
     }

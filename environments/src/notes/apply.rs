@@ -145,6 +145,10 @@ pub fn stand_in_key() -> Digest {
     hash(UNUSED, &[])
 }
 
+/// Where an unauthenticated note is: the earlier output (transaction, position) that it erases, if any, and else its
+/// membership in the note tree.
+type Found = (Option<(usize, usize)>, Membership);
+
 impl NotesState {
     /// Judges a transaction against the state in the middle of a block.
     ///
@@ -235,7 +239,7 @@ impl NotesState {
     pub fn apply_group(&mut self, statements: &[TransactionStatement]) -> Result<Group, StateError> {
         let mut outputs: Vec<[Digest; MAX_OUTPUTS]> =
             statements.iter().map(|statement| statement.notes).collect();
-        let mut found: Vec<Vec<(Option<(usize, usize)>, Membership)>> = vec![];
+        let mut found: Vec<Vec<Found>> = vec![];
         for (position, statement) in statements.iter().enumerate() {
             let inputs = statement.unauthenticated.iter().enumerate();
             let inputs = inputs.map(|(input, &commitment)| {
@@ -254,11 +258,7 @@ impl NotesState {
     }
 
     /// Finds an unauthenticated note among earlier outputs, which erases it there, or in the note tree.
-    fn find(
-        &self,
-        commitment: Digest,
-        outputs: &mut [[Digest; MAX_OUTPUTS]],
-    ) -> Option<(Option<(usize, usize)>, Membership)> {
+    fn find(&self, commitment: Digest, outputs: &mut [[Digest; MAX_OUTPUTS]]) -> Option<Found> {
         let anywhere = Membership { index: 0, path: self.notes.path(0) };
         if commitment == Digest::ZERO {
             return Some((None, anywhere));
@@ -276,7 +276,7 @@ impl NotesState {
     fn apply(
         &mut self,
         statement: &TransactionStatement,
-        found: Vec<(Option<(usize, usize)>, Membership)>,
+        found: Vec<Found>,
         notes: [Digest; MAX_OUTPUTS],
     ) -> Result<(Application, Record), StateError> {
         let fees = self.fees_with(statement.fee)?;
