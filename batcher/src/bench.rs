@@ -15,7 +15,9 @@ use circuits::{
     recursion::{block_shape, key_digest},
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
 };
-use environments::{BlockProducer, DynEnvironment, counter::Counter, kernel::ProducerSecret};
+use environments::{
+    BlockProducer, DynEnvironment, Environment as _, counter::Counter, kernel::ProducerSecret,
+};
 use plonky2::{
     field::types::Field,
     gates::noop::NoopGate,
@@ -37,6 +39,8 @@ use crate::{
 
 /// Rows of the proof that `t1` verifies, as a logarithm.
 const BASELINE_DEGREE_BITS: usize = 12;
+/// Wraps are measured this often.
+const WRAPS: usize = 5;
 /// Superblock proofs are verified this often.
 const VERIFICATIONS: usize = 21;
 
@@ -94,10 +98,10 @@ pub struct Figures {
     pub t1_seconds: f64,
     /// Its measurements, in order.
     pub t1_runs: Vec<f64>,
-    /// Seconds of a counter's block, kernel and wrap together: median.
-    pub counter_block_seconds: f64,
-    /// The same in `t1`.
-    pub counter_block: f64,
+    /// A counter's kernel, in `t1`: median.
+    pub kernel: f64,
+    /// Its wrap, in `t1`: median.
+    pub wrap: f64,
     /// One row for each size.
     pub superblocks: Vec<Row>,
     /// The most memory that the process had, in bytes; `None` where the system does not say.
@@ -107,14 +111,18 @@ pub struct Figures {
 }
 
 /// The circuit of `t1`, with the proof that it verifies.
-struct Baseline {
+pub struct Baseline {
     outer: Circuit,
     target: ProofWithPublicInputsTarget<D>,
     inner: Proof,
 }
 
 impl Baseline {
-    fn new() -> Result<Self, BenchError> {
+    /// Builds the circuit and proves what it verifies.
+    ///
+    /// # Errors
+    /// [`BenchError::Baseline`].
+    pub fn new() -> Result<Self, BenchError> {
         let config = CircuitConfig::standard_recursion_config();
         let mut builder = Builder::new(config.clone());
         let input = builder.add_virtual_public_input();
@@ -138,7 +146,10 @@ impl Baseline {
     }
 
     /// Seconds of one proof.
-    fn measure(&self) -> Result<f64, BenchError> {
+    ///
+    /// # Errors
+    /// [`BenchError::Baseline`].
+    pub fn measure(&self) -> Result<f64, BenchError> {
         let failed = |error: String| BenchError::Baseline(error);
         let mut witness = Witness::new();
         witness
@@ -183,8 +194,9 @@ impl Progress for Stopwatch {
     fn note(&self, _: &str) {}
 }
 
-/// The middle of `values`.
-fn median(values: &[f64]) -> f64 {
+/// The middle of `values`, 0 if there are none.
+#[must_use]
+pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
@@ -194,7 +206,6 @@ fn median(values: &[f64]) -> f64 {
 struct Chain {
     registry: Registry,
     blocks: Vec<CheckedBlock>,
-    seconds: Vec<f64>,
 }
 
 fn chain(
@@ -219,16 +230,14 @@ fn chain(
     };
     let mut registry = Registry::default();
     registry.insert(id, entry).map_err(|error| failed(&error))?;
-    let (mut blocks, mut seconds) = (vec![], vec![]);
+    let mut blocks = vec![];
     progress.begin(count);
     for index in 0..count {
         let name = format!("counter block {}", index + 1);
         progress.start(&name);
         producer.submit_lines("{\"add\": 1}");
         let report = DynEnvironment::propose_block(&mut producer).map_err(|error| failed(&error))?;
-        let started = Instant::now();
         let bundle = DynEnvironment::prove(&producer, report.height).map_err(|error| failed(&error))?;
-        seconds.push(started.elapsed().as_secs_f64());
         let (proof, key, digest) = bundle.open(&block_shape().common).map_err(|error| failed(&error))?;
         let candidate =
             Candidate { statement: bundle.statement, key: digest, file: file::sha3(&bundle.proof) };
@@ -238,7 +247,29 @@ fn chain(
         }
         progress.done(&name, false);
     }
-    Ok(Chain { registry, blocks, seconds })
+    Ok(Chain { registry, blocks })
+}
+
+/// Seconds of a counter's kernel and of its wrap, each measured [`WRAPS`] times.
+fn kernel_and_wrap(baseline: &Baseline, t1: &mut Vec<f64>) -> Result<(Vec<f64>, Vec<f64>), BenchError> {
+    let failed = |error: &dyn std::error::Error| BenchError::Blocks(crate::scenario::chain_of(error));
+    let counter = Counter::new(1, EnvironmentId(1), ProducerSecret::new(Digest::ZERO), Amount::ZERO)
+        .map_err(|error| failed(&error))?;
+    let add = counter.parse("{\"add\": 1}").map_err(|error| failed(&error))?;
+    let proposal = counter.propose(&counter.genesis(), &[&add]).map_err(|error| failed(&error))?;
+    let input = counter.kernel_input(proposal.block.witness());
+    let kernel = environments::counter::kernel().map_err(|error| failed(&error))?;
+    let (mut kernels, mut wraps) = (vec![], vec![]);
+    for _ in 0..WRAPS {
+        let started = Instant::now();
+        let proof = kernel.compiled.prove(&input).map_err(|error| failed(&error))?;
+        kernels.push(started.elapsed().as_secs_f64());
+        let started = Instant::now();
+        kernel.wrapper.prove(&proof).map_err(|error| failed(&error))?;
+        wraps.push(started.elapsed().as_secs_f64());
+        t1.push(baseline.measure()?);
+    }
+    Ok((kernels, wraps))
 }
 
 /// Measures superblocks of the given numbers of blocks.
@@ -250,7 +281,7 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
     baseline.measure()?;
     let mut t1 = vec![baseline.measure()?];
     let largest = sizes.iter().copied().max().unwrap_or(1);
-    let Chain { registry, blocks, seconds } = chain(largest, &baseline, &mut t1, progress)?;
+    let Chain { registry, blocks } = chain(largest, &baseline, &mut t1, progress)?;
 
     let mut rows = vec![];
     for &size in sizes {
@@ -259,6 +290,7 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
         rows.push(superblock(engine, &registry, &blocks[..size])?);
         t1.push(baseline.measure()?);
     }
+    let (kernels, wraps) = kernel_and_wrap(&baseline, &mut t1)?;
     while t1.len() < 5 {
         t1.push(baseline.measure()?);
     }
@@ -271,12 +303,11 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
         row.superblock_per_block = row.superblock_seconds / unit;
         row.per_block = row.leaf_per_block + row.fold_per_block + row.superblock_per_block;
     }
-    let counter_block_seconds = median(&seconds);
     Ok(Figures {
         t1_seconds,
         t1_runs: t1,
-        counter_block_seconds,
-        counter_block: counter_block_seconds / t1_seconds,
+        kernel: median(&kernels) / t1_seconds,
+        wrap: median(&wraps) / t1_seconds,
         superblocks: rows,
         peak_memory_bytes: peak_memory(),
         threads: rayon::current_num_threads(),
@@ -326,7 +357,8 @@ fn superblock(engine: &Engine, registry: &Registry, blocks: &[CheckedBlock]) -> 
 }
 
 /// The high-water mark of the process's resident memory, where Linux tells.
-fn peak_memory() -> Option<u64> {
+#[must_use]
+pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

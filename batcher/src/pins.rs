@@ -1,9 +1,19 @@
 //! The checked-in pins of every circuit, and the keys that the binary embeds.
 
 use circuits::{
+    CircuitError,
     pins::{Pin, Pins},
     proof::encoded_len,
     recursion::key_digest,
+};
+use environments::{
+    counter,
+    kernel::{BlockDefinition, Kernel},
+    notes::{
+        self,
+        block::{MAX_TRANSACTIONS, variants},
+        transaction::TransactionKernel,
+    },
 };
 use thiserror::Error;
 
@@ -54,11 +64,33 @@ pub fn pin(compiled: &dyn AnyCompiled) -> Pin {
 /// [`EngineError`] if a circuit does not fit its shape.
 pub fn build(each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), EngineError> {
     let mut pins = vec![];
-    let keys = Engine::generate_keys(&mut |compiled| {
+    let mut visit = |compiled: &dyn AnyCompiled| {
         each(&compiled.name());
         pins.push(pin(compiled));
-    })?;
+    };
+    visit_environments(&mut visit)?;
+    let keys = Engine::generate_keys(&mut visit)?;
     Ok((Pins::new(pins), keys))
+}
+
+/// Every circuit of the environments that this workspace ships, children before parents.
+fn visit_environments(visit: &mut dyn FnMut(&dyn AnyCompiled)) -> Result<(), CircuitError> {
+    fn block<K: BlockDefinition>(kernel: &Kernel<K>, visit: &mut dyn FnMut(&dyn AnyCompiled)) {
+        visit(&kernel.compiled);
+        kernel.wrapper.circuits().iter().for_each(|circuit| visit(circuit.as_ref()));
+    }
+    block(counter::kernel()?.as_ref(), visit);
+    let transactions = notes::circuits::transaction_kernels()?;
+    for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
+        visit(transactions.of(kernel));
+    }
+    let batches = notes::circuits::batch_circuits()?;
+    batches.leaves().iter().for_each(|leaf| visit(leaf));
+    batches.folds().iter().for_each(|fold| visit(fold));
+    for variant in variants(MAX_TRANSACTIONS) {
+        block(notes::circuits::block_kernel(variant)?.as_ref(), visit);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,33 +2,48 @@
 
 use batcher::{
     circuits::{
-        keys::SegmentCircuit,
         segment::segment_shape,
         superblock::{Source, superblock_shape},
     },
+    pins,
     verify::circuit_name,
 };
-use circuits::{recursion::block_shape, security::SecurityReport};
+use circuits::{
+    basetypes::kernel_config,
+    pins::Pin,
+    recursion::{Shape, block_shape},
+    security::SecurityReport,
+};
+use environments::notes::{batch::batch_shape, transaction::transaction_shape};
 use serde_json::json;
 
-use super::answer::{Answer, Failure};
+use super::answer::{Answer, Failure, REJECTED};
 
-/// Every circuit of one shape has the security of the shape.
+/// Every circuit of one shape has the security of the shape; a kernel's follows from its configuration and its rows, which
+/// are pinned.
 pub(super) fn run() -> Result<Answer, Failure> {
-    let mut reports = vec![SecurityReport::new("wrapped-block", &block_shape().common)];
-    for circuit in SegmentCircuit::all() {
-        let name = match circuit {
-            SegmentCircuit::Leaf(blocks) => format!("segment-leaf-{blocks}"),
-            SegmentCircuit::Fold(arity) => format!("segment-fold-{arity}"),
-        };
-        reports.push(SecurityReport::new(name, &segment_shape().common));
-    }
-    for source in Source::all() {
-        reports.push(SecurityReport::new(circuit_name(source), &superblock_shape(source).common));
-    }
+    let pinned = pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))?;
+    let reports: Vec<_> = pinned.circuit.iter().map(report).collect();
     let mut text = SecurityReport::header();
     for report in &reports {
         text += &format!("\n{report}");
     }
     Ok(Answer::new(json!({ "ok": true, "circuits": reports }), text))
+}
+
+fn report(pin: &Pin) -> SecurityReport {
+    let of = |shape: &Shape| SecurityReport::new(&pin.name, &shape.common);
+    if let Some(source) = Source::all().find(|&source| circuit_name(source) == pin.name) {
+        of(superblock_shape(source))
+    } else if pin.name.starts_with("segment-") {
+        of(segment_shape())
+    } else if pin.name.ends_with("-wrap") {
+        of(block_shape())
+    } else if pin.name.starts_with("notes-transaction-") {
+        of(transaction_shape())
+    } else if pin.name.starts_with("notes-batch-") {
+        of(batch_shape())
+    } else {
+        of(&Shape::new("kernel", kernel_config(), pin.degree_bits, pin.public_inputs))
+    }
 }

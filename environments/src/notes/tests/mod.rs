@@ -2,7 +2,6 @@
 
 mod conformance;
 mod group;
-mod measure;
 mod native;
 mod proven;
 mod transaction;

@@ -83,15 +83,3 @@ fn a_block_of_several_batches_is_proved() {
     let block = producer.prove(1).unwrap();
     circuits::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
 }
-
-#[test]
-#[ignore = "takes minutes: 64 transactions, 7 batches, a fold"]
-fn a_block_of_64_transactions_is_proved() {
-    let mut world = world();
-    let transactions = world.ping_pong(64);
-    let offered: Vec<_> = transactions.iter().collect();
-    let proposal = world.environment.propose(&world.genesis(), &offered).unwrap();
-    assert_eq!(proposal.included.len(), 64);
-    let block = world.environment.prove(&proposal.block).unwrap();
-    circuits::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
-}
