@@ -235,7 +235,7 @@ impl Runner<'_> {
         let trust = Trust {
             chain_id: scenario.chain_id,
             keys: Source::all().filter_map(|source| keys.superblock(source)).map(key_digest).collect(),
-            start: Checkpoint { number: 0, state: genesis.commitment() },
+            start: Checkpoint { number: 0, state: genesis.commitment(), l1_inbox: genesis.l1_inbox },
             registry: vec![RegistryFrom { from: 1, root: registry.root() }],
         };
         if state_path.exists() {

@@ -8,6 +8,7 @@ use std::{
 use circuits::{
     Digest, F,
     file::{self, FileError},
+    statement::empty_list,
 };
 use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use thiserror::Error;
 /// Bytes of the largest trust file.
 const TRUST_LIMIT: u64 = 1 << 20;
 
-/// A superblock's number and state.
+/// Where a superblock left the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
@@ -24,6 +25,9 @@ pub struct Checkpoint {
     pub number: u32,
     /// The state commitment.
     pub state: Digest,
+    /// Digest of the L1 deposits consumed so far, which L1 keeps beside the state.
+    #[serde(default = "empty_list")]
+    pub l1_inbox: Digest,
 }
 
 /// The registry root from a superblock number on.
@@ -134,7 +138,7 @@ mod tests {
         Trust {
             chain_id: 5,
             keys: vec![Digest::ZERO],
-            start: Checkpoint { number: 0, state: Digest::ZERO },
+            start: Checkpoint { number: 0, state: Digest::ZERO, l1_inbox: empty_list() },
             registry: [1, 10].map(|from| RegistryFrom { from, root: Digest::ZERO }).into(),
         }
     }

@@ -221,6 +221,7 @@ fn check_start(trust: &Trust, first: &Opened) -> Result<(), VerifyError> {
     let rules = [
         ("number", (u64::from(trust.start.number) + 1).to_string(), number.to_string()),
         ("previous state", trust.start.state.to_string(), first.statement.previous_state.to_string()),
+        ("L1 inbox", trust.start.l1_inbox.to_string(), first.statement.l1_inbox_before.to_string()),
     ];
     untrusted(first, rules)
 }

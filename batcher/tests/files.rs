@@ -24,7 +24,7 @@ use circuits::{
     layout::Layout,
     proof,
     recursion::key_digest,
-    statement::{BlockStatement, SuperblockStatement},
+    statement::{BlockStatement, SuperblockStatement, empty_list},
 };
 use environments::BlockBundle;
 use plonky2::field::types::Field64;
@@ -106,7 +106,11 @@ fn trust() -> Trust {
             .filter_map(|source| keys.superblock(source))
             .map(key_digest)
             .collect(),
-        start: Checkpoint { number: 0, state: SuperblockState::genesis(5).commitment() },
+        start: Checkpoint {
+            number: 0,
+            state: SuperblockState::genesis(5).commitment(),
+            l1_inbox: empty_list(),
+        },
         registry: vec![RegistryFrom { from: 1, root: free_registry(2).root() }],
     }
 }

@@ -317,7 +317,7 @@ fn accumulators_do_not_depend_on_how_blocks_are_grouped() {
 }
 
 /// What a block does not touch is the same at both ends of its segment; the neighbours of the segment bind it.
-fn passes_through() -> Exception {
+pub(super) fn passes_through() -> Exception {
     let statement: SegmentStatement<usize> =
         SegmentStatement::decode(&(0..<SegmentStatement as Layout<F>>::LEN).collect::<Vec<_>>()).unwrap();
     let mut positions = statement.segment_set_root.0.to_vec();

@@ -4,11 +4,13 @@ use std::sync::LazyLock;
 
 use circuits::{
     Digest, F, Proof,
+    forging::{Exception, Kit},
     recursion::FoldChild,
     statement::{BlockStatement, SegmentStatement, SuperblockStatement},
 };
 use plonky2::field::types::Field;
 
+use super::apply::passes_through;
 use crate::{
     circuits::{
         engine::{Engine, EngineError},
@@ -219,6 +221,39 @@ fn a_superblock_proof_verifies_under_its_own_circuit_only() {
     let mut changed = proof.clone();
     changed.public_inputs[0] += F::ONE;
     assert!(matches!(ENGINE.verify_superblock(Source::Blocks(2), &changed), Err(EngineError::Invalid(_))));
+}
+
+#[test]
+fn a_leaf_survives_the_forging_kit() {
+    let (transition, _) = &*FIRST;
+    let input =
+        LeafInput { statement: transition.segment(0..2), blocks: inputs(transition, &BLOCKS[..2], 0) };
+    Kit::new(&ENGINE.leaf(2).unwrap()).input(&input).except(passes_through()).run().assert_sound();
+}
+
+#[test]
+fn a_fold_survives_the_forging_kit() {
+    let (_, leaves) = &*LEAVES;
+    Kit::new(&ENGINE.fold(2).unwrap()).input(&leaves.to_vec()).run().assert_sound();
+}
+
+#[test]
+fn superblocks_survive_the_forging_kit() {
+    let (transition, leaves) = &*LEAVES;
+    let input = transition.superblock_input(SourceInput::Segments(leaves.to_vec()));
+    Kit::new(&ENGINE.superblock(Source::Segments(2)).unwrap()).input(&input).run().assert_sound();
+    let (transition, _) = &*FIRST;
+    let input = transition.superblock_input(SourceInput::Blocks(inputs(transition, &BLOCKS[..2], 0)));
+    let inbox_before = 18..22;
+    let l1_inbox =
+        Exception::new("L1 compares the inbox with its own record; blocks without messages leave it", {
+            move |class| class.public_input.is_some_and(|position| inbox_before.contains(&position))
+        });
+    Kit::new(&ENGINE.superblock(Source::Blocks(2)).unwrap())
+        .input(&input)
+        .except(l1_inbox)
+        .run()
+        .assert_sound();
 }
 
 #[test]
