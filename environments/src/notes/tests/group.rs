@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use circuits::{
     Builder, Compiled, Definition, Digest, F, Witness,
     basetypes::standard_config,
-    forging::{assert_accepts, assert_rejects, assert_rejects_by_prover},
+    forging::{Exception, Kit, assert_accepts, assert_rejects, assert_rejects_by_prover},
     layout::{self, WitnessError},
 };
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
@@ -274,4 +274,25 @@ fn fees_stay_in_range() {
     let fee = (1 << 58) - 1;
     rich.statements[1].fee = F::from_canonical_u64(fee);
     refused(&state, &rich, StateError::TooManyFees(fee));
+}
+
+#[test]
+fn applying_transactions_survives_the_forging_kit() {
+    let (_, _, payment) = payment();
+    let (_, opened) = opened();
+    let deployment =
+        Exception::new("the proofs that are left out here bind chain id, environment and fee asset", {
+            // The first three targets of the context.
+            |class| class.virtual_targets.iter().any(|&target| target < 3)
+        });
+    let weights = Exception::new("the weight of a limb that is the constant 0 is not used", |class| {
+        class.wires.is_empty() && class.hint.as_ref().is_some_and(|(hint, _)| hint == "NonzeroWeights")
+    });
+    Kit::new(pair())
+        .inputs([&payment, &opened])
+        .except(deployment)
+        .except(weights)
+        .masked("what an absent input or a matched note leaves out, and a present one binds")
+        .run()
+        .assert_sound();
 }
