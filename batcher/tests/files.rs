@@ -1,21 +1,16 @@
 //! Attacks on the batcher's files. Every change recomputes the checksum, so that it meets what stands behind it.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::{LazyLock, atomic::AtomicBool},
-};
+mod common;
+
+use std::{fs, path::PathBuf, sync::LazyLock};
 
 use batcher::{
-    batch::{BatchError, Batcher, Outcome},
     bundle::{BundleError, SuperblockBundle},
-    circuits::{engine::Engine, keys::EngineKeys, state::SuperblockState, superblock::superblock_shape},
+    circuits::{keys::EngineKeys, state::SuperblockState, superblock::superblock_shape},
     intake::Refusal,
-    planner::Planner,
-    prove::Quiet,
     state,
     store::Store,
-    testing::{block, digest, free_key, free_proof, free_registry},
+    testing::{block, digest, free_key, free_registry},
     trust::{Checkpoint, RegistryFrom, Trust},
     verify::{VerifyError, verify},
 };
@@ -26,10 +21,9 @@ use circuits::{
     recursion::key_digest,
     statement::{BlockStatement, SuperblockStatement, empty_list},
 };
+use common::{batch, block_bundle, waiting, write_block};
 use environments::BlockBundle;
 use plonky2::field::types::Field64;
-
-static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
 
 /// Statements' bytes are 8 for each element.
 const STATEMENT_BYTES: usize = 8 * <SuperblockStatement as Layout<circuits::F>>::LEN;
@@ -42,46 +36,6 @@ const SAMPLES: usize = 2_000;
 struct World {
     _directory: tempfile::TempDir,
     superblocks: Vec<PathBuf>,
-}
-
-fn block_bundle(statement: BlockStatement) -> BlockBundle {
-    BlockBundle {
-        statement,
-        proof: proof::encode(&free_proof(&statement)),
-        key: proof::encode_key(free_key()),
-        body: b"body".to_vec(),
-    }
-}
-
-fn write_block(directory: &Path, name: &str, bundle: &BlockBundle) -> PathBuf {
-    let path = directory.join(name);
-    fs::write(&path, bundle.encode().expect("serialisable")).expect("writable");
-    path
-}
-
-fn batch(root: &Path) -> Result<Outcome, BatchError> {
-    let store = Store::open(root)?;
-    let stop = AtomicBool::new(false);
-    let batcher = Batcher {
-        engine: &ENGINE,
-        store: &store,
-        progress: &Quiet,
-        planner: Planner::default(),
-        jobs: 1,
-        stop: &stop,
-    };
-    batcher.run(&root.join("blocks"), &state::state_path(root), &free_registry(2), root)
-}
-
-/// An empty chain with these blocks waiting.
-fn waiting(root: &Path, blocks: &[(u16, u32)]) {
-    fs::create_dir_all(root.join("blocks")).expect("writable");
-    state::write(&state::state_path(root), &SuperblockState::genesis(5)).expect("writable");
-    for &(id, height) in blocks {
-        // Files are not in the order of blocks.
-        let name = format!("{:02}-{id}.block", 99 - height);
-        write_block(&root.join("blocks"), &name, &block_bundle(block(id, height)));
-    }
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {

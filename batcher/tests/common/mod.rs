@@ -1,0 +1,65 @@
+//! A directory with blocks of the free kernel, and the batcher over it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{LazyLock, atomic::AtomicBool},
+};
+
+use batcher::{
+    batch::{BatchError, Batcher, Outcome},
+    circuits::{engine::Engine, state::SuperblockState},
+    planner::Planner,
+    prove::Quiet,
+    state,
+    store::Store,
+    testing::{block, free_key, free_proof, free_registry},
+};
+use circuits::{proof, statement::BlockStatement};
+use environments::BlockBundle;
+
+/// Circuits shared by the tests of one process.
+pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+
+/// A bundle that proves `statement`.
+pub(crate) fn block_bundle(statement: BlockStatement) -> BlockBundle {
+    BlockBundle {
+        statement,
+        proof: proof::encode(&free_proof(&statement)),
+        key: proof::encode_key(free_key()),
+        body: b"body".to_vec(),
+    }
+}
+
+/// Writes a bundle as a file.
+pub(crate) fn write_block(directory: &Path, name: &str, bundle: &BlockBundle) -> PathBuf {
+    let path = directory.join(name);
+    fs::write(&path, bundle.encode().expect("serialisable")).expect("writable");
+    path
+}
+
+/// Makes the next superblock of `root`.
+pub(crate) fn batch(root: &Path) -> Result<Outcome, BatchError> {
+    let store = Store::open(root)?;
+    let stop = AtomicBool::new(false);
+    let batcher = Batcher {
+        engine: &ENGINE,
+        store: &store,
+        progress: &Quiet,
+        planner: Planner::default(),
+        jobs: 1,
+        stop: &stop,
+    };
+    batcher.run(&root.join("blocks"), &state::state_path(root), &free_registry(2), root)
+}
+
+/// An empty chain with these blocks waiting.
+pub(crate) fn waiting(root: &Path, blocks: &[(u16, u32)]) {
+    fs::create_dir_all(root.join("blocks")).expect("writable");
+    state::write(&state::state_path(root), &SuperblockState::genesis(5)).expect("writable");
+    for &(id, height) in blocks {
+        // Files are not in the order of blocks.
+        let name = format!("{:02}-{id}.block", 99 - height);
+        write_block(&root.join("blocks"), &name, &block_bundle(block(id, height)));
+    }
+}
