@@ -1,0 +1,21 @@
+//! secp256k1 ECDSA signatures: keys and signatures natively, and the list of claims that a batch proof states.
+//!
+//! A [`Claim`] says "this key signed this hash". The signature itself is no part of it: a proof says that one exists.
+
+mod claim;
+mod error;
+mod key;
+mod signature;
+mod words;
+
+pub use claim::{
+    Claim, SignatureStatement, append, append_circuit, claims_digest, empty_claims, key_commitment,
+    key_commitment_circuit,
+};
+pub use error::EcdsaError;
+pub use key::PublicKey;
+pub use signature::{Signature, Signed, verify};
+pub use words::{WORD_BITS, WORDS, Words, from_words, to_words};
+
+#[cfg(test)]
+mod tests;
