@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod accounts;
+pub mod asset;
 pub mod block;
 pub mod bundle;
 #[cfg(feature = "testing")]
@@ -10,6 +12,7 @@ pub mod environment;
 pub mod kernel;
 pub mod notes;
 pub mod producer;
+pub mod vault;
 
 pub use block::{BlockError, ProposedBlock, ProvenBlock};
 pub use bundle::{BlockBundle, BundleError};

@@ -30,6 +30,7 @@ pub use keyed_circuit::{
     InsertTarget, LeafOpeningTarget, SetOutcomeTarget, SetTarget, insert_circuit, membership_circuit,
     non_membership_circuit, set_circuit, update_circuit,
 };
+pub use order::canonical_bits;
 pub use path::{PathTarget, enforce_nonzero, index_bits};
 
 #[cfg(doc)]

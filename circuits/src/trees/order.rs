@@ -97,17 +97,37 @@ fn canonical_words(builder: &mut Builder, x: Target) -> (Target, Target) {
     let answer = hint(builder, Question::CanonicalWords, &[x]);
     let [high, low, inverse] = answer[..] else { unreachable!("the hint has three elements") };
     enforce_words(builder, x, high, low);
+    enforce_canonical(builder, high, low, inverse);
+    (high, low)
+}
+
+/// The 64 bits of the canonical integer of `x`, least significant first.
+pub fn canonical_bits(builder: &mut Builder, x: Target) -> Vec<BoolTarget> {
+    let answer = hint(builder, Question::CanonicalWords, &[x]);
+    let [high, low, inverse] = answer[..] else { unreachable!("the hint has three elements") };
+    // The two decompositions are range checks at once.
+    let bits = [low, high].map(|word| builder.split_le(word, WORD_BITS)).concat();
+    enforce_recomposed(builder, x, high, low);
+    enforce_canonical(builder, high, low, inverse);
+    bits
+}
+
+/// Enforces `high * 2^32 + low < p`, for two words.
+fn enforce_canonical(builder: &mut Builder, high: Target, low: Target, inverse: Target) {
     // low * (1 - inverse * (high - TOP_WORD)) = 0: with the top high word only low = 0 is left.
     let below_top = builder.add_const(high, -F::from_canonical_u64(TOP_WORD));
     let product = builder.mul(inverse, below_top);
     let masked = builder.mul(low, product);
     builder.enforce_equal(masked, low);
-    (high, low)
 }
 
 fn enforce_words(builder: &mut Builder, x: Target, high: Target, low: Target) {
     builder.enforce_range(high, WORD_BITS);
     builder.enforce_range(low, WORD_BITS);
+    enforce_recomposed(builder, x, high, low);
+}
+
+fn enforce_recomposed(builder: &mut Builder, x: Target, high: Target, low: Target) {
     let recomposed = builder.mul_const_add(F::from_canonical_u64(1 << WORD_BITS), high, low);
     builder.enforce_equal(recomposed, x);
 }

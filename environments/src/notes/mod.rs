@@ -12,7 +12,6 @@
 pub mod account;
 pub mod adapter;
 pub mod apply;
-pub mod asset;
 pub mod batch;
 pub mod block;
 pub mod body;
@@ -30,5 +29,6 @@ pub mod transaction;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
+pub use crate::asset;
 pub use adapter::{Notes, NotesBlock, NotesError, NotesTransaction};
 pub use config::{Genesis, GenesisAccount, GenesisError};
