@@ -6,6 +6,7 @@ pub mod circuit;
 pub mod constrain;
 pub mod contain;
 pub mod digest;
+pub mod division;
 pub mod ecdsa;
 pub mod file;
 #[cfg(feature = "testing")]

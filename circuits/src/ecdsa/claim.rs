@@ -63,14 +63,29 @@ pub fn key_commitment_circuit(builder: &mut Builder, x: &Words<Target>, y: &Word
 /// The digest of `list` with one more claim.
 #[must_use]
 pub fn append(list: Digest, claim: &Claim) -> Digest {
-    let key = key_commitment(&claim.key_x, &claim.key_y);
-    hash(CLAIMS, &[&list.0[..], &key.0, &claim.hash].concat())
+    append_committed(list, key_commitment(&claim.key_x, &claim.key_y), &claim.hash)
+}
+
+/// As [`append`], for a claim whose key is known by its commitment.
+#[must_use]
+pub fn append_committed(list: Digest, key: Digest, hash: &Words) -> Digest {
+    crate::hash::hash(CLAIMS, &[&list.0[..], &key.0, hash].concat())
 }
 
 /// In-circuit twin of [`append`].
 pub fn append_circuit(builder: &mut Builder, list: DigestTarget, claim: &Claim<Target>) -> DigestTarget {
     let key = key_commitment_circuit(builder, &claim.key_x, &claim.key_y);
-    hash_circuit(builder, CLAIMS, &[&list.0[..], &key.0, &claim.hash].concat())
+    append_committed_circuit(builder, list, key, &claim.hash)
+}
+
+/// In-circuit twin of [`append_committed`].
+pub fn append_committed_circuit(
+    builder: &mut Builder,
+    list: DigestTarget,
+    key: DigestTarget,
+    hash: &Words<Target>,
+) -> DigestTarget {
+    hash_circuit(builder, CLAIMS, &[&list.0[..], &key.0, hash].concat())
 }
 
 /// The digest of a list of claims.

@@ -9,8 +9,8 @@ mod signature;
 mod words;
 
 pub use claim::{
-    Claim, SignatureStatement, append, append_circuit, claims_digest, empty_claims, key_commitment,
-    key_commitment_circuit,
+    Claim, SignatureStatement, append, append_circuit, append_committed, append_committed_circuit,
+    claims_digest, empty_claims, key_commitment, key_commitment_circuit,
 };
 pub use error::EcdsaError;
 pub use key::PublicKey;
