@@ -28,7 +28,7 @@ pub struct Holding {
 pub struct Vault<const N: usize = VAULT_SLOTS>([Option<Holding>; N]);
 
 /// Why a vault cannot be made or changed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum VaultError {
     /// More slots than there are.
     #[error("{found} slots do not fit a vault of {slots}")]

@@ -5,10 +5,14 @@
 //! |---|---|
 //! | [`address`], [`account`], [`pool`] | the records of the state |
 //! | [`transaction`], [`message`] | what users sign |
-//! | [`state`] | the state, its commitment and its running part |
+//! | [`block`] | what blocks hold |
+//! | [`config`], [`state`], [`execute`] | the state, and how transactions move it |
 
 pub mod account;
 pub mod address;
+pub mod block;
+pub mod config;
+pub mod execute;
 pub mod message;
 pub mod pool;
 pub mod state;

@@ -1,14 +1,29 @@
-//! The state's commitment, and what a block's transactions move forward.
+//! The state, its commitment, and what a block's transactions move forward.
+
+use std::collections::BTreeMap;
 
 use circuits::{
-    Builder, Digest, DigestTarget,
+    Builder, Digest, DigestTarget, F,
+    amount::Amount,
+    ecdsa::empty_claims,
     hash::{Domain, hash, hash_circuit},
     layout,
     layout::Layout,
+    trees::{KeyedTree, LeafOpening, TreeError},
 };
-use plonky2::iop::target::Target;
+use plonky2::{field::types::Field, iop::target::Target};
+use thiserror::Error;
 
-use crate::accounts::address::LIMBS;
+use crate::{
+    accounts::{
+        account::Account,
+        address::{Address, LIMBS},
+        config::{Deployment, Genesis, GenesisError},
+        pool::Pool,
+    },
+    asset::AssetId,
+    vault::VaultError,
+};
 
 /// Domain of state commitments.
 pub const STATE: Domain = Domain::new("a-state");
@@ -86,6 +101,13 @@ pub fn state_commitment_circuit(builder: &mut Builder, fields: &StateFields<Targ
     hash_circuit(builder, STATE, &fields.encode())
 }
 
+/// What a block's transactions start from.
+#[must_use]
+pub fn running_start(state: &StateFields) -> Running {
+    let &StateFields { root, count, pool_count, .. } = state;
+    Running { root, count, pool_count, fees: F::ZERO, claims: empty_claims(), transactions: F::ZERO }
+}
+
 /// The digest in the block statement. The list of claims binds every transaction and its key, in order.
 #[must_use]
 pub fn body_digest(claims: Digest) -> Digest {
@@ -95,4 +117,165 @@ pub fn body_digest(claims: Digest) -> Digest {
 /// In-circuit twin of [`body_digest`].
 pub fn body_digest_circuit(builder: &mut Builder, claims: DigestTarget) -> DigestTarget {
     hash_circuit(builder, BODY, &claims.0)
+}
+
+/// The records of a state and the tree of their hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Records {
+    pub(super) tree: KeyedTree,
+    pub(super) accounts: BTreeMap<Address, Account>,
+    pub(super) pools: BTreeMap<(AssetId, AssetId), Pool>,
+    pub(super) pool_count: u32,
+}
+
+/// The state of an account-based environment, possibly in the middle of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountsState {
+    pub(super) deployment: Deployment,
+    pub(super) height: u32,
+    pub(super) records: Records,
+    pub(super) fees: Amount,
+    pub(super) transactions: u64,
+    pub(super) claims: Digest,
+}
+
+/// What a block's end must know of the state before it: the account that the fees go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealWitness {
+    /// The account before.
+    pub account: Account,
+    /// Its leaf, with `account` in it.
+    pub leaf: LeafOpening,
+}
+
+impl AccountsState {
+    /// The state at height 0.
+    ///
+    /// # Errors
+    /// [`GenesisError`]
+    pub fn genesis(deployment: Deployment, genesis: &Genesis) -> Result<Self, GenesisError> {
+        let found = genesis.records(&deployment)?;
+        let mut records = Records {
+            tree: KeyedTree::new(TREE_DEPTH),
+            accounts: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            pool_count: 0,
+        };
+        for (address, account) in found.accounts {
+            records.set_account(address, account)?;
+        }
+        for pool in found.pools {
+            records.set_pool(pool)?;
+        }
+        let claims = empty_claims();
+        Ok(Self { deployment, height: 0, records, fees: Amount::ZERO, transactions: 0, claims })
+    }
+
+    /// Where the environment runs.
+    #[must_use]
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// Height of the last block.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// An account, if it exists.
+    #[must_use]
+    pub fn account(&self, address: &Address) -> Option<&Account> {
+        self.records.accounts.get(address)
+    }
+
+    /// A pool, if it exists; the smaller asset comes first.
+    #[must_use]
+    pub fn pool(&self, asset_a: AssetId, asset_b: AssetId) -> Option<&Pool> {
+        self.records.pools.get(&(asset_a, asset_b))
+    }
+
+    /// All accounts, by address.
+    pub fn accounts(&self) -> impl Iterator<Item = (&Address, &Account)> {
+        self.records.accounts.iter()
+    }
+
+    /// All pools, by their assets.
+    pub fn pools(&self) -> impl Iterator<Item = &Pool> {
+        self.records.pools.values()
+    }
+
+    /// What the commitment covers.
+    #[must_use]
+    pub fn fields(&self) -> StateFields {
+        let Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit } = self.deployment;
+        StateFields {
+            chain_id: F::from_canonical_u64(chain_id),
+            environment: environment.to_field(),
+            height: F::from_canonical_u32(self.height),
+            root: self.records.tree.root(),
+            count: F::from_canonical_u64(self.records.tree.count()),
+            pool_count: F::from_canonical_u32(self.records.pool_count),
+            fee_asset: fee_asset.to_field(),
+            fee_account: fee_account.limbs(),
+            minimum_deposit: minimum_deposit.to_field(),
+        }
+    }
+
+    /// The commitment. In the middle of a block it is the commitment of no block.
+    #[must_use]
+    pub fn commitment(&self) -> Digest {
+        state_commitment(&self.fields())
+    }
+
+    /// What the block that is being built moved so far.
+    #[must_use]
+    pub fn running(&self) -> Running {
+        let StateFields { root, count, pool_count, .. } = self.fields();
+        let transactions = F::from_canonical_u64(self.transactions);
+        Running { root, count, pool_count, fees: self.fees.to_field(), claims: self.claims, transactions }
+    }
+
+    /// What the block that is being built holds transactions against.
+    #[must_use]
+    pub fn context(&self) -> BlockContext {
+        let StateFields { chain_id, environment, height, fee_asset, minimum_deposit, .. } = self.fields();
+        BlockContext { chain_id, environment, height: height + F::ONE, fee_asset, minimum_deposit }
+    }
+
+    /// Ends the block: the fees go to their account.
+    ///
+    /// # Errors
+    /// - [`SealError::Height`]
+    /// - [`SealError::Vault`]: never, as the supply of the fee asset is an amount.
+    /// - [`SealError::Tree`]: never, as the account exists.
+    pub fn seal(&mut self) -> Result<SealWitness, SealError> {
+        let height = self.height.checked_add(1).ok_or(SealError::Height(self.height))?;
+        let address = self.deployment.fee_account;
+        let leaf = self.records.tree.prove_update(&address.tree_key())?;
+        let account =
+            self.account(&address).cloned().unwrap_or_else(|| Account::new(self.deployment.fee_asset));
+        let mut after = account.clone();
+        after.balances.credit(self.deployment.fee_asset, self.fees)?;
+        self.records.set_account(address, after)?;
+        self.height = height;
+        self.fees = Amount::ZERO;
+        self.transactions = 0;
+        self.claims = empty_claims();
+        Ok(SealWitness { account, leaf })
+    }
+}
+
+/// Why a block cannot end.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SealError {
+    /// Heights are exhausted.
+    #[error("height {0} is the last one")]
+    Height(u32),
+    /// The fee account cannot take the fees.
+    #[error("the fees cannot be credited")]
+    Vault(#[from] VaultError),
+    /// The fee account is not in the tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
 }
