@@ -6,7 +6,7 @@
 use circuits::{
     Digest,
     amount::{AMOUNT_BITS, Amount},
-    ecdsa::{Claim, EcdsaError, PublicKey, append, key_commitment},
+    ecdsa::{EcdsaError, PublicKey, append, key_commitment},
     trees::{LeafOpening, SetWitness, TreeError},
 };
 use thiserror::Error;
@@ -16,7 +16,7 @@ use crate::{
         account::Account,
         address::{Address, pool_key},
         config::Deployment,
-        message::{message, words},
+        message::claim,
         pool::{Pool, PoolError, share_asset},
         state::{AccountsState, Records, Running, TREE_DEPTH},
         transaction::{Action, MAX_ACTIONS, Malformed, SignedTransaction, Transaction},
@@ -285,8 +285,7 @@ impl AccountsState {
         self.fees =
             self.fees.checked_add(transaction.fee).map_err(|_| Invalid::TooManyFees(transaction.fee))?;
         self.transactions += 1;
-        let hash = words(message(chain_id, environment, transaction));
-        self.claims = append(self.claims, &Claim { key_x, key_y, hash });
+        self.claims = append(self.claims, &claim(chain_id, environment, transaction, &key));
 
         // A single action that cannot be done changes nothing, so only several need a way back.
         let base = (transaction.actions.len() > 1).then(|| self.records.clone());

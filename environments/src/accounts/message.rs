@@ -10,7 +10,7 @@
 
 use circuits::{
     Builder, Digest, DigestTarget, F,
-    ecdsa::{Signed, WORD_BITS, Words, to_words},
+    ecdsa::{Claim, PublicKey, Signed, WORD_BITS, Words, to_words},
     hash::{Domain, hash, hash_circuit},
     layout,
     layout::Layout,
@@ -116,6 +116,13 @@ pub fn signed_bytes(message: Digest) -> [u8; 32] {
 #[must_use]
 pub fn words(message: Digest) -> Words {
     to_words(&signed_bytes(message))
+}
+
+/// What a batch of signatures states of a transaction: its key signed its message.
+#[must_use]
+pub fn claim(chain_id: u64, environment: EnvironmentId, transaction: &Transaction, key: &PublicKey) -> Claim {
+    let (key_x, key_y) = key.words();
+    Claim { key_x, key_y, hash: words(message(chain_id, environment, transaction)) }
 }
 
 /// In-circuit twin of [`words`]. The elements are split canonically, so that a message has one list of words.

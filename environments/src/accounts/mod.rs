@@ -4,16 +4,29 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`address`], [`account`], [`pool`] | the records of the state |
-//! | [`transaction`], [`message`] | what users sign |
-//! | [`block`] | what blocks hold |
+//! | [`transaction`], [`message`], [`key`] | what users sign, and how |
 //! | [`config`], [`state`], [`execute`] | the state, and how transactions move it |
+//! | [`block`], [`body`] | what blocks hold and publish |
+//! | [`adapter`] | all of it as an [`Environment`](crate::Environment) |
 
 pub mod account;
+pub mod adapter;
 pub mod address;
 pub mod block;
+pub mod body;
 pub mod config;
 pub mod execute;
+#[cfg(feature = "testing")]
+pub mod fixtures;
+pub mod key;
 pub mod message;
 pub mod pool;
 pub mod state;
 pub mod transaction;
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+
+pub use adapter::{Accounts, AccountsError};
+pub use block::AccountsBlock;
+pub use config::{Genesis, GenesisAccount, GenesisError, GenesisPool};

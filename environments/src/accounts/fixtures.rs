@@ -1,0 +1,164 @@
+//! Simulated clients: keys, and signed transactions that follow on each other.
+
+use circuits::{
+    F,
+    amount::Amount,
+    hash::{Domain, hash},
+};
+use plonky2::field::types::Field;
+
+use crate::{
+    accounts::{
+        adapter::Accounts,
+        address::Address,
+        config::{Genesis, GenesisAccount, GenesisPool},
+        key::SecretKey,
+        state::AccountsState,
+        transaction::{Action, SignedTransaction, Transaction},
+    },
+    asset::AssetId,
+    environment::{Environment, EnvironmentId},
+    kernel::ProducerSecret,
+    vault::Holding,
+};
+
+const SECRET: Domain = Domain::new("testkey");
+
+/// What an account holds of each of the first two assets at genesis.
+pub const START: u64 = 1_000_000;
+/// What the pool of the first two assets holds at genesis.
+pub const RESERVES: (u64, u64) = (600_000, 300_000);
+/// What creates an account.
+pub const DEPOSIT: u64 = 10;
+/// Every transaction's fee.
+pub const FEE: u64 = 2;
+/// Clients that exist at genesis.
+pub const CLIENTS: usize = 4;
+/// The client that gets the fees.
+pub const COLLECTOR: usize = 2;
+/// The first client whose account does not exist at genesis.
+pub const NEWCOMER: usize = CLIENTS;
+
+/// The `n`-th asset; fees are paid in the first.
+///
+/// # Panics
+/// Never: the number is not 0.
+#[must_use]
+pub fn asset(n: u32) -> AssetId {
+    AssetId::new(1, n + 1).expect("not 0")
+}
+
+/// An amount.
+///
+/// # Panics
+/// From `2^58` on.
+#[must_use]
+pub fn amount(value: u64) -> Amount {
+    Amount::new(value).expect("below 2^58")
+}
+
+/// The key of client `n`.
+///
+/// # Panics
+/// Never in practice: a hash is almost never above the group order.
+#[must_use]
+pub fn key(n: usize) -> SecretKey {
+    SecretKey::from_bytes(&hash(SECRET, &[F::from_canonical_usize(n)]).to_bytes())
+        .expect("below the group order")
+}
+
+/// The genesis of every test: [`CLIENTS`] accounts that hold [`START`] of two assets each, and the pool of these, whose
+/// shares client 0 has.
+#[must_use]
+pub fn genesis() -> Genesis {
+    let holding = |n| Holding { asset: asset(n), amount: amount(START) };
+    let account = |n| GenesisAccount { address: key(n).address(), holdings: vec![holding(0), holding(1)] };
+    Genesis {
+        fee_asset: asset(0),
+        fee_account: key(COLLECTOR).address(),
+        minimum_deposit: amount(DEPOSIT),
+        accounts: (0..CLIENTS).map(account).collect(),
+        pools: vec![GenesisPool {
+            asset_a: asset(0),
+            asset_b: asset(1),
+            reserve_a: amount(RESERVES.0),
+            reserve_b: amount(RESERVES.1),
+            owner: key(0).address(),
+        }],
+    }
+}
+
+/// A transfer to client `to`.
+#[must_use]
+pub fn transfer(to: usize, n: u32, value: u64) -> Action {
+    Action::Transfer { to: key(to).address(), asset: asset(n), amount: amount(value) }
+}
+
+/// A swap between the first two assets.
+#[must_use]
+pub fn swap(sold: u32, value: u64, minimum: u64) -> Action {
+    Action::Swap {
+        asset_in: asset(sold),
+        asset_out: asset(1 - sold),
+        amount: amount(value),
+        minimum: amount(minimum),
+    }
+}
+
+/// An environment, its state and its clients.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The environment.
+    pub environment: Accounts,
+    /// The state that transactions are made for.
+    pub state: AccountsState,
+}
+
+impl World {
+    /// The world at genesis.
+    ///
+    /// # Panics
+    /// Never: the genesis is valid.
+    #[must_use]
+    pub fn new(chain_id: u64, id: EnvironmentId, producer: ProducerSecret) -> Self {
+        let environment = Accounts::new(chain_id, id, producer, &genesis()).expect("a valid genesis");
+        Self { state: environment.genesis(), environment }
+    }
+
+    /// A transaction of client `sender` that is valid on [`Self::state`], up to its actions.
+    #[must_use]
+    pub fn unsigned(&self, sender: usize, actions: &[Action]) -> Transaction {
+        let sender = key(sender).address();
+        Transaction {
+            sender,
+            nonce: self.nonce(sender),
+            fee: amount(FEE),
+            deadline: self.state.height().saturating_add(1000),
+            actions: actions.to_vec(),
+        }
+    }
+
+    fn nonce(&self, address: Address) -> u32 {
+        self.state.account(&address).map_or(0, |account| account.nonce)
+    }
+
+    /// Signs with the key of client `signer`.
+    ///
+    /// # Panics
+    /// Never in practice.
+    #[must_use]
+    pub fn sign(&self, signer: usize, transaction: Transaction) -> SignedTransaction {
+        let deployment = self.environment.deployment();
+        key(signer).sign(transaction, deployment.chain_id, deployment.environment).expect("a signature")
+    }
+
+    /// A signed transaction of client `sender`, executed on [`Self::state`].
+    ///
+    /// # Panics
+    /// If it is invalid.
+    pub fn act(&mut self, sender: usize, actions: &[Action]) -> SignedTransaction {
+        let signed = self.sign(sender, self.unsigned(sender, actions));
+        self.state.execute(&signed).expect("a valid transaction");
+        signed
+    }
+}

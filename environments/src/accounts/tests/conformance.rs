@@ -1,0 +1,60 @@
+//! The conformance suite on the account-based environment.
+
+use crate::{
+    EnvironmentId,
+    accounts::{
+        Accounts,
+        fixtures::{COLLECTOR, NEWCOMER, World, amount, swap, transfer},
+        state::AccountsState,
+        transaction::SignedTransaction,
+    },
+    conformance::Subject,
+    kernel::ProducerSecret,
+};
+
+struct AccountsSubject;
+
+impl Subject for AccountsSubject {
+    type Environment = Accounts;
+
+    fn environment(&self, chain_id: u64, id: EnvironmentId, secret: ProducerSecret) -> Accounts {
+        World::new(chain_id, id, secret).environment.with_limit(4)
+    }
+
+    fn valid(&self, environment: &Accounts, state: &AccountsState) -> Vec<SignedTransaction> {
+        let mut world = World { environment: environment.clone(), state: state.clone() };
+        vec![
+            world.act(0, &[transfer(NEWCOMER, 0, 50)]),
+            world.act(1, &[swap(0, 1000, 1), transfer(0, 1, 5)]),
+            // Fails, and is in the block all the same.
+            world.act(0, &[transfer(1, 1, 1 << 40)]),
+        ]
+    }
+
+    fn invalid(&self, environment: &Accounts, state: &AccountsState) -> Vec<SignedTransaction> {
+        let world = World { environment: environment.clone(), state: state.clone() };
+        let pay = world.unsigned(COLLECTOR, &[transfer(0, 0, 5)]);
+        let mut overdrawn = pay.clone();
+        overdrawn.fee = amount(1 << 57);
+        let mut late = pay.clone();
+        late.deadline = state.height();
+        let mut early = pay.clone();
+        early.nonce += 1;
+        let mut nothing = pay.clone();
+        nothing.actions = vec![transfer(0, 0, 0)];
+        let mut altered = world.sign(COLLECTOR, pay.clone());
+        altered.transaction.fee = amount(1);
+        let absent = world.unsigned(NEWCOMER + 1, &[transfer(0, 0, 5)]);
+        let mut invalid: Vec<_> =
+            [overdrawn, late, early, nothing].map(|bad| world.sign(COLLECTOR, bad)).to_vec();
+        invalid.extend([altered, world.sign(0, pay), world.sign(NEWCOMER + 1, absent)]);
+        invalid
+    }
+}
+
+#[test]
+fn replayed_transactions_are_refused() {
+    crate::conformance::execution::replayed_transactions_are_refused(&AccountsSubject);
+}
+
+crate::conformance!(AccountsSubject);
