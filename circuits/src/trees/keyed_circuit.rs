@@ -101,6 +101,14 @@ impl LeafOpeningTarget {
         self.path.set_targets(witness, &opening.path)
     }
 
+    /// The root of the tree with `value` in this leaf, from one set of siblings: with its old value it is the root that
+    /// the leaf is in, with others those that it leads to.
+    pub fn root_circuit(&self, builder: &mut Builder, value: DigestTarget) -> DigestTarget {
+        let bits = self.index_bits(builder);
+        let leaf = leaf_hash_circuit(builder, self.key, value, self.next_key);
+        self.path.root_circuit(builder, &bits, leaf)
+    }
+
     /// The leaf's hash, two rows.
     fn leaf_circuit(&self, builder: &mut Builder) -> DigestTarget {
         leaf_hash_circuit(builder, self.key, self.value, self.next_key)

@@ -14,6 +14,8 @@ pub mod adapter;
 pub mod address;
 pub mod block;
 pub mod body;
+pub mod chunk;
+pub mod circuit;
 pub mod config;
 pub mod execute;
 #[cfg(feature = "testing")]
