@@ -13,9 +13,10 @@ use circuits::{
 };
 use environments::{
     BlockProducer, DynEnvironment, ProveError,
+    accounts::{self, Accounts},
     counter::{Counter, CounterError},
     kernel::ProducerSecret,
-    notes::{adapter::Notes, block::MAX_TRANSACTIONS, config::Genesis},
+    notes::{self, Notes},
 };
 use plonky2::field::types::Field64;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -51,7 +52,7 @@ pub struct Scenario {
 pub struct EnvironmentConfig {
     /// Its id, not 0.
     pub id: u16,
-    /// Its state model: `counter` or `notes`.
+    /// Its state model: `accounts`, `counter` or `notes`.
     pub kind: String,
     /// What its producer alone would know.
     pub producer_secret: Digest,
@@ -64,7 +65,7 @@ pub struct EnvironmentConfig {
     pub blocks_per_superblock: u32,
     /// Transactions offered to each block; without it, all that are left.
     pub transactions_per_block: Option<usize>,
-    /// For `notes`: the most transactions of a block. Kernels for larger blocks are neither built nor registered.
+    /// For `accounts` and `notes`: the most transactions of a block. Kernels for larger blocks are neither built nor registered.
     pub block_limit: Option<usize>,
 }
 
@@ -240,6 +241,12 @@ impl Scenario {
         let id = EnvironmentId::new(config.id).map_err(|error| refused(error.to_string()))?;
         let secret = ProducerSecret::new(config.producer_secret);
         let producer: Box<dyn DynEnvironment> = match config.kind.as_str() {
+            "accounts" => {
+                let accounts = Accounts::new(self.chain_id, id, secret, &self.genesis(config)?)
+                    .map_err(|error| refused(chain_of(&error)))?;
+                let limit = config.block_limit.unwrap_or(accounts::block::MAX_TRANSACTIONS);
+                Box::new(BlockProducer::new(accounts.with_limit(limit)))
+            }
             "counter" => {
                 let CounterGenesis { start } = self.genesis(config)?;
                 let counter = Counter::new(self.chain_id, id, secret, start)
@@ -247,14 +254,14 @@ impl Scenario {
                 Box::new(BlockProducer::new(counter))
             }
             "notes" => {
-                let notes = Notes::new(self.chain_id, id, secret, &self.genesis::<Genesis>(config)?)
+                let notes = Notes::new(self.chain_id, id, secret, &self.genesis(config)?)
                     .map_err(|error| refused(chain_of(&error)))?;
-                let limit = config.block_limit.unwrap_or(MAX_TRANSACTIONS);
+                let limit = config.block_limit.unwrap_or(notes::block::MAX_TRANSACTIONS);
                 Box::new(BlockProducer::new(notes.with_limit(limit)))
             }
             other => {
                 return Err(refused(format!(
-                    "no state model is called {other:?}; there are: counter, notes"
+                    "no state model is called {other:?}; there are: accounts, counter, notes"
                 )));
             }
         };

@@ -1,5 +1,6 @@
 //! The command line: arguments in, one answer out.
 
+mod account;
 mod answer;
 mod batch;
 mod bench;
@@ -67,6 +68,9 @@ enum Command {
     /// Make and change registries of environments and their kernels.
     #[command(subcommand)]
     Registry(registry::Command),
+    /// Make keys of the account-based environment, and sign its transactions.
+    #[command(subcommand)]
+    Account(account::Command),
     /// Print the security of every circuit, in bits.
     Security,
     /// Compare the circuits with the checked-in pins, or make these anew.
@@ -89,6 +93,7 @@ impl Command {
             Self::Verify(arguments) => verify::run(arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::Registry(command) => registry::run(command),
+            Self::Account(command) => account::run(command),
             Self::Security => security::run(),
             Self::Pins(command) => pins::run(command, options),
             Self::Bench(arguments) => bench::run(&arguments, options),

@@ -153,7 +153,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// An account.
-    Account(Account),
+    Account(Box<Account>),
     /// A pool.
     Pool(Pool),
 }
@@ -319,7 +319,7 @@ impl Records {
         let sender_leaf = self.tree.prove_update(&address.tree_key())?;
         let (key, counterpart) = match (*action, action.pair()) {
             (Action::Transfer { to, .. }, _) => {
-                (to.tree_key(), self.accounts.get(&to).cloned().map(Record::Account))
+                (to.tree_key(), self.accounts.get(&to).cloned().map(Box::new).map(Record::Account))
             }
             (_, Some((a, b))) => (pool_key(a, b), self.pools.get(&(a, b)).copied().map(Record::Pool)),
             (_, None) => unreachable!("every action but a transfer has a pool"),
@@ -334,7 +334,7 @@ impl Records {
             Ok((_, record)) => {
                 match (record, *action) {
                     (Record::Account(receiver), Action::Transfer { to, .. }) => {
-                        self.set_account(to, receiver)?
+                        self.set_account(to, *receiver)?
                     }
                     (Record::Account(_), _) => unreachable!("only a transfer has a receiver"),
                     (Record::Pool(pool), _) => self.set_pool(pool)?,
@@ -370,7 +370,7 @@ impl Records {
                     None => return Err(Failure::Deposit { to, minimum, asset, amount }),
                 };
                 receiver.balances.credit(asset, amount).map_err(Failure::Receiver)?;
-                Record::Account(receiver)
+                Record::Account(Box::new(receiver))
             }
             Action::Swap { asset_in, asset_out, amount, minimum } => {
                 let (a, b) = (asset_in.min(asset_out), asset_in.max(asset_out));
