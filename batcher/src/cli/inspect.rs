@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use batcher::{
     bundle::SuperblockBundle,
     circuits::keys::EngineKeys,
+    scenario::chain_of,
     state,
     store::{self, QuarantineRecord},
     trust::Trust,
@@ -16,7 +17,7 @@ use circuits::{
     registry::Registry,
     statement::{BlockStatement, SuperblockStatement, statement_digest},
 };
-use environments::BlockBundle;
+use environments::{BlockBundle, accounts::body::decode_body};
 use plonky2::field::types::PrimeField64 as _;
 use serde_json::{Map, Value, json};
 
@@ -31,6 +32,9 @@ pub(super) struct Arguments {
     /// A registry, block, transaction or superblock bundle, state, task proof, quarantine record or trust file.
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Show the transactions of a block bundle of the account-based environment.
+    #[arg(long)]
+    transactions: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
@@ -57,13 +61,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
             let bundle = BlockBundle::decode(&bytes).map_err(|error| rejected(error.to_string()))?;
             let key = circuits::proof::decode_key(&bundle.key, &block_shape().common)
                 .map_err(|error| rejected(error.to_string()))?;
-            json!({
+            let mut content = json!({
                 "statement": block_json(&bundle.statement),
                 "statement_digest": statement_digest(&bundle.statement),
                 "key": key_digest(&key),
                 "proof_bytes": bundle.proof.len(),
                 "body_bytes": bundle.body.len(),
-            })
+            });
+            if arguments.transactions {
+                let body = decode_body(&bundle.body).map_err(|error| rejected(chain_of(&error)))?;
+                content["transactions"] = json!(body);
+            }
+            content
         }
         Kind::TransactionBundle => json!({ "payload_bytes": payload.len() }),
         Kind::SuperblockBundle => {

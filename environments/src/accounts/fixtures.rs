@@ -105,6 +105,30 @@ pub fn swap(sold: u32, value: u64, minimum: u64) -> Action {
     }
 }
 
+/// Buys shares of the pool of the first two assets.
+#[must_use]
+pub fn add(shares: u64, maximum_a: u64, maximum_b: u64) -> Action {
+    Action::AddLiquidity {
+        asset_a: asset(0),
+        asset_b: asset(1),
+        shares: amount(shares),
+        maximum_a: amount(maximum_a),
+        maximum_b: amount(maximum_b),
+    }
+}
+
+/// Gives shares of the pool of the first two assets back.
+#[must_use]
+pub fn remove(shares: u64, minimum_a: u64, minimum_b: u64) -> Action {
+    Action::RemoveLiquidity {
+        asset_a: asset(0),
+        asset_b: asset(1),
+        shares: amount(shares),
+        minimum_a: amount(minimum_a),
+        minimum_b: amount(minimum_b),
+    }
+}
+
 /// An environment, its state and its clients.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -160,5 +184,29 @@ impl World {
         let signed = self.sign(sender, self.unsigned(sender, actions));
         self.state.execute(&signed).expect("a valid transaction");
         signed
+    }
+
+    /// The next `count` transactions of a mix: of ten, six make one transfer, two one swap, one makes four actions, and
+    /// one creates an account. `first` is the number of the first one, which names the accounts that are created.
+    ///
+    /// # Panics
+    /// After some thousand transactions, when the clients have given all away.
+    pub fn mix(&mut self, first: usize, count: usize) -> Vec<SignedTransaction> {
+        let numbers = first..first + count;
+        numbers
+            .map(|n| {
+                let (sender, other) = (n % CLIENTS, (n + 1) % CLIENTS);
+                match n % 10 {
+                    3 => self.act(sender, &[swap(0, 100, 1)]),
+                    5 => self.act(sender, &[transfer(NEWCOMER + n, 0, 2 * DEPOSIT)]),
+                    7 => self.act(sender, &[swap(1, 50, 1)]),
+                    9 => self.act(
+                        sender,
+                        &[swap(0, 40, 1), add(20, 40, 40), remove(10, 1, 1), transfer(other, 1, 3)],
+                    ),
+                    _ => self.act(sender, &[transfer(other, 0, 7)]),
+                }
+            })
+            .collect()
     }
 }

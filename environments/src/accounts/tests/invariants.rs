@@ -8,6 +8,7 @@ use super::{share, world};
 use crate::{
     Environment,
     accounts::{
+        execute::Outcome,
         fixtures::{World, amount, asset, key},
         pool::{MINIMUM_SHARES, Pool},
         state::AccountsState,
@@ -143,6 +144,19 @@ proptest! {
         prop_assert_eq!(proposal.included.len(), bodies.len());
         prop_assert_eq!(&proposal.state, &sealed.state);
     }
+}
+
+#[test]
+fn every_transaction_of_the_mix_is_done() {
+    let mut world = world();
+    let genesis = world.state.clone();
+    let mix = world.mix(0, 240);
+    let mut state = genesis;
+    for signed in &mix {
+        assert_eq!(state.execute(signed).unwrap().outcome, Outcome::Done, "{signed:?}");
+    }
+    assert_eq!(mix.iter().filter(|signed| signed.transaction.actions.len() == 4).count(), 24);
+    assert_eq!(state, world.state);
 }
 
 /// The tree's root as an update of every record to itself leaves it: each record is the leaf that the tree has.
