@@ -94,6 +94,27 @@ pub struct RejectedTransaction {
     pub reason: String,
 }
 
+/// A transaction that is in a block and did not do what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedTransaction {
+    /// The environment.
+    pub environment: u16,
+    /// The block's height.
+    pub height: u32,
+    /// The transaction's position in the block, from 0.
+    pub position: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// What became of the transactions of a run.
+#[derive(Debug, Default)]
+struct Tally {
+    transactions: usize,
+    rejected: Vec<RejectedTransaction>,
+    failed: Vec<FailedTransaction>,
+}
+
 /// What a run did.
 #[derive(Debug)]
 pub struct RunReport {
@@ -103,6 +124,8 @@ pub struct RunReport {
     pub transactions: usize,
     /// Transactions that were refused.
     pub rejected: Vec<RejectedTransaction>,
+    /// Transactions that are in the blocks and did not do what they ask for.
+    pub failed: Vec<FailedTransaction>,
     /// The superblocks, verified from their files against the trust file.
     pub verified: Report,
     /// The superblock bundles.
@@ -199,10 +222,9 @@ impl Runner<'_> {
         let state_path = state::state_path(&layout.state());
         let trust = self.prepare(scenario, &layout, &registry, &state_path)?;
 
-        let (mut blocks, mut transactions, mut rejected) = (0, 0, vec![]);
-        let mut superblocks = vec![];
+        let (mut blocks, mut tally, mut superblocks) = (0, Tally::default(), vec![]);
         for number in 1..=scenario.superblocks {
-            let proposed = propose(&mut participants, &mut transactions, &mut rejected)?;
+            let proposed = propose(&mut participants, &mut tally)?;
             if proposed.is_empty() {
                 break;
             }
@@ -218,7 +240,8 @@ impl Runner<'_> {
         }
         check_same_blocks(&participants, &state::read(&state_path)?, &layout)?;
         let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.keys())?;
-        Ok(RunReport { blocks, transactions, rejected, verified, superblocks, trust: layout.trust() })
+        let Tally { transactions, rejected, failed } = tally;
+        Ok(RunReport { blocks, transactions, rejected, failed, verified, superblocks, trust: layout.trust() })
     }
 
     /// Writes registry, genesis and trust file, or checks that an earlier run wrote the same.
@@ -320,17 +343,13 @@ impl Runner<'_> {
 }
 
 /// Executes every environment's blocks for one superblock. An environment without transactions makes none.
-fn propose(
-    participants: &mut [Participant],
-    transactions: &mut usize,
-    rejected: &mut Vec<RejectedTransaction>,
-) -> Result<Vec<Proposed>, RunError> {
+fn propose(participants: &mut [Participant], tally: &mut Tally) -> Result<Vec<Proposed>, RunError> {
     let mut proposed = vec![];
     for (index, participant) in participants.iter_mut().enumerate() {
         let environment = participant.producer.id().get();
         for _ in 0..participant.blocks_per_superblock {
             let lines = participant.offer();
-            rejected.extend(lines.into_iter().map(|line| RejectedTransaction {
+            tally.rejected.extend(lines.into_iter().map(|line| RejectedTransaction {
                 environment,
                 line: Some(line.line),
                 reason: line.reason,
@@ -341,10 +360,16 @@ fn propose(
             let report = participant.producer.propose_block().map_err(|error: ProducerError| {
                 RunError::Producer { environment, reason: chain_of(&error) }
             })?;
-            *transactions += report.included.len();
-            rejected.extend(report.rejected.iter().map(|(_, reason)| RejectedTransaction {
+            tally.transactions += report.included.len();
+            tally.rejected.extend(report.rejected.iter().map(|(_, reason)| RejectedTransaction {
                 environment,
                 line: None,
+                reason: chain_of(reason.as_ref()),
+            }));
+            tally.failed.extend(report.failed.iter().map(|(position, reason)| FailedTransaction {
+                environment,
+                height: report.height,
+                position: *position,
                 reason: chain_of(reason.as_ref()),
             }));
             proposed.push(Proposed {

@@ -73,6 +73,8 @@ pub struct BlockReport {
     pub included: Vec<TransactionId>,
     /// Transactions that were refused on the way, each with its own reason.
     pub rejected: Vec<(TransactionId, Box<dyn Error + Send + Sync>)>,
+    /// Transactions of the block that did not do what they ask for, by their position in it.
+    pub failed: Vec<(usize, Box<dyn Error + Send + Sync>)>,
 }
 
 /// A block producer of any state model.
@@ -231,6 +233,12 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
             rejected: rejected
                 .into_iter()
                 .map(|rejected| (rejected.id, Box::from(rejected.reason)))
+                .collect(),
+            failed: self
+                .environment()
+                .failures(last.block.witness())
+                .into_iter()
+                .map(|(position, reason)| (position, Box::from(reason)))
                 .collect(),
         })
     }

@@ -128,6 +128,13 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// If the block breaks a rule of the environment, which makes it unprovable, or was made by another producer.
     fn prove(&self, block: &ProposedBlock<Self::BlockWitness>) -> Result<ProvenBlock, ProveError>;
 
+    /// Transactions that are in a block although they did not do what they ask for, by their position in it, with the
+    /// reason. State models that refuse such transactions have none.
+    fn failures(&self, block: &Self::BlockWitness) -> Vec<(usize, Self::Error)> {
+        let _ = block;
+        vec![]
+    }
+
     /// Reads a transaction from one JSON object.
     ///
     /// # Errors

@@ -46,16 +46,28 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         };
         runner.run(&scenario, &arguments.out)?
     };
-    let RunReport { blocks, transactions, rejected, verified, superblocks, trust } = report;
+    let RunReport { blocks, transactions, rejected, failed, verified, superblocks, trust } = report;
     let rejected_json: Vec<_> = rejected
         .iter()
         .map(|one| json!({ "environment": one.environment, "line": one.line, "reason": one.reason }))
+        .collect();
+    let failed_json: Vec<_> = failed
+        .iter()
+        .map(|one| {
+            json!({
+                "environment": one.environment,
+                "height": one.height,
+                "position": one.position,
+                "reason": one.reason,
+            })
+        })
         .collect();
     let json = json!({
         "ok": true,
         "blocks": blocks,
         "transactions": transactions,
         "rejected_transactions": rejected_json,
+        "failed_transactions": failed_json,
         "superblocks": superblocks,
         "trust": trust,
         "verification": report_json(&verified),
@@ -65,6 +77,12 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     for one in &rejected {
         let line = one.line.map_or_else(String::new, |line| format!(", line {line}"));
         text += &format!("rejected: environment {}{line}: {}\n", one.environment, one.reason);
+    }
+    for one in &failed {
+        text += &format!(
+            "failed: environment {}, block {}, transaction {}: {}\n",
+            one.environment, one.height, one.position, one.reason
+        );
     }
     text += &report_text(&verified);
     text += &format!(

@@ -15,7 +15,7 @@ use crate::{
         block::{AccountsBlock, MAX_TRANSACTIONS},
         body::{BodyError, BodyTransaction, decode_body, encode_body},
         config::{Deployment, Genesis, GenesisError},
-        execute::Invalid,
+        execute::{Failure, Invalid, Outcome},
         message::claim,
         state::{AccountsState, STATE, SealError, StateFields, body_digest},
         transaction::SignedTransaction,
@@ -54,6 +54,14 @@ pub enum AccountsError {
     /// The transaction cannot be in a block.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// The transaction is in a block, but paid only its fee and its nonce.
+    #[error("action {action} cannot be done")]
+    Failed {
+        /// The first action that cannot be done.
+        action: usize,
+        /// Why.
+        source: Failure,
+    },
     /// A transaction of the body cannot be in a block.
     #[error("transaction {index} of the body is invalid")]
     BodyTransaction {
@@ -226,6 +234,17 @@ impl Environment for Accounts {
             append(list, &claim(chain_id, environment, &published.transaction, &published.key))
         });
         Ok(body_digest(claims))
+    }
+
+    fn failures(&self, block: &AccountsBlock) -> Vec<(usize, AccountsError)> {
+        let outcomes = block.transactions.iter().map(|transaction| transaction.outcome).enumerate();
+        let failed = outcomes.filter_map(|(position, outcome)| match outcome {
+            Outcome::Done => None,
+            Outcome::Failed { action, reason } => {
+                Some((position, AccountsError::Failed { action, source: reason }))
+            }
+        });
+        failed.collect()
     }
 
     fn kernels(&self) -> Result<Vec<Digest>, ProveError> {

@@ -4,6 +4,7 @@ use circuits::amount::Amount;
 
 use super::{address, balance, failure, outcome, share, world};
 use crate::{
+    BlockProducer, DynEnvironment,
     accounts::{
         execute::{Failure, Outcome},
         fixtures::{DEPOSIT, FEE, NEWCOMER, RESERVES, START, World, amount, asset, swap, transfer},
@@ -63,6 +64,19 @@ fn a_failed_transaction_pays_fee_and_nonce_and_nothing_else() {
     // Without the last action all the others are done.
     assert_eq!(outcome(&mut world, 0, &actions[..3]), Outcome::Done);
     assert_eq!(balance(&world.state, NEWCOMER, asset(0)), 50);
+}
+
+#[test]
+fn a_block_reports_its_failed_transactions() {
+    let mut world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    producer.submit(world.act(0, &[transfer(1, 0, 5)])).unwrap();
+    producer.submit(world.act(0, &[transfer(1, 0, 5), transfer(0, 0, 5)])).unwrap();
+    let report = DynEnvironment::propose_block(&mut producer).unwrap();
+    assert_eq!((report.included.len(), report.rejected.len(), report.failed.len()), (2, 0, 1));
+    let (position, reason) = &report.failed[0];
+    assert_eq!((*position, reason.to_string().as_str()), (1, "action 1 cannot be done"));
+    assert_eq!(reason.source().unwrap().to_string(), Failure::ToOneself.to_string());
 }
 
 #[test]
