@@ -1,6 +1,8 @@
 //! What superblocks cost, in multiples of `t1`: stock plonky2 verifying one proof of 2^12 rows recursively with its standard
 //! configuration, measured between the other measurements, in the same process with the same threads.
 
+pub mod ecdsa;
+
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError, atomic::AtomicBool},
@@ -53,6 +55,9 @@ pub enum BenchError {
     /// The baseline does not work.
     #[error("the baseline cannot be proved: {0}")]
     Baseline(String),
+    /// A batch of signatures cannot be proved.
+    #[error("the signatures cannot be proved: {0}")]
+    Signatures(String),
     /// The blocks do not chain.
     #[error(transparent)]
     Transition(#[from] TransitionError),

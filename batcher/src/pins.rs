@@ -1,7 +1,8 @@
 //! The checked-in pins of every circuit, and the keys that the binary embeds.
 
 use circuits::{
-    CircuitError,
+    CircuitError, Compiled,
+    ecdsa::batch::{BatchSize, SignatureCircuit},
     pins::{Pin, Pins},
     proof::encoded_len,
     recursion::key_digest,
@@ -68,6 +69,9 @@ pub fn build(each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), EngineErr
         each(&compiled.name());
         pins.push(pin(compiled));
     };
+    for size in BatchSize::ALL {
+        visit(&Compiled::new(SignatureCircuit(size))?);
+    }
     visit_environments(&mut visit)?;
     let keys = Engine::generate_keys(&mut visit)?;
     Ok((Pins::new(pins), keys))

@@ -15,16 +15,19 @@
 //!   wires passes falsely with probability `n k / p`, in each of `c` repetitions.
 //! - **Constraints combined**: `t` terms by powers of a base field challenge, `t / p`, in each of `c` repetitions.
 //! - **Evaluation**: the identity of degree below `8 n + n` at one point of `K`.
-//! - **Lookups**: no circuit of ours has a lookup table.
+//! - **Lookups**: no circuit of ours has a lookup table. The signature STARK looks up limbs and operands: a false sum of
+//!   fractions over `v` values, those with `w` elements combined by powers of `beta`, holds with probability `v w / p` in
+//!   each of `c` repetitions. It has no permutation argument.
 
 use std::fmt;
 
-use plonky2::field::types::Field64;
+use plonky2::{field::types::Field64, fri::FriParams};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     basetypes::{CommonData, D, F},
     circuit::{Compiled, Definition},
+    ecdsa::{batch::BatchSize, table},
 };
 
 /// The security of one circuit, in bits.
@@ -38,8 +41,8 @@ pub struct SecurityReport {
     pub fri_conjectured: f64,
     /// FRI, proven up to the Johnson bound.
     pub fri_proven: f64,
-    /// The permutation argument.
-    pub permutation: f64,
+    /// The permutation argument; none in a STARK.
+    pub permutation: Option<f64>,
     /// The combination of all constraints into one.
     pub combination: f64,
     /// The evaluation of that constraint at one point.
@@ -52,23 +55,49 @@ impl SecurityReport {
     /// The security of a circuit called `name` with the parameters `common`.
     #[must_use]
     pub fn new(name: impl Into<String>, common: &CommonData) -> Self {
-        let base_bits = (F::ORDER as f64).log2();
         let repetitions = common.config.num_challenges as f64;
         let degree_bits = common.degree_bits();
         let routed_bits = degree_bits as f64 + (common.config.num_routed_wires as f64).log2();
         let degree = common.degree() as f64;
         let identity_degree = degree * (common.quotient_degree_factor + 1) as f64;
         // Looked-up values are summed as fractions: as many poles as slots.
-        let lookup = (!common.luts.is_empty()).then(|| repetitions * (base_bits - routed_bits).max(0.0));
+        let lookup = (!common.luts.is_empty()).then(|| repetitions * (base_bits() - routed_bits).max(0.0));
+        let fri = Fri::of_circuit(common);
         Self {
             name: name.into(),
             degree_bits,
-            fri_conjectured: fri_conjectured(common),
-            fri_proven: fri_proven(common),
-            permutation: repetitions * (base_bits - routed_bits).max(0.0),
-            combination: repetitions * (base_bits - (num_terms(common) as f64).log2()),
-            evaluation: D as f64 * base_bits - identity_degree.log2(),
+            fri_conjectured: fri.conjectured(),
+            fri_proven: fri.proven(),
+            permutation: Some(repetitions * (base_bits() - routed_bits).max(0.0)),
+            combination: repetitions * (base_bits() - (num_terms(common) as f64).log2()),
+            evaluation: extension_bits() - identity_degree.log2(),
             lookup,
+        }
+    }
+
+    /// The security of the signature STARK of one size.
+    #[must_use]
+    pub fn of_signatures(size: BatchSize) -> Self {
+        let config = size.config();
+        let repetitions = config.num_challenges as f64;
+        let rows = (size.degree_bits() as f64).exp2();
+        // The range table with its limbs; both sides of the memory, whose tuples are the widest.
+        let limbs = (table::lookups::range_lookup().columns.len() + 1) as f64;
+        let memory = 2.0 * (table::lookups::sides()[0].tuple.len() + 1) as f64;
+        let terms = table::num_constraints() + table::num_lookup_constraints(&config);
+        let fri = Fri {
+            params: config.fri_params(size.degree_bits()),
+            polynomials: table::num_polynomials(&config),
+        };
+        Self {
+            name: format!("signature-stark-{}", size.capacity()),
+            degree_bits: size.degree_bits(),
+            fri_conjectured: fri.conjectured(),
+            fri_proven: fri.proven(),
+            permutation: None,
+            combination: repetitions * (base_bits() - (terms as f64).log2()),
+            evaluation: extension_bits() - (rows * table::CONSTRAINT_DEGREE as f64).log2(),
+            lookup: Some(repetitions * (base_bits() - (rows * limbs.max(memory)).log2())),
         }
     }
 
@@ -91,8 +120,8 @@ impl SecurityReport {
     }
 
     fn weakest(&self, fri: f64) -> f64 {
-        let lookup = self.lookup.unwrap_or(f64::INFINITY);
-        [self.permutation, self.combination, self.evaluation, lookup].into_iter().fold(fri, f64::min)
+        let optional = [self.permutation, self.lookup].into_iter().flatten();
+        optional.chain([self.combination, self.evaluation]).fold(fri, f64::min)
     }
 
     /// The column titles of [`Display`](fmt::Display)'s rows.
@@ -106,56 +135,72 @@ impl SecurityReport {
 
 impl fmt::Display for SecurityReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let optional = |bits: Option<f64>| bits.map_or("none".to_owned(), |bits| format!("{bits:.1}"));
         write!(
             f,
-            "{:<28} {:>5} {:>10.1} {:>10.1} {:>12.1} {:>12.1} {:>11.1} ",
+            "{:<28} {:>5} {:>10.1} {:>10.1} {:>12} {:>12.1} {:>11.1} {:>7}",
             self.name,
             format!("2^{}", self.degree_bits),
             self.fri_conjectured,
             self.fri_proven,
-            self.permutation,
+            optional(self.permutation),
             self.combination,
-            self.evaluation
-        )?;
-        match self.lookup {
-            Some(bits) => write!(f, "{bits:>7.1}"),
-            None => write!(f, "{:>7}", "none"),
-        }
+            self.evaluation,
+            optional(self.lookup)
+        )
     }
 }
 
+fn base_bits() -> f64 {
+    (F::ORDER as f64).log2()
+}
+
 fn extension_bits() -> f64 {
-    D as f64 * (F::ORDER as f64).log2()
+    D as f64 * base_bits()
 }
 
-fn fri_conjectured(common: &CommonData) -> f64 {
-    let config = &common.config.fri_config;
-    let queries = (config.rate_bits * config.num_query_rounds) as f64 + f64::from(config.proof_of_work_bits);
-    queries.min(extension_bits() - common.fri_params.lde_bits() as f64)
+/// One FRI proof.
+struct Fri {
+    params: FriParams,
+    /// Polynomials that it batches.
+    polynomials: usize,
 }
 
-fn fri_proven(common: &CommonData) -> f64 {
-    const MAX_M: u32 = 1000;
-    let config = &common.config.fri_config;
-    let rate_bits = config.rate_bits as f64;
-    let points_bits = common.fri_params.lde_bits() as f64;
-    let arities: usize = common.fri_params.reduction_arity_bits.iter().map(|bits| 1_usize << bits).sum();
-    let batched = (num_polynomials(common) - 1) as f64;
-    let error = |m: u32| {
-        let m = f64::from(m);
-        let query_bits = f64::from(config.proof_of_work_bits)
-            + config.num_query_rounds as f64 * (rate_bits / 2.0 - (1.0 + 0.5 / m).log2());
-        let batch_bits = extension_bits()
-            - batched.log2()
-            - (7.0 * (m + 0.5).log2() + 2.0 * points_bits + 1.5 * rate_bits - 3_f64.log2());
-        let fold_bits = extension_bits()
-            - ((2.0 * m + 1.0).log2()
-                + (points_bits.exp2() + 1.0).log2()
-                + rate_bits / 2.0
-                + (arities.max(1) as f64).log2());
-        (-query_bits).exp2() + (-batch_bits).exp2() + (-fold_bits).exp2()
-    };
-    (3..=MAX_M).map(|m| -error(m).log2()).fold(0.0, f64::max)
+impl Fri {
+    fn of_circuit(common: &CommonData) -> Self {
+        Self { params: common.fri_params.clone(), polynomials: num_polynomials(common) }
+    }
+
+    fn conjectured(&self) -> f64 {
+        let config = &self.params.config;
+        let queries =
+            (config.rate_bits * config.num_query_rounds) as f64 + f64::from(config.proof_of_work_bits);
+        queries.min(extension_bits() - self.params.lde_bits() as f64)
+    }
+
+    fn proven(&self) -> f64 {
+        const MAX_M: u32 = 1000;
+        let config = &self.params.config;
+        let rate_bits = config.rate_bits as f64;
+        let points_bits = self.params.lde_bits() as f64;
+        let arities: usize = self.params.reduction_arity_bits.iter().map(|bits| 1_usize << bits).sum();
+        let batched = (self.polynomials - 1) as f64;
+        let error = |m: u32| {
+            let m = f64::from(m);
+            let query_bits = f64::from(config.proof_of_work_bits)
+                + config.num_query_rounds as f64 * (rate_bits / 2.0 - (1.0 + 0.5 / m).log2());
+            let batch_bits = extension_bits()
+                - batched.log2()
+                - (7.0 * (m + 0.5).log2() + 2.0 * points_bits + 1.5 * rate_bits - 3_f64.log2());
+            let fold_bits = extension_bits()
+                - ((2.0 * m + 1.0).log2()
+                    + (points_bits.exp2() + 1.0).log2()
+                    + rate_bits / 2.0
+                    + (arities.max(1) as f64).log2());
+            (-query_bits).exp2() + (-batch_bits).exp2() + (-fold_bits).exp2()
+        };
+        (3..=MAX_M).map(|m| -error(m).log2()).fold(0.0, f64::max)
+    }
 }
 
 /// Polynomials that one FRI proof batches.
@@ -197,7 +242,7 @@ mod tests {
         // 28 queries of 3 bits and 16 bits of grinding.
         assert_near(report.fri_conjectured, 100.0);
         // 3 (64 - 12 - log2 80).
-        assert_near(report.permutation, 137.03);
+        assert_near(report.permutation.unwrap(), 137.03);
         // 128 - 12 - log2 9.
         assert_near(report.evaluation, 112.83);
         assert_eq!(report.lookup, None);
@@ -225,7 +270,7 @@ mod tests {
         let mut config = standard_config();
         config.num_challenges = 2;
         let report = SecurityReport::new("two", &common(config, 1 << 12));
-        assert_near(report.permutation, 91.36);
+        assert_near(report.permutation.unwrap(), 91.36);
         assert_near(report.conjectured(), 91.36);
     }
 
@@ -233,11 +278,27 @@ mod tests {
     fn more_rows_and_more_routed_wires_cost_bits() {
         let small = SecurityReport::new("small", &common(kernel_config(), 1 << 10));
         let large = SecurityReport::new("large", &common(kernel_config(), 1 << 13));
-        assert_near(small.permutation - large.permutation, 9.0);
+        let permutation = |report: &SecurityReport| report.permutation.unwrap();
+        assert_near(permutation(&small) - permutation(&large), 9.0);
         assert!(small.evaluation > large.evaluation && small.fri_proven > large.fri_proven);
-        assert!(
-            large.permutation > SecurityReport::new("x", &common(standard_config(), 1 << 13)).permutation
-        );
+        let standard = SecurityReport::new("x", &common(standard_config(), 1 << 13));
+        assert!(permutation(&large) > permutation(&standard));
+    }
+
+    #[test]
+    fn the_signature_stark_has_100_bits_conjectured() {
+        for size in BatchSize::ALL {
+            let report = SecurityReport::of_signatures(size);
+            // 42 queries of 2 bits and 16 bits of grinding.
+            assert_near(report.fri_conjectured, 100.0);
+            assert_near(report.conjectured(), 100.0);
+            assert!(report.fri_proven > 54.0 && report.fri_proven < 58.0, "{report}");
+            assert_eq!(report.permutation, None);
+            assert_eq!(report.to_string().len(), SecurityReport::header().len());
+        }
+        // 3 (64 - 16 - log2 201).
+        let large = SecurityReport::of_signatures(BatchSize::Large);
+        assert_near(large.lookup.unwrap(), 121.05);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `superblock bench`.
 
 use batcher::{
-    bench::{BenchError, Figures, measure},
+    bench::{BenchError, Figures, ecdsa, measure},
     circuits::engine::Engine,
     planner::MAX_BLOCKS,
 };
@@ -15,11 +15,28 @@ use super::{
 /// Measures superblocks over counter blocks and prints their cost in multiples of t1, which is stock plonky2 verifying one
 /// proof of 2^12 rows recursively. Takes several minutes.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    subject: Option<Subject>,
     /// Numbers of blocks, separated by commas.
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "1,2,16,64",
           value_parser = clap::value_parser!(u16).range(1..=MAX_BLOCKS as i64))]
     blocks: Vec<u16>,
+}
+
+#[derive(clap::Subcommand)]
+enum Subject {
+    /// Measures batches of signatures, next to a bare circuit of the size of one gate-based verification.
+    Ecdsa {
+        /// Numbers of signatures, separated by commas.
+        #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "1,30,60,240",
+              value_parser = clap::value_parser!(u16).range(1..=240))]
+        signatures: Vec<u16>,
+        /// Every measurement is made this often.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        runs: u16,
+    },
 }
 
 impl super::answer::Coded for BenchError {
@@ -29,6 +46,9 @@ impl super::answer::Coded for BenchError {
 }
 
 pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+    if let Some(Subject::Ecdsa { signatures, runs }) = &arguments.subject {
+        return run_ecdsa(signatures, *runs, options);
+    }
     let sizes: Vec<_> = arguments.blocks.iter().copied().map(usize::from).collect();
     let engine = Engine::default();
     let figures = {
@@ -65,10 +85,42 @@ fn table(figures: &Figures) -> String {
             row.circuit
         )
     }));
-    if let Some(bytes) = figures.peak_memory_bytes {
-        #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-        let gigabytes = bytes as f64 / f64::from(1_u32 << 30);
-        lines.push(format!("\npeak memory {gigabytes:.2} GiB"));
-    }
+    lines.extend(memory(figures.peak_memory_bytes));
     lines.join("\n")
+}
+
+fn memory(bytes: Option<u64>) -> Option<String> {
+    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+    let gigabytes = bytes? as f64 / f64::from(1_u32 << 30);
+    Some(format!("\npeak memory {gigabytes:.2} GiB"))
+}
+
+fn run_ecdsa(signatures: &[u16], runs: u16, options: Options) -> Result<Answer, Failure> {
+    let sizes: Vec<_> = signatures.iter().copied().map(usize::from).collect();
+    let figures = {
+        let progress = progress::progress(options);
+        ecdsa::measure(&sizes, usize::from(runs), progress.as_ref())?
+    };
+    let json = serde_json::json!({ "ok": true, "figures": figures });
+    let mut lines = vec![
+        format!(
+            "bare circuit of 2^16 rows and 234 wires: {:.2} s ({} threads)",
+            figures.bare_seconds, figures.threads
+        ),
+        String::new(),
+        "signatures   table   prover s   verifier s   s per signature   times cheaper".to_owned(),
+    ];
+    lines.extend(figures.batches.iter().map(|row| {
+        format!(
+            "{:>10}  {:>6}  {:>9.2}  {:>11.2}  {:>16.3}  {:>14.1}",
+            row.signatures,
+            row.table,
+            row.prover_seconds,
+            row.verifier_seconds,
+            row.seconds_per_signature,
+            row.times_cheaper
+        )
+    }));
+    lines.extend(memory(figures.peak_memory_bytes));
+    Ok(Answer::new(json, lines.join("\n")))
 }

@@ -10,6 +10,7 @@ use batcher::{
 };
 use circuits::{
     basetypes::kernel_config,
+    ecdsa::batch::{BatchSize, signature_shape},
     pins::Pin,
     recursion::{Shape, block_shape},
     security::SecurityReport,
@@ -23,7 +24,8 @@ use super::answer::{Answer, Failure, REJECTED};
 /// are pinned.
 pub(super) fn run() -> Result<Answer, Failure> {
     let pinned = pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))?;
-    let reports: Vec<_> = pinned.circuit.iter().map(report).collect();
+    let starks = BatchSize::ALL.into_iter().map(SecurityReport::of_signatures);
+    let reports: Vec<_> = pinned.circuit.iter().map(report).chain(starks).collect();
     let mut text = SecurityReport::header();
     for report in &reports {
         text += &format!("\n{report}");
@@ -39,6 +41,8 @@ fn report(pin: &Pin) -> SecurityReport {
         of(segment_shape())
     } else if pin.name.ends_with("-wrap") {
         of(block_shape())
+    } else if pin.name.starts_with("signatures-") {
+        of(signature_shape())
     } else if pin.name.starts_with("notes-transaction-") {
         of(transaction_shape())
     } else if pin.name.starts_with("notes-batch-") {

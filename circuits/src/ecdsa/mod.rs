@@ -2,10 +2,12 @@
 //!
 //! A [`Claim`] says "this key signed this hash". The signature itself is no part of it: a proof says that one exists.
 
+pub mod batch;
 mod claim;
 mod error;
 mod key;
 mod signature;
+pub mod table;
 mod words;
 
 pub use claim::{

@@ -109,8 +109,20 @@ impl Shape {
         degree_bits: usize,
         num_public_inputs: usize,
     ) -> Self {
+        Self::with_gates(name, config, degree_bits, num_public_inputs, vec![])
+    }
+
+    /// [`Self::new`] with `more` gates than plonky2's recursive verifier and our gadgets have.
+    #[must_use]
+    pub fn with_gates(
+        name: &'static str,
+        config: CircuitConfig,
+        degree_bits: usize,
+        num_public_inputs: usize,
+        more: Vec<GateRef<F, D>>,
+    ) -> Self {
         let fri_params = config.fri_config.fri_params(degree_bits, config.zero_knowledge);
-        let gates = gate_set(&config);
+        let gates = [gate_set(&config), more].concat();
         let mut builder = CircuitBuilder::<F, D>::new(config);
         let public_inputs = builder.add_virtual_targets(num_public_inputs);
         builder.register_public_inputs(&public_inputs);

@@ -1,0 +1,21 @@
+//! Proofs of batches of signatures: the STARK's prover, its native verifier, and the circuit that verifies it.
+
+mod circuit;
+mod error;
+mod prove;
+mod size;
+mod transcript;
+mod verify;
+
+pub use circuit::{SignatureCircuit, SignatureInput, SignatureTargets, signature_shape};
+pub use error::BatchError;
+pub use prove::{prove, prove_trace};
+pub use size::BatchSize;
+pub use verify::verify_batch;
+
+use starky::proof::StarkProof;
+
+use crate::basetypes::{C, D, F};
+
+/// A STARK proof of a batch. It carries no claims: the verifier has them.
+pub type BatchProof = StarkProof<F, C, D>;

@@ -1,0 +1,48 @@
+//! The STARK that verifies signatures: columns, rules, and the trace of a batch.
+//!
+//! ECDSA demands `R = (hash / s) G + (r / s) Q` and `r = x(R) mod n`. With the endomorphism `lambda (x, y) = (beta x, y)`
+//! both scalars split into two of 129 bits, and one double-and-add over all four takes 257 rows, a table of the 15 sums of
+//! `G`, `lambda G`, `Q`, `lambda Q` takes 13, and three more hold the numbers of the signature. No inverse of `s` and
+//! neither scalar appears: with `v = s lambda`, the rows of the signature show `s a1 + v a2 = hash` and
+//! `s b1 + v b2 = r` modulo the group order.
+
+pub mod check;
+pub mod columns;
+mod integers;
+pub mod limbs;
+pub mod lookups;
+pub mod rules;
+mod stark;
+pub mod system;
+pub mod trace;
+
+pub use stark::{CONSTRAINT_DEGREE, SignatureStark};
+use starky::config::StarkConfig;
+
+/// Rows of one signature.
+#[must_use]
+pub const fn rows_per_signature() -> usize {
+    // Key, table, additions and doublings, end, scalars, claim.
+    1 + columns::TABLE_ROWS + (2 * limbs::SCALAR_BITS - 1) + 3
+}
+
+/// Constraints between a row and its next one, lookups apart.
+#[must_use]
+pub fn num_constraints() -> usize {
+    rules::count()
+}
+
+/// Constraints of the lookups: starky's helper columns with the start and the step of each running sum, and the last row
+/// and the step of each of our sums.
+#[must_use]
+pub fn num_lookup_constraints(config: &StarkConfig) -> usize {
+    let helpers = lookups::range_lookup().num_helper_columns(CONSTRAINT_DEGREE);
+    config.num_challenges * (helpers + 1 + 2 * lookups::SUMS)
+}
+
+/// Polynomials of one proof: trace, lookups, sums and quotients.
+#[must_use]
+pub fn num_polynomials(config: &StarkConfig) -> usize {
+    let helpers = lookups::range_lookup().num_helper_columns(CONSTRAINT_DEGREE);
+    columns::COLUMNS + config.num_challenges * (helpers + lookups::SUMS + CONSTRAINT_DEGREE - 1)
+}
