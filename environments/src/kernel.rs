@@ -212,6 +212,28 @@ impl<P: Ord + Copy + Send + Sync, K: BlockDefinition> Default for SharedKernels<
     }
 }
 
+/// A value that one process builds at most once, when first asked for.
+pub(crate) struct Shared<T>(Mutex<Option<Arc<T>>>);
+
+impl<T: Send + Sync> Shared<T> {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    pub(crate) fn get(
+        &self,
+        build: impl FnOnce() -> Result<T, CircuitError> + Send,
+    ) -> Result<Arc<T>, CircuitError> {
+        let mut built = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = &*built {
+            return Ok(value.clone());
+        }
+        let value = Arc::new(apart(build)?);
+        *built = Some(value.clone());
+        Ok(value)
+    }
+}
+
 /// Runs `work` on a thread outside of the caller's pool.
 ///
 /// A rayon worker that waits for its own pool runs other tasks meanwhile; one of these may ask for the lock that the

@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod counter;
 pub mod dynamic;
 pub mod environment;
+mod folding;
 pub mod kernel;
 pub mod notes;
 pub mod producer;

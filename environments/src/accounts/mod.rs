@@ -16,13 +16,16 @@ pub mod block;
 pub mod body;
 pub mod chunk;
 pub mod circuit;
+pub mod circuits;
 pub mod config;
 pub mod execute;
 #[cfg(feature = "testing")]
 pub mod fixtures;
+pub mod kernel;
 pub mod key;
 pub mod message;
 pub mod pool;
+pub mod prove;
 pub mod state;
 pub mod transaction;
 

@@ -1,5 +1,7 @@
 //! Blocks: how many transactions they hold and how these are grouped.
 
+use crate::folding;
+
 /// Transactions that one block holds at most.
 pub const MAX_TRANSACTIONS: usize = 64;
 /// Transactions that a block kernel verifies itself, at most.
@@ -58,18 +60,7 @@ pub fn variant(transactions: usize) -> Variant {
 /// fewest children that the arities allow, the largest first.
 #[must_use]
 pub fn fold_sizes(batches: usize) -> Vec<usize> {
-    fn search(batches: usize, children: usize) -> Option<Vec<usize>> {
-        if batches == 0 {
-            return Some(vec![]);
-        }
-        let sizes = FOLD_ARITIES.into_iter().chain([1]);
-        let fitting = sizes.filter(|&size| size <= batches && children > 0);
-        fitting.filter_map(|size| Some([vec![size], search(batches - size, children - 1)?].concat())).next()
-    }
-    if batches <= MAX_CHILDREN {
-        return vec![1; batches];
-    }
-    (1..=MAX_CHILDREN).find_map(|children| search(batches, children)).unwrap_or_default()
+    folding::fold_sizes(batches, &FOLD_ARITIES, MAX_CHILDREN)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The circuits of all note-based environments, built once per process, on first use.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use circuits::{
     CircuitError, Compiled, Definition, Digest, Proof,
@@ -8,7 +8,7 @@ use circuits::{
 };
 
 use crate::{
-    kernel::{Kernel, SharedKernels, apart},
+    kernel::{Kernel, Shared, SharedKernels},
     notes::{
         batch::{BatchChain, BatchInput, BatchLeaf, TransactionProof, batch_shape},
         block::{FOLD_ARITIES, MAX_BATCH, MIN_BATCH, Variant},
@@ -16,25 +16,6 @@ use crate::{
         transaction::{TransactionKernel, TransactionKeys, TransactionWitness},
     },
 };
-
-/// A value that is built when first asked for.
-struct Shared<T>(Mutex<Option<Arc<T>>>);
-
-impl<T: Send + Sync> Shared<T> {
-    const fn new() -> Self {
-        Self(Mutex::new(None))
-    }
-
-    fn get(&self, build: impl FnOnce() -> Result<T, CircuitError> + Send) -> Result<Arc<T>, CircuitError> {
-        let mut built = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = &*built {
-            return Ok(value.clone());
-        }
-        let value = Arc::new(apart(build)?);
-        *built = Some(value.clone());
-        Ok(value)
-    }
-}
 
 /// Both transaction kernels.
 pub struct TransactionKernels {

@@ -1,16 +1,13 @@
 //! One action in-circuit: its kind, and the rules by which it is well-formed. A malformed action is in no block.
 
 use circuits::{
-    Builder, F, Witness,
+    Builder, Witness,
     amount::enforce_amount,
     constrain::Constrain,
     integer::is_less,
     layout::{self, WitnessError},
 };
-use plonky2::{
-    field::types::{Field, PrimeField64},
-    iop::target::{BoolTarget, Target},
-};
+use plonky2::iop::target::{BoolTarget, Target};
 
 use crate::{
     accounts::{address::LIMB_BITS, transaction::ActionFields},
@@ -20,11 +17,13 @@ use crate::{
 /// Bits of the number of an asset within its environment.
 const LOCAL_BITS: usize = 32;
 
+/// Bits of a kind.
+const KIND_BITS: usize = 2;
+
 /// An action.
 pub(super) struct ActionTarget {
     /// What it asks for.
     pub(super) fields: ActionFields<Target>,
-    bits: [BoolTarget; 2],
 }
 
 /// What an action is; exactly one flag is set.
@@ -48,7 +47,7 @@ pub(super) struct WellFormed {
 impl ActionTarget {
     /// Fresh targets.
     pub(super) fn new_virtual(builder: &mut Builder) -> Self {
-        Self { fields: layout::new_virtual(builder), bits: [builder.new_bool(), builder.new_bool()] }
+        Self { fields: layout::new_virtual(builder) }
     }
 
     /// Assigns an action.
@@ -57,19 +56,14 @@ impl ActionTarget {
         witness: &mut Witness,
         action: &ActionFields,
     ) -> Result<(), WitnessError> {
-        layout::set(witness, &self.fields, action)?;
-        let kind = action.kind.to_canonical_u64();
-        for (position, bit) in self.bits.iter().enumerate() {
-            layout::set_target(witness, bit.target, F::from_bool(kind >> position & 1 == 1))?;
-        }
-        Ok(())
+        layout::set(witness, &self.fields, action)
     }
 
     /// Enforces the rules of [`ActionFields`]' table, and those of
     /// [`Transaction::check`](crate::accounts::transaction::Transaction::check).
     pub(super) fn well_formed(&self, builder: &mut Builder) -> WellFormed {
         let fields = self.fields;
-        let kinds = self.kinds(builder);
+        let kinds = kinds_circuit(builder, fields.kind);
         let Kinds { transfer, swap, .. } = kinds;
 
         // A receiver is an address, and only a transfer has one. Four limbs do not sum to a multiple of p.
@@ -98,8 +92,7 @@ impl ActionTarget {
         let of_liquidity = builder.or(kinds.add, kinds.remove);
         enforce_zero_if(builder, of_liquidity, disordered.target);
 
-        // Amounts are in range and not 0; limits are in range, and 0 where there is none.
-        enforce_amount(builder, fields.amount);
+        // The amount is not 0; it is in range, as every action divides it. Limits are in range, and 0 where there is none.
         let nothing = builder.is_equal(fields.amount, zero);
         builder.enforce_zero(nothing.target);
         enforce_amount(builder, fields.limit_a);
@@ -110,19 +103,18 @@ impl ActionTarget {
 
         WellFormed { fields, kinds, ordered }
     }
+}
 
-    /// The flags of [`Kind`](crate::accounts::transaction::Kind).
-    fn kinds(&self, builder: &mut Builder) -> Kinds {
-        let [low, high] = self.bits;
-        let kind = builder.le_sum(self.bits.iter());
-        builder.enforce_equal(self.fields.kind, kind);
-        let [no_low, no_high] = [low, high].map(|bit| builder.not(bit));
-        Kinds {
-            transfer: builder.and(no_low, no_high),
-            swap: builder.and(low, no_high),
-            add: builder.and(no_low, high),
-            remove: builder.and(low, high),
-        }
+/// The flags of [`Kind`](crate::accounts::transaction::Kind). The decomposition enforces that there is such a kind.
+fn kinds_circuit(builder: &mut Builder, kind: Target) -> Kinds {
+    let bits = builder.split_le(kind, KIND_BITS);
+    let (low, high) = (bits[0], bits[1]);
+    let [no_low, no_high] = [low, high].map(|bit| builder.not(bit));
+    Kinds {
+        transfer: builder.and(no_low, no_high),
+        swap: builder.and(low, no_high),
+        add: builder.and(no_low, high),
+        remove: builder.and(low, high),
     }
 }
 

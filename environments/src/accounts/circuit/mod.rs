@@ -9,6 +9,7 @@ mod slot;
 mod trade;
 mod witness;
 
+pub(super) use slot::AccountTarget;
 pub use slot::{Ledger, SlotTargets, Terms, slots_circuit};
 pub use witness::SlotInput;
 

@@ -11,7 +11,7 @@
 //! A slot may be idle, between two transactions only: it plays on a root of its own, and nothing of it counts.
 
 use circuits::{
-    Builder, Digest, DigestTarget, F, Witness,
+    Builder, Digest, DigestTarget, Witness,
     amount::{AMOUNT_BITS, enforce_amount},
     constrain::{Constrain, DigestOps},
     ecdsa::append_committed_circuit,
@@ -19,10 +19,7 @@ use circuits::{
     layout::{self, WitnessError, set_target},
     trees::{LeafOpeningTarget, SetTarget, set_circuit},
 };
-use plonky2::{
-    field::types::Field,
-    iop::target::{BoolTarget, Target},
-};
+use plonky2::iop::target::{BoolTarget, Target};
 
 use super::{
     action::{ActionTarget, Kinds, WellFormed},
@@ -83,16 +80,22 @@ struct Cursor {
 }
 
 /// An account's record; slot 0 of its vault is of the fee asset by construction.
-struct AccountTarget(AccountFields<Target>);
+pub(in crate::accounts) struct AccountTarget(pub(in crate::accounts) AccountFields<Target>);
 
 impl AccountTarget {
-    fn new_virtual(builder: &mut Builder, fee_asset: Target) -> Self {
+    /// Fresh targets.
+    pub(in crate::accounts) fn new_virtual(builder: &mut Builder, fee_asset: Target) -> Self {
         let (key, nonce) = (builder.new_digest(), builder.add_virtual_target());
         let vault = std::array::from_fn(|i| if i == 0 { fee_asset } else { builder.add_virtual_target() });
         Self(AccountFields { key, nonce, vault })
     }
 
-    fn set_targets(&self, witness: &mut Witness, value: &AccountFields) -> Result<(), WitnessError> {
+    /// Assigns a record.
+    pub(in crate::accounts) fn set_targets(
+        &self,
+        witness: &mut Witness,
+        value: &AccountFields,
+    ) -> Result<(), WitnessError> {
         layout::set(witness, &self.0.key, &value.key)?;
         set_target(witness, self.0.nonce, value.nonce)?;
         let rest = self.0.vault.iter().zip(value.vault).skip(1);
@@ -137,7 +140,7 @@ impl SlotTargets {
     /// # Errors
     /// If a target was already set to another value.
     pub fn set_targets(&self, witness: &mut Witness, value: &SlotInput) -> Result<(), WitnessError> {
-        set_target(witness, self.active.target, F::from_bool(value.active))?;
+        set_target(witness, self.active.target, value.active)?;
         layout::set(witness, &self.idle_root, &value.idle_root)?;
         layout::set(witness, &self.terms, &value.terms)?;
         self.sender.set_targets(witness, &value.sender)?;
@@ -224,7 +227,8 @@ fn slot_circuit(
     builder.enforce_digest_equal(slot.sender_leaf.key, sender_key);
     let before = account_hash_circuit(builder, &slot.sender.0);
     let charged = account_hash_circuit(builder, &sender);
-    let found = slot.sender_leaf.root_circuit(builder, before);
+    builder.enforce_digest_equal(slot.sender_leaf.value, before);
+    let found = slot.sender_leaf.root_circuit(builder, slot.sender_leaf.value);
     builder.enforce_digest_equal(found, root);
     let charged_root = slot.sender_leaf.root_circuit(builder, charged);
     let Running { count, pool_count, .. } = cursor.running;

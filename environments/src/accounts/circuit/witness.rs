@@ -25,8 +25,8 @@ use crate::{
 /// What the prover of a slot must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotInput {
-    /// Whether the slot counts.
-    pub active: bool,
+    /// 1 if the slot counts, else 0.
+    pub active: F,
     /// The root that an idle slot plays on.
     pub idle_root: Digest,
     /// The transaction's terms; looked at in its first slot.
@@ -69,7 +69,7 @@ impl SlotInput {
             None => {}
         }
         Self {
-            active: true,
+            active: F::ONE,
             idle_root: Digest::ZERO,
             terms,
             sender: slot.sender.fields(),
@@ -107,7 +107,7 @@ impl SlotInput {
         tree.update(tree_key, hash(ACCOUNT, &charged.encode())).expect("the account is there");
         let set = tree.prove_set(&tree_key).expect("the account is there");
         Self {
-            active: false,
+            active: F::ZERO,
             idle_root: sender_leaf.path.root(sender_leaf.index, sender_leaf.leaf()),
             terms: Terms { key, fee: F::ZERO, deadline: context.height, actions: F::ONE },
             sender: account,

@@ -1,6 +1,9 @@
 //! The slots as a circuit of their own, without the shape and the padding of a chunk.
 
 mod agree;
+mod attacks;
+mod kernel;
+mod rejects;
 mod rows;
 
 use std::{collections::BTreeMap, sync::OnceLock};

@@ -1,0 +1,207 @@
+//! Lies about single slots, each of which one rule stops.
+
+use circuits::{Digest, F, amount::AMOUNT_BITS, hash::hash, layout::Layout, trees::KeyedTree};
+use plonky2::field::types::Field;
+
+use super::{Slots, SlotsInput, agree::add, input, world};
+use crate::accounts::{
+    account::{ACCOUNT, AccountFields},
+    address::{Address, KIND_ACCOUNT, KIND_POOL, LIMB_BITS},
+    circuit::SlotInput,
+    fixtures::{NEWCOMER, World, asset, key, transfer},
+    pool::POOL_NUMBER_BITS,
+    state::Running,
+    transaction::{Action, ActionFields},
+};
+
+pub(super) fn element(value: u64) -> F {
+    F::from_canonical_u64(value)
+}
+
+fn record(account: &AccountFields) -> Digest {
+    hash(ACCOUNT, &account.encode())
+}
+
+/// The key of the record that an action writes.
+fn counterpart(action: &ActionFields) -> Digest {
+    let kind = |kind: u64| element(kind << LIMB_BITS);
+    if action.kind == F::ZERO {
+        let [a, b, c, d] = action.to;
+        return Digest([a, b, c, d + kind(KIND_ACCOUNT)]);
+    }
+    let mut pair = [action.asset_in, action.asset_out];
+    pair.sort_by_key(plonky2::field::types::PrimeField64::to_canonical_u64);
+    Digest([pair[0], pair[1], F::ZERO, kind(KIND_POOL)])
+}
+
+/// Opens the records that a slot needs, whatever it says, if its action fails.
+pub(super) fn open(tree: &KeyedTree, slot: &mut SlotInput, before: &mut Running, sender: Digest) {
+    let mut tree = tree.clone();
+    tree.set(sender, record(&slot.sender)).unwrap();
+    (before.root, before.count) = (tree.root(), element(tree.count()));
+    slot.sender_leaf = tree.prove_update(&sender).unwrap();
+    let mut charged = slot.sender;
+    charged.key = slot.terms.key;
+    charged.nonce += F::ONE;
+    charged.vault[1] -= slot.terms.fee;
+    tree.update(sender, record(&charged)).unwrap();
+    slot.set = tree.prove_set(&counterpart(&slot.action)).unwrap();
+}
+
+/// Client 0 gives less to an absent account than would create it: a transaction that fails, and of which `lie` changes
+/// something. The rest follows from what it says.
+pub(super) fn lie(lie: impl FnOnce(&mut SlotInput, &mut Running)) -> SlotsInput {
+    let mut world = world();
+    let tree = world.state.records.tree.clone();
+    let (mut input, _) = input(&mut world, 1, &[(0, &[transfer(NEWCOMER, 0, 1)])]);
+    let slot = &mut input.slots[0];
+    lie(slot, &mut input.before);
+    let sender = Address::of_key(slot.terms.key).tree_key();
+    open(&tree, slot, &mut input.before, sender);
+    input
+}
+
+/// As [`lie`], of another action, which must fail.
+fn lie_about(action: Action, change: impl FnOnce(&mut ActionFields)) -> SlotsInput {
+    lie(|slot, _| {
+        slot.action = action.fields();
+        change(&mut slot.action);
+    })
+}
+
+/// A transfer that is done.
+pub(super) fn paid() -> (World, SlotsInput) {
+    let mut world = world();
+    let (input, _) = input(&mut world, 1, &[(0, &[transfer(1, 0, 5)])]);
+    (world, input)
+}
+
+/// Every lie by name. Each breaks one rule alone.
+pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
+    let too_much = element(1 << AMOUNT_BITS);
+    let no_asset = element(1 << 32);
+    let elsewhere = Action::Swap {
+        asset_in: asset(5),
+        asset_out: asset(6),
+        amount: circuits::amount::Amount::MAX,
+        minimum: circuits::amount::Amount::ZERO,
+    };
+    let mut attacks = vec![
+        ("a key other than the account's", lie(|slot, _| slot.sender.key = Digest([F::ONE; 4]))),
+        ("a deadline out of range", lie(|slot, _| slot.terms.deadline = element(1 << 32))),
+        ("a deadline that has passed", lie(|slot, _| slot.terms.deadline = F::ZERO)),
+        ("a nonce out of range", lie(|slot, _| slot.sender.nonce = element((1 << 32) - 1))),
+        (
+            "a fee below zero",
+            lie(|slot, before| {
+                slot.terms.fee = F::NEG_ONE;
+                before.fees = F::ONE;
+            }),
+        ),
+        (
+            "a fee that the sender does not have",
+            // What moves the fee asset notices that there is less than nothing of it, so something else moves.
+            lie(|slot, _| {
+                slot.action = add((5, 6), 1, (0, 0)).fields();
+                slot.sender.vault[1] = F::ONE;
+            }),
+        ),
+        ("more fees than an amount", lie(|_, before| before.fees = element((1 << AMOUNT_BITS) - 1))),
+        ("no actions", lie(|slot, _| slot.terms.actions = F::ZERO)),
+        ("a second action that is left out", lie(|slot, _| slot.terms.actions = F::TWO)),
+        ("a receiver for a swap", lie_about(elsewhere, |action| action.to[0] = F::ONE)),
+        ("an asset sold that does not exist", lie_about(elsewhere, |action| action.asset_in = no_asset)),
+        ("an asset bought that does not exist", lie_about(elsewhere, |action| action.asset_out = no_asset)),
+        (
+            "an asset bought by a transfer",
+            lie_about(transfer(NEWCOMER, 0, 1), |action| action.asset_out = no_asset),
+        ),
+        ("a swap of an asset for itself", lie_about(elsewhere, |action| action.asset_out = action.asset_in)),
+        (
+            "a pool named in the wrong order",
+            lie_about(add((5, 6), 1, (0, 0)), |action| {
+                std::mem::swap(&mut action.asset_in, &mut action.asset_out);
+            }),
+        ),
+        ("an amount of zero", lie_about(transfer(NEWCOMER, 0, 1), |action| action.amount = F::ZERO)),
+        ("a limit out of range", lie_about(elsewhere, |action| action.limit_a = too_much)),
+        (
+            "a second limit out of range",
+            lie_about(add((5, 6), 1, (0, 1)), |action| action.limit_b = too_much),
+        ),
+        ("a limit for a transfer", lie_about(transfer(NEWCOMER, 0, 1), |action| action.limit_a = F::ONE)),
+        ("a second limit for a swap", lie_about(elsewhere, |action| action.limit_b = F::ONE)),
+        (
+            "a pool whose number is out of range",
+            lie(|slot, before| {
+                slot.action = elsewhere.fields();
+                before.pool_count = element(1 << POOL_NUMBER_BITS);
+            }),
+        ),
+    ];
+    for limb in 0..4 {
+        let far = lie_about(transfer(NEWCOMER, 0, 1), |action| action.to[limb] = element(1 << LIMB_BITS));
+        attacks.push(("a receiver that is no address", far));
+    }
+
+    // The signer is not the charged account: client 0 signs, client 3 pays.
+    let mut other = lie(|_, _| {});
+    let world = world();
+    let victim = key(3).address();
+    other.slots[0].sender = world.state.account(&victim).unwrap().fields();
+    open(&world.state.records.tree, &mut other.slots[0], &mut other.before, victim.tree_key());
+    attacks.push(("a signer who is not the charged account", other));
+
+    // An account of another tree, in which its owner is rich.
+    let mut rich = lie(|slot, _| slot.sender.vault[1] = element(1 << 40));
+    rich.before = lie(|_, _| {}).before;
+    attacks.push(("an account that is not in the state", rich));
+
+    // The same, with the leaf of the account as it is.
+    let mut richer = lie(|_, _| {});
+    richer.slots[0].sender.vault[1] += element(1 << 40);
+    let leaf = richer.slots[0].sender_leaf.clone();
+    open(
+        &world.state.records.tree,
+        &mut richer.slots[0],
+        &mut lie(|_, _| {}).before,
+        key(0).address().tree_key(),
+    );
+    richer.slots[0].sender_leaf = leaf;
+    attacks.push(("an account that is richer than its record", richer));
+
+    // The receiver, or the pool, is said to be other than it is.
+    let (_, mut richer) = paid();
+    richer.slots[0].receiver.vault[1] += element(1000);
+    attacks.push(("a receiver who is richer than he is", richer));
+
+    // A slot that counts twice.
+    let mut twice = lie(|_, _| {});
+    twice.slots[0].active = F::TWO;
+    twice.slots[0].idle_root = twice.before.root;
+    attacks.push(("a slot that counts twice", twice));
+    attacks
+}
+
+/// Lies that need two slots.
+pub(super) fn attacks_on_two() -> Vec<(&'static str, SlotsInput)> {
+    // The second action is left out: its slot is idle, in a world where the sender exists.
+    let mut world = world();
+    let actions = [transfer(1, 0, 5), transfer(1, 0, 6)];
+    let (mut cut, _) = input(&mut world, 2, &[(0, &actions)]);
+    let mut alone = KeyedTree::new(crate::accounts::state::TREE_DEPTH);
+    let sender = key(0).address().tree_key();
+    let idle = &mut cut.slots[1];
+    alone.insert(sender, record(&idle.sender)).unwrap();
+    idle.active = F::ZERO;
+    idle.idle_root = alone.root();
+    idle.action = transfer(NEWCOMER, 0, 1).fields();
+    idle.receiver = AccountFields { key: Digest::ZERO, nonce: F::ZERO, vault: [F::ZERO; _] };
+    idle.receiver.vault[0] = cut.context.fee_asset;
+    idle.sender_leaf = alone.prove_update(&sender).unwrap();
+    idle.set = alone.prove_set(&counterpart(&idle.action)).unwrap();
+    vec![("an idle slot within a transaction", cut)]
+}
+
+/// The circuit that lies are told to.
+pub(super) const ONE: Slots = Slots(1);

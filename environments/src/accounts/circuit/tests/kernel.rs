@@ -1,0 +1,314 @@
+//! Block kernels and chunks. What stands in for the proof of the signatures states any list of claims and proves nothing:
+//! a kernel must bind its transactions to that list.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Mutex},
+};
+
+use circuits::{
+    Builder, CircuitError, Compiled, Definition, Digest, F, Proof, Witness,
+    basetypes::standard_config,
+    ecdsa::{SignatureStatement, Signed},
+    forging::{Exception, Kit, Mutator, assert_accepts, assert_rejects},
+    layout::{self, Layout, WitnessError},
+    recursion::{Chain, Shape, block_shape, key_digest},
+    statement::BlockStatement,
+};
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+
+use super::{attacks::element, world};
+use crate::{
+    Environment, ProposedBlock, ProvenBlock,
+    accounts::{
+        AccountsBlock,
+        block::{CHUNK_SLOTS, Variant, chunk_sizes},
+        chunk::{ChunkChain, ChunkStatement},
+        circuits::{BlockKernels, Signatures, chunk_circuits},
+        fixtures::{CLIENTS, COLLECTOR, NEWCOMER, World, key, swap, transfer},
+        kernel::{BlockInput, BlockKernel, BlockTransactions, SignatureKey},
+        prove::{chunk_inputs, fold_chunks, kernel_input, prove_block},
+        state::AccountsState,
+        transaction::{Action, SignedTransaction},
+    },
+    kernel::ProducerSecret,
+};
+
+/// States any list of claims.
+struct Anything;
+
+static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| Shape::new("anything", standard_config(), 8, <SignatureStatement as Layout<F>>::LEN));
+
+impl Definition for Anything {
+    type Statement = SignatureStatement<Target>;
+    type NativeStatement = SignatureStatement;
+    type Targets = SignatureStatement<Target>;
+    type Input = SignatureStatement;
+
+    fn name(&self) -> String {
+        "anything".to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        standard_config()
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        Some(&SHAPE)
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        let statement = layout::new_virtual(builder);
+        (statement, statement)
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &SignatureStatement,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        layout::set(witness, targets, input)
+    }
+}
+
+static ANYTHING: LazyLock<Compiled<Anything>> = LazyLock::new(|| Compiled::new(Anything).unwrap());
+
+/// Takes signatures as they are.
+struct Unchecked;
+
+impl Signatures for Unchecked {
+    fn key(&self, _: usize) -> Result<Arc<SignatureKey>, CircuitError> {
+        let common = ANYTHING.circuit.common.clone();
+        Ok(Arc::new(SignatureKey { common, key: ANYTHING.key().clone() }))
+    }
+
+    fn prove(&self, _: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
+        let claims: Vec<_> = signatures.iter().map(Signed::claim).collect();
+        ANYTHING.prove(&SignatureStatement::new(&claims))
+    }
+}
+
+static KERNELS: BlockKernels = BlockKernels::new(&Unchecked);
+
+fn secret() -> ProducerSecret {
+    crate::conformance::secret(1)
+}
+
+/// Transactions of clients that pay each other in turn, each with these actions.
+fn transactions(count: usize, actions: &[Action]) -> (World, Vec<SignedTransaction>) {
+    let world = world();
+    let mut trial = world.clone();
+    let signed = (0..count).map(|n| trial.act(n % (CLIENTS - 1), actions)).collect();
+    (world, signed)
+}
+
+fn propose(world: &World, transactions: &[SignedTransaction]) -> ProposedBlock<AccountsBlock> {
+    let offered: Vec<_> = transactions.iter().collect();
+    let proposal = world.environment.propose(&world.state, &offered).unwrap();
+    assert_eq!(proposal.included.len(), transactions.len());
+    proposal.block
+}
+
+fn verified(block: &ProvenBlock, proposed: &ProposedBlock<AccountsBlock>) {
+    assert_eq!(block.statement(), proposed.statement());
+    circuits::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
+}
+
+#[test]
+fn blocks_with_and_without_transactions_are_proven() {
+    let (world, signed) = transactions(2, &[transfer(3, 0, 5), swap(0, 1000, 1)]);
+    for transactions in [&signed[..], &[]] {
+        let proposed = propose(&world, transactions);
+        verified(&prove_block(&KERNELS, secret(), &proposed).unwrap(), &proposed);
+    }
+}
+
+#[test]
+fn a_block_of_a_chunk_is_proven() {
+    let (world, signed) = transactions(24, &[transfer(3, 0, 5)]);
+    let proposed = propose(&world, &signed);
+    let (variant, input) = kernel_input(&KERNELS, secret(), proposed.witness()).unwrap();
+    assert_eq!(variant, Variant::Chunks { children: 1, table: 30 });
+    let kernel = KERNELS.get(variant).unwrap();
+    verified(&kernel.prove(&proposed, &input).unwrap(), &proposed);
+
+    // A chunk of another state, of another block, and one of a circuit that is not listed.
+    let circuits = chunk_circuits().unwrap();
+    let [chunk] = &chunk_inputs(proposed.witness(), &circuits)[..] else { panic!("one chunk") };
+    let with = |change: &dyn Fn(&mut crate::accounts::chunk::ChunkInput)| {
+        let mut chunk = chunk.clone();
+        change(&mut chunk);
+        let child = circuits.prove(&chunk).unwrap();
+        BlockInput { transactions: BlockTransactions::Chunks(vec![child]), ..input.clone() }
+    };
+    assert_rejects(&kernel.compiled, &with(&|chunk| chunk.before.transactions = F::ONE));
+    assert_rejects(&kernel.compiled, &with(&|chunk| chunk.key_set_root = Digest::ZERO));
+    let BlockTransactions::Chunks(children) = &input.transactions else { panic!("chunks") };
+    let mut unlisted = children[0].clone();
+    unlisted.membership.index += 1;
+    let unlisted = BlockInput { transactions: BlockTransactions::Chunks(vec![unlisted]), ..input };
+    assert_rejects(&kernel.compiled, &unlisted);
+}
+
+#[test]
+fn chunks_cover_a_block_without_a_gap() {
+    let (world, signed) = transactions(80, &[transfer(3, 0, 5), transfer(3, 1, 5)]);
+    let proposed = propose(&world, &signed);
+    let block = proposed.witness();
+    let sizes = chunk_sizes(&[2; 80]);
+    assert_eq!(sizes, [35, 35, 10]);
+    let starts = [0, 35, 70].map(|first: usize| block.transactions[first].before);
+    assert_eq!(starts[1].transactions, element(35));
+    let part = |from: usize, to: Option<usize>| ChunkStatement {
+        key_set_root: Digest::ZERO,
+        context: block.context,
+        before: starts[from],
+        after: to.map_or(block.moved, |to| starts[to]),
+    };
+    let (first, second, third) = (part(0, Some(1)), part(1, Some(2)), part(2, None));
+    let both = ChunkChain::join(&first, &second).unwrap();
+    assert_eq!(ChunkChain::join(&both, &third).unwrap(), part(0, None));
+    assert_eq!(ChunkChain::join(&first, &third).unwrap_err().field, "running state");
+    let mut later = second;
+    later.context.height += F::ONE;
+    assert_eq!(ChunkChain::join(&first, &later).unwrap_err().field, "context");
+    assert!(sizes.iter().all(|size| 2 * size <= CHUNK_SLOTS));
+}
+
+/// The input of a block of two transactions, its kernel, and the state before the fees are paid out.
+fn direct() -> (BlockKernel, BlockInput, AccountsState) {
+    let (world, signed) = transactions(2, &[transfer(3, 0, 5)]);
+    let mut state = world.state.clone();
+    signed.iter().for_each(|transaction| drop(state.execute(transaction).unwrap()));
+    let (variant, input) = kernel_input(&KERNELS, secret(), propose(&world, &signed).witness()).unwrap();
+    let signatures = Unchecked.key(30).unwrap();
+    (BlockKernel::new(variant, Some(signatures), Digest::ZERO), input, state)
+}
+
+/// Proofs of other lists of signatures than the block's.
+fn other_signatures(input: &BlockInput) -> Vec<BlockInput> {
+    let (world, signed) = transactions(2, &[transfer(3, 0, 5)]);
+    let honest = propose(&world, &signed).witness().signatures.clone();
+    let (world, signed) = transactions(2, &[transfer(3, 0, 6)]);
+    let foreign = propose(&world, &signed).witness().signatures.clone();
+    let mut lists = vec![
+        honest[..1].to_vec(),
+        vec![],
+        vec![honest[1].clone(), honest[0].clone()],
+        [&honest[..], &honest[1..]].concat(),
+        vec![honest[0].clone(), foreign[1].clone()],
+    ];
+    // The signature of another key.
+    let mut stolen = honest.clone();
+    stolen[0].key = foreign[1].key;
+    lists.push(stolen);
+    let claims = |list: &[Signed]| list.iter().map(Signed::claim).collect::<Vec<_>>();
+    let mut statements: Vec<_> = lists.iter().map(|list| SignatureStatement::new(&claims(list))).collect();
+    let mut miscounted = SignatureStatement::new(&claims(&honest));
+    miscounted.count += F::ONE;
+    statements.push(miscounted);
+    let proofs = statements.iter().map(|statement| ANYTHING.prove(statement).unwrap());
+    proofs.map(|proof| BlockInput { signatures: Some(proof), ..input.clone() }).collect()
+}
+
+#[test]
+fn a_block_holds_the_transactions_whose_signatures_are_proven() {
+    let (kernel, input, state) = direct();
+    let others = other_signatures(&input);
+    let compiled = Compiled::new(kernel).unwrap();
+    assert_accepts(&compiled, &input);
+    others.iter().for_each(|other| assert_rejects(&compiled, other));
+    let astray = astray(&input, &state);
+    Mutator::new(&compiled.definition)
+        .honest([&input])
+        .dishonest(&others)
+        .dishonest(&astray)
+        .elsewhere("circuits/src/")
+        .elsewhere("environments/src/accounts/circuit/")
+        .except(Exception::new("slots are examined by themselves", |_| true))
+        .run()
+        .assert_complete();
+}
+
+/// The same block, whose fees go astray.
+fn astray(input: &BlockInput, state: &AccountsState) -> Vec<BlockInput> {
+    let tree = &state.records.tree;
+    let other = key(0).address();
+    let mut stolen = input.clone();
+    stolen.seal.account = state.account(&other).unwrap().clone();
+    stolen.seal.leaf = tree.prove_update(&other.tree_key()).unwrap();
+    let mut absent = input.clone();
+    absent.before.fee_account = key(NEWCOMER).address().limbs();
+    let mut invented = input.clone();
+    invented.seal.account.nonce = 9;
+    let mut elsewhere = input.clone();
+    elsewhere.before.root = Digest::ZERO;
+    let mut last = input.clone();
+    last.before.height = element((1 << 32) - 1);
+    vec![stolen, absent, invented, elsewhere, last]
+}
+
+#[test]
+fn the_fees_go_to_their_account() {
+    let world = world();
+    let (variant, input) = kernel_input(&KERNELS, secret(), propose(&world, &[]).witness()).unwrap();
+    assert_eq!(variant, Variant::Empty);
+    let compiled = Compiled::new(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
+    assert_accepts(&compiled, &input);
+    let dishonest = astray(&input, &world.state);
+    dishonest.iter().for_each(|other| assert_rejects(&compiled, other));
+    Kit::new(&compiled).input(&input).run().assert_sound();
+    let collector = key(COLLECTOR).address();
+    assert_eq!(input.before.fee_account, collector.limbs());
+    // The supply of the fee asset is an amount, so only a state that no genesis leads to has so rich a collector.
+    let supply = "the supply of the fee asset is an amount";
+    Mutator::new(&compiled.definition)
+        .honest([&input])
+        .dishonest(&dishonest)
+        .elsewhere("circuits/src/trees/")
+        .allow_up_to("circuits/src/amount.rs", 1, supply)
+        .run()
+        .assert_complete();
+}
+
+#[test]
+fn a_producer_proves_its_own_blocks() {
+    let (kernel, input, _) = direct();
+    let compiled = Compiled::new(kernel).unwrap();
+    let producer = |input: &BlockInput| {
+        let statement = circuits::forging::check(&compiled, input).unwrap();
+        BlockStatement::decode(&statement).unwrap().producer
+    };
+    let other = BlockInput { secret: crate::conformance::secret(2), ..input.clone() };
+    assert_ne!(producer(&input), producer(&other));
+}
+
+/// Seconds by part, for a look at where the time of a block goes.
+#[test]
+#[ignore = "measures"]
+fn a_large_block_is_proven() {
+    let mut seconds = BTreeMap::new();
+    let mut time = |name: &'static str, work: &mut dyn FnMut()| {
+        let start = std::time::Instant::now();
+        work();
+        seconds.insert(name, start.elapsed().as_secs_f64());
+    };
+    let (world, signed) = transactions(240, &[transfer(3, 0, 5)]);
+    let proposed = propose(&world, &signed);
+    let block = proposed.witness();
+    let circuits = Mutex::new(None);
+    time("build", &mut || *circuits.lock().unwrap() = Some(chunk_circuits().unwrap()));
+    let circuits = circuits.into_inner().unwrap().unwrap();
+    let inputs = chunk_inputs(block, &circuits);
+    let mut chunks = vec![];
+    time("chunks", &mut || chunks = inputs.iter().map(|input| circuits.prove(input).unwrap()).collect());
+    let mut children = vec![];
+    time("folds", &mut || children = fold_chunks(block, &circuits, std::mem::take(&mut chunks)).unwrap());
+    println!("{} chunks, {} children: {seconds:?}", inputs.len(), children.len());
+    println!("chunk: {} gates, key {}", circuits.leaf().gates, key_digest(circuits.leaf().key()));
+    for fold in circuits.folds() {
+        println!("{}: {} gates", fold.definition.name(), fold.gates);
+    }
+}

@@ -1,0 +1,247 @@
+//! The block kernels: from transactions, applied in slots of their own or by chunks, and the proof of their signatures,
+//! to the block statement.
+
+use std::sync::Arc;
+
+use circuits::{
+    Builder, CommonData, Definition, Digest, DigestTarget, F, Proof, VerifierKey, Witness,
+    amount::enforce_amount,
+    basetypes::kernel_config,
+    constrain::{Constrain, DigestOps},
+    ecdsa::{SignatureStatement, empty_claims},
+    layout::{self, WitnessError, set},
+    recursion::{ChildTarget, FoldChild, ListedChildTarget, verify_with_constant_key},
+    statement::BlockStatement,
+    trees::LeafOpeningTarget,
+};
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+
+use crate::{
+    accounts::{
+        account::account_hash_circuit,
+        address::account_key_circuit,
+        block::Variant,
+        chunk::{ChunkStatement, chunk_shape},
+        circuit::{AccountTarget, SlotInput, SlotTargets, slots_circuit},
+        state::{
+            BlockContext, Running, SealWitness, StateFields, TREE_DEPTH, body_digest_circuit,
+            state_commitment_circuit,
+        },
+    },
+    kernel::{OneBlock, ProducerSecret},
+};
+
+/// The circuit whose proofs state the signatures of a block, as its verifier knows it.
+#[derive(Clone)]
+pub struct SignatureKey {
+    /// Gates and sizes, from our code.
+    pub common: CommonData,
+    /// The key, a constant of the kernel.
+    pub key: VerifierKey,
+}
+
+/// The circuit of a block whose transactions come in a fixed form.
+pub struct BlockKernel {
+    variant: Variant,
+    /// None for a block without transactions.
+    signatures: Option<Arc<SignatureKey>>,
+    /// Root of the keys of all chunk circuits; only for kernels that verify chunks.
+    chunk_set_root: Digest,
+}
+
+impl BlockKernel {
+    /// The kernel of a variant. The circuit of the signatures is the one of the variant's table.
+    #[must_use]
+    pub const fn new(
+        variant: Variant,
+        signatures: Option<Arc<SignatureKey>>,
+        chunk_set_root: Digest,
+    ) -> Self {
+        Self { variant, signatures, chunk_set_root }
+    }
+}
+
+/// The transactions of a block, as its kernel takes them.
+#[derive(Clone, Debug)]
+pub enum BlockTransactions {
+    /// Applied by the kernel itself, in as many slots as it has.
+    Direct(Vec<SlotInput>),
+    /// Applied by chunks, which the kernel verifies.
+    Chunks(Vec<FoldChild>),
+}
+
+/// What the prover of a block must know.
+#[derive(Clone, Debug)]
+pub struct BlockInput {
+    /// The state before.
+    pub before: StateFields,
+    /// The transactions.
+    pub transactions: BlockTransactions,
+    /// Their signatures; none for a block without transactions.
+    pub signatures: Option<Proof>,
+    /// The end of the block.
+    pub seal: SealWitness,
+    /// The producer's secret.
+    pub secret: ProducerSecret,
+}
+
+enum TransactionsTargets {
+    Direct(Vec<SlotTargets>),
+    Chunks(Vec<ListedChildTarget<ChunkStatement<Target>>>),
+}
+
+/// Where the witness of a block goes.
+pub struct BlockTargets {
+    before: StateFields<Target>,
+    transactions: TransactionsTargets,
+    signatures: Option<ChildTarget<SignatureStatement<Target>>>,
+    collector: AccountTarget,
+    collector_leaf: LeafOpeningTarget,
+    secret: DigestTarget,
+}
+
+impl Definition for BlockKernel {
+    type Statement = BlockStatement<Target>;
+    type NativeStatement = BlockStatement;
+    type Targets = BlockTargets;
+    type Input = BlockInput;
+
+    fn name(&self) -> String {
+        match self.variant {
+            Variant::Empty => "accounts-block-empty".to_owned(),
+            Variant::Direct(slots) => format!("accounts-block-direct-{slots}"),
+            Variant::Chunks { children, table } => format!("accounts-block-chunks-{children}-of-{table}"),
+        }
+    }
+
+    fn config(&self) -> CircuitConfig {
+        kernel_config()
+    }
+
+    fn define(&self, builder: &mut Builder) -> (BlockStatement<Target>, BlockTargets) {
+        let before: StateFields<Target> = layout::new_virtual(builder);
+        let height = builder.add_const(before.height, F::ONE);
+        let StateFields { chain_id, environment, fee_asset, minimum_deposit, .. } = before;
+        let context = BlockContext { chain_id, environment, height, fee_asset, minimum_deposit };
+
+        // A block starts with the state's records, without fees, claims and transactions.
+        let zero = builder.zero();
+        let StateFields { root, count, pool_count, .. } = before;
+        let claims = builder.constant_digest(empty_claims());
+        let start = Running { root, count, pool_count, fees: zero, claims, transactions: zero };
+        let (end, transactions) = match self.variant {
+            Variant::Empty => (start, TransactionsTargets::Direct(vec![])),
+            Variant::Direct(slots) => {
+                let (end, slots) = slots_circuit(builder, &context, &start, slots);
+                (end, TransactionsTargets::Direct(slots))
+            }
+            Variant::Chunks { children, .. } => {
+                let (end, children) = self.chunks_circuit(builder, &context, &start, children);
+                (end, TransactionsTargets::Chunks(children))
+            }
+        };
+
+        // Every transaction is signed: the signatures claimed are all those proved, in order.
+        let signatures = self.signatures.as_ref().map(|signatures| {
+            let SignatureKey { common, key } = signatures.as_ref();
+            let child: ChildTarget<SignatureStatement<Target>> =
+                verify_with_constant_key(builder, common, key);
+            builder.enforce_digest_equal(child.statement.claims, end.claims);
+            builder.enforce_equal(child.statement.count, end.transactions);
+            child
+        });
+
+        let collector = AccountTarget::new_virtual(builder, fee_asset);
+        let collector_leaf = LeafOpeningTarget::new_virtual(builder, TREE_DEPTH);
+        let root = collect_circuit(builder, &before, &end, &collector, &collector_leaf);
+        let Running { count, pool_count, .. } = end;
+        let after = StateFields { height, root, count, pool_count, ..before };
+        let secret = builder.new_digest();
+        let block = OneBlock {
+            environment,
+            height,
+            previous_state: state_commitment_circuit(builder, &before),
+            new_state: state_commitment_circuit(builder, &after),
+            body: body_digest_circuit(builder, end.claims),
+            secret,
+        };
+        let statement = block.statement_circuit(builder);
+        (statement, BlockTargets { before, transactions, signatures, collector, collector_leaf, secret })
+    }
+
+    fn assign(
+        &self,
+        targets: &BlockTargets,
+        input: &BlockInput,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        set(witness, &targets.before, &input.before)?;
+        set(witness, &targets.secret, &input.secret.expose())?;
+        targets.collector.set_targets(witness, &input.seal.account.fields())?;
+        targets.collector_leaf.set_targets(witness, &input.seal.leaf)?;
+        if let (Some(target), Some(key), Some(proof)) =
+            (&targets.signatures, &self.signatures, &input.signatures)
+        {
+            target.assign(witness, proof, &key.key)?;
+        }
+        match (&targets.transactions, &input.transactions) {
+            (TransactionsTargets::Direct(targets), BlockTransactions::Direct(slots)) => {
+                targets.iter().zip(slots).try_for_each(|(target, slot)| target.set_targets(witness, slot))
+            }
+            (TransactionsTargets::Chunks(targets), BlockTransactions::Chunks(children)) => {
+                targets.iter().zip(children).try_for_each(|(target, child)| target.assign(witness, child))
+            }
+            // Another variant's transactions: nothing is assigned, so nothing can be proved.
+            (TransactionsTargets::Direct(_), BlockTransactions::Chunks(_))
+            | (TransactionsTargets::Chunks(_), BlockTransactions::Direct(_)) => Ok(()),
+        }
+    }
+}
+
+impl BlockKernel {
+    /// Verifies chunks of this block whose keys are in the pinned set, from `start` on without a gap.
+    fn chunks_circuit(
+        &self,
+        builder: &mut Builder,
+        context: &BlockContext<Target>,
+        start: &Running<Target>,
+        count: usize,
+    ) -> (Running<Target>, Vec<ListedChildTarget<ChunkStatement<Target>>>) {
+        let root = builder.constant_digest(self.chunk_set_root);
+        let mut running = *start;
+        let mut children = vec![];
+        for _ in 0..count {
+            let listed = ListedChildTarget::verify(builder, chunk_shape(), |_: &ChunkStatement<Target>| root);
+            let statement = listed.child.statement;
+            // A fold takes the root from its statement, so the statement must carry the pinned one.
+            builder.enforce_digest_equal(statement.key_set_root, root);
+            builder.enforce_layout_equal(&statement.context, context);
+            builder.enforce_layout_equal(&statement.before, &running);
+            running = statement.after;
+            children.push(listed);
+        }
+        (running, children)
+    }
+}
+
+/// In-circuit twin of [`AccountsState::seal`](super::state::AccountsState::seal): the root after the fees went to their
+/// account.
+fn collect_circuit(
+    builder: &mut Builder,
+    before: &StateFields<Target>,
+    end: &Running<Target>,
+    collector: &AccountTarget,
+    leaf: &LeafOpeningTarget,
+) -> DigestTarget {
+    let key = account_key_circuit(builder, &before.fee_account);
+    builder.enforce_digest_equal(leaf.key, key);
+    let mut record = collector.0;
+    let value = account_hash_circuit(builder, &record);
+    builder.enforce_digest_equal(leaf.value, value);
+    let found = leaf.root_circuit(builder, leaf.value);
+    builder.enforce_digest_equal(found, end.root);
+    record.vault[1] = builder.add(record.vault[1], end.fees);
+    enforce_amount(builder, record.vault[1]);
+    let paid = account_hash_circuit(builder, &record);
+    leaf.root_circuit(builder, paid)
+}

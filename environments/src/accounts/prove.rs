@@ -1,0 +1,131 @@
+//! Proving blocks.
+
+use circuits::recursion::FoldChild;
+use rayon::prelude::*;
+
+use crate::{
+    accounts::{
+        block::{AccountsBlock, CHUNK_SLOTS, MAX_TRANSACTIONS, Variant, chunk_sizes, fold_sizes, variant},
+        chunk::ChunkInput,
+        circuit::SlotInput,
+        circuits::{BlockKernels, ChunkCircuits, chunk_circuits},
+        execute::TransactionWitness,
+        kernel::{BlockInput, BlockTransactions},
+    },
+    block::{ProposedBlock, ProvenBlock},
+    environment::ProveError,
+    kernel::ProducerSecret,
+};
+
+/// The slots of transactions, and idle ones up to `count`.
+fn slots(block: &AccountsBlock, transactions: &[TransactionWitness], count: usize) -> Vec<SlotInput> {
+    let of = |transaction| SlotInput::of_transaction(&block.context, transaction);
+    let mut slots: Vec<_> = transactions.iter().flat_map(of).collect();
+    slots.resize(count, SlotInput::idle(&block.context));
+    slots
+}
+
+fn actions(block: &AccountsBlock) -> Vec<usize> {
+    block.transactions.iter().map(|transaction| transaction.slots.len()).collect()
+}
+
+fn no_kernel(block: &AccountsBlock) -> ProveError {
+    ProveError::NoKernel {
+        environment: "accounts".to_owned(),
+        transactions: block.transactions.len(),
+        largest: MAX_TRANSACTIONS,
+    }
+}
+
+/// What the prover of each chunk of a block must know, in order.
+#[must_use]
+pub fn chunk_inputs(block: &AccountsBlock, circuits: &ChunkCircuits) -> Vec<ChunkInput> {
+    let mut rest = block.transactions.as_slice();
+    let sizes = chunk_sizes(&actions(block)).into_iter();
+    sizes
+        .map(|size| {
+            let (transactions, later) = rest.split_at(size);
+            rest = later;
+            ChunkInput {
+                key_set_root: circuits.key_set_root(),
+                context: block.context,
+                before: transactions[0].before,
+                slots: slots(block, transactions, CHUNK_SLOTS),
+            }
+        })
+        .collect()
+}
+
+/// Proves the chunks of a block, and folds them until its kernel takes them.
+///
+/// # Errors
+/// If one of them cannot be proved.
+pub fn prove_chunks(block: &AccountsBlock) -> Result<Vec<FoldChild>, ProveError> {
+    let circuits = chunk_circuits()?;
+    let inputs = chunk_inputs(block, &circuits);
+    let chunks: Vec<_> = inputs.par_iter().map(|input| circuits.prove(input)).collect::<Result<_, _>>()?;
+    fold_chunks(block, &circuits, chunks)
+}
+
+/// Folds the chunks of a block until its kernel takes them.
+///
+/// # Errors
+/// If they do not follow on each other.
+pub fn fold_chunks(
+    block: &AccountsBlock,
+    circuits: &ChunkCircuits,
+    chunks: Vec<FoldChild>,
+) -> Result<Vec<FoldChild>, ProveError> {
+    let sizes = fold_sizes(chunks.len());
+    let mut rest = chunks.into_iter();
+    let parts: Vec<Vec<_>> = sizes.into_iter().map(|size| rest.by_ref().take(size).collect()).collect();
+    let children = parts.into_par_iter().map(|mut part| match part.len() {
+        1 => part.pop().ok_or_else(|| no_kernel(block)),
+        _ => Ok(circuits.fold(&part).ok_or_else(|| no_kernel(block))??),
+    });
+    children.collect()
+}
+
+/// What the block kernel's prover must know; proves signatures and chunks.
+///
+/// # Errors
+/// If one of them cannot be proved.
+pub fn kernel_input(
+    kernels: &BlockKernels,
+    secret: ProducerSecret,
+    block: &AccountsBlock,
+) -> Result<(Variant, BlockInput), ProveError> {
+    let variant = variant(&actions(block)).ok_or_else(|| no_kernel(block))?;
+    let prove_signatures = || {
+        let table = variant.table();
+        table.map(|table| kernels.signatures().prove(table, &block.signatures)).transpose()
+    };
+    let take_transactions = || match variant {
+        Variant::Empty => Ok(BlockTransactions::Direct(vec![])),
+        Variant::Direct(count) => Ok(BlockTransactions::Direct(slots(block, &block.transactions, count))),
+        Variant::Chunks { .. } => prove_chunks(block).map(BlockTransactions::Chunks),
+    };
+    let (signatures, transactions) = rayon::join(prove_signatures, take_transactions);
+    let input = BlockInput {
+        before: block.before,
+        transactions: transactions?,
+        signatures: signatures?,
+        seal: block.seal.clone(),
+        secret,
+    };
+    Ok((variant, input))
+}
+
+/// Proves a block.
+///
+/// # Errors
+/// - [`ProveError::NoKernel`] if the block has more transactions than a block can have.
+/// - [`ProveError::Circuit`] or [`ProveError::Block`] if it breaks a rule.
+pub fn prove_block(
+    kernels: &BlockKernels,
+    secret: ProducerSecret,
+    block: &ProposedBlock<AccountsBlock>,
+) -> Result<ProvenBlock, ProveError> {
+    let (variant, input) = kernel_input(kernels, secret, block.witness())?;
+    kernels.get(variant)?.prove(block, &input)
+}
