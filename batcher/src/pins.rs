@@ -1,20 +1,17 @@
 //! The checked-in pins of every circuit, and the keys that the binary embeds.
 
 use circuits::{
-    CircuitError, Compiled,
-    ecdsa::batch::{BatchSize, SignatureCircuit},
+    CircuitError,
+    ecdsa::batch::BatchSize,
     pins::{Pin, Pins},
     proof::encoded_len,
     recursion::key_digest,
 };
 use environments::{
+    accounts::{self, circuits::chunk_circuits, signatures},
     counter,
     kernel::{BlockDefinition, Kernel},
-    notes::{
-        self,
-        block::{MAX_TRANSACTIONS, variants},
-        transaction::TransactionKernel,
-    },
+    notes::{self, transaction::TransactionKernel},
 };
 use thiserror::Error;
 
@@ -69,9 +66,6 @@ pub fn build(each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), EngineErr
         each(&compiled.name());
         pins.push(pin(compiled));
     };
-    for size in BatchSize::ALL {
-        visit(&Compiled::new(SignatureCircuit(size))?);
-    }
     visit_environments(&mut visit)?;
     let keys = Engine::generate_keys(&mut visit)?;
     Ok((Pins::new(pins), keys))
@@ -91,8 +85,17 @@ fn visit_environments(visit: &mut dyn FnMut(&dyn AnyCompiled)) -> Result<(), Cir
     let batches = notes::circuits::batch_circuits()?;
     batches.leaves().iter().for_each(|leaf| visit(leaf));
     batches.folds().iter().for_each(|fold| visit(fold));
-    for variant in variants(MAX_TRANSACTIONS) {
+    for variant in notes::block::variants(notes::block::MAX_TRANSACTIONS) {
         block(notes::circuits::block_kernel(variant)?.as_ref(), visit);
+    }
+    for size in BatchSize::ALL {
+        visit(signatures::tables().get(size.capacity())?.as_ref());
+    }
+    let chunks = chunk_circuits()?;
+    visit(chunks.leaf());
+    chunks.folds().iter().for_each(|fold| visit(fold));
+    for variant in accounts::block::variants(accounts::block::MAX_TRANSACTIONS) {
+        block(signatures::KERNELS.get(variant)?.as_ref(), visit);
     }
     Ok(())
 }

@@ -15,7 +15,10 @@ use circuits::{
     recursion::{Shape, block_shape},
     security::SecurityReport,
 };
-use environments::notes::{batch::batch_shape, transaction::transaction_shape};
+use environments::{
+    accounts::chunk::chunk_shape,
+    notes::{batch::batch_shape, transaction::transaction_shape},
+};
 use serde_json::json;
 
 use super::answer::{Answer, Failure, REJECTED};
@@ -43,6 +46,8 @@ fn report(pin: &Pin) -> SecurityReport {
         of(block_shape())
     } else if pin.name.starts_with("signatures-") {
         of(signature_shape())
+    } else if pin.name.starts_with("accounts-chunk-") {
+        of(chunk_shape())
     } else if pin.name.starts_with("notes-transaction-") {
         of(transaction_shape())
     } else if pin.name.starts_with("notes-batch-") {

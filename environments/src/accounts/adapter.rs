@@ -12,11 +12,13 @@ use thiserror::Error;
 
 use crate::{
     accounts::{
-        block::{AccountsBlock, MAX_TRANSACTIONS},
+        block::{AccountsBlock, MAX_TRANSACTIONS, variants},
         body::{BodyError, BodyTransaction, decode_body, encode_body},
         config::{Deployment, Genesis, GenesisError},
         execute::{Failure, Invalid, Outcome},
         message::claim,
+        prove::prove_block,
+        signatures::KERNELS,
         state::{AccountsState, STATE, SealError, StateFields, body_digest},
         transaction::SignedTransaction,
     },
@@ -248,16 +250,11 @@ impl Environment for Accounts {
     }
 
     fn kernels(&self) -> Result<Vec<Digest>, ProveError> {
-        Err(self.no_kernel(0))
+        let kernels = variants(self.limit).into_iter().map(|variant| Ok(KERNELS.get(variant)?.key_digest()));
+        kernels.collect()
     }
 
     fn prove(&self, block: &ProposedBlock<AccountsBlock>) -> Result<ProvenBlock, ProveError> {
-        Err(self.no_kernel(block.witness().transactions.len()))
-    }
-}
-
-impl Accounts {
-    fn no_kernel(&self, transactions: usize) -> ProveError {
-        ProveError::NoKernel { environment: Self::KIND.to_owned(), transactions, largest: 0 }
+        prove_block(&KERNELS, self.secret, block)
     }
 }

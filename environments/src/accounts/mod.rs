@@ -7,6 +7,8 @@
 //! | [`transaction`], [`message`], [`key`] | what users sign, and how |
 //! | [`config`], [`state`], [`execute`] | the state, and how transactions move it |
 //! | [`block`], [`body`] | what blocks hold and publish |
+//! | [`circuit`], [`chunk`], [`kernel`] | the same moves in-circuit: an action, a chunk of transactions, a block |
+//! | [`circuits`], [`signatures`], [`prove`] | the circuits that exist, and proving blocks with them |
 //! | [`adapter`] | all of it as an [`Environment`](crate::Environment) |
 
 pub mod account;
@@ -26,6 +28,7 @@ pub mod key;
 pub mod message;
 pub mod pool;
 pub mod prove;
+pub mod signatures;
 pub mod state;
 pub mod transaction;
 
