@@ -104,6 +104,7 @@ impl fmt::Display for Amount {
 }
 
 /// Enforces that `target` is an amount.
+#[track_caller]
 pub fn enforce_amount(builder: &mut Builder, target: Target) {
     builder.enforce_range(target, AMOUNT_BITS);
 }

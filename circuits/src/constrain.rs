@@ -173,7 +173,7 @@ mod ledger {
     pub(crate) fn note_verifier_rows(_: std::ops::Range<usize>) {}
 }
 
-/// What the forging kit needs to know of a circuit while it is built, and its power to omit one assertion.
+/// What the forging kit needs to know of a circuit while it is built, and its power to omit some assertions.
 #[cfg(feature = "testing")]
 pub mod ledger {
     use std::{cell::RefCell, fmt, ops::Range, panic::Location};
@@ -196,11 +196,11 @@ pub mod ledger {
     /// What was noted while a circuit was built.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Record {
-        /// Assertions made, in order; the omitted one is among them.
+        /// Assertions made, in order; the omitted ones are among them.
         pub assertions: Vec<Assertion>,
         /// Rows that plonky2's recursive verifier added.
         pub verifier_rows: Vec<Range<usize>>,
-        omit: Option<usize>,
+        omit: Vec<usize>,
     }
 
     thread_local! {
@@ -213,7 +213,7 @@ pub mod ledger {
         RECORD.with_borrow_mut(|record| {
             let index = record.assertions.len();
             record.assertions.push(Assertion { kind, location });
-            record.omit != Some(index)
+            !record.omit.contains(&index)
         })
     }
 
@@ -221,9 +221,9 @@ pub mod ledger {
         RECORD.with_borrow_mut(|record| record.verifier_rows.push(rows));
     }
 
-    /// Runs `build` on this thread, leaving out its `omit`-th assertion if given.
-    pub fn record<R>(omit: Option<usize>, build: impl FnOnce() -> R) -> (R, Record) {
-        let outer = RECORD.replace(Record { omit, ..Record::default() });
+    /// Runs `build` on this thread, leaving out its assertions with the numbers in `omit`.
+    pub fn record<R>(omit: &[usize], build: impl FnOnce() -> R) -> (R, Record) {
+        let outer = RECORD.replace(Record { omit: omit.to_vec(), ..Record::default() });
         let result = build();
         (result, RECORD.replace(outer))
     }

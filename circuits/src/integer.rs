@@ -16,6 +16,7 @@ pub const HEIGHT_BITS: usize = 32;
 /// Enforces `a <= b` for two integers that are both known to be below `2^bits`.
 ///
 /// `b - a` is then in `(-2^bits, 2^bits)`, and only the non-negative half passes the range check.
+#[track_caller]
 pub fn enforce_less_or_equal(builder: &mut Builder, a: Target, b: Target, bits: usize) {
     let difference = builder.sub(b, a);
     builder.enforce_range(difference, bits);

@@ -183,7 +183,7 @@ impl<'k, Def: Definition> Kit<'k, Def> {
     pub fn run(&self) -> Report {
         let Self { compiled, inputs, settings, proofs } = self;
         let (definition, circuit) = (&compiled.definition, &compiled.circuit);
-        let ((), record) = ledger::record(None, || {
+        let ((), record) = ledger::record(&[], || {
             definition.define(&mut Builder::new(circuit.common.config.clone()));
         });
         let mut witnesses = vec![];

@@ -1,6 +1,6 @@
 //! Part (e): one assertion left out at a time.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, io::Write as _};
 
 use plonky2::plonk::circuit_data::CircuitData;
 
@@ -20,10 +20,14 @@ use crate::{
     layout,
 };
 
+/// Names a file to which every judged circuit adds its score, for whoever sums them up: name, assertions, missed by an
+/// input, by the kit, attacked elsewhere, allowed, survivors, separated by tabs.
+const SCORES: &str = "SUPERBLOCK_MUTATION_SCORES";
+
 /// An assertion that nothing misses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Survivor {
-    /// Its position among the circuit's assertions.
+    /// Its position among the circuit's assertions; of a line's assertions, that of the first one.
     pub index: usize,
     /// What it is.
     pub assertion: Assertion,
@@ -36,10 +40,10 @@ pub struct Mutations {
     pub intact: Report,
     /// Dishonest inputs that the whole circuit accepts, by position.
     pub accepted: Vec<usize>,
-    /// Assertions.
+    /// Assertions; with [`Mutator::by_line`], lines that make some.
     pub assertions: usize,
-    /// Assertions that are tested elsewhere.
-    pub elsewhere: usize,
+    /// Assertions of gadgets that are attacked in circuits of their own, by reason.
+    pub elsewhere: BTreeMap<&'static str, usize>,
     /// Assertions whose omission lets a dishonest input pass.
     pub by_input: usize,
     /// Assertions whose omission the kit notices with honest inputs.
@@ -57,6 +61,24 @@ impl Mutations {
     pub fn assert_complete(&self) {
         let complete = self.intact.is_sound() && self.accepted.is_empty() && self.survivors.is_empty();
         assert!(complete, "{self}");
+        if let Some(path) = std::env::var_os(SCORES) {
+            let mut scores =
+                std::fs::OpenOptions::new().create(true).append(true).open(path).expect("writable");
+            // One write, so that tests in parallel do not mix their lines.
+            scores.write_all(self.score().as_bytes()).expect("writable");
+        }
+    }
+
+    fn score(&self) -> String {
+        let counts = [
+            self.assertions,
+            self.by_input,
+            self.by_kit,
+            self.elsewhere.values().sum(),
+            self.allowed.len(),
+            self.survivors.len(),
+        ];
+        counts.iter().fold(self.intact.name.clone(), |line, count| format!("{line}\t{count}")) + "\n"
     }
 }
 
@@ -64,15 +86,19 @@ impl fmt::Display for Mutations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}: {} assertions, {} tested elsewhere, {} missed by a dishonest input, {} by the kit, {} allowed, {} survive",
+            "{}: {} assertions, {} missed by a dishonest input, {} by the kit, {} attacked elsewhere, {} allowed, \
+             {} survive",
             self.intact.name,
             self.assertions,
-            self.elsewhere,
             self.by_input,
             self.by_kit,
+            self.elsewhere.values().sum::<usize>(),
             self.allowed.len(),
             self.survivors.len()
         )?;
+        for (reason, count) in &self.elsewhere {
+            write!(f, "\n  elsewhere {count}: {reason}")?;
+        }
         for (Survivor { index, assertion }, reason) in &self.allowed {
             write!(f, "\n  allowed: {index}, {assertion}: {reason}")?;
         }
@@ -105,7 +131,8 @@ pub struct Mutator<'k, Def: Definition> {
     honest: Vec<&'k Def::Input>,
     dishonest: Vec<Forgery<'k, Def>>,
     allowed: Vec<(&'static str, usize, &'static str)>,
-    elsewhere: Vec<&'static str>,
+    elsewhere: Vec<(&'static str, &'static str)>,
+    by_line: bool,
     settings: Settings,
 }
 
@@ -121,7 +148,8 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
     #[must_use]
     pub fn new(definition: &'k Def) -> Self {
         let settings = Settings { rate: 0.0, ..Settings::new() };
-        Self { definition, honest: vec![], dishonest: vec![], allowed: vec![], elsewhere: vec![], settings }
+        let (honest, dishonest, allowed, elsewhere) = Default::default();
+        Self { definition, honest, dishonest, allowed, elsewhere, by_line: false, settings }
     }
 
     /// Adds inputs that every version of the circuit accepts.
@@ -172,25 +200,46 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         self
     }
 
-    /// Does not leave out assertions whose display contains `what`: they belong to a gadget that a mutator has to itself
-    /// elsewhere.
+    /// Passes over assertions whose display (kind and line of code) contains `what`: their gadget is attacked in a
+    /// circuit of its own, for which `reason` is the name.
     #[must_use]
-    pub fn elsewhere(mut self, what: &'static str) -> Self {
-        self.elsewhere.push(what);
+    pub fn elsewhere(mut self, what: &'static str, reason: &'static str) -> Self {
+        self.elsewhere.push((what, reason));
         self
+    }
+
+    /// Leaves out all assertions that one line of code makes, instead of one of them: for circuits that are loops over
+    /// equal slots. Then it is enough that the line is missed in some slot.
+    #[must_use]
+    pub fn by_line(mut self) -> Self {
+        self.by_line = true;
+        self
+    }
+
+    /// The assertions to leave out together.
+    fn omissions(&self, assertions: &[Assertion]) -> Vec<(Assertion, Vec<usize>)> {
+        let mut omissions: Vec<(Assertion, Vec<usize>)> = vec![];
+        for (index, &assertion) in assertions.iter().enumerate() {
+            match omissions.iter_mut().find(|(other, _)| self.by_line && *other == assertion) {
+                Some((_, indices)) => indices.push(index),
+                None => omissions.push((assertion, vec![index])),
+            }
+        }
+        omissions
     }
 
     /// Builds one circuit for each assertion. Commitments and padding are left out, so this is fast.
     #[must_use]
     pub fn run(&self) -> Mutations {
-        let whole = self.build(None);
+        let whole = self.build(&[]);
+        let omissions = self.omissions(&whole.record.assertions);
         let mut mutations = Mutations {
             intact: self.examine(&whole),
             accepted: (0..self.dishonest.len())
                 .filter(|&index| self.accepts(&whole, &self.dishonest[index]))
                 .collect(),
-            assertions: whole.record.assertions.len(),
-            elsewhere: 0,
+            assertions: omissions.len(),
+            elsewhere: BTreeMap::new(),
             by_input: 0,
             by_kit: 0,
             allowed: vec![],
@@ -200,19 +249,19 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
             return mutations;
         }
         let mut allowed = self.allowed.clone();
-        for (index, &assertion) in whole.record.assertions.iter().enumerate() {
+        for (assertion, indices) in omissions {
             let text = assertion.to_string();
-            if self.elsewhere.iter().any(|what| text.contains(what)) {
-                mutations.elsewhere += 1;
+            if let Some((_, reason)) = self.elsewhere.iter().find(|(what, _)| text.contains(what)) {
+                *mutations.elsewhere.entry(reason).or_default() += 1;
                 continue;
             }
-            let mutant = self.build(Some(index));
+            let mutant = self.build(&indices);
             if self.dishonest.iter().any(|forgery| self.accepts(&mutant, forgery)) {
                 mutations.by_input += 1;
             } else if !self.examine(&mutant).is_sound() {
                 mutations.by_kit += 1;
             } else {
-                let survivor = Survivor { index, assertion };
+                let survivor = Survivor { index: indices[0], assertion };
                 let allowance = allowed.iter_mut().find(|(what, count, _)| *count > 0 && text.contains(what));
                 match allowance {
                     Some((_, count, reason)) => {
@@ -226,7 +275,7 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         mutations
     }
 
-    fn build(&self, omit: Option<usize>) -> Mutant<Def> {
+    fn build(&self, omit: &[usize]) -> Mutant<Def> {
         let definition = self.definition;
         let config =
             definition.shape().map_or_else(|| definition.config(), |shape| shape.common.config.clone());

@@ -108,11 +108,17 @@ impl ExchangeOrder {
     /// The authorisation of an account with this policy.
     #[must_use]
     pub fn authorisation(&self) -> Digest {
-        hash(EXCHANGE_AUTHORISATION, &self.fields().encode())
+        exchange_authorisation(&self.fields())
     }
 }
 
-/// In-circuit twin of [`ExchangeOrder::authorisation`].
+/// The authorisation of an account with the policy that these fields encode.
+#[must_use]
+pub fn exchange_authorisation(order: &ExchangeFields) -> Digest {
+    hash(EXCHANGE_AUTHORISATION, &order.encode())
+}
+
+/// In-circuit twin of [`exchange_authorisation`].
 pub fn exchange_authorisation_circuit(builder: &mut Builder, order: &ExchangeFields<Target>) -> DigestTarget {
     hash_circuit(builder, EXCHANGE_AUTHORISATION, &order.encode())
 }
