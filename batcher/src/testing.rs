@@ -3,46 +3,13 @@
 use std::sync::LazyLock;
 
 use circuits::{
-    Builder, Compiled, Definition, Digest, F, Proof, VerifierKey, Witness,
-    basetypes::kernel_config,
-    layout::{WitnessError, new_virtual, set},
+    Compiled, Digest, F, Proof, VerifierKey,
     recursion::{Wrapper, wrap},
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     statement::{BlockStatement, empty_list},
+    testing::FreeKernel,
 };
-use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
-
-/// A kernel without rules: its proofs state whatever they are asked to.
-pub struct FreeKernel;
-
-impl Definition for FreeKernel {
-    type Statement = BlockStatement<Target>;
-    type NativeStatement = BlockStatement;
-    type Targets = BlockStatement<Target>;
-    type Input = BlockStatement;
-
-    fn name(&self) -> String {
-        "free-kernel".to_owned()
-    }
-
-    fn config(&self) -> CircuitConfig {
-        kernel_config()
-    }
-
-    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
-        let statement = new_virtual(builder);
-        (statement, statement)
-    }
-
-    fn assign(
-        &self,
-        targets: &Self::Targets,
-        input: &BlockStatement,
-        witness: &mut Witness,
-    ) -> Result<(), WitnessError> {
-        set(witness, targets, input)
-    }
-}
+use plonky2::field::types::Field;
 
 static FREE: LazyLock<(Compiled<FreeKernel>, Wrapper)> = LazyLock::new(|| {
     let kernel = Compiled::new(FreeKernel).expect("the free kernel builds");

@@ -1,54 +1,23 @@
 //! The binary as its users call it: exit codes, one JSON object on stdout, files that a next command reads.
 
+mod counters;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
     sync::LazyLock,
 };
 
+use counters::{CHAIN_ID, json, run, superblock, text, write_scenario};
 use serde_json::Value;
-
-const CHAIN_ID: u64 = 77;
 
 /// Two counters, two superblocks with a block of each, made by `superblock run`.
 static RUN: LazyLock<(tempfile::TempDir, Value)> = LazyLock::new(|| {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut scenario = format!("chain_id = {CHAIN_ID}\nsuperblocks = 2\n");
-    for id in [1, 2] {
-        let adds: String = (1..=4).map(|n| format!("{{\"add\": {n}}}\n")).collect();
-        fs::write(directory.path().join(format!("counter-{id}.jsonl")), adds).expect("writable");
-        scenario += &format!(
-            "\n[[environments]]\nid = {id}\nkind = \"counter\"\nproducer_secret = \"{:064}\"\n\
-             genesis = {{ start = 100 }}\ntransactions = \"counter-{id}.jsonl\"\n\
-             blocks_per_superblock = 1\ntransactions_per_block = 2\n",
-            id
-        );
-    }
-    fs::write(directory.path().join("scenario.toml"), scenario).expect("writable");
+    write_scenario(directory.path(), 2);
     let answer = json(&run(directory.path()), 0);
     (directory, answer)
 });
-
-fn superblock(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_superblock")).args(arguments).output().expect("the binary runs")
-}
-
-fn run(root: &Path) -> Output {
-    let (scenario, out) = (root.join("scenario.toml"), root.join("out"));
-    superblock(&["run", "--scenario", text(&scenario), "--out", text(&out), "--json", "--quiet"])
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("paths of tests are text")
-}
-
-/// The one JSON object on stdout of a command that ended with `code`.
-fn json(output: &Output, code: i32) -> Value {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{stderr}");
-    serde_json::from_slice(&output.stdout).expect("one JSON object")
-}
 
 fn out() -> PathBuf {
     RUN.0.path().join("out")
@@ -144,7 +113,11 @@ fn batch_takes_the_good_blocks_and_names_the_bad_one() {
     assert_eq!(answer["ok"], true);
     assert!(answer.to_string().contains("junk.block"), "{answer}");
     // The same blocks in the same order make the same statement, whoever batches them.
-    let inspect = |path: &Path| json(&superblock(&["inspect", text(path), "--json"]), 0)["statement"].clone();
+    let inspect = |path: &Path| {
+        let content = json(&superblock(&["inspect", text(path), "--json"]), 0)["content"].clone();
+        assert!(content["statement"]["new_state"].is_string(), "{content}");
+        content["statement"].clone()
+    };
     let mine = fs::read_dir(&made)
         .expect("written")
         .map(|entry| entry.expect("readable").path())

@@ -228,3 +228,18 @@ pub mod ledger {
         (result, RECORD.replace(outer))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{basetypes::standard_config, contain::contained};
+
+    #[test]
+    fn case_09_no_range_check_is_wide_enough_to_wrap_the_field() {
+        for bits in [0, 60, 63, 64] {
+            let mut builder = Builder::new(standard_config());
+            let target = builder.add_virtual_target();
+            assert!(contained(|| builder.enforce_range(target, bits)).is_err(), "{bits} bits");
+        }
+    }
+}

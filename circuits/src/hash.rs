@@ -143,3 +143,30 @@ fn sponge_circuit(builder: &mut Builder, domain: Domain, input: &[Target], swap:
     }
     Digest::from_prefix(&state)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Domain = Domain::new("one");
+
+    #[test]
+    fn case_06_padding_makes_no_collision() {
+        let item = F::from_canonical_u64(5);
+        let inputs: Vec<Vec<F>> =
+            (0..20).map(|zeros| [&[item][..], &vec![F::ZERO; zeros]].concat()).chain([vec![]]).collect();
+        let mut digests: Vec<_> = inputs.iter().map(|input| hash(ONE, input)).collect();
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), inputs.len(), "two inputs that differ in zeros at the end have one digest");
+    }
+
+    #[test]
+    fn case_07_a_leaf_is_no_node() {
+        let (left, right) = (hash(ONE, &[F::ONE]), hash(ONE, &[F::TWO]));
+        let leaf = [left.0, right.0].concat();
+        let node = hash_pair(Domain::new("node"), left, right);
+        assert_ne!(hash(ONE, &leaf), node, "eight elements of a leaf hash to the node above two digests");
+        assert_eq!(hash(Domain::new("node"), &leaf), node, "only the domain tells them apart");
+    }
+}

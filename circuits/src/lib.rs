@@ -20,6 +20,8 @@ pub mod recursion;
 pub mod registry;
 pub mod security;
 pub mod statement;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod trees;
 
 pub use basetypes::{Builder, C, Circuit, CommonData, D, F, Proof, VerifierKey, Witness};

@@ -29,6 +29,9 @@ pub enum AssetError {
         /// The issuing environment.
         origin: u16,
     },
+    /// The integer has more than 48 bits.
+    #[error("a packed asset is below 2^{ASSET_BITS}, found {0}")]
+    Packed(u64),
     /// The text is not `origin:local`.
     #[error("an asset is written origin:local, two integers below 2^16 and 2^32, found {0:?}")]
     Text(String),
@@ -59,6 +62,17 @@ impl AssetId {
     #[must_use]
     pub const fn packed(self) -> u64 {
         (self.origin as u64) << 32 | self.local as u64
+    }
+
+    /// The asset that an integer packs.
+    ///
+    /// # Errors
+    /// - [`AssetError::Packed`]
+    /// - [`AssetError::ZeroLocal`]
+    pub fn unpack(packed: u64) -> Result<Self, AssetError> {
+        let origin = u16::try_from(packed >> 32).map_err(|_| AssetError::Packed(packed))?;
+        // The lower half.
+        Self::new(origin, packed as u32)
     }
 
     /// The packed name as a field element.
@@ -108,6 +122,9 @@ mod tests {
         let asset: AssetId = "7:9".parse().unwrap();
         assert_eq!((asset.origin(), asset.local(), asset.packed()), (7, 9, 7 << 32 | 9));
         assert_eq!(asset.to_string(), "7:9");
+        assert_eq!(AssetId::unpack(asset.packed()), Ok(asset));
+        assert_eq!(AssetId::unpack(7 << 32), Err(AssetError::ZeroLocal { origin: 7 }));
+        assert_eq!(AssetId::unpack(1 << 48 | 1), Err(AssetError::Packed(1 << 48 | 1)));
         for text in ["07:9", "7:+9", "7:0", "65536:1", "1:4294967296", "7", ""] {
             assert!(text.parse::<AssetId>().is_err(), "{text}");
         }

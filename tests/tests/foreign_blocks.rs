@@ -9,14 +9,14 @@ use batcher::circuits::{
     state::SuperblockState,
 };
 use circuits::{
-    Builder, Compiled, Definition, F, Witness,
+    Builder, C, Compiled, D, Definition, F, Proof, VerifierKey, Witness,
     amount::Amount,
     basetypes::standard_config,
     forging::check,
-    layout::{Layout, WitnessError, new_virtual, set},
+    layout::{Layout, WitnessError, new_virtual, set, set_target},
     proof::ProofError,
-    recursion::block_shape,
-    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
+    recursion::{block_shape, key_digest},
+    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError},
     statement::{Accumulators, BlockStatement, SegmentStatement},
 };
 use environments::{
@@ -24,7 +24,10 @@ use environments::{
     conformance::secret,
     counter::{Add, Counter, CounterBlock},
 };
-use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+use plonky2::{
+    field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig,
+    recursion::dummy_circuit::dummy_circuit,
+};
 
 const CHAIN: u64 = 1;
 const NUMBER: u32 = 1;
@@ -144,6 +147,10 @@ fn after(applied: usize) -> (SuperblockState, Accumulators) {
 /// Whether the circuit applies a block to the state after `applied` of our blocks, by a prover who uses the witness of
 /// our own next block.
 fn circuit_applies(applied: usize, block: &ProvenBlock) -> bool {
+    circuit_applies_proof(applied, block.proof(), block.key())
+}
+
+fn circuit_applies_proof(applied: usize, proof: &Proof, key: &VerifierKey) -> bool {
     let witness = apply(applied, &OURS[applied]).unwrap();
     [witness.is_first, !witness.is_first].into_iter().any(|is_first| {
         let (state, accumulators) = after(applied);
@@ -157,7 +164,7 @@ fn circuit_applies(applied: usize, block: &ProvenBlock) -> bool {
             accumulated_after: accumulators,
         };
         let applied = AppliedBlock { is_first, ..witness.clone() };
-        let input = BlockInput { proof: block.proof().clone(), key: block.key().clone(), applied };
+        let input = BlockInput { proof: proof.clone(), key: key.clone(), applied };
         check(&SEGMENT, &(start, input)).is_ok()
     })
 }
@@ -183,6 +190,32 @@ fn our_own_blocks_apply_in_their_order() {
         apply(applied, &OURS[applied]).unwrap();
         assert!(circuit_applies(applied, &OURS[applied]));
     }
+}
+
+#[test]
+fn case_02_a_proof_of_a_dummy_circuit_is_no_block() {
+    let dummy = dummy_circuit::<F, C, D>(&block_shape().common);
+    let statement = OURS[0].statement();
+    let mut witness = Witness::new();
+    let stated: Vec<F> = statement.encode();
+    for (&target, value) in dummy.prover_only.public_inputs.iter().zip(stated) {
+        set_target(&mut witness, target, value).unwrap();
+    }
+    let (proof, key) = (dummy.prove(witness).unwrap(), dummy.verifier_only);
+    // It has the block shape, says what our own block says, and is valid: only the registry speaks against it.
+    let bundle = BlockBundle {
+        statement: *statement,
+        proof: circuits::proof::encode(&proof),
+        key: circuits::proof::encode_key(&key),
+        body: vec![],
+    };
+    bundle.open(&block_shape().common).unwrap();
+    let (mut state, mut accumulators) = after(0);
+    let digest = key_digest(&key);
+    let result = apply_block(&mut state, &mut accumulators, &REGISTRY, NUMBER, digest, statement);
+    let unknown = RegistryError::UnknownKernel { environment: id(3), key: digest };
+    assert_eq!(result, Err(ApplyError::Registry(unknown)));
+    assert!(!circuit_applies_proof(0, &proof, &key));
 }
 
 #[test]

@@ -11,7 +11,11 @@ use circuits::{
     statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement, empty_list},
     trees::{Path, PathTarget, index_bits},
 };
-use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+use plonky2::{
+    field::types::Field,
+    iop::target::{BoolTarget, Target},
+    plonk::circuit_data::CircuitConfig,
+};
 
 use super::{
     segment::{BlockInput, BlockTarget, SegmentChain, segment_shape},
@@ -99,10 +103,7 @@ pub struct SuperblockInput {
 
 /// Targets of a superblock.
 pub struct SuperblockTargets {
-    chain_id: Target,
-    previous_number: Target,
-    history_root: circuits::DigestTarget,
-    history_path: PathTarget,
+    frame: FrameTargets,
     source: SourceTargets,
 }
 
@@ -116,6 +117,85 @@ struct StartTarget {
     registry_root: circuits::DigestTarget,
     roots: SuperblockRoots<Target>,
     l1_inbox: circuits::DigestTarget,
+}
+
+/// What stands around a superblock's segment: the state before it.
+pub(super) struct FrameTargets {
+    chain_id: Target,
+    previous_number: Target,
+    history_root: circuits::DigestTarget,
+    history_path: PathTarget,
+    number_bits: Vec<BoolTarget>,
+    number: Target,
+}
+
+impl FrameTargets {
+    pub(super) fn new_virtual(builder: &mut Builder) -> Self {
+        let chain_id = builder.add_virtual_target();
+        let previous_number = builder.add_virtual_target();
+        let history_root = builder.new_digest();
+        let history_path = PathTarget::new_virtual(builder, HISTORY_DEPTH);
+
+        // number = previous number + 1. The window of any kernel below bounds it to 32 bits.
+        let number_bits = index_bits(builder, previous_number, HISTORY_DEPTH);
+        let one = builder.one();
+        let number = builder.add(previous_number, one);
+        Self { chain_id, previous_number, history_root, history_path, number_bits, number }
+    }
+
+    /// The superblock whose blocks `segment` applies, which was proved by circuits of the set with this root.
+    pub(super) fn enclose(
+        &self,
+        builder: &mut Builder,
+        segment: &SegmentStatement<Target>,
+        segment_set_root: circuits::DigestTarget,
+    ) -> SuperblockStatement<Target> {
+        let &Self { chain_id, previous_number, history_root, ref history_path, ref number_bits, number } =
+            self;
+        builder.enforce_equal(segment.number, number);
+        builder.enforce_digest_equal(segment.segment_set_root, segment_set_root);
+
+        // Body chain, L1 outbox and block count start empty; the L1 inbox goes on from where L1 says.
+        let start: Accumulators<Target> = layout::constant(builder, &Accumulators::start(empty_list()));
+        builder.enforce_digest_equal(segment.accumulated_before.body_chain, start.body_chain);
+        builder.enforce_digest_equal(segment.accumulated_before.l1_outbox, start.l1_outbox);
+        builder.enforce_equal(segment.accumulated_before.block_count, start.block_count);
+
+        // The previous state opens to the roots that the segment starts from.
+        let previous_state =
+            superblock_state_circuit(builder, chain_id, previous_number, &segment.before, history_root);
+
+        // The history gains the previous state at its number, where nothing was.
+        let empty = builder.constant_digest(Digest::ZERO);
+        let without = history_path.root_circuit(builder, number_bits, empty);
+        builder.enforce_digest_equal(without, history_root);
+        let new_history_root = history_path.root_circuit(builder, number_bits, previous_state);
+
+        let new_state = superblock_state_circuit(builder, chain_id, number, &segment.after, new_history_root);
+        SuperblockStatement {
+            chain_id,
+            number,
+            previous_state,
+            new_state,
+            registry_root: segment.registry_root,
+            body_chain: segment.accumulated_after.body_chain,
+            l1_inbox_before: segment.accumulated_before.l1_inbox,
+            l1_inbox_after: segment.accumulated_after.l1_inbox,
+            l1_outbox: segment.accumulated_after.l1_outbox,
+            block_count: segment.accumulated_after.block_count,
+        }
+    }
+
+    pub(super) fn set_targets(
+        &self,
+        witness: &mut Witness,
+        input: &SuperblockInput,
+    ) -> Result<(), WitnessError> {
+        set_target(witness, self.chain_id, F::from_canonical_u64(input.chain_id))?;
+        set_target(witness, self.previous_number, F::from_canonical_u32(input.previous_number))?;
+        set(witness, &self.history_root, &input.history_root)?;
+        self.history_path.set_targets(witness, &input.history_path)
+    }
 }
 
 impl Definition for SuperblockDefinition {
@@ -140,55 +220,16 @@ impl Definition for SuperblockDefinition {
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
-        let chain_id = builder.add_virtual_target();
-        let previous_number = builder.add_virtual_target();
-        let history_root = builder.new_digest();
-        let history_path = PathTarget::new_virtual(builder, HISTORY_DEPTH);
+        let frame = FrameTargets::new_virtual(builder);
 
-        // number = previous number + 1. The window of any kernel below bounds it to 32 bits.
-        let number_bits = index_bits(builder, previous_number, HISTORY_DEPTH);
-        let one = builder.one();
-        let number = builder.add(previous_number, one);
-
-        // The superblock as one segment of this number, with the pinned key set.
+        // The superblock as one segment of its number, with the pinned key set.
         let segment_set_root = builder.constant_digest(self.segment_set_root);
         let (segment, source) = match self.source {
-            Source::Blocks(blocks) => self.define_blocks(builder, blocks, number),
+            Source::Blocks(blocks) => self.define_blocks(builder, blocks, frame.number),
             Source::Segments(segments) => Self::define_segments(builder, segments),
         };
-        builder.enforce_equal(segment.number, number);
-        builder.enforce_digest_equal(segment.segment_set_root, segment_set_root);
-
-        // Body chain, L1 outbox and block count start empty; the L1 inbox goes on from where L1 says.
-        let start: Accumulators<Target> = layout::constant(builder, &Accumulators::start(empty_list()));
-        builder.enforce_digest_equal(segment.accumulated_before.body_chain, start.body_chain);
-        builder.enforce_digest_equal(segment.accumulated_before.l1_outbox, start.l1_outbox);
-        builder.enforce_equal(segment.accumulated_before.block_count, start.block_count);
-
-        // The previous state opens to the roots that the segment starts from.
-        let previous_state =
-            superblock_state_circuit(builder, chain_id, previous_number, &segment.before, history_root);
-
-        // The history gains the previous state at its number, where nothing was.
-        let empty = builder.constant_digest(Digest::ZERO);
-        let without = history_path.root_circuit(builder, &number_bits, empty);
-        builder.enforce_digest_equal(without, history_root);
-        let new_history_root = history_path.root_circuit(builder, &number_bits, previous_state);
-
-        let new_state = superblock_state_circuit(builder, chain_id, number, &segment.after, new_history_root);
-        let statement = SuperblockStatement {
-            chain_id,
-            number,
-            previous_state,
-            new_state,
-            registry_root: segment.registry_root,
-            body_chain: segment.accumulated_after.body_chain,
-            l1_inbox_before: segment.accumulated_before.l1_inbox,
-            l1_inbox_after: segment.accumulated_after.l1_inbox,
-            l1_outbox: segment.accumulated_after.l1_outbox,
-            block_count: segment.accumulated_after.block_count,
-        };
-        (statement, SuperblockTargets { chain_id, previous_number, history_root, history_path, source })
+        let statement = frame.enclose(builder, &segment, segment_set_root);
+        (statement, SuperblockTargets { frame, source })
     }
 
     fn assign(
@@ -197,10 +238,7 @@ impl Definition for SuperblockDefinition {
         input: &SuperblockInput,
         witness: &mut Witness,
     ) -> Result<(), WitnessError> {
-        set_target(witness, targets.chain_id, F::from_canonical_u64(input.chain_id))?;
-        set_target(witness, targets.previous_number, F::from_canonical_u32(input.previous_number))?;
-        set(witness, &targets.history_root, &input.history_root)?;
-        targets.history_path.set_targets(witness, &input.history_path)?;
+        targets.frame.set_targets(witness, input)?;
         match (&targets.source, &input.source) {
             (SourceTargets::Blocks { start, blocks }, SourceInput::Blocks(inputs)) => {
                 set(witness, &start.registry_root, &input.segment.registry_root)?;

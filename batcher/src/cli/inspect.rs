@@ -12,12 +12,20 @@ use batcher::{
     verify::circuit_name,
 };
 use circuits::{
+    Definition as _, Digest,
     file::{self, BUNDLE_LIMIT, FileError, Kind, MAGIC, SMALL_LIMIT},
     recursion::{block_shape, key_digest},
     registry::Registry,
     statement::{BlockStatement, SuperblockStatement, statement_digest},
 };
-use environments::{BlockBundle, accounts::body::decode_body};
+use environments::{
+    BlockBundle,
+    accounts::body::decode_body,
+    notes::{
+        asset::AssetId,
+        transaction::{ProvenTransaction, TransactionStatement},
+    },
+};
 use plonky2::field::types::PrimeField64 as _;
 use serde_json::{Map, Value, json};
 
@@ -74,7 +82,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
             }
             content
         }
-        Kind::TransactionBundle => json!({ "payload_bytes": payload.len() }),
+        Kind::TransactionBundle => {
+            let (kernel, statement) = ProvenTransaction::from_bytes(&bytes)
+                .claims()
+                .map_err(|error| rejected(error.to_string()))?;
+            json!({
+                "kernel": kernel.name(),
+                "statement": transaction_json(&statement),
+                "payload_bytes": payload.len(),
+            })
+        }
         Kind::SuperblockBundle => {
             let bundle = SuperblockBundle::decode(&bytes).map_err(|error| rejected(error.to_string()))?;
             let statement = bundle.statement().map_err(|error| rejected(error.to_string()))?;
@@ -152,6 +169,36 @@ fn block_json(statement: &BlockStatement) -> Value {
     object(&integers, &digests)
 }
 
+/// A transaction's statement, without the slots that it does not use.
+fn transaction_json(statement: &TransactionStatement) -> Value {
+    let integers = [
+        ("chain_id", statement.chain_id),
+        ("environment", statement.environment),
+        ("fee", statement.fee),
+        ("not_before", statement.not_before),
+        ("valid_until", statement.valid_until),
+    ];
+    let digests = [
+        ("account", statement.account),
+        ("before", statement.before),
+        ("after", statement.after),
+        ("notes_root", statement.notes_root),
+    ];
+    let fee_asset = statement.fee_asset.to_canonical_u64();
+    let mut fields = object(&integers, &digests);
+    fields["fee_asset"] =
+        AssetId::unpack(fee_asset).map_or_else(|_| json!(fee_asset), |asset| json!(asset.to_string()));
+    for (name, slots) in [
+        ("nullifiers", statement.nullifiers),
+        ("unauthenticated", statement.unauthenticated),
+        ("notes", statement.notes),
+    ] {
+        let used: Vec<_> = slots.into_iter().filter(|&slot| slot != Digest::ZERO).collect();
+        fields[name] = json!(used);
+    }
+    fields
+}
+
 fn superblock_json(statement: &SuperblockStatement) -> Value {
     let integers = [
         ("chain_id", statement.chain_id),
@@ -170,7 +217,7 @@ fn superblock_json(statement: &SuperblockStatement) -> Value {
     object(&integers, &digests)
 }
 
-fn object(integers: &[(&str, circuits::F)], digests: &[(&str, circuits::Digest)]) -> Value {
+fn object(integers: &[(&str, circuits::F)], digests: &[(&str, Digest)]) -> Value {
     let mut fields = Map::new();
     for (name, element) in integers {
         fields.insert((*name).to_owned(), json!(element.to_canonical_u64()));

@@ -22,14 +22,19 @@ impl Exception {
         (self.matches)(class)
     }
 
-    /// What holds for plonky2's own gadgets in every circuit.
+    /// What holds for gadgets in every circuit.
     pub(super) fn reviewed() -> Vec<Self> {
-        vec![Self::new(
+        let unused_inverse = Self::new(
             "the inverse in is_equal is multiplied by the difference, so it is free when both sides are equal",
             |class| {
                 // The generator's second output; it sets 0 exactly if the sides are equal.
                 class.value == Some(F::ZERO) && class.hint == Some(("EqualityGenerator".to_owned(), 1))
             },
-        )]
+        );
+        let unused_weight =
+            Self::new("the weight of an element that is the constant 0 is used by no constraint", |class| {
+                class.wires.is_empty() && class.hint.as_ref().is_some_and(|(id, _)| id == "NonzeroWeights")
+            });
+        vec![unused_inverse, unused_weight]
     }
 }

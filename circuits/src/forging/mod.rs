@@ -8,10 +8,14 @@
 //!
 //! Three lines test a circuit:
 //!
-//! ```ignore
-//! let compiled = Compiled::new(Transfer)?;
-//! Kit::new(&compiled).input(&honest).run().assert_sound();
-//! mutate(&Transfer, &[honest], &dishonest).assert_complete();
+//! ```
+//! # use circuits::{CircuitError, Compiled, Definition, forging::{Kit, mutate}};
+//! fn attack<D: Definition>(transfer: D, honest: &[D::Input], dishonest: &[D::Input]) -> Result<(), CircuitError> {
+//!     let compiled = Compiled::new(transfer)?;
+//!     Kit::new(&compiled).inputs(honest).run().assert_sound();
+//!     mutate(&compiled.definition, honest, dishonest).assert_complete();
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # What overwriting covers

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use circuits::{
     Builder, Compiled, Definition, Digest, F, Proof, Witness,
-    basetypes::{kernel_config, standard_config},
+    basetypes::standard_config,
     constrain::Constrain,
     digest::DigestTarget,
     forging::{Kit, Mutator, assert_accepts, assert_rejects},
@@ -14,6 +14,7 @@ use circuits::{
     recursion::{Chain, ChainError, FoldChild, FoldDefinition, KeySet, Shape, block_shape, key_digest, wrap},
     security::SecurityReport,
     statement::BlockStatement,
+    testing::{FreeKernel, assert_joins_soundly},
 };
 use plonky2::{
     field::types::Field,
@@ -22,38 +23,6 @@ use plonky2::{
 };
 
 use super::{digest, element};
-
-/// A kernel without rules.
-struct FreeKernel;
-
-impl Definition for FreeKernel {
-    type Statement = BlockStatement<Target>;
-    type NativeStatement = BlockStatement;
-    type Targets = BlockStatement<Target>;
-    type Input = BlockStatement;
-
-    fn name(&self) -> String {
-        "free".to_owned()
-    }
-
-    fn config(&self) -> CircuitConfig {
-        kernel_config()
-    }
-
-    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
-        let statement = new_virtual(builder);
-        (statement, statement)
-    }
-
-    fn assign(
-        &self,
-        targets: &Self::Targets,
-        input: &BlockStatement,
-        witness: &mut Witness,
-    ) -> Result<(), WitnessError> {
-        set(witness, targets, input)
-    }
-}
 
 fn block(height: u64) -> BlockStatement {
     let elements: Vec<_> =
@@ -124,6 +93,12 @@ impl Chain for Counting {
         builder.enforce_equal(next, right.first);
         Run { last: right.last, ..*left }
     }
+}
+
+#[test]
+fn joining_is_the_same_natively_and_in_circuit() {
+    let run = |first, last| Run { key_set_root: digest(3), first: element(first), last: element(last) };
+    assert_joins_soundly::<Counting>(run(4, 6), run(7, 9));
 }
 
 /// One number, any key set, `flavour` to have several keys.

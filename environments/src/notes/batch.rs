@@ -23,6 +23,9 @@ use crate::notes::{
     transaction::{TransactionKernel, TransactionKeys, TransactionStatement, transaction_shape},
 };
 
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+
 /// Rows of the batch shape, as a logarithm.
 const SHAPE_DEGREE_BITS: usize = 15;
 

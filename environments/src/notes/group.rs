@@ -35,6 +35,9 @@ use crate::notes::{
     transaction::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement},
 };
 
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+
 struct InputTargets {
     /// One flag per output of each earlier transaction.
     matches: Vec<[BoolTarget; MAX_OUTPUTS]>,

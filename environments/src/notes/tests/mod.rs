@@ -1,13 +1,13 @@
 //! Tests of the environment as a whole.
 
 mod conformance;
-mod group;
+mod kernels;
 mod native;
 mod proven;
 mod transaction;
 
 use crate::notes::fixtures::World;
 
-fn world() -> World {
+pub(super) fn world() -> World {
     World::new(7, crate::EnvironmentId::new(5).unwrap(), crate::conformance::secret(0))
 }

@@ -82,6 +82,14 @@ impl ProvenTransaction {
         &self.bytes
     }
 
+    /// What the file claims, for people who look at one: its proof is not verified, and may be none.
+    ///
+    /// # Errors
+    /// As [`Self::open`], for all but an invalid proof.
+    pub fn claims(&self) -> Result<(TransactionKernel, TransactionStatement), TransactionBundleError> {
+        decode(&self.bytes).map(|opened| (opened.proof.kernel, opened.statement))
+    }
+
     /// Decodes the file and verifies the proof, the first time it is called.
     ///
     /// # Errors
@@ -95,13 +103,18 @@ impl ProvenTransaction {
 }
 
 fn open(bytes: &[u8]) -> Result<Opened, TransactionBundleError> {
-    let Payload { kernel, proof } = file::decode(Kind::TransactionBundle, bytes, MAX_BUNDLE_BYTES)?;
-    let common = &transaction_shape().common;
-    let proof = proof::decode(&proof, common)?;
-    let statement = <TransactionStatement as Layout<F>>::decode(&proof.public_inputs)?;
+    let opened = decode(bytes)?;
+    let TransactionProof { kernel, proof } = &opened.proof;
     let kernels =
         transaction_kernels().map_err(|error| TransactionBundleError::Kernels(error.to_string()))?;
-    proof::verify(&proof, kernels.keys().of(kernel), common)?;
+    proof::verify(proof, kernels.keys().of(*kernel), &transaction_shape().common)?;
+    Ok(opened)
+}
+
+fn decode(bytes: &[u8]) -> Result<Opened, TransactionBundleError> {
+    let Payload { kernel, proof } = file::decode(Kind::TransactionBundle, bytes, MAX_BUNDLE_BYTES)?;
+    let proof = proof::decode(&proof, &transaction_shape().common)?;
+    let statement = <TransactionStatement as Layout<F>>::decode(&proof.public_inputs)?;
     Ok(Opened { proof: TransactionProof { kernel, proof }, statement })
 }
 

@@ -1,0 +1,172 @@
+//! Runs that are interrupted, that find the disk full, and that make several proofs at once.
+#![cfg(unix)]
+
+mod counters;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::LazyLock,
+    thread,
+    time::Duration,
+};
+
+use counters::{CHAIN_ID, json, run, run_arguments, superblock, text, write_scenario};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What the files below a run's directory say, by path: everything but the proofs' bytes, of which there are many for
+/// one statement.
+type Said = BTreeMap<PathBuf, Value>;
+
+/// Reads every file; one that is not whole is no file of ours.
+fn said(root: &Path) -> Said {
+    let out = root.join("out");
+    let mut said = Said::new();
+    let mut directories = vec![out.clone()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten() {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.file_name().is_some_and(|name| name != "lock") {
+                let answer = json(&superblock(&["inspect", text(&path), "--json"]), 0);
+                let name = path.strip_prefix(&out).expect("below it").to_owned();
+                said.insert(name, answer["content"].clone());
+            }
+        }
+    }
+    said
+}
+
+fn fresh() -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    write_scenario(directory.path(), 1);
+    directory
+}
+
+/// A run that nothing disturbed.
+static UNDISTURBED: LazyLock<(TempDir, Said)> = LazyLock::new(|| {
+    let directory = fresh();
+    json(&run(directory.path()), 0);
+    let said = said(directory.path());
+    (directory, said)
+});
+
+/// The files in `found` say what they say after an undisturbed run, except for the state, which moves.
+fn assert_agrees(found: &Said) {
+    for (path, content) in found {
+        if !path.starts_with("state") {
+            assert_eq!(Some(content), UNDISTURBED.1.get(path), "{}", path.display());
+        }
+    }
+}
+
+/// Waits until the file is there or the process has ended.
+fn wait_for(file: &Path, child: &mut Child) {
+    while !file.exists() && child.try_wait().expect("a child").is_none() {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn interrupt(child: &Child) {
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(sent.is_ok(), "there is a command to send signals");
+}
+
+#[test]
+fn an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened() {
+    let directory = fresh();
+    let root = directory.path();
+    // Kernels are being built; the first block is being proved; the second; the superblock.
+    let moments = [
+        "lock",
+        "trust.toml",
+        "blocks/000001/environment-00001-block-000001.block",
+        "blocks/000001/environment-00002-block-000001.block",
+    ];
+    let mut stopped = 0;
+    for moment in moments {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_superblock"))
+            .args(run_arguments(root))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        wait_for(&root.join("out").join(moment), &mut child);
+        interrupt(&child);
+        let output = child.wait_with_output().expect("it ends");
+        match output.status.code() {
+            Some(4) => {
+                let error = json(&output, 4)["error"].clone();
+                assert!(error.as_str().is_some_and(|error| error.contains("stopped")), "{error}");
+                stopped += 1;
+            }
+            // It was faster, or did not listen yet.
+            Some(0) | None => {}
+            other => panic!("{other:?}: {}", String::from_utf8_lossy(&output.stderr)),
+        }
+        assert_agrees(&said(root));
+    }
+    assert!(stopped > 0, "no run was interrupted");
+    json(&run(root), 0);
+    assert_eq!(said(root), UNDISTURBED.1);
+}
+
+/// The run of `root` where no file can have more than `blocks` times 512 bytes, as on a disk with so much room.
+fn run_in_little_room(root: &Path, blocks: u64) -> Output {
+    // An ignored signal stays ignored in the command, whose writes then fail with an error.
+    let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
+    Command::new("sh")
+        .args(["-c", script, &blocks.to_string(), env!("CARGO_BIN_EXE_superblock")])
+        .args(run_arguments(root))
+        .output()
+        .expect("there is a shell")
+}
+
+/// Sizes of the files with this extension.
+fn sizes(directory: &Path, extension: &str) -> Vec<u64> {
+    let entries = fs::read_dir(directory).expect("readable").map(|entry| entry.expect("readable"));
+    let files = entries.filter(|entry| entry.path().extension().is_some_and(|found| found == extension));
+    files.map(|entry| entry.metadata().expect("readable").len()).collect()
+}
+
+#[test]
+fn case_62_a_full_disk_is_an_error_after_which_the_same_command_goes_on() {
+    let out = UNDISTURBED.0.path().join("out");
+    let block = sizes(&out.join("blocks/000001"), "block").into_iter().max().expect("two blocks");
+    let proof = sizes(&out.join("proofs"), "proof").into_iter().min().expect("a proof");
+    let room_for_blocks = block.div_ceil(512);
+    assert!(room_for_blocks * 512 < proof, "the superblock's proof is the larger one");
+
+    let directory = fresh();
+    let root = directory.path();
+    // No room at all; for the small files; for the blocks as well.
+    for (room, blocks) in [(0, 0), (block / 1024, 0), (room_for_blocks, 2)] {
+        let output = run_in_little_room(root, room);
+        let answer = json(&output, 4);
+        assert_eq!(answer["ok"], false);
+        let error = answer["error"].as_str().expect("a message");
+        assert!(error.contains(text(&root.join("out"))), "the file is named: {error}");
+        let found = said(root);
+        assert_agrees(&found);
+        assert_eq!(found.keys().filter(|path| path.starts_with("blocks")).count(), blocks);
+        assert!(!found.keys().any(|path| path.starts_with("superblocks")));
+    }
+    json(&run(root), 0);
+    assert_eq!(said(root), UNDISTURBED.1);
+}
+
+#[test]
+fn several_jobs_leave_the_files_of_one() {
+    let directory = fresh();
+    let root = directory.path();
+    let arguments = run_arguments(root);
+    let mut arguments = arguments.each_ref().map(String::as_str).to_vec();
+    arguments.extend(["--jobs", "3"]);
+    let answer = json(&superblock(&arguments), 0);
+    assert_eq!(answer["verification"]["chain_id"], CHAIN_ID);
+    assert_eq!(said(root), UNDISTURBED.1);
+}

@@ -1,0 +1,110 @@
+//! Circuits for tests: a kernel that proves anything, and the joining of two statements without their proofs.
+
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+
+use crate::{
+    Builder, Compiled, Definition, F, Witness,
+    basetypes::{kernel_config, standard_config},
+    forging::{Exception, Mutator, assert_accepts, assert_rejects, check},
+    layout::{Layout, WitnessError, new_virtual, set},
+    recursion::Chain,
+    statement::BlockStatement,
+};
+
+/// A kernel without rules: its proofs state whatever they are asked to.
+pub struct FreeKernel;
+
+impl Definition for FreeKernel {
+    type Statement = BlockStatement<Target>;
+    type NativeStatement = BlockStatement;
+    type Targets = BlockStatement<Target>;
+    type Input = BlockStatement;
+
+    fn name(&self) -> String {
+        "free-kernel".to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        kernel_config()
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        let statement = new_virtual(builder);
+        (statement, statement)
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &BlockStatement,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        set(witness, targets, input)
+    }
+}
+
+/// Joins two statements that nobody has proved.
+struct Joined<C>(std::marker::PhantomData<C>);
+
+impl<C: Chain> Definition for Joined<C> {
+    type Statement = C::Statement;
+    type NativeStatement = C::Native;
+    type Targets = [C::Statement; 2];
+    type Input = [C::Native; 2];
+
+    fn name(&self) -> String {
+        format!("{}-join", C::NAME)
+    }
+
+    fn config(&self) -> CircuitConfig {
+        standard_config()
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        let [left, right] = [new_virtual(builder), new_virtual(builder)];
+        (C::join_circuit(builder, &left, &right), [left, right])
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &Self::Input,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        targets.iter().zip(input).try_for_each(|(target, statement)| set(witness, target, statement))
+    }
+}
+
+/// Joining `left` and `right` is the same natively and in-circuit, with every element of either changed, and no
+/// assertion of the circuit can be left out.
+///
+/// # Panics
+/// If a test fails, or `left` and `right` do not join.
+pub fn assert_joins_soundly<C: Chain>(left: C::Native, right: C::Native) {
+    let joined = C::join(&left, &right).expect("two statements that join");
+    let compiled = Compiled::new(Joined::<C>(std::marker::PhantomData)).expect("the circuit builds");
+    assert_eq!(check(&compiled, &[left, right]).expect("two statements that join"), joined.encode());
+
+    let mut refused = vec![];
+    for side in 0..2 {
+        for element in 0..<C::Native as Layout<F>>::LEN {
+            let mut input = [left, right];
+            let mut elements: Vec<F> = input[side].encode();
+            elements[element] += F::ONE;
+            input[side] = C::Native::decode(&elements).expect("as many elements");
+            if C::join(&input[0], &input[1]).is_ok() {
+                assert_accepts(&compiled, &input);
+            } else {
+                assert_rejects(&compiled, &input);
+                refused.push(input);
+            }
+        }
+    }
+    let unproved = Exception::new("the statements' proofs, which are left out here, bind it", |_| true);
+    Mutator::new(&compiled.definition)
+        .honest(&[[left, right]])
+        .dishonest(&refused)
+        .except(unproved)
+        .run()
+        .assert_complete();
+}
