@@ -42,7 +42,7 @@ pub struct Mutations {
     pub accepted: Vec<usize>,
     /// Assertions; with [`Mutator::by_line`], lines that make some.
     pub assertions: usize,
-    /// Assertions of gadgets that are attacked in circuits of their own, by reason.
+    /// Assertions that [`Mutator::elsewhere`] passes over, by place.
     pub elsewhere: BTreeMap<&'static str, usize>,
     /// Assertions whose omission lets a dishonest input pass.
     pub by_input: usize,
@@ -96,8 +96,8 @@ impl fmt::Display for Mutations {
             self.allowed.len(),
             self.survivors.len()
         )?;
-        for (reason, count) in &self.elsewhere {
-            write!(f, "\n  elsewhere {count}: {reason}")?;
+        for (place, count) in &self.elsewhere {
+            write!(f, "\n  attacked elsewhere: {count} of {place}")?;
         }
         for (Survivor { index, assertion }, reason) in &self.allowed {
             write!(f, "\n  allowed: {index}, {assertion}: {reason}")?;
@@ -131,7 +131,7 @@ pub struct Mutator<'k, Def: Definition> {
     honest: Vec<&'k Def::Input>,
     dishonest: Vec<Forgery<'k, Def>>,
     allowed: Vec<(&'static str, usize, &'static str)>,
-    elsewhere: Vec<(&'static str, &'static str)>,
+    elsewhere: Vec<&'static str>,
     by_line: bool,
     settings: Settings,
 }
@@ -200,11 +200,11 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         self
     }
 
-    /// Passes over assertions whose display (kind and line of code) contains `what`: their gadget is attacked in a
-    /// circuit of its own, for which `reason` is the name.
+    /// Passes over assertions whose display (kind and line of code) contains `what`: they belong to a gadget that is
+    /// attacked in a circuit of its own.
     #[must_use]
-    pub fn elsewhere(mut self, what: &'static str, reason: &'static str) -> Self {
-        self.elsewhere.push((what, reason));
+    pub fn elsewhere(mut self, what: &'static str) -> Self {
+        self.elsewhere.push(what);
         self
     }
 
@@ -251,8 +251,8 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         let mut allowed = self.allowed.clone();
         for (assertion, indices) in omissions {
             let text = assertion.to_string();
-            if let Some((_, reason)) = self.elsewhere.iter().find(|(what, _)| text.contains(what)) {
-                *mutations.elsewhere.entry(reason).or_default() += 1;
+            if let Some(place) = self.elsewhere.iter().find(|place| text.contains(*place)) {
+                *mutations.elsewhere.entry(place).or_default() += 1;
                 continue;
             }
             let mutant = self.build(&indices);

@@ -396,7 +396,7 @@ fn every_assertion_of_applying_transactions_is_needed() {
         .except(unproved())
         .masked(MASKED)
         .by_line()
-        .elsewhere("trees/", "the trees are attacked by themselves")
+        .elsewhere("trees/")
         .run()
         .assert_complete();
 }

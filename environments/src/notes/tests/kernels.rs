@@ -25,8 +25,6 @@ use crate::{
 
 /// Why a class may be free with one of two inputs.
 const UNUSED: &str = "what an absent input or a matched note leaves out, and a present one binds";
-const TREES: &str = "the trees are attacked by themselves";
-const PARTS: &str = "applying transactions is attacked by itself";
 
 /// A world where client 1 can take `count` times four notes, none of them opened.
 fn full(count: usize) -> (World, NotesState, Vec<Request>) {
@@ -67,9 +65,9 @@ fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion
         .honest([&pays, &takes])
         .masked(UNUSED)
         .by_line()
-        .elsewhere("trees/", TREES)
-        .elsewhere("notes/group.rs", PARTS)
-        .elsewhere("notes/batch.rs", "the key of a transaction is attacked by itself")
+        .elsewhere("trees/")
+        .elsewhere("notes/group.rs")
+        .elsewhere("notes/batch.rs")
         .allow_up_to("src/kernel.rs", 1, "the tree of past roots has no place for a height beyond 32 bits")
         .run()
         .assert_complete();
@@ -167,8 +165,8 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
         .honest([&honest])
         .dishonest(&dishonest)
         .by_line()
-        .elsewhere("trees/", TREES)
-        .elsewhere("recursion/", "key sets are attacked where folds are")
+        .elsewhere("trees/")
+        .elsewhere("recursion/")
         .allow_up_to("src/kernel.rs", 1, "the tree of past roots has no place for a height beyond 32 bits")
         .run()
         .assert_complete();
