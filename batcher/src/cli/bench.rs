@@ -1,7 +1,7 @@
 //! `superblock bench`.
 
 use batcher::{
-    bench::{BenchError, Figures, ecdsa, measure},
+    bench::{BenchError, Figures, accounts, ecdsa, measure},
     circuits::engine::Engine,
     planner::MAX_BLOCKS,
 };
@@ -37,6 +37,14 @@ enum Subject {
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         runs: u16,
     },
+    /// Measures account-based blocks, part by part, in multiples of t1. Of ten transactions six transfer, two swap, one
+    /// has four actions, and one creates an account.
+    Accounts {
+        /// Numbers of transactions, separated by commas.
+        #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "16,60,240",
+              value_parser = clap::value_parser!(u16).range(1..=240))]
+        transactions: Vec<u16>,
+    },
 }
 
 impl super::answer::Coded for BenchError {
@@ -46,8 +54,10 @@ impl super::answer::Coded for BenchError {
 }
 
 pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
-    if let Some(Subject::Ecdsa { signatures, runs }) = &arguments.subject {
-        return run_ecdsa(signatures, *runs, options);
+    match &arguments.subject {
+        Some(Subject::Ecdsa { signatures, runs }) => return run_ecdsa(signatures, *runs, options),
+        Some(Subject::Accounts { transactions }) => return run_accounts(transactions, options),
+        None => {}
     }
     let sizes: Vec<_> = arguments.blocks.iter().copied().map(usize::from).collect();
     let engine = Engine::default();
@@ -119,6 +129,42 @@ fn run_ecdsa(signatures: &[u16], runs: u16, options: Options) -> Result<Answer, 
             row.verifier_seconds,
             row.seconds_per_signature,
             row.times_cheaper
+        )
+    }));
+    lines.extend(memory(figures.peak_memory_bytes));
+    Ok(Answer::new(json, lines.join("\n")))
+}
+
+fn run_accounts(transactions: &[u16], options: Options) -> Result<Answer, Failure> {
+    let sizes: Vec<_> = transactions.iter().copied().map(usize::from).collect();
+    let figures = {
+        let progress = progress::progress(options);
+        accounts::measure(&sizes, progress.as_ref())?
+    };
+    let json = serde_json::json!({ "ok": true, "figures": figures });
+    let mut lines = vec![
+        format!(
+            "t1 = {:.3} s (median of {}, {} threads); the parts below per transaction, in t1",
+            figures.t1_seconds,
+            figures.t1_runs.len(),
+            figures.threads
+        ),
+        String::new(),
+        "transactions   actions   signatures   chunks   folds   kernel   wrap    all   circuit".to_owned(),
+    ];
+    lines.extend(figures.blocks.iter().map(|row| {
+        let unit = figures.t1_seconds * f64::from(u32::try_from(row.transactions).unwrap_or(u32::MAX));
+        format!(
+            "{:>12}  {:>8}  {:>11.3}  {:>7.3}  {:>6.3}  {:>7.3}  {:>5.3}  {:>5.3}   {}",
+            row.transactions,
+            row.actions,
+            row.signatures / unit,
+            row.chunks / unit,
+            row.folds / unit,
+            row.block / unit,
+            row.wrap / unit,
+            row.per_transaction,
+            row.kernel
         )
     }));
     lines.extend(memory(figures.peak_memory_bytes));

@@ -37,6 +37,15 @@ fn no_kernel(block: &AccountsBlock) -> ProveError {
     }
 }
 
+/// The transactions of a block for a kernel that applies them itself; none for other kernels.
+#[must_use]
+pub fn direct(block: &AccountsBlock, variant: Variant) -> BlockTransactions {
+    BlockTransactions::Direct(match variant {
+        Variant::Direct(count) => slots(block, &block.transactions, count),
+        Variant::Empty | Variant::Chunks { .. } => vec![],
+    })
+}
+
 /// What the prover of each chunk of a block must know, in order.
 #[must_use]
 pub fn chunk_inputs(block: &AccountsBlock, circuits: &ChunkCircuits) -> Vec<ChunkInput> {
@@ -101,8 +110,7 @@ pub fn kernel_input(
         table.map(|table| kernels.signatures().prove(table, &block.signatures)).transpose()
     };
     let take_transactions = || match variant {
-        Variant::Empty => Ok(BlockTransactions::Direct(vec![])),
-        Variant::Direct(count) => Ok(BlockTransactions::Direct(slots(block, &block.transactions, count))),
+        Variant::Empty | Variant::Direct(_) => Ok(direct(block, variant)),
         Variant::Chunks { .. } => prove_chunks(block).map(BlockTransactions::Chunks),
     };
     let (signatures, transactions) = rayon::join(prove_signatures, take_transactions);

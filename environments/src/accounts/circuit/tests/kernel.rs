@@ -227,6 +227,12 @@ fn a_block_holds_the_transactions_whose_signatures_are_proven() {
         .dishonest(&astray)
         .elsewhere("circuits/src/")
         .elsewhere("environments/src/accounts/circuit/")
+        .elsewhere("environments/src/kernel.rs")
+        .allow_up_to(
+            "enforce_digest_equal at environments/src/accounts/kernel.rs",
+            1,
+            "the collector's root is shown by a block without transactions, where no slot looks at it",
+        )
         .except(Exception::new("slots are examined by themselves", |_| true))
         .run()
         .assert_complete();
