@@ -122,16 +122,25 @@ impl BlockKernels {
         self.signatures
     }
 
-    /// The kernel of one variant of blocks, wrapped.
+    /// The definition of the kernel of one variant of blocks.
     ///
     /// # Errors
-    /// If one of its circuits cannot be built.
-    pub fn get(&self, variant: Variant) -> Result<Arc<Kernel<BlockKernel>>, CircuitError> {
+    /// If one of the circuits below it cannot be built.
+    pub fn definition(&self, variant: Variant) -> Result<BlockKernel, CircuitError> {
         let signatures = variant.table().map(|table| self.signatures.key(table)).transpose()?;
         let chunk_set_root = match variant {
             Variant::Empty | Variant::Direct(_) => Digest::ZERO,
             Variant::Chunks { .. } => chunk_circuits()?.key_set_root(),
         };
-        self.kernels.get(variant, |variant| BlockKernel::new(variant, signatures, chunk_set_root))
+        Ok(BlockKernel::new(variant, signatures, chunk_set_root))
+    }
+
+    /// The kernel of one variant of blocks, wrapped.
+    ///
+    /// # Errors
+    /// If one of its circuits cannot be built.
+    pub fn get(&self, variant: Variant) -> Result<Arc<Kernel<BlockKernel>>, CircuitError> {
+        let definition = self.definition(variant)?;
+        self.kernels.get(variant, |_| definition)
     }
 }
