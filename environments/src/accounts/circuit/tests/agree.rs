@@ -132,6 +132,9 @@ fn liquidity_agrees() {
     give(&mut world, 0, asset(2), Amount::MAX);
     fails(&mut world, 0, add((1, 2), 1, (1000, 7)));
     fails(&mut world, 0, add((1, 2), 4000, (5000, 0)));
+    // Some shares are locked: the first to pay in cannot make one share worth a fortune.
+    fails(&mut world, 0, add((1, 2), 5000, (5000, 7)));
+    fails(&mut world, 0, add((1, 2), 1, (1, 7)));
     fails(&mut world, 1, add((1, 2), 4000, (5000, 7)));
     done(&mut world, 0, add((1, 2), 4000, (5000, 7)));
     let share = share_asset(EnvironmentId::new(5).unwrap(), 1);

@@ -1,10 +1,7 @@
 //! Block kernels and chunks. What stands in for the proof of the signatures states any list of claims and proves nothing:
 //! a kernel must bind its transactions to that list.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, LazyLock, Mutex},
-};
+use std::sync::{Arc, LazyLock};
 
 use circuits::{
     Builder, CircuitError, Compiled, Definition, Digest, F, Proof, Witness,
@@ -12,7 +9,7 @@ use circuits::{
     ecdsa::{SignatureStatement, Signed},
     forging::{Exception, Kit, Mutator, assert_accepts, assert_rejects},
     layout::{self, Layout, WitnessError},
-    recursion::{Chain, Shape, block_shape, key_digest},
+    recursion::{Chain, Shape, block_shape},
     statement::BlockStatement,
 };
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
@@ -27,7 +24,7 @@ use crate::{
         circuits::{BlockKernels, Signatures, chunk_circuits},
         fixtures::{CLIENTS, COLLECTOR, NEWCOMER, World, key, swap, transfer},
         kernel::{BlockInput, BlockKernel, BlockTransactions, SignatureKey},
-        prove::{chunk_inputs, fold_chunks, kernel_input, prove_block},
+        prove::{chunk_inputs, kernel_input, prove_block},
         state::AccountsState,
         transaction::{Action, SignedTransaction},
     },
@@ -289,32 +286,4 @@ fn a_producer_proves_its_own_blocks() {
     };
     let other = BlockInput { secret: crate::conformance::secret(2), ..input.clone() };
     assert_ne!(producer(&input), producer(&other));
-}
-
-/// Seconds by part, for a look at where the time of a block goes.
-#[test]
-#[ignore = "measures"]
-fn a_large_block_is_proven() {
-    let mut seconds = BTreeMap::new();
-    let mut time = |name: &'static str, work: &mut dyn FnMut()| {
-        let start = std::time::Instant::now();
-        work();
-        seconds.insert(name, start.elapsed().as_secs_f64());
-    };
-    let (world, signed) = transactions(240, &[transfer(3, 0, 5)]);
-    let proposed = propose(&world, &signed);
-    let block = proposed.witness();
-    let circuits = Mutex::new(None);
-    time("build", &mut || *circuits.lock().unwrap() = Some(chunk_circuits().unwrap()));
-    let circuits = circuits.into_inner().unwrap().unwrap();
-    let inputs = chunk_inputs(block, &circuits);
-    let mut chunks = vec![];
-    time("chunks", &mut || chunks = inputs.iter().map(|input| circuits.prove(input).unwrap()).collect());
-    let mut children = vec![];
-    time("folds", &mut || children = fold_chunks(block, &circuits, std::mem::take(&mut chunks)).unwrap());
-    println!("{} chunks, {} children: {seconds:?}", inputs.len(), children.len());
-    println!("chunk: {} gates, key {}", circuits.leaf().gates, key_digest(circuits.leaf().key()));
-    for fold in circuits.folds() {
-        println!("{}: {} gates", fold.definition.name(), fold.gates);
-    }
 }
