@@ -192,6 +192,16 @@ fn attacks() -> Vec<Attack> {
 }
 
 #[test]
+fn case_36_a_division_by_zero_has_one_answer() {
+    let compiled = Compiled::new(MulDiv).unwrap();
+    agrees(&compiled, [5, 7, 0]);
+    agrees(&compiled, [0, 0, 0]);
+    for answer in [exact(0, 35), exact(1, 35), exact(5, 0)] {
+        assert_rejects_forgery(&compiled, &Attack::new([5, 7, 0], answer).forgery());
+    }
+}
+
+#[test]
 fn a_quotient_has_one_answer() {
     let compiled = Compiled::new(MulDiv).unwrap();
     let attacks = attacks();

@@ -1,6 +1,7 @@
 //! Which transactions can be in a block.
 
 use circuits::ecdsa::EcdsaError;
+use k256::{Scalar, elliptic_curve::PrimeField};
 
 use super::{address, balance, outcome, world};
 use crate::{
@@ -83,6 +84,19 @@ fn case_44_a_nonce_is_used_once_and_never_wraps() {
     world.state.records.set_account(address(0), account).unwrap();
     let last = world.sign(0, world.unsigned(0, &[transfer(1, 0, 5)]));
     assert_eq!(refused(&world, &last), Invalid::LastNonce(address(0)));
+}
+
+#[test]
+fn case_24_a_transaction_is_known_by_its_nonce_not_by_its_signature() {
+    let mut world = world();
+    let signed = world.act(0, &[transfer(1, 0, 5)]);
+    // The other signature of the same transaction: -s instead of s.
+    let mut other = signed.clone();
+    let s = Option::<Scalar>::from(Scalar::from_repr(signed.signature.s.into())).unwrap();
+    other.signature.s = (-s).to_repr().into();
+    assert!(matches!(refused(&world, &other), Invalid::Nonce { .. }));
+    let fresh = super::world();
+    assert!(matches!(refused(&fresh, &other), Invalid::Signature { source: EcdsaError::HighS(_), .. }));
 }
 
 #[test]

@@ -193,9 +193,9 @@ fn other_signatures(input: &BlockInput) -> Vec<BlockInput> {
     let mut lists = vec![
         honest[..1].to_vec(),
         vec![],
-        vec![honest[1].clone(), honest[0].clone()],
+        vec![honest[1], honest[0]],
         [&honest[..], &honest[1..]].concat(),
-        vec![honest[0].clone(), foreign[1].clone()],
+        vec![honest[0], foreign[1]],
     ];
     // The signature of another key.
     let mut stolen = honest.clone();

@@ -93,7 +93,7 @@ fn a_fifth_action_is_rejected() {
 }
 
 #[test]
-fn a_good_transaction_is_not_marked_as_failed_nor_a_failing_one_as_good() {
+fn case_69_a_good_transaction_is_not_marked_as_failed_nor_a_failing_one_as_good() {
     // What a slot makes of the sender decides on which tree the counterpart is written.
     let (world, good) = paid();
     let mut failed = good.clone();
@@ -136,7 +136,7 @@ fn there_is_one_account_for_one_address() {
 }
 
 #[test]
-fn an_account_is_its_owners_whoever_gave_to_it_first() {
+fn case_78_an_account_is_its_owners_whoever_gave_to_it_first() {
     let mut world = world();
     input(&mut world, 1, &[(0, &[transfer(NEWCOMER, 0, 50)])]);
     let (spent, _) = input(&mut world, 1, &[(NEWCOMER, &[transfer(1, 0, 1)])]);
@@ -155,7 +155,7 @@ fn no_transaction_is_made_twice() {
 }
 
 #[test]
-fn an_idle_slot_does_nothing() {
+fn case_28_an_idle_slot_does_nothing() {
     // A transaction whose slot is marked idle is not signed, and moves nothing.
     let (_, mut idle) = paid();
     idle.slots[0].active = F::ZERO;
@@ -193,7 +193,7 @@ fn a_swap_pays_what_the_reserves_say() {
 }
 
 #[test]
-fn a_transaction_of_another_chain_environment_or_nonce_claims_another_signature() {
+fn case_39_a_transaction_of_another_chain_environment_or_nonce_claims_another_signature() {
     let claims = |change: fn(&mut SlotsInput)| {
         let mut input = lie(|_, _| {});
         change(&mut input);
