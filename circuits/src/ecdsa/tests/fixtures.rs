@@ -68,7 +68,6 @@ pub(super) fn faults(trace: &Trace, claim: &Claim) -> BTreeSet<&'static str> {
         }
     }
     found.extend(unbalanced(trace, &[*claim]).iter().map(name));
-    // The first row is fine, and the others are none of its concern.
     found
 }
 

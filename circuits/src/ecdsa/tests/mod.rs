@@ -1,3 +1,4 @@
+mod alone;
 mod batch;
 mod fixtures;
 mod forged;

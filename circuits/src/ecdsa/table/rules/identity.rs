@@ -40,13 +40,8 @@ pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::V
     let identities = identities(s, row, next);
     for slot in 0..SLOTS {
         let difference = subtract_multiple(s, row, &identities, slot);
-        for (i, group) in groups(s, row, slot, &difference).into_iter().enumerate() {
-            let rule = match i {
-                0 => "an identity holds in its first digit",
-                CARRIES => "an identity holds in its last digit",
-                _ => "an identity holds in its digits",
-            };
-            s.zero(rule, When::Always, group);
+        for group in groups(s, row, slot, &difference) {
+            s.zero("an identity holds", When::Always, group);
         }
     }
 }

@@ -78,15 +78,12 @@ impl Trace {
     }
 }
 
+#[cfg(test)]
+pub(crate) use rows::{at, empty, fill_identities};
+
 /// Sets the quotients and carries of row `row` anew, after a test has changed it.
 #[cfg(test)]
 pub(crate) fn refill(trace: &mut Trace, row: usize) {
     let next = trace.rows[row + 1];
-    rows::fill_identities(&mut trace.rows[row], &next);
-}
-
-/// [`refill`] for a row apart from its trace.
-#[cfg(test)]
-pub(crate) fn refill_row(row: &mut Row<F>, next: &Row<F>) {
-    rows::fill_identities(row, next);
+    fill_identities(&mut trace.rows[row], &next);
 }

@@ -20,7 +20,7 @@ pub(super) fn elements(limbs: &Limbs) -> [F; LIMBS] {
 }
 
 /// A row of zeros.
-pub(super) fn empty() -> Row<F> {
+pub(crate) fn empty() -> Row<F> {
     Row::decode(&[F::ZERO; COLUMNS]).expect("as many zeros as columns")
 }
 
@@ -33,7 +33,7 @@ pub(super) fn padding() -> Row<F> {
 }
 
 /// A row whose accumulator is `point`.
-pub(super) fn at(point: &Point) -> Row<F> {
+pub(crate) fn at(point: &Point) -> Row<F> {
     let mut row = Row { inf: F::from_bool(point.inf), ..empty() };
     for (i, limbs) in [limbs(&point.x), limbs(&point.y)].into_iter().enumerate() {
         if i == 0 {
