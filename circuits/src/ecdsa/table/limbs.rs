@@ -168,7 +168,8 @@ pub fn split(scalar: &U256) -> (U256, U256) {
         let product = value.wrapping_mul(&U256::from_u64(k.unsigned_abs()));
         if k < 0 { product.wrapping_neg() } else { product }
     };
-    let neighbours = (-2..=2).flat_map(|i| (-2..=2).map(move |j| (i, j)));
+    const NEAREST_FIRST: [i64; 5] = [0, 1, -1, 2, -2];
+    let neighbours = NEAREST_FIRST.into_iter().flat_map(|i| NEAREST_FIRST.map(|j| (i, j)));
     neighbours
         .map(|(i, j)| {
             (

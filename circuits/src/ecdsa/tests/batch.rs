@@ -167,7 +167,7 @@ fn a_trace_of_another_length_is_refused() {
 }
 
 #[test]
-fn every_part_of_a_proof_is_bound() {
+fn case_17_every_part_of_a_proof_is_bound() {
     let proven = &*PROVEN;
     let one = crate::F::ONE;
     let extension = plonky2::field::extension::quadratic::QuadraticExtension::<crate::F>::ONE;
@@ -195,6 +195,15 @@ fn every_part_of_a_proof_is_bound() {
         change(&mut proof);
         let verdict = verify_batch(SIZE, &proven.claims, &proof);
         assert!(verdict.is_err(), "change {i} was accepted");
+    }
+}
+
+#[test]
+fn case_15_a_proof_of_one_table_is_none_of_another() {
+    let proven = &*PROVEN;
+    for size in [BatchSize::Medium, BatchSize::Large] {
+        let expected = BatchError::Height { expected: size.degree_bits(), found: 13 };
+        assert_eq!(verify_batch(size, &proven.claims, &proven.proof), Err(expected));
     }
 }
 

@@ -21,11 +21,12 @@ use crate::{
     layout::Layout,
 };
 
-/// An ordinary signature, one that meets the exceptional cases, and padding.
+/// Two ordinary signatures, one that meets the exceptional cases, and padding.
 fn trace() -> Trace {
     let mut secret = [0; 32];
     secret[31] = 1;
-    let assignments = [signed(), sign(secret, [3; 32])].map(|signed| Assignment::new(&signed));
+    let assignments =
+        [signed(), sign(secret, [3; 32]), sign([8; 32], [1; 32])].map(|signed| Assignment::new(&signed));
     Trace::new(&assignments, 10)
 }
 

@@ -1,11 +1,11 @@
 //! Keys, signatures and claims, natively.
 
 use k256::{
-    Scalar,
-    ecdsa::{SigningKey, signature::hazmat::PrehashSigner},
-    elliptic_curve::PrimeField,
+    ProjectivePoint, Scalar,
+    elliptic_curve::{PrimeField, scalar::IsHigh},
 };
 
+use super::fixtures::signed;
 use crate::{
     basetypes::{Builder, F, standard_config},
     circuit::Definition,
@@ -24,17 +24,6 @@ const HALF: &str = "7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b
 
 fn bytes(text: &str) -> [u8; 32] {
     hex::decode(text).unwrap().try_into().unwrap()
-}
-
-fn signed() -> Signed {
-    let key = SigningKey::from_slice(&[7; 32]).unwrap();
-    let hash = [9; 32];
-    let signature: k256::ecdsa::Signature = key.sign_prehash(&hash).unwrap();
-    Signed {
-        key: PublicKey::from_affine(key.verifying_key().as_affine()).unwrap(),
-        hash,
-        signature: Signature::from_bytes(&signature.to_bytes()).unwrap(),
-    }
 }
 
 #[test]
@@ -73,6 +62,24 @@ fn the_twin_of_a_signature_with_s_negated_is_refused() {
     let s: Scalar = Option::from(Scalar::from_repr(signed.signature.s.into())).unwrap();
     let twin = Signature { s: (-s).to_bytes().into(), ..signed.signature };
     assert!(matches!(verify(&signed.key, &signed.hash, &twin), Err(EcdsaError::HighS(_))));
+}
+
+#[test]
+fn case_24_two_signatures_of_one_hash_make_one_claim() {
+    let scalar = |value: [u8; 32]| Option::<Scalar>::from(Scalar::from_repr(value.into())).unwrap();
+    let (secret, hash) = (scalar([7; 32]), scalar([9; 32]));
+    let by_nonce = |nonce: u64| {
+        let nonce = Scalar::from(nonce);
+        let point = PublicKey::from_affine(&(ProjectivePoint::GENERATOR * nonce).to_affine()).unwrap();
+        let r = scalar(*point.x());
+        let s = (hash + r * secret) * nonce.invert().unwrap();
+        let s = if s.is_high().into() { -s } else { s };
+        Signed { signature: Signature { r: *point.x(), s: s.to_bytes().into() }, ..signed() }
+    };
+    let (one, other) = (by_nonce(2), by_nonce(3));
+    assert_eq!([one.verify(), other.verify()], [Ok(()), Ok(())]);
+    assert_ne!(one.signature, other.signature);
+    assert_eq!(one.claim(), other.claim());
 }
 
 #[test]
