@@ -1,12 +1,42 @@
 #![doc = include_str!("../README.md")]
 
-use circuits::{Digest, F, statement::SuperblockRoots, trees::empty_root};
+pub mod balance;
+pub mod circuit;
+pub mod error;
+pub mod lists;
+pub mod message;
+pub mod state;
+pub mod step;
+#[cfg(test)]
+mod tests;
+
+use circuits::{
+    Digest, F,
+    hash::{Domain, hash},
+    statement::SuperblockRoots,
+    trees::{KeyedTree, empty_root},
+};
 use plonky2::field::types::Field;
+
+pub use balance::BalanceKey;
+pub use error::BridgeError;
+pub use lists::BridgeLists;
+pub use message::{Consumption, Message};
+pub use state::BridgeState;
+pub use step::{BlockMessages, Crossing};
 
 /// Depth of the tree of messages: one leaf for every message ever emitted.
 pub const MESSAGES_DEPTH: usize = 32;
 /// Depth of the tree of balances, by (environment, asset).
 pub const BALANCES_DEPTH: usize = 32;
+/// Domain of the leaf of a consumed message.
+const TOMBSTONE: Domain = Domain::new("tombst");
+
+/// The leaf that a consumed message leaves: not empty, and no message's hash.
+#[must_use]
+pub fn tombstone() -> Digest {
+    hash(TOMBSTONE, &[])
+}
 
 /// The roots of a superblock in which no message was ever emitted.
 #[must_use]
@@ -15,6 +45,6 @@ pub fn genesis_roots(environments_root: Digest) -> SuperblockRoots {
         environments_root,
         messages_root: empty_root(MESSAGES_DEPTH),
         message_count: F::ZERO,
-        balances_root: empty_root(BALANCES_DEPTH),
+        balances_root: KeyedTree::new(BALANCES_DEPTH).root(),
     }
 }

@@ -265,6 +265,28 @@ pub fn update_circuit(
     opening.replace_circuit(builder, root, new_value, opening.next_key)
 }
 
+/// [`update_circuit`] if `condition`, for a `key` and a `new_value` that are never 0; otherwise the root stays as it is and
+/// the opening means nothing.
+pub fn update_if_circuit(
+    builder: &mut Builder,
+    condition: BoolTarget,
+    root: DigestTarget,
+    key: DigestTarget,
+    old_value: DigestTarget,
+    new_value: DigestTarget,
+    opening: &LeafOpeningTarget,
+) -> DigestTarget {
+    builder.enforce_digest_equal_if(condition, opening.key, key);
+    builder.enforce_digest_equal_if(condition, opening.value, old_value);
+    let bits = opening.index_bits(builder);
+    let old = opening.leaf_circuit(builder);
+    let found = opening.path.root_circuit(builder, &bits, old);
+    builder.enforce_digest_equal_if(condition, found, root);
+    let new = leaf_hash_circuit(builder, key, new_value, opening.next_key);
+    let changed = opening.path.root_circuit(builder, &bits, new);
+    builder.select_digest(condition, changed, root)
+}
+
 /// In-circuit twin of [`SetWitness::apply`]: inserts `key` if it is absent, updates it if it is present; neither `key` nor
 /// `value` is 0. See the module's table.
 pub fn set_circuit(

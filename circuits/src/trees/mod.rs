@@ -28,7 +28,7 @@ pub use index::{IndexTree, MAX_DEPTH, NODE, Path, empty_root};
 pub use keyed::{InsertWitness, KEYED, KeyedTree, LeafOpening, PRESENT, SetOutcome, SetWitness};
 pub use keyed_circuit::{
     InsertTarget, LeafOpeningTarget, SetOutcomeTarget, SetTarget, insert_circuit, membership_circuit,
-    non_membership_circuit, set_circuit, update_circuit,
+    non_membership_circuit, set_circuit, update_circuit, update_if_circuit,
 };
 pub use order::canonical_bits;
 pub use path::{PathTarget, enforce_nonzero, index_bits};

@@ -1,0 +1,412 @@
+//! One message, one step: natively.
+//!
+//! | step | who acts | list that gains | leaf | row of the actor |
+//! |---|---|---|---|---|
+//! | emit | an environment | its outbox | empty to message, unless it goes to L1 | origin +, else - |
+//! | emit | L1: a deposit | L1 inbox | empty to message | origin +, else - |
+//! | claim | an environment | its inbox | message to tombstone | origin -, else + |
+//! | claim | L1: right after the emission | L1 outbox | none | origin -, else + |
+//! | refund | an environment | its inbox | message to tombstone | origin -, else + |
+//! | refund | L1: an expired deposit | L1 outbox | message to tombstone | origin -, else + |
+//! | bounce | L1: a deposit that came too late | L1 inbox and L1 outbox | none | none |
+//!
+//! What L1 sends and receives is so treated as what any environment does, with the L1 inbox as its outbox and the L1 outbox as
+//! its inbox. A message to L1 is final: the step after its emission consumes it, and it is never in the tree.
+
+use circuits::{
+    Digest, F,
+    amount::{Amount, AmountError},
+    layout::Layout,
+    registry::EnvironmentId,
+    statement::empty_list,
+    trees::{InsertWitness, KeyedTree, LeafOpening, Path},
+};
+
+use plonky2::field::types::Field;
+
+use crate::{
+    balance::BalanceKey,
+    error::BridgeError,
+    lists::{BridgeLists, block_messages},
+    message::{
+        Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, MessageFields, inbox_append, message_hash,
+        outbox_append,
+    },
+    state::BridgeState,
+};
+
+/// What a step does with its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Sends it.
+    Emit,
+    /// Consumes it.
+    Consume(Consumption),
+    /// Sends a deposit back that came after its deadline.
+    Bounce,
+}
+
+circuits::layout! {
+    /// One step, in field elements.
+    pub struct StepFields<T> {
+        /// Whether the message is emitted.
+        pub emit: T,
+        /// Whether it is claimed.
+        pub claim: T,
+        /// Whether it is refunded.
+        pub refund: T,
+        /// Whether it is a deposit that goes straight back.
+        pub bounce: T,
+        /// Whether the block's messages end here.
+        pub ends_block: T,
+        /// Who acts.
+        pub actor: T,
+        /// The message.
+        pub message: MessageFields<T>,
+        /// Its index in the tree.
+        pub index: T,
+        /// What the row of the actor and the asset holds before.
+        pub balance: T,
+    }
+}
+
+/// What a circuit must know of one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What is done.
+    pub fields: StepFields,
+    /// The path of the message's leaf.
+    pub path: Path,
+    /// The row of the actor and the asset, before.
+    pub row: LeafOpening,
+}
+
+/// A row that is added with amount 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRow {
+    /// Which.
+    pub key: BalanceKey,
+    /// How the tree of balances takes it.
+    pub witness: InsertWitness,
+    /// Rows before, the tree's sentinel included: the slot that the new one takes.
+    pub count: u64,
+}
+
+/// The messages of one block, in the order of its two lists. The inbox comes first: what a block receives it can send on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockMessages {
+    /// The environment.
+    pub environment: EnvironmentId,
+    /// What it consumes.
+    pub inbox: Vec<(Message, Consumption)>,
+    /// What it emits.
+    pub outbox: Vec<Message>,
+}
+
+impl BlockMessages {
+    /// The digest of the inbox, as block statements carry it.
+    #[must_use]
+    pub fn inbox_digest(&self) -> Digest {
+        self.inbox.iter().fold(empty_list(), |list, (message, consumption)| {
+            inbox_append(list, message.hash(), *consumption)
+        })
+    }
+
+    /// The digest of the outbox, as block statements carry it.
+    #[must_use]
+    pub fn outbox_digest(&self) -> Digest {
+        self.outbox.iter().fold(empty_list(), |list, message| outbox_append(list, message.hash()))
+    }
+
+    /// The rows that the block's messages move.
+    pub fn rows(&self) -> impl Iterator<Item = BalanceKey> {
+        let consumed = self.inbox.iter().map(|(message, _)| (self.environment, message));
+        let emitted = self.outbox.iter().flat_map(|message| {
+            let arrival = (message.destination == EnvironmentId::L1).then_some((EnvironmentId::L1, message));
+            std::iter::once((self.environment, message)).chain(arrival)
+        });
+        consumed.chain(emitted).map(|(environment, message)| message.row_of(environment))
+    }
+
+    /// Whether the block moves nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inbox.is_empty() && self.outbox.is_empty()
+    }
+}
+
+/// A bridge in a superblock: where it stands, and what was done.
+#[derive(Clone, Debug)]
+pub struct Crossing {
+    /// The deployment.
+    pub chain_id: u64,
+    /// The superblock.
+    pub number: u32,
+    /// The state reached.
+    pub state: BridgeState,
+    /// The running lists reached.
+    pub lists: BridgeLists,
+    /// Rows that were added, before all steps.
+    pub rows: Vec<NewRow>,
+    /// A row that could be added after these: fills the places of a circuit that are left over.
+    pub idle: NewRow,
+    /// The steps taken, in order.
+    pub steps: Vec<Step>,
+}
+
+impl Step {
+    /// What fills a place that does nothing. No rule looks further than that its numbers have their bits.
+    pub(crate) fn idle() -> Self {
+        let nothing: StepFields =
+            Layout::decode(&[F::ZERO; <StepFields as Layout<F>>::LEN]).expect("the length is the layout's");
+        let message = MessageFields { amount: F::ONE, ..nothing.message };
+        let path = Path { siblings: vec![] };
+        Self {
+            fields: StepFields { message, ..nothing },
+            path: path.clone(),
+            row: LeafOpening {
+                index: 0,
+                key: Digest::ZERO,
+                value: Digest::ZERO,
+                next_key: Digest::ZERO,
+                path,
+            },
+        }
+    }
+}
+
+impl NewRow {
+    /// How `key`, which has no row, gets one.
+    fn of(key: BalanceKey, balances: &KeyedTree) -> Result<Self, BridgeError> {
+        Ok(Self { key, witness: balances.prove_insert(&key.digest())?, count: balances.count() })
+    }
+
+    /// A row that nothing has asked for.
+    fn idle(balances: &KeyedTree) -> Result<Self, BridgeError> {
+        let nobody = EnvironmentId(u16::MAX);
+        let keys = (0..=u32::MAX).rev().map(|asset_local| BalanceKey {
+            environment: nobody,
+            asset_origin: nobody,
+            asset_local,
+        });
+        let absent = keys.into_iter().find(|key| balances.get(&key.digest()).is_none());
+        Self::of(absent.expect("the tree has fewer rows than there are numbers"), balances)
+    }
+}
+
+impl Crossing {
+    /// A superblock that has moved nothing yet.
+    ///
+    /// # Errors
+    /// [`BridgeError::Tree`] if the tree of balances is full.
+    pub fn new(
+        chain_id: u64,
+        number: u32,
+        state: BridgeState,
+        lists: BridgeLists,
+    ) -> Result<Self, BridgeError> {
+        let idle = NewRow::idle(&state.balances)?;
+        Ok(Self { chain_id, number, state, lists, rows: vec![], idle, steps: vec![] })
+    }
+
+    /// Adds those of these rows that do not exist. A circuit adds rows before it takes steps, so all rows of a superblock are
+    /// opened before its first step.
+    ///
+    /// # Errors
+    /// [`BridgeError::Tree`] if the tree of balances is full.
+    pub fn open_rows(&mut self, keys: impl IntoIterator<Item = BalanceKey>) -> Result<(), BridgeError> {
+        for key in keys {
+            if self.state.balances.get(&key.digest()).is_none() {
+                self.rows.push(NewRow::of(key, &self.state.balances)?);
+                self.state.add_row(key)?;
+            }
+        }
+        self.idle = NewRow::idle(&self.state.balances)?;
+        Ok(())
+    }
+
+    /// Applies what a block emits and consumes. Nothing is changed on error.
+    ///
+    /// # Errors
+    /// [`BridgeError`], the first rule broken.
+    pub fn apply_block(&mut self, block: &BlockMessages) -> Result<(), BridgeError> {
+        let mut next = self.clone();
+        for (message, consumption) in &block.inbox {
+            next.step(Action::Consume(*consumption), block.environment, message)?;
+        }
+        for message in &block.outbox {
+            next.step(Action::Emit, block.environment, message)?;
+            if message.destination == EnvironmentId::L1 {
+                next.step(Action::Consume(Consumption::Claim), EnvironmentId::L1, message)?;
+            }
+        }
+        if let Some(last) = next.steps.last_mut().filter(|_| !block.is_empty()) {
+            last.fields.ends_block = F::ONE;
+            let element =
+                block_messages(block.environment.to_field(), block.outbox_digest(), block.inbox_digest());
+            next.lists.applied = next.lists.append_block(element);
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// Takes the next deposit from L1's queue. One whose deadline has passed goes straight back.
+    ///
+    /// # Errors
+    /// [`BridgeError`], the first rule broken; nothing is changed then.
+    pub fn deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
+        let action = if message.deadline < self.number { Action::Bounce } else { Action::Emit };
+        self.step(action, EnvironmentId::L1, message)
+    }
+
+    /// Sends a deposit back that nobody claimed in time.
+    ///
+    /// # Errors
+    /// [`BridgeError`], the first rule broken; nothing is changed then.
+    pub fn refund_deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
+        self.step(Action::Consume(Consumption::Refund), EnvironmentId::L1, message)
+    }
+
+    /// One step. Nothing is changed on error.
+    fn step(&mut self, action: Action, actor: EnvironmentId, message: &Message) -> Result<(), BridgeError> {
+        check_message(self.chain_id, self.number, action, actor, message)?;
+        let hash = message.hash();
+        let key = message.row_of(actor);
+
+        let index = match action {
+            Action::Consume(consumption) if !self.is_arrival(action, actor, hash) => {
+                let pending = self.state.pending.get(&hash).and_then(|indices| indices.first());
+                *pending.ok_or(BridgeError::NotPending { message: hash, consumption })?
+            }
+            _ => self.state.message_count(),
+        };
+
+        // The row: what it holds before and after.
+        let balance = self.state.balance(key);
+        let moved = match (action, key.is_origin()) {
+            (Action::Bounce, _) => Ok(balance),
+            (Action::Emit, true) | (Action::Consume(_), false) => balance.checked_add(message.amount),
+            (Action::Emit, false) | (Action::Consume(_), true) => balance.checked_sub(message.amount),
+        };
+        let after = moved.map_err(|source: AmountError| BridgeError::Balance {
+            key,
+            amount: message.amount,
+            source,
+        })?;
+
+        let step = self.open(action, actor, message, index)?;
+        let mut state = self.state.clone();
+        state.set_row(key, after)?;
+        if uses_tree(action, actor, message) {
+            match action {
+                Action::Consume(consumption) => state.bury(index, consumption, self.number)?,
+                Action::Emit | Action::Bounce => {
+                    state.push(message.clone(), self.number)?;
+                }
+            }
+        }
+        self.state = state;
+        self.lists.note(action, actor, hash);
+        self.steps.push(step);
+        Ok(())
+    }
+
+    /// What a circuit must know to take the step from the present state, whether or not it may be taken.
+    ///
+    /// # Errors
+    /// [`BridgeError::Tree`] if the row was not opened.
+    pub(crate) fn open(
+        &self,
+        action: Action,
+        actor: EnvironmentId,
+        message: &Message,
+        index: u64,
+    ) -> Result<Step, BridgeError> {
+        let key = message.row_of(actor);
+        let is = |other| F::from_bool(action == other);
+        let fields = StepFields {
+            emit: is(Action::Emit),
+            claim: is(Action::Consume(Consumption::Claim)),
+            refund: is(Action::Consume(Consumption::Refund)),
+            bounce: is(Action::Bounce),
+            ends_block: F::ZERO,
+            actor: actor.to_field(),
+            message: message.fields(),
+            index: F::from_canonical_u64(index),
+            balance: self.state.balance(key).to_field(),
+        };
+        let path = self.state.messages.path(index);
+        Ok(Step { fields, path, row: self.state.balances.prove_update(&key.digest())? })
+    }
+
+    /// Whether L1 consumes the message that the last step emitted.
+    fn is_arrival(&self, action: Action, actor: EnvironmentId, hash: Digest) -> bool {
+        actor == EnvironmentId::L1
+            && action == Action::Consume(Consumption::Claim)
+            && self
+                .steps
+                .last()
+                .is_some_and(|last| last.fields.emit == F::ONE && message_hash(&last.fields.message) == hash)
+    }
+}
+
+/// Whether a step touches the tree of messages: not if the message goes to EnvironmentId::L1, which it does at once, or straight back.
+pub(crate) fn uses_tree(action: Action, actor: EnvironmentId, message: &Message) -> bool {
+    match action {
+        Action::Emit => message.destination != EnvironmentId::L1,
+        Action::Consume(Consumption::Claim) => actor != EnvironmentId::L1,
+        Action::Consume(Consumption::Refund) => true,
+        Action::Bounce => false,
+    }
+}
+
+/// The rules about a message that need no state.
+fn check_message(
+    chain_id: u64,
+    number: u32,
+    action: Action,
+    actor: EnvironmentId,
+    message: &Message,
+) -> Result<(), BridgeError> {
+    if message.chain_id != chain_id {
+        return Err(BridgeError::ChainId { expected: chain_id, found: message.chain_id });
+    }
+    if message.amount == Amount::ZERO {
+        return Err(BridgeError::ZeroAmount);
+    }
+    let deadline = message.deadline;
+    match action {
+        Action::Consume(Consumption::Claim) => {
+            if message.destination != actor {
+                return Err(BridgeError::Destination { actor, destination: message.destination });
+            }
+            if number > deadline {
+                return Err(BridgeError::ClaimTooLate { number, deadline });
+            }
+        }
+        Action::Emit | Action::Bounce | Action::Consume(Consumption::Refund) => {
+            if message.source != actor {
+                return Err(BridgeError::Source { actor, source_environment: message.source });
+            }
+        }
+    }
+    match action {
+        Action::Emit => {
+            if message.destination == actor {
+                return Err(BridgeError::SelfMessage(actor));
+            }
+            let lifetime = deadline.checked_sub(number);
+            let allowed = if actor == EnvironmentId::L1 { 0..=u32::MAX } else { MIN_LIFETIME..=MAX_LIFETIME };
+            if !lifetime.is_some_and(|lifetime| allowed.contains(&lifetime)) {
+                return Err(BridgeError::Lifetime { number, deadline });
+            }
+        }
+        Action::Bounce | Action::Consume(Consumption::Refund) => {
+            if number <= deadline {
+                return Err(BridgeError::RefundTooEarly { number, deadline });
+            }
+        }
+        Action::Consume(Consumption::Claim) => {}
+    }
+    Ok(())
+}
