@@ -68,6 +68,14 @@ pub enum TrustError {
         /// Why.
         source: std::io::Error,
     },
+    /// It is larger than any trust file.
+    #[error("{path}: a trust file has at most {TRUST_LIMIT} bytes, found {found}", path = .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        found: u64,
+    },
     /// It is not a trust file.
     #[error("{path}: {reason}", path = .path.display())]
     Malformed {
@@ -112,7 +120,7 @@ impl Trust {
         let size =
             fs::metadata(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?.len();
         if size > TRUST_LIMIT {
-            return Err(malformed(format!("a trust file has at most {TRUST_LIMIT} bytes, found {size}")));
+            return Err(TrustError::TooLarge { path: path.to_owned(), found: size });
         }
         let text =
             fs::read_to_string(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?;

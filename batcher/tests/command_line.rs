@@ -9,6 +9,7 @@ use std::{
 };
 
 use counters::{CHAIN_ID, json, run, superblock, text, write_scenario};
+use environments::{EnvironmentId, conformance::secret, notes::fixtures::World};
 use serde_json::Value;
 
 /// Two counters, two superblocks with a block of each, made by `superblock run`.
@@ -146,5 +147,103 @@ fn security_speaks_of_every_pinned_circuit() {
     let circuits = answer["circuits"].as_array().expect("a list");
     for name in ["counter-kernel", "counter-kernel-wrap", "notes-transaction-local", "segment-leaf-8"] {
         assert!(circuits.iter().any(|circuit| circuit["name"] == name), "{name} is missing");
+    }
+}
+
+#[test]
+fn a_registry_grows_by_commands_and_a_gap_needs_force() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("registry.superblock");
+    let file = text(&path);
+    let call = |arguments: &[&str], code| json(&superblock(&[arguments, &["--json"]].concat()), code);
+    let empty = call(&["registry", "make", file], 0)["root"].clone();
+    call(&["registry", "make", file], 3);
+
+    let [state, producer, first, second] = ["01", "02", "03", "04"].map(|byte| byte.repeat(32));
+    let known = ["registry", "add", file, "--environment", "7"];
+    let kernel = format!("{first}:1:9");
+    let new = ["--genesis-state", &state, "--producer", &producer, "--kernel", &kernel];
+    call(&[&known[..], &["--kernel", kernel.as_str()]].concat(), 3);
+    let added = call(&[&known[..], &new].concat(), 0);
+    assert_ne!(added["root"], empty);
+    assert_eq!(call(&["registry", "root", file], 0)["root"], added["root"]);
+    call(&[&known[..], &new].concat(), 3);
+
+    // The first kernel ends with superblock 5, the second one starts with 8.
+    let later = format!("{second}:8");
+    let gap = [&known[..], &["--end-earlier", "5", "--kernel", later.as_str()]].concat();
+    call(&gap, 3);
+    assert_eq!(call(&["registry", "list", file], 0)["root"], added["root"], "an error changes nothing");
+    call(&[&gap[..], &["--force"]].concat(), 0);
+    let listed = call(&["registry", "list", file], 0);
+    let kernels = listed["environments"][0]["entry"]["kernels"].as_array().expect("a list").len();
+    assert_eq!((listed["environments"][0]["id"].as_u64(), kernels), (Some(7), 2));
+    assert_eq!(call(&["inspect", file], 0)["content"]["root"], listed["root"]);
+}
+
+#[test]
+fn inspect_shows_what_a_transaction_claims() {
+    let id = EnvironmentId::new(5).expect("not 0");
+    let mut world = World::new(CHAIN_ID, id, secret(0));
+    let (pay, notes) = world.pay(0, &[1], 5);
+    let bundle = world.environment.prove_transaction(&world.genesis(), &pay).expect("a valid request");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("payment.transaction");
+    fs::write(&path, bundle.bytes()).expect("writable");
+
+    let answer = json(&superblock(&["inspect", text(&path), "--json"]), 0);
+    let (content, statement) = (&answer["content"], &answer["content"]["statement"]);
+    assert_eq!(content["kernel"], "notes-transaction-local");
+    assert_eq!(statement["chain_id"], CHAIN_ID);
+    assert_eq!(statement["environment"], 5);
+    assert_eq!((&statement["fee"], &statement["fee_asset"]), (&1.into(), &"1:1".into()));
+    assert_eq!(statement["notes"], serde_json::json!([notes[0].commitment()]));
+    assert_eq!(statement["nullifiers"], serde_json::json!([]));
+    let people = superblock(&["inspect", text(&path)]);
+    let shown = String::from_utf8_lossy(&people.stdout).into_owned();
+    assert!(
+        shown.contains("fee_asset: 1:1") && shown.contains(&notes[0].commitment().to_string()),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_file_beyond_its_limit_ends_with_its_own_code() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("large.superblock");
+    let file = fs::File::create(&path).expect("writable");
+    // More than a bundle has with its header; and more than a trust file has, which is what a file without one could be.
+    for (length, commands) in
+        [(circuits::file::BUNDLE_LIMIT + 4096, &["inspect", "verify"][..]), (2 << 20, &["inspect"][..])]
+    {
+        file.set_len(length).expect("a sparse file");
+        for command in commands {
+            let answer = json(&superblock(&[command, text(&path), "--json"]), 5);
+            assert!(
+                answer["error"].as_str().is_some_and(|error| error.contains("large.superblock")),
+                "{answer}"
+            );
+        }
+    }
+}
+
+#[test]
+fn two_processes_do_not_work_in_one_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    write_scenario(directory.path(), 1);
+    let out = directory.path().join("out");
+    let store = batcher::store::Store::open(&out).expect("a directory");
+    let lock = store.lock().expect("nobody else is here");
+    let answer = json(&run(directory.path()), 4);
+    assert!(answer["error"].as_str().is_some_and(|error| error.contains("another process")), "{answer}");
+    drop(lock);
+}
+
+#[test]
+fn a_completion_script_is_json_too() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let answer = json(&superblock(&["completions", shell, "--json"]), 0);
+        assert_eq!(answer["ok"], true);
+        assert!(answer["script"].as_str().is_some_and(|script| script.contains("superblock")), "{shell}");
     }
 }

@@ -180,6 +180,7 @@ impl Coded for TrustError {
     fn code(&self) -> u8 {
         match self {
             Self::File(error) => error.code(),
+            Self::TooLarge { .. } => LIMIT,
             Self::Read { .. } | Self::Malformed { .. } => REJECTED,
         }
     }

@@ -30,7 +30,7 @@ use plonky2::field::types::PrimeField64 as _;
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{Answer, Failure, REJECTED},
+    answer::{Answer, Coded as _, Failure, REJECTED},
     registry::registry_json,
 };
 
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     if !bytes.starts_with(&MAGIC) {
         let trust = Trust::read(path).map_err(|error| {
             Failure::new(
-                REJECTED,
+                error.code(),
                 format!("{error} (and {} is no binary file of superblock)", path.display()),
             )
         })?;

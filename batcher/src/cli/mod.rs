@@ -101,7 +101,7 @@ impl Command {
                 let mut script = vec![];
                 clap_complete::generate(shell, &mut Arguments::command(), "superblock", &mut script);
                 let text = String::from_utf8_lossy(&script).trim_end().to_owned();
-                Ok(Answer::new(serde_json::json!({ "script": text }), text))
+                Ok(Answer::new(serde_json::json!({ "ok": true, "script": text }), text))
             }
         }
     }
