@@ -14,47 +14,42 @@ use circuits::{Builder, Digest, DigestTarget, F, amount::Amount, registry::Envir
 use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
 
+use crate::asset::AssetId;
+
 /// Which row: of which environment, for which asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BalanceKey {
     /// The environment.
     pub environment: EnvironmentId,
-    /// The environment that issued the asset.
-    pub asset_origin: EnvironmentId,
-    /// The asset's number there.
-    pub asset_local: u32,
+    /// What it holds.
+    pub asset: AssetId,
 }
 
 impl BalanceKey {
     /// Whether the row is the origin's own.
     #[must_use]
     pub fn is_origin(self) -> bool {
-        self.environment == self.asset_origin
+        self.environment.get() == self.asset.origin()
     }
 
-    /// The key in the tree of balances. Never zero: local numbers of assets start at 1.
+    /// The key in the tree of balances. Never zero, because no asset's name is.
     #[must_use]
     pub fn digest(self) -> Digest {
-        let Self { environment, asset_origin, asset_local } = self;
-        Digest([environment.to_field(), asset_origin.to_field(), F::from_canonical_u32(asset_local), F::ZERO])
+        Digest([self.environment.to_field(), self.asset.to_field(), F::ZERO, F::ZERO])
     }
 }
 
 impl fmt::Display for BalanceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "asset {}:{} in environment {}", self.asset_origin.0, self.asset_local, self.environment.0)
+        write!(f, "asset {} in environment {}", self.asset, self.environment)
     }
 }
 
 /// In-circuit twin of [`BalanceKey::digest`].
-pub(crate) fn balance_key_circuit(
-    builder: &mut Builder,
-    environment: Target,
-    asset_origin: Target,
-    asset_local: Target,
-) -> DigestTarget {
-    Digest([environment, asset_origin, asset_local, builder.zero()])
+pub(crate) fn balance_key_circuit(builder: &mut Builder, environment: Target, asset: Target) -> DigestTarget {
+    let zero = builder.zero();
+    Digest([environment, asset, zero, zero])
 }
 
 /// The value of a row: never zero, so that a row that holds nothing differs from one that does not exist.

@@ -20,14 +20,14 @@ use crate::{
     balance::{balance_key_circuit, balance_value_circuit},
     lists::{BridgeLists, append_block_messages_circuit, block_messages_circuit},
     message::{
-        MAX_LIFETIME, MIN_LIFETIME, MessageFields, inbox_append_circuit, message_hash_circuit,
+        MAX_LIFETIME, MIN_LIFETIME, MessageFields, SEQUENCE_BITS, inbox_append_circuit, message_hash_circuit,
         outbox_append_circuit,
     },
     step::{NewRow, Step, StepFields},
     tombstone,
 };
 
-/// Bits of an asset's number and of a message's.
+/// Bits of an asset's number.
 const NUMBER_BITS: usize = 32;
 
 /// Where a run of steps stands.
@@ -66,8 +66,7 @@ pub struct CrossingTarget {
 struct NewRowTarget {
     active: BoolTarget,
     environment: Target,
-    asset_origin: Target,
-    asset_local: Target,
+    asset: Target,
     count: Target,
     insert: InsertTarget,
 }
@@ -140,12 +139,11 @@ impl NewRowTarget {
         let target = Self {
             active: builder.new_bool(),
             environment: builder.add_virtual_target(),
-            asset_origin: builder.add_virtual_target(),
-            asset_local: builder.add_virtual_target(),
+            asset: builder.add_virtual_target(),
             count: builder.add_virtual_target(),
             insert: InsertTarget::new_virtual(builder, BALANCES_DEPTH),
         };
-        let key = balance_key_circuit(builder, target.environment, target.asset_origin, target.asset_local);
+        let key = balance_key_circuit(builder, target.environment, target.asset);
         let zero = builder.zero();
         let value = balance_value_circuit(builder, zero);
         let root = roots.balances_root;
@@ -157,8 +155,7 @@ impl NewRowTarget {
     fn set_targets(&self, witness: &mut Witness, row: &NewRow, active: bool) -> Result<(), WitnessError> {
         set_target(witness, self.active.target, F::from_bool(active))?;
         set_target(witness, self.environment, row.key.environment.to_field())?;
-        set_target(witness, self.asset_origin, row.key.asset_origin.to_field())?;
-        set_target(witness, self.asset_local, F::from_canonical_u32(row.key.asset_local))?;
+        set_target(witness, self.asset, row.key.asset.to_field())?;
         set_target(witness, self.count, F::from_noncanonical_u64(row.count))?;
         self.insert.set_targets(witness, &row.witness)
     }
@@ -203,13 +200,18 @@ impl StepTarget {
     }
 
     /// The numbers that a kernel chooses have their bits, and the amount is not zero: nothing stands on L1 for two things. The
-    /// others have theirs already: the source is the actor, only an asset's origin can send it first, and the deadline is near the
-    /// superblock's number.
+    /// others have theirs already: the source is the actor, and the deadline is near the superblock's number.
     fn enforce_well_formed(&self, builder: &mut Builder) {
-        let MessageFields { destination, asset_local, sequence, amount, .. } = self.fields.message;
+        let MessageFields { destination, asset, sequence, amount, .. } = self.fields.message;
         builder.enforce_range(destination, ENVIRONMENT_BITS);
-        builder.enforce_range(asset_local, NUMBER_BITS);
-        builder.enforce_range(sequence, NUMBER_BITS);
+        // One reading only: origin and number have 48 bits together.
+        let origin = self.fields.asset_origin;
+        builder.enforce_range(origin, ENVIRONMENT_BITS);
+        let base = F::from_canonical_u64(1 << NUMBER_BITS);
+        let packed_origin = builder.mul_const(base, origin);
+        let local = builder.sub(asset, packed_origin);
+        builder.enforce_range(local, NUMBER_BITS);
+        builder.enforce_range(sequence, SEQUENCE_BITS);
         let one = builder.one();
         let less = builder.sub(amount, one);
         enforce_amount(builder, less);
@@ -297,9 +299,9 @@ impl StepTarget {
     /// The actor's row rises if the asset's origin emits it or another environment consumes it, and falls otherwise. A bounce
     /// moves no row.
     fn move_balance(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
-        let MessageFields { asset_origin, asset_local, amount, .. } = self.fields.message;
+        let MessageFields { asset, amount, .. } = self.fields.message;
         let moves = BoolTarget::new_unsafe(builder.sub(facts.active.target, facts.bounce.target));
-        let is_origin = builder.is_equal(self.fields.actor, asset_origin);
+        let is_origin = builder.is_equal(self.fields.actor, self.fields.asset_origin);
         let rises = builder.is_equal(is_origin.target, facts.emit.target);
         let fallen = builder.neg(amount);
         let change = builder.select(rises, amount, fallen);
@@ -307,7 +309,7 @@ impl StepTarget {
         let after = builder.add(self.fields.balance, change);
         enforce_amount(builder, after);
 
-        let key = balance_key_circuit(builder, self.fields.actor, asset_origin, asset_local);
+        let key = balance_key_circuit(builder, self.fields.actor, asset);
         let [old_value, new_value] =
             [self.fields.balance, after].map(|amount| balance_value_circuit(builder, amount));
         running.roots.balances_root = update_if_circuit(

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::{
     balance::BalanceKey,
-    message::{Consumption, MAX_LIFETIME, MIN_LIFETIME},
+    message::{Consumption, MAX_LIFETIME, MIN_LIFETIME, SEQUENCE_BITS},
 };
 
 /// A rule of the bridge is broken. One variant per rule.
@@ -42,6 +42,9 @@ pub enum BridgeError {
     /// A message from an environment to itself.
     #[error("environment {0} sends a message to itself")]
     SelfMessage(EnvironmentId),
+    /// A message's number is out of range.
+    #[error("message number {0} is not below 2^{SEQUENCE_BITS}")]
+    Sequence(u64),
     /// A message about nothing.
     #[error("a message moves amount 0")]
     ZeroAmount,

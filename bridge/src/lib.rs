@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+pub mod asset;
 pub mod balance;
+pub mod block;
 pub mod circuit;
 pub mod error;
 pub mod lists;
@@ -18,12 +20,14 @@ use circuits::{
 };
 use plonky2::field::types::Field;
 
+pub use asset::{AssetError, AssetId};
 pub use balance::BalanceKey;
+pub use block::{BlockMessages, MAX_BLOCK_STEPS};
 pub use error::BridgeError;
 pub use lists::BridgeLists;
 pub use message::{Consumption, Message};
 pub use state::BridgeState;
-pub use step::{BlockMessages, Crossing};
+pub use step::Crossing;
 
 /// Depth of the tree of messages: one leaf for every message ever emitted.
 pub const MESSAGES_DEPTH: usize = 32;

@@ -11,7 +11,7 @@ use circuits::{
 use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
 
-use crate::balance::BalanceKey;
+use crate::{asset::AssetId, balance::BalanceKey};
 
 /// Domain of message hashes.
 const MESSAGE: Domain = Domain::new("message");
@@ -23,6 +23,13 @@ pub const MIN_LIFETIME: u32 = 64;
 /// The most superblocks between a message's emission and its deadline: a refund is never out of sight.
 pub const MAX_LIFETIME: u32 = 1 << 20;
 
+/// Bits of a message's number: the sender's nonce, and which message of its transaction.
+pub const SEQUENCE_BITS: usize = 34;
+
+/// The superblocks before a deadline in which producers no longer claim, nor send what would expire so soon: a block that comes
+/// late would be refused whole.
+pub const TIMING_MARGIN: u32 = 16;
+
 /// An asset on its way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,16 +40,14 @@ pub struct Message {
     pub source: EnvironmentId,
     /// The environment that may claim it.
     pub destination: EnvironmentId,
-    /// Number among the messages of its source, which no two of them share.
-    pub sequence: u32,
+    /// Number among the messages of its sender, which no two of them share; below `2^34`.
+    pub sequence: u64,
     /// Who sends it, in the source's terms.
     pub sender: Digest,
     /// Who receives it, in the destination's terms.
     pub recipient: Digest,
-    /// The environment that issued the asset.
-    pub asset_origin: EnvironmentId,
-    /// The asset's number there.
-    pub asset_local: u32,
+    /// What is sent.
+    pub asset: AssetId,
     /// How much of it; not zero.
     pub amount: Amount,
     /// The last superblock in which the destination may claim it.
@@ -60,16 +65,14 @@ circuits::layout! {
         pub source: T,
         /// The environment that may claim it.
         pub destination: T,
-        /// Number among the messages of its source.
+        /// Number among the messages of its sender.
         pub sequence: T,
         /// Who sends it.
         pub sender: Digest<T>,
         /// Who receives it.
         pub recipient: Digest<T>,
-        /// The environment that issued the asset.
-        pub asset_origin: T,
-        /// The asset's number there.
-        pub asset_local: T,
+        /// What is sent: an asset's name, packed.
+        pub asset: T,
         /// How much of it.
         pub amount: T,
         /// The last superblock in which the destination may claim it.
@@ -87,11 +90,10 @@ impl Message {
             chain_id: F::from_canonical_u64(self.chain_id),
             source: self.source.to_field(),
             destination: self.destination.to_field(),
-            sequence: F::from_canonical_u32(self.sequence),
+            sequence: F::from_noncanonical_u64(self.sequence),
             sender: self.sender,
             recipient: self.recipient,
-            asset_origin: self.asset_origin.to_field(),
-            asset_local: F::from_canonical_u32(self.asset_local),
+            asset: self.asset.to_field(),
             amount: self.amount.to_field(),
             deadline: F::from_canonical_u32(self.deadline),
             data: self.data,
@@ -101,7 +103,16 @@ impl Message {
     /// The row that the message moves when `environment` emits or consumes it.
     #[must_use]
     pub fn row_of(&self, environment: EnvironmentId) -> BalanceKey {
-        BalanceKey { environment, asset_origin: self.asset_origin, asset_local: self.asset_local }
+        BalanceKey { environment, asset: self.asset }
+    }
+
+    /// Who gets the asset, in the terms of the environment that consumes the message.
+    #[must_use]
+    pub fn beneficiary(&self, consumption: Consumption) -> Digest {
+        match consumption {
+            Consumption::Claim => self.recipient,
+            Consumption::Refund => self.sender,
+        }
     }
 
     /// The message's name everywhere: in outboxes, in inboxes, and as a leaf of the message tree.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use circuits::{
     Digest,
     amount::Amount,
-    registry::EnvironmentId,
     trees::{AppendTree, KeyedTree, TreeError},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     BALANCES_DEPTH, MESSAGES_DEPTH,
+    asset::AssetId,
     balance::{BalanceKey, balance_value},
     message::{Consumption, Message},
     tombstone,
@@ -99,15 +99,13 @@ impl BridgeState {
     /// Whether for every asset what is outstanding is what was let in elsewhere and what is in flight.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
-        let mut difference: BTreeMap<(EnvironmentId, u32), i128> = BTreeMap::new();
+        let mut difference: BTreeMap<AssetId, i128> = BTreeMap::new();
         for &(key, amount) in &self.rows {
             let sign = if key.is_origin() { 1 } else { -1 };
-            *difference.entry((key.asset_origin, key.asset_local)).or_default() +=
-                sign * i128::from(amount.get());
+            *difference.entry(key.asset).or_default() += sign * i128::from(amount.get());
         }
         for Record { message, .. } in self.in_flight() {
-            *difference.entry((message.asset_origin, message.asset_local)).or_default() -=
-                i128::from(message.amount.get());
+            *difference.entry(message.asset).or_default() -= i128::from(message.amount.get());
         }
         difference.values().all(|&difference| difference == 0)
     }

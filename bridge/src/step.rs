@@ -18,20 +18,18 @@ use circuits::{
     amount::{Amount, AmountError},
     layout::Layout,
     registry::EnvironmentId,
-    statement::empty_list,
     trees::{InsertWitness, KeyedTree, LeafOpening, Path},
 };
 
 use plonky2::field::types::Field;
 
 use crate::{
+    asset::AssetId,
     balance::BalanceKey,
+    block::BlockMessages,
     error::BridgeError,
     lists::{BridgeLists, block_messages},
-    message::{
-        Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, MessageFields, inbox_append, message_hash,
-        outbox_append,
-    },
+    message::{Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, MessageFields, SEQUENCE_BITS, message_hash},
     state::BridgeState,
 };
 
@@ -63,6 +61,8 @@ circuits::layout! {
         pub actor: T,
         /// The message.
         pub message: MessageFields<T>,
+        /// The environment that issued its asset.
+        pub asset_origin: T,
         /// Its index in the tree.
         pub index: T,
         /// What the row of the actor and the asset holds before.
@@ -90,49 +90,6 @@ pub struct NewRow {
     pub witness: InsertWitness,
     /// Rows before, the tree's sentinel included: the slot that the new one takes.
     pub count: u64,
-}
-
-/// The messages of one block, in the order of its two lists. The inbox comes first: what a block receives it can send on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockMessages {
-    /// The environment.
-    pub environment: EnvironmentId,
-    /// What it consumes.
-    pub inbox: Vec<(Message, Consumption)>,
-    /// What it emits.
-    pub outbox: Vec<Message>,
-}
-
-impl BlockMessages {
-    /// The digest of the inbox, as block statements carry it.
-    #[must_use]
-    pub fn inbox_digest(&self) -> Digest {
-        self.inbox.iter().fold(empty_list(), |list, (message, consumption)| {
-            inbox_append(list, message.hash(), *consumption)
-        })
-    }
-
-    /// The digest of the outbox, as block statements carry it.
-    #[must_use]
-    pub fn outbox_digest(&self) -> Digest {
-        self.outbox.iter().fold(empty_list(), |list, message| outbox_append(list, message.hash()))
-    }
-
-    /// The rows that the block's messages move.
-    pub fn rows(&self) -> impl Iterator<Item = BalanceKey> {
-        let consumed = self.inbox.iter().map(|(message, _)| (self.environment, message));
-        let emitted = self.outbox.iter().flat_map(|message| {
-            let arrival = (message.destination == EnvironmentId::L1).then_some((EnvironmentId::L1, message));
-            std::iter::once((self.environment, message)).chain(arrival)
-        });
-        consumed.chain(emitted).map(|(environment, message)| message.row_of(environment))
-    }
-
-    /// Whether the block moves nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.inbox.is_empty() && self.outbox.is_empty()
-    }
 }
 
 /// A bridge in a superblock: where it stands, and what was done.
@@ -184,10 +141,8 @@ impl NewRow {
     /// A row that nothing has asked for.
     fn idle(balances: &KeyedTree) -> Result<Self, BridgeError> {
         let nobody = EnvironmentId(u16::MAX);
-        let keys = (0..=u32::MAX).rev().map(|asset_local| BalanceKey {
-            environment: nobody,
-            asset_origin: nobody,
-            asset_local,
+        let keys = (1..=u32::MAX).rev().filter_map(|local| {
+            Some(BalanceKey { environment: nobody, asset: AssetId::new(nobody.0, local).ok()? })
         });
         let absent = keys.into_iter().find(|key| balances.get(&key.digest()).is_none());
         Self::of(absent.expect("the tree has fewer rows than there are numbers"), balances)
@@ -332,6 +287,7 @@ impl Crossing {
             ends_block: F::ZERO,
             actor: actor.to_field(),
             message: message.fields(),
+            asset_origin: F::from_canonical_u16(message.asset.origin()),
             index: F::from_canonical_u64(index),
             balance: self.state.balance(key).to_field(),
         };
@@ -370,6 +326,9 @@ fn check_message(
 ) -> Result<(), BridgeError> {
     if message.chain_id != chain_id {
         return Err(BridgeError::ChainId { expected: chain_id, found: message.chain_id });
+    }
+    if message.sequence >> SEQUENCE_BITS != 0 {
+        return Err(BridgeError::Sequence(message.sequence));
     }
     if message.amount == Amount::ZERO {
         return Err(BridgeError::ZeroAmount);

@@ -7,7 +7,7 @@ mod native;
 use circuits::{Digest, F, amount::Amount, registry::EnvironmentId, statement::empty_list};
 use plonky2::field::types::Field;
 
-use crate::{BlockMessages, BridgeLists, BridgeState, Consumption, Crossing, Message};
+use crate::{AssetId, BlockMessages, BridgeLists, BridgeState, Consumption, Crossing, Message};
 
 const CHAIN: u64 = 77;
 const NUMBER: u32 = 1000;
@@ -17,6 +17,10 @@ const L1: EnvironmentId = EnvironmentId::L1;
 
 fn digest(label: u64) -> Digest {
     Digest([label, 1, 2, 3].map(F::from_canonical_u64))
+}
+
+fn asset(origin: EnvironmentId, local: u32) -> AssetId {
+    AssetId::new(origin.0, local).unwrap()
 }
 
 fn amount(value: u64) -> Amount {
@@ -32,8 +36,7 @@ fn message(source: EnvironmentId, destination: EnvironmentId, value: u64) -> Mes
         sequence: 0,
         sender: digest(8),
         recipient: digest(9),
-        asset_origin: A,
-        asset_local: 1,
+        asset: asset(A, 1),
         amount: amount(value),
         deadline: NUMBER + 100,
         data: digest(10),

@@ -1,5 +1,6 @@
 //! Blocks, as proposed (executed, commitments known, unproven) and as proven.
 
+use bridge::{BlockMessages, MAX_BLOCK_STEPS};
 use circuits::{
     Digest, F, Proof, VerifierKey,
     layout::{Layout, LayoutError},
@@ -33,6 +34,18 @@ pub enum BlockError {
         /// Bytes found.
         found: usize,
     },
+    /// The messages are not those that the statement names.
+    #[error("the messages are not those of the statement's {list}")]
+    OtherMessages {
+        /// `environment`, `outbox` or `inbox`.
+        list: &'static str,
+    },
+    /// More messages than the bridge moves for one block.
+    #[error("the block's messages take {found} steps, the limit is {MAX_BLOCK_STEPS}")]
+    TooManyMessages {
+        /// Steps.
+        found: usize,
+    },
     /// The proof's public inputs are not a block statement.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -62,6 +75,27 @@ pub fn check_statement(statement: &BlockStatement) -> Result<(EnvironmentId, u32
     }
 }
 
+/// Checks that `messages` are what `statement` says is emitted and consumed, and that one superblock can move them.
+///
+/// # Errors
+/// - [`BlockError::OtherMessages`]
+/// - [`BlockError::TooManyMessages`]
+pub fn check_messages(statement: &BlockStatement, messages: &BlockMessages) -> Result<(), BlockError> {
+    let found = messages.steps();
+    if found > MAX_BLOCK_STEPS {
+        return Err(BlockError::TooManyMessages { found });
+    }
+    let lists = [
+        ("environment", messages.environment.to_field() == statement.environment),
+        ("outbox", messages.outbox_digest() == statement.outbox),
+        ("inbox", messages.inbox_digest() == statement.inbox),
+    ];
+    match lists.into_iter().find(|(_, same)| !same) {
+        Some((list, _)) => Err(BlockError::OtherMessages { list }),
+        None => Ok(()),
+    }
+}
+
 /// Checks that the public inputs of `proof` are `statement`.
 ///
 /// # Errors
@@ -82,23 +116,32 @@ pub struct ProposedBlock<W> {
     statement: BlockStatement,
     environment: EnvironmentId,
     heights: (u32, u32),
+    messages: BlockMessages,
     body: Vec<u8>,
     witness: W,
 }
 
 impl<W> ProposedBlock<W> {
-    /// A proposed block: what its proof will state, the data to publish, and what the kernel's prover must know.
+    /// A proposed block: what its proof will state, the messages that it emits and consumes, the data to publish, and what the
+    /// kernel's prover must know.
     ///
     /// # Errors
     /// - [`BlockError::Environment`]: the statement's environment is 0 or not below 2^16.
     /// - [`BlockError::Heights`]: a height is 0 or not below 2^32, or the last is before the first.
     /// - [`BlockError::BodyTooLarge`]: the body has more than [`MAX_BODY_BYTES`].
-    pub fn new(statement: BlockStatement, body: Vec<u8>, witness: W) -> Result<Self, BlockError> {
+    /// - [`BlockError::OtherMessages`], [`BlockError::TooManyMessages`]
+    pub fn new(
+        statement: BlockStatement,
+        messages: BlockMessages,
+        body: Vec<u8>,
+        witness: W,
+    ) -> Result<Self, BlockError> {
         let (environment, first, last) = check_statement(&statement)?;
+        check_messages(&statement, &messages)?;
         if body.len() > MAX_BODY_BYTES {
             return Err(BlockError::BodyTooLarge { found: body.len() });
         }
-        Ok(Self { statement, environment, heights: (first, last), body, witness })
+        Ok(Self { statement, environment, heights: (first, last), messages, body, witness })
     }
 
     /// What the block's proof will state.
@@ -121,6 +164,11 @@ impl<W> ProposedBlock<W> {
         self.heights.1
     }
 
+    /// What it emits and consumes.
+    pub fn messages(&self) -> &BlockMessages {
+        &self.messages
+    }
+
     /// The data to publish.
     pub fn body(&self) -> &[u8] {
         &self.body
@@ -136,6 +184,7 @@ impl<W> ProposedBlock<W> {
 #[derive(Clone, Debug)]
 pub struct ProvenBlock {
     statement: BlockStatement,
+    messages: BlockMessages,
     body: Vec<u8>,
     proof: Proof,
     key: VerifierKey,
@@ -149,12 +198,23 @@ impl ProvenBlock {
     /// - [`BlockError::OtherStatement`]: they are not the block's statement.
     pub fn new<W>(block: &ProposedBlock<W>, proof: Proof, key: VerifierKey) -> Result<Self, BlockError> {
         check_proof_states(&block.statement, &proof)?;
-        Ok(Self { statement: block.statement, body: block.body.clone(), proof, key })
+        Ok(Self {
+            statement: block.statement,
+            messages: block.messages.clone(),
+            body: block.body.clone(),
+            proof,
+            key,
+        })
     }
 
     /// What the proof states.
     pub fn statement(&self) -> &BlockStatement {
         &self.statement
+    }
+
+    /// What it emits and consumes.
+    pub fn messages(&self) -> &BlockMessages {
+        &self.messages
     }
 
     /// The data to publish.
@@ -214,7 +274,8 @@ mod tests {
 
     #[test]
     fn a_body_over_the_limit_is_no_block() {
-        let block = |bytes| ProposedBlock::new(statement(1, 1, 1), vec![0; bytes], ());
+        let messages = || BlockMessages::none(EnvironmentId(1));
+        let block = |bytes| ProposedBlock::new(statement(1, 1, 1), messages(), vec![0; bytes], ());
         assert!(block(MAX_BODY_BYTES).is_ok());
         let found = MAX_BODY_BYTES + 1;
         assert_eq!(block(found).err(), Some(BlockError::BodyTooLarge { found }));

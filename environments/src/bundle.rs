@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bridge::BlockMessages;
 use circuits::{
     CommonData, Digest, Proof, VerifierKey,
     file::{self, BUNDLE_LIMIT, FormatError, Kind},
@@ -13,7 +14,9 @@ use circuits::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::block::{BlockError, MAX_BODY_BYTES, ProvenBlock, check_proof_states, check_statement};
+use crate::block::{
+    BlockError, MAX_BODY_BYTES, ProvenBlock, check_messages, check_proof_states, check_statement,
+};
 
 /// A proven block in bytes. Its statement is a claim, until [`BlockBundle::open`] has verified the proof; and the
 /// proof is worth nothing unless the registry lists the key for the environment.
@@ -25,6 +28,8 @@ pub struct BlockBundle {
     pub proof: Vec<u8>,
     /// The key of the wrap that made the proof.
     pub key: Vec<u8>,
+    /// The messages that the statement's outbox and inbox are digests of.
+    pub messages: BlockMessages,
     /// The published block data. Its digest is in the statement; only the environment can compute it.
     pub body: Vec<u8>,
 }
@@ -35,6 +40,7 @@ struct Payload<'a> {
     statement: Cow<'a, [u8]>,
     proof: Cow<'a, [u8]>,
     key: Cow<'a, [u8]>,
+    messages: Cow<'a, BlockMessages>,
     body: Cow<'a, [u8]>,
 }
 
@@ -60,6 +66,7 @@ impl BlockBundle {
             statement: *block.statement(),
             proof: proof::encode(block.proof()),
             key: proof::encode_key(block.key()),
+            messages: block.messages().clone(),
             body: block.body().to_vec(),
         }
     }
@@ -75,6 +82,7 @@ impl BlockBundle {
             statement: layout::to_bytes(&self.statement).into(),
             proof: (&self.proof).into(),
             key: (&self.key).into(),
+            messages: Cow::Borrowed(&self.messages),
             body: (&self.body).into(),
         };
         Ok(file::encode(Kind::BlockBundle, &payload)?)
@@ -84,13 +92,15 @@ impl BlockBundle {
     ///
     /// # Errors
     /// - [`BundleError::Format`]: the bytes are not the only encoding of some bundle, or too many.
-    /// - [`BundleError::Block`]: the statement's environment or heights are out of range, or the body is too large.
+    /// - [`BundleError::Block`]: the statement's environment or heights are out of range, the messages are others, or the body
+    ///   is too large.
     pub fn decode(bytes: &[u8]) -> Result<Self, BundleError> {
         let payload: Payload<'_> = file::decode(Kind::BlockBundle, bytes, BUNDLE_LIMIT)?;
         let bundle = Self {
             statement: layout::from_bytes(&payload.statement).map_err(BlockError::Layout)?,
             proof: payload.proof.into_owned(),
             key: payload.key.into_owned(),
+            messages: payload.messages.into_owned(),
             body: payload.body.into_owned(),
         };
         bundle.check()?;
@@ -99,6 +109,7 @@ impl BlockBundle {
 
     fn check(&self) -> Result<(), BlockError> {
         check_statement(&self.statement)?;
+        check_messages(&self.statement, &self.messages)?;
         match self.body.len() {
             0..=MAX_BODY_BYTES => Ok(()),
             found => Err(BlockError::BodyTooLarge { found }),
@@ -142,13 +153,15 @@ mod tests {
     fn bundle() -> BlockBundle {
         let counter = Counter::new(1, id(0), secret(0), Amount::ZERO).unwrap();
         let block = counter.propose(&counter.genesis(), &[]).unwrap().block;
-        let body = block.body().to_vec();
-        BlockBundle { statement: *block.statement(), proof: vec![1; 300], key: vec![2; 40], body }
+        let (messages, body) = (block.messages().clone(), block.body().to_vec());
+        BlockBundle { statement: *block.statement(), proof: vec![1; 300], key: vec![2; 40], messages, body }
     }
 
     fn payload(statement: Vec<u8>) -> Vec<u8> {
         let empty = || Cow::Borrowed([].as_slice());
-        let payload = Payload { statement: statement.into(), proof: empty(), key: empty(), body: empty() };
+        let messages = Cow::Owned(bundle().messages);
+        let payload =
+            Payload { statement: statement.into(), proof: empty(), key: empty(), messages, body: empty() };
         file::encode(Kind::BlockBundle, &payload).unwrap()
     }
 

@@ -13,6 +13,7 @@
 
 use std::sync::Arc;
 
+use bridge::BlockMessages;
 use circuits::{
     Builder, CircuitError, Definition, Digest, DigestTarget, F, Witness,
     amount::{Amount, AmountError, enforce_amount},
@@ -20,7 +21,7 @@ use circuits::{
     constrain::DigestOps,
     hash::{Domain, hash, hash_circuit},
     layout::{WitnessError, set, set_target},
-    statement::BlockStatement,
+    statement::{BlockStatement, empty_list},
 };
 use plonky2::{
     field::types::{Field, Field64, PrimeField64},
@@ -261,7 +262,7 @@ impl Environment for Counter {
         }
         let statement = self.kernel_input(&block).statement();
         let body = block.adds.iter().flat_map(|add| add.get().to_le_bytes()).collect();
-        let block = ProposedBlock::new(statement, body, block)?;
+        let block = ProposedBlock::new(statement, BlockMessages::none(self.id), body, block)?;
         Ok(Proposal { block, state, included, rejected })
     }
 
@@ -351,6 +352,8 @@ impl CounterInput {
             height: new_height,
             previous_state: commitment(chain_id, environment, height, value),
             new_state: commitment(chain_id, environment, new_height, new_value),
+            outbox: empty_list(),
+            inbox: empty_list(),
             body: hash(BODY, &adds),
             secret,
         }
@@ -417,11 +420,14 @@ impl Definition for CounterKernel {
         enforce_amount(builder, new_value);
 
         let new_height = builder.add_const(height, F::ONE);
+        let none = builder.constant_digest(empty_list());
         let statement = OneBlock {
             environment,
             height: new_height,
             previous_state: commitment_circuit(builder, chain_id, environment, height, value),
             new_state: commitment_circuit(builder, chain_id, environment, new_height, new_value),
+            outbox: none,
+            inbox: none,
             body: hash_circuit(builder, BODY, &adds),
             secret,
         }

@@ -2,13 +2,14 @@
 
 use std::error::Error;
 
+use bridge::{BlockMessages, Consumption, Message};
 use circuits::{Digest, statement::BlockStatement};
 use thiserror::Error;
 
 use crate::{
     bundle::BlockBundle,
     environment::{Environment, EnvironmentId, ProveError},
-    producer::{BlockProducer, ProducerError, TransactionId},
+    producer::{BlockProducer, DeliveryError, ProducerError, TransactionId},
 };
 
 /// Bytes of the longest line of transactions.
@@ -69,6 +70,8 @@ pub struct BlockReport {
     pub statement: BlockStatement,
     /// Its height.
     pub height: u32,
+    /// What it emits and consumes.
+    pub messages: BlockMessages,
     /// Its transactions, in order.
     pub included: Vec<TransactionId>,
     /// Transactions that were refused on the way, each with its own reason.
@@ -121,6 +124,19 @@ pub trait DynEnvironment: Send + Sync {
     /// # Errors
     /// [`BundleSubmissionError`]
     fn submit_bundle(&mut self, bundle: &[u8]) -> Result<TransactionId, BundleSubmissionError>;
+
+    /// Adds to the pool the transaction that takes in a message.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]
+    fn deliver(
+        &mut self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Result<TransactionId, DeliveryError>;
+
+    /// Says which superblock the next block can be in; see [`BlockProducer::expect_superblock`].
+    fn expect_superblock(&mut self, number: u32);
 
     /// Executes the next block from the pool.
     ///
@@ -222,6 +238,18 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         Ok(self.submit(transaction)?)
     }
 
+    fn deliver(
+        &mut self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Result<TransactionId, DeliveryError> {
+        Self::deliver(self, message, consumption)
+    }
+
+    fn expect_superblock(&mut self, number: u32) {
+        Self::expect_superblock(self, number);
+    }
+
     fn propose_block(&mut self) -> Result<BlockReport, ProducerError> {
         let rejected = Self::propose_block(self)?;
         let height = Self::height(self);
@@ -229,6 +257,7 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         Ok(BlockReport {
             statement: *last.block.statement(),
             height,
+            messages: last.block.messages().clone(),
             included: last.transactions.iter().map(|pending| pending.id).collect(),
             rejected: rejected
                 .into_iter()

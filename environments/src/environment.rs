@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt};
 
+use bridge::{BlockMessages, Consumption, Message};
 use circuits::{CircuitError, Digest};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
@@ -133,6 +134,27 @@ pub trait Environment: Send + Sync + Sized + 'static {
     fn failures(&self, block: &Self::BlockWitness) -> Vec<(usize, Self::Error)> {
         let _ = block;
         vec![]
+    }
+
+    /// What `transaction` would emit and consume. A state model without messages has none.
+    fn messages(&self, transaction: &Self::Transaction) -> BlockMessages {
+        let _ = transaction;
+        BlockMessages::none(self.id())
+    }
+
+    /// The transaction with which the environment takes in a message: the producer adds it to its pool when the message is
+    /// there for it. Users cannot submit it: [`Self::parse`] reads no such transaction.
+    ///
+    /// # Errors
+    /// If the message's beneficiary is nobody in this environment; the message stays where it is, until its source takes it
+    /// back. `None` if the state model has no messages.
+    fn consume(
+        &self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Option<Result<Self::Transaction, Self::Error>> {
+        let _ = (message, consumption);
+        None
     }
 
     /// Reads a transaction from one JSON object.

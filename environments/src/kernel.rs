@@ -11,11 +11,11 @@ use std::{
 
 use circuits::{
     Builder, CircuitError, Compiled, Definition, Digest, DigestTarget, F,
-    constrain::{Constrain, DigestOps},
+    constrain::Constrain,
     hash::{Domain, hash, hash_circuit},
     integer::HEIGHT_BITS,
     recursion::{Wrapper, wrap},
-    statement::{BlockStatement, empty_list},
+    statement::BlockStatement,
 };
 use plonky2::iop::target::Target;
 
@@ -80,6 +80,10 @@ pub struct OneBlock<T, S> {
     pub previous_state: Digest<T>,
     /// State commitment after.
     pub new_state: Digest<T>,
+    /// Digest of the messages emitted, in order.
+    pub outbox: Digest<T>,
+    /// Digest of the messages consumed, in order.
+    pub inbox: Digest<T>,
     /// Digest of the published block data.
     pub body: Digest<T>,
     /// The producer's secret.
@@ -87,7 +91,7 @@ pub struct OneBlock<T, S> {
 }
 
 impl OneBlock<F, ProducerSecret> {
-    /// The statement of one block without messages.
+    /// The statement of one block.
     #[must_use]
     pub fn statement(self) -> BlockStatement {
         BlockStatement {
@@ -96,8 +100,8 @@ impl OneBlock<F, ProducerSecret> {
             last_height: self.height,
             previous_state: self.previous_state,
             new_state: self.new_state,
-            outbox: empty_list(),
-            inbox: empty_list(),
+            outbox: self.outbox,
+            inbox: self.inbox,
             body: self.body,
             producer: producer_commitment(self.secret),
         }
@@ -109,15 +113,14 @@ impl OneBlock<Target, DigestTarget> {
     /// state commitments, and again by the segment that applies the block.
     pub fn statement_circuit(self, builder: &mut Builder) -> BlockStatement<Target> {
         builder.enforce_range(self.height, HEIGHT_BITS);
-        let empty = builder.constant_digest(empty_list());
         BlockStatement {
             environment: self.environment,
             first_height: self.height,
             last_height: self.height,
             previous_state: self.previous_state,
             new_state: self.new_state,
-            outbox: empty,
-            inbox: empty,
+            outbox: self.outbox,
+            inbox: self.inbox,
             body: self.body,
             producer: producer_commitment_circuit(builder, self.secret),
         }

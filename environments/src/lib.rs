@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod accounts;
-pub mod asset;
 pub mod block;
 pub mod bundle;
 #[cfg(feature = "testing")]
@@ -19,4 +18,4 @@ pub use block::{BlockError, ProposedBlock, ProvenBlock};
 pub use bundle::{BlockBundle, BundleError};
 pub use dynamic::DynEnvironment;
 pub use environment::{Environment, EnvironmentId, Proposal, ProveError};
-pub use producer::{BlockProducer, ProducerError};
+pub use producer::{BlockProducer, DeliveryError, ProducerError, Rejection};

@@ -1,7 +1,12 @@
 //! Producing blocks: a pool of transactions, and a chain of proposed blocks that may run ahead of their proofs.
 
-use std::{collections::VecDeque, error::Error, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    error::Error,
+    sync::Arc,
+};
 
+use bridge::{BridgeError, Consumption, Message};
 use circuits::{Digest, F, statement::BlockStatement};
 use plonky2::field::types::Field;
 use thiserror::Error;
@@ -68,13 +73,41 @@ pub struct Pending<T> {
     pub transaction: T,
 }
 
-/// A transaction that the environment refused.
+/// Why a transaction is not in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Rejection<Err: Error> {
+    /// The environment refuses it.
+    #[error(transparent)]
+    Environment(Err),
+    /// A message of it comes too early or too late for the superblocks to come.
+    #[error(transparent)]
+    Timing(BridgeError),
+}
+
+/// A transaction that was refused.
 #[derive(Debug)]
-pub struct Rejected<Err> {
+pub struct Rejected<Err: Error> {
     /// Its name.
     pub id: TransactionId,
-    /// The environment's reason.
-    pub reason: Err,
+    /// Why.
+    pub reason: Rejection<Err>,
+}
+
+/// Why a message is not taken in.
+#[derive(Debug, Error)]
+pub enum DeliveryError {
+    /// The state model has no messages.
+    #[error("the {kind} environment takes no messages")]
+    Unsupported {
+        /// The state model.
+        kind: &'static str,
+    },
+    /// The environment cannot take it.
+    #[error("the message is refused")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
+    /// The pool does not.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
 }
 
 /// A proposed block in a producer's chain.
@@ -98,6 +131,7 @@ pub struct BlockProducer<E: Environment> {
     blocks: VecDeque<ChainedBlock<E>>,
     pending: VecDeque<Pending<E::Transaction>>,
     next_id: TransactionId,
+    superblock: u32,
 }
 
 impl<E: Environment> BlockProducer<E> {
@@ -116,6 +150,7 @@ impl<E: Environment> BlockProducer<E> {
             blocks: VecDeque::new(),
             pending: VecDeque::new(),
             next_id: 0,
+            superblock: 1,
         }
     }
 
@@ -163,6 +198,29 @@ impl<E: Environment> BlockProducer<E> {
         Ok(id)
     }
 
+    /// Adds to the pool the transaction that takes in a message.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]
+    pub fn deliver(
+        &mut self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Result<TransactionId, DeliveryError> {
+        let transaction = self
+            .environment
+            .consume(message, consumption)
+            .ok_or(DeliveryError::Unsupported { kind: E::KIND })?
+            .map_err(|error| DeliveryError::Refused(Box::new(error)))?;
+        Ok(self.submit(transaction)?)
+    }
+
+    /// The first superblock that the next block can be in, 1 unless said otherwise. Messages whose deadlines do not fit it are
+    /// neither emitted nor consumed.
+    pub fn expect_superblock(&mut self, number: u32) {
+        self.superblock = number;
+    }
+
     /// Executes the next block from the pool and appends it to the chain. Transactions that did not fit stay in the
     /// pool; invalid ones are dropped from it and returned.
     ///
@@ -172,21 +230,34 @@ impl<E: Environment> BlockProducer<E> {
     /// - [`ProducerError::Inconsistent`]: the block does not follow from the last state.
     pub fn propose_block(&mut self) -> Result<Vec<Rejected<E::Error>>, ProducerError> {
         let height = self.height().saturating_add(1);
-        let offered: Vec<_> = self.pending.iter().map(|pending| &pending.transaction).collect();
+        let (mut offered, mut positions, mut reasons) = (vec![], vec![], BTreeMap::new());
+        for (position, Pending { transaction, .. }) in self.pending.iter().enumerate() {
+            match self.environment.messages(transaction).check_timing(self.superblock) {
+                Ok(()) => {
+                    offered.push(transaction);
+                    positions.push(position);
+                }
+                Err(error) => {
+                    reasons.insert(position, Rejection::Timing(error));
+                }
+            }
+        }
         let proposal = self
             .environment
             .propose(self.state(), &offered)
             .map_err(|error| ProducerError::Propose { height, source: Box::new(error) })?;
         self.check(height, proposal.block.statement(), &proposal.state)?;
 
-        let mut rejected: VecDeque<_> = proposal.rejected.into();
-        let mut included = proposal.included.into_iter().peekable();
+        for (index, reason) in proposal.rejected {
+            reasons.insert(positions[index], Rejection::Environment(reason));
+        }
+        let mut included = proposal.included.into_iter().map(|index| positions[index]).peekable();
         let (mut transactions, mut dropped, mut left) = (vec![], vec![], VecDeque::new());
-        for (index, pending) in self.pending.drain(..).enumerate() {
-            if included.next_if_eq(&index).is_some() {
+        for (position, pending) in self.pending.drain(..).enumerate() {
+            if included.next_if_eq(&position).is_some() {
                 transactions.push(pending);
-            } else if rejected.front().is_some_and(|(first, _)| *first == index) {
-                dropped.extend(rejected.pop_front().map(|(_, reason)| Rejected { id: pending.id, reason }));
+            } else if let Some(reason) = reasons.remove(&position) {
+                dropped.push(Rejected { id: pending.id, reason });
             } else {
                 left.push_back(pending);
             }
@@ -361,7 +432,8 @@ mod tests {
                 _ => {}
             }
             let body = honest.block.body().to_vec();
-            let block = ProposedBlock::new(statement, body, *honest.block.witness())?;
+            let messages = honest.block.messages().clone();
+            let block = ProposedBlock::new(statement, messages, body, *honest.block.witness())?;
             let (included, rejected) = (honest.included, honest.rejected);
             Ok(Proposal { block, state, included, rejected })
         }

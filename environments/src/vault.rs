@@ -1,5 +1,6 @@
 //! Vaults: the assets of an account, in slots.
 
+use bridge::AssetId;
 use circuits::{
     F,
     amount::{Amount, AmountError},
@@ -7,8 +8,6 @@ use circuits::{
 use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-use crate::asset::AssetId;
 
 /// Assets that one vault can hold.
 pub const VAULT_SLOTS: usize = 16;

@@ -8,6 +8,7 @@ use batcher::circuits::{
     segment::{BlockInput, BlockTarget},
     state::SuperblockState,
 };
+use bridge::BlockMessages;
 use circuits::{
     Builder, C, Compiled, D, Definition, F, Proof, VerifierKey, Witness,
     amount::Amount,
@@ -25,7 +26,9 @@ use environments::{
     counter::{Add, Counter, CounterBlock},
 };
 use plonky2::{
-    field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig,
+    field::types::{Field, PrimeField64},
+    iop::target::Target,
+    plonk::circuit_data::CircuitConfig,
     recursion::dummy_circuit::dummy_circuit,
 };
 
@@ -173,6 +176,7 @@ fn circuit_applies_proof(applied: usize, proof: &Proof, key: &VerifierKey) -> bo
 fn relabelled(block: &ProvenBlock, change: impl FnOnce(&mut BlockStatement)) -> BlockBundle {
     let mut bundle = BlockBundle::new(block);
     change(&mut bundle.statement);
+    bundle.messages.environment = EnvironmentId(bundle.statement.environment.to_canonical_u64() as u16);
     let mut proof = block.proof().clone();
     proof.public_inputs = bundle.statement.encode();
     bundle.proof = circuits::proof::encode(&proof);
@@ -207,6 +211,7 @@ fn case_02_a_proof_of_a_dummy_circuit_is_no_block() {
         statement: *statement,
         proof: circuits::proof::encode(&proof),
         key: circuits::proof::encode_key(&key),
+        messages: BlockMessages::none(id(3)),
         body: vec![],
     };
     bundle.open(&block_shape().common).unwrap();
@@ -254,8 +259,13 @@ fn case_40_no_transaction_of_a_block_is_dropped() {
         adds[dropped] = Amount::ZERO;
         let witness = CounterBlock { adds, ..*honest.witness() };
         // The statement of the whole block, from fewer transactions.
-        let block =
-            environments::ProposedBlock::new(*honest.statement(), honest.body().to_vec(), witness).unwrap();
+        let block = environments::ProposedBlock::new(
+            *honest.statement(),
+            honest.messages().clone(),
+            honest.body().to_vec(),
+            witness,
+        )
+        .unwrap();
         let result = ours().prove(&block);
         assert!(matches!(result, Err(ProveError::Block(BlockError::OtherStatement { .. }))));
     }

@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use bridge::AssetId;
 use circuits::{
     Digest, Proof,
     amount::Amount,
@@ -24,7 +25,6 @@ use environments::{
         signatures::{KERNELS, tables},
         transaction::{Action, SignedTransaction, Transaction},
     },
-    asset::AssetId,
     kernel::ProducerSecret,
     vault::Holding,
 };

@@ -11,6 +11,7 @@ use batcher::{
     trust::Trust,
     verify::circuit_name,
 };
+use bridge::AssetId;
 use circuits::{
     Definition as _, Digest,
     file::{self, BUNDLE_LIMIT, FileError, Kind, MAGIC, SMALL_LIMIT},
@@ -21,10 +22,7 @@ use circuits::{
 use environments::{
     BlockBundle,
     accounts::body::decode_body,
-    notes::{
-        asset::AssetId,
-        transaction::{ProvenTransaction, TransactionStatement},
-    },
+    notes::transaction::{ProvenTransaction, TransactionStatement},
 };
 use plonky2::field::types::PrimeField64 as _;
 use serde_json::{Map, Value, json};

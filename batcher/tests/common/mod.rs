@@ -15,18 +15,22 @@ use batcher::{
     store::Store,
     testing::{block, free_key, free_proof, free_registry},
 };
-use circuits::{proof, statement::BlockStatement};
+use bridge::BlockMessages;
+use circuits::{proof, registry::EnvironmentId, statement::BlockStatement};
 use environments::BlockBundle;
+use plonky2::field::types::PrimeField64;
 
 /// Circuits shared by the tests of one process.
 pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
 
 /// A bundle that proves `statement`.
 pub(crate) fn block_bundle(statement: BlockStatement) -> BlockBundle {
+    let environment = EnvironmentId(statement.environment.to_canonical_u64() as u16);
     BlockBundle {
         statement,
         proof: proof::encode(&free_proof(&statement)),
         key: proof::encode_key(free_key()),
+        messages: BlockMessages::none(environment),
         body: b"body".to_vec(),
     }
 }

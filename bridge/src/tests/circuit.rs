@@ -172,13 +172,13 @@ fn busy() -> (BridgeState, Message) {
 }
 
 fn deposit() -> Message {
-    Message { asset_origin: A, ..message(L1, B, 5) }
+    message(L1, B, 5)
 }
 
 /// Every kind of step, in few circuits' worth.
 fn honest() -> Vec<Scene> {
     let (state, pending) = busy();
-    let unseen = Message { asset_local: 2, ..message(A, B, 3) };
+    let unseen = Message { asset: asset(A, 2), ..message(A, B, 3) };
     let withdrawal = message(B, L1, 7);
     let l1_holds = after(NUMBER, &state, &[emits(&withdrawal)]);
     let mut deposited = Scene::new(NUMBER, &l1_holds);
@@ -241,7 +241,7 @@ fn dishonest() -> Vec<(&'static str, Input)> {
         ("a block that does not end", honest().ending(false)),
         ("a balance that is not the row's", weird(|fields| fields.balance += F::ONE)),
         ("a destination of 17 bits", honest().with(|fields| fields.message.destination = beyond(16))),
-        ("a number of 33 bits", honest().with(|fields| fields.message.sequence = beyond(32))),
+        ("a number of 35 bits", honest().with(|fields| fields.message.sequence = beyond(34))),
         ("an emission of less than nothing", {
             let minted = Message { sequence: 8, ..message(B, A, 1) };
             at(NUMBER).block(&emits(&minted)).with(|fields| fields.message.amount = -F::TWO)
@@ -267,11 +267,12 @@ fn dishonest() -> Vec<(&'static str, Input)> {
         }),
         ("an asset of 33 bits, with a row", {
             let mut state = state.clone();
-            let key = Digest([A.to_field(), A.to_field(), beyond(32), F::ZERO]);
+            let wide = A.to_field() * beyond(32) + beyond(32);
+            let key = Digest([A.to_field(), wide, F::ZERO, F::ZERO]);
             state.balances.insert(key, balance_value(Amount::ZERO)).unwrap();
             let mut other = Scene::new(NUMBER, &state).lie(Action::Emit, A, &good, 2);
             other.crossing.steps[0].row = state.balances.prove_update(&key).unwrap();
-            other.with(|fields| (fields.message.asset_local, fields.balance) = (beyond(32), F::ZERO))
+            other.with(|fields| (fields.message.asset, fields.balance) = (wide, F::ZERO))
         }),
         ("two environments in one block", {
             let mut two = honest().block(&claims(&pending));

@@ -38,9 +38,9 @@ fn apply(crossing: &mut Crossing, attempt: &Try) -> bool {
             let out = Message {
                 source: ENVIRONMENTS[source],
                 destination: ENVIRONMENTS[destination],
-                asset_origin: ENVIRONMENTS[origin],
+                asset: asset(ENVIRONMENTS[origin], 1),
                 deadline: crossing.number + lifetime,
-                sequence: crossing.steps.len() as u32,
+                sequence: crossing.steps.len() as u64,
                 ..message(A, B, value)
             };
             if out.source == L1 {
@@ -67,7 +67,7 @@ fn open() -> Crossing {
     let mut crossing =
         Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start(empty_list())).unwrap();
     for environment in ENVIRONMENTS {
-        let rows = ENVIRONMENTS.map(|origin| Message { asset_origin: origin, ..message(A, B, 1) });
+        let rows = ENVIRONMENTS.map(|origin| Message { asset: asset(origin, 1), ..message(A, B, 1) });
         crossing.open_rows(rows.map(|message| message.row_of(environment))).unwrap();
     }
     crossing

@@ -101,6 +101,8 @@ fn every_rule_about_a_message_has_its_own_error() {
     assert_eq!(refused(NUMBER, &state, &foreign), expected);
     let own = Message { destination: A, ..good.clone() };
     assert_eq!(refused(NUMBER, &state, &emits(&own)), BridgeError::SelfMessage(A));
+    let beyond = Message { sequence: 1 << 34, ..good.clone() };
+    assert_eq!(refused(NUMBER, &state, &emits(&beyond)), BridgeError::Sequence(1 << 34));
     let nothing = Message { amount: Amount::ZERO, ..good.clone() };
     assert_eq!(refused(NUMBER, &state, &emits(&nothing)), BridgeError::ZeroAmount);
     let state = after(NUMBER, &state, &[emits(&good)]);
@@ -125,7 +127,7 @@ fn a_message_to_l1_is_final_when_it_is_emitted() {
 
 #[test]
 fn a_deposit_is_claimed_or_goes_back() {
-    let deposit = Message { asset_origin: L1, ..message(L1, B, 10) };
+    let deposit = Message { asset: asset(L1, 1), ..message(L1, B, 10) };
     let keys = [L1, B].map(|environment| deposit.row_of(environment));
     let start = |number, state: &BridgeState| {
         let mut crossing = crossing(number, state);

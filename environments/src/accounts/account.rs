@@ -1,5 +1,6 @@
 //! Accounts: key, nonce and balances.
 
+use bridge::AssetId;
 use circuits::{
     Builder, Digest, DigestTarget, F,
     amount::{Amount, AmountError},
@@ -9,10 +10,7 @@ use circuits::{
 };
 use plonky2::{field::types::Field, iop::target::Target};
 
-use crate::{
-    asset::AssetId,
-    vault::{Holding, VAULT_SLOTS, Vault, VaultError},
-};
+use crate::vault::{Holding, VAULT_SLOTS, Vault, VaultError};
 
 /// Domain of account records, the values of the state's tree.
 pub const ACCOUNT: Domain = Domain::new("a-acct");

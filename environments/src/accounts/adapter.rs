@@ -1,11 +1,12 @@
 //! The account-based state model as an [`Environment`].
 
+use bridge::BlockMessages;
 use circuits::{
     Digest,
     ecdsa::{append, empty_claims},
     hash::hash,
     layout::Layout,
-    statement::BlockStatement,
+    statement::{BlockStatement, empty_list},
 };
 use plonky2::field::types::Field;
 use thiserror::Error;
@@ -202,6 +203,8 @@ impl Environment for Accounts {
             height: circuits::F::from_canonical_u32(state.height()),
             previous_state: before.commitment(),
             new_state: state.commitment(),
+            outbox: empty_list(),
+            inbox: empty_list(),
             body: body_digest(moved.claims),
             secret: self.secret,
         }
@@ -214,7 +217,8 @@ impl Environment for Accounts {
             moved,
             seal,
         };
-        let block = ProposedBlock::new(statement, encode_body(&body)?, witness)?;
+        let block =
+            ProposedBlock::new(statement, BlockMessages::none(self.id()), encode_body(&body)?, witness)?;
         Ok(Proposal { block, state, included, rejected })
     }
 

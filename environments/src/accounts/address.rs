@@ -11,6 +11,7 @@
 
 use std::{fmt, str::FromStr};
 
+use bridge::AssetId;
 use circuits::{
     Builder, Digest, DigestTarget, F,
     constrain::DigestOps,
@@ -23,8 +24,6 @@ use plonky2::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
-
-use crate::asset::AssetId;
 
 /// Domain of addresses.
 pub const ADDRESS: Domain = Domain::new("address");

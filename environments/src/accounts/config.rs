@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bridge::AssetId;
 use circuits::{
     F,
     amount::{Amount, AmountError},
@@ -17,7 +18,6 @@ use crate::{
         address::Address,
         pool::{MINIMUM_SHARES, POOL_NUMBER_BITS, Pool, PoolError, share_asset},
     },
-    asset::AssetId,
     environment::EnvironmentId,
     vault::{Holding, VaultError},
 };

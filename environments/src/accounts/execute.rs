@@ -3,6 +3,7 @@
 //! A transaction that is *invalid* cannot be in a block. One that *fails* is in its block: it pays its fee and its nonce,
 //! and does nothing else.
 
+use bridge::AssetId;
 use circuits::{
     Digest,
     amount::{AMOUNT_BITS, Amount},
@@ -21,7 +22,6 @@ use crate::{
         state::{AccountsState, Records, Running, TREE_DEPTH},
         transaction::{Action, MAX_ACTIONS, Malformed, SignedTransaction, Transaction},
     },
-    asset::AssetId,
     vault::VaultError,
 };
 

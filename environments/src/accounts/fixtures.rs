@@ -1,5 +1,6 @@
 //! Simulated clients: keys, and signed transactions that follow on each other.
 
+use bridge::AssetId;
 use circuits::{
     F,
     amount::Amount,
@@ -16,7 +17,6 @@ use crate::{
         state::AccountsState,
         transaction::{Action, SignedTransaction, Transaction},
     },
-    asset::AssetId,
     environment::{Environment, EnvironmentId},
     kernel::ProducerSecret,
     vault::Holding,

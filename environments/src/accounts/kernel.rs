@@ -11,7 +11,7 @@ use circuits::{
     ecdsa::{SignatureStatement, empty_claims},
     layout::{self, WitnessError, set},
     recursion::{ChildTarget, FoldChild, ListedChildTarget, verify_with_constant_key},
-    statement::BlockStatement,
+    statement::{BlockStatement, empty_list},
     trees::LeafOpeningTarget,
 };
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
@@ -157,11 +157,14 @@ impl Definition for BlockKernel {
         let Running { count, pool_count, .. } = end;
         let after = StateFields { height, root, count, pool_count, ..before };
         let secret = builder.new_digest();
+        let none = builder.constant_digest(empty_list());
         let block = OneBlock {
             environment,
             height,
             previous_state: state_commitment_circuit(builder, &before),
             new_state: state_commitment_circuit(builder, &after),
+            outbox: none,
+            inbox: none,
             body: body_digest_circuit(builder, end.claims),
             secret,
         };

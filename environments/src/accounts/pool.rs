@@ -2,6 +2,7 @@
 //!
 //! All arithmetic is exact, and rounding favours the pool.
 
+use bridge::AssetId;
 use circuits::{
     Builder, Digest, DigestTarget, F,
     amount::{AMOUNT_BITS, Amount},
@@ -12,7 +13,7 @@ use circuits::{
 use plonky2::{field::types::Field, iop::target::Target};
 use thiserror::Error;
 
-use crate::{asset::AssetId, environment::EnvironmentId};
+use crate::environment::EnvironmentId;
 
 /// Domain of pool records, the values of the state's tree.
 pub const POOL: Domain = Domain::new("a-pool");

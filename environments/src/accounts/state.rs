@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bridge::AssetId;
 use circuits::{
     Builder, Digest, DigestTarget, F,
     amount::Amount,
@@ -21,7 +22,6 @@ use crate::{
         config::{Deployment, Genesis, GenesisError},
         pool::Pool,
     },
-    asset::AssetId,
     vault::VaultError,
 };
 

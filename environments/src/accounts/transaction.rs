@@ -1,5 +1,6 @@
 //! Transactions: an ordered list of 1 to 4 actions of one account.
 
+use bridge::AssetId;
 use circuits::{
     F,
     amount::Amount,
@@ -10,10 +11,7 @@ use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{
-    accounts::address::{Address, LIMBS},
-    asset::AssetId,
-};
+use crate::accounts::address::{Address, LIMBS};
 
 /// Actions of a transaction at most.
 pub const MAX_ACTIONS: usize = 4;

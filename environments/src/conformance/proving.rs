@@ -37,8 +37,13 @@ pub fn proven_blocks_verify<S: Subject>(subject: &S) {
     let honest = &producer.block(1).expect("proposed").block;
     let mut statement = *honest.statement();
     statement.new_state = statement.previous_state;
-    let changed = ProposedBlock::new(statement, honest.body().to_vec(), honest.witness().clone())
-        .expect("the statement's ranges hold");
+    let changed = ProposedBlock::new(
+        statement,
+        honest.messages().clone(),
+        honest.body().to_vec(),
+        honest.witness().clone(),
+    )
+    .expect("the statement's ranges hold");
     let result = producer.environment().prove(&changed);
     assert!(result.is_err(), "a block with another new state has a proof");
 }

@@ -5,7 +5,10 @@ use circuits::{
 };
 
 use super::*;
-use crate::conformance::{self, Subject};
+use crate::{
+    Rejection,
+    conformance::{self, Subject},
+};
 
 struct Counters;
 
@@ -76,7 +79,7 @@ fn a_block_takes_eight_additions_and_the_rest_wait() {
     assert_eq!(producer.state().value.get(), 100 + 36);
     assert_eq!(producer.pending().len(), 3);
     let rejected = producer.propose_block().unwrap();
-    assert_eq!((rejected[0].id, &rejected[0].reason), (10, &CounterError::Zero));
+    assert_eq!((rejected[0].id, &rejected[0].reason), (10, &Rejection::Environment(CounterError::Zero)));
     assert_eq!(*producer.state(), CounterState { height: 2, value: Amount::new(155).unwrap() });
     producer.propose_block().unwrap();
     assert_eq!(producer.height(), 3, "a block can be empty");

@@ -1,5 +1,6 @@
 //! The note-based environment as an [`Environment`].
 
+use bridge::BlockMessages;
 use circuits::{
     CircuitError, Digest,
     hash::hash,
@@ -403,7 +404,8 @@ impl Environment for Notes {
         let seal = state.seal()?;
         let statement = self.statement(before, &state, &records);
         let witness = NotesBlock { before: before.fields(), context, groups, seal };
-        let block = ProposedBlock::new(statement, encode_body(&records), witness)?;
+        let block =
+            ProposedBlock::new(statement, BlockMessages::none(self.id()), encode_body(&records), witness)?;
         Ok(Proposal { block, state, included, rejected })
     }
 

@@ -1,5 +1,6 @@
 //! What is fixed for a note-based environment: where it runs, its fee asset, its genesis.
 
+use bridge::AssetId;
 use circuits::{
     Digest, F,
     amount::{Amount, AmountError},
@@ -10,10 +11,7 @@ use thiserror::Error;
 
 use crate::{
     environment::EnvironmentId,
-    notes::{
-        account::{Account, Vault},
-        asset::AssetId,
-    },
+    notes::account::{Account, Vault},
 };
 
 /// What every state, transaction and block of one environment agrees on.

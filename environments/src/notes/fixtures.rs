@@ -1,5 +1,6 @@
 //! Simulated clients: accounts with their secrets, and requests that follow on each other.
 
+use bridge::AssetId;
 use circuits::{
     Digest, F,
     amount::Amount,
@@ -13,7 +14,6 @@ use crate::{
     notes::{
         account::{Account, Holding, Vault},
         adapter::{Notes, NotesTransaction},
-        asset::AssetId,
         config::{Genesis, GenesisAccount},
         note::{Note, Script},
         policy::{ExchangeOrder, ExchangeTerms},

@@ -7,7 +7,7 @@ use circuits::{
     hash::hash_circuit,
     layout::{self, Layout, WitnessError, set},
     recursion::{FoldChild, ListedChildTarget},
-    statement::BlockStatement,
+    statement::{BlockStatement, empty_list},
     trees::{PathTarget, append_subtree_circuit, index_bits},
 };
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
@@ -128,11 +128,14 @@ impl Definition for BlockKernel {
         let past_root_path = PathTarget::new_virtual(builder, TREE_DEPTH);
         let after = seal_circuit(builder, &before, &end, &context, &fee_path, &past_root_path);
         let secret = builder.new_digest();
+        let none = builder.constant_digest(empty_list());
         let block = OneBlock {
             environment,
             height,
             previous_state: hash_circuit(builder, STATE, &before.encode()),
             new_state: hash_circuit(builder, STATE, &after.encode()),
+            outbox: none,
+            inbox: none,
             body: body_digest_circuit(builder, end.records, end.transactions),
             secret,
         };

@@ -2,7 +2,7 @@
 //!
 //! | part | what it is |
 //! |---|---|
-//! | [`account`], [`asset`], [`note`], [`policy`] | what users own |
+//! | [`account`], [`note`], [`policy`] | what users own |
 //! | [`transaction`] | one account consumes and creates notes; proved by its client, or by the producer for network accounts |
 //! | [`state`], [`apply`], [`body`] | the public state, and how transactions and published data move it |
 //! | [`group`], [`batch`], [`kernel`] | the same moves in-circuit: a group of transactions, a batch, a block |
@@ -29,6 +29,5 @@ pub mod transaction;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
-pub use crate::asset;
 pub use adapter::{Notes, NotesBlock, NotesError, NotesTransaction};
 pub use config::{Genesis, GenesisAccount, GenesisError};

@@ -1,5 +1,6 @@
 //! Notes: one asset and amount, consumable once by whom its script allows.
 
+use bridge::AssetId;
 use circuits::{
     Builder, Digest, DigestTarget, F,
     amount::Amount,
@@ -9,7 +10,7 @@ use circuits::{
 use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
 
-use crate::{environment::EnvironmentId, notes::asset::AssetId};
+use crate::environment::EnvironmentId;
 
 /// Domain of note commitments, the leaves of the note tree.
 pub const NOTE: Domain = Domain::new("note");

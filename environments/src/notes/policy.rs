@@ -1,5 +1,6 @@
 //! Policies of network accounts: what their vaults may be used for, in place of a key.
 
+use bridge::AssetId;
 use circuits::{
     Builder, Digest, DigestTarget, F,
     hash::{Domain, hash, hash_circuit},
@@ -8,8 +9,6 @@ use circuits::{
 use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-
-use crate::notes::asset::AssetId;
 
 /// Domain of the commitments to exchange orders.
 pub const EXCHANGE_AUTHORISATION: Domain = Domain::new("authexo");

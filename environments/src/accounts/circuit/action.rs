@@ -1,5 +1,6 @@
 //! One action in-circuit: its kind, and the rules by which it is well-formed. A malformed action is in no block.
 
+use bridge::asset::ASSET_BITS;
 use circuits::{
     Builder, Witness,
     amount::enforce_amount,
@@ -9,10 +10,7 @@ use circuits::{
 };
 use plonky2::iop::target::{BoolTarget, Target};
 
-use crate::{
-    accounts::{address::LIMB_BITS, transaction::ActionFields},
-    asset::ASSET_BITS,
-};
+use crate::accounts::{address::LIMB_BITS, transaction::ActionFields};
 
 /// Bits of the number of an asset within its environment.
 const LOCAL_BITS: usize = 32;

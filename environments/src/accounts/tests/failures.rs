@@ -35,7 +35,7 @@ fn remove(pair: (u32, u32), shares: u64, minimum: (u64, u64)) -> Action {
 }
 
 /// Gives client `client` a balance out of nothing.
-fn give(world: &mut World, client: usize, asset: crate::asset::AssetId, value: Amount) {
+fn give(world: &mut World, client: usize, asset: bridge::AssetId, value: Amount) {
     let mut account = world.state.account(&address(client)).unwrap().clone();
     account.balances.credit(asset, value).unwrap();
     world.state.records.set_account(address(client), account).unwrap();

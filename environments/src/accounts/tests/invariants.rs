@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bridge::AssetId;
 use proptest::prelude::*;
 
 use super::{share, world};
@@ -14,7 +15,6 @@ use crate::{
         state::AccountsState,
         transaction::Action,
     },
-    asset::AssetId,
 };
 
 /// Values around everything that matters: balances, reserves, the limits.

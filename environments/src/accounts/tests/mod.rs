@@ -14,9 +14,9 @@ use crate::{
         state::AccountsState,
         transaction::Action,
     },
-    asset::AssetId,
     conformance::{CHAIN_ID, id, secret},
 };
+use bridge::AssetId;
 
 fn world() -> World {
     World::new(CHAIN_ID, id(0), secret(0))

@@ -1,5 +1,6 @@
 //! Filling the witness of a transaction kernel, without judging it.
 
+use bridge::AssetId;
 use circuits::{
     Digest, F, Witness,
     amount::Amount,
@@ -14,7 +15,7 @@ use super::{
     Authority, Input, MAX_ASSETS, TransactionWitness,
     circuit::{AuthorityTargets, InputTargets, OutputTargets, TransactionTargets},
 };
-use crate::notes::{asset::AssetId, note::NoteFields, policy::ExchangeFields};
+use crate::notes::{note::NoteFields, policy::ExchangeFields};
 
 /// Where each asset of a transaction goes: its lane, and its slot in the vault as the lanes before left it.
 struct LaneValues {

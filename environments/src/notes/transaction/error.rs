@@ -1,10 +1,11 @@
 //! Why a transaction is refused whatever the state.
 
+use bridge::AssetId;
 use circuits::{Digest, amount::Amount};
 use thiserror::Error;
 
 use super::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS};
-use crate::notes::{account::VaultError, asset::AssetId};
+use crate::notes::account::VaultError;
 
 /// The first rule of the transaction kernel that a transaction breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -13,6 +13,7 @@ mod statement;
 mod tests;
 mod witness;
 
+use bridge::AssetId;
 use circuits::{Digest, amount::Amount};
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,6 @@ pub use witness::{Input, Membership, TransactionWitness};
 
 use crate::notes::{
     account::{Account, local_authorisation},
-    asset::AssetId,
     note::{Note, Script},
     policy::ExchangeOrder,
 };

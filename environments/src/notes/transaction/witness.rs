@@ -1,5 +1,6 @@
 //! A transaction with the openings of what it consumes, judged natively.
 
+use bridge::AssetId;
 use circuits::{Digest, F, amount::Amount, trees::Path};
 use plonky2::field::types::Field;
 
@@ -9,7 +10,6 @@ use super::{
 };
 use crate::notes::{
     account::{Account, Vault, VaultError, account_id},
-    asset::AssetId,
     config::Deployment,
     note::{Note, Script, output_serial, swap_serial},
 };

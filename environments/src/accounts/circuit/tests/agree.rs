@@ -1,5 +1,6 @@
 //! What the circuit makes of transactions is what execution makes of them, whether they are done or fail.
 
+use bridge::AssetId;
 use circuits::{amount::Amount, forging::check, layout::Layout};
 
 use super::{input, slots, world};
@@ -11,7 +12,6 @@ use crate::{
         pool::share_asset,
         transaction::Action,
     },
-    asset::AssetId,
 };
 
 /// Adds to the pool of two assets.
