@@ -420,9 +420,13 @@ mod tests {
         fn propose(&self, state: &CounterState, adds: &[&Add]) -> Result<Proposal<Self>, CounterError> {
             let honest = self.counter.propose(state, adds)?;
             let mut statement = *honest.block.statement();
+            let mut messages = honest.block.messages().clone();
             let mut state = honest.state;
             match self.field {
-                "environment" => statement.environment += F::ONE,
+                "environment" => {
+                    statement.environment += F::ONE;
+                    messages.environment.0 += 1;
+                }
                 "first height" => statement.first_height -= F::ONE,
                 "last height" => statement.last_height += F::ONE,
                 "previous state" => statement.previous_state = Digest::ZERO,
@@ -432,7 +436,6 @@ mod tests {
                 _ => {}
             }
             let body = honest.block.body().to_vec();
-            let messages = honest.block.messages().clone();
             let block = ProposedBlock::new(statement, messages, body, *honest.block.witness())?;
             let (included, rejected) = (honest.included, honest.rejected);
             Ok(Proposal { block, state, included, rejected })

@@ -242,6 +242,8 @@ fn dishonest() -> Vec<(&'static str, Input)> {
         ("a balance that is not the row's", weird(|fields| fields.balance += F::ONE)),
         ("a destination of 17 bits", honest().with(|fields| fields.message.destination = beyond(16))),
         ("a number of 35 bits", honest().with(|fields| fields.message.sequence = beyond(34))),
+        // The same packed asset: 2^32 (2^32 - 1) is -1, so its number would be one more.
+        ("an origin of 33 bits", weird(|fields| fields.asset_origin += F::from_canonical_u64((1 << 32) - 1))),
         ("an emission of less than nothing", {
             let minted = Message { sequence: 8, ..message(B, A, 1) };
             at(NUMBER).block(&emits(&minted)).with(|fields| fields.message.amount = -F::TWO)
