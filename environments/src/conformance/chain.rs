@@ -1,6 +1,6 @@
 //! Promises about chains of proposed blocks.
 
-use circuits::statement::{BlockStatement, empty_list};
+use circuits::statement::BlockStatement;
 
 use super::{BLOCKS, CHAIN_ID, Subject, chain_of_blocks, id, producer, propose_valid, secret};
 use crate::{
@@ -12,7 +12,8 @@ fn statements<E: Environment>(producer: &BlockProducer<E>) -> Vec<BlockStatement
     producer.blocks().map(|block| *block.block.statement()).collect()
 }
 
-/// Each block starts where the one before it ended, at the next height, from genesis on; no messages exist yet.
+/// Each block starts where the one before it ended, at the next height, from genesis on, and states the messages that it
+/// carries.
 ///
 /// # Panics
 /// If the promise is broken.
@@ -29,8 +30,10 @@ pub fn statements_chain<S: Subject>(subject: &S) {
         assert_eq!(statement.previous_state, state, "a block starts where the last one ended");
         assert_ne!(statement.new_state, state, "a block changes the commitment, if only by its height");
         assert_eq!(statement.new_state, environment.commitment(&block.state));
-        assert_eq!(statement.outbox, empty_list(), "no messages are emitted");
-        assert_eq!(statement.inbox, empty_list(), "no messages are consumed");
+        let messages = block.block.messages();
+        assert_eq!(messages.environment, environment.id(), "a block's messages name its environment");
+        assert_eq!(statement.outbox, messages.outbox_digest(), "the messages emitted are stated");
+        assert_eq!(statement.inbox, messages.inbox_digest(), "the messages consumed are stated");
         assert_eq!(statement.producer, environment.producer(), "the producer's commitment is stated");
         state = statement.new_state;
     }
