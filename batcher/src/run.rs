@@ -18,8 +18,10 @@ use thiserror::Error;
 use crate::{
     batch::{BatchError, Batcher, bundle_name},
     circuits::{engine::Engine, state::SuperblockState, superblock::Source},
+    mail::{Mail, Undeliverable},
     planner::Planner,
     prove::Progress,
+    queue::QueueError,
     scenario::{self, Participant, Scenario, ScenarioError, chain_of},
     state::{self, StateError},
     store::{Store, StoreError},
@@ -113,6 +115,7 @@ struct Tally {
     transactions: usize,
     rejected: Vec<RejectedTransaction>,
     failed: Vec<FailedTransaction>,
+    undeliverable: Vec<Undeliverable>,
 }
 
 /// What a run did.
@@ -126,6 +129,8 @@ pub struct RunReport {
     pub rejected: Vec<RejectedTransaction>,
     /// Transactions that are in the blocks and did not do what they ask for.
     pub failed: Vec<FailedTransaction>,
+    /// Messages that an environment did not take in.
+    pub undeliverable: Vec<Undeliverable>,
     /// The superblocks, verified from their files against the trust file.
     pub verified: Report,
     /// The superblock bundles.
@@ -140,6 +145,9 @@ pub enum RunError {
     /// The scenario is refused.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+    /// L1's queue is refused.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     /// A block cannot be made or proved.
     #[error("environment {environment}: {reason}")]
     Producer {
@@ -217,6 +225,9 @@ impl Runner<'_> {
         make(layout.superblocks())?;
 
         let mut participants = scenario.participants()?;
+        let queue = scenario.queue()?;
+        let mut deposits = queue.deposits();
+        let mut mail = Mail::default();
         self.progress.note("building the environments' kernels");
         let registry = scenario::registry(&participants)?;
         let state_path = state::state_path(&layout.state());
@@ -224,7 +235,11 @@ impl Runner<'_> {
 
         let (mut blocks, mut tally, mut superblocks) = (0, Tally::default(), vec![]);
         for number in 1..=scenario.superblocks {
-            let proposed = propose(&mut participants, &mut tally)?;
+            let share = scenario.deposits_per_superblock.unwrap_or(usize::MAX).min(deposits.len());
+            let (taken, rest) = deposits.split_at(share);
+            deposits = rest;
+            tally.undeliverable.extend(mail.open(number, taken, &mut participants));
+            let proposed = propose(number, &mut participants, &mut mail, &mut tally)?;
             if proposed.is_empty() {
                 break;
             }
@@ -240,8 +255,17 @@ impl Runner<'_> {
         }
         check_same_blocks(&participants, &state::read(&state_path)?, &layout)?;
         let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.keys())?;
-        let Tally { transactions, rejected, failed } = tally;
-        Ok(RunReport { blocks, transactions, rejected, failed, verified, superblocks, trust: layout.trust() })
+        let Tally { transactions, rejected, failed, undeliverable } = tally;
+        Ok(RunReport {
+            blocks,
+            transactions,
+            rejected,
+            failed,
+            undeliverable,
+            verified,
+            superblocks,
+            trust: layout.trust(),
+        })
     }
 
     /// Writes registry, genesis and trust file, or checks that an earlier run wrote the same.
@@ -342,12 +366,24 @@ impl Runner<'_> {
     }
 }
 
-/// Executes every environment's blocks for one superblock. An environment without transactions makes none.
-fn propose(participants: &mut [Participant], tally: &mut Tally) -> Result<Vec<Proposed>, RunError> {
+/// Executes every environment's blocks for one superblock, one of each in turn, so that a message can go there and back.
+/// An environment without transactions makes none.
+fn propose(
+    number: u32,
+    participants: &mut [Participant],
+    mail: &mut Mail,
+    tally: &mut Tally,
+) -> Result<Vec<Proposed>, RunError> {
     let mut proposed = vec![];
-    for (index, participant) in participants.iter_mut().enumerate() {
-        let environment = participant.producer.id().get();
-        for _ in 0..participant.blocks_per_superblock {
+    let rounds = participants.iter().map(|participant| participant.blocks_per_superblock).max().unwrap_or(0);
+    for round in 0..rounds {
+        for index in 0..participants.len() {
+            let participant = &mut participants[index];
+            if round >= participant.blocks_per_superblock {
+                continue;
+            }
+            let environment = participant.producer.id().get();
+            participant.producer.expect_superblock(number);
             let lines = participant.offer();
             tally.rejected.extend(lines.into_iter().map(|line| RejectedTransaction {
                 environment,
@@ -355,7 +391,7 @@ fn propose(participants: &mut [Participant], tally: &mut Tally) -> Result<Vec<Pr
                 reason: line.reason,
             }));
             if participant.producer.pending() == 0 {
-                break;
+                continue;
             }
             let report = participant.producer.propose_block().map_err(|error: ProducerError| {
                 RunError::Producer { environment, reason: chain_of(&error) }
@@ -377,6 +413,7 @@ fn propose(participants: &mut [Participant], tally: &mut Tally) -> Result<Vec<Pr
                 height: report.height,
                 statement: report.statement,
             });
+            tally.undeliverable.extend(mail.pass(number, &report, participants));
         }
     }
     Ok(proposed)

@@ -22,6 +22,8 @@ use plonky2::field::types::Field64;
 use serde::{Deserialize, de::DeserializeOwned};
 use thiserror::Error;
 
+use crate::queue::{Queue, QueueError};
+
 /// Bytes of the largest scenario, genesis or transactions file.
 const FILE_LIMIT: u64 = 64 << 20;
 /// The most superblocks of a scenario.
@@ -37,6 +39,10 @@ pub struct Scenario {
     pub chain_id: u64,
     /// How many superblocks to make.
     pub superblocks: u32,
+    /// The path of L1's deposits, one JSON message per line.
+    pub deposits: Option<PathBuf>,
+    /// Deposits that each superblock takes; without it, all that are left.
+    pub deposits_per_superblock: Option<usize>,
     /// The environments.
     pub environments: Vec<EnvironmentConfig>,
     /// Where relative paths start.
@@ -234,6 +240,17 @@ impl Scenario {
     /// [`ScenarioError`], which names the file.
     pub fn participants(&self) -> Result<Vec<Participant>, ScenarioError> {
         self.environments.iter().map(|config| self.participant(config)).collect()
+    }
+
+    /// L1's deposits; none if the scenario names no file.
+    ///
+    /// # Errors
+    /// [`QueueError`], which names the file and the line.
+    pub fn queue(&self) -> Result<Queue, QueueError> {
+        self.deposits.as_ref().map_or_else(
+            || Ok(Queue::default()),
+            |path| Queue::read(&self.directory.join(path), self.chain_id),
+        )
     }
 
     fn participant(&self, config: &EnvironmentConfig) -> Result<Participant, ScenarioError> {

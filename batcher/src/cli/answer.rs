@@ -5,6 +5,7 @@ use batcher::{
     circuits::engine::EngineError,
     intake::IntakeError,
     prove::ProveError,
+    queue::QueueError,
     run::RunError,
     scenario::{ScenarioError, chain_of},
     state::StateError,
@@ -176,6 +177,17 @@ impl Coded for ScenarioError {
     }
 }
 
+impl Coded for QueueError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::TooLarge { .. } => LIMIT,
+            Self::Read { .. } | Self::Line { .. } | Self::Deposit { .. } | Self::OtherQueue { .. } => {
+                REJECTED
+            }
+        }
+    }
+}
+
 impl Coded for TrustError {
     fn code(&self) -> u8 {
         match self {
@@ -201,6 +213,7 @@ impl Coded for RunError {
     fn code(&self) -> u8 {
         match self {
             Self::Scenario(error) => error.code(),
+            Self::Queue(error) => error.code(),
             Self::File(error) => error.code(),
             Self::State(error) => error.code(),
             Self::Store(error) => error.code(),

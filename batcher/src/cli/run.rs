@@ -46,7 +46,9 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         };
         runner.run(&scenario, &arguments.out)?
     };
-    let RunReport { blocks, transactions, rejected, failed, verified, superblocks, trust } = report;
+    let RunReport {
+        blocks, transactions, rejected, failed, undeliverable, verified, superblocks, trust, ..
+    } = report;
     let rejected_json: Vec<_> = rejected
         .iter()
         .map(|one| json!({ "environment": one.environment, "line": one.line, "reason": one.reason }))
@@ -62,12 +64,19 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             })
         })
         .collect();
+    let undeliverable_json: Vec<_> = undeliverable
+        .iter()
+        .map(|one| {
+            json!({ "environment": one.environment.get(), "message": one.message, "reason": one.reason })
+        })
+        .collect();
     let json = json!({
         "ok": true,
         "blocks": blocks,
         "transactions": transactions,
         "rejected_transactions": rejected_json,
         "failed_transactions": failed_json,
+        "undeliverable_messages": undeliverable_json,
         "superblocks": superblocks,
         "trust": trust,
         "verification": report_json(&verified),
@@ -82,6 +91,12 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         text += &format!(
             "failed: environment {}, block {}, transaction {}: {}\n",
             one.environment, one.height, one.position, one.reason
+        );
+    }
+    for one in &undeliverable {
+        text += &format!(
+            "not delivered: message {} in environment {}: {}\n",
+            one.message, one.environment, one.reason
         );
     }
     text += &report_text(&verified);
