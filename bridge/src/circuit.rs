@@ -23,7 +23,7 @@ use crate::{
         MAX_LIFETIME, MIN_LIFETIME, MessageFields, SEQUENCE_BITS, inbox_append_circuit, message_hash_circuit,
         outbox_append_circuit,
     },
-    step::{NewRow, Step, StepFields},
+    step::{Chunk, NewRow, Step, StepFields},
     tombstone,
 };
 
@@ -110,18 +110,12 @@ impl CrossingTarget {
         Self { rows, steps }
     }
 
-    /// Assigns rows and steps. Places that are left over take `idle`, a row that could be added after the last one, and do
-    /// nothing.
+    /// Assigns a chunk. Places that are left over take its idle row and do nothing.
     ///
     /// # Errors
     /// If a target already has another value.
-    pub fn set_targets(
-        &self,
-        witness: &mut Witness,
-        rows: &[NewRow],
-        idle: &NewRow,
-        steps: &[Step],
-    ) -> Result<(), WitnessError> {
+    pub fn set_targets(&self, witness: &mut Witness, chunk: &Chunk) -> Result<(), WitnessError> {
+        let Chunk { rows, idle, steps } = chunk;
         for (index, target) in self.rows.iter().enumerate() {
             target.set_targets(witness, rows.get(index).unwrap_or(idle), index < rows.len())?;
         }

@@ -9,6 +9,7 @@ pub mod lists;
 pub mod message;
 pub mod state;
 pub mod step;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +27,9 @@ pub use block::{BlockMessages, MAX_BLOCK_STEPS};
 pub use error::BridgeError;
 pub use lists::BridgeLists;
 pub use message::{Consumption, Message};
-pub use state::BridgeState;
-pub use step::Crossing;
+pub use state::{BridgeState, Record};
+pub use step::{Chunk, Crossing};
+pub use stored::InvalidBridge;
 
 /// Depth of the tree of messages: one leaf for every message ever emitted.
 pub const MESSAGES_DEPTH: usize = 32;

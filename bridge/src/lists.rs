@@ -3,15 +3,9 @@
 use circuits::{
     Builder, Digest, DigestTarget, F,
     hash::{Domain, chain, chain_circuit, hash, hash_circuit},
-    registry::EnvironmentId,
     statement::empty_list,
 };
 use plonky2::iop::target::Target;
-
-use crate::{
-    message::{Consumption, inbox_append, outbox_append},
-    step::Action,
-};
 
 /// Domain of a block's entry in the list of blocks with messages, and of that list.
 const BLOCK_MESSAGES: Domain = Domain::new("blkmsgs");
@@ -38,23 +32,6 @@ impl BridgeLists {
     /// `applied` after one more block.
     pub(crate) fn append_block(&self, element: Digest) -> Digest {
         append_block_messages(self.applied, element)
-    }
-
-    /// Notes what a step sends to L1 or takes from it.
-    pub(crate) fn note(&mut self, action: Action, actor: EnvironmentId, hash: Digest) {
-        if actor != EnvironmentId::L1 {
-            return;
-        }
-        match action {
-            Action::Emit => self.l1_inbox = outbox_append(self.l1_inbox, hash),
-            Action::Consume(consumption) => {
-                self.l1_outbox = inbox_append(self.l1_outbox, hash, consumption);
-            }
-            Action::Bounce => {
-                self.l1_inbox = outbox_append(self.l1_inbox, hash);
-                self.l1_outbox = inbox_append(self.l1_outbox, hash, Consumption::Refund);
-            }
-        }
     }
 }
 

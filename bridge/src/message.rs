@@ -8,8 +8,11 @@ use circuits::{
     registry::EnvironmentId,
     statement::MESSAGE_LIST,
 };
-use plonky2::{field::types::Field, iop::target::Target};
-use serde::{Deserialize, Serialize};
+use plonky2::{
+    field::types::{Field, Field64},
+    iop::target::Target,
+};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{asset::AssetId, balance::BalanceKey};
 
@@ -35,12 +38,14 @@ pub const TIMING_MARGIN: u32 = 16;
 #[serde(deny_unknown_fields)]
 pub struct Message {
     /// The deployment.
+    #[serde(deserialize_with = "canonical")]
     pub chain_id: u64,
     /// The environment that emits it; 0 is L1.
     pub source: EnvironmentId,
     /// The environment that may claim it.
     pub destination: EnvironmentId,
     /// Number among the messages of its sender, which no two of them share; below `2^34`.
+    #[serde(deserialize_with = "canonical")]
     pub sequence: u64,
     /// Who sends it, in the source's terms.
     pub sender: Digest,
@@ -54,6 +59,16 @@ pub struct Message {
     pub deadline: u32,
     /// Digest of what the sender tells the recipient.
     pub data: Digest,
+}
+
+/// Reads an integer below the field's order. Two integers that are one element would be two texts of one message.
+fn canonical<'de, De: Deserializer<'de>>(deserializer: De) -> Result<u64, De::Error> {
+    let value = u64::deserialize(deserializer)?;
+    if value < F::ORDER {
+        Ok(value)
+    } else {
+        Err(De::Error::custom(format!("{value} is not below the field order {}", F::ORDER)))
+    }
 }
 
 circuits::layout! {
@@ -87,7 +102,7 @@ impl Message {
     #[must_use]
     pub fn fields(&self) -> MessageFields {
         MessageFields {
-            chain_id: F::from_canonical_u64(self.chain_id),
+            chain_id: F::from_noncanonical_u64(self.chain_id),
             source: self.source.to_field(),
             destination: self.destination.to_field(),
             sequence: F::from_noncanonical_u64(self.sequence),

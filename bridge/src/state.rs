@@ -1,11 +1,11 @@
 //! What the bridge knows: every message ever emitted, and the balances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use circuits::{
     Digest,
     amount::Amount,
-    trees::{AppendTree, KeyedTree, TreeError},
+    trees::{AppendTree, KeyedTree, Path, TreeError},
 };
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use crate::{
     asset::AssetId,
     balance::{BalanceKey, balance_value},
     message::{Consumption, Message},
+    stored::BridgeData,
     tombstone,
 };
 
@@ -26,7 +27,6 @@ pub struct Record {
     /// The superblock that emitted it.
     pub emitted: u32,
     /// What became of it, and in which superblock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumed: Option<(Consumption, u32)>,
 }
 
@@ -34,12 +34,26 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BridgeData", into = "BridgeData")]
 pub struct BridgeState {
-    pub(crate) records: Vec<Record>,
-    pub(crate) messages: AppendTree,
-    /// Indices of the messages that are not consumed, by hash. A dishonest kernel can emit one message twice.
-    pub(crate) pending: BTreeMap<Digest, Vec<u64>>,
-    pub(crate) rows: Vec<(BalanceKey, Amount)>,
+    records: Vec<Record>,
+    messages: AppendTree,
+    /// Indices of the messages that are not consumed, by the hash of every message ever emitted. A dishonest kernel can emit one
+    /// message twice.
+    pending: BTreeMap<Digest, BTreeSet<u64>>,
+    rows: Vec<(BalanceKey, Amount)>,
+    /// Where each row stands among the rows.
+    places: BTreeMap<BalanceKey, usize>,
     pub(crate) balances: KeyedTree,
+}
+
+/// How one change of the state is taken back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Undo {
+    /// A message was appended; whether one with its hash was there before.
+    Push { known: bool },
+    /// The message at this index was consumed.
+    Bury(u64),
+    /// A row held this before.
+    Row(BalanceKey, Amount),
 }
 
 impl Default for BridgeState {
@@ -49,6 +63,7 @@ impl Default for BridgeState {
             messages: AppendTree::new(MESSAGES_DEPTH),
             pending: BTreeMap::new(),
             rows: vec![],
+            places: BTreeMap::new(),
             balances: KeyedTree::new(BALANCES_DEPTH),
         }
     }
@@ -65,6 +80,11 @@ impl BridgeState {
     #[must_use]
     pub fn messages_root(&self) -> Digest {
         self.messages.root()
+    }
+
+    /// The path of the leaf at `index`.
+    pub(crate) fn message_path(&self, index: u64) -> Path {
+        self.messages.path(index)
     }
 
     /// Messages that entered the tree.
@@ -88,7 +108,25 @@ impl BridgeState {
     /// One row's amount; 0 if there is none.
     #[must_use]
     pub fn balance(&self, key: BalanceKey) -> Amount {
-        self.rows.iter().find(|row| row.0 == key).map_or(Amount::ZERO, |row| row.1)
+        self.places.get(&key).map_or(Amount::ZERO, |&place| self.rows[place].1)
+    }
+
+    /// Whether there is such a row.
+    #[must_use]
+    pub fn has_row(&self, key: BalanceKey) -> bool {
+        self.places.contains_key(&key)
+    }
+
+    /// The index of the first message with this hash that is not consumed.
+    #[must_use]
+    pub fn pending(&self, hash: &Digest) -> Option<u64> {
+        self.pending.get(hash)?.first().copied()
+    }
+
+    /// Whether a message with this hash was ever emitted, consumed or not.
+    #[must_use]
+    pub fn knows(&self, hash: &Digest) -> bool {
+        self.pending.contains_key(hash)
     }
 
     /// Messages that are neither claimed nor refunded.
@@ -110,11 +148,16 @@ impl BridgeState {
         difference.values().all(|&difference| difference == 0)
     }
 
+    /// What everything else follows from.
+    pub(crate) fn into_parts(self) -> (Vec<Record>, Vec<(BalanceKey, Amount)>) {
+        (self.records, self.rows)
+    }
+
     /// Appends a message to the tree.
     pub(crate) fn push(&mut self, message: Message, number: u32) -> Result<u64, TreeError> {
         let hash = message.hash();
         let index = self.messages.push(hash)?;
-        self.pending.entry(hash).or_default().push(index);
+        self.pending.entry(hash).or_default().insert(index);
         self.records.push(Record { message, emitted: number, consumed: None });
         Ok(index)
     }
@@ -129,12 +172,8 @@ impl BridgeState {
         self.messages.replace(index, tombstone())?;
         let record = &mut self.records[index as usize];
         record.consumed = Some((consumption, number));
-        let hash = record.message.hash();
-        if let Some(indices) = self.pending.get_mut(&hash) {
-            indices.retain(|&pending| pending != index);
-            if indices.is_empty() {
-                self.pending.remove(&hash);
-            }
+        if let Some(indices) = self.pending.get_mut(&record.message.hash()) {
+            indices.remove(&index);
         }
         Ok(())
     }
@@ -142,8 +181,8 @@ impl BridgeState {
     /// Sets a row that exists.
     pub(crate) fn set_row(&mut self, key: BalanceKey, amount: Amount) -> Result<(), TreeError> {
         self.balances.update(key.digest(), balance_value(amount))?;
-        if let Some(row) = self.rows.iter_mut().find(|row| row.0 == key) {
-            row.1 = amount;
+        if let Some(&place) = self.places.get(&key) {
+            self.rows[place].1 = amount;
         }
         Ok(())
     }
@@ -151,40 +190,34 @@ impl BridgeState {
     /// Adds a row of amount 0.
     pub(crate) fn add_row(&mut self, key: BalanceKey) -> Result<(), TreeError> {
         self.balances.insert(key.digest(), balance_value(Amount::ZERO))?;
+        self.places.insert(key, self.rows.len());
         self.rows.push((key, Amount::ZERO));
         Ok(())
     }
-}
 
-/// A bridge as it is stored: what the trees are made from.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BridgeData {
-    messages: Vec<Record>,
-    balances: Vec<(BalanceKey, Amount)>,
-}
-
-impl From<BridgeState> for BridgeData {
-    fn from(state: BridgeState) -> Self {
-        Self { messages: state.records, balances: state.rows }
-    }
-}
-
-impl TryFrom<BridgeData> for BridgeState {
-    type Error = TreeError;
-
-    fn try_from(data: BridgeData) -> Result<Self, TreeError> {
-        let mut state = Self::default();
-        for Record { message, emitted, consumed } in data.messages {
-            let index = state.push(message, emitted)?;
-            if let Some((consumption, number)) = consumed {
-                state.bury(index, consumption, number)?;
+    /// Takes the last change back that was not taken back yet.
+    pub(crate) fn undo(&mut self, change: Undo) -> Result<(), TreeError> {
+        match change {
+            Undo::Push { known } => {
+                self.records.pop();
+                if let Some(hash) = self.messages.pop()
+                    && let Entry::Occupied(mut indices) = self.pending.entry(hash)
+                {
+                    indices.get_mut().remove(&self.messages.count());
+                    if !known {
+                        indices.remove();
+                    }
+                }
             }
+            Undo::Bury(index) => {
+                let record = &mut self.records[index as usize];
+                record.consumed = None;
+                let hash = record.message.hash();
+                self.messages.replace(index, hash)?;
+                self.pending.entry(hash).or_default().insert(index);
+            }
+            Undo::Row(key, amount) => self.set_row(key, amount)?,
         }
-        for (key, amount) in data.balances {
-            state.add_row(key)?;
-            state.set_row(key, amount)?;
-        }
-        Ok(state)
+        Ok(())
     }
 }

@@ -29,8 +29,11 @@ use crate::{
     block::BlockMessages,
     error::BridgeError,
     lists::{BridgeLists, block_messages},
-    message::{Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, MessageFields, SEQUENCE_BITS, message_hash},
-    state::BridgeState,
+    message::{
+        Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, MessageFields, SEQUENCE_BITS, inbox_append,
+        message_hash, outbox_append,
+    },
+    state::{BridgeState, Undo},
 };
 
 /// What a step does with its message.
@@ -92,6 +95,17 @@ pub struct NewRow {
     pub count: u64,
 }
 
+/// What a circuit with places for rows and steps takes in: rows first, then steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Rows that are added.
+    pub rows: Vec<NewRow>,
+    /// A row that could be added after these: fills the places of a circuit that are left over.
+    pub idle: NewRow,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
 /// A bridge in a superblock: where it stands, and what was done.
 #[derive(Clone, Debug)]
 pub struct Crossing {
@@ -103,12 +117,14 @@ pub struct Crossing {
     pub state: BridgeState,
     /// The running lists reached.
     pub lists: BridgeLists,
-    /// Rows that were added, before all steps.
-    pub rows: Vec<NewRow>,
-    /// A row that could be added after these: fills the places of a circuit that are left over.
-    pub idle: NewRow,
-    /// The steps taken, in order.
-    pub steps: Vec<Step>,
+    /// What was taken from L1's queue, in order.
+    pub l1_inbox: Vec<Message>,
+    /// What L1 must pay or give back, in order.
+    pub l1_outbox: Vec<(Message, Consumption)>,
+    /// What was done since the last chunk ended.
+    pub chunk: Chunk,
+    /// How to take back what the present block did.
+    journal: Vec<Undo>,
 }
 
 impl Step {
@@ -118,17 +134,20 @@ impl Step {
             Layout::decode(&[F::ZERO; <StepFields as Layout<F>>::LEN]).expect("the length is the layout's");
         let message = MessageFields { amount: F::ONE, ..nothing.message };
         let path = Path { siblings: vec![] };
-        Self {
-            fields: StepFields { message, ..nothing },
-            path: path.clone(),
-            row: LeafOpening {
-                index: 0,
-                key: Digest::ZERO,
-                value: Digest::ZERO,
-                next_key: Digest::ZERO,
-                path,
-            },
-        }
+        Self { fields: StepFields { message, ..nothing }, path, row: no_row() }
+    }
+}
+
+/// What stands for a row that is not looked at.
+fn no_row() -> LeafOpening {
+    let path = Path { siblings: vec![] };
+    LeafOpening { index: 0, key: Digest::ZERO, value: Digest::ZERO, next_key: Digest::ZERO, path }
+}
+
+impl Chunk {
+    /// A chunk on these balances, in which nothing is done yet.
+    fn new(balances: &KeyedTree) -> Result<Self, BridgeError> {
+        Ok(Self { rows: vec![], idle: NewRow::idle(balances)?, steps: vec![] })
     }
 }
 
@@ -160,24 +179,37 @@ impl Crossing {
         state: BridgeState,
         lists: BridgeLists,
     ) -> Result<Self, BridgeError> {
-        let idle = NewRow::idle(&state.balances)?;
-        Ok(Self { chain_id, number, state, lists, rows: vec![], idle, steps: vec![] })
+        let chunk = Chunk::new(&state.balances)?;
+        let (l1_inbox, l1_outbox, journal) = Default::default();
+        Ok(Self { chain_id, number, state, lists, l1_inbox, l1_outbox, chunk, journal })
     }
 
-    /// Adds those of these rows that do not exist. A circuit adds rows before it takes steps, so all rows of a superblock are
-    /// opened before its first step.
+    /// Adds those of these rows that do not exist. A circuit adds rows before it takes steps: rows that are opened later than
+    /// the first step of a chunk are good for the chunks after it only.
     ///
     /// # Errors
     /// [`BridgeError::Tree`] if the tree of balances is full.
     pub fn open_rows(&mut self, keys: impl IntoIterator<Item = BalanceKey>) -> Result<(), BridgeError> {
+        let before = self.chunk.rows.len();
         for key in keys {
-            if self.state.balances.get(&key.digest()).is_none() {
-                self.rows.push(NewRow::of(key, &self.state.balances)?);
+            if !self.state.has_row(key) {
+                self.chunk.rows.push(NewRow::of(key, &self.state.balances)?);
                 self.state.add_row(key)?;
             }
         }
-        self.idle = NewRow::idle(&self.state.balances)?;
+        if self.chunk.rows.len() > before {
+            self.chunk.idle = NewRow::idle(&self.state.balances)?;
+        }
         Ok(())
+    }
+
+    /// Ends the chunk: what was done since the last one ended.
+    ///
+    /// # Errors
+    /// [`BridgeError::Tree`] if the tree of balances is full.
+    pub fn end_chunk(&mut self) -> Result<Chunk, BridgeError> {
+        let next = Chunk::new(&self.state.balances)?;
+        Ok(std::mem::replace(&mut self.chunk, next))
     }
 
     /// Applies what a block emits and consumes. Nothing is changed on error.
@@ -185,24 +217,46 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken.
     pub fn apply_block(&mut self, block: &BlockMessages) -> Result<(), BridgeError> {
-        let mut next = self.clone();
-        for (message, consumption) in &block.inbox {
-            next.step(Action::Consume(*consumption), block.environment, message)?;
-        }
-        for message in &block.outbox {
-            next.step(Action::Emit, block.environment, message)?;
-            if message.destination == EnvironmentId::L1 {
-                next.step(Action::Consume(Consumption::Claim), EnvironmentId::L1, message)?;
+        self.all_or_nothing(|crossing| {
+            for (message, consumption) in &block.inbox {
+                crossing.step(Action::Consume(*consumption), block.environment, message)?;
             }
-        }
-        if let Some(last) = next.steps.last_mut().filter(|_| !block.is_empty()) {
+            for message in &block.outbox {
+                crossing.step(Action::Emit, block.environment, message)?;
+                if message.destination == EnvironmentId::L1 {
+                    crossing.step(Action::Consume(Consumption::Claim), EnvironmentId::L1, message)?;
+                }
+            }
+            Ok(())
+        })?;
+        if let Some(last) = self.chunk.steps.last_mut().filter(|_| !block.is_empty()) {
             last.fields.ends_block = F::ONE;
             let element =
                 block_messages(block.environment.to_field(), block.outbox_digest(), block.inbox_digest());
-            next.lists.applied = next.lists.append_block(element);
+            self.lists.applied = self.lists.append_block(element);
         }
-        *self = next;
         Ok(())
+    }
+
+    /// Takes back what `steps` did if it ends with an error.
+    fn all_or_nothing(
+        &mut self,
+        steps: impl FnOnce(&mut Self) -> Result<(), BridgeError>,
+    ) -> Result<(), BridgeError> {
+        let lists = self.lists;
+        let lengths = (self.chunk.steps.len(), self.l1_inbox.len(), self.l1_outbox.len());
+        self.journal.clear();
+        let result = steps(self);
+        if result.is_err() {
+            while let Some(change) = self.journal.pop() {
+                self.state.undo(change)?;
+            }
+            self.lists = lists;
+            self.chunk.steps.truncate(lengths.0);
+            self.l1_inbox.truncate(lengths.1);
+            self.l1_outbox.truncate(lengths.2);
+        }
+        result
     }
 
     /// Takes the next deposit from L1's queue. One whose deadline has passed goes straight back.
@@ -211,7 +265,7 @@ impl Crossing {
     /// [`BridgeError`], the first rule broken; nothing is changed then.
     pub fn deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
         let action = if message.deadline < self.number { Action::Bounce } else { Action::Emit };
-        self.step(action, EnvironmentId::L1, message)
+        self.all_or_nothing(|crossing| crossing.step(action, EnvironmentId::L1, message))
     }
 
     /// Sends a deposit back that nobody claimed in time.
@@ -219,10 +273,11 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken; nothing is changed then.
     pub fn refund_deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
-        self.step(Action::Consume(Consumption::Refund), EnvironmentId::L1, message)
+        let action = Action::Consume(Consumption::Refund);
+        self.all_or_nothing(|crossing| crossing.step(action, EnvironmentId::L1, message))
     }
 
-    /// One step. Nothing is changed on error.
+    /// One step. What it changed is in the journal, also on error.
     fn step(&mut self, action: Action, actor: EnvironmentId, message: &Message) -> Result<(), BridgeError> {
         check_message(self.chain_id, self.number, action, actor, message)?;
         let hash = message.hash();
@@ -230,8 +285,8 @@ impl Crossing {
 
         let index = match action {
             Action::Consume(consumption) if !self.is_arrival(action, actor, hash) => {
-                let pending = self.state.pending.get(&hash).and_then(|indices| indices.first());
-                *pending.ok_or(BridgeError::NotPending { message: hash, consumption })?
+                let pending = self.state.pending(&hash);
+                pending.ok_or(BridgeError::NotPending { message: hash, consumption })?
             }
             _ => self.state.message_count(),
         };
@@ -250,20 +305,45 @@ impl Crossing {
         })?;
 
         let step = self.open(action, actor, message, index)?;
-        let mut state = self.state.clone();
-        state.set_row(key, after)?;
+        if action != Action::Bounce {
+            self.state.set_row(key, after)?;
+            self.journal.push(Undo::Row(key, balance));
+        }
         if uses_tree(action, actor, message) {
             match action {
-                Action::Consume(consumption) => state.bury(index, consumption, self.number)?,
+                Action::Consume(consumption) => {
+                    self.state.bury(index, consumption, self.number)?;
+                    self.journal.push(Undo::Bury(index));
+                }
                 Action::Emit | Action::Bounce => {
-                    state.push(message.clone(), self.number)?;
+                    let known = self.state.knows(&hash);
+                    self.state.push(message.clone(), self.number)?;
+                    self.journal.push(Undo::Push { known });
                 }
             }
         }
-        self.state = state;
-        self.lists.note(action, actor, hash);
-        self.steps.push(step);
+        if actor == EnvironmentId::L1 {
+            self.note(action, message, hash);
+        }
+        self.chunk.steps.push(step);
         Ok(())
+    }
+
+    /// Notes what L1 sends and receives.
+    fn note(&mut self, action: Action, message: &Message, hash: Digest) {
+        let (sent, returned) = match action {
+            Action::Emit => (true, None),
+            Action::Consume(consumption) => (false, Some(consumption)),
+            Action::Bounce => (true, Some(Consumption::Refund)),
+        };
+        if sent {
+            self.lists.l1_inbox = outbox_append(self.lists.l1_inbox, hash);
+            self.l1_inbox.push(message.clone());
+        }
+        if let Some(consumption) = returned {
+            self.lists.l1_outbox = inbox_append(self.lists.l1_outbox, hash, consumption);
+            self.l1_outbox.push((message.clone(), consumption));
+        }
     }
 
     /// What a circuit must know to take the step from the present state, whether or not it may be taken.
@@ -291,8 +371,12 @@ impl Crossing {
             index: F::from_canonical_u64(index),
             balance: self.state.balance(key).to_field(),
         };
-        let path = self.state.messages.path(index);
-        Ok(Step { fields, path, row: self.state.balances.prove_update(&key.digest())? })
+        let row = match action {
+            // It moves none.
+            Action::Bounce => no_row(),
+            Action::Emit | Action::Consume(_) => self.state.balances.prove_update(&key.digest())?,
+        };
+        Ok(Step { fields, path: self.state.message_path(index), row })
     }
 
     /// Whether L1 consumes the message that the last step emitted.
@@ -300,13 +384,15 @@ impl Crossing {
         actor == EnvironmentId::L1
             && action == Action::Consume(Consumption::Claim)
             && self
+                .chunk
                 .steps
                 .last()
                 .is_some_and(|last| last.fields.emit == F::ONE && message_hash(&last.fields.message) == hash)
     }
 }
 
-/// Whether a step touches the tree of messages: not if the message goes to EnvironmentId::L1, which it does at once, or straight back.
+/// Whether a step touches the tree of messages: not if the message goes to L1, which it does at once, or
+/// straight back.
 pub(crate) fn uses_tree(action: Action, actor: EnvironmentId, message: &Message) -> bool {
     match action {
         Action::Emit => message.destination != EnvironmentId::L1,

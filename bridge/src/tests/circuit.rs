@@ -14,7 +14,7 @@ use crate::{
     balance::balance_value,
     circuit::CrossingTarget,
     genesis_roots,
-    step::{Action, NewRow, Step, StepFields},
+    step::{Action, Chunk, NewRow, StepFields},
 };
 
 circuits::layout! {
@@ -48,9 +48,7 @@ struct Input {
     number: u32,
     roots: SuperblockRoots,
     lists: BridgeLists,
-    rows: Vec<NewRow>,
-    idle: NewRow,
-    steps: Vec<Step>,
+    chunk: Chunk,
 }
 
 impl Definition for CrossingCircuit {
@@ -93,7 +91,7 @@ impl Definition for CrossingCircuit {
         set_target(witness, statement.number, F::from_canonical_u32(input.number))?;
         set(witness, &statement.before, &input.roots)?;
         set(witness, &statement.lists_before, &input.lists)?;
-        target.set_targets(witness, &input.rows, &input.idle, &input.steps)
+        target.set_targets(witness, &input.chunk)
     }
 }
 
@@ -135,13 +133,13 @@ impl Scene {
     /// A step that the native rules refuse.
     fn lie(mut self, action: Action, actor: EnvironmentId, message: &Message, index: u64) -> Self {
         let step = self.crossing.open(action, actor, message, index).unwrap();
-        self.crossing.steps.push(step);
+        self.crossing.chunk.steps.push(step);
         self.ending(actor != L1)
     }
 
     /// Changes a field of the last step.
     fn with(mut self, change: impl FnOnce(&mut StepFields)) -> Self {
-        change(&mut self.crossing.steps.last_mut().unwrap().fields);
+        change(&mut self.crossing.chunk.steps.last_mut().unwrap().fields);
         self
     }
 
@@ -155,9 +153,7 @@ impl Scene {
             number: self.crossing.number,
             roots: self.start.0,
             lists: self.start.1,
-            rows: self.crossing.rows.clone(),
-            idle: self.crossing.idle.clone(),
-            steps: self.crossing.steps.clone(),
+            chunk: self.crossing.chunk.clone(),
         }
     }
 }
@@ -259,12 +255,13 @@ fn dishonest() -> Vec<(&'static str, Input)> {
         }),
         ("a row of another environment", {
             let mut other = at(NUMBER).block(&emits(&message(B, A, 1)));
-            other.crossing.steps[0].row = state.balances.prove_update(&pending.row_of(A).digest()).unwrap();
+            other.crossing.chunk.steps[0].row =
+                state.balances.prove_update(&pending.row_of(A).digest()).unwrap();
             other.with(|fields| fields.balance = amount(20).to_field())
         }),
         ("a row of another tree", {
             let mut other = honest();
-            other.crossing.steps[0].row.path.siblings[31] = digest(1);
+            other.crossing.chunk.steps[0].row.path.siblings[31] = digest(1);
             other
         }),
         ("an asset of 33 bits, with a row", {
@@ -273,12 +270,18 @@ fn dishonest() -> Vec<(&'static str, Input)> {
             let key = Digest([A.to_field(), wide, F::ZERO, F::ZERO]);
             state.balances.insert(key, balance_value(Amount::ZERO)).unwrap();
             let mut other = Scene::new(NUMBER, &state).lie(Action::Emit, A, &good, 2);
-            other.crossing.steps[0].row = state.balances.prove_update(&key).unwrap();
+            other.crossing.chunk.steps[0].row = state.balances.prove_update(&key).unwrap();
             other.with(|fields| (fields.message.asset, fields.balance) = (wide, F::ZERO))
+        }),
+        ("an origin that is no environment", {
+            // Another number of the asset, with the origin that makes up for it.
+            let local = F::from_canonical_u32(good.asset.local() + 1);
+            let origin = (good.asset.to_field() - local) / beyond(32);
+            honest().with(|fields| fields.asset_origin = origin)
         }),
         ("two environments in one block", {
             let mut two = honest().block(&claims(&pending));
-            two.crossing.steps[0].fields.ends_block = F::ZERO;
+            two.crossing.chunk.steps[0].fields.ends_block = F::ZERO;
             two
         }),
         ("another message arrives", {
@@ -290,9 +293,9 @@ fn dishonest() -> Vec<(&'static str, Input)> {
 
     let existing = Scene::new(NUMBER, &state);
     let key = pending.row_of(B);
-    let idle = existing.crossing.idle.clone();
-    inputs
-        .push(("a second row for one key", Input { rows: vec![NewRow { key, ..idle }], ..existing.input() }));
+    let idle = existing.crossing.chunk.idle.clone();
+    let chunk = Chunk { rows: vec![NewRow { key, ..idle }], ..existing.crossing.chunk.clone() };
+    inputs.push(("a second row for one key", Input { chunk, ..existing.input() }));
     inputs
 }
 
@@ -347,7 +350,7 @@ const FLAGS: usize = 5;
 
 /// Assertions that nothing misses in a circuit of so many steps, by line, with how often.
 fn survivors(steps: usize) -> BTreeMap<String, usize> {
-    let fits = |input: &Input| input.rows.is_empty() && input.steps.len() <= steps;
+    let fits = |input: &Input| input.chunk.rows.is_empty() && input.chunk.steps.len() <= steps;
     let honest: Vec<_> = honest().iter().map(Scene::input).filter(fits).collect();
     let dishonest: Vec<_> = dishonest().into_iter().map(|(_, input)| input).filter(fits).collect();
     let circuit = CrossingCircuit { rows: 0, steps };

@@ -40,7 +40,7 @@ fn apply(crossing: &mut Crossing, attempt: &Try) -> bool {
                 destination: ENVIRONMENTS[destination],
                 asset: asset(ENVIRONMENTS[origin], 1),
                 deadline: crossing.number + lifetime,
-                sequence: crossing.steps.len() as u64,
+                sequence: crossing.chunk.steps.len() as u64,
                 ..message(A, B, value)
             };
             if out.source == L1 {
@@ -83,11 +83,12 @@ proptest! {
         thread_local!(static DONE: RefCell<usize> = const { RefCell::new(0) });
         let mut crossing = open();
         for attempt in &tries {
-            let before = (crossing.state.clone(), crossing.lists);
+            let what = |crossing: &Crossing| (crossing.state.clone(), crossing.lists, crossing.l1_outbox.clone());
+            let before = what(&crossing);
             if apply(&mut crossing, attempt) {
                 DONE.with_borrow_mut(|done| *done += 1);
             } else {
-                prop_assert_eq!(before, (crossing.state.clone(), crossing.lists));
+                prop_assert_eq!(before, what(&crossing));
             }
             prop_assert!(crossing.state.is_balanced());
         }

@@ -1,16 +1,17 @@
 use circuits::statement::empty_list;
+use plonky2::field::types::Field64;
 
 use super::*;
 use crate::{
-    BridgeError,
+    BridgeError, InvalidBridge,
     message::{MAX_LIFETIME, MIN_LIFETIME},
 };
 
 fn refused(number: u32, state: &BridgeState, block: &BlockMessages) -> BridgeError {
     let mut crossing = crossing(number, state);
-    let before = (crossing.state.clone(), crossing.lists, crossing.steps.clone());
+    let before = (crossing.state.clone(), crossing.lists, crossing.chunk.steps.clone());
     let error = crossing.apply_block(block).unwrap_err();
-    assert_eq!(before, (crossing.state, crossing.lists, crossing.steps), "a refusal changes nothing");
+    assert_eq!(before, (crossing.state, crossing.lists, crossing.chunk.steps), "a refusal changes nothing");
     error
 }
 
@@ -162,4 +163,56 @@ fn a_state_is_what_is_stored_of_it() {
     let state = after(NUMBER, &BridgeState::default(), &[emits(&out), claims(&out), emits(&out)]);
     let json = serde_json::to_string(&state).unwrap();
     assert_eq!(serde_json::from_str::<BridgeState>(&json).unwrap(), state);
+}
+
+#[test]
+fn a_message_has_one_text() {
+    let good = serde_json::to_value(message(A, B, 10)).unwrap();
+    assert_eq!(serde_json::from_value::<Message>(good.clone()).unwrap(), message(A, B, 10));
+    for field in ["chain_id", "sequence"] {
+        let mut alias = good.clone();
+        alias[field] = (alias[field].as_u64().unwrap() + F::ORDER).into();
+        assert!(serde_json::from_value::<Message>(alias).is_err(), "{field}");
+    }
+    let mut large = good;
+    large["amount"] = (1u64 << 58).into();
+    assert!(serde_json::from_value::<Message>(large).is_err(), "an amount beyond its bits");
+}
+
+#[test]
+fn a_stored_bridge_that_no_superblock_leads_to_is_refused() {
+    let out = message(A, B, 10);
+    let state = after(NUMBER, &BridgeState::default(), &[emits(&out), claims(&out), emits(&out)]);
+    assert_eq!(state.check(CHAIN, NUMBER), Ok(()));
+    let changed = |path: &str, value: serde_json::Value| {
+        let mut json = serde_json::to_value(&state).unwrap();
+        *json.pointer_mut(path).unwrap() = value;
+        serde_json::from_value::<BridgeState>(json)
+    };
+    let judged = |path: &str, value: serde_json::Value| {
+        changed(path, value).unwrap().check(CHAIN, NUMBER).unwrap_err()
+    };
+    assert_eq!(
+        state.check(CHAIN + 1, NUMBER),
+        Err(InvalidBridge::ChainId { index: 0, expected: CHAIN + 1, found: CHAIN })
+    );
+    assert_eq!(state.check(CHAIN, NUMBER - 1), Err(InvalidBridge::Emitted { index: 0, emitted: NUMBER }));
+    for emitted in [0, NUMBER - 1, NUMBER + 1] {
+        assert_eq!(
+            judged("/messages/1/emitted", emitted.into()),
+            InvalidBridge::Emitted { index: 1, emitted }
+        );
+    }
+    assert!(matches!(judged("/messages/0/consumed/0", "refund".into()), InvalidBridge::Consumed { .. }));
+    for number in [NUMBER - 1, NUMBER + 1] {
+        assert!(matches!(judged("/messages/0/consumed/1", number.into()), InvalidBridge::Consumed { .. }));
+    }
+    for destination in [L1, A] {
+        let error = judged("/messages/1/message/destination", destination.0.into());
+        assert_eq!(error, InvalidBridge::Parties { index: 1, source_environment: A, destination });
+    }
+    assert_eq!(judged("/balances/1/1", 11.into()), InvalidBridge::Unbalanced);
+    assert_eq!(judged("/messages/0/consumed", serde_json::Value::Null), InvalidBridge::Unbalanced);
+    let twice = serde_json::to_value(&state).unwrap()["balances"][0].clone();
+    assert!(changed("/balances/1", twice).is_err(), "a row comes once");
 }

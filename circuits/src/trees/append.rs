@@ -100,6 +100,15 @@ impl AppendTree {
         Ok(index)
     }
 
+    /// Takes the last slot back and returns its leaf, or `None` if there is none.
+    pub fn pop(&mut self) -> Option<Digest> {
+        let index = self.count.checked_sub(1)?;
+        let leaf = self.get(index);
+        self.tree.set(index, Digest::ZERO).ok()?;
+        self.count = index;
+        Some(leaf)
+    }
+
     /// Appends `2^k` leaves where the count is a multiple of `2^k`, and returns the index of the first. Empty leaves take
     /// their slots without ever being members.
     ///
@@ -302,6 +311,21 @@ mod tests {
             serde_json::from_str::<AppendTree>(&serde_json::to_string(&at_once).unwrap()).unwrap(),
             at_once
         );
+    }
+
+    #[test]
+    fn what_was_appended_last_can_be_taken_back() {
+        let mut tree = AppendTree::new(3);
+        assert_eq!(tree.pop(), None);
+        let mut before = vec![];
+        for leaf in (1..6).map(empty_root) {
+            before.push((tree.clone(), leaf));
+            tree.push(leaf).unwrap();
+        }
+        for (earlier, leaf) in before.into_iter().rev() {
+            assert_eq!(tree.pop(), Some(leaf));
+            assert_eq!(tree, earlier);
+        }
     }
 
     #[test]
