@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod ecdsa;
+pub mod wrap;
 
 use std::{
     collections::BTreeMap,

@@ -1,7 +1,7 @@
 //! `superblock bench`.
 
 use batcher::{
-    bench::{BenchError, Figures, accounts, ecdsa, measure},
+    bench::{BenchError, Figures, accounts, ecdsa, measure, wrap},
     circuits::engine::Engine,
     planner::MAX_BLOCKS,
 };
@@ -45,6 +45,13 @@ enum Subject {
               value_parser = clap::value_parser!(u16).range(1..=240))]
         transactions: Vec<u16>,
     },
+    /// Measures what wrapping a kernel costs beyond the kernel itself, in multiples of t1.
+    Wrap {
+        /// Logarithms of the kernels' rows, separated by commas.
+        #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "10,12,13,14,15",
+              value_parser = clap::value_parser!(u16).range(8..=15))]
+        degree_bits: Vec<u16>,
+    },
 }
 
 impl super::answer::Coded for BenchError {
@@ -57,6 +64,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     match &arguments.subject {
         Some(Subject::Ecdsa { signatures, runs }) => return run_ecdsa(signatures, *runs, options),
         Some(Subject::Accounts { transactions }) => return run_accounts(transactions, options),
+        Some(Subject::Wrap { degree_bits }) => return run_wrap(degree_bits, options),
         None => {}
     }
     let sizes: Vec<_> = arguments.blocks.iter().copied().map(usize::from).collect();
@@ -129,6 +137,34 @@ fn run_ecdsa(signatures: &[u16], runs: u16, options: Options) -> Result<Answer, 
             row.verifier_seconds,
             row.seconds_per_signature,
             row.times_cheaper
+        )
+    }));
+    lines.extend(memory(figures.peak_memory_bytes));
+    Ok(Answer::new(json, lines.join("\n")))
+}
+
+fn run_wrap(degree_bits: &[u16], options: Options) -> Result<Answer, Failure> {
+    let sizes: Vec<_> = degree_bits.iter().copied().map(usize::from).collect();
+    let figures = {
+        let progress = progress::progress(options);
+        wrap::measure(&sizes, progress.as_ref())?
+    };
+    let json = serde_json::json!({ "ok": true, "figures": figures });
+    let mut lines = vec![
+        format!(
+            "t1 = {:.3} s (median of {}, {} threads); all costs in t1",
+            figures.t1_seconds,
+            figures.t1_runs.len(),
+            figures.threads
+        ),
+        String::new(),
+        "rows   kernel, 80 routed wires   kernel, 60   wrap   beyond the kernel with 80   circuits"
+            .to_owned(),
+    ];
+    lines.extend(figures.kernels.iter().map(|row| {
+        format!(
+            "2^{:<3}  {:>23.2}  {:>11.2}  {:>5.2}  {:>26.2}  {:>9}",
+            row.degree_bits, row.standard_kernel, row.kernel, row.wrap, row.beyond, row.circuits
         )
     }));
     lines.extend(memory(figures.peak_memory_bytes));
