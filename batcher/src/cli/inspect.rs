@@ -81,12 +81,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
             content
         }
         Kind::TransactionBundle => {
-            let (kernel, statement) = ProvenTransaction::from_bytes(&bytes)
+            let claims = ProvenTransaction::from_bytes(&bytes)
                 .claims()
                 .map_err(|error| rejected(error.to_string()))?;
             json!({
-                "kernel": kernel.name(),
-                "statement": transaction_json(&statement),
+                "kernel": claims.proof.kernel.name(),
+                "statement": transaction_json(&claims.statement),
+                "message": claims.message,
                 "payload_bytes": payload.len(),
             })
         }

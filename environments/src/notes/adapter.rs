@@ -1,16 +1,7 @@
 //! The note-based environment as an [`Environment`].
 
-use bridge::BlockMessages;
-use circuits::{
-    CircuitError, Digest,
-    hash::hash,
-    layout::Layout,
-    recursion::FoldChild,
-    statement::{BlockStatement, empty_list},
-    trees::TreeError,
-};
-use plonky2::field::types::Field;
-use rayon::prelude::*;
+use bridge::{BlockMessages, Consumption, Message};
+use circuits::{Digest, hash::hash, layout::Layout, trees::TreeError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -19,17 +10,17 @@ use crate::{
     environment::{Environment, EnvironmentId, Proposal, ProveError},
     kernel::ProducerSecret,
     notes::{
-        apply::{Application, StateError},
-        batch::{BatchInput, TransactionProof},
-        block::{MAX_TRANSACTIONS, Variant, fold_sizes, group_sizes, variant, variants},
-        body::{BodyError, add_record, body_digest, decode_body, encode_body, no_records},
-        circuits::{BatchCircuits, batch_circuits, block_kernel, transaction_kernels},
+        apply::StateError,
+        arrival::{Arrival, ArrivalError},
+        block::{MAX_TRANSACTIONS, variant, variants},
+        body::{Body, BodyError},
+        circuits::{block_kernel, transaction_kernels},
         config::{Deployment, Genesis, GenesisError},
-        kernel::{BlockInput, BlockTransactions},
-        state::{BlockContext, NotesState, Running, STATE, SealWitness, StateFields},
+        propose::Judged,
+        prove::NotesBlock,
+        state::{NotesState, STATE, StateFields},
         transaction::{
-            ProvenTransaction, Request, TransactionBundleError, TransactionError, TransactionStatement,
-            TransactionWitness,
+            ProvenTransaction, Request, TransactionBundleError, TransactionError, TransactionWitness,
         },
     },
 };
@@ -37,13 +28,13 @@ use crate::{
 /// One note-based environment.
 #[derive(Clone, Debug)]
 pub struct Notes {
-    deployment: Deployment,
-    secret: ProducerSecret,
+    pub(super) deployment: Deployment,
+    pub(super) secret: ProducerSecret,
     genesis: NotesState,
-    limit: usize,
+    pub(super) limit: usize,
 }
 
-/// What users submit.
+/// What users submit, and what arrives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum NotesTransaction {
@@ -55,6 +46,9 @@ pub enum NotesTransaction {
         /// The bundle.
         bundle: ProvenTransaction,
     },
+    /// A message that arrives. The producer makes it, and no line is read as one.
+    #[serde(skip_deserializing)]
+    Arrival(Box<Arrival>),
 }
 
 impl From<Request> for NotesTransaction {
@@ -86,6 +80,9 @@ pub enum NotesError {
     /// The proven transaction is malformed or its proof invalid.
     #[error(transparent)]
     Bundle(#[from] TransactionBundleError),
+    /// The message is not taken in.
+    #[error(transparent)]
+    Arrival(#[from] ArrivalError),
     /// The transaction cannot be applied to the state.
     #[error(transparent)]
     State(#[from] StateError),
@@ -98,38 +95,6 @@ pub enum NotesError {
     /// The state cannot take another block.
     #[error("no block can follow")]
     Full(#[from] TreeError),
-}
-
-/// A transaction of a block: proved already, or to be proved with the block.
-#[derive(Clone, Debug)]
-enum Source {
-    Witness(Box<TransactionWitness>),
-    Proven(Box<TransactionProof>),
-}
-
-/// A group of a block's transactions.
-#[derive(Clone, Debug)]
-struct BlockGroup {
-    before: Running,
-    sources: Vec<Source>,
-    applications: Vec<Application>,
-}
-
-/// A block as its provers need it.
-#[derive(Clone, Debug)]
-pub struct NotesBlock {
-    before: StateFields,
-    context: BlockContext,
-    groups: Vec<BlockGroup>,
-    seal: SealWitness,
-}
-
-impl NotesBlock {
-    /// Transactions in the block.
-    #[must_use]
-    pub fn transactions(&self) -> usize {
-        self.groups.iter().map(|group| group.sources.len()).sum()
-    }
 }
 
 impl Notes {
@@ -187,7 +152,7 @@ impl Notes {
         let witness = self.resolve(state, request);
         witness.check().map_err(|error| ProveError::Part(Box::new(error)))?;
         let proved = transaction_kernels()?.prove(&witness)?;
-        ProvenTransaction::new(proved.kernel, &proved.proof)
+        ProvenTransaction::new(proved.kernel, &proved.proof, witness.message())
             .map_err(|error| ProveError::Part(Box::new(error)))
     }
 
@@ -202,116 +167,6 @@ impl Notes {
             found_chain: other.chain_id,
             found: other.environment,
         })
-    }
-
-    /// Judges a transaction by itself.
-    fn judge(
-        &self,
-        state: &NotesState,
-        transaction: &NotesTransaction,
-    ) -> Result<(TransactionStatement, Source), NotesError> {
-        match transaction {
-            NotesTransaction::Request(request) => {
-                let witness = self.resolve(state, request);
-                Ok((witness.check()?, Source::Witness(Box::new(witness))))
-            }
-            NotesTransaction::Proven { bundle } => {
-                let opened = bundle.open()?;
-                Ok((opened.statement, Source::Proven(Box::new(opened.proof.clone()))))
-            }
-        }
-    }
-
-    fn statement(
-        &self,
-        before: &NotesState,
-        after: &NotesState,
-        records: &[crate::notes::body::Record],
-    ) -> BlockStatement {
-        let height = circuits::F::from_canonical_u32(after.height());
-        BlockStatement {
-            environment: self.deployment.environment.to_field(),
-            first_height: height,
-            last_height: height,
-            previous_state: before.commitment(),
-            new_state: after.commitment(),
-            outbox: empty_list(),
-            inbox: empty_list(),
-            body: body_digest(records.iter().fold(no_records(), add_record), records.len() as u64),
-            producer: self.secret.commitment(),
-        }
-    }
-
-    /// Proves the transactions that come without a proof.
-    fn prove_transactions(group: &BlockGroup) -> Result<Vec<TransactionProof>, CircuitError> {
-        let kernels = transaction_kernels()?;
-        let sources = group.sources.par_iter();
-        sources
-            .map(|source| match source {
-                Source::Witness(witness) => kernels.prove(witness),
-                Source::Proven(proof) => Ok(proof.as_ref().clone()),
-            })
-            .collect()
-    }
-
-    fn prove_batch(
-        block: &NotesBlock,
-        group: &BlockGroup,
-        circuits: &BatchCircuits,
-    ) -> Result<FoldChild, ProveError> {
-        let input = BatchInput {
-            key_set_root: circuits.key_set_root(),
-            context: block.context,
-            before: group.before,
-            proofs: Self::prove_transactions(group)?,
-            applications: group.applications.clone(),
-        };
-        let proof = circuits.prove(&input).ok_or_else(|| Self::no_kernel(block))?;
-        Ok(proof?)
-    }
-
-    fn prove_batches(block: &NotesBlock) -> Result<Vec<FoldChild>, ProveError> {
-        let circuits = batch_circuits()?;
-        let batches: Vec<FoldChild> = block
-            .groups
-            .par_iter()
-            .map(|group| Self::prove_batch(block, group, &circuits))
-            .collect::<Result<_, _>>()?;
-        let mut rest = batches.into_iter();
-        let parts: Vec<Vec<FoldChild>> = fold_sizes(block.groups.len())
-            .into_iter()
-            .map(|size| rest.by_ref().take(size).collect())
-            .collect();
-        let children = parts.into_par_iter().map(|mut part| match part.len() {
-            1 => part.pop().ok_or_else(|| Self::no_kernel(block)),
-            _ => Ok(circuits.fold(&part).ok_or_else(|| Self::no_kernel(block))??),
-        });
-        children.collect()
-    }
-
-    fn no_kernel(block: &NotesBlock) -> ProveError {
-        ProveError::NoKernel {
-            environment: Self::KIND.to_owned(),
-            transactions: block.transactions(),
-            largest: MAX_TRANSACTIONS,
-        }
-    }
-
-    /// What the block kernel's prover must know; proves the transactions and batches.
-    ///
-    /// # Errors
-    /// If one of them cannot be proved.
-    pub fn kernel_input(&self, block: &NotesBlock) -> Result<BlockInput, ProveError> {
-        let transactions = match (variant(block.transactions()), block.groups.as_slice()) {
-            (Variant::Direct(_), [group]) => BlockTransactions::Direct {
-                proofs: Self::prove_transactions(group)?,
-                applications: group.applications.clone(),
-            },
-            (Variant::Direct(_) | Variant::Batches(_), _) => {
-                BlockTransactions::Batches(Self::prove_batches(block)?)
-            }
-        };
-        Ok(BlockInput { before: block.before, transactions, seal: block.seal.clone(), secret: self.secret })
     }
 }
 
@@ -354,8 +209,11 @@ impl Environment for Notes {
 
     fn execute(&self, state: &mut NotesState, transaction: &NotesTransaction) -> Result<(), NotesError> {
         self.check_deployment(state)?;
-        let (statement, _) = self.judge(state, transaction)?;
-        Ok(state.execute(&statement)?)
+        match self.judge(state, transaction)? {
+            Judged::Arrives(arrival) => state.arrive(&[arrival.note().commitment()]).map(|_| ())?,
+            Judged::Moves(made) => state.execute(&made.statement)?,
+        }
+        Ok(())
     }
 
     fn propose(
@@ -364,55 +222,15 @@ impl Environment for Notes {
         transactions: &[&NotesTransaction],
     ) -> Result<Proposal<Self>, NotesError> {
         self.check_deployment(before)?;
-        let (mut trial, mut included, mut rejected) = (before.clone(), vec![], vec![]);
-        let (mut statements, mut sources) = (vec![], vec![]);
-        for (index, transaction) in transactions.iter().enumerate() {
-            if included.len() == self.limit {
-                break;
-            }
-            let judged = self.judge(&trial, transaction).and_then(|(statement, source)| {
-                trial.execute(&statement)?;
-                Ok((statement, source))
-            });
-            match judged {
-                Ok((statement, source)) => {
-                    included.push(index);
-                    statements.push(statement);
-                    sources.push(source);
-                }
-                Err(reason) => rejected.push((index, reason)),
-            }
-        }
-
-        // The trial took them one by one; the block takes them in the groups that its circuits apply together.
-        let mut state = before.clone();
-        let (mut groups, mut records) = (vec![], vec![]);
-        let (mut statements, mut sources) = (statements.as_slice(), sources.into_iter());
-        for size in group_sizes(statements.len()) {
-            let (group, rest) = statements.split_at(size);
-            statements = rest;
-            let before = state.running();
-            let applied = state.apply_group(group)?;
-            records.extend(applied.records);
-            groups.push(BlockGroup {
-                before,
-                sources: sources.by_ref().take(size).collect(),
-                applications: applied.applications,
-            });
-        }
-        let context = before.context();
-        let seal = state.seal()?;
-        let statement = self.statement(before, &state, &records);
-        let witness = NotesBlock { before: before.fields(), context, groups, seal };
-        let block =
-            ProposedBlock::new(statement, BlockMessages::none(self.id()), encode_body(&records), witness)?;
-        Ok(Proposal { block, state, included, rejected })
+        self.make_block(before, transactions)
     }
 
     fn apply_body(&self, state: &NotesState, body: &[u8]) -> Result<NotesState, NotesError> {
         self.check_deployment(state)?;
+        let Body { arrivals, records } = Body::decode(body)?;
         let mut after = state.clone();
-        for record in decode_body(body)? {
+        after.arrive(&arrivals)?;
+        for record in records {
             after.apply_record(&record)?;
         }
         after.seal()?;
@@ -420,8 +238,7 @@ impl Environment for Notes {
     }
 
     fn body_digest(&self, body: &[u8]) -> Result<Digest, NotesError> {
-        let records = decode_body(body)?;
-        Ok(body_digest(records.iter().fold(no_records(), add_record), records.len() as u64))
+        Ok(Body::decode(body)?.digest())
     }
 
     fn kernels(&self) -> Result<Vec<Digest>, ProveError> {
@@ -438,5 +255,26 @@ impl Environment for Notes {
         let bundle = ProvenTransaction::from_bytes(bundle);
         let opened = bundle.open().map(|_| ());
         Some(opened.map(|()| NotesTransaction::Proven { bundle }).map_err(NotesError::from))
+    }
+
+    fn messages(&self, transaction: &NotesTransaction) -> BlockMessages {
+        let mut messages = BlockMessages::none(self.id());
+        match transaction {
+            NotesTransaction::Request(request) => messages.outbox.extend(request.message(&self.deployment)),
+            NotesTransaction::Proven { bundle } => messages.outbox.extend(bundle.message()),
+            NotesTransaction::Arrival(arrival) => {
+                messages.inbox.push((arrival.message().clone(), arrival.consumption()));
+            }
+        }
+        messages
+    }
+
+    fn consume(
+        &self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Option<Result<NotesTransaction, NotesError>> {
+        let arrival = Arrival::new(&self.deployment, message, consumption);
+        Some(arrival.map(|arrival| NotesTransaction::Arrival(Box::new(arrival))).map_err(NotesError::from))
     }
 }

@@ -10,8 +10,10 @@ use plonky2::field::types::PrimeField64;
 use thiserror::Error;
 
 use crate::notes::{
+    arrival::{MAX_ARRIVALS, SUBTREES},
     body::Record,
-    state::NotesState,
+    emission::outbox_after,
+    state::{NotesState, OUTPUTS_HEIGHT},
     transaction::{MAX_INPUTS, MAX_OUTPUTS, Membership, TransactionStatement},
 };
 
@@ -96,6 +98,15 @@ pub enum StateError {
         /// Its commitment.
         commitment: Digest,
     },
+    /// More messages than a block takes in.
+    #[error("{found} messages arrive, at most {MAX_ARRIVALS} can")]
+    TooManyArrivals {
+        /// Messages found.
+        found: usize,
+    },
+    /// A message was taken in before.
+    #[error("the message that becomes the note {0} was taken in before")]
+    AlreadyArrived(Digest),
     /// The block's fees leave their range.
     #[error("the fees of one block stay below 2^{AMOUNT_BITS}, this transaction's {0} is too much")]
     TooManyFees(u64),
@@ -150,6 +161,35 @@ pub fn stand_in_key() -> Digest {
 type Found = (Option<(usize, usize)>, Membership);
 
 impl NotesState {
+    /// Puts the notes that messages become into the note tree, before the transactions of the block. Returns the paths that
+    /// their subtrees take; one without notes takes none, and its path is the one that it would take.
+    ///
+    /// # Errors
+    /// - [`StateError::TooManyArrivals`]
+    /// - [`StateError::AlreadyArrived`]
+    /// - [`StateError::Tree`]; the state is then partly changed.
+    pub fn arrive(&mut self, notes: &[Digest]) -> Result<[Path; SUBTREES], StateError> {
+        let found = notes.len();
+        if found > MAX_ARRIVALS {
+            return Err(StateError::TooManyArrivals { found });
+        }
+        let mut slots = [Digest::ZERO; MAX_ARRIVALS];
+        for (position, (slot, &note)) in slots.iter_mut().zip(notes).enumerate() {
+            if self.has_note(&note) || notes[..position].contains(&note) {
+                return Err(StateError::AlreadyArrived(note));
+            }
+            *slot = note;
+        }
+        let mut paths = [(); SUBTREES].map(|()| Path::default());
+        for (leaves, path) in slots.chunks_exact(1 << OUTPUTS_HEIGHT).zip(&mut paths) {
+            *path = self.next_path()?;
+            if leaves[0] != Digest::ZERO {
+                self.append(leaves)?;
+            }
+        }
+        Ok(paths)
+    }
+
     /// Judges a transaction against the state in the middle of a block.
     ///
     /// # Errors
@@ -309,6 +349,7 @@ impl NotesState {
             fee: statement.fee,
         };
         let outputs = self.add(&record, fees)?;
+        self.outbox = outbox_after(self.outbox, statement.message);
         let inputs = inputs.try_into().unwrap_or_else(|_| unreachable!("one per nullifier"));
         Ok((Application { reference, reference_path, account, inputs, outputs }, record))
     }

@@ -1,6 +1,6 @@
 //! Simulated clients: accounts with their secrets, and requests that follow on each other.
 
-use bridge::AssetId;
+use bridge::{AssetId, Message};
 use circuits::{
     Digest, F,
     amount::Amount,
@@ -15,6 +15,7 @@ use crate::{
         account::{Account, Holding, Vault},
         adapter::{Notes, NotesTransaction},
         config::{Genesis, GenesisAccount},
+        emission::Emission,
         note::{Note, Script},
         policy::{ExchangeOrder, ExchangeTerms},
         state::NotesState,
@@ -49,6 +50,22 @@ pub fn amount(value: u64) -> Amount {
 #[must_use]
 pub fn secret(n: u64) -> Digest {
     hash(SECRET, &[F::from_canonical_u64(n)])
+}
+
+/// Another environment.
+pub const ELSEWHERE: EnvironmentId = EnvironmentId(900);
+
+/// What sends `value` of asset `of` to [`ELSEWHERE`].
+#[must_use]
+pub fn emission(of: u32, value: u64) -> Emission {
+    Emission {
+        destination: ELSEWHERE,
+        recipient: secret(9000),
+        asset: asset(of),
+        amount: amount(value),
+        deadline: 1000,
+        data: Digest::ZERO,
+    }
 }
 
 /// A client: what it knows of its own account.
@@ -138,6 +155,21 @@ impl World {
     /// # Panics
     /// If the vault does not allow it.
     pub fn request(&mut self, who: usize, inputs: &[Note], outputs: Vec<Output>, fee: u64) -> Request {
+        self.request_with(who, inputs, outputs, None, fee)
+    }
+
+    /// As [`Self::request`], with a message.
+    ///
+    /// # Panics
+    /// If the vault does not allow it.
+    pub fn request_with(
+        &mut self,
+        who: usize,
+        inputs: &[Note],
+        outputs: Vec<Output>,
+        send: Option<Emission>,
+        fee: u64,
+    ) -> Request {
         let client = &self.clients[who];
         let request = Request {
             account: client.account.clone(),
@@ -145,6 +177,7 @@ impl World {
             authority: client.authority,
             inputs: inputs.iter().map(|&note| RequestInput { note, unauthenticated: false }).collect(),
             outputs,
+            send,
             fee: amount(fee),
             not_before: 0,
             valid_until: u32::MAX,
@@ -174,6 +207,29 @@ impl World {
         let request = self.request(who, &[], outputs, 1);
         let notes = self.notes(&request);
         (request, notes)
+    }
+
+    /// A request of `who` that sends `value` of asset `of` to the environment [`ELSEWHERE`], with a fee of 1.
+    pub fn send(&mut self, who: usize, of: u32, value: u64) -> Request {
+        self.request_with(who, &[], vec![], Some(emission(of, value)), 1)
+    }
+
+    /// A message from [`ELSEWHERE`] of `value` of asset `of` to client `to`, the `n`-th of its sender.
+    #[must_use]
+    pub fn message_to(&self, to: usize, of: u32, value: u64, n: u64) -> Message {
+        let deployment = self.environment.deployment();
+        Message {
+            chain_id: deployment.chain_id,
+            source: ELSEWHERE,
+            destination: deployment.environment,
+            sequence: n,
+            sender: secret(9001),
+            recipient: self.clients[to].id(),
+            asset: asset(of),
+            amount: amount(value),
+            deadline: 1000,
+            data: Digest::ZERO,
+        }
     }
 
     /// A request of `who` that takes notes into its vault, without a fee.

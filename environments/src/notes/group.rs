@@ -31,6 +31,7 @@ use plonky2::{
 use crate::notes::{
     apply::{Application, stand_in_key},
     body::{Record, add_record_circuit},
+    emission::outbox_after_circuit,
     state::{BlockContext, OUTPUTS_HEIGHT, Running, TREE_DEPTH},
     transaction::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement},
 };
@@ -277,5 +278,6 @@ fn apply_circuit(
         fee: statement.fee,
     };
     after.records = add_record_circuit(builder, running.records, &record);
+    after.outbox = outbox_after_circuit(builder, running.outbox, statement.message);
     after
 }

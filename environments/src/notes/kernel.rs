@@ -1,4 +1,4 @@
-//! The block kernels: from transactions, verified directly or by batches, to the block statement.
+//! The block kernels: from messages that arrive, and transactions, verified directly or by batches, to the block statement.
 
 use circuits::{
     Builder, Definition, Digest, DigestTarget, F, Witness,
@@ -16,6 +16,7 @@ use crate::{
     kernel::{OneBlock, ProducerSecret},
     notes::{
         apply::Application,
+        arrival::{ArrivalsTargets, ArrivalsWitness, arrive_circuit},
         batch::{BatchStatement, TransactionProof, TransactionsTarget, batch_shape},
         block::Variant,
         body::{body_digest_circuit, no_records},
@@ -63,6 +64,8 @@ pub enum BlockTransactions {
 pub struct BlockInput {
     /// The state before.
     pub before: StateFields,
+    /// The messages that it takes in.
+    pub arrivals: ArrivalsWitness,
     /// The transactions.
     pub transactions: BlockTransactions,
     /// The end of the block.
@@ -79,6 +82,7 @@ enum TransactionsTargets {
 /// Where the witness of a block goes.
 pub struct BlockTargets {
     before: StateFields<Target>,
+    arrivals: ArrivalsTargets,
     transactions: TransactionsTargets,
     fee_path: PathTarget,
     past_root_path: PathTarget,
@@ -108,10 +112,12 @@ impl Definition for BlockKernel {
         let StateFields { chain_id, environment, fee_asset, past_roots, .. } = before;
         let context = BlockContext { chain_id, environment, fee_asset, height, past_roots };
 
-        // A block starts with the state's trees, without fees and without records.
+        // A block starts with the state's trees and what messages add to them, without fees, records and messages of its own.
         let zero = builder.zero();
         let records = builder.constant_digest(no_records());
-        let start = Running { trees: before.trees, fees: zero, transactions: zero, records };
+        let outbox = builder.constant_digest(empty_list());
+        let (arrived, arrivals) = arrive_circuit(builder, &before.trees);
+        let start = Running { trees: arrived.trees, fees: zero, transactions: zero, records, outbox };
         let (end, transactions) = match self.variant {
             Variant::Direct(count) => {
                 let proofs = TransactionsTarget::verify(builder, &self.keys, count);
@@ -128,19 +134,18 @@ impl Definition for BlockKernel {
         let past_root_path = PathTarget::new_virtual(builder, TREE_DEPTH);
         let after = seal_circuit(builder, &before, &end, &context, &fee_path, &past_root_path);
         let secret = builder.new_digest();
-        let none = builder.constant_digest(empty_list());
         let block = OneBlock {
             environment,
             height,
             previous_state: hash_circuit(builder, STATE, &before.encode()),
             new_state: hash_circuit(builder, STATE, &after.encode()),
-            outbox: none,
-            inbox: none,
-            body: body_digest_circuit(builder, end.records, end.transactions),
+            outbox: end.outbox,
+            inbox: arrived.inbox,
+            body: body_digest_circuit(builder, end.records, end.transactions, &arrived.notes),
             secret,
         };
         let statement = block.statement_circuit(builder);
-        (statement, BlockTargets { before, transactions, fee_path, past_root_path, secret })
+        (statement, BlockTargets { before, arrivals, transactions, fee_path, past_root_path, secret })
     }
 
     fn assign(
@@ -150,6 +155,7 @@ impl Definition for BlockKernel {
         witness: &mut Witness,
     ) -> Result<(), WitnessError> {
         set(witness, &targets.before, &input.before)?;
+        targets.arrivals.set_targets(witness, &input.arrivals)?;
         set(witness, &targets.secret, &input.secret.expose())?;
         targets.fee_path.set_targets(witness, &input.seal.fee_path)?;
         targets.past_root_path.set_targets(witness, &input.seal.past_root_path)?;

@@ -8,6 +8,7 @@ use circuits::{
     hash::{Domain, hash},
     layout,
     layout::Layout,
+    statement::empty_list,
     trees::{AppendTree, IndexTree, KeyedTree, Path, TreeError},
 };
 use plonky2::field::types::Field;
@@ -77,6 +78,8 @@ layout! {
         pub transactions: T,
         /// Digest of the records so far.
         pub records: Digest<T>,
+        /// Digest of the messages emitted so far.
+        pub outbox: Digest<T>,
     }
 }
 
@@ -120,6 +123,7 @@ pub struct NotesState {
     pub(super) fees: Amount,
     pub(super) transactions: u64,
     pub(super) records: Digest,
+    pub(super) outbox: Digest,
 }
 
 /// What a block's end must know of the state before it.
@@ -151,6 +155,7 @@ impl NotesState {
             fees: Amount::ZERO,
             transactions: 0,
             records: no_records(),
+            outbox: empty_list(),
         };
         for account in accounts {
             state.accounts.insert(account.id, account.hash())?;
@@ -251,6 +256,7 @@ impl NotesState {
             fees: self.fees.to_field(),
             transactions: F::from_canonical_u64(self.transactions),
             records: self.records,
+            outbox: self.outbox,
         }
     }
 
@@ -270,8 +276,14 @@ impl NotesState {
         Ok(path)
     }
 
-    fn append(&mut self, leaves: &[Digest]) -> Result<Path, TreeError> {
-        let path = self.notes.next_subtree_path(OUTPUTS_HEIGHT)?;
+    /// The path that the next subtree of the note tree takes.
+    pub(super) fn next_path(&self) -> Result<Path, TreeError> {
+        self.notes.next_subtree_path(OUTPUTS_HEIGHT)
+    }
+
+    /// Appends a subtree to the note tree.
+    pub(super) fn append(&mut self, leaves: &[Digest]) -> Result<Path, TreeError> {
+        let path = self.next_path()?;
         let first = self.notes.push_subtree(leaves)?;
         let notes = (first..).zip(leaves).filter(|(_, leaf)| **leaf != Digest::ZERO);
         self.positions.extend(notes.map(|(index, leaf)| (*leaf, index)));
@@ -302,6 +314,7 @@ impl NotesState {
         self.fees = Amount::ZERO;
         self.transactions = 0;
         self.records = no_records();
+        self.outbox = empty_list();
         Ok(SealWitness { fee_path, past_root_path })
     }
 }

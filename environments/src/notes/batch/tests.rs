@@ -128,6 +128,7 @@ fn batches_join_natively_as_in_circuit_with_every_assertion_needed() {
         fees: number(n + 3),
         transactions: number(n + 4),
         records: no_records(),
+        outbox: secret(n + 5),
     };
     let context = BlockContext {
         chain_id: number(7),

@@ -6,7 +6,7 @@ use crate::{
     kernel::ProducerSecret,
     notes::{
         Notes, NotesTransaction,
-        fixtures::{EXCHANGE, NEWCOMER, World, amount},
+        fixtures::{EXCHANGE, NEWCOMER, World, amount, emission},
         state::NotesState,
     },
 };
@@ -32,8 +32,8 @@ impl NotesSubject {
         let (pay, notes) = world.pay(0, &[1, NEWCOMER, EXCHANGE], 10);
         let take = world.take(NEWCOMER, &notes[1..2]);
         let deposit = world.take(EXCHANGE, &notes[2..]);
-        let (again, _) = world.pay(0, &[1], 3);
-        [pay, take, deposit, again].map(NotesTransaction::from).to_vec()
+        let send = world.send(0, 1, 3);
+        [pay, take, deposit, send].map(NotesTransaction::from).to_vec()
     }
 }
 
@@ -60,7 +60,9 @@ impl Subject for NotesSubject {
         let mut stale = pay;
         stale.account.nonce += 1;
         let missing = world.take(0, &notes);
-        [overdrawn, late, early, stale, missing].map(NotesTransaction::from).to_vec()
+        let mut nothing = world.send(1, 0, 1);
+        nothing.send = Some(emission(0, 0));
+        [overdrawn, late, early, stale, missing, nothing].map(NotesTransaction::from).to_vec()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     Environment,
     notes::{
         NotesTransaction,
+        arrival::ArrivalsWitness,
         batch::{BatchInput, BatchLeaf},
         block::{MIN_BATCH, Variant},
         circuits::{block_kernel, transaction_kernels},
@@ -92,6 +93,7 @@ fn batch(
     let (context, before) = (state.context(), state.running());
     let block = BlockInput {
         before: state.fields(),
+        arrivals: ArrivalsWitness::new(&[], state.clone().arrive(&[]).unwrap()),
         transactions: BlockTransactions::Batches(vec![]),
         seal: running.seal().unwrap(),
         secret: crate::conformance::secret(0),
@@ -129,7 +131,9 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
     let mut world = world();
     let requests = world.ping_pong(MIN_BATCH).into_iter().map(|transaction| match transaction {
         NotesTransaction::Request(request) => *request,
-        NotesTransaction::Proven { .. } => unreachable!("simulated clients send requests"),
+        NotesTransaction::Proven { .. } | NotesTransaction::Arrival(_) => {
+            unreachable!("simulated clients send requests")
+        }
     });
     let (matched, block) = batch(&world, &world.genesis(), &requests.collect::<Vec<_>>(), root);
     let (found, _) = {

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod kernels;
+mod messages;
 mod native;
 mod proven;
 mod transaction;

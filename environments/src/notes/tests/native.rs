@@ -87,15 +87,17 @@ fn a_body_has_one_encoding() {
     let body = world.environment.propose(&state, &offered).unwrap().block.body().to_vec();
     // The first element of the first record, plus the field's order.
     let mut aliased = body.clone();
-    aliased[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
+    aliased[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
     let error = world.environment.apply_body(&state, &aliased).unwrap_err();
     assert!(matches!(error, NotesError::Body(BodyError::Record { index: 0, .. })), "{error}");
     let mut counted = body.clone();
-    counted[0] = 3;
+    counted[8] = 3;
     assert!(world.environment.apply_body(&state, &counted).is_err());
-    counted[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    counted[8..16].copy_from_slice(&u64::MAX.to_le_bytes());
     let error = world.environment.apply_body(&state, &counted).unwrap_err();
     assert_eq!(error, NotesError::Body(BodyError::Count { found: u64::MAX }));
+    let error = world.environment.apply_body(&state, &body[..15]).unwrap_err();
+    assert_eq!(error, NotesError::Body(BodyError::Header(15)));
     assert!(world.environment.apply_body(&state, &[&body[..], &[0]].concat()).is_err());
     assert!(world.environment.apply_body(&state, &body[..body.len() - 1]).is_err());
 }

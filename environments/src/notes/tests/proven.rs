@@ -26,9 +26,9 @@ fn a_producer_takes_proven_transactions_and_names_what_is_wrong_with_the_bad_one
     // A proof is not an identity: the same transaction proved again is the same transaction.
     let again = environment.prove_transaction(&state, &pay).unwrap();
     let mut proof = good.open().unwrap().proof.proof.clone();
-    let wrong_kernel = ProvenTransaction::new(TransactionKernel::Exchange, &proof).unwrap();
+    let wrong_kernel = ProvenTransaction::new(TransactionKernel::Exchange, &proof, None).unwrap();
     proof.public_inputs[3] += F::ONE;
-    let other_statement = ProvenTransaction::new(TransactionKernel::Local, &proof).unwrap();
+    let other_statement = ProvenTransaction::new(TransactionKernel::Local, &proof, None).unwrap();
     let truncated = ProvenTransaction::from_bytes(&good.bytes()[..1000]);
     let mut flipped = good.bytes().to_vec();
     flipped[2000] ^= 1;

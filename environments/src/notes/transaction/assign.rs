@@ -46,7 +46,9 @@ impl LaneValues {
             let fee = if asset == input.deployment.fee_asset { input.fee.to_field() } else { F::ZERO };
             let received: F = inputs.map(|input| input.note.amount.to_field()).sum();
             let sent: F = outputs.map(|output| output.amount.to_field()).sum();
-            let after = vault[slot][1] + received - sent - fee;
+            let message = input.send.iter().filter(|send| send.asset == asset);
+            let message: F = message.map(|send| send.amount.to_field()).sum();
+            let after = vault[slot][1] + received - sent - message - fee;
             vault[slot] = [if after == F::ZERO { F::ZERO } else { name }, after];
             values.assets[lane] = name;
             values.slots[lane] = slot;
@@ -103,6 +105,9 @@ impl TransactionTargets {
                 flag(witness, lane, output.is_some_and(|output| lane_of(output.asset) == Some(k)))?;
             }
         }
+
+        let lane = input.send.as_ref().and_then(|send| lane_of(send.asset));
+        self.send.set_targets(witness, input.send.as_ref(), lane)?;
 
         let lanes = LaneValues::of(input);
         let pays_fee = input.fee != Amount::ZERO;

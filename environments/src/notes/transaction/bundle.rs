@@ -5,8 +5,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use bridge::Message;
 use circuits::{
-    F, Proof,
+    Digest, F, Proof,
     file::{self, FormatError, Kind},
     layout::{Layout, LayoutError},
     proof::{self, ProofError},
@@ -32,6 +33,14 @@ pub enum TransactionBundleError {
     /// The public inputs are not a transaction's.
     #[error(transparent)]
     Statement(#[from] LayoutError),
+    /// The message is not the one whose hash is stated.
+    #[error("the proof states message {expected}, the bundle carries {found}")]
+    OtherMessage {
+        /// What the proof states; zero for none.
+        expected: Digest,
+        /// The hash of what the bundle carries; zero for none.
+        found: Digest,
+    },
     /// The kernels could not be built here.
     #[error("the transaction kernels cannot be built: {0}")]
     Kernels(String),
@@ -41,6 +50,7 @@ pub enum TransactionBundleError {
 #[derive(Serialize, Deserialize)]
 struct Payload {
     kernel: TransactionKernel,
+    message: Option<Message>,
     proof: Vec<u8>,
 }
 
@@ -51,22 +61,28 @@ pub struct ProvenTransaction {
     opened: Arc<OnceLock<Result<Opened, TransactionBundleError>>>,
 }
 
-/// A proof that was verified.
+/// What a file holds.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The proof and its kernel.
     pub proof: TransactionProof,
     /// What it states.
     pub statement: TransactionStatement,
+    /// The message that it sends.
+    pub message: Option<Message>,
 }
 
 impl ProvenTransaction {
-    /// A transaction that was proved here.
+    /// A transaction that was proved here, and the message that it sends.
     ///
     /// # Errors
     /// [`TransactionBundleError::Format`] if it cannot be serialised.
-    pub fn new(kernel: TransactionKernel, proof: &Proof) -> Result<Self, TransactionBundleError> {
-        let payload = Payload { kernel, proof: proof::encode(proof) };
+    pub fn new(
+        kernel: TransactionKernel,
+        proof: &Proof,
+        message: Option<Message>,
+    ) -> Result<Self, TransactionBundleError> {
+        let payload = Payload { kernel, message, proof: proof::encode(proof) };
         Ok(Self::from_bytes(&file::encode(Kind::TransactionBundle, &payload)?))
     }
 
@@ -86,8 +102,14 @@ impl ProvenTransaction {
     ///
     /// # Errors
     /// As [`Self::open`], for all but an invalid proof.
-    pub fn claims(&self) -> Result<(TransactionKernel, TransactionStatement), TransactionBundleError> {
-        decode(&self.bytes).map(|opened| (opened.proof.kernel, opened.statement))
+    pub fn claims(&self) -> Result<Opened, TransactionBundleError> {
+        decode(&self.bytes)
+    }
+
+    /// The message that it sends, if the file is well-formed; it may be none of the proof's, until that is opened.
+    #[must_use]
+    pub fn message(&self) -> Option<Message> {
+        payload(&self.bytes).ok()?.message
     }
 
     /// Decodes the file and verifies the proof, the first time it is called.
@@ -96,6 +118,7 @@ impl ProvenTransaction {
     /// - [`TransactionBundleError::Format`]
     /// - [`TransactionBundleError::Proof`]
     /// - [`TransactionBundleError::Statement`]
+    /// - [`TransactionBundleError::OtherMessage`]
     /// - [`TransactionBundleError::Kernels`]
     pub fn open(&self) -> Result<&Opened, TransactionBundleError> {
         self.opened.get_or_init(|| open(&self.bytes)).as_ref().map_err(Clone::clone)
@@ -111,11 +134,19 @@ fn open(bytes: &[u8]) -> Result<Opened, TransactionBundleError> {
     Ok(opened)
 }
 
+fn payload(bytes: &[u8]) -> Result<Payload, FormatError> {
+    file::decode(Kind::TransactionBundle, bytes, MAX_BUNDLE_BYTES)
+}
+
 fn decode(bytes: &[u8]) -> Result<Opened, TransactionBundleError> {
-    let Payload { kernel, proof } = file::decode(Kind::TransactionBundle, bytes, MAX_BUNDLE_BYTES)?;
+    let Payload { kernel, proof, message } = payload(bytes)?;
     let proof = proof::decode(&proof, &transaction_shape().common)?;
     let statement = <TransactionStatement as Layout<F>>::decode(&proof.public_inputs)?;
-    Ok(Opened { proof: TransactionProof { kernel, proof }, statement })
+    let found = message.as_ref().map_or(Digest::ZERO, Message::hash);
+    if found != statement.message {
+        return Err(TransactionBundleError::OtherMessage { expected: statement.message, found });
+    }
+    Ok(Opened { proof: TransactionProof { kernel, proof }, statement, message })
 }
 
 impl PartialEq for ProvenTransaction {

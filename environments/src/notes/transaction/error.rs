@@ -5,7 +5,7 @@ use circuits::{Digest, amount::Amount};
 use thiserror::Error;
 
 use super::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS};
-use crate::notes::account::VaultError;
+use crate::{environment::EnvironmentId, notes::account::VaultError};
 
 /// The first rule of the transaction kernel that a transaction breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -140,6 +140,15 @@ pub enum TransactionError {
     /// A network account pays no fees: they would drain it.
     #[error("a transaction of a network account has fee 0, found {0}")]
     NetworkFee(Amount),
+    /// A network account sends nothing to other environments: its order says nothing of them.
+    #[error("a network account sends no message")]
+    NetworkSends,
+    /// A message about nothing.
+    #[error("the message moves amount 0")]
+    SendsNothing,
+    /// A message that does not leave the environment.
+    #[error("the message is to environment {0}, which sends it")]
+    SendsToItself(EnvironmentId),
     /// More spent than there is.
     #[error("{spent} of asset {asset} are spent, {available} are there")]
     Insufficient {
@@ -147,7 +156,7 @@ pub enum TransactionError {
         asset: AssetId,
         /// Vault and inputs.
         available: u64,
-        /// Outputs and fee.
+        /// Outputs, message and fee.
         spent: u64,
     },
     /// The vault cannot hold the result.

@@ -1,4 +1,4 @@
-//! Transactions: one account consumes up to 4 notes and creates up to 4.
+//! Transactions: one account consumes up to 4 notes, creates up to 4, and sends up to one message.
 //!
 //! A [`Request`] says what the account wants; together with the openings of the notes it consumes it is a
 //! [`TransactionWitness`], whose [`check`](TransactionWitness::check) gives the [`TransactionStatement`] or the first
@@ -13,7 +13,7 @@ mod statement;
 mod tests;
 mod witness;
 
-use bridge::AssetId;
+use bridge::{AssetId, Message};
 use circuits::{Digest, amount::Amount};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub use witness::{Input, Membership, TransactionWitness};
 
 use crate::notes::{
     account::{Account, local_authorisation},
+    config::Deployment,
+    emission::Emission,
     note::{Note, Script},
     policy::ExchangeOrder,
 };
@@ -112,6 +114,9 @@ pub struct Request {
     /// Notes to be created.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<Output>,
+    /// What is sent to another environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub send: Option<Emission>,
     /// The fee.
     #[serde(default)]
     pub fee: Amount,
@@ -121,6 +126,14 @@ pub struct Request {
     /// Last height of a block that may contain it.
     #[serde(default = "unlimited", skip_serializing_if = "is_unlimited")]
     pub valid_until: u32,
+}
+
+impl Request {
+    /// The message that it sends in this deployment, if it sends one.
+    #[must_use]
+    pub fn message(&self, deployment: &Deployment) -> Option<Message> {
+        self.send.as_ref().map(|send| send.message(deployment, &self.account))
+    }
 }
 
 const fn unlimited() -> u32 {

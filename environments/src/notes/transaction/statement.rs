@@ -10,7 +10,7 @@ pub const MAX_OUTPUTS: usize = 4;
 pub const MAX_ASSETS: usize = 4;
 
 layout! {
-    /// "This account consumed and created these notes, as its authorisation and their scripts allow." The block holds
+    /// "This account consumed and created these notes and sent this message, as its authorisation and their scripts allow." The block holds
     /// the parts that depend on the state against it.
     pub struct TransactionStatement<T> {
         /// The deployment.
@@ -40,5 +40,7 @@ layout! {
         pub unauthenticated: [Digest<T>; MAX_INPUTS],
         /// Commitments of the notes created; zero for none.
         pub notes: [Digest<T>; MAX_OUTPUTS],
+        /// Hash of the message sent; zero for none.
+        pub message: Digest<T>,
     }
 }

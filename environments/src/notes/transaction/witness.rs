@@ -1,6 +1,6 @@
 //! A transaction with the openings of what it consumes, judged natively.
 
-use bridge::AssetId;
+use bridge::{AssetId, Message};
 use circuits::{Digest, F, amount::Amount, trees::Path};
 use plonky2::field::types::Field;
 
@@ -11,6 +11,7 @@ use super::{
 use crate::notes::{
     account::{Account, Vault, VaultError, account_id},
     config::Deployment,
+    emission::Emission,
     note::{Note, Script, output_serial, swap_serial},
 };
 
@@ -49,6 +50,8 @@ pub struct TransactionWitness {
     pub notes_root: Digest,
     /// Notes to be created.
     pub outputs: Vec<Output>,
+    /// What is sent to another environment.
+    pub send: Option<Emission>,
     /// The fee.
     pub fee: Amount,
     /// First height of a block that may contain it.
@@ -82,6 +85,7 @@ impl TransactionWitness {
             inputs,
             notes_root,
             outputs: request.outputs.clone(),
+            send: request.send.clone(),
             fee: request.fee,
             not_before: request.not_before,
             valid_until: request.valid_until,
@@ -113,12 +117,19 @@ impl TransactionWitness {
         Note { asset, amount, script, sender: self.account.id, serial }
     }
 
+    /// The message sent.
+    #[must_use]
+    pub fn message(&self) -> Option<Message> {
+        self.send.as_ref().map(|send| send.message(&self.deployment, &self.account))
+    }
+
     /// The assets moved, in the order in which they are first named.
     #[must_use]
     pub fn assets(&self) -> Vec<AssetId> {
         let fee = (self.fee != Amount::ZERO).then_some(self.deployment.fee_asset);
         let named = self.inputs.iter().map(|input| input.note.asset);
-        let named = named.chain(self.outputs.iter().map(|output| output.asset)).chain(fee);
+        let sent = self.send.iter().map(|send| send.asset);
+        let named = named.chain(self.outputs.iter().map(|output| output.asset)).chain(sent).chain(fee);
         let mut assets = vec![];
         for asset in named {
             if !assets.contains(&asset) {
@@ -137,6 +148,9 @@ impl TransactionWitness {
         self.check_account()?;
         self.check_inputs()?;
         self.check_settlements()?;
+        if let Some(send) = &self.send {
+            send.check(&self.deployment)?;
+        }
         if let Authority::Exchange { .. } = self.authority {
             self.check_exchange()?;
         }
@@ -162,14 +176,16 @@ impl TransactionWitness {
         Ok(Account { nonce, vault, ..self.account.clone() })
     }
 
-    /// Conservation of one asset: vault + inputs = vault after + outputs + fee.
+    /// Conservation of one asset: vault + inputs = vault after + outputs + message + fee.
     fn balance(&self, vault: &mut Vault, asset: AssetId) -> Result<(), TransactionError> {
-        // At most 4 summands below 2^58 on each side, and one more: no overflow.
+        // At most 4 summands below 2^58 on each side, and two more: no overflow.
         let inputs = self.inputs.iter().map(|input| &input.note).filter(|note| note.asset == asset);
         let outputs = self.outputs.iter().filter(|output| output.asset == asset);
         let fee = if asset == self.deployment.fee_asset { self.fee.get() } else { 0 };
+        let message = self.send.iter().filter(|send| send.asset == asset).map(|send| send.amount.get());
         let available = vault.balance(asset).get() + inputs.map(|note| note.amount.get()).sum::<u64>();
-        let spent = outputs.map(|output| output.amount.get()).sum::<u64>() + fee;
+        let spent = outputs.map(|output| output.amount.get()).sum::<u64>();
+        let spent = spent + message.sum::<u64>() + fee;
         let left =
             available.checked_sub(spent).ok_or(TransactionError::Insufficient { asset, available, spent })?;
         let left = Amount::new(left).map_err(|source| VaultError::Balance { asset, source })?;
@@ -275,6 +291,9 @@ impl TransactionWitness {
         if self.fee != Amount::ZERO {
             return Err(TransactionError::NetworkFee(self.fee));
         }
+        if self.send.is_some() {
+            return Err(TransactionError::NetworkSends);
+        }
         let mut payments = vec![None; MAX_OUTPUTS];
         for (input, Input { note, .. }) in self.inputs.iter().enumerate() {
             if note.asset == terms.gives {
@@ -321,6 +340,7 @@ impl TransactionWitness {
             nullifiers,
             unauthenticated,
             notes,
+            message: self.message().map_or(Digest::ZERO, |message| message.hash()),
         }
     }
 }

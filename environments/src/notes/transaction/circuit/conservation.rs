@@ -1,10 +1,10 @@
 //! Nothing is made or lost.
 //!
 //! ```text
-//! vault, inputs, outputs and fee meet in 4 lanes, one asset each
+//! vault, inputs, outputs, message and fee meet in 4 lanes, one asset each
 //!
-//!   input  i ──one-hot──┐                          ┌──one-hot── output j
-//!                       ├── lane k: before + in = after + out + fee
+//!   input  i ──one-hot──┐                          ┌──one-hot── output j, message
+//!                       ├── lane k: before + in = after + out + message + fee
 //!   fee ────one-hot─────┘          │
 //!                                  └── one-hot: slot of the vault; holds the lane's asset, or nothing
 //!
@@ -38,6 +38,7 @@ pub(super) fn enforce_ranges(builder: &mut Builder, targets: &TransactionTargets
         enforce_amount(builder, output.note.amount);
         builder.enforce_range(output.note.height, HEIGHT_BITS);
     }
+    enforce_amount(builder, targets.send.amount);
     for [_, amount] in targets.vault {
         enforce_amount(builder, amount);
     }
@@ -57,6 +58,8 @@ pub(super) fn enforce_conservation(
         let count = sum(builder, &output.lanes);
         builder.enforce_equal(count, output.used.target);
     }
+    let count = sum(builder, &targets.send.lanes);
+    builder.enforce_equal(count, targets.send.used.target);
     // A fee that is not 0 is in one lane.
     let fee_flags: Vec<_> = targets.lanes.iter().map(|lane| lane.pays_fee).collect();
     let count = sum(builder, &fee_flags);
@@ -73,6 +76,7 @@ pub(super) fn enforce_conservation(
         for (output, note) in targets.outputs.iter().zip(made) {
             builder.enforce_equal_if(output.lanes[k], note.asset, lane.asset);
         }
+        builder.enforce_equal_if(targets.send.lanes[k], targets.send.asset, lane.asset);
         builder.enforce_equal_if(lane.pays_fee, targets.fee_asset, lane.asset);
 
         // The slot holds the lane's asset, or nothing.
@@ -89,13 +93,14 @@ pub(super) fn enforce_conservation(
         let not_nothing = builder.mul(other_asset, before);
         builder.enforce_zero(not_nothing);
 
-        // before + inputs = after + outputs + fee: at most 10 amounts.
+        // before + inputs = after + outputs + message + fee: at most 12 amounts.
         let flags: Vec<_> = targets.inputs.iter().map(|input| input.lanes[k]).collect();
         let values: Vec<_> = targets.inputs.iter().map(|input| input.note.amount).collect();
         let received = dot(builder, &flags, &values);
         let flags: Vec<_> = targets.outputs.iter().map(|output| output.lanes[k]).collect();
         let values: Vec<_> = made.iter().map(|note| note.amount).collect();
         let sent = dot(builder, &flags, &values);
+        let sent = builder.mul_add(targets.send.lanes[k].target, targets.send.amount, sent);
         let spent = builder.mul_add(lane.pays_fee.target, targets.fee, sent);
         let available = builder.add(before, received);
         let after = builder.sub(available, spent);

@@ -7,12 +7,14 @@
 //! | `authority` | the account is moved by who may move it; the kernels differ here only |
 //! | `inputs` | notes consumed exist, and their scripts allow it |
 //! | `outputs` | notes created, and the swaps that they settle |
+//! | `message` | a message moves something, and is the account's |
 //! | `conservation` | amounts are in range, and nothing is made or lost |
 
 mod account;
 mod authority;
 mod conservation;
 mod inputs;
+mod message;
 mod outputs;
 mod targets;
 
@@ -40,6 +42,7 @@ use self::{
     authority::enforce_authority,
     conservation::{enforce_conservation, enforce_ranges},
     inputs::{enforce_opening, enforce_script},
+    message::message_circuit,
     outputs::{enforce_settlements, outputs_circuit},
 };
 use super::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement, TransactionWitness};
@@ -193,6 +196,7 @@ impl Definition for TransactionKernel {
             nullifiers: [id; MAX_INPUTS],
             unauthenticated: [id; MAX_INPUTS],
             notes: [id; MAX_OUTPUTS],
+            message: message_circuit(builder, &targets),
         };
         for (i, input) in targets.inputs.iter().enumerate() {
             statement.nullifiers[i] = masked_digest(builder, input.used, nullifiers[i]);

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::notes::{
     account::{AccountFields, VAULT_SLOTS, vault_hash_circuit},
+    emission::EmissionTargets,
     note::NoteFields,
     policy::ExchangeFields,
     state::TREE_DEPTH,
@@ -68,6 +69,7 @@ pub struct TransactionTargets {
     pub(in crate::notes::transaction) notes_root: DigestTarget,
     pub(in crate::notes::transaction) inputs: Vec<InputTargets>,
     pub(in crate::notes::transaction) outputs: Vec<OutputTargets>,
+    pub(in crate::notes::transaction) send: EmissionTargets,
     pub(in crate::notes::transaction) lanes: Vec<LaneTargets>,
     pub(in crate::notes::transaction) authority: AuthorityTargets,
 }
@@ -167,6 +169,7 @@ impl TransactionKernel {
             notes_root: builder.new_digest(),
             inputs,
             outputs,
+            send: EmissionTargets::new_virtual(builder),
             lanes,
             authority,
         }
