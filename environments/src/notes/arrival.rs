@@ -32,9 +32,12 @@ use crate::{
     notes::{
         config::Deployment,
         note::{Note, NoteFields, Script, commitment_circuit},
-        state::{OUTPUTS_HEIGHT, TREE_DEPTH, TreeRoots},
+        state::{OUTPUTS_HEIGHT, TREE_DEPTH},
     },
 };
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;
 
 /// Domain of the serials of the notes that messages become.
 pub const ARRIVAL: Domain = Domain::new("arrival");
@@ -246,28 +249,33 @@ impl ArrivalsTargets {
     }
 }
 
-/// What messages that arrive lead to.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrived<T> {
-    /// The trees, with their notes.
-    pub trees: TreeRoots<T>,
-    /// The inbox.
-    pub inbox: Digest<T>,
-    /// The commitments of their notes; zero for none.
-    pub notes: [Digest<T>; MAX_ARRIVALS],
+circuits::layout! {
+    /// What messages that arrive lead to.
+    pub struct Arrived<T> {
+        /// Root of the note tree, with their notes.
+        pub notes: Digest<T>,
+        /// Leaves of the note tree.
+        pub note_count: T,
+        /// The inbox.
+        pub inbox: Digest<T>,
+        /// The commitments of their notes; zero for none.
+        pub commitments: [Digest<T>; MAX_ARRIVALS],
+    }
 }
 
-/// In-circuit twin of [`NotesState::arrive`](super::state::NotesState::arrive), from an empty inbox on.
+/// In-circuit twin of [`NotesState::arrive`](super::state::NotesState::arrive), from the note tree with this root and as many
+/// leaves, and an empty inbox on.
 pub fn arrive_circuit(
     builder: &mut Builder,
-    trees: &TreeRoots<Target>,
+    mut notes: DigestTarget,
+    mut note_count: Target,
 ) -> (Arrived<Target>, ArrivalsTargets) {
     let slots: [ArrivalSlot<Target>; MAX_ARRIVALS] = std::array::from_fn(|_| layout::new_virtual(builder));
     let paths = std::array::from_fn(|_| PathTarget::new_virtual(builder, TREE_DEPTH - OUTPUTS_HEIGHT));
     let mut inbox = builder.constant_digest(empty_list());
-    let mut notes = [inbox; MAX_ARRIVALS];
+    let mut commitments = [inbox; MAX_ARRIVALS];
     let mut earlier = builder.one();
-    for (slot, note) in slots.iter().zip(&mut notes) {
+    for (slot, masked) in slots.iter().zip(&mut commitments) {
         let used = BoolTarget::new_unsafe(slot.used);
         builder.enforce_bool(used);
         builder.enforce_bool(BoolTarget::new_unsafe(slot.is_refund));
@@ -280,23 +288,16 @@ pub fn arrive_circuit(
         let longer = inbox_append_circuit(builder, inbox, hash, slot.is_refund);
         inbox = builder.select_digest(used, longer, inbox);
         let commitment = arrival_note_circuit(builder, slot, hash);
-        *note = Digest(commitment.0.map(|element| builder.mul(used.target, element)));
+        *masked = Digest(commitment.0.map(|element| builder.mul(used.target, element)));
     }
 
-    let mut trees = *trees;
-    for ((slots, leaves), path) in slots.chunks_exact(SUBTREE).zip(notes.chunks_exact(SUBTREE)).zip(&paths) {
-        let (notes, note_count) = append_subtree_circuit(
-            builder,
-            TREE_DEPTH,
-            OUTPUTS_HEIGHT,
-            trees.notes,
-            trees.note_count,
-            leaves,
-            path,
-        );
+    let subtrees = slots.chunks_exact(SUBTREE).zip(commitments.chunks_exact(SUBTREE));
+    for ((slots, leaves), path) in subtrees.zip(&paths) {
+        let (root, count) =
+            append_subtree_circuit(builder, TREE_DEPTH, OUTPUTS_HEIGHT, notes, note_count, leaves, path);
         let used = BoolTarget::new_unsafe(slots[0].used);
-        trees.notes = builder.select_digest(used, notes, trees.notes);
-        trees.note_count = builder.select(used, note_count, trees.note_count);
+        notes = builder.select_digest(used, root, notes);
+        note_count = builder.select(used, count, note_count);
     }
-    (Arrived { trees, inbox, notes }, ArrivalsTargets { slots, paths })
+    (Arrived { notes, note_count, inbox, commitments }, ArrivalsTargets { slots, paths })
 }

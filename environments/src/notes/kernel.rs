@@ -116,8 +116,9 @@ impl Definition for BlockKernel {
         let zero = builder.zero();
         let records = builder.constant_digest(no_records());
         let outbox = builder.constant_digest(empty_list());
-        let (arrived, arrivals) = arrive_circuit(builder, &before.trees);
-        let start = Running { trees: arrived.trees, fees: zero, transactions: zero, records, outbox };
+        let (arrived, arrivals) = arrive_circuit(builder, before.trees.notes, before.trees.note_count);
+        let trees = TreeRoots { notes: arrived.notes, note_count: arrived.note_count, ..before.trees };
+        let start = Running { trees, fees: zero, transactions: zero, records, outbox };
         let (end, transactions) = match self.variant {
             Variant::Direct(count) => {
                 let proofs = TransactionsTarget::verify(builder, &self.keys, count);
@@ -141,7 +142,7 @@ impl Definition for BlockKernel {
             new_state: hash_circuit(builder, STATE, &after.encode()),
             outbox: end.outbox,
             inbox: arrived.inbox,
-            body: body_digest_circuit(builder, end.records, end.transactions, &arrived.notes),
+            body: body_digest_circuit(builder, end.records, end.transactions, &arrived.commitments),
             secret,
         };
         let statement = block.statement_circuit(builder);

@@ -106,8 +106,10 @@ impl TransactionTargets {
             }
         }
 
-        let lane = input.send.as_ref().and_then(|send| lane_of(send.asset));
-        self.send.set_targets(witness, input.send.as_ref(), lane)?;
+        if let Some(targets) = &self.send {
+            let lane = input.send.as_ref().and_then(|send| lane_of(send.asset));
+            targets.set_targets(witness, input.send.as_ref(), lane)?;
+        }
 
         let lanes = LaneValues::of(input);
         let pays_fee = input.fee != Amount::ZERO;

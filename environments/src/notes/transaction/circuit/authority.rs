@@ -33,7 +33,7 @@ pub(super) fn enforce_authority(
 }
 
 /// Input `i` is a deposit of the asset given, with no output `i`; or it is `fills[i] * per` of the asset taken, and
-/// output `i` pays its sender `fills[i] * pays` of the asset given. There are no other outputs, no message and no fee.
+/// output `i` pays its sender `fills[i] * pays` of the asset given. There are no other outputs and no fee, and the kernel has no place for a message.
 pub(super) fn enforce_exchange(
     builder: &mut Builder,
     targets: &TransactionTargets,
@@ -42,7 +42,6 @@ pub(super) fn enforce_exchange(
     fills: &[Target; MAX_INPUTS],
 ) {
     builder.enforce_zero(targets.fee);
-    builder.enforce_zero(targets.send.used.target);
     builder.enforce_range(order.pays, RATE_BITS);
     builder.enforce_range(order.per, RATE_BITS);
     for (i, input) in targets.inputs.iter().enumerate() {

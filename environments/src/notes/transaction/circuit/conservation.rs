@@ -38,7 +38,9 @@ pub(super) fn enforce_ranges(builder: &mut Builder, targets: &TransactionTargets
         enforce_amount(builder, output.note.amount);
         builder.enforce_range(output.note.height, HEIGHT_BITS);
     }
-    enforce_amount(builder, targets.send.amount);
+    if let Some(send) = &targets.send {
+        enforce_amount(builder, send.amount);
+    }
     for [_, amount] in targets.vault {
         enforce_amount(builder, amount);
     }
@@ -58,8 +60,10 @@ pub(super) fn enforce_conservation(
         let count = sum(builder, &output.lanes);
         builder.enforce_equal(count, output.used.target);
     }
-    let count = sum(builder, &targets.send.lanes);
-    builder.enforce_equal(count, targets.send.used.target);
+    if let Some(send) = &targets.send {
+        let count = sum(builder, &send.lanes);
+        builder.enforce_equal(count, send.used.target);
+    }
     // A fee that is not 0 is in one lane.
     let fee_flags: Vec<_> = targets.lanes.iter().map(|lane| lane.pays_fee).collect();
     let count = sum(builder, &fee_flags);
@@ -76,7 +80,9 @@ pub(super) fn enforce_conservation(
         for (output, note) in targets.outputs.iter().zip(made) {
             builder.enforce_equal_if(output.lanes[k], note.asset, lane.asset);
         }
-        builder.enforce_equal_if(targets.send.lanes[k], targets.send.asset, lane.asset);
+        if let Some(send) = &targets.send {
+            builder.enforce_equal_if(send.lanes[k], send.asset, lane.asset);
+        }
         builder.enforce_equal_if(lane.pays_fee, targets.fee_asset, lane.asset);
 
         // The slot holds the lane's asset, or nothing.
@@ -99,8 +105,10 @@ pub(super) fn enforce_conservation(
         let received = dot(builder, &flags, &values);
         let flags: Vec<_> = targets.outputs.iter().map(|output| output.lanes[k]).collect();
         let values: Vec<_> = made.iter().map(|note| note.amount).collect();
-        let sent = dot(builder, &flags, &values);
-        let sent = builder.mul_add(targets.send.lanes[k].target, targets.send.amount, sent);
+        let mut sent = dot(builder, &flags, &values);
+        if let Some(send) = &targets.send {
+            sent = builder.mul_add(send.lanes[k].target, send.amount, sent);
+        }
         let spent = builder.mul_add(lane.pays_fee.target, targets.fee, sent);
         let available = builder.add(before, received);
         let after = builder.sub(available, spent);

@@ -69,7 +69,8 @@ pub struct TransactionTargets {
     pub(in crate::notes::transaction) notes_root: DigestTarget,
     pub(in crate::notes::transaction) inputs: Vec<InputTargets>,
     pub(in crate::notes::transaction) outputs: Vec<OutputTargets>,
-    pub(in crate::notes::transaction) send: EmissionTargets,
+    /// The message; a network account has no place for one.
+    pub(in crate::notes::transaction) send: Option<EmissionTargets>,
     pub(in crate::notes::transaction) lanes: Vec<LaneTargets>,
     pub(in crate::notes::transaction) authority: AuthorityTargets,
 }
@@ -169,7 +170,10 @@ impl TransactionKernel {
             notes_root: builder.new_digest(),
             inputs,
             outputs,
-            send: EmissionTargets::new_virtual(builder),
+            send: match self {
+                Self::Local => Some(EmissionTargets::new_virtual(builder)),
+                Self::Exchange => None,
+            },
             lanes,
             authority,
         }
