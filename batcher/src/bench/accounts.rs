@@ -17,13 +17,13 @@ use environments::{
     accounts::{
         Accounts, AccountsBlock, Genesis, GenesisAccount, GenesisPool,
         address::Address,
-        block::{Variant, variant},
+        block::Variant,
         circuits::chunk_circuits,
         kernel::{BlockInput, BlockTransactions},
         key::SecretKey,
         prove::{chunk_inputs, direct, fold_chunks},
         signatures::{KERNELS, tables},
-        transaction::{Action, SignedTransaction, Transaction},
+        transaction::{AccountsTransaction, Action, SignedTransaction, Transaction},
     },
     kernel::ProducerSecret,
     vault::Holding,
@@ -134,13 +134,14 @@ fn block(size: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, Ben
     let world = World::new()?;
     let proposed = world.propose(size)?;
     let witness = proposed.witness();
-    let actions: Vec<_> = witness.transactions.iter().map(|transaction| transaction.slots.len()).collect();
-    let variant = variant(&actions)
+    let actions = witness.transactions.iter().map(|transaction| transaction.slots.len()).sum();
+    let variant = witness
+        .variant()
         .ok_or_else(|| BenchError::Blocks(format!("no kernel takes {size} transactions")))?;
     let kernel = KERNELS.get(variant).map_err(failed)?;
     let mut row = Row {
         transactions: size,
-        actions: actions.iter().sum(),
+        actions,
         kernel: circuits::Definition::name(&kernel.compiled.definition),
         signatures: 0.0,
         chunks: 0.0,
@@ -157,7 +158,7 @@ fn block(size: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, Ben
         })
         .transpose()?;
     let transactions = match variant {
-        Variant::Empty | Variant::Direct(_) => direct(witness, variant),
+        Variant::Empty | Variant::Unsigned | Variant::Direct(_) => direct(witness, variant),
         Variant::Chunks { .. } => {
             let circuits = chunk_circuits().map_err(failed)?;
             let mut chunks: Vec<FoldChild> = vec![];
@@ -248,7 +249,8 @@ impl World {
 
     fn propose(&self, size: usize) -> Result<ProposedBlock<AccountsBlock>, BenchError> {
         let signed = (0..size).map(|number| self.transaction(number)).collect::<Result<Vec<_>, _>>()?;
-        let offered: Vec<_> = signed.iter().collect();
+        let transactions: Vec<_> = signed.into_iter().map(AccountsTransaction::from).collect();
+        let offered: Vec<_> = transactions.iter().collect();
         let proposal = self.environment.propose(&self.environment.genesis(), &offered).map_err(failed)?;
         match proposal.rejected.into_iter().next() {
             Some((_, reason)) => Err(failed(reason)),

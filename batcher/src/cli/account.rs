@@ -200,7 +200,7 @@ fn sign_lines(
         let line = index + 1;
         let transaction: Transaction =
             serde_json::from_str(text).map_err(|source| SignError::NotATransaction { line, source })?;
-        transaction.check().map_err(|source| SignError::Malformed { line, source })?;
+        transaction.check(environment).map_err(|source| SignError::Malformed { line, source })?;
         let sender = transaction.sender;
         if sender != address {
             return Err(SignError::OtherSender { line, sender, address });

@@ -76,7 +76,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
             });
             if arguments.transactions {
                 let body = decode_body(&bundle.body).map_err(|error| rejected(chain_of(&error)))?;
-                content["transactions"] = json!(body);
+                content["transactions"] = json!(body.transactions);
+                content["consumed"] = json!(body.consumed);
             }
             content
         }

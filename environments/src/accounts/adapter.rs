@@ -1,12 +1,12 @@
 //! The account-based state model as an [`Environment`].
 
-use bridge::BlockMessages;
+use bridge::{BlockMessages, Consumption, Message};
 use circuits::{
     Digest,
     ecdsa::{append, empty_claims},
     hash::hash,
     layout::Layout,
-    statement::{BlockStatement, empty_list},
+    statement::BlockStatement,
 };
 use plonky2::field::types::Field;
 use thiserror::Error;
@@ -14,14 +14,16 @@ use thiserror::Error;
 use crate::{
     accounts::{
         block::{AccountsBlock, MAX_TRANSACTIONS, variants},
-        body::{BodyError, BodyTransaction, decode_body, encode_body},
+        body::{Body, BodyError, BodyTransaction, decode_body, encode_body},
         config::{Deployment, Genesis, GenesisError},
+        consume::ConsumeError,
         execute::{Failure, Invalid, Outcome},
         message::claim,
+        propose::Draft,
         prove::prove_block,
         signatures::KERNELS,
         state::{AccountsState, STATE, SealError, StateFields, body_digest},
-        transaction::SignedTransaction,
+        transaction::AccountsTransaction,
     },
     block::{BlockError, ProposedBlock, ProvenBlock},
     environment::{Environment, EnvironmentId, Proposal, ProveError},
@@ -65,6 +67,17 @@ pub enum AccountsError {
         /// Why.
         source: Failure,
     },
+    /// The message cannot be taken in.
+    #[error("the message cannot be taken in")]
+    Consume(#[from] ConsumeError),
+    /// A message of the body cannot be in a block.
+    #[error("message {index} of the body cannot be taken in")]
+    BodyMessage {
+        /// Its position.
+        index: usize,
+        /// Why.
+        source: ConsumeError,
+    },
     /// A transaction of the body cannot be in a block.
     #[error("transaction {index} of the body is invalid")]
     BodyTransaction {
@@ -101,7 +114,7 @@ impl Accounts {
         Ok(Self { deployment, secret, genesis, limit: MAX_TRANSACTIONS })
     }
 
-    /// The same environment with blocks of at most `limit` transactions. Its registry entry then lists only the kernels
+    /// The same environment with blocks of at most `limit` transactions and messages taken in. Its registry entry then lists only the kernels
     /// that such blocks need, and only their circuits are built.
     #[must_use]
     pub fn with_limit(self, limit: usize) -> Self {
@@ -132,7 +145,7 @@ impl Environment for Accounts {
     const KIND: &'static str = "accounts";
 
     type State = AccountsState;
-    type Transaction = SignedTransaction;
+    type Transaction = AccountsTransaction;
     type BlockWitness = AccountsBlock;
     type Error = AccountsError;
 
@@ -165,67 +178,63 @@ impl Environment for Accounts {
     fn execute(
         &self,
         state: &mut AccountsState,
-        transaction: &SignedTransaction,
+        transaction: &AccountsTransaction,
     ) -> Result<(), AccountsError> {
         self.check_deployment(state)?;
-        state.execute(transaction)?;
+        match transaction {
+            AccountsTransaction::Signed(signed) => drop(state.execute(signed)?),
+            AccountsTransaction::Consume { message, consumption } => {
+                state.consume(message, *consumption)?;
+            }
+        }
         Ok(())
     }
 
     fn propose(
         &self,
         before: &AccountsState,
-        transactions: &[&SignedTransaction],
+        transactions: &[&AccountsTransaction],
     ) -> Result<Proposal<Self>, AccountsError> {
         self.check_deployment(before)?;
-        let mut state = before.clone();
-        let (mut included, mut rejected) = (vec![], vec![]);
-        let (mut witnesses, mut signatures, mut body) = (vec![], vec![], vec![]);
-        for (index, &signed) in transactions.iter().enumerate() {
-            if included.len() == self.limit {
-                break;
-            }
-            match state.execute(signed) {
-                Ok(witness) => {
-                    included.push(index);
-                    witnesses.push(witness);
-                    signatures.push(signed.signed(self.deployment.chain_id, self.deployment.environment));
-                    let SignedTransaction { transaction, key, .. } = signed.clone();
-                    body.push(BodyTransaction { transaction, key });
-                }
-                Err(reason) => rejected.push((index, reason.into())),
-            }
-        }
-        let moved = state.running();
+        let draft = Draft::new(before, transactions, self.limit);
+        let moved = draft.state.running();
+        let mut state = draft.state;
         let seal = state.seal()?;
         let statement: BlockStatement = OneBlock {
             environment: self.deployment.environment.to_field(),
             height: circuits::F::from_canonical_u32(state.height()),
             previous_state: before.commitment(),
             new_state: state.commitment(),
-            outbox: empty_list(),
-            inbox: empty_list(),
-            body: body_digest(moved.claims),
+            outbox: moved.outbox,
+            inbox: moved.inbox,
+            body: body_digest(moved.claims, moved.inbox),
             secret: self.secret,
         }
         .statement();
         let witness = AccountsBlock {
             before: before.fields(),
             context: before.context(),
-            transactions: witnesses,
-            signatures,
+            consumptions: draft.consumptions,
+            transactions: draft.transactions,
+            signatures: draft.signatures,
+            positions: draft.positions,
             moved,
             seal,
         };
-        let block =
-            ProposedBlock::new(statement, BlockMessages::none(self.id()), encode_body(&body)?, witness)?;
-        Ok(Proposal { block, state, included, rejected })
+        let block = ProposedBlock::new(statement, draft.messages, encode_body(&draft.body)?, witness)?;
+        Ok(Proposal { block, state, included: draft.included, rejected: draft.rejected })
     }
 
     fn apply_body(&self, state: &AccountsState, body: &[u8]) -> Result<AccountsState, AccountsError> {
         self.check_deployment(state)?;
         let mut after = state.clone();
-        for (index, BodyTransaction { transaction, key }) in decode_body(body)?.into_iter().enumerate() {
+        let Body { consumed, transactions } = decode_body(body)?;
+        for (index, (message, consumption)) in consumed.into_iter().enumerate() {
+            after
+                .consume_proven(&message, consumption)
+                .map_err(|source| AccountsError::BodyMessage { index, source })?;
+        }
+        for (index, BodyTransaction { transaction, key }) in transactions.into_iter().enumerate() {
             after
                 .execute_proven(&transaction, key)
                 .map_err(|source| AccountsError::BodyTransaction { index, source })?;
@@ -236,20 +245,45 @@ impl Environment for Accounts {
 
     fn body_digest(&self, body: &[u8]) -> Result<Digest, AccountsError> {
         let Deployment { chain_id, environment, .. } = self.deployment;
-        let claims = decode_body(body)?.into_iter().fold(empty_claims(), |list, published| {
+        let Body { consumed, transactions } = decode_body(body)?;
+        let claims = transactions.into_iter().fold(empty_claims(), |list, published| {
             append(list, &claim(chain_id, environment, &published.transaction, &published.key))
         });
-        Ok(body_digest(claims))
+        let messages = BlockMessages { inbox: consumed, ..BlockMessages::none(environment) };
+        Ok(body_digest(claims, messages.inbox_digest()))
+    }
+
+    fn messages(&self, transaction: &AccountsTransaction) -> BlockMessages {
+        let Deployment { chain_id, environment, .. } = self.deployment;
+        let none = BlockMessages::none(environment);
+        match transaction {
+            AccountsTransaction::Signed(signed) => {
+                BlockMessages { outbox: signed.transaction.messages(chain_id, environment), ..none }
+            }
+            AccountsTransaction::Consume { message, consumption } => {
+                BlockMessages { inbox: vec![(message.clone(), *consumption)], ..none }
+            }
+        }
+    }
+
+    fn consume(
+        &self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Option<Result<AccountsTransaction, AccountsError>> {
+        let consume = |_| AccountsTransaction::Consume { message: message.clone(), consumption };
+        Some(self.deployment.beneficiary(message, consumption).map(consume).map_err(Into::into))
     }
 
     fn failures(&self, block: &AccountsBlock) -> Vec<(usize, AccountsError)> {
-        let outcomes = block.transactions.iter().map(|transaction| transaction.outcome).enumerate();
-        let failed = outcomes.filter_map(|(position, outcome)| match outcome {
-            Outcome::Done => None,
-            Outcome::Failed { action, reason } => {
-                Some((position, AccountsError::Failed { action, source: reason }))
-            }
-        });
+        let outcomes = block.transactions.iter().map(|transaction| transaction.outcome);
+        let failed =
+            block.positions.iter().copied().zip(outcomes).filter_map(|(position, outcome)| match outcome {
+                Outcome::Done => None,
+                Outcome::Failed { action, reason } => {
+                    Some((position, AccountsError::Failed { action, source: reason }))
+                }
+            });
         failed.collect()
     }
 

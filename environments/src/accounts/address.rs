@@ -66,6 +66,25 @@ impl Address {
         std::array::from_fn(|i| F::from_canonical_u64(limb(i)))
     }
 
+    /// The address as messages name it: its limbs.
+    #[must_use]
+    pub fn to_digest(self) -> Digest {
+        Digest(self.limbs())
+    }
+
+    /// The address that a message names; `None` if a limb is not below `2^40`.
+    #[must_use]
+    pub fn from_digest(digest: Digest) -> Option<Self> {
+        let mut bytes = [0; ADDRESS_BYTES];
+        for (bytes, limb) in bytes.chunks_exact_mut(5).zip(digest.to_u64s()) {
+            if limb >> LIMB_BITS != 0 {
+                return None;
+            }
+            bytes.copy_from_slice(&limb.to_be_bytes()[3..]);
+        }
+        Some(Self(bytes))
+    }
+
     /// The key of the account's record in the tree.
     #[must_use]
     pub fn tree_key(self) -> Digest {
@@ -164,6 +183,18 @@ mod tests {
             [&text[2..], &text[..41], &format!("{text}0"), &text.to_uppercase().replace('X', "x"), "0x"]
         {
             assert!(other.parse::<Address>().is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_digest_names_at_most_one_address() {
+        for address in [Address::default(), Address([0xff; ADDRESS_BYTES]), Address([7; ADDRESS_BYTES])] {
+            assert_eq!(Address::from_digest(address.to_digest()), Some(address));
+            for limb in 0..LIMBS {
+                let mut digest = address.to_digest();
+                digest.0[limb] += F::from_canonical_u64(1 << LIMB_BITS);
+                assert_eq!(Address::from_digest(digest), None);
+            }
         }
     }
 

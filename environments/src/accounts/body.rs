@@ -1,5 +1,7 @@
-//! Published block data: the transactions and the keys that signed them, without the signatures, which are proved.
+//! Published block data: the messages taken in, then the transactions and the keys that signed them, without the signatures,
+//! which are proved.
 
+use bridge::{Consumption, MAX_BLOCK_STEPS, Message};
 use circuits::ecdsa::PublicKey;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -8,6 +10,15 @@ use crate::accounts::{block::MAX_TRANSACTIONS, transaction::Transaction};
 
 /// Bytes of the largest body.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// A block as it is published.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body {
+    /// The messages that were taken in, in order.
+    pub consumed: Vec<(Message, Consumption)>,
+    /// The transactions after them, in order.
+    pub transactions: Vec<BodyTransaction>,
+}
 
 /// A transaction as it is published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,10 +38,10 @@ pub enum BodyError {
         /// Bytes found.
         found: usize,
     },
-    /// Not a list of transactions.
-    #[error("the body is not a list of transactions")]
+    /// Not a list of messages and a list of transactions.
+    #[error("the body is not a list of messages and a list of transactions")]
     Malformed(#[source] postcard::Error),
-    /// A list of transactions in another encoding than the canonical one.
+    /// Another encoding than the canonical one.
     #[error("the body is not in the canonical encoding")]
     NotCanonical,
     /// No block has this many transactions.
@@ -39,28 +50,37 @@ pub enum BodyError {
         /// Transactions found.
         found: usize,
     },
+    /// No block takes this many messages in.
+    #[error("a body takes at most {MAX_BLOCK_STEPS} messages in, found {found}")]
+    Messages {
+        /// Messages found.
+        found: usize,
+    },
 }
 
 /// The canonical encoding of a body.
 ///
 /// # Errors
-/// [`BodyError::Malformed`]: never, as every transaction can be written.
-pub fn encode_body(transactions: &[BodyTransaction]) -> Result<Vec<u8>, BodyError> {
-    postcard::to_stdvec(transactions).map_err(BodyError::Malformed)
+/// [`BodyError::Malformed`]: never, as every body can be written.
+pub fn encode_body(body: &Body) -> Result<Vec<u8>, BodyError> {
+    postcard::to_stdvec(body).map_err(BodyError::Malformed)
 }
 
 /// Reads the canonical encoding of a body.
 ///
 /// # Errors
 /// One variant of [`BodyError`] per rule.
-pub fn decode_body(bytes: &[u8]) -> Result<Vec<BodyTransaction>, BodyError> {
+pub fn decode_body(bytes: &[u8]) -> Result<Body, BodyError> {
     let found = bytes.len();
     if found > MAX_BODY_BYTES {
         return Err(BodyError::TooLarge { found });
     }
-    let transactions: Vec<BodyTransaction> = postcard::from_bytes(bytes).map_err(BodyError::Malformed)?;
-    if transactions.len() > MAX_TRANSACTIONS {
-        return Err(BodyError::Count { found: transactions.len() });
+    let body: Body = postcard::from_bytes(bytes).map_err(BodyError::Malformed)?;
+    if body.transactions.len() > MAX_TRANSACTIONS {
+        return Err(BodyError::Count { found: body.transactions.len() });
     }
-    if encode_body(&transactions)? == bytes { Ok(transactions) } else { Err(BodyError::NotCanonical) }
+    if body.consumed.len() > MAX_BLOCK_STEPS {
+        return Err(BodyError::Messages { found: body.consumed.len() });
+    }
+    if encode_body(&body)? == bytes { Ok(body) } else { Err(BodyError::NotCanonical) }
 }

@@ -129,7 +129,7 @@ impl BlockKernels {
     pub fn definition(&self, variant: Variant) -> Result<BlockKernel, CircuitError> {
         let signatures = variant.table().map(|table| self.signatures.key(table)).transpose()?;
         let chunk_set_root = match variant {
-            Variant::Empty | Variant::Direct(_) => Digest::ZERO,
+            Variant::Empty | Variant::Unsigned | Variant::Direct(_) => Digest::ZERO,
             Variant::Chunks { .. } => chunk_circuits()?.key_set_root(),
         };
         Ok(BlockKernel::new(variant, signatures, chunk_set_root))

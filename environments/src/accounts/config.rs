@@ -134,6 +134,8 @@ pub enum GenesisError {
 pub(super) struct GenesisRecords {
     pub(super) accounts: Vec<(Address, Account)>,
     pub(super) pools: Vec<Pool>,
+    /// How much of the fee asset they hold together.
+    pub(super) fee_supply: Amount,
 }
 
 impl Genesis {
@@ -172,8 +174,9 @@ impl Genesis {
             let (_, account) = found.ok_or(GenesisError::NoOwner(owner))?;
             credit(owner, account, share_asset(deployment.environment, number), shares)?;
         }
-        check_supply(&accounts, &pools)?;
-        Ok(GenesisRecords { accounts, pools })
+        let supply = supply(&accounts, &pools)?;
+        let fee_supply = supply.get(&self.fee_asset).copied().unwrap_or_default();
+        Ok(GenesisRecords { accounts, pools, fee_supply })
     }
 
     fn check_assets(&self, environment: EnvironmentId) -> Result<(), GenesisError> {
@@ -197,7 +200,10 @@ fn credit(
     account.balances.credit(asset, amount).map_err(|source| GenesisError::Vault { address, source })
 }
 
-fn check_supply(accounts: &[(Address, Account)], pools: &[Pool]) -> Result<(), GenesisError> {
+fn supply(
+    accounts: &[(Address, Account)],
+    pools: &[Pool],
+) -> Result<BTreeMap<AssetId, Amount>, GenesisError> {
     let held = accounts.iter().flat_map(|(_, account)| account.balances.holdings());
     let pooled = pools.iter().flat_map(|pool| {
         let (a, b) = (pool.asset_a, pool.asset_b);
@@ -208,5 +214,5 @@ fn check_supply(accounts: &[(Address, Account)], pools: &[Pool]) -> Result<(), G
         let total = supply.entry(asset).or_default();
         *total = total.checked_add(amount).map_err(|source| GenesisError::Supply { asset, source })?;
     }
-    Ok(())
+    Ok(supply)
 }

@@ -3,7 +3,7 @@
 //! A transaction that is *invalid* cannot be in a block. One that *fails* is in its block: it pays its fee and its nonce,
 //! and does nothing else.
 
-use bridge::AssetId;
+use bridge::{AssetId, Message, message::outbox_append};
 use circuits::{
     Digest,
     amount::{AMOUNT_BITS, Amount},
@@ -181,10 +181,10 @@ pub struct SlotWitness {
     pub sender: Account,
     /// The sender's leaf before, with `sender` in it. Its path stays while the sender's record changes.
     pub sender_leaf: LeafOpening,
-    /// The receiver or the pool before, if it exists.
+    /// The receiver or the pool before, if it exists. A message has neither.
     pub counterpart: Option<Record>,
     /// Writing the counterpart, on the tree with the sender's record after the action; if the action cannot be done,
-    /// with its record as it was.
+    /// with its record as it was. Without a counterpart: writing the sender's record as it is there.
     pub set: SetWitness,
     /// Whether the action can be done.
     pub done: bool,
@@ -203,12 +203,14 @@ pub struct TransactionWitness {
     pub slots: Vec<SlotWitness>,
     /// What became of it.
     pub outcome: Outcome,
+    /// The messages that it emitted; none if it failed.
+    pub emitted: Vec<Message>,
 }
 
 impl AccountsState {
     /// Judges a transaction against the state in the middle of a block, all but its signature.
     fn check(&self, transaction: &Transaction, key: Digest) -> Result<(), Invalid> {
-        transaction.check()?;
+        transaction.check(self.deployment.environment)?;
         let &Transaction { sender, nonce: found, fee, deadline, .. } = transaction;
         let height = u64::from(self.height) + 1;
         if u64::from(deadline) < height {
@@ -303,7 +305,13 @@ impl AccountsState {
         if let Some(first) = slots.first_mut() {
             (first.sender, first.sender_leaf) = (account, leaf);
         }
-        Ok(TransactionWitness { transaction: transaction.clone(), key, before, slots, outcome })
+        let emitted = match outcome {
+            Outcome::Done => transaction.messages(chain_id, environment),
+            Outcome::Failed { .. } => vec![],
+        };
+        let append = |outbox, message: &Message| outbox_append(outbox, message.hash());
+        self.outbox = emitted.iter().fold(self.outbox, append);
+        Ok(TransactionWitness { transaction: transaction.clone(), key, before, slots, outcome, emitted })
     }
 }
 
@@ -321,8 +329,9 @@ impl Records {
             (Action::Transfer { to, .. }, _) => {
                 (to.tree_key(), self.accounts.get(&to).cloned().map(Box::new).map(Record::Account))
             }
+            (Action::Bridge { .. }, _) => (address.tree_key(), None),
             (_, Some((a, b))) => (pool_key(a, b), self.pools.get(&(a, b)).copied().map(Record::Pool)),
-            (_, None) => unreachable!("every action but a transfer has a pool"),
+            (_, None) => unreachable!("every other action has a pool"),
         };
         let attempt = self.attempt(deployment, address, &sender, action);
         if let Ok((after, _)) = &attempt {
@@ -333,11 +342,15 @@ impl Records {
         let result = match attempt {
             Ok((_, record)) => {
                 match (record, *action) {
-                    (Record::Account(receiver), Action::Transfer { to, .. }) => {
+                    (Some(Record::Account(receiver)), Action::Transfer { to, .. }) => {
                         self.set_account(to, *receiver)?
                     }
-                    (Record::Account(_), _) => unreachable!("only a transfer has a receiver"),
-                    (Record::Pool(pool), _) => self.set_pool(pool)?,
+                    (Some(Record::Account(_)), _) => unreachable!("only a transfer has a receiver"),
+                    (Some(Record::Pool(pool)), _) => self.set_pool(pool)?,
+                    (None, Action::Bridge { asset, amount, .. }) if asset == deployment.fee_asset => {
+                        self.fee_supply = self.fee_supply.saturating_sub(amount.get());
+                    }
+                    (None, _) => {}
                 }
                 Ok(())
             }
@@ -346,14 +359,14 @@ impl Records {
         Ok((SlotWitness { action: *action, sender, sender_leaf, counterpart, set, done }, result))
     }
 
-    /// The sender and the counterpart after an action.
+    /// The sender and the counterpart after an action; a message has none.
     fn attempt(
         &self,
         deployment: &Deployment,
         address: Address,
         sender: &Account,
         action: &Action,
-    ) -> Result<(Account, Record), Failure> {
+    ) -> Result<(Account, Option<Record>), Failure> {
         let mut sender = sender.clone();
         let balances = &mut sender.balances;
         let pool = |a, b| self.pools.get(&(a, b)).copied();
@@ -371,6 +384,10 @@ impl Records {
                 };
                 receiver.balances.credit(asset, amount).map_err(Failure::Receiver)?;
                 Record::Account(Box::new(receiver))
+            }
+            Action::Bridge { asset, amount, .. } => {
+                balances.debit(asset, amount).map_err(Failure::Sender)?;
+                return Ok((sender, None));
             }
             Action::Swap { asset_in, asset_out, amount, minimum } => {
                 let (a, b) = (asset_in.min(asset_out), asset_in.max(asset_out));
@@ -402,7 +419,7 @@ impl Records {
                 Record::Pool(pool)
             }
         };
-        Ok((sender, record))
+        Ok((sender, Some(record)))
     }
 
     pub(super) fn set_account(&mut self, address: Address, account: Account) -> Result<(), TreeError> {

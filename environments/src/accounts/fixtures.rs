@@ -1,6 +1,6 @@
 //! Simulated clients: keys, and signed transactions that follow on each other.
 
-use bridge::AssetId;
+use bridge::{AssetId, Message};
 use circuits::{
     F,
     amount::Amount,
@@ -129,6 +129,18 @@ pub fn remove(shares: u64, minimum_a: u64, minimum_b: u64) -> Action {
     }
 }
 
+/// Sends to somebody in environment `destination`.
+#[must_use]
+pub fn bridge(destination: u16, n: u32, value: u64) -> Action {
+    Action::Bridge {
+        destination: EnvironmentId(destination),
+        recipient: hash(SECRET, &[F::NEG_ONE]),
+        asset: asset(n),
+        amount: amount(value),
+        deadline: 200,
+    }
+}
+
 /// An environment, its state and its clients.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -159,6 +171,24 @@ impl World {
             fee: amount(FEE),
             deadline: self.state.height().saturating_add(1000),
             actions: actions.to_vec(),
+        }
+    }
+
+    /// The `sequence`-th message that somebody in environment `source` sends to client `to`.
+    #[must_use]
+    pub fn message(&self, source: u16, sequence: u64, to: usize, n: u32, value: u64) -> Message {
+        let deployment = self.environment.deployment();
+        Message {
+            chain_id: deployment.chain_id,
+            source: EnvironmentId(source),
+            destination: deployment.environment,
+            sequence,
+            sender: hash(SECRET, &[F::NEG_ONE]),
+            recipient: key(to).address().to_digest(),
+            asset: asset(n),
+            amount: amount(value),
+            deadline: 200,
+            data: hash(SECRET, &[F::TWO]),
         }
     }
 

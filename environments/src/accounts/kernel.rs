@@ -20,7 +20,7 @@ use crate::{
     accounts::{
         account::account_hash_circuit,
         address::account_key_circuit,
-        block::Variant,
+        block::{UNSIGNED_SLOTS, Variant},
         chunk::{ChunkStatement, chunk_shape},
         circuit::{AccountTarget, SlotInput, SlotTargets, slots_circuit},
         state::{
@@ -109,6 +109,7 @@ impl Definition for BlockKernel {
     fn name(&self) -> String {
         match self.variant {
             Variant::Empty => "accounts-block-empty".to_owned(),
+            Variant::Unsigned => format!("accounts-block-unsigned-{UNSIGNED_SLOTS}"),
             Variant::Direct(slots) => format!("accounts-block-direct-{slots}"),
             Variant::Chunks { children, table } => format!("accounts-block-chunks-{children}-of-{table}"),
         }
@@ -124,13 +125,29 @@ impl Definition for BlockKernel {
         let StateFields { chain_id, environment, fee_asset, minimum_deposit, .. } = before;
         let context = BlockContext { chain_id, environment, height, fee_asset, minimum_deposit };
 
-        // A block starts with the state's records, without fees, claims and transactions.
+        // A block starts with the state's records, without fees, claims, transactions and messages.
         let zero = builder.zero();
         let StateFields { root, count, pool_count, .. } = before;
         let claims = builder.constant_digest(empty_claims());
-        let start = Running { root, count, pool_count, fees: zero, claims, transactions: zero };
+        let none = builder.constant_digest(empty_list());
+        let start = Running {
+            root,
+            count,
+            pool_count,
+            fees: zero,
+            claims,
+            transactions: zero,
+            outbox: none,
+            inbox: none,
+        };
         let (end, transactions) = match self.variant {
             Variant::Empty => (start, TransactionsTargets::Direct(vec![])),
+            Variant::Unsigned => {
+                let (end, slots) = slots_circuit(builder, &context, &start, UNSIGNED_SLOTS);
+                // Nothing was signed, so nobody made a transaction.
+                builder.enforce_zero(end.transactions);
+                (end, TransactionsTargets::Direct(slots))
+            }
             Variant::Direct(slots) => {
                 let (end, slots) = slots_circuit(builder, &context, &start, slots);
                 (end, TransactionsTargets::Direct(slots))
@@ -157,15 +174,14 @@ impl Definition for BlockKernel {
         let Running { count, pool_count, .. } = end;
         let after = StateFields { height, root, count, pool_count, ..before };
         let secret = builder.new_digest();
-        let none = builder.constant_digest(empty_list());
         let block = OneBlock {
             environment,
             height,
             previous_state: state_commitment_circuit(builder, &before),
             new_state: state_commitment_circuit(builder, &after),
-            outbox: none,
-            inbox: none,
-            body: body_digest_circuit(builder, end.claims),
+            outbox: end.outbox,
+            inbox: end.inbox,
+            body: body_digest_circuit(builder, end.claims, end.inbox),
             secret,
         };
         let statement = block.statement_circuit(builder);

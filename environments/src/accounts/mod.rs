@@ -5,8 +5,8 @@
 //! |---|---|
 //! | [`address`], [`account`], [`pool`] | the records of the state |
 //! | [`transaction`], [`message`], [`key`] | what users sign, and how |
-//! | [`config`], [`state`], [`execute`] | the state, and how transactions move it |
-//! | [`block`], [`body`] | what blocks hold and publish |
+//! | [`config`], [`state`], [`execute`], [`consume`] | the state, and how transactions and messages move it |
+//! | [`propose`], [`block`], [`body`] | how blocks are filled, what they hold and publish |
 //! | [`circuit`], [`chunk`], [`kernel`] | the same moves in-circuit: an action, a chunk of transactions, a block |
 //! | [`circuits`], [`signatures`], [`prove`] | the circuits that exist, and proving blocks with them |
 //! | [`adapter`] | all of it as an [`Environment`](crate::Environment) |
@@ -20,6 +20,7 @@ pub mod chunk;
 pub mod circuit;
 pub mod circuits;
 pub mod config;
+pub mod consume;
 pub mod execute;
 #[cfg(feature = "testing")]
 pub mod fixtures;
@@ -27,6 +28,7 @@ pub mod kernel;
 pub mod key;
 pub mod message;
 pub mod pool;
+pub mod propose;
 pub mod prove;
 pub mod signatures;
 pub mod state;

@@ -5,43 +5,54 @@ use rayon::prelude::*;
 
 use crate::{
     accounts::{
-        block::{AccountsBlock, CHUNK_SLOTS, MAX_TRANSACTIONS, Variant, chunk_sizes, fold_sizes, variant},
+        block::{
+            AccountsBlock, CHUNK_SLOTS, MAX_TRANSACTIONS, UNSIGNED_SLOTS, Variant, chunk_sizes, fold_sizes,
+        },
         chunk::ChunkInput,
         circuit::SlotInput,
         circuits::{BlockKernels, ChunkCircuits, chunk_circuits},
-        execute::TransactionWitness,
         kernel::{BlockInput, BlockTransactions},
+        state::Running,
     },
     block::{ProposedBlock, ProvenBlock},
     environment::ProveError,
     kernel::ProducerSecret,
 };
 
-/// The slots of transactions, and idle ones up to `count`.
-fn slots(block: &AccountsBlock, transactions: &[TransactionWitness], count: usize) -> Vec<SlotInput> {
-    let of = |transaction| SlotInput::of_transaction(&block.context, transaction);
-    let mut slots: Vec<_> = transactions.iter().flat_map(of).collect();
-    slots.resize(count, SlotInput::idle(&block.context));
-    slots
+/// A message taken in or a transaction: what the block moved before it, and its slots.
+type Part = (Running, Vec<SlotInput>);
+
+/// The parts of a block, in order.
+fn parts(block: &AccountsBlock) -> Vec<Part> {
+    let context = &block.context;
+    let consumptions = block.consumptions.iter();
+    let consumptions = consumptions.map(|one| (one.before, vec![SlotInput::of_consumption(context, one)]));
+    let transactions = block.transactions.iter();
+    let transactions = transactions.map(|one| (one.before, SlotInput::of_transaction(context, one)));
+    consumptions.chain(transactions).collect()
 }
 
-fn actions(block: &AccountsBlock) -> Vec<usize> {
-    block.transactions.iter().map(|transaction| transaction.slots.len()).collect()
+/// The slots of parts, and idle ones up to `count`.
+fn slots(block: &AccountsBlock, parts: &[Part], count: usize) -> Vec<SlotInput> {
+    let mut slots: Vec<_> = parts.iter().flat_map(|(_, slots)| slots.iter().cloned()).collect();
+    slots.resize(count, SlotInput::idle(&block.context));
+    slots
 }
 
 fn no_kernel(block: &AccountsBlock) -> ProveError {
     ProveError::NoKernel {
         environment: "accounts".to_owned(),
-        transactions: block.transactions.len(),
+        transactions: block.consumptions.len() + block.transactions.len(),
         largest: MAX_TRANSACTIONS,
     }
 }
 
-/// The transactions of a block for a kernel that applies them itself; none for other kernels.
+/// The messages and transactions of a block for a kernel that applies them itself; none for other kernels.
 #[must_use]
 pub fn direct(block: &AccountsBlock, variant: Variant) -> BlockTransactions {
     BlockTransactions::Direct(match variant {
-        Variant::Direct(count) => slots(block, &block.transactions, count),
+        Variant::Unsigned => slots(block, &parts(block), UNSIGNED_SLOTS),
+        Variant::Direct(count) => slots(block, &parts(block), count),
         Variant::Empty | Variant::Chunks { .. } => vec![],
     })
 }
@@ -49,17 +60,19 @@ pub fn direct(block: &AccountsBlock, variant: Variant) -> BlockTransactions {
 /// What the prover of each chunk of a block must know, in order.
 #[must_use]
 pub fn chunk_inputs(block: &AccountsBlock, circuits: &ChunkCircuits) -> Vec<ChunkInput> {
-    let mut rest = block.transactions.as_slice();
-    let sizes = chunk_sizes(&actions(block)).into_iter();
-    sizes
+    let parts = parts(block);
+    let sizes: Vec<_> = parts.iter().map(|(_, slots)| slots.len()).collect();
+    let mut rest = parts.as_slice();
+    chunk_sizes(&sizes)
+        .into_iter()
         .map(|size| {
-            let (transactions, later) = rest.split_at(size);
+            let (parts, later) = rest.split_at(size);
             rest = later;
             ChunkInput {
                 key_set_root: circuits.key_set_root(),
                 context: block.context,
-                before: transactions[0].before,
-                slots: slots(block, transactions, CHUNK_SLOTS),
+                before: parts[0].0,
+                slots: slots(block, parts, CHUNK_SLOTS),
             }
         })
         .collect()
@@ -104,13 +117,13 @@ pub fn kernel_input(
     secret: ProducerSecret,
     block: &AccountsBlock,
 ) -> Result<(Variant, BlockInput), ProveError> {
-    let variant = variant(&actions(block)).ok_or_else(|| no_kernel(block))?;
+    let variant = block.variant().ok_or_else(|| no_kernel(block))?;
     let prove_signatures = || {
         let table = variant.table();
         table.map(|table| kernels.signatures().prove(table, &block.signatures)).transpose()
     };
     let take_transactions = || match variant {
-        Variant::Empty | Variant::Direct(_) => Ok(direct(block, variant)),
+        Variant::Empty | Variant::Unsigned | Variant::Direct(_) => Ok(direct(block, variant)),
         Variant::Chunks { .. } => prove_chunks(block).map(BlockTransactions::Chunks),
     };
     let (signatures, transactions) = rayon::join(prove_signatures, take_transactions);

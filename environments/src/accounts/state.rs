@@ -10,6 +10,7 @@ use circuits::{
     hash::{Domain, hash, hash_circuit},
     layout,
     layout::Layout,
+    statement::empty_list,
     trees::{KeyedTree, LeafOpening, TreeError},
 };
 use plonky2::{field::types::Field, iop::target::Target};
@@ -87,6 +88,10 @@ layout! {
         pub claims: Digest<T>,
         /// Transactions so far.
         pub transactions: T,
+        /// The list of messages emitted so far.
+        pub outbox: Digest<T>,
+        /// The list of messages consumed so far.
+        pub inbox: Digest<T>,
     }
 }
 
@@ -105,18 +110,28 @@ pub fn state_commitment_circuit(builder: &mut Builder, fields: &StateFields<Targ
 #[must_use]
 pub fn running_start(state: &StateFields) -> Running {
     let &StateFields { root, count, pool_count, .. } = state;
-    Running { root, count, pool_count, fees: F::ZERO, claims: empty_claims(), transactions: F::ZERO }
+    Running {
+        root,
+        count,
+        pool_count,
+        fees: F::ZERO,
+        claims: empty_claims(),
+        transactions: F::ZERO,
+        outbox: empty_list(),
+        inbox: empty_list(),
+    }
 }
 
-/// The digest in the block statement. The list of claims binds every transaction and its key, in order.
+/// The digest in the block statement. The list of claims binds every transaction and its key, the inbox every message that was
+/// consumed before them, both in order.
 #[must_use]
-pub fn body_digest(claims: Digest) -> Digest {
-    hash(BODY, &claims.0)
+pub fn body_digest(claims: Digest, inbox: Digest) -> Digest {
+    hash(BODY, &[claims.0, inbox.0].concat())
 }
 
 /// In-circuit twin of [`body_digest`].
-pub fn body_digest_circuit(builder: &mut Builder, claims: DigestTarget) -> DigestTarget {
-    hash_circuit(builder, BODY, &claims.0)
+pub fn body_digest_circuit(builder: &mut Builder, claims: DigestTarget, inbox: DigestTarget) -> DigestTarget {
+    hash_circuit(builder, BODY, &[claims.0, inbox.0].concat())
 }
 
 /// The records of a state and the tree of their hashes.
@@ -126,6 +141,8 @@ pub(super) struct Records {
     pub(super) accounts: BTreeMap<Address, Account>,
     pub(super) pools: BTreeMap<(AssetId, AssetId), Pool>,
     pub(super) pool_count: u32,
+    /// How much of the fee asset there is in all accounts, all pools and the block's fees.
+    pub(super) fee_supply: u64,
 }
 
 /// The state of an account-based environment, possibly in the middle of a block.
@@ -137,6 +154,8 @@ pub struct AccountsState {
     pub(super) fees: Amount,
     pub(super) transactions: u64,
     pub(super) claims: Digest,
+    pub(super) outbox: Digest,
+    pub(super) inbox: Digest,
 }
 
 /// What a block's end must know of the state before it: the account that the fees go to.
@@ -160,6 +179,7 @@ impl AccountsState {
             accounts: BTreeMap::new(),
             pools: BTreeMap::new(),
             pool_count: 0,
+            fee_supply: found.fee_supply.get(),
         };
         for (address, account) in found.accounts {
             records.set_account(address, account)?;
@@ -167,8 +187,16 @@ impl AccountsState {
         for pool in found.pools {
             records.set_pool(pool)?;
         }
-        let claims = empty_claims();
-        Ok(Self { deployment, height: 0, records, fees: Amount::ZERO, transactions: 0, claims })
+        Ok(Self {
+            deployment,
+            height: 0,
+            records,
+            fees: Amount::ZERO,
+            transactions: 0,
+            claims: empty_claims(),
+            outbox: empty_list(),
+            inbox: empty_list(),
+        })
     }
 
     /// Where the environment runs.
@@ -205,6 +233,12 @@ impl AccountsState {
         self.records.pools.values()
     }
 
+    /// How much of the fee asset there is in all accounts, all pools and the fees of the block that is being built.
+    #[must_use]
+    pub fn fee_supply(&self) -> u64 {
+        self.records.fee_supply
+    }
+
     /// What the commitment covers.
     #[must_use]
     pub fn fields(&self) -> StateFields {
@@ -233,7 +267,8 @@ impl AccountsState {
     pub fn running(&self) -> Running {
         let StateFields { root, count, pool_count, .. } = self.fields();
         let transactions = F::from_canonical_u64(self.transactions);
-        Running { root, count, pool_count, fees: self.fees.to_field(), claims: self.claims, transactions }
+        let &Self { claims, outbox, inbox, .. } = self;
+        Running { root, count, pool_count, fees: self.fees.to_field(), claims, transactions, outbox, inbox }
     }
 
     /// What the block that is being built holds transactions against.
@@ -247,7 +282,7 @@ impl AccountsState {
     ///
     /// # Errors
     /// - [`SealError::Height`]
-    /// - [`SealError::Vault`]: never, as the supply of the fee asset is an amount.
+    /// - [`SealError::Vault`]: never, as the supply of the fee asset is an amount: no message is consumed that would make it more.
     /// - [`SealError::Tree`]: never, as the account exists.
     pub fn seal(&mut self) -> Result<SealWitness, SealError> {
         let height = self.height.checked_add(1).ok_or(SealError::Height(self.height))?;
@@ -262,6 +297,7 @@ impl AccountsState {
         self.fees = Amount::ZERO;
         self.transactions = 0;
         self.claims = empty_claims();
+        (self.outbox, self.inbox) = (empty_list(), empty_list());
         Ok(SealWitness { account, leaf })
     }
 }

@@ -1,17 +1,20 @@
 //! Transactions: an ordered list of 1 to 4 actions of one account.
 
-use bridge::AssetId;
+use bridge::{AssetId, Consumption, Message};
 use circuits::{
-    F,
+    Digest, F,
     amount::Amount,
     ecdsa::{PublicKey, Signature},
     layout,
 };
 use plonky2::field::types::Field;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-use crate::accounts::address::{Address, LIMBS};
+use crate::{
+    accounts::address::{Address, LIMBS},
+    environment::EnvironmentId,
+};
 
 /// Actions of a transaction at most.
 pub const MAX_ACTIONS: usize = 4;
@@ -68,6 +71,19 @@ pub enum Action {
         /// How much of the second asset must be paid out at least.
         minimum_b: Amount,
     },
+    /// Sends to another environment, in a message that is claimed there up to the deadline or refunded here after it.
+    Bridge {
+        /// Where to; 0 is L1.
+        destination: EnvironmentId,
+        /// Who receives it, in the destination's terms.
+        recipient: Digest,
+        /// What is sent.
+        asset: AssetId,
+        /// How much, not 0.
+        amount: Amount,
+        /// The last superblock in which the destination may claim it.
+        deadline: u32,
+    },
 }
 
 /// The number of an action's kind.
@@ -82,6 +98,8 @@ pub enum Kind {
     AddLiquidity = 2,
     /// [`Action::RemoveLiquidity`]
     RemoveLiquidity = 3,
+    /// [`Action::Bridge`]
+    Bridge = 4,
 }
 
 layout! {
@@ -93,14 +111,15 @@ layout! {
     /// | 1 swap | 0 | sold | bought | sold | minimum bought | 0 |
     /// | 2 add liquidity | 0 | asset a | asset b | shares | maximum a | maximum b |
     /// | 3 remove liquidity | 0 | asset a | asset b | shares | minimum a | minimum b |
+    /// | 4 bridge | recipient | asset | destination * 2^32 + deadline | amount | 0 | 0 |
     pub struct ActionFields<T> {
         /// The [`Kind`].
         pub kind: T,
-        /// Limbs of an address.
+        /// Limbs of an address, or a recipient in another environment's terms.
         pub to: [T; LIMBS],
         /// A packed asset.
         pub asset_in: T,
-        /// A packed asset.
+        /// A packed asset, or a destination and a deadline in the same form.
         pub asset_out: T,
         /// An amount, not 0.
         pub amount: T,
@@ -144,6 +163,14 @@ pub enum Malformed {
         /// The second asset.
         asset_b: AssetId,
     },
+    /// A message to the environment that it comes from.
+    #[error("action {action} sends to environment {environment}, where it comes from")]
+    ToItself {
+        /// Its position.
+        action: usize,
+        /// The environment.
+        environment: EnvironmentId,
+    },
 }
 
 impl Action {
@@ -155,6 +182,7 @@ impl Action {
             Self::Swap { .. } => Kind::Swap,
             Self::AddLiquidity { .. } => Kind::AddLiquidity,
             Self::RemoveLiquidity { .. } => Kind::RemoveLiquidity,
+            Self::Bridge { .. } => Kind::Bridge,
         }
     }
 
@@ -162,7 +190,7 @@ impl Action {
     #[must_use]
     pub fn pair(&self) -> Option<(AssetId, AssetId)> {
         match *self {
-            Self::Transfer { .. } => None,
+            Self::Transfer { .. } | Self::Bridge { .. } => None,
             Self::Swap { asset_in, asset_out, .. } => {
                 Some((asset_in.min(asset_out), asset_in.max(asset_out)))
             }
@@ -206,12 +234,22 @@ impl Action {
                     ..none
                 }
             }
+            Self::Bridge { destination, recipient, asset, amount, deadline } => ActionFields {
+                to: recipient.0,
+                asset_in: asset.to_field(),
+                asset_out: F::from_canonical_u64(u64::from(destination.get()) << 32 | u64::from(deadline)),
+                amount: amount.to_field(),
+                ..none
+            },
         }
     }
 
-    fn check(&self, action: usize) -> Result<(), Malformed> {
+    fn check(&self, environment: EnvironmentId, action: usize) -> Result<(), Malformed> {
         let amount = match *self {
-            Self::Transfer { amount, .. } => amount,
+            Self::Bridge { destination, .. } if destination == environment => {
+                return Err(Malformed::ToItself { action, environment });
+            }
+            Self::Transfer { amount, .. } | Self::Bridge { amount, .. } => amount,
             Self::Swap { asset_in, asset_out, .. } if asset_in == asset_out => {
                 return Err(Malformed::SameAsset { action, asset: asset_in });
             }
@@ -244,17 +282,49 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// Judges a transaction by itself.
+    /// Judges a transaction by itself, in an environment.
     ///
     /// # Errors
     /// One variant of [`Malformed`] per rule.
-    pub fn check(&self) -> Result<(), Malformed> {
+    pub fn check(&self, environment: EnvironmentId) -> Result<(), Malformed> {
         let found = self.actions.len();
         if !(1..=MAX_ACTIONS).contains(&found) {
             return Err(Malformed::Actions { found });
         }
-        self.actions.iter().enumerate().try_for_each(|(position, action)| action.check(position))
+        let mut actions = self.actions.iter().enumerate();
+        actions.try_for_each(|(position, action)| action.check(environment, position))
     }
+
+    /// The messages that the transaction emits in this deployment and environment if it is done, in order.
+    #[must_use]
+    pub fn messages(&self, chain_id: u64, environment: EnvironmentId) -> Vec<Message> {
+        let actions = (sequence(self.nonce)..).zip(&self.actions);
+        let messages = actions.filter_map(|(sequence, action)| match *action {
+            Action::Bridge { destination, recipient, asset, amount, deadline } => Some(Message {
+                chain_id,
+                source: environment,
+                destination,
+                sequence,
+                sender: self.sender.to_digest(),
+                recipient,
+                asset,
+                amount,
+                deadline,
+                data: Digest::ZERO,
+            }),
+            Action::Transfer { .. }
+            | Action::Swap { .. }
+            | Action::AddLiquidity { .. }
+            | Action::RemoveLiquidity { .. } => None,
+        });
+        messages.collect()
+    }
+}
+
+/// The number of the message that the first action of a transaction with this nonce would emit; those of the others follow.
+#[must_use]
+pub fn sequence(nonce: u32) -> u64 {
+    MAX_ACTIONS as u64 * u64::from(nonce)
 }
 
 /// A transaction with its owner's signature under [`crate::accounts::message`].
@@ -269,12 +339,67 @@ pub struct SignedTransaction {
     pub signature: Signature,
 }
 
+/// What a block is made of: what users sign, and the messages that the producer takes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountsTransaction {
+    /// A user's transaction.
+    Signed(SignedTransaction),
+    /// A message whose beneficiary is credited. It has no sender, no nonce and no fee, and nobody signs it.
+    Consume {
+        /// The message.
+        message: Message,
+        /// Whether it is claimed or taken back.
+        consumption: Consumption,
+    },
+}
+
+impl From<SignedTransaction> for AccountsTransaction {
+    fn from(signed: SignedTransaction) -> Self {
+        Self::Signed(signed)
+    }
+}
+
+/// What users sign stands for itself; what they cannot submit is named by what it does.
+impl Serialize for AccountsTransaction {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Signed(signed) => signed.serialize(serializer),
+            Self::Consume { message, consumption } => {
+                let name = match consumption {
+                    Consumption::Claim => "claim",
+                    Consumption::Refund => "refund",
+                };
+                serializer.collect_map([(name, message)])
+            }
+        }
+    }
+}
+
+/// Only what users sign is read.
+impl<'de> Deserialize<'de> for AccountsTransaction {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        SignedTransaction::deserialize(deserializer).map(Self::Signed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn asset(local: u32) -> AssetId {
         AssetId::new(1, local).unwrap()
+    }
+
+    const HERE: EnvironmentId = EnvironmentId(5);
+
+    fn bridge(destination: u16, amount: u64) -> Action {
+        Action::Bridge {
+            destination: EnvironmentId(destination),
+            recipient: Digest([F::TWO; 4]),
+            asset: asset(1),
+            amount: Amount::new(amount).unwrap(),
+            deadline: 200,
+        }
     }
 
     fn transaction(actions: Vec<Action>) -> Transaction {
@@ -294,12 +419,42 @@ mod tests {
             minimum_a: amount,
             minimum_b: amount,
         };
-        assert_eq!(transaction(vec![transfer; 4]).check(), Ok(()));
-        assert_eq!(transaction(vec![]).check(), Err(Malformed::Actions { found: 0 }));
-        assert_eq!(transaction(vec![transfer; 5]).check(), Err(Malformed::Actions { found: 5 }));
-        assert_eq!(transaction(vec![transfer, nothing]).check(), Err(Malformed::ZeroAmount { action: 1 }));
-        assert_eq!(transaction(vec![same]).check(), Err(Malformed::SameAsset { action: 0, asset: asset(1) }));
-        assert!(matches!(transaction(vec![order]).check(), Err(Malformed::PairOrder { action: 0, .. })));
+        let check = |actions| transaction(actions).check(HERE);
+        assert_eq!(check(vec![transfer; 4]), Ok(()));
+        assert_eq!(check(vec![]), Err(Malformed::Actions { found: 0 }));
+        assert_eq!(check(vec![transfer; 5]), Err(Malformed::Actions { found: 5 }));
+        assert_eq!(check(vec![transfer, nothing]), Err(Malformed::ZeroAmount { action: 1 }));
+        assert_eq!(check(vec![same]), Err(Malformed::SameAsset { action: 0, asset: asset(1) }));
+        assert!(matches!(check(vec![order]), Err(Malformed::PairOrder { action: 0, .. })));
+        assert_eq!(check(vec![bridge(6, 1), bridge(0, 1)]), Ok(()));
+        let to_itself = Malformed::ToItself { action: 1, environment: HERE };
+        assert_eq!(check(vec![transfer, bridge(HERE.get(), 1)]), Err(to_itself));
+        assert_eq!(check(vec![bridge(6, 0)]), Err(Malformed::ZeroAmount { action: 0 }));
+    }
+
+    #[test]
+    fn a_message_is_numbered_by_nonce_and_action() {
+        let transfer =
+            Action::Transfer { to: Address::default(), asset: asset(1), amount: Amount::new(1).unwrap() };
+        let mut sent = transaction(vec![transfer, bridge(6, 1), transfer, bridge(0, 2)]);
+        sent.nonce = u32::MAX;
+        let messages = sent.messages(7, HERE);
+        let numbers: Vec<_> = messages.iter().map(|message| message.sequence).collect();
+        assert_eq!(numbers, [(1 << 34) - 3, (1 << 34) - 1]);
+        assert!(messages.iter().all(|message| (message.chain_id, message.source) == (7, HERE)));
+        assert_eq!(messages[1].destination, EnvironmentId::L1);
+        assert_eq!(messages[0].sender, sent.sender.to_digest());
+    }
+
+    #[test]
+    fn no_text_is_a_message_taken_in() {
+        let [message] = &transaction(vec![bridge(6, 1)]).messages(7, HERE)[..] else { panic!("one message") };
+        for consumption in [Consumption::Claim, Consumption::Refund] {
+            let consume = AccountsTransaction::Consume { message: message.clone(), consumption };
+            let line = serde_json::to_string(&consume).unwrap();
+            assert!(line.starts_with(r#"{"claim":{"#) || line.starts_with(r#"{"refund":{"#), "{line}");
+            assert!(serde_json::from_str::<AccountsTransaction>(&line).is_err());
+        }
     }
 
     #[test]

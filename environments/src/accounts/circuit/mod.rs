@@ -2,16 +2,21 @@
 //!
 //! Whether an action can be done is computed, never asserted: every condition ends in a flag that is fixed either way. So
 //! a producer can neither mark a good transaction as failed nor a failing one as good.
+//!
+//! A slot may also take in a message, which nobody signs. Such a slot is idle but for one credit: whatever its witness says, all
+//! else plays on a state of its own, of which nothing counts.
 
 mod action;
 mod balances;
+mod crossing;
 mod slot;
 mod trade;
 mod witness;
 
+pub use crossing::MessageTerms;
 pub(super) use slot::AccountTarget;
 pub use slot::{Ledger, SlotTargets, Terms, slots_circuit};
-pub use witness::SlotInput;
+pub use witness::{CONSUMES, SlotInput, TRANSACTS};
 
 #[cfg(all(test, feature = "testing"))]
 mod tests;

@@ -8,7 +8,16 @@
 //!                                   └────────────────────────────────────────────┴────> else base
 //! ```
 //!
-//! A slot may be idle, between two transactions only: it plays on a root of its own, and nothing of it counts.
+//! A slot may be idle, between two transactions only: it plays on a root of its own, and nothing of it counts. Before the first
+//! transaction of a block an idle slot can take in a message: then its transfer's receiver, and nothing else of it, is written on
+//! the records as they are.
+//!
+//! ```text
+//! mode             sender                     counterpart                    what counts
+//! 1  transaction   on the working records     on the sender's records after  all of it
+//! 2  consumption   on a root of its own       on the working records         a credit, if it can be made, and the inbox
+//! else             on a root of its own       there too                      nothing
+//! ```
 
 use circuits::{
     Builder, Digest, DigestTarget, Witness,
@@ -24,6 +33,7 @@ use plonky2::iop::target::{BoolTarget, Target};
 use super::{
     action::{ActionTarget, Kinds, WellFormed},
     balances::{VaultTarget, change_vault_circuit},
+    crossing::{Lists, MessageTarget},
     trade::{Trade, all_circuit, trade_circuit},
     witness::SlotInput,
 };
@@ -51,7 +61,7 @@ circuits::layout! {
 }
 
 circuits::layout! {
-    /// The records of the state, as far as a commitment knows them.
+    /// What a failed transaction returns to: the records of the state, as far as a commitment knows them, and the outbox.
     pub struct Ledger<T> {
         /// Root of the tree of accounts and pools.
         pub root: Digest<T>,
@@ -59,6 +69,8 @@ circuits::layout! {
         pub count: T,
         /// Pools made so far.
         pub pool_count: T,
+        /// The list of messages emitted so far.
+        pub outbox: Digest<T>,
     }
 }
 
@@ -105,7 +117,7 @@ impl AccountTarget {
 
 /// Where the witness of a slot goes.
 pub struct SlotTargets {
-    active: BoolTarget,
+    mode: Target,
     idle_root: DigestTarget,
     terms: Terms<Target>,
     sender: AccountTarget,
@@ -115,6 +127,7 @@ pub struct SlotTargets {
     /// Without its assets, which are the action's.
     pool: PoolFields<Target>,
     set: SetTarget,
+    message: MessageTarget,
 }
 
 impl SlotTargets {
@@ -123,7 +136,7 @@ impl SlotTargets {
         let [number, reserve_a, reserve_b, shares] = builder.add_virtual_target_arr();
         let pool = PoolFields { number, asset_a: zero, asset_b: zero, reserve_a, reserve_b, shares };
         Self {
-            active: builder.new_bool(),
+            mode: builder.add_virtual_target(),
             idle_root: builder.new_digest(),
             terms: layout::new_virtual(builder),
             sender: AccountTarget::new_virtual(builder, context.fee_asset),
@@ -132,6 +145,7 @@ impl SlotTargets {
             receiver: AccountTarget::new_virtual(builder, context.fee_asset),
             pool,
             set: SetTarget::new_virtual(builder, TREE_DEPTH),
+            message: MessageTarget::new_virtual(builder),
         }
     }
 
@@ -140,7 +154,7 @@ impl SlotTargets {
     /// # Errors
     /// If a target was already set to another value.
     pub fn set_targets(&self, witness: &mut Witness, value: &SlotInput) -> Result<(), WitnessError> {
-        set_target(witness, self.active.target, value.active)?;
+        set_target(witness, self.mode, value.mode)?;
         layout::set(witness, &self.idle_root, &value.idle_root)?;
         layout::set(witness, &self.terms, &value.terms)?;
         self.sender.set_targets(witness, &value.sender)?;
@@ -152,6 +166,7 @@ impl SlotTargets {
         for (target, value) in targets.into_iter().zip([number, reserve_a, reserve_b, shares]) {
             set_target(witness, target, value)?;
         }
+        self.message.set_targets(witness, &value.message, value.refund)?;
         self.set.set_targets(witness, &value.set)
     }
 }
@@ -169,7 +184,7 @@ pub fn slots_circuit(
     let mut cursor = Cursor {
         running: *before,
         first: builder._true(),
-        base: Ledger { root: nothing, count: zero, pool_count: zero },
+        base: Ledger { root: nothing, count: zero, pool_count: zero, outbox: nothing },
         good: builder._false(),
         key: nothing,
         message: nothing,
@@ -202,8 +217,9 @@ fn slot_circuit(
     cursor: &Cursor,
     slot: &SlotTargets,
 ) -> Cursor {
-    let (active, first) = (slot.active, cursor.first);
-    let (zero, one) = (builder.zero(), builder.one());
+    let first = cursor.first;
+    let (zero, one, two) = (builder.zero(), builder.one(), builder.two());
+    let [active, takes_in] = [one, two].map(|mode| builder.is_equal(slot.mode, mode));
 
     // A slot is idle between transactions only.
     let (idle, within) = (builder.not(active), builder.not(first));
@@ -231,8 +247,7 @@ fn slot_circuit(
     let found = slot.sender_leaf.root_circuit(builder, slot.sender_leaf.value);
     builder.enforce_digest_equal(found, root);
     let charged_root = slot.sender_leaf.root_circuit(builder, charged);
-    let Running { count, pool_count, .. } = cursor.running;
-    let here = Ledger { root: charged_root, count, pool_count };
+    let here = Ledger { root: charged_root, ..ledger_of(cursor) };
     let base = select_ledger(builder, first, &here, &cursor.base);
 
     // The message, up to this action.
@@ -250,12 +265,28 @@ fn slot_circuit(
     let message = message_step_circuit(builder, message, &slot.action.fields);
 
     // The action, if it can be done: the sender's record, then the counterpart's.
-    let action = slot.action.well_formed(builder);
-    let effect = effect_circuit(builder, context, slot, &action, &address, &sender, pool_count);
+    let action = slot.action.well_formed(builder, context.environment);
+    let Kinds { transfer, bridge, .. } = action.kinds;
+    let effect = effect_circuit(builder, context, slot, &action, &address, &sender, here.pool_count);
     let after = account_hash_circuit(builder, &AccountFields { vault: effect.vault, ..sender });
     let after = builder.select_digest(effect.possible, after, charged);
     let middle = slot.sender_leaf.root_circuit(builder, after);
-    let worked = counterpart_circuit(builder, empty_account, slot, &action, &effect, &here, middle);
+
+    // Nobody signs what takes a message in: it is computed to be a credit that can be made, before all transactions, or nothing.
+    let none_yet = builder.is_equal(cursor.running.transactions, zero);
+    let consumes = all_circuit(builder, &[idle, takes_in, none_yet, transfer, effect.place]);
+    let ground = builder.select_digest(consumes, cursor.running.root, middle);
+    let ground = Ground { root: ground, sender: sender_key, record: after };
+    let written = counterpart_circuit(builder, empty_account, slot, &action, &effect, &here, &ground);
+
+    // A message is numbered by the nonce and the position of its action.
+    let Running { outbox, inbox, .. } = cursor.running;
+    let from = (&address, sender.nonce, done);
+    let lists =
+        slot.message.append_circuit(builder, context, &action, consumes, from, &Lists { outbox, inbox });
+    let outbox = builder.select_digest(bridge, lists.outbox, here.outbox);
+    let inbox = builder.select_digest(consumes, lists.inbox, inbox);
+    let worked = Ledger { outbox, ..written };
     let worked = select_ledger(builder, effect.possible, &worked, &here);
     let so_far = builder.or(cursor.good, first);
     let good = builder.and(so_far, effect.possible);
@@ -264,7 +295,8 @@ fn slot_circuit(
     let fails = builder.not(good);
     let returns = builder.and(last, fails);
     let kept = select_ledger(builder, returns, &base, &worked);
-    let Ledger { root, count, pool_count } = select_ledger(builder, active, &kept, &ledger_of(cursor));
+    let credited = select_ledger(builder, consumes, &written, &ledger_of(cursor));
+    let Ledger { root, count, pool_count, outbox } = select_ledger(builder, active, &kept, &credited);
     let words = words_circuit(builder, message);
     let claimed = append_committed_circuit(builder, cursor.running.claims, key, &words);
     let ends = builder.and(active, last);
@@ -275,7 +307,7 @@ fn slot_circuit(
     let transactions = builder.add(cursor.running.transactions, ends.target);
 
     Cursor {
-        running: Running { root, count, pool_count, fees, claims, transactions },
+        running: Running { root, count, pool_count, fees, claims, transactions, outbox, inbox },
         first: builder.or(idle, last),
         base,
         good,
@@ -287,8 +319,8 @@ fn slot_circuit(
 }
 
 fn ledger_of(cursor: &Cursor) -> Ledger<Target> {
-    let Running { root, count, pool_count, .. } = cursor.running;
-    Ledger { root, count, pool_count }
+    let Running { root, count, pool_count, outbox, .. } = cursor.running;
+    Ledger { root, count, pool_count, outbox }
 }
 
 fn select_ledger(
@@ -301,6 +333,7 @@ fn select_ledger(
         root: builder.select_digest(condition, a.root, b.root),
         count: builder.select(condition, a.count, b.count),
         pool_count: builder.select(condition, a.pool_count, b.pool_count),
+        outbox: builder.select_digest(condition, a.outbox, b.outbox),
     }
 }
 
@@ -344,15 +377,27 @@ struct Effect {
     receiver: AccountFields<Target>,
     /// The pool's records before and after.
     pool: [PoolFields<Target>; 2],
+    /// Whether the receiver's vault has a place for it.
+    place: BoolTarget,
     /// Whether the action can be done.
     possible: BoolTarget,
+}
+
+/// Where the counterpart is written.
+struct Ground {
+    /// Root of the tree.
+    root: DigestTarget,
+    /// Key of the sender's record there.
+    sender: DigestTarget,
+    /// Its value.
+    record: DigestTarget,
 }
 
 /// What the action comes to, for a sender with this record.
 ///
 /// | kind | first: debit | second | third: credit |
 /// |---|---|---|---|
-/// | transfer | what is given | | |
+/// | transfer, bridge | what is given | | |
 /// | swap | what is sold | credit: what is bought | |
 /// | add | first asset | debit: second asset | shares |
 /// | remove | shares | credit: first asset | second asset |
@@ -365,12 +410,12 @@ fn effect_circuit(
     record: &AccountFields<Target>,
     pool_count: Target,
 ) -> Effect {
-    let WellFormed { fields, kinds, ordered } = *action;
-    let Kinds { transfer, add, remove, .. } = kinds;
+    let WellFormed { fields, kinds, ordered, .. } = *action;
+    let Kinds { transfer, add, remove, bridge, of_pool, .. } = kinds;
     let absent = slot.set.insert;
 
     let receiver = slot.receiver.0;
-    let (received, welcome) = receive_circuit(builder, context, action, sender, &receiver, absent);
+    let (received, place, welcome) = receive_circuit(builder, context, action, sender, &receiver, absent);
     let before = PoolFields {
         asset_a: builder.select(ordered, fields.asset_in, fields.asset_out),
         asset_b: builder.select(ordered, fields.asset_out, fields.asset_in),
@@ -379,17 +424,17 @@ fn effect_circuit(
     let trade = trade_circuit(builder, action, &before, absent, pool_count);
     let Trade { after, first, second, possible } = trade;
     let counterpart = builder.select(transfer, welcome.target, possible.target);
+    let counterpart = builder.or(bridge, BoolTarget::new_unsafe(counterpart));
 
     // Where there is no movement, nothing of the fee asset moves.
     let (none, zero, shares) = (context.fee_asset, builder.zero(), fields.amount);
     let share = share_asset_circuit(builder, context.environment, after.number);
-    let of_pool = builder.not(transfer);
     let (debit, credit) = (builder._true(), builder._false());
     let assets = [
         builder.select(remove, share, fields.asset_in),
         {
             let asset = builder.select(remove, fields.asset_in, fields.asset_out);
-            builder.select(transfer, none, asset)
+            builder.select(of_pool, asset, none)
         },
         {
             let asset = builder.select(remove, fields.asset_out, none);
@@ -408,7 +453,7 @@ fn effect_circuit(
         },
     ];
     let mut vault = record.vault;
-    let mut conditions = vec![BoolTarget::new_unsafe(counterpart)];
+    let mut conditions = vec![counterpart];
     for (position, debits) in [debit, add, credit].into_iter().enumerate() {
         let (changed, possible) =
             change_vault_circuit(builder, &vault, assets[position], amounts[position], debits);
@@ -416,11 +461,12 @@ fn effect_circuit(
         conditions.push(possible);
     }
     let possible = all_circuit(builder, &conditions);
-    Effect { vault, receiver: AccountFields { vault: received, ..receiver }, pool: [before, after], possible }
+    let receiver = AccountFields { vault: received, ..receiver };
+    Effect { vault, receiver, pool: [before, after], place, possible }
 }
 
-/// The receiver's vault after a transfer, and whether he can take it: he is not the sender, his vault has a place, and a
-/// receiver who is absent gets at least the minimum deposit of the fee asset.
+/// The receiver's vault after a transfer, whether it has a place, and whether he can take it: he is not the sender, his vault has
+/// a place, and a receiver who is absent gets at least the minimum deposit of the fee asset.
 fn receive_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -428,7 +474,7 @@ fn receive_circuit(
     sender: &[Target; LIMBS],
     receiver: &AccountFields<Target>,
     absent: BoolTarget,
-) -> (VaultTarget, BoolTarget) {
+) -> (VaultTarget, BoolTarget, BoolTarget) {
     let fields = &action.fields;
     let same: Vec<_> = sender.iter().zip(fields.to).map(|(&a, b)| builder.is_equal(a, b)).collect();
     let oneself = all_circuit(builder, &same);
@@ -442,10 +488,11 @@ fn receive_circuit(
     let credit = builder._false();
     let (vault, place) =
         change_vault_circuit(builder, &receiver.vault, fields.asset_in, fields.amount, credit);
-    (vault, all_circuit(builder, &[another, welcome, place]))
+    (vault, place, all_circuit(builder, &[another, welcome, place]))
 }
 
-/// Writes the receiver or the pool over the record that was found, on the tree with the sender's record after the action.
+/// Writes the receiver or the pool over the record that was found, for a message, which has neither, the sender's record as
+/// it is.
 fn counterpart_circuit(
     builder: &mut Builder,
     empty_account: DigestTarget,
@@ -453,17 +500,19 @@ fn counterpart_circuit(
     action: &WellFormed,
     effect: &Effect,
     here: &Ledger<Target>,
-    middle: DigestTarget,
+    ground: &Ground,
 ) -> Ledger<Target> {
-    let transfer = action.kinds.transfer;
+    let Kinds { transfer, bridge, of_pool, .. } = action.kinds;
     let [before, after] = &effect.pool;
     let account_key = account_key_circuit(builder, &action.fields.to);
     let pool_key = pool_key_circuit(builder, before.asset_a, before.asset_b);
     let key = builder.select_digest(transfer, account_key, pool_key);
+    let key = builder.select_digest(bridge, ground.sender, key);
     let account_after = account_hash_circuit(builder, &effect.receiver);
     let pool_after = pool_hash_circuit(builder, after);
     let value = builder.select_digest(transfer, account_after, pool_after);
-    let outcome = set_circuit(builder, middle, here.count, key, value, &slot.set);
+    let value = builder.select_digest(bridge, ground.record, value);
+    let outcome = set_circuit(builder, ground.root, here.count, key, value, &slot.set);
 
     // The record before is the one found; what is absent is all 0.
     let zero = builder.zero();
@@ -472,15 +521,15 @@ fn counterpart_circuit(
     let no_pool = PoolFields { number: zero, reserve_a: zero, reserve_b: zero, shares: zero, ..*before };
     let empty_pool = pool_hash_circuit(builder, &no_pool);
     let claimed = builder.select_digest(transfer, account_before, pool_before);
+    let claimed = builder.select_digest(bridge, ground.record, claimed);
     let empty = builder.select_digest(transfer, empty_account, empty_pool);
     let found = builder.select_digest(outcome.inserted, empty, outcome.old_value);
     builder.enforce_digest_equal(claimed, found);
 
     // A new pool takes the next number. A number that is none would name no asset: no block can hold such a transaction.
-    let of_pool = builder.not(transfer);
     let makes = builder.and(of_pool, outcome.inserted);
     let number = builder.mul(makes.target, here.pool_count);
     builder.enforce_range(number, POOL_NUMBER_BITS);
     let pool_count = builder.add(here.pool_count, makes.target);
-    Ledger { root: outcome.root, count: outcome.count, pool_count }
+    Ledger { root: outcome.root, count: outcome.count, pool_count, outbox: here.outbox }
 }

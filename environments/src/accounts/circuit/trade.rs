@@ -48,7 +48,7 @@ pub(super) fn trade_circuit(
     absent: BoolTarget,
     pool_count: Target,
 ) -> Trade {
-    let WellFormed { fields, kinds, ordered } = *action;
+    let WellFormed { fields, kinds, ordered, .. } = *action;
     let Kinds { swap, add, remove, .. } = kinds;
     let (amount, zero) = (fields.amount, builder.zero());
 

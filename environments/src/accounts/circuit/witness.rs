@@ -1,5 +1,6 @@
 //! What a slot's prover must know, from the execution of transactions.
 
+use bridge::{Consumption, message::MessageFields};
 use circuits::{
     Digest, F,
     ecdsa::key_commitment,
@@ -9,11 +10,12 @@ use circuits::{
 };
 use plonky2::field::types::Field;
 
-use super::slot::Terms;
+use super::{crossing::MessageTerms, slot::Terms};
 use crate::{
     accounts::{
-        account::{ACCOUNT, AccountFields},
+        account::{ACCOUNT, Account, AccountFields},
         address::Address,
+        consume::ConsumptionWitness,
         execute::{Record, SlotWitness, TransactionWitness},
         pool::PoolFields,
         state::{BlockContext, TREE_DEPTH},
@@ -25,8 +27,8 @@ use crate::{
 /// What the prover of a slot must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotInput {
-    /// 1 if the slot counts, else 0.
-    pub active: F,
+    /// What counts of the slot: [`TRANSACTS`], [`CONSUMES`], or nothing.
+    pub mode: F,
     /// The root that an idle slot plays on.
     pub idle_root: Digest,
     /// The transaction's terms; looked at in its first slot.
@@ -41,9 +43,18 @@ pub struct SlotInput {
     pub receiver: AccountFields,
     /// The pool of another action before; all 0, but for the names of its assets, if it is absent.
     pub pool: PoolFields,
-    /// Writing the receiver or the pool.
+    /// Writing the receiver or the pool; the sender's record for a message.
     pub set: SetWitness,
+    /// What a message that is taken in says besides whom it credits with what.
+    pub message: MessageTerms,
+    /// 1 if it is taken back, 0 if it is claimed.
+    pub refund: F,
 }
+
+/// Mode of the slots of transactions.
+pub const TRANSACTS: F = F::ONE;
+/// Mode of the slots of messages that are taken in.
+pub const CONSUMES: F = F::TWO;
 
 impl SlotInput {
     /// The slots of a transaction.
@@ -69,7 +80,7 @@ impl SlotInput {
             None => {}
         }
         Self {
-            active: F::ONE,
+            mode: TRANSACTS,
             idle_root: Digest::ZERO,
             terms,
             sender: slot.sender.fields(),
@@ -78,6 +89,34 @@ impl SlotInput {
             receiver,
             pool,
             set: slot.set.clone(),
+            message: MessageTerms::none(),
+            refund: F::ZERO,
+        }
+    }
+
+    /// The slot of a message that is taken in: an idle one with a transfer to the beneficiary.
+    #[must_use]
+    pub fn of_consumption(context: &BlockContext, taken: &ConsumptionWitness) -> Self {
+        let fields = taken.message.fields();
+        let other = match taken.consumption {
+            Consumption::Claim => fields.sender,
+            Consumption::Refund => fields.recipient,
+        };
+        let MessageFields { chain_id, source, destination, sequence, deadline, data, .. } = fields;
+        let idle = Self::idle(context);
+        Self {
+            mode: CONSUMES,
+            action: ActionFields {
+                to: taken.beneficiary.limbs(),
+                asset_in: fields.asset,
+                amount: fields.amount,
+                ..idle.action
+            },
+            receiver: taken.account.as_ref().map_or(absent_account(context), Account::fields),
+            set: taken.set.clone(),
+            message: MessageTerms { chain_id, source, destination, sequence, other, deadline, data },
+            refund: taken.consumption.to_field(),
+            ..idle
         }
     }
 
@@ -107,7 +146,7 @@ impl SlotInput {
         tree.update(tree_key, hash(ACCOUNT, &charged.encode())).expect("the account is there");
         let set = tree.prove_set(&tree_key).expect("the account is there");
         Self {
-            active: F::ZERO,
+            mode: F::ZERO,
             idle_root: sender_leaf.path.root(sender_leaf.index, sender_leaf.leaf()),
             terms: Terms { key, fee: F::ZERO, deadline: context.height, actions: F::ONE },
             sender: account,
@@ -116,6 +155,8 @@ impl SlotInput {
             receiver: charged,
             pool: ABSENT_POOL,
             set,
+            message: MessageTerms::none(),
+            refund: F::ZERO,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
         Accounts,
         fixtures::{COLLECTOR, NEWCOMER, World, amount, swap, transfer},
         state::AccountsState,
-        transaction::SignedTransaction,
+        transaction::AccountsTransaction,
     },
     conformance::Subject,
     kernel::ProducerSecret,
@@ -21,17 +21,19 @@ impl Subject for AccountsSubject {
         World::new(chain_id, id, secret).environment.with_limit(4)
     }
 
-    fn valid(&self, environment: &Accounts, state: &AccountsState) -> Vec<SignedTransaction> {
+    fn valid(&self, environment: &Accounts, state: &AccountsState) -> Vec<AccountsTransaction> {
         let mut world = World { environment: environment.clone(), state: state.clone() };
-        vec![
+        [
             world.act(0, &[transfer(NEWCOMER, 0, 50)]),
             world.act(1, &[swap(0, 1000, 1), transfer(0, 1, 5)]),
             // Fails, and is in the block all the same.
             world.act(0, &[transfer(1, 1, 1 << 40)]),
         ]
+        .map(AccountsTransaction::from)
+        .into()
     }
 
-    fn invalid(&self, environment: &Accounts, state: &AccountsState) -> Vec<SignedTransaction> {
+    fn invalid(&self, environment: &Accounts, state: &AccountsState) -> Vec<AccountsTransaction> {
         let world = World { environment: environment.clone(), state: state.clone() };
         let pay = world.unsigned(COLLECTOR, &[transfer(0, 0, 5)]);
         let mut overdrawn = pay.clone();
@@ -48,7 +50,7 @@ impl Subject for AccountsSubject {
         let mut invalid: Vec<_> =
             [overdrawn, late, early, nothing].map(|bad| world.sign(COLLECTOR, bad)).to_vec();
         invalid.extend([altered, world.sign(0, pay), world.sign(NEWCOMER + 1, absent)]);
-        invalid
+        invalid.into_iter().map(AccountsTransaction::from).collect()
     }
 }
 

@@ -70,8 +70,8 @@ fn a_failed_transaction_pays_fee_and_nonce_and_nothing_else() {
 fn a_block_reports_its_failed_transactions() {
     let mut world = world();
     let mut producer = BlockProducer::new(world.environment.clone());
-    producer.submit(world.act(0, &[transfer(1, 0, 5)])).unwrap();
-    producer.submit(world.act(0, &[transfer(1, 0, 5), transfer(0, 0, 5)])).unwrap();
+    producer.submit(world.act(0, &[transfer(1, 0, 5)]).into()).unwrap();
+    producer.submit(world.act(0, &[transfer(1, 0, 5), transfer(0, 0, 5)]).into()).unwrap();
     let report = DynEnvironment::propose_block(&mut producer).unwrap();
     assert_eq!((report.included.len(), report.rejected.len(), report.failed.len()), (2, 0, 1));
     let (position, reason) = &report.failed[0];

@@ -1,19 +1,20 @@
 //! What no sequence of transactions changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bridge::AssetId;
+use bridge::{AssetId, Consumption, Message};
+use circuits::Digest;
 use proptest::prelude::*;
 
 use super::{share, world};
 use crate::{
-    Environment,
+    Environment, EnvironmentId,
     accounts::{
         execute::Outcome,
         fixtures::{World, amount, asset, key},
         pool::{MINIMUM_SHARES, Pool},
         state::AccountsState,
-        transaction::Action,
+        transaction::{AccountsTransaction, Action},
     },
 };
 
@@ -62,6 +63,13 @@ fn action() -> impl Strategy<Value = Action> {
             minimum_a: amount(0),
             minimum_b: amount(0),
         }),
+        (0u16..3, any_asset(), value()).prop_map(|(destination, asset, value)| Action::Bridge {
+            destination: EnvironmentId(destination),
+            recipient: Digest::ZERO,
+            asset,
+            amount: amount(value),
+            deadline: 100,
+        }),
     ]
 }
 
@@ -82,19 +90,31 @@ fn supply(world: &World) -> BTreeMap<AssetId, u64> {
     supply
 }
 
-/// Supplies of assets that no pool issues, and for each pool that all its shares exist.
-fn check_supply(world: &World, before: &BTreeMap<AssetId, u64>) {
+/// What came in through the bridge, less what went out.
+type Balance = BTreeMap<AssetId, i64>;
+
+fn moved(balance: &mut Balance, message: &Message, sign: i64) {
+    *balance.entry(message.asset).or_default() += sign * i64::try_from(message.amount.get()).unwrap();
+}
+
+/// Supplies of assets that no pool issues, and for each pool that all its shares exist: here, or where the bridge brought them.
+fn check_supply(world: &World, before: &BTreeMap<AssetId, u64>, balance: &Balance) {
     let after = supply(world);
+    let here = |supply: &BTreeMap<AssetId, u64>, asset| {
+        i64::try_from(supply.get(&asset).copied().unwrap_or_default()).unwrap()
+    };
+    let came_in = |asset| balance.get(&asset).copied().unwrap_or_default();
     for n in 0..3 {
-        assert_eq!(after.get(&asset(n)), before.get(&asset(n)), "asset {n} is conserved");
+        let asset = asset(n);
+        assert_eq!(here(&after, asset), here(before, asset) + came_in(asset), "asset {n} is conserved");
     }
     for pool in world.state.pools() {
-        assert_eq!(
-            after[&share(world, pool.number)],
-            pool.shares.get(),
-            "the shares of {pool:?} are held or locked"
-        );
+        let share = share(world, pool.number);
+        let shares = i64::try_from(pool.shares.get()).unwrap() + came_in(share);
+        assert_eq!(here(&after, share), shares, "the shares of {pool:?} are held, locked or away");
     }
+    let in_accounts_and_pools = here(&after, asset(0));
+    assert_eq!(in_accounts_and_pools, i64::try_from(world.state.fee_supply()).unwrap());
 }
 
 fn check_pools(before: &AccountsState, after: &AccountsState) {
@@ -116,12 +136,25 @@ proptest! {
 
     #[test]
     fn no_transaction_makes_or_loses_an_asset(
+        received in prop::collection::vec((0usize..6, any_asset(), value()), 0..4),
         transactions in prop::collection::vec((0usize..6, prop::collection::vec(action(), 1..=4)), 1..12),
     ) {
         let mut world = world();
         let start = supply(&world);
         let genesis = world.state.clone();
-        let mut bodies = vec![];
+        let (mut offered, mut balance, mut sent) = (vec![], Balance::new(), vec![]);
+        for (number, (to, asset, value)) in (0..).zip(received) {
+            let message = Message { asset, ..world.message(9, number, to, 0, value) };
+            let before = world.state.clone();
+            match world.state.consume(&message, Consumption::Claim) {
+                Err(_) => prop_assert_eq!(&world.state, &before),
+                Ok(witness) => {
+                    prop_assert_eq!(witness.before, before.running());
+                    moved(&mut balance, &message, 1);
+                    offered.push(AccountsTransaction::Consume { message, consumption: Consumption::Claim });
+                }
+            }
+        }
         for (sender, actions) in transactions {
             let before = world.state.clone();
             let signed = world.sign(sender, world.unsigned(sender, &actions));
@@ -130,7 +163,10 @@ proptest! {
                 Ok(witness) => {
                     prop_assert_eq!(witness.before, before.running());
                     prop_assert_eq!(witness.slots.len(), actions.len());
-                    bodies.push(signed);
+                    prop_assert!(witness.outcome == Outcome::Done || witness.emitted.is_empty());
+                    witness.emitted.iter().for_each(|message| moved(&mut balance, message, -1));
+                    sent.extend(witness.emitted);
+                    offered.push(signed.into());
                 }
             }
             check_pools(&before, &world.state);
@@ -138,11 +174,22 @@ proptest! {
         }
         let mut sealed = world.clone();
         sealed.state.seal().unwrap();
-        check_supply(&sealed, &start);
-        let offered: Vec<_> = bodies.iter().collect();
-        let proposal = world.environment.propose(&genesis, &offered).unwrap();
-        prop_assert_eq!(proposal.included.len(), bodies.len());
+        check_supply(&sealed, &start, &balance);
+        let proposal = world.environment.propose(&genesis, &offered.iter().collect::<Vec<_>>()).unwrap();
+        prop_assert_eq!(proposal.included.len(), offered.len());
         prop_assert_eq!(&proposal.state, &sealed.state);
+        prop_assert_eq!(&proposal.block.messages().outbox, &sent);
+        let numbers: BTreeSet<_> = sent.iter().map(|message| (message.sender, message.sequence)).collect();
+        prop_assert_eq!(numbers.len(), sent.len());
+
+        // All that was sent comes back.
+        for message in sent {
+            if sealed.state.consume(&message, Consumption::Refund).is_ok() {
+                moved(&mut balance, &message, 1);
+            }
+        }
+        sealed.state.seal().unwrap();
+        check_supply(&sealed, &start, &balance);
     }
 }
 

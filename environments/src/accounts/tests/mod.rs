@@ -3,6 +3,7 @@
 mod conformance;
 mod failures;
 mod invariants;
+mod messages;
 mod validity;
 
 use crate::{

@@ -175,11 +175,6 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     richer.slots[0].receiver.vault[1] += element(1000);
     attacks.push(("a receiver who is richer than he is", richer));
 
-    // A slot that counts twice.
-    let mut twice = lie(|_, _| {});
-    twice.slots[0].active = F::TWO;
-    twice.slots[0].idle_root = twice.before.root;
-    attacks.push(("a slot that counts twice", twice));
     attacks
 }
 
@@ -193,7 +188,7 @@ pub(super) fn attacks_on_two() -> Vec<(&'static str, SlotsInput)> {
     let sender = key(0).address().tree_key();
     let idle = &mut cut.slots[1];
     alone.insert(sender, record(&idle.sender)).unwrap();
-    idle.active = F::ZERO;
+    idle.mode = F::ZERO;
     idle.idle_root = alone.root();
     idle.action = transfer(NEWCOMER, 0, 1).fields();
     idle.receiver = AccountFields { key: Digest::ZERO, nonce: F::ZERO, vault: [F::ZERO; _] };

@@ -3,11 +3,13 @@
 mod agree;
 mod attacks;
 mod kernel;
+mod messages;
 mod rejects;
 mod rows;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
+use bridge::{Consumption, Message};
 use circuits::{
     Builder, Compiled, Definition, Witness,
     basetypes::standard_config,
@@ -83,14 +85,28 @@ fn slots(count: usize) -> &'static Compiled<Slots> {
     &BUILT.get_or_init(build)[&count]
 }
 
+/// The environment.
+const HERE: EnvironmentId = EnvironmentId(5);
+
 fn world() -> World {
-    World::new(7, EnvironmentId::new(5).unwrap(), crate::conformance::secret(1))
+    World::new(7, HERE, crate::conformance::secret(1))
 }
 
 /// Executes an unsigned transaction of a client.
 fn execute(world: &mut World, sender: usize, actions: &[Action]) -> TransactionWitness {
     let transaction = world.unsigned(sender, actions);
     world.state.execute_proven(&transaction, key(sender).public_key()).unwrap()
+}
+
+/// Takes messages in, and gives their slots, idle ones at the end.
+fn taken(world: &mut World, count: usize, messages: &[(Message, Consumption)]) -> SlotsInput {
+    let (context, before) = (world.state.context(), world.state.running());
+    let mut take = |(message, consumption): &(Message, Consumption)| {
+        SlotInput::of_consumption(&context, &world.state.consume(message, *consumption).unwrap())
+    };
+    let mut slots: Vec<_> = messages.iter().map(&mut take).collect();
+    slots.resize(count, SlotInput::idle(&context));
+    SlotsInput { context, before, slots }
 }
 
 /// Executes transactions, and gives their slots, idle ones at the end.

@@ -158,13 +158,13 @@ fn no_transaction_is_made_twice() {
 fn case_28_an_idle_slot_does_nothing() {
     // A transaction whose slot is marked idle is not signed, and moves nothing.
     let (_, mut idle) = paid();
-    idle.slots[0].active = F::ZERO;
+    idle.slots[0].mode = F::ZERO;
     idle.slots[0].idle_root = idle.before.root;
     assert_eq!(check(slots(1), &idle).unwrap(), idle.before.encode());
     // So does one in a world of its own, where everybody is rich.
     idle.slots[0] = lie(|slot, _| slot.sender.vault[1] = element(1 << 50)).slots[0].clone();
     idle.slots[0].idle_root = lie(|slot, _| slot.sender.vault[1] = element(1 << 50)).before.root;
-    idle.slots[0].active = F::ZERO;
+    idle.slots[0].mode = F::ZERO;
     assert_eq!(check(slots(1), &idle).unwrap(), idle.before.encode());
 }
 

@@ -7,7 +7,7 @@ use circuits::{
 use plonky2::plonk::circuit_data::CircuitConfig;
 
 use super::Slots;
-use crate::accounts::block::{CHUNK_SLOTS, DIRECT_SLOTS};
+use crate::accounts::block::{CHUNK_SLOTS, DIRECT_SLOTS, UNSIGNED_SLOTS};
 
 fn rows(config: CircuitConfig, slots: usize) -> usize {
     let mut builder = Builder::new(config);
@@ -18,8 +18,8 @@ fn rows(config: CircuitConfig, slots: usize) -> usize {
 #[test]
 fn a_chunk_has_as_many_slots_as_its_shape_holds() {
     let chunk = 1 << 15;
-    assert!(rows(standard_config(), CHUNK_SLOTS) < chunk);
-    assert!(rows(standard_config(), CHUNK_SLOTS + 1) > chunk);
+    let found = [CHUNK_SLOTS, CHUNK_SLOTS + 1].map(|slots| rows(standard_config(), slots));
+    assert!(found[0] < chunk && found[1] > chunk, "{found:?}");
 }
 
 #[test]
@@ -29,4 +29,11 @@ fn a_small_block_leaves_room_for_the_verifier_of_its_signatures() {
         let free = (1 << degree_bits) - rows(kernel_config(), slots);
         assert!(free > 4800, "{free} rows are left beside {slots} slots");
     }
+}
+
+#[test]
+fn a_block_without_signatures_has_as_many_slots_as_its_kernel_holds() {
+    // And 150 rows for the block.
+    let found = [UNSIGNED_SLOTS, UNSIGNED_SLOTS + 1].map(|slots| rows(kernel_config(), slots) + 150);
+    assert!(found[0] < 1 << 13 && found[1] > 1 << 13, "{found:?}");
 }
