@@ -22,6 +22,9 @@ use crate::{
     },
 };
 
+/// The first slot of the last subtree.
+const LAST: usize = MAX_ARRIVALS - SUBTREE;
+
 /// Takes messages in.
 struct Arriving;
 
@@ -134,37 +137,40 @@ fn a_note_pays_what_its_message_says_to_whom_it_says() {
     let mut world = world();
     let state = later(&mut world);
     for consumption in [Consumption::Claim, Consumption::Refund] {
-        let (honest, arrived) = input(&world, &state, &[arrival(&world, 0, consumption)]);
+        // After four others, so that no later path depends on its note.
+        let others = arrivals(&world, LAST);
+        let all = [others.as_slice(), &[arrival(&world, 50, consumption)]].concat();
+        let (honest, arrived) = input(&world, &state, &all);
         assert_eq!(stated(&honest), arrived);
         // Whatever is changed: amount, asset, recipient, sender or any other field, it is another message.
-        let fields: Vec<F> = honest.arrivals.slots[0].message.encode();
+        let fields: Vec<F> = honest.arrivals.slots[LAST].message.encode();
         for position in 0..fields.len() {
             let mut fields = fields.clone();
             fields[position] += F::ONE;
             let mut changed = honest.clone();
-            changed.arrivals.slots[0].message = Layout::decode(&fields).unwrap();
+            changed.arrivals.slots[LAST].message = Layout::decode(&fields).unwrap();
             let other = stated(&changed);
             assert_ne!(other.inbox, arrived.inbox, "field {position}");
             assert_ne!(other.commitments, arrived.commitments, "field {position}");
         }
         // Nor is a claim paid to the sender, or a refund to the recipient: that it is the other is in the inbox.
         let mut changed = honest.clone();
-        let slot = &mut changed.arrivals.slots[0];
+        let slot = &mut changed.arrivals.slots[LAST];
         slot.is_refund = F::ONE - slot.is_refund;
         let other = stated(&changed);
         assert_ne!(other.inbox, arrived.inbox);
         assert_ne!(other.commitments, arrived.commitments);
         // And what is dropped from the inbox makes no note.
         let mut changed = honest.clone();
-        changed.arrivals.slots[0].used = F::ZERO;
-        let (_, nothing) = input(&world, &state, &[]);
-        assert_eq!(stated(&changed), nothing);
+        changed.arrivals.slots[LAST].used = F::ZERO;
+        let (_, without) = input(&world, &state, &others);
+        assert_eq!(stated(&changed), without);
     }
 }
 
 /// Changes of honest arrivals that a single assertion refuses, each with the rule that it breaks.
 fn lone_lies(world: &World, state: &NotesState) -> Vec<(&'static str, ArrivingInput)> {
-    let (honest, _) = input(world, state, &arrivals(world, 2));
+    let (honest, _) = input(world, state, &arrivals(world, LAST + 2));
     let (none, _) = input(world, state, &[]);
     let changed = |honest: &ArrivingInput, change: &dyn Fn(&mut [ArrivalSlot; MAX_ARRIVALS])| {
         let mut input = honest.clone();
@@ -172,8 +178,8 @@ fn lone_lies(world: &World, state: &NotesState) -> Vec<(&'static str, ArrivingIn
         input
     };
     vec![
-        ("a slot that is used twice", changed(&honest, &|slots| slots[1].used = F::TWO)),
-        ("a consumption that is neither", changed(&honest, &|slots| slots[1].is_refund = F::TWO)),
+        ("a slot that is used twice", changed(&honest, &|slots| slots[LAST + 1].used = F::TWO)),
+        ("a consumption that is neither", changed(&honest, &|slots| slots[LAST + 1].is_refund = F::TWO)),
         // It would be consumed without a note.
         ("a gap", changed(&none, &|slots| slots[1] = honest.arrivals.slots[1])),
     ]

@@ -14,7 +14,7 @@ use plonky2::plonk::circuit_data::CircuitConfig;
 use super::*;
 use crate::notes::{
     apply::StateError,
-    fixtures::{NEWCOMER, World, secret},
+    fixtures::{NEWCOMER, World, emission, secret},
     note::Note,
     state::NotesState,
     tests::world,
@@ -97,12 +97,12 @@ fn statements(world: &World, state: &NotesState, requests: [Request; 2]) -> [Tra
     requests.map(|request| world.environment.resolve(state, &request).check().unwrap())
 }
 
-/// Client 0 pays clients 1 and 1; client 1 takes both notes in the same group.
+/// Client 0 pays clients 1 and 1; client 1 takes both notes in the same group, and sends a message.
 fn payment() -> (World, NotesState, PairInput) {
     let mut world = world();
     let state = world.genesis();
     let (pay, notes) = world.pay(0, &[1, 1], 5);
-    let take = world.take(1, &notes);
+    let take = world.request_with(1, &notes, vec![], Some(emission(1, 3)), 0);
     let statements = statements(&world, &state, [pay, take]);
     let input = input(&state, statements);
     (world, state, input)
@@ -125,6 +125,28 @@ fn the_circuit_leads_to_the_native_state() {
     after.apply_group(&input.statements).unwrap();
     let running: Vec<F> = layout::Layout::encode(&after.running());
     assert_eq!(circuits::forging::check(pair(), &input).unwrap(), running);
+}
+
+#[test]
+fn the_outbox_takes_the_messages_that_are_stated_in_order_and_no_others() {
+    let (_, state, honest) = payment();
+    let none = Digest::ZERO;
+    // One that is zero in some elements is one.
+    let almost_none = Digest([F::ZERO, F::ZERO, F::ONE, F::ZERO]);
+    for messages in [[none, none], [secret(1), none], [none, secret(2)], [secret(1), almost_none]] {
+        let mut statements = honest.statements;
+        for (statement, message) in statements.iter_mut().zip(messages) {
+            statement.message = message;
+        }
+        let input = input(&state, statements);
+        let mut after = state.clone();
+        after.apply_group(&statements).unwrap();
+        let expected = messages.into_iter().filter(|&message| message != none);
+        let expected = expected.fold(circuits::statement::empty_list(), bridge::message::outbox_append);
+        assert_eq!(after.running().outbox, expected);
+        let running: Vec<F> = layout::Layout::encode(&after.running());
+        assert_eq!(circuits::forging::check(pair(), &input).unwrap(), running);
+    }
 }
 
 #[test]

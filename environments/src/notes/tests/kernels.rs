@@ -1,6 +1,7 @@
 //! The whole circuits of batches and blocks, with the proofs that they verify, under the forging kit. Their parts are
 //! attacked beside their code, where lies are cheap.
 
+use bridge::Consumption;
 use circuits::{
     Compiled, Digest, F,
     forging::{Exception, Kit, Mutator},
@@ -8,16 +9,16 @@ use circuits::{
 };
 use plonky2::field::types::Field;
 
-use super::world;
+use super::{messages::returned, world};
 use crate::{
     Environment,
     notes::{
         NotesTransaction,
-        arrival::ArrivalsWitness,
+        arrival::{Arrival, ArrivalsWitness, MAX_ARRIVALS},
         batch::{BatchInput, BatchLeaf},
         block::{MIN_BATCH, Variant},
         circuits::{block_kernel, transaction_kernels},
-        fixtures::{World, secret},
+        fixtures::{World, emission, secret},
         kernel::{BlockInput, BlockKernel, BlockTransactions},
         state::NotesState,
         transaction::{MAX_INPUTS, Request},
@@ -27,7 +28,20 @@ use crate::{
 /// Why a class may be free with one of two inputs.
 const UNUSED: &str = "what an absent input or a matched note leaves out, and a present one binds";
 
-/// A world where client 1 can take `count` times four notes, none of them opened.
+/// Messages that fill every slot of a block, claims and refunds.
+fn arrivals(world: &World) -> Vec<Arrival> {
+    let kinds = [Consumption::Claim, Consumption::Refund].into_iter().cycle();
+    let arrivals = (0..).zip(kinds).take(MAX_ARRIVALS).map(|(n, kind)| {
+        let message = match kind {
+            Consumption::Claim => world.message_to(1, 0, 10 + n, n),
+            Consumption::Refund => returned(world, 0, 10 + n, n),
+        };
+        Arrival::new(world.environment.deployment(), &message, kind).unwrap()
+    });
+    arrivals.collect()
+}
+
+/// A world where client 1 can take `count` times four notes, none of them opened, and sends a message each time.
 fn full(count: usize) -> (World, NotesState, Vec<Request>) {
     let mut world = world();
     let mut state = world.genesis();
@@ -37,7 +51,7 @@ fn full(count: usize) -> (World, NotesState, Vec<Request>) {
     }
     state.seal().unwrap();
     let takes = paid.iter().map(|(_, notes)| {
-        let mut take = world.take(1, notes);
+        let mut take = world.request_with(1, notes, vec![], Some(emission(1, 3)), 0);
         take.inputs.iter_mut().for_each(|input| input.unauthenticated = true);
         take
     });
@@ -47,17 +61,19 @@ fn full(count: usize) -> (World, NotesState, Vec<Request>) {
 
 #[test]
 fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion() {
-    let input = |world: &World, state: &NotesState, request: &Request| {
-        let transaction = NotesTransaction::from(request.clone());
-        let proposal = world.environment.propose(state, &[&transaction]).unwrap();
-        assert_eq!(proposal.included, [0]);
+    let input = |world: &World, state: &NotesState, request: &Request, arrivals: Vec<Arrival>| {
+        let arrivals = arrivals.into_iter().map(|arrival| NotesTransaction::Arrival(Box::new(arrival)));
+        let transactions: Vec<_> = arrivals.chain([request.clone().into()]).collect();
+        let offered: Vec<_> = transactions.iter().collect();
+        let proposal = world.environment.propose(state, &offered).unwrap();
+        assert_eq!(proposal.included.len(), offered.len());
         world.environment.kernel_input(proposal.block.witness()).unwrap()
     };
     let mut world = world();
     let (pay, _) = world.pay(0, &[1, 1], 5);
-    let pays = input(&world, &world.genesis(), &pay);
+    let pays = input(&world, &world.genesis(), &pay, vec![]);
     let (world, state, requests) = full(1);
-    let takes = input(&world, &state, &requests[0]);
+    let takes = input(&world, &state, &requests[0], arrivals(&world));
     let kernel = block_kernel(Variant::Direct(1)).unwrap();
     Kit::new(&kernel.compiled).inputs([&pays, &takes]).masked(UNUSED).proofs(1).run().assert_sound();
 
@@ -68,6 +84,7 @@ fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion
         .by_line()
         .elsewhere("trees/")
         .elsewhere("notes/group.rs")
+        .elsewhere("notes/arrival.rs")
         .elsewhere("notes/batch.rs")
         .allow_up_to("src/kernel.rs", 1, "the tree of past roots has no place for a height beyond 32 bits")
         .run()
@@ -75,7 +92,7 @@ fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion
 }
 
 /// What proves these transactions as one batch of the block after `state`, in a key set with this root; and the state
-/// before and the end of that block.
+/// before and the end of that block, which takes in as many messages as it can.
 fn batch(
     world: &World,
     state: &NotesState,
@@ -84,16 +101,20 @@ fn batch(
 ) -> (BatchInput, BlockInput) {
     let kernels = transaction_kernels().unwrap();
     let (mut proofs, mut statements, mut running) = (vec![], vec![], state.clone());
+    let arrivals = arrivals(world);
+    let notes: Vec<_> = arrivals.iter().map(|arrival| arrival.note().commitment()).collect();
+    let arrivals = ArrivalsWitness::new(&arrivals, running.arrive(&notes).unwrap());
+    let before = running.running();
     for request in requests {
         let witness = world.environment.resolve(state, request);
         statements.push(witness.check().unwrap());
         proofs.push(kernels.prove(&witness).unwrap());
     }
     let applications = running.apply_group(&statements).unwrap().applications;
-    let (context, before) = (state.context(), state.running());
+    let context = state.context();
     let block = BlockInput {
         before: state.fields(),
-        arrivals: ArrivalsWitness::new(&[], state.clone().arrive(&[]).unwrap()),
+        arrivals,
         transactions: BlockTransactions::Batches(vec![]),
         seal: running.seal().unwrap(),
         secret: crate::conformance::secret(0),
@@ -160,6 +181,8 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
     let dishonest = [
         other_set,
         changed(&|input| input.before.chain_id += F::ONE),
+        // A message less than the batch starts from.
+        changed(&|input| input.arrivals.slots[MAX_ARRIVALS - 1].used = F::ZERO),
         changed(&|input| input.before.trees.accounts = secret(1)),
     ];
     let keys = transaction_kernels().unwrap().keys().clone();
@@ -171,6 +194,7 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
         .by_line()
         .elsewhere("trees/")
         .elsewhere("recursion/")
+        .elsewhere("notes/arrival.rs")
         .allow_up_to("src/kernel.rs", 1, "the tree of past roots has no place for a height beyond 32 bits")
         .run()
         .assert_complete();

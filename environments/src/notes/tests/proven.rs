@@ -1,16 +1,20 @@
 //! Proven transactions, and blocks by way of batches.
 
-use circuits::{F, recursion::block_shape};
+use bridge::{BlockMessages, Consumption, Message};
+use circuits::{Digest, F, recursion::block_shape};
 use plonky2::field::types::Field;
 
-use super::world;
+use super::{messages::returned, world};
 use crate::{
-    BlockProducer, Environment, ProveError,
+    BlockProducer, Environment, EnvironmentId, ProveError,
     notes::{
         NotesError, NotesTransaction,
         apply::StateError,
+        arrival::arrival_note,
         circuits::transaction_kernels,
-        transaction::{ProvenTransaction, TransactionBundleError, TransactionKernel},
+        emission::Emission,
+        fixtures::{ELSEWHERE, START, amount, asset, emission},
+        transaction::{ProvenTransaction, TransactionBundleError, TransactionError, TransactionKernel},
     },
 };
 
@@ -58,6 +62,83 @@ fn a_producer_takes_proven_transactions_and_names_what_is_wrong_with_the_bad_one
 
     let block = environment.prove(&proposal.block).unwrap();
     assert_eq!(block.statement(), proposal.block.statement());
+}
+
+#[test]
+fn a_bundle_carries_the_message_that_its_proof_states() {
+    let mut world = world();
+    let state = world.genesis();
+    let send = world.send(1, 1, 30);
+    let environment = world.environment.clone();
+    let good = environment.prove_transaction(&state, &send).unwrap();
+    let opened = good.open().unwrap().clone();
+    let message = opened.message.clone().unwrap();
+    assert_eq!(Some(&message), send.message(environment.deployment()).as_ref());
+    let with = |message: Option<Message>| {
+        ProvenTransaction::new(opened.proof.kernel, &opened.proof.proof, message).unwrap()
+    };
+    assert_eq!(with(Some(message.clone())), good);
+    let others = [
+        Message { chain_id: 8, ..message.clone() },
+        Message { source: ELSEWHERE, ..message.clone() },
+        Message { destination: EnvironmentId(901), ..message.clone() },
+        Message { sequence: message.sequence + 1, ..message.clone() },
+        Message { sender: message.recipient, ..message.clone() },
+        Message { recipient: message.sender, ..message.clone() },
+        Message { asset: asset(0), ..message.clone() },
+        Message { amount: amount(31), ..message.clone() },
+        Message { deadline: 1001, ..message.clone() },
+        Message { data: message.sender, ..message.clone() },
+    ];
+    let expected = message.hash();
+    for other in others.into_iter().map(Some).chain([None]) {
+        let found = other.as_ref().map_or(Digest::ZERO, Message::hash);
+        let error = environment.open_bundle(with(other).bytes()).unwrap().unwrap_err();
+        assert_eq!(error, NotesError::Bundle(TransactionBundleError::OtherMessage { expected, found }));
+    }
+    let transaction = environment.open_bundle(good.bytes()).unwrap().unwrap();
+    assert_eq!(environment.messages(&transaction).outbox, [message]);
+
+    // A client that proves by itself a message to where it comes from, which the bridge would refuse with the whole block.
+    let mut send = world.send(0, 1, 30);
+    send.send.as_mut().unwrap().destination = environment.id();
+    let witness = environment.resolve(&state, &send);
+    let proof = transaction_kernels().unwrap().prove(&witness).unwrap();
+    let bundle = ProvenTransaction::new(proof.kernel, &proof.proof, witness.message()).unwrap();
+    let result = environment.execute(&mut state.clone(), &NotesTransaction::Proven { bundle });
+    assert_eq!(result, Err(NotesError::Transaction(TransactionError::SendsToItself(environment.id()))));
+}
+
+#[test]
+fn a_block_with_an_emission_a_claim_and_a_refund_is_proved() {
+    let mut world = world();
+    let claimed = world.message_to(1, 1, 30, 0);
+    let refunded = Message { deadline: 900, ..returned(&world, 0, 20, 0) };
+    let note = arrival_note(&claimed, Consumption::Claim);
+    let back = arrival_note(&refunded, Consumption::Refund);
+    // What arrives is sent on in the same block.
+    let send = Emission { deadline: 2000, ..emission(1, START + 30) };
+    let on = world.request_with(1, &[note], vec![], Some(send), 1);
+    let mut producer = BlockProducer::new(world.environment.clone());
+    // In a superblock between their deadlines, the one is refunded and the other claimed.
+    producer.expect_superblock(950);
+    producer.deliver(&claimed, Consumption::Claim).unwrap();
+    producer.deliver(&refunded, Consumption::Refund).unwrap();
+    producer.submit(on.clone().into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    assert!(producer.state().has_note(&back.commitment()));
+    let block = producer.prove(1).unwrap();
+    circuits::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
+    let message = on.message(world.environment.deployment()).unwrap();
+    let messages = BlockMessages {
+        environment: world.environment.id(),
+        inbox: vec![(claimed, Consumption::Claim), (refunded, Consumption::Refund)],
+        outbox: vec![message],
+    };
+    assert_eq!(block.messages(), &messages);
+    assert_eq!(block.statement().inbox, messages.inbox_digest());
+    assert_eq!(block.statement().outbox, messages.outbox_digest());
+    crate::bundle::BlockBundle::new(&block).encode().unwrap();
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{
         NotesTransaction,
         account::Account,
         circuits::{TransactionKernels, transaction_kernels},
-        fixtures::{EXCHANGE, NEWCOMER, START, World, amount, asset, secret},
+        fixtures::{EXCHANGE, NEWCOMER, START, World, amount, asset, emission, secret},
         note::{Note, Script},
         state::NotesState,
         transaction::{Authority, Output, Request, TransactionError, TransactionKernel, TransactionWitness},
@@ -337,7 +337,8 @@ fn the_local_kernel_is_sound() {
     let (notes, more) = (scene.notes.clone(), scene.more.clone());
     let outputs = vec![scene.settlement(2), scene.world.payment(2, 1, 5), scene.world.payment(0, 0, 1)];
     let inputs = [notes[PAY], more[RECLAIM], notes[SWAP]];
-    let full = scene.witness(1, &inputs, outputs, 3);
+    let full = scene.world.request_with(1, &inputs, outputs, Some(emission(1, 4)), 3);
+    let full = scene.resolve(&full);
     let empty = scene.witness(NEWCOMER, &[], vec![], 0);
     let reason = "the class belongs to an input, output or lane that is not used";
     Kit::new(kernels().of(TransactionKernel::Local))

@@ -2,6 +2,7 @@
 //! likes.
 
 mod lone;
+mod messages;
 mod rules;
 
 use std::sync::{Arc, LazyLock};
@@ -21,7 +22,8 @@ use crate::{
     EnvironmentId,
     kernel::ProducerSecret,
     notes::{
-        fixtures::{EXCHANGE, NEWCOMER, World, amount, asset, secret},
+        emission::Emission,
+        fixtures::{EXCHANGE, NEWCOMER, World, amount, asset, emission, secret},
         state::TREE_DEPTH,
     },
 };
@@ -143,6 +145,8 @@ struct Locals {
     creates: TransactionWitness,
     /// Four inputs, outputs and assets.
     full: TransactionWitness,
+    /// Client 0 pays, and sends a message in the asset that fees are paid in.
+    sends: TransactionWitness,
 }
 
 impl Locals {
@@ -185,12 +189,17 @@ impl Locals {
         let outputs = (0..4).map(|n| output(n, 90, Script::Pay { target: zero })).collect();
         let full = world.request(1, &inputs, outputs, 1);
         let full = open(&world, &full);
-        Self { pays, takes, reclaims, settles, takes_back, creates, full }
+
+        let send = Some(Emission { data: secret(6), ..emission(0, 40) });
+        let outputs = vec![output(1, 20, Script::Pay { target: one })];
+        let sends = world.request_with(0, &[], outputs, send, 2);
+        let sends = open(&world, &sends);
+        Self { pays, takes, reclaims, settles, takes_back, creates, full, sends }
     }
 
     fn all(&self) -> Vec<Lie> {
-        let Self { pays, takes, reclaims, settles, takes_back, creates, full } = self;
-        [pays, takes, reclaims, settles, takes_back, creates, full]
+        let Self { pays, takes, reclaims, settles, takes_back, creates, full, sends } = self;
+        [pays, takes, reclaims, settles, takes_back, creates, full, sends]
             .map(|witness| Lie::new(witness, &[]))
             .to_vec()
     }

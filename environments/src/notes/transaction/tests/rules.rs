@@ -14,14 +14,14 @@ impl Attacks {
     }
 
     /// A witness that is refused natively with the error of this name.
-    fn refused(&mut self, error: &str, witness: &TransactionWitness) {
+    pub(super) fn refused(&mut self, error: &str, witness: &TransactionWitness) {
         let result = witness.check().map_err(|found| format!("{found:?}"));
         assert!(matches!(&result, Err(found) if found.starts_with(error)), "{error} expected: {result:?}");
         self.lie(error, witness, &[]);
     }
 
     /// A valid witness, of which the prover overwrites a part.
-    fn bound(&mut self, what: &str, witness: &TransactionWitness, overwritten: &[(Place, F)]) {
+    pub(super) fn bound(&mut self, what: &str, witness: &TransactionWitness, overwritten: &[(Place, F)]) {
         assert!(witness.check().is_ok(), "{what}: {:?}", witness.check());
         self.lie(what, witness, overwritten);
     }
@@ -62,6 +62,7 @@ const LOCAL_RULES: &[Rule] = &[
     lone::ranges,
     lone::notes,
     lone::slots,
+    super::messages::sent,
 ];
 /// The rules of the kernel for exchange orders that the other kernel does not have.
 const EXCHANGE_RULES: &[Rule] = &[exchange, lone::orders];
