@@ -5,6 +5,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
+use bridge::{BridgeError, Consumption, Message};
 use circuits::{
     file::{self, FileError},
     registry::Registry,
@@ -14,7 +15,11 @@ use thiserror::Error;
 
 use crate::{
     bundle::{BlockEntry, BundleError, SuperblockBundle},
-    circuits::{engine::Engine, state::SuperblockState, transition::TransitionError},
+    circuits::{
+        engine::Engine,
+        state::SuperblockState,
+        transition::{Transition, TransitionError},
+    },
     intake::{self, Intake, IntakeError, Refused, Stale},
     planner::{LeftOut, Planner},
     prove::{Progress, ProveError, Prover},
@@ -49,6 +54,10 @@ pub struct Made {
     pub path: PathBuf,
     /// The blocks in it, in order.
     pub included: Vec<PathBuf>,
+    /// Deposits that it takes from L1's queue, in order.
+    pub deposits: Vec<Message>,
+    /// What L1 must pay or give back, in the order of the L1 outbox.
+    pub l1_outbox: Vec<(Message, Consumption)>,
 }
 
 /// What a run did.
@@ -60,6 +69,8 @@ pub struct Outcome {
     pub refused: Vec<Refused>,
     /// Valid blocks that are not in the superblock.
     pub left_out: Vec<(PathBuf, LeftOut)>,
+    /// The deposit that stays in L1's queue, with all after it, and the rule of the bridge that it breaks.
+    pub stuck: Option<(usize, BridgeError)>,
     /// Blocks that earlier superblocks hold.
     pub stale: Vec<Stale>,
     /// Further files with a block that was read already.
@@ -99,8 +110,8 @@ pub fn bundle_name(number: u32) -> String {
 }
 
 impl Batcher<'_> {
-    /// Makes the next superblock after the state in `state_path` from the bundles in `blocks`, and writes its bundle to
-    /// `out`, then the new state. A crash before that last write leaves the old state, from which the same run starts
+    /// Makes the next superblock after the state in `state_path` from the bundles in `blocks` and the `deposits` that L1's queue
+    /// has beyond those consumed, and writes its bundle to `out`, then the new state. A crash before that last write leaves the old state, from which the same run starts
     /// again with the proofs that were finished.
     ///
     /// # Errors
@@ -108,6 +119,7 @@ impl Batcher<'_> {
     pub fn run(
         &self,
         blocks: &Path,
+        deposits: &[Message],
         state_path: &Path,
         registry: &Registry,
         out: &Path,
@@ -124,12 +136,13 @@ impl Batcher<'_> {
         }
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
         let segment_set_root = self.engine.keys().key_set().root();
-        let planned = self.planner.plan(&state, registry, segment_set_root, &candidates);
+        let planned = self.planner.plan(&state, registry, segment_set_root, &candidates, deposits);
         let plan = match planned {
             Err(TransitionError::Empty) => {
-                let left_out = self.planner.select(&state, registry, &candidates).left_out;
-                let left_out = named(left_out, &blocks);
-                return Ok(Outcome { made: None, refused, left_out, stale, copies });
+                let selection = self.planner.select(&state, registry, &candidates, deposits);
+                let left_out = named(selection.left_out, &blocks);
+                let stuck = selection.stuck;
+                return Ok(Outcome { made: None, refused, left_out, stuck, stale, copies });
             }
             planned => planned?,
         };
@@ -145,17 +158,17 @@ impl Batcher<'_> {
         let entries =
             plan.order.iter().map(|&index| BlockEntry::new(&blocks[index].candidate.statement)).collect();
         let statement = plan.transition.statement;
-        let bundle = SuperblockBundle::new(&statement, entries, &finished.proof, finished.key_digest());
+        let bundle = SuperblockBundle::new(&plan.transition, entries, &finished.proof, finished.key_digest());
         bundle.verify(self.engine.keys())?;
-        let new_state = plan.transition.new_state;
+        let Transition { new_state, l1_inbox, l1_outbox, .. } = plan.transition;
         let path = out.join(bundle_name(new_state.number));
         file::write_atomic(&path, &bundle.encode()?)?;
         state::write(state_path, &new_state)?;
 
         let included = plan.order.iter().map(|&index| blocks[index].path.clone()).collect();
         let left_out = named(plan.left_out, &blocks);
-        let made = Some(Made { statement, state: new_state, path, included });
-        Ok(Outcome { made, refused, left_out, stale, copies })
+        let made = Made { statement, state: new_state, path, included, deposits: l1_inbox, l1_outbox };
+        Ok(Outcome { made: Some(made), refused, left_out, stuck: plan.stuck, stale, copies })
     }
 }
 

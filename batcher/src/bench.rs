@@ -246,8 +246,9 @@ fn chain(
         let report = DynEnvironment::propose_block(&mut producer).map_err(|error| failed(&error))?;
         let bundle = DynEnvironment::prove(&producer, report.height).map_err(|error| failed(&error))?;
         let (proof, key, digest) = bundle.open(&block_shape().common).map_err(|error| failed(&error))?;
-        let candidate =
-            Candidate { statement: bundle.statement, key: digest, file: file::sha3(&bundle.proof) };
+        let file = file::sha3(&bundle.proof);
+        let environments::BlockBundle { statement, messages, .. } = bundle;
+        let candidate = Candidate { statement, key: digest, messages, file };
         blocks.push(CheckedBlock { path: name.clone().into(), candidate, proof, key });
         if index % 16 == 15 {
             t1.push(baseline.measure()?);
@@ -324,15 +325,14 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
 fn superblock(engine: &Engine, registry: &Registry, blocks: &[CheckedBlock]) -> Result<Row, BenchError> {
     let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
     let root = engine.keys().key_set().root();
-    let plan = Planner::default().plan(&SuperblockState::genesis(1), registry, root, &candidates)?;
+    let plan = Planner::default().plan(&SuperblockState::genesis(1), registry, root, &candidates, &[])?;
     let stopwatch = Stopwatch::default();
     let stop = AtomicBool::new(false);
     let prover = Prover { engine, store: None, progress: &stopwatch, jobs: 1, stop: &stop };
     let finished = prover.run(&plan, blocks)?;
 
     let entries = blocks.iter().map(|block| BlockEntry::new(&block.candidate.statement)).collect();
-    let bundle =
-        SuperblockBundle::new(&plan.transition.statement, entries, &finished.proof, finished.key_digest());
+    let bundle = SuperblockBundle::new(&plan.transition, entries, &finished.proof, finished.key_digest());
     bundle.verify(engine.keys())?;
     let common = &superblock_shape(plan.tree.source).common;
     let data = plonky2::plonk::circuit_data::VerifierCircuitData::<F, C, D> {
@@ -350,7 +350,7 @@ fn superblock(engine: &Engine, registry: &Registry, blocks: &[CheckedBlock]) -> 
         .collect();
     Ok(Row {
         blocks: blocks.len(),
-        circuit: crate::verify::circuit_name(plan.tree.source),
+        circuit: plan.tree.source.name(),
         leaf_seconds: stopwatch.seconds("leaf"),
         fold_seconds: stopwatch.seconds("fold"),
         superblock_seconds: stopwatch.seconds("superblock"),

@@ -1,5 +1,9 @@
 //! A superblock as it travels: its statement, the blocks that it names, its proof, and which circuit made it.
 
+use bridge::{
+    Consumption, Message,
+    message::{inbox_append, outbox_append},
+};
 use circuits::{
     Digest, F,
     file::{self, FormatError, Kind},
@@ -15,10 +19,11 @@ use thiserror::Error;
 use crate::circuits::{
     keys::EngineKeys,
     superblock::{Source, superblock_shape},
+    transition::Transition,
 };
 
 /// Bytes of the largest superblock bundle.
-pub const SUPERBLOCK_LIMIT: u64 = 4 << 20;
+pub const SUPERBLOCK_LIMIT: u64 = 16 << 20;
 
 /// One block of a superblock: what the body chain commits to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +76,10 @@ pub struct SuperblockBundle {
     statement: Vec<u8>,
     /// The blocks, in order.
     pub blocks: Vec<BlockEntry>,
+    /// What was taken from L1's queue, in order.
+    pub deposits: Vec<Message>,
+    /// What L1 must pay (claims) or give back (refunds), in order.
+    pub l1_outbox: Vec<(Message, Consumption)>,
     /// The proof.
     pub proof: Vec<u8>,
 }
@@ -110,6 +119,18 @@ pub enum BundleError {
         /// Of the list.
         found: Digest,
     },
+    /// The deposits or the messages to L1 are not those that the statement commits to.
+    #[error("the statement's {list} leads to {expected}, the {listed} listed messages give {found}")]
+    L1 {
+        /// `L1 inbox` or `L1 outbox`.
+        list: &'static str,
+        /// Messages listed.
+        listed: usize,
+        /// In the statement.
+        expected: Digest,
+        /// Of the list.
+        found: Digest,
+    },
 }
 
 impl BundleError {
@@ -118,22 +139,29 @@ impl BundleError {
     pub fn is_invalid(&self) -> bool {
         match self {
             Self::Proof(error) => matches!(error, ProofError::Invalid { .. }),
-            Self::OtherStatement { .. } | Self::Blocks { .. } | Self::UnknownKey(_) => true,
+            Self::OtherStatement { .. } | Self::Blocks { .. } | Self::L1 { .. } | Self::UnknownKey(_) => true,
             Self::Format(_) | Self::Statement(_) => false,
         }
     }
 }
 
 impl SuperblockBundle {
-    /// A superblock with its proof.
+    /// The superblock that `transition` leads to, with its blocks and its proof.
     #[must_use]
     pub fn new(
-        statement: &SuperblockStatement,
+        transition: &Transition,
         blocks: Vec<BlockEntry>,
         proof: &circuits::Proof,
         key: Digest,
     ) -> Self {
-        Self { key, statement: layout::to_bytes(statement), blocks, proof: proof::encode(proof) }
+        Self {
+            key,
+            statement: layout::to_bytes(&transition.statement),
+            blocks,
+            deposits: transition.l1_inbox.clone(),
+            l1_outbox: transition.l1_outbox.clone(),
+            proof: proof::encode(proof),
+        }
     }
 
     /// The file.
@@ -190,6 +218,26 @@ impl SuperblockBundle {
                 found,
             });
         }
+        self.check_l1(&statement)?;
         Ok((statement, source))
+    }
+
+    /// Checks that the statement's L1 inbox and outbox are those listed.
+    fn check_l1(&self, statement: &SuperblockStatement) -> Result<(), BundleError> {
+        let inbox = self
+            .deposits
+            .iter()
+            .fold(statement.l1_inbox_before, |list, message| outbox_append(list, message.hash()));
+        let outbox = self.l1_outbox.iter().fold(empty_list(), |list, (message, consumption)| {
+            inbox_append(list, message.hash(), *consumption)
+        });
+        let rules = [
+            ("L1 inbox", self.deposits.len(), statement.l1_inbox_after, inbox),
+            ("L1 outbox", self.l1_outbox.len(), statement.l1_outbox, outbox),
+        ];
+        match rules.into_iter().find(|(_, _, expected, found)| expected != found) {
+            Some((list, listed, expected, found)) => Err(BundleError::L1 { list, listed, expected, found }),
+            None => Ok(()),
+        }
     }
 }

@@ -11,7 +11,7 @@ use circuits::{
     file::{self, BUNDLE_LIMIT, FileError, Kind},
     recursion::{block_shape, key_digest},
     registry::{EnvironmentId, Registry, RegistryError},
-    statement::{BlockStatement, empty_list},
+    statement::BlockStatement,
 };
 use environments::bundle::{BlockBundle, BundleError};
 use plonky2::field::types::PrimeField64;
@@ -57,14 +57,6 @@ pub enum Refusal {
         expected: Digest,
         /// In the statement.
         found: Digest,
-    },
-    /// It emits or consumes messages, which no circuit of this version applies.
-    #[error("environment {environment}: the block's {list} is not empty, and messages are not supported yet")]
-    Messages {
-        /// The environment.
-        environment: EnvironmentId,
-        /// `outbox` or `inbox`.
-        list: &'static str,
     },
 }
 
@@ -178,7 +170,8 @@ fn judge(path: PathBuf, state: &SuperblockState, registry: &Registry) -> Judged 
     }
     match check(&bundle, state.number.saturating_add(1), registry) {
         Ok((proof, key, digest)) => {
-            let candidate = Candidate { statement: bundle.statement, key: digest, file: sha3 };
+            let BlockBundle { statement, messages, .. } = bundle;
+            let candidate = Candidate { statement, key: digest, messages, file: sha3 };
             Judged::Block(Box::new(CheckedBlock { path, candidate, proof, key }))
         }
         Err(reason) => refused(path, reason),
@@ -216,11 +209,6 @@ pub fn check(
             expected: membership.producer,
             found: statement.producer,
         });
-    }
-    for (list, digest) in [("outbox", statement.outbox), ("inbox", statement.inbox)] {
-        if digest != empty_list() {
-            return Err(Refusal::Messages { environment, list });
-        }
     }
     Ok(bundle.open(common)?)
 }

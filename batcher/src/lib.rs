@@ -6,6 +6,7 @@ pub mod bundle;
 pub mod circuits;
 pub mod intake;
 pub mod mail;
+pub mod packing;
 pub mod pins;
 pub mod planner;
 pub mod prove;

@@ -62,12 +62,28 @@ pub fn pin(compiled: &dyn AnyCompiled) -> Pin {
 /// [`EngineError`] if a circuit does not fit its shape.
 pub fn build(each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), EngineError> {
     let mut pins = vec![];
-    let mut visit = |compiled: &dyn AnyCompiled| {
+    visit_environments(&mut |compiled| {
         each(&compiled.name());
         pins.push(pin(compiled));
-    };
-    visit_environments(&mut visit)?;
-    let keys = Engine::generate_keys(&mut visit)?;
+    })?;
+    build_batcher(pins, each)
+}
+
+/// Builds the batcher's circuits only and adds their pins to `others`.
+///
+/// # Errors
+/// [`EngineError`] if a circuit does not fit its shape.
+pub fn build_batcher(
+    others: impl IntoIterator<Item = Pin>,
+    each: &mut dyn FnMut(&str),
+) -> Result<(Pins, EngineKeys), EngineError> {
+    let mut pins: Vec<_> = others.into_iter().collect();
+    let keys = Engine::generate_keys(&mut |compiled| {
+        each(&compiled.name());
+        let pin = pin(compiled);
+        pins.retain(|other| other.name != pin.name);
+        pins.push(pin);
+    })?;
     Ok((Pins::new(pins), keys))
 }
 

@@ -180,15 +180,20 @@ impl Prover<'_> {
     ) -> Result<Finished, ProveError> {
         let engine_error = |source| ProveError::Engine { task: task.name.clone(), source };
         let transition = &plan.transition;
-        let segment = transition.segment(task.blocks.clone());
+        let segment = transition.segment(task.places.clone());
         match &task.work {
             Work::Leaf => {
-                let circuit = self.engine.leaf(task.blocks.len()).map_err(engine_error)?;
-                let covered = &blocks[task.blocks.clone()];
+                let circuit = self.engine.leaf(task.places.len()).map_err(engine_error)?;
+                let covered = &blocks[task.places.clone()];
                 let ids: Vec<_> = covered.iter().map(|block| block_id(block)).collect();
                 self.prove(task, &circuit, &segment, &ids, || {
                     Ok(LeafInput { statement: segment, blocks: block_inputs(transition, task, blocks) })
                 })
+            }
+            Work::Messages => {
+                let circuit = self.engine.messages().map_err(engine_error)?;
+                // Its steps follow from its statement: nothing stands below it.
+                self.prove(task, &circuit, &segment, &[], || Ok(transition.messages_input(task.places.start)))
             }
             Work::Fold(children) => {
                 let circuit = self.engine.fold(children.len()).map_err(engine_error)?;
@@ -282,8 +287,8 @@ fn block_id(block: &CheckedBlock) -> TaskId {
 }
 
 fn block_inputs(transition: &Transition, task: &Task, blocks: &[&CheckedBlock]) -> Vec<BlockInput> {
-    let applied = &transition.applied[task.blocks.clone()];
-    let covered = &blocks[task.blocks.clone()];
+    let applied = &transition.applied[task.places.clone()];
+    let covered = &blocks[task.places.clone()];
     covered
         .iter()
         .zip(applied)

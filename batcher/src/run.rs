@@ -282,7 +282,7 @@ impl Runner<'_> {
         let trust = Trust {
             chain_id: scenario.chain_id,
             keys: Source::all().filter_map(|source| keys.superblock(source)).map(key_digest).collect(),
-            start: Checkpoint { number: 0, state: genesis.commitment(), l1_inbox: genesis.l1_inbox },
+            start: Checkpoint { number: 0, state: genesis.commitment() },
             registry: vec![RegistryFrom { from: 1, root: registry.root() }],
         };
         if state_path.exists() {
@@ -351,7 +351,7 @@ impl Runner<'_> {
             stop: self.stop,
         };
         let state_path = state::state_path(&layout.state());
-        let outcome = batcher.run(directory, &state_path, registry, &layout.superblocks())?;
+        let outcome = batcher.run(directory, &[], &state_path, registry, &layout.superblocks())?;
         let included = outcome.made.as_ref().map_or(0, |made| made.included.len());
         if included == expected {
             return Ok(());

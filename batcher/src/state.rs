@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use bridge::InvalidBridge;
 use circuits::{
     Digest, F,
     file::{self, FileError, Kind},
     registry::EnvironmentId,
-    statement::empty_list,
 };
 use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::circuits::state::SuperblockState;
 
 /// The name of the state's file in its directory.
 pub const STATE_FILE: &str = "state.superblock";
-/// Bytes of the largest state that is read: a history of a million superblocks, and every environment.
+/// Bytes of the largest state that is read: a history of a million superblocks, every environment, and some 150,000 messages.
 const STATE_LIMIT: u64 = 64 << 20;
 
 /// The payload: the state, and what it is committed to by.
@@ -59,9 +59,9 @@ pub enum InvalidState {
     /// L1 is no environment, and an environment without blocks has no row.
     #[error("environment {0} cannot be in a superblock state at height {1}")]
     Environment(EnvironmentId, u32),
-    /// No circuit of this version consumes deposits, and the commitment does not cover their digest.
-    #[error("no L1 deposit can have been consumed, but their digest is {0}")]
-    L1Inbox(Digest),
+    /// No superblock leads to these messages and balances.
+    #[error(transparent)]
+    Bridge(#[from] InvalidBridge),
     /// The state is not the one that its commitment is of.
     #[error("the state's commitment is {found}, the file says {expected}")]
     Commitment {
@@ -92,9 +92,7 @@ pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
     if u32::try_from(state.history.len()) != Ok(state.number) {
         return Err(InvalidState::History { number: state.number, found: state.history.len() });
     }
-    if state.l1_inbox != empty_list() {
-        return Err(InvalidState::L1Inbox(state.l1_inbox));
-    }
+    state.bridge.check(state.chain_id, state.number)?;
     match state.environments.iter().find(|(id, row)| **id == EnvironmentId::L1 || row.height == 0) {
         Some((&id, row)) => Err(InvalidState::Environment(id, row.height)),
         None => Ok(()),
@@ -133,13 +131,15 @@ mod tests {
     use super::*;
     use crate::{
         circuits::{state::EnvironmentRow, transition::Transition},
-        testing::{block, digest, free_key_digest, free_registry},
+        testing::{block, digest, free_registry, silent},
     };
 
     fn example() -> SuperblockState {
-        let blocks = [(free_key_digest(), block(1, 1)), (free_key_digest(), block(2, 1))];
+        let contents = silent(&[block(1, 1), block(2, 1)]);
         let genesis = SuperblockState::genesis(5);
-        Transition::new(&genesis, &free_registry(2), digest(3), &blocks).expect("valid blocks").new_state
+        Transition::new(&genesis, &free_registry(2), digest(3), &contents, &[])
+            .expect("valid blocks")
+            .new_state
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use bridge::BlockMessages;
 use circuits::{
     Compiled, Digest, F, Proof, VerifierKey,
     recursion::{Wrapper, wrap},
@@ -9,7 +10,9 @@ use circuits::{
     statement::{BlockStatement, empty_list},
     testing::FreeKernel,
 };
-use plonky2::field::types::Field;
+use plonky2::field::types::{Field, PrimeField64};
+
+use crate::circuits::transition::{ContentBlock, Contents};
 
 static FREE: LazyLock<(Compiled<FreeKernel>, Wrapper)> = LazyLock::new(|| {
     let kernel = Compiled::new(FreeKernel).expect("the free kernel builds");
@@ -65,6 +68,29 @@ pub fn free_registry(environments: u16) -> Registry {
         registry.insert(EnvironmentId(id), entry).expect("ids are distinct and not 0");
     }
     registry
+}
+
+/// The environment of `statement`.
+fn environment(statement: &BlockStatement) -> EnvironmentId {
+    EnvironmentId(u16::try_from(statement.environment.to_canonical_u64()).unwrap_or_default())
+}
+
+/// Blocks of the free kernel that emit and consume nothing.
+#[must_use]
+pub fn silent(blocks: &[BlockStatement]) -> Contents {
+    let block = |&statement: &BlockStatement| ContentBlock {
+        key: free_key_digest(),
+        statement,
+        messages: BlockMessages::none(environment(&statement)),
+    };
+    Contents { blocks: blocks.iter().map(block).collect(), ..Contents::default() }
+}
+
+/// [`block`] with messages.
+#[must_use]
+pub fn block_with(height: u32, messages: &BlockMessages) -> BlockStatement {
+    let statement = block(messages.environment.0, height);
+    BlockStatement { outbox: messages.outbox_digest(), inbox: messages.inbox_digest(), ..statement }
 }
 
 /// Block `height` of environment `id`, continuing block `height - 1` of the same fixtures.

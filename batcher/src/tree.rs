@@ -1,10 +1,16 @@
-//! The tree of proofs above a list of blocks, chosen by cost.
+//! The tree of proofs above a list of blocks and their messages, chosen by cost.
 
 use std::ops::Range;
 
-use crate::circuits::{
-    segment::{FOLD_MAX_ARITY, LEAF_MAX_BLOCKS},
-    superblock::{DIRECT_MAX_BLOCKS, SEGMENT_ARITIES, Source},
+use bridge::Capacity;
+
+use crate::{
+    circuits::{
+        messages::MESSAGE_CAPACITY,
+        segment::{FOLD_MAX_ARITY, LEAF_MAX_BLOCKS},
+        superblock::{SEGMENT_ARITIES, Source},
+    },
+    packing::{Load, Share},
 };
 
 /// Rows of a segment proof, whatever it verifies.
@@ -15,6 +21,8 @@ const SEGMENT_ROWS: usize = 1 << 15;
 pub enum Work {
     /// A segment leaf over blocks.
     Leaf,
+    /// A message segment.
+    Messages,
     /// A fold of earlier tasks.
     Fold(Vec<usize>),
     /// The superblock over blocks.
@@ -30,20 +38,31 @@ pub struct Task {
     pub name: String,
     /// What it verifies.
     pub work: Work,
-    /// The blocks it covers.
-    pub blocks: Range<usize>,
+    /// The places it covers: the superblock's blocks come first, then its message segments.
+    pub places: Range<usize>,
 }
 
 impl Task {
-    fn new(label: &str, work: Work, blocks: Range<usize>) -> Self {
-        Self { name: format!("{label} {}..{}", blocks.start, blocks.end), work, blocks }
+    fn new(label: &str, work: Work, places: Range<usize>) -> Self {
+        Self { name: format!("{label} {}..{}", places.start, places.end), work, places }
+    }
+
+    /// The message segment at `place`, named by its steps.
+    fn messages(place: usize, share: &Share) -> Self {
+        let Share { rows, steps, .. } = share;
+        let name = if steps.is_empty() {
+            format!("rows {}..{}", rows.start, rows.end)
+        } else {
+            format!("messages {}..{}", steps.start, steps.end)
+        };
+        Self { name, work: Work::Messages, places: place..place + 1 }
     }
 
     /// Indices of the tasks that must be done before.
     #[must_use]
     pub fn children(&self) -> &[usize] {
         match &self.work {
-            Work::Leaf | Work::Direct => &[],
+            Work::Leaf | Work::Messages | Work::Direct => &[],
             Work::Fold(children) | Work::Top(children) => children,
         }
     }
@@ -69,6 +88,8 @@ pub struct Tree {
     pub tasks: Vec<Task>,
     /// What the superblock verifies.
     pub source: Source,
+    /// What each message segment moves, and last what the superblock moves itself.
+    pub shares: Vec<Share>,
 }
 
 /// Rows of a superblock circuit.
@@ -77,17 +98,16 @@ fn superblock_rows(source: Source) -> usize {
 }
 
 impl Tree {
-    /// The tree with the fewest rows over `blocks` blocks, at least 1. Ties go to the fewest segments below the superblock.
+    /// The tree with the fewest rows over `blocks` blocks, at least 1, and the messages of `load`. Ties go to the fewest
+    /// segments below the superblock.
     #[must_use]
-    pub fn cheapest(blocks: usize, limits: TreeLimits) -> Self {
-        let direct =
-            (limits.direct && (1..=DIRECT_MAX_BLOCKS).contains(&blocks)).then(|| Self::direct(blocks));
-        let leaves = blocks.div_ceil(LEAF_MAX_BLOCKS).max(1);
-        let folded = SEGMENT_ARITIES
-            .into_iter()
-            .filter(|&arity| arity <= leaves)
-            .map(|arity| Self::segments(blocks, arity));
-        direct.into_iter().chain(folded).min_by_key(Self::rows).unwrap_or_else(|| Self::direct(blocks))
+    pub fn cheapest(blocks: usize, load: &Load, limits: TreeLimits) -> Self {
+        let direct = Source::all()
+            .filter(|source| limits.direct && source.blocks() == blocks)
+            .filter_map(|source| Self::direct(source, load));
+        let folded = SEGMENT_ARITIES.into_iter().filter_map(|arity| Self::segments(blocks, load, arity));
+        // One segment takes any load whose moves each fit a message segment.
+        direct.chain(folded).min_by_key(Self::rows).unwrap_or_else(|| Self::top(vec![], vec![], 1))
     }
 
     /// Rows of all proofs.
@@ -96,17 +116,29 @@ impl Tree {
         SEGMENT_ROWS * (self.tasks.len() - 1) + superblock_rows(self.source)
     }
 
-    fn direct(blocks: usize) -> Self {
-        let tasks = vec![Task::new("superblock", Work::Direct, 0..blocks)];
-        Self { tasks, source: Source::Blocks(blocks) }
+    /// A superblock that verifies its blocks and moves their messages itself.
+    fn direct(source: Source, load: &Load) -> Option<Self> {
+        let shares = load.pack(Capacity::NONE, source.capacity())?;
+        let tasks = vec![Task::new("superblock", Work::Direct, 0..source.blocks())];
+        Some(Self { tasks, source, shares })
     }
 
-    /// Full leaves, the last one smaller; as few folds as reduce them to `arity` segments, in sweeps from left to right.
-    fn segments(blocks: usize, arity: usize) -> Self {
+    /// Full leaves, the last one smaller, then message segments; as few folds as reduce them to `arity` segments, in sweeps
+    /// from left to right.
+    fn segments(blocks: usize, load: &Load, arity: usize) -> Option<Self> {
+        let shares = load.pack(MESSAGE_CAPACITY, Source::Segments(arity).capacity())?;
         let mut tasks: Vec<_> = (0..blocks)
             .step_by(LEAF_MAX_BLOCKS)
             .map(|start| Task::new("leaf", Work::Leaf, start..blocks.min(start + LEAF_MAX_BLOCKS)))
             .collect();
+        let own = shares.len() - 1;
+        tasks.extend((blocks..).zip(&shares[..own]).map(|(place, share)| Task::messages(place, share)));
+        (arity <= tasks.len()).then(|| Self::top(tasks, shares, arity))
+    }
+
+    /// Folds `tasks` until `arity` are left, which the superblock verifies.
+    fn top(mut tasks: Vec<Task>, shares: Vec<Share>, arity: usize) -> Self {
+        let places = tasks.last().map_or(0, |task| task.places.end);
         let mut frontier: Vec<usize> = (0..tasks.len()).collect();
         let mut position = 0;
         while frontier.len() > arity {
@@ -115,24 +147,30 @@ impl Tree {
                 position = 0;
             }
             let children: Vec<_> = frontier[position..position + width].to_vec();
-            let covered = tasks[children[0]].blocks.start..tasks[children[width - 1]].blocks.end;
+            let covered = tasks[children[0]].places.start..tasks[children[width - 1]].places.end;
             frontier.splice(position..position + width, [tasks.len()]);
             tasks.push(Task::new("fold", Work::Fold(children), covered));
             position += 1;
         }
-        tasks.push(Task::new("superblock", Work::Top(frontier), 0..blocks));
-        Self { tasks, source: Source::Segments(arity) }
+        tasks.push(Task::new("superblock", Work::Top(frontier), 0..places));
+        Self { tasks, source: Source::Segments(arity), shares }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuits::superblock::DIRECT_MAX_BLOCKS;
+
+    /// The tree over blocks without messages.
+    fn silent(blocks: usize, limits: TreeLimits) -> Tree {
+        Tree::cheapest(blocks, &Load::default(), limits)
+    }
 
     /// Every task covers its children's blocks, without a hole and in order; every block is covered by one leaf.
     fn check(tree: &Tree, blocks: usize) {
         let last = tree.tasks.last().expect("a tree has a superblock");
-        assert_eq!(last.blocks, 0..blocks);
+        assert_eq!(last.places, 0..blocks + tree.shares.len() - 1);
         let mut parents = vec![0; tree.tasks.len()];
         for (index, task) in tree.tasks.iter().enumerate() {
             let children = task.children();
@@ -141,18 +179,19 @@ mod tests {
                 parents[child] += 1;
             }
             match &task.work {
-                Work::Leaf => assert!((1..=LEAF_MAX_BLOCKS).contains(&task.blocks.len())),
-                Work::Direct => assert!((1..=DIRECT_MAX_BLOCKS).contains(&task.blocks.len())),
+                Work::Leaf => assert!((1..=LEAF_MAX_BLOCKS).contains(&task.places.len())),
+                Work::Messages => assert_eq!(task.places.len(), 1),
+                Work::Direct => assert!((1..=DIRECT_MAX_BLOCKS).contains(&task.places.len())),
                 Work::Fold(children) => assert!((2..=FOLD_MAX_ARITY).contains(&children.len())),
                 Work::Top(children) => assert_eq!(tree.source, Source::Segments(children.len())),
             }
-            let mut at = task.blocks.start;
+            let mut at = task.places.start;
             for &child in children {
-                assert_eq!(tree.tasks[child].blocks.start, at);
-                at = tree.tasks[child].blocks.end;
+                assert_eq!(tree.tasks[child].places.start, at);
+                at = tree.tasks[child].places.end;
             }
             if !children.is_empty() {
-                assert_eq!(at, task.blocks.end);
+                assert_eq!(at, task.places.end);
             }
         }
         assert_eq!(parents.pop(), Some(0));
@@ -163,26 +202,26 @@ mod tests {
     fn every_tree_covers_every_block_once_and_in_order() {
         for blocks in 1..=300 {
             for direct in [false, true] {
-                check(&Tree::cheapest(blocks, TreeLimits { direct }), blocks);
+                check(&silent(blocks, TreeLimits { direct }), blocks);
             }
         }
-        check(&Tree::cheapest(4096, TreeLimits::default()), 4096);
+        check(&silent(4096, TreeLimits::default()), 4096);
     }
 
     #[test]
     fn the_tree_of_a_number_of_blocks_is_always_the_same() {
         for blocks in [1, 4, 5, 16, 64, 100] {
-            let tree = Tree::cheapest(blocks, TreeLimits::default());
-            assert_eq!(tree, Tree::cheapest(blocks, TreeLimits::default()));
+            let tree = silent(blocks, TreeLimits::default());
+            assert_eq!(tree, silent(blocks, TreeLimits::default()));
         }
     }
 
     #[test]
     fn small_superblocks_verify_blocks_themselves() {
         for blocks in 1..=DIRECT_MAX_BLOCKS {
-            assert_eq!(Tree::cheapest(blocks, TreeLimits::default()).source, Source::Blocks(blocks));
+            assert_eq!(silent(blocks, TreeLimits::default()).source, Source::Blocks(blocks));
         }
-        assert_eq!(Tree::cheapest(5, TreeLimits::default()).source, Source::Segments(1));
+        assert_eq!(silent(5, TreeLimits::default()).source, Source::Segments(1));
     }
 
     #[test]
@@ -190,7 +229,7 @@ mod tests {
         for blocks in 1..=600 {
             let leaves = usize::div_ceil(blocks, LEAF_MAX_BLOCKS);
             for arity in SEGMENT_ARITIES.into_iter().filter(|&arity| arity <= leaves) {
-                let tree = Tree::segments(blocks, arity);
+                let tree = Tree::segments(blocks, &Load::default(), arity).expect("enough leaves");
                 let folds = tree.tasks.iter().filter(|task| matches!(task.work, Work::Fold(_))).count();
                 assert_eq!(folds, (leaves - arity).div_ceil(FOLD_MAX_ARITY - 1));
             }
@@ -199,14 +238,14 @@ mod tests {
 
     #[test]
     fn sixty_four_blocks_need_ten_segment_sized_proofs() {
-        let tree = Tree::cheapest(64, TreeLimits::default());
+        let tree = silent(64, TreeLimits::default());
         assert_eq!(tree.rows(), 10 * SEGMENT_ROWS);
-        assert_eq!(Tree::cheapest(16, TreeLimits::default()).rows(), 5 * SEGMENT_ROWS / 2);
+        assert_eq!(silent(16, TreeLimits::default()).rows(), 5 * SEGMENT_ROWS / 2);
     }
 
     #[test]
     fn names_are_unique() {
-        let tree = Tree::cheapest(100, TreeLimits::default());
+        let tree = silent(100, TreeLimits::default());
         let mut names: Vec<_> = tree.tasks.iter().map(|task| &task.name).collect();
         names.sort_unstable();
         names.dedup();

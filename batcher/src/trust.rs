@@ -8,7 +8,6 @@ use std::{
 use circuits::{
     Digest, F,
     file::{self, FileError},
-    statement::empty_list,
 };
 use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
@@ -23,11 +22,8 @@ const TRUST_LIMIT: u64 = 1 << 20;
 pub struct Checkpoint {
     /// The number; 0 is genesis.
     pub number: u32,
-    /// The state commitment.
+    /// The state commitment, which covers the L1 deposits consumed so far.
     pub state: Digest,
-    /// Digest of the L1 deposits consumed so far, which L1 keeps beside the state.
-    #[serde(default = "empty_list")]
-    pub l1_inbox: Digest,
 }
 
 /// The registry root from a superblock number on.
@@ -146,7 +142,7 @@ mod tests {
         Trust {
             chain_id: 5,
             keys: vec![Digest::ZERO],
-            start: Checkpoint { number: 0, state: Digest::ZERO, l1_inbox: empty_list() },
+            start: Checkpoint { number: 0, state: Digest::ZERO },
             registry: [1, 10].map(|from| RegistryFrom { from, root: Digest::ZERO }).into(),
         }
     }

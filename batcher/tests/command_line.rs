@@ -64,12 +64,12 @@ fn superblocks_that_do_not_chain_are_invalid() {
 }
 
 #[test]
-fn a_trust_file_of_another_deployment_or_inbox_is_refused() {
+fn a_trust_file_of_another_deployment_or_start_is_refused() {
     let theirs = fs::read_to_string(out().join("trust.toml")).expect("written by run");
     let chain = format!("chain_id = {CHAIN_ID}");
-    let inbox = theirs.lines().find(|line| line.starts_with("l1_inbox")).expect("part of the start");
-    let other_inbox = format!("l1_inbox = \"{}\"", "01".repeat(32));
-    for (mine, other) in [(chain.as_str(), "chain_id = 78"), (inbox, other_inbox.as_str())] {
+    let start = theirs.lines().find(|line| line.starts_with("state")).expect("part of the start");
+    let other_start = format!("state = \"{}\"", "01".repeat(32));
+    for (mine, other) in [(chain.as_str(), "chain_id = 78"), (start, other_start.as_str())] {
         assert!(theirs.contains(mine));
         let changed = RUN.0.path().join("other-trust.toml");
         fs::write(&changed, theirs.replace(mine, other)).expect("writable");

@@ -19,7 +19,7 @@ use circuits::{
     layout::Layout,
     proof,
     recursion::key_digest,
-    statement::{BlockStatement, SuperblockStatement, empty_list},
+    statement::{BlockStatement, SuperblockStatement},
 };
 use common::{batch, block_bundle, waiting, write_block};
 use environments::BlockBundle;
@@ -60,11 +60,7 @@ fn trust() -> Trust {
             .filter_map(|source| keys.superblock(source))
             .map(key_digest)
             .collect(),
-        start: Checkpoint {
-            number: 0,
-            state: SuperblockState::genesis(5).commitment(),
-            l1_inbox: empty_list(),
-        },
+        start: Checkpoint { number: 0, state: SuperblockState::genesis(5).commitment() },
         registry: vec![RegistryFrom { from: 1, root: free_registry(2).root() }],
     }
 }

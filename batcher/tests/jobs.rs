@@ -7,6 +7,7 @@ use std::{fs, sync::atomic::AtomicBool};
 use batcher::{
     circuits::{state::SuperblockState, superblock::Source},
     intake,
+    packing::Share,
     planner::Planner,
     prove::{Prover, Quiet},
     store::Store,
@@ -17,13 +18,13 @@ use common::{ENGINE, batch, waiting};
 
 /// Two leaves of one block each, which can be proved at the same time, below one superblock.
 fn two_leaves() -> Tree {
-    let task = |name: &str, work, blocks| Task { name: name.to_owned(), work, blocks };
+    let task = |name: &str, work, places| Task { name: name.to_owned(), work, places };
     let tasks = vec![
         task("leaf 0..1", Work::Leaf, 0..1),
         task("leaf 1..2", Work::Leaf, 1..2),
         task("superblock 0..2", Work::Top(vec![0, 1]), 0..2),
     ];
-    Tree { tasks, source: Source::Segments(2) }
+    Tree { tasks, source: Source::Segments(2), shares: vec![Share::default()] }
 }
 
 #[test]
@@ -35,7 +36,7 @@ fn proofs_made_together_are_those_made_one_by_one() {
     let blocks = intake::read(&root.join("blocks"), &state, &registry).expect("readable").blocks;
     let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
     let segment_set_root = ENGINE.keys().key_set().root();
-    let planned = Planner::default().plan(&state, &registry, segment_set_root, &candidates);
+    let planned = Planner::default().plan(&state, &registry, segment_set_root, &candidates, &[]);
     let mut plan = planned.expect("both blocks apply");
     plan.tree = two_leaves();
 

@@ -57,6 +57,20 @@ struct Facts {
     hash: DigestTarget,
 }
 
+/// How many places a circuit has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// For rows that are added first.
+    pub rows: usize,
+    /// For steps after them.
+    pub steps: usize,
+}
+
+impl Capacity {
+    /// No place at all.
+    pub const NONE: Self = Self { rows: 0, steps: 0 };
+}
+
 /// Places for rows and steps, one after the other.
 pub struct CrossingTarget {
     rows: Vec<NewRowTarget>,
@@ -82,7 +96,7 @@ impl CrossingTarget {
     /// `lists` forward. A block whose messages begin here ends here.
     pub fn apply(
         builder: &mut Builder,
-        (rows, steps): (usize, usize),
+        Capacity { rows, steps }: Capacity,
         (chain_id, number): (Target, Target),
         roots: &mut SuperblockRoots<Target>,
         lists: &mut BridgeLists<Target>,

@@ -14,16 +14,14 @@ pub mod stored;
 mod tests;
 
 use circuits::{
-    Digest, F,
+    Digest,
     hash::{Domain, hash},
-    statement::SuperblockRoots,
-    trees::{KeyedTree, empty_root},
 };
-use plonky2::field::types::Field;
 
 pub use asset::{AssetError, AssetId};
 pub use balance::BalanceKey;
 pub use block::{BlockMessages, MAX_BLOCK_STEPS};
+pub use circuit::{Capacity, CrossingTarget};
 pub use error::BridgeError;
 pub use lists::BridgeLists;
 pub use message::{Consumption, Message};
@@ -42,15 +40,4 @@ const TOMBSTONE: Domain = Domain::new("tombst");
 #[must_use]
 pub fn tombstone() -> Digest {
     hash(TOMBSTONE, &[])
-}
-
-/// The roots of a superblock in which no message was ever emitted.
-#[must_use]
-pub fn genesis_roots(environments_root: Digest) -> SuperblockRoots {
-    SuperblockRoots {
-        environments_root,
-        messages_root: empty_root(MESSAGES_DEPTH),
-        message_count: F::ZERO,
-        balances_root: KeyedTree::new(BALANCES_DEPTH).root(),
-    }
 }

@@ -3,7 +3,7 @@
 use circuits::{
     Builder, Digest, DigestTarget, F,
     hash::{Domain, chain, chain_circuit, hash, hash_circuit},
-    statement::empty_list,
+    statement::{Accumulators, empty_list},
 };
 use plonky2::iop::target::Target;
 
@@ -19,6 +19,20 @@ circuits::layout! {
         pub l1_outbox: Digest<T>,
         /// Digest of the blocks whose outbox and inbox were moved. Must reach the digest of the blocks that have any.
         pub applied: Digest<T>,
+    }
+}
+
+impl<T: Copy> BridgeLists<T> {
+    /// The lists among a superblock's accumulators.
+    pub fn of(accumulators: &Accumulators<T>) -> Self {
+        let &Accumulators { l1_inbox, l1_outbox, applied, .. } = accumulators;
+        Self { l1_inbox, l1_outbox, applied }
+    }
+
+    /// Puts the lists where [`Self::of`] takes them from.
+    pub fn store(self, accumulators: &mut Accumulators<T>) {
+        let Self { l1_inbox, l1_outbox, applied } = self;
+        *accumulators = Accumulators { l1_inbox, l1_outbox, applied, ..*accumulators };
     }
 }
 

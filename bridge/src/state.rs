@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use circuits::{
-    Digest,
+    Digest, F,
     amount::Amount,
+    statement::SuperblockRoots,
     trees::{AppendTree, KeyedTree, Path, TreeError},
 };
+use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -97,6 +99,17 @@ impl BridgeState {
     #[must_use]
     pub fn balances_root(&self) -> Digest {
         self.balances.root()
+    }
+
+    /// The superblock's roots, beside the root of environments.
+    #[must_use]
+    pub fn roots(&self, environments_root: Digest) -> SuperblockRoots {
+        SuperblockRoots {
+            environments_root,
+            messages_root: self.messages_root(),
+            message_count: F::from_canonical_u64(self.message_count()),
+            balances_root: self.balances_root(),
+        }
     }
 
     /// The rows, in the order in which they were first used.

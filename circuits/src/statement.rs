@@ -69,12 +69,18 @@ layout! {
         pub l1_outbox: Digest<T>,
         /// Block statements applied.
         pub block_count: T,
+        /// Digest of the blocks that emit or consume, in order.
+        pub block_messages: Digest<T>,
+        /// Digest of the blocks whose messages were moved, in order. A superblock ends where both are equal.
+        pub applied: Digest<T>,
     }
 }
 
 layout! {
-    /// A run of consecutive block transitions: "these blocks lead from `before` to `after`".
+    /// A run of consecutive block transitions and steps of the bridge: "these lead from `before` to `after`".
     pub struct SegmentStatement<T> {
+        /// The deployment.
+        pub chain_id: T,
         /// Number of the superblock that the segment belongs to.
         pub number: T,
         /// Registry that every block was checked against.
@@ -128,7 +134,15 @@ impl Accumulators {
     /// Where a superblock starts: empty lists, no blocks, and the L1 inbox where the previous superblock left it.
     #[must_use]
     pub fn start(l1_inbox: Digest) -> Self {
-        Self { body_chain: empty_list(), l1_inbox, l1_outbox: empty_list(), block_count: F::ZERO }
+        let empty = empty_list();
+        Self {
+            body_chain: empty,
+            l1_inbox,
+            l1_outbox: empty,
+            block_count: F::ZERO,
+            block_messages: empty,
+            applied: empty,
+        }
     }
 }
 

@@ -158,6 +158,7 @@ fn circuit_applies_proof(applied: usize, proof: &Proof, key: &VerifierKey) -> bo
     [witness.is_first, !witness.is_first].into_iter().any(|is_first| {
         let (state, accumulators) = after(applied);
         let start = SegmentStatement {
+            chain_id: F::from_canonical_u64(CHAIN),
             number: F::from_canonical_u32(NUMBER),
             registry_root: REGISTRY.root(),
             segment_set_root: Default::default(),

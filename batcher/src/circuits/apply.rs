@@ -1,5 +1,8 @@
 //! Applying one block statement to the superblock's roots: the rules that every block meets, natively and in-circuit.
 
+use bridge::lists::{
+    append_block_messages, append_block_messages_circuit, block_messages, block_messages_circuit,
+};
 use circuits::{
     Builder, Digest, DigestTarget, F, Witness,
     constrain::{Constrain, DigestOps},
@@ -72,14 +75,6 @@ pub enum ApplyError {
         expected: Digest,
         /// The statement's.
         found: Digest,
-    },
-    /// The block emits or consumes messages, which this circuit does not apply.
-    #[error("environment {environment}: the {list} is not empty")]
-    Messages {
-        /// The environment.
-        environment: EnvironmentId,
-        /// `outbox` or `inbox`.
-        list: &'static str,
     },
 }
 
@@ -155,16 +150,15 @@ pub fn apply_block(
             found: block.previous_state,
         });
     }
-    for (list, digest) in [("outbox", block.outbox), ("inbox", block.inbox)] {
-        if digest != empty_list() {
-            return Err(ApplyError::Messages { environment, list });
-        }
-    }
 
     let row_path = state.environments_tree().path(u64::from(environment.0));
     state.environments.insert(environment, EnvironmentRow { height, state: block.new_state });
     accumulators.body_chain = chain(BODY_CHAIN, accumulators.body_chain, body_element(block));
     accumulators.block_count += F::ONE;
+    if block.outbox != empty_list() || block.inbox != empty_list() {
+        let element = block_messages(block.environment, block.outbox, block.inbox);
+        accumulators.block_messages = append_block_messages(accumulators.block_messages, element);
+    }
     Ok(AppliedBlock { registry: membership, row_path, is_first: row.is_none() })
 }
 
@@ -250,10 +244,14 @@ impl AppliedBlockTarget {
         let new_row = environment_row_circuit(builder, block.environment, block.last_height, block.new_state);
         roots.environments_root = self.row_path.root_circuit(builder, &environment_bits, new_row);
 
-        // No messages.
-        let no_messages = builder.constant_digest(empty_list());
-        builder.enforce_digest_equal(block.outbox, no_messages);
-        builder.enforce_digest_equal(block.inbox, no_messages);
+        // A block that emits or consumes joins the blocks whose messages the superblock must move.
+        let none = builder.constant_digest(empty_list());
+        let silent = [block.outbox, block.inbox].map(|list| builder.digests_equal(list, none));
+        let silent = builder.and(silent[0], silent[1]);
+        let element = block_messages_circuit(builder, block.environment, block.outbox, block.inbox);
+        let before = accumulators.block_messages;
+        let joined = append_block_messages_circuit(builder, before, element);
+        accumulators.block_messages = builder.select_digest(silent, before, joined);
 
         // The block joins the body chain.
         let element = body_element_circuit(builder, block);

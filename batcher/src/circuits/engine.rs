@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::{
     keys::{EngineKeys, KeyText, SegmentCircuit},
+    messages::MessageSegment,
     segment::{SegmentChain, SegmentLeaf, segment_fold},
     superblock::{Source, SuperblockDefinition, superblock_shape},
 };
@@ -61,6 +62,7 @@ pub struct Engine {
     keys: EngineKeys,
     leaves: Cache<usize, SegmentLeaf>,
     folds: Cache<usize, FoldDefinition<SegmentChain>>,
+    messages: Cache<(), MessageSegment>,
     superblocks: Cache<Source, SuperblockDefinition>,
 }
 
@@ -96,7 +98,8 @@ impl Engine {
     /// An engine whose circuits must have `keys`.
     #[must_use]
     pub fn new(keys: EngineKeys) -> Self {
-        Self { keys, leaves: Mutex::default(), folds: Mutex::default(), superblocks: Mutex::default() }
+        let (leaves, folds, messages, superblocks) = Default::default();
+        Self { keys, leaves, folds, messages, superblocks }
     }
 
     /// The keys.
@@ -126,6 +129,14 @@ impl Engine {
     pub fn fold(&self, arity: usize) -> Result<Arc<Compiled<FoldDefinition<SegmentChain>>>, EngineError> {
         let pinned = self.pinned_segment(SegmentCircuit::Fold(arity));
         build_once(&self.folds, arity, || segment_fold(arity), pinned)
+    }
+
+    /// The message segment.
+    ///
+    /// # Errors
+    /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
+    pub fn messages(&self) -> Result<Arc<Compiled<MessageSegment>>, EngineError> {
+        build_once(&self.messages, (), MessageSegment::default, self.pinned_segment(SegmentCircuit::Messages))
     }
 
     /// The superblock circuit over `source`.
@@ -183,6 +194,7 @@ impl Engine {
             let key = match circuit {
                 SegmentCircuit::Leaf(blocks) => visit(SegmentLeaf::new(blocks), each)?,
                 SegmentCircuit::Fold(arity) => visit(segment_fold(arity), each)?,
+                SegmentCircuit::Messages => visit(MessageSegment::default(), each)?,
             };
             segment_set.push(key_digest(&key));
         }

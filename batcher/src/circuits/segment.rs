@@ -1,4 +1,5 @@
-//! Segments: a leaf applies up to 8 wrapped blocks, a fold joins up to 6 segments.
+//! Segments: a leaf applies up to 8 wrapped blocks, a fold joins up to 6 segments. What moves messages is in
+//! [`super::messages`].
 
 use std::sync::LazyLock;
 
@@ -47,6 +48,7 @@ impl Chain for SegmentChain {
     }
 
     fn join(left: &SegmentStatement, right: &SegmentStatement) -> Result<SegmentStatement, ChainError> {
+        ChainError::check("chain id", &left.chain_id, &right.chain_id)?;
         ChainError::check("superblock number", &left.number, &right.number)?;
         ChainError::check("registry root", &left.registry_root, &right.registry_root)?;
         ChainError::check("segment set root", &left.segment_set_root, &right.segment_set_root)?;
@@ -60,6 +62,7 @@ impl Chain for SegmentChain {
         left: &Self::Statement,
         right: &Self::Statement,
     ) -> Self::Statement {
+        builder.enforce_equal(left.chain_id, right.chain_id);
         builder.enforce_equal(left.number, right.number);
         builder.enforce_digest_equal(left.registry_root, right.registry_root);
         builder.enforce_digest_equal(left.segment_set_root, right.segment_set_root);
@@ -166,6 +169,7 @@ pub struct LeafTargets {
 pub(super) fn empty_segment(builder: &mut Builder) -> SegmentStatement<Target> {
     let (before, accumulated_before) = (new_virtual(builder), new_virtual(builder));
     SegmentStatement {
+        chain_id: builder.add_virtual_target(),
         number: builder.add_virtual_target(),
         registry_root: new_virtual(builder),
         segment_set_root: new_virtual(builder),

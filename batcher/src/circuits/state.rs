@@ -1,13 +1,16 @@
 //! The state that superblocks move forward, natively and as the hashes that circuits compute.
 //!
 //! ```text
-//! state = H(STATE, chain id, number, roots, history root)
-//!                                     |        └─ (depth 32) state of superblock n at index n
-//!                                     └─ environments root: (depth 16) H(ROW, environment, height, state)
+//! state = H(STATE, chain id, number, roots, L1 inbox, history root)
+//!                                     |        |         └─ (depth 32) state of superblock n at index n
+//!                                     |        └─ digest of the deposits consumed so far
+//!                                     ├─ environments root: (depth 16) H(ROW, environment, height, state)
+//!                                     └─ messages and balances: the bridge's
 //! ```
 
 use std::collections::BTreeMap;
 
+use bridge::BridgeState;
 use circuits::{
     Builder, Digest, DigestTarget, F,
     hash::{Domain, hash, hash_circuit},
@@ -53,11 +56,18 @@ pub fn environment_row_circuit(
     hash_circuit(builder, ROW, &[&[environment, height], state.0.as_slice()].concat())
 }
 
-/// `H(STATE, chain id, number, roots, history root)`.
+/// `H(STATE, chain id, number, roots, L1 inbox, history root)`.
 #[must_use]
-pub fn superblock_state(chain_id: F, number: F, roots: &SuperblockRoots, history_root: Digest) -> Digest {
+pub fn superblock_state(
+    chain_id: F,
+    number: F,
+    roots: &SuperblockRoots,
+    l1_inbox: Digest,
+    history_root: Digest,
+) -> Digest {
     let mut input = vec![chain_id, number];
     roots.encode_into(&mut input);
+    l1_inbox.encode_into(&mut input);
     history_root.encode_into(&mut input);
     hash(STATE, &input)
 }
@@ -68,10 +78,12 @@ pub fn superblock_state_circuit(
     chain_id: Target,
     number: Target,
     roots: &SuperblockRoots<Target>,
+    l1_inbox: DigestTarget,
     history_root: DigestTarget,
 ) -> DigestTarget {
     let mut input = vec![chain_id, number];
     roots.encode_into(&mut input);
+    l1_inbox.encode_into(&mut input);
     history_root.encode_into(&mut input);
     hash_circuit(builder, STATE, &input)
 }
@@ -86,6 +98,8 @@ pub struct SuperblockState {
     pub number: u32,
     /// Where each environment stands; absent before its first block.
     pub environments: BTreeMap<EnvironmentId, EnvironmentRow>,
+    /// Messages and balances.
+    pub bridge: BridgeState,
     /// States of superblocks `0..number`, in order.
     pub history: Vec<Digest>,
     /// Digest of the L1 deposits consumed so far.
@@ -96,7 +110,14 @@ impl SuperblockState {
     /// The state before superblock 1.
     #[must_use]
     pub fn genesis(chain_id: u64) -> Self {
-        Self { chain_id, number: 0, environments: BTreeMap::new(), history: vec![], l1_inbox: empty_list() }
+        Self {
+            chain_id,
+            number: 0,
+            environments: BTreeMap::new(),
+            bridge: BridgeState::default(),
+            history: vec![],
+            l1_inbox: empty_list(),
+        }
     }
 
     /// The tree of environments.
@@ -129,7 +150,7 @@ impl SuperblockState {
     /// The roots, as statements carry them.
     #[must_use]
     pub fn roots(&self) -> SuperblockRoots {
-        bridge::genesis_roots(self.environments_tree().root())
+        self.bridge.roots(self.environments_tree().root())
     }
 
     /// The commitment that L1 stores.
@@ -139,6 +160,7 @@ impl SuperblockState {
             F::from_canonical_u64(self.chain_id),
             F::from_canonical_u32(self.number),
             &self.roots(),
+            self.l1_inbox,
             self.history_tree().root(),
         )
     }

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use bridge::{Capacity, Chunk, CrossingTarget};
 use circuits::{
     Builder, Definition, Digest, F, Witness,
     basetypes::{kernel_config, standard_config},
@@ -18,6 +19,7 @@ use plonky2::{
 };
 
 use super::{
+    messages::cross,
     segment::{BlockInput, BlockTarget, SegmentChain, segment_shape},
     state::{HISTORY_DEPTH, superblock_state_circuit},
 };
@@ -32,8 +34,48 @@ pub const SEGMENT_ARITIES: [usize; 3] = [1, 2, 4];
 pub enum Source {
     /// This many wrapped blocks: cheap for small superblocks.
     Blocks(usize),
+    /// This many wrapped blocks that fill their rows, in a circuit of twice as many, where their messages have room.
+    BlocksWithMessages(usize),
     /// This many segments.
     Segments(usize),
+}
+
+/// Numbers of blocks with a circuit of twice the rows.
+pub const ROOMY_BLOCKS: [usize; 1] = [2];
+
+impl Source {
+    /// Wrapped blocks that the circuit verifies itself.
+    #[must_use]
+    pub fn blocks(self) -> usize {
+        match self {
+            Self::Blocks(blocks) | Self::BlocksWithMessages(blocks) => blocks,
+            Self::Segments(_) => 0,
+        }
+    }
+
+    /// Places for messages in the rows that the proofs leave free. Two and four blocks fill theirs.
+    #[must_use]
+    pub fn capacity(self) -> Capacity {
+        match self {
+            Self::Blocks(1) => Capacity { rows: 4, steps: 21 },
+            Self::Blocks(3) => Capacity { rows: 4, steps: 22 },
+            Self::Blocks(_) => Capacity::NONE,
+            Self::BlocksWithMessages(_) => Capacity { rows: 8, steps: 43 },
+            Self::Segments(1) => Capacity { rows: 4, steps: 16 },
+            Self::Segments(2) => Capacity { rows: 8, steps: 34 },
+            Self::Segments(_) => Capacity { rows: 16, steps: 61 },
+        }
+    }
+
+    /// The name of the circuit.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Blocks(blocks) => format!("superblock-blocks-{blocks}"),
+            Self::BlocksWithMessages(blocks) => format!("superblock-blocks-{blocks}-messages"),
+            Self::Segments(segments) => format!("superblock-segments-{segments}"),
+        }
+    }
 }
 
 /// Height of the Merkle caps of superblock proofs. No circuit verifies them, so caps may be larger than elsewhere, which
@@ -56,7 +98,7 @@ pub fn superblock_shape(source: Source) -> &'static Shape {
     });
     match source {
         Source::Blocks(..=2) | Source::Segments(..=1) => &SHAPES[0],
-        Source::Blocks(_) | Source::Segments(2) => &SHAPES[1],
+        Source::Blocks(_) | Source::BlocksWithMessages(_) | Source::Segments(2) => &SHAPES[1],
         Source::Segments(_) => &SHAPES[2],
     }
 }
@@ -95,16 +137,19 @@ pub struct SuperblockInput {
     pub history_root: Digest,
     /// Path of the history's next free leaf.
     pub history_path: Path,
-    /// The whole superblock as one segment; only its start is assigned.
+    /// What the proofs state together, as one segment; only its start is assigned.
     pub segment: SegmentStatement,
     /// The proofs.
     pub source: SourceInput,
+    /// The messages that are moved after them.
+    pub chunk: Chunk,
 }
 
 /// Targets of a superblock.
 pub struct SuperblockTargets {
     frame: FrameTargets,
     source: SourceTargets,
+    crossing: Option<CrossingTarget>,
 }
 
 enum SourceTargets {
@@ -152,18 +197,36 @@ impl FrameTargets {
     ) -> SuperblockStatement<Target> {
         let &Self { chain_id, previous_number, history_root, ref history_path, ref number_bits, number } =
             self;
+        builder.enforce_equal(segment.chain_id, chain_id);
         builder.enforce_equal(segment.number, number);
         builder.enforce_digest_equal(segment.segment_set_root, segment_set_root);
 
-        // Body chain, L1 outbox and block count start empty; the L1 inbox goes on from where L1 says.
+        // All lists but the L1 inbox start empty, and so does the block count.
         let start: Accumulators<Target> = layout::constant(builder, &Accumulators::start(empty_list()));
         builder.enforce_digest_equal(segment.accumulated_before.body_chain, start.body_chain);
         builder.enforce_digest_equal(segment.accumulated_before.l1_outbox, start.l1_outbox);
         builder.enforce_equal(segment.accumulated_before.block_count, start.block_count);
+        builder.enforce_digest_equal(segment.accumulated_before.block_messages, start.block_messages);
+        builder.enforce_digest_equal(segment.accumulated_before.applied, start.applied);
 
-        // The previous state opens to the roots that the segment starts from.
-        let previous_state =
-            superblock_state_circuit(builder, chain_id, previous_number, &segment.before, history_root);
+        // The messages of every block were moved, in the order of blocks.
+        let end = &segment.accumulated_after;
+        builder.enforce_digest_equal(end.applied, end.block_messages);
+
+        // There is a block.
+        let no_block = builder.is_equal(end.block_count, start.block_count);
+        builder.enforce_zero(no_block.target);
+
+        // The previous state opens to the roots and the L1 inbox that the segment starts from.
+        let l1_inbox = segment.accumulated_before.l1_inbox;
+        let previous_state = superblock_state_circuit(
+            builder,
+            chain_id,
+            previous_number,
+            &segment.before,
+            l1_inbox,
+            history_root,
+        );
 
         // The history gains the previous state at its number, where nothing was.
         let empty = builder.constant_digest(Digest::ZERO);
@@ -171,18 +234,25 @@ impl FrameTargets {
         builder.enforce_digest_equal(without, history_root);
         let new_history_root = history_path.root_circuit(builder, number_bits, previous_state);
 
-        let new_state = superblock_state_circuit(builder, chain_id, number, &segment.after, new_history_root);
+        let new_state = superblock_state_circuit(
+            builder,
+            chain_id,
+            number,
+            &segment.after,
+            end.l1_inbox,
+            new_history_root,
+        );
         SuperblockStatement {
             chain_id,
             number,
             previous_state,
             new_state,
             registry_root: segment.registry_root,
-            body_chain: segment.accumulated_after.body_chain,
-            l1_inbox_before: segment.accumulated_before.l1_inbox,
-            l1_inbox_after: segment.accumulated_after.l1_inbox,
-            l1_outbox: segment.accumulated_after.l1_outbox,
-            block_count: segment.accumulated_after.block_count,
+            body_chain: end.body_chain,
+            l1_inbox_before: l1_inbox,
+            l1_inbox_after: end.l1_inbox,
+            l1_outbox: end.l1_outbox,
+            block_count: end.block_count,
         }
     }
 
@@ -205,10 +275,7 @@ impl Definition for SuperblockDefinition {
     type Input = SuperblockInput;
 
     fn name(&self) -> String {
-        match self.source {
-            Source::Blocks(blocks) => format!("superblock-blocks-{blocks}"),
-            Source::Segments(segments) => format!("superblock-segments-{segments}"),
-        }
+        self.source.name()
     }
 
     fn config(&self) -> CircuitConfig {
@@ -224,12 +291,16 @@ impl Definition for SuperblockDefinition {
 
         // The superblock as one segment of its number, with the pinned key set.
         let segment_set_root = builder.constant_digest(self.segment_set_root);
-        let (segment, source) = match self.source {
-            Source::Blocks(blocks) => self.define_blocks(builder, blocks, frame.number),
+        let (mut segment, source) = match self.source {
+            Source::Blocks(blocks) | Source::BlocksWithMessages(blocks) => {
+                self.define_blocks(builder, blocks, &frame)
+            }
             Source::Segments(segments) => Self::define_segments(builder, segments),
         };
+        let capacity = self.source.capacity();
+        let crossing = (capacity != Capacity::NONE).then(|| cross(builder, capacity, &mut segment));
         let statement = frame.enclose(builder, &segment, segment_set_root);
-        (statement, SuperblockTargets { frame, source })
+        (statement, SuperblockTargets { frame, source, crossing })
     }
 
     fn assign(
@@ -239,6 +310,9 @@ impl Definition for SuperblockDefinition {
         witness: &mut Witness,
     ) -> Result<(), WitnessError> {
         targets.frame.set_targets(witness, input)?;
+        if let Some(crossing) = &targets.crossing {
+            crossing.set_targets(witness, &input.chunk)?;
+        }
         match (&targets.source, &input.source) {
             (SourceTargets::Blocks { start, blocks }, SourceInput::Blocks(inputs)) => {
                 set(witness, &start.registry_root, &input.segment.registry_root)?;
@@ -261,7 +335,7 @@ impl SuperblockDefinition {
         &self,
         builder: &mut Builder,
         blocks: usize,
-        number: Target,
+        frame: &FrameTargets,
     ) -> (SegmentStatement<Target>, SourceTargets) {
         let start = StartTarget {
             registry_root: builder.new_digest(),
@@ -271,7 +345,8 @@ impl SuperblockDefinition {
         let fixed: Accumulators<Target> = layout::constant(builder, &Accumulators::start(empty_list()));
         let accumulated = Accumulators { l1_inbox: start.l1_inbox, ..fixed };
         let mut segment = SegmentStatement {
-            number,
+            chain_id: frame.chain_id,
+            number: frame.number,
             registry_root: start.registry_root,
             segment_set_root: builder.constant_digest(self.segment_set_root),
             before: start.roots,

@@ -74,13 +74,13 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             jobs: progress::jobs(arguments.jobs),
             stop: &progress::STOP,
         };
-        batcher.run(&arguments.blocks, &state_path, &registry, &arguments.out)?
+        batcher.run(&arguments.blocks, &[], &state_path, &registry, &arguments.out)?
     };
     Ok(answer(&outcome))
 }
 
 fn answer(outcome: &Outcome) -> Answer {
-    let Outcome { made, refused, left_out, stale, copies } = outcome;
+    let Outcome { made, refused, left_out, stale, copies, .. } = outcome;
     let refused_json: Vec<_> = refused
         .iter()
         .map(|one| {

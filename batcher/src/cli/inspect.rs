@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use batcher::{
     bundle::SuperblockBundle,
-    circuits::keys::EngineKeys,
+    circuits::{keys::EngineKeys, superblock::Source},
     scenario::chain_of,
     state,
     store::{self, QuarantineRecord},
     trust::Trust,
-    verify::circuit_name,
 };
 use bridge::AssetId;
 use circuits::{
@@ -98,8 +97,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
             json!({
                 "statement": superblock_json(&statement),
                 "key": bundle.key,
-                "circuit": EngineKeys::embedded().source_of(bundle.key).map(circuit_name),
+                "circuit": EngineKeys::embedded().source_of(bundle.key).map(Source::name),
                 "blocks": bundle.blocks,
+                "deposits": bundle.deposits,
+                "l1_outbox": bundle.l1_outbox,
                 "proof_bytes": bundle.proof.len(),
             })
         }

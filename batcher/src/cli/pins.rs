@@ -23,23 +23,35 @@ pub(super) enum Command {
         /// The checked-in directory of pins.toml and keys.json.
         #[arg(long, value_name = "DIR", default_value = "batcher")]
         directory: PathBuf,
+        /// Build the batcher's circuits only and keep the other pins as they are embedded.
+        #[arg(long)]
+        batcher_only: bool,
     },
 }
 
-fn build(options: Options) -> Result<(Pins, EngineKeys), Failure> {
+fn build(batcher_only: bool, options: Options) -> Result<(Pins, EngineKeys), Failure> {
     let mut each = |name: &str| {
         if !options.quiet {
             eprintln!("built {name}");
         }
     };
-    pins::build(&mut each).map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))
+    let built = if batcher_only {
+        pins::build_batcher(embedded()?.circuit, &mut each)
+    } else {
+        pins::build(&mut each)
+    };
+    built.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))
+}
+
+fn embedded() -> Result<Pins, Failure> {
+    pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))
 }
 
 pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
     match command {
         Command::Check => {
-            let (built, keys) = build(options)?;
-            let pinned = pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))?;
+            let (built, keys) = build(false, options)?;
+            let pinned = embedded()?;
             let mut differences: Vec<_> =
                 pinned.differences(&built).iter().map(ToString::to_string).collect();
             if keys != *Engine::default().keys() {
@@ -54,8 +66,8 @@ pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure>
             let json = json!({ "ok": ok, "circuits": built.circuit.len(), "differences": differences });
             Ok(Answer::new(json, text).with_code(if ok { 0 } else { INVALID }))
         }
-        Command::Regenerate { directory } => {
-            let (built, keys) = build(options)?;
+        Command::Regenerate { directory, batcher_only } => {
+            let (built, keys) = build(batcher_only, options)?;
             let failed = |error: String| Failure::new(UNAVAILABLE, error);
             let pins_text = toml::to_string(&built).map_err(|error| failed(error.to_string()))?;
             let keys_text =

@@ -6,7 +6,6 @@ use batcher::{
         superblock::{Source, superblock_shape},
     },
     pins,
-    verify::circuit_name,
 };
 use circuits::{
     basetypes::kernel_config,
@@ -38,7 +37,7 @@ pub(super) fn run() -> Result<Answer, Failure> {
 
 fn report(pin: &Pin) -> SecurityReport {
     let of = |shape: &Shape| SecurityReport::new(&pin.name, &shape.common);
-    if let Some(source) = Source::all().find(|&source| circuit_name(source) == pin.name) {
+    if let Some(source) = Source::all().find(|&source| source.name() == pin.name) {
         of(superblock_shape(source))
     } else if pin.name.starts_with("segment-") {
         of(segment_shape())

@@ -54,7 +54,7 @@ pub(crate) fn batch(root: &Path) -> Result<Outcome, BatchError> {
         jobs: 1,
         stop: &stop,
     };
-    batcher.run(&root.join("blocks"), &state::state_path(root), &free_registry(2), root)
+    batcher.run(&root.join("blocks"), &[], &state::state_path(root), &free_registry(2), root)
 }
 
 /// An empty chain with these blocks waiting.

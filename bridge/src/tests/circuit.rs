@@ -12,8 +12,7 @@ use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 use super::*;
 use crate::{
     balance::balance_value,
-    circuit::CrossingTarget,
-    genesis_roots,
+    circuit::{Capacity, CrossingTarget},
     step::{Action, Chunk, NewRow, StepFields},
 };
 
@@ -72,7 +71,7 @@ impl Definition for CrossingCircuit {
         let (mut after, mut lists_after) = (before, lists_before);
         let target = CrossingTarget::apply(
             builder,
-            (self.rows, self.steps),
+            Capacity { rows: self.rows, steps: self.steps },
             (chain_id, number),
             &mut after,
             &mut lists_after,
@@ -99,12 +98,7 @@ static CIRCUIT: LazyLock<Compiled<CrossingCircuit>> =
     LazyLock::new(|| Compiled::new(CrossingCircuit { rows: 1, steps: 3 }).unwrap());
 
 fn roots(state: &BridgeState) -> SuperblockRoots {
-    SuperblockRoots {
-        messages_root: state.messages_root(),
-        message_count: F::from_canonical_u64(state.message_count()),
-        balances_root: state.balances_root(),
-        ..genesis_roots(digest(1))
-    }
+    state.roots(digest(1))
 }
 
 /// A crossing from `state` on, with the input that it becomes.

@@ -115,6 +115,7 @@ fn state() -> SuperblockState {
 fn start(state: &SuperblockState) -> SegmentStatement {
     let accumulated = Accumulators::start(state.l1_inbox);
     SegmentStatement {
+        chain_id: F::ONE,
         number: F::from_canonical_u32(NUMBER),
         registry_root: registry().root(),
         segment_set_root: digest(9),
@@ -127,9 +128,12 @@ fn start(state: &SuperblockState) -> SegmentStatement {
 
 /// The witness of an honest prover for `block(id, ..)` under `key`.
 fn honest(id: u16) -> ApplyInput {
+    applying(if id == 0xffff { block(id, 1) } else { block(id, 4) })
+}
+
+fn applying(block: BlockStatement) -> ApplyInput {
     let mut state = state();
     let start = start(&state);
-    let block = if id == 0xffff { block(id, 1) } else { block(id, 4) };
     let mut accumulators = start.accumulated_before;
     let applied = apply_block(&mut state, &mut accumulators, &registry(), NUMBER, key(), &block).unwrap();
     let after = state.roots();
@@ -233,12 +237,44 @@ fn a_block_by_someone_who_is_not_the_producer_is_rejected() {
     assert!(matches!(error, ApplyError::Producer { .. }));
 }
 
+/// A block with messages in either list or both.
+fn talking() -> [ApplyInput; 3] {
+    [(2, 1), (1, 2), (2, 3)].map(|(outbox, inbox)| {
+        // 1 stands for the empty list.
+        let list = |label| if label == 1 { empty_list() } else { digest(label) };
+        let block = BlockStatement { outbox: list(outbox), inbox: list(inbox), ..block(1, 4) };
+        applying(block)
+    })
+}
+
 #[test]
-fn messages_are_rejected_by_a_circuit_that_does_not_apply_them() {
-    let outbox = assert_block_rejected(1, |block| block.outbox = digest(1));
-    assert_eq!(outbox, ApplyError::Messages { environment: EnvironmentId(1), list: "outbox" });
-    let inbox = assert_block_rejected(1, |block| block.inbox = digest(1));
-    assert_eq!(inbox, ApplyError::Messages { environment: EnvironmentId(1), list: "inbox" });
+fn a_block_joins_the_blocks_whose_messages_are_to_be_moved_if_it_has_any() {
+    for input in talking() {
+        let public = circuits::forging::check(&CIRCUIT, &input).unwrap();
+        let statement = SegmentStatement::decode(&public).unwrap();
+        assert_eq!(statement, input.start);
+        let BlockStatement { environment, outbox, inbox, .. } = input.block;
+        let element = bridge::lists::block_messages(environment, outbox, inbox);
+        let joined = bridge::lists::append_block_messages(empty_list(), element);
+        assert_eq!(statement.accumulated_after.block_messages, joined);
+    }
+    assert_eq!(honest(1).start.accumulated_after.block_messages, empty_list());
+}
+
+#[test]
+fn what_a_block_emits_and_consumes_cannot_be_kept_from_the_bridge() {
+    for honest in talking() {
+        for change in [
+            |block: &mut BlockStatement| block.outbox = digest(4),
+            |block: &mut BlockStatement| block.inbox = digest(4),
+        ] {
+            let mut input = honest.clone();
+            change(&mut input.block);
+            let public = circuits::forging::check(&CIRCUIT, &input).unwrap();
+            let statement = SegmentStatement::decode(&public).unwrap();
+            assert_ne!(statement.accumulated_after, input.start.accumulated_after);
+        }
+    }
 }
 
 #[test]
@@ -321,6 +357,7 @@ pub(super) fn passes_through() -> Exception {
     let statement: SegmentStatement<usize> =
         SegmentStatement::decode(&(0..<SegmentStatement as Layout<F>>::LEN).collect::<Vec<_>>()).unwrap();
     let mut positions = statement.segment_set_root.0.to_vec();
+    positions.push(statement.chain_id);
     positions.extend(statement.before.messages_root.0);
     positions.push(statement.before.message_count);
     positions.extend(statement.before.balances_root.0);
@@ -328,6 +365,8 @@ pub(super) fn passes_through() -> Exception {
     positions.extend(statement.accumulated_before.l1_outbox.0);
     positions.extend(statement.accumulated_before.body_chain.0);
     positions.push(statement.accumulated_before.block_count);
+    positions.extend(statement.accumulated_before.block_messages.0);
+    positions.extend(statement.accumulated_before.applied.0);
     Exception::new("passes through this segment, and its neighbours bind it", move |class| {
         class.public_input.is_some_and(|position| positions.contains(&position))
     })
@@ -348,8 +387,6 @@ fn dishonest() -> Vec<ApplyInput> {
         changed(1, &|input| input.block.last_height = F::from_canonical_u64(1 << 32)),
         changed(1, &|input| input.block.last_height -= F::ONE),
         changed(1, &|input| input.block.producer = digest(8)),
-        changed(1, &|input| input.block.outbox = digest(1)),
-        changed(1, &|input| input.block.inbox = digest(1)),
         changed(1, &|input| input.block.previous_state = digest(1)),
         changed(0xffff, &|input| input.block.previous_state = digest(1)),
         changed(0xffff, &|input| {
@@ -375,7 +412,8 @@ fn dishonest() -> Vec<ApplyInput> {
 
 #[test]
 fn every_assertion_of_applying_a_block_is_needed() {
-    let honest = [honest(0xffff), honest(1)];
+    let [talking, ..] = talking();
+    let honest = [honest(0xffff), honest(1), talking];
     Mutator::new(&ApplyOne)
         .honest(&honest)
         .dishonest(&dishonest())
@@ -389,11 +427,7 @@ fn every_assertion_of_applying_a_block_is_needed() {
 
 #[test]
 fn applying_a_block_survives_the_forging_kit() {
-    let (first, later) = (honest(0xffff), honest(1));
-    Kit::new(&CIRCUIT)
-        .inputs([&first, &later])
-        .masked(BRANCHES)
-        .except(passes_through())
-        .run()
-        .assert_sound();
+    let [talking, ..] = talking();
+    let inputs = [honest(0xffff), honest(1), talking];
+    Kit::new(&CIRCUIT).inputs(&inputs).masked(BRANCHES).except(passes_through()).run().assert_sound();
 }

@@ -18,7 +18,7 @@ use crate::{
         superblock::{FrameTargets, SourceInput, SuperblockInput},
         transition::Transition,
     },
-    testing::{block, digest, free_key_digest, free_registry},
+    testing::{block, digest, free_registry, silent},
 };
 
 /// A superblock whose segment comes from nowhere.
@@ -59,9 +59,9 @@ impl Definition for Frame {
 }
 
 fn transition() -> Transition {
-    let blocks = [(1, 1), (2, 1), (1, 2)].map(|(id, height)| (free_key_digest(), block(id, height)));
+    let blocks = [(1, 1), (2, 1), (1, 2)].map(|(id, height)| block(id, height));
     let state = SuperblockState::genesis(9);
-    Transition::new(&state, &free_registry(2), digest(SEGMENT_SET_ROOT), &blocks).unwrap()
+    Transition::new(&state, &free_registry(2), digest(SEGMENT_SET_ROOT), &silent(&blocks), &[]).unwrap()
 }
 
 #[test]
@@ -80,6 +80,11 @@ fn every_assertion_around_a_segment_is_needed() {
         changed(&|input| input.segment.accumulated_before.body_chain = digest(1)),
         changed(&|input| input.segment.accumulated_before.l1_outbox = Digest::ZERO),
         changed(&|input| input.segment.accumulated_before.block_count += F::ONE),
+        changed(&|input| input.segment.accumulated_before.block_messages = digest(1)),
+        changed(&|input| input.segment.accumulated_before.applied = digest(1)),
+        changed(&|input| input.segment.accumulated_after.applied = digest(1)),
+        changed(&|input| input.segment.accumulated_after.block_count = F::ZERO),
+        changed(&|input| input.segment.chain_id += F::ONE),
     ];
     let unproved =
         Exception::new("the segment's proof, which is left out here, binds its statement", |class| {
