@@ -1,6 +1,8 @@
 //! From checked blocks to a plan: which blocks, in which order, under which tree of proofs. A function of its inputs.
 
 mod left_out;
+#[cfg(test)]
+mod message_tests;
 mod placing;
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
-use bridge::BlockMessages;
+use bridge::{AssetId, BlockMessages, Consumption, Message};
 use circuits::{
     Compiled, Digest, F, Proof, VerifierKey,
+    amount::Amount,
     recursion::{Wrapper, wrap},
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     statement::{BlockStatement, empty_list},
@@ -84,6 +85,42 @@ pub fn silent(blocks: &[BlockStatement]) -> Contents {
         messages: BlockMessages::none(environment(&statement)),
     };
     Contents { blocks: blocks.iter().map(block).collect(), ..Contents::default() }
+}
+
+/// `value` of asset 1 of environment `source` on its way to `destination`, until superblock 101.
+///
+/// # Panics
+/// If `value` is no amount.
+#[must_use]
+pub fn message(chain_id: u64, source: u16, destination: u16, value: u64) -> Message {
+    Message {
+        chain_id,
+        source: EnvironmentId(source),
+        destination: EnvironmentId(destination),
+        sequence: 0,
+        sender: digest(11),
+        recipient: digest(12),
+        asset: AssetId::new(source, 1).expect("1 is a number of an asset"),
+        amount: Amount::new(value).expect("an amount"),
+        deadline: 101,
+        data: Digest::ZERO,
+    }
+}
+
+/// A block's messages: what it claims, and what it emits.
+#[must_use]
+pub fn moves(environment: u16, claims: &[&Message], emits: &[&Message]) -> BlockMessages {
+    BlockMessages {
+        environment: EnvironmentId(environment),
+        inbox: claims.iter().map(|&message| (message.clone(), Consumption::Claim)).collect(),
+        outbox: emits.iter().map(|&message| message.clone()).collect(),
+    }
+}
+
+/// A block of the free kernel with messages.
+#[must_use]
+pub fn talking(height: u32, messages: BlockMessages) -> ContentBlock {
+    ContentBlock { key: free_key_digest(), statement: block_with(height, &messages), messages }
 }
 
 /// [`block`] with messages.
