@@ -9,7 +9,14 @@ use std::{
 };
 
 use counters::{CHAIN_ID, json, run, superblock, text, write_scenario};
-use environments::{EnvironmentId, conformance::secret, notes::fixtures::World};
+use environments::{
+    EnvironmentId,
+    conformance::secret,
+    notes::{
+        emission::Emission,
+        fixtures::{World, emission},
+    },
+};
 use serde_json::Value;
 
 /// Two counters, two superblocks with a block of each, made by `superblock run`.
@@ -185,7 +192,9 @@ fn a_registry_grows_by_commands_and_a_gap_needs_force() {
 fn inspect_shows_what_a_transaction_claims() {
     let id = EnvironmentId::new(5).expect("not 0");
     let mut world = World::new(CHAIN_ID, id, secret(0));
-    let (pay, notes) = world.pay(0, &[1], 5);
+    let send = Emission { asset: world.asset(1), ..emission(1, 30) };
+    let pay = world.request_with(0, &[], vec![world.payment(1, 0, 5)], Some(send), 1);
+    let notes = world.notes(&pay);
     let bundle = world.environment.prove_transaction(&world.genesis(), &pay).expect("a valid request");
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("payment.transaction");
@@ -196,13 +205,16 @@ fn inspect_shows_what_a_transaction_claims() {
     assert_eq!(content["kernel"], "notes-transaction-local");
     assert_eq!(statement["chain_id"], CHAIN_ID);
     assert_eq!(statement["environment"], 5);
-    assert_eq!((&statement["fee"], &statement["fee_asset"]), (&1.into(), &"1:1".into()));
+    assert_eq!((&statement["fee"], &statement["fee_asset"]), (&1.into(), &"5:1".into()));
     assert_eq!(statement["notes"], serde_json::json!([notes[0].commitment()]));
+    let message = pay.message(world.environment.deployment()).expect("it sends one");
+    assert_eq!(statement["message"], serde_json::json!(message.hash()));
+    assert_eq!(content["message"], serde_json::to_value(&message).expect("JSON"));
     assert_eq!(statement["nullifiers"], serde_json::json!([]));
     let people = superblock(&["inspect", text(&path)]);
     let shown = String::from_utf8_lossy(&people.stdout).into_owned();
     assert!(
-        shown.contains("fee_asset: 1:1") && shown.contains(&notes[0].commitment().to_string()),
+        shown.contains("fee_asset: 5:1") && shown.contains(&notes[0].commitment().to_string()),
         "{shown}"
     );
 }

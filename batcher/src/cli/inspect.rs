@@ -84,12 +84,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
             let claims = ProvenTransaction::from_bytes(&bytes)
                 .claims()
                 .map_err(|error| rejected(error.to_string()))?;
-            json!({
+            let mut content = json!({
                 "kernel": claims.proof.kernel.name(),
                 "statement": transaction_json(&claims.statement),
-                "message": claims.message,
                 "payload_bytes": payload.len(),
-            })
+            });
+            if let Some(message) = claims.message {
+                content["message"] = json!(message);
+            }
+            content
         }
         Kind::SuperblockBundle => {
             let bundle = SuperblockBundle::decode(&bytes).map_err(|error| rejected(error.to_string()))?;
@@ -196,6 +199,9 @@ fn transaction_json(statement: &TransactionStatement) -> Value {
     ] {
         let used: Vec<_> = slots.into_iter().filter(|&slot| slot != Digest::ZERO).collect();
         fields[name] = json!(used);
+    }
+    if statement.message != Digest::ZERO {
+        fields["message"] = json!(statement.message);
     }
     fields
 }

@@ -73,6 +73,15 @@ pub enum GenesisError {
     /// The account tree refuses an account.
     #[error(transparent)]
     Tree(#[from] circuits::trees::TreeError),
+    /// An environment issues its own assets. Others come in by messages, as the bridge keeps account of them: what it does not
+    /// know of could be sent, and no superblock would take the block.
+    #[error("the genesis of environment {environment} issues asset {asset} of another one")]
+    ForeignAsset {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The asset.
+        asset: AssetId,
+    },
     /// More of an asset than an amount can hold.
     #[error("the genesis supply of asset {asset} is too large")]
     Supply {
@@ -90,6 +99,7 @@ impl Genesis {
     /// # Errors
     /// - [`GenesisError::ChainId`]
     /// - [`GenesisError::DuplicateAccount`]
+    /// - [`GenesisError::ForeignAsset`]
     /// - [`GenesisError::Supply`]
     pub fn accounts(&self, chain_id: u64, environment: EnvironmentId) -> Result<Vec<Account>, GenesisError> {
         if chain_id >= F::ORDER {
@@ -107,6 +117,9 @@ impl Genesis {
             }
             for holding in vault.slots().iter().flatten() {
                 let asset = holding.asset;
+                if asset.origin() != environment.get() {
+                    return Err(GenesisError::ForeignAsset { environment, asset });
+                }
                 let total = supply.entry(asset).or_default();
                 *total = total
                     .checked_add(holding.amount)

@@ -28,13 +28,22 @@ const SECRET: Domain = Domain::new("testkey");
 /// What an account holds of each of the first two assets at genesis.
 pub const START: u64 = 1_000_000;
 
-/// The `n`-th asset; fees are paid in the first.
+/// The environment that issues [`asset`].
+pub const HOME: EnvironmentId = EnvironmentId(1);
+
+/// The `n`-th asset of environment [`HOME`]; fees are paid in the first.
+#[must_use]
+pub fn asset(n: u32) -> AssetId {
+    asset_of(HOME, n)
+}
+
+/// The `n`-th asset of an environment.
 ///
 /// # Panics
 /// Never: the number is not 0.
 #[must_use]
-pub fn asset(n: u32) -> AssetId {
-    AssetId::new(1, n + 1).expect("not 0")
+pub fn asset_of(issuer: EnvironmentId, n: u32) -> AssetId {
+    AssetId::new(issuer.get(), n + 1).expect("not 0")
 }
 
 /// An amount.
@@ -55,7 +64,7 @@ pub fn secret(n: u64) -> Digest {
 /// Another environment.
 pub const ELSEWHERE: EnvironmentId = EnvironmentId(900);
 
-/// What sends `value` of asset `of` to [`ELSEWHERE`].
+/// What sends `value` of asset `of` from [`HOME`] to [`ELSEWHERE`].
 #[must_use]
 pub fn emission(of: u32, value: u64) -> Emission {
     Emission {
@@ -104,14 +113,19 @@ pub const EXCHANGE: usize = 3;
 /// The first client whose account does not exist at genesis.
 pub const NEWCOMER: usize = 4;
 
-/// The order of client [`EXCHANGE`].
+/// The order of client [`EXCHANGE`] in [`HOME`].
 ///
 /// # Panics
 /// Never: the terms are an order's.
 #[must_use]
 pub fn order() -> ExchangeOrder {
-    ExchangeOrder::new(ExchangeTerms { gives: asset(0), takes: asset(1), pays: 3, per: 2 })
-        .expect("two assets and a price")
+    order_of(HOME)
+}
+
+/// The same order in an environment.
+fn order_of(id: EnvironmentId) -> ExchangeOrder {
+    let (gives, takes) = (asset_of(id, 0), asset_of(id, 1));
+    ExchangeOrder::new(ExchangeTerms { gives, takes, pays: 3, per: 2 }).expect("two assets and a price")
 }
 
 impl World {
@@ -121,14 +135,14 @@ impl World {
     /// Never: the genesis is valid.
     #[must_use]
     pub fn new(chain_id: u64, id: EnvironmentId, producer: ProducerSecret) -> Self {
-        let holding = |n| Holding { asset: asset(n), amount: amount(START) };
+        let holding = |n| Holding { asset: asset_of(id, n), amount: amount(START) };
         let both = Vault::new(&[holding(0), holding(1)]).expect("two assets");
         let given = Vault::new(&[holding(0)]).expect("one asset");
         let (mut clients, mut accounts) = (vec![], vec![]);
         for n in 0..6 {
             let number = u64::try_from(n).expect("small");
             let authority = match n {
-                EXCHANGE => Authority::Exchange { order: order() },
+                EXCHANGE => Authority::Exchange { order: order_of(id) },
                 _ => Authority::Local { secret: secret(number) },
             };
             let (authorisation, salt) = (authority.authorisation(), secret(100 + number));
@@ -145,9 +159,15 @@ impl World {
             clients.push(Client { account, salt, authority, exists });
         }
         let fee_account = clients[2].id();
-        let genesis = Genesis { fee_asset: asset(0), fee_account, accounts };
+        let genesis = Genesis { fee_asset: asset_of(id, 0), fee_account, accounts };
         let environment = Notes::new(chain_id, id, producer, &genesis).expect("a valid genesis");
         Self { environment, clients }
+    }
+
+    /// The `n`-th asset of the environment.
+    #[must_use]
+    pub fn asset(&self, n: u32) -> AssetId {
+        asset_of(self.environment.deployment().environment, n)
     }
 
     /// A request of client `who` that follows on its last one.
@@ -211,7 +231,13 @@ impl World {
 
     /// A request of `who` that sends `value` of asset `of` to the environment [`ELSEWHERE`], with a fee of 1.
     pub fn send(&mut self, who: usize, of: u32, value: u64) -> Request {
-        self.request_with(who, &[], vec![], Some(emission(of, value)), 1)
+        self.request_with(
+            who,
+            &[],
+            vec![],
+            Some(Emission { asset: self.asset(of), ..emission(of, value) }),
+            1,
+        )
     }
 
     /// A message from [`ELSEWHERE`] of `value` of asset `of` to client `to`, the `n`-th of its sender.
@@ -225,7 +251,7 @@ impl World {
             sequence: n,
             sender: secret(9001),
             recipient: self.clients[to].id(),
-            asset: asset(of),
+            asset: self.asset(of),
             amount: amount(value),
             deadline: 1000,
             data: Digest::ZERO,
@@ -241,7 +267,7 @@ impl World {
     #[must_use]
     pub fn payment(&self, to: usize, of: u32, paid: u64) -> Output {
         let script = Script::Pay { target: self.clients[to].id() };
-        Output { asset: asset(of), amount: amount(paid), script, settles: None }
+        Output { asset: self.asset(of), amount: amount(paid), script, settles: None }
     }
 
     /// A chain of `count` transactions: in turn, client 0 pays client 1, who takes the note in the next one.

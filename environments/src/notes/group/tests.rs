@@ -158,7 +158,7 @@ fn a_transaction_is_for_one_deployment_environment_and_fee_asset() {
     asset.statements[1].fee_asset = F::ONE;
     let others = [
         (chain, StateError::OtherChain { expected: 7, found: 8 }),
-        (environment, StateError::OtherEnvironment { expected: 5, found: 6 }),
+        (environment, StateError::OtherEnvironment { expected: 1, found: 6 }),
         (asset, StateError::OtherFeeAsset { expected: 1 << 32 | 1, found: 1 }),
     ];
     for (other, expected) in others {

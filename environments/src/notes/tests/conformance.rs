@@ -6,7 +6,7 @@ use crate::{
     kernel::ProducerSecret,
     notes::{
         Notes, NotesTransaction,
-        fixtures::{EXCHANGE, NEWCOMER, World, amount, emission},
+        fixtures::{EXCHANGE, NEWCOMER, World, amount},
         state::NotesState,
     },
 };
@@ -61,7 +61,7 @@ impl Subject for NotesSubject {
         stale.account.nonce += 1;
         let missing = world.take(0, &notes);
         let mut nothing = world.send(1, 0, 1);
-        nothing.send = Some(emission(0, 0));
+        nothing.send.iter_mut().for_each(|send| send.amount = amount(0));
         [overdrawn, late, early, stale, missing, nothing].map(NotesTransaction::from).to_vec()
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         arrival::{ArrivalError, MAX_ARRIVALS, arrival_note},
         body::{Body, BodyError},
         emission::Emission,
-        fixtures::{ELSEWHERE, EXCHANGE, NEWCOMER, START, World, amount, asset, emission, secret},
+        fixtures::{ELSEWHERE, EXCHANGE, HOME, NEWCOMER, START, World, amount, asset, emission, secret},
         note::Script,
         state::NotesState,
         transaction::{Request, TransactionError},
@@ -67,7 +67,7 @@ fn a_message_leaves_its_account_and_stands_in_the_outbox() {
     assert_eq!(state.account(&id), Some(hash));
     let sent = |sequence, of, value| Message {
         chain_id: 7,
-        source: EnvironmentId(5),
+        source: HOME,
         destination: ELSEWHERE,
         sequence,
         sender: id,
@@ -88,11 +88,11 @@ fn what_cannot_be_sent_is_refused_for_its_own_reason() {
     let sends = |emission| Request { send: Some(emission), ..honest.clone() };
     let order = world.request(EXCHANGE, &[], vec![], 0);
     let by_order = Request { send: Some(emission(0, 1)), ..order };
-    let itself = Emission { destination: EnvironmentId(5), ..emission(1, 30) };
+    let itself = Emission { destination: HOME, ..emission(1, 30) };
     let too_much = START + 1;
     let cases = [
         (sends(emission(1, 0)), TransactionError::SendsNothing),
-        (sends(itself), TransactionError::SendsToItself(EnvironmentId(5))),
+        (sends(itself), TransactionError::SendsToItself(HOME)),
         (
             sends(emission(1, too_much)),
             TransactionError::Insufficient { asset: asset(1), available: START, spent: too_much },
@@ -164,7 +164,7 @@ fn messages_that_are_not_ours_or_pay_nobody_are_not_taken_in() {
     let refused = |message: Message, consumption, expected| {
         assert_eq!(consume(&message, consumption), Err(NotesError::Arrival(expected)));
     };
-    let (here, elsewhere) = (EnvironmentId(5), ELSEWHERE);
+    let (here, elsewhere) = (HOME, ELSEWHERE);
     refused(
         Message { chain_id: 8, ..message.clone() },
         Consumption::Claim,

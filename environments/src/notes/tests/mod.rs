@@ -7,8 +7,8 @@ mod native;
 mod proven;
 mod transaction;
 
-use crate::notes::fixtures::World;
+use crate::notes::fixtures::{HOME, World};
 
 pub(super) fn world() -> World {
-    World::new(7, crate::EnvironmentId::new(5).unwrap(), crate::conformance::secret(0))
+    World::new(7, HOME, crate::conformance::secret(0))
 }

@@ -4,13 +4,15 @@ use proptest::prelude::*;
 
 use super::world;
 use crate::{
-    Environment,
+    Environment, EnvironmentId,
     notes::{
-        NotesError, NotesTransaction,
+        Notes, NotesError, NotesTransaction,
+        account::{Holding, Vault},
         apply::StateError,
         block::MAX_TRANSACTIONS,
         body::BodyError,
-        fixtures::{amount, asset},
+        config::{Genesis, GenesisAccount, GenesisError},
+        fixtures::{HOME, amount, asset, asset_of, secret},
         note::{Note, Script, fee_note},
         transaction::Output,
     },
@@ -79,6 +81,20 @@ fn no_two_notes_of_a_sender_share_a_nullifier() {
 }
 
 #[test]
+fn a_genesis_issues_no_assets_of_others() {
+    let foreign = asset_of(EnvironmentId(2), 0);
+    let holding = Holding { asset: foreign, amount: amount(1) };
+    let account =
+        GenesisAccount { authorisation: secret(1), salt: secret(2), vault: Vault::new(&[holding]).unwrap() };
+    let genesis = Genesis { fee_asset: foreign, fee_account: secret(3), accounts: vec![account] };
+    let error = Notes::new(7, HOME, crate::conformance::secret(0), &genesis).unwrap_err();
+    assert_eq!(error, GenesisError::ForeignAsset { environment: HOME, asset: foreign });
+    // Fees may be paid in what came from elsewhere.
+    let genesis = Genesis { accounts: vec![], ..genesis };
+    assert!(Notes::new(7, HOME, crate::conformance::secret(0), &genesis).is_ok());
+}
+
+#[test]
 fn a_body_has_one_encoding() {
     let mut world = world();
     let transactions = world.ping_pong(2);
@@ -109,8 +125,7 @@ fn the_fee_note_of_a_block_pays_the_fee_account_once() {
     let transaction = NotesTransaction::from(pay);
     let before = world.genesis();
     let state = world.environment.propose(&before, &[&transaction]).unwrap().state;
-    let note =
-        fee_note(7, crate::EnvironmentId::new(5).unwrap(), 1, asset(0), amount(1), world.clients[2].id());
+    let note = fee_note(7, HOME, 1, asset(0), amount(1), world.clients[2].id());
     assert!(state.has_note(&note.commitment()));
     let take = NotesTransaction::from(world.take(2, &[note]));
     let next = world.environment.propose(&state, &[&take]).unwrap();

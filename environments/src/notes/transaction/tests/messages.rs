@@ -64,7 +64,7 @@ fn stated(kernel: &Compiled<Forged>, lie: &Lie) -> Digest {
 fn a_message_names_its_sender_its_place_and_the_nonce() {
     let sends = Locals::new().sends;
     let message = sends.message().unwrap();
-    assert_eq!((message.chain_id, message.source.get()), (7, 5));
+    assert_eq!((message.chain_id, message.source.get()), (7, 1));
     assert_eq!((message.sender, message.sequence), (sends.account.id, 4 * u64::from(sends.account.nonce)));
     assert_ne!(sends.account.nonce, 0);
     assert_eq!(stated(&LOCAL, &Lie::new(&sends, &[])), message.hash());
@@ -72,7 +72,8 @@ fn a_message_names_its_sender_its_place_and_the_nonce() {
     let nonce = but(&sends, |witness| witness.account.nonce += 1);
     let next = Message { sequence: message.sequence + 4, ..message.clone() };
     assert_eq!(stated(&LOCAL, &Lie::new(&nonce, &[])), next.hash());
-    let lies: [(Place, fn(&mut MessageFields)); 2] = [
+    type Change = fn(&mut MessageFields);
+    let lies: [(Place, Change); 2] = [
         (|targets| targets.chain_id, |fields| fields.chain_id += F::ONE),
         (|targets| targets.environment, |fields| fields.source += F::ONE),
     ];

@@ -23,7 +23,7 @@ use crate::{
     kernel::ProducerSecret,
     notes::{
         emission::Emission,
-        fixtures::{EXCHANGE, NEWCOMER, World, amount, asset, emission, secret},
+        fixtures::{EXCHANGE, HOME, NEWCOMER, World, amount, asset, emission, secret},
         state::TREE_DEPTH,
     },
 };
@@ -103,7 +103,7 @@ static NETWORK: LazyLock<Compiled<Forged>> =
     LazyLock::new(|| Compiled::new(Forged(TransactionKernel::Exchange)).unwrap());
 
 fn world() -> World {
-    World::new(7, EnvironmentId::new(5).unwrap(), ProducerSecret::new(Digest::ZERO))
+    World::new(7, HOME, ProducerSecret::new(Digest::ZERO))
 }
 
 /// The request with its inputs opened in a tree of their own.
