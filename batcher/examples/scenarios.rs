@@ -6,7 +6,7 @@ use bridge::{AssetId, Consumption, Message};
 use circuits::{Digest, F, registry::EnvironmentId};
 use environments::{
     Environment as _,
-    accounts::{Accounts, Genesis, fixtures as accounts, transaction::Action},
+    accounts::{fixtures as accounts, transaction::Action},
     kernel::ProducerSecret,
     notes::{
         NotesTransaction,
@@ -42,23 +42,8 @@ fn notes_world() -> notes::World {
     notes::World::new(CHAIN_ID, NOTES, producer_secret(NOTES))
 }
 
-/// The account-based environment of the fixtures, with assets that it issued itself.
-fn accounts_world() -> Result<(accounts::World, Genesis), Box<dyn Error>> {
-    let mut genesis = accounts::genesis();
-    let own = |asset: &mut AssetId| -> Outcome {
-        *asset = AssetId::new(ACCOUNTS.get(), asset.local())?;
-        Ok(())
-    };
-    own(&mut genesis.fee_asset)?;
-    for account in &mut genesis.accounts {
-        account.holdings.iter_mut().try_for_each(|holding| own(&mut holding.asset))?;
-    }
-    for pool in &mut genesis.pools {
-        own(&mut pool.asset_a)?;
-        own(&mut pool.asset_b)?;
-    }
-    let environment = Accounts::new(CHAIN_ID, ACCOUNTS, producer_secret(ACCOUNTS), &genesis)?;
-    Ok((accounts::World { state: environment.genesis(), environment }, genesis))
+fn accounts_world() -> accounts::World {
+    accounts::World::new(CHAIN_ID, ACCOUNTS, producer_secret(ACCOUNTS))
 }
 
 fn write_json(directory: &Path, name: &str, value: &impl Serialize) -> Outcome {
@@ -112,11 +97,10 @@ fn small() -> Outcome {
     fs::create_dir_all(directory)?;
     let mut notes = notes_world();
     write_notes_genesis(directory, &notes)?;
-    let (mut accounts, genesis) = accounts_world()?;
-    write_json(directory, "accounts-2.genesis.json", &genesis)?;
+    let mut accounts = accounts_world();
+    write_json(directory, "accounts-2.genesis.json", &accounts::genesis())?;
 
     let address = |n| Digest(accounts::key(n).address().limbs());
-    let own = AssetId::new(ACCOUNTS.get(), 2)?;
     let from_l1 = AssetId::new(0, 1)?;
     let deposit = |sequence, destination, recipient, amount, deadline| Message {
         chain_id: CHAIN_ID,
@@ -149,20 +133,16 @@ fn small() -> Outcome {
         amount: accounts::amount(amount),
         deadline: DEADLINE,
     };
-    let deliver = |world: &mut accounts::World, message: &Message| -> Outcome {
-        let claim = world.environment.consume(message, Consumption::Claim).ok_or("messages")??;
-        Ok(world.environment.execute(&mut world.state, &claim)?)
-    };
-
     // Superblock 1. An asset is locked here and minted there; a part is burned there and unlocked here, in one superblock.
     let lock = notes.request_with(0, &[], vec![], Some(send(notes::asset(1), 300, 0)), 1);
     let (payment, paid) = notes.pay(0, &[1], 5);
     let locked = notes.environment.messages(&lock.clone().into()).outbox;
     for message in locked.iter().chain(&deposits[..1]) {
-        deliver(&mut accounts, message)?;
+        let claim = accounts.environment.consume(message, Consumption::Claim).ok_or("it has messages")??;
+        accounts.environment.execute(&mut accounts.state, &claim)?;
     }
     let burn = accounts.act(0, &[bridge(NOTES, notes.clients[1].id(), notes::asset(1), 100)]);
-    let lock_there = accounts.act(1, &[bridge(NOTES, notes.clients[0].id(), own, 40)]);
+    let lock_there = accounts.act(1, &[bridge(NOTES, notes.clients[0].id(), accounts::asset(1), 40)]);
     let arrived: Vec<_> = [&burn, &lock_there]
         .into_iter()
         .flat_map(|transaction| accounts.environment.messages(&transaction.clone().into()).outbox)
@@ -173,18 +153,9 @@ fn small() -> Outcome {
 
     // Superblock 2. What was unlocked and minted is used; what was minted goes home in part; somebody withdraws to L1.
     let unlocked = notes.take(1, &arrived[..1]);
-    let home = notes.request_with(0, &arrived[1..], vec![], Some(send(own, 15, 1)), 0);
-    let swap = Action::Swap {
-        asset_in: AssetId::new(ACCOUNTS.get(), 1)?,
-        asset_out: own,
-        amount: accounts::amount(1000),
-        minimum: accounts::amount(400),
-    };
-    for message in notes.environment.messages(&home.clone().into()).outbox {
-        deliver(&mut accounts, &message)?;
-    }
+    let home = notes.request_with(0, &arrived[1..], vec![], Some(send(accounts::asset(1), 15, 1)), 0);
     let withdrawal = accounts.act(1, &[bridge(EnvironmentId::L1, notes::secret(501), from_l1, 200)]);
-    let swap = accounts.act(0, &[swap]);
+    let swap = accounts.act(0, &[accounts::swap(0, 1000, 400)]);
     let taken_too = notes.take(0, &other_paid);
     let (last, _) = notes.pay(2, &[1], 3);
 
@@ -211,7 +182,7 @@ fn three() -> Outcome {
     let mut notes = notes_world();
     write_notes_genesis(directory, &notes)?;
     write_lines(directory, "notes-1.jsonl", notes.ping_pong(BLOCKS * NOTES_PER_BLOCK))?;
-    let mut accounts = accounts::World::new(CHAIN_ID, ACCOUNTS, producer_secret(ACCOUNTS));
+    let mut accounts = accounts_world();
     write_json(directory, "accounts-2.genesis.json", &accounts::genesis())?;
     write_lines(directory, "accounts-2.jsonl", accounts.mix(0, BLOCKS * ACCOUNTS_PER_BLOCK))?;
     let adds: String = (1..=2 * BLOCKS).map(|n| format!("{{\"add\": {n}}}\n")).collect();

@@ -45,7 +45,7 @@ pub const NEWCOMER: usize = CLIENTS;
 /// Never: the number is not 0.
 #[must_use]
 pub fn asset(n: u32) -> AssetId {
-    AssetId::new(1, n + 1).expect("not 0")
+    AssetId::new(2, n + 1).expect("not 0")
 }
 
 /// An amount.
