@@ -3,6 +3,7 @@
 
 pub mod accounts;
 pub mod ecdsa;
+pub mod messages;
 pub mod wrap;
 
 use std::{
@@ -180,6 +181,13 @@ struct Stopwatch {
 impl Stopwatch {
     fn seconds(&self, kind: &str) -> f64 {
         self.seconds.lock().unwrap_or_else(PoisonError::into_inner).get(kind).copied().unwrap_or(0.0)
+    }
+}
+
+impl Stopwatch {
+    /// Of all tasks.
+    fn total(&self) -> f64 {
+        self.seconds.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
     }
 }
 

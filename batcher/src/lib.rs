@@ -7,6 +7,7 @@ pub mod circuits;
 pub mod intake;
 pub mod mail;
 pub mod packing;
+pub mod passage;
 pub mod pins;
 pub mod planner;
 pub mod prove;

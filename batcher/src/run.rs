@@ -6,6 +6,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use bridge::Message;
 use circuits::{
     file::{self, BUNDLE_LIMIT, FileError, Kind, SMALL_LIMIT},
     recursion::{block_shape, key_digest},
@@ -17,9 +18,11 @@ use thiserror::Error;
 
 use crate::{
     batch::{BatchError, Batcher, bundle_name},
+    bundle::{SUPERBLOCK_LIMIT, SuperblockBundle},
     circuits::{engine::Engine, state::SuperblockState, superblock::Source},
     mail::{Mail, Undeliverable},
-    planner::Planner,
+    passage::{Passage, passages},
+    planner::{MAX_DEPOSITS, Planner},
     prove::Progress,
     queue::QueueError,
     scenario::{self, Participant, Scenario, ScenarioError, chain_of},
@@ -131,6 +134,8 @@ pub struct RunReport {
     pub failed: Vec<FailedTransaction>,
     /// Messages that an environment did not take in.
     pub undeliverable: Vec<Undeliverable>,
+    /// The messages, and what became of them.
+    pub messages: Vec<Passage>,
     /// The superblocks, verified from their files against the trust file.
     pub verified: Report,
     /// The superblock bundles.
@@ -198,6 +203,13 @@ pub enum RunError {
     Stopped,
 }
 
+/// What a superblock of a run is made of.
+struct Content<'a> {
+    directory: &'a Path,
+    blocks: usize,
+    deposits: &'a [Message],
+}
+
 /// A block that was executed for a superblock.
 struct Proposed {
     participant: usize,
@@ -235,7 +247,11 @@ impl Runner<'_> {
 
         let (mut blocks, mut tally, mut superblocks) = (0, Tally::default(), vec![]);
         for number in 1..=scenario.superblocks {
-            let share = scenario.deposits_per_superblock.unwrap_or(usize::MAX).min(deposits.len());
+            let share = scenario
+                .deposits_per_superblock
+                .unwrap_or(MAX_DEPOSITS)
+                .min(MAX_DEPOSITS)
+                .min(deposits.len());
             let (taken, rest) = deposits.split_at(share);
             deposits = rest;
             tally.undeliverable.extend(mail.open(number, taken, &mut participants));
@@ -251,10 +267,13 @@ impl Runner<'_> {
             let directory = layout.blocks(number);
             make(directory.clone())?;
             self.prove_blocks(&participants, &proposed, &directory)?;
-            self.batch(number, proposed.len(), &directory, &layout, &store, &registry)?;
+            let content = Content { directory: &directory, blocks: proposed.len(), deposits: taken };
+            self.batch(number, &content, &layout, &store, &registry)?;
         }
-        check_same_blocks(&participants, &state::read(&state_path)?, &layout)?;
+        let state = state::read(&state_path)?;
+        check_same_blocks(&participants, &state, &layout)?;
         let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.keys())?;
+        let messages = messages(&state, &superblocks)?;
         let Tally { transactions, rejected, failed, undeliverable } = tally;
         Ok(RunReport {
             blocks,
@@ -262,6 +281,7 @@ impl Runner<'_> {
             rejected,
             failed,
             undeliverable,
+            messages,
             verified,
             superblocks,
             trust: layout.trust(),
@@ -335,12 +355,12 @@ impl Runner<'_> {
     fn batch(
         &self,
         number: u32,
-        expected: usize,
-        directory: &Path,
+        content: &Content<'_>,
         layout: &Layout,
         store: &Store,
         registry: &Registry,
     ) -> Result<(), RunError> {
+        let &Content { directory, blocks: expected, deposits } = content;
         self.progress.note(&format!("superblock {number}: {expected} blocks"));
         let batcher = Batcher {
             engine: self.engine,
@@ -351,14 +371,15 @@ impl Runner<'_> {
             stop: self.stop,
         };
         let state_path = state::state_path(&layout.state());
-        let outcome = batcher.run(directory, &[], &state_path, registry, &layout.superblocks())?;
+        let outcome = batcher.run(directory, deposits, &state_path, registry, &layout.superblocks())?;
         let included = outcome.made.as_ref().map_or(0, |made| made.included.len());
-        if included == expected {
+        if included == expected && outcome.stuck.is_none() {
             return Ok(());
         }
         let refused = outcome.refused.iter().map(|one| format!("{}: {}", one.path.display(), one.reason));
         let left_out = outcome.left_out.iter().map(|(path, reason)| format!("{}: {reason}", path.display()));
-        let reasons: Vec<_> = refused.chain(left_out).collect();
+        let stuck = outcome.stuck.iter().map(|(index, reason)| format!("deposit {}: {reason}", index + 1));
+        let reasons: Vec<_> = refused.chain(left_out).chain(stuck).collect();
         Err(RunError::Incomplete {
             number,
             reason: format!("{included} of {expected} blocks were batched; {}", reasons.join("; ")),
@@ -417,6 +438,17 @@ fn propose(
         }
     }
     Ok(proposed)
+}
+
+/// The lives of all messages of the run.
+fn messages(state: &SuperblockState, superblocks: &[PathBuf]) -> Result<Vec<Passage>, RunError> {
+    let mut bundles = vec![];
+    for (number, path) in (1..).zip(superblocks) {
+        let bytes = file::read_bytes(Kind::SuperblockBundle, path, SUPERBLOCK_LIMIT)?;
+        let bundle = SuperblockBundle::decode(&bytes).map_err(BatchError::Bundle)?;
+        bundles.push((number, bundle));
+    }
+    Ok(passages(&state.bridge, bundles.iter().map(|(number, bundle)| (*number, bundle))))
 }
 
 /// Checks that the superblocks end where this scenario's blocks end: an earlier run in the same directory may have had other

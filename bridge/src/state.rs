@@ -20,16 +20,26 @@ use crate::{
     tombstone,
 };
 
+/// Where a message was emitted or consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The superblock.
+    pub superblock: u32,
+    /// First height of the block in it; none if L1 did it.
+    pub height: Option<u32>,
+}
+
 /// One message's life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     /// The message.
     pub message: Message,
-    /// The superblock that emitted it.
-    pub emitted: u32,
-    /// What became of it, and in which superblock.
-    pub consumed: Option<(Consumption, u32)>,
+    /// Where it was emitted.
+    pub emitted: Place,
+    /// What became of it, and where.
+    pub consumed: Option<(Consumption, Place)>,
 }
 
 /// The state of the bridge: what two of the superblock's roots commit to.
@@ -167,11 +177,11 @@ impl BridgeState {
     }
 
     /// Appends a message to the tree.
-    pub(crate) fn push(&mut self, message: Message, number: u32) -> Result<u64, TreeError> {
+    pub(crate) fn push(&mut self, message: Message, place: Place) -> Result<u64, TreeError> {
         let hash = message.hash();
         let index = self.messages.push(hash)?;
         self.pending.entry(hash).or_default().insert(index);
-        self.records.push(Record { message, emitted: number, consumed: None });
+        self.records.push(Record { message, emitted: place, consumed: None });
         Ok(index)
     }
 
@@ -180,11 +190,11 @@ impl BridgeState {
         &mut self,
         index: u64,
         consumption: Consumption,
-        number: u32,
+        place: Place,
     ) -> Result<(), TreeError> {
         self.messages.replace(index, tombstone())?;
         let record = &mut self.records[index as usize];
-        record.consumed = Some((consumption, number));
+        record.consumed = Some((consumption, place));
         if let Some(indices) = self.pending.get_mut(&record.message.hash()) {
             indices.remove(&index);
         }

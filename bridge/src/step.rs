@@ -33,7 +33,7 @@ use crate::{
         Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, MessageFields, SEQUENCE_BITS, inbox_append,
         message_hash, outbox_append,
     },
-    state::{BridgeState, Undo},
+    state::{BridgeState, Place, Undo},
 };
 
 /// What a step does with its message.
@@ -113,6 +113,8 @@ pub struct Crossing {
     pub chain_id: u64,
     /// The superblock.
     pub number: u32,
+    /// First height of the block whose messages are moved, for who asks later where a message was moved.
+    pub height: Option<u32>,
     /// The state reached.
     pub state: BridgeState,
     /// The running lists reached.
@@ -180,8 +182,8 @@ impl Crossing {
         lists: BridgeLists,
     ) -> Result<Self, BridgeError> {
         let chunk = Chunk::new(&state.balances)?;
-        let (l1_inbox, l1_outbox, journal) = Default::default();
-        Ok(Self { chain_id, number, state, lists, l1_inbox, l1_outbox, chunk, journal })
+        let (height, l1_inbox, l1_outbox, journal) = Default::default();
+        Ok(Self { chain_id, number, height, state, lists, l1_inbox, l1_outbox, chunk, journal })
     }
 
     /// Adds those of these rows that do not exist. A circuit adds rows before it takes steps: rows that are opened later than
@@ -282,6 +284,8 @@ impl Crossing {
         check_message(self.chain_id, self.number, action, actor, message)?;
         let hash = message.hash();
         let key = message.row_of(actor);
+        let height = self.height.filter(|_| actor != EnvironmentId::L1);
+        let place = Place { superblock: self.number, height };
 
         let index = match action {
             Action::Consume(consumption) if !self.is_arrival(action, actor, hash) => {
@@ -312,12 +316,12 @@ impl Crossing {
         if uses_tree(action, actor, message) {
             match action {
                 Action::Consume(consumption) => {
-                    self.state.bury(index, consumption, self.number)?;
+                    self.state.bury(index, consumption, place)?;
                     self.journal.push(Undo::Bury(index));
                 }
                 Action::Emit | Action::Bounce => {
                     let known = self.state.knows(&hash);
-                    self.state.push(message.clone(), self.number)?;
+                    self.state.push(message.clone(), place)?;
                     self.journal.push(Undo::Push { known });
                 }
             }

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::{
     balance::BalanceKey,
     message::Consumption,
-    state::{BridgeState, Record},
+    state::{BridgeState, Place, Record},
 };
 
 /// What the trees are made from.
@@ -32,8 +32,8 @@ impl TryFrom<BridgeData> for BridgeState {
         let mut state = Self::default();
         for Record { message, emitted, consumed } in data.messages {
             let index = state.push(message, emitted)?;
-            if let Some((consumption, number)) = consumed {
-                state.bury(index, consumption, number)?;
+            if let Some((consumption, place)) = consumed {
+                state.bury(index, consumption, place)?;
             }
         }
         for (key, amount) in data.balances {
@@ -115,7 +115,7 @@ fn check_record(
     chain_id: u64,
     numbers: std::ops::RangeInclusive<u32>,
 ) -> Result<u32, InvalidBridge> {
-    let Record { message, emitted, consumed } = record;
+    let Record { message, emitted: Place { superblock: emitted, .. }, consumed } = record;
     if message.chain_id != chain_id {
         return Err(InvalidBridge::ChainId { index, expected: chain_id, found: message.chain_id });
     }
@@ -126,7 +126,7 @@ fn check_record(
     if !numbers.contains(emitted) || message.deadline < *emitted {
         return Err(InvalidBridge::Emitted { index, emitted: *emitted });
     }
-    if let &Some((consumption, number)) = consumed {
+    if let &Some((consumption, Place { superblock: number, .. })) = consumed {
         let deadline = message.deadline;
         let in_time = match consumption {
             Consumption::Claim => number <= deadline,

@@ -22,9 +22,9 @@ const RUNS: usize = 5;
 const FILLER: Domain = Domain::new("filler");
 
 /// A kernel of a given size: a block statement, and hashes.
-struct Filler {
-    degree_bits: usize,
-    config: CircuitConfig,
+pub(super) struct Filler {
+    pub(super) degree_bits: usize,
+    pub(super) config: CircuitConfig,
 }
 
 impl Definition for Filler {

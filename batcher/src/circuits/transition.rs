@@ -10,7 +10,7 @@ use circuits::{
     statement::{Accumulators, BlockStatement, SegmentStatement, SuperblockRoots, SuperblockStatement},
     trees::Path,
 };
-use plonky2::field::types::Field;
+use plonky2::field::types::{Field, PrimeField64};
 use thiserror::Error;
 
 use super::{
@@ -92,6 +92,13 @@ pub struct ContentBlock {
     pub statement: BlockStatement,
     /// What it emits and consumes.
     pub messages: BlockMessages,
+}
+
+impl ContentBlock {
+    /// First height of the block; statements that were applied have one of 32 bits.
+    fn first_height(&self) -> Option<u32> {
+        u32::try_from(self.statement.first_height.to_canonical_u64()).ok()
+    }
 }
 
 /// What a superblock is made of. Deposits are taken first, then those that expired are sent back, then the blocks' messages are
@@ -192,6 +199,10 @@ impl Transition {
             let rows = load.rows.get(share.rows.clone()).unwrap_or_default();
             crossing.open_rows(rows.iter().copied()).map_err(TransitionError::Rows)?;
             for one in moves.get(share.moves.clone()).unwrap_or_default() {
+                crossing.height = match one {
+                    Move::Block(index, _) => contents.blocks[*index].first_height(),
+                    Move::Deposit(..) | Move::Refund(..) => None,
+                };
                 carry_out(&mut crossing, one)?;
             }
             chunks.push(crossing.end_chunk().map_err(TransitionError::Rows)?);

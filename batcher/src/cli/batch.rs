@@ -6,6 +6,7 @@ use batcher::{
     batch::{Batcher, Outcome},
     circuits::{engine::Engine, state::SuperblockState},
     planner::{MAX_BLOCKS, Planner},
+    queue::Queue,
     state,
     store::{Store, StoreError},
 };
@@ -38,6 +39,9 @@ pub(super) struct Arguments {
     /// The registry of environments and their kernels.
     #[arg(long, value_name = "FILE")]
     registry: PathBuf,
+    /// L1's queue: every deposit ever made, in order, one JSON message per line.
+    #[arg(long, value_name = "FILE")]
+    deposits: Option<PathBuf>,
     /// Start a new chain with this id, if the state's directory has no state.
     #[arg(long, value_name = "CHAIN_ID")]
     genesis: Option<u64>,
@@ -63,6 +67,12 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         })?;
         state::write(&state_path, &SuperblockState::genesis(chain_id))?;
     }
+    let before = state::read(&state_path)?;
+    let queue = match &arguments.deposits {
+        Some(path) => Queue::read(path, before.chain_id)?,
+        None => Queue::default(),
+    };
+    let deposits = if arguments.deposits.is_some() { queue.pending(before.l1_inbox)? } else { &[] };
     let engine = Engine::default();
     let outcome = {
         let progress = progress::progress(options);
@@ -74,13 +84,13 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             jobs: progress::jobs(arguments.jobs),
             stop: &progress::STOP,
         };
-        batcher.run(&arguments.blocks, &[], &state_path, &registry, &arguments.out)?
+        batcher.run(&arguments.blocks, deposits, &state_path, &registry, &arguments.out)?
     };
     Ok(answer(&outcome))
 }
 
 fn answer(outcome: &Outcome) -> Answer {
-    let Outcome { made, refused, left_out, stale, copies, .. } = outcome;
+    let Outcome { made, refused, left_out, stuck, stale, copies } = outcome;
     let refused_json: Vec<_> = refused
         .iter()
         .map(|one| {
@@ -104,6 +114,8 @@ fn answer(outcome: &Outcome) -> Answer {
             "state": made.state.commitment().to_string(),
             "registry_root": made.statement.registry_root.to_string(),
             "blocks": made.included,
+            "deposits": made.deposits,
+            "l1_outbox": made.l1_outbox,
         })
     });
     let json = json!({
@@ -111,6 +123,7 @@ fn answer(outcome: &Outcome) -> Answer {
         "superblock": superblock,
         "refused": refused_json,
         "left_out": left_out_json,
+        "stuck_deposit": stuck.as_ref().map(|(index, reason)| json!({ "position": index, "reason": reason.to_string() })),
         "already_included": stale_json,
         "copies": copies,
     });
@@ -135,10 +148,13 @@ fn answer(outcome: &Outcome) -> Answer {
         });
     }
     lines.extend(left_out.iter().map(|(path, reason)| format!("left out: {}: {reason}", path.display())));
+    if let Some((index, reason)) = stuck {
+        lines.push(format!("deposit {} stays in the queue, with all after it: {reason}", index + 1));
+    }
     if !stale.is_empty() {
         lines.push(format!("{} bundles hold blocks that earlier superblocks have", stale.len()));
     }
-    let blemished = !refused.is_empty() || !left_out.is_empty();
+    let blemished = !refused.is_empty() || !left_out.is_empty() || stuck.is_some();
     let code = if made.is_some() { 0 } else { REJECTED };
     Answer::new(json, lines.join("\n")).blemished(blemished).with_code(code)
 }

@@ -1,7 +1,7 @@
 //! `superblock bench`.
 
 use batcher::{
-    bench::{BenchError, Figures, accounts, ecdsa, measure, wrap},
+    bench::{BenchError, Figures, accounts, ecdsa, measure, messages, wrap},
     circuits::engine::Engine,
     planner::MAX_BLOCKS,
 };
@@ -45,6 +45,13 @@ enum Subject {
               value_parser = clap::value_parser!(u16).range(1..=240))]
         transactions: Vec<u16>,
     },
+    /// Measures what moving messages costs: superblocks of 16 blocks without messages and with four in each second block,
+    /// and a segment full of messages, in multiples of t1.
+    Bridge {
+        /// Every superblock is made this often.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        runs: u16,
+    },
     /// Measures what wrapping a kernel costs beyond the kernel itself, in multiples of t1.
     Wrap {
         /// Logarithms of the kernels' rows, separated by commas.
@@ -64,6 +71,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     match &arguments.subject {
         Some(Subject::Ecdsa { signatures, runs }) => return run_ecdsa(signatures, *runs, options),
         Some(Subject::Accounts { transactions }) => return run_accounts(transactions, options),
+        Some(Subject::Bridge { runs }) => return run_bridge(*runs, options),
         Some(Subject::Wrap { degree_bits }) => return run_wrap(degree_bits, options),
         None => {}
     }
@@ -139,6 +147,33 @@ fn run_ecdsa(signatures: &[u16], runs: u16, options: Options) -> Result<Answer, 
             row.times_cheaper
         )
     }));
+    lines.extend(memory(figures.peak_memory_bytes));
+    Ok(Answer::new(json, lines.join("\n")))
+}
+
+fn run_bridge(runs: u16, options: Options) -> Result<Answer, Failure> {
+    let engine = Engine::default();
+    let figures = {
+        let progress = progress::progress(options);
+        messages::measure(&engine, usize::from(runs), progress.as_ref())?
+    };
+    let json = serde_json::json!({ "ok": true, "figures": figures });
+    let mut lines = vec![
+        format!(
+            "t1 = {:.3} s (median of {}, {} threads); all costs in t1",
+            figures.t1_seconds,
+            figures.t1_runs.len(),
+            figures.threads
+        ),
+        String::new(),
+        format!("16 blocks without messages:          {:>7.2}", figures.without_messages),
+        format!("16 blocks, 8 of them with 4 messages: {:>6.2}", figures.with_messages),
+        format!("the second over the first:           {:>7.3}", figures.ratio),
+        format!(
+            "a segment of {} messages:           {:>7.2}, {:.4} for each one emitted or consumed",
+            figures.segment_messages, figures.segment, figures.per_message
+        ),
+    ];
     lines.extend(memory(figures.peak_memory_bytes));
     Ok(Answer::new(json, lines.join("\n")))
 }

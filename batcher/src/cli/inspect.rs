@@ -10,9 +10,10 @@ use batcher::{
     store::{self, QuarantineRecord},
     trust::Trust,
 };
-use bridge::AssetId;
+use bridge::{AssetId, BalanceKey, BridgeState, Consumption, state::Record};
 use circuits::{
     Definition as _, Digest,
+    amount::Amount,
     file::{self, BUNDLE_LIMIT, FileError, Kind, MAGIC, SMALL_LIMIT},
     recursion::{block_shape, key_digest},
     registry::Registry,
@@ -72,6 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
                 "key": key_digest(&key),
                 "proof_bytes": bundle.proof.len(),
                 "body_bytes": bundle.body.len(),
+                "messages": bundle.messages,
             });
             if arguments.transactions {
                 let body = decode_body(&bundle.body).map_err(|error| rejected(chain_of(&error)))?;
@@ -115,6 +117,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
                 "commitment": state.commitment(),
                 "environments": state.environments,
                 "past_states": state.history.len(),
+                "l1_inbox": state.l1_inbox,
+                "messages": messages_json(&state.bridge),
+                "balances": balances_json(&state.bridge),
             })
         }
         Kind::TaskProof => {
@@ -154,6 +159,30 @@ fn write_value(text: &mut String, value: &Value, depth: usize) {
         }
         other => *text += &format!("{indent}{other}\n"),
     }
+}
+
+/// How many messages are where, and those that are on their way.
+fn messages_json(bridge: &BridgeState) -> Value {
+    let count = |consumption| {
+        let is = |record: &&Record| record.consumed.is_some_and(|(found, _)| found == consumption);
+        bridge.records().iter().filter(is).count()
+    };
+    let pending: Vec<_> = bridge.in_flight().map(|record| json!(record.message.hash())).collect();
+    json!({
+        "emitted": bridge.message_count(),
+        "claimed": count(Consumption::Claim),
+        "refunded": count(Consumption::Refund),
+        "pending": pending,
+    })
+}
+
+/// What stands on either side of the bridge.
+fn balances_json(bridge: &BridgeState) -> Value {
+    let row = |&(key, amount): &(BalanceKey, Amount)| {
+        let side = if key.is_origin() { "outstanding" } else { "let_in" };
+        json!({ "environment": key.environment, "asset": key.asset, side: amount })
+    };
+    bridge.rows().iter().map(row).collect()
 }
 
 fn block_json(statement: &BlockStatement) -> Value {

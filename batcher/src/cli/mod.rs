@@ -5,6 +5,7 @@ mod answer;
 mod batch;
 mod bench;
 mod inspect;
+mod message;
 mod pins;
 mod progress;
 mod registry;
@@ -65,6 +66,9 @@ enum Command {
     Verify(verify::Arguments),
     /// Show what a file of superblock holds.
     Inspect(inspect::Arguments),
+    /// List messages between environments, and tell what became of one.
+    #[command(subcommand)]
+    Message(message::Command),
     /// Make and change registries of environments and their kernels.
     #[command(subcommand)]
     Registry(registry::Command),
@@ -92,6 +96,7 @@ impl Command {
             Self::Batch(arguments) => batch::run(&arguments, options),
             Self::Verify(arguments) => verify::run(arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
+            Self::Message(command) => message::run(command),
             Self::Registry(command) => registry::run(command),
             Self::Account(command) => account::run(command),
             Self::Security => security::run(),

@@ -47,7 +47,15 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         runner.run(&scenario, &arguments.out)?
     };
     let RunReport {
-        blocks, transactions, rejected, failed, undeliverable, verified, superblocks, trust, ..
+        blocks,
+        transactions,
+        rejected,
+        failed,
+        undeliverable,
+        messages,
+        verified,
+        superblocks,
+        trust,
     } = report;
     let rejected_json: Vec<_> = rejected
         .iter()
@@ -77,6 +85,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         "rejected_transactions": rejected_json,
         "failed_transactions": failed_json,
         "undeliverable_messages": undeliverable_json,
+        "messages": messages,
         "superblocks": superblocks,
         "trust": trust,
         "verification": report_json(&verified),
@@ -98,6 +107,9 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             "not delivered: message {} in environment {}: {}\n",
             one.message, one.environment, one.reason
         );
+    }
+    for one in &messages {
+        text += &format!("{one}\n");
     }
     text += &report_text(&verified);
     text += &format!(

@@ -199,13 +199,16 @@ fn a_stored_bridge_that_no_superblock_leads_to_is_refused() {
     assert_eq!(state.check(CHAIN, NUMBER - 1), Err(InvalidBridge::Emitted { index: 0, emitted: NUMBER }));
     for emitted in [0, NUMBER - 1, NUMBER + 1] {
         assert_eq!(
-            judged("/messages/1/emitted", emitted.into()),
+            judged("/messages/1/emitted/superblock", emitted.into()),
             InvalidBridge::Emitted { index: 1, emitted }
         );
     }
     assert!(matches!(judged("/messages/0/consumed/0", "refund".into()), InvalidBridge::Consumed { .. }));
     for number in [NUMBER - 1, NUMBER + 1] {
-        assert!(matches!(judged("/messages/0/consumed/1", number.into()), InvalidBridge::Consumed { .. }));
+        assert!(matches!(
+            judged("/messages/0/consumed/1/superblock", number.into()),
+            InvalidBridge::Consumed { .. }
+        ));
     }
     for destination in [L1, A] {
         let error = judged("/messages/1/message/destination", destination.0.into());
