@@ -13,7 +13,7 @@ use crate::{
         arrival::arrival_note,
         circuits::transaction_kernels,
         emission::Emission,
-        fixtures::{ELSEWHERE, START, amount, asset, emission},
+        fixtures::{ELSEWHERE, NEWCOMER, START, amount, asset, emission},
         transaction::{ProvenTransaction, TransactionBundleError, TransactionError, TransactionKernel},
     },
 };
@@ -139,6 +139,14 @@ fn a_block_with_an_emission_a_claim_and_a_refund_is_proved() {
     assert_eq!(block.statement().inbox, messages.inbox_digest());
     assert_eq!(block.statement().outbox, messages.outbox_digest());
     crate::bundle::BlockBundle::new(&block).encode().unwrap();
+
+    // A block may do nothing but take messages in.
+    let more = world.message_to(NEWCOMER, 0, 5, 1);
+    producer.deliver(&more, Consumption::Claim).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    let block = producer.prove(2).unwrap();
+    circuits::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
+    assert_eq!(block.messages().inbox, [(more, Consumption::Claim)]);
 }
 
 #[test]
