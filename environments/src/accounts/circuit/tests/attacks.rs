@@ -1,17 +1,18 @@
 //! Lies about single slots, each of which one rule stops.
 
+use bridge::Consumption;
 use circuits::{Digest, F, amount::AMOUNT_BITS, hash::hash, layout::Layout, trees::KeyedTree};
-use plonky2::field::types::Field;
+use plonky2::field::types::{Field, PrimeField64};
 
-use super::{Slots, SlotsInput, agree::add, input, world};
+use super::{HERE, Slots, SlotsInput, agree::add, input, taken, world};
 use crate::accounts::{
     account::{ACCOUNT, AccountFields},
     address::{Address, KIND_ACCOUNT, KIND_POOL, LIMB_BITS},
     circuit::SlotInput,
-    fixtures::{NEWCOMER, World, asset, key, transfer},
+    fixtures::{NEWCOMER, World, asset, bridge, key, transfer},
     pool::POOL_NUMBER_BITS,
     state::Running,
-    transaction::{Action, ActionFields},
+    transaction::{Action, ActionFields, Kind},
 };
 
 pub(super) fn element(value: u64) -> F {
@@ -22,15 +23,18 @@ fn record(account: &AccountFields) -> Digest {
     hash(ACCOUNT, &account.encode())
 }
 
-/// The key of the record that an action writes.
-fn counterpart(action: &ActionFields) -> Digest {
+/// The key of the record that an action of `sender` writes.
+fn counterpart(action: &ActionFields, sender: Digest) -> Digest {
     let kind = |kind: u64| element(kind << LIMB_BITS);
+    if action.kind.to_canonical_u64() >= Kind::Bridge as u64 {
+        return sender;
+    }
     if action.kind == F::ZERO {
         let [a, b, c, d] = action.to;
         return Digest([a, b, c, d + kind(KIND_ACCOUNT)]);
     }
     let mut pair = [action.asset_in, action.asset_out];
-    pair.sort_by_key(plonky2::field::types::PrimeField64::to_canonical_u64);
+    pair.sort_by_key(F::to_canonical_u64);
     Digest([pair[0], pair[1], F::ZERO, kind(KIND_POOL)])
 }
 
@@ -45,7 +49,7 @@ pub(super) fn open(tree: &KeyedTree, slot: &mut SlotInput, before: &mut Running,
     charged.nonce += F::ONE;
     charged.vault[1] -= slot.terms.fee;
     tree.update(sender, record(&charged)).unwrap();
-    slot.set = tree.prove_set(&counterpart(&slot.action)).unwrap();
+    slot.set = tree.prove_set(&counterpart(&slot.action, sender)).unwrap();
 }
 
 /// Client 0 gives less to an absent account than would create it: a transaction that fails, and of which `lie` changes
@@ -139,6 +143,22 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
             }),
         ),
     ];
+    // Of a message that costs more than the sender has, so that it fails.
+    let sent = bridge(6, 0, 1 << 57);
+    attacks.extend([
+        ("a message to the environment itself", lie_about(bridge(HERE.get(), 0, 1 << 57), |_| {})),
+        ("a message about nothing", lie_about(sent, |action| action.amount = F::ZERO)),
+        ("a message about no asset", lie_about(sent, |action| action.asset_in = no_asset)),
+        (
+            "a message to an environment out of range",
+            lie_about(sent, |action| action.asset_out = element(1 << 48)),
+        ),
+        ("a limit for a message", lie_about(sent, |action| action.limit_a = F::ONE)),
+        ("a second limit for a message", lie_about(sent, |action| action.limit_b = F::ONE)),
+        ("a message that is a swap as well", lie_about(sent, |action| action.kind += F::ONE)),
+        ("a message that is of liquidity as well", lie_about(sent, |action| action.kind += F::TWO)),
+        ("a kind that does not exist", lie_about(sent, |action| action.kind = element(8))),
+    ]);
     for limb in 0..4 {
         let far = lie_about(transfer(NEWCOMER, 0, 1), |action| action.to[limb] = element(1 << LIMB_BITS));
         attacks.push(("a receiver that is no address", far));
@@ -175,7 +195,36 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     richer.slots[0].receiver.vault[1] += element(1000);
     attacks.push(("a receiver who is richer than he is", richer));
 
+    // A message that is neither claimed nor taken back.
+    let mut neither = claim(1, 5).1;
+    neither.slots[0].refund = F::TWO;
+    attacks.push(("a message that is neither claimed nor taken back", neither));
+
+    // A message to nobody: a limb of the recipient is out of range.
+    for limb in 0..4 {
+        let mut nobody = claim(NEWCOMER, 5).1;
+        nobody.slots[0].action.to[limb] += element(1 << LIMB_BITS);
+        reopen(&mut nobody);
+        attacks.push(("a message to nobody", nobody));
+    }
+    let mut nothing = claim(1, 5).1;
+    nothing.slots[0].action.amount = F::ZERO;
+    attacks.push(("a message about nothing that is taken in", nothing));
     attacks
+}
+
+/// Client `to` is sent something of the second asset, and the world before.
+pub(super) fn claim(to: usize, value: u64) -> (World, SlotsInput) {
+    let before = world();
+    let message = before.message(6, 9, to, 1, value);
+    let input = taken(&mut before.clone(), 1, &[(message, Consumption::Claim)]);
+    (before, input)
+}
+
+/// Opens whatever the first slot credits in the state of [`world`].
+pub(super) fn reopen(input: &mut SlotsInput) {
+    let slot = &mut input.slots[0];
+    slot.set = world().state.records.tree.prove_set(&counterpart(&slot.action, Digest::ZERO)).unwrap();
 }
 
 /// Lies that need two slots.
@@ -194,7 +243,7 @@ pub(super) fn attacks_on_two() -> Vec<(&'static str, SlotsInput)> {
     idle.receiver = AccountFields { key: Digest::ZERO, nonce: F::ZERO, vault: [F::ZERO; _] };
     idle.receiver.vault[0] = cut.context.fee_asset;
     idle.sender_leaf = alone.prove_update(&sender).unwrap();
-    idle.set = alone.prove_set(&counterpart(&idle.action)).unwrap();
+    idle.set = alone.prove_set(&counterpart(&idle.action, sender)).unwrap();
     vec![("an idle slot within a transaction", cut)]
 }
 

@@ -1,5 +1,6 @@
 //! The circuit rejects every lie, and the kit finds no other one.
 
+use bridge::Consumption;
 use circuits::{
     Digest, F,
     forging::{
@@ -10,15 +11,15 @@ use circuits::{
 use plonky2::field::types::Field;
 
 use super::{
-    SlotsInput,
+    HERE, SlotsInput,
     agree::{add, give, remove},
     attacks::{ONE, attacks, attacks_on_two, element, lie, paid},
-    input, slots, world,
+    input, slots, taken, world,
 };
 use crate::accounts::{
     circuit::SlotInput,
     execute::Outcome,
-    fixtures::{DEPOSIT, NEWCOMER, START, amount, asset, key, swap, transfer},
+    fixtures::{DEPOSIT, NEWCOMER, START, amount, asset, bridge, key, swap, transfer},
     state::Running,
     transaction::Action,
 };
@@ -40,6 +41,9 @@ fn honest() -> Vec<SlotsInput> {
         remove((0, 1), 100, (1, 1)),
         remove((1, 2), 4000, (0, 0)),
         remove((0, 1), 1 << 57, (0, 0)),
+        bridge(6, 0, 50),
+        bridge(0, 1, 50),
+        bridge(6, 0, 1 << 57),
     ];
     let mut inputs: Vec<_> =
         actions.iter().map(|&action| input(&mut world, 1, &[(0, &[action])]).0).collect();
@@ -47,6 +51,13 @@ fn honest() -> Vec<SlotsInput> {
     inputs.push(input(&mut world, 1, &[(3, &[transfer(1, 1, START)])]).0);
     inputs.push(input(&mut world, 1, &[(NEWCOMER, &[transfer(1, 0, 1)])]).0);
     inputs.push(input(&mut world, 1, &[]).0);
+    // Messages that are taken in, by who exists and who does not.
+    world.state.seal().unwrap();
+    let claim = |number, to| (world.message(6, number, to, 0, 5), Consumption::Claim);
+    let refund = (world.unsigned(0, &[bridge(6, 1, 50)]).messages(7, HERE).remove(0), Consumption::Refund);
+    for message in [claim(0, 1), refund, claim(1, NEWCOMER + 1)] {
+        inputs.push(taken(&mut world, 1, &[message]));
+    }
     inputs
 }
 
@@ -66,6 +77,13 @@ fn honest_pairs() -> Vec<SlotsInput> {
     let (mut late, _) = input(&mut world, 2, &[(1, &[bad])]);
     late.slots.reverse();
     inputs.push(late);
+    inputs.push(input(&mut world, 2, &[(0, &[bridge(6, 0, 1), bridge(7, 0, 1)])]).0);
+    inputs.push(input(&mut world, 2, &[(0, &[bridge(6, 0, 1), bad])]).0);
+    world.state.seal().unwrap();
+    let message = world.message(6, 0, 1, 0, 5);
+    let mut first = taken(&mut world, 1, &[(message, Consumption::Claim)]);
+    first.slots.extend(input(&mut world, 1, &[(1, &[bridge(6, 0, 1)])]).0.slots);
+    inputs.push(first);
     inputs
 }
 
