@@ -19,11 +19,11 @@ use crate::{
 };
 
 /// Values around everything that matters: balances, reserves, the limits.
-fn value() -> impl Strategy<Value = u64> {
+pub(in crate::accounts) fn value() -> impl Strategy<Value = u64> {
     prop_oneof![1u64..100, 900u64..1100, 1u64..1_000_000, (1u64 << 58) - 2..1 << 58]
 }
 
-fn any_asset() -> impl Strategy<Value = AssetId> {
+pub(in crate::accounts) fn any_asset() -> impl Strategy<Value = AssetId> {
     (0u32..5).prop_map(|n| if n < 3 { asset(n) } else { share(&world(), n - 3) })
 }
 
@@ -33,7 +33,7 @@ fn pair() -> impl Strategy<Value = (AssetId, AssetId)> {
         .prop_map(|(a, b)| (a.min(b), a.max(b)))
 }
 
-fn action() -> impl Strategy<Value = Action> {
+pub(in crate::accounts) fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         (0usize..6, any_asset(), value()).prop_map(|(to, asset, value)| Action::Transfer {
             to: key(to).address(),

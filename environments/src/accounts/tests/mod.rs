@@ -2,7 +2,7 @@
 
 mod conformance;
 mod failures;
-mod invariants;
+pub(super) mod invariants;
 mod messages;
 mod validity;
 

@@ -1,15 +1,18 @@
 //! What the circuit makes of transactions is what execution makes of them, whether they are done or fail.
 
-use bridge::AssetId;
+use bridge::{AssetId, Consumption, Message};
 use circuits::{amount::Amount, forging::check, layout::Layout};
+use proptest::prelude::*;
 
 use super::{input, slots, world};
 use crate::{
     EnvironmentId,
     accounts::{
+        circuit::SlotInput,
         execute::Outcome,
         fixtures::{DEPOSIT, NEWCOMER, START, World, amount, asset, key, swap, transfer},
         pool::share_asset,
+        tests::invariants::{action, any_asset, value},
         transaction::Action,
     },
 };
@@ -168,4 +171,36 @@ fn transactions_of_several_actions_agree() {
     assert!(matches!(outcomes[..], [Outcome::Done, Outcome::Failed { action: 1, .. }]));
     // No transaction at all.
     assert_eq!(agree(&mut world, 2, &[]), []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn whatever_a_block_is_made_of_agrees(
+        received in prop::collection::vec((0usize..6, any_asset(), value()), 0..3),
+        transactions in prop::collection::vec((0usize..4, prop::collection::vec(action(), 1..=3)), 1..4),
+    ) {
+        let mut world = world();
+        let (context, before) = (world.state.context(), world.state.running());
+        let mut parts = vec![];
+        for (number, (to, asset, value)) in (0..).zip(received) {
+            let message = Message { asset, ..world.message(9, number, to, 0, value) };
+            if let Ok(taken) = world.state.consume(&message, Consumption::Claim) {
+                parts.push(SlotInput::of_consumption(&context, &taken));
+            }
+        }
+        for (sender, actions) in transactions {
+            if parts.len() + actions.len() <= 5 {
+                // Who has given all away cannot pay the fee.
+                let transaction = world.unsigned(sender, &actions);
+                if let Ok(executed) = world.state.execute_proven(&transaction, key(sender).public_key()) {
+                    parts.extend(SlotInput::of_transaction(&context, &executed));
+                }
+            }
+        }
+        parts.resize(5, SlotInput::idle(&context));
+        let found = check(slots(5), &super::SlotsInput { context, before, slots: parts });
+        prop_assert_eq!(found.map_err(|error| error.to_string()), Ok(world.state.running().encode()));
+    }
 }

@@ -3,8 +3,10 @@
 
 use std::sync::{Arc, LazyLock};
 
+use bridge::Consumption;
 use circuits::{
     Builder, CircuitError, Compiled, Definition, Digest, F, Proof, Witness,
+    amount::Amount,
     basetypes::standard_config,
     ecdsa::{SignatureStatement, Signed},
     forging::{Exception, Kit, Mutator, assert_accepts, assert_rejects},
@@ -14,21 +16,22 @@ use circuits::{
 };
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
-use super::{attacks::element, world};
+use super::{HERE, agree::give, attacks::element, world};
 use crate::{
     Environment, ProposedBlock, ProvenBlock,
     accounts::{
         AccountsBlock,
-        block::{CHUNK_SLOTS, Variant, chunk_sizes},
+        block::{CHUNK_SLOTS, UNSIGNED_SLOTS, Variant, chunk_sizes},
         chunk::{ChunkChain, ChunkStatement},
+        circuit::SlotInput,
         circuits::{BlockKernels, Signatures, chunk_circuits},
-        fixtures::{CLIENTS, COLLECTOR, NEWCOMER, World, key, swap, transfer},
+        fixtures::{CLIENTS, COLLECTOR, NEWCOMER, START, World, amount, asset, bridge, key, swap, transfer},
         kernel::{BlockInput, BlockKernel, BlockTransactions, SignatureKey},
         prove::{chunk_inputs, kernel_input, prove_block},
-        state::AccountsState,
+        state::{AccountsState, SealWitness},
         transaction::{AccountsTransaction, Action, SignedTransaction},
     },
-    kernel::ProducerSecret,
+    kernel::{ProducerSecret, apart},
 };
 
 /// States any list of claims.
@@ -70,7 +73,8 @@ impl Definition for Anything {
     }
 }
 
-static ANYTHING: LazyLock<Compiled<Anything>> = LazyLock::new(|| Compiled::new(Anything).unwrap());
+// Built apart: several tests may ask for it from within one pool.
+static ANYTHING: LazyLock<Compiled<Anything>> = LazyLock::new(|| apart(|| Compiled::new(Anything).unwrap()));
 
 /// Takes signatures as they are.
 struct Unchecked;
@@ -89,8 +93,13 @@ impl Signatures for Unchecked {
 
 /// The range of what the collector of the fees has.
 const COLLECTED: &str = "enforce_range at environments/src/accounts/kernel.rs";
-/// Why no test misses it: only a state that no genesis leads to has so rich a collector.
-const SUPPLY: &str = "the supply of the fee asset is an amount";
+/// The root in which the collector is found.
+const COLLECTOR_ROOT: &str = "enforce_digest_equal at environments/src/accounts/kernel.rs";
+/// Why no test of a block with slots misses it.
+const IN_SLOTS: &str =
+    "the collector's root is shown by a block without transactions, where no slot looks at it";
+/// Why no test of a block without fees misses it.
+const NO_FEES: &str = "a block without transactions pays no fees; one with transactions shows it";
 
 static KERNELS: BlockKernels = BlockKernels::new(&Unchecked);
 
@@ -106,12 +115,25 @@ fn transactions(count: usize, actions: &[Action]) -> (World, Vec<SignedTransacti
     (world, signed)
 }
 
-fn propose(world: &World, transactions: &[SignedTransaction]) -> ProposedBlock<AccountsBlock> {
-    let transactions: Vec<_> = transactions.iter().cloned().map(AccountsTransaction::from).collect();
-    let offered: Vec<_> = transactions.iter().collect();
-    let proposal = world.environment.propose(&world.state, &offered).unwrap();
-    assert_eq!(proposal.included.len(), transactions.len());
+/// Takes `count` messages in, and then transactions.
+fn propose_with(
+    world: &World,
+    count: usize,
+    transactions: &[SignedTransaction],
+) -> ProposedBlock<AccountsBlock> {
+    let claim = |n| AccountsTransaction::Consume {
+        message: world.message(6, n as u64, n % 3, 1, 5),
+        consumption: Consumption::Claim,
+    };
+    let signed = transactions.iter().cloned().map(AccountsTransaction::from);
+    let offered: Vec<_> = signed.chain((0..count).map(claim)).collect();
+    let proposal = world.environment.propose(&world.state, &offered.iter().collect::<Vec<_>>()).unwrap();
+    assert_eq!(proposal.included.len(), offered.len());
     proposal.block
+}
+
+fn propose(world: &World, transactions: &[SignedTransaction]) -> ProposedBlock<AccountsBlock> {
+    propose_with(world, 0, transactions)
 }
 
 fn verified(block: &ProvenBlock, proposed: &ProposedBlock<AccountsBlock>) {
@@ -129,9 +151,23 @@ fn blocks_with_and_without_transactions_are_proven() {
 }
 
 #[test]
+fn blocks_with_messages_are_proven() {
+    // One takes a message in and sends some, of which one fails.
+    let (world, mut signed) = transactions(1, &[transfer(3, 0, 5), bridge(6, 1, 9), bridge(0, 0, 9)]);
+    signed.push(world.sign(1, world.unsigned(1, &[bridge(6, 1, 9), bridge(6, 1, 1 << 40)])));
+    let proposed = propose_with(&world, 3, &signed);
+    assert_eq!((proposed.messages().inbox.len(), proposed.messages().outbox.len()), (3, 2));
+    verified(&prove_block(&KERNELS, secret(), &proposed).unwrap(), &proposed);
+    // The other only takes in.
+    let proposed = propose_with(&world, 2, &[]);
+    assert_eq!(proposed.witness().variant(), Some(Variant::Unsigned));
+    verified(&prove_block(&KERNELS, secret(), &proposed).unwrap(), &proposed);
+}
+
+#[test]
 fn a_block_of_a_chunk_is_proven() {
-    let (world, signed) = transactions(24, &[transfer(3, 0, 5)]);
-    let proposed = propose(&world, &signed);
+    let (world, signed) = transactions(24, &[bridge(6, 0, 5)]);
+    let proposed = propose_with(&world, 9, &signed);
     let (variant, input) = kernel_input(&KERNELS, secret(), proposed.witness()).unwrap();
     assert_eq!(variant, Variant::Chunks { children: 1, table: 30 });
     let kernel = KERNELS.get(variant).unwrap();
@@ -146,7 +182,7 @@ fn a_block_of_a_chunk_is_proven() {
         let child = circuits.prove(&chunk).unwrap();
         BlockInput { transactions: BlockTransactions::Chunks(vec![child]), ..input.clone() }
     };
-    assert_rejects(&kernel.compiled, &with(&|chunk| chunk.before.transactions = F::ONE));
+    assert_rejects(&kernel.compiled, &with(&|chunk| chunk.before.fees = F::ONE));
     assert_rejects(&kernel.compiled, &with(&|chunk| chunk.key_set_root = Digest::ZERO));
     let BlockTransactions::Chunks(children) = &input.transactions else { panic!("chunks") };
     let mut unlisted = children[0].clone();
@@ -224,22 +260,85 @@ fn a_block_holds_the_transactions_whose_signatures_are_proven() {
     assert_accepts(&compiled, &input);
     others.iter().for_each(|other| assert_rejects(&compiled, other));
     let astray = astray(&input, &state);
+    let too_rich = too_rich();
+    assert_rejects(&compiled, &too_rich);
     Mutator::new(&compiled.definition)
         .honest([&input])
         .dishonest(&others)
         .dishonest(&astray)
+        .dishonest([&too_rich])
         .elsewhere("circuits/src/")
         .elsewhere("environments/src/accounts/circuit/")
         .elsewhere("environments/src/kernel.rs")
-        .allow_up_to(
-            "enforce_digest_equal at environments/src/accounts/kernel.rs",
-            1,
-            "the collector's root is shown by a block without transactions, where no slot looks at it",
-        )
-        .allow_up_to(COLLECTED, 1, SUPPLY)
+        .allow_up_to(COLLECTOR_ROOT, 1, IN_SLOTS)
         .except(Exception::new("slots are examined by themselves", |_| true))
         .run()
         .assert_complete();
+}
+
+#[test]
+fn nobody_makes_a_transaction_in_a_block_without_signatures() {
+    let world = world();
+    let proposed = propose_with(&world, 2, &[]);
+    let (variant, input) = kernel_input(&KERNELS, secret(), proposed.witness()).unwrap();
+    let compiled = Compiled::new(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
+    assert_accepts(&compiled, &input);
+    // A good transaction, and one that fails, which would still pay a fee.
+    let unsigned = |action| {
+        let (world, signed) = transactions(1, &[action]);
+        let proposed = propose_with(&world, 2, &signed);
+        let (_, signed) = kernel_input(&KERNELS, secret(), proposed.witness()).unwrap();
+        let BlockTransactions::Direct(mut slots) = signed.transactions else { panic!("slots") };
+        slots.resize(UNSIGNED_SLOTS, SlotInput::idle(&proposed.witness().context));
+        BlockInput {
+            transactions: BlockTransactions::Direct(slots),
+            signatures: None,
+            seal: signed.seal,
+            ..input.clone()
+        }
+    };
+    let dishonest = [unsigned(transfer(3, 0, 5)), unsigned(transfer(0, 0, 5)), unsigned(bridge(6, 0, 5))];
+    dishonest.iter().for_each(|other| assert_rejects(&compiled, other));
+    let mut state = world.state.clone();
+    for taken in &proposed.witness().consumptions {
+        state.consume(&taken.message, taken.consumption).unwrap();
+    }
+    Mutator::new(&compiled.definition)
+        .honest([&input])
+        .dishonest(&dishonest)
+        .dishonest(&astray(&input, &state))
+        .elsewhere("circuits/src/")
+        .elsewhere("environments/src/accounts/circuit/")
+        .elsewhere("environments/src/kernel.rs")
+        .allow_up_to(COLLECTED, 1, NO_FEES)
+        .allow_up_to(COLLECTOR_ROOT, 1, IN_SLOTS)
+        .except(Exception::new("slots are examined by themselves", |_| true))
+        .run()
+        .assert_complete();
+}
+
+/// A block whose collector of the fees has almost all that an amount can hold, which no honest producer lets happen.
+fn too_rich() -> BlockInput {
+    let (mut world, signed) = transactions(2, &[transfer(3, 0, 5)]);
+    let collector = key(COLLECTOR).address();
+    give(&mut world, COLLECTOR, asset(0), amount(Amount::MAX.get() - START));
+    let mut state = world.state.clone();
+    let executed: Vec<_> = signed.iter().map(|signed| state.execute(signed).unwrap()).collect();
+    let block = AccountsBlock {
+        before: world.state.fields(),
+        context: world.state.context(),
+        consumptions: vec![],
+        transactions: executed,
+        signatures: signed.iter().map(|signed| signed.signed(7, HERE)).collect(),
+        positions: vec![0, 1],
+        moved: state.running(),
+        seal: SealWitness {
+            account: state.account(&collector).unwrap().clone(),
+            leaf: state.records.tree.prove_update(&collector.tree_key()).unwrap(),
+        },
+    };
+    assert!(state.seal().is_err());
+    kernel_input(&KERNELS, secret(), &block).unwrap().1
 }
 
 /// The same block, whose fees go astray.
@@ -276,7 +375,7 @@ fn the_fees_go_to_their_account() {
         .honest([&input])
         .dishonest(&dishonest)
         .elsewhere("circuits/src/trees/")
-        .allow_up_to(COLLECTED, 1, SUPPLY)
+        .allow_up_to(COLLECTED, 1, NO_FEES)
         .run()
         .assert_complete();
 }

@@ -84,6 +84,9 @@ fn honest_pairs() -> Vec<SlotsInput> {
     let mut first = taken(&mut world, 1, &[(message, Consumption::Claim)]);
     first.slots.extend(input(&mut world, 1, &[(1, &[bridge(6, 0, 1)])]).0.slots);
     inputs.push(first);
+    world.state.seal().unwrap();
+    let claims = [4, 5].map(|number| (world.message(6, number, 1, 0, 5), Consumption::Claim));
+    inputs.push(taken(&mut world, 2, &claims));
     inputs
 }
 
@@ -242,7 +245,7 @@ fn slots_survive_the_forging_kit() {
     let honest = honest();
     let report = exceptions(Kit::new(slots(1)).inputs(&honest)).run();
     report.assert_sound();
-    assert!(report.classes > 3500 && report.hints > 300_000, "{report}");
+    assert!(report.classes > 4000 && report.hints > 400_000, "{report}");
     let pairs = honest_pairs();
     exceptions(Kit::new(slots(2)).inputs(&pairs)).run().assert_sound();
 }
