@@ -1,0 +1,371 @@
+//! Three honest economies that send assets to each other and to L1, natively: whatever happens on the way, what an origin has
+//! locked is what is outstanding, and what the bridge let in elsewhere circulates there.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use batcher::{
+    circuits::state::SuperblockState,
+    planner::{Candidate, Planner},
+};
+use bridge::{AssetId, BalanceKey, Consumption, Message};
+use circuits::{
+    Digest,
+    amount::Amount,
+    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
+};
+use environments::{
+    BlockProducer, DynEnvironment, Environment as _, ProposedBlock,
+    accounts::{
+        Accounts,
+        fixtures::{self as accounts, CLIENTS, START},
+        transaction::{Action, Transaction},
+    },
+    conformance::secret,
+    notes::{Notes, emission::Emission, fixtures as notes},
+};
+use proptest::{collection::vec, prelude::*};
+
+const CHAIN_ID: u64 = 77;
+const NOTES: EnvironmentId = EnvironmentId(1);
+const LEFT: EnvironmentId = EnvironmentId(2);
+const RIGHT: EnvironmentId = EnvironmentId(3);
+const L1: EnvironmentId = EnvironmentId::L1;
+const EVERYWHERE: [EnvironmentId; 4] = [L1, NOTES, LEFT, RIGHT];
+
+/// The asset that an environment issues and that pays no fees.
+fn asset(issuer: EnvironmentId) -> AssetId {
+    AssetId::new(issuer.get(), 2).unwrap()
+}
+
+fn amount(value: u64) -> Amount {
+    Amount::new(value).unwrap()
+}
+
+/// An account-based environment with assets of its own.
+fn accounts_of(id: EnvironmentId) -> BlockProducer<Accounts> {
+    let mut genesis = accounts::genesis();
+    let own = |asset: &mut AssetId| *asset = AssetId::new(id.get(), asset.local()).unwrap();
+    own(&mut genesis.fee_asset);
+    genesis
+        .accounts
+        .iter_mut()
+        .flat_map(|account| &mut account.holdings)
+        .for_each(|holding| own(&mut holding.asset));
+    for pool in &mut genesis.pools {
+        own(&mut pool.asset_a);
+        own(&mut pool.asset_b);
+    }
+    BlockProducer::new(Accounts::new(CHAIN_ID, id, secret(id.get().into()), &genesis).unwrap())
+}
+
+/// What somebody does.
+#[derive(Clone, Copy, Debug)]
+enum Try {
+    /// A client of environment `from` sends `value` of the asset of `of` to `to`, claimable for so many superblocks.
+    Send { from: usize, to: usize, of: usize, client: usize, value: u64, lifetime: u32 },
+    /// Somebody deposits on L1.
+    Deposit { to: usize, client: usize, value: u64, lifetime: u32 },
+    /// Environments make their blocks, and those of `without` are missing from the superblock.
+    Superblock { without: Option<usize> },
+    /// Nobody sends anything for a while, and nobody claims.
+    Wait(u32),
+}
+
+fn tries() -> impl Strategy<Value = Try> {
+    let value = || prop_oneof![1..1000u64, 1..2 * START];
+    prop_oneof![
+        40 => (1..4usize, 0..4usize, 0..4usize, 0..CLIENTS, value(), 80..120u32).prop_map(
+            |(from, to, of, client, value, lifetime)| Try::Send { from, to, of, client, value, lifetime }
+        ),
+        8 => (1..4usize, 0..CLIENTS, value(), prop_oneof![Just(0), 1..120u32])
+            .prop_map(|(to, client, value, lifetime)| Try::Deposit { to, client, value, lifetime }),
+        12 => proptest::option::of(1..4usize).prop_map(|without| Try::Superblock { without }),
+        1 => (100..130u32).prop_map(Try::Wait),
+    ]
+}
+
+thread_local! {
+    /// Messages claimed, refunded and pending in all cases.
+    static TOTAL: RefCell<[usize; 3]> = const { RefCell::new([0; 3]) };
+}
+
+/// Everything there is.
+struct Economy {
+    state: SuperblockState,
+    registry: Registry,
+    notes: (notes::World, BlockProducer<Notes>),
+    accounts: [BlockProducer<Accounts>; 2],
+    /// Of each environment's asset, how much there was at genesis.
+    issued: [u64; 4],
+    /// Clients with a transaction in a pool, which is one at a time.
+    busy: Vec<(usize, usize)>,
+    deposits: Vec<Message>,
+    sequence: u64,
+    /// What waits in a pool to be consumed.
+    offered: BTreeMap<Digest, Consumption>,
+}
+
+impl Economy {
+    fn new() -> Self {
+        let world = notes::World::new(CHAIN_ID, NOTES, secret(1));
+        let producer = BlockProducer::new(world.environment.clone());
+        let mut economy = Self {
+            state: SuperblockState::genesis(CHAIN_ID),
+            registry: Registry::default(),
+            notes: (world, producer),
+            accounts: [accounts_of(LEFT), accounts_of(RIGHT)],
+            busy: vec![],
+            deposits: vec![],
+            sequence: 0,
+            offered: BTreeMap::new(),
+            issued: [0; 4],
+        };
+        for index in 1..4 {
+            let producer = economy.producer(index);
+            let kernel = KernelEntry { key: kernel(), valid_from: 1, valid_until: u32::MAX };
+            let entry = RegistryEntry {
+                genesis_state: producer.genesis_commitment(),
+                producer: producer.producer(),
+                kernels: vec![kernel],
+            };
+            economy.registry.insert(EVERYWHERE[index], entry).unwrap();
+            economy.issued[index] = economy.circulating(index, asset(EVERYWHERE[index]));
+        }
+        economy
+    }
+
+    fn producer(&mut self, index: usize) -> &mut dyn DynEnvironment {
+        match index {
+            1 => &mut self.notes.1,
+            _ => &mut self.accounts[index - 2],
+        }
+    }
+
+    /// Who client `n` is, in the terms of an environment.
+    fn party(&self, index: usize, n: usize) -> Digest {
+        match index {
+            0 => secret(900).expose(),
+            1 => self.notes.0.clients[n % 3].id(),
+            _ => Digest(accounts::key(n).address().limbs()),
+        }
+    }
+
+    fn send(&mut self, from: usize, to: usize, of: usize, client: usize, value: u64, lifetime: u32) {
+        let client = if from == 1 { client % 3 } else { client };
+        if from == to || self.busy.contains(&(from, client)) {
+            return;
+        }
+        let (destination, recipient) = (EVERYWHERE[to], self.party(to, client));
+        let (asset, amount) = (asset(EVERYWHERE[of]), amount(value));
+        let deadline = self.state.number + lifetime + 1;
+        if from == 1 {
+            let (world, producer) = &mut self.notes;
+            if world.clients[client].account.vault.balance(asset) < amount {
+                return;
+            }
+            let send = Emission { destination, recipient, asset, amount, deadline, data: Digest::ZERO };
+            let request = world.request_with(client, &[], vec![], Some(send), 1);
+            producer.submit(request.into()).unwrap();
+        } else {
+            let producer = &mut self.accounts[from - 2];
+            let (key, environment) = (accounts::key(client), producer.environment());
+            let nonce = producer.state().account(&key.address()).map_or(0, |account| account.nonce);
+            let transaction = Transaction {
+                sender: key.address(),
+                nonce,
+                fee: accounts::amount(accounts::FEE),
+                deadline: u32::MAX,
+                actions: vec![Action::Bridge { destination, recipient, asset, amount, deadline }],
+            };
+            let id = environment.id();
+            let signed = key.sign(transaction, CHAIN_ID, id).unwrap();
+            producer.submit(signed.into()).unwrap();
+        }
+        self.busy.push((from, client));
+    }
+
+    fn deposit(&mut self, to: usize, client: usize, value: u64, lifetime: u32) {
+        self.sequence += 1;
+        let message = Message {
+            chain_id: CHAIN_ID,
+            source: L1,
+            destination: EVERYWHERE[to],
+            sequence: self.sequence,
+            sender: secret(900).expose(),
+            recipient: self.party(to, client),
+            asset: asset(L1),
+            amount: amount(value),
+            deadline: self.state.number + lifetime,
+            data: Digest::ZERO,
+        };
+        self.deposits.push(message);
+    }
+
+    /// Offers what can be consumed in the next superblock to whom it is for.
+    fn offer(&mut self, number: u32, claims: bool) {
+        let flights: Vec<_> = self.state.bridge.in_flight().map(|record| record.message.clone()).collect();
+        for message in flights {
+            let (consumption, environment) = if message.deadline < number {
+                (Consumption::Refund, message.source)
+            } else {
+                (Consumption::Claim, message.destination)
+            };
+            let index = EVERYWHERE.iter().position(|&id| id == environment).unwrap();
+            let hash = message.hash();
+            let skipped = consumption == Consumption::Claim && !claims;
+            if skipped || index == 0 || self.offered.get(&hash) == Some(&consumption) {
+                continue;
+            }
+            self.producer(index).deliver(&message, consumption).unwrap();
+            self.offered.insert(hash, consumption);
+        }
+    }
+
+    /// One superblock of everybody's next blocks; those of `without` come with the next one.
+    fn superblock(&mut self, without: Option<usize>, claims: bool) {
+        let number = self.state.number + 1;
+        self.offer(number, claims);
+        let mut candidates = vec![];
+        for index in 1..4 {
+            let producer = self.producer(index);
+            producer.expect_superblock(number);
+            producer.propose_block().unwrap();
+            if without != Some(index) {
+                candidates.extend(self.blocks(index));
+            }
+        }
+        let planner = Planner::default();
+        let plan = planner.plan(&self.state, &self.registry, kernel(), &candidates, &self.deposits).unwrap();
+        assert_eq!((plan.left_out, plan.stuck), (vec![], None));
+        self.state = plan.transition.new_state;
+        self.deposits.drain(..plan.transition.l1_inbox.len());
+        self.busy.clear();
+        for index in (1..4).filter(|index| without != Some(*index)) {
+            let height = self.state.environments[&EVERYWHERE[index]].height;
+            self.producer(index).confirm(height).unwrap();
+        }
+        assert!(self.state.bridge.is_balanced());
+        if without.is_none() {
+            self.check();
+        }
+    }
+
+    /// The blocks of an environment that no superblock has.
+    fn blocks(&self, index: usize) -> Vec<Candidate> {
+        match index {
+            1 => self.notes.1.blocks().map(|block| candidate(&block.block)).collect(),
+            _ => self.accounts[index - 2].blocks().map(|block| candidate(&block.block)).collect(),
+        }
+    }
+
+    /// How much of an asset circulates in an environment all of whose blocks are in superblocks.
+    fn circulating(&self, index: usize, asset: AssetId) -> u64 {
+        if index == 1 {
+            let vaults = self.notes.0.clients.iter().map(|client| client.account.vault.balance(asset).get());
+            // Nobody takes what arrived into a vault.
+            let arrived = self.state.bridge.records().iter().filter(|record| {
+                let home = match record.consumed {
+                    Some((Consumption::Claim, _)) => record.message.destination,
+                    Some((Consumption::Refund, _)) => record.message.source,
+                    None => L1,
+                };
+                home == NOTES && record.message.asset == asset
+            });
+            return vaults.sum::<u64>() + arrived.map(|record| record.message.amount.get()).sum::<u64>();
+        }
+        let state = self.accounts[index - 2].state();
+        let accounts = state.accounts().map(|(_, account)| account.balances.balance(asset).get());
+        // The pool of the two assets of the genesis.
+        let first = AssetId::new(asset.origin(), 1).unwrap();
+        let reserve = state.pool(first, asset).map_or(0, |pool| pool.reserve_b.get());
+        accounts.sum::<u64>() + reserve
+    }
+
+    fn check(&self) {
+        for (index, issuer) in EVERYWHERE.into_iter().enumerate() {
+            for environment in 1..4 {
+                let asset = asset(issuer);
+                let row = BalanceKey { environment: EVERYWHERE[environment], asset };
+                let row = self.state.bridge.balance(row).get();
+                let circulating = self.circulating(environment, asset);
+                if environment == index {
+                    assert_eq!(self.issued[index] - circulating, row, "locked of {asset}");
+                } else {
+                    assert_eq!(circulating, row, "of {asset} in environment {environment}");
+                }
+            }
+        }
+    }
+}
+
+fn kernel() -> Digest {
+    secret(901).commitment()
+}
+
+fn candidate<W>(block: &ProposedBlock<W>) -> Candidate {
+    Candidate {
+        statement: *block.statement(),
+        key: kernel(),
+        messages: block.messages().clone(),
+        file: [0; 32],
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_an_origin_has_locked_is_what_is_outstanding_and_what_was_let_in_circulates(
+        tries in vec(tries(), 150),
+    ) {
+        let mut economy = Economy::new();
+        for one in tries {
+            match one {
+                Try::Send { from, to, of, client, value, lifetime } => {
+                    economy.send(from, to, of, client, value, lifetime);
+                }
+                Try::Deposit { to, client, value, lifetime } => economy.deposit(to, client, value, lifetime),
+                Try::Superblock { without } => economy.superblock(without, true),
+                Try::Wait(superblocks) => (0..superblocks).for_each(|_| economy.superblock(None, false)),
+            }
+        }
+        economy.superblock(None, true);
+        let records = economy.state.bridge.records();
+        let became = |what| records.iter().filter(|record| record.consumed.map(|(was, _)| was) == what).count();
+        let counts = [Some(Consumption::Claim), Some(Consumption::Refund), None].map(became);
+        TOTAL.with_borrow_mut(|total| total.iter_mut().zip(counts).for_each(|(total, count)| *total += count));
+        prop_assert!(TOTAL.with_borrow(|total| total[0] > 0), "something is claimed");
+    }
+}
+
+#[test]
+fn what_needs_a_missing_block_waits_and_is_proposed_again() {
+    let mut economy = Economy::new();
+    economy.send(1, 2, 1, 0, 500, 100);
+    let notes = economy.producer(1).propose_block().unwrap();
+    let message = notes.messages.outbox[0].clone();
+    // The destination runs ahead of the superblocks: it claims what no superblock has emitted yet.
+    economy.producer(2).deliver(&message, Consumption::Claim).unwrap();
+    for index in [2, 3] {
+        economy.producer(index).propose_block().unwrap();
+    }
+    let candidates = [economy.blocks(2), economy.blocks(3)].concat();
+    let planner = Planner::default();
+    let plan = planner.plan(&economy.state, &economy.registry, kernel(), &candidates, &[]).unwrap();
+    assert_eq!(plan.order, [1], "the third environment does not wait");
+    assert_eq!(plan.left_out.len(), 1);
+    let reason = &plan.left_out[0].1;
+    assert!(reason.may_come_later() && reason.to_string().contains(&message.hash().to_string()), "{reason}");
+
+    // Its producer proposes the block again, on top of the same state, and the next superblock has both.
+    assert_eq!(economy.producer(2).rollback(1).unwrap(), 1);
+    assert_eq!(economy.producer(2).pending(), 1);
+    economy.producer(2).expect_superblock(2);
+    let again = economy.producer(2).propose_block().unwrap();
+    assert_eq!(again.messages.inbox, [(message, Consumption::Claim)]);
+    let candidates = [economy.blocks(2), economy.blocks(1)].concat();
+    let state = plan.transition.new_state;
+    let plan = planner.plan(&state, &economy.registry, kernel(), &candidates, &[]).unwrap();
+    assert_eq!(plan.order, [1, 0], "emission comes first");
+    assert_eq!(plan.transition.new_state.bridge.in_flight().count(), 0);
+}
