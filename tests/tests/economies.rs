@@ -120,7 +120,7 @@ impl Economy {
             offered: BTreeMap::new(),
             issued: [0; 4],
         };
-        for index in 1..4 {
+        for (index, id) in EVERYWHERE.into_iter().enumerate().skip(1) {
             let producer = economy.producer(index);
             let kernel = KernelEntry { key: kernel(), valid_from: 1, valid_until: u32::MAX };
             let entry = RegistryEntry {
@@ -128,8 +128,8 @@ impl Economy {
                 producer: producer.producer(),
                 kernels: vec![kernel],
             };
-            economy.registry.insert(EVERYWHERE[index], entry).unwrap();
-            economy.issued[index] = economy.circulating(index, asset(EVERYWHERE[index]));
+            economy.registry.insert(id, entry).unwrap();
+            economy.issued[index] = economy.circulating(index, asset(id));
         }
         economy
     }
@@ -283,12 +283,11 @@ impl Economy {
 
     fn check(&self) {
         for (index, issuer) in EVERYWHERE.into_iter().enumerate() {
-            for environment in 1..4 {
-                let asset = asset(issuer);
-                let row = BalanceKey { environment: EVERYWHERE[environment], asset };
-                let row = self.state.bridge.balance(row).get();
-                let circulating = self.circulating(environment, asset);
-                if environment == index {
+            let asset = asset(issuer);
+            for (place, environment) in EVERYWHERE.into_iter().enumerate().skip(1) {
+                let row = self.state.bridge.balance(BalanceKey { environment, asset }).get();
+                let circulating = self.circulating(place, asset);
+                if place == index {
                     assert_eq!(self.issued[index] - circulating, row, "locked of {asset}");
                 } else {
                     assert_eq!(circulating, row, "of {asset} in environment {environment}");
