@@ -144,8 +144,6 @@ impl Definition for BlockKernel {
             Variant::Empty => (start, TransactionsTargets::Direct(vec![])),
             Variant::Unsigned => {
                 let (end, slots) = slots_circuit(builder, &context, &start, UNSIGNED_SLOTS);
-                // Nothing was signed, so nobody made a transaction.
-                builder.enforce_zero(end.transactions);
                 (end, TransactionsTargets::Direct(slots))
             }
             Variant::Direct(slots) => {
@@ -159,6 +157,10 @@ impl Definition for BlockKernel {
         };
 
         // Every transaction is signed: the signatures claimed are all those proved, in order.
+        // Where none are proved, nobody made a transaction.
+        if self.signatures.is_none() && self.variant != Variant::Empty {
+            builder.enforce_zero(end.transactions);
+        }
         let signatures = self.signatures.as_ref().map(|signatures| {
             let SignatureKey { common, key } = signatures.as_ref();
             let child: ChildTarget<SignatureStatement<Target>> =

@@ -183,6 +183,8 @@ fn a_block_of_a_chunk_is_proven() {
         BlockInput { transactions: BlockTransactions::Chunks(vec![child]), ..input.clone() }
     };
     assert_rejects(&kernel.compiled, &with(&|chunk| chunk.before.fees = F::ONE));
+    assert_rejects(&kernel.compiled, &with(&|chunk| chunk.before.outbox = Digest::ZERO));
+    assert_rejects(&kernel.compiled, &with(&|chunk| chunk.before.inbox = Digest::ZERO));
     assert_rejects(&kernel.compiled, &with(&|chunk| chunk.key_set_root = Digest::ZERO));
     let BlockTransactions::Chunks(children) = &input.transactions else { panic!("chunks") };
     let mut unlisted = children[0].clone();
@@ -210,6 +212,13 @@ fn chunks_cover_a_block_without_a_gap() {
     let both = ChunkChain::join(&first, &second).unwrap();
     assert_eq!(ChunkChain::join(&both, &third).unwrap(), part(0, None));
     assert_eq!(ChunkChain::join(&first, &third).unwrap_err().field, "running state");
+    for change in [(|part| part.before.outbox = Digest::ZERO) as fn(&mut ChunkStatement), |part| {
+        part.before.inbox = Digest::ZERO
+    }] {
+        let mut other = second;
+        change(&mut other);
+        assert_eq!(ChunkChain::join(&first, &other).unwrap_err().field, "running state");
+    }
     let mut later = second;
     later.context.height += F::ONE;
     assert_eq!(ChunkChain::join(&first, &later).unwrap_err().field, "context");
