@@ -4,6 +4,8 @@ pub mod asset;
 pub mod balance;
 pub mod block;
 pub mod circuit;
+#[cfg(feature = "testing")]
+mod dishonest;
 pub mod error;
 pub mod lists;
 pub mod message;

@@ -334,7 +334,7 @@ impl Crossing {
     }
 
     /// Notes what L1 sends and receives.
-    fn note(&mut self, action: Action, message: &Message, hash: Digest) {
+    pub(crate) fn note(&mut self, action: Action, message: &Message, hash: Digest) {
         let (sent, returned) = match action {
             Action::Emit => (true, None),
             Action::Consume(consumption) => (false, Some(consumption)),

@@ -107,13 +107,20 @@ pub fn superblock_shape(source: Source) -> &'static Shape {
 pub struct SuperblockDefinition {
     source: Source,
     segment_set_root: Digest,
+    capacity: Capacity,
 }
 
 impl SuperblockDefinition {
     /// The circuit over `source`, which accepts segments of the circuits under `segment_set_root` only.
     #[must_use]
     pub fn new(source: Source, segment_set_root: Digest) -> Self {
-        Self { source, segment_set_root }
+        Self { source, segment_set_root, capacity: source.capacity() }
+    }
+
+    /// The same circuit with other places for messages, for tests that need each place to be used.
+    #[cfg(test)]
+    pub(super) fn with_capacity(self, capacity: Capacity) -> Self {
+        Self { capacity, ..self }
     }
 }
 
@@ -297,8 +304,7 @@ impl Definition for SuperblockDefinition {
             }
             Source::Segments(segments) => Self::define_segments(builder, segments),
         };
-        let capacity = self.source.capacity();
-        let crossing = (capacity != Capacity::NONE).then(|| cross(builder, capacity, &mut segment));
+        let crossing = (self.capacity != Capacity::NONE).then(|| cross(builder, self.capacity, &mut segment));
         let statement = frame.enclose(builder, &segment, segment_set_root);
         (statement, SuperblockTargets { frame, source, crossing })
     }

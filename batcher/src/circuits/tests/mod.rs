@@ -1,3 +1,5 @@
 mod apply;
 mod frame;
+mod lies;
+mod messages;
 mod superblock;
