@@ -86,15 +86,17 @@ impl Load {
         self.units.is_empty()
     }
 
-    /// The fewest shares that fill `segment`, and a last one that fits `inline`. A move is never split; rows are added as early
-    /// as there is room, so that no move waits for rows for ever. `None` if some move has more steps than either has places.
+    /// The fewest shares that fill `segment`, but `least` of them, and a last one that fits `inline`. A move is never split; rows
+    /// are added as early as there is room, so that no move waits for rows for ever. `None` if some move has more steps than
+    /// either has places, or there is nothing left for one of the least.
     #[must_use]
-    pub fn pack(&self, segment: Capacity, inline: Capacity) -> Option<Vec<Share>> {
+    pub fn pack(&self, segment: Capacity, inline: Capacity, least: usize) -> Option<Vec<Share>> {
         let mut shares = vec![];
         let (mut rows, mut moves, mut steps) = (0, 0, 0);
         let all_steps = self.units.iter().map(|unit| unit.steps).sum::<usize>();
         loop {
-            if self.rows.len() - rows <= inline.rows && all_steps - steps <= inline.steps {
+            let fits = self.rows.len() - rows <= inline.rows && all_steps - steps <= inline.steps;
+            if fits && shares.len() >= least {
                 shares.push(Share {
                     rows: rows..self.rows.len(),
                     moves: moves..self.units.len(),
@@ -160,7 +162,7 @@ mod tests {
     #[test]
     fn what_fits_the_superblock_itself_needs_no_segment() {
         for units in [&[][..], &[(4, 1)], &[(1, 0), (2, 1), (1, 0)]] {
-            let shares = load(units).pack(SEGMENT, INLINE).unwrap();
+            let shares = load(units).pack(SEGMENT, INLINE, 0).unwrap();
             assert_eq!(shares.len(), 1, "{units:?}");
             check(&load(units), &shares);
         }
@@ -169,7 +171,7 @@ mod tests {
     #[test]
     fn a_blocks_messages_never_span_chunks() {
         let load = load(&[(6, 0), (6, 0), (4, 0), (4, 0)]);
-        let shares = load.pack(SEGMENT, INLINE).unwrap();
+        let shares = load.pack(SEGMENT, INLINE, 0).unwrap();
         check(&load, &shares);
         let moves: Vec<_> = shares.iter().map(|share| share.moves.clone()).collect();
         assert_eq!(moves, [0..1, 1..3, 3..4]);
@@ -178,15 +180,24 @@ mod tests {
     #[test]
     fn rows_that_a_block_is_short_of_are_opened_by_chunks_before_it() {
         let load = load(&[(2, 1), (8, 7), (1, 0)]);
-        let shares = load.pack(SEGMENT, INLINE).unwrap();
+        let shares = load.pack(SEGMENT, INLINE, 0).unwrap();
         check(&load, &shares);
         assert!(shares[1].moves.is_empty(), "a chunk of rows alone");
     }
 
     #[test]
     fn what_no_circuit_holds_is_not_packed() {
-        assert_eq!(load(&[(11, 0)]).pack(SEGMENT, INLINE), None);
-        assert_eq!(load(&[(5, 0)]).pack(Capacity::NONE, INLINE), None);
+        assert_eq!(load(&[(11, 0)]).pack(SEGMENT, INLINE, 0), None);
+        assert_eq!(load(&[(5, 0)]).pack(Capacity::NONE, INLINE, 0), None);
+    }
+
+    #[test]
+    fn a_segment_can_be_asked_for_if_there_is_something_for_it() {
+        let load = load(&[(1, 0), (2, 1)]);
+        let shares = load.pack(SEGMENT, INLINE, 1).unwrap();
+        check(&load, &shares);
+        assert_eq!((shares.len(), shares[1].moves.len()), (2, 0));
+        assert_eq!(load.pack(SEGMENT, INLINE, 2), None);
     }
 
     #[test]
@@ -196,7 +207,7 @@ mod tests {
                 .map(|index| (1 + (seed * 7 + index * 5) % 10, (seed / 3 * index % 6) as u32))
                 .collect();
             let load = load(&units);
-            check(&load, &load.pack(SEGMENT, INLINE).unwrap());
+            check(&load, &load.pack(SEGMENT, INLINE, 0).unwrap());
         }
     }
 }

@@ -118,7 +118,7 @@ impl Tree {
 
     /// A superblock that verifies its blocks and moves their messages itself.
     fn direct(source: Source, load: &Load) -> Option<Self> {
-        let shares = load.pack(Capacity::NONE, source.capacity())?;
+        let shares = load.pack(Capacity::NONE, source.capacity(), 0)?;
         let tasks = vec![Task::new("superblock", Work::Direct, 0..source.blocks())];
         Some(Self { tasks, source, shares })
     }
@@ -126,14 +126,15 @@ impl Tree {
     /// Full leaves, the last one smaller, then message segments; as few folds as reduce them to `arity` segments, in sweeps
     /// from left to right.
     fn segments(blocks: usize, load: &Load, arity: usize) -> Option<Self> {
-        let shares = load.pack(MESSAGE_CAPACITY, Source::Segments(arity).capacity())?;
+        let least = arity.saturating_sub(blocks.div_ceil(LEAF_MAX_BLOCKS));
+        let shares = load.pack(MESSAGE_CAPACITY, Source::Segments(arity).capacity(), least)?;
         let mut tasks: Vec<_> = (0..blocks)
             .step_by(LEAF_MAX_BLOCKS)
             .map(|start| Task::new("leaf", Work::Leaf, start..blocks.min(start + LEAF_MAX_BLOCKS)))
             .collect();
         let own = shares.len() - 1;
         tasks.extend((blocks..).zip(&shares[..own]).map(|(place, share)| Task::messages(place, share)));
-        (arity <= tasks.len()).then(|| Self::top(tasks, shares, arity))
+        Some(Self::top(tasks, shares, arity))
     }
 
     /// Folds `tasks` until `arity` are left, which the superblock verifies.
@@ -160,7 +161,7 @@ impl Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::circuits::superblock::DIRECT_MAX_BLOCKS;
+    use crate::{circuits::superblock::DIRECT_MAX_BLOCKS, packing::Move};
 
     /// The tree over blocks without messages.
     fn silent(blocks: usize, limits: TreeLimits) -> Tree {
@@ -250,5 +251,46 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), tree.tasks.len());
+    }
+
+    /// Moves of so many steps each.
+    fn load(steps: &[usize]) -> Load {
+        let moves: Vec<_> = steps
+            .iter()
+            .map(|&count| {
+                let sent: Vec<_> = (0..count as u64)
+                    .map(|sequence| bridge::Message { sequence, ..crate::testing::message(1, 1, 2, 1) })
+                    .collect();
+                crate::testing::moves(1, &[], &sent.iter().collect::<Vec<_>>())
+            })
+            .collect();
+        let moves: Vec<_> = moves.iter().enumerate().map(|(index, one)| Move::Block(index, one)).collect();
+        Load::new(&bridge::BridgeState::default(), 1, &moves)
+    }
+
+    #[test]
+    fn every_tree_with_messages_covers_every_place_once_and_in_order() {
+        for blocks in [1, 2, 3, 4, 5, 9, 40, 300] {
+            for steps in [&[1][..], &[20], &[60, 60], &[128], &[128; 3], &[100; 30]] {
+                let tree = Tree::cheapest(blocks, &load(steps), TreeLimits::default());
+                check(&tree, blocks);
+                let moved: usize = tree.shares.iter().map(|share| share.steps.len()).sum();
+                assert_eq!(moved, steps.iter().sum::<usize>());
+                let mut names: Vec<_> = tree.tasks.iter().map(|task| &task.name).collect();
+                names.sort_unstable();
+                names.dedup();
+                assert_eq!(names.len(), tree.tasks.len());
+            }
+        }
+    }
+
+    #[test]
+    fn messages_cost_nothing_where_rows_are_free_for_them() {
+        for (blocks, steps) in [(1, 10), (3, 10), (5, 10), (16, 32), (64, 60)] {
+            let tree = Tree::cheapest(blocks, &load(&[steps]), TreeLimits::default());
+            assert_eq!(tree.rows(), silent(blocks, TreeLimits::default()).rows(), "{blocks} blocks");
+        }
+        let two = Tree::cheapest(2, &load(&[30]), TreeLimits::default());
+        assert_eq!(two.source, Source::BlocksWithMessages(2));
     }
 }

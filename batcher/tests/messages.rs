@@ -28,7 +28,7 @@ fn after(
 ) -> SuperblockState {
     let blocks = blocks.into_iter().map(|(height, messages)| talking(height, messages)).collect();
     let contents = Contents { blocks, deposits, refunds: vec![] };
-    let shares = contents.load(before).pack(ROOM, ROOM).expect("there is room");
+    let shares = contents.load(before).pack(ROOM, ROOM, 0).expect("there is room");
     Transition::new(before, &free_registry(2), digest(1), &contents, &shares).expect("valid").new_state
 }
 

@@ -7,6 +7,7 @@ use crate::{
     block::BlockMessages,
     lists::block_messages,
     message::{Consumption, Message},
+    state::Place,
     step::{Action, Crossing, uses_tree},
 };
 
@@ -54,14 +55,15 @@ impl Crossing {
         if let Ok(after) = moved {
             self.state.set_row(key, after).expect("the row is open");
         }
+        let place = Place { superblock: self.number, height: None };
         if uses_tree(action, actor, message) {
             match action {
                 Action::Consume(consumption) if index < self.state.message_count() => {
-                    self.state.bury(index, consumption, self.number).expect("the index was used");
+                    self.state.bury(index, consumption, place).expect("the index was used");
                 }
                 Action::Consume(_) => {}
                 Action::Emit | Action::Bounce => {
-                    self.state.push(message.clone(), self.number).expect("the tree has room");
+                    self.state.push(message.clone(), place).expect("the tree has room");
                 }
             }
         }

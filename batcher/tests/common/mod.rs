@@ -13,9 +13,9 @@ use batcher::{
     prove::Quiet,
     state,
     store::Store,
-    testing::{block, free_key, free_proof, free_registry},
+    testing::{block, block_with, free_key, free_proof, free_registry},
 };
-use bridge::BlockMessages;
+use bridge::{BlockMessages, Message};
 use circuits::{proof, registry::EnvironmentId, statement::BlockStatement};
 use environments::BlockBundle;
 use plonky2::field::types::PrimeField64;
@@ -42,8 +42,19 @@ pub(crate) fn write_block(directory: &Path, name: &str, bundle: &BlockBundle) ->
     path
 }
 
+/// A bundle of a block with messages.
+#[allow(dead_code, reason = "not every test binary has messages")]
+pub(crate) fn talking_bundle(height: u32, messages: &BlockMessages) -> BlockBundle {
+    BlockBundle { messages: messages.clone(), ..block_bundle(block_with(height, messages)) }
+}
+
 /// Makes the next superblock of `root`.
 pub(crate) fn batch(root: &Path) -> Result<Outcome, BatchError> {
+    batch_with(root, &[])
+}
+
+/// Makes the next superblock of `root`, with these deposits in L1's queue.
+pub(crate) fn batch_with(root: &Path, deposits: &[Message]) -> Result<Outcome, BatchError> {
     let store = Store::open(root)?;
     let stop = AtomicBool::new(false);
     let batcher = Batcher {
@@ -54,7 +65,7 @@ pub(crate) fn batch(root: &Path) -> Result<Outcome, BatchError> {
         jobs: 1,
         stop: &stop,
     };
-    batcher.run(&root.join("blocks"), &[], &state::state_path(root), &free_registry(2), root)
+    batcher.run(&root.join("blocks"), deposits, &state::state_path(root), &free_registry(2), root)
 }
 
 /// An empty chain with these blocks waiting.

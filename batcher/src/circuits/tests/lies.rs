@@ -59,7 +59,7 @@ fn state() -> SuperblockState {
     let blocks =
         vec![talking(1, moves(1, &[], &[first, second, third])), talking(1, moves(2, &[first], &[]))];
     let contents = Contents { blocks, ..Contents::default() };
-    let shares = contents.load(&SuperblockState::genesis(CHAIN)).pack(SEGMENT, SEGMENT).unwrap();
+    let shares = contents.load(&SuperblockState::genesis(CHAIN)).pack(SEGMENT, SEGMENT, 0).unwrap();
     Transition::new(&SuperblockState::genesis(CHAIN), &free_registry(3), root(), &contents, &shares)
         .unwrap()
         .new_state
@@ -102,7 +102,7 @@ impl Offer {
     fn new(state: &SuperblockState, block: &ContentBlock, apart: bool) -> Self {
         let contents = Contents { blocks: vec![block.clone()], ..Contents::default() };
         let load = contents.load(state);
-        let all = load.pack(SEGMENT, SEGMENT).unwrap().remove(0);
+        let all = load.pack(SEGMENT, SEGMENT, 0).unwrap().remove(0);
         let nothing = Share {
             rows: all.rows.end..all.rows.end,
             moves: all.moves.end..all.moves.end,
@@ -148,7 +148,7 @@ fn refused(state: &SuperblockState, messages: BlockMessages) -> BridgeError {
 
 fn native(state: &SuperblockState, block: &ContentBlock) -> TransitionError {
     let contents = Contents { blocks: vec![block.clone()], ..Contents::default() };
-    let shares = contents.load(state).pack(SEGMENT, SEGMENT).unwrap();
+    let shares = contents.load(state).pack(SEGMENT, SEGMENT, 0).unwrap();
     Transition::new(state, &free_registry(3), root(), &contents, &shares).unwrap_err()
 }
 

@@ -79,7 +79,7 @@ impl Scene {
     /// All messages in one chunk: of the superblock, or of a message segment if `apart`.
     fn transition(&self, apart: bool) -> Transition {
         let load = self.contents.load(&self.state);
-        let all = load.pack(SMALL, SMALL).expect("small moves").remove(0);
+        let all = load.pack(SMALL, SMALL, 0).expect("small moves").remove(0);
         let nothing = Share {
             rows: all.rows.end..all.rows.end,
             moves: all.moves.end..all.moves.end,
@@ -107,7 +107,7 @@ impl Scene {
 }
 
 fn after(scene: &Scene) -> SuperblockState {
-    let shares = scene.contents.load(&scene.state).pack(WIDE, WIDE).expect("small moves");
+    let shares = scene.contents.load(&scene.state).pack(WIDE, WIDE, 0).expect("small moves");
     Transition::new(&scene.state, &free_registry(3), digest(3), &scene.contents, &shares)
         .expect("honest")
         .new_state
