@@ -1,5 +1,6 @@
 //! The bridge natively, in-circuit, and attacked.
 
+mod cases;
 mod circuit;
 mod invariant;
 mod native;
