@@ -21,6 +21,9 @@ use bridge::{BlockMessages, Capacity, Consumption, Message};
 use circuits::{recursion::key_digest, registry::EnvironmentId};
 use common::{batch, batch_with, talking_bundle, waiting, write_block};
 
+/// What a forger does to a bundle.
+type Change = fn(&mut SuperblockBundle);
+
 const CHAIN: u64 = 5;
 const WIDE: Capacity = Capacity { rows: 10, steps: 10 };
 
@@ -66,7 +69,7 @@ fn an_asset_goes_there_and_back_in_one_superblock_that_lists_what_l1_sends_and_r
     assert_eq!(superblock.circuit, "superblock-blocks-3");
 
     let bundle = SuperblockBundle::decode(&fs::read(&made.path).expect("written")).expect("valid");
-    let changes: [(&str, fn(&mut SuperblockBundle)); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("L1 inbox", |bundle| bundle.deposits.clear()),
         ("L1 inbox", |bundle| bundle.deposits[0].recipient = digest(1)),
         ("L1 outbox", |bundle| bundle.l1_outbox.clear()),

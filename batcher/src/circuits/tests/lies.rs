@@ -29,6 +29,9 @@ use crate::{
     testing::{block, digest, free_key, free_proof, free_registry, message, moves, talking},
 };
 
+/// What a liar does to a list.
+type Change = fn(&mut BlockMessages);
+
 const CHAIN: u64 = 9;
 /// The superblock in which the lies are told.
 const NUMBER: u32 = 2;
@@ -294,7 +297,7 @@ fn case_50_no_environment_beyond_16_bits_is_sent_to() {
 fn other_messages_than_the_blocks_are_not_moved_in_their_place() {
     let [_, second, _] = &sent();
     let good = next(moves(2, &[second], &[&back(2, 5)]));
-    let lists: [(&str, fn(&mut BlockMessages)); 3] = [
+    let lists: [(&str, Change); 3] = [
         ("inbox", |messages| messages.inbox.clear()),
         ("outbox", |messages| messages.outbox[0].recipient = digest(99)),
         ("outbox", |messages| messages.outbox.clear()),
