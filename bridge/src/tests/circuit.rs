@@ -36,18 +36,18 @@ circuits::layout! {
 }
 
 /// A circuit with places for so many rows and steps.
-struct CrossingCircuit {
+pub(super) struct CrossingCircuit {
     rows: usize,
     steps: usize,
 }
 
 #[derive(Clone, Debug)]
-struct Input {
-    chain_id: u64,
-    number: u32,
-    roots: SuperblockRoots,
-    lists: BridgeLists,
-    chunk: Chunk,
+pub(super) struct Input {
+    pub(super) chain_id: u64,
+    pub(super) number: u32,
+    pub(super) roots: SuperblockRoots,
+    pub(super) lists: BridgeLists,
+    pub(super) chunk: Chunk,
 }
 
 impl Definition for CrossingCircuit {
@@ -94,10 +94,10 @@ impl Definition for CrossingCircuit {
     }
 }
 
-static CIRCUIT: LazyLock<Compiled<CrossingCircuit>> =
+pub(super) static CIRCUIT: LazyLock<Compiled<CrossingCircuit>> =
     LazyLock::new(|| Compiled::new(CrossingCircuit { rows: 1, steps: 3 }).unwrap());
 
-fn roots(state: &BridgeState) -> SuperblockRoots {
+pub(super) fn roots(state: &BridgeState) -> SuperblockRoots {
     state.roots(digest(1))
 }
 

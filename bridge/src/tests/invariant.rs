@@ -1,10 +1,17 @@
 use std::cell::RefCell;
 
+use circuits::statement::SuperblockRoots;
 use proptest::{collection::vec, prelude::*};
 
-use super::*;
+use super::{
+    circuit::{CIRCUIT, Input, roots},
+    *,
+};
 
 const ENVIRONMENTS: [EnvironmentId; 4] = [L1, A, B, EnvironmentId(5)];
+
+/// Of so many steps that succeed, one is proved.
+const SAMPLE: usize = 40;
 
 /// One try at anything, sensible or not.
 #[derive(Clone, Debug)]
@@ -73,6 +80,21 @@ fn open() -> Crossing {
     crossing
 }
 
+/// Proves the steps since the last chunk, and that they lead where the native ones do.
+fn prove((roots_before, lists_before): (SuperblockRoots, BridgeLists), crossing: &Crossing) {
+    let input = Input {
+        chain_id: CHAIN,
+        number: crossing.number,
+        roots: roots_before,
+        lists: lists_before,
+        chunk: crossing.chunk.clone(),
+    };
+    let proof = CIRCUIT.prove(&input).unwrap();
+    let statement = CIRCUIT.statement(&proof).unwrap();
+    assert_eq!((statement.before, statement.after), (roots_before, roots(&crossing.state)));
+    assert_eq!((statement.lists_before, statement.lists_after), (lists_before, crossing.lists));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
@@ -81,17 +103,28 @@ proptest! {
         tries in vec(tries(), 100),
     ) {
         thread_local!(static DONE: RefCell<usize> = const { RefCell::new(0) });
+        thread_local!(static PROVED: RefCell<usize> = const { RefCell::new(0) });
         let mut crossing = open();
         for attempt in &tries {
             let what = |crossing: &Crossing| (crossing.state.clone(), crossing.lists, crossing.l1_outbox.clone());
             let before = what(&crossing);
+            let start = (roots(&crossing.state), crossing.lists);
+            crossing.end_chunk().unwrap();
             if apply(&mut crossing, attempt) {
-                DONE.with_borrow_mut(|done| *done += 1);
+                let done = DONE.with_borrow_mut(|done| {
+                    *done += 1;
+                    *done
+                });
+                if done % SAMPLE == 0 && !crossing.chunk.steps.is_empty() {
+                    prove(start, &crossing);
+                    PROVED.with_borrow_mut(|proved| *proved += 1);
+                }
             } else {
                 prop_assert_eq!(before, what(&crossing));
             }
             prop_assert!(crossing.state.is_balanced());
         }
         prop_assert!(DONE.with_borrow(|&done| done > 0), "something succeeds");
+        prop_assert!(DONE.with_borrow(|&done| done < 20 * SAMPLE) || PROVED.with_borrow(|&proved| proved > 0));
     }
 }
