@@ -114,8 +114,10 @@ pub(super) fn run(command: Command) -> Result<Answer, Failure> {
 
 fn answer(key: &PublicKey) -> Answer {
     let address = address_of(key);
-    let json = json!({ "ok": true, "address": address, "public_key": key });
-    Answer::new(json, format!("address {address}\npublic key {key}"))
+    // Who sends here from another environment names the account so.
+    let recipient = address.to_digest();
+    let json = json!({ "ok": true, "address": address, "public_key": key, "recipient": recipient });
+    Answer::new(json, format!("address {address}\npublic key {key}\nrecipient of messages {recipient}"))
 }
 
 /// Writes the key to a new file that only its owner can read, or none at all.

@@ -115,7 +115,7 @@ proptest! {
                     *done += 1;
                     *done
                 });
-                if done % SAMPLE == 0 && !crossing.chunk.steps.is_empty() {
+                if done.is_multiple_of(SAMPLE) && !crossing.chunk.steps.is_empty() {
                     prove(start, &crossing);
                     PROVED.with_borrow_mut(|proved| *proved += 1);
                 }
