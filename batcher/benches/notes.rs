@@ -1,5 +1,5 @@
-//! What blocks of the note-based environment cost, in multiples of `t1` (see `superblock bench`), measured in one run:
-//! `cargo bench -p superblock-batcher --bench notes -- 4 16 64`.
+//! What blocks of the note-based environment cost, in multiples of `t1` (see `superblock bench`), measured in
+//! one run: `cargo bench -p superblock-batcher --bench notes -- 4 16 64`.
 
 use std::{error::Error, time::Instant};
 

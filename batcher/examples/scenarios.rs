@@ -133,7 +133,8 @@ fn small() -> Outcome {
         amount: accounts::amount(amount),
         deadline: DEADLINE,
     };
-    // Superblock 1. An asset is locked here and minted there; a part is burned there and unlocked here, in one superblock.
+    // Superblock 1. An asset is locked here and minted there; a part is burned there and unlocked here, in one
+    // superblock.
     let lock = notes.request_with(0, &[], vec![], Some(send(notes::asset(1), 300, 0)), 1);
     let (payment, paid) = notes.pay(0, &[1], 5);
     let locked = notes.environment.messages(&lock.clone().into()).outbox;
@@ -151,7 +152,8 @@ fn small() -> Outcome {
     let taken = notes.take(1, &paid);
     let (other, other_paid) = notes.pay(2, &[0], 7);
 
-    // Superblock 2. What was unlocked and minted is used; what was minted goes home in part; somebody withdraws to L1.
+    // Superblock 2. What was unlocked and minted is used; what was minted goes home in part; somebody withdraws
+    // to L1.
     let unlocked = notes.take(1, &arrived[..1]);
     let home = notes.request_with(0, &arrived[1..], vec![], Some(send(accounts::asset(1), 15, 1)), 0);
     let withdrawal = accounts.act(1, &[bridge(EnvironmentId::L1, notes::secret(501), from_l1, 200)]);

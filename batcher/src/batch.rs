@@ -110,9 +110,10 @@ pub fn bundle_name(number: u32) -> String {
 }
 
 impl Batcher<'_> {
-    /// Makes the next superblock after the state in `state_path` from the bundles in `blocks` and the `deposits` that L1's queue
-    /// has beyond those consumed, and writes its bundle to `out`, then the new state. A crash before that last write leaves the old state, from which the same run starts
-    /// again with the proofs that were finished.
+    /// Makes the next superblock after the state in `state_path` from the bundles in `blocks` and the
+    /// `deposits` that L1's queue has beyond those consumed, and writes its bundle to `out`, then the new
+    /// state. A crash before that last write leaves the old state, from which the same run starts again with
+    /// the proofs that were finished.
     ///
     /// # Errors
     /// [`BatchError`]. Refused bundles are no error: they are listed in the outcome.

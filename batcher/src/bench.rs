@@ -1,5 +1,6 @@
-//! What superblocks cost, in multiples of `t1`: stock plonky2 verifying one proof of 2^12 rows recursively with its standard
-//! configuration, measured between the other measurements, in the same process with the same threads.
+//! What superblocks cost, in multiples of `t1`: stock plonky2 verifying one proof of 2^12 rows recursively with
+//! its standard configuration, measured between the other measurements, in the same process with the same
+//! threads.
 
 pub mod accounts;
 pub mod ecdsa;

@@ -190,7 +190,8 @@ impl SuperblockBundle {
         Ok(layout::from_bytes(&self.statement)?)
     }
 
-    /// Verifies the proof with the key of ours that the bundle names, and that statement and blocks are the proved ones.
+    /// Verifies the proof with the key of ours that the bundle names, and that statement and blocks are the
+    /// proved ones.
     ///
     /// # Errors
     /// [`BundleError`], one variant per rule.

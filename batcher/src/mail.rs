@@ -1,7 +1,7 @@
 //! Messages between the block producers of a simulation: what one emits, the others are given to consume.
 //!
-//! A producer elsewhere watches the bridge's state for messages to it; here all producers run in one process, ahead of the
-//! proofs, so what they emit is known before any superblock.
+//! A producer elsewhere watches the bridge's state for messages to it; here all producers run in one process,
+//! ahead of the proofs, so what they emit is known before any superblock.
 
 use std::collections::BTreeMap;
 
@@ -45,8 +45,8 @@ pub struct Undeliverable {
 }
 
 impl Mail {
-    /// Before the blocks of superblock `number`: adds the deposits that it takes, and offers what waits. What expired goes back
-    /// to its source; for deposits the superblock itself does that.
+    /// Before the blocks of superblock `number`: adds the deposits that it takes, and offers what waits. What
+    /// expired goes back to its source; for deposits the superblock itself does that.
     pub fn open(
         &mut self,
         number: u32,
@@ -62,8 +62,8 @@ impl Mail {
         self.offer(number, participants)
     }
 
-    /// After a block of superblock `number`: what it consumes is done, what was refused waits for another offer, and what it
-    /// emits is offered to whom it is for.
+    /// After a block of superblock `number`: what it consumes is done, what was refused waits for another
+    /// offer, and what it emits is offered to whom it is for.
     pub fn pass(
         &mut self,
         number: u32,
@@ -93,7 +93,8 @@ impl Mail {
             .insert(message.hash(), Flight { message: message.clone(), offered: None, refused: None });
     }
 
-    /// Offers each message to the environment that may consume it now, if the simulation has it and it was not offered yet.
+    /// Offers each message to the environment that may consume it now, if the simulation has it and it was not
+    /// offered yet.
     fn offer(&mut self, number: u32, participants: &mut [Participant]) -> Vec<Undeliverable> {
         let mut undeliverable = vec![];
         for (&hash, Flight { message, offered, refused }) in &mut self.flights {

@@ -1,5 +1,5 @@
-//! Which messages are moved by which circuit: chunks that fill the places of message segments, and what the superblock's own
-//! circuit takes.
+//! Which messages are moved by which circuit: chunks that fill the places of message segments, and what the
+//! superblock's own circuit takes.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -86,9 +86,9 @@ impl Load {
         self.units.is_empty()
     }
 
-    /// The fewest shares that fill `segment`, but `least` of them, and a last one that fits `inline`. A move is never split; rows
-    /// are added as early as there is room, so that no move waits for rows for ever. `None` if some move has more steps than
-    /// either has places, or there is nothing left for one of the least.
+    /// The fewest shares that fill `segment`, but `least` of them, and a last one that fits `inline`. A move is
+    /// never split; rows are added as early as there is room, so that no move waits for rows for ever. `None`
+    /// if some move has more steps than either has places, or there is nothing left for one of the least.
     #[must_use]
     pub fn pack(&self, segment: Capacity, inline: Capacity, least: usize) -> Option<Vec<Share>> {
         let mut shares = vec![];

@@ -37,8 +37,8 @@ pub struct Passage {
     pub fate: Fate,
 }
 
-/// The lives of all messages: those of the tree in the order of emission, then those that never enter it, which are in the
-/// superblocks that moved them only.
+/// The lives of all messages: those of the tree in the order of emission, then those that never enter it, which
+/// are in the superblocks that moved them only.
 #[must_use]
 pub fn passages<'b>(
     state: &BridgeState,

@@ -123,10 +123,11 @@ impl Default for Planner {
 }
 
 impl Planner {
-    /// Chooses blocks. Per environment they form one chain from where `state` left it; of several blocks that continue the
-    /// chain, the one with the lowest statement digest wins. Environments take turns, by id: in each turn an environment places
-    /// its next block if its messages can be moved by then. What can never be placed is left out with what needs it, each with
-    /// its own reason. The order of `candidates` has no influence on what is stated.
+    /// Chooses blocks. Per environment they form one chain from where `state` left it; of several blocks that
+    /// continue the chain, the one with the lowest statement digest wins. Environments take turns, by id: in
+    /// each turn an environment places its next block if its messages can be moved by then. What can never be
+    /// placed is left out with what needs it, each with its own reason. The order of `candidates` has no
+    /// influence on what is stated.
     ///
     /// `deposits` are those that L1's queue has and no superblock took.
     #[must_use]

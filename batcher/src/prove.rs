@@ -111,7 +111,8 @@ pub struct Prover<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// How many proofs can be made at the same time within `memory` bytes on `cores` cores; one proof keeps about four busy.
+/// How many proofs can be made at the same time within `memory` bytes on `cores` cores; one proof keeps about
+/// four busy.
 #[must_use]
 pub fn jobs_for(memory: u64, cores: usize) -> usize {
     let by_memory = usize::try_from(memory / TASK_BYTES).unwrap_or(usize::MAX);
@@ -151,8 +152,8 @@ impl Prover<'_> {
         finished.pop().flatten().ok_or(ProveError::MissingChild { task: "superblock".to_owned() })
     }
 
-    /// Runs `work` on each of `indices` at the same time, on threads outside of the pool that the prover itself uses: a pool
-    /// worker that waits for a circuit being built could be given another task that waits for it.
+    /// Runs `work` on each of `indices` at the same time, on threads outside of the pool that the prover itself
+    /// uses: a pool worker that waits for a circuit being built could be given another task that waits for it.
     fn together(
         &self,
         indices: &[usize],

@@ -128,8 +128,8 @@ impl Queue {
     }
 }
 
-/// What the bridge would refuse whatever the superblock: it would stop the queue for good. Returns the field, what it is, and
-/// what was expected.
+/// What the bridge would refuse whatever the superblock: it would stop the queue for good. Returns the field,
+/// what it is, and what was expected.
 fn check(message: &Message, chain_id: u64) -> Result<(), (&'static str, String, String)> {
     let text = |value: &dyn ToString| value.to_string();
     if message.chain_id != chain_id {

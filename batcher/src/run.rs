@@ -387,8 +387,8 @@ impl Runner<'_> {
     }
 }
 
-/// Executes every environment's blocks for one superblock, one of each in turn, so that a message can go there and back.
-/// An environment without transactions makes none.
+/// Executes every environment's blocks for one superblock, one of each in turn, so that a message can go there
+/// and back. An environment without transactions makes none.
 fn propose(
     number: u32,
     participants: &mut [Participant],
@@ -451,8 +451,8 @@ fn messages(state: &SuperblockState, superblocks: &[PathBuf]) -> Result<Vec<Pass
     Ok(passages(&state.bridge, bundles.iter().map(|(number, bundle)| (*number, bundle))))
 }
 
-/// Checks that the superblocks end where this scenario's blocks end: an earlier run in the same directory may have had other
-/// transactions.
+/// Checks that the superblocks end where this scenario's blocks end: an earlier run in the same directory may
+/// have had other transactions.
 fn check_same_blocks(
     participants: &[Participant],
     state: &SuperblockState,

@@ -71,7 +71,8 @@ pub struct EnvironmentConfig {
     pub blocks_per_superblock: u32,
     /// Transactions offered to each block; without it, all that are left.
     pub transactions_per_block: Option<usize>,
-    /// For `accounts` and `notes`: the most transactions of a block. Kernels for larger blocks are neither built nor registered.
+    /// For `accounts` and `notes`: the most transactions of a block. Kernels for larger blocks are neither
+    /// built nor registered.
     pub block_limit: Option<usize>,
 }
 

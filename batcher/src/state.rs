@@ -16,7 +16,8 @@ use crate::circuits::state::SuperblockState;
 
 /// The name of the state's file in its directory.
 pub const STATE_FILE: &str = "state.superblock";
-/// Bytes of the largest state that is read: a history of a million superblocks, every environment, and some 150,000 messages.
+/// Bytes of the largest state that is read: a history of a million superblocks, every environment, and some
+/// 150,000 messages.
 const STATE_LIMIT: u64 = 64 << 20;
 
 /// The payload: the state, and what it is committed to by.

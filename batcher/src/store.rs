@@ -1,8 +1,8 @@
 //! Finished proofs and refused bundles, on disk.
 //!
-//! A proof is stored under the hash of what it was asked to prove, verified when it is loaded, and never made twice. A
-//! damaged file is as good as none. Several processes may share a store: files appear whole, and two proofs of one task are
-//! equally good.
+//! A proof is stored under the hash of what it was asked to prove, verified when it is loaded, and never made
+//! twice. A damaged file is as good as none. Several processes may share a store: files appear whole, and two
+//! proofs of one task are equally good.
 
 use std::{
     fs, io,

@@ -98,8 +98,8 @@ fn superblock_rows(source: Source) -> usize {
 }
 
 impl Tree {
-    /// The tree with the fewest rows over `blocks` blocks, at least 1, and the messages of `load`. Ties go to the fewest
-    /// segments below the superblock.
+    /// The tree with the fewest rows over `blocks` blocks, at least 1, and the messages of `load`. Ties go to
+    /// the fewest segments below the superblock.
     #[must_use]
     pub fn cheapest(blocks: usize, load: &Load, limits: TreeLimits) -> Self {
         let direct = Source::all()
@@ -123,8 +123,8 @@ impl Tree {
         Some(Self { tasks, source, shares })
     }
 
-    /// Full leaves, the last one smaller, then message segments; as few folds as reduce them to `arity` segments, in sweeps
-    /// from left to right.
+    /// Full leaves, the last one smaller, then message segments; as few folds as reduce them to `arity`
+    /// segments, in sweeps from left to right.
     fn segments(blocks: usize, load: &Load, arity: usize) -> Option<Self> {
         let least = arity.saturating_sub(blocks.div_ceil(LEAF_MAX_BLOCKS));
         let shares = load.pack(MESSAGE_CAPACITY, Source::Segments(arity).capacity(), least)?;

@@ -1,4 +1,5 @@
-//! Verifying superblocks from files alone: proofs with embedded keys, the chain between them, and what it is anchored to.
+//! Verifying superblocks from files alone: proofs with embedded keys, the chain between them, and what it is
+//! anchored to.
 
 use std::path::PathBuf;
 
@@ -156,8 +157,8 @@ fn open(path: PathBuf, keys: &EngineKeys) -> Result<Opened, VerifyError> {
     }
 }
 
-/// Verifies the superblocks in `paths`, in any order, and that they form one chain; with `trust`, that the chain is the
-/// trusted one. No circuit is built.
+/// Verifies the superblocks in `paths`, in any order, and that they form one chain; with `trust`, that the
+/// chain is the trusted one. No circuit is built.
 ///
 /// # Errors
 /// [`VerifyError`]; it names the file and what is wrong with it.

@@ -224,7 +224,8 @@ fn a_file_beyond_its_limit_ends_with_its_own_code() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("large.superblock");
     let file = fs::File::create(&path).expect("writable");
-    // More than a bundle has with its header; and more than a trust file has, which is what a file without one could be.
+    // More than a bundle has with its header; and more than a trust file has, which is what a file without one
+    // could be.
     for (length, commands) in
         [(circuits::file::BUNDLE_LIMIT + 4096, &["inspect", "verify"][..]), (2 << 20, &["inspect"][..])]
     {

@@ -6,7 +6,8 @@ use batcher::{circuits::keys::EngineKeys, state, verify::verify};
 use circuits::file::faults;
 use common::{batch, waiting};
 
-/// Durable steps before the last rename has happened: a proof, a superblock and a state, each written, synced and renamed.
+/// Durable steps before the last rename has happened: a proof, a superblock and a state, each written, synced
+/// and renamed.
 const LEAST_STEPS: u64 = 3 * 3;
 
 #[test]

@@ -5,8 +5,8 @@
 //! | the asset's origin | what is outstanding | adds | takes |
 //! | any other environment | what the bridge let in | takes | adds |
 //!
-//! Both stay in `[0, 2^58)`. An environment can therefore never send out more than came in, whatever its kernel proves, and
-//! for every asset: outstanding = sum of what was let in + what is in flight.
+//! Both stay in `[0, 2^58)`. An environment can therefore never send out more than came in, whatever its kernel
+//! proves, and for every asset: outstanding = sum of what was let in + what is in flight.
 
 use std::fmt;
 

@@ -12,7 +12,8 @@ use crate::{
 /// The most steps that the messages of one block may take: what one circuit has room for beside rows.
 pub const MAX_BLOCK_STEPS: usize = 128;
 
-/// The messages of one block, in the order of its two lists. The inbox comes first: what a block receives it can send on.
+/// The messages of one block, in the order of its two lists. The inbox comes first: what a block receives it
+/// can send on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockMessages {
@@ -38,7 +39,8 @@ impl BlockMessages {
         self.inbox.len() + self.outbox.len() + arrivals
     }
 
-    /// Checks for the producer of a block that comes into superblock `number` or soon after it that the deadlines fit.
+    /// Checks for the producer of a block that comes into superblock `number` or soon after it that the
+    /// deadlines fit.
     ///
     /// # Errors
     /// - [`BridgeError::Lifetime`]: a deadline that is too near or too far when the message is emitted.

@@ -34,7 +34,8 @@ const NUMBER_BITS: usize = 32;
 struct Running {
     roots: SuperblockRoots<Target>,
     lists: BridgeLists<Target>,
-    /// Whether a block's messages are half moved: whose, and its lists so far. Outside of a block the lists are empty.
+    /// Whether a block's messages are half moved: whose, and its lists so far. Outside of a block the lists are
+    /// empty.
     in_block: BoolTarget,
     environment: Target,
     outbox: DigestTarget,
@@ -92,8 +93,8 @@ struct StepTarget {
 }
 
 impl CrossingTarget {
-    /// Adds up to `rows` rows and then takes up to `steps` steps in superblock `number`, which has 32 bits. Moves `roots` and
-    /// `lists` forward. A block whose messages begin here ends here.
+    /// Adds up to `rows` rows and then takes up to `steps` steps in superblock `number`, which has 32 bits.
+    /// Moves `roots` and `lists` forward. A block whose messages begin here ends here.
     pub fn apply(
         builder: &mut Builder,
         Capacity { rows, steps }: Capacity,
@@ -207,8 +208,9 @@ impl StepTarget {
         Facts { emit, claim, refund, bounce, ends_block, active, by_l1, to_l1, hash }
     }
 
-    /// The numbers that a kernel chooses have their bits, and the amount is not zero: nothing stands on L1 for two things. The
-    /// others have theirs already: the source is the actor, and the deadline is near the superblock's number.
+    /// The numbers that a kernel chooses have their bits, and the amount is not zero: nothing stands on L1 for
+    /// two things. The others have theirs already: the source is the actor, and the deadline is near the
+    /// superblock's number.
     fn enforce_well_formed(&self, builder: &mut Builder) {
         let MessageFields { destination, asset, sequence, amount, .. } = self.fields.message;
         builder.enforce_range(destination, ENVIRONMENT_BITS);
@@ -244,8 +246,8 @@ impl StepTarget {
         builder.enforce_zero(foreign_bounce.target);
     }
 
-    /// With `left = deadline - number`: an environment emits with `MIN_LIFETIME <= left <= MAX_LIFETIME`, L1 with `left >= 0`; a claim
-    /// needs `left >= 0`, refund and bounce `left < 0`.
+    /// With `left = deadline - number`: an environment emits with `MIN_LIFETIME <= left <= MAX_LIFETIME`, L1
+    /// with `left >= 0`; a claim needs `left >= 0`, refund and bounce `left < 0`.
     fn enforce_time(&self, builder: &mut Builder, facts: &Facts, number: Target) {
         let left = builder.sub(self.fields.message.deadline, number);
         let environment = builder.not(facts.by_l1);
@@ -304,8 +306,8 @@ impl StepTarget {
         running.last = facts.hash;
     }
 
-    /// The actor's row rises if the asset's origin emits it or another environment consumes it, and falls otherwise. A bounce
-    /// moves no row.
+    /// The actor's row rises if the asset's origin emits it or another environment consumes it, and falls
+    /// otherwise. A bounce moves no row.
     fn move_balance(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
         let MessageFields { asset, amount, .. } = self.fields.message;
         let moves = BoolTarget::new_unsafe(builder.sub(facts.active.target, facts.bounce.target));
@@ -331,7 +333,8 @@ impl StepTarget {
         );
     }
 
-    /// The step joins the lists of its actor: the block's, or L1's. Where a block's messages end, its lists join the blocks moved.
+    /// The step joins the lists of its actor: the block's, or L1's. Where a block's messages end, its lists
+    /// join the blocks moved.
     fn extend_lists(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
         let environment = builder.not(facts.by_l1);
         let by_block = builder.and(facts.active, environment);

@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl Crossing {
-    /// Takes in what a block emits and consumes and judges nothing. The lists go on as the circuit's do; messages and balances
-    /// are moved as far as they can be.
+    /// Takes in what a block emits and consumes and judges nothing. The lists go on as the circuit's do;
+    /// messages and balances are moved as far as they can be.
     ///
     /// # Panics
     /// If a row was not opened.

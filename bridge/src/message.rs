@@ -29,8 +29,8 @@ pub const MAX_LIFETIME: u32 = 1 << 20;
 /// Bits of a message's number: the sender's nonce, and which message of its transaction.
 pub const SEQUENCE_BITS: usize = 34;
 
-/// The superblocks before a deadline in which producers no longer claim, nor send what would expire so soon: a block that comes
-/// late would be refused whole.
+/// The superblocks before a deadline in which producers no longer claim, nor send what would expire so soon: a
+/// block that comes late would be refused whole.
 pub const TIMING_MARGIN: u32 = 16;
 
 /// An asset on its way.

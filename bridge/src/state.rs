@@ -48,8 +48,8 @@ pub struct Record {
 pub struct BridgeState {
     records: Vec<Record>,
     messages: AppendTree,
-    /// Indices of the messages that are not consumed, by the hash of every message ever emitted. A dishonest kernel can emit one
-    /// message twice.
+    /// Indices of the messages that are not consumed, by the hash of every message ever emitted. A dishonest
+    /// kernel can emit one message twice.
     pending: BTreeMap<Digest, BTreeSet<u64>>,
     rows: Vec<(BalanceKey, Amount)>,
     /// Where each row stands among the rows.

@@ -10,8 +10,9 @@
 //! | refund | L1: an expired deposit | L1 outbox | message to tombstone | origin -, else + |
 //! | bounce | L1: a deposit that came too late | L1 inbox and L1 outbox | none | none |
 //!
-//! What L1 sends and receives is so treated as what any environment does, with the L1 inbox as its outbox and the L1 outbox as
-//! its inbox. A message to L1 is final: the step after its emission consumes it, and it is never in the tree.
+//! What L1 sends and receives is so treated as what any environment does, with the L1 inbox as its outbox and
+//! the L1 outbox as its inbox. A message to L1 is final: the step after its emission consumes it, and it is
+//! never in the tree.
 
 use circuits::{
     Digest, F,
@@ -186,8 +187,8 @@ impl Crossing {
         Ok(Self { chain_id, number, height, state, lists, l1_inbox, l1_outbox, chunk, journal })
     }
 
-    /// Adds those of these rows that do not exist. A circuit adds rows before it takes steps: rows that are opened later than
-    /// the first step of a chunk are good for the chunks after it only.
+    /// Adds those of these rows that do not exist. A circuit adds rows before it takes steps: rows that are
+    /// opened later than the first step of a chunk are good for the chunks after it only.
     ///
     /// # Errors
     /// [`BridgeError::Tree`] if the tree of balances is full.

@@ -1,7 +1,7 @@
 //! A circuit as a definition: what it constrains, how its witness is filled, and the shape that it fits.
 //!
-//! Everything that handles circuits (proving, pins, the forging kit) works on [`Definition`]s, so that no circuit escapes
-//! any of them.
+//! Everything that handles circuits (proving, pins, the forging kit) works on [`Definition`]s, so that no
+//! circuit escapes any of them.
 
 use plonky2::{
     iop::target::Target,

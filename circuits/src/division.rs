@@ -1,7 +1,8 @@
 //! `a * b / divisor` over the integers, rounded down and up, with the product kept exact.
 //!
-//! The product has up to 116 bits, so an equation in the field alone would prove nothing: it holds for any quotient once a
-//! remainder may be anything. Two equations do. With `E = a * b - q * divisor - r - 2^58 * excess`,
+//! The product has up to 116 bits, so an equation in the field alone would prove nothing: it holds for any
+//! quotient once a remainder may be anything. Two equations do. With `E = a * b - q * divisor - r - 2^58 *
+//! excess`,
 //!
 //! ```text
 //! E = 0 mod p        one equation of field elements
@@ -12,8 +13,8 @@
 //! ```
 //! and `|E| < 2^119 < 2^58 * p`, so `E = 0`.
 //!
-//! Quotients saturate at 2^58, which is no amount, so that every division has exactly one result and a caller compares it
-//! with a limit like any other:
+//! Quotients saturate at 2^58, which is no amount, so that every division has exactly one result and a caller
+//! compares it with a limit like any other:
 //!
 //! | saturated | quotient | remainder | excess |
 //! |---|---|---|---|
@@ -97,7 +98,8 @@ pub fn mul_div_circuit(builder: &mut Builder, a: Target, b: Target, divisor: Tar
     let total = builder.mul_const_add(F::from_canonical_u64(1 << AMOUNT_BITS), excess, total);
     builder.enforce_equal(product, total);
 
-    // And modulo 2^58. The columns stay within 2^60 either way, so each carry is an integer of 31 or 32 bits and a sign.
+    // And modulo 2^58. The columns stay within 2^60 either way, so each carry is an integer of 31 or 32 bits
+    // and a sign.
     let a = limbs(builder, a, LIMB_BITS);
     let b = limbs(builder, b, LIMB_BITS);
     let d = limbs(builder, divisor, DIVISOR_BITS - LIMB_BITS);

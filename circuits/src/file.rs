@@ -3,8 +3,8 @@
 //! ```text
 //! "SUPERBLK"  version: u16  kind: u16  payload length: u64  SHA3-256(payload): 32 bytes  payload (postcard)
 //! ```
-//! Integers are little-endian. The checksum finds damage, not forgery: whoever can change the payload can change it too,
-//! so nothing is trusted because its checksum is right.
+//! Integers are little-endian. The checksum finds damage, not forgery: whoever can change the payload can
+//! change it too, so nothing is trusted because its checksum is right.
 
 use std::{
     fmt, fs, io,

@@ -1,7 +1,8 @@
 //! Domain-separated Poseidon: the tag and the input's length stand in the capacity lanes, so that a leaf, a node, a
 //! list and a transcript can never collide, and a tree node costs one permutation.
 //!
-//! The permutation is plonky2's Poseidon over Goldilocks (width 12, rate 8, capacity 4; <https://eprint.iacr.org/2019/458>).
+//! The permutation is plonky2's Poseidon over Goldilocks (width 12, rate 8, capacity 4;
+//! <https://eprint.iacr.org/2019/458>).
 
 use plonky2::{
     field::types::Field,
@@ -97,8 +98,8 @@ pub fn hash_pair_circuit(
     hash_circuit(builder, domain, &[left.0, right.0].concat())
 }
 
-/// [`hash_pair`] of `(left, right)`, or of `(right, left)` if `swap`, in one row: the Poseidon gate constrains its swap
-/// wire to be boolean.
+/// [`hash_pair`] of `(left, right)`, or of `(right, left)` if `swap`, in one row: the Poseidon gate constrains
+/// its swap wire to be boolean.
 pub fn hash_pair_swapped_circuit(
     builder: &mut Builder,
     domain: Domain,

@@ -24,8 +24,8 @@ pub fn enforce_less_or_equal(builder: &mut Builder, a: Target, b: Target, bits: 
 
 /// Whether `a < b`, for two integers that are both known to be below `2^bits`, `bits < 59`.
 ///
-/// `2^bits + a - b` has its top bit clear exactly if `a < b`. The decomposition fixes the answer: with `bits + 1 < 63`
-/// bits it is unique.
+/// `2^bits + a - b` has its top bit clear exactly if `a < b`. The decomposition fixes the answer: with `bits +
+/// 1 < 63` bits it is unique.
 pub fn is_less(builder: &mut Builder, a: Target, b: Target, bits: usize) -> BoolTarget {
     assert!(bits < MAX_RANGE_BITS, "comparisons have fewer than {MAX_RANGE_BITS} bits, not {bits}");
     let offset = builder.constant(F::from_canonical_u64(1 << bits));

@@ -1,5 +1,5 @@
-//! Pins: what each circuit is, in numbers that change if the circuit does. They are kept in a checked-in file, so that
-//! changing a circuit is a step of its own.
+//! Pins: what each circuit is, in numbers that change if the circuit does. They are kept in a checked-in file,
+//! so that changing a circuit is a step of its own.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! Proofs and verifier keys from outside, as bytes.
 //!
-//! A peer's bytes meet our own [`CommonData`], never one that came with them. The size is known in advance and checked
-//! first; decoding runs contained; and what was decoded must encode to the same bytes, which refuses elements that are not
-//! canonical. Proof bytes are still not unique, so nothing is ever identified by them.
+//! A peer's bytes meet our own [`CommonData`], never one that came with them. The size is known in advance and
+//! checked first; decoding runs contained; and what was decoded must encode to the same bytes, which refuses
+//! elements that are not canonical. Proof bytes are still not unique, so nothing is ever identified by them.
 
 use plonky2::{field::types::PrimeField64, plonk::circuit_data::VerifierCircuitData};
 use thiserror::Error;

@@ -1,7 +1,8 @@
-//! The registry: which environments exist, where they start, who produces their blocks, and which kernels may prove them.
+//! The registry: which environments exist, where they start, who produces their blocks, and which kernels may
+//! prove them.
 //!
-//! Governed on L1, which fixes the root that holds for a superblock number well ahead of it. Windows are in superblock
-//! numbers: in block heights a producer that stalls could keep a revoked kernel alive.
+//! Governed on L1, which fixes the root that holds for a superblock number well ahead of it. Windows are in
+//! superblock numbers: in block heights a producer that stalls could keep a revoked kernel alive.
 //!
 //! ```text
 //! root (depth 16, by environment id)
@@ -405,8 +406,8 @@ impl RegistryMembershipTarget {
         }
     }
 
-    /// Enforces that the registry with `root` allows `key` for `environment` (with its bits) in superblock `number`. The
-    /// window bounds `number` below `2^32`.
+    /// Enforces that the registry with `root` allows `key` for `environment` (with its bits) in superblock
+    /// `number`. The window bounds `number` below `2^32`.
     pub fn verify(
         &self,
         builder: &mut Builder,

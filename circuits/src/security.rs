@@ -210,8 +210,8 @@ fn num_polynomials(common: &CommonData) -> usize {
     common.num_constants + config.num_routed_wires + config.num_wires + config.num_challenges * repeated
 }
 
-/// Constraints that one challenge combines: those of the gates, and for each repetition of the permutation argument its
-/// start and its partial products.
+/// Constraints that one challenge combines: those of the gates, and for each repetition of the permutation
+/// argument its start and its partial products.
 fn num_terms(common: &CommonData) -> usize {
     common.num_gate_constraints + common.config.num_challenges * (2 + common.num_partial_products)
 }

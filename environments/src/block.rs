@@ -122,8 +122,8 @@ pub struct ProposedBlock<W> {
 }
 
 impl<W> ProposedBlock<W> {
-    /// A proposed block: what its proof will state, the messages that it emits and consumes, the data to publish, and what the
-    /// kernel's prover must know.
+    /// A proposed block: what its proof will state, the messages that it emits and consumes, the data to
+    /// publish, and what the kernel's prover must know.
     ///
     /// # Errors
     /// - [`BlockError::Environment`]: the statement's environment is 0 or not below 2^16.

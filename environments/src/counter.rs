@@ -409,8 +409,8 @@ impl Definition for CounterKernel {
         let adds = builder.add_virtual_target_arr::<ADDS>();
         let secret = builder.new_digest();
 
-        // Each addition is an amount. The sum of all with the old count, which is an amount by induction from genesis,
-        // stays below 2^62 and cannot wrap.
+        // Each addition is an amount. The sum of all with the old count, which is an amount by induction from
+        // genesis, stays below 2^62 and cannot wrap.
         let mut new_value = value;
         for add in adds {
             enforce_amount(builder, add);

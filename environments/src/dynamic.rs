@@ -115,8 +115,8 @@ pub trait DynEnvironment: Send + Sync {
     /// Statements of the proposed blocks that are not confirmed, by height.
     fn statements(&self) -> Vec<BlockStatement>;
 
-    /// Adds transactions to the pool, one JSON object per line. Blank lines are skipped; a bad line is reported with its
-    /// number and the others go on.
+    /// Adds transactions to the pool, one JSON object per line. Blank lines are skipped; a bad line is reported
+    /// with its number and the others go on.
     fn submit_lines(&mut self, text: &str) -> Submission;
 
     /// Adds a transaction that came with its own proof.

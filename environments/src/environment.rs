@@ -142,12 +142,12 @@ pub trait Environment: Send + Sync + Sized + 'static {
         BlockMessages::none(self.id())
     }
 
-    /// The transaction with which the environment takes in a message: the producer adds it to its pool when the message is
-    /// there for it. Users cannot submit it: [`Self::parse`] reads no such transaction.
+    /// The transaction with which the environment takes in a message: the producer adds it to its pool when the
+    /// message is there for it. Users cannot submit it: [`Self::parse`] reads no such transaction.
     ///
     /// # Errors
-    /// If the message's beneficiary is nobody in this environment; the message stays where it is, until its source takes it
-    /// back. `None` if the state model has no messages.
+    /// If the message's beneficiary is nobody in this environment; the message stays where it is, until its
+    /// source takes it back. `None` if the state model has no messages.
     fn consume(
         &self,
         message: &Message,

@@ -1,8 +1,8 @@
 //! How the parts of a block meet in its kernel.
 
-/// How many of `parts` consecutive proofs each child of a kernel covers: 1 for a proof as it is, more for a fold of one of
-/// the `arities`, which fall. The fewest children that the arities allow, the largest first; without any fold if there
-/// are at most `most` parts. Empty if no `most` children cover them.
+/// How many of `parts` consecutive proofs each child of a kernel covers: 1 for a proof as it is, more for a
+/// fold of one of the `arities`, which fall. The fewest children that the arities allow, the largest first;
+/// without any fold if there are at most `most` parts. Empty if no `most` children cover them.
 #[must_use]
 pub(crate) fn fold_sizes(parts: usize, arities: &[usize], most: usize) -> Vec<usize> {
     if parts <= most {

@@ -109,8 +109,8 @@ impl OneBlock<F, ProducerSecret> {
 }
 
 impl OneBlock<Target, DigestTarget> {
-    /// In-circuit twin of [`OneBlock::statement`]. Enforces that the height is below 2^32; the environment is bound by the
-    /// state commitments, and again by the segment that applies the block.
+    /// In-circuit twin of [`OneBlock::statement`]. Enforces that the height is below 2^32; the environment is
+    /// bound by the state commitments, and again by the segment that applies the block.
     pub fn statement_circuit(self, builder: &mut Builder) -> BlockStatement<Target> {
         builder.enforce_range(self.height, HEIGHT_BITS);
         BlockStatement {

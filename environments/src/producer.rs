@@ -215,8 +215,8 @@ impl<E: Environment> BlockProducer<E> {
         Ok(self.submit(transaction)?)
     }
 
-    /// The first superblock that the next block can be in, 1 unless said otherwise. Messages whose deadlines do not fit it are
-    /// neither emitted nor consumed.
+    /// The first superblock that the next block can be in, 1 unless said otherwise. Messages whose deadlines do
+    /// not fit it are neither emitted nor consumed.
     pub fn expect_superblock(&mut self, number: u32) {
         self.superblock = number;
     }
@@ -291,8 +291,9 @@ impl<E: Environment> BlockProducer<E> {
         }
     }
 
-    /// Drops the proposed blocks from `height` on and puts their transactions back at the head of the pool, in order,
-    /// so that the next [`Self::propose_block`] makes a block of `height` again. Returns how many blocks were dropped.
+    /// Drops the proposed blocks from `height` on and puts their transactions back at the head of the pool, in
+    /// order, so that the next [`Self::propose_block`] makes a block of `height` again. Returns how many blocks
+    /// were dropped.
     ///
     /// # Errors
     /// [`ProducerError::NoSuchBlock`]

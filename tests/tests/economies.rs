@@ -1,5 +1,5 @@
-//! Three honest economies that send assets to each other and to L1, natively: whatever happens on the way, what an origin has
-//! locked is what is outstanding, and what the bridge let in elsewhere circulates there.
+//! Three honest economies that send assets to each other and to L1, natively: whatever happens on the way, what
+//! an origin has locked is what is outstanding, and what the bridge let in elsewhere circulates there.
 
 use std::{cell::RefCell, collections::BTreeMap};
 

@@ -1,5 +1,5 @@
-//! Real blocks of counters, given to the rules that a superblock applies blocks with: natively, and in-circuit with the
-//! native check switched off. The names carry the cases of the attack list.
+//! Real blocks of counters, given to the rules that a superblock applies blocks with: natively, and in-circuit
+//! with the native check switched off. The names carry the cases of the attack list.
 
 use std::sync::LazyLock;
 
@@ -147,8 +147,8 @@ fn after(applied: usize) -> (SuperblockState, Accumulators) {
     (state, accumulators)
 }
 
-/// Whether the circuit applies a block to the state after `applied` of our blocks, by a prover who uses the witness of
-/// our own next block.
+/// Whether the circuit applies a block to the state after `applied` of our blocks, by a prover who uses the
+/// witness of our own next block.
 fn circuit_applies(applied: usize, block: &ProvenBlock) -> bool {
     circuit_applies_proof(applied, block.proof(), block.key())
 }

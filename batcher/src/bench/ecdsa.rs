@@ -1,5 +1,5 @@
-//! What signatures cost: the batch STARK and its verification in a circuit, next to a bare circuit of the size that one
-//! gate-based verification takes.
+//! What signatures cost: the batch STARK and its verification in a circuit, next to a bare circuit of the size
+//! that one gate-based verification takes.
 
 use std::time::Instant;
 

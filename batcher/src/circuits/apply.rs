@@ -106,8 +106,8 @@ pub struct AppliedBlock {
     pub is_first: bool,
 }
 
-/// Applies `block`, proved under `key`, to `state` and `accumulators` in superblock `number`. Both stay as they are on
-/// error.
+/// Applies `block`, proved under `key`, to `state` and `accumulators` in superblock `number`. Both stay as they
+/// are on error.
 ///
 /// # Errors
 /// [`ApplyError`], one variant per rule.
@@ -222,8 +222,8 @@ impl AppliedBlockTarget {
         // The producer is the registry's.
         builder.enforce_digest_equal(block.producer, self.registry.producer);
 
-        // first = old height + 1 and last >= first. The old height has 32 bits: it is 0, or this circuit wrote it as the
-        // last height of a row.
+        // first = old height + 1 and last >= first. The old height has 32 bits: it is 0, or this circuit wrote
+        // it as the last height of a row.
         let one = builder.one();
         let old_height = builder.sub(block.first_height, one);
         builder.enforce_range(block.last_height, HEIGHT_BITS);

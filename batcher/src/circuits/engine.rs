@@ -183,8 +183,8 @@ impl Engine {
         Ok(SuperblockStatement::decode(&proof.public_inputs)?)
     }
 
-    /// Builds every circuit, calling `each` on the way, and returns their keys. Takes minutes; one circuit is alive at a
-    /// time.
+    /// Builds every circuit, calling `each` on the way, and returns their keys. Takes minutes; one circuit is
+    /// alive at a time.
     ///
     /// # Errors
     /// [`EngineError::Circuit`] if a circuit does not fit its shape.

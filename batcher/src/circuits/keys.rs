@@ -1,5 +1,5 @@
-//! The verifier keys of the batcher's circuits, embedded in the binary, so that verifying builds no circuit and a prover
-//! notices when its circuits are not the ones that L1 pinned.
+//! The verifier keys of the batcher's circuits, embedded in the binary, so that verifying builds no circuit and
+//! a prover notices when its circuits are not the ones that L1 pinned.
 
 use std::sync::LazyLock;
 

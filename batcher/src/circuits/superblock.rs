@@ -78,8 +78,8 @@ impl Source {
     }
 }
 
-/// Height of the Merkle caps of superblock proofs. No circuit verifies them, so caps may be larger than elsewhere, which
-/// shortens every opened path: the largest proof stays below 150,000 bytes.
+/// Height of the Merkle caps of superblock proofs. No circuit verifies them, so caps may be larger than
+/// elsewhere, which shortens every opened path: the largest proof stays below 150,000 bytes.
 pub const SUPERBLOCK_CAP_HEIGHT: usize = 5;
 
 /// The shape of proofs over `source`, known without building the circuit.

@@ -1,5 +1,5 @@
-//! A superblock computed natively: every root between its blocks and messages is known before any proof exists, so the proofs of
-//! one stage can be made in parallel, on any machine, in any order.
+//! A superblock computed natively: every root between its blocks and messages is known before any proof exists,
+//! so the proofs of one stage can be made in parallel, on any machine, in any order.
 
 use std::ops::Range;
 
@@ -101,8 +101,8 @@ impl ContentBlock {
     }
 }
 
-/// What a superblock is made of. Deposits are taken first, then those that expired are sent back, then the blocks' messages are
-/// moved.
+/// What a superblock is made of. Deposits are taken first, then those that expired are sent back, then the
+/// blocks' messages are moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// Blocks, in the order of application.
@@ -157,8 +157,8 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Applies `contents` to `state` as its next superblock. The messages are moved in `shares`, the last of which is the
-    /// superblock circuit's own.
+    /// Applies `contents` to `state` as its next superblock. The messages are moved in `shares`, the last of
+    /// which is the superblock circuit's own.
     ///
     /// # Errors
     /// [`TransitionError`]; `state` is not touched.

@@ -12,8 +12,8 @@ use super::{
     progress,
 };
 
-/// Measures superblocks over counter blocks and prints their cost in multiples of t1, which is stock plonky2 verifying one
-/// proof of 2^12 rows recursively. Takes several minutes.
+/// Measures superblocks over counter blocks and prints their cost in multiples of t1, which is stock plonky2
+/// verifying one proof of 2^12 rows recursively. Takes several minutes.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
@@ -37,16 +37,16 @@ enum Subject {
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         runs: u16,
     },
-    /// Measures account-based blocks, part by part, in multiples of t1. Of ten transactions six transfer, two swap, one
-    /// has four actions, and one creates an account.
+    /// Measures account-based blocks, part by part, in multiples of t1. Of ten transactions six transfer, two
+    /// swap, one has four actions, and one creates an account.
     Accounts {
         /// Numbers of transactions, separated by commas.
         #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "16,60,240",
               value_parser = clap::value_parser!(u16).range(1..=240))]
         transactions: Vec<u16>,
     },
-    /// Measures what moving messages costs: superblocks of 16 blocks without messages and with four in each second block,
-    /// and a segment full of messages, in multiples of t1.
+    /// Measures what moving messages costs: superblocks of 16 blocks without messages and with four in each
+    /// second block, and a segment full of messages, in multiples of t1.
     Bridge {
         /// Every superblock is made this often.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]

@@ -22,8 +22,8 @@ use serde_json::json;
 
 use super::answer::{Answer, Failure, REJECTED};
 
-/// Every circuit of one shape has the security of the shape; a kernel's follows from its configuration and its rows, which
-/// are pinned.
+/// Every circuit of one shape has the security of the shape; a kernel's follows from its configuration and its
+/// rows, which are pinned.
 pub(super) fn run() -> Result<Answer, Failure> {
     let pinned = pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))?;
     let starks = BatchSize::ALL.into_iter().map(SecurityReport::of_signatures);

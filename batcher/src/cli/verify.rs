@@ -13,8 +13,8 @@ use super::answer::{Answer, Failure};
 
 /// Verifies superblock proofs with the embedded keys, and that the superblocks form one chain.
 ///
-/// With --trust the answer is anchored: deployment, start state, registry and keys are the trusted ones. Without it, it is
-/// relative to what the superblocks themselves name.
+/// With --trust the answer is anchored: deployment, start state, registry and keys are the trusted ones.
+/// Without it, it is relative to what the superblocks themselves name.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Superblock bundles, in any order.

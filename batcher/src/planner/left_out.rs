@@ -123,8 +123,8 @@ impl LeftOut {
     }
 }
 
-/// Whether a rule stops refusing a block when superblock numbers grow. Rows are moved by the environment's own blocks only, and
-/// this one is next.
+/// Whether a rule stops refusing a block when superblock numbers grow. Rows are moved by the environment's own
+/// blocks only, and this one is next.
 fn passes_with_time(error: &BridgeError) -> bool {
     match error {
         BridgeError::RefundTooEarly { .. } => true,

@@ -18,7 +18,8 @@ impl<'k, Def: Definition> Forgery<'k, Def> {
         Self { input, hints: vec![] }
     }
 
-    /// Answers `values` where the generator `id`, the `occurrence`-th of that name in the order of definition, is asked.
+    /// Answers `values` where the generator `id`, the `occurrence`-th of that name in the order of definition,
+    /// is asked.
     #[must_use]
     pub fn hint(mut self, id: &'static str, occurrence: usize, values: &[F]) -> Self {
         self.hints.push((id, occurrence, values.to_vec()));

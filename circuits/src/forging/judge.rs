@@ -35,9 +35,9 @@ pub enum Rejection {
 
 /// Fills the witness for `input` and evaluates every constraint. Returns the public inputs.
 ///
-/// A copy class has one value. An input that gives it two is rejected; where generators contradict the input or each
-/// other the first value stays, and the constraints decide; a generator that panics leaves its outputs 0. So an input is never rejected merely
-/// because an honest generator gives up.
+/// A copy class has one value. An input that gives it two is rejected; where generators contradict the input or
+/// each other the first value stays, and the constraints decide; a generator that panics leaves its outputs 0.
+/// So an input is never rejected merely because an honest generator gives up.
 ///
 /// # Errors
 /// [`Rejection`].

@@ -20,20 +20,20 @@
 //!
 //! # What overwriting covers
 //!
-//! A copy class is a set of targets that the circuit declares equal; a prover can give each class one value. A class is
-//! *ours* if it has a virtual target or at least two members, unless all its wires are in rows of plonky2's recursive
-//! verifier. Ours are all overwritten. Classes of a single wire (a gate's inner values and results that nothing reads)
-//! and the verifier's classes are sampled, see [`Kit::sample`]. A single wire that nothing sets belongs to an unused
-//! part of a row and is passed over. For a public input, plonky2's hashing of the public inputs does not count as a
-//! constraint.
+//! A copy class is a set of targets that the circuit declares equal; a prover can give each class one value. A
+//! class is *ours* if it has a virtual target or at least two members, unless all its wires are in rows of
+//! plonky2's recursive verifier. Ours are all overwritten. Classes of a single wire (a gate's inner values and
+//! results that nothing reads) and the verifier's classes are sampled, see [`Kit::sample`]. A single wire that
+//! nothing sets belongs to an unused part of a row and is passed over. For a public input, plonky2's hashing of
+//! the public inputs does not count as a constraint.
 //!
-//! A class that is free with one honest input is a hole even if another input binds it, unless [`Kit::masked`] gives a
-//! reason.
+//! A class that is free with one honest input is a hole even if another input binds it, unless [`Kit::masked`]
+//! gives a reason.
 //!
 //! # What it does not cover
 //!
-//! It changes one value or one hint at a time; attacks that need several are written as a [`Forgery`]. A range check that
-//! is missing on an input, not on a hint, shows only with a dishonest input. Assertions made without
+//! It changes one value or one hint at a time; attacks that need several are written as a [`Forgery`]. A range
+//! check that is missing on an input, not on a hint, shows only with a dishonest input. Assertions made without
 //! [`Constrain`](crate::constrain::Constrain) cannot be left out, and the recursive verifier's are not.
 
 mod exceptions;

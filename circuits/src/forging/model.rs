@@ -72,8 +72,8 @@ struct Row {
     constants: Vec<F>,
 }
 
-/// What decides whether a matrix of wire values is a witness: the gate and the constants of each row, and which targets
-/// are copies of each other.
+/// What decides whether a matrix of wire values is a witness: the gate and the constants of each row, and which
+/// targets are copies of each other.
 pub(super) struct Model<'c> {
     pub(super) common: &'c CommonData,
     pub(super) generators: &'c [WitnessGeneratorRef<F, D>],
@@ -209,8 +209,8 @@ impl<'c> Model<'c> {
         Some(Violation { row, gate: self.gate_id(row), constraint })
     }
 
-    /// For each gate and constraint, the columns that the constraint's value depends on: found by changing one wire at
-    /// a time at a random point, so a dependency is missed with probability near `degree / p`.
+    /// For each gate and constraint, the columns that the constraint's value depends on: found by changing one
+    /// wire at a time at a random point, so a dependency is missed with probability near `degree / p`.
     pub(super) fn dependencies(&self) -> Vec<Vec<Vec<usize>>> {
         let num_constants = self.rows.first().map_or(0, |row| row.constants.len());
         (0..self.common.gates.len())

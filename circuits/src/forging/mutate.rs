@@ -20,8 +20,8 @@ use crate::{
     layout,
 };
 
-/// Names a file to which every judged circuit adds its score, for whoever sums them up: name, assertions, missed by an
-/// input, by the kit, attacked elsewhere, allowed, survivors, separated by tabs.
+/// Names a file to which every judged circuit adds its score, for whoever sums them up: name, assertions,
+/// missed by an input, by the kit, attacked elsewhere, allowed, survivors, separated by tabs.
 const SCORES: &str = "SUPERBLOCK_MUTATION_SCORES";
 
 /// An assertion that nothing misses.
@@ -208,8 +208,8 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         self
     }
 
-    /// Leaves out all assertions that one line of code makes, instead of one of them: for circuits that are loops over
-    /// equal slots. Then it is enough that the line is missed in some slot.
+    /// Leaves out all assertions that one line of code makes, instead of one of them: for circuits that are
+    /// loops over equal slots. Then it is enough that the line is missed in some slot.
     #[must_use]
     pub fn by_line(mut self) -> Self {
         self.by_line = true;

@@ -15,8 +15,8 @@ use crate::basetypes::F;
 /// Which classes there are to overwrite.
 pub(super) struct Census {
     pub(super) classes: Classes,
-    /// Touched by our code: a class with a virtual target or at least two members, unless all its wires are in rows of
-    /// plonky2's recursive verifier.
+    /// Touched by our code: a class with a virtual target or at least two members, unless all its wires are in
+    /// rows of plonky2's recursive verifier.
     pub(super) ours: Vec<usize>,
     /// Set, but inside one gate or inside the recursive verifier.
     pub(super) others: Vec<usize>,
@@ -103,8 +103,8 @@ impl Census {
 
     /// The values that the class of `run` can take alone without breaking a constraint.
     ///
-    /// The rows that hash the public inputs do not count for a public input: they bind it to the proof, but a statement
-    /// that nothing else constrains is free.
+    /// The rows that hash the public inputs do not count for a public input: they bind it to the proof, but a
+    /// statement that nothing else constrains is free.
     fn accepted(&self, model: &Model<'_>, run: &Run<'_>, class: usize, seed: u64) -> Vec<F> {
         let mut rows = self.rows(model, class);
         if self.public_inputs.contains_key(&class) {

@@ -21,11 +21,12 @@ pub(super) const UNSET: u32 = u32::MAX;
 
 /// A filled witness, with the history of who set what.
 ///
-/// What generators contradict does not stop it: the first value of a class stays, and the constraints judge the result. So
-/// a circuit never owes a rejection to the honesty of a generator.
+/// What generators contradict does not stop it: the first value of a class stays, and the constraints judge the
+/// result. So a circuit never owes a rejection to the honesty of a generator.
 pub(super) struct Run<'c> {
     pub(super) witness: PartitionWitness<'c, F>,
-    /// For each class, when it was set: [`INPUT`], the position of a generator in `order`, counted from 1, or [`UNSET`].
+    /// For each class, when it was set: [`INPUT`], the position of a generator in `order`, counted from 1, or
+    /// [`UNSET`].
     pub(super) set_at: Vec<u32>,
     /// Generators in the order in which they finished.
     pub(super) order: Vec<usize>,

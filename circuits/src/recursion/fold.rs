@@ -1,8 +1,9 @@
 //! The generic fold: verifies consecutive proofs of one shape and makes their joined statement, in the same shape.
 //!
-//! Which circuits may stand below is fixed by a key set whose root is part of the statement: equal across children by
-//! [`Chain::join_circuit`], and pinned as a constant by the circuit that ends the recursion. A fold's own key is in the
-//! set too, which is no cycle: the fold reads the root from its children, it does not contain it.
+//! Which circuits may stand below is fixed by a key set whose root is part of the statement: equal across
+//! children by [`Chain::join_circuit`], and pinned as a constant by the circuit that ends the recursion. A
+//! fold's own key is in the set too, which is no cycle: the fold reads the root from its children, it does not
+//! contain it.
 
 use std::marker::PhantomData;
 

@@ -1,8 +1,8 @@
 //! Verifying proofs inside circuits: shapes, verifier-key digests, key sets, the wrap and the generic fold.
 //!
-//! There are two levels of trust. The registry, governed on L1, lists the keys of wrapped kernels. A key set, pinned as a
-//! constant where a recursion ends, lists the keys of our own circuits. No circuit verifies its own key, and no slot is
-//! ever filled with a dummy.
+//! There are two levels of trust. The registry, governed on L1, lists the keys of wrapped kernels. A key set,
+//! pinned as a constant where a recursion ends, lists the keys of our own circuits. No circuit verifies its own
+//! key, and no slot is ever filled with a dummy.
 
 mod fold;
 mod key_set;

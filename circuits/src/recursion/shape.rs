@@ -1,4 +1,5 @@
-//! A shape: the `CommonCircuitData` that all proofs of one kind share, so that a verifier can take the key as a witness.
+//! A shape: the `CommonCircuitData` that all proofs of one kind share, so that a verifier can take the key as a
+//! witness.
 
 use plonky2::{
     field::{interpolation::barycentric_weights, types::Field},
@@ -66,7 +67,8 @@ pub enum ShapeError {
 fn gate_set(config: &CircuitConfig) -> Vec<GateRef<F, D>> {
     let (wires, routed) = (config.num_wires, config.num_routed_wires);
     let arithmetic = ArithmeticGate::new_from_config(config);
-    // plonky2 raises to the power of a FRI query's index in one row of arithmetic if it fits, else by a gate of its own.
+    // plonky2 raises to the power of a FRI query's index in one row of arithmetic if it fits, else by a gate of
+    // its own.
     let exponentiation = (arithmetic.num_ops < LARGEST_INDEX_BITS)
         .then(|| GateRef::new(ExponentiationGate::<F, D>::new_from_config(config)));
     let gates = vec![
@@ -89,8 +91,8 @@ fn gate_set(config: &CircuitConfig) -> Vec<GateRef<F, D>> {
     gates.into_iter().chain(exponentiation).collect()
 }
 
-/// The gate that interpolates one FRI coset of 16 points, with the constraint degree that plonky2 chooses for a maximum
-/// of 8.
+/// The gate that interpolates one FRI coset of 16 points, with the constraint degree that plonky2 chooses for a
+/// maximum of 8.
 fn interpolation_gate() -> CosetInterpolationGate<F, D> {
     let points: Vec<_> = F::two_adic_subgroup(ARITY_BITS).into_iter().map(|point| (point, F::ZERO)).collect();
     let mut gate = CosetInterpolationGate::default();

@@ -1,8 +1,9 @@
 //! Verifying one proof inside a circuit, with its key bound.
 //!
-//! plonky2's recursive verifier takes the cap and the circuit digest of the child's key as two independent inputs: a
-//! prover may combine the digest of a listed circuit with the cap of another one. So a key that is a witness is always
-//! bound by [`key_digest`], which covers both, and the caller proves that digest to be in a tree with a pinned root.
+//! plonky2's recursive verifier takes the cap and the circuit digest of the child's key as two independent
+//! inputs: a prover may combine the digest of a listed circuit with the cap of another one. So a key that is a
+//! witness is always bound by [`key_digest`], which covers both, and the caller proves that digest to be in a
+//! tree with a pinned root.
 
 use plonky2::{
     iop::witness::WitnessWrite,

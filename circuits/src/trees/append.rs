@@ -109,8 +109,8 @@ impl AppendTree {
         Some(leaf)
     }
 
-    /// Appends `2^k` leaves where the count is a multiple of `2^k`, and returns the index of the first. Empty leaves take
-    /// their slots without ever being members.
+    /// Appends `2^k` leaves where the count is a multiple of `2^k`, and returns the index of the first. Empty
+    /// leaves take their slots without ever being members.
     ///
     /// # Errors
     /// - [`TreeError::Subtree`] if the number of leaves is not a power of two
@@ -125,7 +125,8 @@ impl AppendTree {
         Ok(first)
     }
 
-    /// Replaces the leaf at `index`, which must have been appended; the tree's owner decides which changes are allowed.
+    /// Replaces the leaf at `index`, which must have been appended; the tree's owner decides which changes are
+    /// allowed.
     ///
     /// # Errors
     /// - [`TreeError::EmptyLeaf`] if the leaf is empty or nothing was appended at the index
@@ -251,8 +252,9 @@ pub fn append_circuit(
     append_subtree_circuit(builder, depth, 0, root, count, &[leaf], path)
 }
 
-/// In-circuit twin of [`append_subtree`]: `(root, count)` after `2^k` leaves were put into empty slots from `count` on,
-/// which is a multiple of `2^k` below `2^depth`. `2 * (depth - k) + 2^k - 1` Poseidon rows and one for the bits of `count`.
+/// In-circuit twin of [`append_subtree`]: `(root, count)` after `2^k` leaves were put into empty slots from
+/// `count` on, which is a multiple of `2^k` below `2^depth`. `2 * (depth - k) + 2^k - 1` Poseidon rows and one
+/// for the bits of `count`.
 ///
 /// # Panics
 /// If there are not `2^k` leaves and `depth - k` siblings.

@@ -11,13 +11,13 @@
 //!
 //! list       0 ──> 20 ──> 50 ──> infinity
 //! ```
-//! Key `k` is absent exactly if some leaf has `key < k < next key`. The leaf at index 0, the sentinel, starts the list;
-//! its key 0 cannot be inserted, opened or updated. Keys are compared as four canonical 64-bit integers, the first one
-//! most significant, so a key has one place in the order whatever its representation. No value is zero, so that a zero
-//! old value means absence and nothing else.
+//! Key `k` is absent exactly if some leaf has `key < k < next key`. The leaf at index 0, the sentinel, starts
+//! the list; its key 0 cannot be inserted, opened or updated. Keys are compared as four canonical 64-bit
+//! integers, the first one most significant, so a key has one place in the order whatever its representation.
+//! No value is zero, so that a zero old value means absence and nothing else.
 //!
-//! A leaf costs two permutations. One would do for 8 elements only, so not for key, next key and a 4-element value; key
-//! and next key come first.
+//! A leaf costs two permutations. One would do for 8 elements only, so not for key, next key and a 4-element
+//! value; key and next key come first.
 
 use std::{collections::BTreeMap, ops::Bound};
 

@@ -101,8 +101,8 @@ impl LeafOpeningTarget {
         self.path.set_targets(witness, &opening.path)
     }
 
-    /// The root of the tree with `value` in this leaf, from one set of siblings: with its old value it is the root that
-    /// the leaf is in, with others those that it leads to.
+    /// The root of the tree with `value` in this leaf, from one set of siblings: with its old value it is the
+    /// root that the leaf is in, with others those that it leads to.
     pub fn root_circuit(&self, builder: &mut Builder, value: DigestTarget) -> DigestTarget {
         let bits = self.index_bits(builder);
         let leaf = leaf_hash_circuit(builder, self.key, value, self.next_key);
@@ -143,8 +143,8 @@ impl LeafOpeningTarget {
     /// Enforces `self.key < key < self.next_key`, where a next key of 0 is infinity, if `condition`.
     fn enforce_between_if(&self, builder: &mut Builder, condition: BoolTarget, key: DigestTarget) {
         enforce_less_if(builder, condition, self.key, key);
-        // Claiming infinity needs a zero next key; denying it needs a next key above `key`, which is not zero. A claim
-        // that is neither 0 nor 1 needs a zero next key too, and is no lie then.
+        // Claiming infinity needs a zero next key; denying it needs a next key above `key`, which is not zero.
+        // A claim that is neither 0 nor 1 needs a zero next key too, and is no lie then.
         let is_last = hint(builder, Question::IsZero, &self.next_key.0)[0];
         let claimed = Digest(self.next_key.0.map(|limb| builder.mul(is_last, limb)));
         let zero = builder.constant_digest(Digest::ZERO);
@@ -224,8 +224,8 @@ pub fn non_membership_circuit(
     low.verify_circuit(builder, root);
 }
 
-/// In-circuit twin of [`InsertWitness::apply`]: `(root, count)` after the absent `key` was inserted with `value`, which
-/// is not 0.
+/// In-circuit twin of [`InsertWitness::apply`]: `(root, count)` after the absent `key` was inserted with
+/// `value`, which is not 0.
 pub fn insert_circuit(
     builder: &mut Builder,
     root: DigestTarget,
@@ -248,8 +248,8 @@ pub fn insert_circuit(
     (new_root, builder.add(count, one))
 }
 
-/// In-circuit twin of [`LeafOpening::apply_update`]: the root after the value of `key`, which is not 0, was changed from
-/// `old_value` to `new_value`, which is not 0.
+/// In-circuit twin of [`LeafOpening::apply_update`]: the root after the value of `key`, which is not 0, was
+/// changed from `old_value` to `new_value`, which is not 0.
 pub fn update_circuit(
     builder: &mut Builder,
     root: DigestTarget,
@@ -265,8 +265,8 @@ pub fn update_circuit(
     opening.replace_circuit(builder, root, new_value, opening.next_key)
 }
 
-/// [`update_circuit`] if `condition`, for a `key` and a `new_value` that are never 0; otherwise the root stays as it is and
-/// the opening means nothing.
+/// [`update_circuit`] if `condition`, for a `key` and a `new_value` that are never 0; otherwise the root stays
+/// as it is and the opening means nothing.
 pub fn update_if_circuit(
     builder: &mut Builder,
     condition: BoolTarget,
@@ -287,8 +287,8 @@ pub fn update_if_circuit(
     builder.select_digest(condition, changed, root)
 }
 
-/// In-circuit twin of [`SetWitness::apply`]: inserts `key` if it is absent, updates it if it is present; neither `key` nor
-/// `value` is 0. See the module's table.
+/// In-circuit twin of [`SetWitness::apply`]: inserts `key` if it is absent, updates it if it is present;
+/// neither `key` nor `value` is 0. See the module's table.
 pub fn set_circuit(
     builder: &mut Builder,
     root: DigestTarget,

@@ -6,8 +6,8 @@
 //! | [`AppendTree`] | its index, given in order | root and count | notes, messages, history |
 //! | [`KeyedTree`] | its 256-bit key | root and count | nullifiers, accounts, balances |
 //!
-//! All have a fixed depth, nodes `H(NODE, left, right)` and [`Digest::ZERO`] as the empty leaf. Depth and kind of a tree
-//! are part of the circuit that opens it, so that a node is never read as a leaf.
+//! All have a fixed depth, nodes `H(NODE, left, right)` and [`Digest::ZERO`] as the empty leaf. Depth and kind
+//! of a tree are part of the circuit that opens it, so that a node is never read as a leaf.
 
 mod append;
 mod error;

@@ -1,7 +1,7 @@
 //! The strict order of keys in-circuit.
 //!
-//! A key is read as eight 32-bit words, most significant first. `a < b` if at the first word in which they differ, a's is
-//! smaller. The prover points at the limb that holds that word, and at its half:
+//! A key is read as eight 32-bit words, most significant first. `a < b` if at the first word in which they
+//! differ, a's is smaller. The prover points at the limb that holds that word, and at its half:
 //!
 //! ```text
 //! a   [ a0        ][ a1        ][ a2        ][ a3        ]
@@ -9,8 +9,8 @@
 //!       equal        x = a1  ──> high | low     not looked at         at = one-hot(1), high_equal = 0
 //!                    y = b1  ──> high | low                           word: x.high < y.high
 //! ```
-//! Pointing too far fails the equality of what stands before; pointing too early fails the strict comparison, since the
-//! words pointed at are equal.
+//! Pointing too far fails the equality of what stands before; pointing too early fails the strict comparison,
+//! since the words pointed at are equal.
 
 use plonky2::{
     field::types::Field,
@@ -83,8 +83,8 @@ fn pick(builder: &mut Builder, at: &[BoolTarget; 4], limbs: &[Target; 4]) -> Tar
 
 /// High and low word of an integer below `2^64` that is `x` in the field.
 ///
-/// For `x < 2^32 - 1` there are two such integers, `x` and `x + p`. That does no harm to the smaller side of a comparison:
-/// if even `x + p` is below the other side, so is `x`.
+/// For `x < 2^32 - 1` there are two such integers, `x` and `x + p`. That does no harm to the smaller side of a
+/// comparison: if even `x + p` is below the other side, so is `x`.
 fn words(builder: &mut Builder, x: Target) -> (Target, Target) {
     let answer = hint(builder, Question::Words, &[x]);
     let [high, low] = answer[..] else { unreachable!("the hint has two elements") };

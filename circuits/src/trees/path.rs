@@ -1,7 +1,7 @@
 //! Openings in-circuit: what [`Path`] checks natively, on targets.
 //!
-//! A path of depth d costs d rows, one Poseidon gate per level. Replacing a leaf costs 2d: both roots are computed from
-//! one set of siblings, so nothing else can have changed.
+//! A path of depth d costs d rows, one Poseidon gate per level. Replacing a leaf costs 2d: both roots are
+//! computed from one set of siblings, so nothing else can have changed.
 
 use plonky2::iop::target::{BoolTarget, Target};
 
@@ -57,8 +57,8 @@ impl PathTarget {
         Self { siblings: (0..depth).map(|_| builder.new_digest()).collect() }
     }
 
-    /// Assigns a path. One that is too short is filled up with empty digests, and what is too long is left out: neither
-    /// satisfies a circuit.
+    /// Assigns a path. One that is too short is filled up with empty digests, and what is too long is left out:
+    /// neither satisfies a circuit.
     ///
     /// # Errors
     /// If a sibling was already set to another value.
@@ -84,8 +84,8 @@ impl PathTarget {
             .fold(leaf, |node, (&bit, &sibling)| hash_pair_swapped_circuit(builder, NODE, node, sibling, bit))
     }
 
-    /// Enforces that `leaf`, which is not empty, is a member under `root`. Where the leaf is a hash made in-circuit, the
-    /// comparison of [`Self::root_circuit`] alone does.
+    /// Enforces that `leaf`, which is not empty, is a member under `root`. Where the leaf is a hash made
+    /// in-circuit, the comparison of [`Self::root_circuit`] alone does.
     pub fn membership_circuit(
         &self,
         builder: &mut Builder,
@@ -105,7 +105,8 @@ impl PathTarget {
         builder.enforce_digest_equal(found, root);
     }
 
-    /// Enforces that `old` is the leaf under `root`, and returns the root with `new` in its place. Either may be empty.
+    /// Enforces that `old` is the leaf under `root`, and returns the root with `new` in its place. Either may
+    /// be empty.
     pub fn replace_circuit(
         &self,
         builder: &mut Builder,

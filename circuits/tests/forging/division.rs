@@ -108,8 +108,8 @@ fn an_operand_out_of_range_is_not_divided() {
     }
 }
 
-/// A dishonest prover: the input, the quotient's limbs, whether it is saturated, the remainder and the excess; and lower
-/// limbs by operand (0 for a, 1 for b, 2 for the divisor, 3 for the remainder).
+/// A dishonest prover: the input, the quotient's limbs, whether it is saturated, the remainder and the excess;
+/// and lower limbs by operand (0 for a, 1 for b, 2 for the divisor, 3 for the remainder).
 struct Attack {
     input: [u64; 3],
     answer: [F; 5],

@@ -1,5 +1,5 @@
-//! The gadgets and the recursion under the forging kit (the trees are beside their code): tampered with from honest inputs, and with one assertion
-//! left out at a time.
+//! The gadgets and the recursion under the forging kit (the trees are beside their code): tampered with from
+//! honest inputs, and with one assertion left out at a time.
 
 mod division;
 mod gadgets;

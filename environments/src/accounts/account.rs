@@ -27,8 +27,8 @@ layout! {
     }
 }
 
-/// An account's assets: a balance of the fee asset, which always has its place so that a fee always has one, and a vault
-/// for all others.
+/// An account's assets: a balance of the fee asset, which always has its place so that a fee always has one,
+/// and a vault for all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Balances {
     fee: Holding,

@@ -114,8 +114,8 @@ impl Accounts {
         Ok(Self { deployment, secret, genesis, limit: MAX_TRANSACTIONS })
     }
 
-    /// The same environment with blocks of at most `limit` transactions and messages taken in. Its registry entry then lists only the kernels
-    /// that such blocks need, and only their circuits are built.
+    /// The same environment with blocks of at most `limit` transactions and messages taken in. Its registry
+    /// entry then lists only the kernels that such blocks need, and only their circuits are built.
     #[must_use]
     pub fn with_limit(self, limit: usize) -> Self {
         Self { limit: limit.min(MAX_TRANSACTIONS), ..self }

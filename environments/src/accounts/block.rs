@@ -100,8 +100,8 @@ pub fn fold_sizes(chunks: usize) -> Vec<usize> {
     folding::fold_sizes(chunks, &FOLD_ARITIES, MAX_CHILDREN)
 }
 
-/// The kernel of a block that takes so many messages in, and whose transactions have so many actions each; none if no table
-/// holds their signatures, or if there are more messages than a block without signatures has slots.
+/// The kernel of a block that takes so many messages in, and whose transactions have so many actions each; none
+/// if no table holds their signatures, or if there are more messages than a block without signatures has slots.
 #[must_use]
 pub fn variant(consumptions: usize, actions: &[usize]) -> Option<Variant> {
     let (slots, signatures) = (consumptions + actions.iter().sum::<usize>(), actions.len());

@@ -1,5 +1,5 @@
-//! Published block data: the messages taken in, then the transactions and the keys that signed them, without the signatures,
-//! which are proved.
+//! Published block data: the messages taken in, then the transactions and the keys that signed them, without
+//! the signatures, which are proved.
 
 use bridge::{Consumption, MAX_BLOCK_STEPS, Message};
 use circuits::ecdsa::PublicKey;

@@ -1,7 +1,8 @@
 //! What a message that is taken in does to the state, natively.
 //!
-//! The producer takes it in; nobody signs it. It credits one account and joins the inbox, and can do nothing else. It neither
-//! fails nor is it dropped: what cannot be credited is refused here, and stays with the bridge.
+//! The producer takes it in; nobody signs it. It credits one account and joins the inbox, and can do nothing
+//! else. It neither fails nor is it dropped: what cannot be credited is refused here, and stays with the
+//! bridge.
 
 use bridge::{Consumption, Message, message::inbox_append};
 use circuits::{

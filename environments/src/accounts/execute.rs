@@ -1,7 +1,7 @@
 //! What a transaction does to the state, natively.
 //!
-//! A transaction that is *invalid* cannot be in a block. One that *fails* is in its block: it pays its fee and its nonce,
-//! and does nothing else.
+//! A transaction that is *invalid* cannot be in a block. One that *fails* is in its block: it pays its fee and
+//! its nonce, and does nothing else.
 
 use bridge::{AssetId, Message, message::outbox_append};
 use circuits::{
@@ -171,8 +171,8 @@ impl Record {
 
 /// One action as the prover needs it.
 ///
-/// Every action is tried on the working state, which those before it left; one that cannot be done leaves it as it is.
-/// After the last one, the working state becomes the state if all were done.
+/// Every action is tried on the working state, which those before it left; one that cannot be done leaves it as
+/// it is. After the last one, the working state becomes the state if all were done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotWitness {
     /// The action.

@@ -67,8 +67,8 @@ pub fn key(n: usize) -> SecretKey {
         .expect("below the group order")
 }
 
-/// The genesis of every test: [`CLIENTS`] accounts that hold [`START`] of two assets each, and the pool of these, whose
-/// shares client 0 has.
+/// The genesis of every test: [`CLIENTS`] accounts that hold [`START`] of two assets each, and the pool of
+/// these, whose shares client 0 has.
 #[must_use]
 pub fn genesis() -> Genesis {
     let holding = |n| Holding { asset: asset(n), amount: amount(START) };
@@ -216,8 +216,9 @@ impl World {
         signed
     }
 
-    /// The next `count` transactions of a mix: of ten, six make one transfer, two one swap, one makes four actions, and
-    /// one creates an account. `first` is the number of the first one, which names the accounts that are created.
+    /// The next `count` transactions of a mix: of ten, six make one transfer, two one swap, one makes four
+    /// actions, and one creates an account. `first` is the number of the first one, which names the accounts
+    /// that are created.
     ///
     /// # Panics
     /// After some thousand transactions, when the clients have given all away.

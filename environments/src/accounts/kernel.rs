@@ -1,5 +1,5 @@
-//! The block kernels: from transactions, applied in slots of their own or by chunks, and the proof of their signatures,
-//! to the block statement.
+//! The block kernels: from transactions, applied in slots of their own or by chunks, and the proof of their
+//! signatures, to the block statement.
 
 use std::sync::Arc;
 
@@ -245,8 +245,8 @@ impl BlockKernel {
     }
 }
 
-/// In-circuit twin of [`AccountsState::seal`](super::state::AccountsState::seal): the root after the fees went to their
-/// account.
+/// In-circuit twin of [`AccountsState::seal`](super::state::AccountsState::seal): the root after the fees went
+/// to their account.
 fn collect_circuit(
     builder: &mut Builder,
     before: &StateFields<Target>,

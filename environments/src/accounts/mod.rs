@@ -1,5 +1,5 @@
-//! The account-based environment: accounts with balances, and transactions of several actions that happen all or not at
-//! all, signed with secp256k1 keys.
+//! The account-based environment: accounts with balances, and transactions of several actions that happen all
+//! or not at all, signed with secp256k1 keys.
 //!
 //! | part | what it is |
 //! |---|---|

@@ -1,6 +1,7 @@
 //! Filling a block: messages first, then transactions, as long as there is room.
 //!
-//! The bridge moves what a block consumes before what it emits, so a block is made in this order: what it receives it can send on.
+//! The bridge moves what a block consumes before what it emits, so a block is made in this order: what it
+//! receives it can send on.
 
 use bridge::{BlockMessages, MAX_BLOCK_STEPS};
 use circuits::ecdsa::Signed;
@@ -88,8 +89,8 @@ impl Draft {
         }
     }
 
-    /// Returns the indices of the transactions that were executed. What would emit more messages than the bridge moves for one
-    /// block ends it: its sender's later transactions wait for it.
+    /// Returns the indices of the transactions that were executed. What would emit more messages than the
+    /// bridge moves for one block ends it: its sender's later transactions wait for it.
     fn transact(&mut self, offered: &[&AccountsTransaction], limit: usize) -> Vec<usize> {
         let deployment = *self.state.deployment();
         let mut executed = vec![];

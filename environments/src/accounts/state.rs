@@ -122,8 +122,8 @@ pub fn running_start(state: &StateFields) -> Running {
     }
 }
 
-/// The digest in the block statement. The list of claims binds every transaction and its key, the inbox every message that was
-/// consumed before them, both in order.
+/// The digest in the block statement. The list of claims binds every transaction and its key, the inbox every
+/// message that was consumed before them, both in order.
 #[must_use]
 pub fn body_digest(claims: Digest, inbox: Digest) -> Digest {
     hash(BODY, &[claims.0, inbox.0].concat())

@@ -103,7 +103,8 @@ pub enum Kind {
 }
 
 layout! {
-    /// The encoding of an action, one for all kinds. What a kind does not use is 0, so that an action has one encoding.
+    /// The encoding of an action, one for all kinds. What a kind does not use is 0, so that an action has one
+    /// encoding.
     ///
     /// | kind | to | asset_in | asset_out | amount | limit_a | limit_b |
     /// |---|---|---|---|---|---|---|
@@ -321,7 +322,8 @@ impl Transaction {
     }
 }
 
-/// The number of the message that the first action of a transaction with this nonce would emit; those of the others follow.
+/// The number of the message that the first action of a transaction with this nonce would emit; those of the
+/// others follow.
 #[must_use]
 pub fn sequence(nonce: u32) -> u64 {
     MAX_ACTIONS as u64 * u64::from(nonce)

@@ -12,8 +12,8 @@ fn statements<E: Environment>(producer: &BlockProducer<E>) -> Vec<BlockStatement
     producer.blocks().map(|block| *block.block.statement()).collect()
 }
 
-/// Each block starts where the one before it ended, at the next height, from genesis on, and states the messages that it
-/// carries.
+/// Each block starts where the one before it ended, at the next height, from genesis on, and states the
+/// messages that it carries.
 ///
 /// # Panics
 /// If the promise is broken.

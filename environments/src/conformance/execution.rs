@@ -95,8 +95,8 @@ pub fn commitments_name_the_deployment_and_the_environment<S: Subject>(subject: 
     }
 }
 
-/// For state models whose transactions name their environment: one that is valid here is refused by another deployment
-/// and by another environment, in whatever state it finds itself valid here.
+/// For state models whose transactions name their environment: one that is valid here is refused by another
+/// deployment and by another environment, in whatever state it finds itself valid here.
 ///
 /// # Panics
 /// If the promise is broken.

@@ -1,8 +1,8 @@
 //! What every environment promises, as checks that an adapter's tests call in one line each, or all at once with
 //! [`conformance!`](crate::conformance!).
 //!
-//! A check panics with a sentence that names the promise. Those in [`execution`], [`chain`], [`body`] and [`lines`] run
-//! natively; those in [`proving`] build the kernel, once per process, and prove.
+//! A check panics with a sentence that names the promise. Those in [`execution`], [`chain`], [`body`] and
+//! [`lines`] run natively; those in [`proving`] build the kernel, once per process, and prove.
 
 pub mod body;
 pub mod chain;

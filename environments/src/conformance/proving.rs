@@ -8,8 +8,8 @@ use crate::{
     producer::BlockProducer,
 };
 
-/// A block proves in the block shape with a listed key, states what was proposed, and survives a file; also the second
-/// block before the first. A block whose statement was changed afterwards does not prove.
+/// A block proves in the block shape with a listed key, states what was proposed, and survives a file; also the
+/// second block before the first. A block whose statement was changed afterwards does not prove.
 ///
 /// # Panics
 /// If the promise is broken.

@@ -119,8 +119,8 @@ impl Notes {
         Ok(Self { deployment, secret, genesis, limit: MAX_TRANSACTIONS })
     }
 
-    /// The same environment with blocks of at most `limit` transactions. Its registry entry then lists only the kernels
-    /// that such blocks need, and only their circuits are built.
+    /// The same environment with blocks of at most `limit` transactions. Its registry entry then lists only the
+    /// kernels that such blocks need, and only their circuits are built.
     #[must_use]
     pub fn with_limit(self, limit: usize) -> Self {
         Self { limit: limit.min(MAX_TRANSACTIONS), ..self }
@@ -132,8 +132,8 @@ impl Notes {
         &self.deployment
     }
 
-    /// A request on top of a state: each input that was in the note tree at the last block's end is opened, the others
-    /// are left for the block to find.
+    /// A request on top of a state: each input that was in the note tree at the last block's end is opened, the
+    /// others are left for the block to find.
     #[must_use]
     pub fn resolve(&self, state: &NotesState, request: &Request) -> TransactionWitness {
         TransactionWitness::new(self.deployment, request, state.notes_root(), |note| state.open(note))

@@ -161,8 +161,9 @@ pub fn stand_in_key() -> Digest {
 type Found = (Option<(usize, usize)>, Membership);
 
 impl NotesState {
-    /// Puts the notes that messages become into the note tree, before the transactions of the block. Returns the paths that
-    /// their subtrees take; one without notes takes none, and its path is the one that it would take.
+    /// Puts the notes that messages become into the note tree, before the transactions of the block. Returns
+    /// the paths that their subtrees take; one without notes takes none, and its path is the one that it would
+    /// take.
     ///
     /// # Errors
     /// - [`StateError::TooManyArrivals`]
@@ -271,8 +272,8 @@ impl NotesState {
         self.apply_group(std::slice::from_ref(statement)).map(|_| ())
     }
 
-    /// Applies transactions that one circuit applies together. An unauthenticated input erases the output of an earlier
-    /// transaction of the group, or else must be in the note tree before the group.
+    /// Applies transactions that one circuit applies together. An unauthenticated input erases the output of an
+    /// earlier transaction of the group, or else must be in the note tree before the group.
     ///
     /// # Errors
     /// [`StateError`]; the state is then partly changed, so work on a copy unless each was judged before.

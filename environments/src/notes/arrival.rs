@@ -5,8 +5,8 @@
 //!         └── subtree ──────┘  └── subtree ──────┘     of the note tree, before the block's transactions;
 //!                                                      left out if its first slot is empty
 //! ```
-//! The kernel says that a message was consumed, and whether as a claim or as a refund. That it exists, is pending, is for this
-//! environment and comes in time is for the bridge to say.
+//! The kernel says that a message was consumed, and whether as a claim or as a refund. That it exists, is
+//! pending, is for this environment and comes in time is for the bridge to say.
 
 use bridge::{
     Consumption, Message,
@@ -47,8 +47,8 @@ const SUBTREE: usize = 1 << OUTPUTS_HEIGHT;
 pub const SUBTREES: usize = 2;
 /// Messages that a block takes in, at most.
 pub const MAX_ARRIVALS: usize = SUBTREE * SUBTREES;
-/// Bits that one element of an account's id has more than, at least. An id is a hash: that it has no such element never
-/// happens. Shorter names are those of other environments, or of nobody.
+/// Bits that one element of an account's id has more than, at least. An id is a hash: that it has no such
+/// element never happens. Shorter names are those of other environments, or of nobody.
 const SHORT_NAME_BITS: usize = 48;
 
 /// A message and what becomes of it here. Made by [`Environment::consume`](crate::Environment::consume) only.
@@ -91,7 +91,8 @@ pub enum ArrivalError {
 }
 
 impl Arrival {
-    /// The arrival of `message` in the environment of `deployment`. The account paid need not exist yet, as for any note.
+    /// The arrival of `message` in the environment of `deployment`. The account paid need not exist yet, as for
+    /// any note.
     ///
     /// # Errors
     /// [`ArrivalError`]
@@ -219,8 +220,8 @@ pub struct ArrivalsWitness {
 }
 
 impl ArrivalsWitness {
-    /// The first [`MAX_ARRIVALS`] of `arrivals`, and the paths that [`NotesState::arrive`](super::state::NotesState::arrive)
-    /// gives for them.
+    /// The first [`MAX_ARRIVALS`] of `arrivals`, and the paths that
+    /// [`NotesState::arrive`](super::state::NotesState::arrive) gives for them.
     #[must_use]
     pub fn new(arrivals: &[Arrival], paths: [Path; SUBTREES]) -> Self {
         let slots =
@@ -263,8 +264,8 @@ circuits::layout! {
     }
 }
 
-/// In-circuit twin of [`NotesState::arrive`](super::state::NotesState::arrive), from the note tree with this root and as many
-/// leaves, and an empty inbox on.
+/// In-circuit twin of [`NotesState::arrive`](super::state::NotesState::arrive), from the note tree with this
+/// root and as many leaves, and an empty inbox on.
 pub fn arrive_circuit(
     builder: &mut Builder,
     mut notes: DigestTarget,

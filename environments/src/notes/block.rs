@@ -56,8 +56,8 @@ pub fn variant(transactions: usize) -> Variant {
     }
 }
 
-/// How many of a block's batches, in order, each child of the block kernel covers: 1 for a batch, more for a fold. The
-/// fewest children that the arities allow, the largest first.
+/// How many of a block's batches, in order, each child of the block kernel covers: 1 for a batch, more for a
+/// fold. The fewest children that the arities allow, the largest first.
 #[must_use]
 pub fn fold_sizes(batches: usize) -> Vec<usize> {
     folding::fold_sizes(batches, &FOLD_ARITIES, MAX_CHILDREN)

@@ -108,8 +108,8 @@ pub const ARRIVAL_BYTES: usize = 8 * <Digest as Layout<F>>::LEN;
 pub const RECORD_BYTES: usize = 8 * <Record as Layout<F>>::LEN;
 
 impl Body {
-    /// The canonical encoding: the numbers of arrivals and of records as 8 little-endian bytes each, then the arrivals, then
-    /// the records.
+    /// The canonical encoding: the numbers of arrivals and of records as 8 little-endian bytes each, then the
+    /// arrivals, then the records.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let counts = [self.arrivals.len(), self.records.len()].map(|count| (count as u64).to_le_bytes());

@@ -73,8 +73,8 @@ pub enum GenesisError {
     /// The account tree refuses an account.
     #[error(transparent)]
     Tree(#[from] circuits::trees::TreeError),
-    /// An environment issues its own assets. Others come in by messages, as the bridge keeps account of them: what it does not
-    /// know of could be sent, and no superblock would take the block.
+    /// An environment issues its own assets. Others come in by messages, as the bridge keeps account of them:
+    /// what it does not know of could be sent, and no superblock would take the block.
     #[error("the genesis of environment {environment} issues asset {asset} of another one")]
     ForeignAsset {
         /// The environment.

@@ -25,8 +25,8 @@ use crate::{
     },
 };
 
-/// Numbers of messages that one nonce stands for: an account never uses a nonce twice, so no two of its messages share one.
-/// A transaction sends at most one, with the first of them.
+/// Numbers of messages that one nonce stands for: an account never uses a nonce twice, so no two of its
+/// messages share one. A transaction sends at most one, with the first of them.
 const NUMBERS_PER_NONCE: u64 = 4;
 
 /// What a transaction sends to another environment: it leaves the account as notes and fees do.
@@ -100,7 +100,8 @@ pub fn check_message(
     Ok(())
 }
 
-/// Where a transaction's message stands in its circuit. Chain, source, number and sender are none of the prover's choices.
+/// Where a transaction's message stands in its circuit. Chain, source, number and sender are none of the
+/// prover's choices.
 pub struct EmissionTargets {
     pub(super) used: BoolTarget,
     pub(super) destination: Target,
@@ -151,8 +152,8 @@ impl EmissionTargets {
         set(witness, &self.data, &send.map_or(Digest::ZERO, |send| send.data))
     }
 
-    /// The hash of [`Emission::message`], in-circuit. Three rows. Deadline and destination are judged by the bridge, which
-    /// knows the superblock.
+    /// The hash of [`Emission::message`], in-circuit. Three rows. Deadline and destination are judged by the
+    /// bridge, which knows the superblock.
     pub fn message_hash_circuit(
         &self,
         builder: &mut Builder,

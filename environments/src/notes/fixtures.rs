@@ -98,8 +98,8 @@ impl Client {
     }
 }
 
-/// An environment and its clients. Accounts 0 to 2 hold [`START`] of assets 0 and 1; 3 is an exchange order that holds
-/// as much of asset 0, and pays 3 of it per 2 of asset 1; 4 and 5 do not exist yet.
+/// An environment and its clients. Accounts 0 to 2 hold [`START`] of assets 0 and 1; 3 is an exchange order
+/// that holds as much of asset 0, and pays 3 of it per 2 of asset 1; 4 and 5 do not exist yet.
 #[derive(Clone, Debug)]
 pub struct World {
     /// The environment.

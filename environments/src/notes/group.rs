@@ -153,7 +153,8 @@ fn masked(builder: &mut Builder, flag: BoolTarget, digest: DigestTarget) -> Dige
     Digest(digest.0.map(|element| builder.mul(flag.target, element)))
 }
 
-/// The transaction is for this deployment, environment and height, and its notes root is the one of an earlier height.
+/// The transaction is for this deployment, environment and height, and its notes root is the one of an earlier
+/// height.
 fn enforce_context(
     builder: &mut Builder,
     context: &BlockContext<Target>,

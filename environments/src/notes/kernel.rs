@@ -1,4 +1,5 @@
-//! The block kernels: from messages that arrive, and transactions, verified directly or by batches, to the block statement.
+//! The block kernels: from messages that arrive, and transactions, verified directly or by batches, to the
+//! block statement.
 
 use circuits::{
     Builder, Definition, Digest, DigestTarget, F, Witness,
@@ -112,7 +113,8 @@ impl Definition for BlockKernel {
         let StateFields { chain_id, environment, fee_asset, past_roots, .. } = before;
         let context = BlockContext { chain_id, environment, fee_asset, height, past_roots };
 
-        // A block starts with the state's trees and what messages add to them, without fees, records and messages of its own.
+        // A block starts with the state's trees and what messages add to them, without fees, records and
+        // messages of its own.
         let zero = builder.zero();
         let records = builder.constant_digest(no_records());
         let outbox = builder.constant_digest(empty_list());

@@ -127,8 +127,8 @@ impl Note {
         hash(NOTE, &self.fields().encode())
     }
 
-    /// What consuming the note publishes: the same whoever consumes it, and unlinkable to the commitment for those who
-    /// do not know the note. The sender does know it.
+    /// What consuming the note publishes: the same whoever consumes it, and unlinkable to the commitment for
+    /// those who do not know the note. The sender does know it.
     #[must_use]
     pub fn nullifier(&self) -> Digest {
         hash(NULLIFIER, &self.fields().encode())

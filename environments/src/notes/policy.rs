@@ -17,7 +17,8 @@ pub const RATE_BITS: usize = 32;
 /// Bits of the number of times that one note fills an order: rate times count stays an amount.
 pub const FILL_BITS: usize = 26;
 
-/// An exchange order: pays `pays` of one asset for every `per` of another that it receives, to whom it receives it from.
+/// An exchange order: pays `pays` of one asset for every `per` of another that it receives, to whom it receives
+/// it from.
 ///
 /// No other decrease of the account's vault can be proved; what it receives stays there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -68,8 +68,8 @@ impl Notes {
         Ok(Judged::Moves(Box::new(Move { statement, message, source })))
     }
 
-    /// The block on top of `before`, from as many of `transactions` as it has room for. From the first one on that there is no
-    /// room for, those that fail are left as well: they may need what was left.
+    /// The block on top of `before`, from as many of `transactions` as it has room for. From the first one on
+    /// that there is no room for, those that fail are left as well: they may need what was left.
     pub(super) fn make_block(
         &self,
         before: &NotesState,
@@ -99,8 +99,8 @@ impl Notes {
         Ok(Proposal { block, state, included, rejected })
     }
 
-    /// The trial took them one by one; the block takes what arrives first, and the transactions in the groups that its circuits
-    /// apply together.
+    /// The trial took them one by one; the block takes what arrives first, and the transactions in the groups
+    /// that its circuits apply together.
     fn seal_block(
         &self,
         before: &NotesState,

@@ -25,8 +25,8 @@ use crate::notes::{
 pub const STATE: Domain = Domain::new("n-state");
 /// Levels of all trees of the state.
 pub const TREE_DEPTH: usize = 32;
-/// Every transaction appends a subtree of this height to the note tree: its outputs, with empty leaves for those that it
-/// does not have. So an append costs one path.
+/// Every transaction appends a subtree of this height to the note tree: its outputs, with empty leaves for
+/// those that it does not have. So an append costs one path.
 pub const OUTPUTS_HEIGHT: usize = 2;
 
 layout! {

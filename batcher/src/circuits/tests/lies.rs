@@ -1,5 +1,5 @@
-//! Kernels that lie about messages: their blocks are refused natively with an error of their own, and with the native check
-//! switched off neither a superblock's own circuit nor a message segment has a proof.
+//! Kernels that lie about messages: their blocks are refused natively with an error of their own, and with the
+//! native check switched off neither a superblock's own circuit nor a message segment has a proof.
 
 use std::sync::LazyLock;
 

@@ -1,6 +1,6 @@
-//! The places for messages, in a message segment and in a superblock, under the forging kit. The steps themselves are attacked
-//! in the bridge's own tests, assertion by assertion; here every kind of step runs where the batcher's circuits take it. A
-//! message segment asserts nothing besides.
+//! The places for messages, in a message segment and in a superblock, under the forging kit. The steps
+//! themselves are attacked in the bridge's own tests, assertion by assertion; here every kind of step runs
+//! where the batcher's circuits take it. A message segment asserts nothing besides.
 
 use bridge::{BlockMessages, BridgeLists, Capacity, Consumption, Message};
 use circuits::{

@@ -1,8 +1,8 @@
 //! The circuit that verifies a batch: its public inputs are a [`SignatureStatement`].
 //!
-//! The list of claims is a witness. Its digest and length enter the transcript before any challenge is drawn, and the
-//! trace's sum over its claims must be the list's, so the list and the trace's claims agree in order and number. Nothing
-//! outside needs the signatures themselves.
+//! The list of claims is a witness. Its digest and length enter the transcript before any challenge is drawn,
+//! and the trace's sum over its claims must be the list's, so the list and the trace's claims agree in order
+//! and number. Nothing outside needs the signatures themselves.
 
 use std::sync::LazyLock;
 
@@ -45,7 +45,8 @@ use crate::{
 /// Rows of the shape, as a logarithm: the largest table's verifier fits.
 const DEGREE_BITS: usize = 14;
 
-/// The shape of all [`SignatureCircuit`]s, so that a circuit can verify a batch of any size with its key as a witness.
+/// The shape of all [`SignatureCircuit`]s, so that a circuit can verify a batch of any size with its key as a
+/// witness.
 #[must_use]
 pub fn signature_shape() -> &'static Shape {
     static SHAPE: LazyLock<Shape> = LazyLock::new(|| {

@@ -30,7 +30,8 @@ use crate::{
 /// Proves a batch of signatures in a table of the given size. The proof is verified before it is returned.
 ///
 /// # Errors
-/// [`BatchError::TooMany`], [`BatchError::Signature`] with the first that does not hold, or what [`verify_batch`] finds.
+/// [`BatchError::TooMany`], [`BatchError::Signature`] with the first that does not hold, or what
+/// [`verify_batch`] finds.
 pub fn prove(size: BatchSize, signed: &[Signed]) -> Result<BatchProof, BatchError> {
     if signed.len() > size.capacity() {
         return Err(BatchError::TooMany { capacity: size.capacity(), found: signed.len() });

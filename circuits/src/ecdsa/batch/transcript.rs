@@ -1,5 +1,5 @@
-//! The beginning of every transcript, natively and in-circuit: parameters, statement, trace, and only then the challenges
-//! of the lookups. starky continues from there.
+//! The beginning of every transcript, natively and in-circuit: parameters, statement, trace, and only then the
+//! challenges of the lookups. starky continues from there.
 
 use plonky2::{
     hash::{hash_types::MerkleCapTarget, merkle_tree::MerkleCap, poseidon::PoseidonHash},

@@ -1,5 +1,5 @@
-//! What the prover's argument shows, checked directly: every rule in every row, every limb in the range table, and equal
-//! sides of every lookup. Tests forge traces and look here for the rule that stops them.
+//! What the prover's argument shows, checked directly: every rule in every row, every limb in the range table,
+//! and equal sides of every lookup. Tests forge traces and look here for the rule that stops them.
 
 use std::collections::HashMap;
 

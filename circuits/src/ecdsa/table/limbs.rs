@@ -1,4 +1,5 @@
-//! secp256k1's numbers: 256-bit integers in limbs, arithmetic modulo the field prime and the group order, and constants.
+//! secp256k1's numbers: 256-bit integers in limbs, arithmetic modulo the field prime and the group order, and
+//! constants.
 
 use k256::{
     U256,
@@ -61,7 +62,8 @@ pub fn from_bytes(bytes: &[u8; 32]) -> U256 {
     U256::from_be_byte_array((*bytes).into())
 }
 
-/// A modulus as a polynomial in `2^13` that is sparse at the top: `512 X^19 + sum of low_i X^i`, 512 X^19 being `2^256`.
+/// A modulus as a polynomial in `2^13` that is sparse at the top: `512 X^19 + sum of low_i X^i`, 512 X^19 being
+/// `2^256`.
 pub struct Modulus {
     /// Coefficients below `X^10`, not positive.
     pub low: [i64; 10],
@@ -149,9 +151,9 @@ pub const SCALAR_BITS: usize = 129;
 
 /// `(low, high)` with `low + lambda high = scalar` modulo the group order, both below `2^129`.
 ///
-/// The lattice of pairs with `low + lambda high = 0` has the basis `(A1, -B1)`, `(A2, A1)`; so every class has a member in
-/// the union of `[0, A2) x [0, B1)` and `[A2, A1 + A2) x [0, A1)`, whose area is the group order. Rounding comes near to
-/// the origin; a neighbour is then in range.
+/// The lattice of pairs with `low + lambda high = 0` has the basis `(A1, -B1)`, `(A2, A1)`; so every class has
+/// a member in the union of `[0, A2) x [0, B1)` and `[A2, A1 + A2) x [0, A1)`, whose area is the group order.
+/// Rounding comes near to the origin; a neighbour is then in range.
 pub fn split(scalar: &U256) -> (U256, U256) {
     const A1: U256 = U256::from_u128(0x3086_d221_a7d4_6bcd_e86c_90e4_9284_eb15);
     const B1: U256 = U256::from_u128(0xe443_7ed6_010e_8828_6f54_7fa9_0abf_e4c3);

@@ -1,9 +1,9 @@
 //! What the trace looks up: limbs in the range table, operands among the multiples that were written, and the claims,
 //! which the verifier knows.
 //!
-//! starky's cross-table lookups connect two tables. Ours connect a table with itself and with the verifier's list, so each
-//! side is a sum of its own, `sum of filter / combine(tuple)` over the rows, and we compare the sums: what is read with
-//! what is written, and the trace's claims with the list's.
+//! starky's cross-table lookups connect two tables. Ours connect a table with itself and with the verifier's
+//! list, so each side is a sum of its own, `sum of filter / combine(tuple)` over the rows, and we compare the
+//! sums: what is read with what is written, and the trace's claims with the list's.
 
 use plonky2::field::types::Field;
 use starky::{

@@ -1,10 +1,10 @@
 //! The STARK that verifies signatures: columns, rules, and the trace of a batch.
 //!
-//! ECDSA demands `R = (hash / s) G + (r / s) Q` and `r = x(R) mod n`. With the endomorphism `lambda (x, y) = (beta x, y)`
-//! both scalars split into two of 129 bits, and one double-and-add over all four takes 257 rows, a table of the 15 sums of
-//! `G`, `lambda G`, `Q`, `lambda Q` takes 13, and three more hold the numbers of the signature. No inverse of `s` and
-//! neither scalar appears: with `v = s lambda`, the rows of the signature show `s a1 + v a2 = hash` and
-//! `s b1 + v b2 = r` modulo the group order.
+//! ECDSA demands `R = (hash / s) G + (r / s) Q` and `r = x(R) mod n`. With the endomorphism `lambda (x, y) =
+//! (beta x, y)` both scalars split into two of 129 bits, and one double-and-add over all four takes 257 rows, a
+//! table of the 15 sums of `G`, `lambda G`, `Q`, `lambda Q` takes 13, and three more hold the numbers of the
+//! signature. No inverse of `s` and neither scalar appears: with `v = s lambda`, the rows of the signature show
+//! `s a1 + v a2 = hash` and `s b1 + v b2 = r` modulo the group order.
 
 pub mod check;
 pub mod columns;
@@ -32,8 +32,8 @@ pub fn num_constraints() -> usize {
     rules::count()
 }
 
-/// Constraints of the lookups: starky's helper columns with the start and the step of each running sum, and the last row
-/// and the step of each of our sums.
+/// Constraints of the lookups: starky's helper columns with the start and the step of each running sum, and the
+/// last row and the step of each of our sums.
 #[must_use]
 pub fn num_lookup_constraints(config: &StarkConfig) -> usize {
     let helpers = lookups::range_lookup().num_helper_columns(CONSTRAINT_DEGREE);

@@ -26,7 +26,8 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct SignatureStark;
 
-/// The degree of the constraints, which is also what starky's lookups require: two looked-up values to a helper column.
+/// The degree of the constraints, which is also what starky's lookups require: two looked-up values to a helper
+/// column.
 pub const CONSTRAINT_DEGREE: usize = 3;
 
 fn rows<T: Copy + Default, V: Copy + Default, Frame: StarkEvaluationFrame<T, V>>(

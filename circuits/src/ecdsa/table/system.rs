@@ -1,5 +1,6 @@
-//! The algebra that constraints are written in, so that they are written once: over packed field elements for the prover
-//! and the native verifier, over targets for the recursive verifier, and over plain elements for tests.
+//! The algebra that constraints are written in, so that they are written once: over packed field elements for
+//! the prover and the native verifier, over targets for the recursive verifier, and over plain elements for
+//! tests.
 
 use plonky2::{
     field::{extension::FieldExtension, packed::PackedField, types::Field},

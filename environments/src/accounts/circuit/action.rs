@@ -72,7 +72,8 @@ impl ActionTarget {
         let Kinds { transfer, bridge, of_pool, .. } = kinds;
         let no_bridge = builder.not(bridge);
 
-        // A receiver is an address; a message's recipient is the destination's concern. Four limbs do not sum to a multiple of p.
+        // A receiver is an address; a message's recipient is the destination's concern. Four limbs do not sum
+        // to a multiple of p.
         let limbs = fields.to.map(|limb| builder.mul(no_bridge.target, limb));
         for limb in limbs {
             builder.enforce_range(limb, LIMB_BITS);
@@ -103,7 +104,8 @@ impl ActionTarget {
         let of_liquidity = builder.or(kinds.add, kinds.remove);
         enforce_zero_if(builder, of_liquidity, disordered.target);
 
-        // The amount is not 0; it is in range, as every action divides it. Limits are in range, and 0 where there is none.
+        // The amount is not 0; it is in range, as every action divides it. Limits are in range, and 0 where
+        // there is none.
         let nothing = builder.is_equal(fields.amount, zero);
         builder.enforce_zero(nothing.target);
         enforce_amount(builder, fields.limit_a);
@@ -142,8 +144,8 @@ fn enforce_zero_if(builder: &mut Builder, condition: BoolTarget, value: Target) 
     builder.enforce_zero(masked);
 }
 
-/// The environment of an asset, and its number there; 0 if there is no such asset. The decomposition enforces that the name
-/// has its bits.
+/// The environment of an asset, and its number there; 0 if there is no such asset. The decomposition enforces
+/// that the name has its bits.
 fn asset_circuit(builder: &mut Builder, asset: Target) -> (Target, Target) {
     let bits = builder.split_le(asset, ASSET_BITS);
     let (local, origin) = bits.split_at(LOCAL_BITS);

@@ -1,7 +1,7 @@
 //! Balances in-circuit: the twin of [`Balances`](crate::accounts::account::Balances).
 //!
-//! A change takes the first slot that holds `t`, where `t` is the asset if any slot holds it, else 0, the mark of an empty
-//! slot. Products of differences find it without a hint:
+//! A change takes the first slot that holds `t`, where `t` is the asset if any slot holds it, else 0, the mark
+//! of an empty slot. Products of differences find it without a hint:
 //!
 //! ```text
 //! slot                     0 (fee)  1        2        3
@@ -52,8 +52,8 @@ pub(super) fn change_circuit(
     Change { delta, possible: builder.is_equal(top.target, debit.target) }
 }
 
-/// Adds or takes `amount`, which is at most `2^58`, of `asset`, which is not 0. Returns the vault after, and whether the
-/// change is possible; if it is not, the vault stays as it is.
+/// Adds or takes `amount`, which is at most `2^58`, of `asset`, which is not 0. Returns the vault after, and
+/// whether the change is possible; if it is not, the vault stays as it is.
 pub(super) fn change_vault_circuit(
     builder: &mut Builder,
     vault: &VaultTarget,
@@ -100,8 +100,8 @@ pub(super) fn change_vault_circuit(
     (changed, possible)
 }
 
-/// The products of the differences between `asset` and the assets of the slots up to each: 0 from the first slot on that
-/// holds it.
+/// The products of the differences between `asset` and the assets of the slots up to each: 0 from the first
+/// slot on that holds it.
 fn products_circuit(builder: &mut Builder, vault: &VaultTarget, asset: Target) -> [Target; VAULT_SLOTS] {
     let mut product = builder.constant_u64(1);
     std::array::from_fn(|slot| {

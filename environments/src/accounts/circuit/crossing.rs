@@ -1,5 +1,5 @@
-//! What a slot has to do with messages. One that emits makes the message from what it knows; one that takes in learns from its
-//! witness all that its credit does not say.
+//! What a slot has to do with messages. One that emits makes the message from what it knows; one that takes in
+//! learns from its witness all that its credit does not say.
 //!
 //! | field | emitted | claimed | taken back |
 //! |---|---|---|---|
@@ -74,7 +74,8 @@ impl MessageTarget {
         set_target(witness, self.refund.target, refund)
     }
 
-    /// The lists with the slot's message at their ends. It is the `done`-th action of `sender`, whose nonce is counted up.
+    /// The lists with the slot's message at their ends. It is the `done`-th action of `sender`, whose nonce is
+    /// counted up.
     pub(super) fn append_circuit(
         &self,
         builder: &mut Builder,

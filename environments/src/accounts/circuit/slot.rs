@@ -8,9 +8,9 @@
 //!                                   └────────────────────────────────────────────┴────> else base
 //! ```
 //!
-//! A slot may be idle, between two transactions only: it plays on a root of its own, and nothing of it counts. Before the first
-//! transaction of a block an idle slot can take in a message: then its transfer's receiver, and nothing else of it, is written on
-//! the records as they are.
+//! A slot may be idle, between two transactions only: it plays on a root of its own, and nothing of it counts.
+//! Before the first transaction of a block an idle slot can take in a message: then its transfer's receiver,
+//! and nothing else of it, is written on the records as they are.
 //!
 //! ```text
 //! mode             sender                     counterpart                    what counts
@@ -61,7 +61,8 @@ circuits::layout! {
 }
 
 circuits::layout! {
-    /// What a failed transaction returns to: the records of the state, as far as a commitment knows them, and the outbox.
+    /// What a failed transaction returns to: the records of the state, as far as a commitment knows them, and
+    /// the outbox.
     pub struct Ledger<T> {
         /// Root of the tree of accounts and pools.
         pub root: Digest<T>,
@@ -272,7 +273,8 @@ fn slot_circuit(
     let after = builder.select_digest(effect.possible, after, charged);
     let middle = slot.sender_leaf.root_circuit(builder, after);
 
-    // Nobody signs what takes a message in: it is computed to be a credit that can be made, before all transactions, or nothing.
+    // Nobody signs what takes a message in: it is computed to be a credit that can be made, before all
+    // transactions, or nothing.
     let none_yet = builder.is_equal(cursor.running.transactions, zero);
     let consumes = all_circuit(builder, &[idle, takes_in, none_yet, transfer, effect.place]);
     let ground = builder.select_digest(consumes, cursor.running.root, middle);
@@ -337,7 +339,8 @@ fn select_ledger(
     }
 }
 
-/// The sender's record, charged in its first slot with fee and nonce, and with its key from the first one it ever has.
+/// The sender's record, charged in its first slot with fee and nonce, and with its key from the first one it
+/// ever has.
 fn charge_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -465,8 +468,9 @@ fn effect_circuit(
     Effect { vault, receiver, pool: [before, after], place, possible }
 }
 
-/// The receiver's vault after a transfer, whether it has a place, and whether he can take it: he is not the sender, his vault has
-/// a place, and a receiver who is absent gets at least the minimum deposit of the fee asset.
+/// The receiver's vault after a transfer, whether it has a place, and whether he can take it: he is not the
+/// sender, his vault has a place, and a receiver who is absent gets at least the minimum deposit of the fee
+/// asset.
 fn receive_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -491,8 +495,8 @@ fn receive_circuit(
     (vault, place, all_circuit(builder, &[another, welcome, place]))
 }
 
-/// Writes the receiver or the pool over the record that was found, for a message, which has neither, the sender's record as
-/// it is.
+/// Writes the receiver or the pool over the record that was found, for a message, which has neither, the
+/// sender's record as it is.
 fn counterpart_circuit(
     builder: &mut Builder,
     empty_account: DigestTarget,
@@ -526,7 +530,8 @@ fn counterpart_circuit(
     let found = builder.select_digest(outcome.inserted, empty, outcome.old_value);
     builder.enforce_digest_equal(claimed, found);
 
-    // A new pool takes the next number. A number that is none would name no asset: no block can hold such a transaction.
+    // A new pool takes the next number. A number that is none would name no asset: no block can hold such a
+    // transaction.
     let makes = builder.and(of_pool, outcome.inserted);
     let number = builder.mul(makes.target, here.pool_count);
     builder.enforce_range(number, POOL_NUMBER_BITS);

@@ -7,8 +7,8 @@
 //! | add, pool absent | + `limit_a` | + `limit_b` | + shares + locked = `limit_a` | neither is 0 |
 //! | remove | - floor(shares * reserve / all shares) | the same | - shares | at least `limit_a`, `limit_b` |
 //!
-//! Every quotient is at most 2^58 and every change of a reserve is judged by its range, so nothing here is ever unprovable:
-//! not even for a pool that is absent, whose fields are all 0.
+//! Every quotient is at most 2^58 and every change of a reserve is judged by its range, so nothing here is ever
+//! unprovable: not even for a pool that is absent, whose fields are all 0.
 
 use circuits::{
     Builder, F,
@@ -40,7 +40,8 @@ pub(super) struct Trade {
     pub(super) possible: BoolTarget,
 }
 
-/// The effect of an action on `pool`, which is all 0 but its assets if it is `absent`. Nothing of it counts for a transfer.
+/// The effect of an action on `pool`, which is all 0 but its assets if it is `absent`. Nothing of it counts for
+/// a transfer.
 pub(super) fn trade_circuit(
     builder: &mut Builder,
     action: &WellFormed,

@@ -97,7 +97,8 @@ fn moved(balance: &mut Balance, message: &Message, sign: i64) {
     *balance.entry(message.asset).or_default() += sign * i64::try_from(message.amount.get()).unwrap();
 }
 
-/// Supplies of assets that no pool issues, and for each pool that all its shares exist: here, or where the bridge brought them.
+/// Supplies of assets that no pool issues, and for each pool that all its shares exist: here, or where the
+/// bridge brought them.
 fn check_supply(world: &World, before: &BTreeMap<AssetId, u64>, balance: &Balance) {
     let after = supply(world);
     let here = |supply: &BTreeMap<AssetId, u64>, asset| {

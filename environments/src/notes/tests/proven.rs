@@ -99,7 +99,8 @@ fn a_bundle_carries_the_message_that_its_proof_states() {
     let transaction = environment.open_bundle(good.bytes()).unwrap().unwrap();
     assert_eq!(environment.messages(&transaction).outbox, [message]);
 
-    // A client that proves by itself a message to where it comes from, which the bridge would refuse with the whole block.
+    // A client that proves by itself a message to where it comes from, which the bridge would refuse with the
+    // whole block.
     let mut send = world.send(0, 1, 30);
     send.send.as_mut().unwrap().destination = environment.id();
     let witness = environment.resolve(&state, &send);

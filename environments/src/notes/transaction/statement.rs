@@ -10,8 +10,8 @@ pub const MAX_OUTPUTS: usize = 4;
 pub const MAX_ASSETS: usize = 4;
 
 layout! {
-    /// "This account consumed and created these notes and sent this message, as its authorisation and their scripts allow." The block holds
-    /// the parts that depend on the state against it.
+    /// "This account consumed and created these notes and sent this message, as its authorisation and their
+    /// scripts allow." The block holds the parts that depend on the state against it.
     pub struct TransactionStatement<T> {
         /// The deployment.
         pub chain_id: T,

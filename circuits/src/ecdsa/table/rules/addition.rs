@@ -10,9 +10,9 @@
 //! doubling: finite -> tangent, infinity -> keep; table 7 -> take; table 11 -> infinity, without a case
 //! ```
 //!
-//! No finite point has y = 0, since the group's order is odd. "Different" means different as integers; that is different
-//! modulo the field prime, since accumulators and what is copied from them are canonical. The points themselves are
-//! computed by the identities.
+//! No finite point has y = 0, since the group's order is odd. "Different" means different as integers; that is
+//! different modulo the field prime, since accumulators and what is copied from them are canonical. The points
+//! themselves are computed by the identities.
 
 use super::boolean;
 use crate::ecdsa::table::{

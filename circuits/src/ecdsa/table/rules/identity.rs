@@ -1,16 +1,17 @@
 //! Identities between 256-bit integers modulo the field prime or the group order.
 //!
-//! Each of a row's three slots shows `E = (q - 2^258) m` over the integers, where `E` is a sum of products of limbs, `m`
-//! the modulus and `q` a quotient of 260 bits; the offset stands for negative quotients. Both sides are polynomials in
-//! `X = 2^13` with 39 coefficients. In groups of three they are carried like digits of base `2^39`:
+//! Each of a row's three slots shows `E = (q - 2^258) m` over the integers, where `E` is a sum of products of
+//! limbs, `m` the modulus and `q` a quotient of 260 bits; the offset stands for negative quotients. Both sides
+//! are polynomials in `X = 2^13` with 39 coefficients. In groups of three they are carried like digits of base
+//! `2^39`:
 //!
 //! ```text
 //! group_i + carry_(i-1) = 2^39 carry_i,   carry_(-1) = carry_12 = 0,   carry = low + 2^11 high - 2^23
 //! ```
 //!
-//! Limbs and parts of carries are below `2^13`, so a coefficient is below `2^34`, a group below `2^61` and `2^39 carry`
-//! below `2^62.1`: nothing wraps modulo the Goldilocks prime, and the identity holds over the integers. A test computes
-//! these bounds from this code.
+//! Limbs and parts of carries are below `2^13`, so a coefficient is below `2^34`, a group below `2^61` and
+//! `2^39 carry` below `2^62.1`: nothing wraps modulo the Goldilocks prime, and the identity holds over the
+//! integers. A test computes these bounds from this code.
 
 use crate::ecdsa::table::{
     columns::{CARRIES, LIMB_BITS, LIMBS, Row, SLOTS},
@@ -57,9 +58,9 @@ pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::V
 /// scalars    x LAMBDA = x'     (mod n)         x a1 + x' a2 = y' (mod n)    x b1 + x' b2 = y     (mod n)
 /// ```
 ///
-/// In the last two rows `x`, `y`, `x'`, `y'` are the numbers of a signature, see [`Row`]: `r = x(R)`, `r` and `s` are in
-/// range, and `v = s lambda`, `s a1 + v a2 = hash`, `s b1 + v b2 = r`, so the scalars of the sum are `hash / s` and
-/// `r / s`. Every other row states `0 = 0` modulo the field prime.
+/// In the last two rows `x`, `y`, `x'`, `y'` are the numbers of a signature, see [`Row`]: `r = x(R)`, `r` and
+/// `s` are in range, and `v = s lambda`, `s a1 + v a2 = hash`, `s b1 + v b2 = r`, so the scalars of the sum are
+/// `hash / s` and `r / s`. Every other row states `0 = 0` modulo the field prime.
 pub fn identities<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) -> Identities<S::Value> {
     let zero = s.int(0);
     let point = s.add(row.chord, row.tangent);

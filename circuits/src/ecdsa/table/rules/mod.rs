@@ -6,8 +6,8 @@
 //! key  table 0..11  add (double add) x128  end  scalars  claim
 //! ```
 //!
-//! followed by the next signature's key or by padding. Row kinds and cases are one-hot, so one constraint may hold the
-//! rules of several kinds: the sum of terms of which only one is not multiplied by 0.
+//! followed by the next signature's key or by padding. Row kinds and cases are one-hot, so one constraint may
+//! hold the rules of several kinds: the sum of terms of which only one is not multiplied by 0.
 
 mod addition;
 mod identity;

@@ -11,8 +11,9 @@
 //! table 5    Q+lQ+G+lG       -lG
 //! ```
 //!
-//! An addition's operand is the multiple that its four bits select: 0 is infinity, 1 to 3 are constants, and the others
-//! have been written by the rows above. What is written is read by a lookup over (signature, multiple, point).
+//! An addition's operand is the multiple that its four bits select: 0 is infinity, 1 to 3 are constants, and
+//! the others have been written by the rows above. What is written is read by a lookup over (signature,
+//! multiple, point).
 
 use std::sync::LazyLock;
 
@@ -69,8 +70,8 @@ fn source<S: System>(s: &mut S, row: &Row<S::Value>) -> S::Value {
     let value = s.mul(must_read, not_read);
     s.zero("a key is read where it is needed", When::Always, value);
 
-    // 1 - (constants + read) in an addition, -constants in rows that must read, and -(constants + read) in all others:
-    // boolean only if at most one of them is set in the first, and none in the rest.
+    // 1 - (constants + read) in an addition, -constants in rows that must read, and -(constants + read) in all
+    // others: boolean only if at most one of them is set in the first, and none in the rest.
     let chosen = s.sum(&row.constant);
     let chosen = s.add(chosen, row.read);
     let choice = s.add(must_read, row.add);

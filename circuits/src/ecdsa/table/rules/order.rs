@@ -53,9 +53,9 @@ fn kinds<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) {
 
 /// The additions of a signature use 12 bits of the top word and 39 of each of the other three.
 ///
-/// `bits_left` falls by one with each addition and only an addition with `bits_left = 1` can end its word. One that goes
-/// past 1 without ending its word never comes back to 1 within the trace, so `end` is never reached, and the trace has no
-/// valid last row. The same holds for `words_left`.
+/// `bits_left` falls by one with each addition and only an addition with `bits_left = 1` can end its word. One
+/// that goes past 1 without ending its word never comes back to 1 within the trace, so `end` is never reached,
+/// and the trace has no valid last row. The same holds for `words_left`.
 fn counters<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) {
     let counting = s.add(row.add, row.double);
     let idle = s.not(counting);

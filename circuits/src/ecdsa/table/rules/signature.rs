@@ -12,8 +12,9 @@ pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::V
     not_zero(s, row, next);
 }
 
-/// Coordinates are below the field prime, `2^256 - c` with `c < 2^39`: adding `c` to the lowest word either does not
-/// carry, or the limbs above are not all at their maximum. A carry other than 0 has an inverse other than 0, so it is 1.
+/// Coordinates are below the field prime, `2^256 - c` with `c < 2^39`: adding `c` to the lowest word either
+/// does not carry, or the limbs above are not all at their maximum. A carry other than 0 has an inverse other
+/// than 0, so it is 1.
 fn canonical<S: System>(s: &mut S, row: &Row<S::Value>) {
     let no_point = s.sum(&[row.scalars, row.claim, row.pad]);
     let is_point = s.not(no_point);
@@ -41,7 +42,8 @@ fn canonical<S: System>(s: &mut S, row: &Row<S::Value>) {
     }
 }
 
-/// The scalars are read bit by bit into their words, kept until the rows that use them, and equal to their limbs there.
+/// The scalars are read bit by bit into their words, kept until the rows that use them, and equal to their
+/// limbs there.
 fn words<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) {
     // Row `table 11` has words 0, and passes them on to the first addition.
     let kept = s.sum(&[row.table[11], row.double, row.end, row.scalars]);

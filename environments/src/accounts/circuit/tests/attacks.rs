@@ -52,8 +52,8 @@ pub(super) fn open(tree: &KeyedTree, slot: &mut SlotInput, before: &mut Running,
     slot.set = tree.prove_set(&counterpart(&slot.action, sender)).unwrap();
 }
 
-/// Client 0 gives less to an absent account than would create it: a transaction that fails, and of which `lie` changes
-/// something. The rest follows from what it says.
+/// Client 0 gives less to an absent account than would create it: a transaction that fails, and of which `lie`
+/// changes something. The rest follows from what it says.
 pub(super) fn lie(lie: impl FnOnce(&mut SlotInput, &mut Running)) -> SlotsInput {
     let mut world = world();
     let tree = world.state.records.tree.clone();

@@ -1,5 +1,5 @@
-//! Block kernels and chunks. What stands in for the proof of the signatures states any list of claims and proves nothing:
-//! a kernel must bind its transactions to that list.
+//! Block kernels and chunks. What stands in for the proof of the signatures states any list of claims and
+//! proves nothing: a kernel must bind its transactions to that list.
 
 use std::sync::{Arc, LazyLock};
 

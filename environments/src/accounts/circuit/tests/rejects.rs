@@ -61,8 +61,8 @@ fn honest() -> Vec<SlotsInput> {
     inputs
 }
 
-/// Two actions of one transaction, of which none, the first or the second fails; two transactions; one, then or before
-/// none.
+/// Two actions of one transaction, of which none, the first or the second fails; two transactions; one, then or
+/// before none.
 fn honest_pairs() -> Vec<SlotsInput> {
     let mut world = world();
     let (good, bad) = (transfer(NEWCOMER, 0, 20), transfer(1, 1, 1 << 40));

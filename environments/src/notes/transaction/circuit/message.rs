@@ -7,8 +7,8 @@ use circuits::{
 
 use super::{masked_digest, targets::TransactionTargets};
 
-/// The hash of the message, zero if there is none. It moves an amount that is not 0, whose range and lane are enforced with
-/// all others.
+/// The hash of the message, zero if there is none. It moves an amount that is not 0, whose range and lane are
+/// enforced with all others.
 pub(super) fn message_circuit(builder: &mut Builder, targets: &TransactionTargets) -> DigestTarget {
     let Some(send) = &targets.send else { return builder.constant_digest(Digest::ZERO) };
     let zero = builder.zero();

@@ -53,8 +53,8 @@ use crate::notes::{
 
 /// Rows of the transaction shape, as a logarithm.
 const SHAPE_DEGREE_BITS: usize = 9;
-/// Rate of the transaction shape, as a logarithm: a transaction is small and verified by a large circuit, so that a long
-/// code and few queries are cheaper in sum.
+/// Rate of the transaction shape, as a logarithm: a transaction is small and verified by a large circuit, so
+/// that a long code and few queries are cheaper in sum.
 const RATE_BITS_OF_SHAPE: usize = 5;
 /// Queries of the transaction shape: with 16 bits of grinding, 101 bits conjectured.
 const QUERIES_OF_SHAPE: usize = 17;

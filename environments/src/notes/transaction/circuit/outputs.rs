@@ -9,7 +9,8 @@ use plonky2::iop::target::{BoolTarget, Target};
 use super::{sum, targets::TransactionTargets};
 use crate::notes::note::{NoteFields, output_serial_circuit, swap_serial_circuit};
 
-/// Every swap that is owed is settled by exactly one output, which is what its maker requests; nothing else is settled.
+/// Every swap that is owed is settled by exactly one output, which is what its maker requests; nothing else is
+/// settled.
 pub(super) fn enforce_settlements(builder: &mut Builder, targets: &TransactionTargets, owed: &[BoolTarget]) {
     for (i, input) in targets.inputs.iter().enumerate() {
         let settled_by: Vec<_> = targets.outputs.iter().map(|output| output.settles[i]).collect();

@@ -205,7 +205,8 @@ impl Locals {
     }
 }
 
-/// Valid transactions of the exchange order: a fill with a deposit, and four fills. It pays 3 of asset 0 per 2 of asset 1.
+/// Valid transactions of the exchange order: a fill with a deposit, and four fills. It pays 3 of asset 0 per 2
+/// of asset 1.
 fn exchanges() -> [TransactionWitness; 2] {
     let mut world = world();
     let (zero, order) = (world.clients[0].id(), world.clients[EXCHANGE].id());
