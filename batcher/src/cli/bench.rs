@@ -87,14 +87,8 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
 
 fn table(figures: &Figures) -> String {
     let mut lines = vec![
-        format!(
-            "t1 = {:.3} s (median of {}, {} threads); a counter's kernel: {:.2} t1, its wrap: {:.2} t1",
-            figures.t1_seconds,
-            figures.t1_runs.len(),
-            figures.threads,
-            figures.kernel,
-            figures.wrap
-        ),
+        unit(figures.t1_seconds, &figures.t1_runs, figures.threads)
+            + &format!("; a counter's kernel: {:.2} t1, its wrap: {:.2} t1", figures.kernel, figures.wrap),
         String::new(),
         "blocks   leaf   fold   superblock   t1 per block   proof bytes   verify ms   circuit".to_owned(),
     ];
@@ -113,6 +107,11 @@ fn table(figures: &Figures) -> String {
     }));
     lines.extend(memory(figures.peak_memory_bytes));
     lines.join("\n")
+}
+
+/// What the figures are multiples of.
+fn unit(t1_seconds: f64, runs: &[f64], threads: usize) -> String {
+    format!("t1 = {t1_seconds:.3} s (median of {}, {threads} threads)", runs.len())
 }
 
 fn memory(bytes: Option<u64>) -> Option<String> {
@@ -159,12 +158,7 @@ fn run_bridge(runs: u16, options: Options) -> Result<Answer, Failure> {
     };
     let json = serde_json::json!({ "ok": true, "figures": figures });
     let mut lines = vec![
-        format!(
-            "t1 = {:.3} s (median of {}, {} threads); all costs in t1",
-            figures.t1_seconds,
-            figures.t1_runs.len(),
-            figures.threads
-        ),
+        unit(figures.t1_seconds, &figures.t1_runs, figures.threads) + "; all costs in t1",
         String::new(),
         format!("16 blocks without messages:          {:>7.2}", figures.without_messages),
         format!("16 blocks, 8 of them with 4 messages: {:>6.2}", figures.with_messages),
@@ -186,12 +180,7 @@ fn run_wrap(degree_bits: &[u16], options: Options) -> Result<Answer, Failure> {
     };
     let json = serde_json::json!({ "ok": true, "figures": figures });
     let mut lines = vec![
-        format!(
-            "t1 = {:.3} s (median of {}, {} threads); all costs in t1",
-            figures.t1_seconds,
-            figures.t1_runs.len(),
-            figures.threads
-        ),
+        unit(figures.t1_seconds, &figures.t1_runs, figures.threads) + "; all costs in t1",
         String::new(),
         "rows   kernel, 80 routed wires   kernel, 60   wrap   beyond the kernel with 80   circuits"
             .to_owned(),
@@ -214,12 +203,8 @@ fn run_accounts(transactions: &[u16], options: Options) -> Result<Answer, Failur
     };
     let json = serde_json::json!({ "ok": true, "figures": figures });
     let mut lines = vec![
-        format!(
-            "t1 = {:.3} s (median of {}, {} threads); the parts below per transaction, in t1",
-            figures.t1_seconds,
-            figures.t1_runs.len(),
-            figures.threads
-        ),
+        unit(figures.t1_seconds, &figures.t1_runs, figures.threads)
+            + "; the parts below per transaction, in t1",
         String::new(),
         "transactions   actions   signatures   chunks   folds   kernel   wrap    all   circuit".to_owned(),
     ];
