@@ -31,7 +31,7 @@ use crate::{
     environment::EnvironmentId,
     notes::{
         config::Deployment,
-        note::{Note, NoteFields, Script, commitment_circuit},
+        note::{Note, Script, unsent_note_circuit},
         state::{OUTPUTS_HEIGHT, TREE_DEPTH},
     },
 };
@@ -174,19 +174,7 @@ fn arrival_note_circuit(
     let serial = hash_circuit(builder, ARRIVAL, &[hash.0.as_slice(), &[*is_refund]].concat());
     let is_refund = BoolTarget::new_unsafe(*is_refund);
     let target = builder.select_digest(is_refund, message.sender, message.recipient);
-    let zero = builder.zero();
-    let fields = NoteFields {
-        asset: message.asset,
-        amount: message.amount,
-        kind: zero,
-        height: zero,
-        requested_asset: zero,
-        requested_amount: zero,
-        sender: Digest([zero; 4]),
-        target,
-        serial,
-    };
-    commitment_circuit(builder, &fields)
+    unsent_note_circuit(builder, message.asset, message.amount, target, serial)
 }
 
 circuits::layout! {

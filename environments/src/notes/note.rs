@@ -201,6 +201,17 @@ pub fn fee_note_circuit(
     target: DigestTarget,
 ) -> DigestTarget {
     let serial = hash_circuit(builder, FEE, &place);
+    unsent_note_circuit(builder, asset, amount, target, serial)
+}
+
+/// The commitment of a note that pays `target` and that no account created: one of fees, or one that a message became.
+pub(super) fn unsent_note_circuit(
+    builder: &mut Builder,
+    asset: Target,
+    amount: Target,
+    target: DigestTarget,
+    serial: DigestTarget,
+) -> DigestTarget {
     let zero = builder.zero();
     let fields = NoteFields {
         asset,
