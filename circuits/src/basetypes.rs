@@ -6,7 +6,9 @@ use plonky2::{
     iop::witness::PartialWitness,
     plonk::{
         circuit_builder::CircuitBuilder,
-        circuit_data::{CircuitConfig, CircuitData, CommonCircuitData, VerifierOnlyCircuitData},
+        circuit_data::{
+            CircuitConfig, CircuitData, CommonCircuitData, VerifierCircuitData, VerifierOnlyCircuitData,
+        },
         config::PoseidonGoldilocksConfig,
         proof::ProofWithPublicInputs,
     },
@@ -27,6 +29,8 @@ pub type Circuit = CircuitData<F, C, D>;
 pub type CommonData = CommonCircuitData<F, D>;
 /// A verifier key: the cap over constants and permutation, and the circuit digest.
 pub type VerifierKey = VerifierOnlyCircuitData<C, D>;
+/// All that verifying needs: key and common data.
+pub type VerifierData = VerifierCircuitData<F, C, D>;
 /// A proof with its public inputs.
 pub type Proof = ProofWithPublicInputs<F, C, D>;
 /// Inputs of one proof.

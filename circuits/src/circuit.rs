@@ -3,6 +3,8 @@
 //! Everything that handles circuits (proving, pins, the forging kit) works on [`Definition`]s, so that no
 //! circuit escapes any of them.
 
+use std::collections::BTreeMap;
+
 use plonky2::{
     iop::target::Target,
     plonk::{circuit_builder::CircuitBuilder, circuit_data::CircuitConfig},
@@ -11,6 +13,7 @@ use thiserror::Error;
 
 use crate::{
     basetypes::{Builder, C, Circuit, F, Proof, VerifierKey, Witness},
+    digest::Digest,
     layout::{self, Layout, LayoutError, WitnessError},
     recursion::{Shape, ShapeError},
 };
@@ -35,6 +38,17 @@ pub trait Definition: Send + Sync {
     /// The shape that its proofs share with those of other circuits, if any.
     fn shape(&self) -> Option<&Shape> {
         None
+    }
+
+    /// Sizes and capacities that the circuit is built for, by name, for the header of its keys.
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+
+    /// Digests that the circuit has as constants, by name: those of the circuits that it verifies, or of sets of
+    /// them. Together with [`Self::name`] and [`Self::parameters`] they determine the circuit.
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        BTreeMap::new()
     }
 
     /// Adds all constraints. The caller registers the returned statement as public inputs.

@@ -13,6 +13,7 @@ pub mod file;
 pub mod forging;
 pub mod hash;
 pub mod integer;
+pub mod keys;
 pub mod layout;
 pub mod pins;
 pub mod proof;

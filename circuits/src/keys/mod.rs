@@ -1,0 +1,16 @@
+//! Keys of circuits: what they are made of, how they are kept, and how they are found again.
+//!
+//! A key is looked for in memory, then in the stores in their order; what is nowhere is made from the circuit's
+//! definition. A key file is taken only if it is, bit for bit, what the pins say that our code makes.
+
+mod cache;
+mod format;
+mod header;
+mod lookup;
+mod store;
+
+pub use cache::DEFAULT_MEMORY_BYTES;
+pub use format::{HEADER_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, read_header};
+pub use header::{Checksum, HEADER_VERSION, Header, KeyKind, Kind, Origin, Payload};
+pub use lookup::Keys;
+pub use store::{KeyStore, StoreError, StoreLock};
