@@ -4,13 +4,19 @@
 //! definition. A key file is taken only if it is, bit for bit, what the pins say that our code makes.
 
 mod cache;
+mod directory;
 mod format;
 mod header;
 mod lookup;
+mod memory;
+mod name;
 mod store;
 
 pub use cache::DEFAULT_MEMORY_BYTES;
+pub use directory::DirectoryStore;
 pub use format::{HEADER_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, read_header};
 pub use header::{Checksum, HEADER_VERSION, Header, KeyKind, Kind, Origin, Payload};
 pub use lookup::Keys;
+pub use memory::{MemoryFile, MemoryStore};
+pub use name::KeyName;
 pub use store::{KeyStore, StoreError, StoreLock};
