@@ -4,13 +4,13 @@
 use std::{error::Error, time::Instant};
 
 use batcher::bench::{Baseline, median, peak_memory};
-use circuits::{Digest, registry::EnvironmentId};
+use circuits::{Digest, keys::Keys, registry::EnvironmentId};
 use environments::{
     Environment as _,
     kernel::ProducerSecret,
     notes::{
-        block::variant,
-        circuits::{block_kernel, transaction_kernels},
+        block::{Variant, variant},
+        circuits::{BatchCircuits, block_kernel, prove_transaction},
         fixtures::World,
     },
 };
@@ -20,6 +20,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How often a local transaction is proved.
 const TRANSACTIONS: usize = 5;
+
+/// Enough for all circuits at once.
+const MEMORY: u64 = 8 << 30;
 
 struct Row {
     transactions: usize,
@@ -34,15 +37,15 @@ fn world() -> Result<World, Box<dyn Error>> {
 }
 
 /// Seconds to prove one local transaction.
-fn transaction(baseline: &Baseline, t1: &mut Vec<f64>) -> Result<f64, Box<dyn Error>> {
+fn transaction(keys: &Keys, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<f64, Box<dyn Error>> {
     let mut world = world()?;
     let (request, _) = world.pay(0, &[1], 5);
     let witness = world.witness(&request);
-    let kernels = transaction_kernels()?;
+    keys.circuit(witness.kernel())?;
     let mut seconds = vec![];
     for _ in 0..TRANSACTIONS {
         let started = Instant::now();
-        kernels.prove(&witness)?;
+        prove_transaction(keys, &witness)?;
         seconds.push(started.elapsed().as_secs_f64());
         t1.push(baseline.measure()?);
     }
@@ -50,24 +53,30 @@ fn transaction(baseline: &Baseline, t1: &mut Vec<f64>) -> Result<f64, Box<dyn Er
 }
 
 /// Seconds to prove one block; its transactions' own proofs are part of `inside`.
-fn block(count: usize) -> Result<Row, Box<dyn Error>> {
+fn block(keys: &Keys, count: usize) -> Result<Row, Box<dyn Error>> {
     let mut world = world()?;
     let transactions = world.ping_pong(count);
     let offered: Vec<_> = transactions.iter().collect();
     let proposal = world.environment.propose(&world.genesis(), &offered)?;
     assert_eq!(proposal.included.len(), count, "all transactions are valid");
-    // The circuits are built before the clock starts.
-    let kernel = block_kernel(variant(count))?;
+    // The circuits are there before the clock starts.
+    let kernel = block_kernel(keys, variant(count))?;
+    let circuit = kernel.circuit(keys)?;
+    kernel.wrapper.load(keys)?;
+    if let Variant::Batches(_) = variant(count) {
+        BatchCircuits::new(keys)?.leaves().try_for_each(|leaf| keys.circuit(leaf).map(drop))?;
+        BatchCircuits::folds().try_for_each(|fold| keys.circuit(fold).map(drop))?;
+    }
     let started = Instant::now();
-    let input = world.environment.kernel_input(proposal.block.witness())?;
+    let input = world.environment.kernel_input(keys, proposal.block.witness())?;
     let inside = started.elapsed().as_secs_f64();
     let started = Instant::now();
-    let proof = kernel.compiled.prove(&input)?;
+    let proof = circuit.prove(&input)?;
     let kernel_seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
-    kernel.wrapper.prove(&proof)?;
+    kernel.wrapper.prove(keys, &proof)?;
     let wrap = started.elapsed().as_secs_f64();
-    let kernel_rows = kernel.compiled.circuit.common.degree_bits();
+    let kernel_rows = circuit.circuit.common.degree_bits();
     Ok(Row { transactions: count, inside, kernel: kernel_seconds, wrap, kernel_rows })
 }
 
@@ -80,11 +89,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let baseline = Baseline::new()?;
     baseline.measure()?;
     let mut t1 = vec![];
-    let transaction = transaction(&baseline, &mut t1)?;
+    let keys = Keys::default().with_memory(MEMORY);
+    let transaction = transaction(&keys, &baseline, &mut t1)?;
     let mut rows = vec![];
     for size in sizes {
         t1.push(baseline.measure()?);
-        rows.push(block(size)?);
+        rows.push(block(&keys, size)?);
         t1.push(baseline.measure()?);
     }
     let unit = median(&t1);

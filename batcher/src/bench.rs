@@ -18,6 +18,7 @@ use circuits::{
     amount::Amount,
     contain::contained,
     file,
+    keys::Keys,
     recursion::{block_shape, key_digest},
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
 };
@@ -225,6 +226,7 @@ struct Chain {
 }
 
 fn chain(
+    keys: &Keys,
     count: usize,
     baseline: &Baseline,
     t1: &mut Vec<f64>,
@@ -235,7 +237,7 @@ fn chain(
     let counter = Counter::new(1, id, ProducerSecret::new(Digest::ZERO), Amount::ZERO)
         .map_err(|error| failed(&error))?;
     let mut producer = BlockProducer::new(counter);
-    let kernels = DynEnvironment::kernels(&producer).map_err(|error| failed(&error))?;
+    let kernels = DynEnvironment::kernels(&producer, keys).map_err(|error| failed(&error))?;
     let entry = RegistryEntry {
         genesis_state: producer.genesis_commitment(),
         producer: DynEnvironment::producer(&producer),
@@ -251,9 +253,9 @@ fn chain(
     for index in 0..count {
         let name = format!("counter block {}", index + 1);
         progress.start(&name);
-        producer.submit_lines("{\"add\": 1}");
+        producer.submit_lines(keys, "{\"add\": 1}");
         let report = DynEnvironment::propose_block(&mut producer).map_err(|error| failed(&error))?;
-        let bundle = DynEnvironment::prove(&producer, report.height).map_err(|error| failed(&error))?;
+        let bundle = DynEnvironment::prove(&producer, keys, report.height).map_err(|error| failed(&error))?;
         let (proof, key, digest) = bundle.open(&block_shape().common).map_err(|error| failed(&error))?;
         let file = file::sha3(&bundle.proof);
         let environments::BlockBundle { statement, messages, .. } = bundle;
@@ -268,21 +270,27 @@ fn chain(
 }
 
 /// Seconds of a counter's kernel and of its wrap, each measured [`WRAPS`] times.
-fn kernel_and_wrap(baseline: &Baseline, t1: &mut Vec<f64>) -> Result<(Vec<f64>, Vec<f64>), BenchError> {
+fn kernel_and_wrap(
+    keys: &Keys,
+    baseline: &Baseline,
+    t1: &mut Vec<f64>,
+) -> Result<(Vec<f64>, Vec<f64>), BenchError> {
     let failed = |error: &dyn std::error::Error| BenchError::Blocks(crate::scenario::chain_of(error));
     let counter = Counter::new(1, EnvironmentId(1), ProducerSecret::new(Digest::ZERO), Amount::ZERO)
         .map_err(|error| failed(&error))?;
-    let add = counter.parse("{\"add\": 1}").map_err(|error| failed(&error))?;
+    let add = counter.parse(keys, "{\"add\": 1}").map_err(|error| failed(&error))?;
     let proposal = counter.propose(&counter.genesis(), &[&add]).map_err(|error| failed(&error))?;
     let input = counter.kernel_input(proposal.block.witness());
-    let kernel = environments::counter::kernel().map_err(|error| failed(&error))?;
+    let kernel = environments::counter::kernel(keys).map_err(|error| failed(&error))?;
+    let circuit = kernel.circuit(keys).map_err(|error| failed(&error))?;
+    kernel.wrapper.load(keys).map_err(|error| failed(&error))?;
     let (mut kernels, mut wraps) = (vec![], vec![]);
     for _ in 0..WRAPS {
         let started = Instant::now();
-        let proof = kernel.compiled.prove(&input).map_err(|error| failed(&error))?;
+        let proof = circuit.prove(&input).map_err(|error| failed(&error))?;
         kernels.push(started.elapsed().as_secs_f64());
         let started = Instant::now();
-        kernel.wrapper.prove(&proof).map_err(|error| failed(&error))?;
+        kernel.wrapper.prove(keys, &proof).map_err(|error| failed(&error))?;
         wraps.push(started.elapsed().as_secs_f64());
         t1.push(baseline.measure()?);
     }
@@ -298,7 +306,7 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
     baseline.measure()?;
     let mut t1 = vec![baseline.measure()?];
     let largest = sizes.iter().copied().max().unwrap_or(1);
-    let Chain { registry, blocks } = chain(largest, &baseline, &mut t1, progress)?;
+    let Chain { registry, blocks } = chain(engine.circuits(), largest, &baseline, &mut t1, progress)?;
 
     let mut rows = vec![];
     for &size in sizes {
@@ -307,7 +315,7 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
         rows.push(superblock(engine, &registry, &blocks[..size])?);
         t1.push(baseline.measure()?);
     }
-    let (kernels, wraps) = kernel_and_wrap(&baseline, &mut t1)?;
+    let (kernels, wraps) = kernel_and_wrap(engine.circuits(), &baseline, &mut t1)?;
     while t1.len() < 5 {
         t1.push(baseline.measure()?);
     }

@@ -1,14 +1,15 @@
 //! The checked-in pins of every circuit, and the keys that the binary embeds.
 
 use circuits::{
-    CircuitError,
-    ecdsa::batch::BatchSize,
+    CircuitError, Definition,
+    ecdsa::batch::{BatchSize, SignatureCircuit},
+    keys::Keys,
     pins::{Pin, Pins},
     proof::encoded_len,
     recursion::key_digest,
 };
 use environments::{
-    accounts::{self, circuits::chunk_circuits, signatures},
+    accounts::{self, circuits::ChunkCircuits, signatures::KERNELS},
     counter,
     kernel::{BlockDefinition, Kernel},
     notes::{self, transaction::TransactionKernel},
@@ -60,13 +61,13 @@ pub fn pin(compiled: &dyn AnyCompiled) -> Pin {
 ///
 /// # Errors
 /// [`EngineError`] if a circuit does not fit its shape.
-pub fn build(each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), EngineError> {
+pub fn build(keys: &Keys, each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), EngineError> {
     let mut pins = vec![];
-    visit_environments(&mut |compiled| {
+    visit_environments(keys, &mut |compiled| {
         each(&compiled.name());
         pins.push(pin(compiled));
     })?;
-    build_batcher(pins, each)
+    build_batcher(keys, pins, each)
 }
 
 /// Builds the batcher's circuits only and adds their pins to `others`.
@@ -74,47 +75,59 @@ pub fn build(each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), EngineErr
 /// # Errors
 /// [`EngineError`] if a circuit does not fit its shape.
 pub fn build_batcher(
+    keys: &Keys,
     others: impl IntoIterator<Item = Pin>,
     each: &mut dyn FnMut(&str),
 ) -> Result<(Pins, EngineKeys), EngineError> {
     let mut pins: Vec<_> = others.into_iter().collect();
-    let keys = Engine::generate_keys(&mut |compiled| {
+    let made = Engine::generate_keys(keys, &mut |compiled| {
         each(&compiled.name());
         let pin = pin(compiled);
         pins.retain(|other| other.name != pin.name);
         pins.push(pin);
     })?;
-    Ok((Pins::new(pins), keys))
+    Ok((Pins::new(pins), made))
 }
 
 /// Every circuit of the environments that this workspace ships, children before parents.
-fn visit_environments(visit: &mut dyn FnMut(&dyn AnyCompiled)) -> Result<(), CircuitError> {
-    fn block<K: BlockDefinition>(kernel: &Kernel<K>, visit: &mut dyn FnMut(&dyn AnyCompiled)) {
-        visit(&kernel.compiled);
-        kernel.wrapper.circuits().iter().for_each(|circuit| visit(circuit.as_ref()));
-    }
-    block(counter::kernel()?.as_ref(), visit);
-    let transactions = notes::circuits::transaction_kernels()?;
+fn visit_environments(keys: &Keys, each: &mut dyn FnMut(&dyn AnyCompiled)) -> Result<(), CircuitError> {
+    block(keys, &counter::kernel(keys)?, each)?;
     for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
-        visit(transactions.of(kernel));
+        visit(keys, kernel, each)?;
     }
-    let batches = notes::circuits::batch_circuits()?;
-    batches.leaves().iter().for_each(|leaf| visit(leaf));
-    batches.folds().iter().for_each(|fold| visit(fold));
+    let batches = notes::circuits::BatchCircuits::new(keys)?;
+    batches.leaves().try_for_each(|leaf| visit(keys, leaf, each))?;
+    notes::circuits::BatchCircuits::folds().try_for_each(|fold| visit(keys, fold, each))?;
     for variant in notes::block::variants(notes::block::MAX_TRANSACTIONS) {
-        block(notes::circuits::block_kernel(variant)?.as_ref(), visit);
+        block(keys, &notes::circuits::block_kernel(keys, variant)?, each)?;
     }
     for size in BatchSize::ALL {
-        visit(signatures::tables().get(size.capacity())?.as_ref());
+        visit(keys, SignatureCircuit(size), each)?;
     }
-    let chunks = chunk_circuits()?;
-    visit(chunks.leaf());
-    chunks.folds().iter().for_each(|fold| visit(fold));
+    visit(keys, ChunkCircuits::leaf(), each)?;
+    ChunkCircuits::folds().try_for_each(|fold| visit(keys, fold, each))?;
     for variant in accounts::block::variants(accounts::block::MAX_TRANSACTIONS) {
-        // Not kept: all of them would take gigabytes.
-        block(&Kernel::new(signatures::KERNELS.definition(variant)?)?, visit);
+        block(keys, &KERNELS.get(keys, variant)?, each)?;
     }
     Ok(())
+}
+
+fn visit<Def: Definition + 'static>(
+    keys: &Keys,
+    definition: Def,
+    each: &mut dyn FnMut(&dyn AnyCompiled),
+) -> Result<(), CircuitError> {
+    each(keys.circuit(definition)?.as_ref());
+    Ok(())
+}
+
+fn block<K: BlockDefinition>(
+    keys: &Keys,
+    kernel: &Kernel<K>,
+    each: &mut dyn FnMut(&dyn AnyCompiled),
+) -> Result<(), CircuitError> {
+    visit(keys, kernel.definition.clone(), each)?;
+    kernel.wrapper.definitions().into_iter().try_for_each(|definition| visit(keys, definition, each))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::{
 use bridge::Message;
 use circuits::{
     file::{self, BUNDLE_LIMIT, FileError, Kind, SMALL_LIMIT},
+    keys::Keys,
     recursion::{block_shape, key_digest},
     registry::Registry,
     statement::BlockStatement,
@@ -241,7 +242,7 @@ impl Runner<'_> {
         let mut deposits = queue.deposits();
         let mut mail = Mail::default();
         self.progress.note("building the environments' kernels");
-        let registry = scenario::registry(&participants)?;
+        let registry = scenario::registry(self.engine.circuits(), &participants)?;
         let state_path = state::state_path(&layout.state());
         let trust = self.prepare(scenario, &layout, &registry, &state_path)?;
 
@@ -255,7 +256,7 @@ impl Runner<'_> {
             let (taken, rest) = deposits.split_at(share);
             deposits = rest;
             tally.undeliverable.extend(mail.open(number, taken, &mut participants));
-            let proposed = propose(number, &mut participants, &mut mail, &mut tally)?;
+            let proposed = propose(self.engine.circuits(), number, &mut participants, &mut mail, &mut tally)?;
             if proposed.is_empty() {
                 break;
             }
@@ -342,7 +343,8 @@ impl Runner<'_> {
                 self.progress.done(&name, true);
                 continue;
             }
-            let bundle = producer.prove(block.height).map_err(|error: ProducerError| RunError::Producer {
+            let proved = producer.prove(self.engine.circuits(), block.height);
+            let bundle = proved.map_err(|error: ProducerError| RunError::Producer {
                 environment: id,
                 reason: chain_of(&error),
             })?;
@@ -390,6 +392,7 @@ impl Runner<'_> {
 /// Executes every environment's blocks for one superblock, one of each in turn, so that a message can go there
 /// and back. An environment without transactions makes none.
 fn propose(
+    keys: &Keys,
     number: u32,
     participants: &mut [Participant],
     mail: &mut Mail,
@@ -405,7 +408,7 @@ fn propose(
             }
             let environment = participant.producer.id().get();
             participant.producer.expect_superblock(number);
-            let lines = participant.offer();
+            let lines = participant.offer(keys);
             tally.rejected.extend(lines.into_iter().map(|line| RejectedTransaction {
                 environment,
                 line: Some(line.line),

@@ -9,6 +9,7 @@ use std::{
 use circuits::{
     Digest, F,
     amount::Amount,
+    keys::Keys,
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError},
 };
 use environments::{
@@ -164,12 +165,12 @@ pub struct RejectedLine {
 
 impl Participant {
     /// Offers the next block's transactions to the pool; returns the lines that are no transactions.
-    pub fn offer(&mut self) -> Vec<RejectedLine> {
+    pub fn offer(&mut self, keys: &Keys) -> Vec<RejectedLine> {
         let count = self.transactions_per_block.unwrap_or(usize::MAX);
         let mut rejected = vec![];
         for _ in 0..count {
             let Some((line, text)) = self.lines.pop() else { break };
-            for (_, error) in self.producer.submit_lines(&text).rejected {
+            for (_, error) in self.producer.submit_lines(keys, &text).rejected {
                 rejected.push(RejectedLine { line, reason: chain_of(&error) });
             }
         }
@@ -321,11 +322,11 @@ impl Scenario {
 ///
 /// # Errors
 /// [`ScenarioError::Kernel`] if a kernel cannot be built.
-pub fn registry(participants: &[Participant]) -> Result<Registry, ScenarioError> {
+pub fn registry(keys: &Keys, participants: &[Participant]) -> Result<Registry, ScenarioError> {
     let mut registry = Registry::default();
     for Participant { producer, .. } in participants {
         let kernels = producer
-            .kernels()?
+            .kernels(keys)?
             .into_iter()
             .map(|key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX })
             .collect();

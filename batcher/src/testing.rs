@@ -1,36 +1,49 @@
 //! Fixtures: a kernel that proves any block statement, for tests of what the batcher does with kernels that lie.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bridge::{AssetId, BlockMessages, Consumption, Message};
 use circuits::{
-    Compiled, Digest, F, Proof, VerifierKey,
+    Digest, F, Proof, VerifierKey,
     amount::Amount,
-    recursion::{Wrapper, wrap},
+    basetypes::VerifierData,
+    recursion::{Wrapper, key_digest, wrap},
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     statement::{BlockStatement, empty_list},
-    testing::FreeKernel,
+    testing::{FreeKernel, keys},
 };
 use plonky2::field::types::{Field, PrimeField64};
 
-use crate::circuits::transition::{ContentBlock, Contents};
+use crate::circuits::{
+    engine::Engine,
+    keys::EngineKeys,
+    transition::{ContentBlock, Contents},
+};
 
-static FREE: LazyLock<(Compiled<FreeKernel>, Wrapper)> = LazyLock::new(|| {
-    let kernel = Compiled::new(FreeKernel).expect("the free kernel builds");
-    let wrapper = wrap(&kernel).expect("the free kernel wraps");
-    (kernel, wrapper)
+/// The free kernel's wrap and its key.
+static FREE: LazyLock<(Wrapper, Arc<VerifierData>)> = LazyLock::new(|| {
+    let kernel = keys().verifier(FreeKernel).expect("the free kernel builds");
+    let wrapper = wrap(keys(), "free-kernel", kernel).expect("the free kernel wraps");
+    let key = wrapper.key(keys()).expect("the free kernel wraps");
+    (wrapper, key)
 });
+
+/// An engine over the keys that all tests of a process share.
+#[must_use]
+pub fn engine() -> Engine {
+    Engine::new(EngineKeys::embedded().clone(), keys().clone())
+}
 
 /// The free kernel's wrap key.
 #[must_use]
 pub fn free_key() -> &'static VerifierKey {
-    FREE.1.key()
+    &FREE.1.verifier_only
 }
 
 /// Digest of [`free_key`].
 #[must_use]
 pub fn free_key_digest() -> Digest {
-    FREE.1.key_digest()
+    key_digest(free_key())
 }
 
 /// A wrapped proof of `statement` by the free kernel.
@@ -39,8 +52,12 @@ pub fn free_key_digest() -> Digest {
 /// If proving fails.
 #[must_use]
 pub fn free_proof(statement: &BlockStatement) -> Proof {
-    let kernel_proof = FREE.0.prove(statement).expect("the free kernel proves everything");
-    FREE.1.prove(&kernel_proof).expect("a valid proof wraps")
+    let kernel_proof = keys()
+        .circuit(FreeKernel)
+        .expect("the free kernel builds")
+        .prove(statement)
+        .expect("the free kernel proves everything");
+    FREE.0.prove(keys(), &kernel_proof).expect("a valid proof wraps")
 }
 
 /// A digest that stands for `label`.

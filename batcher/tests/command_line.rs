@@ -8,6 +8,7 @@ use std::{
     sync::LazyLock,
 };
 
+use circuits::testing::keys;
 use counters::{CHAIN_ID, json, run, superblock, text, write_scenario};
 use environments::{
     EnvironmentId,
@@ -195,7 +196,8 @@ fn inspect_shows_what_a_transaction_claims() {
     let send = Emission { asset: world.asset(1), ..emission(1, 30) };
     let pay = world.request_with(0, &[], vec![world.payment(1, 0, 5)], Some(send), 1);
     let notes = world.notes(&pay);
-    let bundle = world.environment.prove_transaction(&world.genesis(), &pay).expect("a valid request");
+    let bundle =
+        world.environment.prove_transaction(keys(), &world.genesis(), &pay).expect("a valid request");
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("payment.transaction");
     fs::write(&path, bundle.bytes()).expect("writable");

@@ -18,6 +18,12 @@ use crate::{
     recursion::{Shape, ShapeError},
 };
 
+/// Values by name, for [`Definition::parameters`] and [`Definition::depends_on`].
+#[must_use]
+pub fn named<T, const N: usize>(values: [(&str, T); N]) -> BTreeMap<String, T> {
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 /// One circuit of ours.
 pub trait Definition: Send + Sync {
     /// The statement that its proofs make, over targets.

@@ -1,17 +1,28 @@
 //! Circuits for tests: a kernel that proves anything, and the joining of two statements without their proofs.
 
+use std::sync::{Arc, LazyLock};
+
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::{
     Builder, Compiled, Definition, F, Witness,
     basetypes::{kernel_config, standard_config},
     forging::{Exception, Mutator, assert_accepts, assert_rejects, check},
+    keys::Keys,
     layout::{Layout, WitnessError, new_virtual, set},
     recursion::Chain,
     statement::BlockStatement,
 };
 
+/// The keys that all tests of a process share, so that each circuit is built once.
+#[must_use]
+pub fn keys() -> &'static Arc<Keys> {
+    static KEYS: LazyLock<Arc<Keys>> = LazyLock::new(|| Arc::new(Keys::default().with_memory(6 << 30)));
+    &KEYS
+}
+
 /// A kernel without rules: its proofs state whatever they are asked to.
+#[derive(Clone, Copy, Debug)]
 pub struct FreeKernel;
 
 impl Definition for FreeKernel {

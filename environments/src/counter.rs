@@ -11,15 +11,17 @@
 //! The kernel is the same for all counters: chain id and environment are in the state, whose first value is in the
 //! registry, and no step can change them.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use bridge::BlockMessages;
 use circuits::{
     Builder, CircuitError, Definition, Digest, DigestTarget, F, Witness,
     amount::{Amount, AmountError, enforce_amount},
     basetypes::kernel_config,
+    circuit::named,
     constrain::DigestOps,
     hash::{Domain, hash, hash_circuit},
+    keys::Keys,
     layout::{WitnessError, set, set_target},
     statement::{BlockStatement, empty_list},
 };
@@ -34,7 +36,7 @@ use thiserror::Error;
 use crate::{
     block::{BlockError, ProposedBlock, ProvenBlock},
     environment::{Environment, EnvironmentId, EnvironmentIdError, Proposal, ProveError},
-    kernel::{Kernel, OneBlock, ProducerSecret, SharedKernels},
+    kernel::{Kernel, OneBlock, ProducerSecret},
 };
 
 /// Additions that fit into one block.
@@ -194,13 +196,12 @@ fn read_body(body: &[u8]) -> Result<[Amount; ADDS], CounterError> {
     Ok(adds)
 }
 
-/// The kernel of all counters, built on first use.
+/// The kernel of all counters.
 ///
 /// # Errors
 /// If a circuit cannot be built.
-pub fn kernel() -> Result<Arc<Kernel<CounterKernel>>, CircuitError> {
-    static KERNEL: SharedKernels<(), CounterKernel> = SharedKernels::new();
-    KERNEL.get((), |()| CounterKernel)
+pub fn kernel(keys: &Keys) -> Result<Kernel<CounterKernel>, CircuitError> {
+    Kernel::new(keys, CounterKernel)
 }
 
 impl Environment for Counter {
@@ -279,12 +280,12 @@ impl Environment for Counter {
         Ok(hash(BODY, &read_body(body)?.map(Amount::to_field)))
     }
 
-    fn kernels(&self) -> Result<Vec<Digest>, ProveError> {
-        Ok(vec![kernel()?.key_digest()])
+    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
+        Ok(vec![kernel(keys)?.key_digest(keys)?])
     }
 
-    fn prove(&self, block: &ProposedBlock<CounterBlock>) -> Result<ProvenBlock, ProveError> {
-        kernel()?.prove(block, &self.kernel_input(block.witness()))
+    fn prove(&self, keys: &Keys, block: &ProposedBlock<CounterBlock>) -> Result<ProvenBlock, ProveError> {
+        kernel(keys)?.prove(keys, block, &self.kernel_input(block.witness()))
     }
 }
 
@@ -402,6 +403,10 @@ impl Definition for CounterKernel {
 
     fn config(&self) -> CircuitConfig {
         kernel_config()
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        named([("additions", ADDS as u64)])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {

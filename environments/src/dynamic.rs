@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use bridge::{BlockMessages, Consumption, Message};
-use circuits::{Digest, statement::BlockStatement};
+use circuits::{Digest, keys::Keys, statement::BlockStatement};
 use thiserror::Error;
 
 use crate::{
@@ -97,11 +97,11 @@ pub trait DynEnvironment: Send + Sync {
     /// Commitment of the state at height 0.
     fn genesis_commitment(&self) -> Digest;
 
-    /// Digests of the wrap keys of all kernels, for the registry. Builds the circuits on first use.
+    /// Digests of the wrap keys of all kernels, for the registry.
     ///
     /// # Errors
     /// If a circuit cannot be built.
-    fn kernels(&self) -> Result<Vec<Digest>, ProveError>;
+    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError>;
 
     /// Height of the last proposed block.
     fn height(&self) -> u32;
@@ -117,13 +117,13 @@ pub trait DynEnvironment: Send + Sync {
 
     /// Adds transactions to the pool, one JSON object per line. Blank lines are skipped; a bad line is reported
     /// with its number and the others go on.
-    fn submit_lines(&mut self, text: &str) -> Submission;
+    fn submit_lines(&mut self, keys: &Keys, text: &str) -> Submission;
 
     /// Adds a transaction that came with its own proof.
     ///
     /// # Errors
     /// [`BundleSubmissionError`]
-    fn submit_bundle(&mut self, bundle: &[u8]) -> Result<TransactionId, BundleSubmissionError>;
+    fn submit_bundle(&mut self, keys: &Keys, bundle: &[u8]) -> Result<TransactionId, BundleSubmissionError>;
 
     /// Adds to the pool the transaction that takes in a message.
     ///
@@ -160,13 +160,13 @@ pub trait DynEnvironment: Send + Sync {
     ///
     /// # Errors
     /// As [`BlockProducer::prove`].
-    fn prove(&self, height: u32) -> Result<BlockBundle, ProducerError>;
+    fn prove(&self, keys: &Keys, height: u32) -> Result<BlockBundle, ProducerError>;
 
     /// Proves the first block that this method did not prove before; `None` if there is none.
     ///
     /// # Errors
     /// [`ProducerError::Prove`]
-    fn prove_next(&mut self) -> Result<Option<BlockBundle>, ProducerError>;
+    fn prove_next(&mut self, keys: &Keys) -> Result<Option<BlockBundle>, ProducerError>;
 }
 
 impl<E: Environment> DynEnvironment for BlockProducer<E> {
@@ -191,8 +191,8 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         environment.commitment(&environment.genesis())
     }
 
-    fn kernels(&self) -> Result<Vec<Digest>, ProveError> {
-        self.environment().kernels()
+    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
+        self.environment().kernels(keys)
     }
 
     fn height(&self) -> u32 {
@@ -211,14 +211,14 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         self.blocks().map(|block| *block.block.statement()).collect()
     }
 
-    fn submit_lines(&mut self, text: &str) -> Submission {
+    fn submit_lines(&mut self, keys: &Keys, text: &str) -> Submission {
         let mut submission = Submission::default();
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let parsed = if line.len() > MAX_LINE_BYTES {
                 Err(LineError::TooLong { found: line.len() })
             } else {
                 self.environment()
-                    .parse(line)
+                    .parse(keys, line)
                     .map_err(|source| LineError::NotATransaction { kind: E::KIND, source })
             };
             match parsed.and_then(|transaction| Ok(self.submit(transaction)?)) {
@@ -229,10 +229,10 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         submission
     }
 
-    fn submit_bundle(&mut self, bundle: &[u8]) -> Result<TransactionId, BundleSubmissionError> {
+    fn submit_bundle(&mut self, keys: &Keys, bundle: &[u8]) -> Result<TransactionId, BundleSubmissionError> {
         let transaction = self
             .environment()
-            .open_bundle(bundle)
+            .open_bundle(keys, bundle)
             .ok_or(BundleSubmissionError::Unsupported { kind: E::KIND })?
             .map_err(|error| BundleSubmissionError::Refused(Box::new(error)))?;
         Ok(self.submit(transaction)?)
@@ -280,11 +280,11 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         Self::confirm(self, height)
     }
 
-    fn prove(&self, height: u32) -> Result<BlockBundle, ProducerError> {
-        Self::prove(self, height).map(|block| BlockBundle::new(&block))
+    fn prove(&self, keys: &Keys, height: u32) -> Result<BlockBundle, ProducerError> {
+        Self::prove(self, keys, height).map(|block| BlockBundle::new(&block))
     }
 
-    fn prove_next(&mut self) -> Result<Option<BlockBundle>, ProducerError> {
-        Ok(Self::prove_next(self)?.map(|block| BlockBundle::new(&block)))
+    fn prove_next(&mut self, keys: &Keys) -> Result<Option<BlockBundle>, ProducerError> {
+        Ok(Self::prove_next(self, keys)?.map(|block| BlockBundle::new(&block)))
     }
 }

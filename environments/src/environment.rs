@@ -3,7 +3,7 @@
 use std::{error::Error, fmt};
 
 use bridge::{BlockMessages, Consumption, Message};
-use circuits::{CircuitError, Digest};
+use circuits::{CircuitError, Digest, keys::Keys};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
@@ -117,17 +117,21 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// If the body is not in the canonical encoding.
     fn body_digest(&self, body: &[u8]) -> Result<Digest, Self::Error>;
 
-    /// Digests of the wrap keys of all kernels, which a registry lists. Builds the circuits on first use.
+    /// Digests of the wrap keys of all kernels, which a registry lists.
     ///
     /// # Errors
     /// If a circuit cannot be built.
-    fn kernels(&self) -> Result<Vec<Digest>, ProveError>;
+    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError>;
 
     /// Proves a block with the kernel that it fits, and wraps the proof into the block shape.
     ///
     /// # Errors
     /// If the block breaks a rule of the environment, which makes it unprovable, or was made by another producer.
-    fn prove(&self, block: &ProposedBlock<Self::BlockWitness>) -> Result<ProvenBlock, ProveError>;
+    fn prove(
+        &self,
+        keys: &Keys,
+        block: &ProposedBlock<Self::BlockWitness>,
+    ) -> Result<ProvenBlock, ProveError>;
 
     /// Transactions that are in a block although they did not do what they ask for, by their position in it, with the
     /// reason. State models that refuse such transactions have none.
@@ -157,11 +161,13 @@ pub trait Environment: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Reads a transaction from one JSON object.
+    /// Reads a transaction from one JSON object. Whether it is valid is judged in a block; a state model whose
+    /// transactions can come with a proof verifies that here.
     ///
     /// # Errors
     /// [`serde_json::Error`] if it is none.
-    fn parse(&self, line: &str) -> Result<Self::Transaction, serde_json::Error> {
+    fn parse(&self, keys: &Keys, line: &str) -> Result<Self::Transaction, serde_json::Error> {
+        let _ = keys;
         serde_json::from_str(line)
     }
 
@@ -169,8 +175,8 @@ pub trait Environment: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// If the bundle is malformed or its proof invalid. `None` if the state model has no bundles.
-    fn open_bundle(&self, bundle: &[u8]) -> Option<Result<Self::Transaction, Self::Error>> {
-        let _ = bundle;
+    fn open_bundle(&self, keys: &Keys, bundle: &[u8]) -> Option<Result<Self::Transaction, Self::Error>> {
+        let _ = (keys, bundle);
         None
     }
 }

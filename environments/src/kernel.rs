@@ -3,17 +3,14 @@
 //! A kernel proves to know the preimage of the statement's `producer`. Without that, anyone who knows a public state
 //! could extend it, keep the body to himself, and freeze the environment.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use circuits::{
     Builder, CircuitError, Compiled, Definition, Digest, DigestTarget, F,
     constrain::Constrain,
     hash::{Domain, hash, hash_circuit},
     integer::HEIGHT_BITS,
+    keys::Keys,
     recursion::{Wrapper, wrap},
     statement::BlockStatement,
 };
@@ -129,38 +126,52 @@ impl OneBlock<Target, DigestTarget> {
 
 /// The definition of a kernel: a circuit that states a block.
 pub trait BlockDefinition:
-    Definition<Statement = BlockStatement<Target>, NativeStatement = BlockStatement, Targets: Send> + 'static
+    Definition<Statement = BlockStatement<Target>, NativeStatement = BlockStatement, Targets: Send>
+    + Clone
+    + 'static
 {
 }
 
 impl<K> BlockDefinition for K where
     K: Definition<Statement = BlockStatement<Target>, NativeStatement = BlockStatement, Targets: Send>
+        + Clone
         + 'static
 {
 }
 
-/// A kernel with everything that is needed to prove blocks with it.
-pub struct Kernel<K: Definition> {
+/// A kernel and the circuits that bring its proofs to the block shape, as definitions.
+#[derive(Clone)]
+pub struct Kernel<K> {
     /// The kernel.
-    pub compiled: Compiled<K>,
+    pub definition: K,
     /// The circuits that bring its proofs to the block shape.
     pub wrapper: Wrapper,
 }
 
 impl<K: BlockDefinition> Kernel<K> {
-    /// Builds the circuits.
+    /// A kernel and its wrap, for which only the kernel's key is needed.
     ///
     /// # Errors
-    /// If one does not fit its shape.
-    pub fn new(definition: K) -> Result<Self, CircuitError> {
-        let compiled = Compiled::new(definition)?;
-        let wrapper = wrap(&compiled)?;
-        Ok(Self { compiled, wrapper })
+    /// If a circuit does not fit its shape.
+    pub fn new(keys: &Keys, definition: K) -> Result<Self, CircuitError> {
+        let wrapper = wrap(keys, &definition.name(), keys.verifier(definition.clone())?)?;
+        Ok(Self { definition, wrapper })
+    }
+
+    /// The kernel's circuit, without the wrap.
+    ///
+    /// # Errors
+    /// If it does not fit its shape.
+    pub fn circuit(&self, keys: &Keys) -> Result<Arc<Compiled<K>>, CircuitError> {
+        keys.circuit(self.definition.clone())
     }
 
     /// The digest of the key that the registry lists.
-    pub fn key_digest(&self) -> Digest {
-        self.wrapper.key_digest()
+    ///
+    /// # Errors
+    /// If the wrap does not fit the block shape.
+    pub fn key_digest(&self, keys: &Keys) -> Result<Digest, CircuitError> {
+        self.wrapper.key_digest(keys)
     }
 
     /// Proves a block and wraps the proof. Compares with the proposed statement before the wrap, which costs most.
@@ -168,112 +179,21 @@ impl<K: BlockDefinition> Kernel<K> {
     /// # Errors
     /// - [`ProveError::Circuit`]: `input` breaks a rule.
     /// - [`ProveError::Block`]: `input` is of another block.
-    pub fn prove<W>(&self, block: &ProposedBlock<W>, input: &K::Input) -> Result<ProvenBlock, ProveError> {
-        let proof = self.compiled.prove(input)?;
+    pub fn prove<W>(
+        &self,
+        keys: &Keys,
+        block: &ProposedBlock<W>,
+        input: &K::Input,
+    ) -> Result<ProvenBlock, ProveError> {
+        let proof = self.circuit(keys)?.prove(input)?;
         check_proof_states(block.statement(), &proof)?;
-        let proof = self.wrapper.prove(&proof)?;
-        Ok(ProvenBlock::new(block, proof, self.wrapper.key().clone())?)
-    }
-}
-
-/// Kernels that one process builds at most once, by parameter (such as the transactions that fit), on first use.
-///
-/// Meant for a `static`: they take seconds and hundreds of megabytes to build.
-pub struct SharedKernels<P, K: Definition> {
-    built: Mutex<BTreeMap<P, Arc<Kernel<K>>>>,
-}
-
-impl<P: Ord + Copy + Send + Sync, K: BlockDefinition> SharedKernels<P, K> {
-    /// Nothing is built yet.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self { built: Mutex::new(BTreeMap::new()) }
-    }
-
-    /// The kernel for `parameter`, built with `define` if it was not before.
-    ///
-    /// # Errors
-    /// If it cannot be built.
-    pub fn get(
-        &self,
-        parameter: P,
-        define: impl FnOnce(P) -> K + Send,
-    ) -> Result<Arc<Kernel<K>>, CircuitError> {
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kernel) = built.get(&parameter) {
-            return Ok(kernel.clone());
-        }
-        let kernel = Arc::new(apart(|| Kernel::new(define(parameter)))?);
-        built.insert(parameter, kernel.clone());
-        Ok(kernel)
-    }
-}
-
-impl<P: Ord + Copy + Send + Sync, K: BlockDefinition> Default for SharedKernels<P, K> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// A value that one process builds at most once, when first asked for.
-pub(crate) struct Shared<T>(Mutex<Option<Arc<T>>>);
-
-impl<T: Send + Sync> Shared<T> {
-    pub(crate) const fn new() -> Self {
-        Self(Mutex::new(None))
-    }
-
-    pub(crate) fn get(
-        &self,
-        build: impl FnOnce() -> Result<T, CircuitError> + Send,
-    ) -> Result<Arc<T>, CircuitError> {
-        let mut built = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = &*built {
-            return Ok(value.clone());
-        }
-        let value = Arc::new(apart(build)?);
-        *built = Some(value.clone());
-        Ok(value)
-    }
-}
-
-/// Runs `work` on a thread outside of the caller's pool.
-///
-/// A rayon worker that waits for its own pool runs other tasks meanwhile; one of these may ask for the lock that the
-/// worker holds. A worker that waits for a thread does not.
-pub(crate) fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    let work = || match rayon::ThreadPoolBuilder::new().build() {
-        Ok(pool) => pool.install(work),
-        Err(_) => work(),
-    };
-    match std::thread::scope(|scope| scope.spawn(work).join()) {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
+        let proof = self.wrapper.prove(keys, &proof)?;
+        Ok(ProvenBlock::new(block, proof, self.wrapper.key(keys)?.verifier_only.clone())?)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use rayon::prelude::*;
-
-    use super::*;
-    use crate::counter::CounterKernel;
-
-    #[test]
-    fn a_kernel_is_built_once_however_many_ask_for_it_at_once() {
-        let kernels = SharedKernels::<u8, CounterKernel>::new();
-        let built = AtomicUsize::new(0);
-        let define = |_| {
-            built.fetch_add(1, Ordering::SeqCst);
-            CounterKernel
-        };
-        let all: Vec<_> = (0..16).into_par_iter().map(|_| kernels.get(1, define).unwrap()).collect();
-        assert!(all.iter().all(|kernel| Arc::ptr_eq(kernel, &all[0])));
-        assert_eq!(built.load(Ordering::SeqCst), 1);
-    }
-
     #[test]
     fn a_secret_is_never_shown() {
         let secret = crate::conformance::secret(77);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bridge::{BridgeError, Consumption, Message};
-use circuits::{Digest, F, statement::BlockStatement};
+use circuits::{Digest, F, keys::Keys, statement::BlockStatement};
 use plonky2::field::types::Field;
 use thiserror::Error;
 
@@ -334,9 +334,9 @@ impl<E: Environment> BlockProducer<E> {
     /// # Errors
     /// - [`ProducerError::NoSuchBlock`]
     /// - [`ProducerError::Prove`]
-    pub fn prove(&self, height: u32) -> Result<ProvenBlock, ProducerError> {
+    pub fn prove(&self, keys: &Keys, height: u32) -> Result<ProvenBlock, ProducerError> {
         self.environment
-            .prove(&self.block(height)?.block)
+            .prove(keys, &self.block(height)?.block)
             .map_err(|source| ProducerError::Prove { height, source })
     }
 
@@ -344,11 +344,11 @@ impl<E: Environment> BlockProducer<E> {
     ///
     /// # Errors
     /// [`ProducerError::Prove`]
-    pub fn prove_next(&mut self) -> Result<Option<ProvenBlock>, ProducerError> {
+    pub fn prove_next(&mut self, keys: &Keys) -> Result<Option<ProvenBlock>, ProducerError> {
         let Some(position) = self.blocks.iter().position(|block| !block.proven) else {
             return Ok(None);
         };
-        let proven = self.prove(self.blocks[position].block.first_height())?;
+        let proven = self.prove(keys, self.blocks[position].block.first_height())?;
         self.blocks[position].proven = true;
         Ok(Some(proven))
     }
@@ -450,12 +450,12 @@ mod tests {
             self.counter.body_digest(body)
         }
 
-        fn kernels(&self) -> Result<Vec<Digest>, ProveError> {
-            self.counter.kernels()
+        fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
+            self.counter.kernels(keys)
         }
 
-        fn prove(&self, block: &ProposedBlock<CounterBlock>) -> Result<ProvenBlock, ProveError> {
-            self.counter.prove(block)
+        fn prove(&self, keys: &Keys, block: &ProposedBlock<CounterBlock>) -> Result<ProvenBlock, ProveError> {
+            self.counter.prove(keys, block)
         }
     }
 

@@ -1,6 +1,9 @@
 //! Transactions that are signed by a library which shares no code with ours: the C implementation of secp256k1.
 
-use circuits::ecdsa::{EcdsaError, PublicKey};
+use circuits::{
+    ecdsa::{EcdsaError, PublicKey},
+    testing::keys,
+};
 use environments::{
     Environment,
     accounts::Accounts,
@@ -49,7 +52,8 @@ fn a_transaction_signed_by_another_library_is_executed() {
     let (key, public) = foreign_key();
     let message = Message::from_digest(transaction.signed_bytes(CHAIN_ID, id(0)));
     let signature = ecdsa::sign(message, &key);
-    let signed = environment.parse(&line(&transaction, &public, &signature.serialize_compact())).unwrap();
+    let signed =
+        environment.parse(keys(), &line(&transaction, &public, &signature.serialize_compact())).unwrap();
     let mut state = environment.genesis();
     environment.execute(&mut state, &signed).unwrap();
     let account = state.account(&transaction.sender).unwrap();
@@ -77,7 +81,7 @@ fn the_upper_one_of_the_two_signatures_is_refused() {
     let mut bytes = ecdsa::sign(message, &key).serialize_compact();
     let lower = secp256k1::SecretKey::from_secret_bytes(bytes[32..].try_into().unwrap()).unwrap();
     bytes[32..].copy_from_slice(&lower.negate().to_secret_bytes());
-    let signed = environment.parse(&line(&transaction, &public, &bytes)).unwrap();
+    let signed = environment.parse(keys(), &line(&transaction, &public, &bytes)).unwrap();
     let refused = environment.execute(&mut environment.genesis(), &signed);
     assert!(matches!(
         refused,

@@ -9,6 +9,7 @@ use circuits::{
     layout::Layout,
     recursion::block_shape,
     statement::BlockStatement,
+    testing::keys,
 };
 use environments::{
     BlockBundle, BlockProducer, BundleError, Environment, EnvironmentId,
@@ -33,7 +34,7 @@ static BLOCKS: LazyLock<[BlockBundle; 2]> = LazyLock::new(|| {
     [5, 7].map(|add| {
         producer.submit(Add { add: Amount::new(add).unwrap() }).unwrap();
         producer.propose_block().unwrap();
-        BlockBundle::new(&producer.prove(producer.height()).unwrap())
+        BlockBundle::new(&producer.prove(keys(), producer.height()).unwrap())
     })
 });
 

@@ -19,6 +19,7 @@ use circuits::{
     recursion::{block_shape, key_digest},
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError},
     statement::{Accumulators, BlockStatement, SegmentStatement},
+    testing::keys,
 };
 use environments::{
     BlockBundle, BlockError, BlockProducer, BundleError, Environment, ProveError, ProvenBlock,
@@ -61,19 +62,19 @@ fn blocks(counter: Counter) -> BlockProducer<Counter> {
 }
 
 fn first_block(counter: Counter) -> ProvenBlock {
-    blocks(counter).prove(1).unwrap()
+    blocks(counter).prove(keys(), 1).unwrap()
 }
 
 static OURS: LazyLock<[ProvenBlock; 2]> = LazyLock::new(|| {
     let producer = blocks(ours());
-    [producer.prove(1).unwrap(), producer.prove(2).unwrap()]
+    [producer.prove(keys(), 1).unwrap(), producer.prove(keys(), 2).unwrap()]
 });
 
 /// Our environment 3, and environment 4 with another start.
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let mut registry = Registry::default();
     for counter in [ours(), counter(CHAIN, 4, 0, 100)] {
-        let kernels = counter.kernels().unwrap();
+        let kernels = counter.kernels(keys()).unwrap();
         let entry = RegistryEntry {
             genesis_state: counter.commitment(&counter.genesis()),
             producer: counter.producer(),
@@ -267,7 +268,7 @@ fn case_40_no_transaction_of_a_block_is_dropped() {
             witness,
         )
         .unwrap();
-        let result = ours().prove(&block);
+        let result = ours().prove(keys(), &block);
         assert!(matches!(result, Err(ProveError::Block(BlockError::OtherStatement { .. }))));
     }
     // The statement of fewer transactions, with the published body of the whole block.
@@ -328,7 +329,7 @@ fn case_67_a_block_by_someone_who_is_not_the_producer_is_refused() {
     assert_invalid(&relabelled(&theirs, |statement| statement.producer = secret(0).commitment()));
     // Nor can a stranger prove the statement with the producer's commitment.
     let stranger = counter(CHAIN, 3, 1, 100);
-    let result = stranger.prove(&blocks(ours()).block(1).unwrap().block);
+    let result = stranger.prove(keys(), &blocks(ours()).block(1).unwrap().block);
     assert!(matches!(result, Err(ProveError::Block(BlockError::OtherStatement { .. }))));
 }
 

@@ -10,6 +10,7 @@ use circuits::{
     amount::Amount,
     ecdsa::{Signed, batch, batch::SignatureInput},
     hash::{Domain, hash},
+    keys::Keys,
     recursion::FoldChild,
 };
 use environments::{
@@ -18,11 +19,11 @@ use environments::{
         Accounts, AccountsBlock, Genesis, GenesisAccount, GenesisPool,
         address::Address,
         block::Variant,
-        circuits::chunk_circuits,
+        circuits::ChunkCircuits,
         kernel::{BlockInput, BlockTransactions},
         key::SecretKey,
         prove::{chunk_inputs, direct, fold_chunks},
-        signatures::{KERNELS, tables},
+        signatures::{KERNELS, SignatureTables},
         transaction::{AccountsTransaction, Action, SignedTransaction, Transaction},
     },
     kernel::ProducerSecret,
@@ -84,14 +85,14 @@ pub struct Figures {
 ///
 /// # Errors
 /// [`BenchError`].
-pub fn measure(sizes: &[usize], progress: &dyn Progress) -> Result<Figures, BenchError> {
+pub fn measure(keys: &Keys, sizes: &[usize], progress: &dyn Progress) -> Result<Figures, BenchError> {
     let baseline = Baseline::new()?;
     baseline.measure()?;
     let mut t1 = vec![];
     let mut blocks = vec![];
     for &size in sizes {
         progress.note(&format!("block of {size} transactions"));
-        blocks.push(block(size, &baseline, &mut t1)?);
+        blocks.push(block(keys, size, &baseline, &mut t1)?);
     }
     while t1.len() < 5 {
         t1.push(baseline.measure()?);
@@ -130,7 +131,7 @@ fn timed<T>(
     Ok(done)
 }
 
-fn block(size: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, BenchError> {
+fn block(keys: &Keys, size: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, BenchError> {
     let world = World::new()?;
     let proposed = world.propose(size)?;
     let witness = proposed.witness();
@@ -138,11 +139,14 @@ fn block(size: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, Ben
     let variant = witness
         .variant()
         .ok_or_else(|| BenchError::Blocks(format!("no kernel takes {size} transactions")))?;
-    let kernel = KERNELS.get(variant).map_err(failed)?;
+    let kernel = KERNELS.get(keys, variant).map_err(failed)?;
+    // The circuits are there before the clock starts.
+    let circuit = kernel.circuit(keys).map_err(failed)?;
+    kernel.wrapper.load(keys).map_err(failed)?;
     let mut row = Row {
         transactions: size,
         actions,
-        kernel: circuits::Definition::name(&kernel.compiled.definition),
+        kernel: circuits::Definition::name(&kernel.definition),
         signatures: 0.0,
         chunks: 0.0,
         folds: 0.0,
@@ -151,33 +155,38 @@ fn block(size: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, Ben
         per_transaction: 0.0,
         per_transaction_unwrapped: 0.0,
     };
+    if let Some(table) = variant.table() {
+        SignatureTables::definition(table).and_then(|table| keys.circuit(table)).map_err(failed)?;
+    }
     let signatures = variant
         .table()
         .map(|table| {
-            timed(&mut row.signatures, (baseline, t1), || prove_signatures(table, &witness.signatures))
+            timed(&mut row.signatures, (baseline, t1), || prove_signatures(keys, table, &witness.signatures))
         })
         .transpose()?;
     let transactions = match variant {
         Variant::Empty | Variant::Unsigned | Variant::Direct(_) => direct(witness, variant),
         Variant::Chunks { .. } => {
-            let circuits = chunk_circuits().map_err(failed)?;
+            let circuits = ChunkCircuits::new(keys).map_err(failed)?;
+            keys.circuit(ChunkCircuits::leaf()).map_err(failed)?;
+            ChunkCircuits::folds().try_for_each(|fold| keys.circuit(fold).map(drop)).map_err(failed)?;
             let mut chunks: Vec<FoldChild> = vec![];
             for input in chunk_inputs(witness, &circuits) {
-                chunks.push(timed(&mut row.chunks, (baseline, t1), || Ok(circuits.prove(&input)?))?);
+                chunks.push(timed(&mut row.chunks, (baseline, t1), || Ok(circuits.prove(keys, &input)?))?);
             }
-            let fold = || fold_chunks(witness, &circuits, chunks);
+            let fold = || fold_chunks(keys, witness, &circuits, chunks);
             BlockTransactions::Chunks(timed(&mut row.folds, (baseline, t1), fold)?)
         }
     };
     let (before, seal) = (witness.before, witness.seal.clone());
     let input = BlockInput { before, transactions, signatures, seal, secret: world.secret };
-    let proof = timed(&mut row.block, (baseline, t1), || Ok(kernel.compiled.prove(&input)?))?;
-    timed(&mut row.wrap, (baseline, t1), || Ok(kernel.wrapper.prove(&proof)?))?;
+    let proof = timed(&mut row.block, (baseline, t1), || Ok(circuit.prove(&input)?))?;
+    timed(&mut row.wrap, (baseline, t1), || Ok(kernel.wrapper.prove(keys, &proof)?))?;
     Ok(row)
 }
 
-fn prove_signatures(table: usize, signatures: &[Signed]) -> Result<Proof, ProveError> {
-    let circuit = tables().get(table)?;
+fn prove_signatures(keys: &Keys, table: usize, signatures: &[Signed]) -> Result<Proof, ProveError> {
+    let circuit = keys.circuit(SignatureTables::definition(table)?)?;
     let proof =
         batch::prove(circuit.definition.0, signatures).map_err(|error| ProveError::Part(Box::new(error)))?;
     let claims = signatures.iter().map(Signed::claim).collect();

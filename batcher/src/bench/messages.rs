@@ -4,13 +4,15 @@ use std::sync::atomic::AtomicBool;
 
 use bridge::{AssetId, BlockMessages, Consumption, Message};
 use circuits::{
-    Compiled, Digest, F,
+    Digest, F, VerifierKey,
     amount::Amount,
     basetypes::kernel_config,
-    recursion::{Wrapper, wrap},
+    keys::Keys,
+    recursion::key_digest,
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     statement::BlockStatement,
 };
+use environments::kernel::Kernel;
 use plonky2::field::types::Field;
 use serde::Serialize;
 
@@ -63,11 +65,11 @@ pub struct Figures {
 pub fn measure(engine: &Engine, runs: usize, progress: &dyn Progress) -> Result<Figures, BenchError> {
     let baseline = Baseline::new()?;
     baseline.measure()?;
-    let producers = Producers::new()?;
+    let producers = Producers::new(engine.circuits())?;
     progress.note("proving the blocks");
-    let quiet = producers.blocks(&quiet())?;
-    let busy = producers.blocks(&half_busy()?)?;
-    let full = producers.blocks(&full_segment()?)?;
+    let quiet = producers.blocks(engine.circuits(), &quiet())?;
+    let busy = producers.blocks(engine.circuits(), &half_busy()?)?;
+    let full = producers.blocks(engine.circuits(), &full_segment()?)?;
 
     let mut t1 = vec![baseline.measure()?];
     let (mut without, mut with, mut segments) = (vec![], vec![], vec![]);
@@ -151,30 +153,31 @@ fn send(blocks: &mut [BlockMessages], source: u16, destination: u16, count: u64)
 
 /// Environments whose kernel states whatever it is asked to.
 struct Producers {
-    kernel: Compiled<Filler>,
-    wrapper: Wrapper,
+    kernel: Kernel<Filler>,
+    key: VerifierKey,
     registry: Registry,
 }
 
 impl Producers {
-    fn new() -> Result<Self, BenchError> {
+    fn new(keys: &Keys) -> Result<Self, BenchError> {
         let failed = |error: &dyn std::error::Error| BenchError::Blocks(error.to_string());
-        let kernel = Compiled::new(Filler { degree_bits: KERNEL_DEGREE_BITS, config: kernel_config() })
-            .map_err(|error| failed(&error))?;
-        let wrapper = wrap(&kernel).map_err(|error| failed(&error))?;
+        let filler = Filler { degree_bits: KERNEL_DEGREE_BITS, config: kernel_config() };
+        let kernel = Kernel::new(keys, filler).map_err(|error| failed(&error))?;
+        let key = kernel.wrapper.key(keys).map_err(|error| failed(&error))?.verifier_only.clone();
         let mut registry = Registry::default();
         for id in 1..=BLOCKS {
-            let kernel = KernelEntry { key: wrapper.key_digest(), valid_from: 1, valid_until: u32::MAX };
+            let kernel = KernelEntry { key: key_digest(&key), valid_from: 1, valid_until: u32::MAX };
             let entry =
                 RegistryEntry { genesis_state: state(id, 0), producer: Digest::ZERO, kernels: vec![kernel] };
             registry.insert(EnvironmentId(id), entry).map_err(|error| failed(&error))?;
         }
-        Ok(Self { kernel, wrapper, registry })
+        Ok(Self { kernel, key, registry })
     }
 
     /// The first block of each environment.
-    fn blocks(&self, messages: &[BlockMessages]) -> Result<Vec<CheckedBlock>, BenchError> {
+    fn blocks(&self, keys: &Keys, messages: &[BlockMessages]) -> Result<Vec<CheckedBlock>, BenchError> {
         let failed = |error: circuits::CircuitError| BenchError::Blocks(error.to_string());
+        let kernel = self.kernel.circuit(keys).map_err(failed)?;
         let prove = |messages: &BlockMessages| {
             let id = messages.environment;
             let statement = BlockStatement {
@@ -188,18 +191,18 @@ impl Producers {
                 body: Digest::ZERO,
                 producer: Digest::ZERO,
             };
-            let proof = self.kernel.prove(&statement).map_err(failed)?;
+            let proof = kernel.prove(&statement).map_err(failed)?;
             let candidate = Candidate {
                 statement,
-                key: self.wrapper.key_digest(),
+                key: key_digest(&self.key),
                 messages: messages.clone(),
                 file: [0; 32],
             };
             Ok(CheckedBlock {
                 path: format!("block of environment {id}").into(),
                 candidate,
-                proof: self.wrapper.prove(&proof).map_err(failed)?,
-                key: self.wrapper.key().clone(),
+                proof: self.kernel.wrapper.prove(keys, &proof).map_err(failed)?,
+                key: self.key.clone(),
             })
         };
         messages.iter().map(prove).collect()

@@ -1,15 +1,17 @@
 //! What a wrap costs beyond its kernel, for kernels of several sizes.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use circuits::{
-    Builder, Compiled, Definition, Digest, Witness,
+    Builder, Definition, Digest, Witness,
     basetypes::{kernel_config, standard_config},
+    circuit::named,
     hash::{Domain, hash_circuit},
+    keys::Keys,
     layout::{WitnessError, new_virtual, set},
-    recursion::wrap,
     statement::{BlockStatement, empty_list},
 };
+use environments::kernel::Kernel;
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 use serde::Serialize;
 
@@ -22,6 +24,7 @@ const RUNS: usize = 5;
 const FILLER: Domain = Domain::new("filler");
 
 /// A kernel of a given size: a block statement, and hashes.
+#[derive(Clone)]
 pub(super) struct Filler {
     pub(super) degree_bits: usize,
     pub(super) config: CircuitConfig,
@@ -39,6 +42,13 @@ impl Definition for Filler {
 
     fn config(&self) -> CircuitConfig {
         self.config.clone()
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        named([
+            ("degree_bits", self.degree_bits as u64),
+            ("routed_wires", self.config.num_routed_wires as u64),
+        ])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
@@ -97,7 +107,7 @@ pub struct Figures {
 ///
 /// # Errors
 /// [`BenchError`].
-pub fn measure(degree_bits: &[usize], progress: &dyn Progress) -> Result<Figures, BenchError> {
+pub fn measure(keys: &Keys, degree_bits: &[usize], progress: &dyn Progress) -> Result<Figures, BenchError> {
     let baseline = Baseline::new()?;
     baseline.measure()?;
     let mut t1 = vec![];
@@ -106,7 +116,7 @@ pub fn measure(degree_bits: &[usize], progress: &dyn Progress) -> Result<Figures
     for &degree_bits in degree_bits {
         let name = format!("kernel of 2^{degree_bits} rows");
         progress.start(&name);
-        kernels.push(row(degree_bits, &baseline, &mut t1)?);
+        kernels.push(row(keys, degree_bits, &baseline, &mut t1)?);
         progress.done(&name, false);
     }
     let t1_seconds = median(&t1);
@@ -121,15 +131,16 @@ pub fn measure(degree_bits: &[usize], progress: &dyn Progress) -> Result<Figures
 }
 
 /// Costs in seconds; `beyond` is left to the caller.
-fn row(degree_bits: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, BenchError> {
+fn row(keys: &Keys, degree_bits: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, BenchError> {
     let failed = |error: circuits::CircuitError| BenchError::Blocks(error.to_string());
-    let build = |config| Compiled::new(Filler { degree_bits, config }).map_err(failed);
-    let standard = build(standard_config())?;
-    let kernel = build(kernel_config())?;
+    let filler = |config| Filler { degree_bits, config };
+    let standard = keys.circuit(filler(standard_config())).map_err(failed)?;
+    let wrapped = Kernel::new(keys, filler(kernel_config())).map_err(failed)?;
+    let (kernel, wrapper) = (wrapped.circuit(keys).map_err(failed)?, wrapped.wrapper);
     for circuit in [&standard, &kernel] {
         debug_assert_eq!(circuit.circuit.common.degree_bits(), degree_bits);
     }
-    let wrapper = wrap(&kernel).map_err(failed)?;
+    wrapper.load(keys).map_err(failed)?;
     let statement = statement();
     let [mut standards, mut kernels, mut wraps] = [vec![], vec![], vec![]];
     for _ in 0..RUNS {
@@ -140,7 +151,7 @@ fn row(degree_bits: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row
         let proof = kernel.prove(&statement).map_err(failed)?;
         kernels.push(started.elapsed().as_secs_f64());
         let started = Instant::now();
-        wrapper.prove(&proof).map_err(failed)?;
+        wrapper.prove(keys, &proof).map_err(failed)?;
         wraps.push(started.elapsed().as_secs_f64());
         t1.push(baseline.measure()?);
     }
@@ -150,7 +161,7 @@ fn row(degree_bits: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row
         kernel: median(&kernels),
         wrap: median(&wraps),
         beyond: 0.0,
-        circuits: wrapper.circuits().len(),
+        circuits: wrapper.definitions().len(),
     })
 }
 

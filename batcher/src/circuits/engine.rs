@@ -1,13 +1,11 @@
-//! The batcher's circuits, each built at most once and only when a plan needs it.
+//! The batcher's circuits, each found or made only when a plan needs it.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use circuits::{
     CircuitError, Compiled, Definition, Digest, Proof, VerifierKey,
     contain::contained,
+    keys::Keys,
     layout::{Layout, LayoutError},
     recursion::{FoldDefinition, KeyMembership, key_digest},
     statement::SuperblockStatement,
@@ -54,58 +52,50 @@ pub enum EngineError {
     Statement(#[from] LayoutError),
 }
 
-/// Circuits of one kind, by a small parameter.
-type Cache<P, Def> = Mutex<BTreeMap<P, Arc<Compiled<Def>>>>;
-
 /// The batcher's circuits and the keys that they must have.
 pub struct Engine {
     keys: EngineKeys,
-    leaves: Cache<usize, SegmentLeaf>,
-    folds: Cache<usize, FoldDefinition<SegmentChain>>,
-    messages: Cache<(), MessageSegment>,
-    superblocks: Cache<Source, SuperblockDefinition>,
+    circuits: Arc<Keys>,
 }
 
 impl Default for Engine {
     fn default() -> Self {
-        Self::new(EngineKeys::embedded().clone())
+        Self::new(EngineKeys::embedded().clone(), Arc::default())
     }
-}
-
-/// Returns the cached circuit, or builds it and checks its key.
-fn build_once<P: Ord + Copy, Def: Definition>(
-    cache: &Cache<P, Def>,
-    parameter: P,
-    definition: impl FnOnce() -> Def,
-    pinned: Option<Digest>,
-) -> Result<Arc<Compiled<Def>>, EngineError> {
-    // The lock is held while building, so that two threads never build one circuit.
-    let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(circuit) = cache.get(&parameter) {
-        return Ok(circuit.clone());
-    }
-    let circuit = Arc::new(Compiled::new(definition())?);
-    let built = key_digest(circuit.key());
-    if pinned != Some(built) {
-        let pinned = pinned.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
-        return Err(EngineError::StaleKey { name: circuit.definition.name(), pinned, built });
-    }
-    cache.insert(parameter, circuit.clone());
-    Ok(circuit)
 }
 
 impl Engine {
-    /// An engine whose circuits must have `keys`.
+    /// An engine whose circuits are found or made by `circuits` and must have `keys`.
     #[must_use]
-    pub fn new(keys: EngineKeys) -> Self {
-        let (leaves, folds, messages, superblocks) = Default::default();
-        Self { keys, leaves, folds, messages, superblocks }
+    pub fn new(keys: EngineKeys, circuits: Arc<Keys>) -> Self {
+        Self { keys, circuits }
     }
 
-    /// The keys.
+    /// The keys that the batcher's circuits must have.
     #[must_use]
     pub fn keys(&self) -> &EngineKeys {
         &self.keys
+    }
+
+    /// Where circuits are found or made, also those of environments.
+    #[must_use]
+    pub fn circuits(&self) -> &Keys {
+        &self.circuits
+    }
+
+    /// The circuit of `definition`, if it has the key that is pinned.
+    fn checked<Def: Definition + 'static>(
+        &self,
+        definition: Def,
+        pinned: Option<Digest>,
+    ) -> Result<Arc<Compiled<Def>>, EngineError> {
+        let circuit = self.circuits.circuit(definition)?;
+        let built = key_digest(circuit.key());
+        if pinned != Some(built) {
+            let pinned = pinned.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
+            return Err(EngineError::StaleKey { name: circuit.definition.name(), pinned, built });
+        }
+        Ok(circuit)
     }
 
     fn pinned_segment(&self, circuit: SegmentCircuit) -> Option<Digest> {
@@ -118,8 +108,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
     pub fn leaf(&self, blocks: usize) -> Result<Arc<Compiled<SegmentLeaf>>, EngineError> {
-        let pinned = self.pinned_segment(SegmentCircuit::Leaf(blocks));
-        build_once(&self.leaves, blocks, || SegmentLeaf::new(blocks), pinned)
+        self.checked(SegmentLeaf::new(blocks), self.pinned_segment(SegmentCircuit::Leaf(blocks)))
     }
 
     /// The fold of `arity` segments, `2..=FOLD_MAX_ARITY`.
@@ -127,8 +116,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
     pub fn fold(&self, arity: usize) -> Result<Arc<Compiled<FoldDefinition<SegmentChain>>>, EngineError> {
-        let pinned = self.pinned_segment(SegmentCircuit::Fold(arity));
-        build_once(&self.folds, arity, || segment_fold(arity), pinned)
+        self.checked(segment_fold(arity), self.pinned_segment(SegmentCircuit::Fold(arity)))
     }
 
     /// The message segment.
@@ -136,7 +124,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
     pub fn messages(&self) -> Result<Arc<Compiled<MessageSegment>>, EngineError> {
-        build_once(&self.messages, (), MessageSegment::default, self.pinned_segment(SegmentCircuit::Messages))
+        self.checked(MessageSegment::default(), self.pinned_segment(SegmentCircuit::Messages))
     }
 
     /// The superblock circuit over `source`.
@@ -146,12 +134,7 @@ impl Engine {
     pub fn superblock(&self, source: Source) -> Result<Arc<Compiled<SuperblockDefinition>>, EngineError> {
         let key = self.keys.superblock(source).ok_or(EngineError::UnknownSource(source))?;
         let root = self.keys.key_set().root();
-        build_once(
-            &self.superblocks,
-            source,
-            || SuperblockDefinition::new(source, root),
-            Some(key_digest(key)),
-        )
+        self.checked(SuperblockDefinition::new(source, root), Some(key_digest(key)))
     }
 
     /// Membership of a segment circuit's key.
@@ -183,36 +166,40 @@ impl Engine {
         Ok(SuperblockStatement::decode(&proof.public_inputs)?)
     }
 
-    /// Builds every circuit, calling `each` on the way, and returns their keys. Takes minutes; one circuit is
-    /// alive at a time.
+    /// Finds or makes every circuit, calling `each` on the way, and returns their keys. Takes minutes if they are made.
     ///
     /// # Errors
     /// [`EngineError::Circuit`] if a circuit does not fit its shape.
-    pub fn generate_keys(each: &mut dyn FnMut(&dyn AnyCompiled)) -> Result<EngineKeys, EngineError> {
+    pub fn generate_keys(
+        circuits: &Keys,
+        each: &mut dyn FnMut(&dyn AnyCompiled),
+    ) -> Result<EngineKeys, EngineError> {
         let mut segment_set = vec![];
         for circuit in SegmentCircuit::all() {
             let key = match circuit {
-                SegmentCircuit::Leaf(blocks) => visit(SegmentLeaf::new(blocks), each)?,
-                SegmentCircuit::Fold(arity) => visit(segment_fold(arity), each)?,
-                SegmentCircuit::Messages => visit(MessageSegment::default(), each)?,
+                SegmentCircuit::Leaf(blocks) => visit(circuits, SegmentLeaf::new(blocks), each)?,
+                SegmentCircuit::Fold(arity) => visit(circuits, segment_fold(arity), each)?,
+                SegmentCircuit::Messages => visit(circuits, MessageSegment::default(), each)?,
             };
             segment_set.push(key_digest(&key));
         }
         let mut keys = EngineKeys { segment_set, superblock: vec![] };
         let root = keys.key_set().root();
         for source in Source::all() {
-            keys.superblock.push(KeyText::new(visit(SuperblockDefinition::new(source, root), each)?));
+            let key = visit(circuits, SuperblockDefinition::new(source, root), each)?;
+            keys.superblock.push(KeyText::new(key));
         }
         Ok(keys)
     }
 }
 
 fn visit<Def: Definition + 'static>(
+    circuits: &Keys,
     definition: Def,
     each: &mut dyn FnMut(&dyn AnyCompiled),
 ) -> Result<VerifierKey, CircuitError> {
-    let compiled = Compiled::new(definition)?;
-    each(&compiled);
+    let compiled = circuits.circuit(definition)?;
+    each(compiled.as_ref());
     Ok(compiled.key().clone())
 }
 

@@ -1,8 +1,11 @@
 //! The message segment: no blocks, only steps of the bridge.
 
+use std::collections::BTreeMap;
+
 use bridge::{BridgeLists, Capacity, Chunk, CrossingTarget};
 use circuits::{
-    Builder, Definition, Witness, layout::WitnessError, recursion::Shape, statement::SegmentStatement,
+    Builder, Definition, Witness, circuit::named, layout::WitnessError, recursion::Shape,
+    statement::SegmentStatement,
 };
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
@@ -26,6 +29,7 @@ pub(super) fn cross(
 }
 
 /// Moves a chunk of messages.
+#[derive(Clone, Copy, Debug)]
 pub struct MessageSegment {
     capacity: Capacity,
 }
@@ -69,6 +73,11 @@ impl Definition for MessageSegment {
 
     fn shape(&self) -> Option<&Shape> {
         Some(segment_shape())
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        let Capacity { rows, steps } = self.capacity;
+        named([("rows", rows as u64), ("steps", steps as u64)])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {

@@ -1,11 +1,12 @@
 //! Segments: a leaf applies up to 8 wrapped blocks, a fold joins up to 6 segments. What moves messages is in
 //! [`super::messages`].
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use circuits::{
     Builder, Definition, DigestTarget, F, Proof, VerifierKey, Witness,
     basetypes::standard_config,
+    circuit::named,
     constrain::Constrain,
     layout::{Layout, WitnessError, new_virtual, set},
     recursion::{
@@ -131,6 +132,7 @@ impl BlockTarget {
 
 /// Applies a fixed number of wrapped blocks. A leaf that is not full is another circuit with fewer blocks, never a
 /// slot with a dummy.
+#[derive(Clone, Copy, Debug)]
 pub struct SegmentLeaf {
     blocks: usize,
 }
@@ -207,6 +209,10 @@ impl Definition for SegmentLeaf {
 
     fn shape(&self) -> Option<&Shape> {
         Some(segment_shape())
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        named([("blocks", self.blocks as u64)])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {

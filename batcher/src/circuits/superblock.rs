@@ -1,11 +1,12 @@
 //! The superblock: opens the previous state, verifies its segments or blocks, and computes the new state.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use bridge::{Capacity, Chunk, CrossingTarget};
 use circuits::{
     Builder, Definition, Digest, F, Witness,
     basetypes::{kernel_config, standard_config},
+    circuit::named,
     constrain::{Constrain, DigestOps},
     layout::{self, Layout, WitnessError, new_virtual, set, set_target},
     recursion::{Chain, FoldChild, ListedChildTarget, Shape},
@@ -104,6 +105,7 @@ pub fn superblock_shape(source: Source) -> &'static Shape {
 }
 
 /// One superblock circuit. Its key is what L1 pins.
+#[derive(Clone, Copy, Debug)]
 pub struct SuperblockDefinition {
     source: Source,
     segment_set_root: Digest,
@@ -291,6 +293,19 @@ impl Definition for SuperblockDefinition {
 
     fn shape(&self) -> Option<&Shape> {
         Some(superblock_shape(self.source))
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        let Capacity { rows, steps } = self.capacity;
+        let below = match self.source {
+            Source::Blocks(blocks) | Source::BlocksWithMessages(blocks) => ("blocks", blocks as u64),
+            Source::Segments(segments) => ("segments", segments as u64),
+        };
+        named([below, ("rows", rows as u64), ("steps", steps as u64)])
+    }
+
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        named([("segment-set", self.segment_set_root)])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {

@@ -176,7 +176,7 @@ fn run_wrap(degree_bits: &[u16], options: Options) -> Result<Answer, Failure> {
     let sizes: Vec<_> = degree_bits.iter().copied().map(usize::from).collect();
     let figures = {
         let progress = progress::progress(options);
-        wrap::measure(&sizes, progress.as_ref())?
+        wrap::measure(Engine::default().circuits(), &sizes, progress.as_ref())?
     };
     let json = serde_json::json!({ "ok": true, "figures": figures });
     let mut lines = vec![
@@ -199,7 +199,7 @@ fn run_accounts(transactions: &[u16], options: Options) -> Result<Answer, Failur
     let sizes: Vec<_> = transactions.iter().copied().map(usize::from).collect();
     let figures = {
         let progress = progress::progress(options);
-        accounts::measure(&sizes, progress.as_ref())?
+        accounts::measure(Engine::default().circuits(), &sizes, progress.as_ref())?
     };
     let json = serde_json::json!({ "ok": true, "figures": figures });
     let mut lines = vec![

@@ -2,11 +2,8 @@
 
 use std::path::PathBuf;
 
-use batcher::{
-    circuits::{engine::Engine, keys::EngineKeys},
-    pins,
-};
-use circuits::{file::write_atomic, pins::Pins};
+use batcher::{circuits::keys::EngineKeys, pins};
+use circuits::{file::write_atomic, keys::Keys, pins::Pins};
 use serde_json::json;
 
 use super::{
@@ -35,10 +32,11 @@ fn build(batcher_only: bool, options: Options) -> Result<(Pins, EngineKeys), Fai
             eprintln!("built {name}");
         }
     };
+    let keys = Keys::default();
     let built = if batcher_only {
-        pins::build_batcher(embedded()?.circuit, &mut each)
+        pins::build_batcher(&keys, embedded()?.circuit, &mut each)
     } else {
-        pins::build(&mut each)
+        pins::build(&keys, &mut each)
     };
     built.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))
 }
@@ -54,7 +52,7 @@ pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure>
             let pinned = embedded()?;
             let mut differences: Vec<_> =
                 pinned.differences(&built).iter().map(ToString::to_string).collect();
-            if keys != *Engine::default().keys() {
+            if keys != *EngineKeys::embedded() {
                 differences.push("the embedded keys are not those of the circuits".to_owned());
             }
             let ok = differences.is_empty();

@@ -13,7 +13,7 @@ use batcher::{
     prove::Quiet,
     state,
     store::Store,
-    testing::{block, block_with, free_key, free_proof, free_registry},
+    testing::{block, block_with, engine, free_key, free_proof, free_registry},
 };
 use bridge::{BlockMessages, Message};
 use circuits::{proof, registry::EnvironmentId, statement::BlockStatement};
@@ -21,7 +21,7 @@ use environments::BlockBundle;
 use plonky2::field::types::PrimeField64;
 
 /// Circuits shared by the tests of one process.
-pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(engine);
 
 /// A bundle that proves `statement`.
 pub(crate) fn block_bundle(statement: BlockStatement) -> BlockBundle {

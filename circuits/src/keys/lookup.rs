@@ -116,3 +116,54 @@ fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
         Err(panic) => std::panic::resume_unwind(panic),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
+    use rayon::prelude::*;
+
+    use super::*;
+    use crate::{
+        basetypes::{Builder, F, Witness, kernel_config},
+        layout::{WitnessError, set_target},
+    };
+
+    /// States any element, and counts how often it is built.
+    #[derive(Clone)]
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Definition for Counted {
+        type Statement = [Target; 1];
+        type NativeStatement = [F; 1];
+        type Targets = Target;
+        type Input = F;
+
+        fn name(&self) -> String {
+            "counted".to_owned()
+        }
+
+        fn config(&self) -> CircuitConfig {
+            kernel_config()
+        }
+
+        fn define(&self, builder: &mut Builder) -> ([Target; 1], Target) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            let target = builder.add_virtual_target();
+            ([target], target)
+        }
+
+        fn assign(&self, target: &Target, input: &F, witness: &mut Witness) -> Result<(), WitnessError> {
+            set_target(witness, *target, *input)
+        }
+    }
+
+    #[test]
+    fn a_circuit_is_built_once_however_many_ask_for_it_at_once() {
+        let (keys, counted) = (Keys::default(), Counted(Arc::default()));
+        let all: Vec<_> = (0..16).into_par_iter().map(|_| keys.circuit(counted.clone()).unwrap()).collect();
+        assert!(all.iter().all(|circuit| Arc::ptr_eq(circuit, &all[0])));
+        assert_eq!(counted.0.load(Ordering::SeqCst), 1);
+    }
+}

@@ -5,7 +5,7 @@
 //! fold's own key is in the set too, which is no cycle: the fold reads the root from its children, it does not
 //! contain it.
 
-use std::marker::PhantomData;
+use std::{collections::BTreeMap, marker::PhantomData};
 
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 use thiserror::Error;
@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::{
     F,
     basetypes::{Builder, Proof, VerifierKey, Witness},
-    circuit::Definition,
+    circuit::{Definition, named},
     digest::DigestTarget,
     layout::{Layout, WitnessError},
     recursion::{ChildTarget, KeyMembership, KeyMembershipTarget, Shape, verify_with_witness_key},
@@ -83,6 +83,12 @@ pub struct FoldDefinition<S: Chain> {
     chain: PhantomData<S>,
 }
 
+impl<S: Chain> Clone for FoldDefinition<S> {
+    fn clone(&self) -> Self {
+        Self { chain: PhantomData, ..*self }
+    }
+}
+
 impl<S: Chain> FoldDefinition<S> {
     /// A fold of `arity` proofs of `shape` into one of the same shape.
     ///
@@ -148,6 +154,10 @@ impl<S: Chain> Definition for FoldDefinition<S> {
 
     fn shape(&self) -> Option<&Shape> {
         Some(self.shape)
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        named([("arity", self.arity as u64)])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {

@@ -3,15 +3,19 @@
 //! The wrap's own verifier key is what the registry lists. It commits to the kernel's key, and through its circuit
 //! digest to this file, so one digest names the whole pair.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::{
     F,
-    basetypes::{Builder, CommonData, Proof, VerifierKey, Witness, kernel_config, standard_config},
-    circuit::{CircuitError, Compiled, Definition},
+    basetypes::{Builder, Proof, VerifierData, Witness, kernel_config, standard_config},
+    circuit::{CircuitError, Definition, named},
     digest::Digest,
+    keys::Keys,
     layout::{Layout, WitnessError},
     recursion::{ChildTarget, Shape, key_digest, verify_with_constant_key},
     statement::BlockStatement,
@@ -32,10 +36,11 @@ pub fn block_shape() -> &'static Shape {
 }
 
 /// Verifies one proof of one fixed circuit and makes the same statement.
+#[derive(Clone)]
 pub struct Rewrap {
     name: String,
-    common: CommonData,
-    key: VerifierKey,
+    child_name: String,
+    child: Arc<VerifierData>,
     config: CircuitConfig,
     shape: Option<&'static Shape>,
 }
@@ -58,8 +63,12 @@ impl Definition for Rewrap {
         self.shape
     }
 
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        named([(self.child_name.as_str(), key_digest(&self.child.verifier_only))])
+    }
+
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
-        let child = verify_with_constant_key(builder, &self.common, &self.key);
+        let child = verify_with_constant_key(builder, &self.child.common, &self.child.verifier_only);
         (child.statement, child)
     }
 
@@ -69,74 +78,78 @@ impl Definition for Rewrap {
         proof: &Proof,
         witness: &mut Witness,
     ) -> Result<(), WitnessError> {
-        child.assign(witness, proof, &self.key)
+        child.assign(witness, proof, &self.child.verifier_only)
     }
 }
 
-/// The circuits that bring one kernel's proofs to the block shape.
+/// The circuits that bring one kernel's proofs to the block shape, as definitions.
+#[derive(Clone)]
 pub struct Wrapper {
-    hop: Option<Arc<Compiled<Rewrap>>>,
-    wrap: Arc<Compiled<Rewrap>>,
+    hop: Option<Rewrap>,
+    wrap: Rewrap,
 }
 
-/// Builds the wrap of `kernel`, with a hop before it if the kernel has more than 2^13 rows.
+/// The wrap of the kernel called `kernel_name`, with a hop before it if the kernel has more than 2^13 rows.
 ///
 /// # Errors
-/// [`CircuitError::Shape`] if the kernel's verifier does not fit the block shape.
-pub fn wrap<K>(kernel: &Compiled<K>) -> Result<Wrapper, CircuitError>
-where
-    K: Definition<Statement = BlockStatement<Target>>,
-{
-    let rewrap = |stage: &str, common: &CommonData, key: &VerifierKey, shape| {
-        Compiled::new(Rewrap {
-            name: format!("{}-{stage}", kernel.definition.name()),
-            common: common.clone(),
-            key: key.clone(),
-            config: kernel_config(),
-            shape,
-        })
-        .map(Arc::new)
+/// [`CircuitError::Shape`] if the hop cannot be built.
+pub fn wrap(keys: &Keys, kernel_name: &str, kernel: Arc<VerifierData>) -> Result<Wrapper, CircuitError> {
+    let rewrap = |stage: &str, child_name: &str, child, shape| Rewrap {
+        name: format!("{kernel_name}-{stage}"),
+        child_name: child_name.to_owned(),
+        child,
+        config: kernel_config(),
+        shape,
     };
-    let kernel = &kernel.circuit;
-    let hop = if kernel.common.degree_bits() > LARGEST_DIRECT_DEGREE_BITS {
-        Some(rewrap("hop", &kernel.common, &kernel.verifier_only, None)?)
-    } else {
-        None
-    };
-    let child = hop.as_ref().map_or((&kernel.common, &kernel.verifier_only), |hop| {
-        (&hop.circuit.common, &hop.circuit.verifier_only)
-    });
-    let wrap = rewrap("wrap", child.0, child.1, Some(block_shape()))?;
-    Ok(Wrapper { hop, wrap })
+    if kernel.common.degree_bits() <= LARGEST_DIRECT_DEGREE_BITS {
+        let wrap = rewrap("wrap", kernel_name, kernel, Some(block_shape()));
+        return Ok(Wrapper { hop: None, wrap });
+    }
+    let hop = rewrap("hop", kernel_name, kernel, None);
+    let wrap = rewrap("wrap", &hop.name, keys.verifier(hop.clone())?, Some(block_shape()));
+    Ok(Wrapper { hop: Some(hop), wrap })
 }
 
 impl Wrapper {
-    /// The key that the registry lists.
-    #[must_use]
-    pub fn key(&self) -> &VerifierKey {
-        self.wrap.key()
+    /// The key that the registry lists, with the common data of the block shape.
+    ///
+    /// # Errors
+    /// [`CircuitError::Shape`] if the verifier of what is below does not fit the block shape.
+    pub fn key(&self, keys: &Keys) -> Result<Arc<VerifierData>, CircuitError> {
+        keys.verifier(self.wrap.clone())
     }
 
     /// Digest of [`Self::key`].
-    #[must_use]
-    pub fn key_digest(&self) -> Digest {
-        key_digest(self.key())
+    ///
+    /// # Errors
+    /// As [`Self::key`].
+    pub fn key_digest(&self, keys: &Keys) -> Result<Digest, CircuitError> {
+        Ok(key_digest(&self.key(keys)?.verifier_only))
     }
 
-    /// The circuits, for pins and figures: the hop if there is one, and the wrap.
+    /// The circuits: the hop if there is one, and the wrap.
     #[must_use]
-    pub fn circuits(&self) -> Vec<Arc<Compiled<Rewrap>>> {
+    pub fn definitions(&self) -> Vec<Rewrap> {
         self.hop.iter().chain([&self.wrap]).cloned().collect()
+    }
+
+    /// Finds or makes the circuits now, so that the next proof does not wait for them.
+    ///
+    /// # Errors
+    /// As [`Self::key`].
+    pub fn load(&self, keys: &Keys) -> Result<(), CircuitError> {
+        self.definitions().into_iter().try_for_each(|definition| keys.circuit(definition).map(drop))
     }
 
     /// Brings a proof of the kernel to the block shape.
     ///
     /// # Errors
     /// [`CircuitError::Unprovable`] if `kernel_proof` does not verify under the kernel's key.
-    pub fn prove(&self, kernel_proof: &Proof) -> Result<Proof, CircuitError> {
+    pub fn prove(&self, keys: &Keys, kernel_proof: &Proof) -> Result<Proof, CircuitError> {
+        let wrap = |proof: &Proof| keys.circuit(self.wrap.clone())?.prove(proof);
         match &self.hop {
-            Some(hop) => self.wrap.prove(&hop.prove(kernel_proof)?),
-            None => self.wrap.prove(kernel_proof),
+            Some(hop) => wrap(&keys.circuit(hop.clone())?.prove(kernel_proof)?),
+            None => wrap(kernel_proof),
         }
     }
 }

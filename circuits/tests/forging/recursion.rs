@@ -14,7 +14,7 @@ use circuits::{
     recursion::{Chain, ChainError, FoldChild, FoldDefinition, KeySet, Shape, block_shape, key_digest, wrap},
     security::SecurityReport,
     statement::BlockStatement,
-    testing::{FreeKernel, assert_joins_soundly},
+    testing::{FreeKernel, assert_joins_soundly, keys},
 };
 use plonky2::{
     field::types::Field,
@@ -32,9 +32,10 @@ fn block(height: u64) -> BlockStatement {
 
 #[test]
 fn a_wrap_makes_the_statement_of_its_kernels_proof_and_of_no_other() {
-    let kernel = Compiled::new(FreeKernel).unwrap();
-    let wrapper = wrap(&kernel).unwrap();
-    let wrapped = wrapper.circuits();
+    let kernel = keys().circuit(FreeKernel).unwrap();
+    let wrapper = wrap(keys(), "free-kernel", keys().verifier(FreeKernel).unwrap()).unwrap();
+    let wrapped: Vec<_> =
+        wrapper.definitions().into_iter().map(|definition| keys().circuit(definition).unwrap()).collect();
     let proof = kernel.prove(&block(1)).unwrap();
     // Every class of plonky2's own verifier too.
     let report = Kit::new(&*wrapped[0]).input(&proof).sample(1.0).proofs(1).run();
@@ -49,7 +50,7 @@ fn a_wrap_makes_the_statement_of_its_kernels_proof_and_of_no_other() {
     assert_rejects(&wrapped[0], &other);
     assert_eq!(wrapped[0].circuit.common, block_shape().common);
     let pin = Pin::of(&*wrapped[0]);
-    assert_eq!(pin.key, wrapper.key_digest());
+    assert_eq!(pin.key, wrapper.key_digest(keys()).unwrap());
     assert!(Pins::new([pin.clone()]).differences(&Pins::new([pin])).is_empty());
     let security = SecurityReport::of(&*wrapped[0]);
     assert!(security.conjectured() >= 100.0, "{security}");

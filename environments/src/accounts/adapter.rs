@@ -5,6 +5,7 @@ use circuits::{
     Digest,
     ecdsa::{append, empty_claims},
     hash::hash,
+    keys::Keys,
     layout::Layout,
     statement::BlockStatement,
 };
@@ -287,12 +288,14 @@ impl Environment for Accounts {
         failed.collect()
     }
 
-    fn kernels(&self) -> Result<Vec<Digest>, ProveError> {
-        let kernels = variants(self.limit).into_iter().map(|variant| Ok(KERNELS.get(variant)?.key_digest()));
+    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
+        let kernels = variants(self.limit)
+            .into_iter()
+            .map(|variant| Ok(KERNELS.get(keys, variant)?.key_digest(keys)?));
         kernels.collect()
     }
 
-    fn prove(&self, block: &ProposedBlock<AccountsBlock>) -> Result<ProvenBlock, ProveError> {
-        prove_block(&KERNELS, self.secret, block)
+    fn prove(&self, keys: &Keys, block: &ProposedBlock<AccountsBlock>) -> Result<ProvenBlock, ProveError> {
+        prove_block(keys, &KERNELS, self.secret, block)
     }
 }

@@ -1,10 +1,11 @@
 //! Chunks: proofs that a run of transactions moves the state, and folds of them.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use circuits::{
     Builder, Definition, Digest, DigestTarget, F, Witness,
     basetypes::standard_config,
+    circuit::named,
     constrain::{Constrain, DigestOps},
     layout,
     layout::{Layout, WitnessError, set},
@@ -127,6 +128,10 @@ impl Definition for ChunkLeaf {
 
     fn shape(&self) -> Option<&Shape> {
         Some(chunk_shape())
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        named([("slots", self.slots as u64)])
     }
 
     fn define(&self, builder: &mut Builder) -> (ChunkStatement<Target>, ChunkTargets) {

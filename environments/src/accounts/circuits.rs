@@ -1,10 +1,12 @@
-//! The circuits of all account-based environments, built once per process, on first use.
+//! The circuits of all account-based environments.
 
 use std::sync::Arc;
 
 use circuits::{
-    CircuitError, Compiled, Definition, Digest, Proof,
+    CircuitError, Definition, Digest, Proof, VerifierKey,
+    basetypes::VerifierData,
     ecdsa::Signed,
+    keys::Keys,
     recursion::{FoldChild, FoldDefinition, KeySet, key_digest},
 };
 
@@ -12,80 +14,78 @@ use crate::{
     accounts::{
         block::{CHUNK_SLOTS, FOLD_ARITIES, Variant},
         chunk::{ChunkChain, ChunkInput, ChunkLeaf, chunk_shape},
-        kernel::{BlockKernel, SignatureKey},
+        kernel::BlockKernel,
     },
-    kernel::{Kernel, Shared, SharedKernels},
+    kernel::Kernel,
 };
 
-/// All circuits of the chunk shape, and the set of their keys.
+/// All circuits of the chunk shape as definitions, and the set of their keys.
+#[derive(Clone)]
 pub struct ChunkCircuits {
-    leaf: Compiled<ChunkLeaf>,
-    folds: Vec<Compiled<FoldDefinition<ChunkChain>>>,
-    keys: KeySet,
+    set: KeySet,
 }
 
 impl ChunkCircuits {
-    fn new() -> Result<Self, CircuitError> {
-        let leaf = Compiled::new(ChunkLeaf::new(CHUNK_SLOTS))?;
-        let folds: Vec<_> = FOLD_ARITIES
-            .into_iter()
-            .map(|arity| Compiled::new(FoldDefinition::new(chunk_shape(), arity)))
-            .collect::<Result<_, _>>()?;
-        let keys = [leaf.key()].into_iter().chain(folds.iter().map(Compiled::key));
-        let keys = KeySet::new(&keys.map(key_digest).collect::<Vec<_>>());
-        Ok(Self { leaf, folds, keys })
+    /// The chunk circuits, of which only the keys are needed.
+    ///
+    /// # Errors
+    /// If one cannot be built.
+    pub fn new(keys: &Keys) -> Result<Self, CircuitError> {
+        let mut digests = vec![key_digest(&keys.verifier(Self::leaf())?.verifier_only)];
+        for fold in Self::folds() {
+            digests.push(key_digest(&keys.verifier(fold)?.verifier_only));
+        }
+        Ok(Self { set: KeySet::new(&digests) })
     }
 
     /// Root of the set of keys.
     #[must_use]
     pub fn key_set_root(&self) -> Digest {
-        self.keys.root()
+        self.set.root()
     }
 
     /// The chunk.
     #[must_use]
-    pub fn leaf(&self) -> &Compiled<ChunkLeaf> {
-        &self.leaf
+    pub const fn leaf() -> ChunkLeaf {
+        ChunkLeaf::new(CHUNK_SLOTS)
     }
 
     /// The folds, by arity as in [`FOLD_ARITIES`].
-    #[must_use]
-    pub fn folds(&self) -> &[Compiled<FoldDefinition<ChunkChain>>] {
-        &self.folds
+    pub fn folds() -> impl Iterator<Item = FoldDefinition<ChunkChain>> {
+        FOLD_ARITIES.into_iter().map(|arity| FoldDefinition::new(chunk_shape(), arity))
     }
 
     /// Proves a chunk.
     ///
     /// # Errors
     /// [`CircuitError::Unprovable`] if it breaks a rule.
-    pub fn prove(&self, input: &ChunkInput) -> Result<FoldChild, CircuitError> {
-        Ok(self.listed(&self.leaf, self.leaf.prove(input)?))
+    pub fn prove(&self, keys: &Keys, input: &ChunkInput) -> Result<FoldChild, CircuitError> {
+        self.prove_listed(keys, Self::leaf(), input)
     }
 
     /// Folds chunks; `None` if no circuit has their number.
     ///
     /// # Errors
     /// [`CircuitError::Unprovable`] if they do not follow on each other.
-    pub fn fold(&self, children: &Vec<FoldChild>) -> Option<Result<FoldChild, CircuitError>> {
+    pub fn fold(&self, keys: &Keys, children: &Vec<FoldChild>) -> Option<Result<FoldChild, CircuitError>> {
         let position = FOLD_ARITIES.iter().position(|&arity| arity == children.len())?;
-        let fold = &self.folds[position];
-        Some(fold.prove(children).map(|proof| self.listed(fold, proof)))
+        Some(self.prove_listed(keys, Self::folds().nth(position)?, children))
     }
 
-    fn listed<D: Definition>(&self, circuit: &Compiled<D>, proof: Proof) -> FoldChild {
-        let key = circuit.key().clone();
-        let membership = self.keys.membership(key_digest(&key)).expect("the set holds all our keys");
+    fn prove_listed<Def: Definition + 'static>(
+        &self,
+        keys: &Keys,
+        definition: Def,
+        input: &Def::Input,
+    ) -> Result<FoldChild, CircuitError> {
+        let circuit = keys.circuit(definition)?;
+        Ok(self.listed(circuit.key().clone(), circuit.prove(input)?))
+    }
+
+    fn listed(&self, key: VerifierKey, proof: Proof) -> FoldChild {
+        let membership = self.set.membership(key_digest(&key)).expect("the set holds all our keys");
         FoldChild { proof, key, membership }
     }
-}
-
-/// The chunk circuits.
-///
-/// # Errors
-/// If one cannot be built.
-pub fn chunk_circuits() -> Result<Arc<ChunkCircuits>, CircuitError> {
-    static SHARED: Shared<ChunkCircuits> = Shared::new();
-    SHARED.get(ChunkCircuits::new)
 }
 
 /// What proves the signatures of blocks, by the size of its tables.
@@ -94,26 +94,26 @@ pub trait Signatures: Send + Sync {
     ///
     /// # Errors
     /// If it cannot be built.
-    fn key(&self, table: usize) -> Result<Arc<SignatureKey>, CircuitError>;
+    fn key(&self, keys: &Keys, table: usize) -> Result<Arc<VerifierData>, CircuitError>;
 
     /// Proves signatures with the table for so many.
     ///
     /// # Errors
     /// If one does not hold.
-    fn prove(&self, table: usize, signatures: &[Signed]) -> Result<Proof, CircuitError>;
+    fn prove(&self, keys: &Keys, table: usize, signatures: &[Signed]) -> Result<Proof, CircuitError>;
 }
 
 /// Block kernels over one source of proofs of signatures.
+#[derive(Clone, Copy)]
 pub struct BlockKernels {
     signatures: &'static dyn Signatures,
-    kernels: SharedKernels<Variant, BlockKernel>,
 }
 
 impl BlockKernels {
-    /// Nothing is built yet.
+    /// The kernels over `signatures`.
     #[must_use]
     pub const fn new(signatures: &'static dyn Signatures) -> Self {
-        Self { signatures, kernels: SharedKernels::new() }
+        Self { signatures }
     }
 
     /// What proves the signatures.
@@ -126,11 +126,11 @@ impl BlockKernels {
     ///
     /// # Errors
     /// If one of the circuits below it cannot be built.
-    pub fn definition(&self, variant: Variant) -> Result<BlockKernel, CircuitError> {
-        let signatures = variant.table().map(|table| self.signatures.key(table)).transpose()?;
+    pub fn definition(&self, keys: &Keys, variant: Variant) -> Result<BlockKernel, CircuitError> {
+        let signatures = variant.table().map(|table| self.signatures.key(keys, table)).transpose()?;
         let chunk_set_root = match variant {
             Variant::Empty | Variant::Unsigned | Variant::Direct(_) => Digest::ZERO,
-            Variant::Chunks { .. } => chunk_circuits()?.key_set_root(),
+            Variant::Chunks { .. } => ChunkCircuits::new(keys)?.key_set_root(),
         };
         Ok(BlockKernel::new(variant, signatures, chunk_set_root))
     }
@@ -139,8 +139,7 @@ impl BlockKernels {
     ///
     /// # Errors
     /// If one of its circuits cannot be built.
-    pub fn get(&self, variant: Variant) -> Result<Arc<Kernel<BlockKernel>>, CircuitError> {
-        let definition = self.definition(variant)?;
-        self.kernels.get(variant, |_| definition)
+    pub fn get(&self, keys: &Keys, variant: Variant) -> Result<Kernel<BlockKernel>, CircuitError> {
+        Kernel::new(keys, self.definition(keys, variant)?)
     }
 }

@@ -1,16 +1,17 @@
 //! The block kernels: from transactions, applied in slots of their own or by chunks, and the proof of their
 //! signatures, to the block statement.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use circuits::{
-    Builder, CommonData, Definition, Digest, DigestTarget, F, Proof, VerifierKey, Witness,
+    Builder, Definition, Digest, DigestTarget, F, Proof, Witness,
     amount::enforce_amount,
-    basetypes::kernel_config,
+    basetypes::{VerifierData, kernel_config},
+    circuit::named,
     constrain::{Constrain, DigestOps},
     ecdsa::{SignatureStatement, empty_claims},
     layout::{self, WitnessError, set},
-    recursion::{ChildTarget, FoldChild, ListedChildTarget, verify_with_constant_key},
+    recursion::{ChildTarget, FoldChild, ListedChildTarget, key_digest, verify_with_constant_key},
     statement::{BlockStatement, empty_list},
     trees::LeafOpeningTarget,
 };
@@ -31,20 +32,12 @@ use crate::{
     kernel::{OneBlock, ProducerSecret},
 };
 
-/// The circuit whose proofs state the signatures of a block, as its verifier knows it.
-#[derive(Clone)]
-pub struct SignatureKey {
-    /// Gates and sizes, from our code.
-    pub common: CommonData,
-    /// The key, a constant of the kernel.
-    pub key: VerifierKey,
-}
-
 /// The circuit of a block whose transactions come in a fixed form.
+#[derive(Clone)]
 pub struct BlockKernel {
     variant: Variant,
-    /// None for a block without transactions.
-    signatures: Option<Arc<SignatureKey>>,
+    /// The circuit whose proofs state the signatures; none for a block without transactions.
+    signatures: Option<Arc<VerifierData>>,
     /// Root of the keys of all chunk circuits; only for kernels that verify chunks.
     chunk_set_root: Digest,
 }
@@ -54,7 +47,7 @@ impl BlockKernel {
     #[must_use]
     pub const fn new(
         variant: Variant,
-        signatures: Option<Arc<SignatureKey>>,
+        signatures: Option<Arc<VerifierData>>,
         chunk_set_root: Digest,
     ) -> Self {
         Self { variant, signatures, chunk_set_root }
@@ -119,6 +112,26 @@ impl Definition for BlockKernel {
         kernel_config()
     }
 
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        match self.variant {
+            Variant::Empty => named([("slots", 0)]),
+            Variant::Unsigned => named([("slots", UNSIGNED_SLOTS as u64)]),
+            Variant::Direct(slots) => named([("slots", slots as u64)]),
+            Variant::Chunks { children, table } => {
+                named([("chunks", children as u64), ("signatures", table as u64)])
+            }
+        }
+    }
+
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        let signatures = self.signatures.iter().map(|data| ("signatures", key_digest(&data.verifier_only)));
+        let chunks = match self.variant {
+            Variant::Empty | Variant::Unsigned | Variant::Direct(_) => None,
+            Variant::Chunks { .. } => Some(("accounts-chunk-set", self.chunk_set_root)),
+        };
+        signatures.chain(chunks).map(|(name, digest)| (name.to_owned(), digest)).collect()
+    }
+
     fn define(&self, builder: &mut Builder) -> (BlockStatement<Target>, BlockTargets) {
         let before: StateFields<Target> = layout::new_virtual(builder);
         let height = builder.add_const(before.height, F::ONE);
@@ -162,9 +175,8 @@ impl Definition for BlockKernel {
             builder.enforce_zero(end.transactions);
         }
         let signatures = self.signatures.as_ref().map(|signatures| {
-            let SignatureKey { common, key } = signatures.as_ref();
             let child: ChildTarget<SignatureStatement<Target>> =
-                verify_with_constant_key(builder, common, key);
+                verify_with_constant_key(builder, &signatures.common, &signatures.verifier_only);
             builder.enforce_digest_equal(child.statement.claims, end.claims);
             builder.enforce_equal(child.statement.count, end.transactions);
             child
@@ -203,7 +215,7 @@ impl Definition for BlockKernel {
         if let (Some(target), Some(key), Some(proof)) =
             (&targets.signatures, &self.signatures, &input.signatures)
         {
-            target.assign(witness, proof, &key.key)?;
+            target.assign(witness, proof, &key.verifier_only)?;
         }
         match (&targets.transactions, &input.transactions) {
             (TransactionsTargets::Direct(targets), BlockTransactions::Direct(slots)) => {

@@ -1,6 +1,6 @@
 //! Proving blocks.
 
-use circuits::recursion::FoldChild;
+use circuits::{keys::Keys, recursion::FoldChild};
 use rayon::prelude::*;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         },
         chunk::ChunkInput,
         circuit::SlotInput,
-        circuits::{BlockKernels, ChunkCircuits, chunk_circuits},
+        circuits::{BlockKernels, ChunkCircuits},
         kernel::{BlockInput, BlockTransactions},
         state::Running,
     },
@@ -82,11 +82,12 @@ pub fn chunk_inputs(block: &AccountsBlock, circuits: &ChunkCircuits) -> Vec<Chun
 ///
 /// # Errors
 /// If one of them cannot be proved.
-pub fn prove_chunks(block: &AccountsBlock) -> Result<Vec<FoldChild>, ProveError> {
-    let circuits = chunk_circuits()?;
+pub fn prove_chunks(keys: &Keys, block: &AccountsBlock) -> Result<Vec<FoldChild>, ProveError> {
+    let circuits = ChunkCircuits::new(keys)?;
     let inputs = chunk_inputs(block, &circuits);
-    let chunks: Vec<_> = inputs.par_iter().map(|input| circuits.prove(input)).collect::<Result<_, _>>()?;
-    fold_chunks(block, &circuits, chunks)
+    let chunks: Vec<_> =
+        inputs.par_iter().map(|input| circuits.prove(keys, input)).collect::<Result<_, _>>()?;
+    fold_chunks(keys, block, &circuits, chunks)
 }
 
 /// Folds the chunks of a block until its kernel takes them.
@@ -94,6 +95,7 @@ pub fn prove_chunks(block: &AccountsBlock) -> Result<Vec<FoldChild>, ProveError>
 /// # Errors
 /// If they do not follow on each other.
 pub fn fold_chunks(
+    keys: &Keys,
     block: &AccountsBlock,
     circuits: &ChunkCircuits,
     chunks: Vec<FoldChild>,
@@ -103,7 +105,7 @@ pub fn fold_chunks(
     let parts: Vec<Vec<_>> = sizes.into_iter().map(|size| rest.by_ref().take(size).collect()).collect();
     let children = parts.into_par_iter().map(|mut part| match part.len() {
         1 => part.pop().ok_or_else(|| no_kernel(block)),
-        _ => Ok(circuits.fold(&part).ok_or_else(|| no_kernel(block))??),
+        _ => Ok(circuits.fold(keys, &part).ok_or_else(|| no_kernel(block))??),
     });
     children.collect()
 }
@@ -113,6 +115,7 @@ pub fn fold_chunks(
 /// # Errors
 /// If one of them cannot be proved.
 pub fn kernel_input(
+    keys: &Keys,
     kernels: &BlockKernels,
     secret: ProducerSecret,
     block: &AccountsBlock,
@@ -120,11 +123,11 @@ pub fn kernel_input(
     let variant = block.variant().ok_or_else(|| no_kernel(block))?;
     let prove_signatures = || {
         let table = variant.table();
-        table.map(|table| kernels.signatures().prove(table, &block.signatures)).transpose()
+        table.map(|table| kernels.signatures().prove(keys, table, &block.signatures)).transpose()
     };
     let take_transactions = || match variant {
         Variant::Empty | Variant::Unsigned | Variant::Direct(_) => Ok(direct(block, variant)),
-        Variant::Chunks { .. } => prove_chunks(block).map(BlockTransactions::Chunks),
+        Variant::Chunks { .. } => prove_chunks(keys, block).map(BlockTransactions::Chunks),
     };
     let (signatures, transactions) = rayon::join(prove_signatures, take_transactions);
     let input = BlockInput {
@@ -143,10 +146,11 @@ pub fn kernel_input(
 /// - [`ProveError::NoKernel`] if the block has more transactions than a block can have.
 /// - [`ProveError::Circuit`] or [`ProveError::Block`] if it breaks a rule.
 pub fn prove_block(
+    keys: &Keys,
     kernels: &BlockKernels,
     secret: ProducerSecret,
     block: &ProposedBlock<AccountsBlock>,
 ) -> Result<ProvenBlock, ProveError> {
-    let (variant, input) = kernel_input(kernels, secret, block.witness())?;
-    kernels.get(variant)?.prove(block, &input)
+    let (variant, input) = kernel_input(keys, kernels, secret, block.witness())?;
+    kernels.get(keys, variant)?.prove(keys, block, &input)
 }

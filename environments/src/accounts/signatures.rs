@@ -3,67 +3,52 @@
 use std::sync::Arc;
 
 use circuits::{
-    CircuitError, Compiled, Definition, Proof,
+    CircuitError, Definition, Proof,
+    basetypes::VerifierData,
     ecdsa::{
         Signed,
         batch::{self, BatchSize, SignatureCircuit, SignatureInput},
     },
+    keys::Keys,
 };
 
-use crate::{
-    accounts::{
-        block::MAX_TRANSACTIONS,
-        circuits::{BlockKernels, Signatures},
-        kernel::SignatureKey,
-    },
-    kernel::Shared,
+use crate::accounts::{
+    block::MAX_TRANSACTIONS,
+    circuits::{BlockKernels, Signatures},
 };
 
-/// The circuits that verify the tables, each built on first use.
-pub struct SignatureTables([Shared<Compiled<SignatureCircuit>>; BatchSize::ALL.len()]);
-
-static TABLES: SignatureTables = SignatureTables([Shared::new(), Shared::new(), Shared::new()]);
+/// Proves signatures by the tables.
+#[derive(Clone, Copy, Debug)]
+pub struct SignatureTables;
 
 /// The kernels of all account-based environments.
-pub static KERNELS: BlockKernels = BlockKernels::new(&TABLES);
-
-/// The circuits of the tables.
-#[must_use]
-pub fn tables() -> &'static SignatureTables {
-    &TABLES
-}
+pub const KERNELS: BlockKernels = BlockKernels::new(&SignatureTables);
 
 impl SignatureTables {
     /// The circuit of the smallest table for so many signatures.
     ///
     /// # Errors
-    /// If there is none, or it cannot be built.
-    pub fn get(&self, signatures: usize) -> Result<Arc<Compiled<SignatureCircuit>>, CircuitError> {
-        let sizes = BatchSize::ALL.into_iter().zip(&self.0);
-        match sizes.into_iter().find(|(size, _)| signatures <= size.capacity()) {
-            Some((size, circuit)) => circuit.get(|| Compiled::new(SignatureCircuit(size))),
-            None => Err(CircuitError::Unprovable {
-                name: SignatureCircuit(BatchSize::Large).name(),
-                reason: format!("{signatures} signatures are more than {MAX_TRANSACTIONS}"),
-            }),
-        }
+    /// If there is none.
+    pub fn definition(signatures: usize) -> Result<SignatureCircuit, CircuitError> {
+        BatchSize::fitting(signatures).map(SignatureCircuit).ok_or_else(|| CircuitError::Unprovable {
+            name: SignatureCircuit(BatchSize::Large).name(),
+            reason: format!("{signatures} signatures are more than {MAX_TRANSACTIONS}"),
+        })
     }
 }
 
 impl Signatures for SignatureTables {
-    fn key(&self, table: usize) -> Result<Arc<SignatureKey>, CircuitError> {
-        let circuit = self.get(table)?;
-        let (common, key) = (circuit.circuit.common.clone(), circuit.key().clone());
-        Ok(Arc::new(SignatureKey { common, key }))
+    fn key(&self, keys: &Keys, table: usize) -> Result<Arc<VerifierData>, CircuitError> {
+        keys.verifier(Self::definition(table)?)
     }
 
-    fn prove(&self, table: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
-        let circuit = self.get(table)?;
-        let definition = &circuit.definition;
+    fn prove(&self, keys: &Keys, table: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
+        let definition = Self::definition(table)?;
         let proof = batch::prove(definition.0, signatures).map_err(|error| CircuitError::Unprovable {
             name: definition.name(),
             reason: error.to_string(),
         })?;
-        circuit.prove(&SignatureInput { claims: signatures.iter().map(Signed::claim).collect(), proof })
+        let claims = signatures.iter().map(Signed::claim).collect();
+        keys.circuit(definition)?.prove(&SignatureInput { claims, proof })
     }
 }

@@ -2,7 +2,8 @@
 //! [`conformance!`](crate::conformance!).
 //!
 //! A check panics with a sentence that names the promise. Those in [`execution`], [`chain`], [`body`] and
-//! [`lines`] run natively; those in [`proving`] build the kernel, once per process, and prove.
+//! [`lines`] run natively; those in [`proving`] prove, with circuits that all tests of a process
+//! share.
 
 pub mod body;
 pub mod chain;

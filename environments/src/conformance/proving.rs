@@ -1,4 +1,6 @@
-//! Promises about proofs. These build the kernel, once per process, and prove a few blocks.
+//! Promises about proofs. These prove a few blocks, with circuits that all tests of a process share.
+
+use circuits::testing::keys;
 
 use super::{CHAIN_ID, Subject, id, producer, propose_valid, secret};
 use crate::{
@@ -17,11 +19,11 @@ pub fn proven_blocks_verify<S: Subject>(subject: &S) {
     let mut producer = producer(subject);
     propose_valid(subject, &mut producer);
     propose_valid(subject, &mut producer);
-    let kernels = producer.environment().kernels().expect("the kernels can be built");
+    let kernels = producer.environment().kernels(keys()).expect("the kernels can be built");
     let common = &circuits::recursion::block_shape().common;
     for height in [2, 1] {
         let proposed = &producer.block(height).expect("proposed").block;
-        let proven = producer.prove(height).expect("a proposed block has a proof");
+        let proven = producer.prove(keys(), height).expect("a proposed block has a proof");
         assert_eq!(proven.statement(), proposed.statement());
         assert_eq!(proven.body(), proposed.body());
         assert!(kernels.contains(&proven.key_digest()), "the key is listed");
@@ -44,7 +46,7 @@ pub fn proven_blocks_verify<S: Subject>(subject: &S) {
         honest.witness().clone(),
     )
     .expect("the statement's ranges hold");
-    let result = producer.environment().prove(&changed);
+    let result = producer.environment().prove(keys(), &changed);
     assert!(result.is_err(), "a block with another new state has a proof");
 }
 
@@ -56,7 +58,7 @@ pub fn a_stranger_cannot_prove_a_block<S: Subject>(subject: &S) {
     let mut producer = producer(subject);
     propose_valid(subject, &mut producer);
     let stranger = BlockProducer::new(subject.environment(CHAIN_ID, id(0), secret(1)));
-    let result = stranger.environment().prove(&producer.block(1).expect("proposed").block);
+    let result = stranger.environment().prove(keys(), &producer.block(1).expect("proposed").block);
     assert!(
         matches!(
             result,

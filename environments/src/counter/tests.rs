@@ -2,6 +2,7 @@ use circuits::{
     contain::contained,
     forging::{Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, mutate},
     layout::Layout,
+    testing::keys,
 };
 
 use super::*;
@@ -112,25 +113,25 @@ fn each_broken_rule_is_refused_natively() {
 
 #[test]
 fn each_broken_rule_is_refused_in_circuit() {
-    let kernel = kernel().unwrap();
-    assert_accepts(&kernel.compiled, &honest());
+    let kernel = keys().circuit(CounterKernel).unwrap();
+    assert_accepts(&kernel, &honest());
     for (input, _) in dishonest() {
-        assert_rejects(&kernel.compiled, &input);
-        assert_rejects_by_prover(&kernel.compiled, &input);
+        assert_rejects(&kernel, &input);
+        assert_rejects_by_prover(&kernel, &input);
     }
 }
 
 #[test]
 fn native_and_circuit_statements_agree() {
-    let kernel = kernel().unwrap();
-    let proof = kernel.compiled.prove(&honest()).unwrap();
-    assert_eq!(kernel.compiled.statement(&proof).unwrap(), honest().statement());
+    let kernel = keys().circuit(CounterKernel).unwrap();
+    let proof = kernel.prove(&honest()).unwrap();
+    assert_eq!(kernel.statement(&proof).unwrap(), honest().statement());
 }
 
 #[test]
 fn no_other_statement_has_a_proof_from_the_same_input() {
-    let kernel = kernel().unwrap();
-    let (compiled, statement) = (&kernel.compiled, honest().statement());
+    let kernel = keys().circuit(CounterKernel).unwrap();
+    let (compiled, statement) = (kernel.as_ref(), honest().statement());
     for (element, &target) in compiled.circuit.prover_only.public_inputs.iter().enumerate() {
         let mut witness = compiled.witness(&honest()).unwrap();
         let stated: Vec<F> = statement.encode();
@@ -144,9 +145,9 @@ fn no_other_statement_has_a_proof_from_the_same_input() {
 
 #[test]
 fn the_kernel_withstands_the_forging_kit() {
-    let kernel = kernel().unwrap();
+    let kernel = keys().circuit(CounterKernel).unwrap();
     let input = honest();
-    Kit::new(&kernel.compiled).input(&input).sample(1.0).proofs(2).run().assert_sound();
+    Kit::new(&kernel).input(&input).sample(1.0).proofs(2).run().assert_sound();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The note-based environment as an [`Environment`].
 
 use bridge::{BlockMessages, Consumption, Message};
-use circuits::{Digest, hash::hash, layout::Layout, trees::TreeError};
+use circuits::{Digest, hash::hash, keys::Keys, layout::Layout, trees::TreeError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -14,7 +14,7 @@ use crate::{
         arrival::{Arrival, ArrivalError},
         block::{MAX_TRANSACTIONS, variant, variants},
         body::{Body, BodyError},
-        circuits::{block_kernel, transaction_kernels},
+        circuits::{block_kernel, prove_transaction},
         config::{Deployment, Genesis, GenesisError},
         propose::Judged,
         prove::NotesBlock,
@@ -146,12 +146,13 @@ impl Notes {
     /// - [`ProveError::Circuit`]
     pub fn prove_transaction(
         &self,
+        keys: &Keys,
         state: &NotesState,
         request: &Request,
     ) -> Result<ProvenTransaction, ProveError> {
         let witness = self.resolve(state, request);
         witness.check().map_err(|error| ProveError::Part(Box::new(error)))?;
-        let proved = transaction_kernels()?.prove(&witness)?;
+        let proved = prove_transaction(keys, &witness)?;
         ProvenTransaction::new(proved.kernel, &proved.proof, witness.message())
             .map_err(|error| ProveError::Part(Box::new(error)))
     }
@@ -241,19 +242,30 @@ impl Environment for Notes {
         Ok(Body::decode(body)?.digest())
     }
 
-    fn kernels(&self) -> Result<Vec<Digest>, ProveError> {
-        let kernels = variants(self.limit).into_iter().map(|variant| Ok(block_kernel(variant)?.key_digest()));
+    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
+        let kernels = variants(self.limit)
+            .into_iter()
+            .map(|variant| Ok(block_kernel(keys, variant)?.key_digest(keys)?));
         kernels.collect()
     }
 
-    fn prove(&self, block: &ProposedBlock<NotesBlock>) -> Result<ProvenBlock, ProveError> {
-        let input = self.kernel_input(block.witness())?;
-        block_kernel(variant(block.witness().transactions()))?.prove(block, &input)
+    fn prove(&self, keys: &Keys, block: &ProposedBlock<NotesBlock>) -> Result<ProvenBlock, ProveError> {
+        let input = self.kernel_input(keys, block.witness())?;
+        block_kernel(keys, variant(block.witness().transactions()))?.prove(keys, block, &input)
     }
 
-    fn open_bundle(&self, bundle: &[u8]) -> Option<Result<NotesTransaction, NotesError>> {
+    fn parse(&self, keys: &Keys, line: &str) -> Result<NotesTransaction, serde_json::Error> {
+        let transaction = serde_json::from_str(line)?;
+        if let NotesTransaction::Proven { bundle } = &transaction {
+            // The verdict stays with the transaction, and a block refuses it by that.
+            let _ = bundle.open(keys);
+        }
+        Ok(transaction)
+    }
+
+    fn open_bundle(&self, keys: &Keys, bundle: &[u8]) -> Option<Result<NotesTransaction, NotesError>> {
         let bundle = ProvenTransaction::from_bytes(bundle);
-        let opened = bundle.open().map(|_| ());
+        let opened = bundle.open(keys).map(|_| ());
         Some(opened.map(|()| NotesTransaction::Proven { bundle }).map_err(NotesError::from))
     }
 

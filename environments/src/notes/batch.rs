@@ -1,10 +1,11 @@
 //! Batches: proofs that a group of transactions moves the public state, and folds of them.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use circuits::{
     Builder, Definition, Digest, DigestTarget, F, Proof, Witness,
     basetypes::standard_config,
+    circuit::named,
     constrain::{Constrain, DigestOps},
     layout,
     layout::{Layout, WitnessError, set},
@@ -142,6 +143,7 @@ impl TransactionsTarget {
 }
 
 /// The circuit of a batch of a fixed number of transactions.
+#[derive(Clone)]
 pub struct BatchLeaf {
     keys: TransactionKeys,
     transactions: usize,
@@ -195,6 +197,14 @@ impl Definition for BatchLeaf {
 
     fn shape(&self) -> Option<&Shape> {
         Some(batch_shape())
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        named([("transactions", self.transactions as u64)])
+    }
+
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        self.keys.digests()
     }
 
     fn define(&self, builder: &mut Builder) -> (BatchStatement<Target>, BatchTargets) {

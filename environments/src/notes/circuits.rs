@@ -1,14 +1,13 @@
-//! The circuits of all note-based environments, built once per process, on first use.
-
-use std::sync::Arc;
+//! The circuits of all note-based environments.
 
 use circuits::{
-    CircuitError, Compiled, Definition, Digest, Proof,
+    CircuitError, Definition, Digest, Proof, VerifierKey,
+    keys::Keys,
     recursion::{FoldChild, FoldDefinition, KeySet, key_digest},
 };
 
 use crate::{
-    kernel::{Kernel, Shared, SharedKernels},
+    kernel::Kernel,
     notes::{
         batch::{BatchChain, BatchInput, BatchLeaf, TransactionProof, batch_shape},
         block::{FOLD_ARITIES, MAX_BATCH, MIN_BATCH, Variant},
@@ -17,140 +16,113 @@ use crate::{
     },
 };
 
-/// Both transaction kernels.
-pub struct TransactionKernels {
-    local: Compiled<TransactionKernel>,
-    exchange: Compiled<TransactionKernel>,
-    keys: TransactionKeys,
-}
-
-impl TransactionKernels {
-    fn new() -> Result<Self, CircuitError> {
-        let local = Compiled::new(TransactionKernel::Local)?;
-        let exchange = Compiled::new(TransactionKernel::Exchange)?;
-        let keys = TransactionKeys::new(local.key().clone(), exchange.key().clone());
-        Ok(Self { local, exchange, keys })
-    }
-
-    /// Their keys.
-    #[must_use]
-    pub fn keys(&self) -> &TransactionKeys {
-        &self.keys
-    }
-
-    /// One of them.
-    #[must_use]
-    pub fn of(&self, kernel: TransactionKernel) -> &Compiled<TransactionKernel> {
-        match kernel {
-            TransactionKernel::Local => &self.local,
-            TransactionKernel::Exchange => &self.exchange,
-        }
-    }
-
-    /// Proves a transaction with the kernel that its authority asks for.
-    ///
-    /// # Errors
-    /// [`CircuitError::Unprovable`] if it breaks a rule.
-    pub fn prove(&self, witness: &TransactionWitness) -> Result<TransactionProof, CircuitError> {
-        let kernel = witness.kernel();
-        Ok(TransactionProof { kernel, proof: self.of(kernel).prove(witness)? })
-    }
-}
-
-/// The transaction kernels.
+/// The keys of both transaction kernels.
 ///
 /// # Errors
 /// If one cannot be built.
-pub fn transaction_kernels() -> Result<Arc<TransactionKernels>, CircuitError> {
-    static SHARED: Shared<TransactionKernels> = Shared::new();
-    SHARED.get(TransactionKernels::new)
+pub fn transaction_keys(keys: &Keys) -> Result<TransactionKeys, CircuitError> {
+    let key = |kernel| Ok(keys.verifier(kernel)?.verifier_only.clone());
+    Ok(TransactionKeys::new(key(TransactionKernel::Local)?, key(TransactionKernel::Exchange)?))
 }
 
-/// All circuits of the batch shape, and the set of their keys.
+/// Proves a transaction with the kernel that its authority asks for.
+///
+/// # Errors
+/// [`CircuitError::Unprovable`] if it breaks a rule.
+pub fn prove_transaction(
+    keys: &Keys,
+    witness: &TransactionWitness,
+) -> Result<TransactionProof, CircuitError> {
+    let kernel = witness.kernel();
+    Ok(TransactionProof { kernel, proof: keys.circuit(kernel)?.prove(witness)? })
+}
+
+/// All circuits of the batch shape as definitions, and the set of their keys.
+#[derive(Clone)]
 pub struct BatchCircuits {
-    leaves: Vec<Compiled<BatchLeaf>>,
-    folds: Vec<Compiled<FoldDefinition<BatchChain>>>,
-    keys: KeySet,
+    transactions: TransactionKeys,
+    set: KeySet,
 }
 
 impl BatchCircuits {
-    fn new() -> Result<Self, CircuitError> {
-        let transactions = transaction_kernels()?;
-        let leaves: Vec<_> = (MIN_BATCH..=MAX_BATCH)
-            .map(|size| Compiled::new(BatchLeaf::new(transactions.keys().clone(), size)))
-            .collect::<Result<_, _>>()?;
-        let folds: Vec<_> = FOLD_ARITIES
-            .into_iter()
-            .map(|arity| Compiled::new(FoldDefinition::new(batch_shape(), arity)))
-            .collect::<Result<_, _>>()?;
-        let keys = leaves.iter().map(Compiled::key).chain(folds.iter().map(Compiled::key));
-        let keys = KeySet::new(&keys.map(key_digest).collect::<Vec<_>>());
-        Ok(Self { leaves, folds, keys })
+    /// The batch circuits, of which only the keys are needed.
+    ///
+    /// # Errors
+    /// If one cannot be built.
+    pub fn new(keys: &Keys) -> Result<Self, CircuitError> {
+        let transactions = transaction_keys(keys)?;
+        let mut digests = vec![];
+        for leaf in Self::all_leaves(&transactions) {
+            digests.push(key_digest(&keys.verifier(leaf)?.verifier_only));
+        }
+        for fold in Self::folds() {
+            digests.push(key_digest(&keys.verifier(fold)?.verifier_only));
+        }
+        Ok(Self { transactions, set: KeySet::new(&digests) })
     }
 
     /// Root of the set of keys.
     #[must_use]
     pub fn key_set_root(&self) -> Digest {
-        self.keys.root()
+        self.set.root()
+    }
+
+    fn all_leaves(transactions: &TransactionKeys) -> impl Iterator<Item = BatchLeaf> {
+        (MIN_BATCH..=MAX_BATCH).map(|size| BatchLeaf::new(transactions.clone(), size))
     }
 
     /// The batches, by size from [`MIN_BATCH`] on.
-    #[must_use]
-    pub fn leaves(&self) -> &[Compiled<BatchLeaf>] {
-        &self.leaves
+    pub fn leaves(&self) -> impl Iterator<Item = BatchLeaf> {
+        Self::all_leaves(&self.transactions)
     }
 
     /// The folds, by arity as in [`FOLD_ARITIES`].
-    #[must_use]
-    pub fn folds(&self) -> &[Compiled<FoldDefinition<BatchChain>>] {
-        &self.folds
+    pub fn folds() -> impl Iterator<Item = FoldDefinition<BatchChain>> {
+        FOLD_ARITIES.into_iter().map(|arity| FoldDefinition::new(batch_shape(), arity))
     }
 
     /// Proves a batch; `None` if no circuit has its size.
     ///
     /// # Errors
     /// [`CircuitError::Unprovable`] if it breaks a rule.
-    pub fn prove(&self, input: &BatchInput) -> Option<Result<FoldChild, CircuitError>> {
-        let leaf = self.leaves.get(input.proofs.len().checked_sub(MIN_BATCH)?)?;
-        Some(leaf.prove(input).map(|proof| self.listed(leaf, proof)))
+    pub fn prove(&self, keys: &Keys, input: &BatchInput) -> Option<Result<FoldChild, CircuitError>> {
+        let leaf = self.leaves().nth(input.proofs.len().checked_sub(MIN_BATCH)?)?;
+        Some(self.prove_listed(keys, leaf, input))
     }
 
     /// Folds batches; `None` if no circuit has their number.
     ///
     /// # Errors
     /// [`CircuitError::Unprovable`] if they do not follow on each other.
-    pub fn fold(&self, children: &Vec<FoldChild>) -> Option<Result<FoldChild, CircuitError>> {
+    pub fn fold(&self, keys: &Keys, children: &Vec<FoldChild>) -> Option<Result<FoldChild, CircuitError>> {
         let position = FOLD_ARITIES.iter().position(|&arity| arity == children.len())?;
-        let fold = &self.folds[position];
-        Some(fold.prove(children).map(|proof| self.listed(fold, proof)))
+        Some(self.prove_listed(keys, Self::folds().nth(position)?, children))
     }
 
-    fn listed<D: Definition>(&self, circuit: &Compiled<D>, proof: Proof) -> FoldChild {
-        let key = circuit.key().clone();
-        let membership = self.keys.membership(key_digest(&key)).expect("the set holds all our keys");
+    fn prove_listed<Def: Definition + 'static>(
+        &self,
+        keys: &Keys,
+        definition: Def,
+        input: &Def::Input,
+    ) -> Result<FoldChild, CircuitError> {
+        let circuit = keys.circuit(definition)?;
+        Ok(self.listed(circuit.key().clone(), circuit.prove(input)?))
+    }
+
+    fn listed(&self, key: VerifierKey, proof: Proof) -> FoldChild {
+        let membership = self.set.membership(key_digest(&key)).expect("the set holds all our keys");
         FoldChild { proof, key, membership }
     }
-}
-
-/// The batch circuits.
-///
-/// # Errors
-/// If one cannot be built.
-pub fn batch_circuits() -> Result<Arc<BatchCircuits>, CircuitError> {
-    static SHARED: Shared<BatchCircuits> = Shared::new();
-    SHARED.get(BatchCircuits::new)
 }
 
 /// The kernel of one variant of blocks, wrapped.
 ///
 /// # Errors
 /// If one of its circuits cannot be built.
-pub fn block_kernel(variant: Variant) -> Result<Arc<Kernel<BlockKernel>>, CircuitError> {
-    static SHARED: SharedKernels<Variant, BlockKernel> = SharedKernels::new();
-    let keys = transaction_kernels()?.keys().clone();
+pub fn block_kernel(keys: &Keys, variant: Variant) -> Result<Kernel<BlockKernel>, CircuitError> {
     let batch_set_root = match variant {
         Variant::Direct(_) => Digest::ZERO,
-        Variant::Batches(_) => batch_circuits()?.key_set_root(),
+        Variant::Batches(_) => BatchCircuits::new(keys)?.key_set_root(),
     };
-    SHARED.get(variant, |variant| BlockKernel::new(variant, keys, batch_set_root))
+    Kernel::new(keys, BlockKernel::new(variant, transaction_keys(keys)?, batch_set_root))
 }

@@ -1,9 +1,12 @@
 //! The block kernels: from messages that arrive, and transactions, verified directly or by batches, to the
 //! block statement.
 
+use std::collections::BTreeMap;
+
 use circuits::{
     Builder, Definition, Digest, DigestTarget, F, Witness,
     basetypes::kernel_config,
+    circuit::named,
     constrain::{Constrain, DigestOps},
     hash::hash_circuit,
     layout::{self, Layout, WitnessError, set},
@@ -31,6 +34,7 @@ use crate::{
 };
 
 /// The circuit of a block whose transactions come in a fixed form.
+#[derive(Clone)]
 pub struct BlockKernel {
     variant: Variant,
     keys: TransactionKeys,
@@ -105,6 +109,20 @@ impl Definition for BlockKernel {
 
     fn config(&self) -> CircuitConfig {
         kernel_config()
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        match self.variant {
+            Variant::Direct(count) => named([("transactions", count as u64)]),
+            Variant::Batches(count) => named([("batches", count as u64)]),
+        }
+    }
+
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        match self.variant {
+            Variant::Direct(_) => self.keys.digests(),
+            Variant::Batches(_) => named([("notes-batch-set", self.batch_set_root)]),
+        }
     }
 
     fn define(&self, builder: &mut Builder) -> (BlockStatement<Target>, BlockTargets) {

@@ -56,7 +56,7 @@ impl Notes {
                 (witness.check()?, witness.message(), Source::Witness(Box::new(witness)))
             }
             NotesTransaction::Proven { bundle } => {
-                let opened = bundle.open()?;
+                let opened = bundle.opened()?;
                 // The kernel leaves to the bridge what the bridge would leave out the whole block for.
                 if let Some(Message { destination, amount, .. }) = opened.message {
                     check_message(&self.deployment, destination, amount)?;

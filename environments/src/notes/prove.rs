@@ -1,6 +1,6 @@
 //! A block as its provers need it, and how its parts are proved.
 
-use circuits::{CircuitError, recursion::FoldChild};
+use circuits::{CircuitError, keys::Keys, recursion::FoldChild};
 use rayon::prelude::*;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         arrival::ArrivalsWitness,
         batch::{BatchInput, TransactionProof},
         block::{MAX_TRANSACTIONS, Variant, fold_sizes, variant},
-        circuits::{BatchCircuits, batch_circuits, transaction_kernels},
+        circuits::{BatchCircuits, prove_transaction},
         kernel::{BlockInput, BlockTransactions},
         state::{BlockContext, Running, SealWitness, StateFields},
         transaction::TransactionWitness,
@@ -53,18 +53,18 @@ impl NotesBlock {
 
 impl Notes {
     /// Proves the transactions that come without a proof.
-    fn prove_transactions(group: &BlockGroup) -> Result<Vec<TransactionProof>, CircuitError> {
-        let kernels = transaction_kernels()?;
+    fn prove_transactions(keys: &Keys, group: &BlockGroup) -> Result<Vec<TransactionProof>, CircuitError> {
         let sources = group.sources.par_iter();
         sources
             .map(|source| match source {
-                Source::Witness(witness) => kernels.prove(witness),
+                Source::Witness(witness) => prove_transaction(keys, witness),
                 Source::Proven(proof) => Ok(proof.as_ref().clone()),
             })
             .collect()
     }
 
     fn prove_batch(
+        keys: &Keys,
         block: &NotesBlock,
         group: &BlockGroup,
         circuits: &BatchCircuits,
@@ -73,19 +73,19 @@ impl Notes {
             key_set_root: circuits.key_set_root(),
             context: block.context,
             before: group.before,
-            proofs: Self::prove_transactions(group)?,
+            proofs: Self::prove_transactions(keys, group)?,
             applications: group.applications.clone(),
         };
-        let proof = circuits.prove(&input).ok_or_else(|| Self::no_kernel(block))?;
+        let proof = circuits.prove(keys, &input).ok_or_else(|| Self::no_kernel(block))?;
         Ok(proof?)
     }
 
-    fn prove_batches(block: &NotesBlock) -> Result<Vec<FoldChild>, ProveError> {
-        let circuits = batch_circuits()?;
+    fn prove_batches(keys: &Keys, block: &NotesBlock) -> Result<Vec<FoldChild>, ProveError> {
+        let circuits = BatchCircuits::new(keys)?;
         let batches: Vec<FoldChild> = block
             .groups
             .par_iter()
-            .map(|group| Self::prove_batch(block, group, &circuits))
+            .map(|group| Self::prove_batch(keys, block, group, &circuits))
             .collect::<Result<_, _>>()?;
         let mut rest = batches.into_iter();
         let parts: Vec<Vec<FoldChild>> = fold_sizes(block.groups.len())
@@ -94,7 +94,7 @@ impl Notes {
             .collect();
         let children = parts.into_par_iter().map(|mut part| match part.len() {
             1 => part.pop().ok_or_else(|| Self::no_kernel(block)),
-            _ => Ok(circuits.fold(&part).ok_or_else(|| Self::no_kernel(block))??),
+            _ => Ok(circuits.fold(keys, &part).ok_or_else(|| Self::no_kernel(block))??),
         });
         children.collect()
     }
@@ -111,14 +111,14 @@ impl Notes {
     ///
     /// # Errors
     /// If one of them cannot be proved.
-    pub fn kernel_input(&self, block: &NotesBlock) -> Result<BlockInput, ProveError> {
+    pub fn kernel_input(&self, keys: &Keys, block: &NotesBlock) -> Result<BlockInput, ProveError> {
         let transactions = match (variant(block.transactions()), block.groups.as_slice()) {
             (Variant::Direct(_), [group]) => BlockTransactions::Direct {
-                proofs: Self::prove_transactions(group)?,
+                proofs: Self::prove_transactions(keys, group)?,
                 applications: group.applications.clone(),
             },
             (Variant::Direct(_) | Variant::Batches(_), _) => {
-                BlockTransactions::Batches(Self::prove_batches(block)?)
+                BlockTransactions::Batches(Self::prove_batches(keys, block)?)
             }
         };
         Ok(BlockInput {

@@ -26,7 +26,7 @@ use crate::{
         transition::{ContentBlock, Contents, Transition, TransitionError},
     },
     packing::Share,
-    testing::{block, digest, free_key, free_proof, free_registry, message, moves, talking},
+    testing::{block, digest, engine, free_key, free_proof, free_registry, message, moves, talking},
 };
 
 /// What a liar does to a list.
@@ -43,7 +43,7 @@ struct Circuits {
 }
 
 static CIRCUITS: LazyLock<Circuits> = LazyLock::new(|| {
-    let engine = Engine::default();
+    let engine = engine();
     let superblock = engine.superblock(Source::Blocks(1)).unwrap();
     let segment = engine.messages().unwrap();
     Circuits { engine, superblock, segment }

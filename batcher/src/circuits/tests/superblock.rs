@@ -20,10 +20,10 @@ use crate::{
         superblock::{Source, SourceInput, SuperblockDefinition, SuperblockInput},
         transition::Transition,
     },
-    testing::{block, digest, free_key, free_proof, free_registry, silent},
+    testing::{block, digest, engine, free_key, free_proof, free_registry, silent},
 };
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+static ENGINE: LazyLock<Engine> = LazyLock::new(engine);
 
 struct Proven {
     block: BlockStatement,

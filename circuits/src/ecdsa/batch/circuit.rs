@@ -4,7 +4,7 @@
 //! and the trace's sum over its claims must be the list's, so the list and the trace's claims agree in order
 //! and number. Nothing outside needs the signatures themselves.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use plonky2::{
     field::types::Field,
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     basetypes::{Builder, C, D, F, Witness, standard_config},
-    circuit::Definition,
+    circuit::{Definition, named},
     constrain::{Constrain, DigestOps, note_verifier_rows},
     ecdsa::{
         Claim, SignatureStatement, append_circuit, empty_claims,
@@ -102,6 +102,11 @@ impl Definition for SignatureCircuit {
 
     fn shape(&self) -> Option<&Shape> {
         Some(signature_shape())
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        let Self(size) = *self;
+        named([("signatures", size.capacity() as u64), ("table_degree_bits", size.degree_bits() as u64)])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {

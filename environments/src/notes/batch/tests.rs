@@ -1,10 +1,18 @@
 //! Which proofs a batch takes: those of the two transaction kernels, each as what it is.
 
-use circuits::{VerifierKey, forging::Mutator, testing::assert_joins_soundly};
+use circuits::{
+    VerifierKey,
+    forging::Mutator,
+    testing::{assert_joins_soundly, keys},
+};
 
 use super::*;
 use crate::notes::{
-    body::no_records, circuits::transaction_kernels, fixtures::secret, state::TreeRoots, tests::world,
+    body::no_records,
+    circuits::{prove_transaction, transaction_keys},
+    fixtures::secret,
+    state::TreeRoots,
+    tests::world,
     transaction::transaction_config,
 };
 
@@ -90,14 +98,14 @@ impl Definition for One {
 fn every_assertion_about_a_transactions_key_is_needed() {
     let mut world = world();
     let state = world.genesis();
-    let kernels = transaction_kernels().unwrap();
+    let transactions = transaction_keys(keys()).unwrap();
     let mut proved = |who| {
         let request = world.request(who, &[], vec![], 0);
-        kernels.prove(&world.environment.resolve(&state, &request)).unwrap()
+        prove_transaction(keys(), &world.environment.resolve(&state, &request)).unwrap()
     };
     let honest = [(0, F::ZERO), (crate::notes::fixtures::EXCHANGE, F::ONE)].map(|(who, is_exchange)| {
         let TransactionProof { kernel, proof } = proved(who);
-        Claim { proof, key: kernels.keys().of(kernel).clone(), is_exchange }
+        Claim { proof, key: transactions.of(kernel).clone(), is_exchange }
     });
     let called = |claim: &Claim, is_exchange| Claim { is_exchange, ..claim.clone() };
     let free = circuits::Compiled::new(Free).unwrap();
@@ -105,7 +113,7 @@ fn every_assertion_about_a_transactions_key_is_needed() {
     let foreign =
         Claim { proof: free.prove(&statement).unwrap(), key: free.key().clone(), is_exchange: F::ZERO };
     let dishonest = [called(&honest[0], F::ONE), called(&honest[1], F::ZERO), foreign];
-    Mutator::new(&One(kernels.keys().clone()))
+    Mutator::new(&One(transactions))
         .honest(&honest)
         .dishonest(&dishonest)
         .allow_up_to("enforce_bool", 1, "a mixture of the two digests is the digest of no key")

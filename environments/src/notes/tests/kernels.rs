@@ -6,6 +6,7 @@ use circuits::{
     Compiled, Digest, F,
     forging::{Exception, Kit, Mutator},
     recursion::{FoldChild, KeySet, key_digest},
+    testing::keys,
 };
 use plonky2::field::types::Field;
 
@@ -17,7 +18,7 @@ use crate::{
         arrival::{Arrival, ArrivalsWitness, MAX_ARRIVALS},
         batch::{BatchInput, BatchLeaf},
         block::{MIN_BATCH, Variant},
-        circuits::{block_kernel, transaction_kernels},
+        circuits::{block_kernel, prove_transaction, transaction_keys},
         fixtures::{World, emission, secret},
         kernel::{BlockInput, BlockKernel, BlockTransactions},
         state::NotesState,
@@ -67,18 +68,18 @@ fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion
         let offered: Vec<_> = transactions.iter().collect();
         let proposal = world.environment.propose(state, &offered).unwrap();
         assert_eq!(proposal.included.len(), offered.len());
-        world.environment.kernel_input(proposal.block.witness()).unwrap()
+        world.environment.kernel_input(keys(), proposal.block.witness()).unwrap()
     };
     let mut world = world();
     let (pay, _) = world.pay(0, &[1, 1], 5);
     let pays = input(&world, &world.genesis(), &pay, vec![]);
     let (world, state, requests) = full(1);
     let takes = input(&world, &state, &requests[0], arrivals(&world));
-    let kernel = block_kernel(Variant::Direct(1)).unwrap();
-    Kit::new(&kernel.compiled).inputs([&pays, &takes]).masked(UNUSED).proofs(1).run().assert_sound();
+    let kernel = block_kernel(keys(), Variant::Direct(1)).unwrap().circuit(keys()).unwrap();
+    Kit::new(&kernel).inputs([&pays, &takes]).masked(UNUSED).proofs(1).run().assert_sound();
 
     // What the parts do not have: the height. It has 32 bits because the tree of past roots has no more leaves.
-    Mutator::new(&kernel.compiled.definition)
+    Mutator::new(&kernel.definition)
         .honest([&pays, &takes])
         .masked(UNUSED)
         .by_line()
@@ -99,7 +100,6 @@ fn batch(
     requests: &[Request],
     key_set_root: Digest,
 ) -> (BatchInput, BlockInput) {
-    let kernels = transaction_kernels().unwrap();
     let (mut proofs, mut statements, mut running) = (vec![], vec![], state.clone());
     let arrivals = arrivals(world);
     let notes: Vec<_> = arrivals.iter().map(|arrival| arrival.note().commitment()).collect();
@@ -108,7 +108,7 @@ fn batch(
     for request in requests {
         let witness = world.environment.resolve(state, request);
         statements.push(witness.check().unwrap());
-        proofs.push(kernels.prove(&witness).unwrap());
+        proofs.push(prove_transaction(keys(), &witness).unwrap());
     }
     let applications = running.apply_group(&statements).unwrap().applications;
     let context = state.context();
@@ -130,8 +130,8 @@ struct Batches {
 
 impl Batches {
     fn new() -> Self {
-        let keys = transaction_kernels().unwrap().keys().clone();
-        let leaf = Compiled::new(BatchLeaf::new(keys, MIN_BATCH)).unwrap();
+        let transactions = transaction_keys(keys()).unwrap();
+        let leaf = Compiled::new(BatchLeaf::new(transactions, MIN_BATCH)).unwrap();
         let keys = KeySet::new(&[key_digest(leaf.key())]);
         Self { leaf, keys }
     }
@@ -185,8 +185,8 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
         changed(&|input| input.arrivals.slots[MAX_ARRIVALS - 1].used = F::ZERO),
         changed(&|input| input.before.trees.accounts = secret(1)),
     ];
-    let keys = transaction_kernels().unwrap().keys().clone();
-    let kernel = Compiled::new(BlockKernel::new(Variant::Batches(1), keys, root)).unwrap();
+    let transactions = transaction_keys(keys()).unwrap();
+    let kernel = Compiled::new(BlockKernel::new(Variant::Batches(1), transactions, root)).unwrap();
     Kit::new(&kernel).input(&honest).run().assert_sound();
     Mutator::new(&kernel.definition)
         .honest([&honest])

@@ -1,12 +1,13 @@
 //! Each rule of the transaction kernels, natively and in-circuit.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use circuits::{
-    Digest,
+    Compiled, Digest,
     amount::Amount,
     forging::{Kit, assert_accepts, assert_rejects, assert_rejects_by_prover},
     layout::Layout,
+    testing::keys,
 };
 
 use super::world;
@@ -15,7 +16,6 @@ use crate::{
     notes::{
         NotesTransaction,
         account::Account,
-        circuits::{TransactionKernels, transaction_kernels},
         fixtures::{EXCHANGE, NEWCOMER, START, World, amount, asset, emission, secret},
         note::{Note, Script},
         state::NotesState,
@@ -23,9 +23,8 @@ use crate::{
     },
 };
 
-fn kernels() -> &'static TransactionKernels {
-    static KERNELS: OnceLock<Arc<TransactionKernels>> = OnceLock::new();
-    KERNELS.get_or_init(|| transaction_kernels().unwrap())
+fn kernel(kernel: TransactionKernel) -> Arc<Compiled<TransactionKernel>> {
+    keys().circuit(kernel).unwrap()
 }
 
 /// A state in which notes of all scripts exist.
@@ -84,7 +83,7 @@ impl Scene {
 #[track_caller]
 fn accepted(witness: &TransactionWitness) {
     let statement = witness.check().unwrap();
-    let compiled = kernels().of(witness.kernel());
+    let compiled = &kernel(witness.kernel());
     assert_accepts(compiled, witness);
     let proved = circuits::forging::check(compiled, witness).unwrap();
     assert_eq!(proved, statement.encode());
@@ -93,7 +92,7 @@ fn accepted(witness: &TransactionWitness) {
 #[track_caller]
 fn refused(witness: &TransactionWitness, expected: TransactionError) {
     assert_eq!(witness.check(), Err(expected));
-    assert_rejects(kernels().of(witness.kernel()), witness);
+    assert_rejects(&kernel(witness.kernel()), witness);
 }
 
 #[test]
@@ -121,7 +120,7 @@ fn only_the_holder_of_the_secret_moves_an_account() {
     witness.authority = Authority::Local { secret: secret(1) };
     let (account, found) = (witness.account.id, witness.authority.authorisation());
     refused(&witness, TransactionError::WrongAuthority { account, expected, found });
-    assert_rejects_by_prover(kernels().of(TransactionKernel::Local), &witness);
+    assert_rejects_by_prover(&kernel(TransactionKernel::Local), &witness);
 
     // The network kernel takes no account with a key, nor the local kernel one with an order.
     witness.authority = scene.world.clients[EXCHANGE].authority;
@@ -233,13 +232,13 @@ fn a_vault_keeps_its_slots_and_its_range() {
     witness.salt = None;
     witness.account.vault.set_balance(asset(0), Amount::MAX).unwrap();
     assert!(matches!(witness.check(), Err(TransactionError::Vault(_))));
-    assert_rejects(kernels().of(TransactionKernel::Local), &witness);
+    assert_rejects(&kernel(TransactionKernel::Local), &witness);
     witness.account.vault = crate::notes::account::Vault::default();
     for n in 0..16 {
         witness.account.vault.set_balance(asset(20 + n), amount(1)).unwrap();
     }
     assert!(matches!(witness.check(), Err(TransactionError::Vault(_))));
-    assert_rejects(kernels().of(TransactionKernel::Local), &witness);
+    assert_rejects(&kernel(TransactionKernel::Local), &witness);
 }
 
 #[test]
@@ -341,7 +340,7 @@ fn the_local_kernel_is_sound() {
     let full = scene.resolve(&full);
     let empty = scene.witness(NEWCOMER, &[], vec![], 0);
     let reason = "the class belongs to an input, output or lane that is not used";
-    Kit::new(kernels().of(TransactionKernel::Local))
+    Kit::new(&kernel(TransactionKernel::Local))
         .input(&full)
         .input(&empty)
         .masked(reason)
@@ -357,7 +356,7 @@ fn the_exchange_kernel_is_sound() {
     let full = scene.witness(EXCHANGE, &[fill, deposit], vec![payment], 0);
     let empty = scene.witness(EXCHANGE, &[], vec![], 0);
     let reason = "the class belongs to an input, output or lane that is not used";
-    Kit::new(kernels().of(TransactionKernel::Exchange))
+    Kit::new(&kernel(TransactionKernel::Exchange))
         .input(&full)
         .input(&empty)
         .masked(reason)

@@ -9,6 +9,7 @@ use bridge::Message;
 use circuits::{
     Digest, F, Proof,
     file::{self, FormatError, Kind},
+    keys::Keys,
     layout::{Layout, LayoutError},
     proof::{self, ProofError},
 };
@@ -16,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
 use super::{TransactionKernel, TransactionStatement, transaction_shape};
-use crate::notes::{batch::TransactionProof, circuits::transaction_kernels};
+use crate::notes::batch::TransactionProof;
 
 /// Bytes of the largest bundle.
 pub const MAX_BUNDLE_BYTES: u64 = 1 << 19;
@@ -41,6 +42,9 @@ pub enum TransactionBundleError {
         /// The hash of what the bundle carries; zero for none.
         found: Digest,
     },
+    /// Nobody verified the proof.
+    #[error("the proof was not verified")]
+    Unopened,
     /// The kernels could not be built here.
     #[error("the transaction kernels cannot be built: {0}")]
     Kernels(String),
@@ -54,7 +58,7 @@ struct Payload {
     proof: Vec<u8>,
 }
 
-/// A transaction with its proof. Whatever is done with it, the proof is verified first, and once.
+/// A transaction with its proof. A block takes it only after [`Self::open`], which verifies the proof once.
 #[derive(Clone)]
 pub struct ProvenTransaction {
     bytes: Arc<[u8]>,
@@ -112,6 +116,15 @@ impl ProvenTransaction {
         payload(&self.bytes).ok()?.message
     }
 
+    /// What [`Self::open`] found.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`TransactionBundleError::Unopened`] if nobody called it.
+    pub fn opened(&self) -> Result<&Opened, TransactionBundleError> {
+        let opened = self.opened.get().ok_or(TransactionBundleError::Unopened)?;
+        opened.as_ref().map_err(Clone::clone)
+    }
+
     /// Decodes the file and verifies the proof, the first time it is called.
     ///
     /// # Errors
@@ -120,17 +133,16 @@ impl ProvenTransaction {
     /// - [`TransactionBundleError::Statement`]
     /// - [`TransactionBundleError::OtherMessage`]
     /// - [`TransactionBundleError::Kernels`]
-    pub fn open(&self) -> Result<&Opened, TransactionBundleError> {
-        self.opened.get_or_init(|| open(&self.bytes)).as_ref().map_err(Clone::clone)
+    pub fn open(&self, keys: &Keys) -> Result<&Opened, TransactionBundleError> {
+        self.opened.get_or_init(|| open(keys, &self.bytes)).as_ref().map_err(Clone::clone)
     }
 }
 
-fn open(bytes: &[u8]) -> Result<Opened, TransactionBundleError> {
+fn open(keys: &Keys, bytes: &[u8]) -> Result<Opened, TransactionBundleError> {
     let opened = decode(bytes)?;
     let TransactionProof { kernel, proof } = &opened.proof;
-    let kernels =
-        transaction_kernels().map_err(|error| TransactionBundleError::Kernels(error.to_string()))?;
-    proof::verify(proof, kernels.keys().of(*kernel), &transaction_shape().common)?;
+    let data = keys.verifier(*kernel).map_err(|error| TransactionBundleError::Kernels(error.to_string()))?;
+    proof::verify(proof, &data.verifier_only, &data.common)?;
     Ok(opened)
 }
 

@@ -7,12 +7,14 @@ use bridge::Consumption;
 use circuits::{
     Builder, CircuitError, Compiled, Definition, Digest, F, Proof, Witness,
     amount::Amount,
-    basetypes::standard_config,
+    basetypes::{VerifierData, standard_config},
     ecdsa::{SignatureStatement, Signed},
     forging::{Exception, Kit, Mutator, assert_accepts, assert_rejects},
+    keys::Keys,
     layout::{self, Layout, WitnessError},
     recursion::{Chain, Shape, block_shape},
     statement::BlockStatement,
+    testing::keys,
 };
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
@@ -24,14 +26,14 @@ use crate::{
         block::{CHUNK_SLOTS, UNSIGNED_SLOTS, Variant, chunk_sizes},
         chunk::{ChunkChain, ChunkStatement},
         circuit::SlotInput,
-        circuits::{BlockKernels, Signatures, chunk_circuits},
+        circuits::{BlockKernels, ChunkCircuits, Signatures},
         fixtures::{CLIENTS, COLLECTOR, NEWCOMER, START, World, amount, asset, bridge, key, swap, transfer},
-        kernel::{BlockInput, BlockKernel, BlockTransactions, SignatureKey},
+        kernel::{BlockInput, BlockKernel, BlockTransactions},
         prove::{chunk_inputs, kernel_input, prove_block},
         state::{AccountsState, SealWitness},
         transaction::{AccountsTransaction, Action, SignedTransaction},
     },
-    kernel::{ProducerSecret, apart},
+    kernel::ProducerSecret,
 };
 
 /// States any list of claims.
@@ -73,21 +75,17 @@ impl Definition for Anything {
     }
 }
 
-// Built apart: several tests may ask for it from within one pool.
-static ANYTHING: LazyLock<Compiled<Anything>> = LazyLock::new(|| apart(|| Compiled::new(Anything).unwrap()));
-
 /// Takes signatures as they are.
 struct Unchecked;
 
 impl Signatures for Unchecked {
-    fn key(&self, _: usize) -> Result<Arc<SignatureKey>, CircuitError> {
-        let common = ANYTHING.circuit.common.clone();
-        Ok(Arc::new(SignatureKey { common, key: ANYTHING.key().clone() }))
+    fn key(&self, keys: &Keys, _: usize) -> Result<Arc<VerifierData>, CircuitError> {
+        keys.verifier(Anything)
     }
 
-    fn prove(&self, _: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
+    fn prove(&self, keys: &Keys, _: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
         let claims: Vec<_> = signatures.iter().map(Signed::claim).collect();
-        ANYTHING.prove(&SignatureStatement::new(&claims))
+        keys.circuit(Anything)?.prove(&SignatureStatement::new(&claims))
     }
 }
 
@@ -101,7 +99,7 @@ const IN_SLOTS: &str =
 /// Why no test of a block without fees misses it.
 const NO_FEES: &str = "a block without transactions pays no fees; one with transactions shows it";
 
-static KERNELS: BlockKernels = BlockKernels::new(&Unchecked);
+const KERNELS: BlockKernels = BlockKernels::new(&Unchecked);
 
 fn secret() -> ProducerSecret {
     crate::conformance::secret(1)
@@ -146,7 +144,7 @@ fn blocks_with_and_without_transactions_are_proven() {
     let (world, signed) = transactions(2, &[transfer(3, 0, 5), swap(0, 1000, 1)]);
     for transactions in [&signed[..], &[]] {
         let proposed = propose(&world, transactions);
-        verified(&prove_block(&KERNELS, secret(), &proposed).unwrap(), &proposed);
+        verified(&prove_block(keys(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
     }
 }
 
@@ -157,40 +155,41 @@ fn blocks_with_messages_are_proven() {
     signed.push(world.sign(1, world.unsigned(1, &[bridge(6, 1, 9), bridge(6, 1, 1 << 40)])));
     let proposed = propose_with(&world, 3, &signed);
     assert_eq!((proposed.messages().inbox.len(), proposed.messages().outbox.len()), (3, 2));
-    verified(&prove_block(&KERNELS, secret(), &proposed).unwrap(), &proposed);
+    verified(&prove_block(keys(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
     // The other only takes in.
     let proposed = propose_with(&world, 2, &[]);
     assert_eq!(proposed.witness().variant(), Some(Variant::Unsigned));
-    verified(&prove_block(&KERNELS, secret(), &proposed).unwrap(), &proposed);
+    verified(&prove_block(keys(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
 }
 
 #[test]
 fn a_block_of_a_chunk_is_proven() {
     let (world, signed) = transactions(24, &[bridge(6, 0, 5)]);
     let proposed = propose_with(&world, 9, &signed);
-    let (variant, input) = kernel_input(&KERNELS, secret(), proposed.witness()).unwrap();
+    let (variant, input) = kernel_input(keys(), &KERNELS, secret(), proposed.witness()).unwrap();
     assert_eq!(variant, Variant::Chunks { children: 1, table: 30 });
-    let kernel = KERNELS.get(variant).unwrap();
-    verified(&kernel.prove(&proposed, &input).unwrap(), &proposed);
+    let kernel = KERNELS.get(keys(), variant).unwrap();
+    verified(&kernel.prove(keys(), &proposed, &input).unwrap(), &proposed);
 
     // A chunk of another state, of another block, and one of a circuit that is not listed.
-    let circuits = chunk_circuits().unwrap();
+    let circuits = ChunkCircuits::new(keys()).unwrap();
     let [chunk] = &chunk_inputs(proposed.witness(), &circuits)[..] else { panic!("one chunk") };
     let with = |change: &dyn Fn(&mut crate::accounts::chunk::ChunkInput)| {
         let mut chunk = chunk.clone();
         change(&mut chunk);
-        let child = circuits.prove(&chunk).unwrap();
+        let child = circuits.prove(keys(), &chunk).unwrap();
         BlockInput { transactions: BlockTransactions::Chunks(vec![child]), ..input.clone() }
     };
-    assert_rejects(&kernel.compiled, &with(&|chunk| chunk.before.fees = F::ONE));
-    assert_rejects(&kernel.compiled, &with(&|chunk| chunk.before.outbox = Digest::ZERO));
-    assert_rejects(&kernel.compiled, &with(&|chunk| chunk.before.inbox = Digest::ZERO));
-    assert_rejects(&kernel.compiled, &with(&|chunk| chunk.key_set_root = Digest::ZERO));
+    let kernel = kernel.circuit(keys()).unwrap();
+    assert_rejects(&kernel, &with(&|chunk| chunk.before.fees = F::ONE));
+    assert_rejects(&kernel, &with(&|chunk| chunk.before.outbox = Digest::ZERO));
+    assert_rejects(&kernel, &with(&|chunk| chunk.before.inbox = Digest::ZERO));
+    assert_rejects(&kernel, &with(&|chunk| chunk.key_set_root = Digest::ZERO));
     let BlockTransactions::Chunks(children) = &input.transactions else { panic!("chunks") };
     let mut unlisted = children[0].clone();
     unlisted.membership.index += 1;
     let unlisted = BlockInput { transactions: BlockTransactions::Chunks(vec![unlisted]), ..input };
-    assert_rejects(&kernel.compiled, &unlisted);
+    assert_rejects(&kernel, &unlisted);
 }
 
 #[test]
@@ -230,8 +229,9 @@ fn direct() -> (BlockKernel, BlockInput, AccountsState) {
     let (world, signed) = transactions(2, &[transfer(3, 0, 5)]);
     let mut state = world.state.clone();
     signed.iter().for_each(|transaction| drop(state.execute(transaction).unwrap()));
-    let (variant, input) = kernel_input(&KERNELS, secret(), propose(&world, &signed).witness()).unwrap();
-    let signatures = Unchecked.key(30).unwrap();
+    let (variant, input) =
+        kernel_input(keys(), &KERNELS, secret(), propose(&world, &signed).witness()).unwrap();
+    let signatures = Unchecked.key(keys(), 30).unwrap();
     (BlockKernel::new(variant, Some(signatures), Digest::ZERO), input, state)
 }
 
@@ -257,7 +257,8 @@ fn other_signatures(input: &BlockInput) -> Vec<BlockInput> {
     let mut miscounted = SignatureStatement::new(&claims(&honest));
     miscounted.count += F::ONE;
     statements.push(miscounted);
-    let proofs = statements.iter().map(|statement| ANYTHING.prove(statement).unwrap());
+    let anything = keys().circuit(Anything).unwrap();
+    let proofs = statements.iter().map(|statement| anything.prove(statement).unwrap());
     proofs.map(|proof| BlockInput { signatures: Some(proof), ..input.clone() }).collect()
 }
 
@@ -289,14 +290,14 @@ fn a_block_holds_the_transactions_whose_signatures_are_proven() {
 fn nobody_makes_a_transaction_in_a_block_without_signatures() {
     let world = world();
     let proposed = propose_with(&world, 2, &[]);
-    let (variant, input) = kernel_input(&KERNELS, secret(), proposed.witness()).unwrap();
+    let (variant, input) = kernel_input(keys(), &KERNELS, secret(), proposed.witness()).unwrap();
     let compiled = Compiled::new(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
     assert_accepts(&compiled, &input);
     // A good transaction, and one that fails, which would still pay a fee.
     let unsigned = |action| {
         let (world, signed) = transactions(1, &[action]);
         let proposed = propose_with(&world, 2, &signed);
-        let (_, signed) = kernel_input(&KERNELS, secret(), proposed.witness()).unwrap();
+        let (_, signed) = kernel_input(keys(), &KERNELS, secret(), proposed.witness()).unwrap();
         let BlockTransactions::Direct(mut slots) = signed.transactions else { panic!("slots") };
         slots.resize(UNSIGNED_SLOTS, SlotInput::idle(&proposed.witness().context));
         BlockInput {
@@ -347,7 +348,7 @@ fn too_rich() -> BlockInput {
         },
     };
     assert!(state.seal().is_err());
-    kernel_input(&KERNELS, secret(), &block).unwrap().1
+    kernel_input(keys(), &KERNELS, secret(), &block).unwrap().1
 }
 
 /// The same block, whose fees go astray.
@@ -371,7 +372,7 @@ fn astray(input: &BlockInput, state: &AccountsState) -> Vec<BlockInput> {
 #[test]
 fn the_fees_go_to_their_account() {
     let world = world();
-    let (variant, input) = kernel_input(&KERNELS, secret(), propose(&world, &[]).witness()).unwrap();
+    let (variant, input) = kernel_input(keys(), &KERNELS, secret(), propose(&world, &[]).witness()).unwrap();
     assert_eq!(variant, Variant::Empty);
     let compiled = Compiled::new(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
     assert_accepts(&compiled, &input);

@@ -18,11 +18,12 @@ mod message;
 mod outputs;
 mod targets;
 
-use std::sync::OnceLock;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use circuits::{
     Builder, C, Definition, Digest, DigestTarget, VerifierKey, Witness,
     basetypes::standard_config,
+    circuit::named,
     constrain::Constrain,
     layout::{self, WitnessError},
     recursion::{Shape, key_digest},
@@ -103,6 +104,13 @@ impl TransactionKeys {
         }
     }
 
+    /// The digests of both keys, by the names of the kernels.
+    #[must_use]
+    pub fn digests(&self) -> BTreeMap<String, Digest> {
+        let kernels = [TransactionKernel::Local, TransactionKernel::Exchange];
+        kernels.map(|kernel| (kernel.name(), self.digest_of(kernel))).into()
+    }
+
     /// The digest of a kernel's key.
     #[must_use]
     pub fn digest_of(&self, kernel: TransactionKernel) -> Digest {
@@ -155,6 +163,10 @@ impl Definition for TransactionKernel {
 
     fn shape(&self) -> Option<&Shape> {
         Some(transaction_shape())
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        named([("inputs", MAX_INPUTS as u64), ("outputs", MAX_OUTPUTS as u64)])
     }
 
     fn define(&self, builder: &mut Builder) -> (TransactionStatement<Target>, TransactionTargets) {
