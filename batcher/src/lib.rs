@@ -5,6 +5,7 @@ pub mod bench;
 pub mod bundle;
 pub mod circuits;
 pub mod intake;
+pub mod keys;
 pub mod mail;
 pub mod packing;
 pub mod passage;
