@@ -6,7 +6,7 @@ use std::{
 };
 
 use circuits::{
-    CommonData, Compiled, Definition, Digest, Proof, VerifierKey,
+    Definition, Digest, Proof, VerifierKey,
     layout::Layout,
     recursion::{FoldChild, key_digest},
 };
@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::{
     circuits::{
-        engine::{Engine, EngineError},
+        engine::{Engine, EngineError, Pinned},
         segment::{BlockInput, LeafInput},
         superblock::SourceInput,
         transition::Transition,
@@ -184,7 +184,7 @@ impl Prover<'_> {
         let segment = transition.segment(task.places.clone());
         match &task.work {
             Work::Leaf => {
-                let circuit = self.engine.leaf(task.places.len()).map_err(engine_error)?;
+                let circuit = self.engine.leaf(task.places.len());
                 let covered = &blocks[task.places.clone()];
                 let ids: Vec<_> = covered.iter().map(|block| block_id(block)).collect();
                 self.prove(task, &circuit, &segment, &ids, || {
@@ -192,12 +192,12 @@ impl Prover<'_> {
                 })
             }
             Work::Messages => {
-                let circuit = self.engine.messages().map_err(engine_error)?;
+                let circuit = self.engine.messages();
                 // Its steps follow from its statement: nothing stands below it.
                 self.prove(task, &circuit, &segment, &[], || Ok(transition.messages_input(task.places.start)))
             }
             Work::Fold(children) => {
-                let circuit = self.engine.fold(children.len()).map_err(engine_error)?;
+                let circuit = self.engine.fold(children.len());
                 let ids = self.ids(task, finished)?;
                 self.prove(task, &circuit, &segment, &ids, || self.children(task, finished))
             }
@@ -237,31 +237,32 @@ impl Prover<'_> {
         task.children().iter().map(child).collect()
     }
 
-    /// Loads the task's proof, or makes, compares and stores it.
-    fn prove<Def: Definition>(
+    /// Loads the task's proof, or makes, compares and stores it. Only the key is needed to load one.
+    fn prove<Def: Definition + Clone + 'static>(
         &self,
         task: &Task,
-        circuit: &Compiled<Def>,
+        circuit: &Pinned<'_, Def>,
         statement: &Def::NativeStatement,
         children: &[TaskId],
         input: impl FnOnce() -> Result<Def::Input, ProveError>,
     ) -> Result<Finished, ProveError> {
-        let key = circuit.key();
-        let common: &CommonData = &circuit.circuit.common;
+        let engine_error = |source| ProveError::Engine { task: task.name.clone(), source };
+        let verifier = circuit.verifier().map_err(engine_error)?;
+        let (key, common) = (&verifier.verifier_only, &verifier.common);
         let id = TaskId::new(key_digest(key), statement, children);
         let finished = |proof| Finished { proof, key: key.clone(), id };
-        self.progress.start(&task.name);
         match self.store.map(|store| store.load(id, statement, key, common)).transpose() {
             Ok(Some(Some(proof))) => {
+                self.progress.start(&task.name);
                 self.progress.done(&task.name, true);
                 return Ok(finished(proof));
             }
             Ok(Some(None) | None) => {}
             Err(error) => self.progress.note(&format!("{error}; it is made again")),
         }
-        let proof = circuit
-            .prove(&input()?)
-            .map_err(|source| ProveError::Engine { task: task.name.clone(), source: source.into() })?;
+        let circuit = circuit.circuit().map_err(engine_error)?;
+        self.progress.start(&task.name);
+        let proof = circuit.prove(&input()?).map_err(|source| engine_error(source.into()))?;
         if proof.public_inputs != statement.encode() {
             return Err(ProveError::OtherStatement { task: task.name.clone() });
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use circuits::{
     CircuitError, Compiled, Definition, Digest, Proof, VerifierKey,
+    basetypes::VerifierData,
     contain::contained,
     keys::Keys,
     layout::{Layout, LayoutError},
@@ -83,58 +84,41 @@ impl Engine {
         &self.circuits
     }
 
-    /// The circuit of `definition`, if it has the key that is pinned.
-    fn checked<Def: Definition + 'static>(
-        &self,
-        definition: Def,
-        pinned: Option<Digest>,
-    ) -> Result<Arc<Compiled<Def>>, EngineError> {
-        let circuit = self.circuits.circuit(definition)?;
-        let built = key_digest(circuit.key());
-        if pinned != Some(built) {
-            let pinned = pinned.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
-            return Err(EngineError::StaleKey { name: circuit.definition.name(), pinned, built });
-        }
-        Ok(circuit)
-    }
-
     fn pinned_segment(&self, circuit: SegmentCircuit) -> Option<Digest> {
         let index = SegmentCircuit::all().position(|candidate| candidate == circuit)?;
         self.keys.segment_set.get(index).copied()
     }
 
+    fn pinned<Def>(&self, definition: Def, key: Option<Digest>) -> Pinned<'_, Def> {
+        Pinned { circuits: &self.circuits, definition, key }
+    }
+
     /// The leaf of `blocks` blocks, `1..=LEAF_MAX_BLOCKS`.
-    ///
-    /// # Errors
-    /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
-    pub fn leaf(&self, blocks: usize) -> Result<Arc<Compiled<SegmentLeaf>>, EngineError> {
-        self.checked(SegmentLeaf::new(blocks), self.pinned_segment(SegmentCircuit::Leaf(blocks)))
+    #[must_use]
+    pub fn leaf(&self, blocks: usize) -> Pinned<'_, SegmentLeaf> {
+        self.pinned(SegmentLeaf::new(blocks), self.pinned_segment(SegmentCircuit::Leaf(blocks)))
     }
 
     /// The fold of `arity` segments, `2..=FOLD_MAX_ARITY`.
-    ///
-    /// # Errors
-    /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
-    pub fn fold(&self, arity: usize) -> Result<Arc<Compiled<FoldDefinition<SegmentChain>>>, EngineError> {
-        self.checked(segment_fold(arity), self.pinned_segment(SegmentCircuit::Fold(arity)))
+    #[must_use]
+    pub fn fold(&self, arity: usize) -> Pinned<'_, FoldDefinition<SegmentChain>> {
+        self.pinned(segment_fold(arity), self.pinned_segment(SegmentCircuit::Fold(arity)))
     }
 
     /// The message segment.
-    ///
-    /// # Errors
-    /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
-    pub fn messages(&self) -> Result<Arc<Compiled<MessageSegment>>, EngineError> {
-        self.checked(MessageSegment::default(), self.pinned_segment(SegmentCircuit::Messages))
+    #[must_use]
+    pub fn messages(&self) -> Pinned<'_, MessageSegment> {
+        self.pinned(MessageSegment::default(), self.pinned_segment(SegmentCircuit::Messages))
     }
 
     /// The superblock circuit over `source`.
     ///
     /// # Errors
-    /// [`EngineError::UnknownSource`], or [`EngineError::StaleKey`] if the code does not build the pinned circuit.
-    pub fn superblock(&self, source: Source) -> Result<Arc<Compiled<SuperblockDefinition>>, EngineError> {
+    /// [`EngineError::UnknownSource`].
+    pub fn superblock(&self, source: Source) -> Result<Pinned<'_, SuperblockDefinition>, EngineError> {
         let key = self.keys.superblock(source).ok_or(EngineError::UnknownSource(source))?;
-        let root = self.keys.key_set().root();
-        self.checked(SuperblockDefinition::new(source, root), Some(key_digest(key)))
+        let definition = SuperblockDefinition::new(source, self.keys.key_set().root());
+        Ok(self.pinned(definition, Some(key_digest(key))))
     }
 
     /// Membership of a segment circuit's key.
@@ -190,6 +174,44 @@ impl Engine {
             keys.superblock.push(KeyText::new(key));
         }
         Ok(keys)
+    }
+}
+
+/// A circuit of the batcher and the key that it must have.
+pub struct Pinned<'a, Def> {
+    circuits: &'a Keys,
+    definition: Def,
+    key: Option<Digest>,
+}
+
+impl<Def: Definition + Clone + 'static> Pinned<'_, Def> {
+    fn check(&self, key: &VerifierKey) -> Result<(), EngineError> {
+        let built = key_digest(key);
+        if self.key == Some(built) {
+            return Ok(());
+        }
+        let pinned = self.key.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
+        Err(EngineError::StaleKey { name: self.definition.name(), pinned, built })
+    }
+
+    /// The circuit, ready to prove.
+    ///
+    /// # Errors
+    /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
+    pub fn circuit(&self) -> Result<Arc<Compiled<Def>>, EngineError> {
+        let circuit = self.circuits.circuit(self.definition.clone())?;
+        self.check(circuit.key())?;
+        Ok(circuit)
+    }
+
+    /// What a verifier of its proofs needs.
+    ///
+    /// # Errors
+    /// As [`Self::circuit`].
+    pub fn verifier(&self) -> Result<Arc<VerifierData>, EngineError> {
+        let data = self.circuits.verifier(self.definition.clone())?;
+        self.check(&data.verifier_only)?;
+        Ok(data)
     }
 }
 

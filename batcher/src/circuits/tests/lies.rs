@@ -44,8 +44,8 @@ struct Circuits {
 
 static CIRCUITS: LazyLock<Circuits> = LazyLock::new(|| {
     let engine = engine();
-    let superblock = engine.superblock(Source::Blocks(1)).unwrap();
-    let segment = engine.messages().unwrap();
+    let superblock = engine.superblock(Source::Blocks(1)).unwrap().circuit().unwrap();
+    let segment = engine.messages().circuit().unwrap();
     Circuits { engine, superblock, segment }
 });
 

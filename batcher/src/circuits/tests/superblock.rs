@@ -60,7 +60,7 @@ fn inputs(transition: &Transition, blocks: &[Proven], offset: usize) -> Vec<Bloc
 }
 
 fn leaf(transition: &Transition, blocks: &[Proven], offset: usize) -> FoldChild {
-    let circuit = ENGINE.leaf(blocks.len()).unwrap();
+    let circuit = ENGINE.leaf(blocks.len()).circuit().unwrap();
     let statement = transition.segment(offset..offset + blocks.len());
     let input = LeafInput { statement, blocks: inputs(transition, blocks, offset) };
     let proof = circuit.prove(&input).unwrap();
@@ -74,7 +74,7 @@ static FIRST: LazyLock<(Transition, Proof)> = LazyLock::new(|| {
     let blocks = &BLOCKS[..2];
     let transition = transition(&SuperblockState::genesis(9), blocks);
     let input = transition.superblock_input(SourceInput::Blocks(inputs(&transition, blocks, 0)));
-    let proof = ENGINE.superblock(Source::Blocks(2)).unwrap().prove(&input).unwrap();
+    let proof = ENGINE.superblock(Source::Blocks(2)).unwrap().circuit().unwrap().prove(&input).unwrap();
     (transition, proof)
 });
 
@@ -86,7 +86,7 @@ static LEAVES: LazyLock<(Transition, [FoldChild; 2])> = LazyLock::new(|| {
 });
 
 fn assert_unprovable(source: Source, input: &SuperblockInput) {
-    let result = ENGINE.superblock(source).unwrap().prove(input);
+    let result = ENGINE.superblock(source).unwrap().circuit().unwrap().prove(input);
     assert!(result.is_err(), "a superblock was proved that must not be");
 }
 
@@ -96,7 +96,7 @@ fn superblocks_over_blocks_chain_and_verify_with_embedded_keys() {
     assert_eq!(ENGINE.verify_superblock(Source::Blocks(2), proof).unwrap(), transition.statement);
     let next = self::transition(&transition.new_state, &BLOCKS[2..]);
     let input = next.superblock_input(SourceInput::Blocks(inputs(&next, &BLOCKS[2..], 0)));
-    let second = ENGINE.superblock(Source::Blocks(1)).unwrap().prove(&input).unwrap();
+    let second = ENGINE.superblock(Source::Blocks(1)).unwrap().circuit().unwrap().prove(&input).unwrap();
     let statement: SuperblockStatement = ENGINE.verify_superblock(Source::Blocks(1), &second).unwrap();
     assert_eq!(statement, next.statement);
     assert_eq!(statement.previous_state, transition.statement.new_state);
@@ -106,17 +106,17 @@ fn superblocks_over_blocks_chain_and_verify_with_embedded_keys() {
 #[test]
 fn segments_fold_into_one_superblock() {
     let (transition, leaves) = &*LEAVES;
-    let fold = ENGINE.fold(2).unwrap();
+    let fold = ENGINE.fold(2).circuit().unwrap();
     let folded = fold.prove(&leaves.to_vec()).unwrap();
     assert_eq!(fold.statement(&folded).unwrap(), transition.segment(0..3));
     let membership = ENGINE.membership(fold.key()).unwrap();
     let child = FoldChild { proof: folded, key: fold.key().clone(), membership };
     let input = transition.superblock_input(SourceInput::Segments(vec![child]));
-    let proof = ENGINE.superblock(Source::Segments(1)).unwrap().prove(&input).unwrap();
+    let proof = ENGINE.superblock(Source::Segments(1)).unwrap().circuit().unwrap().prove(&input).unwrap();
     assert_eq!(ENGINE.verify_superblock(Source::Segments(1), &proof).unwrap(), transition.statement);
     // Over the leaves themselves the statement is the same: it does not depend on the shape of the tree.
     let input = transition.superblock_input(SourceInput::Segments(leaves.to_vec()));
-    let direct = ENGINE.superblock(Source::Segments(2)).unwrap().prove(&input).unwrap();
+    let direct = ENGINE.superblock(Source::Segments(2)).unwrap().circuit().unwrap().prove(&input).unwrap();
     assert_eq!(ENGINE.verify_superblock(Source::Segments(2), &direct).unwrap(), transition.statement);
 }
 
@@ -124,7 +124,7 @@ fn segments_fold_into_one_superblock() {
 fn the_same_segment_twice_is_rejected() {
     let (transition, [first, _]) = &*LEAVES;
     let twice = vec![first.clone(), first.clone()];
-    assert!(ENGINE.fold(2).unwrap().prove(&twice).is_err());
+    assert!(ENGINE.fold(2).circuit().unwrap().prove(&twice).is_err());
     assert_unprovable(Source::Segments(2), &transition.superblock_input(SourceInput::Segments(twice)));
 }
 
@@ -151,7 +151,7 @@ fn a_listed_digest_with_another_cap_is_rejected() {
 fn a_segment_key_outside_the_set_is_rejected() {
     let (transition, [first, second]) = &*LEAVES;
     let mut forged = first.clone();
-    forged.membership = ENGINE.membership(ENGINE.fold(2).unwrap().key()).unwrap();
+    forged.membership = ENGINE.membership(ENGINE.fold(2).circuit().unwrap().key()).unwrap();
     let input = transition.superblock_input(SourceInput::Segments(vec![forged, second.clone()]));
     assert_unprovable(Source::Segments(2), &input);
     let error = ENGINE.membership(free_key()).unwrap_err();
@@ -194,7 +194,7 @@ fn a_previous_state_or_history_of_the_provers_choice_gives_another_statement() {
     // Chain id: free for a prover, but it is public and inside both states, so L1 sees another chain.
     let mut input = transition.superblock_input(source());
     input.chain_id += 1;
-    let proof = ENGINE.superblock(Source::Blocks(2)).unwrap().prove(&input).unwrap();
+    let proof = ENGINE.superblock(Source::Blocks(2)).unwrap().circuit().unwrap().prove(&input).unwrap();
     let statement = ENGINE.verify_superblock(Source::Blocks(2), &proof).unwrap();
     assert_ne!(statement.previous_state, transition.statement.previous_state);
     assert_ne!(statement.new_state, transition.statement.new_state);
@@ -226,13 +226,13 @@ fn a_leaf_survives_the_forging_kit() {
     let (transition, _) = &*FIRST;
     let input =
         LeafInput { statement: transition.segment(0..2), blocks: inputs(transition, &BLOCKS[..2], 0) };
-    Kit::new(&ENGINE.leaf(2).unwrap()).input(&input).except(passes_through()).run().assert_sound();
+    Kit::new(&ENGINE.leaf(2).circuit().unwrap()).input(&input).except(passes_through()).run().assert_sound();
 }
 
 #[test]
 fn a_fold_survives_the_forging_kit() {
     let (_, leaves) = &*LEAVES;
-    Kit::new(&ENGINE.fold(2).unwrap()).input(&leaves.to_vec()).run().assert_sound();
+    Kit::new(&ENGINE.fold(2).circuit().unwrap()).input(&leaves.to_vec()).run().assert_sound();
 }
 
 #[test]
@@ -245,7 +245,10 @@ fn superblocks_survive_the_forging_kit() {
     Kit::new(&silent).input(&input).run().assert_sound();
     let (transition, _) = &*FIRST;
     let input = transition.superblock_input(SourceInput::Blocks(inputs(transition, &BLOCKS[..2], 0)));
-    Kit::new(&ENGINE.superblock(Source::Blocks(2)).unwrap()).input(&input).run().assert_sound();
+    Kit::new(&ENGINE.superblock(Source::Blocks(2)).unwrap().circuit().unwrap())
+        .input(&input)
+        .run()
+        .assert_sound();
 }
 
 #[test]
