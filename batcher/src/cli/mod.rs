@@ -4,6 +4,7 @@ mod account;
 mod answer;
 mod batch;
 mod bench;
+mod config;
 mod inspect;
 mod message;
 mod pins;
@@ -75,6 +76,9 @@ enum Command {
     /// Make keys of the account-based environment, and sign its transactions.
     #[command(subcommand)]
     Account(account::Command),
+    /// Say where keys are kept.
+    #[command(subcommand)]
+    Config(config::Command),
     /// Print the security of every circuit, in bits.
     Security,
     /// Compare the circuits with the checked-in pins, or make these anew.
@@ -99,6 +103,7 @@ impl Command {
             Self::Message(command) => message::run(command),
             Self::Registry(command) => registry::run(command),
             Self::Account(command) => account::run(command),
+            Self::Config(command) => config::run(command),
             Self::Security => security::run(),
             Self::Pins(command) => pins::run(command, options),
             Self::Bench(arguments) => bench::run(&arguments, options),

@@ -53,7 +53,7 @@ pub struct ListedFiles {
 ///
 /// # Errors
 /// [`ListedError`]
-pub(crate) fn header_of(path: &Path) -> Result<(Header, usize), ListedError> {
+pub fn header_of(path: &Path) -> Result<(Header, usize), ListedError> {
     let start = (MAGIC_LINE.len() + HEADER_LIMIT) as u64;
     let bytes =
         read(path, |_| Ok(start)).map_err(|source| ListedError::Read { path: path.to_owned(), source })?;
@@ -66,7 +66,7 @@ pub(crate) fn header_of(path: &Path) -> Result<(Header, usize), ListedError> {
 }
 
 /// The first bytes of a file: as many of its size as `wanted` says, or its error.
-pub(crate) fn read(path: &Path, wanted: impl FnOnce(u64) -> io::Result<u64>) -> io::Result<Vec<u8>> {
+fn read(path: &Path, wanted: impl FnOnce(u64) -> io::Result<u64>) -> io::Result<Vec<u8>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a regular file"));

@@ -1,7 +1,8 @@
 //! Where this program keeps key files, and how that is configured.
 
+pub mod config;
 mod listed;
 mod object;
 
-pub use listed::{ListedError, ListedFiles};
+pub use listed::{ListedError, ListedFiles, header_of};
 pub use object::{AddressError, ObjectStore};
