@@ -6,6 +6,7 @@ mod batch;
 mod bench;
 mod config;
 mod inspect;
+mod keys;
 mod message;
 mod pins;
 mod progress;
@@ -14,7 +15,7 @@ mod run;
 mod security;
 mod verify;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{collections::BTreeSet, io::Write as _, process::ExitCode};
 
 use answer::{Answer, Failure};
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -76,6 +77,9 @@ enum Command {
     /// Make keys of the account-based environment, and sign its transactions.
     #[command(subcommand)]
     Account(account::Command),
+    /// List, check, remove and copy key files.
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Say where keys are kept.
     #[command(subcommand)]
     Config(config::Command),
@@ -103,6 +107,7 @@ impl Command {
             Self::Message(command) => message::run(command),
             Self::Registry(command) => registry::run(command),
             Self::Account(command) => account::run(command),
+            Self::Keys(command) => keys::run(command, &BTreeSet::new()),
             Self::Config(command) => config::run(command),
             Self::Security => security::run(),
             Self::Pins(command) => pins::run(command, options),

@@ -189,7 +189,6 @@ impl ObjectStore {
 }
 
 /// The options for a store at `url`, where AWS has its own in the environment as well.
-#[cfg_attr(not(feature = "s3"), expect(clippy::unnecessary_wraps, reason = "with S3, options are looked up"))]
 fn checked_options(
     url: &Url,
     options: &BTreeMap<String, String>,
