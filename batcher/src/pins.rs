@@ -1,12 +1,10 @@
 //! The checked-in pins of every circuit, and the keys that the binary embeds.
 
 use circuits::{
-    CircuitError, Definition,
+    AnyCompiled, CircuitError, Definition,
     ecdsa::batch::{BatchSize, SignatureCircuit},
     keys::Keys,
     pins::{Pin, Pins},
-    proof::encoded_len,
-    recursion::key_digest,
 };
 use environments::{
     accounts::{self, circuits::ChunkCircuits, signatures::KERNELS},
@@ -17,7 +15,7 @@ use environments::{
 use thiserror::Error;
 
 use crate::circuits::{
-    engine::{AnyCompiled, Engine, EngineError},
+    engine::{Engine, EngineError},
     keys::EngineKeys,
 };
 
@@ -42,21 +40,6 @@ pub fn embedded() -> Result<Pins, MalformedPins> {
     Ok(toml::from_str(EMBEDDED)?)
 }
 
-/// The pin of a built circuit.
-#[must_use]
-pub fn pin(compiled: &dyn AnyCompiled) -> Pin {
-    let circuit = compiled.circuit();
-    Pin {
-        name: compiled.name(),
-        digest: circuit.verifier_only.circuit_digest.into(),
-        key: key_digest(&circuit.verifier_only),
-        gates: compiled.gates(),
-        degree_bits: circuit.common.degree_bits(),
-        public_inputs: circuit.common.num_public_inputs,
-        proof_bytes: encoded_len(&circuit.common),
-    }
-}
-
 /// Builds every circuit, one after the other, telling `each` its name.
 ///
 /// # Errors
@@ -65,7 +48,7 @@ pub fn build(keys: &Keys, each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKey
     let mut pins = vec![];
     visit_environments(keys, &mut |compiled| {
         each(&compiled.name());
-        pins.push(pin(compiled));
+        pins.push(Pin::of(compiled));
     })?;
     build_batcher(keys, pins, each)
 }
@@ -82,7 +65,7 @@ pub fn build_batcher(
     let mut pins: Vec<_> = others.into_iter().collect();
     let made = Engine::generate_keys(keys, &mut |compiled| {
         each(&compiled.name());
-        let pin = pin(compiled);
+        let pin = Pin::of(compiled);
         pins.retain(|other| other.name != pin.name);
         pins.push(pin);
     })?;

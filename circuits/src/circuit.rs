@@ -127,12 +127,7 @@ impl<Def: Definition> Compiled<Def> {
     /// # Errors
     /// [`CircuitError::Shape`] if it does not fit its shape.
     pub fn new(definition: Def) -> Result<Self, CircuitError> {
-        let config =
-            definition.shape().map_or_else(|| definition.config(), |shape| shape.common.config.clone());
-        let mut builder = CircuitBuilder::new(config);
-        let (statement, targets) = definition.define(&mut builder);
-        layout::register(&mut builder, &statement);
-        let gates = builder.num_gates();
+        let (builder, targets, gates) = defined(&definition);
         let circuit = match definition.shape() {
             Some(shape) => shape
                 .build(builder)
@@ -189,4 +184,72 @@ impl<Def: Definition> Compiled<Def> {
         Def::NativeStatement::decode(&proof.public_inputs)
             .map_err(|source| CircuitError::Statement { name: self.definition.name(), source })
     }
+}
+
+/// A compiled circuit of whatever definition.
+pub trait AnyCompiled {
+    /// The circuit's name.
+    fn name(&self) -> String;
+    /// The circuit.
+    fn circuit(&self) -> &Circuit;
+    /// Rows in use before padding.
+    fn gates(&self) -> usize;
+    /// See [`all_parameters`].
+    fn parameters(&self) -> BTreeMap<String, u64>;
+    /// See [`Definition::depends_on`].
+    fn depends_on(&self) -> BTreeMap<String, Digest>;
+}
+
+impl<Def: Definition> AnyCompiled for Compiled<Def> {
+    fn name(&self) -> String {
+        self.definition.name()
+    }
+
+    fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    fn gates(&self) -> usize {
+        self.gates
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        all_parameters(&self.definition)
+    }
+
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        self.definition.depends_on()
+    }
+}
+
+/// [`Definition::parameters`] with those of the configuration.
+pub fn all_parameters<Def: Definition>(definition: &Def) -> BTreeMap<String, u64> {
+    let config = config_of(definition);
+    let fri = &config.fri_config;
+    let security = [
+        ("cap_height", fri.cap_height),
+        ("challenges", config.num_challenges),
+        ("grinding_bits", fri.proof_of_work_bits as usize),
+        ("queries", fri.num_query_rounds),
+        ("rate_bits", fri.rate_bits),
+        ("routed_wires", config.num_routed_wires),
+        ("wires", config.num_wires),
+        ("zero_knowledge", usize::from(config.zero_knowledge)),
+    ];
+    let security = security.map(|(name, value)| (name.to_owned(), value as u64));
+    definition.parameters().into_iter().chain(security).collect()
+}
+
+/// The configuration of the shape, or the circuit's own.
+fn config_of<Def: Definition>(definition: &Def) -> CircuitConfig {
+    definition.shape().map_or_else(|| definition.config(), |shape| shape.common.config.clone())
+}
+
+/// A builder with all of the definition's constraints, its targets, and the rows in use.
+pub(crate) fn defined<Def: Definition>(definition: &Def) -> (Builder, Def::Targets, usize) {
+    let mut builder = CircuitBuilder::new(config_of(definition));
+    let (statement, targets) = definition.define(&mut builder);
+    layout::register(&mut builder, &statement);
+    let gates = builder.num_gates();
+    (builder, targets, gates)
 }

@@ -24,7 +24,7 @@
 use plonky2::{
     field::types::{Field, PrimeField64},
     iop::{
-        generator::{GeneratedValues, SimpleGenerator},
+        generator::{GeneratedValues, SimpleGenerator, WitnessGeneratorRef},
         target::{BoolTarget, Target},
         witness::{PartitionWitness, Witness as _, WitnessWrite},
     },
@@ -35,6 +35,7 @@ use crate::{
     amount::AMOUNT_BITS,
     basetypes::{Builder, CommonData, D, F},
     constrain::Constrain,
+    keys::prover_data::ReadGenerator,
 };
 
 /// Bits of the lower limb of an operand, and of the upper limb of an amount.
@@ -160,6 +161,18 @@ fn carry(builder: &mut Builder, column: Target, bits: usize) -> Target {
     let shifted = builder.add_const(carry, F::from_canonical_u64(1 << bits));
     builder.enforce_range(shifted, bits + 1);
     carry
+}
+
+/// What reads the serialised hints of divisions, by their ids.
+pub(crate) fn generators() -> [(String, ReadGenerator); 2] {
+    [
+        (DivisionHint::default().id(), |source, common| {
+            Ok(WitnessGeneratorRef::new(DivisionHint::deserialize(source, common)?.adapter()))
+        }),
+        (LowLimbHint::default().id(), |source, common| {
+            Ok(WitnessGeneratorRef::new(LowLimbHint::deserialize(source, common)?.adapter()))
+        }),
+    ]
 }
 
 /// Offers quotient (two limbs and whether it is saturated), remainder and excess. Trusted by nobody.

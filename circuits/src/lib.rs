@@ -26,5 +26,5 @@ pub mod testing;
 pub mod trees;
 
 pub use basetypes::{Builder, C, Circuit, CommonData, D, F, Proof, VerifierKey, Witness};
-pub use circuit::{CircuitError, Compiled, Definition};
+pub use circuit::{AnyCompiled, CircuitError, Compiled, Definition};
 pub use digest::{Digest, DigestTarget};

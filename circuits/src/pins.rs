@@ -1,21 +1,17 @@
 //! Pins: what each circuit is, in numbers that change if the circuit does. They are kept in a checked-in file,
 //! so that changing a circuit is a step of its own.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use plonky2::fri::FriParams;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    basetypes::{CommonData, D},
-    circuit::{Compiled, Definition},
+    circuit::AnyCompiled,
     digest::Digest,
+    keys::{self, Payload},
+    proof::encoded_len,
     recursion::key_digest,
 };
-
-const FIELD_BYTES: usize = 8;
-const EXTENSION_BYTES: usize = D * FIELD_BYTES;
-const HASH_BYTES: usize = 4 * FIELD_BYTES;
 
 /// One circuit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,25 +31,51 @@ pub struct Pin {
     pub public_inputs: usize,
     /// Bytes of a proof.
     pub proof_bytes: usize,
+    /// Sizes, capacities and configuration; see [`Definition::parameters`](crate::Definition::parameters).
+    pub parameters: BTreeMap<String, u64>,
+    /// Digests that it has as constants; see [`Definition::depends_on`](crate::Definition::depends_on).
+    pub depends_on: BTreeMap<String, Digest>,
+    /// The payloads of its key files; `None` if it has generators or gates that cannot be serialised.
+    pub files: Option<FilePins>,
+}
+
+/// The payloads of a circuit's key files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilePins {
+    /// Of the prover key.
+    pub prover_key: Payload,
+    /// Of the verifier key.
+    pub verifier_key: Payload,
+    /// Of the common data.
+    pub common_data: Payload,
 }
 
 impl Pin {
-    /// The pin of `compiled`.
+    /// The pin of `compiled`. Hashes all of its prover data.
     #[must_use]
-    pub fn of<Def: Definition>(compiled: &Compiled<Def>) -> Self {
-        let common = &compiled.circuit.common;
+    pub fn of(compiled: &dyn AnyCompiled) -> Self {
+        keys::Made::new(compiled).pin
+    }
+
+    pub(crate) fn with_files(compiled: &dyn AnyCompiled, files: Option<FilePins>) -> Self {
+        let circuit = compiled.circuit();
+        let common = &circuit.common;
         Self {
-            name: compiled.definition.name(),
-            digest: compiled.key().circuit_digest.into(),
-            key: key_digest(compiled.key()),
-            gates: compiled.gates,
+            name: compiled.name(),
+            digest: circuit.verifier_only.circuit_digest.into(),
+            key: key_digest(&circuit.verifier_only),
+            gates: compiled.gates(),
             degree_bits: common.degree_bits(),
             public_inputs: common.num_public_inputs,
-            proof_bytes: proof_bytes(common),
+            proof_bytes: encoded_len(common),
+            parameters: compiled.parameters(),
+            depends_on: compiled.depends_on(),
+            files,
         }
     }
 
-    fn fields(&self) -> [(&'static str, String); 6] {
+    fn fields(&self) -> [(&'static str, String); 9] {
         [
             ("digest", self.digest.to_string()),
             ("key", self.key.to_string()),
@@ -61,41 +83,11 @@ impl Pin {
             ("degree_bits", self.degree_bits.to_string()),
             ("public_inputs", self.public_inputs.to_string()),
             ("proof_bytes", self.proof_bytes.to_string()),
+            ("parameters", format!("{:?}", self.parameters)),
+            ("depends_on", format!("{:?}", self.depends_on)),
+            ("files", format!("{:?}", self.files)),
         ]
     }
-}
-
-/// The size of every proof of a circuit: plonky2's encoding has no optional parts.
-#[must_use]
-pub fn proof_bytes(common: &CommonData) -> usize {
-    let config = &common.config;
-    let cap = HASH_BYTES << config.fri_config.cap_height;
-    let zs = config.num_challenges * (1 + common.num_partial_products + common.num_lookup_polys);
-    let quotients = config.num_challenges * common.quotient_degree_factor;
-    let preprocessed = common.num_constants + config.num_routed_wires;
-    // The polynomials that are also opened at the next row.
-    let next = config.num_challenges * (1 + common.num_lookup_polys);
-    let openings = preprocessed + config.num_wires + zs + next + quotients;
-    3 * cap
-        + openings * EXTENSION_BYTES
-        + fri_bytes(&common.fri_params, &[preprocessed, config.num_wires, zs, quotients])
-        + (1 + common.num_public_inputs) * FIELD_BYTES
-}
-
-fn fri_bytes(params: &FriParams, leaves: &[usize]) -> usize {
-    let cap_height = params.config.cap_height;
-    let path = |bits: usize| 1 + (bits - cap_height) * HASH_BYTES;
-    let initial: usize = leaves.iter().map(|leaf| leaf * FIELD_BYTES + path(params.lde_bits())).sum();
-    let mut bits = params.lde_bits();
-    let mut steps = 0;
-    for &arity_bits in &params.reduction_arity_bits {
-        bits -= arity_bits;
-        steps += (EXTENSION_BYTES << arity_bits) + path(bits);
-    }
-    params.reduction_arity_bits.len() * (HASH_BYTES << cap_height)
-        + params.config.num_query_rounds * (initial + steps)
-        + (EXTENSION_BYTES << params.final_poly_bits())
-        + FIELD_BYTES
 }
 
 /// The pins of a set of circuits, by name.
@@ -200,6 +192,7 @@ mod tests {
     use super::*;
     use crate::{
         basetypes::{Builder, F, Witness, kernel_config},
+        circuit::{Compiled, Definition},
         layout::{WitnessError, set_target},
     };
 

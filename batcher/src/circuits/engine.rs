@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use circuits::{
-    CircuitError, Compiled, Definition, Digest, Proof, VerifierKey,
+    AnyCompiled, CircuitError, Compiled, Definition, Digest, Proof, VerifierKey,
     basetypes::VerifierData,
     contain::contained,
     keys::Keys,
@@ -223,28 +223,4 @@ fn visit<Def: Definition + 'static>(
     let compiled = circuits.circuit(definition)?;
     each(compiled.as_ref());
     Ok(compiled.key().clone())
-}
-
-/// A compiled circuit of whatever definition.
-pub trait AnyCompiled {
-    /// The circuit's name.
-    fn name(&self) -> String;
-    /// The circuit.
-    fn circuit(&self) -> &circuits::Circuit;
-    /// Rows in use before padding.
-    fn gates(&self) -> usize;
-}
-
-impl<Def: Definition> AnyCompiled for Compiled<Def> {
-    fn name(&self) -> String {
-        self.definition.name()
-    }
-
-    fn circuit(&self) -> &circuits::Circuit {
-        &self.circuit
-    }
-
-    fn gates(&self) -> usize {
-        self.gates
-    }
 }

@@ -67,6 +67,12 @@ pub enum KeyFileError {
         /// Bytes found.
         found: u64,
     },
+    /// The file is larger than its key; it is not read.
+    #[error("the file has more than {limit} bytes")]
+    TooLarge {
+        /// What it may have.
+        limit: u64,
+    },
     /// The payload does not have the checksum in the header.
     #[error("the payload's checksum is {found}, the header says {expected}")]
     Checksum {
@@ -114,6 +120,17 @@ impl KeyFile {
             return Err(KeyFileError::Length { announced: header.payload.bytes, found });
         }
         Ok(Self { header, bytes, payload })
+    }
+
+    /// Reads the file with this header; checks everything.
+    ///
+    /// # Errors
+    /// [`KeyFileError`] if `bytes` are anything else.
+    pub fn expect(header: &Header, bytes: Vec<u8>) -> Result<Self, KeyFileError> {
+        let file = Self::parse(&header.file_name(), bytes)?;
+        file.header.check_is(header)?;
+        file.check_payload()?;
+        Ok(file)
     }
 
     /// The header.

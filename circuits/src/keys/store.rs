@@ -24,7 +24,7 @@ pub trait KeyStore: Send + Sync {
     /// A whole file of at most `limit` bytes; `None` if there is none of this name.
     ///
     /// # Errors
-    /// If it cannot be read or is larger; a larger one is not read.
+    /// If it cannot be read; [`io::ErrorKind::FileTooLarge`] if it is larger, and then nothing was read.
     fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Writes a file so that readers see all of it or nothing.

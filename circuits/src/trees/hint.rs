@@ -3,14 +3,17 @@
 use plonky2::{
     field::types::{Field, PrimeField64},
     iop::{
-        generator::{GeneratedValues, SimpleGenerator},
+        generator::{GeneratedValues, SimpleGenerator, WitnessGeneratorRef},
         target::Target,
         witness::{PartitionWitness, Witness as _, WitnessWrite},
     },
     util::serialization::{Buffer, IoError, IoResult, Read, Write},
 };
 
-use crate::basetypes::{Builder, CommonData, D, F};
+use crate::{
+    basetypes::{Builder, CommonData, D, F},
+    keys::prover_data::ReadGenerator,
+};
 
 /// What is asked for. The answer has a fixed number of elements, whatever the inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,10 @@ const ALL: [Question; 5] = [
 ];
 
 impl Question {
+    fn id(self) -> String {
+        format!("{self:?}")
+    }
+
     fn answer_len(self) -> usize {
         match self {
             Self::NonzeroWeights | Self::FirstDifference => 4,
@@ -113,6 +120,13 @@ pub(super) mod recorder {
     }
 }
 
+/// What reads the serialised hints of trees, by their ids.
+pub(crate) fn generators() -> Vec<(String, ReadGenerator)> {
+    let read: ReadGenerator =
+        |source, common| Ok(WitnessGeneratorRef::new(Hint::deserialize(source, common)?.adapter()));
+    ALL.into_iter().map(|question| (question.id(), read)).collect()
+}
+
 #[derive(Clone, Debug, Default)]
 struct Hint {
     question: Question,
@@ -122,7 +136,7 @@ struct Hint {
 
 impl SimpleGenerator<F, D> for Hint {
     fn id(&self) -> String {
-        format!("{:?}", self.question)
+        self.question.id()
     }
 
     fn dependencies(&self) -> Vec<Target> {

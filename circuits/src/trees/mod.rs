@@ -13,7 +13,7 @@ mod append;
 mod error;
 #[cfg(feature = "testing")]
 pub mod gadgets;
-mod hint;
+pub(crate) mod hint;
 mod index;
 mod keyed;
 mod keyed_circuit;

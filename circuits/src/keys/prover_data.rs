@@ -1,0 +1,215 @@
+//! The payloads of key files.
+//!
+//! A prover key's payload leaves out what is cheap to compute again: the leaves below the cap (the polynomials on a
+//! larger domain, 60 % of the prover data), the permutation on the subgroup, and roots of unity. What is left and slow to
+//! make are hashes, the partition of wires and the generators.
+//!
+//! Decoding trusts its input: only bytes whose checksum is pinned come here.
+
+use plonky2::{
+    field::{
+        fft::{FftRootTable, fft_root_table},
+        polynomial::PolynomialCoeffs,
+        types::Field,
+    },
+    fri::oracle::PolynomialBatch,
+    hash::merkle_tree::MerkleTree,
+    iop::generator::WitnessGeneratorRef,
+    plonk::{circuit_data::ProverOnlyCircuitData, config::GenericConfig},
+    util::{
+        log2_ceil, reverse_index_bits_in_place,
+        serialization::{
+            Buffer, DefaultGateSerializer, DefaultGeneratorSerializer, IoError, IoResult, Read,
+            WitnessGeneratorSerializer, Write,
+        },
+        transpose,
+    },
+};
+use rayon::prelude::*;
+
+use crate::{
+    basetypes::{C, Circuit, CommonData, D, F, VerifierKey},
+    division, trees,
+};
+
+type ProverData = ProverOnlyCircuitData<F, C, D>;
+
+/// Reads a generator of ours.
+pub(crate) type ReadGenerator = fn(&mut Buffer<'_>, &CommonData) -> IoResult<WitnessGeneratorRef<F, D>>;
+
+/// plonky2's generators, and ours.
+struct Generators {
+    plonky2: DefaultGeneratorSerializer<C, D>,
+    ours: Vec<(String, ReadGenerator)>,
+}
+
+/// The tag of a generator of plonky2's; ours have 1 and more, by their place in the list.
+const PLONKY2: u8 = 0;
+
+impl Generators {
+    fn new() -> Self {
+        let ours = trees::hint::generators().into_iter().chain(division::generators()).collect();
+        Self { plonky2: DefaultGeneratorSerializer::default(), ours }
+    }
+}
+
+impl WitnessGeneratorSerializer<F, D> for Generators {
+    fn read_generator(
+        &self,
+        source: &mut Buffer<'_>,
+        common: &CommonData,
+    ) -> IoResult<WitnessGeneratorRef<F, D>> {
+        match source.read_u8()? {
+            PLONKY2 => self.plonky2.read_generator(source, common),
+            tag => self.ours.get(usize::from(tag) - 1).ok_or(IoError)?.1(source, common),
+        }
+    }
+
+    fn write_generator(
+        &self,
+        target: &mut Vec<u8>,
+        generator: &WitnessGeneratorRef<F, D>,
+        common: &CommonData,
+    ) -> IoResult<()> {
+        let id = generator.0.id();
+        match self.ours.iter().position(|(name, _)| name == &id) {
+            Some(position) => {
+                target.write_u8(u8::try_from(position + 1).map_err(|_| IoError)?)?;
+                generator.0.serialize(target, common)
+            }
+            None => {
+                target.write_u8(PLONKY2)?;
+                self.plonky2.write_generator(target, generator, common)
+            }
+        }
+    }
+}
+
+/// Indices of wires and generators fit 32 bits: a circuit has at most 2^18 rows of 135 wires.
+fn write_index(target: &mut Vec<u8>, index: usize) -> IoResult<()> {
+    target.write_u32(u32::try_from(index).map_err(|_| IoError)?)
+}
+
+fn write_indices(target: &mut Vec<u8>, indices: &[usize]) -> IoResult<()> {
+    write_index(target, indices.len())?;
+    indices.iter().try_for_each(|&index| write_index(target, index))
+}
+
+fn read_index(source: &mut Buffer<'_>) -> IoResult<usize> {
+    Ok(source.read_u32()? as usize)
+}
+
+fn read_indices(source: &mut Buffer<'_>) -> IoResult<Vec<usize>> {
+    (0..read_index(source)?).map(|_| read_index(source)).collect()
+}
+
+/// The payload of a prover key; `None` if the circuit has lookups, or generators that are neither plonky2's nor ours.
+pub(super) fn encode_prover(circuit: &Circuit) -> Option<Vec<u8>> {
+    let prover = &circuit.prover_only;
+    let plain = prover.lookup_rows.is_empty() && prover.lut_to_lookups.is_empty();
+    if !plain || prover.constants_sigmas_commitment.blinding {
+        return None;
+    }
+    write_prover(prover, &circuit.common).ok()
+}
+
+fn write_prover(prover: &ProverData, common: &CommonData) -> IoResult<Vec<u8>> {
+    let serializer = Generators::new();
+    let mut bytes = vec![];
+    let target = &mut bytes;
+    write_index(target, prover.generators.len())?;
+    for generator in &prover.generators {
+        serializer.write_generator(target, generator, common)?;
+    }
+    write_index(target, prover.generator_indices_by_watches.len())?;
+    for (&watched, generators) in &prover.generator_indices_by_watches {
+        write_index(target, watched)?;
+        write_indices(target, generators)?;
+    }
+    let commitment = &prover.constants_sigmas_commitment;
+    write_index(target, commitment.polynomials.len())?;
+    for polynomial in &commitment.polynomials {
+        target.write_field_vec(&polynomial.coeffs)?;
+    }
+    write_index(target, commitment.merkle_tree.digests.len())?;
+    for digest in &commitment.merkle_tree.digests {
+        target.write_hash::<F, <C as GenericConfig<D>>::Hasher>(*digest)?;
+    }
+    target.write_target_vec(&prover.public_inputs)?;
+    write_indices(target, &prover.representative_map)?;
+    Ok(bytes)
+}
+
+/// The prover data of the circuit with this key and common data.
+pub(super) fn decode_prover(payload: &[u8], key: &VerifierKey, common: &CommonData) -> IoResult<ProverData> {
+    let serializer = Generators::new();
+    let source = &mut Buffer::new(payload);
+    let degree_bits = common.degree_bits();
+    let rate_bits = common.config.fri_config.rate_bits;
+
+    let generators = (0..read_index(source)?)
+        .map(|_| serializer.read_generator(source, common))
+        .collect::<IoResult<_>>()?;
+    let generator_indices_by_watches = (0..read_index(source)?)
+        .map(|_| Ok((read_index(source)?, read_indices(source)?)))
+        .collect::<IoResult<_>>()?;
+    let polynomials: Vec<_> = (0..read_index(source)?)
+        .map(|_| Ok(PolynomialCoeffs::new(source.read_field_vec(1 << degree_bits)?)))
+        .collect::<IoResult<_>>()?;
+    let digests = (0..read_index(source)?)
+        .map(|_| source.read_hash::<F, <C as GenericConfig<D>>::Hasher>())
+        .collect::<IoResult<_>>()?;
+    let public_inputs = source.read_target_vec()?;
+    let representative_map = read_indices(source)?;
+    if !source.unread_bytes().is_empty() {
+        return Err(IoError);
+    }
+
+    let largest_rate_bits = rate_bits.max(log2_ceil(common.quotient_degree_factor));
+    let roots = fft_root_table(1 << (degree_bits + largest_rate_bits));
+    let mut leaves = transpose(&extended(&polynomials, rate_bits, &roots));
+    reverse_index_bits_in_place(&mut leaves);
+    let permutation = polynomials.get(common.num_constants..).ok_or(IoError)?;
+    let sigmas: Vec<_> = permutation.par_iter().map(|polynomial| polynomial.clone().fft().values).collect();
+    let merkle_tree = MerkleTree { leaves, digests, cap: key.constants_sigmas_cap.clone() };
+    Ok(ProverData {
+        generators,
+        generator_indices_by_watches,
+        constants_sigmas_commitment: PolynomialBatch {
+            polynomials,
+            merkle_tree,
+            degree_log: degree_bits,
+            rate_bits,
+            blinding: false,
+        },
+        sigmas: transpose(&sigmas),
+        subgroup: F::two_adic_subgroup(degree_bits),
+        public_inputs,
+        representative_map,
+        fft_root_table: Some(roots),
+        circuit_digest: key.circuit_digest,
+        lookup_rows: vec![],
+        lut_to_lookups: vec![],
+    })
+}
+
+/// The polynomials' values on the domain that FRI commits to.
+fn extended(polynomials: &[PolynomialCoeffs<F>], rate_bits: usize, roots: &FftRootTable<F>) -> Vec<Vec<F>> {
+    polynomials
+        .par_iter()
+        .map(|polynomial| {
+            let padded = polynomial.lde(rate_bits);
+            padded.coset_fft_with_options(F::coset_shift(), Some(rate_bits), Some(roots)).values
+        })
+        .collect()
+}
+
+/// The payload of a circuit's common data; `None` if it has gates that are not plonky2's.
+pub(super) fn encode_common(common: &CommonData) -> Option<Vec<u8>> {
+    common.to_bytes(&DefaultGateSerializer).ok()
+}
+
+/// Reads what [`encode_common`] wrote.
+pub(super) fn decode_common(payload: &[u8]) -> IoResult<CommonData> {
+    CommonData::from_bytes(payload.to_vec(), &DefaultGateSerializer)
+}
