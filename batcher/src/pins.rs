@@ -3,7 +3,7 @@
 use circuits::{
     AnyCompiled, CircuitError, Definition,
     ecdsa::batch::{BatchSize, SignatureCircuit},
-    keys::Keys,
+    keys::{Keys, Origin, PLONKY2_VERSION, STARKY_VERSION},
     pins::{Pin, Pins},
 };
 use environments::{
@@ -38,6 +38,21 @@ pub struct MalformedPins(#[from] toml::de::Error);
 /// [`MalformedPins`].
 pub fn embedded() -> Result<Pins, MalformedPins> {
     Ok(toml::from_str(EMBEDDED)?)
+}
+
+/// The code that this program's circuits are built from.
+///
+/// # Panics
+/// If the build script wrote no checksum, which a test excludes.
+#[must_use]
+pub fn origin(pins: &Pins) -> Origin {
+    Origin {
+        superblock: env!("CARGO_PKG_VERSION").to_owned(),
+        plonky2: PLONKY2_VERSION.to_owned(),
+        starky: STARKY_VERSION.to_owned(),
+        source: env!("SUPERBLOCK_SOURCE").parse().expect("the build script writes a checksum"),
+        date: pins.date.clone(),
+    }
 }
 
 /// Builds every circuit, one after the other, telling `each` its name.

@@ -94,6 +94,9 @@ impl Pin {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pins {
+    /// Day of the sources that the circuits are built from, as YYYY-MM-DD; empty for pins that were just learned.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub date: String,
     /// Ascending by name, each name once.
     pub circuit: Vec<Pin>,
 }
@@ -104,7 +107,7 @@ impl Pins {
     pub fn new(circuits: impl IntoIterator<Item = Pin>) -> Self {
         let mut circuit: Vec<_> = circuits.into_iter().collect();
         circuit.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { circuit }
+        Self { date: String::new(), circuit }
     }
 
     /// The pin called `name`.

@@ -23,6 +23,9 @@ pub(super) enum Command {
         /// Build the batcher's circuits only and keep the other pins as they are embedded.
         #[arg(long)]
         batcher_only: bool,
+        /// Day of the sources, for the headers of key files; without it, the one in the embedded pins.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: Option<String>,
     },
 }
 
@@ -64,8 +67,12 @@ pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure>
             let json = json!({ "ok": ok, "circuits": built.circuit.len(), "differences": differences });
             Ok(Answer::new(json, text).with_code(if ok { 0 } else { INVALID }))
         }
-        Command::Regenerate { directory, batcher_only } => {
-            let (built, keys) = build(batcher_only, options)?;
+        Command::Regenerate { directory, batcher_only, date } => {
+            let (mut built, keys) = build(batcher_only, options)?;
+            built.date = match date {
+                Some(date) => date,
+                None => embedded()?.date,
+            };
             let failed = |error: String| Failure::new(UNAVAILABLE, error);
             let pins_text = toml::to_string(&built).map_err(|error| failed(error.to_string()))?;
             let keys_text =

@@ -118,6 +118,11 @@ impl Payload {
     }
 }
 
+/// The version of plonky2 whose prover data key files hold.
+pub const PLONKY2_VERSION: &str = "1.1.0";
+/// The version of starky that signature circuits are built with.
+pub const STARKY_VERSION: &str = "1.1.0";
+
 /// The code that a key comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -187,5 +192,18 @@ impl Header {
     #[must_use]
     pub fn file_name(&self) -> String {
         format!("{}.{}.{}.key", self.kind.identifier, self.kind.kind, self.identifying_hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_versions_are_those_that_the_workspace_is_locked_to() {
+        let lock: String = std::fs::read_to_string("../Cargo.lock").unwrap();
+        for (name, version) in [("plonky2", PLONKY2_VERSION), ("starky", STARKY_VERSION)] {
+            assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n")), "{name}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     cache::{Cache, DEFAULT_MEMORY_BYTES},
-    format::{HEADER_LIMIT, KeyFile, KeyFileError},
+    format::{HEADER_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, read_header},
     header::{Header, KeyKind, Origin},
     made::Made,
     prover_data::{decode_common, decode_prover},
@@ -236,6 +236,26 @@ impl Keys {
         Ok(verifier)
     }
 
+    /// Sees to it that a store has the key files of `definition`, without reading their payloads. Returns whether they
+    /// had to be made.
+    ///
+    /// # Errors
+    /// As [`Self::circuit`].
+    pub fn ensure<Def: Definition + 'static>(&self, definition: Def) -> Result<bool, CircuitError> {
+        let pin = self.pin(&Identity::of(&definition));
+        if pin.is_some_and(|pin| pin.files.is_some() && self.missing(&pin).is_empty()) {
+            return Ok(false);
+        }
+        self.circuit(definition).map(|_| true)
+    }
+
+    /// The headers of a pinned circuit's files that no store has.
+    #[must_use]
+    pub fn missing(&self, pin: &Pin) -> Vec<Header> {
+        let headers = KeyKind::ALL.into_iter().filter_map(|kind| self.header(pin, kind));
+        headers.filter(|header| !self.stores.iter().any(|store| has(store.as_ref(), header))).collect()
+    }
+
     fn load_or_make<Def: Definition>(
         &self,
         definition: Def,
@@ -436,6 +456,13 @@ const SMALLEST_LOADED_DOMAIN_BITS: usize = 10;
 fn is_loaded(pin: &Pin) -> bool {
     let rate_bits = pin.parameters.get("rate_bits").copied().unwrap_or_default();
     pin.degree_bits + rate_bits as usize >= SMALLEST_LOADED_DOMAIN_BITS
+}
+
+/// Whether the store has a file with this header.
+fn has(store: &dyn KeyStore, header: &Header) -> bool {
+    let name = header.file_name();
+    let start = store.read_start(&name, MAGIC_LINE.len() + HEADER_LIMIT).ok().flatten();
+    start.and_then(|start| read_header(&name, &start).ok()).is_some_and(|(found, _)| found == *header)
 }
 
 fn decode_common_data(payload: &[u8]) -> Result<CommonData, String> {

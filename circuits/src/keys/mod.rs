@@ -17,7 +17,9 @@ mod store;
 pub use cache::DEFAULT_MEMORY_BYTES;
 pub use directory::DirectoryStore;
 pub use format::{HEADER_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, read_header};
-pub use header::{Checksum, HEADER_VERSION, Header, KeyKind, Kind, Origin, Payload};
+pub use header::{
+    Checksum, HEADER_VERSION, Header, KeyKind, Kind, Origin, PLONKY2_VERSION, Payload, STARKY_VERSION,
+};
 pub use lookup::{Event, Keys, Listener};
 pub use made::Made;
 pub use memory::{MemoryFile, MemoryStore};
