@@ -16,7 +16,10 @@ use thiserror::Error;
 
 use crate::circuits::{
     engine::{Engine, EngineError},
-    keys::EngineKeys,
+    keys::{EngineKeys, SegmentCircuit},
+    messages::MessageSegment,
+    segment::{SegmentLeaf, segment_fold},
+    superblock::{Source, SuperblockDefinition},
 };
 
 /// The name of the checked-in pins.
@@ -61,10 +64,11 @@ pub fn origin(pins: &Pins) -> Origin {
 /// [`EngineError`] if a circuit does not fit its shape.
 pub fn build(keys: &Keys, each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), EngineError> {
     let mut pins = vec![];
-    visit_environments(keys, &mut |compiled| {
+    let mut show = |compiled: &dyn AnyCompiled| {
         each(&compiled.name());
         pins.push(Pin::of(compiled));
-    })?;
+    };
+    visit_environments(keys, &mut Show(&mut show))?;
     build_batcher(keys, pins, each)
 }
 
@@ -87,45 +91,72 @@ pub fn build_batcher(
     Ok((Pins::new(pins), made))
 }
 
-/// Every circuit of the environments that this workspace ships, children before parents.
-fn visit_environments(keys: &Keys, each: &mut dyn FnMut(&dyn AnyCompiled)) -> Result<(), CircuitError> {
-    block(keys, &counter::kernel(keys)?, each)?;
-    for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
-        visit(keys, kernel, each)?;
-    }
-    let batches = notes::circuits::BatchCircuits::new(keys)?;
-    batches.leaves().try_for_each(|leaf| visit(keys, leaf, each))?;
-    notes::circuits::BatchCircuits::folds().try_for_each(|fold| visit(keys, fold, each))?;
-    for variant in notes::block::variants(notes::block::MAX_TRANSACTIONS) {
-        block(keys, &notes::circuits::block_kernel(keys, variant)?, each)?;
-    }
-    for size in BatchSize::ALL {
-        visit(keys, SignatureCircuit(size), each)?;
-    }
-    visit(keys, ChunkCircuits::leaf(), each)?;
-    ChunkCircuits::folds().try_for_each(|fold| visit(keys, fold, each))?;
-    for variant in accounts::block::variants(accounts::block::MAX_TRANSACTIONS) {
-        block(keys, &KERNELS.get(keys, variant)?, each)?;
-    }
-    Ok(())
+/// Does something with circuits of whatever definition.
+pub trait Visitor {
+    /// The next circuit.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), CircuitError>;
 }
 
-fn visit<Def: Definition + 'static>(
-    keys: &Keys,
-    definition: Def,
-    each: &mut dyn FnMut(&dyn AnyCompiled),
-) -> Result<(), CircuitError> {
-    each(keys.circuit(definition)?.as_ref());
+/// Builds each circuit and shows it.
+struct Show<'a>(&'a mut dyn FnMut(&dyn AnyCompiled));
+
+impl Visitor for Show<'_> {
+    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), CircuitError> {
+        (self.0)(keys.circuit(definition)?.as_ref());
+        Ok(())
+    }
+}
+
+/// Every circuit that this workspace ships, children before parents; the batcher's with the keys that are embedded.
+///
+/// # Errors
+/// If a circuit cannot be built.
+pub fn visit_all(keys: &Keys, visitor: &mut impl Visitor) -> Result<(), CircuitError> {
+    visit_environments(keys, visitor)?;
+    for circuit in SegmentCircuit::all() {
+        match circuit {
+            SegmentCircuit::Leaf(blocks) => visitor.visit(keys, SegmentLeaf::new(blocks))?,
+            SegmentCircuit::Fold(arity) => visitor.visit(keys, segment_fold(arity))?,
+            SegmentCircuit::Messages => visitor.visit(keys, MessageSegment::default())?,
+        }
+    }
+    let root = EngineKeys::embedded().key_set().root();
+    Source::all().try_for_each(|source| visitor.visit(keys, SuperblockDefinition::new(source, root)))
+}
+
+/// Every circuit of the environments that this workspace ships, children before parents.
+fn visit_environments(keys: &Keys, visitor: &mut impl Visitor) -> Result<(), CircuitError> {
+    block(keys, &counter::kernel(keys)?, visitor)?;
+    for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
+        visitor.visit(keys, kernel)?;
+    }
+    let batches = notes::circuits::BatchCircuits::new(keys)?;
+    batches.leaves().try_for_each(|leaf| visitor.visit(keys, leaf))?;
+    notes::circuits::BatchCircuits::folds().try_for_each(|fold| visitor.visit(keys, fold))?;
+    for variant in notes::block::variants(notes::block::MAX_TRANSACTIONS) {
+        block(keys, &notes::circuits::block_kernel(keys, variant)?, visitor)?;
+    }
+    for size in BatchSize::ALL {
+        visitor.visit(keys, SignatureCircuit(size))?;
+    }
+    visitor.visit(keys, ChunkCircuits::leaf())?;
+    ChunkCircuits::folds().try_for_each(|fold| visitor.visit(keys, fold))?;
+    for variant in accounts::block::variants(accounts::block::MAX_TRANSACTIONS) {
+        block(keys, &KERNELS.get(keys, variant)?, visitor)?;
+    }
     Ok(())
 }
 
 fn block<K: BlockDefinition>(
     keys: &Keys,
     kernel: &Kernel<K>,
-    each: &mut dyn FnMut(&dyn AnyCompiled),
+    visitor: &mut impl Visitor,
 ) -> Result<(), CircuitError> {
-    visit(keys, kernel.definition.clone(), each)?;
-    kernel.wrapper.definitions().into_iter().try_for_each(|definition| visit(keys, definition, each))
+    visitor.visit(keys, kernel.definition.clone())?;
+    kernel.wrapper.definitions().into_iter().try_for_each(|definition| visitor.visit(keys, definition))
 }
 
 #[cfg(test)]

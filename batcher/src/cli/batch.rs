@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use batcher::{
     batch::{Batcher, Outcome},
-    circuits::{engine::Engine, state::SuperblockState},
+    circuits::state::SuperblockState,
     planner::{MAX_BLOCKS, Planner},
     queue::Queue,
     state,
@@ -19,6 +19,7 @@ use serde_json::json;
 use super::{
     Options,
     answer::{Answer, Failure, REJECTED},
+    config::KeyArguments,
     progress,
 };
 
@@ -51,6 +52,8 @@ pub(super) struct Arguments {
     /// Proofs to make at the same time; each needs about 1.5 GB.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    keys: KeyArguments,
 }
 
 pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
@@ -73,7 +76,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         None => Queue::default(),
     };
     let deposits = if arguments.deposits.is_some() { queue.pending(before.l1_inbox)? } else { &[] };
-    let engine = Engine::default();
+    let engine = arguments.keys.engine(options)?;
     let outcome = {
         let progress = progress::progress(options);
         let batcher = Batcher {

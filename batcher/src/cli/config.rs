@@ -1,12 +1,25 @@
 //! `superblock config`, and the flags that say where keys are.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use batcher::keys::config::{Config, ConfigError, FILE_NAME, Flags, Surroundings, TEMPLATE};
-use circuits::file::write_atomic;
+use batcher::{
+    circuits::{engine::Engine, keys::EngineKeys},
+    keys::{
+        self, OpenError,
+        config::{Config, ConfigError, FILE_NAME, Flags, Surroundings, TEMPLATE},
+    },
+};
+use circuits::{file::write_atomic, keys::Keys};
 use serde_json::json;
 
-use super::answer::{Answer, Coded, Failure, LIMIT, REJECTED};
+use super::{
+    Options,
+    answer::{Answer, Coded, Failure, LIMIT, REJECTED},
+    progress,
+};
 
 impl Coded for ConfigError {
     fn code(&self) -> u8 {
@@ -39,6 +52,27 @@ impl KeyArguments {
             key_directories: self.key_directories.clone(),
             memory_bytes: self.key_memory,
         })?)
+    }
+}
+
+impl KeyArguments {
+    /// The keys that the configuration gives access to.
+    pub(super) fn keys(&self, options: Options) -> Result<Keys, Failure> {
+        Ok(keys::open(&self.load()?, progress::key_listener(options))?)
+    }
+
+    /// The batcher's circuits over [`Self::keys`].
+    pub(super) fn engine(&self, options: Options) -> Result<Engine, Failure> {
+        Ok(Engine::new(EngineKeys::embedded().clone(), Arc::new(self.keys(options)?)))
+    }
+}
+
+impl Coded for OpenError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Config(error) => error.code(),
+            Self::Pins(_) => REJECTED,
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! Progress on standard error, and the request to stop.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use batcher::prove::{Progress, Quiet};
+use circuits::keys::{Event, Listener};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Options;
@@ -75,6 +79,30 @@ pub(super) fn progress(options: Options) -> Box<dyn Progress> {
     }
     bar.enable_steady_tick(Duration::from_millis(200));
     Box::new(Terminal { bar })
+}
+
+/// Tells on standard error what becomes of keys.
+pub(super) fn key_listener(options: Options) -> Listener {
+    let quiet = options.quiet;
+    Arc::new(move |event| {
+        let line = match event {
+            // Loading is what should happen, and a made key was said to be in the making.
+            Event::Loaded { .. } | Event::Made { .. } => return,
+            Event::Making { .. } if quiet => return,
+            Event::Making { identifier } => format!("{identifier}: making its keys"),
+            Event::Refused { name, location, reason } => {
+                format!("warning: {location}: {name} is refused and made again: {reason}")
+            }
+            Event::Trouble { reason } => format!("warning: {reason}"),
+            Event::NotKept { identifier, reason } => {
+                format!("warning: the keys of {identifier} are not kept: {reason}")
+            }
+            Event::NotAsPinned { identifier } => {
+                format!("warning: {identifier} is not the circuit that is pinned; run superblock pins check")
+            }
+        };
+        eprintln!("{line}");
+    })
 }
 
 /// Proofs to make at the same time: as many as 6 GB of memory and the cores are good for.

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use batcher::{
-    circuits::engine::Engine,
     run::{RunReport, Runner},
     scenario::Scenario,
 };
@@ -12,6 +11,7 @@ use serde_json::json;
 use super::{
     Options,
     answer::{Answer, Failure},
+    config::KeyArguments,
     progress,
     verify::{report_json, report_text},
 };
@@ -30,12 +30,14 @@ pub(super) struct Arguments {
     /// Proofs to make at the same time; each needs about 1.5 GB.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    keys: KeyArguments,
 }
 
 pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     progress::stop_on_interrupt();
     let scenario = Scenario::read(&arguments.scenario)?;
-    let engine = Engine::default();
+    let engine = arguments.keys.engine(options)?;
     let report = {
         let progress = progress::progress(options);
         let runner = Runner {

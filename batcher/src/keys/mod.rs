@@ -3,6 +3,8 @@
 pub mod config;
 mod listed;
 mod object;
+mod open;
 
 pub use listed::{ListedError, ListedFiles, header_of};
 pub use object::{AddressError, ObjectStore};
+pub use open::{OpenError, open};
