@@ -1,4 +1,4 @@
-//! `superblock keys generate`.
+//! `superblock keys generate` and `superblock keys verify`.
 
 use std::{io::Write as _, path::PathBuf, sync::atomic::Ordering};
 
@@ -9,8 +9,8 @@ use batcher::{
 use circuits::{
     CircuitError, Definition,
     file::write_atomic,
-    keys::{Header, KeyKind, Keys},
-    pins::Pins,
+    keys::{HEADER_LIMIT, Header, KeyFile, KeyKind, Keys},
+    pins::{Pin, Pins},
 };
 use serde_json::json;
 
@@ -59,7 +59,8 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     ended.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
     let missing = missing(&keys, &pins, arguments.only.as_deref());
     if let Some(header) = missing.first() {
-        let text = format!("{} key files could not be kept, among them {}", missing.len(), header.file_name());
+        let text =
+            format!("{} key files could not be kept, among them {}", missing.len(), header.file_name());
         return Err(Failure::new(UNAVAILABLE, text));
     }
     if let Some(path) = &arguments.output_config {
@@ -70,6 +71,70 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let (made, found) = (generate.made, generate.found);
     let text = format!("{} circuits: keys of {} made, of {found} found", made.len() + found, made.len());
     Ok(Answer::new(json!({ "ok": true, "made": made, "found": found }), text))
+}
+
+/// Check the key files of the pinned circuits: headers, lengths and checksums.
+#[derive(clap::Args)]
+pub(super) struct VerifyArguments {
+    #[command(flatten)]
+    keys: KeyArguments,
+    /// Make every key anew and compare. Takes minutes.
+    #[arg(long)]
+    rebuild: bool,
+}
+
+pub(super) fn verify(arguments: &VerifyArguments, options: Options) -> Result<Answer, Failure> {
+    let config = arguments.keys.load()?;
+    let pins = pins_of(&config)?;
+    let stores = config.stores()?;
+    let origin = pins::origin(&pins);
+    let (mut checked, mut problems) = (0_usize, vec![]);
+    let headers = pins
+        .circuit
+        .iter()
+        .flat_map(|pin| KeyKind::ALL.into_iter().filter_map(|kind| Header::of(pin, kind, &origin)));
+    for header in headers {
+        let name = header.file_name();
+        for store in &stores {
+            let Some(bytes) = store.read(&name, header.payload.bytes + HEADER_LIMIT as u64)? else {
+                continue;
+            };
+            match KeyFile::expect(&header, bytes) {
+                Ok(_) => checked += 1,
+                Err(error) => problems.push(format!("{}: {name}: {error}", store.location())),
+            }
+        }
+    }
+    if arguments.rebuild {
+        let mut rebuild = Rebuild { pins: &pins, quiet: options.quiet, problems: &mut problems };
+        // Without stores: what is compared must come from the code.
+        pins::visit_all(&Keys::default(), &mut rebuild)
+            .map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
+    }
+    let ok = problems.is_empty();
+    let text = if ok { format!("{checked} key files are right") } else { problems.join("\n") };
+    let json = json!({ "ok": ok, "checked": checked, "problems": problems });
+    Ok(Answer::new(json, text).with_code(if ok { 0 } else { INVALID }))
+}
+
+/// Compares circuits that are built anew with their pins, and so with every file that has a pinned header.
+struct Rebuild<'a> {
+    pins: &'a Pins,
+    quiet: bool,
+    problems: &'a mut Vec<String>,
+}
+
+impl Visitor for Rebuild<'_> {
+    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), CircuitError> {
+        let pin = Pin::of(keys.circuit(definition)?.as_ref());
+        if !self.quiet {
+            eprintln!("built {}", pin.name);
+        }
+        if self.pins.get(&pin.name) != Some(&pin) {
+            self.problems.push(format!("circuit {} is not as pinned; see superblock pins check", pin.name));
+        }
+        Ok(())
+    }
 }
 
 fn pins_of(config: &Config) -> Result<Pins, Failure> {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use batcher::keys::{ListedError, header_of};
+use batcher::keys::{ListedError, config::Config, header_of};
 use circuits::keys::{
     DirectoryStore, HEADER_LIMIT, Header, KeyFile, KeyFileError, KeyStore, MAGIC_LINE, StoreError,
     read_header,
@@ -14,8 +14,10 @@ use circuits::keys::{
 use serde_json::json;
 
 use super::{
+    Options,
     answer::{Answer, Coded, Failure, LIMIT, REJECTED, UNAVAILABLE},
     config::KeyArguments,
+    generate::{self, expected_names},
 };
 
 /// Bytes of the largest key file.
@@ -35,6 +37,8 @@ impl Coded for ListedError {
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
+    Generate(generate::Arguments),
+    Verify(generate::VerifyArguments),
     /// List the key files of all stores of the configuration. Payloads are not read.
     List(KeyArguments),
     /// Show the header of a key file, and check name, hash, length and checksum.
@@ -69,12 +73,25 @@ pub(super) enum Command {
     },
 }
 
-/// Runs a command; `expected` has the names of the files that the pins ask for.
-pub(super) fn run(command: Command, expected: &BTreeSet<String>) -> Result<Answer, Failure> {
+pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
+    run_with(command, options, expected_names)
+}
+
+/// Runs a command; `expected` names the files that the pins of a configuration ask for.
+fn run_with(
+    command: Command,
+    options: Options,
+    expected: impl Fn(&Config) -> Result<BTreeSet<String>, Failure>,
+) -> Result<Answer, Failure> {
     match command {
-        Command::List(keys) => list(&keys, expected),
+        Command::Generate(arguments) => generate::run(&arguments, options),
+        Command::Verify(arguments) => generate::verify(&arguments, options),
+        Command::List(keys) => list(&keys, &expected(&keys.load()?)?),
         Command::Inspect { file } => inspect(&file),
-        Command::Prune { keys, yes, dry_run } => prune(&keys.load()?.directories(), expected, yes, dry_run),
+        Command::Prune { keys, yes, dry_run } => {
+            let config = keys.load()?;
+            prune(&config.directories(), &expected(&config)?, yes, dry_run)
+        }
         Command::Export { keys, directory } => {
             let stores = keys.load()?.stores()?;
             copy(stores.iter().map(AsRef::as_ref), &DirectoryStore::new(directory))
@@ -341,7 +358,9 @@ mod tests {
                 path("keys"),
             ]);
         }
-        run(Line::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command, expected)
+        let command = Line::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command;
+        let options = Options { json: false, quiet: true, strict: false };
+        run_with(command, options, |_| Ok(expected.clone()))
     }
 
     fn text(path: &Path) -> &str {

@@ -5,6 +5,7 @@ mod answer;
 mod batch;
 mod bench;
 mod config;
+mod generate;
 mod inspect;
 mod keys;
 mod message;
@@ -15,7 +16,7 @@ mod run;
 mod security;
 mod verify;
 
-use std::{collections::BTreeSet, io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode};
 
 use answer::{Answer, Failure};
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -107,7 +108,7 @@ impl Command {
             Self::Message(command) => message::run(command),
             Self::Registry(command) => registry::run(command),
             Self::Account(command) => account::run(command),
-            Self::Keys(command) => keys::run(command, &BTreeSet::new()),
+            Self::Keys(command) => keys::run(command, options),
             Self::Config(command) => config::run(command),
             Self::Security => security::run(),
             Self::Pins(command) => pins::run(command, options),
