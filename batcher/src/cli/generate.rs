@@ -42,10 +42,8 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let config = arguments.keys.load()?;
     let keys = arguments.keys.keys(options)?;
     let pins = pins_of(&config)?;
-    if let Some(only) = &arguments.only {
-        if pins.get(only).is_none() {
-            return Err(Failure::new(REJECTED, format!("--only: no circuit is called {only}")));
-        }
+    if let Some(only) = arguments.only.as_ref().filter(|only| pins.get(only).is_none()) {
+        return Err(Failure::new(REJECTED, format!("--only: no circuit is called {only}")));
     }
     if arguments.list_missing {
         return Ok(list_missing(&keys, &pins, arguments.only.as_deref()));
