@@ -62,8 +62,13 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         return Err(Failure::new(UNAVAILABLE, text));
     }
     if let Some(path) = &arguments.output_config {
-        let text = toml::to_string(&json!({ "key_directories": config.key_directories }))
-            .map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
+        // The file may be read from anywhere.
+        let failed = |error: String| Failure::new(UNAVAILABLE, error);
+        let directories = config.key_directories.iter().map(std::path::absolute);
+        let directories: Vec<_> =
+            directories.collect::<Result<_, _>>().map_err(|error| failed(error.to_string()))?;
+        let text = toml::to_string(&json!({ "key_directories": directories }))
+            .map_err(|error| failed(error.to_string()))?;
         write_atomic(path, text.as_bytes())?;
     }
     let (made, found) = (generate.made, generate.found);
