@@ -19,6 +19,7 @@ pub mod state;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 pub mod tree;
 pub mod trust;
 pub mod verify;

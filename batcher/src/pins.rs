@@ -164,6 +164,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_origin_names_the_sources_and_their_date() {
+        let pins = embedded().expect("well-formed");
+        let origin = origin(&pins);
+        assert_ne!(origin.source, circuits::keys::Checksum::of(b""), "no source was hashed");
+        assert!(origin.date == pins.date && origin.date.len() == "2026-01-01".len());
+        assert!(pins.circuit.iter().all(|pin| pin.files.is_some()), "every circuit can be kept");
+    }
+
+    #[test]
     fn the_checked_in_pins_name_the_embedded_keys() {
         let pins = embedded().expect("well-formed");
         for key in &EngineKeys::embedded().segment_set {

@@ -1,13 +1,12 @@
 //! L1's queue of deposits as a file: every deposit ever made, in L1's order, one JSON message per line.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use bridge::{Message, message::outbox_append};
 use circuits::{Digest, amount::Amount, registry::EnvironmentId, statement::empty_list};
 use thiserror::Error;
+
+use crate::text::{self, TextError};
 
 /// Bytes of the largest queue that is read.
 const QUEUE_LIMIT: u64 = 256 << 20;
@@ -15,22 +14,9 @@ const QUEUE_LIMIT: u64 = 256 << 20;
 /// Why a queue is not used.
 #[derive(Debug, Error)]
 pub enum QueueError {
-    /// The file cannot be read.
-    #[error("{path}: cannot read it: {source}", path = .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is too large.
-    #[error("{path}: at most {QUEUE_LIMIT} bytes are read, found {found}", path = .path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Bytes found.
-        found: u64,
-    },
+    /// A file cannot be read.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// A line is not a message.
     #[error("{path}, line {line}: a deposit is one JSON message: {source}", path = .path.display())]
     Line {
@@ -78,12 +64,7 @@ impl Queue {
     /// # Errors
     /// [`QueueError`], which names the file and the line.
     pub fn read(path: &Path, chain_id: u64) -> Result<Self, QueueError> {
-        let error = |source| QueueError::Read { path: path.to_owned(), source };
-        let found = fs::metadata(path).map_err(error)?.len();
-        if found > QUEUE_LIMIT {
-            return Err(QueueError::TooLarge { path: path.to_owned(), found });
-        }
-        let text = fs::read_to_string(path).map_err(error)?;
+        let text = text::read(path, QUEUE_LIMIT)?;
         let mut deposits = vec![];
         for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
             let message: Message = serde_json::from_str(text).map_err(|source| QueueError::Line {
@@ -152,6 +133,8 @@ fn check(message: &Message, chain_id: u64) -> Result<(), (&'static str, String, 
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use bridge::AssetId;
 
     use super::*;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -23,7 +22,10 @@ use plonky2::field::types::Field64;
 use serde::{Deserialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::queue::{Queue, QueueError};
+use crate::{
+    queue::{Queue, QueueError},
+    text::{self, TextError},
+};
 
 /// Bytes of the largest scenario, genesis or transactions file.
 const FILE_LIMIT: u64 = 64 << 20;
@@ -91,21 +93,8 @@ struct CounterGenesis {
 #[derive(Debug, Error)]
 pub enum ScenarioError {
     /// A file cannot be read.
-    #[error("{path}: cannot read it: {source}", path = .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file is too large.
-    #[error("{path}: at most {FILE_LIMIT} bytes are read, found {found}", path = .path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Bytes found.
-        found: u64,
-    },
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// The content of a file is refused.
     #[error("{path}: {reason}", path = .path.display())]
     Malformed {
@@ -130,15 +119,6 @@ pub enum ScenarioError {
     /// The registry refuses an environment.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-}
-
-fn read_text(path: &Path) -> Result<String, ScenarioError> {
-    let error = |source| ScenarioError::Read { path: path.to_owned(), source };
-    let found = fs::metadata(path).map_err(error)?.len();
-    if found > FILE_LIMIT {
-        return Err(ScenarioError::TooLarge { path: path.to_owned(), found });
-    }
-    fs::read_to_string(path).map_err(error)
 }
 
 /// An environment of a scenario, ready to make blocks.
@@ -202,7 +182,7 @@ impl Scenario {
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
         let malformed = |reason| ScenarioError::Malformed { path: path.to_owned(), reason };
         let mut scenario: Self =
-            toml::from_str(&read_text(path)?).map_err(|error| malformed(error.to_string()))?;
+            toml::from_str(&text::read(path, FILE_LIMIT)?).map_err(|error| malformed(error.to_string()))?;
         scenario.directory = path.parent().map(Path::to_owned).unwrap_or_default();
         scenario.path = path.to_owned();
         if scenario.chain_id >= F::ORDER {
@@ -285,7 +265,7 @@ impl Scenario {
             }
         };
         let transactions = self.directory.join(&config.transactions);
-        let mut lines: Vec<_> = read_text(&transactions)?
+        let mut lines: Vec<_> = text::read(&transactions, FILE_LIMIT)?
             .lines()
             .enumerate()
             .filter(|(_, line)| !line.trim().is_empty())
@@ -306,7 +286,7 @@ impl Scenario {
         match &config.genesis {
             toml::Value::String(file) => {
                 let path = self.directory.join(file);
-                serde_json::from_str(&read_text(&path)?)
+                serde_json::from_str(&text::read(&path, FILE_LIMIT)?)
                     .map_err(|error| ScenarioError::Malformed { path, reason: error.to_string() })
             }
             table => table.clone().try_into().map_err(|error| ScenarioError::Environment {

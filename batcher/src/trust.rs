@@ -1,9 +1,6 @@
 //! What a verifier trusts: the answer of [`crate::verify`] is worth as much as this.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use circuits::{
     Digest, F,
@@ -12,6 +9,8 @@ use circuits::{
 use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::text::{self, TextError};
 
 /// Bytes of the largest trust file.
 const TRUST_LIMIT: u64 = 1 << 20;
@@ -53,25 +52,12 @@ pub struct Trust {
 /// Why a trust file is not used.
 #[derive(Debug, Error)]
 pub enum TrustError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// It cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It cannot be opened.
-    #[error("{path}: cannot read it: {source}", path = .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It is larger than any trust file.
-    #[error("{path}: a trust file has at most {TRUST_LIMIT} bytes, found {found}", path = .path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        found: u64,
-    },
     /// It is not a trust file.
     #[error("{path}: {reason}", path = .path.display())]
     Malformed {
@@ -113,13 +99,7 @@ impl Trust {
     /// [`TrustError`], which names the file.
     pub fn read(path: &Path) -> Result<Self, TrustError> {
         let malformed = |reason| TrustError::Malformed { path: path.to_owned(), reason };
-        let size =
-            fs::metadata(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?.len();
-        if size > TRUST_LIMIT {
-            return Err(TrustError::TooLarge { path: path.to_owned(), found: size });
-        }
-        let text =
-            fs::read_to_string(path).map_err(|source| TrustError::Read { path: path.to_owned(), source })?;
+        let text = text::read(path, TRUST_LIMIT)?;
         Self::parse(&text).map_err(malformed)
     }
 

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path, sync::Arc};
 
 use batcher::keys::{AddressError, ListedError, ListedFiles, ObjectStore};
 use circuits::{
-    Digest,
-    keys::{Checksum, HEADER_VERSION, Header, KeyFile, KeyKind, KeyStore, Kind, Origin, Payload},
+    keys::{Checksum, KeyKind, KeyStore},
+    testing::toy_key,
 };
 
 fn name(identifier: &str) -> String {
@@ -140,28 +140,8 @@ fn options_of_s3_are_those_of_the_crate() {
 
 #[test]
 fn a_listed_file_has_any_name_and_is_never_changed() {
-    let header = Header {
-        header_version: HEADER_VERSION,
-        kind: Kind { kind: KeyKind::VerifierKey, identifier: "toy".to_owned() },
-        parameters: BTreeMap::new(),
-        origin: Origin {
-            superblock: "0".to_owned(),
-            plonky2: "0".to_owned(),
-            starky: "0".to_owned(),
-            source: Checksum::default(),
-            date: "2026-01-01".to_owned(),
-        },
-        circuit: Digest::ZERO,
-        verifier_key: Digest::ZERO,
-        degree_bits: 4,
-        gates: 9,
-        public_inputs: 2,
-        depends_on: BTreeMap::new(),
-        payload: Payload::of(b"payload"),
-        identifying_hash: Checksum::default(),
-    }
-    .identified();
-    let (name, file) = (header.file_name(), KeyFile::new(header, b"payload"));
+    let file = toy_key("toy");
+    let name = file.header().file_name();
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("any name");
     fs::write(&path, file.bytes()).expect("writable");

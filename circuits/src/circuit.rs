@@ -99,6 +99,14 @@ pub enum CircuitError {
         /// plonky2's message.
         reason: String,
     },
+    /// The circuit is not one of the set that is proved with: its definition is not the one that the set was made of.
+    #[error("circuit {name} has key {key}, which is not in its set")]
+    Unlisted {
+        /// The circuit.
+        name: String,
+        /// Digest of its key.
+        key: Digest,
+    },
     /// The proof's public inputs are not a statement.
     #[error("circuit {name}: {source}")]
     Statement {

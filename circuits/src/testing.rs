@@ -1,14 +1,18 @@
 //! Circuits for tests: a kernel that proves anything, and the joining of two statements without their proofs.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::{
     Builder, Compiled, Definition, F, Witness,
     basetypes::{kernel_config, standard_config},
+    digest::Digest,
     forging::{Exception, Mutator, assert_accepts, assert_rejects, check},
-    keys::Keys,
+    keys::{Checksum, HEADER_VERSION, Header, KeyFile, KeyKind, Keys, Kind, Origin, Payload},
     layout::{Layout, WitnessError, new_virtual, set},
     recursion::Chain,
     statement::BlockStatement,
@@ -19,6 +23,33 @@ use crate::{
 pub fn keys() -> &'static Arc<Keys> {
     static KEYS: LazyLock<Arc<Keys>> = LazyLock::new(|| Arc::new(Keys::default().with_memory(6 << 30)));
     &KEYS
+}
+
+/// The key file of a circuit of this name that does not exist, for stores, which never look at payloads.
+#[must_use]
+pub fn toy_key(identifier: &str) -> KeyFile {
+    let (text, payload) = (|| "0".to_owned(), b"payload");
+    let header = Header {
+        header_version: HEADER_VERSION,
+        kind: Kind { kind: KeyKind::VerifierKey, identifier: identifier.to_owned() },
+        parameters: BTreeMap::new(),
+        origin: Origin {
+            superblock: text(),
+            plonky2: text(),
+            starky: text(),
+            source: Checksum::default(),
+            date: "2026-01-01".to_owned(),
+        },
+        circuit: Digest::ZERO,
+        verifier_key: Digest::ZERO,
+        degree_bits: 4,
+        gates: 9,
+        public_inputs: 2,
+        depends_on: BTreeMap::new(),
+        payload: Payload::of(payload),
+        identifying_hash: Checksum::default(),
+    };
+    KeyFile::new(header.identified(), payload)
 }
 
 /// A kernel without rules: its proofs state whatever they are asked to.

@@ -1,7 +1,6 @@
 //! Stores of key files: what they list, refuse, set aside and exclude.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::{BufRead as _, BufReader, ErrorKind},
     path::Path,
@@ -10,11 +9,8 @@ use std::{
 };
 
 use circuits::{
-    Digest,
-    keys::{
-        Checksum, DirectoryStore, HEADER_VERSION, Header, KeyFile, KeyFileError, KeyKind, KeyStore, Kind,
-        MemoryStore, Origin, Payload,
-    },
+    keys::{Checksum, DirectoryStore, KeyFileError, KeyStore, MemoryStore},
+    testing::toy_key,
 };
 
 fn name(identifier: &str) -> String {
@@ -80,29 +76,9 @@ fn memory_is_a_store() {
 
 #[test]
 fn files_in_memory_are_listed_with_their_headers_and_taken_out() {
-    let header = Header {
-        header_version: HEADER_VERSION,
-        kind: Kind { kind: KeyKind::VerifierKey, identifier: "toy".to_owned() },
-        parameters: BTreeMap::new(),
-        origin: Origin {
-            superblock: "0".to_owned(),
-            plonky2: "0".to_owned(),
-            starky: "0".to_owned(),
-            source: Checksum::default(),
-            date: "2026-01-01".to_owned(),
-        },
-        circuit: Digest::ZERO,
-        verifier_key: Digest::ZERO,
-        degree_bits: 4,
-        gates: 9,
-        public_inputs: 2,
-        depends_on: BTreeMap::new(),
-        payload: Payload::of(b"payload"),
-        identifying_hash: Checksum::default(),
-    }
-    .identified();
+    let file = toy_key("toy");
+    let header = file.header().clone();
     let (good, bad) = (header.file_name(), name("a-bad-one"));
-    let file = KeyFile::new(header.clone(), b"payload");
     let store = MemoryStore::default();
     store.write(&good, file.bytes()).expect("written");
     store.write(&bad, b"damaged").expect("written");

@@ -10,6 +10,7 @@ use batcher::{
     scenario::{ScenarioError, chain_of},
     state::StateError,
     store::StoreError,
+    text::TextError,
     trust::TrustError,
     verify::VerifyError,
 };
@@ -165,14 +166,21 @@ impl Coded for BatchError {
     }
 }
 
-impl Coded for ScenarioError {
+impl Coded for TextError {
     fn code(&self) -> u8 {
         match self {
             Self::TooLarge { .. } => LIMIT,
+            Self::Read { .. } => REJECTED,
+        }
+    }
+}
+
+impl Coded for ScenarioError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Text(error) => error.code(),
             Self::Kernel(_) => UNAVAILABLE,
-            Self::Read { .. } | Self::Malformed { .. } | Self::Environment { .. } | Self::Registry(_) => {
-                REJECTED
-            }
+            Self::Malformed { .. } | Self::Environment { .. } | Self::Registry(_) => REJECTED,
         }
     }
 }
@@ -180,10 +188,8 @@ impl Coded for ScenarioError {
 impl Coded for QueueError {
     fn code(&self) -> u8 {
         match self {
-            Self::TooLarge { .. } => LIMIT,
-            Self::Read { .. } | Self::Line { .. } | Self::Deposit { .. } | Self::OtherQueue { .. } => {
-                REJECTED
-            }
+            Self::Text(error) => error.code(),
+            Self::Line { .. } | Self::Deposit { .. } | Self::OtherQueue { .. } => REJECTED,
         }
     }
 }
@@ -192,8 +198,8 @@ impl Coded for TrustError {
     fn code(&self) -> u8 {
         match self {
             Self::File(error) => error.code(),
-            Self::TooLarge { .. } => LIMIT,
-            Self::Read { .. } | Self::Malformed { .. } => REJECTED,
+            Self::Text(error) => error.code(),
+            Self::Malformed { .. } => REJECTED,
         }
     }
 }

@@ -17,14 +17,14 @@ use serde_json::json;
 
 use super::{
     Options,
-    answer::{Answer, Coded, Failure, LIMIT, REJECTED},
+    answer::{Answer, Coded, Failure, REJECTED},
     progress,
 };
 
 impl Coded for ConfigError {
     fn code(&self) -> u8 {
         match self {
-            Self::TooLarge { .. } => LIMIT,
+            Self::Text(error) => error.code(),
             _ => REJECTED,
         }
     }

@@ -289,12 +289,9 @@ fn agreed(paths: &[String]) -> Result<bool, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, fs};
+    use std::fs;
 
-    use circuits::{
-        Digest,
-        keys::{Checksum, HEADER_VERSION, KeyKind, Kind, Origin, Payload},
-    };
+    use circuits::testing::toy_key;
     use clap::Parser;
 
     use super::*;
@@ -305,38 +302,13 @@ mod tests {
         command: Command,
     }
 
-    /// A key file of a circuit of this name.
-    fn key(identifier: &str) -> KeyFile {
-        let header = Header {
-            header_version: HEADER_VERSION,
-            kind: Kind { kind: KeyKind::VerifierKey, identifier: identifier.to_owned() },
-            parameters: BTreeMap::new(),
-            origin: Origin {
-                superblock: "0".to_owned(),
-                plonky2: "0".to_owned(),
-                starky: "0".to_owned(),
-                source: Checksum::default(),
-                date: "2026-01-01".to_owned(),
-            },
-            circuit: Digest::ZERO,
-            verifier_key: Digest::ZERO,
-            degree_bits: 4,
-            gates: 9,
-            public_inputs: 2,
-            depends_on: BTreeMap::new(),
-            payload: Payload::of(b"payload"),
-            identifying_hash: Checksum::default(),
-        };
-        KeyFile::new(header.identified(), b"payload")
-    }
-
     /// A directory `keys` with two keys and a damaged one, and the names of all three.
     fn example() -> (tempfile::TempDir, DirectoryStore, [String; 3]) {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("empty.toml"), b"").expect("writable");
         let store = DirectoryStore::new(directory.path().join("keys"));
         let names = ["damaged", "second", "used"].map(|identifier| {
-            let (file, name) = (key(identifier), key(identifier).header().file_name());
+            let (file, name) = (toy_key(identifier), toy_key(identifier).header().file_name());
             let mut bytes = file.bytes().to_vec();
             if identifier == "damaged" {
                 *bytes.last_mut().expect("a payload") ^= 1;
@@ -437,7 +409,7 @@ mod tests {
         let import = || call(root.path(), &["import", text(&shipped)], &BTreeSet::new());
         let answer = import().unwrap_or_else(|_| panic!("copied"));
         assert_eq!((&answer.json["copied"], &answer.json["present"]), (&json!([used]), &json!([second])));
-        assert_eq!(store.read(&used, KEY_LIMIT).expect("readable").expect("there"), key("used").bytes());
+        assert_eq!(store.read(&used, KEY_LIMIT).expect("readable").expect("there"), toy_key("used").bytes());
         fs::remove_dir_all(&shipped).expect("ours");
         assert!(import().err().is_some_and(|failure| failure.message.contains("shipped")));
     }

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::OsString,
-    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{AddressError, ListedError, ListedFiles, ObjectStore};
+use crate::text::{self, TextError};
 
 /// Directories of key files, separated as in `PATH`.
 pub const DIRECTORIES_VARIABLE: &str = "SUPERBLOCK_KEY_DIRECTORIES";
@@ -53,21 +53,8 @@ pub const TEMPLATE: &str = r#"# Configuration of superblock. Relative paths star
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// A file cannot be read.
-    #[error("{path}: cannot read it: {source}", path = .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file is too large.
-    #[error("{path}: at most {FILE_LIMIT} bytes are read, found {found}", path = .path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Bytes found.
-        found: u64,
-    },
+    #[error(transparent)]
+    Text(#[from] TextError),
     /// A file is not TOML, or has a field that is unknown or of another type.
     #[error("{path}: {reason}", path = .path.display())]
     Malformed {
@@ -298,7 +285,7 @@ impl Config {
     pub fn read_pins(&self) -> Result<Pins, ConfigError> {
         let mut pins = vec![];
         for path in &self.pins {
-            let read: Pins = parse(path, &read_text(path)?)?;
+            let read: Pins = parse(path, &text::read(path, FILE_LIMIT)?)?;
             pins.extend(read.circuit);
         }
         Ok(Pins::new(pins))
@@ -312,18 +299,6 @@ fn refused(origin: &str, field: &str, expected: &'static str, found: &str) -> Co
         expected,
         found: found.to_owned(),
     }
-}
-
-fn read_text(path: &Path) -> Result<String, ConfigError> {
-    let error = |source| ConfigError::Read { path: path.to_owned(), source };
-    let metadata = fs::metadata(path).map_err(error)?;
-    if !metadata.is_file() {
-        return Err(error(io::Error::other("it is not a regular file")));
-    }
-    if metadata.len() > FILE_LIMIT {
-        return Err(ConfigError::TooLarge { path: path.to_owned(), found: metadata.len() });
-    }
-    fs::read_to_string(path).map_err(error)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
@@ -343,7 +318,7 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, C
 
 /// Reads a configuration file; relative paths in it start at its directory.
 fn read_file(path: &Path) -> Result<ConfigFile, ConfigError> {
-    let mut file: ConfigFile = parse(path, &read_text(path)?)?;
+    let mut file: ConfigFile = parse(path, &text::read(path, FILE_LIMIT)?)?;
     let origin = path.display().to_string();
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     let listed = file.keys.iter_mut().map(|key| ("keys", &mut key.path));

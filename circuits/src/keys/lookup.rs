@@ -403,6 +403,7 @@ impl Keys {
             self.tell(&Event::NotAsPinned { identifier: identity.name.clone() });
         }
         if let Some(origin) = &self.origin {
+            self.collect_made(&made, origin);
             let mut refusals = vec![];
             let kept = self.stores.is_empty()
                 || self.stores.iter().any(|store| match made.write(store.as_ref(), origin) {
@@ -428,7 +429,12 @@ impl Keys {
         if name.is_some_and(|name| matches!(collection.read_start(&name, 1), Ok(Some(_)))) {
             return;
         }
-        if let Err(error) = Made::new(compiled).write(collection.as_ref(), origin) {
+        self.collect_made(&Made::new(compiled), origin);
+    }
+
+    fn collect_made(&self, made: &Made, origin: &Origin) {
+        let Some(collection) = &self.collection else { return };
+        if let Err(error) = made.write(collection.as_ref(), origin) {
             self.tell(&Event::Trouble { reason: error.to_string() });
         }
     }

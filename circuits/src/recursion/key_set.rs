@@ -6,9 +6,12 @@ use plonky2::iop::target::{BoolTarget, Target};
 
 use crate::{
     basetypes::{Builder, Witness},
+    circuit::{CircuitError, Definition},
     constrain::Constrain,
     digest::{Digest, DigestTarget},
+    keys::Keys,
     layout::{WitnessError, set_target},
+    recursion::{FoldChild, key_digest},
     trees::{IndexTree, Path, PathTarget, index_bits},
 };
 use plonky2::field::types::Field;
@@ -52,6 +55,25 @@ impl KeySet {
     #[must_use]
     pub fn root(&self) -> Digest {
         self.tree.root()
+    }
+
+    /// Proves with a circuit of the set.
+    ///
+    /// # Errors
+    /// [`CircuitError::Unlisted`] if its key is not in the set; else as [`Keys::circuit`] and
+    /// [`Compiled::prove`](crate::Compiled::prove).
+    pub fn prove<Def: Definition + 'static>(
+        &self,
+        keys: &Keys,
+        definition: Def,
+        input: &Def::Input,
+    ) -> Result<FoldChild, CircuitError> {
+        let circuit = keys.circuit(definition)?;
+        let key = circuit.key().clone();
+        let digest = key_digest(&key);
+        let unlisted = || CircuitError::Unlisted { name: circuit.definition.name(), key: digest };
+        let membership = self.membership(digest).ok_or_else(unlisted)?;
+        Ok(FoldChild { proof: circuit.prove(input)?, key, membership })
     }
 
     /// Membership of `key`, or `None` if it is not in the set.

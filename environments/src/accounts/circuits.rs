@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use circuits::{
-    CircuitError, Definition, Digest, Proof, VerifierKey,
+    CircuitError, Digest, Proof,
     basetypes::VerifierData,
     ecdsa::Signed,
     keys::Keys,
@@ -60,7 +60,7 @@ impl ChunkCircuits {
     /// # Errors
     /// [`CircuitError::Unprovable`] if it breaks a rule.
     pub fn prove(&self, keys: &Keys, input: &ChunkInput) -> Result<FoldChild, CircuitError> {
-        self.prove_listed(keys, Self::leaf(), input)
+        self.set.prove(keys, Self::leaf(), input)
     }
 
     /// Folds chunks; `None` if no circuit has their number.
@@ -69,22 +69,7 @@ impl ChunkCircuits {
     /// [`CircuitError::Unprovable`] if they do not follow on each other.
     pub fn fold(&self, keys: &Keys, children: &Vec<FoldChild>) -> Option<Result<FoldChild, CircuitError>> {
         let position = FOLD_ARITIES.iter().position(|&arity| arity == children.len())?;
-        Some(self.prove_listed(keys, Self::folds().nth(position)?, children))
-    }
-
-    fn prove_listed<Def: Definition + 'static>(
-        &self,
-        keys: &Keys,
-        definition: Def,
-        input: &Def::Input,
-    ) -> Result<FoldChild, CircuitError> {
-        let circuit = keys.circuit(definition)?;
-        Ok(self.listed(circuit.key().clone(), circuit.prove(input)?))
-    }
-
-    fn listed(&self, key: VerifierKey, proof: Proof) -> FoldChild {
-        let membership = self.set.membership(key_digest(&key)).expect("the set holds all our keys");
-        FoldChild { proof, key, membership }
+        Some(self.set.prove(keys, Self::folds().nth(position)?, children))
     }
 }
 

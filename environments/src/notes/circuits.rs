@@ -1,7 +1,7 @@
 //! The circuits of all note-based environments.
 
 use circuits::{
-    CircuitError, Definition, Digest, Proof, VerifierKey,
+    CircuitError, Digest,
     keys::Keys,
     recursion::{FoldChild, FoldDefinition, KeySet, key_digest},
 };
@@ -87,7 +87,7 @@ impl BatchCircuits {
     /// [`CircuitError::Unprovable`] if it breaks a rule.
     pub fn prove(&self, keys: &Keys, input: &BatchInput) -> Option<Result<FoldChild, CircuitError>> {
         let leaf = self.leaves().nth(input.proofs.len().checked_sub(MIN_BATCH)?)?;
-        Some(self.prove_listed(keys, leaf, input))
+        Some(self.set.prove(keys, leaf, input))
     }
 
     /// Folds batches; `None` if no circuit has their number.
@@ -96,22 +96,7 @@ impl BatchCircuits {
     /// [`CircuitError::Unprovable`] if they do not follow on each other.
     pub fn fold(&self, keys: &Keys, children: &Vec<FoldChild>) -> Option<Result<FoldChild, CircuitError>> {
         let position = FOLD_ARITIES.iter().position(|&arity| arity == children.len())?;
-        Some(self.prove_listed(keys, Self::folds().nth(position)?, children))
-    }
-
-    fn prove_listed<Def: Definition + 'static>(
-        &self,
-        keys: &Keys,
-        definition: Def,
-        input: &Def::Input,
-    ) -> Result<FoldChild, CircuitError> {
-        let circuit = keys.circuit(definition)?;
-        Ok(self.listed(circuit.key().clone(), circuit.prove(input)?))
-    }
-
-    fn listed(&self, key: VerifierKey, proof: Proof) -> FoldChild {
-        let membership = self.set.membership(key_digest(&key)).expect("the set holds all our keys");
-        FoldChild { proof, key, membership }
+        Some(self.set.prove(keys, Self::folds().nth(position)?, children))
     }
 }
 
