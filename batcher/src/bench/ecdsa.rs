@@ -4,12 +4,13 @@
 use std::time::Instant;
 
 use circuits::{
-    Builder, C, Circuit, Compiled, F, Witness,
+    Builder, C, Circuit, F, Witness,
     contain::contained,
     ecdsa::{
         PublicKey, Signature, SignatureStatement, Signed,
         batch::{BatchSize, SignatureCircuit, SignatureInput, prove},
     },
+    keys::Keys,
 };
 use k256::ecdsa::{self, SigningKey, signature::hazmat::PrehashSigner as _};
 use plonky2::{
@@ -59,9 +60,14 @@ pub struct Figures {
 ///
 /// # Errors
 /// [`BenchError::Signatures`] if a batch cannot be proved, [`BenchError::Baseline`] if the bare circuit cannot.
-pub fn measure(sizes: &[usize], runs: usize, progress: &dyn Progress) -> Result<Figures, BenchError> {
+pub fn measure(
+    keys: &Keys,
+    sizes: &[usize],
+    runs: usize,
+    progress: &dyn Progress,
+) -> Result<Figures, BenchError> {
     let mut batches =
-        sizes.iter().map(|&count| batch(count, runs, progress)).collect::<Result<Vec<_>, _>>()?;
+        sizes.iter().map(|&count| batch(keys, count, runs, progress)).collect::<Result<Vec<_>, _>>()?;
     let peak_memory_bytes = peak_memory();
     progress.note("bare circuit");
     let circuit = bare_circuit();
@@ -73,14 +79,14 @@ pub fn measure(sizes: &[usize], runs: usize, progress: &dyn Progress) -> Result<
     Ok(Figures { bare_seconds, batches, peak_memory_bytes, threads: rayon::current_num_threads() })
 }
 
-fn batch(count: usize, runs: usize, progress: &dyn Progress) -> Result<Row, BenchError> {
+fn batch(keys: &Keys, count: usize, runs: usize, progress: &dyn Progress) -> Result<Row, BenchError> {
     let failed = |error: &dyn std::error::Error| BenchError::Signatures(error.to_string());
     let size = BatchSize::fitting(count)
         .ok_or_else(|| BenchError::Signatures(format!("no table holds {count} signatures")))?;
     progress.note(&format!("{count} signatures"));
     let signed = (0..count).map(sign).collect::<Result<Vec<_>, _>>()?;
     let claims: Vec<_> = signed.iter().map(Signed::claim).collect();
-    let circuit = Compiled::new(SignatureCircuit(size)).map_err(|error| failed(&error))?;
+    let circuit = keys.circuit(SignatureCircuit(size)).map_err(|error| failed(&error))?;
     let (mut prover, mut verifier) = (vec![], vec![]);
     for _ in 0..runs {
         let started = Instant::now();

@@ -65,11 +65,14 @@ pub struct Figures {
 pub fn measure(engine: &Engine, runs: usize, progress: &dyn Progress) -> Result<Figures, BenchError> {
     let baseline = Baseline::new()?;
     baseline.measure()?;
-    let producers = Producers::new(engine.circuits())?;
+    // The kernel is the bench's own: the engine's stores need not keep it.
+    let keys = Keys::default();
+    let producers = Producers::new(&keys)?;
     progress.note("proving the blocks");
-    let quiet = producers.blocks(engine.circuits(), &quiet())?;
-    let busy = producers.blocks(engine.circuits(), &half_busy()?)?;
-    let full = producers.blocks(engine.circuits(), &full_segment()?)?;
+    let quiet = producers.blocks(&keys, &quiet())?;
+    let busy = producers.blocks(&keys, &half_busy()?)?;
+    let full = producers.blocks(&keys, &full_segment()?)?;
+    drop(keys);
 
     let mut t1 = vec![baseline.measure()?];
     let (mut without, mut with, mut segments) = (vec![], vec![], vec![]);

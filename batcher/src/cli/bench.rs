@@ -2,13 +2,14 @@
 
 use batcher::{
     bench::{BenchError, Figures, accounts, ecdsa, measure, messages, wrap},
-    circuits::engine::Engine,
     planner::MAX_BLOCKS,
 };
+use circuits::keys::Keys;
 
 use super::{
     Options,
     answer::{Answer, Failure, UNAVAILABLE},
+    config::KeyArguments,
     progress,
 };
 
@@ -23,6 +24,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "1,2,16,64",
           value_parser = clap::value_parser!(u16).range(1..=MAX_BLOCKS as i64))]
     blocks: Vec<u16>,
+    #[command(flatten)]
+    keys: KeyArguments,
 }
 
 #[derive(clap::Subcommand)]
@@ -36,6 +39,8 @@ enum Subject {
         /// Every measurement is made this often.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         runs: u16,
+        #[command(flatten)]
+        keys: KeyArguments,
     },
     /// Measures account-based blocks, part by part, in multiples of t1. Of ten transactions six transfer, two
     /// swap, one has four actions, and one creates an account.
@@ -44,6 +49,8 @@ enum Subject {
         #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "16,60,240",
               value_parser = clap::value_parser!(u16).range(1..=240))]
         transactions: Vec<u16>,
+        #[command(flatten)]
+        keys: KeyArguments,
     },
     /// Measures what moving messages costs: superblocks of 16 blocks without messages and with four in each
     /// second block, and a segment full of messages, in multiples of t1.
@@ -51,6 +58,8 @@ enum Subject {
         /// Every superblock is made this often.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         runs: u16,
+        #[command(flatten)]
+        keys: KeyArguments,
     },
     /// Measures what wrapping a kernel costs beyond the kernel itself, in multiples of t1.
     Wrap {
@@ -69,14 +78,16 @@ impl super::answer::Coded for BenchError {
 
 pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     match &arguments.subject {
-        Some(Subject::Ecdsa { signatures, runs }) => return run_ecdsa(signatures, *runs, options),
-        Some(Subject::Accounts { transactions }) => return run_accounts(transactions, options),
-        Some(Subject::Bridge { runs }) => return run_bridge(*runs, options),
+        Some(Subject::Ecdsa { signatures, runs, keys }) => {
+            return run_ecdsa(signatures, *runs, keys, options);
+        }
+        Some(Subject::Accounts { transactions, keys }) => return run_accounts(transactions, keys, options),
+        Some(Subject::Bridge { runs, keys }) => return run_bridge(*runs, keys, options),
         Some(Subject::Wrap { degree_bits }) => return run_wrap(degree_bits, options),
         None => {}
     }
     let sizes: Vec<_> = arguments.blocks.iter().copied().map(usize::from).collect();
-    let engine = Engine::default();
+    let engine = arguments.keys.engine(options)?;
     let figures = {
         let progress = progress::progress(options);
         measure(&engine, &sizes, progress.as_ref())?
@@ -120,11 +131,18 @@ fn memory(bytes: Option<u64>) -> Option<String> {
     Some(format!("\npeak memory {gigabytes:.2} GiB"))
 }
 
-fn run_ecdsa(signatures: &[u16], runs: u16, options: Options) -> Result<Answer, Failure> {
+fn run_ecdsa(
+    signatures: &[u16],
+    runs: u16,
+    keys: &KeyArguments,
+    options: Options,
+) -> Result<Answer, Failure> {
     let sizes: Vec<_> = signatures.iter().copied().map(usize::from).collect();
+    // Peak memory is that of one batch at a time.
+    let keys = keys.keys(options)?.with_memory(0);
     let figures = {
         let progress = progress::progress(options);
-        ecdsa::measure(&sizes, usize::from(runs), progress.as_ref())?
+        ecdsa::measure(&keys, &sizes, usize::from(runs), progress.as_ref())?
     };
     let json = serde_json::json!({ "ok": true, "figures": figures });
     let mut lines = vec![
@@ -150,8 +168,8 @@ fn run_ecdsa(signatures: &[u16], runs: u16, options: Options) -> Result<Answer, 
     Ok(Answer::new(json, lines.join("\n")))
 }
 
-fn run_bridge(runs: u16, options: Options) -> Result<Answer, Failure> {
-    let engine = Engine::default();
+fn run_bridge(runs: u16, keys: &KeyArguments, options: Options) -> Result<Answer, Failure> {
+    let engine = keys.engine(options)?;
     let figures = {
         let progress = progress::progress(options);
         messages::measure(&engine, usize::from(runs), progress.as_ref())?
@@ -176,7 +194,8 @@ fn run_wrap(degree_bits: &[u16], options: Options) -> Result<Answer, Failure> {
     let sizes: Vec<_> = degree_bits.iter().copied().map(usize::from).collect();
     let figures = {
         let progress = progress::progress(options);
-        wrap::measure(Engine::default().circuits(), &sizes, progress.as_ref())?
+        // Its circuits are the bench's own: no store has or should keep them.
+        wrap::measure(&Keys::default(), &sizes, progress.as_ref())?
     };
     let json = serde_json::json!({ "ok": true, "figures": figures });
     let mut lines = vec![
@@ -195,11 +214,12 @@ fn run_wrap(degree_bits: &[u16], options: Options) -> Result<Answer, Failure> {
     Ok(Answer::new(json, lines.join("\n")))
 }
 
-fn run_accounts(transactions: &[u16], options: Options) -> Result<Answer, Failure> {
+fn run_accounts(transactions: &[u16], keys: &KeyArguments, options: Options) -> Result<Answer, Failure> {
     let sizes: Vec<_> = transactions.iter().copied().map(usize::from).collect();
+    let keys = keys.keys(options)?;
     let figures = {
         let progress = progress::progress(options);
-        accounts::measure(Engine::default().circuits(), &sizes, progress.as_ref())?
+        accounts::measure(&keys, &sizes, progress.as_ref())?
     };
     let json = serde_json::json!({ "ok": true, "figures": figures });
     let mut lines = vec![
