@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::{
     basetypes::{Builder, C, Circuit, F, Proof, VerifierKey, Witness},
     digest::Digest,
+    keys::{Event, Listener},
     layout::{self, Layout, LayoutError, WitnessError},
     recursion::{Shape, ShapeError},
 };
@@ -127,6 +128,8 @@ pub struct Compiled<Def: Definition> {
     pub targets: Def::Targets,
     /// Rows in use before padding.
     pub gates: usize,
+    /// Is told of proofs.
+    pub(crate) listener: Option<Listener>,
 }
 
 impl<Def: Definition> Compiled<Def> {
@@ -142,7 +145,7 @@ impl<Def: Definition> Compiled<Def> {
                 .map_err(|source| CircuitError::Shape { name: definition.name(), source })?,
             None => builder.build::<C>(),
         };
-        Ok(Self { definition, circuit, targets, gates })
+        Ok(Self { definition, circuit, targets, gates, listener: None })
     }
 
     /// The verifier key.
@@ -168,6 +171,9 @@ impl<Def: Definition> Compiled<Def> {
     /// [`CircuitError::Witness`] or [`CircuitError::Unprovable`] if `input` does not satisfy the circuit.
     pub fn prove(&self, input: &Def::Input) -> Result<Proof, CircuitError> {
         let unprovable = |reason: String| CircuitError::Unprovable { name: self.definition.name(), reason };
+        if let Some(listener) = &self.listener {
+            listener(&Event::Proving { identifier: self.definition.name() });
+        }
         let witness = self.witness(input)?;
         let proof = crate::contain::contained(|| self.circuit.prove(witness))
             .map_err(unprovable)?

@@ -12,7 +12,10 @@ use batcher::{
         config::{Config, ConfigError, FILE_NAME, Flags, Surroundings, TEMPLATE},
     },
 };
-use circuits::{file::write_atomic, keys::Keys};
+use circuits::{
+    file::write_atomic,
+    keys::{Keys, Listener},
+};
 use serde_json::json;
 
 use super::{
@@ -63,7 +66,13 @@ impl KeyArguments {
 
     /// The batcher's circuits over [`Self::keys`].
     pub(super) fn engine(&self, options: Options) -> Result<Engine, Failure> {
-        Ok(Engine::new(EngineKeys::embedded().clone(), Arc::new(self.keys(options)?)))
+        self.engine_with(progress::key_listener(options))
+    }
+
+    /// The same with another listener.
+    pub(super) fn engine_with(&self, listener: Listener) -> Result<Engine, Failure> {
+        let keys = keys::open(&self.load()?, listener)?;
+        Ok(Engine::new(EngineKeys::embedded().clone(), Arc::new(keys)))
     }
 }
 

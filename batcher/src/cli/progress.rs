@@ -86,8 +86,8 @@ pub(super) fn key_listener(options: Options) -> Listener {
     let quiet = options.quiet;
     Arc::new(move |event| {
         let line = match event {
-            // Loading is what should happen, and a made key was said to be in the making.
-            Event::Loaded { .. } | Event::Made { .. } => return,
+            // Loading is what should happen, a made key was said to be in the making, and proofs have their own lines.
+            Event::Loaded { .. } | Event::Made { .. } | Event::Proving { .. } => return,
             Event::Making { .. } if quiet => return,
             Event::Making { identifier } => format!("{identifier}: making its keys"),
             Event::Refused { name, location, reason } => {

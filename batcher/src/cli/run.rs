@@ -1,11 +1,17 @@
 //! `superblock run`.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use batcher::{
+    bench::peak_memory,
     run::{RunReport, Runner},
     scenario::Scenario,
 };
+use circuits::keys::{Event, Listener};
 use serde_json::json;
 
 use super::{
@@ -34,10 +40,27 @@ pub(super) struct Arguments {
     keys: KeyArguments,
 }
 
+/// Notes how long after `started` the first proof of a circuit starts; the STARK of a table of signatures is none.
+fn first_proof_listener(
+    started: Instant,
+    first_proof: Arc<OnceLock<Duration>>,
+    options: Options,
+) -> Listener {
+    let progress = progress::key_listener(options);
+    Arc::new(move |event| {
+        if matches!(event, Event::Proving { .. }) {
+            first_proof.get_or_init(|| started.elapsed());
+        }
+        progress(event);
+    })
+}
+
 pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+    let started = Instant::now();
     progress::stop_on_interrupt();
     let scenario = Scenario::read(&arguments.scenario)?;
-    let engine = arguments.keys.engine(options)?;
+    let first_proof = Arc::new(OnceLock::new());
+    let engine = arguments.keys.engine_with(first_proof_listener(started, first_proof.clone(), options))?;
     let report = {
         let progress = progress::progress(options);
         let runner = Runner {
@@ -91,6 +114,9 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         "superblocks": superblocks,
         "trust": trust,
         "verification": report_json(&verified),
+        "seconds": started.elapsed().as_secs_f64(),
+        "seconds_before_first_proof": first_proof.get().map(Duration::as_secs_f64),
+        "peak_memory_bytes": peak_memory(),
     });
     let mut text =
         format!("{transactions} transactions in {blocks} blocks in {} superblocks\n", superblocks.len());

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -63,6 +64,8 @@ pub enum Event {
     Loaded {
         /// Its name.
         identifier: String,
+        /// How long it took to define it, to read and check its files, and to decode them.
+        took: Duration,
     },
     /// A circuit is being built.
     Making {
@@ -72,6 +75,15 @@ pub enum Event {
     /// A circuit was built.
     Made {
         /// Its name.
+        identifier: String,
+        /// How long it took to build it.
+        building: Duration,
+        /// How long it took to serialise it and to write its files.
+        writing: Duration,
+    },
+    /// A proof of a circuit starts: nothing of its witness is computed yet.
+    Proving {
+        /// The circuit.
         identifier: String,
     },
     /// A file was refused and set aside.
@@ -117,6 +129,7 @@ pub struct Keys {
     pins: Pins,
     learned: Mutex<BTreeMap<Identity, Pin>>,
     listener: Option<Listener>,
+    whole: bool,
 }
 
 /// No stores: everything is made, and kept in memory.
@@ -131,6 +144,7 @@ impl Default for Keys {
             pins: Pins::default(),
             learned: Mutex::default(),
             listener: None,
+            whole: false,
         }
     }
 }
@@ -182,6 +196,13 @@ impl Keys {
         self
     }
 
+    /// Finds the whole circuit also where its verifier's part would do, so that no later proof waits for it.
+    #[must_use]
+    pub fn with_whole_circuits(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
     /// The pins of the circuits that were built here, for callers with stores or a collection. Given to
     /// [`Self::with_pins`] they let another process load these circuits.
     #[must_use]
@@ -227,7 +248,8 @@ impl Keys {
         if let Some(held) = lock(&self.memory).get(&key).and_then(|value| value.downcast().ok()) {
             return Ok(held);
         }
-        let loaded = self.pin(&key.0).and_then(|pin| self.load_verifier(&definition, &pin));
+        let pin = self.pin(&key.0).filter(|_| !self.whole);
+        let loaded = pin.and_then(|pin| self.load_verifier(&definition, &pin));
         let verifier = Arc::new(match loaded {
             Some(verifier) => verifier,
             None => self.circuit(definition)?.circuit.verifier_data(),
@@ -277,11 +299,14 @@ impl Keys {
             };
         }
         self.tell(&Event::Making { identifier: identity.name.clone() });
-        let compiled = Compiled::new(definition)?;
+        let started = Instant::now();
+        let compiled = Compiled { listener: self.listener.clone(), ..Compiled::new(definition)? };
+        let building = started.elapsed();
         if !self.stores.is_empty() || self.collection.is_some() {
             self.keep(identity, pin.as_ref(), &compiled);
         }
-        self.tell(&Event::Made { identifier: identity.name.clone() });
+        let writing = started.elapsed() - building;
+        self.tell(&Event::Made { identifier: identity.name.clone(), building, writing });
         Ok(compiled)
     }
 
@@ -299,6 +324,7 @@ impl Keys {
 
     /// The circuit from key files, or the definition back.
     fn load<Def: Definition>(&self, definition: Def, pin: &Pin) -> Result<Compiled<Def>, Def> {
+        let started = Instant::now();
         let Some(verifier) = self.load_verifier(&definition, pin) else { return Err(definition) };
         let prover = || self.file(pin, KeyKind::ProverKey);
         let (file, (builder, targets, gates)) = rayon::join(prover, || defined(&definition));
@@ -312,9 +338,9 @@ impl Keys {
             .and_then(|decoded| decoded.map_err(|error| error.to_string()));
         match decoded {
             Ok(prover_only) => {
-                self.tell(&Event::Loaded { identifier: pin.name.clone() });
+                self.tell(&Event::Loaded { identifier: pin.name.clone(), took: started.elapsed() });
                 let circuit = Circuit { prover_only, verifier_only: key, common };
-                Ok(Compiled { definition, circuit, targets, gates })
+                Ok(Compiled { definition, circuit, targets, gates, listener: self.listener.clone() })
             }
             Err(reason) => {
                 self.refuse(store, &file.header().file_name(), &KeyFileError::Payload { reason });
