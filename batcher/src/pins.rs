@@ -168,6 +168,7 @@ mod tests {
         let pins = embedded().expect("well-formed");
         let origin = origin(&pins);
         assert_ne!(origin.source, circuits::keys::Checksum::of(b""), "no source was hashed");
+        assert_eq!(origin, circuits::testing::workspace_origin(&pins).expect("a workspace"));
         assert!(origin.date == pins.date && origin.date.len() == "2026-01-01".len());
         assert!(pins.circuit.iter().all(|pin| pin.files.is_some()), "every circuit can be kept");
     }

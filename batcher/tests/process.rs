@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use counters::{CHAIN_ID, json, run, run_arguments, superblock, text, write_scenario};
+use counters::{CHAIN_ID, json, run, run_arguments, superblock, text, with_keys, write_scenario};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -89,7 +89,7 @@ fn an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened() {
     ];
     let mut stopped = 0;
     for moment in moments {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_superblock"))
+        let mut child = with_keys(Command::new(env!("CARGO_BIN_EXE_superblock")))
             .args(run_arguments(root))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -119,7 +119,7 @@ fn an_interrupted_run_goes_on_and_ends_as_if_nothing_had_happened() {
 fn run_in_little_room(root: &Path, blocks: u64) -> Output {
     // An ignored signal stays ignored in the command, whose writes then fail with an error.
     let script = "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"";
-    Command::new("sh")
+    with_keys(Command::new("sh"))
         .args(["-c", script, &blocks.to_string(), env!("CARGO_BIN_EXE_superblock")])
         .args(run_arguments(root))
         .output()

@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
     sync::{Arc, LazyLock},
 };
 
@@ -12,16 +14,67 @@ use crate::{
     basetypes::{kernel_config, standard_config},
     digest::Digest,
     forging::{Exception, Mutator, assert_accepts, assert_rejects, check},
-    keys::{Checksum, HEADER_VERSION, Header, KeyFile, KeyKind, Keys, Kind, Origin, Payload},
+    keys::{
+        Checksum, DirectoryStore, HEADER_LIMIT, HEADER_VERSION, Header, KeyFile, KeyKind, KeyStore as _,
+        Keys, Kind, MAGIC_LINE, Origin, PLONKY2_VERSION, Payload, STARKY_VERSION, read_header, source,
+    },
     layout::{Layout, WitnessError, new_virtual, set},
+    pins::Pins,
     recursion::Chain,
     statement::BlockStatement,
 };
 
-/// The keys that all tests of a process share, so that each circuit is built once.
+/// Where tests keep keys, so that a pinned circuit is built for one test program and loaded by the others.
+#[must_use]
+pub fn key_directory() -> PathBuf {
+    workspace().join("target").join("test-keys")
+}
+
+/// The code that the workspace's circuits come from, as its programs say in headers of keys.
+///
+/// # Errors
+/// If a source cannot be read.
+pub fn workspace_origin(pins: &Pins) -> io::Result<Origin> {
+    Ok(Origin {
+        superblock: env!("CARGO_PKG_VERSION").to_owned(),
+        plonky2: PLONKY2_VERSION.to_owned(),
+        starky: STARKY_VERSION.to_owned(),
+        source: source::checksum(&workspace())?.into(),
+        date: pins.date.clone(),
+    })
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Keys in [`key_directory`].
+fn workspace_keys() -> io::Result<Keys> {
+    let pins = fs::read_to_string(workspace().join("batcher").join("pins.toml"))?;
+    let pins: Pins = toml::from_str(&pins).map_err(io::Error::other)?;
+    let origin = workspace_origin(&pins)?;
+    let store = DirectoryStore::new(key_directory());
+    forget_others(&store, &origin);
+    Ok(Keys::new(origin).with_pins(pins).with_store(Arc::new(store)))
+}
+
+/// Removes keys of other sources: every change of a circuit would leave a gigabyte behind.
+fn forget_others(store: &DirectoryStore, origin: &Origin) {
+    for name in store.list().unwrap_or_default() {
+        let start = store.read_start(&name, MAGIC_LINE.len() + HEADER_LIMIT).ok().flatten();
+        let header = start.and_then(|start| read_header(&name, &start).ok());
+        if header.is_none_or(|(header, _)| header.origin != *origin) {
+            // Another test program may be faster.
+            let _ = store.remove(&name);
+        }
+    }
+}
+
+/// The keys that all tests of a process share. Outside of a workspace they are in memory only.
 #[must_use]
 pub fn keys() -> &'static Arc<Keys> {
-    static KEYS: LazyLock<Arc<Keys>> = LazyLock::new(|| Arc::new(Keys::default().with_memory(6 << 30)));
+    static KEYS: LazyLock<Arc<Keys>> =
+        LazyLock::new(|| Arc::new(workspace_keys().unwrap_or_default().with_memory(6 << 30)));
     &KEYS
 }
 

@@ -1,20 +1,29 @@
 //! `superblock pins`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use batcher::{circuits::keys::EngineKeys, pins};
-use circuits::{file::write_atomic, keys::Keys, pins::Pins};
+use circuits::{
+    file::write_atomic,
+    keys::{DirectoryStore, Keys},
+    pins::Pins,
+};
 use serde_json::json;
 
 use super::{
     Options,
     answer::{Answer, Failure, INVALID, REJECTED, UNAVAILABLE},
+    progress,
 };
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Build every circuit and compare it with the embedded pins and keys. Takes minutes.
-    Check,
+    Check {
+        /// Keep the keys of what is built in this directory.
+        #[arg(long, value_name = "DIR")]
+        keep: Option<PathBuf>,
+    },
     /// Build every circuit and write pins and keys. Takes minutes; rebuild the program afterwards.
     Regenerate {
         /// The checked-in directory of pins.toml and keys.json.
@@ -29,17 +38,17 @@ pub(super) enum Command {
     },
 }
 
-fn build(batcher_only: bool, options: Options) -> Result<(Pins, EngineKeys), Failure> {
+/// Builds with `keys`, which have no stores: what is looked at must come from the code.
+fn build(keys: &Keys, batcher_only: bool, options: Options) -> Result<(Pins, EngineKeys), Failure> {
     let mut each = |name: &str| {
         if !options.quiet {
             eprintln!("built {name}");
         }
     };
-    let keys = Keys::default();
     let built = if batcher_only {
-        pins::build_batcher(&keys, embedded()?.circuit, &mut each)
+        pins::build_batcher(keys, embedded()?.circuit, &mut each)
     } else {
-        pins::build(&keys, &mut each)
+        pins::build(keys, &mut each)
     };
     built.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))
 }
@@ -50,9 +59,14 @@ fn embedded() -> Result<Pins, Failure> {
 
 pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
     match command {
-        Command::Check => {
-            let (built, keys) = build(false, options)?;
+        Command::Check { keep } => {
             let pinned = embedded()?;
+            let mut keys = Keys::new(pins::origin(&pinned))
+                .with_listener(progress::key_listener(Options { quiet: true, ..options }));
+            if let Some(directory) = keep {
+                keys = keys.with_collection(Arc::new(DirectoryStore::new(directory)));
+            }
+            let (built, keys) = build(&keys, false, options)?;
             let mut differences: Vec<_> =
                 pinned.differences(&built).iter().map(ToString::to_string).collect();
             if keys != *EngineKeys::embedded() {
@@ -68,7 +82,7 @@ pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure>
             Ok(Answer::new(json, text).with_code(if ok { 0 } else { INVALID }))
         }
         Command::Regenerate { directory, batcher_only, date } => {
-            let (mut built, keys) = build(batcher_only, options)?;
+            let (mut built, keys) = build(&Keys::default(), batcher_only, options)?;
             built.date = match date {
                 Some(date) => date,
                 None => embedded()?.date,

@@ -6,6 +6,8 @@ use std::{
     process::{Command, Output},
 };
 
+use batcher::keys::config::DIRECTORIES_VARIABLE;
+use circuits::testing::key_directory;
 use serde_json::Value;
 
 pub(crate) const CHAIN_ID: u64 = 77;
@@ -26,8 +28,15 @@ pub(crate) fn write_scenario(root: &Path, superblocks: u32) {
     fs::write(root.join("scenario.toml"), scenario).expect("writable");
 }
 
+/// `command` with the keys that tests share.
+pub(crate) fn with_keys(mut command: Command) -> Command {
+    command.env(DIRECTORIES_VARIABLE, key_directory());
+    command
+}
+
 pub(crate) fn superblock(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_superblock")).args(arguments).output().expect("the binary runs")
+    let command = Command::new(env!("CARGO_BIN_EXE_superblock"));
+    with_keys(command).args(arguments).output().expect("the binary runs")
 }
 
 /// The arguments that run the scenario of `root` into its directory `out`.

@@ -22,6 +22,12 @@ impl Checksum {
     }
 }
 
+impl From<[u8; 32]> for Checksum {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))

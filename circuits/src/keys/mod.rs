@@ -12,6 +12,8 @@ mod made;
 mod memory;
 mod name;
 pub(crate) mod prover_data;
+#[cfg(feature = "testing")]
+pub(crate) mod source;
 mod store;
 
 pub use cache::DEFAULT_MEMORY_BYTES;
