@@ -231,3 +231,16 @@ fn a_lock_excludes_other_processes_and_ends_with_its_process() {
 fn try_lock(path: &Path) -> Result<(), fs::TryLockError> {
     fs::File::open(path).expect("exists").try_lock()
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_a_lock_makes_no_file_where_it_points_to() {
+    let (directory, store) = directory();
+    fs::create_dir(store.path()).expect("writable");
+    let elsewhere = directory.path().join("elsewhere");
+    let name = name("toy");
+    std::os::unix::fs::symlink(&elsewhere, store.path().join(format!("{name}.lock"))).expect("writable");
+    let error = store.lock(&name).expect_err("a link").to_string();
+    assert!(error.contains(&name) && error.contains("not a regular file"), "{error}");
+    assert!(!elsewhere.exists());
+}

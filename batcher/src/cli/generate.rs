@@ -9,7 +9,7 @@ use batcher::{
 use circuits::{
     CircuitError, Definition,
     file::write_atomic,
-    keys::{HEADER_LIMIT, Header, KeyFile, KeyKind, Keys},
+    keys::{Header, KeyFile, KeyKind, Keys},
     pins::{Pin, Pins},
 };
 use serde_json::json;
@@ -99,7 +99,7 @@ pub(super) fn verify(arguments: &VerifyArguments, options: Options) -> Result<An
     for header in headers {
         let name = header.file_name();
         for store in &stores {
-            let Some(bytes) = store.read(&name, header.payload.bytes + HEADER_LIMIT as u64)? else {
+            let Some(bytes) = store.read(&name, header.file_limit())? else {
                 continue;
             };
             match KeyFile::expect(&header, bytes) {

@@ -20,9 +20,6 @@ use super::{
     generate::{self, expected_names},
 };
 
-/// Bytes of the largest key file.
-const KEY_LIMIT: u64 = 4 << 30;
-
 impl Coded for StoreError {
     fn code(&self) -> u8 {
         if self.source.kind() == std::io::ErrorKind::FileTooLarge { LIMIT } else { UNAVAILABLE }
@@ -167,7 +164,7 @@ fn list(keys: &KeyArguments, expected: &BTreeSet<String>) -> Result<Answer, Fail
 }
 
 fn inspect(path: &Path) -> Result<Answer, Failure> {
-    let (header, _) = header_of(path)?;
+    let header = header_of(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let in_file = |error: KeyFileError| Failure::new(REJECTED, format!("{}: {error}", path.display()));
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
@@ -189,12 +186,11 @@ fn inspect(path: &Path) -> Result<Answer, Failure> {
 /// A file, once its header says how long it is: never more is read.
 fn read(store: &dyn KeyStore, name: &str) -> Result<Option<Vec<u8>>, Failure> {
     let Some(header) = header_in(store, name)? else { return Ok(None) };
-    let limit = match header {
-        Ok(header) => header.payload.bytes.saturating_add((MAGIC_LINE.len() + HEADER_LIMIT) as u64),
+    Ok(match header {
+        Ok(header) => store.read(name, header.file_limit())?,
         // Refused in any case; its start shows why.
-        Err(_) => return Ok(store.read_start(name, MAGIC_LINE.len() + HEADER_LIMIT)?),
-    };
-    Ok(store.read(name, limit.min(KEY_LIMIT))?)
+        Err(_) => store.read_start(name, MAGIC_LINE.len() + HEADER_LIMIT)?,
+    })
 }
 
 fn checked(name: &str, bytes: Vec<u8>) -> Result<KeyFile, KeyFileError> {
@@ -409,7 +405,7 @@ mod tests {
         let import = || call(root.path(), &["import", text(&shipped)], &BTreeSet::new());
         let answer = import().unwrap_or_else(|_| panic!("copied"));
         assert_eq!((&answer.json["copied"], &answer.json["present"]), (&json!([used]), &json!([second])));
-        assert_eq!(store.read(&used, KEY_LIMIT).expect("readable").expect("there"), toy_key("used").bytes());
+        assert_eq!(store.read(&used, 10_000).expect("readable").expect("there"), toy_key("used").bytes());
         fs::remove_dir_all(&shipped).expect("ours");
         assert!(import().err().is_some_and(|failure| failure.message.contains("shipped")));
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use circuits::keys::{
-    HEADER_LIMIT, Header, KeyFileError, KeyKind, KeyStore, MAGIC_LINE, StoreError, read_header,
+    HEADER_LIMIT, Header, KeyFileError, KeyKind, KeyStore, MAGIC_LINE, StoreError, parse_header,
 };
 use thiserror::Error;
 
@@ -49,20 +49,18 @@ pub struct ListedFiles {
     files: BTreeMap<String, PathBuf>,
 }
 
-/// The header of a key file that may have any name, and where the payload starts.
+/// The header of a key file that may have any name.
 ///
 /// # Errors
 /// [`ListedError`]
-pub fn header_of(path: &Path) -> Result<(Header, usize), ListedError> {
+pub fn header_of(path: &Path) -> Result<Header, ListedError> {
     let start = (MAGIC_LINE.len() + HEADER_LIMIT) as u64;
     let bytes =
         read(path, |_| Ok(start)).map_err(|source| ListedError::Read { path: path.to_owned(), source })?;
-    // A first look finds the name that the header determines.
-    match read_header("", &bytes) {
-        Err(KeyFileError::Name { expected, .. }) => read_header(&expected, &bytes),
-        other => other,
-    }
-    .map_err(|source| ListedError::Malformed { path: path.to_owned(), source })
+    let header = parse_header(&bytes);
+    header
+        .map(|(header, _)| header)
+        .map_err(|source| ListedError::Malformed { path: path.to_owned(), source })
 }
 
 /// The first bytes of a file: as many of its size as `wanted` says, or its error.
@@ -83,7 +81,7 @@ impl ListedFiles {
     /// # Errors
     /// [`ListedError`] if it is not a key file of this kind.
     pub fn add(&mut self, kind: KeyKind, path: &Path) -> Result<(), ListedError> {
-        let (header, _) = header_of(path)?;
+        let header = header_of(path)?;
         let found = header.kind.kind;
         if found != kind {
             return Err(ListedError::Kind { path: path.to_owned(), expected: kind, found });

@@ -71,6 +71,18 @@ fn open(path: &Path) -> io::Result<Option<(File, u64)>> {
     Ok(Some((file, size)))
 }
 
+/// The lock file, made if it is not there. A link is not followed: it would make a file wherever it points to.
+fn open_lock(path: &Path) -> io::Result<File> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    OpenOptions::new().write(true).open(path)
+}
+
 /// The error of a file of `found` bytes where at most `limit` may be.
 pub(super) fn too_large(found: u64, limit: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {found} bytes, at most {limit} are allowed"))
@@ -175,12 +187,7 @@ impl KeyStore for DirectoryStore {
         self.file(name, "lock it")?;
         self.make_directory()?;
         let path = self.path.join(format!("{name}.lock"));
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(error(&path, "open it"))?;
+        let file = open_lock(&path).map_err(error(&path, "open it"))?;
         file.lock().map_err(error(&path, "lock it"))?;
         Ok(StoreLock::new(Some(file)))
     }

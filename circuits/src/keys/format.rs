@@ -2,12 +2,19 @@
 
 use thiserror::Error;
 
-use super::header::{Checksum, HEADER_VERSION, Header};
+use super::{
+    header::{Checksum, HEADER_VERSION, Header},
+    name::KeyName,
+};
 
 /// The first line of every key file.
 pub const MAGIC_LINE: &[u8] = b"superblock key\n";
 /// Bytes within which the header must end.
 pub const HEADER_LIMIT: usize = 64 << 10;
+/// Bytes of the largest key file: whatever a header or a pin announces, no more are read.
+pub const KEY_LIMIT: u64 = 1 << 30;
+/// Characters of a message that are shown; it may quote the file.
+const REASON_LIMIT: usize = 200;
 
 /// Why bytes are not the key file that was looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -127,8 +134,9 @@ impl KeyFile {
     /// # Errors
     /// [`KeyFileError`] if `bytes` are anything else.
     pub fn expect(header: &Header, bytes: Vec<u8>) -> Result<Self, KeyFileError> {
+        // Before the name is compared: the field that differs says more than a hash.
+        parse_header(&bytes)?.0.check_is(header)?;
         let file = Self::parse(&header.file_name(), bytes)?;
-        file.header.check_is(header)?;
         file.check_payload()?;
         Ok(file)
     }
@@ -166,11 +174,24 @@ impl KeyFile {
 /// # Errors
 /// [`KeyFileError`] if it is not a header of ours, or not that of a file of this name.
 pub fn read_header(name: &str, start: &[u8]) -> Result<(Header, usize), KeyFileError> {
+    let (header, payload) = parse_header(start)?;
+    let expected = header.file_name();
+    if name != expected {
+        return Err(KeyFileError::Name { name: name.to_owned(), expected });
+    }
+    Ok((header, payload))
+}
+
+/// The header of the file that starts with `start`, whatever the file is called, and where its payload starts.
+///
+/// # Errors
+/// [`KeyFileError`] if it is not a header of ours.
+pub fn parse_header(start: &[u8]) -> Result<(Header, usize), KeyFileError> {
     let rest = start.strip_prefix(MAGIC_LINE).ok_or(KeyFileError::Magic)?;
     let rest = &rest[..rest.len().min(HEADER_LIMIT)];
     let end = rest.iter().position(|byte| *byte == b'\n').ok_or(KeyFileError::NoHeader)?;
     let line = &rest[..end];
-    let malformed = |error: serde_json::Error| KeyFileError::Header { reason: error.to_string() };
+    let malformed = |error: serde_json::Error| KeyFileError::Header { reason: shown(&error.to_string()) };
     // Of another version's header only the version is sure to be readable.
     let value: serde_json::Value = serde_json::from_slice(line).map_err(malformed)?;
     if let Some(found) = value["header_version"].as_u64().filter(|found| *found != u64::from(HEADER_VERSION))
@@ -185,14 +206,27 @@ pub fn read_header(name: &str, start: &[u8]) -> Result<(Header, usize), KeyFileE
     if header.identifying_hash != computed {
         return Err(KeyFileError::IdentifyingHash { found: header.identifying_hash, computed });
     }
-    let expected = header.file_name();
-    if name != expected {
-        return Err(KeyFileError::Name { name: name.to_owned(), expected });
+    // The identifier becomes part of a path.
+    if let Err(reason) = header.file_name().parse::<KeyName>() {
+        return Err(KeyFileError::Header { reason: shown(&reason) });
     }
     Ok((header, MAGIC_LINE.len() + end + 1))
 }
 
+/// A message that may quote a hostile file: without characters that terminals obey, and of bounded length.
+fn shown(reason: &str) -> String {
+    let plain = |c: char| c.is_ascii_graphic() || c == ' ';
+    let shown = reason.chars().take(REASON_LIMIT);
+    shown.map(|c| if plain(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
+}
+
 impl Header {
+    /// Bytes of the largest file with this header.
+    #[must_use]
+    pub fn file_limit(&self) -> u64 {
+        self.payload.bytes.saturating_add((MAGIC_LINE.len() + HEADER_LIMIT) as u64).min(KEY_LIMIT)
+    }
+
     /// Checks that this header is `expected`.
     ///
     /// # Errors
@@ -202,11 +236,30 @@ impl Header {
             return Ok(());
         }
         let value = |header: &Self| serde_json::to_value(header).unwrap_or_default();
-        let (field, expected, found) = first_difference("", &value(expected), &value(self))
-            .unwrap_or_else(|| ("header".to_owned(), expected.to_json(), self.to_json()));
-        Err(KeyFileError::Other { field, expected, found })
+        let (expected, found) = (value(expected), value(self));
+        let first =
+            FIELDS.into_iter().find_map(|field| first_difference(field, &expected[field], &found[field]));
+        let (field, expected, found) =
+            first.unwrap_or_else(|| ("header".to_owned(), expected.to_string(), found.to_string()));
+        Err(KeyFileError::Other { field, expected, found: shown(&found) })
     }
 }
+
+/// The fields of a header: those that somebody chose before those that follow from them.
+const FIELDS: [&str; 12] = [
+    "header_version",
+    "kind",
+    "parameters",
+    "origin",
+    "depends_on",
+    "gates",
+    "degree_bits",
+    "public_inputs",
+    "circuit",
+    "verifier_key",
+    "payload",
+    "identifying_hash",
+];
 
 /// Path, expected and found value of the first difference.
 fn first_difference(
@@ -220,7 +273,7 @@ fn first_difference(
     if let (Some(expected), Some(found)) = (expected.as_object(), found.as_object()) {
         let absent = serde_json::Value::Null;
         return expected.keys().chain(found.keys()).find_map(|key| {
-            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let path = format!("{path}.{key}");
             first_difference(&path, expected.get(key).unwrap_or(&absent), found.get(key).unwrap_or(&absent))
         });
     }

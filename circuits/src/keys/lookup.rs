@@ -5,14 +5,14 @@ use std::{
     collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{
     cache::{Cache, DEFAULT_MEMORY_BYTES},
+    event::{Event, Listener},
     format::{HEADER_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, read_header},
     header::{Header, KeyKind, Origin},
-    made::Made,
     prover_data::{decode_common, decode_prover},
     store::{KeyStore, StoreLock},
 };
@@ -28,9 +28,9 @@ use crate::{
 
 /// All that determines a circuit, known before it is built.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Identity {
+pub(super) struct Identity {
     definition: TypeId,
-    name: String,
+    pub(super) name: String,
     parameters: BTreeMap<String, u64>,
     depends_on: BTreeMap<String, Digest>,
 }
@@ -57,77 +57,17 @@ enum Part {
     Verifier,
 }
 
-/// Something worth telling whoever waits for a key. None of it stops a proof.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A circuit comes from key files.
-    Loaded {
-        /// Its name.
-        identifier: String,
-        /// How long it took to define it, to read and check its files, and to decode them.
-        took: Duration,
-    },
-    /// A circuit is being built.
-    Making {
-        /// Its name.
-        identifier: String,
-    },
-    /// A circuit was built.
-    Made {
-        /// Its name.
-        identifier: String,
-        /// How long it took to build it.
-        building: Duration,
-        /// How long it took to serialise it and to write its files.
-        writing: Duration,
-    },
-    /// A proof of a circuit starts: nothing of its witness is computed yet.
-    Proving {
-        /// The circuit.
-        identifier: String,
-    },
-    /// A file was refused and set aside.
-    Refused {
-        /// The file.
-        name: String,
-        /// The store.
-        location: String,
-        /// Why.
-        reason: String,
-    },
-    /// A store does not do what it should.
-    Trouble {
-        /// The store's reason.
-        reason: String,
-    },
-    /// No store took a key: it will be made again.
-    NotKept {
-        /// The circuit.
-        identifier: String,
-        /// Why.
-        reason: String,
-    },
-    /// The code builds another circuit than its pin says, so its files are not those that a pin asks for.
-    NotAsPinned {
-        /// The circuit.
-        identifier: String,
-    },
-}
-
-/// Is told of events.
-pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
-
 /// The keys of circuits: found in memory or in stores, or made.
 ///
 /// Proving functions take one. It holds what they used up to its bound of memory; nothing is kept anywhere else.
 pub struct Keys {
     memory: Mutex<Cache<(Identity, Part)>>,
     making: Mutex<BTreeMap<Identity, Arc<Mutex<()>>>>,
-    origin: Option<Origin>,
-    stores: Vec<Arc<dyn KeyStore>>,
-    collection: Option<Arc<dyn KeyStore>>,
+    pub(super) origin: Option<Origin>,
+    pub(super) stores: Vec<Arc<dyn KeyStore>>,
+    pub(super) collection: Option<Arc<dyn KeyStore>>,
     pins: Pins,
-    learned: Mutex<BTreeMap<Identity, Pin>>,
+    pub(super) learned: Mutex<BTreeMap<Identity, Pin>>,
     listener: Option<Listener>,
     whole: bool,
 }
@@ -149,7 +89,7 @@ impl Default for Keys {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -168,7 +108,10 @@ impl Keys {
         self
     }
 
-    /// Adds what circuits must be to be loaded. A circuit without a pin is built in each process.
+    /// Adds what circuits must be to be loaded; of two pins of a circuit, the one that was added first counts. A circuit
+    /// without a pin is built in each process.
+    ///
+    /// Pins are trusted as the code is: they must come from the definitions that are asked for.
     #[must_use]
     pub fn with_pins(mut self, pins: Pins) -> Self {
         self.pins.circuit.extend(pins.circuit);
@@ -219,21 +162,7 @@ impl Keys {
         definition: Def,
     ) -> Result<Arc<Compiled<Def>>, CircuitError> {
         let identity = Identity::of(&definition);
-        let making = lock(&self.making).entry(identity.clone()).or_default().clone();
-        let _alone = lock(&making);
-        let key = (identity, Part::Circuit);
-        let held = lock(&self.memory).get(&key).and_then(|value| value.downcast::<Compiled<Def>>().ok());
-        let compiled = match held {
-            Some(compiled) => compiled,
-            None => {
-                let compiled = Arc::new(apart(|| self.load_or_make(definition, &key.0))?);
-                let bytes = memory_bytes(&compiled.circuit);
-                lock(&self.memory).insert(key.clone(), compiled.clone(), bytes);
-                compiled
-            }
-        };
-        self.collect(&key.0, &compiled);
-        Ok(compiled)
+        self.find(definition, &identity).map(|(compiled, _)| compiled)
     }
 
     /// What a verifier of the circuit of `definition` needs: read from small files if they are there.
@@ -245,30 +174,41 @@ impl Keys {
         definition: Def,
     ) -> Result<Arc<VerifierData>, CircuitError> {
         let key = (Identity::of(&definition), Part::Verifier);
-        if let Some(held) = lock(&self.memory).get(&key).and_then(|value| value.downcast().ok()) {
-            return Ok(held);
-        }
-        let pin = self.pin(&key.0).filter(|_| !self.whole);
-        let loaded = pin.and_then(|pin| self.load_verifier(&definition, &pin));
-        let verifier = Arc::new(match loaded {
+        let held = lock(&self.memory).get(&key).and_then(|value| value.downcast().ok());
+        let verifier: Arc<VerifierData> = match held {
             Some(verifier) => verifier,
-            None => self.circuit(definition)?.circuit.verifier_data(),
-        });
-        lock(&self.memory).insert(key, verifier.clone(), VERIFIER_BYTES);
+            None => {
+                let pin = self.pin(&key.0).filter(|_| !self.whole);
+                let loaded = pin.and_then(|pin| self.load_verifier(&definition, &pin, false));
+                let verifier = Arc::new(match loaded {
+                    Some(verifier) => verifier,
+                    None => self.find(definition, &key.0)?.0.circuit.verifier_data(),
+                });
+                lock(&self.memory).insert(key.clone(), verifier.clone(), VERIFIER_BYTES);
+                verifier
+            }
+        };
+        self.collect_verifier(&key.0, || verifier.as_ref().clone());
         Ok(verifier)
     }
 
-    /// Sees to it that a store has the key files of `definition`, without reading their payloads. Returns whether they
+    /// Sees to it that a store has the key files of `definition`, without reading their payloads. Returns whether some
     /// had to be made.
     ///
     /// # Errors
     /// As [`Self::circuit`].
     pub fn ensure<Def: Definition + 'static>(&self, definition: Def) -> Result<bool, CircuitError> {
-        let pin = self.pin(&Identity::of(&definition));
-        if pin.is_some_and(|pin| pin.files.is_some() && self.missing(&pin).is_empty()) {
+        let identity = Identity::of(&definition);
+        let pin = self.pin(&identity);
+        if pin.as_ref().is_some_and(|pin| pin.files.is_some() && self.missing(pin).is_empty()) {
             return Ok(false);
         }
-        self.circuit(definition).map(|_| true)
+        let (compiled, made) = self.find(definition, &identity)?;
+        if !made {
+            // It was in memory, or in files of which one that is not needed to load it was missing.
+            self.keep(&identity, pin.as_ref(), &compiled);
+        }
+        Ok(true)
     }
 
     /// The headers of a pinned circuit's files that no store has.
@@ -278,23 +218,63 @@ impl Keys {
         headers.filter(|header| !self.stores.iter().any(|store| has(store.as_ref(), header))).collect()
     }
 
+    /// The circuit, and whether it was built now.
+    fn find<Def: Definition + 'static>(
+        &self,
+        definition: Def,
+        identity: &Identity,
+    ) -> Result<(Arc<Compiled<Def>>, bool), CircuitError> {
+        self.alone(identity, || {
+            let key = (identity.clone(), Part::Circuit);
+            let held = lock(&self.memory).get(&key).and_then(|value| value.downcast::<Compiled<Def>>().ok());
+            let (compiled, made) = match held {
+                Some(compiled) => (compiled, false),
+                None => {
+                    let (compiled, made) = apart(|| self.load_or_make(definition, identity))?;
+                    let compiled = Arc::new(compiled);
+                    let bytes = memory_bytes(&compiled.circuit);
+                    lock(&self.memory).insert(key, compiled.clone(), bytes);
+                    (compiled, made)
+                }
+            };
+            self.collect(identity, &compiled);
+            Ok((compiled, made))
+        })
+    }
+
+    /// Runs `work` while no other thread does so for this circuit.
+    fn alone<R>(&self, identity: &Identity, work: impl FnOnce() -> R) -> R {
+        let making = lock(&self.making).entry(identity.clone()).or_default().clone();
+        let result = {
+            let _alone = lock(&making);
+            work()
+        };
+        drop(making);
+        // Whoever else waits holds it too, since it is taken from the map under the map's lock.
+        let mut all = lock(&self.making);
+        if all.get(identity).is_some_and(|making| Arc::strong_count(making) == 1) {
+            all.remove(identity);
+        }
+        result
+    }
+
     fn load_or_make<Def: Definition>(
         &self,
         definition: Def,
         identity: &Identity,
-    ) -> Result<Compiled<Def>, CircuitError> {
+    ) -> Result<(Compiled<Def>, bool), CircuitError> {
         let pin = self.pin(identity);
         let mut definition = definition;
         let mut _lock = None;
         if let Some(pin) = pin.as_ref().filter(|pin| !self.stores.is_empty() && is_loaded(pin)) {
-            definition = match self.load(definition, pin) {
-                Ok(compiled) => return Ok(compiled),
+            definition = match self.load(definition, pin, false) {
+                Ok(compiled) => return Ok((compiled, false)),
                 Err(definition) => definition,
             };
             // Another process may be making it.
             _lock = self.lock(pin);
-            definition = match self.load(definition, pin) {
-                Ok(compiled) => return Ok(compiled),
+            definition = match self.load(definition, pin, true) {
+                Ok(compiled) => return Ok((compiled, false)),
                 Err(definition) => definition,
             };
         }
@@ -302,31 +282,31 @@ impl Keys {
         let started = Instant::now();
         let compiled = Compiled { listener: self.listener.clone(), ..Compiled::new(definition)? };
         let building = started.elapsed();
-        if !self.stores.is_empty() || self.collection.is_some() {
-            self.keep(identity, pin.as_ref(), &compiled);
-        }
+        self.keep(identity, pin.as_ref(), &compiled);
         let writing = started.elapsed() - building;
         self.tell(&Event::Made { identifier: identity.name.clone(), building, writing });
-        Ok(compiled)
+        Ok((compiled, true))
     }
 
-    /// The right to make the key, if the first store gives it.
+    /// The right to make the key, from the first store that gives it.
     fn lock(&self, pin: &Pin) -> Option<StoreLock> {
         let name = self.header(pin, KeyKind::ProverKey)?.file_name();
-        match self.stores.first()?.lock(&name) {
-            Ok(lock) => Some(lock),
-            Err(error) => {
-                self.tell(&Event::Trouble { reason: error.to_string() });
-                None
+        let mut refusals = vec![];
+        for store in &self.stores {
+            match store.lock(&name) {
+                Ok(lock) => return Some(lock),
+                Err(error) => refusals.push(error.to_string()),
             }
         }
+        self.tell(&Event::Trouble { reason: refusals.join("; ") });
+        None
     }
 
-    /// The circuit from key files, or the definition back.
-    fn load<Def: Definition>(&self, definition: Def, pin: &Pin) -> Result<Compiled<Def>, Def> {
+    /// The circuit from key files, or the definition back. `alone`: the caller has the right to make it.
+    fn load<Def: Definition>(&self, definition: Def, pin: &Pin, alone: bool) -> Result<Compiled<Def>, Def> {
         let started = Instant::now();
-        let Some(verifier) = self.load_verifier(&definition, pin) else { return Err(definition) };
-        let prover = || self.file(pin, KeyKind::ProverKey);
+        let Some(verifier) = self.load_verifier(&definition, pin, alone) else { return Err(definition) };
+        let prover = || self.file(pin, KeyKind::ProverKey, alone);
         let (file, (builder, targets, gates)) = rayon::join(prover, || defined(&definition));
         let Some((store, file)) = file else { return Err(definition) };
         if (gates, builder.num_public_inputs()) != (pin.gates, pin.public_inputs) {
@@ -338,24 +318,30 @@ impl Keys {
             .and_then(|decoded| decoded.map_err(|error| error.to_string()));
         match decoded {
             Ok(prover_only) => {
+                self.collect_file(&file);
                 self.tell(&Event::Loaded { identifier: pin.name.clone(), took: started.elapsed() });
                 let circuit = Circuit { prover_only, verifier_only: key, common };
                 Ok(Compiled { definition, circuit, targets, gates, listener: self.listener.clone() })
             }
             Err(reason) => {
-                self.refuse(store, &file.header().file_name(), &KeyFileError::Payload { reason });
+                self.refuse(store, file.header(), &KeyFileError::Payload { reason });
                 Err(definition)
             }
         }
     }
 
-    fn load_verifier<Def: Definition>(&self, definition: &Def, pin: &Pin) -> Option<VerifierData> {
+    fn load_verifier<Def: Definition>(
+        &self,
+        definition: &Def,
+        pin: &Pin,
+        alone: bool,
+    ) -> Option<VerifierData> {
         let common = match definition.shape() {
             Some(shape) => shape.common.clone(),
-            None => self.decode(pin, KeyKind::CommonData, decode_common_data)?,
+            None => self.decode(pin, KeyKind::CommonData, alone, decode_common_data)?,
         };
         let read = |payload: &[u8]| decode_key(payload, &common).map_err(|error| error.to_string());
-        let verifier_only = self.decode(pin, KeyKind::VerifierKey, read)?;
+        let verifier_only = self.decode(pin, KeyKind::VerifierKey, alone, read)?;
         if key_digest(&verifier_only) != pin.key {
             self.tell(&Event::NotAsPinned { identifier: pin.name.clone() });
             return None;
@@ -364,115 +350,78 @@ impl Keys {
     }
 
     /// The content of a small file.
-    fn decode<T>(&self, pin: &Pin, kind: KeyKind, read: impl Fn(&[u8]) -> Result<T, String>) -> Option<T> {
-        let (store, file) = self.file(pin, kind)?;
+    fn decode<T>(
+        &self,
+        pin: &Pin,
+        kind: KeyKind,
+        alone: bool,
+        read: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Option<T> {
+        let (store, file) = self.file(pin, kind, alone)?;
         match contained(|| read(file.payload())).and_then(|read| read) {
-            Ok(value) => {
-                self.collect_file(&file);
-                Some(value)
-            }
+            Ok(value) => Some(value),
             Err(reason) => {
-                self.refuse(store, &file.header().file_name(), &KeyFileError::Payload { reason });
+                self.refuse(store, file.header(), &KeyFileError::Payload { reason });
                 None
             }
         }
     }
 
     /// The file that the pin asks for, payload checked, from the first store that has it.
-    fn file(&self, pin: &Pin, kind: KeyKind) -> Option<(&Arc<dyn KeyStore>, KeyFile)> {
+    fn file(&self, pin: &Pin, kind: KeyKind, alone: bool) -> Option<(&Arc<dyn KeyStore>, KeyFile)> {
         let header = self.header(pin, kind)?;
-        let name = header.file_name();
-        let limit = header.payload.bytes + HEADER_LIMIT as u64;
         self.stores.iter().find_map(|store| {
-            let bytes = match store.read(&name, limit) {
-                Ok(bytes) => bytes?,
-                Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => {
-                    self.refuse(store, &name, &KeyFileError::TooLarge { limit });
-                    return None;
-                }
-                Err(error) => {
-                    self.tell(&Event::Trouble { reason: error.to_string() });
-                    return None;
-                }
-            };
-            match KeyFile::expect(&header, bytes) {
+            let mut found = self.read(store.as_ref(), &header);
+            let mut _lock = None;
+            if matches!(found, Some(Err(_))) && !alone {
+                // Another process may have put a good file in its place since: that one must not be set aside.
+                _lock = self.lock(pin);
+                found = self.read(store.as_ref(), &header);
+            }
+            match found? {
                 Ok(file) => Some((store, file)),
                 Err(reason) => {
-                    self.refuse(store, &name, &reason);
+                    self.refuse(store, &header, &reason);
                     None
                 }
             }
         })
     }
 
-    fn header(&self, pin: &Pin, kind: KeyKind) -> Option<Header> {
+    /// What a store has in the place of the file with this header; `None` if nothing that can be read.
+    fn read(&self, store: &dyn KeyStore, header: &Header) -> Option<Result<KeyFile, KeyFileError>> {
+        let limit = header.file_limit();
+        match store.read(&header.file_name(), limit) {
+            Ok(bytes) => Some(KeyFile::expect(header, bytes?)),
+            Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => {
+                Some(Err(KeyFileError::TooLarge { limit }))
+            }
+            Err(error) => {
+                self.tell(&Event::Trouble { reason: error.to_string() });
+                None
+            }
+        }
+    }
+
+    pub(super) fn header(&self, pin: &Pin, kind: KeyKind) -> Option<Header> {
         Header::of(pin, kind, self.origin.as_ref()?)
     }
 
-    fn pin(&self, identity: &Identity) -> Option<Pin> {
-        let given = self.pins.circuit.iter().find(|pin| identity.is_of(pin)).cloned();
-        given.or_else(|| lock(&self.learned).get(identity).cloned())
+    /// What was built here is what the code builds, whatever else the pins say.
+    pub(super) fn pin(&self, identity: &Identity) -> Option<Pin> {
+        let learned = lock(&self.learned).get(identity).cloned();
+        learned.or_else(|| self.pins.circuit.iter().find(|pin| identity.is_of(pin)).cloned())
     }
 
-    fn refuse(&self, store: &Arc<dyn KeyStore>, name: &str, reason: &KeyFileError) {
-        let reason = reason.to_string();
-        if let Err(error) = store.set_aside(name, &reason) {
+    fn refuse(&self, store: &Arc<dyn KeyStore>, header: &Header, reason: &KeyFileError) {
+        let (name, reason) = (header.file_name(), reason.to_string());
+        if let Err(error) = store.set_aside(&name, &reason) {
             self.tell(&Event::Trouble { reason: error.to_string() });
         }
-        self.tell(&Event::Refused { name: name.to_owned(), location: store.location(), reason });
+        self.tell(&Event::Refused { name, location: store.location(), reason });
     }
 
-    /// Writes the files of a circuit that was just made.
-    fn keep<Def: Definition>(&self, identity: &Identity, pin: Option<&Pin>, compiled: &Compiled<Def>) {
-        let made = Made::new(compiled);
-        if pin.is_some_and(|pin| *pin != made.pin) {
-            self.tell(&Event::NotAsPinned { identifier: identity.name.clone() });
-        }
-        if let Some(origin) = &self.origin {
-            self.collect_made(&made, origin);
-            let mut refusals = vec![];
-            let kept = self.stores.is_empty()
-                || self.stores.iter().any(|store| match made.write(store.as_ref(), origin) {
-                    Ok(()) => true,
-                    Err(error) => {
-                        refusals.push(error.to_string());
-                        false
-                    }
-                });
-            if !kept {
-                let (identifier, reason) = (identity.name.clone(), refusals.join("; "));
-                self.tell(&Event::NotKept { identifier, reason });
-            }
-        }
-        lock(&self.learned).insert(identity.clone(), made.pin);
-    }
-
-    /// Leaves the circuit's files in the collection, if there is one that does not have them.
-    fn collect<Def: Definition>(&self, identity: &Identity, compiled: &Compiled<Def>) {
-        let (Some(collection), Some(origin)) = (&self.collection, &self.origin) else { return };
-        let header = self.pin(identity).and_then(|pin| Header::of(&pin, KeyKind::ProverKey, origin));
-        let name = header.map(|header| header.file_name());
-        if name.is_some_and(|name| matches!(collection.read_start(&name, 1), Ok(Some(_)))) {
-            return;
-        }
-        self.collect_made(&Made::new(compiled), origin);
-    }
-
-    fn collect_made(&self, made: &Made, origin: &Origin) {
-        let Some(collection) = &self.collection else { return };
-        if let Err(error) = made.write(collection.as_ref(), origin) {
-            self.tell(&Event::Trouble { reason: error.to_string() });
-        }
-    }
-
-    fn collect_file(&self, file: &KeyFile) {
-        let Some(collection) = &self.collection else { return };
-        if let Err(error) = collection.write(&file.header().file_name(), file.bytes()) {
-            self.tell(&Event::Trouble { reason: error.to_string() });
-        }
-    }
-
-    fn tell(&self, event: &Event) {
+    pub(super) fn tell(&self, event: &Event) {
         if let Some(listener) = &self.listener {
             listener(event);
         }
@@ -483,11 +432,11 @@ impl Keys {
 const VERIFIER_BYTES: u64 = 16 << 10;
 
 /// Building a circuit of fewer points takes less time than reading its files.
-const SMALLEST_LOADED_DOMAIN_BITS: usize = 10;
+const SMALLEST_LOADED_DOMAIN_BITS: u64 = 10;
 
 fn is_loaded(pin: &Pin) -> bool {
     let rate_bits = pin.parameters.get("rate_bits").copied().unwrap_or_default();
-    pin.degree_bits + rate_bits as usize >= SMALLEST_LOADED_DOMAIN_BITS
+    (pin.degree_bits as u64).saturating_add(rate_bits) >= SMALLEST_LOADED_DOMAIN_BITS
 }
 
 /// Whether the store has a file with this header.
@@ -543,7 +492,7 @@ mod tests {
 
     /// States any element, and counts how often it is built.
     #[derive(Clone)]
-    struct Counted(Arc<AtomicUsize>);
+    struct Counted(Arc<AtomicUsize>, u64);
 
     impl Definition for Counted {
         type Statement = [Target; 1];
@@ -553,6 +502,10 @@ mod tests {
 
         fn name(&self) -> String {
             "counted".to_owned()
+        }
+
+        fn parameters(&self) -> BTreeMap<String, u64> {
+            BTreeMap::from([("number".to_owned(), self.1)])
         }
 
         fn config(&self) -> CircuitConfig {
@@ -572,9 +525,39 @@ mod tests {
 
     #[test]
     fn a_circuit_is_built_once_however_many_ask_for_it_at_once() {
-        let (keys, counted) = (Keys::default(), Counted(Arc::default()));
+        let (keys, counted) = (Keys::default(), Counted(Arc::default(), 0));
         let all: Vec<_> = (0..16).into_par_iter().map(|_| keys.circuit(counted.clone()).unwrap()).collect();
         assert!(all.iter().all(|circuit| Arc::ptr_eq(circuit, &all[0])));
         assert_eq!(counted.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_circuit_that_nobody_waits_for() {
+        let keys = Keys::default();
+        (0..8).into_par_iter().for_each(|number| {
+            keys.circuit(Counted(Arc::default(), number % 3)).unwrap();
+        });
+        assert_eq!(lock(&keys.making).len(), 0);
+    }
+
+    #[test]
+    fn however_many_circuits_are_asked_for_those_used_last_are_held_up_to_the_bound() {
+        let built = Compiled::new(Counted(Arc::default(), 0)).unwrap();
+        // All have as many rows, and so as many bytes.
+        let one = memory_bytes(&built.circuit);
+        for held in [0, 1, 3, 8] {
+            for bound in [held * one, (held + 1) * one - 1] {
+                let (keys, counter) = (Keys::default().with_memory(bound), Arc::default());
+                let ask = |number| drop(keys.circuit(Counted(Arc::clone(&counter), number)).unwrap());
+                (0..8).for_each(ask);
+                assert_eq!(counter.load(Ordering::SeqCst), 8);
+                (8 - held..8).for_each(ask);
+                assert_eq!(counter.load(Ordering::SeqCst), 8, "{held} are held");
+                if held < 8 {
+                    ask(7 - held);
+                    assert_eq!(counter.load(Ordering::SeqCst), 9, "no more are held");
+                }
+            }
+        }
     }
 }

@@ -49,12 +49,20 @@ impl Made {
         })
     }
 
-    /// Writes the files into `store`, the prover key last.
+    /// Writes the files that `store` does not have as they are, the prover key last.
     ///
     /// # Errors
     /// The first error of the store.
     pub fn write(&self, store: &dyn KeyStore, origin: &Origin) -> Result<(), StoreError> {
-        self.files(origin).try_for_each(|file| store.write(&file.header().file_name(), file.bytes()))
+        self.files(origin).try_for_each(|file| {
+            let name = file.header().file_name();
+            // A circuit that is never loaded would be written by every process.
+            let there = store.read(&name, file.bytes().len() as u64);
+            if matches!(there, Ok(Some(bytes)) if bytes == file.bytes()) {
+                return Ok(());
+            }
+            store.write(&name, file.bytes())
+        })
     }
 }
 

@@ -5,8 +5,10 @@
 
 mod cache;
 mod directory;
+mod event;
 mod format;
 mod header;
+mod keep;
 mod lookup;
 mod made;
 mod memory;
@@ -18,11 +20,12 @@ mod store;
 
 pub use cache::DEFAULT_MEMORY_BYTES;
 pub use directory::DirectoryStore;
-pub use format::{HEADER_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, read_header};
+pub use event::{Event, Listener};
+pub use format::{HEADER_LIMIT, KEY_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, parse_header, read_header};
 pub use header::{
     Checksum, HEADER_VERSION, Header, KeyKind, Kind, Origin, PLONKY2_VERSION, Payload, STARKY_VERSION,
 };
-pub use lookup::{Event, Keys, Listener};
+pub use lookup::Keys;
 pub use made::Made;
 pub use memory::{MemoryFile, MemoryStore};
 pub use name::KeyName;
