@@ -1,22 +1,29 @@
 //! The checked-in pins of every circuit, and the keys that the binary embeds.
 
+use std::collections::BTreeSet;
+
 use circuits::{
-    AnyCompiled, CircuitError, Definition,
+    CircuitError, Definition, Digest, VerifierKey,
     ecdsa::batch::{BatchSize, SignatureCircuit},
     keys::{Keys, Origin, PLONKY2_VERSION, STARKY_VERSION},
     pins::{Pin, Pins},
+    recursion::{KeySet, STAGES},
 };
 use environments::{
     accounts::{self, circuits::ChunkCircuits, signatures::KERNELS},
-    counter,
+    counter::CounterKernel,
     kernel::{BlockDefinition, Kernel},
-    notes::{self, transaction::TransactionKernel},
+    notes::{
+        self,
+        batch::BatchLeaf,
+        block::{MAX_BATCH, MIN_BATCH},
+        transaction::TransactionKernel,
+    },
 };
 use thiserror::Error;
 
 use crate::circuits::{
-    engine::{Engine, EngineError},
-    keys::{EngineKeys, SegmentCircuit},
+    keys::{EngineKeys, KeyText, SegmentCircuit},
     messages::MessageSegment,
     segment::{SegmentLeaf, segment_fold},
     superblock::{Source, SuperblockDefinition},
@@ -61,106 +68,194 @@ pub fn origin(pins: &Pins) -> Origin {
 /// Builds every circuit, one after the other, telling `each` its name.
 ///
 /// # Errors
-/// [`EngineError`] if a circuit does not fit its shape.
-pub fn build(keys: &Keys, each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), EngineError> {
-    let mut pins = vec![];
-    let mut show = |compiled: &dyn AnyCompiled| {
-        each(&compiled.name());
-        pins.push(Pin::of(compiled));
-    };
-    visit_environments(keys, &mut Show(&mut show))?;
-    build_batcher(keys, pins, each)
+/// If a circuit does not fit its shape.
+pub fn build(keys: &Keys, each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), CircuitError> {
+    let mut built = Built { each, circuits: vec![] };
+    Walk { keys, visitor: &mut built }.environments()?;
+    let others = built.circuits.into_iter().map(|(pin, _)| pin);
+    build_batcher(keys, others, each)
 }
 
 /// Builds the batcher's circuits only and adds their pins to `others`.
 ///
 /// # Errors
-/// [`EngineError`] if a circuit does not fit its shape.
+/// If a circuit does not fit its shape.
 pub fn build_batcher(
     keys: &Keys,
     others: impl IntoIterator<Item = Pin>,
     each: &mut dyn FnMut(&str),
-) -> Result<(Pins, EngineKeys), EngineError> {
-    let mut pins: Vec<_> = others.into_iter().collect();
-    let made = Engine::generate_keys(keys, &mut |compiled| {
-        each(&compiled.name());
-        let pin = Pin::of(compiled);
-        pins.retain(|other| other.name != pin.name);
-        pins.push(pin);
-    })?;
-    Ok((Pins::new(pins), made))
+) -> Result<(Pins, EngineKeys), CircuitError> {
+    let mut built = Built { each, circuits: vec![] };
+    Walk { keys, visitor: &mut built }.segments()?;
+    let segment_set: Vec<_> = built.circuits.iter().map(|(pin, _)| pin.key).collect();
+    // Not the embedded set, which may be of other segments.
+    let root = KeySet::new(&segment_set).root();
+    Walk { keys, visitor: &mut built }.superblocks(root)?;
+    let (pins, made): (Vec<_>, Vec<_>) = built.circuits.into_iter().unzip();
+    let superblock = made.into_iter().skip(segment_set.len()).map(KeyText::new).collect();
+    let others = others.into_iter().filter(|other| pins.iter().all(|pin| pin.name != other.name));
+    let pins = Pins::new(others.chain(pins.iter().cloned()));
+    Ok((pins, EngineKeys { segment_set, superblock }))
+}
+
+/// The circuit called `name` and those that it cannot be built without: the ones that it verifies, alone or as members
+/// of a set, and what these verify. Not the segments, whose set is embedded.
+#[must_use]
+pub fn needed(pins: &Pins, name: &str) -> BTreeSet<String> {
+    let embedded = EngineKeys::embedded().key_set().root();
+    let mut needed = BTreeSet::new();
+    let mut open = vec![name];
+    while let Some(pin) = open.pop().and_then(|name| pins.get(name)) {
+        if !needed.insert(pin.name.clone()) {
+            continue;
+        }
+        for (dependency, digest) in pin.depends_on.iter().filter(|(_, digest)| **digest != embedded) {
+            let members = dependency.strip_suffix("-set").map(|set| format!("{set}-"));
+            let is_member = |name: &str| members.as_ref().is_some_and(|start| name.starts_with(start));
+            let below = |other: &&Pin| other.key == *digest || is_member(&other.name);
+            open.extend(pins.circuit.iter().filter(below).map(|pin| pin.name.as_str()));
+        }
+    }
+    needed
 }
 
 /// Does something with circuits of whatever definition.
 pub trait Visitor {
+    /// Why a visit ends early.
+    type Error: From<CircuitError>;
+
+    /// Whether the circuit called `name` is to be visited. Of one that is not, nothing below it is built either.
+    fn wants(&self, name: &str) -> bool;
+
     /// The next circuit.
     ///
     /// # Errors
-    /// If it cannot be built.
-    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), CircuitError>;
+    /// If it cannot be built, or if the visitor wants no more; then no other circuit is built.
+    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), Self::Error>;
 }
 
-/// Builds each circuit and shows it.
-struct Show<'a>(&'a mut dyn FnMut(&dyn AnyCompiled));
+/// Shows every circuit that this workspace ships to `visitor`, children before parents; the batcher's with the keys
+/// that are embedded.
+///
+/// # Errors
+/// The visitor's, or that of a circuit that cannot be built.
+pub fn visit_all<V: Visitor>(keys: &Keys, visitor: &mut V) -> Result<(), V::Error> {
+    let mut walk = Walk { keys, visitor };
+    walk.environments()?;
+    walk.segments()?;
+    walk.superblocks(EngineKeys::embedded().key_set().root())
+}
 
-impl Visitor for Show<'_> {
+/// Keeps pins and keys of the circuits that it builds.
+struct Built<'a> {
+    each: &'a mut dyn FnMut(&str),
+    circuits: Vec<(Pin, VerifierKey)>,
+}
+
+impl Visitor for Built<'_> {
+    type Error = CircuitError;
+
+    fn wants(&self, _: &str) -> bool {
+        true
+    }
+
     fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), CircuitError> {
-        (self.0)(keys.circuit(definition)?.as_ref());
+        let compiled = keys.circuit(definition)?;
+        (self.each)(&compiled.definition.name());
+        self.circuits.push((Pin::of(compiled.as_ref()), compiled.key().clone()));
         Ok(())
     }
 }
 
-/// Every circuit that this workspace ships, children before parents; the batcher's with the keys that are embedded.
-///
-/// # Errors
-/// If a circuit cannot be built.
-pub fn visit_all(keys: &Keys, visitor: &mut impl Visitor) -> Result<(), CircuitError> {
-    visit_environments(keys, visitor)?;
-    for circuit in SegmentCircuit::all() {
-        match circuit {
-            SegmentCircuit::Leaf(blocks) => visitor.visit(keys, SegmentLeaf::new(blocks))?,
-            SegmentCircuit::Fold(arity) => visitor.visit(keys, segment_fold(arity))?,
-            SegmentCircuit::Messages => visitor.visit(keys, MessageSegment::default())?,
+/// The way past all circuits. A circuit is defined when its turn comes, for only then are those that it verifies made.
+struct Walk<'a, V> {
+    keys: &'a Keys,
+    visitor: &'a mut V,
+}
+
+impl<V: Visitor> Walk<'_, V> {
+    fn circuit<Def: Definition + 'static>(&mut self, definition: Def) -> Result<(), V::Error> {
+        if self.visitor.wants(&definition.name()) {
+            self.visitor.visit(self.keys, definition)
+        } else {
+            Ok(())
         }
     }
-    let root = EngineKeys::embedded().key_set().root();
-    Source::all().try_for_each(|source| visitor.visit(keys, SuperblockDefinition::new(source, root)))
-}
 
-/// Every circuit of the environments that this workspace ships, children before parents.
-fn visit_environments(keys: &Keys, visitor: &mut impl Visitor) -> Result<(), CircuitError> {
-    block(keys, &counter::kernel(keys)?, visitor)?;
-    for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
-        visitor.visit(keys, kernel)?;
+    /// A kernel, and what brings its proofs to the block shape.
+    fn kernel<K: BlockDefinition>(
+        &mut self,
+        name: &str,
+        define: impl FnOnce(&Keys) -> Result<K, CircuitError>,
+    ) -> Result<(), V::Error> {
+        let alone = self.visitor.wants(name);
+        let wrapped = STAGES.iter().any(|stage| self.visitor.wants(&format!("{name}-{stage}")));
+        if !alone && !wrapped {
+            return Ok(());
+        }
+        let definition = define(self.keys)?;
+        self.circuit(definition.clone())?;
+        if wrapped {
+            let definitions = Kernel::new(self.keys, definition)?.wrapper.definitions();
+            definitions.into_iter().try_for_each(|definition| self.circuit(definition))?;
+        }
+        Ok(())
     }
-    let batches = notes::circuits::BatchCircuits::new(keys)?;
-    batches.leaves().try_for_each(|leaf| visitor.visit(keys, leaf))?;
-    notes::circuits::BatchCircuits::folds().try_for_each(|fold| visitor.visit(keys, fold))?;
-    for variant in notes::block::variants(notes::block::MAX_TRANSACTIONS) {
-        block(keys, &notes::circuits::block_kernel(keys, variant)?, visitor)?;
-    }
-    for size in BatchSize::ALL {
-        visitor.visit(keys, SignatureCircuit(size))?;
-    }
-    visitor.visit(keys, ChunkCircuits::leaf())?;
-    ChunkCircuits::folds().try_for_each(|fold| visitor.visit(keys, fold))?;
-    for variant in accounts::block::variants(accounts::block::MAX_TRANSACTIONS) {
-        block(keys, &KERNELS.get(keys, variant)?, visitor)?;
-    }
-    Ok(())
-}
 
-fn block<K: BlockDefinition>(
-    keys: &Keys,
-    kernel: &Kernel<K>,
-    visitor: &mut impl Visitor,
-) -> Result<(), CircuitError> {
-    visitor.visit(keys, kernel.definition.clone())?;
-    kernel.wrapper.definitions().into_iter().try_for_each(|definition| visitor.visit(keys, definition))
+    /// Those of the environments.
+    fn environments(&mut self) -> Result<(), V::Error> {
+        self.kernel(&CounterKernel.name(), |_| Ok(CounterKernel))?;
+        self.notes()?;
+        self.accounts()
+    }
+
+    fn notes(&mut self) -> Result<(), V::Error> {
+        for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
+            self.circuit(kernel)?;
+        }
+        for size in MIN_BATCH..=MAX_BATCH {
+            if self.visitor.wants(&BatchLeaf::name_of(size)) {
+                self.circuit(BatchLeaf::new(notes::circuits::transaction_keys(self.keys)?, size))?;
+            }
+        }
+        notes::circuits::BatchCircuits::folds().try_for_each(|fold| self.circuit(fold))?;
+        for variant in notes::block::variants(notes::block::MAX_TRANSACTIONS) {
+            let define = |keys: &Keys| notes::circuits::block_definition(keys, variant);
+            self.kernel(&variant.kernel_name(), define)?;
+        }
+        Ok(())
+    }
+
+    fn accounts(&mut self) -> Result<(), V::Error> {
+        for size in BatchSize::ALL {
+            self.circuit(SignatureCircuit(size))?;
+        }
+        self.circuit(ChunkCircuits::leaf())?;
+        ChunkCircuits::folds().try_for_each(|fold| self.circuit(fold))?;
+        for variant in accounts::block::variants(accounts::block::MAX_TRANSACTIONS) {
+            self.kernel(&variant.kernel_name(), |keys| KERNELS.definition(keys, variant))?;
+        }
+        Ok(())
+    }
+
+    fn segments(&mut self) -> Result<(), V::Error> {
+        SegmentCircuit::all().try_for_each(|circuit| match circuit {
+            SegmentCircuit::Leaf(blocks) => self.circuit(SegmentLeaf::new(blocks)),
+            SegmentCircuit::Fold(arity) => self.circuit(segment_fold(arity)),
+            SegmentCircuit::Messages => self.circuit(MessageSegment::default()),
+        })
+    }
+
+    /// Those over the segment set of this root.
+    fn superblocks(&mut self, root: Digest) -> Result<(), V::Error> {
+        Source::all().try_for_each(|source| self.circuit(SuperblockDefinition::new(source, root)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::RefCell, sync::Arc};
+
     use super::*;
 
     #[test]
@@ -179,5 +274,81 @@ mod tests {
         for key in &EngineKeys::embedded().segment_set {
             assert!(pins.circuit.iter().any(|pin| pin.key == *key), "key {key} is not pinned");
         }
+    }
+
+    /// Asks for nothing, and so hears every name.
+    #[derive(Default)]
+    struct Names(RefCell<Vec<String>>);
+
+    impl Visitor for Names {
+        type Error = CircuitError;
+
+        fn wants(&self, name: &str) -> bool {
+            self.0.borrow_mut().push(name.to_owned());
+            false
+        }
+
+        fn visit<Def: Definition + 'static>(
+            &mut self,
+            _: &Keys,
+            definition: Def,
+        ) -> Result<(), CircuitError> {
+            panic!("{} was not asked for", definition.name())
+        }
+    }
+
+    /// Every name that may be one of a circuit, in the order of the walk.
+    fn names() -> Vec<String> {
+        let keys = Keys::default().with_listener(Arc::new(|event| panic!("nothing is asked for: {event:?}")));
+        let mut names = Names::default();
+        visit_all(&keys, &mut names).expect("nothing is built");
+        names.0.into_inner()
+    }
+
+    #[test]
+    fn every_pinned_circuit_is_offered_and_none_is_built_that_is_not_wanted() {
+        let offered = names();
+        for pin in &embedded().expect("well-formed").circuit {
+            assert!(offered.contains(&pin.name), "{} is not offered", pin.name);
+        }
+    }
+
+    #[test]
+    fn every_dependency_is_a_pinned_circuit_or_a_set_of_them_before_it() {
+        let (pins, offered) = (embedded().expect("well-formed"), names());
+        let place = |name: &str| offered.iter().position(|other| other == name);
+        for pin in &pins.circuit {
+            for (dependency, digest) in &pin.depends_on {
+                let members: Vec<_> = match dependency.strip_suffix("-set") {
+                    None => pins.circuit.iter().filter(|other| other.key == *digest).collect(),
+                    Some(set) => {
+                        let members = offered.iter().filter(|name| name.starts_with(&format!("{set}-")));
+                        members.filter_map(|name| pins.get(name)).collect()
+                    }
+                };
+                let keys: Vec<_> = members.iter().map(|member| member.key).collect();
+                let is_set = dependency.ends_with("-set") && KeySet::new(&keys).root() == *digest;
+                assert!(is_set || keys == [*digest], "{} has an unknown {dependency}", pin.name);
+                let before = |member: &&Pin| place(&member.name) < place(&pin.name);
+                assert!(members.iter().all(before), "{} comes before its {dependency}", pin.name);
+            }
+        }
+    }
+
+    #[test]
+    fn needed_are_the_circuits_below_and_no_others() {
+        let pins = embedded().expect("well-formed");
+        let needed = |name| needed(&pins, name).into_iter().collect::<Vec<_>>();
+        assert_eq!(needed("accounts-block-empty"), ["accounts-block-empty"]);
+        assert_eq!(needed("counter-kernel-wrap"), ["counter-kernel", "counter-kernel-wrap"]);
+        assert_eq!(needed("superblock-segments-4"), ["superblock-segments-4"]);
+        let direct = ["notes-block-direct-3", "notes-block-direct-3-hop", "notes-block-direct-3-wrap"];
+        let transactions = ["notes-transaction-exchange", "notes-transaction-local"];
+        assert_eq!(needed(direct[2]), [&direct[..], &transactions].concat());
+        let chunks = needed("accounts-block-chunks-3-of-60");
+        let names = ["accounts-block-chunks-3-of-60", "accounts-chunk-68", "accounts-chunk-fold-3"];
+        assert_eq!(chunks[..3], names);
+        assert_eq!(chunks[3..], ["accounts-chunk-fold-5", "accounts-chunk-fold-6", "signatures-60"]);
+        assert_eq!(needed("unknown"), [""; 0]);
     }
 }

@@ -53,7 +53,7 @@ pub trait Definition: Send + Sync {
     }
 
     /// Digests that the circuit has as constants, by name: those of the circuits that it verifies, or of sets of
-    /// them. Together with [`Self::name`] and [`Self::parameters`] they determine the circuit.
+    /// them. The set of the circuits whose names start with `NAME-` is called `NAME-set`. Together with [`Self::name`] and [`Self::parameters`] they determine the circuit.
     fn depends_on(&self) -> BTreeMap<String, Digest> {
         BTreeMap::new()
     }

@@ -308,19 +308,33 @@ pub fn write<T: Serialize>(kind: Kind, path: &Path, value: &T) -> Result<(), Fil
 }
 
 /// Writes a file that survives a crash at any point either as it was or as it will be: a temporary file in the same
-/// directory, synced, renamed over the destination, the directory synced.
+/// directory, synced, renamed over the destination, the directory synced. Nobody but its owner can read it.
 ///
 /// # Errors
 /// [`FileError::Io`]; the destination is then as it was, or already replaced.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    replace(path, bytes, &tempfile::Builder::new())
+}
+
+/// [`write_atomic`] for files without secrets: who can read them is up to the umask, as it is for any new file.
+///
+/// # Errors
+/// As [`write_atomic`].
+pub fn write_shared(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    replace(path, bytes, &builder)
+}
+
+fn replace(path: &Path, bytes: &[u8], temporary: &tempfile::Builder<'_, '_>) -> Result<(), FileError> {
     let io = |action| move |source| FileError::Io { path: path.to_owned(), action, source };
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     faults::point().map_err(io("create a temporary file beside it"))?;
-    let mut temporary =
-        tempfile::NamedTempFile::new_in(directory).map_err(io("create a temporary file beside it"))?;
+    let mut temporary = temporary.tempfile_in(directory).map_err(io("create a temporary file beside it"))?;
     let (first, second) = bytes.split_at(bytes.len() / 2);
     temporary.write_all(first).map_err(io("write it"))?;
     faults::point().map_err(io("write it"))?;
@@ -344,13 +358,23 @@ mod faults {
 #[cfg(feature = "testing")]
 pub mod faults {
     use std::{
-        io,
-        sync::atomic::{AtomicU64, Ordering},
+        env, io, process,
+        sync::{
+            LazyLock,
+            atomic::{AtomicU64, Ordering},
+        },
     };
+
+    /// Environment variable: the durable steps after which the process is killed.
+    pub const KILL_AFTER: &str = "SUPERBLOCK_TEST_KILL_AFTER";
 
     /// No step fails.
     const NEVER: u64 = u64::MAX;
     static LEFT: AtomicU64 = AtomicU64::new(NEVER);
+    static LIFE: LazyLock<AtomicU64> = LazyLock::new(|| {
+        let steps = env::var(KILL_AFTER).ok().and_then(|steps| steps.parse().ok());
+        AtomicU64::new(steps.unwrap_or(NEVER))
+    });
 
     /// Every durable step of the process after the next `steps` fails, until [`disarm`].
     pub fn arm(steps: u64) {
@@ -363,6 +387,11 @@ pub mod faults {
     }
 
     pub(super) fn point() -> io::Result<()> {
+        if LIFE.fetch_sub(1, Ordering::SeqCst) == 0 {
+            // A kill leaves no chance to tidy up.
+            let _ = process::Command::new("kill").args(["-KILL", &process::id().to_string()]).status();
+            process::abort();
+        }
         let left = LEFT.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
             Some(if left == NEVER { left } else { left.saturating_sub(1) })
         });

@@ -244,3 +244,42 @@ fn a_link_in_the_place_of_a_lock_makes_no_file_where_it_points_to() {
     assert!(error.contains(&name) && error.contains("not a regular file"), "{error}");
     assert!(!elsewhere.exists());
 }
+
+#[cfg(unix)]
+mod users {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use circuits::file::write_atomic;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("exists").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn who_can_read_key_files_and_locks_is_up_to_the_umask_unlike_other_files() {
+        let (directory, store) = directory();
+        let plain = directory.path().join("plain");
+        fs::write(&plain, b"").expect("writable");
+        let key = name("key");
+        store.write(&key, b"0123456789").expect("written");
+        drop(store.lock(&key).expect("locked"));
+        for file in [key.clone(), format!("{key}.lock")] {
+            assert_eq!(mode(&store.path().join(&file)), mode(&plain), "{file}");
+        }
+        let private = directory.path().join("private");
+        write_atomic(&private, b"").expect("written");
+        assert_eq!(mode(&private), 0o600);
+    }
+
+    #[test]
+    fn a_lock_file_that_only_another_user_can_write_is_locked_all_the_same() {
+        let (_directory, store) = directory();
+        drop(store.lock(&name("key")).expect("locked"));
+        let lock = store.path().join(format!("{}.lock", name("key")));
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o444)).expect("ours");
+        let _held = store.lock(&name("key")).expect("locked");
+        assert!(try_lock(&lock).is_err(), "two hold the lock");
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use circuits::{
-    AnyCompiled, CircuitError, Compiled, Definition, Digest, Proof, VerifierKey,
+    CircuitError, Compiled, Definition, Digest, Proof, VerifierKey,
     basetypes::VerifierData,
     contain::contained,
     keys::Keys,
@@ -15,7 +15,7 @@ use plonky2::plonk::circuit_data::VerifierCircuitData;
 use thiserror::Error;
 
 use super::{
-    keys::{EngineKeys, KeyText, SegmentCircuit},
+    keys::{EngineKeys, SegmentCircuit},
     messages::MessageSegment,
     segment::{SegmentChain, SegmentLeaf, segment_fold},
     superblock::{Source, SuperblockDefinition, superblock_shape},
@@ -149,32 +149,6 @@ impl Engine {
             .map_err(|error| EngineError::Invalid(error.to_string()))?;
         Ok(SuperblockStatement::decode(&proof.public_inputs)?)
     }
-
-    /// Finds or makes every circuit, calling `each` on the way, and returns their keys. Takes minutes if they are made.
-    ///
-    /// # Errors
-    /// [`EngineError::Circuit`] if a circuit does not fit its shape.
-    pub fn generate_keys(
-        circuits: &Keys,
-        each: &mut dyn FnMut(&dyn AnyCompiled),
-    ) -> Result<EngineKeys, EngineError> {
-        let mut segment_set = vec![];
-        for circuit in SegmentCircuit::all() {
-            let key = match circuit {
-                SegmentCircuit::Leaf(blocks) => visit(circuits, SegmentLeaf::new(blocks), each)?,
-                SegmentCircuit::Fold(arity) => visit(circuits, segment_fold(arity), each)?,
-                SegmentCircuit::Messages => visit(circuits, MessageSegment::default(), each)?,
-            };
-            segment_set.push(key_digest(&key));
-        }
-        let mut keys = EngineKeys { segment_set, superblock: vec![] };
-        let root = keys.key_set().root();
-        for source in Source::all() {
-            let key = visit(circuits, SuperblockDefinition::new(source, root), each)?;
-            keys.superblock.push(KeyText::new(key));
-        }
-        Ok(keys)
-    }
 }
 
 /// A circuit of the batcher and the key that it must have.
@@ -213,14 +187,4 @@ impl<Def: Definition + Clone + 'static> Pinned<'_, Def> {
         self.check(&data.verifier_only)?;
         Ok(data)
     }
-}
-
-fn visit<Def: Definition + 'static>(
-    circuits: &Keys,
-    definition: Def,
-    each: &mut dyn FnMut(&dyn AnyCompiled),
-) -> Result<VerifierKey, CircuitError> {
-    let compiled = circuits.circuit(definition)?;
-    each(compiled.as_ref());
-    Ok(compiled.key().clone())
 }

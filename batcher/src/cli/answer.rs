@@ -14,7 +14,10 @@ use batcher::{
     trust::TrustError,
     verify::VerifyError,
 };
-use circuits::file::{FileError, FormatError};
+use circuits::{
+    CircuitError,
+    file::{FileError, FormatError},
+};
 use serde_json::{Value, json};
 
 /// A proof or statement is invalid.
@@ -139,6 +142,12 @@ impl Coded for EngineError {
             }
             Self::Invalid(_) | Self::Statement(_) => INVALID,
         }
+    }
+}
+
+impl Coded for CircuitError {
+    fn code(&self) -> u8 {
+        UNAVAILABLE
     }
 }
 

@@ -1,16 +1,16 @@
 //! `superblock keys generate` and `superblock keys verify`.
 
-use std::{io::Write as _, path::PathBuf, sync::atomic::Ordering};
+use std::{collections::BTreeSet, io::Write as _, path::PathBuf, sync::atomic::Ordering};
 
 use batcher::{
     keys::config::Config,
     pins::{self, Visitor},
 };
 use circuits::{
-    CircuitError, Definition,
+    Definition,
     file::write_atomic,
     keys::{Header, KeyFile, KeyKind, Keys},
-    pins::{Pin, Pins},
+    pins::Pins,
 };
 use serde_json::json;
 
@@ -18,15 +18,17 @@ use super::{
     Options,
     answer::{Answer, Failure, INVALID, REJECTED, UNAVAILABLE},
     config::KeyArguments,
-    progress,
+    pins::embedded,
+    progress::{self, KeyProgress},
 };
 
-/// Makes the key files that are missing, children before parents. What is finished stays if it is interrupted.
+/// Make the key files that are missing, children before parents. What is finished stays if it is interrupted.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     keys: KeyArguments,
-    /// The circuit to make the keys of, with those that it needs; without it, all.
+    /// The circuit to make the keys of, with those of the circuits that it verifies; without it, all. The names are
+    /// those that `superblock security` lists.
     #[arg(long, value_name = "IDENTIFIER")]
     only: Option<String>,
     /// Make nothing: print the headers of the missing files, one JSON object per line.
@@ -40,29 +42,30 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     progress::stop_on_interrupt();
     let config = arguments.keys.load()?;
-    let keys = arguments.keys.keys(options)?;
-    let pins = pins_of(&config)?;
-    if let Some(only) = arguments.only.as_ref().filter(|only| pins.get(only).is_none()) {
-        return Err(Failure::new(REJECTED, format!("--only: no circuit is called {only}")));
-    }
     if arguments.list_missing {
-        return Ok(list_missing(&keys, &pins, arguments.only.as_deref()));
+        let pins = pins_of(&config)?;
+        let wanted = wanted(&pins, arguments.only.as_deref())?;
+        let keys = batcher::keys::open(&config, progress::key_listener(options))?;
+        return Ok(list_missing(&keys, &pins, &wanted));
     }
-    let mut generate = Generate { only: arguments.only.as_deref(), made: vec![], found: 0 };
-    let ended = pins::visit_all(&keys, &mut generate);
-    if progress::STOP.load(Ordering::Relaxed) {
-        let text = format!("stopped; {} circuits have their keys", generate.made.len() + generate.found);
-        return Err(Failure::new(UNAVAILABLE, text));
-    }
-    ended.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
-    let missing = missing(&keys, &pins, arguments.only.as_deref());
-    if let Some(header) = missing.first() {
-        let text =
-            format!("{} key files could not be kept, among them {}", missing.len(), header.file_name());
-        return Err(Failure::new(UNAVAILABLE, text));
-    }
+    // Circuits that only the configuration has pins of are those of other programs.
+    let pins = embedded()?;
+    let wanted = wanted(&pins, arguments.only.as_deref())?;
+    let (made, found) = {
+        let progress = KeyProgress::new(options, wanted.len());
+        let keys = batcher::keys::open(&config, progress.listener())?;
+        let mut generate = Generate { wanted: &wanted, progress: &progress, made: vec![], found: 0 };
+        pins::visit_all(&keys, &mut generate)?;
+        let missing = missing(&keys, &pins, &wanted);
+        if let Some(header) = missing.first() {
+            let (files, name) = (missing.len(), header.file_name());
+            let text = format!("{files} key files could not be kept, among them {name}");
+            return Err(Failure::new(UNAVAILABLE, text));
+        }
+        (generate.made, generate.found)
+    };
     if let Some(path) = &arguments.output_config {
-        // The file may be read from anywhere.
+        // A reader may be in another directory.
         let failed = |error: String| Failure::new(UNAVAILABLE, error);
         let directories = config.key_directories.iter().map(std::path::absolute);
         let directories: Vec<_> =
@@ -71,9 +74,53 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             .map_err(|error| failed(error.to_string()))?;
         write_atomic(path, text.as_bytes())?;
     }
-    let (made, found) = (generate.made, generate.found);
     let text = format!("{} circuits: keys of {} made, of {found} found", made.len() + found, made.len());
     Ok(Answer::new(json!({ "ok": true, "made": made, "found": found }), text))
+}
+
+/// Names of the circuits that `--only` asks for; all without it.
+fn wanted(pins: &Pins, only: Option<&str>) -> Result<BTreeSet<String>, Failure> {
+    match only {
+        None => Ok(pins.circuit.iter().map(|pin| pin.name.clone()).collect()),
+        Some(only) if pins.get(only).is_some() => Ok(pins::needed(pins, only)),
+        Some(only) => {
+            let text = format!("--only: no circuit is called {only}; superblock security lists the names");
+            Err(Failure::new(REJECTED, text))
+        }
+    }
+}
+
+/// Sees to it that each circuit has its key files.
+struct Generate<'a> {
+    wanted: &'a BTreeSet<String>,
+    progress: &'a KeyProgress,
+    made: Vec<String>,
+    found: usize,
+}
+
+impl Visitor for Generate<'_> {
+    type Error = Failure;
+
+    fn wants(&self, name: &str) -> bool {
+        self.wanted.contains(name)
+    }
+
+    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), Failure> {
+        let name = definition.name();
+        self.progress.start(&name);
+        if keys.ensure(definition)? {
+            self.made.push(name);
+        } else {
+            self.found += 1;
+        }
+        self.progress.done();
+        let done = self.made.len() + self.found;
+        if done < self.wanted.len() && progress::STOP.load(Ordering::Relaxed) {
+            let text = format!("stopped; {done} of {} circuits have their keys", self.wanted.len());
+            return Err(Failure::new(UNAVAILABLE, text));
+        }
+        Ok(())
+    }
 }
 
 /// Check the key files of the pinned circuits: headers, lengths and checksums.
@@ -90,29 +137,29 @@ pub(super) fn verify(arguments: &VerifyArguments, options: Options) -> Result<An
     let config = arguments.keys.load()?;
     let pins = pins_of(&config)?;
     let stores = config.stores()?;
-    let origin = pins::origin(&pins);
+    let headers = headers(&pins);
     let (mut checked, mut problems) = (0_usize, vec![]);
-    let headers = pins
-        .circuit
-        .iter()
-        .flat_map(|pin| KeyKind::ALL.into_iter().filter_map(|kind| Header::of(pin, kind, &origin)));
-    for header in headers {
+    let progress = KeyProgress::new(options, headers.len());
+    for header in &headers {
         let name = header.file_name();
+        progress.start(&name);
         for store in &stores {
-            let Some(bytes) = store.read(&name, header.file_limit())? else {
-                continue;
-            };
-            match KeyFile::expect(&header, bytes) {
-                Ok(_) => checked += 1,
-                Err(error) => problems.push(format!("{}: {name}: {error}", store.location())),
+            // One that cannot be read hides no other.
+            match store.read(&name, header.file_limit()) {
+                Ok(None) => {}
+                Ok(Some(bytes)) => match KeyFile::expect(header, bytes) {
+                    Ok(_) => checked += 1,
+                    Err(error) => problems.push(format!("{}: {name}: {error}", store.location())),
+                },
+                Err(error) => problems.push(error.to_string()),
             }
         }
+        progress.done();
     }
+    drop(progress);
     if arguments.rebuild {
-        let mut rebuild = Rebuild { pins: &pins, quiet: options.quiet, problems: &mut problems };
-        // Without stores: what is compared must come from the code.
-        pins::visit_all(&Keys::default(), &mut rebuild)
-            .map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))?;
+        // A file of a pinned header has the pinned payload, so it is enough to compare the pins.
+        problems.extend(super::pins::differences(Keys::default(), options)?);
     }
     let ok = problems.is_empty();
     let text = if ok { format!("{checked} key files are right") } else { problems.join("\n") };
@@ -120,46 +167,35 @@ pub(super) fn verify(arguments: &VerifyArguments, options: Options) -> Result<An
     Ok(Answer::new(json, text).with_code(if ok { 0 } else { INVALID }))
 }
 
-/// Compares circuits that are built anew with their pins, and so with every file that has a pinned header.
-struct Rebuild<'a> {
-    pins: &'a Pins,
-    quiet: bool,
-    problems: &'a mut Vec<String>,
-}
-
-impl Visitor for Rebuild<'_> {
-    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), CircuitError> {
-        let pin = Pin::of(keys.circuit(definition)?.as_ref());
-        if !self.quiet {
-            eprintln!("built {}", pin.name);
-        }
-        if self.pins.get(&pin.name) != Some(&pin) {
-            self.problems.push(format!("circuit {} is not as pinned; see superblock pins check", pin.name));
-        }
-        Ok(())
-    }
+/// The headers that the files of these circuits have.
+fn headers(pins: &Pins) -> Vec<Header> {
+    let origin = pins::origin(pins);
+    let of = |pin| KeyKind::ALL.map(|kind| Header::of(pin, kind, &origin));
+    pins.circuit.iter().flat_map(of).flatten().collect()
 }
 
 fn pins_of(config: &Config) -> Result<Pins, Failure> {
-    let mut pins = pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))?;
+    let mut pins = embedded()?;
     pins.circuit.extend(config.read_pins()?.circuit);
     Ok(pins)
 }
 
-fn missing(keys: &Keys, pins: &Pins, only: Option<&str>) -> Vec<Header> {
-    let wanted = pins.circuit.iter().filter(|pin| only.is_none_or(|only| only == pin.name));
+fn missing(keys: &Keys, pins: &Pins, wanted: &BTreeSet<String>) -> Vec<Header> {
+    let wanted = pins.circuit.iter().filter(|pin| wanted.contains(&pin.name));
     wanted.flat_map(|pin| keys.missing(pin)).collect()
 }
 
-/// Headers follow from pins, so a header is unknown only if the circuit verifies another than the pinned one of
-/// that name, whose digest would have to be made first.
-fn list_missing(keys: &Keys, pins: &Pins, only: Option<&str>) -> Answer {
-    let missing = missing(keys, pins, only);
+/// Headers follow from pins, so a header is unknown only if the circuit verifies one that no pin is of, whose digest
+/// would have to be made first.
+fn list_missing(keys: &Keys, pins: &Pins, wanted: &BTreeSet<String>) -> Answer {
+    let missing = missing(keys, pins, wanted);
     let mut undetermined = vec![];
-    for pin in pins.circuit.iter().filter(|pin| only.is_none_or(|only| only == pin.name)) {
+    for pin in pins.circuit.iter().filter(|pin| wanted.contains(&pin.name)) {
         for (name, digest) in &pin.depends_on {
-            if pins.get(name).is_some_and(|other| other.key != *digest) {
-                undetermined.push(json!({ "identifier": pin.name, "depends_on": name }));
+            let is_pinned = pins.circuit.iter().any(|other| other.key == *digest);
+            let is_set = name.ends_with("-set") && pins.get(name).is_none();
+            if !is_pinned && !is_set {
+                undetermined.push(json!({ "identifier": pin.name, "depends_on": name, "key": digest }));
             }
         }
     }
@@ -175,34 +211,6 @@ fn list_missing(keys: &Keys, pins: &Pins, only: Option<&str>) -> Answer {
 }
 
 /// Names of the key files that the pins determine.
-pub(super) fn expected_names(config: &Config) -> Result<std::collections::BTreeSet<String>, Failure> {
-    let pins = pins_of(config)?;
-    let origin = pins::origin(&pins);
-    let headers = pins
-        .circuit
-        .iter()
-        .flat_map(|pin| KeyKind::ALL.into_iter().filter_map(|kind| Header::of(pin, kind, &origin)));
-    Ok(headers.map(|header| header.file_name()).collect())
-}
-
-/// Sees to it that each circuit has its key files.
-struct Generate<'a> {
-    only: Option<&'a str>,
-    made: Vec<String>,
-    found: usize,
-}
-
-impl Visitor for Generate<'_> {
-    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), CircuitError> {
-        let name = definition.name();
-        let wanted = self.only.is_none_or(|only| only == name);
-        if !wanted || progress::STOP.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        match keys.ensure(definition)? {
-            true => self.made.push(name),
-            false => self.found += 1,
-        }
-        Ok(())
-    }
+pub(super) fn expected_names(config: &Config) -> Result<BTreeSet<String>, Failure> {
+    Ok(headers(&pins_of(config)?).iter().map(Header::file_name).collect())
 }

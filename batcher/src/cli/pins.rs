@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     Options,
     answer::{Answer, Failure, INVALID, REJECTED, UNAVAILABLE},
-    progress,
+    progress::KeyProgress,
 };
 
 #[derive(clap::Subcommand)]
@@ -39,50 +39,50 @@ pub(super) enum Command {
 }
 
 /// Builds with `keys`, which have no stores: what is looked at must come from the code.
-fn build(keys: &Keys, batcher_only: bool, options: Options) -> Result<(Pins, EngineKeys), Failure> {
-    let mut each = |name: &str| {
-        if !options.quiet {
-            eprintln!("built {name}");
-        }
-    };
+fn build(keys: Keys, batcher_only: bool, options: Options) -> Result<(Pins, EngineKeys), Failure> {
+    let pinned = embedded()?;
+    let progress = KeyProgress::new(options, pinned.circuit.len());
+    let keys = keys.with_listener(progress.listener());
+    let mut each = |_: &str| progress.done();
     let built = if batcher_only {
-        pins::build_batcher(keys, embedded()?.circuit, &mut each)
+        pins::build_batcher(&keys, pinned.circuit, &mut each)
     } else {
-        pins::build(keys, &mut each)
+        pins::build(&keys, &mut each)
     };
-    built.map_err(|error| Failure::new(UNAVAILABLE, error.to_string()))
+    Ok(built?)
 }
 
-fn embedded() -> Result<Pins, Failure> {
+/// The pins that the program was built with.
+pub(super) fn embedded() -> Result<Pins, Failure> {
     pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))
+}
+
+/// Builds every circuit with `keys`, and says how pins and keys differ from the embedded ones.
+pub(super) fn differences(keys: Keys, options: Options) -> Result<Vec<String>, Failure> {
+    let (built, keys) = build(keys, false, options)?;
+    let mut differences: Vec<_> = embedded()?.differences(&built).iter().map(ToString::to_string).collect();
+    if keys != *EngineKeys::embedded() {
+        differences.push("the embedded keys are not those of the circuits".to_owned());
+    }
+    Ok(differences)
 }
 
 pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
     match command {
         Command::Check { keep } => {
             let pinned = embedded()?;
-            let mut keys = Keys::new(pins::origin(&pinned))
-                .with_listener(progress::key_listener(Options { quiet: true, ..options }));
+            let mut keys = Keys::new(pins::origin(&pinned));
             if let Some(directory) = keep {
                 keys = keys.with_collection(Arc::new(DirectoryStore::new(directory)));
             }
-            let (built, keys) = build(&keys, false, options)?;
-            let mut differences: Vec<_> =
-                pinned.differences(&built).iter().map(ToString::to_string).collect();
-            if keys != *EngineKeys::embedded() {
-                differences.push("the embedded keys are not those of the circuits".to_owned());
-            }
-            let ok = differences.is_empty();
-            let text = if ok {
-                format!("{} circuits are as pinned", built.circuit.len())
-            } else {
-                differences.join("\n")
-            };
-            let json = json!({ "ok": ok, "circuits": built.circuit.len(), "differences": differences });
+            let differences = differences(keys, options)?;
+            let (ok, circuits) = (differences.is_empty(), pinned.circuit.len());
+            let text = if ok { format!("{circuits} circuits are as pinned") } else { differences.join("\n") };
+            let json = json!({ "ok": ok, "circuits": circuits, "differences": differences });
             Ok(Answer::new(json, text).with_code(if ok { 0 } else { INVALID }))
         }
         Command::Regenerate { directory, batcher_only, date } => {
-            let (mut built, keys) = build(&Keys::default(), batcher_only, options)?;
+            let (mut built, keys) = build(Keys::default(), batcher_only, options)?;
             built.date = match date {
                 Some(date) => date,
                 None => embedded()?.date,

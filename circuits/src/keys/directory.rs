@@ -10,12 +10,13 @@ use super::{
     name::KeyName,
     store::{KeyStore, StoreError, StoreLock},
 };
-use crate::file::{FileError, write_atomic};
+use crate::file::{FileError, write_shared};
 
 /// Refused files of one name that are kept. More of them say nothing new, and the files are large.
 const REFUSED_LIMIT: u32 = 9;
 
-/// Key files in a directory, which is made when the first file is written. Several processes may use it at once.
+/// Key files in a directory, which is made when the first file is written. Several processes may use it at once, also
+/// those of several users: key files hold no secret, and who can read them is up to the umask of who made them.
 ///
 /// Beside `NAME` there may be an empty `NAME.lock`, which is used again, and `NAME.refused` with `NAME.refused.txt`;
 /// later refused files of this name are `NAME.refused.2` and so on.
@@ -80,7 +81,11 @@ fn open_lock(path: &Path) -> io::Result<File> {
     if !fs::symlink_metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    OpenOptions::new().write(true).open(path)
+    match OpenOptions::new().write(true).open(path) {
+        // Another user's: reading is enough to lock it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
+        opened => opened,
+    }
 }
 
 /// The error of a file of `found` bytes where at most `limit` may be.
@@ -133,7 +138,7 @@ impl KeyStore for DirectoryStore {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.file(name, "write it")?;
         self.make_directory()?;
-        write_atomic(&path, bytes).map_err(|failure| match failure {
+        write_shared(&path, bytes).map_err(|failure| match failure {
             FileError::Io { path, action, source } => error(&path, action)(source),
             FileError::Format { path, source } => error(&path, "write it")(io::Error::other(source)),
         })

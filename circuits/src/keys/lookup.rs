@@ -192,23 +192,24 @@ impl Keys {
         Ok(verifier)
     }
 
-    /// Sees to it that a store has the key files of `definition`, without reading their payloads. Returns whether some
-    /// had to be made.
+    /// Sees to it that a store has the key files of `definition`, without reading their payloads. Returns whether they
+    /// were made here, now or earlier, and not by another process.
     ///
     /// # Errors
     /// As [`Self::circuit`].
     pub fn ensure<Def: Definition + 'static>(&self, definition: Def) -> Result<bool, CircuitError> {
         let identity = Identity::of(&definition);
         let pin = self.pin(&identity);
-        if pin.as_ref().is_some_and(|pin| pin.files.is_some() && self.missing(pin).is_empty()) {
-            return Ok(false);
+        let is_complete =
+            || pin.as_ref().is_some_and(|pin| pin.files.is_some() && self.missing(pin).is_empty());
+        if !is_complete() {
+            let (compiled, made) = self.find(definition, &identity)?;
+            if !made && !is_complete() {
+                // It was in memory, or in files of which one that is not needed to load it was missing.
+                self.keep(&identity, pin.as_ref(), &compiled);
+            }
         }
-        let (compiled, made) = self.find(definition, &identity)?;
-        if !made {
-            // It was in memory, or in files of which one that is not needed to load it was missing.
-            self.keep(&identity, pin.as_ref(), &compiled);
-        }
-        Ok(true)
+        Ok(lock(&self.learned).contains_key(&identity))
     }
 
     /// The headers of a pinned circuit's files that no store has.

@@ -16,4 +16,4 @@ pub use shape::{Shape, ShapeError};
 pub use verify::{
     ChildTarget, KEY, key_digest, key_digest_circuit, verify_with_constant_key, verify_with_witness_key,
 };
-pub use wrap::{Rewrap, Wrapper, block_shape, wrap};
+pub use wrap::{Rewrap, STAGES, Wrapper, block_shape, wrap};

@@ -26,6 +26,9 @@ const BLOCK_DEGREE_BITS: usize = 12;
 /// The largest kernel, as a logarithm of its rows, whose verifier fits the block shape; larger ones take one hop.
 const LARGEST_DIRECT_DEGREE_BITS: usize = 13;
 
+/// What follows a kernel's name, after a dash, in the names of its hop and its wrap.
+pub const STAGES: [&str; 2] = ["hop", "wrap"];
+
 /// The shape of wrapped blocks: what segment leaves verify.
 #[must_use]
 pub fn block_shape() -> &'static Shape {
@@ -101,12 +104,13 @@ pub fn wrap(keys: &Keys, kernel_name: &str, kernel: Arc<VerifierData>) -> Result
         config: kernel_config(),
         shape,
     };
+    let [hop_stage, wrap_stage] = STAGES;
     if kernel.common.degree_bits() <= LARGEST_DIRECT_DEGREE_BITS {
-        let wrap = rewrap("wrap", kernel_name, kernel, Some(block_shape()));
+        let wrap = rewrap(wrap_stage, kernel_name, kernel, Some(block_shape()));
         return Ok(Wrapper { hop: None, wrap });
     }
-    let hop = rewrap("hop", kernel_name, kernel, None);
-    let wrap = rewrap("wrap", &hop.name, keys.verifier(hop.clone())?, Some(block_shape()));
+    let hop = rewrap(hop_stage, kernel_name, kernel, None);
+    let wrap = rewrap(wrap_stage, &hop.name, keys.verifier(hop.clone())?, Some(block_shape()));
     Ok(Wrapper { hop: Some(hop), wrap })
 }
 

@@ -68,6 +68,17 @@ pub enum Variant {
 }
 
 impl Variant {
+    /// The name of the kernel.
+    #[must_use]
+    pub fn kernel_name(self) -> String {
+        match self {
+            Self::Empty => "accounts-block-empty".to_owned(),
+            Self::Unsigned => format!("accounts-block-unsigned-{UNSIGNED_SLOTS}"),
+            Self::Direct(slots) => format!("accounts-block-direct-{slots}"),
+            Self::Chunks { children, table } => format!("accounts-block-chunks-{children}-of-{table}"),
+        }
+    }
+
     /// How many signatures fit the table that the kernel verifies; none for a block without transactions.
     #[must_use]
     pub const fn table(self) -> Option<usize> {

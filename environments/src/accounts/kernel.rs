@@ -100,12 +100,7 @@ impl Definition for BlockKernel {
     type Input = BlockInput;
 
     fn name(&self) -> String {
-        match self.variant {
-            Variant::Empty => "accounts-block-empty".to_owned(),
-            Variant::Unsigned => format!("accounts-block-unsigned-{UNSIGNED_SLOTS}"),
-            Variant::Direct(slots) => format!("accounts-block-direct-{slots}"),
-            Variant::Chunks { children, table } => format!("accounts-block-chunks-{children}-of-{table}"),
-        }
+        self.variant.kernel_name()
     }
 
     fn config(&self) -> CircuitConfig {

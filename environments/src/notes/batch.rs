@@ -155,6 +155,12 @@ impl BatchLeaf {
     pub const fn new(keys: TransactionKeys, transactions: usize) -> Self {
         Self { keys, transactions }
     }
+
+    /// The name of the circuit for so many transactions.
+    #[must_use]
+    pub fn name_of(transactions: usize) -> String {
+        format!("notes-batch-{transactions}")
+    }
 }
 
 /// Where the witness of a batch goes.
@@ -188,7 +194,7 @@ impl Definition for BatchLeaf {
     type Input = BatchInput;
 
     fn name(&self) -> String {
-        format!("notes-batch-{}", self.transactions)
+        Self::name_of(self.transactions)
     }
 
     fn config(&self) -> CircuitConfig {

@@ -32,6 +32,17 @@ pub enum Variant {
     Batches(usize),
 }
 
+impl Variant {
+    /// The name of the kernel.
+    #[must_use]
+    pub fn kernel_name(self) -> String {
+        match self {
+            Self::Direct(count) => format!("notes-block-direct-{count}"),
+            Self::Batches(count) => format!("notes-block-batches-{count}"),
+        }
+    }
+}
+
 /// Batches or folds that a block kernel verifies, at most.
 pub const MAX_CHILDREN: usize = 3;
 /// Arities of folds, the largest first.

@@ -100,14 +100,22 @@ impl BatchCircuits {
     }
 }
 
+/// The definition of the kernel of one variant of blocks.
+///
+/// # Errors
+/// If one of the circuits below it cannot be built.
+pub fn block_definition(keys: &Keys, variant: Variant) -> Result<BlockKernel, CircuitError> {
+    let batch_set_root = match variant {
+        Variant::Direct(_) => Digest::ZERO,
+        Variant::Batches(_) => BatchCircuits::new(keys)?.key_set_root(),
+    };
+    Ok(BlockKernel::new(variant, transaction_keys(keys)?, batch_set_root))
+}
+
 /// The kernel of one variant of blocks, wrapped.
 ///
 /// # Errors
 /// If one of its circuits cannot be built.
 pub fn block_kernel(keys: &Keys, variant: Variant) -> Result<Kernel<BlockKernel>, CircuitError> {
-    let batch_set_root = match variant {
-        Variant::Direct(_) => Digest::ZERO,
-        Variant::Batches(_) => BatchCircuits::new(keys)?.key_set_root(),
-    };
-    Kernel::new(keys, BlockKernel::new(variant, transaction_keys(keys)?, batch_set_root))
+    Kernel::new(keys, block_definition(keys, variant)?)
 }

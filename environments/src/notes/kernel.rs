@@ -101,10 +101,7 @@ impl Definition for BlockKernel {
     type Input = BlockInput;
 
     fn name(&self) -> String {
-        match self.variant {
-            Variant::Direct(count) => format!("notes-block-direct-{count}"),
-            Variant::Batches(count) => format!("notes-block-batches-{count}"),
-        }
+        self.variant.kernel_name()
     }
 
     fn config(&self) -> CircuitConfig {
