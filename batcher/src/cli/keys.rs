@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    io::{IsTerminal as _, Write as _},
+    io::{BufRead, IsTerminal as _, Read as _, Write},
     path::{Path, PathBuf},
 };
 
@@ -19,6 +19,9 @@ use super::{
     config::KeyArguments,
     generate::{self, expected_names},
 };
+
+/// Bytes of the longest answer that is read.
+const ANSWER_LIMIT: u64 = 100;
 
 impl Coded for StoreError {
     fn code(&self) -> u8 {
@@ -274,12 +277,16 @@ fn agreed(paths: &[String]) -> Result<bool, Failure> {
             ),
         ));
     }
-    eprint!("{}\nremove these {} key files? [y/N] ", paths.join("\n"), paths.len());
-    let _ = std::io::stderr().flush();
+    ask(paths, &mut std::io::stdin().lock(), &mut std::io::stderr())
+        .map_err(|error| Failure::new(UNAVAILABLE, format!("terminal: cannot ask: {error}")))
+}
+
+/// Whether the answer to the question is yes; no without an answer.
+fn ask(paths: &[String], answers: &mut impl BufRead, questions: &mut impl Write) -> std::io::Result<bool> {
+    write!(questions, "{}\nremove these {} key files? [y/N] ", paths.join("\n"), paths.len())?;
+    questions.flush()?;
     let mut answer = String::new();
-    std::io::stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::new(UNAVAILABLE, format!("standard input: cannot read it: {error}")))?;
+    answers.take(ANSWER_LIMIT).read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
@@ -387,6 +394,29 @@ mod tests {
         assert_eq!(done.json["removed"], json!(true));
         assert_eq!(store.list().expect("readable"), [used]);
         assert!(done.text.contains(&damaged) && done.text.contains(&second));
+    }
+
+    #[test]
+    fn prune_takes_nothing_but_yes_for_an_answer() {
+        let paths = ["first".to_owned(), "second".to_owned()];
+        for (answer, agreed) in [
+            ("y\n", true),
+            ("Y\n", true),
+            (" yes \r\n", true),
+            ("", false),
+            ("\n", false),
+            ("n\n", false),
+            ("no\ny\n", false),
+            ("yesterday\n", false),
+        ] {
+            let mut question = vec![];
+            let found = ask(&paths, &mut answer.as_bytes(), &mut question).expect("no terminal to fail");
+            assert_eq!(found, agreed, "{answer:?}");
+            let question = String::from_utf8(question).expect("text");
+            assert_eq!(question, "first\nsecond\nremove these 2 key files? [y/N] ");
+        }
+        // Bytes that are no text are no answer.
+        assert!(ask(&paths, &mut &[0xff, b'\n'][..], &mut vec![]).is_err());
     }
 
     #[test]
