@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod ecdsa;
+pub mod keys;
 pub mod messages;
 pub mod wrap;
 
@@ -63,6 +64,9 @@ pub enum BenchError {
     /// A batch of signatures cannot be proved.
     #[error("the signatures cannot be proved: {0}")]
     Signatures(String),
+    /// Keys cannot be found, or a process that finds them fails.
+    #[error("the keys cannot be measured: {0}")]
+    Keys(String),
     /// The blocks do not chain.
     #[error(transparent)]
     Transition(#[from] TransitionError),

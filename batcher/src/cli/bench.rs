@@ -1,5 +1,7 @@
 //! `superblock bench`.
 
+mod keys;
+
 use batcher::{
     bench::{BenchError, Figures, accounts, ecdsa, measure, messages, wrap},
     planner::MAX_BLOCKS,
@@ -68,6 +70,12 @@ enum Subject {
               value_parser = clap::value_parser!(u16).range(8..=15))]
         degree_bits: Vec<u16>,
     },
+    /// Measures cold and warm start of a scenario: how long it takes to build its circuits and to load them, what
+    /// the files and the memory for them are, and when the first proof of a run starts. Takes several minutes.
+    Keys(keys::Arguments),
+    /// One process of `keys`.
+    #[command(hide = true)]
+    KeysStart(keys::StartArguments),
 }
 
 impl super::answer::Coded for BenchError {
@@ -84,6 +92,8 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         Some(Subject::Accounts { transactions, keys }) => return run_accounts(transactions, keys, options),
         Some(Subject::Bridge { runs, keys }) => return run_bridge(*runs, keys, options),
         Some(Subject::Wrap { degree_bits }) => return run_wrap(degree_bits, options),
+        Some(Subject::Keys(arguments)) => return keys::run(arguments, options),
+        Some(Subject::KeysStart(arguments)) => return keys::run_start(arguments),
         None => {}
     }
     let sizes: Vec<_> = arguments.blocks.iter().copied().map(usize::from).collect();

@@ -2,16 +2,16 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use batcher::{
-    bench::peak_memory,
+    bench::{keys::Run, peak_memory},
     run::{RunReport, Runner},
     scenario::Scenario,
 };
-use circuits::keys::{Event, Listener};
+use circuits::keys::Event;
 use serde_json::json;
 
 use super::{
@@ -40,27 +40,52 @@ pub(super) struct Arguments {
     keys: KeyArguments,
 }
 
-/// Notes how long after `started` the first proof of a circuit starts; the STARK of a table of signatures is none.
-fn first_proof_listener(
+/// What of a run's time is due to keys.
+struct Stopwatch {
     started: Instant,
-    first_proof: Arc<OnceLock<Duration>>,
-    options: Options,
-) -> Listener {
-    let progress = progress::key_listener(options);
-    Arc::new(move |event| {
-        if matches!(event, Event::Proving { .. }) {
-            first_proof.get_or_init(|| started.elapsed());
+    before_first_proof: OnceLock<Duration>,
+    on_keys: Mutex<Duration>,
+}
+
+impl Stopwatch {
+    /// Notes when the first proof of a circuit starts; the STARK of a table of signatures is none.
+    fn note(&self, event: &Event) {
+        let on_keys = match event {
+            Event::Proving { .. } => {
+                self.before_first_proof.get_or_init(|| self.started.elapsed());
+                return;
+            }
+            Event::Loaded { took, .. } => *took,
+            Event::Made { building, writing, .. } => *building + *writing,
+            _ => return,
+        };
+        *self.on_keys.lock().unwrap_or_else(PoisonError::into_inner) += on_keys;
+    }
+
+    fn figures(&self) -> Run {
+        Run {
+            seconds: self.started.elapsed().as_secs_f64(),
+            seconds_before_first_proof: self.before_first_proof.get().map(Duration::as_secs_f64),
+            seconds_on_keys: self.on_keys.lock().unwrap_or_else(PoisonError::into_inner).as_secs_f64(),
+            peak_memory_bytes: peak_memory(),
         }
-        progress(event);
-    })
+    }
 }
 
 pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
-    let started = Instant::now();
+    let stopwatch = Arc::new(Stopwatch {
+        started: Instant::now(),
+        before_first_proof: OnceLock::new(),
+        on_keys: Mutex::default(),
+    });
     progress::stop_on_interrupt();
     let scenario = Scenario::read(&arguments.scenario)?;
-    let first_proof = Arc::new(OnceLock::new());
-    let engine = arguments.keys.engine_with(first_proof_listener(started, first_proof.clone(), options))?;
+    let (noted, told) = (stopwatch.clone(), progress::key_listener(options));
+    let listener = move |event: &Event| {
+        noted.note(event);
+        told(event);
+    };
+    let engine = arguments.keys.engine_with(Arc::new(listener))?;
     let report = {
         let progress = progress::progress(options);
         let runner = Runner {
@@ -114,9 +139,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         "superblocks": superblocks,
         "trust": trust,
         "verification": report_json(&verified),
-        "seconds": started.elapsed().as_secs_f64(),
-        "seconds_before_first_proof": first_proof.get().map(Duration::as_secs_f64),
-        "peak_memory_bytes": peak_memory(),
+        "figures": stopwatch.figures(),
     });
     let mut text =
         format!("{transactions} transactions in {blocks} blocks in {} superblocks\n", superblocks.len());

@@ -69,7 +69,6 @@ pub struct Keys {
     pins: Pins,
     pub(super) learned: Mutex<BTreeMap<Identity, Pin>>,
     listener: Option<Listener>,
-    whole: bool,
 }
 
 /// No stores: everything is made, and kept in memory.
@@ -84,7 +83,6 @@ impl Default for Keys {
             pins: Pins::default(),
             learned: Mutex::default(),
             listener: None,
-            whole: false,
         }
     }
 }
@@ -139,13 +137,6 @@ impl Keys {
         self
     }
 
-    /// Finds the whole circuit also where its verifier's part would do, so that no later proof waits for it.
-    #[must_use]
-    pub fn with_whole_circuits(mut self) -> Self {
-        self.whole = true;
-        self
-    }
-
     /// The pins of the circuits that were built here, for callers with stores or a collection. Given to
     /// [`Self::with_pins`] they let another process load these circuits.
     #[must_use]
@@ -178,8 +169,7 @@ impl Keys {
         let verifier: Arc<VerifierData> = match held {
             Some(verifier) => verifier,
             None => {
-                let pin = self.pin(&key.0).filter(|_| !self.whole);
-                let loaded = pin.and_then(|pin| self.load_verifier(&definition, &pin, false));
+                let loaded = self.pin(&key.0).and_then(|pin| self.load_verifier(&definition, &pin, false));
                 let verifier = Arc::new(match loaded {
                     Some(verifier) => verifier,
                     None => self.find(definition, &key.0)?.0.circuit.verifier_data(),
