@@ -17,12 +17,12 @@ use std::{
 
 use batcher::{
     keys::config::{DIRECTORIES_VARIABLE, FILE_VARIABLE},
-    pins::embedded,
+    pins::{embedded, origin},
 };
 use circuits::{
     Digest,
     file::faults::KILL_AFTER,
-    keys::{DirectoryStore, KeyKind, KeyStore as _},
+    keys::{DirectoryStore, Header, KeyKind, KeyStore as _},
     pins::Pins,
     testing::{key_directory, toy_key},
 };
@@ -81,11 +81,11 @@ fn content(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     names.into_iter().map(read).collect()
 }
 
-/// The key file of this kind.
+/// The key file of this kind, made or not.
 fn file(directory: &Path, circuit: &str, kind: KeyKind) -> PathBuf {
-    let start = format!("{circuit}.{kind}.");
-    let name = content(directory).into_keys().find(|name| name.starts_with(&start));
-    directory.join(name.expect("made before"))
+    let pins = embedded().expect("well-formed");
+    let header = Header::of(pins.get(circuit).expect("pinned"), kind, &origin(&pins));
+    directory.join(header.expect("every circuit can be kept").file_name())
 }
 
 fn fresh() -> (TempDir, PathBuf) {
@@ -101,12 +101,12 @@ static MADE: LazyLock<(TempDir, PathBuf)> = LazyLock::new(|| {
     (root, directory)
 });
 
-/// A directory of its own with the files of `from` whose names start with `start`.
-fn copy_of(from: &Path, start: &str, to: &Path) {
+/// Copies the keys of these circuits.
+fn copy(circuits: &[&str], from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("writable");
-    for name in DirectoryStore::new(from).list().expect("readable") {
-        if name.starts_with(start) {
-            fs::copy(from.join(&name), to.join(&name)).expect("writable");
+    for circuit in circuits {
+        for kind in KeyKind::ALL {
+            fs::copy(file(from, circuit, kind), file(to, circuit, kind)).expect("made before");
         }
     }
 }
@@ -114,7 +114,7 @@ fn copy_of(from: &Path, start: &str, to: &Path) {
 /// A copy of [`MADE`].
 fn made() -> (TempDir, PathBuf) {
     let (root, directory) = fresh();
-    copy_of(&MADE.1, "", &directory);
+    copy(&[KERNEL], &MADE.1, &directory);
     (root, directory)
 }
 
@@ -234,25 +234,22 @@ fn of_two_processes_one_makes_each_key() {
 
 #[test]
 fn a_kill_at_any_durable_step_costs_no_finished_file() {
-    let (_root, directory) = fresh();
     for step in 0.. {
-        let before = content(&directory);
+        let (_root, directory) = fresh();
         let mut command = keys(&directory, &["generate", "--only", KERNEL, "--json", "--quiet"]);
-        let killed = output({
-            command.env(KILL_AFTER, step.to_string());
-            command
-        });
-        let after = content(&directory);
-        assert!(before.iter().all(|(name, bytes)| after.get(name) == Some(bytes)), "step {step} lost a file");
-        let verified = verify(&directory, 0);
-        assert_eq!(verified["checked"], after.len(), "step {step} left a file that is not whole");
+        let killed = command.env(KILL_AFTER, step.to_string()).output().expect("it runs");
         if killed.status.success() {
             assert!(step >= 3 * STEPS, "three files took only {step} steps");
-            break;
+            return;
         }
         assert_eq!(killed.status.signal(), Some(9), "step {step}: {}", stderr(&killed));
+        // The last step of a file is after it got its name.
+        let left = content(&directory);
+        assert!(left.len() as u64 >= step / STEPS, "step {step} lost a file");
+        assert_eq!(verify(&directory, 0)["checked"], left.len(), "step {step} left a file that is not whole");
+        assert_eq!(generate(&directory, KERNEL)["ok"], true);
+        assert_eq!(content(&directory), content(&MADE.1), "after step {step}");
     }
-    assert_eq!(content(&directory), content(&MADE.1));
 }
 
 #[test]
@@ -278,9 +275,7 @@ fn a_damaged_prover_key_is_set_aside_and_made_again_by_the_run_that_meets_it() {
     for circuit in ["counter-kernel-wrap", SUPERBLOCK] {
         generate(&key_directory(), circuit);
     }
-    for circuit in ["counter-kernel.", "counter-kernel-wrap.", &format!("{SUPERBLOCK}.")] {
-        copy_of(&key_directory(), circuit, &directory);
-    }
+    copy(&["counter-kernel", "counter-kernel-wrap", SUPERBLOCK], &key_directory(), &directory);
     let right = content(&directory);
     let damaged = file(&directory, SUPERBLOCK, KeyKind::ProverKey);
     flip(&damaged, fs::metadata(&damaged).expect("exists").len() as usize / 2);
