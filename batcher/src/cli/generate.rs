@@ -27,8 +27,8 @@ use super::{
 pub(super) struct Arguments {
     #[command(flatten)]
     keys: KeyArguments,
-    /// The circuit to make the keys of, with those of the circuits that it verifies; without it, all. The names are
-    /// those that `superblock security` lists.
+    /// The circuit to make the keys of, with those of the circuits that it cannot be built without; by default all.
+    /// The names are those that `superblock security` lists.
     #[arg(long, value_name = "IDENTIFIER")]
     only: Option<String>,
     /// Make nothing: print the headers of the missing files, one JSON object per line.
@@ -142,7 +142,7 @@ pub(super) fn verify(arguments: &VerifyArguments, options: Options) -> Result<An
     let progress = KeyProgress::new(options, headers.len());
     for header in &headers {
         let name = header.file_name();
-        progress.start(&name);
+        progress.start(&header.kind.identifier);
         for store in &stores {
             // One that cannot be read hides no other.
             match store.read(&name, header.file_limit()) {
