@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -40,10 +41,19 @@ pub fn read(path: &Path, limit: u64) -> Result<String, TextError> {
     if !metadata.is_file() {
         return Err(error(io::Error::other("it is not a regular file")));
     }
+    let too_large = |found| TextError::TooLarge { path: path.to_owned(), limit, found };
     if metadata.len() > limit {
-        return Err(TextError::TooLarge { path: path.to_owned(), limit, found: metadata.len() });
+        return Err(too_large(metadata.len()));
     }
-    fs::read_to_string(path).map_err(error)
+    let mut bytes = vec![];
+    // It may have grown since.
+    let file = fs::File::open(path).map_err(error)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(error)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(bytes.len() as u64));
+    }
+    String::from_utf8(bytes)
+        .map_err(|reason| error(io::Error::new(io::ErrorKind::InvalidData, reason.utf8_error())))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Verifying superblocks from files alone: proofs with embedded keys, the chain between them, and what it is
 //! anchored to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use circuits::{
     Digest,
@@ -9,7 +9,7 @@ use circuits::{
     statement::SuperblockStatement,
 };
 use plonky2::field::types::PrimeField64;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use crate::{
@@ -92,6 +92,7 @@ impl VerifyError {
 #[derive(Clone, Debug, Serialize)]
 pub struct Verified {
     /// Its file.
+    #[serde(serialize_with = "as_text")]
     pub file: PathBuf,
     /// Its number.
     pub number: u64,
@@ -113,6 +114,11 @@ pub struct Verified {
     pub circuit: String,
     /// The circuit's key.
     pub key: Digest,
+}
+
+/// Paths need not be UTF-8, and JSON is.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 /// What was verified.

@@ -151,8 +151,54 @@ fn validate_looks_at_what_the_configuration_names() {
         ("object_stores = [{ url = \"ftp://host\" }]", "ftp://host"),
     ] {
         let answer = validate(content, 3);
-        assert!(answer["error"].as_str().is_some_and(|error| error.contains(part)), "{answer}");
+        let error = answer["error"].as_str().expect("text");
+        assert!(
+            error.contains(part) && (error.contains("configuration.toml") || content.starts_with("pins")),
+            "{error}"
+        );
     }
+    // A directory that does not exist yet is no mistake; a file in its place is.
+    validate("key_directories = [\"later\"]", 0);
+    let answer = validate("key_directories = [\"later\", \"not-a-key\"]", 4);
+    assert!(answer["error"].as_str().is_some_and(|error| error.contains("not-a-key")), "{answer}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_configuration_that_is_there_and_cannot_be_read_is_not_passed_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    fs::create_dir(root.join("config")).expect("writable");
+    let file = root.join("config").join(FILE_NAME);
+    std::os::unix::fs::symlink(root.join("unmounted"), &file).expect("writable");
+    let error = Config::load_in(&Flags::default(), &surroundings(root, &[])).expect_err("a link to nothing");
+    assert!(error.to_string().contains(text(&file)), "{error}");
+    fs::remove_file(&file).expect("ours");
+    Config::load_in(&Flags::default(), &surroundings(root, &[])).expect("none");
+}
+
+#[cfg(unix)]
+#[test]
+fn paths_that_are_not_text_are_shown_as_well_as_can_be() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path().join(OsString::from_vec(b"\xff".to_vec()));
+    fs::create_dir(&root).expect("writable");
+    let file = write(&root, "key_directories = [\"keys\"]\npins = []\n");
+    for command in ["show", "validate"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_superblock"))
+            .args(["config", command, "--json", "--config"])
+            .arg(&file)
+            .output()
+            .expect("the binary runs");
+        assert!(json(&output, 0)["file"].as_str().is_some_and(|file| file.contains("configuration.toml")));
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_superblock"))
+        .args(["config", "init", "--json"])
+        .arg(root.join("new.toml"))
+        .output()
+        .expect("the binary runs");
+    json(&output, 0);
 }
 
 #[test]
@@ -176,6 +222,9 @@ fn secret_options_are_not_shown() {
     for (content, code) in [
         (format!("object_stores = [{{ url = \"s3://bucket\", {options} }}]"), 0),
         (format!("object_stores = [{{ url = 7, {options} }}]"), 3),
+        ("object_stores = [{ url = \"s3://b\", options = \"hunter2\" }]".to_owned(), 3),
+        ("object_stores = [{ url = \"https://name:hunter2@host/keys\" }]".to_owned(), 3),
+        ("object_stores = [{ url = \"https://name:hunter2@a host/keys\" }]".to_owned(), 3),
     ] {
         let file = write(root, &content);
         let output = superblock(root, &["config", "show", "--config", text(&file)], &[]);

@@ -19,7 +19,7 @@ use environments::accounts::{
 use serde_json::json;
 use thiserror::Error;
 
-use super::answer::{Answer, Coded, Failure, REJECTED, UNAVAILABLE};
+use super::answer::{Answer, Coded, Failure, REJECTED, UNAVAILABLE, path_json};
 
 /// Bytes of the largest file of transactions to sign.
 const TRANSACTIONS_LIMIT: u64 = 64 << 20;
@@ -180,7 +180,8 @@ fn sign(arguments: &Sign) -> Result<Answer, Failure> {
         Some(out) => {
             let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
             file::write_atomic(out, text.as_bytes())?;
-            let json = json!({ "ok": true, "address": address, "file": out, "transactions": count });
+            let json =
+                json!({ "ok": true, "address": address, "file": path_json(out), "transactions": count });
             Answer::new(json, format!("{count} transactions of {address} signed: {}", out.display()))
         }
         None => {

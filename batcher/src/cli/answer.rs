@@ -1,5 +1,7 @@
 //! What commands give back, and which exit code an error has.
 
+use std::path::{Path, PathBuf};
+
 use batcher::{
     batch::BatchError,
     circuits::engine::EngineError,
@@ -60,6 +62,16 @@ impl Answer {
     pub(super) fn code(&self, strict: bool) -> u8 {
         if self.code == 0 && strict && self.blemished { INVALID } else { self.code }
     }
+}
+
+/// A path as JSON: where it is not UTF-8, as near to it as can be.
+pub(super) fn path_json(path: &Path) -> Value {
+    path.display().to_string().into()
+}
+
+/// A list of paths as JSON.
+pub(super) fn paths_json(paths: &[PathBuf]) -> Value {
+    paths.iter().map(|path| path_json(path)).collect()
 }
 
 /// A command's error.

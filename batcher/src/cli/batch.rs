@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::{
     Options,
-    answer::{Answer, Failure, REJECTED},
+    answer::{Answer, Failure, REJECTED, path_json, paths_json},
     config::KeyArguments,
     progress,
 };
@@ -97,26 +97,26 @@ fn answer(outcome: &Outcome) -> Answer {
     let refused_json: Vec<_> = refused
         .iter()
         .map(|one| {
-            json!({ "file": one.path, "sha3": one.sha3.map(hex::encode), "reason": one.reason.to_string() })
+            json!({ "file": path_json(&one.path), "sha3": one.sha3.map(hex::encode), "reason": one.reason.to_string() })
         })
         .collect();
     let left_out_json: Vec<_> = left_out
         .iter()
         .map(|(path, reason)| {
-            json!({ "file": path, "reason": reason.to_string(), "may_come_later": reason.may_come_later() })
+            json!({ "file": path_json(path), "reason": reason.to_string(), "may_come_later": reason.may_come_later() })
         })
         .collect();
     let stale_json: Vec<_> = stale
         .iter()
-        .map(|one| json!({ "file": one.path, "environment": one.environment.get(), "height": one.height }))
+        .map(|one| json!({ "file": path_json(&one.path), "environment": one.environment.get(), "height": one.height }))
         .collect();
     let superblock = made.as_ref().map(|made| {
         json!({
-            "file": made.path,
+            "file": path_json(&made.path),
             "number": made.state.number,
             "state": made.state.commitment().to_string(),
             "registry_root": made.statement.registry_root.to_string(),
-            "blocks": made.included,
+            "blocks": paths_json(&made.included),
             "deposits": made.deposits,
             "l1_outbox": made.l1_outbox,
         })
@@ -128,7 +128,7 @@ fn answer(outcome: &Outcome) -> Answer {
         "left_out": left_out_json,
         "stuck_deposit": stuck.as_ref().map(|(index, reason)| json!({ "position": index, "reason": reason.to_string() })),
         "already_included": stale_json,
-        "copies": copies,
+        "copies": paths_json(copies),
     });
     let mut lines = vec![match made {
         Some(made) => format!(
@@ -160,4 +160,33 @@ fn answer(outcome: &Outcome) -> Answer {
     let blemished = !refused.is_empty() || !left_out.is_empty() || stuck.is_some();
     let code = if made.is_some() { 0 } else { REJECTED };
     Answer::new(json, lines.join("\n")).blemished(blemished).with_code(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use circuits::file::FileError;
+
+    use super::*;
+
+    /// Anybody may put a file into the directory of blocks, and its name need not be text.
+    #[cfg(unix)]
+    #[test]
+    fn files_whose_names_are_not_text_are_named_as_well_as_can_be() {
+        use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+        let path = || PathBuf::from(OsString::from_vec(b"junk-\xff.block".to_vec()));
+        let source = std::io::ErrorKind::NotFound.into();
+        let reason = FileError::Io { path: path(), action: "open it", source }.into();
+        let outcome = Outcome {
+            made: None,
+            refused: vec![batcher::intake::Refused { path: path(), sha3: None, reason }],
+            left_out: vec![],
+            stuck: None,
+            stale: vec![],
+            copies: vec![path()],
+        };
+        let answer = answer(&outcome);
+        for named in [&answer.json["refused"][0]["file"], &answer.json["copies"][0]] {
+            assert!(named.as_str().is_some_and(|file| file.starts_with("junk-")), "{}", answer.json);
+        }
+    }
 }

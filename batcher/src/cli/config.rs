@@ -14,13 +14,13 @@ use batcher::{
 };
 use circuits::{
     file::write_atomic,
-    keys::{Keys, Listener},
+    keys::{KeyStore as _, Keys, Listener},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Options,
-    answer::{Answer, Coded, Failure, REJECTED},
+    answer::{Answer, Coded, Failure, REJECTED, path_json, paths_json},
     progress,
 };
 
@@ -104,10 +104,17 @@ pub(super) fn run(command: Command) -> Result<Answer, Failure> {
         Command::Validate(arguments) => {
             let config = arguments.load()?;
             let stores = config.stores()?.len();
+            // One that does not exist yet is made when it is needed.
+            for directory in config.directories() {
+                directory.list()?;
+            }
             let pins = config.read_pins()?.circuit.len();
             let file = config.file.as_deref().map_or("no file".to_owned(), |path| path.display().to_string());
             let text = format!("{file}: valid; {stores} stores, {pins} pins of other circuits");
-            Ok(Answer::new(json!({ "ok": true, "file": config.file, "stores": stores, "pins": pins }), text))
+            Ok(Answer::new(
+                json!({ "ok": true, "file": file_json(&config), "stores": stores, "pins": pins }),
+                text,
+            ))
         }
         Command::Show(arguments) => Ok(show(&arguments.load()?)),
     }
@@ -125,7 +132,7 @@ fn init(file: Option<PathBuf>) -> Result<Answer, Failure> {
         make_directory(directory)?;
     }
     write_atomic(&path, TEMPLATE.as_bytes())?;
-    Ok(Answer::new(json!({ "ok": true, "file": path }), format!("{} written", path.display())))
+    Ok(Answer::new(json!({ "ok": true, "file": path_json(&path) }), format!("{} written", path.display())))
 }
 
 /// Makes a directory and those above it.
@@ -135,6 +142,10 @@ pub(super) fn make_directory(path: &Path) -> Result<(), Failure> {
     })
 }
 
+fn file_json(config: &Config) -> Value {
+    config.file.as_deref().map_or(Value::Null, path_json)
+}
+
 fn show(config: &Config) -> Answer {
     // Options may be secret: their names only.
     let stores: Vec<_> = config
@@ -142,13 +153,15 @@ fn show(config: &Config) -> Answer {
         .iter()
         .map(|store| json!({ "url": store.url, "options": store.options.keys().collect::<Vec<_>>() }))
         .collect();
+    let keys: Vec<_> =
+        config.keys.iter().map(|key| json!({ "kind": key.kind, "path": path_json(&key.path) })).collect();
     let json = json!({
         "ok": true,
-        "file": config.file,
-        "key_directories": config.key_directories,
+        "file": file_json(config),
+        "key_directories": paths_json(&config.key_directories),
         "key_directories_from": config.directories_from,
-        "keys": config.keys,
-        "pins": config.pins,
+        "keys": keys,
+        "pins": paths_json(&config.pins),
         "object_stores": stores,
         "memory_bytes": config.memory_bytes,
         "memory_bytes_from": config.memory_from,

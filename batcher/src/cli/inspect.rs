@@ -28,7 +28,7 @@ use plonky2::field::types::PrimeField64 as _;
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer::{Answer, Coded as _, Failure, REJECTED},
+    answer::{Answer, Coded as _, Failure, REJECTED, path_json},
     registry::registry_json,
 };
 
@@ -137,7 +137,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
 fn answer(path: &Path, kind: &str, content: Value) -> Answer {
     let mut text = format!("{}: {kind}\n", path.display());
     write_value(&mut text, &content, 1);
-    let json = json!({ "ok": true, "file": path, "kind": kind, "content": content });
+    let json = json!({ "ok": true, "file": path_json(path), "kind": kind, "content": content });
     Answer::new(json, text.trim_end().to_owned())
 }
 

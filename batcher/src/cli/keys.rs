@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{
     Options,
-    answer::{Answer, Coded, Failure, LIMIT, REJECTED, UNAVAILABLE},
+    answer::{Answer, Coded, Failure, LIMIT, REJECTED, UNAVAILABLE, path_json},
     config::KeyArguments,
     generate::{self, expected_names},
 };
@@ -183,7 +183,7 @@ fn inspect(path: &Path) -> Result<Answer, Failure> {
         let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         text += &format!("\n{field}: {shown}");
     }
-    Ok(Answer::new(json!({ "ok": true, "file": path, "header": value }), text))
+    Ok(Answer::new(json!({ "ok": true, "file": path_json(path), "header": value }), text))
 }
 
 /// A file, once its header says how long it is: never more is read.
@@ -252,8 +252,8 @@ fn prune(
         let names = directory.list()?.into_iter().filter(|name| !expected.contains(name));
         unused.extend(names.map(|name| (directory, name)));
     }
-    let paths: Vec<_> = unused.iter().map(|(directory, name)| directory.path().join(name)).collect();
-    let shown: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    let shown: Vec<_> =
+        unused.iter().map(|(directory, name)| directory.path().join(name).display().to_string()).collect();
     let remove = !dry_run && !unused.is_empty() && (yes || agreed(&shown)?);
     if remove {
         for (directory, name) in &unused {
@@ -263,7 +263,7 @@ fn prune(
     let verb = if remove { "removed" } else { "unused, not removed" };
     let text =
         shown.iter().fold(format!("{} key files {verb}", shown.len()), |text, path| text + "\n" + path);
-    Ok(Answer::new(json!({ "ok": true, "files": paths, "removed": remove }), text))
+    Ok(Answer::new(json!({ "ok": true, "files": shown, "removed": remove }), text))
 }
 
 /// Asks whoever sits at the terminal.

@@ -9,7 +9,7 @@ use circuits::{
 };
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Coded, Failure, REJECTED};
+use super::answer::{Answer, Coded, Failure, REJECTED, path_json};
 
 impl Coded for RegistryError {
     fn code(&self) -> u8 {
@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<Registry, Failure> {
 fn answer(path: &Path, registry: &Registry) -> Answer {
     let mut json = registry_json(registry);
     json["ok"] = Value::Bool(true);
-    json["file"] = json!(path);
+    json["file"] = path_json(path);
     let mut text = format!("root {}", registry.root());
     for (id, entry) in registry.entries() {
         text += &format!(

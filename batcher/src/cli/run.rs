@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{
     Options,
-    answer::{Answer, Failure},
+    answer::{Answer, Failure, path_json, paths_json},
     config::KeyArguments,
     progress,
     verify::{report_json, report_text},
@@ -136,8 +136,8 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         "failed_transactions": failed_json,
         "undeliverable_messages": undeliverable_json,
         "messages": messages,
-        "superblocks": superblocks,
-        "trust": trust,
+        "superblocks": paths_json(&superblocks),
+        "trust": path_json(&trust),
         "verification": report_json(&verified),
         "figures": stopwatch.figures(),
     });

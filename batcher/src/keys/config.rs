@@ -13,7 +13,7 @@ use circuits::{
     pins::Pins,
 };
 use etcetera::base_strategy::{BaseStrategy as _, choose_native_strategy};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use thiserror::Error;
 
 use super::{AddressError, ListedError, ListedFiles, ObjectStore};
@@ -76,15 +76,25 @@ pub enum ConfigError {
         found: String,
     },
     /// A key file that the configuration names is not one.
-    #[error("keys: {0}")]
-    Listed(#[from] ListedError),
+    #[error("{file}: keys: {source}", file = .file.display())]
+    Listed {
+        /// The file that names it.
+        file: PathBuf,
+        /// Why.
+        source: ListedError,
+    },
     /// An object store's address or options are refused.
-    #[error("object_stores: {0}")]
-    Address(#[from] AddressError),
+    #[error("{file}: object_stores: {source}", file = .file.display())]
+    Address {
+        /// The file that names it.
+        file: PathBuf,
+        /// Why.
+        source: AddressError,
+    },
 }
 
 /// A key file that the configuration names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListedKey {
     /// Which part of a circuit it holds.
@@ -94,7 +104,7 @@ pub struct ListedKey {
 }
 
 /// An object store that the configuration names.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectStoreAddress {
     /// Its address.
@@ -203,7 +213,8 @@ impl Config {
         let named = flags.config.clone().or_else(|| variable(FILE_VARIABLE).map(PathBuf::from));
         let default_file =
             || surroundings.config_directory.as_ref().map(|directory| directory.join(FILE_NAME));
-        let file = named.or_else(|| default_file().filter(|path| path.exists()));
+        // One that is there and cannot be read is refused, and not taken for none.
+        let file = named.or_else(|| default_file().filter(|path| !is_missing(path)));
         let content = match &file {
             Some(path) => read_file(path)?,
             None => ConfigFile::default(),
@@ -261,6 +272,8 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] if a single file is not a key file, or an address is not one.
     pub fn stores(&self) -> Result<Vec<Arc<dyn KeyStore>>, ConfigError> {
+        // Only a file names the others.
+        let file = || self.file.clone().unwrap_or_default();
         let mut stores: Vec<Arc<dyn KeyStore>> = vec![];
         for directory in self.directories() {
             stores.push(Arc::new(directory));
@@ -268,12 +281,14 @@ impl Config {
         if !self.keys.is_empty() {
             let mut listed = ListedFiles::default();
             for key in &self.keys {
-                listed.add(key.kind, &key.path)?;
+                let added = listed.add(key.kind, &key.path);
+                added.map_err(|source| ConfigError::Listed { file: file(), source })?;
             }
             stores.push(Arc::new(listed));
         }
         for store in &self.object_stores {
-            stores.push(Arc::new(ObjectStore::open(&store.url, &store.options)?));
+            let opened = ObjectStore::open(&store.url, &store.options);
+            stores.push(Arc::new(opened.map_err(|source| ConfigError::Address { file: file(), source })?));
         }
         Ok(stores)
     }
@@ -290,6 +305,11 @@ impl Config {
         }
         Ok(Pins::new(pins))
     }
+}
+
+fn is_missing(path: &Path) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    path.symlink_metadata().is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
 }
 
 fn refused(origin: &str, field: &str, expected: &'static str, found: &str) -> ConfigError {
@@ -311,9 +331,19 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, C
             .map_or_else(String::new, |field| format!("{}: ", field.trim()));
         ConfigError::Malformed {
             path: path.to_owned(),
-            reason: format!("line {line}: {field}{}", error.message()),
+            reason: format!("line {line}: {field}{}", without_text(error.message())),
         }
     })
+}
+
+/// A parser's message without the text that it found, which may be secret.
+fn without_text(message: &str) -> String {
+    match (message.find("string \""), message.rfind("\", expected")) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}string{}", &message[..start], &message[end + 1..])
+        }
+        _ => message.to_owned(),
+    }
 }
 
 /// Reads a configuration file; relative paths in it start at its directory.
@@ -329,6 +359,11 @@ fn read_file(path: &Path) -> Result<ConfigFile, ConfigError> {
             return Err(refused(&origin, field, "a path", ""));
         }
         *path = directory.join(&*path);
+    }
+    // Whatever is done with the configuration next, addresses are shown.
+    for store in &file.object_stores {
+        ObjectStore::check_address(&store.url)
+            .map_err(|source| ConfigError::Address { file: path.to_owned(), source })?;
     }
     Ok(file)
 }

@@ -84,14 +84,25 @@ impl ObjectStore {
     /// [`AddressError`]; whether the store can be reached is seen when it is used.
     pub fn open(address: &str, options: &BTreeMap<String, String>) -> Result<Self, AddressError> {
         let refused = |reason: String| AddressError::Address { address: address.to_owned(), reason };
+        Self::check_address(address)?;
         let url = Url::parse(address).map_err(|error| refused(error.to_string()))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(AddressError::Secret);
-        }
         let options = checked_options(&url, options)?;
         let (backend, folder) =
             object_store::parse_url_opts(&url, options).map_err(|error| refused(error.to_string()))?;
         Self::with_backend(address, Arc::from(backend), folder)
+    }
+
+    /// Checks that an address, which messages show, has no user name or password.
+    ///
+    /// # Errors
+    /// [`AddressError::Secret`]
+    pub fn check_address(address: &str) -> Result<(), AddressError> {
+        let is_secret = match Url::parse(address) {
+            Ok(url) => !url.username().is_empty() || url.password().is_some(),
+            // Nobody knows what is what in it.
+            Err(_) => address.contains('@'),
+        };
+        if is_secret { Err(AddressError::Secret) } else { Ok(()) }
     }
 
     /// A folder of a store that the caller has made. Messages call it `location`.
