@@ -98,7 +98,7 @@ fn small() -> Outcome {
     let mut notes = notes_world();
     write_notes_genesis(directory, &notes)?;
     let mut accounts = accounts_world();
-    write_json(directory, "accounts-2.genesis.json", &accounts::genesis())?;
+    write_json(directory, "accounts-2.genesis.json", &accounts::genesis(ACCOUNTS))?;
 
     let address = |n| Digest(accounts::key(n).address().limbs());
     let from_l1 = AssetId::new(0, 1)?;
@@ -143,7 +143,8 @@ fn small() -> Outcome {
         accounts.environment.execute(&mut accounts.state, &claim)?;
     }
     let burn = accounts.act(0, &[bridge(NOTES, notes.clients[1].id(), notes::asset(1), 100)]);
-    let lock_there = accounts.act(1, &[bridge(NOTES, notes.clients[0].id(), accounts::asset(1), 40)]);
+    let lock_there =
+        accounts.act(1, &[bridge(NOTES, notes.clients[0].id(), accounts::asset_of(ACCOUNTS, 1), 40)]);
     let arrived: Vec<_> = [&burn, &lock_there]
         .into_iter()
         .flat_map(|transaction| accounts.environment.messages(&transaction.clone().into()).outbox)
@@ -155,9 +156,10 @@ fn small() -> Outcome {
     // Superblock 2. What was unlocked and minted is used; what was minted goes home in part; somebody withdraws
     // to L1.
     let unlocked = notes.take(1, &arrived[..1]);
-    let home = notes.request_with(0, &arrived[1..], vec![], Some(send(accounts::asset(1), 15, 1)), 0);
+    let home =
+        notes.request_with(0, &arrived[1..], vec![], Some(send(accounts::asset_of(ACCOUNTS, 1), 15, 1)), 0);
     let withdrawal = accounts.act(1, &[bridge(EnvironmentId::L1, notes::secret(501), from_l1, 200)]);
-    let swap = accounts.act(0, &[accounts::swap(0, 1000, 400)]);
+    let swap = accounts.act(0, &[accounts.here(accounts::swap(0, 1000, 400))]);
     let taken_too = notes.take(0, &other_paid);
     let (last, _) = notes.pay(2, &[1], 3);
 
@@ -185,7 +187,7 @@ fn three() -> Outcome {
     write_notes_genesis(directory, &notes)?;
     write_lines(directory, "notes-1.jsonl", notes.ping_pong(BLOCKS * NOTES_PER_BLOCK))?;
     let mut accounts = accounts_world();
-    write_json(directory, "accounts-2.genesis.json", &accounts::genesis())?;
+    write_json(directory, "accounts-2.genesis.json", &accounts::genesis(ACCOUNTS))?;
     write_lines(directory, "accounts-2.jsonl", accounts.mix(0, BLOCKS * ACCOUNTS_PER_BLOCK))?;
     let adds: String = (1..=2 * BLOCKS).map(|n| format!("{{\"add\": {n}}}\n")).collect();
     fs::write(directory.join("counter-3.jsonl"), adds)?;

@@ -11,11 +11,11 @@ use environments::{
         AccountsError,
         config::{Genesis, GenesisAccount},
         execute::Invalid,
-        fixtures::{amount, asset, genesis, transfer},
+        fixtures::{HOME, amount, asset, genesis, transfer},
         key::{SecretKey, address_of},
         transaction::Transaction,
     },
-    conformance::{CHAIN_ID, id, secret},
+    conformance::{CHAIN_ID, secret},
     vault::Holding,
 };
 use secp256k1::{Message, ecdsa};
@@ -32,12 +32,12 @@ fn foreign_key() -> (secp256k1::SecretKey, secp256k1::PublicKey) {
 fn environment() -> (Accounts, Transaction) {
     let (_, public) = foreign_key();
     let sender = address_of(&PublicKey::from_sec1(&public.serialize()).unwrap());
-    let mut genesis: Genesis = genesis();
+    let mut genesis: Genesis = genesis(HOME);
     let holdings = vec![Holding { asset: asset(0), amount: amount(100) }];
     genesis.accounts.push(GenesisAccount { address: sender, holdings });
     let actions = vec![transfer(0, 0, 50)];
     let transaction = Transaction { sender, nonce: 0, fee: amount(1), deadline: 5, actions };
-    (Accounts::new(CHAIN_ID, id(0), secret(0), &genesis).unwrap(), transaction)
+    (Accounts::new(CHAIN_ID, HOME, secret(0), &genesis).unwrap(), transaction)
 }
 
 /// The line that a foreign wallet sends.
@@ -50,7 +50,7 @@ fn line(transaction: &Transaction, public: &secp256k1::PublicKey, signature: &[u
 fn a_transaction_signed_by_another_library_is_executed() {
     let (environment, transaction) = environment();
     let (key, public) = foreign_key();
-    let message = Message::from_digest(transaction.signed_bytes(CHAIN_ID, id(0)));
+    let message = Message::from_digest(transaction.signed_bytes(CHAIN_ID, HOME));
     let signature = ecdsa::sign(message, &key);
     let signed =
         environment.parse(keys(), &line(&transaction, &public, &signature.serialize_compact())).unwrap();
@@ -67,9 +67,9 @@ fn both_libraries_derive_the_same_key_and_make_the_same_signature() {
     let ours = SecretKey::from_bytes(&SECRET).unwrap();
     assert_eq!(ours.public_key().to_sec1(), public.serialize());
     assert_eq!(ours.address(), transaction.sender);
-    let signed = ours.sign(transaction.clone(), CHAIN_ID, id(0)).unwrap();
+    let signed = ours.sign(transaction.clone(), CHAIN_ID, HOME).unwrap();
     // Both are deterministic as RFC 6979 says, with the lower s.
-    let message = Message::from_digest(transaction.signed_bytes(CHAIN_ID, id(0)));
+    let message = Message::from_digest(transaction.signed_bytes(CHAIN_ID, HOME));
     assert_eq!(signed.signature.to_bytes(), ecdsa::sign(message, &key).serialize_compact());
 }
 
@@ -77,7 +77,7 @@ fn both_libraries_derive_the_same_key_and_make_the_same_signature() {
 fn the_upper_one_of_the_two_signatures_is_refused() {
     let (environment, transaction) = environment();
     let (key, public) = foreign_key();
-    let message = Message::from_digest(transaction.signed_bytes(CHAIN_ID, id(0)));
+    let message = Message::from_digest(transaction.signed_bytes(CHAIN_ID, HOME));
     let mut bytes = ecdsa::sign(message, &key).serialize_compact();
     let lower = secp256k1::SecretKey::from_secret_bytes(bytes[32..].try_into().unwrap()).unwrap();
     bytes[32..].copy_from_slice(&lower.negate().to_secret_bytes());

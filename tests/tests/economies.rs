@@ -43,19 +43,7 @@ fn amount(value: u64) -> Amount {
 
 /// An account-based environment with assets of its own.
 fn accounts_of(id: EnvironmentId) -> BlockProducer<Accounts> {
-    let mut genesis = accounts::genesis();
-    let own = |asset: &mut AssetId| *asset = AssetId::new(id.get(), asset.local()).unwrap();
-    own(&mut genesis.fee_asset);
-    genesis
-        .accounts
-        .iter_mut()
-        .flat_map(|account| &mut account.holdings)
-        .for_each(|holding| own(&mut holding.asset));
-    for pool in &mut genesis.pools {
-        own(&mut pool.asset_a);
-        own(&mut pool.asset_b);
-    }
-    BlockProducer::new(Accounts::new(CHAIN_ID, id, secret(id.get().into()), &genesis).unwrap())
+    BlockProducer::new(Accounts::new(CHAIN_ID, id, secret(id.get().into()), &accounts::genesis(id)).unwrap())
 }
 
 /// What somebody does.

@@ -102,6 +102,15 @@ pub enum GenesisError {
         "asset {0} is kept for the shares of a pool: assets issued here have numbers below 2^{POOL_NUMBER_BITS}"
     )]
     ShareAsset(AssetId),
+    /// An environment issues its own assets. Others come in by messages, as the bridge keeps account of them:
+    /// what it does not know of could be sent, and no superblock would take the block.
+    #[error("the genesis of environment {environment} issues asset {asset} of another one")]
+    ForeignAsset {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The asset.
+        asset: AssetId,
+    },
     /// A pool whose owner is not in the genesis.
     #[error("the shares of a pool go to {0}, which is not in the genesis")]
     NoOwner(Address),
@@ -182,9 +191,14 @@ impl Genesis {
     fn check_assets(&self, environment: EnvironmentId) -> Result<(), GenesisError> {
         let held = self.accounts.iter().flat_map(|account| &account.holdings).map(|holding| holding.asset);
         let pooled = self.pools.iter().flat_map(|pool| [pool.asset_a, pool.asset_b]);
-        let is_share =
-            |asset: &AssetId| asset.origin() == environment.get() && asset.local() >> POOL_NUMBER_BITS != 0;
-        match held.chain(pooled).chain([self.fee_asset]).find(is_share) {
+        let is_foreign = |asset: &AssetId| asset.origin() != environment.get();
+        let is_share = |asset: &AssetId| !is_foreign(asset) && asset.local() >> POOL_NUMBER_BITS != 0;
+        let issued: Vec<_> = held.chain(pooled).collect();
+        if let Some(&asset) = issued.iter().find(|asset| is_foreign(asset)) {
+            return Err(GenesisError::ForeignAsset { environment, asset });
+        }
+        // Fees may be paid in what comes from elsewhere.
+        match issued.into_iter().chain([self.fee_asset]).find(is_share) {
             Some(asset) => Err(GenesisError::ShareAsset(asset)),
             None => Ok(()),
         }

@@ -39,13 +39,22 @@ pub const COLLECTOR: usize = 2;
 /// The first client whose account does not exist at genesis.
 pub const NEWCOMER: usize = CLIENTS;
 
-/// The `n`-th asset; fees are paid in the first.
+/// The environment that most tests are about.
+pub const HOME: EnvironmentId = EnvironmentId(5);
+
+/// The `n`-th asset of environment [`HOME`]; fees are paid in the first.
+#[must_use]
+pub fn asset(n: u32) -> AssetId {
+    asset_of(HOME, n)
+}
+
+/// The `n`-th asset of an environment.
 ///
 /// # Panics
 /// Never: the number is not 0.
 #[must_use]
-pub fn asset(n: u32) -> AssetId {
-    AssetId::new(2, n + 1).expect("not 0")
+pub fn asset_of(issuer: EnvironmentId, n: u32) -> AssetId {
+    AssetId::new(issuer.get(), n + 1).expect("not 0")
 }
 
 /// An amount.
@@ -67,10 +76,11 @@ pub fn key(n: usize) -> SecretKey {
         .expect("below the group order")
 }
 
-/// The genesis of every test: [`CLIENTS`] accounts that hold [`START`] of two assets each, and the pool of
-/// these, whose shares client 0 has.
+/// The genesis of every test: [`CLIENTS`] accounts that hold [`START`] of two assets of the environment each, and the
+/// pool of these, whose shares client 0 has.
 #[must_use]
-pub fn genesis() -> Genesis {
+pub fn genesis(id: EnvironmentId) -> Genesis {
+    let asset = |n| asset_of(id, n);
     let holding = |n| Holding { asset: asset(n), amount: amount(START) };
     let account = |n| GenesisAccount { address: key(n).address(), holdings: vec![holding(0), holding(1)] };
     Genesis {
@@ -157,8 +167,26 @@ impl World {
     /// Never: the genesis is valid.
     #[must_use]
     pub fn new(chain_id: u64, id: EnvironmentId, producer: ProducerSecret) -> Self {
-        let environment = Accounts::new(chain_id, id, producer, &genesis()).expect("a valid genesis");
+        let environment = Accounts::new(chain_id, id, producer, &genesis(id)).expect("a valid genesis");
         Self { state: environment.genesis(), environment }
+    }
+
+    /// An action of [`HOME`] with this environment's assets in the place of [`HOME`]'s.
+    #[must_use]
+    pub fn here(&self, mut action: Action) -> Action {
+        let id = self.environment.deployment().environment;
+        let assets: &mut [&mut AssetId] = match &mut action {
+            Action::Transfer { asset, .. } | Action::Bridge { asset, .. } => &mut [asset],
+            Action::Swap { asset_in: one, asset_out: other, .. }
+            | Action::AddLiquidity { asset_a: one, asset_b: other, .. }
+            | Action::RemoveLiquidity { asset_a: one, asset_b: other, .. } => &mut [one, other],
+        };
+        for asset in assets {
+            if asset.origin() == HOME.get() {
+                **asset = AssetId::new(id.get(), asset.local()).expect("not 0");
+            }
+        }
+        action
     }
 
     /// A transaction of client `sender` that is valid on [`Self::state`], up to its actions.
@@ -227,16 +255,15 @@ impl World {
         numbers
             .map(|n| {
                 let (sender, other) = (n % CLIENTS, (n + 1) % CLIENTS);
-                match n % 10 {
-                    3 => self.act(sender, &[swap(0, 100, 1)]),
-                    5 => self.act(sender, &[transfer(NEWCOMER + n, 0, 2 * DEPOSIT)]),
-                    7 => self.act(sender, &[swap(1, 50, 1)]),
-                    9 => self.act(
-                        sender,
-                        &[swap(0, 40, 1), add(20, 40, 40), remove(10, 1, 1), transfer(other, 1, 3)],
-                    ),
-                    _ => self.act(sender, &[transfer(other, 0, 7)]),
-                }
+                let actions = match n % 10 {
+                    3 => vec![swap(0, 100, 1)],
+                    5 => vec![transfer(NEWCOMER + n, 0, 2 * DEPOSIT)],
+                    7 => vec![swap(1, 50, 1)],
+                    9 => vec![swap(0, 40, 1), add(20, 40, 40), remove(10, 1, 1), transfer(other, 1, 3)],
+                    _ => vec![transfer(other, 0, 7)],
+                };
+                let actions: Vec<_> = actions.into_iter().map(|action| self.here(action)).collect();
+                self.act(sender, &actions)
             })
             .collect()
     }

@@ -24,18 +24,21 @@ impl Subject for AccountsSubject {
     fn valid(&self, environment: &Accounts, state: &AccountsState) -> Vec<AccountsTransaction> {
         let mut world = World { environment: environment.clone(), state: state.clone() };
         [
-            world.act(0, &[transfer(NEWCOMER, 0, 50)]),
-            world.act(1, &[swap(0, 1000, 1), transfer(0, 1, 5)]),
+            (0, vec![transfer(NEWCOMER, 0, 50)]),
+            (1, vec![swap(0, 1000, 1), transfer(0, 1, 5)]),
             // Fails, and is in the block all the same.
-            world.act(0, &[transfer(1, 1, 1 << 40)]),
+            (0, vec![transfer(1, 1, 1 << 40)]),
         ]
-        .map(AccountsTransaction::from)
+        .map(|(sender, actions)| {
+            let actions: Vec<_> = actions.into_iter().map(|action| world.here(action)).collect();
+            world.act(sender, &actions).into()
+        })
         .into()
     }
 
     fn invalid(&self, environment: &Accounts, state: &AccountsState) -> Vec<AccountsTransaction> {
         let world = World { environment: environment.clone(), state: state.clone() };
-        let pay = world.unsigned(COLLECTOR, &[transfer(0, 0, 5)]);
+        let pay = world.unsigned(COLLECTOR, &[world.here(transfer(0, 0, 5))]);
         let mut overdrawn = pay.clone();
         overdrawn.fee = amount(1 << 57);
         let mut late = pay.clone();
@@ -43,10 +46,10 @@ impl Subject for AccountsSubject {
         let mut early = pay.clone();
         early.nonce += 1;
         let mut nothing = pay.clone();
-        nothing.actions = vec![transfer(0, 0, 0)];
+        nothing.actions = vec![world.here(transfer(0, 0, 0))];
         let mut altered = world.sign(COLLECTOR, pay.clone());
         altered.transaction.fee = amount(1);
-        let absent = world.unsigned(NEWCOMER + 1, &[transfer(0, 0, 5)]);
+        let absent = world.unsigned(NEWCOMER + 1, &[world.here(transfer(0, 0, 5))]);
         let mut invalid: Vec<_> =
             [overdrawn, late, early, nothing].map(|bad| world.sign(COLLECTOR, bad)).to_vec();
         invalid.extend([altered, world.sign(0, pay), world.sign(NEWCOMER + 1, absent)]);

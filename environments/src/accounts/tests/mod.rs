@@ -11,16 +11,16 @@ use crate::{
         adapter::Accounts,
         address::Address,
         execute::{Failure, Outcome},
-        fixtures::{World, key},
+        fixtures::{HOME, World, key},
         state::AccountsState,
         transaction::Action,
     },
-    conformance::{CHAIN_ID, id, secret},
+    conformance::{CHAIN_ID, secret},
 };
 use bridge::AssetId;
 
 fn world() -> World {
-    World::new(CHAIN_ID, id(0), secret(0))
+    World::new(CHAIN_ID, HOME, secret(0))
 }
 
 fn address(client: usize) -> Address {

@@ -7,11 +7,15 @@ use super::{address, balance, outcome, world};
 use crate::{
     Environment, EnvironmentId,
     accounts::{
+        Accounts, Genesis, GenesisError,
         execute::{Invalid, Outcome},
-        fixtures::{COLLECTOR, FEE, NEWCOMER, START, World, amount, asset, key, transfer},
+        fixtures::{
+            COLLECTOR, FEE, HOME, NEWCOMER, START, World, amount, asset, asset_of, genesis, key, transfer,
+        },
         transaction::{Malformed, SignedTransaction},
     },
     conformance,
+    vault::Holding,
 };
 
 /// The reason of a refusal, which changes nothing.
@@ -150,4 +154,21 @@ fn a_block_pays_its_fees_to_the_fee_account() {
     world.state.seal().unwrap();
     assert_eq!(balance(&world.state, COLLECTOR, asset(0)), START - FEE + 3 * FEE);
     assert_eq!((world.state.height(), world.environment.height(&world.state)), (1, 1));
+}
+
+#[test]
+fn a_genesis_issues_no_assets_of_others() {
+    let made = |genesis: &Genesis| {
+        Accounts::new(conformance::CHAIN_ID, HOME, conformance::secret(0), genesis).map(drop)
+    };
+    let foreign = asset_of(EnvironmentId(HOME.get() - 1), 0);
+    let refused = Err(GenesisError::ForeignAsset { environment: HOME, asset: foreign });
+    let mut held = genesis(HOME);
+    held.accounts[1].holdings.push(Holding { asset: foreign, amount: amount(1) });
+    assert_eq!(made(&held), refused);
+    let mut pooled = genesis(HOME);
+    pooled.pools[0].asset_a = foreign;
+    assert_eq!(made(&pooled), refused);
+    // Fees may be paid in what came from elsewhere.
+    assert_eq!(made(&Genesis { fee_asset: foreign, ..genesis(HOME) }), Ok(()));
 }

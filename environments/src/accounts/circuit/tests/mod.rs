@@ -22,7 +22,7 @@ use crate::{
     EnvironmentId,
     accounts::{
         execute::{Outcome, TransactionWitness},
-        fixtures::{World, key},
+        fixtures::{HOME, World, key},
         state::{BlockContext, Running},
         transaction::Action,
     },
@@ -86,7 +86,7 @@ fn slots(count: usize) -> &'static Compiled<Slots> {
 }
 
 /// The environment.
-const HERE: EnvironmentId = EnvironmentId(5);
+const HERE: EnvironmentId = HOME;
 
 fn world() -> World {
     World::new(7, HERE, crate::conformance::secret(1))
