@@ -13,7 +13,7 @@ use super::{
     event::{Event, Listener},
     format::{HEADER_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, read_header},
     header::{Header, KeyKind, Origin},
-    prover_data::{decode_common, decode_prover},
+    prover_data::{Stored, decode_common},
     store::{KeyStore, StoreLock},
 };
 use crate::{
@@ -298,24 +298,33 @@ impl Keys {
         let started = Instant::now();
         let Some(verifier) = self.load_verifier(&definition, pin, alone) else { return Err(definition) };
         let prover = || self.file(pin, KeyKind::ProverKey, alone);
-        let (file, (builder, targets, gates)) = rayon::join(prover, || defined(&definition));
+        let define = || {
+            let (builder, targets, gates) = defined(&definition);
+            (builder.num_public_inputs(), targets, gates)
+        };
+        let (file, (public_inputs, targets, gates)) = rayon::join(prover, define);
         let Some((store, file)) = file else { return Err(definition) };
-        if (gates, builder.num_public_inputs()) != (pin.gates, pin.public_inputs) {
+        if (gates, public_inputs) != (pin.gates, pin.public_inputs) {
             self.tell(&Event::NotAsPinned { identifier: pin.name.clone() });
             return Err(definition);
         }
         let (key, common) = (verifier.verifier_only, verifier.common);
-        let decoded = contained(|| decode_prover(file.payload(), &key, &common))
-            .and_then(|decoded| decoded.map_err(|error| error.to_string()));
-        match decoded {
+        let header = file.header().clone();
+        let stored = contained(|| Stored::decode(file.payload(), &common))
+            .and_then(|stored| stored.map_err(|error| error.to_string()));
+        if stored.is_ok() {
+            self.collect_file(&file);
+        }
+        // Its memory is of use for what comes now.
+        drop(file);
+        match stored.and_then(|stored| contained(|| stored.complete(&key, &common))) {
             Ok(prover_only) => {
-                self.collect_file(&file);
                 self.tell(&Event::Loaded { identifier: pin.name.clone(), took: started.elapsed() });
                 let circuit = Circuit { prover_only, verifier_only: key, common };
                 Ok(Compiled { definition, circuit, targets, gates, listener: self.listener.clone() })
             }
             Err(reason) => {
-                self.refuse(store, file.header(), &KeyFileError::Payload { reason });
+                self.refuse(store, &header, &KeyFileError::Payload { reason });
                 Err(definition)
             }
         }

@@ -6,6 +6,8 @@
 //!
 //! Decoding trusts its input: only bytes whose checksum is pinned come here.
 
+use std::collections::BTreeMap;
+
 use plonky2::{
     field::{
         fft::{FftRootTable, fft_root_table},
@@ -13,8 +15,8 @@ use plonky2::{
         types::Field,
     },
     fri::oracle::PolynomialBatch,
-    hash::merkle_tree::MerkleTree,
-    iop::generator::WitnessGeneratorRef,
+    hash::{hash_types::HashOut, merkle_tree::MerkleTree},
+    iop::{generator::WitnessGeneratorRef, target::Target},
     plonk::{circuit_data::ProverOnlyCircuitData, config::GenericConfig},
     util::{
         log2_ceil, reverse_index_bits_in_place,
@@ -99,8 +101,31 @@ fn read_index(source: &mut Buffer<'_>) -> IoResult<usize> {
     Ok(source.read_u32()? as usize)
 }
 
+/// Values whose number is known. Collecting results would make room for them again and again.
+fn read_many<'a, T>(
+    source: &mut Buffer<'a>,
+    count: usize,
+    read: impl Fn(&mut Buffer<'a>) -> IoResult<T>,
+) -> IoResult<Vec<T>> {
+    // None takes less than a byte.
+    let mut values = Vec::with_capacity(count.min(source.unread_bytes().len()));
+    for _ in 0..count {
+        values.push(read(source)?);
+    }
+    Ok(values)
+}
+
+/// Values after their number.
+fn read_counted<'a, T>(
+    source: &mut Buffer<'a>,
+    read: impl Fn(&mut Buffer<'a>) -> IoResult<T>,
+) -> IoResult<Vec<T>> {
+    let count = read_index(source)?;
+    read_many(source, count, read)
+}
+
 fn read_indices(source: &mut Buffer<'_>) -> IoResult<Vec<usize>> {
-    (0..read_index(source)?).map(|_| read_index(source)).collect()
+    read_counted(source, read_index)
 }
 
 /// The payload of a prover key; `None` if the circuit has lookups, or generators that are neither plonky2's nor ours.
@@ -140,68 +165,105 @@ fn write_prover(prover: &ProverData, common: &CommonData) -> IoResult<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The prover data of the circuit with this key and common data.
-pub(super) fn decode_prover(payload: &[u8], key: &VerifierKey, common: &CommonData) -> IoResult<ProverData> {
-    let serializer = Generators::new();
-    let source = &mut Buffer::new(payload);
-    let degree_bits = common.degree_bits();
-    let rate_bits = common.config.fri_config.rate_bits;
-
-    let generators = (0..read_index(source)?)
-        .map(|_| serializer.read_generator(source, common))
-        .collect::<IoResult<_>>()?;
-    let generator_indices_by_watches = (0..read_index(source)?)
-        .map(|_| Ok((read_index(source)?, read_indices(source)?)))
-        .collect::<IoResult<_>>()?;
-    let polynomials: Vec<_> = (0..read_index(source)?)
-        .map(|_| Ok(PolynomialCoeffs::new(source.read_field_vec(1 << degree_bits)?)))
-        .collect::<IoResult<_>>()?;
-    let digests = (0..read_index(source)?)
-        .map(|_| source.read_hash::<F, <C as GenericConfig<D>>::Hasher>())
-        .collect::<IoResult<_>>()?;
-    let public_inputs = source.read_target_vec()?;
-    let representative_map = read_indices(source)?;
-    if !source.unread_bytes().is_empty() {
-        return Err(IoError);
-    }
-
-    let largest_rate_bits = rate_bits.max(log2_ceil(common.quotient_degree_factor));
-    let roots = fft_root_table(1 << (degree_bits + largest_rate_bits));
-    let mut leaves = transpose(&extended(&polynomials, rate_bits, &roots));
-    reverse_index_bits_in_place(&mut leaves);
-    let permutation = polynomials.get(common.num_constants..).ok_or(IoError)?;
-    let sigmas: Vec<_> = permutation.par_iter().map(|polynomial| polynomial.clone().fft().values).collect();
-    let merkle_tree = MerkleTree { leaves, digests, cap: key.constants_sigmas_cap.clone() };
-    Ok(ProverData {
-        generators,
-        generator_indices_by_watches,
-        constants_sigmas_commitment: PolynomialBatch {
-            polynomials,
-            merkle_tree,
-            degree_log: degree_bits,
-            rate_bits,
-            blinding: false,
-        },
-        sigmas: transpose(&sigmas),
-        subgroup: F::two_adic_subgroup(degree_bits),
-        public_inputs,
-        representative_map,
-        fft_root_table: Some(roots),
-        circuit_digest: key.circuit_digest,
-        lookup_rows: vec![],
-        lut_to_lookups: vec![],
-    })
+/// What a payload holds, before what it leaves out is computed. It does not borrow the payload, which is as large.
+pub(super) struct Stored {
+    generators: Vec<WitnessGeneratorRef<F, D>>,
+    generator_indices_by_watches: BTreeMap<usize, Vec<usize>>,
+    polynomials: Vec<PolynomialCoeffs<F>>,
+    digests: Vec<HashOut<F>>,
+    public_inputs: Vec<Target>,
+    representative_map: Vec<usize>,
 }
 
-/// The polynomials' values on the domain that FRI commits to.
-fn extended(polynomials: &[PolynomialCoeffs<F>], rate_bits: usize, roots: &FftRootTable<F>) -> Vec<Vec<F>> {
-    polynomials
-        .par_iter()
-        .map(|polynomial| {
-            let padded = polynomial.lde(rate_bits);
-            padded.coset_fft_with_options(F::coset_shift(), Some(rate_bits), Some(roots)).values
-        })
-        .collect()
+impl Stored {
+    /// Reads the payload of a circuit with this common data.
+    pub(super) fn decode(payload: &[u8], common: &CommonData) -> IoResult<Self> {
+        let serializer = Generators::new();
+        let source = &mut Buffer::new(payload);
+        let rows = 1 << common.degree_bits();
+        let stored = Self {
+            generators: (0..read_index(source)?)
+                .map(|_| serializer.read_generator(source, common))
+                .collect::<IoResult<_>>()?,
+            generator_indices_by_watches: (0..read_index(source)?)
+                .map(|_| Ok((read_index(source)?, read_indices(source)?)))
+                .collect::<IoResult<_>>()?,
+            polynomials: (0..read_index(source)?)
+                .map(|_| Ok(PolynomialCoeffs::new(read_many(source, rows, Buffer::read_field)?)))
+                .collect::<IoResult<_>>()?,
+            digests: read_counted(source, Buffer::read_hash::<F, <C as GenericConfig<D>>::Hasher>)?,
+            public_inputs: source.read_target_vec()?,
+            representative_map: read_indices(source)?,
+        };
+        let is_whole = source.unread_bytes().is_empty() && stored.polynomials.len() >= common.num_constants;
+        if is_whole { Ok(stored) } else { Err(IoError) }
+    }
+
+    /// The prover data of the circuit with this key and common data.
+    pub(super) fn complete(self, key: &VerifierKey, common: &CommonData) -> ProverData {
+        let degree_bits = common.degree_bits();
+        let rate_bits = common.config.fri_config.rate_bits;
+        let largest_rate_bits = rate_bits.max(log2_ceil(common.quotient_degree_factor));
+        let roots = fft_root_table(1 << (degree_bits + largest_rate_bits));
+        // A row of the table has the roots of one order, whatever the size of the domain.
+        let roots_up_to = |bits: usize| roots[..bits].to_vec();
+        let extended_roots = roots_up_to(degree_bits + rate_bits);
+        let leaves = leaves(&self.polynomials, rate_bits, &extended_roots);
+        let subgroup_roots = roots_up_to(degree_bits);
+        let on_subgroup = |polynomial: &PolynomialCoeffs<F>| {
+            polynomial.clone().fft_with_options(None, Some(&subgroup_roots)).values
+        };
+        let sigmas: Vec<_> = self.polynomials[common.num_constants..].par_iter().map(on_subgroup).collect();
+        let cap = key.constants_sigmas_cap.clone();
+        ProverData {
+            generators: self.generators,
+            generator_indices_by_watches: self.generator_indices_by_watches,
+            constants_sigmas_commitment: PolynomialBatch {
+                polynomials: self.polynomials,
+                merkle_tree: MerkleTree { leaves, digests: self.digests, cap },
+                degree_log: degree_bits,
+                rate_bits,
+                blinding: false,
+            },
+            sigmas: transpose(&sigmas),
+            subgroup: F::two_adic_subgroup(degree_bits),
+            public_inputs: self.public_inputs,
+            representative_map: self.representative_map,
+            fft_root_table: Some(roots),
+            circuit_digest: key.circuit_digest,
+            lookup_rows: vec![],
+            lut_to_lookups: vec![],
+        }
+    }
+}
+
+/// Polynomials that are on the larger domain at once, before they are written into leaves: all of them would take as
+/// much memory again as the leaves, and new memory costs more than the transforms.
+const POLYNOMIALS_AT_ONCE: usize = 16;
+
+/// The polynomials' values on the domain that FRI commits to, a leaf for each point, in bit-reversed order. `roots` are
+/// those of that domain.
+fn leaves(polynomials: &[PolynomialCoeffs<F>], rate_bits: usize, roots: &FftRootTable<F>) -> Vec<Vec<F>> {
+    let rows = polynomials.first().map_or(0, PolynomialCoeffs::len);
+    let points = rows << rate_bits;
+    let shifts: Vec<_> = F::coset_shift().powers().take(rows).collect();
+    let mut leaves: Vec<Vec<F>> =
+        (0..points).into_par_iter().map(|_| Vec::with_capacity(polynomials.len())).collect();
+    for polynomials in polynomials.chunks(POLYNOMIALS_AT_ONCE) {
+        let extended = |polynomial: &PolynomialCoeffs<F>| {
+            let mut coefficients = Vec::with_capacity(points);
+            coefficients.extend(polynomial.coeffs.iter().zip(&shifts).map(|(&value, &shift)| value * shift));
+            coefficients.resize(points, F::ZERO);
+            PolynomialCoeffs::new(coefficients).fft_with_options(Some(rate_bits), Some(roots)).values
+        };
+        let extended: Vec<_> = polynomials.par_iter().map(extended).collect();
+        leaves
+            .par_iter_mut()
+            .enumerate()
+            .for_each(|(point, leaf)| leaf.extend(extended.iter().map(|values| values[point])));
+    }
+    reverse_index_bits_in_place(&mut leaves);
+    leaves
 }
 
 /// The payload of a circuit's common data; `None` if it has gates that are not plonky2's.
