@@ -60,7 +60,7 @@ pub struct Row {
     pub bytes: u64,
     /// Milliseconds to build it: median.
     pub build_milliseconds: f64,
-    /// Milliseconds to load it: median; `None` if it is built although it has files.
+    /// Milliseconds to load it: median; `None` if it was not loaded.
     pub load_milliseconds: Option<f64>,
 }
 
@@ -95,7 +95,7 @@ pub struct Figures {
     pub cold: Summary,
     /// Every circuit is built, and written to an empty directory.
     pub cold_written: Summary,
-    /// Every circuit is loaded; small ones are built.
+    /// Every circuit is loaded.
     pub warm: Summary,
     /// The seconds of `warm` over those of `cold`.
     pub ratio: f64,

@@ -257,7 +257,7 @@ impl Keys {
         let pin = self.pin(identity);
         let mut definition = definition;
         let mut _lock = None;
-        if let Some(pin) = pin.as_ref().filter(|pin| !self.stores.is_empty() && is_loaded(pin)) {
+        if let Some(pin) = pin.as_ref().filter(|_| !self.stores.is_empty()) {
             definition = match self.load(definition, pin, false) {
                 Ok(compiled) => return Ok((compiled, false)),
                 Err(definition) => definition,
@@ -430,14 +430,6 @@ impl Keys {
 
 /// Memory of a verifier key and common data: gates and cap, rounded up.
 const VERIFIER_BYTES: u64 = 16 << 10;
-
-/// Building a circuit of fewer points takes less time than reading its files.
-const SMALLEST_LOADED_DOMAIN_BITS: u64 = 10;
-
-fn is_loaded(pin: &Pin) -> bool {
-    let rate_bits = pin.parameters.get("rate_bits").copied().unwrap_or_default();
-    (pin.degree_bits as u64).saturating_add(rate_bits) >= SMALLEST_LOADED_DOMAIN_BITS
-}
 
 /// Whether the store has a file with this header.
 fn has(store: &dyn KeyStore, header: &Header) -> bool {
