@@ -1,4 +1,8 @@
 //! Cold and warm start: how long the circuits of a scenario take to be built, and to be loaded from disk.
+//!
+//! Loading is all that it takes to prove: the circuit is defined, its files are read, compared with their pins by
+//! SHA3-256, and decoded, and what they leave out is computed. The files were just written, so they are in the page
+//! cache. Circuits are built and loaded one after the other, each on all threads.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -80,7 +84,8 @@ pub struct Summary {
 pub struct Run {
     /// Seconds in all.
     pub seconds: f64,
-    /// Seconds before its first proof starts.
+    /// Seconds before its first proof of a circuit starts, from the start of the command. The STARK of a table of
+    /// signatures is none: of a run that starts with one, this is more than it waits for keys.
     pub seconds_before_first_proof: Option<f64>,
     /// Seconds in which a circuit was loaded, or was built and written.
     pub seconds_on_keys: f64,
