@@ -442,15 +442,24 @@ fn decode_common_data(payload: &[u8]) -> Result<CommonData, String> {
     decode_common(payload).map_err(|error| error.to_string())
 }
 
-/// About how much memory a circuit takes: its large tables.
+/// About how much memory a circuit takes: its tables, and what allocations cost beside their content. Counted in
+/// words of 8 bytes.
 fn memory_bytes(circuit: &Circuit) -> u64 {
+    /// A vector's header, and what the allocator adds.
+    const VECTOR: usize = 5;
+    const GENERATOR: usize = 16;
     let prover = &circuit.prover_only;
     let commitment = &prover.constants_sigmas_commitment;
     let rows = 1_usize << circuit.common.degree_bits();
     let columns = commitment.polynomials.len();
-    let leaves = commitment.merkle_tree.leaves.len() * columns;
+    let leaves = commitment.merkle_tree.leaves.len() * (columns + VECTOR);
     let digests = commitment.merkle_tree.digests.len() * 4;
-    let words = leaves + digests + rows * columns * 2 + prover.representative_map.len();
+    let sigmas = rows * (columns + VECTOR);
+    let watches = &prover.generator_indices_by_watches;
+    let watches = watches.values().map(|generators| generators.len() + 2 * VECTOR).sum::<usize>();
+    let generators = prover.generators.len() * GENERATOR;
+    let words =
+        leaves + digests + rows * columns + sigmas + watches + generators + prover.representative_map.len();
     8 * words as u64
 }
 
