@@ -321,3 +321,18 @@ fn a_circuit_that_files_cannot_hold_is_used_and_not_kept() {
     assert!(again.keys.ensure(Foreign).unwrap());
     assert_eq!((again.made(), again.loaded()), (1, 0));
 }
+
+#[test]
+fn nothing_lives_longer_than_the_keys_and_those_who_asked_for_it() {
+    let (memory, store, pins) = filled();
+    let collection = Arc::new(MemoryStore::default());
+    let keys = Keys::new(origin()).with_store(store).with_pins(pins).with_collection(collection.clone());
+    let held = keys.circuit(DIVIDE).unwrap();
+    let verifier = Arc::downgrade(&keys.verifier(DIVIDE).unwrap());
+    let circuit = Arc::downgrade(&held);
+    drop(keys);
+    assert!(verifier.upgrade().is_none() && circuit.upgrade().is_some());
+    drop(held);
+    assert!(circuit.upgrade().is_none());
+    assert_eq!((Arc::strong_count(&memory), Arc::strong_count(&collection)), (1, 1));
+}
