@@ -13,9 +13,12 @@ use circuits::{
 };
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
-use crate::accounts::{
-    circuit::{SlotInput, SlotTargets, slots_circuit},
-    state::{BlockContext, Running},
+use crate::{
+    accounts::{
+        circuit::{SlotInput, SlotTargets, slots_circuit},
+        state::{BlockContext, Running},
+    },
+    folding::PartStatement,
 };
 
 /// Rows of the chunk shape, as a logarithm.
@@ -32,6 +35,15 @@ layout! {
         pub before: Running<T>,
         /// What these transactions lead to.
         pub after: Running<T>,
+    }
+}
+
+impl PartStatement for ChunkStatement<Target> {
+    type Context = BlockContext<Target>;
+    type Running = Running<Target>;
+
+    fn parts(&self) -> (&BlockContext<Target>, &Running<Target>, &Running<Target>) {
+        (&self.context, &self.before, &self.after)
     }
 }
 

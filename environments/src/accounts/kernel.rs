@@ -22,13 +22,14 @@ use crate::{
         account::account_hash_circuit,
         address::account_key_circuit,
         block::{UNSIGNED_SLOTS, Variant},
-        chunk::{ChunkStatement, chunk_shape},
+        chunk::{ChunkChain, ChunkStatement, chunk_shape},
         circuit::{AccountTarget, SlotInput, SlotTargets, slots_circuit},
         state::{
             BlockContext, Running, SealWitness, StateFields, TREE_DEPTH, body_digest_circuit,
             state_commitment_circuit,
         },
     },
+    folding::parts_circuit,
     kernel::{OneBlock, ProducerSecret},
 };
 
@@ -159,7 +160,9 @@ impl Definition for BlockKernel {
                 (end, TransactionsTargets::Direct(slots))
             }
             Variant::Chunks { children, .. } => {
-                let (end, children) = self.chunks_circuit(builder, &context, &start, children);
+                let root = self.chunk_set_root;
+                let (end, children) =
+                    parts_circuit::<ChunkChain>(builder, chunk_shape(), root, &context, &start, children);
                 (end, TransactionsTargets::Chunks(children))
             }
         };
@@ -223,32 +226,6 @@ impl Definition for BlockKernel {
             (TransactionsTargets::Direct(_), BlockTransactions::Chunks(_))
             | (TransactionsTargets::Chunks(_), BlockTransactions::Direct(_)) => Ok(()),
         }
-    }
-}
-
-impl BlockKernel {
-    /// Verifies chunks of this block whose keys are in the pinned set, from `start` on without a gap.
-    fn chunks_circuit(
-        &self,
-        builder: &mut Builder,
-        context: &BlockContext<Target>,
-        start: &Running<Target>,
-        count: usize,
-    ) -> (Running<Target>, Vec<ListedChildTarget<ChunkStatement<Target>>>) {
-        let root = builder.constant_digest(self.chunk_set_root);
-        let mut running = *start;
-        let mut children = vec![];
-        for _ in 0..count {
-            let listed = ListedChildTarget::verify(builder, chunk_shape(), |_: &ChunkStatement<Target>| root);
-            let statement = listed.child.statement;
-            // A fold takes the root from its statement, so the statement must carry the pinned one.
-            builder.enforce_digest_equal(statement.key_set_root, root);
-            builder.enforce_layout_equal(&statement.context, context);
-            builder.enforce_layout_equal(&statement.before, &running);
-            running = statement.after;
-            children.push(listed);
-        }
-        (running, children)
     }
 }
 

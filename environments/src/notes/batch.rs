@@ -17,11 +17,14 @@ use plonky2::{
     plonk::circuit_data::CircuitConfig,
 };
 
-use crate::notes::{
-    apply::Application,
-    group::{GroupTargets, apply_group_circuit},
-    state::{BlockContext, Running},
-    transaction::{TransactionKernel, TransactionKeys, TransactionStatement, transaction_shape},
+use crate::{
+    folding::PartStatement,
+    notes::{
+        apply::Application,
+        group::{GroupTargets, apply_group_circuit},
+        state::{BlockContext, Running},
+        transaction::{TransactionKernel, TransactionKeys, TransactionStatement, transaction_shape},
+    },
 };
 
 #[cfg(all(test, feature = "testing"))]
@@ -41,6 +44,15 @@ layout! {
         pub before: Running<T>,
         /// What these transactions lead to.
         pub after: Running<T>,
+    }
+}
+
+impl PartStatement for BatchStatement<Target> {
+    type Context = BlockContext<Target>;
+    type Running = Running<Target>;
+
+    fn parts(&self) -> (&BlockContext<Target>, &Running<Target>, &Running<Target>) {
+        (&self.context, &self.before, &self.after)
     }
 }
 

@@ -7,7 +7,7 @@ use circuits::{
     Builder, Definition, Digest, DigestTarget, F, Witness,
     basetypes::kernel_config,
     circuit::named,
-    constrain::{Constrain, DigestOps},
+    constrain::DigestOps,
     hash::hash_circuit,
     layout::{self, Layout, WitnessError, set},
     recursion::{FoldChild, ListedChildTarget},
@@ -17,11 +17,12 @@ use circuits::{
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::{
+    folding::parts_circuit,
     kernel::{OneBlock, ProducerSecret},
     notes::{
         apply::Application,
         arrival::{ArrivalsTargets, ArrivalsWitness, arrive_circuit},
-        batch::{BatchStatement, TransactionProof, TransactionsTarget, batch_shape},
+        batch::{BatchChain, BatchStatement, TransactionProof, TransactionsTarget, batch_shape},
         block::Variant,
         body::{body_digest_circuit, no_records},
         group::{GroupTargets, apply_group_circuit},
@@ -143,7 +144,9 @@ impl Definition for BlockKernel {
                 (end, TransactionsTargets::Direct { proofs, group })
             }
             Variant::Batches(count) => {
-                let (end, children) = self.batches_circuit(builder, &context, &start, count);
+                let root = self.batch_set_root;
+                let (end, children) =
+                    parts_circuit::<BatchChain>(builder, batch_shape(), root, &context, &start, count);
                 (end, TransactionsTargets::Batches(children))
             }
         };
@@ -192,32 +195,6 @@ impl Definition for BlockKernel {
             (TransactionsTargets::Direct { .. }, BlockTransactions::Batches(_))
             | (TransactionsTargets::Batches(_), BlockTransactions::Direct { .. }) => Ok(()),
         }
-    }
-}
-
-impl BlockKernel {
-    /// Verifies batches of this block whose keys are in the pinned set, from `start` on without a gap.
-    fn batches_circuit(
-        &self,
-        builder: &mut Builder,
-        context: &BlockContext<Target>,
-        start: &Running<Target>,
-        count: usize,
-    ) -> (Running<Target>, Vec<ListedChildTarget<BatchStatement<Target>>>) {
-        let root = builder.constant_digest(self.batch_set_root);
-        let mut running = *start;
-        let mut children = vec![];
-        for _ in 0..count {
-            let listed = ListedChildTarget::verify(builder, batch_shape(), |_: &BatchStatement<Target>| root);
-            let statement = listed.child.statement;
-            // A fold takes the root from its statement, so the statement must carry the pinned one.
-            builder.enforce_digest_equal(statement.key_set_root, root);
-            builder.enforce_layout_equal(&statement.context, context);
-            builder.enforce_layout_equal(&statement.before, &running);
-            running = statement.after;
-            children.push(listed);
-        }
-        (running, children)
     }
 }
 
