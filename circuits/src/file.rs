@@ -316,12 +316,16 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     replace(path, bytes, &tempfile::Builder::new())
 }
 
+/// With what the names of files begin that [`write_shared`] has not finished.
+pub(crate) const TEMPORARY_PREFIX: &str = ".tmp";
+
 /// [`write_atomic`] for files without secrets: who can read them is up to the umask, as it is for any new file.
 ///
 /// # Errors
 /// As [`write_atomic`].
 pub fn write_shared(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY_PREFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     replace(path, bytes, &builder)

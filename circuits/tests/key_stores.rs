@@ -1,11 +1,12 @@
 //! Stores of key files: what they list, refuse, set aside and exclude.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{BufRead as _, BufReader, ErrorKind},
     path::Path,
     process::{Command, Stdio},
     sync::mpsc,
+    time::{Duration, SystemTime},
 };
 
 use circuits::{
@@ -89,6 +90,28 @@ fn files_in_memory_are_listed_with_their_headers_and_taken_out() {
     assert_eq!(store.bytes(), file.bytes().len() as u64 + 7);
     assert_eq!(store.take(&good).expect("there"), file.bytes());
     assert_eq!((store.take(&good), store.bytes()), (None, 7));
+}
+
+#[test]
+fn leftovers_are_refused_files_and_what_nobody_writes_any_more() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = DirectoryStore::new(directory.path());
+    let (kept, refused) = (name("kept"), name("refused"));
+    for name in [&kept, &refused] {
+        store.write(name, b"content").expect("writable");
+    }
+    store.set_aside(&refused, "its checksum is wrong").expect("renamed");
+    let yesterday = SystemTime::now() - Duration::from_secs(24 * 60 * 60);
+    for (name, is_old) in [(".tmpAbCdEf", true), (".tmpGhIjKl", false), ("own.refused", true)] {
+        let file = File::create(directory.path().join(name)).expect("writable");
+        if is_old {
+            file.set_modified(yesterday).expect("ours");
+        }
+    }
+    let leftovers = store.leftovers().expect("readable");
+    let names = [".tmpAbCdEf".to_owned(), format!("{refused}.refused"), format!("{refused}.refused.txt")];
+    assert_eq!(leftovers, names.map(|name| directory.path().join(name)));
+    assert!(DirectoryStore::new(directory.path().join("none")).leftovers().expect("no directory").is_empty());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     io::{BufRead, IsTerminal as _, Read as _, Write},
     path::{Path, PathBuf},
 };
@@ -46,7 +47,8 @@ pub(super) enum Command {
         /// The key file.
         file: PathBuf,
     },
-    /// Remove key files that the pinned circuits of this program do not use from the key directories.
+    /// Remove key files that the pinned circuits of this program do not use from the key directories, and refused and
+    /// unfinished ones.
     Prune {
         #[command(flatten)]
         keys: KeyArguments,
@@ -247,22 +249,26 @@ fn prune(
         // Then every file would count as unused.
         return Err(Failure::new(REJECTED, "no pin says which key files are used; expected at least one"));
     }
-    let mut unused = vec![];
+    let (mut unused, mut leftovers) = (vec![], vec![]);
     for directory in directories {
         let names = directory.list()?.into_iter().filter(|name| !expected.contains(name));
         unused.extend(names.map(|name| (directory, name)));
+        leftovers.extend(directory.leftovers()?);
     }
-    let shown: Vec<_> =
-        unused.iter().map(|(directory, name)| directory.path().join(name).display().to_string()).collect();
-    let remove = !dry_run && !unused.is_empty() && (yes || agreed(&shown)?);
+    let paths = unused.iter().map(|(directory, name)| directory.path().join(name));
+    let shown: Vec<_> = paths.chain(leftovers.clone()).map(|path| path.display().to_string()).collect();
+    let remove = !dry_run && !shown.is_empty() && (yes || agreed(&shown)?);
     if remove {
         for (directory, name) in &unused {
             directory.remove(name)?;
         }
+        for path in &leftovers {
+            let failed = |error| format!("{}: cannot remove it: {error}", path.display());
+            fs::remove_file(path).map_err(|error| Failure::new(UNAVAILABLE, failed(error)))?;
+        }
     }
     let verb = if remove { "removed" } else { "unused, not removed" };
-    let text =
-        shown.iter().fold(format!("{} key files {verb}", shown.len()), |text, path| text + "\n" + path);
+    let text = shown.iter().fold(format!("{} files {verb}", shown.len()), |text, path| text + "\n" + path);
     Ok(Answer::new(json!({ "ok": true, "files": shown, "removed": remove }), text))
 }
 
@@ -271,10 +277,7 @@ fn agreed(paths: &[String]) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::new(
             REJECTED,
-            format!(
-                "{} key files would be removed; expected --yes or --dry-run without a terminal",
-                paths.len()
-            ),
+            format!("{} files would be removed; expected --yes or --dry-run without a terminal", paths.len()),
         ));
     }
     ask(paths, &mut std::io::stdin().lock(), &mut std::io::stderr())
@@ -283,7 +286,7 @@ fn agreed(paths: &[String]) -> Result<bool, Failure> {
 
 /// Whether the answer to the question is yes; no without an answer.
 fn ask(paths: &[String], answers: &mut impl BufRead, questions: &mut impl Write) -> std::io::Result<bool> {
-    write!(questions, "{}\nremove these {} key files? [y/N] ", paths.join("\n"), paths.len())?;
+    write!(questions, "{}\nremove these {} files? [y/N] ", paths.join("\n"), paths.len())?;
     questions.flush()?;
     let mut answer = String::new();
     answers.take(ANSWER_LIMIT).read_line(&mut answer)?;
@@ -292,8 +295,6 @@ fn ask(paths: &[String], answers: &mut impl BufRead, questions: &mut impl Write)
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use circuits::testing::toy_key;
     use clap::Parser;
 
@@ -379,11 +380,13 @@ mod tests {
     fn prune_removes_what_is_not_used_and_nothing_before_it_is_told_so() {
         let (root, store, [damaged, second, used]) = example();
         let expected = [used.clone()].into();
+        store.set_aside(&damaged, "damaged").expect("renamed");
         let all = store.list().expect("readable");
         let dry = call(root.path(), &["prune", "--dry-run"], &expected).unwrap_or_else(|_| panic!("listed"));
         assert_eq!(
             (dry.json["files"].as_array().map(Vec::len), &dry.json["removed"]),
-            (Some(2), &json!(false))
+            (Some(3), &json!(false)),
+            "the second key, the damaged one, and its reason"
         );
         assert!(
             call(root.path(), &["prune", "--yes"], &BTreeSet::new()).is_err(),
@@ -393,6 +396,7 @@ mod tests {
         let done = call(root.path(), &["prune", "--yes"], &expected).unwrap_or_else(|_| panic!("removed"));
         assert_eq!(done.json["removed"], json!(true));
         assert_eq!(store.list().expect("readable"), [used]);
+        assert!(store.leftovers().expect("readable").is_empty());
         assert!(done.text.contains(&damaged) && done.text.contains(&second));
     }
 
@@ -413,7 +417,7 @@ mod tests {
             let found = ask(&paths, &mut answer.as_bytes(), &mut question).expect("no terminal to fail");
             assert_eq!(found, agreed, "{answer:?}");
             let question = String::from_utf8(question).expect("text");
-            assert_eq!(question, "first\nsecond\nremove these 2 key files? [y/N] ");
+            assert_eq!(question, "first\nsecond\nremove these 2 files? [y/N] ");
         }
         // Bytes that are no text are no answer.
         assert!(ask(&paths, &mut &[0xff, b'\n'][..], &mut vec![]).is_err());

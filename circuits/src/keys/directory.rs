@@ -1,16 +1,17 @@
 //! A directory of key files.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirEntry, File, OpenOptions},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use super::{
     name::KeyName,
     store::{KeyStore, StoreError, StoreLock},
 };
-use crate::file::{FileError, write_shared};
+use crate::file::{FileError, TEMPORARY_PREFIX, write_shared};
 
 /// Refused files of one name that are kept. More of them say nothing new, and the files are large.
 const REFUSED_LIMIT: u32 = 9;
@@ -37,6 +38,33 @@ impl DirectoryStore {
         &self.path
     }
 
+    /// Files that nobody reads again, ascending: refused ones with their reasons, and what was being written by
+    /// processes that are gone.
+    ///
+    /// # Errors
+    /// If the directory cannot be listed.
+    pub fn leftovers(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let mut paths = vec![];
+        for entry in self.entries()? {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let key = name.split_once(".refused").map(|(key, _)| key);
+            let is_refused = key.is_some_and(|key| key.parse::<KeyName>().is_ok());
+            if is_refused || name.starts_with(TEMPORARY_PREFIX) && is_abandoned(&entry) {
+                paths.push(entry.path());
+            }
+        }
+        paths.sort();
+        Ok(paths)
+    }
+
+    /// What lies in the directory; nothing if there is none.
+    fn entries(&self) -> Result<Vec<DirEntry>, StoreError> {
+        let entries =
+            found(fs::read_dir(&self.path)).and_then(|entries| entries.into_iter().flatten().collect());
+        entries.map_err(error(&self.path, "list the directory"))
+    }
+
     /// Where the file called `name` lies.
     fn file(&self, name: &str, action: &'static str) -> Result<PathBuf, StoreError> {
         KeyName::check(name, &self.location(), action)?;
@@ -46,6 +74,14 @@ impl DirectoryStore {
     fn make_directory(&self) -> Result<(), StoreError> {
         fs::create_dir_all(&self.path).map_err(error(&self.path, "make the directory"))
     }
+}
+
+/// No write takes this long, so whoever began it is gone.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60 * 60);
+
+fn is_abandoned(entry: &DirEntry) -> bool {
+    let modified = entry.metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|elapsed| elapsed > ABANDONED_AFTER))
 }
 
 fn error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> StoreError {
@@ -99,11 +135,8 @@ impl KeyStore for DirectoryStore {
     }
 
     fn list(&self) -> Result<Vec<String>, StoreError> {
-        let error = |source| error(&self.path, "list the directory")(source);
-        let Some(entries) = found(fs::read_dir(&self.path)).map_err(error)? else { return Ok(vec![]) };
         let mut names = vec![];
-        for entry in entries {
-            let entry = entry.map_err(error)?;
+        for entry in self.entries()? {
             let Ok(name) = entry.file_name().into_string() else { continue };
             if name.parse::<KeyName>().is_ok() && fs::metadata(entry.path()).is_ok_and(|file| file.is_file())
             {

@@ -50,18 +50,13 @@ impl Identity {
     }
 }
 
-/// What is kept in memory of a circuit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    Circuit,
-    Verifier,
-}
-
 /// The keys of circuits: found in memory or in stores, or made.
 ///
 /// Proving functions take one. It holds what they used up to its bound of memory; nothing is kept anywhere else.
 pub struct Keys {
-    memory: Mutex<Cache<(Identity, Part)>>,
+    memory: Mutex<Cache<Identity>>,
+    /// Apart, because circuits, a thousand times as large, would drive them out.
+    verifiers: Mutex<Cache<Identity>>,
     making: Mutex<BTreeMap<Identity, Arc<Mutex<()>>>>,
     pub(super) origin: Option<Origin>,
     pub(super) stores: Vec<Arc<dyn KeyStore>>,
@@ -76,6 +71,7 @@ impl Default for Keys {
     fn default() -> Self {
         Self {
             memory: Mutex::new(Cache::new(DEFAULT_MEMORY_BYTES)),
+            verifiers: Mutex::new(Cache::new(VERIFIERS_BYTES)),
             making: Mutex::default(),
             origin: None,
             stores: vec![],
@@ -123,7 +119,7 @@ impl Keys {
         self
     }
 
-    /// The same keys with another bound of memory, in bytes.
+    /// The same keys with another bound of memory, in bytes, for circuits. What verifiers need takes 16 MiB at most.
     #[must_use]
     pub fn with_memory(mut self, bytes: u64) -> Self {
         self.memory = Mutex::new(Cache::new(bytes));
@@ -164,21 +160,21 @@ impl Keys {
         &self,
         definition: Def,
     ) -> Result<Arc<VerifierData>, CircuitError> {
-        let key = (Identity::of(&definition), Part::Verifier);
-        let held = lock(&self.memory).get(&key).and_then(|value| value.downcast().ok());
+        let identity = Identity::of(&definition);
+        let held = lock(&self.verifiers).get(&identity).and_then(|value| value.downcast().ok());
         let verifier: Arc<VerifierData> = match held {
             Some(verifier) => verifier,
             None => {
-                let loaded = self.pin(&key.0).and_then(|pin| self.load_verifier(&definition, &pin, false));
+                let loaded = self.pin(&identity).and_then(|pin| self.load_verifier(&definition, &pin, false));
                 let verifier = Arc::new(match loaded {
                     Some(verifier) => verifier,
-                    None => self.find(definition, &key.0)?.0.circuit.verifier_data(),
+                    None => self.find(definition, &identity)?.0.circuit.verifier_data(),
                 });
-                lock(&self.memory).insert(key.clone(), verifier.clone(), VERIFIER_BYTES);
+                lock(&self.verifiers).insert(identity.clone(), verifier.clone(), VERIFIER_BYTES);
                 verifier
             }
         };
-        self.collect_verifier(&key.0, || verifier.as_ref().clone());
+        self.collect_verifier(&identity, || verifier.as_ref().clone());
         Ok(verifier)
     }
 
@@ -216,15 +212,15 @@ impl Keys {
         identity: &Identity,
     ) -> Result<(Arc<Compiled<Def>>, bool), CircuitError> {
         self.alone(identity, || {
-            let key = (identity.clone(), Part::Circuit);
-            let held = lock(&self.memory).get(&key).and_then(|value| value.downcast::<Compiled<Def>>().ok());
+            let held =
+                lock(&self.memory).get(identity).and_then(|value| value.downcast::<Compiled<Def>>().ok());
             let (compiled, made) = match held {
                 Some(compiled) => (compiled, false),
                 None => {
                     let (compiled, made) = apart(|| self.load_or_make(definition, identity))?;
                     let compiled = Arc::new(compiled);
                     let bytes = memory_bytes(&compiled.circuit);
-                    lock(&self.memory).insert(key, compiled.clone(), bytes);
+                    lock(&self.memory).insert(identity.clone(), compiled.clone(), bytes);
                     (compiled, made)
                 }
             };
@@ -431,6 +427,9 @@ impl Keys {
 /// Memory of a verifier key and common data: gates and cap, rounded up.
 const VERIFIER_BYTES: u64 = 16 << 10;
 
+/// Memory of what verifiers need: of a thousand circuits, ten times as many as this workspace has.
+const VERIFIERS_BYTES: u64 = VERIFIER_BYTES << 10;
+
 /// Whether the store has a file with this header.
 fn has(store: &dyn KeyStore, header: &Header) -> bool {
     let name = header.file_name();
@@ -539,6 +538,15 @@ mod tests {
             keys.circuit(Counted(Arc::default(), number % 3)).unwrap();
         });
         assert_eq!(lock(&keys.making).len(), 0);
+    }
+
+    #[test]
+    fn a_verifier_is_held_though_its_circuit_is_not() {
+        let (keys, counted) = (Keys::default().with_memory(0), Counted(Arc::default(), 0));
+        for _ in 0..2 {
+            keys.verifier(counted.clone()).unwrap();
+        }
+        assert_eq!(counted.0.load(Ordering::SeqCst), 1);
     }
 
     #[test]
