@@ -15,8 +15,8 @@ use crate::{
     digest::Digest,
     forging::{Exception, Mutator, assert_accepts, assert_rejects, check},
     keys::{
-        Checksum, DirectoryStore, HEADER_LIMIT, HEADER_VERSION, Header, KeyFile, KeyKind, KeyStore as _,
-        Keys, Kind, MAGIC_LINE, Origin, PLONKY2_VERSION, Payload, STARKY_VERSION, read_header, source,
+        Checksum, DirectoryStore, HEADER_VERSION, Header, KeyFile, KeyKind, KeyStore as _, Keys, Kind,
+        Origin, PLONKY2_VERSION, Payload, STARKY_VERSION, START_LIMIT, read_header, source,
     },
     layout::{Layout, WitnessError, new_virtual, set},
     pins::Pins,
@@ -61,7 +61,7 @@ fn workspace_keys() -> io::Result<Keys> {
 /// Removes keys of other sources: every change of a circuit would leave a gigabyte behind.
 fn forget_others(store: &DirectoryStore, origin: &Origin) {
     for name in store.list().unwrap_or_default() {
-        let start = store.read_start(&name, MAGIC_LINE.len() + HEADER_LIMIT).ok().flatten();
+        let start = store.read_start(&name, START_LIMIT).ok().flatten();
         let header = start.and_then(|start| read_header(&name, &start).ok());
         if header.is_none_or(|(header, _)| header.origin != *origin) {
             // Another test program may be faster.

@@ -13,7 +13,7 @@ use std::{
 
 use circuits::{
     CircuitError, Definition,
-    keys::{DirectoryStore, Event, HEADER_LIMIT, KeyStore as _, Keys, MAGIC_LINE, read_header},
+    keys::{DirectoryStore, Event, KeyStore as _, Keys, START_LIMIT, read_header},
 };
 use serde::{Deserialize, Serialize};
 
@@ -186,8 +186,7 @@ pub fn on_disk(directory: &Path) -> Result<BTreeMap<String, OnDisk>, BenchError>
     let failed = |error: &dyn std::error::Error| BenchError::Keys(error.to_string());
     let mut circuits: BTreeMap<String, OnDisk> = BTreeMap::new();
     for name in store.list().map_err(|error| failed(&error))? {
-        let start =
-            store.read_start(&name, MAGIC_LINE.len() + HEADER_LIMIT).map_err(|error| failed(&error))?;
+        let start = store.read_start(&name, START_LIMIT).map_err(|error| failed(&error))?;
         let (header, payload) =
             read_header(&name, &start.unwrap_or_default()).map_err(|error| failed(&error))?;
         let bytes = payload as u64 + header.payload.bytes;

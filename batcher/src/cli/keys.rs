@@ -9,8 +9,7 @@ use std::{
 
 use batcher::keys::{ListedError, config::Config, header_of};
 use circuits::keys::{
-    DirectoryStore, HEADER_LIMIT, Header, KeyFile, KeyFileError, KeyStore, MAGIC_LINE, StoreError,
-    read_header,
+    DirectoryStore, Header, KeyFile, KeyFileError, KeyStore, START_LIMIT, StoreError, read_header,
 };
 use serde_json::json;
 
@@ -113,7 +112,7 @@ fn run_with(
 
 /// The header of a file of a store; `None` if the file went away.
 fn header_in(store: &dyn KeyStore, name: &str) -> Result<Option<Result<Header, KeyFileError>>, StoreError> {
-    let start = store.read_start(name, MAGIC_LINE.len() + HEADER_LIMIT)?;
+    let start = store.read_start(name, START_LIMIT)?;
     Ok(start.map(|start| read_header(name, &start).map(|(header, _)| header)))
 }
 
@@ -194,7 +193,7 @@ fn read(store: &dyn KeyStore, name: &str) -> Result<Option<Vec<u8>>, Failure> {
     Ok(match header {
         Ok(header) => store.read(name, header.file_limit())?,
         // Refused in any case; its start shows why.
-        Err(_) => store.read_start(name, MAGIC_LINE.len() + HEADER_LIMIT)?,
+        Err(_) => store.read_start(name, START_LIMIT)?,
     })
 }
 

@@ -7,9 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use circuits::keys::{
-    HEADER_LIMIT, Header, KeyFileError, KeyKind, KeyStore, MAGIC_LINE, StoreError, parse_header,
-};
+use circuits::keys::{Header, KeyFileError, KeyKind, KeyStore, START_LIMIT, StoreError, parse_header};
 use thiserror::Error;
 
 /// Why a file is not the key file that it should be.
@@ -54,7 +52,7 @@ pub struct ListedFiles {
 /// # Errors
 /// [`ListedError`]
 pub fn header_of(path: &Path) -> Result<Header, ListedError> {
-    let start = (MAGIC_LINE.len() + HEADER_LIMIT) as u64;
+    let start = START_LIMIT as u64;
     let bytes =
         read(path, |_| Ok(start)).map_err(|source| ListedError::Read { path: path.to_owned(), source })?;
     let header = parse_header(&bytes);

@@ -11,6 +11,8 @@ use super::{
 pub const MAGIC_LINE: &[u8] = b"superblock key\n";
 /// Bytes within which the header must end.
 pub const HEADER_LIMIT: usize = 64 << 10;
+/// Bytes from the start of a key file that are enough for [`read_header`].
+pub const START_LIMIT: usize = MAGIC_LINE.len() + HEADER_LIMIT;
 /// Bytes of the largest key file: whatever a header or a pin announces, no more are read.
 pub const KEY_LIMIT: u64 = 1 << 30;
 /// Characters of a message that are shown; it may quote the file.
@@ -224,7 +226,7 @@ impl Header {
     /// Bytes of the largest file with this header.
     #[must_use]
     pub fn file_limit(&self) -> u64 {
-        self.payload.bytes.saturating_add((MAGIC_LINE.len() + HEADER_LIMIT) as u64).min(KEY_LIMIT)
+        self.payload.bytes.saturating_add(START_LIMIT as u64).min(KEY_LIMIT)
     }
 
     /// Checks that this header is `expected`.

@@ -11,7 +11,7 @@ use std::{
 use super::{
     cache::{Cache, DEFAULT_MEMORY_BYTES},
     event::{Event, Listener},
-    format::{HEADER_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, read_header},
+    format::{KeyFile, KeyFileError, START_LIMIT, read_header},
     header::{Header, KeyKind, Origin},
     prover_data::{Stored, decode_common},
     store::{KeyStore, StoreLock},
@@ -433,7 +433,7 @@ const VERIFIERS_BYTES: u64 = VERIFIER_BYTES << 10;
 /// Whether the store has a file with this header.
 fn has(store: &dyn KeyStore, header: &Header) -> bool {
     let name = header.file_name();
-    let start = store.read_start(&name, MAGIC_LINE.len() + HEADER_LIMIT).ok().flatten();
+    let start = store.read_start(&name, START_LIMIT).ok().flatten();
     start.and_then(|start| read_header(&name, &start).ok()).is_some_and(|(found, _)| found == *header)
 }
 

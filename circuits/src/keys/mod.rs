@@ -21,7 +21,9 @@ mod store;
 pub use cache::DEFAULT_MEMORY_BYTES;
 pub use directory::DirectoryStore;
 pub use event::{Event, Listener};
-pub use format::{HEADER_LIMIT, KEY_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, parse_header, read_header};
+pub use format::{
+    HEADER_LIMIT, KEY_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, START_LIMIT, parse_header, read_header,
+};
 pub use header::{
     Checksum, HEADER_VERSION, Header, KeyKind, Kind, Origin, PLONKY2_VERSION, Payload, STARKY_VERSION,
 };
