@@ -135,9 +135,7 @@ impl SuperblockState {
     #[must_use]
     pub fn history_tree(&self) -> IndexTree {
         let mut tree = IndexTree::new(HISTORY_DEPTH);
-        for (index, &state) in (0..).zip(&self.history) {
-            tree.set(index, state).expect("numbers have 32 bits");
-        }
+        tree.set_range(0, &self.history).expect("numbers have 32 bits");
         tree
     }
 
