@@ -15,11 +15,12 @@ use std::{
 };
 
 use circuits::{
-    Builder, C, Circuit, D, Digest, F, Proof, Witness,
+    Builder, Circuit, Digest, F, Proof, Witness,
     amount::Amount,
-    contain::contained,
     file,
     keys::Keys,
+    plonk::{self, ProofTarget},
+    proof,
     recursion::{block_shape, key_digest},
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
 };
@@ -27,10 +28,8 @@ use environments::{
     BlockProducer, DynEnvironment, Environment as _, counter::Counter, kernel::ProducerSecret,
 };
 use plonky2::{
-    field::types::Field,
-    gates::noop::NoopGate,
-    iop::witness::WitnessWrite as _,
-    plonk::{circuit_data::CircuitConfig, proof::ProofWithPublicInputsTarget},
+    field::types::Field, gates::noop::NoopGate, iop::witness::WitnessWrite as _,
+    plonk::circuit_data::CircuitConfig,
 };
 use serde::Serialize;
 use thiserror::Error;
@@ -127,7 +126,7 @@ pub struct Figures {
 /// The circuit of `t1`, with the proof that it verifies.
 pub struct Baseline {
     outer: Circuit,
-    target: ProofWithPublicInputsTarget<D>,
+    target: ProofTarget,
     inner: Proof,
 }
 
@@ -144,19 +143,16 @@ impl Baseline {
         while builder.num_gates() <= 1 << (BASELINE_DEGREE_BITS - 1) {
             builder.add_gate(NoopGate, vec![]);
         }
-        let circuit = builder.build::<C>();
+        let circuit = plonk::build(builder);
         let mut witness = Witness::new();
         let failed = |error: String| BenchError::Baseline(error);
         witness.set_target(input, F::TWO).map_err(|error| failed(error.to_string()))?;
-        let inner = contained(|| circuit.prove(witness))
-            .map_err(failed)?
-            .map_err(|error| failed(error.to_string()))?;
+        let inner = plonk::prove(&circuit, witness).map_err(failed)?;
 
         let mut builder = Builder::new(config);
-        let target = builder.add_virtual_proof_with_pis(&circuit.common);
         let key = builder.constant_verifier_data(&circuit.verifier_only);
-        builder.verify_proof::<C>(&target, &key, &circuit.common);
-        Ok(Self { outer: builder.build::<C>(), target, inner })
+        let target = plonk::verify_circuit(&mut builder, &circuit.common, &key);
+        Ok(Self { outer: plonk::build(builder), target, inner })
     }
 
     /// Seconds of one proof.
@@ -170,9 +166,7 @@ impl Baseline {
             .set_proof_with_pis_target(&self.target, &self.inner)
             .map_err(|error| failed(error.to_string()))?;
         let started = Instant::now();
-        contained(|| self.outer.prove(witness))
-            .map_err(failed)?
-            .map_err(|error| failed(error.to_string()))?;
+        plonk::prove(&self.outer, witness).map_err(failed)?;
         Ok(started.elapsed().as_secs_f64())
     }
 }
@@ -356,15 +350,10 @@ fn superblock(engine: &Engine, registry: &Registry, blocks: &[CheckedBlock]) -> 
     let bundle = SuperblockBundle::new(&plan.transition, entries, &finished.proof, finished.key_digest());
     bundle.verify(engine.keys())?;
     let common = &superblock_shape(plan.tree.source).common;
-    let data = plonky2::plonk::circuit_data::VerifierCircuitData::<F, C, D> {
-        verifier_only: finished.key.clone(),
-        common: common.clone(),
-    };
     let times: Vec<_> = (0..VERIFICATIONS)
         .map(|_| {
-            let proof = finished.proof.clone();
             let started = Instant::now();
-            let valid = data.verify(proof).is_ok();
+            let valid = proof::verify(&finished.proof, &finished.key, common).is_ok();
             debug_assert!(valid && key_digest(&finished.key) == finished.key_digest());
             1000.0 * started.elapsed().as_secs_f64()
         })

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use circuits::{
     CircuitError, Definition, Digest, VerifierKey,
     ecdsa::batch::{BatchSize, SignatureCircuit},
-    keys::{Keys, Origin, PLONKY2_VERSION, STARKY_VERSION},
+    keys::{AnyDefinition, Keys, Origin, PLONKY2_VERSION, STARKY_VERSION},
     pins::{Pin, Pins},
     recursion::{KeySet, STAGES},
 };
@@ -131,7 +131,7 @@ pub trait Visitor {
     ///
     /// # Errors
     /// If it cannot be built, or if the visitor wants no more; then no other circuit is built.
-    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), Self::Error>;
+    fn visit(&mut self, keys: &Keys, definition: Box<dyn AnyDefinition>) -> Result<(), Self::Error>;
 }
 
 /// Shows every circuit that this workspace ships to `visitor`, children before parents; the batcher's with the keys
@@ -139,7 +139,7 @@ pub trait Visitor {
 ///
 /// # Errors
 /// The visitor's, or that of a circuit that cannot be built.
-pub fn visit_all<V: Visitor>(keys: &Keys, visitor: &mut V) -> Result<(), V::Error> {
+pub fn visit_all<E: From<CircuitError>>(keys: &Keys, visitor: &mut dyn Visitor<Error = E>) -> Result<(), E> {
     let mut walk = Walk { keys, visitor };
     walk.environments()?;
     walk.segments()?;
@@ -159,24 +159,25 @@ impl Visitor for Built<'_> {
         true
     }
 
-    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), CircuitError> {
-        let compiled = keys.circuit(definition)?;
-        (self.each)(&compiled.definition.name());
-        self.circuits.push((Pin::of(compiled.as_ref()), compiled.key().clone()));
+    fn visit(&mut self, keys: &Keys, definition: Box<dyn AnyDefinition>) -> Result<(), CircuitError> {
+        let compiled = definition.circuit(keys)?;
+        (self.each)(&compiled.name());
+        let key = compiled.circuit().verifier_only.clone();
+        self.circuits.push((keys.pin_of(compiled.as_ref()), key));
         Ok(())
     }
 }
 
 /// The way past all circuits. A circuit is defined when its turn comes, for only then are those that it verifies made.
-struct Walk<'a, V> {
+struct Walk<'a, E> {
     keys: &'a Keys,
-    visitor: &'a mut V,
+    visitor: &'a mut dyn Visitor<Error = E>,
 }
 
-impl<V: Visitor> Walk<'_, V> {
-    fn circuit<Def: Definition + 'static>(&mut self, definition: Def) -> Result<(), V::Error> {
+impl<E: From<CircuitError>> Walk<'_, E> {
+    fn circuit<Def: Definition + 'static>(&mut self, definition: Def) -> Result<(), E> {
         if self.visitor.wants(&definition.name()) {
-            self.visitor.visit(self.keys, definition)
+            self.visitor.visit(self.keys, Box::new(definition))
         } else {
             Ok(())
         }
@@ -187,7 +188,7 @@ impl<V: Visitor> Walk<'_, V> {
         &mut self,
         name: &str,
         define: impl FnOnce(&Keys) -> Result<K, CircuitError>,
-    ) -> Result<(), V::Error> {
+    ) -> Result<(), E> {
         let alone = self.visitor.wants(name);
         let wrapped = STAGES.iter().any(|stage| self.visitor.wants(&format!("{name}-{stage}")));
         if !alone && !wrapped {
@@ -203,13 +204,13 @@ impl<V: Visitor> Walk<'_, V> {
     }
 
     /// Those of the environments.
-    fn environments(&mut self) -> Result<(), V::Error> {
+    fn environments(&mut self) -> Result<(), E> {
         self.kernel(&CounterKernel.name(), |_| Ok(CounterKernel))?;
         self.notes()?;
         self.accounts()
     }
 
-    fn notes(&mut self) -> Result<(), V::Error> {
+    fn notes(&mut self) -> Result<(), E> {
         for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
             self.circuit(kernel)?;
         }
@@ -226,7 +227,7 @@ impl<V: Visitor> Walk<'_, V> {
         Ok(())
     }
 
-    fn accounts(&mut self) -> Result<(), V::Error> {
+    fn accounts(&mut self) -> Result<(), E> {
         for size in BatchSize::ALL {
             self.circuit(SignatureCircuit(size))?;
         }
@@ -238,7 +239,7 @@ impl<V: Visitor> Walk<'_, V> {
         Ok(())
     }
 
-    fn segments(&mut self) -> Result<(), V::Error> {
+    fn segments(&mut self) -> Result<(), E> {
         SegmentCircuit::all().try_for_each(|circuit| match circuit {
             SegmentCircuit::Leaf(blocks) => self.circuit(SegmentLeaf::new(blocks)),
             SegmentCircuit::Fold(arity) => self.circuit(segment_fold(arity)),
@@ -247,7 +248,7 @@ impl<V: Visitor> Walk<'_, V> {
     }
 
     /// Those over the segment set of this root.
-    fn superblocks(&mut self, root: Digest) -> Result<(), V::Error> {
+    fn superblocks(&mut self, root: Digest) -> Result<(), E> {
         Source::all().try_for_each(|source| self.circuit(SuperblockDefinition::new(source, root)))
     }
 }
@@ -288,12 +289,8 @@ mod tests {
             false
         }
 
-        fn visit<Def: Definition + 'static>(
-            &mut self,
-            _: &Keys,
-            definition: Def,
-        ) -> Result<(), CircuitError> {
-            panic!("{} was not asked for", definition.name())
+        fn visit(&mut self, _: &Keys, definition: Box<dyn AnyDefinition>) -> Result<(), CircuitError> {
+            panic!("{} was not asked for", definition.identifier())
         }
     }
 

@@ -12,10 +12,12 @@ use plonky2::{
 use thiserror::Error;
 
 use crate::{
-    basetypes::{Builder, C, Circuit, F, Proof, VerifierKey, Witness},
+    basetypes::{Builder, Circuit, F, Proof, VerifierKey, Witness},
     digest::Digest,
     keys::{Event, Listener},
     layout::{self, Layout, LayoutError, WitnessError},
+    plonk,
+    proof::{self, ProofError},
     recursion::{Shape, ShapeError},
 };
 
@@ -139,12 +141,7 @@ impl<Def: Definition> Compiled<Def> {
     /// [`CircuitError::Shape`] if it does not fit its shape.
     pub fn new(definition: Def) -> Result<Self, CircuitError> {
         let (builder, targets, gates) = defined(&definition);
-        let circuit = match definition.shape() {
-            Some(shape) => shape
-                .build(builder)
-                .map_err(|source| CircuitError::Shape { name: definition.name(), source })?,
-            None => builder.build::<C>(),
-        };
+        let circuit = build(&definition.name(), definition.shape(), builder)?;
         Ok(Self { definition, circuit, targets, gates, listener: None })
     }
 
@@ -175,19 +172,17 @@ impl<Def: Definition> Compiled<Def> {
             listener(&Event::Proving { identifier: self.definition.name() });
         }
         let witness = self.witness(input)?;
-        let proof = crate::contain::contained(|| self.circuit.prove(witness))
-            .map_err(unprovable)?
-            .map_err(|error| unprovable(error.to_string()))?;
-        self.verify(&proof).map_err(unprovable)?;
+        let proof = plonk::prove(&self.circuit, witness).map_err(unprovable)?;
+        self.verify(&proof).map_err(|error| unprovable(error.to_string()))?;
         Ok(proof)
     }
 
     /// Verifies a proof of this circuit.
     ///
     /// # Errors
-    /// plonky2's reason.
-    pub fn verify(&self, proof: &Proof) -> Result<(), String> {
-        crate::contain::contained(|| self.circuit.verify(proof.clone()))?.map_err(|error| error.to_string())
+    /// [`ProofError::Invalid`].
+    pub fn verify(&self, proof: &Proof) -> Result<(), ProofError> {
+        proof::verify(proof, self.key(), &self.circuit.common)
     }
 
     /// The statement that a proof of this circuit makes.
@@ -238,7 +233,10 @@ impl<Def: Definition> AnyCompiled for Compiled<Def> {
 
 /// [`Definition::parameters`] with those of the configuration.
 pub fn all_parameters<Def: Definition>(definition: &Def) -> BTreeMap<String, u64> {
-    let config = config_of(definition);
+    with_config(definition.parameters(), &config_of(definition))
+}
+
+fn with_config(mut parameters: BTreeMap<String, u64>, config: &CircuitConfig) -> BTreeMap<String, u64> {
     let fri = &config.fri_config;
     let security = [
         ("cap_height", fri.cap_height),
@@ -250,13 +248,19 @@ pub fn all_parameters<Def: Definition>(definition: &Def) -> BTreeMap<String, u64
         ("wires", config.num_wires),
         ("zero_knowledge", usize::from(config.zero_knowledge)),
     ];
-    let security = security.map(|(name, value)| (name.to_owned(), value as u64));
-    definition.parameters().into_iter().chain(security).collect()
+    parameters.extend(security.map(|(name, value)| (name.to_owned(), value as u64)));
+    parameters
 }
 
 /// The configuration of the shape, or the circuit's own.
 fn config_of<Def: Definition>(definition: &Def) -> CircuitConfig {
     definition.shape().map_or_else(|| definition.config(), |shape| shape.common.config.clone())
+}
+
+/// Builds the circuit called `name` to its shape, if it has one.
+pub(crate) fn build(name: &str, shape: Option<&Shape>, builder: Builder) -> Result<Circuit, CircuitError> {
+    let Some(shape) = shape else { return Ok(plonk::build(builder)) };
+    shape.build(builder).map_err(|source| CircuitError::Shape { name: name.to_owned(), source })
 }
 
 /// A builder with all of the definition's constraints, its targets, and the rows in use.

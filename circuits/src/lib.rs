@@ -16,6 +16,7 @@ pub mod integer;
 pub mod keys;
 pub mod layout;
 pub mod pins;
+pub mod plonk;
 pub mod proof;
 pub mod recursion;
 pub mod registry;

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     basetypes::{CommonData, D, F},
-    circuit::{Compiled, Definition},
+    circuit::AnyCompiled,
     ecdsa::{batch::BatchSize, table},
 };
 
@@ -103,8 +103,8 @@ impl SecurityReport {
 
     /// The security of `compiled`.
     #[must_use]
-    pub fn of<Def: Definition>(compiled: &Compiled<Def>) -> Self {
-        Self::new(compiled.definition.name(), &compiled.circuit.common)
+    pub fn of(compiled: &dyn AnyCompiled) -> Self {
+        Self::new(compiled.name(), &compiled.circuit().common)
     }
 
     /// The weakest part, with FRI as conjectured.
@@ -221,14 +221,14 @@ mod tests {
     use plonky2::gates::noop::NoopGate;
 
     use super::*;
-    use crate::basetypes::{Builder, C, kernel_config, standard_config};
+    use crate::basetypes::{Builder, kernel_config, standard_config};
 
     fn common(config: plonky2::plonk::circuit_data::CircuitConfig, rows: usize) -> CommonData {
         let mut builder = Builder::new(config);
         while builder.num_gates() <= rows / 2 {
             builder.add_gate(NoopGate, vec![]);
         }
-        builder.mock_build::<C>().common
+        crate::plonk::common_data(builder)
     }
 
     fn assert_near(found: f64, expected: f64) {

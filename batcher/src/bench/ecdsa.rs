@@ -4,13 +4,13 @@
 use std::time::Instant;
 
 use circuits::{
-    Builder, C, Circuit, F, Witness,
-    contain::contained,
+    Builder, Circuit, F, Witness,
     ecdsa::{
         PublicKey, Signature, SignatureStatement, Signed,
         batch::{BatchSize, SignatureCircuit, SignatureInput, prove},
     },
     keys::Keys,
+    plonk,
 };
 use k256::ecdsa::{self, SigningKey, signature::hazmat::PrehashSigner as _};
 use plonky2::{
@@ -133,7 +133,7 @@ fn bare_circuit() -> Circuit {
     while builder.num_gates() <= 1 << (BARE_DEGREE_BITS - 1) {
         builder.add_gate(NoopGate, vec![]);
     }
-    builder.build::<C>()
+    plonk::build(builder)
 }
 
 fn bare(circuit: &Circuit) -> Result<f64, BenchError> {
@@ -142,6 +142,6 @@ fn bare(circuit: &Circuit) -> Result<f64, BenchError> {
     let input = circuit.prover_only.public_inputs[0];
     witness.set_target(input, F::TWO).map_err(|error| failed(error.to_string()))?;
     let started = Instant::now();
-    contained(|| circuit.prove(witness)).map_err(failed)?.map_err(|error| failed(error.to_string()))?;
+    plonk::prove(circuit, witness).map_err(failed)?;
     Ok(started.elapsed().as_secs_f64())
 }

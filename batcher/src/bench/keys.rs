@@ -12,8 +12,8 @@ use std::{
 };
 
 use circuits::{
-    CircuitError, Definition,
-    keys::{DirectoryStore, Event, KeyStore as _, Keys, START_LIMIT, read_header},
+    CircuitError,
+    keys::{AnyDefinition, DirectoryStore, Event, KeyStore as _, Keys, START_LIMIT, read_header},
 };
 use serde::{Deserialize, Serialize};
 
@@ -172,8 +172,8 @@ impl Visitor for Named<'_> {
         self.0.contains(name)
     }
 
-    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), CircuitError> {
-        keys.circuit(definition).map(drop)
+    fn visit(&mut self, keys: &Keys, definition: Box<dyn AnyDefinition>) -> Result<(), CircuitError> {
+        definition.circuit(keys).map(drop)
     }
 }
 

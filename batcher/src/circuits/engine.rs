@@ -5,13 +5,12 @@ use std::sync::Arc;
 use circuits::{
     CircuitError, Compiled, Definition, Digest, Proof, VerifierKey,
     basetypes::VerifierData,
-    contain::contained,
     keys::Keys,
     layout::{Layout, LayoutError},
+    proof::{self, ProofError},
     recursion::{FoldDefinition, KeyMembership, key_digest},
     statement::SuperblockStatement,
 };
-use plonky2::plonk::circuit_data::VerifierCircuitData;
 use thiserror::Error;
 
 use super::{
@@ -46,8 +45,8 @@ pub enum EngineError {
     #[error("key {0} is not one of the segment circuits")]
     UnlistedSegment(Digest),
     /// The superblock proof does not verify.
-    #[error("the superblock proof is invalid: {0}")]
-    Invalid(String),
+    #[error("superblock: {0}")]
+    Invalid(#[source] ProofError),
     /// The superblock proof's public inputs are not a statement.
     #[error(transparent)]
     Statement(#[from] LayoutError),
@@ -140,13 +139,7 @@ impl Engine {
         proof: &Proof,
     ) -> Result<SuperblockStatement, EngineError> {
         let key = self.keys.superblock(source).ok_or(EngineError::UnknownSource(source))?;
-        let data = VerifierCircuitData {
-            verifier_only: key.clone(),
-            common: superblock_shape(source).common.clone(),
-        };
-        contained(|| data.verify(proof.clone()))
-            .map_err(EngineError::Invalid)?
-            .map_err(|error| EngineError::Invalid(error.to_string()))?;
+        proof::verify(proof, key, &superblock_shape(source).common).map_err(EngineError::Invalid)?;
         Ok(SuperblockStatement::decode(&proof.public_inputs)?)
     }
 }

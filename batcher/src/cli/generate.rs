@@ -7,9 +7,8 @@ use batcher::{
     pins::{self, Visitor},
 };
 use circuits::{
-    Definition,
     file::write_atomic,
-    keys::{Header, KeyFile, KeyKind, Keys},
+    keys::{AnyDefinition, Header, KeyFile, KeyKind, Keys},
     pins::Pins,
 };
 use serde_json::json;
@@ -105,10 +104,10 @@ impl Visitor for Generate<'_> {
         self.wanted.contains(name)
     }
 
-    fn visit<Def: Definition + 'static>(&mut self, keys: &Keys, definition: Def) -> Result<(), Failure> {
-        let name = definition.name();
+    fn visit(&mut self, keys: &Keys, definition: Box<dyn AnyDefinition>) -> Result<(), Failure> {
+        let name = definition.identifier();
         self.progress.start(&name);
-        if keys.ensure(definition)? {
+        if definition.ensure(keys)? {
             self.made.push(name);
         } else {
             self.found += 1;

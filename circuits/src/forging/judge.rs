@@ -1,15 +1,14 @@
 //! Part (a): is an input accepted? Judged by all gates on all rows and all copy constraints.
 
-use plonky2::plonk::{circuit_data::ProverOnlyCircuitData, config::GenericConfig};
 use thiserror::Error;
 
 use super::{
-    forgery::Forgery,
+    forgery::{Answers, Forgery},
     model::{Model, Violation},
     run::Run,
 };
 use crate::{
-    basetypes::{CommonData, D, F, Witness},
+    basetypes::{F, Witness},
     circuit::{Compiled, Definition},
     contain::contained,
 };
@@ -56,23 +55,19 @@ pub fn check_forgery<Def: Definition>(
     let witness = contained(|| compiled.witness(forgery.input))
         .map_err(Rejection::Assign)?
         .map_err(|error| Rejection::Assign(error.to_string()))?;
-    let (prover, common) = (&compiled.circuit.prover_only, &compiled.circuit.common);
-    check_witness(prover, common, compiled.gates, &witness, forgery)
+    check_witness(&Model::of(&compiled.circuit, compiled.gates), &witness, &forgery.answers)
 }
 
-pub(super) fn check_witness<Def: Definition, Config: GenericConfig<D, F = F>>(
-    prover: &ProverOnlyCircuitData<F, Config, D>,
-    common: &CommonData,
-    defined_rows: usize,
+pub(super) fn check_witness(
+    model: &Model<'_>,
     witness: &Witness,
-    forgery: &Forgery<'_, Def>,
+    answers: &Answers,
 ) -> Result<Vec<F>, Rejection> {
-    let model = Model::new(prover, common, defined_rows);
-    let run = Run::new(&model, witness, &forgery.answers(&model));
+    let run = Run::new(model, witness, &answers.by_generator(model));
     if let Some(reason) = run.impossible {
         return Err(Rejection::Impossible(reason));
     }
-    match run.violation(&model) {
+    match run.violation(model) {
         None => Ok(model.public_input_values(&run.witness)),
         Some(violation) => Err(Rejection::Constraint { violation, trouble: run.trouble }),
     }

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use plonky2::{plonk::prover::prove_with_partition_witness, util::timing::TimingTree};
+use plonky2::{
+    field::types::Field as _, plonk::prover::prove_with_partition_witness, util::timing::TimingTree,
+};
 
 use super::{
     exceptions::Exception,
@@ -13,10 +15,11 @@ use super::{
     run::Run,
 };
 use crate::{
-    basetypes::{Builder, F, Witness},
+    basetypes::{Builder, Circuit, F, Witness},
     circuit::{Compiled, Definition},
     constrain::ledger,
     contain::contained,
+    proof,
 };
 
 /// How hard to try, and what to let pass.
@@ -196,13 +199,13 @@ impl<'k, Def: Definition> Kit<'k, Def> {
                 }
             }
         }
-        let model = Model::new(&circuit.prover_only, &circuit.common, compiled.gates);
+        let model = Model::of(circuit, compiled.gates);
         let (mut report, census, runs) =
             examine(definition.name(), &model, &record.verifier_rows, &witnesses, settings);
         for trial in 0..*proofs {
             if let (true, Some(run)) = (report.is_sound(), runs.get(trial % runs.len().max(1))) {
                 let input = trial % runs.len();
-                if let Some(hole) = self.prove_tampered(&model, &census, input, run, trial as u64) {
+                if let Some(hole) = prove_tampered(circuit, settings, &model, &census, (input, run), trial) {
                     report.holes.push(hole);
                 }
                 report.proofs += 1;
@@ -210,42 +213,35 @@ impl<'k, Def: Definition> Kit<'k, Def> {
         }
         report
     }
+}
 
-    /// Part (d): a proof from a witness with one value of ours off by one.
-    fn prove_tampered(
-        &self,
-        model: &Model<'_>,
-        census: &Census,
-        input: usize,
-        run: &Run<'_>,
-        trial: u64,
-    ) -> Option<Hole> {
-        use plonky2::field::types::Field;
-
-        let candidates: Vec<usize> = census
-            .ours
-            .iter()
-            .copied()
-            .filter(|&class| {
-                let covered = census.describe(model, Some(run), class);
-                !self.settings.exceptions.iter().any(|exception| exception.covers(&covered))
-            })
-            .collect();
-        let pick = mix(self.settings.seed, trial) as usize % candidates.len().max(1);
-        let class = *candidates.get(pick)?;
-        let value = super::model::value(&run.witness, class) + F::ONE;
-        let mut witness = run.witness.clone();
-        witness.values[class] = Some(value);
-        let circuit = &self.compiled.circuit;
-        let proof = contained(|| {
-            let mut timing = TimingTree::default();
-            prove_with_partition_witness(&circuit.prover_only, &circuit.common, witness, &mut timing)
-        });
-        match proof {
-            Ok(Ok(proof)) if self.compiled.verify(&proof).is_ok() => {
-                Some(Hole::Proven { input, class: census.describe(model, Some(run), class), value })
-            }
-            _ => None,
+/// Part (d): a proof from a witness with one value of ours off by one. The `trial`-th picks the value.
+fn prove_tampered(
+    circuit: &Circuit,
+    settings: &Settings,
+    model: &Model<'_>,
+    census: &Census,
+    (input, run): (usize, &Run<'_>),
+    trial: usize,
+) -> Option<Hole> {
+    let is_excepted = |&class: &usize| {
+        let covered = census.describe(model, Some(run), class);
+        settings.exceptions.iter().any(|exception| exception.covers(&covered))
+    };
+    let candidates: Vec<usize> = census.ours.iter().copied().filter(|class| !is_excepted(class)).collect();
+    let pick = mix(settings.seed, trial as u64) as usize % candidates.len().max(1);
+    let class = *candidates.get(pick)?;
+    let value = super::model::value(&run.witness, class) + F::ONE;
+    let mut witness = run.witness.clone();
+    witness.values[class] = Some(value);
+    let proof = contained(|| {
+        let mut timing = TimingTree::default();
+        prove_with_partition_witness(&circuit.prover_only, &circuit.common, witness, &mut timing)
+    });
+    match proof {
+        Ok(Ok(proof)) if proof::verify(&proof, &circuit.verifier_only, &circuit.common).is_ok() => {
+            Some(Hole::Proven { input, class: census.describe(model, Some(run), class), value })
         }
+        _ => None,
     }
 }

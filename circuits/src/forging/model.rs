@@ -10,13 +10,13 @@ use plonky2::{
     },
     iop::{generator::WitnessGeneratorRef, target::Target, witness::PartitionWitness},
     plonk::{
-        circuit_data::ProverOnlyCircuitData,
+        circuit_data::{CircuitData, ProverOnlyCircuitData},
         config::{GenericConfig, Hasher, PoseidonGoldilocksConfig},
         vars::EvaluationVarsBaseBatch,
     },
 };
 
-use crate::basetypes::{CommonData, D, F};
+use crate::basetypes::{Builder, Circuit, CommonData, D, F};
 
 /// plonky2's mark in a selector column for "the gate of this row is in another group".
 const UNUSED_SELECTOR: u64 = u32::MAX as u64;
@@ -48,6 +48,13 @@ impl Hasher<F> for NoHash {
     fn two_to_one(_: HashOut<F>, _: HashOut<F>) -> HashOut<F> {
         HashOut::ZERO
     }
+}
+
+/// A circuit that is evaluated only.
+pub(super) type UncommittedCircuit = CircuitData<F, Uncommitted, D>;
+
+pub(super) fn build_uncommitted(builder: Builder) -> UncommittedCircuit {
+    builder.build::<Uncommitted>()
 }
 
 /// A constraint that does not hold.
@@ -87,7 +94,17 @@ pub(super) struct Model<'c> {
 }
 
 impl<'c> Model<'c> {
-    pub(super) fn new<Config: GenericConfig<D, F = F>>(
+    /// Of a circuit that proves.
+    pub(super) fn of(circuit: &'c Circuit, defined_rows: usize) -> Self {
+        Self::new(&circuit.prover_only, &circuit.common, defined_rows)
+    }
+
+    /// Of a circuit that is evaluated only.
+    pub(super) fn of_uncommitted(circuit: &'c UncommittedCircuit, defined_rows: usize) -> Self {
+        Self::new(&circuit.prover_only, &circuit.common, defined_rows)
+    }
+
+    fn new<Config: GenericConfig<D, F = F>>(
         prover: &'c ProverOnlyCircuitData<F, Config, D>,
         common: &'c CommonData,
         defined_rows: usize,

@@ -2,18 +2,16 @@
 
 use std::{collections::BTreeMap, fmt, io::Write as _};
 
-use plonky2::plonk::circuit_data::CircuitData;
-
 use super::{
     exceptions::Exception,
     forgery::Forgery,
     judge::check_witness,
     kit::{Settings, examine},
-    model::{Model, Uncommitted},
+    model::{Model, UncommittedCircuit, build_uncommitted},
     report::Report,
 };
 use crate::{
-    basetypes::{Builder, D, F, Witness},
+    basetypes::{Builder, Witness},
     circuit::Definition,
     constrain::ledger::{self, Assertion, Record},
     contain::contained,
@@ -137,10 +135,16 @@ pub struct Mutator<'k, Def: Definition> {
 }
 
 struct Mutant<Def: Definition> {
-    data: CircuitData<F, Uncommitted, D>,
+    circuit: UncommittedCircuit,
     targets: Def::Targets,
     defined_rows: usize,
     record: Record,
+}
+
+impl<Def: Definition> Mutant<Def> {
+    fn model(&self) -> Model<'_> {
+        Model::of_uncommitted(&self.circuit, self.defined_rows)
+    }
 }
 
 impl<'k, Def: Definition> Mutator<'k, Def> {
@@ -286,7 +290,7 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
             targets
         });
         let defined_rows = builder.num_gates();
-        Mutant { data: builder.build::<Uncommitted>(), targets, defined_rows, record }
+        Mutant { circuit: build_uncommitted(builder), targets, defined_rows, record }
     }
 
     fn witness(&self, mutant: &Mutant<Def>, input: &Def::Input) -> Option<Witness> {
@@ -296,16 +300,13 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
     }
 
     fn accepts(&self, mutant: &Mutant<Def>, forgery: &Forgery<'k, Def>) -> bool {
-        self.witness(mutant, forgery.input).is_some_and(|witness| {
-            let data = &mutant.data;
-            check_witness(&data.prover_only, &data.common, mutant.defined_rows, &witness, forgery).is_ok()
-        })
+        self.witness(mutant, forgery.input)
+            .is_some_and(|witness| check_witness(&mutant.model(), &witness, &forgery.answers).is_ok())
     }
 
     fn examine(&self, mutant: &Mutant<Def>) -> Report {
         let witnesses: Vec<_> = self.honest.iter().filter_map(|input| self.witness(mutant, input)).collect();
-        let model = Model::new(&mutant.data.prover_only, &mutant.data.common, mutant.defined_rows);
         let name = self.definition.name();
-        examine(name, &model, &mutant.record.verifier_rows, &witnesses, &self.settings).0
+        examine(name, &mutant.model(), &mutant.record.verifier_rows, &witnesses, &self.settings).0
     }
 }

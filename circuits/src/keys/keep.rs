@@ -8,21 +8,11 @@ use super::{
     made::Made,
     prover_data::encode_common,
 };
-use crate::{
-    basetypes::VerifierData,
-    circuit::{Compiled, Definition},
-    pins::Pin,
-    proof::encode_key,
-};
+use crate::{basetypes::VerifierData, circuit::AnyCompiled, pins::Pin, proof::encode_key};
 
 impl Keys {
     /// Writes the files of a circuit that was built here, and remembers its pin.
-    pub(super) fn keep<Def: Definition>(
-        &self,
-        identity: &Identity,
-        pin: Option<&Pin>,
-        compiled: &Compiled<Def>,
-    ) {
+    pub(super) fn keep(&self, identity: &Identity, pin: Option<&Pin>, compiled: &dyn AnyCompiled) {
         if self.stores.is_empty() && self.collection.is_none() {
             return;
         }
@@ -56,11 +46,11 @@ impl Keys {
     }
 
     /// Leaves all files of a circuit in the collection, if there is one that does not have them.
-    pub(super) fn collect<Def: Definition>(&self, identity: &Identity, compiled: &Compiled<Def>) {
+    pub(super) fn collect(&self, identity: &Identity, compiled: &dyn AnyCompiled) {
         if self.collection.is_none() {
             return;
         }
-        self.collect_verifier(identity, || compiled.circuit.verifier_data());
+        self.collect_verifier(identity, &|| compiled.circuit().verifier_data());
         let header = self.pin(identity).and_then(|pin| self.header(&pin, KeyKind::ProverKey));
         if header.is_some_and(|header| !self.is_collected(&header)) {
             self.collect_made(&Made::new(compiled));
@@ -68,7 +58,7 @@ impl Keys {
     }
 
     /// Leaves the files of a verifier in the collection, if there is one that does not have them.
-    pub(super) fn collect_verifier(&self, identity: &Identity, verifier: impl FnOnce() -> VerifierData) {
+    pub(super) fn collect_verifier(&self, identity: &Identity, verifier: &dyn Fn() -> VerifierData) {
         let Some(pin) = self.pin(identity).filter(|_| self.collection.is_some()) else { return };
         let missing = |kind| self.header(&pin, kind).filter(|header| !self.is_collected(header));
         let headers = [missing(KeyKind::VerifierKey), missing(KeyKind::CommonData)];

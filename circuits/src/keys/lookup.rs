@@ -1,7 +1,7 @@
 //! [`Keys`]: memory, then stores, then synthesis.
 
 use std::{
-    any::TypeId,
+    any::{Any, TypeId},
     collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -17,13 +17,13 @@ use super::{
     store::{KeyStore, StoreLock},
 };
 use crate::{
-    basetypes::{Circuit, CommonData, VerifierData},
-    circuit::{CircuitError, Compiled, Definition, all_parameters, defined},
+    basetypes::{Builder, Circuit, CommonData, VerifierData},
+    circuit::{AnyCompiled, CircuitError, Compiled, Definition, all_parameters, build, defined},
     contain::contained,
     digest::Digest,
     pins::{Pin, Pins},
     proof::decode_key,
-    recursion::key_digest,
+    recursion::{Shape, key_digest},
 };
 
 /// All that determines a circuit, known before it is built.
@@ -33,6 +33,93 @@ pub(super) struct Identity {
     pub(super) name: String,
     parameters: BTreeMap<String, u64>,
     depends_on: BTreeMap<String, Digest>,
+}
+
+/// A definition of whatever types, to be asked for.
+pub trait AnyDefinition {
+    /// [`Definition::name`], which headers of key files call so.
+    fn identifier(&self) -> String;
+
+    /// As [`Keys::circuit`].
+    ///
+    /// # Errors
+    /// As there.
+    fn circuit(self: Box<Self>, keys: &Keys) -> Result<Arc<dyn AnyCompiled>, CircuitError>;
+
+    /// As [`Keys::ensure`].
+    ///
+    /// # Errors
+    /// As there.
+    fn ensure(self: Box<Self>, keys: &Keys) -> Result<bool, CircuitError>;
+}
+
+impl<Def: Definition + 'static> AnyDefinition for Def {
+    fn identifier(&self) -> String {
+        self.name()
+    }
+
+    fn circuit(self: Box<Self>, keys: &Keys) -> Result<Arc<dyn AnyCompiled>, CircuitError> {
+        let compiled = keys.circuit(*self)?;
+        Ok(compiled)
+    }
+
+    fn ensure(self: Box<Self>, keys: &Keys) -> Result<bool, CircuitError> {
+        keys.ensure(*self)
+    }
+}
+
+/// A definition without its types, to be loaded or built.
+struct Erased<'a> {
+    identity: &'a Identity,
+    shape: Option<&'a Shape>,
+    define: &'a (dyn Fn() -> Defined + Sync),
+}
+
+/// What a definition adds to a builder.
+struct Defined {
+    builder: Builder,
+    targets: Targets,
+    gates: usize,
+}
+
+/// [`Definition::Targets`] of some definition.
+type Targets = Box<dyn Any + Send + Sync>;
+
+impl Defined {
+    fn by<Def: Definition + 'static>(definition: &Def) -> Self {
+        let (builder, targets, gates) = defined(definition);
+        Self { builder, targets: Box::new(targets), gates }
+    }
+}
+
+/// A circuit that was loaded or built, its definition's types aside.
+struct Found<'a> {
+    identity: &'a Identity,
+    circuit: Circuit,
+    targets: Targets,
+    gates: usize,
+}
+
+impl AnyCompiled for Found<'_> {
+    fn name(&self) -> String {
+        self.identity.name.clone()
+    }
+
+    fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    fn gates(&self) -> usize {
+        self.gates
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        self.identity.parameters.clone()
+    }
+
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        self.identity.depends_on.clone()
+    }
 }
 
 impl Identity {
@@ -140,6 +227,14 @@ impl Keys {
         Pins::new(lock(&self.learned).values().cloned())
     }
 
+    /// The pin of a circuit: the one that was learned when it was built here, or else computed now.
+    #[must_use]
+    pub fn pin_of(&self, compiled: &dyn AnyCompiled) -> Pin {
+        let (name, key) = (compiled.name(), key_digest(&compiled.circuit().verifier_only));
+        let learned = lock(&self.learned).values().find(|pin| pin.name == name && pin.key == key).cloned();
+        learned.unwrap_or_else(|| Pin::of(compiled))
+    }
+
     /// The circuit of `definition`, ready to prove. Two threads that ask for one circuit get the same.
     ///
     /// # Errors
@@ -165,16 +260,18 @@ impl Keys {
         let verifier: Arc<VerifierData> = match held {
             Some(verifier) => verifier,
             None => {
-                let loaded = self.pin(&identity).and_then(|pin| self.load_verifier(&definition, &pin, false));
-                let verifier = Arc::new(match loaded {
-                    Some(verifier) => verifier,
-                    None => self.find(definition, &identity)?.0.circuit.verifier_data(),
-                });
-                lock(&self.verifiers).insert(identity.clone(), verifier.clone(), VERIFIER_BYTES);
-                verifier
+                let loaded =
+                    self.pin(&identity).and_then(|pin| self.load_verifier(definition.shape(), &pin, false));
+                match loaded {
+                    Some(verifier) => self.hold_verifier(&identity, verifier),
+                    None => {
+                        let (compiled, _) = self.find(definition, &identity)?;
+                        Arc::new(compiled.circuit.verifier_data())
+                    }
+                }
             }
         };
-        self.collect_verifier(&identity, || verifier.as_ref().clone());
+        self.collect_verifier(&identity, &|| verifier.as_ref().clone());
         Ok(verifier)
     }
 
@@ -192,7 +289,7 @@ impl Keys {
             let (compiled, made) = self.find(definition, &identity)?;
             if !made && !is_complete() {
                 // It was in memory, or in files of which one that is not needed to load it was missing.
-                self.keep(&identity, pin.as_ref(), &compiled);
+                self.keep(&identity, pin.as_ref(), compiled.as_ref());
             }
         }
         Ok(lock(&self.learned).contains_key(&identity))
@@ -217,62 +314,93 @@ impl Keys {
             let (compiled, made) = match held {
                 Some(compiled) => (compiled, false),
                 None => {
-                    let (compiled, made) = apart(|| self.load_or_make(definition, identity))?;
-                    let compiled = Arc::new(compiled);
+                    let define = || Defined::by(&definition);
+                    let wanted = Erased { identity, shape: definition.shape(), define: &define };
+                    let (Found { circuit, targets, gates, .. }, made) = self.apart(&wanted)?;
+                    let targets = *targets.downcast().expect("the targets that this definition made");
+                    let listener = self.listener.clone();
+                    let compiled = Arc::new(Compiled { definition, circuit, targets, gates, listener });
                     let bytes = memory_bytes(&compiled.circuit);
                     lock(&self.memory).insert(identity.clone(), compiled.clone(), bytes);
+                    // Asked for on its own when the circuit is gone.
+                    self.hold_verifier(identity, compiled.circuit.verifier_data());
                     (compiled, made)
                 }
             };
-            self.collect(identity, &compiled);
+            self.collect(identity, compiled.as_ref());
             Ok((compiled, made))
         })
     }
 
+    fn hold_verifier(&self, identity: &Identity, verifier: VerifierData) -> Arc<VerifierData> {
+        let verifier = Arc::new(verifier);
+        lock(&self.verifiers).insert(identity.clone(), verifier.clone(), VERIFIER_BYTES);
+        verifier
+    }
+
     /// Runs `work` while no other thread does so for this circuit.
     fn alone<R>(&self, identity: &Identity, work: impl FnOnce() -> R) -> R {
-        let making = lock(&self.making).entry(identity.clone()).or_default().clone();
+        let making = self.making(identity);
         let result = {
             let _alone = lock(&making);
             work()
         };
         drop(making);
+        self.made(identity);
+        result
+    }
+
+    fn making(&self, identity: &Identity) -> Arc<Mutex<()>> {
+        lock(&self.making).entry(identity.clone()).or_default().clone()
+    }
+
+    fn made(&self, identity: &Identity) {
         // Whoever else waits holds it too, since it is taken from the map under the map's lock.
         let mut all = lock(&self.making);
         if all.get(identity).is_some_and(|making| Arc::strong_count(making) == 1) {
             all.remove(identity);
         }
-        result
     }
 
-    fn load_or_make<Def: Definition>(
-        &self,
-        definition: Def,
-        identity: &Identity,
-    ) -> Result<(Compiled<Def>, bool), CircuitError> {
+    /// [`Self::load_or_make`] on a thread outside of the caller's pool.
+    ///
+    /// A rayon worker that waits for its own pool runs other tasks meanwhile; one of these may ask for the lock that
+    /// the worker holds. A worker that waits for a thread does not.
+    fn apart<'a>(&self, wanted: &Erased<'a>) -> Result<(Found<'a>, bool), CircuitError> {
+        let work = || match rayon::ThreadPoolBuilder::new().build() {
+            Ok(pool) => pool.install(|| self.load_or_make(wanted)),
+            Err(_) => self.load_or_make(wanted),
+        };
+        match std::thread::scope(|scope| scope.spawn(work).join()) {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    fn load_or_make<'a>(&self, wanted: &Erased<'a>) -> Result<(Found<'a>, bool), CircuitError> {
+        let identity = wanted.identity;
         let pin = self.pin(identity);
-        let mut definition = definition;
         let mut _lock = None;
         if let Some(pin) = pin.as_ref().filter(|_| !self.stores.is_empty()) {
-            definition = match self.load(definition, pin, false) {
-                Ok(compiled) => return Ok((compiled, false)),
-                Err(definition) => definition,
-            };
+            if let Some(found) = self.load(wanted, pin, false) {
+                return Ok((found, false));
+            }
             // Another process may be making it.
             _lock = self.lock(pin);
-            definition = match self.load(definition, pin, true) {
-                Ok(compiled) => return Ok((compiled, false)),
-                Err(definition) => definition,
-            };
+            if let Some(found) = self.load(wanted, pin, true) {
+                return Ok((found, false));
+            }
         }
         self.tell(&Event::Making { identifier: identity.name.clone() });
         let started = Instant::now();
-        let compiled = Compiled { listener: self.listener.clone(), ..Compiled::new(definition)? };
+        let Defined { builder, targets, gates } = (wanted.define)();
+        let circuit = build(&identity.name, wanted.shape, builder)?;
+        let found = Found { identity, circuit, targets, gates };
         let building = started.elapsed();
-        self.keep(identity, pin.as_ref(), &compiled);
+        self.keep(identity, pin.as_ref(), &found);
         let writing = started.elapsed() - building;
         self.tell(&Event::Made { identifier: identity.name.clone(), building, writing });
-        Ok((compiled, true))
+        Ok((found, true))
     }
 
     /// The right to make the key, from the first store that gives it.
@@ -289,20 +417,20 @@ impl Keys {
         None
     }
 
-    /// The circuit from key files, or the definition back. `alone`: the caller has the right to make it.
-    fn load<Def: Definition>(&self, definition: Def, pin: &Pin, alone: bool) -> Result<Compiled<Def>, Def> {
+    /// The circuit from key files. `alone`: the caller has the right to make it.
+    fn load<'a>(&self, wanted: &Erased<'a>, pin: &Pin, alone: bool) -> Option<Found<'a>> {
         let started = Instant::now();
-        let Some(verifier) = self.load_verifier(&definition, pin, alone) else { return Err(definition) };
+        let verifier = self.load_verifier(wanted.shape, pin, alone)?;
         let prover = || self.file(pin, KeyKind::ProverKey, alone);
         let define = || {
-            let (builder, targets, gates) = defined(&definition);
+            let Defined { builder, targets, gates } = (wanted.define)();
             (builder.num_public_inputs(), targets, gates)
         };
         let (file, (public_inputs, targets, gates)) = rayon::join(prover, define);
-        let Some((store, file)) = file else { return Err(definition) };
+        let (store, file) = file?;
         if (gates, public_inputs) != (pin.gates, pin.public_inputs) {
             self.tell(&Event::NotAsPinned { identifier: pin.name.clone() });
-            return Err(definition);
+            return None;
         }
         let (key, common) = (verifier.verifier_only, verifier.common);
         let header = file.header().clone();
@@ -317,22 +445,17 @@ impl Keys {
             Ok(prover_only) => {
                 self.tell(&Event::Loaded { identifier: pin.name.clone(), took: started.elapsed() });
                 let circuit = Circuit { prover_only, verifier_only: key, common };
-                Ok(Compiled { definition, circuit, targets, gates, listener: self.listener.clone() })
+                Some(Found { identity: wanted.identity, circuit, targets, gates })
             }
             Err(reason) => {
                 self.refuse(store, &header, &KeyFileError::Payload { reason });
-                Err(definition)
+                None
             }
         }
     }
 
-    fn load_verifier<Def: Definition>(
-        &self,
-        definition: &Def,
-        pin: &Pin,
-        alone: bool,
-    ) -> Option<VerifierData> {
-        let common = match definition.shape() {
+    fn load_verifier(&self, shape: Option<&Shape>, pin: &Pin, alone: bool) -> Option<VerifierData> {
+        let common = match shape {
             Some(shape) => shape.common.clone(),
             None => self.decode(pin, KeyKind::CommonData, alone, decode_common_data)?,
         };
@@ -462,21 +585,6 @@ fn memory_bytes(circuit: &Circuit) -> u64 {
     8 * words as u64
 }
 
-/// Runs `work` on a thread outside of the caller's pool.
-///
-/// A rayon worker that waits for its own pool runs other tasks meanwhile; one of these may ask for the lock that the
-/// worker holds. A worker that waits for a thread does not.
-fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    let work = || match rayon::ThreadPoolBuilder::new().build() {
-        Ok(pool) => pool.install(work),
-        Err(_) => work(),
-    };
-    match std::thread::scope(|scope| scope.spawn(work).join()) {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -542,11 +650,16 @@ mod tests {
 
     #[test]
     fn a_verifier_is_held_though_its_circuit_is_not() {
-        let (keys, counted) = (Keys::default().with_memory(0), Counted(Arc::default(), 0));
-        for _ in 0..2 {
+        let asked_for: [fn(&Keys, Counted); 2] = [
+            |keys, counted| drop(keys.verifier(counted).unwrap()),
+            |keys, counted| drop(keys.circuit(counted).unwrap()),
+        ];
+        for ask in asked_for {
+            let (keys, counted) = (Keys::default().with_memory(0), Counted(Arc::default(), 0));
+            ask(&keys, counted.clone());
             keys.verifier(counted.clone()).unwrap();
+            assert_eq!(counted.0.load(Ordering::SeqCst), 1);
         }
-        assert_eq!(counted.0.load(Ordering::SeqCst), 1);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub use format::{
 pub use header::{
     Checksum, HEADER_VERSION, Header, KeyKind, Kind, Origin, PLONKY2_VERSION, Payload, STARKY_VERSION,
 };
-pub use lookup::Keys;
+pub use lookup::{AnyDefinition, Keys};
 pub use made::Made;
 pub use memory::{MemoryFile, MemoryStore};
 pub use name::KeyName;

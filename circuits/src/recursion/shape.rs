@@ -14,7 +14,10 @@ use plonky2::{
 };
 use thiserror::Error;
 
-use crate::basetypes::{Builder, C, Circuit, CommonData, D, F};
+use crate::{
+    basetypes::{Builder, Circuit, CommonData, D, F},
+    plonk,
+};
 
 /// Bits of FRI's folding arity and of the cap height: in both, a verifier picks one of 16.
 const ARITY_BITS: usize = 4;
@@ -129,7 +132,7 @@ impl Shape {
         let public_inputs = builder.add_virtual_targets(num_public_inputs);
         builder.register_public_inputs(&public_inputs);
         pad(&mut builder, &gates, TEMPLATE_DEGREE_BITS);
-        let template = builder.mock_build::<C>().common;
+        let template = plonk::common_data(builder);
         Self { name, common: CommonData { fri_params, ..template } }
     }
 
@@ -145,7 +148,7 @@ impl Shape {
         }
         let gates = builder.num_gates();
         pad(&mut builder, &self.common.gates, degree_bits);
-        let circuit = builder.build::<C>();
+        let circuit = plonk::build(builder);
         if circuit.common.degree_bits() != degree_bits {
             return Err(ShapeError::TooLarge { shape, gates, degree_bits });
         }
@@ -188,10 +191,9 @@ mod tests {
         for config in [standard_config(), kernel_config()] {
             let child = Shape::new("child", config.clone(), 12, 4);
             let mut builder = Builder::new(config.clone());
-            let proof = builder.add_virtual_proof_with_pis(&child.common);
             let key = builder.add_virtual_verifier_data(config.fri_config.cap_height);
-            builder.verify_proof::<C>(&proof, &key, &child.common);
-            let gates = builder.mock_build::<C>().common.gates;
+            plonk::verify_circuit(&mut builder, &child.common, &key);
+            let gates = plonk::common_data(builder).gates;
             assert!(gates.len() > 10);
             for gate in gates {
                 assert!(child.common.gates.contains(&gate), "{gate:?} is not in the set");

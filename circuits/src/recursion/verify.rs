@@ -5,16 +5,14 @@
 //! witness is always bound by [`key_digest`], which covers both, and the caller proves that digest to be in a
 //! tree with a pinned root.
 
-use plonky2::{
-    iop::witness::WitnessWrite,
-    plonk::{circuit_data::VerifierCircuitTarget, proof::ProofWithPublicInputsTarget},
-};
+use plonky2::{iop::witness::WitnessWrite, plonk::circuit_data::VerifierCircuitTarget};
 
 use crate::{
-    basetypes::{Builder, C, CommonData, D, F, Proof, VerifierKey, Witness},
+    basetypes::{Builder, CommonData, F, Proof, VerifierKey, Witness},
     digest::{Digest, DigestTarget},
     hash::{Domain, hash, hash_circuit},
     layout::{Layout, WitnessError},
+    plonk::{ProofTarget, verify_circuit},
     recursion::Shape,
 };
 use plonky2::iop::target::Target;
@@ -26,7 +24,7 @@ pub const KEY: Domain = Domain::new("vkey");
 pub struct ChildTarget<S> {
     /// The child's statement: its public inputs, bound to the proof.
     pub statement: S,
-    proof: ProofWithPublicInputsTarget<D>,
+    proof: ProofTarget,
     key: Option<VerifierCircuitTarget>,
 }
 
@@ -49,12 +47,11 @@ fn verify<S: Layout<Target>>(
     builder: &mut Builder,
     common: &CommonData,
     key: &VerifierCircuitTarget,
-) -> (S, ProofWithPublicInputsTarget<D>) {
-    let proof = builder.add_virtual_proof_with_pis(common);
-    let statement = S::decode(&proof.public_inputs).expect("the child's circuit exposes this statement");
+) -> (S, ProofTarget) {
     let first_row = builder.num_gates();
-    builder.verify_proof::<C>(&proof, key, common);
+    let proof = verify_circuit(builder, common, key);
     crate::constrain::note_verifier_rows(first_row..builder.num_gates());
+    let statement = S::decode(&proof.public_inputs).expect("the child's circuit exposes this statement");
     (statement, proof)
 }
 

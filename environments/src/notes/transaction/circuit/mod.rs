@@ -21,11 +21,12 @@ mod targets;
 use std::{collections::BTreeMap, sync::OnceLock};
 
 use circuits::{
-    Builder, C, Definition, Digest, DigestTarget, VerifierKey, Witness,
+    Builder, Definition, Digest, DigestTarget, VerifierKey, Witness,
     basetypes::standard_config,
     circuit::named,
     constrain::Constrain,
     layout::{self, WitnessError},
+    plonk,
     recursion::{Shape, key_digest},
 };
 use plonky2::{
@@ -128,7 +129,7 @@ pub fn transaction_shape() -> &'static Shape {
             let mut builder = Builder::new(transaction_config());
             let (statement, _) = kernel.define(&mut builder);
             layout::register(&mut builder, &statement);
-            let common = builder.mock_build::<C>().common;
+            let common = plonk::common_data(builder);
             public_inputs = common.num_public_inputs;
             for gate in common.gates {
                 gates.add_gate_to_gate_set(gate);
@@ -139,7 +140,7 @@ pub fn transaction_shape() -> &'static Shape {
         while gates.num_gates() <= 1 << (SHAPE_DEGREE_BITS - 1) {
             gates.add_gate(plonky2::gates::noop::NoopGate, vec![]);
         }
-        Shape { name: "transaction", common: gates.mock_build::<C>().common }
+        Shape { name: "transaction", common: plonk::common_data(gates) }
     })
 }
 
