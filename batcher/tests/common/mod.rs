@@ -43,7 +43,7 @@ pub(crate) fn write_block(directory: &Path, name: &str, bundle: &BlockBundle) ->
 }
 
 /// A bundle of a block with messages.
-#[allow(dead_code, reason = "not every test binary has messages")]
+#[allow(dead_code, reason = "not every test program has messages")]
 pub(crate) fn talking_bundle(height: u32, messages: &BlockMessages) -> BlockBundle {
     BlockBundle { messages: messages.clone(), ..block_bundle(block_with(height, messages)) }
 }

@@ -1,8 +1,6 @@
 //! Runs that are interrupted, that find the disk full, and that make several proofs at once.
 #![cfg(unix)]
 
-mod counters;
-
 use std::{
     collections::BTreeMap,
     fs,
@@ -13,9 +11,10 @@ use std::{
     time::Duration,
 };
 
-use counters::{CHAIN_ID, json, run, run_arguments, superblock, text, with_keys, write_scenario};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::counters::{CHAIN_ID, json, run, run_arguments, superblock, text, with_keys, write_scenario};
 
 /// What the files below a run's directory say, by path: everything but the proofs' bytes, of which there are many for
 /// one statement.

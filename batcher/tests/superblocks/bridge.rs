@@ -1,7 +1,5 @@
 //! Superblocks with messages, from files to proofs and back.
 
-mod common;
-
 use std::{fs, path::Path};
 
 use batcher::{
@@ -19,7 +17,8 @@ use batcher::{
 };
 use bridge::{BlockMessages, Capacity, Consumption, Message};
 use circuits::{recursion::key_digest, registry::EnvironmentId};
-use common::{batch, batch_with, talking_bundle, waiting, write_block};
+
+use crate::common::{batch, batch_with, talking_bundle, waiting, write_block};
 
 /// What a forger does to a bundle.
 type Change = fn(&mut SuperblockBundle);

@@ -1,7 +1,5 @@
 //! Attacks on the batcher's files. Every change recomputes the checksum, so that it meets what stands behind it.
 
-mod common;
-
 use std::{fs, path::PathBuf, sync::LazyLock};
 
 use batcher::{
@@ -21,9 +19,10 @@ use circuits::{
     recursion::key_digest,
     statement::{BlockStatement, SuperblockStatement},
 };
-use common::{batch, block_bundle, waiting, write_block};
 use environments::BlockBundle;
 use plonky2::field::types::Field64;
+
+use crate::common::{batch, block_bundle, waiting, write_block};
 
 /// Statements' bytes are 8 for each element.
 const STATEMENT_BYTES: usize = 8 * <SuperblockStatement as Layout<circuits::F>>::LEN;

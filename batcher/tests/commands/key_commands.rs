@@ -1,9 +1,6 @@
 //! `superblock keys` as its users run it: what is made, found again, shared, interrupted and damaged.
 #![cfg(unix)]
 
-#[expect(dead_code, reason = "other test programs use the rest of it")]
-mod counters;
-
 use std::{
     collections::BTreeMap,
     fs,
@@ -26,9 +23,10 @@ use circuits::{
     pins::Pins,
     testing::{key_directory, toy_key},
 };
-use counters::{json, run_arguments, text, write_scenario};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::counters::{json, run_arguments, text, write_scenario};
 
 /// The smallest circuit whose keys are loaded rather than made again.
 const KERNEL: &str = "accounts-block-empty";

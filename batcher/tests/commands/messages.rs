@@ -1,8 +1,5 @@
 //! `superblock message` and what `inspect` says of a state with messages.
 
-#[expect(dead_code, reason = "other test programs use the rest of it")]
-mod counters;
-
 use std::path::Path;
 
 use batcher::{
@@ -15,7 +12,8 @@ use batcher::{
 };
 use bridge::{BlockMessages, Capacity, Consumption, Message};
 use circuits::registry::EnvironmentId;
-use counters::{json, superblock, text};
+
+use crate::counters::{json, superblock, text};
 
 const CHAIN_ID: u64 = 5;
 const ROOM: Capacity = Capacity { rows: 100, steps: 100 };

@@ -1,7 +1,5 @@
 //! The binary as its users call it: exit codes, one JSON object on stdout, files that a next command reads.
 
-mod counters;
-
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -9,7 +7,6 @@ use std::{
 };
 
 use circuits::testing::keys;
-use counters::{CHAIN_ID, json, run, superblock, text, write_scenario};
 use environments::{
     EnvironmentId,
     conformance::secret,
@@ -19,6 +16,8 @@ use environments::{
     },
 };
 use serde_json::Value;
+
+use crate::counters::{CHAIN_ID, json, run, superblock, text, write_scenario};
 
 /// Two counters, two superblocks with a block of each, made by `superblock run`.
 static RUN: LazyLock<(tempfile::TempDir, Value)> = LazyLock::new(|| {

@@ -1,7 +1,5 @@
 //! Proofs made one after the other and at the same time.
 
-mod common;
-
 use std::{fs, sync::atomic::AtomicBool};
 
 use batcher::{
@@ -14,7 +12,8 @@ use batcher::{
     testing::free_registry,
     tree::{Task, Tree, Work},
 };
-use common::{ENGINE, batch, waiting};
+
+use crate::common::{ENGINE, batch, waiting};
 
 /// Two leaves of one block each, which can be proved at the same time, below one superblock.
 fn two_leaves() -> Tree {

@@ -1,0 +1,8 @@
+//! The binary, as its users call it.
+
+mod account;
+mod command_line;
+mod counters;
+mod key_commands;
+mod messages;
+mod process;

@@ -1,0 +1,7 @@
+//! Superblocks over directories of blocks, with circuits that all of these tests share.
+
+mod bridge;
+#[path = "../common/mod.rs"]
+mod common;
+mod files;
+mod jobs;
