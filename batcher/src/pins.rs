@@ -65,15 +65,20 @@ pub fn origin(pins: &Pins) -> Origin {
     }
 }
 
-/// Builds every circuit, one after the other, telling `each` its name.
+/// Builds every circuit, telling `each` its name. Those of the environments and those of the batcher, neither of which
+/// verify the others, are built at the same time: much of building a circuit takes one thread.
 ///
 /// # Errors
 /// If a circuit does not fit its shape.
-pub fn build(keys: &Keys, each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKeys), CircuitError> {
-    let mut built = Built { each, circuits: vec![] };
-    Walk { keys, visitor: &mut built }.environments()?;
-    let others = built.circuits.into_iter().map(|(pin, _)| pin);
-    build_batcher(keys, others, each)
+pub fn build(keys: &Keys, each: &(dyn Fn(&str) + Sync)) -> Result<(Pins, EngineKeys), CircuitError> {
+    let environments = || {
+        let mut built = Built { each, circuits: vec![] };
+        Walk { keys, visitor: &mut built }.environments()?;
+        Ok::<_, CircuitError>(built.circuits)
+    };
+    let (environments, batcher) = rayon::join(environments, || batcher_circuits(keys, each));
+    let others = environments?.into_iter().map(|(pin, _)| pin);
+    Ok(pinned(batcher?, others))
 }
 
 /// Builds the batcher's circuits only and adds their pins to `others`.
@@ -83,19 +88,34 @@ pub fn build(keys: &Keys, each: &mut dyn FnMut(&str)) -> Result<(Pins, EngineKey
 pub fn build_batcher(
     keys: &Keys,
     others: impl IntoIterator<Item = Pin>,
-    each: &mut dyn FnMut(&str),
+    each: &(dyn Fn(&str) + Sync),
 ) -> Result<(Pins, EngineKeys), CircuitError> {
+    Ok(pinned(batcher_circuits(keys, each)?, others))
+}
+
+/// The batcher's circuits: segments, and superblocks over them.
+struct BatcherCircuits {
+    segment_set: Vec<Digest>,
+    circuits: Vec<(Pin, VerifierKey)>,
+}
+
+fn batcher_circuits(keys: &Keys, each: &(dyn Fn(&str) + Sync)) -> Result<BatcherCircuits, CircuitError> {
     let mut built = Built { each, circuits: vec![] };
     Walk { keys, visitor: &mut built }.segments()?;
     let segment_set: Vec<_> = built.circuits.iter().map(|(pin, _)| pin.key).collect();
     // Not the embedded set, which may be of other segments.
     let root = KeySet::new(&segment_set).root();
     Walk { keys, visitor: &mut built }.superblocks(root)?;
-    let (pins, made): (Vec<_>, Vec<_>) = built.circuits.into_iter().unzip();
+    Ok(BatcherCircuits { segment_set, circuits: built.circuits })
+}
+
+fn pinned(batcher: BatcherCircuits, others: impl IntoIterator<Item = Pin>) -> (Pins, EngineKeys) {
+    let BatcherCircuits { segment_set, circuits } = batcher;
+    let (pins, made): (Vec<_>, Vec<_>) = circuits.into_iter().unzip();
     let superblock = made.into_iter().skip(segment_set.len()).map(KeyText::new).collect();
     let others = others.into_iter().filter(|other| pins.iter().all(|pin| pin.name != other.name));
     let pins = Pins::new(others.chain(pins.iter().cloned()));
-    Ok((pins, EngineKeys { segment_set, superblock }))
+    (pins, EngineKeys { segment_set, superblock })
 }
 
 /// The circuit called `name` and those that it cannot be built without: the ones that it verifies, alone or as members
@@ -148,7 +168,7 @@ pub fn visit_all<E: From<CircuitError>>(keys: &Keys, visitor: &mut dyn Visitor<E
 
 /// Keeps pins and keys of the circuits that it builds.
 struct Built<'a> {
-    each: &'a mut dyn FnMut(&str),
+    each: &'a (dyn Fn(&str) + Sync),
     circuits: Vec<(Pin, VerifierKey)>,
 }
 

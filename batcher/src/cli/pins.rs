@@ -43,11 +43,11 @@ fn build(keys: Keys, batcher_only: bool, options: Options) -> Result<(Pins, Engi
     let pinned = embedded()?;
     let progress = KeyProgress::new(options, pinned.circuit.len());
     let keys = keys.with_listener(progress.listener());
-    let mut each = |_: &str| progress.done();
+    let each = |_: &str| progress.done();
     let built = if batcher_only {
-        pins::build_batcher(&keys, pinned.circuit, &mut each)
+        pins::build_batcher(&keys, pinned.circuit, &each)
     } else {
-        pins::build(&keys, &mut each)
+        pins::build(&keys, &each)
     };
     Ok(built?)
 }
