@@ -67,7 +67,7 @@ fn a_directory_is_a_store() {
     let (_directory, store) = directory();
     conforms(&store);
     // Nor is a lock taken on anything else than a key file.
-    assert_eq!(store.lock("../lock").expect_err("not a name").source.kind(), ErrorKind::InvalidInput);
+    assert_eq!(store.lock("../lock", &|| ()).expect_err("not a name").source.kind(), ErrorKind::InvalidInput);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn foreign_files_are_not_listed() {
     let (_directory, store) = directory();
     let key = name("key");
     store.write(&key, b"key").expect("written");
-    drop(store.lock(&key).expect("locked"));
+    drop(store.lock(&key, &|| ()).expect("locked"));
     for foreign in ["notes.txt", ".hidden", &format!("{key}.refused"), &format!("{key}.tmp")] {
         fs::write(store.path().join(foreign), b"foreign").expect("writable");
     }
@@ -167,7 +167,7 @@ fn a_store_that_cannot_be_read_says_which() {
         store.list().expect_err("not a directory"),
         store.read(&name("a"), 10).expect_err("not a directory"),
         store.write(&name("a"), b"").expect_err("not a directory"),
-        store.lock(&name("a")).expect_err("not a directory"),
+        store.lock(&name("a"), &|| ()).expect_err("not a directory"),
     ] {
         assert!(error.to_string().starts_with(&path.display().to_string()), "{error}");
     }
@@ -186,7 +186,7 @@ fn a_directory_without_the_right_to_write_is_read() {
     assert_eq!(store.read(&name, 10).expect("readable").expect("there"), b"key");
     assert_eq!(store.list().expect("readable"), std::slice::from_ref(&name));
     // A privileged user may write nevertheless.
-    for result in [store.write(&name, b"new"), store.lock(&name).map(drop), store.remove(&name)] {
+    for result in [store.write(&name, b"new"), store.lock(&name, &|| ()).map(drop), store.remove(&name)] {
         assert!(privileged || result.is_err_and(|error| error.source.kind() == ErrorKind::PermissionDenied));
     }
     mode(0o755);
@@ -196,22 +196,24 @@ fn a_directory_without_the_right_to_write_is_read() {
 fn one_thread_at_a_time_holds_a_lock() {
     let (_directory, store) = directory();
     let (key, other) = (name("key"), name("other"));
-    let held = store.lock(&key).expect("locked");
-    drop(store.lock(&other).expect("another key's lock is free"));
+    let held = store.lock(&key, &|| ()).expect("locked");
+    drop(store.lock(&other, &|| ()).expect("another key's lock is free"));
     let (tell, told) = mpsc::channel();
     std::thread::scope(|scope| {
         let (store, key) = (&store, &key);
         scope.spawn(move || {
-            let _held = store.lock(key).expect("locked");
+            let waiting = || tell.send(None).expect("heard");
+            let _held = store.lock(key, &waiting).expect("locked");
             tell.send(store.read(key, 10).expect("readable")).expect("heard");
         });
+        assert_eq!(told.recv().expect("told"), None, "who has to wait says so");
         store.write(key, b"made").expect("written");
         assert!(told.try_recv().is_err(), "the lock was had twice");
         drop(held);
         assert_eq!(told.recv().expect("told"), Some(b"made".to_vec()));
     });
     // The same lock file serves again, until the key goes.
-    drop(store.lock(&key).expect("locked"));
+    drop(store.lock(&key, &|| ()).expect("locked"));
     assert!(store.path().join(format!("{key}.lock")).exists());
     store.remove(&key).expect("removed");
     assert!(!store.path().join(format!("{key}.lock")).exists());
@@ -223,7 +225,7 @@ const HOLDER: &str = "SUPERBLOCK_TEST_LOCK_HOLDER";
 #[test]
 fn holder_of_a_lock() {
     let Some(path) = std::env::var_os(HOLDER) else { return };
-    let _held = DirectoryStore::new(path).lock(&name("key")).expect("locked");
+    let _held = DirectoryStore::new(path).lock(&name("key"), &|| ()).expect("locked");
     println!("\nlocked");
     loop {
         std::thread::park();
@@ -248,7 +250,7 @@ fn a_lock_excludes_other_processes_and_ends_with_its_process() {
     assert!(lock.exists());
     holder.kill().expect("running");
     holder.wait().expect("ended");
-    drop(store.lock(&name("key")).expect("free again"));
+    drop(store.lock(&name("key"), &|| ()).expect("free again"));
 }
 
 fn try_lock(path: &Path) -> Result<(), fs::TryLockError> {
@@ -263,7 +265,7 @@ fn a_link_in_the_place_of_a_lock_makes_no_file_where_it_points_to() {
     let elsewhere = directory.path().join("elsewhere");
     let name = name("toy");
     std::os::unix::fs::symlink(&elsewhere, store.path().join(format!("{name}.lock"))).expect("writable");
-    let error = store.lock(&name).expect_err("a link").to_string();
+    let error = store.lock(&name, &|| ()).expect_err("a link").to_string();
     assert!(error.contains(&name) && error.contains("not a regular file"), "{error}");
     assert!(!elsewhere.exists());
 }
@@ -287,7 +289,7 @@ mod users {
         fs::write(&plain, b"").expect("writable");
         let key = name("key");
         store.write(&key, b"0123456789").expect("written");
-        drop(store.lock(&key).expect("locked"));
+        drop(store.lock(&key, &|| ()).expect("locked"));
         for file in [key.clone(), format!("{key}.lock")] {
             assert_eq!(mode(&store.path().join(&file)), mode(&plain), "{file}");
         }
@@ -299,10 +301,10 @@ mod users {
     #[test]
     fn a_lock_file_that_only_another_user_can_write_is_locked_all_the_same() {
         let (_directory, store) = directory();
-        drop(store.lock(&name("key")).expect("locked"));
+        drop(store.lock(&name("key"), &|| ()).expect("locked"));
         let lock = store.path().join(format!("{}.lock", name("key")));
         fs::set_permissions(&lock, fs::Permissions::from_mode(0o444)).expect("ours");
-        let _held = store.lock(&name("key")).expect("locked");
+        let _held = store.lock(&name("key"), &|| ()).expect("locked");
         assert!(try_lock(&lock).is_err(), "two hold the lock");
     }
 }

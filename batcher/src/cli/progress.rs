@@ -122,6 +122,7 @@ impl KeyProgress {
                     eprintln!("{place}/{all} {identifier}: making its keys");
                 }
             }
+            Event::Waiting { .. } if quiet => {}
             other => told(other).into_iter().for_each(|line| say(&bar, &line)),
         })
     }
@@ -137,7 +138,7 @@ impl Drop for KeyProgress {
 pub(super) fn key_listener(options: Options) -> Listener {
     let quiet = options.quiet;
     Arc::new(move |event| match event {
-        Event::Making { .. } if quiet => {}
+        Event::Waiting { .. } | Event::Making { .. } if quiet => {}
         Event::Making { identifier } => eprintln!("{identifier}: making its keys"),
         other => told(other).into_iter().for_each(|line| eprintln!("{line}")),
     })
@@ -148,6 +149,9 @@ fn told(event: &Event) -> Option<String> {
     match event {
         // Loading is what should happen, a made key was said to be in the making, and proofs have their own lines.
         Event::Loaded { .. } | Event::Making { .. } | Event::Made { .. } | Event::Proving { .. } => None,
+        Event::Waiting { identifier } => {
+            Some(format!("{identifier}: another process makes its keys; waiting"))
+        }
         Event::Refused { name, location, reason } => {
             Some(format!("warning: {location}: {name} is refused and made again: {reason}"))
         }

@@ -49,7 +49,7 @@ fn conforms(store: &dyn KeyStore) {
     store.set_aside(&first, "gone already").expect("nothing to do");
     store.remove(&second).expect("removed");
     assert_eq!(store.list().expect("readable"), Vec::<String>::new());
-    drop(store.lock(&first).expect("nobody is excluded"));
+    drop(store.lock(&first, &|| ()).expect("nobody is excluded"));
     for bad in ["", "..", "key", &format!("../{first}"), &format!("{first}.refused")] {
         let error = store.write(bad, b"").expect_err("not a name");
         assert_eq!(error.source.kind(), ErrorKind::InvalidInput, "{bad:?}: {error}");

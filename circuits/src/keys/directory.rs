@@ -1,7 +1,7 @@
 //! A directory of key files.
 
 use std::{
-    fs::{self, DirEntry, File, OpenOptions},
+    fs::{self, DirEntry, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
     time::Duration,
@@ -221,12 +221,20 @@ impl KeyStore for DirectoryStore {
         Ok(())
     }
 
-    fn lock(&self, name: &str) -> Result<StoreLock, StoreError> {
+    fn lock(&self, name: &str, waiting: &dyn Fn()) -> Result<StoreLock, StoreError> {
         self.file(name, "lock it")?;
         self.make_directory()?;
         let path = self.path.join(format!("{name}.lock"));
         let file = open_lock(&path).map_err(error(&path, "open it"))?;
-        file.lock().map_err(error(&path, "lock it"))?;
+        let locked = match file.try_lock() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => {
+                waiting();
+                file.lock()
+            }
+            Err(TryLockError::Error(source)) => Err(source),
+        };
+        locked.map_err(error(&path, "lock it"))?;
         Ok(StoreLock::new(Some(file)))
     }
 }

@@ -12,6 +12,11 @@ pub enum Event {
         /// How long it took to define it, to read and check its files, and to decode them.
         took: Duration,
     },
+    /// A circuit's key is waited for: another process makes it.
+    Waiting {
+        /// The circuit.
+        identifier: String,
+    },
     /// A circuit is being built.
     Making {
         /// Its name.

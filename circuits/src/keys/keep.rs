@@ -1,10 +1,11 @@
 //! What [`Keys`] leave behind: files in stores and in the caller's collection, and pins that were learned.
 
 use super::{
+    erased::Identity,
     event::Event,
     format::KeyFile,
     header::{Header, KeyKind, Payload},
-    lookup::{Identity, Keys, lock},
+    lookup::{Keys, lock},
     made::Made,
     prover_data::encode_common,
 };

@@ -1,7 +1,6 @@
 //! [`Keys`]: memory, then stores, then synthesis.
 
 use std::{
-    any::{Any, TypeId},
     collections::BTreeMap,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,6 +9,7 @@ use std::{
 
 use super::{
     cache::{Cache, DEFAULT_MEMORY_BYTES},
+    erased::{Defined, Erased, Found, Identity},
     event::{Event, Listener},
     format::{KeyFile, KeyFileError, START_LIMIT, read_header},
     header::{Header, KeyKind, Origin},
@@ -17,125 +17,13 @@ use super::{
     store::{KeyStore, StoreLock},
 };
 use crate::{
-    basetypes::{Builder, Circuit, CommonData, VerifierData},
-    circuit::{AnyCompiled, CircuitError, Compiled, Definition, all_parameters, build, defined},
+    basetypes::{Circuit, CommonData, VerifierData},
+    circuit::{AnyCompiled, CircuitError, Compiled, Definition, build},
     contain::contained,
-    digest::Digest,
     pins::{Pin, Pins},
     proof::decode_key,
     recursion::{Shape, key_digest},
 };
-
-/// All that determines a circuit, known before it is built.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Identity {
-    definition: TypeId,
-    pub(super) name: String,
-    parameters: BTreeMap<String, u64>,
-    depends_on: BTreeMap<String, Digest>,
-}
-
-/// A definition of whatever types, to be asked for.
-pub trait AnyDefinition {
-    /// [`Definition::name`], which headers of key files call so.
-    fn identifier(&self) -> String;
-
-    /// As [`Keys::circuit`].
-    ///
-    /// # Errors
-    /// As there.
-    fn circuit(self: Box<Self>, keys: &Keys) -> Result<Arc<dyn AnyCompiled>, CircuitError>;
-
-    /// As [`Keys::ensure`].
-    ///
-    /// # Errors
-    /// As there.
-    fn ensure(self: Box<Self>, keys: &Keys) -> Result<bool, CircuitError>;
-}
-
-impl<Def: Definition + 'static> AnyDefinition for Def {
-    fn identifier(&self) -> String {
-        self.name()
-    }
-
-    fn circuit(self: Box<Self>, keys: &Keys) -> Result<Arc<dyn AnyCompiled>, CircuitError> {
-        let compiled = keys.circuit(*self)?;
-        Ok(compiled)
-    }
-
-    fn ensure(self: Box<Self>, keys: &Keys) -> Result<bool, CircuitError> {
-        keys.ensure(*self)
-    }
-}
-
-/// A definition without its types, to be loaded or built.
-struct Erased<'a> {
-    identity: &'a Identity,
-    shape: Option<&'a Shape>,
-    define: &'a (dyn Fn() -> Defined + Sync),
-}
-
-/// What a definition adds to a builder.
-struct Defined {
-    builder: Builder,
-    targets: Targets,
-    gates: usize,
-}
-
-/// [`Definition::Targets`] of some definition.
-type Targets = Box<dyn Any + Send + Sync>;
-
-impl Defined {
-    fn by<Def: Definition + 'static>(definition: &Def) -> Self {
-        let (builder, targets, gates) = defined(definition);
-        Self { builder, targets: Box::new(targets), gates }
-    }
-}
-
-/// A circuit that was loaded or built, its definition's types aside.
-struct Found<'a> {
-    identity: &'a Identity,
-    circuit: Circuit,
-    targets: Targets,
-    gates: usize,
-}
-
-impl AnyCompiled for Found<'_> {
-    fn name(&self) -> String {
-        self.identity.name.clone()
-    }
-
-    fn circuit(&self) -> &Circuit {
-        &self.circuit
-    }
-
-    fn gates(&self) -> usize {
-        self.gates
-    }
-
-    fn parameters(&self) -> BTreeMap<String, u64> {
-        self.identity.parameters.clone()
-    }
-
-    fn depends_on(&self) -> BTreeMap<String, Digest> {
-        self.identity.depends_on.clone()
-    }
-}
-
-impl Identity {
-    fn of<Def: Definition + 'static>(definition: &Def) -> Self {
-        Self {
-            definition: TypeId::of::<Def>(),
-            name: definition.name(),
-            parameters: all_parameters(definition),
-            depends_on: definition.depends_on(),
-        }
-    }
-
-    fn is_of(&self, pin: &Pin) -> bool {
-        self.name == pin.name && self.parameters == pin.parameters && self.depends_on == pin.depends_on
-    }
-}
 
 /// The keys of circuits: found in memory or in stores, or made.
 ///
@@ -406,9 +294,10 @@ impl Keys {
     /// The right to make the key, from the first store that gives it.
     fn lock(&self, pin: &Pin) -> Option<StoreLock> {
         let name = self.header(pin, KeyKind::ProverKey)?.file_name();
+        let waiting = || self.tell(&Event::Waiting { identifier: pin.name.clone() });
         let mut refusals = vec![];
         for store in &self.stores {
-            match store.lock(&name) {
+            match store.lock(&name, &waiting) {
                 Ok(lock) => return Some(lock),
                 Err(error) => refusals.push(error.to_string()),
             }

@@ -5,6 +5,7 @@
 
 mod cache;
 mod directory;
+mod erased;
 mod event;
 mod format;
 mod header;
@@ -20,6 +21,7 @@ mod store;
 
 pub use cache::DEFAULT_MEMORY_BYTES;
 pub use directory::DirectoryStore;
+pub use erased::AnyDefinition;
 pub use event::{Event, Listener};
 pub use format::{
     HEADER_LIMIT, KEY_LIMIT, KeyFile, KeyFileError, MAGIC_LINE, START_LIMIT, parse_header, read_header,
@@ -27,7 +29,7 @@ pub use format::{
 pub use header::{
     Checksum, HEADER_VERSION, Header, KeyKind, Kind, Origin, PLONKY2_VERSION, Payload, STARKY_VERSION,
 };
-pub use lookup::{AnyDefinition, Keys};
+pub use lookup::Keys;
 pub use made::Made;
 pub use memory::{MemoryFile, MemoryStore};
 pub use name::KeyName;

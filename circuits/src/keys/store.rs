@@ -45,13 +45,13 @@ pub trait KeyStore: Send + Sync {
     /// If it cannot be removed.
     fn remove(&self, name: &str) -> Result<(), StoreError>;
 
-    /// Waits until nobody else makes this key. A store that cannot lock lets everybody go on: then a key may be made
-    /// twice, and both are the same.
+    /// Waits until nobody else makes this key, and tells `waiting` if it has to. A store that cannot lock lets everybody
+    /// go on: then a key may be made twice, and both are the same.
     ///
     /// # Errors
     /// If the lock cannot be had.
-    fn lock(&self, name: &str) -> Result<StoreLock, StoreError> {
-        let _ = name;
+    fn lock(&self, name: &str, waiting: &dyn Fn()) -> Result<StoreLock, StoreError> {
+        let _ = (name, waiting);
         Ok(StoreLock::new(None))
     }
 }

@@ -70,7 +70,7 @@ impl KeyStore for Broken {
         Err(Self::error("remove it"))
     }
 
-    fn lock(&self, _: &str) -> Result<StoreLock, StoreError> {
+    fn lock(&self, _: &str, _: &dyn Fn()) -> Result<StoreLock, StoreError> {
         Err(Self::error("lock it"))
     }
 }

@@ -55,6 +55,24 @@ fn without_its_pin_a_file_is_not_believed() {
 }
 
 #[test]
+fn who_waits_for_another_to_make_a_key_says_so() {
+    let (_, _, pins) = filled();
+    let directory = tempfile::tempdir().unwrap();
+    let store: Arc<dyn KeyStore> = Arc::new(circuits::keys::DirectoryStore::new(directory.path()));
+    let held = store.lock(&header(&pins, KeyKind::ProverKey).file_name(), &|| ()).unwrap();
+    let bench = Bench::new(&store, pins);
+    std::thread::scope(|scope| {
+        scope.spawn(|| bench.keys.circuit(DIVIDE).unwrap());
+        while bench.told(|event| matches!(event, Event::Waiting { .. })) == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(bench.made(), 0);
+        drop(held);
+    });
+    assert_eq!(bench.made(), 1);
+}
+
+#[test]
 fn of_two_that_ask_at_once_one_makes_the_key() {
     let (_, _, pins) = filled();
     // Where the first store gives no lock, the one that takes the key does.

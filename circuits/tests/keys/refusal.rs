@@ -347,8 +347,8 @@ impl KeyStore for Repaired {
         self.inner.remove(name)
     }
 
-    fn lock(&self, name: &str) -> Result<StoreLock, StoreError> {
-        self.inner.lock(name)
+    fn lock(&self, name: &str, waiting: &dyn Fn()) -> Result<StoreLock, StoreError> {
+        self.inner.lock(name, waiting)
     }
 }
 
