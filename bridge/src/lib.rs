@@ -3,6 +3,7 @@
 pub mod asset;
 pub mod balance;
 pub mod block;
+pub mod check;
 pub mod circuit;
 #[cfg(feature = "testing")]
 mod dishonest;
@@ -11,7 +12,7 @@ pub mod lists;
 pub mod message;
 pub mod state;
 pub mod step;
-pub mod stored;
+
 #[cfg(test)]
 mod tests;
 
@@ -23,13 +24,13 @@ use circuits::{
 pub use asset::{AssetError, AssetId};
 pub use balance::BalanceKey;
 pub use block::{BlockMessages, MAX_BLOCK_STEPS};
+pub use check::InvalidBridge;
 pub use circuit::{Capacity, CrossingTarget};
 pub use error::BridgeError;
 pub use lists::BridgeLists;
 pub use message::{Consumption, Message};
 pub use state::{BridgeState, Record};
 pub use step::{Chunk, Crossing};
-pub use stored::InvalidBridge;
 
 /// Depth of the tree of messages: one leaf for every message ever emitted.
 pub const MESSAGES_DEPTH: usize = 32;

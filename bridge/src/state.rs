@@ -16,7 +16,6 @@ use crate::{
     asset::AssetId,
     balance::{BalanceKey, balance_value},
     message::{Consumption, Message},
-    stored::BridgeData,
     tombstone,
 };
 
@@ -55,6 +54,39 @@ pub struct BridgeState {
     /// Where each row stands among the rows.
     places: BTreeMap<BalanceKey, usize>,
     pub(crate) balances: KeyedTree,
+}
+
+/// What is stored of a bridge: all else follows from it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BridgeData {
+    messages: Vec<Record>,
+    balances: Vec<(BalanceKey, Amount)>,
+}
+
+impl From<BridgeState> for BridgeData {
+    fn from(state: BridgeState) -> Self {
+        Self { messages: state.records, balances: state.rows }
+    }
+}
+
+impl TryFrom<BridgeData> for BridgeState {
+    type Error = TreeError;
+
+    fn try_from(data: BridgeData) -> Result<Self, TreeError> {
+        let mut state = Self::default();
+        for Record { message, emitted, consumed } in data.messages {
+            let index = state.push(message, emitted)?;
+            if let Some((consumption, place)) = consumed {
+                state.bury(index, consumption, place)?;
+            }
+        }
+        for (key, amount) in data.balances {
+            state.add_row(key)?;
+            state.set_row(key, amount)?;
+        }
+        Ok(state)
+    }
 }
 
 /// How one change of the state is taken back.
@@ -169,11 +201,6 @@ impl BridgeState {
             *difference.entry(message.asset).or_default() -= i128::from(message.amount.get());
         }
         difference.values().all(|&difference| difference == 0)
-    }
-
-    /// What everything else follows from.
-    pub(crate) fn into_parts(self) -> (Vec<Record>, Vec<(BalanceKey, Amount)>) {
-        (self.records, self.rows)
     }
 
     /// Appends a message to the tree.

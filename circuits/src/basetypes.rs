@@ -3,7 +3,7 @@
 use plonky2::{
     field::goldilocks_field::GoldilocksField,
     fri::{FriConfig, reduction_strategies::FriReductionStrategy},
-    iop::witness::PartialWitness,
+    iop::{generator::WitnessGeneratorRef, witness::PartialWitness},
     plonk::{
         circuit_builder::CircuitBuilder,
         circuit_data::{
@@ -12,6 +12,7 @@ use plonky2::{
         config::PoseidonGoldilocksConfig,
         proof::ProofWithPublicInputs,
     },
+    util::serialization::{Buffer, IoResult},
 };
 
 /// Goldilocks, `p = 2^64 - 2^32 + 1`.
@@ -35,6 +36,9 @@ pub type VerifierData = VerifierCircuitData<F, C, D>;
 pub type Proof = ProofWithPublicInputs<F, C, D>;
 /// Inputs of one proof.
 pub type Witness = PartialWitness<F>;
+
+/// Reads one serialised generator of ours.
+pub type ReadGenerator = fn(&mut Buffer<'_>, &CommonData) -> IoResult<WitnessGeneratorRef<F, D>>;
 
 /// Wires of one row; a Poseidon permutation fills all of them.
 const NUM_WIRES: usize = 135;

@@ -3,7 +3,7 @@
 //! Everything that handles circuits (proving, pins, the forging kit) works on [`Definition`]s, so that no
 //! circuit escapes any of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use plonky2::{
     iop::target::Target,
@@ -14,7 +14,6 @@ use thiserror::Error;
 use crate::{
     basetypes::{Builder, Circuit, F, Proof, VerifierKey, Witness},
     digest::Digest,
-    keys::{Event, Listener},
     layout::{self, Layout, LayoutError, WitnessError},
     plonk,
     proof::{self, ProofError},
@@ -130,9 +129,11 @@ pub struct Compiled<Def: Definition> {
     pub targets: Def::Targets,
     /// Rows in use before padding.
     pub gates: usize,
-    /// Is told of proofs.
-    pub(crate) listener: Option<Listener>,
+    on_proof: Option<ProofListener>,
 }
+
+/// Receives the circuit's name when a proof starts: nothing of its witness is computed yet.
+pub type ProofListener = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl<Def: Definition> Compiled<Def> {
     /// Builds the circuit. The same definition gives the same circuit digest on every machine.
@@ -142,7 +143,19 @@ impl<Def: Definition> Compiled<Def> {
     pub fn new(definition: Def) -> Result<Self, CircuitError> {
         let (builder, targets, gates) = defined(&definition);
         let circuit = build(&definition.name(), definition.shape(), builder)?;
-        Ok(Self { definition, circuit, targets, gates, listener: None })
+        Ok(Self::of_parts(definition, circuit, targets, gates))
+    }
+
+    /// A circuit that was built or loaded before. The parts must be those of `definition`: its targets, and the rows
+    /// that its constraints take before padding.
+    pub fn of_parts(definition: Def, circuit: Circuit, targets: Def::Targets, gates: usize) -> Self {
+        Self { definition, circuit, targets, gates, on_proof: None }
+    }
+
+    /// The same circuit, which calls `listener` whenever a proof starts.
+    #[must_use]
+    pub fn with_listener(self, listener: ProofListener) -> Self {
+        Self { on_proof: Some(listener), ..self }
     }
 
     /// The verifier key.
@@ -168,8 +181,8 @@ impl<Def: Definition> Compiled<Def> {
     /// [`CircuitError::Witness`] or [`CircuitError::Unprovable`] if `input` does not satisfy the circuit.
     pub fn prove(&self, input: &Def::Input) -> Result<Proof, CircuitError> {
         let unprovable = |reason: String| CircuitError::Unprovable { name: self.definition.name(), reason };
-        if let Some(listener) = &self.listener {
-            listener(&Event::Proving { identifier: self.definition.name() });
+        if let Some(on_proof) = &self.on_proof {
+            on_proof(&self.definition.name());
         }
         let witness = self.witness(input)?;
         let proof = plonk::prove(&self.circuit, witness).map_err(unprovable)?;
@@ -258,13 +271,16 @@ fn config_of<Def: Definition>(definition: &Def) -> CircuitConfig {
 }
 
 /// Builds the circuit called `name` to its shape, if it has one.
-pub(crate) fn build(name: &str, shape: Option<&Shape>, builder: Builder) -> Result<Circuit, CircuitError> {
+///
+/// # Errors
+/// [`CircuitError::Shape`] if it does not fit its shape.
+pub fn build(name: &str, shape: Option<&Shape>, builder: Builder) -> Result<Circuit, CircuitError> {
     let Some(shape) = shape else { return Ok(plonk::build(builder)) };
     shape.build(builder).map_err(|source| CircuitError::Shape { name: name.to_owned(), source })
 }
 
 /// A builder with all of the definition's constraints, its targets, and the rows in use.
-pub(crate) fn defined<Def: Definition>(definition: &Def) -> (Builder, Def::Targets, usize) {
+pub fn defined<Def: Definition>(definition: &Def) -> (Builder, Def::Targets, usize) {
     let mut builder = CircuitBuilder::new(config_of(definition));
     let (statement, targets) = definition.define(&mut builder);
     layout::register(&mut builder, &statement);

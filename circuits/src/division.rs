@@ -33,9 +33,8 @@ use plonky2::{
 
 use crate::{
     amount::AMOUNT_BITS,
-    basetypes::{Builder, CommonData, D, F},
+    basetypes::{Builder, CommonData, D, F, ReadGenerator},
     constrain::Constrain,
-    keys::prover_data::ReadGenerator,
 };
 
 /// Bits of the lower limb of an operand, and of the upper limb of an amount.
@@ -163,8 +162,8 @@ fn carry(builder: &mut Builder, column: Target, bits: usize) -> Target {
     carry
 }
 
-/// What reads the serialised hints of divisions, by their ids.
-pub(crate) fn generators() -> [(String, ReadGenerator); 2] {
+/// How the hints of divisions are read, by their ids.
+pub(crate) fn hint_readers() -> [(String, ReadGenerator); 2] {
     [
         (DivisionHint::default().id(), |source, common| {
             Ok(WitnessGeneratorRef::new(DivisionHint::deserialize(source, common)?.adapter()))

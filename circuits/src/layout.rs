@@ -206,7 +206,9 @@ pub fn set<L: Layout<Target>, N: Layout<F>>(
 pub struct WitnessError(String);
 
 impl WitnessError {
-    pub(crate) fn new(reason: String) -> Self {
+    /// What plonky2 says about the two values.
+    #[must_use]
+    pub fn new(reason: String) -> Self {
         Self(reason)
     }
 }

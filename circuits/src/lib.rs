@@ -11,6 +11,7 @@ pub mod ecdsa;
 pub mod file;
 #[cfg(feature = "testing")]
 pub mod forging;
+pub mod generators;
 pub mod hash;
 pub mod integer;
 pub mod keys;

@@ -5,13 +5,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    circuit::AnyCompiled,
-    digest::Digest,
-    keys::{self, Payload},
-    proof::encoded_len,
-    recursion::key_digest,
-};
+use crate::{circuit::AnyCompiled, digest::Digest, keys::Payload, proof::encoded_len, recursion::key_digest};
 
 /// One circuit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,12 +46,6 @@ pub struct FilePins {
 }
 
 impl Pin {
-    /// The pin of `compiled`. Hashes all of its prover data.
-    #[must_use]
-    pub fn of(compiled: &dyn AnyCompiled) -> Self {
-        keys::Made::new(compiled).pin
-    }
-
     pub(crate) fn with_files(compiled: &dyn AnyCompiled, files: Option<FilePins>) -> Self {
         let circuit = compiled.circuit();
         let common = &circuit.common;
@@ -196,6 +184,7 @@ mod tests {
     use crate::{
         basetypes::{Builder, F, Witness, kernel_config},
         circuit::{Compiled, Definition},
+        keys,
         layout::{WitnessError, set_target},
     };
 
@@ -233,7 +222,7 @@ mod tests {
     }
 
     fn pin(rows: usize) -> Pin {
-        Pin::of(&Compiled::new(Square { rows }).unwrap())
+        keys::Made::new(&Compiled::new(Square { rows }).unwrap()).pin
     }
 
     #[test]
@@ -241,7 +230,7 @@ mod tests {
         for rows in [1, 40, 1000, 3000] {
             let compiled = Compiled::new(Square { rows }).unwrap();
             let proof = compiled.prove(&7).unwrap();
-            assert_eq!(Pin::of(&compiled).proof_bytes, proof.to_bytes().len(), "{rows} rows");
+            assert_eq!(keys::Made::new(&compiled).pin.proof_bytes, proof.to_bytes().len(), "{rows} rows");
         }
     }
 

@@ -27,7 +27,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     basetypes::{CommonData, D, F},
     circuit::AnyCompiled,
-    ecdsa::{batch::BatchSize, table},
 };
 
 /// The security of one circuit, in bits.
@@ -49,6 +48,23 @@ pub struct SecurityReport {
     pub evaluation: f64,
     /// The lookup argument; none if the circuit has no table.
     pub lookup: Option<f64>,
+}
+
+/// What the security of a STARK follows from.
+#[derive(Clone, Debug)]
+pub struct Stark {
+    /// Its FRI parameters, with the number of its rows.
+    pub fri: FriParams,
+    /// Polynomials that one FRI proof batches.
+    pub polynomials: usize,
+    /// Challenges per interactive argument.
+    pub challenges: usize,
+    /// Constraints that one challenge combines.
+    pub terms: usize,
+    /// The degree of the constraints.
+    pub constraint_degree: usize,
+    /// Elements that its largest lookup argument looks up in one row, both sides together.
+    pub looked_up: usize,
 }
 
 impl SecurityReport {
@@ -75,29 +91,23 @@ impl SecurityReport {
         }
     }
 
-    /// The security of the signature STARK of one size.
+    /// The security of a STARK, which has lookups in place of a permutation argument.
     #[must_use]
-    pub fn of_signatures(size: BatchSize) -> Self {
-        let config = size.config();
-        let repetitions = config.num_challenges as f64;
-        let rows = (size.degree_bits() as f64).exp2();
-        // The range table with its limbs; both sides of the memory, whose tuples are the widest.
-        let limbs = (table::lookups::range_lookup().columns.len() + 1) as f64;
-        let memory = 2.0 * (table::lookups::sides()[0].tuple.len() + 1) as f64;
-        let terms = table::num_constraints() + table::num_lookup_constraints(&config);
-        let fri = Fri {
-            params: config.fri_params(size.degree_bits()),
-            polynomials: table::num_polynomials(&config),
-        };
+    pub fn of_stark(name: impl Into<String>, stark: Stark) -> Self {
+        let Stark { fri, polynomials, challenges, terms, constraint_degree, looked_up } = stark;
+        let repetitions = challenges as f64;
+        let degree_bits = fri.degree_bits;
+        let rows = (degree_bits as f64).exp2();
+        let fri = Fri { params: fri, polynomials };
         Self {
-            name: format!("signature-stark-{}", size.capacity()),
-            degree_bits: size.degree_bits(),
+            name: name.into(),
+            degree_bits,
             fri_conjectured: fri.conjectured(),
             fri_proven: fri.proven(),
             permutation: None,
             combination: repetitions * (base_bits() - (terms as f64).log2()),
-            evaluation: extension_bits() - (rows * table::CONSTRAINT_DEGREE as f64).log2(),
-            lookup: Some(repetitions * (base_bits() - (rows * limbs.max(memory)).log2())),
+            evaluation: extension_bits() - (rows * constraint_degree as f64).log2(),
+            lookup: Some(repetitions * (base_bits() - (rows * looked_up as f64).log2())),
         }
     }
 
@@ -283,22 +293,6 @@ mod tests {
         assert!(small.evaluation > large.evaluation && small.fri_proven > large.fri_proven);
         let standard = SecurityReport::new("x", &common(standard_config(), 1 << 13));
         assert!(permutation(&large) > permutation(&standard));
-    }
-
-    #[test]
-    fn the_signature_stark_has_100_bits_conjectured() {
-        for size in BatchSize::ALL {
-            let report = SecurityReport::of_signatures(size);
-            // 42 queries of 2 bits and 16 bits of grinding.
-            assert_near(report.fri_conjectured, 100.0);
-            assert_near(report.conjectured(), 100.0);
-            assert!(report.fri_proven > 54.0 && report.fri_proven < 58.0, "{report}");
-            assert_eq!(report.permutation, None);
-            assert_eq!(report.to_string().len(), SecurityReport::header().len());
-        }
-        // 3 (64 - 16 - log2 201).
-        let large = SecurityReport::of_signatures(BatchSize::Large);
-        assert_near(large.lookup.unwrap(), 121.05);
     }
 
     #[test]

@@ -4,12 +4,11 @@ use bridge::{BlockMessages, MAX_BLOCK_STEPS};
 use circuits::{
     Digest, F, Proof, VerifierKey,
     layout::{Layout, LayoutError},
+    registry::EnvironmentId,
     statement::BlockStatement,
 };
 use plonky2::field::types::PrimeField64;
 use thiserror::Error;
-
-use crate::environment::EnvironmentId;
 
 /// Bytes of the largest body.
 pub const MAX_BODY_BYTES: usize = 16 << 20;

@@ -26,7 +26,7 @@ use super::answer::{Answer, Failure, REJECTED};
 /// rows, which are pinned.
 pub(super) fn run() -> Result<Answer, Failure> {
     let pinned = pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))?;
-    let starks = BatchSize::ALL.into_iter().map(SecurityReport::of_signatures);
+    let starks = BatchSize::ALL.into_iter().map(BatchSize::security);
     let reports: Vec<_> = pinned.circuit.iter().map(report).chain(starks).collect();
     let mut text = SecurityReport::header();
     for report in &reports {

@@ -13,6 +13,7 @@ use super::{
     event::{Event, Listener},
     format::{KeyFile, KeyFileError, START_LIMIT, read_header},
     header::{Header, KeyKind, Origin},
+    made::Made,
     prover_data::{Stored, decode_common},
     store::{KeyStore, StoreLock},
 };
@@ -120,7 +121,7 @@ impl Keys {
     pub fn pin_of(&self, compiled: &dyn AnyCompiled) -> Pin {
         let (name, key) = (compiled.name(), key_digest(&compiled.circuit().verifier_only));
         let learned = lock(&self.learned).values().find(|pin| pin.name == name && pin.key == key).cloned();
-        learned.unwrap_or_else(|| Pin::of(compiled))
+        learned.unwrap_or_else(|| Made::new(compiled).pin)
     }
 
     /// The circuit of `definition`, ready to prove. Two threads that ask for one circuit get the same.
@@ -206,8 +207,13 @@ impl Keys {
                     let wanted = Erased { identity, shape: definition.shape(), define: &define };
                     let (Found { circuit, targets, gates, .. }, made) = self.apart(&wanted)?;
                     let targets = *targets.downcast().expect("the targets that this definition made");
-                    let listener = self.listener.clone();
-                    let compiled = Arc::new(Compiled { definition, circuit, targets, gates, listener });
+                    let mut compiled = Compiled::of_parts(definition, circuit, targets, gates);
+                    if let Some(listener) = self.listener.clone() {
+                        compiled = compiled.with_listener(Arc::new(move |identifier| {
+                            listener(&Event::Proving { identifier: identifier.to_owned() });
+                        }));
+                    }
+                    let compiled = Arc::new(compiled);
                     let bytes = memory_bytes(&compiled.circuit);
                     lock(&self.memory).insert(identity.clone(), compiled.clone(), bytes);
                     // Asked for on its own when the circuit is gone.

@@ -14,7 +14,7 @@ mod lookup;
 mod made;
 mod memory;
 mod name;
-pub(crate) mod prover_data;
+mod prover_data;
 #[cfg(feature = "testing")]
 pub(crate) mod source;
 mod store;

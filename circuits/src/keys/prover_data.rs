@@ -30,14 +30,11 @@ use plonky2::{
 use rayon::prelude::*;
 
 use crate::{
-    basetypes::{C, Circuit, CommonData, D, F, VerifierKey},
-    division, trees,
+    basetypes::{C, Circuit, CommonData, D, F, ReadGenerator, VerifierKey},
+    generators,
 };
 
 type ProverData = ProverOnlyCircuitData<F, C, D>;
-
-/// Reads a generator of ours.
-pub(crate) type ReadGenerator = fn(&mut Buffer<'_>, &CommonData) -> IoResult<WitnessGeneratorRef<F, D>>;
 
 /// plonky2's generators, and ours.
 struct Generators {
@@ -50,8 +47,7 @@ const PLONKY2: u8 = 0;
 
 impl Generators {
     fn new() -> Self {
-        let ours = trees::hint::generators().into_iter().chain(division::generators()).collect();
-        Self { plonky2: DefaultGeneratorSerializer::default(), ours }
+        Self { plonky2: DefaultGeneratorSerializer::default(), ours: generators::readers() }
     }
 }
 

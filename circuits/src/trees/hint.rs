@@ -10,10 +10,7 @@ use plonky2::{
     util::serialization::{Buffer, IoError, IoResult, Read, Write},
 };
 
-use crate::{
-    basetypes::{Builder, CommonData, D, F},
-    keys::prover_data::ReadGenerator,
-};
+use crate::basetypes::{Builder, CommonData, D, F, ReadGenerator};
 
 /// What is asked for. The answer has a fixed number of elements, whatever the inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,8 +117,8 @@ pub(super) mod recorder {
     }
 }
 
-/// What reads the serialised hints of trees, by their ids.
-pub(crate) fn generators() -> Vec<(String, ReadGenerator)> {
+/// How the hints of trees are read, by their ids.
+pub(crate) fn hint_readers() -> Vec<(String, ReadGenerator)> {
     let read: ReadGenerator =
         |source, common| Ok(WitnessGeneratorRef::new(Hint::deserialize(source, common)?.adapter()));
     ALL.into_iter().map(|question| (question.id(), read)).collect()

@@ -13,7 +13,7 @@ mod append;
 mod error;
 #[cfg(feature = "testing")]
 pub mod gadgets;
-pub(crate) mod hint;
+mod hint;
 mod index;
 mod keyed;
 mod keyed_circuit;
@@ -24,6 +24,7 @@ mod tests;
 
 pub use append::{AppendTree, append, append_circuit, append_subtree, append_subtree_circuit, subtree_root};
 pub use error::TreeError;
+pub(crate) use hint::hint_readers;
 pub use index::{IndexTree, MAX_DEPTH, NODE, Path, empty_root};
 pub use keyed::{InsertWitness, KEYED, KeyedTree, LeafOpening, PRESENT, SetOutcome, SetWitness};
 pub use keyed_circuit::{

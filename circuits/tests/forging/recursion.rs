@@ -8,9 +8,10 @@ use circuits::{
     constrain::Constrain,
     digest::DigestTarget,
     forging::{Kit, Mutator, assert_accepts, assert_rejects},
+    keys::Made,
     layout,
     layout::{Layout, WitnessError, new_virtual, set},
-    pins::{Pin, Pins},
+    pins::Pins,
     recursion::{Chain, ChainError, FoldChild, FoldDefinition, KeySet, Shape, block_shape, key_digest, wrap},
     security::SecurityReport,
     statement::BlockStatement,
@@ -49,7 +50,7 @@ fn a_wrap_makes_the_statement_of_its_kernels_proof_and_of_no_other() {
     other.proof.openings.wires[0] += Field::ONE;
     assert_rejects(&wrapped[0], &other);
     assert_eq!(wrapped[0].circuit.common, block_shape().common);
-    let pin = Pin::of(&*wrapped[0]);
+    let pin = Made::new(&*wrapped[0]).pin;
     assert_eq!(pin.key, wrapper.key_digest(keys()).unwrap());
     assert!(Pins::new([pin.clone()]).differences(&Pins::new([pin])).is_empty());
     let security = SecurityReport::of(&*wrapped[0]);

@@ -3,6 +3,7 @@
 mod circuit;
 mod error;
 mod prove;
+mod security;
 mod size;
 mod transcript;
 mod verify;

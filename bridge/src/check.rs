@@ -1,48 +1,12 @@
-//! A bridge as it is stored, and what every stored bridge satisfies.
+//! What every state of the bridge satisfies that superblocks lead to.
 
-use circuits::{amount::Amount, registry::EnvironmentId, trees::TreeError};
-use serde::{Deserialize, Serialize};
+use circuits::registry::EnvironmentId;
 use thiserror::Error;
 
 use crate::{
-    balance::BalanceKey,
     message::Consumption,
     state::{BridgeState, Place, Record},
 };
-
-/// What the trees are made from.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct BridgeData {
-    messages: Vec<Record>,
-    balances: Vec<(BalanceKey, Amount)>,
-}
-
-impl From<BridgeState> for BridgeData {
-    fn from(state: BridgeState) -> Self {
-        let (messages, balances) = state.into_parts();
-        Self { messages, balances }
-    }
-}
-
-impl TryFrom<BridgeData> for BridgeState {
-    type Error = TreeError;
-
-    fn try_from(data: BridgeData) -> Result<Self, TreeError> {
-        let mut state = Self::default();
-        for Record { message, emitted, consumed } in data.messages {
-            let index = state.push(message, emitted)?;
-            if let Some((consumption, place)) = consumed {
-                state.bury(index, consumption, place)?;
-            }
-        }
-        for (key, amount) in data.balances {
-            state.add_row(key)?;
-            state.set_row(key, amount)?;
-        }
-        Ok(state)
-    }
-}
 
 /// No superblock leads to this state of the bridge.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
