@@ -2,20 +2,13 @@
 
 use std::sync::LazyLock;
 
-use circuits::{
-    Digest, F,
-    amount::Amount,
-    file::{self, Kind},
-    layout::Layout,
-    recursion::block_shape,
-    statement::BlockStatement,
-    testing::keys,
-};
-use environments::{
-    BlockBundle, BlockProducer, BundleError, Environment, EnvironmentId,
-    conformance::secret,
-    counter::{Add, Counter},
-};
+use circuits_core::{Digest, F, amount::Amount, layout::Layout};
+use circuits_files::file::{self, Kind};
+use circuits_forging::fixtures::keys;
+use circuits_protocol::{statement::BlockStatement, wrap::block_shape};
+use environments_conformance::secret;
+use environments_core::{BlockBundle, BlockProducer, BundleError, Environment, EnvironmentId};
+use environments_counter::{Add, Counter};
 use plonky2::field::types::Field64;
 
 /// Statements' bytes are 8 for each element.
@@ -60,7 +53,7 @@ fn start_of(section: &[u8]) -> usize {
 }
 
 fn statement() -> usize {
-    let encoded = circuits::layout::to_bytes(&BLOCKS[0].statement);
+    let encoded = circuits_core::layout::to_bytes(&BLOCKS[0].statement);
     assert_eq!(encoded.len(), STATEMENT_BYTES);
     start_of(&encoded)
 }

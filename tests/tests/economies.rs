@@ -3,26 +3,19 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use batcher::{
-    circuits::state::SuperblockState,
-    planner::{Candidate, Planner},
+use batcher_circuits::state::SuperblockState;
+use batcher_job::planner::{Candidate, Planner};
+use bridge_core::{AssetId, BalanceKey, Consumption, Message};
+use circuits_core::{Digest, amount::Amount};
+use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry};
+use environments_accounts::{
+    Accounts, fixtures as accounts,
+    fixtures::{CLIENTS, START},
+    transaction::{Action, Transaction},
 };
-use bridge::{AssetId, BalanceKey, Consumption, Message};
-use circuits::{
-    Digest,
-    amount::Amount,
-    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
-};
-use environments::{
-    BlockProducer, DynEnvironment, Environment as _, ProposedBlock,
-    accounts::{
-        Accounts,
-        fixtures::{self as accounts, CLIENTS, START},
-        transaction::{Action, Transaction},
-    },
-    conformance::secret,
-    notes::{Notes, emission::Emission, fixtures as notes},
-};
+use environments_conformance::secret;
+use environments_core::{BlockProducer, DynEnvironment, Environment as _, ProposedBlock};
+use environments_notes::{Notes, emission::Emission, fixtures as notes};
 use proptest::{collection::vec, prelude::*};
 
 const CHAIN_ID: u64 = 77;

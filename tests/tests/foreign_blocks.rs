@@ -3,29 +3,31 @@
 
 use std::sync::LazyLock;
 
-use batcher::circuits::{
+use batcher_circuits::{
     apply::{AppliedBlock, ApplyError, apply_block},
     segment::{BlockInput, BlockTarget},
     state::SuperblockState,
 };
-use bridge::BlockMessages;
-use circuits::{
+use bridge_core::BlockMessages;
+use circuits_core::{
     Builder, C, Compiled, D, Definition, F, Proof, VerifierKey, Witness,
     amount::Amount,
-    basetypes::standard_config,
-    forging::check,
     layout::{Layout, WitnessError, new_virtual, set, set_target},
     proof::ProofError,
-    recursion::{block_shape, key_digest},
+    recursion::key_digest,
+};
+use circuits_forging::{check, fixtures::keys};
+use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError},
     statement::{Accumulators, BlockStatement, SegmentStatement},
-    testing::keys,
+    wrap::block_shape,
 };
-use environments::{
+use circuits_prover::basetypes::standard_config;
+use environments_conformance::secret;
+use environments_core::{
     BlockBundle, BlockError, BlockProducer, BundleError, Environment, ProveError, ProvenBlock,
-    conformance::secret,
-    counter::{Add, Counter, CounterBlock},
 };
+use environments_counter::{Add, Counter, CounterBlock};
 use plonky2::{
     field::types::{Field, PrimeField64},
     iop::target::Target,
@@ -181,7 +183,7 @@ fn relabelled(block: &ProvenBlock, change: impl FnOnce(&mut BlockStatement)) -> 
     bundle.messages.environment = EnvironmentId(bundle.statement.environment.to_canonical_u64() as u16);
     let mut proof = block.proof().clone();
     proof.public_inputs = bundle.statement.encode();
-    bundle.proof = circuits::proof::encode(&proof);
+    bundle.proof = circuits_core::proof::encode(&proof);
     bundle
 }
 
@@ -211,8 +213,8 @@ fn case_02_a_proof_of_a_dummy_circuit_is_no_block() {
     // It has the block shape, says what our own block says, and is valid: only the registry speaks against it.
     let bundle = BlockBundle {
         statement: *statement,
-        proof: circuits::proof::encode(&proof),
-        key: circuits::proof::encode_key(&key),
+        proof: circuits_core::proof::encode(&proof),
+        key: circuits_core::proof::encode_key(&key),
         messages: BlockMessages::none(id(3)),
         body: vec![],
     };
@@ -261,7 +263,7 @@ fn case_40_no_transaction_of_a_block_is_dropped() {
         adds[dropped] = Amount::ZERO;
         let witness = CounterBlock { adds, ..*honest.witness() };
         // The statement of the whole block, from fewer transactions.
-        let block = environments::ProposedBlock::new(
+        let block = environments_core::ProposedBlock::new(
             *honest.statement(),
             honest.messages().clone(),
             honest.body().to_vec(),
@@ -307,8 +309,11 @@ fn case_42_every_element_of_the_statement_is_bound_by_the_proof() {
         if lists {
             // Whatever the list of messages says, the proof is no proof of it.
             let common = &block_shape().common;
-            let proof = circuits::proof::decode(&bundle.proof, common).unwrap();
-            assert!(circuits::proof::verify(&proof, OURS[0].key(), common).is_err(), "element {element}");
+            let proof = circuits_core::proof::decode(&bundle.proof, common).unwrap();
+            assert!(
+                circuits_core::proof::verify(&proof, OURS[0].key(), common).is_err(),
+                "element {element}"
+            );
         } else if !ranges {
             assert_invalid(&bundle);
         }

@@ -1,0 +1,282 @@
+//! What account-based blocks cost, part by part, in multiples of `t1`.
+//!
+//! Of ten transactions six transfer once, two swap once, one has four actions, and one creates an account.
+
+use std::time::Instant;
+
+use batcher_job::prove::Progress;
+use bridge_core::AssetId;
+use circuits_core::{
+    Digest, Proof,
+    amount::Amount,
+    hash::{Domain, hash},
+};
+use circuits_keys::Keys;
+use circuits_protocol::fold::FoldChild;
+use circuits_tables::ecdsa::{
+    Signed,
+    batch::{self, SignatureInput},
+};
+use environments_accounts::{
+    Accounts, AccountsBlock, Genesis, GenesisAccount, GenesisPool,
+    address::Address,
+    block::Variant,
+    circuits::ChunkCircuits,
+    kernel::{BlockInput, BlockTransactions},
+    key::SecretKey,
+    prove::{chunk_inputs, direct, fold_chunks},
+    signatures::{KERNELS, SignatureTables},
+    transaction::{AccountsTransaction, Action, SignedTransaction, Transaction},
+};
+use environments_core::{
+    Environment as _, EnvironmentId, ProposedBlock, ProveError, kernel::ProducerSecret, vault::Holding,
+};
+use plonky2::field::types::Field as _;
+use serde::Serialize;
+
+use super::{Baseline, BenchError, median, peak_memory};
+
+/// Accounts that exist from the start.
+const CLIENTS: usize = 24;
+const CHAIN: u64 = 1;
+const ENVIRONMENT: EnvironmentId = EnvironmentId(1);
+const SECRET: Domain = Domain::new("benchky");
+
+/// The cost of a block, part by part; seconds, but for the last two.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Transactions in the block.
+    pub transactions: usize,
+    /// Their actions.
+    pub actions: usize,
+    /// The kernel.
+    pub kernel: String,
+    /// Seconds of the table of signatures and of the circuit that verifies it.
+    pub signatures: f64,
+    /// Seconds of the chunks; none if the kernel applies the actions itself.
+    pub chunks: f64,
+    /// Seconds of the folds of chunks.
+    pub folds: f64,
+    /// Seconds of the kernel.
+    pub block: f64,
+    /// Seconds of its wrap.
+    pub wrap: f64,
+    /// All of it per transaction, in `t1`.
+    pub per_transaction: f64,
+    /// The same without the wrap.
+    pub per_transaction_unwrapped: f64,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figures {
+    /// Seconds of the baseline: median.
+    pub t1_seconds: f64,
+    /// Its measurements, in order.
+    pub t1_runs: Vec<f64>,
+    /// One row for each number of transactions.
+    pub blocks: Vec<Row>,
+    /// The most memory that the process had, in bytes; `None` where the system does not say.
+    pub peak_memory_bytes: Option<u64>,
+    /// Threads of the prover.
+    pub threads: usize,
+}
+
+/// Measures blocks of the given numbers of transactions. Building the circuits is not counted.
+///
+/// # Errors
+/// [`BenchError`].
+pub fn measure(keys: &Keys, sizes: &[usize], progress: &dyn Progress) -> Result<Figures, BenchError> {
+    let baseline = Baseline::new()?;
+    baseline.measure()?;
+    let mut t1 = vec![];
+    let mut blocks = vec![];
+    for &size in sizes {
+        progress.note(&format!("block of {size} transactions"));
+        blocks.push(block(keys, size, &baseline, &mut t1)?);
+    }
+    while t1.len() < 5 {
+        t1.push(baseline.measure()?);
+    }
+    let t1_seconds = median(&t1);
+    for row in &mut blocks {
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred transactions")]
+        let unit = t1_seconds * row.transactions as f64;
+        let unwrapped = row.signatures + row.chunks + row.folds + row.block;
+        row.per_transaction_unwrapped = unwrapped / unit;
+        row.per_transaction = (unwrapped + row.wrap) / unit;
+    }
+    Ok(Figures {
+        t1_seconds,
+        t1_runs: t1,
+        blocks,
+        peak_memory_bytes: peak_memory(),
+        threads: rayon::current_num_threads(),
+    })
+}
+
+fn failed(error: impl std::error::Error) -> BenchError {
+    BenchError::Blocks(batcher_job::scenario::chain_of(&error))
+}
+
+/// Runs `work`, and `t1` after it; adds its seconds to `seconds`.
+fn timed<T>(
+    seconds: &mut f64,
+    (baseline, t1): (&Baseline, &mut Vec<f64>),
+    work: impl FnOnce() -> Result<T, ProveError>,
+) -> Result<T, BenchError> {
+    let started = Instant::now();
+    let done = work().map_err(failed)?;
+    *seconds += started.elapsed().as_secs_f64();
+    t1.push(baseline.measure()?);
+    Ok(done)
+}
+
+fn block(keys: &Keys, size: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, BenchError> {
+    let world = World::new()?;
+    let proposed = world.propose(size)?;
+    let witness = proposed.witness();
+    let actions = witness.transactions.iter().map(|transaction| transaction.slots.len()).sum();
+    let variant = witness
+        .variant()
+        .ok_or_else(|| BenchError::Blocks(format!("no kernel takes {size} transactions")))?;
+    let kernel = KERNELS.get(keys, variant).map_err(failed)?;
+    // The circuits are there before the clock starts.
+    let circuit = kernel.circuit(keys).map_err(failed)?;
+    kernel.wrapper.load(keys).map_err(failed)?;
+    let mut row = Row {
+        transactions: size,
+        actions,
+        kernel: circuits_core::Definition::name(&kernel.definition),
+        signatures: 0.0,
+        chunks: 0.0,
+        folds: 0.0,
+        block: 0.0,
+        wrap: 0.0,
+        per_transaction: 0.0,
+        per_transaction_unwrapped: 0.0,
+    };
+    if let Some(table) = variant.table() {
+        SignatureTables::definition(table).and_then(|table| keys.circuit(table)).map_err(failed)?;
+    }
+    let signatures = variant
+        .table()
+        .map(|table| {
+            timed(&mut row.signatures, (baseline, t1), || prove_signatures(keys, table, &witness.signatures))
+        })
+        .transpose()?;
+    let transactions = match variant {
+        Variant::Empty | Variant::Unsigned | Variant::Direct(_) => direct(witness, variant),
+        Variant::Chunks { .. } => {
+            let circuits = ChunkCircuits::new(keys).map_err(failed)?;
+            keys.circuit(ChunkCircuits::leaf()).map_err(failed)?;
+            ChunkCircuits::folds().try_for_each(|fold| keys.circuit(fold).map(drop)).map_err(failed)?;
+            let mut chunks: Vec<FoldChild> = vec![];
+            for input in chunk_inputs(witness, &circuits) {
+                chunks.push(timed(&mut row.chunks, (baseline, t1), || Ok(circuits.prove(keys, &input)?))?);
+            }
+            let fold = || fold_chunks(keys, witness, &circuits, chunks);
+            BlockTransactions::Chunks(timed(&mut row.folds, (baseline, t1), fold)?)
+        }
+    };
+    let (before, seal) = (witness.before, witness.seal.clone());
+    let input = BlockInput { before, transactions, signatures, seal, secret: world.secret };
+    let proof = timed(&mut row.block, (baseline, t1), || Ok(circuit.prove(&input)?))?;
+    timed(&mut row.wrap, (baseline, t1), || Ok(kernel.wrapper.prove(keys, &proof)?))?;
+    Ok(row)
+}
+
+fn prove_signatures(keys: &Keys, table: usize, signatures: &[Signed]) -> Result<Proof, ProveError> {
+    let circuit = keys.circuit(SignatureTables::definition(table)?)?;
+    let proof =
+        batch::prove(circuit.definition.0, signatures).map_err(|error| ProveError::Part(Box::new(error)))?;
+    let claims = signatures.iter().map(Signed::claim).collect();
+    Ok(circuit.prove(&SignatureInput { claims, proof })?)
+}
+
+/// An environment and the keys of its clients.
+struct World {
+    environment: Accounts,
+    secret: ProducerSecret,
+    keys: Vec<SecretKey>,
+}
+
+fn key(number: usize) -> Result<SecretKey, BenchError> {
+    let secret = hash(SECRET, &[circuits_core::F::from_canonical_usize(number)]);
+    SecretKey::from_bytes(&secret.to_bytes()).map_err(failed)
+}
+
+fn asset(number: u32) -> Result<AssetId, BenchError> {
+    AssetId::new(ENVIRONMENT.get(), number).map_err(failed)
+}
+
+fn amount(value: u64) -> Result<Amount, BenchError> {
+    Amount::new(value).map_err(failed)
+}
+
+impl World {
+    fn new() -> Result<Self, BenchError> {
+        let keys = (0..CLIENTS).map(key).collect::<Result<Vec<_>, _>>()?;
+        let (fee_asset, other) = (asset(1)?, asset(2)?);
+        let rich = amount(1 << 40)?;
+        let holdings = [fee_asset, other].map(|asset| Holding { asset, amount: rich }).to_vec();
+        let accounts =
+            keys.iter().map(|key| GenesisAccount { address: key.address(), holdings: holdings.clone() });
+        let genesis = Genesis {
+            fee_asset,
+            fee_account: keys[0].address(),
+            minimum_deposit: amount(1)?,
+            accounts: accounts.collect(),
+            pools: vec![GenesisPool {
+                asset_a: fee_asset,
+                asset_b: other,
+                reserve_a: rich,
+                reserve_b: rich,
+                owner: keys[0].address(),
+            }],
+        };
+        let secret = ProducerSecret::new(Digest::ZERO);
+        let environment = Accounts::new(CHAIN, ENVIRONMENT, secret, &genesis).map_err(failed)?;
+        Ok(Self { environment, secret, keys })
+    }
+
+    /// The actions of transaction `number`, which client `sender` makes.
+    fn actions(&self, number: usize, sender: usize) -> Result<Vec<Action>, BenchError> {
+        let (first, second) = (asset(1)?, asset(2)?);
+        let to = |to: Address| -> Result<_, BenchError> {
+            Ok(Action::Transfer { to, asset: first, amount: amount(5)? })
+        };
+        let transfer = to(self.keys[(sender + 1) % CLIENTS].address())?;
+        let swap =
+            Action::Swap { asset_in: first, asset_out: second, amount: amount(1000)?, minimum: amount(1)? };
+        Ok(match number % 10 {
+            0..6 => vec![transfer],
+            6 | 7 => vec![swap],
+            8 => vec![transfer, swap, transfer, swap],
+            _ => vec![to(key(CLIENTS + number)?.address())?],
+        })
+    }
+
+    fn propose(&self, size: usize) -> Result<ProposedBlock<AccountsBlock>, BenchError> {
+        let signed = (0..size).map(|number| self.transaction(number)).collect::<Result<Vec<_>, _>>()?;
+        let transactions: Vec<_> = signed.into_iter().map(AccountsTransaction::from).collect();
+        let offered: Vec<_> = transactions.iter().collect();
+        let proposal = self.environment.propose(&self.environment.genesis(), &offered).map_err(failed)?;
+        match proposal.rejected.into_iter().next() {
+            Some((_, reason)) => Err(failed(reason)),
+            None => Ok(proposal.block),
+        }
+    }
+
+    fn transaction(&self, number: usize) -> Result<SignedTransaction, BenchError> {
+        let sender = number % CLIENTS;
+        let transaction = Transaction {
+            sender: self.keys[sender].address(),
+            nonce: u32::try_from(number / CLIENTS).map_err(failed)?,
+            fee: amount(2)?,
+            deadline: u32::MAX,
+            actions: self.actions(number, sender)?,
+        };
+        self.keys[sender].sign(transaction, CHAIN, ENVIRONMENT).map_err(failed)
+    }
+}

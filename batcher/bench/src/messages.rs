@@ -1,0 +1,230 @@
+//! What moving messages costs: a superblock with and without them, and a message in a segment of nothing else.
+
+use std::sync::atomic::AtomicBool;
+
+use batcher_circuits::{engine::Engine, messages::MESSAGE_CAPACITY, state::SuperblockState};
+use batcher_job::{
+    intake::CheckedBlock,
+    planner::{Candidate, Planner},
+    prove::{Progress, Prover},
+};
+use bridge_core::{AssetId, BlockMessages, Consumption, Message};
+use circuits_core::{Digest, F, VerifierKey, amount::Amount, recursion::key_digest};
+use circuits_keys::Keys;
+use circuits_protocol::{
+    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
+    statement::BlockStatement,
+};
+use circuits_prover::basetypes::kernel_config;
+use environments_core::kernel::Kernel;
+use plonky2::field::types::Field;
+use serde::Serialize;
+
+use super::{Baseline, BenchError, Stopwatch, median, peak_memory, wrap::Filler};
+
+/// Blocks of the superblocks that are compared.
+const BLOCKS: u16 = 16;
+/// Messages of each block that has any: half of the blocks.
+const MESSAGES: u64 = 4;
+/// The deployment.
+const CHAIN_ID: u64 = 1;
+/// Rows of the kernel that states the blocks, as a logarithm.
+const KERNEL_DEGREE_BITS: usize = 8;
+
+/// What was measured. Costs in `t1`, without the blocks' own kernels and wraps.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figures {
+    /// Seconds of the baseline: median.
+    pub t1_seconds: f64,
+    /// Its measurements, in order.
+    pub t1_runs: Vec<f64>,
+    /// A superblock of 16 blocks without messages: median.
+    pub without_messages: f64,
+    /// A superblock of 16 blocks, eight of which have four messages each: median.
+    pub with_messages: f64,
+    /// The second over the first.
+    pub ratio: f64,
+    /// A full message segment: median.
+    pub segment: f64,
+    /// Messages that it moves, each emitted or consumed.
+    pub segment_messages: usize,
+    /// The segment's cost for each of these.
+    pub per_message: f64,
+    /// The most memory that the process had, in bytes; `None` where the system does not say.
+    pub peak_memory_bytes: Option<u64>,
+    /// Threads of the prover.
+    pub threads: usize,
+}
+
+/// Measures each superblock `runs` times.
+///
+/// # Errors
+/// [`BenchError`].
+pub fn measure(engine: &Engine, runs: usize, progress: &dyn Progress) -> Result<Figures, BenchError> {
+    let baseline = Baseline::new()?;
+    baseline.measure()?;
+    // The kernel is the bench's own: the engine's stores need not keep it.
+    let keys = Keys::default();
+    let producers = Producers::new(&keys)?;
+    progress.note("proving the blocks");
+    let quiet = producers.blocks(&keys, &quiet())?;
+    let busy = producers.blocks(&keys, &half_busy()?)?;
+    let full = producers.blocks(&keys, &full_segment()?)?;
+    drop(keys);
+
+    let mut t1 = vec![baseline.measure()?];
+    let (mut without, mut with, mut segments) = (vec![], vec![], vec![]);
+    for run in 0..runs {
+        progress.note(&format!("run {} of {runs}", run + 1));
+        without.push(producers.superblock(engine, &quiet)?.total());
+        t1.push(baseline.measure()?);
+        with.push(producers.superblock(engine, &busy)?.total());
+        t1.push(baseline.measure()?);
+        segments.push(producers.superblock(engine, &full)?.seconds("messages"));
+        t1.push(baseline.measure()?);
+    }
+    while t1.len() < 5 {
+        t1.push(baseline.measure()?);
+    }
+    let t1_seconds = median(&t1);
+    let [without_messages, with_messages, segment] =
+        [&without, &with, &segments].map(|seconds| median(seconds) / t1_seconds);
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred messages")]
+    let per_message = segment / MESSAGE_CAPACITY.steps as f64;
+    Ok(Figures {
+        t1_seconds,
+        t1_runs: t1,
+        without_messages,
+        with_messages,
+        ratio: with_messages / without_messages,
+        segment,
+        segment_messages: MESSAGE_CAPACITY.steps,
+        per_message,
+        peak_memory_bytes: peak_memory(),
+        threads: rayon::current_num_threads(),
+    })
+}
+
+/// Blocks without messages.
+fn quiet() -> Vec<BlockMessages> {
+    (1..=BLOCKS).map(|id| BlockMessages::none(EnvironmentId(id))).collect()
+}
+
+/// The first quarter of the environments each send messages to one of the second quarter, which claims them.
+fn half_busy() -> Result<Vec<BlockMessages>, BenchError> {
+    let quarter = BLOCKS / 4;
+    let mut blocks = quiet();
+    for source in 1..=quarter {
+        send(&mut blocks, source, source + quarter, MESSAGES)?;
+    }
+    Ok(blocks)
+}
+
+/// One environment sends, another one claims, and the messages fill a segment.
+fn full_segment() -> Result<Vec<BlockMessages>, BenchError> {
+    let mut blocks = quiet();
+    blocks.truncate(2);
+    send(&mut blocks, 1, 2, MESSAGE_CAPACITY.steps as u64 / 2)?;
+    Ok(blocks)
+}
+
+/// Adds `count` messages about an asset of `source` to its block and to the block of `destination`.
+fn send(blocks: &mut [BlockMessages], source: u16, destination: u16, count: u64) -> Result<(), BenchError> {
+    let asset = AssetId::new(source, 1).map_err(|error| BenchError::Blocks(error.to_string()))?;
+    let amount = Amount::new(1).map_err(|error| BenchError::Blocks(error.to_string()))?;
+    for sequence in 0..count {
+        let message = Message {
+            chain_id: CHAIN_ID,
+            source: EnvironmentId(source),
+            destination: EnvironmentId(destination),
+            sequence,
+            sender: Digest::ZERO,
+            recipient: Digest::ZERO,
+            asset,
+            amount,
+            deadline: 1000,
+            data: Digest::ZERO,
+        };
+        let [from, to] = [source, destination].map(|id| usize::from(id) - 1);
+        blocks[from].outbox.push(message.clone());
+        blocks[to].inbox.push((message, Consumption::Claim));
+    }
+    Ok(())
+}
+
+/// Environments whose kernel states whatever it is asked to.
+struct Producers {
+    kernel: Kernel<Filler>,
+    key: VerifierKey,
+    registry: Registry,
+}
+
+impl Producers {
+    fn new(keys: &Keys) -> Result<Self, BenchError> {
+        let failed = |error: &dyn std::error::Error| BenchError::Blocks(error.to_string());
+        let filler = Filler { degree_bits: KERNEL_DEGREE_BITS, config: kernel_config() };
+        let kernel = Kernel::new(keys, filler).map_err(|error| failed(&error))?;
+        let key = kernel.wrapper.key(keys).map_err(|error| failed(&error))?.verifier_only.clone();
+        let mut registry = Registry::default();
+        for id in 1..=BLOCKS {
+            let kernel = KernelEntry { key: key_digest(&key), valid_from: 1, valid_until: u32::MAX };
+            let entry =
+                RegistryEntry { genesis_state: state(id, 0), producer: Digest::ZERO, kernels: vec![kernel] };
+            registry.insert(EnvironmentId(id), entry).map_err(|error| failed(&error))?;
+        }
+        Ok(Self { kernel, key, registry })
+    }
+
+    /// The first block of each environment.
+    fn blocks(&self, keys: &Keys, messages: &[BlockMessages]) -> Result<Vec<CheckedBlock>, BenchError> {
+        let failed = |error: circuits_core::CircuitError| BenchError::Blocks(error.to_string());
+        let kernel = self.kernel.circuit(keys).map_err(failed)?;
+        let prove = |messages: &BlockMessages| {
+            let id = messages.environment;
+            let statement = BlockStatement {
+                environment: id.to_field(),
+                first_height: F::ONE,
+                last_height: F::ONE,
+                previous_state: state(id.0, 0),
+                new_state: state(id.0, 1),
+                outbox: messages.outbox_digest(),
+                inbox: messages.inbox_digest(),
+                body: Digest::ZERO,
+                producer: Digest::ZERO,
+            };
+            let proof = kernel.prove(&statement).map_err(failed)?;
+            let candidate = Candidate {
+                statement,
+                key: key_digest(&self.key),
+                messages: messages.clone(),
+                file: [0; 32],
+            };
+            Ok(CheckedBlock {
+                path: format!("block of environment {id}").into(),
+                candidate,
+                proof: self.kernel.wrapper.prove(keys, &proof).map_err(failed)?,
+                key: self.key.clone(),
+            })
+        };
+        messages.iter().map(prove).collect()
+    }
+
+    /// Makes the superblock of all of `blocks`.
+    fn superblock(&self, engine: &Engine, blocks: &[CheckedBlock]) -> Result<Stopwatch, BenchError> {
+        let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
+        let (genesis, root) = (SuperblockState::genesis(CHAIN_ID), engine.keys().key_set().root());
+        let plan = Planner::default().plan(&genesis, &self.registry, root, &candidates, &[])?;
+        if plan.order.len() != blocks.len() {
+            return Err(BenchError::Blocks(format!("left out: {:?}", plan.left_out)));
+        }
+        let (stopwatch, stop) = (Stopwatch::default(), AtomicBool::new(false));
+        let prover = Prover { engine, store: None, progress: &stopwatch, jobs: 1, stop: &stop };
+        prover.run(&plan, blocks)?;
+        Ok(stopwatch)
+    }
+}
+
+/// Some state of an environment.
+fn state(id: u16, height: u16) -> Digest {
+    Digest([F::from_canonical_u16(id), F::from_canonical_u16(height), F::ZERO, F::ONE])
+}

@@ -1,0 +1,182 @@
+//! What a wrap costs beyond its kernel, for kernels of several sizes.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use batcher_job::prove::Progress;
+use circuits_core::{
+    Builder, Definition, Digest, Witness,
+    circuit::named,
+    hash::{Domain, hash_circuit},
+    layout::{WitnessError, new_virtual, set},
+};
+use circuits_keys::Keys;
+use circuits_protocol::statement::{BlockStatement, empty_list};
+use circuits_prover::basetypes::{kernel_config, standard_config};
+use environments_core::kernel::Kernel;
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+use serde::Serialize;
+
+use super::{Baseline, BenchError, median, peak_memory};
+
+/// Every proof is made this often.
+const RUNS: usize = 5;
+/// Domain of the hashes that fill a kernel.
+const FILLER: Domain = Domain::new("filler");
+
+/// A kernel of a given size: a block statement, and hashes.
+#[derive(Clone)]
+pub(super) struct Filler {
+    pub(super) degree_bits: usize,
+    pub(super) config: CircuitConfig,
+}
+
+impl Definition for Filler {
+    type Statement = BlockStatement<Target>;
+    type NativeStatement = BlockStatement;
+    type Targets = BlockStatement<Target>;
+    type Input = BlockStatement;
+
+    fn name(&self) -> String {
+        format!("filler-{}", self.degree_bits)
+    }
+
+    fn config(&self) -> CircuitConfig {
+        self.config.clone()
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        named([
+            ("degree_bits", self.degree_bits as u64),
+            ("routed_wires", self.config.num_routed_wires as u64),
+        ])
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        let statement: BlockStatement<Target> = new_virtual(builder);
+        let mut digest = statement.body;
+        // More than half of the rows: the rest is padding.
+        while builder.num_gates() < (1 << self.degree_bits) * 3 / 4 {
+            digest = hash_circuit(builder, FILLER, &digest.0);
+        }
+        (statement, statement)
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &BlockStatement,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        set(witness, targets, input)
+    }
+}
+
+/// A kernel of one size. All costs in `t1`, medians.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Logarithm of the kernel's rows.
+    pub degree_bits: usize,
+    /// The kernel with the configuration of all other circuits.
+    pub standard_kernel: f64,
+    /// The kernel with the configuration of kernels.
+    pub kernel: f64,
+    /// Its wrap, with the hop that larger kernels take before it.
+    pub wrap: f64,
+    /// What kernel and wrap cost beyond the kernel with the configuration of all other circuits.
+    pub beyond: f64,
+    /// Circuits between the kernel and the block shape.
+    pub circuits: usize,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figures {
+    /// Seconds of the baseline: median.
+    pub t1_seconds: f64,
+    /// Its measurements, in order.
+    pub t1_runs: Vec<f64>,
+    /// One row for each size.
+    pub kernels: Vec<Row>,
+    /// The most memory that the process had, in bytes; `None` where the system does not say.
+    pub peak_memory_bytes: Option<u64>,
+    /// Threads of the prover.
+    pub threads: usize,
+}
+
+/// Measures kernels of `2^degree_bits` rows and their wraps.
+///
+/// # Errors
+/// [`BenchError`].
+pub fn measure(keys: &Keys, degree_bits: &[usize], progress: &dyn Progress) -> Result<Figures, BenchError> {
+    let baseline = Baseline::new()?;
+    baseline.measure()?;
+    let mut t1 = vec![];
+    let mut kernels = vec![];
+    progress.begin(degree_bits.len());
+    for &degree_bits in degree_bits {
+        let name = format!("kernel of 2^{degree_bits} rows");
+        progress.start(&name);
+        kernels.push(row(keys, degree_bits, &baseline, &mut t1)?);
+        progress.done(&name, false);
+    }
+    let t1_seconds = median(&t1);
+    for row in &mut kernels {
+        for cost in [&mut row.standard_kernel, &mut row.kernel, &mut row.wrap] {
+            *cost /= t1_seconds;
+        }
+        row.beyond = row.kernel + row.wrap - row.standard_kernel;
+    }
+    let threads = rayon::current_num_threads();
+    Ok(Figures { t1_seconds, t1_runs: t1, kernels, peak_memory_bytes: peak_memory(), threads })
+}
+
+/// Costs in seconds; `beyond` is left to the caller.
+fn row(keys: &Keys, degree_bits: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, BenchError> {
+    let failed = |error: circuits_core::CircuitError| BenchError::Blocks(error.to_string());
+    let filler = |config| Filler { degree_bits, config };
+    let standard = keys.circuit(filler(standard_config())).map_err(failed)?;
+    let wrapped = Kernel::new(keys, filler(kernel_config())).map_err(failed)?;
+    let (kernel, wrapper) = (wrapped.circuit(keys).map_err(failed)?, wrapped.wrapper);
+    for circuit in [&standard, &kernel] {
+        debug_assert_eq!(circuit.circuit.common.degree_bits(), degree_bits);
+    }
+    wrapper.load(keys).map_err(failed)?;
+    let statement = statement();
+    let [mut standards, mut kernels, mut wraps] = [vec![], vec![], vec![]];
+    for _ in 0..RUNS {
+        let started = Instant::now();
+        standard.prove(&statement).map_err(failed)?;
+        standards.push(started.elapsed().as_secs_f64());
+        let started = Instant::now();
+        let proof = kernel.prove(&statement).map_err(failed)?;
+        kernels.push(started.elapsed().as_secs_f64());
+        let started = Instant::now();
+        wrapper.prove(keys, &proof).map_err(failed)?;
+        wraps.push(started.elapsed().as_secs_f64());
+        t1.push(baseline.measure()?);
+    }
+    Ok(Row {
+        degree_bits,
+        standard_kernel: median(&standards),
+        kernel: median(&kernels),
+        wrap: median(&wraps),
+        beyond: 0.0,
+        circuits: wrapper.definitions().len(),
+    })
+}
+
+/// Any statement: the filler has no rules.
+fn statement() -> BlockStatement {
+    let one = circuits_core::F::ONE;
+    BlockStatement {
+        environment: one,
+        first_height: one,
+        last_height: one,
+        previous_state: Digest::ZERO,
+        new_state: Digest::ZERO,
+        outbox: empty_list(),
+        inbox: empty_list(),
+        body: Digest::ZERO,
+        producer: Digest::ZERO,
+    }
+}

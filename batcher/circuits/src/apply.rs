@@ -1,0 +1,263 @@
+//! Applying one block statement to the superblock's roots: the rules that every block meets, natively and in-circuit.
+
+use bridge_core::lists::{
+    append_block_messages, append_block_messages_circuit, block_messages, block_messages_circuit,
+};
+use circuits_core::{
+    Builder, Digest, DigestTarget, F, Witness,
+    constrain::{Constrain, DigestOps},
+    hash::{chain, chain_circuit, hash, hash_circuit},
+    integer::{HEIGHT_BITS, enforce_less_or_equal},
+    layout::{WitnessError, set_target},
+    trees::{Path, PathTarget, index_bits},
+};
+use circuits_protocol::{
+    registry::{
+        ENVIRONMENT_BITS, EnvironmentId, Registry, RegistryError, RegistryMembership,
+        RegistryMembershipTarget,
+    },
+    statement::{Accumulators, BODY_CHAIN, BODY_ELEMENT, BlockStatement, SuperblockRoots, empty_list},
+};
+use plonky2::{
+    field::types::{Field, PrimeField64},
+    iop::target::{BoolTarget, Target},
+};
+use thiserror::Error;
+
+use super::state::{EnvironmentRow, SuperblockState, environment_row_circuit};
+
+/// A block does not apply to a superblock state. One variant per rule.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ApplyError {
+    /// The environment's id does not have 16 bits.
+    #[error("environment {0} is not an id of 16 bits")]
+    EnvironmentId(u64),
+    /// A height does not have 32 bits.
+    #[error("height {0} is not an integer of 32 bits")]
+    Height(u64),
+    /// The registry does not allow the kernel.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// Someone else's producer.
+    #[error("environment {environment}: producer {found} where the registry has {expected}")]
+    Producer {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The registry's.
+        expected: Digest,
+        /// The statement's.
+        found: Digest,
+    },
+    /// A block is missing before this one, or it was applied already.
+    #[error("environment {environment}: block {found} where {expected} comes next")]
+    NotNext {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The next height.
+        expected: u64,
+        /// The statement's first height.
+        found: u64,
+    },
+    /// The range of heights is empty.
+    #[error("environment {environment}: blocks {first} to {last} are no range")]
+    EmptyRange {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The statement's first height.
+        first: u64,
+        /// The statement's last height.
+        last: u64,
+    },
+    /// The block starts from another state than the environment is in.
+    #[error("environment {environment}: block starts from state {found} where {expected} was reached")]
+    PreviousState {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The state reached, or the registry's genesis.
+        expected: Digest,
+        /// The statement's.
+        found: Digest,
+    },
+}
+
+/// A block's entry in the body chain: `H(environment, first, last, new state, body)`.
+#[must_use]
+pub fn body_element(block: &BlockStatement) -> Digest {
+    let mut input = vec![block.environment, block.first_height, block.last_height];
+    input.extend(block.new_state.0);
+    input.extend(block.body.0);
+    hash(BODY_ELEMENT, &input)
+}
+
+/// In-circuit twin of [`body_element`].
+pub fn body_element_circuit(builder: &mut Builder, block: &BlockStatement<Target>) -> DigestTarget {
+    let mut input = vec![block.environment, block.first_height, block.last_height];
+    input.extend(block.new_state.0);
+    input.extend(block.body.0);
+    hash_circuit(builder, BODY_ELEMENT, &input)
+}
+
+/// What a circuit needs besides the block's statement to apply it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppliedBlock {
+    /// That the registry allows the kernel.
+    pub registry: RegistryMembership,
+    /// Path of the environment's row.
+    pub row_path: Path,
+    /// Whether the environment had no row.
+    pub is_first: bool,
+}
+
+/// Applies `block`, proved under `key`, to `state` and `accumulators` in superblock `number`. Both stay as they
+/// are on error.
+///
+/// # Errors
+/// [`ApplyError`], one variant per rule.
+pub fn apply_block(
+    state: &mut SuperblockState,
+    accumulators: &mut Accumulators,
+    registry: &Registry,
+    number: u32,
+    key: Digest,
+    block: &BlockStatement,
+) -> Result<AppliedBlock, ApplyError> {
+    let integer = |element: F| element.to_canonical_u64();
+    let environment = u16::try_from(integer(block.environment))
+        .map(EnvironmentId)
+        .map_err(|_| ApplyError::EnvironmentId(integer(block.environment)))?;
+    let (first, last) = (integer(block.first_height), integer(block.last_height));
+    let height = u32::try_from(last).map_err(|_| ApplyError::Height(last))?;
+
+    let membership = registry.membership(environment, key, number)?;
+    if block.producer != membership.producer {
+        return Err(ApplyError::Producer {
+            environment,
+            expected: membership.producer,
+            found: block.producer,
+        });
+    }
+    let row = state.environments.get(&environment).copied();
+    let (old_height, old_state) = row.map_or((0, membership.genesis_state), |row| (row.height, row.state));
+    let expected = u64::from(old_height) + 1;
+    if first != expected {
+        return Err(ApplyError::NotNext { environment, expected, found: first });
+    }
+    if last < first {
+        return Err(ApplyError::EmptyRange { environment, first, last });
+    }
+    if block.previous_state != old_state {
+        return Err(ApplyError::PreviousState {
+            environment,
+            expected: old_state,
+            found: block.previous_state,
+        });
+    }
+
+    let row_path = state.environments_tree().path(u64::from(environment.0));
+    state.environments.insert(environment, EnvironmentRow { height, state: block.new_state });
+    accumulators.body_chain = chain(BODY_CHAIN, accumulators.body_chain, body_element(block));
+    accumulators.block_count += F::ONE;
+    if block.outbox != empty_list() || block.inbox != empty_list() {
+        let element = block_messages(block.environment, block.outbox, block.inbox);
+        accumulators.block_messages = append_block_messages(accumulators.block_messages, element);
+    }
+    Ok(AppliedBlock { registry: membership, row_path, is_first: row.is_none() })
+}
+
+/// In-circuit twin of [`AppliedBlock`].
+#[derive(Clone, Debug)]
+pub struct AppliedBlockTarget {
+    registry: RegistryMembershipTarget,
+    row_path: PathTarget,
+    is_first: BoolTarget,
+}
+
+impl AppliedBlockTarget {
+    /// Fresh targets.
+    pub fn new_virtual(builder: &mut Builder) -> Self {
+        Self {
+            registry: RegistryMembershipTarget::new_virtual(builder),
+            row_path: PathTarget::new_virtual(builder, ENVIRONMENT_BITS),
+            is_first: builder.new_bool(),
+        }
+    }
+
+    /// Assigns the witness of one block.
+    ///
+    /// # Errors
+    /// If a target already has another value.
+    pub fn set_targets(&self, witness: &mut Witness, value: &AppliedBlock) -> Result<(), WitnessError> {
+        self.registry.set_targets(witness, &value.registry)?;
+        self.row_path.set_targets(witness, &value.row_path)?;
+        set_target(witness, self.is_first.target, F::from_bool(value.is_first))
+    }
+
+    /// In-circuit twin of [`apply_block`]: enforces every rule and moves `roots` and `accumulators` forward.
+    ///
+    /// | `is_first` | old leaf | previous state | first height |
+    /// |---|---|---|---|
+    /// | 1 | empty | the registry's genesis | 1 |
+    /// | 0 | row (first height - 1, previous state) | in the old leaf | in the old leaf |
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the same parts as the native twin, roots and accumulators apart"
+    )]
+    pub fn apply(
+        &self,
+        builder: &mut Builder,
+        registry_root: DigestTarget,
+        number: Target,
+        key: DigestTarget,
+        block: &BlockStatement<Target>,
+        roots: &mut SuperblockRoots<Target>,
+        accumulators: &mut Accumulators<Target>,
+    ) {
+        // The environment is not L1, and its id has 16 bits: the index in both trees.
+        let environment_bits = index_bits(builder, block.environment, ENVIRONMENT_BITS);
+        let zero = builder.zero();
+        let is_l1 = builder.is_equal(block.environment, zero);
+        builder.enforce_zero(is_l1.target);
+
+        // The registry allows the kernel for this environment in this superblock.
+        self.registry.verify(builder, registry_root, block.environment, &environment_bits, number, key);
+
+        // The producer is the registry's.
+        builder.enforce_digest_equal(block.producer, self.registry.producer);
+
+        // first = old height + 1 and last >= first. The old height has 32 bits: it is 0, or this circuit wrote
+        // it as the last height of a row.
+        let one = builder.one();
+        let old_height = builder.sub(block.first_height, one);
+        builder.enforce_range(block.last_height, HEIGHT_BITS);
+        enforce_less_or_equal(builder, block.first_height, block.last_height, HEIGHT_BITS);
+
+        // An environment without a row starts at its genesis with height 1.
+        builder.enforce_digest_equal_if(self.is_first, block.previous_state, self.registry.genesis_state);
+        builder.enforce_equal_if(self.is_first, old_height, zero);
+
+        // The old leaf is empty or the row that the block continues.
+        let old_row = environment_row_circuit(builder, block.environment, old_height, block.previous_state);
+        let empty = builder.constant_digest(Digest::ZERO);
+        let old_leaf = builder.select_digest(self.is_first, empty, old_row);
+        let old_root = self.row_path.root_circuit(builder, &environment_bits, old_leaf);
+        builder.enforce_digest_equal(old_root, roots.environments_root);
+
+        // The new leaf is the row that the block reached.
+        let new_row = environment_row_circuit(builder, block.environment, block.last_height, block.new_state);
+        roots.environments_root = self.row_path.root_circuit(builder, &environment_bits, new_row);
+
+        // A block that emits or consumes joins the blocks whose messages the superblock must move.
+        let none = builder.constant_digest(empty_list());
+        let silent = [block.outbox, block.inbox].map(|list| builder.digests_equal(list, none));
+        let silent = builder.and(silent[0], silent[1]);
+        let element = block_messages_circuit(builder, block.environment, block.outbox, block.inbox);
+        let before = accumulators.block_messages;
+        let joined = append_block_messages_circuit(builder, before, element);
+        accumulators.block_messages = builder.select_digest(silent, before, joined);
+
+        // The block joins the body chain.
+        let element = body_element_circuit(builder, block);
+        accumulators.body_chain = chain_circuit(builder, BODY_CHAIN, accumulators.body_chain, element);
+        accumulators.block_count = builder.add(accumulators.block_count, one);
+    }
+}

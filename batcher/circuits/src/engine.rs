@@ -1,0 +1,186 @@
+//! The batcher's circuits, each found or made only when a plan needs it.
+
+use std::sync::Arc;
+
+use batcher_verify::{
+    keys::EngineKeys,
+    source::{Source, superblock_shape},
+};
+use circuits_core::{
+    CircuitError, Compiled, Definition, Digest, Proof, VerifierKey,
+    layout::{Layout, LayoutError},
+    proof::{self, ProofError},
+    recursion::key_digest,
+};
+use circuits_keys::Keys;
+use circuits_protocol::{fold::FoldDefinition, key_set::KeyMembership, statement::SuperblockStatement};
+use circuits_prover::basetypes::VerifierData;
+use thiserror::Error;
+
+use super::{
+    messages::MessageSegment,
+    segment::{SegmentChain, SegmentCircuit, SegmentLeaf, segment_fold},
+    superblock::SuperblockDefinition,
+};
+
+/// A circuit or a proof of the batcher is not what it should be.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// Building or proving failed.
+    #[error(transparent)]
+    Circuit(#[from] CircuitError),
+    /// The code builds another circuit than the checked-in keys say.
+    #[error(
+        "circuit {name} has key {built}, but the embedded key is {pinned}; regenerate the pins if this is meant"
+    )]
+    StaleKey {
+        /// The circuit.
+        name: String,
+        /// Digest of the key embedded.
+        pinned: String,
+        /// Digest of the key built.
+        built: Digest,
+    },
+    /// No superblock circuit has this source.
+    #[error("there is no superblock circuit over {0:?}")]
+    UnknownSource(Source),
+    /// The key is not in the segment set.
+    #[error("key {0} is not one of the segment circuits")]
+    UnlistedSegment(Digest),
+    /// The superblock proof does not verify.
+    #[error("superblock: {0}")]
+    Invalid(#[source] ProofError),
+    /// The superblock proof's public inputs are not a statement.
+    #[error(transparent)]
+    Statement(#[from] LayoutError),
+}
+
+/// The batcher's circuits and the keys that they must have.
+pub struct Engine {
+    keys: EngineKeys,
+    circuits: Arc<Keys>,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new(EngineKeys::embedded().clone(), Arc::default())
+    }
+}
+
+impl Engine {
+    /// An engine whose circuits are found or made by `circuits` and must have `keys`.
+    #[must_use]
+    pub fn new(keys: EngineKeys, circuits: Arc<Keys>) -> Self {
+        Self { keys, circuits }
+    }
+
+    /// The keys that the batcher's circuits must have.
+    #[must_use]
+    pub fn keys(&self) -> &EngineKeys {
+        &self.keys
+    }
+
+    /// Where circuits are found or made, also those of environments.
+    #[must_use]
+    pub fn circuits(&self) -> &Keys {
+        &self.circuits
+    }
+
+    fn pinned_segment(&self, circuit: SegmentCircuit) -> Option<Digest> {
+        let index = SegmentCircuit::all().position(|candidate| candidate == circuit)?;
+        self.keys.segment_set.get(index).copied()
+    }
+
+    fn pinned<Def>(&self, definition: Def, key: Option<Digest>) -> Pinned<'_, Def> {
+        Pinned { circuits: &self.circuits, definition, key }
+    }
+
+    /// The leaf of `blocks` blocks, `1..=LEAF_MAX_BLOCKS`.
+    #[must_use]
+    pub fn leaf(&self, blocks: usize) -> Pinned<'_, SegmentLeaf> {
+        self.pinned(SegmentLeaf::new(blocks), self.pinned_segment(SegmentCircuit::Leaf(blocks)))
+    }
+
+    /// The fold of `arity` segments, `2..=FOLD_MAX_ARITY`.
+    #[must_use]
+    pub fn fold(&self, arity: usize) -> Pinned<'_, FoldDefinition<SegmentChain>> {
+        self.pinned(segment_fold(arity), self.pinned_segment(SegmentCircuit::Fold(arity)))
+    }
+
+    /// The message segment.
+    #[must_use]
+    pub fn messages(&self) -> Pinned<'_, MessageSegment> {
+        self.pinned(MessageSegment::default(), self.pinned_segment(SegmentCircuit::Messages))
+    }
+
+    /// The superblock circuit over `source`.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownSource`].
+    pub fn superblock(&self, source: Source) -> Result<Pinned<'_, SuperblockDefinition>, EngineError> {
+        let key = self.keys.superblock(source).ok_or(EngineError::UnknownSource(source))?;
+        let definition = SuperblockDefinition::new(source, self.keys.key_set().root());
+        Ok(self.pinned(definition, Some(key_digest(key))))
+    }
+
+    /// Membership of a segment circuit's key.
+    ///
+    /// # Errors
+    /// [`EngineError::UnlistedSegment`].
+    pub fn membership(&self, key: &VerifierKey) -> Result<KeyMembership, EngineError> {
+        let digest = key_digest(key);
+        self.keys.key_set().membership(digest).ok_or(EngineError::UnlistedSegment(digest))
+    }
+
+    /// Verifies a superblock proof with the pinned key; builds no circuit.
+    ///
+    /// # Errors
+    /// [`EngineError::UnknownSource`], [`EngineError::Invalid`] or [`EngineError::Statement`].
+    pub fn verify_superblock(
+        &self,
+        source: Source,
+        proof: &Proof,
+    ) -> Result<SuperblockStatement, EngineError> {
+        let key = self.keys.superblock(source).ok_or(EngineError::UnknownSource(source))?;
+        proof::verify(proof, key, &superblock_shape(source).common).map_err(EngineError::Invalid)?;
+        Ok(SuperblockStatement::decode(&proof.public_inputs)?)
+    }
+}
+
+/// A circuit of the batcher and the key that it must have.
+pub struct Pinned<'a, Def> {
+    circuits: &'a Keys,
+    definition: Def,
+    key: Option<Digest>,
+}
+
+impl<Def: Definition + Clone + 'static> Pinned<'_, Def> {
+    fn check(&self, key: &VerifierKey) -> Result<(), EngineError> {
+        let built = key_digest(key);
+        if self.key == Some(built) {
+            return Ok(());
+        }
+        let pinned = self.key.map_or_else(|| "absent".to_owned(), |digest| digest.to_string());
+        Err(EngineError::StaleKey { name: self.definition.name(), pinned, built })
+    }
+
+    /// The circuit, ready to prove.
+    ///
+    /// # Errors
+    /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
+    pub fn circuit(&self) -> Result<Arc<Compiled<Def>>, EngineError> {
+        let circuit = self.circuits.circuit(self.definition.clone())?;
+        self.check(circuit.key())?;
+        Ok(circuit)
+    }
+
+    /// What a verifier of its proofs needs.
+    ///
+    /// # Errors
+    /// As [`Self::circuit`].
+    pub fn verifier(&self) -> Result<Arc<VerifierData>, EngineError> {
+        let data = self.circuits.verifier(self.definition.clone())?;
+        self.check(&data.verifier_only)?;
+        Ok(data)
+    }
+}

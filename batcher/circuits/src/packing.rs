@@ -1,0 +1,213 @@
+//! Which messages are moved by which circuit: chunks that fill the places of message segments, and what the
+//! superblock's own circuit takes.
+
+use std::{collections::BTreeSet, ops::Range};
+
+use bridge_core::{BalanceKey, BlockMessages, BridgeState, Capacity, Message};
+use circuits_protocol::registry::EnvironmentId;
+
+/// What is moved at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move<'a> {
+    /// The deposit at this position, taken from L1's queue.
+    Deposit(usize, &'a Message),
+    /// The deposit at this position among those that nobody claimed in time, sent back.
+    Refund(usize, &'a Message),
+    /// What the block at this position emits and consumes.
+    Block(usize, &'a BlockMessages),
+}
+
+impl Move<'_> {
+    fn steps(&self) -> usize {
+        match self {
+            Self::Deposit(..) | Self::Refund(..) => 1,
+            Self::Block(_, messages) => messages.steps(),
+        }
+    }
+
+    /// The rows that must exist, in superblock `number`.
+    fn rows(&self, number: u32) -> Vec<BalanceKey> {
+        match self {
+            // It goes straight back.
+            Self::Deposit(_, message) if message.deadline < number => vec![],
+            Self::Deposit(_, message) | Self::Refund(_, message) => vec![message.row_of(EnvironmentId::L1)],
+            Self::Block(_, messages) => messages.rows().collect(),
+        }
+    }
+}
+
+/// What the packing of a move depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Unit {
+    steps: usize,
+    /// New rows that must be open before.
+    rows: usize,
+}
+
+/// Messages to be moved, in order, and the rows that they need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Rows that do not exist yet, in the order of their first use.
+    pub rows: Vec<BalanceKey>,
+    units: Vec<Unit>,
+}
+
+/// What one circuit moves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Which of the load's rows it adds first.
+    pub rows: Range<usize>,
+    /// Which of its moves it makes then.
+    pub moves: Range<usize>,
+    /// The steps of these moves.
+    pub steps: Range<usize>,
+}
+
+impl Load {
+    /// What `moves` need on top of `state` in superblock `number`.
+    #[must_use]
+    pub fn new(state: &BridgeState, number: u32, moves: &[Move<'_>]) -> Self {
+        let mut load = Self::default();
+        let mut opened = BTreeSet::new();
+        for one in moves {
+            for key in one.rows(number) {
+                if !state.has_row(key) && opened.insert(key) {
+                    load.rows.push(key);
+                }
+            }
+            load.units.push(Unit { steps: one.steps(), rows: load.rows.len() });
+        }
+        load
+    }
+
+    /// Whether nothing is moved.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// The fewest shares that fill `segment`, but `least` of them, and a last one that fits `inline`. A move is
+    /// never split; rows are added as early as there is room, so that no move waits for rows for ever. `None`
+    /// if some move has more steps than either has places, or there is nothing left for one of the least.
+    #[must_use]
+    pub fn pack(&self, segment: Capacity, inline: Capacity, least: usize) -> Option<Vec<Share>> {
+        let mut shares = vec![];
+        let (mut rows, mut moves, mut steps) = (0, 0, 0);
+        let all_steps = self.units.iter().map(|unit| unit.steps).sum::<usize>();
+        loop {
+            let fits = self.rows.len() - rows <= inline.rows && all_steps - steps <= inline.steps;
+            if fits && shares.len() >= least {
+                shares.push(Share {
+                    rows: rows..self.rows.len(),
+                    moves: moves..self.units.len(),
+                    steps: steps..all_steps,
+                });
+                return Some(shares);
+            }
+            let mut share = Share { rows: rows..rows, moves: moves..moves, steps: steps..steps };
+            share.rows.end = self.rows.len().min(rows + segment.rows);
+            for unit in &self.units[moves..] {
+                if unit.rows > share.rows.end || share.steps.len() + unit.steps > segment.steps {
+                    break;
+                }
+                share.moves.end += 1;
+                share.steps.end += unit.steps;
+            }
+            if share.rows.is_empty() && share.moves.is_empty() {
+                return None;
+            }
+            (rows, moves, steps) = (share.rows.end, share.moves.end, share.steps.end);
+            shares.push(share);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bridge_core::AssetId;
+
+    use super::*;
+
+    const SEGMENT: Capacity = Capacity { rows: 3, steps: 10 };
+    const INLINE: Capacity = Capacity { rows: 1, steps: 4 };
+
+    /// Moves of so many steps, each of which needs so many new rows.
+    fn load(units: &[(usize, u32)]) -> Load {
+        let mut load = Load::default();
+        for &(steps, rows) in units {
+            for _ in 0..rows {
+                let asset = AssetId::new(1, load.rows.len() as u32 + 1).unwrap();
+                load.rows.push(BalanceKey { environment: EnvironmentId(1), asset });
+            }
+            load.units.push(Unit { steps, rows: load.rows.len() });
+        }
+        load
+    }
+
+    /// Shares continue each other, fit their places, and never use a row before it is open.
+    fn check(load: &Load, shares: &[Share]) {
+        let (mut rows, mut moves, mut steps) = (0, 0, 0);
+        for (index, share) in shares.iter().enumerate() {
+            let capacity = if index + 1 == shares.len() { INLINE } else { SEGMENT };
+            assert_eq!((share.rows.start, share.moves.start, share.steps.start), (rows, moves, steps));
+            assert!(share.rows.len() <= capacity.rows && share.steps.len() <= capacity.steps);
+            let units = &load.units[share.moves.clone()];
+            assert_eq!(units.iter().map(|unit| unit.steps).sum::<usize>(), share.steps.len());
+            assert!(units.iter().all(|unit| unit.rows <= share.rows.end));
+            (rows, moves, steps) = (share.rows.end, share.moves.end, share.steps.end);
+        }
+        assert_eq!((rows, moves), (load.rows.len(), load.units.len()));
+    }
+
+    #[test]
+    fn what_fits_the_superblock_itself_needs_no_segment() {
+        for units in [&[][..], &[(4, 1)], &[(1, 0), (2, 1), (1, 0)]] {
+            let shares = load(units).pack(SEGMENT, INLINE, 0).unwrap();
+            assert_eq!(shares.len(), 1, "{units:?}");
+            check(&load(units), &shares);
+        }
+    }
+
+    #[test]
+    fn a_blocks_messages_never_span_chunks() {
+        let load = load(&[(6, 0), (6, 0), (4, 0), (4, 0)]);
+        let shares = load.pack(SEGMENT, INLINE, 0).unwrap();
+        check(&load, &shares);
+        let moves: Vec<_> = shares.iter().map(|share| share.moves.clone()).collect();
+        assert_eq!(moves, [0..1, 1..3, 3..4]);
+    }
+
+    #[test]
+    fn rows_that_a_block_is_short_of_are_opened_by_chunks_before_it() {
+        let load = load(&[(2, 1), (8, 7), (1, 0)]);
+        let shares = load.pack(SEGMENT, INLINE, 0).unwrap();
+        check(&load, &shares);
+        assert!(shares[1].moves.is_empty(), "a chunk of rows alone");
+    }
+
+    #[test]
+    fn what_no_circuit_holds_is_not_packed() {
+        assert_eq!(load(&[(11, 0)]).pack(SEGMENT, INLINE, 0), None);
+        assert_eq!(load(&[(5, 0)]).pack(Capacity::NONE, INLINE, 0), None);
+    }
+
+    #[test]
+    fn a_segment_can_be_asked_for_if_there_is_something_for_it() {
+        let load = load(&[(1, 0), (2, 1)]);
+        let shares = load.pack(SEGMENT, INLINE, 1).unwrap();
+        check(&load, &shares);
+        assert_eq!((shares.len(), shares[1].moves.len()), (2, 0));
+        assert_eq!(load.pack(SEGMENT, INLINE, 2), None);
+    }
+
+    #[test]
+    fn every_load_is_packed() {
+        for seed in 0..2000usize {
+            let units: Vec<_> = (0..seed % 13)
+                .map(|index| (1 + (seed * 7 + index * 5) % 10, (seed / 3 * index % 6) as u32))
+                .collect();
+            let load = load(&units);
+            check(&load, &load.pack(SEGMENT, INLINE, 0).unwrap());
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Fixtures: a kernel that proves any block statement, for tests of what the batcher does with kernels that lie.
+
+use std::sync::{Arc, LazyLock};
+
+use batcher_verify::keys::EngineKeys;
+use bridge_core::{AssetId, BlockMessages, Consumption, Message};
+use circuits_core::{Digest, F, Proof, VerifierKey, amount::Amount, recursion::key_digest};
+use circuits_forging::fixtures::{FreeKernel, keys};
+use circuits_protocol::{
+    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
+    statement::{BlockStatement, empty_list},
+    wrap::{Wrapper, wrap},
+};
+use circuits_prover::basetypes::VerifierData;
+use plonky2::field::types::{Field, PrimeField64};
+
+use crate::{
+    engine::Engine,
+    transition::{ContentBlock, Contents},
+};
+
+/// The free kernel's wrap and its key.
+static FREE: LazyLock<(Wrapper, Arc<VerifierData>)> = LazyLock::new(|| {
+    let kernel = keys().verifier(FreeKernel).expect("the free kernel builds");
+    let wrapper = wrap(keys(), "free-kernel", kernel).expect("the free kernel wraps");
+    let key = wrapper.key(keys()).expect("the free kernel wraps");
+    (wrapper, key)
+});
+
+/// An engine over the keys that all tests of a process share.
+#[must_use]
+pub fn engine() -> Engine {
+    Engine::new(EngineKeys::embedded().clone(), keys().clone())
+}
+
+/// The free kernel's wrap key.
+#[must_use]
+pub fn free_key() -> &'static VerifierKey {
+    &FREE.1.verifier_only
+}
+
+/// Digest of [`free_key`].
+#[must_use]
+pub fn free_key_digest() -> Digest {
+    key_digest(free_key())
+}
+
+/// A wrapped proof of `statement` by the free kernel.
+///
+/// # Panics
+/// If proving fails.
+#[must_use]
+pub fn free_proof(statement: &BlockStatement) -> Proof {
+    let kernel_proof = keys()
+        .circuit(FreeKernel)
+        .expect("the free kernel builds")
+        .prove(statement)
+        .expect("the free kernel proves everything");
+    FREE.0.prove(keys(), &kernel_proof).expect("a valid proof wraps")
+}
+
+/// A digest that stands for `label`.
+#[must_use]
+pub fn digest(label: u64) -> Digest {
+    Digest([F::from_canonical_u64(label); 4])
+}
+
+/// Where environment `id` of the fixtures starts.
+#[must_use]
+pub fn genesis_state(id: u16) -> Digest {
+    digest(1000 * u64::from(id))
+}
+
+/// A registry of the free kernel for environments `1..=environments`, valid in superblocks 1 to 1000.
+///
+/// # Panics
+/// Never: the entries are well-formed.
+#[must_use]
+pub fn free_registry(environments: u16) -> Registry {
+    let mut registry = Registry::default();
+    for id in 1..=environments {
+        let kernel = KernelEntry { key: free_key_digest(), valid_from: 1, valid_until: 1000 };
+        let entry =
+            RegistryEntry { genesis_state: genesis_state(id), producer: digest(7), kernels: vec![kernel] };
+        registry.insert(EnvironmentId(id), entry).expect("ids are distinct and not 0");
+    }
+    registry
+}
+
+/// The environment of `statement`.
+fn environment(statement: &BlockStatement) -> EnvironmentId {
+    EnvironmentId(u16::try_from(statement.environment.to_canonical_u64()).unwrap_or_default())
+}
+
+/// Blocks of the free kernel that emit and consume nothing.
+#[must_use]
+pub fn silent(blocks: &[BlockStatement]) -> Contents {
+    let block = |&statement: &BlockStatement| ContentBlock {
+        key: free_key_digest(),
+        statement,
+        messages: BlockMessages::none(environment(&statement)),
+    };
+    Contents { blocks: blocks.iter().map(block).collect(), ..Contents::default() }
+}
+
+/// `value` of asset 1 of environment `source` on its way to `destination`, until superblock 101.
+///
+/// # Panics
+/// If `value` is no amount.
+#[must_use]
+pub fn message(chain_id: u64, source: u16, destination: u16, value: u64) -> Message {
+    Message {
+        chain_id,
+        source: EnvironmentId(source),
+        destination: EnvironmentId(destination),
+        sequence: 0,
+        sender: digest(11),
+        recipient: digest(12),
+        asset: AssetId::new(source, 1).expect("1 is a number of an asset"),
+        amount: Amount::new(value).expect("an amount"),
+        deadline: 101,
+        data: Digest::ZERO,
+    }
+}
+
+/// A block's messages: what it claims, and what it emits.
+#[must_use]
+pub fn moves(environment: u16, claims: &[&Message], emits: &[&Message]) -> BlockMessages {
+    BlockMessages {
+        environment: EnvironmentId(environment),
+        inbox: claims.iter().map(|&message| (message.clone(), Consumption::Claim)).collect(),
+        outbox: emits.iter().map(|&message| message.clone()).collect(),
+    }
+}
+
+/// A block of the free kernel with messages.
+#[must_use]
+pub fn talking(height: u32, messages: BlockMessages) -> ContentBlock {
+    ContentBlock { key: free_key_digest(), statement: block_with(height, &messages), messages }
+}
+
+/// [`block`] with messages.
+#[must_use]
+pub fn block_with(height: u32, messages: &BlockMessages) -> BlockStatement {
+    let statement = block(messages.environment.0, height);
+    BlockStatement { outbox: messages.outbox_digest(), inbox: messages.inbox_digest(), ..statement }
+}
+
+/// Block `height` of environment `id`, continuing block `height - 1` of the same fixtures.
+#[must_use]
+pub fn block(id: u16, height: u32) -> BlockStatement {
+    let state = |height: u32| digest(1000 * u64::from(id) + u64::from(height));
+    BlockStatement {
+        environment: F::from_canonical_u16(id),
+        first_height: F::from_canonical_u32(height),
+        last_height: F::from_canonical_u32(height),
+        previous_state: state(height - 1),
+        new_state: state(height),
+        outbox: empty_list(),
+        inbox: empty_list(),
+        body: digest(5_000_000 + 1000 * u64::from(id) + u64::from(height)),
+        producer: digest(7),
+    }
+}

@@ -1,0 +1,232 @@
+//! The places for messages, in a message segment and in a superblock, under the forging kit. The steps
+//! themselves are attacked in the bridge's own tests, assertion by assertion; here every kind of step runs
+//! where the batcher's circuits take it. A message segment asserts nothing besides.
+
+use batcher_verify::source::Source;
+use bridge_core::{BlockMessages, BridgeLists, Capacity, Consumption, Message};
+use circuits_core::{
+    Builder, Compiled, Definition, Witness,
+    layout::{Layout, WitnessError},
+    recursion::Shape,
+};
+use circuits_forging::{Exception, Kit, check};
+use circuits_protocol::statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement};
+use circuits_prover::basetypes::standard_config;
+use plonky2::plonk::circuit_data::CircuitConfig;
+
+use crate::{
+    messages::{MessageSegment, MessagesInput},
+    packing::Share,
+    segment::BlockInput,
+    state::SuperblockState,
+    superblock::{SourceInput, SuperblockDefinition, SuperblockInput},
+    testing::{digest, free_key, free_proof, free_registry, message, moves, talking},
+    transition::{ContentBlock, Contents, Transition},
+};
+
+const CHAIN: u64 = 9;
+/// Places of the circuits under attack: each is used by some input.
+const SMALL: Capacity = Capacity { rows: 1, steps: 3 };
+const IDLE: &str = "a place that does nothing, or a branch not taken";
+
+/// A message segment that is not padded to the segment shape.
+struct SmallSegment(MessageSegment);
+
+impl Definition for SmallSegment {
+    type Statement = <MessageSegment as Definition>::Statement;
+    type NativeStatement = SegmentStatement;
+    type Targets = <MessageSegment as Definition>::Targets;
+    type Input = MessagesInput;
+
+    fn name(&self) -> String {
+        "segment-messages-small".to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        standard_config()
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        None
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        self.0.define(builder)
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &MessagesInput,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        self.0.assign(targets, input, witness)
+    }
+}
+
+/// Blocks and deposits that follow a state.
+struct Scene {
+    state: SuperblockState,
+    contents: Contents,
+}
+
+impl Scene {
+    fn new(state: &SuperblockState, blocks: Vec<ContentBlock>) -> Self {
+        Self { state: state.clone(), contents: Contents { blocks, ..Contents::default() } }
+    }
+
+    /// All messages in one chunk: of the superblock, or of a message segment if `apart`.
+    fn transition(&self, apart: bool) -> Transition {
+        let load = self.contents.load(&self.state);
+        let all = load.pack(SMALL, SMALL, 0).expect("small moves").remove(0);
+        let nothing = Share {
+            rows: all.rows.end..all.rows.end,
+            moves: all.moves.end..all.moves.end,
+            steps: all.steps.end..all.steps.end,
+        };
+        let shares = [all, nothing];
+        let used = if apart { &shares[..] } else { &shares[..1] };
+        Transition::new(&self.state, &free_registry(3), digest(3), &self.contents, used).expect("honest")
+    }
+
+    fn segment(&self) -> MessagesInput {
+        self.transition(true).messages_input(self.contents.blocks.len())
+    }
+
+    fn superblock(&self) -> SuperblockInput {
+        let transition = self.transition(false);
+        let blocks = self.contents.blocks.iter().zip(&transition.applied);
+        let blocks = blocks.map(|(block, applied)| BlockInput {
+            proof: free_proof(&block.statement),
+            key: free_key().clone(),
+            applied: applied.clone(),
+        });
+        transition.superblock_input(SourceInput::Blocks(blocks.collect()))
+    }
+}
+
+fn after(scene: &Scene) -> SuperblockState {
+    let shares = scene.contents.load(&scene.state).pack(WIDE, WIDE, 0).expect("small moves");
+    Transition::new(&scene.state, &free_registry(3), digest(3), &scene.contents, &shares)
+        .expect("honest")
+        .new_state
+}
+
+const WIDE: Capacity = Capacity { rows: 8, steps: 8 };
+
+/// Environment 2 holds 10, another 10 are on their way to it, and L1 holds 5.
+fn start() -> (SuperblockState, Message) {
+    let first = message(CHAIN, 1, 2, 10);
+    let second = Message { sequence: 1, ..first.clone() };
+    let out = Message { sequence: 2, ..message(CHAIN, 1, 0, 5) };
+    let blocks = vec![
+        talking(1, moves(1, &[], &[&first, &second, &out])),
+        talking(1, moves(2, &[&first], &[])),
+        talking(1, moves(3, &[], &[])),
+    ];
+    (after(&Scene::new(&SuperblockState::genesis(CHAIN), blocks)), second)
+}
+
+fn expired(state: &SuperblockState, deadline: u32) -> SuperblockState {
+    let mut late = state.clone();
+    late.number = deadline;
+    late.history = vec![digest(1); deadline as usize];
+    late
+}
+
+/// A deposit of what L1 holds.
+fn deposit(sequence: u64) -> Message {
+    let asset = message(CHAIN, 1, 0, 1).asset;
+    Message { asset, sequence, ..message(CHAIN, 0, 2, 2) }
+}
+
+/// Every kind of step, each scene with one block.
+fn scenes() -> Vec<Scene> {
+    let (state, pending) = start();
+    let silent = |state: &SuperblockState| Scene::new(state, vec![talking(2, moves(3, &[], &[]))]);
+    let one = |state: &SuperblockState, messages| Scene::new(state, vec![talking(2, messages)]);
+    let back = |destination, value| Message {
+        source: pending.destination,
+        destination: circuits_protocol::registry::EnvironmentId(destination),
+        ..Message { amount: circuits_core::amount::Amount::new(value).unwrap(), ..pending.clone() }
+    };
+    let unseen = Message { asset: bridge_core::AssetId::new(3, 1).unwrap(), ..message(CHAIN, 3, 2, 3) };
+    let refund = BlockMessages { inbox: vec![(pending.clone(), Consumption::Refund)], ..moves(1, &[], &[]) };
+    let mut deposited = silent(&state);
+    deposited.contents.deposits = vec![deposit(0)];
+    let mut refunded = silent(&expired(&after(&deposited), pending.deadline));
+    refunded.contents.blocks[0] = talking(3, moves(3, &[], &[]));
+    refunded.contents.deposits = vec![deposit(1)];
+    refunded.contents.refunds = vec![deposit(0)];
+    vec![
+        silent(&state),
+        one(&state, moves(2, &[&pending], &[&back(0, 7)])),
+        one(&state, moves(2, &[&pending], &[&back(1, 3), &back(3, 4)])),
+        one(&state, moves(3, &[], &[&unseen])),
+        one(&expired(&state, pending.deadline), refund),
+        deposited,
+        refunded,
+    ]
+}
+
+#[test]
+fn a_segment_moves_every_kind_of_message_natively_as_in_circuit() {
+    let circuit = Compiled::new(SmallSegment(MessageSegment::new(SMALL))).unwrap();
+    for scene in scenes() {
+        let input = scene.segment();
+        let public = check(&circuit, &input).unwrap();
+        assert_eq!(SegmentStatement::decode(&public).unwrap(), input.statement);
+    }
+}
+
+#[test]
+fn a_superblock_moves_every_kind_of_message_natively_as_in_circuit() {
+    let definition = SuperblockDefinition::new(Source::Blocks(1), digest(3));
+    let circuit = Compiled::new(definition.with_capacity(SMALL)).unwrap();
+    let scenes = scenes();
+    let inputs: Vec<_> = scenes.iter().map(Scene::superblock).collect();
+    for (scene, input) in scenes.iter().zip(&inputs) {
+        let public = check(&circuit, input).unwrap();
+        assert_eq!(SuperblockStatement::decode(&public).unwrap(), scene.transition(false).statement);
+    }
+    // The expensive half of the kit is the block's verifier, which other tests attack.
+    let report = Kit::new(&circuit).inputs(&inputs[1..]).masked(IDLE).except(unread()).run();
+    eprintln!("{report}");
+    report.assert_sound();
+}
+
+/// What a place without effect, or a constant, leaves free.
+fn unread() -> Exception {
+    Exception::new("a weight for an element that is the constant 0", |class| {
+        class.hint.as_ref().is_some_and(|(generator, _)| generator.contains("NonzeroWeights"))
+    })
+}
+
+/// What steps do not touch is the same at both ends of a segment.
+fn untouched() -> Exception {
+    let positions: Vec<usize> = (0..<SegmentStatement as Layout<circuits_core::F>>::LEN).collect();
+    let statement: SegmentStatement<usize> = SegmentStatement::decode(&positions).unwrap();
+    let SuperblockRoots { environments_root, .. } = statement.before;
+    let Accumulators { body_chain, block_count, block_messages, .. } = statement.accumulated_before;
+    let mut free =
+        [statement.segment_set_root, statement.registry_root, environments_root, body_chain, block_messages]
+            .map(|digest| digest.0)
+            .concat();
+    free.push(block_count);
+    // Lists are only lengthened.
+    let BridgeLists { l1_inbox, l1_outbox, applied } = BridgeLists::of(&statement.accumulated_before);
+    free.extend([l1_inbox, l1_outbox, applied].map(|digest| digest.0).concat());
+    Exception::new("passes through a message segment, and its neighbours bind it", move |class| {
+        class.public_input.is_some_and(|position| free.contains(&position))
+    })
+}
+
+#[test]
+fn a_message_segment_withstands_the_forging_kit() {
+    let circuit = Compiled::new(SmallSegment(MessageSegment::new(SMALL))).unwrap();
+    let inputs: Vec<_> = scenes().iter().map(Scene::segment).collect();
+    let kit = Kit::new(&circuit).inputs(&inputs).masked(IDLE);
+    let report = kit.except(untouched()).except(unread()).proofs(2).run();
+    eprintln!("{report}");
+    report.assert_sound();
+}

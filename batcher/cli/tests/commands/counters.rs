@@ -1,0 +1,61 @@
+//! A scenario of two counters, and the binary over it.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use batcher_keys::config::DIRECTORIES_VARIABLE;
+use circuits_forging::fixtures::key_directory;
+use serde_json::Value;
+
+pub(crate) const CHAIN_ID: u64 = 77;
+
+/// Writes a scenario of so many superblocks, each with a block of both counters.
+pub(crate) fn write_scenario(root: &Path, superblocks: u32) {
+    let mut scenario = format!("chain_id = {CHAIN_ID}\nsuperblocks = {superblocks}\n");
+    for id in [1, 2] {
+        let adds: String = (1..=4).map(|n| format!("{{\"add\": {n}}}\n")).collect();
+        fs::write(root.join(format!("counter-{id}.jsonl")), adds).expect("writable");
+        scenario += &format!(
+            "\n[[environments]]\nid = {id}\nkind = \"counter\"\nproducer_secret = \"{:064}\"\n\
+             genesis = {{ start = 100 }}\ntransactions = \"counter-{id}.jsonl\"\n\
+             blocks_per_superblock = 1\ntransactions_per_block = 2\n",
+            id
+        );
+    }
+    fs::write(root.join("scenario.toml"), scenario).expect("writable");
+}
+
+/// `command` with the keys that tests share.
+pub(crate) fn with_keys(mut command: Command) -> Command {
+    command.env(DIRECTORIES_VARIABLE, key_directory());
+    command
+}
+
+pub(crate) fn superblock(arguments: &[&str]) -> Output {
+    let command = Command::new(env!("CARGO_BIN_EXE_superblock"));
+    with_keys(command).args(arguments).output().expect("the binary runs")
+}
+
+/// The arguments that run the scenario of `root` into its directory `out`.
+pub(crate) fn run_arguments(root: &Path) -> [String; 7] {
+    let (scenario, out) = (root.join("scenario.toml"), root.join("out"));
+    ["run", "--scenario", text(&scenario), "--out", text(&out), "--json", "--quiet"].map(str::to_owned)
+}
+
+pub(crate) fn run(root: &Path) -> Output {
+    superblock(&run_arguments(root).each_ref().map(String::as_str))
+}
+
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().expect("paths of tests are text")
+}
+
+/// The one JSON object on stdout of a command that ended with `code`.
+pub(crate) fn json(output: &Output, code: i32) -> Value {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}

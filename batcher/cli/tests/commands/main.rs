@@ -1,0 +1,9 @@
+//! The binary, as its users call it.
+
+mod account;
+mod command_line;
+mod config;
+mod counters;
+mod key_commands;
+mod messages;
+mod process;

@@ -1,0 +1,207 @@
+//! Writes the scenarios of `examples/`: `cargo run --release -p superblock-batcher --example scenarios`.
+
+use std::{error::Error, fmt::Write as _, fs, path::Path};
+
+use bridge_core::{AssetId, Consumption, Message};
+use circuits_core::{Digest, F};
+use circuits_protocol::registry::EnvironmentId;
+use environments_accounts::{fixtures as accounts, transaction::Action};
+use environments_core::{Environment as _, kernel::ProducerSecret};
+use environments_notes::{
+    NotesTransaction,
+    arrival::arrival_note,
+    config::{Genesis as NotesGenesis, GenesisAccount},
+    emission::Emission,
+    fixtures as notes,
+};
+use plonky2::field::types::Field;
+use serde::Serialize;
+
+/// The deployment of both scenarios.
+const CHAIN_ID: u64 = 2024;
+
+/// Transactions of a note-based block.
+const NOTES_PER_BLOCK: usize = 4;
+/// The note-based environment.
+const NOTES: EnvironmentId = EnvironmentId(1);
+/// The account-based environment.
+const ACCOUNTS: EnvironmentId = EnvironmentId(2);
+/// The deadline of every message that somebody claims.
+const DEADLINE: u32 = 1000;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// An example's producers have no secrets.
+fn producer_secret(id: EnvironmentId) -> ProducerSecret {
+    ProducerSecret::new(Digest([id.to_field(), F::ZERO, F::ZERO, F::ZERO]))
+}
+
+fn notes_world() -> notes::World {
+    notes::World::new(CHAIN_ID, NOTES, producer_secret(NOTES))
+}
+
+fn accounts_world() -> accounts::World {
+    accounts::World::new(CHAIN_ID, ACCOUNTS, producer_secret(ACCOUNTS))
+}
+
+fn write_json(directory: &Path, name: &str, value: &impl Serialize) -> Outcome {
+    Ok(fs::write(directory.join(name), serde_json::to_string_pretty(value)? + "\n")?)
+}
+
+fn write_lines(directory: &Path, name: &str, values: impl IntoIterator<Item = impl Serialize>) -> Outcome {
+    let mut lines = String::new();
+    for value in values {
+        writeln!(lines, "{}", serde_json::to_string(&value)?)?;
+    }
+    Ok(fs::write(directory.join(name), lines)?)
+}
+
+/// Writes the genesis of the note-based environment.
+fn write_notes_genesis(directory: &Path, world: &notes::World) -> Outcome {
+    let existing = world.clients.iter().filter(|client| client.exists);
+    let accounts = existing
+        .map(|client| GenesisAccount {
+            authorisation: client.account.authorisation,
+            salt: client.salt,
+            vault: client.account.vault.clone(),
+        })
+        .collect();
+    let genesis = NotesGenesis { fee_asset: notes::asset(0), fee_account: world.clients[2].id(), accounts };
+    write_json(directory, "notes-1.genesis.json", &genesis)
+}
+
+/// One environment of a scenario, as TOML.
+fn environment(kind: &str, id: EnvironmentId, blocks: usize, transactions: usize, limit: usize) -> String {
+    format!(
+        "\n[[environments]]\nid = {id}\nkind = \"{kind}\"\n\
+         # Known to everybody who reads this: an example's producers have no secrets.\n\
+         producer_secret = \"{}\"\ngenesis = \"{kind}-{id}.genesis.json\"\n\
+         transactions = \"{kind}-{id}.jsonl\"\nblocks_per_superblock = {blocks}\n\
+         transactions_per_block = {transactions}\nblock_limit = {limit}\n",
+        producer_secret(id).expose(),
+    )
+}
+
+fn head(title: &str, superblocks: usize) -> String {
+    format!(
+        "# {title}\n# Written by `cargo run --release -p superblock-batcher --example scenarios`.\n\
+         chain_id = {CHAIN_ID}\nsuperblocks = {superblocks}\n"
+    )
+}
+
+/// Two economies that send assets to each other, there and back, and from and to L1.
+fn small() -> Outcome {
+    let directory = Path::new("examples/small");
+    fs::create_dir_all(directory)?;
+    let mut notes = notes_world();
+    write_notes_genesis(directory, &notes)?;
+    let mut accounts = accounts_world();
+    write_json(directory, "accounts-2.genesis.json", &accounts::genesis(ACCOUNTS))?;
+
+    let address = |n| Digest(accounts::key(n).address().limbs());
+    let from_l1 = AssetId::new(0, 1)?;
+    let deposit = |sequence, destination, recipient, amount, deadline| Message {
+        chain_id: CHAIN_ID,
+        source: EnvironmentId::L1,
+        destination,
+        sequence,
+        sender: notes::secret(500),
+        recipient,
+        asset: from_l1,
+        amount: accounts::amount(amount),
+        deadline,
+        data: Digest::ZERO,
+    };
+    // The second one is for nobody, and its deadline is near: it goes back.
+    let deposits = [deposit(0, ACCOUNTS, address(1), 500, DEADLINE), deposit(1, NOTES, Digest::ZERO, 70, 1)];
+    write_lines(directory, "deposits.jsonl", &deposits)?;
+
+    let send = |asset, amount, to| Emission {
+        destination: ACCOUNTS,
+        recipient: address(to),
+        asset,
+        amount: notes::amount(amount),
+        deadline: DEADLINE,
+        data: Digest::ZERO,
+    };
+    let bridge = |destination, recipient, asset, amount| Action::Bridge {
+        destination,
+        recipient,
+        asset,
+        amount: accounts::amount(amount),
+        deadline: DEADLINE,
+    };
+    // Superblock 1. An asset is locked here and minted there; a part is burned there and unlocked here, in one
+    // superblock.
+    let lock = notes.request_with(0, &[], vec![], Some(send(notes::asset(1), 300, 0)), 1);
+    let (payment, paid) = notes.pay(0, &[1], 5);
+    let locked = notes.environment.messages(&lock.clone().into()).outbox;
+    for message in locked.iter().chain(&deposits[..1]) {
+        let claim = accounts.environment.consume(message, Consumption::Claim).ok_or("it has messages")??;
+        accounts.environment.execute(&mut accounts.state, &claim)?;
+    }
+    let burn = accounts.act(0, &[bridge(NOTES, notes.clients[1].id(), notes::asset(1), 100)]);
+    let lock_there =
+        accounts.act(1, &[bridge(NOTES, notes.clients[0].id(), accounts::asset_of(ACCOUNTS, 1), 40)]);
+    let arrived: Vec<_> = [&burn, &lock_there]
+        .into_iter()
+        .flat_map(|transaction| accounts.environment.messages(&transaction.clone().into()).outbox)
+        .map(|message| arrival_note(&message, Consumption::Claim))
+        .collect();
+    let taken = notes.take(1, &paid);
+    let (other, other_paid) = notes.pay(2, &[0], 7);
+
+    // Superblock 2. What was unlocked and minted is used; what was minted goes home in part; somebody withdraws
+    // to L1.
+    let unlocked = notes.take(1, &arrived[..1]);
+    let home =
+        notes.request_with(0, &arrived[1..], vec![], Some(send(accounts::asset_of(ACCOUNTS, 1), 15, 1)), 0);
+    let withdrawal = accounts.act(1, &[bridge(EnvironmentId::L1, notes::secret(501), from_l1, 200)]);
+    let swap = accounts.act(0, &[accounts.here(accounts::swap(0, 1000, 400))]);
+    let taken_too = notes.take(0, &other_paid);
+    let (last, _) = notes.pay(2, &[1], 3);
+
+    write_lines(
+        directory,
+        "notes-1.jsonl",
+        [lock, payment, taken, other, unlocked, home, taken_too, last].map(NotesTransaction::from),
+    )?;
+    write_lines(directory, "accounts-2.jsonl", [burn, lock_there, withdrawal, swap])?;
+    let scenario =
+        head("Two superblocks of two economies that send assets to each other, and from and to L1.", 2)
+            + "deposits = \"deposits.jsonl\"\n"
+            + &environment("notes", NOTES, 2, 2, NOTES_PER_BLOCK)
+            + &environment("accounts", ACCOUNTS, 1, 2, 4);
+    Ok(fs::write(directory.join("scenario.toml"), scenario)?)
+}
+
+/// Three environments side by side, with several blocks each.
+fn three() -> Outcome {
+    const BLOCKS: usize = 4;
+    const ACCOUNTS_PER_BLOCK: usize = 5;
+    let directory = Path::new("examples/three");
+    fs::create_dir_all(directory)?;
+    let mut notes = notes_world();
+    write_notes_genesis(directory, &notes)?;
+    write_lines(directory, "notes-1.jsonl", notes.ping_pong(BLOCKS * NOTES_PER_BLOCK))?;
+    let mut accounts = accounts_world();
+    write_json(directory, "accounts-2.genesis.json", &accounts::genesis(ACCOUNTS))?;
+    write_lines(directory, "accounts-2.jsonl", accounts.mix(0, BLOCKS * ACCOUNTS_PER_BLOCK))?;
+    let adds: String = (1..=2 * BLOCKS).map(|n| format!("{{\"add\": {n}}}\n")).collect();
+    fs::write(directory.join("counter-3.jsonl"), adds)?;
+    let scenario = head("One superblock of three environments with four blocks each.", 1)
+        + &environment("notes", NOTES, BLOCKS, NOTES_PER_BLOCK, NOTES_PER_BLOCK)
+        + &environment("accounts", ACCOUNTS, BLOCKS, ACCOUNTS_PER_BLOCK, ACCOUNTS_PER_BLOCK)
+        + &format!(
+            "\n[[environments]]\nid = 3\nkind = \"counter\"\nproducer_secret = \"{}\"\n\
+             genesis = {{ start = 100 }}\ntransactions = \"counter-3.jsonl\"\n\
+             blocks_per_superblock = {BLOCKS}\ntransactions_per_block = 2\n",
+            producer_secret(EnvironmentId(3)).expose(),
+        );
+    Ok(fs::write(directory.join("scenario.toml"), scenario)?)
+}
+
+fn main() -> Outcome {
+    small()?;
+    three()
+}

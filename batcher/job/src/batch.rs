@@ -1,0 +1,175 @@
+//! One run of the batcher: from a directory of block bundles and a state to a superblock bundle and the next state.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
+
+use batcher_circuits::{
+    engine::Engine,
+    state::SuperblockState,
+    transition::{Transition, TransitionError},
+};
+use batcher_verify::bundle::{BlockEntry, BundleError};
+use bridge_core::{BridgeError, Consumption, Message};
+use circuits_files::file::{self, FileError};
+use circuits_protocol::{registry::Registry, statement::SuperblockStatement};
+use thiserror::Error;
+
+use crate::{
+    intake::{self, Intake, IntakeError, Refused, Stale},
+    planner::{LeftOut, Planner},
+    prove::{Progress, ProveError, Prover},
+    state::{self, StateError},
+    store::{Store, StoreError},
+};
+
+/// Makes superblocks.
+pub struct Batcher<'a> {
+    /// The circuits.
+    pub engine: &'a Engine,
+    /// Finished proofs and quarantine records.
+    pub store: &'a Store,
+    /// Who is told.
+    pub progress: &'a dyn Progress,
+    /// How blocks are chosen.
+    pub planner: Planner,
+    /// Proofs made at the same time.
+    pub jobs: usize,
+    /// Set from outside to stop before the next proof.
+    pub stop: &'a AtomicBool,
+}
+
+/// A superblock that was made.
+#[derive(Debug)]
+pub struct Made {
+    /// What it states.
+    pub statement: SuperblockStatement,
+    /// The state that it leads to.
+    pub state: SuperblockState,
+    /// Its bundle's file.
+    pub path: PathBuf,
+    /// The blocks in it, in order.
+    pub included: Vec<PathBuf>,
+    /// Deposits that it takes from L1's queue, in order.
+    pub deposits: Vec<Message>,
+    /// What L1 must pay or give back, in the order of the L1 outbox.
+    pub l1_outbox: Vec<(Message, Consumption)>,
+}
+
+/// What a run did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The superblock, unless no block could be batched.
+    pub made: Option<Made>,
+    /// Bundles that were refused.
+    pub refused: Vec<Refused>,
+    /// Valid blocks that are not in the superblock.
+    pub left_out: Vec<(PathBuf, LeftOut)>,
+    /// The deposit that stays in L1's queue, with all after it, and the rule of the bridge that it breaks.
+    pub stuck: Option<(usize, BridgeError)>,
+    /// Blocks that earlier superblocks hold.
+    pub stale: Vec<Stale>,
+    /// Further files with a block that was read already.
+    pub copies: Vec<PathBuf>,
+}
+
+/// Why a run ends without an answer.
+#[derive(Debug, Error)]
+pub enum BatchError {
+    /// The bundles cannot be read.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A checked block does not apply.
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    /// A proof was not made.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    /// The store does not work.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The bundle cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The bundle just made does not verify.
+    #[error("the superblock just made is not accepted: {0}")]
+    Bundle(#[from] BundleError),
+}
+
+/// The name of a superblock's file.
+#[must_use]
+pub fn bundle_name(number: u32) -> String {
+    format!("superblock-{number:06}.superblock")
+}
+
+impl Batcher<'_> {
+    /// Makes the next superblock after the state in `state_path` from the bundles in `blocks` and the
+    /// `deposits` that L1's queue has beyond those consumed, and writes its bundle to `out`, then the new
+    /// state. A crash before that last write leaves the old state, from which the same run starts again with
+    /// the proofs that were finished.
+    ///
+    /// # Errors
+    /// [`BatchError`]. Refused bundles are no error: they are listed in the outcome.
+    pub fn run(
+        &self,
+        blocks: &Path,
+        deposits: &[Message],
+        state_path: &Path,
+        registry: &Registry,
+        out: &Path,
+    ) -> Result<Outcome, BatchError> {
+        let state = state::read(state_path)?;
+        let mut intake = intake::read(blocks, &state, registry)?;
+        let copies = intake.drop_copies();
+        let Intake { blocks, refused, stale } = intake;
+        for bundle in &refused {
+            if let Some(sha3) = &bundle.sha3 {
+                let name = bundle.path.file_name().unwrap_or_default().to_string_lossy();
+                self.store.quarantine(sha3, &name, &bundle.reason.to_string())?;
+            }
+        }
+        let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
+        let segment_set_root = self.engine.keys().key_set().root();
+        let planned = self.planner.plan(&state, registry, segment_set_root, &candidates, deposits);
+        let plan = match planned {
+            Err(TransitionError::Empty) => {
+                let selection = self.planner.select(&state, registry, &candidates, deposits);
+                let left_out = named(selection.left_out, &blocks);
+                let stuck = selection.stuck;
+                return Ok(Outcome { made: None, refused, left_out, stuck, stale, copies });
+            }
+            planned => planned?,
+        };
+        let prover = Prover {
+            engine: self.engine,
+            store: Some(self.store),
+            progress: self.progress,
+            jobs: self.jobs,
+            stop: self.stop,
+        };
+        let finished = prover.run(&plan, &blocks)?;
+
+        let entries =
+            plan.order.iter().map(|&index| BlockEntry::new(&blocks[index].candidate.statement)).collect();
+        let statement = plan.transition.statement;
+        let bundle = plan.transition.bundle(entries, &finished.proof, finished.key_digest());
+        bundle.verify(self.engine.keys())?;
+        let Transition { new_state, l1_inbox, l1_outbox, .. } = plan.transition;
+        let path = out.join(bundle_name(new_state.number));
+        file::write_atomic(&path, &bundle.encode()?)?;
+        state::write(state_path, &new_state)?;
+
+        let included = plan.order.iter().map(|&index| blocks[index].path.clone()).collect();
+        let left_out = named(plan.left_out, &blocks);
+        let made = Made { statement, state: new_state, path, included, deposits: l1_inbox, l1_outbox };
+        Ok(Outcome { made: Some(made), refused, left_out, stuck: plan.stuck, stale, copies })
+    }
+}
+
+fn named(left_out: Vec<(usize, LeftOut)>, blocks: &[intake::CheckedBlock]) -> Vec<(PathBuf, LeftOut)> {
+    left_out.into_iter().map(|(index, reason)| (blocks[index].path.clone(), reason)).collect()
+}

@@ -1,0 +1,149 @@
+//! Why a valid block is not in a superblock.
+
+use std::fmt;
+
+use bridge_core::{BridgeError, message::MAX_LIFETIME};
+use circuits_core::Digest;
+use circuits_protocol::registry::EnvironmentId;
+use thiserror::Error;
+
+/// A block, by where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BlockName {
+    /// The environment.
+    pub environment: EnvironmentId,
+    /// Its first height.
+    pub height: u32,
+}
+
+impl fmt::Display for BlockName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "block {} of environment {}", self.height, self.environment)
+    }
+}
+
+/// Why a valid block is not in a superblock.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LeftOut {
+    /// The environment is already past it.
+    #[error("environment {environment} is already at height {height}")]
+    AlreadyIncluded {
+        /// The environment.
+        environment: EnvironmentId,
+        /// Its height.
+        height: u32,
+    },
+    /// Another block of this height states less; see [`super::Planner::select`].
+    #[error(
+        "another block of environment {environment} starts at height {height}; its statement digest {winner} is not larger"
+    )]
+    Duplicate {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The height where both start.
+        height: u32,
+        /// Digest of the other's statement.
+        winner: Digest,
+    },
+    /// It starts from a state that the environment is not in.
+    #[error(
+        "environment {environment} reached state {reached}, the block at height {height} starts from {found}"
+    )]
+    OtherState {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The block's first height.
+        height: u32,
+        /// The state reached.
+        reached: Digest,
+        /// The block's previous state.
+        found: Digest,
+    },
+    /// A block before it is missing.
+    #[error("environment {environment} has no block for height {missing}")]
+    Gap {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The first height without a block.
+        missing: u32,
+    },
+    /// The superblock is full; the next one can take it.
+    #[error("the superblock has {limit} blocks already")]
+    Full {
+        /// The limit.
+        limit: usize,
+    },
+    /// It consumes a message that nobody has emitted.
+    #[error("the message {message} that it consumes was not emitted")]
+    NotEmitted {
+        /// The message's hash.
+        message: Digest,
+    },
+    /// A rule of the bridge refuses its messages.
+    #[error("its messages cannot be moved: {0}")]
+    Bridge(#[source] BridgeError),
+    /// It consumes a message of a block that is left out too.
+    #[error("the message {message} that it consumes is of {emitter}, which is left out")]
+    Missing {
+        /// The message's hash.
+        message: Digest,
+        /// The block that emits it.
+        emitter: BlockName,
+        /// Whether that block may come later.
+        later: bool,
+    },
+    /// Each of these blocks needs that another one of them comes first.
+    #[error("it needs messages of blocks that need it: {}", names(.blocks))]
+    Cycle {
+        /// The blocks, by environment and height.
+        blocks: Vec<BlockName>,
+    },
+    /// It comes after a block that is left out.
+    #[error("it follows {block}, which is left out")]
+    Follows {
+        /// That block.
+        block: BlockName,
+        /// Whether that block may come later.
+        later: bool,
+    },
+}
+
+impl LeftOut {
+    /// Whether a later superblock could still include the block.
+    #[must_use]
+    pub fn may_come_later(&self) -> bool {
+        match self {
+            Self::Gap { .. } | Self::Full { .. } | Self::NotEmitted { .. } => true,
+            Self::AlreadyIncluded { .. }
+            | Self::Duplicate { .. }
+            | Self::OtherState { .. }
+            | Self::Cycle { .. } => false,
+            Self::Missing { later, .. } | Self::Follows { later, .. } => *later,
+            Self::Bridge(error) => passes_with_time(error),
+        }
+    }
+}
+
+/// Whether a rule stops refusing a block when superblock numbers grow. Rows are moved by the environment's own
+/// blocks only, and this one is next.
+fn passes_with_time(error: &BridgeError) -> bool {
+    match error {
+        BridgeError::RefundTooEarly { .. } => true,
+        BridgeError::Lifetime { number, deadline } => deadline.saturating_sub(*number) > MAX_LIFETIME,
+        BridgeError::ChainId { .. }
+        | BridgeError::Source { .. }
+        | BridgeError::Destination { .. }
+        | BridgeError::SelfMessage(_)
+        | BridgeError::Sequence(_)
+        | BridgeError::ZeroAmount
+        | BridgeError::ClaimTooLate { .. }
+        | BridgeError::NotPending { .. }
+        | BridgeError::Balance { .. }
+        | BridgeError::Arrival
+        | BridgeError::Tree(_) => false,
+    }
+}
+
+fn names(blocks: &[BlockName]) -> String {
+    blocks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,308 @@
+//! Carries out a plan: proves its tasks, several at a time, and keeps what is finished.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use batcher_circuits::{
+    engine::{Engine, EngineError, Pinned},
+    segment::{BlockInput, LeafInput},
+    superblock::SourceInput,
+    transition::Transition,
+};
+use circuits_core::{Definition, Digest, Proof, VerifierKey, layout::Layout, recursion::key_digest};
+use circuits_protocol::fold::FoldChild;
+use thiserror::Error;
+
+use crate::{
+    intake::CheckedBlock,
+    planner::Plan,
+    store::{Store, StoreError, TaskId},
+    tree::{Task, Work},
+};
+
+/// Memory that one task needs while it is proved, in bytes: 2^15 rows.
+pub const TASK_BYTES: u64 = 1_500 << 20;
+
+/// What happens while a plan is carried out.
+pub trait Progress: Sync {
+    /// Work starts on `tasks` proofs.
+    fn begin(&self, tasks: usize);
+    /// A proof is needed.
+    fn start(&self, task: &str);
+    /// A proof is there: `resumed` if an earlier run had made it.
+    fn done(&self, task: &str, resumed: bool);
+    /// Something deserves a line but does not stop the work.
+    fn note(&self, message: &str);
+}
+
+/// Says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn begin(&self, _: usize) {}
+    fn start(&self, _: &str) {}
+    fn done(&self, _: &str, _: bool) {}
+    fn note(&self, _: &str) {}
+}
+
+/// A plan is not carried out.
+#[derive(Debug, Error)]
+pub enum ProveError {
+    /// A circuit cannot be built, or has no proof.
+    #[error("task {task}: {source}")]
+    Engine {
+        /// The task.
+        task: String,
+        /// Why.
+        source: EngineError,
+    },
+    /// A finished proof cannot be stored.
+    #[error("task {task}: {source}")]
+    Store {
+        /// The task.
+        task: String,
+        /// Why.
+        source: StoreError,
+    },
+    /// A proof states something else than the plan computed.
+    #[error("task {task}: the proof's statement is not the planned one")]
+    OtherStatement {
+        /// The task.
+        task: String,
+    },
+    /// The caller asked to stop.
+    #[error("stopped; finished proofs are kept and the same command goes on from them")]
+    Stopped,
+    /// A task's child was not proved before it; plans order children first.
+    #[error("task {task}: a proof below it is missing")]
+    MissingChild {
+        /// The task.
+        task: String,
+    },
+}
+
+/// A finished proof with the key it verifies under.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// The proof.
+    pub proof: Proof,
+    /// The key.
+    pub key: VerifierKey,
+    id: TaskId,
+}
+
+/// Carries out plans.
+pub struct Prover<'a> {
+    /// The circuits.
+    pub engine: &'a Engine,
+    /// Finished proofs; without one, none are kept.
+    pub store: Option<&'a Store>,
+    /// Who is told.
+    pub progress: &'a dyn Progress,
+    /// Proofs made at the same time; each needs about [`TASK_BYTES`].
+    pub jobs: usize,
+    /// Set from outside to stop before the next proof.
+    pub stop: &'a AtomicBool,
+}
+
+/// How many proofs can be made at the same time within `memory` bytes on `cores` cores; one proof keeps about
+/// four busy.
+#[must_use]
+pub fn jobs_for(memory: u64, cores: usize) -> usize {
+    let by_memory = usize::try_from(memory / TASK_BYTES).unwrap_or(usize::MAX);
+    by_memory.min(cores / 4).max(1)
+}
+
+impl Prover<'_> {
+    /// Proves every task of `plan` over `blocks`, which the plan was made from, and returns the superblock's proof.
+    ///
+    /// # Errors
+    /// [`ProveError`]; what was finished stays in the store.
+    pub fn run(&self, plan: &Plan, blocks: &[CheckedBlock]) -> Result<Finished, ProveError> {
+        let tasks = &plan.tree.tasks;
+        self.progress.begin(tasks.len());
+        let ordered: Vec<&CheckedBlock> = plan.order.iter().map(|&index| &blocks[index]).collect();
+        let mut finished: Vec<Option<Finished>> = vec![None; tasks.len()];
+        let mut done = vec![false; tasks.len()];
+        loop {
+            let ready = ready_tasks(tasks, &done, self.jobs);
+            if ready.is_empty() {
+                break;
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(ProveError::Stopped);
+            }
+            let proofs =
+                self.together(&ready, |index| self.task(&tasks[index], plan, &ordered, &finished))?;
+            for (index, proof) in ready.into_iter().zip(proofs) {
+                for &child in tasks[index].children() {
+                    // A proof is used once; nothing below needs it in memory any longer.
+                    finished[child].take();
+                }
+                finished[index] = Some(proof);
+                done[index] = true;
+            }
+        }
+        finished.pop().flatten().ok_or(ProveError::MissingChild { task: "superblock".to_owned() })
+    }
+
+    /// Runs `work` on each of `indices` at the same time, on threads outside of the pool that the prover itself
+    /// uses: a pool worker that waits for a circuit being built could be given another task that waits for it.
+    fn together(
+        &self,
+        indices: &[usize],
+        work: impl Fn(usize) -> Result<Finished, ProveError> + Sync,
+    ) -> Result<Vec<Finished>, ProveError> {
+        if let &[index] = indices {
+            return Ok(vec![work(index)?]);
+        }
+        let work = &work;
+        thread::scope(|scope| {
+            let threads: Vec<_> = indices.iter().map(|&index| scope.spawn(move || work(index))).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
+    }
+
+    fn task(
+        &self,
+        task: &Task,
+        plan: &Plan,
+        blocks: &[&CheckedBlock],
+        finished: &[Option<Finished>],
+    ) -> Result<Finished, ProveError> {
+        let engine_error = |source| ProveError::Engine { task: task.name.clone(), source };
+        let transition = &plan.transition;
+        let segment = transition.segment(task.places.clone());
+        match &task.work {
+            Work::Leaf => {
+                let circuit = self.engine.leaf(task.places.len());
+                let covered = &blocks[task.places.clone()];
+                let ids: Vec<_> = covered.iter().map(|block| block_id(block)).collect();
+                self.prove(task, &circuit, &segment, &ids, || {
+                    Ok(LeafInput { statement: segment, blocks: block_inputs(transition, task, blocks) })
+                })
+            }
+            Work::Messages => {
+                let circuit = self.engine.messages();
+                // Its steps follow from its statement: nothing stands below it.
+                self.prove(task, &circuit, &segment, &[], || Ok(transition.messages_input(task.places.start)))
+            }
+            Work::Fold(children) => {
+                let circuit = self.engine.fold(children.len());
+                let ids = self.ids(task, finished)?;
+                self.prove(task, &circuit, &segment, &ids, || self.children(task, finished))
+            }
+            Work::Direct | Work::Top(_) => {
+                let circuit = self.engine.superblock(plan.tree.source).map_err(engine_error)?;
+                let ids = match &task.work {
+                    Work::Direct => blocks.iter().map(|block| block_id(block)).collect(),
+                    _ => self.ids(task, finished)?,
+                };
+                self.prove(task, &circuit, &transition.statement, &ids, || {
+                    let source = match &task.work {
+                        Work::Direct => SourceInput::Blocks(block_inputs(transition, task, blocks)),
+                        _ => SourceInput::Segments(self.children(task, finished)?),
+                    };
+                    Ok(transition.superblock_input(source))
+                })
+            }
+        }
+    }
+
+    fn ids(&self, task: &Task, finished: &[Option<Finished>]) -> Result<Vec<TaskId>, ProveError> {
+        let children = task.children().iter().map(|&child| finished[child].as_ref().map(|done| done.id));
+        children.collect::<Option<_>>().ok_or_else(|| ProveError::MissingChild { task: task.name.clone() })
+    }
+
+    fn children(&self, task: &Task, finished: &[Option<Finished>]) -> Result<Vec<FoldChild>, ProveError> {
+        let child = |&index: &usize| {
+            let done = finished[index]
+                .as_ref()
+                .ok_or_else(|| ProveError::MissingChild { task: task.name.clone() })?;
+            let membership = self
+                .engine
+                .membership(&done.key)
+                .map_err(|source| ProveError::Engine { task: task.name.clone(), source })?;
+            Ok(FoldChild { proof: done.proof.clone(), key: done.key.clone(), membership })
+        };
+        task.children().iter().map(child).collect()
+    }
+
+    /// Loads the task's proof, or makes, compares and stores it. Only the key is needed to load one.
+    fn prove<Def: Definition + Clone + 'static>(
+        &self,
+        task: &Task,
+        circuit: &Pinned<'_, Def>,
+        statement: &Def::NativeStatement,
+        children: &[TaskId],
+        input: impl FnOnce() -> Result<Def::Input, ProveError>,
+    ) -> Result<Finished, ProveError> {
+        let engine_error = |source| ProveError::Engine { task: task.name.clone(), source };
+        let verifier = circuit.verifier().map_err(engine_error)?;
+        let (key, common) = (&verifier.verifier_only, &verifier.common);
+        let id = TaskId::new(key_digest(key), statement, children);
+        let finished = |proof| Finished { proof, key: key.clone(), id };
+        match self.store.map(|store| store.load(id, statement, key, common)).transpose() {
+            Ok(Some(Some(proof))) => {
+                self.progress.start(&task.name);
+                self.progress.done(&task.name, true);
+                return Ok(finished(proof));
+            }
+            Ok(Some(None) | None) => {}
+            Err(error) => self.progress.note(&format!("{error}; it is made again")),
+        }
+        let circuit = circuit.circuit().map_err(engine_error)?;
+        self.progress.start(&task.name);
+        let proof = circuit.prove(&input()?).map_err(|source| engine_error(source.into()))?;
+        if proof.public_inputs != statement.encode() {
+            return Err(ProveError::OtherStatement { task: task.name.clone() });
+        }
+        if let Some(store) = self.store {
+            store
+                .save(id, &task.name, statement, key, &proof)
+                .map_err(|source| ProveError::Store { task: task.name.clone(), source })?;
+        }
+        self.progress.done(&task.name, false);
+        Ok(finished(proof))
+    }
+}
+
+/// The next tasks, at most `jobs`, that are not done and whose children are.
+fn ready_tasks(tasks: &[Task], done: &[bool], jobs: usize) -> Vec<usize> {
+    (0..tasks.len())
+        .filter(|&index| !done[index] && tasks[index].children().iter().all(|&child| done[child]))
+        .take(jobs.max(1))
+        .collect()
+}
+
+fn block_id(block: &CheckedBlock) -> TaskId {
+    TaskId::of_block(block.candidate.key, &block.candidate.statement)
+}
+
+fn block_inputs(transition: &Transition, task: &Task, blocks: &[&CheckedBlock]) -> Vec<BlockInput> {
+    let applied = &transition.applied[task.places.clone()];
+    let covered = &blocks[task.places.clone()];
+    covered
+        .iter()
+        .zip(applied)
+        .map(|(block, applied)| BlockInput {
+            proof: block.proof.clone(),
+            key: block.key.clone(),
+            applied: applied.clone(),
+        })
+        .collect()
+}
+
+impl Finished {
+    /// Digest of [`Self::key`].
+    #[must_use]
+    pub fn key_digest(&self) -> Digest {
+        key_digest(&self.key)
+    }
+}

@@ -1,0 +1,313 @@
+//! Scenarios: a deployment with its environments and their transactions, in a TOML file.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use circuits_core::{Digest, F, amount::Amount};
+use circuits_files::text::{self, TextError};
+use circuits_keys::Keys;
+use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError};
+use environments_accounts::{self, Accounts};
+use environments_core::{BlockProducer, DynEnvironment, ProveError, kernel::ProducerSecret};
+use environments_counter::{Counter, CounterError};
+use environments_notes::{self, Notes};
+use plonky2::field::types::Field64;
+use serde::{Deserialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use crate::queue::{Queue, QueueError};
+
+/// Bytes of the largest scenario, genesis or transactions file.
+const FILE_LIMIT: u64 = 64 << 20;
+/// The most superblocks of a scenario.
+const MAX_SUPERBLOCKS: u32 = 10_000;
+/// The most blocks that one environment makes for one superblock.
+const MAX_BLOCKS: u32 = 1000;
+
+/// A scenario file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The deployment.
+    pub chain_id: u64,
+    /// How many superblocks to make.
+    pub superblocks: u32,
+    /// The path of L1's deposits, one JSON message per line.
+    pub deposits: Option<PathBuf>,
+    /// Deposits that each superblock takes; without it, all that are left.
+    pub deposits_per_superblock: Option<usize>,
+    /// The environments.
+    pub environments: Vec<EnvironmentConfig>,
+    /// Where relative paths start.
+    #[serde(skip)]
+    directory: PathBuf,
+    #[serde(skip)]
+    path: PathBuf,
+}
+
+/// One environment of a scenario.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentConfig {
+    /// Its id, not 0.
+    pub id: u16,
+    /// Its state model: `accounts`, `counter` or `notes`.
+    pub kind: String,
+    /// What its producer alone would know.
+    pub producer_secret: Digest,
+    /// Parameters of its genesis: a table, or the path of a JSON file.
+    pub genesis: toml::Value,
+    /// The path of its transactions, one JSON object per line.
+    pub transactions: PathBuf,
+    /// Blocks that it makes for each superblock.
+    #[serde(default = "one")]
+    pub blocks_per_superblock: u32,
+    /// Transactions offered to each block; without it, all that are left.
+    pub transactions_per_block: Option<usize>,
+    /// For `accounts` and `notes`: the most transactions of a block. Kernels for larger blocks are neither
+    /// built nor registered.
+    pub block_limit: Option<usize>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CounterGenesis {
+    start: Amount,
+}
+
+/// Why a scenario is refused.
+#[derive(Debug, Error)]
+pub enum ScenarioError {
+    /// A file cannot be read.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The content of a file is refused.
+    #[error("{path}: {reason}", path = .path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// An environment cannot be made.
+    #[error("{path}: environment {id}: {reason}", path = .path.display())]
+    Environment {
+        /// The scenario.
+        path: PathBuf,
+        /// The environment.
+        id: u16,
+        /// Why.
+        reason: String,
+    },
+    /// A kernel cannot be built.
+    #[error(transparent)]
+    Kernel(#[from] ProveError),
+    /// The registry refuses an environment.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+/// An environment of a scenario, ready to make blocks.
+pub struct Participant {
+    /// The block producer.
+    pub producer: Box<dyn DynEnvironment>,
+    /// Transactions that were not offered yet, with their line numbers, last one first.
+    lines: Vec<(usize, String)>,
+    /// Where they came from.
+    pub transactions: PathBuf,
+    /// Blocks that it makes for each superblock.
+    pub blocks_per_superblock: u32,
+    transactions_per_block: Option<usize>,
+}
+
+/// A line that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedLine {
+    /// The file's line, from 1.
+    pub line: usize,
+    /// Why.
+    pub reason: String,
+}
+
+impl Participant {
+    /// Offers the next block's transactions to the pool; returns the lines that are no transactions.
+    pub fn offer(&mut self, keys: &Keys) -> Vec<RejectedLine> {
+        let count = self.transactions_per_block.unwrap_or(usize::MAX);
+        let mut rejected = vec![];
+        for _ in 0..count {
+            let Some((line, text)) = self.lines.pop() else { break };
+            for (_, error) in self.producer.submit_lines(keys, &text).rejected {
+                rejected.push(RejectedLine { line, reason: chain_of(&error) });
+            }
+        }
+        rejected
+    }
+}
+
+/// An error with its causes.
+#[must_use]
+pub fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+impl Scenario {
+    /// Reads a scenario file.
+    ///
+    /// # Errors
+    /// [`ScenarioError`], which names the file.
+    pub fn read(path: &Path) -> Result<Self, ScenarioError> {
+        let malformed = |reason| ScenarioError::Malformed { path: path.to_owned(), reason };
+        let mut scenario: Self =
+            toml::from_str(&text::read(path, FILE_LIMIT)?).map_err(|error| malformed(error.to_string()))?;
+        scenario.directory = path.parent().map(Path::to_owned).unwrap_or_default();
+        scenario.path = path.to_owned();
+        if scenario.chain_id >= F::ORDER {
+            return Err(malformed(format!(
+                "chain_id {} is not below the field order {}",
+                scenario.chain_id,
+                F::ORDER
+            )));
+        }
+        if !(1..=MAX_SUPERBLOCKS).contains(&scenario.superblocks) {
+            return Err(malformed(format!(
+                "superblocks is from 1 to {MAX_SUPERBLOCKS}, found {}",
+                scenario.superblocks
+            )));
+        }
+        let mut ids = BTreeSet::new();
+        for environment in &scenario.environments {
+            if !ids.insert(environment.id) {
+                return Err(malformed(format!("environment {} stands twice", environment.id)));
+            }
+            if environment.blocks_per_superblock > MAX_BLOCKS {
+                return Err(malformed(format!(
+                    "blocks_per_superblock is at most {MAX_BLOCKS}, found {}",
+                    environment.blocks_per_superblock
+                )));
+            }
+        }
+        if ids.is_empty() {
+            return Err(malformed("a scenario has at least one environment".to_owned()));
+        }
+        Ok(scenario)
+    }
+
+    /// The environments at genesis, with their transactions.
+    ///
+    /// # Errors
+    /// [`ScenarioError`], which names the file.
+    pub fn participants(&self) -> Result<Vec<Participant>, ScenarioError> {
+        self.environments.iter().map(|config| self.participant(config)).collect()
+    }
+
+    /// L1's deposits; none if the scenario names no file.
+    ///
+    /// # Errors
+    /// [`QueueError`], which names the file and the line.
+    pub fn queue(&self) -> Result<Queue, QueueError> {
+        self.deposits.as_ref().map_or_else(
+            || Ok(Queue::default()),
+            |path| Queue::read(&self.directory.join(path), self.chain_id),
+        )
+    }
+
+    fn participant(&self, config: &EnvironmentConfig) -> Result<Participant, ScenarioError> {
+        let refused = |reason| ScenarioError::Environment { path: self.path.clone(), id: config.id, reason };
+        let id = EnvironmentId::new(config.id).map_err(|error| refused(error.to_string()))?;
+        let secret = ProducerSecret::new(config.producer_secret);
+        let producer: Box<dyn DynEnvironment> = match config.kind.as_str() {
+            "accounts" => {
+                let accounts = Accounts::new(self.chain_id, id, secret, &self.genesis(config)?)
+                    .map_err(|error| refused(chain_of(&error)))?;
+                let limit = config.block_limit.unwrap_or(environments_accounts::block::MAX_TRANSACTIONS);
+                Box::new(BlockProducer::new(accounts.with_limit(limit)))
+            }
+            "counter" => {
+                let CounterGenesis { start } = self.genesis(config)?;
+                let counter = Counter::new(self.chain_id, id, secret, start)
+                    .map_err(|error: CounterError| refused(chain_of(&error)))?;
+                Box::new(BlockProducer::new(counter))
+            }
+            "notes" => {
+                let notes = Notes::new(self.chain_id, id, secret, &self.genesis(config)?)
+                    .map_err(|error| refused(chain_of(&error)))?;
+                let limit = config.block_limit.unwrap_or(environments_notes::block::MAX_TRANSACTIONS);
+                Box::new(BlockProducer::new(notes.with_limit(limit)))
+            }
+            other => {
+                return Err(refused(format!(
+                    "no state model is called {other:?}; there are: accounts, counter, notes"
+                )));
+            }
+        };
+        let transactions = self.directory.join(&config.transactions);
+        let mut lines: Vec<_> = text::read(&transactions, FILE_LIMIT)?
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.trim().is_empty())
+            .map(|(index, line)| (index + 1, line.to_owned()))
+            .collect();
+        lines.reverse();
+        Ok(Participant {
+            producer,
+            lines,
+            transactions,
+            blocks_per_superblock: config.blocks_per_superblock,
+            transactions_per_block: config.transactions_per_block,
+        })
+    }
+
+    /// The genesis parameters, from a table or from a JSON file.
+    fn genesis<T: DeserializeOwned>(&self, config: &EnvironmentConfig) -> Result<T, ScenarioError> {
+        match &config.genesis {
+            toml::Value::String(file) => {
+                let path = self.directory.join(file);
+                serde_json::from_str(&text::read(&path, FILE_LIMIT)?)
+                    .map_err(|error| ScenarioError::Malformed { path, reason: error.to_string() })
+            }
+            table => table.clone().try_into().map_err(|error| ScenarioError::Environment {
+                path: self.path.clone(),
+                id: config.id,
+                reason: format!("genesis: {error}"),
+            }),
+        }
+    }
+}
+
+/// The registry of the environments' kernels, valid from superblock 1 on.
+///
+/// # Errors
+/// [`ScenarioError::Kernel`] if a kernel cannot be built.
+pub fn registry(keys: &Keys, participants: &[Participant]) -> Result<Registry, ScenarioError> {
+    let mut registry = Registry::default();
+    for Participant { producer, .. } in participants {
+        let kernels = producer
+            .kernels(keys)?
+            .into_iter()
+            .map(|key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX })
+            .collect();
+        let entry = RegistryEntry {
+            genesis_state: producer.genesis_commitment(),
+            producer: producer.producer(),
+            kernels,
+        };
+        registry.insert(EnvironmentId(producer.id().get()), entry)?;
+    }
+    Ok(registry)
+}

@@ -1,0 +1,186 @@
+//! The superblock state between two runs: written after each superblock, read back, and checked whenever it is read.
+
+use std::path::{Path, PathBuf};
+
+use batcher_circuits::state::SuperblockState;
+use bridge_core::InvalidBridge;
+use circuits_core::{Digest, F};
+use circuits_files::file::{self, FileError, Kind};
+use circuits_protocol::registry::EnvironmentId;
+use plonky2::field::types::Field64;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The name of the state's file in its directory.
+pub const STATE_FILE: &str = "state.superblock";
+/// Bytes of the largest state that is read: a history of a million superblocks, every environment, and some
+/// 150,000 messages.
+const STATE_LIMIT: u64 = 64 << 20;
+
+/// The payload: the state, and what it is committed to by.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    commitment: Digest,
+    state: SuperblockState,
+}
+
+/// Why a state is not used.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// The file cannot be read or written, or is none of ours.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The content contradicts itself.
+    #[error("{path}: {source}", path = .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: InvalidState,
+    },
+}
+
+/// What is wrong with a state.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum InvalidState {
+    /// The chain id is not a field element.
+    #[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
+    ChainId(u64),
+    /// One past state for each number.
+    #[error("superblock {number} has {number} states before it, found {found}")]
+    History {
+        /// The state's number.
+        number: u32,
+        /// Past states found.
+        found: usize,
+    },
+    /// L1 is no environment, and an environment without blocks has no row.
+    #[error("environment {0} cannot be in a superblock state at height {1}")]
+    Environment(EnvironmentId, u32),
+    /// No superblock leads to these messages and balances.
+    #[error(transparent)]
+    Bridge(#[from] InvalidBridge),
+    /// The state is not the one that its commitment is of.
+    #[error("the state's commitment is {found}, the file says {expected}")]
+    Commitment {
+        /// In the file.
+        expected: Digest,
+        /// Computed.
+        found: Digest,
+    },
+    /// What was written is not what was read back.
+    #[error("the file was written and reads back as another state")]
+    ReadBack,
+}
+
+/// The path of the state in `directory`.
+#[must_use]
+pub fn state_path(directory: &Path) -> PathBuf {
+    directory.join(STATE_FILE)
+}
+
+/// Checks what every state satisfies.
+///
+/// # Errors
+/// [`InvalidState`], one variant per rule.
+pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
+    if state.chain_id >= F::ORDER {
+        return Err(InvalidState::ChainId(state.chain_id));
+    }
+    if u32::try_from(state.history.len()) != Ok(state.number) {
+        return Err(InvalidState::History { number: state.number, found: state.history.len() });
+    }
+    state.bridge.check(state.chain_id, state.number)?;
+    match state.environments.iter().find(|(id, row)| **id == EnvironmentId::L1 || row.height == 0) {
+        Some((&id, row)) => Err(InvalidState::Environment(id, row.height)),
+        None => Ok(()),
+    }
+}
+
+/// Reads a state file and checks it.
+///
+/// # Errors
+/// [`StateError`], which names the file.
+pub fn read(path: &Path) -> Result<SuperblockState, StateError> {
+    let Stored { commitment, state } = file::read(Kind::SuperblockState, path, STATE_LIMIT)?;
+    let invalid = |source| StateError::Invalid { path: path.to_owned(), source };
+    check(&state).map_err(invalid)?;
+    let found = state.commitment();
+    if found != commitment {
+        return Err(invalid(InvalidState::Commitment { expected: commitment, found }));
+    }
+    Ok(state)
+}
+
+/// Writes a state so that a crash leaves the old one or the new one, reads it back and compares.
+///
+/// # Errors
+/// [`StateError`], which names the file.
+pub fn write(path: &Path, state: &SuperblockState) -> Result<(), StateError> {
+    let invalid = |source| StateError::Invalid { path: path.to_owned(), source };
+    check(state).map_err(invalid)?;
+    let stored = Stored { commitment: state.commitment(), state: state.clone() };
+    file::write(Kind::SuperblockState, path, &stored)?;
+    if read(path)? == *state { Ok(()) } else { Err(invalid(InvalidState::ReadBack)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use batcher_circuits::{
+        state::EnvironmentRow,
+        testing::{block, digest, free_registry, silent},
+        transition::Transition,
+    };
+
+    use super::*;
+
+    fn example() -> SuperblockState {
+        let contents = silent(&[block(1, 1), block(2, 1)]);
+        let genesis = SuperblockState::genesis(5);
+        Transition::new(&genesis, &free_registry(2), digest(3), &contents, &[])
+            .expect("valid blocks")
+            .new_state
+    }
+
+    #[test]
+    fn a_state_is_read_back_as_it_was_written() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = state_path(directory.path());
+        for state in [SuperblockState::genesis(5), example()] {
+            write(&path, &state).expect("a valid state");
+            assert_eq!(read(&path).expect("just written"), state);
+        }
+    }
+
+    #[test]
+    fn a_changed_state_with_a_right_checksum_is_rejected() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = state_path(directory.path());
+        let state = example();
+        write(&path, &state).expect("a valid state");
+        let bytes = std::fs::read(&path).expect("just written");
+        let payload = &bytes[file::HEADER_BYTES..];
+        for position in 0..payload.len() {
+            let mut changed = payload.to_vec();
+            changed[position] ^= 1;
+            std::fs::write(&path, file::seal(Kind::SuperblockState, &changed)).expect("writable");
+            let error = read(&path).expect_err("a changed state");
+            assert!(error.to_string().contains(STATE_FILE), "{error} does not name the file");
+        }
+    }
+
+    #[test]
+    fn a_state_that_no_superblock_leads_to_is_rejected() {
+        let row = EnvironmentRow { height: 1, state: digest(1) };
+        let mut l1 = SuperblockState::genesis(5);
+        l1.environments.insert(EnvironmentId::L1, row);
+        let mut zero = SuperblockState::genesis(5);
+        zero.environments.insert(EnvironmentId(3), EnvironmentRow { height: 0, ..row });
+        let history = SuperblockState { number: 2, ..SuperblockState::genesis(5) };
+        let chain_id = SuperblockState::genesis(F::ORDER);
+        assert_eq!(check(&l1), Err(InvalidState::Environment(EnvironmentId::L1, 1)));
+        assert_eq!(check(&zero), Err(InvalidState::Environment(EnvironmentId(3), 0)));
+        assert_eq!(check(&history), Err(InvalidState::History { number: 2, found: 0 }));
+        assert_eq!(check(&chain_id), Err(InvalidState::ChainId(F::ORDER)));
+    }
+}

@@ -1,0 +1,248 @@
+//! Finished proofs and refused bundles, on disk.
+//!
+//! A proof is stored under the hash of what it was asked to prove, verified when it is loaded, and never made
+//! twice. A damaged file is as good as none. Several processes may share a store: files appear whole, and two
+//! proofs of one task are equally good.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use circuits_core::{
+    CommonData, Digest, Proof, VerifierKey,
+    layout::{self, Layout},
+    proof::{self, ProofError},
+    recursion::key_digest,
+};
+use circuits_files::file::{self, FileError, Kind, SMALL_LIMIT};
+use serde::{Deserialize, Serialize};
+use sha3::{Digest as _, Sha3_256};
+use thiserror::Error;
+
+/// Where finished proofs are, below the output directory.
+const PROOFS: &str = "proofs";
+/// Where the records of refused bundles are.
+const QUARANTINE: &str = "quarantine";
+/// Separates task hashes from other hashes.
+const TASK_TAG: &[u8] = b"superblock task v1";
+
+/// Proofs and quarantine records below one directory.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What a proof is asked to prove: the name of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId([u8; 32]);
+
+impl TaskId {
+    /// The proof of `statement` under `key` from the given children.
+    #[must_use]
+    pub fn new<S: Layout<circuits_core::F>>(key: Digest, statement: &S, children: &[Self]) -> Self {
+        let statement = layout::to_bytes(statement);
+        let mut hasher = Sha3_256::new();
+        hasher.update(TASK_TAG);
+        hasher.update(key.to_bytes());
+        hasher.update((statement.len() as u64).to_le_bytes());
+        hasher.update(statement);
+        hasher.update((children.len() as u64).to_le_bytes());
+        for child in children {
+            hasher.update(child.0);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// The proof of a block that came as a file.
+    #[must_use]
+    pub fn of_block<S: Layout<circuits_core::F>>(key: Digest, statement: &S) -> Self {
+        Self::new(key, statement, &[])
+    }
+}
+
+/// A finished proof.
+#[derive(Serialize, Deserialize)]
+struct StoredProof {
+    task: String,
+    key: Digest,
+    statement: Vec<u8>,
+    proof: Vec<u8>,
+}
+
+/// Why a bundle was refused, by the SHA3-256 of its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineRecord {
+    /// SHA3-256 of the bundle's bytes, hexadecimal.
+    pub sha3: String,
+    /// Name of the file when it was refused.
+    pub file: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A stored proof is not used.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The store's files cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The store's directories cannot be made.
+    #[error("{path}: cannot {action}: {source}", path = .path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Another process uses the directory.
+    #[error("{path}: another process is working here", path = .path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// A finished proof has another statement than its task.
+    #[error("{path}: the stored proof is of another task", path = .path.display())]
+    OtherTask {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A finished proof does not verify.
+    #[error("{path}: {source}", path = .path.display())]
+    Proof {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ProofError,
+    },
+}
+
+/// Held while a process works in a directory; released when it ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: fs::File,
+}
+
+impl Store {
+    /// The store below `root`, whose directories are made if they are missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Directory`].
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        for directory in [root.to_owned(), root.join(PROOFS), root.join(QUARANTINE)] {
+            fs::create_dir_all(&directory).map_err(|source| StoreError::Directory {
+                path: directory,
+                action: "create it",
+                source,
+            })?;
+        }
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Makes sure that no other process works in this store until the lock is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] or [`StoreError::Directory`].
+    pub fn lock(&self) -> Result<Lock, StoreError> {
+        let path = self.root.join("lock");
+        let io = |source| StoreError::Directory { path: path.clone(), action: "lock it", source };
+        let file = fs::File::create(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
+            Err(fs::TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where a task's proof is, once it is finished.
+    #[must_use]
+    pub fn proof_path(&self, id: TaskId) -> PathBuf {
+        self.root.join(PROOFS).join(format!("{}.proof", hex::encode(id.0)))
+    }
+
+    /// The finished proof of a task, verified; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if there is a file that is no valid proof of the task; it can be made again over it.
+    pub fn load<S: Layout<circuits_core::F>>(
+        &self,
+        id: TaskId,
+        statement: &S,
+        key: &VerifierKey,
+        common: &CommonData,
+    ) -> Result<Option<Proof>, StoreError> {
+        let path = self.proof_path(id);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let stored: StoredProof = file::read(Kind::TaskProof, &path, SMALL_LIMIT)?;
+        let other = || StoreError::OtherTask { path: path.clone() };
+        let invalid = |source| StoreError::Proof { path: path.clone(), source };
+        if stored.key != key_digest(key) || stored.statement != layout::to_bytes(statement) {
+            return Err(other());
+        }
+        let proof = proof::decode(&stored.proof, common).map_err(invalid)?;
+        if proof.public_inputs != statement.encode() {
+            return Err(other());
+        }
+        proof::verify(&proof, key, common).map_err(invalid)?;
+        Ok(Some(proof))
+    }
+
+    /// Stores a finished proof.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn save<S: Layout<circuits_core::F>>(
+        &self,
+        id: TaskId,
+        task: &str,
+        statement: &S,
+        key: &VerifierKey,
+        proof: &Proof,
+    ) -> Result<(), StoreError> {
+        let stored = StoredProof {
+            task: task.to_owned(),
+            key: key_digest(key),
+            statement: layout::to_bytes(statement),
+            proof: proof::encode(proof),
+        };
+        Ok(file::write(Kind::TaskProof, &self.proof_path(id), &stored)?)
+    }
+
+    /// Where the record of a refused bundle is.
+    #[must_use]
+    pub fn quarantine_path(&self, sha3: &[u8; 32]) -> PathBuf {
+        self.root.join(QUARANTINE).join(format!("{}.record", hex::encode(sha3)))
+    }
+
+    /// Records that a bundle was refused. The bundle itself stays where it is, and a later run judges it anew.
+    ///
+    /// # Errors
+    /// [`StoreError::File`].
+    pub fn quarantine(&self, sha3: &[u8; 32], file: &str, reason: &str) -> Result<(), StoreError> {
+        let record = QuarantineRecord {
+            sha3: hex::encode(sha3),
+            file: file.chars().take(255).collect(),
+            reason: reason.chars().take(2000).collect(),
+        };
+        Ok(file::write(Kind::QuarantineRecord, &self.quarantine_path(sha3), &record)?)
+    }
+}
+
+/// The name of the task in a task proof's file, with its key and size, for people who look at one.
+///
+/// # Errors
+/// [`file::FormatError`] if it is no task proof.
+pub fn describe(bytes: &[u8]) -> Result<(String, Digest, usize), file::FormatError> {
+    let stored: StoredProof = file::decode(Kind::TaskProof, bytes, SMALL_LIMIT)?;
+    Ok((stored.task, stored.key, stored.proof.len()))
+}

@@ -1,0 +1,298 @@
+//! The tree of proofs above a list of blocks and their messages, chosen by cost.
+
+use std::ops::Range;
+
+use batcher_circuits::{
+    messages::MESSAGE_CAPACITY,
+    packing::{Load, Share},
+    segment::{FOLD_MAX_ARITY, LEAF_MAX_BLOCKS},
+};
+use batcher_verify::source::{SEGMENT_ARITIES, Source};
+use bridge_core::Capacity;
+
+/// Rows of a segment proof, whatever it verifies.
+const SEGMENT_ROWS: usize = 1 << 15;
+
+/// What a proof of the tree verifies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A segment leaf over blocks.
+    Leaf,
+    /// A message segment.
+    Messages,
+    /// A fold of earlier tasks.
+    Fold(Vec<usize>),
+    /// The superblock over blocks.
+    Direct,
+    /// The superblock over earlier tasks.
+    Top(Vec<usize>),
+}
+
+/// One proof to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// A name that the plan gives it, such as `leaf 0..8`; the same in every run.
+    pub name: String,
+    /// What it verifies.
+    pub work: Work,
+    /// The places it covers: the superblock's blocks come first, then its message segments.
+    pub places: Range<usize>,
+}
+
+impl Task {
+    fn new(label: &str, work: Work, places: Range<usize>) -> Self {
+        Self { name: format!("{label} {}..{}", places.start, places.end), work, places }
+    }
+
+    /// The message segment at `place`, named by its steps.
+    fn messages(place: usize, share: &Share) -> Self {
+        let Share { rows, steps, .. } = share;
+        let name = if steps.is_empty() {
+            format!("rows {}..{}", rows.start, rows.end)
+        } else {
+            format!("messages {}..{}", steps.start, steps.end)
+        };
+        Self { name, work: Work::Messages, places: place..place + 1 }
+    }
+
+    /// Indices of the tasks that must be done before.
+    #[must_use]
+    pub fn children(&self) -> &[usize] {
+        match &self.work {
+            Work::Leaf | Work::Messages | Work::Direct => &[],
+            Work::Fold(children) | Work::Top(children) => children,
+        }
+    }
+}
+
+/// Which trees are considered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeLimits {
+    /// Whether a superblock may verify blocks itself.
+    pub direct: bool,
+}
+
+impl Default for TreeLimits {
+    fn default() -> Self {
+        Self { direct: true }
+    }
+}
+
+/// The proofs of one superblock: children before parents, the superblock last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    /// The proofs, in an order that satisfies their dependencies.
+    pub tasks: Vec<Task>,
+    /// What the superblock verifies.
+    pub source: Source,
+    /// What each message segment moves, and last what the superblock moves itself.
+    pub shares: Vec<Share>,
+}
+
+/// Rows of a superblock circuit.
+fn superblock_rows(source: Source) -> usize {
+    1 << batcher_verify::source::superblock_shape(source).common.degree_bits()
+}
+
+impl Tree {
+    /// The tree with the fewest rows over `blocks` blocks, at least 1, and the messages of `load`. Ties go to
+    /// the fewest segments below the superblock.
+    #[must_use]
+    pub fn cheapest(blocks: usize, load: &Load, limits: TreeLimits) -> Self {
+        let direct = Source::all()
+            .filter(|source| limits.direct && source.blocks() == blocks)
+            .filter_map(|source| Self::direct(source, load));
+        let folded = SEGMENT_ARITIES.into_iter().filter_map(|arity| Self::segments(blocks, load, arity));
+        // One segment takes any load whose moves each fit a message segment.
+        direct.chain(folded).min_by_key(Self::rows).unwrap_or_else(|| Self::top(vec![], vec![], 1))
+    }
+
+    /// Rows of all proofs.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        SEGMENT_ROWS * (self.tasks.len() - 1) + superblock_rows(self.source)
+    }
+
+    /// A superblock that verifies its blocks and moves their messages itself.
+    fn direct(source: Source, load: &Load) -> Option<Self> {
+        let shares = load.pack(Capacity::NONE, source.capacity(), 0)?;
+        let tasks = vec![Task::new("superblock", Work::Direct, 0..source.blocks())];
+        Some(Self { tasks, source, shares })
+    }
+
+    /// Full leaves, the last one smaller, then message segments; as few folds as reduce them to `arity`
+    /// segments, in sweeps from left to right.
+    fn segments(blocks: usize, load: &Load, arity: usize) -> Option<Self> {
+        let least = arity.saturating_sub(blocks.div_ceil(LEAF_MAX_BLOCKS));
+        let shares = load.pack(MESSAGE_CAPACITY, Source::Segments(arity).capacity(), least)?;
+        let mut tasks: Vec<_> = (0..blocks)
+            .step_by(LEAF_MAX_BLOCKS)
+            .map(|start| Task::new("leaf", Work::Leaf, start..blocks.min(start + LEAF_MAX_BLOCKS)))
+            .collect();
+        let own = shares.len() - 1;
+        tasks.extend((blocks..).zip(&shares[..own]).map(|(place, share)| Task::messages(place, share)));
+        Some(Self::top(tasks, shares, arity))
+    }
+
+    /// Folds `tasks` until `arity` are left, which the superblock verifies.
+    fn top(mut tasks: Vec<Task>, shares: Vec<Share>, arity: usize) -> Self {
+        let places = tasks.last().map_or(0, |task| task.places.end);
+        let mut frontier: Vec<usize> = (0..tasks.len()).collect();
+        let mut position = 0;
+        while frontier.len() > arity {
+            let width = FOLD_MAX_ARITY.min(frontier.len() - arity + 1);
+            if position + width > frontier.len() {
+                position = 0;
+            }
+            let children: Vec<_> = frontier[position..position + width].to_vec();
+            let covered = tasks[children[0]].places.start..tasks[children[width - 1]].places.end;
+            frontier.splice(position..position + width, [tasks.len()]);
+            tasks.push(Task::new("fold", Work::Fold(children), covered));
+            position += 1;
+        }
+        tasks.push(Task::new("superblock", Work::Top(frontier), 0..places));
+        Self { tasks, source: Source::Segments(arity), shares }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use batcher_circuits::packing::Move;
+    use batcher_verify::source::DIRECT_MAX_BLOCKS;
+
+    use super::*;
+
+    /// The tree over blocks without messages.
+    fn silent(blocks: usize, limits: TreeLimits) -> Tree {
+        Tree::cheapest(blocks, &Load::default(), limits)
+    }
+
+    /// Every task covers its children's blocks, without a hole and in order; every block is covered by one leaf.
+    fn check(tree: &Tree, blocks: usize) {
+        let last = tree.tasks.last().expect("a tree has a superblock");
+        assert_eq!(last.places, 0..blocks + tree.shares.len() - 1);
+        let mut parents = vec![0; tree.tasks.len()];
+        for (index, task) in tree.tasks.iter().enumerate() {
+            let children = task.children();
+            for &child in children {
+                assert!(child < index, "{} stands before its child", task.name);
+                parents[child] += 1;
+            }
+            match &task.work {
+                Work::Leaf => assert!((1..=LEAF_MAX_BLOCKS).contains(&task.places.len())),
+                Work::Messages => assert_eq!(task.places.len(), 1),
+                Work::Direct => assert!((1..=DIRECT_MAX_BLOCKS).contains(&task.places.len())),
+                Work::Fold(children) => assert!((2..=FOLD_MAX_ARITY).contains(&children.len())),
+                Work::Top(children) => assert_eq!(tree.source, Source::Segments(children.len())),
+            }
+            let mut at = task.places.start;
+            for &child in children {
+                assert_eq!(tree.tasks[child].places.start, at);
+                at = tree.tasks[child].places.end;
+            }
+            if !children.is_empty() {
+                assert_eq!(at, task.places.end);
+            }
+        }
+        assert_eq!(parents.pop(), Some(0));
+        assert!(parents.iter().all(|&count| count == 1), "a proof is used exactly once");
+    }
+
+    #[test]
+    fn every_tree_covers_every_block_once_and_in_order() {
+        for blocks in 1..=300 {
+            for direct in [false, true] {
+                check(&silent(blocks, TreeLimits { direct }), blocks);
+            }
+        }
+        check(&silent(4096, TreeLimits::default()), 4096);
+    }
+
+    #[test]
+    fn the_tree_of_a_number_of_blocks_is_always_the_same() {
+        for blocks in [1, 4, 5, 16, 64, 100] {
+            let tree = silent(blocks, TreeLimits::default());
+            assert_eq!(tree, silent(blocks, TreeLimits::default()));
+        }
+    }
+
+    #[test]
+    fn small_superblocks_verify_blocks_themselves() {
+        for blocks in 1..=DIRECT_MAX_BLOCKS {
+            assert_eq!(silent(blocks, TreeLimits::default()).source, Source::Blocks(blocks));
+        }
+        assert_eq!(silent(5, TreeLimits::default()).source, Source::Segments(1));
+    }
+
+    #[test]
+    fn no_more_folds_are_made_than_needed() {
+        for blocks in 1..=600 {
+            let leaves = usize::div_ceil(blocks, LEAF_MAX_BLOCKS);
+            for arity in SEGMENT_ARITIES.into_iter().filter(|&arity| arity <= leaves) {
+                let tree = Tree::segments(blocks, &Load::default(), arity).expect("enough leaves");
+                let folds = tree.tasks.iter().filter(|task| matches!(task.work, Work::Fold(_))).count();
+                assert_eq!(folds, (leaves - arity).div_ceil(FOLD_MAX_ARITY - 1));
+            }
+        }
+    }
+
+    #[test]
+    fn sixty_four_blocks_need_ten_segment_sized_proofs() {
+        let tree = silent(64, TreeLimits::default());
+        assert_eq!(tree.rows(), 10 * SEGMENT_ROWS);
+        assert_eq!(silent(16, TreeLimits::default()).rows(), 5 * SEGMENT_ROWS / 2);
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let tree = silent(100, TreeLimits::default());
+        let mut names: Vec<_> = tree.tasks.iter().map(|task| &task.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), tree.tasks.len());
+    }
+
+    /// Moves of so many steps each.
+    fn load(steps: &[usize]) -> Load {
+        let moves: Vec<_> = steps
+            .iter()
+            .map(|&count| {
+                let sent: Vec<_> = (0..count as u64)
+                    .map(|sequence| bridge_core::Message {
+                        sequence,
+                        ..batcher_circuits::testing::message(1, 1, 2, 1)
+                    })
+                    .collect();
+                batcher_circuits::testing::moves(1, &[], &sent.iter().collect::<Vec<_>>())
+            })
+            .collect();
+        let moves: Vec<_> = moves.iter().enumerate().map(|(index, one)| Move::Block(index, one)).collect();
+        Load::new(&bridge_core::BridgeState::default(), 1, &moves)
+    }
+
+    #[test]
+    fn every_tree_with_messages_covers_every_place_once_and_in_order() {
+        for blocks in [1, 2, 3, 4, 5, 9, 40, 300] {
+            for steps in [&[1][..], &[20], &[60, 60], &[128], &[128; 3], &[100; 30]] {
+                let tree = Tree::cheapest(blocks, &load(steps), TreeLimits::default());
+                check(&tree, blocks);
+                let moved: usize = tree.shares.iter().map(|share| share.steps.len()).sum();
+                assert_eq!(moved, steps.iter().sum::<usize>());
+                let mut names: Vec<_> = tree.tasks.iter().map(|task| &task.name).collect();
+                names.sort_unstable();
+                names.dedup();
+                assert_eq!(names.len(), tree.tasks.len());
+            }
+        }
+    }
+
+    #[test]
+    fn messages_cost_nothing_where_rows_are_free_for_them() {
+        for (blocks, steps) in [(1, 10), (3, 10), (5, 10), (16, 32), (64, 60)] {
+            let tree = Tree::cheapest(blocks, &load(&[steps]), TreeLimits::default());
+            assert_eq!(tree.rows(), silent(blocks, TreeLimits::default()).rows(), "{blocks} blocks");
+        }
+        let two = Tree::cheapest(2, &load(&[30]), TreeLimits::default());
+        assert_eq!(two.source, Source::BlocksWithMessages(2));
+    }
+}

@@ -1,0 +1,58 @@
+//! Proofs made one after the other and at the same time.
+
+use std::{fs, sync::atomic::AtomicBool};
+
+use batcher_circuits::{packing::Share, state::SuperblockState, testing::free_registry};
+use batcher_job::{
+    intake,
+    planner::Planner,
+    prove::{Prover, Quiet},
+    store::Store,
+    tree::{Task, Tree, Work},
+};
+use batcher_verify::source::Source;
+
+use crate::common::{ENGINE, batch, waiting};
+
+/// Two leaves of one block each, which can be proved at the same time, below one superblock.
+fn two_leaves() -> Tree {
+    let task = |name: &str, work, places| Task { name: name.to_owned(), work, places };
+    let tasks = vec![
+        task("leaf 0..1", Work::Leaf, 0..1),
+        task("leaf 1..2", Work::Leaf, 1..2),
+        task("superblock 0..2", Work::Top(vec![0, 1]), 0..2),
+    ];
+    Tree { tasks, source: Source::Segments(2), shares: vec![Share::default()] }
+}
+
+#[test]
+fn proofs_made_together_are_those_made_one_by_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    waiting(root, &[(1, 1), (2, 1)]);
+    let (state, registry) = (SuperblockState::genesis(5), free_registry(2));
+    let blocks = intake::read(&root.join("blocks"), &state, &registry).expect("readable").blocks;
+    let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
+    let segment_set_root = ENGINE.keys().key_set().root();
+    let planned = Planner::default().plan(&state, &registry, segment_set_root, &candidates, &[]);
+    let mut plan = planned.expect("both blocks apply");
+    plan.tree = two_leaves();
+
+    let results = [1, 2].map(|jobs| {
+        let store = Store::open(&root.join(format!("jobs-{jobs}"))).expect("a directory");
+        let stop = AtomicBool::new(false);
+        let prover = Prover { engine: &ENGINE, store: Some(&store), progress: &Quiet, jobs, stop: &stop };
+        let finished = prover.run(&plan, &blocks).expect("valid blocks");
+        let stated = ENGINE.verify_superblock(Source::Segments(2), &finished.proof).expect("valid");
+        assert_eq!(stated, plan.transition.statement);
+        let stored = fs::read_dir(store.root().join("proofs")).expect("readable");
+        let mut names: Vec<_> = stored.map(|entry| entry.expect("readable").file_name()).collect();
+        names.sort();
+        assert_eq!(names.len(), 3);
+        (stated, names)
+    });
+    assert_eq!(results[0], results[1]);
+    // Nor does another tree over the same blocks change what is stated.
+    let direct = batch(root).expect("valid blocks").made.expect("two blocks");
+    assert_eq!(direct.statement, results[0].0);
+}

@@ -1,8 +1,0 @@
-//! The binary, as its users call it.
-
-mod account;
-mod command_line;
-mod counters;
-mod key_commands;
-mod messages;
-mod process;

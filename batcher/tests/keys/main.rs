@@ -1,5 +1,0 @@
-//! Keys as callers of the library find and keep them.
-
-mod collection;
-mod config;
-mod stores;

@@ -1,0 +1,10 @@
+//! Says where the checked-in verifier keys are.
+
+use std::io;
+
+fn main() -> io::Result<()> {
+    let keys = circuits_sources::embedded_keys()?;
+    println!("cargo::rerun-if-changed={}", keys.display());
+    println!("cargo::rustc-env=SUPERBLOCK_EMBEDDED_KEYS={}", keys.display());
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! A superblock as it travels: its statement, the blocks that it names, its proof, and which circuit made it.
+
+use bridge_core::{
+    Consumption, Message,
+    message::{inbox_append, outbox_append},
+};
+use circuits_core::{
+    Digest, F,
+    hash::{chain, hash},
+    layout::{self, LayoutError},
+    proof::{self, ProofError},
+};
+use circuits_files::file::{self, FormatError, Kind};
+use circuits_protocol::statement::{
+    BODY_CHAIN, BODY_ELEMENT, BlockStatement, SuperblockStatement, empty_list,
+};
+use plonky2::field::types::{Field, PrimeField64};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    keys::EngineKeys,
+    source::{Source, superblock_shape},
+};
+
+/// Bytes of the largest superblock bundle.
+pub const SUPERBLOCK_LIMIT: u64 = 16 << 20;
+
+/// One block of a superblock: what the body chain commits to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockEntry {
+    /// The environment's id.
+    pub environment: u16,
+    /// Height of the first block covered.
+    pub first_height: u32,
+    /// Height of the last block covered.
+    pub last_height: u32,
+    /// State commitment after.
+    pub new_state: Digest,
+    /// Digest of the published block data.
+    pub body: Digest,
+}
+
+impl BlockEntry {
+    /// The entry of a block whose statement was checked.
+    #[must_use]
+    pub fn new(statement: &BlockStatement) -> Self {
+        let integer = |element: F| element.to_canonical_u64();
+        Self {
+            environment: u16::try_from(integer(statement.environment)).unwrap_or_default(),
+            first_height: u32::try_from(integer(statement.first_height)).unwrap_or_default(),
+            last_height: u32::try_from(integer(statement.last_height)).unwrap_or_default(),
+            new_state: statement.new_state,
+            body: statement.body,
+        }
+    }
+
+    /// Its element of the body chain.
+    fn element(&self) -> Digest {
+        let mut input = vec![
+            F::from_canonical_u16(self.environment),
+            F::from_canonical_u32(self.first_height),
+            F::from_canonical_u32(self.last_height),
+        ];
+        input.extend(self.new_state.0);
+        input.extend(self.body.0);
+        hash(BODY_ELEMENT, &input)
+    }
+}
+
+/// A superblock in bytes. Nothing in it is trusted before [`SuperblockBundle::verify`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuperblockBundle {
+    /// Digest of the key that the proof is said to verify under. The key itself comes from our code.
+    pub key: Digest,
+    statement: Vec<u8>,
+    /// The blocks, in order.
+    pub blocks: Vec<BlockEntry>,
+    /// What was taken from L1's queue, in order.
+    pub deposits: Vec<Message>,
+    /// What L1 must pay (claims) or give back (refunds), in order.
+    pub l1_outbox: Vec<(Message, Consumption)>,
+    /// The proof.
+    pub proof: Vec<u8>,
+}
+
+/// Why a bundle is not a superblock.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BundleError {
+    /// Not a file of the right kind and size, in its only encoding.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The statement is malformed.
+    #[error("the superblock's statement is malformed: {0}")]
+    Statement(#[from] LayoutError),
+    /// No superblock circuit of this program has the key.
+    #[error("no superblock circuit has the key {0}")]
+    UnknownKey(Digest),
+    /// The proof is malformed or does not verify.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// The proof makes another statement than the bundle.
+    #[error("the proof states another superblock: element {element} of its statement differs")]
+    OtherStatement {
+        /// First element that differs.
+        element: usize,
+    },
+    /// The list of blocks is not the one that the statement commits to.
+    #[error(
+        "the statement is about {stated} blocks with body chain {expected}, the {listed} listed ones give {found}"
+    )]
+    Blocks {
+        /// Blocks that the statement counts.
+        stated: u64,
+        /// Blocks listed.
+        listed: usize,
+        /// In the statement.
+        expected: Digest,
+        /// Of the list.
+        found: Digest,
+    },
+    /// The deposits or the messages to L1 are not those that the statement commits to.
+    #[error("the statement's {list} leads to {expected}, the {listed} listed messages give {found}")]
+    L1 {
+        /// `L1 inbox` or `L1 outbox`.
+        list: &'static str,
+        /// Messages listed.
+        listed: usize,
+        /// In the statement.
+        expected: Digest,
+        /// Of the list.
+        found: Digest,
+    },
+}
+
+impl BundleError {
+    /// Whether the bundle is well-formed and its proof or statement is wrong, rather than the file unreadable.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        match self {
+            Self::Proof(error) => matches!(error, ProofError::Invalid { .. }),
+            Self::OtherStatement { .. } | Self::Blocks { .. } | Self::L1 { .. } | Self::UnknownKey(_) => true,
+            Self::Format(_) | Self::Statement(_) => false,
+        }
+    }
+}
+
+impl SuperblockBundle {
+    /// A superblock with its proof, the blocks of its body chain, and the messages of L1's lists.
+    #[must_use]
+    pub fn new(
+        statement: &SuperblockStatement,
+        blocks: Vec<BlockEntry>,
+        deposits: Vec<Message>,
+        l1_outbox: Vec<(Message, Consumption)>,
+        proof: &circuits_core::Proof,
+        key: Digest,
+    ) -> Self {
+        let statement = layout::to_bytes(statement);
+        Self { key, statement, blocks, deposits, l1_outbox, proof: proof::encode(proof) }
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// [`BundleError::Format`] if it cannot be serialised.
+    pub fn encode(&self) -> Result<Vec<u8>, BundleError> {
+        Ok(file::encode(Kind::SuperblockBundle, self)?)
+    }
+
+    /// Reads what [`Self::encode`] wrote; nothing is verified yet.
+    ///
+    /// # Errors
+    /// [`BundleError::Format`] or [`BundleError::Statement`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, BundleError> {
+        let bundle: Self = file::decode(Kind::SuperblockBundle, bytes, SUPERBLOCK_LIMIT)?;
+        bundle.statement()?;
+        Ok(bundle)
+    }
+
+    /// The statement that the bundle claims to prove.
+    ///
+    /// # Errors
+    /// [`BundleError::Statement`].
+    pub fn statement(&self) -> Result<SuperblockStatement, BundleError> {
+        Ok(layout::from_bytes(&self.statement)?)
+    }
+
+    /// Verifies the proof with the key of ours that the bundle names, and that statement and blocks are the
+    /// proved ones.
+    ///
+    /// # Errors
+    /// [`BundleError`], one variant per rule.
+    pub fn verify(&self, keys: &EngineKeys) -> Result<(SuperblockStatement, Source), BundleError> {
+        let statement = self.statement()?;
+        let source = keys.source_of(self.key).ok_or(BundleError::UnknownKey(self.key))?;
+        let key = keys.superblock(source).ok_or(BundleError::UnknownKey(self.key))?;
+        let common = &superblock_shape(source).common;
+        let proof = proof::decode(&self.proof, common)?;
+        let stated = layout::to_bytes(&statement);
+        let proved: Vec<u8> =
+            proof.public_inputs.iter().flat_map(|element| element.to_canonical_u64().to_le_bytes()).collect();
+        if let Some(byte) = stated.iter().zip(&proved).position(|(a, b)| a != b) {
+            return Err(BundleError::OtherStatement { element: byte / 8 });
+        }
+        proof::verify(&proof, key, common)?;
+        let found =
+            self.blocks.iter().fold(empty_list(), |digest, block| chain(BODY_CHAIN, digest, block.element()));
+        let count = statement.block_count.to_canonical_u64();
+        if found != statement.body_chain || self.blocks.len() as u64 != count {
+            return Err(BundleError::Blocks {
+                stated: count,
+                listed: self.blocks.len(),
+                expected: statement.body_chain,
+                found,
+            });
+        }
+        self.check_l1(&statement)?;
+        Ok((statement, source))
+    }
+
+    /// Checks that the statement's L1 inbox and outbox are those listed.
+    fn check_l1(&self, statement: &SuperblockStatement) -> Result<(), BundleError> {
+        let inbox = self
+            .deposits
+            .iter()
+            .fold(statement.l1_inbox_before, |list, message| outbox_append(list, message.hash()));
+        let outbox = self.l1_outbox.iter().fold(empty_list(), |list, (message, consumption)| {
+            inbox_append(list, message.hash(), *consumption)
+        });
+        let rules = [
+            ("L1 inbox", self.deposits.len(), statement.l1_inbox_after, inbox),
+            ("L1 outbox", self.l1_outbox.len(), statement.l1_outbox, outbox),
+        ];
+        match rules.into_iter().find(|(_, _, expected, found)| expected != found) {
+            Some((list, listed, expected, found)) => Err(BundleError::L1 { list, listed, expected, found }),
+            None => Ok(()),
+        }
+    }
+}

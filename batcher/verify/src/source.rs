@@ -1,0 +1,95 @@
+//! Which superblock circuits there are, and the shapes of their proofs.
+
+use std::sync::LazyLock;
+
+use bridge_core::Capacity;
+use circuits_core::{F, layout::Layout, recursion::Shape};
+use circuits_protocol::statement::SuperblockStatement;
+use circuits_prover::basetypes::{kernel_config, standard_config};
+
+/// The most blocks that a superblock applies without a segment: 2 and 4 verifiers fill 2^13 and 2^14 rows.
+pub const DIRECT_MAX_BLOCKS: usize = 4;
+/// Numbers of segments that a superblock circuit can verify; 1, 2 and 4 verifiers fill 2^13, 2^14 and 2^15 rows.
+pub const SEGMENT_ARITIES: [usize; 3] = [1, 2, 4];
+
+/// What stands directly below a superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// This many wrapped blocks: cheap for small superblocks.
+    Blocks(usize),
+    /// This many wrapped blocks that fill their rows, in a circuit of twice as many, where their messages have room.
+    BlocksWithMessages(usize),
+    /// This many segments.
+    Segments(usize),
+}
+
+/// Numbers of blocks with a circuit of twice the rows.
+pub const ROOMY_BLOCKS: [usize; 1] = [2];
+
+impl Source {
+    /// Wrapped blocks that the circuit verifies itself.
+    #[must_use]
+    pub fn blocks(self) -> usize {
+        match self {
+            Self::Blocks(blocks) | Self::BlocksWithMessages(blocks) => blocks,
+            Self::Segments(_) => 0,
+        }
+    }
+
+    /// Places for messages in the rows that the proofs leave free. Two and four blocks fill theirs.
+    #[must_use]
+    pub fn capacity(self) -> Capacity {
+        match self {
+            Self::Blocks(1) => Capacity { rows: 6, steps: 19 },
+            Self::Blocks(3) => Capacity { rows: 8, steps: 18 },
+            Self::Blocks(_) => Capacity::NONE,
+            Self::BlocksWithMessages(_) => Capacity { rows: 12, steps: 39 },
+            Self::Segments(1) => Capacity { rows: 6, steps: 15 },
+            Self::Segments(2) => Capacity { rows: 8, steps: 34 },
+            Self::Segments(_) => Capacity { rows: 16, steps: 61 },
+        }
+    }
+
+    /// The name of the circuit.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Blocks(blocks) => format!("superblock-blocks-{blocks}"),
+            Self::BlocksWithMessages(blocks) => format!("superblock-blocks-{blocks}-messages"),
+            Self::Segments(segments) => format!("superblock-segments-{segments}"),
+        }
+    }
+}
+
+impl Source {
+    /// All superblock circuits.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let blocks = (1..=DIRECT_MAX_BLOCKS).map(Self::Blocks);
+        blocks.chain(ROOMY_BLOCKS.map(Self::BlocksWithMessages)).chain(SEGMENT_ARITIES.map(Self::Segments))
+    }
+}
+
+/// Height of the Merkle caps of superblock proofs. No circuit verifies them, so caps may be larger than
+/// elsewhere, which shortens every opened path: the largest proof stays below 150,000 bytes.
+pub const SUPERBLOCK_CAP_HEIGHT: usize = 5;
+
+/// The shape of proofs over `source`, known without building the circuit.
+///
+/// Proofs over four segments have fewer routed wires, which makes them smaller too.
+#[must_use]
+pub fn superblock_shape(source: Source) -> &'static Shape {
+    static SHAPES: LazyLock<[Shape; 3]> = LazyLock::new(|| {
+        let public_inputs = <SuperblockStatement as Layout<F>>::LEN;
+        [(13, standard_config()), (14, standard_config()), (15, kernel_config())].map(
+            |(degree_bits, mut config)| {
+                config.fri_config.cap_height = SUPERBLOCK_CAP_HEIGHT;
+                Shape::new("superblock", config, degree_bits, public_inputs)
+            },
+        )
+    });
+    match source {
+        Source::Blocks(..=2) | Source::Segments(..=1) => &SHAPES[0],
+        Source::Blocks(_) | Source::BlocksWithMessages(_) | Source::Segments(2) => &SHAPES[1],
+        Source::Segments(_) => &SHAPES[2],
+    }
+}

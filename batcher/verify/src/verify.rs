@@ -1,0 +1,270 @@
+//! Verifying superblocks from files alone: proofs with embedded keys, the chain between them, and what it is
+//! anchored to.
+
+use std::path::{Path, PathBuf};
+
+use circuits_core::Digest;
+use circuits_files::file::{self, FileError, Kind};
+use circuits_protocol::statement::SuperblockStatement;
+use plonky2::field::types::PrimeField64;
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+use crate::{
+    bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle},
+    keys::EngineKeys,
+    source::Source,
+    trust::Trust,
+};
+
+/// The most files that are verified together.
+pub const MAX_FILES: usize = 10_000;
+
+/// Why superblocks are not accepted.
+#[derive(Debug, Error)]
+pub enum VerifyError {
+    /// Nothing to verify.
+    #[error("no superblock was given")]
+    Empty,
+    /// Too much to verify.
+    #[error("{found} files were given, at most {MAX_FILES} are verified together")]
+    TooMany {
+        /// Files given.
+        found: usize,
+    },
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file is no valid superblock.
+    #[error("{path}: {source}", path = .path.display())]
+    Bundle {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: BundleError,
+    },
+    /// Two superblocks do not follow each other.
+    #[error("{path}: superblock {number} does not continue superblock {previous}: {field} is {found}, expected {expected}", path = .path.display())]
+    Chain {
+        /// The later superblock's file.
+        path: PathBuf,
+        /// Its number.
+        number: u64,
+        /// The number before it.
+        previous: u64,
+        /// What does not continue.
+        field: &'static str,
+        /// Where the earlier one ends.
+        expected: String,
+        /// Where the later one starts.
+        found: String,
+    },
+    /// A superblock is not what the trust file says.
+    #[error("{path}: superblock {number}: {field} is {found}, trusted is {expected}", path = .path.display())]
+    Untrusted {
+        /// The superblock's file.
+        path: PathBuf,
+        /// Its number.
+        number: u64,
+        /// What differs.
+        field: &'static str,
+        /// In the trust file.
+        expected: String,
+        /// In the superblock.
+        found: String,
+    },
+}
+
+impl VerifyError {
+    /// Whether a proof or statement is wrong, rather than a file unreadable.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        match self {
+            Self::Bundle { source, .. } => source.is_invalid(),
+            Self::Chain { .. } | Self::Untrusted { .. } => true,
+            Self::Empty | Self::TooMany { .. } | Self::File(_) => false,
+        }
+    }
+}
+
+/// One verified superblock.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verified {
+    /// Its file.
+    #[serde(serialize_with = "as_text")]
+    pub file: PathBuf,
+    /// Its number.
+    pub number: u64,
+    /// The state before.
+    pub previous_state: Digest,
+    /// The state after.
+    pub new_state: Digest,
+    /// The registry that its blocks were checked against.
+    pub registry_root: Digest,
+    /// Blocks in it.
+    pub blocks: u64,
+    /// Digest of its blocks.
+    pub body_chain: Digest,
+    /// Deposits that it takes from L1's queue.
+    pub deposits: usize,
+    /// Messages that it sends to L1, deposits that go back included.
+    pub l1_outbox: usize,
+    /// Which circuit proved it.
+    pub circuit: String,
+    /// The circuit's key.
+    pub key: Digest,
+}
+
+/// Paths need not be UTF-8, and JSON is.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// What was verified.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Whether everything below follows from a trust file. If not, the answer is relative to the start state, the
+    /// registry roots and the deployment that the superblocks themselves name.
+    pub anchored: bool,
+    /// The deployment.
+    pub chain_id: u64,
+    /// The state that the first superblock continues.
+    pub start_state: Digest,
+    /// The state that the last one leads to.
+    pub end_state: Digest,
+    /// The superblocks, by number.
+    pub superblocks: Vec<Verified>,
+}
+
+struct Opened {
+    path: PathBuf,
+    statement: SuperblockStatement,
+    source: Source,
+    key: Digest,
+    deposits: usize,
+    l1_outbox: usize,
+}
+
+fn open(path: PathBuf, keys: &EngineKeys) -> Result<Opened, VerifyError> {
+    let bytes = file::read_bytes(Kind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
+    let opened = SuperblockBundle::decode(&bytes)
+        .and_then(|bundle| bundle.verify(keys).map(|(statement, source)| (statement, source, bundle)));
+    match opened {
+        Ok((statement, source, bundle)) => Ok(Opened {
+            path,
+            statement,
+            source,
+            key: bundle.key,
+            deposits: bundle.deposits.len(),
+            l1_outbox: bundle.l1_outbox.len(),
+        }),
+        Err(source) => Err(VerifyError::Bundle { path, source }),
+    }
+}
+
+/// Verifies the superblocks in `paths`, in any order, and that they form one chain; with `trust`, that the
+/// chain is the trusted one. No circuit is built.
+///
+/// # Errors
+/// [`VerifyError`]; it names the file and what is wrong with it.
+pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &EngineKeys) -> Result<Report, VerifyError> {
+    if paths.len() > MAX_FILES {
+        return Err(VerifyError::TooMany { found: paths.len() });
+    }
+    let mut opened: Vec<_> = paths.into_iter().map(|path| open(path, keys)).collect::<Result<_, _>>()?;
+    opened.sort_by_key(|one| one.statement.number.to_canonical_u64());
+    for pair in opened.windows(2) {
+        check_chain(&pair[0].statement, &pair[1])?;
+    }
+    let (first, last) = match (opened.first(), opened.last()) {
+        (Some(first), Some(last)) => (first.statement, last.statement),
+        _ => return Err(VerifyError::Empty),
+    };
+    if let Some(trust) = trust {
+        check_start(trust, &opened[0])?;
+        opened.iter().try_for_each(|one| check_trusted(trust, one))?;
+    }
+    let verified = |one: Opened| Verified {
+        file: one.path,
+        number: one.statement.number.to_canonical_u64(),
+        previous_state: one.statement.previous_state,
+        new_state: one.statement.new_state,
+        registry_root: one.statement.registry_root,
+        blocks: one.statement.block_count.to_canonical_u64(),
+        body_chain: one.statement.body_chain,
+        deposits: one.deposits,
+        l1_outbox: one.l1_outbox,
+        circuit: one.source.name(),
+        key: one.key,
+    };
+    Ok(Report {
+        anchored: trust.is_some(),
+        chain_id: first.chain_id.to_canonical_u64(),
+        start_state: first.previous_state,
+        end_state: last.new_state,
+        superblocks: opened.into_iter().map(verified).collect(),
+    })
+}
+
+fn check_chain(left: &SuperblockStatement, right: &Opened) -> Result<(), VerifyError> {
+    let integer = |element: circuits_core::F| element.to_canonical_u64();
+    let statement = &right.statement;
+    let rules = [
+        ("chain id", integer(left.chain_id).to_string(), integer(statement.chain_id).to_string()),
+        ("number", (integer(left.number) + 1).to_string(), integer(statement.number).to_string()),
+        ("previous state", left.new_state.to_string(), statement.previous_state.to_string()),
+    ];
+    match rules.into_iter().find(|(_, expected, found)| expected != found) {
+        None => Ok(()),
+        Some((field, expected, found)) => Err(VerifyError::Chain {
+            path: right.path.clone(),
+            number: integer(statement.number),
+            previous: integer(left.number),
+            field,
+            expected,
+            found,
+        }),
+    }
+}
+
+fn check_start(trust: &Trust, first: &Opened) -> Result<(), VerifyError> {
+    let number = first.statement.number.to_canonical_u64();
+    let rules = [
+        ("number", (u64::from(trust.start.number) + 1).to_string(), number.to_string()),
+        ("previous state", trust.start.state.to_string(), first.statement.previous_state.to_string()),
+    ];
+    untrusted(first, rules)
+}
+
+fn check_trusted(trust: &Trust, one: &Opened) -> Result<(), VerifyError> {
+    let number = one.statement.number.to_canonical_u64();
+    let root = u32::try_from(number).ok().and_then(|number| trust.registry_root(number));
+    let root = root.map_or_else(|| "absent from the schedule".to_owned(), |root| root.to_string());
+    let listed = trust.keys.contains(&one.key);
+    let chain_id = one.statement.chain_id.to_canonical_u64().to_string();
+    untrusted(
+        one,
+        [
+            ("chain id", trust.chain_id.to_string(), chain_id),
+            ("registry root", root, one.statement.registry_root.to_string()),
+        ],
+    )?;
+    let expected = if listed { one.key.to_string() } else { "another superblock key".to_owned() };
+    untrusted(one, [("key", expected, one.key.to_string())])
+}
+
+fn untrusted<const N: usize>(
+    one: &Opened,
+    rules: [(&'static str, String, String); N],
+) -> Result<(), VerifyError> {
+    match rules.into_iter().find(|(_, expected, found)| expected != found) {
+        None => Ok(()),
+        Some((field, expected, found)) => Err(VerifyError::Untrusted {
+            path: one.path.clone(),
+            number: one.statement.number.to_canonical_u64(),
+            field,
+            expected,
+            found,
+        }),
+    }
+}

@@ -1,0 +1,66 @@
+//! Balances: how much of an asset stands on either side of the bridge.
+//!
+//! | row of | holds | emission there | claim or refund there |
+//! |---|---|---|---|
+//! | the asset's origin | what is outstanding | adds | takes |
+//! | any other environment | what the bridge let in | takes | adds |
+//!
+//! Both stay in `[0, 2^58)`. An environment can therefore never send out more than came in, whatever its kernel
+//! proves, and for every asset: outstanding = sum of what was let in + what is in flight.
+
+use std::fmt;
+
+use circuits_core::{Builder, Digest, DigestTarget, F, amount::Amount};
+use circuits_protocol::registry::EnvironmentId;
+use plonky2::{field::types::Field, iop::target::Target};
+use serde::{Deserialize, Serialize};
+
+use crate::asset::AssetId;
+
+/// Which row: of which environment, for which asset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BalanceKey {
+    /// The environment.
+    pub environment: EnvironmentId,
+    /// What it holds.
+    pub asset: AssetId,
+}
+
+impl BalanceKey {
+    /// Whether the row is the origin's own.
+    #[must_use]
+    pub fn is_origin(self) -> bool {
+        self.environment.get() == self.asset.origin()
+    }
+
+    /// The key in the tree of balances. Never zero, because no asset's name is.
+    #[must_use]
+    pub fn digest(self) -> Digest {
+        Digest([self.environment.to_field(), self.asset.to_field(), F::ZERO, F::ZERO])
+    }
+}
+
+impl fmt::Display for BalanceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "asset {} in environment {}", self.asset, self.environment)
+    }
+}
+
+/// In-circuit twin of [`BalanceKey::digest`].
+pub(crate) fn balance_key_circuit(builder: &mut Builder, environment: Target, asset: Target) -> DigestTarget {
+    let zero = builder.zero();
+    Digest([environment, asset, zero, zero])
+}
+
+/// The value of a row: never zero, so that a row that holds nothing differs from one that does not exist.
+#[must_use]
+pub fn balance_value(amount: Amount) -> Digest {
+    Digest([amount.to_field(), F::ONE, F::ZERO, F::ZERO])
+}
+
+/// In-circuit twin of [`balance_value`].
+pub(crate) fn balance_value_circuit(builder: &mut Builder, amount: Target) -> DigestTarget {
+    let (zero, one) = (builder.zero(), builder.one());
+    Digest([amount, one, zero, zero])
+}

@@ -1,0 +1,381 @@
+//! The bridge's steps in-circuit; the table of [`crate::step`] says what each does.
+
+use circuits_core::{
+    Builder, DigestTarget, F, Witness,
+    amount::enforce_amount,
+    constrain::{Constrain, DigestOps},
+    integer::HEIGHT_BITS,
+    layout::{WitnessError, new_virtual, set, set_target},
+    trees::{InsertTarget, LeafOpeningTarget, PathTarget, index_bits, insert_circuit, update_if_circuit},
+};
+use circuits_protocol::{
+    registry::ENVIRONMENT_BITS,
+    statement::{SuperblockRoots, empty_list},
+};
+use plonky2::{
+    field::types::Field,
+    iop::target::{BoolTarget, Target},
+};
+
+use crate::{
+    BALANCES_DEPTH, MESSAGES_DEPTH,
+    balance::{balance_key_circuit, balance_value_circuit},
+    lists::{BridgeLists, append_block_messages_circuit, block_messages_circuit},
+    message::{
+        MAX_LIFETIME, MIN_LIFETIME, MessageFields, SEQUENCE_BITS, inbox_append_circuit, message_hash_circuit,
+        outbox_append_circuit,
+    },
+    step::{Chunk, NewRow, Step, StepFields},
+    tombstone,
+};
+
+/// Bits of an asset's number.
+const NUMBER_BITS: usize = 32;
+
+/// Where a run of steps stands.
+struct Running {
+    roots: SuperblockRoots<Target>,
+    lists: BridgeLists<Target>,
+    /// Whether a block's messages are half moved: whose, and its lists so far. Outside of a block the lists are
+    /// empty.
+    in_block: BoolTarget,
+    environment: Target,
+    outbox: DigestTarget,
+    inbox: DigestTarget,
+    /// Whether the last step's message goes to L1, where it arrives in the next, and the last step's message.
+    arriving: BoolTarget,
+    last: DigestTarget,
+}
+
+/// What several rules ask of a step.
+struct Facts {
+    emit: BoolTarget,
+    claim: BoolTarget,
+    refund: BoolTarget,
+    bounce: BoolTarget,
+    ends_block: BoolTarget,
+    active: BoolTarget,
+    by_l1: BoolTarget,
+    to_l1: BoolTarget,
+    hash: DigestTarget,
+}
+
+/// How many places a circuit has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// For rows that are added first.
+    pub rows: usize,
+    /// For steps after them.
+    pub steps: usize,
+}
+
+impl Capacity {
+    /// No place at all.
+    pub const NONE: Self = Self { rows: 0, steps: 0 };
+}
+
+/// Places for rows and steps, one after the other.
+pub struct CrossingTarget {
+    rows: Vec<NewRowTarget>,
+    steps: Vec<StepTarget>,
+}
+
+struct NewRowTarget {
+    active: BoolTarget,
+    environment: Target,
+    asset: Target,
+    count: Target,
+    insert: InsertTarget,
+}
+
+struct StepTarget {
+    fields: StepFields<Target>,
+    path: PathTarget,
+    row: LeafOpeningTarget,
+}
+
+impl CrossingTarget {
+    /// Adds up to `rows` rows and then takes up to `steps` steps in superblock `number`, which has 32 bits.
+    /// Moves `roots` and `lists` forward. A block whose messages begin here ends here.
+    pub fn apply(
+        builder: &mut Builder,
+        Capacity { rows, steps }: Capacity,
+        (chain_id, number): (Target, Target),
+        roots: &mut SuperblockRoots<Target>,
+        lists: &mut BridgeLists<Target>,
+    ) -> Self {
+        let rows = (0..rows).map(|_| NewRowTarget::apply(builder, roots)).collect();
+        let (nobody, no) = (builder.zero(), builder._false());
+        let empty = builder.constant_digest(empty_list());
+        let mut running = Running {
+            roots: *roots,
+            lists: *lists,
+            in_block: no,
+            environment: nobody,
+            outbox: empty,
+            inbox: empty,
+            arriving: no,
+            last: empty,
+        };
+        let steps =
+            (0..steps).map(|_| StepTarget::apply(builder, (chain_id, number), &mut running)).collect();
+
+        // No block is half moved, and no message to L1 is still on its way.
+        builder.enforce_zero(running.in_block.target);
+        builder.enforce_zero(running.arriving.target);
+        (*roots, *lists) = (running.roots, running.lists);
+        Self { rows, steps }
+    }
+
+    /// Assigns a chunk. Places that are left over take its idle row and do nothing.
+    ///
+    /// # Errors
+    /// If a target already has another value.
+    pub fn set_targets(&self, witness: &mut Witness, chunk: &Chunk) -> Result<(), WitnessError> {
+        let Chunk { rows, idle, steps } = chunk;
+        for (index, target) in self.rows.iter().enumerate() {
+            target.set_targets(witness, rows.get(index).unwrap_or(idle), index < rows.len())?;
+        }
+        let idle = Step::idle();
+        for (index, target) in self.steps.iter().enumerate() {
+            target.set_targets(witness, steps.get(index).unwrap_or(&idle))?;
+        }
+        Ok(())
+    }
+}
+
+impl NewRowTarget {
+    /// A row of amount 0 for a key that has none, in an empty slot; which one is nobody's concern.
+    fn apply(builder: &mut Builder, roots: &mut SuperblockRoots<Target>) -> Self {
+        let target = Self {
+            active: builder.new_bool(),
+            environment: builder.add_virtual_target(),
+            asset: builder.add_virtual_target(),
+            count: builder.add_virtual_target(),
+            insert: InsertTarget::new_virtual(builder, BALANCES_DEPTH),
+        };
+        let key = balance_key_circuit(builder, target.environment, target.asset);
+        let zero = builder.zero();
+        let value = balance_value_circuit(builder, zero);
+        let root = roots.balances_root;
+        let (added, _) = insert_circuit(builder, root, target.count, key, value, &target.insert);
+        roots.balances_root = builder.select_digest(target.active, added, root);
+        target
+    }
+
+    fn set_targets(&self, witness: &mut Witness, row: &NewRow, active: bool) -> Result<(), WitnessError> {
+        set_target(witness, self.active.target, F::from_bool(active))?;
+        set_target(witness, self.environment, row.key.environment.to_field())?;
+        set_target(witness, self.asset, row.key.asset.to_field())?;
+        set_target(witness, self.count, F::from_noncanonical_u64(row.count))?;
+        self.insert.set_targets(witness, &row.witness)
+    }
+}
+
+impl StepTarget {
+    /// Takes one step from `running` on.
+    fn apply(builder: &mut Builder, (chain_id, number): (Target, Target), running: &mut Running) -> Self {
+        let step = Self {
+            fields: new_virtual(builder),
+            path: PathTarget::new_virtual(builder, MESSAGES_DEPTH),
+            row: LeafOpeningTarget::new_virtual(builder, BALANCES_DEPTH),
+        };
+        let facts = step.facts(builder);
+        step.enforce_well_formed(builder);
+        step.enforce_parties(builder, &facts, chain_id);
+        step.enforce_time(builder, &facts, number);
+        step.move_leaf(builder, &facts, running);
+        step.move_balance(builder, &facts, running);
+        step.extend_lists(builder, &facts, running);
+        step
+    }
+
+    /// A step does one thing or none.
+    fn facts(&self, builder: &mut Builder) -> Facts {
+        let StepFields { emit, claim, refund, bounce, ends_block, actor, message, .. } = self.fields;
+        let mut flag = |target| {
+            let flag = BoolTarget::new_unsafe(target);
+            builder.enforce_bool(flag);
+            flag
+        };
+        let [emit, claim, refund, bounce, ends_block] =
+            [emit, claim, refund, bounce, ends_block].map(&mut flag);
+        let active = builder.add_many([emit, claim, refund, bounce].map(|action| action.target));
+        let active = BoolTarget::new_unsafe(active);
+        builder.enforce_bool(active);
+        let l1 = builder.zero();
+        let by_l1 = builder.is_equal(actor, l1);
+        let to_l1 = builder.is_equal(message.destination, l1);
+        let hash = message_hash_circuit(builder, &message);
+        Facts { emit, claim, refund, bounce, ends_block, active, by_l1, to_l1, hash }
+    }
+
+    /// The numbers that a kernel chooses have their bits, and the amount is not zero: nothing stands on L1 for
+    /// two things. The others have theirs already: the source is the actor, and the deadline is near the
+    /// superblock's number.
+    fn enforce_well_formed(&self, builder: &mut Builder) {
+        let MessageFields { destination, asset, sequence, amount, .. } = self.fields.message;
+        builder.enforce_range(destination, ENVIRONMENT_BITS);
+        // One reading only: origin and number have 48 bits together.
+        let origin = self.fields.asset_origin;
+        builder.enforce_range(origin, ENVIRONMENT_BITS);
+        let base = F::from_canonical_u64(1 << NUMBER_BITS);
+        let packed_origin = builder.mul_const(base, origin);
+        let local = builder.sub(asset, packed_origin);
+        builder.enforce_range(local, NUMBER_BITS);
+        builder.enforce_range(sequence, SEQUENCE_BITS);
+        let one = builder.one();
+        let less = builder.sub(amount, one);
+        enforce_amount(builder, less);
+    }
+
+    /// | action | the actor is | besides |
+    /// |---|---|---|
+    /// | emit | the source | and not the destination |
+    /// | claim | the destination | |
+    /// | refund | the source | |
+    /// | bounce | the source | and L1 |
+    fn enforce_parties(&self, builder: &mut Builder, facts: &Facts, chain_id: Target) {
+        let MessageFields { source, destination, .. } = self.fields.message;
+        builder.enforce_equal_if(facts.active, self.fields.message.chain_id, chain_id);
+        let speaker = builder.select(facts.claim, destination, source);
+        builder.enforce_equal_if(facts.active, speaker, self.fields.actor);
+        let to_itself = builder.is_equal(source, destination);
+        let to_itself = builder.and(facts.emit, to_itself);
+        builder.enforce_zero(to_itself.target);
+        let environment = builder.not(facts.by_l1);
+        let foreign_bounce = builder.and(facts.bounce, environment);
+        builder.enforce_zero(foreign_bounce.target);
+    }
+
+    /// With `left = deadline - number`: an environment emits with `MIN_LIFETIME <= left <= MAX_LIFETIME`, L1
+    /// with `left >= 0`; a claim needs `left >= 0`, refund and bounce `left < 0`.
+    fn enforce_time(&self, builder: &mut Builder, facts: &Facts, number: Target) {
+        let left = builder.sub(self.fields.message.deadline, number);
+        let environment = builder.not(facts.by_l1);
+        let emitted_by_environment = builder.and(facts.emit, environment);
+
+        let minimum = F::from_canonical_u32(MIN_LIFETIME);
+        let minimum = builder.mul_const(minimum, emitted_by_environment.target);
+        let beyond_minimum = builder.sub(left, minimum);
+        let overdue = builder.neg(left);
+        let overdue = builder.add_const(overdue, F::NEG_ONE);
+        let forward = builder.or(facts.emit, facts.claim);
+        let in_time = builder.select(forward, beyond_minimum, overdue);
+        let in_time = builder.mul(in_time, facts.active.target);
+        builder.enforce_range(in_time, HEIGHT_BITS);
+
+        let maximum = builder.constant(F::from_canonical_u32(MAX_LIFETIME));
+        let below_maximum = builder.sub(maximum, left);
+        let below_maximum = builder.mul(below_maximum, emitted_by_environment.target);
+        builder.enforce_range(below_maximum, HEIGHT_BITS);
+    }
+
+    /// | action | leaf before | leaf after | at |
+    /// |---|---|---|---|
+    /// | emit, not to L1 | empty | the message | the count, which grows |
+    /// | claim by an environment, refund | the message | tombstone | any index |
+    /// | emit to L1 | no leaf; the next step is the claim by L1 | | |
+    /// | claim by L1 | no leaf; the step before was the emission | | |
+    /// | bounce | no leaf | | |
+    fn move_leaf(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
+        let environment = builder.not(facts.by_l1);
+        let kept = builder.not(facts.to_l1);
+        let appends = builder.and(facts.emit, kept);
+        let claimed = builder.and(facts.claim, environment);
+        let buries = builder.or(claimed, facts.refund);
+        let moves = builder.or(appends, buries);
+
+        let count = running.roots.message_count;
+        builder.enforce_equal_if(appends, self.fields.index, count);
+        running.roots.message_count = builder.add(count, appends.target);
+
+        let empty = builder.constant_digest(circuits_core::Digest::ZERO);
+        let tombstone = builder.constant_digest(tombstone());
+        let before = builder.select_digest(facts.emit, empty, facts.hash);
+        let after = builder.select_digest(facts.emit, facts.hash, tombstone);
+        let bits = index_bits(builder, self.fields.index, MESSAGES_DEPTH);
+        let root = running.roots.messages_root;
+        let found = self.path.root_circuit(builder, &bits, before);
+        builder.enforce_digest_equal_if(moves, found, root);
+        let moved = self.path.root_circuit(builder, &bits, after);
+        running.roots.messages_root = builder.select_digest(moves, moved, root);
+
+        let arrives = builder.and(facts.claim, facts.by_l1);
+        builder.enforce_equal(arrives.target, running.arriving.target);
+        builder.enforce_digest_equal_if(arrives, facts.hash, running.last);
+        running.arriving = builder.and(facts.emit, facts.to_l1);
+        running.last = facts.hash;
+    }
+
+    /// The actor's row rises if the asset's origin emits it or another environment consumes it, and falls
+    /// otherwise. A bounce moves no row.
+    fn move_balance(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
+        let MessageFields { asset, amount, .. } = self.fields.message;
+        let moves = BoolTarget::new_unsafe(builder.sub(facts.active.target, facts.bounce.target));
+        let is_origin = builder.is_equal(self.fields.actor, self.fields.asset_origin);
+        let rises = builder.is_equal(is_origin.target, facts.emit.target);
+        let fallen = builder.neg(amount);
+        let change = builder.select(rises, amount, fallen);
+        let change = builder.mul(change, moves.target);
+        let after = builder.add(self.fields.balance, change);
+        enforce_amount(builder, after);
+
+        let key = balance_key_circuit(builder, self.fields.actor, asset);
+        let [old_value, new_value] =
+            [self.fields.balance, after].map(|amount| balance_value_circuit(builder, amount));
+        running.roots.balances_root = update_if_circuit(
+            builder,
+            moves,
+            running.roots.balances_root,
+            key,
+            old_value,
+            new_value,
+            &self.row,
+        );
+    }
+
+    /// The step joins the lists of its actor: the block's, or L1's. Where a block's messages end, its lists
+    /// join the blocks moved.
+    fn extend_lists(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
+        let environment = builder.not(facts.by_l1);
+        let by_block = builder.and(facts.active, environment);
+
+        // One block at a time.
+        let continues = builder.and(by_block, running.in_block);
+        builder.enforce_equal_if(continues, self.fields.actor, running.environment);
+        running.environment = builder.select(by_block, self.fields.actor, running.environment);
+        let in_block = builder.or(by_block, running.in_block);
+
+        let sends = builder.or(facts.emit, facts.bounce);
+        let before = builder.select_digest(facts.by_l1, running.lists.l1_inbox, running.outbox);
+        let sent = outbox_append_circuit(builder, before, facts.hash);
+        let [by_environment, by_l1] = [environment, facts.by_l1].map(|who| builder.and(sends, who));
+        let outbox = builder.select_digest(by_environment, sent, running.outbox);
+        running.lists.l1_inbox = builder.select_digest(by_l1, sent, running.lists.l1_inbox);
+
+        let returns = builder.or(facts.refund, facts.bounce);
+        let receives = builder.or(facts.claim, returns);
+        let before = builder.select_digest(facts.by_l1, running.lists.l1_outbox, running.inbox);
+        let received = inbox_append_circuit(builder, before, facts.hash, returns.target);
+        let [by_environment, by_l1] = [environment, facts.by_l1].map(|who| builder.and(receives, who));
+        let inbox = builder.select_digest(by_environment, received, running.inbox);
+        running.lists.l1_outbox = builder.select_digest(by_l1, received, running.lists.l1_outbox);
+
+        // What ends is a block.
+        let ends = builder.and(facts.ends_block, in_block);
+        let element = block_messages_circuit(builder, running.environment, outbox, inbox);
+        let applied = append_block_messages_circuit(builder, running.lists.applied, element);
+        running.lists.applied = builder.select_digest(ends, applied, running.lists.applied);
+        let empty = builder.constant_digest(empty_list());
+        running.outbox = builder.select_digest(ends, empty, outbox);
+        running.inbox = builder.select_digest(ends, empty, inbox);
+        running.in_block = BoolTarget::new_unsafe(builder.sub(in_block.target, ends.target));
+    }
+
+    fn set_targets(&self, witness: &mut Witness, step: &Step) -> Result<(), WitnessError> {
+        set(witness, &self.fields, &step.fields)?;
+        self.path.set_targets(witness, &step.path)?;
+        self.row.set_targets(witness, &step.row)
+    }
+}

@@ -1,0 +1,81 @@
+//! The running lists that the bridge's steps move.
+
+use circuits_core::{
+    Builder, Digest, DigestTarget, F,
+    hash::{Domain, chain, chain_circuit, hash, hash_circuit},
+};
+use circuits_protocol::statement::{Accumulators, empty_list};
+use plonky2::iop::target::Target;
+
+/// Domain of a block's entry in the list of blocks with messages, and of that list.
+const BLOCK_MESSAGES: Domain = Domain::new("blkmsgs");
+
+circuits_core::layout! {
+    /// What L1 sent, what it is owed, and the blocks whose messages were moved.
+    pub struct BridgeLists<T> {
+        /// Digest of the deposits taken from L1's queue, as an outbox.
+        pub l1_inbox: Digest<T>,
+        /// Digest of what L1 must pay or give back, as an inbox.
+        pub l1_outbox: Digest<T>,
+        /// Digest of the blocks whose outbox and inbox were moved. Must reach the digest of the blocks that have any.
+        pub applied: Digest<T>,
+    }
+}
+
+impl<T: Copy> BridgeLists<T> {
+    /// The lists among a superblock's accumulators.
+    pub fn of(accumulators: &Accumulators<T>) -> Self {
+        let &Accumulators { l1_inbox, l1_outbox, applied, .. } = accumulators;
+        Self { l1_inbox, l1_outbox, applied }
+    }
+
+    /// Puts the lists where [`Self::of`] takes them from.
+    pub fn store(self, accumulators: &mut Accumulators<T>) {
+        let Self { l1_inbox, l1_outbox, applied } = self;
+        *accumulators = Accumulators { l1_inbox, l1_outbox, applied, ..*accumulators };
+    }
+}
+
+impl BridgeLists {
+    /// Where a superblock starts.
+    #[must_use]
+    pub fn start(l1_inbox: Digest) -> Self {
+        Self { l1_inbox, l1_outbox: empty_list(), applied: empty_list() }
+    }
+
+    /// `applied` after one more block.
+    pub(crate) fn append_block(&self, element: Digest) -> Digest {
+        append_block_messages(self.applied, element)
+    }
+}
+
+/// `H(BLOCK_MESSAGES, environment, outbox, inbox)`: the entry of a block that emits or consumes.
+#[must_use]
+pub fn block_messages(environment: F, outbox: Digest, inbox: Digest) -> Digest {
+    hash(BLOCK_MESSAGES, &[&[environment], outbox.0.as_slice(), inbox.0.as_slice()].concat())
+}
+
+/// In-circuit twin of [`block_messages`].
+pub fn block_messages_circuit(
+    builder: &mut Builder,
+    environment: Target,
+    outbox: DigestTarget,
+    inbox: DigestTarget,
+) -> DigestTarget {
+    hash_circuit(builder, BLOCK_MESSAGES, &[&[environment], outbox.0.as_slice(), inbox.0.as_slice()].concat())
+}
+
+/// The digest of blocks with messages, after one more.
+#[must_use]
+pub fn append_block_messages(list: Digest, element: Digest) -> Digest {
+    chain(BLOCK_MESSAGES, list, element)
+}
+
+/// In-circuit twin of [`append_block_messages`].
+pub fn append_block_messages_circuit(
+    builder: &mut Builder,
+    list: DigestTarget,
+    element: DigestTarget,
+) -> DigestTarget {
+    chain_circuit(builder, BLOCK_MESSAGES, list, element)
+}

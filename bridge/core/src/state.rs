@@ -1,0 +1,273 @@
+//! What the bridge knows: every message ever emitted, and the balances.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
+use circuits_core::{
+    Digest, F,
+    amount::Amount,
+    trees::{AppendTree, KeyedTree, Path, TreeError},
+};
+use circuits_protocol::statement::SuperblockRoots;
+use plonky2::field::types::Field;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    BALANCES_DEPTH, MESSAGES_DEPTH,
+    asset::AssetId,
+    balance::{BalanceKey, balance_value},
+    message::{Consumption, Message},
+    tombstone,
+};
+
+/// Where a message was emitted or consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// The superblock.
+    pub superblock: u32,
+    /// First height of the block in it; none if L1 did it.
+    pub height: Option<u32>,
+}
+
+/// One message's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The message.
+    pub message: Message,
+    /// Where it was emitted.
+    pub emitted: Place,
+    /// What became of it, and where.
+    pub consumed: Option<(Consumption, Place)>,
+}
+
+/// The state of the bridge: what two of the superblock's roots commit to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BridgeData", into = "BridgeData")]
+pub struct BridgeState {
+    records: Vec<Record>,
+    messages: AppendTree,
+    /// Indices of the messages that are not consumed, by the hash of every message ever emitted. A dishonest
+    /// kernel can emit one message twice.
+    pending: BTreeMap<Digest, BTreeSet<u64>>,
+    rows: Vec<(BalanceKey, Amount)>,
+    /// Where each row stands among the rows.
+    places: BTreeMap<BalanceKey, usize>,
+    pub(crate) balances: KeyedTree,
+}
+
+/// What is stored of a bridge: all else follows from it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BridgeData {
+    messages: Vec<Record>,
+    balances: Vec<(BalanceKey, Amount)>,
+}
+
+impl From<BridgeState> for BridgeData {
+    fn from(state: BridgeState) -> Self {
+        Self { messages: state.records, balances: state.rows }
+    }
+}
+
+impl TryFrom<BridgeData> for BridgeState {
+    type Error = TreeError;
+
+    fn try_from(data: BridgeData) -> Result<Self, TreeError> {
+        let mut state = Self::default();
+        for Record { message, emitted, consumed } in data.messages {
+            let index = state.push(message, emitted)?;
+            if let Some((consumption, place)) = consumed {
+                state.bury(index, consumption, place)?;
+            }
+        }
+        for (key, amount) in data.balances {
+            state.add_row(key)?;
+            state.set_row(key, amount)?;
+        }
+        Ok(state)
+    }
+}
+
+/// How one change of the state is taken back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Undo {
+    /// A message was appended; whether one with its hash was there before.
+    Push { known: bool },
+    /// The message at this index was consumed.
+    Bury(u64),
+    /// A row held this before.
+    Row(BalanceKey, Amount),
+}
+
+impl Default for BridgeState {
+    fn default() -> Self {
+        Self {
+            records: vec![],
+            messages: AppendTree::new(MESSAGES_DEPTH),
+            pending: BTreeMap::new(),
+            rows: vec![],
+            places: BTreeMap::new(),
+            balances: KeyedTree::new(BALANCES_DEPTH),
+        }
+    }
+}
+
+impl BridgeState {
+    /// Every message that entered the tree, by index.
+    #[must_use]
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Root of the tree of messages.
+    #[must_use]
+    pub fn messages_root(&self) -> Digest {
+        self.messages.root()
+    }
+
+    /// The path of the leaf at `index`.
+    pub(crate) fn message_path(&self, index: u64) -> Path {
+        self.messages.path(index)
+    }
+
+    /// Messages that entered the tree.
+    #[must_use]
+    pub fn message_count(&self) -> u64 {
+        self.messages.count()
+    }
+
+    /// Root of the tree of balances.
+    #[must_use]
+    pub fn balances_root(&self) -> Digest {
+        self.balances.root()
+    }
+
+    /// The superblock's roots, beside the root of environments.
+    #[must_use]
+    pub fn roots(&self, environments_root: Digest) -> SuperblockRoots {
+        SuperblockRoots {
+            environments_root,
+            messages_root: self.messages_root(),
+            message_count: F::from_canonical_u64(self.message_count()),
+            balances_root: self.balances_root(),
+        }
+    }
+
+    /// The rows, in the order in which they were first used.
+    #[must_use]
+    pub fn rows(&self) -> &[(BalanceKey, Amount)] {
+        &self.rows
+    }
+
+    /// One row's amount; 0 if there is none.
+    #[must_use]
+    pub fn balance(&self, key: BalanceKey) -> Amount {
+        self.places.get(&key).map_or(Amount::ZERO, |&place| self.rows[place].1)
+    }
+
+    /// Whether there is such a row.
+    #[must_use]
+    pub fn has_row(&self, key: BalanceKey) -> bool {
+        self.places.contains_key(&key)
+    }
+
+    /// The index of the first message with this hash that is not consumed.
+    #[must_use]
+    pub fn pending(&self, hash: &Digest) -> Option<u64> {
+        self.pending.get(hash)?.first().copied()
+    }
+
+    /// Whether a message with this hash was ever emitted, consumed or not.
+    #[must_use]
+    pub fn knows(&self, hash: &Digest) -> bool {
+        self.pending.contains_key(hash)
+    }
+
+    /// Messages that are neither claimed nor refunded.
+    pub fn in_flight(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter().filter(|record| record.consumed.is_none())
+    }
+
+    /// Whether for every asset what is outstanding is what was let in elsewhere and what is in flight.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        let mut difference: BTreeMap<AssetId, i128> = BTreeMap::new();
+        for &(key, amount) in &self.rows {
+            let sign = if key.is_origin() { 1 } else { -1 };
+            *difference.entry(key.asset).or_default() += sign * i128::from(amount.get());
+        }
+        for Record { message, .. } in self.in_flight() {
+            *difference.entry(message.asset).or_default() -= i128::from(message.amount.get());
+        }
+        difference.values().all(|&difference| difference == 0)
+    }
+
+    /// Appends a message to the tree.
+    pub(crate) fn push(&mut self, message: Message, place: Place) -> Result<u64, TreeError> {
+        let hash = message.hash();
+        let index = self.messages.push(hash)?;
+        self.pending.entry(hash).or_default().insert(index);
+        self.records.push(Record { message, emitted: place, consumed: None });
+        Ok(index)
+    }
+
+    /// Turns a pending message's leaf into a tombstone.
+    pub(crate) fn bury(
+        &mut self,
+        index: u64,
+        consumption: Consumption,
+        place: Place,
+    ) -> Result<(), TreeError> {
+        self.messages.replace(index, tombstone())?;
+        let record = &mut self.records[index as usize];
+        record.consumed = Some((consumption, place));
+        if let Some(indices) = self.pending.get_mut(&record.message.hash()) {
+            indices.remove(&index);
+        }
+        Ok(())
+    }
+
+    /// Sets a row that exists.
+    pub(crate) fn set_row(&mut self, key: BalanceKey, amount: Amount) -> Result<(), TreeError> {
+        self.balances.update(key.digest(), balance_value(amount))?;
+        if let Some(&place) = self.places.get(&key) {
+            self.rows[place].1 = amount;
+        }
+        Ok(())
+    }
+
+    /// Adds a row of amount 0.
+    pub(crate) fn add_row(&mut self, key: BalanceKey) -> Result<(), TreeError> {
+        self.balances.insert(key.digest(), balance_value(Amount::ZERO))?;
+        self.places.insert(key, self.rows.len());
+        self.rows.push((key, Amount::ZERO));
+        Ok(())
+    }
+
+    /// Takes the last change back that was not taken back yet.
+    pub(crate) fn undo(&mut self, change: Undo) -> Result<(), TreeError> {
+        match change {
+            Undo::Push { known } => {
+                self.records.pop();
+                if let Some(hash) = self.messages.pop()
+                    && let Entry::Occupied(mut indices) = self.pending.entry(hash)
+                {
+                    indices.get_mut().remove(&self.messages.count());
+                    if !known {
+                        indices.remove();
+                    }
+                }
+            }
+            Undo::Bury(index) => {
+                let record = &mut self.records[index as usize];
+                record.consumed = None;
+                let hash = record.message.hash();
+                self.messages.replace(index, hash)?;
+                self.pending.entry(hash).or_default().insert(index);
+            }
+            Undo::Row(key, amount) => self.set_row(key, amount)?,
+        }
+        Ok(())
+    }
+}

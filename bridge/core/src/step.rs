@@ -1,0 +1,461 @@
+//! One message, one step: natively.
+//!
+//! | step | who acts | list that gains | leaf | row of the actor |
+//! |---|---|---|---|---|
+//! | emit | an environment | its outbox | empty to message, unless it goes to L1 | origin +, else - |
+//! | emit | L1: a deposit | L1 inbox | empty to message | origin +, else - |
+//! | claim | an environment | its inbox | message to tombstone | origin -, else + |
+//! | claim | L1: right after the emission | L1 outbox | none | origin -, else + |
+//! | refund | an environment | its inbox | message to tombstone | origin -, else + |
+//! | refund | L1: an expired deposit | L1 outbox | message to tombstone | origin -, else + |
+//! | bounce | L1: a deposit that came too late | L1 inbox and L1 outbox | none | none |
+//!
+//! What L1 sends and receives is so treated as what any environment does, with the L1 inbox as its outbox and
+//! the L1 outbox as its inbox. A message to L1 is final: the step after its emission consumes it, and it is
+//! never in the tree.
+
+use circuits_core::{
+    Digest, F,
+    amount::{Amount, AmountError},
+    layout::Layout,
+    trees::{InsertWitness, KeyedTree, LeafOpening, Path},
+};
+use circuits_protocol::registry::EnvironmentId;
+use plonky2::field::types::Field;
+
+use crate::{
+    asset::AssetId,
+    balance::BalanceKey,
+    block::BlockMessages,
+    error::BridgeError,
+    lists::{BridgeLists, block_messages},
+    message::{
+        Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, MessageFields, SEQUENCE_BITS, inbox_append,
+        message_hash, outbox_append,
+    },
+    state::{BridgeState, Place, Undo},
+};
+
+/// What a step does with its message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Sends it.
+    Emit,
+    /// Consumes it.
+    Consume(Consumption),
+    /// Sends a deposit back that came after its deadline.
+    Bounce,
+}
+
+circuits_core::layout! {
+    /// One step, in field elements.
+    pub struct StepFields<T> {
+        /// Whether the message is emitted.
+        pub emit: T,
+        /// Whether it is claimed.
+        pub claim: T,
+        /// Whether it is refunded.
+        pub refund: T,
+        /// Whether it is a deposit that goes straight back.
+        pub bounce: T,
+        /// Whether the block's messages end here.
+        pub ends_block: T,
+        /// Who acts.
+        pub actor: T,
+        /// The message.
+        pub message: MessageFields<T>,
+        /// The environment that issued its asset.
+        pub asset_origin: T,
+        /// Its index in the tree.
+        pub index: T,
+        /// What the row of the actor and the asset holds before.
+        pub balance: T,
+    }
+}
+
+/// What a circuit must know of one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What is done.
+    pub fields: StepFields,
+    /// The path of the message's leaf.
+    pub path: Path,
+    /// The row of the actor and the asset, before.
+    pub row: LeafOpening,
+}
+
+/// A row that is added with amount 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRow {
+    /// Which.
+    pub key: BalanceKey,
+    /// How the tree of balances takes it.
+    pub witness: InsertWitness,
+    /// Rows before, the tree's sentinel included: the slot that the new one takes.
+    pub count: u64,
+}
+
+/// What a circuit with places for rows and steps takes in: rows first, then steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Rows that are added.
+    pub rows: Vec<NewRow>,
+    /// A row that could be added after these: fills the places of a circuit that are left over.
+    pub idle: NewRow,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A bridge in a superblock: where it stands, and what was done.
+#[derive(Clone, Debug)]
+pub struct Crossing {
+    /// The deployment.
+    pub chain_id: u64,
+    /// The superblock.
+    pub number: u32,
+    /// First height of the block whose messages are moved, for who asks later where a message was moved.
+    pub height: Option<u32>,
+    /// The state reached.
+    pub state: BridgeState,
+    /// The running lists reached.
+    pub lists: BridgeLists,
+    /// What was taken from L1's queue, in order.
+    pub l1_inbox: Vec<Message>,
+    /// What L1 must pay or give back, in order.
+    pub l1_outbox: Vec<(Message, Consumption)>,
+    /// What was done since the last chunk ended.
+    pub chunk: Chunk,
+    /// How to take back what the present block did.
+    journal: Vec<Undo>,
+}
+
+impl Step {
+    /// What fills a place that does nothing. No rule looks further than that its numbers have their bits.
+    pub(crate) fn idle() -> Self {
+        let nothing: StepFields =
+            Layout::decode(&[F::ZERO; <StepFields as Layout<F>>::LEN]).expect("the length is the layout's");
+        let message = MessageFields { amount: F::ONE, ..nothing.message };
+        let path = Path { siblings: vec![] };
+        Self { fields: StepFields { message, ..nothing }, path, row: no_row() }
+    }
+}
+
+/// What stands for a row that is not looked at.
+fn no_row() -> LeafOpening {
+    let path = Path { siblings: vec![] };
+    LeafOpening { index: 0, key: Digest::ZERO, value: Digest::ZERO, next_key: Digest::ZERO, path }
+}
+
+impl Chunk {
+    /// A chunk on these balances, in which nothing is done yet.
+    fn new(balances: &KeyedTree) -> Result<Self, BridgeError> {
+        Ok(Self { rows: vec![], idle: NewRow::idle(balances)?, steps: vec![] })
+    }
+}
+
+impl NewRow {
+    /// How `key`, which has no row, gets one.
+    fn of(key: BalanceKey, balances: &KeyedTree) -> Result<Self, BridgeError> {
+        Ok(Self { key, witness: balances.prove_insert(&key.digest())?, count: balances.count() })
+    }
+
+    /// A row that nothing has asked for.
+    fn idle(balances: &KeyedTree) -> Result<Self, BridgeError> {
+        let nobody = EnvironmentId(u16::MAX);
+        let keys = (1..=u32::MAX).rev().filter_map(|local| {
+            Some(BalanceKey { environment: nobody, asset: AssetId::new(nobody.0, local).ok()? })
+        });
+        let absent = keys.into_iter().find(|key| balances.get(&key.digest()).is_none());
+        Self::of(absent.expect("the tree has fewer rows than there are numbers"), balances)
+    }
+}
+
+impl Crossing {
+    /// A superblock that has moved nothing yet.
+    ///
+    /// # Errors
+    /// [`BridgeError::Tree`] if the tree of balances is full.
+    pub fn new(
+        chain_id: u64,
+        number: u32,
+        state: BridgeState,
+        lists: BridgeLists,
+    ) -> Result<Self, BridgeError> {
+        let chunk = Chunk::new(&state.balances)?;
+        let (height, l1_inbox, l1_outbox, journal) = Default::default();
+        Ok(Self { chain_id, number, height, state, lists, l1_inbox, l1_outbox, chunk, journal })
+    }
+
+    /// Adds those of these rows that do not exist. A circuit adds rows before it takes steps: rows that are
+    /// opened later than the first step of a chunk are good for the chunks after it only.
+    ///
+    /// # Errors
+    /// [`BridgeError::Tree`] if the tree of balances is full.
+    pub fn open_rows(&mut self, keys: impl IntoIterator<Item = BalanceKey>) -> Result<(), BridgeError> {
+        let before = self.chunk.rows.len();
+        for key in keys {
+            if !self.state.has_row(key) {
+                self.chunk.rows.push(NewRow::of(key, &self.state.balances)?);
+                self.state.add_row(key)?;
+            }
+        }
+        if self.chunk.rows.len() > before {
+            self.chunk.idle = NewRow::idle(&self.state.balances)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the chunk: what was done since the last one ended.
+    ///
+    /// # Errors
+    /// [`BridgeError::Tree`] if the tree of balances is full.
+    pub fn end_chunk(&mut self) -> Result<Chunk, BridgeError> {
+        let next = Chunk::new(&self.state.balances)?;
+        Ok(std::mem::replace(&mut self.chunk, next))
+    }
+
+    /// Applies what a block emits and consumes. Nothing is changed on error.
+    ///
+    /// # Errors
+    /// [`BridgeError`], the first rule broken.
+    pub fn apply_block(&mut self, block: &BlockMessages) -> Result<(), BridgeError> {
+        self.all_or_nothing(|crossing| {
+            for (message, consumption) in &block.inbox {
+                crossing.step(Action::Consume(*consumption), block.environment, message)?;
+            }
+            for message in &block.outbox {
+                crossing.step(Action::Emit, block.environment, message)?;
+                if message.destination == EnvironmentId::L1 {
+                    crossing.step(Action::Consume(Consumption::Claim), EnvironmentId::L1, message)?;
+                }
+            }
+            Ok(())
+        })?;
+        if let Some(last) = self.chunk.steps.last_mut().filter(|_| !block.is_empty()) {
+            last.fields.ends_block = F::ONE;
+            let element =
+                block_messages(block.environment.to_field(), block.outbox_digest(), block.inbox_digest());
+            self.lists.applied = self.lists.append_block(element);
+        }
+        Ok(())
+    }
+
+    /// Takes back what `steps` did if it ends with an error.
+    fn all_or_nothing(
+        &mut self,
+        steps: impl FnOnce(&mut Self) -> Result<(), BridgeError>,
+    ) -> Result<(), BridgeError> {
+        let lists = self.lists;
+        let lengths = (self.chunk.steps.len(), self.l1_inbox.len(), self.l1_outbox.len());
+        self.journal.clear();
+        let result = steps(self);
+        if result.is_err() {
+            while let Some(change) = self.journal.pop() {
+                self.state.undo(change)?;
+            }
+            self.lists = lists;
+            self.chunk.steps.truncate(lengths.0);
+            self.l1_inbox.truncate(lengths.1);
+            self.l1_outbox.truncate(lengths.2);
+        }
+        result
+    }
+
+    /// Takes the next deposit from L1's queue. One whose deadline has passed goes straight back.
+    ///
+    /// # Errors
+    /// [`BridgeError`], the first rule broken; nothing is changed then.
+    pub fn deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
+        let action = if message.deadline < self.number { Action::Bounce } else { Action::Emit };
+        self.all_or_nothing(|crossing| crossing.step(action, EnvironmentId::L1, message))
+    }
+
+    /// Sends a deposit back that nobody claimed in time.
+    ///
+    /// # Errors
+    /// [`BridgeError`], the first rule broken; nothing is changed then.
+    pub fn refund_deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
+        let action = Action::Consume(Consumption::Refund);
+        self.all_or_nothing(|crossing| crossing.step(action, EnvironmentId::L1, message))
+    }
+
+    /// One step. What it changed is in the journal, also on error.
+    fn step(&mut self, action: Action, actor: EnvironmentId, message: &Message) -> Result<(), BridgeError> {
+        check_message(self.chain_id, self.number, action, actor, message)?;
+        let hash = message.hash();
+        let key = message.row_of(actor);
+        let height = self.height.filter(|_| actor != EnvironmentId::L1);
+        let place = Place { superblock: self.number, height };
+
+        let index = match action {
+            Action::Consume(consumption) if !self.is_arrival(action, actor, hash) => {
+                let pending = self.state.pending(&hash);
+                pending.ok_or(BridgeError::NotPending { message: hash, consumption })?
+            }
+            _ => self.state.message_count(),
+        };
+
+        // The row: what it holds before and after.
+        let balance = self.state.balance(key);
+        let moved = match (action, key.is_origin()) {
+            (Action::Bounce, _) => Ok(balance),
+            (Action::Emit, true) | (Action::Consume(_), false) => balance.checked_add(message.amount),
+            (Action::Emit, false) | (Action::Consume(_), true) => balance.checked_sub(message.amount),
+        };
+        let after = moved.map_err(|source: AmountError| BridgeError::Balance {
+            key,
+            amount: message.amount,
+            source,
+        })?;
+
+        let step = self.open(action, actor, message, index)?;
+        if action != Action::Bounce {
+            self.state.set_row(key, after)?;
+            self.journal.push(Undo::Row(key, balance));
+        }
+        if uses_tree(action, actor, message) {
+            match action {
+                Action::Consume(consumption) => {
+                    self.state.bury(index, consumption, place)?;
+                    self.journal.push(Undo::Bury(index));
+                }
+                Action::Emit | Action::Bounce => {
+                    let known = self.state.knows(&hash);
+                    self.state.push(message.clone(), place)?;
+                    self.journal.push(Undo::Push { known });
+                }
+            }
+        }
+        if actor == EnvironmentId::L1 {
+            self.note(action, message, hash);
+        }
+        self.chunk.steps.push(step);
+        Ok(())
+    }
+
+    /// Notes what L1 sends and receives.
+    pub(crate) fn note(&mut self, action: Action, message: &Message, hash: Digest) {
+        let (sent, returned) = match action {
+            Action::Emit => (true, None),
+            Action::Consume(consumption) => (false, Some(consumption)),
+            Action::Bounce => (true, Some(Consumption::Refund)),
+        };
+        if sent {
+            self.lists.l1_inbox = outbox_append(self.lists.l1_inbox, hash);
+            self.l1_inbox.push(message.clone());
+        }
+        if let Some(consumption) = returned {
+            self.lists.l1_outbox = inbox_append(self.lists.l1_outbox, hash, consumption);
+            self.l1_outbox.push((message.clone(), consumption));
+        }
+    }
+
+    /// What a circuit must know to take the step from the present state, whether or not it may be taken.
+    ///
+    /// # Errors
+    /// [`BridgeError::Tree`] if the row was not opened.
+    pub(crate) fn open(
+        &self,
+        action: Action,
+        actor: EnvironmentId,
+        message: &Message,
+        index: u64,
+    ) -> Result<Step, BridgeError> {
+        let key = message.row_of(actor);
+        let is = |other| F::from_bool(action == other);
+        let fields = StepFields {
+            emit: is(Action::Emit),
+            claim: is(Action::Consume(Consumption::Claim)),
+            refund: is(Action::Consume(Consumption::Refund)),
+            bounce: is(Action::Bounce),
+            ends_block: F::ZERO,
+            actor: actor.to_field(),
+            message: message.fields(),
+            asset_origin: F::from_canonical_u16(message.asset.origin()),
+            index: F::from_canonical_u64(index),
+            balance: self.state.balance(key).to_field(),
+        };
+        let row = match action {
+            // It moves none.
+            Action::Bounce => no_row(),
+            Action::Emit | Action::Consume(_) => self.state.balances.prove_update(&key.digest())?,
+        };
+        Ok(Step { fields, path: self.state.message_path(index), row })
+    }
+
+    /// Whether L1 consumes the message that the last step emitted.
+    fn is_arrival(&self, action: Action, actor: EnvironmentId, hash: Digest) -> bool {
+        actor == EnvironmentId::L1
+            && action == Action::Consume(Consumption::Claim)
+            && self
+                .chunk
+                .steps
+                .last()
+                .is_some_and(|last| last.fields.emit == F::ONE && message_hash(&last.fields.message) == hash)
+    }
+}
+
+/// Whether a step touches the tree of messages: not if the message goes to L1, which it does at once, or
+/// straight back.
+pub(crate) fn uses_tree(action: Action, actor: EnvironmentId, message: &Message) -> bool {
+    match action {
+        Action::Emit => message.destination != EnvironmentId::L1,
+        Action::Consume(Consumption::Claim) => actor != EnvironmentId::L1,
+        Action::Consume(Consumption::Refund) => true,
+        Action::Bounce => false,
+    }
+}
+
+/// The rules about a message that need no state.
+fn check_message(
+    chain_id: u64,
+    number: u32,
+    action: Action,
+    actor: EnvironmentId,
+    message: &Message,
+) -> Result<(), BridgeError> {
+    if message.chain_id != chain_id {
+        return Err(BridgeError::ChainId { expected: chain_id, found: message.chain_id });
+    }
+    if message.sequence >> SEQUENCE_BITS != 0 {
+        return Err(BridgeError::Sequence(message.sequence));
+    }
+    if message.amount == Amount::ZERO {
+        return Err(BridgeError::ZeroAmount);
+    }
+    let deadline = message.deadline;
+    match action {
+        Action::Consume(Consumption::Claim) => {
+            if message.destination != actor {
+                return Err(BridgeError::Destination { actor, destination: message.destination });
+            }
+            if number > deadline {
+                return Err(BridgeError::ClaimTooLate { number, deadline });
+            }
+        }
+        Action::Emit | Action::Bounce | Action::Consume(Consumption::Refund) => {
+            if message.source != actor {
+                return Err(BridgeError::Source { actor, source_environment: message.source });
+            }
+        }
+    }
+    match action {
+        Action::Emit => {
+            if message.destination == actor {
+                return Err(BridgeError::SelfMessage(actor));
+            }
+            let lifetime = deadline.checked_sub(number);
+            let allowed = if actor == EnvironmentId::L1 { 0..=u32::MAX } else { MIN_LIFETIME..=MAX_LIFETIME };
+            if !lifetime.is_some_and(|lifetime| allowed.contains(&lifetime)) {
+                return Err(BridgeError::Lifetime { number, deadline });
+            }
+        }
+        Action::Bounce | Action::Consume(Consumption::Refund) => {
+            if number <= deadline {
+                return Err(BridgeError::RefundTooEarly { number, deadline });
+            }
+        }
+        Action::Consume(Consumption::Claim) => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+use circuits_protocol::statement::empty_list;
+use plonky2::field::types::Field64;
+
+use super::*;
+use crate::{
+    BridgeError, InvalidBridge,
+    message::{MAX_LIFETIME, MIN_LIFETIME},
+};
+
+fn refused(number: u32, state: &BridgeState, block: &BlockMessages) -> BridgeError {
+    let mut crossing = crossing(number, state);
+    let before = (crossing.state.clone(), crossing.lists, crossing.chunk.steps.clone());
+    let error = crossing.apply_block(block).unwrap_err();
+    assert_eq!(before, (crossing.state, crossing.lists, crossing.chunk.steps), "a refusal changes nothing");
+    error
+}
+
+#[test]
+fn an_asset_is_locked_minted_burned_and_unlocked() {
+    let (out, back) = (message(A, B, 10), message(B, A, 4));
+    let state = after(NUMBER, &BridgeState::default(), &[emits(&out)]);
+    assert_eq!(state.balance(out.row_of(A)), amount(10));
+    assert_eq!(state.in_flight().count(), 1);
+    let state = after(NUMBER + 1, &state, &[claims(&out)]);
+    assert_eq!(state.balance(out.row_of(B)), amount(10));
+    let state = after(NUMBER + 2, &state, &[emits(&back), claims(&back)]);
+    assert_eq!((state.balance(out.row_of(A)), state.balance(out.row_of(B))), (amount(6), amount(6)));
+    assert!(state.is_balanced() && state.in_flight().next().is_none());
+}
+
+#[test]
+fn a_message_is_claimed_in_the_superblock_that_emits_it_if_the_emission_comes_first() {
+    let out = message(A, B, 10);
+    let state = BridgeState::default();
+    after(NUMBER, &state, &[emits(&out), claims(&out)]);
+    let mut crossing = crossing(NUMBER, &state);
+    assert!(matches!(crossing.apply_block(&claims(&out)), Err(BridgeError::NotPending { .. })));
+}
+
+#[test]
+fn a_message_is_consumed_once_by_claim_or_by_refund() {
+    let out = message(A, B, 10);
+    let emitted = after(NUMBER, &BridgeState::default(), &[emits(&out)]);
+    let claimed = after(out.deadline, &emitted, &[claims(&out)]);
+    let refunded = after(out.deadline + 1, &emitted, &[refunds(&out)]);
+    assert_eq!(refunded.balance(out.row_of(A)), Amount::ZERO);
+    for state in [claimed, refunded] {
+        for (number, block) in [(out.deadline, claims(&out)), (out.deadline + 1, refunds(&out))] {
+            let error = refused(number, &state, &block);
+            assert!(matches!(error, BridgeError::NotPending { .. }), "{error}");
+        }
+    }
+}
+
+#[test]
+fn the_deadline_decides_between_claim_and_refund() {
+    let out = message(A, B, 10);
+    let state = after(NUMBER, &BridgeState::default(), &[emits(&out)]);
+    let deadline = out.deadline;
+    let late = refused(deadline + 1, &state, &claims(&out));
+    assert_eq!(late, BridgeError::ClaimTooLate { number: deadline + 1, deadline });
+    let early = refused(deadline, &state, &refunds(&out));
+    assert_eq!(early, BridgeError::RefundTooEarly { number: deadline, deadline });
+}
+
+#[test]
+fn a_deadline_is_neither_too_near_nor_too_far() {
+    let with = |lifetime: u32| Message { deadline: NUMBER + lifetime, ..message(A, B, 10) };
+    for lifetime in [MIN_LIFETIME, MAX_LIFETIME] {
+        after(NUMBER, &BridgeState::default(), &[emits(&with(lifetime))]);
+    }
+    for lifetime in [0, MIN_LIFETIME - 1, MAX_LIFETIME + 1] {
+        let error = refused(NUMBER, &BridgeState::default(), &emits(&with(lifetime)));
+        assert_eq!(error, BridgeError::Lifetime { number: NUMBER, deadline: NUMBER + lifetime });
+    }
+}
+
+#[test]
+fn an_environment_sends_out_no_more_than_came_in() {
+    let out = message(A, B, 10);
+    let state = after(NUMBER, &BridgeState::default(), &[emits(&out), claims(&out)]);
+    let error = refused(NUMBER + 1, &state, &emits(&message(B, A, 11)));
+    assert!(matches!(error, BridgeError::Balance { .. }), "{error}");
+}
+
+#[test]
+fn the_outstanding_amount_stays_below_its_bound() {
+    let most = message(A, B, Amount::MAX.get());
+    let state = after(NUMBER, &BridgeState::default(), &[emits(&most)]);
+    let error = refused(NUMBER, &state, &emits(&message(A, B, 1)));
+    assert!(matches!(error, BridgeError::Balance { .. }), "{error}");
+}
+
+#[test]
+fn every_rule_about_a_message_has_its_own_error() {
+    let (good, state) = (message(A, B, 10), BridgeState::default());
+    let other = Message { chain_id: CHAIN + 1, ..good.clone() };
+    let expected = BridgeError::ChainId { expected: CHAIN, found: CHAIN + 1 };
+    assert_eq!(refused(NUMBER, &state, &emits(&other)), expected);
+    let foreign = BlockMessages { environment: B, ..emits(&good) };
+    let expected = BridgeError::Source { actor: B, source_environment: A };
+    assert_eq!(refused(NUMBER, &state, &foreign), expected);
+    let own = Message { destination: A, ..good.clone() };
+    assert_eq!(refused(NUMBER, &state, &emits(&own)), BridgeError::SelfMessage(A));
+    let beyond = Message { sequence: 1 << 34, ..good.clone() };
+    assert_eq!(refused(NUMBER, &state, &emits(&beyond)), BridgeError::Sequence(1 << 34));
+    let nothing = Message { amount: Amount::ZERO, ..good.clone() };
+    assert_eq!(refused(NUMBER, &state, &emits(&nothing)), BridgeError::ZeroAmount);
+    let state = after(NUMBER, &state, &[emits(&good)]);
+    let stolen = BlockMessages { environment: L1, ..claims(&good) };
+    let expected = BridgeError::Destination { actor: L1, destination: B };
+    assert_eq!(refused(NUMBER, &state, &stolen), expected);
+}
+
+#[test]
+fn a_message_to_l1_is_final_when_it_is_emitted() {
+    let out = message(A, L1, 10);
+    let mut crossing = crossing(NUMBER, &BridgeState::default());
+    crossing.apply_block(&emits(&out)).unwrap();
+    assert_eq!(crossing.state.message_count(), 0, "it is never in the tree");
+    assert_eq!(crossing.state.balance(out.row_of(L1)), amount(10));
+    assert_ne!(crossing.lists.l1_outbox, empty_list());
+    let state = crossing.state;
+    assert!(state.is_balanced());
+    let error = refused(out.deadline + 1, &state, &refunds(&out));
+    assert!(matches!(error, BridgeError::NotPending { .. }), "{error}");
+}
+
+#[test]
+fn a_deposit_is_claimed_or_goes_back() {
+    let deposit = Message { asset: asset(L1, 1), ..message(L1, B, 10) };
+    let keys = [L1, B].map(|environment| deposit.row_of(environment));
+    let start = |number, state: &BridgeState| {
+        let mut crossing = crossing(number, state);
+        crossing.open_rows(keys).unwrap();
+        crossing
+    };
+    let mut first = start(NUMBER, &BridgeState::default());
+    first.deposit(&deposit).unwrap();
+    assert_eq!(first.state.balance(keys[0]), amount(10));
+    let state = first.state;
+
+    let mut claimed = start(NUMBER + 1, &state);
+    claimed.apply_block(&claims(&deposit)).unwrap();
+    assert_eq!(claimed.state.balance(keys[1]), amount(10));
+
+    let mut early = start(deposit.deadline, &state);
+    assert!(matches!(early.refund_deposit(&deposit), Err(BridgeError::RefundTooEarly { .. })));
+    let mut refunded = start(deposit.deadline + 1, &state);
+    refunded.refund_deposit(&deposit).unwrap();
+    assert_eq!(refunded.state.balance(keys[0]), Amount::ZERO);
+    assert_ne!(refunded.lists.l1_outbox, empty_list());
+
+    let mut late = start(deposit.deadline + 1, &BridgeState::default());
+    late.deposit(&deposit).unwrap();
+    assert_eq!((late.state.message_count(), late.state.balance(keys[0])), (0, Amount::ZERO));
+    assert_eq!(late.lists.l1_outbox, refunded.lists.l1_outbox, "L1 owes the same");
+}
+
+#[test]
+fn a_state_is_what_is_stored_of_it() {
+    let out = message(A, B, 10);
+    let state = after(NUMBER, &BridgeState::default(), &[emits(&out), claims(&out), emits(&out)]);
+    let json = serde_json::to_string(&state).unwrap();
+    assert_eq!(serde_json::from_str::<BridgeState>(&json).unwrap(), state);
+}
+
+#[test]
+fn a_message_has_one_text() {
+    let good = serde_json::to_value(message(A, B, 10)).unwrap();
+    assert_eq!(serde_json::from_value::<Message>(good.clone()).unwrap(), message(A, B, 10));
+    for field in ["chain_id", "sequence"] {
+        let mut alias = good.clone();
+        alias[field] = (alias[field].as_u64().unwrap() + F::ORDER).into();
+        assert!(serde_json::from_value::<Message>(alias).is_err(), "{field}");
+    }
+    let mut large = good;
+    large["amount"] = (1u64 << 58).into();
+    assert!(serde_json::from_value::<Message>(large).is_err(), "an amount beyond its bits");
+}
+
+#[test]
+fn a_stored_bridge_that_no_superblock_leads_to_is_refused() {
+    let out = message(A, B, 10);
+    let state = after(NUMBER, &BridgeState::default(), &[emits(&out), claims(&out), emits(&out)]);
+    assert_eq!(state.check(CHAIN, NUMBER), Ok(()));
+    let changed = |path: &str, value: serde_json::Value| {
+        let mut json = serde_json::to_value(&state).unwrap();
+        *json.pointer_mut(path).unwrap() = value;
+        serde_json::from_value::<BridgeState>(json)
+    };
+    let judged = |path: &str, value: serde_json::Value| {
+        changed(path, value).unwrap().check(CHAIN, NUMBER).unwrap_err()
+    };
+    assert_eq!(
+        state.check(CHAIN + 1, NUMBER),
+        Err(InvalidBridge::ChainId { index: 0, expected: CHAIN + 1, found: CHAIN })
+    );
+    assert_eq!(state.check(CHAIN, NUMBER - 1), Err(InvalidBridge::Emitted { index: 0, emitted: NUMBER }));
+    for emitted in [0, NUMBER - 1, NUMBER + 1] {
+        assert_eq!(
+            judged("/messages/1/emitted/superblock", emitted.into()),
+            InvalidBridge::Emitted { index: 1, emitted }
+        );
+    }
+    assert!(matches!(judged("/messages/0/consumed/0", "refund".into()), InvalidBridge::Consumed { .. }));
+    for number in [NUMBER - 1, NUMBER + 1] {
+        assert!(matches!(
+            judged("/messages/0/consumed/1/superblock", number.into()),
+            InvalidBridge::Consumed { .. }
+        ));
+    }
+    for destination in [L1, A] {
+        let error = judged("/messages/1/message/destination", destination.0.into());
+        assert_eq!(error, InvalidBridge::Parties { index: 1, source_environment: A, destination });
+    }
+    assert_eq!(judged("/balances/1/1", 11.into()), InvalidBridge::Unbalanced);
+    assert_eq!(judged("/messages/0/consumed", serde_json::Value::Null), InvalidBridge::Unbalanced);
+    let twice = serde_json::to_value(&state).unwrap()["balances"][0].clone();
+    assert!(changed("/balances/1", twice).is_err(), "a row comes once");
+}

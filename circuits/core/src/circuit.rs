@@ -1,0 +1,291 @@
+//! A circuit as a definition: what it constrains, how its witness is filled, and the shape that it fits.
+//!
+//! Everything that handles circuits (proving, pins, the forging kit) works on [`Definition`]s, so that no
+//! circuit escapes any of them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use circuits_prover::{
+    basetypes::{Builder, Circuit, F, Proof, VerifierKey, Witness},
+    proving,
+};
+use plonky2::{
+    iop::target::Target,
+    plonk::{circuit_builder::CircuitBuilder, circuit_data::CircuitConfig},
+};
+use thiserror::Error;
+
+use crate::{
+    digest::Digest,
+    layout::{self, Layout, LayoutError, WitnessError},
+    proof::{self, ProofError},
+    recursion::{Shape, ShapeError},
+};
+
+/// Values by name, for [`Definition::parameters`] and [`Definition::depends_on`].
+#[must_use]
+pub fn named<T, const N: usize>(values: [(&str, T); N]) -> BTreeMap<String, T> {
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// One circuit of ours.
+pub trait Definition: Send + Sync {
+    /// The statement that its proofs make, over targets.
+    type Statement: Layout<Target>;
+    /// The same statement over field elements.
+    type NativeStatement: Layout<F>;
+    /// Targets that [`Self::assign`] fills.
+    type Targets: Send + Sync;
+    /// What a prover must know.
+    type Input;
+
+    /// A unique name, for pins, files and messages: lower case, words separated by dashes.
+    fn name(&self) -> String;
+
+    /// The configuration, if the circuit has no shape of its own.
+    fn config(&self) -> CircuitConfig;
+
+    /// The shape that its proofs share with those of other circuits, if any.
+    fn shape(&self) -> Option<&Shape> {
+        None
+    }
+
+    /// Sizes and capacities that the circuit is built for, by name, for the header of its keys.
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        BTreeMap::new()
+    }
+
+    /// Digests that the circuit has as constants, by name: those of the circuits that it verifies, or of sets of
+    /// them. The set of the circuits whose names start with `NAME-` is called `NAME-set`. Together with [`Self::name`] and [`Self::parameters`] they determine the circuit.
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        BTreeMap::new()
+    }
+
+    /// Adds all constraints. The caller registers the returned statement as public inputs.
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets);
+
+    /// Fills the witness from `input`, without judging it: an input that breaks a rule gives an unprovable witness.
+    ///
+    /// # Errors
+    /// If two different values are assigned to one target.
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &Self::Input,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError>;
+}
+
+/// A circuit could not be built, or a proof could not be made.
+#[derive(Debug, Error)]
+pub enum CircuitError {
+    /// The circuit does not fit its shape.
+    #[error("circuit {name}: {source}")]
+    Shape {
+        /// The circuit.
+        name: String,
+        /// Why.
+        source: ShapeError,
+    },
+    /// The witness contradicts itself.
+    #[error("circuit {name}: {source}")]
+    Witness {
+        /// The circuit.
+        name: String,
+        /// Why.
+        source: WitnessError,
+    },
+    /// plonky2 found no proof: the input does not satisfy the circuit.
+    #[error("circuit {name} has no proof for this input: {reason}")]
+    Unprovable {
+        /// The circuit.
+        name: String,
+        /// plonky2's message.
+        reason: String,
+    },
+    /// The circuit is not one of the set that is proved with: its definition is not the one that the set was made of.
+    #[error("circuit {name} has key {key}, which is not in its set")]
+    Unlisted {
+        /// The circuit.
+        name: String,
+        /// Digest of its key.
+        key: Digest,
+    },
+    /// The proof's public inputs are not a statement.
+    #[error("circuit {name}: {source}")]
+    Statement {
+        /// The circuit.
+        name: String,
+        /// Why.
+        source: LayoutError,
+    },
+}
+
+/// A built circuit with its targets.
+pub struct Compiled<Def: Definition> {
+    /// The definition it was built from.
+    pub definition: Def,
+    /// Prover's and verifier's data.
+    pub circuit: Circuit,
+    /// Where [`Definition::assign`] writes.
+    pub targets: Def::Targets,
+    /// Rows in use before padding.
+    pub gates: usize,
+    on_proof: Option<ProofListener>,
+}
+
+/// Receives the circuit's name when a proof starts: nothing of its witness is computed yet.
+pub type ProofListener = Arc<dyn Fn(&str) + Send + Sync>;
+
+impl<Def: Definition> Compiled<Def> {
+    /// Builds the circuit. The same definition gives the same circuit digest on every machine.
+    ///
+    /// # Errors
+    /// [`CircuitError::Shape`] if it does not fit its shape.
+    pub fn new(definition: Def) -> Result<Self, CircuitError> {
+        let (builder, targets, gates) = defined(&definition);
+        let circuit = build(&definition.name(), definition.shape(), builder)?;
+        Ok(Self::of_parts(definition, circuit, targets, gates))
+    }
+
+    /// A circuit that was built or loaded before. The parts must be those of `definition`: its targets, and the rows
+    /// that its constraints take before padding.
+    pub fn of_parts(definition: Def, circuit: Circuit, targets: Def::Targets, gates: usize) -> Self {
+        Self { definition, circuit, targets, gates, on_proof: None }
+    }
+
+    /// The same circuit, which calls `listener` whenever a proof starts.
+    #[must_use]
+    pub fn with_listener(self, listener: ProofListener) -> Self {
+        Self { on_proof: Some(listener), ..self }
+    }
+
+    /// The verifier key.
+    pub fn key(&self) -> &VerifierKey {
+        &self.circuit.verifier_only
+    }
+
+    /// The witness for `input`.
+    ///
+    /// # Errors
+    /// [`CircuitError::Witness`] if `input` assigns two values to one target.
+    pub fn witness(&self, input: &Def::Input) -> Result<Witness, CircuitError> {
+        let mut witness = Witness::new();
+        self.definition
+            .assign(&self.targets, input, &mut witness)
+            .map_err(|source| CircuitError::Witness { name: self.definition.name(), source })?;
+        Ok(witness)
+    }
+
+    /// Proves and verifies: plonky2's prover can return a proof that does not verify, so none leaves here unverified.
+    ///
+    /// # Errors
+    /// [`CircuitError::Witness`] or [`CircuitError::Unprovable`] if `input` does not satisfy the circuit.
+    pub fn prove(&self, input: &Def::Input) -> Result<Proof, CircuitError> {
+        let unprovable = |reason: String| CircuitError::Unprovable { name: self.definition.name(), reason };
+        if let Some(on_proof) = &self.on_proof {
+            on_proof(&self.definition.name());
+        }
+        let witness = self.witness(input)?;
+        let proof = proving::prove(&self.circuit, witness).map_err(unprovable)?;
+        self.verify(&proof).map_err(|error| unprovable(error.to_string()))?;
+        Ok(proof)
+    }
+
+    /// Verifies a proof of this circuit.
+    ///
+    /// # Errors
+    /// [`ProofError::Invalid`].
+    pub fn verify(&self, proof: &Proof) -> Result<(), ProofError> {
+        proof::verify(proof, self.key(), &self.circuit.common)
+    }
+
+    /// The statement that a proof of this circuit makes.
+    ///
+    /// # Errors
+    /// [`CircuitError::Statement`] if the public inputs have another length.
+    pub fn statement(&self, proof: &Proof) -> Result<Def::NativeStatement, CircuitError> {
+        Def::NativeStatement::decode(&proof.public_inputs)
+            .map_err(|source| CircuitError::Statement { name: self.definition.name(), source })
+    }
+}
+
+/// A compiled circuit of whatever definition.
+pub trait AnyCompiled {
+    /// The circuit's name.
+    fn name(&self) -> String;
+    /// The circuit.
+    fn circuit(&self) -> &Circuit;
+    /// Rows in use before padding.
+    fn gates(&self) -> usize;
+    /// See [`all_parameters`].
+    fn parameters(&self) -> BTreeMap<String, u64>;
+    /// See [`Definition::depends_on`].
+    fn depends_on(&self) -> BTreeMap<String, Digest>;
+}
+
+impl<Def: Definition> AnyCompiled for Compiled<Def> {
+    fn name(&self) -> String {
+        self.definition.name()
+    }
+
+    fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    fn gates(&self) -> usize {
+        self.gates
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        all_parameters(&self.definition)
+    }
+
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        self.definition.depends_on()
+    }
+}
+
+/// [`Definition::parameters`] with those of the configuration.
+pub fn all_parameters<Def: Definition>(definition: &Def) -> BTreeMap<String, u64> {
+    with_config(definition.parameters(), &config_of(definition))
+}
+
+fn with_config(mut parameters: BTreeMap<String, u64>, config: &CircuitConfig) -> BTreeMap<String, u64> {
+    let fri = &config.fri_config;
+    let security = [
+        ("cap_height", fri.cap_height),
+        ("challenges", config.num_challenges),
+        ("grinding_bits", fri.proof_of_work_bits as usize),
+        ("queries", fri.num_query_rounds),
+        ("rate_bits", fri.rate_bits),
+        ("routed_wires", config.num_routed_wires),
+        ("wires", config.num_wires),
+        ("zero_knowledge", usize::from(config.zero_knowledge)),
+    ];
+    parameters.extend(security.map(|(name, value)| (name.to_owned(), value as u64)));
+    parameters
+}
+
+/// The configuration of the shape, or the circuit's own.
+fn config_of<Def: Definition>(definition: &Def) -> CircuitConfig {
+    definition.shape().map_or_else(|| definition.config(), |shape| shape.common.config.clone())
+}
+
+/// Builds the circuit called `name` to its shape, if it has one.
+///
+/// # Errors
+/// [`CircuitError::Shape`] if it does not fit its shape.
+pub fn build(name: &str, shape: Option<&Shape>, builder: Builder) -> Result<Circuit, CircuitError> {
+    let Some(shape) = shape else { return Ok(proving::build(builder)) };
+    shape.build(builder).map_err(|source| CircuitError::Shape { name: name.to_owned(), source })
+}
+
+/// A builder with all of the definition's constraints, its targets, and the rows in use.
+pub fn defined<Def: Definition>(definition: &Def) -> (Builder, Def::Targets, usize) {
+    let mut builder = CircuitBuilder::new(config_of(definition));
+    let (statement, targets) = definition.define(&mut builder);
+    layout::register(&mut builder, &statement);
+    let gates = builder.num_gates();
+    (builder, targets, gates)
+}

@@ -1,0 +1,230 @@
+//! One struct per statement, generic over field element or target, with its encoding written once.
+
+use circuits_prover::basetypes::{Builder, F, Witness};
+use plonky2::{
+    field::types::{Field, Field64, PrimeField64},
+    iop::{target::Target, witness::WitnessWrite},
+};
+use thiserror::Error;
+
+use crate::digest::Digest;
+
+/// A value with a fixed sequence of `T`s as its only encoding.
+pub trait Layout<T: Copy>: Sized {
+    /// Number of elements in the encoding.
+    const LEN: usize;
+
+    /// Appends the encoding to `out`.
+    fn encode_into(&self, out: &mut Vec<T>);
+
+    /// Takes a value off the front of `source`, or `None` if it runs out.
+    fn decode_from(source: &mut impl Iterator<Item = T>) -> Option<Self>;
+
+    /// The encoding.
+    fn encode(&self) -> Vec<T> {
+        let mut out = Vec::with_capacity(Self::LEN);
+        self.encode_into(&mut out);
+        debug_assert_eq!(out.len(), Self::LEN);
+        out
+    }
+
+    /// Reads an encoding of exactly [`Self::LEN`] elements.
+    ///
+    /// # Errors
+    /// [`LayoutError::Length`] if there are more or fewer.
+    fn decode(elements: &[T]) -> Result<Self, LayoutError> {
+        let error = LayoutError::Length { expected: Self::LEN, found: elements.len() };
+        if elements.len() != Self::LEN {
+            return Err(error);
+        }
+        Self::decode_from(&mut elements.iter().copied()).ok_or(error)
+    }
+}
+
+/// Why elements or bytes are not a statement.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LayoutError {
+    /// The number of elements is not the layout's.
+    #[error("a statement of {expected} elements was expected, found {found}")]
+    Length {
+        /// Elements of the layout.
+        expected: usize,
+        /// Elements found.
+        found: usize,
+    },
+    /// The number of bytes is not the layout's.
+    #[error("a statement of {expected} bytes was expected, found {found}")]
+    Bytes {
+        /// Bytes of the layout.
+        expected: usize,
+        /// Bytes found.
+        found: usize,
+    },
+    /// An element is not below the field's order.
+    #[error("element {index} of a statement is {value}, which is not below the field order {}", F::ORDER)]
+    NonCanonical {
+        /// Position in the statement.
+        index: usize,
+        /// The value found.
+        value: u64,
+    },
+}
+
+impl<T: Copy> Layout<T> for T {
+    const LEN: usize = 1;
+
+    fn encode_into(&self, out: &mut Vec<T>) {
+        out.push(*self);
+    }
+
+    fn decode_from(source: &mut impl Iterator<Item = T>) -> Option<Self> {
+        source.next()
+    }
+}
+
+impl<T: Copy> Layout<T> for Digest<T> {
+    const LEN: usize = 4;
+
+    fn encode_into(&self, out: &mut Vec<T>) {
+        out.extend(self.0);
+    }
+
+    fn decode_from(source: &mut impl Iterator<Item = T>) -> Option<Self> {
+        Some(Self([source.next()?, source.next()?, source.next()?, source.next()?]))
+    }
+}
+
+impl<T: Copy, const N: usize> Layout<T> for [T; N] {
+    const LEN: usize = N;
+
+    fn encode_into(&self, out: &mut Vec<T>) {
+        out.extend(self);
+    }
+
+    fn decode_from(source: &mut impl Iterator<Item = T>) -> Option<Self> {
+        source.take(N).collect::<Vec<_>>().try_into().ok()
+    }
+}
+
+impl<T: Copy, const N: usize> Layout<T> for [Digest<T>; N] {
+    const LEN: usize = 4 * N;
+
+    fn encode_into(&self, out: &mut Vec<T>) {
+        self.iter().for_each(|item| item.encode_into(out));
+    }
+
+    fn decode_from(source: &mut impl Iterator<Item = T>) -> Option<Self> {
+        let items: Option<Vec<_>> = (0..N).map(|_| Digest::decode_from(source)).collect();
+        items?.try_into().ok()
+    }
+}
+
+/// Declares a struct over `T` together with its [`Layout`]: fields are encoded in the order written.
+#[macro_export]
+macro_rules! layout {
+    ($(#[$meta:meta])* pub struct $name:ident<$t:ident> {
+        $($(#[$field_meta:meta])* pub $field:ident: $kind:ty,)+
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name<$t = $crate::F> {
+            $($(#[$field_meta])* pub $field: $kind,)+
+        }
+
+        impl<$t: Copy> $crate::layout::Layout<$t> for $name<$t> {
+            const LEN: usize = 0 $(+ <$kind as $crate::layout::Layout<$t>>::LEN)+;
+
+            fn encode_into(&self, out: &mut Vec<$t>) {
+                $($crate::layout::Layout::<$t>::encode_into(&self.$field, out);)+
+            }
+
+            fn decode_from(source: &mut impl Iterator<Item = $t>) -> Option<Self> {
+                Some(Self { $($field: $crate::layout::Layout::<$t>::decode_from(source)?,)+ })
+            }
+        }
+    };
+}
+
+/// The encoding as bytes: each element as 8 little-endian bytes.
+#[must_use]
+pub fn to_bytes<L: Layout<F>>(value: &L) -> Vec<u8> {
+    value.encode().into_iter().flat_map(|element| element.to_canonical_u64().to_le_bytes()).collect()
+}
+
+/// Reads what [`to_bytes`] wrote.
+///
+/// # Errors
+/// [`LayoutError`] if the length is not the layout's or an element is not canonical.
+pub fn from_bytes<L: Layout<F>>(bytes: &[u8]) -> Result<L, LayoutError> {
+    if bytes.len() != 8 * L::LEN {
+        return Err(LayoutError::Bytes { expected: 8 * L::LEN, found: bytes.len() });
+    }
+    let mut elements = Vec::with_capacity(L::LEN);
+    for (index, chunk) in bytes.chunks_exact(8).enumerate() {
+        let mut word = [0; 8];
+        word.copy_from_slice(chunk);
+        let value = u64::from_le_bytes(word);
+        if value >= F::ORDER {
+            return Err(LayoutError::NonCanonical { index, value });
+        }
+        elements.push(F::from_canonical_u64(value));
+    }
+    L::decode(&elements)
+}
+
+/// Fresh targets for a value, which constraints must bind.
+pub fn new_virtual<L: Layout<Target>>(builder: &mut Builder) -> L {
+    L::decode(&builder.add_virtual_targets(L::LEN)).expect("as many targets as the layout has elements")
+}
+
+/// A constant of a layout: `value` natively, the same layout over targets as result.
+pub fn constant<N: Layout<F>, L: Layout<Target>>(builder: &mut Builder, value: &N) -> L {
+    let targets: Vec<_> = value.encode().into_iter().map(|element| builder.constant(element)).collect();
+    L::decode(&targets).expect("both sides have one layout")
+}
+
+/// Assigns `value` to `targets`, element by element.
+///
+/// # Errors
+/// plonky2's, if a target was already set to another value.
+pub fn set<L: Layout<Target>, N: Layout<F>>(
+    witness: &mut Witness,
+    targets: &L,
+    value: &N,
+) -> Result<(), WitnessError> {
+    for (target, element) in targets.encode().into_iter().zip(value.encode()) {
+        set_target(witness, target, element)?;
+    }
+    Ok(())
+}
+
+/// A witness was given two values for one target.
+#[derive(Debug, Error)]
+#[error("a witness target was given two values: {0}")]
+pub struct WitnessError(String);
+
+impl WitnessError {
+    /// What plonky2 says about the two values.
+    #[must_use]
+    pub fn new(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
+/// Assigns one target.
+///
+/// # Errors
+/// If it was already set to another value.
+pub fn set_target(witness: &mut Witness, target: Target, value: F) -> Result<(), WitnessError> {
+    witness.set_target(target, value).map_err(|error| WitnessError::new(error.to_string()))
+}
+
+/// Registers the encoding of `statement` as the circuit's public inputs: all of them, in the layout's order, once.
+///
+/// # Panics
+/// If the circuit already has public inputs.
+pub fn register<L: Layout<Target>>(builder: &mut Builder, statement: &L) {
+    assert_eq!(builder.num_public_inputs(), 0, "a circuit has one statement");
+    builder.register_public_inputs(&statement.encode());
+    assert_eq!(builder.num_public_inputs(), L::LEN, "the statement is encoded in full");
+}

@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+pub mod amount;
+pub mod circuit;
+pub mod constrain;
+pub mod digest;
+pub mod division;
+pub mod generators;
+pub mod hash;
+pub mod integer;
+pub mod layout;
+pub mod proof;
+pub mod recursion;
+pub mod security;
+pub mod trees;
+
+pub use circuit::{AnyCompiled, CircuitError, Compiled, Definition};
+pub use circuits_prover::{Builder, C, Circuit, CommonData, D, F, Proof, VerifierKey, Witness};
+pub use digest::{Digest, DigestTarget};

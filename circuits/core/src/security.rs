@@ -1,0 +1,305 @@
+//! How many bits of security each circuit has, computed from its parameters. Nothing of ours claims more.
+//!
+//! With `n` rows, rate `rho = 2^-r`, `s` queries, `g` bits of grinding, `K` the extension field (`|K| = p^2`) and
+//! `N = n / rho` points of the low-degree extension:
+//!
+//! - **FRI, conjectured**: `min(r s + g, log2(|K| / N))`. It assumes that a word farther from the code than its capacity
+//!   allows is caught by each query with probability `1 - rho` (<https://eprint.iacr.org/2021/582>, section 5.10). That is
+//!   an assumption, not a theorem.
+//! - **FRI, proven up to the Johnson bound** (<https://eprint.iacr.org/2020/654>, theorem 8.3): for any `m >= 3` the
+//!   error is at most `commit + query` where
+//!   `query = 2^-g (sqrt(rho) (1 + 1/2m))^s`, so about `r s / 2 + g` bits, and
+//!   `commit = (b - 1) (m + 1/2)^7 N^2 / (3 rho^(3/2) |K|) + (2m + 1) (N + 1) a / (sqrt(rho) |K|)`,
+//!   with `b` polynomials batched by powers of one challenge and `a` the sum of the folding arities. The best `m` is taken.
+//! - **Permutation argument**: challenges `beta`, `gamma` come from the base field; the grand product over `n k` routed
+//!   wires passes falsely with probability `n k / p`, in each of `c` repetitions.
+//! - **Constraints combined**: `t` terms by powers of a base field challenge, `t / p`, in each of `c` repetitions.
+//! - **Evaluation**: the identity of degree below `8 n + n` at one point of `K`.
+//! - **Lookups**: no circuit of ours has a lookup table. The signature STARK looks up limbs and operands: a false sum of
+//!   fractions over `v` values, those with `w` elements combined by powers of `beta`, holds with probability `v w / p` in
+//!   each of `c` repetitions. It has no permutation argument.
+
+use std::fmt;
+
+use circuits_prover::basetypes::{CommonData, D, F};
+use plonky2::{field::types::Field64, fri::FriParams};
+use serde::{Deserialize, Serialize};
+
+use crate::circuit::AnyCompiled;
+
+/// The security of one circuit, in bits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SecurityReport {
+    /// The circuit.
+    pub name: String,
+    /// Logarithm of the number of rows.
+    pub degree_bits: usize,
+    /// FRI, conjectured.
+    pub fri_conjectured: f64,
+    /// FRI, proven up to the Johnson bound.
+    pub fri_proven: f64,
+    /// The permutation argument; none in a STARK.
+    pub permutation: Option<f64>,
+    /// The combination of all constraints into one.
+    pub combination: f64,
+    /// The evaluation of that constraint at one point.
+    pub evaluation: f64,
+    /// The lookup argument; none if the circuit has no table.
+    pub lookup: Option<f64>,
+}
+
+/// What the security of a STARK follows from.
+#[derive(Clone, Debug)]
+pub struct Stark {
+    /// Its FRI parameters, with the number of its rows.
+    pub fri: FriParams,
+    /// Polynomials that one FRI proof batches.
+    pub polynomials: usize,
+    /// Challenges per interactive argument.
+    pub challenges: usize,
+    /// Constraints that one challenge combines.
+    pub terms: usize,
+    /// The degree of the constraints.
+    pub constraint_degree: usize,
+    /// Elements that its largest lookup argument looks up in one row, both sides together.
+    pub looked_up: usize,
+}
+
+impl SecurityReport {
+    /// The security of a circuit called `name` with the parameters `common`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, common: &CommonData) -> Self {
+        let repetitions = common.config.num_challenges as f64;
+        let degree_bits = common.degree_bits();
+        let routed_bits = degree_bits as f64 + (common.config.num_routed_wires as f64).log2();
+        let degree = common.degree() as f64;
+        let identity_degree = degree * (common.quotient_degree_factor + 1) as f64;
+        // Looked-up values are summed as fractions: as many poles as slots.
+        let lookup = (!common.luts.is_empty()).then(|| repetitions * (base_bits() - routed_bits).max(0.0));
+        let fri = Fri::of_circuit(common);
+        Self {
+            name: name.into(),
+            degree_bits,
+            fri_conjectured: fri.conjectured(),
+            fri_proven: fri.proven(),
+            permutation: Some(repetitions * (base_bits() - routed_bits).max(0.0)),
+            combination: repetitions * (base_bits() - (num_terms(common) as f64).log2()),
+            evaluation: extension_bits() - identity_degree.log2(),
+            lookup,
+        }
+    }
+
+    /// The security of a STARK, which has lookups in place of a permutation argument.
+    #[must_use]
+    pub fn of_stark(name: impl Into<String>, stark: Stark) -> Self {
+        let Stark { fri, polynomials, challenges, terms, constraint_degree, looked_up } = stark;
+        let repetitions = challenges as f64;
+        let degree_bits = fri.degree_bits;
+        let rows = (degree_bits as f64).exp2();
+        let fri = Fri { params: fri, polynomials };
+        Self {
+            name: name.into(),
+            degree_bits,
+            fri_conjectured: fri.conjectured(),
+            fri_proven: fri.proven(),
+            permutation: None,
+            combination: repetitions * (base_bits() - (terms as f64).log2()),
+            evaluation: extension_bits() - (rows * constraint_degree as f64).log2(),
+            lookup: Some(repetitions * (base_bits() - (rows * looked_up as f64).log2())),
+        }
+    }
+
+    /// The security of `compiled`.
+    #[must_use]
+    pub fn of(compiled: &dyn AnyCompiled) -> Self {
+        Self::new(compiled.name(), &compiled.circuit().common)
+    }
+
+    /// The weakest part, with FRI as conjectured.
+    #[must_use]
+    pub fn conjectured(&self) -> f64 {
+        self.weakest(self.fri_conjectured)
+    }
+
+    /// The weakest part, with FRI as proven.
+    #[must_use]
+    pub fn proven(&self) -> f64 {
+        self.weakest(self.fri_proven)
+    }
+
+    fn weakest(&self, fri: f64) -> f64 {
+        let optional = [self.permutation, self.lookup].into_iter().flatten();
+        optional.chain([self.combination, self.evaluation]).fold(fri, f64::min)
+    }
+
+    /// The column titles of [`Display`](fmt::Display)'s rows.
+    #[must_use]
+    pub fn header() -> String {
+        let [a, b, c, d, e, f, g] =
+            ["rows", "FRI conj.", "FRI proven", "permutation", "combination", "evaluation", "lookup"];
+        format!("{:<28} {a:>5} {b:>10} {c:>10} {d:>12} {e:>12} {f:>11} {g:>7}", "circuit")
+    }
+}
+
+impl fmt::Display for SecurityReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let optional = |bits: Option<f64>| bits.map_or("none".to_owned(), |bits| format!("{bits:.1}"));
+        write!(
+            f,
+            "{:<28} {:>5} {:>10.1} {:>10.1} {:>12} {:>12.1} {:>11.1} {:>7}",
+            self.name,
+            format!("2^{}", self.degree_bits),
+            self.fri_conjectured,
+            self.fri_proven,
+            optional(self.permutation),
+            self.combination,
+            self.evaluation,
+            optional(self.lookup)
+        )
+    }
+}
+
+fn base_bits() -> f64 {
+    (F::ORDER as f64).log2()
+}
+
+fn extension_bits() -> f64 {
+    D as f64 * base_bits()
+}
+
+/// One FRI proof.
+struct Fri {
+    params: FriParams,
+    /// Polynomials that it batches.
+    polynomials: usize,
+}
+
+impl Fri {
+    fn of_circuit(common: &CommonData) -> Self {
+        Self { params: common.fri_params.clone(), polynomials: num_polynomials(common) }
+    }
+
+    fn conjectured(&self) -> f64 {
+        let config = &self.params.config;
+        let queries =
+            (config.rate_bits * config.num_query_rounds) as f64 + f64::from(config.proof_of_work_bits);
+        queries.min(extension_bits() - self.params.lde_bits() as f64)
+    }
+
+    fn proven(&self) -> f64 {
+        const MAX_M: u32 = 1000;
+        let config = &self.params.config;
+        let rate_bits = config.rate_bits as f64;
+        let points_bits = self.params.lde_bits() as f64;
+        let arities: usize = self.params.reduction_arity_bits.iter().map(|bits| 1_usize << bits).sum();
+        let batched = (self.polynomials - 1) as f64;
+        let error = |m: u32| {
+            let m = f64::from(m);
+            let query_bits = f64::from(config.proof_of_work_bits)
+                + config.num_query_rounds as f64 * (rate_bits / 2.0 - (1.0 + 0.5 / m).log2());
+            let batch_bits = extension_bits()
+                - batched.log2()
+                - (7.0 * (m + 0.5).log2() + 2.0 * points_bits + 1.5 * rate_bits - 3_f64.log2());
+            let fold_bits = extension_bits()
+                - ((2.0 * m + 1.0).log2()
+                    + (points_bits.exp2() + 1.0).log2()
+                    + rate_bits / 2.0
+                    + (arities.max(1) as f64).log2());
+            (-query_bits).exp2() + (-batch_bits).exp2() + (-fold_bits).exp2()
+        };
+        (3..=MAX_M).map(|m| -error(m).log2()).fold(0.0, f64::max)
+    }
+}
+
+/// Polynomials that one FRI proof batches.
+fn num_polynomials(common: &CommonData) -> usize {
+    let config = &common.config;
+    let repeated = 1 + common.num_partial_products + common.num_lookup_polys + common.quotient_degree_factor;
+    common.num_constants + config.num_routed_wires + config.num_wires + config.num_challenges * repeated
+}
+
+/// Constraints that one challenge combines: those of the gates, and for each repetition of the permutation
+/// argument its start and its partial products.
+fn num_terms(common: &CommonData) -> usize {
+    common.num_gate_constraints + common.config.num_challenges * (2 + common.num_partial_products)
+}
+
+#[cfg(test)]
+mod tests {
+    use circuits_prover::basetypes::{Builder, kernel_config, standard_config};
+    use plonky2::gates::noop::NoopGate;
+
+    use super::*;
+
+    fn common(config: plonky2::plonk::circuit_data::CircuitConfig, rows: usize) -> CommonData {
+        let mut builder = Builder::new(config);
+        while builder.num_gates() <= rows / 2 {
+            builder.add_gate(NoopGate, vec![]);
+        }
+        circuits_prover::proving::common_data(builder)
+    }
+
+    fn assert_near(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 0.05, "{found} is not {expected}");
+    }
+
+    #[test]
+    fn the_standard_configuration_has_the_bits_computed_by_hand() {
+        let report = SecurityReport::new("standard", &common(standard_config(), 1 << 12));
+        assert_eq!(report.degree_bits, 12);
+        // 28 queries of 3 bits and 16 bits of grinding.
+        assert_near(report.fri_conjectured, 100.0);
+        // 3 (64 - 12 - log2 80).
+        assert_near(report.permutation.unwrap(), 137.03);
+        // 128 - 12 - log2 9.
+        assert_near(report.evaluation, 112.83);
+        assert_eq!(report.lookup, None);
+        assert_near(report.conjectured(), 100.0);
+    }
+
+    #[test]
+    fn the_proven_bits_are_half_of_the_query_bits_and_the_grinding() {
+        let report = SecurityReport::new("standard", &common(standard_config(), 1 << 12));
+        // 28 * 1.5 + 16 = 58 is the limit for large m, which the commit phase does not allow.
+        assert!(report.fri_proven < 58.0 && report.fri_proven > 56.0, "{report}");
+        assert_near(report.proven(), report.fri_proven);
+        // By hand, for 10 queries without grinding: any m up to 1000 costs less in the commit phase than it gains.
+        let mut config = standard_config();
+        config.fri_config.num_query_rounds = 10;
+        config.fri_config.proof_of_work_bits = 0;
+        config.security_bits = 30;
+        let report = SecurityReport::new("few queries", &common(config, 1 << 12));
+        assert!(report.fri_proven < 15.0, "{report}");
+        assert_near(report.fri_proven, 14.99);
+    }
+
+    #[test]
+    fn two_challenges_would_make_the_permutation_argument_the_weakest_part() {
+        let mut config = standard_config();
+        config.num_challenges = 2;
+        let report = SecurityReport::new("two", &common(config, 1 << 12));
+        assert_near(report.permutation.unwrap(), 91.36);
+        assert_near(report.conjectured(), 91.36);
+    }
+
+    #[test]
+    fn more_rows_and_more_routed_wires_cost_bits() {
+        let small = SecurityReport::new("small", &common(kernel_config(), 1 << 10));
+        let large = SecurityReport::new("large", &common(kernel_config(), 1 << 13));
+        let permutation = |report: &SecurityReport| report.permutation.unwrap();
+        assert_near(permutation(&small) - permutation(&large), 9.0);
+        assert!(small.evaluation > large.evaluation && small.fri_proven > large.fri_proven);
+        let standard = SecurityReport::new("x", &common(standard_config(), 1 << 13));
+        assert!(permutation(&large) > permutation(&standard));
+    }
+
+    #[test]
+    fn a_report_prints_as_one_row_under_its_header() {
+        let report = SecurityReport::new("small", &common(standard_config(), 1 << 6));
+        let row = report.to_string();
+        assert_eq!(row.len(), SecurityReport::header().len());
+        assert!(row.starts_with("small ") && row.contains("2^6") && row.ends_with("none"));
+        let json = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<SecurityReport>(&json).unwrap().name, "small");
+    }
+}

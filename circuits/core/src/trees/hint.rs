@@ -1,0 +1,142 @@
+//! Values that a prover may choose and that the gadgets beside constrain: nothing here is trusted.
+
+use circuits_prover::basetypes::{Builder, CommonData, D, F, ReadGenerator};
+use plonky2::{
+    field::types::{Field, PrimeField64},
+    iop::{
+        generator::{GeneratedValues, SimpleGenerator, WitnessGeneratorRef},
+        target::Target,
+        witness::{PartitionWitness, Witness as _, WitnessWrite},
+    },
+    util::serialization::{Buffer, IoError, IoResult, Read, Write},
+};
+
+use crate::constrain::note_choice;
+
+/// What is asked for. The answer has a fixed number of elements, whatever the inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Of a digest: weights `w` with `w * digest = 1`, if it is not zero.
+    #[default]
+    NonzeroWeights,
+    /// Of a digest: 1 if it is zero, else 0.
+    IsZero,
+    /// Of an element: its high and low 32 bits.
+    Words,
+    /// Of an element: its high and low 32 bits, and the inverse of `high - (2^32 - 1)` or 0.
+    CanonicalWords,
+    /// Of two digests: one-hot the position of the first difference among limbs 1 to 3 (none for limb 0 or no
+    /// difference), and whether the high words of that limb agree.
+    FirstDifference,
+}
+
+const ALL: [Question; 5] = [
+    Question::NonzeroWeights,
+    Question::IsZero,
+    Question::Words,
+    Question::CanonicalWords,
+    Question::FirstDifference,
+];
+
+impl Question {
+    fn id(self) -> String {
+        format!("{self:?}")
+    }
+
+    fn answer_len(self) -> usize {
+        match self {
+            Self::NonzeroWeights | Self::FirstDifference => 4,
+            Self::IsZero => 1,
+            Self::Words => 2,
+            Self::CanonicalWords => 3,
+        }
+    }
+
+    fn answer(self, input: &[F]) -> Vec<F> {
+        match self {
+            Self::NonzeroWeights => {
+                let mut weights = vec![F::ZERO; input.len()];
+                if let Some(position) = input.iter().position(|limb| *limb != F::ZERO) {
+                    weights[position] = input[position].inverse();
+                }
+                weights
+            }
+            Self::IsZero => vec![F::from_bool(input.iter().all(|limb| *limb == F::ZERO))],
+            Self::Words | Self::CanonicalWords => {
+                let (high, low) = words(input[0]);
+                let above = F::from_canonical_u64(high) - F::from_canonical_u64(u64::from(u32::MAX));
+                let inverse = above.try_inverse().unwrap_or(F::ZERO);
+                let mut answer = vec![F::from_canonical_u64(high), F::from_canonical_u64(low), inverse];
+                answer.truncate(self.answer_len());
+                answer
+            }
+            Self::FirstDifference => {
+                let (a, b) = input.split_at(input.len() / 2);
+                let position = (0..a.len()).find(|&i| a[i] != b[i]).unwrap_or(0);
+                let mut answer: Vec<_> = (1..a.len()).map(|i| F::from_bool(i == position)).collect();
+                answer.push(F::from_bool(words(a[position]).0 == words(b[position]).0));
+                answer
+            }
+        }
+    }
+}
+
+fn words(element: F) -> (u64, u64) {
+    let value = element.to_canonical_u64();
+    (value >> 32, value & u64::from(u32::MAX))
+}
+
+/// Fresh targets that an honest prover fills with the answer. The caller constrains them.
+pub(super) fn hint(builder: &mut Builder, question: Question, inputs: &[Target]) -> Vec<Target> {
+    let outputs = builder.add_virtual_targets(question.answer_len());
+    builder.add_simple_generator(Hint { question, inputs: inputs.to_vec(), outputs: outputs.clone() });
+    note_choice(&outputs);
+    outputs
+}
+
+/// How the hints of trees are read, by their ids.
+pub(crate) fn hint_readers() -> Vec<(String, ReadGenerator)> {
+    let read: ReadGenerator =
+        |source, common| Ok(WitnessGeneratorRef::new(Hint::deserialize(source, common)?.adapter()));
+    ALL.into_iter().map(|question| (question.id(), read)).collect()
+}
+
+#[derive(Clone, Debug, Default)]
+struct Hint {
+    question: Question,
+    inputs: Vec<Target>,
+    outputs: Vec<Target>,
+}
+
+impl SimpleGenerator<F, D> for Hint {
+    fn id(&self) -> String {
+        self.question.id()
+    }
+
+    fn dependencies(&self) -> Vec<Target> {
+        self.inputs.clone()
+    }
+
+    fn run_once(
+        &self,
+        witness: &PartitionWitness<'_, F>,
+        out_buffer: &mut GeneratedValues<F>,
+    ) -> anyhow::Result<()> {
+        let inputs = witness.get_targets(&self.inputs);
+        for (&target, value) in self.outputs.iter().zip(self.question.answer(&inputs)) {
+            out_buffer.set_target(target, value)?;
+        }
+        Ok(())
+    }
+
+    fn serialize(&self, dst: &mut Vec<u8>, _: &CommonData) -> IoResult<()> {
+        dst.write_usize(ALL.iter().position(|&question| question == self.question).unwrap_or_default())?;
+        dst.write_target_vec(&self.inputs)?;
+        dst.write_target_vec(&self.outputs)
+    }
+
+    fn deserialize(src: &mut Buffer<'_>, _: &CommonData) -> IoResult<Self> {
+        let question = *ALL.get(src.read_usize()?).ok_or(IoError)?;
+        Ok(Self { question, inputs: src.read_target_vec()?, outputs: src.read_target_vec()? })
+    }
+}

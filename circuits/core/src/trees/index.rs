@@ -1,0 +1,307 @@
+//! A sparse tree of fixed depth, by index.
+//!
+//! ```text
+//! level 2            root = H(NODE, a, b)
+//!                  /                     \
+//! level 1    a = H(NODE, l0, l1)    b = empty_root(1)      an absent subtree is never stored
+//!             /         \
+//! level 0    l0          l1 = 0                            0 is the empty leaf
+//! ```
+//! The i-th bit of an index, least significant first, says on which side of its parent the node at level i stands.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use serde::{Deserialize, Serialize};
+
+use super::TreeError;
+use crate::{
+    Digest,
+    hash::{Domain, hash_pair},
+};
+
+/// Domain of the inner nodes of every tree.
+pub const NODE: Domain = Domain::new("node");
+/// The deepest tree supported; a range check of an index is then one row.
+pub const MAX_DEPTH: usize = 48;
+
+/// Root of an empty tree of `depth` levels.
+///
+/// # Panics
+/// If `depth` is more than [`MAX_DEPTH`].
+#[must_use]
+pub fn empty_root(depth: usize) -> Digest {
+    static ROOTS: LazyLock<Vec<Digest>> = LazyLock::new(|| {
+        std::iter::successors(Some(Digest::ZERO), |&child| Some(hash_pair(NODE, child, child)))
+            .take(MAX_DEPTH + 1)
+            .collect()
+    });
+    ROOTS[depth]
+}
+
+/// Whether `index` has at most `depth` bits.
+pub(super) fn fits(index: u64, depth: usize) -> bool {
+    index.checked_shr(u32::try_from(depth).unwrap_or(u32::MAX)).is_none_or(|above| above == 0)
+}
+
+/// The siblings of a leaf and its ancestors, leaf to root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Path {
+    /// One per level, beginning beside the leaf.
+    pub siblings: Vec<Digest>,
+}
+
+impl Path {
+    /// The root that `leaf` at `index` leads to. Bits of `index` beyond the path's length are not looked at: judge an
+    /// opening with [`Self::verify`].
+    #[must_use]
+    pub fn root(&self, index: u64, leaf: Digest) -> Digest {
+        self.siblings.iter().enumerate().fold(leaf, |node, (level, &sibling)| {
+            if index >> level & 1 == 0 {
+                hash_pair(NODE, node, sibling)
+            } else {
+                hash_pair(NODE, sibling, node)
+            }
+        })
+    }
+
+    /// Checks that `leaf` is a member at `index` under `root`.
+    ///
+    /// # Errors
+    /// - [`TreeError::Index`] if the index has more bits than the path has siblings
+    /// - [`TreeError::EmptyLeaf`] if the leaf is empty
+    /// - [`TreeError::Root`] if the path leads to another root
+    pub fn verify(&self, root: Digest, index: u64, leaf: Digest) -> Result<(), TreeError> {
+        if leaf == Digest::ZERO {
+            return Err(TreeError::EmptyLeaf { index });
+        }
+        self.verify_any(root, index, leaf)
+    }
+
+    /// Checks that the slot at `index` is empty under `root`.
+    ///
+    /// # Errors
+    /// [`TreeError::Index`] or [`TreeError::Root`], as for [`Self::verify`].
+    pub fn verify_vacancy(&self, root: Digest, index: u64) -> Result<(), TreeError> {
+        self.verify_any(root, index, Digest::ZERO)
+    }
+
+    /// The root after `old` at `index` under `root` was replaced by `new`; either may be empty.
+    ///
+    /// # Errors
+    /// [`TreeError::Index`] or [`TreeError::Root`], as for [`Self::verify`].
+    pub fn replace(&self, root: Digest, index: u64, old: Digest, new: Digest) -> Result<Digest, TreeError> {
+        self.verify_any(root, index, old)?;
+        Ok(self.root(index, new))
+    }
+
+    fn verify_any(&self, root: Digest, index: u64, leaf: Digest) -> Result<(), TreeError> {
+        if !fits(index, self.siblings.len()) {
+            return Err(TreeError::Index { index, depth: self.siblings.len() });
+        }
+        let found = self.root(index, leaf);
+        if found == root { Ok(()) } else { Err(TreeError::Root { index, expected: root, found }) }
+    }
+
+    /// Checks the number of siblings.
+    pub fn expect_length(&self, expected: usize) -> Result<(), TreeError> {
+        let found = self.siblings.len();
+        if found == expected { Ok(()) } else { Err(TreeError::PathLength { expected, found }) }
+    }
+}
+
+/// A sparse tree by index; see the module's drawing.
+///
+/// Two trees are equal exactly if they have one depth and the same leaves, whatever was set and cleared before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "IndexTreeData", into = "IndexTreeData")]
+pub struct IndexTree {
+    depth: usize,
+    /// Nodes that differ from the empty subtree of their level, by (level, position).
+    nodes: BTreeMap<(usize, u64), Digest>,
+}
+
+impl IndexTree {
+    /// An empty tree of `2^depth` slots.
+    ///
+    /// # Panics
+    /// If `depth` is more than [`MAX_DEPTH`].
+    #[must_use]
+    pub fn new(depth: usize) -> Self {
+        assert!(depth <= MAX_DEPTH, "a tree has at most {MAX_DEPTH} levels, not {depth}");
+        Self { depth, nodes: BTreeMap::new() }
+    }
+
+    /// Levels between leaf and root.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The root.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.node(self.depth, 0)
+    }
+
+    /// The leaf at `index`; the empty leaf if none was set or the index does not exist.
+    #[must_use]
+    pub fn get(&self, index: u64) -> Digest {
+        self.node(0, index)
+    }
+
+    /// Leaves that are not empty, by index.
+    pub fn leaves(&self) -> impl Iterator<Item = (u64, Digest)> {
+        self.nodes.range(..(1, 0)).map(|(&(_, index), &leaf)| (index, leaf))
+    }
+
+    /// Sets the leaf at `index`; the empty leaf clears it.
+    ///
+    /// # Errors
+    /// [`TreeError::Index`] if the tree has no such index.
+    pub fn set(&mut self, index: u64, leaf: Digest) -> Result<(), TreeError> {
+        if !fits(index, self.depth) {
+            return Err(TreeError::Index { index, depth: self.depth });
+        }
+        self.put(0, index, leaf);
+        self.rehash(1, index);
+        Ok(())
+    }
+
+    /// Sets neighbouring leaves from `first` on, hashing each inner node once.
+    ///
+    /// # Errors
+    /// [`TreeError::Index`] if one of the indices does not exist; the tree is then unchanged.
+    pub fn set_range(&mut self, first: u64, leaves: &[Digest]) -> Result<(), TreeError> {
+        let last = first.saturating_add((leaves.len() as u64).saturating_sub(1));
+        if !fits(last, self.depth) {
+            return Err(TreeError::Index { index: last, depth: self.depth });
+        }
+        if leaves.is_empty() {
+            return Ok(());
+        }
+        for (index, &leaf) in (first..).zip(leaves) {
+            self.put(0, index, leaf);
+        }
+        for level in 1..=self.depth {
+            for position in first >> level..=last >> level {
+                self.rehash_node(level, position);
+            }
+        }
+        Ok(())
+    }
+
+    /// The path of the leaf at `index`. An index that does not exist gets empty siblings, which verify nothing.
+    #[must_use]
+    pub fn path(&self, index: u64) -> Path {
+        self.path_above(0, index)
+    }
+
+    /// The path from the node at `level` and `position` to the root.
+    pub(super) fn path_above(&self, level: usize, position: u64) -> Path {
+        let siblings = (level..self.depth).map(|l| self.node(l, position >> (l - level) ^ 1)).collect();
+        Path { siblings }
+    }
+
+    fn node(&self, level: usize, position: u64) -> Digest {
+        self.nodes.get(&(level, position)).copied().unwrap_or_else(|| empty_root(level))
+    }
+
+    fn put(&mut self, level: usize, position: u64, node: Digest) {
+        if node == empty_root(level) {
+            self.nodes.remove(&(level, position));
+        } else {
+            self.nodes.insert((level, position), node);
+        }
+    }
+
+    fn rehash_node(&mut self, level: usize, position: u64) {
+        let left = self.node(level - 1, 2 * position);
+        let right = self.node(level - 1, 2 * position + 1);
+        self.put(level, position, hash_pair(NODE, left, right));
+    }
+
+    fn rehash(&mut self, from_level: usize, index: u64) {
+        for level in from_level..=self.depth {
+            self.rehash_node(level, index >> level);
+        }
+    }
+}
+
+/// A tree as it is stored: leaves in order, no empty ones, so that a tree has one encoding.
+#[derive(Serialize, Deserialize)]
+struct IndexTreeData {
+    depth: u8,
+    leaves: Vec<(u64, Digest)>,
+}
+
+impl From<IndexTree> for IndexTreeData {
+    fn from(tree: IndexTree) -> Self {
+        // A depth is at most `MAX_DEPTH`.
+        Self { depth: tree.depth as u8, leaves: tree.leaves().collect() }
+    }
+}
+
+impl TryFrom<IndexTreeData> for IndexTree {
+    type Error = TreeError;
+
+    fn try_from(data: IndexTreeData) -> Result<Self, TreeError> {
+        let depth = usize::from(data.depth);
+        if depth > MAX_DEPTH {
+            return Err(TreeError::Depth { depth });
+        }
+        let mut tree = Self::new(depth);
+        let mut previous = None;
+        for (index, leaf) in data.leaves {
+            if leaf == Digest::ZERO {
+                return Err(TreeError::EmptyLeaf { index });
+            }
+            if previous.is_some_and(|previous| previous >= index) {
+                return Err(TreeError::Occupied { index, root: tree.root() });
+            }
+            tree.set(index, leaf)?;
+            previous = Some(index);
+        }
+        Ok(tree)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clearing_a_leaf_restores_the_empty_tree() {
+        let leaf = hash_pair(NODE, Digest::ZERO, Digest::ZERO);
+        let mut tree = IndexTree::new(48);
+        tree.set((1 << 48) - 1, leaf).unwrap();
+        assert_eq!(tree.path((1 << 48) - 1).verify(tree.root(), (1 << 48) - 1, leaf), Ok(()));
+        assert_eq!(tree.set(1 << 48, leaf), Err(TreeError::Index { index: 1 << 48, depth: 48 }));
+        tree.set((1 << 48) - 1, Digest::ZERO).unwrap();
+        assert_eq!(tree, IndexTree::new(48));
+        assert_eq!(tree.root(), empty_root(48));
+    }
+
+    #[test]
+    fn a_range_is_set_as_its_leaves_are() {
+        let leaves: Vec<_> = (1..6).map(empty_root).collect();
+        let (mut one_by_one, mut at_once) = (IndexTree::new(4), IndexTree::new(4));
+        for (index, &leaf) in (3..).zip(&leaves) {
+            one_by_one.set(index, leaf).unwrap();
+        }
+        at_once.set_range(3, &leaves).unwrap();
+        assert_eq!(one_by_one, at_once);
+        assert!(at_once.set_range(12, &leaves).is_err());
+        assert_eq!(one_by_one, at_once);
+    }
+
+    #[test]
+    fn stored_leaves_out_of_order_are_refused() {
+        let mut tree = IndexTree::new(3);
+        tree.set(2, empty_root(1)).unwrap();
+        tree.set(5, empty_root(2)).unwrap();
+        let mut stored = IndexTreeData::from(tree.clone());
+        assert_eq!(serde_json::from_str::<IndexTree>(&serde_json::to_string(&tree).unwrap()).unwrap(), tree);
+        stored.leaves.reverse();
+        assert!(matches!(IndexTree::try_from(stored), Err(TreeError::Occupied { index: 2, .. })));
+    }
+}

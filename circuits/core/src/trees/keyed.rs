@@ -1,0 +1,484 @@
+//! A map from 256-bit keys to values in which absence can be proved: an indexed Merkle tree.
+//!
+//! The leaves are a linked list in strictly increasing order of keys; their places in the tree are the order in which
+//! they came.
+//!
+//! ```text
+//! index      0            1            2            3
+//! key        0            50           20           0 (empty slot, not a leaf)
+//! value      0            v50          v20
+//! next key   20           0 = infinity 50           leaf = H(KEYED, key, next key, value)
+//!
+//! list       0 ──> 20 ──> 50 ──> infinity
+//! ```
+//! Key `k` is absent exactly if some leaf has `key < k < next key`. The leaf at index 0, the sentinel, starts
+//! the list; its key 0 cannot be inserted, opened or updated. Keys are compared as four canonical 64-bit
+//! integers, the first one most significant, so a key has one place in the order whatever its representation.
+//! No value is zero, so that a zero old value means absence and nothing else.
+//!
+//! A leaf costs two permutations. One would do for 8 elements only, so not for key, next key and a 4-element
+//! value; key and next key come first.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use plonky2::field::types::Field;
+use serde::{Deserialize, Serialize};
+
+use super::{IndexTree, Path, TreeError, append};
+use crate::{
+    Digest, F,
+    hash::{Domain, hash},
+};
+
+/// Domain of the leaves of keyed trees.
+pub const KEYED: Domain = Domain::new("keyed");
+/// The value to use where only presence matters.
+pub const PRESENT: Digest = Digest([F::ONE, F::ZERO, F::ZERO, F::ZERO]);
+
+/// A leaf and its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeafOpening {
+    /// The leaf's index.
+    pub index: u64,
+    /// Its key.
+    pub key: Digest,
+    /// Its value.
+    pub value: Digest,
+    /// The next key in the list; 0 stands for infinity.
+    pub next_key: Digest,
+    /// Its path.
+    pub path: Path,
+}
+
+/// What an insertion must know of the tree before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InsertWitness {
+    /// The leaf with the largest smaller key, before the insertion.
+    pub low: LeafOpening,
+    /// Path of the slot that the new leaf takes, after the low leaf was pointed to the new key.
+    pub slot: Path,
+}
+
+/// What an insertion or update must know of the tree before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetWitness {
+    /// Whether the key is absent.
+    pub insert: bool,
+    /// For an insertion the leaf with the largest smaller key, for an update the key's leaf.
+    pub leaf: LeafOpening,
+    /// For an insertion the path of the slot that the new leaf takes, after the low leaf was pointed to the new key;
+    /// for an update any path of the tree's depth.
+    pub slot: Path,
+}
+
+/// The effect of [`SetWitness::apply`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetOutcome {
+    /// Root after.
+    pub root: Digest,
+    /// Count after.
+    pub count: u64,
+    /// Value before; zero exactly if the key was absent.
+    pub old_value: Digest,
+}
+
+/// A map with provable absence; see the module's drawing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "KeyedTreeData", into = "KeyedTreeData")]
+pub struct KeyedTree {
+    tree: IndexTree,
+    /// Index and value by key, the sentinel included.
+    entries: BTreeMap<Digest, (u64, Digest)>,
+}
+
+impl LeafOpening {
+    /// The leaf's hash.
+    #[must_use]
+    pub fn leaf(&self) -> Digest {
+        leaf_hash(self.key, self.value, self.next_key)
+    }
+
+    /// Checks that the leaf is in the tree with this root.
+    fn verify(&self, root: Digest) -> Result<(), TreeError> {
+        self.path.verify(root, self.index, self.leaf())
+    }
+
+    /// Checks that `key` has `value` in the tree with this root.
+    ///
+    /// # Errors
+    /// - [`TreeError::ZeroKey`] for the sentinel's key
+    /// - [`TreeError::Key`] or [`TreeError::Value`] if the leaf is another one
+    /// - [`TreeError::Index`] or [`TreeError::Root`] if the leaf is not in the tree
+    pub fn verify_membership(&self, root: Digest, key: Digest, value: Digest) -> Result<(), TreeError> {
+        self.verify_key(root, key)?;
+        if self.value == value {
+            Ok(())
+        } else {
+            Err(TreeError::Value { key, expected: value, found: self.value })
+        }
+    }
+
+    fn verify_key(&self, root: Digest, key: Digest) -> Result<(), TreeError> {
+        if key == Digest::ZERO {
+            return Err(TreeError::ZeroKey);
+        }
+        if self.key != key {
+            return Err(TreeError::Key { expected: key, found: self.key });
+        }
+        self.verify(root)
+    }
+
+    /// Checks that `key` is not in the tree with this root.
+    ///
+    /// # Errors
+    /// - [`TreeError::Order`] if the key is not strictly between the leaf's key and its next key
+    /// - [`TreeError::Index`] or [`TreeError::Root`] if the leaf is not in the tree
+    pub fn verify_non_membership(&self, root: Digest, key: Digest) -> Result<(), TreeError> {
+        let below_next = self.next_key == Digest::ZERO || key < self.next_key;
+        if self.key >= key || !below_next {
+            return Err(TreeError::Order { key, low: self.key, next: self.next_key });
+        }
+        self.verify(root)
+    }
+
+    /// The root after the value of `key` was changed from `old_value` to `new_value`.
+    ///
+    /// # Errors
+    /// Those of [`Self::verify_membership`], and [`TreeError::ZeroValue`] if the new value is zero.
+    pub fn apply_update(
+        &self,
+        root: Digest,
+        key: Digest,
+        old_value: Digest,
+        new_value: Digest,
+    ) -> Result<Digest, TreeError> {
+        self.verify_membership(root, key, old_value)?;
+        check_value(key, new_value)?;
+        Ok(self.path.root(self.index, leaf_hash(self.key, new_value, self.next_key)))
+    }
+}
+
+impl InsertWitness {
+    /// Root and count after `key` was inserted with `value`.
+    ///
+    /// # Errors
+    /// - those of [`LeafOpening::verify_non_membership`]
+    /// - [`TreeError::ZeroValue`] if the value is zero
+    /// - [`TreeError::Full`] or [`TreeError::Occupied`] if the slot at `count` does not exist or is not empty
+    /// - [`TreeError::PathLength`] if the two paths differ in length
+    pub fn apply(
+        &self,
+        root: Digest,
+        count: u64,
+        key: Digest,
+        value: Digest,
+    ) -> Result<(Digest, u64), TreeError> {
+        let Self { low, slot } = self;
+        low.verify_non_membership(root, key)?;
+        check_value(key, value)?;
+        slot.expect_length(low.path.siblings.len())?;
+        let linked = low.path.root(low.index, leaf_hash(low.key, low.value, key));
+        append(linked, count, leaf_hash(key, value, low.next_key), slot)
+    }
+}
+
+impl SetWitness {
+    /// The tree's commitment after `key` was set to `value`, and the value before.
+    ///
+    /// # Errors
+    /// Those of [`InsertWitness::apply`] for an insertion, of [`LeafOpening::apply_update`] for an update.
+    pub fn apply(
+        &self,
+        root: Digest,
+        count: u64,
+        key: Digest,
+        value: Digest,
+    ) -> Result<SetOutcome, TreeError> {
+        if self.insert {
+            let insertion = InsertWitness { low: self.leaf.clone(), slot: self.slot.clone() };
+            let (root, count) = insertion.apply(root, count, key, value)?;
+            Ok(SetOutcome { root, count, old_value: Digest::ZERO })
+        } else {
+            let old_value = self.leaf.value;
+            let root = self.leaf.apply_update(root, key, old_value, value)?;
+            Ok(SetOutcome { root, count, old_value })
+        }
+    }
+}
+
+impl KeyedTree {
+    /// A tree of `2^depth` slots that holds the sentinel only.
+    ///
+    /// # Panics
+    /// If `depth` is more than [`MAX_DEPTH`](super::MAX_DEPTH).
+    #[must_use]
+    pub fn new(depth: usize) -> Self {
+        let mut tree = Self { tree: IndexTree::new(depth), entries: BTreeMap::new() };
+        tree.entries.insert(Digest::ZERO, (0, Digest::ZERO));
+        tree.put(Digest::ZERO).expect("every tree has index 0");
+        tree
+    }
+
+    /// Levels between leaf and root.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.tree.depth()
+    }
+
+    /// The root.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.tree.root()
+    }
+
+    /// Leaves, the sentinel included: the index of the next one. Callers commit to it together with the root.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// The value of `key`, if present.
+    #[must_use]
+    pub fn get(&self, key: &Digest) -> Option<Digest> {
+        self.entries.get(key).map(|&(_, value)| value).filter(|_| *key != Digest::ZERO)
+    }
+
+    /// Keys and values in increasing order of keys.
+    pub fn iter(&self) -> impl Iterator<Item = (Digest, Digest)> {
+        self.entries.iter().skip(1).map(|(&key, &(_, value))| (key, value))
+    }
+
+    /// Inserts a key and returns its leaf's index.
+    ///
+    /// # Errors
+    /// - [`TreeError::ZeroKey`], [`TreeError::ZeroValue`]
+    /// - [`TreeError::Present`] if the key is in the tree
+    /// - [`TreeError::Full`] if all slots are taken
+    pub fn insert(&mut self, key: Digest, value: Digest) -> Result<u64, TreeError> {
+        check_value(key, value)?;
+        let low = self.low_key(&key)?;
+        let index = self.check_room()?;
+        self.entries.insert(key, (index, value));
+        self.put(low)?;
+        self.put(key)?;
+        Ok(index)
+    }
+
+    /// Changes the value of a key and returns the old one.
+    ///
+    /// # Errors
+    /// - [`TreeError::ZeroKey`], [`TreeError::ZeroValue`]
+    /// - [`TreeError::Absent`] if the key is not in the tree
+    pub fn update(&mut self, key: Digest, value: Digest) -> Result<Digest, TreeError> {
+        check_value(key, value)?;
+        let entry = self.entries.get_mut(&key).ok_or(TreeError::Absent { key })?;
+        let old = std::mem::replace(&mut entry.1, value);
+        self.put(key)?;
+        Ok(old)
+    }
+
+    /// Inserts or updates, and returns the old value if there was one.
+    ///
+    /// # Errors
+    /// - [`TreeError::ZeroKey`], [`TreeError::ZeroValue`]
+    /// - [`TreeError::Full`] if the key is absent and all slots are taken
+    pub fn set(&mut self, key: Digest, value: Digest) -> Result<Option<Digest>, TreeError> {
+        if self.entries.contains_key(&key) {
+            self.update(key, value).map(Some)
+        } else {
+            self.insert(key, value).map(|_| None)
+        }
+    }
+
+    /// The opening that proves membership of `key`.
+    ///
+    /// # Errors
+    /// [`TreeError::ZeroKey`] or [`TreeError::Absent`].
+    pub fn membership(&self, key: &Digest) -> Result<LeafOpening, TreeError> {
+        self.opening(key)
+    }
+
+    /// The opening that proves that `key` is absent.
+    ///
+    /// # Errors
+    /// [`TreeError::ZeroKey`] or [`TreeError::Present`].
+    pub fn non_membership(&self, key: &Digest) -> Result<LeafOpening, TreeError> {
+        Ok(self.open(self.low_key(key)?))
+    }
+
+    /// What the insertion of `key` must know; to be taken before [`Self::insert`].
+    ///
+    /// # Errors
+    /// [`TreeError::ZeroKey`], [`TreeError::Present`] or [`TreeError::Full`].
+    pub fn prove_insert(&self, key: &Digest) -> Result<InsertWitness, TreeError> {
+        let low = self.non_membership(key)?;
+        let index = self.check_room()?;
+        let mut slot = self.tree.path(index);
+        // Where the two paths meet, the slot's sibling is an ancestor of the low leaf, which has changed by then.
+        let mut node = leaf_hash(low.key, low.value, *key);
+        for level in 0..self.depth() {
+            if low.index >> level ^ 1 == index >> level {
+                slot.siblings[level] = node;
+                break;
+            }
+            node = Path { siblings: vec![low.path.siblings[level]] }.root(low.index >> level, node);
+        }
+        Ok(InsertWitness { low, slot })
+    }
+
+    /// What an update of `key` must know; to be taken before [`Self::update`].
+    ///
+    /// # Errors
+    /// [`TreeError::ZeroKey`] or [`TreeError::Absent`].
+    pub fn prove_update(&self, key: &Digest) -> Result<LeafOpening, TreeError> {
+        self.opening(key)
+    }
+
+    /// What setting `key` must know; to be taken before [`Self::set`].
+    ///
+    /// # Errors
+    /// [`TreeError::ZeroKey`], or [`TreeError::Full`] if the key is absent and all slots are taken.
+    pub fn prove_set(&self, key: &Digest) -> Result<SetWitness, TreeError> {
+        if self.entries.contains_key(key) {
+            let leaf = self.opening(key)?;
+            let slot = leaf.path.clone();
+            Ok(SetWitness { insert: false, leaf, slot })
+        } else {
+            let InsertWitness { low, slot } = self.prove_insert(key)?;
+            Ok(SetWitness { insert: true, leaf: low, slot })
+        }
+    }
+
+    /// The largest key below `key`, which must be absent.
+    fn low_key(&self, key: &Digest) -> Result<Digest, TreeError> {
+        if self.entries.contains_key(key) && *key != Digest::ZERO {
+            return Err(TreeError::Present { key: *key });
+        }
+        self.entries.range(..key).next_back().map(|(&low, _)| low).ok_or(TreeError::ZeroKey)
+    }
+
+    fn next_key(&self, key: Digest) -> Digest {
+        let above = (Bound::Excluded(key), Bound::Unbounded);
+        self.entries.range(above).next().map_or(Digest::ZERO, |(&next, _)| next)
+    }
+
+    fn opening(&self, key: &Digest) -> Result<LeafOpening, TreeError> {
+        if *key == Digest::ZERO {
+            return Err(TreeError::ZeroKey);
+        }
+        if !self.entries.contains_key(key) {
+            return Err(TreeError::Absent { key: *key });
+        }
+        Ok(self.open(*key))
+    }
+
+    /// Opens the leaf of a key that is present.
+    fn open(&self, key: Digest) -> LeafOpening {
+        let (index, value) = self.entries[&key];
+        LeafOpening { index, key, value, next_key: self.next_key(key), path: self.tree.path(index) }
+    }
+
+    /// Writes the leaf of a key that is present.
+    fn put(&mut self, key: Digest) -> Result<(), TreeError> {
+        let (index, value) = self.entries[&key];
+        self.tree.set(index, leaf_hash(key, value, self.next_key(key)))
+    }
+
+    /// The next free index.
+    fn check_room(&self) -> Result<u64, TreeError> {
+        let (count, depth) = (self.count(), self.depth());
+        if count < 1 << depth { Ok(count) } else { Err(TreeError::Full { count, added: 1, depth }) }
+    }
+}
+
+/// The hash of a leaf.
+#[must_use]
+pub fn leaf_hash(key: Digest, value: Digest, next_key: Digest) -> Digest {
+    hash(KEYED, &[key.0, next_key.0, value.0].concat())
+}
+
+fn check_value(key: Digest, value: Digest) -> Result<(), TreeError> {
+    if key == Digest::ZERO {
+        Err(TreeError::ZeroKey)
+    } else if value == Digest::ZERO {
+        Err(TreeError::ZeroValue { key })
+    } else {
+        Ok(())
+    }
+}
+
+/// A keyed tree as it is stored: keys and values by index, the sentinel left out.
+#[derive(Serialize, Deserialize)]
+struct KeyedTreeData {
+    depth: u8,
+    entries: Vec<(Digest, Digest)>,
+}
+
+impl From<KeyedTree> for KeyedTreeData {
+    fn from(tree: KeyedTree) -> Self {
+        let mut entries: Vec<_> = tree.entries.into_iter().skip(1).collect();
+        entries.sort_unstable_by_key(|&(_, (index, _))| index);
+        // A depth is at most `MAX_DEPTH`.
+        let depth = tree.tree.depth() as u8;
+        Self { depth, entries: entries.into_iter().map(|(key, (_, value))| (key, value)).collect() }
+    }
+}
+
+impl TryFrom<KeyedTreeData> for KeyedTree {
+    type Error = TreeError;
+
+    fn try_from(data: KeyedTreeData) -> Result<Self, TreeError> {
+        let depth = usize::from(data.depth);
+        if depth > super::MAX_DEPTH {
+            return Err(TreeError::Depth { depth });
+        }
+        let mut tree = Self::new(depth);
+        for (key, value) in data.entries {
+            tree.insert(key, value)?;
+        }
+        Ok(tree)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(value: u64) -> Digest {
+        Digest([value, 0, 0, 0].map(F::from_canonical_u64))
+    }
+
+    #[test]
+    fn witnesses_taken_before_a_change_lead_to_the_tree_after_it() {
+        let mut tree = KeyedTree::new(4);
+        for (i, key) in [50, 20, 30, 70, 60, 10, 20, 70, 1].into_iter().enumerate() {
+            let (key, value) = (digest(key), digest(100 + i as u64));
+            let witness = tree.prove_set(&key).unwrap();
+            let outcome = witness.apply(tree.root(), tree.count(), key, value).unwrap();
+            let old = tree.set(key, value).unwrap();
+            assert_eq!(
+                outcome,
+                SetOutcome { root: tree.root(), count: tree.count(), old_value: old.unwrap_or(Digest::ZERO) }
+            );
+            tree.membership(&key).unwrap().verify_membership(tree.root(), key, value).unwrap();
+            tree.non_membership(&digest(55)).unwrap().verify_non_membership(tree.root(), digest(55)).unwrap();
+        }
+        let text = serde_json::to_string(&tree).unwrap();
+        assert_eq!(serde_json::from_str::<KeyedTree>(&text).unwrap(), tree);
+    }
+
+    #[test]
+    fn the_sentinel_is_neither_member_nor_absent() {
+        let mut tree = KeyedTree::new(2);
+        assert_eq!(tree.get(&Digest::ZERO), None);
+        assert_eq!(tree.membership(&Digest::ZERO), Err(TreeError::ZeroKey));
+        assert_eq!(tree.non_membership(&Digest::ZERO), Err(TreeError::ZeroKey));
+        assert_eq!(tree.set(Digest::ZERO, PRESENT), Err(TreeError::ZeroKey));
+        assert_eq!(tree.set(digest(1), Digest::ZERO), Err(TreeError::ZeroValue { key: digest(1) }));
+        for key in 1..4 {
+            tree.insert(digest(key), PRESENT).unwrap();
+        }
+        assert_eq!(tree.insert(digest(1), PRESENT), Err(TreeError::Present { key: digest(1) }));
+        assert_eq!(tree.insert(digest(4), PRESENT), Err(TreeError::Full { count: 4, added: 1, depth: 2 }));
+    }
+}

@@ -1,0 +1,34 @@
+//! Merkle trees, native and in-circuit side by side.
+//!
+//! | tree | leaf is found by | what the caller commits to | used for |
+//! |---|---|---|---|
+//! | [`IndexTree`] | its index | root | registry, environments, vaults |
+//! | [`AppendTree`] | its index, given in order | root and count | notes, messages, history |
+//! | [`KeyedTree`] | its 256-bit key | root and count | nullifiers, accounts, balances |
+//!
+//! All have a fixed depth, nodes `H(NODE, left, right)` and [`Digest::ZERO`] as the empty leaf. Depth and kind
+//! of a tree are part of the circuit that opens it, so that a node is never read as a leaf.
+
+mod append;
+mod error;
+mod hint;
+mod index;
+mod keyed;
+mod keyed_circuit;
+mod order;
+mod path;
+
+pub use append::{AppendTree, append, append_circuit, append_subtree, append_subtree_circuit, subtree_root};
+pub use error::TreeError;
+pub(crate) use hint::hint_readers;
+pub use index::{IndexTree, MAX_DEPTH, NODE, Path, empty_root};
+pub use keyed::{InsertWitness, KEYED, KeyedTree, LeafOpening, PRESENT, SetOutcome, SetWitness, leaf_hash};
+pub use keyed_circuit::{
+    InsertTarget, LeafOpeningTarget, SetOutcomeTarget, SetTarget, insert_circuit, membership_circuit,
+    non_membership_circuit, set_circuit, update_circuit, update_if_circuit,
+};
+pub use order::{canonical_bits, enforce_less_if};
+pub use path::{PathTarget, enforce_nonzero, index_bits};
+
+#[cfg(doc)]
+use crate::Digest;

@@ -1,0 +1,128 @@
+//! The strict order of keys in-circuit.
+//!
+//! A key is read as eight 32-bit words, most significant first. `a < b` if at the first word in which they
+//! differ, a's is smaller. The prover points at the limb that holds that word, and at its half:
+//!
+//! ```text
+//! a   [ a0        ][ a1        ][ a2        ][ a3        ]
+//! b   [ b0        ][ b1        ][ b2        ][ b3        ]
+//!       equal        x = a1  ──> high | low     not looked at         at = one-hot(1), high_equal = 0
+//!                    y = b1  ──> high | low                           word: x.high < y.high
+//! ```
+//! Pointing too far fails the equality of what stands before; pointing too early fails the strict comparison,
+//! since the words pointed at are equal.
+
+use plonky2::{
+    field::types::Field,
+    iop::target::{BoolTarget, Target},
+};
+
+use super::hint::{Question, hint};
+use crate::{Builder, DigestTarget, F, constrain::Constrain};
+
+/// Bits of a word.
+const WORD_BITS: usize = 32;
+/// The high word of `p - 1`. No canonical element has a larger integer: with this high word its low word is 0.
+const TOP_WORD: u64 = u32::MAX as u64;
+
+/// Enforces `a < b` as 256-bit integers of four canonical limbs, the first one most significant, if `condition`.
+pub fn enforce_less_if(builder: &mut Builder, condition: BoolTarget, a: DigestTarget, b: DigestTarget) {
+    let (a, b) = (a.0, b.0);
+    let pointers: Vec<_> = hint(builder, Question::FirstDifference, &[a, b].concat())
+        .into_iter()
+        .map(BoolTarget::new_unsafe)
+        .collect();
+    for &pointer in &pointers {
+        builder.enforce_bool(pointer);
+    }
+    let [at1, at2, at3, high_equal] = pointers[..] else { unreachable!("the hint has four elements") };
+
+    // Exactly one limb is pointed at: the first unless one of the others.
+    let beyond1 = builder.add(at2.target, at3.target);
+    let beyond0 = builder.add(at1.target, beyond1);
+    let beyond = [beyond0, beyond1, at3.target].map(BoolTarget::new_unsafe);
+    builder.enforce_bool(beyond[0]);
+    let at0 = builder.not(beyond[0]);
+
+    // All limbs before it are equal. Only `beyond[0]` needs a check of its own to be boolean: it is the sum of three
+    // booleans, so with it the others are.
+    for (limb, beyond) in beyond.into_iter().enumerate() {
+        builder.enforce_equal_if(beyond, a[limb], b[limb]);
+    }
+
+    // At it, the words decide.
+    let at = [at0, at1, at2, at3];
+    let x = pick(builder, &at, &a);
+    let y = pick(builder, &at, &b);
+    let (x_high, x_low) = words(builder, x);
+    let (y_high, y_low) = canonical_words(builder, y);
+    builder.enforce_equal_if(high_equal, x_high, y_high);
+    let x_word = builder.select(high_equal, x_low, x_high);
+    let y_word = builder.select(high_equal, y_low, y_high);
+
+    // x_word < y_word, both below 2^32: their difference less one is not negative.
+    let difference = builder.sub(y_word, x_word);
+    let excess = builder.add_const(difference, F::NEG_ONE);
+    let masked = builder.mul(condition.target, excess);
+    builder.enforce_range(masked, WORD_BITS);
+}
+
+/// The limb that a one-hot vector points at.
+fn pick(builder: &mut Builder, at: &[BoolTarget; 4], limbs: &[Target; 4]) -> Target {
+    let mut sum = builder.zero();
+    for (at, &limb) in at.iter().zip(limbs) {
+        sum = builder.mul_add(at.target, limb, sum);
+    }
+    sum
+}
+
+/// High and low word of an integer below `2^64` that is `x` in the field.
+///
+/// For `x < 2^32 - 1` there are two such integers, `x` and `x + p`. That does no harm to the smaller side of a
+/// comparison: if even `x + p` is below the other side, so is `x`.
+fn words(builder: &mut Builder, x: Target) -> (Target, Target) {
+    let answer = hint(builder, Question::Words, &[x]);
+    let [high, low] = answer[..] else { unreachable!("the hint has two elements") };
+    enforce_words(builder, x, high, low);
+    (high, low)
+}
+
+/// High and low word of the canonical integer of `x`, which is below `p = TOP_WORD * 2^32 + 1`.
+fn canonical_words(builder: &mut Builder, x: Target) -> (Target, Target) {
+    let answer = hint(builder, Question::CanonicalWords, &[x]);
+    let [high, low, inverse] = answer[..] else { unreachable!("the hint has three elements") };
+    enforce_words(builder, x, high, low);
+    enforce_canonical(builder, high, low, inverse);
+    (high, low)
+}
+
+/// The 64 bits of the canonical integer of `x`, least significant first.
+pub fn canonical_bits(builder: &mut Builder, x: Target) -> Vec<BoolTarget> {
+    let answer = hint(builder, Question::CanonicalWords, &[x]);
+    let [high, low, inverse] = answer[..] else { unreachable!("the hint has three elements") };
+    // The two decompositions are range checks at once.
+    let bits = [low, high].map(|word| builder.split_le(word, WORD_BITS)).concat();
+    enforce_recomposed(builder, x, high, low);
+    enforce_canonical(builder, high, low, inverse);
+    bits
+}
+
+/// Enforces `high * 2^32 + low < p`, for two words.
+fn enforce_canonical(builder: &mut Builder, high: Target, low: Target, inverse: Target) {
+    // low * (1 - inverse * (high - TOP_WORD)) = 0: with the top high word only low = 0 is left.
+    let below_top = builder.add_const(high, -F::from_canonical_u64(TOP_WORD));
+    let product = builder.mul(inverse, below_top);
+    let masked = builder.mul(low, product);
+    builder.enforce_equal(masked, low);
+}
+
+fn enforce_words(builder: &mut Builder, x: Target, high: Target, low: Target) {
+    builder.enforce_range(high, WORD_BITS);
+    builder.enforce_range(low, WORD_BITS);
+    enforce_recomposed(builder, x, high, low);
+}
+
+fn enforce_recomposed(builder: &mut Builder, x: Target, high: Target, low: Target) {
+    let recomposed = builder.mul_const_add(F::from_canonical_u64(1 << WORD_BITS), high, low);
+    builder.enforce_equal(recomposed, x);
+}

@@ -1,0 +1,200 @@
+//! Circuits for tests: a kernel that proves anything, and the joining of two statements without their proofs.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+};
+
+use circuits_core::{
+    Builder, Compiled, Definition, F, Witness,
+    digest::Digest,
+    layout::{Layout, WitnessError, new_virtual, set},
+};
+use circuits_keys::{
+    Checksum, DirectoryStore, HEADER_VERSION, Header, KeyFile, KeyKind, KeyStore as _, Keys, Kind, Origin,
+    PLONKY2_VERSION, Payload, STARKY_VERSION, START_LIMIT, pins::Pins, read_header,
+};
+use circuits_protocol::{fold::Chain, statement::BlockStatement};
+use circuits_prover::basetypes::{kernel_config, standard_config};
+use circuits_sources;
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+
+use crate::{Exception, Mutator, assert_accepts, assert_rejects, check};
+
+/// Where tests keep keys, so that a pinned circuit is built for one test program and loaded by the others.
+#[must_use]
+pub fn key_directory() -> PathBuf {
+    circuits_sources::workspace().join("target").join("test-keys")
+}
+
+/// The code that the workspace's circuits come from, as its programs say in headers of keys.
+///
+/// # Errors
+/// If a source cannot be read.
+pub fn workspace_origin(pins: &Pins) -> io::Result<Origin> {
+    Ok(Origin {
+        superblock: env!("CARGO_PKG_VERSION").to_owned(),
+        plonky2: PLONKY2_VERSION.to_owned(),
+        starky: STARKY_VERSION.to_owned(),
+        source: circuits_sources::checksum()?.into(),
+        date: pins.date.clone(),
+    })
+}
+
+/// Keys in [`key_directory`].
+fn workspace_keys() -> io::Result<Keys> {
+    let pins = fs::read_to_string(circuits_sources::pins()?)?;
+    let pins: Pins = toml::from_str(&pins).map_err(io::Error::other)?;
+    let origin = workspace_origin(&pins)?;
+    let store = DirectoryStore::new(key_directory());
+    forget_others(&store, &origin);
+    Ok(Keys::new(origin).with_pins(pins).with_store(Arc::new(store)))
+}
+
+/// Removes keys of other sources: every change of a circuit would leave a gigabyte behind.
+fn forget_others(store: &DirectoryStore, origin: &Origin) {
+    for name in store.list().unwrap_or_default() {
+        let start = store.read_start(&name, START_LIMIT).ok().flatten();
+        let header = start.and_then(|start| read_header(&name, &start).ok());
+        if header.is_none_or(|(header, _)| header.origin != *origin) {
+            // Another test program may be faster.
+            let _ = store.remove(&name);
+        }
+    }
+}
+
+/// The keys that all tests of a process share. Outside of a workspace they are in memory only.
+#[must_use]
+pub fn keys() -> &'static Arc<Keys> {
+    static KEYS: LazyLock<Arc<Keys>> =
+        LazyLock::new(|| Arc::new(workspace_keys().unwrap_or_default().with_memory(6 << 30)));
+    &KEYS
+}
+
+/// The key file of a circuit of this name that does not exist, for stores, which never look at payloads.
+#[must_use]
+pub fn toy_key(identifier: &str) -> KeyFile {
+    let (text, payload) = (|| "0".to_owned(), b"payload");
+    let header = Header {
+        header_version: HEADER_VERSION,
+        kind: Kind { kind: KeyKind::VerifierKey, identifier: identifier.to_owned() },
+        parameters: BTreeMap::new(),
+        origin: Origin {
+            superblock: text(),
+            plonky2: text(),
+            starky: text(),
+            source: Checksum::default(),
+            date: "2026-01-01".to_owned(),
+        },
+        circuit: Digest::ZERO,
+        verifier_key: Digest::ZERO,
+        degree_bits: 4,
+        gates: 9,
+        public_inputs: 2,
+        depends_on: BTreeMap::new(),
+        payload: Payload::of(payload),
+        identifying_hash: Checksum::default(),
+    };
+    KeyFile::new(header.identified(), payload)
+}
+
+/// A kernel without rules: its proofs state whatever they are asked to.
+#[derive(Clone, Copy, Debug)]
+pub struct FreeKernel;
+
+impl Definition for FreeKernel {
+    type Statement = BlockStatement<Target>;
+    type NativeStatement = BlockStatement;
+    type Targets = BlockStatement<Target>;
+    type Input = BlockStatement;
+
+    fn name(&self) -> String {
+        "free-kernel".to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        kernel_config()
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        let statement = new_virtual(builder);
+        (statement, statement)
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &BlockStatement,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        set(witness, targets, input)
+    }
+}
+
+/// Joins two statements that nobody has proved.
+struct Joined<C>(std::marker::PhantomData<C>);
+
+impl<C: Chain> Definition for Joined<C> {
+    type Statement = C::Statement;
+    type NativeStatement = C::Native;
+    type Targets = [C::Statement; 2];
+    type Input = [C::Native; 2];
+
+    fn name(&self) -> String {
+        format!("{}-join", C::NAME)
+    }
+
+    fn config(&self) -> CircuitConfig {
+        standard_config()
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        let [left, right] = [new_virtual(builder), new_virtual(builder)];
+        (C::join_circuit(builder, &left, &right), [left, right])
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &Self::Input,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        targets.iter().zip(input).try_for_each(|(target, statement)| set(witness, target, statement))
+    }
+}
+
+/// Joining `left` and `right` is the same natively and in-circuit, with every element of either changed, and no
+/// assertion of the circuit can be left out.
+///
+/// # Panics
+/// If a test fails, or `left` and `right` do not join.
+pub fn assert_joins_soundly<C: Chain>(left: C::Native, right: C::Native) {
+    let joined = C::join(&left, &right).expect("two statements that join");
+    let compiled = Compiled::new(Joined::<C>(std::marker::PhantomData)).expect("the circuit builds");
+    assert_eq!(check(&compiled, &[left, right]).expect("two statements that join"), joined.encode());
+
+    let mut refused = vec![];
+    for side in 0..2 {
+        for element in 0..<C::Native as Layout<F>>::LEN {
+            let mut input = [left, right];
+            let mut elements: Vec<F> = input[side].encode();
+            elements[element] += F::ONE;
+            input[side] = C::Native::decode(&elements).expect("as many elements");
+            if C::join(&input[0], &input[1]).is_ok() {
+                assert_accepts(&compiled, &input);
+            } else {
+                assert_rejects(&compiled, &input);
+                refused.push(input);
+            }
+        }
+    }
+    let unproved = Exception::new("the statements' proofs, which are left out here, bind it", |_| true);
+    Mutator::new(&compiled.definition)
+        .honest(&[[left, right]])
+        .dishonest(&refused)
+        .except(unproved)
+        .run()
+        .assert_complete();
+}

@@ -1,0 +1,249 @@
+//! The kit: honest inputs in, a report out.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use circuits_core::{
+    circuit::{Compiled, Definition},
+    constrain::ledger,
+    proof,
+};
+use circuits_prover::{
+    basetypes::{Builder, Circuit, F, Witness},
+    panics::contained,
+};
+use plonky2::{
+    field::types::Field as _, plonk::prover::prove_with_partition_witness, util::timing::TimingTree,
+};
+
+use super::{
+    exceptions::Exception,
+    hints,
+    model::{Model, mix},
+    overwrite::{self, Census},
+    report::{Hole, Report},
+    run::Run,
+};
+
+/// How hard to try, and what to let pass.
+pub(super) struct Settings {
+    pub(super) seed: u64,
+    pub(super) rate: f64,
+    pub(super) exceptions: Vec<Exception>,
+    pub(super) masked: Option<&'static str>,
+}
+
+impl Settings {
+    pub(super) fn new() -> Self {
+        Self { seed: 0x5eed, rate: 0.01, exceptions: Exception::reviewed(), masked: None }
+    }
+
+    /// Moves the holes that are let pass from `holes` to the report's exceptions, the others to its holes.
+    fn settle(&self, report: &mut Report, holes: Vec<Hole>) {
+        for hole in holes {
+            let reason = match &hole {
+                Hole::Honest { .. } | Hole::Proven { .. } => None,
+                Hole::Unset { class, .. }
+                | Hole::Unconnected { class }
+                | Hole::Forged { class, .. }
+                | Hole::Free { class, .. } => self
+                    .exceptions
+                    .iter()
+                    .find(|exception| exception.covers(class))
+                    .map(|exception| exception.reason),
+            };
+            let masked = match &hole {
+                Hole::Free { inputs, .. } if inputs.len() < report.inputs => self.masked,
+                _ => None,
+            };
+            match reason.or(masked) {
+                Some(reason) => *report.excepted.entry(reason).or_default() += 1,
+                None => report.holes.push(hole),
+            }
+        }
+    }
+}
+
+/// Everything the kit does short of proving.
+pub(super) fn examine<'c>(
+    name: String,
+    model: &Model<'c>,
+    verifier_rows: &[Range<usize>],
+    witnesses: &[Witness],
+    settings: &Settings,
+) -> (Report, Census, Vec<Run<'c>>) {
+    let mut report = Report { name, inputs: witnesses.len(), rows: model.num_rows(), ..Report::default() };
+    let census = Census::new(model, verifier_rows);
+    let runs: Vec<_> = witnesses.iter().map(|witness| Run::new(model, witness, &BTreeMap::new())).collect();
+    for (input, run) in runs.iter().enumerate() {
+        let violation = run.violation(model).map(|violation| violation.to_string());
+        if let Some(reason) = run.trouble.clone().or(violation) {
+            report.holes.push(Hole::Honest { input, reason });
+        }
+    }
+    let Some(first) = runs.first() else {
+        report.holes.push(Hole::Honest { input: 0, reason: "none was given".to_owned() });
+        return (report, census, runs);
+    };
+    if !report.is_sound() {
+        return (report, census, runs);
+    }
+    settings.settle(&mut report, overwrite::unconnected(model, &census, Some(first)));
+    settings.settle(&mut report, overwrite::unset(model, &census, &runs));
+
+    let sampled = overwrite::sample(&census.others, first, settings.rate, settings.seed);
+    (report.classes, report.sampled) = (census.ours.len(), sampled.len());
+    for classes in [&census.ours, &sampled] {
+        let holes = overwrite::overwrite(model, &census, &runs, classes, settings.seed);
+        settings.settle(&mut report, holes);
+    }
+
+    for (input, run) in runs.iter().enumerate() {
+        let generators = chosen_generators(model, &census, run, settings);
+        let found = hints::replace(model, &census, input, run, &generators, settings.seed);
+        report.hints += found.tried;
+        report.harmless_hints += found.harmless;
+        report.loose.append(&mut hints::loose(model, &census, run, settings.seed));
+        settings.settle(&mut report, found.holes);
+    }
+    (report, census, runs)
+}
+
+/// All generators that set something outside the recursive verifier, and a sample of those inside.
+fn chosen_generators(model: &Model<'_>, census: &Census, run: &Run<'_>, settings: &Settings) -> Vec<usize> {
+    let limit = (settings.rate.clamp(0.0, 1.0) * u64::MAX as f64) as u64;
+    (0..model.generators.len())
+        .filter(|&generator| {
+            run.outputs[generator].iter().any(|&class| !census.is_inside_verifier(model, class))
+                || mix(settings.seed, generator as u64) <= limit
+        })
+        .collect()
+}
+
+/// Tampers with the witnesses of one circuit.
+pub struct Kit<'k, Def: Definition> {
+    compiled: &'k Compiled<Def>,
+    inputs: Vec<&'k Def::Input>,
+    settings: Settings,
+    proofs: usize,
+}
+
+impl<'k, Def: Definition> Kit<'k, Def> {
+    /// A kit for `compiled`.
+    #[must_use]
+    pub fn new(compiled: &'k Compiled<Def>) -> Self {
+        Self { compiled, inputs: vec![], settings: Settings::new(), proofs: 0 }
+    }
+
+    /// Adds an honest input. A circuit with conditions needs one for each side of each condition.
+    #[must_use]
+    pub fn input(mut self, input: &'k Def::Input) -> Self {
+        self.inputs.push(input);
+        self
+    }
+
+    /// Adds honest inputs.
+    #[must_use]
+    pub fn inputs(mut self, inputs: impl IntoIterator<Item = &'k Def::Input>) -> Self {
+        self.inputs.extend(inputs);
+        self
+    }
+
+    /// Lets the classes that `exception` covers be free.
+    #[must_use]
+    pub fn except(mut self, exception: Exception) -> Self {
+        self.settings.exceptions.push(exception);
+        self
+    }
+
+    /// Lets a class be free with some inputs if another one binds it, for `reason`.
+    #[must_use]
+    pub fn masked(mut self, reason: &'static str) -> Self {
+        self.settings.masked = Some(reason);
+        self
+    }
+
+    /// The rate at which single-wire classes and the recursive verifier are sampled: 0.01 if not set, 1.0 for all.
+    #[must_use]
+    pub fn sample(mut self, rate: f64) -> Self {
+        self.settings.rate = rate;
+        self
+    }
+
+    /// The seed of random values and samples.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = seed;
+        self
+    }
+
+    /// Tampered witnesses to give to the real prover and verifier; each costs a proof. None if not set.
+    #[must_use]
+    pub fn proofs(mut self, proofs: usize) -> Self {
+        self.proofs = proofs;
+        self
+    }
+
+    /// Does it all.
+    #[must_use]
+    pub fn run(&self) -> Report {
+        let Self { compiled, inputs, settings, proofs } = self;
+        let (definition, circuit) = (&compiled.definition, &compiled.circuit);
+        let ((), record) = ledger::record(&[], || {
+            definition.define(&mut Builder::new(circuit.common.config.clone()));
+        });
+        let mut witnesses = vec![];
+        for (input, value) in inputs.iter().enumerate() {
+            match compiled.witness(value) {
+                Ok(witness) => witnesses.push(witness),
+                Err(error) => {
+                    let hole = Hole::Honest { input, reason: error.to_string() };
+                    return Report { name: definition.name(), holes: vec![hole], ..Report::default() };
+                }
+            }
+        }
+        let model = Model::of(circuit, compiled.gates);
+        let (mut report, census, runs) =
+            examine(definition.name(), &model, &record.verifier_rows, &witnesses, settings);
+        for trial in 0..*proofs {
+            if let (true, Some(run)) = (report.is_sound(), runs.get(trial % runs.len().max(1))) {
+                let input = trial % runs.len();
+                if let Some(hole) = prove_tampered(circuit, settings, &model, &census, (input, run), trial) {
+                    report.holes.push(hole);
+                }
+                report.proofs += 1;
+            }
+        }
+        report
+    }
+}
+
+/// Part (d): a proof from a witness with one value of ours off by one. The `trial`-th picks the value.
+fn prove_tampered(
+    circuit: &Circuit,
+    settings: &Settings,
+    model: &Model<'_>,
+    census: &Census,
+    (input, run): (usize, &Run<'_>),
+    trial: usize,
+) -> Option<Hole> {
+    let is_excepted = |&class: &usize| {
+        let covered = census.describe(model, Some(run), class);
+        settings.exceptions.iter().any(|exception| exception.covers(&covered))
+    };
+    let candidates: Vec<usize> = census.ours.iter().copied().filter(|class| !is_excepted(class)).collect();
+    let pick = mix(settings.seed, trial as u64) as usize % candidates.len().max(1);
+    let class = *candidates.get(pick)?;
+    let value = super::model::value(&run.witness, class) + F::ONE;
+    let mut witness = run.witness.clone();
+    witness.values[class] = Some(value);
+    let proof = contained(|| {
+        let mut timing = TimingTree::default();
+        prove_with_partition_witness(&circuit.prover_only, &circuit.common, witness, &mut timing)
+    });
+    match proof {
+        Ok(Ok(proof)) if proof::verify(&proof, &circuit.verifier_only, &circuit.common).is_ok() => {
+            Some(Hole::Proven { input, class: census.describe(model, Some(run), class), value })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,215 @@
+//! The header of a key file: what the key is, so that files are listed, matched and judged without their payload.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use circuits_core::digest::Digest;
+use circuits_files::file::sha3;
+use serde::{Deserialize, Serialize};
+
+/// The version of headers that this program writes and reads.
+pub const HEADER_VERSION: u32 = 1;
+
+/// A SHA3-256 hash; 64 hexadecimal digits as text.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Checksum([u8; 32]);
+
+impl Checksum {
+    /// The checksum of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(sha3(bytes))
+    }
+}
+
+impl From<[u8; 32]> for Checksum {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Checksum> for String {
+    fn from(checksum: Checksum) -> Self {
+        checksum.to_string()
+    }
+}
+
+impl TryFrom<String> for Checksum {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for Checksum {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut bytes = [0; 32];
+        match hex::decode_to_slice(text, &mut bytes) {
+            // One spelling for each checksum.
+            Ok(()) if !text.contains(|c: char| c.is_ascii_uppercase()) => Ok(Self(bytes)),
+            _ => Err(format!("a checksum is 64 lower-case hexadecimal digits, found {text:?}")),
+        }
+    }
+}
+
+/// Which part of a circuit a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// What makes proofs.
+    ProverKey,
+    /// The cap over constants and permutation, and the circuit digest.
+    VerifierKey,
+    /// Configuration, sizes and gates.
+    CommonData,
+}
+
+impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::ProverKey, Self::VerifierKey, Self::CommonData];
+}
+
+/// As in headers and file names.
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProverKey => "prover_key",
+            Self::VerifierKey => "verifier_key",
+            Self::CommonData => "common_data",
+        })
+    }
+}
+
+/// What a file holds, and of which circuit.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kind {
+    /// Which part.
+    #[serde(rename = "type")]
+    pub kind: KeyKind,
+    /// The circuit's name.
+    pub identifier: String,
+}
+
+/// Length and checksum of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payload {
+    /// Its length.
+    pub bytes: u64,
+    /// Its checksum.
+    pub sha3: Checksum,
+}
+
+impl Payload {
+    /// Of `payload`.
+    #[must_use]
+    pub fn of(payload: &[u8]) -> Self {
+        Self { bytes: payload.len() as u64, sha3: Checksum::of(payload) }
+    }
+}
+
+/// The version of plonky2 whose prover data key files hold.
+pub const PLONKY2_VERSION: &str = "1.1.0";
+/// The version of starky that signature circuits are built with.
+pub const STARKY_VERSION: &str = "1.1.0";
+
+/// The code that a key comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// Version of this program.
+    pub superblock: String,
+    /// Version of plonky2.
+    pub plonky2: String,
+    /// Version of starky.
+    pub starky: String,
+    /// Checksum of the source files that circuits are made from.
+    pub source: Checksum,
+    /// Date of that source, not of the key's generation, so that generating again gives the same file.
+    pub date: String,
+}
+
+/// The header of a key file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// [`HEADER_VERSION`].
+    pub header_version: u32,
+    /// What the file holds.
+    pub kind: Kind,
+    /// The circuit's sizes, capacities and security configuration.
+    pub parameters: BTreeMap<String, u64>,
+    /// The code.
+    pub origin: Origin,
+    /// plonky2's circuit digest.
+    pub circuit: Digest,
+    /// Digest of the verifier key, as key sets and registries contain it.
+    pub verifier_key: Digest,
+    /// Logarithm of the number of rows.
+    pub degree_bits: usize,
+    /// Rows in use before padding.
+    pub gates: usize,
+    /// Public inputs.
+    pub public_inputs: usize,
+    /// Digests that the circuit has as constants: of the circuits that it verifies, or of sets of them.
+    pub depends_on: BTreeMap<String, Digest>,
+    /// The payload.
+    pub payload: Payload,
+    /// SHA3-256 of this header with zeros here.
+    pub identifying_hash: Checksum,
+}
+
+impl Header {
+    /// The header with its identifying hash put right.
+    #[must_use]
+    pub fn identified(self) -> Self {
+        Self { identifying_hash: self.computed_hash(), ..self }
+    }
+
+    /// The hash that the header should have.
+    #[must_use]
+    pub fn computed_hash(&self) -> Checksum {
+        Checksum::of(Self { identifying_hash: Checksum::default(), ..self.clone() }.to_json().as_bytes())
+    }
+
+    /// One line of JSON, without spaces and without a line break.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a header has string keys only")
+    }
+
+    /// The name of the file with this header.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        format!("{}.{}.{}.key", self.kind.identifier, self.kind.kind, self.identifying_hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_versions_are_those_that_the_workspace_is_locked_to() {
+        let lock: String = std::fs::read_to_string(circuits_sources::lock_file()).unwrap();
+        for (name, version) in [("plonky2", PLONKY2_VERSION), ("starky", STARKY_VERSION)] {
+            assert!(lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+pub mod fold;
+pub mod key_set;
+pub mod registry;
+pub mod statement;
+pub mod wrap;

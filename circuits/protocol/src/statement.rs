@@ -1,0 +1,151 @@
+//! The statements that proofs make to each other and to L1, each with one layout (design: one struct, one order).
+
+use circuits_core::{
+    F,
+    digest::Digest,
+    hash::{Domain, hash},
+    layout::Layout,
+};
+use plonky2::field::types::Field;
+
+/// Domain of a block's entry in the body chain.
+pub const BODY_ELEMENT: Domain = Domain::new("body-el");
+/// Domain of the steps of the body chain.
+pub const BODY_CHAIN: Domain = Domain::new("body-ch");
+/// Domain of message lists (outbox and inbox).
+pub const MESSAGE_LIST: Domain = Domain::new("msglist");
+/// Domain of a statement's own digest.
+pub const STATEMENT: Domain = Domain::new("stmt");
+
+circuits_core::layout! {
+    /// What every kernel exposes, in one layout for all environments: "blocks `first_height..=last_height` of this
+    /// environment lead from `previous_state` to `new_state`".
+    pub struct BlockStatement<T> {
+        /// The environment's id.
+        pub environment: T,
+        /// Height of the first block covered; 1 is the first after genesis.
+        pub first_height: T,
+        /// Height of the last block covered.
+        pub last_height: T,
+        /// State commitment before.
+        pub previous_state: Digest<T>,
+        /// State commitment after.
+        pub new_state: Digest<T>,
+        /// Digest of the ordered list of message hashes emitted.
+        pub outbox: Digest<T>,
+        /// Digest of the ordered list of (message hash, claim or refund) consumed.
+        pub inbox: Digest<T>,
+        /// Digest of the published block data.
+        pub body: Digest<T>,
+        /// Commitment whose preimage the kernel proves to know.
+        pub producer: Digest<T>,
+    }
+}
+
+circuits_core::layout! {
+    /// The four commitments that a superblock moves forward.
+    pub struct SuperblockRoots<T> {
+        /// Root of the tree of environments, by id.
+        pub environments_root: Digest<T>,
+        /// Root of the tree of messages, by index.
+        pub messages_root: Digest<T>,
+        /// Messages emitted so far.
+        pub message_count: T,
+        /// Root of the tree of balances, by (environment, asset).
+        pub balances_root: Digest<T>,
+    }
+}
+
+circuits_core::layout! {
+    /// Running digests and counts; running, so that their value does not depend on the shape of the proof tree.
+    pub struct Accumulators<T> {
+        /// Digest of the blocks applied, in order.
+        pub body_chain: Digest<T>,
+        /// Digest of the L1 deposits consumed, in order.
+        pub l1_inbox: Digest<T>,
+        /// Digest of the messages to L1, in order.
+        pub l1_outbox: Digest<T>,
+        /// Block statements applied.
+        pub block_count: T,
+        /// Digest of the blocks that emit or consume, in order.
+        pub block_messages: Digest<T>,
+        /// Digest of the blocks whose messages were moved, in order. A superblock ends where both are equal.
+        pub applied: Digest<T>,
+    }
+}
+
+circuits_core::layout! {
+    /// A run of consecutive block transitions and steps of the bridge: "these lead from `before` to `after`".
+    pub struct SegmentStatement<T> {
+        /// The deployment.
+        pub chain_id: T,
+        /// Number of the superblock that the segment belongs to.
+        pub number: T,
+        /// Registry that every block was checked against.
+        pub registry_root: Digest<T>,
+        /// Root of the keys of all segment circuits; pinned by the superblock circuit.
+        pub segment_set_root: Digest<T>,
+        /// Roots before.
+        pub before: SuperblockRoots<T>,
+        /// Roots after.
+        pub after: SuperblockRoots<T>,
+        /// Accumulators before.
+        pub accumulated_before: Accumulators<T>,
+        /// Accumulators after.
+        pub accumulated_after: Accumulators<T>,
+    }
+}
+
+circuits_core::layout! {
+    /// What L1 verifies.
+    pub struct SuperblockStatement<T> {
+        /// The deployment, fixed on L1.
+        pub chain_id: T,
+        /// Number of this superblock; genesis is 0.
+        pub number: T,
+        /// State of the previous superblock.
+        pub previous_state: Digest<T>,
+        /// State of this superblock.
+        pub new_state: Digest<T>,
+        /// Registry that every block was checked against.
+        pub registry_root: Digest<T>,
+        /// Digest of this superblock's blocks, in order.
+        pub body_chain: Digest<T>,
+        /// Digest of the L1 deposits consumed before this superblock.
+        pub l1_inbox_before: Digest<T>,
+        /// Digest of the L1 deposits consumed up to this superblock.
+        pub l1_inbox_after: Digest<T>,
+        /// Digest of this superblock's messages to L1.
+        pub l1_outbox: Digest<T>,
+        /// Block statements applied.
+        pub block_count: T,
+    }
+}
+
+/// The digest of an empty message list, and the start of every running digest of messages or blocks.
+#[must_use]
+pub fn empty_list() -> Digest {
+    hash(MESSAGE_LIST, &[])
+}
+
+impl Accumulators {
+    /// Where a superblock starts: empty lists, no blocks, and the L1 inbox where the previous superblock left it.
+    #[must_use]
+    pub fn start(l1_inbox: Digest) -> Self {
+        let empty = empty_list();
+        Self {
+            body_chain: empty,
+            l1_inbox,
+            l1_outbox: empty,
+            block_count: F::ZERO,
+            block_messages: empty,
+            applied: empty,
+        }
+    }
+}
+
+/// The statement's digest, for ordering and for naming files; never of a proof, whose bytes are not unique.
+#[must_use]
+pub fn statement_digest<L: Layout<F>>(statement: &L) -> Digest {
+    hash(STATEMENT, &statement.encode())
+}

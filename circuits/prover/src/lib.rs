@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+pub mod basetypes;
+pub mod panics;
+pub mod proving;
+
+pub use basetypes::{Builder, C, Circuit, CommonData, D, F, Proof, VerifierKey, Witness};

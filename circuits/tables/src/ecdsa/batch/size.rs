@@ -1,0 +1,82 @@
+//! Table sizes.
+
+use circuits_prover::basetypes::F;
+use plonky2::{
+    field::types::Field,
+    fri::{FriConfig, reduction_strategies::FriReductionStrategy},
+};
+use starky::config::StarkConfig;
+
+use crate::ecdsa::table::{columns::COLUMNS, rows_per_signature};
+
+/// Challenges of each argument: with two, the lookups would have less than 100 bits.
+pub(super) const NUM_CHALLENGES: usize = 3;
+
+/// The size of a table. A batch takes the smallest that fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BatchSize {
+    /// Up to 30 signatures in 2^13 rows.
+    Small,
+    /// Up to 60 signatures in 2^14 rows.
+    Medium,
+    /// Up to 240 signatures in 2^16 rows.
+    Large,
+}
+
+impl BatchSize {
+    /// All sizes, ascending.
+    pub const ALL: [Self; 3] = [Self::Small, Self::Medium, Self::Large];
+
+    /// The smallest size that holds `count` signatures.
+    #[must_use]
+    pub fn fitting(count: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|size| count <= size.capacity())
+    }
+
+    /// Logarithm of the number of rows.
+    #[must_use]
+    pub fn degree_bits(self) -> usize {
+        match self {
+            Self::Small => 13,
+            Self::Medium => 14,
+            Self::Large => 16,
+        }
+    }
+
+    /// Signatures of a full table.
+    #[must_use]
+    pub fn capacity(self) -> usize {
+        (1 << self.degree_bits()) / rows_per_signature()
+    }
+
+    /// The configuration of the table's proofs: 84 query bits and 16 bits of grinding, at rate 1/4.
+    ///
+    /// At rate 1/2 the prover takes less time, but verifying twice as many queries takes a circuit of 2^15 rows.
+    #[must_use]
+    pub fn config(self) -> StarkConfig {
+        const RATE_BITS: usize = 2;
+        let fri_config = FriConfig {
+            rate_bits: RATE_BITS,
+            cap_height: 4,
+            proof_of_work_bits: 16,
+            reduction_strategy: FriReductionStrategy::ConstantArityBits(4, 5),
+            num_query_rounds: 84 / RATE_BITS,
+        };
+        StarkConfig::new(100, NUM_CHALLENGES, fri_config)
+    }
+
+    /// What tells this table's transcripts from all others.
+    pub(super) fn parameters(self) -> [F; 7] {
+        let StarkConfig { security_bits, num_challenges, fri_config } = self.config();
+        [
+            COLUMNS,
+            self.degree_bits(),
+            security_bits,
+            num_challenges,
+            fri_config.rate_bits,
+            fri_config.cap_height,
+            fri_config.num_query_rounds,
+        ]
+        .map(F::from_canonical_usize)
+    }
+}

@@ -1,0 +1,540 @@
+//! A slot: one action of a transaction, with what comes before the first action and after the last one.
+//!
+//! ```text
+//!            first action                      every action                      last action
+//!            key, fee, nonce                   sender and counterpart            claim, count
+//! root ────────────────────────> charged ───────────────────────────> worked ─────────────────────> root
+//!                                   │ base                    done? else charged │      all done?
+//!                                   └────────────────────────────────────────────┴────> else base
+//! ```
+//!
+//! A slot may be idle, between two transactions only: it plays on a root of its own, and nothing of it counts.
+//! Before the first transaction of a block an idle slot can take in a message: then its transfer's receiver,
+//! and nothing else of it, is written on the records as they are.
+//!
+//! ```text
+//! mode             sender                     counterpart                    what counts
+//! 1  transaction   on the working records     on the sender's records after  all of it
+//! 2  consumption   on a root of its own       on the working records         a credit, if it can be made, and the inbox
+//! else             on a root of its own       there too                      nothing
+//! ```
+
+use circuits_core::{
+    Builder, Digest, DigestTarget, Witness,
+    amount::{AMOUNT_BITS, enforce_amount},
+    constrain::{Constrain, DigestOps},
+    integer::{HEIGHT_BITS, enforce_less_or_equal, is_less},
+    layout::{self, WitnessError, set_target},
+    trees::{LeafOpeningTarget, SetTarget, set_circuit},
+};
+use circuits_tables::ecdsa::append_committed_circuit;
+use plonky2::iop::target::{BoolTarget, Target};
+
+use super::{
+    action::{ActionTarget, Kinds, WellFormed},
+    balances::{VaultTarget, change_vault_circuit},
+    crossing::{Lists, MessageTarget},
+    trade::{Trade, all_circuit, trade_circuit},
+    witness::SlotInput,
+};
+use crate::{
+    account::{AccountFields, account_hash_circuit},
+    address::{LIMBS, account_key_circuit, address_circuit, pool_key_circuit},
+    message::{HeaderFields, message_start_circuit, message_step_circuit, words_circuit},
+    pool::{POOL_NUMBER_BITS, PoolFields, pool_hash_circuit, share_asset_circuit},
+    state::{BlockContext, Running, TREE_DEPTH},
+    transaction::{MAX_ACTIONS, NONCE_BITS},
+};
+
+circuits_core::layout! {
+    /// What a transaction says besides sender, nonce and actions.
+    pub struct Terms<T> {
+        /// Commitment to the sender's public key.
+        pub key: Digest<T>,
+        /// The fee.
+        pub fee: T,
+        /// The last height.
+        pub deadline: T,
+        /// The number of actions.
+        pub actions: T,
+    }
+}
+
+circuits_core::layout! {
+    /// What a failed transaction returns to: the records of the state, as far as a commitment knows them, and
+    /// the outbox.
+    pub struct Ledger<T> {
+        /// Root of the tree of accounts and pools.
+        pub root: Digest<T>,
+        /// Leaves of that tree.
+        pub count: T,
+        /// Pools made so far.
+        pub pool_count: T,
+        /// The list of messages emitted so far.
+        pub outbox: Digest<T>,
+    }
+}
+
+/// Where a block stands between two slots.
+#[derive(Clone, Copy)]
+struct Cursor {
+    /// What the slots before moved; its records are the working ones.
+    running: Running<Target>,
+    /// Whether the next slot starts a transaction. If so, what follows is not looked at.
+    first: BoolTarget,
+    /// The records to return to if the transaction fails.
+    base: Ledger<Target>,
+    /// Whether all its actions so far were done.
+    good: BoolTarget,
+    key: DigestTarget,
+    message: DigestTarget,
+    actions: Target,
+    done: Target,
+}
+
+/// An account's record; slot 0 of its vault is of the fee asset by construction.
+pub(crate) struct AccountTarget(pub(crate) AccountFields<Target>);
+
+impl AccountTarget {
+    /// Fresh targets.
+    pub(crate) fn new_virtual(builder: &mut Builder, fee_asset: Target) -> Self {
+        let (key, nonce) = (builder.new_digest(), builder.add_virtual_target());
+        let vault = std::array::from_fn(|i| if i == 0 { fee_asset } else { builder.add_virtual_target() });
+        Self(AccountFields { key, nonce, vault })
+    }
+
+    /// Assigns a record.
+    pub(crate) fn set_targets(
+        &self,
+        witness: &mut Witness,
+        value: &AccountFields,
+    ) -> Result<(), WitnessError> {
+        layout::set(witness, &self.0.key, &value.key)?;
+        set_target(witness, self.0.nonce, value.nonce)?;
+        let rest = self.0.vault.iter().zip(value.vault).skip(1);
+        rest.into_iter().try_for_each(|(&target, value)| set_target(witness, target, value))
+    }
+}
+
+/// Where the witness of a slot goes.
+pub struct SlotTargets {
+    mode: Target,
+    idle_root: DigestTarget,
+    terms: Terms<Target>,
+    sender: AccountTarget,
+    sender_leaf: LeafOpeningTarget,
+    action: ActionTarget,
+    receiver: AccountTarget,
+    /// Without its assets, which are the action's.
+    pool: PoolFields<Target>,
+    set: SetTarget,
+    message: MessageTarget,
+}
+
+impl SlotTargets {
+    fn new_virtual(builder: &mut Builder, context: &BlockContext<Target>) -> Self {
+        let zero = builder.zero();
+        let [number, reserve_a, reserve_b, shares] = builder.add_virtual_target_arr();
+        let pool = PoolFields { number, asset_a: zero, asset_b: zero, reserve_a, reserve_b, shares };
+        Self {
+            mode: builder.add_virtual_target(),
+            idle_root: builder.new_digest(),
+            terms: layout::new_virtual(builder),
+            sender: AccountTarget::new_virtual(builder, context.fee_asset),
+            sender_leaf: LeafOpeningTarget::new_virtual(builder, TREE_DEPTH),
+            action: ActionTarget::new_virtual(builder),
+            receiver: AccountTarget::new_virtual(builder, context.fee_asset),
+            pool,
+            set: SetTarget::new_virtual(builder, TREE_DEPTH),
+            message: MessageTarget::new_virtual(builder),
+        }
+    }
+
+    /// Assigns a slot.
+    ///
+    /// # Errors
+    /// If a target was already set to another value.
+    pub fn set_targets(&self, witness: &mut Witness, value: &SlotInput) -> Result<(), WitnessError> {
+        set_target(witness, self.mode, value.mode)?;
+        layout::set(witness, &self.idle_root, &value.idle_root)?;
+        layout::set(witness, &self.terms, &value.terms)?;
+        self.sender.set_targets(witness, &value.sender)?;
+        self.sender_leaf.set_targets(witness, &value.sender_leaf)?;
+        self.action.set_targets(witness, &value.action)?;
+        self.receiver.set_targets(witness, &value.receiver)?;
+        let PoolFields { number, reserve_a, reserve_b, shares, .. } = value.pool;
+        let targets = [self.pool.number, self.pool.reserve_a, self.pool.reserve_b, self.pool.shares];
+        for (target, value) in targets.into_iter().zip([number, reserve_a, reserve_b, shares]) {
+            set_target(witness, target, value)?;
+        }
+        self.message.set_targets(witness, &value.message, value.refund)?;
+        self.set.set_targets(witness, &value.set)
+    }
+}
+
+/// Applies slots in order, from the start of a transaction to the end of one.
+pub fn slots_circuit(
+    builder: &mut Builder,
+    context: &BlockContext<Target>,
+    before: &Running<Target>,
+    count: usize,
+) -> (Running<Target>, Vec<SlotTargets>) {
+    let empty = empty_account(builder, context);
+    let empty = account_hash_circuit(builder, &empty);
+    let (zero, nothing) = (builder.zero(), builder.constant_digest(Digest::ZERO));
+    let mut cursor = Cursor {
+        running: *before,
+        first: builder._true(),
+        base: Ledger { root: nothing, count: zero, pool_count: zero, outbox: nothing },
+        good: builder._false(),
+        key: nothing,
+        message: nothing,
+        actions: zero,
+        done: zero,
+    };
+    let mut slots = vec![];
+    for _ in 0..count {
+        let slot = SlotTargets::new_virtual(builder, context);
+        cursor = slot_circuit(builder, context, empty, &cursor, &slot);
+        slots.push(slot);
+    }
+    builder.enforce_true(cursor.first);
+    (cursor.running, slots)
+}
+
+/// The record of an account that does not exist.
+fn empty_account(builder: &mut Builder, context: &BlockContext<Target>) -> AccountFields<Target> {
+    let zero = builder.zero();
+    let mut vault: VaultTarget = [zero; _];
+    vault[0] = context.fee_asset;
+    AccountFields { key: Digest([zero; 4]), nonce: zero, vault }
+}
+
+/// Applies one slot.
+fn slot_circuit(
+    builder: &mut Builder,
+    context: &BlockContext<Target>,
+    empty_account: DigestTarget,
+    cursor: &Cursor,
+    slot: &SlotTargets,
+) -> Cursor {
+    let first = cursor.first;
+    let (zero, one, two) = (builder.zero(), builder.one(), builder.two());
+    let [active, takes_in] = [one, two].map(|mode| builder.is_equal(slot.mode, mode));
+
+    // A slot is idle between transactions only.
+    let (idle, within) = (builder.not(active), builder.not(first));
+    let gap = builder.and(idle, within);
+    builder.enforce_zero(gap.target);
+    let root = builder.select_digest(active, cursor.running.root, slot.idle_root);
+
+    // A transaction has 1 to 4 actions; which one is this?
+    let key = builder.select_digest(first, slot.terms.key, cursor.key);
+    let actions = builder.select(first, slot.terms.actions, cursor.actions);
+    let more = builder.sub(actions, one);
+    builder.enforce_range(more, MAX_ACTIONS.ilog2() as usize);
+    let done = builder.select(first, zero, cursor.done);
+    let done = builder.add(done, one);
+    let last = builder.is_equal(done, actions);
+
+    // The first slot charges the sender. What it leaves is what a failed transaction leaves.
+    let address = address_circuit(builder, key);
+    let sender = charge_circuit(builder, context, slot, first, key);
+    let sender_key = account_key_circuit(builder, &address);
+    builder.enforce_digest_equal(slot.sender_leaf.key, sender_key);
+    let before = account_hash_circuit(builder, &slot.sender.0);
+    let charged = account_hash_circuit(builder, &sender);
+    builder.enforce_digest_equal(slot.sender_leaf.value, before);
+    let found = slot.sender_leaf.root_circuit(builder, slot.sender_leaf.value);
+    builder.enforce_digest_equal(found, root);
+    let charged_root = slot.sender_leaf.root_circuit(builder, charged);
+    let here = Ledger { root: charged_root, ..ledger_of(cursor) };
+    let base = select_ledger(builder, first, &here, &cursor.base);
+
+    // The message, up to this action.
+    let header = HeaderFields {
+        chain_id: context.chain_id,
+        environment: context.environment,
+        sender: address,
+        nonce: slot.sender.0.nonce,
+        fee: slot.terms.fee,
+        deadline: slot.terms.deadline,
+        actions,
+    };
+    let start = message_start_circuit(builder, &header);
+    let message = builder.select_digest(first, start, cursor.message);
+    let message = message_step_circuit(builder, message, &slot.action.fields);
+
+    // The action, if it can be done: the sender's record, then the counterpart's.
+    let action = slot.action.well_formed(builder, context.environment);
+    let Kinds { transfer, bridge, .. } = action.kinds;
+    let effect = effect_circuit(builder, context, slot, &action, &address, &sender, here.pool_count);
+    let after = account_hash_circuit(builder, &AccountFields { vault: effect.vault, ..sender });
+    let after = builder.select_digest(effect.possible, after, charged);
+    let middle = slot.sender_leaf.root_circuit(builder, after);
+
+    // Nobody signs what takes a message in: it is computed to be a credit that can be made, before all
+    // transactions, or nothing.
+    let none_yet = builder.is_equal(cursor.running.transactions, zero);
+    let consumes = all_circuit(builder, &[idle, takes_in, none_yet, transfer, effect.place]);
+    let ground = builder.select_digest(consumes, cursor.running.root, middle);
+    let ground = Ground { root: ground, sender: sender_key, record: after };
+    let written = counterpart_circuit(builder, empty_account, slot, &action, &effect, &here, &ground);
+
+    // A message is numbered by the nonce and the position of its action.
+    let Running { outbox, inbox, .. } = cursor.running;
+    let from = (&address, sender.nonce, done);
+    let lists =
+        slot.message.append_circuit(builder, context, &action, consumes, from, &Lists { outbox, inbox });
+    let outbox = builder.select_digest(bridge, lists.outbox, here.outbox);
+    let inbox = builder.select_digest(consumes, lists.inbox, inbox);
+    let worked = Ledger { outbox, ..written };
+    let worked = select_ledger(builder, effect.possible, &worked, &here);
+    let so_far = builder.or(cursor.good, first);
+    let good = builder.and(so_far, effect.possible);
+
+    // The last slot keeps the work if all was done, and claims the signature.
+    let fails = builder.not(good);
+    let returns = builder.and(last, fails);
+    let kept = select_ledger(builder, returns, &base, &worked);
+    let credited = select_ledger(builder, consumes, &written, &ledger_of(cursor));
+    let Ledger { root, count, pool_count, outbox } = select_ledger(builder, active, &kept, &credited);
+    let words = words_circuit(builder, message);
+    let claimed = append_committed_circuit(builder, cursor.running.claims, key, &words);
+    let ends = builder.and(active, last);
+    let claims = builder.select_digest(ends, claimed, cursor.running.claims);
+    let starts = builder.and(active, first);
+    let fees = builder.mul_add(starts.target, slot.terms.fee, cursor.running.fees);
+    enforce_amount(builder, fees);
+    let transactions = builder.add(cursor.running.transactions, ends.target);
+
+    Cursor {
+        running: Running { root, count, pool_count, fees, claims, transactions, outbox, inbox },
+        first: builder.or(idle, last),
+        base,
+        good,
+        key,
+        message,
+        actions,
+        done,
+    }
+}
+
+fn ledger_of(cursor: &Cursor) -> Ledger<Target> {
+    let Running { root, count, pool_count, outbox, .. } = cursor.running;
+    Ledger { root, count, pool_count, outbox }
+}
+
+fn select_ledger(
+    builder: &mut Builder,
+    condition: BoolTarget,
+    a: &Ledger<Target>,
+    b: &Ledger<Target>,
+) -> Ledger<Target> {
+    Ledger {
+        root: builder.select_digest(condition, a.root, b.root),
+        count: builder.select(condition, a.count, b.count),
+        pool_count: builder.select(condition, a.pool_count, b.pool_count),
+        outbox: builder.select_digest(condition, a.outbox, b.outbox),
+    }
+}
+
+/// The sender's record, charged in its first slot with fee and nonce, and with its key from the first one it
+/// ever has.
+fn charge_circuit(
+    builder: &mut Builder,
+    context: &BlockContext<Target>,
+    slot: &SlotTargets,
+    first: BoolTarget,
+    key: DigestTarget,
+) -> AccountFields<Target> {
+    let Terms { fee, deadline, .. } = slot.terms;
+    let mut sender = slot.sender.0;
+
+    // The account has no key yet, or this one.
+    let nothing = builder.constant_digest(Digest::ZERO);
+    let unspent = builder.digests_equal(sender.key, nothing);
+    let known = builder.select_digest(unspent, key, sender.key);
+    builder.enforce_digest_equal(known, key);
+    sender.key = key;
+
+    // The transaction is still valid. The block's height has its bits by the block kernel.
+    builder.enforce_range(deadline, HEIGHT_BITS);
+    enforce_less_or_equal(builder, context.height, deadline, HEIGHT_BITS);
+
+    // The nonce does not overflow, and the fee is there.
+    sender.nonce = builder.add(sender.nonce, first.target);
+    builder.enforce_range(sender.nonce, NONCE_BITS);
+    enforce_amount(builder, fee);
+    let charge = builder.mul(first.target, fee);
+    sender.vault[1] = builder.sub(sender.vault[1], charge);
+    enforce_amount(builder, sender.vault[1]);
+    sender
+}
+
+/// What an action comes to.
+struct Effect {
+    /// The sender's vault after.
+    vault: VaultTarget,
+    /// The receiver's record after.
+    receiver: AccountFields<Target>,
+    /// The pool's records before and after.
+    pool: [PoolFields<Target>; 2],
+    /// Whether the receiver's vault has a place for it.
+    place: BoolTarget,
+    /// Whether the action can be done.
+    possible: BoolTarget,
+}
+
+/// Where the counterpart is written.
+struct Ground {
+    /// Root of the tree.
+    root: DigestTarget,
+    /// Key of the sender's record there.
+    sender: DigestTarget,
+    /// Its value.
+    record: DigestTarget,
+}
+
+/// What the action comes to, for a sender with this record.
+///
+/// | kind | first: debit | second | third: credit |
+/// |---|---|---|---|
+/// | transfer, bridge | what is given | | |
+/// | swap | what is sold | credit: what is bought | |
+/// | add | first asset | debit: second asset | shares |
+/// | remove | shares | credit: first asset | second asset |
+fn effect_circuit(
+    builder: &mut Builder,
+    context: &BlockContext<Target>,
+    slot: &SlotTargets,
+    action: &WellFormed,
+    sender: &[Target; LIMBS],
+    record: &AccountFields<Target>,
+    pool_count: Target,
+) -> Effect {
+    let WellFormed { fields, kinds, ordered, .. } = *action;
+    let Kinds { transfer, add, remove, bridge, of_pool, .. } = kinds;
+    let absent = slot.set.insert;
+
+    let receiver = slot.receiver.0;
+    let (received, place, welcome) = receive_circuit(builder, context, action, sender, &receiver, absent);
+    let before = PoolFields {
+        asset_a: builder.select(ordered, fields.asset_in, fields.asset_out),
+        asset_b: builder.select(ordered, fields.asset_out, fields.asset_in),
+        ..slot.pool
+    };
+    let trade = trade_circuit(builder, action, &before, absent, pool_count);
+    let Trade { after, first, second, possible } = trade;
+    let counterpart = builder.select(transfer, welcome.target, possible.target);
+    let counterpart = builder.or(bridge, BoolTarget::new_unsafe(counterpart));
+
+    // Where there is no movement, nothing of the fee asset moves.
+    let (none, zero, shares) = (context.fee_asset, builder.zero(), fields.amount);
+    let share = share_asset_circuit(builder, context.environment, after.number);
+    let (debit, credit) = (builder._true(), builder._false());
+    let assets = [
+        builder.select(remove, share, fields.asset_in),
+        {
+            let asset = builder.select(remove, fields.asset_in, fields.asset_out);
+            builder.select(of_pool, asset, none)
+        },
+        {
+            let asset = builder.select(remove, fields.asset_out, none);
+            builder.select(add, share, asset)
+        },
+    ];
+    let amounts = [
+        builder.select(add, first, fields.amount),
+        {
+            let amount = builder.select(add, second, first);
+            builder.mul(of_pool.target, amount)
+        },
+        {
+            let amount = builder.select(remove, second, zero);
+            builder.select(add, shares, amount)
+        },
+    ];
+    let mut vault = record.vault;
+    let mut conditions = vec![counterpart];
+    for (position, debits) in [debit, add, credit].into_iter().enumerate() {
+        let (changed, possible) =
+            change_vault_circuit(builder, &vault, assets[position], amounts[position], debits);
+        vault = changed;
+        conditions.push(possible);
+    }
+    let possible = all_circuit(builder, &conditions);
+    let receiver = AccountFields { vault: received, ..receiver };
+    Effect { vault, receiver, pool: [before, after], place, possible }
+}
+
+/// The receiver's vault after a transfer, whether it has a place, and whether he can take it: he is not the
+/// sender, his vault has a place, and a receiver who is absent gets at least the minimum deposit of the fee
+/// asset.
+fn receive_circuit(
+    builder: &mut Builder,
+    context: &BlockContext<Target>,
+    action: &WellFormed,
+    sender: &[Target; LIMBS],
+    receiver: &AccountFields<Target>,
+    absent: BoolTarget,
+) -> (VaultTarget, BoolTarget, BoolTarget) {
+    let fields = &action.fields;
+    let same: Vec<_> = sender.iter().zip(fields.to).map(|(&a, b)| builder.is_equal(a, b)).collect();
+    let oneself = all_circuit(builder, &same);
+    let another = builder.not(oneself);
+    let is_fee_asset = builder.is_equal(fields.asset_in, context.fee_asset);
+    let too_little = is_less(builder, fields.amount, context.minimum_deposit, AMOUNT_BITS);
+    let enough = builder.not(too_little);
+    let creates = builder.and(is_fee_asset, enough);
+    let exists = builder.not(absent);
+    let welcome = builder.or(exists, creates);
+    let credit = builder._false();
+    let (vault, place) =
+        change_vault_circuit(builder, &receiver.vault, fields.asset_in, fields.amount, credit);
+    (vault, place, all_circuit(builder, &[another, welcome, place]))
+}
+
+/// Writes the receiver or the pool over the record that was found, for a message, which has neither, the
+/// sender's record as it is.
+fn counterpart_circuit(
+    builder: &mut Builder,
+    empty_account: DigestTarget,
+    slot: &SlotTargets,
+    action: &WellFormed,
+    effect: &Effect,
+    here: &Ledger<Target>,
+    ground: &Ground,
+) -> Ledger<Target> {
+    let Kinds { transfer, bridge, of_pool, .. } = action.kinds;
+    let [before, after] = &effect.pool;
+    let account_key = account_key_circuit(builder, &action.fields.to);
+    let pool_key = pool_key_circuit(builder, before.asset_a, before.asset_b);
+    let key = builder.select_digest(transfer, account_key, pool_key);
+    let key = builder.select_digest(bridge, ground.sender, key);
+    let account_after = account_hash_circuit(builder, &effect.receiver);
+    let pool_after = pool_hash_circuit(builder, after);
+    let value = builder.select_digest(transfer, account_after, pool_after);
+    let value = builder.select_digest(bridge, ground.record, value);
+    let outcome = set_circuit(builder, ground.root, here.count, key, value, &slot.set);
+
+    // The record before is the one found; what is absent is all 0.
+    let zero = builder.zero();
+    let account_before = account_hash_circuit(builder, &slot.receiver.0);
+    let pool_before = pool_hash_circuit(builder, before);
+    let no_pool = PoolFields { number: zero, reserve_a: zero, reserve_b: zero, shares: zero, ..*before };
+    let empty_pool = pool_hash_circuit(builder, &no_pool);
+    let claimed = builder.select_digest(transfer, account_before, pool_before);
+    let claimed = builder.select_digest(bridge, ground.record, claimed);
+    let empty = builder.select_digest(transfer, empty_account, empty_pool);
+    let found = builder.select_digest(outcome.inserted, empty, outcome.old_value);
+    builder.enforce_digest_equal(claimed, found);
+
+    // A new pool takes the next number. A number that is none would name no asset: no block can hold such a
+    // transaction.
+    let makes = builder.and(of_pool, outcome.inserted);
+    let number = builder.mul(makes.target, here.pool_count);
+    builder.enforce_range(number, POOL_NUMBER_BITS);
+    let pool_count = builder.add(here.pool_count, makes.target);
+    Ledger { root: outcome.root, count: outcome.count, pool_count, outbox: here.outbox }
+}

@@ -1,0 +1,403 @@
+//! Block kernels and chunks. What stands in for the proof of the signatures states any list of claims and
+//! proves nothing: a kernel must bind its transactions to that list.
+
+use std::sync::{Arc, LazyLock};
+
+use bridge_core::Consumption;
+use circuits_core::{
+    Builder, CircuitError, Compiled, Definition, Digest, F, Proof, Witness,
+    amount::Amount,
+    layout::{self, Layout, WitnessError},
+    recursion::Shape,
+};
+use circuits_forging::{Exception, Kit, Mutator, assert_accepts, assert_rejects, fixtures::keys};
+use circuits_keys::Keys;
+use circuits_protocol::{fold::Chain, statement::BlockStatement, wrap::block_shape};
+use circuits_prover::basetypes::{VerifierData, standard_config};
+use circuits_tables::ecdsa::{SignatureStatement, Signed};
+use environments_core::{Environment, ProposedBlock, ProvenBlock, kernel::ProducerSecret};
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+
+use super::{HERE, agree::give, attacks::element, world};
+use crate::{
+    AccountsBlock,
+    block::{CHUNK_SLOTS, UNSIGNED_SLOTS, Variant, chunk_sizes},
+    chunk::{ChunkChain, ChunkStatement},
+    circuit::SlotInput,
+    circuits::{BlockKernels, ChunkCircuits, Signatures},
+    fixtures::{CLIENTS, COLLECTOR, NEWCOMER, START, World, amount, asset, bridge, key, swap, transfer},
+    kernel::{BlockInput, BlockKernel, BlockTransactions},
+    prove::{chunk_inputs, kernel_input, prove_block},
+    state::{AccountsState, SealWitness},
+    transaction::{AccountsTransaction, Action, SignedTransaction},
+};
+
+/// States any list of claims.
+struct Anything;
+
+static SHAPE: LazyLock<Shape> =
+    LazyLock::new(|| Shape::new("anything", standard_config(), 8, <SignatureStatement as Layout<F>>::LEN));
+
+impl Definition for Anything {
+    type Statement = SignatureStatement<Target>;
+    type NativeStatement = SignatureStatement;
+    type Targets = SignatureStatement<Target>;
+    type Input = SignatureStatement;
+
+    fn name(&self) -> String {
+        "anything".to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        standard_config()
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        Some(&SHAPE)
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        let statement = layout::new_virtual(builder);
+        (statement, statement)
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &SignatureStatement,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        layout::set(witness, targets, input)
+    }
+}
+
+/// Takes signatures as they are.
+struct Unchecked;
+
+impl Signatures for Unchecked {
+    fn key(&self, keys: &Keys, _: usize) -> Result<Arc<VerifierData>, CircuitError> {
+        keys.verifier(Anything)
+    }
+
+    fn prove(&self, keys: &Keys, _: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
+        let claims: Vec<_> = signatures.iter().map(Signed::claim).collect();
+        keys.circuit(Anything)?.prove(&SignatureStatement::new(&claims))
+    }
+}
+
+/// The range of what the collector of the fees has.
+const COLLECTED: &str = "enforce_range at environments/accounts/src/kernel.rs";
+/// The root in which the collector is found.
+const COLLECTOR_ROOT: &str = "enforce_digest_equal at environments/accounts/src/kernel.rs";
+/// Why no test of a block with slots misses it.
+const IN_SLOTS: &str =
+    "the collector's root is shown by a block without transactions, where no slot looks at it";
+/// Why no test of a block without fees misses it.
+const NO_FEES: &str = "a block without transactions pays no fees; one with transactions shows it";
+
+const KERNELS: BlockKernels = BlockKernels::new(&Unchecked);
+
+fn secret() -> ProducerSecret {
+    environments_conformance::secret(1)
+}
+
+/// Transactions of clients that pay each other in turn, each with these actions.
+fn transactions(count: usize, actions: &[Action]) -> (World, Vec<SignedTransaction>) {
+    let world = world();
+    let mut trial = world.clone();
+    let signed = (0..count).map(|n| trial.act(n % (CLIENTS - 1), actions)).collect();
+    (world, signed)
+}
+
+/// Takes `count` messages in, and then transactions.
+fn propose_with(
+    world: &World,
+    count: usize,
+    transactions: &[SignedTransaction],
+) -> ProposedBlock<AccountsBlock> {
+    let claim = |n| AccountsTransaction::Consume {
+        message: world.message(6, n as u64, n % 3, 1, 5),
+        consumption: Consumption::Claim,
+    };
+    let signed = transactions.iter().cloned().map(AccountsTransaction::from);
+    let offered: Vec<_> = signed.chain((0..count).map(claim)).collect();
+    let proposal = world.environment.propose(&world.state, &offered.iter().collect::<Vec<_>>()).unwrap();
+    assert_eq!(proposal.included.len(), offered.len());
+    proposal.block
+}
+
+fn propose(world: &World, transactions: &[SignedTransaction]) -> ProposedBlock<AccountsBlock> {
+    propose_with(world, 0, transactions)
+}
+
+fn verified(block: &ProvenBlock, proposed: &ProposedBlock<AccountsBlock>) {
+    assert_eq!(block.statement(), proposed.statement());
+    circuits_core::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
+}
+
+#[test]
+fn blocks_with_and_without_transactions_are_proven() {
+    let (world, signed) = transactions(2, &[transfer(3, 0, 5), swap(0, 1000, 1)]);
+    for transactions in [&signed[..], &[]] {
+        let proposed = propose(&world, transactions);
+        verified(&prove_block(keys(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
+    }
+}
+
+#[test]
+fn blocks_with_messages_are_proven() {
+    // One takes a message in and sends some, of which one fails.
+    let (world, mut signed) = transactions(1, &[transfer(3, 0, 5), bridge(6, 1, 9), bridge(0, 0, 9)]);
+    signed.push(world.sign(1, world.unsigned(1, &[bridge(6, 1, 9), bridge(6, 1, 1 << 40)])));
+    let proposed = propose_with(&world, 3, &signed);
+    assert_eq!((proposed.messages().inbox.len(), proposed.messages().outbox.len()), (3, 2));
+    verified(&prove_block(keys(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
+    // The other only takes in.
+    let proposed = propose_with(&world, 2, &[]);
+    assert_eq!(proposed.witness().variant(), Some(Variant::Unsigned));
+    verified(&prove_block(keys(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
+}
+
+#[test]
+fn a_block_of_a_chunk_is_proven() {
+    let (world, signed) = transactions(24, &[bridge(6, 0, 5)]);
+    let proposed = propose_with(&world, 9, &signed);
+    let (variant, input) = kernel_input(keys(), &KERNELS, secret(), proposed.witness()).unwrap();
+    assert_eq!(variant, Variant::Chunks { children: 1, table: 30 });
+    let kernel = KERNELS.get(keys(), variant).unwrap();
+    verified(&kernel.prove(keys(), &proposed, &input).unwrap(), &proposed);
+
+    // A chunk of another state, of another block, and one of a circuit that is not listed.
+    let circuits = ChunkCircuits::new(keys()).unwrap();
+    let [chunk] = &chunk_inputs(proposed.witness(), &circuits)[..] else { panic!("one chunk") };
+    let with = |change: &dyn Fn(&mut crate::chunk::ChunkInput)| {
+        let mut chunk = chunk.clone();
+        change(&mut chunk);
+        let child = circuits.prove(keys(), &chunk).unwrap();
+        BlockInput { transactions: BlockTransactions::Chunks(vec![child]), ..input.clone() }
+    };
+    let kernel = kernel.circuit(keys()).unwrap();
+    assert_rejects(&kernel, &with(&|chunk| chunk.before.fees = F::ONE));
+    assert_rejects(&kernel, &with(&|chunk| chunk.before.outbox = Digest::ZERO));
+    assert_rejects(&kernel, &with(&|chunk| chunk.before.inbox = Digest::ZERO));
+    assert_rejects(&kernel, &with(&|chunk| chunk.key_set_root = Digest::ZERO));
+    let BlockTransactions::Chunks(children) = &input.transactions else { panic!("chunks") };
+    let mut unlisted = children[0].clone();
+    unlisted.membership.index += 1;
+    let unlisted = BlockInput { transactions: BlockTransactions::Chunks(vec![unlisted]), ..input };
+    assert_rejects(&kernel, &unlisted);
+}
+
+#[test]
+fn chunks_cover_a_block_without_a_gap() {
+    let (world, signed) = transactions(80, &[transfer(3, 0, 5), transfer(3, 1, 5)]);
+    let proposed = propose(&world, &signed);
+    let block = proposed.witness();
+    let sizes = chunk_sizes(&[2; 80]);
+    assert_eq!(sizes, [34, 34, 12]);
+    let starts = [0, 34, 68].map(|first: usize| block.transactions[first].before);
+    assert_eq!(starts[1].transactions, element(34));
+    let part = |from: usize, to: Option<usize>| ChunkStatement {
+        key_set_root: Digest::ZERO,
+        context: block.context,
+        before: starts[from],
+        after: to.map_or(block.moved, |to| starts[to]),
+    };
+    let (first, second, third) = (part(0, Some(1)), part(1, Some(2)), part(2, None));
+    let both = ChunkChain::join(&first, &second).unwrap();
+    assert_eq!(ChunkChain::join(&both, &third).unwrap(), part(0, None));
+    assert_eq!(ChunkChain::join(&first, &third).unwrap_err().field, "running state");
+    for change in [(|part| part.before.outbox = Digest::ZERO) as fn(&mut ChunkStatement), |part| {
+        part.before.inbox = Digest::ZERO
+    }] {
+        let mut other = second;
+        change(&mut other);
+        assert_eq!(ChunkChain::join(&first, &other).unwrap_err().field, "running state");
+    }
+    let mut later = second;
+    later.context.height += F::ONE;
+    assert_eq!(ChunkChain::join(&first, &later).unwrap_err().field, "context");
+    assert!(sizes.iter().all(|size| 2 * size <= CHUNK_SLOTS));
+}
+
+/// The input of a block of two transactions, its kernel, and the state before the fees are paid out.
+fn direct() -> (BlockKernel, BlockInput, AccountsState) {
+    let (world, signed) = transactions(2, &[transfer(3, 0, 5)]);
+    let mut state = world.state.clone();
+    signed.iter().for_each(|transaction| drop(state.execute(transaction).unwrap()));
+    let (variant, input) =
+        kernel_input(keys(), &KERNELS, secret(), propose(&world, &signed).witness()).unwrap();
+    let signatures = Unchecked.key(keys(), 30).unwrap();
+    (BlockKernel::new(variant, Some(signatures), Digest::ZERO), input, state)
+}
+
+/// Proofs of other lists of signatures than the block's.
+fn other_signatures(input: &BlockInput) -> Vec<BlockInput> {
+    let (world, signed) = transactions(2, &[transfer(3, 0, 5)]);
+    let honest = propose(&world, &signed).witness().signatures.clone();
+    let (world, signed) = transactions(2, &[transfer(3, 0, 6)]);
+    let foreign = propose(&world, &signed).witness().signatures.clone();
+    let mut lists = vec![
+        honest[..1].to_vec(),
+        vec![],
+        vec![honest[1], honest[0]],
+        [&honest[..], &honest[1..]].concat(),
+        vec![honest[0], foreign[1]],
+    ];
+    // The signature of another key.
+    let mut stolen = honest.clone();
+    stolen[0].key = foreign[1].key;
+    lists.push(stolen);
+    let claims = |list: &[Signed]| list.iter().map(Signed::claim).collect::<Vec<_>>();
+    let mut statements: Vec<_> = lists.iter().map(|list| SignatureStatement::new(&claims(list))).collect();
+    let mut miscounted = SignatureStatement::new(&claims(&honest));
+    miscounted.count += F::ONE;
+    statements.push(miscounted);
+    let anything = keys().circuit(Anything).unwrap();
+    let proofs = statements.iter().map(|statement| anything.prove(statement).unwrap());
+    proofs.map(|proof| BlockInput { signatures: Some(proof), ..input.clone() }).collect()
+}
+
+#[test]
+fn a_block_holds_the_transactions_whose_signatures_are_proven() {
+    let (kernel, input, state) = direct();
+    let others = other_signatures(&input);
+    let compiled = Compiled::new(kernel).unwrap();
+    assert_accepts(&compiled, &input);
+    others.iter().for_each(|other| assert_rejects(&compiled, other));
+    let astray = astray(&input, &state);
+    let too_rich = too_rich();
+    assert_rejects(&compiled, &too_rich);
+    Mutator::new(&compiled.definition)
+        .honest([&input])
+        .dishonest(&others)
+        .dishonest(&astray)
+        .dishonest([&too_rich])
+        .elsewhere("circuits/core/src/")
+        .elsewhere("circuits/protocol/src/")
+        .elsewhere("circuits/tables/src/")
+        .elsewhere("environments/accounts/src/circuit/")
+        .elsewhere("environments/core/src/kernel.rs")
+        .allow_up_to(COLLECTOR_ROOT, 1, IN_SLOTS)
+        .except(Exception::new("slots are examined by themselves", |_| true))
+        .run()
+        .assert_complete();
+}
+
+#[test]
+fn nobody_makes_a_transaction_in_a_block_without_signatures() {
+    let world = world();
+    let proposed = propose_with(&world, 2, &[]);
+    let (variant, input) = kernel_input(keys(), &KERNELS, secret(), proposed.witness()).unwrap();
+    let compiled = Compiled::new(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
+    assert_accepts(&compiled, &input);
+    // A good transaction, and one that fails, which would still pay a fee.
+    let unsigned = |action| {
+        let (world, signed) = transactions(1, &[action]);
+        let proposed = propose_with(&world, 2, &signed);
+        let (_, signed) = kernel_input(keys(), &KERNELS, secret(), proposed.witness()).unwrap();
+        let BlockTransactions::Direct(mut slots) = signed.transactions else { panic!("slots") };
+        slots.resize(UNSIGNED_SLOTS, SlotInput::idle(&proposed.witness().context));
+        BlockInput {
+            transactions: BlockTransactions::Direct(slots),
+            signatures: None,
+            seal: signed.seal,
+            ..input.clone()
+        }
+    };
+    let dishonest = [unsigned(transfer(3, 0, 5)), unsigned(transfer(0, 0, 5)), unsigned(bridge(6, 0, 5))];
+    dishonest.iter().for_each(|other| assert_rejects(&compiled, other));
+    let mut state = world.state.clone();
+    for taken in &proposed.witness().consumptions {
+        state.consume(&taken.message, taken.consumption).unwrap();
+    }
+    Mutator::new(&compiled.definition)
+        .honest([&input])
+        .dishonest(&dishonest)
+        .dishonest(&astray(&input, &state))
+        .elsewhere("circuits/core/src/")
+        .elsewhere("circuits/protocol/src/")
+        .elsewhere("circuits/tables/src/")
+        .elsewhere("environments/accounts/src/circuit/")
+        .elsewhere("environments/core/src/kernel.rs")
+        .allow_up_to(COLLECTED, 1, NO_FEES)
+        .allow_up_to(COLLECTOR_ROOT, 1, IN_SLOTS)
+        .except(Exception::new("slots are examined by themselves", |_| true))
+        .run()
+        .assert_complete();
+}
+
+/// A block whose collector of the fees has almost all that an amount can hold, which no honest producer lets happen.
+fn too_rich() -> BlockInput {
+    let (mut world, signed) = transactions(2, &[transfer(3, 0, 5)]);
+    let collector = key(COLLECTOR).address();
+    give(&mut world, COLLECTOR, asset(0), amount(Amount::MAX.get() - START));
+    let mut state = world.state.clone();
+    let executed: Vec<_> = signed.iter().map(|signed| state.execute(signed).unwrap()).collect();
+    let block = AccountsBlock {
+        before: world.state.fields(),
+        context: world.state.context(),
+        consumptions: vec![],
+        transactions: executed,
+        signatures: signed.iter().map(|signed| signed.signed(7, HERE)).collect(),
+        positions: vec![0, 1],
+        moved: state.running(),
+        seal: SealWitness {
+            account: state.account(&collector).unwrap().clone(),
+            leaf: state.records.tree.prove_update(&collector.tree_key()).unwrap(),
+        },
+    };
+    assert!(state.seal().is_err());
+    kernel_input(keys(), &KERNELS, secret(), &block).unwrap().1
+}
+
+/// The same block, whose fees go astray.
+fn astray(input: &BlockInput, state: &AccountsState) -> Vec<BlockInput> {
+    let tree = &state.records.tree;
+    let other = key(0).address();
+    let mut stolen = input.clone();
+    stolen.seal.account = state.account(&other).unwrap().clone();
+    stolen.seal.leaf = tree.prove_update(&other.tree_key()).unwrap();
+    let mut absent = input.clone();
+    absent.before.fee_account = key(NEWCOMER).address().limbs();
+    let mut invented = input.clone();
+    invented.seal.account.nonce = 9;
+    let mut elsewhere = input.clone();
+    elsewhere.before.root = Digest::ZERO;
+    let mut last = input.clone();
+    last.before.height = element((1 << 32) - 1);
+    vec![stolen, absent, invented, elsewhere, last]
+}
+
+#[test]
+fn the_fees_go_to_their_account() {
+    let world = world();
+    let (variant, input) = kernel_input(keys(), &KERNELS, secret(), propose(&world, &[]).witness()).unwrap();
+    assert_eq!(variant, Variant::Empty);
+    let compiled = Compiled::new(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
+    assert_accepts(&compiled, &input);
+    let dishonest = astray(&input, &world.state);
+    dishonest.iter().for_each(|other| assert_rejects(&compiled, other));
+    Kit::new(&compiled).input(&input).run().assert_sound();
+    let collector = key(COLLECTOR).address();
+    assert_eq!(input.before.fee_account, collector.limbs());
+    Mutator::new(&compiled.definition)
+        .honest([&input])
+        .dishonest(&dishonest)
+        .elsewhere("circuits/core/src/trees/")
+        .allow_up_to(COLLECTED, 1, NO_FEES)
+        .run()
+        .assert_complete();
+}
+
+#[test]
+fn a_producer_proves_its_own_blocks() {
+    let (kernel, input, _) = direct();
+    let compiled = Compiled::new(kernel).unwrap();
+    let producer = |input: &BlockInput| {
+        let statement = circuits_forging::check(&compiled, input).unwrap();
+        BlockStatement::decode(&statement).unwrap().producer
+    };
+    let other = BlockInput { secret: environments_conformance::secret(2), ..input.clone() };
+    assert_ne!(producer(&input), producer(&other));
+}

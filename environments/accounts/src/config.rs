@@ -1,0 +1,232 @@
+//! What is fixed for an account-based environment, and its genesis.
+
+use std::collections::BTreeMap;
+
+use bridge_core::AssetId;
+use circuits_core::{
+    F,
+    amount::{Amount, AmountError},
+    trees::TreeError,
+};
+use environments_core::{
+    environment::EnvironmentId,
+    vault::{Holding, VaultError},
+};
+use plonky2::field::types::Field64;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{
+    account::Account,
+    address::Address,
+    pool::{MINIMUM_SHARES, POOL_NUMBER_BITS, Pool, PoolError, share_asset},
+};
+
+/// What every state, transaction and block of one environment agrees on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// The deployment on L1.
+    pub chain_id: u64,
+    /// The environment.
+    pub environment: EnvironmentId,
+    /// The asset that fees are paid in.
+    pub fee_asset: AssetId,
+    /// The account that every block's fees go to.
+    pub fee_account: Address,
+    /// What a transfer that creates its receiver gives at least, in the fee asset.
+    pub minimum_deposit: Amount,
+}
+
+/// An account that exists from the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisAccount {
+    /// Its address.
+    pub address: Address,
+    /// What it holds.
+    #[serde(default)]
+    pub holdings: Vec<Holding>,
+}
+
+/// A pool that exists from the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisPool {
+    /// The smaller asset.
+    pub asset_a: AssetId,
+    /// The larger asset.
+    pub asset_b: AssetId,
+    /// How much of the first asset it holds.
+    pub reserve_a: Amount,
+    /// How much of the second asset it holds.
+    pub reserve_b: Amount,
+    /// The account that gets its shares, except the locked ones.
+    pub owner: Address,
+}
+
+/// The start of an account-based environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// The asset that fees are paid in.
+    pub fee_asset: AssetId,
+    /// The account that every block's fees go to. It exists from the start.
+    pub fee_account: Address,
+    /// What a transfer that creates its receiver gives at least, in the fee asset.
+    pub minimum_deposit: Amount,
+    /// Accounts that exist from the start.
+    #[serde(default)]
+    pub accounts: Vec<GenesisAccount>,
+    /// Pools that exist from the start.
+    #[serde(default)]
+    pub pools: Vec<GenesisPool>,
+}
+
+/// Why a genesis is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum GenesisError {
+    /// The chain id is not below the field's order.
+    #[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
+    ChainId(u64),
+    /// Two accounts with one address.
+    #[error("account {0} stands twice in the genesis")]
+    DuplicateAccount(Address),
+    /// Two pools of one pair.
+    #[error("the pool of {0} and {1} stands twice in the genesis")]
+    DuplicatePool(AssetId, AssetId),
+    /// The assets of a pool in the wrong order.
+    #[error("a pool names {0} and {1}; the smaller asset comes first")]
+    PairOrder(AssetId, AssetId),
+    /// The number is of a pool's shares.
+    #[error(
+        "asset {0} is kept for the shares of a pool: assets issued here have numbers below 2^{POOL_NUMBER_BITS}"
+    )]
+    ShareAsset(AssetId),
+    /// An environment issues its own assets. Others come in by messages, as the bridge keeps account of them:
+    /// what it does not know of could be sent, and no superblock would take the block.
+    #[error("the genesis of environment {environment} issues asset {asset} of another one")]
+    ForeignAsset {
+        /// The environment.
+        environment: EnvironmentId,
+        /// The asset.
+        asset: AssetId,
+    },
+    /// A pool whose owner is not in the genesis.
+    #[error("the shares of a pool go to {0}, which is not in the genesis")]
+    NoOwner(Address),
+    /// A pool that cannot be made.
+    #[error("a pool of the genesis cannot be made")]
+    Pool(#[from] PoolError),
+    /// An account cannot hold what it should.
+    #[error("account {address} of the genesis cannot hold its assets")]
+    Vault {
+        /// The account.
+        address: Address,
+        /// Why.
+        source: VaultError,
+    },
+    /// More of an asset than an amount can hold.
+    #[error("the genesis supply of asset {asset} is too large")]
+    Supply {
+        /// The asset.
+        asset: AssetId,
+        /// How large.
+        #[source]
+        source: AmountError,
+    },
+    /// The tree refuses a record.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
+
+/// The records of a genesis, in the order in which they enter the tree: accounts, then pools.
+pub(super) struct GenesisRecords {
+    pub(super) accounts: Vec<(Address, Account)>,
+    pub(super) pools: Vec<Pool>,
+    /// How much of the fee asset they hold together.
+    pub(super) fee_supply: Amount,
+}
+
+impl Genesis {
+    /// The records at height 0. No asset has a supply of `2^58` or more, so no sum of balances has.
+    pub(super) fn records(&self, deployment: &Deployment) -> Result<GenesisRecords, GenesisError> {
+        if deployment.chain_id >= F::ORDER {
+            return Err(GenesisError::ChainId(deployment.chain_id));
+        }
+        self.check_assets(deployment.environment)?;
+        let mut accounts: Vec<(Address, Account)> = vec![];
+        for GenesisAccount { address, holdings } in &self.accounts {
+            if accounts.iter().any(|(other, _)| other == address) {
+                return Err(GenesisError::DuplicateAccount(*address));
+            }
+            let mut account = Account::new(self.fee_asset);
+            for holding in holdings {
+                credit(*address, &mut account, holding.asset, holding.amount)?;
+            }
+            accounts.push((*address, account));
+        }
+        if !accounts.iter().any(|(address, _)| *address == self.fee_account) {
+            accounts.push((self.fee_account, Account::new(self.fee_asset)));
+        }
+        let mut pools: Vec<Pool> = vec![];
+        for (number, genesis) in (0..).zip(&self.pools) {
+            let &GenesisPool { asset_a, asset_b, reserve_a, reserve_b, owner } = genesis;
+            if asset_a >= asset_b {
+                return Err(GenesisError::PairOrder(asset_a, asset_b));
+            }
+            if pools.iter().any(|pool| (pool.asset_a, pool.asset_b) == (asset_a, asset_b)) {
+                return Err(GenesisError::DuplicatePool(asset_a, asset_b));
+            }
+            let shares = Amount::new(reserve_a.get().saturating_sub(MINIMUM_SHARES)).unwrap_or(Amount::ZERO);
+            pools.push(Pool::create(number, (asset_a, asset_b), shares, (reserve_a, reserve_b))?);
+            let found = accounts.iter_mut().find(|(address, _)| *address == owner);
+            let (_, account) = found.ok_or(GenesisError::NoOwner(owner))?;
+            credit(owner, account, share_asset(deployment.environment, number), shares)?;
+        }
+        let supply = supply(&accounts, &pools)?;
+        let fee_supply = supply.get(&self.fee_asset).copied().unwrap_or_default();
+        Ok(GenesisRecords { accounts, pools, fee_supply })
+    }
+
+    fn check_assets(&self, environment: EnvironmentId) -> Result<(), GenesisError> {
+        let held = self.accounts.iter().flat_map(|account| &account.holdings).map(|holding| holding.asset);
+        let pooled = self.pools.iter().flat_map(|pool| [pool.asset_a, pool.asset_b]);
+        let is_foreign = |asset: &AssetId| asset.origin() != environment.get();
+        let is_share = |asset: &AssetId| !is_foreign(asset) && asset.local() >> POOL_NUMBER_BITS != 0;
+        let issued: Vec<_> = held.chain(pooled).collect();
+        if let Some(&asset) = issued.iter().find(|asset| is_foreign(asset)) {
+            return Err(GenesisError::ForeignAsset { environment, asset });
+        }
+        // Fees may be paid in what comes from elsewhere.
+        match issued.into_iter().chain([self.fee_asset]).find(is_share) {
+            Some(asset) => Err(GenesisError::ShareAsset(asset)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn credit(
+    address: Address,
+    account: &mut Account,
+    asset: AssetId,
+    amount: Amount,
+) -> Result<(), GenesisError> {
+    account.balances.credit(asset, amount).map_err(|source| GenesisError::Vault { address, source })
+}
+
+fn supply(
+    accounts: &[(Address, Account)],
+    pools: &[Pool],
+) -> Result<BTreeMap<AssetId, Amount>, GenesisError> {
+    let held = accounts.iter().flat_map(|(_, account)| account.balances.holdings());
+    let pooled = pools.iter().flat_map(|pool| {
+        let (a, b) = (pool.asset_a, pool.asset_b);
+        [Holding { asset: a, amount: pool.reserve_a }, Holding { asset: b, amount: pool.reserve_b }]
+    });
+    let mut supply = BTreeMap::<AssetId, Amount>::new();
+    for Holding { asset, amount } in held.chain(pooled) {
+        let total = supply.entry(asset).or_default();
+        *total = total.checked_add(amount).map_err(|source| GenesisError::Supply { asset, source })?;
+    }
+    Ok(supply)
+}

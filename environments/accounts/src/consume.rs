@@ -1,0 +1,167 @@
+//! What a message that is taken in does to the state, natively.
+//!
+//! The producer takes it in; nobody signs it. It credits one account and joins the inbox, and can do nothing
+//! else. It neither fails nor is it dropped: what cannot be credited is refused here, and stays with the
+//! bridge.
+
+use bridge_core::{Consumption, Message, message::inbox_append};
+use circuits_core::{
+    Digest,
+    amount::{AMOUNT_BITS, Amount},
+    trees::{SetWitness, TreeError},
+};
+use environments_core::{environment::EnvironmentId, vault::VaultError};
+use thiserror::Error;
+
+use crate::{
+    account::Account,
+    address::Address,
+    config::Deployment,
+    state::{AccountsState, Running, TREE_DEPTH},
+};
+
+/// Why a message is not taken in. It stays with the bridge, which gives it back after its deadline.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ConsumeError {
+    /// The message is of another deployment.
+    #[error("the message is of chain {found}, this is chain {expected}")]
+    OtherChain {
+        /// This deployment.
+        expected: u64,
+        /// The message's.
+        found: u64,
+    },
+    /// The message is another environment's to take in.
+    #[error("environment {found} may take the message in this way, not environment {expected}")]
+    NotOurs {
+        /// This environment.
+        expected: EnvironmentId,
+        /// Whose it is.
+        found: EnvironmentId,
+    },
+    /// Nobody here can receive it.
+    #[error("beneficiary {0} is no address: a limb is not below 2^40")]
+    NoAddress(Digest),
+    /// A message about nothing.
+    #[error("the message moves amount 0")]
+    ZeroAmount,
+    /// Messages come first in a block.
+    #[error("a block takes messages in before its {transactions} transactions")]
+    AfterTransactions {
+        /// Transactions of the block so far.
+        transactions: u64,
+    },
+    /// The beneficiary has no place for it.
+    #[error("the vault of account {beneficiary} cannot take it")]
+    Vault {
+        /// The beneficiary.
+        beneficiary: Address,
+        /// Why.
+        source: VaultError,
+    },
+    /// More of the fee asset than an amount: some day one account could not take a block's fees.
+    #[error("with {amount} more there would be 2^{AMOUNT_BITS} or more of the fee asset")]
+    FeeSupply {
+        /// The message's.
+        amount: Amount,
+    },
+    /// The tree is full.
+    #[error("the state cannot grow")]
+    Tree(#[from] TreeError),
+}
+
+/// One message that was taken in, as the prover needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumptionWitness {
+    /// The message.
+    pub message: Message,
+    /// Whether it was claimed or taken back.
+    pub consumption: Consumption,
+    /// What the block moved before it.
+    pub before: Running,
+    /// Who was credited.
+    pub beneficiary: Address,
+    /// His account before, if it existed.
+    pub account: Option<Account>,
+    /// Writing his record.
+    pub set: SetWitness,
+}
+
+impl Deployment {
+    /// The account that a message credits here.
+    ///
+    /// # Errors
+    /// - [`ConsumeError::OtherChain`]
+    /// - [`ConsumeError::NotOurs`]: neither claimed by its destination nor taken back by its source.
+    /// - [`ConsumeError::NoAddress`]
+    pub fn beneficiary(&self, message: &Message, consumption: Consumption) -> Result<Address, ConsumeError> {
+        let (expected, found) = (self.chain_id, message.chain_id);
+        if expected != found {
+            return Err(ConsumeError::OtherChain { expected, found });
+        }
+        let (expected, found) = match consumption {
+            Consumption::Claim => (self.environment, message.destination),
+            Consumption::Refund => (self.environment, message.source),
+        };
+        if expected != found {
+            return Err(ConsumeError::NotOurs { expected, found });
+        }
+        let beneficiary = message.beneficiary(consumption);
+        Address::from_digest(beneficiary).ok_or(ConsumeError::NoAddress(beneficiary))
+    }
+}
+
+impl AccountsState {
+    /// Takes a message in.
+    ///
+    /// # Errors
+    /// One variant of [`ConsumeError`] per rule; the state is then unchanged.
+    pub fn consume(
+        &mut self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Result<ConsumptionWitness, ConsumeError> {
+        let amount = message.amount;
+        let supply = self.records.fee_supply.saturating_add(amount.get());
+        if message.asset == self.deployment.fee_asset && Amount::new(supply).is_err() {
+            return Err(ConsumeError::FeeSupply { amount });
+        }
+        self.consume_proven(message, consumption)
+    }
+
+    /// Takes in a message of a block that is proved elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::consume`], but for [`ConsumeError::FeeSupply`], which only the producer minds.
+    pub fn consume_proven(
+        &mut self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Result<ConsumptionWitness, ConsumeError> {
+        let beneficiary = self.deployment.beneficiary(message, consumption)?;
+        let (asset, amount) = (message.asset, message.amount);
+        if amount == Amount::ZERO {
+            return Err(ConsumeError::ZeroAmount);
+        }
+        if self.transactions > 0 {
+            return Err(ConsumeError::AfterTransactions { transactions: self.transactions });
+        }
+        let account = self.account(&beneficiary).cloned();
+        let mut after = account.clone().unwrap_or_else(|| Account::new(self.deployment.fee_asset));
+        after.balances.credit(asset, amount).map_err(|source| ConsumeError::Vault { beneficiary, source })?;
+        let count = self.records.tree.count();
+        if account.is_none() && count >= 1 << TREE_DEPTH {
+            return Err(TreeError::Full { count, added: 1, depth: TREE_DEPTH }.into());
+        }
+
+        let before = self.running();
+        let set = self.records.tree.prove_set(&beneficiary.tree_key())?;
+        self.records.set_account(beneficiary, after)?;
+        if asset == self.deployment.fee_asset {
+            self.records.fee_supply = self.records.fee_supply.saturating_add(amount.get());
+        }
+        self.inbox = inbox_append(self.inbox, message.hash(), consumption);
+        let message = message.clone();
+        Ok(ConsumptionWitness { message, consumption, before, beneficiary, account, set })
+    }
+}

@@ -1,0 +1,435 @@
+//! What a transaction does to the state, natively.
+//!
+//! A transaction that is *invalid* cannot be in a block. One that *fails* is in its block: it pays its fee and
+//! its nonce, and does nothing else.
+
+use bridge_core::{AssetId, Message, message::outbox_append};
+use circuits_core::{
+    Digest,
+    amount::{AMOUNT_BITS, Amount},
+    trees::{LeafOpening, SetWitness, TreeError},
+};
+use circuits_tables::ecdsa::{EcdsaError, PublicKey, append, key_commitment};
+use environments_core::vault::VaultError;
+use thiserror::Error;
+
+use crate::{
+    account::Account,
+    address::{Address, pool_key},
+    config::Deployment,
+    message::claim,
+    pool::{Pool, PoolError, share_asset},
+    state::{AccountsState, Records, Running, TREE_DEPTH},
+    transaction::{Action, MAX_ACTIONS, Malformed, SignedTransaction, Transaction},
+};
+
+/// Why a transaction cannot be in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Invalid {
+    /// It is one in no state.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// The signature does not sign it, in this deployment and environment.
+    #[error(
+        "the signature does not hold for this transaction on chain {chain_id}, environment {environment}"
+    )]
+    Signature {
+        /// This deployment.
+        chain_id: u64,
+        /// This environment.
+        environment: u16,
+        /// Why.
+        source: EcdsaError,
+    },
+    /// The key is of another account.
+    #[error("the key has the address {found}, the sender is {sender}")]
+    OtherKey {
+        /// The sender.
+        sender: Address,
+        /// The key's address.
+        found: Address,
+    },
+    /// The account has spent with another key of the same address.
+    #[error("account {sender} is held by the key {expected}, not {found}")]
+    KeyChanged {
+        /// The sender.
+        sender: Address,
+        /// The commitment to its key.
+        expected: Digest,
+        /// The commitment to the transaction's key.
+        found: Digest,
+    },
+    /// The sender does not exist.
+    #[error("account {0} does not exist")]
+    NoSuchAccount(Address),
+    /// Not the next transaction of the sender.
+    #[error("account {sender} has nonce {expected}, the transaction has {found}")]
+    Nonce {
+        /// The sender.
+        sender: Address,
+        /// The account's.
+        expected: u32,
+        /// The transaction's.
+        found: u32,
+    },
+    /// The sender has made as many transactions as there can be.
+    #[error("account {0} has used its last nonce")]
+    LastNonce(Address),
+    /// No longer valid.
+    #[error("the transaction was valid until height {deadline}, the block has height {height}")]
+    TooLate {
+        /// Last height.
+        deadline: u32,
+        /// The block's.
+        height: u64,
+    },
+    /// The sender cannot pay the fee.
+    #[error("account {sender} cannot pay a fee of {fee}")]
+    Fee {
+        /// The sender.
+        sender: Address,
+        /// The fee.
+        fee: Amount,
+        /// Why.
+        source: VaultError,
+    },
+    /// The block's fees leave their range.
+    #[error("the fees of one block stay below 2^{AMOUNT_BITS}, this transaction's {0} is too much")]
+    TooManyFees(Amount),
+    /// The tree is full.
+    #[error("the state cannot grow")]
+    Tree(#[from] TreeError),
+}
+
+/// Why an action cannot be done, which makes its transaction fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// A transfer from an account to itself.
+    #[error("a transfer goes to another account")]
+    ToOneself,
+    /// The sender has too little, or no place for what it gets.
+    #[error("the sender's vault cannot take part")]
+    Sender(#[source] VaultError),
+    /// The receiver has no place.
+    #[error("the receiver's vault cannot take it")]
+    Receiver(#[source] VaultError),
+    /// Too little to create the receiver's account.
+    #[error("account {to} is created by at least {minimum} of the fee asset, found {amount} of {asset}")]
+    Deposit {
+        /// The receiver.
+        to: Address,
+        /// What creates it.
+        minimum: Amount,
+        /// The asset given.
+        asset: AssetId,
+        /// How much.
+        amount: Amount,
+    },
+    /// No such pool.
+    #[error("there is no pool of {0} and {1}")]
+    NoPool(AssetId, AssetId),
+    /// The pool refuses.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+}
+
+/// What became of a valid transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All its actions were done.
+    Done,
+    /// Only fee and nonce were paid.
+    Failed {
+        /// The first action that could not be done.
+        action: usize,
+        /// Why.
+        reason: Failure,
+    },
+}
+
+/// A record of the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// An account.
+    Account(Box<Account>),
+    /// A pool.
+    Pool(Pool),
+}
+
+impl Record {
+    /// The value that the tree holds.
+    #[must_use]
+    pub fn hash(&self) -> Digest {
+        match self {
+            Self::Account(account) => account.hash(),
+            Self::Pool(pool) => pool.hash(),
+        }
+    }
+}
+
+/// One action as the prover needs it.
+///
+/// Every action is tried on the working state, which those before it left; one that cannot be done leaves it as
+/// it is. After the last one, the working state becomes the state if all were done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotWitness {
+    /// The action.
+    pub action: Action,
+    /// The sender before; for the first action before fee and nonce.
+    pub sender: Account,
+    /// The sender's leaf before, with `sender` in it. Its path stays while the sender's record changes.
+    pub sender_leaf: LeafOpening,
+    /// The receiver or the pool before, if it exists. A message has neither.
+    pub counterpart: Option<Record>,
+    /// Writing the counterpart, on the tree with the sender's record after the action; if the action cannot be done,
+    /// with its record as it was. Without a counterpart: writing the sender's record as it is there.
+    pub set: SetWitness,
+    /// Whether the action can be done.
+    pub done: bool,
+}
+
+/// One transaction as the prover needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionWitness {
+    /// The transaction.
+    pub transaction: Transaction,
+    /// The sender's public key.
+    pub key: PublicKey,
+    /// What the block moved before it.
+    pub before: Running,
+    /// Its actions.
+    pub slots: Vec<SlotWitness>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The messages that it emitted; none if it failed.
+    pub emitted: Vec<Message>,
+}
+
+impl AccountsState {
+    /// Judges a transaction against the state in the middle of a block, all but its signature.
+    fn check(&self, transaction: &Transaction, key: Digest) -> Result<(), Invalid> {
+        transaction.check(self.deployment.environment)?;
+        let &Transaction { sender, nonce: found, fee, deadline, .. } = transaction;
+        let height = u64::from(self.height) + 1;
+        if u64::from(deadline) < height {
+            return Err(Invalid::TooLate { deadline, height });
+        }
+        let derived = Address::of_key(key);
+        if derived != sender {
+            return Err(Invalid::OtherKey { sender, found: derived });
+        }
+        let account = self.account(&sender).ok_or(Invalid::NoSuchAccount(sender))?;
+        if account.key != Digest::ZERO && account.key != key {
+            return Err(Invalid::KeyChanged { sender, expected: account.key, found: key });
+        }
+        if account.nonce != found {
+            return Err(Invalid::Nonce { sender, expected: account.nonce, found });
+        }
+        account.nonce.checked_add(1).ok_or(Invalid::LastNonce(sender))?;
+        let mut balances = account.balances.clone();
+        balances.debit(self.deployment.fee_asset, fee).map_err(|source| Invalid::Fee {
+            sender,
+            fee,
+            source,
+        })?;
+        self.fees.checked_add(fee).map_err(|_| Invalid::TooManyFees(fee))?;
+        let count = self.records.tree.count();
+        if count + MAX_ACTIONS as u64 > 1 << TREE_DEPTH {
+            return Err(TreeError::Full { count, added: MAX_ACTIONS as u64, depth: TREE_DEPTH }.into());
+        }
+        Ok(())
+    }
+
+    /// Executes a signed transaction.
+    ///
+    /// # Errors
+    /// One variant of [`Invalid`] per rule; the state is then unchanged.
+    pub fn execute(&mut self, signed: &SignedTransaction) -> Result<TransactionWitness, Invalid> {
+        let (key_x, key_y) = signed.key.words();
+        self.check(&signed.transaction, key_commitment(&key_x, &key_y))?;
+        let Deployment { chain_id, environment, .. } = self.deployment;
+        signed.signed(chain_id, environment).verify().map_err(|source| Invalid::Signature {
+            chain_id,
+            environment: environment.get(),
+            source,
+        })?;
+        self.execute_proven(&signed.transaction, signed.key)
+    }
+
+    /// Executes a transaction whose signature is proved elsewhere.
+    ///
+    /// # Errors
+    /// As [`Self::execute`], but for [`Invalid::Signature`].
+    pub fn execute_proven(
+        &mut self,
+        transaction: &Transaction,
+        key: PublicKey,
+    ) -> Result<TransactionWitness, Invalid> {
+        let (key_x, key_y) = key.words();
+        let commitment = key_commitment(&key_x, &key_y);
+        self.check(transaction, commitment)?;
+        let before = self.running();
+        let Deployment { chain_id, environment, fee_asset, .. } = self.deployment;
+        let sender = transaction.sender;
+
+        // Fee and nonce are paid whatever happens.
+        let account = self.account(&sender).ok_or(Invalid::NoSuchAccount(sender))?.clone();
+        let leaf = self.records.tree.prove_update(&sender.tree_key())?;
+        let mut paid = Account { key: commitment, nonce: account.nonce + 1, ..account.clone() };
+        paid.balances.debit(fee_asset, transaction.fee).map_err(|source| Invalid::Fee {
+            sender,
+            fee: transaction.fee,
+            source,
+        })?;
+        self.records.set_account(sender, paid)?;
+        self.fees =
+            self.fees.checked_add(transaction.fee).map_err(|_| Invalid::TooManyFees(transaction.fee))?;
+        self.transactions += 1;
+        self.claims = append(self.claims, &claim(chain_id, environment, transaction, &key));
+
+        // A single action that cannot be done changes nothing, so only several need a way back.
+        let base = (transaction.actions.len() > 1).then(|| self.records.clone());
+        let (mut slots, mut outcome) = (vec![], Outcome::Done);
+        for (position, action) in transaction.actions.iter().enumerate() {
+            let (slot, result) = self.records.act(&self.deployment, sender, action)?;
+            slots.push(slot);
+            if let (Err(reason), Outcome::Done) = (result, outcome) {
+                outcome = Outcome::Failed { action: position, reason };
+            }
+        }
+        if let (Outcome::Failed { .. }, Some(base)) = (outcome, base) {
+            self.records = base;
+        }
+        if let Some(first) = slots.first_mut() {
+            (first.sender, first.sender_leaf) = (account, leaf);
+        }
+        let emitted = match outcome {
+            Outcome::Done => transaction.messages(chain_id, environment),
+            Outcome::Failed { .. } => vec![],
+        };
+        let append = |outbox, message: &Message| outbox_append(outbox, message.hash());
+        self.outbox = emitted.iter().fold(self.outbox, append);
+        Ok(TransactionWitness { transaction: transaction.clone(), key, before, slots, outcome, emitted })
+    }
+}
+
+impl Records {
+    /// Does one action, or nothing if it cannot be done.
+    fn act(
+        &mut self,
+        deployment: &Deployment,
+        address: Address,
+        action: &Action,
+    ) -> Result<(SlotWitness, Result<(), Failure>), Invalid> {
+        let sender = self.accounts.get(&address).ok_or(Invalid::NoSuchAccount(address))?.clone();
+        let sender_leaf = self.tree.prove_update(&address.tree_key())?;
+        let (key, counterpart) = match (*action, action.pair()) {
+            (Action::Transfer { to, .. }, _) => {
+                (to.tree_key(), self.accounts.get(&to).cloned().map(Box::new).map(Record::Account))
+            }
+            (Action::Bridge { .. }, _) => (address.tree_key(), None),
+            (_, Some((a, b))) => (pool_key(a, b), self.pools.get(&(a, b)).copied().map(Record::Pool)),
+            (_, None) => unreachable!("every other action has a pool"),
+        };
+        let attempt = self.attempt(deployment, address, &sender, action);
+        if let Ok((after, _)) = &attempt {
+            self.set_account(address, after.clone())?;
+        }
+        let set = self.tree.prove_set(&key)?;
+        let done = attempt.is_ok();
+        let result = match attempt {
+            Ok((_, record)) => {
+                match (record, *action) {
+                    (Some(Record::Account(receiver)), Action::Transfer { to, .. }) => {
+                        self.set_account(to, *receiver)?
+                    }
+                    (Some(Record::Account(_)), _) => unreachable!("only a transfer has a receiver"),
+                    (Some(Record::Pool(pool)), _) => self.set_pool(pool)?,
+                    (None, Action::Bridge { asset, amount, .. }) if asset == deployment.fee_asset => {
+                        self.fee_supply = self.fee_supply.saturating_sub(amount.get());
+                    }
+                    (None, _) => {}
+                }
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        };
+        Ok((SlotWitness { action: *action, sender, sender_leaf, counterpart, set, done }, result))
+    }
+
+    /// The sender and the counterpart after an action; a message has none.
+    fn attempt(
+        &self,
+        deployment: &Deployment,
+        address: Address,
+        sender: &Account,
+        action: &Action,
+    ) -> Result<(Account, Option<Record>), Failure> {
+        let mut sender = sender.clone();
+        let balances = &mut sender.balances;
+        let pool = |a, b| self.pools.get(&(a, b)).copied();
+        let record = match *action {
+            Action::Transfer { to, .. } if to == address => return Err(Failure::ToOneself),
+            Action::Transfer { to, asset, amount } => {
+                balances.debit(asset, amount).map_err(Failure::Sender)?;
+                let minimum = deployment.minimum_deposit;
+                let mut receiver = match self.accounts.get(&to) {
+                    Some(receiver) => receiver.clone(),
+                    None if asset == deployment.fee_asset && amount >= minimum => {
+                        Account::new(deployment.fee_asset)
+                    }
+                    None => return Err(Failure::Deposit { to, minimum, asset, amount }),
+                };
+                receiver.balances.credit(asset, amount).map_err(Failure::Receiver)?;
+                Record::Account(Box::new(receiver))
+            }
+            Action::Bridge { asset, amount, .. } => {
+                balances.debit(asset, amount).map_err(Failure::Sender)?;
+                return Ok((sender, None));
+            }
+            Action::Swap { asset_in, asset_out, amount, minimum } => {
+                let (a, b) = (asset_in.min(asset_out), asset_in.max(asset_out));
+                let pool = pool(a, b).ok_or(Failure::NoPool(a, b))?;
+                let (bought, pool) = pool.swap(asset_in, amount, minimum)?;
+                balances.debit(asset_in, amount).map_err(Failure::Sender)?;
+                balances.credit(asset_out, bought).map_err(Failure::Sender)?;
+                Record::Pool(pool)
+            }
+            Action::AddLiquidity { asset_a, asset_b, shares, maximum_a, maximum_b } => {
+                let maximum = (maximum_a, maximum_b);
+                let ((paid_a, paid_b), pool) = match pool(asset_a, asset_b) {
+                    Some(pool) => pool.add(shares, maximum)?,
+                    None => (maximum, Pool::create(self.pool_count, (asset_a, asset_b), shares, maximum)?),
+                };
+                balances.debit(asset_a, paid_a).map_err(Failure::Sender)?;
+                balances.debit(asset_b, paid_b).map_err(Failure::Sender)?;
+                let asset = share_asset(deployment.environment, pool.number);
+                balances.credit(asset, shares).map_err(Failure::Sender)?;
+                Record::Pool(pool)
+            }
+            Action::RemoveLiquidity { asset_a, asset_b, shares, minimum_a, minimum_b } => {
+                let pool = pool(asset_a, asset_b).ok_or(Failure::NoPool(asset_a, asset_b))?;
+                let ((paid_a, paid_b), pool) = pool.remove(shares, (minimum_a, minimum_b))?;
+                let asset = share_asset(deployment.environment, pool.number);
+                balances.debit(asset, shares).map_err(Failure::Sender)?;
+                balances.credit(asset_a, paid_a).map_err(Failure::Sender)?;
+                balances.credit(asset_b, paid_b).map_err(Failure::Sender)?;
+                Record::Pool(pool)
+            }
+        };
+        Ok((sender, Some(record)))
+    }
+
+    pub(super) fn set_account(&mut self, address: Address, account: Account) -> Result<(), TreeError> {
+        self.tree.set(address.tree_key(), account.hash())?;
+        self.accounts.insert(address, account);
+        Ok(())
+    }
+
+    pub(super) fn set_pool(&mut self, pool: Pool) -> Result<(), TreeError> {
+        self.tree.set(pool_key(pool.asset_a, pool.asset_b), pool.hash())?;
+        let known = self.pools.insert((pool.asset_a, pool.asset_b), pool);
+        self.pool_count += u32::from(known.is_none());
+        Ok(())
+    }
+}

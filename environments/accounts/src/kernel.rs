@@ -1,0 +1,255 @@
+//! The block kernels: from transactions, applied in slots of their own or by chunks, and the proof of their
+//! signatures, to the block statement.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use circuits_core::{
+    Builder, Definition, Digest, DigestTarget, F, Proof, Witness,
+    amount::enforce_amount,
+    circuit::named,
+    constrain::{Constrain, DigestOps},
+    layout::{self, WitnessError, set},
+    recursion::{ChildTarget, key_digest, verify_with_constant_key},
+    trees::LeafOpeningTarget,
+};
+use circuits_protocol::{
+    fold::{FoldChild, ListedChildTarget},
+    statement::{BlockStatement, empty_list},
+};
+use circuits_prover::basetypes::{VerifierData, kernel_config};
+use circuits_tables::ecdsa::{SignatureStatement, empty_claims};
+use environments_core::{
+    folding::parts_circuit,
+    kernel::{OneBlock, ProducerSecret},
+};
+use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+
+use crate::{
+    account::account_hash_circuit,
+    address::account_key_circuit,
+    block::{UNSIGNED_SLOTS, Variant},
+    chunk::{ChunkChain, ChunkStatement, chunk_shape},
+    circuit::{AccountTarget, SlotInput, SlotTargets, slots_circuit},
+    state::{
+        BlockContext, Running, SealWitness, StateFields, TREE_DEPTH, body_digest_circuit,
+        state_commitment_circuit,
+    },
+};
+
+/// The circuit of a block whose transactions come in a fixed form.
+#[derive(Clone)]
+pub struct BlockKernel {
+    variant: Variant,
+    /// The circuit whose proofs state the signatures; none for a block without transactions.
+    signatures: Option<Arc<VerifierData>>,
+    /// Root of the keys of all chunk circuits; only for kernels that verify chunks.
+    chunk_set_root: Digest,
+}
+
+impl BlockKernel {
+    /// The kernel of a variant. The circuit of the signatures is the one of the variant's table.
+    #[must_use]
+    pub const fn new(
+        variant: Variant,
+        signatures: Option<Arc<VerifierData>>,
+        chunk_set_root: Digest,
+    ) -> Self {
+        Self { variant, signatures, chunk_set_root }
+    }
+}
+
+/// The transactions of a block, as its kernel takes them.
+#[derive(Clone, Debug)]
+pub enum BlockTransactions {
+    /// Applied by the kernel itself, in as many slots as it has.
+    Direct(Vec<SlotInput>),
+    /// Applied by chunks, which the kernel verifies.
+    Chunks(Vec<FoldChild>),
+}
+
+/// What the prover of a block must know.
+#[derive(Clone, Debug)]
+pub struct BlockInput {
+    /// The state before.
+    pub before: StateFields,
+    /// The transactions.
+    pub transactions: BlockTransactions,
+    /// Their signatures; none for a block without transactions.
+    pub signatures: Option<Proof>,
+    /// The end of the block.
+    pub seal: SealWitness,
+    /// The producer's secret.
+    pub secret: ProducerSecret,
+}
+
+enum TransactionsTargets {
+    Direct(Vec<SlotTargets>),
+    Chunks(Vec<ListedChildTarget<ChunkStatement<Target>>>),
+}
+
+/// Where the witness of a block goes.
+pub struct BlockTargets {
+    before: StateFields<Target>,
+    transactions: TransactionsTargets,
+    signatures: Option<ChildTarget<SignatureStatement<Target>>>,
+    collector: AccountTarget,
+    collector_leaf: LeafOpeningTarget,
+    secret: DigestTarget,
+}
+
+impl Definition for BlockKernel {
+    type Statement = BlockStatement<Target>;
+    type NativeStatement = BlockStatement;
+    type Targets = BlockTargets;
+    type Input = BlockInput;
+
+    fn name(&self) -> String {
+        self.variant.kernel_name()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        kernel_config()
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        match self.variant {
+            Variant::Empty => named([("slots", 0)]),
+            Variant::Unsigned => named([("slots", UNSIGNED_SLOTS as u64)]),
+            Variant::Direct(slots) => named([("slots", slots as u64)]),
+            Variant::Chunks { children, table } => {
+                named([("chunks", children as u64), ("signatures", table as u64)])
+            }
+        }
+    }
+
+    fn depends_on(&self) -> BTreeMap<String, Digest> {
+        let signatures = self.signatures.iter().map(|data| ("signatures", key_digest(&data.verifier_only)));
+        let chunks = match self.variant {
+            Variant::Empty | Variant::Unsigned | Variant::Direct(_) => None,
+            Variant::Chunks { .. } => Some(("accounts-chunk-set", self.chunk_set_root)),
+        };
+        signatures.chain(chunks).map(|(name, digest)| (name.to_owned(), digest)).collect()
+    }
+
+    fn define(&self, builder: &mut Builder) -> (BlockStatement<Target>, BlockTargets) {
+        let before: StateFields<Target> = layout::new_virtual(builder);
+        let height = builder.add_const(before.height, F::ONE);
+        let StateFields { chain_id, environment, fee_asset, minimum_deposit, .. } = before;
+        let context = BlockContext { chain_id, environment, height, fee_asset, minimum_deposit };
+
+        // A block starts with the state's records, without fees, claims, transactions and messages.
+        let zero = builder.zero();
+        let StateFields { root, count, pool_count, .. } = before;
+        let claims = builder.constant_digest(empty_claims());
+        let none = builder.constant_digest(empty_list());
+        let start = Running {
+            root,
+            count,
+            pool_count,
+            fees: zero,
+            claims,
+            transactions: zero,
+            outbox: none,
+            inbox: none,
+        };
+        let (end, transactions) = match self.variant {
+            Variant::Empty => (start, TransactionsTargets::Direct(vec![])),
+            Variant::Unsigned => {
+                let (end, slots) = slots_circuit(builder, &context, &start, UNSIGNED_SLOTS);
+                (end, TransactionsTargets::Direct(slots))
+            }
+            Variant::Direct(slots) => {
+                let (end, slots) = slots_circuit(builder, &context, &start, slots);
+                (end, TransactionsTargets::Direct(slots))
+            }
+            Variant::Chunks { children, .. } => {
+                let root = self.chunk_set_root;
+                let (end, children) =
+                    parts_circuit::<ChunkChain>(builder, chunk_shape(), root, &context, &start, children);
+                (end, TransactionsTargets::Chunks(children))
+            }
+        };
+
+        // Every transaction is signed: the signatures claimed are all those proved, in order.
+        // Where none are proved, nobody made a transaction.
+        if self.signatures.is_none() && self.variant != Variant::Empty {
+            builder.enforce_zero(end.transactions);
+        }
+        let signatures = self.signatures.as_ref().map(|signatures| {
+            let child: ChildTarget<SignatureStatement<Target>> =
+                verify_with_constant_key(builder, &signatures.common, &signatures.verifier_only);
+            builder.enforce_digest_equal(child.statement.claims, end.claims);
+            builder.enforce_equal(child.statement.count, end.transactions);
+            child
+        });
+
+        let collector = AccountTarget::new_virtual(builder, fee_asset);
+        let collector_leaf = LeafOpeningTarget::new_virtual(builder, TREE_DEPTH);
+        let root = collect_circuit(builder, &before, &end, &collector, &collector_leaf);
+        let Running { count, pool_count, .. } = end;
+        let after = StateFields { height, root, count, pool_count, ..before };
+        let secret = builder.new_digest();
+        let block = OneBlock {
+            environment,
+            height,
+            previous_state: state_commitment_circuit(builder, &before),
+            new_state: state_commitment_circuit(builder, &after),
+            outbox: end.outbox,
+            inbox: end.inbox,
+            body: body_digest_circuit(builder, end.claims, end.inbox),
+            secret,
+        };
+        let statement = block.statement_circuit(builder);
+        (statement, BlockTargets { before, transactions, signatures, collector, collector_leaf, secret })
+    }
+
+    fn assign(
+        &self,
+        targets: &BlockTargets,
+        input: &BlockInput,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        set(witness, &targets.before, &input.before)?;
+        set(witness, &targets.secret, &input.secret.expose())?;
+        targets.collector.set_targets(witness, &input.seal.account.fields())?;
+        targets.collector_leaf.set_targets(witness, &input.seal.leaf)?;
+        if let (Some(target), Some(key), Some(proof)) =
+            (&targets.signatures, &self.signatures, &input.signatures)
+        {
+            target.assign(witness, proof, &key.verifier_only)?;
+        }
+        match (&targets.transactions, &input.transactions) {
+            (TransactionsTargets::Direct(targets), BlockTransactions::Direct(slots)) => {
+                targets.iter().zip(slots).try_for_each(|(target, slot)| target.set_targets(witness, slot))
+            }
+            (TransactionsTargets::Chunks(targets), BlockTransactions::Chunks(children)) => {
+                targets.iter().zip(children).try_for_each(|(target, child)| target.assign(witness, child))
+            }
+            // Another variant's transactions: nothing is assigned, so nothing can be proved.
+            (TransactionsTargets::Direct(_), BlockTransactions::Chunks(_))
+            | (TransactionsTargets::Chunks(_), BlockTransactions::Direct(_)) => Ok(()),
+        }
+    }
+}
+
+/// In-circuit twin of [`AccountsState::seal`](super::state::AccountsState::seal): the root after the fees went
+/// to their account.
+fn collect_circuit(
+    builder: &mut Builder,
+    before: &StateFields<Target>,
+    end: &Running<Target>,
+    collector: &AccountTarget,
+    leaf: &LeafOpeningTarget,
+) -> DigestTarget {
+    let key = account_key_circuit(builder, &before.fee_account);
+    builder.enforce_digest_equal(leaf.key, key);
+    let mut record = collector.0;
+    let value = account_hash_circuit(builder, &record);
+    builder.enforce_digest_equal(leaf.value, value);
+    let found = leaf.root_circuit(builder, leaf.value);
+    builder.enforce_digest_equal(found, end.root);
+    record.vault[1] = builder.add(record.vault[1], end.fees);
+    enforce_amount(builder, record.vault[1]);
+    let paid = account_hash_circuit(builder, &record);
+    leaf.root_circuit(builder, paid)
+}

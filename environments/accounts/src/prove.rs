@@ -1,0 +1,155 @@
+//! Proving blocks.
+
+use circuits_keys::Keys;
+use circuits_protocol::fold::FoldChild;
+use environments_core::{
+    block::{ProposedBlock, ProvenBlock},
+    environment::ProveError,
+    kernel::ProducerSecret,
+};
+use rayon::prelude::*;
+
+use crate::{
+    block::{AccountsBlock, CHUNK_SLOTS, MAX_TRANSACTIONS, UNSIGNED_SLOTS, Variant, chunk_sizes, fold_sizes},
+    chunk::ChunkInput,
+    circuit::SlotInput,
+    circuits::{BlockKernels, ChunkCircuits},
+    kernel::{BlockInput, BlockTransactions},
+    state::Running,
+};
+
+/// A message taken in or a transaction: what the block moved before it, and its slots.
+type Part = (Running, Vec<SlotInput>);
+
+/// The parts of a block, in order.
+fn parts(block: &AccountsBlock) -> Vec<Part> {
+    let context = &block.context;
+    let consumptions = block.consumptions.iter();
+    let consumptions = consumptions.map(|one| (one.before, vec![SlotInput::of_consumption(context, one)]));
+    let transactions = block.transactions.iter();
+    let transactions = transactions.map(|one| (one.before, SlotInput::of_transaction(context, one)));
+    consumptions.chain(transactions).collect()
+}
+
+/// The slots of parts, and idle ones up to `count`.
+fn slots(block: &AccountsBlock, parts: &[Part], count: usize) -> Vec<SlotInput> {
+    let mut slots: Vec<_> = parts.iter().flat_map(|(_, slots)| slots.iter().cloned()).collect();
+    slots.resize(count, SlotInput::idle(&block.context));
+    slots
+}
+
+fn no_kernel(block: &AccountsBlock) -> ProveError {
+    ProveError::NoKernel {
+        environment: "accounts".to_owned(),
+        transactions: block.consumptions.len() + block.transactions.len(),
+        largest: MAX_TRANSACTIONS,
+    }
+}
+
+/// The messages and transactions of a block for a kernel that applies them itself; none for other kernels.
+#[must_use]
+pub fn direct(block: &AccountsBlock, variant: Variant) -> BlockTransactions {
+    BlockTransactions::Direct(match variant {
+        Variant::Unsigned => slots(block, &parts(block), UNSIGNED_SLOTS),
+        Variant::Direct(count) => slots(block, &parts(block), count),
+        Variant::Empty | Variant::Chunks { .. } => vec![],
+    })
+}
+
+/// What the prover of each chunk of a block must know, in order.
+#[must_use]
+pub fn chunk_inputs(block: &AccountsBlock, circuits: &ChunkCircuits) -> Vec<ChunkInput> {
+    let parts = parts(block);
+    let sizes: Vec<_> = parts.iter().map(|(_, slots)| slots.len()).collect();
+    let mut rest = parts.as_slice();
+    chunk_sizes(&sizes)
+        .into_iter()
+        .map(|size| {
+            let (parts, later) = rest.split_at(size);
+            rest = later;
+            ChunkInput {
+                key_set_root: circuits.key_set_root(),
+                context: block.context,
+                before: parts[0].0,
+                slots: slots(block, parts, CHUNK_SLOTS),
+            }
+        })
+        .collect()
+}
+
+/// Proves the chunks of a block, and folds them until its kernel takes them.
+///
+/// # Errors
+/// If one of them cannot be proved.
+pub fn prove_chunks(keys: &Keys, block: &AccountsBlock) -> Result<Vec<FoldChild>, ProveError> {
+    let circuits = ChunkCircuits::new(keys)?;
+    let inputs = chunk_inputs(block, &circuits);
+    let chunks: Vec<_> =
+        inputs.par_iter().map(|input| circuits.prove(keys, input)).collect::<Result<_, _>>()?;
+    fold_chunks(keys, block, &circuits, chunks)
+}
+
+/// Folds the chunks of a block until its kernel takes them.
+///
+/// # Errors
+/// If they do not follow on each other.
+pub fn fold_chunks(
+    keys: &Keys,
+    block: &AccountsBlock,
+    circuits: &ChunkCircuits,
+    chunks: Vec<FoldChild>,
+) -> Result<Vec<FoldChild>, ProveError> {
+    let sizes = fold_sizes(chunks.len());
+    let mut rest = chunks.into_iter();
+    let parts: Vec<Vec<_>> = sizes.into_iter().map(|size| rest.by_ref().take(size).collect()).collect();
+    let children = parts.into_par_iter().map(|mut part| match part.len() {
+        1 => part.pop().ok_or_else(|| no_kernel(block)),
+        _ => Ok(circuits.fold(keys, &part).ok_or_else(|| no_kernel(block))??),
+    });
+    children.collect()
+}
+
+/// What the block kernel's prover must know; proves signatures and chunks.
+///
+/// # Errors
+/// If one of them cannot be proved.
+pub fn kernel_input(
+    keys: &Keys,
+    kernels: &BlockKernels,
+    secret: ProducerSecret,
+    block: &AccountsBlock,
+) -> Result<(Variant, BlockInput), ProveError> {
+    let variant = block.variant().ok_or_else(|| no_kernel(block))?;
+    let prove_signatures = || {
+        let table = variant.table();
+        table.map(|table| kernels.signatures().prove(keys, table, &block.signatures)).transpose()
+    };
+    let take_transactions = || match variant {
+        Variant::Empty | Variant::Unsigned | Variant::Direct(_) => Ok(direct(block, variant)),
+        Variant::Chunks { .. } => prove_chunks(keys, block).map(BlockTransactions::Chunks),
+    };
+    let (signatures, transactions) = rayon::join(prove_signatures, take_transactions);
+    let input = BlockInput {
+        before: block.before,
+        transactions: transactions?,
+        signatures: signatures?,
+        seal: block.seal.clone(),
+        secret,
+    };
+    Ok((variant, input))
+}
+
+/// Proves a block.
+///
+/// # Errors
+/// - [`ProveError::NoKernel`] if the block has more transactions than a block can have.
+/// - [`ProveError::Circuit`] or [`ProveError::Block`] if it breaks a rule.
+pub fn prove_block(
+    keys: &Keys,
+    kernels: &BlockKernels,
+    secret: ProducerSecret,
+    block: &ProposedBlock<AccountsBlock>,
+) -> Result<ProvenBlock, ProveError> {
+    let (variant, input) = kernel_input(keys, kernels, secret, block.witness())?;
+    kernels.get(keys, variant)?.prove(keys, block, &input)
+}

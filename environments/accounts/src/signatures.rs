@@ -1,0 +1,52 @@
+//! The proofs of a block's signatures: the tables of [`circuits_tables::ecdsa::batch`], and the kernels above them.
+
+use std::sync::Arc;
+
+use circuits_core::{CircuitError, Definition, Proof};
+use circuits_keys::Keys;
+use circuits_prover::basetypes::VerifierData;
+use circuits_tables::ecdsa::{
+    Signed,
+    batch::{self, BatchSize, SignatureCircuit, SignatureInput},
+};
+
+use crate::{
+    block::MAX_TRANSACTIONS,
+    circuits::{BlockKernels, Signatures},
+};
+
+/// Proves signatures by the tables.
+#[derive(Clone, Copy, Debug)]
+pub struct SignatureTables;
+
+/// The kernels of all account-based environments.
+pub const KERNELS: BlockKernels = BlockKernels::new(&SignatureTables);
+
+impl SignatureTables {
+    /// The circuit of the smallest table for so many signatures.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn definition(signatures: usize) -> Result<SignatureCircuit, CircuitError> {
+        BatchSize::fitting(signatures).map(SignatureCircuit).ok_or_else(|| CircuitError::Unprovable {
+            name: SignatureCircuit(BatchSize::Large).name(),
+            reason: format!("{signatures} signatures are more than {MAX_TRANSACTIONS}"),
+        })
+    }
+}
+
+impl Signatures for SignatureTables {
+    fn key(&self, keys: &Keys, table: usize) -> Result<Arc<VerifierData>, CircuitError> {
+        keys.verifier(Self::definition(table)?)
+    }
+
+    fn prove(&self, keys: &Keys, table: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
+        let definition = Self::definition(table)?;
+        let proof = batch::prove(definition.0, signatures).map_err(|error| CircuitError::Unprovable {
+            name: definition.name(),
+            reason: error.to_string(),
+        })?;
+        let claims = signatures.iter().map(Signed::claim).collect();
+        keys.circuit(definition)?.prove(&SignatureInput { claims, proof })
+    }
+}

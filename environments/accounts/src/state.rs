@@ -1,0 +1,314 @@
+//! The state, its commitment, and what a block's transactions move forward.
+
+use std::collections::BTreeMap;
+
+use bridge_core::AssetId;
+use circuits_core::{
+    Builder, Digest, DigestTarget, F,
+    amount::Amount,
+    hash::{Domain, hash, hash_circuit},
+    layout::Layout,
+    trees::{KeyedTree, LeafOpening, TreeError},
+};
+use circuits_protocol::statement::empty_list;
+use circuits_tables::ecdsa::empty_claims;
+use environments_core::vault::VaultError;
+use plonky2::{field::types::Field, iop::target::Target};
+use thiserror::Error;
+
+use crate::{
+    account::Account,
+    address::{Address, LIMBS},
+    config::{Deployment, Genesis, GenesisError},
+    pool::Pool,
+};
+
+/// Domain of state commitments.
+pub const STATE: Domain = Domain::new("a-state");
+/// Domain of bodies.
+pub const BODY: Domain = Domain::new("a-body");
+/// Levels of the tree of accounts and pools.
+pub const TREE_DEPTH: usize = 32;
+
+circuits_core::layout! {
+    /// What a state commitment covers.
+    pub struct StateFields<T> {
+        /// The deployment.
+        pub chain_id: T,
+        /// The environment.
+        pub environment: T,
+        /// Height of the last block.
+        pub height: T,
+        /// Root of the tree of accounts and pools.
+        pub root: Digest<T>,
+        /// Leaves of that tree.
+        pub count: T,
+        /// Pools made so far.
+        pub pool_count: T,
+        /// The packed asset that fees are paid in.
+        pub fee_asset: T,
+        /// Limbs of the address that gets the fees.
+        pub fee_account: [T; LIMBS],
+        /// What a transfer that creates its receiver gives at least, in the fee asset.
+        pub minimum_deposit: T,
+    }
+}
+
+circuits_core::layout! {
+    /// What a block holds every transaction against; the same for all of them.
+    pub struct BlockContext<T> {
+        /// The deployment.
+        pub chain_id: T,
+        /// The environment.
+        pub environment: T,
+        /// Height of the block.
+        pub height: T,
+        /// The packed asset that fees are paid in.
+        pub fee_asset: T,
+        /// What a transfer that creates its receiver gives at least.
+        pub minimum_deposit: T,
+    }
+}
+
+circuits_core::layout! {
+    /// What a block's transactions move forward.
+    pub struct Running<T> {
+        /// Root of the tree of accounts and pools.
+        pub root: Digest<T>,
+        /// Leaves of that tree.
+        pub count: T,
+        /// Pools made so far.
+        pub pool_count: T,
+        /// Fees so far.
+        pub fees: T,
+        /// The list of signature claims so far, see [`circuits_tables::ecdsa`].
+        pub claims: Digest<T>,
+        /// Transactions so far.
+        pub transactions: T,
+        /// The list of messages emitted so far.
+        pub outbox: Digest<T>,
+        /// The list of messages consumed so far.
+        pub inbox: Digest<T>,
+    }
+}
+
+/// The commitment to a state.
+#[must_use]
+pub fn state_commitment(fields: &StateFields) -> Digest {
+    hash(STATE, &fields.encode())
+}
+
+/// In-circuit twin of [`state_commitment`].
+pub fn state_commitment_circuit(builder: &mut Builder, fields: &StateFields<Target>) -> DigestTarget {
+    hash_circuit(builder, STATE, &fields.encode())
+}
+
+/// What a block's transactions start from.
+#[must_use]
+pub fn running_start(state: &StateFields) -> Running {
+    let &StateFields { root, count, pool_count, .. } = state;
+    Running {
+        root,
+        count,
+        pool_count,
+        fees: F::ZERO,
+        claims: empty_claims(),
+        transactions: F::ZERO,
+        outbox: empty_list(),
+        inbox: empty_list(),
+    }
+}
+
+/// The digest in the block statement. The list of claims binds every transaction and its key, the inbox every
+/// message that was consumed before them, both in order.
+#[must_use]
+pub fn body_digest(claims: Digest, inbox: Digest) -> Digest {
+    hash(BODY, &[claims.0, inbox.0].concat())
+}
+
+/// In-circuit twin of [`body_digest`].
+pub fn body_digest_circuit(builder: &mut Builder, claims: DigestTarget, inbox: DigestTarget) -> DigestTarget {
+    hash_circuit(builder, BODY, &[claims.0, inbox.0].concat())
+}
+
+/// The records of a state and the tree of their hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Records {
+    pub(super) tree: KeyedTree,
+    pub(super) accounts: BTreeMap<Address, Account>,
+    pub(super) pools: BTreeMap<(AssetId, AssetId), Pool>,
+    pub(super) pool_count: u32,
+    /// How much of the fee asset there is in all accounts, all pools and the block's fees.
+    pub(super) fee_supply: u64,
+}
+
+/// The state of an account-based environment, possibly in the middle of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountsState {
+    pub(super) deployment: Deployment,
+    pub(super) height: u32,
+    pub(super) records: Records,
+    pub(super) fees: Amount,
+    pub(super) transactions: u64,
+    pub(super) claims: Digest,
+    pub(super) outbox: Digest,
+    pub(super) inbox: Digest,
+}
+
+/// What a block's end must know of the state before it: the account that the fees go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealWitness {
+    /// The account before.
+    pub account: Account,
+    /// Its leaf, with `account` in it.
+    pub leaf: LeafOpening,
+}
+
+impl AccountsState {
+    /// The state at height 0.
+    ///
+    /// # Errors
+    /// [`GenesisError`]
+    pub fn genesis(deployment: Deployment, genesis: &Genesis) -> Result<Self, GenesisError> {
+        let found = genesis.records(&deployment)?;
+        let mut records = Records {
+            tree: KeyedTree::new(TREE_DEPTH),
+            accounts: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            pool_count: 0,
+            fee_supply: found.fee_supply.get(),
+        };
+        for (address, account) in found.accounts {
+            records.set_account(address, account)?;
+        }
+        for pool in found.pools {
+            records.set_pool(pool)?;
+        }
+        Ok(Self {
+            deployment,
+            height: 0,
+            records,
+            fees: Amount::ZERO,
+            transactions: 0,
+            claims: empty_claims(),
+            outbox: empty_list(),
+            inbox: empty_list(),
+        })
+    }
+
+    /// Where the environment runs.
+    #[must_use]
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// Height of the last block.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// An account, if it exists.
+    #[must_use]
+    pub fn account(&self, address: &Address) -> Option<&Account> {
+        self.records.accounts.get(address)
+    }
+
+    /// A pool, if it exists; the smaller asset comes first.
+    #[must_use]
+    pub fn pool(&self, asset_a: AssetId, asset_b: AssetId) -> Option<&Pool> {
+        self.records.pools.get(&(asset_a, asset_b))
+    }
+
+    /// All accounts, by address.
+    pub fn accounts(&self) -> impl Iterator<Item = (&Address, &Account)> {
+        self.records.accounts.iter()
+    }
+
+    /// All pools, by their assets.
+    pub fn pools(&self) -> impl Iterator<Item = &Pool> {
+        self.records.pools.values()
+    }
+
+    /// How much of the fee asset there is in all accounts, all pools and the fees of the block that is being built.
+    #[must_use]
+    pub fn fee_supply(&self) -> u64 {
+        self.records.fee_supply
+    }
+
+    /// What the commitment covers.
+    #[must_use]
+    pub fn fields(&self) -> StateFields {
+        let Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit } = self.deployment;
+        StateFields {
+            chain_id: F::from_canonical_u64(chain_id),
+            environment: environment.to_field(),
+            height: F::from_canonical_u32(self.height),
+            root: self.records.tree.root(),
+            count: F::from_canonical_u64(self.records.tree.count()),
+            pool_count: F::from_canonical_u32(self.records.pool_count),
+            fee_asset: fee_asset.to_field(),
+            fee_account: fee_account.limbs(),
+            minimum_deposit: minimum_deposit.to_field(),
+        }
+    }
+
+    /// The commitment. In the middle of a block it is the commitment of no block.
+    #[must_use]
+    pub fn commitment(&self) -> Digest {
+        state_commitment(&self.fields())
+    }
+
+    /// What the block that is being built moved so far.
+    #[must_use]
+    pub fn running(&self) -> Running {
+        let StateFields { root, count, pool_count, .. } = self.fields();
+        let transactions = F::from_canonical_u64(self.transactions);
+        let &Self { claims, outbox, inbox, .. } = self;
+        Running { root, count, pool_count, fees: self.fees.to_field(), claims, transactions, outbox, inbox }
+    }
+
+    /// What the block that is being built holds transactions against.
+    #[must_use]
+    pub fn context(&self) -> BlockContext {
+        let StateFields { chain_id, environment, height, fee_asset, minimum_deposit, .. } = self.fields();
+        BlockContext { chain_id, environment, height: height + F::ONE, fee_asset, minimum_deposit }
+    }
+
+    /// Ends the block: the fees go to their account.
+    ///
+    /// # Errors
+    /// - [`SealError::Height`]
+    /// - [`SealError::Vault`]: never, as the supply of the fee asset is an amount: no message is consumed that would make it more.
+    /// - [`SealError::Tree`]: never, as the account exists.
+    pub fn seal(&mut self) -> Result<SealWitness, SealError> {
+        let height = self.height.checked_add(1).ok_or(SealError::Height(self.height))?;
+        let address = self.deployment.fee_account;
+        let leaf = self.records.tree.prove_update(&address.tree_key())?;
+        let account =
+            self.account(&address).cloned().unwrap_or_else(|| Account::new(self.deployment.fee_asset));
+        let mut after = account.clone();
+        after.balances.credit(self.deployment.fee_asset, self.fees)?;
+        self.records.set_account(address, after)?;
+        self.height = height;
+        self.fees = Amount::ZERO;
+        self.transactions = 0;
+        self.claims = empty_claims();
+        (self.outbox, self.inbox) = (empty_list(), empty_list());
+        Ok(SealWitness { account, leaf })
+    }
+}
+
+/// Why a block cannot end.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SealError {
+    /// Heights are exhausted.
+    #[error("height {0} is the last one")]
+    Height(u32),
+    /// The fee account cannot take the fees.
+    #[error("the fees cannot be credited")]
+    Vault(#[from] VaultError),
+    /// The fee account is not in the tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}

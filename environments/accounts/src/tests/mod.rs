@@ -1,0 +1,48 @@
+//! What the account-based environment does natively.
+
+mod conformance;
+mod failures;
+pub(super) mod invariants;
+mod messages;
+mod validity;
+
+use bridge_core::AssetId;
+use environments_conformance::{CHAIN_ID, secret};
+
+use crate::{
+    adapter::Accounts,
+    address::Address,
+    execute::{Failure, Outcome},
+    fixtures::{HOME, World, key},
+    state::AccountsState,
+    transaction::Action,
+};
+
+fn world() -> World {
+    World::new(CHAIN_ID, HOME, secret(0))
+}
+
+fn address(client: usize) -> Address {
+    key(client).address()
+}
+
+fn balance(state: &AccountsState, client: usize, asset: AssetId) -> u64 {
+    state.account(&address(client)).map_or(0, |account| account.balances.balance(asset).get())
+}
+
+/// Executes a transaction of `sender` with these actions on the world's state.
+fn outcome(world: &mut World, sender: usize, actions: &[Action]) -> Outcome {
+    let signed = world.sign(sender, world.unsigned(sender, actions));
+    world.state.execute(&signed).expect("a valid transaction").outcome
+}
+
+fn failure(world: &mut World, sender: usize, actions: &[Action]) -> (usize, Failure) {
+    match outcome(world, sender, actions) {
+        Outcome::Done => panic!("the actions were done: {actions:?}"),
+        Outcome::Failed { action, reason } => (action, reason),
+    }
+}
+
+fn share(world: &World, number: u32) -> AssetId {
+    crate::pool::share_asset(Accounts::deployment(&world.environment).environment, number)
+}

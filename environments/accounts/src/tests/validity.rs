@@ -1,0 +1,174 @@
+//! Which transactions can be in a block.
+
+use circuits_tables::ecdsa::EcdsaError;
+use environments_core::{Environment, EnvironmentId, vault::Holding};
+use k256::{Scalar, elliptic_curve::PrimeField};
+
+use super::{address, balance, outcome, world};
+use crate::{
+    Accounts, Genesis, GenesisError,
+    execute::{Invalid, Outcome},
+    fixtures::{
+        COLLECTOR, FEE, HOME, NEWCOMER, START, World, amount, asset, asset_of, genesis, key, transfer,
+    },
+    transaction::{Malformed, SignedTransaction},
+};
+
+/// The reason of a refusal, which changes nothing.
+fn refused(world: &World, signed: &SignedTransaction) -> Invalid {
+    let mut state = world.state.clone();
+    let reason = state.execute(signed).expect_err("an invalid transaction");
+    assert_eq!(state, world.state);
+    reason
+}
+
+#[test]
+fn each_invalid_transaction_has_its_reason() {
+    let world = world();
+    let good = world.unsigned(0, &[transfer(1, 0, 5)]);
+    let refuse = |change: &dyn Fn(&mut crate::transaction::Transaction)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        refused(&world, &world.sign(0, bad))
+    };
+    let sender = address(0);
+    assert_eq!(refuse(&|bad| bad.actions.clear()), Invalid::Malformed(Malformed::Actions { found: 0 }));
+    assert_eq!(refuse(&|bad| bad.nonce = 1), Invalid::Nonce { sender, expected: 0, found: 1 });
+    assert_eq!(refuse(&|bad| bad.deadline = 0), Invalid::TooLate { deadline: 0, height: 1 });
+    assert!(matches!(refuse(&|bad| bad.fee = amount(START + 1)), Invalid::Fee { .. }));
+    assert_eq!(
+        refuse(&|bad| bad.sender = address(1)),
+        Invalid::OtherKey { sender: address(1), found: sender }
+    );
+    let absent = world.sign(NEWCOMER, world.unsigned(NEWCOMER, &[transfer(1, 0, 5)]));
+    assert_eq!(refused(&world, &absent), Invalid::NoSuchAccount(address(NEWCOMER)));
+}
+
+#[test]
+fn case_38_the_signer_is_the_charged_account() {
+    let world = world();
+    let stolen = world.sign(1, world.unsigned(0, &[transfer(1, 0, START / 2)]));
+    assert_eq!(refused(&world, &stolen), Invalid::OtherKey { sender: address(0), found: address(1) });
+    let mut disguised = stolen;
+    disguised.key = key(0).public_key();
+    assert!(matches!(
+        refused(&world, &disguised),
+        Invalid::Signature { source: EcdsaError::Wrong { .. }, .. }
+    ));
+}
+
+#[test]
+fn case_39_a_signature_is_for_one_deployment_and_environment() {
+    let world = world();
+    let other = EnvironmentId::new(77).unwrap();
+    let here = environments_conformance::id(0);
+    let pay = world.unsigned(0, &[transfer(1, 0, 5)]);
+    for (chain_id, environment) in
+        [(environments_conformance::CHAIN_ID + 1, here), (environments_conformance::CHAIN_ID, other)]
+    {
+        let signed = key(0).sign(pay.clone(), chain_id, environment).unwrap();
+        assert!(matches!(refused(&world, &signed), Invalid::Signature { .. }));
+    }
+    key(0)
+        .sign(pay, environments_conformance::CHAIN_ID, here)
+        .map(|signed| world.clone().state.execute(&signed))
+        .unwrap()
+        .unwrap();
+}
+
+#[test]
+fn case_44_a_nonce_is_used_once_and_never_wraps() {
+    let mut world = world();
+    let signed = world.act(0, &[transfer(1, 0, 5)]);
+    assert_eq!(refused(&world, &signed), Invalid::Nonce { sender: address(0), expected: 1, found: 0 });
+    let mut account = world.state.account(&address(0)).unwrap().clone();
+    account.nonce = u32::MAX;
+    world.state.records.set_account(address(0), account).unwrap();
+    let last = world.sign(0, world.unsigned(0, &[transfer(1, 0, 5)]));
+    assert_eq!(refused(&world, &last), Invalid::LastNonce(address(0)));
+}
+
+#[test]
+fn case_24_a_transaction_is_known_by_its_nonce_not_by_its_signature() {
+    let mut world = world();
+    let signed = world.act(0, &[transfer(1, 0, 5)]);
+    // The other signature of the same transaction: -s instead of s.
+    let mut other = signed.clone();
+    let s = Option::<Scalar>::from(Scalar::from_repr(signed.signature.s.into())).unwrap();
+    other.signature.s = (-s).to_repr().into();
+    assert!(matches!(refused(&world, &other), Invalid::Nonce { .. }));
+    let fresh = super::world();
+    assert!(matches!(refused(&fresh, &other), Invalid::Signature { source: EcdsaError::HighS(_), .. }));
+}
+
+#[test]
+fn every_changed_field_breaks_the_signature() {
+    let world = world();
+    let signed = world.sign(0, world.unsigned(0, &[transfer(1, 0, 5), transfer(2, 1, 6)]));
+    let changes: [&dyn Fn(&mut SignedTransaction); 7] = [
+        &|signed| signed.transaction.fee = amount(FEE - 1),
+        &|signed| signed.transaction.deadline += 1,
+        &|signed| signed.transaction.actions.swap(0, 1),
+        &|signed| signed.transaction.actions.truncate(1),
+        &|signed| signed.transaction.actions[0] = transfer(1, 0, 6),
+        &|signed| signed.signature.r[31] ^= 1,
+        &|signed| std::mem::swap(&mut signed.signature.r, &mut signed.signature.s),
+    ];
+    for change in changes {
+        let mut changed = signed.clone();
+        change(&mut changed);
+        assert!(matches!(refused(&world, &changed), Invalid::Signature { .. }));
+    }
+}
+
+#[test]
+fn an_account_gets_its_key_with_its_first_transaction() {
+    let mut world = world();
+    assert_eq!(outcome(&mut world, 0, &[transfer(NEWCOMER, 0, 50)]), Outcome::Done);
+    let created = world.state.account(&address(NEWCOMER)).unwrap().clone();
+    assert_eq!((created.key, created.nonce), (circuits_core::Digest::ZERO, 0));
+    // Whoever gave to the address before its owner's first transaction, it is the owner's.
+    assert_eq!(outcome(&mut world, NEWCOMER, &[transfer(1, 0, 20)]), Outcome::Done);
+    let account = world.state.account(&address(NEWCOMER)).unwrap();
+    assert_eq!(account.nonce, 1);
+    assert_ne!(account.key, circuits_core::Digest::ZERO);
+    assert_eq!(balance(&world.state, NEWCOMER, asset(0)), 50 - 20 - FEE);
+
+    // Another key of the same address, should one ever be found, does not take the account over.
+    let mut taken = account.clone();
+    taken.key =
+        circuits_core::Digest([circuits_core::F::default(); 4].map(|_| plonky2::field::types::Field::ONE));
+    world.state.records.set_account(address(NEWCOMER), taken).unwrap();
+    let signed = world.sign(NEWCOMER, world.unsigned(NEWCOMER, &[transfer(1, 0, 1)]));
+    assert!(matches!(refused(&world, &signed), Invalid::KeyChanged { .. }));
+}
+
+#[test]
+fn a_block_pays_its_fees_to_the_fee_account() {
+    let mut world = world();
+    for sender in [0, 1, COLLECTOR] {
+        outcome(&mut world, sender, &[transfer(3, 1, 1)]);
+    }
+    assert_eq!(balance(&world.state, COLLECTOR, asset(0)), START - FEE);
+    world.state.seal().unwrap();
+    assert_eq!(balance(&world.state, COLLECTOR, asset(0)), START - FEE + 3 * FEE);
+    assert_eq!((world.state.height(), world.environment.height(&world.state)), (1, 1));
+}
+
+#[test]
+fn a_genesis_issues_no_assets_of_others() {
+    let made = |genesis: &Genesis| {
+        Accounts::new(environments_conformance::CHAIN_ID, HOME, environments_conformance::secret(0), genesis)
+            .map(drop)
+    };
+    let foreign = asset_of(EnvironmentId(HOME.get() - 1), 0);
+    let refused = Err(GenesisError::ForeignAsset { environment: HOME, asset: foreign });
+    let mut held = genesis(HOME);
+    held.accounts[1].holdings.push(Holding { asset: foreign, amount: amount(1) });
+    assert_eq!(made(&held), refused);
+    let mut pooled = genesis(HOME);
+    pooled.pools[0].asset_a = foreign;
+    assert_eq!(made(&pooled), refused);
+    // Fees may be paid in what came from elsewhere.
+    assert_eq!(made(&Genesis { fee_asset: foreign, ..genesis(HOME) }), Ok(()));
+}

@@ -1,0 +1,72 @@
+//! Promises about proofs. These prove a few blocks, with circuits that all tests of a process share.
+
+use circuits_forging::fixtures::keys;
+use environments_core::{
+    block::{BlockError, ProposedBlock},
+    bundle::BlockBundle,
+    environment::{Environment, ProveError},
+    producer::BlockProducer,
+};
+
+use super::{CHAIN_ID, Subject, id, producer, propose_valid, secret};
+
+/// A block proves in the block shape with a listed key, states what was proposed, and survives a file; also the
+/// second block before the first. A block whose statement was changed afterwards does not prove.
+///
+/// # Panics
+/// If the promise is broken.
+pub fn proven_blocks_verify<S: Subject>(subject: &S) {
+    let mut producer = producer(subject);
+    propose_valid(subject, &mut producer);
+    propose_valid(subject, &mut producer);
+    let kernels = producer.environment().kernels(keys()).expect("the kernels can be built");
+    let common = &circuits_protocol::wrap::block_shape().common;
+    for height in [2, 1] {
+        let proposed = &producer.block(height).expect("proposed").block;
+        let proven = producer.prove(keys(), height).expect("a proposed block has a proof");
+        assert_eq!(proven.statement(), proposed.statement());
+        assert_eq!(proven.body(), proposed.body());
+        assert!(kernels.contains(&proven.key_digest()), "the key is listed");
+
+        let bundle = BlockBundle::new(&proven);
+        let bytes = bundle.encode().expect("a bundle can be written");
+        let read = BlockBundle::decode(&bytes).expect("a bundle can be read");
+        assert_eq!(read, bundle);
+        let (_, _, key) = read.open(common).expect("the proof verifies in the block shape");
+        assert_eq!(key, proven.key_digest());
+    }
+
+    let honest = &producer.block(1).expect("proposed").block;
+    let mut statement = *honest.statement();
+    statement.new_state = statement.previous_state;
+    let changed = ProposedBlock::new(
+        statement,
+        honest.messages().clone(),
+        honest.body().to_vec(),
+        honest.witness().clone(),
+    )
+    .expect("the statement's ranges hold");
+    let result = producer.environment().prove(keys(), &changed);
+    assert!(result.is_err(), "a block with another new state has a proof");
+}
+
+/// A block of this environment has no proof for somebody who does not know the producer's secret.
+///
+/// # Panics
+/// If the promise is broken.
+pub fn a_stranger_cannot_prove_a_block<S: Subject>(subject: &S) {
+    let mut producer = producer(subject);
+    propose_valid(subject, &mut producer);
+    let stranger = BlockProducer::new(subject.environment(CHAIN_ID, id(0), secret(1)));
+    let result = stranger.environment().prove(keys(), &producer.block(1).expect("proposed").block);
+    assert!(
+        matches!(
+            result,
+            Err(ProveError::Block(BlockError::OtherStatement { .. })
+                | ProveError::Circuit(_)
+                | ProveError::Part(_))
+        ),
+        "a stranger proved a block, or failed for another reason: {:?}",
+        result.map(|proven| *proven.statement()),
+    );
+}

@@ -1,0 +1,281 @@
+//! Blocks, as proposed (executed, commitments known, unproven) and as proven.
+
+use bridge_core::{BlockMessages, MAX_BLOCK_STEPS};
+use circuits_core::{
+    Digest, F, Proof, VerifierKey,
+    layout::{Layout, LayoutError},
+};
+use circuits_protocol::{registry::EnvironmentId, statement::BlockStatement};
+use plonky2::field::types::PrimeField64;
+use thiserror::Error;
+
+/// Bytes of the largest body.
+pub const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// Why values are not a block.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BlockError {
+    /// The statement's environment is 0 (L1) or not below 2^16.
+    #[error("{0} is not the id of an environment")]
+    Environment(u64),
+    /// Heights start at 1, stay below 2^32 and do not fall.
+    #[error("a block cannot cover the heights {first} to {last}")]
+    Heights {
+        /// The statement's first height.
+        first: u64,
+        /// The statement's last height.
+        last: u64,
+    },
+    /// The body is too large to publish.
+    #[error("the body has {found} bytes, the limit is {MAX_BODY_BYTES}")]
+    BodyTooLarge {
+        /// Bytes found.
+        found: usize,
+    },
+    /// The messages are not those that the statement names.
+    #[error("the messages are not those of the statement's {list}")]
+    OtherMessages {
+        /// `environment`, `outbox` or `inbox`.
+        list: &'static str,
+    },
+    /// More messages than the bridge moves for one block.
+    #[error("the block's messages take {found} steps, the limit is {MAX_BLOCK_STEPS}")]
+    TooManyMessages {
+        /// Steps.
+        found: usize,
+    },
+    /// The proof's public inputs are not a block statement.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The proof makes another statement than the block's.
+    #[error("the proof states another block: element {element} of its statement differs")]
+    OtherStatement {
+        /// First element that differs.
+        element: usize,
+    },
+}
+
+/// The environment and the heights that a statement names, within their ranges.
+///
+/// # Errors
+/// - [`BlockError::Environment`]
+/// - [`BlockError::Heights`]
+pub fn check_statement(statement: &BlockStatement) -> Result<(EnvironmentId, u32, u32), BlockError> {
+    let id = statement.environment.to_canonical_u64();
+    let environment = u16::try_from(id)
+        .ok()
+        .and_then(|id| EnvironmentId::new(id).ok())
+        .ok_or(BlockError::Environment(id))?;
+    let (first, last) = (statement.first_height.to_canonical_u64(), statement.last_height.to_canonical_u64());
+    match (u32::try_from(first), u32::try_from(last)) {
+        (Ok(first), Ok(last)) if first >= 1 && first <= last => Ok((environment, first, last)),
+        _ => Err(BlockError::Heights { first, last }),
+    }
+}
+
+/// Checks that `messages` are what `statement` says is emitted and consumed, and that one superblock can move them.
+///
+/// # Errors
+/// - [`BlockError::OtherMessages`]
+/// - [`BlockError::TooManyMessages`]
+pub fn check_messages(statement: &BlockStatement, messages: &BlockMessages) -> Result<(), BlockError> {
+    let found = messages.steps();
+    if found > MAX_BLOCK_STEPS {
+        return Err(BlockError::TooManyMessages { found });
+    }
+    let lists = [
+        ("environment", messages.environment.to_field() == statement.environment),
+        ("outbox", messages.outbox_digest() == statement.outbox),
+        ("inbox", messages.inbox_digest() == statement.inbox),
+    ];
+    match lists.into_iter().find(|(_, same)| !same) {
+        Some((list, _)) => Err(BlockError::OtherMessages { list }),
+        None => Ok(()),
+    }
+}
+
+/// Checks that the public inputs of `proof` are `statement`.
+///
+/// # Errors
+/// - [`BlockError::Layout`]: they have another length.
+/// - [`BlockError::OtherStatement`]: they are another statement.
+pub fn check_proof_states(statement: &BlockStatement, proof: &Proof) -> Result<(), BlockError> {
+    let stated = <BlockStatement as Layout<F>>::decode(&proof.public_inputs)?;
+    let (stated, expected): (Vec<F>, Vec<F>) = (stated.encode(), statement.encode());
+    match stated.iter().zip(&expected).position(|(found, element)| found != element) {
+        Some(element) => Err(BlockError::OtherStatement { element }),
+        None => Ok(()),
+    }
+}
+
+/// A block that was executed: all its commitments are known, and nothing is proved.
+#[derive(Clone, Debug)]
+pub struct ProposedBlock<W> {
+    statement: BlockStatement,
+    environment: EnvironmentId,
+    heights: (u32, u32),
+    messages: BlockMessages,
+    body: Vec<u8>,
+    witness: W,
+}
+
+impl<W> ProposedBlock<W> {
+    /// A proposed block: what its proof will state, the messages that it emits and consumes, the data to
+    /// publish, and what the kernel's prover must know.
+    ///
+    /// # Errors
+    /// - [`BlockError::Environment`]: the statement's environment is 0 or not below 2^16.
+    /// - [`BlockError::Heights`]: a height is 0 or not below 2^32, or the last is before the first.
+    /// - [`BlockError::BodyTooLarge`]: the body has more than [`MAX_BODY_BYTES`].
+    /// - [`BlockError::OtherMessages`], [`BlockError::TooManyMessages`]
+    pub fn new(
+        statement: BlockStatement,
+        messages: BlockMessages,
+        body: Vec<u8>,
+        witness: W,
+    ) -> Result<Self, BlockError> {
+        let (environment, first, last) = check_statement(&statement)?;
+        check_messages(&statement, &messages)?;
+        if body.len() > MAX_BODY_BYTES {
+            return Err(BlockError::BodyTooLarge { found: body.len() });
+        }
+        Ok(Self { statement, environment, heights: (first, last), messages, body, witness })
+    }
+
+    /// What the block's proof will state.
+    pub fn statement(&self) -> &BlockStatement {
+        &self.statement
+    }
+
+    /// The environment.
+    pub fn environment(&self) -> EnvironmentId {
+        self.environment
+    }
+
+    /// Height of the first block covered.
+    pub fn first_height(&self) -> u32 {
+        self.heights.0
+    }
+
+    /// Height of the last block covered.
+    pub fn last_height(&self) -> u32 {
+        self.heights.1
+    }
+
+    /// What it emits and consumes.
+    pub fn messages(&self) -> &BlockMessages {
+        &self.messages
+    }
+
+    /// The data to publish.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// What the kernel's prover must know.
+    pub fn witness(&self) -> &W {
+        &self.witness
+    }
+}
+
+/// A block with a proof in the block shape.
+#[derive(Clone, Debug)]
+pub struct ProvenBlock {
+    statement: BlockStatement,
+    messages: BlockMessages,
+    body: Vec<u8>,
+    proof: Proof,
+    key: VerifierKey,
+}
+
+impl ProvenBlock {
+    /// A block, its wrapped proof and the wrap's key.
+    ///
+    /// # Errors
+    /// - [`BlockError::Layout`]: the proof's public inputs have another length than a block statement.
+    /// - [`BlockError::OtherStatement`]: they are not the block's statement.
+    pub fn new<W>(block: &ProposedBlock<W>, proof: Proof, key: VerifierKey) -> Result<Self, BlockError> {
+        check_proof_states(&block.statement, &proof)?;
+        Ok(Self {
+            statement: block.statement,
+            messages: block.messages.clone(),
+            body: block.body.clone(),
+            proof,
+            key,
+        })
+    }
+
+    /// What the proof states.
+    pub fn statement(&self) -> &BlockStatement {
+        &self.statement
+    }
+
+    /// What it emits and consumes.
+    pub fn messages(&self) -> &BlockMessages {
+        &self.messages
+    }
+
+    /// The data to publish.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The proof, in the block shape.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// The key of the wrap that made the proof.
+    pub fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// The digest of the key, which the registry must list.
+    pub fn key_digest(&self) -> Digest {
+        circuits_core::recursion::key_digest(&self.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use circuits_protocol::statement::empty_list;
+    use plonky2::field::types::Field;
+
+    use super::*;
+
+    fn statement(environment: u64, first: u64, last: u64) -> BlockStatement {
+        BlockStatement {
+            environment: F::from_canonical_u64(environment),
+            first_height: F::from_canonical_u64(first),
+            last_height: F::from_canonical_u64(last),
+            previous_state: Digest::ZERO,
+            new_state: Digest::ZERO,
+            outbox: empty_list(),
+            inbox: empty_list(),
+            body: Digest::ZERO,
+            producer: Digest::ZERO,
+        }
+    }
+
+    #[test]
+    fn ids_and_heights_out_of_range_are_no_block() {
+        let check = |environment, first, last| check_statement(&statement(environment, first, last));
+        let top = u64::from(u32::MAX);
+        assert_eq!(check(65535, 1, top), Ok((EnvironmentId(65535), 1, u32::MAX)));
+        for environment in [0, 1 << 16, (1 << 32) + 1] {
+            assert_eq!(check(environment, 1, 1), Err(BlockError::Environment(environment)));
+        }
+        for (first, last) in [(0, 0), (0, 1), (2, 1), (1, top + 1), (top + 1, top + 1), ((1 << 32) + 1, 1)] {
+            assert_eq!(check(1, first, last), Err(BlockError::Heights { first, last }));
+        }
+    }
+
+    #[test]
+    fn a_body_over_the_limit_is_no_block() {
+        let messages = || BlockMessages::none(EnvironmentId(1));
+        let block = |bytes| ProposedBlock::new(statement(1, 1, 1), messages(), vec![0; bytes], ());
+        assert!(block(MAX_BODY_BYTES).is_ok());
+        let found = MAX_BODY_BYTES + 1;
+        assert_eq!(block(found).err(), Some(BlockError::BodyTooLarge { found }));
+    }
+}

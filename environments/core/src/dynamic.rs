@@ -1,0 +1,292 @@
+//! The object-safe side of a block producer, which the batcher and the command line hold.
+
+use std::error::Error;
+
+use bridge_core::{BlockMessages, Consumption, Message};
+use circuits_core::Digest;
+use circuits_keys::Keys;
+use circuits_protocol::statement::BlockStatement;
+use thiserror::Error;
+
+use crate::{
+    bundle::BlockBundle,
+    environment::{Environment, EnvironmentId, ProveError},
+    producer::{BlockProducer, DeliveryError, ProducerError, TransactionId},
+};
+
+/// Bytes of the longest line of transactions.
+pub const MAX_LINE_BYTES: usize = 1 << 20;
+
+/// Why a line is not a transaction.
+#[derive(Debug, Error)]
+pub enum LineError {
+    /// Too long.
+    #[error("the line has {found} bytes, the limit is {MAX_LINE_BYTES}")]
+    TooLong {
+        /// Bytes found.
+        found: usize,
+    },
+    /// Not a JSON object of the environment's transactions.
+    #[error("not a transaction of the {kind} environment")]
+    NotATransaction {
+        /// The state model.
+        kind: &'static str,
+        /// What the parser found.
+        source: serde_json::Error,
+    },
+    /// The producer does not take it.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
+}
+
+/// What became of the lines of a text; line numbers start at 1.
+#[derive(Debug, Default)]
+pub struct Submission {
+    /// Lines that are in the pool now.
+    pub accepted: Vec<(usize, TransactionId)>,
+    /// Lines that are not, each with its own reason.
+    pub rejected: Vec<(usize, LineError)>,
+}
+
+/// Why a proven transaction was not taken.
+#[derive(Debug, Error)]
+pub enum BundleSubmissionError {
+    /// The state model has no proven transactions.
+    #[error("the {kind} environment takes no proven transactions")]
+    Unsupported {
+        /// The state model.
+        kind: &'static str,
+    },
+    /// Malformed, or its proof is invalid.
+    #[error("the proven transaction is refused")]
+    Refused(#[source] Box<dyn Error + Send + Sync>),
+    /// The producer does not take it.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
+}
+
+/// A block that was just proposed.
+#[derive(Debug)]
+pub struct BlockReport {
+    /// What its proof will state.
+    pub statement: BlockStatement,
+    /// Its height.
+    pub height: u32,
+    /// What it emits and consumes.
+    pub messages: BlockMessages,
+    /// Its transactions, in order.
+    pub included: Vec<TransactionId>,
+    /// Transactions that were refused on the way, each with its own reason.
+    pub rejected: Vec<(TransactionId, Box<dyn Error + Send + Sync>)>,
+    /// Transactions of the block that did not do what they ask for, by their position in it.
+    pub failed: Vec<(usize, Box<dyn Error + Send + Sync>)>,
+}
+
+/// A block producer of any state model.
+pub trait DynEnvironment: Send + Sync {
+    /// Name of the state model.
+    fn kind(&self) -> &'static str;
+
+    /// The environment's id.
+    fn id(&self) -> EnvironmentId;
+
+    /// The deployment.
+    fn chain_id(&self) -> u64;
+
+    /// Commitment to the producer's secret.
+    fn producer(&self) -> Digest;
+
+    /// Commitment of the state at height 0.
+    fn genesis_commitment(&self) -> Digest;
+
+    /// Digests of the wrap keys of all kernels, for the registry.
+    ///
+    /// # Errors
+    /// If a circuit cannot be built.
+    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError>;
+
+    /// Height of the last proposed block.
+    fn height(&self) -> u32;
+
+    /// Commitment of the state after the last proposed block.
+    fn commitment(&self) -> Digest;
+
+    /// Transactions that wait for a block.
+    fn pending(&self) -> usize;
+
+    /// Statements of the proposed blocks that are not confirmed, by height.
+    fn statements(&self) -> Vec<BlockStatement>;
+
+    /// Adds transactions to the pool, one JSON object per line. Blank lines are skipped; a bad line is reported
+    /// with its number and the others go on.
+    fn submit_lines(&mut self, keys: &Keys, text: &str) -> Submission;
+
+    /// Adds a transaction that came with its own proof.
+    ///
+    /// # Errors
+    /// [`BundleSubmissionError`]
+    fn submit_bundle(&mut self, keys: &Keys, bundle: &[u8]) -> Result<TransactionId, BundleSubmissionError>;
+
+    /// Adds to the pool the transaction that takes in a message.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]
+    fn deliver(
+        &mut self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Result<TransactionId, DeliveryError>;
+
+    /// Says which superblock the next block can be in; see [`BlockProducer::expect_superblock`].
+    fn expect_superblock(&mut self, number: u32);
+
+    /// Executes the next block from the pool.
+    ///
+    /// # Errors
+    /// As [`BlockProducer::propose_block`].
+    fn propose_block(&mut self) -> Result<BlockReport, ProducerError>;
+
+    /// Drops the proposed blocks from `height` on; see [`BlockProducer::rollback`].
+    ///
+    /// # Errors
+    /// [`ProducerError::NoSuchBlock`]
+    fn rollback(&mut self, height: u32) -> Result<usize, ProducerError>;
+
+    /// Forgets the blocks up to `height`; see [`BlockProducer::confirm`].
+    ///
+    /// # Errors
+    /// [`ProducerError::NoSuchBlock`]
+    fn confirm(&mut self, height: u32) -> Result<(), ProducerError>;
+
+    /// Proves the block that covers `height`.
+    ///
+    /// # Errors
+    /// As [`BlockProducer::prove`].
+    fn prove(&self, keys: &Keys, height: u32) -> Result<BlockBundle, ProducerError>;
+
+    /// Proves the first block that this method did not prove before; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ProducerError::Prove`]
+    fn prove_next(&mut self, keys: &Keys) -> Result<Option<BlockBundle>, ProducerError>;
+}
+
+impl<E: Environment> DynEnvironment for BlockProducer<E> {
+    fn kind(&self) -> &'static str {
+        E::KIND
+    }
+
+    fn id(&self) -> EnvironmentId {
+        self.environment().id()
+    }
+
+    fn chain_id(&self) -> u64 {
+        self.environment().chain_id()
+    }
+
+    fn producer(&self) -> Digest {
+        self.environment().producer()
+    }
+
+    fn genesis_commitment(&self) -> Digest {
+        let environment = self.environment();
+        environment.commitment(&environment.genesis())
+    }
+
+    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
+        self.environment().kernels(keys)
+    }
+
+    fn height(&self) -> u32 {
+        Self::height(self)
+    }
+
+    fn commitment(&self) -> Digest {
+        Self::commitment(self)
+    }
+
+    fn pending(&self) -> usize {
+        Self::pending(self).len()
+    }
+
+    fn statements(&self) -> Vec<BlockStatement> {
+        self.blocks().map(|block| *block.block.statement()).collect()
+    }
+
+    fn submit_lines(&mut self, keys: &Keys, text: &str) -> Submission {
+        let mut submission = Submission::default();
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let parsed = if line.len() > MAX_LINE_BYTES {
+                Err(LineError::TooLong { found: line.len() })
+            } else {
+                self.environment()
+                    .parse(keys, line)
+                    .map_err(|source| LineError::NotATransaction { kind: E::KIND, source })
+            };
+            match parsed.and_then(|transaction| Ok(self.submit(transaction)?)) {
+                Ok(id) => submission.accepted.push((index + 1, id)),
+                Err(reason) => submission.rejected.push((index + 1, reason)),
+            }
+        }
+        submission
+    }
+
+    fn submit_bundle(&mut self, keys: &Keys, bundle: &[u8]) -> Result<TransactionId, BundleSubmissionError> {
+        let transaction = self
+            .environment()
+            .open_bundle(keys, bundle)
+            .ok_or(BundleSubmissionError::Unsupported { kind: E::KIND })?
+            .map_err(|error| BundleSubmissionError::Refused(Box::new(error)))?;
+        Ok(self.submit(transaction)?)
+    }
+
+    fn deliver(
+        &mut self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Result<TransactionId, DeliveryError> {
+        Self::deliver(self, message, consumption)
+    }
+
+    fn expect_superblock(&mut self, number: u32) {
+        Self::expect_superblock(self, number);
+    }
+
+    fn propose_block(&mut self) -> Result<BlockReport, ProducerError> {
+        let rejected = Self::propose_block(self)?;
+        let height = Self::height(self);
+        let last = self.block(height)?;
+        Ok(BlockReport {
+            statement: *last.block.statement(),
+            height,
+            messages: last.block.messages().clone(),
+            included: last.transactions.iter().map(|pending| pending.id).collect(),
+            rejected: rejected
+                .into_iter()
+                .map(|rejected| (rejected.id, Box::from(rejected.reason)))
+                .collect(),
+            failed: self
+                .environment()
+                .failures(last.block.witness())
+                .into_iter()
+                .map(|(position, reason)| (position, Box::from(reason)))
+                .collect(),
+        })
+    }
+
+    fn rollback(&mut self, height: u32) -> Result<usize, ProducerError> {
+        Self::rollback(self, height)
+    }
+
+    fn confirm(&mut self, height: u32) -> Result<(), ProducerError> {
+        Self::confirm(self, height)
+    }
+
+    fn prove(&self, keys: &Keys, height: u32) -> Result<BlockBundle, ProducerError> {
+        Self::prove(self, keys, height).map(|block| BlockBundle::new(&block))
+    }
+
+    fn prove_next(&mut self, keys: &Keys) -> Result<Option<BlockBundle>, ProducerError> {
+        Ok(Self::prove_next(self, keys)?.map(|block| BlockBundle::new(&block)))
+    }
+}

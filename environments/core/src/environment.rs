@@ -1,0 +1,183 @@
+//! What a state model is: its native state, its transactions, its blocks and its kernels.
+
+use std::{error::Error, fmt};
+
+use bridge_core::{BlockMessages, Consumption, Message};
+use circuits_core::{CircuitError, Digest};
+use circuits_keys::Keys;
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use crate::block::{BlockError, ProposedBlock, ProvenBlock};
+
+pub use circuits_protocol::registry::{EnvironmentId, EnvironmentIdError};
+
+/// A block that was executed on top of a state, and what became of the transactions offered to it.
+///
+/// A transaction that is in neither list did not fit and stays in the pool.
+pub struct Proposal<E: Environment> {
+    /// The block.
+    pub block: ProposedBlock<E::BlockWitness>,
+    /// The state after it.
+    pub state: E::State,
+    /// Indices of the transactions that are in the block, ascending.
+    pub included: Vec<usize>,
+    /// Indices of those that are invalid on this state, ascending, with the reason.
+    pub rejected: Vec<(usize, E::Error)>,
+}
+
+/// Why a block was not proved.
+#[derive(Debug, Error)]
+pub enum ProveError {
+    /// A circuit could not be built, or has no proof for the block.
+    #[error(transparent)]
+    Circuit(#[from] CircuitError),
+    /// The proof does not belong to the block.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// No kernel of the environment can hold the block.
+    #[error(
+        "no kernel of {environment} proves a block of {transactions} transactions; the largest holds {largest}"
+    )]
+    NoKernel {
+        /// Name of the environment.
+        environment: String,
+        /// Transactions in the block.
+        transactions: usize,
+        /// Transactions that the largest kernel holds.
+        largest: usize,
+    },
+    /// The environment's own reason, such as a transaction whose proof cannot be made.
+    #[error("a part of the block was not proved")]
+    Part(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// A state model.
+///
+/// A value of the implementing type is one environment: its id, its deployment, its producer and its genesis. States
+/// are values that it makes and consumes; it holds none itself.
+///
+/// The conformance suite (feature `testing`) checks what is promised here.
+pub trait Environment: Send + Sync + Sized + 'static {
+    /// Name of the state model: lower case, words separated by dashes.
+    const KIND: &'static str;
+
+    /// The native state, height included.
+    type State: Clone + PartialEq + fmt::Debug + Send + Sync;
+    /// What users submit; one JSON object per line as text.
+    type Transaction: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync;
+    /// What the kernel's prover needs to know of a block. Made natively, before any proof.
+    type BlockWitness: Clone + Send + Sync;
+    /// Why a transaction, a block or a body is refused.
+    type Error: Error + Send + Sync + 'static;
+
+    /// The environment's id; never L1.
+    fn id(&self) -> EnvironmentId;
+
+    /// The deployment that every state commitment names.
+    fn chain_id(&self) -> u64;
+
+    /// Commitment to the producer's secret (see [`crate::kernel`]).
+    fn producer(&self) -> Digest;
+
+    /// The state at height 0.
+    fn genesis(&self) -> Self::State;
+
+    /// Height of the last block in `state`; 0 is genesis.
+    fn height(&self, state: &Self::State) -> u32;
+
+    /// The commitment that block statements carry. Covers chain id, environment, height and all else.
+    fn commitment(&self, state: &Self::State) -> Digest;
+
+    /// Applies one transaction of the block that is being built on top of `state`, whose height is not moved.
+    ///
+    /// # Errors
+    /// If the transaction is invalid; `state` is then unchanged.
+    fn execute(&self, state: &mut Self::State, transaction: &Self::Transaction) -> Result<(), Self::Error>;
+
+    /// Executes the block of height `height(state) + 1`, taking `transactions` in order while there is room. Invalid
+    /// ones are left out and the others go on. The same arguments always give the same statement.
+    ///
+    /// # Errors
+    /// If no block can be made at all on this state, for example because heights are exhausted.
+    fn propose(
+        &self,
+        state: &Self::State,
+        transactions: &[&Self::Transaction],
+    ) -> Result<Proposal<Self>, Self::Error>;
+
+    /// The state after a block, from the state before it and the published block data alone.
+    ///
+    /// # Errors
+    /// If the body is not in the canonical encoding or does not apply to `state`.
+    fn apply_body(&self, state: &Self::State, body: &[u8]) -> Result<Self::State, Self::Error>;
+
+    /// The digest of a body that stands in the block statement.
+    ///
+    /// # Errors
+    /// If the body is not in the canonical encoding.
+    fn body_digest(&self, body: &[u8]) -> Result<Digest, Self::Error>;
+
+    /// Digests of the wrap keys of all kernels, which a registry lists.
+    ///
+    /// # Errors
+    /// If a circuit cannot be built.
+    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError>;
+
+    /// Proves a block with the kernel that it fits, and wraps the proof into the block shape.
+    ///
+    /// # Errors
+    /// If the block breaks a rule of the environment, which makes it unprovable, or was made by another producer.
+    fn prove(
+        &self,
+        keys: &Keys,
+        block: &ProposedBlock<Self::BlockWitness>,
+    ) -> Result<ProvenBlock, ProveError>;
+
+    /// Transactions that are in a block although they did not do what they ask for, by their position in it, with the
+    /// reason. State models that refuse such transactions have none.
+    fn failures(&self, block: &Self::BlockWitness) -> Vec<(usize, Self::Error)> {
+        let _ = block;
+        vec![]
+    }
+
+    /// What `transaction` would emit and consume. A state model without messages has none.
+    fn messages(&self, transaction: &Self::Transaction) -> BlockMessages {
+        let _ = transaction;
+        BlockMessages::none(self.id())
+    }
+
+    /// The transaction with which the environment takes in a message: the producer adds it to its pool when the
+    /// message is there for it. Users cannot submit it: [`Self::parse`] reads no such transaction.
+    ///
+    /// # Errors
+    /// If the message's beneficiary is nobody in this environment; the message stays where it is, until its
+    /// source takes it back. `None` if the state model has no messages.
+    fn consume(
+        &self,
+        message: &Message,
+        consumption: Consumption,
+    ) -> Option<Result<Self::Transaction, Self::Error>> {
+        let _ = (message, consumption);
+        None
+    }
+
+    /// Reads a transaction from one JSON object. Whether it is valid is judged in a block; a state model whose
+    /// transactions can come with a proof verifies that here.
+    ///
+    /// # Errors
+    /// [`serde_json::Error`] if it is none.
+    fn parse(&self, keys: &Keys, line: &str) -> Result<Self::Transaction, serde_json::Error> {
+        let _ = keys;
+        serde_json::from_str(line)
+    }
+
+    /// Reads a transaction that came with its own proof, if the state model has such transactions.
+    ///
+    /// # Errors
+    /// If the bundle is malformed or its proof invalid. `None` if the state model has no bundles.
+    fn open_bundle(&self, keys: &Keys, bundle: &[u8]) -> Option<Result<Self::Transaction, Self::Error>> {
+        let _ = (keys, bundle);
+        None
+    }
+}

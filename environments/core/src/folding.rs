@@ -1,0 +1,82 @@
+//! How the parts of a block meet in its kernel.
+
+use circuits_core::{
+    Builder, Digest,
+    constrain::{Constrain as _, DigestOps as _},
+    layout::Layout,
+    recursion::Shape,
+};
+use circuits_protocol::fold::{Chain, ListedChildTarget};
+use plonky2::iop::target::Target;
+
+/// "In the block with this context, these transactions lead from `before` to `after`."
+pub trait PartStatement: Layout<Target> + Copy {
+    /// What all parts of a block agree on.
+    type Context: Layout<Target>;
+    /// What is carried from one part to the next.
+    type Running: Layout<Target> + Copy;
+
+    /// Context, before and after.
+    fn parts(&self) -> (&Self::Context, &Self::Running, &Self::Running);
+}
+
+/// Verifies `count` parts of the block of this context, by circuits of the set with this root, from `start` on without
+/// a gap. Returns what they lead to.
+pub fn parts_circuit<C: Chain<Statement: PartStatement>>(
+    builder: &mut Builder,
+    shape: &Shape,
+    key_set_root: Digest,
+    context: &<C::Statement as PartStatement>::Context,
+    start: &<C::Statement as PartStatement>::Running,
+    count: usize,
+) -> (<C::Statement as PartStatement>::Running, Vec<ListedChildTarget<C::Statement>>) {
+    let root = builder.constant_digest(key_set_root);
+    let mut running = *start;
+    let mut children = vec![];
+    for _ in 0..count {
+        let listed = ListedChildTarget::verify(builder, shape, |_: &C::Statement| root);
+        let statement = listed.child.statement;
+        // A fold takes the root from its statement, so the statement must carry the pinned one.
+        builder.enforce_digest_equal(C::key_set_root(&statement), root);
+        let (of, before, after) = statement.parts();
+        builder.enforce_layout_equal(of, context);
+        builder.enforce_layout_equal(before, &running);
+        running = *after;
+        children.push(listed);
+    }
+    (running, children)
+}
+
+/// How many of `parts` consecutive proofs each child of a kernel covers: 1 for a proof as it is, more for a
+/// fold of one of the `arities`, which fall. The fewest children that the arities allow, the largest first;
+/// without any fold if there are at most `most` parts. Empty if no `most` children cover them.
+#[must_use]
+pub fn fold_sizes(parts: usize, arities: &[usize], most: usize) -> Vec<usize> {
+    if parts <= most {
+        return vec![1; parts];
+    }
+    (1..=most).find_map(|children| search(parts, arities, children)).unwrap_or_default()
+}
+
+fn search(parts: usize, arities: &[usize], children: usize) -> Option<Vec<usize>> {
+    if parts == 0 {
+        return Some(vec![]);
+    }
+    let fitting = arities.iter().chain([&1]).filter(|&&size| size <= parts && children > 0);
+    fitting
+        .filter_map(|&size| Some([vec![size], search(parts - size, arities, children - 1)?].concat()))
+        .next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fewest_children_cover_all_parts() {
+        assert_eq!(fold_sizes(3, &[6, 3], 3), [1, 1, 1]);
+        assert_eq!(fold_sizes(5, &[6, 5, 3], 3), [5]);
+        assert_eq!(fold_sizes(8, &[6, 5, 3], 3), [5, 3]);
+        assert_eq!(fold_sizes(11, &[6, 3], 3), [0usize; 0]);
+    }
+}

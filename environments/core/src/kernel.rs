@@ -1,0 +1,195 @@
+//! What all kernels share: the producer's secret and the block statement.
+//!
+//! A kernel proves to know the preimage of the statement's `producer`. Without that, anyone who knows a public state
+//! could extend it, keep the body to himself, and freeze the environment.
+
+use std::{fmt, sync::Arc};
+
+use circuits_core::{
+    Builder, CircuitError, Compiled, Definition, Digest, DigestTarget, F,
+    constrain::Constrain,
+    hash::{Domain, hash, hash_circuit},
+    integer::HEIGHT_BITS,
+};
+use circuits_keys::Keys;
+use circuits_protocol::{
+    statement::BlockStatement,
+    wrap::{Wrapper, wrap},
+};
+use plonky2::iop::target::Target;
+
+use crate::{
+    block::{ProposedBlock, ProvenBlock, check_proof_states},
+    environment::ProveError,
+};
+
+/// Domain of producer commitments.
+pub const PRODUCER: Domain = Domain::new("produc");
+
+/// What only an environment's producer knows: 256 bits chosen at random.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ProducerSecret(Digest);
+
+impl ProducerSecret {
+    /// A secret from 256 random bits.
+    #[must_use]
+    pub const fn new(secret: Digest) -> Self {
+        Self(secret)
+    }
+
+    /// The secret itself, for the witness of a kernel.
+    #[must_use]
+    pub const fn expose(self) -> Digest {
+        self.0
+    }
+
+    /// The commitment that block statements carry.
+    #[must_use]
+    pub fn commitment(self) -> Digest {
+        producer_commitment(self)
+    }
+}
+
+/// Never shows the secret.
+impl fmt::Debug for ProducerSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProducerSecret(..)")
+    }
+}
+
+/// `H(PRODUCER, secret)`.
+#[must_use]
+pub fn producer_commitment(secret: ProducerSecret) -> Digest {
+    hash(PRODUCER, &secret.0.0)
+}
+
+/// In-circuit twin of [`producer_commitment`].
+pub fn producer_commitment_circuit(builder: &mut Builder, secret: DigestTarget) -> DigestTarget {
+    hash_circuit(builder, PRODUCER, &secret.0)
+}
+
+/// The parts of a block statement that a kernel of one block computes itself.
+#[derive(Clone, Copy, Debug)]
+pub struct OneBlock<T, S> {
+    /// The environment.
+    pub environment: T,
+    /// The block's height.
+    pub height: T,
+    /// State commitment before.
+    pub previous_state: Digest<T>,
+    /// State commitment after.
+    pub new_state: Digest<T>,
+    /// Digest of the messages emitted, in order.
+    pub outbox: Digest<T>,
+    /// Digest of the messages consumed, in order.
+    pub inbox: Digest<T>,
+    /// Digest of the published block data.
+    pub body: Digest<T>,
+    /// The producer's secret.
+    pub secret: S,
+}
+
+impl OneBlock<F, ProducerSecret> {
+    /// The statement of one block.
+    #[must_use]
+    pub fn statement(self) -> BlockStatement {
+        BlockStatement {
+            environment: self.environment,
+            first_height: self.height,
+            last_height: self.height,
+            previous_state: self.previous_state,
+            new_state: self.new_state,
+            outbox: self.outbox,
+            inbox: self.inbox,
+            body: self.body,
+            producer: producer_commitment(self.secret),
+        }
+    }
+}
+
+impl OneBlock<Target, DigestTarget> {
+    /// In-circuit twin of [`OneBlock::statement`]. Enforces that the height is below 2^32; the environment is
+    /// bound by the state commitments, and again by the segment that applies the block.
+    pub fn statement_circuit(self, builder: &mut Builder) -> BlockStatement<Target> {
+        builder.enforce_range(self.height, HEIGHT_BITS);
+        BlockStatement {
+            environment: self.environment,
+            first_height: self.height,
+            last_height: self.height,
+            previous_state: self.previous_state,
+            new_state: self.new_state,
+            outbox: self.outbox,
+            inbox: self.inbox,
+            body: self.body,
+            producer: producer_commitment_circuit(builder, self.secret),
+        }
+    }
+}
+
+/// The definition of a kernel: a circuit that states a block.
+pub trait BlockDefinition:
+    Definition<Statement = BlockStatement<Target>, NativeStatement = BlockStatement, Targets: Send>
+    + Clone
+    + 'static
+{
+}
+
+impl<K> BlockDefinition for K where
+    K: Definition<Statement = BlockStatement<Target>, NativeStatement = BlockStatement, Targets: Send>
+        + Clone
+        + 'static
+{
+}
+
+/// A kernel and the circuits that bring its proofs to the block shape, as definitions.
+#[derive(Clone)]
+pub struct Kernel<K> {
+    /// The kernel.
+    pub definition: K,
+    /// The circuits that bring its proofs to the block shape.
+    pub wrapper: Wrapper,
+}
+
+impl<K: BlockDefinition> Kernel<K> {
+    /// A kernel and its wrap, for which only the kernel's key is needed.
+    ///
+    /// # Errors
+    /// If a circuit does not fit its shape.
+    pub fn new(keys: &Keys, definition: K) -> Result<Self, CircuitError> {
+        let wrapper = wrap(keys, &definition.name(), keys.verifier(definition.clone())?)?;
+        Ok(Self { definition, wrapper })
+    }
+
+    /// The kernel's circuit, without the wrap.
+    ///
+    /// # Errors
+    /// If it does not fit its shape.
+    pub fn circuit(&self, keys: &Keys) -> Result<Arc<Compiled<K>>, CircuitError> {
+        keys.circuit(self.definition.clone())
+    }
+
+    /// The digest of the key that the registry lists.
+    ///
+    /// # Errors
+    /// If the wrap does not fit the block shape.
+    pub fn key_digest(&self, keys: &Keys) -> Result<Digest, CircuitError> {
+        self.wrapper.key_digest(keys)
+    }
+
+    /// Proves a block and wraps the proof. Compares with the proposed statement before the wrap, which costs most.
+    ///
+    /// # Errors
+    /// - [`ProveError::Circuit`]: `input` breaks a rule.
+    /// - [`ProveError::Block`]: `input` is of another block.
+    pub fn prove<W>(
+        &self,
+        keys: &Keys,
+        block: &ProposedBlock<W>,
+        input: &K::Input,
+    ) -> Result<ProvenBlock, ProveError> {
+        let proof = self.circuit(keys)?.prove(input)?;
+        check_proof_states(block.statement(), &proof)?;
+        let proof = self.wrapper.prove(keys, &proof)?;
+        Ok(ProvenBlock::new(block, proof, self.wrapper.key(keys)?.verifier_only.clone())?)
+    }
+}

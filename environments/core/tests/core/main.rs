@@ -1,0 +1,5 @@
+//! What every environment stands on.
+
+mod bundle;
+mod kernel;
+mod producer;

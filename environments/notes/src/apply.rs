@@ -1,0 +1,371 @@
+//! Applying transactions to the public state, natively.
+
+use circuits_core::{
+    Digest, F,
+    amount::{AMOUNT_BITS, Amount},
+    hash::{Domain, hash},
+    trees::{InsertWitness, PRESENT, Path, SetWitness, TreeError},
+};
+use plonky2::field::types::PrimeField64;
+use thiserror::Error;
+
+use crate::{
+    arrival::{MAX_ARRIVALS, SUBTREES},
+    body::Record,
+    emission::outbox_after,
+    state::{NotesState, OUTPUTS_HEIGHT},
+    transaction::{MAX_INPUTS, MAX_OUTPUTS, Membership, TransactionStatement},
+};
+
+/// Domain of the key that stands in for the nullifier of an input that a transaction does not have.
+const UNUSED: Domain = Domain::new("unused");
+
+/// Why a transaction that is valid by itself cannot be applied to a state.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StateError {
+    /// Made for another deployment.
+    #[error("the transaction is for chain {found}, this is chain {expected}")]
+    OtherChain {
+        /// This chain.
+        expected: u64,
+        /// The transaction's.
+        found: u64,
+    },
+    /// Made for another environment.
+    #[error("the transaction is for environment {found}, this is environment {expected}")]
+    OtherEnvironment {
+        /// This environment.
+        expected: u64,
+        /// The transaction's.
+        found: u64,
+    },
+    /// Fees are paid in another asset.
+    #[error("the transaction pays fees in packed asset {found}, not {expected}")]
+    OtherFeeAsset {
+        /// This environment's.
+        expected: u64,
+        /// The transaction's.
+        found: u64,
+    },
+    /// Valid later.
+    #[error("the transaction is valid from height {not_before} on, the block has height {height}")]
+    TooEarly {
+        /// First height.
+        not_before: u64,
+        /// The block's.
+        height: u64,
+    },
+    /// No longer valid.
+    #[error("the transaction was valid until height {valid_until}, the block has height {height}")]
+    TooLate {
+        /// Last height.
+        valid_until: u64,
+        /// The block's.
+        height: u64,
+    },
+    /// Opened under a root that the note tree never had at a block's end.
+    #[error("{0} is not a past root of the note tree")]
+    UnknownRoot(Digest),
+    /// A transaction that creates an account that exists.
+    #[error("account {0} exists already")]
+    AccountExists(Digest),
+    /// The account does not exist.
+    #[error("account {0} does not exist")]
+    NoSuchAccount(Digest),
+    /// The account has changed since, for example by another transaction with the same nonce.
+    #[error("account {account} has hash {expected}, the transaction starts from {found}")]
+    StaleAccount {
+        /// The account.
+        account: Digest,
+        /// Its hash.
+        expected: Digest,
+        /// What the transaction starts from.
+        found: Digest,
+    },
+    /// A note was consumed before.
+    #[error("input {input} was consumed before: nullifier {nullifier} is in the set")]
+    AlreadyConsumed {
+        /// The input.
+        input: usize,
+        /// Its nullifier.
+        nullifier: Digest,
+    },
+    /// A note does not exist by now.
+    #[error("input {input}, the note {commitment}, does not exist")]
+    NoSuchNote {
+        /// The input.
+        input: usize,
+        /// Its commitment.
+        commitment: Digest,
+    },
+    /// More messages than a block takes in.
+    #[error("{found} messages arrive, at most {MAX_ARRIVALS} can")]
+    TooManyArrivals {
+        /// Messages found.
+        found: usize,
+    },
+    /// A message was taken in before.
+    #[error("the message that becomes the note {0} was taken in before")]
+    AlreadyArrived(Digest),
+    /// The block's fees leave their range.
+    #[error("the fees of one block stay below 2^{AMOUNT_BITS}, this transaction's {0} is too much")]
+    TooManyFees(u64),
+    /// A tree is full.
+    #[error("the state cannot grow")]
+    Tree(#[from] TreeError),
+}
+
+/// Where the block finds one input of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputApplication {
+    /// The earlier transaction of the group, and its output, that the input erases.
+    pub matched: Option<(usize, usize)>,
+    /// Where the note stands in the tree before the group; only for unauthenticated inputs without a match.
+    pub membership: Membership,
+    /// Insertion of the nullifier, or of a stand-in that is then discarded.
+    pub insertion: InsertWitness,
+}
+
+/// What applying one transaction must know of the trees before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Application {
+    /// Height of the past root.
+    pub reference: u32,
+    /// Its path.
+    pub reference_path: Path,
+    /// Creation or change of the account.
+    pub account: SetWitness,
+    /// Its inputs.
+    pub inputs: [InputApplication; MAX_INPUTS],
+    /// Path that the subtree of its outputs takes.
+    pub outputs: Path,
+}
+
+/// A group of transactions, applied: witness and records, one each per transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// For the prover.
+    pub applications: Vec<Application>,
+    /// For the body.
+    pub records: Vec<Record>,
+}
+
+/// The key whose insertion is proved and discarded where there is no nullifier to insert.
+#[must_use]
+pub fn stand_in_key() -> Digest {
+    hash(UNUSED, &[])
+}
+
+/// Where an unauthenticated note is: the earlier output (transaction, position) that it erases, if any, and else its
+/// membership in the note tree.
+type Found = (Option<(usize, usize)>, Membership);
+
+impl NotesState {
+    /// Puts the notes that messages become into the note tree, before the transactions of the block. Returns
+    /// the paths that their subtrees take; one without notes takes none, and its path is the one that it would
+    /// take.
+    ///
+    /// # Errors
+    /// - [`StateError::TooManyArrivals`]
+    /// - [`StateError::AlreadyArrived`]
+    /// - [`StateError::Tree`]; the state is then partly changed.
+    pub fn arrive(&mut self, notes: &[Digest]) -> Result<[Path; SUBTREES], StateError> {
+        let found = notes.len();
+        if found > MAX_ARRIVALS {
+            return Err(StateError::TooManyArrivals { found });
+        }
+        let mut slots = [Digest::ZERO; MAX_ARRIVALS];
+        for (position, (slot, &note)) in slots.iter_mut().zip(notes).enumerate() {
+            if self.has_note(&note) || notes[..position].contains(&note) {
+                return Err(StateError::AlreadyArrived(note));
+            }
+            *slot = note;
+        }
+        let mut paths = [(); SUBTREES].map(|()| Path::default());
+        for (leaves, path) in slots.chunks_exact(1 << OUTPUTS_HEIGHT).zip(&mut paths) {
+            *path = self.next_path()?;
+            if leaves[0] != Digest::ZERO {
+                self.append(leaves)?;
+            }
+        }
+        Ok(paths)
+    }
+
+    /// Judges a transaction against the state in the middle of a block.
+    ///
+    /// # Errors
+    /// One variant of [`StateError`] per rule.
+    pub fn check(&self, statement: &TransactionStatement) -> Result<(), StateError> {
+        self.check_place(statement)?;
+        let account = statement.account;
+        let found = statement.before;
+        match self.accounts.get(&account) {
+            None if found == Digest::ZERO => {}
+            None => return Err(StateError::NoSuchAccount(account)),
+            Some(_) if found == Digest::ZERO => return Err(StateError::AccountExists(account)),
+            Some(expected) if expected == found => {}
+            Some(expected) => return Err(StateError::StaleAccount { account, expected, found }),
+        }
+        for (input, (&nullifier, &commitment)) in
+            statement.nullifiers.iter().zip(&statement.unauthenticated).enumerate()
+        {
+            let spent = nullifier != Digest::ZERO
+                && (self.is_spent(&nullifier) || statement.nullifiers[..input].contains(&nullifier));
+            if spent {
+                return Err(StateError::AlreadyConsumed { input, nullifier });
+            }
+            if commitment != Digest::ZERO && !self.has_note(&commitment) {
+                return Err(StateError::NoSuchNote { input, commitment });
+            }
+        }
+        self.fees_with(statement.fee)?;
+        Ok(())
+    }
+
+    fn check_place(&self, statement: &TransactionStatement) -> Result<(), StateError> {
+        let context = self.context();
+        let differ = |expected: F, found: F| {
+            (expected != found).then(|| (expected.to_canonical_u64(), found.to_canonical_u64()))
+        };
+        if let Some((expected, found)) = differ(context.chain_id, statement.chain_id) {
+            return Err(StateError::OtherChain { expected, found });
+        }
+        if let Some((expected, found)) = differ(context.environment, statement.environment) {
+            return Err(StateError::OtherEnvironment { expected, found });
+        }
+        if let Some((expected, found)) = differ(context.fee_asset, statement.fee_asset) {
+            return Err(StateError::OtherFeeAsset { expected, found });
+        }
+        let height = u64::from(self.height) + 1;
+        let not_before = statement.not_before.to_canonical_u64();
+        if height < not_before {
+            return Err(StateError::TooEarly { not_before, height });
+        }
+        let valid_until = statement.valid_until.to_canonical_u64();
+        if height > valid_until {
+            return Err(StateError::TooLate { valid_until, height });
+        }
+        if !self.root_heights.contains_key(&statement.notes_root) {
+            return Err(StateError::UnknownRoot(statement.notes_root));
+        }
+        Ok(())
+    }
+
+    fn fees_with(&self, fee: F) -> Result<Amount, StateError> {
+        let fee = fee.to_canonical_u64();
+        let added = Amount::new(fee).and_then(|fee| self.fees.checked_add(fee));
+        added.map_err(|_| StateError::TooManyFees(fee))
+    }
+
+    /// Applies one transaction that [`Self::check`] accepts. On an error the state is unchanged.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn execute(&mut self, statement: &TransactionStatement) -> Result<(), StateError> {
+        self.check(statement)?;
+        let room = 1 << super::state::TREE_DEPTH;
+        let (nullifiers, notes) = (self.nullifiers.count(), self.notes.count());
+        let full = |count| TreeError::Full { count, added: 4, depth: super::state::TREE_DEPTH };
+        if let Some(count) = [nullifiers, notes, self.accounts.count()].into_iter().find(|n| n + 4 > room) {
+            return Err(full(count).into());
+        }
+        self.apply_group(std::slice::from_ref(statement)).map(|_| ())
+    }
+
+    /// Applies transactions that one circuit applies together. An unauthenticated input erases the output of an
+    /// earlier transaction of the group, or else must be in the note tree before the group.
+    ///
+    /// # Errors
+    /// [`StateError`]; the state is then partly changed, so work on a copy unless each was judged before.
+    pub fn apply_group(&mut self, statements: &[TransactionStatement]) -> Result<Group, StateError> {
+        let mut outputs: Vec<[Digest; MAX_OUTPUTS]> =
+            statements.iter().map(|statement| statement.notes).collect();
+        let mut found: Vec<Vec<Found>> = vec![];
+        for (position, statement) in statements.iter().enumerate() {
+            let inputs = statement.unauthenticated.iter().enumerate();
+            let inputs = inputs.map(|(input, &commitment)| {
+                self.find(commitment, &mut outputs[..position])
+                    .ok_or(StateError::NoSuchNote { input, commitment })
+            });
+            found.push(inputs.collect::<Result<_, _>>()?);
+        }
+        let mut group = Group::default();
+        for ((statement, found), notes) in statements.iter().zip(found).zip(outputs) {
+            let (application, record) = self.apply(statement, found, notes)?;
+            group.applications.push(application);
+            group.records.push(record);
+        }
+        Ok(group)
+    }
+
+    /// Finds an unauthenticated note among earlier outputs, which erases it there, or in the note tree.
+    fn find(&self, commitment: Digest, outputs: &mut [[Digest; MAX_OUTPUTS]]) -> Option<Found> {
+        let anywhere = Membership { index: 0, path: self.notes.path(0) };
+        if commitment == Digest::ZERO {
+            return Some((None, anywhere));
+        }
+        for (transaction, notes) in outputs.iter_mut().enumerate() {
+            if let Some(output) = notes.iter().position(|&note| note == commitment) {
+                notes[output] = Digest::ZERO;
+                return Some((Some((transaction, output)), anywhere));
+            }
+        }
+        let index = *self.positions.get(&commitment)?;
+        Some((None, Membership { index, path: self.notes.path(index) }))
+    }
+
+    fn apply(
+        &mut self,
+        statement: &TransactionStatement,
+        found: Vec<Found>,
+        notes: [Digest; MAX_OUTPUTS],
+    ) -> Result<(Application, Record), StateError> {
+        let fees = self.fees_with(statement.fee)?;
+        let root = statement.notes_root;
+        let reference = *self.root_heights.get(&root).ok_or(StateError::UnknownRoot(root))?;
+        let reference_path = self.past_roots.path(reference.into());
+        let account = self.accounts.prove_set(&statement.account)?;
+        self.accounts.set(statement.account, statement.after)?;
+
+        let mut nullifiers = statement.nullifiers;
+        let mut inputs = Vec::with_capacity(MAX_INPUTS);
+        for (nullifier, (matched, membership)) in nullifiers.iter_mut().zip(found) {
+            if matched.is_some() {
+                *nullifier = Digest::ZERO;
+            }
+            let insertion = if *nullifier == Digest::ZERO {
+                self.nullifiers.prove_insert(&stand_in_key())?
+            } else {
+                let insertion = self.nullifiers.prove_insert(nullifier)?;
+                self.nullifiers.insert(*nullifier, PRESENT)?;
+                insertion
+            };
+            inputs.push(InputApplication { matched, membership, insertion });
+        }
+        let record = Record {
+            account: statement.account,
+            after: statement.after,
+            nullifiers,
+            notes,
+            fee: statement.fee,
+        };
+        let outputs = self.add(&record, fees)?;
+        self.outbox = outbox_after(self.outbox, statement.message);
+        let inputs = inputs.try_into().unwrap_or_else(|_| unreachable!("one per nullifier"));
+        Ok((Application { reference, reference_path, account, inputs, outputs }, record))
+    }
+
+    /// Applies one record of a body.
+    ///
+    /// # Errors
+    /// [`StateError::Tree`] or [`StateError::TooManyFees`]; the state is then partly changed.
+    pub fn apply_record(&mut self, record: &Record) -> Result<(), StateError> {
+        let fees = self.fees_with(record.fee)?;
+        self.accounts.set(record.account, record.after)?;
+        for &nullifier in record.nullifiers.iter().filter(|&&nullifier| nullifier != Digest::ZERO) {
+            self.nullifiers.insert(nullifier, PRESENT)?;
+        }
+        self.add(record, fees)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! Blocks: how many transactions they hold and how these are grouped.
+
+use environments_core::folding;
+
+/// Transactions that one block holds at most.
+pub const MAX_TRANSACTIONS: usize = 64;
+/// Transactions that a block kernel verifies itself, at most.
+pub const MAX_DIRECT: usize = 4;
+/// Transactions of the smallest batch.
+pub const MIN_BATCH: usize = 5;
+/// Transactions of the largest batch.
+pub const MAX_BATCH: usize = 10;
+
+/// Sizes of the groups that a block of `transactions` is applied in: one group if the block kernel takes them itself,
+/// otherwise as few batches as hold them, of nearly equal sizes.
+#[must_use]
+pub fn group_sizes(transactions: usize) -> Vec<usize> {
+    if transactions <= MAX_DIRECT {
+        return vec![transactions];
+    }
+    let groups = transactions.div_ceil(MAX_BATCH);
+    let (least, larger) = (transactions / groups, transactions % groups);
+    (0..groups).map(|group| if group < larger { least + 1 } else { least }).collect()
+}
+
+/// How a block kernel takes its transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Variant {
+    /// So many transactions, verified by the kernel itself.
+    Direct(usize),
+    /// So many batches or folds of batches.
+    Batches(usize),
+}
+
+impl Variant {
+    /// The name of the kernel.
+    #[must_use]
+    pub fn kernel_name(self) -> String {
+        match self {
+            Self::Direct(count) => format!("notes-block-direct-{count}"),
+            Self::Batches(count) => format!("notes-block-batches-{count}"),
+        }
+    }
+}
+
+/// Batches or folds that a block kernel verifies, at most.
+pub const MAX_CHILDREN: usize = 3;
+/// Arities of folds, the largest first.
+pub const FOLD_ARITIES: [usize; 2] = [6, 3];
+
+/// Every variant that blocks of up to `transactions` transactions need.
+#[must_use]
+pub fn variants(transactions: usize) -> Vec<Variant> {
+    let mut variants: Vec<_> = (0..=transactions).map(variant).collect();
+    variants.sort_unstable();
+    variants.dedup();
+    variants
+}
+
+/// The variant that proves a block of `transactions` transactions.
+#[must_use]
+pub fn variant(transactions: usize) -> Variant {
+    if transactions <= MAX_DIRECT {
+        Variant::Direct(transactions)
+    } else {
+        Variant::Batches(fold_sizes(group_sizes(transactions).len()).len())
+    }
+}
+
+/// How many of a block's batches, in order, each child of the block kernel covers: 1 for a batch, more for a
+/// fold. The fewest children that the arities allow, the largest first.
+#[must_use]
+pub fn fold_sizes(batches: usize) -> Vec<usize> {
+    folding::fold_sizes(batches, &FOLD_ARITIES, MAX_CHILDREN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_block_has_batches_of_the_sizes_that_exist() {
+        for transactions in 0..=MAX_TRANSACTIONS {
+            let groups = group_sizes(transactions);
+            assert_eq!(groups.iter().sum::<usize>(), transactions);
+            let sizes = if transactions <= MAX_DIRECT { 0..=MAX_DIRECT } else { MIN_BATCH..=MAX_BATCH };
+            assert!(groups.iter().all(|group| sizes.contains(group)), "{transactions}: {groups:?}");
+            let folds = fold_sizes(groups.len());
+            assert_eq!(folds.iter().sum::<usize>(), groups.len(), "{transactions}");
+            assert!(folds.len() <= MAX_CHILDREN);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Published block data: what rebuilds the public state from the one before.
+
+use circuits_core::{
+    Builder, Digest, DigestTarget, F,
+    hash::{Domain, chain, chain_circuit, hash, hash_circuit},
+    layout::{self, Layout, LayoutError},
+};
+use plonky2::{field::types::Field, iop::target::Target};
+use thiserror::Error;
+
+use crate::{
+    arrival::MAX_ARRIVALS,
+    block::MAX_TRANSACTIONS,
+    transaction::{MAX_INPUTS, MAX_OUTPUTS},
+};
+
+/// Domain of one transaction's record.
+pub const RECORD: Domain = Domain::new("n-recrd");
+/// Domain of the list of records.
+pub const RECORDS: Domain = Domain::new("n-recds");
+/// Domain of a block's body.
+pub const BODY: Domain = Domain::new("n-body");
+
+circuits_core::layout! {
+    /// What one transaction changes in the public state. Notes that were created and consumed within one batch are in
+    /// no record.
+    pub struct Record<T> {
+        /// Id of the account.
+        pub account: Digest<T>,
+        /// Hash of the account after.
+        pub after: Digest<T>,
+        /// Nullifiers of the notes consumed; zero for none.
+        pub nullifiers: [Digest<T>; MAX_INPUTS],
+        /// Commitments of the notes created; zero for none.
+        pub notes: [Digest<T>; MAX_OUTPUTS],
+        /// The fee.
+        pub fee: T,
+    }
+}
+
+/// The data of a block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// Commitments of the notes that messages became, in the order of the inbox.
+    pub arrivals: Vec<Digest>,
+    /// What each transaction changes, in order.
+    pub records: Vec<Record>,
+}
+
+/// Why bytes are not a body.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BodyError {
+    /// Too short to say what it holds.
+    #[error("a body has at least {HEADER_BYTES} bytes, found {0}")]
+    Header(usize),
+    /// What it says that it holds does not fit its length.
+    #[error("a body of {expected} bytes was expected, found {found}")]
+    Length {
+        /// Bytes of what it says that it holds, header included.
+        expected: usize,
+        /// Bytes found.
+        found: usize,
+    },
+    /// No block takes in so many messages.
+    #[error("a body has at most {MAX_ARRIVALS} arrivals, found {found}")]
+    Arrivals {
+        /// Arrivals found.
+        found: u64,
+    },
+    /// No block has this many transactions.
+    #[error("a body has at most {MAX_TRANSACTIONS} records, found {found}")]
+    Count {
+        /// Records found.
+        found: u64,
+    },
+    /// An arrival that is no note.
+    #[error("arrival {index} of the body is empty")]
+    EmptyArrival {
+        /// Its position.
+        index: usize,
+    },
+    /// An arrival is not in the canonical encoding.
+    #[error("arrival {index} of the body is malformed")]
+    Arrival {
+        /// Its position.
+        index: usize,
+        /// Why.
+        #[source]
+        source: LayoutError,
+    },
+    /// A record is not in the canonical encoding.
+    #[error("record {index} of the body is malformed")]
+    Record {
+        /// Its position.
+        index: usize,
+        /// Why.
+        #[source]
+        source: LayoutError,
+    },
+}
+
+/// Bytes before the first arrival: two numbers.
+pub const HEADER_BYTES: usize = 16;
+/// Bytes of one arrival.
+pub const ARRIVAL_BYTES: usize = 8 * <Digest as Layout<F>>::LEN;
+/// Bytes of one record.
+pub const RECORD_BYTES: usize = 8 * <Record as Layout<F>>::LEN;
+
+impl Body {
+    /// The canonical encoding: the numbers of arrivals and of records as 8 little-endian bytes each, then the
+    /// arrivals, then the records.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let counts = [self.arrivals.len(), self.records.len()].map(|count| (count as u64).to_le_bytes());
+        let arrivals = self.arrivals.iter().flat_map(layout::to_bytes);
+        let records = self.records.iter().flat_map(layout::to_bytes);
+        counts.into_iter().flatten().chain(arrivals).chain(records).collect()
+    }
+
+    /// Reads the canonical encoding.
+    ///
+    /// # Errors
+    /// [`BodyError`]
+    pub fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
+        let found = bytes.len();
+        let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+            return Err(BodyError::Header(found));
+        };
+        let [arrivals, records] = [0, 8].map(|start| {
+            header[start..start + 8].iter().rev().fold(0, |count, &byte| count << 8 | u64::from(byte))
+        });
+        if arrivals > MAX_ARRIVALS as u64 {
+            return Err(BodyError::Arrivals { found: arrivals });
+        }
+        if records > MAX_TRANSACTIONS as u64 {
+            return Err(BodyError::Count { found: records });
+        }
+        let split = arrivals as usize * ARRIVAL_BYTES;
+        let expected = HEADER_BYTES + split + records as usize * RECORD_BYTES;
+        if found != expected {
+            return Err(BodyError::Length { expected, found });
+        }
+        let (arrivals, records) = rest.split_at(split);
+        let arrivals = arrivals.chunks_exact(ARRIVAL_BYTES).enumerate();
+        let arrivals = arrivals.map(|(index, bytes)| {
+            // One that is empty would have the digest of a body without it.
+            let note = layout::from_bytes(bytes).map_err(|source| BodyError::Arrival { index, source })?;
+            if note == Digest::ZERO { Err(BodyError::EmptyArrival { index }) } else { Ok(note) }
+        });
+        let arrivals = arrivals.collect::<Result<_, _>>()?;
+        let records = records.chunks_exact(RECORD_BYTES).enumerate().map(|(index, bytes)| {
+            layout::from_bytes(bytes).map_err(|source| BodyError::Record { index, source })
+        });
+        Ok(Self { arrivals, records: records.collect::<Result<_, _>>()? })
+    }
+
+    /// The digest in the block statement.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut arrivals = [Digest::ZERO; MAX_ARRIVALS];
+        for (slot, &note) in arrivals.iter_mut().zip(&self.arrivals) {
+            *slot = note;
+        }
+        let records = self.records.iter().fold(no_records(), add_record);
+        body_digest(records, self.records.len() as u64, &arrivals)
+    }
+}
+
+/// The digest of an empty list of records.
+#[must_use]
+pub fn no_records() -> Digest {
+    hash(RECORDS, &[])
+}
+
+/// The list of records with one more.
+#[must_use]
+pub fn add_record(records: Digest, record: &Record) -> Digest {
+    chain(RECORDS, records, hash(RECORD, &record.encode()))
+}
+
+/// In-circuit twin of [`add_record`].
+pub fn add_record_circuit(
+    builder: &mut Builder,
+    records: DigestTarget,
+    record: &Record<Target>,
+) -> DigestTarget {
+    let record = hash_circuit(builder, RECORD, &record.encode());
+    chain_circuit(builder, RECORDS, records, record)
+}
+
+/// The digest of a body: of the records and the number of them, and of the arrivals, zero for none.
+#[must_use]
+pub fn body_digest(records: Digest, count: u64, arrivals: &[Digest; MAX_ARRIVALS]) -> Digest {
+    let mut input = records.0.to_vec();
+    input.push(F::from_canonical_u64(count));
+    arrivals.encode_into(&mut input);
+    hash(BODY, &input)
+}
+
+/// In-circuit twin of [`body_digest`].
+pub fn body_digest_circuit(
+    builder: &mut Builder,
+    records: DigestTarget,
+    count: Target,
+    arrivals: &[DigestTarget; MAX_ARRIVALS],
+) -> DigestTarget {
+    let mut input = records.0.to_vec();
+    input.push(count);
+    arrivals.encode_into(&mut input);
+    hash_circuit(builder, BODY, &input)
+}

@@ -1,0 +1,319 @@
+//! The public state: account hashes, nullifiers, note commitments and the past roots of the note tree.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use circuits_core::{
+    Digest, F,
+    amount::Amount,
+    hash::{Domain, hash},
+    layout::Layout,
+    trees::{AppendTree, IndexTree, KeyedTree, Path, TreeError},
+};
+use circuits_protocol::statement::empty_list;
+use plonky2::field::types::Field;
+
+use crate::{
+    account::Account,
+    body::{Record, add_record, no_records},
+    config::Deployment,
+    note::{Note, fee_note},
+    transaction::Membership,
+};
+
+/// Domain of state commitments.
+pub const STATE: Domain = Domain::new("n-state");
+/// Levels of all trees of the state.
+pub const TREE_DEPTH: usize = 32;
+/// Every transaction appends a subtree of this height to the note tree: its outputs, with empty leaves for
+/// those that it does not have. So an append costs one path.
+pub const OUTPUTS_HEIGHT: usize = 2;
+
+circuits_core::layout! {
+    /// What a state commitment covers.
+    pub struct StateFields<T> {
+        /// The deployment.
+        pub chain_id: T,
+        /// The environment.
+        pub environment: T,
+        /// The packed asset that fees are paid in.
+        pub fee_asset: T,
+        /// The account that fee notes pay.
+        pub fee_account: Digest<T>,
+        /// Height of the last block.
+        pub height: T,
+        /// The trees that transactions change.
+        pub trees: TreeRoots<T>,
+        /// Root of the tree of past roots of the note tree, by height.
+        pub past_roots: Digest<T>,
+    }
+}
+
+circuits_core::layout! {
+    /// Commitments of the three trees that transactions change.
+    pub struct TreeRoots<T> {
+        /// Root of the tree of account hashes, by account id.
+        pub accounts: Digest<T>,
+        /// Leaves of the account tree.
+        pub account_count: T,
+        /// Root of the set of nullifiers.
+        pub nullifiers: Digest<T>,
+        /// Leaves of the nullifier tree.
+        pub nullifier_count: T,
+        /// Root of the tree of note commitments.
+        pub notes: Digest<T>,
+        /// Leaves of the note tree, empty ones of subtrees included.
+        pub note_count: T,
+    }
+}
+
+circuits_core::layout! {
+    /// What a block's transactions move forward.
+    pub struct Running<T> {
+        /// The trees.
+        pub trees: TreeRoots<T>,
+        /// Fees so far.
+        pub fees: T,
+        /// Transactions so far.
+        pub transactions: T,
+        /// Digest of the records so far.
+        pub records: Digest<T>,
+        /// Digest of the messages emitted so far.
+        pub outbox: Digest<T>,
+    }
+}
+
+circuits_core::layout! {
+    /// What a block holds every transaction against; the same for all of them.
+    pub struct BlockContext<T> {
+        /// The deployment.
+        pub chain_id: T,
+        /// The environment.
+        pub environment: T,
+        /// The packed asset that fees are paid in.
+        pub fee_asset: T,
+        /// Height of the block.
+        pub height: T,
+        /// Root of the tree of past roots before the block.
+        pub past_roots: Digest<T>,
+    }
+}
+
+/// The commitment to a state.
+#[must_use]
+pub fn state_commitment(fields: &StateFields) -> Digest {
+    hash(STATE, &fields.encode())
+}
+
+/// The public state of a note-based environment, possibly in the middle of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotesState {
+    pub(super) deployment: Deployment,
+    pub(super) height: u32,
+    pub(super) accounts: KeyedTree,
+    pub(super) nullifiers: KeyedTree,
+    pub(super) notes: AppendTree,
+    pub(super) past_roots: IndexTree,
+    /// The note tree at the last block's end.
+    pub(super) sealed_notes: Arc<AppendTree>,
+    /// Indices of note commitments.
+    pub(super) positions: BTreeMap<Digest, u64>,
+    /// Heights of past roots.
+    pub(super) root_heights: BTreeMap<Digest, u32>,
+    pub(super) fees: Amount,
+    pub(super) transactions: u64,
+    pub(super) records: Digest,
+    pub(super) outbox: Digest,
+}
+
+/// What a block's end must know of the state before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealWitness {
+    /// Path that the fee note's subtree takes.
+    pub fee_path: Path,
+    /// Path of the block's height in the tree of past roots.
+    pub past_root_path: Path,
+}
+
+impl NotesState {
+    /// The state at height 0.
+    ///
+    /// # Errors
+    /// [`TreeError::Present`] if two accounts have one id.
+    pub fn genesis(deployment: Deployment, accounts: &[Account]) -> Result<Self, TreeError> {
+        let notes = AppendTree::new(TREE_DEPTH);
+        let mut state = Self {
+            deployment,
+            height: 0,
+            accounts: KeyedTree::new(TREE_DEPTH),
+            nullifiers: KeyedTree::new(TREE_DEPTH),
+            sealed_notes: Arc::new(notes.clone()),
+            notes,
+            past_roots: IndexTree::new(TREE_DEPTH),
+            positions: BTreeMap::new(),
+            root_heights: BTreeMap::new(),
+            fees: Amount::ZERO,
+            transactions: 0,
+            records: no_records(),
+            outbox: empty_list(),
+        };
+        for account in accounts {
+            state.accounts.insert(account.id, account.hash())?;
+        }
+        state.past_roots.set(0, state.notes.root())?;
+        state.root_heights.insert(state.notes.root(), 0);
+        Ok(state)
+    }
+
+    /// Where the environment runs.
+    #[must_use]
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// Height of the last block.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Transactions of the block that is being built.
+    #[must_use]
+    pub fn transactions(&self) -> u64 {
+        self.transactions
+    }
+
+    /// The hash of an account, if it exists.
+    #[must_use]
+    pub fn account(&self, id: &Digest) -> Option<Digest> {
+        self.accounts.get(id)
+    }
+
+    /// Whether a nullifier is in the set.
+    #[must_use]
+    pub fn is_spent(&self, nullifier: &Digest) -> bool {
+        self.nullifiers.get(nullifier).is_some()
+    }
+
+    /// Whether a note is in the note tree.
+    #[must_use]
+    pub fn has_note(&self, commitment: &Digest) -> bool {
+        self.positions.contains_key(commitment)
+    }
+
+    /// Root of the note tree at the last block's end, which transactions can use.
+    #[must_use]
+    pub fn notes_root(&self) -> Digest {
+        self.sealed_notes.root()
+    }
+
+    /// The opening of a note under [`Self::notes_root`], if it was there by then.
+    #[must_use]
+    pub fn open(&self, note: &Note) -> Option<Membership> {
+        let index = *self.positions.get(&note.commitment())?;
+        let path = self.sealed_notes.path(index);
+        (index < self.sealed_notes.count()).then_some(Membership { index, path })
+    }
+
+    /// Commitments of the trees.
+    #[must_use]
+    pub fn roots(&self) -> TreeRoots {
+        TreeRoots {
+            accounts: self.accounts.root(),
+            account_count: F::from_canonical_u64(self.accounts.count()),
+            nullifiers: self.nullifiers.root(),
+            nullifier_count: F::from_canonical_u64(self.nullifiers.count()),
+            notes: self.notes.root(),
+            note_count: F::from_canonical_u64(self.notes.count()),
+        }
+    }
+
+    /// What the commitment covers.
+    #[must_use]
+    pub fn fields(&self) -> StateFields {
+        StateFields {
+            chain_id: self.deployment.chain_id(),
+            environment: self.deployment.environment.to_field(),
+            fee_asset: self.deployment.fee_asset.to_field(),
+            fee_account: self.deployment.fee_account,
+            height: F::from_canonical_u32(self.height),
+            trees: self.roots(),
+            past_roots: self.past_roots.root(),
+        }
+    }
+
+    /// The commitment. In the middle of a block it is the commitment of no block.
+    #[must_use]
+    pub fn commitment(&self) -> Digest {
+        state_commitment(&self.fields())
+    }
+
+    /// What the block that is being built moved so far.
+    #[must_use]
+    pub fn running(&self) -> Running {
+        Running {
+            trees: self.roots(),
+            fees: self.fees.to_field(),
+            transactions: F::from_canonical_u64(self.transactions),
+            records: self.records,
+            outbox: self.outbox,
+        }
+    }
+
+    /// What the block that is being built holds transactions against.
+    #[must_use]
+    pub fn context(&self) -> BlockContext {
+        let StateFields { chain_id, environment, fee_asset, height, past_roots, .. } = self.fields();
+        BlockContext { chain_id, environment, fee_asset, height: height + F::ONE, past_roots }
+    }
+
+    /// Puts a record's notes into the note tree and adds it to the block; the other trees are the caller's business.
+    pub(super) fn add(&mut self, record: &Record, fees: Amount) -> Result<Path, TreeError> {
+        let path = self.append(&record.notes)?;
+        self.fees = fees;
+        self.transactions += 1;
+        self.records = add_record(self.records, record);
+        Ok(path)
+    }
+
+    /// The path that the next subtree of the note tree takes.
+    pub(super) fn next_path(&self) -> Result<Path, TreeError> {
+        self.notes.next_subtree_path(OUTPUTS_HEIGHT)
+    }
+
+    /// Appends a subtree to the note tree.
+    pub(super) fn append(&mut self, leaves: &[Digest]) -> Result<Path, TreeError> {
+        let path = self.next_path()?;
+        let first = self.notes.push_subtree(leaves)?;
+        let notes = (first..).zip(leaves).filter(|(_, leaf)| **leaf != Digest::ZERO);
+        self.positions.extend(notes.map(|(index, leaf)| (*leaf, index)));
+        Ok(path)
+    }
+
+    /// The note that collects the fees of the block that is being built.
+    #[must_use]
+    pub fn fee_note(&self) -> Note {
+        let Deployment { chain_id, environment, fee_asset, fee_account } = self.deployment;
+        fee_note(chain_id, environment, self.height.saturating_add(1), fee_asset, self.fees, fee_account)
+    }
+
+    /// Ends the block: appends the fee note and records the note tree's root under the block's height.
+    ///
+    /// # Errors
+    /// [`TreeError::Full`] or [`TreeError::Index`] if the note tree or the heights are exhausted.
+    pub fn seal(&mut self) -> Result<SealWitness, TreeError> {
+        let depth = TREE_DEPTH;
+        let height = self.height.checked_add(1).ok_or(TreeError::Index { index: 1 << depth, depth })?;
+        let fee_note = self.fee_note().commitment();
+        let fee_path = self.append(&[fee_note, Digest::ZERO, Digest::ZERO, Digest::ZERO])?;
+        let past_root_path = self.past_roots.path(height.into());
+        self.past_roots.set(height.into(), self.notes.root())?;
+        self.root_heights.insert(self.notes.root(), height);
+        self.sealed_notes = Arc::new(self.notes.clone());
+        self.height = height;
+        self.fees = Amount::ZERO;
+        self.transactions = 0;
+        self.records = no_records();
+        self.outbox = empty_list();
+        Ok(SealWitness { fee_path, past_root_path })
+    }
+}

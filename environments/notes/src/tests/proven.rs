@@ -1,0 +1,179 @@
+//! Proven transactions, and blocks by way of batches.
+
+use bridge_core::{BlockMessages, Consumption, Message};
+use circuits_core::{Digest, F};
+use circuits_forging::fixtures::keys;
+use circuits_protocol::wrap::block_shape;
+use environments_core::{BlockProducer, Environment, EnvironmentId, ProveError};
+use plonky2::field::types::Field;
+
+use super::{messages::returned, world};
+use crate::{
+    NotesError, NotesTransaction,
+    apply::StateError,
+    arrival::arrival_note,
+    circuits::prove_transaction,
+    emission::Emission,
+    fixtures::{ELSEWHERE, NEWCOMER, START, amount, asset, emission},
+    transaction::{ProvenTransaction, TransactionBundleError, TransactionError, TransactionKernel},
+};
+
+#[test]
+fn a_producer_takes_proven_transactions_and_names_what_is_wrong_with_the_bad_ones() {
+    let mut world = world();
+    let state = world.genesis();
+    let (pay, _) = world.pay(0, &[1], 5);
+    let (other, _) = world.pay(1, &[0], 5);
+    let environment = world.environment.clone();
+    let good = environment.prove_transaction(keys(), &state, &pay).unwrap();
+    let also_good = environment.prove_transaction(keys(), &state, &other).unwrap();
+    // A proof is not an identity: the same transaction proved again is the same transaction.
+    let again = environment.prove_transaction(keys(), &state, &pay).unwrap();
+    let mut proof = good.open(keys()).unwrap().proof.proof.clone();
+    let wrong_kernel = ProvenTransaction::new(TransactionKernel::Exchange, &proof, None).unwrap();
+    proof.public_inputs[3] += F::ONE;
+    let other_statement = ProvenTransaction::new(TransactionKernel::Local, &proof, None).unwrap();
+    let truncated = ProvenTransaction::from_bytes(&good.bytes()[..1000]);
+    let mut flipped = good.bytes().to_vec();
+    flipped[2000] ^= 1;
+    let flipped = ProvenTransaction::from_bytes(&flipped);
+
+    let bad = [wrong_kernel, other_statement, truncated, flipped];
+    for bundle in &bad {
+        assert!(environment.open_bundle(keys(), bundle.bytes()).unwrap().is_err());
+    }
+    let lines = bad.into_iter().chain([good, again, also_good]);
+    let transactions: Vec<_> = lines.map(|bundle| NotesTransaction::Proven { bundle }).collect();
+    // As lines of JSON and back.
+    let transactions: Vec<NotesTransaction> = transactions
+        .iter()
+        .map(|transaction| environment.parse(keys(), &serde_json::to_string(transaction).unwrap()).unwrap())
+        .collect();
+    let offered: Vec<_> = transactions.iter().collect();
+    let proposal = environment.propose(&state, &offered).unwrap();
+    assert_eq!(proposal.included, [4, 6]);
+    let reasons: Vec<_> = proposal.rejected.into_iter().map(|(_, reason)| reason).collect();
+    use TransactionBundleError::{Format, Proof};
+    assert!(matches!(&reasons[0], NotesError::Bundle(Proof(_))), "{}", reasons[0]);
+    assert!(matches!(&reasons[1], NotesError::Bundle(Proof(_))), "{}", reasons[1]);
+    assert!(matches!(&reasons[2], NotesError::Bundle(Format(_))), "{}", reasons[2]);
+    assert!(matches!(&reasons[3], NotesError::Bundle(Format(_))), "{}", reasons[3]);
+    assert!(matches!(&reasons[4], NotesError::State(StateError::StaleAccount { .. })), "{}", reasons[4]);
+
+    let block = environment.prove(keys(), &proposal.block).unwrap();
+    assert_eq!(block.statement(), proposal.block.statement());
+}
+
+#[test]
+fn a_bundle_carries_the_message_that_its_proof_states() {
+    let mut world = world();
+    let state = world.genesis();
+    let send = world.send(1, 1, 30);
+    let environment = world.environment.clone();
+    let good = environment.prove_transaction(keys(), &state, &send).unwrap();
+    let opened = good.open(keys()).unwrap().clone();
+    let message = opened.message.clone().unwrap();
+    assert_eq!(Some(&message), send.message(environment.deployment()).as_ref());
+    let with = |message: Option<Message>| {
+        ProvenTransaction::new(opened.proof.kernel, &opened.proof.proof, message).unwrap()
+    };
+    assert_eq!(with(Some(message.clone())), good);
+    let others = [
+        Message { chain_id: 8, ..message.clone() },
+        Message { source: ELSEWHERE, ..message.clone() },
+        Message { destination: EnvironmentId(901), ..message.clone() },
+        Message { sequence: message.sequence + 1, ..message.clone() },
+        Message { sender: message.recipient, ..message.clone() },
+        Message { recipient: message.sender, ..message.clone() },
+        Message { asset: asset(0), ..message.clone() },
+        Message { amount: amount(31), ..message.clone() },
+        Message { deadline: 1001, ..message.clone() },
+        Message { data: message.sender, ..message.clone() },
+    ];
+    let expected = message.hash();
+    for other in others.into_iter().map(Some).chain([None]) {
+        let found = other.as_ref().map_or(Digest::ZERO, Message::hash);
+        let error = environment.open_bundle(keys(), with(other).bytes()).unwrap().unwrap_err();
+        assert_eq!(error, NotesError::Bundle(TransactionBundleError::OtherMessage { expected, found }));
+    }
+    let transaction = environment.open_bundle(keys(), good.bytes()).unwrap().unwrap();
+    assert_eq!(environment.messages(&transaction).outbox, [message]);
+
+    // A client that proves by itself a message to where it comes from, which the bridge would refuse with the
+    // whole block.
+    let mut send = world.send(0, 1, 30);
+    send.send.as_mut().unwrap().destination = environment.id();
+    let witness = environment.resolve(&state, &send);
+    let proof = prove_transaction(keys(), &witness).unwrap();
+    let bundle = ProvenTransaction::new(proof.kernel, &proof.proof, witness.message()).unwrap();
+    let proven = NotesTransaction::Proven { bundle: bundle.clone() };
+    let unopened = Err(NotesError::Bundle(TransactionBundleError::Unopened));
+    assert_eq!(environment.execute(&mut state.clone(), &proven), unopened, "nobody verified its proof");
+    bundle.open(keys()).unwrap();
+    let result = environment.execute(&mut state.clone(), &proven);
+    assert_eq!(result, Err(NotesError::Transaction(TransactionError::SendsToItself(environment.id()))));
+}
+
+#[test]
+fn a_block_with_an_emission_a_claim_and_a_refund_is_proved() {
+    let mut world = world();
+    let claimed = world.message_to(1, 1, 30, 0);
+    let refunded = Message { deadline: 900, ..returned(&world, 0, 20, 0) };
+    let note = arrival_note(&claimed, Consumption::Claim);
+    let back = arrival_note(&refunded, Consumption::Refund);
+    // What arrives is sent on in the same block.
+    let send = Emission { deadline: 2000, ..emission(1, START + 30) };
+    let on = world.request_with(1, &[note], vec![], Some(send), 1);
+    let mut producer = BlockProducer::new(world.environment.clone());
+    // In a superblock between their deadlines, the one is refunded and the other claimed.
+    producer.expect_superblock(950);
+    producer.deliver(&claimed, Consumption::Claim).unwrap();
+    producer.deliver(&refunded, Consumption::Refund).unwrap();
+    producer.submit(on.clone().into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    assert!(producer.state().has_note(&back.commitment()));
+    let block = producer.prove(keys(), 1).unwrap();
+    circuits_core::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
+    let message = on.message(world.environment.deployment()).unwrap();
+    let messages = BlockMessages {
+        environment: world.environment.id(),
+        inbox: vec![(claimed, Consumption::Claim), (refunded, Consumption::Refund)],
+        outbox: vec![message],
+    };
+    assert_eq!(block.messages(), &messages);
+    assert_eq!(block.statement().inbox, messages.inbox_digest());
+    assert_eq!(block.statement().outbox, messages.outbox_digest());
+    environments_core::bundle::BlockBundle::new(&block).encode().unwrap();
+
+    // A block may do nothing but take messages in.
+    let more = world.message_to(NEWCOMER, 0, 5, 1);
+    producer.deliver(&more, Consumption::Claim).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    let block = producer.prove(keys(), 2).unwrap();
+    circuits_core::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
+    assert_eq!(block.messages().inbox, [(more, Consumption::Claim)]);
+}
+
+#[test]
+fn a_client_is_told_before_it_proves_what_has_no_proof() {
+    let mut world = world();
+    let (mut pay, _) = world.pay(0, &[1], 5);
+    pay.fee = crate::fixtures::amount(1 << 40);
+    let result = world.environment.prove_transaction(keys(), &world.genesis(), &pay);
+    assert!(matches!(result, Err(ProveError::Part(_))));
+    let witness = world.witness(&pay);
+    assert!(prove_transaction(keys(), &witness).is_err());
+}
+
+#[test]
+fn a_block_of_several_batches_is_proved() {
+    let mut world = world();
+    let transactions = world.ping_pong(13);
+    let mut producer = BlockProducer::new(world.environment.clone());
+    for transaction in transactions {
+        producer.submit(transaction).unwrap();
+    }
+    assert!(producer.propose_block().unwrap().is_empty());
+    let block = producer.prove(keys(), 1).unwrap();
+    circuits_core::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
+}

@@ -1,0 +1,241 @@
+//! The transaction kernels: one for local accounts, one for exchange orders. They differ in the authority only.
+//!
+//! | part | what it enforces |
+//! |---|---|
+//! | `targets` | booleans are booleans |
+//! | `account` | a new account is empty and has its own id |
+//! | `authority` | the account is moved by who may move it; the kernels differ here only |
+//! | `inputs` | notes consumed exist, and their scripts allow it |
+//! | `outputs` | notes created, and the swaps that they settle |
+//! | `message` | a message moves something, and is the account's |
+//! | `conservation` | amounts are in range, and nothing is made or lost |
+
+mod account;
+mod authority;
+mod conservation;
+mod inputs;
+mod message;
+mod outputs;
+mod targets;
+
+use std::{collections::BTreeMap, sync::OnceLock};
+
+use circuits_core::{
+    Builder, Definition, Digest, DigestTarget, VerifierKey, Witness,
+    circuit::named,
+    constrain::Constrain,
+    layout::{self, WitnessError},
+    recursion::{Shape, key_digest},
+};
+use circuits_prover::{basetypes::standard_config, proving};
+use plonky2::{
+    fri::FriConfig,
+    iop::target::{BoolTarget, Target},
+    plonk::circuit_data::CircuitConfig,
+};
+use serde::{Deserialize, Serialize};
+
+pub use targets::TransactionTargets;
+pub(super) use targets::{AuthorityTargets, InputTargets, OutputTargets};
+
+use self::{
+    account::account_before_circuit,
+    authority::enforce_authority,
+    conservation::{enforce_conservation, enforce_ranges},
+    inputs::{enforce_opening, enforce_script},
+    message::message_circuit,
+    outputs::{enforce_settlements, outputs_circuit},
+};
+use super::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement, TransactionWitness};
+use crate::{
+    account::{AccountFields, NONCE_BITS, account_hash_circuit, vault_hash_circuit},
+    note::{commitment_circuit, nullifier_circuit},
+};
+
+/// Rows of the transaction shape, as a logarithm.
+const SHAPE_DEGREE_BITS: usize = 9;
+/// Rate of the transaction shape, as a logarithm: a transaction is small and verified by a large circuit, so
+/// that a long code and few queries are cheaper in sum.
+const RATE_BITS_OF_SHAPE: usize = 5;
+/// Queries of the transaction shape: with 16 bits of grinding, 101 bits conjectured.
+const QUERIES_OF_SHAPE: usize = 17;
+
+/// The configuration of the transaction shape.
+#[must_use]
+pub fn transaction_config() -> CircuitConfig {
+    let standard = standard_config();
+    let fri_config = FriConfig {
+        rate_bits: RATE_BITS_OF_SHAPE,
+        num_query_rounds: QUERIES_OF_SHAPE,
+        ..standard.fri_config
+    };
+    CircuitConfig { fri_config, ..standard }
+}
+
+/// A transaction kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TransactionKernel {
+    /// For accounts with a secret.
+    Local,
+    /// For accounts with an exchange order.
+    Exchange,
+}
+
+/// Keys of the transaction kernels, constants of every circuit that verifies transactions.
+#[derive(Clone, Debug)]
+pub struct TransactionKeys {
+    local: VerifierKey,
+    exchange: VerifierKey,
+}
+
+impl TransactionKeys {
+    /// The two keys.
+    #[must_use]
+    pub const fn new(local: VerifierKey, exchange: VerifierKey) -> Self {
+        Self { local, exchange }
+    }
+
+    /// The key of a kernel.
+    #[must_use]
+    pub const fn of(&self, kernel: TransactionKernel) -> &VerifierKey {
+        match kernel {
+            TransactionKernel::Local => &self.local,
+            TransactionKernel::Exchange => &self.exchange,
+        }
+    }
+
+    /// The digests of both keys, by the names of the kernels.
+    #[must_use]
+    pub fn digests(&self) -> BTreeMap<String, Digest> {
+        let kernels = [TransactionKernel::Local, TransactionKernel::Exchange];
+        kernels.map(|kernel| (kernel.name(), self.digest_of(kernel))).into()
+    }
+
+    /// The digest of a kernel's key.
+    #[must_use]
+    pub fn digest_of(&self, kernel: TransactionKernel) -> Digest {
+        key_digest(self.of(kernel))
+    }
+}
+
+/// The shape of both transaction kernels: their gates are few, so that verifying a transaction is cheap.
+pub fn transaction_shape() -> &'static Shape {
+    static SHAPE: OnceLock<Shape> = OnceLock::new();
+    SHAPE.get_or_init(|| {
+        let mut gates = Builder::new(transaction_config());
+        let mut public_inputs = 0;
+        for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
+            let mut builder = Builder::new(transaction_config());
+            let (statement, _) = kernel.define(&mut builder);
+            layout::register(&mut builder, &statement);
+            let common = proving::common_data(builder);
+            public_inputs = common.num_public_inputs;
+            for gate in common.gates {
+                gates.add_gate_to_gate_set(gate);
+            }
+        }
+        let inputs = gates.add_virtual_targets(public_inputs);
+        gates.register_public_inputs(&inputs);
+        while gates.num_gates() <= 1 << (SHAPE_DEGREE_BITS - 1) {
+            gates.add_gate(plonky2::gates::noop::NoopGate, vec![]);
+        }
+        Shape { name: "transaction", common: proving::common_data(gates) }
+    })
+}
+
+impl Definition for TransactionKernel {
+    type Statement = TransactionStatement<Target>;
+    type NativeStatement = TransactionStatement;
+    type Targets = TransactionTargets;
+    type Input = TransactionWitness;
+
+    fn name(&self) -> String {
+        match self {
+            Self::Local => "notes-transaction-local",
+            Self::Exchange => "notes-transaction-exchange",
+        }
+        .to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        transaction_config()
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        Some(transaction_shape())
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        named([("inputs", MAX_INPUTS as u64), ("outputs", MAX_OUTPUTS as u64)])
+    }
+
+    fn define(&self, builder: &mut Builder) -> (TransactionStatement<Target>, TransactionTargets) {
+        let targets = self.new_virtual(builder);
+        enforce_ranges(builder, &targets);
+        let (before, id) = (account_before_circuit(builder, &targets), targets.account.id);
+
+        let nullifiers: Vec<_> =
+            targets.inputs.iter().map(|input| nullifier_circuit(builder, &input.note)).collect();
+        let commitments: Vec<_> =
+            targets.inputs.iter().map(|input| commitment_circuit(builder, &input.note)).collect();
+        let owed: Vec<_> =
+            targets.inputs.iter().map(|input| enforce_script(builder, &targets, input)).collect();
+        for (input, &commitment) in targets.inputs.iter().zip(&commitments) {
+            enforce_opening(builder, &targets, input, commitment);
+        }
+        enforce_settlements(builder, &targets, &owed);
+        let made = outputs_circuit(builder, &targets, &nullifiers);
+        let vault = enforce_conservation(builder, &targets, &made);
+        enforce_authority(builder, &targets, &made);
+
+        let vault = vault_hash_circuit(builder, &vault);
+        let one = builder.one();
+        let nonce = builder.add(targets.account.nonce, one);
+        builder.enforce_range(nonce, NONCE_BITS);
+        let after = account_hash_circuit(builder, &AccountFields { vault, nonce, ..targets.account });
+
+        let mut statement = TransactionStatement {
+            chain_id: targets.chain_id,
+            environment: targets.environment,
+            fee_asset: targets.fee_asset,
+            fee: targets.fee,
+            not_before: targets.not_before,
+            valid_until: targets.valid_until,
+            account: id,
+            before,
+            after,
+            notes_root: targets.notes_root,
+            nullifiers: [id; MAX_INPUTS],
+            unauthenticated: [id; MAX_INPUTS],
+            notes: [id; MAX_OUTPUTS],
+            message: message_circuit(builder, &targets),
+        };
+        for (i, input) in targets.inputs.iter().enumerate() {
+            statement.nullifiers[i] = masked_digest(builder, input.used, nullifiers[i]);
+            statement.unauthenticated[i] = masked_digest(builder, input.unauthenticated, commitments[i]);
+        }
+        for (j, output) in targets.outputs.iter().enumerate() {
+            let commitment = commitment_circuit(builder, &made[j]);
+            statement.notes[j] = masked_digest(builder, output.used, commitment);
+        }
+        (statement, targets)
+    }
+
+    fn assign(
+        &self,
+        targets: &TransactionTargets,
+        input: &TransactionWitness,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        targets.assign(input, witness)
+    }
+}
+
+/// `sum(flags)`.
+fn sum(builder: &mut Builder, flags: &[BoolTarget]) -> Target {
+    builder.add_many(flags.iter().map(|flag| flag.target))
+}
+
+fn masked_digest(builder: &mut Builder, flag: BoolTarget, digest: DigestTarget) -> DigestTarget {
+    Digest(digest.0.map(|element| builder.mul(flag.target, element)))
+}

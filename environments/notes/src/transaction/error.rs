@@ -1,0 +1,166 @@
+//! Why a transaction is refused whatever the state.
+
+use bridge_core::AssetId;
+use circuits_core::{Digest, amount::Amount};
+use environments_core::environment::EnvironmentId;
+use thiserror::Error;
+
+use super::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS};
+use crate::account::VaultError;
+
+/// The first rule of the transaction kernel that a transaction breaks.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TransactionError {
+    /// Too many notes consumed.
+    #[error("{found} notes are consumed, at most {MAX_INPUTS} can be")]
+    TooManyInputs {
+        /// Notes found.
+        found: usize,
+    },
+    /// Too many notes created.
+    #[error("{found} notes are created, at most {MAX_OUTPUTS} can be")]
+    TooManyOutputs {
+        /// Notes found.
+        found: usize,
+    },
+    /// Too many assets moved.
+    #[error("{found} assets are moved, at most {MAX_ASSETS} can be")]
+    TooManyAssets {
+        /// Assets found.
+        found: usize,
+    },
+    /// The secret or policy is not the account's.
+    #[error("account {account} is authorised by {expected}, found {found}")]
+    WrongAuthority {
+        /// The account.
+        account: Digest,
+        /// Its authorisation.
+        expected: Digest,
+        /// The authorisation given.
+        found: Digest,
+    },
+    /// The id of a new account is not the hash of its authorisation and salt.
+    #[error("the new account's id is {found}, its authorisation and salt give {expected}")]
+    WrongAccountId {
+        /// What it must be.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// A new account that is not empty.
+    #[error("a new account starts with nonce 0 and an empty vault, found nonce {nonce}")]
+    NewAccountNotEmpty {
+        /// The nonce found.
+        nonce: u32,
+    },
+    /// The account has made 2^32 - 1 transactions.
+    #[error("the account's nonce is exhausted")]
+    NonceExhausted,
+    /// No block can contain it.
+    #[error("the transaction is valid from height {not_before} to {valid_until}, so never")]
+    EmptyWindow {
+        /// First height.
+        not_before: u32,
+        /// Last height.
+        valid_until: u32,
+    },
+    /// One note consumed twice.
+    #[error("inputs {first} and {second} are the same note")]
+    DuplicateInput {
+        /// Where it stands first.
+        first: usize,
+        /// Where it stands again.
+        second: usize,
+    },
+    /// The opening of an input does not lead to the root.
+    #[error("input {input} is not at index {index} under notes root {root}")]
+    NotUnderRoot {
+        /// The input.
+        input: usize,
+        /// The index of its opening.
+        index: u64,
+        /// The root.
+        root: Digest,
+    },
+    /// The account is not one that may consume the note.
+    #[error("input {input} cannot be consumed by account {account}")]
+    NotTheTarget {
+        /// The input.
+        input: usize,
+        /// The account.
+        account: Digest,
+    },
+    /// The sender reclaims too early.
+    #[error(
+        "input {input} can be reclaimed from height {height} on, the transaction is valid from {not_before}"
+    )]
+    ReclaimTooEarly {
+        /// The input.
+        input: usize,
+        /// First height at which it can be reclaimed.
+        height: u32,
+        /// First height at which the transaction is valid.
+        not_before: u32,
+    },
+    /// A swap note is consumed without its request being settled, or settled twice.
+    #[error("input {input} is a swap note whose request is settled by {found} outputs, not by 1")]
+    SwapNotSettled {
+        /// The input.
+        input: usize,
+        /// Outputs that settle it.
+        found: usize,
+    },
+    /// An output settles something that asks for nothing.
+    #[error("output {output} settles input {input}, which requests nothing of this account")]
+    NothingToSettle {
+        /// The output.
+        output: usize,
+        /// The input it names.
+        input: usize,
+    },
+    /// An output is not what the swap requests.
+    #[error("output {output} is not the note that input {input} requests for its maker")]
+    WrongSettlement {
+        /// The output.
+        output: usize,
+        /// The swap note.
+        input: usize,
+    },
+    /// An input of a network account is neither a deposit nor a whole number of fills.
+    #[error("input {input} does not fill the exchange order a whole number of times")]
+    NotAFill {
+        /// The input.
+        input: usize,
+    },
+    /// An output that the exchange order does not ask for.
+    #[error("output {output} is not the payment that the exchange order makes for the input of that number")]
+    NotThePayment {
+        /// The output.
+        output: usize,
+    },
+    /// A network account pays no fees: they would drain it.
+    #[error("a transaction of a network account has fee 0, found {0}")]
+    NetworkFee(Amount),
+    /// A network account sends nothing to other environments: its order says nothing of them.
+    #[error("a network account sends no message")]
+    NetworkSends,
+    /// A message about nothing.
+    #[error("the message moves amount 0")]
+    SendsNothing,
+    /// A message that does not leave the environment.
+    #[error("the message is to environment {0}, which sends it")]
+    SendsToItself(EnvironmentId),
+    /// More spent than there is.
+    #[error("{spent} of asset {asset} are spent, {available} are there")]
+    Insufficient {
+        /// The asset.
+        asset: AssetId,
+        /// Vault and inputs.
+        available: u64,
+        /// Outputs, message and fee.
+        spent: u64,
+    },
+    /// The vault cannot hold the result.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}

@@ -1,0 +1,346 @@
+//! A transaction with the openings of what it consumes, judged natively.
+
+use bridge_core::{AssetId, Message};
+use circuits_core::{Digest, F, amount::Amount, trees::Path};
+use plonky2::field::types::Field;
+
+use super::{
+    Authority, MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS, Output, Request, TransactionError, TransactionKernel,
+    TransactionStatement,
+};
+use crate::{
+    account::{Account, Vault, VaultError, account_id},
+    config::Deployment,
+    emission::Emission,
+    note::{Note, Script, output_serial, swap_serial},
+};
+
+/// Where a note stands in the note tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Its index.
+    pub index: u64,
+    /// Its path.
+    pub path: Path,
+}
+
+/// A note to be consumed and its opening; `None` leaves it to the block to find the note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// The note.
+    pub note: Note,
+    /// Its opening.
+    pub membership: Option<Membership>,
+}
+
+/// All that the transaction kernel's prover must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionWitness {
+    /// Where it takes place.
+    pub deployment: Deployment,
+    /// The account before.
+    pub account: Account,
+    /// For a transaction that creates the account, the salt in its id.
+    pub salt: Option<Digest>,
+    /// What authorises it.
+    pub authority: Authority,
+    /// Notes to be consumed.
+    pub inputs: Vec<Input>,
+    /// Root that they are opened under.
+    pub notes_root: Digest,
+    /// Notes to be created.
+    pub outputs: Vec<Output>,
+    /// What is sent to another environment.
+    pub send: Option<Emission>,
+    /// The fee.
+    pub fee: Amount,
+    /// First height of a block that may contain it.
+    pub not_before: u32,
+    /// Last height of a block that may contain it.
+    pub valid_until: u32,
+}
+
+impl TransactionWitness {
+    /// A request, with `openings` for the inputs that are to be opened under `notes_root`.
+    #[must_use]
+    pub fn new(
+        deployment: Deployment,
+        request: &Request,
+        notes_root: Digest,
+        mut opening: impl FnMut(&Note) -> Option<Membership>,
+    ) -> Self {
+        let inputs = request
+            .inputs
+            .iter()
+            .map(|input| Input {
+                note: input.note,
+                membership: if input.unauthenticated { None } else { opening(&input.note) },
+            })
+            .collect();
+        Self {
+            deployment,
+            account: request.account.clone(),
+            salt: request.salt,
+            authority: request.authority,
+            inputs,
+            notes_root,
+            outputs: request.outputs.clone(),
+            send: request.send.clone(),
+            fee: request.fee,
+            not_before: request.not_before,
+            valid_until: request.valid_until,
+        }
+    }
+
+    /// The kernel that proves it.
+    #[must_use]
+    pub const fn kernel(&self) -> TransactionKernel {
+        match self.authority {
+            Authority::Local { .. } => TransactionKernel::Local,
+            Authority::Exchange { .. } => TransactionKernel::Exchange,
+        }
+    }
+
+    /// The notes created.
+    #[must_use]
+    pub fn notes(&self) -> Vec<Note> {
+        self.outputs.iter().enumerate().map(|(index, output)| self.note(index, output)).collect()
+    }
+
+    fn note(&self, index: usize, output: &Output) -> Note {
+        let settled = output.settles.and_then(|input| self.inputs.get(input));
+        let serial = match settled {
+            Some(input) => swap_serial(input.note.nullifier()),
+            None => output_serial(self.account.id, self.account.nonce, index),
+        };
+        let Output { asset, amount, script, .. } = *output;
+        Note { asset, amount, script, sender: self.account.id, serial }
+    }
+
+    /// The message sent.
+    #[must_use]
+    pub fn message(&self) -> Option<Message> {
+        self.send.as_ref().map(|send| send.message(&self.deployment, &self.account))
+    }
+
+    /// The assets moved, in the order in which they are first named.
+    #[must_use]
+    pub fn assets(&self) -> Vec<AssetId> {
+        let fee = (self.fee != Amount::ZERO).then_some(self.deployment.fee_asset);
+        let named = self.inputs.iter().map(|input| input.note.asset);
+        let sent = self.send.iter().map(|send| send.asset);
+        let named = named.chain(self.outputs.iter().map(|output| output.asset)).chain(sent).chain(fee);
+        let mut assets = vec![];
+        for asset in named {
+            if !assets.contains(&asset) {
+                assets.push(asset);
+            }
+        }
+        assets
+    }
+
+    /// Judges the transaction by every rule of the transaction kernel and gives its statement.
+    ///
+    /// # Errors
+    /// The first rule broken, one variant of [`TransactionError`] each.
+    pub fn check(&self) -> Result<TransactionStatement, TransactionError> {
+        self.check_sizes()?;
+        self.check_account()?;
+        self.check_inputs()?;
+        self.check_settlements()?;
+        if let Some(send) = &self.send {
+            send.check(&self.deployment)?;
+        }
+        if let Authority::Exchange { .. } = self.authority {
+            self.check_exchange()?;
+        }
+        let after = self.account_after()?;
+        Ok(self.statement(&after))
+    }
+
+    /// The account after a valid transaction.
+    ///
+    /// # Errors
+    /// [`TransactionError::Insufficient`], [`TransactionError::Vault`], [`TransactionError::TooManyAssets`] or
+    /// [`TransactionError::NonceExhausted`].
+    pub fn account_after(&self) -> Result<Account, TransactionError> {
+        let assets = self.assets();
+        if assets.len() > MAX_ASSETS {
+            return Err(TransactionError::TooManyAssets { found: assets.len() });
+        }
+        let mut vault = self.account.vault.clone();
+        for asset in assets {
+            self.balance(&mut vault, asset)?;
+        }
+        let nonce = self.account.nonce.checked_add(1).ok_or(TransactionError::NonceExhausted)?;
+        Ok(Account { nonce, vault, ..self.account.clone() })
+    }
+
+    /// Conservation of one asset: vault + inputs = vault after + outputs + message + fee.
+    fn balance(&self, vault: &mut Vault, asset: AssetId) -> Result<(), TransactionError> {
+        // At most 4 summands below 2^58 on each side, and two more: no overflow.
+        let inputs = self.inputs.iter().map(|input| &input.note).filter(|note| note.asset == asset);
+        let outputs = self.outputs.iter().filter(|output| output.asset == asset);
+        let fee = if asset == self.deployment.fee_asset { self.fee.get() } else { 0 };
+        let message = self.send.iter().filter(|send| send.asset == asset).map(|send| send.amount.get());
+        let available = vault.balance(asset).get() + inputs.map(|note| note.amount.get()).sum::<u64>();
+        let spent = outputs.map(|output| output.amount.get()).sum::<u64>();
+        let spent = spent + message.sum::<u64>() + fee;
+        let left =
+            available.checked_sub(spent).ok_or(TransactionError::Insufficient { asset, available, spent })?;
+        let left = Amount::new(left).map_err(|source| VaultError::Balance { asset, source })?;
+        Ok(vault.set_balance(asset, left)?)
+    }
+
+    fn check_sizes(&self) -> Result<(), TransactionError> {
+        let (inputs, outputs) = (self.inputs.len(), self.outputs.len());
+        if inputs > MAX_INPUTS {
+            return Err(TransactionError::TooManyInputs { found: inputs });
+        }
+        if outputs > MAX_OUTPUTS {
+            return Err(TransactionError::TooManyOutputs { found: outputs });
+        }
+        let Self { not_before, valid_until, .. } = *self;
+        if not_before > valid_until {
+            return Err(TransactionError::EmptyWindow { not_before, valid_until });
+        }
+        Ok(())
+    }
+
+    fn check_account(&self) -> Result<(), TransactionError> {
+        let account = &self.account;
+        let found = self.authority.authorisation();
+        if found != account.authorisation {
+            let expected = account.authorisation;
+            return Err(TransactionError::WrongAuthority { account: account.id, expected, found });
+        }
+        let Some(salt) = self.salt else { return Ok(()) };
+        let Deployment { chain_id, environment, .. } = self.deployment;
+        let expected = account_id(chain_id, environment, account.authorisation, salt);
+        if account.id != expected {
+            return Err(TransactionError::WrongAccountId { expected, found: account.id });
+        }
+        if account.nonce != 0 || account.vault != Vault::default() {
+            return Err(TransactionError::NewAccountNotEmpty { nonce: account.nonce });
+        }
+        Ok(())
+    }
+
+    fn check_inputs(&self) -> Result<(), TransactionError> {
+        let account = self.account.id;
+        for (input, Input { note, membership }) in self.inputs.iter().enumerate() {
+            if let Some(first) = self.inputs[..input].iter().position(|earlier| earlier.note == *note) {
+                return Err(TransactionError::DuplicateInput { first, second: input });
+            }
+            if let Some(Membership { index, path }) = membership {
+                let (index, root) = (*index, self.notes_root);
+                if path.verify(root, index, note.commitment()).is_err() {
+                    return Err(TransactionError::NotUnderRoot { input, index, root });
+                }
+            }
+            match note.script {
+                Script::Pay { target } if target == account => {}
+                Script::Pay { .. } => return Err(TransactionError::NotTheTarget { input, account }),
+                Script::Reclaim { target, .. } if target == account => {}
+                Script::Reclaim { height, .. } if note.sender == account => {
+                    let not_before = self.not_before;
+                    if not_before < height {
+                        return Err(TransactionError::ReclaimTooEarly { input, height, not_before });
+                    }
+                }
+                Script::Reclaim { .. } => return Err(TransactionError::NotTheTarget { input, account }),
+                Script::Swap { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the input is a swap note of another account.
+    fn owes(&self, input: &Input) -> bool {
+        matches!(input.note.script, Script::Swap { .. }) && input.note.sender != self.account.id
+    }
+
+    fn check_settlements(&self) -> Result<(), TransactionError> {
+        for (output, made) in self.outputs.iter().enumerate() {
+            let Some(input) = made.settles else { continue };
+            let settled = self.inputs.get(input).filter(|settled| self.owes(settled));
+            let Some(Input { note, .. }) = settled else {
+                return Err(TransactionError::NothingToSettle { output, input });
+            };
+            let Script::Swap { asset, amount } = note.script else {
+                return Err(TransactionError::NothingToSettle { output, input });
+            };
+            let requested = (asset, amount, Script::Pay { target: note.sender });
+            if (made.asset, made.amount, made.script) != requested {
+                return Err(TransactionError::WrongSettlement { output, input });
+            }
+        }
+        for (input, _) in self.inputs.iter().enumerate().filter(|(_, input)| self.owes(input)) {
+            let found = self.outputs.iter().filter(|output| output.settles == Some(input)).count();
+            if found != 1 {
+                return Err(TransactionError::SwapNotSettled { input, found });
+            }
+        }
+        Ok(())
+    }
+
+    /// The policy: input `i` is a deposit of the asset paid, or fills the order and is paid by output `i`.
+    fn check_exchange(&self) -> Result<(), TransactionError> {
+        let Authority::Exchange { order } = self.authority else { return Ok(()) };
+        let terms = order.terms();
+        if self.fee != Amount::ZERO {
+            return Err(TransactionError::NetworkFee(self.fee));
+        }
+        if self.send.is_some() {
+            return Err(TransactionError::NetworkSends);
+        }
+        let mut payments = vec![None; MAX_OUTPUTS];
+        for (input, Input { note, .. }) in self.inputs.iter().enumerate() {
+            if note.asset == terms.gives {
+                continue;
+            }
+            let fills = order.fills(note.amount.get()).filter(|_| note.asset == terms.takes);
+            let fills = fills.ok_or(TransactionError::NotAFill { input })?;
+            payments[input] = Some((u64::from(terms.pays) * fills, Script::Pay { target: note.sender }));
+        }
+        for (output, payment) in payments.into_iter().enumerate() {
+            let made = self.outputs.get(output).map(|made| (made.amount.get(), made.script));
+            let right_asset = self.outputs.get(output).is_none_or(|made| made.asset == terms.gives);
+            if made != payment || !right_asset {
+                return Err(TransactionError::NotThePayment { output });
+            }
+        }
+        Ok(())
+    }
+
+    fn statement(&self, after: &Account) -> TransactionStatement {
+        let mut nullifiers = [Digest::ZERO; MAX_INPUTS];
+        let mut unauthenticated = [Digest::ZERO; MAX_INPUTS];
+        let mut notes = [Digest::ZERO; MAX_OUTPUTS];
+        for (slot, input) in self.inputs.iter().enumerate() {
+            nullifiers[slot] = input.note.nullifier();
+            if input.membership.is_none() {
+                unauthenticated[slot] = input.note.commitment();
+            }
+        }
+        for (slot, note) in notes.iter_mut().zip(self.notes()) {
+            *slot = note.commitment();
+        }
+        TransactionStatement {
+            chain_id: self.deployment.chain_id(),
+            environment: self.deployment.environment.to_field(),
+            fee_asset: self.deployment.fee_asset.to_field(),
+            fee: self.fee.to_field(),
+            not_before: F::from_canonical_u32(self.not_before),
+            valid_until: F::from_canonical_u32(self.valid_until),
+            account: self.account.id,
+            before: if self.salt.is_some() { Digest::ZERO } else { self.account.hash() },
+            after: after.hash(),
+            notes_root: self.notes_root,
+            nullifiers,
+            unauthenticated,
+            notes,
+            message: self.message().map_or(Digest::ZERO, |message| message.hash()),
+        }
+    }
+}
