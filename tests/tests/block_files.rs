@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use circuits_core::{Digest, F, amount::Amount, layout::Layout};
 use circuits_files::file::{self, Kind};
-use circuits_forging::fixtures::keys;
+use circuits_forging::fixtures::cache;
 use circuits_protocol::{statement::BlockStatement, wrap::block_shape};
 use environments_conformance::secret;
 use environments_core::{BlockBundle, BlockProducer, BundleError, Environment, EnvironmentId};
@@ -27,7 +27,7 @@ static BLOCKS: LazyLock<[BlockBundle; 2]> = LazyLock::new(|| {
     [5, 7].map(|add| {
         producer.submit(Add { add: Amount::new(add).unwrap() }).unwrap();
         producer.propose_block().unwrap();
-        BlockBundle::new(&producer.prove(keys(), producer.height()).unwrap())
+        BlockBundle::new(&producer.prove(cache(), producer.height()).unwrap())
     })
 });
 

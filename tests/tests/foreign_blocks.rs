@@ -16,7 +16,7 @@ use circuits_core::{
     proof::ProofError,
     recursion::key_digest,
 };
-use circuits_forging::{check, fixtures::keys};
+use circuits_forging::{check, fixtures::cache};
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError},
     statement::{Accumulators, BlockStatement, SegmentStatement},
@@ -64,19 +64,19 @@ fn blocks(counter: Counter) -> BlockProducer<Counter> {
 }
 
 fn first_block(counter: Counter) -> ProvenBlock {
-    blocks(counter).prove(keys(), 1).unwrap()
+    blocks(counter).prove(cache(), 1).unwrap()
 }
 
 static OURS: LazyLock<[ProvenBlock; 2]> = LazyLock::new(|| {
     let producer = blocks(ours());
-    [producer.prove(keys(), 1).unwrap(), producer.prove(keys(), 2).unwrap()]
+    [producer.prove(cache(), 1).unwrap(), producer.prove(cache(), 2).unwrap()]
 });
 
 /// Our environment 3, and environment 4 with another start.
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let mut registry = Registry::default();
     for counter in [ours(), counter(CHAIN, 4, 0, 100)] {
-        let kernels = counter.kernels(keys()).unwrap();
+        let kernels = counter.kernels(cache()).unwrap();
         let entry = RegistryEntry {
             genesis_state: counter.commitment(&counter.genesis()),
             producer: counter.producer(),
@@ -270,7 +270,7 @@ fn case_40_no_transaction_of_a_block_is_dropped() {
             witness,
         )
         .unwrap();
-        let result = ours().prove(keys(), &block);
+        let result = ours().prove(cache(), &block);
         assert!(matches!(result, Err(ProveError::Block(BlockError::OtherStatement { .. }))));
     }
     // The statement of fewer transactions, with the published body of the whole block.
@@ -334,7 +334,7 @@ fn case_67_a_block_by_someone_who_is_not_the_producer_is_refused() {
     assert_invalid(&relabelled(&theirs, |statement| statement.producer = secret(0).commitment()));
     // Nor can a stranger prove the statement with the producer's commitment.
     let stranger = counter(CHAIN, 3, 1, 100);
-    let result = stranger.prove(keys(), &blocks(ours()).block(1).unwrap().block);
+    let result = stranger.prove(cache(), &blocks(ours()).block(1).unwrap().block);
     assert!(matches!(result, Err(ProveError::Block(BlockError::OtherStatement { .. }))));
 }
 

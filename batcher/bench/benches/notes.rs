@@ -5,7 +5,7 @@ use std::{error::Error, time::Instant};
 
 use batcher_bench::{Baseline, median, peak_memory};
 use circuits_core::Digest;
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::registry::EnvironmentId;
 use environments_core::{Environment as _, kernel::ProducerSecret};
 use environments_notes::{
@@ -36,15 +36,15 @@ fn world() -> Result<World, Box<dyn Error>> {
 }
 
 /// Seconds to prove one local transaction.
-fn transaction(keys: &Keys, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<f64, Box<dyn Error>> {
+fn transaction(cache: &CircuitCache, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<f64, Box<dyn Error>> {
     let mut world = world()?;
     let (request, _) = world.pay(0, &[1], 5);
     let witness = world.witness(&request);
-    keys.circuit(witness.kernel())?;
+    cache.circuit(witness.kernel())?;
     let mut seconds = vec![];
     for _ in 0..TRANSACTIONS {
         let started = Instant::now();
-        prove_transaction(keys, &witness)?;
+        prove_transaction(cache, &witness)?;
         seconds.push(started.elapsed().as_secs_f64());
         t1.push(baseline.measure()?);
     }
@@ -52,28 +52,28 @@ fn transaction(keys: &Keys, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<f6
 }
 
 /// Seconds to prove one block; its transactions' own proofs are part of `inside`.
-fn block(keys: &Keys, count: usize) -> Result<Row, Box<dyn Error>> {
+fn block(cache: &CircuitCache, count: usize) -> Result<Row, Box<dyn Error>> {
     let mut world = world()?;
     let transactions = world.ping_pong(count);
     let offered: Vec<_> = transactions.iter().collect();
     let proposal = world.environment.propose(&world.genesis(), &offered)?;
     assert_eq!(proposal.included.len(), count, "all transactions are valid");
     // The circuits are there before the clock starts.
-    let kernel = block_kernel(keys, variant(count))?;
-    let circuit = kernel.circuit(keys)?;
-    kernel.wrapper.load(keys)?;
+    let kernel = block_kernel(cache, variant(count))?;
+    let circuit = kernel.circuit(cache)?;
+    kernel.wrapper.load(cache)?;
     if let Variant::Batches(_) = variant(count) {
-        BatchCircuits::new(keys)?.leaves().try_for_each(|leaf| keys.circuit(leaf).map(drop))?;
-        BatchCircuits::folds().try_for_each(|fold| keys.circuit(fold).map(drop))?;
+        BatchCircuits::new(cache)?.leaves().try_for_each(|leaf| cache.circuit(leaf).map(drop))?;
+        BatchCircuits::folds().try_for_each(|fold| cache.circuit(fold).map(drop))?;
     }
     let started = Instant::now();
-    let input = world.environment.kernel_input(keys, proposal.block.witness())?;
+    let input = world.environment.kernel_input(cache, proposal.block.witness())?;
     let inside = started.elapsed().as_secs_f64();
     let started = Instant::now();
     let proof = circuit.prove(&input)?;
     let kernel_seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
-    kernel.wrapper.prove(keys, &proof)?;
+    kernel.wrapper.prove(cache, &proof)?;
     let wrap = started.elapsed().as_secs_f64();
     let kernel_rows = circuit.circuit.common.degree_bits();
     Ok(Row { transactions: count, inside, kernel: kernel_seconds, wrap, kernel_rows })
@@ -88,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let baseline = Baseline::new()?;
     baseline.measure()?;
     let mut t1 = vec![];
-    let keys = Keys::default().with_memory(MEMORY);
+    let keys = CircuitCache::default().with_memory(MEMORY);
     let transaction = transaction(&keys, &baseline, &mut t1)?;
     let mut rows = vec![];
     for size in sizes {

@@ -11,7 +11,7 @@ use circuits_core::{
     amount::Amount,
     hash::{Domain, hash},
 };
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::fold::FoldChild;
 use circuits_tables::ecdsa::{
     Signed,
@@ -86,14 +86,18 @@ pub struct Figures {
 ///
 /// # Errors
 /// [`BenchError`].
-pub fn measure(keys: &Keys, sizes: &[usize], progress: &dyn Progress) -> Result<Figures, BenchError> {
+pub fn measure(
+    cache: &CircuitCache,
+    sizes: &[usize],
+    progress: &dyn Progress,
+) -> Result<Figures, BenchError> {
     let baseline = Baseline::new()?;
     baseline.measure()?;
     let mut t1 = vec![];
     let mut blocks = vec![];
     for &size in sizes {
         progress.note(&format!("block of {size} transactions"));
-        blocks.push(block(keys, size, &baseline, &mut t1)?);
+        blocks.push(block(cache, size, &baseline, &mut t1)?);
     }
     while t1.len() < 5 {
         t1.push(baseline.measure()?);
@@ -132,7 +136,12 @@ fn timed<T>(
     Ok(done)
 }
 
-fn block(keys: &Keys, size: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, BenchError> {
+fn block(
+    cache: &CircuitCache,
+    size: usize,
+    baseline: &Baseline,
+    t1: &mut Vec<f64>,
+) -> Result<Row, BenchError> {
     let world = World::new()?;
     let proposed = world.propose(size)?;
     let witness = proposed.witness();
@@ -140,10 +149,10 @@ fn block(keys: &Keys, size: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Re
     let variant = witness
         .variant()
         .ok_or_else(|| BenchError::Blocks(format!("no kernel takes {size} transactions")))?;
-    let kernel = KERNELS.get(keys, variant).map_err(failed)?;
+    let kernel = KERNELS.get(cache, variant).map_err(failed)?;
     // The circuits are there before the clock starts.
-    let circuit = kernel.circuit(keys).map_err(failed)?;
-    kernel.wrapper.load(keys).map_err(failed)?;
+    let circuit = kernel.circuit(cache).map_err(failed)?;
+    kernel.wrapper.load(cache).map_err(failed)?;
     let mut row = Row {
         transactions: size,
         actions,
@@ -157,37 +166,37 @@ fn block(keys: &Keys, size: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Re
         per_transaction_unwrapped: 0.0,
     };
     if let Some(table) = variant.table() {
-        SignatureTables::definition(table).and_then(|table| keys.circuit(table)).map_err(failed)?;
+        SignatureTables::definition(table).and_then(|table| cache.circuit(table)).map_err(failed)?;
     }
     let signatures = variant
         .table()
         .map(|table| {
-            timed(&mut row.signatures, (baseline, t1), || prove_signatures(keys, table, &witness.signatures))
+            timed(&mut row.signatures, (baseline, t1), || prove_signatures(cache, table, &witness.signatures))
         })
         .transpose()?;
     let transactions = match variant {
         Variant::Empty | Variant::Unsigned | Variant::Direct(_) => direct(witness, variant),
         Variant::Chunks { .. } => {
-            let circuits = ChunkCircuits::new(keys).map_err(failed)?;
-            keys.circuit(ChunkCircuits::leaf()).map_err(failed)?;
-            ChunkCircuits::folds().try_for_each(|fold| keys.circuit(fold).map(drop)).map_err(failed)?;
+            let circuits = ChunkCircuits::new(cache).map_err(failed)?;
+            cache.circuit(ChunkCircuits::leaf()).map_err(failed)?;
+            ChunkCircuits::folds().try_for_each(|fold| cache.circuit(fold).map(drop)).map_err(failed)?;
             let mut chunks: Vec<FoldChild> = vec![];
             for input in chunk_inputs(witness, &circuits) {
-                chunks.push(timed(&mut row.chunks, (baseline, t1), || Ok(circuits.prove(keys, &input)?))?);
+                chunks.push(timed(&mut row.chunks, (baseline, t1), || Ok(circuits.prove(cache, &input)?))?);
             }
-            let fold = || fold_chunks(keys, witness, &circuits, chunks);
+            let fold = || fold_chunks(cache, witness, &circuits, chunks);
             BlockTransactions::Chunks(timed(&mut row.folds, (baseline, t1), fold)?)
         }
     };
     let (before, seal) = (witness.before, witness.seal.clone());
     let input = BlockInput { before, transactions, signatures, seal, secret: world.secret };
     let proof = timed(&mut row.block, (baseline, t1), || Ok(circuit.prove(&input)?))?;
-    timed(&mut row.wrap, (baseline, t1), || Ok(kernel.wrapper.prove(keys, &proof)?))?;
+    timed(&mut row.wrap, (baseline, t1), || Ok(kernel.wrapper.prove(cache, &proof)?))?;
     Ok(row)
 }
 
-fn prove_signatures(keys: &Keys, table: usize, signatures: &[Signed]) -> Result<Proof, ProveError> {
-    let circuit = keys.circuit(SignatureTables::definition(table)?)?;
+fn prove_signatures(cache: &CircuitCache, table: usize, signatures: &[Signed]) -> Result<Proof, ProveError> {
+    let circuit = cache.circuit(SignatureTables::definition(table)?)?;
     let proof =
         batch::prove(circuit.definition.0, signatures).map_err(|error| ProveError::Part(Box::new(error)))?;
     let claims = signatures.iter().map(Signed::claim).collect();

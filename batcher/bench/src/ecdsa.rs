@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use batcher_job::prove::Progress;
 use circuits_core::{Builder, Circuit, F, Witness};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_prover::proving;
 use circuits_tables::ecdsa::{
     PublicKey, Signature, SignatureStatement, Signed,
@@ -59,13 +59,13 @@ pub struct Figures {
 /// # Errors
 /// [`BenchError::Signatures`] if a batch cannot be proved, [`BenchError::Baseline`] if the bare circuit cannot.
 pub fn measure(
-    keys: &Keys,
+    cache: &CircuitCache,
     sizes: &[usize],
     runs: usize,
     progress: &dyn Progress,
 ) -> Result<Figures, BenchError> {
     let mut batches =
-        sizes.iter().map(|&count| batch(keys, count, runs, progress)).collect::<Result<Vec<_>, _>>()?;
+        sizes.iter().map(|&count| batch(cache, count, runs, progress)).collect::<Result<Vec<_>, _>>()?;
     let peak_memory_bytes = peak_memory();
     progress.note("bare circuit");
     let circuit = bare_circuit();
@@ -77,14 +77,19 @@ pub fn measure(
     Ok(Figures { bare_seconds, batches, peak_memory_bytes, threads: rayon::current_num_threads() })
 }
 
-fn batch(keys: &Keys, count: usize, runs: usize, progress: &dyn Progress) -> Result<Row, BenchError> {
+fn batch(
+    cache: &CircuitCache,
+    count: usize,
+    runs: usize,
+    progress: &dyn Progress,
+) -> Result<Row, BenchError> {
     let failed = |error: &dyn std::error::Error| BenchError::Signatures(error.to_string());
     let size = BatchSize::fitting(count)
         .ok_or_else(|| BenchError::Signatures(format!("no table holds {count} signatures")))?;
     progress.note(&format!("{count} signatures"));
     let signed = (0..count).map(sign).collect::<Result<Vec<_>, _>>()?;
     let claims: Vec<_> = signed.iter().map(Signed::claim).collect();
-    let circuit = keys.circuit(SignatureCircuit(size)).map_err(|error| failed(&error))?;
+    let circuit = cache.circuit(SignatureCircuit(size)).map_err(|error| failed(&error))?;
     let (mut prover, mut verifier) = (vec![], vec![]);
     for _ in 0..runs {
         let started = Instant::now();

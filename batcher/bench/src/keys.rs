@@ -13,7 +13,9 @@ use std::{
 
 use batcher_keys::pins::{self, Visitor};
 use circuits_core::CircuitError;
-use circuits_keys::{AnyDefinition, DirectoryStore, Event, KeyStore as _, Keys, START_LIMIT, read_header};
+use circuits_keys::{
+    AnyDefinition, CircuitCache, DirectoryStore, Event, KeyStore as _, START_LIMIT, read_header,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{BenchError, median, peak_memory};
@@ -118,9 +120,9 @@ pub struct Figures {
 /// built.
 ///
 /// # Errors
-/// [`BenchError::Keys`].
+/// [`BenchError::CircuitCache`].
 pub fn start(names: &BTreeSet<String>, directory: Option<&Path>) -> Result<Start, BenchError> {
-    let failed = |error: &dyn std::error::Error| BenchError::Keys(error.to_string());
+    let failed = |error: &dyn std::error::Error| BenchError::CircuitCache(error.to_string());
     let found: Arc<Mutex<Vec<Found>>> = Arc::default();
     let listener = {
         let found = found.clone();
@@ -130,9 +132,9 @@ pub fn start(names: &BTreeSet<String>, directory: Option<&Path>) -> Result<Start
         Some(directory) => {
             let pins = pins::embedded().map_err(|error| failed(&error))?;
             let store = Arc::new(DirectoryStore::new(directory));
-            Keys::new(pins::origin(&pins)).with_pins(pins).with_store(store)
+            CircuitCache::new(pins::origin(&pins)).with_pins(pins).with_store(store)
         }
-        None => Keys::default(),
+        None => CircuitCache::default(),
     };
     let keys = keys.with_listener(Arc::new(listener));
     let started = Instant::now();
@@ -170,18 +172,22 @@ impl Visitor for Named<'_> {
         self.0.contains(name)
     }
 
-    fn visit(&mut self, keys: &Keys, definition: Box<dyn AnyDefinition>) -> Result<(), CircuitError> {
-        definition.circuit(keys).map(drop)
+    fn visit(
+        &mut self,
+        cache: &CircuitCache,
+        definition: Box<dyn AnyDefinition>,
+    ) -> Result<(), CircuitError> {
+        definition.circuit(cache).map(drop)
     }
 }
 
 /// The circuits that `directory` has key files of, by name.
 ///
 /// # Errors
-/// [`BenchError::Keys`] if it cannot be read, or a file in it is none of ours.
+/// [`BenchError::CircuitCache`] if it cannot be read, or a file in it is none of ours.
 pub fn on_disk(directory: &Path) -> Result<BTreeMap<String, OnDisk>, BenchError> {
     let store = DirectoryStore::new(directory);
-    let failed = |error: &dyn std::error::Error| BenchError::Keys(error.to_string());
+    let failed = |error: &dyn std::error::Error| BenchError::CircuitCache(error.to_string());
     let mut circuits: BTreeMap<String, OnDisk> = BTreeMap::new();
     for name in store.list().map_err(|error| failed(&error))? {
         let start = store.read_start(&name, START_LIMIT).map_err(|error| failed(&error))?;

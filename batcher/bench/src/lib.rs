@@ -20,12 +20,12 @@ use batcher_job::{
     planner::{Candidate, Planner},
     prove::{Progress, ProveError, Prover},
 };
-use batcher_verify::{bundle::BlockEntry, source::superblock_shape};
+use batcher_verify::{bundle::BlockEntry, circuit::superblock_shape};
 use circuits_core::{
     Builder, Circuit, Digest, F, Proof, Witness, amount::Amount, proof, recursion::key_digest,
 };
 use circuits_files::file;
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     wrap::block_shape,
@@ -61,7 +61,7 @@ pub enum BenchError {
     Signatures(String),
     /// Keys cannot be found, or a process that finds them fails.
     #[error("the keys cannot be measured: {0}")]
-    Keys(String),
+    CircuitCache(String),
     /// The blocks do not chain.
     #[error(transparent)]
     Transition(#[from] TransitionError),
@@ -220,7 +220,7 @@ struct Chain {
 }
 
 fn chain(
-    keys: &Keys,
+    cache: &CircuitCache,
     count: usize,
     baseline: &Baseline,
     t1: &mut Vec<f64>,
@@ -231,7 +231,7 @@ fn chain(
     let counter = Counter::new(1, id, ProducerSecret::new(Digest::ZERO), Amount::ZERO)
         .map_err(|error| failed(&error))?;
     let mut producer = BlockProducer::new(counter);
-    let kernels = DynEnvironment::kernels(&producer, keys).map_err(|error| failed(&error))?;
+    let kernels = DynEnvironment::kernels(&producer, cache).map_err(|error| failed(&error))?;
     let entry = RegistryEntry {
         genesis_state: producer.genesis_commitment(),
         producer: DynEnvironment::producer(&producer),
@@ -247,9 +247,10 @@ fn chain(
     for index in 0..count {
         let name = format!("counter block {}", index + 1);
         progress.start(&name);
-        producer.submit_lines(keys, "{\"add\": 1}");
+        producer.submit_lines(cache, "{\"add\": 1}");
         let report = DynEnvironment::propose_block(&mut producer).map_err(|error| failed(&error))?;
-        let bundle = DynEnvironment::prove(&producer, keys, report.height).map_err(|error| failed(&error))?;
+        let bundle =
+            DynEnvironment::prove(&producer, cache, report.height).map_err(|error| failed(&error))?;
         let (proof, key, digest) = bundle.open(&block_shape().common).map_err(|error| failed(&error))?;
         let file = file::sha3(&bundle.proof);
         let environments_core::BlockBundle { statement, messages, .. } = bundle;
@@ -265,26 +266,26 @@ fn chain(
 
 /// Seconds of a counter's kernel and of its wrap, each measured [`WRAPS`] times.
 fn kernel_and_wrap(
-    keys: &Keys,
+    cache: &CircuitCache,
     baseline: &Baseline,
     t1: &mut Vec<f64>,
 ) -> Result<(Vec<f64>, Vec<f64>), BenchError> {
     let failed = |error: &dyn std::error::Error| BenchError::Blocks(batcher_job::scenario::chain_of(error));
     let counter = Counter::new(1, EnvironmentId(1), ProducerSecret::new(Digest::ZERO), Amount::ZERO)
         .map_err(|error| failed(&error))?;
-    let add = counter.parse(keys, "{\"add\": 1}").map_err(|error| failed(&error))?;
+    let add = counter.parse(cache, "{\"add\": 1}").map_err(|error| failed(&error))?;
     let proposal = counter.propose(&counter.genesis(), &[&add]).map_err(|error| failed(&error))?;
     let input = counter.kernel_input(proposal.block.witness());
-    let kernel = environments_counter::kernel(keys).map_err(|error| failed(&error))?;
-    let circuit = kernel.circuit(keys).map_err(|error| failed(&error))?;
-    kernel.wrapper.load(keys).map_err(|error| failed(&error))?;
+    let kernel = environments_counter::kernel(cache).map_err(|error| failed(&error))?;
+    let circuit = kernel.circuit(cache).map_err(|error| failed(&error))?;
+    kernel.wrapper.load(cache).map_err(|error| failed(&error))?;
     let (mut kernels, mut wraps) = (vec![], vec![]);
     for _ in 0..WRAPS {
         let started = Instant::now();
         let proof = circuit.prove(&input).map_err(|error| failed(&error))?;
         kernels.push(started.elapsed().as_secs_f64());
         let started = Instant::now();
-        kernel.wrapper.prove(keys, &proof).map_err(|error| failed(&error))?;
+        kernel.wrapper.prove(cache, &proof).map_err(|error| failed(&error))?;
         wraps.push(started.elapsed().as_secs_f64());
         t1.push(baseline.measure()?);
     }
@@ -300,7 +301,7 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
     baseline.measure()?;
     let mut t1 = vec![baseline.measure()?];
     let largest = sizes.iter().copied().max().unwrap_or(1);
-    let Chain { registry, blocks } = chain(engine.circuits(), largest, &baseline, &mut t1, progress)?;
+    let Chain { registry, blocks } = chain(engine.cache(), largest, &baseline, &mut t1, progress)?;
 
     let mut rows = vec![];
     for &size in sizes {
@@ -309,7 +310,7 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
         rows.push(superblock(engine, &registry, &blocks[..size])?);
         t1.push(baseline.measure()?);
     }
-    let (kernels, wraps) = kernel_and_wrap(engine.circuits(), &baseline, &mut t1)?;
+    let (kernels, wraps) = kernel_and_wrap(engine.cache(), &baseline, &mut t1)?;
     while t1.len() < 5 {
         t1.push(baseline.measure()?);
     }
@@ -335,7 +336,7 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
 
 fn superblock(engine: &Engine, registry: &Registry, blocks: &[CheckedBlock]) -> Result<Row, BenchError> {
     let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
-    let root = engine.keys().key_set().root();
+    let root = engine.pinned().key_set().root();
     let plan = Planner::default().plan(&SuperblockState::genesis(1), registry, root, &candidates, &[])?;
     let stopwatch = Stopwatch::default();
     let stop = AtomicBool::new(false);
@@ -344,7 +345,7 @@ fn superblock(engine: &Engine, registry: &Registry, blocks: &[CheckedBlock]) -> 
 
     let entries = blocks.iter().map(|block| BlockEntry::new(&block.candidate.statement)).collect();
     let bundle = plan.transition.bundle(entries, &finished.proof, finished.key_digest());
-    bundle.verify(engine.keys())?;
+    bundle.verify(engine.pinned())?;
     let common = &superblock_shape(plan.tree.source).common;
     let times: Vec<_> = (0..VERIFICATIONS)
         .map(|_| {

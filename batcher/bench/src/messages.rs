@@ -10,7 +10,7 @@ use batcher_job::{
 };
 use bridge_core::{AssetId, BlockMessages, Consumption, Message};
 use circuits_core::{Digest, F, VerifierKey, amount::Amount, recursion::key_digest};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     statement::BlockStatement,
@@ -64,7 +64,7 @@ pub fn measure(engine: &Engine, runs: usize, progress: &dyn Progress) -> Result<
     let baseline = Baseline::new()?;
     baseline.measure()?;
     // The kernel is the bench's own: the engine's stores need not keep it.
-    let keys = Keys::default();
+    let keys = CircuitCache::default();
     let producers = Producers::new(&keys)?;
     progress.note("proving the blocks");
     let quiet = producers.blocks(&keys, &quiet())?;
@@ -160,11 +160,11 @@ struct Producers {
 }
 
 impl Producers {
-    fn new(keys: &Keys) -> Result<Self, BenchError> {
+    fn new(cache: &CircuitCache) -> Result<Self, BenchError> {
         let failed = |error: &dyn std::error::Error| BenchError::Blocks(error.to_string());
         let filler = Filler { degree_bits: KERNEL_DEGREE_BITS, config: kernel_config() };
-        let kernel = Kernel::new(keys, filler).map_err(|error| failed(&error))?;
-        let key = kernel.wrapper.key(keys).map_err(|error| failed(&error))?.verifier_only.clone();
+        let kernel = Kernel::new(cache, filler).map_err(|error| failed(&error))?;
+        let key = kernel.wrapper.key(cache).map_err(|error| failed(&error))?.verifier_only.clone();
         let mut registry = Registry::default();
         for id in 1..=BLOCKS {
             let kernel = KernelEntry { key: key_digest(&key), valid_from: 1, valid_until: u32::MAX };
@@ -176,9 +176,13 @@ impl Producers {
     }
 
     /// The first block of each environment.
-    fn blocks(&self, keys: &Keys, messages: &[BlockMessages]) -> Result<Vec<CheckedBlock>, BenchError> {
+    fn blocks(
+        &self,
+        cache: &CircuitCache,
+        messages: &[BlockMessages],
+    ) -> Result<Vec<CheckedBlock>, BenchError> {
         let failed = |error: circuits_core::CircuitError| BenchError::Blocks(error.to_string());
-        let kernel = self.kernel.circuit(keys).map_err(failed)?;
+        let kernel = self.kernel.circuit(cache).map_err(failed)?;
         let prove = |messages: &BlockMessages| {
             let id = messages.environment;
             let statement = BlockStatement {
@@ -202,7 +206,7 @@ impl Producers {
             Ok(CheckedBlock {
                 path: format!("block of environment {id}").into(),
                 candidate,
-                proof: self.kernel.wrapper.prove(keys, &proof).map_err(failed)?,
+                proof: self.kernel.wrapper.prove(cache, &proof).map_err(failed)?,
                 key: self.key.clone(),
             })
         };
@@ -212,7 +216,7 @@ impl Producers {
     /// Makes the superblock of all of `blocks`.
     fn superblock(&self, engine: &Engine, blocks: &[CheckedBlock]) -> Result<Stopwatch, BenchError> {
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
-        let (genesis, root) = (SuperblockState::genesis(CHAIN_ID), engine.keys().key_set().root());
+        let (genesis, root) = (SuperblockState::genesis(CHAIN_ID), engine.pinned().key_set().root());
         let plan = Planner::default().plan(&genesis, &self.registry, root, &candidates, &[])?;
         if plan.order.len() != blocks.len() {
             return Err(BenchError::Blocks(format!("left out: {:?}", plan.left_out)));

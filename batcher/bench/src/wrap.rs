@@ -9,7 +9,7 @@ use circuits_core::{
     hash::{Domain, hash_circuit},
     layout::{WitnessError, new_virtual, set},
 };
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::statement::{BlockStatement, empty_list};
 use circuits_prover::basetypes::{kernel_config, standard_config};
 use environments_core::kernel::Kernel;
@@ -107,7 +107,11 @@ pub struct Figures {
 ///
 /// # Errors
 /// [`BenchError`].
-pub fn measure(keys: &Keys, degree_bits: &[usize], progress: &dyn Progress) -> Result<Figures, BenchError> {
+pub fn measure(
+    cache: &CircuitCache,
+    degree_bits: &[usize],
+    progress: &dyn Progress,
+) -> Result<Figures, BenchError> {
     let baseline = Baseline::new()?;
     baseline.measure()?;
     let mut t1 = vec![];
@@ -116,7 +120,7 @@ pub fn measure(keys: &Keys, degree_bits: &[usize], progress: &dyn Progress) -> R
     for &degree_bits in degree_bits {
         let name = format!("kernel of 2^{degree_bits} rows");
         progress.start(&name);
-        kernels.push(row(keys, degree_bits, &baseline, &mut t1)?);
+        kernels.push(row(cache, degree_bits, &baseline, &mut t1)?);
         progress.done(&name, false);
     }
     let t1_seconds = median(&t1);
@@ -131,16 +135,21 @@ pub fn measure(keys: &Keys, degree_bits: &[usize], progress: &dyn Progress) -> R
 }
 
 /// Costs in seconds; `beyond` is left to the caller.
-fn row(keys: &Keys, degree_bits: usize, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<Row, BenchError> {
+fn row(
+    cache: &CircuitCache,
+    degree_bits: usize,
+    baseline: &Baseline,
+    t1: &mut Vec<f64>,
+) -> Result<Row, BenchError> {
     let failed = |error: circuits_core::CircuitError| BenchError::Blocks(error.to_string());
     let filler = |config| Filler { degree_bits, config };
-    let standard = keys.circuit(filler(standard_config())).map_err(failed)?;
-    let wrapped = Kernel::new(keys, filler(kernel_config())).map_err(failed)?;
-    let (kernel, wrapper) = (wrapped.circuit(keys).map_err(failed)?, wrapped.wrapper);
+    let standard = cache.circuit(filler(standard_config())).map_err(failed)?;
+    let wrapped = Kernel::new(cache, filler(kernel_config())).map_err(failed)?;
+    let (kernel, wrapper) = (wrapped.circuit(cache).map_err(failed)?, wrapped.wrapper);
     for circuit in [&standard, &kernel] {
         debug_assert_eq!(circuit.circuit.common.degree_bits(), degree_bits);
     }
-    wrapper.load(keys).map_err(failed)?;
+    wrapper.load(cache).map_err(failed)?;
     let statement = statement();
     let [mut standards, mut kernels, mut wraps] = [vec![], vec![], vec![]];
     for _ in 0..RUNS {
@@ -151,7 +160,7 @@ fn row(keys: &Keys, degree_bits: usize, baseline: &Baseline, t1: &mut Vec<f64>) 
         let proof = kernel.prove(&statement).map_err(failed)?;
         kernels.push(started.elapsed().as_secs_f64());
         let started = Instant::now();
-        wrapper.prove(keys, &proof).map_err(failed)?;
+        wrapper.prove(cache, &proof).map_err(failed)?;
         wraps.push(started.elapsed().as_secs_f64());
         t1.push(baseline.measure()?);
     }

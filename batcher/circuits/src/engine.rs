@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use batcher_verify::{
-    keys::EngineKeys,
-    source::{Source, superblock_shape},
+    circuit::{SuperblockCircuit, superblock_shape},
+    keys::PinnedKeys,
 };
 use circuits_core::{
     CircuitError, Compiled, Definition, Digest, Proof, VerifierKey,
@@ -12,7 +12,7 @@ use circuits_core::{
     proof::{self, ProofError},
     recursion::key_digest,
 };
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::{fold::FoldDefinition, key_set::KeyMembership, statement::SuperblockStatement};
 use circuits_prover::basetypes::VerifierData;
 use thiserror::Error;
@@ -43,7 +43,7 @@ pub enum EngineError {
     },
     /// No superblock circuit has this source.
     #[error("there is no superblock circuit over {0:?}")]
-    UnknownSource(Source),
+    UnknownSource(SuperblockCircuit),
     /// The key is not in the segment set.
     #[error("key {0} is not one of the segment circuits")]
     UnlistedSegment(Digest),
@@ -57,70 +57,73 @@ pub enum EngineError {
 
 /// The batcher's circuits and the keys that they must have.
 pub struct Engine {
-    keys: EngineKeys,
-    circuits: Arc<Keys>,
+    pinned: PinnedKeys,
+    cache: Arc<CircuitCache>,
 }
 
 impl Default for Engine {
     fn default() -> Self {
-        Self::new(EngineKeys::embedded().clone(), Arc::default())
+        Self::new(PinnedKeys::embedded().clone(), Arc::default())
     }
 }
 
 impl Engine {
-    /// An engine whose circuits are found or made by `circuits` and must have `keys`.
+    /// An engine whose circuits are found or made by `cache` and must have the `pinned` keys.
     #[must_use]
-    pub fn new(keys: EngineKeys, circuits: Arc<Keys>) -> Self {
-        Self { keys, circuits }
+    pub fn new(pinned: PinnedKeys, cache: Arc<CircuitCache>) -> Self {
+        Self { pinned, cache }
     }
 
     /// The keys that the batcher's circuits must have.
     #[must_use]
-    pub fn keys(&self) -> &EngineKeys {
-        &self.keys
+    pub fn pinned(&self) -> &PinnedKeys {
+        &self.pinned
     }
 
-    /// Where circuits are found or made, also those of environments.
+    /// Where circuits are found or made, those of environments included.
     #[must_use]
-    pub fn circuits(&self) -> &Keys {
-        &self.circuits
+    pub fn cache(&self) -> &CircuitCache {
+        &self.cache
     }
 
     fn pinned_segment(&self, circuit: SegmentCircuit) -> Option<Digest> {
         let index = SegmentCircuit::all().position(|candidate| candidate == circuit)?;
-        self.keys.segment_set.get(index).copied()
+        self.pinned.segment_set.get(index).copied()
     }
 
-    fn pinned<Def>(&self, definition: Def, key: Option<Digest>) -> Pinned<'_, Def> {
-        Pinned { circuits: &self.circuits, definition, key }
+    fn required<Def>(&self, definition: Def, key: Option<Digest>) -> Required<'_, Def> {
+        Required { cache: &self.cache, definition, key }
     }
 
     /// The leaf of `blocks` blocks, `1..=LEAF_MAX_BLOCKS`.
     #[must_use]
-    pub fn leaf(&self, blocks: usize) -> Pinned<'_, SegmentLeaf> {
-        self.pinned(SegmentLeaf::new(blocks), self.pinned_segment(SegmentCircuit::Leaf(blocks)))
+    pub fn leaf(&self, blocks: usize) -> Required<'_, SegmentLeaf> {
+        self.required(SegmentLeaf::new(blocks), self.pinned_segment(SegmentCircuit::Leaf(blocks)))
     }
 
     /// The fold of `arity` segments, `2..=FOLD_MAX_ARITY`.
     #[must_use]
-    pub fn fold(&self, arity: usize) -> Pinned<'_, FoldDefinition<SegmentChain>> {
-        self.pinned(segment_fold(arity), self.pinned_segment(SegmentCircuit::Fold(arity)))
+    pub fn fold(&self, arity: usize) -> Required<'_, FoldDefinition<SegmentChain>> {
+        self.required(segment_fold(arity), self.pinned_segment(SegmentCircuit::Fold(arity)))
     }
 
     /// The message segment.
     #[must_use]
-    pub fn messages(&self) -> Pinned<'_, MessageSegment> {
-        self.pinned(MessageSegment::default(), self.pinned_segment(SegmentCircuit::Messages))
+    pub fn messages(&self) -> Required<'_, MessageSegment> {
+        self.required(MessageSegment::default(), self.pinned_segment(SegmentCircuit::Messages))
     }
 
     /// The superblock circuit over `source`.
     ///
     /// # Errors
     /// [`EngineError::UnknownSource`].
-    pub fn superblock(&self, source: Source) -> Result<Pinned<'_, SuperblockDefinition>, EngineError> {
-        let key = self.keys.superblock(source).ok_or(EngineError::UnknownSource(source))?;
-        let definition = SuperblockDefinition::new(source, self.keys.key_set().root());
-        Ok(self.pinned(definition, Some(key_digest(key))))
+    pub fn superblock(
+        &self,
+        source: SuperblockCircuit,
+    ) -> Result<Required<'_, SuperblockDefinition>, EngineError> {
+        let key = self.pinned.superblock(source).ok_or(EngineError::UnknownSource(source))?;
+        let definition = SuperblockDefinition::new(source, self.pinned.key_set().root());
+        Ok(self.required(definition, Some(key_digest(key))))
     }
 
     /// Membership of a segment circuit's key.
@@ -129,7 +132,7 @@ impl Engine {
     /// [`EngineError::UnlistedSegment`].
     pub fn membership(&self, key: &VerifierKey) -> Result<KeyMembership, EngineError> {
         let digest = key_digest(key);
-        self.keys.key_set().membership(digest).ok_or(EngineError::UnlistedSegment(digest))
+        self.pinned.key_set().membership(digest).ok_or(EngineError::UnlistedSegment(digest))
     }
 
     /// Verifies a superblock proof with the pinned key; builds no circuit.
@@ -138,23 +141,23 @@ impl Engine {
     /// [`EngineError::UnknownSource`], [`EngineError::Invalid`] or [`EngineError::Statement`].
     pub fn verify_superblock(
         &self,
-        source: Source,
+        source: SuperblockCircuit,
         proof: &Proof,
     ) -> Result<SuperblockStatement, EngineError> {
-        let key = self.keys.superblock(source).ok_or(EngineError::UnknownSource(source))?;
+        let key = self.pinned.superblock(source).ok_or(EngineError::UnknownSource(source))?;
         proof::verify(proof, key, &superblock_shape(source).common).map_err(EngineError::Invalid)?;
         Ok(SuperblockStatement::decode(&proof.public_inputs)?)
     }
 }
 
 /// A circuit of the batcher and the key that it must have.
-pub struct Pinned<'a, Def> {
-    circuits: &'a Keys,
+pub struct Required<'a, Def> {
+    cache: &'a CircuitCache,
     definition: Def,
     key: Option<Digest>,
 }
 
-impl<Def: Definition + Clone + 'static> Pinned<'_, Def> {
+impl<Def: Definition + Clone + 'static> Required<'_, Def> {
     fn check(&self, key: &VerifierKey) -> Result<(), EngineError> {
         let built = key_digest(key);
         if self.key == Some(built) {
@@ -169,7 +172,7 @@ impl<Def: Definition + Clone + 'static> Pinned<'_, Def> {
     /// # Errors
     /// [`EngineError::StaleKey`] if the code does not build the pinned circuit.
     pub fn circuit(&self) -> Result<Arc<Compiled<Def>>, EngineError> {
-        let circuit = self.circuits.circuit(self.definition.clone())?;
+        let circuit = self.cache.circuit(self.definition.clone())?;
         self.check(circuit.key())?;
         Ok(circuit)
     }
@@ -179,7 +182,7 @@ impl<Def: Definition + Clone + 'static> Pinned<'_, Def> {
     /// # Errors
     /// As [`Self::circuit`].
     pub fn verifier(&self) -> Result<Arc<VerifierData>, EngineError> {
-        let data = self.circuits.verifier(self.definition.clone())?;
+        let data = self.cache.verifier(self.definition.clone())?;
         self.check(&data.verifier_only)?;
         Ok(data)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use batcher_verify::source::{Source, superblock_shape};
+use batcher_verify::circuit::{SuperblockCircuit, superblock_shape};
 use bridge_core::{Capacity, Chunk, CrossingTarget};
 use circuits_core::{
     Builder, Definition, Digest, F, Witness,
@@ -31,7 +31,7 @@ use super::{
 /// One superblock circuit. Its key is what L1 pins.
 #[derive(Clone, Copy, Debug)]
 pub struct SuperblockDefinition {
-    source: Source,
+    source: SuperblockCircuit,
     segment_set_root: Digest,
     capacity: Capacity,
 }
@@ -39,7 +39,7 @@ pub struct SuperblockDefinition {
 impl SuperblockDefinition {
     /// The circuit over `source`, which accepts segments of the circuits under `segment_set_root` only.
     #[must_use]
-    pub fn new(source: Source, segment_set_root: Digest) -> Self {
+    pub fn new(source: SuperblockCircuit, segment_set_root: Digest) -> Self {
         Self { source, segment_set_root, capacity: source.capacity() }
     }
 
@@ -50,9 +50,9 @@ impl SuperblockDefinition {
     }
 }
 
-/// The proofs below a superblock, matching its [`Source`].
+/// The proofs below a superblock, matching its [`SuperblockCircuit`].
 #[derive(Clone, Debug)]
-pub enum SourceInput {
+pub enum SuperblockChildren {
     /// Wrapped blocks in the order of application.
     Blocks(Vec<BlockInput>),
     /// Segments in order.
@@ -73,7 +73,7 @@ pub struct SuperblockInput {
     /// What the proofs state together, as one segment; only its start is assigned.
     pub segment: SegmentStatement,
     /// The proofs.
-    pub source: SourceInput,
+    pub source: SuperblockChildren,
     /// The messages that are moved after them.
     pub chunk: Chunk,
 }
@@ -222,8 +222,10 @@ impl Definition for SuperblockDefinition {
     fn parameters(&self) -> BTreeMap<String, u64> {
         let Capacity { rows, steps } = self.capacity;
         let below = match self.source {
-            Source::Blocks(blocks) | Source::BlocksWithMessages(blocks) => ("blocks", blocks as u64),
-            Source::Segments(segments) => ("segments", segments as u64),
+            SuperblockCircuit::Blocks(blocks) | SuperblockCircuit::BlocksWithMessages(blocks) => {
+                ("blocks", blocks as u64)
+            }
+            SuperblockCircuit::Segments(segments) => ("segments", segments as u64),
         };
         named([below, ("rows", rows as u64), ("steps", steps as u64)])
     }
@@ -238,10 +240,10 @@ impl Definition for SuperblockDefinition {
         // The superblock as one segment of its number, with the pinned key set.
         let segment_set_root = builder.constant_digest(self.segment_set_root);
         let (mut segment, source) = match self.source {
-            Source::Blocks(blocks) | Source::BlocksWithMessages(blocks) => {
+            SuperblockCircuit::Blocks(blocks) | SuperblockCircuit::BlocksWithMessages(blocks) => {
                 self.define_blocks(builder, blocks, &frame)
             }
-            Source::Segments(segments) => Self::define_segments(builder, segments),
+            SuperblockCircuit::Segments(segments) => Self::define_segments(builder, segments),
         };
         let crossing = (self.capacity != Capacity::NONE).then(|| cross(builder, self.capacity, &mut segment));
         let statement = frame.enclose(builder, &segment, segment_set_root);
@@ -259,18 +261,18 @@ impl Definition for SuperblockDefinition {
             crossing.set_targets(witness, &input.chunk)?;
         }
         match (&targets.source, &input.source) {
-            (SourceTargets::Blocks { start, blocks }, SourceInput::Blocks(inputs)) => {
+            (SourceTargets::Blocks { start, blocks }, SuperblockChildren::Blocks(inputs)) => {
                 set(witness, &start.registry_root, &input.segment.registry_root)?;
                 set(witness, &start.roots, &input.segment.before)?;
                 set(witness, &start.l1_inbox, &input.segment.accumulated_before.l1_inbox)?;
                 blocks.iter().zip(inputs).try_for_each(|(target, block)| target.set_targets(witness, block))
             }
-            (SourceTargets::Segments(children), SourceInput::Segments(inputs)) => {
+            (SourceTargets::Segments(children), SuperblockChildren::Segments(inputs)) => {
                 children.iter().zip(inputs).try_for_each(|(target, child)| target.assign(witness, child))
             }
             // Proofs of the other kind leave the targets unset, and the circuit without a proof.
-            (SourceTargets::Blocks { .. }, SourceInput::Segments(_))
-            | (SourceTargets::Segments(_), SourceInput::Blocks(_)) => Ok(()),
+            (SourceTargets::Blocks { .. }, SuperblockChildren::Segments(_))
+            | (SourceTargets::Segments(_), SuperblockChildren::Blocks(_)) => Ok(()),
         }
     }
 }

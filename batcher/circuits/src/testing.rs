@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use batcher_verify::keys::EngineKeys;
+use batcher_verify::keys::PinnedKeys;
 use bridge_core::{AssetId, BlockMessages, Consumption, Message};
 use circuits_core::{Digest, F, Proof, VerifierKey, amount::Amount, recursion::key_digest};
-use circuits_forging::fixtures::{FreeKernel, keys};
+use circuits_forging::fixtures::{FreeKernel, cache};
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     statement::{BlockStatement, empty_list},
@@ -21,16 +21,16 @@ use crate::{
 
 /// The free kernel's wrap and its key.
 static FREE: LazyLock<(Wrapper, Arc<VerifierData>)> = LazyLock::new(|| {
-    let kernel = keys().verifier(FreeKernel).expect("the free kernel builds");
-    let wrapper = wrap(keys(), "free-kernel", kernel).expect("the free kernel wraps");
-    let key = wrapper.key(keys()).expect("the free kernel wraps");
+    let kernel = cache().verifier(FreeKernel).expect("the free kernel builds");
+    let wrapper = wrap(cache(), "free-kernel", kernel).expect("the free kernel wraps");
+    let key = wrapper.key(cache()).expect("the free kernel wraps");
     (wrapper, key)
 });
 
 /// An engine over the keys that all tests of a process share.
 #[must_use]
 pub fn engine() -> Engine {
-    Engine::new(EngineKeys::embedded().clone(), keys().clone())
+    Engine::new(PinnedKeys::embedded().clone(), cache().clone())
 }
 
 /// The free kernel's wrap key.
@@ -51,12 +51,12 @@ pub fn free_key_digest() -> Digest {
 /// If proving fails.
 #[must_use]
 pub fn free_proof(statement: &BlockStatement) -> Proof {
-    let kernel_proof = keys()
+    let kernel_proof = cache()
         .circuit(FreeKernel)
         .expect("the free kernel builds")
         .prove(statement)
         .expect("the free kernel proves everything");
-    FREE.0.prove(keys(), &kernel_proof).expect("a valid proof wraps")
+    FREE.0.prove(cache(), &kernel_proof).expect("a valid proof wraps")
 }
 
 /// A digest that stands for `label`.

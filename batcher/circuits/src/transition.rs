@@ -17,7 +17,7 @@ use super::{
     apply::{AppliedBlock, ApplyError, apply_block},
     messages::MessagesInput,
     state::SuperblockState,
-    superblock::{SourceInput, SuperblockInput},
+    superblock::{SuperblockChildren, SuperblockInput},
 };
 use crate::packing::{Load, Move, Share};
 
@@ -317,7 +317,7 @@ impl Transition {
     /// # Panics
     /// Never: the last chunk is the superblock's.
     #[must_use]
-    pub fn superblock_input(&self, source: SourceInput) -> SuperblockInput {
+    pub fn superblock_input(&self, source: SuperblockChildren) -> SuperblockInput {
         SuperblockInput {
             chain_id: self.new_state.chain_id,
             previous_number: self.previous_number,

@@ -4,7 +4,7 @@ mod keys;
 
 use batcher_bench::{BenchError, Figures, accounts, ecdsa, measure, messages, wrap};
 use batcher_job::planner::MAX_BLOCKS;
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 
 use super::{
     Options,
@@ -70,7 +70,7 @@ enum Subject {
     },
     /// Measures cold and warm start of a scenario: how long it takes to build its circuits and to load them, what
     /// the files and the memory for them are, and when the first proof of a run starts. Takes several minutes.
-    Keys(keys::Arguments),
+    CircuitCache(keys::Arguments),
     /// One process of `keys`.
     #[command(hide = true)]
     KeysStart(keys::StartArguments),
@@ -90,7 +90,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         Some(Subject::Accounts { transactions, keys }) => return run_accounts(transactions, keys, options),
         Some(Subject::Bridge { runs, keys }) => return run_bridge(*runs, keys, options),
         Some(Subject::Wrap { degree_bits }) => return run_wrap(degree_bits, options),
-        Some(Subject::Keys(arguments)) => return keys::run(arguments, options),
+        Some(Subject::CircuitCache(arguments)) => return keys::run(arguments, options),
         Some(Subject::KeysStart(arguments)) => return keys::run_start(arguments),
         None => {}
     }
@@ -203,7 +203,7 @@ fn run_wrap(degree_bits: &[u16], options: Options) -> Result<Answer, Failure> {
     let figures = {
         let progress = progress::progress(options);
         // Its circuits are the bench's own: no store has or should keep them.
-        wrap::measure(&Keys::default(), &sizes, progress.as_ref())?
+        wrap::measure(&CircuitCache::default(), &sizes, progress.as_ref())?
     };
     let json = serde_json::json!({ "ok": true, "figures": figures });
     let mut lines = vec![

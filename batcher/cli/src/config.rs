@@ -10,9 +10,9 @@ use batcher_keys::{
     self, OpenError,
     config::{Config, ConfigError, FILE_NAME, Flags, Surroundings, TEMPLATE},
 };
-use batcher_verify::keys::EngineKeys;
+use batcher_verify::keys::PinnedKeys;
 use circuits_files::file::write_atomic;
-use circuits_keys::{KeyStore as _, Keys, Listener};
+use circuits_keys::{CircuitCache, KeyStore as _, Listener};
 use serde_json::{Value, json};
 
 use super::{
@@ -57,7 +57,7 @@ impl KeyArguments {
 
 impl KeyArguments {
     /// The keys that the configuration gives access to.
-    pub(super) fn keys(&self, options: Options) -> Result<Keys, Failure> {
+    pub(super) fn keys(&self, options: Options) -> Result<CircuitCache, Failure> {
         Ok(batcher_keys::open(&self.load()?, progress::key_listener(options))?)
     }
 
@@ -69,7 +69,7 @@ impl KeyArguments {
     /// The same with another listener.
     pub(super) fn engine_with(&self, listener: Listener) -> Result<Engine, Failure> {
         let keys = batcher_keys::open(&self.load()?, listener)?;
-        Ok(Engine::new(EngineKeys::embedded().clone(), Arc::new(keys)))
+        Ok(Engine::new(PinnedKeys::embedded().clone(), Arc::new(keys)))
     }
 }
 

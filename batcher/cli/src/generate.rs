@@ -7,7 +7,7 @@ use batcher_keys::{
     pins::{self, Visitor},
 };
 use circuits_files::file::write_atomic;
-use circuits_keys::{AnyDefinition, Header, KeyFile, KeyKind, Keys, pins::Pins};
+use circuits_keys::{AnyDefinition, CircuitCache, Header, KeyFile, KeyKind, pins::Pins};
 use serde_json::json;
 
 use super::{
@@ -101,10 +101,10 @@ impl Visitor for Generate<'_> {
         self.wanted.contains(name)
     }
 
-    fn visit(&mut self, keys: &Keys, definition: Box<dyn AnyDefinition>) -> Result<(), Failure> {
+    fn visit(&mut self, cache: &CircuitCache, definition: Box<dyn AnyDefinition>) -> Result<(), Failure> {
         let name = definition.identifier();
         self.progress.start(&name);
-        if definition.ensure(keys)? {
+        if definition.ensure(cache)? {
             self.made.push(name);
         } else {
             self.found += 1;
@@ -112,7 +112,7 @@ impl Visitor for Generate<'_> {
         self.progress.done();
         let done = self.made.len() + self.found;
         if done < self.wanted.len() && progress::STOP.load(Ordering::Relaxed) {
-            let text = format!("stopped; {done} of {} circuits have their keys", self.wanted.len());
+            let text = format!("stopped; {done} of {} circuits have their cache", self.wanted.len());
             return Err(Failure::new(UNAVAILABLE, text));
         }
         Ok(())
@@ -155,7 +155,7 @@ pub(super) fn verify(arguments: &VerifyArguments, options: Options) -> Result<An
     drop(progress);
     if arguments.rebuild {
         // A file of a pinned header has the pinned payload, so it is enough to compare the pins.
-        problems.extend(super::pins::differences(Keys::default(), options)?);
+        problems.extend(super::pins::differences(CircuitCache::default(), options)?);
     }
     let ok = problems.is_empty();
     let text = if ok { format!("{checked} key files are right") } else { problems.join("\n") };
@@ -176,15 +176,15 @@ fn pins_of(config: &Config) -> Result<Pins, Failure> {
     Ok(pins)
 }
 
-fn missing(keys: &Keys, pins: &Pins, wanted: &BTreeSet<String>) -> Vec<Header> {
+fn missing(cache: &CircuitCache, pins: &Pins, wanted: &BTreeSet<String>) -> Vec<Header> {
     let wanted = pins.circuit.iter().filter(|pin| wanted.contains(&pin.name));
-    wanted.flat_map(|pin| keys.missing(pin)).collect()
+    wanted.flat_map(|pin| cache.missing(pin)).collect()
 }
 
 /// Headers follow from pins, so a header is unknown only if the circuit verifies one that no pin is of, whose digest
 /// would have to be made first.
-fn list_missing(keys: &Keys, pins: &Pins, wanted: &BTreeSet<String>) -> Answer {
-    let missing = missing(keys, pins, wanted);
+fn list_missing(cache: &CircuitCache, pins: &Pins, wanted: &BTreeSet<String>) -> Answer {
+    let missing = missing(cache, pins, wanted);
     let mut undetermined = vec![];
     for pin in pins.circuit.iter().filter(|pin| wanted.contains(&pin.name)) {
         for (name, digest) in &pin.depends_on {

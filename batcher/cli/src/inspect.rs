@@ -7,7 +7,7 @@ use batcher_job::{
     state,
     store::{self, QuarantineRecord},
 };
-use batcher_verify::{bundle::SuperblockBundle, keys::EngineKeys, source::Source, trust::Trust};
+use batcher_verify::{bundle::SuperblockBundle, circuit::SuperblockCircuit, keys::PinnedKeys, trust::Trust};
 use bridge_core::{AssetId, BalanceKey, BridgeState, Consumption, state::Record};
 use circuits_core::{Definition as _, Digest, amount::Amount, recursion::key_digest};
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, Kind, MAGIC, SMALL_LIMIT};
@@ -97,7 +97,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
             json!({
                 "statement": superblock_json(&statement),
                 "key": bundle.key,
-                "circuit": EngineKeys::embedded().source_of(bundle.key).map(Source::name),
+                "circuit": PinnedKeys::embedded().source_of(bundle.key).map(SuperblockCircuit::name),
                 "blocks": bundle.blocks,
                 "deposits": bundle.deposits,
                 "l1_outbox": bundle.l1_outbox,

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use batcher_keys::pins;
-use batcher_verify::keys::EngineKeys;
+use batcher_verify::keys::PinnedKeys;
 use circuits_files::file::write_atomic;
-use circuits_keys::{DirectoryStore, Keys, pins::Pins};
+use circuits_keys::{CircuitCache, DirectoryStore, pins::Pins};
 use serde_json::json;
 
 use super::{
@@ -37,15 +37,15 @@ pub(super) enum Command {
 }
 
 /// Builds with `keys`, which have no stores: what is looked at must come from the code.
-fn build(keys: Keys, batcher_only: bool, options: Options) -> Result<(Pins, EngineKeys), Failure> {
+fn build(cache: CircuitCache, batcher_only: bool, options: Options) -> Result<(Pins, PinnedKeys), Failure> {
     let pinned = embedded()?;
     let progress = KeyProgress::new(options, pinned.circuit.len());
-    let keys = keys.with_listener(progress.listener());
+    let cache = cache.with_listener(progress.listener());
     let each = |_: &str| progress.done();
     let built = if batcher_only {
-        pins::build_batcher(&keys, pinned.circuit, &each)
+        pins::build_batcher(&cache, pinned.circuit, &each)
     } else {
-        pins::build(&keys, &each)
+        pins::build(&cache, &each)
     };
     Ok(built?)
 }
@@ -56,11 +56,11 @@ pub(super) fn embedded() -> Result<Pins, Failure> {
 }
 
 /// Builds every circuit with `keys`, and says how pins and keys differ from the embedded ones.
-pub(super) fn differences(keys: Keys, options: Options) -> Result<Vec<String>, Failure> {
-    let (built, keys) = build(keys, false, options)?;
+pub(super) fn differences(cache: CircuitCache, options: Options) -> Result<Vec<String>, Failure> {
+    let (built, cache) = build(cache, false, options)?;
     let mut differences: Vec<_> = embedded()?.differences(&built).iter().map(ToString::to_string).collect();
-    if keys != *EngineKeys::embedded() {
-        differences.push("the embedded keys are not those of the circuits".to_owned());
+    if cache != *PinnedKeys::embedded() {
+        differences.push("the embedded cache are not those of the circuits".to_owned());
     }
     Ok(differences)
 }
@@ -69,7 +69,7 @@ pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure>
     match command {
         Command::Check { keep } => {
             let pinned = embedded()?;
-            let mut keys = Keys::new(pins::origin(&pinned));
+            let mut keys = CircuitCache::new(pins::origin(&pinned));
             if let Some(directory) = keep {
                 keys = keys.with_collection(Arc::new(DirectoryStore::new(directory)));
             }
@@ -80,7 +80,7 @@ pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure>
             Ok(Answer::new(json, text).with_code(if ok { 0 } else { INVALID }))
         }
         Command::Regenerate { directory, batcher_only, date } => {
-            let (mut built, keys) = build(Keys::default(), batcher_only, options)?;
+            let (mut built, keys) = build(CircuitCache::default(), batcher_only, options)?;
             built.date = match date {
                 Some(date) => date,
                 None => embedded()?.date,

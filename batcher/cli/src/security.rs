@@ -2,7 +2,7 @@
 
 use batcher_circuits::segment::segment_shape;
 use batcher_keys::pins;
-use batcher_verify::source::{Source, superblock_shape};
+use batcher_verify::circuit::{SuperblockCircuit, superblock_shape};
 use circuits_core::{recursion::Shape, security::SecurityReport};
 use circuits_keys::pins::Pin;
 use circuits_protocol::wrap::block_shape;
@@ -29,7 +29,7 @@ pub(super) fn run() -> Result<Answer, Failure> {
 
 fn report(pin: &Pin) -> SecurityReport {
     let of = |shape: &Shape| SecurityReport::new(&pin.name, &shape.common);
-    if let Some(source) = Source::all().find(|&source| source.name() == pin.name) {
+    if let Some(source) = SuperblockCircuit::all().find(|&source| source.name() == pin.name) {
         of(superblock_shape(source))
     } else if pin.name.starts_with("segment-") {
         of(segment_shape())

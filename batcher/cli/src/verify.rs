@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Instant};
 
 use batcher_verify::{
-    keys::EngineKeys,
+    keys::PinnedKeys,
     trust::Trust,
     verify::{Report, verify},
 };
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let started = Instant::now();
     let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
-    let report = verify(arguments.files, trust.as_ref(), EngineKeys::embedded())?;
+    let report = verify(arguments.files, trust.as_ref(), PinnedKeys::embedded())?;
     let mut json = report_json(&report);
     json["ok"] = Value::Bool(true);
     json["seconds"] = json!(started.elapsed().as_secs_f64());

@@ -133,7 +133,7 @@ impl Batcher<'_> {
             }
         }
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
-        let segment_set_root = self.engine.keys().key_set().root();
+        let segment_set_root = self.engine.pinned().key_set().root();
         let planned = self.planner.plan(&state, registry, segment_set_root, &candidates, deposits);
         let plan = match planned {
             Err(TransitionError::Empty) => {
@@ -157,7 +157,7 @@ impl Batcher<'_> {
             plan.order.iter().map(|&index| BlockEntry::new(&blocks[index].candidate.statement)).collect();
         let statement = plan.transition.statement;
         let bundle = plan.transition.bundle(entries, &finished.proof, finished.key_digest());
-        bundle.verify(self.engine.keys())?;
+        bundle.verify(self.engine.pinned())?;
         let Transition { new_state, l1_inbox, l1_outbox, .. } = plan.transition;
         let path = out.join(bundle_name(new_state.number));
         file::write_atomic(&path, &bundle.encode()?)?;

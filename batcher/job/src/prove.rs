@@ -6,9 +6,9 @@ use std::{
 };
 
 use batcher_circuits::{
-    engine::{Engine, EngineError, Pinned},
+    engine::{Engine, EngineError, Required},
     segment::{BlockInput, LeafInput},
-    superblock::SourceInput,
+    superblock::SuperblockChildren,
     transition::Transition,
 };
 use circuits_core::{Definition, Digest, Proof, VerifierKey, layout::Layout, recursion::key_digest};
@@ -206,8 +206,8 @@ impl Prover<'_> {
                 };
                 self.prove(task, &circuit, &transition.statement, &ids, || {
                     let source = match &task.work {
-                        Work::Direct => SourceInput::Blocks(block_inputs(transition, task, blocks)),
-                        _ => SourceInput::Segments(self.children(task, finished)?),
+                        Work::Direct => SuperblockChildren::Blocks(block_inputs(transition, task, blocks)),
+                        _ => SuperblockChildren::Segments(self.children(task, finished)?),
                     };
                     Ok(transition.superblock_input(source))
                 })
@@ -238,7 +238,7 @@ impl Prover<'_> {
     fn prove<Def: Definition + Clone + 'static>(
         &self,
         task: &Task,
-        circuit: &Pinned<'_, Def>,
+        circuit: &Required<'_, Def>,
         statement: &Def::NativeStatement,
         children: &[TaskId],
         input: impl FnOnce() -> Result<Def::Input, ProveError>,

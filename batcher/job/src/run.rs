@@ -9,14 +9,14 @@ use std::{
 use batcher_circuits::{engine::Engine, state::SuperblockState};
 use batcher_verify::{
     bundle::{SUPERBLOCK_LIMIT, SuperblockBundle},
-    source::Source,
+    circuit::SuperblockCircuit,
     trust::{Checkpoint, RegistryFrom, Trust, TrustError},
     verify::{self, Report, VerifyError},
 };
 use bridge_core::Message;
 use circuits_core::recursion::key_digest;
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, Kind, SMALL_LIMIT};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::{registry::Registry, statement::BlockStatement, wrap::block_shape};
 use environments_core::{BlockBundle, ProducerError, bundle::BundleError};
 use thiserror::Error;
@@ -242,7 +242,7 @@ impl Runner<'_> {
         let mut deposits = queue.deposits();
         let mut mail = Mail::default();
         self.progress.note("building the environments' kernels");
-        let registry = scenario::registry(self.engine.circuits(), &participants)?;
+        let registry = scenario::registry(self.engine.cache(), &participants)?;
         let state_path = state::state_path(&layout.state());
         let trust = self.prepare(scenario, &layout, &registry, &state_path)?;
 
@@ -256,7 +256,7 @@ impl Runner<'_> {
             let (taken, rest) = deposits.split_at(share);
             deposits = rest;
             tally.undeliverable.extend(mail.open(number, taken, &mut participants));
-            let proposed = propose(self.engine.circuits(), number, &mut participants, &mut mail, &mut tally)?;
+            let proposed = propose(self.engine.cache(), number, &mut participants, &mut mail, &mut tally)?;
             if proposed.is_empty() {
                 break;
             }
@@ -273,7 +273,7 @@ impl Runner<'_> {
         }
         let state = state::read(&state_path)?;
         check_same_blocks(&participants, &state, &layout)?;
-        let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.keys())?;
+        let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.pinned())?;
         let messages = messages(&state, &superblocks)?;
         let Tally { transactions, rejected, failed, undeliverable } = tally;
         Ok(RunReport {
@@ -299,10 +299,13 @@ impl Runner<'_> {
     ) -> Result<Trust, RunError> {
         let other = |path: PathBuf, reason: &str| RunError::OtherRun { path, reason: reason.to_owned() };
         let genesis = SuperblockState::genesis(scenario.chain_id);
-        let keys = self.engine.keys();
+        let keys = self.engine.pinned();
         let trust = Trust {
             chain_id: scenario.chain_id,
-            keys: Source::all().filter_map(|source| keys.superblock(source)).map(key_digest).collect(),
+            keys: SuperblockCircuit::all()
+                .filter_map(|source| keys.superblock(source))
+                .map(key_digest)
+                .collect(),
             start: Checkpoint { number: 0, state: genesis.commitment() },
             registry: vec![RegistryFrom { from: 1, root: registry.root() }],
         };
@@ -343,7 +346,7 @@ impl Runner<'_> {
                 self.progress.done(&name, true);
                 continue;
             }
-            let proved = producer.prove(self.engine.circuits(), block.height);
+            let proved = producer.prove(self.engine.cache(), block.height);
             let bundle = proved.map_err(|error: ProducerError| RunError::Producer {
                 environment: id,
                 reason: chain_of(&error),
@@ -392,7 +395,7 @@ impl Runner<'_> {
 /// Executes every environment's blocks for one superblock, one of each in turn, so that a message can go there
 /// and back. An environment without transactions makes none.
 fn propose(
-    keys: &Keys,
+    cache: &CircuitCache,
     number: u32,
     participants: &mut [Participant],
     mail: &mut Mail,
@@ -408,7 +411,7 @@ fn propose(
             }
             let environment = participant.producer.id().get();
             participant.producer.expect_superblock(number);
-            let lines = participant.offer(keys);
+            let lines = participant.offer(cache);
             tally.rejected.extend(lines.into_iter().map(|line| RejectedTransaction {
                 environment,
                 line: Some(line.line),

@@ -7,7 +7,7 @@ use std::{
 
 use circuits_core::{Digest, F, amount::Amount};
 use circuits_files::text::{self, TextError};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError};
 use environments_accounts::{self, Accounts};
 use environments_core::{BlockProducer, DynEnvironment, ProveError, kernel::ProducerSecret};
@@ -137,12 +137,12 @@ pub struct RejectedLine {
 
 impl Participant {
     /// Offers the next block's transactions to the pool; returns the lines that are no transactions.
-    pub fn offer(&mut self, keys: &Keys) -> Vec<RejectedLine> {
+    pub fn offer(&mut self, cache: &CircuitCache) -> Vec<RejectedLine> {
         let count = self.transactions_per_block.unwrap_or(usize::MAX);
         let mut rejected = vec![];
         for _ in 0..count {
             let Some((line, text)) = self.lines.pop() else { break };
-            for (_, error) in self.producer.submit_lines(keys, &text).rejected {
+            for (_, error) in self.producer.submit_lines(cache, &text).rejected {
                 rejected.push(RejectedLine { line, reason: chain_of(&error) });
             }
         }
@@ -294,11 +294,11 @@ impl Scenario {
 ///
 /// # Errors
 /// [`ScenarioError::Kernel`] if a kernel cannot be built.
-pub fn registry(keys: &Keys, participants: &[Participant]) -> Result<Registry, ScenarioError> {
+pub fn registry(cache: &CircuitCache, participants: &[Participant]) -> Result<Registry, ScenarioError> {
     let mut registry = Registry::default();
     for Participant { producer, .. } in participants {
         let kernels = producer
-            .kernels(keys)?
+            .kernels(cache)?
             .into_iter()
             .map(|key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX })
             .collect();

@@ -7,7 +7,7 @@ use batcher_circuits::{
     packing::{Load, Share},
     segment::{FOLD_MAX_ARITY, LEAF_MAX_BLOCKS},
 };
-use batcher_verify::source::{SEGMENT_ARITIES, Source};
+use batcher_verify::circuit::{SEGMENT_ARITIES, SuperblockCircuit};
 use bridge_core::Capacity;
 
 /// Rows of a segment proof, whatever it verifies.
@@ -84,14 +84,14 @@ pub struct Tree {
     /// The proofs, in an order that satisfies their dependencies.
     pub tasks: Vec<Task>,
     /// What the superblock verifies.
-    pub source: Source,
+    pub source: SuperblockCircuit,
     /// What each message segment moves, and last what the superblock moves itself.
     pub shares: Vec<Share>,
 }
 
 /// Rows of a superblock circuit.
-fn superblock_rows(source: Source) -> usize {
-    1 << batcher_verify::source::superblock_shape(source).common.degree_bits()
+fn superblock_rows(source: SuperblockCircuit) -> usize {
+    1 << batcher_verify::circuit::superblock_shape(source).common.degree_bits()
 }
 
 impl Tree {
@@ -99,7 +99,7 @@ impl Tree {
     /// the fewest segments below the superblock.
     #[must_use]
     pub fn cheapest(blocks: usize, load: &Load, limits: TreeLimits) -> Self {
-        let direct = Source::all()
+        let direct = SuperblockCircuit::all()
             .filter(|source| limits.direct && source.blocks() == blocks)
             .filter_map(|source| Self::direct(source, load));
         let folded = SEGMENT_ARITIES.into_iter().filter_map(|arity| Self::segments(blocks, load, arity));
@@ -114,7 +114,7 @@ impl Tree {
     }
 
     /// A superblock that verifies its blocks and moves their messages itself.
-    fn direct(source: Source, load: &Load) -> Option<Self> {
+    fn direct(source: SuperblockCircuit, load: &Load) -> Option<Self> {
         let shares = load.pack(Capacity::NONE, source.capacity(), 0)?;
         let tasks = vec![Task::new("superblock", Work::Direct, 0..source.blocks())];
         Some(Self { tasks, source, shares })
@@ -124,7 +124,7 @@ impl Tree {
     /// segments, in sweeps from left to right.
     fn segments(blocks: usize, load: &Load, arity: usize) -> Option<Self> {
         let least = arity.saturating_sub(blocks.div_ceil(LEAF_MAX_BLOCKS));
-        let shares = load.pack(MESSAGE_CAPACITY, Source::Segments(arity).capacity(), least)?;
+        let shares = load.pack(MESSAGE_CAPACITY, SuperblockCircuit::Segments(arity).capacity(), least)?;
         let mut tasks: Vec<_> = (0..blocks)
             .step_by(LEAF_MAX_BLOCKS)
             .map(|start| Task::new("leaf", Work::Leaf, start..blocks.min(start + LEAF_MAX_BLOCKS)))
@@ -151,14 +151,14 @@ impl Tree {
             position += 1;
         }
         tasks.push(Task::new("superblock", Work::Top(frontier), 0..places));
-        Self { tasks, source: Source::Segments(arity), shares }
+        Self { tasks, source: SuperblockCircuit::Segments(arity), shares }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use batcher_circuits::packing::Move;
-    use batcher_verify::source::DIRECT_MAX_BLOCKS;
+    use batcher_verify::circuit::DIRECT_MAX_BLOCKS;
 
     use super::*;
 
@@ -183,7 +183,7 @@ mod tests {
                 Work::Messages => assert_eq!(task.places.len(), 1),
                 Work::Direct => assert!((1..=DIRECT_MAX_BLOCKS).contains(&task.places.len())),
                 Work::Fold(children) => assert!((2..=FOLD_MAX_ARITY).contains(&children.len())),
-                Work::Top(children) => assert_eq!(tree.source, Source::Segments(children.len())),
+                Work::Top(children) => assert_eq!(tree.source, SuperblockCircuit::Segments(children.len())),
             }
             let mut at = task.places.start;
             for &child in children {
@@ -219,9 +219,9 @@ mod tests {
     #[test]
     fn small_superblocks_verify_blocks_themselves() {
         for blocks in 1..=DIRECT_MAX_BLOCKS {
-            assert_eq!(silent(blocks, TreeLimits::default()).source, Source::Blocks(blocks));
+            assert_eq!(silent(blocks, TreeLimits::default()).source, SuperblockCircuit::Blocks(blocks));
         }
-        assert_eq!(silent(5, TreeLimits::default()).source, Source::Segments(1));
+        assert_eq!(silent(5, TreeLimits::default()).source, SuperblockCircuit::Segments(1));
     }
 
     #[test]
@@ -293,6 +293,6 @@ mod tests {
             assert_eq!(tree.rows(), silent(blocks, TreeLimits::default()).rows(), "{blocks} blocks");
         }
         let two = Tree::cheapest(2, &load(&[30]), TreeLimits::default());
-        assert_eq!(two.source, Source::BlocksWithMessages(2));
+        assert_eq!(two.source, SuperblockCircuit::BlocksWithMessages(2));
     }
 }

@@ -13,7 +13,7 @@ use batcher_keys::{
     config::{Config, Flags, Surroundings},
     open, pins,
 };
-use batcher_verify::keys::EngineKeys;
+use batcher_verify::keys::PinnedKeys;
 use circuits_core::{
     Builder, Definition, Digest, F, Witness,
     amount::Amount,
@@ -22,7 +22,7 @@ use circuits_core::{
     layout::{WitnessError, new_virtual, set},
 };
 use circuits_forging::fixtures::key_directory;
-use circuits_keys::{DirectoryStore, Event, KeyStore, Keys, Listener, MemoryStore};
+use circuits_keys::{CircuitCache, DirectoryStore, Event, KeyStore, Listener, MemoryStore};
 use circuits_protocol::{
     registry::{KernelEntry, Registry, RegistryEntry},
     statement::BlockStatement,
@@ -88,12 +88,12 @@ fn content(store: &MemoryStore) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Proves with keys that are kept where tests keep them, then with those alone that this left in a collection.
-fn starts_warm_from_its_collection(prove: impl Fn(&Arc<Keys>)) {
+fn starts_warm_from_its_collection(prove: impl Fn(&Arc<CircuitCache>)) {
     let pins = pins::embedded().unwrap();
-    let keys = || Keys::new(pins::origin(&pins)).with_pins(pins.clone());
+    let cache = || CircuitCache::new(pins::origin(&pins)).with_pins(pins.clone());
     let (collection, cold) = (Arc::new(MemoryStore::default()), Events::default());
     prove(&Arc::new(
-        keys()
+        cache()
             .with_store(Arc::new(DirectoryStore::new(key_directory())))
             .with_collection(collection.clone())
             .with_listener(cold.listener()),
@@ -108,21 +108,21 @@ fn starts_warm_from_its_collection(prove: impl Fn(&Arc<Keys>)) {
     assert!(proved.iter().all(|circuit| collected.contains_key(circuit)), "{proved:?}");
 
     let warm = Events::default();
-    prove(&Arc::new(keys().with_store(collection).with_listener(warm.listener())));
+    prove(&Arc::new(cache().with_store(collection).with_listener(warm.listener())));
     assert_eq!((warm.made(), warm.trouble()), (BTreeSet::new(), vec![]));
     assert_eq!(warm.proved(), proved);
 }
 
 #[test]
 fn a_block_of_counters_and_its_superblock_need_no_more_than_they_collected() {
-    starts_warm_from_its_collection(|keys| {
+    starts_warm_from_its_collection(|cache| {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let counter = Counter::new(CHAIN_ID, EnvironmentId(1), secret(1), Amount::ZERO).unwrap();
         let mut producer = BlockProducer::new(counter);
         producer.submit(Add { add: Amount::new(5).unwrap() }).unwrap();
         producer.propose_block().unwrap();
-        let block = producer.prove(keys, 1).unwrap();
+        let block = producer.prove(cache, 1).unwrap();
         let kernel = KernelEntry { key: block.key_digest(), valid_from: 1, valid_until: 1 };
         let genesis_state = counter.commitment(&counter.genesis());
         let entry = RegistryEntry { genesis_state, producer: counter.producer(), kernels: vec![kernel] };
@@ -133,7 +133,7 @@ fn a_block_of_counters_and_its_superblock_need_no_more_than_they_collected() {
         fs::write(root.join("blocks/1.block"), BlockBundle::new(&block).encode().unwrap()).unwrap();
         state::write(&state::state_path(root), &SuperblockState::genesis(CHAIN_ID)).unwrap();
         let batcher = Batcher {
-            engine: &Engine::new(EngineKeys::embedded().clone(), keys.clone()),
+            engine: &Engine::new(PinnedKeys::embedded().clone(), cache.clone()),
             store: &Store::open(root).unwrap(),
             progress: &Quiet,
             planner: Planner::default(),
@@ -148,13 +148,13 @@ fn a_block_of_counters_and_its_superblock_need_no_more_than_they_collected() {
 
 #[test]
 fn a_block_of_notes_needs_no_more_than_it_collected() {
-    starts_warm_from_its_collection(|keys| {
+    starts_warm_from_its_collection(|cache| {
         let mut world = fixtures::World::new(CHAIN_ID, fixtures::HOME, secret(1));
         let mut producer = BlockProducer::new(world.environment.clone());
         let (payment, _) = world.pay(0, &[1], 5);
         producer.submit(NotesTransaction::from(payment)).unwrap();
         assert!(producer.propose_block().unwrap().is_empty());
-        producer.prove(keys, 1).unwrap();
+        producer.prove(cache, 1).unwrap();
     });
 }
 
@@ -202,17 +202,17 @@ impl Definition for ForeignKernel {
 }
 
 /// The keys of a configuration file in `root`, and what they tell.
-fn configured(root: &Path, content: &str) -> (Keys, Events) {
+fn configured(root: &Path, content: &str) -> (CircuitCache, Events) {
     let (file, events) = (root.join("superblock.toml"), Events::default());
     fs::write(&file, content).unwrap();
     let flags = Flags { config: Some(file), ..Flags::default() };
     let config = Config::load_in(&flags, &Surroundings::default()).unwrap();
-    let keys = open(&config, events.listener()).unwrap();
-    (keys, events)
+    let cache = open(&config, events.listener()).unwrap();
+    (cache, events)
 }
 
 /// Proves that `foreign` states something, in the block shape. Returns the key that a registry would list.
-fn prove_foreign(keys: &Keys, foreign: ForeignKernel) -> Digest {
+fn prove_foreign(cache: &CircuitCache, foreign: ForeignKernel) -> Digest {
     let digest = Digest([F::from_canonical_u64(9); 4]);
     let statement = BlockStatement {
         environment: F::TWO,
@@ -225,10 +225,10 @@ fn prove_foreign(keys: &Keys, foreign: ForeignKernel) -> Digest {
         body: digest,
         producer: digest,
     };
-    let kernel = Kernel::new(keys, foreign).unwrap();
-    let proof = kernel.circuit(keys).unwrap().prove(&statement).unwrap();
-    kernel.wrapper.prove(keys, &proof).unwrap();
-    kernel.key_digest(keys).unwrap()
+    let kernel = Kernel::new(cache, foreign).unwrap();
+    let proof = kernel.circuit(cache).unwrap().prove(&statement).unwrap();
+    kernel.wrapper.prove(cache, &proof).unwrap();
+    kernel.key_digest(cache).unwrap()
 }
 
 #[test]
@@ -237,25 +237,25 @@ fn the_kernel_of_another_starts_warm_with_pins_that_were_learned() {
     let root = directory.path();
     let foreign = ForeignKernel { hashes: 130 };
     let directories = "key_directories = [\"keys\"]\n";
-    let (keys, cold) = configured(root, directories);
-    let key = prove_foreign(&keys, foreign.clone());
+    let (cache, cold) = configured(root, directories);
+    let key = prove_foreign(&cache, foreign.clone());
     let both = || BTreeSet::from(["foreign".to_owned(), "foreign-wrap".to_owned()]);
     assert_eq!((cold.made(), cold.proved(), cold.trouble()), (both(), both(), vec![]));
-    fs::write(root.join("foreign.toml"), toml::to_string(&keys.learned()).unwrap()).unwrap();
+    fs::write(root.join("foreign.toml"), toml::to_string(&cache.learned()).unwrap()).unwrap();
 
     // Its files are there, and nobody believes them.
-    let (keys, unpinned) = configured(root, directories);
-    assert_eq!(prove_foreign(&keys, foreign.clone()), key);
+    let (cache, unpinned) = configured(root, directories);
+    assert_eq!(prove_foreign(&cache, foreign.clone()), key);
     assert_eq!(unpinned.made(), both());
 
     let pinned = format!("{directories}pins = [\"foreign.toml\"]\n");
-    let (keys, warm) = configured(root, &pinned);
-    assert_eq!(prove_foreign(&keys, foreign.clone()), key);
+    let (cache, warm) = configured(root, &pinned);
+    assert_eq!(prove_foreign(&cache, foreign.clone()), key);
     assert_eq!((warm.made(), warm.proved(), warm.trouble()), (BTreeSet::new(), both(), vec![]));
 
     // Another version of it is another circuit, whatever the pins say.
-    let (keys, changed) = configured(root, &pinned);
-    assert_ne!(prove_foreign(&keys, ForeignKernel { hashes: 131 }), key);
+    let (cache, changed) = configured(root, &pinned);
+    assert_ne!(prove_foreign(&cache, ForeignKernel { hashes: 131 }), key);
     assert_eq!((changed.made(), changed.trouble()), (both(), vec![]));
 
     // A file that was changed meanwhile is set aside.
@@ -266,8 +266,8 @@ fn the_kernel_of_another_starts_warm_with_pins_that_were_learned() {
         *bytes.last_mut().unwrap() ^= 1;
         store.write(name, &bytes).unwrap();
     }
-    let (keys, damaged) = configured(root, &pinned);
-    assert_eq!(prove_foreign(&keys, foreign), key);
+    let (cache, damaged) = configured(root, &pinned);
+    assert_eq!(prove_foreign(&cache, foreign), key);
     assert_eq!(damaged.made(), BTreeSet::from(["foreign".to_owned()]));
     assert!(matches!(&damaged.trouble()[..], [Event::Refused { reason, .. }] if reason.contains("checksum")));
 }
@@ -282,9 +282,9 @@ fn pins_of_a_configuration_do_not_speak_for_our_circuits() {
     let honest = hostile.circuit[0].clone();
     hostile.circuit[0].files.as_mut().unwrap().prover_key.sha3 = circuits_keys::Checksum::of(b"poisoned");
     fs::write(root.join("hostile.toml"), toml::to_string(&hostile).unwrap()).unwrap();
-    let (keys, events) = configured(root, "key_directories = [\"keys\"]\npins = [\"hostile.toml\"]\n");
-    environments_counter::kernel(&keys).unwrap().circuit(&keys).unwrap();
+    let (cache, events) = configured(root, "key_directories = [\"keys\"]\npins = [\"hostile.toml\"]\n");
+    environments_counter::kernel(&cache).unwrap().circuit(&cache).unwrap();
     assert_eq!((events.made().len(), events.trouble()), (1, vec![]), "what was made is as pinned");
-    assert_eq!(keys.missing(&honest), []);
-    assert_eq!(keys.missing(&hostile.circuit[0]).len(), 1);
+    assert_eq!(cache.missing(&honest), []);
+    assert_eq!(cache.missing(&hostile.circuit[0]).len(), 1);
 }

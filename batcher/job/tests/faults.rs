@@ -3,7 +3,7 @@
 mod common;
 
 use batcher_job::state;
-use batcher_verify::{keys::EngineKeys, verify::verify};
+use batcher_verify::{keys::PinnedKeys, verify::verify};
 use circuits_files::file::faults;
 use common::{batch, waiting};
 
@@ -31,7 +31,7 @@ fn a_run_stopped_at_any_durable_step_is_completed_by_the_next_one() {
             // Stopped after the last rename: the state is the new one already.
             assert!(step >= LEAST_STEPS, "only {step} durable steps made a new state");
             let paths = vec![root.join(batcher_job::batch::bundle_name(1))];
-            verify(paths, None, EngineKeys::embedded()).expect("written before the state");
+            verify(paths, None, PinnedKeys::embedded()).expect("written before the state");
             return;
         }
     }

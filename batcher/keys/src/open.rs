@@ -1,6 +1,6 @@
 //! From a configuration to keys.
 
-use circuits_keys::{Keys, Listener};
+use circuits_keys::{CircuitCache, Listener};
 use thiserror::Error;
 
 use super::config::{Config, ConfigError};
@@ -21,12 +21,12 @@ pub enum OpenError {
 ///
 /// # Errors
 /// [`OpenError`]
-pub fn open(config: &Config, listener: Listener) -> Result<Keys, OpenError> {
+pub fn open(config: &Config, listener: Listener) -> Result<CircuitCache, OpenError> {
     let pins = pins::embedded()?;
-    let keys = Keys::new(pins::origin(&pins))
+    let keys = CircuitCache::new(pins::origin(&pins))
         .with_pins(pins)
         .with_pins(config.read_pins()?)
         .with_memory(config.memory_bytes)
         .with_listener(listener);
-    Ok(config.stores()?.into_iter().fold(keys, Keys::with_store))
+    Ok(config.stores()?.into_iter().fold(keys, CircuitCache::with_store))
 }

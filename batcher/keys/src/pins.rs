@@ -8,12 +8,12 @@ use batcher_circuits::{
     superblock::SuperblockDefinition,
 };
 use batcher_verify::{
-    keys::{EngineKeys, KeyText},
-    source::Source,
+    circuit::SuperblockCircuit,
+    keys::{KeyText, PinnedKeys},
 };
 use circuits_core::{CircuitError, Definition, Digest, VerifierKey};
 use circuits_keys::{
-    AnyDefinition, Keys, Origin, PLONKY2_VERSION, STARKY_VERSION,
+    AnyDefinition, CircuitCache, Origin, PLONKY2_VERSION, STARKY_VERSION,
     pins::{Pin, Pins},
 };
 use circuits_protocol::{key_set::KeySet, wrap::STAGES};
@@ -70,13 +70,13 @@ pub fn origin(pins: &Pins) -> Origin {
 ///
 /// # Errors
 /// If a circuit does not fit its shape.
-pub fn build(keys: &Keys, each: &(dyn Fn(&str) + Sync)) -> Result<(Pins, EngineKeys), CircuitError> {
+pub fn build(cache: &CircuitCache, each: &(dyn Fn(&str) + Sync)) -> Result<(Pins, PinnedKeys), CircuitError> {
     let environments = || {
         let mut built = Built { each, circuits: vec![] };
-        Walk { keys, visitor: &mut built }.environments()?;
+        Walk { cache, visitor: &mut built }.environments()?;
         Ok::<_, CircuitError>(built.circuits)
     };
-    let (environments, batcher) = rayon::join(environments, || batcher_circuits(keys, each));
+    let (environments, batcher) = rayon::join(environments, || batcher_circuits(cache, each));
     let others = environments?.into_iter().map(|(pin, _)| pin);
     Ok(pinned(batcher?, others))
 }
@@ -86,11 +86,11 @@ pub fn build(keys: &Keys, each: &(dyn Fn(&str) + Sync)) -> Result<(Pins, EngineK
 /// # Errors
 /// If a circuit does not fit its shape.
 pub fn build_batcher(
-    keys: &Keys,
+    cache: &CircuitCache,
     others: impl IntoIterator<Item = Pin>,
     each: &(dyn Fn(&str) + Sync),
-) -> Result<(Pins, EngineKeys), CircuitError> {
-    Ok(pinned(batcher_circuits(keys, each)?, others))
+) -> Result<(Pins, PinnedKeys), CircuitError> {
+    Ok(pinned(batcher_circuits(cache, each)?, others))
 }
 
 /// The batcher's circuits: segments, and superblocks over them.
@@ -99,30 +99,33 @@ struct BatcherCircuits {
     circuits: Vec<(Pin, VerifierKey)>,
 }
 
-fn batcher_circuits(keys: &Keys, each: &(dyn Fn(&str) + Sync)) -> Result<BatcherCircuits, CircuitError> {
+fn batcher_circuits(
+    cache: &CircuitCache,
+    each: &(dyn Fn(&str) + Sync),
+) -> Result<BatcherCircuits, CircuitError> {
     let mut built = Built { each, circuits: vec![] };
-    Walk { keys, visitor: &mut built }.segments()?;
+    Walk { cache, visitor: &mut built }.segments()?;
     let segment_set: Vec<_> = built.circuits.iter().map(|(pin, _)| pin.key).collect();
     // Not the embedded set, which may be of other segments.
     let root = KeySet::new(&segment_set).root();
-    Walk { keys, visitor: &mut built }.superblocks(root)?;
+    Walk { cache, visitor: &mut built }.superblocks(root)?;
     Ok(BatcherCircuits { segment_set, circuits: built.circuits })
 }
 
-fn pinned(batcher: BatcherCircuits, others: impl IntoIterator<Item = Pin>) -> (Pins, EngineKeys) {
+fn pinned(batcher: BatcherCircuits, others: impl IntoIterator<Item = Pin>) -> (Pins, PinnedKeys) {
     let BatcherCircuits { segment_set, circuits } = batcher;
     let (pins, made): (Vec<_>, Vec<_>) = circuits.into_iter().unzip();
     let superblock = made.into_iter().skip(segment_set.len()).map(KeyText::new).collect();
     let others = others.into_iter().filter(|other| pins.iter().all(|pin| pin.name != other.name));
     let pins = Pins::new(others.chain(pins.iter().cloned()));
-    (pins, EngineKeys { segment_set, superblock })
+    (pins, PinnedKeys { segment_set, superblock })
 }
 
 /// The circuit called `name` and those that it cannot be built without: the ones that it verifies, alone or as members
 /// of a set, and what these verify. Not the segments, whose set is embedded.
 #[must_use]
 pub fn needed(pins: &Pins, name: &str) -> BTreeSet<String> {
-    let embedded = EngineKeys::embedded().key_set().root();
+    let embedded = PinnedKeys::embedded().key_set().root();
     let mut needed = BTreeSet::new();
     let mut open = vec![name];
     while let Some(pin) = open.pop().and_then(|name| pins.get(name)) {
@@ -151,7 +154,7 @@ pub trait Visitor {
     ///
     /// # Errors
     /// If it cannot be built, or if the visitor wants no more; then no other circuit is built.
-    fn visit(&mut self, keys: &Keys, definition: Box<dyn AnyDefinition>) -> Result<(), Self::Error>;
+    fn visit(&mut self, cache: &CircuitCache, definition: Box<dyn AnyDefinition>) -> Result<(), Self::Error>;
 }
 
 /// Shows every circuit that this workspace ships to `visitor`, children before parents; the batcher's with the keys
@@ -159,11 +162,14 @@ pub trait Visitor {
 ///
 /// # Errors
 /// The visitor's, or that of a circuit that cannot be built.
-pub fn visit_all<E: From<CircuitError>>(keys: &Keys, visitor: &mut dyn Visitor<Error = E>) -> Result<(), E> {
-    let mut walk = Walk { keys, visitor };
+pub fn visit_all<E: From<CircuitError>>(
+    cache: &CircuitCache,
+    visitor: &mut dyn Visitor<Error = E>,
+) -> Result<(), E> {
+    let mut walk = Walk { cache, visitor };
     walk.environments()?;
     walk.segments()?;
-    walk.superblocks(EngineKeys::embedded().key_set().root())
+    walk.superblocks(PinnedKeys::embedded().key_set().root())
 }
 
 /// Keeps pins and keys of the circuits that it builds.
@@ -179,25 +185,29 @@ impl Visitor for Built<'_> {
         true
     }
 
-    fn visit(&mut self, keys: &Keys, definition: Box<dyn AnyDefinition>) -> Result<(), CircuitError> {
-        let compiled = definition.circuit(keys)?;
+    fn visit(
+        &mut self,
+        cache: &CircuitCache,
+        definition: Box<dyn AnyDefinition>,
+    ) -> Result<(), CircuitError> {
+        let compiled = definition.circuit(cache)?;
         (self.each)(&compiled.name());
         let key = compiled.circuit().verifier_only.clone();
-        self.circuits.push((keys.pin_of(compiled.as_ref()), key));
+        self.circuits.push((cache.pin_of(compiled.as_ref()), key));
         Ok(())
     }
 }
 
 /// The way past all circuits. A circuit is defined when its turn comes, for only then are those that it verifies made.
 struct Walk<'a, E> {
-    keys: &'a Keys,
+    cache: &'a CircuitCache,
     visitor: &'a mut dyn Visitor<Error = E>,
 }
 
 impl<E: From<CircuitError>> Walk<'_, E> {
     fn circuit<Def: Definition + 'static>(&mut self, definition: Def) -> Result<(), E> {
         if self.visitor.wants(&definition.name()) {
-            self.visitor.visit(self.keys, Box::new(definition))
+            self.visitor.visit(self.cache, Box::new(definition))
         } else {
             Ok(())
         }
@@ -207,17 +217,17 @@ impl<E: From<CircuitError>> Walk<'_, E> {
     fn kernel<K: BlockDefinition>(
         &mut self,
         name: &str,
-        define: impl FnOnce(&Keys) -> Result<K, CircuitError>,
+        define: impl FnOnce(&CircuitCache) -> Result<K, CircuitError>,
     ) -> Result<(), E> {
         let alone = self.visitor.wants(name);
         let wrapped = STAGES.iter().any(|stage| self.visitor.wants(&format!("{name}-{stage}")));
         if !alone && !wrapped {
             return Ok(());
         }
-        let definition = define(self.keys)?;
+        let definition = define(self.cache)?;
         self.circuit(definition.clone())?;
         if wrapped {
-            let definitions = Kernel::new(self.keys, definition)?.wrapper.definitions();
+            let definitions = Kernel::new(self.cache, definition)?.wrapper.definitions();
             definitions.into_iter().try_for_each(|definition| self.circuit(definition))?;
         }
         Ok(())
@@ -237,14 +247,15 @@ impl<E: From<CircuitError>> Walk<'_, E> {
         for size in MIN_BATCH..=MAX_BATCH {
             if self.visitor.wants(&BatchLeaf::name_of(size)) {
                 self.circuit(BatchLeaf::new(
-                    environments_notes::circuits::transaction_keys(self.keys)?,
+                    environments_notes::circuits::transaction_keys(self.cache)?,
                     size,
                 ))?;
             }
         }
         environments_notes::circuits::BatchCircuits::folds().try_for_each(|fold| self.circuit(fold))?;
         for variant in environments_notes::block::variants(environments_notes::block::MAX_TRANSACTIONS) {
-            let define = |keys: &Keys| environments_notes::circuits::block_definition(keys, variant);
+            let define =
+                |cache: &CircuitCache| environments_notes::circuits::block_definition(cache, variant);
             self.kernel(&variant.kernel_name(), define)?;
         }
         Ok(())
@@ -258,7 +269,7 @@ impl<E: From<CircuitError>> Walk<'_, E> {
         ChunkCircuits::folds().try_for_each(|fold| self.circuit(fold))?;
         for variant in environments_accounts::block::variants(environments_accounts::block::MAX_TRANSACTIONS)
         {
-            self.kernel(&variant.kernel_name(), |keys| KERNELS.definition(keys, variant))?;
+            self.kernel(&variant.kernel_name(), |cache| KERNELS.definition(cache, variant))?;
         }
         Ok(())
     }
@@ -273,7 +284,7 @@ impl<E: From<CircuitError>> Walk<'_, E> {
 
     /// Those over the segment set of this root.
     fn superblocks(&mut self, root: Digest) -> Result<(), E> {
-        Source::all().try_for_each(|source| self.circuit(SuperblockDefinition::new(source, root)))
+        SuperblockCircuit::all().try_for_each(|source| self.circuit(SuperblockDefinition::new(source, root)))
     }
 }
 
@@ -296,7 +307,7 @@ mod tests {
     #[test]
     fn the_checked_in_pins_name_the_embedded_keys() {
         let pins = embedded().expect("well-formed");
-        for key in &EngineKeys::embedded().segment_set {
+        for key in &PinnedKeys::embedded().segment_set {
             assert!(pins.circuit.iter().any(|pin| pin.key == *key), "key {key} is not pinned");
         }
     }
@@ -313,14 +324,19 @@ mod tests {
             false
         }
 
-        fn visit(&mut self, _: &Keys, definition: Box<dyn AnyDefinition>) -> Result<(), CircuitError> {
+        fn visit(
+            &mut self,
+            _: &CircuitCache,
+            definition: Box<dyn AnyDefinition>,
+        ) -> Result<(), CircuitError> {
             panic!("{} was not asked for", definition.identifier())
         }
     }
 
     /// Every name that may be one of a circuit, in the order of the walk.
     fn names() -> Vec<String> {
-        let keys = Keys::default().with_listener(Arc::new(|event| panic!("nothing is asked for: {event:?}")));
+        let keys = CircuitCache::default()
+            .with_listener(Arc::new(|event| panic!("nothing is asked for: {event:?}")));
         let mut names = Names::default();
         visit_all(&keys, &mut names).expect("nothing is built");
         names.0.into_inner()

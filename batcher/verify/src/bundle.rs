@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    keys::EngineKeys,
-    source::{Source, superblock_shape},
+    circuit::{SuperblockCircuit, superblock_shape},
+    keys::PinnedKeys,
 };
 
 /// Bytes of the largest superblock bundle.
@@ -192,7 +192,7 @@ impl SuperblockBundle {
     ///
     /// # Errors
     /// [`BundleError`], one variant per rule.
-    pub fn verify(&self, keys: &EngineKeys) -> Result<(SuperblockStatement, Source), BundleError> {
+    pub fn verify(&self, keys: &PinnedKeys) -> Result<(SuperblockStatement, SuperblockCircuit), BundleError> {
         let statement = self.statement()?;
         let source = keys.source_of(self.key).ok_or(BundleError::UnknownKey(self.key))?;
         let key = keys.superblock(source).ok_or(BundleError::UnknownKey(self.key))?;

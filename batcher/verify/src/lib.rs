@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bundle;
+pub mod circuit;
 pub mod keys;
-pub mod source;
 pub mod trust;
 pub mod verify;

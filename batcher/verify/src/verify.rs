@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use crate::{
     bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle},
-    keys::EngineKeys,
-    source::Source,
+    circuit::SuperblockCircuit,
+    keys::PinnedKeys,
     trust::Trust,
 };
 
@@ -139,13 +139,13 @@ pub struct Report {
 struct Opened {
     path: PathBuf,
     statement: SuperblockStatement,
-    source: Source,
+    source: SuperblockCircuit,
     key: Digest,
     deposits: usize,
     l1_outbox: usize,
 }
 
-fn open(path: PathBuf, keys: &EngineKeys) -> Result<Opened, VerifyError> {
+fn open(path: PathBuf, keys: &PinnedKeys) -> Result<Opened, VerifyError> {
     let bytes = file::read_bytes(Kind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
     let opened = SuperblockBundle::decode(&bytes)
         .and_then(|bundle| bundle.verify(keys).map(|(statement, source)| (statement, source, bundle)));
@@ -167,7 +167,7 @@ fn open(path: PathBuf, keys: &EngineKeys) -> Result<Opened, VerifyError> {
 ///
 /// # Errors
 /// [`VerifyError`]; it names the file and what is wrong with it.
-pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &EngineKeys) -> Result<Report, VerifyError> {
+pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> Result<Report, VerifyError> {
     if paths.len() > MAX_FILES {
         return Err(VerifyError::TooMany { found: paths.len() });
     }

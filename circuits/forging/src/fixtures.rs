@@ -13,8 +13,8 @@ use circuits_core::{
     layout::{Layout, WitnessError, new_virtual, set},
 };
 use circuits_keys::{
-    Checksum, DirectoryStore, HEADER_VERSION, Header, KeyFile, KeyKind, KeyStore as _, Keys, Kind, Origin,
-    PLONKY2_VERSION, Payload, STARKY_VERSION, START_LIMIT, pins::Pins, read_header,
+    Checksum, CircuitCache, DirectoryStore, HEADER_VERSION, Header, KeyFile, KeyKind, KeyStore as _, Kind,
+    Origin, PLONKY2_VERSION, Payload, STARKY_VERSION, START_LIMIT, pins::Pins, read_header,
 };
 use circuits_protocol::{fold::Chain, statement::BlockStatement};
 use circuits_prover::basetypes::{kernel_config, standard_config};
@@ -44,13 +44,13 @@ pub fn workspace_origin(pins: &Pins) -> io::Result<Origin> {
 }
 
 /// Keys in [`key_directory`].
-fn workspace_keys() -> io::Result<Keys> {
+fn workspace_keys() -> io::Result<CircuitCache> {
     let pins = fs::read_to_string(circuits_sources::pins()?)?;
     let pins: Pins = toml::from_str(&pins).map_err(io::Error::other)?;
     let origin = workspace_origin(&pins)?;
     let store = DirectoryStore::new(key_directory());
     forget_others(&store, &origin);
-    Ok(Keys::new(origin).with_pins(pins).with_store(Arc::new(store)))
+    Ok(CircuitCache::new(origin).with_pins(pins).with_store(Arc::new(store)))
 }
 
 /// Removes keys of other sources: every change of a circuit would leave a gigabyte behind.
@@ -67,8 +67,8 @@ fn forget_others(store: &DirectoryStore, origin: &Origin) {
 
 /// The keys that all tests of a process share. Outside of a workspace they are in memory only.
 #[must_use]
-pub fn keys() -> &'static Arc<Keys> {
-    static KEYS: LazyLock<Arc<Keys>> =
+pub fn cache() -> &'static Arc<CircuitCache> {
+    static KEYS: LazyLock<Arc<CircuitCache>> =
         LazyLock::new(|| Arc::new(workspace_keys().unwrap_or_default().with_memory(6 << 30)));
     &KEYS
 }

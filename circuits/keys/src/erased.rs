@@ -1,4 +1,4 @@
-//! Definitions and circuits without their types: what [`Keys`] look them up by, load and build.
+//! Definitions and circuits without their types: what [`CircuitCache`] look them up by, load and build.
 //!
 //! So the lookup is compiled once, and not once for each definition.
 
@@ -15,7 +15,7 @@ use circuits_core::{
 };
 use circuits_prover::basetypes::{Builder, Circuit};
 
-use super::Keys;
+use super::CircuitCache;
 use crate::pins::Pin;
 
 /// All that determines a circuit, known before it is built.
@@ -47,17 +47,17 @@ pub trait AnyDefinition {
     /// [`Definition::name`], which headers of key files call so.
     fn identifier(&self) -> String;
 
-    /// As [`Keys::circuit`].
+    /// As [`CircuitCache::circuit`].
     ///
     /// # Errors
     /// As there.
-    fn circuit(self: Box<Self>, keys: &Keys) -> Result<Arc<dyn AnyCompiled>, CircuitError>;
+    fn circuit(self: Box<Self>, cache: &CircuitCache) -> Result<Arc<dyn AnyCompiled>, CircuitError>;
 
-    /// As [`Keys::ensure`].
+    /// As [`CircuitCache::ensure`].
     ///
     /// # Errors
     /// As there.
-    fn ensure(self: Box<Self>, keys: &Keys) -> Result<bool, CircuitError>;
+    fn ensure(self: Box<Self>, cache: &CircuitCache) -> Result<bool, CircuitError>;
 }
 
 impl<Def: Definition + 'static> AnyDefinition for Def {
@@ -65,13 +65,13 @@ impl<Def: Definition + 'static> AnyDefinition for Def {
         self.name()
     }
 
-    fn circuit(self: Box<Self>, keys: &Keys) -> Result<Arc<dyn AnyCompiled>, CircuitError> {
-        let compiled = keys.circuit(*self)?;
+    fn circuit(self: Box<Self>, cache: &CircuitCache) -> Result<Arc<dyn AnyCompiled>, CircuitError> {
+        let compiled = cache.circuit(*self)?;
         Ok(compiled)
     }
 
-    fn ensure(self: Box<Self>, keys: &Keys) -> Result<bool, CircuitError> {
-        keys.ensure(*self)
+    fn ensure(self: Box<Self>, cache: &CircuitCache) -> Result<bool, CircuitError> {
+        cache.ensure(*self)
     }
 }
 

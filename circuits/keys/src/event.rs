@@ -1,4 +1,4 @@
-//! What [`Keys`](super::Keys) tell whoever waits for a key.
+//! What [`CircuitCache`](super::Keys) tell whoever waits for a key.
 
 use std::{sync::Arc, time::Duration};
 

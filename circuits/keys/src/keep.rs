@@ -1,20 +1,20 @@
-//! What [`Keys`] leave behind: files in stores and in the caller's collection, and pins that were learned.
+//! What [`CircuitCache`] leave behind: files in stores and in the caller's collection, and pins that were learned.
 
 use circuits_core::{circuit::AnyCompiled, proof::encode_key};
 use circuits_prover::basetypes::VerifierData;
 
 use super::{
+    cache::{CircuitCache, lock},
     erased::Identity,
     event::Event,
     format::KeyFile,
     header::{Header, KeyKind, Payload},
-    lookup::{Keys, lock},
     made::Made,
     prover_data::encode_common,
 };
 use crate::pins::Pin;
 
-impl Keys {
+impl CircuitCache {
     /// Writes the files of a circuit that was built here, and remembers its pin.
     pub(super) fn keep(&self, identity: &Identity, pin: Option<&Pin>, compiled: &dyn AnyCompiled) {
         if self.stores.is_empty() && self.collection.is_none() {

@@ -10,7 +10,7 @@ mod event;
 mod format;
 mod header;
 mod keep;
-mod lookup;
+mod lru;
 mod made;
 mod memory;
 mod name;
@@ -18,7 +18,7 @@ pub mod pins;
 mod prover_data;
 mod store;
 
-pub use cache::DEFAULT_MEMORY_BYTES;
+pub use cache::CircuitCache;
 pub use directory::DirectoryStore;
 pub use erased::AnyDefinition;
 pub use event::{Event, Listener};
@@ -28,7 +28,7 @@ pub use format::{
 pub use header::{
     Checksum, HEADER_VERSION, Header, KeyKind, Kind, Origin, PLONKY2_VERSION, Payload, STARKY_VERSION,
 };
-pub use lookup::Keys;
+pub use lru::DEFAULT_MEMORY_BYTES;
 pub use made::Made;
 pub use memory::{MemoryFile, MemoryStore};
 pub use name::KeyName;

@@ -12,7 +12,7 @@ use circuits_core::{
 };
 use circuits_files::file::faults;
 use circuits_forging::fixtures::toy_key;
-use circuits_keys::{Checksum, DirectoryStore, Event, KeyFile, KeyStore, Keys};
+use circuits_keys::{Checksum, CircuitCache, DirectoryStore, Event, KeyFile, KeyStore};
 use circuits_prover::basetypes::kernel_config;
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
@@ -92,13 +92,13 @@ fn a_key_whose_writing_stops_at_any_step_is_used_and_what_it_leaves_is_whole() {
     for step in 0.. {
         let directory = tempfile::tempdir().expect("a directory");
         let store: Arc<dyn KeyStore> = Arc::new(DirectoryStore::new(directory.path()));
-        let keys = || {
+        let cache = || {
             let events = Arc::new(Mutex::new(vec![]));
             let told = events.clone();
             let listener = Arc::new(move |event: &Event| told.lock().expect("alive").push(event.clone()));
-            (Keys::new(origin.clone()).with_store(store.clone()).with_listener(listener), events)
+            (CircuitCache::new(origin.clone()).with_store(store.clone()).with_listener(listener), events)
         };
-        let (first, events) = keys();
+        let (first, events) = cache();
         faults::arm(step);
         let made = first.circuit(Anything);
         faults::disarm();
@@ -112,7 +112,7 @@ fn a_key_whose_writing_stops_at_any_step_is_used_and_what_it_leaves_is_whole() {
             KeyFile::parse(name, bytes).and_then(|file| file.check_payload()).expect("a whole file");
         }
         // The next process makes what is missing, and then nothing is.
-        let (second, events) = keys();
+        let (second, events) = cache();
         let second = second.with_pins(first.learned());
         assert!(second.circuit(Anything).expect("it builds").circuit == built.circuit);
         let events = events.lock().expect("alive");

@@ -10,7 +10,7 @@ use circuits_core::{
     recursion::key_digest,
     trees::{IndexTree, Path, PathTarget, index_bits},
 };
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_prover::basetypes::{Builder, Witness};
 use plonky2::{
     field::types::Field,
@@ -63,15 +63,15 @@ impl KeySet {
     /// Proves with a circuit of the set.
     ///
     /// # Errors
-    /// [`CircuitError::Unlisted`] if its key is not in the set; else as [`Keys::circuit`] and
+    /// [`CircuitError::Unlisted`] if its key is not in the set; else as [`CircuitCache::circuit`] and
     /// [`Compiled::prove`](circuits_core::Compiled::prove).
     pub fn prove<Def: Definition + 'static>(
         &self,
-        keys: &Keys,
+        cache: &CircuitCache,
         definition: Def,
         input: &Def::Input,
     ) -> Result<FoldChild, CircuitError> {
-        let circuit = keys.circuit(definition)?;
+        let circuit = cache.circuit(definition)?;
         let key = circuit.key().clone();
         let digest = key_digest(&key);
         let unlisted = || CircuitError::Unlisted { name: circuit.definition.name(), key: digest };

@@ -15,7 +15,7 @@ use circuits_core::{
     layout::{Layout, WitnessError},
     recursion::{ChildTarget, Shape, key_digest, verify_with_constant_key},
 };
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_prover::basetypes::{Builder, Proof, VerifierData, Witness, kernel_config, standard_config};
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
@@ -96,7 +96,11 @@ pub struct Wrapper {
 ///
 /// # Errors
 /// [`CircuitError::Shape`] if the hop cannot be built.
-pub fn wrap(keys: &Keys, kernel_name: &str, kernel: Arc<VerifierData>) -> Result<Wrapper, CircuitError> {
+pub fn wrap(
+    cache: &CircuitCache,
+    kernel_name: &str,
+    kernel: Arc<VerifierData>,
+) -> Result<Wrapper, CircuitError> {
     let rewrap = |stage: &str, child_name: &str, child, shape| Rewrap {
         name: format!("{kernel_name}-{stage}"),
         child_name: child_name.to_owned(),
@@ -110,7 +114,7 @@ pub fn wrap(keys: &Keys, kernel_name: &str, kernel: Arc<VerifierData>) -> Result
         return Ok(Wrapper { hop: None, wrap });
     }
     let hop = rewrap(hop_stage, kernel_name, kernel, None);
-    let wrap = rewrap(wrap_stage, &hop.name, keys.verifier(hop.clone())?, Some(block_shape()));
+    let wrap = rewrap(wrap_stage, &hop.name, cache.verifier(hop.clone())?, Some(block_shape()));
     Ok(Wrapper { hop: Some(hop), wrap })
 }
 
@@ -119,16 +123,16 @@ impl Wrapper {
     ///
     /// # Errors
     /// [`CircuitError::Shape`] if the verifier of what is below does not fit the block shape.
-    pub fn key(&self, keys: &Keys) -> Result<Arc<VerifierData>, CircuitError> {
-        keys.verifier(self.wrap.clone())
+    pub fn key(&self, cache: &CircuitCache) -> Result<Arc<VerifierData>, CircuitError> {
+        cache.verifier(self.wrap.clone())
     }
 
     /// Digest of [`Self::key`].
     ///
     /// # Errors
     /// As [`Self::key`].
-    pub fn key_digest(&self, keys: &Keys) -> Result<Digest, CircuitError> {
-        Ok(key_digest(&self.key(keys)?.verifier_only))
+    pub fn key_digest(&self, cache: &CircuitCache) -> Result<Digest, CircuitError> {
+        Ok(key_digest(&self.key(cache)?.verifier_only))
     }
 
     /// The circuits: the hop if there is one, and the wrap.
@@ -141,18 +145,18 @@ impl Wrapper {
     ///
     /// # Errors
     /// As [`Self::key`].
-    pub fn load(&self, keys: &Keys) -> Result<(), CircuitError> {
-        self.definitions().into_iter().try_for_each(|definition| keys.circuit(definition).map(drop))
+    pub fn load(&self, cache: &CircuitCache) -> Result<(), CircuitError> {
+        self.definitions().into_iter().try_for_each(|definition| cache.circuit(definition).map(drop))
     }
 
     /// Brings a proof of the kernel to the block shape.
     ///
     /// # Errors
     /// [`CircuitError::Unprovable`] if `kernel_proof` does not verify under the kernel's key.
-    pub fn prove(&self, keys: &Keys, kernel_proof: &Proof) -> Result<Proof, CircuitError> {
-        let wrap = |proof: &Proof| keys.circuit(self.wrap.clone())?.prove(proof);
+    pub fn prove(&self, cache: &CircuitCache, kernel_proof: &Proof) -> Result<Proof, CircuitError> {
+        let wrap = |proof: &Proof| cache.circuit(self.wrap.clone())?.prove(proof);
         match &self.hop {
-            Some(hop) => wrap(&keys.circuit(hop.clone())?.prove(kernel_proof)?),
+            Some(hop) => wrap(&cache.circuit(hop.clone())?.prove(kernel_proof)?),
             None => wrap(kernel_proof),
         }
     }

@@ -2,7 +2,7 @@
 
 use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::{Digest, hash::hash, layout::Layout};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::statement::BlockStatement;
 use circuits_tables::ecdsa::{append, empty_claims};
 use environments_core::{
@@ -284,14 +284,18 @@ impl Environment for Accounts {
         failed.collect()
     }
 
-    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
         let kernels = variants(self.limit)
             .into_iter()
-            .map(|variant| Ok(KERNELS.get(keys, variant)?.key_digest(keys)?));
+            .map(|variant| Ok(KERNELS.get(cache, variant)?.key_digest(cache)?));
         kernels.collect()
     }
 
-    fn prove(&self, keys: &Keys, block: &ProposedBlock<AccountsBlock>) -> Result<ProvenBlock, ProveError> {
-        prove_block(keys, &KERNELS, self.secret, block)
+    fn prove(
+        &self,
+        cache: &CircuitCache,
+        block: &ProposedBlock<AccountsBlock>,
+    ) -> Result<ProvenBlock, ProveError> {
+        prove_block(cache, &KERNELS, self.secret, block)
     }
 }

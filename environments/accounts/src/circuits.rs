@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use circuits_core::{CircuitError, Digest, Proof, recursion::key_digest};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::{
     fold::{FoldChild, FoldDefinition},
     key_set::KeySet,
@@ -29,10 +29,10 @@ impl ChunkCircuits {
     ///
     /// # Errors
     /// If one cannot be built.
-    pub fn new(keys: &Keys) -> Result<Self, CircuitError> {
-        let mut digests = vec![key_digest(&keys.verifier(Self::leaf())?.verifier_only)];
+    pub fn new(cache: &CircuitCache) -> Result<Self, CircuitError> {
+        let mut digests = vec![key_digest(&cache.verifier(Self::leaf())?.verifier_only)];
         for fold in Self::folds() {
-            digests.push(key_digest(&keys.verifier(fold)?.verifier_only));
+            digests.push(key_digest(&cache.verifier(fold)?.verifier_only));
         }
         Ok(Self { set: KeySet::new(&digests) })
     }
@@ -58,17 +58,21 @@ impl ChunkCircuits {
     ///
     /// # Errors
     /// [`CircuitError::Unprovable`] if it breaks a rule.
-    pub fn prove(&self, keys: &Keys, input: &ChunkInput) -> Result<FoldChild, CircuitError> {
-        self.set.prove(keys, Self::leaf(), input)
+    pub fn prove(&self, cache: &CircuitCache, input: &ChunkInput) -> Result<FoldChild, CircuitError> {
+        self.set.prove(cache, Self::leaf(), input)
     }
 
     /// Folds chunks; `None` if no circuit has their number.
     ///
     /// # Errors
     /// [`CircuitError::Unprovable`] if they do not follow on each other.
-    pub fn fold(&self, keys: &Keys, children: &Vec<FoldChild>) -> Option<Result<FoldChild, CircuitError>> {
+    pub fn fold(
+        &self,
+        cache: &CircuitCache,
+        children: &Vec<FoldChild>,
+    ) -> Option<Result<FoldChild, CircuitError>> {
         let position = FOLD_ARITIES.iter().position(|&arity| arity == children.len())?;
-        Some(self.set.prove(keys, Self::folds().nth(position)?, children))
+        Some(self.set.prove(cache, Self::folds().nth(position)?, children))
     }
 }
 
@@ -78,13 +82,14 @@ pub trait Signatures: Send + Sync {
     ///
     /// # Errors
     /// If it cannot be built.
-    fn key(&self, keys: &Keys, table: usize) -> Result<Arc<VerifierData>, CircuitError>;
+    fn key(&self, cache: &CircuitCache, table: usize) -> Result<Arc<VerifierData>, CircuitError>;
 
     /// Proves signatures with the table for so many.
     ///
     /// # Errors
     /// If one does not hold.
-    fn prove(&self, keys: &Keys, table: usize, signatures: &[Signed]) -> Result<Proof, CircuitError>;
+    fn prove(&self, cache: &CircuitCache, table: usize, signatures: &[Signed])
+    -> Result<Proof, CircuitError>;
 }
 
 /// Block kernels over one source of proofs of signatures.
@@ -110,11 +115,11 @@ impl BlockKernels {
     ///
     /// # Errors
     /// If one of the circuits below it cannot be built.
-    pub fn definition(&self, keys: &Keys, variant: Variant) -> Result<BlockKernel, CircuitError> {
-        let signatures = variant.table().map(|table| self.signatures.key(keys, table)).transpose()?;
+    pub fn definition(&self, cache: &CircuitCache, variant: Variant) -> Result<BlockKernel, CircuitError> {
+        let signatures = variant.table().map(|table| self.signatures.key(cache, table)).transpose()?;
         let chunk_set_root = match variant {
             Variant::Empty | Variant::Unsigned | Variant::Direct(_) => Digest::ZERO,
-            Variant::Chunks { .. } => ChunkCircuits::new(keys)?.key_set_root(),
+            Variant::Chunks { .. } => ChunkCircuits::new(cache)?.key_set_root(),
         };
         Ok(BlockKernel::new(variant, signatures, chunk_set_root))
     }
@@ -123,7 +128,7 @@ impl BlockKernels {
     ///
     /// # Errors
     /// If one of its circuits cannot be built.
-    pub fn get(&self, keys: &Keys, variant: Variant) -> Result<Kernel<BlockKernel>, CircuitError> {
-        Kernel::new(keys, self.definition(keys, variant)?)
+    pub fn get(&self, cache: &CircuitCache, variant: Variant) -> Result<Kernel<BlockKernel>, CircuitError> {
+        Kernel::new(cache, self.definition(cache, variant)?)
     }
 }

@@ -1,6 +1,6 @@
 //! Proving blocks.
 
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::fold::FoldChild;
 use environments_core::{
     block::{ProposedBlock, ProvenBlock},
@@ -81,12 +81,12 @@ pub fn chunk_inputs(block: &AccountsBlock, circuits: &ChunkCircuits) -> Vec<Chun
 ///
 /// # Errors
 /// If one of them cannot be proved.
-pub fn prove_chunks(keys: &Keys, block: &AccountsBlock) -> Result<Vec<FoldChild>, ProveError> {
-    let circuits = ChunkCircuits::new(keys)?;
+pub fn prove_chunks(cache: &CircuitCache, block: &AccountsBlock) -> Result<Vec<FoldChild>, ProveError> {
+    let circuits = ChunkCircuits::new(cache)?;
     let inputs = chunk_inputs(block, &circuits);
     let chunks: Vec<_> =
-        inputs.par_iter().map(|input| circuits.prove(keys, input)).collect::<Result<_, _>>()?;
-    fold_chunks(keys, block, &circuits, chunks)
+        inputs.par_iter().map(|input| circuits.prove(cache, input)).collect::<Result<_, _>>()?;
+    fold_chunks(cache, block, &circuits, chunks)
 }
 
 /// Folds the chunks of a block until its kernel takes them.
@@ -94,7 +94,7 @@ pub fn prove_chunks(keys: &Keys, block: &AccountsBlock) -> Result<Vec<FoldChild>
 /// # Errors
 /// If they do not follow on each other.
 pub fn fold_chunks(
-    keys: &Keys,
+    cache: &CircuitCache,
     block: &AccountsBlock,
     circuits: &ChunkCircuits,
     chunks: Vec<FoldChild>,
@@ -104,7 +104,7 @@ pub fn fold_chunks(
     let parts: Vec<Vec<_>> = sizes.into_iter().map(|size| rest.by_ref().take(size).collect()).collect();
     let children = parts.into_par_iter().map(|mut part| match part.len() {
         1 => part.pop().ok_or_else(|| no_kernel(block)),
-        _ => Ok(circuits.fold(keys, &part).ok_or_else(|| no_kernel(block))??),
+        _ => Ok(circuits.fold(cache, &part).ok_or_else(|| no_kernel(block))??),
     });
     children.collect()
 }
@@ -114,7 +114,7 @@ pub fn fold_chunks(
 /// # Errors
 /// If one of them cannot be proved.
 pub fn kernel_input(
-    keys: &Keys,
+    cache: &CircuitCache,
     kernels: &BlockKernels,
     secret: ProducerSecret,
     block: &AccountsBlock,
@@ -122,11 +122,11 @@ pub fn kernel_input(
     let variant = block.variant().ok_or_else(|| no_kernel(block))?;
     let prove_signatures = || {
         let table = variant.table();
-        table.map(|table| kernels.signatures().prove(keys, table, &block.signatures)).transpose()
+        table.map(|table| kernels.signatures().prove(cache, table, &block.signatures)).transpose()
     };
     let take_transactions = || match variant {
         Variant::Empty | Variant::Unsigned | Variant::Direct(_) => Ok(direct(block, variant)),
-        Variant::Chunks { .. } => prove_chunks(keys, block).map(BlockTransactions::Chunks),
+        Variant::Chunks { .. } => prove_chunks(cache, block).map(BlockTransactions::Chunks),
     };
     let (signatures, transactions) = rayon::join(prove_signatures, take_transactions);
     let input = BlockInput {
@@ -145,11 +145,11 @@ pub fn kernel_input(
 /// - [`ProveError::NoKernel`] if the block has more transactions than a block can have.
 /// - [`ProveError::Circuit`] or [`ProveError::Block`] if it breaks a rule.
 pub fn prove_block(
-    keys: &Keys,
+    cache: &CircuitCache,
     kernels: &BlockKernels,
     secret: ProducerSecret,
     block: &ProposedBlock<AccountsBlock>,
 ) -> Result<ProvenBlock, ProveError> {
-    let (variant, input) = kernel_input(keys, kernels, secret, block.witness())?;
-    kernels.get(keys, variant)?.prove(keys, block, &input)
+    let (variant, input) = kernel_input(cache, kernels, secret, block.witness())?;
+    kernels.get(cache, variant)?.prove(cache, block, &input)
 }

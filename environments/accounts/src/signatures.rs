@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use circuits_core::{CircuitError, Definition, Proof};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_prover::basetypes::VerifierData;
 use circuits_tables::ecdsa::{
     Signed,
@@ -36,17 +36,22 @@ impl SignatureTables {
 }
 
 impl Signatures for SignatureTables {
-    fn key(&self, keys: &Keys, table: usize) -> Result<Arc<VerifierData>, CircuitError> {
-        keys.verifier(Self::definition(table)?)
+    fn key(&self, cache: &CircuitCache, table: usize) -> Result<Arc<VerifierData>, CircuitError> {
+        cache.verifier(Self::definition(table)?)
     }
 
-    fn prove(&self, keys: &Keys, table: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
+    fn prove(
+        &self,
+        cache: &CircuitCache,
+        table: usize,
+        signatures: &[Signed],
+    ) -> Result<Proof, CircuitError> {
         let definition = Self::definition(table)?;
         let proof = batch::prove(definition.0, signatures).map_err(|error| CircuitError::Unprovable {
             name: definition.name(),
             reason: error.to_string(),
         })?;
         let claims = signatures.iter().map(Signed::claim).collect();
-        keys.circuit(definition)?.prove(&SignatureInput { claims, proof })
+        cache.circuit(definition)?.prove(&SignatureInput { claims, proof })
     }
 }

@@ -1,6 +1,6 @@
 //! Transactions that are signed by a library which shares no code with ours: the C implementation of secp256k1.
 
-use circuits_forging::fixtures::keys;
+use circuits_forging::fixtures::cache;
 use circuits_tables::ecdsa::{EcdsaError, PublicKey};
 use environments_accounts::{
     Accounts, AccountsError,
@@ -47,7 +47,7 @@ fn a_transaction_signed_by_another_library_is_executed() {
     let message = Message::from_digest(transaction.signed_bytes(CHAIN_ID, HOME));
     let signature = ecdsa::sign(message, &key);
     let signed =
-        environment.parse(keys(), &line(&transaction, &public, &signature.serialize_compact())).unwrap();
+        environment.parse(cache(), &line(&transaction, &public, &signature.serialize_compact())).unwrap();
     let mut state = environment.genesis();
     environment.execute(&mut state, &signed).unwrap();
     let account = state.account(&transaction.sender).unwrap();
@@ -75,7 +75,7 @@ fn the_upper_one_of_the_two_signatures_is_refused() {
     let mut bytes = ecdsa::sign(message, &key).serialize_compact();
     let lower = secp256k1::SecretKey::from_secret_bytes(bytes[32..].try_into().unwrap()).unwrap();
     bytes[32..].copy_from_slice(&lower.negate().to_secret_bytes());
-    let signed = environment.parse(keys(), &line(&transaction, &public, &bytes)).unwrap();
+    let signed = environment.parse(cache(), &line(&transaction, &public, &bytes)).unwrap();
     let refused = environment.execute(&mut environment.genesis(), &signed);
     assert!(matches!(
         refused,

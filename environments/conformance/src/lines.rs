@@ -1,6 +1,6 @@
 //! Promises about transactions as text, and about the object-safe side.
 
-use circuits_forging::fixtures::keys;
+use circuits_forging::fixtures::cache;
 use environments_core::{
     dynamic::{DynEnvironment, LineError, MAX_LINE_BYTES},
     environment::Environment,
@@ -36,7 +36,7 @@ pub fn bad_lines_are_reported_and_the_rest_go_on<S: Subject>(subject: &S) {
     ]
     .join("\r\n");
     let mut producer: Box<dyn DynEnvironment> = Box::new(producer(subject));
-    let submission = producer.submit_lines(keys(), &text);
+    let submission = producer.submit_lines(cache(), &text);
     let accepted: Vec<_> = submission.accepted.iter().map(|(line, _)| *line).collect();
     let rejected: Vec<_> = submission.rejected.iter().map(|(line, _)| *line).collect();
     assert_eq!(accepted, [1, 6]);
@@ -53,7 +53,7 @@ pub fn bad_lines_are_reported_and_the_rest_go_on<S: Subject>(subject: &S) {
 
     let invalid = subject.invalid(&environment, &environment.genesis());
     let text: Vec<_> = invalid.iter().map(line).collect();
-    let submission = producer.submit_lines(keys(), &text.join("\n"));
+    let submission = producer.submit_lines(cache(), &text.join("\n"));
     assert_eq!(submission.accepted.len(), invalid.len(), "lines are parsed here, and judged in a block");
 }
 
@@ -71,7 +71,7 @@ pub fn dynamic_and_typed_producers_agree<S: Subject>(subject: &S) {
     assert_eq!(dynamic.genesis_commitment(), dynamic.commitment());
     for block in typed.blocks() {
         let lines: Vec<_> = block.transactions.iter().map(|pending| line(&pending.transaction)).collect();
-        let submission = dynamic.submit_lines(keys(), &lines.join("\n"));
+        let submission = dynamic.submit_lines(cache(), &lines.join("\n"));
         assert!(submission.rejected.is_empty(), "{:?}", submission.rejected);
         let report = dynamic.propose_block().expect("the same transactions make a block");
         assert_eq!(report.statement, *block.block.statement());

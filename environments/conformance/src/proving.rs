@@ -1,6 +1,6 @@
 //! Promises about proofs. These prove a few blocks, with circuits that all tests of a process share.
 
-use circuits_forging::fixtures::keys;
+use circuits_forging::fixtures::cache;
 use environments_core::{
     block::{BlockError, ProposedBlock},
     bundle::BlockBundle,
@@ -19,11 +19,11 @@ pub fn proven_blocks_verify<S: Subject>(subject: &S) {
     let mut producer = producer(subject);
     propose_valid(subject, &mut producer);
     propose_valid(subject, &mut producer);
-    let kernels = producer.environment().kernels(keys()).expect("the kernels can be built");
+    let kernels = producer.environment().kernels(cache()).expect("the kernels can be built");
     let common = &circuits_protocol::wrap::block_shape().common;
     for height in [2, 1] {
         let proposed = &producer.block(height).expect("proposed").block;
-        let proven = producer.prove(keys(), height).expect("a proposed block has a proof");
+        let proven = producer.prove(cache(), height).expect("a proposed block has a proof");
         assert_eq!(proven.statement(), proposed.statement());
         assert_eq!(proven.body(), proposed.body());
         assert!(kernels.contains(&proven.key_digest()), "the key is listed");
@@ -46,7 +46,7 @@ pub fn proven_blocks_verify<S: Subject>(subject: &S) {
         honest.witness().clone(),
     )
     .expect("the statement's ranges hold");
-    let result = producer.environment().prove(keys(), &changed);
+    let result = producer.environment().prove(cache(), &changed);
     assert!(result.is_err(), "a block with another new state has a proof");
 }
 
@@ -58,7 +58,7 @@ pub fn a_stranger_cannot_prove_a_block<S: Subject>(subject: &S) {
     let mut producer = producer(subject);
     propose_valid(subject, &mut producer);
     let stranger = BlockProducer::new(subject.environment(CHAIN_ID, id(0), secret(1)));
-    let result = stranger.environment().prove(keys(), &producer.block(1).expect("proposed").block);
+    let result = stranger.environment().prove(cache(), &producer.block(1).expect("proposed").block);
     assert!(
         matches!(
             result,

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::Digest;
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::statement::BlockStatement;
 use thiserror::Error;
 
@@ -103,7 +103,7 @@ pub trait DynEnvironment: Send + Sync {
     ///
     /// # Errors
     /// If a circuit cannot be built.
-    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError>;
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError>;
 
     /// Height of the last proposed block.
     fn height(&self) -> u32;
@@ -119,13 +119,17 @@ pub trait DynEnvironment: Send + Sync {
 
     /// Adds transactions to the pool, one JSON object per line. Blank lines are skipped; a bad line is reported
     /// with its number and the others go on.
-    fn submit_lines(&mut self, keys: &Keys, text: &str) -> Submission;
+    fn submit_lines(&mut self, cache: &CircuitCache, text: &str) -> Submission;
 
     /// Adds a transaction that came with its own proof.
     ///
     /// # Errors
     /// [`BundleSubmissionError`]
-    fn submit_bundle(&mut self, keys: &Keys, bundle: &[u8]) -> Result<TransactionId, BundleSubmissionError>;
+    fn submit_bundle(
+        &mut self,
+        cache: &CircuitCache,
+        bundle: &[u8],
+    ) -> Result<TransactionId, BundleSubmissionError>;
 
     /// Adds to the pool the transaction that takes in a message.
     ///
@@ -162,13 +166,13 @@ pub trait DynEnvironment: Send + Sync {
     ///
     /// # Errors
     /// As [`BlockProducer::prove`].
-    fn prove(&self, keys: &Keys, height: u32) -> Result<BlockBundle, ProducerError>;
+    fn prove(&self, cache: &CircuitCache, height: u32) -> Result<BlockBundle, ProducerError>;
 
     /// Proves the first block that this method did not prove before; `None` if there is none.
     ///
     /// # Errors
     /// [`ProducerError::Prove`]
-    fn prove_next(&mut self, keys: &Keys) -> Result<Option<BlockBundle>, ProducerError>;
+    fn prove_next(&mut self, cache: &CircuitCache) -> Result<Option<BlockBundle>, ProducerError>;
 }
 
 impl<E: Environment> DynEnvironment for BlockProducer<E> {
@@ -193,8 +197,8 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         environment.commitment(&environment.genesis())
     }
 
-    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
-        self.environment().kernels(keys)
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
+        self.environment().kernels(cache)
     }
 
     fn height(&self) -> u32 {
@@ -213,14 +217,14 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         self.blocks().map(|block| *block.block.statement()).collect()
     }
 
-    fn submit_lines(&mut self, keys: &Keys, text: &str) -> Submission {
+    fn submit_lines(&mut self, cache: &CircuitCache, text: &str) -> Submission {
         let mut submission = Submission::default();
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let parsed = if line.len() > MAX_LINE_BYTES {
                 Err(LineError::TooLong { found: line.len() })
             } else {
                 self.environment()
-                    .parse(keys, line)
+                    .parse(cache, line)
                     .map_err(|source| LineError::NotATransaction { kind: E::KIND, source })
             };
             match parsed.and_then(|transaction| Ok(self.submit(transaction)?)) {
@@ -231,10 +235,14 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         submission
     }
 
-    fn submit_bundle(&mut self, keys: &Keys, bundle: &[u8]) -> Result<TransactionId, BundleSubmissionError> {
+    fn submit_bundle(
+        &mut self,
+        cache: &CircuitCache,
+        bundle: &[u8],
+    ) -> Result<TransactionId, BundleSubmissionError> {
         let transaction = self
             .environment()
-            .open_bundle(keys, bundle)
+            .open_bundle(cache, bundle)
             .ok_or(BundleSubmissionError::Unsupported { kind: E::KIND })?
             .map_err(|error| BundleSubmissionError::Refused(Box::new(error)))?;
         Ok(self.submit(transaction)?)
@@ -282,11 +290,11 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         Self::confirm(self, height)
     }
 
-    fn prove(&self, keys: &Keys, height: u32) -> Result<BlockBundle, ProducerError> {
-        Self::prove(self, keys, height).map(|block| BlockBundle::new(&block))
+    fn prove(&self, cache: &CircuitCache, height: u32) -> Result<BlockBundle, ProducerError> {
+        Self::prove(self, cache, height).map(|block| BlockBundle::new(&block))
     }
 
-    fn prove_next(&mut self, keys: &Keys) -> Result<Option<BlockBundle>, ProducerError> {
-        Ok(Self::prove_next(self, keys)?.map(|block| BlockBundle::new(&block)))
+    fn prove_next(&mut self, cache: &CircuitCache) -> Result<Option<BlockBundle>, ProducerError> {
+        Ok(Self::prove_next(self, cache)?.map(|block| BlockBundle::new(&block)))
     }
 }

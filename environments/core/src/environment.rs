@@ -4,7 +4,7 @@ use std::{error::Error, fmt};
 
 use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::{CircuitError, Digest};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
@@ -122,7 +122,7 @@ pub trait Environment: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// If a circuit cannot be built.
-    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError>;
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError>;
 
     /// Proves a block with the kernel that it fits, and wraps the proof into the block shape.
     ///
@@ -130,7 +130,7 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// If the block breaks a rule of the environment, which makes it unprovable, or was made by another producer.
     fn prove(
         &self,
-        keys: &Keys,
+        cache: &CircuitCache,
         block: &ProposedBlock<Self::BlockWitness>,
     ) -> Result<ProvenBlock, ProveError>;
 
@@ -167,8 +167,8 @@ pub trait Environment: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// [`serde_json::Error`] if it is none.
-    fn parse(&self, keys: &Keys, line: &str) -> Result<Self::Transaction, serde_json::Error> {
-        let _ = keys;
+    fn parse(&self, cache: &CircuitCache, line: &str) -> Result<Self::Transaction, serde_json::Error> {
+        let _ = cache;
         serde_json::from_str(line)
     }
 
@@ -176,8 +176,12 @@ pub trait Environment: Send + Sync + Sized + 'static {
     ///
     /// # Errors
     /// If the bundle is malformed or its proof invalid. `None` if the state model has no bundles.
-    fn open_bundle(&self, keys: &Keys, bundle: &[u8]) -> Option<Result<Self::Transaction, Self::Error>> {
-        let _ = (keys, bundle);
+    fn open_bundle(
+        &self,
+        cache: &CircuitCache,
+        bundle: &[u8],
+    ) -> Option<Result<Self::Transaction, Self::Error>> {
+        let _ = (cache, bundle);
         None
     }
 }

@@ -11,7 +11,7 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
     integer::HEIGHT_BITS,
 };
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::{
     statement::BlockStatement,
     wrap::{Wrapper, wrap},
@@ -155,8 +155,8 @@ impl<K: BlockDefinition> Kernel<K> {
     ///
     /// # Errors
     /// If a circuit does not fit its shape.
-    pub fn new(keys: &Keys, definition: K) -> Result<Self, CircuitError> {
-        let wrapper = wrap(keys, &definition.name(), keys.verifier(definition.clone())?)?;
+    pub fn new(cache: &CircuitCache, definition: K) -> Result<Self, CircuitError> {
+        let wrapper = wrap(cache, &definition.name(), cache.verifier(definition.clone())?)?;
         Ok(Self { definition, wrapper })
     }
 
@@ -164,16 +164,16 @@ impl<K: BlockDefinition> Kernel<K> {
     ///
     /// # Errors
     /// If it does not fit its shape.
-    pub fn circuit(&self, keys: &Keys) -> Result<Arc<Compiled<K>>, CircuitError> {
-        keys.circuit(self.definition.clone())
+    pub fn circuit(&self, cache: &CircuitCache) -> Result<Arc<Compiled<K>>, CircuitError> {
+        cache.circuit(self.definition.clone())
     }
 
     /// The digest of the key that the registry lists.
     ///
     /// # Errors
     /// If the wrap does not fit the block shape.
-    pub fn key_digest(&self, keys: &Keys) -> Result<Digest, CircuitError> {
-        self.wrapper.key_digest(keys)
+    pub fn key_digest(&self, cache: &CircuitCache) -> Result<Digest, CircuitError> {
+        self.wrapper.key_digest(cache)
     }
 
     /// Proves a block and wraps the proof. Compares with the proposed statement before the wrap, which costs most.
@@ -183,13 +183,13 @@ impl<K: BlockDefinition> Kernel<K> {
     /// - [`ProveError::Block`]: `input` is of another block.
     pub fn prove<W>(
         &self,
-        keys: &Keys,
+        cache: &CircuitCache,
         block: &ProposedBlock<W>,
         input: &K::Input,
     ) -> Result<ProvenBlock, ProveError> {
-        let proof = self.circuit(keys)?.prove(input)?;
+        let proof = self.circuit(cache)?.prove(input)?;
         check_proof_states(block.statement(), &proof)?;
-        let proof = self.wrapper.prove(keys, &proof)?;
-        Ok(ProvenBlock::new(block, proof, self.wrapper.key(keys)?.verifier_only.clone())?)
+        let proof = self.wrapper.prove(cache, &proof)?;
+        Ok(ProvenBlock::new(block, proof, self.wrapper.key(cache)?.verifier_only.clone())?)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use bridge_core::{BridgeError, Consumption, Message};
 use circuits_core::{Digest, F};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::statement::BlockStatement;
 use plonky2::field::types::Field;
 use thiserror::Error;
@@ -336,9 +336,9 @@ impl<E: Environment> BlockProducer<E> {
     /// # Errors
     /// - [`ProducerError::NoSuchBlock`]
     /// - [`ProducerError::Prove`]
-    pub fn prove(&self, keys: &Keys, height: u32) -> Result<ProvenBlock, ProducerError> {
+    pub fn prove(&self, cache: &CircuitCache, height: u32) -> Result<ProvenBlock, ProducerError> {
         self.environment
-            .prove(keys, &self.block(height)?.block)
+            .prove(cache, &self.block(height)?.block)
             .map_err(|source| ProducerError::Prove { height, source })
     }
 
@@ -346,11 +346,11 @@ impl<E: Environment> BlockProducer<E> {
     ///
     /// # Errors
     /// [`ProducerError::Prove`]
-    pub fn prove_next(&mut self, keys: &Keys) -> Result<Option<ProvenBlock>, ProducerError> {
+    pub fn prove_next(&mut self, cache: &CircuitCache) -> Result<Option<ProvenBlock>, ProducerError> {
         let Some(position) = self.blocks.iter().position(|block| !block.proven) else {
             return Ok(None);
         };
-        let proven = self.prove(keys, self.blocks[position].block.first_height())?;
+        let proven = self.prove(cache, self.blocks[position].block.first_height())?;
         self.blocks[position].proven = true;
         Ok(Some(proven))
     }

@@ -22,7 +22,7 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
     layout::{WitnessError, set, set_target},
 };
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::statement::{BlockStatement, empty_list};
 use circuits_prover::basetypes::kernel_config;
 use environments_core::{
@@ -199,8 +199,8 @@ fn read_body(body: &[u8]) -> Result<[Amount; ADDS], CounterError> {
 ///
 /// # Errors
 /// If a circuit cannot be built.
-pub fn kernel(keys: &Keys) -> Result<Kernel<CounterKernel>, CircuitError> {
-    Kernel::new(keys, CounterKernel)
+pub fn kernel(cache: &CircuitCache) -> Result<Kernel<CounterKernel>, CircuitError> {
+    Kernel::new(cache, CounterKernel)
 }
 
 impl Environment for Counter {
@@ -279,12 +279,16 @@ impl Environment for Counter {
         Ok(hash(BODY, &read_body(body)?.map(Amount::to_field)))
     }
 
-    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
-        Ok(vec![kernel(keys)?.key_digest(keys)?])
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
+        Ok(vec![kernel(cache)?.key_digest(cache)?])
     }
 
-    fn prove(&self, keys: &Keys, block: &ProposedBlock<CounterBlock>) -> Result<ProvenBlock, ProveError> {
-        kernel(keys)?.prove(keys, block, &self.kernel_input(block.witness()))
+    fn prove(
+        &self,
+        cache: &CircuitCache,
+        block: &ProposedBlock<CounterBlock>,
+    ) -> Result<ProvenBlock, ProveError> {
+        kernel(cache)?.prove(cache, block, &self.kernel_input(block.witness()))
     }
 }
 

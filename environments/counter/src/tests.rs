@@ -1,6 +1,6 @@
 use circuits_core::layout::Layout;
 use circuits_forging::{
-    Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, fixtures::keys, mutate,
+    Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, fixtures::cache, mutate,
 };
 use circuits_prover::proving;
 use environments_conformance::Subject;
@@ -110,7 +110,7 @@ fn each_broken_rule_is_refused_natively() {
 
 #[test]
 fn each_broken_rule_is_refused_in_circuit() {
-    let kernel = keys().circuit(CounterKernel).unwrap();
+    let kernel = cache().circuit(CounterKernel).unwrap();
     assert_accepts(&kernel, &honest());
     for (input, _) in dishonest() {
         assert_rejects(&kernel, &input);
@@ -120,14 +120,14 @@ fn each_broken_rule_is_refused_in_circuit() {
 
 #[test]
 fn native_and_circuit_statements_agree() {
-    let kernel = keys().circuit(CounterKernel).unwrap();
+    let kernel = cache().circuit(CounterKernel).unwrap();
     let proof = kernel.prove(&honest()).unwrap();
     assert_eq!(kernel.statement(&proof).unwrap(), honest().statement());
 }
 
 #[test]
 fn no_other_statement_has_a_proof_from_the_same_input() {
-    let kernel = keys().circuit(CounterKernel).unwrap();
+    let kernel = cache().circuit(CounterKernel).unwrap();
     let (compiled, statement) = (kernel.as_ref(), honest().statement());
     for (element, &target) in compiled.circuit.prover_only.public_inputs.iter().enumerate() {
         let mut witness = compiled.witness(&honest()).unwrap();
@@ -141,7 +141,7 @@ fn no_other_statement_has_a_proof_from_the_same_input() {
 
 #[test]
 fn the_kernel_withstands_the_forging_kit() {
-    let kernel = keys().circuit(CounterKernel).unwrap();
+    let kernel = cache().circuit(CounterKernel).unwrap();
     let input = honest();
     Kit::new(&kernel).input(&input).sample(1.0).proofs(2).run().assert_sound();
 }

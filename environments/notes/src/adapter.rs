@@ -2,7 +2,7 @@
 
 use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::{Digest, hash::hash, layout::Layout, trees::TreeError};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use environments_core::{
     block::{BlockError, ProposedBlock, ProvenBlock},
     environment::{Environment, EnvironmentId, Proposal, ProveError},
@@ -145,13 +145,13 @@ impl Notes {
     /// - [`ProveError::Circuit`]
     pub fn prove_transaction(
         &self,
-        keys: &Keys,
+        cache: &CircuitCache,
         state: &NotesState,
         request: &Request,
     ) -> Result<ProvenTransaction, ProveError> {
         let witness = self.resolve(state, request);
         witness.check().map_err(|error| ProveError::Part(Box::new(error)))?;
-        let proved = prove_transaction(keys, &witness)?;
+        let proved = prove_transaction(cache, &witness)?;
         ProvenTransaction::new(proved.kernel, &proved.proof, witness.message())
             .map_err(|error| ProveError::Part(Box::new(error)))
     }
@@ -241,30 +241,38 @@ impl Environment for Notes {
         Ok(Body::decode(body)?.digest())
     }
 
-    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
         let kernels = variants(self.limit)
             .into_iter()
-            .map(|variant| Ok(block_kernel(keys, variant)?.key_digest(keys)?));
+            .map(|variant| Ok(block_kernel(cache, variant)?.key_digest(cache)?));
         kernels.collect()
     }
 
-    fn prove(&self, keys: &Keys, block: &ProposedBlock<NotesBlock>) -> Result<ProvenBlock, ProveError> {
-        let input = self.kernel_input(keys, block.witness())?;
-        block_kernel(keys, variant(block.witness().transactions()))?.prove(keys, block, &input)
+    fn prove(
+        &self,
+        cache: &CircuitCache,
+        block: &ProposedBlock<NotesBlock>,
+    ) -> Result<ProvenBlock, ProveError> {
+        let input = self.kernel_input(cache, block.witness())?;
+        block_kernel(cache, variant(block.witness().transactions()))?.prove(cache, block, &input)
     }
 
-    fn parse(&self, keys: &Keys, line: &str) -> Result<NotesTransaction, serde_json::Error> {
+    fn parse(&self, cache: &CircuitCache, line: &str) -> Result<NotesTransaction, serde_json::Error> {
         let transaction = serde_json::from_str(line)?;
         if let NotesTransaction::Proven { bundle } = &transaction {
             // The verdict stays with the transaction, and a block refuses it by that.
-            let _ = bundle.open(keys);
+            let _ = bundle.open(cache);
         }
         Ok(transaction)
     }
 
-    fn open_bundle(&self, keys: &Keys, bundle: &[u8]) -> Option<Result<NotesTransaction, NotesError>> {
+    fn open_bundle(
+        &self,
+        cache: &CircuitCache,
+        bundle: &[u8],
+    ) -> Option<Result<NotesTransaction, NotesError>> {
         let bundle = ProvenTransaction::from_bytes(bundle);
-        let opened = bundle.open(keys).map(|_| ());
+        let opened = bundle.open(cache).map(|_| ());
         Some(opened.map(|()| NotesTransaction::Proven { bundle }).map_err(NotesError::from))
     }
 

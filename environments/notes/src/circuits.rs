@@ -1,7 +1,7 @@
 //! The circuits of all note-based environments.
 
 use circuits_core::{CircuitError, Digest, recursion::key_digest};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::{
     fold::{FoldChild, FoldDefinition},
     key_set::KeySet,
@@ -19,8 +19,8 @@ use crate::{
 ///
 /// # Errors
 /// If one cannot be built.
-pub fn transaction_keys(keys: &Keys) -> Result<TransactionKeys, CircuitError> {
-    let key = |kernel| Ok(keys.verifier(kernel)?.verifier_only.clone());
+pub fn transaction_keys(cache: &CircuitCache) -> Result<TransactionKeys, CircuitError> {
+    let key = |kernel| Ok(cache.verifier(kernel)?.verifier_only.clone());
     Ok(TransactionKeys::new(key(TransactionKernel::Local)?, key(TransactionKernel::Exchange)?))
 }
 
@@ -29,11 +29,11 @@ pub fn transaction_keys(keys: &Keys) -> Result<TransactionKeys, CircuitError> {
 /// # Errors
 /// [`CircuitError::Unprovable`] if it breaks a rule.
 pub fn prove_transaction(
-    keys: &Keys,
+    cache: &CircuitCache,
     witness: &TransactionWitness,
 ) -> Result<TransactionProof, CircuitError> {
     let kernel = witness.kernel();
-    Ok(TransactionProof { kernel, proof: keys.circuit(kernel)?.prove(witness)? })
+    Ok(TransactionProof { kernel, proof: cache.circuit(kernel)?.prove(witness)? })
 }
 
 /// All circuits of the batch shape as definitions, and the set of their keys.
@@ -48,14 +48,14 @@ impl BatchCircuits {
     ///
     /// # Errors
     /// If one cannot be built.
-    pub fn new(keys: &Keys) -> Result<Self, CircuitError> {
-        let transactions = transaction_keys(keys)?;
+    pub fn new(cache: &CircuitCache) -> Result<Self, CircuitError> {
+        let transactions = transaction_keys(cache)?;
         let mut digests = vec![];
         for leaf in Self::all_leaves(&transactions) {
-            digests.push(key_digest(&keys.verifier(leaf)?.verifier_only));
+            digests.push(key_digest(&cache.verifier(leaf)?.verifier_only));
         }
         for fold in Self::folds() {
-            digests.push(key_digest(&keys.verifier(fold)?.verifier_only));
+            digests.push(key_digest(&cache.verifier(fold)?.verifier_only));
         }
         Ok(Self { transactions, set: KeySet::new(&digests) })
     }
@@ -84,18 +84,22 @@ impl BatchCircuits {
     ///
     /// # Errors
     /// [`CircuitError::Unprovable`] if it breaks a rule.
-    pub fn prove(&self, keys: &Keys, input: &BatchInput) -> Option<Result<FoldChild, CircuitError>> {
+    pub fn prove(&self, cache: &CircuitCache, input: &BatchInput) -> Option<Result<FoldChild, CircuitError>> {
         let leaf = self.leaves().nth(input.proofs.len().checked_sub(MIN_BATCH)?)?;
-        Some(self.set.prove(keys, leaf, input))
+        Some(self.set.prove(cache, leaf, input))
     }
 
     /// Folds batches; `None` if no circuit has their number.
     ///
     /// # Errors
     /// [`CircuitError::Unprovable`] if they do not follow on each other.
-    pub fn fold(&self, keys: &Keys, children: &Vec<FoldChild>) -> Option<Result<FoldChild, CircuitError>> {
+    pub fn fold(
+        &self,
+        cache: &CircuitCache,
+        children: &Vec<FoldChild>,
+    ) -> Option<Result<FoldChild, CircuitError>> {
         let position = FOLD_ARITIES.iter().position(|&arity| arity == children.len())?;
-        Some(self.set.prove(keys, Self::folds().nth(position)?, children))
+        Some(self.set.prove(cache, Self::folds().nth(position)?, children))
     }
 }
 
@@ -103,18 +107,18 @@ impl BatchCircuits {
 ///
 /// # Errors
 /// If one of the circuits below it cannot be built.
-pub fn block_definition(keys: &Keys, variant: Variant) -> Result<BlockKernel, CircuitError> {
+pub fn block_definition(cache: &CircuitCache, variant: Variant) -> Result<BlockKernel, CircuitError> {
     let batch_set_root = match variant {
         Variant::Direct(_) => Digest::ZERO,
-        Variant::Batches(_) => BatchCircuits::new(keys)?.key_set_root(),
+        Variant::Batches(_) => BatchCircuits::new(cache)?.key_set_root(),
     };
-    Ok(BlockKernel::new(variant, transaction_keys(keys)?, batch_set_root))
+    Ok(BlockKernel::new(variant, transaction_keys(cache)?, batch_set_root))
 }
 
 /// The kernel of one variant of blocks, wrapped.
 ///
 /// # Errors
 /// If one of its circuits cannot be built.
-pub fn block_kernel(keys: &Keys, variant: Variant) -> Result<Kernel<BlockKernel>, CircuitError> {
-    Kernel::new(keys, block_definition(keys, variant)?)
+pub fn block_kernel(cache: &CircuitCache, variant: Variant) -> Result<Kernel<BlockKernel>, CircuitError> {
+    Kernel::new(cache, block_definition(cache, variant)?)
 }

@@ -1,7 +1,7 @@
 //! A block as its provers need it, and how its parts are proved.
 
 use circuits_core::CircuitError;
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use circuits_protocol::fold::FoldChild;
 use environments_core::environment::{Environment, ProveError};
 use rayon::prelude::*;
@@ -53,18 +53,21 @@ impl NotesBlock {
 
 impl Notes {
     /// Proves the transactions that come without a proof.
-    fn prove_transactions(keys: &Keys, group: &BlockGroup) -> Result<Vec<TransactionProof>, CircuitError> {
+    fn prove_transactions(
+        cache: &CircuitCache,
+        group: &BlockGroup,
+    ) -> Result<Vec<TransactionProof>, CircuitError> {
         let sources = group.sources.par_iter();
         sources
             .map(|source| match source {
-                Source::Witness(witness) => prove_transaction(keys, witness),
+                Source::Witness(witness) => prove_transaction(cache, witness),
                 Source::Proven(proof) => Ok(proof.as_ref().clone()),
             })
             .collect()
     }
 
     fn prove_batch(
-        keys: &Keys,
+        cache: &CircuitCache,
         block: &NotesBlock,
         group: &BlockGroup,
         circuits: &BatchCircuits,
@@ -73,19 +76,19 @@ impl Notes {
             key_set_root: circuits.key_set_root(),
             context: block.context,
             before: group.before,
-            proofs: Self::prove_transactions(keys, group)?,
+            proofs: Self::prove_transactions(cache, group)?,
             applications: group.applications.clone(),
         };
-        let proof = circuits.prove(keys, &input).ok_or_else(|| Self::no_kernel(block))?;
+        let proof = circuits.prove(cache, &input).ok_or_else(|| Self::no_kernel(block))?;
         Ok(proof?)
     }
 
-    fn prove_batches(keys: &Keys, block: &NotesBlock) -> Result<Vec<FoldChild>, ProveError> {
-        let circuits = BatchCircuits::new(keys)?;
+    fn prove_batches(cache: &CircuitCache, block: &NotesBlock) -> Result<Vec<FoldChild>, ProveError> {
+        let circuits = BatchCircuits::new(cache)?;
         let batches: Vec<FoldChild> = block
             .groups
             .par_iter()
-            .map(|group| Self::prove_batch(keys, block, group, &circuits))
+            .map(|group| Self::prove_batch(cache, block, group, &circuits))
             .collect::<Result<_, _>>()?;
         let mut rest = batches.into_iter();
         let parts: Vec<Vec<FoldChild>> = fold_sizes(block.groups.len())
@@ -94,7 +97,7 @@ impl Notes {
             .collect();
         let children = parts.into_par_iter().map(|mut part| match part.len() {
             1 => part.pop().ok_or_else(|| Self::no_kernel(block)),
-            _ => Ok(circuits.fold(keys, &part).ok_or_else(|| Self::no_kernel(block))??),
+            _ => Ok(circuits.fold(cache, &part).ok_or_else(|| Self::no_kernel(block))??),
         });
         children.collect()
     }
@@ -111,14 +114,14 @@ impl Notes {
     ///
     /// # Errors
     /// If one of them cannot be proved.
-    pub fn kernel_input(&self, keys: &Keys, block: &NotesBlock) -> Result<BlockInput, ProveError> {
+    pub fn kernel_input(&self, cache: &CircuitCache, block: &NotesBlock) -> Result<BlockInput, ProveError> {
         let transactions = match (variant(block.transactions()), block.groups.as_slice()) {
             (Variant::Direct(_), [group]) => BlockTransactions::Direct {
-                proofs: Self::prove_transactions(keys, group)?,
+                proofs: Self::prove_transactions(cache, group)?,
                 applications: group.applications.clone(),
             },
             (Variant::Direct(_) | Variant::Batches(_), _) => {
-                BlockTransactions::Batches(Self::prove_batches(keys, block)?)
+                BlockTransactions::Batches(Self::prove_batches(cache, block)?)
             }
         };
         Ok(BlockInput {

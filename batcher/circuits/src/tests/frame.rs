@@ -13,7 +13,7 @@ use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::Cir
 use crate::{
     segment::SegmentChain,
     state::SuperblockState,
-    superblock::{FrameTargets, SourceInput, SuperblockInput},
+    superblock::{FrameTargets, SuperblockChildren, SuperblockInput},
     testing::{block, digest, free_registry, silent},
     transition::Transition,
 };
@@ -63,7 +63,7 @@ fn transition() -> Transition {
 
 #[test]
 fn every_assertion_around_a_segment_is_needed() {
-    let honest = transition().superblock_input(SourceInput::Segments(vec![]));
+    let honest = transition().superblock_input(SuperblockChildren::Segments(vec![]));
     let changed = |change: &dyn Fn(&mut SuperblockInput)| {
         let mut input = honest.clone();
         change(&mut input);

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use batcher_verify::source::Source;
+use batcher_verify::circuit::SuperblockCircuit;
 use bridge_core::{
     BlockMessages, BridgeError, Consumption, Message,
     message::{MessageFields, message_hash, outbox_append},
@@ -22,7 +22,7 @@ use crate::{
     packing::Share,
     segment::BlockInput,
     state::SuperblockState,
-    superblock::{SourceInput, SuperblockDefinition},
+    superblock::{SuperblockChildren, SuperblockDefinition},
     testing::{block, digest, engine, free_key, free_proof, free_registry, message, moves, talking},
     transition::{ContentBlock, Contents, Transition, TransitionError},
 };
@@ -42,7 +42,7 @@ struct Circuits {
 
 static CIRCUITS: LazyLock<Circuits> = LazyLock::new(|| {
     let engine = engine();
-    let superblock = engine.superblock(Source::Blocks(1)).unwrap().circuit().unwrap();
+    let superblock = engine.superblock(SuperblockCircuit::Blocks(1)).unwrap().circuit().unwrap();
     let segment = engine.messages().circuit().unwrap();
     Circuits { engine, superblock, segment }
 });
@@ -77,7 +77,7 @@ fn late() -> SuperblockState {
 }
 
 fn root() -> Digest {
-    CIRCUITS.engine.keys().key_set().root()
+    CIRCUITS.engine.pinned().key_set().root()
 }
 
 /// The next block of environment `messages.environment`, whose only other block was its first.
@@ -122,7 +122,7 @@ impl Offer {
             key: free_key().clone(),
             applied: self.transition.applied[0].clone(),
         };
-        let input = self.transition.superblock_input(SourceInput::Blocks(vec![input]));
+        let input = self.transition.superblock_input(SuperblockChildren::Blocks(vec![input]));
         check(&CIRCUITS.superblock, &input).is_ok()
     }
 

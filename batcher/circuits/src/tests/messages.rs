@@ -2,7 +2,7 @@
 //! themselves are attacked in the bridge's own tests, assertion by assertion; here every kind of step runs
 //! where the batcher's circuits take it. A message segment asserts nothing besides.
 
-use batcher_verify::source::Source;
+use batcher_verify::circuit::SuperblockCircuit;
 use bridge_core::{BlockMessages, BridgeLists, Capacity, Consumption, Message};
 use circuits_core::{
     Builder, Compiled, Definition, Witness,
@@ -19,7 +19,7 @@ use crate::{
     packing::Share,
     segment::BlockInput,
     state::SuperblockState,
-    superblock::{SourceInput, SuperblockDefinition, SuperblockInput},
+    superblock::{SuperblockChildren, SuperblockDefinition, SuperblockInput},
     testing::{digest, free_key, free_proof, free_registry, message, moves, talking},
     transition::{ContentBlock, Contents, Transition},
 };
@@ -101,7 +101,7 @@ impl Scene {
             key: free_key().clone(),
             applied: applied.clone(),
         });
-        transition.superblock_input(SourceInput::Blocks(blocks.collect()))
+        transition.superblock_input(SuperblockChildren::Blocks(blocks.collect()))
     }
 }
 
@@ -181,7 +181,7 @@ fn a_segment_moves_every_kind_of_message_natively_as_in_circuit() {
 
 #[test]
 fn a_superblock_moves_every_kind_of_message_natively_as_in_circuit() {
-    let definition = SuperblockDefinition::new(Source::Blocks(1), digest(3));
+    let definition = SuperblockDefinition::new(SuperblockCircuit::Blocks(1), digest(3));
     let circuit = Compiled::new(definition.with_capacity(SMALL)).unwrap();
     let scenes = scenes();
     let inputs: Vec<_> = scenes.iter().map(Scene::superblock).collect();

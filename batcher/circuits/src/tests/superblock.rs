@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use batcher_verify::source::Source;
+use batcher_verify::circuit::SuperblockCircuit;
 use bridge_core::Capacity;
 use circuits_core::{Compiled, Digest, F, Proof};
 use circuits_forging::Kit;
@@ -17,7 +17,7 @@ use crate::{
     engine::{Engine, EngineError},
     segment::{BlockInput, LeafInput},
     state::SuperblockState,
-    superblock::{SourceInput, SuperblockDefinition, SuperblockInput},
+    superblock::{SuperblockChildren, SuperblockDefinition, SuperblockInput},
     testing::{block, digest, engine, free_key, free_proof, free_registry, silent},
     transition::Transition,
 };
@@ -38,7 +38,7 @@ static BLOCKS: LazyLock<Vec<Proven>> =
     LazyLock::new(|| [(1, 1), (2, 1), (1, 2)].map(|(id, height)| proven(block(id, height))).into());
 
 fn transition(state: &SuperblockState, blocks: &[Proven]) -> Transition {
-    over(state, blocks, ENGINE.keys().key_set().root())
+    over(state, blocks, ENGINE.pinned().key_set().root())
 }
 
 fn over(state: &SuperblockState, blocks: &[Proven], segment_set_root: Digest) -> Transition {
@@ -72,8 +72,9 @@ fn leaf(transition: &Transition, blocks: &[Proven], offset: usize) -> FoldChild 
 static FIRST: LazyLock<(Transition, Proof)> = LazyLock::new(|| {
     let blocks = &BLOCKS[..2];
     let transition = transition(&SuperblockState::genesis(9), blocks);
-    let input = transition.superblock_input(SourceInput::Blocks(inputs(&transition, blocks, 0)));
-    let proof = ENGINE.superblock(Source::Blocks(2)).unwrap().circuit().unwrap().prove(&input).unwrap();
+    let input = transition.superblock_input(SuperblockChildren::Blocks(inputs(&transition, blocks, 0)));
+    let proof =
+        ENGINE.superblock(SuperblockCircuit::Blocks(2)).unwrap().circuit().unwrap().prove(&input).unwrap();
     (transition, proof)
 });
 
@@ -84,7 +85,7 @@ static LEAVES: LazyLock<(Transition, [FoldChild; 2])> = LazyLock::new(|| {
     (transition, leaves)
 });
 
-fn assert_unprovable(source: Source, input: &SuperblockInput) {
+fn assert_unprovable(source: SuperblockCircuit, input: &SuperblockInput) {
     let result = ENGINE.superblock(source).unwrap().circuit().unwrap().prove(input);
     assert!(result.is_err(), "a superblock was proved that must not be");
 }
@@ -92,11 +93,13 @@ fn assert_unprovable(source: Source, input: &SuperblockInput) {
 #[test]
 fn superblocks_over_blocks_chain_and_verify_with_embedded_keys() {
     let (transition, proof) = &*FIRST;
-    assert_eq!(ENGINE.verify_superblock(Source::Blocks(2), proof).unwrap(), transition.statement);
+    assert_eq!(ENGINE.verify_superblock(SuperblockCircuit::Blocks(2), proof).unwrap(), transition.statement);
     let next = self::transition(&transition.new_state, &BLOCKS[2..]);
-    let input = next.superblock_input(SourceInput::Blocks(inputs(&next, &BLOCKS[2..], 0)));
-    let second = ENGINE.superblock(Source::Blocks(1)).unwrap().circuit().unwrap().prove(&input).unwrap();
-    let statement: SuperblockStatement = ENGINE.verify_superblock(Source::Blocks(1), &second).unwrap();
+    let input = next.superblock_input(SuperblockChildren::Blocks(inputs(&next, &BLOCKS[2..], 0)));
+    let second =
+        ENGINE.superblock(SuperblockCircuit::Blocks(1)).unwrap().circuit().unwrap().prove(&input).unwrap();
+    let statement: SuperblockStatement =
+        ENGINE.verify_superblock(SuperblockCircuit::Blocks(1), &second).unwrap();
     assert_eq!(statement, next.statement);
     assert_eq!(statement.previous_state, transition.statement.new_state);
     assert_eq!(statement.number, F::TWO);
@@ -110,13 +113,21 @@ fn segments_fold_into_one_superblock() {
     assert_eq!(fold.statement(&folded).unwrap(), transition.segment(0..3));
     let membership = ENGINE.membership(fold.key()).unwrap();
     let child = FoldChild { proof: folded, key: fold.key().clone(), membership };
-    let input = transition.superblock_input(SourceInput::Segments(vec![child]));
-    let proof = ENGINE.superblock(Source::Segments(1)).unwrap().circuit().unwrap().prove(&input).unwrap();
-    assert_eq!(ENGINE.verify_superblock(Source::Segments(1), &proof).unwrap(), transition.statement);
+    let input = transition.superblock_input(SuperblockChildren::Segments(vec![child]));
+    let proof =
+        ENGINE.superblock(SuperblockCircuit::Segments(1)).unwrap().circuit().unwrap().prove(&input).unwrap();
+    assert_eq!(
+        ENGINE.verify_superblock(SuperblockCircuit::Segments(1), &proof).unwrap(),
+        transition.statement
+    );
     // Over the leaves themselves the statement is the same: it does not depend on the shape of the tree.
-    let input = transition.superblock_input(SourceInput::Segments(leaves.to_vec()));
-    let direct = ENGINE.superblock(Source::Segments(2)).unwrap().circuit().unwrap().prove(&input).unwrap();
-    assert_eq!(ENGINE.verify_superblock(Source::Segments(2), &direct).unwrap(), transition.statement);
+    let input = transition.superblock_input(SuperblockChildren::Segments(leaves.to_vec()));
+    let direct =
+        ENGINE.superblock(SuperblockCircuit::Segments(2)).unwrap().circuit().unwrap().prove(&input).unwrap();
+    assert_eq!(
+        ENGINE.verify_superblock(SuperblockCircuit::Segments(2), &direct).unwrap(),
+        transition.statement
+    );
 }
 
 #[test]
@@ -124,17 +135,20 @@ fn the_same_segment_twice_is_rejected() {
     let (transition, [first, _]) = &*LEAVES;
     let twice = vec![first.clone(), first.clone()];
     assert!(ENGINE.fold(2).circuit().unwrap().prove(&twice).is_err());
-    assert_unprovable(Source::Segments(2), &transition.superblock_input(SourceInput::Segments(twice)));
+    assert_unprovable(
+        SuperblockCircuit::Segments(2),
+        &transition.superblock_input(SuperblockChildren::Segments(twice)),
+    );
 }
 
 #[test]
 fn a_dropped_or_reordered_segment_is_rejected() {
     let (transition, [first, second]) = &*LEAVES;
-    let reordered = SourceInput::Segments(vec![second.clone(), first.clone()]);
-    assert_unprovable(Source::Segments(2), &transition.superblock_input(reordered));
+    let reordered = SuperblockChildren::Segments(vec![second.clone(), first.clone()]);
+    assert_unprovable(SuperblockCircuit::Segments(2), &transition.superblock_input(reordered));
     // Without the first segment, what is left does not start with an empty body chain.
-    let dropped = SourceInput::Segments(vec![second.clone()]);
-    assert_unprovable(Source::Segments(1), &transition.superblock_input(dropped));
+    let dropped = SuperblockChildren::Segments(vec![second.clone()]);
+    assert_unprovable(SuperblockCircuit::Segments(1), &transition.superblock_input(dropped));
 }
 
 #[test]
@@ -142,8 +156,8 @@ fn a_listed_digest_with_another_cap_is_rejected() {
     let (transition, [first, second]) = &*LEAVES;
     let mut forged = first.clone();
     forged.key.constants_sigmas_cap = second.key.constants_sigmas_cap.clone();
-    let input = transition.superblock_input(SourceInput::Segments(vec![forged, second.clone()]));
-    assert_unprovable(Source::Segments(2), &input);
+    let input = transition.superblock_input(SuperblockChildren::Segments(vec![forged, second.clone()]));
+    assert_unprovable(SuperblockCircuit::Segments(2), &input);
 }
 
 #[test]
@@ -151,8 +165,8 @@ fn a_segment_key_outside_the_set_is_rejected() {
     let (transition, [first, second]) = &*LEAVES;
     let mut forged = first.clone();
     forged.membership = ENGINE.membership(ENGINE.fold(2).circuit().unwrap().key()).unwrap();
-    let input = transition.superblock_input(SourceInput::Segments(vec![forged, second.clone()]));
-    assert_unprovable(Source::Segments(2), &input);
+    let input = transition.superblock_input(SuperblockChildren::Segments(vec![forged, second.clone()]));
+    assert_unprovable(SuperblockCircuit::Segments(2), &input);
     let error = ENGINE.membership(free_key()).unwrap_err();
     assert!(matches!(error, EngineError::UnlistedSegment(_)));
 }
@@ -161,8 +175,8 @@ fn a_segment_key_outside_the_set_is_rejected() {
 fn a_segment_of_a_prover_chosen_key_set_is_rejected() {
     let transition = over(&SuperblockState::genesis(9), &BLOCKS[..1], digest(666));
     let child = leaf(&transition, &BLOCKS[..1], 0);
-    let input = transition.superblock_input(SourceInput::Segments(vec![child]));
-    assert_unprovable(Source::Segments(1), &input);
+    let input = transition.superblock_input(SuperblockChildren::Segments(vec![child]));
+    assert_unprovable(SuperblockCircuit::Segments(1), &input);
 }
 
 #[test]
@@ -170,31 +184,32 @@ fn an_accumulator_that_starts_at_a_free_value_is_rejected() {
     let mut transition = transition(&SuperblockState::genesis(9), &BLOCKS[..1]);
     transition.forge_accumulators(|accumulators| accumulators.block_count += F::ONE);
     let child = leaf(&transition, &BLOCKS[..1], 0);
-    let input = transition.superblock_input(SourceInput::Segments(vec![child]));
-    assert_unprovable(Source::Segments(1), &input);
+    let input = transition.superblock_input(SuperblockChildren::Segments(vec![child]));
+    assert_unprovable(SuperblockCircuit::Segments(1), &input);
 }
 
 #[test]
 fn a_segment_of_another_number_is_rejected() {
     let (transition, leaves) = &*LEAVES;
-    let mut input = transition.superblock_input(SourceInput::Segments(leaves.to_vec()));
+    let mut input = transition.superblock_input(SuperblockChildren::Segments(leaves.to_vec()));
     input.previous_number += 1;
-    assert_unprovable(Source::Segments(2), &input);
+    assert_unprovable(SuperblockCircuit::Segments(2), &input);
 }
 
 #[test]
 fn a_previous_state_or_history_of_the_provers_choice_gives_another_statement() {
     let (transition, _) = &*FIRST;
-    let source = || SourceInput::Blocks(inputs(transition, &BLOCKS[..2], 0));
+    let source = || SuperblockChildren::Blocks(inputs(transition, &BLOCKS[..2], 0));
     // History: the path must open to an empty leaf under the root given.
     let mut input = transition.superblock_input(source());
     input.history_root = digest(3);
-    assert_unprovable(Source::Blocks(2), &input);
+    assert_unprovable(SuperblockCircuit::Blocks(2), &input);
     // Chain id: free for a prover, but it is public and inside both states, so L1 sees another chain.
     let mut input = transition.superblock_input(source());
     input.chain_id += 1;
-    let proof = ENGINE.superblock(Source::Blocks(2)).unwrap().circuit().unwrap().prove(&input).unwrap();
-    let statement = ENGINE.verify_superblock(Source::Blocks(2), &proof).unwrap();
+    let proof =
+        ENGINE.superblock(SuperblockCircuit::Blocks(2)).unwrap().circuit().unwrap().prove(&input).unwrap();
+    let statement = ENGINE.verify_superblock(SuperblockCircuit::Blocks(2), &proof).unwrap();
     assert_ne!(statement.previous_state, transition.statement.previous_state);
     assert_ne!(statement.new_state, transition.statement.new_state);
 }
@@ -206,18 +221,24 @@ fn a_block_proof_with_a_changed_statement_is_rejected() {
     // The new state: any value would satisfy the rules of application, only the proof speaks against it.
     let new_state = 7;
     blocks[1].proof.public_inputs[new_state] += F::ONE;
-    assert_unprovable(Source::Blocks(2), &transition.superblock_input(SourceInput::Blocks(blocks)));
+    assert_unprovable(
+        SuperblockCircuit::Blocks(2),
+        &transition.superblock_input(SuperblockChildren::Blocks(blocks)),
+    );
 }
 
 #[test]
 fn a_superblock_proof_verifies_under_its_own_circuit_only() {
     let (_, proof) = &*FIRST;
-    for source in Source::all().filter(|&source| source != Source::Blocks(2)) {
+    for source in SuperblockCircuit::all().filter(|&source| source != SuperblockCircuit::Blocks(2)) {
         assert!(matches!(ENGINE.verify_superblock(source, proof), Err(EngineError::Invalid(_))));
     }
     let mut changed = proof.clone();
     changed.public_inputs[0] += F::ONE;
-    assert!(matches!(ENGINE.verify_superblock(Source::Blocks(2), &changed), Err(EngineError::Invalid(_))));
+    assert!(matches!(
+        ENGINE.verify_superblock(SuperblockCircuit::Blocks(2), &changed),
+        Err(EngineError::Invalid(_))
+    ));
 }
 
 #[test]
@@ -237,14 +258,15 @@ fn a_fold_survives_the_forging_kit() {
 #[test]
 fn superblocks_survive_the_forging_kit() {
     let (transition, leaves) = &*LEAVES;
-    let input = transition.superblock_input(SourceInput::Segments(leaves.to_vec()));
+    let input = transition.superblock_input(SuperblockChildren::Segments(leaves.to_vec()));
     // Without places for messages: those are attacked where each is used.
-    let definition = SuperblockDefinition::new(Source::Segments(2), ENGINE.keys().key_set().root());
+    let definition =
+        SuperblockDefinition::new(SuperblockCircuit::Segments(2), ENGINE.pinned().key_set().root());
     let silent = Compiled::new(definition.with_capacity(Capacity::NONE)).unwrap();
     Kit::new(&silent).input(&input).run().assert_sound();
     let (transition, _) = &*FIRST;
-    let input = transition.superblock_input(SourceInput::Blocks(inputs(transition, &BLOCKS[..2], 0)));
-    Kit::new(&ENGINE.superblock(Source::Blocks(2)).unwrap().circuit().unwrap())
+    let input = transition.superblock_input(SuperblockChildren::Blocks(inputs(transition, &BLOCKS[..2], 0)));
+    Kit::new(&ENGINE.superblock(SuperblockCircuit::Blocks(2)).unwrap().circuit().unwrap())
         .input(&input)
         .run()
         .assert_sound();

@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
 }
 
 fn failed(error: impl std::fmt::Display) -> BenchError {
-    BenchError::Keys(error.to_string())
+    BenchError::CircuitCache(error.to_string())
 }
 
 fn measure(arguments: &Arguments, progress: &dyn Progress) -> Result<Figures, BenchError> {

@@ -6,7 +6,7 @@ use std::{
     sync::LazyLock,
 };
 
-use circuits_forging::fixtures::keys;
+use circuits_forging::fixtures::cache;
 use environments_conformance::secret;
 use environments_core::EnvironmentId;
 use environments_notes::{
@@ -194,7 +194,7 @@ fn inspect_shows_what_a_transaction_claims() {
     let pay = world.request_with(0, &[], vec![world.payment(1, 0, 5)], Some(send), 1);
     let notes = world.notes(&pay);
     let bundle =
-        world.environment.prove_transaction(keys(), &world.genesis(), &pay).expect("a valid request");
+        world.environment.prove_transaction(cache(), &world.genesis(), &pay).expect("a valid request");
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("payment.transaction");
     fs::write(&path, bundle.bytes()).expect("writable");

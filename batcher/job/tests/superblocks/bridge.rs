@@ -10,8 +10,8 @@ use batcher_circuits::{
 use batcher_job::state::{self, state_path};
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
-    keys::EngineKeys,
-    source::Source,
+    circuit::SuperblockCircuit,
+    keys::PinnedKeys,
     trust::{Checkpoint, RegistryFrom, Trust},
     verify::{Report, verify},
 };
@@ -34,10 +34,10 @@ fn put(root: &Path, height: u32, messages: &BlockMessages) {
 
 /// Verifies a superblock that follows `start`, which alone is trusted.
 fn verified(path: &Path, start: &SuperblockState) -> Report {
-    let keys = EngineKeys::embedded();
+    let keys = PinnedKeys::embedded();
     let trust = Trust {
         chain_id: CHAIN,
-        keys: Source::all().filter_map(|source| keys.superblock(source)).map(key_digest).collect(),
+        keys: SuperblockCircuit::all().filter_map(|source| keys.superblock(source)).map(key_digest).collect(),
         start: Checkpoint { number: start.number, state: start.commitment() },
         registry: vec![RegistryFrom { from: 1, root: free_registry(2).root() }],
     };
@@ -81,7 +81,7 @@ fn an_asset_goes_there_and_back_in_one_superblock_that_lists_what_l1_sends_and_r
         change(&mut changed);
         let changed =
             SuperblockBundle::decode(&changed.encode().expect("serialisable")).expect("well-formed");
-        let error = changed.verify(EngineKeys::embedded()).expect_err("another list");
+        let error = changed.verify(PinnedKeys::embedded()).expect_err("another list");
         assert!(matches!(&error, BundleError::L1 { list, .. } if *list == expected), "{expected}: {error}");
         assert!(error.is_invalid());
     }

@@ -9,8 +9,8 @@ use batcher_circuits::{
 use batcher_job::{intake::Refusal, state, store::Store};
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
-    keys::EngineKeys,
-    source::superblock_shape,
+    circuit::superblock_shape,
+    keys::PinnedKeys,
     trust::{Checkpoint, RegistryFrom, Trust},
     verify::{VerifyError, verify},
 };
@@ -50,10 +50,10 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 });
 
 fn trust() -> Trust {
-    let keys = EngineKeys::embedded();
+    let keys = PinnedKeys::embedded();
     Trust {
         chain_id: 5,
-        keys: batcher_verify::source::Source::all()
+        keys: batcher_verify::circuit::SuperblockCircuit::all()
             .filter_map(|source| keys.superblock(source))
             .map(key_digest)
             .collect(),
@@ -78,17 +78,17 @@ fn with(bundle: &SuperblockBundle, change: impl FnOnce(&mut SuperblockBundle)) -
 
 /// What a reader says to changed bytes.
 fn judge(bytes: &[u8]) -> Result<(), BundleError> {
-    SuperblockBundle::decode(bytes)?.verify(EngineKeys::embedded()).map(|_| ())
+    SuperblockBundle::decode(bytes)?.verify(PinnedKeys::embedded()).map(|_| ())
 }
 
 #[test]
 fn two_superblocks_chain_and_are_anchored() {
     let mut paths = WORLD.superblocks.clone();
     paths.reverse();
-    let report = verify(paths.clone(), Some(&trust()), EngineKeys::embedded()).expect("valid");
+    let report = verify(paths.clone(), Some(&trust()), PinnedKeys::embedded()).expect("valid");
     assert!(report.anchored);
     assert_eq!(report.superblocks.iter().map(|one| one.number).collect::<Vec<_>>(), [1, 2]);
-    let report = verify(paths, None, EngineKeys::embedded()).expect("valid");
+    let report = verify(paths, None, PinnedKeys::embedded()).expect("valid");
     assert!(!report.anchored);
 }
 
@@ -97,7 +97,7 @@ fn a_registry_or_genesis_of_the_provers_making_is_rejected() {
     let other = |change: &dyn Fn(&mut Trust)| {
         let mut trust = trust();
         change(&mut trust);
-        verify(WORLD.superblocks.clone(), Some(&trust), EngineKeys::embedded())
+        verify(WORLD.superblocks.clone(), Some(&trust), PinnedKeys::embedded())
             .expect_err("not what is trusted")
     };
     let fields = [
@@ -119,9 +119,9 @@ fn a_registry_or_genesis_of_the_provers_making_is_rejected() {
 
 #[test]
 fn a_missing_or_repeated_superblock_is_rejected() {
-    let second = verify(vec![WORLD.superblocks[1].clone()], Some(&trust()), EngineKeys::embedded());
+    let second = verify(vec![WORLD.superblocks[1].clone()], Some(&trust()), PinnedKeys::embedded());
     assert!(matches!(second, Err(VerifyError::Untrusted { field: "number", .. })));
-    let twice = verify(vec![WORLD.superblocks[0].clone(); 2], None, EngineKeys::embedded());
+    let twice = verify(vec![WORLD.superblocks[0].clone(); 2], None, PinnedKeys::embedded());
     assert!(matches!(twice, Err(VerifyError::Chain { field: "number", .. })));
 }
 
@@ -201,7 +201,7 @@ fn valid_sections_swapped_between_files_are_rejected() {
         SuperblockBundle::decode(&fs::read(&WORLD.superblocks[index]).expect("readable")).expect("valid")
     };
     let (first, second) = (read(0), read(1));
-    let keys = EngineKeys::embedded();
+    let keys = PinnedKeys::embedded();
     let proof = with(&first, |bundle| bundle.proof.clone_from(&second.proof));
     assert!(matches!(proof.verify(keys), Err(BundleError::OtherStatement { .. })));
     let blocks = with(&first, |bundle| bundle.blocks.clone_from(&second.blocks));
@@ -214,10 +214,10 @@ fn valid_sections_swapped_between_files_are_rejected() {
 fn a_key_that_is_not_ours_is_rejected_and_another_of_ours_does_not_fit() {
     let bytes = fs::read(&WORLD.superblocks[0]).expect("readable");
     let bundle = SuperblockBundle::decode(&bytes).expect("valid");
-    let keys = EngineKeys::embedded();
+    let keys = PinnedKeys::embedded();
     let foreign = with(&bundle, |bundle| bundle.key = key_digest(free_key()));
     assert!(matches!(foreign.verify(keys), Err(BundleError::UnknownKey(_))));
-    for source in batcher_verify::source::Source::all() {
+    for source in batcher_verify::circuit::SuperblockCircuit::all() {
         let key = keys.superblock(source).map(key_digest).expect("complete");
         if key != bundle.key {
             assert!(with(&bundle, |bundle| bundle.key = key).verify(keys).is_err());
@@ -296,16 +296,16 @@ fn a_damaged_finished_proof_is_made_again() {
     fs::write(&proofs[0], file::seal(Kind::TaskProof, &payload)).expect("writable");
     state::write(&state::state_path(root), &SuperblockState::genesis(5)).expect("writable");
     let made = batch(root).expect("valid blocks").made.expect("two blocks");
-    verify(vec![made.path], Some(&trust()), EngineKeys::embedded()).expect("valid");
+    verify(vec![made.path], Some(&trust()), PinnedKeys::embedded()).expect("valid");
 }
 
 #[test]
 fn a_proof_with_a_cap_of_another_size_does_not_bring_the_verifier_down() {
     let bytes = fs::read(&WORLD.superblocks[0]).expect("readable");
     let bundle = SuperblockBundle::decode(&bytes).expect("valid");
-    let source = EngineKeys::embedded().source_of(bundle.key).expect("ours");
+    let source = PinnedKeys::embedded().source_of(bundle.key).expect("ours");
     let common = &superblock_shape(source).common;
-    let key = EngineKeys::embedded().superblock(source).expect("ours");
+    let key = PinnedKeys::embedded().superblock(source).expect("ours");
     for length in [0, 3] {
         let mut decoded = proof::decode(&bundle.proof, common).expect("valid");
         decoded.proof.wires_cap.0.truncate(length);

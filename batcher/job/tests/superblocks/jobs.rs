@@ -10,7 +10,7 @@ use batcher_job::{
     store::Store,
     tree::{Task, Tree, Work},
 };
-use batcher_verify::source::Source;
+use batcher_verify::circuit::SuperblockCircuit;
 
 use crate::common::{ENGINE, batch, waiting};
 
@@ -22,7 +22,7 @@ fn two_leaves() -> Tree {
         task("leaf 1..2", Work::Leaf, 1..2),
         task("superblock 0..2", Work::Top(vec![0, 1]), 0..2),
     ];
-    Tree { tasks, source: Source::Segments(2), shares: vec![Share::default()] }
+    Tree { tasks, source: SuperblockCircuit::Segments(2), shares: vec![Share::default()] }
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn proofs_made_together_are_those_made_one_by_one() {
     let (state, registry) = (SuperblockState::genesis(5), free_registry(2));
     let blocks = intake::read(&root.join("blocks"), &state, &registry).expect("readable").blocks;
     let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
-    let segment_set_root = ENGINE.keys().key_set().root();
+    let segment_set_root = ENGINE.pinned().key_set().root();
     let planned = Planner::default().plan(&state, &registry, segment_set_root, &candidates, &[]);
     let mut plan = planned.expect("both blocks apply");
     plan.tree = two_leaves();
@@ -43,7 +43,8 @@ fn proofs_made_together_are_those_made_one_by_one() {
         let stop = AtomicBool::new(false);
         let prover = Prover { engine: &ENGINE, store: Some(&store), progress: &Quiet, jobs, stop: &stop };
         let finished = prover.run(&plan, &blocks).expect("valid blocks");
-        let stated = ENGINE.verify_superblock(Source::Segments(2), &finished.proof).expect("valid");
+        let stated =
+            ENGINE.verify_superblock(SuperblockCircuit::Segments(2), &finished.proof).expect("valid");
         assert_eq!(stated, plan.transition.statement);
         let stored = fs::read_dir(store.root().join("proofs")).expect("readable");
         let mut names: Vec<_> = stored.map(|entry| entry.expect("readable").file_name()).collect();

@@ -10,7 +10,7 @@ use circuits_core::{
     Builder, CircuitError, Definition, F, Witness,
     layout::{WitnessError, set_target},
 };
-use circuits_keys::{Event, Header, KeyKind, KeyStore, Keys, MemoryStore, StoreError, StoreLock};
+use circuits_keys::{CircuitCache, Event, Header, KeyKind, KeyStore, MemoryStore, StoreError, StoreLock};
 use circuits_prover::basetypes::{D, kernel_config};
 use plonky2::{
     iop::{
@@ -81,7 +81,7 @@ fn a_store_that_fails_costs_time_and_nothing_else() {
     for readable in [true, false] {
         let broken: Arc<dyn KeyStore> = Arc::new(Broken { inner: inner.clone(), readable });
         let bench = Bench::new(&broken, pins.clone());
-        bench.keys.circuit(DIVIDE).unwrap().prove(&3).unwrap();
+        bench.cache.circuit(DIVIDE).unwrap().prove(&3).unwrap();
         assert_eq!(bench.loaded() == 1, readable);
         let kept = bench.told(|event| matches!(event, Event::NotKept { .. }));
         let trouble = bench.told(|event| matches!(event, Event::Trouble { .. }));
@@ -90,7 +90,7 @@ fn a_store_that_fails_costs_time_and_nothing_else() {
     // The second store takes what the first does not.
     let empty: Arc<dyn KeyStore> = Arc::new(MemoryStore::default());
     let broken: Arc<dyn KeyStore> = Arc::new(Broken { inner: empty.clone(), readable: true });
-    Keys::new(origin()).with_store(broken).with_store(empty.clone()).circuit(DIVIDE).unwrap();
+    CircuitCache::new(origin()).with_store(broken).with_store(empty.clone()).circuit(DIVIDE).unwrap();
     assert_eq!(empty.list().unwrap().len(), 3);
 }
 
@@ -98,27 +98,28 @@ fn a_store_that_fails_costs_time_and_nothing_else() {
 fn every_key_that_was_used_or_made_is_left_in_the_collection() -> Result<(), CircuitError> {
     let (_, store, pins) = filled();
     let collection = Arc::new(MemoryStore::default());
-    let keys = Keys::new(origin()).with_store(store).with_pins(pins).with_collection(collection.clone());
-    let child = keys.verifier(DIVIDE)?;
+    let cache =
+        CircuitCache::new(origin()).with_store(store).with_pins(pins).with_collection(collection.clone());
+    let child = cache.verifier(DIVIDE)?;
     let kinds = || {
         let files = collection.files();
         let header = |file: &circuits_keys::MemoryFile| file.header.clone().unwrap().kind;
         files.iter().map(header).map(|kind| format!("{} {}", kind.identifier, kind.kind)).collect::<Vec<_>>()
     };
     assert_eq!(kinds(), ["divide common_data", "divide verifier_key"]);
-    let proof = keys.circuit(DIVIDE)?.prove(&5)?;
-    keys.circuit(Verify { child })?.prove(&proof)?;
+    let proof = cache.circuit(DIVIDE)?.prove(&5)?;
+    cache.circuit(Verify { child })?.prove(&proof)?;
     assert_eq!(kinds().len(), 6);
 
     // The collection is all that another process needs.
     let bench = Bench::new(&(collection as Arc<dyn KeyStore>), {
-        let mut pins = keys.learned();
+        let mut pins = cache.learned();
         pins.circuit.extend(filled().2.circuit);
         pins
     });
-    let child = bench.keys.verifier(DIVIDE)?;
-    bench.keys.circuit(Verify { child })?;
-    bench.keys.circuit(DIVIDE)?;
+    let child = bench.cache.verifier(DIVIDE)?;
+    bench.cache.circuit(Verify { child })?;
+    bench.cache.circuit(DIVIDE)?;
     assert_eq!((bench.made(), bench.loaded()), (0, 2));
     Ok(())
 }
@@ -167,12 +168,12 @@ fn what_lies_in_a_store_as_it_should_is_not_written_again() {
     let store: Arc<dyn KeyStore> = watched.clone();
     for _ in 0..2 {
         // Without its pin it is built each time.
-        Bench::new(&store, Default::default()).keys.circuit(DIVIDE).unwrap();
+        Bench::new(&store, Default::default()).cache.circuit(DIVIDE).unwrap();
     }
     assert_eq!(watched.written.lock().unwrap().len(), 3);
     let name = watched.list().unwrap().remove(0);
     store.write(&name, b"junk").unwrap();
-    Bench::new(&store, Default::default()).keys.circuit(DIVIDE).unwrap();
+    Bench::new(&store, Default::default()).cache.circuit(DIVIDE).unwrap();
     assert_eq!(watched.written.lock().unwrap()[3..], [name.clone(), name]);
 }
 
@@ -181,11 +182,11 @@ fn ensure_puts_back_what_is_missing_of_a_circuit_that_is_in_memory() {
     let (memory, store, pins) = filled();
     for kind in KeyKind::ALL {
         let bench = Bench::new(&store, pins.clone());
-        bench.keys.circuit(DIVIDE).unwrap();
-        assert!(!bench.keys.ensure(DIVIDE).unwrap(), "nothing is missing");
+        bench.cache.circuit(DIVIDE).unwrap();
+        assert!(!bench.cache.ensure(DIVIDE).unwrap(), "nothing is missing");
         memory.take(&header(&pins, kind).file_name()).unwrap();
-        assert!(bench.keys.ensure(DIVIDE).unwrap());
-        assert_eq!((bench.keys.missing(&pins.circuit[0]), bench.made()), (vec![], 0), "{kind}");
+        assert!(bench.cache.ensure(DIVIDE).unwrap());
+        assert_eq!((bench.cache.missing(&pins.circuit[0]), bench.made()), (vec![], 0), "{kind}");
     }
 }
 
@@ -193,23 +194,24 @@ fn ensure_puts_back_what_is_missing_of_a_circuit_that_is_in_memory() {
 fn what_the_caller_took_from_the_collection_is_left_there_again_when_it_is_used() {
     let (_, store, pins) = filled();
     let collection = Arc::new(MemoryStore::default());
-    let keys = Keys::new(origin()).with_store(store).with_pins(pins).with_collection(collection.clone());
+    let cache =
+        CircuitCache::new(origin()).with_store(store).with_pins(pins).with_collection(collection.clone());
     let take_all = || {
         let names = collection.list().unwrap();
         names.iter().map(|name| (name.clone(), collection.take(name).unwrap())).collect::<BTreeMap<_, _>>()
     };
-    keys.verifier(DIVIDE).unwrap();
+    cache.verifier(DIVIDE).unwrap();
     let verifier = take_all();
     assert_eq!(verifier.len(), 2);
-    keys.verifier(DIVIDE).unwrap();
+    cache.verifier(DIVIDE).unwrap();
     assert_eq!(take_all(), verifier);
-    keys.circuit(DIVIDE).unwrap();
+    cache.circuit(DIVIDE).unwrap();
     let all = take_all();
     assert_eq!(all.len(), 3);
     for name in all.keys() {
-        keys.circuit(DIVIDE).unwrap();
+        cache.circuit(DIVIDE).unwrap();
         collection.take(name).unwrap();
-        keys.circuit(DIVIDE).unwrap();
+        cache.circuit(DIVIDE).unwrap();
         assert_eq!(take_all(), all);
     }
 }
@@ -218,8 +220,11 @@ fn what_the_caller_took_from_the_collection_is_left_there_again_when_it_is_used(
 fn a_loaded_key_is_left_in_the_collection_as_it_was_read() {
     let (_, store, pins) = filled();
     let watched = Arc::new(Watched::default());
-    let keys = Keys::new(origin()).with_store(store.clone()).with_pins(pins).with_collection(watched.clone());
-    keys.circuit(DIVIDE).unwrap();
+    let cache = CircuitCache::new(origin())
+        .with_store(store.clone())
+        .with_pins(pins)
+        .with_collection(watched.clone());
+    cache.circuit(DIVIDE).unwrap();
     assert_eq!(watched.list().unwrap(), store.list().unwrap());
     for name in store.list().unwrap() {
         assert_eq!(watched.read(&name, u64::MAX).unwrap(), store.read(&name, u64::MAX).unwrap());
@@ -230,9 +235,12 @@ fn a_loaded_key_is_left_in_the_collection_as_it_was_read() {
 #[test]
 fn keys_without_an_origin_say_that_they_keep_nothing() {
     let store = Arc::new(MemoryStore::default());
-    for keys in [Keys::default().with_store(store.clone()), Keys::default().with_collection(store.clone())] {
-        let bench = Bench::listening(keys);
-        bench.keys.circuit(DIVIDE).unwrap();
+    for cache in [
+        CircuitCache::default().with_store(store.clone()),
+        CircuitCache::default().with_collection(store.clone()),
+    ] {
+        let bench = Bench::listening(cache);
+        bench.cache.circuit(DIVIDE).unwrap();
         let told =
             |event: &Event| matches!(event, Event::NotKept { reason, .. } if reason.contains("origin"));
         assert_eq!(bench.told(told), 1);
@@ -306,19 +314,19 @@ impl Definition for Foreign {
 fn a_circuit_that_files_cannot_hold_is_used_and_not_kept() {
     let store: Arc<dyn KeyStore> = Arc::new(MemoryStore::default());
     let bench = Bench::new(&store, Default::default());
-    bench.keys.circuit(Foreign).unwrap().prove(&F::default()).unwrap();
-    bench.keys.verifier(Foreign).unwrap();
+    bench.cache.circuit(Foreign).unwrap().prove(&F::default()).unwrap();
+    bench.cache.verifier(Foreign).unwrap();
     let told =
         |event: &Event| matches!(event, Event::NotKept { reason, .. } if reason.contains("generators"));
     assert_eq!((bench.made(), bench.told(told)), (1, 1));
     assert_eq!(store.list().unwrap(), Vec::<String>::new());
-    let pins = bench.keys.learned();
+    let pins = bench.cache.learned();
     assert!(
         pins.circuit[0].files.is_none()
             && Header::of(&pins.circuit[0], KeyKind::ProverKey, &origin()).is_none()
     );
     let again = Bench::new(&store, pins);
-    assert!(again.keys.ensure(Foreign).unwrap());
+    assert!(again.cache.ensure(Foreign).unwrap());
     assert_eq!((again.made(), again.loaded()), (1, 0));
 }
 
@@ -326,11 +334,12 @@ fn a_circuit_that_files_cannot_hold_is_used_and_not_kept() {
 fn nothing_lives_longer_than_the_keys_and_those_who_asked_for_it() {
     let (memory, store, pins) = filled();
     let collection = Arc::new(MemoryStore::default());
-    let keys = Keys::new(origin()).with_store(store).with_pins(pins).with_collection(collection.clone());
-    let held = keys.circuit(DIVIDE).unwrap();
-    let verifier = Arc::downgrade(&keys.verifier(DIVIDE).unwrap());
+    let cache =
+        CircuitCache::new(origin()).with_store(store).with_pins(pins).with_collection(collection.clone());
+    let held = cache.circuit(DIVIDE).unwrap();
+    let verifier = Arc::downgrade(&cache.verifier(DIVIDE).unwrap());
     let circuit = Arc::downgrade(&held);
-    drop(keys);
+    drop(cache);
     assert!(verifier.upgrade().is_none() && circuit.upgrade().is_some());
     drop(held);
     assert!(circuit.upgrade().is_none());

@@ -19,7 +19,7 @@ use circuits_core::{
     recursion::verify_with_constant_key,
 };
 use circuits_keys::{
-    Checksum, Event, Header, KeyKind, KeyStore, Keys, Made, MemoryStore, Origin, pins::Pins,
+    Checksum, CircuitCache, Event, Header, KeyKind, KeyStore, Made, MemoryStore, Origin, pins::Pins,
 };
 use circuits_prover::basetypes::{VerifierData, kernel_config, standard_config};
 use plonky2::{
@@ -122,7 +122,7 @@ fn origin() -> Origin {
 
 /// Keys over a store, and what they tell.
 struct Bench {
-    keys: Keys,
+    cache: CircuitCache,
     events: Arc<Mutex<Vec<Event>>>,
 }
 
@@ -132,14 +132,14 @@ impl Bench {
     }
 
     fn of(origin: Origin, store: &Arc<dyn KeyStore>, pins: Pins) -> Self {
-        Self::listening(Keys::new(origin).with_store(store.clone()).with_pins(pins))
+        Self::listening(CircuitCache::new(origin).with_store(store.clone()).with_pins(pins))
     }
 
-    fn listening(keys: Keys) -> Self {
+    fn listening(cache: CircuitCache) -> Self {
         let events = Arc::new(Mutex::new(vec![]));
         let told = events.clone();
         let listener = Arc::new(move |event: &Event| told.lock().unwrap().push(event.clone()));
-        Self { keys: keys.with_listener(listener), events }
+        Self { cache: cache.with_listener(listener), events }
     }
 
     fn told(&self, wanted: impl Fn(&Event) -> bool) -> usize {

@@ -58,7 +58,7 @@ fn is_refused(kind: KeyKind, forge: impl Fn(&KeyFile) -> Vec<u8>, reason: &str) 
     store.write(&name, &forge(&KeyFile::expect(&header, good.clone()).unwrap())).unwrap();
 
     let bench = Bench::new(&store, pins);
-    let circuit = bench.keys.circuit(DIVIDE).unwrap();
+    let circuit = bench.cache.circuit(DIVIDE).unwrap();
     assert!(circuit.circuit == BUILT.circuit);
     let refusals = bench.refusals();
     assert!(refusals.len() == 1 && refusals[0].contains(reason), "{refusals:?}");
@@ -150,12 +150,12 @@ fn a_key_of_other_parameters_or_of_other_code_is_not_used() {
     let (_, store, pins) = filled();
     let other = Divide { rows: 131 };
     let bench = Bench::new(&store, pins.clone());
-    bench.keys.circuit(other.clone()).unwrap();
+    bench.cache.circuit(other.clone()).unwrap();
     assert_eq!((bench.loaded(), bench.made()), (0, 1));
 
     let yesterday = Origin { source: Checksum::of(b"yesterday's source"), ..origin() };
     let bench = Bench::of(yesterday.clone(), &store, pins.clone());
-    bench.keys.circuit(DIVIDE).unwrap();
+    bench.cache.circuit(DIVIDE).unwrap();
     assert_eq!((bench.loaded(), bench.made()), (0, 1));
 }
 
@@ -253,7 +253,7 @@ fn a_pin_that_asks_for_everything_reads_no_more_than_a_key_may_have() {
         }
         assert_eq!(header(&pins, KeyKind::ProverKey).file_limit(), KEY_LIMIT);
         let bench = Bench::new(&store, pins.clone());
-        bench.keys.circuit(DIVIDE).unwrap();
+        bench.cache.circuit(DIVIDE).unwrap();
         assert_eq!((bench.loaded(), bench.made()), (0, 1));
     }
 }
@@ -293,7 +293,7 @@ fn a_payload_that_is_pinned_and_still_no_key_never_becomes_one() {
             store.write(&header.file_name(), KeyFile::new(header, &bytes).bytes()).unwrap();
         }
         let bench = Bench::new(&store, pins);
-        assert!(bench.keys.circuit(DIVIDE).unwrap().circuit == BUILT.circuit);
+        assert!(bench.cache.circuit(DIVIDE).unwrap().circuit == BUILT.circuit);
         assert_eq!(bench.loaded(), 0, "{} bytes", payload.len());
         let refusals = bench.refusals();
         assert!(refusals.iter().all(|reason| reason.contains("does not decode")), "{refusals:?}");
@@ -357,7 +357,7 @@ fn a_good_file_is_not_set_aside_for_a_bad_one_whose_place_it_took() {
         let bad = header(&pins, kind).file_name();
         let store: Arc<dyn KeyStore> = Arc::new(Repaired { inner: inner.clone(), bad, reads: 0.into() });
         let bench = Bench::new(&store, pins);
-        bench.keys.circuit(DIVIDE).unwrap();
+        bench.cache.circuit(DIVIDE).unwrap();
         assert_eq!((bench.loaded(), bench.made(), bench.refusals().len()), (1, 0, 0), "{kind}");
         assert_eq!(inner.list().unwrap().len(), 3);
     }
@@ -369,9 +369,10 @@ fn a_bad_file_is_set_aside_though_another_store_has_a_good_one() {
     let (_, good, _) = filled();
     let name = header(&pins, KeyKind::ProverKey).file_name();
     bad.write(&name, b"junk").unwrap();
-    let bench =
-        Bench::listening(circuits_keys::Keys::new(origin()).with_store(bad).with_store(good).with_pins(pins));
-    bench.keys.circuit(DIVIDE).unwrap();
+    let bench = Bench::listening(
+        circuits_keys::CircuitCache::new(origin()).with_store(bad).with_store(good).with_pins(pins),
+    );
+    bench.cache.circuit(DIVIDE).unwrap();
     assert_eq!((bench.loaded(), bench.made()), (1, 0));
     assert_eq!(bench.told(|event| matches!(event, Event::Refused { .. })), 1);
     assert!(bad_memory.take(&format!("{name}.refused")).is_some());

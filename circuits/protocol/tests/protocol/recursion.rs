@@ -12,7 +12,7 @@ use circuits_core::{
 };
 use circuits_forging::{
     Kit, Mutator, assert_accepts, assert_rejects,
-    fixtures::{FreeKernel, assert_joins_soundly, keys},
+    fixtures::{FreeKernel, assert_joins_soundly, cache},
 };
 use circuits_keys::{Made, pins::Pins};
 use circuits_protocol::{
@@ -38,10 +38,10 @@ fn block(height: u64) -> BlockStatement {
 
 #[test]
 fn a_wrap_makes_the_statement_of_its_kernels_proof_and_of_no_other() {
-    let kernel = keys().circuit(FreeKernel).unwrap();
-    let wrapper = wrap(keys(), "free-kernel", keys().verifier(FreeKernel).unwrap()).unwrap();
+    let kernel = cache().circuit(FreeKernel).unwrap();
+    let wrapper = wrap(cache(), "free-kernel", cache().verifier(FreeKernel).unwrap()).unwrap();
     let wrapped: Vec<_> =
-        wrapper.definitions().into_iter().map(|definition| keys().circuit(definition).unwrap()).collect();
+        wrapper.definitions().into_iter().map(|definition| cache().circuit(definition).unwrap()).collect();
     let proof = kernel.prove(&block(1)).unwrap();
     // Every class of plonky2's own verifier too.
     let report = Kit::new(&*wrapped[0]).input(&proof).sample(1.0).proofs(1).run();
@@ -56,7 +56,7 @@ fn a_wrap_makes_the_statement_of_its_kernels_proof_and_of_no_other() {
     assert_rejects(&wrapped[0], &other);
     assert_eq!(wrapped[0].circuit.common, block_shape().common);
     let pin = Made::new(&*wrapped[0]).pin;
-    assert_eq!(pin.key, wrapper.key_digest(keys()).unwrap());
+    assert_eq!(pin.key, wrapper.key_digest(cache()).unwrap());
     assert!(Pins::new([pin.clone()]).differences(&Pins::new([pin])).is_empty());
     let security = SecurityReport::of(&*wrapped[0]);
     assert!(security.conjectured() >= 100.0, "{security}");

@@ -1,7 +1,7 @@
 //! What producers do with blocks, and with adapters that have bugs.
 
 use circuits_core::{Digest, F, amount::Amount};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use environments_conformance::{id, secret};
 use environments_core::{
     BlockProducer, Environment, ProducerError, ProposedBlock, ProveError, ProvenBlock,
@@ -87,12 +87,16 @@ impl Environment for Buggy {
         self.counter.body_digest(body)
     }
 
-    fn kernels(&self, keys: &Keys) -> Result<Vec<Digest>, ProveError> {
-        self.counter.kernels(keys)
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
+        self.counter.kernels(cache)
     }
 
-    fn prove(&self, keys: &Keys, block: &ProposedBlock<CounterBlock>) -> Result<ProvenBlock, ProveError> {
-        self.counter.prove(keys, block)
+    fn prove(
+        &self,
+        cache: &CircuitCache,
+        block: &ProposedBlock<CounterBlock>,
+    ) -> Result<ProvenBlock, ProveError> {
+        self.counter.prove(cache, block)
     }
 }
 

@@ -3,7 +3,7 @@
 use circuits_core::VerifierKey;
 use circuits_forging::{
     Mutator,
-    fixtures::{assert_joins_soundly, keys},
+    fixtures::{assert_joins_soundly, cache},
 };
 
 use super::*;
@@ -98,10 +98,10 @@ impl Definition for One {
 fn every_assertion_about_a_transactions_key_is_needed() {
     let mut world = world();
     let state = world.genesis();
-    let transactions = transaction_keys(keys()).unwrap();
+    let transactions = transaction_keys(cache()).unwrap();
     let mut proved = |who| {
         let request = world.request(who, &[], vec![], 0);
-        prove_transaction(keys(), &world.environment.resolve(&state, &request)).unwrap()
+        prove_transaction(cache(), &world.environment.resolve(&state, &request)).unwrap()
     };
     let honest = [(0, F::ZERO), (crate::fixtures::EXCHANGE, F::ONE)].map(|(who, is_exchange)| {
         let TransactionProof { kernel, proof } = proved(who);

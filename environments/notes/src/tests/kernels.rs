@@ -3,7 +3,7 @@
 
 use bridge_core::Consumption;
 use circuits_core::{Compiled, Digest, F, recursion::key_digest};
-use circuits_forging::{Exception, Kit, Mutator, fixtures::keys};
+use circuits_forging::{Exception, Kit, Mutator, fixtures::cache};
 use circuits_protocol::{fold::FoldChild, key_set::KeySet};
 use environments_core::Environment;
 use plonky2::field::types::Field;
@@ -63,14 +63,14 @@ fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion
         let offered: Vec<_> = transactions.iter().collect();
         let proposal = world.environment.propose(state, &offered).unwrap();
         assert_eq!(proposal.included.len(), offered.len());
-        world.environment.kernel_input(keys(), proposal.block.witness()).unwrap()
+        world.environment.kernel_input(cache(), proposal.block.witness()).unwrap()
     };
     let mut world = world();
     let (pay, _) = world.pay(0, &[1, 1], 5);
     let pays = input(&world, &world.genesis(), &pay, vec![]);
     let (world, state, requests) = full(1);
     let takes = input(&world, &state, &requests[0], arrivals(&world));
-    let kernel = block_kernel(keys(), Variant::Direct(1)).unwrap().circuit(keys()).unwrap();
+    let kernel = block_kernel(cache(), Variant::Direct(1)).unwrap().circuit(cache()).unwrap();
     Kit::new(&kernel).inputs([&pays, &takes]).masked(UNUSED).proofs(1).run().assert_sound();
 
     // What the parts do not have: the height. It has 32 bits because the tree of past roots has no more leaves.
@@ -103,7 +103,7 @@ fn batch(
     for request in requests {
         let witness = world.environment.resolve(state, request);
         statements.push(witness.check().unwrap());
-        proofs.push(prove_transaction(keys(), &witness).unwrap());
+        proofs.push(prove_transaction(cache(), &witness).unwrap());
     }
     let applications = running.apply_group(&statements).unwrap().applications;
     let context = state.context();
@@ -125,7 +125,7 @@ struct Batches {
 
 impl Batches {
     fn new() -> Self {
-        let transactions = transaction_keys(keys()).unwrap();
+        let transactions = transaction_keys(cache()).unwrap();
         let leaf = Compiled::new(BatchLeaf::new(transactions, MIN_BATCH)).unwrap();
         let keys = KeySet::new(&[key_digest(leaf.key())]);
         Self { leaf, keys }
@@ -180,7 +180,7 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
         changed(&|input| input.arrivals.slots[MAX_ARRIVALS - 1].used = F::ZERO),
         changed(&|input| input.before.trees.accounts = secret(1)),
     ];
-    let transactions = transaction_keys(keys()).unwrap();
+    let transactions = transaction_keys(cache()).unwrap();
     let kernel = Compiled::new(BlockKernel::new(Variant::Batches(1), transactions, root)).unwrap();
     Kit::new(&kernel).input(&honest).run().assert_sound();
     Mutator::new(&kernel.definition)

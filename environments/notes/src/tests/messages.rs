@@ -2,7 +2,7 @@
 
 use bridge_core::{BlockMessages, Consumption, MAX_BLOCK_STEPS, Message};
 use circuits_core::{Digest, F};
-use circuits_forging::fixtures::keys;
+use circuits_forging::fixtures::cache;
 use environments_core::{BlockProducer, Environment, EnvironmentId};
 use plonky2::field::types::Field;
 use proptest::prelude::*;
@@ -114,15 +114,15 @@ fn what_is_sent_is_pleasant_json() {
     });
     assert_eq!(json["send"], sent);
     let line = serde_json::to_string(&NotesTransaction::from(request.clone())).unwrap();
-    assert_eq!(world.environment.parse(keys(), &line).unwrap(), request.into());
+    assert_eq!(world.environment.parse(cache(), &line).unwrap(), request.into());
     let with = |field: &str| line.replace("\"deadline\"", &format!("\"{field}\": 1, \"deadline\""));
     assert!(
-        world.environment.parse(keys(), &with("sequence")).is_err(),
+        world.environment.parse(cache(), &with("sequence")).is_err(),
         "its number is not the sender's to choose"
     );
     let beyond = line.replace("\"amount\":30,", "\"amount\":288230376151711744,");
     assert_ne!(beyond, line);
-    assert!(world.environment.parse(keys(), &beyond).is_err(), "2^58 is no amount");
+    assert!(world.environment.parse(cache(), &beyond).is_err(), "2^58 is no amount");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn no_line_is_read_as_an_arrival() {
     let arrival = arrival(&world, &world.message_to(1, 1, 30, 0), Consumption::Claim);
     let line = serde_json::to_string(&arrival).unwrap();
     assert!(line.starts_with(r#"{"type":"arrival","message":{"#), "{line}");
-    assert!(world.environment.parse(keys(), &line).is_err());
+    assert!(world.environment.parse(cache(), &line).is_err());
 }
 
 #[test]

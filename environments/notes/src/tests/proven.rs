@@ -2,7 +2,7 @@
 
 use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::{Digest, F};
-use circuits_forging::fixtures::keys;
+use circuits_forging::fixtures::cache;
 use circuits_protocol::wrap::block_shape;
 use environments_core::{BlockProducer, Environment, EnvironmentId, ProveError};
 use plonky2::field::types::Field;
@@ -25,11 +25,11 @@ fn a_producer_takes_proven_transactions_and_names_what_is_wrong_with_the_bad_one
     let (pay, _) = world.pay(0, &[1], 5);
     let (other, _) = world.pay(1, &[0], 5);
     let environment = world.environment.clone();
-    let good = environment.prove_transaction(keys(), &state, &pay).unwrap();
-    let also_good = environment.prove_transaction(keys(), &state, &other).unwrap();
+    let good = environment.prove_transaction(cache(), &state, &pay).unwrap();
+    let also_good = environment.prove_transaction(cache(), &state, &other).unwrap();
     // A proof is not an identity: the same transaction proved again is the same transaction.
-    let again = environment.prove_transaction(keys(), &state, &pay).unwrap();
-    let mut proof = good.open(keys()).unwrap().proof.proof.clone();
+    let again = environment.prove_transaction(cache(), &state, &pay).unwrap();
+    let mut proof = good.open(cache()).unwrap().proof.proof.clone();
     let wrong_kernel = ProvenTransaction::new(TransactionKernel::Exchange, &proof, None).unwrap();
     proof.public_inputs[3] += F::ONE;
     let other_statement = ProvenTransaction::new(TransactionKernel::Local, &proof, None).unwrap();
@@ -40,14 +40,14 @@ fn a_producer_takes_proven_transactions_and_names_what_is_wrong_with_the_bad_one
 
     let bad = [wrong_kernel, other_statement, truncated, flipped];
     for bundle in &bad {
-        assert!(environment.open_bundle(keys(), bundle.bytes()).unwrap().is_err());
+        assert!(environment.open_bundle(cache(), bundle.bytes()).unwrap().is_err());
     }
     let lines = bad.into_iter().chain([good, again, also_good]);
     let transactions: Vec<_> = lines.map(|bundle| NotesTransaction::Proven { bundle }).collect();
     // As lines of JSON and back.
     let transactions: Vec<NotesTransaction> = transactions
         .iter()
-        .map(|transaction| environment.parse(keys(), &serde_json::to_string(transaction).unwrap()).unwrap())
+        .map(|transaction| environment.parse(cache(), &serde_json::to_string(transaction).unwrap()).unwrap())
         .collect();
     let offered: Vec<_> = transactions.iter().collect();
     let proposal = environment.propose(&state, &offered).unwrap();
@@ -60,7 +60,7 @@ fn a_producer_takes_proven_transactions_and_names_what_is_wrong_with_the_bad_one
     assert!(matches!(&reasons[3], NotesError::Bundle(Format(_))), "{}", reasons[3]);
     assert!(matches!(&reasons[4], NotesError::State(StateError::StaleAccount { .. })), "{}", reasons[4]);
 
-    let block = environment.prove(keys(), &proposal.block).unwrap();
+    let block = environment.prove(cache(), &proposal.block).unwrap();
     assert_eq!(block.statement(), proposal.block.statement());
 }
 
@@ -70,8 +70,8 @@ fn a_bundle_carries_the_message_that_its_proof_states() {
     let state = world.genesis();
     let send = world.send(1, 1, 30);
     let environment = world.environment.clone();
-    let good = environment.prove_transaction(keys(), &state, &send).unwrap();
-    let opened = good.open(keys()).unwrap().clone();
+    let good = environment.prove_transaction(cache(), &state, &send).unwrap();
+    let opened = good.open(cache()).unwrap().clone();
     let message = opened.message.clone().unwrap();
     assert_eq!(Some(&message), send.message(environment.deployment()).as_ref());
     let with = |message: Option<Message>| {
@@ -93,10 +93,10 @@ fn a_bundle_carries_the_message_that_its_proof_states() {
     let expected = message.hash();
     for other in others.into_iter().map(Some).chain([None]) {
         let found = other.as_ref().map_or(Digest::ZERO, Message::hash);
-        let error = environment.open_bundle(keys(), with(other).bytes()).unwrap().unwrap_err();
+        let error = environment.open_bundle(cache(), with(other).bytes()).unwrap().unwrap_err();
         assert_eq!(error, NotesError::Bundle(TransactionBundleError::OtherMessage { expected, found }));
     }
-    let transaction = environment.open_bundle(keys(), good.bytes()).unwrap().unwrap();
+    let transaction = environment.open_bundle(cache(), good.bytes()).unwrap().unwrap();
     assert_eq!(environment.messages(&transaction).outbox, [message]);
 
     // A client that proves by itself a message to where it comes from, which the bridge would refuse with the
@@ -104,12 +104,12 @@ fn a_bundle_carries_the_message_that_its_proof_states() {
     let mut send = world.send(0, 1, 30);
     send.send.as_mut().unwrap().destination = environment.id();
     let witness = environment.resolve(&state, &send);
-    let proof = prove_transaction(keys(), &witness).unwrap();
+    let proof = prove_transaction(cache(), &witness).unwrap();
     let bundle = ProvenTransaction::new(proof.kernel, &proof.proof, witness.message()).unwrap();
     let proven = NotesTransaction::Proven { bundle: bundle.clone() };
     let unopened = Err(NotesError::Bundle(TransactionBundleError::Unopened));
     assert_eq!(environment.execute(&mut state.clone(), &proven), unopened, "nobody verified its proof");
-    bundle.open(keys()).unwrap();
+    bundle.open(cache()).unwrap();
     let result = environment.execute(&mut state.clone(), &proven);
     assert_eq!(result, Err(NotesError::Transaction(TransactionError::SendsToItself(environment.id()))));
 }
@@ -132,7 +132,7 @@ fn a_block_with_an_emission_a_claim_and_a_refund_is_proved() {
     producer.submit(on.clone().into()).unwrap();
     assert!(producer.propose_block().unwrap().is_empty());
     assert!(producer.state().has_note(&back.commitment()));
-    let block = producer.prove(keys(), 1).unwrap();
+    let block = producer.prove(cache(), 1).unwrap();
     circuits_core::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
     let message = on.message(world.environment.deployment()).unwrap();
     let messages = BlockMessages {
@@ -149,7 +149,7 @@ fn a_block_with_an_emission_a_claim_and_a_refund_is_proved() {
     let more = world.message_to(NEWCOMER, 0, 5, 1);
     producer.deliver(&more, Consumption::Claim).unwrap();
     assert!(producer.propose_block().unwrap().is_empty());
-    let block = producer.prove(keys(), 2).unwrap();
+    let block = producer.prove(cache(), 2).unwrap();
     circuits_core::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
     assert_eq!(block.messages().inbox, [(more, Consumption::Claim)]);
 }
@@ -159,10 +159,10 @@ fn a_client_is_told_before_it_proves_what_has_no_proof() {
     let mut world = world();
     let (mut pay, _) = world.pay(0, &[1], 5);
     pay.fee = crate::fixtures::amount(1 << 40);
-    let result = world.environment.prove_transaction(keys(), &world.genesis(), &pay);
+    let result = world.environment.prove_transaction(cache(), &world.genesis(), &pay);
     assert!(matches!(result, Err(ProveError::Part(_))));
     let witness = world.witness(&pay);
-    assert!(prove_transaction(keys(), &witness).is_err());
+    assert!(prove_transaction(cache(), &witness).is_err());
 }
 
 #[test]
@@ -174,6 +174,6 @@ fn a_block_of_several_batches_is_proved() {
         producer.submit(transaction).unwrap();
     }
     assert!(producer.propose_block().unwrap().is_empty());
-    let block = producer.prove(keys(), 1).unwrap();
+    let block = producer.prove(cache(), 1).unwrap();
     circuits_core::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
 }

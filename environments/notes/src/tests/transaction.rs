@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use circuits_core::{Compiled, Digest, amount::Amount, layout::Layout};
-use circuits_forging::{Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, fixtures::keys};
+use circuits_forging::{Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, fixtures::cache};
 use environments_core::Environment;
 
 use super::world;
@@ -17,7 +17,7 @@ use crate::{
 };
 
 fn kernel(kernel: TransactionKernel) -> Arc<Compiled<TransactionKernel>> {
-    keys().circuit(kernel).unwrap()
+    cache().circuit(kernel).unwrap()
 }
 
 /// A state in which notes of all scripts exist.

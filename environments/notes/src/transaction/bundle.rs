@@ -12,7 +12,7 @@ use circuits_core::{
     proof::{self, ProofError},
 };
 use circuits_files::file::{self, FormatError, Kind};
-use circuits_keys::Keys;
+use circuits_keys::CircuitCache;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
@@ -133,15 +133,15 @@ impl ProvenTransaction {
     /// - [`TransactionBundleError::Statement`]
     /// - [`TransactionBundleError::OtherMessage`]
     /// - [`TransactionBundleError::Kernels`]
-    pub fn open(&self, keys: &Keys) -> Result<&Opened, TransactionBundleError> {
-        self.opened.get_or_init(|| open(keys, &self.bytes)).as_ref().map_err(Clone::clone)
+    pub fn open(&self, cache: &CircuitCache) -> Result<&Opened, TransactionBundleError> {
+        self.opened.get_or_init(|| open(cache, &self.bytes)).as_ref().map_err(Clone::clone)
     }
 }
 
-fn open(keys: &Keys, bytes: &[u8]) -> Result<Opened, TransactionBundleError> {
+fn open(cache: &CircuitCache, bytes: &[u8]) -> Result<Opened, TransactionBundleError> {
     let opened = decode(bytes)?;
     let TransactionProof { kernel, proof } = &opened.proof;
-    let data = keys.verifier(*kernel).map_err(|error| TransactionBundleError::Kernels(error.to_string()))?;
+    let data = cache.verifier(*kernel).map_err(|error| TransactionBundleError::Kernels(error.to_string()))?;
     proof::verify(proof, &data.verifier_only, &data.common)?;
     Ok(opened)
 }

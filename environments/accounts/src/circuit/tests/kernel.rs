@@ -10,8 +10,8 @@ use circuits_core::{
     layout::{self, Layout, WitnessError},
     recursion::Shape,
 };
-use circuits_forging::{Exception, Kit, Mutator, assert_accepts, assert_rejects, fixtures::keys};
-use circuits_keys::Keys;
+use circuits_forging::{Exception, Kit, Mutator, assert_accepts, assert_rejects, fixtures::cache};
+use circuits_keys::CircuitCache;
 use circuits_protocol::{fold::Chain, statement::BlockStatement, wrap::block_shape};
 use circuits_prover::basetypes::{VerifierData, standard_config};
 use circuits_tables::ecdsa::{SignatureStatement, Signed};
@@ -75,13 +75,13 @@ impl Definition for Anything {
 struct Unchecked;
 
 impl Signatures for Unchecked {
-    fn key(&self, keys: &Keys, _: usize) -> Result<Arc<VerifierData>, CircuitError> {
-        keys.verifier(Anything)
+    fn key(&self, cache: &CircuitCache, _: usize) -> Result<Arc<VerifierData>, CircuitError> {
+        cache.verifier(Anything)
     }
 
-    fn prove(&self, keys: &Keys, _: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
+    fn prove(&self, cache: &CircuitCache, _: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
         let claims: Vec<_> = signatures.iter().map(Signed::claim).collect();
-        keys.circuit(Anything)?.prove(&SignatureStatement::new(&claims))
+        cache.circuit(Anything)?.prove(&SignatureStatement::new(&claims))
     }
 }
 
@@ -140,7 +140,7 @@ fn blocks_with_and_without_transactions_are_proven() {
     let (world, signed) = transactions(2, &[transfer(3, 0, 5), swap(0, 1000, 1)]);
     for transactions in [&signed[..], &[]] {
         let proposed = propose(&world, transactions);
-        verified(&prove_block(keys(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
+        verified(&prove_block(cache(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
     }
 }
 
@@ -151,32 +151,32 @@ fn blocks_with_messages_are_proven() {
     signed.push(world.sign(1, world.unsigned(1, &[bridge(6, 1, 9), bridge(6, 1, 1 << 40)])));
     let proposed = propose_with(&world, 3, &signed);
     assert_eq!((proposed.messages().inbox.len(), proposed.messages().outbox.len()), (3, 2));
-    verified(&prove_block(keys(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
+    verified(&prove_block(cache(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
     // The other only takes in.
     let proposed = propose_with(&world, 2, &[]);
     assert_eq!(proposed.witness().variant(), Some(Variant::Unsigned));
-    verified(&prove_block(keys(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
+    verified(&prove_block(cache(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
 }
 
 #[test]
 fn a_block_of_a_chunk_is_proven() {
     let (world, signed) = transactions(24, &[bridge(6, 0, 5)]);
     let proposed = propose_with(&world, 9, &signed);
-    let (variant, input) = kernel_input(keys(), &KERNELS, secret(), proposed.witness()).unwrap();
+    let (variant, input) = kernel_input(cache(), &KERNELS, secret(), proposed.witness()).unwrap();
     assert_eq!(variant, Variant::Chunks { children: 1, table: 30 });
-    let kernel = KERNELS.get(keys(), variant).unwrap();
-    verified(&kernel.prove(keys(), &proposed, &input).unwrap(), &proposed);
+    let kernel = KERNELS.get(cache(), variant).unwrap();
+    verified(&kernel.prove(cache(), &proposed, &input).unwrap(), &proposed);
 
     // A chunk of another state, of another block, and one of a circuit that is not listed.
-    let circuits = ChunkCircuits::new(keys()).unwrap();
+    let circuits = ChunkCircuits::new(cache()).unwrap();
     let [chunk] = &chunk_inputs(proposed.witness(), &circuits)[..] else { panic!("one chunk") };
     let with = |change: &dyn Fn(&mut crate::chunk::ChunkInput)| {
         let mut chunk = chunk.clone();
         change(&mut chunk);
-        let child = circuits.prove(keys(), &chunk).unwrap();
+        let child = circuits.prove(cache(), &chunk).unwrap();
         BlockInput { transactions: BlockTransactions::Chunks(vec![child]), ..input.clone() }
     };
-    let kernel = kernel.circuit(keys()).unwrap();
+    let kernel = kernel.circuit(cache()).unwrap();
     assert_rejects(&kernel, &with(&|chunk| chunk.before.fees = F::ONE));
     assert_rejects(&kernel, &with(&|chunk| chunk.before.outbox = Digest::ZERO));
     assert_rejects(&kernel, &with(&|chunk| chunk.before.inbox = Digest::ZERO));
@@ -226,8 +226,8 @@ fn direct() -> (BlockKernel, BlockInput, AccountsState) {
     let mut state = world.state.clone();
     signed.iter().for_each(|transaction| drop(state.execute(transaction).unwrap()));
     let (variant, input) =
-        kernel_input(keys(), &KERNELS, secret(), propose(&world, &signed).witness()).unwrap();
-    let signatures = Unchecked.key(keys(), 30).unwrap();
+        kernel_input(cache(), &KERNELS, secret(), propose(&world, &signed).witness()).unwrap();
+    let signatures = Unchecked.key(cache(), 30).unwrap();
     (BlockKernel::new(variant, Some(signatures), Digest::ZERO), input, state)
 }
 
@@ -253,7 +253,7 @@ fn other_signatures(input: &BlockInput) -> Vec<BlockInput> {
     let mut miscounted = SignatureStatement::new(&claims(&honest));
     miscounted.count += F::ONE;
     statements.push(miscounted);
-    let anything = keys().circuit(Anything).unwrap();
+    let anything = cache().circuit(Anything).unwrap();
     let proofs = statements.iter().map(|statement| anything.prove(statement).unwrap());
     proofs.map(|proof| BlockInput { signatures: Some(proof), ..input.clone() }).collect()
 }
@@ -288,14 +288,14 @@ fn a_block_holds_the_transactions_whose_signatures_are_proven() {
 fn nobody_makes_a_transaction_in_a_block_without_signatures() {
     let world = world();
     let proposed = propose_with(&world, 2, &[]);
-    let (variant, input) = kernel_input(keys(), &KERNELS, secret(), proposed.witness()).unwrap();
+    let (variant, input) = kernel_input(cache(), &KERNELS, secret(), proposed.witness()).unwrap();
     let compiled = Compiled::new(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
     assert_accepts(&compiled, &input);
     // A good transaction, and one that fails, which would still pay a fee.
     let unsigned = |action| {
         let (world, signed) = transactions(1, &[action]);
         let proposed = propose_with(&world, 2, &signed);
-        let (_, signed) = kernel_input(keys(), &KERNELS, secret(), proposed.witness()).unwrap();
+        let (_, signed) = kernel_input(cache(), &KERNELS, secret(), proposed.witness()).unwrap();
         let BlockTransactions::Direct(mut slots) = signed.transactions else { panic!("slots") };
         slots.resize(UNSIGNED_SLOTS, SlotInput::idle(&proposed.witness().context));
         BlockInput {
@@ -348,7 +348,7 @@ fn too_rich() -> BlockInput {
         },
     };
     assert!(state.seal().is_err());
-    kernel_input(keys(), &KERNELS, secret(), &block).unwrap().1
+    kernel_input(cache(), &KERNELS, secret(), &block).unwrap().1
 }
 
 /// The same block, whose fees go astray.
@@ -372,7 +372,7 @@ fn astray(input: &BlockInput, state: &AccountsState) -> Vec<BlockInput> {
 #[test]
 fn the_fees_go_to_their_account() {
     let world = world();
-    let (variant, input) = kernel_input(keys(), &KERNELS, secret(), propose(&world, &[]).witness()).unwrap();
+    let (variant, input) = kernel_input(cache(), &KERNELS, secret(), propose(&world, &[]).witness()).unwrap();
     assert_eq!(variant, Variant::Empty);
     let compiled = Compiled::new(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
     assert_accepts(&compiled, &input);

@@ -14,7 +14,7 @@ pub const SEGMENT_ARITIES: [usize; 3] = [1, 2, 4];
 
 /// What stands directly below a superblock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
+pub enum SuperblockCircuit {
     /// This many wrapped blocks: cheap for small superblocks.
     Blocks(usize),
     /// This many wrapped blocks that fill their rows, in a circuit of twice as many, where their messages have room.
@@ -26,7 +26,7 @@ pub enum Source {
 /// Numbers of blocks with a circuit of twice the rows.
 pub const ROOMY_BLOCKS: [usize; 1] = [2];
 
-impl Source {
+impl SuperblockCircuit {
     /// Wrapped blocks that the circuit verifies itself.
     #[must_use]
     pub fn blocks(self) -> usize {
@@ -61,7 +61,7 @@ impl Source {
     }
 }
 
-impl Source {
+impl SuperblockCircuit {
     /// All superblock circuits.
     pub fn all() -> impl Iterator<Item = Self> {
         let blocks = (1..=DIRECT_MAX_BLOCKS).map(Self::Blocks);
@@ -77,7 +77,7 @@ pub const SUPERBLOCK_CAP_HEIGHT: usize = 5;
 ///
 /// Proofs over four segments have fewer routed wires, which makes them smaller too.
 #[must_use]
-pub fn superblock_shape(source: Source) -> &'static Shape {
+pub fn superblock_shape(source: SuperblockCircuit) -> &'static Shape {
     static SHAPES: LazyLock<[Shape; 3]> = LazyLock::new(|| {
         let public_inputs = <SuperblockStatement as Layout<F>>::LEN;
         [(13, standard_config()), (14, standard_config()), (15, kernel_config())].map(
@@ -88,8 +88,10 @@ pub fn superblock_shape(source: Source) -> &'static Shape {
         )
     });
     match source {
-        Source::Blocks(..=2) | Source::Segments(..=1) => &SHAPES[0],
-        Source::Blocks(_) | Source::BlocksWithMessages(_) | Source::Segments(2) => &SHAPES[1],
-        Source::Segments(_) => &SHAPES[2],
+        SuperblockCircuit::Blocks(..=2) | SuperblockCircuit::Segments(..=1) => &SHAPES[0],
+        SuperblockCircuit::Blocks(_)
+        | SuperblockCircuit::BlocksWithMessages(_)
+        | SuperblockCircuit::Segments(2) => &SHAPES[1],
+        SuperblockCircuit::Segments(_) => &SHAPES[2],
     }
 }
