@@ -24,7 +24,7 @@ use plonky2::{
 };
 use thiserror::Error;
 
-use super::state::{EnvironmentRow, SuperblockState, environment_row_circuit};
+use super::state::{EnvironmentHead, SuperblockState, environment_head_circuit};
 
 /// A block does not apply to a superblock state. One variant per rule.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -103,7 +103,7 @@ pub struct AppliedBlock {
     /// That the registry allows the kernel.
     pub registry: RegistryMembership,
     /// Path of the environment's row.
-    pub row_path: Path,
+    pub head_path: Path,
     /// Whether the environment had no row.
     pub is_first: bool,
 }
@@ -153,22 +153,22 @@ pub fn apply_block(
         });
     }
 
-    let row_path = state.environments_tree().path(u64::from(environment.0));
-    state.environments.insert(environment, EnvironmentRow { height, state: block.new_state });
+    let head_path = state.environments_tree().path(u64::from(environment.0));
+    state.environments.insert(environment, EnvironmentHead { height, state: block.new_state });
     accumulators.body_chain = chain(BODY_CHAIN, accumulators.body_chain, body_element(block));
     accumulators.block_count += F::ONE;
     if block.outbox != empty_list() || block.inbox != empty_list() {
         let element = block_messages(block.environment, block.outbox, block.inbox);
         accumulators.block_messages = append_block_messages(accumulators.block_messages, element);
     }
-    Ok(AppliedBlock { registry: membership, row_path, is_first: row.is_none() })
+    Ok(AppliedBlock { registry: membership, head_path, is_first: row.is_none() })
 }
 
 /// In-circuit twin of [`AppliedBlock`].
 #[derive(Clone, Debug)]
 pub struct AppliedBlockTarget {
     registry: RegistryMembershipTarget,
-    row_path: PathTarget,
+    head_path: PathTarget,
     is_first: BoolTarget,
 }
 
@@ -177,7 +177,7 @@ impl AppliedBlockTarget {
     pub fn new_virtual(builder: &mut Builder) -> Self {
         Self {
             registry: RegistryMembershipTarget::new_virtual(builder),
-            row_path: PathTarget::new_virtual(builder, ENVIRONMENT_BITS),
+            head_path: PathTarget::new_virtual(builder, ENVIRONMENT_BITS),
             is_first: builder.new_bool(),
         }
     }
@@ -188,7 +188,7 @@ impl AppliedBlockTarget {
     /// If a target already has another value.
     pub fn set_targets(&self, witness: &mut Witness, value: &AppliedBlock) -> Result<(), WitnessError> {
         self.registry.set_targets(witness, &value.registry)?;
-        self.row_path.set_targets(witness, &value.row_path)?;
+        self.head_path.set_targets(witness, &value.head_path)?;
         set_target(witness, self.is_first.target, F::from_bool(value.is_first))
     }
 
@@ -236,15 +236,16 @@ impl AppliedBlockTarget {
         builder.enforce_equal_if(self.is_first, old_height, zero);
 
         // The old leaf is empty or the row that the block continues.
-        let old_row = environment_row_circuit(builder, block.environment, old_height, block.previous_state);
+        let old_head = environment_head_circuit(builder, block.environment, old_height, block.previous_state);
         let empty = builder.constant_digest(Digest::ZERO);
-        let old_leaf = builder.select_digest(self.is_first, empty, old_row);
-        let old_root = self.row_path.root_circuit(builder, &environment_bits, old_leaf);
+        let old_leaf = builder.select_digest(self.is_first, empty, old_head);
+        let old_root = self.head_path.root_circuit(builder, &environment_bits, old_leaf);
         builder.enforce_digest_equal(old_root, roots.environments_root);
 
         // The new leaf is the row that the block reached.
-        let new_row = environment_row_circuit(builder, block.environment, block.last_height, block.new_state);
-        roots.environments_root = self.row_path.root_circuit(builder, &environment_bits, new_row);
+        let new_head =
+            environment_head_circuit(builder, block.environment, block.last_height, block.new_state);
+        roots.environments_root = self.head_path.root_circuit(builder, &environment_bits, new_head);
 
         // A block that emits or consumes joins the blocks whose messages the superblock must move.
         let none = builder.constant_digest(empty_list());

@@ -10,7 +10,7 @@ use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 use super::segment::{empty_segment, segment_shape, set_start};
 
 /// Places of a message segment: they fill 2^15 rows, and hold the messages of any block.
-pub const MESSAGE_CAPACITY: Capacity = Capacity { rows: 24, steps: 178 };
+pub const MESSAGE_CAPACITY: Capacity = Capacity { new_balances: 24, steps: 178 };
 const _: () = assert!(MESSAGE_CAPACITY.steps >= bridge_core::MAX_BLOCK_STEPS);
 
 /// Takes the bridge's steps from the end of `segment` on.
@@ -74,8 +74,8 @@ impl Definition for MessageSegment {
     }
 
     fn parameters(&self) -> BTreeMap<String, u64> {
-        let Capacity { rows, steps } = self.capacity;
-        named([("rows", rows as u64), ("steps", steps as u64)])
+        let Capacity { new_balances, steps } = self.capacity;
+        named([("rows", new_balances as u64), ("steps", steps as u64)])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {

@@ -25,13 +25,15 @@ impl Move<'_> {
         }
     }
 
-    /// The rows that must exist, in superblock `number`.
-    fn rows(&self, number: u32) -> Vec<BalanceKey> {
+    /// The new_balances that must exist, in superblock `number`.
+    fn balance_keys(&self, number: u32) -> Vec<BalanceKey> {
         match self {
             // It goes straight back.
             Self::Deposit(_, message) if message.deadline < number => vec![],
-            Self::Deposit(_, message) | Self::Refund(_, message) => vec![message.row_of(EnvironmentId::L1)],
-            Self::Block(_, messages) => messages.rows().collect(),
+            Self::Deposit(_, message) | Self::Refund(_, message) => {
+                vec![message.balance_key(EnvironmentId::L1)]
+            }
+            Self::Block(_, messages) => messages.balance_keys().collect(),
         }
     }
 }
@@ -40,23 +42,23 @@ impl Move<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Unit {
     steps: usize,
-    /// New rows that must be open before.
-    rows: usize,
+    /// New new_balances that must be open before.
+    new_balances: usize,
 }
 
-/// Messages to be moved, in order, and the rows that they need.
+/// Messages to be moved, in order, and the new_balances that they need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// Rows that do not exist yet, in the order of their first use.
-    pub rows: Vec<BalanceKey>,
+    pub new_balances: Vec<BalanceKey>,
     units: Vec<Unit>,
 }
 
 /// What one circuit moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Share {
-    /// Which of the load's rows it adds first.
-    pub rows: Range<usize>,
+    /// Which of the load's new_balances it adds first.
+    pub new_balances: Range<usize>,
     /// Which of its moves it makes then.
     pub moves: Range<usize>,
     /// The steps of these moves.
@@ -70,12 +72,12 @@ impl Load {
         let mut load = Self::default();
         let mut opened = BTreeSet::new();
         for one in moves {
-            for key in one.rows(number) {
-                if !state.has_row(key) && opened.insert(key) {
-                    load.rows.push(key);
+            for key in one.balance_keys(number) {
+                if !state.has_balance(key) && opened.insert(key) {
+                    load.new_balances.push(key);
                 }
             }
-            load.units.push(Unit { steps: one.steps(), rows: load.rows.len() });
+            load.units.push(Unit { steps: one.steps(), new_balances: load.new_balances.len() });
         }
         load
     }
@@ -87,36 +89,40 @@ impl Load {
     }
 
     /// The fewest shares that fill `segment`, but `least` of them, and a last one that fits `inline`. A move is
-    /// never split; rows are added as early as there is room, so that no move waits for rows for ever. `None`
+    /// never split; new_balances are added as early as there is room, so that no move waits for new_balances for ever. `None`
     /// if some move has more steps than either has places, or there is nothing left for one of the least.
     #[must_use]
     pub fn pack(&self, segment: Capacity, inline: Capacity, least: usize) -> Option<Vec<Share>> {
         let mut shares = vec![];
-        let (mut rows, mut moves, mut steps) = (0, 0, 0);
+        let (mut new_balances, mut moves, mut steps) = (0, 0, 0);
         let all_steps = self.units.iter().map(|unit| unit.steps).sum::<usize>();
         loop {
-            let fits = self.rows.len() - rows <= inline.rows && all_steps - steps <= inline.steps;
+            let fits = self.new_balances.len() - new_balances <= inline.new_balances
+                && all_steps - steps <= inline.steps;
             if fits && shares.len() >= least {
                 shares.push(Share {
-                    rows: rows..self.rows.len(),
+                    new_balances: new_balances..self.new_balances.len(),
                     moves: moves..self.units.len(),
                     steps: steps..all_steps,
                 });
                 return Some(shares);
             }
-            let mut share = Share { rows: rows..rows, moves: moves..moves, steps: steps..steps };
-            share.rows.end = self.rows.len().min(rows + segment.rows);
+            let mut share =
+                Share { new_balances: new_balances..new_balances, moves: moves..moves, steps: steps..steps };
+            share.new_balances.end = self.new_balances.len().min(new_balances + segment.new_balances);
             for unit in &self.units[moves..] {
-                if unit.rows > share.rows.end || share.steps.len() + unit.steps > segment.steps {
+                if unit.new_balances > share.new_balances.end
+                    || share.steps.len() + unit.steps > segment.steps
+                {
                     break;
                 }
                 share.moves.end += 1;
                 share.steps.end += unit.steps;
             }
-            if share.rows.is_empty() && share.moves.is_empty() {
+            if share.new_balances.is_empty() && share.moves.is_empty() {
                 return None;
             }
-            (rows, moves, steps) = (share.rows.end, share.moves.end, share.steps.end);
+            (new_balances, moves, steps) = (share.new_balances.end, share.moves.end, share.steps.end);
             shares.push(share);
         }
     }
@@ -128,35 +134,38 @@ mod tests {
 
     use super::*;
 
-    const SEGMENT: Capacity = Capacity { rows: 3, steps: 10 };
-    const INLINE: Capacity = Capacity { rows: 1, steps: 4 };
+    const SEGMENT: Capacity = Capacity { new_balances: 3, steps: 10 };
+    const INLINE: Capacity = Capacity { new_balances: 1, steps: 4 };
 
     /// Moves of so many steps, each of which needs so many new rows.
     fn load(units: &[(usize, u32)]) -> Load {
         let mut load = Load::default();
-        for &(steps, rows) in units {
-            for _ in 0..rows {
-                let asset = AssetId::new(1, load.rows.len() as u32 + 1).unwrap();
-                load.rows.push(BalanceKey { environment: EnvironmentId(1), asset });
+        for &(steps, new_balances) in units {
+            for _ in 0..new_balances {
+                let asset = AssetId::new(1, load.new_balances.len() as u32 + 1).unwrap();
+                load.new_balances.push(BalanceKey { environment: EnvironmentId(1), asset });
             }
-            load.units.push(Unit { steps, rows: load.rows.len() });
+            load.units.push(Unit { steps, new_balances: load.new_balances.len() });
         }
         load
     }
 
     /// Shares continue each other, fit their places, and never use a row before it is open.
     fn check(load: &Load, shares: &[Share]) {
-        let (mut rows, mut moves, mut steps) = (0, 0, 0);
+        let (mut new_balances, mut moves, mut steps) = (0, 0, 0);
         for (index, share) in shares.iter().enumerate() {
             let capacity = if index + 1 == shares.len() { INLINE } else { SEGMENT };
-            assert_eq!((share.rows.start, share.moves.start, share.steps.start), (rows, moves, steps));
-            assert!(share.rows.len() <= capacity.rows && share.steps.len() <= capacity.steps);
+            assert_eq!(
+                (share.new_balances.start, share.moves.start, share.steps.start),
+                (new_balances, moves, steps)
+            );
+            assert!(share.new_balances.len() <= capacity.new_balances && share.steps.len() <= capacity.steps);
             let units = &load.units[share.moves.clone()];
             assert_eq!(units.iter().map(|unit| unit.steps).sum::<usize>(), share.steps.len());
-            assert!(units.iter().all(|unit| unit.rows <= share.rows.end));
-            (rows, moves, steps) = (share.rows.end, share.moves.end, share.steps.end);
+            assert!(units.iter().all(|unit| unit.new_balances <= share.new_balances.end));
+            (new_balances, moves, steps) = (share.new_balances.end, share.moves.end, share.steps.end);
         }
-        assert_eq!((rows, moves), (load.rows.len(), load.units.len()));
+        assert_eq!((new_balances, moves), (load.new_balances.len(), load.units.len()));
     }
 
     #[test]

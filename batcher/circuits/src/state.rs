@@ -35,7 +35,7 @@ pub const HISTORY_DEPTH: usize = HEIGHT_BITS;
 /// Where one environment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EnvironmentRow {
+pub struct EnvironmentHead {
     /// Height of its last block in a superblock.
     pub height: u32,
     /// State commitment after that block.
@@ -44,12 +44,12 @@ pub struct EnvironmentRow {
 
 /// `H(ROW, environment, height, state)`.
 #[must_use]
-pub fn environment_row(environment: F, height: F, state: Digest) -> Digest {
+pub fn environment_head(environment: F, height: F, state: Digest) -> Digest {
     hash(ROW, &[&[environment, height], state.0.as_slice()].concat())
 }
 
-/// In-circuit twin of [`environment_row`].
-pub fn environment_row_circuit(
+/// In-circuit twin of [`environment_head`].
+pub fn environment_head_circuit(
     builder: &mut Builder,
     environment: Target,
     height: Target,
@@ -99,7 +99,7 @@ pub struct SuperblockState {
     /// Number of the last superblock; 0 is genesis.
     pub number: u32,
     /// Where each environment stands; absent before its first block.
-    pub environments: BTreeMap<EnvironmentId, EnvironmentRow>,
+    pub environments: BTreeMap<EnvironmentId, EnvironmentHead>,
     /// Messages and balances.
     pub bridge: BridgeState,
     /// States of superblocks `0..number`, in order.
@@ -127,7 +127,7 @@ impl SuperblockState {
     pub fn environments_tree(&self) -> IndexTree {
         let mut tree = IndexTree::new(ENVIRONMENT_BITS);
         for (id, row) in &self.environments {
-            let leaf = environment_row(id.to_field(), F::from_canonical_u32(row.height), row.state);
+            let leaf = environment_head(id.to_field(), F::from_canonical_u32(row.height), row.state);
             tree.set(u64::from(id.0), leaf).expect("ids have 16 bits");
         }
         tree

@@ -220,14 +220,14 @@ impl Definition for SuperblockDefinition {
     }
 
     fn parameters(&self) -> BTreeMap<String, u64> {
-        let Capacity { rows, steps } = self.capacity;
+        let Capacity { new_balances, steps } = self.capacity;
         let below = match self.source {
             SuperblockCircuit::Blocks(blocks) | SuperblockCircuit::BlocksWithMessages(blocks) => {
                 ("blocks", blocks as u64)
             }
             SuperblockCircuit::Segments(segments) => ("segments", segments as u64),
         };
-        named([below, ("rows", rows as u64), ("steps", steps as u64)])
+        named([below, ("rows", new_balances as u64), ("steps", steps as u64)])
     }
 
     fn depends_on(&self) -> BTreeMap<String, Digest> {

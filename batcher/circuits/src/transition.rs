@@ -227,8 +227,8 @@ impl Transition {
         let shares = if shares.is_empty() { &nothing } else { shares };
         let mut chunks = vec![];
         for (index, share) in shares.iter().enumerate() {
-            let rows = load.rows.get(share.rows.clone()).unwrap_or_default();
-            crossing.open_rows(rows.iter().copied()).map_err(TransitionError::Rows)?;
+            let rows = load.new_balances.get(share.new_balances.clone()).unwrap_or_default();
+            crossing.open_balances(rows.iter().copied()).map_err(TransitionError::Rows)?;
             for one in moves.get(share.moves.clone()).unwrap_or_default() {
                 crossing.height = match one {
                     Move::Block(index, _) => contents.blocks[*index].first_height(),
@@ -276,16 +276,16 @@ impl Transition {
         })
     }
 
-    /// Places that segments cover: each block, then each message segment.
+    /// Positions that segments cover: each block has one, then each message segment.
     #[must_use]
-    pub fn places(&self) -> usize {
+    pub fn positions(&self) -> usize {
         self.boundaries.len() - 1
     }
 
-    /// What a segment over the places in `range` states.
+    /// What a segment over the positions in `range` states.
     ///
     /// # Panics
-    /// If `range` is not within [`Self::places`]; plans stay within it.
+    /// If `range` is not within [`Self::positions`]; plans stay within it.
     #[must_use]
     pub fn segment(&self, range: Range<usize>) -> SegmentStatement {
         let (before, accumulated_before) = self.boundaries[range.start];
@@ -302,14 +302,14 @@ impl Transition {
         }
     }
 
-    /// The input of the message segment at `place`.
+    /// The input of the message segment at `position`.
     ///
     /// # Panics
-    /// If there is none at that place; plans stay within them.
+    /// If there is none at that position; plans stay within them.
     #[must_use]
-    pub fn messages_input(&self, place: usize) -> MessagesInput {
-        let chunk = self.chunks[place - self.applied.len()].clone();
-        MessagesInput { statement: self.segment(place..place + 1), chunk }
+    pub fn messages_input(&self, position: usize) -> MessagesInput {
+        let chunk = self.chunks[position - self.applied.len()].clone();
+        MessagesInput { statement: self.segment(position..position + 1), chunk }
     }
 
     /// The superblock circuit's input, with the proofs of `source`.
@@ -323,7 +323,7 @@ impl Transition {
             previous_number: self.previous_number,
             history_root: self.history_root,
             history_path: self.history_path.clone(),
-            segment: self.segment(0..self.places()),
+            segment: self.segment(0..self.positions()),
             source,
             chunk: self.chunks.last().expect("the superblock has a chunk").clone(),
         }

@@ -177,7 +177,7 @@ fn balances_json(bridge: &BridgeState) -> Value {
         let side = if key.is_origin() { "outstanding" } else { "let_in" };
         json!({ "environment": key.environment, "asset": key.asset, side: amount })
     };
-    bridge.rows().iter().map(row).collect()
+    bridge.balances().iter().map(row).collect()
 }
 
 fn block_json(statement: &BlockStatement) -> Value {

@@ -7,7 +7,7 @@ use std::{
 
 use batcher_circuits::state::SuperblockState;
 use batcher_job::{
-    passage::{Fate, Passage, passages},
+    lifecycle::{Fate, Lifecycle, lifecycles},
     state,
 };
 use batcher_verify::bundle::{SUPERBLOCK_LIMIT, SuperblockBundle};
@@ -51,27 +51,27 @@ pub(super) enum Command {
 pub(super) fn run(command: Command) -> Result<Answer, Failure> {
     match command {
         Command::List { sources, pending } => {
-            let (_, mut passages) = sources.read()?;
-            passages.retain(|passage| !pending || passage.fate == Fate::Pending);
-            let lines: Vec<_> = passages.iter().map(ToString::to_string).collect();
+            let (_, mut lifecycles) = sources.read()?;
+            lifecycles.retain(|lifecycle| !pending || lifecycle.fate == Fate::Pending);
+            let lines: Vec<_> = lifecycles.iter().map(ToString::to_string).collect();
             let text = if lines.is_empty() { "no messages".to_owned() } else { lines.join("\n") };
-            Ok(Answer::new(json!({ "ok": true, "messages": passages }), text))
+            Ok(Answer::new(json!({ "ok": true, "messages": lifecycles }), text))
         }
         Command::Explain { hash, sources } => {
-            let (state, passages) = sources.read()?;
+            let (state, lifecycles) = sources.read()?;
             let found: Vec<_> =
-                passages.iter().filter(|passage| passage.hash.to_string().starts_with(&hash)).collect();
+                lifecycles.iter().filter(|lifecycle| lifecycle.hash.to_string().starts_with(&hash)).collect();
             let [first, rest @ ..] = found.as_slice() else {
                 return Err(Failure::new(REJECTED, format!("no message's hash begins with {hash:?}")));
             };
             // A dishonest kernel can emit one message twice: both are told.
-            if let Some(other) = rest.iter().find(|passage| passage.hash != first.hash) {
+            if let Some(other) = rest.iter().find(|lifecycle| lifecycle.hash != first.hash) {
                 return Err(Failure::new(
                     REJECTED,
                     format!("the hashes {} and {} both begin with {hash:?}", first.hash, other.hash),
                 ));
             }
-            let lines: Vec<_> = found.iter().flat_map(|passage| passage.explain(state.number)).collect();
+            let lines: Vec<_> = found.iter().flat_map(|lifecycle| lifecycle.explain(state.number)).collect();
             let json = json!({ "ok": true, "superblock": state.number, "messages": found });
             Ok(Answer::new(json, lines.join("\n")))
         }
@@ -79,11 +79,11 @@ pub(super) fn run(command: Command) -> Result<Answer, Failure> {
 }
 
 impl Sources {
-    fn read(&self) -> Result<(SuperblockState, Vec<Passage>), Failure> {
+    fn read(&self) -> Result<(SuperblockState, Vec<Lifecycle>), Failure> {
         let state = state::read(&state::state_path(&self.state))?;
         let bundles = self.superblocks.as_deref().map(bundles).transpose()?.unwrap_or_default();
-        let passages = passages(&state.bridge, bundles.iter().map(|(number, bundle)| (*number, bundle)));
-        Ok((state, passages))
+        let lifecycles = lifecycles(&state.bridge, bundles.iter().map(|(number, bundle)| (*number, bundle)));
+        Ok((state, lifecycles))
     }
 }
 

@@ -21,7 +21,7 @@ use circuits_protocol::{
 };
 use plonky2::field::types::PrimeField64;
 
-use crate::tree::{Tree, TreeLimits};
+use crate::proof_tree::{ProofTree, ProofTreeLimits};
 
 pub use left_out::{BlockName, LeftOut};
 use placing::Placing;
@@ -70,7 +70,7 @@ pub struct Plan {
     /// The superblock, computed natively.
     pub transition: Transition,
     /// The proofs to make.
-    pub tree: Tree,
+    pub tree: ProofTree,
 }
 
 impl fmt::Debug for Plan {
@@ -111,12 +111,12 @@ pub struct Planner {
     /// The most blocks of one superblock.
     pub max_blocks: usize,
     /// Which trees are considered.
-    pub limits: TreeLimits,
+    pub limits: ProofTreeLimits,
 }
 
 impl Default for Planner {
     fn default() -> Self {
-        Self { max_blocks: MAX_BLOCKS, limits: TreeLimits::default() }
+        Self { max_blocks: MAX_BLOCKS, limits: ProofTreeLimits::default() }
     }
 }
 
@@ -172,7 +172,7 @@ impl Planner {
             deposits: deposits[..taken].to_vec(),
             refunds,
         };
-        let tree = Tree::cheapest(contents.blocks.len(), &contents.load(state), self.limits);
+        let tree = ProofTree::cheapest(contents.blocks.len(), &contents.load(state), self.limits);
         let transition = Transition::new(state, registry, segment_set_root, &contents, &tree.shares)?;
         Ok(Plan { order, left_out, stuck, transition, tree })
     }

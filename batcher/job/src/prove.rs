@@ -18,8 +18,8 @@ use thiserror::Error;
 use crate::{
     intake::CheckedBlock,
     planner::Plan,
+    proof_tree::{Task, Work},
     store::{Store, StoreError, TaskId},
-    tree::{Task, Work},
 };
 
 /// Memory that one task needs while it is proved, in bytes: 2^15 rows.
@@ -178,11 +178,11 @@ impl Prover<'_> {
     ) -> Result<Finished, ProveError> {
         let engine_error = |source| ProveError::Engine { task: task.name.clone(), source };
         let transition = &plan.transition;
-        let segment = transition.segment(task.places.clone());
+        let segment = transition.segment(task.span.clone());
         match &task.work {
             Work::Leaf => {
-                let circuit = self.engine.leaf(task.places.len());
-                let covered = &blocks[task.places.clone()];
+                let circuit = self.engine.leaf(task.span.len());
+                let covered = &blocks[task.span.clone()];
                 let ids: Vec<_> = covered.iter().map(|block| block_id(block)).collect();
                 self.prove(task, &circuit, &segment, &ids, || {
                     Ok(LeafInput { statement: segment, blocks: block_inputs(transition, task, blocks) })
@@ -191,7 +191,7 @@ impl Prover<'_> {
             Work::Messages => {
                 let circuit = self.engine.messages();
                 // Its steps follow from its statement: nothing stands below it.
-                self.prove(task, &circuit, &segment, &[], || Ok(transition.messages_input(task.places.start)))
+                self.prove(task, &circuit, &segment, &[], || Ok(transition.messages_input(task.span.start)))
             }
             Work::Fold(children) => {
                 let circuit = self.engine.fold(children.len());
@@ -286,8 +286,8 @@ fn block_id(block: &CheckedBlock) -> TaskId {
 }
 
 fn block_inputs(transition: &Transition, task: &Task, blocks: &[&CheckedBlock]) -> Vec<BlockInput> {
-    let applied = &transition.applied[task.places.clone()];
-    let covered = &blocks[task.places.clone()];
+    let applied = &transition.applied[task.span.clone()];
+    let covered = &blocks[task.span.clone()];
     covered
         .iter()
         .zip(applied)

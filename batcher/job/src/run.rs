@@ -23,8 +23,8 @@ use thiserror::Error;
 
 use crate::{
     batch::{BatchError, Batcher, bundle_name},
-    mail::{Mail, Undeliverable},
-    passage::{Passage, passages},
+    delivery::{Deliveries, Undeliverable},
+    lifecycle::{Lifecycle, lifecycles},
     planner::{MAX_DEPOSITS, Planner},
     prove::Progress,
     queue::QueueError,
@@ -136,7 +136,7 @@ pub struct RunReport {
     /// Messages that an environment did not take in.
     pub undeliverable: Vec<Undeliverable>,
     /// The messages, and what became of them.
-    pub messages: Vec<Passage>,
+    pub messages: Vec<Lifecycle>,
     /// The superblocks, verified from their files against the trust file.
     pub verified: Report,
     /// The superblock bundles.
@@ -240,7 +240,7 @@ impl Runner<'_> {
         let mut participants = scenario.participants()?;
         let queue = scenario.queue()?;
         let mut deposits = queue.deposits();
-        let mut mail = Mail::default();
+        let mut deliveries = Deliveries::default();
         self.progress.note("building the environments' kernels");
         let registry = scenario::registry(self.engine.cache(), &participants)?;
         let state_path = state::state_path(&layout.state());
@@ -255,8 +255,9 @@ impl Runner<'_> {
                 .min(deposits.len());
             let (taken, rest) = deposits.split_at(share);
             deposits = rest;
-            tally.undeliverable.extend(mail.open(number, taken, &mut participants));
-            let proposed = propose(self.engine.cache(), number, &mut participants, &mut mail, &mut tally)?;
+            tally.undeliverable.extend(deliveries.open(number, taken, &mut participants));
+            let proposed =
+                propose(self.engine.cache(), number, &mut participants, &mut deliveries, &mut tally)?;
             if proposed.is_empty() {
                 break;
             }
@@ -398,7 +399,7 @@ fn propose(
     cache: &CircuitCache,
     number: u32,
     participants: &mut [Participant],
-    mail: &mut Mail,
+    deliveries: &mut Deliveries,
     tally: &mut Tally,
 ) -> Result<Vec<Proposed>, RunError> {
     let mut proposed = vec![];
@@ -440,21 +441,21 @@ fn propose(
                 height: report.height,
                 statement: report.statement,
             });
-            tally.undeliverable.extend(mail.pass(number, &report, participants));
+            tally.undeliverable.extend(deliveries.pass(number, &report, participants));
         }
     }
     Ok(proposed)
 }
 
 /// The lives of all messages of the run.
-fn messages(state: &SuperblockState, superblocks: &[PathBuf]) -> Result<Vec<Passage>, RunError> {
+fn messages(state: &SuperblockState, superblocks: &[PathBuf]) -> Result<Vec<Lifecycle>, RunError> {
     let mut bundles = vec![];
     for (number, path) in (1..).zip(superblocks) {
         let bytes = file::read_bytes(Kind::SuperblockBundle, path, SUPERBLOCK_LIMIT)?;
         let bundle = SuperblockBundle::decode(&bytes).map_err(BatchError::Bundle)?;
         bundles.push((number, bundle));
     }
-    Ok(passages(&state.bridge, bundles.iter().map(|(number, bundle)| (*number, bundle))))
+    Ok(lifecycles(&state.bridge, bundles.iter().map(|(number, bundle)| (*number, bundle))))
 }
 
 /// Checks that the superblocks end where this scenario's blocks end: an earlier run in the same directory may

@@ -127,7 +127,7 @@ pub fn write(path: &Path, state: &SuperblockState) -> Result<(), StateError> {
 #[cfg(test)]
 mod tests {
     use batcher_circuits::{
-        state::EnvironmentRow,
+        state::EnvironmentHead,
         testing::{block, digest, free_registry, silent},
         transition::Transition,
     };
@@ -171,11 +171,11 @@ mod tests {
 
     #[test]
     fn a_state_that_no_superblock_leads_to_is_rejected() {
-        let row = EnvironmentRow { height: 1, state: digest(1) };
+        let row = EnvironmentHead { height: 1, state: digest(1) };
         let mut l1 = SuperblockState::genesis(5);
         l1.environments.insert(EnvironmentId::L1, row);
         let mut zero = SuperblockState::genesis(5);
-        zero.environments.insert(EnvironmentId(3), EnvironmentRow { height: 0, ..row });
+        zero.environments.insert(EnvironmentId(3), EnvironmentHead { height: 0, ..row });
         let history = SuperblockState { number: 2, ..SuperblockState::genesis(5) };
         let chain_id = SuperblockState::genesis(F::ORDER);
         assert_eq!(check(&l1), Err(InvalidState::Environment(EnvironmentId::L1, 1)));

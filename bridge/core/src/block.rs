@@ -84,13 +84,13 @@ impl BlockMessages {
     }
 
     /// The rows that the block's messages move.
-    pub fn rows(&self) -> impl Iterator<Item = BalanceKey> {
+    pub fn balance_keys(&self) -> impl Iterator<Item = BalanceKey> {
         let consumed = self.inbox.iter().map(|(message, _)| (self.environment, message));
         let emitted = self.outbox.iter().flat_map(|message| {
             let arrival = (message.destination == EnvironmentId::L1).then_some((EnvironmentId::L1, message));
             std::iter::once((self.environment, message)).chain(arrival)
         });
-        consumed.chain(emitted).map(|(environment, message)| message.row_of(environment))
+        consumed.chain(emitted).map(|(environment, message)| message.balance_key(environment))
     }
 
     /// Whether the block moves nothing.

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::{
     message::Consumption,
-    state::{BridgeState, Place, Record},
+    state::{BridgeState, Location, Record},
 };
 
 /// No superblock leads to this state of the bridge.
@@ -79,7 +79,7 @@ fn check_record(
     chain_id: u64,
     numbers: std::ops::RangeInclusive<u32>,
 ) -> Result<u32, InvalidBridge> {
-    let Record { message, emitted: Place { superblock: emitted, .. }, consumed } = record;
+    let Record { message, emitted: Location { superblock: emitted, .. }, consumed } = record;
     if message.chain_id != chain_id {
         return Err(InvalidBridge::ChainId { index, expected: chain_id, found: message.chain_id });
     }
@@ -90,7 +90,7 @@ fn check_record(
     if !numbers.contains(emitted) || message.deadline < *emitted {
         return Err(InvalidBridge::Emitted { index, emitted: *emitted });
     }
-    if let &Some((consumption, Place { superblock: number, .. })) = consumed {
+    if let &Some((consumption, Location { superblock: number, .. })) = consumed {
         let deadline = message.deadline;
         let in_time = match consumption {
             Consumption::Claim => number <= deadline,

@@ -25,7 +25,7 @@ use crate::{
         MAX_LIFETIME, MIN_LIFETIME, MessageFields, SEQUENCE_BITS, inbox_append_circuit, message_hash_circuit,
         outbox_append_circuit,
     },
-    step::{Chunk, NewRow, Step, StepFields},
+    step::{Chunk, NewBalance, Step, StepFields},
     tombstone,
 };
 
@@ -64,23 +64,23 @@ struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
     /// For rows that are added first.
-    pub rows: usize,
+    pub new_balances: usize,
     /// For steps after them.
     pub steps: usize,
 }
 
 impl Capacity {
     /// No place at all.
-    pub const NONE: Self = Self { rows: 0, steps: 0 };
+    pub const NONE: Self = Self { new_balances: 0, steps: 0 };
 }
 
 /// Places for rows and steps, one after the other.
 pub struct CrossingTarget {
-    rows: Vec<NewRowTarget>,
+    new_balances: Vec<NewBalanceTarget>,
     steps: Vec<StepTarget>,
 }
 
-struct NewRowTarget {
+struct NewBalanceTarget {
     active: BoolTarget,
     environment: Target,
     asset: Target,
@@ -91,7 +91,7 @@ struct NewRowTarget {
 struct StepTarget {
     fields: StepFields<Target>,
     path: PathTarget,
-    row: LeafOpeningTarget,
+    balance_leaf: LeafOpeningTarget,
 }
 
 impl CrossingTarget {
@@ -99,12 +99,12 @@ impl CrossingTarget {
     /// Moves `roots` and `lists` forward. A block whose messages begin here ends here.
     pub fn apply(
         builder: &mut Builder,
-        Capacity { rows, steps }: Capacity,
+        Capacity { new_balances, steps }: Capacity,
         (chain_id, number): (Target, Target),
         roots: &mut SuperblockRoots<Target>,
         lists: &mut BridgeLists<Target>,
     ) -> Self {
-        let rows = (0..rows).map(|_| NewRowTarget::apply(builder, roots)).collect();
+        let new_balances = (0..new_balances).map(|_| NewBalanceTarget::apply(builder, roots)).collect();
         let (nobody, no) = (builder.zero(), builder._false());
         let empty = builder.constant_digest(empty_list());
         let mut running = Running {
@@ -124,7 +124,7 @@ impl CrossingTarget {
         builder.enforce_zero(running.in_block.target);
         builder.enforce_zero(running.arriving.target);
         (*roots, *lists) = (running.roots, running.lists);
-        Self { rows, steps }
+        Self { new_balances, steps }
     }
 
     /// Assigns a chunk. Places that are left over take its idle row and do nothing.
@@ -132,9 +132,13 @@ impl CrossingTarget {
     /// # Errors
     /// If a target already has another value.
     pub fn set_targets(&self, witness: &mut Witness, chunk: &Chunk) -> Result<(), WitnessError> {
-        let Chunk { rows, idle, steps } = chunk;
-        for (index, target) in self.rows.iter().enumerate() {
-            target.set_targets(witness, rows.get(index).unwrap_or(idle), index < rows.len())?;
+        let Chunk { new_balances, idle, steps } = chunk;
+        for (index, target) in self.new_balances.iter().enumerate() {
+            target.set_targets(
+                witness,
+                new_balances.get(index).unwrap_or(idle),
+                index < new_balances.len(),
+            )?;
         }
         let idle = Step::idle();
         for (index, target) in self.steps.iter().enumerate() {
@@ -144,7 +148,7 @@ impl CrossingTarget {
     }
 }
 
-impl NewRowTarget {
+impl NewBalanceTarget {
     /// A row of amount 0 for a key that has none, in an empty slot; which one is nobody's concern.
     fn apply(builder: &mut Builder, roots: &mut SuperblockRoots<Target>) -> Self {
         let target = Self {
@@ -163,12 +167,17 @@ impl NewRowTarget {
         target
     }
 
-    fn set_targets(&self, witness: &mut Witness, row: &NewRow, active: bool) -> Result<(), WitnessError> {
+    fn set_targets(
+        &self,
+        witness: &mut Witness,
+        balance: &NewBalance,
+        active: bool,
+    ) -> Result<(), WitnessError> {
         set_target(witness, self.active.target, F::from_bool(active))?;
-        set_target(witness, self.environment, row.key.environment.to_field())?;
-        set_target(witness, self.asset, row.key.asset.to_field())?;
-        set_target(witness, self.count, F::from_noncanonical_u64(row.count))?;
-        self.insert.set_targets(witness, &row.witness)
+        set_target(witness, self.environment, balance.key.environment.to_field())?;
+        set_target(witness, self.asset, balance.key.asset.to_field())?;
+        set_target(witness, self.count, F::from_noncanonical_u64(balance.count))?;
+        self.insert.set_targets(witness, &balance.witness)
     }
 }
 
@@ -178,7 +187,7 @@ impl StepTarget {
         let step = Self {
             fields: new_virtual(builder),
             path: PathTarget::new_virtual(builder, MESSAGES_DEPTH),
-            row: LeafOpeningTarget::new_virtual(builder, BALANCES_DEPTH),
+            balance_leaf: LeafOpeningTarget::new_virtual(builder, BALANCES_DEPTH),
         };
         let facts = step.facts(builder);
         step.enforce_well_formed(builder);
@@ -283,8 +292,8 @@ impl StepTarget {
         let kept = builder.not(facts.to_l1);
         let appends = builder.and(facts.emit, kept);
         let claimed = builder.and(facts.claim, environment);
-        let buries = builder.or(claimed, facts.refund);
-        let moves = builder.or(appends, buries);
+        let consumes = builder.or(claimed, facts.refund);
+        let moves = builder.or(appends, consumes);
 
         let count = running.roots.message_count;
         builder.enforce_equal_if(appends, self.fields.index, count);
@@ -331,7 +340,7 @@ impl StepTarget {
             key,
             old_value,
             new_value,
-            &self.row,
+            &self.balance_leaf,
         );
     }
 
@@ -376,6 +385,6 @@ impl StepTarget {
     fn set_targets(&self, witness: &mut Witness, step: &Step) -> Result<(), WitnessError> {
         set(witness, &self.fields, &step.fields)?;
         self.path.set_targets(witness, &step.path)?;
-        self.row.set_targets(witness, &step.row)
+        self.balance_leaf.set_targets(witness, &step.balance_leaf)
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     block::BlockMessages,
     lists::block_messages,
     message::{Consumption, Message},
-    state::Place,
+    state::Location,
     step::{Action, Crossing, uses_tree},
 };
 
@@ -45,7 +45,7 @@ impl Crossing {
         let index = index.unwrap_or(self.state.message_count());
         let step = self.open(action, actor, message, index).expect("the row is open");
 
-        let key = message.row_of(actor);
+        let key = message.balance_key(actor);
         let balance = self.state.balance(key);
         let moved = match (action, key.is_origin()) {
             (Action::Bounce, _) => Ok(balance),
@@ -53,17 +53,17 @@ impl Crossing {
             (Action::Emit, false) | (Action::Consume(_), true) => balance.checked_sub(message.amount),
         };
         if let Ok(after) = moved {
-            self.state.set_row(key, after).expect("the row is open");
+            self.state.set_balance(key, after).expect("the row is open");
         }
-        let place = Place { superblock: self.number, height: None };
+        let location = Location { superblock: self.number, height: None };
         if uses_tree(action, actor, message) {
             match action {
                 Action::Consume(consumption) if index < self.state.message_count() => {
-                    self.state.bury(index, consumption, place).expect("the index was used");
+                    self.state.consume(index, consumption, location).expect("the index was used");
                 }
                 Action::Consume(_) => {}
                 Action::Emit | Action::Bounce => {
-                    self.state.push(message.clone(), place).expect("the tree has room");
+                    self.state.push(message.clone(), location).expect("the tree has room");
                 }
             }
         }

@@ -116,7 +116,7 @@ impl Message {
 
     /// The row that the message moves when `environment` emits or consumes it.
     #[must_use]
-    pub fn row_of(&self, environment: EnvironmentId) -> BalanceKey {
+    pub fn balance_key(&self, environment: EnvironmentId) -> BalanceKey {
         BalanceKey { environment, asset: self.asset }
     }
 

@@ -22,7 +22,7 @@ use crate::{
 /// Where a message was emitted or consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Place {
+pub struct Location {
     /// The superblock.
     pub superblock: u32,
     /// First height of the block in it; none if L1 did it.
@@ -36,9 +36,9 @@ pub struct Record {
     /// The message.
     pub message: Message,
     /// Where it was emitted.
-    pub emitted: Place,
+    pub emitted: Location,
     /// What became of it, and where.
-    pub consumed: Option<(Consumption, Place)>,
+    pub consumed: Option<(Consumption, Location)>,
 }
 
 /// The state of the bridge: what two of the superblock's roots commit to.
@@ -50,10 +50,10 @@ pub struct BridgeState {
     /// Indices of the messages that are not consumed, by the hash of every message ever emitted. A dishonest
     /// kernel can emit one message twice.
     pending: BTreeMap<Digest, BTreeSet<u64>>,
-    rows: Vec<(BalanceKey, Amount)>,
+    balances: Vec<(BalanceKey, Amount)>,
     /// Where each row stands among the rows.
-    places: BTreeMap<BalanceKey, usize>,
-    pub(crate) balances: KeyedTree,
+    positions: BTreeMap<BalanceKey, usize>,
+    pub(crate) balance_tree: KeyedTree,
 }
 
 /// What is stored of a bridge: all else follows from it.
@@ -66,7 +66,7 @@ struct BridgeData {
 
 impl From<BridgeState> for BridgeData {
     fn from(state: BridgeState) -> Self {
-        Self { messages: state.records, balances: state.rows }
+        Self { messages: state.records, balances: state.balances }
     }
 }
 
@@ -77,13 +77,13 @@ impl TryFrom<BridgeData> for BridgeState {
         let mut state = Self::default();
         for Record { message, emitted, consumed } in data.messages {
             let index = state.push(message, emitted)?;
-            if let Some((consumption, place)) = consumed {
-                state.bury(index, consumption, place)?;
+            if let Some((consumption, location)) = consumed {
+                state.consume(index, consumption, location)?;
             }
         }
         for (key, amount) in data.balances {
-            state.add_row(key)?;
-            state.set_row(key, amount)?;
+            state.add_balance(key)?;
+            state.set_balance(key, amount)?;
         }
         Ok(state)
     }
@@ -95,9 +95,9 @@ pub(crate) enum Undo {
     /// A message was appended; whether one with its hash was there before.
     Push { known: bool },
     /// The message at this index was consumed.
-    Bury(u64),
+    Consume(u64),
     /// A row held this before.
-    Row(BalanceKey, Amount),
+    Balance(BalanceKey, Amount),
 }
 
 impl Default for BridgeState {
@@ -106,9 +106,9 @@ impl Default for BridgeState {
             records: vec![],
             messages: AppendTree::new(MESSAGES_DEPTH),
             pending: BTreeMap::new(),
-            rows: vec![],
-            places: BTreeMap::new(),
-            balances: KeyedTree::new(BALANCES_DEPTH),
+            balances: vec![],
+            positions: BTreeMap::new(),
+            balance_tree: KeyedTree::new(BALANCES_DEPTH),
         }
     }
 }
@@ -140,7 +140,7 @@ impl BridgeState {
     /// Root of the tree of balances.
     #[must_use]
     pub fn balances_root(&self) -> Digest {
-        self.balances.root()
+        self.balance_tree.root()
     }
 
     /// The superblock's roots, beside the root of environments.
@@ -156,20 +156,20 @@ impl BridgeState {
 
     /// The rows, in the order in which they were first used.
     #[must_use]
-    pub fn rows(&self) -> &[(BalanceKey, Amount)] {
-        &self.rows
+    pub fn balances(&self) -> &[(BalanceKey, Amount)] {
+        &self.balances
     }
 
     /// One row's amount; 0 if there is none.
     #[must_use]
     pub fn balance(&self, key: BalanceKey) -> Amount {
-        self.places.get(&key).map_or(Amount::ZERO, |&place| self.rows[place].1)
+        self.positions.get(&key).map_or(Amount::ZERO, |&position| self.balances[position].1)
     }
 
     /// Whether there is such a row.
     #[must_use]
-    pub fn has_row(&self, key: BalanceKey) -> bool {
-        self.places.contains_key(&key)
+    pub fn has_balance(&self, key: BalanceKey) -> bool {
+        self.positions.contains_key(&key)
     }
 
     /// The index of the first message with this hash that is not consumed.
@@ -193,7 +193,7 @@ impl BridgeState {
     #[must_use]
     pub fn is_balanced(&self) -> bool {
         let mut difference: BTreeMap<AssetId, i128> = BTreeMap::new();
-        for &(key, amount) in &self.rows {
+        for &(key, amount) in &self.balances {
             let sign = if key.is_origin() { 1 } else { -1 };
             *difference.entry(key.asset).or_default() += sign * i128::from(amount.get());
         }
@@ -204,24 +204,24 @@ impl BridgeState {
     }
 
     /// Appends a message to the tree.
-    pub(crate) fn push(&mut self, message: Message, place: Place) -> Result<u64, TreeError> {
+    pub(crate) fn push(&mut self, message: Message, location: Location) -> Result<u64, TreeError> {
         let hash = message.hash();
         let index = self.messages.push(hash)?;
         self.pending.entry(hash).or_default().insert(index);
-        self.records.push(Record { message, emitted: place, consumed: None });
+        self.records.push(Record { message, emitted: location, consumed: None });
         Ok(index)
     }
 
     /// Turns a pending message's leaf into a tombstone.
-    pub(crate) fn bury(
+    pub(crate) fn consume(
         &mut self,
         index: u64,
         consumption: Consumption,
-        place: Place,
+        location: Location,
     ) -> Result<(), TreeError> {
         self.messages.replace(index, tombstone())?;
         let record = &mut self.records[index as usize];
-        record.consumed = Some((consumption, place));
+        record.consumed = Some((consumption, location));
         if let Some(indices) = self.pending.get_mut(&record.message.hash()) {
             indices.remove(&index);
         }
@@ -229,19 +229,19 @@ impl BridgeState {
     }
 
     /// Sets a row that exists.
-    pub(crate) fn set_row(&mut self, key: BalanceKey, amount: Amount) -> Result<(), TreeError> {
-        self.balances.update(key.digest(), balance_value(amount))?;
-        if let Some(&place) = self.places.get(&key) {
-            self.rows[place].1 = amount;
+    pub(crate) fn set_balance(&mut self, key: BalanceKey, amount: Amount) -> Result<(), TreeError> {
+        self.balance_tree.update(key.digest(), balance_value(amount))?;
+        if let Some(&position) = self.positions.get(&key) {
+            self.balances[position].1 = amount;
         }
         Ok(())
     }
 
     /// Adds a row of amount 0.
-    pub(crate) fn add_row(&mut self, key: BalanceKey) -> Result<(), TreeError> {
-        self.balances.insert(key.digest(), balance_value(Amount::ZERO))?;
-        self.places.insert(key, self.rows.len());
-        self.rows.push((key, Amount::ZERO));
+    pub(crate) fn add_balance(&mut self, key: BalanceKey) -> Result<(), TreeError> {
+        self.balance_tree.insert(key.digest(), balance_value(Amount::ZERO))?;
+        self.positions.insert(key, self.balances.len());
+        self.balances.push((key, Amount::ZERO));
         Ok(())
     }
 
@@ -259,14 +259,14 @@ impl BridgeState {
                     }
                 }
             }
-            Undo::Bury(index) => {
+            Undo::Consume(index) => {
                 let record = &mut self.records[index as usize];
                 record.consumed = None;
                 let hash = record.message.hash();
                 self.messages.replace(index, hash)?;
                 self.pending.entry(hash).or_default().insert(index);
             }
-            Undo::Row(key, amount) => self.set_row(key, amount)?,
+            Undo::Balance(key, amount) => self.set_balance(key, amount)?,
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ use crate::{
         Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, MessageFields, SEQUENCE_BITS, inbox_append,
         message_hash, outbox_append,
     },
-    state::{BridgeState, Place, Undo},
+    state::{BridgeState, Location, Undo},
 };
 
 /// What a step does with its message.
@@ -81,12 +81,12 @@ pub struct Step {
     /// The path of the message's leaf.
     pub path: Path,
     /// The row of the actor and the asset, before.
-    pub row: LeafOpening,
+    pub balance_leaf: LeafOpening,
 }
 
 /// A row that is added with amount 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewRow {
+pub struct NewBalance {
     /// Which.
     pub key: BalanceKey,
     /// How the tree of balances takes it.
@@ -99,9 +99,9 @@ pub struct NewRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     /// Rows that are added.
-    pub rows: Vec<NewRow>,
+    pub new_balances: Vec<NewBalance>,
     /// A row that could be added after these: fills the places of a circuit that are left over.
-    pub idle: NewRow,
+    pub idle: NewBalance,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
@@ -136,12 +136,12 @@ impl Step {
             Layout::decode(&[F::ZERO; <StepFields as Layout<F>>::LEN]).expect("the length is the layout's");
         let message = MessageFields { amount: F::ONE, ..nothing.message };
         let path = Path { siblings: vec![] };
-        Self { fields: StepFields { message, ..nothing }, path, row: no_row() }
+        Self { fields: StepFields { message, ..nothing }, path, balance_leaf: no_balance() }
     }
 }
 
 /// What stands for a row that is not looked at.
-fn no_row() -> LeafOpening {
+fn no_balance() -> LeafOpening {
     let path = Path { siblings: vec![] };
     LeafOpening { index: 0, key: Digest::ZERO, value: Digest::ZERO, next_key: Digest::ZERO, path }
 }
@@ -149,11 +149,11 @@ fn no_row() -> LeafOpening {
 impl Chunk {
     /// A chunk on these balances, in which nothing is done yet.
     fn new(balances: &KeyedTree) -> Result<Self, BridgeError> {
-        Ok(Self { rows: vec![], idle: NewRow::idle(balances)?, steps: vec![] })
+        Ok(Self { new_balances: vec![], idle: NewBalance::idle(balances)?, steps: vec![] })
     }
 }
 
-impl NewRow {
+impl NewBalance {
     /// How `key`, which has no row, gets one.
     fn of(key: BalanceKey, balances: &KeyedTree) -> Result<Self, BridgeError> {
         Ok(Self { key, witness: balances.prove_insert(&key.digest())?, count: balances.count() })
@@ -181,7 +181,7 @@ impl Crossing {
         state: BridgeState,
         lists: BridgeLists,
     ) -> Result<Self, BridgeError> {
-        let chunk = Chunk::new(&state.balances)?;
+        let chunk = Chunk::new(&state.balance_tree)?;
         let (height, l1_inbox, l1_outbox, journal) = Default::default();
         Ok(Self { chain_id, number, height, state, lists, l1_inbox, l1_outbox, chunk, journal })
     }
@@ -191,16 +191,16 @@ impl Crossing {
     ///
     /// # Errors
     /// [`BridgeError::Tree`] if the tree of balances is full.
-    pub fn open_rows(&mut self, keys: impl IntoIterator<Item = BalanceKey>) -> Result<(), BridgeError> {
-        let before = self.chunk.rows.len();
+    pub fn open_balances(&mut self, keys: impl IntoIterator<Item = BalanceKey>) -> Result<(), BridgeError> {
+        let before = self.chunk.new_balances.len();
         for key in keys {
-            if !self.state.has_row(key) {
-                self.chunk.rows.push(NewRow::of(key, &self.state.balances)?);
-                self.state.add_row(key)?;
+            if !self.state.has_balance(key) {
+                self.chunk.new_balances.push(NewBalance::of(key, &self.state.balance_tree)?);
+                self.state.add_balance(key)?;
             }
         }
-        if self.chunk.rows.len() > before {
-            self.chunk.idle = NewRow::idle(&self.state.balances)?;
+        if self.chunk.new_balances.len() > before {
+            self.chunk.idle = NewBalance::idle(&self.state.balance_tree)?;
         }
         Ok(())
     }
@@ -210,7 +210,7 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError::Tree`] if the tree of balances is full.
     pub fn end_chunk(&mut self) -> Result<Chunk, BridgeError> {
-        let next = Chunk::new(&self.state.balances)?;
+        let next = Chunk::new(&self.state.balance_tree)?;
         Ok(std::mem::replace(&mut self.chunk, next))
     }
 
@@ -283,9 +283,9 @@ impl Crossing {
     fn step(&mut self, action: Action, actor: EnvironmentId, message: &Message) -> Result<(), BridgeError> {
         check_message(self.chain_id, self.number, action, actor, message)?;
         let hash = message.hash();
-        let key = message.row_of(actor);
+        let key = message.balance_key(actor);
         let height = self.height.filter(|_| actor != EnvironmentId::L1);
-        let place = Place { superblock: self.number, height };
+        let location = Location { superblock: self.number, height };
 
         let index = match action {
             Action::Consume(consumption) if !self.is_arrival(action, actor, hash) => {
@@ -310,18 +310,18 @@ impl Crossing {
 
         let step = self.open(action, actor, message, index)?;
         if action != Action::Bounce {
-            self.state.set_row(key, after)?;
-            self.journal.push(Undo::Row(key, balance));
+            self.state.set_balance(key, after)?;
+            self.journal.push(Undo::Balance(key, balance));
         }
         if uses_tree(action, actor, message) {
             match action {
                 Action::Consume(consumption) => {
-                    self.state.bury(index, consumption, place)?;
-                    self.journal.push(Undo::Bury(index));
+                    self.state.consume(index, consumption, location)?;
+                    self.journal.push(Undo::Consume(index));
                 }
                 Action::Emit | Action::Bounce => {
                     let known = self.state.knows(&hash);
-                    self.state.push(message.clone(), place)?;
+                    self.state.push(message.clone(), location)?;
                     self.journal.push(Undo::Push { known });
                 }
             }
@@ -361,7 +361,7 @@ impl Crossing {
         message: &Message,
         index: u64,
     ) -> Result<Step, BridgeError> {
-        let key = message.row_of(actor);
+        let key = message.balance_key(actor);
         let is = |other| F::from_bool(action == other);
         let fields = StepFields {
             emit: is(Action::Emit),
@@ -375,12 +375,12 @@ impl Crossing {
             index: F::from_canonical_u64(index),
             balance: self.state.balance(key).to_field(),
         };
-        let row = match action {
+        let balance_leaf = match action {
             // It moves none.
-            Action::Bounce => no_row(),
-            Action::Emit | Action::Consume(_) => self.state.balances.prove_update(&key.digest())?,
+            Action::Bounce => no_balance(),
+            Action::Emit | Action::Consume(_) => self.state.balance_tree.prove_update(&key.digest())?,
         };
-        Ok(Step { fields, path: self.state.message_path(index), row })
+        Ok(Step { fields, path: self.state.message_path(index), balance_leaf })
     }
 
     /// Whether L1 consumes the message that the last step emitted.

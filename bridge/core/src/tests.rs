@@ -61,7 +61,7 @@ fn refunds(message: &Message) -> BlockMessages {
 
 fn crossing(number: u32, state: &BridgeState) -> Crossing {
     let mut crossing = Crossing::new(CHAIN, number, state.clone(), BridgeLists::start(empty_list())).unwrap();
-    crossing.open_rows([L1, A, B].map(|environment| message(A, B, 1).row_of(environment))).unwrap();
+    crossing.open_balances([L1, A, B].map(|environment| message(A, B, 1).balance_key(environment))).unwrap();
     crossing
 }
 

@@ -106,7 +106,7 @@ fn state() -> SuperblockState {
     let mut state = SuperblockState::genesis(1);
     state.number = NUMBER - 1;
     for id in [1, 2] {
-        let row = crate::state::EnvironmentRow { height: 3, state: block(id, 3).new_state };
+        let row = crate::state::EnvironmentHead { height: 3, state: block(id, 3).new_state };
         state.environments.insert(EnvironmentId(id), row);
     }
     state
@@ -322,7 +322,7 @@ fn l1_block() -> ApplyInput {
     let mut input = honest(0xffff);
     input.start.registry_root = registry.root();
     input.applied.registry = registry.membership(EnvironmentId::L1, key(), NUMBER).unwrap();
-    input.applied.row_path = state().environments_tree().path(0);
+    input.applied.head_path = state().environments_tree().path(0);
     input.block = BlockStatement { previous_state: genesis_state(1), environment: F::ZERO, ..block(1, 1) };
     input
 }

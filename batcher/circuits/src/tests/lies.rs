@@ -105,7 +105,7 @@ impl Offer {
         let load = contents.load(state);
         let all = load.pack(SEGMENT, SEGMENT, 0).unwrap().remove(0);
         let nothing = Share {
-            rows: all.rows.end..all.rows.end,
+            new_balances: all.new_balances.end..all.new_balances.end,
             moves: all.moves.end..all.moves.end,
             steps: all.steps.end..all.steps.end,
         };

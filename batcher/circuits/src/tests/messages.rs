@@ -26,7 +26,7 @@ use crate::{
 
 const CHAIN: u64 = 9;
 /// Places of the circuits under attack: each is used by some input.
-const SMALL: Capacity = Capacity { rows: 1, steps: 3 };
+const SMALL: Capacity = Capacity { new_balances: 1, steps: 3 };
 const IDLE: &str = "a place that does nothing, or a branch not taken";
 
 /// A message segment that is not padded to the segment shape.
@@ -80,7 +80,7 @@ impl Scene {
         let load = self.contents.load(&self.state);
         let all = load.pack(SMALL, SMALL, 0).expect("small moves").remove(0);
         let nothing = Share {
-            rows: all.rows.end..all.rows.end,
+            new_balances: all.new_balances.end..all.new_balances.end,
             moves: all.moves.end..all.moves.end,
             steps: all.steps.end..all.steps.end,
         };
@@ -112,7 +112,7 @@ fn after(scene: &Scene) -> SuperblockState {
         .new_state
 }
 
-const WIDE: Capacity = Capacity { rows: 8, steps: 8 };
+const WIDE: Capacity = Capacity { new_balances: 8, steps: 8 };
 
 /// Environment 2 holds 10, another 10 are on their way to it, and L1 holds 5.
 fn start() -> (SuperblockState, Message) {

@@ -14,7 +14,7 @@ use circuits_protocol::registry::EnvironmentId;
 use crate::counters::{json, superblock, text};
 
 const CHAIN_ID: u64 = 5;
-const ROOM: Capacity = Capacity { rows: 100, steps: 100 };
+const ROOM: Capacity = Capacity { new_balances: 100, steps: 100 };
 
 /// The state after a superblock with these blocks and deposits.
 fn after(

@@ -56,7 +56,7 @@ fn an_asset_goes_there_and_back_in_one_superblock() {
     assert_eq!(plan.order, [2, 1, 0]);
     let bridge = &plan.transition.new_state.bridge;
     assert!(bridge.in_flight().next().is_none() && bridge.is_balanced());
-    assert_eq!(bridge.balance(there.row_of(EnvironmentId(1))).get(), 0);
+    assert_eq!(bridge.balance(there.balance_key(EnvironmentId(1))).get(), 0);
 }
 
 #[test]

@@ -32,15 +32,15 @@ pub(super) struct Placing<'c> {
 #[derive(Clone, Copy)]
 struct Wait {
     message: Digest,
-    /// The chain of the block that emits it, and the block's place there.
+    /// The chain of the block that emits it, and the block's position there.
     chain: usize,
-    place: usize,
+    position: usize,
 }
 
 /// Which candidate that is not placed emits a message.
 #[derive(Clone, Copy)]
 enum Emitter {
-    /// One of a chain, at a place.
+    /// One of a chain, at a position.
     Chained(usize, usize),
     /// One that continues nothing, by position.
     Other(usize),
@@ -69,7 +69,7 @@ impl<'c> Placing<'c> {
         let offered = &deposits[..deposits.len().min(MAX_DEPOSITS)];
         for (index, message) in offered.iter().enumerate() {
             let taken = crossing
-                .open_rows([message.row_of(EnvironmentId::L1)])
+                .open_balances([message.balance_key(EnvironmentId::L1)])
                 .and_then(|()| crossing.deposit(message));
             if let Err(error) = taken {
                 return (index, Some((index, error)));
@@ -155,7 +155,7 @@ impl<'c> Placing<'c> {
             .collect();
         let chained = self.chains.iter().enumerate().flat_map(|(number, chain)| {
             let left = chain.blocks.iter().enumerate().skip(chain.placed);
-            left.map(move |(place, &index)| (index, Emitter::Chained(number, place)))
+            left.map(move |(position, &index)| (index, Emitter::Chained(number, position)))
         });
         let others =
             others.iter().enumerate().map(|(position, &(index, _))| (index, Emitter::Other(position)));
@@ -179,8 +179,8 @@ impl<'c> Placing<'c> {
     ) -> Option<Verdict> {
         let reason = match *obstacle {
             BridgeError::NotPending { message, .. } => match emitters.get(&message) {
-                Some(&Emitter::Chained(chain, place)) => {
-                    return Some(Verdict::Waits(Wait { message, chain, place }));
+                Some(&Emitter::Chained(chain, position)) => {
+                    return Some(Verdict::Waits(Wait { message, chain, position }));
                 }
                 Some(&Emitter::Other(position)) => {
                     let (index, reason) = &others[position];
@@ -208,13 +208,13 @@ impl<'c> Placing<'c> {
             path.push((chain, wait));
             chain = wait.chain;
         }
-        for (chain, Wait { message, chain: emitting, place }) in path.into_iter().rev() {
+        for (chain, Wait { message, chain: emitting, position }) in path.into_iter().rev() {
             let later = match &verdicts[emitting] {
                 Some(Verdict::Settled(reason, _)) => reason.may_come_later(),
                 // Every chain with a block that is not placed has an obstacle, and it is settled by now.
                 Some(Verdict::Waits(_)) | None => false,
             };
-            let emitter = self.name(self.chains[emitting].blocks[place]);
+            let emitter = self.name(self.chains[emitting].blocks[position]);
             verdicts[chain] = Some(Verdict::Settled(LeftOut::Missing { message, emitter, later }, 1));
         }
     }
@@ -222,17 +222,17 @@ impl<'c> Placing<'c> {
     /// Each chain of `cycle` waits for a block of the next one: that block and those before it stand in the cycle.
     fn settle_cycle(&self, cycle: &[(usize, Wait)], verdicts: &mut [Option<Verdict>]) {
         let awaited =
-            cycle.iter().map(|(_, wait)| (wait.chain, self.chains[wait.chain].placed..wait.place + 1));
+            cycle.iter().map(|(_, wait)| (wait.chain, self.chains[wait.chain].placed..wait.position + 1));
         let awaited: Vec<_> = awaited.collect();
         let mut blocks: Vec<_> = awaited
             .iter()
-            .flat_map(|(chain, places)| self.chains[*chain].blocks[places.clone()].iter())
+            .flat_map(|(chain, positions)| self.chains[*chain].blocks[positions.clone()].iter())
             .map(|&index| self.name(index))
             .collect();
         blocks.sort_unstable();
-        for (chain, places) in awaited {
+        for (chain, positions) in awaited {
             let reason = LeftOut::Cycle { blocks: blocks.clone() };
-            verdicts[chain] = Some(Verdict::Settled(reason, places.len()));
+            verdicts[chain] = Some(Verdict::Settled(reason, positions.len()));
         }
     }
 }
@@ -253,6 +253,6 @@ fn try_block(
         Some(error) => return Err(error.clone()),
         None => {}
     }
-    crossing.open_rows(messages.rows())?;
+    crossing.open_balances(messages.balance_keys())?;
     crossing.apply_block(messages)
 }

@@ -25,7 +25,7 @@ use crate::common::{batch, batch_with, talking_bundle, waiting, write_block};
 type Change = fn(&mut SuperblockBundle);
 
 const CHAIN: u64 = 5;
-const WIDE: Capacity = Capacity { rows: 10, steps: 10 };
+const WIDE: Capacity = Capacity { new_balances: 10, steps: 10 };
 
 fn put(root: &Path, height: u32, messages: &BlockMessages) {
     let name = format!("{}-{height}.block", messages.environment);
@@ -61,7 +61,7 @@ fn an_asset_goes_there_and_back_in_one_superblock_that_lists_what_l1_sends_and_r
     assert_eq!(made.included.len(), 3);
     assert_eq!(made.deposits, [deposit]);
     assert_eq!(made.l1_outbox, [(withdrawal.clone(), Consumption::Claim)]);
-    assert_eq!(made.state.bridge.balance(there.row_of(EnvironmentId(1))), withdrawal.amount);
+    assert_eq!(made.state.bridge.balance(there.balance_key(EnvironmentId(1))), withdrawal.amount);
     assert!(made.state.bridge.is_balanced());
     let report = verified(&made.path, &SuperblockState::genesis(CHAIN));
     let superblock = &report.superblocks[0];
@@ -110,7 +110,7 @@ fn what_a_dead_destination_never_claimed_goes_back_after_the_deadline() {
     let made = batch(root).expect("a valid block").made.expect("a block");
     assert_eq!(made.l1_outbox, [(deposit, Consumption::Refund)]);
     assert!(made.state.bridge.in_flight().next().is_none());
-    assert!(made.state.bridge.rows().iter().all(|(_, amount)| amount.get() == 0));
+    assert!(made.state.bridge.balances().iter().all(|(_, amount)| amount.get() == 0));
     verified(&made.path, &late);
     assert_eq!(state::read(&state_path(root)).expect("written"), made.state);
 }

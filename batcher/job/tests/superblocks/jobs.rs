@@ -6,23 +6,23 @@ use batcher_circuits::{packing::Share, state::SuperblockState, testing::free_reg
 use batcher_job::{
     intake,
     planner::Planner,
+    proof_tree::{ProofTree, Task, Work},
     prove::{Prover, Quiet},
     store::Store,
-    tree::{Task, Tree, Work},
 };
 use batcher_verify::circuit::SuperblockCircuit;
 
 use crate::common::{ENGINE, batch, waiting};
 
 /// Two leaves of one block each, which can be proved at the same time, below one superblock.
-fn two_leaves() -> Tree {
-    let task = |name: &str, work, places| Task { name: name.to_owned(), work, places };
+fn two_leaves() -> ProofTree {
+    let task = |name: &str, work, span| Task { name: name.to_owned(), work, span };
     let tasks = vec![
         task("leaf 0..1", Work::Leaf, 0..1),
         task("leaf 1..2", Work::Leaf, 1..2),
         task("superblock 0..2", Work::Top(vec![0, 1]), 0..2),
     ];
-    Tree { tasks, source: SuperblockCircuit::Segments(2), shares: vec![Share::default()] }
+    ProofTree { tasks, source: SuperblockCircuit::Segments(2), shares: vec![Share::default()] }
 }
 
 #[test]

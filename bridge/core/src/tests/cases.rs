@@ -47,14 +47,14 @@ fn case_48_a_row_that_holds_nothing_is_not_an_absent_row() {
     assert_ne!(balance_value(Amount::ZERO), Digest::ZERO);
     let out = message(A, B, 10);
     let state = crossing(NUMBER, &BridgeState::default()).state;
-    let key = out.row_of(B);
-    assert!(state.has_row(key) && state.balance(key) == Amount::ZERO);
-    assert!(matches!(state.balances.prove_insert(&key.digest()), Err(TreeError::Present { .. })));
+    let key = out.balance_key(B);
+    assert!(state.has_balance(key) && state.balance(key) == Amount::ZERO);
+    assert!(matches!(state.balance_tree.prove_insert(&key.digest()), Err(TreeError::Present { .. })));
     // Without a row nothing is moved, not even by nothing.
     let mut closed =
         Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start(empty_list())).unwrap();
     let error = closed.apply_block(&emits(&out)).unwrap_err();
-    assert_eq!(error, BridgeError::Tree(TreeError::Absent { key: out.row_of(A).digest() }));
+    assert_eq!(error, BridgeError::Tree(TreeError::Absent { key: out.balance_key(A).digest() }));
 }
 
 #[test]
@@ -124,13 +124,13 @@ fn case_55_an_exit_has_one_encoding() {
 
 #[test]
 fn case_72_a_row_comes_once_and_is_never_split() {
-    let key = message(A, B, 10).row_of(B);
+    let key = message(A, B, 10).balance_key(B);
     let mut crossing =
         Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start(empty_list())).unwrap();
-    crossing.open_rows([key, key]).unwrap();
-    crossing.open_rows([key]).unwrap();
-    let Chunk { rows, .. } = crossing.end_chunk().unwrap();
-    assert_eq!(rows.len(), 1);
-    assert_eq!(crossing.state.rows(), [(key, Amount::ZERO)]);
-    assert!(matches!(crossing.state.add_row(key), Err(TreeError::Present { .. })));
+    crossing.open_balances([key, key]).unwrap();
+    crossing.open_balances([key]).unwrap();
+    let Chunk { new_balances, .. } = crossing.end_chunk().unwrap();
+    assert_eq!(new_balances.len(), 1);
+    assert_eq!(crossing.state.balances(), [(key, Amount::ZERO)]);
+    assert!(matches!(crossing.state.add_balance(key), Err(TreeError::Present { .. })));
 }

@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     balance::balance_value,
     circuit::{Capacity, CrossingTarget},
-    step::{Action, Chunk, NewRow, StepFields},
+    step::{Action, Chunk, NewBalance, StepFields},
 };
 
 circuits_core::layout! {
@@ -37,7 +37,7 @@ circuits_core::layout! {
 
 /// A circuit with places for so many rows and steps.
 pub(super) struct CrossingCircuit {
-    rows: usize,
+    new_balances: usize,
     steps: usize,
 }
 
@@ -71,7 +71,7 @@ impl Definition for CrossingCircuit {
         let (mut after, mut lists_after) = (before, lists_before);
         let target = CrossingTarget::apply(
             builder,
-            Capacity { rows: self.rows, steps: self.steps },
+            Capacity { new_balances: self.new_balances, steps: self.steps },
             (chain_id, number),
             &mut after,
             &mut lists_after,
@@ -95,7 +95,7 @@ impl Definition for CrossingCircuit {
 }
 
 pub(super) static CIRCUIT: LazyLock<Compiled<CrossingCircuit>> =
-    LazyLock::new(|| Compiled::new(CrossingCircuit { rows: 1, steps: 3 }).unwrap());
+    LazyLock::new(|| Compiled::new(CrossingCircuit { new_balances: 1, steps: 3 }).unwrap());
 
 pub(super) fn roots(state: &BridgeState) -> SuperblockRoots {
     state.roots(digest(1))
@@ -115,7 +115,7 @@ impl Scene {
     }
 
     fn open(mut self, message: &Message, environment: EnvironmentId) -> Self {
-        self.crossing.open_rows([message.row_of(environment)]).unwrap();
+        self.crossing.open_balances([message.balance_key(environment)]).unwrap();
         self
     }
 
@@ -249,22 +249,22 @@ fn dishonest() -> Vec<(&'static str, Input)> {
         }),
         ("a row of another environment", {
             let mut other = at(NUMBER).block(&emits(&message(B, A, 1)));
-            other.crossing.chunk.steps[0].row =
-                state.balances.prove_update(&pending.row_of(A).digest()).unwrap();
+            other.crossing.chunk.steps[0].balance_leaf =
+                state.balance_tree.prove_update(&pending.balance_key(A).digest()).unwrap();
             other.with(|fields| fields.balance = amount(20).to_field())
         }),
         ("a row of another tree", {
             let mut other = honest();
-            other.crossing.chunk.steps[0].row.path.siblings[31] = digest(1);
+            other.crossing.chunk.steps[0].balance_leaf.path.siblings[31] = digest(1);
             other
         }),
         ("an asset of 33 bits, with a row", {
             let mut state = state.clone();
             let wide = A.to_field() * beyond(32) + beyond(32);
             let key = Digest([A.to_field(), wide, F::ZERO, F::ZERO]);
-            state.balances.insert(key, balance_value(Amount::ZERO)).unwrap();
+            state.balance_tree.insert(key, balance_value(Amount::ZERO)).unwrap();
             let mut other = Scene::new(NUMBER, &state).lie(Action::Emit, A, &good, 2);
-            other.crossing.chunk.steps[0].row = state.balances.prove_update(&key).unwrap();
+            other.crossing.chunk.steps[0].balance_leaf = state.balance_tree.prove_update(&key).unwrap();
             other.with(|fields| (fields.message.asset, fields.balance) = (wide, F::ZERO))
         }),
         ("an origin that is no environment", {
@@ -286,9 +286,9 @@ fn dishonest() -> Vec<(&'static str, Input)> {
     let mut inputs: Vec<_> = cases.into_iter().map(|(rule, scene)| (rule, scene.input())).collect();
 
     let existing = Scene::new(NUMBER, &state);
-    let key = pending.row_of(B);
+    let key = pending.balance_key(B);
     let idle = existing.crossing.chunk.idle.clone();
-    let chunk = Chunk { rows: vec![NewRow { key, ..idle }], ..existing.crossing.chunk.clone() };
+    let chunk = Chunk { new_balances: vec![NewBalance { key, ..idle }], ..existing.crossing.chunk.clone() };
     inputs.push(("a second row for one key", Input { chunk, ..existing.input() }));
     inputs
 }
@@ -344,10 +344,10 @@ const FLAGS: usize = 5;
 
 /// Assertions that nothing misses in a circuit of so many steps, by line, with how often.
 fn survivors(steps: usize) -> BTreeMap<String, usize> {
-    let fits = |input: &Input| input.chunk.rows.is_empty() && input.chunk.steps.len() <= steps;
+    let fits = |input: &Input| input.chunk.new_balances.is_empty() && input.chunk.steps.len() <= steps;
     let honest: Vec<_> = honest().iter().map(Scene::input).filter(fits).collect();
     let dishonest: Vec<_> = dishonest().into_iter().map(|(_, input)| input).filter(fits).collect();
-    let circuit = CrossingCircuit { rows: 0, steps };
+    let circuit = CrossingCircuit { new_balances: 0, steps };
     let reason = "a factor that is neither 0 nor 1 turns roots and lists into what is no hash";
     let mutator = Mutator::new(&circuit).honest(&honest).dishonest(&dishonest).masked("a branch not taken");
     let mutator = mutator.allow_up_to("enforce_bool", FLAGS * steps, reason);

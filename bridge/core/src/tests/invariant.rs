@@ -75,7 +75,7 @@ fn open() -> Crossing {
         Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start(empty_list())).unwrap();
     for environment in ENVIRONMENTS {
         let rows = ENVIRONMENTS.map(|origin| Message { asset: asset(origin, 1), ..message(A, B, 1) });
-        crossing.open_rows(rows.map(|message| message.row_of(environment))).unwrap();
+        crossing.open_balances(rows.map(|message| message.balance_key(environment))).unwrap();
     }
     crossing
 }

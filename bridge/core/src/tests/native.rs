@@ -19,12 +19,15 @@ fn refused(number: u32, state: &BridgeState, block: &BlockMessages) -> BridgeErr
 fn an_asset_is_locked_minted_burned_and_unlocked() {
     let (out, back) = (message(A, B, 10), message(B, A, 4));
     let state = after(NUMBER, &BridgeState::default(), &[emits(&out)]);
-    assert_eq!(state.balance(out.row_of(A)), amount(10));
+    assert_eq!(state.balance(out.balance_key(A)), amount(10));
     assert_eq!(state.in_flight().count(), 1);
     let state = after(NUMBER + 1, &state, &[claims(&out)]);
-    assert_eq!(state.balance(out.row_of(B)), amount(10));
+    assert_eq!(state.balance(out.balance_key(B)), amount(10));
     let state = after(NUMBER + 2, &state, &[emits(&back), claims(&back)]);
-    assert_eq!((state.balance(out.row_of(A)), state.balance(out.row_of(B))), (amount(6), amount(6)));
+    assert_eq!(
+        (state.balance(out.balance_key(A)), state.balance(out.balance_key(B))),
+        (amount(6), amount(6))
+    );
     assert!(state.is_balanced() && state.in_flight().next().is_none());
 }
 
@@ -43,7 +46,7 @@ fn a_message_is_consumed_once_by_claim_or_by_refund() {
     let emitted = after(NUMBER, &BridgeState::default(), &[emits(&out)]);
     let claimed = after(out.deadline, &emitted, &[claims(&out)]);
     let refunded = after(out.deadline + 1, &emitted, &[refunds(&out)]);
-    assert_eq!(refunded.balance(out.row_of(A)), Amount::ZERO);
+    assert_eq!(refunded.balance(out.balance_key(A)), Amount::ZERO);
     for state in [claimed, refunded] {
         for (number, block) in [(out.deadline, claims(&out)), (out.deadline + 1, refunds(&out))] {
             let error = refused(number, &state, &block);
@@ -118,7 +121,7 @@ fn a_message_to_l1_is_final_when_it_is_emitted() {
     let mut crossing = crossing(NUMBER, &BridgeState::default());
     crossing.apply_block(&emits(&out)).unwrap();
     assert_eq!(crossing.state.message_count(), 0, "it is never in the tree");
-    assert_eq!(crossing.state.balance(out.row_of(L1)), amount(10));
+    assert_eq!(crossing.state.balance(out.balance_key(L1)), amount(10));
     assert_ne!(crossing.lists.l1_outbox, empty_list());
     let state = crossing.state;
     assert!(state.is_balanced());
@@ -129,10 +132,10 @@ fn a_message_to_l1_is_final_when_it_is_emitted() {
 #[test]
 fn a_deposit_is_claimed_or_goes_back() {
     let deposit = Message { asset: asset(L1, 1), ..message(L1, B, 10) };
-    let keys = [L1, B].map(|environment| deposit.row_of(environment));
+    let keys = [L1, B].map(|environment| deposit.balance_key(environment));
     let start = |number, state: &BridgeState| {
         let mut crossing = crossing(number, state);
-        crossing.open_rows(keys).unwrap();
+        crossing.open_balances(keys).unwrap();
         crossing
     };
     let mut first = start(NUMBER, &BridgeState::default());

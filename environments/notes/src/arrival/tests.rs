@@ -208,7 +208,7 @@ fn taking_messages_in_survives_the_forging_kit_and_needs_every_assertion() {
         .dishonest(&lies)
         .masked(UNUSED)
         .by_line()
-        .elsewhere("trees/")
+        .elsewhere("circuits/core/src/trees/")
         .run()
         .assert_complete();
 }

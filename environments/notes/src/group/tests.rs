@@ -416,7 +416,7 @@ fn every_assertion_of_applying_transactions_is_needed() {
         .except(unproved())
         .masked(MASKED)
         .by_line()
-        .elsewhere("trees/")
+        .elsewhere("circuits/core/src/trees/")
         .run()
         .assert_complete();
 }

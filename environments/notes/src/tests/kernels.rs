@@ -78,11 +78,15 @@ fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion
         .honest([&pays, &takes])
         .masked(UNUSED)
         .by_line()
-        .elsewhere("trees/")
-        .elsewhere("notes/group.rs")
-        .elsewhere("notes/arrival.rs")
-        .elsewhere("notes/batch.rs")
-        .allow_up_to("src/kernel.rs", 1, "the tree of past roots has no place for a height beyond 32 bits")
+        .elsewhere("circuits/core/src/trees/")
+        .elsewhere("environments/notes/src/group.rs")
+        .elsewhere("environments/notes/src/arrival.rs")
+        .elsewhere("environments/notes/src/batch.rs")
+        .allow_up_to(
+            "environments/core/src/kernel.rs",
+            1,
+            "the tree of past roots has no place for a height beyond 32 bits",
+        )
         .run()
         .assert_complete();
 }
@@ -187,10 +191,15 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
         .honest([&honest])
         .dishonest(&dishonest)
         .by_line()
-        .elsewhere("trees/")
-        .elsewhere("recursion/")
-        .elsewhere("notes/arrival.rs")
-        .allow_up_to("src/kernel.rs", 1, "the tree of past roots has no place for a height beyond 32 bits")
+        .elsewhere("circuits/core/src/trees/")
+        .elsewhere("circuits/core/src/recursion/")
+        .elsewhere("circuits/protocol/src/key_set.rs")
+        .elsewhere("environments/notes/src/arrival.rs")
+        .allow_up_to(
+            "environments/core/src/kernel.rs",
+            1,
+            "the tree of past roots has no place for a height beyond 32 bits",
+        )
         .run()
         .assert_complete();
 }

@@ -102,7 +102,7 @@ where
         honest,
         dishonest,
         |kit| kit.masked(MASKED),
-        |mutator| mutator.masked(MASKED).elsewhere("trees/order.rs"),
+        |mutator| mutator.masked(MASKED).elsewhere("circuits/core/src/trees/order.rs"),
     );
 }
 

@@ -296,12 +296,12 @@ fn every_assertion_of_the_exchange_kernel_is_needed() {
         .masked(UNUSED)
         .by_line()
         // What both kernels assert is attacked in the other one.
-        .elsewhere("circuit/account.rs")
-        .elsewhere("circuit/targets.rs")
-        .elsewhere("circuit/inputs.rs")
-        .elsewhere("circuit/outputs.rs")
-        .elsewhere("circuit/conservation.rs")
-        .elsewhere("circuit/mod.rs")
+        .elsewhere("environments/notes/src/transaction/circuit/account.rs")
+        .elsewhere("environments/notes/src/transaction/circuit/targets.rs")
+        .elsewhere("environments/notes/src/transaction/circuit/inputs.rs")
+        .elsewhere("environments/notes/src/transaction/circuit/outputs.rs")
+        .elsewhere("environments/notes/src/transaction/circuit/conservation.rs")
+        .elsewhere("environments/notes/src/transaction/circuit/mod.rs")
         .run()
         .assert_complete();
 }

@@ -35,24 +35,24 @@ pub struct Task {
     pub name: String,
     /// What it verifies.
     pub work: Work,
-    /// The places it covers: the superblock's blocks come first, then its message segments.
-    pub places: Range<usize>,
+    /// The positions that it covers: the superblock's blocks come first, then its message segments.
+    pub span: Range<usize>,
 }
 
 impl Task {
-    fn new(label: &str, work: Work, places: Range<usize>) -> Self {
-        Self { name: format!("{label} {}..{}", places.start, places.end), work, places }
+    fn new(label: &str, work: Work, span: Range<usize>) -> Self {
+        Self { name: format!("{label} {}..{}", span.start, span.end), work, span }
     }
 
-    /// The message segment at `place`, named by its steps.
-    fn messages(place: usize, share: &Share) -> Self {
-        let Share { rows, steps, .. } = share;
+    /// The message segment at `position`, named by its steps.
+    fn messages(position: usize, share: &Share) -> Self {
+        let Share { new_balances, steps, .. } = share;
         let name = if steps.is_empty() {
-            format!("rows {}..{}", rows.start, rows.end)
+            format!("balances {}..{}", new_balances.start, new_balances.end)
         } else {
             format!("messages {}..{}", steps.start, steps.end)
         };
-        Self { name, work: Work::Messages, places: place..place + 1 }
+        Self { name, work: Work::Messages, span: position..position + 1 }
     }
 
     /// Indices of the tasks that must be done before.
@@ -67,12 +67,12 @@ impl Task {
 
 /// Which trees are considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TreeLimits {
+pub struct ProofTreeLimits {
     /// Whether a superblock may verify blocks itself.
     pub direct: bool,
 }
 
-impl Default for TreeLimits {
+impl Default for ProofTreeLimits {
     fn default() -> Self {
         Self { direct: true }
     }
@@ -80,7 +80,7 @@ impl Default for TreeLimits {
 
 /// The proofs of one superblock: children before parents, the superblock last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tree {
+pub struct ProofTree {
     /// The proofs, in an order that satisfies their dependencies.
     pub tasks: Vec<Task>,
     /// What the superblock verifies.
@@ -94,11 +94,11 @@ fn superblock_rows(source: SuperblockCircuit) -> usize {
     1 << batcher_verify::circuit::superblock_shape(source).common.degree_bits()
 }
 
-impl Tree {
+impl ProofTree {
     /// The tree with the fewest rows over `blocks` blocks, at least 1, and the messages of `load`. Ties go to
     /// the fewest segments below the superblock.
     #[must_use]
-    pub fn cheapest(blocks: usize, load: &Load, limits: TreeLimits) -> Self {
+    pub fn cheapest(blocks: usize, load: &Load, limits: ProofTreeLimits) -> Self {
         let direct = SuperblockCircuit::all()
             .filter(|source| limits.direct && source.blocks() == blocks)
             .filter_map(|source| Self::direct(source, load));
@@ -130,13 +130,13 @@ impl Tree {
             .map(|start| Task::new("leaf", Work::Leaf, start..blocks.min(start + LEAF_MAX_BLOCKS)))
             .collect();
         let own = shares.len() - 1;
-        tasks.extend((blocks..).zip(&shares[..own]).map(|(place, share)| Task::messages(place, share)));
+        tasks.extend((blocks..).zip(&shares[..own]).map(|(position, share)| Task::messages(position, share)));
         Some(Self::top(tasks, shares, arity))
     }
 
     /// Folds `tasks` until `arity` are left, which the superblock verifies.
     fn top(mut tasks: Vec<Task>, shares: Vec<Share>, arity: usize) -> Self {
-        let places = tasks.last().map_or(0, |task| task.places.end);
+        let span = tasks.last().map_or(0, |task| task.span.end);
         let mut frontier: Vec<usize> = (0..tasks.len()).collect();
         let mut position = 0;
         while frontier.len() > arity {
@@ -145,12 +145,12 @@ impl Tree {
                 position = 0;
             }
             let children: Vec<_> = frontier[position..position + width].to_vec();
-            let covered = tasks[children[0]].places.start..tasks[children[width - 1]].places.end;
+            let covered = tasks[children[0]].span.start..tasks[children[width - 1]].span.end;
             frontier.splice(position..position + width, [tasks.len()]);
             tasks.push(Task::new("fold", Work::Fold(children), covered));
             position += 1;
         }
-        tasks.push(Task::new("superblock", Work::Top(frontier), 0..places));
+        tasks.push(Task::new("superblock", Work::Top(frontier), 0..span));
         Self { tasks, source: SuperblockCircuit::Segments(arity), shares }
     }
 }
@@ -163,14 +163,14 @@ mod tests {
     use super::*;
 
     /// The tree over blocks without messages.
-    fn silent(blocks: usize, limits: TreeLimits) -> Tree {
-        Tree::cheapest(blocks, &Load::default(), limits)
+    fn silent(blocks: usize, limits: ProofTreeLimits) -> ProofTree {
+        ProofTree::cheapest(blocks, &Load::default(), limits)
     }
 
     /// Every task covers its children's blocks, without a hole and in order; every block is covered by one leaf.
-    fn check(tree: &Tree, blocks: usize) {
+    fn check(tree: &ProofTree, blocks: usize) {
         let last = tree.tasks.last().expect("a tree has a superblock");
-        assert_eq!(last.places, 0..blocks + tree.shares.len() - 1);
+        assert_eq!(last.span, 0..blocks + tree.shares.len() - 1);
         let mut parents = vec![0; tree.tasks.len()];
         for (index, task) in tree.tasks.iter().enumerate() {
             let children = task.children();
@@ -179,19 +179,19 @@ mod tests {
                 parents[child] += 1;
             }
             match &task.work {
-                Work::Leaf => assert!((1..=LEAF_MAX_BLOCKS).contains(&task.places.len())),
-                Work::Messages => assert_eq!(task.places.len(), 1),
-                Work::Direct => assert!((1..=DIRECT_MAX_BLOCKS).contains(&task.places.len())),
+                Work::Leaf => assert!((1..=LEAF_MAX_BLOCKS).contains(&task.span.len())),
+                Work::Messages => assert_eq!(task.span.len(), 1),
+                Work::Direct => assert!((1..=DIRECT_MAX_BLOCKS).contains(&task.span.len())),
                 Work::Fold(children) => assert!((2..=FOLD_MAX_ARITY).contains(&children.len())),
                 Work::Top(children) => assert_eq!(tree.source, SuperblockCircuit::Segments(children.len())),
             }
-            let mut at = task.places.start;
+            let mut at = task.span.start;
             for &child in children {
-                assert_eq!(tree.tasks[child].places.start, at);
-                at = tree.tasks[child].places.end;
+                assert_eq!(tree.tasks[child].span.start, at);
+                at = tree.tasks[child].span.end;
             }
             if !children.is_empty() {
-                assert_eq!(at, task.places.end);
+                assert_eq!(at, task.span.end);
             }
         }
         assert_eq!(parents.pop(), Some(0));
@@ -202,26 +202,26 @@ mod tests {
     fn every_tree_covers_every_block_once_and_in_order() {
         for blocks in 1..=300 {
             for direct in [false, true] {
-                check(&silent(blocks, TreeLimits { direct }), blocks);
+                check(&silent(blocks, ProofTreeLimits { direct }), blocks);
             }
         }
-        check(&silent(4096, TreeLimits::default()), 4096);
+        check(&silent(4096, ProofTreeLimits::default()), 4096);
     }
 
     #[test]
     fn the_tree_of_a_number_of_blocks_is_always_the_same() {
         for blocks in [1, 4, 5, 16, 64, 100] {
-            let tree = silent(blocks, TreeLimits::default());
-            assert_eq!(tree, silent(blocks, TreeLimits::default()));
+            let tree = silent(blocks, ProofTreeLimits::default());
+            assert_eq!(tree, silent(blocks, ProofTreeLimits::default()));
         }
     }
 
     #[test]
     fn small_superblocks_verify_blocks_themselves() {
         for blocks in 1..=DIRECT_MAX_BLOCKS {
-            assert_eq!(silent(blocks, TreeLimits::default()).source, SuperblockCircuit::Blocks(blocks));
+            assert_eq!(silent(blocks, ProofTreeLimits::default()).source, SuperblockCircuit::Blocks(blocks));
         }
-        assert_eq!(silent(5, TreeLimits::default()).source, SuperblockCircuit::Segments(1));
+        assert_eq!(silent(5, ProofTreeLimits::default()).source, SuperblockCircuit::Segments(1));
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         for blocks in 1..=600 {
             let leaves = usize::div_ceil(blocks, LEAF_MAX_BLOCKS);
             for arity in SEGMENT_ARITIES.into_iter().filter(|&arity| arity <= leaves) {
-                let tree = Tree::segments(blocks, &Load::default(), arity).expect("enough leaves");
+                let tree = ProofTree::segments(blocks, &Load::default(), arity).expect("enough leaves");
                 let folds = tree.tasks.iter().filter(|task| matches!(task.work, Work::Fold(_))).count();
                 assert_eq!(folds, (leaves - arity).div_ceil(FOLD_MAX_ARITY - 1));
             }
@@ -238,14 +238,14 @@ mod tests {
 
     #[test]
     fn sixty_four_blocks_need_ten_segment_sized_proofs() {
-        let tree = silent(64, TreeLimits::default());
+        let tree = silent(64, ProofTreeLimits::default());
         assert_eq!(tree.rows(), 10 * SEGMENT_ROWS);
-        assert_eq!(silent(16, TreeLimits::default()).rows(), 5 * SEGMENT_ROWS / 2);
+        assert_eq!(silent(16, ProofTreeLimits::default()).rows(), 5 * SEGMENT_ROWS / 2);
     }
 
     #[test]
     fn names_are_unique() {
-        let tree = silent(100, TreeLimits::default());
+        let tree = silent(100, ProofTreeLimits::default());
         let mut names: Vec<_> = tree.tasks.iter().map(|task| &task.name).collect();
         names.sort_unstable();
         names.dedup();
@@ -274,7 +274,7 @@ mod tests {
     fn every_tree_with_messages_covers_every_place_once_and_in_order() {
         for blocks in [1, 2, 3, 4, 5, 9, 40, 300] {
             for steps in [&[1][..], &[20], &[60, 60], &[128], &[128; 3], &[100; 30]] {
-                let tree = Tree::cheapest(blocks, &load(steps), TreeLimits::default());
+                let tree = ProofTree::cheapest(blocks, &load(steps), ProofTreeLimits::default());
                 check(&tree, blocks);
                 let moved: usize = tree.shares.iter().map(|share| share.steps.len()).sum();
                 assert_eq!(moved, steps.iter().sum::<usize>());
@@ -289,10 +289,10 @@ mod tests {
     #[test]
     fn messages_cost_nothing_where_rows_are_free_for_them() {
         for (blocks, steps) in [(1, 10), (3, 10), (5, 10), (16, 32), (64, 60)] {
-            let tree = Tree::cheapest(blocks, &load(&[steps]), TreeLimits::default());
-            assert_eq!(tree.rows(), silent(blocks, TreeLimits::default()).rows(), "{blocks} blocks");
+            let tree = ProofTree::cheapest(blocks, &load(&[steps]), ProofTreeLimits::default());
+            assert_eq!(tree.rows(), silent(blocks, ProofTreeLimits::default()).rows(), "{blocks} blocks");
         }
-        let two = Tree::cheapest(2, &load(&[30]), TreeLimits::default());
+        let two = ProofTree::cheapest(2, &load(&[30]), ProofTreeLimits::default());
         assert_eq!(two.source, SuperblockCircuit::BlocksWithMessages(2));
     }
 }

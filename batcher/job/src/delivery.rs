@@ -14,7 +14,7 @@ use crate::scenario::{Participant, chain_of};
 
 /// Messages that were emitted and are not consumed yet.
 #[derive(Debug, Default)]
-pub struct Mail {
+pub struct Deliveries {
     flights: BTreeMap<Digest, Flight>,
 }
 
@@ -45,7 +45,7 @@ pub struct Undeliverable {
     pub reason: String,
 }
 
-impl Mail {
+impl Deliveries {
     /// Before the blocks of superblock `number`: adds the deposits that it takes, and offers what waits. What
     /// expired goes back to its source; for deposits the superblock itself does that.
     pub fn open(

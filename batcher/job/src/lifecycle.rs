@@ -3,7 +3,7 @@
 use std::fmt;
 
 use batcher_verify::bundle::SuperblockBundle;
-use bridge_core::{BridgeState, Consumption, Message, state::Place};
+use bridge_core::{BridgeState, Consumption, Message, state::Location};
 use circuits_core::Digest;
 use circuits_protocol::registry::EnvironmentId;
 use serde::Serialize;
@@ -15,9 +15,9 @@ pub enum Fate {
     /// Its destination may claim it up to its deadline, its source may take it back after it.
     Pending,
     /// Its destination took it.
-    Claimed(Place),
+    Claimed(Location),
     /// Its source took it back.
-    Refunded(Place),
+    Refunded(Location),
     /// L1 owes it to its recipient: a withdrawal, final when it was emitted.
     PaidOut,
     /// L1 owes it to its sender: a deposit that came after its deadline, and never entered.
@@ -26,13 +26,13 @@ pub enum Fate {
 
 /// One message's life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Passage {
+pub struct Lifecycle {
     /// The message's hash.
     pub hash: Digest,
     /// The message.
     pub message: Message,
     /// Where it was emitted.
-    pub emitted: Place,
+    pub emitted: Location,
     /// What became of it.
     pub fate: Fate,
 }
@@ -40,21 +40,21 @@ pub struct Passage {
 /// The lives of all messages: those of the tree in the order of emission, then those that never enter it, which
 /// are in the superblocks that moved them only.
 #[must_use]
-pub fn passages<'b>(
+pub fn lifecycles<'b>(
     state: &BridgeState,
     superblocks: impl IntoIterator<Item = (u32, &'b SuperblockBundle)>,
-) -> Vec<Passage> {
-    let in_tree = state.records().iter().map(|record| Passage {
+) -> Vec<Lifecycle> {
+    let in_tree = state.records().iter().map(|record| Lifecycle {
         hash: record.message.hash(),
         message: record.message.clone(),
         emitted: record.emitted,
         fate: match record.consumed {
             None => Fate::Pending,
-            Some((Consumption::Claim, place)) => Fate::Claimed(place),
-            Some((Consumption::Refund, place)) => Fate::Refunded(place),
+            Some((Consumption::Claim, location)) => Fate::Claimed(location),
+            Some((Consumption::Refund, location)) => Fate::Refunded(location),
         },
     });
-    let mut passages: Vec<_> = in_tree.collect();
+    let mut lifecycles: Vec<_> = in_tree.collect();
     for (number, bundle) in superblocks {
         for (message, consumption) in &bundle.l1_outbox {
             let fate = match consumption {
@@ -63,14 +63,14 @@ pub fn passages<'b>(
                 Consumption::Refund if bundle.deposits.contains(message) => Fate::SentBack,
                 Consumption::Refund => continue,
             };
-            let emitted = Place { superblock: number, height: None };
-            passages.push(Passage { hash: message.hash(), message: message.clone(), emitted, fate });
+            let emitted = Location { superblock: number, height: None };
+            lifecycles.push(Lifecycle { hash: message.hash(), message: message.clone(), emitted, fate });
         }
     }
-    passages
+    lifecycles
 }
 
-impl Passage {
+impl Lifecycle {
     /// The message's life in sentences, as of superblock `number`.
     #[must_use]
     pub fn explain(&self, number: u32) -> Vec<String> {
@@ -80,7 +80,7 @@ impl Passage {
             format!("{amount} of asset {asset} from {} to {}", name(*source), name(*destination)),
             format!("sender {sender}"),
             format!("recipient {recipient}"),
-            format!("emitted in {}", place(self.emitted, *source)),
+            format!("emitted in {}", location(self.emitted, *source)),
         ];
         lines.push(match self.fate {
             Fate::Pending if number < *deadline => format!(
@@ -94,8 +94,8 @@ impl Passage {
                 "pending after superblock {number}: it was claimable until superblock {deadline}; {} can take it back",
                 name(*source)
             ),
-            Fate::Claimed(at) => format!("claimed in {}", place(at, *destination)),
-            Fate::Refunded(at) => format!("refunded in {}", place(at, *source)),
+            Fate::Claimed(at) => format!("claimed in {}", location(at, *destination)),
+            Fate::Refunded(at) => format!("refunded in {}", location(at, *source)),
             Fate::PaidOut => "final: L1 owes it to the recipient".to_owned(),
             Fate::SentBack => format!("came after its deadline, superblock {deadline}: L1 owes it to the sender"),
         });
@@ -104,7 +104,7 @@ impl Passage {
 }
 
 /// One line.
-impl fmt::Display for Passage {
+impl fmt::Display for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Message { source, destination, amount, asset, deadline, .. } = &self.message;
         let [from, to] = [source, destination].map(|&environment| name(environment));
@@ -128,7 +128,7 @@ fn name(environment: EnvironmentId) -> String {
     if environment == EnvironmentId::L1 { "L1".to_owned() } else { format!("environment {environment}") }
 }
 
-fn place(place: Place, environment: EnvironmentId) -> String {
-    let block = place.height.map(|height| format!(", block {height} of {}", name(environment)));
-    format!("superblock {}{}", place.superblock, block.unwrap_or_default())
+fn location(location: Location, environment: EnvironmentId) -> String {
+    let block = location.height.map(|height| format!(", block {height} of {}", name(environment)));
+    format!("superblock {}{}", location.superblock, block.unwrap_or_default())
 }
