@@ -58,6 +58,3 @@ pub use kit::Kit;
 pub use model::Violation;
 pub use mutate::{Mutations, Mutator, Survivor, mutate};
 pub use report::{ClassInfo, Hole, Report};
-
-#[cfg(test)]
-mod tests;

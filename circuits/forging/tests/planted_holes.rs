@@ -7,6 +7,7 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
     layout::{self, WitnessError, set, set_target},
 };
+use circuits_forging::*;
 use circuits_prover::basetypes::{Builder, D, F, Witness, standard_config};
 use plonky2::{
     field::types::{Field, PrimeField64},
@@ -18,8 +19,6 @@ use plonky2::{
     plonk::circuit_data::{CircuitConfig, CommonCircuitData},
     util::serialization::{Buffer, IoError, IoResult},
 };
-
-use super::*;
 
 const SECRET: Domain = Domain::new("toy");
 const DIVISOR: u64 = 8;
@@ -344,7 +343,7 @@ fn an_assertion_without_a_test_survives_and_is_named() {
     let mutations = mutate(&Toy(Planted::Nothing), &honest_inputs, &dishonest);
     let names: Vec<_> = mutations.survivors.iter().map(|survivor| survivor.assertion.kind).collect();
     assert_eq!(names, ["enforce_range", "enforce_bool"], "{mutations}");
-    assert!(mutations.survivors[0].assertion.location.file().ends_with("forging/tests.rs"));
+    assert!(mutations.survivors[0].assertion.location.file().ends_with("forging/tests/planted_holes.rs"));
     let allowed = Mutator::new(&Toy(Planted::Nothing))
         .honest(&honest_inputs)
         .dishonest(&dishonest)
