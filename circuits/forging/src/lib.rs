@@ -9,7 +9,8 @@
 //! Three lines test a circuit:
 //!
 //! ```
-//! # use circuits::{CircuitError, Compiled, Definition, forging::{Kit, mutate}};
+//! # use circuits_core::{CircuitError, Compiled, Definition};
+//! # use circuits_forging::{Kit, mutate};
 //! fn attack<D: Definition>(transfer: D, honest: &[D::Input], dishonest: &[D::Input]) -> Result<(), CircuitError> {
 //!     let compiled = Compiled::new(transfer)?;
 //!     Kit::new(&compiled).inputs(honest).run().assert_sound();
