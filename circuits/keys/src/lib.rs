@@ -1,7 +1,4 @@
-//! Keys of circuits: what they are made of, how they are kept, and how they are found again.
-//!
-//! A key is looked for in memory, then in the stores in their order; what is nowhere is made from the circuit's
-//! definition. A key file is taken only if it is, bit for bit, what the pins say that our code makes.
+#![doc = include_str!("../README.md")]
 
 mod alone;
 mod any_definition;
