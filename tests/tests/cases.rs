@@ -3,24 +3,19 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
 };
 
-/// Collects the names of the tests in all source files below `directory`.
-fn collect_tests(directory: &Path, names: &mut Vec<String>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("target") {
-            collect_tests(&path, names);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let source = fs::read_to_string(&path).unwrap();
-            let mut lines = source.lines().map(str::trim);
-            while lines.by_ref().any(|line| line == "#[test]") {
-                let function = lines.by_ref().find_map(|line| line.strip_prefix("fn ")).unwrap_or_default();
-                names.extend(function.split(['(', '<']).next().map(str::to_owned));
-            }
-        }
+use circuits_sources::{rust_files, workspace};
+
+/// The names of the tests in a source file.
+fn tests(source: &str) -> Vec<String> {
+    let mut names = vec![];
+    let mut lines = source.lines().map(str::trim);
+    while lines.by_ref().any(|line| line == "#[test]") {
+        let function = lines.by_ref().find_map(|line| line.strip_prefix("fn ")).unwrap_or_default();
+        names.extend(function.split(['(', '<']).next().map(str::to_owned));
     }
+    names
 }
 
 /// The tests of each case, from the rows of the list that begin with a number.
@@ -39,11 +34,12 @@ fn listed_tests(attacks: &str) -> BTreeMap<u32, BTreeSet<&str>> {
 
 #[test]
 fn every_test_in_the_list_of_attacks_exists_and_every_numbered_test_is_in_the_list() {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut names = vec![];
-    for member in ["circuits", "environments", "bridge", "batcher", "tests"] {
-        collect_tests(&workspace.join(member), &mut names);
-    }
+    let workspace = workspace();
+    let names: Vec<_> = rust_files()
+        .unwrap()
+        .iter()
+        .flat_map(|file| tests(&fs::read_to_string(workspace.join(file)).unwrap()))
+        .collect();
     let attacks = fs::read_to_string(workspace.join("docs/attacks.md")).unwrap();
     let cases = listed_tests(&attacks);
     for test in cases.values().flatten() {

@@ -4,7 +4,7 @@ mod common;
 
 use batcher_job::state;
 use batcher_verify::{keys::PinnedKeys, verify::verify};
-use circuits_files::file::faults;
+use circuits_files::faults;
 use common::{batch, waiting};
 
 /// Durable steps before the last rename has happened: a proof, a superblock and a state, each written, synced

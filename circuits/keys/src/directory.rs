@@ -9,9 +9,9 @@ use std::{
 
 use circuits_files::file::{FileError, TEMPORARY_PREFIX, write_shared};
 
-use super::{
+use crate::{
     name::KeyName,
-    store::{KeyStore, StoreError, StoreLock},
+    store::{KeyStore, StoreError, StoreLock, too_large},
 };
 
 /// Refused files of one name that are kept. More of them say nothing new, and the files are large.
@@ -123,11 +123,6 @@ fn open_lock(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
         opened => opened,
     }
-}
-
-/// The error of a file of `found` bytes where at most `limit` may be.
-pub(super) fn too_large(found: u64, limit: u64) -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {found} bytes, at most {limit} are allowed"))
 }
 
 impl KeyStore for DirectoryStore {

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{
+use crate::{
     header::{Checksum, HEADER_VERSION, Header},
     name::KeyName,
 };

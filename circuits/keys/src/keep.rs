@@ -1,42 +1,42 @@
-//! What [`CircuitCache`] leave behind: files in stores and in the caller's collection, and pins that were learned.
+//! What a cache leaves behind: files in its stores, and in the collection of its caller.
 
 use circuits_core::{circuit::AnyCompiled, proof::encode_key};
 use circuits_prover::basetypes::VerifierData;
 
-use super::{
-    cache::{CircuitCache, lock},
-    erased::Identity,
+use crate::{
     event::Event,
+    files::KeyFiles,
     format::KeyFile,
     header::{Header, KeyKind, Payload},
     made::Made,
+    pins::Pin,
     prover_data::encode_common,
 };
-use crate::pins::Pin;
 
-impl CircuitCache {
-    /// Writes the files of a circuit that was built here, and remembers its pin.
-    pub(super) fn keep(&self, identity: &Identity, pin: Option<&Pin>, compiled: &dyn AnyCompiled) {
+impl KeyFiles {
+    /// Writes the files of a circuit that was built here, and returns its pin. Without a store and a collection, the
+    /// circuit is not serialised.
+    pub(crate) fn keep(&self, pin: Option<&Pin>, compiled: &dyn AnyCompiled) -> Option<Pin> {
         if self.stores.is_empty() && self.collection.is_none() {
-            return;
+            return None;
         }
         let made = Made::new(compiled);
         if pin.is_some_and(|pin| *pin != made.pin) {
-            self.tell(&Event::NotAsPinned { identifier: identity.name.clone() });
+            self.tell(&Event::NotAsPinned { identifier: compiled.name() });
         }
         if let Err(reason) = self.write(&made) {
-            self.tell(&Event::NotKept { identifier: identity.name.clone(), reason });
+            self.tell(&Event::NotKept { identifier: compiled.name(), reason });
         }
-        lock(&self.learned).insert(identity.clone(), made.pin);
+        Some(made.pin)
     }
 
     /// Writes the files into the collection, and into the first store that takes them.
     fn write(&self, made: &Made) -> Result<(), String> {
         let Some(origin) = &self.origin else {
-            return Err("these keys have no origin, which headers of key files name".to_owned());
+            return Err("the cache has no origin, which headers of key files name".to_owned());
         };
         if made.pin.files.is_none() {
-            return Err("it has gates or generators that are neither plonky2's nor ours".to_owned());
+            return Err("the circuit has gates or generators that are neither plonky2's nor ours".to_owned());
         }
         self.collect_made(made);
         let mut refusals = vec![];
@@ -49,22 +49,24 @@ impl CircuitCache {
         if refusals.is_empty() { Ok(()) } else { Err(refusals.join("; ")) }
     }
 
-    /// Leaves all files of a circuit in the collection, if there is one that does not have them.
-    pub(super) fn collect(&self, identity: &Identity, compiled: &dyn AnyCompiled) {
+    /// Leaves all files of a pinned circuit in the collection, unless the collection has them.
+    pub(crate) fn collect(&self, pin: &Pin, compiled: &dyn AnyCompiled) {
         if self.collection.is_none() {
             return;
         }
-        self.collect_verifier(identity, &|| compiled.circuit().verifier_data());
-        let header = self.pin(identity).and_then(|pin| self.header(&pin, KeyKind::ProverKey));
+        self.collect_verifier(pin, &|| compiled.circuit().verifier_data());
+        let header = self.header(pin, KeyKind::ProverKey);
         if header.is_some_and(|header| !self.is_collected(&header)) {
             self.collect_made(&Made::new(compiled));
         }
     }
 
-    /// Leaves the files of a verifier in the collection, if there is one that does not have them.
-    pub(super) fn collect_verifier(&self, identity: &Identity, verifier: &dyn Fn() -> VerifierData) {
-        let Some(pin) = self.pin(identity).filter(|_| self.collection.is_some()) else { return };
-        let missing = |kind| self.header(&pin, kind).filter(|header| !self.is_collected(header));
+    /// Leaves the files of a pinned circuit's verifier in the collection, unless the collection has them.
+    pub(crate) fn collect_verifier(&self, pin: &Pin, verifier: &dyn Fn() -> VerifierData) {
+        if self.collection.is_none() {
+            return;
+        }
+        let missing = |kind| self.header(pin, kind).filter(|header| !self.is_collected(header));
         let headers = [missing(KeyKind::VerifierKey), missing(KeyKind::CommonData)];
         if headers.iter().all(Option::is_none) {
             return;
@@ -87,8 +89,8 @@ impl CircuitCache {
         }
     }
 
-    /// Leaves a file in the collection, if there is one.
-    pub(super) fn collect_file(&self, file: &KeyFile) {
+    /// Leaves a file in the collection.
+    pub(crate) fn collect_file(&self, file: &KeyFile) {
         let Some(collection) = &self.collection else { return };
         if let Err(error) = collection.write(&file.header().file_name(), file.bytes()) {
             self.tell(&Event::Trouble { reason: error.to_string() });

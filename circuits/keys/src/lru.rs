@@ -8,7 +8,7 @@ pub const DEFAULT_MEMORY_BYTES: u64 = 2 << 30;
 type Value = Arc<dyn Any + Send + Sync>;
 
 /// Values by key, with a bound on the sum of their sizes.
-pub(super) struct Lru<K> {
+pub(crate) struct Lru<K> {
     limit: u64,
     used: u64,
     clock: u64,
@@ -23,12 +23,12 @@ struct Entry {
 
 impl<K: Ord + Clone> Lru<K> {
     /// An empty cache of at most `limit` bytes.
-    pub(super) const fn new(limit: u64) -> Self {
+    pub(crate) const fn new(limit: u64) -> Self {
         Self { limit, used: 0, clock: 0, entries: BTreeMap::new() }
     }
 
     /// The value of `key`, which becomes the most recently used.
-    pub(super) fn get(&mut self, key: &K) -> Option<Value> {
+    pub(crate) fn get(&mut self, key: &K) -> Option<Value> {
         self.clock += 1;
         let entry = self.entries.get_mut(key)?;
         entry.last_use = self.clock;
@@ -36,7 +36,7 @@ impl<K: Ord + Clone> Lru<K> {
     }
 
     /// Adds a value; one that is larger than the limit alone is not kept.
-    pub(super) fn insert(&mut self, key: K, value: Value, bytes: u64) {
+    pub(crate) fn insert(&mut self, key: K, value: Value, bytes: u64) {
         self.remove(&key);
         if bytes > self.limit {
             return;

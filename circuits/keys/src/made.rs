@@ -2,13 +2,13 @@
 
 use circuits_core::{circuit::AnyCompiled, proof::encode_key};
 
-use super::{
+use crate::pins::{FilePins, Pin};
+use crate::{
     format::KeyFile,
     header::{HEADER_VERSION, Header, KeyKind, Kind, Origin, Payload},
     prover_data::{encode_common, encode_prover},
     store::{KeyStore, StoreError},
 };
-use crate::pins::{FilePins, Pin};
 
 /// A circuit's pin and the payloads that it pins.
 pub struct Made {

@@ -6,12 +6,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{
-    directory::too_large,
+use crate::{
     format::{KeyFileError, read_header},
     header::Header,
     name::KeyName,
-    store::{KeyStore, StoreError},
+    store::{KeyStore, StoreError, too_large},
 };
 
 /// A collection of key files in memory: filled by whoever makes keys, emptied by [`Self::take`], ended by dropping it.

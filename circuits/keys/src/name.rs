@@ -2,7 +2,7 @@
 
 use std::{fmt, io, str::FromStr};
 
-use super::{
+use crate::{
     header::{Checksum, KeyKind, Kind},
     store::StoreError,
 };

@@ -122,7 +122,7 @@ fn read_indices(source: &mut Buffer<'_>) -> IoResult<Vec<usize>> {
 }
 
 /// The payload of a prover key; `None` if the circuit has lookups, or generators that are neither plonky2's nor ours.
-pub(super) fn encode_prover(circuit: &Circuit) -> Option<Vec<u8>> {
+pub(crate) fn encode_prover(circuit: &Circuit) -> Option<Vec<u8>> {
     let prover = &circuit.prover_only;
     let plain = prover.lookup_rows.is_empty() && prover.lut_to_lookups.is_empty();
     if !plain || prover.constants_sigmas_commitment.blinding {
@@ -159,7 +159,7 @@ fn write_prover(prover: &ProverData, common: &CommonData) -> IoResult<Vec<u8>> {
 }
 
 /// What a payload holds, before what it leaves out is computed. It does not borrow the payload, which is as large.
-pub(super) struct Stored {
+pub(crate) struct Stored {
     generators: Vec<WitnessGeneratorRef<F, D>>,
     generator_indices_by_watches: BTreeMap<usize, Vec<usize>>,
     polynomials: Vec<PolynomialCoeffs<F>>,
@@ -170,7 +170,7 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Reads the payload of a circuit with this common data.
-    pub(super) fn decode(payload: &[u8], common: &CommonData) -> IoResult<Self> {
+    pub(crate) fn decode(payload: &[u8], common: &CommonData) -> IoResult<Self> {
         let serializer = Generators::new();
         let source = &mut Buffer::new(payload);
         let rows = 1 << common.degree_bits();
@@ -193,7 +193,7 @@ impl Stored {
     }
 
     /// The prover data of the circuit with this key and common data.
-    pub(super) fn complete(self, key: &VerifierKey, common: &CommonData) -> ProverData {
+    pub(crate) fn complete(self, key: &VerifierKey, common: &CommonData) -> ProverData {
         let degree_bits = common.degree_bits();
         let rate_bits = common.config.fri_config.rate_bits;
         let largest_rate_bits = rate_bits.max(log2_ceil(common.quotient_degree_factor));
@@ -260,11 +260,11 @@ fn leaves(polynomials: &[PolynomialCoeffs<F>], rate_bits: usize, roots: &FftRoot
 }
 
 /// The payload of a circuit's common data; `None` if it has gates that are not plonky2's.
-pub(super) fn encode_common(common: &CommonData) -> Option<Vec<u8>> {
+pub(crate) fn encode_common(common: &CommonData) -> Option<Vec<u8>> {
     common.to_bytes(&DefaultGateSerializer).ok()
 }
 
 /// Reads what [`encode_common`] wrote.
-pub(super) fn decode_common(payload: &[u8]) -> IoResult<CommonData> {
+pub(crate) fn decode_common(payload: &[u8]) -> IoResult<CommonData> {
     CommonData::from_bytes(payload.to_vec(), &DefaultGateSerializer)
 }

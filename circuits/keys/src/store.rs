@@ -81,3 +81,8 @@ pub struct StoreError {
     /// Why it failed.
     pub source: io::Error,
 }
+
+/// The error of a store whose file has `found` bytes where at most `limit` are allowed.
+pub(crate) fn too_large(found: u64, limit: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {found} bytes, at most {limit} are allowed"))
+}

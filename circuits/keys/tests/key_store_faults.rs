@@ -10,7 +10,7 @@ use circuits_core::{
     Builder, Compiled, Definition, F, Witness,
     layout::{WitnessError, set_target},
 };
-use circuits_files::file::faults;
+use circuits_files::faults;
 use circuits_forging::fixtures::toy_key;
 use circuits_keys::{Checksum, CircuitCache, DirectoryStore, Event, KeyFile, KeyStore};
 use circuits_prover::basetypes::kernel_config;

@@ -1,9 +1,8 @@
 //! The generic fold: verifies consecutive proofs of one shape and makes their joined statement, in the same shape.
 //!
-//! Which circuits may stand below is fixed by a key set whose root is part of the statement: equal across
-//! children by [`Chain::join_circuit`], and pinned as a constant by the circuit that ends the recursion. A
-//! fold's own key is in the set too, which is no cycle: the fold reads the root from its children, it does not
-//! contain it.
+//! A key set fixes which circuits a fold may verify. Its root is part of the statement: [`Chain::join_circuit`] keeps it
+//! equal across children, and the circuit that ends the recursion pins it as a constant. The fold's own key is in the
+//! set too. That is not a cycle, because the fold reads the root from its children and does not contain it.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
@@ -12,25 +11,23 @@ use circuits_core::{
     circuit::{Definition, named},
     digest::DigestTarget,
     layout::{Layout, WitnessError},
-    recursion::{ChildTarget, Shape, verify_with_witness_key},
+    recursion::Shape,
 };
-use circuits_prover::basetypes::{Builder, Proof, VerifierKey, Witness};
+use circuits_prover::basetypes::{Builder, Witness};
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 use thiserror::Error;
 
-use crate::key_set::{KeyMembership, KeyMembershipTarget};
+pub use crate::child::{FoldChild, ListedChildTarget};
 
 /// A statement about a run of steps, where two consecutive runs join into one.
 pub trait Chain: Send + Sync + 'static {
-    /// The statement in-circuit.
     type Statement: Layout<Target> + Copy + Send + Sync;
-    /// The statement natively.
     type Native: Layout<F> + Copy + Send + Sync;
 
-    /// What is folded, for circuit names.
+    /// Names what is folded. Circuits are called `NAME-fold-ARITY`.
     const NAME: &'static str;
 
-    /// Root of the keys that may stand below.
+    /// The root of the set of keys that the statement's proof and the proofs below it may verify under.
     fn key_set_root(statement: &Self::Statement) -> DigestTarget;
 
     /// The statement about `left` then `right`.
@@ -39,7 +36,7 @@ pub trait Chain: Send + Sync + 'static {
     /// [`ChainError`] if `right` does not continue `left`.
     fn join(left: &Self::Native, right: &Self::Native) -> Result<Self::Native, ChainError>;
 
-    /// In-circuit twin of [`Self::join`].
+    /// The in-circuit twin of [`Self::join`].
     fn join_circuit(
         builder: &mut Builder,
         left: &Self::Statement,
@@ -47,20 +44,20 @@ pub trait Chain: Send + Sync + 'static {
     ) -> Self::Statement;
 }
 
-/// Two statements do not chain.
+/// The second statement does not continue the first.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the second statement's {field} is {right}, which does not continue the first one's {left}")]
 pub struct ChainError {
-    /// What does not continue.
+    /// The field in which the second statement does not continue the first.
     pub field: &'static str,
-    /// Value at the end of the first statement.
+    /// The value at the end of the first statement.
     pub left: String,
-    /// Value at the start of the second.
+    /// The value at the start of the second statement.
     pub right: String,
 }
 
 impl ChainError {
-    /// Compares one field.
+    /// Checks that one field continues.
     ///
     /// # Errors
     /// [`ChainError`] if `left` differs from `right`.
@@ -77,7 +74,7 @@ impl ChainError {
     }
 }
 
-/// The fold of `arity` consecutive proofs.
+/// The circuit that folds a fixed number of consecutive proofs.
 pub struct FoldDefinition<S: Chain> {
     shape: &'static Shape,
     arity: usize,
@@ -91,7 +88,7 @@ impl<S: Chain> Clone for FoldDefinition<S> {
 }
 
 impl<S: Chain> FoldDefinition<S> {
-    /// A fold of `arity` proofs of `shape` into one of the same shape.
+    /// Folds `arity` proofs of `shape` into one proof of the same shape.
     ///
     /// # Panics
     /// If `arity` is below 2; arities are fixed in code.
@@ -99,43 +96,6 @@ impl<S: Chain> FoldDefinition<S> {
     pub fn new(shape: &'static Shape, arity: usize) -> Self {
         assert!(arity >= 2, "a fold joins at least 2 proofs, not {arity}");
         Self { shape, arity, chain: PhantomData }
-    }
-}
-
-/// One proof to be folded.
-#[derive(Clone, Debug)]
-pub struct FoldChild {
-    /// The proof.
-    pub proof: Proof,
-    /// The key it verifies under.
-    pub key: VerifierKey,
-    /// That the key is in the set.
-    pub membership: KeyMembership,
-}
-
-/// A proof of a shape under a key of a set, in-circuit.
-pub struct ListedChildTarget<S> {
-    /// The proof and its statement.
-    pub child: ChildTarget<S>,
-    membership: KeyMembershipTarget,
-}
-
-impl<S: Layout<Target> + Copy> ListedChildTarget<S> {
-    /// Verifies a proof of `shape` whose key is in the set with the root that `root` reads off its statement.
-    pub fn verify(builder: &mut Builder, shape: &Shape, root: impl Fn(&S) -> DigestTarget) -> Self {
-        let (child, key) = verify_with_witness_key::<S>(builder, shape);
-        let membership = KeyMembershipTarget::new_virtual(builder);
-        membership.verify(builder, root(&child.statement), key);
-        Self { child, membership }
-    }
-
-    /// Assigns proof, key and membership.
-    ///
-    /// # Errors
-    /// If a target already has another value.
-    pub fn assign(&self, witness: &mut Witness, value: &FoldChild) -> Result<(), WitnessError> {
-        self.child.assign(witness, &value.proof, &value.key)?;
-        self.membership.set_targets(witness, &value.membership)
     }
 }
 

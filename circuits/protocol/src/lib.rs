@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod child;
 pub mod fold;
 pub mod key_set;
 pub mod registry;

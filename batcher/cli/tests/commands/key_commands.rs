@@ -17,7 +17,7 @@ use batcher_keys::{
     pins::{embedded, origin},
 };
 use circuits_core::Digest;
-use circuits_files::file::faults::KILL_AFTER;
+use circuits_files::faults::KILL_AFTER;
 use circuits_forging::fixtures::{key_directory, toy_key};
 use circuits_keys::{DirectoryStore, Header, KeyKind, KeyStore as _, pins::Pins};
 use serde_json::{Value, json};

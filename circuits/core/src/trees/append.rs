@@ -11,8 +11,10 @@ use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    IndexTree, MAX_DEPTH, NODE, Path, PathTarget, TreeError, empty_root, enforce_nonzero, index::fits,
-    index_bits,
+    error::TreeError,
+    index::IndexTree,
+    node::{MAX_DEPTH, NODE, empty_root, fits},
+    path::{Path, PathTarget, enforce_nonzero, index_bits},
 };
 use crate::{
     Builder, Digest, DigestTarget, F,

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::MAX_DEPTH;
+use super::node::MAX_DEPTH;
 use crate::Digest;
 
 /// Why a tree operation or an opening is refused.

@@ -9,105 +9,16 @@
 //! ```
 //! The i-th bit of an index, least significant first, says on which side of its parent the node at level i stands.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::TreeError;
-use crate::{
-    Digest,
-    hash::{Domain, hash_pair},
+use super::{
+    error::TreeError,
+    node::{MAX_DEPTH, NODE, empty_root, fits},
+    path::Path,
 };
-
-/// Domain of the inner nodes of every tree.
-pub const NODE: Domain = Domain::new("node");
-/// The deepest tree supported; a range check of an index is then one row.
-pub const MAX_DEPTH: usize = 48;
-
-/// Root of an empty tree of `depth` levels.
-///
-/// # Panics
-/// If `depth` is more than [`MAX_DEPTH`].
-#[must_use]
-pub fn empty_root(depth: usize) -> Digest {
-    static ROOTS: LazyLock<Vec<Digest>> = LazyLock::new(|| {
-        std::iter::successors(Some(Digest::ZERO), |&child| Some(hash_pair(NODE, child, child)))
-            .take(MAX_DEPTH + 1)
-            .collect()
-    });
-    ROOTS[depth]
-}
-
-/// Whether `index` has at most `depth` bits.
-pub(super) fn fits(index: u64, depth: usize) -> bool {
-    index.checked_shr(u32::try_from(depth).unwrap_or(u32::MAX)).is_none_or(|above| above == 0)
-}
-
-/// The siblings of a leaf and its ancestors, leaf to root.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Path {
-    /// One per level, beginning beside the leaf.
-    pub siblings: Vec<Digest>,
-}
-
-impl Path {
-    /// The root that `leaf` at `index` leads to. Bits of `index` beyond the path's length are not looked at: judge an
-    /// opening with [`Self::verify`].
-    #[must_use]
-    pub fn root(&self, index: u64, leaf: Digest) -> Digest {
-        self.siblings.iter().enumerate().fold(leaf, |node, (level, &sibling)| {
-            if index >> level & 1 == 0 {
-                hash_pair(NODE, node, sibling)
-            } else {
-                hash_pair(NODE, sibling, node)
-            }
-        })
-    }
-
-    /// Checks that `leaf` is a member at `index` under `root`.
-    ///
-    /// # Errors
-    /// - [`TreeError::Index`] if the index has more bits than the path has siblings
-    /// - [`TreeError::EmptyLeaf`] if the leaf is empty
-    /// - [`TreeError::Root`] if the path leads to another root
-    pub fn verify(&self, root: Digest, index: u64, leaf: Digest) -> Result<(), TreeError> {
-        if leaf == Digest::ZERO {
-            return Err(TreeError::EmptyLeaf { index });
-        }
-        self.verify_any(root, index, leaf)
-    }
-
-    /// Checks that the slot at `index` is empty under `root`.
-    ///
-    /// # Errors
-    /// [`TreeError::Index`] or [`TreeError::Root`], as for [`Self::verify`].
-    pub fn verify_vacancy(&self, root: Digest, index: u64) -> Result<(), TreeError> {
-        self.verify_any(root, index, Digest::ZERO)
-    }
-
-    /// The root after `old` at `index` under `root` was replaced by `new`; either may be empty.
-    ///
-    /// # Errors
-    /// [`TreeError::Index`] or [`TreeError::Root`], as for [`Self::verify`].
-    pub fn replace(&self, root: Digest, index: u64, old: Digest, new: Digest) -> Result<Digest, TreeError> {
-        self.verify_any(root, index, old)?;
-        Ok(self.root(index, new))
-    }
-
-    fn verify_any(&self, root: Digest, index: u64, leaf: Digest) -> Result<(), TreeError> {
-        if !fits(index, self.siblings.len()) {
-            return Err(TreeError::Index { index, depth: self.siblings.len() });
-        }
-        let found = self.root(index, leaf);
-        if found == root { Ok(()) } else { Err(TreeError::Root { index, expected: root, found }) }
-    }
-
-    /// Checks the number of siblings.
-    pub fn expect_length(&self, expected: usize) -> Result<(), TreeError> {
-        let found = self.siblings.len();
-        if found == expected { Ok(()) } else { Err(TreeError::PathLength { expected, found }) }
-    }
-}
+use crate::{Digest, hash::hash_pair};
 
 /// A sparse tree by index; see the module's drawing.
 ///

@@ -17,10 +17,10 @@ use plonky2::{
 };
 
 use super::{
-    InsertWitness, KEYED, LeafOpening, PathTarget, SetWitness, enforce_nonzero,
     hint::{Question, hint},
-    index_bits,
+    keyed_opening::{InsertWitness, KEYED, LeafOpening, SetWitness},
     order::enforce_less_if,
+    path::{PathTarget, enforce_nonzero, index_bits},
 };
 use crate::{
     Builder, Digest, DigestTarget, F, Witness,

@@ -15,20 +15,24 @@ mod hint;
 mod index;
 mod keyed;
 mod keyed_circuit;
+mod keyed_opening;
+mod node;
 mod order;
 mod path;
 
 pub use append::{AppendTree, append, append_circuit, append_subtree, append_subtree_circuit, subtree_root};
 pub use error::TreeError;
 pub(crate) use hint::hint_readers;
-pub use index::{IndexTree, MAX_DEPTH, NODE, Path, empty_root};
-pub use keyed::{InsertWitness, KEYED, KeyedTree, LeafOpening, PRESENT, SetOutcome, SetWitness, leaf_hash};
+pub use index::IndexTree;
+pub use keyed::KeyedTree;
 pub use keyed_circuit::{
     InsertTarget, LeafOpeningTarget, SetOutcomeTarget, SetTarget, insert_circuit, membership_circuit,
     non_membership_circuit, set_circuit, update_circuit, update_if_circuit,
 };
+pub use keyed_opening::{InsertWitness, KEYED, LeafOpening, PRESENT, SetOutcome, SetWitness, leaf_hash};
+pub use node::{MAX_DEPTH, NODE, empty_root};
 pub use order::{canonical_bits, enforce_less_if};
-pub use path::{PathTarget, enforce_nonzero, index_bits};
+pub use path::{Path, PathTarget, enforce_nonzero, index_bits};
 
 #[cfg(doc)]
 use crate::Digest;

@@ -1,29 +1,100 @@
-//! Openings in-circuit: what [`Path`] checks natively, on targets.
+//! Paths from leaves to roots, natively and in-circuit.
 //!
-//! A path of depth d costs d rows, one Poseidon gate per level. Replacing a leaf costs 2d: both roots are
-//! computed from one set of siblings, so nothing else can have changed.
+//! In-circuit, a path of depth d costs d rows, one Poseidon gate for each level. Replacing a leaf costs 2d rows: both
+//! roots are computed from one set of siblings, so nothing else in the tree can have changed.
 
 use plonky2::iop::target::{BoolTarget, Target};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    NODE, Path,
+    error::TreeError,
     hint::{Question, hint},
+    node::{MAX_DEPTH, NODE, fits},
 };
 use crate::{
     Builder, Digest, DigestTarget, Witness,
     constrain::{Constrain, DigestOps, note_choice},
-    hash::hash_pair_swapped_circuit,
+    hash::{hash_pair, hash_pair_swapped_circuit},
     layout::{self, WitnessError},
 };
 
+/// The siblings of a leaf and of its ancestors, from the leaf to the root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Path {
+    /// One for each level, beginning beside the leaf.
+    pub siblings: Vec<Digest>,
+}
+
+impl Path {
+    /// The root that `leaf` at `index` leads to. It ignores the bits of `index` beyond the path's length; judge an opening
+    /// with [`Self::verify`].
+    #[must_use]
+    pub fn root(&self, index: u64, leaf: Digest) -> Digest {
+        self.siblings.iter().enumerate().fold(leaf, |node, (level, &sibling)| {
+            if index >> level & 1 == 0 {
+                hash_pair(NODE, node, sibling)
+            } else {
+                hash_pair(NODE, sibling, node)
+            }
+        })
+    }
+
+    /// Checks that `leaf` is a member at `index` under `root`.
+    ///
+    /// # Errors
+    /// - [`TreeError::Index`] if the index has more bits than the path has siblings
+    /// - [`TreeError::EmptyLeaf`] if the leaf is empty
+    /// - [`TreeError::Root`] if the path leads to another root
+    pub fn verify(&self, root: Digest, index: u64, leaf: Digest) -> Result<(), TreeError> {
+        if leaf == Digest::ZERO {
+            return Err(TreeError::EmptyLeaf { index });
+        }
+        self.verify_any(root, index, leaf)
+    }
+
+    /// Checks that the slot at `index` is empty under `root`.
+    ///
+    /// # Errors
+    /// [`TreeError::Index`] or [`TreeError::Root`], as for [`Self::verify`].
+    pub fn verify_vacancy(&self, root: Digest, index: u64) -> Result<(), TreeError> {
+        self.verify_any(root, index, Digest::ZERO)
+    }
+
+    /// The root after `old` at `index` under `root` was replaced by `new`; either may be empty.
+    ///
+    /// # Errors
+    /// [`TreeError::Index`] or [`TreeError::Root`], as for [`Self::verify`].
+    pub fn replace(&self, root: Digest, index: u64, old: Digest, new: Digest) -> Result<Digest, TreeError> {
+        self.verify_any(root, index, old)?;
+        Ok(self.root(index, new))
+    }
+
+    fn verify_any(&self, root: Digest, index: u64, leaf: Digest) -> Result<(), TreeError> {
+        if !fits(index, self.siblings.len()) {
+            return Err(TreeError::Index { index, depth: self.siblings.len() });
+        }
+        let found = self.root(index, leaf);
+        if found == root { Ok(()) } else { Err(TreeError::Root { index, expected: root, found }) }
+    }
+
+    /// Checks the number of siblings.
+    ///
+    /// # Errors
+    /// [`TreeError::PathLength`] if it is not `expected`.
+    pub fn expect_length(&self, expected: usize) -> Result<(), TreeError> {
+        let found = self.siblings.len();
+        if found == expected { Ok(()) } else { Err(TreeError::PathLength { expected, found }) }
+    }
+}
+
 /// The bits of `index`, least significant first; enforces `index < 2^depth`. One row.
 ///
-/// The base-sum gate makes each bit boolean, and at most [`MAX_DEPTH`](super::MAX_DEPTH) bits have one value.
+/// The base-sum gate makes each bit boolean, and at most [`MAX_DEPTH`] bits have one value.
 ///
 /// # Panics
-/// If `depth` is more than [`MAX_DEPTH`](super::MAX_DEPTH).
+/// If `depth` is more than [`MAX_DEPTH`].
 pub fn index_bits(builder: &mut Builder, index: Target, depth: usize) -> Vec<BoolTarget> {
-    assert!(depth <= super::MAX_DEPTH, "a tree has at most {} levels, not {depth}", super::MAX_DEPTH);
+    assert!(depth <= MAX_DEPTH, "a tree has at most {MAX_DEPTH} levels, not {depth}");
     if depth == 0 {
         builder.enforce_zero(index);
     }
@@ -43,21 +114,21 @@ pub fn enforce_nonzero(builder: &mut Builder, digest: DigestTarget) {
     builder.enforce_equal(sum, one);
 }
 
-/// A [`Path`] in-circuit.
+/// The in-circuit twin of [`Path`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathTarget {
-    /// One per level, beginning beside the leaf.
+    /// One for each level, beginning beside the leaf.
     pub siblings: Vec<DigestTarget>,
 }
 
 impl PathTarget {
-    /// Fresh targets for a path of `depth` siblings.
+    /// Allocates a path of `depth` siblings.
     pub fn new_virtual(builder: &mut Builder, depth: usize) -> Self {
         Self { siblings: (0..depth).map(|_| builder.new_digest()).collect() }
     }
 
-    /// Assigns a path. One that is too short is filled up with empty digests, and what is too long is left out:
-    /// neither satisfies a circuit.
+    /// Assigns a path. A path that is too short is padded with empty digests, and one that is too long is cut off; neither
+    /// satisfies a circuit.
     ///
     /// # Errors
     /// If a sibling was already set to another value.
@@ -83,8 +154,8 @@ impl PathTarget {
             .fold(leaf, |node, (&bit, &sibling)| hash_pair_swapped_circuit(builder, NODE, node, sibling, bit))
     }
 
-    /// Enforces that `leaf`, which is not empty, is a member under `root`. Where the leaf is a hash made
-    /// in-circuit, the comparison of [`Self::root_circuit`] alone does.
+    /// Enforces that `leaf` is not empty, and that it is a member under `root`. For a leaf that is a hash made in-circuit,
+    /// comparing [`Self::root_circuit`] with the root is enough.
     pub fn membership_circuit(
         &self,
         builder: &mut Builder,
@@ -104,8 +175,8 @@ impl PathTarget {
         builder.enforce_digest_equal(found, root);
     }
 
-    /// Enforces that `old` is the leaf under `root`, and returns the root with `new` in its place. Either may
-    /// be empty.
+    /// Enforces that `old` is the leaf under `root`, and returns the root after `new` replaced it. Either may be
+    /// empty.
     pub fn replace_circuit(
         &self,
         builder: &mut Builder,

@@ -1,8 +1,8 @@
 //! The registry: which environments exist, where they start, who produces their blocks, and which kernels may
 //! prove them.
 //!
-//! Governed on L1, which fixes the root that holds for a superblock number well ahead of it. Windows are in
-//! superblock numbers: in block heights a producer that stalls could keep a revoked kernel alive.
+//! It is governed on L1, which fixes the root for a superblock number well ahead of that superblock. Windows are in
+//! superblock numbers: if they were in block heights, a producer that stalls could keep a revoked kernel alive.
 //!
 //! ```text
 //! root (depth 16, by environment id)
@@ -10,89 +10,23 @@
 //!                                            └─ (depth 5) H(KERNEL, wrap key digest, valid_from, valid_until)
 //! ```
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+mod id;
+mod leaves;
+mod membership;
 
-use circuits_core::{
-    constrain::Constrain,
-    digest::{Digest, DigestTarget},
-    hash::{Domain, hash, hash_circuit},
-    integer::{HEIGHT_BITS, enforce_less_or_equal},
-    layout::{Layout, WitnessError, new_virtual, set, set_target},
-    trees::{IndexTree, Path, PathTarget, index_bits},
-};
-use circuits_prover::basetypes::{Builder, F, Witness};
-use plonky2::{
-    field::types::Field,
-    iop::target::{BoolTarget, Target},
-};
+use std::collections::BTreeMap;
+
+use circuits_core::{digest::Digest, trees::IndexTree};
+use circuits_prover::basetypes::F;
+use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Bits of an environment's id; depth of every tree by environment.
-pub const ENVIRONMENT_BITS: usize = 16;
-/// Depth of the tree of one environment's kernels.
-pub const KERNELS_DEPTH: usize = 5;
-/// Domain of registry entries.
-const ENTRY: Domain = Domain::new("regentr");
-/// Domain of an entry's kernels.
-const KERNEL: Domain = Domain::new("kernel");
-
-/// An environment's id. 0 is L1, which has no kernels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct EnvironmentId(pub u16);
-
-/// Why a number or a text does not name an environment.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum EnvironmentIdError {
-    /// 0 is L1.
-    #[error("environment id 0 is L1, which no environment can have")]
-    L1,
-    /// Not an integer of 16 bits.
-    #[error("an environment id is an integer from 1 to 65535, found {0:?}")]
-    NotANumber(String),
-}
-
-impl EnvironmentId {
-    /// L1.
-    pub const L1: Self = Self(0);
-
-    /// The id of an environment, which is not L1.
-    ///
-    /// # Errors
-    /// [`EnvironmentIdError::L1`] for 0.
-    pub const fn new(id: u16) -> Result<Self, EnvironmentIdError> {
-        if id == Self::L1.0 { Err(EnvironmentIdError::L1) } else { Ok(Self(id)) }
-    }
-
-    /// The integer.
-    #[must_use]
-    pub const fn get(self) -> u16 {
-        self.0
-    }
-
-    /// The field element.
-    #[must_use]
-    pub fn to_field(self) -> F {
-        F::from_canonical_u16(self.0)
-    }
-}
-
-impl fmt::Display for EnvironmentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The id of an environment, which is not L1.
-impl FromStr for EnvironmentId {
-    type Err = EnvironmentIdError;
-
-    fn from_str(text: &str) -> Result<Self, EnvironmentIdError> {
-        let id = text.parse().map_err(|_| EnvironmentIdError::NotANumber(text.chars().take(20).collect()))?;
-        Self::new(id)
-    }
-}
+pub use self::{
+    id::{EnvironmentId, EnvironmentIdError},
+    leaves::{ENVIRONMENT_BITS, KERNELS_DEPTH, entry_leaf, kernel_leaf},
+    membership::{RegistryMembership, RegistryMembershipTarget},
+};
 
 /// A kernel that may prove blocks of one environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,20 +70,6 @@ impl RegistryEntry {
     fn leaf(&self, id: EnvironmentId) -> Digest {
         entry_leaf(id, [self.genesis_state, self.producer, self.kernels_tree().root()])
     }
-}
-
-/// `H(KERNEL, key, window)`: the leaf of a kernel's key and its window, two superblock numbers.
-#[must_use]
-pub fn kernel_leaf(key: Digest, window: [F; 2]) -> Digest {
-    hash(KERNEL, &[key.0.as_slice(), &window].concat())
-}
-
-/// The leaf of an environment, of the digests of its genesis state, its producer and its kernels' root.
-#[must_use]
-pub fn entry_leaf(id: EnvironmentId, digests: [Digest; 3]) -> Digest {
-    let mut input = vec![id.to_field()];
-    digests.encode_into(&mut input);
-    hash(ENTRY, &input)
 }
 
 /// All environments.
@@ -360,102 +280,4 @@ fn first_gap(old: &[KernelEntry], new: &[KernelEntry]) -> Option<u32> {
     edges.extend(new.iter().filter_map(|kernel| kernel.valid_until.checked_add(1)));
     edges.sort_unstable();
     edges.into_iter().find(|&number| covered(old, number) && !covered(new, number))
-}
-
-/// Witness that a kernel is allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistryMembership {
-    /// The environment's genesis state.
-    pub genesis_state: Digest,
-    /// The environment's producer commitment.
-    pub producer: Digest,
-    /// Root of the environment's kernels.
-    pub kernels_root: Digest,
-    /// Path of the environment's entry.
-    pub entry_path: Path,
-    /// Position of the kernel.
-    pub kernel_index: u64,
-    /// First and last superblock number of the kernel's window.
-    pub window: [F; 2],
-    /// Path of the kernel.
-    pub kernel_path: Path,
-}
-
-/// In-circuit twin of [`RegistryMembership`].
-#[derive(Clone, Debug)]
-pub struct RegistryMembershipTarget {
-    /// The environment's genesis state, bound by [`Self::verify`].
-    pub genesis_state: DigestTarget,
-    /// The environment's producer commitment, bound by [`Self::verify`].
-    pub producer: DigestTarget,
-    kernels_root: DigestTarget,
-    entry_path: PathTarget,
-    kernel_index: Target,
-    window: [Target; 2],
-    kernel_path: PathTarget,
-}
-
-impl RegistryMembershipTarget {
-    /// Fresh targets.
-    pub fn new_virtual(builder: &mut Builder) -> Self {
-        Self {
-            genesis_state: new_virtual(builder),
-            producer: new_virtual(builder),
-            kernels_root: new_virtual(builder),
-            entry_path: PathTarget::new_virtual(builder, ENVIRONMENT_BITS),
-            kernel_index: builder.add_virtual_target(),
-            window: builder.add_virtual_target_arr(),
-            kernel_path: PathTarget::new_virtual(builder, KERNELS_DEPTH),
-        }
-    }
-
-    /// Enforces that the registry with `root` allows `key` for `environment` (with its bits) in superblock
-    /// `number`. The window bounds `number` below `2^32`.
-    pub fn verify(
-        &self,
-        builder: &mut Builder,
-        root: DigestTarget,
-        environment: Target,
-        environment_bits: &[BoolTarget],
-        number: Target,
-        key: DigestTarget,
-    ) {
-        // The kernel is listed under the environment's kernels root.
-        let mut input = key.0.to_vec();
-        input.extend(self.window);
-        let kernel_leaf = hash_circuit(builder, KERNEL, &input);
-        let kernel_bits = index_bits(builder, self.kernel_index, KERNELS_DEPTH);
-        let kernels_root = self.kernel_path.root_circuit(builder, &kernel_bits, kernel_leaf);
-        builder.enforce_digest_equal(kernels_root, self.kernels_root);
-
-        // The environment's entry, at the environment's own index, is in the registry.
-        let mut input = vec![environment];
-        for digest in [self.genesis_state, self.producer, self.kernels_root] {
-            input.extend(digest.0);
-        }
-        let entry_leaf = hash_circuit(builder, ENTRY, &input);
-        let found = self.entry_path.root_circuit(builder, environment_bits, entry_leaf);
-        builder.enforce_digest_equal(found, root);
-
-        // valid_from <= number <= valid_until.
-        let [valid_from, valid_until] = self.window;
-        builder.enforce_range(valid_from, HEIGHT_BITS);
-        builder.enforce_range(valid_until, HEIGHT_BITS);
-        enforce_less_or_equal(builder, valid_from, number, HEIGHT_BITS);
-        enforce_less_or_equal(builder, number, valid_until, HEIGHT_BITS);
-    }
-
-    /// Assigns a membership.
-    ///
-    /// # Errors
-    /// If a target already has another value.
-    pub fn set_targets(&self, witness: &mut Witness, value: &RegistryMembership) -> Result<(), WitnessError> {
-        set(witness, &self.genesis_state, &value.genesis_state)?;
-        set(witness, &self.producer, &value.producer)?;
-        set(witness, &self.kernels_root, &value.kernels_root)?;
-        self.entry_path.set_targets(witness, &value.entry_path)?;
-        set_target(witness, self.kernel_index, F::from_canonical_u64(value.kernel_index))?;
-        set(witness, &self.window, &value.window)?;
-        self.kernel_path.set_targets(witness, &value.kernel_path)
-    }
 }

@@ -1,4 +1,4 @@
-//! How many bits of security each circuit has, computed from its parameters. Nothing of ours claims more.
+//! How many bits of security each circuit has, computed from its parameters. No document of ours claims more.
 //!
 //! With `n` rows, rate `rho = 2^-r`, `s` queries, `g` bits of grinding, `K` the extension field (`|K| = p^2`) and
 //! `N = n / rho` points of the low-degree extension:
@@ -19,49 +19,49 @@
 //!   fractions over `v` values, those with `w` elements combined by powers of `beta`, holds with probability `v w / p` in
 //!   each of `c` repetitions. It has no permutation argument.
 
+mod bounds;
+
 use std::fmt;
 
-use circuits_prover::basetypes::{CommonData, D, F};
-use plonky2::{field::types::Field64, fri::FriParams};
+use circuits_prover::basetypes::CommonData;
+use plonky2::fri::FriParams;
 use serde::{Deserialize, Serialize};
 
+use self::bounds::{Fri, base_bits, extension_bits, num_terms};
 use crate::circuit::AnyCompiled;
 
 /// The security of one circuit, in bits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SecurityReport {
-    /// The circuit.
     pub name: String,
-    /// Logarithm of the number of rows.
+    /// The logarithm of the number of rows.
     pub degree_bits: usize,
-    /// FRI, conjectured.
     pub fri_conjectured: f64,
-    /// FRI, proven up to the Johnson bound.
+    /// Proven up to the Johnson bound.
     pub fri_proven: f64,
-    /// The permutation argument; none in a STARK.
+    /// The permutation argument, which a STARK does not have.
     pub permutation: Option<f64>,
     /// The combination of all constraints into one.
     pub combination: f64,
     /// The evaluation of that constraint at one point.
     pub evaluation: f64,
-    /// The lookup argument; none if the circuit has no table.
+    /// The lookup argument, which a circuit without a table does not have.
     pub lookup: Option<f64>,
 }
 
 /// What the security of a STARK follows from.
 #[derive(Clone, Debug)]
 pub struct Stark {
-    /// Its FRI parameters, with the number of its rows.
+    /// The FRI parameters, which include the number of rows.
     pub fri: FriParams,
-    /// Polynomials that one FRI proof batches.
+    /// The number of polynomials that one FRI proof batches.
     pub polynomials: usize,
-    /// Challenges per interactive argument.
+    /// The number of challenges of each interactive argument.
     pub challenges: usize,
-    /// Constraints that one challenge combines.
+    /// The number of constraints that one challenge combines.
     pub terms: usize,
-    /// The degree of the constraints.
     pub constraint_degree: usize,
-    /// Elements that its largest lookup argument looks up in one row, both sides together.
+    /// The number of elements that the largest lookup argument looks up in one row, both sides together.
     pub looked_up: usize,
 }
 
@@ -132,7 +132,7 @@ impl SecurityReport {
         optional.chain([self.combination, self.evaluation]).fold(fri, f64::min)
     }
 
-    /// The column titles of [`Display`](fmt::Display)'s rows.
+    /// The titles of the columns that [`Display`](fmt::Display) prints.
     #[must_use]
     pub fn header() -> String {
         let [a, b, c, d, e, f, g] =
@@ -157,71 +157,6 @@ impl fmt::Display for SecurityReport {
             optional(self.lookup)
         )
     }
-}
-
-fn base_bits() -> f64 {
-    (F::ORDER as f64).log2()
-}
-
-fn extension_bits() -> f64 {
-    D as f64 * base_bits()
-}
-
-/// One FRI proof.
-struct Fri {
-    params: FriParams,
-    /// Polynomials that it batches.
-    polynomials: usize,
-}
-
-impl Fri {
-    fn of_circuit(common: &CommonData) -> Self {
-        Self { params: common.fri_params.clone(), polynomials: num_polynomials(common) }
-    }
-
-    fn conjectured(&self) -> f64 {
-        let config = &self.params.config;
-        let queries =
-            (config.rate_bits * config.num_query_rounds) as f64 + f64::from(config.proof_of_work_bits);
-        queries.min(extension_bits() - self.params.lde_bits() as f64)
-    }
-
-    fn proven(&self) -> f64 {
-        const MAX_M: u32 = 1000;
-        let config = &self.params.config;
-        let rate_bits = config.rate_bits as f64;
-        let points_bits = self.params.lde_bits() as f64;
-        let arities: usize = self.params.reduction_arity_bits.iter().map(|bits| 1_usize << bits).sum();
-        let batched = (self.polynomials - 1) as f64;
-        let error = |m: u32| {
-            let m = f64::from(m);
-            let query_bits = f64::from(config.proof_of_work_bits)
-                + config.num_query_rounds as f64 * (rate_bits / 2.0 - (1.0 + 0.5 / m).log2());
-            let batch_bits = extension_bits()
-                - batched.log2()
-                - (7.0 * (m + 0.5).log2() + 2.0 * points_bits + 1.5 * rate_bits - 3_f64.log2());
-            let fold_bits = extension_bits()
-                - ((2.0 * m + 1.0).log2()
-                    + (points_bits.exp2() + 1.0).log2()
-                    + rate_bits / 2.0
-                    + (arities.max(1) as f64).log2());
-            (-query_bits).exp2() + (-batch_bits).exp2() + (-fold_bits).exp2()
-        };
-        (3..=MAX_M).map(|m| -error(m).log2()).fold(0.0, f64::max)
-    }
-}
-
-/// Polynomials that one FRI proof batches.
-fn num_polynomials(common: &CommonData) -> usize {
-    let config = &common.config;
-    let repeated = 1 + common.num_partial_products + common.num_lookup_polys + common.quotient_degree_factor;
-    common.num_constants + config.num_routed_wires + config.num_wires + config.num_challenges * repeated
-}
-
-/// Constraints that one challenge combines: those of the gates, and for each repetition of the permutation
-/// argument its start and its partial products.
-fn num_terms(common: &CommonData) -> usize {
-    common.num_gate_constraints + common.config.num_challenges * (2 + common.num_partial_products)
 }
 
 #[cfg(test)]

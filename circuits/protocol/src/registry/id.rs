@@ -1,0 +1,65 @@
+//! Identifiers of environments.
+
+use std::{fmt, str::FromStr};
+
+use circuits_prover::basetypes::F;
+use plonky2::field::types::Field;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// An environment's id. 0 is L1, which has no kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EnvironmentId(pub u16);
+
+/// Why a number or a text does not name an environment.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EnvironmentIdError {
+    /// 0 is L1.
+    #[error("environment id 0 is L1, which no environment can have")]
+    L1,
+    /// Not an integer of 16 bits.
+    #[error("an environment id is an integer from 1 to 65535, found {0:?}")]
+    NotANumber(String),
+}
+
+impl EnvironmentId {
+    /// L1.
+    pub const L1: Self = Self(0);
+
+    /// The id of an environment, which is not L1.
+    ///
+    /// # Errors
+    /// [`EnvironmentIdError::L1`] for 0.
+    pub const fn new(id: u16) -> Result<Self, EnvironmentIdError> {
+        if id == Self::L1.0 { Err(EnvironmentIdError::L1) } else { Ok(Self(id)) }
+    }
+
+    /// The integer.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// The field element.
+    #[must_use]
+    pub fn to_field(self) -> F {
+        F::from_canonical_u16(self.0)
+    }
+}
+
+impl fmt::Display for EnvironmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The id of an environment, which is not L1.
+impl FromStr for EnvironmentId {
+    type Err = EnvironmentIdError;
+
+    fn from_str(text: &str) -> Result<Self, EnvironmentIdError> {
+        let id = text.parse().map_err(|_| EnvironmentIdError::NotANumber(text.chars().take(20).collect()))?;
+        Self::new(id)
+    }
+}
