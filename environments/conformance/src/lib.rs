@@ -11,6 +11,9 @@ pub mod execution;
 pub mod lines;
 pub mod proving;
 
+/// The dishonest prover, which an adapter's tests attack its kernel with.
+pub use circuits_forging as forging;
+
 use circuits_core::{Digest, F};
 use environments_core::{
     environment::{Environment, EnvironmentId},

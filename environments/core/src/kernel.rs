@@ -193,3 +193,45 @@ impl<K: BlockDefinition> Kernel<K> {
         Ok(ProvenBlock::new(block, proof, self.wrapper.key(cache)?.verifier_only.clone())?)
     }
 }
+
+/// The kernels of one state model, by the form of the blocks that they prove.
+pub trait Kernels {
+    /// The form of a block, such as the number of its transactions.
+    type Variant: Copy;
+    /// The circuit of a kernel.
+    type Definition: BlockDefinition;
+
+    /// The kernel of one variant.
+    ///
+    /// # Errors
+    /// If a circuit below it cannot be built.
+    fn definition(
+        &self,
+        cache: &CircuitCache,
+        variant: Self::Variant,
+    ) -> Result<Self::Definition, CircuitError>;
+
+    /// The kernel of one variant, with its wrap.
+    ///
+    /// # Errors
+    /// If one of its circuits cannot be built.
+    fn get(
+        &self,
+        cache: &CircuitCache,
+        variant: Self::Variant,
+    ) -> Result<Kernel<Self::Definition>, CircuitError> {
+        Kernel::new(cache, self.definition(cache, variant)?)
+    }
+
+    /// The digests that a registry lists for these variants.
+    ///
+    /// # Errors
+    /// If a circuit cannot be built.
+    fn key_digests(
+        &self,
+        cache: &CircuitCache,
+        variants: impl IntoIterator<Item = Self::Variant>,
+    ) -> Result<Vec<Digest>, CircuitError> {
+        variants.into_iter().map(|variant| self.get(cache, variant)?.key_digest(cache)).collect()
+    }
+}
