@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use circuits_core::{
-    Builder, Definition, Digest, DigestTarget, F, Proof, Witness,
+    Builder, Definition, Digest, DigestTarget, F, Witness,
     circuit::named,
     constrain::{Constrain, DigestOps},
     layout::{self, Layout, WitnessError, set},
@@ -19,10 +19,12 @@ use plonky2::{
 };
 
 use crate::{
-    apply::Application,
+    execute::Application,
     group::{GroupTargets, apply_group_circuit},
     state::{BlockContext, Running},
-    transaction::{TransactionKernel, TransactionKeys, TransactionStatement, transaction_shape},
+    transaction::{
+        TransactionKernel, TransactionKeys, TransactionProof, TransactionStatement, transaction_shape,
+    },
 };
 
 #[cfg(all(test, feature = "testing"))]
@@ -96,15 +98,6 @@ impl Chain for BatchChain {
     }
 }
 
-/// A transaction's proof, and the kernel it is of.
-#[derive(Clone, Debug)]
-pub struct TransactionProof {
-    /// The kernel.
-    pub kernel: TransactionKernel,
-    /// The proof.
-    pub proof: Proof,
-}
-
 /// Proofs of a group of transactions, in-circuit.
 pub struct TransactionsTarget {
     children: Vec<(ChildTarget<TransactionStatement<Target>>, BoolTarget)>,
@@ -164,6 +157,12 @@ impl BatchLeaf {
     #[must_use]
     pub const fn new(keys: TransactionKeys, transactions: usize) -> Self {
         Self { keys, transactions }
+    }
+
+    /// Transactions in the batch.
+    #[must_use]
+    pub const fn transactions(&self) -> usize {
+        self.transactions
     }
 
     /// The name of the circuit for so many transactions.

@@ -2,7 +2,7 @@
 
 use circuits_core::{
     Builder, Digest, DigestTarget, F,
-    hash::{Domain, chain, chain_circuit, hash, hash_circuit},
+    hash::{Domain, hash, hash_circuit},
     layout::{self, Layout, LayoutError},
 };
 use plonky2::{field::types::Field, iop::target::Target};
@@ -11,32 +11,11 @@ use thiserror::Error;
 use crate::{
     arrival::MAX_ARRIVALS,
     block::MAX_TRANSACTIONS,
-    transaction::{MAX_INPUTS, MAX_OUTPUTS},
+    record::{Record, add_record, no_records},
 };
 
-/// Domain of one transaction's record.
-pub const RECORD: Domain = Domain::new("n-recrd");
-/// Domain of the list of records.
-pub const RECORDS: Domain = Domain::new("n-recds");
 /// Domain of a block's body.
 pub const BODY: Domain = Domain::new("n-body");
-
-circuits_core::layout! {
-    /// What one transaction changes in the public state. Notes that were created and consumed within one batch are in
-    /// no record.
-    pub struct Record<T> {
-        /// Id of the account.
-        pub account: Digest<T>,
-        /// Hash of the account after.
-        pub after: Digest<T>,
-        /// Nullifiers of the notes consumed; zero for none.
-        pub nullifiers: [Digest<T>; MAX_INPUTS],
-        /// Commitments of the notes created; zero for none.
-        pub notes: [Digest<T>; MAX_OUTPUTS],
-        /// The fee.
-        pub fee: T,
-    }
-}
 
 /// The data of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -164,28 +143,6 @@ impl Body {
         let records = self.records.iter().fold(no_records(), add_record);
         body_digest(records, self.records.len() as u64, &arrivals)
     }
-}
-
-/// The digest of an empty list of records.
-#[must_use]
-pub fn no_records() -> Digest {
-    hash(RECORDS, &[])
-}
-
-/// The list of records with one more.
-#[must_use]
-pub fn add_record(records: Digest, record: &Record) -> Digest {
-    chain(RECORDS, records, hash(RECORD, &record.encode()))
-}
-
-/// In-circuit twin of [`add_record`].
-pub fn add_record_circuit(
-    builder: &mut Builder,
-    records: DigestTarget,
-    record: &Record<Target>,
-) -> DigestTarget {
-    let record = hash_circuit(builder, RECORD, &record.encode());
-    chain_circuit(builder, RECORDS, records, record)
 }
 
 /// The digest of a body: of the records and the number of them, and of the arrivals, zero for none.

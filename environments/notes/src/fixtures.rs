@@ -11,13 +11,13 @@ use plonky2::field::types::Field;
 
 use crate::{
     account::{Account, Holding, Vault},
-    adapter::{Notes, NotesTransaction},
+    adapter::Notes,
     config::{Genesis, GenesisAccount},
     emission::Emission,
     note::{Note, Script},
     policy::{ExchangeOrder, ExchangeTerms},
     state::NotesState,
-    transaction::{Authority, Output, Request, RequestInput, TransactionWitness},
+    transaction::{Authority, NotesTransaction, Output, Request, RequestInput, TransactionWitness},
 };
 
 const SECRET: Domain = Domain::new("testkey");

@@ -29,11 +29,10 @@ use plonky2::{
 };
 
 use crate::{
-    apply::{Application, stand_in_key},
-    body::{Record, add_record_circuit},
-    emission::outbox_after_circuit,
+    execute::{Application, stand_in_key},
+    record::{Record, add_record_circuit},
     state::{BlockContext, OUTPUTS_HEIGHT, Running, TREE_DEPTH},
-    transaction::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement},
+    transaction::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement, emission::outbox_after_circuit},
 };
 
 #[cfg(all(test, feature = "testing"))]

@@ -7,8 +7,7 @@ use circuits_core::{
     Builder, Definition, Digest, DigestTarget, F, Witness,
     circuit::named,
     constrain::DigestOps,
-    hash::hash_circuit,
-    layout::{self, Layout, WitnessError, set},
+    layout::{self, WitnessError, set},
     trees::{PathTarget, append_subtree_circuit, index_bits},
 };
 use circuits_protocol::{
@@ -23,15 +22,19 @@ use environments_core::{
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::{
-    apply::Application,
     arrival::{ArrivalsTargets, ArrivalsWitness, arrive_circuit},
-    batch::{BatchChain, BatchStatement, TransactionProof, TransactionsTarget, batch_shape},
+    batch::{BatchChain, BatchStatement, TransactionsTarget, batch_shape},
     block::Variant,
-    body::{body_digest_circuit, no_records},
+    body::body_digest_circuit,
+    execute::Application,
     group::{GroupTargets, apply_group_circuit},
     note::fee_note_circuit,
-    state::{BlockContext, OUTPUTS_HEIGHT, Running, STATE, SealWitness, StateFields, TREE_DEPTH, TreeRoots},
-    transaction::TransactionKeys,
+    record::no_records,
+    state::{
+        BlockContext, OUTPUTS_HEIGHT, Running, SealWitness, StateFields, TREE_DEPTH, TreeRoots,
+        state_commitment_circuit,
+    },
+    transaction::{TransactionKeys, TransactionProof},
 };
 
 /// The circuit of a block whose transactions come in a fixed form.
@@ -158,8 +161,8 @@ impl Definition for BlockKernel {
         let block = OneBlock {
             environment,
             height,
-            previous_state: hash_circuit(builder, STATE, &before.encode()),
-            new_state: hash_circuit(builder, STATE, &after.encode()),
+            previous_state: state_commitment_circuit(builder, &before),
+            new_state: state_commitment_circuit(builder, &after),
             outbox: end.outbox,
             inbox: arrived.inbox,
             body: body_digest_circuit(builder, end.records, end.transactions, &arrived.commitments),

@@ -6,6 +6,7 @@ use circuits_core::{
     amount::Amount,
     hash::{Domain, hash, hash_circuit},
     layout::Layout,
+    trees::Path,
 };
 use environments_core::environment::EnvironmentId;
 use plonky2::{field::types::Field, iop::target::Target};
@@ -96,6 +97,15 @@ circuits_core::layout! {
         /// What makes it unique.
         pub serial: Digest<T>,
     }
+}
+
+/// The position of a note in the note tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Its index.
+    pub index: u64,
+    /// Its path.
+    pub path: Path,
 }
 
 impl Note {

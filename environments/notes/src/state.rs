@@ -3,21 +3,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use circuits_core::{
-    Digest, F,
+    Builder, Digest, DigestTarget, F,
     amount::Amount,
-    hash::{Domain, hash},
+    hash::{Domain, hash, hash_circuit},
     layout::Layout,
     trees::{AppendTree, IndexTree, KeyedTree, Path, TreeError},
 };
 use circuits_protocol::statement::empty_list;
-use plonky2::field::types::Field;
+use environments_core::{environment::EnvironmentId, instance::DeployedState};
+use plonky2::{field::types::Field, iop::target::Target};
 
 use crate::{
-    account::Account,
-    body::{Record, add_record, no_records},
-    config::Deployment,
-    note::{Note, fee_note},
-    transaction::Membership,
+    config::{Deployment, Genesis, GenesisError},
+    note::{Membership, Note, fee_note},
+    record::{Record, add_record, no_records},
 };
 
 /// Domain of state commitments.
@@ -104,6 +103,11 @@ pub fn state_commitment(fields: &StateFields) -> Digest {
     hash(STATE, &fields.encode())
 }
 
+/// In-circuit twin of [`state_commitment`].
+pub fn state_commitment_circuit(builder: &mut Builder, fields: &StateFields<Target>) -> DigestTarget {
+    hash_circuit(builder, STATE, &fields.encode())
+}
+
 /// The public state of a note-based environment, possibly in the middle of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotesState {
@@ -134,12 +138,28 @@ pub struct SealWitness {
     pub past_root_path: Path,
 }
 
+impl DeployedState for NotesState {
+    type Deployment = Deployment;
+
+    fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    fn chain_id(&self) -> u64 {
+        self.deployment.chain_id
+    }
+
+    fn environment(&self) -> EnvironmentId {
+        self.deployment.environment
+    }
+}
+
 impl NotesState {
     /// The state at height 0.
     ///
     /// # Errors
-    /// [`TreeError::Present`] if two accounts have one id.
-    pub fn genesis(deployment: Deployment, accounts: &[Account]) -> Result<Self, TreeError> {
+    /// [`GenesisError`]
+    pub fn genesis(deployment: Deployment, genesis: &Genesis) -> Result<Self, GenesisError> {
         let notes = AppendTree::new(TREE_DEPTH);
         let mut state = Self {
             deployment,
@@ -156,18 +176,12 @@ impl NotesState {
             records: no_records(),
             outbox: empty_list(),
         };
-        for account in accounts {
+        for account in genesis.accounts(&deployment)? {
             state.accounts.insert(account.id, account.hash())?;
         }
         state.past_roots.set(0, state.notes.root())?;
         state.root_heights.insert(state.notes.root(), 0);
         Ok(state)
-    }
-
-    /// Where the environment runs.
-    #[must_use]
-    pub fn deployment(&self) -> &Deployment {
-        &self.deployment
     }
 
     /// Height of the last block.

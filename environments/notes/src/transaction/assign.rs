@@ -12,8 +12,10 @@ use plonky2::{
 };
 
 use super::{
-    Authority, Input, MAX_ASSETS, TransactionWitness,
-    circuit::{AuthorityTargets, InputTargets, OutputTargets, TransactionTargets},
+    circuit::targets::{AuthorityTargets, InputTargets, OutputTargets, TransactionTargets},
+    request::Authority,
+    statement::MAX_ASSETS,
+    witness::{Input, TransactionWitness},
 };
 use crate::{note::NoteFields, policy::ExchangeFields};
 

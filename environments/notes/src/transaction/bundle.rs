@@ -16,8 +16,10 @@ use circuits_keys::CircuitCache;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
-use super::{TransactionKernel, TransactionStatement, transaction_shape};
-use crate::batch::TransactionProof;
+use super::{
+    circuit::transaction_shape, kernel::TransactionKernel, proof::TransactionProof,
+    statement::TransactionStatement,
+};
 
 /// Bytes of the largest bundle.
 pub const MAX_BUNDLE_BYTES: u64 = 1 << 19;

@@ -5,7 +5,7 @@ use circuits_core::{Digest, amount::Amount};
 use environments_core::environment::EnvironmentId;
 use thiserror::Error;
 
-use super::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS};
+use super::statement::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS};
 use crate::account::VaultError;
 
 /// The first rule of the transaction kernel that a transaction breaks.

@@ -5,7 +5,7 @@ use circuits_core::{
     constrain::{Constrain, DigestOps},
 };
 
-use super::{masked_digest, targets::TransactionTargets};
+use super::{flags::masked_digest, targets::TransactionTargets};
 use crate::account::{Vault, account_hash_circuit, account_id_circuit, vault_hash};
 
 /// The account's hash before, zero for a new account, whose id is derived and which has neither history nor assets.

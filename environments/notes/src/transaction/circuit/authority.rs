@@ -3,14 +3,12 @@
 use circuits_core::{Builder, constrain::Constrain};
 use plonky2::iop::target::Target;
 
-use super::{
-    super::MAX_INPUTS,
-    targets::{AuthorityTargets, TransactionTargets},
-};
+use super::targets::{AuthorityTargets, TransactionTargets};
 use crate::{
     account::local_authorisation_circuit,
     note::NoteFields,
     policy::{ExchangeFields, FILL_BITS, RATE_BITS, exchange_authorisation_circuit},
+    transaction::statement::MAX_INPUTS,
 };
 
 /// The account's authorisation is a secret that the prover knows, or an order that the transaction follows.

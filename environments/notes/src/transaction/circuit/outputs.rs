@@ -6,7 +6,7 @@ use circuits_core::{
 };
 use plonky2::iop::target::{BoolTarget, Target};
 
-use super::{sum, targets::TransactionTargets};
+use super::{flags::sum, targets::TransactionTargets};
 use crate::note::{NoteFields, output_serial_circuit, swap_serial_circuit};
 
 /// Every swap that is owed is settled by exactly one output, which is what its maker requests; nothing else is

@@ -8,16 +8,16 @@ use circuits_core::{
 };
 use plonky2::iop::target::{BoolTarget, Target};
 
-use super::{
-    super::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS},
-    TransactionKernel,
-};
 use crate::{
     account::{AccountFields, VAULT_SLOTS, vault_hash_circuit},
-    emission::EmissionTargets,
     note::NoteFields,
     policy::ExchangeFields,
     state::TREE_DEPTH,
+    transaction::{
+        emission::EmissionTargets,
+        kernel::TransactionKernel,
+        statement::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS},
+    },
 };
 
 /// Targets of a note to be consumed.

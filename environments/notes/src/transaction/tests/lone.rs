@@ -234,8 +234,8 @@ pub(super) fn orders(attacks: &mut Attacks) {
 
 fn exchange(targets: &TransactionTargets) -> (&ExchangeFields<Target>, &[Target; MAX_INPUTS]) {
     match &targets.authority {
-        circuit::AuthorityTargets::Exchange { order, fills } => (order, fills),
-        circuit::AuthorityTargets::Local { .. } => {
+        AuthorityTargets::Exchange { order, fills } => (order, fills),
+        AuthorityTargets::Local { .. } => {
             unreachable!("orders are attacked in the kernel that has them")
         }
     }

@@ -15,10 +15,10 @@ use circuits_forging::{Kit, Mutator, check};
 use environments_core::{EnvironmentId, kernel::ProducerSecret};
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
-use super::*;
+use super::{circuit::targets::AuthorityTargets, emission::Emission, *};
 use crate::{
-    emission::Emission,
     fixtures::{EXCHANGE, HOME, NEWCOMER, World, amount, asset, emission, secret},
+    note::{Membership, Note, Script},
     state::TREE_DEPTH,
 };
 

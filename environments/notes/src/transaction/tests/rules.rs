@@ -352,8 +352,8 @@ fn exchange(attacks: &mut Attacks) {
         (|targets| targets.inputs[0].note.amount, F::ONE),
         (
             |targets| match &targets.authority {
-                circuit::AuthorityTargets::Exchange { fills, .. } => fills[0],
-                circuit::AuthorityTargets::Local { secret } => secret.0[0],
+                AuthorityTargets::Exchange { fills, .. } => fills[0],
+                AuthorityTargets::Local { secret } => secret.0[0],
             },
             half,
         ),

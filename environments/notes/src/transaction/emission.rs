@@ -17,10 +17,10 @@ use plonky2::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::{error::TransactionError, statement::MAX_ASSETS};
 use crate::{
     account::{Account, AccountFields},
     config::Deployment,
-    transaction::{MAX_ASSETS, TransactionError},
 };
 
 /// Numbers of messages that one nonce stands for: an account never uses a nonce twice, so no two of its

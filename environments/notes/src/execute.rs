@@ -11,10 +11,10 @@ use thiserror::Error;
 
 use crate::{
     arrival::{MAX_ARRIVALS, SUBTREES},
-    body::Record,
-    emission::outbox_after,
+    note::Membership,
+    record::Record,
     state::{NotesState, OUTPUTS_HEIGHT},
-    transaction::{MAX_INPUTS, MAX_OUTPUTS, Membership, TransactionStatement},
+    transaction::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement, emission::outbox_after},
 };
 
 /// Domain of the key that stands in for the nullifier of an input that a transaction does not have.
