@@ -18,7 +18,7 @@ use circuits_keys::{
 };
 use circuits_protocol::{key_set::KeySet, wrap::STAGES};
 use circuits_tables::ecdsa::batch::{BatchSize, SignatureCircuit};
-use environments_accounts::{self, circuits::ChunkCircuits, signatures::KERNELS};
+use environments_accounts::{self, chunk::ChunkLeaf, circuits::ChunkCircuits, signatures::KERNELS};
 use environments_core::kernel::{BlockDefinition, Kernel, Kernels as _};
 use environments_counter::CounterKernel;
 use environments_notes::{
@@ -265,7 +265,7 @@ impl<E: From<CircuitError>> Walk<'_, E> {
         for size in BatchSize::ALL {
             self.circuit(SignatureCircuit(size))?;
         }
-        self.circuit(ChunkCircuits::leaf())?;
+        self.circuit(ChunkLeaf::new(environments_accounts::block::CHUNK_SLOTS))?;
         ChunkCircuits::folds().try_for_each(|fold| self.circuit(fold))?;
         for variant in environments_accounts::block::variants(environments_accounts::block::MAX_TRANSACTIONS)
         {

@@ -1,38 +1,11 @@
-//! Blocks: what they hold, and what their provers need to know.
+//! Blocks: what they hold, and how their parts are grouped.
 
-use circuits_tables::ecdsa::Signed;
 use environments_core::folding;
 
-use crate::{
-    consume::ConsumptionWitness,
-    execute::TransactionWitness,
-    state::{BlockContext, Running, SealWitness, StateFields},
-    transaction::MAX_ACTIONS,
-};
+use crate::transaction::MAX_ACTIONS;
 
 /// Transactions and messages taken in that one block holds at most: the largest table has a signature for each.
 pub const MAX_TRANSACTIONS: usize = 240;
-
-/// A block as its provers need it.
-#[derive(Clone, Debug)]
-pub struct AccountsBlock {
-    /// The state before.
-    pub before: StateFields,
-    /// What every transaction is held against.
-    pub context: BlockContext,
-    /// The messages that it takes in, in order.
-    pub consumptions: Vec<ConsumptionWitness>,
-    /// The transactions after them, in order.
-    pub transactions: Vec<TransactionWitness>,
-    /// Their signatures, in the same order.
-    pub signatures: Vec<Signed>,
-    /// Where each transaction stands among all that the block took from the pool, messages included.
-    pub positions: Vec<usize>,
-    /// What the transactions moved.
-    pub moved: Running,
-    /// The fee account.
-    pub seal: SealWitness,
-}
 
 /// Slots of the circuit of a chunk: as many as its shape holds.
 pub const CHUNK_SLOTS: usize = 68;
@@ -112,8 +85,8 @@ pub fn fold_sizes(chunks: usize) -> Vec<usize> {
 /// The kernel of a block that takes so many messages in, and whose transactions have so many actions each; none
 /// if no table holds their signatures, or if there are more messages than a block without signatures has slots.
 #[must_use]
-pub fn variant(consumptions: usize, actions: &[usize]) -> Option<Variant> {
-    let (slots, signatures) = (consumptions + actions.iter().sum::<usize>(), actions.len());
+pub fn variant(arrivals: usize, actions: &[usize]) -> Option<Variant> {
+    let (slots, signatures) = (arrivals + actions.iter().sum::<usize>(), actions.len());
     match (slots, signatures) {
         (0, 0) => return Some(Variant::Empty),
         (_, 0) => return (slots <= UNSIGNED_SLOTS).then_some(Variant::Unsigned),
@@ -123,7 +96,7 @@ pub fn variant(consumptions: usize, actions: &[usize]) -> Option<Variant> {
         return Some(Variant::Direct(direct));
     }
     let table = TABLES.into_iter().find(|&table| signatures <= table)?;
-    let sizes = [vec![1; consumptions], actions.to_vec()].concat();
+    let sizes = [vec![1; arrivals], actions.to_vec()].concat();
     Some(Variant::Chunks { children: fold_sizes(chunk_sizes(&sizes).len()).len(), table })
 }
 
@@ -157,15 +130,6 @@ pub fn variants(limit: usize) -> Vec<Variant> {
     variants.sort_unstable();
     variants.dedup();
     variants
-}
-
-impl AccountsBlock {
-    /// Its kernel; none if no kernel holds it.
-    #[must_use]
-    pub fn variant(&self) -> Option<Variant> {
-        let actions: Vec<_> = self.transactions.iter().map(|transaction| transaction.slots.len()).collect();
-        variant(self.consumptions.len(), &actions)
-    }
 }
 
 #[cfg(test)]

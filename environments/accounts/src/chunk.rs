@@ -99,6 +99,12 @@ impl ChunkLeaf {
     pub const fn new(slots: usize) -> Self {
         Self { slots }
     }
+
+    /// Slots of the chunk.
+    #[must_use]
+    pub const fn slots(&self) -> usize {
+        self.slots
+    }
 }
 
 /// Where the witness of a chunk goes.

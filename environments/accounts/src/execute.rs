@@ -17,8 +17,8 @@ use crate::{
     account::Account,
     address::{Address, pool_key},
     config::Deployment,
-    message::claim,
     pool::{Pool, PoolError, share_asset},
+    signing::claim,
     state::{AccountsState, Records, Running, TREE_DEPTH},
     transaction::{Action, MAX_ACTIONS, Malformed, SignedTransaction, Transaction},
 };

@@ -28,12 +28,10 @@ use crate::{
     account::account_hash_circuit,
     address::account_key_circuit,
     block::{UNSIGNED_SLOTS, Variant},
+    body::body_digest_circuit,
     chunk::{ChunkChain, ChunkStatement, chunk_shape},
     circuit::{AccountTarget, SlotInput, SlotTargets, slots_circuit},
-    state::{
-        BlockContext, Running, SealWitness, StateFields, TREE_DEPTH, body_digest_circuit,
-        state_commitment_circuit,
-    },
+    state::{BlockContext, Running, SealWitness, StateFields, TREE_DEPTH, state_commitment_circuit},
 };
 
 /// The circuit of a block whose transactions come in a fixed form.

@@ -14,29 +14,33 @@
 pub mod account;
 pub mod adapter;
 pub mod address;
+pub mod arrival;
 pub mod block;
 pub mod body;
 pub mod chunk;
 pub mod circuit;
 pub mod circuits;
 pub mod config;
-pub mod consume;
+mod error;
 pub mod execute;
 #[cfg(feature = "testing")]
 pub mod fixtures;
 pub mod kernel;
 pub mod key;
-pub mod message;
 pub mod pool;
-pub mod propose;
+mod propose;
 pub mod prove;
 pub mod signatures;
+pub mod signing;
 pub mod state;
 pub mod transaction;
+pub mod witness;
 
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
-pub use adapter::{Accounts, AccountsError};
-pub use block::AccountsBlock;
+pub use adapter::Accounts;
 pub use config::{Genesis, GenesisAccount, GenesisError, GenesisPool};
+pub use error::AccountsError;
+pub use transaction::AccountsTransaction;
+pub use witness::AccountsBlock;

@@ -12,7 +12,7 @@ use circuits_core::{
 };
 use circuits_protocol::statement::empty_list;
 use circuits_tables::ecdsa::empty_claims;
-use environments_core::vault::VaultError;
+use environments_core::{environment::EnvironmentId, instance::DeployedState, vault::VaultError};
 use plonky2::{field::types::Field, iop::target::Target};
 use thiserror::Error;
 
@@ -25,8 +25,6 @@ use crate::{
 
 /// Domain of state commitments.
 pub const STATE: Domain = Domain::new("a-state");
-/// Domain of bodies.
-pub const BODY: Domain = Domain::new("a-body");
 /// Levels of the tree of accounts and pools.
 pub const TREE_DEPTH: usize = 32;
 
@@ -103,34 +101,6 @@ pub fn state_commitment_circuit(builder: &mut Builder, fields: &StateFields<Targ
     hash_circuit(builder, STATE, &fields.encode())
 }
 
-/// What a block's transactions start from.
-#[must_use]
-pub fn running_start(state: &StateFields) -> Running {
-    let &StateFields { root, count, pool_count, .. } = state;
-    Running {
-        root,
-        count,
-        pool_count,
-        fees: F::ZERO,
-        claims: empty_claims(),
-        transactions: F::ZERO,
-        outbox: empty_list(),
-        inbox: empty_list(),
-    }
-}
-
-/// The digest in the block statement. The list of claims binds every transaction and its key, the inbox every
-/// message that was consumed before them, both in order.
-#[must_use]
-pub fn body_digest(claims: Digest, inbox: Digest) -> Digest {
-    hash(BODY, &[claims.0, inbox.0].concat())
-}
-
-/// In-circuit twin of [`body_digest`].
-pub fn body_digest_circuit(builder: &mut Builder, claims: DigestTarget, inbox: DigestTarget) -> DigestTarget {
-    hash_circuit(builder, BODY, &[claims.0, inbox.0].concat())
-}
-
 /// The records of a state and the tree of their hashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Records {
@@ -164,6 +134,22 @@ pub struct SealWitness {
     pub leaf: LeafOpening,
 }
 
+impl DeployedState for AccountsState {
+    type Deployment = Deployment;
+
+    fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    fn chain_id(&self) -> u64 {
+        self.deployment.chain_id
+    }
+
+    fn environment(&self) -> EnvironmentId {
+        self.deployment.environment
+    }
+}
+
 impl AccountsState {
     /// The state at height 0.
     ///
@@ -194,12 +180,6 @@ impl AccountsState {
             outbox: empty_list(),
             inbox: empty_list(),
         })
-    }
-
-    /// Where the environment runs.
-    #[must_use]
-    pub fn deployment(&self) -> &Deployment {
-        &self.deployment
     }
 
     /// Height of the last block.

@@ -323,7 +323,7 @@ pub fn sequence(nonce: u32) -> u64 {
     MAX_ACTIONS as u64 * u64::from(nonce)
 }
 
-/// A transaction with its owner's signature under [`crate::message`].
+/// A transaction with its owner's signature under [`crate::signing`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedTransaction {
@@ -341,7 +341,7 @@ pub enum AccountsTransaction {
     /// A user's transaction.
     Signed(SignedTransaction),
     /// A message whose beneficiary is credited. It has no sender, no nonce and no fee, and nobody signs it.
-    Consume {
+    Arrival {
         /// The message.
         message: Message,
         /// Whether it is claimed or taken back.
@@ -360,7 +360,7 @@ impl Serialize for AccountsTransaction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Signed(signed) => signed.serialize(serializer),
-            Self::Consume { message, consumption } => {
+            Self::Arrival { message, consumption } => {
                 let name = match consumption {
                     Consumption::Claim => "claim",
                     Consumption::Refund => "refund",
@@ -446,7 +446,7 @@ mod tests {
     fn no_text_is_a_message_taken_in() {
         let [message] = &transaction(vec![bridge(6, 1)]).messages(7, HERE)[..] else { panic!("one message") };
         for consumption in [Consumption::Claim, Consumption::Refund] {
-            let consume = AccountsTransaction::Consume { message: message.clone(), consumption };
+            let consume = AccountsTransaction::Arrival { message: message.clone(), consumption };
             let line = serde_json::to_string(&consume).unwrap();
             assert!(line.starts_with(r#"{"claim":{"#) || line.starts_with(r#"{"refund":{"#), "{line}");
             assert!(serde_json::from_str::<AccountsTransaction>(&line).is_err());

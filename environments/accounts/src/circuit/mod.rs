@@ -15,8 +15,8 @@ mod witness;
 
 pub use crossing::MessageTerms;
 pub(super) use slot::AccountTarget;
-pub use slot::{Ledger, SlotTargets, Terms, slots_circuit};
-pub use witness::{CONSUMES, SlotInput, TRANSACTS};
+pub use slot::{Ledger, SlotTargets, slots_circuit};
+pub use witness::{CONSUMES, SlotInput, TRANSACTS, Terms};
 
 #[cfg(all(test, feature = "testing"))]
 mod tests;

@@ -35,30 +35,16 @@ use super::{
     balances::{VaultTarget, change_vault_circuit},
     crossing::{Lists, MessageTarget},
     trade::{Trade, all_circuit, trade_circuit},
-    witness::SlotInput,
+    witness::{SlotInput, Terms},
 };
 use crate::{
     account::{AccountFields, account_hash_circuit},
     address::{LIMBS, account_key_circuit, address_circuit, pool_key_circuit},
-    message::{HeaderFields, message_start_circuit, message_step_circuit, words_circuit},
     pool::{POOL_NUMBER_BITS, PoolFields, pool_hash_circuit, share_asset_circuit},
+    signing::{HeaderFields, message_start_circuit, message_step_circuit, words_circuit},
     state::{BlockContext, Running, TREE_DEPTH},
     transaction::{MAX_ACTIONS, NONCE_BITS},
 };
-
-circuits_core::layout! {
-    /// What a transaction says besides sender, nonce and actions.
-    pub struct Terms<T> {
-        /// Commitment to the sender's public key.
-        pub key: Digest<T>,
-        /// The fee.
-        pub fee: T,
-        /// The last height.
-        pub deadline: T,
-        /// The number of actions.
-        pub actions: T,
-    }
-}
 
 circuits_core::layout! {
     /// What a failed transaction returns to: the records of the state, as far as a commitment knows them, and

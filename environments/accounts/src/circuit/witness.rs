@@ -11,16 +11,30 @@ use circuits_tables::ecdsa::key_commitment;
 use environments_core::vault::VAULT_SLOTS;
 use plonky2::field::types::Field;
 
-use super::{crossing::MessageTerms, slot::Terms};
+use super::crossing::MessageTerms;
 use crate::{
     account::{ACCOUNT, Account, AccountFields},
     address::Address,
-    consume::ConsumptionWitness,
+    arrival::ArrivalWitness,
     execute::{Record, SlotWitness, TransactionWitness},
     pool::PoolFields,
     state::{BlockContext, TREE_DEPTH},
     transaction::{ActionFields, Kind},
 };
+
+circuits_core::layout! {
+    /// What a transaction says besides sender, nonce and actions.
+    pub struct Terms<T> {
+        /// Commitment to the sender's public key.
+        pub key: Digest<T>,
+        /// The fee.
+        pub fee: T,
+        /// The last height.
+        pub deadline: T,
+        /// The number of actions.
+        pub actions: T,
+    }
+}
 
 /// What the prover of a slot must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +108,7 @@ impl SlotInput {
 
     /// The slot of a message that is taken in: an idle one with a transfer to the beneficiary.
     #[must_use]
-    pub fn of_consumption(context: &BlockContext, taken: &ConsumptionWitness) -> Self {
+    pub fn of_arrival(context: &BlockContext, taken: &ArrivalWitness) -> Self {
         let fields = taken.message.fields();
         let other = match taken.consumption {
             Consumption::Claim => fields.sender,

@@ -22,7 +22,7 @@ use crate::{
 
 /// Why a message is not taken in. It stays with the bridge, which gives it back after its deadline.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ConsumeError {
+pub enum ArrivalError {
     /// The message is of another deployment.
     #[error("the message is of chain {found}, this is chain {expected}")]
     OtherChain {
@@ -72,7 +72,7 @@ pub enum ConsumeError {
 
 /// One message that was taken in, as the prover needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsumptionWitness {
+pub struct ArrivalWitness {
     /// The message.
     pub message: Message,
     /// Whether it was claimed or taken back.
@@ -91,23 +91,23 @@ impl Deployment {
     /// The account that a message credits here.
     ///
     /// # Errors
-    /// - [`ConsumeError::OtherChain`]
-    /// - [`ConsumeError::NotOurs`]: neither claimed by its destination nor taken back by its source.
-    /// - [`ConsumeError::NoAddress`]
-    pub fn beneficiary(&self, message: &Message, consumption: Consumption) -> Result<Address, ConsumeError> {
+    /// - [`ArrivalError::OtherChain`]
+    /// - [`ArrivalError::NotOurs`]: neither claimed by its destination nor taken back by its source.
+    /// - [`ArrivalError::NoAddress`]
+    pub fn beneficiary(&self, message: &Message, consumption: Consumption) -> Result<Address, ArrivalError> {
         let (expected, found) = (self.chain_id, message.chain_id);
         if expected != found {
-            return Err(ConsumeError::OtherChain { expected, found });
+            return Err(ArrivalError::OtherChain { expected, found });
         }
         let (expected, found) = match consumption {
             Consumption::Claim => (self.environment, message.destination),
             Consumption::Refund => (self.environment, message.source),
         };
         if expected != found {
-            return Err(ConsumeError::NotOurs { expected, found });
+            return Err(ArrivalError::NotOurs { expected, found });
         }
         let beneficiary = message.beneficiary(consumption);
-        Address::from_digest(beneficiary).ok_or(ConsumeError::NoAddress(beneficiary))
+        Address::from_digest(beneficiary).ok_or(ArrivalError::NoAddress(beneficiary))
     }
 }
 
@@ -115,40 +115,40 @@ impl AccountsState {
     /// Takes a message in.
     ///
     /// # Errors
-    /// One variant of [`ConsumeError`] per rule; the state is then unchanged.
-    pub fn consume(
+    /// One variant of [`ArrivalError`] per rule; the state is then unchanged.
+    pub fn arrive(
         &mut self,
         message: &Message,
         consumption: Consumption,
-    ) -> Result<ConsumptionWitness, ConsumeError> {
+    ) -> Result<ArrivalWitness, ArrivalError> {
         let amount = message.amount;
         let supply = self.records.fee_supply.saturating_add(amount.get());
         if message.asset == self.deployment.fee_asset && Amount::new(supply).is_err() {
-            return Err(ConsumeError::FeeSupply { amount });
+            return Err(ArrivalError::FeeSupply { amount });
         }
-        self.consume_proven(message, consumption)
+        self.arrive_proven(message, consumption)
     }
 
     /// Takes in a message of a block that is proved elsewhere.
     ///
     /// # Errors
-    /// As [`Self::consume`], but for [`ConsumeError::FeeSupply`], which only the producer minds.
-    pub fn consume_proven(
+    /// As [`Self::arrive`], but for [`ArrivalError::FeeSupply`], which only the producer minds.
+    pub fn arrive_proven(
         &mut self,
         message: &Message,
         consumption: Consumption,
-    ) -> Result<ConsumptionWitness, ConsumeError> {
+    ) -> Result<ArrivalWitness, ArrivalError> {
         let beneficiary = self.deployment.beneficiary(message, consumption)?;
         let (asset, amount) = (message.asset, message.amount);
         if amount == Amount::ZERO {
-            return Err(ConsumeError::ZeroAmount);
+            return Err(ArrivalError::ZeroAmount);
         }
         if self.transactions > 0 {
-            return Err(ConsumeError::AfterTransactions { transactions: self.transactions });
+            return Err(ArrivalError::AfterTransactions { transactions: self.transactions });
         }
         let account = self.account(&beneficiary).cloned();
         let mut after = account.clone().unwrap_or_else(|| Account::new(self.deployment.fee_asset));
-        after.balances.credit(asset, amount).map_err(|source| ConsumeError::Vault { beneficiary, source })?;
+        after.balances.credit(asset, amount).map_err(|source| ArrivalError::Vault { beneficiary, source })?;
         let count = self.records.tree.count();
         if account.is_none() && count >= 1 << TREE_DEPTH {
             return Err(TreeError::Full { count, added: 1, depth: TREE_DEPTH }.into());
@@ -162,6 +162,6 @@ impl AccountsState {
         }
         self.inbox = inbox_append(self.inbox, message.hash(), consumption);
         let message = message.clone();
-        Ok(ConsumptionWitness { message, consumption, before, beneficiary, account, set })
+        Ok(ArrivalWitness { message, consumption, before, beneficiary, account, set })
     }
 }
