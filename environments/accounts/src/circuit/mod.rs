@@ -10,12 +10,14 @@ mod action;
 mod balances;
 mod crossing;
 mod slot;
+mod targets;
 mod trade;
 mod witness;
 
 pub use crossing::MessageTerms;
-pub(super) use slot::AccountTarget;
-pub use slot::{Ledger, SlotTargets, slots_circuit};
+pub use slot::{Ledger, slots_circuit};
+pub(super) use targets::AccountTarget;
+pub use targets::SlotTargets;
 pub use witness::{CONSUMES, SlotInput, TRANSACTS, Terms};
 
 #[cfg(all(test, feature = "testing"))]

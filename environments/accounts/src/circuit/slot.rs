@@ -20,29 +20,29 @@
 //! ```
 
 use circuits_core::{
-    Builder, Digest, DigestTarget, Witness,
+    Builder, Digest, DigestTarget,
     amount::{AMOUNT_BITS, enforce_amount},
     constrain::{Constrain, DigestOps},
     integer::{HEIGHT_BITS, enforce_less_or_equal, is_less},
-    layout::{self, WitnessError, set_target},
-    trees::{LeafOpeningTarget, SetTarget, set_circuit},
+    trees::set_circuit,
 };
 use circuits_tables::ecdsa::append_committed_circuit;
 use plonky2::iop::target::{BoolTarget, Target};
 
 use super::{
-    action::{ActionTarget, Kinds, WellFormed},
+    action::{Kinds, WellFormed},
     balances::{VaultTarget, change_vault_circuit},
-    crossing::{Lists, MessageTarget},
+    crossing::Lists,
+    targets::SlotTargets,
     trade::{Trade, all_circuit, trade_circuit},
-    witness::{SlotInput, Terms},
+    witness::Terms,
 };
 use crate::{
     account::{AccountFields, account_hash_circuit},
     address::{LIMBS, account_key_circuit, address_circuit, pool_key_circuit},
     pool::{POOL_NUMBER_BITS, PoolFields, pool_hash_circuit, share_asset_circuit},
     signing::{HeaderFields, message_start_circuit, message_step_circuit, words_circuit},
-    state::{BlockContext, Running, TREE_DEPTH},
+    state::{BlockContext, Running},
     transaction::{MAX_ACTIONS, NONCE_BITS},
 };
 
@@ -76,86 +76,6 @@ struct Cursor {
     message: DigestTarget,
     actions: Target,
     done: Target,
-}
-
-/// An account's record; slot 0 of its vault is of the fee asset by construction.
-pub(crate) struct AccountTarget(pub(crate) AccountFields<Target>);
-
-impl AccountTarget {
-    /// Fresh targets.
-    pub(crate) fn new_virtual(builder: &mut Builder, fee_asset: Target) -> Self {
-        let (key, nonce) = (builder.new_digest(), builder.add_virtual_target());
-        let vault = std::array::from_fn(|i| if i == 0 { fee_asset } else { builder.add_virtual_target() });
-        Self(AccountFields { key, nonce, vault })
-    }
-
-    /// Assigns a record.
-    pub(crate) fn set_targets(
-        &self,
-        witness: &mut Witness,
-        value: &AccountFields,
-    ) -> Result<(), WitnessError> {
-        layout::set(witness, &self.0.key, &value.key)?;
-        set_target(witness, self.0.nonce, value.nonce)?;
-        let rest = self.0.vault.iter().zip(value.vault).skip(1);
-        rest.into_iter().try_for_each(|(&target, value)| set_target(witness, target, value))
-    }
-}
-
-/// Where the witness of a slot goes.
-pub struct SlotTargets {
-    mode: Target,
-    idle_root: DigestTarget,
-    terms: Terms<Target>,
-    sender: AccountTarget,
-    sender_leaf: LeafOpeningTarget,
-    action: ActionTarget,
-    receiver: AccountTarget,
-    /// Without its assets, which are the action's.
-    pool: PoolFields<Target>,
-    set: SetTarget,
-    message: MessageTarget,
-}
-
-impl SlotTargets {
-    fn new_virtual(builder: &mut Builder, context: &BlockContext<Target>) -> Self {
-        let zero = builder.zero();
-        let [number, reserve_a, reserve_b, shares] = builder.add_virtual_target_arr();
-        let pool = PoolFields { number, asset_a: zero, asset_b: zero, reserve_a, reserve_b, shares };
-        Self {
-            mode: builder.add_virtual_target(),
-            idle_root: builder.new_digest(),
-            terms: layout::new_virtual(builder),
-            sender: AccountTarget::new_virtual(builder, context.fee_asset),
-            sender_leaf: LeafOpeningTarget::new_virtual(builder, TREE_DEPTH),
-            action: ActionTarget::new_virtual(builder),
-            receiver: AccountTarget::new_virtual(builder, context.fee_asset),
-            pool,
-            set: SetTarget::new_virtual(builder, TREE_DEPTH),
-            message: MessageTarget::new_virtual(builder),
-        }
-    }
-
-    /// Assigns a slot.
-    ///
-    /// # Errors
-    /// If a target was already set to another value.
-    pub fn set_targets(&self, witness: &mut Witness, value: &SlotInput) -> Result<(), WitnessError> {
-        set_target(witness, self.mode, value.mode)?;
-        layout::set(witness, &self.idle_root, &value.idle_root)?;
-        layout::set(witness, &self.terms, &value.terms)?;
-        self.sender.set_targets(witness, &value.sender)?;
-        self.sender_leaf.set_targets(witness, &value.sender_leaf)?;
-        self.action.set_targets(witness, &value.action)?;
-        self.receiver.set_targets(witness, &value.receiver)?;
-        let PoolFields { number, reserve_a, reserve_b, shares, .. } = value.pool;
-        let targets = [self.pool.number, self.pool.reserve_a, self.pool.reserve_b, self.pool.shares];
-        for (target, value) in targets.into_iter().zip([number, reserve_a, reserve_b, shares]) {
-            set_target(witness, target, value)?;
-        }
-        self.message.set_targets(witness, &value.message, value.refund)?;
-        self.set.set_targets(witness, &value.set)
-    }
 }
 
 /// Applies slots in order, from the start of a transaction to the end of one.
