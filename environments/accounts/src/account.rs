@@ -1,4 +1,4 @@
-//! Accounts: key, nonce and balances.
+//! Accounts: a key, a nonce and balances.
 
 use bridge_core::AssetId;
 use circuits_core::{
@@ -25,7 +25,7 @@ circuits_core::layout! {
     }
 }
 
-/// An account's assets: a balance of the fee asset, which always has its place so that a fee always has one,
+/// An account's assets: a balance of the fee asset, which always has its slot so that a fee always fits,
 /// and a vault for all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Balances {

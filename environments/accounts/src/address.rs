@@ -7,7 +7,7 @@
 //! tree key, account  = (limb 0, limb 1, limb 2, limb 3 + 2^40)
 //! tree key, pool     = (asset a, asset b, 0, 2 * 2^40)
 //! ```
-//! The kind stands above the last limb, so accounts and pools cannot take each other's place.
+//! The kind is above the last limb, so accounts and pools never have one key.
 
 use std::{fmt, str::FromStr};
 

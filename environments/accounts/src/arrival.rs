@@ -1,8 +1,7 @@
-//! What a message that is taken in does to the state, natively.
+//! Messages that a block takes in, natively: each credits one account.
 //!
-//! The producer takes it in; nobody signs it. It credits one account and joins the inbox, and can do nothing
-//! else. It neither fails nor is it dropped: what cannot be credited is refused here, and stays with the
-//! bridge.
+//! The producer takes them in; nobody signs them. A message credits its beneficiary, joins the inbox, and does nothing
+//! else. It neither fails nor is it dropped: a message that cannot be credited is refused here and stays with the bridge.
 
 use bridge_core::{Consumption, Message, message::inbox_append};
 use circuits_core::{
@@ -20,7 +19,7 @@ use crate::{
     state::{AccountsState, Running, TREE_DEPTH},
 };
 
-/// Why a message is not taken in. It stays with the bridge, which gives it back after its deadline.
+/// Why a message cannot be taken in. It stays with the bridge, which refunds it after its deadline.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ArrivalError {
     /// The message is of another deployment.
@@ -36,13 +35,13 @@ pub enum ArrivalError {
     NotOurs {
         /// This environment.
         expected: EnvironmentId,
-        /// Whose it is.
+        /// The environment that may.
         found: EnvironmentId,
     },
     /// Nobody here can receive it.
-    #[error("beneficiary {0} is no address: a limb is not below 2^40")]
+    #[error("beneficiary {0} is not an address: a limb is not below 2^40")]
     NoAddress(Digest),
-    /// A message about nothing.
+    /// The message moves amount 0.
     #[error("the message moves amount 0")]
     ZeroAmount,
     /// Messages come first in a block.
@@ -51,7 +50,7 @@ pub enum ArrivalError {
         /// Transactions of the block so far.
         transactions: u64,
     },
-    /// The beneficiary has no place for it.
+    /// The beneficiary's vault cannot take it.
     #[error("the vault of account {beneficiary} cannot take it")]
     Vault {
         /// The beneficiary.
@@ -59,7 +58,7 @@ pub enum ArrivalError {
         /// Why.
         source: VaultError,
     },
-    /// More of the fee asset than an amount: some day one account could not take a block's fees.
+    /// The supply of the fee asset would exceed an amount, and some day one account could not take a block's fees.
     #[error("with {amount} more there would be 2^{AMOUNT_BITS} or more of the fee asset")]
     FeeSupply {
         /// The message's.
@@ -79,11 +78,11 @@ pub struct ArrivalWitness {
     pub consumption: Consumption,
     /// What the block moved before it.
     pub before: Running,
-    /// Who was credited.
+    /// The account that is credited.
     pub beneficiary: Address,
-    /// His account before, if it existed.
+    /// The beneficiary's account before, if it existed.
     pub account: Option<Account>,
-    /// Writing his record.
+    /// Writing the beneficiary's record.
     pub set: SetWitness,
 }
 
@@ -132,7 +131,7 @@ impl AccountsState {
     /// Takes in a message of a block that is proved elsewhere.
     ///
     /// # Errors
-    /// As [`Self::arrive`], but for [`ArrivalError::FeeSupply`], which only the producer minds.
+    /// As [`Self::arrive`], except for [`ArrivalError::FeeSupply`], which only the producer checks.
     pub fn arrive_proven(
         &mut self,
         message: &Message,

@@ -23,11 +23,11 @@ pub const TABLES: [usize; 3] = [30, 60, MAX_TRANSACTIONS];
 /// How a block kernel takes its transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
-    /// None, and no signatures.
+    /// No transactions, and no signatures.
     Empty,
-    /// None, and no signatures: only messages are taken in, in [`UNSIGNED_SLOTS`] slots of its own.
+    /// No transactions, and no signatures: only messages are taken in, in [`UNSIGNED_SLOTS`] slots of its own.
     Unsigned,
-    /// In so many slots of its own, with the smallest table of signatures.
+    /// In this number of slots of its own, with the smallest table of signatures.
     Direct(usize),
     /// In chunks or folds of chunks.
     Chunks {
@@ -50,7 +50,7 @@ impl Variant {
         }
     }
 
-    /// How many signatures fit the table that the kernel verifies; none for a block without transactions.
+    /// How many signatures fit the table that the kernel verifies; `None` for a block without transactions.
     #[must_use]
     pub const fn table(self) -> Option<usize> {
         match self {
@@ -61,7 +61,7 @@ impl Variant {
     }
 }
 
-/// How many messages and transactions, in order, each chunk takes, if they need so many slots each.
+/// How many messages and transactions, in order, each chunk takes, given the number of slots that each needs.
 #[must_use]
 pub fn chunk_sizes(slots: &[usize]) -> Vec<usize> {
     let (mut sizes, mut free) = (vec![], 0);
@@ -82,8 +82,8 @@ pub fn fold_sizes(chunks: usize) -> Vec<usize> {
     folding::fold_sizes(chunks, &FOLD_ARITIES, MAX_CHILDREN)
 }
 
-/// The kernel of a block that takes so many messages in, and whose transactions have so many actions each; none
-/// if no table holds their signatures, or if there are more messages than a block without signatures has slots.
+/// The kernel of a block that takes in `arrivals` messages, and whose transactions have these numbers of `actions`.
+/// `None` if no table holds their signatures, or if there are more messages than a block without signatures has slots.
 #[must_use]
 pub fn variant(arrivals: usize, actions: &[usize]) -> Option<Variant> {
     let (slots, signatures) = (arrivals + actions.iter().sum::<usize>(), actions.len());
@@ -100,7 +100,7 @@ pub fn variant(arrivals: usize, actions: &[usize]) -> Option<Variant> {
     Some(Variant::Chunks { children: fold_sizes(chunk_sizes(&sizes).len()).len(), table })
 }
 
-/// Every variant that blocks of up to `limit` transactions and messages taken in need, whatever the actions.
+/// Every variant that blocks of up to `limit` transactions and messages taken in need, for any actions.
 #[must_use]
 pub fn variants(limit: usize) -> Vec<Variant> {
     // A chunk is left with fewer free slots than a transaction has actions.

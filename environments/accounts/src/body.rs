@@ -32,23 +32,23 @@ pub struct Body {
 pub struct BodyTransaction {
     /// What was signed.
     pub transaction: Transaction,
-    /// By whom.
+    /// The key that signed it.
     pub key: PublicKey,
 }
 
 /// Why bytes are not a body.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
-    /// Too long.
+    /// The body is too long.
     #[error("a body has at most {MAX_BODY_BYTES} bytes, found {found}")]
     TooLarge {
         /// Bytes found.
         found: usize,
     },
-    /// Not a list of messages and a list of transactions.
+    /// The bytes are not a list of messages and a list of transactions.
     #[error("the body is not a list of messages and a list of transactions")]
     Malformed(#[source] postcard::Error),
-    /// Another encoding than the canonical one.
+    /// The encoding is not the canonical one.
     #[error("the body is not in the canonical encoding")]
     NotCanonical,
     /// No block has this many transactions.

@@ -19,7 +19,7 @@ use crate::{
     state::{BlockContext, Running},
 };
 
-/// Rows of the chunk shape, as a logarithm.
+/// Rows of the chunk shape, as a binary logarithm.
 const SHAPE_DEGREE_BITS: usize = 15;
 
 circuits_core::layout! {
@@ -107,7 +107,7 @@ impl ChunkLeaf {
     }
 }
 
-/// Where the witness of a chunk goes.
+/// Targets of a chunk.
 pub struct ChunkTargets {
     key_set_root: DigestTarget,
     context: BlockContext<Target>,

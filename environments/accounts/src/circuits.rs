@@ -41,13 +41,13 @@ impl PartChain for ChunkChain {
 
 /// What proves the signatures of blocks, by the size of its tables.
 pub trait Signatures: Send + Sync {
-    /// The circuit of the table for so many signatures, as its verifier knows it.
+    /// The circuit of the table for this number of signatures, as its verifier knows it.
     ///
     /// # Errors
     /// If it cannot be built.
     fn key(&self, cache: &CircuitCache, table: usize) -> Result<Arc<VerifierData>, CircuitError>;
 
-    /// Proves signatures with the table for so many.
+    /// Proves signatures with the table for `table` of them.
     ///
     /// # Errors
     /// If one does not hold.

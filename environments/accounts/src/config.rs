@@ -1,4 +1,4 @@
-//! What is fixed for an account-based environment, and its genesis.
+//! The deployment and the genesis of an account-based environment.
 
 use bridge_core::AssetId;
 use circuits_core::{amount::Amount, trees::TreeError};
@@ -27,7 +27,7 @@ pub struct Deployment {
     pub fee_asset: AssetId,
     /// The account that every block's fees go to.
     pub fee_account: Address,
-    /// What a transfer that creates its receiver gives at least, in the fee asset.
+    /// The least amount of a transfer that creates its receiver, in the fee asset.
     pub minimum_deposit: Amount,
 }
 
@@ -66,7 +66,7 @@ pub struct Genesis {
     pub fee_asset: AssetId,
     /// The account that every block's fees go to. It exists from the start.
     pub fee_account: Address,
-    /// What a transfer that creates its receiver gives at least, in the fee asset.
+    /// The least amount of a transfer that creates its receiver, in the fee asset.
     pub minimum_deposit: Amount,
     /// Accounts that exist from the start.
     #[serde(default)]

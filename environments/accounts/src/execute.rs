@@ -107,10 +107,10 @@ pub enum Failure {
     /// A transfer from an account to itself.
     #[error("a transfer goes to another account")]
     ToOneself,
-    /// The sender has too little, or no place for what it gets.
+    /// The sender has too little, or no slot for what it gets.
     #[error("the sender's vault cannot take part")]
     Sender(#[source] VaultError),
-    /// The receiver has no place.
+    /// The receiver has no free slot.
     #[error("the receiver's vault cannot take it")]
     Receiver(#[source] VaultError),
     /// Too little to create the receiver's account.
@@ -272,7 +272,7 @@ impl AccountsState {
         let Deployment { chain_id, environment, fee_asset, .. } = self.deployment;
         let sender = transaction.sender;
 
-        // Fee and nonce are paid whatever happens.
+        // Fee and nonce are charged even if an action fails.
         let account = self.account(&sender).ok_or(Invalid::NoSuchAccount(sender))?.clone();
         let leaf = self.records.tree.prove_update(&sender.tree_key())?;
         let mut paid = Account { key: commitment, nonce: account.nonce + 1, ..account.clone() };

@@ -171,7 +171,7 @@ impl World {
         Self { state: environment.genesis(), environment }
     }
 
-    /// An action of [`HOME`] with this environment's assets in the place of [`HOME`]'s.
+    /// An action of [`HOME`] with this environment's assets instead of [`HOME`]'s.
     #[must_use]
     pub fn here(&self, mut action: Action) -> Action {
         let id = self.environment.deployment().environment;

@@ -38,7 +38,7 @@ use crate::{
 #[derive(Clone)]
 pub struct BlockKernel {
     variant: Variant,
-    /// The circuit whose proofs state the signatures; none for a block without transactions.
+    /// The circuit whose proofs state the signatures; `None` for a block without transactions.
     signatures: Option<Arc<VerifierData>>,
     /// Root of the keys of all chunk circuits; only for kernels that verify chunks.
     chunk_set_root: Digest,
@@ -72,7 +72,7 @@ pub struct BlockInput {
     pub before: StateFields,
     /// The transactions.
     pub transactions: BlockTransactions,
-    /// Their signatures; none for a block without transactions.
+    /// Their signatures; `None` for a block without transactions.
     pub signatures: Option<Proof>,
     /// The end of the block.
     pub seal: SealWitness,
@@ -85,7 +85,7 @@ enum TransactionsTargets {
     Chunks(Vec<ListedChildTarget<ChunkStatement<Target>>>),
 }
 
-/// Where the witness of a block goes.
+/// Targets of a block.
 pub struct BlockTargets {
     before: StateFields<Target>,
     transactions: TransactionsTargets,
@@ -169,7 +169,7 @@ impl Definition for BlockKernel {
         };
 
         // Every transaction is signed: the signatures claimed are all those proved, in order.
-        // Where none are proved, nobody made a transaction.
+        // A kernel without signatures takes no transaction.
         if self.signatures.is_none() && self.variant != Variant::Empty {
             builder.enforce_zero(end.transactions);
         }
@@ -223,7 +223,7 @@ impl Definition for BlockKernel {
             (TransactionsTargets::Chunks(targets), BlockTransactions::Chunks(children)) => {
                 targets.iter().zip(children).try_for_each(|(target, child)| target.assign(witness, child))
             }
-            // Another variant's transactions: nothing is assigned, so nothing can be proved.
+            // Transactions of another variant: nothing is assigned, so nothing can be proved.
             (TransactionsTargets::Direct(_), BlockTransactions::Chunks(_))
             | (TransactionsTargets::Chunks(_), BlockTransactions::Direct(_)) => Ok(()),
         }

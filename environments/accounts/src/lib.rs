@@ -1,15 +1,4 @@
-//! The account-based environment: accounts with balances, and transactions of several actions that happen all
-//! or not at all, signed with secp256k1 keys.
-//!
-//! | part | what it is |
-//! |---|---|
-//! | [`address`], [`account`], [`pool`] | the records of the state |
-//! | [`transaction`], [`message`], [`key`] | what users sign, and how |
-//! | [`config`], [`state`], [`execute`], [`consume`] | the state, and how transactions and messages move it |
-//! | [`propose`], [`block`], [`body`] | how blocks are filled, what they hold and publish |
-//! | [`circuit`], [`chunk`], [`kernel`] | the same moves in-circuit: an action, a chunk of transactions, a block |
-//! | [`circuits`], [`signatures`], [`prove`] | the circuits that exist, and proving blocks with them |
-//! | [`adapter`] | all of it as an [`Environment`](environments_core::Environment) |
+#![doc = include_str!("../README.md")]
 
 pub mod account;
 pub mod adapter;

@@ -47,13 +47,13 @@ circuits_core::layout! {
         pub fee_asset: T,
         /// Limbs of the address that gets the fees.
         pub fee_account: [T; LIMBS],
-        /// What a transfer that creates its receiver gives at least, in the fee asset.
+        /// The least amount of a transfer that creates its receiver, in the fee asset.
         pub minimum_deposit: T,
     }
 }
 
 circuits_core::layout! {
-    /// What a block holds every transaction against; the same for all of them.
+    /// What a block checks every transaction against; the same for all of them.
     pub struct BlockContext<T> {
         /// The deployment.
         pub chain_id: T,
@@ -63,7 +63,7 @@ circuits_core::layout! {
         pub height: T,
         /// The packed asset that fees are paid in.
         pub fee_asset: T,
-        /// What a transfer that creates its receiver gives at least.
+        /// The least amount of a transfer that creates its receiver.
         pub minimum_deposit: T,
     }
 }
@@ -125,7 +125,7 @@ pub struct AccountsState {
     pub(super) inbox: Digest,
 }
 
-/// What a block's end must know of the state before it: the account that the fees go to.
+/// What the prover must know of the state at a block's end: the account that the fees go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealWitness {
     /// The account before.
@@ -248,7 +248,7 @@ impl AccountsState {
         Running { root, count, pool_count, fees: self.fees.to_field(), claims, transactions, outbox, inbox }
     }
 
-    /// What the block that is being built holds transactions against.
+    /// What the block that is being built checks transactions against.
     #[must_use]
     pub fn context(&self) -> BlockContext {
         let StateFields { chain_id, environment, height, fee_asset, minimum_deposit, .. } = self.fields();
@@ -259,8 +259,9 @@ impl AccountsState {
     ///
     /// # Errors
     /// - [`SealError::Height`]
-    /// - [`SealError::Vault`]: never, as the supply of the fee asset is an amount: no message is consumed that would make it more.
-    /// - [`SealError::Tree`]: never, as the account exists.
+    /// - [`SealError::Vault`]: never, because the supply of the fee asset is an amount; no message that would exceed it is
+    ///   taken in.
+    /// - [`SealError::Tree`]: never, because the account exists.
     pub fn seal(&mut self) -> Result<SealWitness, SealError> {
         let height = self.height.checked_add(1).ok_or(SealError::Height(self.height))?;
         let address = self.deployment.fee_account;

@@ -19,7 +19,7 @@ pub const NONCE_BITS: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
-    /// Gives to another account, which comes into being if it is absent.
+    /// Pays another account, which is created if it does not exist.
     Transfer {
         /// The receiver.
         to: Address,
@@ -52,7 +52,7 @@ pub enum Action {
         /// How much of the second asset is paid at most; exactly, if the pool is made.
         maximum_b: Amount,
     },
-    /// Gives shares back for both assets of a pool.
+    /// Returns shares for both assets of a pool.
     RemoveLiquidity {
         /// The smaller asset.
         asset_a: AssetId,
@@ -355,7 +355,7 @@ impl From<SignedTransaction> for AccountsTransaction {
     }
 }
 
-/// What users sign stands for itself; what they cannot submit is named by what it does.
+/// A signed transaction is written as itself. A message, which users cannot submit, is written with its fate as the key.
 impl Serialize for AccountsTransaction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -371,7 +371,7 @@ impl Serialize for AccountsTransaction {
     }
 }
 
-/// Only what users sign is read.
+/// Reads signed transactions only.
 impl<'de> Deserialize<'de> for AccountsTransaction {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         SignedTransaction::deserialize(deserializer).map(Self::Signed)

@@ -7,7 +7,7 @@ use super::{Subject, chain_of_blocks};
 /// Bytes of a body that are altered, spread evenly if it has more.
 const ALTERED_BYTES: usize = 200;
 
-/// Whoever has the bodies and the genesis state has every later state, and can check each body against its statement.
+/// The bodies and the genesis state give every later state, and each body can be checked against its statement.
 ///
 /// # Panics
 /// If the promise is broken.

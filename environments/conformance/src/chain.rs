@@ -77,7 +77,7 @@ pub fn rollback_proposes_the_same_transactions_again<S: Subject>(subject: &S) {
     let waiting: Vec<_> = producer.pending().map(|pending| pending.id).collect();
     assert_eq!(waiting, ids[1..].concat(), "transactions return to the pool in their order");
 
-    // The same blocks again, by withholding what is not in each.
+    // The same blocks again: the producer gets only the transactions of each.
     let mut later: Vec<_> = producer.pending().cloned().collect();
     let environment = subject.environment(CHAIN_ID, id(0), secret(0));
     let mut again = BlockProducer::from_state(environment, producer.state().clone());

@@ -97,7 +97,7 @@ pub fn commitments_name_the_deployment_and_the_environment<S: Subject>(subject: 
 }
 
 /// For state models whose transactions name their environment: one that is valid here is refused by another
-/// deployment and by another environment, in whatever state it finds itself valid here.
+/// deployment and by another environment, in any state in which it is valid here.
 ///
 /// # Panics
 /// If the promise is broken.

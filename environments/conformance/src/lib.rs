@@ -1,9 +1,4 @@
-//! What every environment promises, as checks that an adapter's tests call in one line each, or all at once with
-//! [`conformance!`].
-//!
-//! A check panics with a sentence that names the promise. Those in [`execution`], [`chain`], [`body`] and
-//! [`lines`] run natively; those in [`proving`] prove, with circuits that all tests of a process
-//! share.
+#![doc = include_str!("../README.md")]
 
 pub mod body;
 pub mod chain;

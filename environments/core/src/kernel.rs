@@ -1,7 +1,7 @@
 //! What all kernels share: the producer's secret and the block statement.
 //!
-//! A kernel proves to know the preimage of the statement's `producer`. Without that, anyone who knows a public state
-//! could extend it, keep the body to himself, and freeze the environment.
+//! A kernel proves knowledge of the preimage of the statement's `producer`. Without that, anyone who knows a public state
+//! could extend it, keep the body to themselves, and freeze the environment.
 
 use std::{fmt, sync::Arc};
 
@@ -176,11 +176,11 @@ impl<K: BlockDefinition> Kernel<K> {
         self.wrapper.key_digest(cache)
     }
 
-    /// Proves a block and wraps the proof. Compares with the proposed statement before the wrap, which costs most.
+    /// Proves a block and wraps the proof. Compares the proof with the proposed statement before the wrap, which costs most.
     ///
     /// # Errors
     /// - [`ProveError::Circuit`]: `input` breaks a rule.
-    /// - [`ProveError::Block`]: `input` is of another block.
+    /// - [`ProveError::Block`]: `input` belongs to another block.
     pub fn prove<W>(
         &self,
         cache: &CircuitCache,

@@ -1,15 +1,4 @@
-//! The smallest environment: a counter that transactions add to. Read it to see what a state model needs.
-//!
-//! One kernel proves a block of up to [`ADDS`] additions:
-//!
-//! ```text
-//! previous_state = H(COUNTER, chain_id, environment, height,     value)
-//! new_state      = H(COUNTER, chain_id, environment, height + 1, value + sum(adds))
-//! body           = H(BODY, adds)                                   a slot that is not used holds 0
-//! producer       = H(PRODUCER, secret)
-//! ```
-//! The kernel is the same for all counters: chain id and environment are in the state, whose first value is in the
-//! registry, and no step can change them.
+#![doc = include_str!("../README.md")]
 
 use std::{collections::BTreeMap, error::Error, fmt};
 

@@ -30,7 +30,7 @@ use crate::{
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
-/// Rows of the batch shape, as a logarithm.
+/// Rows of the batch shape, as a binary logarithm.
 const SHAPE_DEGREE_BITS: usize = 15;
 
 circuits_core::layout! {
@@ -165,7 +165,7 @@ impl BatchLeaf {
         self.transactions
     }
 
-    /// The name of the circuit for so many transactions.
+    /// The name of the circuit for this number of transactions.
     #[must_use]
     pub fn name_of(transactions: usize) -> String {
         format!("notes-batch-{transactions}")

@@ -1,4 +1,4 @@
-//! Blocks: how many transactions they hold and how these are grouped.
+//! Blocks: how many transactions they hold, and how these are grouped.
 
 use environments_core::folding;
 
@@ -26,9 +26,9 @@ pub fn group_sizes(transactions: usize) -> Vec<usize> {
 /// How a block kernel takes its transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
-    /// So many transactions, verified by the kernel itself.
+    /// This number of transactions, verified by the kernel itself.
     Direct(usize),
-    /// So many batches or folds of batches.
+    /// This number of batches or folds of batches.
     Batches(usize),
 }
 

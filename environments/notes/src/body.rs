@@ -1,4 +1,4 @@
-//! Published block data: what rebuilds the public state from the one before.
+//! Published block data, which rebuilds the public state from the one before.
 
 use circuits_core::{
     Builder, Digest, DigestTarget, F,
@@ -29,18 +29,18 @@ pub struct Body {
 /// Why bytes are not a body.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
-    /// Too short to say what it holds.
+    /// The body is too short for its header.
     #[error("a body has at least {HEADER_BYTES} bytes, found {0}")]
     Header(usize),
-    /// What it says that it holds does not fit its length.
+    /// The counts in the header do not match the length.
     #[error("a body of {expected} bytes was expected, found {found}")]
     Length {
-        /// Bytes of what it says that it holds, header included.
+        /// Bytes that the header announces, itself included.
         expected: usize,
         /// Bytes found.
         found: usize,
     },
-    /// No block takes in so many messages.
+    /// No block takes in this many messages.
     #[error("a body has at most {MAX_ARRIVALS} arrivals, found {found}")]
     Arrivals {
         /// Arrivals found.
@@ -52,7 +52,7 @@ pub enum BodyError {
         /// Records found.
         found: u64,
     },
-    /// An arrival that is no note.
+    /// An arrival is zero, which no note's commitment is.
     #[error("arrival {index} of the body is empty")]
     EmptyArrival {
         /// Its position.
@@ -122,7 +122,7 @@ impl Body {
         let (arrivals, records) = rest.split_at(split);
         let arrivals = arrivals.chunks_exact(ARRIVAL_BYTES).enumerate();
         let arrivals = arrivals.map(|(index, bytes)| {
-            // One that is empty would have the digest of a body without it.
+            // A zero would have the digest of a body without it.
             let note = layout::from_bytes(bytes).map_err(|source| BodyError::Arrival { index, source })?;
             if note == Digest::ZERO { Err(BodyError::EmptyArrival { index }) } else { Ok(note) }
         });

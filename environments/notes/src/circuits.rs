@@ -23,7 +23,7 @@ pub fn transaction_keys(cache: &CircuitCache) -> Result<TransactionKeys, Circuit
     Ok(TransactionKeys::new(key(TransactionKernel::Local)?, key(TransactionKernel::Exchange)?))
 }
 
-/// Proves a transaction with the kernel that its authority asks for.
+/// Proves a transaction with the kernel of its authority.
 ///
 /// # Errors
 /// [`CircuitError::Unprovable`] if it breaks a rule.

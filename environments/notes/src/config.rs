@@ -1,4 +1,4 @@
-//! What is fixed for a note-based environment: where it runs, its fee asset, its genesis.
+//! The deployment and the genesis of a note-based environment.
 
 use bridge_core::AssetId;
 use circuits_core::{Digest, F, trees::TreeError};
@@ -39,7 +39,7 @@ impl Deployment {
 pub struct GenesisAccount {
     /// Commitment to its secret or to its policy.
     pub authorisation: Digest,
-    /// What distinguishes accounts of one authorisation.
+    /// Distinguishes accounts with the same authorisation.
     pub salt: Digest,
     /// What it holds.
     #[serde(default)]

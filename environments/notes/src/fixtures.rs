@@ -52,7 +52,7 @@ pub fn amount(value: u64) -> Amount {
     Amount::new(value).expect("below 2^58")
 }
 
-/// A digest that stands for secret or salt number `n`.
+/// Secret or salt number `n`.
 #[must_use]
 pub fn secret(n: u64) -> Digest {
     hash(SECRET, &[F::from_canonical_u64(n)])

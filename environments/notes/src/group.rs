@@ -10,7 +10,7 @@
 //! | n | c | 1 | an output of an earlier transaction of the group, which is erased | erased |
 //! | n | c | 0 | member of the note tree before the group | inserted |
 //!
-//! Any other row has no proof: what has no commitment matches nothing, and no output is matched twice.
+//! No other line has a proof: an input without a commitment matches nothing, and no output is matched twice.
 
 use circuits_core::{
     Builder, Digest, DigestTarget, F, Witness,
@@ -29,7 +29,7 @@ use plonky2::{
 };
 
 use crate::{
-    execute::{Application, stand_in_key},
+    execute::{Application, substitute_key},
     record::{Record, add_record_circuit},
     state::{BlockContext, OUTPUTS_HEIGHT, Running, TREE_DEPTH},
     transaction::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement, emission::outbox_after_circuit},
@@ -245,7 +245,7 @@ fn apply_circuit(
     (trees.accounts, trees.account_count) = (account.root, account.count);
 
     // Each nullifier that is inserted was absent. Where there is none, an insertion is proved and discarded.
-    let stand_in = builder.constant_digest(stand_in_key());
+    let stand_in = builder.constant_digest(substitute_key());
     let present = builder.constant_digest(PRESENT);
     let slots = inputs.inserted.iter().zip(inputs.nullifiers).zip(&targets.inputs);
     for ((&inserted, nullifier), input) in slots {

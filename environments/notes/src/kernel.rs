@@ -88,7 +88,7 @@ enum TransactionsTargets {
     Batches(Vec<ListedChildTarget<BatchStatement<Target>>>),
 }
 
-/// Where the witness of a block goes.
+/// Targets of a block.
 pub struct BlockTargets {
     before: StateFields<Target>,
     arrivals: ArrivalsTargets,
@@ -194,7 +194,7 @@ impl Definition for BlockKernel {
             (TransactionsTargets::Batches(targets), BlockTransactions::Batches(children)) => {
                 targets.iter().zip(children).try_for_each(|(target, child)| target.assign(witness, child))
             }
-            // Another variant's transactions: nothing is assigned, so nothing can be proved.
+            // Transactions of another variant: nothing is assigned, so nothing can be proved.
             (TransactionsTargets::Direct { .. }, BlockTransactions::Batches(_))
             | (TransactionsTargets::Batches(_), BlockTransactions::Direct { .. }) => Ok(()),
         }
@@ -211,8 +211,8 @@ fn seal_circuit(
     fee_path: &PathTarget,
     past_root_path: &PathTarget,
 ) -> StateFields<Target> {
-    let place = [context.chain_id, context.environment, context.height];
-    let fee_note = fee_note_circuit(builder, place, before.fee_asset, end.fees, before.fee_account);
+    let block_name = [context.chain_id, context.environment, context.height];
+    let fee_note = fee_note_circuit(builder, block_name, before.fee_asset, end.fees, before.fee_account);
     let empty = builder.constant_digest(Digest::ZERO);
     let leaves = [fee_note, empty, empty, empty];
     let TreeRoots { notes, note_count, .. } = end.trees;

@@ -1,14 +1,4 @@
-//! The note-based environment: payments by notes, in parallel, against accounts that are known by their hashes only.
-//!
-//! | part | what it is |
-//! |---|---|
-//! | [`account`], [`note`], [`policy`] | what users own |
-//! | [`transaction`] | one account consumes and creates notes; proved by its client, or by the producer for network accounts |
-//! | [`state`], [`execute`], [`body`] | the public state, and how transactions and published data move it |
-//! | [`emission`], [`arrival`] | messages to other environments, and from them |
-//! | [`group`], [`batch`], [`kernel`] | the same moves in-circuit: a group of transactions, a batch, a block |
-//! | [`block`], [`circuits`] | grouping into batches and blocks, and the circuits that exist |
-//! | [`adapter`] | all of it as an [`Environment`](environments_core::Environment) |
+#![doc = include_str!("../README.md")]
 
 pub mod account;
 pub mod adapter;

@@ -82,7 +82,7 @@ circuits_core::layout! {
 }
 
 circuits_core::layout! {
-    /// What a block holds every transaction against; the same for all of them.
+    /// What a block checks every transaction against; the same for all of them.
     pub struct BlockContext<T> {
         /// The deployment.
         pub chain_id: T,
@@ -129,7 +129,7 @@ pub struct NotesState {
     pub(super) outbox: Digest,
 }
 
-/// What a block's end must know of the state before it.
+/// What the prover must know of the state at a block's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealWitness {
     /// Path that the fee note's subtree takes.
@@ -273,14 +273,14 @@ impl NotesState {
         }
     }
 
-    /// What the block that is being built holds transactions against.
+    /// What the block that is being built checks transactions against.
     #[must_use]
     pub fn context(&self) -> BlockContext {
         let StateFields { chain_id, environment, fee_asset, height, past_roots, .. } = self.fields();
         BlockContext { chain_id, environment, fee_asset, height: height + F::ONE, past_roots }
     }
 
-    /// Puts a record's notes into the note tree and adds it to the block; the other trees are the caller's business.
+    /// Puts a record's notes into the note tree and adds it to the block; the caller updates the other trees.
     pub(super) fn add(&mut self, record: &Record, fees: Amount) -> Result<Path, TreeError> {
         let path = self.append(&record.notes)?;
         self.fees = fees;

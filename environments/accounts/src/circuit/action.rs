@@ -96,7 +96,7 @@ impl ActionTarget {
         let to_itself = builder.is_equal(destination, environment);
         enforce_zero_if(builder, bridge, to_itself.target);
 
-        // Two assets differ; those of liquidity stand in order.
+        // Two assets differ; those of liquidity are in order.
         let same = builder.is_equal(fields.asset_in, fields.asset_out);
         enforce_zero_if(builder, no_bridge, same.target);
         let ordered = is_less(builder, fields.asset_in, fields.asset_out, ASSET_BITS);

@@ -125,7 +125,7 @@ impl MessageTarget {
 }
 
 impl MessageTerms {
-    /// What stands in a slot that takes nothing in.
+    /// The terms in a slot that takes no message in.
     #[must_use]
     pub(super) fn none() -> Self {
         Self {

@@ -1,10 +1,10 @@
 //! The rules of the environment in-circuit: one action per slot.
 //!
-//! Whether an action can be done is computed, never asserted: every condition ends in a flag that is fixed
-//! either way. So a producer can neither mark a good transaction as failed nor a failing one as good.
+//! Whether an action can be done is computed, never asserted: every condition ends in a flag whose value is forced
+//! in both cases. So a producer can neither mark a good transaction as failed nor a failing one as good.
 //!
-//! A slot may also take in a message, which nobody signs. Such a slot is idle but for one credit: whatever its
-//! witness says, all else plays on a state of its own, of which nothing counts.
+//! A slot may also take in a message, which nobody signs. Such a slot is idle but for one credit: everything else in
+//! its witness acts on a state of its own, which is discarded.
 
 mod action;
 mod balances;

@@ -8,9 +8,9 @@
 //!                                   └────────────────────────────────────────────┴────> else base
 //! ```
 //!
-//! A slot may be idle, between two transactions only: it plays on a root of its own, and nothing of it counts.
-//! Before the first transaction of a block an idle slot can take in a message: then its transfer's receiver,
-//! and nothing else of it, is written on the records as they are.
+//! A slot may be idle, but only between two transactions: it acts on a root of its own, and none of its results count.
+//! Before the first transaction of a block an idle slot can take in a message: then only the receiver of its transfer
+//! is written, to the records as they are.
 //!
 //! ```text
 //! mode             sender                     counterpart                    what counts
@@ -61,12 +61,12 @@ circuits_core::layout! {
     }
 }
 
-/// Where a block stands between two slots.
+/// The position of a block between two slots.
 #[derive(Clone, Copy)]
 struct Cursor {
     /// What the slots before moved; its records are the working ones.
     running: Running<Target>,
-    /// Whether the next slot starts a transaction. If so, what follows is not looked at.
+    /// Whether the next slot starts a transaction. If so, the fields below are not read.
     first: BoolTarget,
     /// The records to return to if the transaction fails.
     base: Ledger<Target>,
@@ -128,7 +128,7 @@ fn slot_circuit(
     let (zero, one, two) = (builder.zero(), builder.one(), builder.two());
     let [active, takes_in] = [one, two].map(|mode| builder.is_equal(slot.mode, mode));
 
-    // A slot is idle between transactions only.
+    // A slot may be idle only between transactions.
     let (idle, within) = (builder.not(active), builder.not(first));
     let gap = builder.and(idle, within);
     builder.enforce_zero(gap.target);
@@ -179,10 +179,10 @@ fn slot_circuit(
     let after = builder.select_digest(effect.possible, after, charged);
     let middle = slot.sender_leaf.root_circuit(builder, after);
 
-    // Nobody signs what takes a message in: it is computed to be a credit that can be made, before all
-    // transactions, or nothing.
+    // Nobody signs for a message that is taken in. The circuit computes that it is a credit that can be made, before
+    // all transactions; otherwise it does nothing.
     let none_yet = builder.is_equal(cursor.running.transactions, zero);
-    let consumes = all_circuit(builder, &[idle, takes_in, none_yet, transfer, effect.place]);
+    let consumes = all_circuit(builder, &[idle, takes_in, none_yet, transfer, effect.fits]);
     let ground = builder.select_digest(consumes, cursor.running.root, middle);
     let ground = Ground { root: ground, sender: sender_key, record: after };
     let written = counterpart_circuit(builder, empty_account, slot, &action, &effect, &here, &ground);
@@ -245,8 +245,7 @@ fn select_ledger(
     }
 }
 
-/// The sender's record, charged in its first slot with fee and nonce, and with its key from the first one it
-/// ever has.
+/// The sender's record: its first slot charges fee and nonce, and its first transaction fixes its key.
 fn charge_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -278,7 +277,7 @@ fn charge_circuit(
     sender
 }
 
-/// What an action comes to.
+/// The result of an action.
 struct Effect {
     /// The sender's vault after.
     vault: VaultTarget,
@@ -286,13 +285,13 @@ struct Effect {
     receiver: AccountFields<Target>,
     /// The pool's records before and after.
     pool: [PoolFields<Target>; 2],
-    /// Whether the receiver's vault has a place for it.
-    place: BoolTarget,
+    /// Whether the receiver's vault has a slot for it.
+    fits: BoolTarget,
     /// Whether the action can be done.
     possible: BoolTarget,
 }
 
-/// Where the counterpart is written.
+/// The tree to which the counterpart is written.
 struct Ground {
     /// Root of the tree.
     root: DigestTarget,
@@ -302,7 +301,7 @@ struct Ground {
     record: DigestTarget,
 }
 
-/// What the action comes to, for a sender with this record.
+/// The result of the action, for a sender with this record.
 ///
 /// | kind | first: debit | second | third: credit |
 /// |---|---|---|---|
@@ -324,7 +323,7 @@ fn effect_circuit(
     let absent = slot.set.insert;
 
     let receiver = slot.receiver.0;
-    let (received, place, welcome) = receive_circuit(builder, context, action, sender, &receiver, absent);
+    let (received, fits, welcome) = receive_circuit(builder, context, action, sender, &receiver, absent);
     let before = PoolFields {
         asset_a: builder.select(ordered, fields.asset_in, fields.asset_out),
         asset_b: builder.select(ordered, fields.asset_out, fields.asset_in),
@@ -371,12 +370,12 @@ fn effect_circuit(
     }
     let possible = all_circuit(builder, &conditions);
     let receiver = AccountFields { vault: received, ..receiver };
-    Effect { vault, receiver, pool: [before, after], place, possible }
+    Effect { vault, receiver, pool: [before, after], fits, possible }
 }
 
-/// The receiver's vault after a transfer, whether it has a place, and whether he can take it: he is not the
-/// sender, his vault has a place, and a receiver who is absent gets at least the minimum deposit of the fee
-/// asset.
+/// The receiver's vault after a transfer, whether it has a slot for the asset, and whether the receiver can take the
+/// amount: it is not the sender, its vault has a slot, and if it does not exist yet, it gets at least the minimum
+/// deposit of the fee asset.
 fn receive_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -396,13 +395,13 @@ fn receive_circuit(
     let exists = builder.not(absent);
     let welcome = builder.or(exists, creates);
     let credit = builder._false();
-    let (vault, place) =
+    let (vault, fits) =
         change_vault_circuit(builder, &receiver.vault, fields.asset_in, fields.amount, credit);
-    (vault, place, all_circuit(builder, &[another, welcome, place]))
+    (vault, fits, all_circuit(builder, &[another, welcome, fits]))
 }
 
-/// Writes the receiver or the pool over the record that was found, for a message, which has neither, the
-/// sender's record as it is.
+/// Writes the receiver or the pool over the record that was found. A message has neither: the sender's record is
+/// written as it is.
 fn counterpart_circuit(
     builder: &mut Builder,
     empty_account: DigestTarget,
@@ -436,8 +435,8 @@ fn counterpart_circuit(
     let found = builder.select_digest(outcome.inserted, empty, outcome.old_value);
     builder.enforce_digest_equal(claimed, found);
 
-    // A new pool takes the next number. A number that is none would name no asset: no block can hold such a
-    // transaction.
+    // A new pool takes the next number. A number out of range would name no asset, so no block
+    // can hold such a transaction.
     let makes = builder.and(of_pool, outcome.inserted);
     let number = builder.mul(makes.target, here.pool_count);
     builder.enforce_range(number, POOL_NUMBER_BITS);

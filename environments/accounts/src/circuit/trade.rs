@@ -7,7 +7,7 @@
 //! | add, pool absent | + `limit_a` | + `limit_b` | + shares + locked = `limit_a` | neither is 0 |
 //! | remove | - floor(shares * reserve / all shares) | the same | - shares | at least `limit_a`, `limit_b` |
 //!
-//! Every quotient is at most 2^58 and every change of a reserve is judged by its range, so nothing here is ever
+//! Every quotient is at most 2^58 and every change of a reserve is checked by its range, so nothing here is ever
 //! unprovable: not even for a pool that is absent, whose fields are all 0.
 
 use circuits_core::{
@@ -123,7 +123,7 @@ pub(super) fn trade_circuit(
     Trade { after, first, second, possible: all_circuit(builder, &all) }
 }
 
-/// Whether `moved`, which is at most 2^58, keeps the sender's limit: at most it if he pays, else at least it.
+/// Whether `moved`, which is at most 2^58, respects the sender's limit: a maximum for a payment, else a minimum.
 fn is_within(builder: &mut Builder, pays: BoolTarget, moved: Target, limit: Target) -> BoolTarget {
     // What is no amount exceeds every limit from below as well as the largest amount does.
     let saturated = builder.constant_u64(SATURATED);

@@ -39,11 +39,11 @@ circuits_core::layout! {
 /// What the prover of a slot must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotInput {
-    /// What counts of the slot: [`TRANSACTS`], [`CONSUMES`], or nothing.
+    /// [`TRANSACTS`], [`CONSUMES`], or any other value for an idle slot.
     pub mode: F,
-    /// The root that an idle slot plays on.
+    /// The root that an idle slot acts on.
     pub idle_root: Digest,
-    /// The transaction's terms; looked at in its first slot.
+    /// The transaction's terms; only its first slot reads them.
     pub terms: Terms,
     /// The sender before the slot.
     pub sender: AccountFields,
@@ -59,7 +59,7 @@ pub struct SlotInput {
     pub set: SetWitness,
     /// What a message that is taken in says besides whom it credits with what.
     pub message: MessageTerms,
-    /// 1 if it is taken back, 0 if it is claimed.
+    /// 1 if it is refunded, 0 if it is claimed.
     pub refund: F,
 }
 
@@ -173,7 +173,7 @@ impl SlotInput {
     }
 }
 
-/// What stands for a pool that does not exist, without its assets.
+/// The fields of a pool that does not exist, without its assets.
 const ABSENT_POOL: PoolFields = PoolFields {
     number: F::ZERO,
     asset_a: F::ZERO,
@@ -183,7 +183,7 @@ const ABSENT_POOL: PoolFields = PoolFields {
     shares: F::ZERO,
 };
 
-/// What stands for an account that does not exist.
+/// The fields of an account that does not exist.
 fn absent_account(context: &BlockContext) -> AccountFields {
     let mut vault = [F::ZERO; 2 * VAULT_SLOTS];
     vault[0] = context.fee_asset;

@@ -85,7 +85,7 @@ fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion
         .allow_up_to(
             "environments/core/src/kernel.rs",
             1,
-            "the tree of past roots has no place for a height beyond 32 bits",
+            "the tree of past roots has no leaf for a height beyond 32 bits",
         )
         .run()
         .assert_complete();
@@ -198,7 +198,7 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
         .allow_up_to(
             "environments/core/src/kernel.rs",
             1,
-            "the tree of past roots has no place for a height beyond 32 bits",
+            "the tree of past roots has no leaf for a height beyond 32 bits",
         )
         .run()
         .assert_complete();

@@ -1,4 +1,4 @@
-//! Why a transaction is refused whatever the state.
+//! Why a transaction is refused, independently of the state.
 
 use bridge_core::AssetId;
 use circuits_core::{Digest, amount::Amount};
@@ -11,19 +11,19 @@ use crate::account::VaultError;
 /// The first rule of the transaction kernel that a transaction breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TransactionError {
-    /// Too many notes consumed.
+    /// The transaction consumes too many notes.
     #[error("{found} notes are consumed, at most {MAX_INPUTS} can be")]
     TooManyInputs {
         /// Notes found.
         found: usize,
     },
-    /// Too many notes created.
+    /// The transaction creates too many notes.
     #[error("{found} notes are created, at most {MAX_OUTPUTS} can be")]
     TooManyOutputs {
         /// Notes found.
         found: usize,
     },
-    /// Too many assets moved.
+    /// The transaction moves too many assets.
     #[error("{found} assets are moved, at most {MAX_ASSETS} can be")]
     TooManyAssets {
         /// Assets found.
@@ -47,7 +47,7 @@ pub enum TransactionError {
         /// What it is.
         found: Digest,
     },
-    /// A new account that is not empty.
+    /// A new account is not empty.
     #[error("a new account starts with nonce 0 and an empty vault, found nonce {nonce}")]
     NewAccountNotEmpty {
         /// The nonce found.
@@ -56,7 +56,7 @@ pub enum TransactionError {
     /// The account has made 2^32 - 1 transactions.
     #[error("the account's nonce is exhausted")]
     NonceExhausted,
-    /// No block can contain it.
+    /// No block can contain the transaction.
     #[error("the transaction is valid from height {not_before} to {valid_until}, so never")]
     EmptyWindow {
         /// First height.
@@ -64,12 +64,12 @@ pub enum TransactionError {
         /// Last height.
         valid_until: u32,
     },
-    /// One note consumed twice.
+    /// One note is consumed twice.
     #[error("inputs {first} and {second} are the same note")]
     DuplicateInput {
-        /// Where it stands first.
+        /// Its first position.
         first: usize,
-        /// Where it stands again.
+        /// Its second position.
         second: usize,
     },
     /// The opening of an input does not lead to the root.
@@ -82,7 +82,7 @@ pub enum TransactionError {
         /// The root.
         root: Digest,
     },
-    /// The account is not one that may consume the note.
+    /// The account may not consume the note.
     #[error("input {input} cannot be consumed by account {account}")]
     NotTheTarget {
         /// The input.
@@ -110,7 +110,7 @@ pub enum TransactionError {
         /// Outputs that settle it.
         found: usize,
     },
-    /// An output settles something that asks for nothing.
+    /// An output settles an input that requests nothing.
     #[error("output {output} settles input {input}, which requests nothing of this account")]
     NothingToSettle {
         /// The output.
@@ -132,7 +132,7 @@ pub enum TransactionError {
         /// The input.
         input: usize,
     },
-    /// An output that the exchange order does not ask for.
+    /// The exchange order does not ask for an output.
     #[error("output {output} is not the payment that the exchange order makes for the input of that number")]
     NotThePayment {
         /// The output.
@@ -144,14 +144,14 @@ pub enum TransactionError {
     /// A network account sends nothing to other environments: its order says nothing of them.
     #[error("a network account sends no message")]
     NetworkSends,
-    /// A message about nothing.
+    /// A message moves amount 0.
     #[error("the message moves amount 0")]
     SendsNothing,
-    /// A message that does not leave the environment.
+    /// A message does not leave the environment.
     #[error("the message is to environment {0}, which sends it")]
     SendsToItself(EnvironmentId),
-    /// More spent than there is.
-    #[error("{spent} of asset {asset} are spent, {available} are there")]
+    /// The account spends more than it has.
+    #[error("the transaction spends {spent} of asset {asset}, but only {available} are available")]
     Insufficient {
         /// The asset.
         asset: AssetId,

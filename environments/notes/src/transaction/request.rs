@@ -68,15 +68,15 @@ pub struct Output {
     pub asset: AssetId,
     /// How much of it.
     pub amount: Amount,
-    /// Who may consume it.
+    /// The condition under which it can be consumed.
     pub script: Script,
     /// The input, a swap note, whose request this note settles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settles: Option<usize>,
 }
 
-/// What an account wants done. A local one contains the account's secret: it is for whom proves the transaction, and
-/// leaves its client as a proof only.
+/// What an account wants done. The request of a local account contains its secret, so only the prover of the
+/// transaction may see it: everybody else gets the proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {

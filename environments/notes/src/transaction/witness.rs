@@ -1,4 +1,4 @@
-//! A transaction with the openings of what it consumes, judged natively.
+//! A transaction with the openings of the notes that it consumes, checked natively.
 
 use bridge_core::{AssetId, Message};
 use circuits_core::{Digest, F, amount::Amount};
@@ -28,10 +28,10 @@ pub struct Input {
     pub membership: Option<Membership>,
 }
 
-/// All that the transaction kernel's prover must know.
+/// What the prover of a transaction kernel must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionWitness {
-    /// Where it takes place.
+    /// The deployment that it is made for.
     pub deployment: Deployment,
     /// The account before.
     pub account: Account,
@@ -141,7 +141,7 @@ impl TransactionWitness {
         assets
     }
 
-    /// Judges the transaction by every rule of the transaction kernel and gives its statement.
+    /// Checks the transaction against every rule of the transaction kernel and gives its statement.
     ///
     /// # Errors
     /// The first rule broken, one variant of [`TransactionError`] each.

@@ -1,4 +1,4 @@
-//! Block kernels and chunks. What stands in for the proof of the signatures states any list of claims and
+//! Block kernels and chunks. The substitute for the proof of the signatures states any list of claims and
 //! proves nothing: a kernel must bind its transactions to that list.
 
 use std::sync::{Arc, LazyLock};

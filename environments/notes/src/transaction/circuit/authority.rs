@@ -32,7 +32,7 @@ pub(super) fn enforce_authority(
 
 /// Input `i` is a deposit of the asset given, with no output `i`; or it is `fills[i] * per` of the asset taken,
 /// and output `i` pays its sender `fills[i] * pays` of the asset given. There are no other outputs and no fee,
-/// and the kernel has no place for a message.
+/// and the kernel has no targets for a message.
 pub(super) fn enforce_exchange(
     builder: &mut Builder,
     targets: &TransactionTargets,

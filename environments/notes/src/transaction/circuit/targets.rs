@@ -69,7 +69,7 @@ pub struct TransactionTargets {
     pub(in crate::transaction) notes_root: DigestTarget,
     pub(in crate::transaction) inputs: Vec<InputTargets>,
     pub(in crate::transaction) outputs: Vec<OutputTargets>,
-    /// The message; a network account has no place for one.
+    /// The message; the kernel of network accounts has none.
     pub(in crate::transaction) send: Option<EmissionTargets>,
     pub(in crate::transaction) lanes: Vec<LaneTargets>,
     pub(in crate::transaction) authority: AuthorityTargets,
