@@ -20,7 +20,7 @@ circuits_core::layout! {
         pub key: Digest<T>,
         /// Transactions made so far.
         pub nonce: T,
-        /// The vault's slots, an (asset, amount) pair each; empty ones are zeros. Slot 0 always is of the fee asset.
+        /// The vault's slots, an (asset, amount) pair each; empty ones are zeros. Slot 0 is always the fee asset's.
         pub vault: [T; 2 * VAULT_SLOTS],
     }
 }
@@ -34,7 +34,7 @@ pub struct Balances {
 }
 
 impl Balances {
-    /// Nothing.
+    /// Balances of nothing.
     #[must_use]
     pub fn new(fee_asset: AssetId) -> Self {
         Self { fee: Holding { asset: fee_asset, amount: Amount::ZERO }, others: Vault::default() }
@@ -81,7 +81,7 @@ impl Balances {
         self.others.set_balance(asset, balance)
     }
 
-    /// The slots one after the other.
+    /// The slots in order, an (asset, amount) pair each.
     #[must_use]
     pub fn to_fields(&self) -> [F; 2 * VAULT_SLOTS] {
         let mut fields = [F::ZERO; 2 * VAULT_SLOTS];

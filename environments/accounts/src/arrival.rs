@@ -22,15 +22,15 @@ use crate::{
 /// Why a message cannot be taken in. It stays with the bridge, which refunds it after its deadline.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ArrivalError {
-    /// The message is of another deployment.
-    #[error("the message is of chain {found}, this is chain {expected}")]
+    /// The message belongs to another deployment.
+    #[error("the message belongs to chain {found}, but this is chain {expected}")]
     OtherChain {
         /// This deployment.
         expected: u64,
         /// The message's.
         found: u64,
     },
-    /// The message is another environment's to take in.
+    /// Another environment may take the message in.
     #[error("environment {found} may take the message in this way, not environment {expected}")]
     NotOurs {
         /// This environment.
@@ -38,7 +38,7 @@ pub enum ArrivalError {
         /// The environment that may.
         found: EnvironmentId,
     },
-    /// Nobody here can receive it.
+    /// The beneficiary is not an address.
     #[error("beneficiary {0} is not an address: a limb is not below 2^40")]
     NoAddress(Digest),
     /// The message moves amount 0.
@@ -74,9 +74,9 @@ pub enum ArrivalError {
 pub struct ArrivalWitness {
     /// The message.
     pub message: Message,
-    /// Whether it was claimed or taken back.
+    /// Whether it is claimed or refunded.
     pub consumption: Consumption,
-    /// What the block moved before it.
+    /// The running state before it.
     pub before: Running,
     /// The account that is credited.
     pub beneficiary: Address,
@@ -91,7 +91,8 @@ impl Deployment {
     ///
     /// # Errors
     /// - [`ArrivalError::OtherChain`]
-    /// - [`ArrivalError::NotOurs`]: neither claimed by its destination nor taken back by its source.
+    /// - [`ArrivalError::NotOurs`]: this environment is neither the destination of a claim nor the source of a
+    ///   refund.
     /// - [`ArrivalError::NoAddress`]
     pub fn beneficiary(&self, message: &Message, consumption: Consumption) -> Result<Address, ArrivalError> {
         let (expected, found) = (self.chain_id, message.chain_id);

@@ -58,7 +58,7 @@ pub enum BodyError {
         found: usize,
     },
     /// No block takes this many messages in.
-    #[error("a body takes at most {MAX_BLOCK_STEPS} messages in, found {found}")]
+    #[error("a body takes in at most {MAX_BLOCK_STEPS} messages, found {found}")]
     Messages {
         /// Messages found.
         found: usize,
@@ -69,7 +69,7 @@ impl Body {
     /// The canonical encoding.
     ///
     /// # Errors
-    /// [`BodyError::Malformed`]: never, as every body can be written.
+    /// [`BodyError::Malformed`]: never, because every body can be written.
     pub fn encode(&self) -> Result<Vec<u8>, BodyError> {
         postcard::to_stdvec(self).map_err(BodyError::Malformed)
     }
@@ -104,8 +104,8 @@ impl Body {
     }
 }
 
-/// The digest in the block statement. The list of claims binds every transaction and its key, the inbox every
-/// message that was consumed before them, both in order.
+/// The digest in the block statement. The list of claims binds every transaction and its key, and the inbox
+/// every message that was taken in before them, both in order.
 #[must_use]
 pub fn body_digest(claims: Digest, inbox: Digest) -> Digest {
     hash(BODY, &[claims.0, inbox.0].concat())

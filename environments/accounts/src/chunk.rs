@@ -29,9 +29,9 @@ circuits_core::layout! {
         pub key_set_root: Digest<T>,
         /// The block.
         pub context: BlockContext<T>,
-        /// What the block's earlier transactions led to.
+        /// The running state before these transactions.
         pub before: Running<T>,
-        /// What these transactions lead to.
+        /// The running state after them.
         pub after: Running<T>,
     }
 }
@@ -54,7 +54,7 @@ pub fn chunk_shape() -> &'static Shape {
     &SHAPE
 }
 
-/// Joining chunks.
+/// Chunks that join into longer ones.
 #[derive(Clone, Copy, Debug)]
 pub struct ChunkChain;
 
@@ -122,7 +122,7 @@ pub struct ChunkInput {
     pub key_set_root: Digest,
     /// The block.
     pub context: BlockContext,
-    /// What the block's earlier transactions led to.
+    /// The running state before the slots.
     pub before: Running,
     /// As many slots as the circuit has.
     pub slots: Vec<SlotInput>,

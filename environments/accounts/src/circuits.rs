@@ -39,7 +39,7 @@ impl PartChain for ChunkChain {
     }
 }
 
-/// What proves the signatures of blocks, by the size of its tables.
+/// A prover of the signatures of blocks, by the size of its tables.
 pub trait Signatures: Send + Sync {
     /// The circuit of the table for this number of signatures, as its verifier knows it.
     ///
@@ -50,12 +50,12 @@ pub trait Signatures: Send + Sync {
     /// Proves signatures with the table for `table` of them.
     ///
     /// # Errors
-    /// If one does not hold.
+    /// If one is invalid.
     fn prove(&self, cache: &CircuitCache, table: usize, signatures: &[Signed])
     -> Result<Proof, CircuitError>;
 }
 
-/// Block kernels over one source of proofs of signatures.
+/// Block kernels over one prover of signatures.
 #[derive(Clone, Copy)]
 pub struct BlockKernels {
     signatures: &'static dyn Signatures,
@@ -68,7 +68,7 @@ impl BlockKernels {
         Self { signatures }
     }
 
-    /// What proves the signatures.
+    /// The prover of the signatures.
     #[must_use]
     pub fn signatures(&self) -> &'static dyn Signatures {
         self.signatures

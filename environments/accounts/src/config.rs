@@ -99,13 +99,13 @@ pub enum GenesisError {
     /// The genesis issues an asset of another environment.
     #[error(transparent)]
     ForeignAsset(#[from] ForeignAsset),
-    /// A pool whose owner is not in the genesis.
+    /// The owner of a pool is not in the genesis.
     #[error("the shares of a pool go to {0}, which is not in the genesis")]
     NoOwner(Address),
-    /// A pool that cannot be made.
+    /// A pool cannot be made.
     #[error("a pool of the genesis cannot be made")]
     Pool(#[from] PoolError),
-    /// An account cannot hold what it should.
+    /// An account cannot hold its assets.
     #[error("account {address} of the genesis cannot hold its assets")]
     Vault {
         /// The account.
@@ -181,7 +181,7 @@ impl Genesis {
         check_issued(environment, issued.iter().copied())?;
         let is_share =
             |asset: &AssetId| asset.origin() == environment.get() && asset.local() >> POOL_NUMBER_BITS != 0;
-        // Fees may be paid in what comes from elsewhere.
+        // Fees may be paid in a foreign asset.
         match issued.into_iter().chain([self.fee_asset]).find(is_share) {
             Some(asset) => Err(GenesisError::ShareAsset(asset)),
             None => Ok(()),

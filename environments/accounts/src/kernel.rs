@@ -1,5 +1,5 @@
-//! The block kernels: from transactions, applied in slots of their own or by chunks, and the proof of their
-//! signatures, to the block statement.
+//! The block kernels: they apply transactions in slots of their own or verify chunks of them, verify the proof of their
+//! signatures, and make the block statement.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -34,7 +34,7 @@ use crate::{
     state::{BlockContext, Running, SealWitness, StateFields, TREE_DEPTH, state_commitment_circuit},
 };
 
-/// The circuit of a block whose transactions come in a fixed form.
+/// The kernel of one variant of blocks.
 #[derive(Clone)]
 pub struct BlockKernel {
     variant: Variant,
@@ -45,7 +45,7 @@ pub struct BlockKernel {
 }
 
 impl BlockKernel {
-    /// The kernel of a variant. The circuit of the signatures is the one of the variant's table.
+    /// The kernel of a variant. `signatures` is the circuit of the variant's table.
     #[must_use]
     pub const fn new(
         variant: Variant,
@@ -230,8 +230,8 @@ impl Definition for BlockKernel {
     }
 }
 
-/// In-circuit twin of [`AccountsState::seal`](super::state::AccountsState::seal): the root after the fees went
-/// to their account.
+/// In-circuit twin of [`AccountsState::seal`](super::state::AccountsState::seal): the root after the fees are
+/// credited to their account.
 fn collect_circuit(
     builder: &mut Builder,
     before: &StateFields<Target>,

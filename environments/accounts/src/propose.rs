@@ -1,4 +1,4 @@
-//! Filling a block, and what its statement says.
+//! Filling and sealing a block.
 //!
 //! The bridge moves what a block takes in before what it sends, so a block is made in this order, messages first: it
 //! can send on what it receives.

@@ -45,7 +45,7 @@ fn no_kernel(block: &AccountsBlock) -> ProveError {
     }
 }
 
-/// The messages and transactions of a block for a kernel that applies them itself; none for other kernels.
+/// The messages and transactions of a block for a kernel that applies them itself; nothing for other kernels.
 #[must_use]
 pub fn direct(block: &AccountsBlock, variant: Variant) -> BlockTransactions {
     BlockTransactions::Direct(match variant {
@@ -113,7 +113,7 @@ pub fn kernel_input(
 /// Proves a block.
 ///
 /// # Errors
-/// - [`ProveError::NoKernel`] if the block has more transactions than a block can have.
+/// - [`ProveError::NoKernel`] if the block is larger than any kernel.
 /// - [`ProveError::Circuit`] or [`ProveError::Block`] if it breaks a rule.
 pub fn prove_block(
     cache: &CircuitCache,

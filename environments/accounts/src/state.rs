@@ -69,7 +69,7 @@ circuits_core::layout! {
 }
 
 circuits_core::layout! {
-    /// What a block's transactions move forward.
+    /// The running state of a block, which its transactions move forward.
     pub struct Running<T> {
         /// Root of the tree of accounts and pools.
         pub root: Digest<T>,
@@ -233,13 +233,13 @@ impl AccountsState {
         }
     }
 
-    /// The commitment. In the middle of a block it is the commitment of no block.
+    /// The commitment. No block states the commitment of a state in the middle of a block.
     #[must_use]
     pub fn commitment(&self) -> Digest {
         state_commitment(&self.fields())
     }
 
-    /// What the block that is being built moved so far.
+    /// The running state of the block that is being built.
     #[must_use]
     pub fn running(&self) -> Running {
         let StateFields { root, count, pool_count, .. } = self.fields();

@@ -14,7 +14,7 @@ use crate::{
 pub struct AccountsBlock {
     /// The state before.
     pub before: StateFields,
-    /// What every transaction is held against.
+    /// What every transaction is checked against.
     pub context: BlockContext,
     /// The messages that it takes in, in order.
     pub arrivals: Vec<ArrivalWitness>,
@@ -24,9 +24,9 @@ pub struct AccountsBlock {
     pub signatures: Vec<Signed>,
     /// The position of each transaction among all that the block took from the pool, messages included.
     pub positions: Vec<usize>,
-    /// What the transactions moved.
+    /// The running state after the transactions.
     pub moved: Running,
-    /// The fee account.
+    /// The fee account at the block's end.
     pub seal: SealWitness,
 }
 

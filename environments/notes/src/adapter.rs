@@ -18,7 +18,7 @@ use crate::{
     config::{Deployment, Genesis, GenesisError},
     error::NotesError,
     kernel::BlockInput,
-    propose::{Draft, Judged, judge},
+    propose::{Checked, Draft, check},
     prove::{kernel_input, prove_block},
     state::{NotesState, StateFields, state_commitment},
     transaction::{NotesTransaction, ProvenTransaction, Request, TransactionWitness},
@@ -129,9 +129,9 @@ impl Environment for Notes {
 
     fn execute(&self, state: &mut NotesState, transaction: &NotesTransaction) -> Result<(), NotesError> {
         self.instance.check_state(state)?;
-        match judge(state, transaction)? {
-            Judged::Arrives(arrival) => drop(state.arrive(&[arrival.note().commitment()])?),
-            Judged::Moves(made) => state.execute(&made.statement)?,
+        match check(state, transaction)? {
+            Checked::Arrives(arrival) => drop(state.arrive(&[arrival.note().commitment()])?),
+            Checked::Moves(made) => state.execute(&made.statement)?,
         }
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Environment for Notes {
     fn parse(&self, cache: &CircuitCache, line: &str) -> Result<NotesTransaction, serde_json::Error> {
         let transaction = serde_json::from_str(line)?;
         if let NotesTransaction::Proven { bundle } = &transaction {
-            // The verdict stays with the transaction, and a block refuses it by that.
+            // The transaction keeps the verdict, with which a block accepts or refuses it.
             let _ = bundle.open(cache);
         }
         Ok(transaction)

@@ -59,8 +59,8 @@ pub struct Arrival {
 /// Why a message cannot be taken in.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ArrivalError {
-    /// The message is of another deployment.
-    #[error("the message is of chain {found}, this is chain {expected}")]
+    /// The message belongs to another deployment.
+    #[error("the message belongs to chain {found}, but this is chain {expected}")]
     OtherChain {
         /// This chain.
         expected: u64,
@@ -68,7 +68,7 @@ pub enum ArrivalError {
         found: u64,
     },
     /// Another environment may claim the message.
-    #[error("the message is for environment {destination}, this is environment {here}")]
+    #[error("the message is for environment {destination}, but this is environment {here}")]
     NotForUs {
         /// This environment.
         here: EnvironmentId,
@@ -76,7 +76,7 @@ pub enum ArrivalError {
         destination: EnvironmentId,
     },
     /// Another environment may take the message back.
-    #[error("the message is from environment {origin}, this is environment {here}")]
+    #[error("the message is from environment {origin}, but this is environment {here}")]
     NotFromUs {
         /// This environment.
         here: EnvironmentId,
@@ -180,7 +180,7 @@ circuits_core::layout! {
     pub struct ArrivalSlot<T> {
         /// Whether there is one.
         pub used: T,
-        /// Whether it goes back to its sender.
+        /// Whether it is refunded to its sender.
         pub is_refund: T,
         /// The message.
         pub message: MessageFields<T>,
@@ -237,7 +237,7 @@ impl ArrivalsTargets {
 }
 
 circuits_core::layout! {
-    /// What messages that arrive lead to.
+    /// What the messages that arrive change.
     pub struct Arrived<T> {
         /// Root of the note tree, with their notes.
         pub notes: Digest<T>,
@@ -250,8 +250,8 @@ circuits_core::layout! {
     }
 }
 
-/// In-circuit twin of [`NotesState::arrive`](super::state::NotesState::arrive), from the note tree with this
-/// root and as many leaves, and an empty inbox on.
+/// In-circuit twin of [`NotesState::arrive`](super::state::NotesState::arrive), starting with the note
+/// tree of this root and number of leaves, and an empty inbox.
 pub fn arrive_circuit(
     builder: &mut Builder,
     mut notes: DigestTarget,

@@ -40,9 +40,9 @@ circuits_core::layout! {
         pub key_set_root: Digest<T>,
         /// The block.
         pub context: BlockContext<T>,
-        /// What the block's earlier transactions led to.
+        /// The running state before these transactions.
         pub before: Running<T>,
-        /// What these transactions lead to.
+        /// The running state after them.
         pub after: Running<T>,
     }
 }
@@ -65,7 +65,7 @@ pub fn batch_shape() -> &'static Shape {
     &SHAPE
 }
 
-/// Joining batches.
+/// Batches that join into longer ones.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchChain;
 
@@ -104,7 +104,7 @@ pub struct TransactionsTarget {
 }
 
 impl TransactionsTarget {
-    /// Verifies `count` transactions, each of either kernel.
+    /// Verifies `count` transactions, each proved by one of the two kernels.
     pub fn verify(builder: &mut Builder, keys: &TransactionKeys, count: usize) -> Self {
         let local = builder.constant_digest(keys.digest_of(TransactionKernel::Local));
         let exchange = builder.constant_digest(keys.digest_of(TransactionKernel::Exchange));
@@ -172,7 +172,7 @@ impl BatchLeaf {
     }
 }
 
-/// Where the witness of a batch goes.
+/// Targets of a batch.
 pub struct BatchTargets {
     key_set_root: DigestTarget,
     context: BlockContext<Target>,
@@ -188,11 +188,11 @@ pub struct BatchInput {
     pub key_set_root: Digest,
     /// The block.
     pub context: BlockContext,
-    /// What the block's earlier transactions led to.
+    /// The running state before the transactions.
     pub before: Running,
     /// The transactions.
     pub proofs: Vec<TransactionProof>,
-    /// How they apply.
+    /// How the transactions apply.
     pub applications: Vec<Application>,
 }
 

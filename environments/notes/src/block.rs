@@ -11,8 +11,8 @@ pub const MIN_BATCH: usize = 5;
 /// Transactions of the largest batch.
 pub const MAX_BATCH: usize = 10;
 
-/// Sizes of the groups that a block of `transactions` is applied in: one group if the block kernel takes them itself,
-/// otherwise as few batches as hold them, of nearly equal sizes.
+/// Sizes of the groups in which a block of `transactions` is applied: one group if the block kernel takes them itself,
+/// otherwise as few batches as can hold them, of nearly equal sizes.
 #[must_use]
 pub fn group_sizes(transactions: usize) -> Vec<usize> {
     if transactions <= MAX_DIRECT {

@@ -33,7 +33,7 @@ pub enum BodyError {
     #[error("a body has at least {HEADER_BYTES} bytes, found {0}")]
     Header(usize),
     /// The counts in the header do not match the length.
-    #[error("a body of {expected} bytes was expected, found {found}")]
+    #[error("the body's header announces {expected} bytes, found {found}")]
     Length {
         /// Bytes that the header announces, itself included.
         expected: usize,
@@ -145,7 +145,7 @@ impl Body {
     }
 }
 
-/// The digest of a body: of the records and the number of them, and of the arrivals, zero for none.
+/// The digest of a body covers the list of records, their number, and the arrivals, zero in unused slots.
 #[must_use]
 pub fn body_digest(records: Digest, count: u64, arrivals: &[Digest; MAX_ARRIVALS]) -> Digest {
     let mut input = records.0.to_vec();

@@ -20,7 +20,7 @@ pub enum NotesError {
     /// The transaction breaks a rule of the transaction kernel.
     #[error(transparent)]
     Transaction(#[from] TransactionError),
-    /// The proven transaction is malformed or its proof invalid.
+    /// The proven transaction is malformed, or its proof is invalid.
     #[error(transparent)]
     Bundle(#[from] TransactionBundleError),
     /// The message cannot be taken in.

@@ -24,7 +24,7 @@ const UNUSED: Domain = Domain::new("unused");
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StateError {
     /// The transaction is for another deployment.
-    #[error("the transaction is for chain {found}, this is chain {expected}")]
+    #[error("the transaction is for chain {found}, but this is chain {expected}")]
     OtherChain {
         /// This chain.
         expected: u64,
@@ -32,7 +32,7 @@ pub enum StateError {
         found: u64,
     },
     /// The transaction is for another environment.
-    #[error("the transaction is for environment {found}, this is environment {expected}")]
+    #[error("the transaction is for environment {found}, but this is environment {expected}")]
     OtherEnvironment {
         /// This environment.
         expected: u64,
@@ -48,7 +48,7 @@ pub enum StateError {
         found: u64,
     },
     /// The transaction is not valid yet.
-    #[error("the transaction is valid from height {not_before} on, the block has height {height}")]
+    #[error("the transaction is valid from height {not_before} on, but the block has height {height}")]
     TooEarly {
         /// First height.
         not_before: u64,
@@ -56,7 +56,7 @@ pub enum StateError {
         height: u64,
     },
     /// The transaction is no longer valid.
-    #[error("the transaction was valid until height {valid_until}, the block has height {height}")]
+    #[error("the transaction was valid until height {valid_until}, but the block has height {height}")]
     TooLate {
         /// Last height.
         valid_until: u64,
@@ -67,13 +67,13 @@ pub enum StateError {
     #[error("{0} is not a past root of the note tree")]
     UnknownRoot(Digest),
     /// The transaction creates an account that exists.
-    #[error("account {0} exists already")]
+    #[error("account {0} already exists")]
     AccountExists(Digest),
     /// The account does not exist.
     #[error("account {0} does not exist")]
     NoSuchAccount(Digest),
     /// The account has changed since, for example by another transaction with the same nonce.
-    #[error("account {account} has hash {expected}, the transaction starts from {found}")]
+    #[error("account {account} has hash {expected}, but the transaction starts from {found}")]
     StaleAccount {
         /// The account.
         account: Digest,
@@ -83,7 +83,7 @@ pub enum StateError {
         found: Digest,
     },
     /// A note is already consumed.
-    #[error("input {input} was consumed before: nullifier {nullifier} is in the set")]
+    #[error("input {input} is already consumed: nullifier {nullifier} is in the set")]
     AlreadyConsumed {
         /// The input.
         input: usize,
@@ -99,16 +99,16 @@ pub enum StateError {
         commitment: Digest,
     },
     /// More messages arrive than a block takes in.
-    #[error("{found} messages arrive, at most {MAX_ARRIVALS} can")]
+    #[error("{found} messages arrive, but a block takes in at most {MAX_ARRIVALS}")]
     TooManyArrivals {
         /// Messages found.
         found: usize,
     },
     /// A message was already taken in.
-    #[error("the message that becomes the note {0} was taken in before")]
+    #[error("the message that becomes the note {0} was already taken in")]
     AlreadyArrived(Digest),
     /// The block's fees exceed an amount.
-    #[error("the fees of one block stay below 2^{AMOUNT_BITS}, this transaction's {0} is too much")]
+    #[error("the fees of one block stay below 2^{AMOUNT_BITS}, but this transaction adds {0}")]
     TooManyFees(u64),
     /// A tree is full.
     #[error("the state cannot grow")]
@@ -118,7 +118,7 @@ pub enum StateError {
 /// How the block finds one input of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputApplication {
-    /// The earlier transaction of the group, and its output, that the input erases.
+    /// The earlier transaction of the group, and the index of its output, that the input erases.
     pub matched: Option<(usize, usize)>,
     /// The position of the note in the tree before the group; only for unauthenticated inputs without a match.
     pub membership: Membership,
@@ -161,9 +161,8 @@ pub fn substitute_key() -> Digest {
 type Found = (Option<(usize, usize)>, Membership);
 
 impl NotesState {
-    /// Puts the notes that messages become into the note tree, before the transactions of the block. Returns
-    /// the paths that their subtrees take; one without notes takes none, and its path is the one that it would
-    /// take.
+    /// Appends the notes that messages become to the note tree, before the transactions of the block. Returns the paths
+    /// of their subtrees. A subtree without notes is not appended; its path is the one that it would have.
     ///
     /// # Errors
     /// - [`StateError::TooManyArrivals`]

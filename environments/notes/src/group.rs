@@ -1,7 +1,7 @@
 //! Applying a group of transactions to the public state, in-circuit: the twin of
 //! [`NotesState::apply_group`](super::state::NotesState::apply_group).
 //!
-//! What becomes of an input:
+//! An input is one of the following:
 //!
 //! | nullifier | unauthenticated | matched | its note | its nullifier |
 //! |---|---|---|---|---|
@@ -54,7 +54,7 @@ struct ApplicationTargets {
     outputs: PathTarget,
 }
 
-/// Where the witness of a group goes.
+/// Targets of a group.
 pub struct GroupTargets(Vec<ApplicationTargets>);
 
 impl ApplicationTargets {
@@ -109,7 +109,7 @@ impl GroupTargets {
     }
 }
 
-/// What the group makes of one transaction's inputs.
+/// One transaction's inputs, as the group applies them.
 struct Inputs {
     /// Whether the nullifier is inserted.
     inserted: Vec<BoolTarget>,
@@ -117,7 +117,7 @@ struct Inputs {
     nullifiers: [DigestTarget; MAX_INPUTS],
 }
 
-/// Applies transactions in order and returns what they lead to.
+/// Applies transactions in order and returns the running state after them.
 pub fn apply_group_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -152,8 +152,7 @@ fn masked(builder: &mut Builder, flag: BoolTarget, digest: DigestTarget) -> Dige
     Digest(digest.0.map(|element| builder.mul(flag.target, element)))
 }
 
-/// The transaction is for this deployment, environment and height, and its notes root is the one of an earlier
-/// height.
+/// The transaction is for this deployment, environment and height, and its notes root is a past root.
 fn enforce_context(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -244,7 +243,7 @@ fn apply_circuit(
     builder.enforce_digest_equal(account.old_value, statement.before);
     (trees.accounts, trees.account_count) = (account.root, account.count);
 
-    // Each nullifier that is inserted was absent. Where there is none, an insertion is proved and discarded.
+    // Each nullifier that is inserted was absent. For an input without one, an insertion is proved and discarded.
     let stand_in = builder.constant_digest(substitute_key());
     let present = builder.constant_digest(PRESENT);
     let slots = inputs.inserted.iter().zip(inputs.nullifiers).zip(&targets.inputs);
@@ -256,7 +255,7 @@ fn apply_circuit(
         trees.nullifier_count = builder.select(inserted, count, trees.nullifier_count);
     }
 
-    // The outputs that are left take the next four slots of the note tree.
+    // The outputs that are left fill the next four leaves of the note tree.
     (trees.notes, trees.note_count) = append_subtree_circuit(
         builder,
         TREE_DEPTH,

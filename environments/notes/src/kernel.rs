@@ -1,5 +1,4 @@
-//! The block kernels: from messages that arrive, and transactions, verified directly or by batches, to the
-//! block statement.
+//! The block kernels: they take in messages, verify transactions directly or in batches, and make the block statement.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +36,7 @@ use crate::{
     transaction::{TransactionKeys, TransactionProof},
 };
 
-/// The circuit of a block whose transactions come in a fixed form.
+/// The kernel of one variant of blocks.
 #[derive(Clone)]
 pub struct BlockKernel {
     variant: Variant,
@@ -132,8 +131,8 @@ impl Definition for BlockKernel {
         let StateFields { chain_id, environment, fee_asset, past_roots, .. } = before;
         let context = BlockContext { chain_id, environment, fee_asset, height, past_roots };
 
-        // A block starts with the state's trees and what messages add to them, without fees, records and
-        // messages of its own.
+        // A block starts with the state's trees and the notes of its messages, without fees, records and messages
+        // of its own.
         let zero = builder.zero();
         let records = builder.constant_digest(no_records());
         let outbox = builder.constant_digest(empty_list());

@@ -43,7 +43,7 @@ pub struct ExchangeTerms {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PolicyError {
     /// The order would trade an asset for itself.
-    #[error("an order exchanges two assets, found {0} for itself")]
+    #[error("an order exchanges two assets, not {0} for itself")]
     OneAsset(AssetId),
     /// The order would pay for nothing.
     #[error("an order must ask for at least 1 of asset {0}")]
@@ -86,7 +86,7 @@ impl ExchangeOrder {
         self.0
     }
 
-    /// How often `received` of the taken asset fills the order, if it is a whole number of times.
+    /// How many times `received` of the taken asset fills the order; `None` if not a whole number of times.
     #[must_use]
     pub fn fills(&self, received: u64) -> Option<u64> {
         let per = u64::from(self.0.per);

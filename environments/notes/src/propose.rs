@@ -1,4 +1,4 @@
-//! Filling a block, and what its statement says.
+//! Filling and sealing a block.
 
 use bridge_core::{BlockMessages, MAX_BLOCK_STEPS, Message};
 use circuits_core::F;
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A transaction that is valid by itself.
-pub(super) enum Judged<'t> {
+pub(super) enum Checked<'t> {
     /// A message arrives.
     Arrives(&'t Arrival),
     /// An account moves.
@@ -35,11 +35,11 @@ pub(super) struct Move {
     source: Source,
 }
 
-/// Judges a transaction by itself. `state` opens the notes that it consumes.
-pub(super) fn judge<'t>(
+/// Checks a transaction by itself; `state` opens the notes that it consumes.
+pub(super) fn check<'t>(
     state: &NotesState,
     transaction: &'t NotesTransaction,
-) -> Result<Judged<'t>, NotesError> {
+) -> Result<Checked<'t>, NotesError> {
     let (statement, message, source) = match transaction {
         NotesTransaction::Request(request) => {
             let witness = TransactionWitness::resolve(state, request);
@@ -53,9 +53,9 @@ pub(super) fn judge<'t>(
             }
             (opened.statement, opened.message.clone(), Source::Proven(Box::new(opened.proof.clone())))
         }
-        NotesTransaction::Arrival(arrival) => return Ok(Judged::Arrives(arrival)),
+        NotesTransaction::Arrival(arrival) => return Ok(Checked::Arrives(arrival)),
     };
-    Ok(Judged::Moves(Box::new(Move { statement, message, source })))
+    Ok(Checked::Moves(Box::new(Move { statement, message, source })))
 }
 
 /// A block that is not sealed yet.
@@ -95,8 +95,8 @@ impl Draft {
             if content.statements.len() == limit {
                 break;
             }
-            let judged = judge(&content.state, transaction);
-            match judged.and_then(|judged| content.take(judged)) {
+            let checked = check(&content.state, transaction);
+            match checked.and_then(|checked| content.take(checked)) {
                 Ok(true) => included.push(index),
                 Ok(false) => left = true,
                 Err(reason) if !left => rejected.push((index, reason)),
@@ -109,23 +109,23 @@ impl Draft {
 
 impl Content {
     /// Executes a transaction; returns false if there is no room for it.
-    fn take(&mut self, judged: Judged<'_>) -> Result<bool, NotesError> {
+    fn take(&mut self, checked: Checked<'_>) -> Result<bool, NotesError> {
         let mut messages = self.messages.clone();
-        match &judged {
-            Judged::Arrives(arrival) => {
+        match &checked {
+            Checked::Arrives(arrival) => {
                 messages.inbox.push((arrival.message().clone(), arrival.consumption()));
             }
-            Judged::Moves(made) => messages.outbox.extend(made.message.clone()),
+            Checked::Moves(made) => messages.outbox.extend(made.message.clone()),
         }
         if messages.inbox.len() > MAX_ARRIVALS || messages.steps() > MAX_BLOCK_STEPS {
             return Ok(false);
         }
-        match judged {
-            Judged::Arrives(arrival) => {
+        match checked {
+            Checked::Arrives(arrival) => {
                 self.state.arrive(&[arrival.note().commitment()])?;
                 self.arrivals.push(arrival.clone());
             }
-            Judged::Moves(made) => {
+            Checked::Moves(made) => {
                 let Move { statement, source, .. } = *made;
                 self.state.execute(&statement)?;
                 self.statements.push(statement);

@@ -66,7 +66,7 @@ circuits_core::layout! {
 }
 
 circuits_core::layout! {
-    /// What a block's transactions move forward.
+    /// The running state of a block, which its transactions move forward.
     pub struct Running<T> {
         /// The trees.
         pub trees: TreeRoots<T>,
@@ -132,7 +132,7 @@ pub struct NotesState {
 /// What the prover must know of the state at a block's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealWitness {
-    /// Path that the fee note's subtree takes.
+    /// Path of the fee note's subtree.
     pub fee_path: Path,
     /// Path of the block's height in the tree of past roots.
     pub past_root_path: Path,
@@ -255,13 +255,13 @@ impl NotesState {
         }
     }
 
-    /// The commitment. In the middle of a block it is the commitment of no block.
+    /// The commitment. No block states the commitment of a state in the middle of a block.
     #[must_use]
     pub fn commitment(&self) -> Digest {
         state_commitment(&self.fields())
     }
 
-    /// What the block that is being built moved so far.
+    /// The running state of the block that is being built.
     #[must_use]
     pub fn running(&self) -> Running {
         Running {
@@ -289,7 +289,7 @@ impl NotesState {
         Ok(path)
     }
 
-    /// The path that the next subtree of the note tree takes.
+    /// The path of the next subtree of the note tree.
     pub(super) fn next_path(&self) -> Result<Path, TreeError> {
         self.notes.next_subtree_path(OUTPUTS_HEIGHT)
     }

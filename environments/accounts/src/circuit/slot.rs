@@ -47,8 +47,7 @@ use crate::{
 };
 
 circuits_core::layout! {
-    /// What a failed transaction returns to: the records of the state, as far as a commitment knows them, and
-    /// the outbox.
+    /// What a failed transaction restores: the commitment to the records of the state, and the outbox.
     pub struct Ledger<T> {
         /// Root of the tree of accounts and pools.
         pub root: Digest<T>,
@@ -64,7 +63,7 @@ circuits_core::layout! {
 /// The position of a block between two slots.
 #[derive(Clone, Copy)]
 struct Cursor {
-    /// What the slots before moved; its records are the working ones.
+    /// The running state after the slots before; its records are the working ones.
     running: Running<Target>,
     /// Whether the next slot starts a transaction. If so, the fields below are not read.
     first: BoolTarget,
@@ -143,7 +142,7 @@ fn slot_circuit(
     let done = builder.add(done, one);
     let last = builder.is_equal(done, actions);
 
-    // The first slot charges the sender. What it leaves is what a failed transaction leaves.
+    // The first slot charges the sender. A failed transaction leaves only this.
     let address = address_circuit(builder, key);
     let sender = charge_circuit(builder, context, slot, first, key);
     let sender_key = account_key_circuit(builder, &address);
@@ -334,7 +333,7 @@ fn effect_circuit(
     let counterpart = builder.select(transfer, welcome.target, possible.target);
     let counterpart = builder.or(bridge, BoolTarget::new_unsafe(counterpart));
 
-    // Where there is no movement, nothing of the fee asset moves.
+    // Where nothing moves, amount 0 of the fee asset does.
     let (none, zero, shares) = (context.fee_asset, builder.zero(), fields.amount);
     let share = share_asset_circuit(builder, context.environment, after.number);
     let (debit, credit) = (builder._true(), builder._false());

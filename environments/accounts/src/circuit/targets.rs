@@ -19,7 +19,7 @@ use crate::{
     state::{BlockContext, TREE_DEPTH},
 };
 
-/// An account's record; slot 0 of its vault is of the fee asset by construction.
+/// An account's record; slot 0 of its vault is the fee asset's by construction.
 pub(crate) struct AccountTarget(pub(crate) AccountFields<Target>);
 
 impl AccountTarget {
@@ -43,7 +43,7 @@ impl AccountTarget {
     }
 }
 
-/// Where the witness of a slot goes.
+/// Targets of a slot.
 pub struct SlotTargets {
     pub(super) mode: Target,
     pub(super) idle_root: DigestTarget,

@@ -1,4 +1,4 @@
-//! What a slot's prover must know, from the execution of transactions.
+//! What the prover of a slot must know, from the execution of transactions.
 
 use bridge_core::{Consumption, message::MessageFields};
 use circuits_core::{
@@ -57,7 +57,7 @@ pub struct SlotInput {
     pub pool: PoolFields,
     /// Writing the receiver or the pool; the sender's record for a message.
     pub set: SetWitness,
-    /// What a message that is taken in says besides whom it credits with what.
+    /// The fields of a message that is taken in, without beneficiary, asset and amount.
     pub message: MessageTerms,
     /// 1 if it is refunded, 0 if it is claimed.
     pub refund: F,
@@ -132,7 +132,7 @@ impl SlotInput {
         }
     }
 
-    /// A slot without an action: in a world of one account, that account fails to give something to itself.
+    /// A slot without an action: in a world of one account, that account fails to pay itself.
     ///
     /// # Panics
     /// Never: an empty tree takes an account.

@@ -37,7 +37,7 @@ pub enum TransactionBundleError {
     #[error(transparent)]
     Statement(#[from] LayoutError),
     /// The message is not the one whose hash is stated.
-    #[error("the proof states message {expected}, the bundle carries {found}")]
+    #[error("the proof states message {expected}, but the bundle carries {found}")]
     OtherMessage {
         /// What the proof states; zero for none.
         expected: Digest,
@@ -45,7 +45,7 @@ pub enum TransactionBundleError {
         found: Digest,
     },
     /// The proof was not verified yet.
-    #[error("the proof was not verified")]
+    #[error("the proof is not verified")]
     Unopened,
     /// The kernels cannot be built.
     #[error("the transaction kernels cannot be built: {0}")]
@@ -107,7 +107,7 @@ impl ProvenTransaction {
     /// What the file claims, for inspection: its proof is not verified.
     ///
     /// # Errors
-    /// As [`Self::open`], for all but an invalid proof.
+    /// As [`Self::open`], except for an invalid proof.
     pub fn claims(&self) -> Result<Opened, TransactionBundleError> {
         decode(&self.bytes)
     }
@@ -119,7 +119,7 @@ impl ProvenTransaction {
         payload(&self.bytes).ok()?.message
     }
 
-    /// What [`Self::open`] found.
+    /// The result of [`Self::open`].
     ///
     /// # Errors
     /// As [`Self::open`], and [`TransactionBundleError::Unopened`] if it was never called.

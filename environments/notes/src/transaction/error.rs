@@ -12,25 +12,25 @@ use crate::account::VaultError;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TransactionError {
     /// The transaction consumes too many notes.
-    #[error("{found} notes are consumed, at most {MAX_INPUTS} can be")]
+    #[error("the transaction consumes {found} notes, the limit is {MAX_INPUTS}")]
     TooManyInputs {
         /// Notes found.
         found: usize,
     },
     /// The transaction creates too many notes.
-    #[error("{found} notes are created, at most {MAX_OUTPUTS} can be")]
+    #[error("the transaction creates {found} notes, the limit is {MAX_OUTPUTS}")]
     TooManyOutputs {
         /// Notes found.
         found: usize,
     },
     /// The transaction moves too many assets.
-    #[error("{found} assets are moved, at most {MAX_ASSETS} can be")]
+    #[error("the transaction moves {found} assets, the limit is {MAX_ASSETS}")]
     TooManyAssets {
         /// Assets found.
         found: usize,
     },
     /// The secret or policy is not the account's.
-    #[error("account {account} is authorised by {expected}, found {found}")]
+    #[error("account {account} is authorised by {expected}, not by {found}")]
     WrongAuthority {
         /// The account.
         account: Digest,
@@ -40,7 +40,7 @@ pub enum TransactionError {
         found: Digest,
     },
     /// The id of a new account is not the hash of its authorisation and salt.
-    #[error("the new account's id is {found}, its authorisation and salt give {expected}")]
+    #[error("the new account's id is {found}, but its authorisation and salt give {expected}")]
     WrongAccountId {
         /// What it must be.
         expected: Digest,
@@ -48,7 +48,7 @@ pub enum TransactionError {
         found: Digest,
     },
     /// A new account is not empty.
-    #[error("a new account starts with nonce 0 and an empty vault, found nonce {nonce}")]
+    #[error("a new account starts with nonce 0 and an empty vault; this one has nonce {nonce}")]
     NewAccountNotEmpty {
         /// The nonce found.
         nonce: u32,
@@ -57,7 +57,7 @@ pub enum TransactionError {
     #[error("the account's nonce is exhausted")]
     NonceExhausted,
     /// No block can contain the transaction.
-    #[error("the transaction is valid from height {not_before} to {valid_until}, so never")]
+    #[error("the transaction is valid from height {not_before} to {valid_until}, which is never")]
     EmptyWindow {
         /// First height.
         not_before: u32,
@@ -92,7 +92,7 @@ pub enum TransactionError {
     },
     /// The sender reclaims too early.
     #[error(
-        "input {input} can be reclaimed from height {height} on, the transaction is valid from {not_before}"
+        "input {input} can be reclaimed from height {height} on, but the transaction is valid from {not_before} on"
     )]
     ReclaimTooEarly {
         /// The input.
@@ -139,7 +139,7 @@ pub enum TransactionError {
         output: usize,
     },
     /// A network account pays no fees: they would drain it.
-    #[error("a transaction of a network account has fee 0, found {0}")]
+    #[error("a transaction of a network account pays no fee, but this one pays {0}")]
     NetworkFee(Amount),
     /// A network account sends nothing to other environments: its order says nothing of them.
     #[error("a network account sends no message")]
@@ -148,7 +148,7 @@ pub enum TransactionError {
     #[error("the message moves amount 0")]
     SendsNothing,
     /// A message does not leave the environment.
-    #[error("the message is to environment {0}, which sends it")]
+    #[error("the message goes to environment {0}, which sends it")]
     SendsToItself(EnvironmentId),
     /// The account spends more than it has.
     #[error("the transaction spends {spent} of asset {asset}, but only {available} are available")]

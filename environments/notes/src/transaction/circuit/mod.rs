@@ -1,10 +1,10 @@
-//! The transaction kernels: one for local accounts, one for exchange orders. They differ in the authority only.
+//! The transaction kernels: one for local accounts, one for exchange orders. They differ only in the authority.
 //!
 //! | part | what it enforces |
 //! |---|---|
-//! | `targets` | booleans are booleans |
+//! | `targets` | flags are booleans |
 //! | `account` | a new account is empty and has its own id |
-//! | `authority` | the account is moved by who may move it; the kernels differ here only |
+//! | `authority` | whoever moves the account is authorised; only here do the kernels differ |
 //! | `inputs` | notes consumed exist, and their scripts allow it |
 //! | `outputs` | notes created, and the swaps that they settle |
 //! | `message` | a message moves something, and is the account's |
@@ -52,10 +52,10 @@ use crate::{
     note::{commitment_circuit, nullifier_circuit},
 };
 
-/// Rows of the transaction shape, as a logarithm.
+/// Rows of the transaction shape, as a binary logarithm.
 const SHAPE_DEGREE_BITS: usize = 9;
-/// Rate of the transaction shape, as a logarithm: a transaction is small and verified by a large circuit, so
-/// that a long code and few queries are cheaper in sum.
+/// Rate of the transaction shape, as a binary logarithm. A transaction is small and verified by a large circuit, so a
+/// long code with few queries is cheaper in total.
 const RATE_BITS_OF_SHAPE: usize = 5;
 /// Queries of the transaction shape: with 16 bits of grinding, 101 bits conjectured.
 const QUERIES_OF_SHAPE: usize = 17;

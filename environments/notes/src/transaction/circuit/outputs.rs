@@ -52,7 +52,7 @@ pub(super) fn outputs_circuit(
                 .iter()
                 .zip(&swap_serials)
                 .fold(own, |serial, (&settles, &swap)| builder.select_digest(settles, swap, serial));
-            // A note that pays has no other terms, so that whoever is paid can reconstruct it.
+            // A note that pays has no other terms, so that the account paid can reconstruct it.
             let zero = builder.zero();
             let pays = builder.is_equal(output.note.kind, zero);
             let NoteFields { height, requested_asset, requested_amount, .. } = output.note;

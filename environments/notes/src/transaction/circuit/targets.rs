@@ -54,7 +54,7 @@ pub(in crate::transaction) enum AuthorityTargets {
     Exchange { order: ExchangeFields<Target>, fills: [Target; MAX_INPUTS] },
 }
 
-/// Where the witness of a transaction kernel goes.
+/// Targets of a transaction kernel.
 pub struct TransactionTargets {
     pub(in crate::transaction) chain_id: Target,
     pub(in crate::transaction) environment: Target,
