@@ -6,7 +6,7 @@ pub mod execution;
 pub mod lines;
 pub mod proving;
 
-/// The dishonest prover, which an adapter's tests attack its kernel with.
+/// The dishonest prover, with which an adapter's tests attack its kernel.
 pub use circuits_forging as forging;
 
 use circuits_core::{Digest, F};
@@ -22,7 +22,7 @@ pub trait Subject {
     /// The adapter.
     type Environment: Environment;
 
-    /// The environment of this deployment, id and producer; all else always the same.
+    /// The environment of this deployment, id and producer. Everything else is the same in every call.
     fn environment(&self, chain_id: u64, id: EnvironmentId, secret: ProducerSecret) -> Self::Environment;
 
     /// At least two transactions that are valid on `state` in this order and fit into one block.
@@ -32,7 +32,7 @@ pub trait Subject {
         state: &<Self::Environment as Environment>::State,
     ) -> Vec<<Self::Environment as Environment>::Transaction>;
 
-    /// Transactions of which each is invalid on `state`, and still is after those of [`Self::valid`]; one per reason.
+    /// Invalid transactions, one for each reason. Each is invalid on `state`, and also after those of [`Self::valid`].
     fn invalid(
         &self,
         environment: &Self::Environment,
@@ -45,7 +45,7 @@ pub const CHAIN_ID: u64 = 7;
 /// Blocks in the chains that the suite makes.
 pub const BLOCKS: u32 = 3;
 
-/// The environment id that the suite uses, or the `n`-th other one.
+/// The suite's environment id for `n` = 0, or the `n`-th other one.
 ///
 /// # Panics
 /// If `n` leaves the range of ids.

@@ -60,7 +60,7 @@ pub struct CounterState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(crate = "environments_core::deps::serde", deny_unknown_fields)]
 pub struct Add {
-    /// What to add; not 0.
+    /// The amount to add; not 0.
     pub add: Amount,
 }
 
@@ -81,7 +81,7 @@ pub enum CounterError {
     ChainId(ChainIdError),
     /// The id is L1's.
     Id(EnvironmentIdError),
-    /// Nothing is added.
+    /// An addition is 0.
     Zero,
     /// The count would leave its range.
     Overflow {
@@ -133,7 +133,7 @@ impl Error for CounterError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Overflow { source, .. } | Self::BodyAdd { source, .. } => Some(source),
-            // Their texts are this error's own.
+            // This error shows their texts, so their sources are its own.
             Self::ChainId(error) => error.source(),
             Self::Id(error) => error.source(),
             Self::Block(error) => error.source(),
@@ -329,7 +329,7 @@ fn commitment_circuit(
     hash_circuit(builder, COUNTER, &[chain_id, environment, height, value])
 }
 
-/// What the kernel's prover must know. Field elements, so that a test can hold values that no honest block has.
+/// What the kernel's prover must know, as field elements, so that tests can use values that no honest block has.
 #[derive(Clone, Copy, Debug)]
 pub struct CounterInput {
     /// The deployment.
@@ -360,6 +360,25 @@ pub enum CounterRule {
     Value(AmountError),
     /// The new height is not below 2^32.
     Height(u64),
+}
+
+impl fmt::Display for CounterRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Add { index, .. } => write!(f, "addition {index} is out of range"),
+            Self::Value(_) => f.write_str("the new count is out of range"),
+            Self::Height(height) => write!(f, "new height {height} is not below 2^32"),
+        }
+    }
+}
+
+impl Error for CounterRule {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Add { source, .. } | Self::Value(source) => Some(source),
+            Self::Height(_) => None,
+        }
+    }
 }
 
 impl CounterInput {
