@@ -7,10 +7,13 @@ use batcher_bench::{Baseline, median, peak_memory};
 use circuits_core::Digest;
 use circuits_keys::CircuitCache;
 use circuits_protocol::registry::EnvironmentId;
-use environments_core::{Environment as _, kernel::ProducerSecret};
+use environments_core::{
+    Environment as _,
+    kernel::{Kernels as _, ProducerSecret},
+};
 use environments_notes::{
     block::{Variant, variant},
-    circuits::{BatchCircuits, block_kernel, prove_transaction},
+    circuits::{BatchCircuits, KERNELS, prove_transaction},
     fixtures::World,
 };
 
@@ -59,7 +62,7 @@ fn block(cache: &CircuitCache, count: usize) -> Result<Row, Box<dyn Error>> {
     let proposal = world.environment.propose(&world.genesis(), &offered)?;
     assert_eq!(proposal.included.len(), count, "all transactions are valid");
     // The circuits are there before the clock starts.
-    let kernel = block_kernel(cache, variant(count))?;
+    let kernel = KERNELS.get(cache, variant(count))?;
     let circuit = kernel.circuit(cache)?;
     kernel.wrapper.load(cache)?;
     if let Variant::Batches(_) = variant(count) {

@@ -24,12 +24,14 @@ use environments_accounts::{
     circuits::ChunkCircuits,
     kernel::{BlockInput, BlockTransactions},
     key::SecretKey,
-    prove::{chunk_inputs, direct, fold_chunks},
+    prove::{chunk_inputs, direct},
     signatures::{KERNELS, SignatureTables},
     transaction::{AccountsTransaction, Action, SignedTransaction, Transaction},
 };
 use environments_core::{
-    Environment as _, EnvironmentId, ProposedBlock, ProveError, kernel::ProducerSecret, vault::Holding,
+    Environment as _, EnvironmentId, ProposedBlock, ProveError,
+    kernel::{Kernels as _, ProducerSecret},
+    vault::Holding,
 };
 use plonky2::field::types::Field as _;
 use serde::Serialize;
@@ -178,13 +180,13 @@ fn block(
         Variant::Empty | Variant::Unsigned | Variant::Direct(_) => direct(witness, variant),
         Variant::Chunks { .. } => {
             let circuits = ChunkCircuits::new(cache).map_err(failed)?;
-            cache.circuit(ChunkCircuits::leaf()).map_err(failed)?;
+            circuits.leaves().try_for_each(|leaf| cache.circuit(leaf).map(drop)).map_err(failed)?;
             ChunkCircuits::folds().try_for_each(|fold| cache.circuit(fold).map(drop)).map_err(failed)?;
             let mut chunks: Vec<FoldChild> = vec![];
             for input in chunk_inputs(witness, &circuits) {
                 chunks.push(timed(&mut row.chunks, (baseline, t1), || Ok(circuits.prove(cache, &input)?))?);
             }
-            let fold = || fold_chunks(cache, witness, &circuits, chunks);
+            let fold = || Ok(circuits.fold_all(cache, chunks)?);
             BlockTransactions::Chunks(timed(&mut row.folds, (baseline, t1), fold)?)
         }
     };

@@ -16,7 +16,7 @@ use circuits_protocol::{
     statement::{BlockStatement, SuperblockStatement, statement_digest},
     wrap::block_shape,
 };
-use environments_accounts::body::decode_body;
+use environments_accounts::body::Body;
 use environments_core::BlockBundle;
 use environments_notes::transaction::{ProvenTransaction, TransactionStatement};
 use plonky2::field::types::PrimeField64 as _;
@@ -71,9 +71,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
                 "messages": bundle.messages,
             });
             if arguments.transactions {
-                let body = decode_body(&bundle.body).map_err(|error| rejected(chain_of(&error)))?;
+                let body = Body::decode(&bundle.body).map_err(|error| rejected(chain_of(&error)))?;
                 content["transactions"] = json!(body.transactions);
-                content["consumed"] = json!(body.consumed);
+                content["consumed"] = json!(body.arrivals);
             }
             content
         }

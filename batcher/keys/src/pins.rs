@@ -18,8 +18,8 @@ use circuits_keys::{
 };
 use circuits_protocol::{key_set::KeySet, wrap::STAGES};
 use circuits_tables::ecdsa::batch::{BatchSize, SignatureCircuit};
-use environments_accounts::{self, circuits::ChunkCircuits, signatures::KERNELS};
-use environments_core::kernel::{BlockDefinition, Kernel};
+use environments_accounts::{self, chunk::ChunkLeaf, circuits::ChunkCircuits, signatures::KERNELS};
+use environments_core::kernel::{BlockDefinition, Kernel, Kernels as _};
 use environments_counter::CounterKernel;
 use environments_notes::{
     self,
@@ -255,7 +255,7 @@ impl<E: From<CircuitError>> Walk<'_, E> {
         environments_notes::circuits::BatchCircuits::folds().try_for_each(|fold| self.circuit(fold))?;
         for variant in environments_notes::block::variants(environments_notes::block::MAX_TRANSACTIONS) {
             let define =
-                |cache: &CircuitCache| environments_notes::circuits::block_definition(cache, variant);
+                |cache: &CircuitCache| environments_notes::circuits::KERNELS.definition(cache, variant);
             self.kernel(&variant.kernel_name(), define)?;
         }
         Ok(())
@@ -265,7 +265,7 @@ impl<E: From<CircuitError>> Walk<'_, E> {
         for size in BatchSize::ALL {
             self.circuit(SignatureCircuit(size))?;
         }
-        self.circuit(ChunkCircuits::leaf())?;
+        self.circuit(ChunkLeaf::new(environments_accounts::block::CHUNK_SLOTS))?;
         ChunkCircuits::folds().try_for_each(|fold| self.circuit(fold))?;
         for variant in environments_accounts::block::variants(environments_accounts::block::MAX_TRANSACTIONS)
         {

@@ -1,4 +1,4 @@
-//! Accounts: key, nonce and balances.
+//! Accounts: a key, a nonce and balances.
 
 use bridge_core::AssetId;
 use circuits_core::{
@@ -20,12 +20,12 @@ circuits_core::layout! {
         pub key: Digest<T>,
         /// Transactions made so far.
         pub nonce: T,
-        /// The vault's slots, an (asset, amount) pair each; empty ones are zeros. Slot 0 always is of the fee asset.
+        /// The vault's slots, an (asset, amount) pair each; empty ones are zeros. Slot 0 is always the fee asset's.
         pub vault: [T; 2 * VAULT_SLOTS],
     }
 }
 
-/// An account's assets: a balance of the fee asset, which always has its place so that a fee always has one,
+/// An account's assets: a balance of the fee asset, which always has its slot so that a fee always fits,
 /// and a vault for all others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Balances {
@@ -34,7 +34,7 @@ pub struct Balances {
 }
 
 impl Balances {
-    /// Nothing.
+    /// Balances of nothing.
     #[must_use]
     pub fn new(fee_asset: AssetId) -> Self {
         Self { fee: Holding { asset: fee_asset, amount: Amount::ZERO }, others: Vault::default() }
@@ -81,7 +81,7 @@ impl Balances {
         self.others.set_balance(asset, balance)
     }
 
-    /// The slots one after the other.
+    /// The slots in order, an (asset, amount) pair each.
     #[must_use]
     pub fn to_fields(&self) -> [F; 2 * VAULT_SLOTS] {
         let mut fields = [F::ZERO; 2 * VAULT_SLOTS];

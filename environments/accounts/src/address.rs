@@ -7,7 +7,7 @@
 //! tree key, account  = (limb 0, limb 1, limb 2, limb 3 + 2^40)
 //! tree key, pool     = (asset a, asset b, 0, 2 * 2^40)
 //! ```
-//! The kind stands above the last limb, so accounts and pools cannot take each other's place.
+//! The kind is above the last limb, so accounts and pools never have one key.
 
 use std::{fmt, str::FromStr};
 
@@ -102,7 +102,8 @@ pub fn address_circuit(builder: &mut Builder, commitment: DigestTarget) -> [Targ
     })
 }
 
-/// In-circuit twin of [`Address::tree_key`]. Limbs that are not below `2^40` give the key of no account.
+/// In-circuit twin of [`Address::tree_key`]. Limbs that are not below `2^40` never give the key of
+/// an account.
 pub fn account_key_circuit(builder: &mut Builder, address: &[Target; LIMBS]) -> DigestTarget {
     let mut limbs = *address;
     limbs[LIMBS - 1] = builder.add_const(limbs[LIMBS - 1], F::from_canonical_u64(KIND_ACCOUNT << LIMB_BITS));

@@ -1,38 +1,11 @@
-//! Blocks: what they hold, and what their provers need to know.
+//! Blocks: what they hold, and how their parts are grouped.
 
-use circuits_tables::ecdsa::Signed;
 use environments_core::folding;
 
-use crate::{
-    consume::ConsumptionWitness,
-    execute::TransactionWitness,
-    state::{BlockContext, Running, SealWitness, StateFields},
-    transaction::MAX_ACTIONS,
-};
+use crate::transaction::MAX_ACTIONS;
 
 /// Transactions and messages taken in that one block holds at most: the largest table has a signature for each.
 pub const MAX_TRANSACTIONS: usize = 240;
-
-/// A block as its provers need it.
-#[derive(Clone, Debug)]
-pub struct AccountsBlock {
-    /// The state before.
-    pub before: StateFields,
-    /// What every transaction is held against.
-    pub context: BlockContext,
-    /// The messages that it takes in, in order.
-    pub consumptions: Vec<ConsumptionWitness>,
-    /// The transactions after them, in order.
-    pub transactions: Vec<TransactionWitness>,
-    /// Their signatures, in the same order.
-    pub signatures: Vec<Signed>,
-    /// Where each transaction stands among all that the block took from the pool, messages included.
-    pub positions: Vec<usize>,
-    /// What the transactions moved.
-    pub moved: Running,
-    /// The fee account.
-    pub seal: SealWitness,
-}
 
 /// Slots of the circuit of a chunk: as many as its shape holds.
 pub const CHUNK_SLOTS: usize = 68;
@@ -50,11 +23,11 @@ pub const TABLES: [usize; 3] = [30, 60, MAX_TRANSACTIONS];
 /// How a block kernel takes its transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
-    /// None, and no signatures.
+    /// No transactions, and no signatures.
     Empty,
-    /// None, and no signatures: only messages are taken in, in [`UNSIGNED_SLOTS`] slots of its own.
+    /// No transactions, and no signatures: only messages are taken in, in [`UNSIGNED_SLOTS`] slots of its own.
     Unsigned,
-    /// In so many slots of its own, with the smallest table of signatures.
+    /// In this number of slots of its own, with the smallest table of signatures.
     Direct(usize),
     /// In chunks or folds of chunks.
     Chunks {
@@ -77,7 +50,7 @@ impl Variant {
         }
     }
 
-    /// How many signatures fit the table that the kernel verifies; none for a block without transactions.
+    /// How many signatures fit the table that the kernel verifies; `None` for a block without transactions.
     #[must_use]
     pub const fn table(self) -> Option<usize> {
         match self {
@@ -88,7 +61,7 @@ impl Variant {
     }
 }
 
-/// How many messages and transactions, in order, each chunk takes, if they need so many slots each.
+/// How many messages and transactions, in order, each chunk takes, given the number of slots that each needs.
 #[must_use]
 pub fn chunk_sizes(slots: &[usize]) -> Vec<usize> {
     let (mut sizes, mut free) = (vec![], 0);
@@ -109,11 +82,11 @@ pub fn fold_sizes(chunks: usize) -> Vec<usize> {
     folding::fold_sizes(chunks, &FOLD_ARITIES, MAX_CHILDREN)
 }
 
-/// The kernel of a block that takes so many messages in, and whose transactions have so many actions each; none
-/// if no table holds their signatures, or if there are more messages than a block without signatures has slots.
+/// The kernel of a block that takes in `arrivals` messages, and whose transactions have these numbers of `actions`.
+/// `None` if no table holds their signatures, or if there are more messages than a block without signatures has slots.
 #[must_use]
-pub fn variant(consumptions: usize, actions: &[usize]) -> Option<Variant> {
-    let (slots, signatures) = (consumptions + actions.iter().sum::<usize>(), actions.len());
+pub fn variant(arrivals: usize, actions: &[usize]) -> Option<Variant> {
+    let (slots, signatures) = (arrivals + actions.iter().sum::<usize>(), actions.len());
     match (slots, signatures) {
         (0, 0) => return Some(Variant::Empty),
         (_, 0) => return (slots <= UNSIGNED_SLOTS).then_some(Variant::Unsigned),
@@ -123,11 +96,11 @@ pub fn variant(consumptions: usize, actions: &[usize]) -> Option<Variant> {
         return Some(Variant::Direct(direct));
     }
     let table = TABLES.into_iter().find(|&table| signatures <= table)?;
-    let sizes = [vec![1; consumptions], actions.to_vec()].concat();
+    let sizes = [vec![1; arrivals], actions.to_vec()].concat();
     Some(Variant::Chunks { children: fold_sizes(chunk_sizes(&sizes).len()).len(), table })
 }
 
-/// Every variant that blocks of up to `limit` transactions and messages taken in need, whatever the actions.
+/// Every variant that blocks of up to `limit` transactions and messages taken in need, for any actions.
 #[must_use]
 pub fn variants(limit: usize) -> Vec<Variant> {
     // A chunk is left with fewer free slots than a transaction has actions.
@@ -157,15 +130,6 @@ pub fn variants(limit: usize) -> Vec<Variant> {
     variants.sort_unstable();
     variants.dedup();
     variants
-}
-
-impl AccountsBlock {
-    /// Its kernel; none if no kernel holds it.
-    #[must_use]
-    pub fn variant(&self) -> Option<Variant> {
-        let actions: Vec<_> = self.transactions.iter().map(|transaction| transaction.slots.len()).collect();
-        variant(self.consumptions.len(), &actions)
-    }
 }
 
 #[cfg(test)]

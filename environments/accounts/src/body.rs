@@ -1,13 +1,20 @@
 //! Published block data: the messages taken in, then the transactions and the keys that signed them, without
 //! the signatures, which are proved.
 
-use bridge_core::{Consumption, MAX_BLOCK_STEPS, Message};
-use circuits_tables::ecdsa::PublicKey;
+use bridge_core::{BlockMessages, Consumption, MAX_BLOCK_STEPS, Message};
+use circuits_core::{
+    Builder, Digest, DigestTarget,
+    hash::{Domain, hash, hash_circuit},
+};
+use circuits_tables::ecdsa::{PublicKey, append, empty_claims};
+use environments_core::environment::EnvironmentId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{block::MAX_TRANSACTIONS, transaction::Transaction};
+use crate::{block::MAX_TRANSACTIONS, signing::claim, transaction::Transaction};
 
+/// Domain of bodies.
+pub const BODY: Domain = Domain::new("a-body");
 /// Bytes of the largest body.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
 
@@ -15,7 +22,7 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
     /// The messages that were taken in, in order.
-    pub consumed: Vec<(Message, Consumption)>,
+    pub arrivals: Vec<(Message, Consumption)>,
     /// The transactions after them, in order.
     pub transactions: Vec<BodyTransaction>,
 }
@@ -25,23 +32,23 @@ pub struct Body {
 pub struct BodyTransaction {
     /// What was signed.
     pub transaction: Transaction,
-    /// By whom.
+    /// The key that signed it.
     pub key: PublicKey,
 }
 
 /// Why bytes are not a body.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
-    /// Too long.
+    /// The body is too long.
     #[error("a body has at most {MAX_BODY_BYTES} bytes, found {found}")]
     TooLarge {
         /// Bytes found.
         found: usize,
     },
-    /// Not a list of messages and a list of transactions.
+    /// The bytes are not a list of messages and a list of transactions.
     #[error("the body is not a list of messages and a list of transactions")]
     Malformed(#[source] postcard::Error),
-    /// Another encoding than the canonical one.
+    /// The encoding is not the canonical one.
     #[error("the body is not in the canonical encoding")]
     NotCanonical,
     /// No block has this many transactions.
@@ -51,36 +58,60 @@ pub enum BodyError {
         found: usize,
     },
     /// No block takes this many messages in.
-    #[error("a body takes at most {MAX_BLOCK_STEPS} messages in, found {found}")]
+    #[error("a body takes in at most {MAX_BLOCK_STEPS} messages, found {found}")]
     Messages {
         /// Messages found.
         found: usize,
     },
 }
 
-/// The canonical encoding of a body.
-///
-/// # Errors
-/// [`BodyError::Malformed`]: never, as every body can be written.
-pub fn encode_body(body: &Body) -> Result<Vec<u8>, BodyError> {
-    postcard::to_stdvec(body).map_err(BodyError::Malformed)
+impl Body {
+    /// The canonical encoding.
+    ///
+    /// # Errors
+    /// [`BodyError::Malformed`]: never, because every body can be written.
+    pub fn encode(&self) -> Result<Vec<u8>, BodyError> {
+        postcard::to_stdvec(self).map_err(BodyError::Malformed)
+    }
+
+    /// Reads the canonical encoding.
+    ///
+    /// # Errors
+    /// One variant of [`BodyError`] per rule.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BodyError> {
+        let found = bytes.len();
+        if found > MAX_BODY_BYTES {
+            return Err(BodyError::TooLarge { found });
+        }
+        let body: Self = postcard::from_bytes(bytes).map_err(BodyError::Malformed)?;
+        if body.transactions.len() > MAX_TRANSACTIONS {
+            return Err(BodyError::Count { found: body.transactions.len() });
+        }
+        if body.arrivals.len() > MAX_BLOCK_STEPS {
+            return Err(BodyError::Messages { found: body.arrivals.len() });
+        }
+        if body.encode()? == bytes { Ok(body) } else { Err(BodyError::NotCanonical) }
+    }
+
+    /// The digest in the block statement, for a block of this environment.
+    #[must_use]
+    pub fn digest(self, chain_id: u64, environment: EnvironmentId) -> Digest {
+        let claims = self.transactions.iter().fold(empty_claims(), |list, published| {
+            append(list, &claim(chain_id, environment, &published.transaction, &published.key))
+        });
+        let messages = BlockMessages { inbox: self.arrivals, ..BlockMessages::none(environment) };
+        body_digest(claims, messages.inbox_digest())
+    }
 }
 
-/// Reads the canonical encoding of a body.
-///
-/// # Errors
-/// One variant of [`BodyError`] per rule.
-pub fn decode_body(bytes: &[u8]) -> Result<Body, BodyError> {
-    let found = bytes.len();
-    if found > MAX_BODY_BYTES {
-        return Err(BodyError::TooLarge { found });
-    }
-    let body: Body = postcard::from_bytes(bytes).map_err(BodyError::Malformed)?;
-    if body.transactions.len() > MAX_TRANSACTIONS {
-        return Err(BodyError::Count { found: body.transactions.len() });
-    }
-    if body.consumed.len() > MAX_BLOCK_STEPS {
-        return Err(BodyError::Messages { found: body.consumed.len() });
-    }
-    if encode_body(&body)? == bytes { Ok(body) } else { Err(BodyError::NotCanonical) }
+/// The digest in the block statement. The list of claims binds every transaction and its key, and the inbox
+/// every message that was taken in before them, both in order.
+#[must_use]
+pub fn body_digest(claims: Digest, inbox: Digest) -> Digest {
+    hash(BODY, &[claims.0, inbox.0].concat())
+}
+
+/// In-circuit twin of [`body_digest`].
+pub fn body_digest_circuit(builder: &mut Builder, claims: DigestTarget, inbox: DigestTarget) -> DigestTarget {
+    hash_circuit(builder, BODY, &[claims.0, inbox.0].concat())
 }

@@ -19,7 +19,7 @@ use crate::{
     state::{BlockContext, Running},
 };
 
-/// Rows of the chunk shape, as a logarithm.
+/// Rows of the chunk shape, as a binary logarithm.
 const SHAPE_DEGREE_BITS: usize = 15;
 
 circuits_core::layout! {
@@ -29,9 +29,9 @@ circuits_core::layout! {
         pub key_set_root: Digest<T>,
         /// The block.
         pub context: BlockContext<T>,
-        /// What the block's earlier transactions led to.
+        /// The running state before these transactions.
         pub before: Running<T>,
-        /// What these transactions lead to.
+        /// The running state after them.
         pub after: Running<T>,
     }
 }
@@ -54,7 +54,7 @@ pub fn chunk_shape() -> &'static Shape {
     &SHAPE
 }
 
-/// Joining chunks.
+/// Chunks that join into longer ones.
 #[derive(Clone, Copy, Debug)]
 pub struct ChunkChain;
 
@@ -99,9 +99,15 @@ impl ChunkLeaf {
     pub const fn new(slots: usize) -> Self {
         Self { slots }
     }
+
+    /// Slots of the chunk.
+    #[must_use]
+    pub const fn slots(&self) -> usize {
+        self.slots
+    }
 }
 
-/// Where the witness of a chunk goes.
+/// Targets of a chunk.
 pub struct ChunkTargets {
     key_set_root: DigestTarget,
     context: BlockContext<Target>,
@@ -116,7 +122,7 @@ pub struct ChunkInput {
     pub key_set_root: Digest,
     /// The block.
     pub context: BlockContext,
-    /// What the block's earlier transactions led to.
+    /// The running state before the slots.
     pub before: Running,
     /// As many slots as the circuit has.
     pub slots: Vec<SlotInput>,

@@ -1,18 +1,12 @@
-//! What is fixed for an account-based environment, and its genesis.
-
-use std::collections::BTreeMap;
+//! The deployment and the genesis of an account-based environment.
 
 use bridge_core::AssetId;
-use circuits_core::{
-    F,
-    amount::{Amount, AmountError},
-    trees::TreeError,
-};
+use circuits_core::{amount::Amount, trees::TreeError};
 use environments_core::{
     environment::EnvironmentId,
+    genesis::{ChainIdError, ForeignAsset, SupplyError, check_chain_id, check_issued, supply},
     vault::{Holding, VaultError},
 };
-use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -33,7 +27,7 @@ pub struct Deployment {
     pub fee_asset: AssetId,
     /// The account that every block's fees go to.
     pub fee_account: Address,
-    /// What a transfer that creates its receiver gives at least, in the fee asset.
+    /// The least amount of a transfer that creates its receiver, in the fee asset.
     pub minimum_deposit: Amount,
 }
 
@@ -72,7 +66,7 @@ pub struct Genesis {
     pub fee_asset: AssetId,
     /// The account that every block's fees go to. It exists from the start.
     pub fee_account: Address,
-    /// What a transfer that creates its receiver gives at least, in the fee asset.
+    /// The least amount of a transfer that creates its receiver, in the fee asset.
     pub minimum_deposit: Amount,
     /// Accounts that exist from the start.
     #[serde(default)]
@@ -86,38 +80,32 @@ pub struct Genesis {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GenesisError {
     /// The chain id is not below the field's order.
-    #[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
-    ChainId(u64),
-    /// Two accounts with one address.
-    #[error("account {0} stands twice in the genesis")]
+    #[error(transparent)]
+    ChainId(#[from] ChainIdError),
+    /// Two accounts have one address.
+    #[error("account {0} is listed twice in the genesis")]
     DuplicateAccount(Address),
-    /// Two pools of one pair.
-    #[error("the pool of {0} and {1} stands twice in the genesis")]
+    /// Two pools trade one pair.
+    #[error("the pool of {0} and {1} is listed twice in the genesis")]
     DuplicatePool(AssetId, AssetId),
-    /// The assets of a pool in the wrong order.
+    /// The assets of a pool are in the wrong order.
     #[error("a pool names {0} and {1}; the smaller asset comes first")]
     PairOrder(AssetId, AssetId),
-    /// The number is of a pool's shares.
+    /// The asset's number is reserved for the shares of a pool.
     #[error(
-        "asset {0} is kept for the shares of a pool: assets issued here have numbers below 2^{POOL_NUMBER_BITS}"
+        "asset {0} is reserved for the shares of a pool: assets issued here have numbers below 2^{POOL_NUMBER_BITS}"
     )]
     ShareAsset(AssetId),
-    /// An environment issues its own assets. Others come in by messages, as the bridge keeps account of them:
-    /// what it does not know of could be sent, and no superblock would take the block.
-    #[error("the genesis of environment {environment} issues asset {asset} of another one")]
-    ForeignAsset {
-        /// The environment.
-        environment: EnvironmentId,
-        /// The asset.
-        asset: AssetId,
-    },
-    /// A pool whose owner is not in the genesis.
+    /// The genesis issues an asset of another environment.
+    #[error(transparent)]
+    ForeignAsset(#[from] ForeignAsset),
+    /// The owner of a pool is not in the genesis.
     #[error("the shares of a pool go to {0}, which is not in the genesis")]
     NoOwner(Address),
-    /// A pool that cannot be made.
+    /// A pool cannot be made.
     #[error("a pool of the genesis cannot be made")]
     Pool(#[from] PoolError),
-    /// An account cannot hold what it should.
+    /// An account cannot hold its assets.
     #[error("account {address} of the genesis cannot hold its assets")]
     Vault {
         /// The account.
@@ -125,15 +113,9 @@ pub enum GenesisError {
         /// Why.
         source: VaultError,
     },
-    /// More of an asset than an amount can hold.
-    #[error("the genesis supply of asset {asset} is too large")]
-    Supply {
-        /// The asset.
-        asset: AssetId,
-        /// How large.
-        #[source]
-        source: AmountError,
-    },
+    /// The genesis issues more of an asset than an amount can hold.
+    #[error(transparent)]
+    Supply(#[from] SupplyError),
     /// The tree refuses a record.
     #[error(transparent)]
     Tree(#[from] TreeError),
@@ -148,11 +130,15 @@ pub(super) struct GenesisRecords {
 }
 
 impl Genesis {
+    /// The deployment of the environment that starts with this genesis.
+    pub(super) const fn deployment(&self, chain_id: u64, environment: EnvironmentId) -> Deployment {
+        let &Self { fee_asset, fee_account, minimum_deposit, .. } = self;
+        Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit }
+    }
+
     /// The records at height 0. No asset has a supply of `2^58` or more, so no sum of balances has.
     pub(super) fn records(&self, deployment: &Deployment) -> Result<GenesisRecords, GenesisError> {
-        if deployment.chain_id >= F::ORDER {
-            return Err(GenesisError::ChainId(deployment.chain_id));
-        }
+        check_chain_id(deployment.chain_id)?;
         self.check_assets(deployment.environment)?;
         let mut accounts: Vec<(Address, Account)> = vec![];
         for GenesisAccount { address, holdings } in &self.accounts {
@@ -183,7 +169,7 @@ impl Genesis {
             let (_, account) = found.ok_or(GenesisError::NoOwner(owner))?;
             credit(owner, account, share_asset(deployment.environment, number), shares)?;
         }
-        let supply = supply(&accounts, &pools)?;
+        let supply = supply(holdings(&accounts, &pools))?;
         let fee_supply = supply.get(&self.fee_asset).copied().unwrap_or_default();
         Ok(GenesisRecords { accounts, pools, fee_supply })
     }
@@ -191,13 +177,11 @@ impl Genesis {
     fn check_assets(&self, environment: EnvironmentId) -> Result<(), GenesisError> {
         let held = self.accounts.iter().flat_map(|account| &account.holdings).map(|holding| holding.asset);
         let pooled = self.pools.iter().flat_map(|pool| [pool.asset_a, pool.asset_b]);
-        let is_foreign = |asset: &AssetId| asset.origin() != environment.get();
-        let is_share = |asset: &AssetId| !is_foreign(asset) && asset.local() >> POOL_NUMBER_BITS != 0;
         let issued: Vec<_> = held.chain(pooled).collect();
-        if let Some(&asset) = issued.iter().find(|asset| is_foreign(asset)) {
-            return Err(GenesisError::ForeignAsset { environment, asset });
-        }
-        // Fees may be paid in what comes from elsewhere.
+        check_issued(environment, issued.iter().copied())?;
+        let is_share =
+            |asset: &AssetId| asset.origin() == environment.get() && asset.local() >> POOL_NUMBER_BITS != 0;
+        // Fees may be paid in a foreign asset.
         match issued.into_iter().chain([self.fee_asset]).find(is_share) {
             Some(asset) => Err(GenesisError::ShareAsset(asset)),
             None => Ok(()),
@@ -214,19 +198,12 @@ fn credit(
     account.balances.credit(asset, amount).map_err(|source| GenesisError::Vault { address, source })
 }
 
-fn supply(
-    accounts: &[(Address, Account)],
-    pools: &[Pool],
-) -> Result<BTreeMap<AssetId, Amount>, GenesisError> {
+/// All that accounts and pools hold.
+fn holdings(accounts: &[(Address, Account)], pools: &[Pool]) -> impl Iterator<Item = Holding> {
     let held = accounts.iter().flat_map(|(_, account)| account.balances.holdings());
     let pooled = pools.iter().flat_map(|pool| {
         let (a, b) = (pool.asset_a, pool.asset_b);
         [Holding { asset: a, amount: pool.reserve_a }, Holding { asset: b, amount: pool.reserve_b }]
     });
-    let mut supply = BTreeMap::<AssetId, Amount>::new();
-    for Holding { asset, amount } in held.chain(pooled) {
-        let total = supply.entry(asset).or_default();
-        *total = total.checked_add(amount).map_err(|source| GenesisError::Supply { asset, source })?;
-    }
-    Ok(supply)
+    held.chain(pooled)
 }

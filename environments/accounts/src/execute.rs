@@ -1,4 +1,4 @@
-//! What a transaction does to the state, natively.
+//! Executing transactions on the state, natively.
 //!
 //! A transaction that is *invalid* cannot be in a block. One that *fails* is in its block: it pays its fee and
 //! its nonce, and does nothing else.
@@ -17,8 +17,8 @@ use crate::{
     account::Account,
     address::{Address, pool_key},
     config::Deployment,
-    message::claim,
     pool::{Pool, PoolError, share_asset},
+    signing::claim,
     state::{AccountsState, Records, Running, TREE_DEPTH},
     transaction::{Action, MAX_ACTIONS, Malformed, SignedTransaction, Transaction},
 };
@@ -26,10 +26,10 @@ use crate::{
 /// Why a transaction cannot be in a block.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Invalid {
-    /// It is one in no state.
+    /// The transaction is malformed, which no state changes.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// The signature does not sign it, in this deployment and environment.
+    /// The signature is invalid in this deployment and environment.
     #[error(
         "the signature does not hold for this transaction on chain {chain_id}, environment {environment}"
     )]
@@ -41,15 +41,15 @@ pub enum Invalid {
         /// Why.
         source: EcdsaError,
     },
-    /// The key is of another account.
-    #[error("the key has the address {found}, the sender is {sender}")]
+    /// The key belongs to another account.
+    #[error("the key has the address {found}, but the sender is {sender}")]
     OtherKey {
         /// The sender.
         sender: Address,
         /// The key's address.
         found: Address,
     },
-    /// The account has spent with another key of the same address.
+    /// The account has already signed with another key of the same address.
     #[error("account {sender} is held by the key {expected}, not {found}")]
     KeyChanged {
         /// The sender.
@@ -62,8 +62,8 @@ pub enum Invalid {
     /// The sender does not exist.
     #[error("account {0} does not exist")]
     NoSuchAccount(Address),
-    /// Not the next transaction of the sender.
-    #[error("account {sender} has nonce {expected}, the transaction has {found}")]
+    /// The transaction is not the sender's next one.
+    #[error("account {sender} has nonce {expected}, but the transaction has {found}")]
     Nonce {
         /// The sender.
         sender: Address,
@@ -72,11 +72,11 @@ pub enum Invalid {
         /// The transaction's.
         found: u32,
     },
-    /// The sender has made as many transactions as there can be.
+    /// The sender has made 2^32 - 1 transactions.
     #[error("account {0} has used its last nonce")]
     LastNonce(Address),
-    /// No longer valid.
-    #[error("the transaction was valid until height {deadline}, the block has height {height}")]
+    /// The transaction is no longer valid.
+    #[error("the transaction was valid until height {deadline}, but the block has height {height}")]
     TooLate {
         /// Last height.
         deadline: u32,
@@ -93,8 +93,8 @@ pub enum Invalid {
         /// Why.
         source: VaultError,
     },
-    /// The block's fees leave their range.
-    #[error("the fees of one block stay below 2^{AMOUNT_BITS}, this transaction's {0} is too much")]
+    /// The block's fees exceed an amount.
+    #[error("the fees of one block stay below 2^{AMOUNT_BITS}, but this transaction adds {0}")]
     TooManyFees(Amount),
     /// The tree is full.
     #[error("the state cannot grow")]
@@ -104,31 +104,33 @@ pub enum Invalid {
 /// Why an action cannot be done, which makes its transaction fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Failure {
-    /// A transfer from an account to itself.
-    #[error("a transfer goes to another account")]
+    /// A transfer goes from an account to itself.
+    #[error("an account cannot transfer to itself")]
     ToOneself,
-    /// The sender has too little, or no place for what it gets.
+    /// The sender has too little, or no slot for what it gets.
     #[error("the sender's vault cannot take part")]
     Sender(#[source] VaultError),
-    /// The receiver has no place.
+    /// The receiver has no free slot.
     #[error("the receiver's vault cannot take it")]
     Receiver(#[source] VaultError),
-    /// Too little to create the receiver's account.
-    #[error("account {to} is created by at least {minimum} of the fee asset, found {amount} of {asset}")]
+    /// The amount is too little to create the receiver's account.
+    #[error(
+        "account {to} does not exist, and {amount} of {asset} cannot create it: that takes {minimum} of the fee asset"
+    )]
     Deposit {
         /// The receiver.
         to: Address,
-        /// What creates it.
+        /// The least amount that creates it.
         minimum: Amount,
         /// The asset given.
         asset: AssetId,
         /// How much.
         amount: Amount,
     },
-    /// No such pool.
+    /// The pool does not exist.
     #[error("there is no pool of {0} and {1}")]
     NoPool(AssetId, AssetId),
-    /// The pool refuses.
+    /// The pool refuses the trade.
     #[error(transparent)]
     Pool(#[from] PoolError),
 }
@@ -195,7 +197,7 @@ pub struct TransactionWitness {
     pub transaction: Transaction,
     /// The sender's public key.
     pub key: PublicKey,
-    /// What the block moved before it.
+    /// The running state before it.
     pub before: Running,
     /// Its actions.
     pub slots: Vec<SlotWitness>,
@@ -206,7 +208,7 @@ pub struct TransactionWitness {
 }
 
 impl AccountsState {
-    /// Judges a transaction against the state in the middle of a block, all but its signature.
+    /// Checks everything but the signature of a transaction against the state in the middle of a block.
     fn check(&self, transaction: &Transaction, key: Digest) -> Result<(), Invalid> {
         transaction.check(self.deployment.environment)?;
         let &Transaction { sender, nonce: found, fee, deadline, .. } = transaction;
@@ -259,7 +261,7 @@ impl AccountsState {
     /// Executes a transaction whose signature is proved elsewhere.
     ///
     /// # Errors
-    /// As [`Self::execute`], but for [`Invalid::Signature`].
+    /// As [`Self::execute`], except for [`Invalid::Signature`].
     pub fn execute_proven(
         &mut self,
         transaction: &Transaction,
@@ -272,7 +274,7 @@ impl AccountsState {
         let Deployment { chain_id, environment, fee_asset, .. } = self.deployment;
         let sender = transaction.sender;
 
-        // Fee and nonce are paid whatever happens.
+        // Fee and nonce are charged even if an action fails.
         let account = self.account(&sender).ok_or(Invalid::NoSuchAccount(sender))?.clone();
         let leaf = self.records.tree.prove_update(&sender.tree_key())?;
         let mut paid = Account { key: commitment, nonce: account.nonce + 1, ..account.clone() };

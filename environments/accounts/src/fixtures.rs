@@ -28,7 +28,7 @@ const SECRET: Domain = Domain::new("testkey");
 pub const START: u64 = 1_000_000;
 /// What the pool of the first two assets holds at genesis.
 pub const RESERVES: (u64, u64) = (600_000, 300_000);
-/// What creates an account.
+/// The minimum deposit, which creates an account.
 pub const DEPOSIT: u64 = 10;
 /// Every transaction's fee.
 pub const FEE: u64 = 2;
@@ -127,7 +127,7 @@ pub fn add(shares: u64, maximum_a: u64, maximum_b: u64) -> Action {
     }
 }
 
-/// Gives shares of the pool of the first two assets back.
+/// Returns shares of the pool of the first two assets.
 #[must_use]
 pub fn remove(shares: u64, minimum_a: u64, minimum_b: u64) -> Action {
     Action::RemoveLiquidity {
@@ -139,7 +139,7 @@ pub fn remove(shares: u64, minimum_a: u64, minimum_b: u64) -> Action {
     }
 }
 
-/// Sends to somebody in environment `destination`.
+/// Sends a message to environment `destination`.
 #[must_use]
 pub fn bridge(destination: u16, n: u32, value: u64) -> Action {
     Action::Bridge {
@@ -171,7 +171,7 @@ impl World {
         Self { state: environment.genesis(), environment }
     }
 
-    /// An action of [`HOME`] with this environment's assets in the place of [`HOME`]'s.
+    /// An action of [`HOME`] with this environment's assets instead of [`HOME`]'s.
     #[must_use]
     pub fn here(&self, mut action: Action) -> Action {
         let id = self.environment.deployment().environment;
@@ -202,7 +202,7 @@ impl World {
         }
     }
 
-    /// The `sequence`-th message that somebody in environment `source` sends to client `to`.
+    /// The `sequence`-th message from one sender in environment `source` to client `to`.
     #[must_use]
     pub fn message(&self, source: u16, sequence: u64, to: usize, n: u32, value: u64) -> Message {
         let deployment = self.environment.deployment();
@@ -249,7 +249,7 @@ impl World {
     /// that are created.
     ///
     /// # Panics
-    /// After some thousand transactions, when the clients have given all away.
+    /// After some thousand transactions, when the clients have spent everything.
     pub fn mix(&mut self, first: usize, count: usize) -> Vec<SignedTransaction> {
         let numbers = first..first + count;
         numbers

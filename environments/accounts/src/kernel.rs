@@ -1,5 +1,5 @@
-//! The block kernels: from transactions, applied in slots of their own or by chunks, and the proof of their
-//! signatures, to the block statement.
+//! The block kernels: they apply transactions in slots of their own or verify chunks of them, verify the proof of their
+//! signatures, and make the block statement.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -28,26 +28,24 @@ use crate::{
     account::account_hash_circuit,
     address::account_key_circuit,
     block::{UNSIGNED_SLOTS, Variant},
+    body::body_digest_circuit,
     chunk::{ChunkChain, ChunkStatement, chunk_shape},
     circuit::{AccountTarget, SlotInput, SlotTargets, slots_circuit},
-    state::{
-        BlockContext, Running, SealWitness, StateFields, TREE_DEPTH, body_digest_circuit,
-        state_commitment_circuit,
-    },
+    state::{BlockContext, Running, SealWitness, StateFields, TREE_DEPTH, state_commitment_circuit},
 };
 
-/// The circuit of a block whose transactions come in a fixed form.
+/// The kernel of one variant of blocks.
 #[derive(Clone)]
 pub struct BlockKernel {
     variant: Variant,
-    /// The circuit whose proofs state the signatures; none for a block without transactions.
+    /// The circuit whose proofs state the signatures; `None` for a block without transactions.
     signatures: Option<Arc<VerifierData>>,
     /// Root of the keys of all chunk circuits; only for kernels that verify chunks.
     chunk_set_root: Digest,
 }
 
 impl BlockKernel {
-    /// The kernel of a variant. The circuit of the signatures is the one of the variant's table.
+    /// The kernel of a variant. `signatures` is the circuit of the variant's table.
     #[must_use]
     pub const fn new(
         variant: Variant,
@@ -74,7 +72,7 @@ pub struct BlockInput {
     pub before: StateFields,
     /// The transactions.
     pub transactions: BlockTransactions,
-    /// Their signatures; none for a block without transactions.
+    /// Their signatures; `None` for a block without transactions.
     pub signatures: Option<Proof>,
     /// The end of the block.
     pub seal: SealWitness,
@@ -87,7 +85,7 @@ enum TransactionsTargets {
     Chunks(Vec<ListedChildTarget<ChunkStatement<Target>>>),
 }
 
-/// Where the witness of a block goes.
+/// Targets of a block.
 pub struct BlockTargets {
     before: StateFields<Target>,
     transactions: TransactionsTargets,
@@ -171,7 +169,7 @@ impl Definition for BlockKernel {
         };
 
         // Every transaction is signed: the signatures claimed are all those proved, in order.
-        // Where none are proved, nobody made a transaction.
+        // A kernel without signatures takes no transaction.
         if self.signatures.is_none() && self.variant != Variant::Empty {
             builder.enforce_zero(end.transactions);
         }
@@ -225,15 +223,15 @@ impl Definition for BlockKernel {
             (TransactionsTargets::Chunks(targets), BlockTransactions::Chunks(children)) => {
                 targets.iter().zip(children).try_for_each(|(target, child)| target.assign(witness, child))
             }
-            // Another variant's transactions: nothing is assigned, so nothing can be proved.
+            // Transactions of another variant: nothing is assigned, so nothing can be proved.
             (TransactionsTargets::Direct(_), BlockTransactions::Chunks(_))
             | (TransactionsTargets::Chunks(_), BlockTransactions::Direct(_)) => Ok(()),
         }
     }
 }
 
-/// In-circuit twin of [`AccountsState::seal`](super::state::AccountsState::seal): the root after the fees went
-/// to their account.
+/// In-circuit twin of [`AccountsState::seal`](super::state::AccountsState::seal): the root after the fees are
+/// credited to their account.
 fn collect_circuit(
     builder: &mut Builder,
     before: &StateFields<Target>,

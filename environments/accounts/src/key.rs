@@ -19,7 +19,7 @@ use crate::{
 #[derive(Clone)]
 pub struct SecretKey(SigningKey);
 
-/// Why there is no secret key, or no signature.
+/// Why a secret key cannot be read or made, or cannot sign.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
     /// The text is not 64 hexadecimal digits. The digits are not shown.
@@ -29,13 +29,13 @@ pub enum KeyError {
         found: usize,
     },
     /// The integer is 0 or not below the group order.
-    #[error("a secret key is from 1 to the group order of secp256k1 less 1")]
+    #[error("a secret key is at least 1 and below the group order of secp256k1")]
     Range,
-    /// The operating system gives no random bytes.
-    #[error("no random bytes: {0}")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes: {0}")]
     Random(String),
-    /// The key does not sign this hash. Not known for any hash.
-    #[error("no signature: {0}")]
+    /// The key cannot sign this hash. No such hash is known.
+    #[error("the key cannot sign this hash: {0}")]
     Sign(String),
 }
 
@@ -55,7 +55,7 @@ impl SecretKey {
         SigningKey::try_generate().map(Self).map_err(|error| KeyError::Random(error.to_string()))
     }
 
-    /// The key that is this big-endian integer.
+    /// The key with this big-endian encoding.
     ///
     /// # Errors
     /// [`KeyError::Range`]

@@ -17,9 +17,9 @@ use thiserror::Error;
 pub const POOL: Domain = Domain::new("a-pool");
 /// Shares that are locked for good when a pool is made, so that nobody can make one share worth a fortune.
 pub const MINIMUM_SHARES: u64 = 1000;
-/// What a swap leaves in the pool, in thousandths of what is sold.
+/// The part of the amount sold that a swap leaves in the pool, in thousandths.
 pub const SWAP_FEE: u64 = 3;
-/// The whole that [`SWAP_FEE`] is a part of.
+/// The whole of which [`SWAP_FEE`] is a part.
 pub const SWAP_FEE_WHOLE: u64 = 1000;
 /// Bits of a pool's number. Its shares are the asset `2^31 + number` of this environment.
 pub const POOL_NUMBER_BITS: usize = 31;

@@ -1,98 +1,108 @@
-//! Filling a block: messages first, then transactions, as long as there is room.
+//! Filling and sealing a block.
 //!
-//! The bridge moves what a block consumes before what it emits, so a block is made in this order: what it
-//! receives it can send on.
+//! The bridge moves what a block takes in before what it sends, so a block is made in this order, messages first: it
+//! can send on what it receives.
 
 use bridge_core::{BlockMessages, MAX_BLOCK_STEPS};
+use circuits_core::F;
+use circuits_protocol::statement::BlockStatement;
 use circuits_tables::ecdsa::Signed;
+use environments_core::{
+    block::ProposedBlock,
+    instance::DeployedState as _,
+    kernel::{OneBlock, ProducerSecret},
+};
+use plonky2::field::types::Field;
 
 use crate::{
-    adapter::AccountsError,
+    arrival::ArrivalWitness,
     block::UNSIGNED_SLOTS,
-    body::{Body, BodyTransaction},
-    consume::ConsumptionWitness,
+    body::{Body, BodyTransaction, body_digest},
+    error::AccountsError,
     execute::TransactionWitness,
     state::AccountsState,
     transaction::{AccountsTransaction, SignedTransaction},
+    witness::AccountsBlock,
 };
 
 /// A block that is not sealed yet.
 pub(super) struct Draft {
-    /// The state in the middle of the block.
-    pub(super) state: AccountsState,
     /// Indices of what is in the block, ascending.
     pub(super) included: Vec<usize>,
     /// Indices of what cannot be, ascending, with the reason.
     pub(super) rejected: Vec<(usize, AccountsError)>,
-    pub(super) consumptions: Vec<ConsumptionWitness>,
-    pub(super) transactions: Vec<TransactionWitness>,
-    pub(super) signatures: Vec<Signed>,
-    /// Where each transaction stands in `included`.
-    pub(super) positions: Vec<usize>,
-    pub(super) messages: BlockMessages,
-    pub(super) body: Body,
+    /// What the block holds.
+    pub(super) content: Content,
+}
+
+/// Messages and transactions that were executed.
+pub(super) struct Content {
+    /// The state in the middle of the block.
+    state: AccountsState,
+    arrivals: Vec<ArrivalWitness>,
+    transactions: Vec<TransactionWitness>,
+    signatures: Vec<Signed>,
+    /// The position of each transaction in [`Draft::included`].
+    positions: Vec<usize>,
+    messages: BlockMessages,
+    body: Body,
 }
 
 impl Draft {
-    /// The block of up to `limit` of these transactions on `state`.
-    pub(super) fn new(state: &AccountsState, offered: &[&AccountsTransaction], limit: usize) -> Self {
-        let draft = Self::fill(state, offered, limit, MAX_BLOCK_STEPS);
-        // Without transactions there are no signatures, and the kernel for that has fewer slots.
-        if draft.transactions.is_empty() && draft.consumptions.len() > UNSIGNED_SLOTS {
-            return Self::fill(state, offered, limit, UNSIGNED_SLOTS);
+    /// The block of up to `limit` of the `offered` messages and transactions on top of `before`.
+    pub(super) fn new(before: &AccountsState, offered: &[&AccountsTransaction], limit: usize) -> Self {
+        let draft = Self::fill(before, offered, limit, MAX_BLOCK_STEPS);
+        // A block without transactions has no signatures, and the kernel of such blocks has fewer slots.
+        if draft.content.transactions.is_empty() && draft.content.arrivals.len() > UNSIGNED_SLOTS {
+            return Self::fill(before, offered, limit, UNSIGNED_SLOTS);
         }
         draft
     }
 
-    fn fill(
-        state: &AccountsState,
-        offered: &[&AccountsTransaction],
-        limit: usize,
-        consumptions: usize,
-    ) -> Self {
-        let mut draft = Self {
-            state: state.clone(),
-            included: vec![],
-            rejected: vec![],
-            consumptions: vec![],
+    fn fill(before: &AccountsState, offered: &[&AccountsTransaction], limit: usize, arrivals: usize) -> Self {
+        let content = Content {
+            state: before.clone(),
+            arrivals: vec![],
             transactions: vec![],
             signatures: vec![],
             positions: vec![],
-            messages: BlockMessages::none(state.deployment().environment),
+            messages: BlockMessages::none(before.environment()),
             body: Body::default(),
         };
-        draft.consume(offered, limit.min(consumptions));
-        let signed = draft.transact(offered, limit);
+        let mut draft = Self { included: vec![], rejected: vec![], content };
+        draft.arrive(offered, limit.min(arrivals));
+        let signed = draft.execute(offered, limit);
         draft.included.extend(&signed);
         draft.included.sort_unstable();
         draft.rejected.sort_by_key(|(index, _)| *index);
         let position = |index| draft.included.iter().position(|included| *included == index);
-        draft.positions = signed.into_iter().filter_map(position).collect();
+        draft.content.positions = signed.into_iter().filter_map(position).collect();
         draft
     }
 
-    fn consume(&mut self, offered: &[&AccountsTransaction], limit: usize) {
+    fn arrive(&mut self, offered: &[&AccountsTransaction], limit: usize) {
         for (index, &transaction) in offered.iter().enumerate() {
-            let AccountsTransaction::Consume { message, consumption } = transaction else { continue };
+            let AccountsTransaction::Arrival { message, consumption } = transaction else { continue };
             if self.included.len() == limit {
                 break;
             }
-            match self.state.consume(message, *consumption) {
+            match self.content.state.arrive(message, *consumption) {
                 Ok(witness) => {
                     self.included.push(index);
-                    self.consumptions.push(witness);
-                    self.messages.inbox.push((message.clone(), *consumption));
-                    self.body.consumed.push((message.clone(), *consumption));
+                    self.content.arrivals.push(witness);
+                    self.content.messages.inbox.push((message.clone(), *consumption));
+                    self.content.body.arrivals.push((message.clone(), *consumption));
                 }
                 Err(reason) => self.rejected.push((index, reason.into())),
             }
         }
     }
 
-    /// Returns the indices of the transactions that were executed. What would emit more messages than the
-    /// bridge moves for one block ends it: its sender's later transactions wait for it.
-    fn transact(&mut self, offered: &[&AccountsTransaction], limit: usize) -> Vec<usize> {
-        let deployment = *self.state.deployment();
+    /// Returns the indices of the transactions that were executed. A transaction that would emit more messages than the
+    /// bridge moves for one block ends the block, because its sender's later transactions wait for it.
+    fn execute(&mut self, offered: &[&AccountsTransaction], limit: usize) -> Vec<usize> {
+        let Content { state, transactions, signatures, messages, body, .. } = &mut self.content;
+        let deployment = *state.deployment();
         let mut executed = vec![];
         for (index, &transaction) in offered.iter().enumerate() {
             let AccountsTransaction::Signed(signed) = transaction else { continue };
@@ -101,21 +111,58 @@ impl Draft {
             }
             let mut emits = BlockMessages::none(deployment.environment);
             emits.outbox = signed.transaction.messages(deployment.chain_id, deployment.environment);
-            if self.messages.steps() + emits.steps() > MAX_BLOCK_STEPS {
+            if messages.steps() + emits.steps() > MAX_BLOCK_STEPS {
                 break;
             }
-            match self.state.execute(signed) {
+            match state.execute(signed) {
                 Ok(witness) => {
                     executed.push(index);
-                    self.messages.outbox.extend(witness.emitted.iter().cloned());
-                    self.transactions.push(witness);
-                    self.signatures.push(signed.signed(deployment.chain_id, deployment.environment));
+                    messages.outbox.extend(witness.emitted.iter().cloned());
+                    transactions.push(witness);
+                    signatures.push(signed.signed(deployment.chain_id, deployment.environment));
                     let SignedTransaction { transaction, key, .. } = signed.clone();
-                    self.body.transactions.push(BodyTransaction { transaction, key });
+                    body.transactions.push(BodyTransaction { transaction, key });
                 }
                 Err(reason) => self.rejected.push((index, reason.into())),
             }
         }
         executed
+    }
+}
+
+impl Content {
+    /// The block on top of `before`, and the state after it.
+    ///
+    /// # Errors
+    /// If the state cannot take another block.
+    pub(super) fn seal(
+        self,
+        before: &AccountsState,
+        secret: ProducerSecret,
+    ) -> Result<(ProposedBlock<AccountsBlock>, AccountsState), AccountsError> {
+        let Self { mut state, arrivals, transactions, signatures, positions, messages, body } = self;
+        let moved = state.running();
+        let witness = AccountsBlock {
+            before: before.fields(),
+            context: before.context(),
+            arrivals,
+            transactions,
+            signatures,
+            positions,
+            moved,
+            seal: state.seal()?,
+        };
+        let statement: BlockStatement = OneBlock {
+            environment: state.environment().to_field(),
+            height: F::from_canonical_u32(state.height()),
+            previous_state: before.commitment(),
+            new_state: state.commitment(),
+            outbox: moved.outbox,
+            inbox: moved.inbox,
+            body: body_digest(moved.claims, moved.inbox),
+            secret,
+        }
+        .statement();
+        Ok((ProposedBlock::new(statement, messages, body.encode()?, witness)?, state))
     }
 }

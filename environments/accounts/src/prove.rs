@@ -1,21 +1,20 @@
 //! Proving blocks.
 
 use circuits_keys::CircuitCache;
-use circuits_protocol::fold::FoldChild;
 use environments_core::{
     block::{ProposedBlock, ProvenBlock},
     environment::ProveError,
-    kernel::ProducerSecret,
+    kernel::{Kernels as _, ProducerSecret},
 };
-use rayon::prelude::*;
 
 use crate::{
-    block::{AccountsBlock, CHUNK_SLOTS, MAX_TRANSACTIONS, UNSIGNED_SLOTS, Variant, chunk_sizes, fold_sizes},
+    block::{CHUNK_SLOTS, MAX_TRANSACTIONS, UNSIGNED_SLOTS, Variant, chunk_sizes},
     chunk::ChunkInput,
     circuit::SlotInput,
     circuits::{BlockKernels, ChunkCircuits},
     kernel::{BlockInput, BlockTransactions},
     state::Running,
+    witness::AccountsBlock,
 };
 
 /// A message taken in or a transaction: what the block moved before it, and its slots.
@@ -24,11 +23,11 @@ type Part = (Running, Vec<SlotInput>);
 /// The parts of a block, in order.
 fn parts(block: &AccountsBlock) -> Vec<Part> {
     let context = &block.context;
-    let consumptions = block.consumptions.iter();
-    let consumptions = consumptions.map(|one| (one.before, vec![SlotInput::of_consumption(context, one)]));
+    let arrivals = block.arrivals.iter();
+    let arrivals = arrivals.map(|one| (one.before, vec![SlotInput::of_arrival(context, one)]));
     let transactions = block.transactions.iter();
     let transactions = transactions.map(|one| (one.before, SlotInput::of_transaction(context, one)));
-    consumptions.chain(transactions).collect()
+    arrivals.chain(transactions).collect()
 }
 
 /// The slots of parts, and idle ones up to `count`.
@@ -41,12 +40,12 @@ fn slots(block: &AccountsBlock, parts: &[Part], count: usize) -> Vec<SlotInput> 
 fn no_kernel(block: &AccountsBlock) -> ProveError {
     ProveError::NoKernel {
         environment: "accounts".to_owned(),
-        transactions: block.consumptions.len() + block.transactions.len(),
+        transactions: block.arrivals.len() + block.transactions.len(),
         largest: MAX_TRANSACTIONS,
     }
 }
 
-/// The messages and transactions of a block for a kernel that applies them itself; none for other kernels.
+/// The messages and transactions of a block for a kernel that applies them itself; nothing for other kernels.
 #[must_use]
 pub fn direct(block: &AccountsBlock, variant: Variant) -> BlockTransactions {
     BlockTransactions::Direct(match variant {
@@ -77,38 +76,6 @@ pub fn chunk_inputs(block: &AccountsBlock, circuits: &ChunkCircuits) -> Vec<Chun
         .collect()
 }
 
-/// Proves the chunks of a block, and folds them until its kernel takes them.
-///
-/// # Errors
-/// If one of them cannot be proved.
-pub fn prove_chunks(cache: &CircuitCache, block: &AccountsBlock) -> Result<Vec<FoldChild>, ProveError> {
-    let circuits = ChunkCircuits::new(cache)?;
-    let inputs = chunk_inputs(block, &circuits);
-    let chunks: Vec<_> =
-        inputs.par_iter().map(|input| circuits.prove(cache, input)).collect::<Result<_, _>>()?;
-    fold_chunks(cache, block, &circuits, chunks)
-}
-
-/// Folds the chunks of a block until its kernel takes them.
-///
-/// # Errors
-/// If they do not follow on each other.
-pub fn fold_chunks(
-    cache: &CircuitCache,
-    block: &AccountsBlock,
-    circuits: &ChunkCircuits,
-    chunks: Vec<FoldChild>,
-) -> Result<Vec<FoldChild>, ProveError> {
-    let sizes = fold_sizes(chunks.len());
-    let mut rest = chunks.into_iter();
-    let parts: Vec<Vec<_>> = sizes.into_iter().map(|size| rest.by_ref().take(size).collect()).collect();
-    let children = parts.into_par_iter().map(|mut part| match part.len() {
-        1 => part.pop().ok_or_else(|| no_kernel(block)),
-        _ => Ok(circuits.fold(cache, &part).ok_or_else(|| no_kernel(block))??),
-    });
-    children.collect()
-}
-
 /// What the block kernel's prover must know; proves signatures and chunks.
 ///
 /// # Errors
@@ -126,7 +93,11 @@ pub fn kernel_input(
     };
     let take_transactions = || match variant {
         Variant::Empty | Variant::Unsigned | Variant::Direct(_) => Ok(direct(block, variant)),
-        Variant::Chunks { .. } => prove_chunks(cache, block).map(BlockTransactions::Chunks),
+        Variant::Chunks { .. } => {
+            let circuits = ChunkCircuits::new(cache)?;
+            let inputs = chunk_inputs(block, &circuits);
+            circuits.prove_all(cache, inputs, Ok).map(BlockTransactions::Chunks)
+        }
     };
     let (signatures, transactions) = rayon::join(prove_signatures, take_transactions);
     let input = BlockInput {
@@ -142,7 +113,7 @@ pub fn kernel_input(
 /// Proves a block.
 ///
 /// # Errors
-/// - [`ProveError::NoKernel`] if the block has more transactions than a block can have.
+/// - [`ProveError::NoKernel`] if the block is larger than any kernel.
 /// - [`ProveError::Circuit`] or [`ProveError::Block`] if it breaks a rule.
 pub fn prove_block(
     cache: &CircuitCache,

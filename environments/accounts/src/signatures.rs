@@ -23,10 +23,10 @@ pub struct SignatureTables;
 pub const KERNELS: BlockKernels = BlockKernels::new(&SignatureTables);
 
 impl SignatureTables {
-    /// The circuit of the smallest table for so many signatures.
+    /// The circuit of the smallest table that holds this number of signatures.
     ///
     /// # Errors
-    /// If there is none.
+    /// If they fit no table.
     pub fn definition(signatures: usize) -> Result<SignatureCircuit, CircuitError> {
         BatchSize::fitting(signatures).map(SignatureCircuit).ok_or_else(|| CircuitError::Unprovable {
             name: SignatureCircuit(BatchSize::Large).name(),

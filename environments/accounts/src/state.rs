@@ -12,7 +12,7 @@ use circuits_core::{
 };
 use circuits_protocol::statement::empty_list;
 use circuits_tables::ecdsa::empty_claims;
-use environments_core::vault::VaultError;
+use environments_core::{environment::EnvironmentId, instance::DeployedState, vault::VaultError};
 use plonky2::{field::types::Field, iop::target::Target};
 use thiserror::Error;
 
@@ -25,8 +25,6 @@ use crate::{
 
 /// Domain of state commitments.
 pub const STATE: Domain = Domain::new("a-state");
-/// Domain of bodies.
-pub const BODY: Domain = Domain::new("a-body");
 /// Levels of the tree of accounts and pools.
 pub const TREE_DEPTH: usize = 32;
 
@@ -49,13 +47,13 @@ circuits_core::layout! {
         pub fee_asset: T,
         /// Limbs of the address that gets the fees.
         pub fee_account: [T; LIMBS],
-        /// What a transfer that creates its receiver gives at least, in the fee asset.
+        /// The least amount of a transfer that creates its receiver, in the fee asset.
         pub minimum_deposit: T,
     }
 }
 
 circuits_core::layout! {
-    /// What a block holds every transaction against; the same for all of them.
+    /// What a block checks every transaction against; the same for all of them.
     pub struct BlockContext<T> {
         /// The deployment.
         pub chain_id: T,
@@ -65,13 +63,13 @@ circuits_core::layout! {
         pub height: T,
         /// The packed asset that fees are paid in.
         pub fee_asset: T,
-        /// What a transfer that creates its receiver gives at least.
+        /// The least amount of a transfer that creates its receiver.
         pub minimum_deposit: T,
     }
 }
 
 circuits_core::layout! {
-    /// What a block's transactions move forward.
+    /// The running state of a block, which its transactions move forward.
     pub struct Running<T> {
         /// Root of the tree of accounts and pools.
         pub root: Digest<T>,
@@ -103,34 +101,6 @@ pub fn state_commitment_circuit(builder: &mut Builder, fields: &StateFields<Targ
     hash_circuit(builder, STATE, &fields.encode())
 }
 
-/// What a block's transactions start from.
-#[must_use]
-pub fn running_start(state: &StateFields) -> Running {
-    let &StateFields { root, count, pool_count, .. } = state;
-    Running {
-        root,
-        count,
-        pool_count,
-        fees: F::ZERO,
-        claims: empty_claims(),
-        transactions: F::ZERO,
-        outbox: empty_list(),
-        inbox: empty_list(),
-    }
-}
-
-/// The digest in the block statement. The list of claims binds every transaction and its key, the inbox every
-/// message that was consumed before them, both in order.
-#[must_use]
-pub fn body_digest(claims: Digest, inbox: Digest) -> Digest {
-    hash(BODY, &[claims.0, inbox.0].concat())
-}
-
-/// In-circuit twin of [`body_digest`].
-pub fn body_digest_circuit(builder: &mut Builder, claims: DigestTarget, inbox: DigestTarget) -> DigestTarget {
-    hash_circuit(builder, BODY, &[claims.0, inbox.0].concat())
-}
-
 /// The records of a state and the tree of their hashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Records {
@@ -155,13 +125,29 @@ pub struct AccountsState {
     pub(super) inbox: Digest,
 }
 
-/// What a block's end must know of the state before it: the account that the fees go to.
+/// What the prover must know of the state at a block's end: the account that the fees go to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealWitness {
     /// The account before.
     pub account: Account,
     /// Its leaf, with `account` in it.
     pub leaf: LeafOpening,
+}
+
+impl DeployedState for AccountsState {
+    type Deployment = Deployment;
+
+    fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    fn chain_id(&self) -> u64 {
+        self.deployment.chain_id
+    }
+
+    fn environment(&self) -> EnvironmentId {
+        self.deployment.environment
+    }
 }
 
 impl AccountsState {
@@ -194,12 +180,6 @@ impl AccountsState {
             outbox: empty_list(),
             inbox: empty_list(),
         })
-    }
-
-    /// Where the environment runs.
-    #[must_use]
-    pub fn deployment(&self) -> &Deployment {
-        &self.deployment
     }
 
     /// Height of the last block.
@@ -253,13 +233,13 @@ impl AccountsState {
         }
     }
 
-    /// The commitment. In the middle of a block it is the commitment of no block.
+    /// The commitment. No block states the commitment of a state in the middle of a block.
     #[must_use]
     pub fn commitment(&self) -> Digest {
         state_commitment(&self.fields())
     }
 
-    /// What the block that is being built moved so far.
+    /// The running state of the block that is being built.
     #[must_use]
     pub fn running(&self) -> Running {
         let StateFields { root, count, pool_count, .. } = self.fields();
@@ -268,7 +248,7 @@ impl AccountsState {
         Running { root, count, pool_count, fees: self.fees.to_field(), claims, transactions, outbox, inbox }
     }
 
-    /// What the block that is being built holds transactions against.
+    /// What the block that is being built checks transactions against.
     #[must_use]
     pub fn context(&self) -> BlockContext {
         let StateFields { chain_id, environment, height, fee_asset, minimum_deposit, .. } = self.fields();
@@ -279,8 +259,9 @@ impl AccountsState {
     ///
     /// # Errors
     /// - [`SealError::Height`]
-    /// - [`SealError::Vault`]: never, as the supply of the fee asset is an amount: no message is consumed that would make it more.
-    /// - [`SealError::Tree`]: never, as the account exists.
+    /// - [`SealError::Vault`]: never, because the supply of the fee asset is an amount; no message that would exceed it is
+    ///   taken in.
+    /// - [`SealError::Tree`]: never, because the account exists.
     pub fn seal(&mut self) -> Result<SealWitness, SealError> {
         let height = self.height.checked_add(1).ok_or(SealError::Height(self.height))?;
         let address = self.deployment.fee_account;

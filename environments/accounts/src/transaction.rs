@@ -19,7 +19,7 @@ pub const NONCE_BITS: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
-    /// Gives to another account, which comes into being if it is absent.
+    /// Pays another account, which is created if it does not exist.
     Transfer {
         /// The receiver.
         to: Address,
@@ -52,7 +52,7 @@ pub enum Action {
         /// How much of the second asset is paid at most; exactly, if the pool is made.
         maximum_b: Amount,
     },
-    /// Gives shares back for both assets of a pool.
+    /// Returns shares for both assets of a pool.
     RemoveLiquidity {
         /// The smaller asset.
         asset_a: AssetId,
@@ -323,7 +323,7 @@ pub fn sequence(nonce: u32) -> u64 {
     MAX_ACTIONS as u64 * u64::from(nonce)
 }
 
-/// A transaction with its owner's signature under [`crate::message`].
+/// A transaction with its owner's signature under [`crate::signing`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedTransaction {
@@ -341,7 +341,7 @@ pub enum AccountsTransaction {
     /// A user's transaction.
     Signed(SignedTransaction),
     /// A message whose beneficiary is credited. It has no sender, no nonce and no fee, and nobody signs it.
-    Consume {
+    Arrival {
         /// The message.
         message: Message,
         /// Whether it is claimed or taken back.
@@ -355,12 +355,12 @@ impl From<SignedTransaction> for AccountsTransaction {
     }
 }
 
-/// What users sign stands for itself; what they cannot submit is named by what it does.
+/// A signed transaction is written as itself. A message, which users cannot submit, is written with its fate as the key.
 impl Serialize for AccountsTransaction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Signed(signed) => signed.serialize(serializer),
-            Self::Consume { message, consumption } => {
+            Self::Arrival { message, consumption } => {
                 let name = match consumption {
                     Consumption::Claim => "claim",
                     Consumption::Refund => "refund",
@@ -371,7 +371,7 @@ impl Serialize for AccountsTransaction {
     }
 }
 
-/// Only what users sign is read.
+/// Reads signed transactions only.
 impl<'de> Deserialize<'de> for AccountsTransaction {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         SignedTransaction::deserialize(deserializer).map(Self::Signed)
@@ -446,7 +446,7 @@ mod tests {
     fn no_text_is_a_message_taken_in() {
         let [message] = &transaction(vec![bridge(6, 1)]).messages(7, HERE)[..] else { panic!("one message") };
         for consumption in [Consumption::Claim, Consumption::Refund] {
-            let consume = AccountsTransaction::Consume { message: message.clone(), consumption };
+            let consume = AccountsTransaction::Arrival { message: message.clone(), consumption };
             let line = serde_json::to_string(&consume).unwrap();
             assert!(line.starts_with(r#"{"claim":{"#) || line.starts_with(r#"{"refund":{"#), "{line}");
             assert!(serde_json::from_str::<AccountsTransaction>(&line).is_err());

@@ -4,10 +4,10 @@ use environments_core::environment::Environment;
 
 use super::{Subject, chain_of_blocks};
 
-/// Bytes of a body that are altered, spread evenly if it has more.
+/// How many bytes of a body are altered, spread evenly over a longer one.
 const ALTERED_BYTES: usize = 200;
 
-/// Whoever has the bodies and the genesis state has every later state, and can check each body against its statement.
+/// The bodies and the genesis state give every later state, and each body can be checked against its statement.
 ///
 /// # Panics
 /// If the promise is broken.
@@ -53,7 +53,7 @@ pub fn altered_bodies_are_noticed<S: Subject>(subject: &S) {
             if let Ok(digest) = environment.body_digest(&altered) {
                 assert_ne!(digest, statement.body, "a change in byte {position} changes the digest");
             }
-            // It may apply, but must not bring the process down.
+            // It may apply, but must not panic.
             let _ = environment.apply_body(&genesis, &altered);
         }
     }

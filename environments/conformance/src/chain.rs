@@ -41,7 +41,7 @@ pub fn statements_chain<S: Subject>(subject: &S) {
     assert_eq!(producer.commitment(), state);
 }
 
-/// Two producers that are given the same transactions make the same statements and bodies.
+/// Two producers with the same transactions make the same statements and bodies.
 ///
 /// # Panics
 /// If the promise is broken.
@@ -77,7 +77,7 @@ pub fn rollback_proposes_the_same_transactions_again<S: Subject>(subject: &S) {
     let waiting: Vec<_> = producer.pending().map(|pending| pending.id).collect();
     assert_eq!(waiting, ids[1..].concat(), "transactions return to the pool in their order");
 
-    // The same blocks again, by withholding what is not in each.
+    // The same blocks again: the producer gets only the transactions of each.
     let mut later: Vec<_> = producer.pending().cloned().collect();
     let environment = subject.environment(CHAIN_ID, id(0), secret(0));
     let mut again = BlockProducer::from_state(environment, producer.state().clone());
@@ -89,7 +89,7 @@ pub fn rollback_proposes_the_same_transactions_again<S: Subject>(subject: &S) {
         assert!(again.propose_block().expect("a block").is_empty());
         assert_eq!(statements(&again)[block], before[block + 1], "the same block is proposed again");
     }
-    // And by the producer itself, which may fill its blocks further.
+    // The producer itself also proposes them again, but may fill its blocks further.
     let total = producer.pending().len();
     while producer.pending().len() > 0 {
         let left = producer.pending().len();
@@ -123,7 +123,7 @@ pub fn rollback_without_the_culprit_leaves_it_out<S: Subject>(subject: &S) {
     assert_ne!(statement.body, left_out.body, "another choice of transactions is another block");
 }
 
-/// Confirmed blocks cannot be rolled back, and the chain goes on from them.
+/// Confirmed blocks cannot be rolled back, and the chain continues from them.
 ///
 /// # Panics
 /// If the promise is broken.
@@ -140,7 +140,7 @@ pub fn confirmed_blocks_stay<S: Subject>(subject: &S) {
     assert_eq!(producer.height(), BLOCKS + 1);
 }
 
-/// The statement carries the commitment to the secret, so another producer's blocks state another one.
+/// Statements carry the commitment to the producer's secret, so those of another producer differ.
 ///
 /// # Panics
 /// If the promise is broken.

@@ -24,7 +24,7 @@ pub fn failed_transactions_change_nothing<S: Subject>(subject: &S) {
     }
 }
 
-/// A block takes the transactions that execute one after the other, and names those that do not, in any mixture.
+/// In any mixture, a block takes the transactions that execute one after the other and names those that do not.
 ///
 /// # Panics
 /// If the promise is broken.
@@ -96,8 +96,8 @@ pub fn commitments_name_the_deployment_and_the_environment<S: Subject>(subject: 
     }
 }
 
-/// For state models whose transactions name their environment: one that is valid here is refused by another
-/// deployment and by another environment, in whatever state it finds itself valid here.
+/// Another deployment and another environment refuse a transaction that is valid here, also in the state in which it is
+/// valid. This holds only for state models whose transactions name their environment.
 ///
 /// # Panics
 /// If the promise is broken.

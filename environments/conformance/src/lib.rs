@@ -1,15 +1,13 @@
-//! What every environment promises, as checks that an adapter's tests call in one line each, or all at once with
-//! [`conformance!`].
-//!
-//! A check panics with a sentence that names the promise. Those in [`execution`], [`chain`], [`body`] and
-//! [`lines`] run natively; those in [`proving`] prove, with circuits that all tests of a process
-//! share.
+#![doc = include_str!("../README.md")]
 
 pub mod body;
 pub mod chain;
 pub mod execution;
 pub mod lines;
 pub mod proving;
+
+/// The dishonest prover, with which an adapter's tests attack its kernel.
+pub use circuits_forging as forging;
 
 use circuits_core::{Digest, F};
 use environments_core::{
@@ -24,7 +22,7 @@ pub trait Subject {
     /// The adapter.
     type Environment: Environment;
 
-    /// The environment of this deployment, id and producer; all else always the same.
+    /// The environment of this deployment, id and producer. Everything else is the same in every call.
     fn environment(&self, chain_id: u64, id: EnvironmentId, secret: ProducerSecret) -> Self::Environment;
 
     /// At least two transactions that are valid on `state` in this order and fit into one block.
@@ -34,7 +32,7 @@ pub trait Subject {
         state: &<Self::Environment as Environment>::State,
     ) -> Vec<<Self::Environment as Environment>::Transaction>;
 
-    /// Transactions of which each is invalid on `state`, and still is after those of [`Self::valid`]; one per reason.
+    /// Invalid transactions, one for each reason. Each is invalid on `state`, and also after those of [`Self::valid`].
     fn invalid(
         &self,
         environment: &Self::Environment,
@@ -47,7 +45,7 @@ pub const CHAIN_ID: u64 = 7;
 /// Blocks in the chains that the suite makes.
 pub const BLOCKS: u32 = 3;
 
-/// The environment id that the suite uses, or the `n`-th other one.
+/// The suite's environment id for `n` = 0, or the `n`-th other one.
 ///
 /// # Panics
 /// If `n` leaves the range of ids.

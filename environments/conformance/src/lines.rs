@@ -1,4 +1,4 @@
-//! Promises about transactions as text, and about the object-safe side.
+//! Promises about transactions as text, and about the object-safe producer.
 
 use circuits_forging::fixtures::cache;
 use environments_core::{
@@ -54,10 +54,14 @@ pub fn bad_lines_are_reported_and_the_rest_go_on<S: Subject>(subject: &S) {
     let invalid = subject.invalid(&environment, &environment.genesis());
     let text: Vec<_> = invalid.iter().map(line).collect();
     let submission = producer.submit_lines(cache(), &text.join("\n"));
-    assert_eq!(submission.accepted.len(), invalid.len(), "lines are parsed here, and judged in a block");
+    assert_eq!(
+        submission.accepted.len(),
+        invalid.len(),
+        "lines are parsed at submission, and checked in a block"
+    );
 }
 
-/// The batcher's view of a producer is the producer's own: transactions as text make the same blocks.
+/// The object-safe producer makes the same blocks from text as the typed one from transactions.
 ///
 /// # Panics
 /// If the promise is broken.

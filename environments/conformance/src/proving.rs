@@ -1,4 +1,4 @@
-//! Promises about proofs. These prove a few blocks, with circuits that all tests of a process share.
+//! Promises about proofs. They prove a few blocks, with circuits that all tests of a process share.
 
 use circuits_forging::fixtures::cache;
 use environments_core::{
@@ -10,8 +10,8 @@ use environments_core::{
 
 use super::{CHAIN_ID, Subject, id, producer, propose_valid, secret};
 
-/// A block proves in the block shape with a listed key, states what was proposed, and survives a file; also the
-/// second block before the first. A block whose statement was changed afterwards does not prove.
+/// A block's proof has the block shape and a listed key, states what was proposed, and survives a file, even if the second
+/// block is proved before the first. A block whose statement was changed afterwards has no proof.
 ///
 /// # Panics
 /// If the promise is broken.
@@ -50,7 +50,7 @@ pub fn proven_blocks_verify<S: Subject>(subject: &S) {
     assert!(result.is_err(), "a block with another new state has a proof");
 }
 
-/// A block of this environment has no proof for somebody who does not know the producer's secret.
+/// Nobody can prove a block of this environment without the producer's secret.
 ///
 /// # Panics
 /// If the promise is broken.

@@ -18,7 +18,7 @@ pub enum BlockError {
     /// The statement's environment is 0 (L1) or not below 2^16.
     #[error("{0} is not the id of an environment")]
     Environment(u64),
-    /// Heights start at 1, stay below 2^32 and do not fall.
+    /// A height is 0 or not below 2^32, or the last is before the first.
     #[error("a block cannot cover the heights {first} to {last}")]
     Heights {
         /// The statement's first height.
@@ -38,7 +38,7 @@ pub enum BlockError {
         /// `environment`, `outbox` or `inbox`.
         list: &'static str,
     },
-    /// More messages than the bridge moves for one block.
+    /// The bridge moves fewer messages for one block.
     #[error("the block's messages take {found} steps, the limit is {MAX_BLOCK_STEPS}")]
     TooManyMessages {
         /// Steps.
@@ -47,7 +47,7 @@ pub enum BlockError {
     /// The proof's public inputs are not a block statement.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// The proof makes another statement than the block's.
+    /// The proof states another block.
     #[error("the proof states another block: element {element} of its statement differs")]
     OtherStatement {
         /// First element that differs.
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_and_heights_out_of_range_are_no_block() {
+    fn a_statement_with_an_id_or_a_height_out_of_range_is_refused() {
         let check = |environment, first, last| check_statement(&statement(environment, first, last));
         let top = u64::from(u32::MAX);
         assert_eq!(check(65535, 1, top), Ok((EnvironmentId(65535), 1, u32::MAX)));
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_over_the_limit_is_no_block() {
+    fn a_body_over_the_limit_is_refused() {
         let messages = || BlockMessages::none(EnvironmentId(1));
         let block = |bytes| ProposedBlock::new(statement(1, 1, 1), messages(), vec![0; bytes], ());
         assert!(block(MAX_BODY_BYTES).is_ok());

@@ -46,10 +46,10 @@ struct Payload<'a> {
 /// Why bytes are not a proven block.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BundleError {
-    /// Not a file of the right kind and size, in its only encoding.
+    /// The bytes are not a file of the right kind and size, in its only encoding.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// The statement is of no block, or the body is too large.
+    /// The statement is not a block's, the messages do not match it, or the body is too large.
     #[error(transparent)]
     Block(#[from] BlockError),
     /// The proof or the key is malformed, or the proof does not verify.
@@ -73,7 +73,7 @@ impl BlockBundle {
     /// The file.
     ///
     /// # Errors
-    /// - [`BundleError::Block`]: the statement or the body is none that a reader accepts.
+    /// - [`BundleError::Block`]: no reader would accept the statement or the body.
     /// - [`BundleError::Format`]: it cannot be serialised.
     pub fn encode(&self) -> Result<Vec<u8>, BundleError> {
         self.check()?;
@@ -91,8 +91,8 @@ impl BlockBundle {
     ///
     /// # Errors
     /// - [`BundleError::Format`]: the bytes are not the only encoding of some bundle, or too many.
-    /// - [`BundleError::Block`]: the statement's environment or heights are out of range, the messages are others, or the body
-    ///   is too large.
+    /// - [`BundleError::Block`]: the statement's environment or heights are out of range, the messages do not match it, or
+    ///   the body is too large.
     pub fn decode(bytes: &[u8]) -> Result<Self, BundleError> {
         let payload: Payload<'_> = file::decode(Kind::BlockBundle, bytes, BUNDLE_LIMIT)?;
         let bundle = Self {

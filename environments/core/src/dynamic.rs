@@ -20,13 +20,13 @@ pub const MAX_LINE_BYTES: usize = 1 << 20;
 /// Why a line is not a transaction.
 #[derive(Debug, Error)]
 pub enum LineError {
-    /// Too long.
+    /// The line is too long.
     #[error("the line has {found} bytes, the limit is {MAX_LINE_BYTES}")]
     TooLong {
         /// Bytes found.
         found: usize,
     },
-    /// Not a JSON object of the environment's transactions.
+    /// The line is not a transaction of the environment as a JSON object.
     #[error("not a transaction of the {kind} environment")]
     NotATransaction {
         /// The state model.
@@ -34,7 +34,7 @@ pub enum LineError {
         /// What the parser found.
         source: serde_json::Error,
     },
-    /// The producer does not take it.
+    /// The producer refuses it.
     #[error(transparent)]
     Producer(#[from] ProducerError),
 }
@@ -44,11 +44,11 @@ pub enum LineError {
 pub struct Submission {
     /// Lines that are in the pool now.
     pub accepted: Vec<(usize, TransactionId)>,
-    /// Lines that are not, each with its own reason.
+    /// Lines that are refused, each with its own reason.
     pub rejected: Vec<(usize, LineError)>,
 }
 
-/// Why a proven transaction was not taken.
+/// Why a proven transaction is refused.
 #[derive(Debug, Error)]
 pub enum BundleSubmissionError {
     /// The state model has no proven transactions.
@@ -57,10 +57,10 @@ pub enum BundleSubmissionError {
         /// The state model.
         kind: &'static str,
     },
-    /// Malformed, or its proof is invalid.
+    /// The bundle is malformed, or its proof is invalid.
     #[error("the proven transaction is refused")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
-    /// The producer does not take it.
+    /// The producer refuses it.
     #[error(transparent)]
     Producer(#[from] ProducerError),
 }
@@ -141,7 +141,7 @@ pub trait DynEnvironment: Send + Sync {
         consumption: Consumption,
     ) -> Result<TransactionId, DeliveryError>;
 
-    /// Says which superblock the next block can be in; see [`BlockProducer::expect_superblock`].
+    /// Sets the first superblock that can contain the next block; see [`BlockProducer::expect_superblock`].
     fn expect_superblock(&mut self, number: u32);
 
     /// Executes the next block from the pool.
@@ -168,7 +168,7 @@ pub trait DynEnvironment: Send + Sync {
     /// As [`BlockProducer::prove`].
     fn prove(&self, cache: &CircuitCache, height: u32) -> Result<BlockBundle, ProducerError>;
 
-    /// Proves the first block that this method did not prove before; `None` if there is none.
+    /// Proves the first block that this method has not proved yet; `None` if there is none left.
     ///
     /// # Errors
     /// [`ProducerError::Prove`]

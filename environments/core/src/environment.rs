@@ -14,7 +14,7 @@ pub use circuits_protocol::registry::{EnvironmentId, EnvironmentIdError};
 
 /// A block that was executed on top of a state, and what became of the transactions offered to it.
 ///
-/// A transaction that is in neither list did not fit and stays in the pool.
+/// Transactions that are in neither list did not fit and stay in the pool.
 pub struct Proposal<E: Environment> {
     /// The block.
     pub block: ProposedBlock<E::BlockWitness>,
@@ -54,17 +54,17 @@ pub enum ProveError {
 
 /// A state model.
 ///
-/// A value of the implementing type is one environment: its id, its deployment, its producer and its genesis. States
-/// are values that it makes and consumes; it holds none itself.
+/// A value of the implementing type is one environment: its id, its deployment, its producer and its genesis. It keeps no
+/// state: methods take and return states as values.
 ///
-/// The conformance suite (feature `testing`) checks what is promised here.
+/// The conformance suite, `environments-conformance`, tests what is promised here.
 pub trait Environment: Send + Sync + Sized + 'static {
     /// Name of the state model: lower case, words separated by dashes.
     const KIND: &'static str;
 
     /// The native state, height included.
     type State: Clone + PartialEq + fmt::Debug + Send + Sync;
-    /// What users submit; one JSON object per line as text.
+    /// What users submit, as text one JSON object per line.
     type Transaction: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync;
     /// What the kernel's prover needs to know of a block. Made natively, before any proof.
     type BlockWitness: Clone + Send + Sync;
@@ -112,7 +112,7 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// If the body is not in the canonical encoding or does not apply to `state`.
     fn apply_body(&self, state: &Self::State, body: &[u8]) -> Result<Self::State, Self::Error>;
 
-    /// The digest of a body that stands in the block statement.
+    /// The digest of a body, as block statements carry it.
     ///
     /// # Errors
     /// If the body is not in the canonical encoding.
@@ -135,13 +135,13 @@ pub trait Environment: Send + Sync + Sized + 'static {
     ) -> Result<ProvenBlock, ProveError>;
 
     /// Transactions that are in a block although they did not do what they ask for, by their position in it, with the
-    /// reason. State models that refuse such transactions have none.
+    /// reason. A state model that refuses such transactions keeps the default.
     fn failures(&self, block: &Self::BlockWitness) -> Vec<(usize, Self::Error)> {
         let _ = block;
         vec![]
     }
 
-    /// What `transaction` would emit and consume. A state model without messages has none.
+    /// What `transaction` would emit and consume. A state model without messages keeps the default.
     fn messages(&self, transaction: &Self::Transaction) -> BlockMessages {
         let _ = transaction;
         BlockMessages::none(self.id())
@@ -151,8 +151,8 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// message is there for it. Users cannot submit it: [`Self::parse`] reads no such transaction.
     ///
     /// # Errors
-    /// If the message's beneficiary is nobody in this environment; the message stays where it is, until its
-    /// source takes it back. `None` if the state model has no messages.
+    /// If the message's beneficiary cannot be an account of this environment; the message stays pending until its source
+    /// takes it back. `None` if the state model has no messages.
     fn consume(
         &self,
         message: &Message,
@@ -162,11 +162,11 @@ pub trait Environment: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Reads a transaction from one JSON object. Whether it is valid is judged in a block; a state model whose
-    /// transactions can come with a proof verifies that here.
+    /// Reads a transaction from one JSON object. Blocks decide whether it is valid; a state model whose transactions can
+    /// come with a proof verifies the proof here.
     ///
     /// # Errors
-    /// [`serde_json::Error`] if it is none.
+    /// [`serde_json::Error`] if the line is not a transaction.
     fn parse(&self, cache: &CircuitCache, line: &str) -> Result<Self::Transaction, serde_json::Error> {
         let _ = cache;
         serde_json::from_str(line)

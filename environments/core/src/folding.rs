@@ -1,4 +1,4 @@
-//! How the parts of a block meet in its kernel.
+//! How a kernel verifies the parts of its block.
 
 use circuits_core::{
     Builder, Digest,
@@ -11,7 +11,7 @@ use plonky2::iop::target::Target;
 
 /// "In the block with this context, these transactions lead from `before` to `after`."
 pub trait PartStatement: Layout<Target> + Copy {
-    /// What all parts of a block agree on.
+    /// What is the same for all parts of a block.
     type Context: Layout<Target>;
     /// What is carried from one part to the next.
     type Running: Layout<Target> + Copy;
@@ -20,8 +20,8 @@ pub trait PartStatement: Layout<Target> + Copy {
     fn parts(&self) -> (&Self::Context, &Self::Running, &Self::Running);
 }
 
-/// Verifies `count` parts of the block of this context, by circuits of the set with this root, from `start` on without
-/// a gap. Returns what they lead to.
+/// Verifies `count` consecutive parts of the block with this context, proved by circuits of the set with this root. The
+/// first part continues `start`. Returns the running state after the last one.
 pub fn parts_circuit<C: Chain<Statement: PartStatement>>(
     builder: &mut Builder,
     shape: &Shape,

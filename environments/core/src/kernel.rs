@@ -1,7 +1,7 @@
 //! What all kernels share: the producer's secret and the block statement.
 //!
-//! A kernel proves to know the preimage of the statement's `producer`. Without that, anyone who knows a public state
-//! could extend it, keep the body to himself, and freeze the environment.
+//! A kernel proves knowledge of the preimage of the statement's `producer`. Without that, anyone who knows a public state
+//! could extend it, keep the body to themselves, and freeze the environment.
 
 use std::{fmt, sync::Arc};
 
@@ -176,11 +176,11 @@ impl<K: BlockDefinition> Kernel<K> {
         self.wrapper.key_digest(cache)
     }
 
-    /// Proves a block and wraps the proof. Compares with the proposed statement before the wrap, which costs most.
+    /// Proves a block and wraps the proof. Compares the proof with the proposed statement before the wrap, which costs most.
     ///
     /// # Errors
     /// - [`ProveError::Circuit`]: `input` breaks a rule.
-    /// - [`ProveError::Block`]: `input` is of another block.
+    /// - [`ProveError::Block`]: `input` belongs to another block.
     pub fn prove<W>(
         &self,
         cache: &CircuitCache,
@@ -191,5 +191,47 @@ impl<K: BlockDefinition> Kernel<K> {
         check_proof_states(block.statement(), &proof)?;
         let proof = self.wrapper.prove(cache, &proof)?;
         Ok(ProvenBlock::new(block, proof, self.wrapper.key(cache)?.verifier_only.clone())?)
+    }
+}
+
+/// The kernels of one state model, by the form of the blocks that they prove.
+pub trait Kernels {
+    /// The form of a block, such as the number of its transactions.
+    type Variant: Copy;
+    /// The circuit of a kernel.
+    type Definition: BlockDefinition;
+
+    /// The kernel of one variant.
+    ///
+    /// # Errors
+    /// If a circuit below it cannot be built.
+    fn definition(
+        &self,
+        cache: &CircuitCache,
+        variant: Self::Variant,
+    ) -> Result<Self::Definition, CircuitError>;
+
+    /// The kernel of one variant, with its wrap.
+    ///
+    /// # Errors
+    /// If one of its circuits cannot be built.
+    fn get(
+        &self,
+        cache: &CircuitCache,
+        variant: Self::Variant,
+    ) -> Result<Kernel<Self::Definition>, CircuitError> {
+        Kernel::new(cache, self.definition(cache, variant)?)
+    }
+
+    /// The digests that a registry lists for these variants.
+    ///
+    /// # Errors
+    /// If a circuit cannot be built.
+    fn key_digests(
+        &self,
+        cache: &CircuitCache,
+        variants: impl IntoIterator<Item = Self::Variant>,
+    ) -> Result<Vec<Digest>, CircuitError> {
+        variants.into_iter().map(|variant| self.get(cache, variant)?.key_digest(cache)).collect()
     }
 }

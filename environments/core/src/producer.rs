@@ -24,7 +24,7 @@ pub const MAX_PENDING: usize = 1 << 20;
 /// Names a transaction within one producer: the order of submission, from 0.
 pub type TransactionId = u64;
 
-/// Why a producer did not do what it was asked to.
+/// Why a producer refused a request.
 #[derive(Debug, Error)]
 pub enum ProducerError {
     /// The pool is full.
@@ -81,7 +81,7 @@ pub enum Rejection<Err: Error> {
     /// The environment refuses it.
     #[error(transparent)]
     Environment(Err),
-    /// A message of it comes too early or too late for the superblocks to come.
+    /// One of its messages is too early or too late for the next superblocks.
     #[error(transparent)]
     Timing(BridgeError),
 }
@@ -95,7 +95,7 @@ pub struct Rejected<Err: Error> {
     pub reason: Rejection<Err>,
 }
 
-/// Why a message is not taken in.
+/// Why a message cannot be taken in.
 #[derive(Debug, Error)]
 pub enum DeliveryError {
     /// The state model has no messages.
@@ -104,10 +104,10 @@ pub enum DeliveryError {
         /// The state model.
         kind: &'static str,
     },
-    /// The environment cannot take it.
+    /// The environment refuses it.
     #[error("the message is refused")]
     Refused(#[source] Box<dyn Error + Send + Sync>),
-    /// The pool does not.
+    /// The pool refuses it.
     #[error(transparent)]
     Producer(#[from] ProducerError),
 }
@@ -120,7 +120,7 @@ pub struct ChainedBlock<E: Environment> {
     pub state: E::State,
     /// Its transactions, in order.
     pub transactions: Vec<Pending<E::Transaction>>,
-    /// Whether [`BlockProducer::prove_next`] gave its proof out.
+    /// Whether [`BlockProducer::prove_next`] has returned its proof.
     pub proven: bool,
 }
 
@@ -144,7 +144,7 @@ impl<E: Environment> BlockProducer<E> {
         Self::from_state(environment, genesis)
     }
 
-    /// A producer that goes on from `state`.
+    /// A producer that continues from `state`.
     pub fn from_state(environment: impl Into<Arc<E>>, state: E::State) -> Self {
         Self {
             environment: environment.into(),
@@ -186,7 +186,7 @@ impl<E: Environment> BlockProducer<E> {
         self.pending.iter()
     }
 
-    /// Adds a transaction to the pool. It is judged when a block is proposed.
+    /// Adds a transaction to the pool. It is checked when a block is proposed.
     ///
     /// # Errors
     /// [`ProducerError::PoolFull`]
@@ -217,7 +217,7 @@ impl<E: Environment> BlockProducer<E> {
         Ok(self.submit(transaction)?)
     }
 
-    /// The first superblock that the next block can be in, 1 unless said otherwise. Messages whose deadlines do
+    /// Sets the first superblock that can contain the next block; it is 1 at the start. Messages whose deadlines do
     /// not fit it are neither emitted nor consumed.
     pub fn expect_superblock(&mut self, number: u32) {
         self.superblock = number;
@@ -342,7 +342,7 @@ impl<E: Environment> BlockProducer<E> {
             .map_err(|source| ProducerError::Prove { height, source })
     }
 
-    /// Proves the first block that was not proved by this method before; `None` if all were.
+    /// Proves the first block that this method has not proved yet; `None` if there is none left.
     ///
     /// # Errors
     /// [`ProducerError::Prove`]

@@ -29,22 +29,22 @@ pub struct Vault<const N: usize = VAULT_SLOTS>([Option<Holding>; N]);
 /// Why a vault cannot be made or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum VaultError {
-    /// More slots than there are.
+    /// The list has more slots than the vault.
     #[error("{found} slots do not fit a vault of {slots}")]
     TooManySlots {
-        /// Slots that there are.
+        /// Slots of the vault.
         slots: usize,
         /// Slots found.
         found: usize,
     },
-    /// A slot that holds nothing of an asset must be empty.
+    /// A slot holds amount 0, but must be empty then.
     #[error("a slot holds asset {asset} with amount 0")]
     ZeroHolding {
         /// The asset.
         asset: AssetId,
     },
-    /// One asset in two slots.
-    #[error("asset {asset} stands in two slots")]
+    /// One asset is in two slots.
+    #[error("asset {asset} is in two slots")]
     Duplicate {
         /// The asset.
         asset: AssetId,
@@ -56,11 +56,11 @@ pub enum VaultError {
         asset: AssetId,
     },
     /// A balance leaves its range.
-    #[error("the vault's balance of asset {asset} is exceeded")]
+    #[error("the vault's balance of asset {asset} leaves its range")]
     Balance {
         /// The asset.
         asset: AssetId,
-        /// How.
+        /// The range.
         #[source]
         source: AmountError,
     },

@@ -1,42 +1,33 @@
-//! The smallest environment: a counter that transactions add to. Read it to see what a state model needs.
-//!
-//! One kernel proves a block of up to [`ADDS`] additions:
-//!
-//! ```text
-//! previous_state = H(COUNTER, chain_id, environment, height,     value)
-//! new_state      = H(COUNTER, chain_id, environment, height + 1, value + sum(adds))
-//! body           = H(BODY, adds)                                   a slot that is not used holds 0
-//! producer       = H(PRODUCER, secret)
-//! ```
-//! The kernel is the same for all counters: chain id and environment are in the state, whose first value is in the
-//! registry, and no step can change them.
+#![doc = include_str!("../README.md")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, error::Error, fmt};
 
-use bridge_core::BlockMessages;
-use circuits_core::{
-    Builder, CircuitError, Definition, Digest, DigestTarget, F, Witness,
-    amount::{Amount, AmountError, enforce_amount},
-    circuit::named,
-    constrain::DigestOps,
-    hash::{Domain, hash, hash_circuit},
-    layout::{WitnessError, set, set_target},
-};
-use circuits_keys::CircuitCache;
-use circuits_protocol::statement::{BlockStatement, empty_list};
-use circuits_prover::basetypes::kernel_config;
 use environments_core::{
     block::{BlockError, ProposedBlock, ProvenBlock},
+    deps::{
+        bridge_core::BlockMessages,
+        circuits_core::{
+            Builder, CircuitError, Definition, Digest, DigestTarget, F, Witness,
+            amount::{Amount, AmountError, enforce_amount},
+            circuit::named,
+            constrain::DigestOps,
+            hash::{Domain, hash, hash_circuit},
+            layout::{WitnessError, set, set_target},
+        },
+        circuits_keys::CircuitCache,
+        circuits_protocol::statement::{BlockStatement, empty_list},
+        circuits_prover::basetypes::kernel_config,
+        plonky2::{
+            field::types::{Field, PrimeField64},
+            iop::target::Target,
+            plonk::circuit_data::CircuitConfig,
+        },
+        serde::{Deserialize, Serialize},
+    },
     environment::{Environment, EnvironmentId, EnvironmentIdError, Proposal, ProveError},
+    genesis::{ChainIdError, check_chain_id},
     kernel::{Kernel, OneBlock, ProducerSecret},
 };
-use plonky2::{
-    field::types::{Field, Field64, PrimeField64},
-    iop::target::Target,
-    plonk::circuit_data::CircuitConfig,
-};
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 /// Additions that fit into one block.
 pub const ADDS: usize = 8;
@@ -67,9 +58,9 @@ pub struct CounterState {
 
 /// A transaction: `{"add": 5}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(crate = "environments_core::deps::serde", deny_unknown_fields)]
 pub struct Add {
-    /// What to add; not 0.
+    /// The amount to add; not 0.
     pub add: Amount,
 }
 
@@ -82,48 +73,79 @@ pub struct CounterBlock {
     pub adds: [Amount; ADDS],
 }
 
-/// Why a counter refuses something.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+/// Why a counter refuses something. thiserror's derive would need a dependency of its own, so the implementations are
+/// written by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CounterError {
     /// The chain id is not a field element.
-    #[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
-    ChainId(u64),
+    ChainId(ChainIdError),
     /// The id is L1's.
-    #[error(transparent)]
-    Id(#[from] EnvironmentIdError),
-    /// Nothing is added.
-    #[error("an addition of 0 does nothing")]
+    Id(EnvironmentIdError),
+    /// An addition is 0.
     Zero,
     /// The count would leave its range.
-    #[error("the counter at {value} cannot take an addition of {add}")]
     Overflow {
         /// The count.
         value: Amount,
-        /// What was to be added.
+        /// The addition.
         add: Amount,
-        /// Why.
+        /// The count that is too large.
         source: AmountError,
     },
     /// Heights are exhausted.
-    #[error("height {0} is the last one")]
     LastHeight(u32),
-    /// A body of another length.
-    #[error("a counter's body has {BODY_BYTES} bytes, found {found}")]
+    /// A body has another length.
     BodyLength {
         /// Bytes found.
         found: usize,
     },
     /// An addition in a body is out of range.
-    #[error("addition {index} of the body: {source}")]
     BodyAdd {
         /// Its position.
         index: usize,
-        /// Why.
+        /// The range.
         source: AmountError,
     },
-    /// The block is none.
-    #[error(transparent)]
-    Block(#[from] BlockError),
+    /// The block is malformed.
+    Block(BlockError),
+}
+
+impl fmt::Display for CounterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ChainId(error) => error.fmt(f),
+            Self::Id(error) => error.fmt(f),
+            Self::Zero => f.write_str("an addition of 0 does nothing"),
+            Self::Overflow { value, add, .. } => {
+                write!(f, "the counter at {value} cannot take an addition of {add}")
+            }
+            Self::LastHeight(height) => write!(f, "height {height} is the last one"),
+            Self::BodyLength { found } => {
+                write!(f, "a counter's body has {BODY_BYTES} bytes, found {found}")
+            }
+            Self::BodyAdd { index, .. } => write!(f, "addition {index} of the body is out of range"),
+            Self::Block(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for CounterError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Overflow { source, .. } | Self::BodyAdd { source, .. } => Some(source),
+            // This error shows their texts, so their sources are its own.
+            Self::ChainId(error) => error.source(),
+            Self::Id(error) => error.source(),
+            Self::Block(error) => error.source(),
+            Self::Zero | Self::LastHeight(_) | Self::BodyLength { .. } => None,
+        }
+    }
+}
+
+impl From<BlockError> for CounterError {
+    fn from(error: BlockError) -> Self {
+        Self::Block(error)
+    }
 }
 
 impl Counter {
@@ -138,10 +160,9 @@ impl Counter {
         secret: ProducerSecret,
         start: Amount,
     ) -> Result<Self, CounterError> {
-        if chain_id >= F::ORDER {
-            return Err(CounterError::ChainId(chain_id));
-        }
-        Ok(Self { chain_id, id: EnvironmentId::new(id.get())?, secret, start })
+        check_chain_id(chain_id).map_err(CounterError::ChainId)?;
+        let id = EnvironmentId::new(id.get()).map_err(CounterError::Id)?;
+        Ok(Self { chain_id, id, secret, start })
     }
 
     /// The kernel's input for a block of this counter.
@@ -308,7 +329,7 @@ fn commitment_circuit(
     hash_circuit(builder, COUNTER, &[chain_id, environment, height, value])
 }
 
-/// What the kernel's prover must know. Field elements, so that a test can hold values that no honest block has.
+/// What the kernel's prover must know, as field elements, so that tests can use values that no honest block has.
 #[derive(Clone, Copy, Debug)]
 pub struct CounterInput {
     /// The deployment.
@@ -326,22 +347,38 @@ pub struct CounterInput {
 }
 
 /// A rule of the kernel that an input breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CounterRule {
     /// An addition is not below 2^58.
-    #[error("addition {index}: {source}")]
     Add {
         /// Its position.
         index: usize,
-        /// Why.
+        /// The range.
         source: AmountError,
     },
     /// The new count is not below 2^58.
-    #[error("new count: {0}")]
     Value(AmountError),
     /// The new height is not below 2^32.
-    #[error("new height {0} is not below 2^32")]
     Height(u64),
+}
+
+impl fmt::Display for CounterRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Add { index, .. } => write!(f, "addition {index} is out of range"),
+            Self::Value(_) => f.write_str("the new count is out of range"),
+            Self::Height(height) => write!(f, "new height {height} is not below 2^32"),
+        }
+    }
+}
+
+impl Error for CounterRule {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Add { source, .. } | Self::Value(source) => Some(source),
+            Self::Height(_) => None,
+        }
+    }
 }
 
 impl CounterInput {

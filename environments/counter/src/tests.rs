@@ -1,10 +1,11 @@
-use circuits_core::layout::Layout;
-use circuits_forging::{
-    Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, fixtures::cache, mutate,
+use environments_conformance::{
+    Subject,
+    forging::{Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, fixtures::cache, mutate},
 };
-use circuits_prover::proving;
-use environments_conformance::Subject;
-use environments_core::Rejection;
+use environments_core::{
+    Rejection,
+    deps::{circuits_core::layout::Layout, circuits_prover::proving, plonky2::field::types::Field64},
+};
 
 use super::*;
 
@@ -62,7 +63,7 @@ fn the_id_of_l1_is_refused() {
 fn a_chain_id_at_the_field_order_is_refused() {
     let secret = environments_conformance::secret(0);
     let result = Counter::new(F::ORDER, environments_conformance::id(0), secret, Amount::ZERO);
-    assert_eq!(result.unwrap_err(), CounterError::ChainId(F::ORDER));
+    assert_eq!(result.unwrap_err(), CounterError::ChainId(ChainIdError(F::ORDER)));
     assert!(Counter::new(F::ORDER - 1, environments_conformance::id(0), secret, Amount::ZERO).is_ok());
 }
 

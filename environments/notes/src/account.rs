@@ -1,4 +1,4 @@
-//! Accounts: an id, a nonce, a commitment to what authorises their transactions, and a vault.
+//! Accounts: an id, a nonce, a vault, and a commitment to the secret or policy that authorises transactions.
 
 use circuits_core::{
     Builder, Digest, DigestTarget, F,

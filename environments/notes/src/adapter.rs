@@ -1,99 +1,34 @@
-//! The note-based environment as an [`Environment`].
+//! The note-based state model as an [`Environment`].
 
 use bridge_core::{BlockMessages, Consumption, Message};
-use circuits_core::{Digest, hash::hash, layout::Layout, trees::TreeError};
+use circuits_core::Digest;
 use circuits_keys::CircuitCache;
 use environments_core::{
-    block::{BlockError, ProposedBlock, ProvenBlock},
+    block::{ProposedBlock, ProvenBlock},
     environment::{Environment, EnvironmentId, Proposal, ProveError},
-    kernel::ProducerSecret,
+    instance::Instance,
+    kernel::{Kernels as _, ProducerSecret},
 };
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::{
-    apply::StateError,
-    arrival::{Arrival, ArrivalError},
-    block::{MAX_TRANSACTIONS, variant, variants},
-    body::{Body, BodyError},
-    circuits::{block_kernel, prove_transaction},
+    arrival::Arrival,
+    block::{MAX_TRANSACTIONS, variants},
+    body::Body,
+    circuits::{KERNELS, prove_transaction},
     config::{Deployment, Genesis, GenesisError},
-    propose::Judged,
-    prove::NotesBlock,
-    state::{NotesState, STATE, StateFields},
-    transaction::{ProvenTransaction, Request, TransactionBundleError, TransactionError, TransactionWitness},
+    error::NotesError,
+    kernel::BlockInput,
+    propose::{Checked, Draft, check},
+    prove::{kernel_input, prove_block},
+    state::{NotesState, StateFields, state_commitment},
+    transaction::{NotesTransaction, ProvenTransaction, Request, TransactionWitness},
+    witness::NotesBlock,
 };
 
 /// One note-based environment.
 #[derive(Clone, Debug)]
 pub struct Notes {
-    pub(super) deployment: Deployment,
-    pub(super) secret: ProducerSecret,
-    genesis: NotesState,
-    pub(super) limit: usize,
-}
-
-/// What users submit, and what arrives.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-pub enum NotesTransaction {
-    /// To be proved by the producer: it is of a network account, or of a local one whose client trusts the producer
-    /// with its secret (such as the simulated clients of a scenario).
-    Request(Box<Request>),
-    /// Proved by its client.
-    Proven {
-        /// The bundle.
-        bundle: ProvenTransaction,
-    },
-    /// A message that arrives. The producer makes it, and no line is read as one.
-    #[serde(skip_deserializing)]
-    Arrival(Box<Arrival>),
-}
-
-impl From<Request> for NotesTransaction {
-    fn from(request: Request) -> Self {
-        Self::Request(Box::new(request))
-    }
-}
-
-/// Why the environment refuses something.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NotesError {
-    /// The state is of another environment.
-    #[error(
-        "the state is of chain {found_chain}, environment {found}, not of chain {chain}, environment {expected}"
-    )]
-    OtherDeployment {
-        /// This chain.
-        chain: u64,
-        /// This environment.
-        expected: EnvironmentId,
-        /// The state's chain.
-        found_chain: u64,
-        /// The state's environment.
-        found: EnvironmentId,
-    },
-    /// The transaction breaks a rule of the transaction kernel.
-    #[error(transparent)]
-    Transaction(#[from] TransactionError),
-    /// The proven transaction is malformed or its proof invalid.
-    #[error(transparent)]
-    Bundle(#[from] TransactionBundleError),
-    /// The message is not taken in.
-    #[error(transparent)]
-    Arrival(#[from] ArrivalError),
-    /// The transaction cannot be applied to the state.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// The body is malformed.
-    #[error(transparent)]
-    Body(#[from] BodyError),
-    /// The block is none.
-    #[error(transparent)]
-    Block(#[from] BlockError),
-    /// The state cannot take another block.
-    #[error("no block can follow")]
-    Full(#[from] TreeError),
+    instance: Instance<NotesState>,
 }
 
 impl Notes {
@@ -107,35 +42,28 @@ impl Notes {
         secret: ProducerSecret,
         genesis: &Genesis,
     ) -> Result<Self, GenesisError> {
-        let deployment = Deployment {
-            chain_id,
-            environment: id,
-            fee_asset: genesis.fee_asset,
-            fee_account: genesis.fee_account,
-        };
-        let accounts = genesis.accounts(chain_id, id)?;
-        let genesis = NotesState::genesis(deployment, &accounts)?;
-        Ok(Self { deployment, secret, genesis, limit: MAX_TRANSACTIONS })
+        let genesis = NotesState::genesis(genesis.deployment(chain_id, id), genesis)?;
+        Ok(Self { instance: Instance::new(secret, genesis, MAX_TRANSACTIONS) })
     }
 
     /// The same environment with blocks of at most `limit` transactions. Its registry entry then lists only the
     /// kernels that such blocks need, and only their circuits are built.
     #[must_use]
     pub fn with_limit(self, limit: usize) -> Self {
-        Self { limit: limit.min(MAX_TRANSACTIONS), ..self }
+        Self { instance: self.instance.with_limit(limit) }
     }
 
-    /// Where the environment runs.
+    /// What every state, transaction and block of the environment agrees on.
     #[must_use]
     pub fn deployment(&self) -> &Deployment {
-        &self.deployment
+        self.instance.deployment()
     }
 
     /// A request on top of a state: each input that was in the note tree at the last block's end is opened, the
     /// others are left for the block to find.
     #[must_use]
     pub fn resolve(&self, state: &NotesState, request: &Request) -> TransactionWitness {
-        TransactionWitness::new(self.deployment, request, state.notes_root(), |note| state.open(note))
+        TransactionWitness::resolve(state, request)
     }
 
     /// Proves a request as its client does.
@@ -156,17 +84,12 @@ impl Notes {
             .map_err(|error| ProveError::Part(Box::new(error)))
     }
 
-    fn check_deployment(&self, state: &NotesState) -> Result<(), NotesError> {
-        let (ours, other) = (&self.deployment, state.deployment());
-        if ours == other {
-            return Ok(());
-        }
-        Err(NotesError::OtherDeployment {
-            chain: ours.chain_id,
-            expected: ours.environment,
-            found_chain: other.chain_id,
-            found: other.environment,
-        })
+    /// What the block kernel's prover must know; proves the transactions and batches.
+    ///
+    /// # Errors
+    /// If one of them cannot be proved.
+    pub fn kernel_input(&self, cache: &CircuitCache, block: &NotesBlock) -> Result<BlockInput, ProveError> {
+        kernel_input(cache, self.instance.secret(), block)
     }
 }
 
@@ -179,19 +102,19 @@ impl Environment for Notes {
     type Error = NotesError;
 
     fn id(&self) -> EnvironmentId {
-        self.deployment.environment
+        self.instance.id()
     }
 
     fn chain_id(&self) -> u64 {
-        self.deployment.chain_id
+        self.instance.chain_id()
     }
 
     fn producer(&self) -> Digest {
-        self.secret.commitment()
+        self.instance.producer()
     }
 
     fn genesis(&self) -> NotesState {
-        self.genesis.clone()
+        self.instance.genesis().clone()
     }
 
     fn height(&self, state: &NotesState) -> u32 {
@@ -199,19 +122,16 @@ impl Environment for Notes {
     }
 
     fn commitment(&self, state: &NotesState) -> Digest {
-        let fields = StateFields {
-            chain_id: self.deployment.chain_id(),
-            environment: self.deployment.environment.to_field(),
-            ..state.fields()
-        };
-        hash(STATE, &fields.encode())
+        let ours = self.instance.genesis().fields();
+        let fields = StateFields { chain_id: ours.chain_id, environment: ours.environment, ..state.fields() };
+        state_commitment(&fields)
     }
 
     fn execute(&self, state: &mut NotesState, transaction: &NotesTransaction) -> Result<(), NotesError> {
-        self.check_deployment(state)?;
-        match self.judge(state, transaction)? {
-            Judged::Arrives(arrival) => state.arrive(&[arrival.note().commitment()]).map(|_| ())?,
-            Judged::Moves(made) => state.execute(&made.statement)?,
+        self.instance.check_state(state)?;
+        match check(state, transaction)? {
+            Checked::Arrives(arrival) => drop(state.arrive(&[arrival.note().commitment()])?),
+            Checked::Moves(made) => state.execute(&made.statement)?,
         }
         Ok(())
     }
@@ -221,12 +141,14 @@ impl Environment for Notes {
         before: &NotesState,
         transactions: &[&NotesTransaction],
     ) -> Result<Proposal<Self>, NotesError> {
-        self.check_deployment(before)?;
-        self.make_block(before, transactions)
+        self.instance.check_state(before)?;
+        let Draft { included, rejected, content } = Draft::new(before, transactions, self.instance.limit());
+        let (block, state) = content.seal(before, self.instance.secret())?;
+        Ok(Proposal { block, state, included, rejected })
     }
 
     fn apply_body(&self, state: &NotesState, body: &[u8]) -> Result<NotesState, NotesError> {
-        self.check_deployment(state)?;
+        self.instance.check_state(state)?;
         let Body { arrivals, records } = Body::decode(body)?;
         let mut after = state.clone();
         after.arrive(&arrivals)?;
@@ -242,10 +164,7 @@ impl Environment for Notes {
     }
 
     fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
-        let kernels = variants(self.limit)
-            .into_iter()
-            .map(|variant| Ok(block_kernel(cache, variant)?.key_digest(cache)?));
-        kernels.collect()
+        Ok(KERNELS.key_digests(cache, variants(self.instance.limit()))?)
     }
 
     fn prove(
@@ -253,14 +172,13 @@ impl Environment for Notes {
         cache: &CircuitCache,
         block: &ProposedBlock<NotesBlock>,
     ) -> Result<ProvenBlock, ProveError> {
-        let input = self.kernel_input(cache, block.witness())?;
-        block_kernel(cache, variant(block.witness().transactions()))?.prove(cache, block, &input)
+        prove_block(cache, self.instance.secret(), block)
     }
 
     fn parse(&self, cache: &CircuitCache, line: &str) -> Result<NotesTransaction, serde_json::Error> {
         let transaction = serde_json::from_str(line)?;
         if let NotesTransaction::Proven { bundle } = &transaction {
-            // The verdict stays with the transaction, and a block refuses it by that.
+            // The transaction keeps the verdict, with which a block accepts or refuses it.
             let _ = bundle.open(cache);
         }
         Ok(transaction)
@@ -279,7 +197,7 @@ impl Environment for Notes {
     fn messages(&self, transaction: &NotesTransaction) -> BlockMessages {
         let mut messages = BlockMessages::none(self.id());
         match transaction {
-            NotesTransaction::Request(request) => messages.outbox.extend(request.message(&self.deployment)),
+            NotesTransaction::Request(request) => messages.outbox.extend(request.message(self.deployment())),
             NotesTransaction::Proven { bundle } => messages.outbox.extend(bundle.message()),
             NotesTransaction::Arrival(arrival) => {
                 messages.inbox.push((arrival.message().clone(), arrival.consumption()));
@@ -293,7 +211,7 @@ impl Environment for Notes {
         message: &Message,
         consumption: Consumption,
     ) -> Option<Result<NotesTransaction, NotesError>> {
-        let arrival = Arrival::new(&self.deployment, message, consumption);
+        let arrival = Arrival::new(self.deployment(), message, consumption);
         Some(arrival.map(|arrival| NotesTransaction::Arrival(Box::new(arrival))).map_err(NotesError::from))
     }
 }

@@ -1,12 +1,12 @@
-//! Messages that a block takes in: each becomes a note for whom it pays.
+//! Messages that a block takes in: each becomes a note that pays its beneficiary.
 //!
 //! ```text
 //! slot    0    1    2    3  |  4    5    6    7        in the order of the inbox, from slot 0 on without a gap
 //!         └── subtree ──────┘  └── subtree ──────┘     of the note tree, before the block's transactions;
 //!                                                      left out if its first slot is empty
 //! ```
-//! The kernel says that a message was consumed, and whether as a claim or as a refund. That it exists, is
-//! pending, is for this environment and comes in time is for the bridge to say.
+//! The kernel states that a message was consumed, and whether as a claim or as a refund. The bridge proves that it
+//! exists, is pending, is addressed to this environment and comes in time.
 
 use bridge_core::{
     Consumption, Message,
@@ -45,45 +45,45 @@ const SUBTREE: usize = 1 << OUTPUTS_HEIGHT;
 pub const SUBTREES: usize = 2;
 /// Messages that a block takes in, at most.
 pub const MAX_ARRIVALS: usize = SUBTREE * SUBTREES;
-/// Bits that one element of an account's id has more than, at least. An id is a hash: that it has no such
-/// element never happens. Shorter names are those of other environments, or of nobody.
+/// At least one element of an account's id has more bits than this: an id is a hash, so the opposite never happens in
+/// practice. Shorter names belong to other environments, or to no account.
 const SHORT_NAME_BITS: usize = 48;
 
-/// A message and what becomes of it here. Made by [`Environment::consume`](environments_core::Environment::consume) only.
+/// A message, and whether it is claimed or refunded here. Made by [`Environment::consume`](environments_core::Environment::consume) only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Arrival {
     message: Message,
     consumption: Consumption,
 }
 
-/// Why a message is not taken in.
+/// Why a message cannot be taken in.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ArrivalError {
-    /// The message is of another deployment.
-    #[error("the message is of chain {found}, this is chain {expected}")]
+    /// The message belongs to another deployment.
+    #[error("the message belongs to chain {found}, but this is chain {expected}")]
     OtherChain {
         /// This chain.
         expected: u64,
         /// The message's.
         found: u64,
     },
-    /// To be claimed elsewhere.
-    #[error("the message is for environment {destination}, this is environment {here}")]
+    /// Another environment may claim the message.
+    #[error("the message is for environment {destination}, but this is environment {here}")]
     NotForUs {
         /// This environment.
         here: EnvironmentId,
         /// The message's destination.
         destination: EnvironmentId,
     },
-    /// To be refunded elsewhere.
-    #[error("the message is from environment {origin}, this is environment {here}")]
+    /// Another environment may take the message back.
+    #[error("the message is from environment {origin}, but this is environment {here}")]
     NotFromUs {
         /// This environment.
         here: EnvironmentId,
         /// The message's source.
         origin: EnvironmentId,
     },
-    /// Paid to whom no account can be.
+    /// The beneficiary cannot be the id of an account.
     #[error("{0} is not the id of an account")]
     NoAccount(Digest),
 }
@@ -126,7 +126,7 @@ impl Arrival {
         &self.message
     }
 
-    /// What becomes of it.
+    /// Whether it is claimed or refunded.
     #[must_use]
     pub fn consumption(&self) -> Consumption {
         self.consumption
@@ -150,7 +150,7 @@ fn arrival_serial(message: Digest, is_refund: F) -> Digest {
     hash(ARRIVAL, &[message.0.as_slice(), &[is_refund]].concat())
 }
 
-/// The note that a message becomes: the same whoever computes it, so that whoever is paid can.
+/// The note that a message becomes. It depends on the message alone, so the account paid can compute it.
 #[must_use]
 pub fn arrival_note(message: &Message, consumption: Consumption) -> Note {
     Note {
@@ -176,11 +176,11 @@ fn arrival_note_circuit(
 }
 
 circuits_core::layout! {
-    /// One place for a message; all zero if there is none.
+    /// A slot for a message; all zero if it is empty.
     pub struct ArrivalSlot<T> {
         /// Whether there is one.
         pub used: T,
-        /// Whether it goes back to its sender.
+        /// Whether it is refunded to its sender.
         pub is_refund: T,
         /// The message.
         pub message: MessageFields<T>,
@@ -188,7 +188,7 @@ circuits_core::layout! {
 }
 
 impl ArrivalSlot {
-    /// A place without a message.
+    /// A slot without a message.
     #[must_use]
     pub fn empty() -> Self {
         layout::Layout::decode(&[F::ZERO; <Self as layout::Layout<F>>::LEN])
@@ -216,7 +216,7 @@ impl ArrivalsWitness {
     }
 }
 
-/// Where the witness of a block's arrivals goes.
+/// Targets of a block's arrivals.
 pub struct ArrivalsTargets {
     slots: [ArrivalSlot<Target>; MAX_ARRIVALS],
     paths: [PathTarget; SUBTREES],
@@ -237,7 +237,7 @@ impl ArrivalsTargets {
 }
 
 circuits_core::layout! {
-    /// What messages that arrive lead to.
+    /// What the messages that arrive change.
     pub struct Arrived<T> {
         /// Root of the note tree, with their notes.
         pub notes: Digest<T>,
@@ -250,8 +250,8 @@ circuits_core::layout! {
     }
 }
 
-/// In-circuit twin of [`NotesState::arrive`](super::state::NotesState::arrive), from the note tree with this
-/// root and as many leaves, and an empty inbox on.
+/// In-circuit twin of [`NotesState::arrive`](super::state::NotesState::arrive), starting with the note
+/// tree of this root and number of leaves, and an empty inbox.
 pub fn arrive_circuit(
     builder: &mut Builder,
     mut notes: DigestTarget,
@@ -266,7 +266,7 @@ pub fn arrive_circuit(
         let used = BoolTarget::new_unsafe(slot.used);
         builder.enforce_bool(used);
         builder.enforce_bool(BoolTarget::new_unsafe(slot.is_refund));
-        // No gap: what decides on a subtree is its first slot.
+        // There is no gap, so the first slot of a subtree tells whether it is used.
         let gap = builder.mul_sub(used.target, earlier, used.target);
         builder.enforce_zero(gap);
         earlier = used.target;

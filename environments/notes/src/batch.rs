@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use circuits_core::{
-    Builder, Definition, Digest, DigestTarget, F, Proof, Witness,
+    Builder, Definition, Digest, DigestTarget, F, Witness,
     circuit::named,
     constrain::{Constrain, DigestOps},
     layout::{self, Layout, WitnessError, set},
@@ -19,16 +19,18 @@ use plonky2::{
 };
 
 use crate::{
-    apply::Application,
+    execute::Application,
     group::{GroupTargets, apply_group_circuit},
     state::{BlockContext, Running},
-    transaction::{TransactionKernel, TransactionKeys, TransactionStatement, transaction_shape},
+    transaction::{
+        TransactionKernel, TransactionKeys, TransactionProof, TransactionStatement, transaction_shape,
+    },
 };
 
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
-/// Rows of the batch shape, as a logarithm.
+/// Rows of the batch shape, as a binary logarithm.
 const SHAPE_DEGREE_BITS: usize = 15;
 
 circuits_core::layout! {
@@ -38,9 +40,9 @@ circuits_core::layout! {
         pub key_set_root: Digest<T>,
         /// The block.
         pub context: BlockContext<T>,
-        /// What the block's earlier transactions led to.
+        /// The running state before these transactions.
         pub before: Running<T>,
-        /// What these transactions lead to.
+        /// The running state after them.
         pub after: Running<T>,
     }
 }
@@ -63,7 +65,7 @@ pub fn batch_shape() -> &'static Shape {
     &SHAPE
 }
 
-/// Joining batches.
+/// Batches that join into longer ones.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchChain;
 
@@ -96,22 +98,13 @@ impl Chain for BatchChain {
     }
 }
 
-/// A transaction's proof, and the kernel it is of.
-#[derive(Clone, Debug)]
-pub struct TransactionProof {
-    /// The kernel.
-    pub kernel: TransactionKernel,
-    /// The proof.
-    pub proof: Proof,
-}
-
 /// Proofs of a group of transactions, in-circuit.
 pub struct TransactionsTarget {
     children: Vec<(ChildTarget<TransactionStatement<Target>>, BoolTarget)>,
 }
 
 impl TransactionsTarget {
-    /// Verifies `count` transactions, each of either kernel.
+    /// Verifies `count` transactions, each proved by one of the two kernels.
     pub fn verify(builder: &mut Builder, keys: &TransactionKeys, count: usize) -> Self {
         let local = builder.constant_digest(keys.digest_of(TransactionKernel::Local));
         let exchange = builder.constant_digest(keys.digest_of(TransactionKernel::Exchange));
@@ -166,14 +159,20 @@ impl BatchLeaf {
         Self { keys, transactions }
     }
 
-    /// The name of the circuit for so many transactions.
+    /// Transactions in the batch.
+    #[must_use]
+    pub const fn transactions(&self) -> usize {
+        self.transactions
+    }
+
+    /// The name of the circuit for this number of transactions.
     #[must_use]
     pub fn name_of(transactions: usize) -> String {
         format!("notes-batch-{transactions}")
     }
 }
 
-/// Where the witness of a batch goes.
+/// Targets of a batch.
 pub struct BatchTargets {
     key_set_root: DigestTarget,
     context: BlockContext<Target>,
@@ -189,11 +188,11 @@ pub struct BatchInput {
     pub key_set_root: Digest,
     /// The block.
     pub context: BlockContext,
-    /// What the block's earlier transactions led to.
+    /// The running state before the transactions.
     pub before: Running,
     /// The transactions.
     pub proofs: Vec<TransactionProof>,
-    /// How they apply.
+    /// How the transactions apply.
     pub applications: Vec<Application>,
 }
 

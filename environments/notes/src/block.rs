@@ -1,4 +1,4 @@
-//! Blocks: how many transactions they hold and how these are grouped.
+//! Blocks: how many transactions they hold, and how these are grouped.
 
 use environments_core::folding;
 
@@ -11,8 +11,8 @@ pub const MIN_BATCH: usize = 5;
 /// Transactions of the largest batch.
 pub const MAX_BATCH: usize = 10;
 
-/// Sizes of the groups that a block of `transactions` is applied in: one group if the block kernel takes them itself,
-/// otherwise as few batches as hold them, of nearly equal sizes.
+/// Sizes of the groups in which a block of `transactions` is applied: one group if the block kernel takes them itself,
+/// otherwise as few batches as can hold them, of nearly equal sizes.
 #[must_use]
 pub fn group_sizes(transactions: usize) -> Vec<usize> {
     if transactions <= MAX_DIRECT {
@@ -26,9 +26,9 @@ pub fn group_sizes(transactions: usize) -> Vec<usize> {
 /// How a block kernel takes its transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
-    /// So many transactions, verified by the kernel itself.
+    /// This number of transactions, verified by the kernel itself.
     Direct(usize),
-    /// So many batches or folds of batches.
+    /// This number of batches or folds of batches.
     Batches(usize),
 }
 

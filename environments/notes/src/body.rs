@@ -1,8 +1,8 @@
-//! Published block data: what rebuilds the public state from the one before.
+//! Published block data, which rebuilds the public state from the one before.
 
 use circuits_core::{
     Builder, Digest, DigestTarget, F,
-    hash::{Domain, chain, chain_circuit, hash, hash_circuit},
+    hash::{Domain, hash, hash_circuit},
     layout::{self, Layout, LayoutError},
 };
 use plonky2::{field::types::Field, iop::target::Target};
@@ -11,32 +11,11 @@ use thiserror::Error;
 use crate::{
     arrival::MAX_ARRIVALS,
     block::MAX_TRANSACTIONS,
-    transaction::{MAX_INPUTS, MAX_OUTPUTS},
+    record::{Record, add_record, no_records},
 };
 
-/// Domain of one transaction's record.
-pub const RECORD: Domain = Domain::new("n-recrd");
-/// Domain of the list of records.
-pub const RECORDS: Domain = Domain::new("n-recds");
 /// Domain of a block's body.
 pub const BODY: Domain = Domain::new("n-body");
-
-circuits_core::layout! {
-    /// What one transaction changes in the public state. Notes that were created and consumed within one batch are in
-    /// no record.
-    pub struct Record<T> {
-        /// Id of the account.
-        pub account: Digest<T>,
-        /// Hash of the account after.
-        pub after: Digest<T>,
-        /// Nullifiers of the notes consumed; zero for none.
-        pub nullifiers: [Digest<T>; MAX_INPUTS],
-        /// Commitments of the notes created; zero for none.
-        pub notes: [Digest<T>; MAX_OUTPUTS],
-        /// The fee.
-        pub fee: T,
-    }
-}
 
 /// The data of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,18 +29,18 @@ pub struct Body {
 /// Why bytes are not a body.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BodyError {
-    /// Too short to say what it holds.
+    /// The body is too short for its header.
     #[error("a body has at least {HEADER_BYTES} bytes, found {0}")]
     Header(usize),
-    /// What it says that it holds does not fit its length.
-    #[error("a body of {expected} bytes was expected, found {found}")]
+    /// The counts in the header do not match the length.
+    #[error("the body's header announces {expected} bytes, found {found}")]
     Length {
-        /// Bytes of what it says that it holds, header included.
+        /// Bytes that the header announces, itself included.
         expected: usize,
         /// Bytes found.
         found: usize,
     },
-    /// No block takes in so many messages.
+    /// No block takes in this many messages.
     #[error("a body has at most {MAX_ARRIVALS} arrivals, found {found}")]
     Arrivals {
         /// Arrivals found.
@@ -73,7 +52,7 @@ pub enum BodyError {
         /// Records found.
         found: u64,
     },
-    /// An arrival that is no note.
+    /// An arrival is zero, which no note's commitment is.
     #[error("arrival {index} of the body is empty")]
     EmptyArrival {
         /// Its position.
@@ -143,7 +122,7 @@ impl Body {
         let (arrivals, records) = rest.split_at(split);
         let arrivals = arrivals.chunks_exact(ARRIVAL_BYTES).enumerate();
         let arrivals = arrivals.map(|(index, bytes)| {
-            // One that is empty would have the digest of a body without it.
+            // A zero would have the digest of a body without it.
             let note = layout::from_bytes(bytes).map_err(|source| BodyError::Arrival { index, source })?;
             if note == Digest::ZERO { Err(BodyError::EmptyArrival { index }) } else { Ok(note) }
         });
@@ -166,29 +145,7 @@ impl Body {
     }
 }
 
-/// The digest of an empty list of records.
-#[must_use]
-pub fn no_records() -> Digest {
-    hash(RECORDS, &[])
-}
-
-/// The list of records with one more.
-#[must_use]
-pub fn add_record(records: Digest, record: &Record) -> Digest {
-    chain(RECORDS, records, hash(RECORD, &record.encode()))
-}
-
-/// In-circuit twin of [`add_record`].
-pub fn add_record_circuit(
-    builder: &mut Builder,
-    records: DigestTarget,
-    record: &Record<Target>,
-) -> DigestTarget {
-    let record = hash_circuit(builder, RECORD, &record.encode());
-    chain_circuit(builder, RECORDS, records, record)
-}
-
-/// The digest of a body: of the records and the number of them, and of the arrivals, zero for none.
+/// The digest of a body covers the list of records, their number, and the arrivals, zero in unused slots.
 #[must_use]
 pub fn body_digest(records: Digest, count: u64, arrivals: &[Digest; MAX_ARRIVALS]) -> Digest {
     let mut input = records.0.to_vec();

@@ -1,18 +1,17 @@
 //! The circuits of all note-based environments.
 
-use circuits_core::{CircuitError, Digest, recursion::key_digest};
+use circuits_core::{CircuitError, Digest, recursion::Shape};
 use circuits_keys::CircuitCache;
-use circuits_protocol::{
-    fold::{FoldChild, FoldDefinition},
-    key_set::KeySet,
+use environments_core::{
+    kernel::Kernels,
+    parts::{PartChain, PartCircuits},
 };
-use environments_core::kernel::Kernel;
 
 use crate::{
-    batch::{BatchChain, BatchInput, BatchLeaf, TransactionProof, batch_shape},
-    block::{FOLD_ARITIES, MAX_BATCH, MIN_BATCH, Variant},
+    batch::{BatchChain, BatchInput, BatchLeaf, batch_shape},
+    block::{FOLD_ARITIES, MAX_BATCH, MAX_CHILDREN, MIN_BATCH, Variant},
     kernel::BlockKernel,
-    transaction::{TransactionKernel, TransactionKeys, TransactionWitness},
+    transaction::{TransactionKernel, TransactionKeys, TransactionProof, TransactionWitness},
 };
 
 /// The keys of both transaction kernels.
@@ -24,7 +23,7 @@ pub fn transaction_keys(cache: &CircuitCache) -> Result<TransactionKeys, Circuit
     Ok(TransactionKeys::new(key(TransactionKernel::Local)?, key(TransactionKernel::Exchange)?))
 }
 
-/// Proves a transaction with the kernel that its authority asks for.
+/// Proves a transaction with the kernel of its authority.
 ///
 /// # Errors
 /// [`CircuitError::Unprovable`] if it breaks a rule.
@@ -36,89 +35,45 @@ pub fn prove_transaction(
     Ok(TransactionProof { kernel, proof: cache.circuit(kernel)?.prove(witness)? })
 }
 
-/// All circuits of the batch shape as definitions, and the set of their keys.
-#[derive(Clone)]
-pub struct BatchCircuits {
-    transactions: TransactionKeys,
-    set: KeySet,
-}
+/// The circuits of batches and of their folds.
+pub type BatchCircuits = PartCircuits<BatchChain>;
 
-impl BatchCircuits {
-    /// The batch circuits, of which only the keys are needed.
-    ///
-    /// # Errors
-    /// If one cannot be built.
-    pub fn new(cache: &CircuitCache) -> Result<Self, CircuitError> {
-        let transactions = transaction_keys(cache)?;
-        let mut digests = vec![];
-        for leaf in Self::all_leaves(&transactions) {
-            digests.push(key_digest(&cache.verifier(leaf)?.verifier_only));
-        }
-        for fold in Self::folds() {
-            digests.push(key_digest(&cache.verifier(fold)?.verifier_only));
-        }
-        Ok(Self { transactions, set: KeySet::new(&digests) })
+impl PartChain for BatchChain {
+    type Leaf = BatchLeaf;
+
+    const FOLD_ARITIES: &'static [usize] = &FOLD_ARITIES;
+    const MAX_CHILDREN: usize = MAX_CHILDREN;
+
+    fn shape() -> &'static Shape {
+        batch_shape()
     }
 
-    /// Root of the set of keys.
-    #[must_use]
-    pub fn key_set_root(&self) -> Digest {
-        self.set.root()
+    fn leaves(cache: &CircuitCache) -> Result<Vec<BatchLeaf>, CircuitError> {
+        let keys = transaction_keys(cache)?;
+        Ok((MIN_BATCH..=MAX_BATCH).map(|size| BatchLeaf::new(keys.clone(), size)).collect())
     }
 
-    fn all_leaves(transactions: &TransactionKeys) -> impl Iterator<Item = BatchLeaf> {
-        (MIN_BATCH..=MAX_BATCH).map(|size| BatchLeaf::new(transactions.clone(), size))
-    }
-
-    /// The batches, by size from [`MIN_BATCH`] on.
-    pub fn leaves(&self) -> impl Iterator<Item = BatchLeaf> {
-        Self::all_leaves(&self.transactions)
-    }
-
-    /// The folds, by arity as in [`FOLD_ARITIES`].
-    pub fn folds() -> impl Iterator<Item = FoldDefinition<BatchChain>> {
-        FOLD_ARITIES.into_iter().map(|arity| FoldDefinition::new(batch_shape(), arity))
-    }
-
-    /// Proves a batch; `None` if no circuit has its size.
-    ///
-    /// # Errors
-    /// [`CircuitError::Unprovable`] if it breaks a rule.
-    pub fn prove(&self, cache: &CircuitCache, input: &BatchInput) -> Option<Result<FoldChild, CircuitError>> {
-        let leaf = self.leaves().nth(input.proofs.len().checked_sub(MIN_BATCH)?)?;
-        Some(self.set.prove(cache, leaf, input))
-    }
-
-    /// Folds batches; `None` if no circuit has their number.
-    ///
-    /// # Errors
-    /// [`CircuitError::Unprovable`] if they do not follow on each other.
-    pub fn fold(
-        &self,
-        cache: &CircuitCache,
-        children: &Vec<FoldChild>,
-    ) -> Option<Result<FoldChild, CircuitError>> {
-        let position = FOLD_ARITIES.iter().position(|&arity| arity == children.len())?;
-        Some(self.set.prove(cache, Self::folds().nth(position)?, children))
+    fn takes(leaf: &BatchLeaf, input: &BatchInput) -> bool {
+        leaf.transactions() == input.proofs.len()
     }
 }
 
-/// The definition of the kernel of one variant of blocks.
-///
-/// # Errors
-/// If one of the circuits below it cannot be built.
-pub fn block_definition(cache: &CircuitCache, variant: Variant) -> Result<BlockKernel, CircuitError> {
-    let batch_set_root = match variant {
-        Variant::Direct(_) => Digest::ZERO,
-        Variant::Batches(_) => BatchCircuits::new(cache)?.key_set_root(),
-    };
-    Ok(BlockKernel::new(variant, transaction_keys(cache)?, batch_set_root))
-}
+/// Block kernels over the circuits of batches.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockKernels;
 
-/// The kernel of one variant of blocks, wrapped.
-///
-/// # Errors
-/// If one of its circuits cannot be built.
-pub fn block_kernel(cache: &CircuitCache, variant: Variant) -> Result<Kernel<BlockKernel>, CircuitError> {
-    Kernel::new(cache, block_definition(cache, variant)?)
+/// The kernels of all note-based environments.
+pub const KERNELS: BlockKernels = BlockKernels;
+
+impl Kernels for BlockKernels {
+    type Variant = Variant;
+    type Definition = BlockKernel;
+
+    fn definition(&self, cache: &CircuitCache, variant: Variant) -> Result<BlockKernel, CircuitError> {
+        let batch_set_root = match variant {
+            Variant::Direct(_) => Digest::ZERO,
+            Variant::Batches(_) => BatchCircuits::new(cache)?.key_set_root(),
+        };
+        Ok(BlockKernel::new(variant, transaction_keys(cache)?, batch_set_root))
+    }
 }

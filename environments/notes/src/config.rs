@@ -1,12 +1,12 @@
-//! What is fixed for a note-based environment: where it runs, its fee asset, its genesis.
+//! The deployment and the genesis of a note-based environment.
 
 use bridge_core::AssetId;
-use circuits_core::{
-    Digest, F,
-    amount::{Amount, AmountError},
+use circuits_core::{Digest, F, trees::TreeError};
+use environments_core::{
+    environment::EnvironmentId,
+    genesis::{ChainIdError, ForeignAsset, SupplyError, check_chain_id, check_issued, supply},
 };
-use environments_core::environment::EnvironmentId;
-use plonky2::field::types::{Field, Field64};
+use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -39,7 +39,7 @@ impl Deployment {
 pub struct GenesisAccount {
     /// Commitment to its secret or to its policy.
     pub authorisation: Digest,
-    /// What distinguishes accounts of one authorisation.
+    /// Distinguishes accounts with the same authorisation.
     pub salt: Digest,
     /// What it holds.
     #[serde(default)]
@@ -63,47 +63,36 @@ pub struct Genesis {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GenesisError {
     /// The chain id is not below the field's order.
-    #[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
-    ChainId(u64),
-    /// Two accounts with one id.
-    #[error("account {0} stands twice in the genesis")]
+    #[error(transparent)]
+    ChainId(#[from] ChainIdError),
+    /// Two accounts have one id.
+    #[error("account {0} is listed twice in the genesis")]
     DuplicateAccount(Digest),
+    /// The genesis issues an asset of another environment.
+    #[error(transparent)]
+    ForeignAsset(#[from] ForeignAsset),
+    /// The genesis issues more of an asset than an amount can hold.
+    #[error(transparent)]
+    Supply(#[from] SupplyError),
     /// The account tree refuses an account.
     #[error(transparent)]
-    Tree(#[from] circuits_core::trees::TreeError),
-    /// An environment issues its own assets. Others come in by messages, as the bridge keeps account of them:
-    /// what it does not know of could be sent, and no superblock would take the block.
-    #[error("the genesis of environment {environment} issues asset {asset} of another one")]
-    ForeignAsset {
-        /// The environment.
-        environment: EnvironmentId,
-        /// The asset.
-        asset: AssetId,
-    },
-    /// More of an asset than an amount can hold.
-    #[error("the genesis supply of asset {asset} is too large")]
-    Supply {
-        /// The asset.
-        asset: AssetId,
-        /// How large.
-        #[source]
-        source: AmountError,
-    },
+    Tree(#[from] TreeError),
 }
 
 impl Genesis {
+    /// The deployment of the environment that starts with this genesis.
+    pub(super) const fn deployment(&self, chain_id: u64, environment: EnvironmentId) -> Deployment {
+        let &Self { fee_asset, fee_account, .. } = self;
+        Deployment { chain_id, environment, fee_asset, fee_account }
+    }
+
     /// The accounts at height 0.
-    ///
-    /// # Errors
-    /// - [`GenesisError::ChainId`]
-    /// - [`GenesisError::DuplicateAccount`]
-    /// - [`GenesisError::ForeignAsset`]
-    /// - [`GenesisError::Supply`]
-    pub fn accounts(&self, chain_id: u64, environment: EnvironmentId) -> Result<Vec<Account>, GenesisError> {
-        if chain_id >= F::ORDER {
-            return Err(GenesisError::ChainId(chain_id));
-        }
-        let mut supply = std::collections::BTreeMap::<AssetId, Amount>::new();
+    pub(super) fn accounts(&self, deployment: &Deployment) -> Result<Vec<Account>, GenesisError> {
+        let Deployment { chain_id, environment, .. } = *deployment;
+        check_chain_id(chain_id)?;
+        let holdings = self.accounts.iter().flat_map(|account| account.vault.slots()).flatten().copied();
+        check_issued(environment, holdings.clone().map(|holding| holding.asset))?;
+        supply(holdings)?;
         let mut accounts: Vec<Account> = vec![];
         for GenesisAccount { authorisation, salt, vault } in &self.accounts {
             let account = Account {
@@ -112,16 +101,6 @@ impl Genesis {
             };
             if accounts.iter().any(|other| other.id == account.id) {
                 return Err(GenesisError::DuplicateAccount(account.id));
-            }
-            for holding in vault.slots().iter().flatten() {
-                let asset = holding.asset;
-                if asset.origin() != environment.get() {
-                    return Err(GenesisError::ForeignAsset { environment, asset });
-                }
-                let total = supply.entry(asset).or_default();
-                *total = total
-                    .checked_add(holding.amount)
-                    .map_err(|source| GenesisError::Supply { asset, source })?;
             }
             accounts.push(account);
         }

@@ -11,13 +11,13 @@ use plonky2::field::types::Field;
 
 use crate::{
     account::{Account, Holding, Vault},
-    adapter::{Notes, NotesTransaction},
+    adapter::Notes,
     config::{Genesis, GenesisAccount},
     emission::Emission,
     note::{Note, Script},
     policy::{ExchangeOrder, ExchangeTerms},
     state::NotesState,
-    transaction::{Authority, Output, Request, RequestInput, TransactionWitness},
+    transaction::{Authority, NotesTransaction, Output, Request, RequestInput, TransactionWitness},
 };
 
 const SECRET: Domain = Domain::new("testkey");
@@ -52,7 +52,7 @@ pub fn amount(value: u64) -> Amount {
     Amount::new(value).expect("below 2^58")
 }
 
-/// A digest that stands for secret or salt number `n`.
+/// Secret or salt number `n`.
 #[must_use]
 pub fn secret(n: u64) -> Digest {
     hash(SECRET, &[F::from_canonical_u64(n)])

@@ -1,7 +1,7 @@
 //! Applying a group of transactions to the public state, in-circuit: the twin of
 //! [`NotesState::apply_group`](super::state::NotesState::apply_group).
 //!
-//! What becomes of an input:
+//! An input is one of the following:
 //!
 //! | nullifier | unauthenticated | matched | its note | its nullifier |
 //! |---|---|---|---|---|
@@ -10,7 +10,7 @@
 //! | n | c | 1 | an output of an earlier transaction of the group, which is erased | erased |
 //! | n | c | 0 | member of the note tree before the group | inserted |
 //!
-//! Any other row has no proof: what has no commitment matches nothing, and no output is matched twice.
+//! No other line has a proof: an input without a commitment matches nothing, and no output is matched twice.
 
 use circuits_core::{
     Builder, Digest, DigestTarget, F, Witness,
@@ -29,11 +29,10 @@ use plonky2::{
 };
 
 use crate::{
-    apply::{Application, stand_in_key},
-    body::{Record, add_record_circuit},
-    emission::outbox_after_circuit,
+    execute::{Application, substitute_key},
+    record::{Record, add_record_circuit},
     state::{BlockContext, OUTPUTS_HEIGHT, Running, TREE_DEPTH},
-    transaction::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement},
+    transaction::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement, emission::outbox_after_circuit},
 };
 
 #[cfg(all(test, feature = "testing"))]
@@ -55,7 +54,7 @@ struct ApplicationTargets {
     outputs: PathTarget,
 }
 
-/// Where the witness of a group goes.
+/// Targets of a group.
 pub struct GroupTargets(Vec<ApplicationTargets>);
 
 impl ApplicationTargets {
@@ -110,7 +109,7 @@ impl GroupTargets {
     }
 }
 
-/// What the group makes of one transaction's inputs.
+/// One transaction's inputs, as the group applies them.
 struct Inputs {
     /// Whether the nullifier is inserted.
     inserted: Vec<BoolTarget>,
@@ -118,7 +117,7 @@ struct Inputs {
     nullifiers: [DigestTarget; MAX_INPUTS],
 }
 
-/// Applies transactions in order and returns what they lead to.
+/// Applies transactions in order and returns the running state after them.
 pub fn apply_group_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -153,8 +152,7 @@ fn masked(builder: &mut Builder, flag: BoolTarget, digest: DigestTarget) -> Dige
     Digest(digest.0.map(|element| builder.mul(flag.target, element)))
 }
 
-/// The transaction is for this deployment, environment and height, and its notes root is the one of an earlier
-/// height.
+/// The transaction is for this deployment, environment and height, and its notes root is a past root.
 fn enforce_context(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -245,8 +243,8 @@ fn apply_circuit(
     builder.enforce_digest_equal(account.old_value, statement.before);
     (trees.accounts, trees.account_count) = (account.root, account.count);
 
-    // Each nullifier that is inserted was absent. Where there is none, an insertion is proved and discarded.
-    let stand_in = builder.constant_digest(stand_in_key());
+    // Each nullifier that is inserted was absent. For an input without one, an insertion is proved and discarded.
+    let stand_in = builder.constant_digest(substitute_key());
     let present = builder.constant_digest(PRESENT);
     let slots = inputs.inserted.iter().zip(inputs.nullifiers).zip(&targets.inputs);
     for ((&inserted, nullifier), input) in slots {
@@ -257,7 +255,7 @@ fn apply_circuit(
         trees.nullifier_count = builder.select(inserted, count, trees.nullifier_count);
     }
 
-    // The outputs that are left take the next four slots of the note tree.
+    // The outputs that are left fill the next four leaves of the note tree.
     (trees.notes, trees.note_count) = append_subtree_circuit(
         builder,
         TREE_DEPTH,

@@ -1,5 +1,4 @@
-//! The block kernels: from messages that arrive, and transactions, verified directly or by batches, to the
-//! block statement.
+//! The block kernels: they take in messages, verify transactions directly or in batches, and make the block statement.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +6,7 @@ use circuits_core::{
     Builder, Definition, Digest, DigestTarget, F, Witness,
     circuit::named,
     constrain::DigestOps,
-    hash::hash_circuit,
-    layout::{self, Layout, WitnessError, set},
+    layout::{self, WitnessError, set},
     trees::{PathTarget, append_subtree_circuit, index_bits},
 };
 use circuits_protocol::{
@@ -23,18 +21,22 @@ use environments_core::{
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::{
-    apply::Application,
     arrival::{ArrivalsTargets, ArrivalsWitness, arrive_circuit},
-    batch::{BatchChain, BatchStatement, TransactionProof, TransactionsTarget, batch_shape},
+    batch::{BatchChain, BatchStatement, TransactionsTarget, batch_shape},
     block::Variant,
-    body::{body_digest_circuit, no_records},
+    body::body_digest_circuit,
+    execute::Application,
     group::{GroupTargets, apply_group_circuit},
     note::fee_note_circuit,
-    state::{BlockContext, OUTPUTS_HEIGHT, Running, STATE, SealWitness, StateFields, TREE_DEPTH, TreeRoots},
-    transaction::TransactionKeys,
+    record::no_records,
+    state::{
+        BlockContext, OUTPUTS_HEIGHT, Running, SealWitness, StateFields, TREE_DEPTH, TreeRoots,
+        state_commitment_circuit,
+    },
+    transaction::{TransactionKeys, TransactionProof},
 };
 
-/// The circuit of a block whose transactions come in a fixed form.
+/// The kernel of one variant of blocks.
 #[derive(Clone)]
 pub struct BlockKernel {
     variant: Variant,
@@ -85,7 +87,7 @@ enum TransactionsTargets {
     Batches(Vec<ListedChildTarget<BatchStatement<Target>>>),
 }
 
-/// Where the witness of a block goes.
+/// Targets of a block.
 pub struct BlockTargets {
     before: StateFields<Target>,
     arrivals: ArrivalsTargets,
@@ -129,8 +131,8 @@ impl Definition for BlockKernel {
         let StateFields { chain_id, environment, fee_asset, past_roots, .. } = before;
         let context = BlockContext { chain_id, environment, fee_asset, height, past_roots };
 
-        // A block starts with the state's trees and what messages add to them, without fees, records and
-        // messages of its own.
+        // A block starts with the state's trees and the notes of its messages, without fees, records and messages
+        // of its own.
         let zero = builder.zero();
         let records = builder.constant_digest(no_records());
         let outbox = builder.constant_digest(empty_list());
@@ -158,8 +160,8 @@ impl Definition for BlockKernel {
         let block = OneBlock {
             environment,
             height,
-            previous_state: hash_circuit(builder, STATE, &before.encode()),
-            new_state: hash_circuit(builder, STATE, &after.encode()),
+            previous_state: state_commitment_circuit(builder, &before),
+            new_state: state_commitment_circuit(builder, &after),
             outbox: end.outbox,
             inbox: arrived.inbox,
             body: body_digest_circuit(builder, end.records, end.transactions, &arrived.commitments),
@@ -191,7 +193,7 @@ impl Definition for BlockKernel {
             (TransactionsTargets::Batches(targets), BlockTransactions::Batches(children)) => {
                 targets.iter().zip(children).try_for_each(|(target, child)| target.assign(witness, child))
             }
-            // Another variant's transactions: nothing is assigned, so nothing can be proved.
+            // Transactions of another variant: nothing is assigned, so nothing can be proved.
             (TransactionsTargets::Direct { .. }, BlockTransactions::Batches(_))
             | (TransactionsTargets::Batches(_), BlockTransactions::Direct { .. }) => Ok(()),
         }
@@ -208,8 +210,8 @@ fn seal_circuit(
     fee_path: &PathTarget,
     past_root_path: &PathTarget,
 ) -> StateFields<Target> {
-    let place = [context.chain_id, context.environment, context.height];
-    let fee_note = fee_note_circuit(builder, place, before.fee_asset, end.fees, before.fee_account);
+    let block_name = [context.chain_id, context.environment, context.height];
+    let fee_note = fee_note_circuit(builder, block_name, before.fee_asset, end.fees, before.fee_account);
     let empty = builder.constant_digest(Digest::ZERO);
     let leaves = [fee_note, empty, empty, empty];
     let TreeRoots { notes, note_count, .. } = end.trees;

@@ -1,4 +1,4 @@
-//! Notes: one asset and amount, consumable once by whom its script allows.
+//! Notes: an amount of one asset, which can be consumed once, as its script allows.
 
 use bridge_core::AssetId;
 use circuits_core::{
@@ -6,6 +6,7 @@ use circuits_core::{
     amount::Amount,
     hash::{Domain, hash, hash_circuit},
     layout::Layout,
+    trees::Path,
 };
 use environments_core::environment::EnvironmentId;
 use plonky2::{field::types::Field, iop::target::Target};
@@ -22,7 +23,7 @@ pub const SWAP: Domain = Domain::new("swap");
 /// Domain of the serials of fee notes.
 pub const FEE: Domain = Domain::new("fee");
 
-/// Who may consume a note, and how.
+/// The condition under which a note can be consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Script {
@@ -38,7 +39,7 @@ pub enum Script {
         /// First height at which the sender may consume it.
         height: u32,
     },
-    /// Anyone may consume it who creates the requested note for the sender; the sender may at any time.
+    /// Anyone who creates the requested note for the sender may consume it; the sender may at any time.
     Swap {
         /// The asset requested.
         asset: AssetId,
@@ -66,11 +67,11 @@ pub struct Note {
     pub asset: AssetId,
     /// How much of it.
     pub amount: Amount,
-    /// Who may consume it.
+    /// The condition under which it can be consumed.
     pub script: Script,
     /// The account that created it; zero for fee notes.
     pub sender: Digest,
-    /// What makes it unique.
+    /// Makes the note unique.
     pub serial: Digest,
 }
 
@@ -93,9 +94,18 @@ circuits_core::layout! {
         pub sender: Digest<T>,
         /// The account paid; zero for swaps.
         pub target: Digest<T>,
-        /// What makes it unique.
+        /// Makes the note unique.
         pub serial: Digest<T>,
     }
+}
+
+/// The position of a note in the note tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Its index.
+    pub index: u64,
+    /// Its path.
+    pub path: Path,
 }
 
 impl Note {
@@ -126,8 +136,8 @@ impl Note {
         hash(NOTE, &self.fields().encode())
     }
 
-    /// What consuming the note publishes: the same whoever consumes it, and unlinkable to the commitment for
-    /// those who do not know the note. The sender does know it.
+    /// The digest that consuming the note publishes. It does not depend on the consumer, and only those who know the
+    /// note, such as its sender, can link it to the commitment.
     #[must_use]
     pub fn nullifier(&self) -> Digest {
         hash(NULLIFIER, &self.fields().encode())
@@ -176,7 +186,7 @@ pub fn swap_serial_circuit(builder: &mut Builder, nullifier: DigestTarget) -> Di
     hash_circuit(builder, SWAP, &nullifier.0)
 }
 
-/// The note that collects the fees of the block at `height`: the same whoever computes it.
+/// The note that collects the fees of the block at `height`. Anyone can compute it.
 #[must_use]
 pub fn fee_note(
     chain_id: u64,
@@ -186,24 +196,24 @@ pub fn fee_note(
     amount: Amount,
     target: Digest,
 ) -> Note {
-    let place = [F::from_canonical_u64(chain_id), environment.to_field(), F::from_canonical_u32(height)];
-    let serial = hash(FEE, &place);
+    let block = [F::from_canonical_u64(chain_id), environment.to_field(), F::from_canonical_u32(height)];
+    let serial = hash(FEE, &block);
     Note { asset, amount, script: Script::Pay { target }, sender: Digest::ZERO, serial }
 }
 
 /// The commitment of [`fee_note`], in-circuit.
 pub fn fee_note_circuit(
     builder: &mut Builder,
-    place: [Target; 3],
+    block: [Target; 3],
     asset: Target,
     amount: Target,
     target: DigestTarget,
 ) -> DigestTarget {
-    let serial = hash_circuit(builder, FEE, &place);
+    let serial = hash_circuit(builder, FEE, &block);
     unsent_note_circuit(builder, asset, amount, target, serial)
 }
 
-/// The commitment of a note that pays `target` and that no account created: one of fees, or one that a message became.
+/// The commitment of a note that pays `target` and that no account created: it collects fees, or was a message.
 pub(super) fn unsent_note_circuit(
     builder: &mut Builder,
     asset: Target,

@@ -1,4 +1,4 @@
-//! Policies of network accounts: what their vaults may be used for, in place of a key.
+//! Policies of network accounts, which limit the use of their vaults and replace a key.
 
 use bridge_core::AssetId;
 use circuits_core::{
@@ -17,15 +17,15 @@ pub const RATE_BITS: usize = 32;
 /// Bits of the number of times that one note fills an order: rate times count stays an amount.
 pub const FILL_BITS: usize = 26;
 
-/// An exchange order: pays `pays` of one asset for every `per` of another that it receives, to whom it receives
-/// it from.
+/// An exchange order: pays `pays` of one asset for every `per` of another that it receives, to the
+/// account from which it receives it.
 ///
 /// No other decrease of the account's vault can be proved; what it receives stays there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ExchangeTerms", into = "ExchangeTerms")]
 pub struct ExchangeOrder(ExchangeTerms);
 
-/// The terms of an order, before they are judged.
+/// The terms of an order, not validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeTerms {
@@ -33,9 +33,9 @@ pub struct ExchangeTerms {
     pub gives: AssetId,
     /// The asset received.
     pub takes: AssetId,
-    /// How much it pays...
+    /// How much it pays for every `per` that it receives.
     pub pays: u32,
-    /// ...for how much received.
+    /// How much it receives for every `pays` that it pays.
     pub per: u32,
 }
 
@@ -43,7 +43,7 @@ pub struct ExchangeTerms {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PolicyError {
     /// The order would trade an asset for itself.
-    #[error("an order exchanges two assets, found {0} for itself")]
+    #[error("an order exchanges two assets, not {0} for itself")]
     OneAsset(AssetId),
     /// The order would pay for nothing.
     #[error("an order must ask for at least 1 of asset {0}")]
@@ -86,7 +86,7 @@ impl ExchangeOrder {
         self.0
     }
 
-    /// How often `received` of the taken asset fills the order, if it is a whole number of times.
+    /// How many times `received` of the taken asset fills the order; `None` if not a whole number of times.
     #[must_use]
     pub fn fills(&self, received: u64) -> Option<u64> {
         let per = u64::from(self.0.per);

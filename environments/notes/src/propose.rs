@@ -1,27 +1,27 @@
-//! What goes into a block.
+//! Filling and sealing a block.
 
 use bridge_core::{BlockMessages, MAX_BLOCK_STEPS, Message};
 use circuits_core::F;
 use circuits_protocol::statement::BlockStatement;
 use environments_core::{
     block::ProposedBlock,
-    environment::{Environment, Proposal},
+    instance::DeployedState as _,
+    kernel::{OneBlock, ProducerSecret},
 };
 use plonky2::field::types::Field;
 
 use crate::{
-    adapter::{Notes, NotesError, NotesTransaction},
     arrival::{Arrival, ArrivalsWitness, MAX_ARRIVALS},
     block::group_sizes,
     body::Body,
-    emission::check_message,
-    prove::{BlockGroup, NotesBlock, Source},
+    error::NotesError,
     state::NotesState,
-    transaction::TransactionStatement,
+    transaction::{NotesTransaction, TransactionStatement, TransactionWitness, emission::check_message},
+    witness::{BlockGroup, NotesBlock, Source},
 };
 
-/// What a transaction that is valid by itself does.
-pub(super) enum Judged<'t> {
+/// A transaction that is valid by itself.
+pub(super) enum Checked<'t> {
     /// A message arrives.
     Arrives(&'t Arrival),
     /// An account moves.
@@ -35,79 +35,118 @@ pub(super) struct Move {
     source: Source,
 }
 
+/// Checks a transaction by itself; `state` opens the notes that it consumes.
+pub(super) fn check<'t>(
+    state: &NotesState,
+    transaction: &'t NotesTransaction,
+) -> Result<Checked<'t>, NotesError> {
+    let (statement, message, source) = match transaction {
+        NotesTransaction::Request(request) => {
+            let witness = TransactionWitness::resolve(state, request);
+            (witness.check()?, witness.message(), Source::Witness(Box::new(witness)))
+        }
+        NotesTransaction::Proven { bundle } => {
+            let opened = bundle.opened()?;
+            // The kernel allows messages that the bridge refuses, and with them their whole block.
+            if let Some(Message { destination, amount, .. }) = opened.message {
+                check_message(state.deployment(), destination, amount)?;
+            }
+            (opened.statement, opened.message.clone(), Source::Proven(Box::new(opened.proof.clone())))
+        }
+        NotesTransaction::Arrival(arrival) => return Ok(Checked::Arrives(arrival)),
+    };
+    Ok(Checked::Moves(Box::new(Move { statement, message, source })))
+}
+
+/// A block that is not sealed yet.
+pub(super) struct Draft {
+    /// Indices of the transactions that are in the block, ascending.
+    pub(super) included: Vec<usize>,
+    /// Indices of the transactions that cannot be, ascending, with the reason.
+    pub(super) rejected: Vec<(usize, NotesError)>,
+    /// What the block holds.
+    pub(super) content: Content,
+}
+
 /// Transactions that were executed one by one.
-struct Selection {
-    trial: NotesState,
+pub(super) struct Content {
+    /// The state in the middle of the block.
+    state: NotesState,
     messages: BlockMessages,
     arrivals: Vec<Arrival>,
     statements: Vec<TransactionStatement>,
     sources: Vec<Source>,
 }
 
-impl Notes {
-    /// Judges a transaction by itself.
-    pub(super) fn judge<'t>(
-        &self,
-        state: &NotesState,
-        transaction: &'t NotesTransaction,
-    ) -> Result<Judged<'t>, NotesError> {
-        let (statement, message, source) = match transaction {
-            NotesTransaction::Request(request) => {
-                let witness = self.resolve(state, request);
-                (witness.check()?, witness.message(), Source::Witness(Box::new(witness)))
-            }
-            NotesTransaction::Proven { bundle } => {
-                let opened = bundle.opened()?;
-                // The kernel leaves to the bridge what the bridge would leave out the whole block for.
-                if let Some(Message { destination, amount, .. }) = opened.message {
-                    check_message(&self.deployment, destination, amount)?;
-                }
-                (opened.statement, opened.message.clone(), Source::Proven(Box::new(opened.proof.clone())))
-            }
-            NotesTransaction::Arrival(arrival) => return Ok(Judged::Arrives(arrival)),
-        };
-        Ok(Judged::Moves(Box::new(Move { statement, message, source })))
-    }
-
-    /// The block on top of `before`, from as many of `transactions` as it has room for. From the first one on
-    /// that there is no room for, those that fail are left as well: they may need what was left.
-    pub(super) fn make_block(
-        &self,
-        before: &NotesState,
-        transactions: &[&NotesTransaction],
-    ) -> Result<Proposal<Self>, NotesError> {
-        let mut selection = Selection {
-            trial: before.clone(),
-            messages: BlockMessages::none(self.id()),
+impl Draft {
+    /// The block on top of `before`, from as many of the first `offered` transactions as it has room for, but at
+    /// most `limit`. After the first one for which there is no room, transactions that fail are left in the pool:
+    /// they may depend on one that was left out.
+    pub(super) fn new(before: &NotesState, offered: &[&NotesTransaction], limit: usize) -> Self {
+        let mut content = Content {
+            state: before.clone(),
+            messages: BlockMessages::none(before.environment()),
             arrivals: vec![],
             statements: vec![],
             sources: vec![],
         };
         let (mut included, mut rejected, mut left) = (vec![], vec![], false);
-        for (index, transaction) in transactions.iter().enumerate() {
-            if selection.statements.len() == self.limit {
+        for (index, transaction) in offered.iter().enumerate() {
+            if content.statements.len() == limit {
                 break;
             }
-            let judged = self.judge(&selection.trial, transaction);
-            match judged.and_then(|judged| selection.take(judged)) {
+            let checked = check(&content.state, transaction);
+            match checked.and_then(|checked| content.take(checked)) {
                 Ok(true) => included.push(index),
                 Ok(false) => left = true,
                 Err(reason) if !left => rejected.push((index, reason)),
                 Err(_) => {}
             }
         }
-        let (block, state) = self.seal_block(before, selection)?;
-        Ok(Proposal { block, state, included, rejected })
+        Self { included, rejected, content }
+    }
+}
+
+impl Content {
+    /// Executes a transaction; returns false if there is no room for it.
+    fn take(&mut self, checked: Checked<'_>) -> Result<bool, NotesError> {
+        let mut messages = self.messages.clone();
+        match &checked {
+            Checked::Arrives(arrival) => {
+                messages.inbox.push((arrival.message().clone(), arrival.consumption()));
+            }
+            Checked::Moves(made) => messages.outbox.extend(made.message.clone()),
+        }
+        if messages.inbox.len() > MAX_ARRIVALS || messages.steps() > MAX_BLOCK_STEPS {
+            return Ok(false);
+        }
+        match checked {
+            Checked::Arrives(arrival) => {
+                self.state.arrive(&[arrival.note().commitment()])?;
+                self.arrivals.push(arrival.clone());
+            }
+            Checked::Moves(made) => {
+                let Move { statement, source, .. } = *made;
+                self.state.execute(&statement)?;
+                self.statements.push(statement);
+                self.sources.push(source);
+            }
+        }
+        self.messages = messages;
+        Ok(true)
     }
 
-    /// The trial took them one by one; the block takes what arrives first, and the transactions in the groups
-    /// that its circuits apply together.
-    fn seal_block(
-        &self,
+    /// The block on top of `before`, and the state after it. The draft executed its transactions in the order of the
+    /// pool; the block takes messages first, and then the transactions in the groups that its circuits apply together.
+    ///
+    /// # Errors
+    /// If the state cannot take another block.
+    pub(super) fn seal(
+        self,
         before: &NotesState,
-        selection: Selection,
+        secret: ProducerSecret,
     ) -> Result<(ProposedBlock<NotesBlock>, NotesState), NotesError> {
-        let Selection { messages, arrivals, statements, sources, .. } = selection;
+        let Self { messages, arrivals, statements, sources, .. } = self;
         let mut state = before.clone();
         let mut body = Body::default();
         body.arrivals.extend(arrivals.iter().map(|arrival| arrival.note().commitment()));
@@ -134,48 +173,17 @@ impl Notes {
             groups,
             seal: state.seal()?,
         };
-        let height = F::from_canonical_u32(state.height());
-        let statement = BlockStatement {
-            environment: self.deployment.environment.to_field(),
-            first_height: height,
-            last_height: height,
+        let statement: BlockStatement = OneBlock {
+            environment: state.environment().to_field(),
+            height: F::from_canonical_u32(state.height()),
             previous_state: before.commitment(),
             new_state: state.commitment(),
             outbox: messages.outbox_digest(),
             inbox: messages.inbox_digest(),
             body: body.digest(),
-            producer: self.secret.commitment(),
-        };
+            secret,
+        }
+        .statement();
         Ok((ProposedBlock::new(statement, messages, body.encode(), witness)?, state))
-    }
-}
-
-impl Selection {
-    /// Executes a transaction; false if there is no room for it.
-    fn take(&mut self, judged: Judged<'_>) -> Result<bool, NotesError> {
-        let mut messages = self.messages.clone();
-        match &judged {
-            Judged::Arrives(arrival) => {
-                messages.inbox.push((arrival.message().clone(), arrival.consumption()));
-            }
-            Judged::Moves(made) => messages.outbox.extend(made.message.clone()),
-        }
-        if messages.inbox.len() > MAX_ARRIVALS || messages.steps() > MAX_BLOCK_STEPS {
-            return Ok(false);
-        }
-        match judged {
-            Judged::Arrives(arrival) => {
-                self.trial.arrive(&[arrival.note().commitment()])?;
-                self.arrivals.push(arrival.clone());
-            }
-            Judged::Moves(made) => {
-                let Move { statement, source, .. } = *made;
-                self.trial.execute(&statement)?;
-                self.statements.push(statement);
-                self.sources.push(source);
-            }
-        }
-        self.messages = messages;
-        Ok(true)
     }
 }

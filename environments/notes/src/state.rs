@@ -3,21 +3,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use circuits_core::{
-    Digest, F,
+    Builder, Digest, DigestTarget, F,
     amount::Amount,
-    hash::{Domain, hash},
+    hash::{Domain, hash, hash_circuit},
     layout::Layout,
     trees::{AppendTree, IndexTree, KeyedTree, Path, TreeError},
 };
 use circuits_protocol::statement::empty_list;
-use plonky2::field::types::Field;
+use environments_core::{environment::EnvironmentId, instance::DeployedState};
+use plonky2::{field::types::Field, iop::target::Target};
 
 use crate::{
-    account::Account,
-    body::{Record, add_record, no_records},
-    config::Deployment,
-    note::{Note, fee_note},
-    transaction::Membership,
+    config::{Deployment, Genesis, GenesisError},
+    note::{Membership, Note, fee_note},
+    record::{Record, add_record, no_records},
 };
 
 /// Domain of state commitments.
@@ -67,7 +66,7 @@ circuits_core::layout! {
 }
 
 circuits_core::layout! {
-    /// What a block's transactions move forward.
+    /// The running state of a block, which its transactions move forward.
     pub struct Running<T> {
         /// The trees.
         pub trees: TreeRoots<T>,
@@ -83,7 +82,7 @@ circuits_core::layout! {
 }
 
 circuits_core::layout! {
-    /// What a block holds every transaction against; the same for all of them.
+    /// What a block checks every transaction against; the same for all of them.
     pub struct BlockContext<T> {
         /// The deployment.
         pub chain_id: T,
@@ -102,6 +101,11 @@ circuits_core::layout! {
 #[must_use]
 pub fn state_commitment(fields: &StateFields) -> Digest {
     hash(STATE, &fields.encode())
+}
+
+/// In-circuit twin of [`state_commitment`].
+pub fn state_commitment_circuit(builder: &mut Builder, fields: &StateFields<Target>) -> DigestTarget {
+    hash_circuit(builder, STATE, &fields.encode())
 }
 
 /// The public state of a note-based environment, possibly in the middle of a block.
@@ -125,21 +129,37 @@ pub struct NotesState {
     pub(super) outbox: Digest,
 }
 
-/// What a block's end must know of the state before it.
+/// What the prover must know of the state at a block's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealWitness {
-    /// Path that the fee note's subtree takes.
+    /// Path of the fee note's subtree.
     pub fee_path: Path,
     /// Path of the block's height in the tree of past roots.
     pub past_root_path: Path,
+}
+
+impl DeployedState for NotesState {
+    type Deployment = Deployment;
+
+    fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    fn chain_id(&self) -> u64 {
+        self.deployment.chain_id
+    }
+
+    fn environment(&self) -> EnvironmentId {
+        self.deployment.environment
+    }
 }
 
 impl NotesState {
     /// The state at height 0.
     ///
     /// # Errors
-    /// [`TreeError::Present`] if two accounts have one id.
-    pub fn genesis(deployment: Deployment, accounts: &[Account]) -> Result<Self, TreeError> {
+    /// [`GenesisError`]
+    pub fn genesis(deployment: Deployment, genesis: &Genesis) -> Result<Self, GenesisError> {
         let notes = AppendTree::new(TREE_DEPTH);
         let mut state = Self {
             deployment,
@@ -156,18 +176,12 @@ impl NotesState {
             records: no_records(),
             outbox: empty_list(),
         };
-        for account in accounts {
+        for account in genesis.accounts(&deployment)? {
             state.accounts.insert(account.id, account.hash())?;
         }
         state.past_roots.set(0, state.notes.root())?;
         state.root_heights.insert(state.notes.root(), 0);
         Ok(state)
-    }
-
-    /// Where the environment runs.
-    #[must_use]
-    pub fn deployment(&self) -> &Deployment {
-        &self.deployment
     }
 
     /// Height of the last block.
@@ -241,13 +255,13 @@ impl NotesState {
         }
     }
 
-    /// The commitment. In the middle of a block it is the commitment of no block.
+    /// The commitment. No block states the commitment of a state in the middle of a block.
     #[must_use]
     pub fn commitment(&self) -> Digest {
         state_commitment(&self.fields())
     }
 
-    /// What the block that is being built moved so far.
+    /// The running state of the block that is being built.
     #[must_use]
     pub fn running(&self) -> Running {
         Running {
@@ -259,14 +273,14 @@ impl NotesState {
         }
     }
 
-    /// What the block that is being built holds transactions against.
+    /// What the block that is being built checks transactions against.
     #[must_use]
     pub fn context(&self) -> BlockContext {
         let StateFields { chain_id, environment, fee_asset, height, past_roots, .. } = self.fields();
         BlockContext { chain_id, environment, fee_asset, height: height + F::ONE, past_roots }
     }
 
-    /// Puts a record's notes into the note tree and adds it to the block; the other trees are the caller's business.
+    /// Puts a record's notes into the note tree and adds it to the block; the caller updates the other trees.
     pub(super) fn add(&mut self, record: &Record, fees: Amount) -> Result<Path, TreeError> {
         let path = self.append(&record.notes)?;
         self.fees = fees;
@@ -275,7 +289,7 @@ impl NotesState {
         Ok(path)
     }
 
-    /// The path that the next subtree of the note tree takes.
+    /// The path of the next subtree of the note tree.
     pub(super) fn next_path(&self) -> Result<Path, TreeError> {
         self.notes.next_subtree_path(OUTPUTS_HEIGHT)
     }

@@ -1,4 +1,4 @@
-//! One action in-circuit: its kind, and the rules by which it is well-formed. A malformed action is in no block.
+//! One action in-circuit: its kind, and the rules of well-formed actions. No block holds a malformed one.
 
 use bridge_core::asset::ASSET_BITS;
 use circuits_core::{
@@ -20,11 +20,11 @@ const KIND_BITS: usize = 3;
 
 /// An action.
 pub(super) struct ActionTarget {
-    /// What it asks for.
+    /// The fields of the action, as the prover chose them.
     pub(super) fields: ActionFields<Target>,
 }
 
-/// What an action is; exactly one flag is set.
+/// The kind of an action; exactly one flag is set.
 #[derive(Clone, Copy)]
 pub(super) struct Kinds {
     pub(super) transfer: BoolTarget,
@@ -32,7 +32,7 @@ pub(super) struct Kinds {
     pub(super) add: BoolTarget,
     pub(super) remove: BoolTarget,
     pub(super) bridge: BoolTarget,
-    /// Whether it is a swap or of liquidity.
+    /// Whether it trades with a pool: a swap, or a change of liquidity.
     pub(super) of_pool: BoolTarget,
 }
 
@@ -43,9 +43,9 @@ pub(super) struct WellFormed {
     pub(super) kinds: Kinds,
     /// Whether the first asset named is the smaller one.
     pub(super) ordered: BoolTarget,
-    /// Where a message goes.
+    /// The destination of a message.
     pub(super) destination: Target,
-    /// Until when it may be claimed there.
+    /// The last superblock in which it may be claimed.
     pub(super) deadline: Target,
 }
 
@@ -96,7 +96,7 @@ impl ActionTarget {
         let to_itself = builder.is_equal(destination, environment);
         enforce_zero_if(builder, bridge, to_itself.target);
 
-        // Two assets differ; those of liquidity stand in order.
+        // Two assets differ; those of liquidity are in order.
         let same = builder.is_equal(fields.asset_in, fields.asset_out);
         enforce_zero_if(builder, no_bridge, same.target);
         let ordered = is_less(builder, fields.asset_in, fields.asset_out, ASSET_BITS);
@@ -104,8 +104,8 @@ impl ActionTarget {
         let of_liquidity = builder.or(kinds.add, kinds.remove);
         enforce_zero_if(builder, of_liquidity, disordered.target);
 
-        // The amount is not 0; it is in range, as every action divides it. Limits are in range, and 0 where
-        // there is none.
+        // The amount is not 0; it is in range, because every action divides it. Limits are in range, and 0 for actions
+        // that have none.
         let nothing = builder.is_equal(fields.amount, zero);
         builder.enforce_zero(nothing.target);
         enforce_amount(builder, fields.limit_a);
@@ -119,7 +119,7 @@ impl ActionTarget {
     }
 }
 
-/// The flags of [`Kind`](crate::transaction::Kind). The decomposition enforces that there is such a kind.
+/// The flags of [`Kind`](crate::transaction::Kind). The decomposition enforces that the kind exists.
 fn kinds_circuit(builder: &mut Builder, kind: Target) -> Kinds {
     let bits = builder.split_le(kind, KIND_BITS);
     let (low, high, bridge) = (bits[0], bits[1], bits[2]);

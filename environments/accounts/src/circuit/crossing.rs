@@ -1,14 +1,14 @@
-//! What a slot has to do with messages. One that emits makes the message from what it knows; one that takes in
-//! learns from its witness all that its credit does not say.
+//! Messages of a slot. A slot that emits one computes it from its action; a slot that takes one in reads from its
+//! witness what the credit does not determine.
 //!
-//! | field | emitted | claimed | taken back |
+//! | field | emitted | claimed | refunded |
 //! |---|---|---|---|
 //! | chain id, source | the block's | witness | witness |
 //! | destination, deadline | the action's | witness | witness |
 //! | sequence | 4 * nonce + position of the action | witness | witness |
-//! | sender | the sender | witness | who is credited |
-//! | recipient | the action's | who is credited | witness |
-//! | asset, amount | the action's | what is credited | what is credited |
+//! | sender | the sender | witness | the beneficiary |
+//! | recipient | the action's | the beneficiary | witness |
+//! | asset, amount | the action's | the credit's | the credit's |
 //! | data | 0 | witness | witness |
 
 use bridge_core::message::{
@@ -28,7 +28,7 @@ use super::action::WellFormed;
 use crate::{address::LIMBS, state::BlockContext, transaction::MAX_ACTIONS};
 
 circuits_core::layout! {
-    /// What a message that is taken in says besides whom it credits with what.
+    /// The fields of a message that is taken in, without beneficiary, asset and amount.
     pub struct MessageTerms<T> {
         /// The deployment.
         pub chain_id: T,
@@ -38,11 +38,11 @@ circuits_core::layout! {
         pub destination: T,
         /// Number among the messages of its sender.
         pub sequence: T,
-        /// The sender of a message that is claimed, the recipient of one that is taken back.
+        /// The sender of a message that is claimed, the recipient of one that is refunded.
         pub other: Digest<T>,
         /// The last superblock in which the destination may claim it.
         pub deadline: T,
-        /// Digest of what the sender tells the recipient.
+        /// Digest of data that the sender adds for the recipient.
         pub data: Digest<T>,
     }
 }
@@ -77,7 +77,7 @@ impl MessageTarget {
     }
 
     /// The lists with the slot's message at their ends. It is the `done`-th action of `sender`, whose nonce is
-    /// counted up.
+    /// already increased.
     pub(super) fn append_circuit(
         &self,
         builder: &mut Builder,
@@ -125,7 +125,7 @@ impl MessageTarget {
 }
 
 impl MessageTerms {
-    /// What stands in a slot that takes nothing in.
+    /// The terms in a slot that takes no message in.
     #[must_use]
     pub(super) fn none() -> Self {
         Self {

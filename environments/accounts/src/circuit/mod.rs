@@ -1,22 +1,24 @@
 //! The rules of the environment in-circuit: one action per slot.
 //!
-//! Whether an action can be done is computed, never asserted: every condition ends in a flag that is fixed
-//! either way. So a producer can neither mark a good transaction as failed nor a failing one as good.
+//! Whether an action can be done is computed, never asserted: every condition ends in a flag whose value is forced
+//! in both cases. So a producer can neither mark a good transaction as failed nor a failing one as good.
 //!
-//! A slot may also take in a message, which nobody signs. Such a slot is idle but for one credit: whatever its
-//! witness says, all else plays on a state of its own, of which nothing counts.
+//! A slot may also take in a message, which nobody signs. Such a slot is idle but for one credit: everything else in
+//! its witness acts on a state of its own, which is discarded.
 
 mod action;
 mod balances;
 mod crossing;
 mod slot;
+mod targets;
 mod trade;
 mod witness;
 
 pub use crossing::MessageTerms;
-pub(super) use slot::AccountTarget;
-pub use slot::{Ledger, SlotTargets, Terms, slots_circuit};
-pub use witness::{CONSUMES, SlotInput, TRANSACTS};
+pub use slot::{Ledger, slots_circuit};
+pub(super) use targets::AccountTarget;
+pub use targets::SlotTargets;
+pub use witness::{CONSUMES, SlotInput, TRANSACTS, Terms};
 
 #[cfg(all(test, feature = "testing"))]
 mod tests;

@@ -8,9 +8,9 @@
 //!                                   └────────────────────────────────────────────┴────> else base
 //! ```
 //!
-//! A slot may be idle, between two transactions only: it plays on a root of its own, and nothing of it counts.
-//! Before the first transaction of a block an idle slot can take in a message: then its transfer's receiver,
-//! and nothing else of it, is written on the records as they are.
+//! A slot may be idle, but only between two transactions: it acts on a root of its own, and none of its results count.
+//! Before the first transaction of a block an idle slot can take in a message: then only the receiver of its transfer
+//! is written, to the records as they are.
 //!
 //! ```text
 //! mode             sender                     counterpart                    what counts
@@ -20,49 +20,34 @@
 //! ```
 
 use circuits_core::{
-    Builder, Digest, DigestTarget, Witness,
+    Builder, Digest, DigestTarget,
     amount::{AMOUNT_BITS, enforce_amount},
     constrain::{Constrain, DigestOps},
     integer::{HEIGHT_BITS, enforce_less_or_equal, is_less},
-    layout::{self, WitnessError, set_target},
-    trees::{LeafOpeningTarget, SetTarget, set_circuit},
+    trees::set_circuit,
 };
 use circuits_tables::ecdsa::append_committed_circuit;
 use plonky2::iop::target::{BoolTarget, Target};
 
 use super::{
-    action::{ActionTarget, Kinds, WellFormed},
+    action::{Kinds, WellFormed},
     balances::{VaultTarget, change_vault_circuit},
-    crossing::{Lists, MessageTarget},
+    crossing::Lists,
+    targets::SlotTargets,
     trade::{Trade, all_circuit, trade_circuit},
-    witness::SlotInput,
+    witness::Terms,
 };
 use crate::{
     account::{AccountFields, account_hash_circuit},
     address::{LIMBS, account_key_circuit, address_circuit, pool_key_circuit},
-    message::{HeaderFields, message_start_circuit, message_step_circuit, words_circuit},
     pool::{POOL_NUMBER_BITS, PoolFields, pool_hash_circuit, share_asset_circuit},
-    state::{BlockContext, Running, TREE_DEPTH},
+    signing::{HeaderFields, message_start_circuit, message_step_circuit, words_circuit},
+    state::{BlockContext, Running},
     transaction::{MAX_ACTIONS, NONCE_BITS},
 };
 
 circuits_core::layout! {
-    /// What a transaction says besides sender, nonce and actions.
-    pub struct Terms<T> {
-        /// Commitment to the sender's public key.
-        pub key: Digest<T>,
-        /// The fee.
-        pub fee: T,
-        /// The last height.
-        pub deadline: T,
-        /// The number of actions.
-        pub actions: T,
-    }
-}
-
-circuits_core::layout! {
-    /// What a failed transaction returns to: the records of the state, as far as a commitment knows them, and
-    /// the outbox.
+    /// What a failed transaction restores: the commitment to the records of the state, and the outbox.
     pub struct Ledger<T> {
         /// Root of the tree of accounts and pools.
         pub root: Digest<T>,
@@ -75,12 +60,12 @@ circuits_core::layout! {
     }
 }
 
-/// Where a block stands between two slots.
+/// The position of a block between two slots.
 #[derive(Clone, Copy)]
 struct Cursor {
-    /// What the slots before moved; its records are the working ones.
+    /// The running state after the slots before; its records are the working ones.
     running: Running<Target>,
-    /// Whether the next slot starts a transaction. If so, what follows is not looked at.
+    /// Whether the next slot starts a transaction. If so, the fields below are not read.
     first: BoolTarget,
     /// The records to return to if the transaction fails.
     base: Ledger<Target>,
@@ -90,86 +75,6 @@ struct Cursor {
     message: DigestTarget,
     actions: Target,
     done: Target,
-}
-
-/// An account's record; slot 0 of its vault is of the fee asset by construction.
-pub(crate) struct AccountTarget(pub(crate) AccountFields<Target>);
-
-impl AccountTarget {
-    /// Fresh targets.
-    pub(crate) fn new_virtual(builder: &mut Builder, fee_asset: Target) -> Self {
-        let (key, nonce) = (builder.new_digest(), builder.add_virtual_target());
-        let vault = std::array::from_fn(|i| if i == 0 { fee_asset } else { builder.add_virtual_target() });
-        Self(AccountFields { key, nonce, vault })
-    }
-
-    /// Assigns a record.
-    pub(crate) fn set_targets(
-        &self,
-        witness: &mut Witness,
-        value: &AccountFields,
-    ) -> Result<(), WitnessError> {
-        layout::set(witness, &self.0.key, &value.key)?;
-        set_target(witness, self.0.nonce, value.nonce)?;
-        let rest = self.0.vault.iter().zip(value.vault).skip(1);
-        rest.into_iter().try_for_each(|(&target, value)| set_target(witness, target, value))
-    }
-}
-
-/// Where the witness of a slot goes.
-pub struct SlotTargets {
-    mode: Target,
-    idle_root: DigestTarget,
-    terms: Terms<Target>,
-    sender: AccountTarget,
-    sender_leaf: LeafOpeningTarget,
-    action: ActionTarget,
-    receiver: AccountTarget,
-    /// Without its assets, which are the action's.
-    pool: PoolFields<Target>,
-    set: SetTarget,
-    message: MessageTarget,
-}
-
-impl SlotTargets {
-    fn new_virtual(builder: &mut Builder, context: &BlockContext<Target>) -> Self {
-        let zero = builder.zero();
-        let [number, reserve_a, reserve_b, shares] = builder.add_virtual_target_arr();
-        let pool = PoolFields { number, asset_a: zero, asset_b: zero, reserve_a, reserve_b, shares };
-        Self {
-            mode: builder.add_virtual_target(),
-            idle_root: builder.new_digest(),
-            terms: layout::new_virtual(builder),
-            sender: AccountTarget::new_virtual(builder, context.fee_asset),
-            sender_leaf: LeafOpeningTarget::new_virtual(builder, TREE_DEPTH),
-            action: ActionTarget::new_virtual(builder),
-            receiver: AccountTarget::new_virtual(builder, context.fee_asset),
-            pool,
-            set: SetTarget::new_virtual(builder, TREE_DEPTH),
-            message: MessageTarget::new_virtual(builder),
-        }
-    }
-
-    /// Assigns a slot.
-    ///
-    /// # Errors
-    /// If a target was already set to another value.
-    pub fn set_targets(&self, witness: &mut Witness, value: &SlotInput) -> Result<(), WitnessError> {
-        set_target(witness, self.mode, value.mode)?;
-        layout::set(witness, &self.idle_root, &value.idle_root)?;
-        layout::set(witness, &self.terms, &value.terms)?;
-        self.sender.set_targets(witness, &value.sender)?;
-        self.sender_leaf.set_targets(witness, &value.sender_leaf)?;
-        self.action.set_targets(witness, &value.action)?;
-        self.receiver.set_targets(witness, &value.receiver)?;
-        let PoolFields { number, reserve_a, reserve_b, shares, .. } = value.pool;
-        let targets = [self.pool.number, self.pool.reserve_a, self.pool.reserve_b, self.pool.shares];
-        for (target, value) in targets.into_iter().zip([number, reserve_a, reserve_b, shares]) {
-            set_target(witness, target, value)?;
-        }
-        self.message.set_targets(witness, &value.message, value.refund)?;
-        self.set.set_targets(witness, &value.set)
-    }
 }
 
 /// Applies slots in order, from the start of a transaction to the end of one.
@@ -222,7 +127,7 @@ fn slot_circuit(
     let (zero, one, two) = (builder.zero(), builder.one(), builder.two());
     let [active, takes_in] = [one, two].map(|mode| builder.is_equal(slot.mode, mode));
 
-    // A slot is idle between transactions only.
+    // A slot may be idle only between transactions.
     let (idle, within) = (builder.not(active), builder.not(first));
     let gap = builder.and(idle, within);
     builder.enforce_zero(gap.target);
@@ -237,7 +142,7 @@ fn slot_circuit(
     let done = builder.add(done, one);
     let last = builder.is_equal(done, actions);
 
-    // The first slot charges the sender. What it leaves is what a failed transaction leaves.
+    // The first slot charges the sender. A failed transaction leaves only this.
     let address = address_circuit(builder, key);
     let sender = charge_circuit(builder, context, slot, first, key);
     let sender_key = account_key_circuit(builder, &address);
@@ -273,10 +178,10 @@ fn slot_circuit(
     let after = builder.select_digest(effect.possible, after, charged);
     let middle = slot.sender_leaf.root_circuit(builder, after);
 
-    // Nobody signs what takes a message in: it is computed to be a credit that can be made, before all
-    // transactions, or nothing.
+    // Nobody signs for a message that is taken in. The circuit computes that it is a credit that can be made, before
+    // all transactions; otherwise it does nothing.
     let none_yet = builder.is_equal(cursor.running.transactions, zero);
-    let consumes = all_circuit(builder, &[idle, takes_in, none_yet, transfer, effect.place]);
+    let consumes = all_circuit(builder, &[idle, takes_in, none_yet, transfer, effect.fits]);
     let ground = builder.select_digest(consumes, cursor.running.root, middle);
     let ground = Ground { root: ground, sender: sender_key, record: after };
     let written = counterpart_circuit(builder, empty_account, slot, &action, &effect, &here, &ground);
@@ -339,8 +244,7 @@ fn select_ledger(
     }
 }
 
-/// The sender's record, charged in its first slot with fee and nonce, and with its key from the first one it
-/// ever has.
+/// The sender's record: its first slot charges fee and nonce, and its first transaction fixes its key.
 fn charge_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -372,7 +276,7 @@ fn charge_circuit(
     sender
 }
 
-/// What an action comes to.
+/// The result of an action.
 struct Effect {
     /// The sender's vault after.
     vault: VaultTarget,
@@ -380,13 +284,13 @@ struct Effect {
     receiver: AccountFields<Target>,
     /// The pool's records before and after.
     pool: [PoolFields<Target>; 2],
-    /// Whether the receiver's vault has a place for it.
-    place: BoolTarget,
+    /// Whether the receiver's vault has a slot for it.
+    fits: BoolTarget,
     /// Whether the action can be done.
     possible: BoolTarget,
 }
 
-/// Where the counterpart is written.
+/// The tree to which the counterpart is written.
 struct Ground {
     /// Root of the tree.
     root: DigestTarget,
@@ -396,7 +300,7 @@ struct Ground {
     record: DigestTarget,
 }
 
-/// What the action comes to, for a sender with this record.
+/// The result of the action, for a sender with this record.
 ///
 /// | kind | first: debit | second | third: credit |
 /// |---|---|---|---|
@@ -418,7 +322,7 @@ fn effect_circuit(
     let absent = slot.set.insert;
 
     let receiver = slot.receiver.0;
-    let (received, place, welcome) = receive_circuit(builder, context, action, sender, &receiver, absent);
+    let (received, fits, welcome) = receive_circuit(builder, context, action, sender, &receiver, absent);
     let before = PoolFields {
         asset_a: builder.select(ordered, fields.asset_in, fields.asset_out),
         asset_b: builder.select(ordered, fields.asset_out, fields.asset_in),
@@ -429,7 +333,7 @@ fn effect_circuit(
     let counterpart = builder.select(transfer, welcome.target, possible.target);
     let counterpart = builder.or(bridge, BoolTarget::new_unsafe(counterpart));
 
-    // Where there is no movement, nothing of the fee asset moves.
+    // Where nothing moves, amount 0 of the fee asset does.
     let (none, zero, shares) = (context.fee_asset, builder.zero(), fields.amount);
     let share = share_asset_circuit(builder, context.environment, after.number);
     let (debit, credit) = (builder._true(), builder._false());
@@ -465,12 +369,12 @@ fn effect_circuit(
     }
     let possible = all_circuit(builder, &conditions);
     let receiver = AccountFields { vault: received, ..receiver };
-    Effect { vault, receiver, pool: [before, after], place, possible }
+    Effect { vault, receiver, pool: [before, after], fits, possible }
 }
 
-/// The receiver's vault after a transfer, whether it has a place, and whether he can take it: he is not the
-/// sender, his vault has a place, and a receiver who is absent gets at least the minimum deposit of the fee
-/// asset.
+/// The receiver's vault after a transfer, whether it has a slot for the asset, and whether the receiver can take the
+/// amount: it is not the sender, its vault has a slot, and if it does not exist yet, it gets at least the minimum
+/// deposit of the fee asset.
 fn receive_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -490,13 +394,13 @@ fn receive_circuit(
     let exists = builder.not(absent);
     let welcome = builder.or(exists, creates);
     let credit = builder._false();
-    let (vault, place) =
+    let (vault, fits) =
         change_vault_circuit(builder, &receiver.vault, fields.asset_in, fields.amount, credit);
-    (vault, place, all_circuit(builder, &[another, welcome, place]))
+    (vault, fits, all_circuit(builder, &[another, welcome, fits]))
 }
 
-/// Writes the receiver or the pool over the record that was found, for a message, which has neither, the
-/// sender's record as it is.
+/// Writes the receiver or the pool over the record that was found. A message has neither: the sender's record is
+/// written as it is.
 fn counterpart_circuit(
     builder: &mut Builder,
     empty_account: DigestTarget,
@@ -530,8 +434,8 @@ fn counterpart_circuit(
     let found = builder.select_digest(outcome.inserted, empty, outcome.old_value);
     builder.enforce_digest_equal(claimed, found);
 
-    // A new pool takes the next number. A number that is none would name no asset: no block can hold such a
-    // transaction.
+    // A new pool takes the next number. A number out of range would name no asset, so no block
+    // can hold such a transaction.
     let makes = builder.and(of_pool, outcome.inserted);
     let number = builder.mul(makes.target, here.pool_count);
     builder.enforce_range(number, POOL_NUMBER_BITS);

@@ -7,8 +7,8 @@
 //! | add, pool absent | + `limit_a` | + `limit_b` | + shares + locked = `limit_a` | neither is 0 |
 //! | remove | - floor(shares * reserve / all shares) | the same | - shares | at least `limit_a`, `limit_b` |
 //!
-//! Every quotient is at most 2^58 and every change of a reserve is judged by its range, so nothing here is ever
-//! unprovable: not even for a pool that is absent, whose fields are all 0.
+//! Every quotient is at most 2^58 and every change of a reserve is checked by its range, so every action has a proof,
+//! even on a pool that is absent, whose fields are all 0.
 
 use circuits_core::{
     Builder, F,
@@ -40,8 +40,7 @@ pub(super) struct Trade {
     pub(super) possible: BoolTarget,
 }
 
-/// The effect of an action on `pool`, which is all 0 but its assets if it is `absent`. Nothing of it counts for
-/// a transfer.
+/// The effect of an action on `pool`, which is all 0 but its assets if it is `absent`. A transfer ignores it.
 pub(super) fn trade_circuit(
     builder: &mut Builder,
     action: &WellFormed,
@@ -68,7 +67,7 @@ pub(super) fn trade_circuit(
     let first = mul_div_circuit(builder, of, times, by);
     let second = mul_div_circuit(builder, pool.reserve_b, amount, pool.shares);
 
-    // Who makes the pool pays the limits exactly, and gets what is not locked.
+    // The maker of the pool pays the limits exactly, and gets the shares that are not locked.
     let makes = builder.and(add, absent);
     let paid_first = builder.select(makes, fields.limit_a, first.ceil);
     let paid_second = builder.select(makes, fields.limit_b, second.ceil);
@@ -123,9 +122,9 @@ pub(super) fn trade_circuit(
     Trade { after, first, second, possible: all_circuit(builder, &all) }
 }
 
-/// Whether `moved`, which is at most 2^58, keeps the sender's limit: at most it if he pays, else at least it.
+/// Whether `moved`, which is at most 2^58, respects the sender's limit: a maximum for a payment, else a minimum.
 fn is_within(builder: &mut Builder, pays: BoolTarget, moved: Target, limit: Target) -> BoolTarget {
-    // What is no amount exceeds every limit from below as well as the largest amount does.
+    // A value that is not an amount is above every limit, as the largest amount is.
     let saturated = builder.constant_u64(SATURATED);
     let is_saturated = builder.is_equal(moved, saturated);
     let received = builder.sub(moved, is_saturated.target);

@@ -1,4 +1,4 @@
-//! What a slot's prover must know, from the execution of transactions.
+//! What the prover of a slot must know, from the execution of transactions.
 
 use bridge_core::{Consumption, message::MessageFields};
 use circuits_core::{
@@ -11,25 +11,39 @@ use circuits_tables::ecdsa::key_commitment;
 use environments_core::vault::VAULT_SLOTS;
 use plonky2::field::types::Field;
 
-use super::{crossing::MessageTerms, slot::Terms};
+use super::crossing::MessageTerms;
 use crate::{
     account::{ACCOUNT, Account, AccountFields},
     address::Address,
-    consume::ConsumptionWitness,
+    arrival::ArrivalWitness,
     execute::{Record, SlotWitness, TransactionWitness},
     pool::PoolFields,
     state::{BlockContext, TREE_DEPTH},
     transaction::{ActionFields, Kind},
 };
 
+circuits_core::layout! {
+    /// What a transaction says besides sender, nonce and actions.
+    pub struct Terms<T> {
+        /// Commitment to the sender's public key.
+        pub key: Digest<T>,
+        /// The fee.
+        pub fee: T,
+        /// The last height.
+        pub deadline: T,
+        /// The number of actions.
+        pub actions: T,
+    }
+}
+
 /// What the prover of a slot must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotInput {
-    /// What counts of the slot: [`TRANSACTS`], [`CONSUMES`], or nothing.
+    /// [`TRANSACTS`], [`CONSUMES`], or any other value for an idle slot.
     pub mode: F,
-    /// The root that an idle slot plays on.
+    /// The root that an idle slot acts on.
     pub idle_root: Digest,
-    /// The transaction's terms; looked at in its first slot.
+    /// The transaction's terms; only its first slot reads them.
     pub terms: Terms,
     /// The sender before the slot.
     pub sender: AccountFields,
@@ -43,9 +57,9 @@ pub struct SlotInput {
     pub pool: PoolFields,
     /// Writing the receiver or the pool; the sender's record for a message.
     pub set: SetWitness,
-    /// What a message that is taken in says besides whom it credits with what.
+    /// The fields of a message that is taken in, without beneficiary, asset and amount.
     pub message: MessageTerms,
-    /// 1 if it is taken back, 0 if it is claimed.
+    /// 1 if it is refunded, 0 if it is claimed.
     pub refund: F,
 }
 
@@ -94,7 +108,7 @@ impl SlotInput {
 
     /// The slot of a message that is taken in: an idle one with a transfer to the beneficiary.
     #[must_use]
-    pub fn of_consumption(context: &BlockContext, taken: &ConsumptionWitness) -> Self {
+    pub fn of_arrival(context: &BlockContext, taken: &ArrivalWitness) -> Self {
         let fields = taken.message.fields();
         let other = match taken.consumption {
             Consumption::Claim => fields.sender,
@@ -118,7 +132,7 @@ impl SlotInput {
         }
     }
 
-    /// A slot without an action: in a world of one account, that account fails to give something to itself.
+    /// A slot without an action: in a world of one account, that account fails to pay itself.
     ///
     /// # Panics
     /// Never: an empty tree takes an account.
@@ -159,7 +173,7 @@ impl SlotInput {
     }
 }
 
-/// What stands for a pool that does not exist, without its assets.
+/// The fields of a pool that does not exist, without its assets.
 const ABSENT_POOL: PoolFields = PoolFields {
     number: F::ZERO,
     asset_a: F::ZERO,
@@ -169,7 +183,7 @@ const ABSENT_POOL: PoolFields = PoolFields {
     shares: F::ZERO,
 };
 
-/// What stands for an account that does not exist.
+/// The fields of an account that does not exist.
 fn absent_account(context: &BlockContext) -> AccountFields {
     let mut vault = [F::ZERO; 2 * VAULT_SLOTS];
     vault[0] = context.fee_asset;

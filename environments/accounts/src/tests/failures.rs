@@ -145,7 +145,7 @@ fn a_slot_that_an_action_frees_can_be_used_by_it() {
     for n in 2..15 {
         give(&mut world, 0, asset(n), amount(1));
     }
-    // 16 slots: assets 0 to 14 and the shares of the pool. All of asset 1 buys nothing new; all shares make place.
+    // 16 slots: assets 0 to 14 and the shares of the pool. All of asset 1 buys nothing new; all shares free their slot.
     let shares = balance(&world.state, 0, share(&world, 0));
     assert_eq!(outcome(&mut world, 0, &[transfer(1, 1, START)]), Outcome::Done);
     give(&mut world, 0, asset(20), amount(1));

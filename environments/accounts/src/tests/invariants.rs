@@ -145,12 +145,12 @@ proptest! {
         for (number, (to, asset, value)) in (0..).zip(received) {
             let message = Message { asset, ..world.message(9, number, to, 0, value) };
             let before = world.state.clone();
-            match world.state.consume(&message, Consumption::Claim) {
+            match world.state.arrive(&message, Consumption::Claim) {
                 Err(_) => prop_assert_eq!(&world.state, &before),
                 Ok(witness) => {
                     prop_assert_eq!(witness.before, before.running());
                     moved(&mut balance, &message, 1);
-                    offered.push(AccountsTransaction::Consume { message, consumption: Consumption::Claim });
+                    offered.push(AccountsTransaction::Arrival { message, consumption: Consumption::Claim });
                 }
             }
         }
@@ -183,7 +183,7 @@ proptest! {
 
         // All that was sent comes back.
         for message in sent {
-            if sealed.state.consume(&message, Consumption::Refund).is_ok() {
+            if sealed.state.arrive(&message, Consumption::Refund).is_ok() {
                 moved(&mut balance, &message, 1);
             }
         }

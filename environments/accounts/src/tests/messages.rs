@@ -13,9 +13,9 @@ use super::{address, balance, failure, outcome, world};
 use crate::{
     AccountsError,
     address::{Address, LIMB_BITS},
+    arrival::ArrivalError,
     block::{UNSIGNED_SLOTS, Variant},
-    body::{Body, decode_body, encode_body},
-    consume::ConsumeError,
+    body::Body,
     execute::{Failure, Invalid, Outcome},
     fixtures::{COLLECTOR, FEE, NEWCOMER, START, World, amount, asset, bridge, transfer},
     state::AccountsState,
@@ -23,15 +23,15 @@ use crate::{
 };
 
 /// The reason of a refusal, which changes nothing.
-fn refused(world: &World, message: &Message, consumption: Consumption) -> ConsumeError {
+fn refused(world: &World, message: &Message, consumption: Consumption) -> ArrivalError {
     let mut state = world.state.clone();
-    let reason = state.consume(message, consumption).expect_err("a message that cannot be taken in");
+    let reason = state.arrive(message, consumption).expect_err("a message that cannot be taken in");
     assert_eq!(state, world.state);
     reason
 }
 
 fn claims(world: &World, count: usize) -> Vec<AccountsTransaction> {
-    let claim = |n| AccountsTransaction::Consume {
+    let claim = |n| AccountsTransaction::Arrival {
         message: world.message(6, n as u64, n % 3, 1, 5),
         consumption: Consumption::Claim,
     };
@@ -108,8 +108,8 @@ fn a_claim_credits_the_recipient_and_a_refund_the_sender() {
     world.state.seal().unwrap();
     let before = world.state.clone();
     let received = world.message(6, 3, 1, 1, 20);
-    world.state.consume(&received, Consumption::Claim).unwrap();
-    world.state.consume(&sent, Consumption::Refund).unwrap();
+    world.state.arrive(&received, Consumption::Claim).unwrap();
+    world.state.arrive(&sent, Consumption::Refund).unwrap();
     assert_eq!(balance(&world.state, 1, asset(1)), START + 20);
     assert_eq!(balance(&world.state, 0, asset(1)), START);
     // Nothing else: no nonce, no fee, no key, no other account.
@@ -125,7 +125,7 @@ fn a_claim_credits_the_recipient_and_a_refund_the_sender() {
 #[test]
 fn a_claim_creates_an_account_of_whatever_comes() {
     let mut world = world();
-    world.state.consume(&world.message(6, 0, NEWCOMER, 7, 1), Consumption::Claim).unwrap();
+    world.state.arrive(&world.message(6, 0, NEWCOMER, 7, 1), Consumption::Claim).unwrap();
     let account = world.state.account(&address(NEWCOMER)).unwrap();
     assert_eq!(
         (account.key, account.nonce, account.balances.balance(asset(7))),
@@ -143,31 +143,31 @@ fn each_message_that_cannot_be_taken_in_has_its_reason() {
         refused(&world, &bad, Consumption::Claim)
     };
     let expected = CHAIN_ID;
-    assert_eq!(refuse(&|bad| bad.chain_id = 9), ConsumeError::OtherChain { expected, found: 9 });
+    assert_eq!(refuse(&|bad| bad.chain_id = 9), ArrivalError::OtherChain { expected, found: 9 });
     let (expected, found) = (id(0), EnvironmentId(9));
-    assert_eq!(refuse(&|bad| bad.destination = found), ConsumeError::NotOurs { expected, found });
-    let source = ConsumeError::NotOurs { expected, found: EnvironmentId(6) };
+    assert_eq!(refuse(&|bad| bad.destination = found), ArrivalError::NotOurs { expected, found });
+    let source = ArrivalError::NotOurs { expected, found: EnvironmentId(6) };
     assert_eq!(refused(&world, &good, Consumption::Refund), source);
-    assert_eq!(refuse(&|bad| bad.amount = Amount::ZERO), ConsumeError::ZeroAmount);
+    assert_eq!(refuse(&|bad| bad.amount = Amount::ZERO), ArrivalError::ZeroAmount);
     for limb in 0..4 {
         let mut nobody = good.recipient;
         nobody.0[limb] += F::from_canonical_u64(1 << LIMB_BITS);
-        assert_eq!(refuse(&|bad| bad.recipient = nobody), ConsumeError::NoAddress(nobody));
+        assert_eq!(refuse(&|bad| bad.recipient = nobody), ArrivalError::NoAddress(nobody));
     }
     let beneficiary = address(1);
     let full = refuse(&|bad| (bad.asset, bad.amount) = (asset(1), Amount::MAX));
-    assert!(matches!(full, ConsumeError::Vault { source: VaultError::Balance { .. }, .. }), "{full}");
+    assert!(matches!(full, ArrivalError::Vault { source: VaultError::Balance { .. }, .. }), "{full}");
     let much = Amount::new(Amount::MAX.get() - START).unwrap();
-    assert_eq!(refuse(&|bad| bad.amount = much), ConsumeError::FeeSupply { amount: much });
+    assert_eq!(refuse(&|bad| bad.amount = much), ArrivalError::FeeSupply { amount: much });
     let mut full = world.state.account(&beneficiary).unwrap().clone();
     (2..16).for_each(|n| full.balances.credit(asset(n), amount(1)).unwrap());
     world.state.records.set_account(beneficiary, full).unwrap();
     let source = VaultError::Full { asset: asset(20) };
     let mut other = good.clone();
     other.asset = asset(20);
-    assert_eq!(refused(&world, &other, Consumption::Claim), ConsumeError::Vault { beneficiary, source });
+    assert_eq!(refused(&world, &other, Consumption::Claim), ArrivalError::Vault { beneficiary, source });
     outcome(&mut world, 0, &[transfer(1, 0, 5)]);
-    let after = ConsumeError::AfterTransactions { transactions: 1 };
+    let after = ArrivalError::AfterTransactions { transactions: 1 };
     assert_eq!(refused(&world, &good, Consumption::Claim), after);
 }
 
@@ -180,7 +180,7 @@ fn an_environment_takes_what_names_an_address() {
     assert_eq!(world.environment.messages(&taken).inbox, [(message.clone(), Consumption::Claim)]);
     let mut nobody = message;
     nobody.recipient = Digest([F::NEG_ONE; 4]);
-    assert_eq!(consume(&nobody).unwrap_err(), ConsumeError::NoAddress(nobody.recipient).into());
+    assert_eq!(consume(&nobody).unwrap_err(), ArrivalError::NoAddress(nobody.recipient).into());
     assert_eq!(Address::from_digest(nobody.recipient), None);
 }
 
@@ -190,17 +190,17 @@ fn no_claim_makes_a_block_that_cannot_end() {
     // The rest of what an amount can hold comes in, and goes to the collector of the fees.
     let room = Amount::MAX.get() - world.state.fee_supply();
     let mut message = world.message(6, 0, 0, 0, room);
-    world.state.consume(&message, Consumption::Claim).unwrap();
+    world.state.arrive(&message, Consumption::Claim).unwrap();
     message.sequence += 1;
     message.amount = amount(1);
-    assert!(matches!(refused(&world, &message, Consumption::Claim), ConsumeError::FeeSupply { .. }));
+    assert!(matches!(refused(&world, &message, Consumption::Claim), ArrivalError::FeeSupply { .. }));
     let all = balance(&world.state, 0, asset(0)) - FEE;
     assert_eq!(outcome(&mut world, 0, &[transfer(COLLECTOR, 0, all)]), Outcome::Done);
     world.state.seal().unwrap();
     // What is sent away makes room.
     assert_eq!(outcome(&mut world, 1, &[bridge(6, 0, 1)]), Outcome::Done);
     world.state.seal().unwrap();
-    world.state.consume(&message, Consumption::Claim).unwrap();
+    world.state.arrive(&message, Consumption::Claim).unwrap();
 }
 
 fn propose(
@@ -223,15 +223,15 @@ fn a_block_takes_messages_in_before_its_transactions() {
     let message = world.message(6, 0, 1, 5, 31);
     let on = world.sign(1, world.unsigned(1, &[bridge(7, 5, 30)]));
     let fails = world.sign(0, world.unsigned(0, &[bridge(7, 5, 30)]));
-    let claim = AccountsTransaction::Consume { message: message.clone(), consumption: Consumption::Claim };
-    let nobody = AccountsTransaction::Consume {
+    let claim = AccountsTransaction::Arrival { message: message.clone(), consumption: Consumption::Claim };
+    let nobody = AccountsTransaction::Arrival {
         message: Message { amount: Amount::ZERO, ..message.clone() },
         consumption: Consumption::Claim,
     };
     let offered = [on.clone().into(), nobody, fails.into(), claim];
     let (proposal, _) = propose(&world, &offered);
     assert_eq!(proposal.included, [0, 2, 3]);
-    assert_eq!(proposal.rejected, [(1, AccountsError::Consume(ConsumeError::ZeroAmount))]);
+    assert_eq!(proposal.rejected, [(1, AccountsError::Arrival(ArrivalError::ZeroAmount))]);
     let block = &proposal.block;
     let expected = BlockMessages {
         environment: id(0),
@@ -243,16 +243,16 @@ fn a_block_takes_messages_in_before_its_transactions() {
     assert_eq!(failures.len(), 1);
     assert_eq!(failures[0].0, 1, "the second of the three in the block");
     world.state = start;
-    let Body { consumed, transactions } = decode_body(block.body()).unwrap();
-    assert_eq!((consumed.len(), transactions.len()), (1, 2));
+    let Body { arrivals, transactions } = Body::decode(block.body()).unwrap();
+    assert_eq!((arrivals.len(), transactions.len()), (1, 2));
     // Without the message, or with it as a refund, it is another body.
-    let digest = |body: &Body| world.environment.body_digest(&encode_body(body).unwrap()).unwrap();
-    let honest = Body { consumed, transactions };
-    for consumed in [vec![], vec![(honest.consumed[0].0.clone(), Consumption::Refund)]] {
-        let other = Body { consumed, ..honest.clone() };
+    let digest = |body: &Body| world.environment.body_digest(&body.encode().unwrap()).unwrap();
+    let honest = Body { arrivals, transactions };
+    for arrivals in [vec![], vec![(honest.arrivals[0].0.clone(), Consumption::Refund)]] {
+        let other = Body { arrivals, ..honest.clone() };
         assert_ne!(digest(&other), digest(&honest));
         assert!(
-            world.environment.apply_body(&world.state, &encode_body(&other).unwrap()).ok().as_ref()
+            world.environment.apply_body(&world.state, &other.encode().unwrap()).ok().as_ref()
                 != Some(&proposal.state)
         );
     }

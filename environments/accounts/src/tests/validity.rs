@@ -1,12 +1,12 @@
 //! Which transactions can be in a block.
 
 use circuits_tables::ecdsa::EcdsaError;
-use environments_core::{Environment, EnvironmentId, vault::Holding};
+use environments_core::{Environment, EnvironmentId, genesis::ForeignAsset, vault::Holding};
 use k256::{Scalar, elliptic_curve::PrimeField};
 
 use super::{address, balance, outcome, world};
 use crate::{
-    Accounts, Genesis, GenesisError,
+    Accounts, Genesis,
     execute::{Invalid, Outcome},
     fixtures::{
         COLLECTOR, FEE, HOME, NEWCOMER, START, World, amount, asset, asset_of, genesis, key, transfer,
@@ -162,7 +162,7 @@ fn a_genesis_issues_no_assets_of_others() {
             .map(drop)
     };
     let foreign = asset_of(EnvironmentId(HOME.get() - 1), 0);
-    let refused = Err(GenesisError::ForeignAsset { environment: HOME, asset: foreign });
+    let refused = Err(ForeignAsset { environment: HOME, asset: foreign }.into());
     let mut held = genesis(HOME);
     held.accounts[1].holdings.push(Holding { asset: foreign, amount: amount(1) });
     assert_eq!(made(&held), refused);

@@ -1,4 +1,4 @@
-//! Files of blocks: one encoding each, and none that is taken for another.
+//! Files of blocks: each has one encoding, and no two are confused.
 
 use circuits_core::{
     amount::Amount,

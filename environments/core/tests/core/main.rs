@@ -1,4 +1,4 @@
-//! What every environment stands on.
+//! Tests of what every environment uses.
 
 mod bundle;
 mod kernel;

@@ -1,6 +1,6 @@
 //! Which proofs a batch takes: those of the two transaction kernels, each as what it is.
 
-use circuits_core::VerifierKey;
+use circuits_core::{Proof, VerifierKey};
 use circuits_forging::{
     Mutator,
     fixtures::{assert_joins_soundly, cache},
@@ -8,9 +8,9 @@ use circuits_forging::{
 
 use super::*;
 use crate::{
-    body::no_records,
     circuits::{prove_transaction, transaction_keys},
     fixtures::secret,
+    record::no_records,
     state::TreeRoots,
     tests::world,
     transaction::transaction_config,

@@ -10,7 +10,7 @@ use plonky2::plonk::circuit_data::CircuitConfig;
 
 use super::*;
 use crate::{
-    apply::StateError,
+    execute::StateError,
     fixtures::{NEWCOMER, World, emission, secret},
     note::Note,
     state::NotesState,

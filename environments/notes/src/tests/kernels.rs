@@ -5,7 +5,7 @@ use bridge_core::Consumption;
 use circuits_core::{Compiled, Digest, F, recursion::key_digest};
 use circuits_forging::{Exception, Kit, Mutator, fixtures::cache};
 use circuits_protocol::{fold::FoldChild, key_set::KeySet};
-use environments_core::Environment;
+use environments_core::{Environment, kernel::Kernels as _};
 use plonky2::field::types::Field;
 
 use super::{messages::returned, world};
@@ -14,7 +14,7 @@ use crate::{
     arrival::{Arrival, ArrivalsWitness, MAX_ARRIVALS},
     batch::{BatchInput, BatchLeaf},
     block::{MIN_BATCH, Variant},
-    circuits::{block_kernel, prove_transaction, transaction_keys},
+    circuits::{KERNELS, prove_transaction, transaction_keys},
     fixtures::{World, emission, secret},
     kernel::{BlockInput, BlockKernel, BlockTransactions},
     state::NotesState,
@@ -70,7 +70,7 @@ fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion
     let pays = input(&world, &world.genesis(), &pay, vec![]);
     let (world, state, requests) = full(1);
     let takes = input(&world, &state, &requests[0], arrivals(&world));
-    let kernel = block_kernel(cache(), Variant::Direct(1)).unwrap().circuit(cache()).unwrap();
+    let kernel = KERNELS.get(cache(), Variant::Direct(1)).unwrap().circuit(cache()).unwrap();
     Kit::new(&kernel).inputs([&pays, &takes]).masked(UNUSED).proofs(1).run().assert_sound();
 
     // What the parts do not have: the height. It has 32 bits because the tree of past roots has no more leaves.
@@ -85,7 +85,7 @@ fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion
         .allow_up_to(
             "environments/core/src/kernel.rs",
             1,
-            "the tree of past roots has no place for a height beyond 32 bits",
+            "the tree of past roots has no leaf for a height beyond 32 bits",
         )
         .run()
         .assert_complete();
@@ -198,7 +198,7 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
         .allow_up_to(
             "environments/core/src/kernel.rs",
             1,
-            "the tree of past roots has no place for a height beyond 32 bits",
+            "the tree of past roots has no leaf for a height beyond 32 bits",
         )
         .run()
         .assert_complete();

@@ -10,10 +10,10 @@ use proptest::prelude::*;
 use super::world;
 use crate::{
     NotesError, NotesTransaction,
-    apply::StateError,
     arrival::{ArrivalError, MAX_ARRIVALS, arrival_note},
     body::{Body, BodyError},
     emission::Emission,
+    execute::StateError,
     fixtures::{ELSEWHERE, EXCHANGE, HOME, NEWCOMER, START, World, amount, asset, emission, secret},
     note::Script,
     state::NotesState,

@@ -1,16 +1,16 @@
 //! Blocks of simulated clients, natively.
 
-use environments_core::{Environment, EnvironmentId};
+use environments_core::{Environment, EnvironmentId, genesis::ForeignAsset};
 use proptest::prelude::*;
 
 use super::world;
 use crate::{
     Notes, NotesError, NotesTransaction,
     account::{Holding, Vault},
-    apply::StateError,
     block::MAX_TRANSACTIONS,
     body::BodyError,
-    config::{Genesis, GenesisAccount, GenesisError},
+    config::{Genesis, GenesisAccount},
+    execute::StateError,
     fixtures::{HOME, amount, asset, asset_of, secret},
     note::{Note, Script, fee_note},
     transaction::Output,
@@ -86,7 +86,7 @@ fn a_genesis_issues_no_assets_of_others() {
         GenesisAccount { authorisation: secret(1), salt: secret(2), vault: Vault::new(&[holding]).unwrap() };
     let genesis = Genesis { fee_asset: foreign, fee_account: secret(3), accounts: vec![account] };
     let error = Notes::new(7, HOME, environments_conformance::secret(0), &genesis).unwrap_err();
-    assert_eq!(error, GenesisError::ForeignAsset { environment: HOME, asset: foreign });
+    assert_eq!(error, ForeignAsset { environment: HOME, asset: foreign }.into());
     // Fees may be paid in what came from elsewhere.
     let genesis = Genesis { accounts: vec![], ..genesis };
     assert!(Notes::new(7, HOME, environments_conformance::secret(0), &genesis).is_ok());

@@ -10,10 +10,10 @@ use plonky2::field::types::Field;
 use super::{messages::returned, world};
 use crate::{
     NotesError, NotesTransaction,
-    apply::StateError,
     arrival::arrival_note,
     circuits::prove_transaction,
     emission::Emission,
+    execute::StateError,
     fixtures::{ELSEWHERE, NEWCOMER, START, amount, asset, emission},
     transaction::{ProvenTransaction, TransactionBundleError, TransactionError, TransactionKernel},
 };

@@ -1,4 +1,4 @@
-//! Filling the witness of a transaction kernel, without judging it.
+//! Filling the witness of a transaction kernel, without checking it.
 
 use bridge_core::AssetId;
 use circuits_core::{
@@ -12,12 +12,14 @@ use plonky2::{
 };
 
 use super::{
-    Authority, Input, MAX_ASSETS, TransactionWitness,
-    circuit::{AuthorityTargets, InputTargets, OutputTargets, TransactionTargets},
+    circuit::targets::{AuthorityTargets, InputTargets, OutputTargets, TransactionTargets},
+    request::Authority,
+    statement::MAX_ASSETS,
+    witness::{Input, TransactionWitness},
 };
 use crate::{note::NoteFields, policy::ExchangeFields};
 
-/// Where each asset of a transaction goes: its lane, and its slot in the vault as the lanes before left it.
+/// The lane of each asset of a transaction, and its slot in the vault as the lanes before left it.
 struct LaneValues {
     assets: [F; MAX_ASSETS],
     slots: [usize; MAX_ASSETS],
@@ -197,7 +199,7 @@ impl AuthorityTargets {
     ) -> Result<(), WitnessError> {
         match (self, &input.authority) {
             (Self::Local { secret }, authority) => {
-                // An order is no secret: any value will do, and none will satisfy the circuit.
+                // An order has no secret: any value will do, because none satisfies the circuit.
                 let value = match authority {
                     Authority::Local { secret } => *secret,
                     Authority::Exchange { .. } => Digest::ZERO,

@@ -16,8 +16,10 @@ use circuits_keys::CircuitCache;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
-use super::{TransactionKernel, TransactionStatement, transaction_shape};
-use crate::batch::TransactionProof;
+use super::{
+    circuit::transaction_shape, kernel::TransactionKernel, proof::TransactionProof,
+    statement::TransactionStatement,
+};
 
 /// Bytes of the largest bundle.
 pub const MAX_BUNDLE_BYTES: u64 = 1 << 19;
@@ -25,7 +27,7 @@ pub const MAX_BUNDLE_BYTES: u64 = 1 << 19;
 /// Why bytes are not a proven transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TransactionBundleError {
-    /// Not a file of the right kind and size, in its only encoding.
+    /// The bytes are not a file of the right kind and size, in its only encoding.
     #[error(transparent)]
     Format(#[from] FormatError),
     /// The proof is malformed or invalid.
@@ -35,17 +37,17 @@ pub enum TransactionBundleError {
     #[error(transparent)]
     Statement(#[from] LayoutError),
     /// The message is not the one whose hash is stated.
-    #[error("the proof states message {expected}, the bundle carries {found}")]
+    #[error("the proof states message {expected}, but the bundle carries {found}")]
     OtherMessage {
         /// What the proof states; zero for none.
         expected: Digest,
         /// The hash of what the bundle carries; zero for none.
         found: Digest,
     },
-    /// Nobody verified the proof.
-    #[error("the proof was not verified")]
+    /// The proof was not verified yet.
+    #[error("the proof is not verified")]
     Unopened,
-    /// The kernels could not be built here.
+    /// The kernels cannot be built.
     #[error("the transaction kernels cannot be built: {0}")]
     Kernels(String),
 }
@@ -77,7 +79,7 @@ pub struct Opened {
 }
 
 impl ProvenTransaction {
-    /// A transaction that was proved here, and the message that it sends.
+    /// A proved transaction, and the message that it sends.
     ///
     /// # Errors
     /// [`TransactionBundleError::Format`] if it cannot be serialised.
@@ -90,7 +92,7 @@ impl ProvenTransaction {
         Ok(Self::from_bytes(&file::encode(Kind::TransactionBundle, &payload)?))
     }
 
-    /// A transaction in the bytes of a file, which are not looked at yet.
+    /// A transaction in the bytes of a file, which are not decoded yet.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         Self { bytes: bytes.into(), opened: Arc::default() }
@@ -102,24 +104,25 @@ impl ProvenTransaction {
         &self.bytes
     }
 
-    /// What the file claims, for people who look at one: its proof is not verified, and may be none.
+    /// What the file claims, for inspection: its proof is not verified.
     ///
     /// # Errors
-    /// As [`Self::open`], for all but an invalid proof.
+    /// As [`Self::open`], except for an invalid proof.
     pub fn claims(&self) -> Result<Opened, TransactionBundleError> {
         decode(&self.bytes)
     }
 
-    /// The message that it sends, if the file is well-formed; it may be none of the proof's, until that is opened.
+    /// The message that it sends, if the file is well-formed; until [`Self::open`] has verified the proof,
+    /// the proof may state another one.
     #[must_use]
     pub fn message(&self) -> Option<Message> {
         payload(&self.bytes).ok()?.message
     }
 
-    /// What [`Self::open`] found.
+    /// The result of [`Self::open`].
     ///
     /// # Errors
-    /// As [`Self::open`], and [`TransactionBundleError::Unopened`] if nobody called it.
+    /// As [`Self::open`], and [`TransactionBundleError::Unopened`] if it was never called.
     pub fn opened(&self) -> Result<&Opened, TransactionBundleError> {
         let opened = self.opened.get().ok_or(TransactionBundleError::Unopened)?;
         opened.as_ref().map_err(Clone::clone)
@@ -173,7 +176,7 @@ impl fmt::Debug for ProvenTransaction {
     }
 }
 
-/// Hexadecimal: bundles are files, and stand in JSON only where a line must be able to hold any transaction.
+/// Hexadecimal. Bundles are files; JSON holds them only because a line must be able to hold any transaction.
 impl Serialize for ProvenTransaction {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex::encode(&self.bytes))

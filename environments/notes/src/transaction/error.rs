@@ -1,36 +1,36 @@
-//! Why a transaction is refused whatever the state.
+//! Why a transaction is refused, independently of the state.
 
 use bridge_core::AssetId;
 use circuits_core::{Digest, amount::Amount};
 use environments_core::environment::EnvironmentId;
 use thiserror::Error;
 
-use super::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS};
+use super::statement::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS};
 use crate::account::VaultError;
 
 /// The first rule of the transaction kernel that a transaction breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TransactionError {
-    /// Too many notes consumed.
-    #[error("{found} notes are consumed, at most {MAX_INPUTS} can be")]
+    /// The transaction consumes too many notes.
+    #[error("the transaction consumes {found} notes, the limit is {MAX_INPUTS}")]
     TooManyInputs {
         /// Notes found.
         found: usize,
     },
-    /// Too many notes created.
-    #[error("{found} notes are created, at most {MAX_OUTPUTS} can be")]
+    /// The transaction creates too many notes.
+    #[error("the transaction creates {found} notes, the limit is {MAX_OUTPUTS}")]
     TooManyOutputs {
         /// Notes found.
         found: usize,
     },
-    /// Too many assets moved.
-    #[error("{found} assets are moved, at most {MAX_ASSETS} can be")]
+    /// The transaction moves too many assets.
+    #[error("the transaction moves {found} assets, the limit is {MAX_ASSETS}")]
     TooManyAssets {
         /// Assets found.
         found: usize,
     },
     /// The secret or policy is not the account's.
-    #[error("account {account} is authorised by {expected}, found {found}")]
+    #[error("account {account} is authorised by {expected}, not by {found}")]
     WrongAuthority {
         /// The account.
         account: Digest,
@@ -40,15 +40,15 @@ pub enum TransactionError {
         found: Digest,
     },
     /// The id of a new account is not the hash of its authorisation and salt.
-    #[error("the new account's id is {found}, its authorisation and salt give {expected}")]
+    #[error("the new account's id is {found}, but its authorisation and salt give {expected}")]
     WrongAccountId {
         /// What it must be.
         expected: Digest,
         /// What it is.
         found: Digest,
     },
-    /// A new account that is not empty.
-    #[error("a new account starts with nonce 0 and an empty vault, found nonce {nonce}")]
+    /// A new account is not empty.
+    #[error("a new account starts with nonce 0 and an empty vault; this one has nonce {nonce}")]
     NewAccountNotEmpty {
         /// The nonce found.
         nonce: u32,
@@ -56,20 +56,20 @@ pub enum TransactionError {
     /// The account has made 2^32 - 1 transactions.
     #[error("the account's nonce is exhausted")]
     NonceExhausted,
-    /// No block can contain it.
-    #[error("the transaction is valid from height {not_before} to {valid_until}, so never")]
+    /// No block can contain the transaction.
+    #[error("the transaction is valid from height {not_before} to {valid_until}, which is never")]
     EmptyWindow {
         /// First height.
         not_before: u32,
         /// Last height.
         valid_until: u32,
     },
-    /// One note consumed twice.
+    /// One note is consumed twice.
     #[error("inputs {first} and {second} are the same note")]
     DuplicateInput {
-        /// Where it stands first.
+        /// Its first position.
         first: usize,
-        /// Where it stands again.
+        /// Its second position.
         second: usize,
     },
     /// The opening of an input does not lead to the root.
@@ -82,7 +82,7 @@ pub enum TransactionError {
         /// The root.
         root: Digest,
     },
-    /// The account is not one that may consume the note.
+    /// The account may not consume the note.
     #[error("input {input} cannot be consumed by account {account}")]
     NotTheTarget {
         /// The input.
@@ -92,7 +92,7 @@ pub enum TransactionError {
     },
     /// The sender reclaims too early.
     #[error(
-        "input {input} can be reclaimed from height {height} on, the transaction is valid from {not_before}"
+        "input {input} can be reclaimed from height {height} on, but the transaction is valid from {not_before} on"
     )]
     ReclaimTooEarly {
         /// The input.
@@ -110,7 +110,7 @@ pub enum TransactionError {
         /// Outputs that settle it.
         found: usize,
     },
-    /// An output settles something that asks for nothing.
+    /// An output settles an input that requests nothing.
     #[error("output {output} settles input {input}, which requests nothing of this account")]
     NothingToSettle {
         /// The output.
@@ -132,26 +132,26 @@ pub enum TransactionError {
         /// The input.
         input: usize,
     },
-    /// An output that the exchange order does not ask for.
+    /// The exchange order does not ask for an output.
     #[error("output {output} is not the payment that the exchange order makes for the input of that number")]
     NotThePayment {
         /// The output.
         output: usize,
     },
     /// A network account pays no fees: they would drain it.
-    #[error("a transaction of a network account has fee 0, found {0}")]
+    #[error("a transaction of a network account pays no fee, but this one pays {0}")]
     NetworkFee(Amount),
     /// A network account sends nothing to other environments: its order says nothing of them.
     #[error("a network account sends no message")]
     NetworkSends,
-    /// A message about nothing.
+    /// A message moves amount 0.
     #[error("the message moves amount 0")]
     SendsNothing,
-    /// A message that does not leave the environment.
-    #[error("the message is to environment {0}, which sends it")]
+    /// A message does not leave the environment.
+    #[error("the message goes to environment {0}, which sends it")]
     SendsToItself(EnvironmentId),
-    /// More spent than there is.
-    #[error("{spent} of asset {asset} are spent, {available} are there")]
+    /// The account spends more than it has.
+    #[error("the transaction spends {spent} of asset {asset}, but only {available} are available")]
     Insufficient {
         /// The asset.
         asset: AssetId,

@@ -7,140 +7,23 @@
 mod assign;
 mod bundle;
 mod circuit;
+pub mod emission;
 mod error;
-mod statement;
+pub(crate) mod kernel;
+mod proof;
+mod request;
+pub(crate) mod statement;
+mod submission;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 mod witness;
 
-use bridge_core::{AssetId, Message};
-use circuits_core::{Digest, amount::Amount};
-use serde::{Deserialize, Serialize};
-
 pub use bundle::{MAX_BUNDLE_BYTES, Opened, ProvenTransaction, TransactionBundleError};
-pub use circuit::{
-    TransactionKernel, TransactionKeys, TransactionTargets, transaction_config, transaction_shape,
-};
+pub use circuit::{TransactionTargets, transaction_config, transaction_shape};
 pub use error::TransactionError;
+pub use kernel::{TransactionKernel, TransactionKeys};
+pub use proof::TransactionProof;
+pub use request::{Authority, Output, Request, RequestInput};
 pub use statement::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS, TransactionStatement};
-pub use witness::{Input, Membership, TransactionWitness};
-
-use crate::{
-    account::{Account, local_authorisation},
-    config::Deployment,
-    emission::Emission,
-    note::{Note, Script},
-    policy::ExchangeOrder,
-};
-
-/// What authorises a transaction.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Authority {
-    /// Knowledge of the account's secret.
-    Local {
-        /// The secret.
-        secret: Digest,
-    },
-    /// The account's exchange order; the producer needs no key.
-    Exchange {
-        /// The order.
-        order: ExchangeOrder,
-    },
-}
-
-impl Authority {
-    /// The commitment that the account must carry.
-    #[must_use]
-    pub fn authorisation(&self) -> Digest {
-        match self {
-            Self::Local { secret } => local_authorisation(*secret),
-            Self::Exchange { order } => order.authorisation(),
-        }
-    }
-}
-
-/// Never shows the secret.
-impl std::fmt::Debug for Authority {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Local { .. } => f.write_str("Local(..)"),
-            Self::Exchange { order } => f.debug_tuple("Exchange").field(order).finish(),
-        }
-    }
-}
-
-/// A note to be consumed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RequestInput {
-    /// The note.
-    pub note: Note,
-    /// Whether the note may not be in a block yet: the block that takes the transaction then finds it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unauthenticated: bool,
-}
-
-/// A note to be created.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Output {
-    /// The asset.
-    pub asset: AssetId,
-    /// How much of it.
-    pub amount: Amount,
-    /// Who may consume it.
-    pub script: Script,
-    /// The input, a swap note, whose request this note settles.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settles: Option<usize>,
-}
-
-/// What an account wants done. A local one contains the account's secret: it is for whom proves the transaction, and
-/// leaves its client as a proof only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Request {
-    /// The account before.
-    pub account: Account,
-    /// For a transaction that creates the account, the salt in its id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub salt: Option<Digest>,
-    /// What authorises it.
-    pub authority: Authority,
-    /// Notes to be consumed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inputs: Vec<RequestInput>,
-    /// Notes to be created.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub outputs: Vec<Output>,
-    /// What is sent to another environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub send: Option<Emission>,
-    /// The fee.
-    #[serde(default)]
-    pub fee: Amount,
-    /// First height of a block that may contain it.
-    #[serde(default)]
-    pub not_before: u32,
-    /// Last height of a block that may contain it.
-    #[serde(default = "unlimited", skip_serializing_if = "is_unlimited")]
-    pub valid_until: u32,
-}
-
-impl Request {
-    /// The message that it sends in this deployment, if it sends one.
-    #[must_use]
-    pub fn message(&self, deployment: &Deployment) -> Option<Message> {
-        self.send.as_ref().map(|send| send.message(deployment, &self.account))
-    }
-}
-
-const fn unlimited() -> u32 {
-    u32::MAX
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_unlimited(height: &u32) -> bool {
-    *height == u32::MAX
-}
+pub use submission::NotesTransaction;
+pub use witness::{Input, TransactionWitness};

@@ -1,28 +1,23 @@
-//! A transaction with the openings of what it consumes, judged natively.
+//! A transaction with the openings of the notes that it consumes, checked natively.
 
 use bridge_core::{AssetId, Message};
-use circuits_core::{Digest, F, amount::Amount, trees::Path};
+use circuits_core::{Digest, F, amount::Amount};
+use environments_core::instance::DeployedState as _;
 use plonky2::field::types::Field;
 
 use super::{
-    Authority, MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS, Output, Request, TransactionError, TransactionKernel,
-    TransactionStatement,
+    emission::Emission,
+    error::TransactionError,
+    kernel::TransactionKernel,
+    request::{Authority, Output, Request},
+    statement::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS, TransactionStatement},
 };
 use crate::{
     account::{Account, Vault, VaultError, account_id},
     config::Deployment,
-    emission::Emission,
-    note::{Note, Script, output_serial, swap_serial},
+    note::{Membership, Note, Script, output_serial, swap_serial},
+    state::NotesState,
 };
-
-/// Where a note stands in the note tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
-    /// Its index.
-    pub index: u64,
-    /// Its path.
-    pub path: Path,
-}
 
 /// A note to be consumed and its opening; `None` leaves it to the block to find the note.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +28,10 @@ pub struct Input {
     pub membership: Option<Membership>,
 }
 
-/// All that the transaction kernel's prover must know.
+/// What the prover of a transaction kernel must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionWitness {
-    /// Where it takes place.
+    /// The deployment that it is made for.
     pub deployment: Deployment,
     /// The account before.
     pub account: Account,
@@ -92,6 +87,13 @@ impl TransactionWitness {
         }
     }
 
+    /// A request on top of a state: each input that was in the note tree at the last block's end is opened, the
+    /// others are left for the block to find.
+    #[must_use]
+    pub fn resolve(state: &NotesState, request: &Request) -> Self {
+        Self::new(*state.deployment(), request, state.notes_root(), |note| state.open(note))
+    }
+
     /// The kernel that proves it.
     #[must_use]
     pub const fn kernel(&self) -> TransactionKernel {
@@ -139,7 +141,7 @@ impl TransactionWitness {
         assets
     }
 
-    /// Judges the transaction by every rule of the transaction kernel and gives its statement.
+    /// Checks the transaction against every rule of the transaction kernel and gives its statement.
     ///
     /// # Errors
     /// The first rule broken, one variant of [`TransactionError`] each.

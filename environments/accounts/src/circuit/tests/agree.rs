@@ -185,8 +185,8 @@ proptest! {
         let mut parts = vec![];
         for (number, (to, asset, value)) in (0..).zip(received) {
             let message = Message { asset, ..world.message(9, number, to, 0, value) };
-            if let Ok(taken) = world.state.consume(&message, Consumption::Claim) {
-                parts.push(SlotInput::of_consumption(&context, &taken));
+            if let Ok(taken) = world.state.arrive(&message, Consumption::Claim) {
+                parts.push(SlotInput::of_arrival(&context, &taken));
             }
         }
         for (sender, actions) in transactions {

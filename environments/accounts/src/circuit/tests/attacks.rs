@@ -38,7 +38,7 @@ fn counterpart(action: &ActionFields, sender: Digest) -> Digest {
     Digest([pair[0], pair[1], F::ZERO, kind(KIND_POOL)])
 }
 
-/// Opens the records that a slot needs, whatever it says, if its action fails.
+/// Opens the records that a slot needs if its action fails.
 pub(super) fn open(tree: &KeyedTree, slot: &mut SlotInput, before: &mut Running, sender: Digest) {
     let mut tree = tree.clone();
     tree.set(sender, record(&slot.sender)).unwrap();
@@ -193,7 +193,7 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     // The receiver, or the pool, is said to be other than it is.
     let (_, mut richer) = paid();
     richer.slots[0].receiver.vault[1] += element(1000);
-    attacks.push(("a receiver who is richer than he is", richer));
+    attacks.push(("a receiver with a larger balance than it has", richer));
 
     // A message that is neither claimed nor taken back.
     let mut neither = claim(1, 5).1;

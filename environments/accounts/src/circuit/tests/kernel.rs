@@ -1,4 +1,4 @@
-//! Block kernels and chunks. What stands in for the proof of the signatures states any list of claims and
+//! Block kernels and chunks. The substitute for the proof of the signatures states any list of claims and
 //! proves nothing: a kernel must bind its transactions to that list.
 
 use std::sync::{Arc, LazyLock};
@@ -15,7 +15,10 @@ use circuits_keys::CircuitCache;
 use circuits_protocol::{fold::Chain, statement::BlockStatement, wrap::block_shape};
 use circuits_prover::basetypes::{VerifierData, standard_config};
 use circuits_tables::ecdsa::{SignatureStatement, Signed};
-use environments_core::{Environment, ProposedBlock, ProvenBlock, kernel::ProducerSecret};
+use environments_core::{
+    Environment, ProposedBlock, ProvenBlock,
+    kernel::{Kernels as _, ProducerSecret},
+};
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use super::{HERE, agree::give, attacks::element, world};
@@ -115,7 +118,7 @@ fn propose_with(
     count: usize,
     transactions: &[SignedTransaction],
 ) -> ProposedBlock<AccountsBlock> {
-    let claim = |n| AccountsTransaction::Consume {
+    let claim = |n| AccountsTransaction::Arrival {
         message: world.message(6, n as u64, n % 3, 1, 5),
         consumption: Consumption::Claim,
     };
@@ -308,8 +311,8 @@ fn nobody_makes_a_transaction_in_a_block_without_signatures() {
     let dishonest = [unsigned(transfer(3, 0, 5)), unsigned(transfer(0, 0, 5)), unsigned(bridge(6, 0, 5))];
     dishonest.iter().for_each(|other| assert_rejects(&compiled, other));
     let mut state = world.state.clone();
-    for taken in &proposed.witness().consumptions {
-        state.consume(&taken.message, taken.consumption).unwrap();
+    for taken in &proposed.witness().arrivals {
+        state.arrive(&taken.message, taken.consumption).unwrap();
     }
     Mutator::new(&compiled.definition)
         .honest([&input])
@@ -337,7 +340,7 @@ fn too_rich() -> BlockInput {
     let block = AccountsBlock {
         before: world.state.fields(),
         context: world.state.context(),
-        consumptions: vec![],
+        arrivals: vec![],
         transactions: executed,
         signatures: signed.iter().map(|signed| signed.signed(7, HERE)).collect(),
         positions: vec![0, 1],

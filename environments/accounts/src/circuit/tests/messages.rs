@@ -1,4 +1,4 @@
-//! Messages: what the circuit makes of them is what execution makes of them, and nobody else's.
+//! Messages: the circuit treats them as execution does, and every deviation is refused.
 
 use bridge_core::{Consumption, Message};
 use circuits_core::{F, amount::Amount, layout::Layout};
@@ -25,7 +25,7 @@ fn leads_to(input: &SlotsInput) -> Option<Running> {
     Some(Running::decode(&found).unwrap())
 }
 
-/// What the circuit of so many slots leads to is the native state.
+/// A circuit of `count` slots leads to the native state.
 #[track_caller]
 fn agree(world: &World, input: &SlotsInput) {
     let found = check(slots(input.slots.len()), input).unwrap();
@@ -97,7 +97,7 @@ fn messages_that_are_taken_in_agree() {
     first.slots.extend(then.slots);
     agree(&world, &first);
     assert_eq!(world.state.account(&key(0).address()).unwrap().balances.balance(asset(2)), Amount::ZERO);
-    // A vault without a place takes more of what it has.
+    // A vault without a free slot takes more of what it has.
     for n in 20..34 {
         give(&mut world, 3, asset(n), amount(1));
     }
@@ -249,8 +249,8 @@ fn what_finds_no_place_is_not_in_the_inbox() {
     for n in 2..16 {
         give(&mut full, 1, asset(n), amount(1));
     }
-    let place = |world: &World, n, value| {
-        // As if the account had a place.
+    let credit = |world: &World, n, value| {
+        // As if the account had a free slot.
         let message = world.message(6, 9, 1, n, value);
         let mut roomy = super::world();
         let mut input = taken(&mut roomy, 1, &[(message, Consumption::Claim)]);
@@ -259,10 +259,10 @@ fn what_finds_no_place_is_not_in_the_inbox() {
         input.slots[0].set = world.state.records.tree.prove_set(&key(1).address().tree_key()).unwrap();
         input
     };
-    let taken = place(&full, 3, 5);
+    let taken = credit(&full, 3, 5);
     assert_ne!(leads_to(&taken).unwrap().inbox, taken.before.inbox);
     for (n, value) in [(16, 5), (3, Amount::MAX.get())] {
-        let refused = place(&full, n, value);
+        let refused = credit(&full, n, value);
         assert!(leads_to(&refused).is_none_or(|after| after == refused.before), "{value} of asset {n}");
     }
 }

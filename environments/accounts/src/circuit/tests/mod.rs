@@ -100,7 +100,7 @@ fn execute(world: &mut World, sender: usize, actions: &[Action]) -> TransactionW
 fn taken(world: &mut World, count: usize, messages: &[(Message, Consumption)]) -> SlotsInput {
     let (context, before) = (world.state.context(), world.state.running());
     let mut take = |(message, consumption): &(Message, Consumption)| {
-        SlotInput::of_consumption(&context, &world.state.consume(message, *consumption).unwrap())
+        SlotInput::of_arrival(&context, &world.state.arrive(message, *consumption).unwrap())
     };
     let mut slots: Vec<_> = messages.iter().map(&mut take).collect();
     slots.resize(count, SlotInput::idle(&context));

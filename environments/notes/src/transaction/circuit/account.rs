@@ -1,14 +1,14 @@
-//! The account as the transaction found it.
+//! The account before the transaction.
 
 use circuits_core::{
     Builder, DigestTarget,
     constrain::{Constrain, DigestOps},
 };
 
-use super::{masked_digest, targets::TransactionTargets};
+use super::{flags::masked_digest, targets::TransactionTargets};
 use crate::account::{Vault, account_hash_circuit, account_id_circuit, vault_hash};
 
-/// The account's hash before, zero for a new account, whose id is derived and which has neither history nor assets.
+/// The account's hash before. It is zero for a new account, whose id is derived and which has no history and no assets.
 pub(super) fn account_before_circuit(builder: &mut Builder, targets: &TransactionTargets) -> DigestTarget {
     let TransactionTargets { is_new, salt, account, .. } = targets;
     let (chain_id, environment) = (targets.chain_id, targets.environment);

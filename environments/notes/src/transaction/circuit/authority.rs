@@ -3,14 +3,12 @@
 use circuits_core::{Builder, constrain::Constrain};
 use plonky2::iop::target::Target;
 
-use super::{
-    super::MAX_INPUTS,
-    targets::{AuthorityTargets, TransactionTargets},
-};
+use super::targets::{AuthorityTargets, TransactionTargets};
 use crate::{
     account::local_authorisation_circuit,
     note::NoteFields,
     policy::{ExchangeFields, FILL_BITS, RATE_BITS, exchange_authorisation_circuit},
+    transaction::statement::MAX_INPUTS,
 };
 
 /// The account's authorisation is a secret that the prover knows, or an order that the transaction follows.
@@ -34,7 +32,7 @@ pub(super) fn enforce_authority(
 
 /// Input `i` is a deposit of the asset given, with no output `i`; or it is `fills[i] * per` of the asset taken,
 /// and output `i` pays its sender `fills[i] * pays` of the asset given. There are no other outputs and no fee,
-/// and the kernel has no place for a message.
+/// and the kernel has no targets for a message.
 pub(super) fn enforce_exchange(
     builder: &mut Builder,
     targets: &TransactionTargets,

@@ -15,7 +15,7 @@
 use circuits_core::{Builder, amount::enforce_amount, constrain::Constrain, integer::HEIGHT_BITS};
 use plonky2::iop::target::{BoolTarget, Target};
 
-use super::{sum, targets::TransactionTargets};
+use super::{flags::sum, targets::TransactionTargets};
 use crate::{account::VAULT_SLOTS, note::NoteFields};
 
 /// `sum(flags[i] * values[i])`.

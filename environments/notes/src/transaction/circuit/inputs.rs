@@ -55,7 +55,7 @@ pub(super) fn enforce_script(
     let not_before = builder.mul(by_other.target, targets.not_before);
     enforce_less_or_equal(builder, height, not_before, HEIGHT_BITS);
 
-    // Swap: the sender, or whoever settles it.
+    // Swap: the sender, or anyone who settles it.
     let swaps = builder.and(*used, *is_swap);
     builder.and(swaps, not_sender)
 }

@@ -5,7 +5,7 @@ use circuits_core::{
     constrain::{Constrain, DigestOps},
 };
 
-use super::{masked_digest, targets::TransactionTargets};
+use super::{flags::masked_digest, targets::TransactionTargets};
 
 /// The hash of the message, zero if there is none. It moves an amount that is not 0, whose range and lane are
 /// enforced with all others.

@@ -1,10 +1,10 @@
-//! The transaction kernels: one for local accounts, one for exchange orders. They differ in the authority only.
+//! The transaction kernels: one for local accounts, one for exchange orders. They differ only in the authority.
 //!
 //! | part | what it enforces |
 //! |---|---|
-//! | `targets` | booleans are booleans |
+//! | `targets` | flags are booleans |
 //! | `account` | a new account is empty and has its own id |
-//! | `authority` | the account is moved by who may move it; the kernels differ here only |
+//! | `authority` | whoever moves the account is authorised; only here do the kernels differ |
 //! | `inputs` | notes consumed exist, and their scripts allow it |
 //! | `outputs` | notes created, and the swaps that they settle |
 //! | `message` | a message moves something, and is the account's |
@@ -13,49 +13,49 @@
 mod account;
 mod authority;
 mod conservation;
+mod flags;
 mod inputs;
 mod message;
 mod outputs;
-mod targets;
+pub(super) mod targets;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
 use circuits_core::{
-    Builder, Definition, Digest, DigestTarget, VerifierKey, Witness,
+    Builder, Definition, Witness,
     circuit::named,
     constrain::Constrain,
     layout::{self, WitnessError},
-    recursion::{Shape, key_digest},
+    recursion::Shape,
 };
 use circuits_prover::{basetypes::standard_config, proving};
-use plonky2::{
-    fri::FriConfig,
-    iop::target::{BoolTarget, Target},
-    plonk::circuit_data::CircuitConfig,
-};
-use serde::{Deserialize, Serialize};
+use plonky2::{fri::FriConfig, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 pub use targets::TransactionTargets;
-pub(super) use targets::{AuthorityTargets, InputTargets, OutputTargets};
 
 use self::{
     account::account_before_circuit,
     authority::enforce_authority,
     conservation::{enforce_conservation, enforce_ranges},
+    flags::masked_digest,
     inputs::{enforce_opening, enforce_script},
     message::message_circuit,
     outputs::{enforce_settlements, outputs_circuit},
 };
-use super::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement, TransactionWitness};
+use super::{
+    kernel::TransactionKernel,
+    statement::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement},
+    witness::TransactionWitness,
+};
 use crate::{
     account::{AccountFields, NONCE_BITS, account_hash_circuit, vault_hash_circuit},
     note::{commitment_circuit, nullifier_circuit},
 };
 
-/// Rows of the transaction shape, as a logarithm.
+/// Rows of the transaction shape, as a binary logarithm.
 const SHAPE_DEGREE_BITS: usize = 9;
-/// Rate of the transaction shape, as a logarithm: a transaction is small and verified by a large circuit, so
-/// that a long code and few queries are cheaper in sum.
+/// Rate of the transaction shape, as a binary logarithm. A transaction is small and verified by a large circuit, so a
+/// long code with few queries is cheaper in total.
 const RATE_BITS_OF_SHAPE: usize = 5;
 /// Queries of the transaction shape: with 16 bits of grinding, 101 bits conjectured.
 const QUERIES_OF_SHAPE: usize = 17;
@@ -70,52 +70,6 @@ pub fn transaction_config() -> CircuitConfig {
         ..standard.fri_config
     };
     CircuitConfig { fri_config, ..standard }
-}
-
-/// A transaction kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TransactionKernel {
-    /// For accounts with a secret.
-    Local,
-    /// For accounts with an exchange order.
-    Exchange,
-}
-
-/// Keys of the transaction kernels, constants of every circuit that verifies transactions.
-#[derive(Clone, Debug)]
-pub struct TransactionKeys {
-    local: VerifierKey,
-    exchange: VerifierKey,
-}
-
-impl TransactionKeys {
-    /// The two keys.
-    #[must_use]
-    pub const fn new(local: VerifierKey, exchange: VerifierKey) -> Self {
-        Self { local, exchange }
-    }
-
-    /// The key of a kernel.
-    #[must_use]
-    pub const fn of(&self, kernel: TransactionKernel) -> &VerifierKey {
-        match kernel {
-            TransactionKernel::Local => &self.local,
-            TransactionKernel::Exchange => &self.exchange,
-        }
-    }
-
-    /// The digests of both keys, by the names of the kernels.
-    #[must_use]
-    pub fn digests(&self) -> BTreeMap<String, Digest> {
-        let kernels = [TransactionKernel::Local, TransactionKernel::Exchange];
-        kernels.map(|kernel| (kernel.name(), self.digest_of(kernel))).into()
-    }
-
-    /// The digest of a kernel's key.
-    #[must_use]
-    pub fn digest_of(&self, kernel: TransactionKernel) -> Digest {
-        key_digest(self.of(kernel))
-    }
 }
 
 /// The shape of both transaction kernels: their gates are few, so that verifying a transaction is cheap.
@@ -150,11 +104,7 @@ impl Definition for TransactionKernel {
     type Input = TransactionWitness;
 
     fn name(&self) -> String {
-        match self {
-            Self::Local => "notes-transaction-local",
-            Self::Exchange => "notes-transaction-exchange",
-        }
-        .to_owned()
+        self.circuit_name().to_owned()
     }
 
     fn config(&self) -> CircuitConfig {
@@ -229,13 +179,4 @@ impl Definition for TransactionKernel {
     ) -> Result<(), WitnessError> {
         targets.assign(input, witness)
     }
-}
-
-/// `sum(flags)`.
-fn sum(builder: &mut Builder, flags: &[BoolTarget]) -> Target {
-    builder.add_many(flags.iter().map(|flag| flag.target))
-}
-
-fn masked_digest(builder: &mut Builder, flag: BoolTarget, digest: DigestTarget) -> DigestTarget {
-    Digest(digest.0.map(|element| builder.mul(flag.target, element)))
 }

@@ -6,7 +6,7 @@ use circuits_core::{
 };
 use plonky2::iop::target::{BoolTarget, Target};
 
-use super::{sum, targets::TransactionTargets};
+use super::{flags::sum, targets::TransactionTargets};
 use crate::note::{NoteFields, output_serial_circuit, swap_serial_circuit};
 
 /// Every swap that is owed is settled by exactly one output, which is what its maker requests; nothing else is
@@ -52,7 +52,7 @@ pub(super) fn outputs_circuit(
                 .iter()
                 .zip(&swap_serials)
                 .fold(own, |serial, (&settles, &swap)| builder.select_digest(settles, swap, serial));
-            // A note that pays has no other terms, so that whoever is paid can reconstruct it.
+            // A note that pays has no other terms, so that the account paid can reconstruct it.
             let zero = builder.zero();
             let pays = builder.is_equal(output.note.kind, zero);
             let NoteFields { height, requested_asset, requested_amount, .. } = output.note;

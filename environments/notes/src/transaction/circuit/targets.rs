@@ -8,16 +8,16 @@ use circuits_core::{
 };
 use plonky2::iop::target::{BoolTarget, Target};
 
-use super::{
-    super::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS},
-    TransactionKernel,
-};
 use crate::{
     account::{AccountFields, VAULT_SLOTS, vault_hash_circuit},
-    emission::EmissionTargets,
     note::NoteFields,
     policy::ExchangeFields,
     state::TREE_DEPTH,
+    transaction::{
+        emission::EmissionTargets,
+        kernel::TransactionKernel,
+        statement::{MAX_ASSETS, MAX_INPUTS, MAX_OUTPUTS},
+    },
 };
 
 /// Targets of a note to be consumed.
@@ -54,7 +54,7 @@ pub(in crate::transaction) enum AuthorityTargets {
     Exchange { order: ExchangeFields<Target>, fills: [Target; MAX_INPUTS] },
 }
 
-/// Where the witness of a transaction kernel goes.
+/// Targets of a transaction kernel.
 pub struct TransactionTargets {
     pub(in crate::transaction) chain_id: Target,
     pub(in crate::transaction) environment: Target,
@@ -69,7 +69,7 @@ pub struct TransactionTargets {
     pub(in crate::transaction) notes_root: DigestTarget,
     pub(in crate::transaction) inputs: Vec<InputTargets>,
     pub(in crate::transaction) outputs: Vec<OutputTargets>,
-    /// The message; a network account has no place for one.
+    /// The message; the kernel of network accounts has none.
     pub(in crate::transaction) send: Option<EmissionTargets>,
     pub(in crate::transaction) lanes: Vec<LaneTargets>,
     pub(in crate::transaction) authority: AuthorityTargets,

@@ -26,7 +26,7 @@ fn to_oneself() -> TransactionWitness {
     unopened(&open(&world, &request), 0)
 }
 
-/// Every flag as something else than a boolean. Lanes 2 and 3 are not used, and stand at the slot of the fee asset.
+/// Every flag with a value other than a boolean. Lanes 2 and 3 are not used, and point to the slot of the fee asset.
 pub(super) fn flags(attacks: &mut Attacks) {
     let Locals { pays, takes, creates, .. } = Locals::new();
     let own = to_oneself();
@@ -37,7 +37,7 @@ pub(super) fn flags(attacks: &mut Attacks) {
         &takes,
         &[(|targets| targets.inputs[0].used.target, TWO), (|targets| targets.inputs[0].lanes[2].target, one)],
     );
-    let doubled: &[(Place, F)] = &[(|targets| targets.inputs[0].unauthenticated.target, TWO)];
+    let doubled: &[(Location, F)] = &[(|targets| targets.inputs[0].unauthenticated.target, TWO)];
     attacks.lie("an input opened twice less once", &takes, doubled);
     attacks.lie(
         "a script between pay and reclaim",
@@ -183,7 +183,7 @@ pub(super) fn slots(attacks: &mut Attacks) {
     });
 }
 
-/// Exchange orders other than the account's, and fills that are none.
+/// Exchange orders other than the account's, and fractions of fills.
 pub(super) fn orders(attacks: &mut Attacks) {
     let [one, _] = exchanges();
     let order = |pays, per| {
@@ -234,8 +234,8 @@ pub(super) fn orders(attacks: &mut Attacks) {
 
 fn exchange(targets: &TransactionTargets) -> (&ExchangeFields<Target>, &[Target; MAX_INPUTS]) {
     match &targets.authority {
-        circuit::AuthorityTargets::Exchange { order, fills } => (order, fills),
-        circuit::AuthorityTargets::Local { .. } => {
+        AuthorityTargets::Exchange { order, fills } => (order, fills),
+        AuthorityTargets::Local { .. } => {
             unreachable!("orders are attacked in the kernel that has them")
         }
     }

@@ -31,15 +31,15 @@ pub(super) fn sent(attacks: &mut Attacks) {
     // The output's asset is in lane 0, the message's and the fee's in lane 1.
     let (zero, one) = (F::ZERO, F::ONE);
     attacks.bound("sent, and not debited", sends, &[(|targets| send(targets).lanes[1].target, zero)]);
-    let elsewhere: &[(Place, F)] =
+    let elsewhere: &[(Location, F)] =
         &[(|targets| send(targets).lanes[1].target, zero), (|targets| send(targets).lanes[0].target, one)];
     attacks.bound("debited in another asset", sends, elsewhere);
     attacks.bound("debited, and not sent", sends, &[(|targets| send(targets).used.target, zero)]);
-    // Lanes 2 and 3 are not used, and stand at the slot of the fee asset.
-    let twice: &[(Place, F)] =
+    // Lanes 2 and 3 are not used, and point to the slot of the fee asset.
+    let twice: &[(Location, F)] =
         &[(|targets| send(targets).used.target, TWO), (|targets| send(targets).lanes[2].target, one)];
     attacks.bound("a multiple of a message's hash", sends, twice);
-    let mixed: &[(Place, F)] = &[
+    let mixed: &[(Location, F)] = &[
         (|targets| send(targets).lanes[1].target, TWO),
         (|targets| send(targets).lanes[2].target, F::NEG_ONE),
     ];
@@ -73,14 +73,14 @@ fn a_message_names_its_sender_its_place_and_the_nonce() {
     let next = Message { sequence: message.sequence + 4, ..message.clone() };
     assert_eq!(stated(&LOCAL, &Lie::new(&nonce, &[])), next.hash());
     type Change = fn(&mut MessageFields);
-    let lies: [(Place, Change); 2] = [
+    let lies: [(Location, Change); 2] = [
         (|targets| targets.chain_id, |fields| fields.chain_id += F::ONE),
         (|targets| targets.environment, |fields| fields.source += F::ONE),
     ];
-    for (place, change) in lies {
+    for (location, change) in lies {
         let mut fields = message.fields();
         change(&mut fields);
-        let lie = Lie::with(&sends, move |targets| vec![(place(targets), F::from_canonical_u64(8))]);
+        let lie = Lie::with(&sends, move |targets| vec![(location(targets), F::from_canonical_u64(8))]);
         let result: TransactionStatement = Layout::decode(&check(&LOCAL, &lie).unwrap()).unwrap();
         assert_ne!(result.message, message.hash());
         let honest = sends.check().unwrap();

@@ -1,4 +1,4 @@
-//! The rules of the transaction kernels, each broken alone: natively, and in-circuit by a prover who fills in what he
+//! The rules of the transaction kernels, each broken alone: natively, and in-circuit by a prover that fills in what it
 //! likes.
 
 mod lone;
@@ -15,10 +15,10 @@ use circuits_forging::{Kit, Mutator, check};
 use environments_core::{EnvironmentId, kernel::ProducerSecret};
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
-use super::*;
+use super::{circuit::targets::AuthorityTargets, emission::Emission, *};
 use crate::{
-    emission::Emission,
     fixtures::{EXCHANGE, HOME, NEWCOMER, World, amount, asset, emission, secret},
+    note::{Membership, Note, Script},
     state::TREE_DEPTH,
 };
 
@@ -29,7 +29,7 @@ const UNUSED: &str = "parts of inputs, outputs and lanes that a transaction does
 struct Forged(TransactionKernel);
 
 /// Which target to overwrite.
-type Place = fn(&TransactionTargets) -> Target;
+type Location = fn(&TransactionTargets) -> Target;
 
 /// What a prover overwrites.
 type Overwritten = dyn Fn(&TransactionTargets) -> Vec<(Target, F)> + Send + Sync;
@@ -42,10 +42,10 @@ struct Lie {
 }
 
 impl Lie {
-    fn new(witness: &TransactionWitness, overwritten: &[(Place, F)]) -> Self {
+    fn new(witness: &TransactionWitness, overwritten: &[(Location, F)]) -> Self {
         let overwritten = overwritten.to_vec();
         Self::with(witness, move |targets| {
-            overwritten.iter().map(|&(place, value)| (place(targets), value)).collect()
+            overwritten.iter().map(|&(location, value)| (location(targets), value)).collect()
         })
     }
 

@@ -21,16 +21,16 @@ impl Attacks {
     }
 
     /// A valid witness, of which the prover overwrites a part.
-    pub(super) fn bound(&mut self, what: &str, witness: &TransactionWitness, overwritten: &[(Place, F)]) {
+    pub(super) fn bound(&mut self, what: &str, witness: &TransactionWitness, overwritten: &[(Location, F)]) {
         assert!(witness.check().is_ok(), "{what}: {:?}", witness.check());
         self.lie(what, witness, overwritten);
     }
 
-    pub(super) fn lie(&mut self, what: &str, witness: &TransactionWitness, overwritten: &[(Place, F)]) {
+    pub(super) fn lie(&mut self, what: &str, witness: &TransactionWitness, overwritten: &[(Location, F)]) {
         self.0.push((what.to_owned(), Lie::new(witness, overwritten)));
     }
 
-    /// As [`Self::lie`], with targets that depend on more than their place.
+    /// As [`Self::lie`], with targets that depend on more than their location.
     pub(super) fn forged(
         &mut self,
         what: &str,
@@ -161,14 +161,14 @@ fn bits(attacks: &mut Attacks) {
 fn amounts(attacks: &mut Attacks) {
     let locals = Locals::new();
     // Each makes the vault richer by what is negative elsewhere, if ranges are not checked.
-    let outputs: [Place; 4] = [
+    let outputs: [Location; 4] = [
         |targets| targets.outputs[0].note.amount,
         |targets| targets.outputs[1].note.amount,
         |targets| targets.outputs[2].note.amount,
         |targets| targets.outputs[3].note.amount,
     ];
-    for place in outputs {
-        attacks.bound("a negative output", &locals.full, &[(place, minus(5))]);
+    for location in outputs {
+        attacks.bound("a negative output", &locals.full, &[(location, minus(5))]);
     }
     attacks.bound("a negative fee", &locals.full, &[(|targets| targets.fee, minus(1))]);
     let overdrawn = but(&locals.pays, |witness| witness.outputs[0].amount = Amount::MAX);
@@ -187,7 +187,7 @@ fn conservation(attacks: &mut Attacks) {
     let (zero, one) = (F::ZERO, F::ONE);
     let foreign = but(&locals.pays, |witness| witness.outputs[0].asset = asset(3));
     attacks.refused("Insufficient", &foreign);
-    let lies: [&[(Place, F)]; 9] = [
+    let lies: [&[(Location, F)]; 9] = [
         // Outputs and inputs in no lane, in two, or in the lane of another asset.
         &[(|targets| targets.outputs[0].lanes[0].target, zero)],
         &[(|targets| targets.outputs[0].lanes[1].target, one)],
@@ -213,7 +213,7 @@ fn conservation(attacks: &mut Attacks) {
     for (number, lie) in lies.into_iter().enumerate() {
         attacks.bound(&format!("lie {number}"), &locals.full, lie);
     }
-    let moved: &[(Place, F)] = &[
+    let moved: &[(Location, F)] = &[
         (|targets| targets.lanes[0].slots[0].target, zero),
         (|targets| targets.lanes[0].slots[1].target, one),
     ];
@@ -236,7 +236,7 @@ fn openings(attacks: &mut Attacks) {
     attacks.refused("NotUnderRoot", &beyond);
     let zero = F::ZERO;
     attacks.bound("an input that is not stated", takes, &[(|targets| targets.inputs[0].used.target, zero)]);
-    let both: &[(Place, F)] = &[(|targets| targets.inputs[3].unauthenticated.target, F::ONE)];
+    let both: &[(Location, F)] = &[(|targets| targets.inputs[3].unauthenticated.target, F::ONE)];
     attacks.bound("an unused input that the block finds", takes, both);
 }
 
@@ -255,7 +255,7 @@ fn scripts(attacks: &mut Attacks) {
 
     // Nor by calling a script what it is not.
     let (zero, one) = (F::ZERO, F::ONE);
-    let lies: [(&TransactionWitness, &[(Place, F)]); 4] = [
+    let lies: [(&TransactionWitness, &[(Location, F)]); 4] = [
         (&locals.takes, &[(|targets| targets.inputs[0].is_swap.target, one)]),
         (&locals.takes, &[(|targets| targets.inputs[0].is_reclaim.target, one)]),
         (&locals.settles, &[(|targets| targets.inputs[0].is_swap.target, zero)]),
@@ -291,13 +291,13 @@ fn settlements(attacks: &mut Attacks) {
     attacks.refused("NothingToSettle", &of_unused);
 
     // Terms that the maker of the swap cannot know would make the payment worthless.
-    let terms: [Place; 3] = [
+    let terms: [Location; 3] = [
         |targets| targets.outputs[0].note.height,
         |targets| targets.outputs[0].note.requested_asset,
         |targets| targets.outputs[0].note.requested_amount,
     ];
-    for place in terms {
-        attacks.bound("a settlement with other terms", settles, &[(place, F::TWO)]);
+    for location in terms {
+        attacks.bound("a settlement with other terms", settles, &[(location, F::TWO)]);
     }
 }
 
@@ -316,7 +316,7 @@ fn double_settlements(attacks: &mut Attacks) {
     let one = but(&both_swaps(), |witness| witness.outputs.truncate(1));
     attacks.refused("SwapNotSettled", &one);
     attacks.lie("one output settles both", &one, &[(|targets| targets.outputs[0].settles[1].target, F::ONE)]);
-    let unused: &[(Place, F)] = &[(|targets| targets.outputs[1].settles[1].target, F::ONE)];
+    let unused: &[(Location, F)] = &[(|targets| targets.outputs[1].settles[1].target, F::ONE)];
     attacks.lie("an output that is not made settles one", &one, unused);
 }
 
@@ -348,24 +348,24 @@ fn exchange(attacks: &mut Attacks) {
         attacks.refused(error, &witness);
     }
     let half = F::TWO.inverse();
-    let fraction: &[(Place, F)] = &[
+    let fraction: &[(Location, F)] = &[
         (|targets| targets.inputs[0].note.amount, F::ONE),
         (
             |targets| match &targets.authority {
-                circuit::AuthorityTargets::Exchange { fills, .. } => fills[0],
-                circuit::AuthorityTargets::Local { secret } => secret.0[0],
+                AuthorityTargets::Exchange { fills, .. } => fills[0],
+                AuthorityTargets::Local { secret } => secret.0[0],
             },
             half,
         ),
     ];
     attacks.bound("half a fill", &one, fraction);
-    let terms: [Place; 3] = [
+    let terms: [Location; 3] = [
         |targets| targets.outputs[0].note.height,
         |targets| targets.outputs[0].note.requested_asset,
         |targets| targets.outputs[0].note.requested_amount,
     ];
-    for place in terms {
-        attacks.bound("a payment with other terms", &one, &[(place, F::TWO)]);
+    for location in terms {
+        attacks.bound("a payment with other terms", &one, &[(location, F::TWO)]);
     }
     // Nor under another order.
     let better = crate::policy::ExchangeOrder::new(crate::policy::ExchangeTerms {

@@ -17,17 +17,17 @@ use plonky2::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::{error::TransactionError, statement::MAX_ASSETS};
 use crate::{
     account::{Account, AccountFields},
     config::Deployment,
-    transaction::{MAX_ASSETS, TransactionError},
 };
 
-/// Numbers of messages that one nonce stands for: an account never uses a nonce twice, so no two of its
+/// Numbers of messages that one nonce reserves: an account never uses a nonce twice, so no two of its
 /// messages share one. A transaction sends at most one, with the first of them.
 const NUMBERS_PER_NONCE: u64 = 4;
 
-/// What a transaction sends to another environment: it leaves the account as notes and fees do.
+/// What a transaction sends to another environment. It leaves the account as notes and fees do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Emission {
@@ -41,7 +41,7 @@ pub struct Emission {
     pub amount: Amount,
     /// The last superblock in which the destination may claim it.
     pub deadline: u32,
-    /// Digest of what the sender tells the recipient.
+    /// Digest of data that the sender adds for the recipient.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub data: Digest,
 }
@@ -51,7 +51,7 @@ fn is_zero(digest: &Digest) -> bool {
 }
 
 impl Emission {
-    /// Checks what of it does not depend on the account.
+    /// Checks the rules that do not depend on the account.
     ///
     /// # Errors
     /// - [`TransactionError::SendsNothing`]
@@ -60,7 +60,7 @@ impl Emission {
         check_message(deployment, self.destination, self.amount)
     }
 
-    /// The message, when `account` (as it is before the transaction) sends it.
+    /// The message that `account`, as it is before the transaction, sends.
     #[must_use]
     pub fn message(&self, deployment: &Deployment, account: &Account) -> Message {
         let Self { destination, recipient, asset, amount, deadline, data } = *self;
@@ -79,7 +79,7 @@ impl Emission {
     }
 }
 
-/// As [`Emission::check`], for a message whose transaction is proved already.
+/// Checks a message as [`Emission::check`] does, but one whose transaction is already proved.
 ///
 /// # Errors
 /// - [`TransactionError::SendsNothing`]
@@ -98,8 +98,7 @@ pub fn check_message(
     Ok(())
 }
 
-/// Where a transaction's message stands in its circuit. Chain, source, number and sender are none of the
-/// prover's choices.
+/// The targets of a transaction's message. The prover does not choose chain, source, number and sender.
 pub struct EmissionTargets {
     pub(super) used: BoolTarget,
     pub(super) destination: Target,
@@ -150,15 +149,15 @@ impl EmissionTargets {
         set(witness, &self.data, &send.map_or(Digest::ZERO, |send| send.data))
     }
 
-    /// The hash of [`Emission::message`], in-circuit. Three rows. Deadline and destination are judged by the
-    /// bridge, which knows the superblock.
+    /// The hash of [`Emission::message`], in-circuit. Three rows. The bridge checks deadline and
+    /// destination, because it knows the superblock.
     pub fn message_hash_circuit(
         &self,
         builder: &mut Builder,
-        place: [Target; 2],
+        deployment: [Target; 2],
         account: &AccountFields<Target>,
     ) -> DigestTarget {
-        let [chain_id, source] = place;
+        let [chain_id, source] = deployment;
         let sequence = builder.mul_const(F::from_canonical_u64(NUMBERS_PER_NONCE), account.nonce);
         let fields = MessageFields {
             chain_id,
@@ -176,7 +175,7 @@ impl EmissionTargets {
     }
 }
 
-/// The outbox after a transaction that states `message`; zero is none, and the hash of no message.
+/// The outbox after a transaction that states `message`; zero means that it sends none, and no message hashes to it.
 #[must_use]
 pub fn outbox_after(outbox: Digest, message: Digest) -> Digest {
     if message == Digest::ZERO { outbox } else { outbox_append(outbox, message) }

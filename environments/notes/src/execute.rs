@@ -1,4 +1,4 @@
-//! Applying transactions to the public state, natively.
+//! Executing transactions on the public state, natively.
 
 use circuits_core::{
     Digest, F,
@@ -11,35 +11,35 @@ use thiserror::Error;
 
 use crate::{
     arrival::{MAX_ARRIVALS, SUBTREES},
-    body::Record,
-    emission::outbox_after,
+    note::Membership,
+    record::Record,
     state::{NotesState, OUTPUTS_HEIGHT},
-    transaction::{MAX_INPUTS, MAX_OUTPUTS, Membership, TransactionStatement},
+    transaction::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement, emission::outbox_after},
 };
 
-/// Domain of the key that stands in for the nullifier of an input that a transaction does not have.
+/// Domain of the key that replaces the nullifier of an input that a transaction does not have.
 const UNUSED: Domain = Domain::new("unused");
 
 /// Why a transaction that is valid by itself cannot be applied to a state.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StateError {
-    /// Made for another deployment.
-    #[error("the transaction is for chain {found}, this is chain {expected}")]
+    /// The transaction is for another deployment.
+    #[error("the transaction is for chain {found}, but this is chain {expected}")]
     OtherChain {
         /// This chain.
         expected: u64,
         /// The transaction's.
         found: u64,
     },
-    /// Made for another environment.
-    #[error("the transaction is for environment {found}, this is environment {expected}")]
+    /// The transaction is for another environment.
+    #[error("the transaction is for environment {found}, but this is environment {expected}")]
     OtherEnvironment {
         /// This environment.
         expected: u64,
         /// The transaction's.
         found: u64,
     },
-    /// Fees are paid in another asset.
+    /// The transaction pays fees in another asset.
     #[error("the transaction pays fees in packed asset {found}, not {expected}")]
     OtherFeeAsset {
         /// This environment's.
@@ -47,33 +47,33 @@ pub enum StateError {
         /// The transaction's.
         found: u64,
     },
-    /// Valid later.
-    #[error("the transaction is valid from height {not_before} on, the block has height {height}")]
+    /// The transaction is not valid yet.
+    #[error("the transaction is valid from height {not_before} on, but the block has height {height}")]
     TooEarly {
         /// First height.
         not_before: u64,
         /// The block's.
         height: u64,
     },
-    /// No longer valid.
-    #[error("the transaction was valid until height {valid_until}, the block has height {height}")]
+    /// The transaction is no longer valid.
+    #[error("the transaction was valid until height {valid_until}, but the block has height {height}")]
     TooLate {
         /// Last height.
         valid_until: u64,
         /// The block's.
         height: u64,
     },
-    /// Opened under a root that the note tree never had at a block's end.
+    /// The notes are opened under a root that the note tree never had at a block's end.
     #[error("{0} is not a past root of the note tree")]
     UnknownRoot(Digest),
-    /// A transaction that creates an account that exists.
-    #[error("account {0} exists already")]
+    /// The transaction creates an account that exists.
+    #[error("account {0} already exists")]
     AccountExists(Digest),
     /// The account does not exist.
     #[error("account {0} does not exist")]
     NoSuchAccount(Digest),
     /// The account has changed since, for example by another transaction with the same nonce.
-    #[error("account {account} has hash {expected}, the transaction starts from {found}")]
+    #[error("account {account} has hash {expected}, but the transaction starts from {found}")]
     StaleAccount {
         /// The account.
         account: Digest,
@@ -82,15 +82,15 @@ pub enum StateError {
         /// What the transaction starts from.
         found: Digest,
     },
-    /// A note was consumed before.
-    #[error("input {input} was consumed before: nullifier {nullifier} is in the set")]
+    /// A note is already consumed.
+    #[error("input {input} is already consumed: nullifier {nullifier} is in the set")]
     AlreadyConsumed {
         /// The input.
         input: usize,
         /// Its nullifier.
         nullifier: Digest,
     },
-    /// A note does not exist by now.
+    /// A note does not exist yet.
     #[error("input {input}, the note {commitment}, does not exist")]
     NoSuchNote {
         /// The input.
@@ -98,35 +98,35 @@ pub enum StateError {
         /// Its commitment.
         commitment: Digest,
     },
-    /// More messages than a block takes in.
-    #[error("{found} messages arrive, at most {MAX_ARRIVALS} can")]
+    /// More messages arrive than a block takes in.
+    #[error("{found} messages arrive, but a block takes in at most {MAX_ARRIVALS}")]
     TooManyArrivals {
         /// Messages found.
         found: usize,
     },
-    /// A message was taken in before.
-    #[error("the message that becomes the note {0} was taken in before")]
+    /// A message was already taken in.
+    #[error("the message that becomes the note {0} was already taken in")]
     AlreadyArrived(Digest),
-    /// The block's fees leave their range.
-    #[error("the fees of one block stay below 2^{AMOUNT_BITS}, this transaction's {0} is too much")]
+    /// The block's fees exceed an amount.
+    #[error("the fees of one block stay below 2^{AMOUNT_BITS}, but this transaction adds {0}")]
     TooManyFees(u64),
     /// A tree is full.
     #[error("the state cannot grow")]
     Tree(#[from] TreeError),
 }
 
-/// Where the block finds one input of a transaction.
+/// How the block finds one input of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputApplication {
-    /// The earlier transaction of the group, and its output, that the input erases.
+    /// The earlier transaction of the group, and the index of its output, that the input erases.
     pub matched: Option<(usize, usize)>,
-    /// Where the note stands in the tree before the group; only for unauthenticated inputs without a match.
+    /// The position of the note in the tree before the group; only for unauthenticated inputs without a match.
     pub membership: Membership,
-    /// Insertion of the nullifier, or of a stand-in that is then discarded.
+    /// Insertion of the nullifier, or of a substitute that is then discarded.
     pub insertion: InsertWitness,
 }
 
-/// What applying one transaction must know of the trees before it.
+/// What the prover must know of the trees before one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Application {
     /// Height of the past root.
@@ -141,7 +141,7 @@ pub struct Application {
     pub outputs: Path,
 }
 
-/// A group of transactions, applied: witness and records, one each per transaction.
+/// A group of transactions after its application: a witness and a record for each of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     /// For the prover.
@@ -150,9 +150,9 @@ pub struct Group {
     pub records: Vec<Record>,
 }
 
-/// The key whose insertion is proved and discarded where there is no nullifier to insert.
+/// The key whose insertion is proved and discarded if there is no nullifier to insert.
 #[must_use]
-pub fn stand_in_key() -> Digest {
+pub fn substitute_key() -> Digest {
     hash(UNUSED, &[])
 }
 
@@ -161,9 +161,8 @@ pub fn stand_in_key() -> Digest {
 type Found = (Option<(usize, usize)>, Membership);
 
 impl NotesState {
-    /// Puts the notes that messages become into the note tree, before the transactions of the block. Returns
-    /// the paths that their subtrees take; one without notes takes none, and its path is the one that it would
-    /// take.
+    /// Appends the notes that messages become to the note tree, before the transactions of the block. Returns the paths
+    /// of their subtrees. A subtree without notes is not appended; its path is the one that it would have.
     ///
     /// # Errors
     /// - [`StateError::TooManyArrivals`]
@@ -191,12 +190,12 @@ impl NotesState {
         Ok(paths)
     }
 
-    /// Judges a transaction against the state in the middle of a block.
+    /// Checks a transaction against the state in the middle of a block.
     ///
     /// # Errors
     /// One variant of [`StateError`] per rule.
     pub fn check(&self, statement: &TransactionStatement) -> Result<(), StateError> {
-        self.check_place(statement)?;
+        self.check_context(statement)?;
         let account = statement.account;
         let found = statement.before;
         match self.accounts.get(&account) {
@@ -222,7 +221,7 @@ impl NotesState {
         Ok(())
     }
 
-    fn check_place(&self, statement: &TransactionStatement) -> Result<(), StateError> {
+    fn check_context(&self, statement: &TransactionStatement) -> Result<(), StateError> {
         let context = self.context();
         let differ = |expected: F, found: F| {
             (expected != found).then(|| (expected.to_canonical_u64(), found.to_canonical_u64()))
@@ -276,7 +275,7 @@ impl NotesState {
     /// earlier transaction of the group, or else must be in the note tree before the group.
     ///
     /// # Errors
-    /// [`StateError`]; the state is then partly changed, so work on a copy unless each was judged before.
+    /// [`StateError`]; the state is then partly changed, so work on a copy unless each was checked before.
     pub fn apply_group(&mut self, statements: &[TransactionStatement]) -> Result<Group, StateError> {
         let mut outputs: Vec<[Digest; MAX_OUTPUTS]> =
             statements.iter().map(|statement| statement.notes).collect();
@@ -334,7 +333,7 @@ impl NotesState {
                 *nullifier = Digest::ZERO;
             }
             let insertion = if *nullifier == Digest::ZERO {
-                self.nullifiers.prove_insert(&stand_in_key())?
+                self.nullifiers.prove_insert(&substitute_key())?
             } else {
                 let insertion = self.nullifiers.prove_insert(nullifier)?;
                 self.nullifiers.insert(*nullifier, PRESENT)?;

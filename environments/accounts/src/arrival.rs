@@ -1,8 +1,7 @@
-//! What a message that is taken in does to the state, natively.
+//! Messages that a block takes in, natively: each credits one account.
 //!
-//! The producer takes it in; nobody signs it. It credits one account and joins the inbox, and can do nothing
-//! else. It neither fails nor is it dropped: what cannot be credited is refused here, and stays with the
-//! bridge.
+//! The producer takes them in; nobody signs them. A message credits its beneficiary, joins the inbox, and does nothing
+//! else. It neither fails nor is it dropped: a message that cannot be credited is refused here and stays with the bridge.
 
 use bridge_core::{Consumption, Message, message::inbox_append};
 use circuits_core::{
@@ -20,29 +19,29 @@ use crate::{
     state::{AccountsState, Running, TREE_DEPTH},
 };
 
-/// Why a message is not taken in. It stays with the bridge, which gives it back after its deadline.
+/// Why a message cannot be taken in. It stays with the bridge, which refunds it after its deadline.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ConsumeError {
-    /// The message is of another deployment.
-    #[error("the message is of chain {found}, this is chain {expected}")]
+pub enum ArrivalError {
+    /// The message belongs to another deployment.
+    #[error("the message belongs to chain {found}, but this is chain {expected}")]
     OtherChain {
         /// This deployment.
         expected: u64,
         /// The message's.
         found: u64,
     },
-    /// The message is another environment's to take in.
+    /// Another environment may take the message in.
     #[error("environment {found} may take the message in this way, not environment {expected}")]
     NotOurs {
         /// This environment.
         expected: EnvironmentId,
-        /// Whose it is.
+        /// The environment that may.
         found: EnvironmentId,
     },
-    /// Nobody here can receive it.
-    #[error("beneficiary {0} is no address: a limb is not below 2^40")]
+    /// The beneficiary is not an address.
+    #[error("beneficiary {0} is not an address: a limb is not below 2^40")]
     NoAddress(Digest),
-    /// A message about nothing.
+    /// The message moves amount 0.
     #[error("the message moves amount 0")]
     ZeroAmount,
     /// Messages come first in a block.
@@ -51,7 +50,7 @@ pub enum ConsumeError {
         /// Transactions of the block so far.
         transactions: u64,
     },
-    /// The beneficiary has no place for it.
+    /// The beneficiary's vault cannot take it.
     #[error("the vault of account {beneficiary} cannot take it")]
     Vault {
         /// The beneficiary.
@@ -59,7 +58,7 @@ pub enum ConsumeError {
         /// Why.
         source: VaultError,
     },
-    /// More of the fee asset than an amount: some day one account could not take a block's fees.
+    /// The supply of the fee asset would exceed an amount, and some day one account could not take a block's fees.
     #[error("with {amount} more there would be 2^{AMOUNT_BITS} or more of the fee asset")]
     FeeSupply {
         /// The message's.
@@ -72,18 +71,18 @@ pub enum ConsumeError {
 
 /// One message that was taken in, as the prover needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsumptionWitness {
+pub struct ArrivalWitness {
     /// The message.
     pub message: Message,
-    /// Whether it was claimed or taken back.
+    /// Whether it is claimed or refunded.
     pub consumption: Consumption,
-    /// What the block moved before it.
+    /// The running state before it.
     pub before: Running,
-    /// Who was credited.
+    /// The account that is credited.
     pub beneficiary: Address,
-    /// His account before, if it existed.
+    /// The beneficiary's account before, if it existed.
     pub account: Option<Account>,
-    /// Writing his record.
+    /// Writing the beneficiary's record.
     pub set: SetWitness,
 }
 
@@ -91,23 +90,24 @@ impl Deployment {
     /// The account that a message credits here.
     ///
     /// # Errors
-    /// - [`ConsumeError::OtherChain`]
-    /// - [`ConsumeError::NotOurs`]: neither claimed by its destination nor taken back by its source.
-    /// - [`ConsumeError::NoAddress`]
-    pub fn beneficiary(&self, message: &Message, consumption: Consumption) -> Result<Address, ConsumeError> {
+    /// - [`ArrivalError::OtherChain`]
+    /// - [`ArrivalError::NotOurs`]: this environment is neither the destination of a claim nor the source of a
+    ///   refund.
+    /// - [`ArrivalError::NoAddress`]
+    pub fn beneficiary(&self, message: &Message, consumption: Consumption) -> Result<Address, ArrivalError> {
         let (expected, found) = (self.chain_id, message.chain_id);
         if expected != found {
-            return Err(ConsumeError::OtherChain { expected, found });
+            return Err(ArrivalError::OtherChain { expected, found });
         }
         let (expected, found) = match consumption {
             Consumption::Claim => (self.environment, message.destination),
             Consumption::Refund => (self.environment, message.source),
         };
         if expected != found {
-            return Err(ConsumeError::NotOurs { expected, found });
+            return Err(ArrivalError::NotOurs { expected, found });
         }
         let beneficiary = message.beneficiary(consumption);
-        Address::from_digest(beneficiary).ok_or(ConsumeError::NoAddress(beneficiary))
+        Address::from_digest(beneficiary).ok_or(ArrivalError::NoAddress(beneficiary))
     }
 }
 
@@ -115,40 +115,40 @@ impl AccountsState {
     /// Takes a message in.
     ///
     /// # Errors
-    /// One variant of [`ConsumeError`] per rule; the state is then unchanged.
-    pub fn consume(
+    /// One variant of [`ArrivalError`] per rule; the state is then unchanged.
+    pub fn arrive(
         &mut self,
         message: &Message,
         consumption: Consumption,
-    ) -> Result<ConsumptionWitness, ConsumeError> {
+    ) -> Result<ArrivalWitness, ArrivalError> {
         let amount = message.amount;
         let supply = self.records.fee_supply.saturating_add(amount.get());
         if message.asset == self.deployment.fee_asset && Amount::new(supply).is_err() {
-            return Err(ConsumeError::FeeSupply { amount });
+            return Err(ArrivalError::FeeSupply { amount });
         }
-        self.consume_proven(message, consumption)
+        self.arrive_proven(message, consumption)
     }
 
     /// Takes in a message of a block that is proved elsewhere.
     ///
     /// # Errors
-    /// As [`Self::consume`], but for [`ConsumeError::FeeSupply`], which only the producer minds.
-    pub fn consume_proven(
+    /// As [`Self::arrive`], except for [`ArrivalError::FeeSupply`], which only the producer checks.
+    pub fn arrive_proven(
         &mut self,
         message: &Message,
         consumption: Consumption,
-    ) -> Result<ConsumptionWitness, ConsumeError> {
+    ) -> Result<ArrivalWitness, ArrivalError> {
         let beneficiary = self.deployment.beneficiary(message, consumption)?;
         let (asset, amount) = (message.asset, message.amount);
         if amount == Amount::ZERO {
-            return Err(ConsumeError::ZeroAmount);
+            return Err(ArrivalError::ZeroAmount);
         }
         if self.transactions > 0 {
-            return Err(ConsumeError::AfterTransactions { transactions: self.transactions });
+            return Err(ArrivalError::AfterTransactions { transactions: self.transactions });
         }
         let account = self.account(&beneficiary).cloned();
         let mut after = account.clone().unwrap_or_else(|| Account::new(self.deployment.fee_asset));
-        after.balances.credit(asset, amount).map_err(|source| ConsumeError::Vault { beneficiary, source })?;
+        after.balances.credit(asset, amount).map_err(|source| ArrivalError::Vault { beneficiary, source })?;
         let count = self.records.tree.count();
         if account.is_none() && count >= 1 << TREE_DEPTH {
             return Err(TreeError::Full { count, added: 1, depth: TREE_DEPTH }.into());
@@ -162,6 +162,6 @@ impl AccountsState {
         }
         self.inbox = inbox_append(self.inbox, message.hash(), consumption);
         let message = message.clone();
-        Ok(ConsumptionWitness { message, consumption, before, beneficiary, account, set })
+        Ok(ArrivalWitness { message, consumption, before, beneficiary, account, set })
     }
 }
