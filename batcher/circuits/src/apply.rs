@@ -1,12 +1,13 @@
 //! Applying one block statement to the superblock's roots: the rules that every block meets, natively and in-circuit.
 
+use batcher_verify::bundle::BlockEntry;
 use bridge_core::lists::{
     append_block_messages, append_block_messages_circuit, block_messages, block_messages_circuit,
 };
 use circuits_core::{
     Builder, Digest, DigestTarget, F, Witness,
     constrain::{Constrain, DigestOps},
-    hash::{chain, chain_circuit, hash, hash_circuit},
+    hash::{chain, chain_circuit, hash_circuit},
     integer::{HEIGHT_BITS, enforce_less_or_equal},
     layout::{WitnessError, set_target},
     trees::{Path, PathTarget, index_bits},
@@ -80,16 +81,7 @@ pub enum ApplyError {
     },
 }
 
-/// A block's entry in the body chain: `H(environment, first, last, new state, body)`.
-#[must_use]
-pub fn body_element(block: &BlockStatement) -> Digest {
-    let mut input = vec![block.environment, block.first_height, block.last_height];
-    input.extend(block.new_state.0);
-    input.extend(block.body.0);
-    hash(BODY_ELEMENT, &input)
-}
-
-/// In-circuit twin of [`body_element`].
+/// In-circuit twin of [`BlockEntry::element`].
 pub fn body_element_circuit(builder: &mut Builder, block: &BlockStatement<Target>) -> DigestTarget {
     let mut input = vec![block.environment, block.first_height, block.last_height];
     input.extend(block.new_state.0);
@@ -97,9 +89,12 @@ pub fn body_element_circuit(builder: &mut Builder, block: &BlockStatement<Target
     hash_circuit(builder, BODY_ELEMENT, &input)
 }
 
-/// What a circuit needs besides the block's statement to apply it.
+/// How a block applies: its entry in the superblock's list of blocks, and what a circuit needs besides the block's
+/// statement to apply it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedBlock {
+    /// The block, as a superblock's bundle lists it.
+    pub entry: BlockEntry,
     /// That the registry allows the kernel.
     pub registry: RegistryMembership,
     /// Path of the environment's row.
@@ -145,6 +140,7 @@ pub fn apply_block(
     if last < first {
         return Err(ApplyError::EmptyRange { environment, first, last });
     }
+    let first_height = u32::try_from(first).map_err(|_| ApplyError::Height(first))?;
     if block.previous_state != old_state {
         return Err(ApplyError::PreviousState {
             environment,
@@ -155,13 +151,20 @@ pub fn apply_block(
 
     let head_path = state.environments_tree().path(u64::from(environment.0));
     state.environments.insert(environment, EnvironmentHead { height, state: block.new_state });
-    accumulators.body_chain = chain(BODY_CHAIN, accumulators.body_chain, body_element(block));
+    let entry = BlockEntry {
+        environment: environment.0,
+        first_height,
+        last_height: height,
+        new_state: block.new_state,
+        body: block.body,
+    };
+    accumulators.body_chain = chain(BODY_CHAIN, accumulators.body_chain, entry.element());
     accumulators.block_count += F::ONE;
     if block.outbox != empty_list() || block.inbox != empty_list() {
         let element = block_messages(block.environment, block.outbox, block.inbox);
         accumulators.block_messages = append_block_messages(accumulators.block_messages, element);
     }
-    Ok(AppliedBlock { registry: membership, head_path, is_first: row.is_none() })
+    Ok(AppliedBlock { entry, registry: membership, head_path, is_first: row.is_none() })
 }
 
 /// In-circuit twin of [`AppliedBlock`].

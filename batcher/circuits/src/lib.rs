@@ -10,6 +10,8 @@
 //! superblock's circuit leaves free, which come last.
 
 pub mod apply;
+mod assembly;
+pub mod contents;
 pub mod engine;
 pub mod messages;
 pub mod packing;

@@ -29,20 +29,13 @@ pub(super) fn cross(
 /// Moves a chunk of messages.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageSegment {
-    capacity: Capacity,
+    pub(crate) capacity: Capacity,
 }
 
+/// The segment of [`MESSAGE_CAPACITY`], which plans use.
 impl Default for MessageSegment {
     fn default() -> Self {
-        Self::new(MESSAGE_CAPACITY)
-    }
-}
-
-impl MessageSegment {
-    /// A segment with so many places, for tests; plans use the default one.
-    #[must_use]
-    pub fn new(capacity: Capacity) -> Self {
-        Self { capacity }
+        Self { capacity: MESSAGE_CAPACITY }
     }
 }
 

@@ -82,6 +82,12 @@ impl Load {
         load
     }
 
+    /// The balances that `share` adds.
+    #[must_use]
+    pub fn balances_of(&self, share: &Share) -> &[BalanceKey] {
+        self.new_balances.get(share.new_balances.clone()).unwrap_or_default()
+    }
+
     /// Whether nothing is moved.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -31,9 +31,10 @@ use super::{
 /// One superblock circuit. Its key is what L1 pins.
 #[derive(Clone, Copy, Debug)]
 pub struct SuperblockDefinition {
-    source: SuperblockCircuit,
-    segment_set_root: Digest,
-    capacity: Capacity,
+    pub(crate) source: SuperblockCircuit,
+    pub(crate) segment_set_root: Digest,
+    /// What the circuit moves in the rows that its proofs leave free.
+    pub(crate) capacity: Capacity,
 }
 
 impl SuperblockDefinition {
@@ -41,12 +42,6 @@ impl SuperblockDefinition {
     #[must_use]
     pub fn new(source: SuperblockCircuit, segment_set_root: Digest) -> Self {
         Self { source, segment_set_root, capacity: source.capacity() }
-    }
-
-    /// The same circuit with other places for messages, for tests that need each place to be used.
-    #[cfg(test)]
-    pub(super) fn with_capacity(self, capacity: Capacity) -> Self {
-        Self { capacity, ..self }
     }
 }
 

@@ -15,8 +15,8 @@ use circuits_prover::basetypes::VerifierData;
 use plonky2::field::types::{Field, PrimeField64};
 
 use crate::{
+    contents::{ContentBlock, Contents},
     engine::Engine,
-    transition::{ContentBlock, Contents},
 };
 
 /// The free kernel's wrap and its key.

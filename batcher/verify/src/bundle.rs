@@ -2,7 +2,7 @@
 
 use bridge_core::{
     Consumption, Message,
-    message::{inbox_append, outbox_append},
+    message::{inbox_digest, outbox_digest},
 };
 use circuits_core::{
     Digest, F,
@@ -11,9 +11,7 @@ use circuits_core::{
     proof::{self, ProofError},
 };
 use circuits_files::file::{self, FormatError, Kind};
-use circuits_protocol::statement::{
-    BODY_CHAIN, BODY_ELEMENT, BlockStatement, SuperblockStatement, empty_list,
-};
+use circuits_protocol::statement::{BODY_CHAIN, BODY_ELEMENT, SuperblockStatement, empty_list};
 use plonky2::field::types::{Field, PrimeField64};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -43,21 +41,9 @@ pub struct BlockEntry {
 }
 
 impl BlockEntry {
-    /// The entry of a block whose statement was checked.
+    /// The block's element of the body chain: `H(environment, first height, last height, new state, body)`.
     #[must_use]
-    pub fn new(statement: &BlockStatement) -> Self {
-        let integer = |element: F| element.to_canonical_u64();
-        Self {
-            environment: u16::try_from(integer(statement.environment)).unwrap_or_default(),
-            first_height: u32::try_from(integer(statement.first_height)).unwrap_or_default(),
-            last_height: u32::try_from(integer(statement.last_height)).unwrap_or_default(),
-            new_state: statement.new_state,
-            body: statement.body,
-        }
-    }
-
-    /// Its element of the body chain.
-    fn element(&self) -> Digest {
+    pub fn element(&self) -> Digest {
         let mut input = vec![
             F::from_canonical_u16(self.environment),
             F::from_canonical_u32(self.first_height),
@@ -222,13 +208,9 @@ impl SuperblockBundle {
 
     /// Checks that the statement's L1 inbox and outbox are those listed.
     fn check_l1(&self, statement: &SuperblockStatement) -> Result<(), BundleError> {
-        let inbox = self
-            .deposits
-            .iter()
-            .fold(statement.l1_inbox_before, |list, message| outbox_append(list, message.hash()));
-        let outbox = self.l1_outbox.iter().fold(empty_list(), |list, (message, consumption)| {
-            inbox_append(list, message.hash(), *consumption)
-        });
+        // L1's queue is an outbox: what L1 sends. Its outbox is what L1 consumes, and so an inbox.
+        let inbox = outbox_digest(statement.l1_inbox_before, &self.deposits);
+        let outbox = inbox_digest(empty_list(), &self.l1_outbox);
         let rules = [
             ("L1 inbox", self.deposits.len(), statement.l1_inbox_after, inbox),
             ("L1 outbox", self.l1_outbox.len(), statement.l1_outbox, outbox),

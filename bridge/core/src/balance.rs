@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::asset::AssetId;
 
+/// Depth of the tree of balances, by (environment, asset).
+pub const BALANCES_DEPTH: usize = 32;
+
 /// Which row: of which environment, for which asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -18,15 +18,13 @@ use plonky2::{
 };
 
 use crate::{
-    BALANCES_DEPTH, MESSAGES_DEPTH,
-    balance::{balance_key_circuit, balance_value_circuit},
+    balance::{BALANCES_DEPTH, balance_key_circuit, balance_value_circuit},
     lists::{BridgeLists, append_block_messages_circuit, block_messages_circuit},
     message::{
-        MAX_LIFETIME, MIN_LIFETIME, MessageFields, SEQUENCE_BITS, inbox_append_circuit, message_hash_circuit,
-        outbox_append_circuit,
+        MAX_LIFETIME, MESSAGES_DEPTH, MIN_LIFETIME, MessageFields, SEQUENCE_BITS, inbox_append_circuit,
+        message_hash_circuit, outbox_append_circuit, tombstone,
     },
     step::{Chunk, NewBalance, Step, StepFields},
-    tombstone,
 };
 
 /// Bits of an asset's number.

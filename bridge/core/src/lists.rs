@@ -43,9 +43,9 @@ impl BridgeLists {
         Self { l1_inbox, l1_outbox: empty_list(), applied: empty_list() }
     }
 
-    /// `applied` after one more block.
-    pub(crate) fn append_block(&self, element: Digest) -> Digest {
-        append_block_messages(self.applied, element)
+    /// Adds a block whose messages were moved.
+    pub(crate) fn append_block(&mut self, element: Digest) {
+        self.applied = append_block_messages(self.applied, element);
     }
 }
 

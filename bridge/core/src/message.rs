@@ -19,6 +19,11 @@ use crate::{asset::AssetId, balance::BalanceKey};
 const MESSAGE: Domain = Domain::new("message");
 /// Domain of what an inbox lists: a message and what becomes of it.
 const CONSUMED: Domain = Domain::new("consume");
+/// Domain of the leaf of a consumed message.
+const TOMBSTONE: Domain = Domain::new("tombst");
+
+/// Depth of the tree of messages: one leaf for every message ever emitted.
+pub const MESSAGES_DEPTH: usize = 32;
 
 /// The fewest superblocks between a message's emission and its deadline: time to claim it.
 pub const MIN_LIFETIME: u32 = 64;
@@ -195,6 +200,29 @@ pub fn inbox_append_circuit(
 ) -> DigestTarget {
     let item = consumed_circuit(builder, message, is_refund);
     chain_circuit(builder, MESSAGE_LIST, inbox, item)
+}
+
+/// The digest of an outbox that was `outbox`, after all of `messages`.
+#[must_use]
+pub fn outbox_digest<'m>(outbox: Digest, messages: impl IntoIterator<Item = &'m Message>) -> Digest {
+    messages.into_iter().fold(outbox, |list, message| outbox_append(list, message.hash()))
+}
+
+/// The digest of an inbox that was `inbox`, after all of `messages` were consumed.
+#[must_use]
+pub fn inbox_digest<'m>(
+    inbox: Digest,
+    messages: impl IntoIterator<Item = &'m (Message, Consumption)>,
+) -> Digest {
+    messages
+        .into_iter()
+        .fold(inbox, |list, (message, consumption)| inbox_append(list, message.hash(), *consumption))
+}
+
+/// The leaf that a consumed message leaves behind: not empty, and no message's hash.
+#[must_use]
+pub fn tombstone() -> Digest {
+    hash(TOMBSTONE, &[])
 }
 
 /// `H(CONSUMED, message, claim or refund)`: the item of an inbox.

@@ -12,11 +12,9 @@ use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BALANCES_DEPTH, MESSAGES_DEPTH,
     asset::AssetId,
-    balance::{BalanceKey, balance_value},
-    message::{Consumption, Message},
-    tombstone,
+    balance::{BALANCES_DEPTH, BalanceKey, balance_value},
+    message::{Consumption, MESSAGES_DEPTH, Message, tombstone},
 };
 
 /// Where a message was emitted or consumed.
@@ -160,6 +158,11 @@ impl BridgeState {
         &self.balances
     }
 
+    /// Leaves of the tree of balances, its sentinel included.
+    pub(crate) fn balance_count(&self) -> u64 {
+        self.balance_tree.count()
+    }
+
     /// One row's amount; 0 if there is none.
     #[must_use]
     pub fn balance(&self, key: BalanceKey) -> Amount {
@@ -176,6 +179,11 @@ impl BridgeState {
     #[must_use]
     pub fn pending(&self, hash: &Digest) -> Option<u64> {
         self.pending.get(hash)?.first().copied()
+    }
+
+    /// How many messages with this hash are not consumed.
+    pub(crate) fn pending_count(&self, hash: &Digest) -> usize {
+        self.pending.get(hash).map_or(0, BTreeSet::len)
     }
 
     /// Whether a message with this hash was ever emitted, consumed or not.

@@ -16,7 +16,7 @@
 
 use circuits_core::{
     Digest, F,
-    amount::{Amount, AmountError},
+    amount::Amount,
     layout::Layout,
     trees::{InsertWitness, KeyedTree, LeafOpening, Path},
 };
@@ -28,24 +28,11 @@ use crate::{
     balance::BalanceKey,
     block::BlockMessages,
     error::BridgeError,
-    lists::{BridgeLists, block_messages},
-    message::{
-        Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, MessageFields, SEQUENCE_BITS, inbox_append,
-        message_hash, outbox_append,
-    },
+    lists::BridgeLists,
+    message::{Consumption, Message, MessageFields, inbox_append, message_hash, outbox_append},
+    rules::{Action, Holdings, Movement},
     state::{BridgeState, Location, Undo},
 };
-
-/// What a step does with its message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
-    /// Sends it.
-    Emit,
-    /// Consumes it.
-    Consume(Consumption),
-    /// Sends a deposit back that came after its deadline.
-    Bounce,
-}
 
 circuits_core::layout! {
     /// One step, in field elements.
@@ -219,25 +206,17 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken.
     pub fn apply_block(&mut self, block: &BlockMessages) -> Result<(), BridgeError> {
-        self.all_or_nothing(|crossing| {
-            for (message, consumption) in &block.inbox {
-                crossing.step(Action::Consume(*consumption), block.environment, message)?;
-            }
-            for message in &block.outbox {
-                crossing.step(Action::Emit, block.environment, message)?;
-                if message.destination == EnvironmentId::L1 {
-                    crossing.step(Action::Consume(Consumption::Claim), EnvironmentId::L1, message)?;
-                }
-            }
-            Ok(())
-        })?;
+        self.all_or_nothing(|crossing| block.movements().try_for_each(|movement| crossing.step(movement)))?;
+        self.end_block(block);
+        Ok(())
+    }
+
+    /// Marks the last step as the end of the block, and adds the block to those whose messages were moved.
+    pub(crate) fn end_block(&mut self, block: &BlockMessages) {
         if let Some(last) = self.chunk.steps.last_mut().filter(|_| !block.is_empty()) {
             last.fields.ends_block = F::ONE;
-            let element =
-                block_messages(block.environment.to_field(), block.outbox_digest(), block.inbox_digest());
-            self.lists.applied = self.lists.append_block(element);
+            self.lists.append_block(block.element());
         }
-        Ok(())
     }
 
     /// Takes back what `steps` did if it ends with an error.
@@ -266,8 +245,7 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken; nothing is changed then.
     pub fn deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
-        let action = if message.deadline < self.number { Action::Bounce } else { Action::Emit };
-        self.all_or_nothing(|crossing| crossing.step(action, EnvironmentId::L1, message))
+        self.all_or_nothing(|crossing| crossing.step(Movement::deposit(message, crossing.number)))
     }
 
     /// Sends a deposit back that nobody claimed in time.
@@ -275,45 +253,32 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken; nothing is changed then.
     pub fn refund_deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
-        let action = Action::Consume(Consumption::Refund);
-        self.all_or_nothing(|crossing| crossing.step(action, EnvironmentId::L1, message))
+        self.all_or_nothing(|crossing| crossing.step(Movement::deposit_refund(message)))
     }
 
     /// One step. What it changed is in the journal, also on error.
-    fn step(&mut self, action: Action, actor: EnvironmentId, message: &Message) -> Result<(), BridgeError> {
-        check_message(self.chain_id, self.number, action, actor, message)?;
+    fn step(&mut self, movement: Movement<'_>) -> Result<(), BridgeError> {
+        let Movement { action, actor, message } = movement;
         let hash = message.hash();
-        let key = message.balance_key(actor);
+        // Only L1 consumes what the step before emitted.
+        let emitted = if actor == EnvironmentId::L1 { self.last_emitted() } else { None };
+        let after = movement.check(self.chain_id, self.number, hash, emitted, &self.state)?;
+        let key = movement.balance_key();
         let height = self.height.filter(|_| actor != EnvironmentId::L1);
         let location = Location { superblock: self.number, height };
-
         let index = match action {
-            Action::Consume(consumption) if !self.is_arrival(action, actor, hash) => {
-                let pending = self.state.pending(&hash);
-                pending.ok_or(BridgeError::NotPending { message: hash, consumption })?
-            }
-            _ => self.state.message_count(),
+            Action::Consume(_) if !movement.is_arrival(hash, emitted) => self.state.pending(&hash),
+            Action::Consume(_) | Action::Emit | Action::Bounce => None,
         };
+        let index = index.unwrap_or(self.state.message_count());
 
-        // The row: what it holds before and after.
-        let balance = self.state.balance(key);
-        let moved = match (action, key.is_origin()) {
-            (Action::Bounce, _) => Ok(balance),
-            (Action::Emit, true) | (Action::Consume(_), false) => balance.checked_add(message.amount),
-            (Action::Emit, false) | (Action::Consume(_), true) => balance.checked_sub(message.amount),
-        };
-        let after = moved.map_err(|source: AmountError| BridgeError::Balance {
-            key,
-            amount: message.amount,
-            source,
-        })?;
-
-        let step = self.open(action, actor, message, index)?;
+        let step = self.open(&movement, index)?;
         if action != Action::Bounce {
+            let before = self.state.balance(key);
             self.state.set_balance(key, after)?;
-            self.journal.push(Undo::Balance(key, balance));
+            self.journal.push(Undo::Balance(key, before));
         }
-        if uses_tree(action, actor, message) {
+        if movement.uses_tree() {
             match action {
                 Action::Consume(consumption) => {
                     self.state.consume(index, consumption, location)?;
@@ -326,15 +291,17 @@ impl Crossing {
                 }
             }
         }
-        if actor == EnvironmentId::L1 {
-            self.note(action, message, hash);
-        }
+        self.note(&movement, hash);
         self.chunk.steps.push(step);
         Ok(())
     }
 
     /// Notes what L1 sends and receives.
-    pub(crate) fn note(&mut self, action: Action, message: &Message, hash: Digest) {
+    pub(crate) fn note(&mut self, movement: &Movement<'_>, hash: Digest) {
+        let &Movement { action, actor, message } = movement;
+        if actor != EnvironmentId::L1 {
+            return;
+        }
         let (sent, returned) = match action {
             Action::Emit => (true, None),
             Action::Consume(consumption) => (false, Some(consumption)),
@@ -354,14 +321,9 @@ impl Crossing {
     ///
     /// # Errors
     /// [`BridgeError::Tree`] if the row was not opened.
-    pub(crate) fn open(
-        &self,
-        action: Action,
-        actor: EnvironmentId,
-        message: &Message,
-        index: u64,
-    ) -> Result<Step, BridgeError> {
-        let key = message.balance_key(actor);
+    pub(crate) fn open(&self, movement: &Movement<'_>, index: u64) -> Result<Step, BridgeError> {
+        let &Movement { action, actor, message } = movement;
+        let key = movement.balance_key();
         let is = |other| F::from_bool(action == other);
         let fields = StepFields {
             emit: is(Action::Emit),
@@ -383,79 +345,19 @@ impl Crossing {
         Ok(Step { fields, path: self.state.message_path(index), balance_leaf })
     }
 
-    /// Whether L1 consumes the message that the last step emitted.
-    fn is_arrival(&self, action: Action, actor: EnvironmentId, hash: Digest) -> bool {
-        actor == EnvironmentId::L1
-            && action == Action::Consume(Consumption::Claim)
-            && self
-                .chunk
-                .steps
-                .last()
-                .is_some_and(|last| last.fields.emit == F::ONE && message_hash(&last.fields.message) == hash)
+    /// The hash of the message that the last step emitted, if it emitted one.
+    fn last_emitted(&self) -> Option<Digest> {
+        let last = self.chunk.steps.last().filter(|last| last.fields.emit == F::ONE)?;
+        Some(message_hash(&last.fields.message))
     }
 }
 
-/// Whether a step touches the tree of messages: not if the message goes to L1, which it does at once, or
-/// straight back.
-pub(crate) fn uses_tree(action: Action, actor: EnvironmentId, message: &Message) -> bool {
-    match action {
-        Action::Emit => message.destination != EnvironmentId::L1,
-        Action::Consume(Consumption::Claim) => actor != EnvironmentId::L1,
-        Action::Consume(Consumption::Refund) => true,
-        Action::Bounce => false,
+impl Holdings for BridgeState {
+    fn balance(&self, key: BalanceKey) -> Amount {
+        self.balance(key)
     }
-}
 
-/// The rules about a message that need no state.
-fn check_message(
-    chain_id: u64,
-    number: u32,
-    action: Action,
-    actor: EnvironmentId,
-    message: &Message,
-) -> Result<(), BridgeError> {
-    if message.chain_id != chain_id {
-        return Err(BridgeError::ChainId { expected: chain_id, found: message.chain_id });
+    fn is_pending(&self, hash: &Digest) -> bool {
+        self.pending(hash).is_some()
     }
-    if message.sequence >> SEQUENCE_BITS != 0 {
-        return Err(BridgeError::Sequence(message.sequence));
-    }
-    if message.amount == Amount::ZERO {
-        return Err(BridgeError::ZeroAmount);
-    }
-    let deadline = message.deadline;
-    match action {
-        Action::Consume(Consumption::Claim) => {
-            if message.destination != actor {
-                return Err(BridgeError::Destination { actor, destination: message.destination });
-            }
-            if number > deadline {
-                return Err(BridgeError::ClaimTooLate { number, deadline });
-            }
-        }
-        Action::Emit | Action::Bounce | Action::Consume(Consumption::Refund) => {
-            if message.source != actor {
-                return Err(BridgeError::Source { actor, source_environment: message.source });
-            }
-        }
-    }
-    match action {
-        Action::Emit => {
-            if message.destination == actor {
-                return Err(BridgeError::SelfMessage(actor));
-            }
-            let lifetime = deadline.checked_sub(number);
-            let allowed = if actor == EnvironmentId::L1 { 0..=u32::MAX } else { MIN_LIFETIME..=MAX_LIFETIME };
-            if !lifetime.is_some_and(|lifetime| allowed.contains(&lifetime)) {
-                return Err(BridgeError::Lifetime { number, deadline });
-            }
-        }
-        Action::Bounce | Action::Consume(Consumption::Refund) => {
-            if number <= deadline {
-                return Err(BridgeError::RefundTooEarly { number, deadline });
-            }
-        }
-        Action::Consume(Consumption::Claim) => {}
-    }
-    Ok(())
 }

@@ -11,6 +11,7 @@ use circuits_prover::basetypes::standard_config;
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::{
+    packing::Load,
     segment::SegmentChain,
     state::SuperblockState,
     superblock::{FrameTargets, SuperblockChildren, SuperblockInput},
@@ -58,7 +59,15 @@ impl Definition for Frame {
 fn transition() -> Transition {
     let blocks = [(1, 1), (2, 1), (1, 2)].map(|(id, height)| block(id, height));
     let state = SuperblockState::genesis(9);
-    Transition::new(&state, &free_registry(2), digest(SEGMENT_SET_ROOT), &silent(&blocks), &[]).unwrap()
+    Transition::new(
+        &state,
+        &free_registry(2),
+        digest(SEGMENT_SET_ROOT),
+        &silent(&blocks),
+        &Load::default(),
+        &[],
+    )
+    .unwrap()
 }
 
 #[test]

@@ -15,13 +15,14 @@ use circuits_prover::basetypes::standard_config;
 use plonky2::plonk::circuit_data::CircuitConfig;
 
 use crate::{
+    contents::{ContentBlock, Contents},
     messages::{MessageSegment, MessagesInput},
     packing::Share,
     segment::BlockInput,
     state::SuperblockState,
     superblock::{SuperblockChildren, SuperblockDefinition, SuperblockInput},
     testing::{digest, free_key, free_proof, free_registry, message, moves, talking},
-    transition::{ContentBlock, Contents, Transition},
+    transition::Transition,
 };
 
 const CHAIN: u64 = 9;
@@ -86,7 +87,8 @@ impl Scene {
         };
         let shares = [all, nothing];
         let used = if apart { &shares[..] } else { &shares[..1] };
-        Transition::new(&self.state, &free_registry(3), digest(3), &self.contents, used).expect("honest")
+        Transition::new(&self.state, &free_registry(3), digest(3), &self.contents, &load, used)
+            .expect("honest")
     }
 
     fn segment(&self) -> MessagesInput {
@@ -106,8 +108,9 @@ impl Scene {
 }
 
 fn after(scene: &Scene) -> SuperblockState {
-    let shares = scene.contents.load(&scene.state).pack(WIDE, WIDE, 0).expect("small moves");
-    Transition::new(&scene.state, &free_registry(3), digest(3), &scene.contents, &shares)
+    let load = scene.contents.load(&scene.state);
+    let shares = load.pack(WIDE, WIDE, 0).expect("small moves");
+    Transition::new(&scene.state, &free_registry(3), digest(3), &scene.contents, &load, &shares)
         .expect("honest")
         .new_state
 }
@@ -171,7 +174,7 @@ fn scenes() -> Vec<Scene> {
 
 #[test]
 fn a_segment_moves_every_kind_of_message_natively_as_in_circuit() {
-    let circuit = Compiled::new(SmallSegment(MessageSegment::new(SMALL))).unwrap();
+    let circuit = Compiled::new(SmallSegment(MessageSegment { capacity: SMALL })).unwrap();
     for scene in scenes() {
         let input = scene.segment();
         let public = check(&circuit, &input).unwrap();
@@ -182,7 +185,7 @@ fn a_segment_moves_every_kind_of_message_natively_as_in_circuit() {
 #[test]
 fn a_superblock_moves_every_kind_of_message_natively_as_in_circuit() {
     let definition = SuperblockDefinition::new(SuperblockCircuit::Blocks(1), digest(3));
-    let circuit = Compiled::new(definition.with_capacity(SMALL)).unwrap();
+    let circuit = Compiled::new(SuperblockDefinition { capacity: SMALL, ..definition }).unwrap();
     let scenes = scenes();
     let inputs: Vec<_> = scenes.iter().map(Scene::superblock).collect();
     for (scene, input) in scenes.iter().zip(&inputs) {
@@ -223,7 +226,7 @@ fn untouched() -> Exception {
 
 #[test]
 fn a_message_segment_withstands_the_forging_kit() {
-    let circuit = Compiled::new(SmallSegment(MessageSegment::new(SMALL))).unwrap();
+    let circuit = Compiled::new(SmallSegment(MessageSegment { capacity: SMALL })).unwrap();
     let inputs: Vec<_> = scenes().iter().map(Scene::segment).collect();
     let kit = Kit::new(&circuit).inputs(&inputs).masked(IDLE);
     let report = kit.except(untouched()).except(unread()).proofs(2).run();

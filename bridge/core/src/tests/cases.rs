@@ -10,11 +10,10 @@ use plonky2::field::types::Field;
 
 use super::*;
 use crate::{
-    BridgeError, Chunk,
+    BridgeError, Chunk, Ledger,
     balance::balance_value,
     lists::block_messages,
-    message::{MessageFields, consumed, message_hash, outbox_append},
-    tombstone,
+    message::{MessageFields, consumed, message_hash, outbox_append, tombstone},
 };
 
 #[test]
@@ -105,6 +104,12 @@ fn case_52_a_refused_block_leaves_nothing_behind() {
     assert!(!crossing.state.knows(&message(B, A, 1).hash()) && !crossing.state.knows(&unknown.hash()));
     assert_eq!(crossing.state.pending(&known.hash()), Some(0));
     crossing.apply_block(&claims(&known)).unwrap();
+    // Nor does a ledger keep anything of it.
+    let mut ledger = Ledger::new(CHAIN, NUMBER, &state);
+    assert!(matches!(ledger.apply_block(&block), Err(BridgeError::Balance { .. })));
+    assert!(ledger.is_pending(&known.hash()) && !ledger.knows(&message(B, A, 1).hash()));
+    assert_eq!(ledger.balance(known.balance_key(B)), Amount::ZERO);
+    ledger.apply_block(&claims(&known)).unwrap();
 }
 
 #[test]

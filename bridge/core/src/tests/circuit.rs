@@ -13,7 +13,8 @@ use super::*;
 use crate::{
     balance::balance_value,
     circuit::{Capacity, CrossingTarget},
-    step::{Action, Chunk, NewBalance, StepFields},
+    rules::{Action, Movement},
+    step::{Chunk, NewBalance, StepFields},
 };
 
 circuits_core::layout! {
@@ -126,7 +127,7 @@ impl Scene {
 
     /// A step that the native rules refuse.
     fn lie(mut self, action: Action, actor: EnvironmentId, message: &Message, index: u64) -> Self {
-        let step = self.crossing.open(action, actor, message, index).unwrap();
+        let step = self.crossing.open(&Movement::new(action, actor, message), index).unwrap();
         self.crossing.chunk.steps.push(step);
         self.ending(actor != L1)
     }
