@@ -1,7 +1,7 @@
 //! Block bundles from a directory: each is judged on its own, and a bad one never touches another.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -11,11 +11,13 @@ use circuits_core::{Digest, Proof, VerifierKey, recursion::key_digest};
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, Kind};
 use circuits_protocol::{
     registry::{EnvironmentId, Registry, RegistryError},
-    statement::BlockStatement,
+    statement::statement_digest,
     wrap::block_shape,
 };
-use environments_core::bundle::{BlockBundle, BundleError};
-use plonky2::field::types::PrimeField64;
+use environments_core::{
+    block::check_statement,
+    bundle::{BlockBundle, BundleError},
+};
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -166,42 +168,36 @@ fn judge(path: PathBuf, state: &SuperblockState, registry: &Registry) -> Judged 
         Ok(bundle) => bundle,
         Err(error) => return refused(path, error.into()),
     };
-    if let Some((environment, height)) = already_included(&bundle.statement, state) {
-        return Judged::Stale(Stale { path, environment, height });
+    let header = match check_statement(&bundle.statement) {
+        Ok(header) => header,
+        Err(error) => return refused(path, BundleError::from(error).into()),
+    };
+    let environment = header.environment;
+    if let Some(head) = state.environments.get(&environment)
+        && header.first_height <= head.height
+    {
+        return Judged::Stale(Stale { path, environment, height: head.height });
     }
-    match check(&bundle, state.number.saturating_add(1), registry) {
+    match check(&bundle, environment, state.number.saturating_add(1), registry) {
         Ok((proof, key, digest)) => {
             let BlockBundle { statement, messages, .. } = bundle;
-            let candidate = Candidate { statement, key: digest, messages, file: sha3 };
+            let candidate = Candidate { statement, header, key: digest, messages, file: sha3 };
             Judged::Block(Box::new(CheckedBlock { path, candidate, proof, key }))
         }
         Err(reason) => refused(path, reason),
     }
 }
 
-/// The environment that a checked statement names.
-fn environment_of(statement: &BlockStatement) -> EnvironmentId {
-    EnvironmentId(u16::try_from(statement.environment.to_canonical_u64()).unwrap_or(0))
-}
-
-fn already_included(statement: &BlockStatement, state: &SuperblockState) -> Option<(EnvironmentId, u32)> {
-    let environment = environment_of(statement);
-    let row = state.environments.get(&environment)?;
-    (statement.first_height.to_canonical_u64() <= u64::from(row.height)).then_some((environment, row.height))
-}
-
-/// Checks a decoded bundle against the registry in superblock `number`, then its proof: cheap checks first.
-///
-/// # Errors
-/// [`Refusal`], one variant per rule.
-pub fn check(
+/// Checks a decoded bundle of `environment` against the registry in superblock `number`, then its proof: cheap checks
+/// first.
+fn check(
     bundle: &BlockBundle,
+    environment: EnvironmentId,
     number: u32,
     registry: &Registry,
 ) -> Result<(Proof, VerifierKey, Digest), Refusal> {
     let statement = &bundle.statement;
     let common = &block_shape().common;
-    let environment = environment_of(statement);
     let key = circuits_core::proof::decode_key(&bundle.key, common).map_err(BundleError::Proof)?;
     let membership = registry.membership(environment, key_digest(&key), number)?;
     if statement.producer != membership.producer {
@@ -218,11 +214,10 @@ impl Intake {
     /// Keeps one of several valid files that state the same under the same key, which would otherwise be left out as
     /// duplicates of each other: copies are no news.
     pub fn drop_copies(&mut self) -> Vec<PathBuf> {
-        let mut seen: BTreeMap<(Digest, Digest), ()> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         let mut copies = vec![];
         self.blocks.retain(|block| {
-            let statement = circuits_protocol::statement::statement_digest(&block.candidate.statement);
-            let new = seen.insert((statement, block.candidate.key), ()).is_none();
+            let new = seen.insert((statement_digest(&block.candidate.statement), block.candidate.key));
             if !new {
                 copies.push(block.path.clone());
             }

@@ -1,4 +1,39 @@
 //! The tree of proofs above a list of blocks and their messages, chosen by cost.
+//!
+//! # The problem
+//!
+//! The number of blocks of a superblock varies; the circuits do not. A leaf applies 1 to 8 blocks, a message segment moves
+//! messages, a fold joins 2 to 6 segments, and a superblock verifies 1, 2 or 4 segments, or 1 to 4 blocks directly. Many
+//! trees of these prove the same statement: it does not depend on the tree. A proof costs about as much time as its
+//! circuit has rows, so the tree with the fewest rows in total is to be found.
+//!
+//! # The approach
+//!
+//! All leaves, folds and message segments have 2^15 rows, whatever they contain, so the fewest of them are best. That
+//! leaves one choice, the superblock circuit: a handful of candidates. For each, [`Load::pack`] says how many message
+//! segments are needed beside the rows that the circuit leaves free, and the rest follows:
+//!
+//! - Leaves are full, but for the last one.
+//! - A fold of `k` segments saves `k - 1`. From the left, folds as wide as possible reduce the segments to as many as the
+//!   superblock verifies. The folds of one sweep do not depend on each other, and can be proved at the same time.
+//!
+//! The candidate with the fewest rows wins; of several, one that verifies blocks directly, or else the fewest segments.
+//!
+//! # Example
+//!
+//! 64 blocks without messages fill 8 leaves:
+//!
+//! ```text
+//! superblock over    folds                      2^15 rows: leaves + folds + superblock
+//! 4 segments         5 to 1           -> 4      8 + 1 + 1   = 10
+//! 2 segments         6 to 1, 2 to 1   -> 2      8 + 2 + 1/2 = 10.5
+//! 1 segment          6 to 1, 3 to 1   -> 1      8 + 2 + 1/4 = 10.25
+//! ```
+//!
+//! # Cost
+//!
+//! There are at most five candidates. Each takes one pass over the moves, and for `s` segments `O(s^2)` steps to lay out
+//! the folds, with at most a few hundred segments.
 
 use std::ops::Range;
 
@@ -65,10 +100,10 @@ impl Task {
     }
 }
 
-/// Which trees are considered.
+/// Which trees are candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProofTreeLimits {
-    /// Whether a superblock may verify blocks itself.
+    /// Whether a superblock may verify blocks itself, without a segment.
     pub direct: bool,
 }
 

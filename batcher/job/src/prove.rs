@@ -1,4 +1,36 @@
 //! Carries out a plan: proves its tasks, several at a time, and keeps what is finished.
+//!
+//! # The problem
+//!
+//! A plan's tasks form a tree in which a proof needs the proofs below it. Each takes seconds and gigabytes, and a process
+//! may be stopped at any time. Independent tasks should run side by side, no more of them than fit into memory, and no
+//! proof should be made twice.
+//!
+//! # The approach
+//!
+//! All statements are known before any proof exists. So a task has a name, [`TaskId`]: the hash of what it proves, under
+//! which key, from which children. Under this name its finished proof is stored, verified whenever it is loaded, and found
+//! again by a later run with the same plan.
+//!
+//! Tasks are ordered children first. In each round the first [`Prover::jobs`] tasks whose children are done are proved at
+//! the same time, one thread each; the proof system itself uses the other cores. A child's proof leaves memory as soon as
+//! its only parent has it. A proof whose public inputs are not the planned statement is an error: the native transition
+//! and the circuit would disagree.
+//!
+//! # Example
+//!
+//! With two jobs and a tree of three leaves, one fold of the first two, and a superblock over the fold and the third:
+//!
+//! ```text
+//! round 1:   leaf 0..8, leaf 8..16
+//! round 2:   leaf 16..20, fold 0..16
+//! round 3:   superblock 0..20
+//! ```
+//!
+//! # Cost
+//!
+//! At most [`Prover::jobs`] times [`TASK_BYTES`] of memory, beside one proof in memory for each task that waits for its
+//! parent. A round ends with its slowest task; tasks of a plan are of about equal size, except for the superblock.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -98,9 +130,9 @@ pub struct Finished {
 pub struct Prover<'a> {
     /// The circuits.
     pub engine: &'a Engine,
-    /// Finished proofs; without one, none are kept.
+    /// Keeps finished proofs; without a store they are lost when the process ends.
     pub store: Option<&'a Store>,
-    /// Who is told.
+    /// Receives what happens.
     pub progress: &'a dyn Progress,
     /// Proofs made at the same time; each needs about [`TASK_BYTES`].
     pub jobs: usize,

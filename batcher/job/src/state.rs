@@ -11,8 +11,6 @@ use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The name of the state's file in its directory.
-pub const STATE_FILE: &str = "state.superblock";
 /// Bytes of the largest state that is read: a history of a million superblocks, every environment, and some
 /// 150,000 messages.
 const STATE_LIMIT: u64 = 64 << 20;
@@ -73,12 +71,6 @@ pub enum InvalidState {
     ReadBack,
 }
 
-/// The path of the state in `directory`.
-#[must_use]
-pub fn state_path(directory: &Path) -> PathBuf {
-    directory.join(STATE_FILE)
-}
-
 /// Checks what every state satisfies.
 ///
 /// # Errors
@@ -127,17 +119,19 @@ pub fn write(path: &Path, state: &SuperblockState) -> Result<(), StateError> {
 #[cfg(test)]
 mod tests {
     use batcher_circuits::{
+        packing::Load,
         state::EnvironmentHead,
         testing::{block, digest, free_registry, silent},
         transition::Transition,
     };
 
     use super::*;
+    use crate::output::state_file;
 
     fn example() -> SuperblockState {
         let contents = silent(&[block(1, 1), block(2, 1)]);
         let genesis = SuperblockState::genesis(5);
-        Transition::new(&genesis, &free_registry(2), digest(3), &contents, &[])
+        Transition::new(&genesis, &free_registry(2), digest(3), &contents, &Load::default(), &[])
             .expect("valid blocks")
             .new_state
     }
@@ -145,7 +139,7 @@ mod tests {
     #[test]
     fn a_state_is_read_back_as_it_was_written() {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = state_path(directory.path());
+        let path = state_file(directory.path());
         for state in [SuperblockState::genesis(5), example()] {
             write(&path, &state).expect("a valid state");
             assert_eq!(read(&path).expect("just written"), state);
@@ -155,7 +149,7 @@ mod tests {
     #[test]
     fn a_changed_state_with_a_right_checksum_is_rejected() {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = state_path(directory.path());
+        let path = state_file(directory.path());
         let state = example();
         write(&path, &state).expect("a valid state");
         let bytes = std::fs::read(&path).expect("just written");
@@ -165,7 +159,7 @@ mod tests {
             changed[position] ^= 1;
             std::fs::write(&path, file::seal(Kind::SuperblockState, &changed)).expect("writable");
             let error = read(&path).expect_err("a changed state");
-            assert!(error.to_string().contains(STATE_FILE), "{error} does not name the file");
+            assert!(error.to_string().contains("state.superblock"), "{error} does not name the file");
         }
     }
 
