@@ -82,7 +82,7 @@ impl<'a> Assembly<'a> {
     /// # Errors
     /// - [`TransitionError::Empty`], [`TransitionError::LastNumber`]
     /// - [`TransitionError::Block`]: a block does not apply.
-    /// - [`TransitionError::Rows`]: the tree of balances is full.
+    /// - [`TransitionError::Balances`]: the tree of balances is full.
     pub(crate) fn apply_blocks(
         state: &'a SuperblockState,
         registry: &'a Registry,
@@ -106,7 +106,8 @@ impl<'a> Assembly<'a> {
         let environments_root = new_state.environments_tree().root();
         let bridge = std::mem::take(&mut new_state.bridge);
         let lists = BridgeLists::of(&accumulators);
-        let crossing = Crossing::new(state.chain_id, number, bridge, lists).map_err(TransitionError::Rows)?;
+        let crossing =
+            Crossing::new(state.chain_id, number, bridge, lists).map_err(TransitionError::Balances)?;
         Ok(Self {
             state,
             registry,
@@ -125,9 +126,9 @@ impl<'a> Assembly<'a> {
     /// Adds balances, before the moves of the present chunk.
     ///
     /// # Errors
-    /// [`TransitionError::Rows`]
+    /// [`TransitionError::Balances`]
     pub(crate) fn open_balances(&mut self, keys: &[BalanceKey]) -> Result<(), TransitionError> {
-        self.crossing.open_balances(keys.iter().copied()).map_err(TransitionError::Rows)
+        self.crossing.open_balances(keys.iter().copied()).map_err(TransitionError::Balances)
     }
 
     /// Moves messages under the rules of the bridge.
@@ -157,9 +158,9 @@ impl<'a> Assembly<'a> {
     /// Ends the present chunk.
     ///
     /// # Errors
-    /// [`TransitionError::Rows`]
+    /// [`TransitionError::Balances`]
     pub(crate) fn end_chunk(&mut self) -> Result<(), TransitionError> {
-        self.chunks.push(self.crossing.end_chunk().map_err(TransitionError::Rows)?);
+        self.chunks.push(self.crossing.end_chunk().map_err(TransitionError::Balances)?);
         self.crossing.lists.store(&mut self.accumulators);
         self.boundaries.push((self.crossing.state.roots(self.environments_root), self.accumulators));
         Ok(())

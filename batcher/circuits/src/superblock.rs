@@ -54,10 +54,9 @@ pub enum SuperblockChildren {
     Segments(Vec<FoldChild>),
 }
 
-/// What a superblock proves from.
+/// What the prover of a superblock must know.
 #[derive(Clone, Debug)]
 pub struct SuperblockInput {
-    /// The deployment.
     pub chain_id: u64,
     /// Number of the previous superblock.
     pub previous_number: u32,
@@ -67,7 +66,6 @@ pub struct SuperblockInput {
     pub history_path: Path,
     /// What the proofs state together, as one segment; only its start is assigned.
     pub segment: SegmentStatement,
-    /// The proofs.
     pub source: SuperblockChildren,
     /// The messages that are moved after them.
     pub chunk: Chunk,
@@ -85,14 +83,14 @@ enum SourceTargets {
     Segments(Vec<ListedChildTarget<SegmentStatement<Target>>>),
 }
 
-/// Where a superblock over blocks starts.
+/// The start of a superblock over blocks.
 struct StartTarget {
     registry_root: circuits_core::DigestTarget,
     roots: SuperblockRoots<Target>,
     l1_inbox: circuits_core::DigestTarget,
 }
 
-/// What stands around a superblock's segment: the state before it.
+/// What encloses a superblock's segment: the state before it, and the history.
 pub(super) struct FrameTargets {
     chain_id: Target,
     previous_number: Target,
@@ -116,7 +114,8 @@ impl FrameTargets {
         Self { chain_id, previous_number, history_root, history_path, number_bits, number }
     }
 
-    /// The superblock whose blocks `segment` applies, which was proved by circuits of the set with this root.
+    /// The statement of the superblock whose blocks `segment` applies. Circuits of the set with the root
+    /// `segment_set_root` must have proved the segment.
     pub(super) fn enclose(
         &self,
         builder: &mut Builder,
@@ -156,7 +155,7 @@ impl FrameTargets {
             history_root,
         );
 
-        // The history gains the previous state at its number, where nothing was.
+        // The history gains the previous state at its number, where its leaf was empty.
         let empty = builder.constant_digest(Digest::ZERO);
         let without = history_path.root_circuit(builder, number_bits, empty);
         builder.enforce_digest_equal(without, history_root);

@@ -16,21 +16,20 @@ use super::{
     superblock::{SuperblockChildren, SuperblockInput},
 };
 
-/// A superblock cannot follow a state.
+/// Why a superblock cannot follow a state.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TransitionError {
     /// A superblock needs a block.
     #[error("a superblock needs at least one block")]
     Empty,
     /// Superblock numbers have 32 bits.
-    #[error("superblock {0} is the last one that has a number")]
+    #[error("superblock numbers end at {0}")]
     LastNumber(u32),
     /// A block does not apply.
     #[error("block {index} of the superblock: {source}")]
     Block {
         /// Position in the superblock.
         index: usize,
-        /// Why.
         source: ApplyError,
     },
     /// The messages are not those that a block's statement names.
@@ -46,7 +45,6 @@ pub enum TransitionError {
     Bridge {
         /// Position in the superblock.
         index: usize,
-        /// The rule.
         source: BridgeError,
     },
     /// A deposit cannot be taken from L1's queue.
@@ -54,7 +52,6 @@ pub enum TransitionError {
     Deposit {
         /// Position among the deposits.
         index: usize,
-        /// The rule.
         source: BridgeError,
     },
     /// A deposit cannot be sent back.
@@ -62,16 +59,14 @@ pub enum TransitionError {
     DepositRefund {
         /// Position among the refunds.
         index: usize,
-        /// The rule.
         source: BridgeError,
     },
-    /// A row of the tree of balances cannot be added.
+    /// The tree of balances takes no more balances.
     #[error("a balance cannot be opened: {0}")]
-    Rows(BridgeError),
+    Balances(BridgeError),
     /// Not every block's messages were moved.
-    #[error("the messages of {moved} were moved, where the blocks are {expected}")]
+    #[error("the blocks with messages are {expected}, but the messages of {moved} were moved")]
     Unmoved {
-        /// Digest of the blocks with messages.
         expected: Digest,
         /// Digest of the blocks whose messages were moved.
         moved: Digest,
@@ -85,7 +80,7 @@ pub struct Transition {
     pub statement: SuperblockStatement,
     /// The state that it leads to.
     pub new_state: SuperblockState,
-    /// How each block applies.
+    /// How each block applies, in order.
     pub applied: Vec<AppliedBlock>,
     /// What each message segment moves, and last what the superblock moves itself.
     pub chunks: Vec<Chunk>,
@@ -110,7 +105,7 @@ impl Transition {
         SuperblockBundle::new(&self.statement, blocks, deposits, payouts, proof, key)
     }
 
-    /// Positions that segments cover: each block has one, then each message segment.
+    /// The number of positions that segments cover: each block has one, then each message segment.
     #[must_use]
     pub fn positions(&self) -> usize {
         self.boundaries.len() - 1
@@ -139,7 +134,7 @@ impl Transition {
     /// The input of the message segment at `position`.
     ///
     /// # Panics
-    /// If there is none at that position; plans stay within them.
+    /// If there is no message segment at that position; plans stay within them.
     #[must_use]
     pub fn messages_input(&self, position: usize) -> MessagesInput {
         let chunk = self.chunks[position - self.applied.len()].clone();

@@ -1,4 +1,4 @@
-//! One run of the batcher: from a directory of block bundles and a state to a superblock bundle and the next state.
+//! Makes one superblock: from a directory of block bundles and a state to a superblock bundle and the next state.
 
 use std::{
     path::{Path, PathBuf},
@@ -27,28 +27,25 @@ use crate::{
 
 /// Makes superblocks.
 pub struct Batcher<'a> {
-    /// The circuits.
     pub engine: &'a Engine,
     /// Finished proofs and quarantine records.
     pub store: &'a Store,
-    /// Receives what happens while the superblock is proved.
+    /// Receives progress events.
     pub progress: &'a dyn Progress,
     /// Chooses blocks and trees of proofs.
     pub planner: Planner,
-    /// Proofs made at the same time.
+    /// The most proofs that are made at the same time.
     pub jobs: usize,
-    /// Set from outside to stop before the next proof.
+    /// Set by the caller to stop before the next proof.
     pub stop: &'a AtomicBool,
 }
 
 /// A superblock that was made.
 #[derive(Debug)]
 pub struct Made {
-    /// What it states.
     pub statement: SuperblockStatement,
     /// The state that it leads to.
     pub state: SuperblockState,
-    /// Its bundle's file.
     pub path: PathBuf,
     /// The blocks in it, in order.
     pub included: Vec<PathBuf>,
@@ -58,24 +55,23 @@ pub struct Made {
     pub l1_outbox: Vec<(Message, Consumption)>,
 }
 
-/// What a run did.
+/// What became of the bundles and deposits.
 #[derive(Debug)]
 pub struct Outcome {
     /// The superblock, unless no block could be batched.
     pub made: Option<Made>,
-    /// Bundles that were refused.
     pub refused: Vec<Refused>,
-    /// Valid blocks that are not in the superblock.
+    /// Valid blocks that are not in the superblock, with the reasons.
     pub left_out: Vec<(PathBuf, LeftOut)>,
-    /// The deposit that stays in L1's queue, with all after it, and the rule of the bridge that it breaks.
+    /// The position of the deposit that stays in L1's queue, with all after it, and the rule of the bridge that it breaks.
     pub stuck: Option<(usize, BridgeError)>,
-    /// Blocks that earlier superblocks hold.
+    /// Bundles of blocks that earlier superblocks have.
     pub stale: Vec<Stale>,
-    /// Further files with a block that was read already.
+    /// Further files with a block that is in another file.
     pub copies: Vec<PathBuf>,
 }
 
-/// Why a run ends without an answer.
+/// Why no superblock was made, or none could be tried.
 #[derive(Debug, Error)]
 pub enum BatchError {
     /// The bundles cannot be read.
@@ -90,7 +86,7 @@ pub enum BatchError {
     /// A proof was not made.
     #[error(transparent)]
     Prove(#[from] ProveError),
-    /// The store does not work.
+    /// The output directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The bundle cannot be written.
@@ -108,7 +104,7 @@ impl Batcher<'_> {
     /// proofs that were finished.
     ///
     /// # Errors
-    /// [`BatchError`]. Refused bundles are no error: they are listed in the outcome.
+    /// [`BatchError`]. A refused bundle is not an error: the outcome lists it.
     pub fn run(
         &self,
         blocks: &Path,

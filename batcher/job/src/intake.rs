@@ -29,57 +29,43 @@ pub const MAX_FILES: usize = 4096;
 /// A bundle whose proof is valid and whose kernel the registry allows in the next superblock.
 #[derive(Clone, Debug)]
 pub struct CheckedBlock {
-    /// Where it came from.
     pub path: PathBuf,
     /// What the planner needs.
     pub candidate: Candidate,
-    /// The proof.
     pub proof: Proof,
-    /// The wrap's key.
     pub key: VerifierKey,
 }
 
 /// Why a bundle is refused.
 #[derive(Debug, Error)]
 pub enum Refusal {
-    /// It cannot be read, or is too large.
+    /// The file cannot be read, or is too large.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It is no proven block.
+    /// The file is not a proven block.
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// The registry does not allow the kernel.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// It was made by someone who is not the environment's producer.
-    #[error("environment {environment} has the producer {expected}, the block is of {found}")]
-    Producer {
-        /// The environment.
-        environment: EnvironmentId,
-        /// In the registry.
-        expected: Digest,
-        /// In the statement.
-        found: Digest,
-    },
+    /// The block is not of the environment's producer.
+    #[error("environment {environment} has the producer {expected}, but the block is of {found}")]
+    Producer { environment: EnvironmentId, expected: Digest, found: Digest },
 }
 
 /// A refused bundle.
 #[derive(Debug)]
 pub struct Refused {
-    /// Where it is.
     pub path: PathBuf,
     /// SHA3-256 of its bytes, unless they could not be read.
     pub sha3: Option<[u8; 32]>,
-    /// Why.
     pub reason: Refusal,
 }
 
-/// A bundle that a superblock holds already.
+/// A bundle of a block that a superblock has already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stale {
-    /// Where it is.
     pub path: PathBuf,
-    /// The environment.
     pub environment: EnvironmentId,
     /// The environment's height, which is past the block's.
     pub height: u32,
@@ -92,27 +78,19 @@ pub struct Intake {
     pub blocks: Vec<CheckedBlock>,
     /// Refused bundles, by file name.
     pub refused: Vec<Refused>,
-    /// Blocks that earlier superblocks hold, by file name; they are not verified again.
+    /// Bundles of blocks that earlier superblocks have, by file name; they are not verified again.
     pub stale: Vec<Stale>,
 }
 
 /// Why a directory is not read at all.
 #[derive(Debug, Error)]
 pub enum IntakeError {
-    /// The operating system refused.
+    /// The directory cannot be listed.
     #[error("{path}: cannot read the directory: {source}", path = .path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Too many files.
+    Directory { path: PathBuf, source: std::io::Error },
+    /// The directory has too many files.
     #[error("{path}: a directory of bundles has at most {MAX_FILES} files", path = .path.display())]
-    TooManyFiles {
-        /// The directory.
-        path: PathBuf,
-    },
+    TooManyFiles { path: PathBuf },
 }
 
 enum Judged {
@@ -121,7 +99,7 @@ enum Judged {
     Stale(Stale),
 }
 
-/// The regular files of `directory`, hidden ones left out, by name.
+/// The files of `directory` by name, without hidden ones and directories.
 fn files(directory: &Path) -> Result<Vec<PathBuf>, IntakeError> {
     let error = |source| IntakeError::Directory { path: directory.to_owned(), source };
     let mut paths = vec![];
@@ -143,7 +121,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, IntakeError> {
 /// Reads every bundle of `directory` and judges it against the next superblock of `state`, in parallel.
 ///
 /// # Errors
-/// [`IntakeError`] if the directory cannot be listed. A bad bundle is no error: it is in [`Intake::refused`].
+/// [`IntakeError`] if the directory cannot be listed. A bad bundle is not an error: it is in [`Intake::refused`].
 pub fn read(directory: &Path, state: &SuperblockState, registry: &Registry) -> Result<Intake, IntakeError> {
     let judged: Vec<_> = files(directory)?.into_par_iter().map(|path| judge(path, state, registry)).collect();
     let mut intake = Intake::default();
@@ -211,8 +189,8 @@ fn check(
 }
 
 impl Intake {
-    /// Keeps one of several valid files that state the same under the same key, which would otherwise be left out as
-    /// duplicates of each other: copies are no news.
+    /// Keeps one of several valid files that state the same under the same key, and returns the paths of the others. They
+    /// would otherwise be left out as duplicates, although nobody needs to know.
     pub fn drop_copies(&mut self) -> Vec<PathBuf> {
         let mut seen = BTreeSet::new();
         let mut copies = vec![];

@@ -29,9 +29,7 @@ use thiserror::Error;
 pub struct DirectoryError {
     /// The directory, or the lock file in it.
     pub path: PathBuf,
-    /// What was tried.
     pub action: &'static str,
-    /// Why it failed.
     pub source: io::Error,
 }
 

@@ -66,7 +66,7 @@ pub enum Work {
 /// One proof to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// A name that the plan gives it, such as `leaf 0..8`; the same in every run.
+    /// Names the task within its plan, such as `leaf 0..8`; the same in every run.
     pub name: String,
     /// What it verifies.
     pub work: Work,
@@ -131,7 +131,7 @@ fn superblock_rows(source: SuperblockCircuit) -> usize {
 
 impl ProofTree {
     /// The tree with the fewest rows over `blocks` blocks, at least 1, and the messages of `load`. Ties go to
-    /// the fewest segments below the superblock.
+    /// a superblock over blocks, or else to the fewest segments below it.
     #[must_use]
     pub fn cheapest(blocks: usize, load: &Load, limits: ProofTreeLimits) -> Self {
         let direct = SuperblockCircuit::all()
@@ -202,7 +202,7 @@ mod tests {
         ProofTree::cheapest(blocks, &Load::default(), limits)
     }
 
-    /// Every task covers its children's blocks, without a hole and in order; every block is covered by one leaf.
+    /// Checks that every task covers its children's positions, without a gap and in order, and that every proof is used.
     fn check(tree: &ProofTree, blocks: usize) {
         let last = tree.tasks.last().expect("a tree has a superblock");
         assert_eq!(last.span, 0..blocks + tree.shares.len() - 1);
@@ -210,7 +210,7 @@ mod tests {
         for (index, task) in tree.tasks.iter().enumerate() {
             let children = task.children();
             for &child in children {
-                assert!(child < index, "{} stands before its child", task.name);
+                assert!(child < index, "{} comes before its child", task.name);
                 parents[child] += 1;
             }
             match &task.work {
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(names.len(), tree.tasks.len());
     }
 
-    /// Moves of so many steps each.
+    /// The load of moves with these numbers of steps.
     fn load(steps: &[usize]) -> Load {
         let moves: Vec<_> = steps
             .iter()
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tree_with_messages_covers_every_place_once_and_in_order() {
+    fn every_tree_with_messages_covers_every_position_once_and_in_order() {
         for blocks in [1, 2, 3, 4, 5, 9, 40, 300] {
             for steps in [&[1][..], &[20], &[60, 60], &[128], &[128; 3], &[100; 30]] {
                 let tree = ProofTree::cheapest(blocks, &load(steps), ProofTreeLimits::default());

@@ -13,8 +13,8 @@
 //! again by a later run with the same plan.
 //!
 //! Tasks are ordered children first. In each round the first [`Prover::jobs`] tasks whose children are done are proved at
-//! the same time, one thread each; the proof system itself uses the other cores. A child's proof leaves memory as soon as
-//! its only parent has it. A proof whose public inputs are not the planned statement is an error: the native transition
+//! the same time, one thread each; the proof system itself uses the other cores. A child's proof is dropped from memory as soon as
+//! its only parent is proved. A proof whose public inputs are not the planned statement is an error: the native transition
 //! and the circuit would disagree.
 //!
 //! # Example
@@ -54,22 +54,22 @@ use crate::{
     store::{Store, StoreError, TaskId},
 };
 
-/// Memory that one task needs while it is proved, in bytes: 2^15 rows.
+/// Bytes of memory that one task needs while it is proved, for a circuit of 2^15 rows.
 pub const TASK_BYTES: u64 = 1_500 << 20;
 
-/// What happens while a plan is carried out.
+/// Receives what happens while a plan is carried out.
 pub trait Progress: Sync {
     /// Work starts on `tasks` proofs.
     fn begin(&self, tasks: usize);
-    /// A proof is needed.
+    /// The proof of `task` is needed now.
     fn start(&self, task: &str);
-    /// A proof is there: `resumed` if an earlier run had made it.
+    /// The proof of `task` is there: `resumed` if an earlier run had made it.
     fn done(&self, task: &str, resumed: bool);
-    /// Something deserves a line but does not stop the work.
+    /// Something happened that deserves a line and does not stop the work.
     fn note(&self, message: &str);
 }
 
-/// Says nothing.
+/// Ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quiet;
 
@@ -80,63 +80,44 @@ impl Progress for Quiet {
     fn note(&self, _: &str) {}
 }
 
-/// A plan is not carried out.
+/// Why a plan is not carried out.
 #[derive(Debug, Error)]
 pub enum ProveError {
-    /// A circuit cannot be built, or has no proof.
+    /// A circuit cannot be built, or its proof cannot be made.
     #[error("task {task}: {source}")]
-    Engine {
-        /// The task.
-        task: String,
-        /// Why.
-        source: EngineError,
-    },
+    Engine { task: String, source: EngineError },
     /// A finished proof cannot be stored.
     #[error("task {task}: {source}")]
-    Store {
-        /// The task.
-        task: String,
-        /// Why.
-        source: StoreError,
-    },
+    Store { task: String, source: StoreError },
     /// A proof states something else than the plan computed.
     #[error("task {task}: the proof's statement is not the planned one")]
-    OtherStatement {
-        /// The task.
-        task: String,
-    },
+    OtherStatement { task: String },
     /// The caller asked to stop.
     #[error("stopped; finished proofs are kept and the same command goes on from them")]
     Stopped,
     /// A task's child was not proved before it; plans order children first.
     #[error("task {task}: a proof below it is missing")]
-    MissingChild {
-        /// The task.
-        task: String,
-    },
+    MissingChild { task: String },
 }
 
 /// A finished proof with the key it verifies under.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// The proof.
     pub proof: Proof,
-    /// The key.
     pub key: VerifierKey,
     id: TaskId,
 }
 
 /// Carries out plans.
 pub struct Prover<'a> {
-    /// The circuits.
     pub engine: &'a Engine,
     /// Keeps finished proofs; without a store they are lost when the process ends.
     pub store: Option<&'a Store>,
-    /// Receives what happens.
+    /// Receives progress events.
     pub progress: &'a dyn Progress,
-    /// Proofs made at the same time; each needs about [`TASK_BYTES`].
+    /// The most proofs that are made at the same time; each needs about [`TASK_BYTES`].
     pub jobs: usize,
-    /// Set from outside to stop before the next proof.
+    /// Set by the caller to stop before the next proof.
     pub stop: &'a AtomicBool,
 }
 
@@ -222,7 +203,7 @@ impl Prover<'_> {
             }
             Work::Messages => {
                 let circuit = self.engine.messages();
-                // Its steps follow from its statement: nothing stands below it.
+                // Its steps follow from its statement, and it has no children.
                 self.prove(task, &circuit, &segment, &[], || Ok(transition.messages_input(task.span.start)))
             }
             Work::Fold(children) => {

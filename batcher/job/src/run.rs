@@ -53,13 +53,12 @@ use crate::{
 
 /// Runs scenarios.
 pub struct Runner<'a> {
-    /// The circuits.
     pub engine: &'a Engine,
-    /// Receives what happens while proofs are made.
+    /// Receives progress events.
     pub progress: &'a dyn Progress,
-    /// Proofs made at the same time.
+    /// The most proofs that are made at the same time.
     pub jobs: usize,
-    /// Set from outside to stop before the next proof.
+    /// Set by the caller to stop before the next proof.
     pub stop: &'a AtomicBool,
 }
 

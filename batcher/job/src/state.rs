@@ -15,7 +15,7 @@ use thiserror::Error;
 /// 150,000 messages.
 const STATE_LIMIT: u64 = 64 << 20;
 
-/// The payload: the state, and what it is committed to by.
+/// The payload of the file: the state and its commitment.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     commitment: Digest,
@@ -25,17 +25,12 @@ struct Stored {
 /// Why a state is not used.
 #[derive(Debug, Error)]
 pub enum StateError {
-    /// The file cannot be read or written, or is none of ours.
+    /// The file cannot be read or written, or is not a superblock state.
     #[error(transparent)]
     File(#[from] FileError),
     /// The content contradicts itself.
     #[error("{path}: {source}", path = .path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: InvalidState,
-    },
+    Invalid { path: PathBuf, source: InvalidState },
 }
 
 /// What is wrong with a state.
@@ -44,34 +39,24 @@ pub enum InvalidState {
     /// The chain id is not a field element.
     #[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
     ChainId(u64),
-    /// One past state for each number.
+    /// The history does not have one state for each number.
     #[error("superblock {number} has {number} states before it, found {found}")]
-    History {
-        /// The state's number.
-        number: u32,
-        /// Past states found.
-        found: usize,
-    },
-    /// L1 is no environment, and an environment without blocks has no row.
+    History { number: u32, found: usize },
+    /// L1 has no head, and neither has an environment without blocks.
     #[error("environment {0} cannot be in a superblock state at height {1}")]
     Environment(EnvironmentId, u32),
     /// No superblock leads to these messages and balances.
     #[error(transparent)]
     Bridge(#[from] InvalidBridge),
-    /// The state is not the one that its commitment is of.
+    /// The commitment is of another state.
     #[error("the state's commitment is {found}, the file says {expected}")]
-    Commitment {
-        /// In the file.
-        expected: Digest,
-        /// Computed.
-        found: Digest,
-    },
-    /// What was written is not what was read back.
-    #[error("the file was written and reads back as another state")]
+    Commitment { expected: Digest, found: Digest },
+    /// The file that was written reads back as another state.
+    #[error("the file that was written reads back as another state")]
     ReadBack,
 }
 
-/// Checks what every state satisfies.
+/// Checks the rules that hold in every state.
 ///
 /// # Errors
 /// [`InvalidState`], one variant per rule.
@@ -83,8 +68,8 @@ pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
         return Err(InvalidState::History { number: state.number, found: state.history.len() });
     }
     state.bridge.check(state.chain_id, state.number)?;
-    match state.environments.iter().find(|(id, row)| **id == EnvironmentId::L1 || row.height == 0) {
-        Some((&id, row)) => Err(InvalidState::Environment(id, row.height)),
+    match state.environments.iter().find(|(id, head)| **id == EnvironmentId::L1 || head.height == 0) {
+        Some((&id, head)) => Err(InvalidState::Environment(id, head.height)),
         None => Ok(()),
     }
 }
@@ -165,11 +150,11 @@ mod tests {
 
     #[test]
     fn a_state_that_no_superblock_leads_to_is_rejected() {
-        let row = EnvironmentHead { height: 1, state: digest(1) };
+        let head = EnvironmentHead { height: 1, state: digest(1) };
         let mut l1 = SuperblockState::genesis(5);
-        l1.environments.insert(EnvironmentId::L1, row);
+        l1.environments.insert(EnvironmentId::L1, head);
         let mut zero = SuperblockState::genesis(5);
-        zero.environments.insert(EnvironmentId(3), EnvironmentHead { height: 0, ..row });
+        zero.environments.insert(EnvironmentId(3), EnvironmentHead { height: 0, ..head });
         let history = SuperblockState { number: 2, ..SuperblockState::genesis(5) };
         let chain_id = SuperblockState::genesis(F::ORDER);
         assert_eq!(check(&l1), Err(InvalidState::Environment(EnvironmentId::L1, 1)));

@@ -1,7 +1,7 @@
 //! Finished proofs and refused bundles, on disk.
 //!
 //! A proof is stored under the hash of what it was asked to prove, verified when it is loaded, and never made
-//! twice. A damaged file is as good as none. Several processes may share a store: files appear whole, and two
+//! twice. A damaged file is treated like a missing one. Several processes may share a store: files appear whole, and two
 //! proofs of one task are equally good.
 
 use std::{fs, path::PathBuf};
@@ -28,7 +28,7 @@ pub struct Store {
     output: OutputDirectory,
 }
 
-/// What a proof is asked to prove: the name of its file.
+/// The hash of what a proof is asked to prove, which names its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId([u8; 32]);
 
@@ -49,7 +49,7 @@ impl TaskId {
         Self(hasher.finalize().into())
     }
 
-    /// The proof of a block that came as a file.
+    /// The proof of a block, which came as a file.
     #[must_use]
     pub fn of_block<S: Layout<circuits_core::F>>(key: Digest, statement: &S) -> Self {
         Self::new(key, statement, &[])
@@ -72,14 +72,13 @@ pub struct QuarantineRecord {
     pub sha3: String,
     /// Name of the file when it was refused.
     pub file: String,
-    /// Why.
     pub reason: String,
 }
 
 /// Why the store cannot be used, or a stored proof is not.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The store's files cannot be read or written.
+    /// A file of the store cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
     /// A directory cannot be made or locked.
@@ -87,27 +86,16 @@ pub enum StoreError {
     Directory(#[from] DirectoryError),
     /// Another process uses the directory.
     #[error("{path}: another process is working here", path = .path.display())]
-    Locked {
-        /// The lock file.
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// A finished proof has another statement than its task.
     #[error("{path}: the stored proof is of another task", path = .path.display())]
-    OtherTask {
-        /// The file.
-        path: PathBuf,
-    },
+    OtherTask { path: PathBuf },
     /// A finished proof does not verify.
     #[error("{path}: {source}", path = .path.display())]
-    Proof {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ProofError,
-    },
+    Proof { path: PathBuf, source: ProofError },
 }
 
-/// Held while a process works in a directory; released when it ends, however it ends.
+/// The lock of an output directory. It is released when it is dropped, or when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: fs::File,
@@ -146,16 +134,16 @@ impl Store {
         &self.output
     }
 
-    /// Where a task's proof is, once it is finished.
+    /// The path of a task's proof, once it is finished.
     #[must_use]
     pub fn proof_path(&self, id: TaskId) -> PathBuf {
         self.output.proof_file(&id.0)
     }
 
-    /// The finished proof of a task, verified; `None` if there is none.
+    /// The finished proof of a task, verified; `None` if it is not finished.
     ///
     /// # Errors
-    /// [`StoreError`] if there is a file that is no valid proof of the task; it can be made again over it.
+    /// [`StoreError`] if there is a file that is not a valid proof of the task. A new proof can replace it.
     pub fn load<S: Layout<circuits_core::F>>(
         &self,
         id: TaskId,
@@ -216,10 +204,10 @@ impl Store {
     }
 }
 
-/// The name of the task in a task proof's file, with its key and size, for people who look at one.
+/// The name of the task of a finished proof, the digest of its key, and its size in bytes, for people who look at a file.
 ///
 /// # Errors
-/// [`file::FormatError`] if it is no task proof.
+/// [`file::FormatError`] if the bytes are not a finished proof.
 pub fn describe(bytes: &[u8]) -> Result<(String, Digest, usize), file::FormatError> {
     let stored: StoredProof = file::decode(Kind::TaskProof, bytes, SMALL_LIMIT)?;
     Ok((stored.task, stored.key, stored.proof.len()))

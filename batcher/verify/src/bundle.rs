@@ -28,7 +28,6 @@ pub const SUPERBLOCK_LIMIT: u64 = 16 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockEntry {
-    /// The environment's id.
     pub environment: u16,
     /// Height of the first block covered.
     pub first_height: u32,
@@ -58,7 +57,7 @@ impl BlockEntry {
 /// A superblock in bytes. Nothing in it is trusted before [`SuperblockBundle::verify`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuperblockBundle {
-    /// Digest of the key that the proof is said to verify under. The key itself comes from our code.
+    /// Digest of the key that the proof is said to verify under. The key itself comes from this program.
     pub key: Digest,
     statement: Vec<u8>,
     /// The blocks, in order.
@@ -67,7 +66,6 @@ pub struct SuperblockBundle {
     pub deposits: Vec<Message>,
     /// What L1 must pay (claims) or give back (refunds), in order.
     pub l1_outbox: Vec<(Message, Consumption)>,
-    /// The proof.
     pub proof: Vec<u8>,
 }
 
@@ -99,11 +97,8 @@ pub enum BundleError {
     Blocks {
         /// Blocks that the statement counts.
         stated: u64,
-        /// Blocks listed.
         listed: usize,
-        /// In the statement.
         expected: Digest,
-        /// Of the list.
         found: Digest,
     },
     /// The deposits or the messages to L1 are not those that the statement commits to.
@@ -111,11 +106,8 @@ pub enum BundleError {
     L1 {
         /// `L1 inbox` or `L1 outbox`.
         list: &'static str,
-        /// Messages listed.
         listed: usize,
-        /// In the statement.
         expected: Digest,
-        /// Of the list.
         found: Digest,
     },
 }
@@ -147,7 +139,7 @@ impl SuperblockBundle {
         Self { key, statement, blocks, deposits, l1_outbox, proof: proof::encode(proof) }
     }
 
-    /// The file.
+    /// The bundle as the bytes of a file.
     ///
     /// # Errors
     /// [`BundleError::Format`] if it cannot be serialised.
@@ -173,8 +165,8 @@ impl SuperblockBundle {
         Ok(layout::from_bytes(&self.statement)?)
     }
 
-    /// Verifies the proof with the key of ours that the bundle names, and that statement and blocks are the
-    /// proved ones.
+    /// Verifies the proof with the embedded key that the bundle names, and checks that the statement, the blocks and L1's
+    /// lists are the proved ones.
     ///
     /// # Errors
     /// [`BundleError`], one variant per rule.

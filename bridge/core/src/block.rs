@@ -16,7 +16,7 @@ use crate::{
     rules::{Action, Movement},
 };
 
-/// The most steps that the messages of one block may take: what one circuit has room for beside rows.
+/// The most steps that the messages of one block may take: what one circuit has slots for beside those for balances.
 pub const MAX_BLOCK_STEPS: usize = 128;
 
 /// The messages of one block, in the order of its two lists. The inbox comes first: what a block receives it
@@ -24,11 +24,8 @@ pub const MAX_BLOCK_STEPS: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockMessages {
-    /// The environment.
     pub environment: EnvironmentId,
-    /// What it consumes.
     pub inbox: Vec<(Message, Consumption)>,
-    /// What it emits.
     pub outbox: Vec<Message>,
 }
 
@@ -47,7 +44,7 @@ impl BlockMessages {
         Self { environment, inbox: vec![], outbox: vec![] }
     }
 
-    /// Steps that the bridge takes to move them.
+    /// How many steps the bridge takes to move them.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.movements().count()
@@ -83,8 +80,8 @@ impl BlockMessages {
         }
     }
 
-    /// Checks for the producer of a block that comes into superblock `number` or soon after it that the
-    /// deadlines fit.
+    /// Checks that the deadlines fit a block that comes into superblock `number` or soon after it. Producers call this
+    /// before they make a block; the bridge itself leaves no margin.
     ///
     /// # Errors
     /// - [`BridgeError::Lifetime`]: a deadline that is too near or too far when the message is emitted.
@@ -129,12 +126,12 @@ impl BlockMessages {
         block_messages(self.environment.to_field(), self.outbox_digest(), self.inbox_digest())
     }
 
-    /// The rows that the block's messages move.
+    /// The balances that the block's messages change, in the order of the steps.
     pub fn balance_keys(&self) -> impl Iterator<Item = BalanceKey> {
         self.movements().map(|movement| movement.balance_key())
     }
 
-    /// Whether the block moves nothing.
+    /// Whether the block neither consumes nor emits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.inbox.is_empty() && self.outbox.is_empty()

@@ -1,4 +1,4 @@
-//! The bridge without its rules, as a dishonest prover moves it: for tests of circuits.
+//! The bridge without its rules, as a dishonest prover would move it, for tests of circuits.
 
 use crate::{
     block::BlockMessages,
@@ -8,11 +8,11 @@ use crate::{
 };
 
 impl Crossing {
-    /// Takes in what a block emits and consumes and judges nothing. The lists go on as the circuit's do;
-    /// messages and balances are moved as far as they can be.
+    /// Moves what a block emits and consumes, without applying any rule. The lists continue as the circuit's do; messages
+    /// and balances are moved as far as that is possible.
     ///
     /// # Panics
-    /// If a row was not opened.
+    /// If a balance was not opened.
     pub fn apply_unchecked(&mut self, block: &BlockMessages) {
         block.movements().for_each(|movement| self.step_unchecked(&movement));
         self.end_block(block);
@@ -27,11 +27,11 @@ impl Crossing {
             Action::Emit | Action::Bounce => None,
         };
         let index = index.unwrap_or(self.state.message_count());
-        let step = self.open(movement, index).expect("the row is open");
+        let step = self.open(movement, index).expect("the balance is open");
 
         let key = movement.balance_key();
         if let Ok(after) = movement.balance_after(self.state.balance(key)) {
-            self.state.set_balance(key, after).expect("the row is open");
+            self.state.set_balance(key, after).expect("the balance is open");
         }
         let location = Location { superblock: self.number, height: None };
         if movement.uses_tree() {

@@ -1,6 +1,6 @@
 //! One message, one step: natively.
 //!
-//! | step | who acts | list that gains | leaf | row of the actor |
+//! | step | actor | list that gains | leaf | balance of the actor |
 //! |---|---|---|---|---|
 //! | emit | an environment | its outbox | empty to message, unless it goes to L1 | origin +, else - |
 //! | emit | L1: a deposit | L1 inbox | empty to message | origin +, else - |
@@ -10,9 +10,8 @@
 //! | refund | L1: an expired deposit | L1 outbox | message to tombstone | origin -, else + |
 //! | bounce | L1: a deposit that came too late | L1 inbox and L1 outbox | none | none |
 //!
-//! What L1 sends and receives is so treated as what any environment does, with the L1 inbox as its outbox and
-//! the L1 outbox as its inbox. A message to L1 is final: the step after its emission consumes it, and it is
-//! never in the tree.
+//! So L1 is an environment like the others, with the L1 inbox as its outbox and the L1 outbox as its inbox. A message to
+//! L1 is final: the step after its emission consumes it, and it is never in the tree.
 
 use circuits_core::{
     Digest, F,
@@ -37,25 +36,20 @@ use crate::{
 circuits_core::layout! {
     /// One step, in field elements.
     pub struct StepFields<T> {
-        /// Whether the message is emitted.
         pub emit: T,
-        /// Whether it is claimed.
         pub claim: T,
-        /// Whether it is refunded.
         pub refund: T,
         /// Whether it is a deposit that goes straight back.
         pub bounce: T,
         /// Whether the block's messages end here.
         pub ends_block: T,
-        /// Who acts.
         pub actor: T,
-        /// The message.
         pub message: MessageFields<T>,
         /// The environment that issued its asset.
         pub asset_origin: T,
         /// Its index in the tree.
         pub index: T,
-        /// What the row of the actor and the asset holds before.
+        /// What the actor's balance in the asset holds before.
         pub balance: T,
     }
 }
@@ -63,46 +57,39 @@ circuits_core::layout! {
 /// What a circuit must know of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What is done.
     pub fields: StepFields,
     /// The path of the message's leaf.
     pub path: Path,
-    /// The row of the actor and the asset, before.
+    /// The leaf of the actor's balance in the asset, before.
     pub balance_leaf: LeafOpening,
 }
 
-/// A row that is added with amount 0.
+/// A balance that is added, of amount 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBalance {
-    /// Which.
     pub key: BalanceKey,
-    /// How the tree of balances takes it.
+    /// What the insertion into the tree of balances must know.
     pub witness: InsertWitness,
-    /// Rows before, the tree's sentinel included: the slot that the new one takes.
+    /// Balances before, the tree's sentinel included: the slot that the new one takes.
     pub count: u64,
 }
 
-/// What a circuit with places for rows and steps takes in: rows first, then steps.
+/// What one circuit moves: balances are added first, then steps are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Rows that are added.
     pub new_balances: Vec<NewBalance>,
-    /// A row that could be added after these: fills the places of a circuit that are left over.
+    /// A balance that could be added after these: fills the circuit's slots for balances that are left over.
     pub idle: NewBalance,
-    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// A bridge in a superblock: where it stands, and what was done.
+/// A bridge while a superblock moves its messages: the state reached, and what was done.
 #[derive(Clone, Debug)]
 pub struct Crossing {
-    /// The deployment.
     pub chain_id: u64,
-    /// The superblock.
     pub number: u32,
-    /// First height of the block whose messages are moved, for who asks later where a message was moved.
+    /// First height of the block whose messages are moved: recorded with each message.
     pub height: Option<u32>,
-    /// The state reached.
     pub state: BridgeState,
     /// The running lists reached.
     pub lists: BridgeLists,
@@ -112,12 +99,12 @@ pub struct Crossing {
     pub l1_outbox: Vec<(Message, Consumption)>,
     /// What was done since the last chunk ended.
     pub chunk: Chunk,
-    /// How to take back what the present block did.
+    /// What is needed to undo what the present block did.
     journal: Vec<Undo>,
 }
 
 impl Step {
-    /// What fills a place that does nothing. No rule looks further than that its numbers have their bits.
+    /// Fills a slot that does nothing. The only rules that apply to it are that its numbers have their bits.
     pub(crate) fn idle() -> Self {
         let nothing: StepFields =
             Layout::decode(&[F::ZERO; <StepFields as Layout<F>>::LEN]).expect("the length is the layout's");
@@ -127,33 +114,33 @@ impl Step {
     }
 }
 
-/// What stands for a row that is not looked at.
+/// Stands for the leaf of a balance that no rule looks at.
 fn no_balance() -> LeafOpening {
     let path = Path { siblings: vec![] };
     LeafOpening { index: 0, key: Digest::ZERO, value: Digest::ZERO, next_key: Digest::ZERO, path }
 }
 
 impl Chunk {
-    /// A chunk on these balances, in which nothing is done yet.
+    /// An empty chunk on these balances.
     fn new(balances: &KeyedTree) -> Result<Self, BridgeError> {
         Ok(Self { new_balances: vec![], idle: NewBalance::idle(balances)?, steps: vec![] })
     }
 }
 
 impl NewBalance {
-    /// How `key`, which has no row, gets one.
+    /// Adds a balance under `key`, which has none.
     fn of(key: BalanceKey, balances: &KeyedTree) -> Result<Self, BridgeError> {
         Ok(Self { key, witness: balances.prove_insert(&key.digest())?, count: balances.count() })
     }
 
-    /// A row that nothing has asked for.
+    /// A balance that nothing has asked for.
     fn idle(balances: &KeyedTree) -> Result<Self, BridgeError> {
         let nobody = EnvironmentId(u16::MAX);
         let keys = (1..=u32::MAX).rev().filter_map(|local| {
             Some(BalanceKey { environment: nobody, asset: AssetId::new(nobody.0, local).ok()? })
         });
         let absent = keys.into_iter().find(|key| balances.get(&key.digest()).is_none());
-        Self::of(absent.expect("the tree has fewer rows than there are numbers"), balances)
+        Self::of(absent.expect("the tree has fewer balances than there are numbers"), balances)
     }
 }
 
@@ -173,8 +160,8 @@ impl Crossing {
         Ok(Self { chain_id, number, height, state, lists, l1_inbox, l1_outbox, chunk, journal })
     }
 
-    /// Adds those of these rows that do not exist. A circuit adds rows before it takes steps: rows that are
-    /// opened later than the first step of a chunk are good for the chunks after it only.
+    /// Adds those of these balances that do not exist. A circuit adds balances before it takes steps: balances that are
+    /// opened after the first step of a chunk can be used in later chunks only.
     ///
     /// # Errors
     /// [`BridgeError::Tree`] if the tree of balances is full.
@@ -219,7 +206,7 @@ impl Crossing {
         }
     }
 
-    /// Takes back what `steps` did if it ends with an error.
+    /// Undoes what `steps` did if it ends with an error.
     fn all_or_nothing(
         &mut self,
         steps: impl FnOnce(&mut Self) -> Result<(), BridgeError>,
@@ -256,7 +243,7 @@ impl Crossing {
         self.all_or_nothing(|crossing| crossing.step(Movement::deposit_refund(message)))
     }
 
-    /// One step. What it changed is in the journal, also on error.
+    /// Takes one step. What it changed is in the journal, also on error.
     fn step(&mut self, movement: Movement<'_>) -> Result<(), BridgeError> {
         let Movement { action, actor, message } = movement;
         let hash = message.hash();
@@ -296,7 +283,7 @@ impl Crossing {
         Ok(())
     }
 
-    /// Notes what L1 sends and receives.
+    /// Adds the step to L1's lists, if L1 takes it.
     pub(crate) fn note(&mut self, movement: &Movement<'_>, hash: Digest) {
         let &Movement { action, actor, message } = movement;
         if actor != EnvironmentId::L1 {
@@ -317,10 +304,10 @@ impl Crossing {
         }
     }
 
-    /// What a circuit must know to take the step from the present state, whether or not it may be taken.
+    /// What a circuit must know to take the step from the present state, whether or not a rule forbids it.
     ///
     /// # Errors
-    /// [`BridgeError::Tree`] if the row was not opened.
+    /// [`BridgeError::Tree`] if the balance was not opened.
     pub(crate) fn open(&self, movement: &Movement<'_>, index: u64) -> Result<Step, BridgeError> {
         let &Movement { action, actor, message } = movement;
         let key = movement.balance_key();
@@ -338,7 +325,7 @@ impl Crossing {
             balance: self.state.balance(key).to_field(),
         };
         let balance_leaf = match action {
-            // It moves none.
+            // It changes no balance.
             Action::Bounce => no_balance(),
             Action::Emit | Action::Consume(_) => self.state.balance_tree.prove_update(&key.digest())?,
         };

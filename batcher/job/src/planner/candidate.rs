@@ -13,7 +13,6 @@ use super::left_out::BlockName;
 pub struct Candidate {
     /// What its proof states.
     pub statement: BlockStatement,
-    /// The statement's header.
     pub header: BlockHeader,
     /// Digest of the wrap key that it was proved under.
     pub key: Digest,

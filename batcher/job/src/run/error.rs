@@ -22,12 +22,7 @@ pub enum RunError {
     Queue(#[from] QueueError),
     /// A block cannot be made or proved.
     #[error("environment {environment}: {reason}")]
-    Producer {
-        /// The environment.
-        environment: u16,
-        /// Why.
-        reason: String,
-    },
+    Producer { environment: u16, reason: String },
     /// A block's bundle cannot be encoded.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -51,20 +46,10 @@ pub enum RunError {
     Verify(#[from] VerifyError),
     /// The directory holds another run.
     #[error("{path}: the directory holds the run of another scenario: {reason}", path = .path.display())]
-    OtherRun {
-        /// The directory.
-        path: PathBuf,
-        /// What differs.
-        reason: String,
-    },
+    OtherRun { path: PathBuf, reason: String },
     /// Not every block of a superblock was taken, although a run makes only good ones.
     #[error("superblock {number}: {reason}")]
-    Incomplete {
-        /// The superblock.
-        number: u32,
-        /// What was left out.
-        reason: String,
-    },
+    Incomplete { number: u32, reason: String },
     /// The caller asked to stop.
     #[error("stopped; finished proofs are kept and the same command goes on from them")]
     Stopped,

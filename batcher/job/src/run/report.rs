@@ -21,24 +21,19 @@ use crate::{
 /// A transaction that is in no block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedTransaction {
-    /// The environment.
     pub environment: u16,
     /// The line of its file, if the line is not even a transaction.
     pub line: Option<usize>,
-    /// Why.
     pub reason: String,
 }
 
 /// A transaction that is in a block and did not do what it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedTransaction {
-    /// The environment.
     pub environment: u16,
-    /// The block's height.
     pub height: u32,
     /// The transaction's position in the block, from 0.
     pub position: usize,
-    /// Why.
     pub reason: String,
 }
 
@@ -94,9 +89,7 @@ pub struct RunReport {
     pub messages: Vec<Lifecycle>,
     /// The superblocks, verified from their files against the trust file.
     pub verified: Report,
-    /// The superblock bundles.
     pub superblocks: Vec<PathBuf>,
-    /// The trust file.
     pub trust: PathBuf,
 }
 
