@@ -232,11 +232,11 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_a_block_is_short_of_are_opened_by_chunks_before_it() {
+    fn balances_that_a_block_is_short_of_are_opened_by_chunks_before_it() {
         let load = load(&[(2, 1), (8, 7), (1, 0)]);
         let shares = load.pack(SEGMENT, INLINE, 0).unwrap();
         check(&load, &shares);
-        assert!(shares[1].moves.is_empty(), "a chunk of rows alone");
+        assert!(shares[1].moves.is_empty(), "a chunk of balances alone");
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub fn free_proof(statement: &BlockStatement) -> Proof {
     FREE.0.prove(cache(), &kernel_proof).expect("a valid proof wraps")
 }
 
-/// A digest that stands for `label`.
+/// A digest made from `label`.
 #[must_use]
 pub fn digest(label: u64) -> Digest {
     Digest([F::from_canonical_u64(label); 4])

@@ -45,7 +45,7 @@ use batcher_circuits::{
 use batcher_verify::circuit::{SEGMENT_ARITIES, SuperblockCircuit};
 use bridge_core::Capacity;
 
-/// Rows of a segment proof, whatever it verifies.
+/// Rows of every segment circuit.
 const SEGMENT_ROWS: usize = 1 << 15;
 
 /// What a proof of the tree verifies.

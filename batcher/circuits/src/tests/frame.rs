@@ -1,4 +1,4 @@
-//! What stands around a superblock's segment, and the joining of segments, with statements that nobody has proved.
+//! What encloses a superblock's segment, and the joining of segments, with statements that nobody has proved.
 
 use circuits_core::{
     Builder, Definition, Digest, F, Witness,
@@ -79,7 +79,7 @@ fn every_assertion_around_a_segment_is_needed() {
         input
     };
     let dishonest = [
-        // In a history without entries every place looks the same, so only the number speaks against it.
+        // In a history without entries every index looks the same, so only the number speaks against it.
         changed(&|input| input.previous_number += 1),
         changed(&|input| input.history_root = digest(1)),
         changed(&|input| input.segment.segment_set_root = digest(1)),

@@ -1,4 +1,4 @@
-//! The places for messages, in a message segment and in a superblock, under the forging kit. The steps
+//! The slots for messages, in a message segment and in a superblock, under the forging kit. The steps
 //! themselves are attacked in the bridge's own tests, assertion by assertion; here every kind of step runs
 //! where the batcher's circuits take it. A message segment asserts nothing besides.
 
@@ -26,9 +26,9 @@ use crate::{
 };
 
 const CHAIN: u64 = 9;
-/// Places of the circuits under attack: each is used by some input.
+/// Slots of the circuits under attack: each is used by some input.
 const SMALL: Capacity = Capacity { new_balances: 1, steps: 3 };
-const IDLE: &str = "a place that does nothing, or a branch not taken";
+const IDLE: &str = "a slot that does nothing, or a branch not taken";
 
 /// A message segment that is not padded to the segment shape.
 struct SmallSegment(MessageSegment);
@@ -198,7 +198,7 @@ fn a_superblock_moves_every_kind_of_message_natively_as_in_circuit() {
     report.assert_sound();
 }
 
-/// What a place without effect, or a constant, leaves free.
+/// What a slot without effect, or a constant, leaves free.
 fn unread() -> Exception {
     Exception::new("a weight for an element that is the constant 0", |class| {
         class.hint.as_ref().is_some_and(|(generator, _)| generator.contains("NonzeroWeights"))

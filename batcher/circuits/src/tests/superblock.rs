@@ -1,4 +1,4 @@
-//! The segment and superblock circuits with real proofs, over a kernel that proves whatever it is asked to.
+//! The segment and superblock circuits with real proofs, over a kernel that proves any statement.
 
 use std::sync::LazyLock;
 
@@ -263,7 +263,7 @@ fn a_fold_survives_the_forging_kit() {
 fn superblocks_survive_the_forging_kit() {
     let (transition, leaves) = &*LEAVES;
     let input = transition.superblock_input(SuperblockChildren::Segments(leaves.to_vec()));
-    // Without places for messages: those are attacked where each is used.
+    // Without slots for messages: those are attacked where each is used.
     let definition =
         SuperblockDefinition::new(SuperblockCircuit::Segments(2), ENGINE.pinned().key_set().root());
     let silent = Compiled::new(SuperblockDefinition { capacity: Capacity::NONE, ..definition }).unwrap();

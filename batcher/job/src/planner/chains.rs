@@ -55,7 +55,7 @@ struct Ranked {
     index: usize,
 }
 
-/// Where an environment stands after the blocks chosen so far.
+/// How far an environment has come after the blocks chosen so far.
 struct Head {
     height: u32,
     state: Digest,

@@ -3,7 +3,7 @@
 //! # The problem
 //!
 //! When no more block can be scheduled, each chain that has blocks left has an obstacle. If it is a missing message, the
-//! reason is whatever keeps the block that emits the message, which may itself wait for another chain, and so on. The
+//! reason is what keeps the block that emits the message, which may itself wait for another chain, and so on. The
 //! chains with the edges "waits for" form a graph in which each chain has at most one edge: each path ends at a chain
 //! that has a reason of its own, or runs into a cycle.
 //!

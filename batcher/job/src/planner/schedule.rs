@@ -15,7 +15,7 @@
 //! are changed by their own environment's blocks only, and a message has one consumer. So the greedy choice finds every
 //! block that can come at all.
 //!
-//! For the same reason an obstacle stands until the one thing changes that another environment can change: a missing
+//! For the same reason an obstacle lasts until the one thing changes that another environment can change: a missing
 //! message arrives. A block is tried again then, and never otherwise.
 //!
 //! # Example
@@ -32,7 +32,7 @@
 //! # Cost
 //!
 //! With `n` blocks and `m` messages there are at most `n + 1` rounds. Each round looks at one block of each environment,
-//! which is one comparison if its obstacle stands. A block's messages are hashed once for each try: once, and again for
+//! which is one comparison if its obstacle lasts. A block's messages are hashed once for each try: once, and again for
 //! each message that it has waited for.
 
 use batcher_circuits::state::SuperblockState;

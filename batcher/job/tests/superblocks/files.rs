@@ -1,4 +1,4 @@
-//! Attacks on the batcher's files. Every change recomputes the checksum, so that it meets what stands behind it.
+//! Attacks on the batcher's files. Every change recomputes the checksum, so that the check behind the checksum meets it.
 
 use std::{fs, path::PathBuf, sync::LazyLock};
 

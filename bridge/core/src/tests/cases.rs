@@ -49,7 +49,7 @@ fn case_48_a_row_that_holds_nothing_is_not_an_absent_row() {
     let key = out.balance_key(B);
     assert!(state.has_balance(key) && state.balance(key) == Amount::ZERO);
     assert!(matches!(state.balance_tree.prove_insert(&key.digest()), Err(TreeError::Present { .. })));
-    // Without a row nothing is moved, not even by nothing.
+    // Without a balance nothing is moved.
     let mut closed =
         Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start(empty_list())).unwrap();
     let error = closed.apply_block(&emits(&out)).unwrap_err();
@@ -75,7 +75,7 @@ fn case_51_no_two_kinds_of_things_share_a_hash() {
     let domains = ["message", "consume", "tombst", "blkmsgs", "keyed", "node"];
     let mut hashes: Vec<_> = domains.map(|domain| hash(Domain::new(domain), &elements)).into();
     hashes.push(hash(MESSAGE_LIST, &elements));
-    // What stands for one message in each of its places.
+    // What represents one message in each list and tree.
     hashes.extend([name, consumed(name, F::ZERO), consumed(name, F::ONE), tombstone()]);
     hashes.extend([outbox_append(empty_list(), name), outbox_append(name, empty_list())]);
     hashes.extend([block_messages(F::ZERO, name, empty_list()), block_messages(F::ZERO, empty_list(), name)]);

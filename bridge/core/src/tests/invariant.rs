@@ -14,7 +14,7 @@ const ENVIRONMENTS: [EnvironmentId; 4] = [L1, A, B, EnvironmentId(5)];
 /// Of so many steps that succeed, one is proved.
 const SAMPLE: usize = 40;
 
-/// One try at anything, sensible or not.
+/// One attempt, sensible or not.
 #[derive(Clone, Debug)]
 enum Try {
     Emit { source: usize, destination: usize, origin: usize, value: u64, lifetime: u32 },
@@ -83,7 +83,7 @@ fn apply(crossing: &mut Crossing, operation: &Operation) -> Result<(), BridgeErr
     }
 }
 
-/// A bridge on which every row exists.
+/// A bridge on which every balance exists.
 fn open() -> Crossing {
     let mut crossing =
         Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start(empty_list())).unwrap();
