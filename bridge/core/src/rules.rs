@@ -1,6 +1,6 @@
 //! The rules of the bridge: what an environment may do with a message, given the balances and the pending messages.
 //!
-//! The rules are written once, over [`Holdings`]. [`crate::Ledger`] applies them to values alone, to find out which
+//! The rules are written once, over `Holdings`. [`crate::Ledger`] applies them to values alone, to find out which
 //! blocks can be moved; [`crate::Crossing`] applies them to a state with its trees, when the blocks are moved.
 
 use circuits_core::{
