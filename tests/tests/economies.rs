@@ -216,7 +216,8 @@ impl Economy {
             }
         }
         let planner = Planner::default();
-        let plan = planner.plan(&self.state, &self.registry, kernel(), &candidates, &self.deposits).unwrap();
+        let selection = planner.select(&self.state, &self.registry, &candidates, &self.deposits);
+        let plan = planner.plan(&self.state, &self.registry, kernel(), selection).unwrap();
         assert_eq!((plan.left_out, plan.stuck), (vec![], None));
         self.state = plan.transition.new_state;
         self.deposits.drain(..plan.transition.l1_inbox.len());
@@ -285,6 +286,7 @@ fn kernel() -> Digest {
 fn candidate<W>(block: &ProposedBlock<W>) -> Candidate {
     Candidate {
         statement: *block.statement(),
+        header: block.header(),
         key: kernel(),
         messages: block.messages().clone(),
         file: [0; 32],
@@ -331,7 +333,8 @@ fn what_needs_a_missing_block_waits_and_is_proposed_again() {
     }
     let candidates = [economy.blocks(2), economy.blocks(3)].concat();
     let planner = Planner::default();
-    let plan = planner.plan(&economy.state, &economy.registry, kernel(), &candidates, &[]).unwrap();
+    let selection = planner.select(&economy.state, &economy.registry, &candidates, &[]);
+    let plan = planner.plan(&economy.state, &economy.registry, kernel(), selection).unwrap();
     assert_eq!(plan.order, [1], "the third environment does not wait");
     assert_eq!(plan.left_out.len(), 1);
     let reason = &plan.left_out[0].1;
@@ -345,7 +348,8 @@ fn what_needs_a_missing_block_waits_and_is_proposed_again() {
     assert_eq!(again.messages.inbox, [(message, Consumption::Claim)]);
     let candidates = [economy.blocks(2), economy.blocks(1)].concat();
     let state = plan.transition.new_state;
-    let plan = planner.plan(&state, &economy.registry, kernel(), &candidates, &[]).unwrap();
+    let selection = planner.select(&state, &economy.registry, &candidates, &[]);
+    let plan = planner.plan(&state, &economy.registry, kernel(), selection).unwrap();
     assert_eq!(plan.order, [1, 0], "emission comes first");
     assert_eq!(plan.transition.new_state.bridge.in_flight().count(), 0);
 }

@@ -20,7 +20,7 @@ use batcher_job::{
     planner::{Candidate, Planner},
     prove::{Progress, ProveError, Prover},
 };
-use batcher_verify::{bundle::BlockEntry, circuit::superblock_shape};
+use batcher_verify::circuit::superblock_shape;
 use circuits_core::{
     Builder, Circuit, Digest, F, Proof, Witness, amount::Amount, proof, recursion::key_digest,
 };
@@ -31,7 +31,9 @@ use circuits_protocol::{
     wrap::block_shape,
 };
 use circuits_prover::proving::{self, ProofTarget};
-use environments_core::{BlockProducer, DynEnvironment, Environment as _, kernel::ProducerSecret};
+use environments_core::{
+    BlockProducer, DynEnvironment, Environment as _, block::check_statement, kernel::ProducerSecret,
+};
 use environments_counter::Counter;
 use plonky2::{
     field::types::Field, gates::noop::NoopGate, iop::witness::WitnessWrite as _,
@@ -254,7 +256,8 @@ fn chain(
         let (proof, key, digest) = bundle.open(&block_shape().common).map_err(|error| failed(&error))?;
         let file = file::sha3(&bundle.proof);
         let environments_core::BlockBundle { statement, messages, .. } = bundle;
-        let candidate = Candidate { statement, key: digest, messages, file };
+        let header = check_statement(&statement).map_err(|error| failed(&error))?;
+        let candidate = Candidate { statement, header, key: digest, messages, file };
         blocks.push(CheckedBlock { path: name.clone().into(), candidate, proof, key });
         if index % 16 == 15 {
             t1.push(baseline.measure()?);
@@ -337,14 +340,15 @@ pub fn measure(engine: &Engine, sizes: &[usize], progress: &dyn Progress) -> Res
 fn superblock(engine: &Engine, registry: &Registry, blocks: &[CheckedBlock]) -> Result<Row, BenchError> {
     let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
     let root = engine.pinned().key_set().root();
-    let plan = Planner::default().plan(&SuperblockState::genesis(1), registry, root, &candidates, &[])?;
+    let (planner, genesis) = (Planner::default(), SuperblockState::genesis(1));
+    let selection = planner.select(&genesis, registry, &candidates, &[]);
+    let plan = planner.plan(&genesis, registry, root, selection)?;
     let stopwatch = Stopwatch::default();
     let stop = AtomicBool::new(false);
     let prover = Prover { engine, store: None, progress: &stopwatch, jobs: 1, stop: &stop };
     let finished = prover.run(&plan, blocks)?;
 
-    let entries = blocks.iter().map(|block| BlockEntry::new(&block.candidate.statement)).collect();
-    let bundle = plan.transition.bundle(entries, &finished.proof, finished.key_digest());
+    let bundle = plan.transition.bundle(&finished.proof, finished.key_digest());
     bundle.verify(engine.pinned())?;
     let common = &superblock_shape(plan.tree.source).common;
     let times: Vec<_> = (0..VERIFICATIONS)

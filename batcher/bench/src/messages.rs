@@ -16,7 +16,7 @@ use circuits_protocol::{
     statement::BlockStatement,
 };
 use circuits_prover::basetypes::kernel_config;
-use environments_core::kernel::Kernel;
+use environments_core::{BlockHeader, kernel::Kernel};
 use plonky2::field::types::Field;
 use serde::Serialize;
 
@@ -199,6 +199,7 @@ impl Producers {
             let proof = kernel.prove(&statement).map_err(failed)?;
             let candidate = Candidate {
                 statement,
+                header: BlockHeader { environment: id, first_height: 1, last_height: 1 },
                 key: key_digest(&self.key),
                 messages: messages.clone(),
                 file: [0; 32],
@@ -217,7 +218,8 @@ impl Producers {
     fn superblock(&self, engine: &Engine, blocks: &[CheckedBlock]) -> Result<Stopwatch, BenchError> {
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
         let (genesis, root) = (SuperblockState::genesis(CHAIN_ID), engine.pinned().key_set().root());
-        let plan = Planner::default().plan(&genesis, &self.registry, root, &candidates, &[])?;
+        let selection = Planner::default().select(&genesis, &self.registry, &candidates, &[]);
+        let plan = Planner::default().plan(&genesis, &self.registry, root, selection)?;
         if plan.order.len() != blocks.len() {
             return Err(BenchError::Blocks(format!("left out: {:?}", plan.left_out)));
         }

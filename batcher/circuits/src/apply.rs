@@ -1,12 +1,13 @@
-//! Applying one block statement to the superblock's roots: the rules that every block meets, natively and in-circuit.
+//! Applies one block statement to the superblock's roots: the rules that every block meets, natively and in-circuit.
 
+use batcher_verify::bundle::BlockEntry;
 use bridge_core::lists::{
     append_block_messages, append_block_messages_circuit, block_messages, block_messages_circuit,
 };
 use circuits_core::{
     Builder, Digest, DigestTarget, F, Witness,
     constrain::{Constrain, DigestOps},
-    hash::{chain, chain_circuit, hash, hash_circuit},
+    hash::{chain, chain_circuit, hash_circuit},
     integer::{HEIGHT_BITS, enforce_less_or_equal},
     layout::{WitnessError, set_target},
     trees::{Path, PathTarget, index_bits},
@@ -38,58 +39,26 @@ pub enum ApplyError {
     /// The registry does not allow the kernel.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// Someone else's producer.
-    #[error("environment {environment}: producer {found} where the registry has {expected}")]
-    Producer {
-        /// The environment.
-        environment: EnvironmentId,
-        /// The registry's.
-        expected: Digest,
-        /// The statement's.
-        found: Digest,
-    },
+    /// The block is not of the registry's producer.
+    #[error("environment {environment}: the block is of producer {found}, the registry has {expected}")]
+    Producer { environment: EnvironmentId, expected: Digest, found: Digest },
     /// A block is missing before this one, or it was applied already.
-    #[error("environment {environment}: block {found} where {expected} comes next")]
-    NotNext {
-        /// The environment.
-        environment: EnvironmentId,
-        /// The next height.
-        expected: u64,
-        /// The statement's first height.
-        found: u64,
-    },
+    #[error("environment {environment}: block {expected} comes next, found block {found}")]
+    NotNext { environment: EnvironmentId, expected: u64, found: u64 },
     /// The range of heights is empty.
-    #[error("environment {environment}: blocks {first} to {last} are no range")]
-    EmptyRange {
-        /// The environment.
-        environment: EnvironmentId,
-        /// The statement's first height.
-        first: u64,
-        /// The statement's last height.
-        last: u64,
-    },
+    #[error("environment {environment}: there are no blocks from {first} to {last}")]
+    EmptyRange { environment: EnvironmentId, first: u64, last: u64 },
     /// The block starts from another state than the environment is in.
-    #[error("environment {environment}: block starts from state {found} where {expected} was reached")]
+    #[error("environment {environment}: the block starts from state {found}, but {expected} was reached")]
     PreviousState {
-        /// The environment.
         environment: EnvironmentId,
         /// The state reached, or the registry's genesis.
         expected: Digest,
-        /// The statement's.
         found: Digest,
     },
 }
 
-/// A block's entry in the body chain: `H(environment, first, last, new state, body)`.
-#[must_use]
-pub fn body_element(block: &BlockStatement) -> Digest {
-    let mut input = vec![block.environment, block.first_height, block.last_height];
-    input.extend(block.new_state.0);
-    input.extend(block.body.0);
-    hash(BODY_ELEMENT, &input)
-}
-
-/// In-circuit twin of [`body_element`].
+/// In-circuit twin of [`BlockEntry::element`].
 pub fn body_element_circuit(builder: &mut Builder, block: &BlockStatement<Target>) -> DigestTarget {
     let mut input = vec![block.environment, block.first_height, block.last_height];
     input.extend(block.new_state.0);
@@ -97,19 +66,21 @@ pub fn body_element_circuit(builder: &mut Builder, block: &BlockStatement<Target
     hash_circuit(builder, BODY_ELEMENT, &input)
 }
 
-/// What a circuit needs besides the block's statement to apply it.
+/// How a block applies: its entry in the superblock's list of blocks, and what a circuit needs besides the block's
+/// statement to apply it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedBlock {
-    /// That the registry allows the kernel.
+    pub entry: BlockEntry,
+    /// Proof that the registry allows the kernel.
     pub registry: RegistryMembership,
-    /// Path of the environment's row.
+    /// Path of the environment's head.
     pub head_path: Path,
-    /// Whether the environment had no row.
+    /// Whether the environment had no head, because this is its first block.
     pub is_first: bool,
 }
 
-/// Applies `block`, proved under `key`, to `state` and `accumulators` in superblock `number`. Both stay as they
-/// are on error.
+/// Applies `block`, proved under `key`, to `state` and `accumulators` in superblock `number`. Neither
+/// is changed on error.
 ///
 /// # Errors
 /// [`ApplyError`], one variant per rule.
@@ -136,8 +107,9 @@ pub fn apply_block(
             found: block.producer,
         });
     }
-    let row = state.environments.get(&environment).copied();
-    let (old_height, old_state) = row.map_or((0, membership.genesis_state), |row| (row.height, row.state));
+    let head = state.environments.get(&environment).copied();
+    let (old_height, old_state) =
+        head.map_or((0, membership.genesis_state), |head| (head.height, head.state));
     let expected = u64::from(old_height) + 1;
     if first != expected {
         return Err(ApplyError::NotNext { environment, expected, found: first });
@@ -145,6 +117,7 @@ pub fn apply_block(
     if last < first {
         return Err(ApplyError::EmptyRange { environment, first, last });
     }
+    let first_height = u32::try_from(first).map_err(|_| ApplyError::Height(first))?;
     if block.previous_state != old_state {
         return Err(ApplyError::PreviousState {
             environment,
@@ -155,13 +128,20 @@ pub fn apply_block(
 
     let head_path = state.environments_tree().path(u64::from(environment.0));
     state.environments.insert(environment, EnvironmentHead { height, state: block.new_state });
-    accumulators.body_chain = chain(BODY_CHAIN, accumulators.body_chain, body_element(block));
+    let entry = BlockEntry {
+        environment: environment.0,
+        first_height,
+        last_height: height,
+        new_state: block.new_state,
+        body: block.body,
+    };
+    accumulators.body_chain = chain(BODY_CHAIN, accumulators.body_chain, entry.element());
     accumulators.block_count += F::ONE;
     if block.outbox != empty_list() || block.inbox != empty_list() {
         let element = block_messages(block.environment, block.outbox, block.inbox);
         accumulators.block_messages = append_block_messages(accumulators.block_messages, element);
     }
-    Ok(AppliedBlock { registry: membership, head_path, is_first: row.is_none() })
+    Ok(AppliedBlock { entry, registry: membership, head_path, is_first: head.is_none() })
 }
 
 /// In-circuit twin of [`AppliedBlock`].
@@ -197,7 +177,7 @@ impl AppliedBlockTarget {
     /// | `is_first` | old leaf | previous state | first height |
     /// |---|---|---|---|
     /// | 1 | empty | the registry's genesis | 1 |
-    /// | 0 | row (first height - 1, previous state) | in the old leaf | in the old leaf |
+    /// | 0 | head (first height - 1, previous state) | in the old leaf | in the old leaf |
     #[expect(
         clippy::too_many_arguments,
         reason = "the same parts as the native twin, roots and accumulators apart"
@@ -225,24 +205,24 @@ impl AppliedBlockTarget {
         builder.enforce_digest_equal(block.producer, self.registry.producer);
 
         // first = old height + 1 and last >= first. The old height has 32 bits: it is 0, or this circuit wrote
-        // it as the last height of a row.
+        // it as the last height of a head.
         let one = builder.one();
         let old_height = builder.sub(block.first_height, one);
         builder.enforce_range(block.last_height, HEIGHT_BITS);
         enforce_less_or_equal(builder, block.first_height, block.last_height, HEIGHT_BITS);
 
-        // An environment without a row starts at its genesis with height 1.
+        // An environment without a head starts at its genesis with height 1.
         builder.enforce_digest_equal_if(self.is_first, block.previous_state, self.registry.genesis_state);
         builder.enforce_equal_if(self.is_first, old_height, zero);
 
-        // The old leaf is empty or the row that the block continues.
+        // The old leaf is empty or the head that the block continues.
         let old_head = environment_head_circuit(builder, block.environment, old_height, block.previous_state);
         let empty = builder.constant_digest(Digest::ZERO);
         let old_leaf = builder.select_digest(self.is_first, empty, old_head);
         let old_root = self.head_path.root_circuit(builder, &environment_bits, old_leaf);
         builder.enforce_digest_equal(old_root, roots.environments_root);
 
-        // The new leaf is the row that the block reached.
+        // The new leaf is the head that the block reached.
         let new_head =
             environment_head_circuit(builder, block.environment, block.last_height, block.new_state);
         roots.environments_root = self.head_path.root_circuit(builder, &environment_bits, new_head);

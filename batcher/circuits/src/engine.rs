@@ -1,4 +1,4 @@
-//! The batcher's circuits, each found or made only when a plan needs it.
+//! The batcher's circuits, each found or built only when a plan needs it.
 
 use std::sync::Arc;
 
@@ -23,24 +23,17 @@ use super::{
     superblock::SuperblockDefinition,
 };
 
-/// A circuit or a proof of the batcher is not what it should be.
+/// Why a circuit of the batcher cannot be used, or a proof of it is not accepted.
 #[derive(Debug, Error)]
 pub enum EngineError {
     /// Building or proving failed.
     #[error(transparent)]
     Circuit(#[from] CircuitError),
-    /// The code builds another circuit than the checked-in keys say.
+    /// The code builds another circuit than the one whose key is checked in.
     #[error(
-        "circuit {name} has key {built}, but the embedded key is {pinned}; regenerate the pins if this is meant"
+        "circuit {name} has key {built}, but the embedded key is {pinned}; regenerate the pins if this is intended"
     )]
-    StaleKey {
-        /// The circuit.
-        name: String,
-        /// Digest of the key embedded.
-        pinned: String,
-        /// Digest of the key built.
-        built: Digest,
-    },
+    StaleKey { name: String, pinned: String, built: Digest },
     /// No superblock circuit has this source.
     #[error("there is no superblock circuit over {0:?}")]
     UnknownSource(SuperblockCircuit),
@@ -55,7 +48,7 @@ pub enum EngineError {
     Statement(#[from] LayoutError),
 }
 
-/// The batcher's circuits and the keys that they must have.
+/// Finds or builds the batcher's circuits, and checks that they have the pinned keys.
 pub struct Engine {
     pinned: PinnedKeys,
     cache: Arc<CircuitCache>,
@@ -68,7 +61,7 @@ impl Default for Engine {
 }
 
 impl Engine {
-    /// An engine whose circuits are found or made by `cache` and must have the `pinned` keys.
+    /// An engine that finds or builds circuits through `cache` and requires the `pinned` keys.
     #[must_use]
     pub fn new(pinned: PinnedKeys, cache: Arc<CircuitCache>) -> Self {
         Self { pinned, cache }
@@ -80,7 +73,7 @@ impl Engine {
         &self.pinned
     }
 
-    /// Where circuits are found or made, those of environments included.
+    /// The cache of circuits, those of environments included.
     #[must_use]
     pub fn cache(&self) -> &CircuitCache {
         &self.cache
@@ -126,7 +119,7 @@ impl Engine {
         Ok(self.required(definition, Some(key_digest(key))))
     }
 
-    /// Membership of a segment circuit's key.
+    /// Proof that a segment circuit's key is in the segment set.
     ///
     /// # Errors
     /// [`EngineError::UnlistedSegment`].

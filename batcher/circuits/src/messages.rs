@@ -1,4 +1,4 @@
-//! The message segment: no blocks, only steps of the bridge.
+//! The message segment: it applies no block, and only takes steps of the bridge.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use super::segment::{empty_segment, segment_shape, set_start};
 
-/// Places of a message segment: they fill 2^15 rows, and hold the messages of any block.
+/// Slots of a message segment: they fill 2^15 rows, and take the messages of any block.
 pub const MESSAGE_CAPACITY: Capacity = Capacity { new_balances: 24, steps: 178 };
 const _: () = assert!(MESSAGE_CAPACITY.steps >= bridge_core::MAX_BLOCK_STEPS);
 
-/// Takes the bridge's steps from the end of `segment` on.
+/// Takes the bridge's steps after the end of `segment`, and moves the end.
 pub(super) fn cross(
     builder: &mut Builder,
     capacity: Capacity,
@@ -29,29 +29,21 @@ pub(super) fn cross(
 /// Moves a chunk of messages.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageSegment {
-    capacity: Capacity,
+    pub(crate) capacity: Capacity,
 }
 
+/// The segment of [`MESSAGE_CAPACITY`], which plans use.
 impl Default for MessageSegment {
     fn default() -> Self {
-        Self::new(MESSAGE_CAPACITY)
+        Self { capacity: MESSAGE_CAPACITY }
     }
 }
 
-impl MessageSegment {
-    /// A segment with so many places, for tests; plans use the default one.
-    #[must_use]
-    pub fn new(capacity: Capacity) -> Self {
-        Self { capacity }
-    }
-}
-
-/// What a message segment proves from.
+/// What the prover of a message segment must know.
 #[derive(Clone, Debug)]
 pub struct MessagesInput {
     /// The statement; only its start is assigned, its end follows from the steps.
     pub statement: SegmentStatement,
-    /// The steps.
     pub chunk: Chunk,
 }
 

@@ -1,5 +1,44 @@
-//! Which messages are moved by which circuit: chunks that fill the places of message segments, and what the
-//! superblock's own circuit takes.
+//! Which circuit moves which messages.
+//!
+//! # The problem
+//!
+//! A superblock moves messages in order: deposits, refunds, then the messages of each block. A circuit that moves
+//! messages first adds balances and then takes steps, and has a fixed number of slots for each: its
+//! [`Capacity`]. Message segments have many slots, and each costs a proof. The superblock's own circuit has some that
+//! cost nothing, because its rows would be padding otherwise; its slots come last. So the moves are to be cut into as few
+//! segments as possible, such that what is left fits the superblock's own slots.
+//!
+//! Two rules restrict the cuts. The messages of one block are never split, because a circuit forgets at its end which
+//! block it was in. And a move needs its balances before it, in the same circuit or an earlier one.
+//!
+//! # The approach
+//!
+//! A [`Load`] reduces each move to two numbers: its steps, and how many balances must have been added when it is made.
+//! [`Load::pack`] is greedy: as long as the rest does not fit the superblock's own slots, it fills one more segment, first
+//! with as many balances as there are slots for, then with moves until one has no room. Balances are added as early as
+//! there are slots, also for later moves, so that a move whose balances fill more than one segment is possible in the end.
+//!
+//! Filling greedily is optimal: a segment that takes fewer balances or moves than it can leaves more for those after it.
+//!
+//! # Example
+//!
+//! Segments have slots for 3 balances and 10 steps, the superblock for 1 balance and 4 steps. Three blocks take 2, 8 and 1
+//! steps, and the first needs 1 new balance, the second 7 more:
+//!
+//! ```text
+//! move                A   B   C
+//! steps               2   8   1
+//! balances needed     1   8   8
+//!
+//! segment 1:   balances 0..3   moves A     B needs 8 balances, 3 are there
+//! segment 2:   balances 3..6               still too few
+//! segment 3:   balances 6..8   moves B C   1 slot for a balance and 1 for a step stay free
+//! superblock:  nothing
+//! ```
+//!
+//! # Cost
+//!
+//! One pass over balances and moves, without hashing.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -25,7 +64,7 @@ impl Move<'_> {
         }
     }
 
-    /// The new_balances that must exist, in superblock `number`.
+    /// The balances that the move changes, in superblock `number`.
     fn balance_keys(&self, number: u32) -> Vec<BalanceKey> {
         match self {
             // It goes straight back.
@@ -42,14 +81,14 @@ impl Move<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Unit {
     steps: usize,
-    /// New new_balances that must be open before.
+    /// New balances that must have been added before, by this move and all before it.
     new_balances: usize,
 }
 
-/// Messages to be moved, in order, and the new_balances that they need.
+/// What has to be moved, in order, and the balances that have to be added for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Rows that do not exist yet, in the order of their first use.
+    /// Balances that do not exist yet, in the order of their first use.
     pub new_balances: Vec<BalanceKey>,
     units: Vec<Unit>,
 }
@@ -57,7 +96,7 @@ pub struct Load {
 /// What one circuit moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Share {
-    /// Which of the load's new_balances it adds first.
+    /// Which of the load's new balances it adds first.
     pub new_balances: Range<usize>,
     /// Which of its moves it makes then.
     pub moves: Range<usize>,
@@ -82,15 +121,21 @@ impl Load {
         load
     }
 
+    /// The balances that `share` adds.
+    #[must_use]
+    pub fn balances_of(&self, share: &Share) -> &[BalanceKey] {
+        self.new_balances.get(share.new_balances.clone()).unwrap_or_default()
+    }
+
     /// Whether nothing is moved.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.units.is_empty()
     }
 
-    /// The fewest shares that fill `segment`, but `least` of them, and a last one that fits `inline`. A move is
-    /// never split; new_balances are added as early as there is room, so that no move waits for new_balances for ever. `None`
-    /// if some move has more steps than either has places, or there is nothing left for one of the least.
+    /// The fewest shares that fit `segment`, but at least `least` of them, and a last one that fits `inline`; see the
+    /// [module](self). `None` if some move takes more steps than a circuit has slots for, or if one of the `least`
+    /// segments would have nothing to move.
     #[must_use]
     pub fn pack(&self, segment: Capacity, inline: Capacity, least: usize) -> Option<Vec<Share>> {
         let mut shares = vec![];
@@ -137,7 +182,7 @@ mod tests {
     const SEGMENT: Capacity = Capacity { new_balances: 3, steps: 10 };
     const INLINE: Capacity = Capacity { new_balances: 1, steps: 4 };
 
-    /// Moves of so many steps, each of which needs so many new rows.
+    /// Moves with these numbers of steps and of new balances.
     fn load(units: &[(usize, u32)]) -> Load {
         let mut load = Load::default();
         for &(steps, new_balances) in units {
@@ -150,7 +195,7 @@ mod tests {
         load
     }
 
-    /// Shares continue each other, fit their places, and never use a row before it is open.
+    /// Shares continue each other, fit their slots, and never use a balance before it is added.
     fn check(load: &Load, shares: &[Share]) {
         let (mut new_balances, mut moves, mut steps) = (0, 0, 0);
         for (index, share) in shares.iter().enumerate() {
@@ -187,11 +232,11 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_a_block_is_short_of_are_opened_by_chunks_before_it() {
+    fn balances_that_a_block_is_short_of_are_opened_by_chunks_before_it() {
         let load = load(&[(2, 1), (8, 7), (1, 0)]);
         let shares = load.pack(SEGMENT, INLINE, 0).unwrap();
         check(&load, &shares);
-        assert!(shares[1].moves.is_empty(), "a chunk of rows alone");
+        assert!(shares[1].moves.is_empty(), "a chunk of balances alone");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Segments: a leaf applies up to 8 wrapped blocks, a fold joins up to 6 segments. What moves messages is in
-//! [`super::messages`].
+//! Segments: a leaf applies up to 8 wrapped blocks, a fold joins up to 6 segments. The segment that moves
+//! messages is in [`super::messages`].
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -27,7 +27,7 @@ pub const FOLD_MAX_ARITY: usize = 6;
 /// Rows of the segment shape, as a logarithm.
 const SEGMENT_DEGREE_BITS: usize = 15;
 
-/// One circuit of the segment set.
+/// A circuit of the segment set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SegmentCircuit {
     /// A leaf of this many blocks.
@@ -39,7 +39,7 @@ pub enum SegmentCircuit {
 }
 
 impl SegmentCircuit {
-    /// All of them, in the order of the segment set.
+    /// All segment circuits, in the order of the segment set.
     pub fn all() -> impl Iterator<Item = Self> {
         let folds = (2..=FOLD_MAX_ARITY).map(Self::Fold);
         (1..=LEAF_MAX_BLOCKS).map(Self::Leaf).chain(folds).chain([Self::Messages])
@@ -110,11 +110,8 @@ pub fn segment_fold(arity: usize) -> FoldDefinition<SegmentChain> {
 /// One wrapped block to be verified and applied.
 #[derive(Clone, Debug)]
 pub struct BlockInput {
-    /// The wrapped proof.
     pub proof: Proof,
-    /// The wrap's key.
     pub key: VerifierKey,
-    /// How the block applies.
     pub applied: AppliedBlock,
 }
 
@@ -151,8 +148,8 @@ impl BlockTarget {
     }
 }
 
-/// Applies a fixed number of wrapped blocks. A leaf that is not full is another circuit with fewer blocks, never a
-/// slot with a dummy.
+/// Applies a fixed number of wrapped blocks. A smaller leaf is another circuit; no slot is ever filled with a
+/// dummy.
 #[derive(Clone, Copy, Debug)]
 pub struct SegmentLeaf {
     blocks: usize,
@@ -173,7 +170,7 @@ impl SegmentLeaf {
     }
 }
 
-/// What a leaf proves from.
+/// What the prover of a leaf must know.
 #[derive(Clone, Debug)]
 pub struct LeafInput {
     /// The statement; only its start is assigned, its end follows from the blocks.

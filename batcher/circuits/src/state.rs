@@ -4,7 +4,7 @@
 //! state = H(STATE, chain id, number, roots, L1 inbox, history root)
 //!                                     |        |         └─ (depth 32) state of superblock n at index n
 //!                                     |        └─ digest of the deposits consumed so far
-//!                                     ├─ environments root: (depth 16) H(ROW, environment, height, state)
+//!                                     ├─ environments root: (depth 16) H(ENVIRONMENT, environment, height, state)
 //!                                     └─ messages and balances: the bridge's
 //! ```
 
@@ -27,12 +27,12 @@ use serde::{Deserialize, Serialize};
 
 /// Domain of superblock states.
 const STATE: Domain = Domain::new("sbstate");
-/// Domain of an environment's row.
-const ROW: Domain = Domain::new("envrow");
+/// Domain of an environment's head.
+const ENVIRONMENT: Domain = Domain::new("envrow");
 /// Depth of the tree of past superblock states: one leaf for every number.
 pub const HISTORY_DEPTH: usize = HEIGHT_BITS;
 
-/// Where one environment stands.
+/// How far one environment has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvironmentHead {
@@ -42,10 +42,10 @@ pub struct EnvironmentHead {
     pub state: Digest,
 }
 
-/// `H(ROW, environment, height, state)`.
+/// `H(ENVIRONMENT, environment, height, state)`.
 #[must_use]
 pub fn environment_head(environment: F, height: F, state: Digest) -> Digest {
-    hash(ROW, &[&[environment, height], state.0.as_slice()].concat())
+    hash(ENVIRONMENT, &[&[environment, height], state.0.as_slice()].concat())
 }
 
 /// In-circuit twin of [`environment_head`].
@@ -55,7 +55,7 @@ pub fn environment_head_circuit(
     height: Target,
     state: DigestTarget,
 ) -> DigestTarget {
-    hash_circuit(builder, ROW, &[&[environment, height], state.0.as_slice()].concat())
+    hash_circuit(builder, ENVIRONMENT, &[&[environment, height], state.0.as_slice()].concat())
 }
 
 /// `H(STATE, chain id, number, roots, L1 inbox, history root)`.
@@ -90,17 +90,15 @@ pub fn superblock_state_circuit(
     hash_circuit(builder, STATE, &input)
 }
 
-/// Everything that the batcher knows between two superblocks. No environment's state is in it, only commitments.
+/// Everything that the batcher knows between two superblocks. It contains no environment's state, only commitments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SuperblockState {
-    /// The deployment.
     pub chain_id: u64,
     /// Number of the last superblock; 0 is genesis.
     pub number: u32,
-    /// Where each environment stands; absent before its first block.
+    /// The head of each environment that has a block.
     pub environments: BTreeMap<EnvironmentId, EnvironmentHead>,
-    /// Messages and balances.
     pub bridge: BridgeState,
     /// States of superblocks `0..number`, in order.
     pub history: Vec<Digest>,
@@ -126,8 +124,8 @@ impl SuperblockState {
     #[must_use]
     pub fn environments_tree(&self) -> IndexTree {
         let mut tree = IndexTree::new(ENVIRONMENT_BITS);
-        for (id, row) in &self.environments {
-            let leaf = environment_head(id.to_field(), F::from_canonical_u32(row.height), row.state);
+        for (id, head) in &self.environments {
+            let leaf = environment_head(id.to_field(), F::from_canonical_u32(head.height), head.state);
             tree.set(u64::from(id.0), leaf).expect("ids have 16 bits");
         }
         tree

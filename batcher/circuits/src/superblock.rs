@@ -31,9 +31,10 @@ use super::{
 /// One superblock circuit. Its key is what L1 pins.
 #[derive(Clone, Copy, Debug)]
 pub struct SuperblockDefinition {
-    source: SuperblockCircuit,
-    segment_set_root: Digest,
-    capacity: Capacity,
+    pub(crate) source: SuperblockCircuit,
+    pub(crate) segment_set_root: Digest,
+    /// What the circuit moves in the rows that its proofs leave free.
+    pub(crate) capacity: Capacity,
 }
 
 impl SuperblockDefinition {
@@ -41,12 +42,6 @@ impl SuperblockDefinition {
     #[must_use]
     pub fn new(source: SuperblockCircuit, segment_set_root: Digest) -> Self {
         Self { source, segment_set_root, capacity: source.capacity() }
-    }
-
-    /// The same circuit with other places for messages, for tests that need each place to be used.
-    #[cfg(test)]
-    pub(super) fn with_capacity(self, capacity: Capacity) -> Self {
-        Self { capacity, ..self }
     }
 }
 
@@ -59,10 +54,9 @@ pub enum SuperblockChildren {
     Segments(Vec<FoldChild>),
 }
 
-/// What a superblock proves from.
+/// What the prover of a superblock must know.
 #[derive(Clone, Debug)]
 pub struct SuperblockInput {
-    /// The deployment.
     pub chain_id: u64,
     /// Number of the previous superblock.
     pub previous_number: u32,
@@ -72,7 +66,6 @@ pub struct SuperblockInput {
     pub history_path: Path,
     /// What the proofs state together, as one segment; only its start is assigned.
     pub segment: SegmentStatement,
-    /// The proofs.
     pub source: SuperblockChildren,
     /// The messages that are moved after them.
     pub chunk: Chunk,
@@ -90,14 +83,14 @@ enum SourceTargets {
     Segments(Vec<ListedChildTarget<SegmentStatement<Target>>>),
 }
 
-/// Where a superblock over blocks starts.
+/// The start of a superblock over blocks.
 struct StartTarget {
     registry_root: circuits_core::DigestTarget,
     roots: SuperblockRoots<Target>,
     l1_inbox: circuits_core::DigestTarget,
 }
 
-/// What stands around a superblock's segment: the state before it.
+/// What encloses a superblock's segment: the state before it, and the history.
 pub(super) struct FrameTargets {
     chain_id: Target,
     previous_number: Target,
@@ -121,7 +114,8 @@ impl FrameTargets {
         Self { chain_id, previous_number, history_root, history_path, number_bits, number }
     }
 
-    /// The superblock whose blocks `segment` applies, which was proved by circuits of the set with this root.
+    /// The statement of the superblock whose blocks `segment` applies. Circuits of the set with the root
+    /// `segment_set_root` must have proved the segment.
     pub(super) fn enclose(
         &self,
         builder: &mut Builder,
@@ -161,7 +155,7 @@ impl FrameTargets {
             history_root,
         );
 
-        // The history gains the previous state at its number, where nothing was.
+        // The history gains the previous state at its number, where its leaf was empty.
         let empty = builder.constant_digest(Digest::ZERO);
         let without = history_path.root_circuit(builder, number_bits, empty);
         builder.enforce_digest_equal(without, history_root);

@@ -15,8 +15,8 @@ use circuits_prover::basetypes::VerifierData;
 use plonky2::field::types::{Field, PrimeField64};
 
 use crate::{
+    contents::{ContentBlock, Contents},
     engine::Engine,
-    transition::{ContentBlock, Contents},
 };
 
 /// The free kernel's wrap and its key.
@@ -59,13 +59,13 @@ pub fn free_proof(statement: &BlockStatement) -> Proof {
     FREE.0.prove(cache(), &kernel_proof).expect("a valid proof wraps")
 }
 
-/// A digest that stands for `label`.
+/// A digest made from `label`.
 #[must_use]
 pub fn digest(label: u64) -> Digest {
     Digest([F::from_canonical_u64(label); 4])
 }
 
-/// Where environment `id` of the fixtures starts.
+/// The genesis state of environment `id` of the fixtures.
 #[must_use]
 pub fn genesis_state(id: u16) -> Digest {
     digest(1000 * u64::from(id))
@@ -89,7 +89,9 @@ pub fn free_registry(environments: u16) -> Registry {
 
 /// The environment of `statement`.
 fn environment(statement: &BlockStatement) -> EnvironmentId {
-    EnvironmentId(u16::try_from(statement.environment.to_canonical_u64()).unwrap_or_default())
+    EnvironmentId(
+        u16::try_from(statement.environment.to_canonical_u64()).expect("fixtures have ids of 16 bits"),
+    )
 }
 
 /// Blocks of the free kernel that emit and consume nothing.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use batcher_circuits::state::SuperblockState;
 use batcher_job::{
     batch::{Batcher, Outcome},
+    output::{self, OutputDirectory},
     planner::{MAX_BLOCKS, Planner},
     queue::Queue,
     state,
@@ -57,18 +58,14 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     progress::stop_on_interrupt();
     let registry: Registry = file::read(Kind::Registry, &arguments.registry, SMALL_LIMIT)?;
-    let store = Store::open(&arguments.out)?;
+    let store = Store::open(&OutputDirectory::new(&arguments.out))?;
     let _lock = store.lock()?;
-    let state_path = state::state_path(&arguments.state);
-    if let (Some(chain_id), false) = (arguments.genesis, state_path.exists()) {
-        std::fs::create_dir_all(&arguments.state).map_err(|source| StoreError::Directory {
-            path: arguments.state.clone(),
-            action: "create it",
-            source,
-        })?;
-        state::write(&state_path, &SuperblockState::genesis(chain_id))?;
+    let state_file = output::state_file(&arguments.state);
+    if let (Some(chain_id), false) = (arguments.genesis, state_file.exists()) {
+        output::create_directory(&arguments.state).map_err(StoreError::from)?;
+        state::write(&state_file, &SuperblockState::genesis(chain_id))?;
     }
-    let before = state::read(&state_path)?;
+    let before = state::read(&state_file)?;
     let queue = match &arguments.deposits {
         Some(path) => Queue::read(path, before.chain_id)?,
         None => Queue::default(),
@@ -85,7 +82,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             jobs: progress::jobs(arguments.jobs),
             stop: &progress::STOP,
         };
-        batcher.run(&arguments.blocks, deposits, &state_path, &registry, &arguments.out)?
+        batcher.run(&arguments.blocks, deposits, &state_file, &registry, &arguments.out)?
     };
     Ok(answer(&outcome))
 }

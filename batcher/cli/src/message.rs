@@ -8,6 +8,7 @@ use std::{
 use batcher_circuits::state::SuperblockState;
 use batcher_job::{
     lifecycle::{Fate, Lifecycle, lifecycles},
+    output::state_file,
     state,
 };
 use batcher_verify::bundle::{SUPERBLOCK_LIMIT, SuperblockBundle};
@@ -80,7 +81,7 @@ pub(super) fn run(command: Command) -> Result<Answer, Failure> {
 
 impl Sources {
     fn read(&self) -> Result<(SuperblockState, Vec<Lifecycle>), Failure> {
-        let state = state::read(&state::state_path(&self.state))?;
+        let state = state::read(&state_file(&self.state))?;
         let bundles = self.superblocks.as_deref().map(bundles).transpose()?.unwrap_or_default();
         let lifecycles = lifecycles(&state.bridge, bundles.iter().map(|(number, bundle)| (*number, bundle)));
         Ok((state, lifecycles))

@@ -1,4 +1,4 @@
-//! One run of the batcher: from a directory of block bundles and a state to a superblock bundle and the next state.
+//! Makes one superblock: from a directory of block bundles and a state to a superblock bundle and the next state.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ use batcher_circuits::{
     state::SuperblockState,
     transition::{Transition, TransitionError},
 };
-use batcher_verify::bundle::{BlockEntry, BundleError};
+use batcher_verify::bundle::BundleError;
 use bridge_core::{BridgeError, Consumption, Message};
 use circuits_files::file::{self, FileError};
 use circuits_protocol::{registry::Registry, statement::SuperblockStatement};
@@ -18,7 +18,8 @@ use thiserror::Error;
 
 use crate::{
     intake::{self, Intake, IntakeError, Refused, Stale},
-    planner::{LeftOut, Planner},
+    output::superblock_file,
+    planner::{LeftOut, Planner, Selection},
     prove::{Progress, ProveError, Prover},
     state::{self, StateError},
     store::{Store, StoreError},
@@ -26,28 +27,25 @@ use crate::{
 
 /// Makes superblocks.
 pub struct Batcher<'a> {
-    /// The circuits.
     pub engine: &'a Engine,
     /// Finished proofs and quarantine records.
     pub store: &'a Store,
-    /// Who is told.
+    /// Receives progress events.
     pub progress: &'a dyn Progress,
-    /// How blocks are chosen.
+    /// Chooses blocks and trees of proofs.
     pub planner: Planner,
-    /// Proofs made at the same time.
+    /// The most proofs that are made at the same time.
     pub jobs: usize,
-    /// Set from outside to stop before the next proof.
+    /// Set by the caller to stop before the next proof.
     pub stop: &'a AtomicBool,
 }
 
 /// A superblock that was made.
 #[derive(Debug)]
 pub struct Made {
-    /// What it states.
     pub statement: SuperblockStatement,
     /// The state that it leads to.
     pub state: SuperblockState,
-    /// Its bundle's file.
     pub path: PathBuf,
     /// The blocks in it, in order.
     pub included: Vec<PathBuf>,
@@ -57,24 +55,23 @@ pub struct Made {
     pub l1_outbox: Vec<(Message, Consumption)>,
 }
 
-/// What a run did.
+/// What became of the bundles and deposits.
 #[derive(Debug)]
 pub struct Outcome {
     /// The superblock, unless no block could be batched.
     pub made: Option<Made>,
-    /// Bundles that were refused.
     pub refused: Vec<Refused>,
-    /// Valid blocks that are not in the superblock.
+    /// Valid blocks that are not in the superblock, with the reasons.
     pub left_out: Vec<(PathBuf, LeftOut)>,
-    /// The deposit that stays in L1's queue, with all after it, and the rule of the bridge that it breaks.
+    /// The position of the deposit that stays in L1's queue, with all after it, and the rule of the bridge that it breaks.
     pub stuck: Option<(usize, BridgeError)>,
-    /// Blocks that earlier superblocks hold.
+    /// Bundles of blocks that earlier superblocks have.
     pub stale: Vec<Stale>,
-    /// Further files with a block that was read already.
+    /// Further files with a block that is in another file.
     pub copies: Vec<PathBuf>,
 }
 
-/// Why a run ends without an answer.
+/// Why no superblock was made, or none could be tried.
 #[derive(Debug, Error)]
 pub enum BatchError {
     /// The bundles cannot be read.
@@ -89,7 +86,7 @@ pub enum BatchError {
     /// A proof was not made.
     #[error(transparent)]
     Prove(#[from] ProveError),
-    /// The store does not work.
+    /// The output directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The bundle cannot be written.
@@ -100,29 +97,23 @@ pub enum BatchError {
     Bundle(#[from] BundleError),
 }
 
-/// The name of a superblock's file.
-#[must_use]
-pub fn bundle_name(number: u32) -> String {
-    format!("superblock-{number:06}.superblock")
-}
-
 impl Batcher<'_> {
-    /// Makes the next superblock after the state in `state_path` from the bundles in `blocks` and the
-    /// `deposits` that L1's queue has beyond those consumed, and writes its bundle to `out`, then the new
-    /// state. A crash before that last write leaves the old state, from which the same run starts again with
-    /// the proofs that were finished.
+    /// Makes the next superblock after the state in `state_file` from the bundles in the directory `blocks` and the
+    /// `deposits` that L1's queue has beyond those consumed. Writes its bundle to the directory `superblocks`, then the
+    /// new state. A crash before that last write leaves the old state, from which the same run starts again with the
+    /// proofs that were finished.
     ///
     /// # Errors
-    /// [`BatchError`]. Refused bundles are no error: they are listed in the outcome.
+    /// [`BatchError`]. A refused bundle is not an error: the outcome lists it.
     pub fn run(
         &self,
         blocks: &Path,
         deposits: &[Message],
-        state_path: &Path,
+        state_file: &Path,
         registry: &Registry,
-        out: &Path,
+        superblocks: &Path,
     ) -> Result<Outcome, BatchError> {
-        let state = state::read(state_path)?;
+        let state = state::read(state_file)?;
         let mut intake = intake::read(blocks, &state, registry)?;
         let copies = intake.drop_copies();
         let Intake { blocks, refused, stale } = intake;
@@ -134,16 +125,13 @@ impl Batcher<'_> {
         }
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
         let segment_set_root = self.engine.pinned().key_set().root();
-        let planned = self.planner.plan(&state, registry, segment_set_root, &candidates, deposits);
-        let plan = match planned {
-            Err(TransitionError::Empty) => {
-                let selection = self.planner.select(&state, registry, &candidates, deposits);
-                let left_out = named(selection.left_out, &blocks);
-                let stuck = selection.stuck;
-                return Ok(Outcome { made: None, refused, left_out, stuck, stale, copies });
-            }
-            planned => planned?,
-        };
+        let selection = self.planner.select(&state, registry, &candidates, deposits);
+        if selection.order.is_empty() {
+            let Selection { left_out, stuck, .. } = selection;
+            let left_out = with_paths(left_out, &blocks);
+            return Ok(Outcome { made: None, refused, left_out, stuck, stale, copies });
+        }
+        let plan = self.planner.plan(&state, registry, segment_set_root, selection)?;
         let prover = Prover {
             engine: self.engine,
             store: Some(self.store),
@@ -153,23 +141,21 @@ impl Batcher<'_> {
         };
         let finished = prover.run(&plan, &blocks)?;
 
-        let entries =
-            plan.order.iter().map(|&index| BlockEntry::new(&blocks[index].candidate.statement)).collect();
         let statement = plan.transition.statement;
-        let bundle = plan.transition.bundle(entries, &finished.proof, finished.key_digest());
+        let bundle = plan.transition.bundle(&finished.proof, finished.key_digest());
         bundle.verify(self.engine.pinned())?;
         let Transition { new_state, l1_inbox, l1_outbox, .. } = plan.transition;
-        let path = out.join(bundle_name(new_state.number));
+        let path = superblock_file(superblocks, new_state.number);
         file::write_atomic(&path, &bundle.encode()?)?;
-        state::write(state_path, &new_state)?;
+        state::write(state_file, &new_state)?;
 
         let included = plan.order.iter().map(|&index| blocks[index].path.clone()).collect();
-        let left_out = named(plan.left_out, &blocks);
+        let left_out = with_paths(plan.left_out, &blocks);
         let made = Made { statement, state: new_state, path, included, deposits: l1_inbox, l1_outbox };
         Ok(Outcome { made: Some(made), refused, left_out, stuck: plan.stuck, stale, copies })
     }
 }
 
-fn named(left_out: Vec<(usize, LeftOut)>, blocks: &[intake::CheckedBlock]) -> Vec<(PathBuf, LeftOut)> {
+fn with_paths(left_out: Vec<(usize, LeftOut)>, blocks: &[intake::CheckedBlock]) -> Vec<(PathBuf, LeftOut)> {
     left_out.into_iter().map(|(index, reason)| (blocks[index].path.clone(), reason)).collect()
 }

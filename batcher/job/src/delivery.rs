@@ -1,4 +1,4 @@
-//! Messages between the block producers of a simulation: what one emits, the others are given to consume.
+//! Passes messages between the block producers of a run: what one emits is offered to the others.
 //!
 //! A producer elsewhere watches the bridge's state for messages to it; here all producers run in one process,
 //! ahead of the proofs, so what they emit is known before any superblock.
@@ -23,7 +23,7 @@ struct Flight {
     message: Message,
     /// The transaction that waits in a pool to consume it.
     offered: Option<Offer>,
-    /// What its beneficiary's environment does not take in at all.
+    /// The consumption for which the environment does not take the message in at all.
     refused: Option<Consumption>,
 }
 
@@ -37,17 +37,15 @@ struct Offer {
 /// A message that an environment does not take in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undeliverable {
-    /// The environment.
     pub environment: EnvironmentId,
-    /// The message.
     pub message: Digest,
-    /// Why.
     pub reason: String,
 }
 
 impl Deliveries {
-    /// Before the blocks of superblock `number`: adds the deposits that it takes, and offers what waits. What
-    /// expired goes back to its source; for deposits the superblock itself does that.
+    /// To be called before the blocks of superblock `number`. Adds the deposits that it takes, and offers all messages that
+    /// wait. Expired messages are offered to their source; expired deposits are dropped, since the superblock itself
+    /// sends them back.
     pub fn open(
         &mut self,
         number: u32,
@@ -63,8 +61,8 @@ impl Deliveries {
         self.offer(number, participants)
     }
 
-    /// After a block of superblock `number`: what it consumes is done, what was refused waits for another
-    /// offer, and what it emits is offered to whom it is for.
+    /// To be called after a block of superblock `number`. Drops the messages that it consumed, offers those that it
+    /// emitted to their destinations, and lets those that its producer rejected wait for another offer.
     pub fn pass(
         &mut self,
         number: u32,
@@ -94,8 +92,8 @@ impl Deliveries {
             .insert(message.hash(), Flight { message: message.clone(), offered: None, refused: None });
     }
 
-    /// Offers each message to the environment that may consume it now, if the simulation has it and it was not
-    /// offered yet.
+    /// Offers each message to the environment that may consume it now, if the run has that environment and did not offer
+    /// the message yet.
     fn offer(&mut self, number: u32, participants: &mut [Participant]) -> Vec<Undeliverable> {
         let mut undeliverable = vec![];
         for (&hash, Flight { message, offered, refused }) in &mut self.flights {

@@ -1,7 +1,7 @@
 //! Block bundles from a directory: each is judged on its own, and a bad one never touches another.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -11,11 +11,13 @@ use circuits_core::{Digest, Proof, VerifierKey, recursion::key_digest};
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, Kind};
 use circuits_protocol::{
     registry::{EnvironmentId, Registry, RegistryError},
-    statement::BlockStatement,
+    statement::statement_digest,
     wrap::block_shape,
 };
-use environments_core::bundle::{BlockBundle, BundleError};
-use plonky2::field::types::PrimeField64;
+use environments_core::{
+    block::check_statement,
+    bundle::{BlockBundle, BundleError},
+};
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -27,57 +29,43 @@ pub const MAX_FILES: usize = 4096;
 /// A bundle whose proof is valid and whose kernel the registry allows in the next superblock.
 #[derive(Clone, Debug)]
 pub struct CheckedBlock {
-    /// Where it came from.
     pub path: PathBuf,
     /// What the planner needs.
     pub candidate: Candidate,
-    /// The proof.
     pub proof: Proof,
-    /// The wrap's key.
     pub key: VerifierKey,
 }
 
 /// Why a bundle is refused.
 #[derive(Debug, Error)]
 pub enum Refusal {
-    /// It cannot be read, or is too large.
+    /// The file cannot be read, or is too large.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It is no proven block.
+    /// The file is not a proven block.
     #[error(transparent)]
     Bundle(#[from] BundleError),
     /// The registry does not allow the kernel.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// It was made by someone who is not the environment's producer.
-    #[error("environment {environment} has the producer {expected}, the block is of {found}")]
-    Producer {
-        /// The environment.
-        environment: EnvironmentId,
-        /// In the registry.
-        expected: Digest,
-        /// In the statement.
-        found: Digest,
-    },
+    /// The block is not of the environment's producer.
+    #[error("environment {environment} has the producer {expected}, but the block is of {found}")]
+    Producer { environment: EnvironmentId, expected: Digest, found: Digest },
 }
 
 /// A refused bundle.
 #[derive(Debug)]
 pub struct Refused {
-    /// Where it is.
     pub path: PathBuf,
     /// SHA3-256 of its bytes, unless they could not be read.
     pub sha3: Option<[u8; 32]>,
-    /// Why.
     pub reason: Refusal,
 }
 
-/// A bundle that a superblock holds already.
+/// A bundle of a block that a superblock has already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stale {
-    /// Where it is.
     pub path: PathBuf,
-    /// The environment.
     pub environment: EnvironmentId,
     /// The environment's height, which is past the block's.
     pub height: u32,
@@ -90,27 +78,19 @@ pub struct Intake {
     pub blocks: Vec<CheckedBlock>,
     /// Refused bundles, by file name.
     pub refused: Vec<Refused>,
-    /// Blocks that earlier superblocks hold, by file name; they are not verified again.
+    /// Bundles of blocks that earlier superblocks have, by file name; they are not verified again.
     pub stale: Vec<Stale>,
 }
 
 /// Why a directory is not read at all.
 #[derive(Debug, Error)]
 pub enum IntakeError {
-    /// The operating system refused.
+    /// The directory cannot be listed.
     #[error("{path}: cannot read the directory: {source}", path = .path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// Too many files.
+    Directory { path: PathBuf, source: std::io::Error },
+    /// The directory has too many files.
     #[error("{path}: a directory of bundles has at most {MAX_FILES} files", path = .path.display())]
-    TooManyFiles {
-        /// The directory.
-        path: PathBuf,
-    },
+    TooManyFiles { path: PathBuf },
 }
 
 enum Judged {
@@ -119,7 +99,7 @@ enum Judged {
     Stale(Stale),
 }
 
-/// The regular files of `directory`, hidden ones left out, by name.
+/// The files of `directory` by name, without hidden ones and directories.
 fn files(directory: &Path) -> Result<Vec<PathBuf>, IntakeError> {
     let error = |source| IntakeError::Directory { path: directory.to_owned(), source };
     let mut paths = vec![];
@@ -141,7 +121,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, IntakeError> {
 /// Reads every bundle of `directory` and judges it against the next superblock of `state`, in parallel.
 ///
 /// # Errors
-/// [`IntakeError`] if the directory cannot be listed. A bad bundle is no error: it is in [`Intake::refused`].
+/// [`IntakeError`] if the directory cannot be listed. A bad bundle is not an error: it is in [`Intake::refused`].
 pub fn read(directory: &Path, state: &SuperblockState, registry: &Registry) -> Result<Intake, IntakeError> {
     let judged: Vec<_> = files(directory)?.into_par_iter().map(|path| judge(path, state, registry)).collect();
     let mut intake = Intake::default();
@@ -166,42 +146,36 @@ fn judge(path: PathBuf, state: &SuperblockState, registry: &Registry) -> Judged 
         Ok(bundle) => bundle,
         Err(error) => return refused(path, error.into()),
     };
-    if let Some((environment, height)) = already_included(&bundle.statement, state) {
-        return Judged::Stale(Stale { path, environment, height });
+    let header = match check_statement(&bundle.statement) {
+        Ok(header) => header,
+        Err(error) => return refused(path, BundleError::from(error).into()),
+    };
+    let environment = header.environment;
+    if let Some(head) = state.environments.get(&environment)
+        && header.first_height <= head.height
+    {
+        return Judged::Stale(Stale { path, environment, height: head.height });
     }
-    match check(&bundle, state.number.saturating_add(1), registry) {
+    match check(&bundle, environment, state.number.saturating_add(1), registry) {
         Ok((proof, key, digest)) => {
             let BlockBundle { statement, messages, .. } = bundle;
-            let candidate = Candidate { statement, key: digest, messages, file: sha3 };
+            let candidate = Candidate { statement, header, key: digest, messages, file: sha3 };
             Judged::Block(Box::new(CheckedBlock { path, candidate, proof, key }))
         }
         Err(reason) => refused(path, reason),
     }
 }
 
-/// The environment that a checked statement names.
-fn environment_of(statement: &BlockStatement) -> EnvironmentId {
-    EnvironmentId(u16::try_from(statement.environment.to_canonical_u64()).unwrap_or(0))
-}
-
-fn already_included(statement: &BlockStatement, state: &SuperblockState) -> Option<(EnvironmentId, u32)> {
-    let environment = environment_of(statement);
-    let row = state.environments.get(&environment)?;
-    (statement.first_height.to_canonical_u64() <= u64::from(row.height)).then_some((environment, row.height))
-}
-
-/// Checks a decoded bundle against the registry in superblock `number`, then its proof: cheap checks first.
-///
-/// # Errors
-/// [`Refusal`], one variant per rule.
-pub fn check(
+/// Checks a decoded bundle of `environment` against the registry in superblock `number`, then its proof: cheap checks
+/// first.
+fn check(
     bundle: &BlockBundle,
+    environment: EnvironmentId,
     number: u32,
     registry: &Registry,
 ) -> Result<(Proof, VerifierKey, Digest), Refusal> {
     let statement = &bundle.statement;
     let common = &block_shape().common;
-    let environment = environment_of(statement);
     let key = circuits_core::proof::decode_key(&bundle.key, common).map_err(BundleError::Proof)?;
     let membership = registry.membership(environment, key_digest(&key), number)?;
     if statement.producer != membership.producer {
@@ -215,14 +189,13 @@ pub fn check(
 }
 
 impl Intake {
-    /// Keeps one of several valid files that state the same under the same key, which would otherwise be left out as
-    /// duplicates of each other: copies are no news.
+    /// Keeps one of several valid files that state the same under the same key, and returns the paths of the others. They
+    /// would otherwise be left out as duplicates, although nobody needs to know.
     pub fn drop_copies(&mut self) -> Vec<PathBuf> {
-        let mut seen: BTreeMap<(Digest, Digest), ()> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         let mut copies = vec![];
         self.blocks.retain(|block| {
-            let statement = circuits_protocol::statement::statement_digest(&block.candidate.statement);
-            let new = seen.insert((statement, block.candidate.key), ()).is_none();
+            let new = seen.insert((statement_digest(&block.candidate.statement), block.candidate.key));
             if !new {
                 copies.push(block.path.clone());
             }

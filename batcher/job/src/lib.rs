@@ -4,6 +4,7 @@ pub mod batch;
 pub mod delivery;
 pub mod intake;
 pub mod lifecycle;
+pub mod output;
 pub mod planner;
 pub mod proof_tree;
 pub mod prove;

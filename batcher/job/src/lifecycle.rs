@@ -1,4 +1,4 @@
-//! What became of messages: each one's life, from the superblock state and from superblock bundles.
+//! What became of each message, from the superblock state and from superblock bundles.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
-    /// Its destination may claim it up to its deadline, its source may take it back after it.
+    /// Its destination may claim it up to its deadline; its source may take it back afterwards.
     Pending,
     /// Its destination took it.
     Claimed(Location),
@@ -20,25 +20,22 @@ pub enum Fate {
     Refunded(Location),
     /// L1 owes it to its recipient: a withdrawal, final when it was emitted.
     PaidOut,
-    /// L1 owes it to its sender: a deposit that came after its deadline, and never entered.
+    /// L1 owes it to its sender: a deposit that came after its deadline and never entered the tree.
     SentBack,
 }
 
 /// One message's life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lifecycle {
-    /// The message's hash.
     pub hash: Digest,
-    /// The message.
     pub message: Message,
     /// Where it was emitted.
     pub emitted: Location,
-    /// What became of it.
     pub fate: Fate,
 }
 
-/// The lives of all messages: those of the tree in the order of emission, then those that never enter it, which
-/// are in the superblocks that moved them only.
+/// The lives of all messages: first those of the tree, in the order of emission, then those that never enter the tree.
+/// Only the superblocks that moved the latter have them.
 #[must_use]
 pub fn lifecycles<'b>(
     state: &BridgeState,
@@ -59,7 +56,7 @@ pub fn lifecycles<'b>(
         for (message, consumption) in &bundle.l1_outbox {
             let fate = match consumption {
                 Consumption::Claim => Fate::PaidOut,
-                // One that was in the tree is there already.
+                // A deposit that was in the tree is among its messages already.
                 Consumption::Refund if bundle.deposits.contains(message) => Fate::SentBack,
                 Consumption::Refund => continue,
             };
@@ -103,7 +100,7 @@ impl Lifecycle {
     }
 }
 
-/// One line.
+/// Writes the message's life in one line.
 impl fmt::Display for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Message { source, destination, amount, asset, deadline, .. } = &self.message;

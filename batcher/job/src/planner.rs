@@ -1,63 +1,46 @@
-//! From checked blocks to a plan: which blocks, in which order, under which tree of proofs. A function of its inputs.
+//! From checked blocks to a plan: which blocks, in which order, under which tree of proofs.
+//!
+//! A plan is a function of its inputs; the order of files has no influence. It is made in three steps:
+//!
+//! 1. `chains`: which candidates continue the state, environment by environment.
+//! 2. `schedule`: in which order their messages can be moved, and `reasons`: why the others cannot come.
+//! 3. [`ProofTree::cheapest`]: which circuits apply the blocks and move the messages.
+//!
+//! The first two make a [`Selection`], which carries what the third needs. Then the [`Transition`] applies every rule to
+//! the selection natively, before anything is proved.
 
+mod candidate;
+mod chains;
 mod left_out;
 #[cfg(test)]
 mod message_tests;
-mod placing;
+mod reasons;
+mod schedule;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use batcher_circuits::{
+    contents::Contents,
+    packing::Load,
     state::SuperblockState,
-    transition::{ContentBlock, Contents, Transition, TransitionError},
+    transition::{Transition, TransitionError},
 };
-use bridge_core::{BlockMessages, BridgeError, Message};
+use bridge_core::{BridgeError, Message};
 use circuits_core::Digest;
-use circuits_protocol::{
-    registry::{EnvironmentId, Registry},
-    statement::{BlockStatement, statement_digest},
-};
-use plonky2::field::types::PrimeField64;
+use circuits_protocol::registry::Registry;
 
 use crate::proof_tree::{ProofTree, ProofTreeLimits};
 
+pub use candidate::Candidate;
+use chains::chains;
 pub use left_out::{BlockName, LeftOut};
-use placing::Placing;
+pub use schedule::MAX_DEPOSITS;
+use schedule::Schedule;
 
 /// The most blocks of one superblock, unless the caller says less.
 pub const MAX_BLOCKS: usize = 512;
-/// The most deposits that one superblock takes, and the most that it sends back.
-pub const MAX_DEPOSITS: usize = 128;
-
-/// A block that the intake accepted: what the planner knows of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// What its proof states.
-    pub statement: BlockStatement,
-    /// Digest of the wrap key that it was proved under.
-    pub key: Digest,
-    /// The messages that the statement's lists are digests of.
-    pub messages: BlockMessages,
-    /// SHA3-256 of its file, which settles the order among files that state the same.
-    pub file: [u8; 32],
-}
-
-impl Candidate {
-    /// The environment; checked statements name one.
-    fn environment(&self) -> EnvironmentId {
-        EnvironmentId(u16::try_from(self.statement.environment.to_canonical_u64()).unwrap_or(0))
-    }
-
-    fn first_height(&self) -> u64 {
-        self.statement.first_height.to_canonical_u64()
-    }
-
-    fn name(&self) -> BlockName {
-        BlockName { environment: self.environment(), height: clamp(self.first_height()) }
-    }
-}
 
 /// What is to be proved.
 pub struct Plan {
@@ -84,25 +67,19 @@ impl fmt::Debug for Plan {
     }
 }
 
-/// What a selection says.
+/// Which blocks come into a superblock, with what was computed to find out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// Indices of the blocks taken, in the order of application.
+    /// Indices of the candidates that are in the superblock, in the order of application.
     pub order: Vec<usize>,
-    /// The others, by index.
+    /// The others, each with its reason, by index.
     pub left_out: Vec<(usize, LeftOut)>,
-    /// How many deposits are taken.
-    pub deposits: usize,
-    /// Deposits that nobody claimed in time, which go back.
-    pub refunds: Vec<Message>,
-    /// The deposit that stays in L1's queue, with all after it, if a rule of the bridge keeps it there.
+    /// The deposit that stays in L1's queue with all after it, and the rule of the bridge that keeps it there.
     pub stuck: Option<(usize, BridgeError)>,
-}
-
-/// Where an environment stands while blocks are selected.
-struct Head {
-    height: u32,
-    state: Digest,
+    /// The blocks of `order`, the deposits that are taken, and those that nobody claimed in time, which go back.
+    pub contents: Contents,
+    /// What the circuits have to move.
+    pub load: Load,
 }
 
 /// Makes plans.
@@ -121,11 +98,10 @@ impl Default for Planner {
 }
 
 impl Planner {
-    /// Chooses blocks. Per environment they form one chain from where `state` left it; of several blocks that
-    /// continue the chain, the one with the lowest statement digest wins. Environments take turns, by id: in
-    /// each turn an environment places its next block if its messages can be moved by then. What can never be
-    /// placed is left out with what needs it, each with its own reason. The order of `candidates` has no
-    /// influence on what is stated.
+    /// Chooses blocks. Each environment's blocks form one chain from where `state` left it; of several blocks that
+    /// continue the chain, the one with the lowest statement digest wins. Environments take turns, by id: in each turn an
+    /// environment adds its next block if its messages can be moved by then. A block that can never come is left out
+    /// with those that need it, each with its own reason. The order of `candidates` has no influence on what is stated.
     ///
     /// `deposits` are those that L1's queue has and no superblock took.
     #[must_use]
@@ -137,101 +113,38 @@ impl Planner {
         deposits: &[Message],
     ) -> Selection {
         let (chains, mut left_out) = chains(state, registry, candidates);
-        let mut placing = Placing::new(state, candidates, chains);
-        let (deposits, stuck) = placing.take_deposits(deposits);
-        let refunds = placing.send_back(state);
-        placing.place();
-        left_out.extend(placing.reasons(&left_out));
-        let mut order = placing.order;
+        let mut schedule = Schedule::new(state, candidates, chains);
+        let (taken, stuck) = schedule.take_deposits(deposits);
+        let refunds = schedule.send_back(state);
+        schedule.fill();
+        left_out.extend(schedule.reasons(&left_out));
+        let mut order = schedule.order;
         let late = order.split_off(order.len().min(self.max_blocks));
         left_out.extend(late.into_iter().map(|index| (index, LeftOut::Full { limit: self.max_blocks })));
         left_out.sort_by_key(|(index, _)| *index);
-        Selection { order, left_out, deposits, refunds, stuck }
+        let contents = Contents {
+            blocks: order.iter().map(|&index| candidates[index].content()).collect(),
+            deposits: deposits[..taken].to_vec(),
+            refunds,
+        };
+        let load = contents.load(state);
+        Selection { order, left_out, stuck, contents, load }
     }
 
-    /// Chooses blocks with [`Self::select`], applies them natively and chooses the tree.
+    /// Chooses the tree of proofs for a selection, and applies it to the `state` that it was made for.
     ///
     /// # Errors
-    /// [`TransitionError`]: no block is left, or a block breaks a rule that the intake checks.
+    /// [`TransitionError`]: the selection has no block, or a block breaks a rule that the intake checks.
     pub fn plan(
         &self,
         state: &SuperblockState,
         registry: &Registry,
         segment_set_root: Digest,
-        candidates: &[Candidate],
-        deposits: &[Message],
+        selection: Selection,
     ) -> Result<Plan, TransitionError> {
-        let Selection { order, left_out, deposits: taken, refunds, stuck } =
-            self.select(state, registry, candidates, deposits);
-        let block = |&index: &usize| {
-            let Candidate { statement, key, messages, .. } = &candidates[index];
-            ContentBlock { key: *key, statement: *statement, messages: messages.clone() }
-        };
-        let contents = Contents {
-            blocks: order.iter().map(block).collect(),
-            deposits: deposits[..taken].to_vec(),
-            refunds,
-        };
-        let tree = ProofTree::cheapest(contents.blocks.len(), &contents.load(state), self.limits);
-        let transition = Transition::new(state, registry, segment_set_root, &contents, &tree.shares)?;
+        let Selection { order, left_out, stuck, contents, load } = selection;
+        let tree = ProofTree::cheapest(contents.blocks.len(), &load, self.limits);
+        let transition = Transition::new(state, registry, segment_set_root, &contents, &load, &tree.shares)?;
         Ok(Plan { order, left_out, stuck, transition, tree })
     }
-}
-
-/// What continues `state`, by environment, and what does not, with the reason.
-fn chains(
-    state: &SuperblockState,
-    registry: &Registry,
-    candidates: &[Candidate],
-) -> (Vec<Vec<usize>>, Vec<(usize, LeftOut)>) {
-    let mut by_environment: BTreeMap<EnvironmentId, Vec<usize>> = BTreeMap::new();
-    for (index, candidate) in candidates.iter().enumerate() {
-        by_environment.entry(candidate.environment()).or_default().push(index);
-    }
-    let (mut chains, mut left_out) = (vec![], vec![]);
-    for (environment, mut indices) in by_environment {
-        indices.sort_by_key(|&index| {
-            let candidate = &candidates[index];
-            (candidate.first_height(), statement_digest(&candidate.statement), candidate.file)
-        });
-        let row = state.environments.get(&environment);
-        let genesis = registry.entry(environment).map_or(Digest::ZERO, |entry| entry.genesis_state);
-        let mut head =
-            Head { height: row.map_or(0, |row| row.height), state: row.map_or(genesis, |row| row.state) };
-        let mut chain = vec![];
-        let mut winner: Option<(u64, Digest)> = None;
-        for index in indices {
-            let statement = &candidates[index].statement;
-            let first = candidates[index].first_height();
-            let next = u64::from(head.height) + 1;
-            let reason = match winner {
-                Some((height, winner)) if height == first => {
-                    LeftOut::Duplicate { environment, height: clamp(first), winner }
-                }
-                _ if first < next => LeftOut::AlreadyIncluded { environment, height: head.height },
-                _ if first > next => LeftOut::Gap { environment, missing: clamp(next) },
-                _ if statement.previous_state != head.state => LeftOut::OtherState {
-                    environment,
-                    height: clamp(first),
-                    reached: head.state,
-                    found: statement.previous_state,
-                },
-                _ => {
-                    winner = Some((first, statement_digest(statement)));
-                    head.height = clamp(statement.last_height.to_canonical_u64());
-                    head.state = statement.new_state;
-                    chain.push(index);
-                    continue;
-                }
-            };
-            left_out.push((index, reason));
-        }
-        chains.push(chain);
-    }
-    (chains, left_out)
-}
-
-/// Heights of checked statements have 32 bits.
-fn clamp(height: u64) -> u32 {
-    u32::try_from(height).unwrap_or(u32::MAX)
 }

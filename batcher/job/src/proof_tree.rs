@@ -1,4 +1,39 @@
 //! The tree of proofs above a list of blocks and their messages, chosen by cost.
+//!
+//! # The problem
+//!
+//! The number of blocks of a superblock varies; the circuits do not. A leaf applies 1 to 8 blocks, a message segment moves
+//! messages, a fold joins 2 to 6 segments, and a superblock verifies 1, 2 or 4 segments, or 1 to 4 blocks directly. Many
+//! trees of these prove the same statement: it does not depend on the tree. A proof costs about as much time as its
+//! circuit has rows, so the tree with the fewest rows in total is to be found.
+//!
+//! # The approach
+//!
+//! All leaves, folds and message segments have 2^15 rows, whatever they contain, so the fewest of them are best. That
+//! leaves one choice, the superblock circuit: a handful of candidates. For each, [`Load::pack`] says how many message
+//! segments are needed beside the rows that the circuit leaves free, and the rest follows:
+//!
+//! - Leaves are full, but for the last one.
+//! - A fold of `k` segments saves `k - 1`. From the left, folds as wide as possible reduce the segments to as many as the
+//!   superblock verifies. The folds of one sweep do not depend on each other, and can be proved at the same time.
+//!
+//! The candidate with the fewest rows wins; of several, one that verifies blocks directly, or else the fewest segments.
+//!
+//! # Example
+//!
+//! 64 blocks without messages fill 8 leaves:
+//!
+//! ```text
+//! superblock over    folds                      2^15 rows: leaves + folds + superblock
+//! 4 segments         5 to 1           -> 4      8 + 1 + 1   = 10
+//! 2 segments         6 to 1, 2 to 1   -> 2      8 + 2 + 1/2 = 10.5
+//! 1 segment          6 to 1, 3 to 1   -> 1      8 + 2 + 1/4 = 10.25
+//! ```
+//!
+//! # Cost
+//!
+//! There are at most five candidates. Each takes one pass over the moves, and for `s` segments `O(s^2)` steps to lay out
+//! the folds, with at most a few hundred segments.
 
 use std::ops::Range;
 
@@ -10,7 +45,7 @@ use batcher_circuits::{
 use batcher_verify::circuit::{SEGMENT_ARITIES, SuperblockCircuit};
 use bridge_core::Capacity;
 
-/// Rows of a segment proof, whatever it verifies.
+/// Rows of every segment circuit.
 const SEGMENT_ROWS: usize = 1 << 15;
 
 /// What a proof of the tree verifies.
@@ -31,7 +66,7 @@ pub enum Work {
 /// One proof to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// A name that the plan gives it, such as `leaf 0..8`; the same in every run.
+    /// Names the task within its plan, such as `leaf 0..8`; the same in every run.
     pub name: String,
     /// What it verifies.
     pub work: Work,
@@ -65,10 +100,10 @@ impl Task {
     }
 }
 
-/// Which trees are considered.
+/// Which trees are candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProofTreeLimits {
-    /// Whether a superblock may verify blocks itself.
+    /// Whether a superblock may verify blocks itself, without a segment.
     pub direct: bool,
 }
 
@@ -96,7 +131,7 @@ fn superblock_rows(source: SuperblockCircuit) -> usize {
 
 impl ProofTree {
     /// The tree with the fewest rows over `blocks` blocks, at least 1, and the messages of `load`. Ties go to
-    /// the fewest segments below the superblock.
+    /// a superblock over blocks, or else to the fewest segments below it.
     #[must_use]
     pub fn cheapest(blocks: usize, load: &Load, limits: ProofTreeLimits) -> Self {
         let direct = SuperblockCircuit::all()
@@ -167,7 +202,7 @@ mod tests {
         ProofTree::cheapest(blocks, &Load::default(), limits)
     }
 
-    /// Every task covers its children's blocks, without a hole and in order; every block is covered by one leaf.
+    /// Checks that every task covers its children's positions, without a gap and in order, and that every proof is used.
     fn check(tree: &ProofTree, blocks: usize) {
         let last = tree.tasks.last().expect("a tree has a superblock");
         assert_eq!(last.span, 0..blocks + tree.shares.len() - 1);
@@ -175,7 +210,7 @@ mod tests {
         for (index, task) in tree.tasks.iter().enumerate() {
             let children = task.children();
             for &child in children {
-                assert!(child < index, "{} stands before its child", task.name);
+                assert!(child < index, "{} comes before its child", task.name);
                 parents[child] += 1;
             }
             match &task.work {
@@ -252,7 +287,7 @@ mod tests {
         assert_eq!(names.len(), tree.tasks.len());
     }
 
-    /// Moves of so many steps each.
+    /// The load of moves with these numbers of steps.
     fn load(steps: &[usize]) -> Load {
         let moves: Vec<_> = steps
             .iter()
@@ -271,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn every_tree_with_messages_covers_every_place_once_and_in_order() {
+    fn every_tree_with_messages_covers_every_position_once_and_in_order() {
         for blocks in [1, 2, 3, 4, 5, 9, 40, 300] {
             for steps in [&[1][..], &[20], &[60, 60], &[128], &[128; 3], &[100; 30]] {
                 let tree = ProofTree::cheapest(blocks, &load(steps), ProofTreeLimits::default());

@@ -1,4 +1,36 @@
 //! Carries out a plan: proves its tasks, several at a time, and keeps what is finished.
+//!
+//! # The problem
+//!
+//! A plan's tasks form a tree in which a proof needs the proofs below it. Each takes seconds and gigabytes, and a process
+//! may be stopped at any time. Independent tasks should run side by side, no more of them than fit into memory, and no
+//! proof should be made twice.
+//!
+//! # The approach
+//!
+//! All statements are known before any proof exists. So a task has a name, [`TaskId`]: the hash of what it proves, under
+//! which key, from which children. Under this name its finished proof is stored, verified whenever it is loaded, and found
+//! again by a later run with the same plan.
+//!
+//! Tasks are ordered children first. In each round the first [`Prover::jobs`] tasks whose children are done are proved at
+//! the same time, one thread each; the proof system itself uses the other cores. A child's proof is dropped from memory as soon as
+//! its only parent is proved. A proof whose public inputs are not the planned statement is an error: the native transition
+//! and the circuit would disagree.
+//!
+//! # Example
+//!
+//! With two jobs and a tree of three leaves, one fold of the first two, and a superblock over the fold and the third:
+//!
+//! ```text
+//! round 1:   leaf 0..8, leaf 8..16
+//! round 2:   leaf 16..20, fold 0..16
+//! round 3:   superblock 0..20
+//! ```
+//!
+//! # Cost
+//!
+//! At most [`Prover::jobs`] times [`TASK_BYTES`] of memory, beside one proof in memory for each task that waits for its
+//! parent. A round ends with its slowest task; tasks of a plan are of about equal size, except for the superblock.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -22,22 +54,22 @@ use crate::{
     store::{Store, StoreError, TaskId},
 };
 
-/// Memory that one task needs while it is proved, in bytes: 2^15 rows.
+/// Bytes of memory that one task needs while it is proved, for a circuit of 2^15 rows.
 pub const TASK_BYTES: u64 = 1_500 << 20;
 
-/// What happens while a plan is carried out.
+/// Receives what happens while a plan is carried out.
 pub trait Progress: Sync {
     /// Work starts on `tasks` proofs.
     fn begin(&self, tasks: usize);
-    /// A proof is needed.
+    /// The proof of `task` is needed now.
     fn start(&self, task: &str);
-    /// A proof is there: `resumed` if an earlier run had made it.
+    /// The proof of `task` is there: `resumed` if an earlier run had made it.
     fn done(&self, task: &str, resumed: bool);
-    /// Something deserves a line but does not stop the work.
+    /// Something happened that deserves a line and does not stop the work.
     fn note(&self, message: &str);
 }
 
-/// Says nothing.
+/// Ignores everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Quiet;
 
@@ -48,63 +80,44 @@ impl Progress for Quiet {
     fn note(&self, _: &str) {}
 }
 
-/// A plan is not carried out.
+/// Why a plan is not carried out.
 #[derive(Debug, Error)]
 pub enum ProveError {
-    /// A circuit cannot be built, or has no proof.
+    /// A circuit cannot be built, or its proof cannot be made.
     #[error("task {task}: {source}")]
-    Engine {
-        /// The task.
-        task: String,
-        /// Why.
-        source: EngineError,
-    },
+    Engine { task: String, source: EngineError },
     /// A finished proof cannot be stored.
     #[error("task {task}: {source}")]
-    Store {
-        /// The task.
-        task: String,
-        /// Why.
-        source: StoreError,
-    },
+    Store { task: String, source: StoreError },
     /// A proof states something else than the plan computed.
     #[error("task {task}: the proof's statement is not the planned one")]
-    OtherStatement {
-        /// The task.
-        task: String,
-    },
+    OtherStatement { task: String },
     /// The caller asked to stop.
     #[error("stopped; finished proofs are kept and the same command goes on from them")]
     Stopped,
     /// A task's child was not proved before it; plans order children first.
     #[error("task {task}: a proof below it is missing")]
-    MissingChild {
-        /// The task.
-        task: String,
-    },
+    MissingChild { task: String },
 }
 
 /// A finished proof with the key it verifies under.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// The proof.
     pub proof: Proof,
-    /// The key.
     pub key: VerifierKey,
     id: TaskId,
 }
 
 /// Carries out plans.
 pub struct Prover<'a> {
-    /// The circuits.
     pub engine: &'a Engine,
-    /// Finished proofs; without one, none are kept.
+    /// Keeps finished proofs; without a store they are lost when the process ends.
     pub store: Option<&'a Store>,
-    /// Who is told.
+    /// Receives progress events.
     pub progress: &'a dyn Progress,
-    /// Proofs made at the same time; each needs about [`TASK_BYTES`].
+    /// The most proofs that are made at the same time; each needs about [`TASK_BYTES`].
     pub jobs: usize,
-    /// Set from outside to stop before the next proof.
+    /// Set by the caller to stop before the next proof.
     pub stop: &'a AtomicBool,
 }
 
@@ -190,7 +203,7 @@ impl Prover<'_> {
             }
             Work::Messages => {
                 let circuit = self.engine.messages();
-                // Its steps follow from its statement: nothing stands below it.
+                // Its steps follow from its statement, and it has no children.
                 self.prove(task, &circuit, &segment, &[], || Ok(transition.messages_input(task.span.start)))
             }
             Work::Fold(children) => {

@@ -20,33 +20,27 @@ pub enum QueueError {
     /// A line is not a message.
     #[error("{path}, line {line}: a deposit is one JSON message: {source}", path = .path.display())]
     Line {
-        /// The file.
         path: PathBuf,
         /// Its line, from 1.
         line: usize,
-        /// What the parser found.
         source: serde_json::Error,
     },
-    /// A message is none that L1 can send.
+    /// L1 cannot send the message.
     #[error("{path}, line {line}: {field} is {found}, expected {expected}", path = .path.display())]
     Deposit {
-        /// The file.
         path: PathBuf,
         /// Its line, from 1.
         line: usize,
-        /// The field.
         field: &'static str,
-        /// In the file.
         found: String,
-        /// What a deposit has.
+        /// The value that a deposit has.
         expected: String,
     },
-    /// The queue does not begin with what was consumed.
+    /// The queue does not begin with the deposits that were consumed.
     #[error("{path}: no beginning of the queue has the digest {consumed} of the deposits consumed so far", path = .path.display())]
     OtherQueue {
-        /// The file.
         path: PathBuf,
-        /// What the superblock state says.
+        /// Digest in the superblock state.
         consumed: Digest,
     },
 }
@@ -109,8 +103,8 @@ impl Queue {
     }
 }
 
-/// What the bridge would refuse whatever the superblock: it would stop the queue for good. Returns the field,
-/// what it is, and what was expected.
+/// Checks the rules of the bridge that refuse a deposit in every superblock: such a deposit would stop the queue for
+/// good. An error has the field, what was found, and what was expected.
 fn check(message: &Message, chain_id: u64) -> Result<(), (&'static str, String, String)> {
     let text = |value: &dyn ToString| value.to_string();
     if message.chain_id != chain_id {

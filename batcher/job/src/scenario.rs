@@ -30,17 +30,15 @@ const MAX_BLOCKS: u32 = 1000;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
-    /// The deployment.
     pub chain_id: u64,
     /// How many superblocks to make.
     pub superblocks: u32,
     /// The path of L1's deposits, one JSON message per line.
     pub deposits: Option<PathBuf>,
-    /// Deposits that each superblock takes; without it, all that are left.
+    /// How many deposits each superblock takes; without this, all that are left.
     pub deposits_per_superblock: Option<usize>,
-    /// The environments.
     pub environments: Vec<EnvironmentConfig>,
-    /// Where relative paths start.
+    /// The directory in which relative paths start.
     #[serde(skip)]
     directory: PathBuf,
     #[serde(skip)]
@@ -55,7 +53,7 @@ pub struct EnvironmentConfig {
     pub id: u16,
     /// Its state model: `accounts`, `counter` or `notes`.
     pub kind: String,
-    /// What its producer alone would know.
+    /// The secret of its producer. In a deployment, only the producer knows it.
     pub producer_secret: Digest,
     /// Parameters of its genesis: a table, or the path of a JSON file.
     pub genesis: toml::Value,
@@ -64,7 +62,7 @@ pub struct EnvironmentConfig {
     /// Blocks that it makes for each superblock.
     #[serde(default = "one")]
     pub blocks_per_superblock: u32,
-    /// Transactions offered to each block; without it, all that are left.
+    /// How many transactions are offered to each block; without this, all that are left.
     pub transactions_per_block: Option<usize>,
     /// For `accounts` and `notes`: the most transactions of a block. Kernels for larger blocks are neither
     /// built nor registered.
@@ -89,22 +87,10 @@ pub enum ScenarioError {
     Text(#[from] TextError),
     /// The content of a file is refused.
     #[error("{path}: {reason}", path = .path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    Malformed { path: PathBuf, reason: String },
     /// An environment cannot be made.
     #[error("{path}: environment {id}: {reason}", path = .path.display())]
-    Environment {
-        /// The scenario.
-        path: PathBuf,
-        /// The environment.
-        id: u16,
-        /// Why.
-        reason: String,
-    },
+    Environment { path: PathBuf, id: u16, reason: String },
     /// A kernel cannot be built.
     #[error(transparent)]
     Kernel(#[from] ProveError),
@@ -115,7 +101,6 @@ pub enum ScenarioError {
 
 /// An environment of a scenario, ready to make blocks.
 pub struct Participant {
-    /// The block producer.
     pub producer: Box<dyn DynEnvironment>,
     /// Transactions that were not offered yet, with their line numbers, last one first.
     lines: Vec<(usize, String)>,
@@ -129,14 +114,12 @@ pub struct Participant {
 /// A line that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedLine {
-    /// The file's line, from 1.
     pub line: usize,
-    /// Why.
     pub reason: String,
 }
 
 impl Participant {
-    /// Offers the next block's transactions to the pool; returns the lines that are no transactions.
+    /// Offers the next block's transactions to the pool; returns the lines that are not transactions.
     pub fn offer(&mut self, cache: &CircuitCache) -> Vec<RejectedLine> {
         let count = self.transactions_per_block.unwrap_or(usize::MAX);
         let mut rejected = vec![];
@@ -150,7 +133,7 @@ impl Participant {
     }
 }
 
-/// An error with its causes.
+/// An error's message, followed by those of its causes.
 #[must_use]
 pub fn chain_of(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -186,18 +169,18 @@ impl Scenario {
         }
         if !(1..=MAX_SUPERBLOCKS).contains(&scenario.superblocks) {
             return Err(malformed(format!(
-                "superblocks is from 1 to {MAX_SUPERBLOCKS}, found {}",
+                "superblocks must be from 1 to {MAX_SUPERBLOCKS}, found {}",
                 scenario.superblocks
             )));
         }
         let mut ids = BTreeSet::new();
         for environment in &scenario.environments {
             if !ids.insert(environment.id) {
-                return Err(malformed(format!("environment {} stands twice", environment.id)));
+                return Err(malformed(format!("environment {} is listed twice", environment.id)));
             }
             if environment.blocks_per_superblock > MAX_BLOCKS {
                 return Err(malformed(format!(
-                    "blocks_per_superblock is at most {MAX_BLOCKS}, found {}",
+                    "blocks_per_superblock must be at most {MAX_BLOCKS}, found {}",
                     environment.blocks_per_superblock
                 )));
             }
@@ -216,7 +199,7 @@ impl Scenario {
         self.environments.iter().map(|config| self.participant(config)).collect()
     }
 
-    /// L1's deposits; none if the scenario names no file.
+    /// L1's deposits; an empty queue if the scenario names no file.
     ///
     /// # Errors
     /// [`QueueError`], which names the file and the line.
@@ -252,7 +235,7 @@ impl Scenario {
             }
             other => {
                 return Err(refused(format!(
-                    "no state model is called {other:?}; there are: accounts, counter, notes"
+                    "there is no state model {other:?}; the state models are accounts, counter and notes"
                 )));
             }
         };

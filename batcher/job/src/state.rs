@@ -11,13 +11,11 @@ use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The name of the state's file in its directory.
-pub const STATE_FILE: &str = "state.superblock";
 /// Bytes of the largest state that is read: a history of a million superblocks, every environment, and some
 /// 150,000 messages.
 const STATE_LIMIT: u64 = 64 << 20;
 
-/// The payload: the state, and what it is committed to by.
+/// The payload of the file: the state and its commitment.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     commitment: Digest,
@@ -27,17 +25,12 @@ struct Stored {
 /// Why a state is not used.
 #[derive(Debug, Error)]
 pub enum StateError {
-    /// The file cannot be read or written, or is none of ours.
+    /// The file cannot be read or written, or is not a superblock state.
     #[error(transparent)]
     File(#[from] FileError),
     /// The content contradicts itself.
     #[error("{path}: {source}", path = .path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: InvalidState,
-    },
+    Invalid { path: PathBuf, source: InvalidState },
 }
 
 /// What is wrong with a state.
@@ -46,40 +39,24 @@ pub enum InvalidState {
     /// The chain id is not a field element.
     #[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
     ChainId(u64),
-    /// One past state for each number.
+    /// The history does not have one state for each number.
     #[error("superblock {number} has {number} states before it, found {found}")]
-    History {
-        /// The state's number.
-        number: u32,
-        /// Past states found.
-        found: usize,
-    },
-    /// L1 is no environment, and an environment without blocks has no row.
+    History { number: u32, found: usize },
+    /// L1 has no head, and neither has an environment without blocks.
     #[error("environment {0} cannot be in a superblock state at height {1}")]
     Environment(EnvironmentId, u32),
     /// No superblock leads to these messages and balances.
     #[error(transparent)]
     Bridge(#[from] InvalidBridge),
-    /// The state is not the one that its commitment is of.
+    /// The commitment is of another state.
     #[error("the state's commitment is {found}, the file says {expected}")]
-    Commitment {
-        /// In the file.
-        expected: Digest,
-        /// Computed.
-        found: Digest,
-    },
-    /// What was written is not what was read back.
-    #[error("the file was written and reads back as another state")]
+    Commitment { expected: Digest, found: Digest },
+    /// The file that was written reads back as another state.
+    #[error("the file that was written reads back as another state")]
     ReadBack,
 }
 
-/// The path of the state in `directory`.
-#[must_use]
-pub fn state_path(directory: &Path) -> PathBuf {
-    directory.join(STATE_FILE)
-}
-
-/// Checks what every state satisfies.
+/// Checks the rules that hold in every state.
 ///
 /// # Errors
 /// [`InvalidState`], one variant per rule.
@@ -91,8 +68,8 @@ pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
         return Err(InvalidState::History { number: state.number, found: state.history.len() });
     }
     state.bridge.check(state.chain_id, state.number)?;
-    match state.environments.iter().find(|(id, row)| **id == EnvironmentId::L1 || row.height == 0) {
-        Some((&id, row)) => Err(InvalidState::Environment(id, row.height)),
+    match state.environments.iter().find(|(id, head)| **id == EnvironmentId::L1 || head.height == 0) {
+        Some((&id, head)) => Err(InvalidState::Environment(id, head.height)),
         None => Ok(()),
     }
 }
@@ -127,17 +104,19 @@ pub fn write(path: &Path, state: &SuperblockState) -> Result<(), StateError> {
 #[cfg(test)]
 mod tests {
     use batcher_circuits::{
+        packing::Load,
         state::EnvironmentHead,
         testing::{block, digest, free_registry, silent},
         transition::Transition,
     };
 
     use super::*;
+    use crate::output::state_file;
 
     fn example() -> SuperblockState {
         let contents = silent(&[block(1, 1), block(2, 1)]);
         let genesis = SuperblockState::genesis(5);
-        Transition::new(&genesis, &free_registry(2), digest(3), &contents, &[])
+        Transition::new(&genesis, &free_registry(2), digest(3), &contents, &Load::default(), &[])
             .expect("valid blocks")
             .new_state
     }
@@ -145,7 +124,7 @@ mod tests {
     #[test]
     fn a_state_is_read_back_as_it_was_written() {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = state_path(directory.path());
+        let path = state_file(directory.path());
         for state in [SuperblockState::genesis(5), example()] {
             write(&path, &state).expect("a valid state");
             assert_eq!(read(&path).expect("just written"), state);
@@ -155,7 +134,7 @@ mod tests {
     #[test]
     fn a_changed_state_with_a_right_checksum_is_rejected() {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = state_path(directory.path());
+        let path = state_file(directory.path());
         let state = example();
         write(&path, &state).expect("a valid state");
         let bytes = std::fs::read(&path).expect("just written");
@@ -165,17 +144,17 @@ mod tests {
             changed[position] ^= 1;
             std::fs::write(&path, file::seal(Kind::SuperblockState, &changed)).expect("writable");
             let error = read(&path).expect_err("a changed state");
-            assert!(error.to_string().contains(STATE_FILE), "{error} does not name the file");
+            assert!(error.to_string().contains("state.superblock"), "{error} does not name the file");
         }
     }
 
     #[test]
     fn a_state_that_no_superblock_leads_to_is_rejected() {
-        let row = EnvironmentHead { height: 1, state: digest(1) };
+        let head = EnvironmentHead { height: 1, state: digest(1) };
         let mut l1 = SuperblockState::genesis(5);
-        l1.environments.insert(EnvironmentId::L1, row);
+        l1.environments.insert(EnvironmentId::L1, head);
         let mut zero = SuperblockState::genesis(5);
-        zero.environments.insert(EnvironmentId(3), EnvironmentHead { height: 0, ..row });
+        zero.environments.insert(EnvironmentId(3), EnvironmentHead { height: 0, ..head });
         let history = SuperblockState { number: 2, ..SuperblockState::genesis(5) };
         let chain_id = SuperblockState::genesis(F::ORDER);
         assert_eq!(check(&l1), Err(InvalidState::Environment(EnvironmentId::L1, 1)));

@@ -1,13 +1,10 @@
 //! Finished proofs and refused bundles, on disk.
 //!
 //! A proof is stored under the hash of what it was asked to prove, verified when it is loaded, and never made
-//! twice. A damaged file is as good as none. Several processes may share a store: files appear whole, and two
+//! twice. A damaged file is treated like a missing one. Several processes may share a store: files appear whole, and two
 //! proofs of one task are equally good.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use circuits_core::{
     CommonData, Digest, Proof, VerifierKey,
@@ -20,20 +17,18 @@ use serde::{Deserialize, Serialize};
 use sha3::{Digest as _, Sha3_256};
 use thiserror::Error;
 
-/// Where finished proofs are, below the output directory.
-const PROOFS: &str = "proofs";
-/// Where the records of refused bundles are.
-const QUARANTINE: &str = "quarantine";
+use crate::output::{DirectoryError, OutputDirectory, create_directory};
+
 /// Separates task hashes from other hashes.
 const TASK_TAG: &[u8] = b"superblock task v1";
 
-/// Proofs and quarantine records below one directory.
+/// The proofs and quarantine records of an output directory.
 #[derive(Clone, Debug)]
 pub struct Store {
-    root: PathBuf,
+    output: OutputDirectory,
 }
 
-/// What a proof is asked to prove: the name of its file.
+/// The hash of what a proof is asked to prove, which names its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId([u8; 32]);
 
@@ -54,7 +49,7 @@ impl TaskId {
         Self(hasher.finalize().into())
     }
 
-    /// The proof of a block that came as a file.
+    /// The proof of a block, which came as a file.
     #[must_use]
     pub fn of_block<S: Layout<circuits_core::F>>(key: Digest, statement: &S) -> Self {
         Self::new(key, statement, &[])
@@ -77,68 +72,45 @@ pub struct QuarantineRecord {
     pub sha3: String,
     /// Name of the file when it was refused.
     pub file: String,
-    /// Why.
     pub reason: String,
 }
 
-/// A stored proof is not used.
+/// Why the store cannot be used, or a stored proof is not.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// The store's files cannot be read or written.
+    /// A file of the store cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The store's directories cannot be made.
-    #[error("{path}: cannot {action}: {source}", path = .path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
+    /// A directory cannot be made or locked.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// Another process uses the directory.
     #[error("{path}: another process is working here", path = .path.display())]
-    Locked {
-        /// The lock file.
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// A finished proof has another statement than its task.
     #[error("{path}: the stored proof is of another task", path = .path.display())]
-    OtherTask {
-        /// The file.
-        path: PathBuf,
-    },
+    OtherTask { path: PathBuf },
     /// A finished proof does not verify.
     #[error("{path}: {source}", path = .path.display())]
-    Proof {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ProofError,
-    },
+    Proof { path: PathBuf, source: ProofError },
 }
 
-/// Held while a process works in a directory; released when it ends, however it ends.
+/// The lock of an output directory. It is released when it is dropped, or when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
     _file: fs::File,
 }
 
 impl Store {
-    /// The store below `root`, whose directories are made if they are missing.
+    /// The store of an output directory. Directories that are missing are made.
     ///
     /// # Errors
     /// [`StoreError::Directory`].
-    pub fn open(root: &Path) -> Result<Self, StoreError> {
-        for directory in [root.to_owned(), root.join(PROOFS), root.join(QUARANTINE)] {
-            fs::create_dir_all(&directory).map_err(|source| StoreError::Directory {
-                path: directory,
-                action: "create it",
-                source,
-            })?;
+    pub fn open(output: &OutputDirectory) -> Result<Self, StoreError> {
+        for directory in [output.root(), &output.proofs(), &output.quarantine()] {
+            create_directory(directory)?;
         }
-        Ok(Self { root: root.to_owned() })
+        Ok(Self { output: output.clone() })
     }
 
     /// Makes sure that no other process works in this store until the lock is dropped.
@@ -146,32 +118,32 @@ impl Store {
     /// # Errors
     /// [`StoreError::Locked`] or [`StoreError::Directory`].
     pub fn lock(&self) -> Result<Lock, StoreError> {
-        let path = self.root.join("lock");
-        let io = |source| StoreError::Directory { path: path.clone(), action: "lock it", source };
-        let file = fs::File::create(&path).map_err(io)?;
+        let path = self.output.lock_file();
+        let failed = |source| DirectoryError { path: path.clone(), action: "lock it", source };
+        let file = fs::File::create(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
             Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
-            Err(fs::TryLockError::Error(source)) => Err(io(source)),
+            Err(fs::TryLockError::Error(source)) => Err(failed(source).into()),
         }
     }
 
-    /// The directory.
+    /// The output directory.
     #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
+    pub fn output(&self) -> &OutputDirectory {
+        &self.output
     }
 
-    /// Where a task's proof is, once it is finished.
+    /// The path of a task's proof, once it is finished.
     #[must_use]
     pub fn proof_path(&self, id: TaskId) -> PathBuf {
-        self.root.join(PROOFS).join(format!("{}.proof", hex::encode(id.0)))
+        self.output.proof_file(&id.0)
     }
 
-    /// The finished proof of a task, verified; `None` if there is none.
+    /// The finished proof of a task, verified; `None` if it is not finished.
     ///
     /// # Errors
-    /// [`StoreError`] if there is a file that is no valid proof of the task; it can be made again over it.
+    /// [`StoreError`] if there is a file that is not a valid proof of the task. A new proof can replace it.
     pub fn load<S: Layout<circuits_core::F>>(
         &self,
         id: TaskId,
@@ -218,12 +190,6 @@ impl Store {
         Ok(file::write(Kind::TaskProof, &self.proof_path(id), &stored)?)
     }
 
-    /// Where the record of a refused bundle is.
-    #[must_use]
-    pub fn quarantine_path(&self, sha3: &[u8; 32]) -> PathBuf {
-        self.root.join(QUARANTINE).join(format!("{}.record", hex::encode(sha3)))
-    }
-
     /// Records that a bundle was refused. The bundle itself stays where it is, and a later run judges it anew.
     ///
     /// # Errors
@@ -234,14 +200,14 @@ impl Store {
             file: file.chars().take(255).collect(),
             reason: reason.chars().take(2000).collect(),
         };
-        Ok(file::write(Kind::QuarantineRecord, &self.quarantine_path(sha3), &record)?)
+        Ok(file::write(Kind::QuarantineRecord, &self.output.quarantine_file(sha3), &record)?)
     }
 }
 
-/// The name of the task in a task proof's file, with its key and size, for people who look at one.
+/// The name of the task of a finished proof, the digest of its key, and its size in bytes, for people who look at a file.
 ///
 /// # Errors
-/// [`file::FormatError`] if it is no task proof.
+/// [`file::FormatError`] if the bytes are not a finished proof.
 pub fn describe(bytes: &[u8]) -> Result<(String, Digest, usize), file::FormatError> {
     let stored: StoredProof = file::decode(Kind::TaskProof, bytes, SMALL_LIMIT)?;
     Ok((stored.task, stored.key, stored.proof.len()))

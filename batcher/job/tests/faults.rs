@@ -2,7 +2,10 @@
 
 mod common;
 
-use batcher_job::state;
+use batcher_job::{
+    output::{state_file, superblock_file},
+    state,
+};
 use batcher_verify::{keys::PinnedKeys, verify::verify};
 use circuits_files::faults;
 use common::{batch, waiting};
@@ -20,7 +23,7 @@ fn a_run_stopped_at_any_durable_step_is_completed_by_the_next_one() {
         faults::arm(step);
         let result = batch(root);
         let faulted = faults::disarm();
-        let state = state::read(&state::state_path(root)).expect("whole at any time");
+        let state = state::read(&state_file(root)).expect("whole at any time");
         match result {
             Ok(_) => {
                 panic!("step {step} of the run was not durable, though no step before was its last");
@@ -30,7 +33,7 @@ fn a_run_stopped_at_any_durable_step_is_completed_by_the_next_one() {
         if state.number == 1 {
             // Stopped after the last rename: the state is the new one already.
             assert!(step >= LEAST_STEPS, "only {step} durable steps made a new state");
-            let paths = vec![root.join(batcher_job::batch::bundle_name(1))];
+            let paths = vec![superblock_file(root, 1)];
             verify(paths, None, PinnedKeys::embedded()).expect("written before the state");
             return;
         }

@@ -2,7 +2,7 @@
 
 use bridge_core::{
     Consumption, Message,
-    message::{inbox_append, outbox_append},
+    message::{inbox_digest, outbox_digest},
 };
 use circuits_core::{
     Digest, F,
@@ -11,9 +11,7 @@ use circuits_core::{
     proof::{self, ProofError},
 };
 use circuits_files::file::{self, FormatError, Kind};
-use circuits_protocol::statement::{
-    BODY_CHAIN, BODY_ELEMENT, BlockStatement, SuperblockStatement, empty_list,
-};
+use circuits_protocol::statement::{BODY_CHAIN, BODY_ELEMENT, SuperblockStatement, empty_list};
 use plonky2::field::types::{Field, PrimeField64};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -30,7 +28,6 @@ pub const SUPERBLOCK_LIMIT: u64 = 16 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockEntry {
-    /// The environment's id.
     pub environment: u16,
     /// Height of the first block covered.
     pub first_height: u32,
@@ -43,21 +40,9 @@ pub struct BlockEntry {
 }
 
 impl BlockEntry {
-    /// The entry of a block whose statement was checked.
+    /// The block's element of the body chain: `H(environment, first height, last height, new state, body)`.
     #[must_use]
-    pub fn new(statement: &BlockStatement) -> Self {
-        let integer = |element: F| element.to_canonical_u64();
-        Self {
-            environment: u16::try_from(integer(statement.environment)).unwrap_or_default(),
-            first_height: u32::try_from(integer(statement.first_height)).unwrap_or_default(),
-            last_height: u32::try_from(integer(statement.last_height)).unwrap_or_default(),
-            new_state: statement.new_state,
-            body: statement.body,
-        }
-    }
-
-    /// Its element of the body chain.
-    fn element(&self) -> Digest {
+    pub fn element(&self) -> Digest {
         let mut input = vec![
             F::from_canonical_u16(self.environment),
             F::from_canonical_u32(self.first_height),
@@ -72,7 +57,7 @@ impl BlockEntry {
 /// A superblock in bytes. Nothing in it is trusted before [`SuperblockBundle::verify`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuperblockBundle {
-    /// Digest of the key that the proof is said to verify under. The key itself comes from our code.
+    /// Digest of the key that the proof is said to verify under. The key itself comes from this program.
     pub key: Digest,
     statement: Vec<u8>,
     /// The blocks, in order.
@@ -81,7 +66,6 @@ pub struct SuperblockBundle {
     pub deposits: Vec<Message>,
     /// What L1 must pay (claims) or give back (refunds), in order.
     pub l1_outbox: Vec<(Message, Consumption)>,
-    /// The proof.
     pub proof: Vec<u8>,
 }
 
@@ -113,11 +97,8 @@ pub enum BundleError {
     Blocks {
         /// Blocks that the statement counts.
         stated: u64,
-        /// Blocks listed.
         listed: usize,
-        /// In the statement.
         expected: Digest,
-        /// Of the list.
         found: Digest,
     },
     /// The deposits or the messages to L1 are not those that the statement commits to.
@@ -125,11 +106,8 @@ pub enum BundleError {
     L1 {
         /// `L1 inbox` or `L1 outbox`.
         list: &'static str,
-        /// Messages listed.
         listed: usize,
-        /// In the statement.
         expected: Digest,
-        /// Of the list.
         found: Digest,
     },
 }
@@ -161,7 +139,7 @@ impl SuperblockBundle {
         Self { key, statement, blocks, deposits, l1_outbox, proof: proof::encode(proof) }
     }
 
-    /// The file.
+    /// The bundle as the bytes of a file.
     ///
     /// # Errors
     /// [`BundleError::Format`] if it cannot be serialised.
@@ -187,8 +165,8 @@ impl SuperblockBundle {
         Ok(layout::from_bytes(&self.statement)?)
     }
 
-    /// Verifies the proof with the key of ours that the bundle names, and that statement and blocks are the
-    /// proved ones.
+    /// Verifies the proof with the embedded key that the bundle names, and checks that the statement, the blocks and L1's
+    /// lists are the proved ones.
     ///
     /// # Errors
     /// [`BundleError`], one variant per rule.
@@ -222,13 +200,9 @@ impl SuperblockBundle {
 
     /// Checks that the statement's L1 inbox and outbox are those listed.
     fn check_l1(&self, statement: &SuperblockStatement) -> Result<(), BundleError> {
-        let inbox = self
-            .deposits
-            .iter()
-            .fold(statement.l1_inbox_before, |list, message| outbox_append(list, message.hash()));
-        let outbox = self.l1_outbox.iter().fold(empty_list(), |list, (message, consumption)| {
-            inbox_append(list, message.hash(), *consumption)
-        });
+        // L1's queue is an outbox: what L1 sends. Its outbox is what L1 consumes, and so an inbox.
+        let inbox = outbox_digest(statement.l1_inbox_before, &self.deposits);
+        let outbox = inbox_digest(empty_list(), &self.l1_outbox);
         let rules = [
             ("L1 inbox", self.deposits.len(), statement.l1_inbox_after, inbox),
             ("L1 outbox", self.l1_outbox.len(), statement.l1_outbox, outbox),

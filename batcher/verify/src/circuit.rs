@@ -12,22 +12,23 @@ pub const DIRECT_MAX_BLOCKS: usize = 4;
 /// Numbers of segments that a superblock circuit can verify; 1, 2 and 4 verifiers fill 2^13, 2^14 and 2^15 rows.
 pub const SEGMENT_ARITIES: [usize; 3] = [1, 2, 4];
 
-/// What stands directly below a superblock.
+/// A superblock circuit, by what it verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SuperblockCircuit {
-    /// This many wrapped blocks: cheap for small superblocks.
+    /// Verifies this many wrapped blocks: cheap for small superblocks.
     Blocks(usize),
-    /// This many wrapped blocks that fill their rows, in a circuit of twice as many, where their messages have room.
+    /// Verifies this many wrapped blocks, which would fill their rows, in twice as many rows, so that there is room for
+    /// their messages.
     BlocksWithMessages(usize),
-    /// This many segments.
+    /// Verifies this many segments.
     Segments(usize),
 }
 
-/// Numbers of blocks with a circuit of twice the rows.
+/// Numbers of blocks for which there is a circuit of twice the rows.
 pub const ROOMY_BLOCKS: [usize; 1] = [2];
 
 impl SuperblockCircuit {
-    /// Wrapped blocks that the circuit verifies itself.
+    /// How many wrapped blocks the circuit verifies itself.
     #[must_use]
     pub fn blocks(self) -> usize {
         match self {
@@ -36,7 +37,7 @@ impl SuperblockCircuit {
         }
     }
 
-    /// Places for messages in the rows that the proofs leave free. Two and four blocks fill theirs.
+    /// Slots for messages in the rows that the proofs leave free. Two and four blocks leave none.
     #[must_use]
     pub fn capacity(self) -> Capacity {
         match self {

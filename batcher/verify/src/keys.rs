@@ -1,4 +1,4 @@
-//! The verifier keys of the batcher's circuits, embedded in the binary, so that verifying builds no circuit and
+//! The verifier keys of the batcher's circuits, embedded in the binary, so that verifying builds no circuit, and
 //! a prover notices when its circuits are not the ones that L1 pinned.
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! What a verifier trusts: the answer of [`crate::verify`] is worth as much as this.
+//! What a verifier trusts. The answer of [`crate::verify`] is worth as much as this.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use thiserror::Error;
 /// Bytes of the largest trust file.
 const TRUST_LIMIT: u64 = 1 << 20;
 
-/// Where a superblock left the chain.
+/// The end of a chain of superblocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
@@ -30,7 +30,6 @@ pub struct Checkpoint {
 pub struct RegistryFrom {
     /// The first superblock with this root.
     pub from: u32,
-    /// The root.
     pub root: Digest,
 }
 
@@ -38,7 +37,6 @@ pub struct RegistryFrom {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
-    /// The deployment.
     pub chain_id: u64,
     /// Digests of the superblock keys that L1 accepts.
     pub keys: Vec<Digest>,
@@ -51,20 +49,15 @@ pub struct Trust {
 /// Why a trust file is not used.
 #[derive(Debug, Error)]
 pub enum TrustError {
-    /// A file cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// It cannot be read or written.
+    /// The file cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It is not a trust file.
+    /// The file is not a trust file.
     #[error("{path}: {reason}", path = .path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    Malformed { path: PathBuf, reason: String },
 }
 
 impl Trust {
@@ -77,7 +70,7 @@ impl Trust {
     /// Reads a trust file from text.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// A sentence that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let trust: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         if trust.chain_id >= F::ORDER {

@@ -1,4 +1,4 @@
-//! Verifying superblocks from files alone: proofs with embedded keys, the chain between them, and what it is
+//! Verifies superblocks from files alone: proofs with embedded keys, the chain between them, and what the chain is
 //! anchored to.
 
 use std::path::{Path, PathBuf};
@@ -23,32 +23,23 @@ pub const MAX_FILES: usize = 10_000;
 /// Why superblocks are not accepted.
 #[derive(Debug, Error)]
 pub enum VerifyError {
-    /// Nothing to verify.
+    /// There is nothing to verify.
     #[error("no superblock was given")]
     Empty,
-    /// Too much to verify.
+    /// There is too much to verify.
     #[error("{found} files were given, at most {MAX_FILES} are verified together")]
-    TooMany {
-        /// Files given.
-        found: usize,
-    },
+    TooMany { found: usize },
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file is no valid superblock.
+    /// A file is not a valid superblock.
     #[error("{path}: {source}", path = .path.display())]
-    Bundle {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: BundleError,
-    },
+    Bundle { path: PathBuf, source: BundleError },
     /// Two superblocks do not follow each other.
     #[error("{path}: superblock {number} does not continue superblock {previous}: {field} is {found}, expected {expected}", path = .path.display())]
     Chain {
         /// The later superblock's file.
         path: PathBuf,
-        /// Its number.
         number: u64,
         /// The number before it.
         previous: u64,
@@ -60,19 +51,8 @@ pub enum VerifyError {
         found: String,
     },
     /// A superblock is not what the trust file says.
-    #[error("{path}: superblock {number}: {field} is {found}, trusted is {expected}", path = .path.display())]
-    Untrusted {
-        /// The superblock's file.
-        path: PathBuf,
-        /// Its number.
-        number: u64,
-        /// What differs.
-        field: &'static str,
-        /// In the trust file.
-        expected: String,
-        /// In the superblock.
-        found: String,
-    },
+    #[error("{path}: superblock {number}: {field} is {found}, the trust file has {expected}", path = .path.display())]
+    Untrusted { path: PathBuf, number: u64, field: &'static str, expected: String, found: String },
 }
 
 impl VerifyError {
@@ -90,18 +70,13 @@ impl VerifyError {
 /// One verified superblock.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verified {
-    /// Its file.
     #[serde(serialize_with = "as_text")]
     pub file: PathBuf,
-    /// Its number.
     pub number: u64,
-    /// The state before.
     pub previous_state: Digest,
-    /// The state after.
     pub new_state: Digest,
-    /// The registry that its blocks were checked against.
+    /// Root of the registry that its blocks were checked against.
     pub registry_root: Digest,
-    /// Blocks in it.
     pub blocks: u64,
     /// Digest of its blocks.
     pub body_chain: Digest,
@@ -109,13 +84,12 @@ pub struct Verified {
     pub deposits: usize,
     /// Messages that it sends to L1, deposits that go back included.
     pub l1_outbox: usize,
-    /// Which circuit proved it.
+    /// The circuit that proved it.
     pub circuit: String,
-    /// The circuit's key.
     pub key: Digest,
 }
 
-/// Paths need not be UTF-8, and JSON is.
+/// Writes a path as text, as well as that is possible: JSON is UTF-8, and a path need not be.
 fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
@@ -126,7 +100,6 @@ pub struct Report {
     /// Whether everything below follows from a trust file. If not, the answer is relative to the start state, the
     /// registry roots and the deployment that the superblocks themselves name.
     pub anchored: bool,
-    /// The deployment.
     pub chain_id: u64,
     /// The state that the first superblock continues.
     pub start_state: Digest,

@@ -12,7 +12,8 @@ pub const ASSET_BITS: usize = 48;
 
 /// An asset: the environment that issues it, and its number there, which is not 0.
 ///
-/// Packed as `origin * 2^32 + local`; 0 packs no asset, so an empty vault slot names none. As text `origin:local`.
+/// Packed as `origin * 2^32 + local`, which is never 0, so that an empty slot of a vault names no asset. As text
+/// `origin:local`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AssetId {
@@ -25,10 +26,7 @@ pub struct AssetId {
 pub enum AssetError {
     /// Number 0 is reserved for "no asset".
     #[error("asset {origin}:0 does not exist; local numbers start at 1")]
-    ZeroLocal {
-        /// The issuing environment.
-        origin: u16,
-    },
+    ZeroLocal { origin: u16 },
     /// The integer has more than 48 bits.
     #[error("a packed asset is below 2^{ASSET_BITS}, found {0}")]
     Packed(u64),

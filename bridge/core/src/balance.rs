@@ -1,6 +1,6 @@
-//! Balances: how much of an asset stands on either side of the bridge.
+//! Balances: how much of an asset is on either side of the bridge.
 //!
-//! | row of | holds | emission there | claim or refund there |
+//! | balance of | holds | emission there | claim or refund there |
 //! |---|---|---|---|
 //! | the asset's origin | what is outstanding | adds | takes |
 //! | any other environment | what the bridge let in | takes | adds |
@@ -17,18 +17,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::asset::AssetId;
 
-/// Which row: of which environment, for which asset.
+/// Depth of the tree of balances, by (environment, asset).
+pub const BALANCES_DEPTH: usize = 32;
+
+/// Names a balance: of an environment, in an asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BalanceKey {
-    /// The environment.
     pub environment: EnvironmentId,
-    /// What it holds.
     pub asset: AssetId,
 }
 
 impl BalanceKey {
-    /// Whether the row is the origin's own.
+    /// Whether the environment is the one that issued the asset.
     #[must_use]
     pub fn is_origin(self) -> bool {
         self.environment.get() == self.asset.origin()
@@ -53,7 +54,7 @@ pub(crate) fn balance_key_circuit(builder: &mut Builder, environment: Target, as
     Digest([environment, asset, zero, zero])
 }
 
-/// The value of a row: never zero, so that a row that holds nothing differs from one that does not exist.
+/// The value of a balance in the tree: never zero, so that a balance of nothing differs from one that does not exist.
 #[must_use]
 pub fn balance_value(amount: Amount) -> Digest {
     Digest([amount.to_field(), F::ONE, F::ZERO, F::ZERO])

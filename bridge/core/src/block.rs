@@ -1,16 +1,22 @@
 //! What one block emits and consumes.
 
 use circuits_core::Digest;
-use circuits_protocol::{registry::EnvironmentId, statement::empty_list};
+use circuits_protocol::{
+    registry::EnvironmentId,
+    statement::{BlockStatement, empty_list},
+};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::{
     balance::BalanceKey,
     error::BridgeError,
-    message::{Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, TIMING_MARGIN, inbox_append, outbox_append},
+    lists::block_messages,
+    message::{Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, TIMING_MARGIN, inbox_digest, outbox_digest},
+    rules::{Action, Movement},
 };
 
-/// The most steps that the messages of one block may take: what one circuit has room for beside rows.
+/// The most steps that the messages of one block may take: what one circuit has slots for beside those for balances.
 pub const MAX_BLOCK_STEPS: usize = 128;
 
 /// The messages of one block, in the order of its two lists. The inbox comes first: what a block receives it
@@ -18,12 +24,17 @@ pub const MAX_BLOCK_STEPS: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockMessages {
-    /// The environment.
     pub environment: EnvironmentId,
-    /// What it consumes.
     pub inbox: Vec<(Message, Consumption)>,
-    /// What it emits.
     pub outbox: Vec<Message>,
+}
+
+/// The messages are not those that a block's statement names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the messages are not those of the statement's {list}")]
+pub struct OtherMessages {
+    /// `environment`, `outbox` or `inbox`.
+    pub list: &'static str,
 }
 
 impl BlockMessages {
@@ -33,15 +44,44 @@ impl BlockMessages {
         Self { environment, inbox: vec![], outbox: vec![] }
     }
 
-    /// Steps that the bridge takes to move them.
+    /// How many steps the bridge takes to move them.
     #[must_use]
     pub fn steps(&self) -> usize {
-        let arrivals = self.outbox.iter().filter(|message| message.destination == EnvironmentId::L1).count();
-        self.inbox.len() + self.outbox.len() + arrivals
+        self.movements().count()
     }
 
-    /// Checks for the producer of a block that comes into superblock `number` or soon after it that the
-    /// deadlines fit.
+    /// The steps, in order. A message to L1 arrives in the step after its emission.
+    pub(crate) fn movements(&self) -> impl Iterator<Item = Movement<'_>> {
+        let consumed = self.inbox.iter().map(|(message, consumption)| {
+            Movement::new(Action::Consume(*consumption), self.environment, message)
+        });
+        let emitted = self.outbox.iter().flat_map(|message| {
+            let arrives = message.destination == EnvironmentId::L1;
+            let claim = Action::Consume(Consumption::Claim);
+            let arrival = arrives.then(|| Movement::new(claim, EnvironmentId::L1, message));
+            std::iter::once(Movement::new(Action::Emit, self.environment, message)).chain(arrival)
+        });
+        consumed.chain(emitted)
+    }
+
+    /// Checks that these are the messages that `statement` names.
+    ///
+    /// # Errors
+    /// [`OtherMessages`], with the first list that differs.
+    pub fn check_named_in(&self, statement: &BlockStatement) -> Result<(), OtherMessages> {
+        let lists = [
+            ("environment", self.environment.to_field() == statement.environment),
+            ("outbox", self.outbox_digest() == statement.outbox),
+            ("inbox", self.inbox_digest() == statement.inbox),
+        ];
+        match lists.into_iter().find(|(_, same)| !same) {
+            Some((list, _)) => Err(OtherMessages { list }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that the deadlines fit a block that comes into superblock `number` or soon after it. Producers call this
+    /// before they make a block; the bridge itself leaves no margin.
     ///
     /// # Errors
     /// - [`BridgeError::Lifetime`]: a deadline that is too near or too far when the message is emitted.
@@ -72,28 +112,26 @@ impl BlockMessages {
     /// The digest of the inbox, as block statements carry it.
     #[must_use]
     pub fn inbox_digest(&self) -> Digest {
-        self.inbox.iter().fold(empty_list(), |list, (message, consumption)| {
-            inbox_append(list, message.hash(), *consumption)
-        })
+        inbox_digest(empty_list(), &self.inbox)
     }
 
     /// The digest of the outbox, as block statements carry it.
     #[must_use]
     pub fn outbox_digest(&self) -> Digest {
-        self.outbox.iter().fold(empty_list(), |list, message| outbox_append(list, message.hash()))
+        outbox_digest(empty_list(), &self.outbox)
     }
 
-    /// The rows that the block's messages move.
+    /// The block's element in the list of blocks with messages.
+    pub(crate) fn element(&self) -> Digest {
+        block_messages(self.environment.to_field(), self.outbox_digest(), self.inbox_digest())
+    }
+
+    /// The balances that the block's messages change, in the order of the steps.
     pub fn balance_keys(&self) -> impl Iterator<Item = BalanceKey> {
-        let consumed = self.inbox.iter().map(|(message, _)| (self.environment, message));
-        let emitted = self.outbox.iter().flat_map(|message| {
-            let arrival = (message.destination == EnvironmentId::L1).then_some((EnvironmentId::L1, message));
-            std::iter::once((self.environment, message)).chain(arrival)
-        });
-        consumed.chain(emitted).map(|(environment, message)| message.balance_key(environment))
+        self.movements().map(|movement| movement.balance_key())
     }
 
-    /// Whether the block moves nothing.
+    /// Whether the block neither consumes nor emits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.inbox.is_empty() && self.outbox.is_empty()

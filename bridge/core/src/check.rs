@@ -1,4 +1,4 @@
-//! What every state of the bridge satisfies that superblocks lead to.
+//! What holds in every state of the bridge that superblocks lead to.
 
 use circuits_protocol::registry::EnvironmentId;
 use thiserror::Error;
@@ -11,55 +11,28 @@ use crate::{
 /// No superblock leads to this state of the bridge.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidBridge {
-    /// Some asset is outstanding without being anywhere, or the other way round.
+    /// What is outstanding of some asset is not what others hold and what is in flight.
     #[error("what is outstanding is not what was let in elsewhere and what is in flight")]
     Unbalanced,
     /// A message of another deployment.
     #[error("message {index} is of chain {found}, not of {expected}")]
-    ChainId {
-        /// The message's index.
-        index: usize,
-        /// This deployment.
-        expected: u64,
-        /// The message's.
-        found: u64,
-    },
+    ChainId { index: usize, expected: u64, found: u64 },
     /// Messages to L1 and from an environment to itself are never in the tree.
     #[error("message {index} from environment {source_environment} to {destination} cannot be in the tree")]
-    Parties {
-        /// The message's index.
-        index: usize,
-        /// Who emits.
-        source_environment: EnvironmentId,
-        /// Who may claim.
-        destination: EnvironmentId,
-    },
-    /// The superblock of its emission is not there, or not after the one of the message before.
+    Parties { index: usize, source_environment: EnvironmentId, destination: EnvironmentId },
+    /// The superblock that is said to have emitted the message does not exist, or comes before the one that emitted the
+    /// message before.
     #[error("message {index} is said to be emitted in superblock {emitted}")]
-    Emitted {
-        /// The message's index.
-        index: usize,
-        /// The superblock.
-        emitted: u32,
-    },
-    /// It cannot be consumed in that superblock.
+    Emitted { index: usize, emitted: u32 },
+    /// The message cannot be consumed in that superblock.
     #[error(
         "message {index} with deadline {deadline} is said to be consumed in superblock {number} by {consumption:?}"
     )]
-    Consumed {
-        /// The message's index.
-        index: usize,
-        /// What is said to have become of it.
-        consumption: Consumption,
-        /// In which superblock.
-        number: u32,
-        /// Its deadline.
-        deadline: u32,
-    },
+    Consumed { index: usize, consumption: Consumption, number: u32, deadline: u32 },
 }
 
 impl BridgeState {
-    /// Checks that superblocks `1..=number` of deployment `chain_id` can have led here.
+    /// Checks that the superblocks `1..=number` of deployment `chain_id` can have led to this state.
     ///
     /// # Errors
     /// [`InvalidBridge`], one variant per rule.

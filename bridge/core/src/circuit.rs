@@ -18,36 +18,34 @@ use plonky2::{
 };
 
 use crate::{
-    BALANCES_DEPTH, MESSAGES_DEPTH,
-    balance::{balance_key_circuit, balance_value_circuit},
+    balance::{BALANCES_DEPTH, balance_key_circuit, balance_value_circuit},
     lists::{BridgeLists, append_block_messages_circuit, block_messages_circuit},
     message::{
-        MAX_LIFETIME, MIN_LIFETIME, MessageFields, SEQUENCE_BITS, inbox_append_circuit, message_hash_circuit,
-        outbox_append_circuit,
+        MAX_LIFETIME, MESSAGES_DEPTH, MIN_LIFETIME, MessageFields, SEQUENCE_BITS, inbox_append_circuit,
+        message_hash_circuit, outbox_append_circuit, tombstone,
     },
     step::{Chunk, NewBalance, Step, StepFields},
-    tombstone,
 };
 
 /// Bits of an asset's number.
 const NUMBER_BITS: usize = 32;
 
-/// Where a run of steps stands.
+/// What the steps so far lead to.
 struct Running {
     roots: SuperblockRoots<Target>,
     lists: BridgeLists<Target>,
-    /// Whether a block's messages are half moved: whose, and its lists so far. Outside of a block the lists are
-    /// empty.
+    /// Whether some of a block's messages are moved and others are not. If so, the next three fields are the block's
+    /// environment and its lists so far; otherwise the lists are empty.
     in_block: BoolTarget,
     environment: Target,
     outbox: DigestTarget,
     inbox: DigestTarget,
-    /// Whether the last step's message goes to L1, where it arrives in the next, and the last step's message.
+    /// Whether the last step's message goes to L1, where it arrives in the next step; and the message's hash.
     arriving: BoolTarget,
     last: DigestTarget,
 }
 
-/// What several rules ask of a step.
+/// What more than one rule asks about a step.
 struct Facts {
     emit: BoolTarget,
     claim: BoolTarget,
@@ -60,21 +58,21 @@ struct Facts {
     hash: DigestTarget,
 }
 
-/// How many places a circuit has.
+/// How many slots a circuit has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// For rows that are added first.
+    /// For balances, which are added first.
     pub new_balances: usize,
     /// For steps after them.
     pub steps: usize,
 }
 
 impl Capacity {
-    /// No place at all.
+    /// No slot at all.
     pub const NONE: Self = Self { new_balances: 0, steps: 0 };
 }
 
-/// Places for rows and steps, one after the other.
+/// Slots for balances, then slots for steps.
 pub struct CrossingTarget {
     new_balances: Vec<NewBalanceTarget>,
     steps: Vec<StepTarget>,
@@ -95,8 +93,8 @@ struct StepTarget {
 }
 
 impl CrossingTarget {
-    /// Adds up to `rows` rows and then takes up to `steps` steps in superblock `number`, which has 32 bits.
-    /// Moves `roots` and `lists` forward. A block whose messages begin here ends here.
+    /// Adds up to `new_balances` balances and then takes up to `steps` steps in superblock `number`, which has 32 bits.
+    /// Moves `roots` and `lists` forward. A block whose messages begin in this circuit ends in it.
     pub fn apply(
         builder: &mut Builder,
         Capacity { new_balances, steps }: Capacity,
@@ -120,14 +118,14 @@ impl CrossingTarget {
         let steps =
             (0..steps).map(|_| StepTarget::apply(builder, (chain_id, number), &mut running)).collect();
 
-        // No block is half moved, and no message to L1 is still on its way.
+        // No block is moved in part only, and no message to L1 is still on its way.
         builder.enforce_zero(running.in_block.target);
         builder.enforce_zero(running.arriving.target);
         (*roots, *lists) = (running.roots, running.lists);
         Self { new_balances, steps }
     }
 
-    /// Assigns a chunk. Places that are left over take its idle row and do nothing.
+    /// Assigns a chunk. Slots that are left over take its idle balance or no step, and do nothing.
     ///
     /// # Errors
     /// If a target already has another value.
@@ -149,7 +147,8 @@ impl CrossingTarget {
 }
 
 impl NewBalanceTarget {
-    /// A row of amount 0 for a key that has none, in an empty slot; which one is nobody's concern.
+    /// Adds a balance of 0 under a key that has none, in an empty slot. The prover chooses the key: a balance of 0 changes
+    /// nothing.
     fn apply(builder: &mut Builder, roots: &mut SuperblockRoots<Target>) -> Self {
         let target = Self {
             active: builder.new_bool(),
@@ -182,7 +181,7 @@ impl NewBalanceTarget {
 }
 
 impl StepTarget {
-    /// Takes one step from `running` on.
+    /// Takes one step after those that led to `running`.
     fn apply(builder: &mut Builder, (chain_id, number): (Target, Target), running: &mut Running) -> Self {
         let step = Self {
             fields: new_virtual(builder),
@@ -199,7 +198,7 @@ impl StepTarget {
         step
     }
 
-    /// A step does one thing or none.
+    /// A step does one thing, or nothing.
     fn facts(&self, builder: &mut Builder) -> Facts {
         let StepFields { emit, claim, refund, bounce, ends_block, actor, message, .. } = self.fields;
         let mut flag = |target| {
@@ -219,13 +218,13 @@ impl StepTarget {
         Facts { emit, claim, refund, bounce, ends_block, active, by_l1, to_l1, hash }
     }
 
-    /// The numbers that a kernel chooses have their bits, and the amount is not zero: nothing stands on L1 for
-    /// two things. The others have theirs already: the source is the actor, and the deadline is near the
-    /// superblock's number.
+    /// The numbers that a kernel chooses have their bits, and the amount is not zero, so that no
+    /// payout on L1 has two readings. The other numbers are bounded already: the source is the actor, and the deadline is
+    /// near the superblock's number.
     fn enforce_well_formed(&self, builder: &mut Builder) {
         let MessageFields { destination, asset, sequence, amount, .. } = self.fields.message;
         builder.enforce_range(destination, ENVIRONMENT_BITS);
-        // One reading only: origin and number have 48 bits together.
+        // A name has one reading only: origin and number have 48 bits together.
         let origin = self.fields.asset_origin;
         builder.enforce_range(origin, ENVIRONMENT_BITS);
         let base = F::from_canonical_u64(1 << NUMBER_BITS);
@@ -238,12 +237,12 @@ impl StepTarget {
         enforce_amount(builder, less);
     }
 
-    /// | action | the actor is | besides |
+    /// | action | the actor is | and |
     /// |---|---|---|
-    /// | emit | the source | and not the destination |
+    /// | emit | the source | not the destination |
     /// | claim | the destination | |
     /// | refund | the source | |
-    /// | bounce | the source | and L1 |
+    /// | bounce | the source | L1 |
     fn enforce_parties(&self, builder: &mut Builder, facts: &Facts, chain_id: Target) {
         let MessageFields { source, destination, .. } = self.fields.message;
         builder.enforce_equal_if(facts.active, self.fields.message.chain_id, chain_id);
@@ -317,8 +316,8 @@ impl StepTarget {
         running.last = facts.hash;
     }
 
-    /// The actor's row rises if the asset's origin emits it or another environment consumes it, and falls
-    /// otherwise. A bounce moves no row.
+    /// The actor's balance rises if the asset's origin emits it or another environment consumes it, and falls
+    /// otherwise. A bounce changes no balance.
     fn move_balance(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
         let MessageFields { asset, amount, .. } = self.fields.message;
         let moves = BoolTarget::new_unsafe(builder.sub(facts.active.target, facts.bounce.target));
@@ -344,13 +343,13 @@ impl StepTarget {
         );
     }
 
-    /// The step joins the lists of its actor: the block's, or L1's. Where a block's messages end, its lists
-    /// join the blocks moved.
+    /// The step joins the lists of its actor: the block's, or L1's. Where a block's messages end, its lists join the
+    /// list of blocks whose messages were moved.
     fn extend_lists(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
         let environment = builder.not(facts.by_l1);
         let by_block = builder.and(facts.active, environment);
 
-        // One block at a time.
+        // Blocks come one at a time.
         let continues = builder.and(by_block, running.in_block);
         builder.enforce_equal_if(continues, self.fields.actor, running.environment);
         running.environment = builder.select(by_block, self.fields.actor, running.environment);
@@ -371,7 +370,7 @@ impl StepTarget {
         let inbox = builder.select_digest(by_environment, received, running.inbox);
         running.lists.l1_outbox = builder.select_digest(by_l1, received, running.lists.l1_outbox);
 
-        // What ends is a block.
+        // Only a block ends.
         let ends = builder.and(facts.ends_block, in_block);
         let element = block_messages_circuit(builder, running.environment, outbox, inbox);
         let applied = append_block_messages_circuit(builder, running.lists.applied, element);

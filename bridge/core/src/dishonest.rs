@@ -1,41 +1,25 @@
-//! The bridge without its rules, as a dishonest prover moves it: for tests of circuits.
-
-use circuits_protocol::registry::EnvironmentId;
-use plonky2::field::types::Field;
+//! The bridge without its rules, as a dishonest prover would move it, for tests of circuits.
 
 use crate::{
     block::BlockMessages,
-    lists::block_messages,
-    message::{Consumption, Message},
+    rules::{Action, Movement},
     state::Location,
-    step::{Action, Crossing, uses_tree},
+    step::Crossing,
 };
 
 impl Crossing {
-    /// Takes in what a block emits and consumes and judges nothing. The lists go on as the circuit's do;
-    /// messages and balances are moved as far as they can be.
+    /// Moves what a block emits and consumes, without applying any rule. The lists continue as the circuit's do; messages
+    /// and balances are moved as far as that is possible.
     ///
     /// # Panics
-    /// If a row was not opened.
+    /// If a balance was not opened.
     pub fn apply_unchecked(&mut self, block: &BlockMessages) {
-        for (message, consumption) in &block.inbox {
-            self.step_unchecked(Action::Consume(*consumption), block.environment, message);
-        }
-        for message in &block.outbox {
-            self.step_unchecked(Action::Emit, block.environment, message);
-            if message.destination == EnvironmentId::L1 {
-                self.step_unchecked(Action::Consume(Consumption::Claim), EnvironmentId::L1, message);
-            }
-        }
-        if let Some(last) = self.chunk.steps.last_mut().filter(|_| !block.is_empty()) {
-            last.fields.ends_block = circuits_core::F::ONE;
-            let element =
-                block_messages(block.environment.to_field(), block.outbox_digest(), block.inbox_digest());
-            self.lists.applied = self.lists.append_block(element);
-        }
+        block.movements().for_each(|movement| self.step_unchecked(&movement));
+        self.end_block(block);
     }
 
-    fn step_unchecked(&mut self, action: Action, actor: EnvironmentId, message: &Message) {
+    fn step_unchecked(&mut self, movement: &Movement<'_>) {
+        let &Movement { action, message, .. } = movement;
         let hash = message.hash();
         let consumed = || self.state.records().iter().position(|record| record.message == *message);
         let index = match action {
@@ -43,20 +27,14 @@ impl Crossing {
             Action::Emit | Action::Bounce => None,
         };
         let index = index.unwrap_or(self.state.message_count());
-        let step = self.open(action, actor, message, index).expect("the row is open");
+        let step = self.open(movement, index).expect("the balance is open");
 
-        let key = message.balance_key(actor);
-        let balance = self.state.balance(key);
-        let moved = match (action, key.is_origin()) {
-            (Action::Bounce, _) => Ok(balance),
-            (Action::Emit, true) | (Action::Consume(_), false) => balance.checked_add(message.amount),
-            (Action::Emit, false) | (Action::Consume(_), true) => balance.checked_sub(message.amount),
-        };
-        if let Ok(after) = moved {
-            self.state.set_balance(key, after).expect("the row is open");
+        let key = movement.balance_key();
+        if let Ok(after) = movement.balance_after(self.state.balance(key)) {
+            self.state.set_balance(key, after).expect("the balance is open");
         }
         let location = Location { superblock: self.number, height: None };
-        if uses_tree(action, actor, message) {
+        if movement.uses_tree() {
             match action {
                 Action::Consume(consumption) if index < self.state.message_count() => {
                     self.state.consume(index, consumption, location).expect("the index was used");
@@ -67,9 +45,7 @@ impl Crossing {
                 }
             }
         }
-        if actor == EnvironmentId::L1 {
-            self.note(action, message, hash);
-        }
+        self.note(movement, hash);
         self.chunk.steps.push(step);
     }
 }

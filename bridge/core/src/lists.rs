@@ -7,7 +7,7 @@ use circuits_core::{
 use circuits_protocol::statement::{Accumulators, empty_list};
 use plonky2::iop::target::Target;
 
-/// Domain of a block's entry in the list of blocks with messages, and of that list.
+/// Domain of a block's element in the list of blocks with messages, and of that list.
 const BLOCK_MESSAGES: Domain = Domain::new("blkmsgs");
 
 circuits_core::layout! {
@@ -17,7 +17,8 @@ circuits_core::layout! {
         pub l1_inbox: Digest<T>,
         /// Digest of what L1 must pay or give back, as an inbox.
         pub l1_outbox: Digest<T>,
-        /// Digest of the blocks whose outbox and inbox were moved. Must reach the digest of the blocks that have any.
+        /// Digest of the blocks whose outbox and inbox were moved. At the end of a superblock it equals
+        /// the digest of the blocks that have messages.
         pub applied: Digest<T>,
     }
 }
@@ -29,7 +30,7 @@ impl<T: Copy> BridgeLists<T> {
         Self { l1_inbox, l1_outbox, applied }
     }
 
-    /// Puts the lists where [`Self::of`] takes them from.
+    /// Writes the lists back to the accumulators.
     pub fn store(self, accumulators: &mut Accumulators<T>) {
         let Self { l1_inbox, l1_outbox, applied } = self;
         *accumulators = Accumulators { l1_inbox, l1_outbox, applied, ..*accumulators };
@@ -37,19 +38,19 @@ impl<T: Copy> BridgeLists<T> {
 }
 
 impl BridgeLists {
-    /// Where a superblock starts.
+    /// The lists at the start of a superblock.
     #[must_use]
     pub fn start(l1_inbox: Digest) -> Self {
         Self { l1_inbox, l1_outbox: empty_list(), applied: empty_list() }
     }
 
-    /// `applied` after one more block.
-    pub(crate) fn append_block(&self, element: Digest) -> Digest {
-        append_block_messages(self.applied, element)
+    /// Adds a block whose messages were moved.
+    pub(crate) fn append_block(&mut self, element: Digest) {
+        self.applied = append_block_messages(self.applied, element);
     }
 }
 
-/// `H(BLOCK_MESSAGES, environment, outbox, inbox)`: the entry of a block that emits or consumes.
+/// `H(BLOCK_MESSAGES, environment, outbox, inbox)`: the element of a block that emits or consumes.
 #[must_use]
 pub fn block_messages(environment: F, outbox: Digest, inbox: Digest) -> Digest {
     hash(BLOCK_MESSAGES, &[&[environment], outbox.0.as_slice(), inbox.0.as_slice()].concat())

@@ -19,40 +19,43 @@ use crate::{asset::AssetId, balance::BalanceKey};
 const MESSAGE: Domain = Domain::new("message");
 /// Domain of what an inbox lists: a message and what becomes of it.
 const CONSUMED: Domain = Domain::new("consume");
+/// Domain of the leaf of a consumed message.
+const TOMBSTONE: Domain = Domain::new("tombst");
+
+/// Depth of the tree of messages: one leaf for every message ever emitted.
+pub const MESSAGES_DEPTH: usize = 32;
 
 /// The fewest superblocks between a message's emission and its deadline: time to claim it.
 pub const MIN_LIFETIME: u32 = 64;
-/// The most superblocks between a message's emission and its deadline: a refund is never out of sight.
+/// The most superblocks between a message's emission and its deadline: a refund is never too far off.
 pub const MAX_LIFETIME: u32 = 1 << 20;
 
 /// Bits of a message's number: the sender's nonce, and which message of its transaction.
 pub const SEQUENCE_BITS: usize = 34;
 
-/// The superblocks before a deadline in which producers no longer claim, nor send what would expire so soon: a
-/// block that comes late would be refused whole.
+/// How many superblocks before a deadline producers stop claiming, and stop sending what would expire so soon: a block
+/// that comes late would be refused as a whole.
 pub const TIMING_MARGIN: u32 = 16;
 
 /// An asset on its way.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
-    /// The deployment.
     #[serde(deserialize_with = "canonical")]
     pub chain_id: u64,
     /// The environment that emits it; 0 is L1.
     pub source: EnvironmentId,
     /// The environment that may claim it.
     pub destination: EnvironmentId,
-    /// Number among the messages of its sender, which no two of them share; below `2^34`.
+    /// Number among the messages of its sender, below `2^34`; no two of them share one.
     #[serde(deserialize_with = "canonical")]
     pub sequence: u64,
-    /// Who sends it, in the source's terms.
+    /// The sender, in the source's terms.
     pub sender: Digest,
-    /// Who receives it, in the destination's terms.
+    /// The recipient, in the destination's terms.
     pub recipient: Digest,
-    /// What is sent.
     pub asset: AssetId,
-    /// How much of it; not zero.
+    /// Not zero.
     pub amount: Amount,
     /// The last superblock in which the destination may claim it.
     pub deadline: u32,
@@ -60,7 +63,8 @@ pub struct Message {
     pub data: Digest,
 }
 
-/// Reads an integer below the field's order. Two integers that are one element would be two texts of one message.
+/// Reads an integer below the field's order. Two integers that are the same field element would be two texts of one
+/// message.
 fn canonical<'de, De: Deserializer<'de>>(deserializer: De) -> Result<u64, De::Error> {
     let value = u64::deserialize(deserializer)?;
     if value < F::ORDER {
@@ -71,23 +75,18 @@ fn canonical<'de, De: Deserializer<'de>>(deserializer: De) -> Result<u64, De::Er
 }
 
 circuits_core::layout! {
-    /// What a message's hash covers: all of it.
+    /// A message in field elements: what its hash covers.
     pub struct MessageFields<T> {
-        /// The deployment.
         pub chain_id: T,
-        /// The environment that emits it.
         pub source: T,
         /// The environment that may claim it.
         pub destination: T,
         /// Number among the messages of its sender.
         pub sequence: T,
-        /// Who sends it.
         pub sender: Digest<T>,
-        /// Who receives it.
         pub recipient: Digest<T>,
         /// What is sent: an asset's name, packed.
         pub asset: T,
-        /// How much of it.
         pub amount: T,
         /// The last superblock in which the destination may claim it.
         pub deadline: T,
@@ -114,13 +113,13 @@ impl Message {
         }
     }
 
-    /// The row that the message moves when `environment` emits or consumes it.
+    /// The balance that changes when `environment` emits or consumes the message.
     #[must_use]
     pub fn balance_key(&self, environment: EnvironmentId) -> BalanceKey {
         BalanceKey { environment, asset: self.asset }
     }
 
-    /// Who gets the asset, in the terms of the environment that consumes the message.
+    /// The receiver of the asset, in the terms of the environment that consumes the message.
     #[must_use]
     pub fn beneficiary(&self, consumption: Consumption) -> Digest {
         match consumption {
@@ -195,6 +194,29 @@ pub fn inbox_append_circuit(
 ) -> DigestTarget {
     let item = consumed_circuit(builder, message, is_refund);
     chain_circuit(builder, MESSAGE_LIST, inbox, item)
+}
+
+/// The digest of an outbox that was `outbox`, after all of `messages`.
+#[must_use]
+pub fn outbox_digest<'m>(outbox: Digest, messages: impl IntoIterator<Item = &'m Message>) -> Digest {
+    messages.into_iter().fold(outbox, |list, message| outbox_append(list, message.hash()))
+}
+
+/// The digest of an inbox that was `inbox`, after all of `messages` were consumed.
+#[must_use]
+pub fn inbox_digest<'m>(
+    inbox: Digest,
+    messages: impl IntoIterator<Item = &'m (Message, Consumption)>,
+) -> Digest {
+    messages
+        .into_iter()
+        .fold(inbox, |list, (message, consumption)| inbox_append(list, message.hash(), *consumption))
+}
+
+/// The leaf that a consumed message leaves behind: not empty, and no message's hash.
+#[must_use]
+pub fn tombstone() -> Digest {
+    hash(TOMBSTONE, &[])
 }
 
 /// `H(CONSUMED, message, claim or refund)`: the item of an inbox.

@@ -12,20 +12,17 @@ use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BALANCES_DEPTH, MESSAGES_DEPTH,
     asset::AssetId,
-    balance::{BalanceKey, balance_value},
-    message::{Consumption, Message},
-    tombstone,
+    balance::{BALANCES_DEPTH, BalanceKey, balance_value},
+    message::{Consumption, MESSAGES_DEPTH, Message, tombstone},
 };
 
 /// Where a message was emitted or consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Location {
-    /// The superblock.
     pub superblock: u32,
-    /// First height of the block in it; none if L1 did it.
+    /// First height of the block; `None` if L1 did it.
     pub height: Option<u32>,
 }
 
@@ -33,7 +30,6 @@ pub struct Location {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// The message.
     pub message: Message,
     /// Where it was emitted.
     pub emitted: Location,
@@ -47,16 +43,16 @@ pub struct Record {
 pub struct BridgeState {
     records: Vec<Record>,
     messages: AppendTree,
-    /// Indices of the messages that are not consumed, by the hash of every message ever emitted. A dishonest
-    /// kernel can emit one message twice.
+    /// By the hash of every message ever emitted, the indices of those that are not consumed. There can be several: a
+    /// dishonest kernel can emit one message twice.
     pending: BTreeMap<Digest, BTreeSet<u64>>,
     balances: Vec<(BalanceKey, Amount)>,
-    /// Where each row stands among the rows.
+    /// The index of each balance in `balances`.
     positions: BTreeMap<BalanceKey, usize>,
     pub(crate) balance_tree: KeyedTree,
 }
 
-/// What is stored of a bridge: all else follows from it.
+/// What is stored of a bridge. Everything else follows from it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BridgeData {
@@ -89,14 +85,14 @@ impl TryFrom<BridgeData> for BridgeState {
     }
 }
 
-/// How one change of the state is taken back.
+/// What is needed to undo one change of the state.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Undo {
-    /// A message was appended; whether one with its hash was there before.
+    /// A message was appended; `known` if one with its hash had been emitted before.
     Push { known: bool },
     /// The message at this index was consumed.
     Consume(u64),
-    /// A row held this before.
+    /// The balance held this amount before.
     Balance(BalanceKey, Amount),
 }
 
@@ -143,7 +139,7 @@ impl BridgeState {
         self.balance_tree.root()
     }
 
-    /// The superblock's roots, beside the root of environments.
+    /// The roots of a superblock, with the given root of environments.
     #[must_use]
     pub fn roots(&self, environments_root: Digest) -> SuperblockRoots {
         SuperblockRoots {
@@ -154,19 +150,24 @@ impl BridgeState {
         }
     }
 
-    /// The rows, in the order in which they were first used.
+    /// The balances, in the order in which they were first used.
     #[must_use]
     pub fn balances(&self) -> &[(BalanceKey, Amount)] {
         &self.balances
     }
 
-    /// One row's amount; 0 if there is none.
+    /// Leaves of the tree of balances, its sentinel included.
+    pub(crate) fn balance_count(&self) -> u64 {
+        self.balance_tree.count()
+    }
+
+    /// What `key` holds; 0 if there is no such balance.
     #[must_use]
     pub fn balance(&self, key: BalanceKey) -> Amount {
         self.positions.get(&key).map_or(Amount::ZERO, |&position| self.balances[position].1)
     }
 
-    /// Whether there is such a row.
+    /// Whether there is such a balance.
     #[must_use]
     pub fn has_balance(&self, key: BalanceKey) -> bool {
         self.positions.contains_key(&key)
@@ -176,6 +177,11 @@ impl BridgeState {
     #[must_use]
     pub fn pending(&self, hash: &Digest) -> Option<u64> {
         self.pending.get(hash)?.first().copied()
+    }
+
+    /// How many messages with this hash are not consumed.
+    pub(crate) fn pending_count(&self, hash: &Digest) -> usize {
+        self.pending.get(hash).map_or(0, BTreeSet::len)
     }
 
     /// Whether a message with this hash was ever emitted, consumed or not.
@@ -189,7 +195,7 @@ impl BridgeState {
         self.records.iter().filter(|record| record.consumed.is_none())
     }
 
-    /// Whether for every asset what is outstanding is what was let in elsewhere and what is in flight.
+    /// Whether for every asset what is outstanding equals what was let in elsewhere and what is in flight.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
         let mut difference: BTreeMap<AssetId, i128> = BTreeMap::new();
@@ -228,7 +234,7 @@ impl BridgeState {
         Ok(())
     }
 
-    /// Sets a row that exists.
+    /// Sets a balance that exists.
     pub(crate) fn set_balance(&mut self, key: BalanceKey, amount: Amount) -> Result<(), TreeError> {
         self.balance_tree.update(key.digest(), balance_value(amount))?;
         if let Some(&position) = self.positions.get(&key) {
@@ -237,7 +243,7 @@ impl BridgeState {
         Ok(())
     }
 
-    /// Adds a row of amount 0.
+    /// Adds a balance of 0.
     pub(crate) fn add_balance(&mut self, key: BalanceKey) -> Result<(), TreeError> {
         self.balance_tree.insert(key.digest(), balance_value(Amount::ZERO))?;
         self.positions.insert(key, self.balances.len());
@@ -245,7 +251,7 @@ impl BridgeState {
         Ok(())
     }
 
-    /// Takes the last change back that was not taken back yet.
+    /// Undoes the last change that was not undone yet.
     pub(crate) fn undo(&mut self, change: Undo) -> Result<(), TreeError> {
         match change {
             Undo::Push { known } => {

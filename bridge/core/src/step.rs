@@ -1,6 +1,6 @@
 //! One message, one step: natively.
 //!
-//! | step | who acts | list that gains | leaf | row of the actor |
+//! | step | actor | list that gains | leaf | balance of the actor |
 //! |---|---|---|---|---|
 //! | emit | an environment | its outbox | empty to message, unless it goes to L1 | origin +, else - |
 //! | emit | L1: a deposit | L1 inbox | empty to message | origin +, else - |
@@ -10,13 +10,12 @@
 //! | refund | L1: an expired deposit | L1 outbox | message to tombstone | origin -, else + |
 //! | bounce | L1: a deposit that came too late | L1 inbox and L1 outbox | none | none |
 //!
-//! What L1 sends and receives is so treated as what any environment does, with the L1 inbox as its outbox and
-//! the L1 outbox as its inbox. A message to L1 is final: the step after its emission consumes it, and it is
-//! never in the tree.
+//! So L1 is an environment like the others, with the L1 inbox as its outbox and the L1 outbox as its inbox. A message to
+//! L1 is final: the step after its emission consumes it, and it is never in the tree.
 
 use circuits_core::{
     Digest, F,
-    amount::{Amount, AmountError},
+    amount::Amount,
     layout::Layout,
     trees::{InsertWitness, KeyedTree, LeafOpening, Path},
 };
@@ -28,47 +27,29 @@ use crate::{
     balance::BalanceKey,
     block::BlockMessages,
     error::BridgeError,
-    lists::{BridgeLists, block_messages},
-    message::{
-        Consumption, MAX_LIFETIME, MIN_LIFETIME, Message, MessageFields, SEQUENCE_BITS, inbox_append,
-        message_hash, outbox_append,
-    },
+    lists::BridgeLists,
+    message::{Consumption, Message, MessageFields, inbox_append, message_hash, outbox_append},
+    rules::{Action, Holdings, Movement},
     state::{BridgeState, Location, Undo},
 };
-
-/// What a step does with its message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Action {
-    /// Sends it.
-    Emit,
-    /// Consumes it.
-    Consume(Consumption),
-    /// Sends a deposit back that came after its deadline.
-    Bounce,
-}
 
 circuits_core::layout! {
     /// One step, in field elements.
     pub struct StepFields<T> {
-        /// Whether the message is emitted.
         pub emit: T,
-        /// Whether it is claimed.
         pub claim: T,
-        /// Whether it is refunded.
         pub refund: T,
         /// Whether it is a deposit that goes straight back.
         pub bounce: T,
         /// Whether the block's messages end here.
         pub ends_block: T,
-        /// Who acts.
         pub actor: T,
-        /// The message.
         pub message: MessageFields<T>,
         /// The environment that issued its asset.
         pub asset_origin: T,
         /// Its index in the tree.
         pub index: T,
-        /// What the row of the actor and the asset holds before.
+        /// What the actor's balance in the asset holds before.
         pub balance: T,
     }
 }
@@ -76,46 +57,39 @@ circuits_core::layout! {
 /// What a circuit must know of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// What is done.
     pub fields: StepFields,
     /// The path of the message's leaf.
     pub path: Path,
-    /// The row of the actor and the asset, before.
+    /// The leaf of the actor's balance in the asset, before.
     pub balance_leaf: LeafOpening,
 }
 
-/// A row that is added with amount 0.
+/// A balance that is added, of amount 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBalance {
-    /// Which.
     pub key: BalanceKey,
-    /// How the tree of balances takes it.
+    /// What the insertion into the tree of balances must know.
     pub witness: InsertWitness,
-    /// Rows before, the tree's sentinel included: the slot that the new one takes.
+    /// Balances before, the tree's sentinel included: the slot that the new one takes.
     pub count: u64,
 }
 
-/// What a circuit with places for rows and steps takes in: rows first, then steps.
+/// What one circuit moves: balances are added first, then steps are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Rows that are added.
     pub new_balances: Vec<NewBalance>,
-    /// A row that could be added after these: fills the places of a circuit that are left over.
+    /// A balance that could be added after these: fills the circuit's slots for balances that are left over.
     pub idle: NewBalance,
-    /// The steps, in order.
     pub steps: Vec<Step>,
 }
 
-/// A bridge in a superblock: where it stands, and what was done.
+/// A bridge while a superblock moves its messages: the state reached, and what was done.
 #[derive(Clone, Debug)]
 pub struct Crossing {
-    /// The deployment.
     pub chain_id: u64,
-    /// The superblock.
     pub number: u32,
-    /// First height of the block whose messages are moved, for who asks later where a message was moved.
+    /// First height of the block whose messages are moved: recorded with each message.
     pub height: Option<u32>,
-    /// The state reached.
     pub state: BridgeState,
     /// The running lists reached.
     pub lists: BridgeLists,
@@ -125,12 +99,12 @@ pub struct Crossing {
     pub l1_outbox: Vec<(Message, Consumption)>,
     /// What was done since the last chunk ended.
     pub chunk: Chunk,
-    /// How to take back what the present block did.
+    /// What is needed to undo what the present block did.
     journal: Vec<Undo>,
 }
 
 impl Step {
-    /// What fills a place that does nothing. No rule looks further than that its numbers have their bits.
+    /// Fills a slot that does nothing. The only rules that apply to it are that its numbers have their bits.
     pub(crate) fn idle() -> Self {
         let nothing: StepFields =
             Layout::decode(&[F::ZERO; <StepFields as Layout<F>>::LEN]).expect("the length is the layout's");
@@ -140,33 +114,33 @@ impl Step {
     }
 }
 
-/// What stands for a row that is not looked at.
+/// Stands for the leaf of a balance that no rule looks at.
 fn no_balance() -> LeafOpening {
     let path = Path { siblings: vec![] };
     LeafOpening { index: 0, key: Digest::ZERO, value: Digest::ZERO, next_key: Digest::ZERO, path }
 }
 
 impl Chunk {
-    /// A chunk on these balances, in which nothing is done yet.
+    /// An empty chunk on these balances.
     fn new(balances: &KeyedTree) -> Result<Self, BridgeError> {
         Ok(Self { new_balances: vec![], idle: NewBalance::idle(balances)?, steps: vec![] })
     }
 }
 
 impl NewBalance {
-    /// How `key`, which has no row, gets one.
+    /// Adds a balance under `key`, which has none.
     fn of(key: BalanceKey, balances: &KeyedTree) -> Result<Self, BridgeError> {
         Ok(Self { key, witness: balances.prove_insert(&key.digest())?, count: balances.count() })
     }
 
-    /// A row that nothing has asked for.
+    /// A balance that nothing has asked for.
     fn idle(balances: &KeyedTree) -> Result<Self, BridgeError> {
         let nobody = EnvironmentId(u16::MAX);
         let keys = (1..=u32::MAX).rev().filter_map(|local| {
             Some(BalanceKey { environment: nobody, asset: AssetId::new(nobody.0, local).ok()? })
         });
         let absent = keys.into_iter().find(|key| balances.get(&key.digest()).is_none());
-        Self::of(absent.expect("the tree has fewer rows than there are numbers"), balances)
+        Self::of(absent.expect("the tree has fewer balances than there are numbers"), balances)
     }
 }
 
@@ -186,8 +160,8 @@ impl Crossing {
         Ok(Self { chain_id, number, height, state, lists, l1_inbox, l1_outbox, chunk, journal })
     }
 
-    /// Adds those of these rows that do not exist. A circuit adds rows before it takes steps: rows that are
-    /// opened later than the first step of a chunk are good for the chunks after it only.
+    /// Adds those of these balances that do not exist. A circuit adds balances before it takes steps: balances that are
+    /// opened after the first step of a chunk can be used in later chunks only.
     ///
     /// # Errors
     /// [`BridgeError::Tree`] if the tree of balances is full.
@@ -219,28 +193,20 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken.
     pub fn apply_block(&mut self, block: &BlockMessages) -> Result<(), BridgeError> {
-        self.all_or_nothing(|crossing| {
-            for (message, consumption) in &block.inbox {
-                crossing.step(Action::Consume(*consumption), block.environment, message)?;
-            }
-            for message in &block.outbox {
-                crossing.step(Action::Emit, block.environment, message)?;
-                if message.destination == EnvironmentId::L1 {
-                    crossing.step(Action::Consume(Consumption::Claim), EnvironmentId::L1, message)?;
-                }
-            }
-            Ok(())
-        })?;
-        if let Some(last) = self.chunk.steps.last_mut().filter(|_| !block.is_empty()) {
-            last.fields.ends_block = F::ONE;
-            let element =
-                block_messages(block.environment.to_field(), block.outbox_digest(), block.inbox_digest());
-            self.lists.applied = self.lists.append_block(element);
-        }
+        self.all_or_nothing(|crossing| block.movements().try_for_each(|movement| crossing.step(movement)))?;
+        self.end_block(block);
         Ok(())
     }
 
-    /// Takes back what `steps` did if it ends with an error.
+    /// Marks the last step as the end of the block, and adds the block to those whose messages were moved.
+    pub(crate) fn end_block(&mut self, block: &BlockMessages) {
+        if let Some(last) = self.chunk.steps.last_mut().filter(|_| !block.is_empty()) {
+            last.fields.ends_block = F::ONE;
+            self.lists.append_block(block.element());
+        }
+    }
+
+    /// Undoes what `steps` did if it ends with an error.
     fn all_or_nothing(
         &mut self,
         steps: impl FnOnce(&mut Self) -> Result<(), BridgeError>,
@@ -266,8 +232,7 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken; nothing is changed then.
     pub fn deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
-        let action = if message.deadline < self.number { Action::Bounce } else { Action::Emit };
-        self.all_or_nothing(|crossing| crossing.step(action, EnvironmentId::L1, message))
+        self.all_or_nothing(|crossing| crossing.step(Movement::deposit(message, crossing.number)))
     }
 
     /// Sends a deposit back that nobody claimed in time.
@@ -275,45 +240,32 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken; nothing is changed then.
     pub fn refund_deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
-        let action = Action::Consume(Consumption::Refund);
-        self.all_or_nothing(|crossing| crossing.step(action, EnvironmentId::L1, message))
+        self.all_or_nothing(|crossing| crossing.step(Movement::deposit_refund(message)))
     }
 
-    /// One step. What it changed is in the journal, also on error.
-    fn step(&mut self, action: Action, actor: EnvironmentId, message: &Message) -> Result<(), BridgeError> {
-        check_message(self.chain_id, self.number, action, actor, message)?;
+    /// Takes one step. What it changed is in the journal, also on error.
+    fn step(&mut self, movement: Movement<'_>) -> Result<(), BridgeError> {
+        let Movement { action, actor, message } = movement;
         let hash = message.hash();
-        let key = message.balance_key(actor);
+        // Only L1 consumes what the step before emitted.
+        let emitted = if actor == EnvironmentId::L1 { self.last_emitted() } else { None };
+        let after = movement.check(self.chain_id, self.number, hash, emitted, &self.state)?;
+        let key = movement.balance_key();
         let height = self.height.filter(|_| actor != EnvironmentId::L1);
         let location = Location { superblock: self.number, height };
-
         let index = match action {
-            Action::Consume(consumption) if !self.is_arrival(action, actor, hash) => {
-                let pending = self.state.pending(&hash);
-                pending.ok_or(BridgeError::NotPending { message: hash, consumption })?
-            }
-            _ => self.state.message_count(),
+            Action::Consume(_) if !movement.is_arrival(hash, emitted) => self.state.pending(&hash),
+            Action::Consume(_) | Action::Emit | Action::Bounce => None,
         };
+        let index = index.unwrap_or(self.state.message_count());
 
-        // The row: what it holds before and after.
-        let balance = self.state.balance(key);
-        let moved = match (action, key.is_origin()) {
-            (Action::Bounce, _) => Ok(balance),
-            (Action::Emit, true) | (Action::Consume(_), false) => balance.checked_add(message.amount),
-            (Action::Emit, false) | (Action::Consume(_), true) => balance.checked_sub(message.amount),
-        };
-        let after = moved.map_err(|source: AmountError| BridgeError::Balance {
-            key,
-            amount: message.amount,
-            source,
-        })?;
-
-        let step = self.open(action, actor, message, index)?;
+        let step = self.open(&movement, index)?;
         if action != Action::Bounce {
+            let before = self.state.balance(key);
             self.state.set_balance(key, after)?;
-            self.journal.push(Undo::Balance(key, balance));
+            self.journal.push(Undo::Balance(key, before));
         }
-        if uses_tree(action, actor, message) {
+        if movement.uses_tree() {
             match action {
                 Action::Consume(consumption) => {
                     self.state.consume(index, consumption, location)?;
@@ -326,15 +278,17 @@ impl Crossing {
                 }
             }
         }
-        if actor == EnvironmentId::L1 {
-            self.note(action, message, hash);
-        }
+        self.note(&movement, hash);
         self.chunk.steps.push(step);
         Ok(())
     }
 
-    /// Notes what L1 sends and receives.
-    pub(crate) fn note(&mut self, action: Action, message: &Message, hash: Digest) {
+    /// Adds the step to L1's lists, if L1 takes it.
+    pub(crate) fn note(&mut self, movement: &Movement<'_>, hash: Digest) {
+        let &Movement { action, actor, message } = movement;
+        if actor != EnvironmentId::L1 {
+            return;
+        }
         let (sent, returned) = match action {
             Action::Emit => (true, None),
             Action::Consume(consumption) => (false, Some(consumption)),
@@ -350,18 +304,13 @@ impl Crossing {
         }
     }
 
-    /// What a circuit must know to take the step from the present state, whether or not it may be taken.
+    /// What a circuit must know to take the step from the present state, whether or not a rule forbids it.
     ///
     /// # Errors
-    /// [`BridgeError::Tree`] if the row was not opened.
-    pub(crate) fn open(
-        &self,
-        action: Action,
-        actor: EnvironmentId,
-        message: &Message,
-        index: u64,
-    ) -> Result<Step, BridgeError> {
-        let key = message.balance_key(actor);
+    /// [`BridgeError::Tree`] if the balance was not opened.
+    pub(crate) fn open(&self, movement: &Movement<'_>, index: u64) -> Result<Step, BridgeError> {
+        let &Movement { action, actor, message } = movement;
+        let key = movement.balance_key();
         let is = |other| F::from_bool(action == other);
         let fields = StepFields {
             emit: is(Action::Emit),
@@ -376,86 +325,26 @@ impl Crossing {
             balance: self.state.balance(key).to_field(),
         };
         let balance_leaf = match action {
-            // It moves none.
+            // It changes no balance.
             Action::Bounce => no_balance(),
             Action::Emit | Action::Consume(_) => self.state.balance_tree.prove_update(&key.digest())?,
         };
         Ok(Step { fields, path: self.state.message_path(index), balance_leaf })
     }
 
-    /// Whether L1 consumes the message that the last step emitted.
-    fn is_arrival(&self, action: Action, actor: EnvironmentId, hash: Digest) -> bool {
-        actor == EnvironmentId::L1
-            && action == Action::Consume(Consumption::Claim)
-            && self
-                .chunk
-                .steps
-                .last()
-                .is_some_and(|last| last.fields.emit == F::ONE && message_hash(&last.fields.message) == hash)
+    /// The hash of the message that the last step emitted, if it emitted one.
+    fn last_emitted(&self) -> Option<Digest> {
+        let last = self.chunk.steps.last().filter(|last| last.fields.emit == F::ONE)?;
+        Some(message_hash(&last.fields.message))
     }
 }
 
-/// Whether a step touches the tree of messages: not if the message goes to L1, which it does at once, or
-/// straight back.
-pub(crate) fn uses_tree(action: Action, actor: EnvironmentId, message: &Message) -> bool {
-    match action {
-        Action::Emit => message.destination != EnvironmentId::L1,
-        Action::Consume(Consumption::Claim) => actor != EnvironmentId::L1,
-        Action::Consume(Consumption::Refund) => true,
-        Action::Bounce => false,
+impl Holdings for BridgeState {
+    fn balance(&self, key: BalanceKey) -> Amount {
+        self.balance(key)
     }
-}
 
-/// The rules about a message that need no state.
-fn check_message(
-    chain_id: u64,
-    number: u32,
-    action: Action,
-    actor: EnvironmentId,
-    message: &Message,
-) -> Result<(), BridgeError> {
-    if message.chain_id != chain_id {
-        return Err(BridgeError::ChainId { expected: chain_id, found: message.chain_id });
+    fn is_pending(&self, hash: &Digest) -> bool {
+        self.pending(hash).is_some()
     }
-    if message.sequence >> SEQUENCE_BITS != 0 {
-        return Err(BridgeError::Sequence(message.sequence));
-    }
-    if message.amount == Amount::ZERO {
-        return Err(BridgeError::ZeroAmount);
-    }
-    let deadline = message.deadline;
-    match action {
-        Action::Consume(Consumption::Claim) => {
-            if message.destination != actor {
-                return Err(BridgeError::Destination { actor, destination: message.destination });
-            }
-            if number > deadline {
-                return Err(BridgeError::ClaimTooLate { number, deadline });
-            }
-        }
-        Action::Emit | Action::Bounce | Action::Consume(Consumption::Refund) => {
-            if message.source != actor {
-                return Err(BridgeError::Source { actor, source_environment: message.source });
-            }
-        }
-    }
-    match action {
-        Action::Emit => {
-            if message.destination == actor {
-                return Err(BridgeError::SelfMessage(actor));
-            }
-            let lifetime = deadline.checked_sub(number);
-            let allowed = if actor == EnvironmentId::L1 { 0..=u32::MAX } else { MIN_LIFETIME..=MAX_LIFETIME };
-            if !lifetime.is_some_and(|lifetime| allowed.contains(&lifetime)) {
-                return Err(BridgeError::Lifetime { number, deadline });
-            }
-        }
-        Action::Bounce | Action::Consume(Consumption::Refund) => {
-            if number <= deadline {
-                return Err(BridgeError::RefundTooEarly { number, deadline });
-            }
-        }
-        Action::Consume(Consumption::Claim) => {}
-    }
-    Ok(())
 }

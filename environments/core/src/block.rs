@@ -1,6 +1,6 @@
 //! Blocks, as proposed (executed, commitments known, unproven) and as proven.
 
-use bridge_core::{BlockMessages, MAX_BLOCK_STEPS};
+use bridge_core::{BlockMessages, MAX_BLOCK_STEPS, OtherMessages};
 use circuits_core::{
     Digest, F, Proof, VerifierKey,
     layout::{Layout, LayoutError},
@@ -55,12 +55,23 @@ pub enum BlockError {
     },
 }
 
-/// The environment and the heights that a statement names, within their ranges.
+/// Which blocks a statement is about, as integers within their ranges: what is parsed once, when a statement is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BlockHeader {
+    /// Not L1.
+    pub environment: EnvironmentId,
+    /// Height of the first block covered, at least 1.
+    pub first_height: u32,
+    /// Height of the last block covered, at least the first.
+    pub last_height: u32,
+}
+
+/// The header of a statement.
 ///
 /// # Errors
 /// - [`BlockError::Environment`]
 /// - [`BlockError::Heights`]
-pub fn check_statement(statement: &BlockStatement) -> Result<(EnvironmentId, u32, u32), BlockError> {
+pub fn check_statement(statement: &BlockStatement) -> Result<BlockHeader, BlockError> {
     let id = statement.environment.to_canonical_u64();
     let environment = u16::try_from(id)
         .ok()
@@ -68,7 +79,9 @@ pub fn check_statement(statement: &BlockStatement) -> Result<(EnvironmentId, u32
         .ok_or(BlockError::Environment(id))?;
     let (first, last) = (statement.first_height.to_canonical_u64(), statement.last_height.to_canonical_u64());
     match (u32::try_from(first), u32::try_from(last)) {
-        (Ok(first), Ok(last)) if first >= 1 && first <= last => Ok((environment, first, last)),
+        (Ok(first_height), Ok(last_height)) if first_height >= 1 && first_height <= last_height => {
+            Ok(BlockHeader { environment, first_height, last_height })
+        }
         _ => Err(BlockError::Heights { first, last }),
     }
 }
@@ -83,15 +96,7 @@ pub fn check_messages(statement: &BlockStatement, messages: &BlockMessages) -> R
     if found > MAX_BLOCK_STEPS {
         return Err(BlockError::TooManyMessages { found });
     }
-    let lists = [
-        ("environment", messages.environment.to_field() == statement.environment),
-        ("outbox", messages.outbox_digest() == statement.outbox),
-        ("inbox", messages.inbox_digest() == statement.inbox),
-    ];
-    match lists.into_iter().find(|(_, same)| !same) {
-        Some((list, _)) => Err(BlockError::OtherMessages { list }),
-        None => Ok(()),
-    }
+    messages.check_named_in(statement).map_err(|OtherMessages { list }| BlockError::OtherMessages { list })
 }
 
 /// Checks that the public inputs of `proof` are `statement`.
@@ -112,8 +117,7 @@ pub fn check_proof_states(statement: &BlockStatement, proof: &Proof) -> Result<(
 #[derive(Clone, Debug)]
 pub struct ProposedBlock<W> {
     statement: BlockStatement,
-    environment: EnvironmentId,
-    heights: (u32, u32),
+    header: BlockHeader,
     messages: BlockMessages,
     body: Vec<u8>,
     witness: W,
@@ -134,12 +138,12 @@ impl<W> ProposedBlock<W> {
         body: Vec<u8>,
         witness: W,
     ) -> Result<Self, BlockError> {
-        let (environment, first, last) = check_statement(&statement)?;
+        let header = check_statement(&statement)?;
         check_messages(&statement, &messages)?;
         if body.len() > MAX_BODY_BYTES {
             return Err(BlockError::BodyTooLarge { found: body.len() });
         }
-        Ok(Self { statement, environment, heights: (first, last), messages, body, witness })
+        Ok(Self { statement, header, messages, body, witness })
     }
 
     /// What the block's proof will state.
@@ -147,19 +151,24 @@ impl<W> ProposedBlock<W> {
         &self.statement
     }
 
+    /// Which blocks the statement is about.
+    pub fn header(&self) -> BlockHeader {
+        self.header
+    }
+
     /// The environment.
     pub fn environment(&self) -> EnvironmentId {
-        self.environment
+        self.header.environment
     }
 
     /// Height of the first block covered.
     pub fn first_height(&self) -> u32 {
-        self.heights.0
+        self.header.first_height
     }
 
     /// Height of the last block covered.
     pub fn last_height(&self) -> u32 {
-        self.heights.1
+        self.header.last_height
     }
 
     /// What it emits and consumes.
@@ -261,7 +270,9 @@ mod tests {
     fn a_statement_with_an_id_or_a_height_out_of_range_is_refused() {
         let check = |environment, first, last| check_statement(&statement(environment, first, last));
         let top = u64::from(u32::MAX);
-        assert_eq!(check(65535, 1, top), Ok((EnvironmentId(65535), 1, u32::MAX)));
+        let header =
+            BlockHeader { environment: EnvironmentId(65535), first_height: 1, last_height: u32::MAX };
+        assert_eq!(check(65535, 1, top), Ok(header));
         for environment in [0, 1 << 16, (1 << 32) + 1] {
             assert_eq!(check(environment, 1, 1), Err(BlockError::Environment(environment)));
         }

@@ -12,7 +12,7 @@ pub mod parts;
 pub mod producer;
 pub mod vault;
 
-pub use block::{BlockError, ProposedBlock, ProvenBlock};
+pub use block::{BlockError, BlockHeader, ProposedBlock, ProvenBlock};
 pub use bundle::{BlockBundle, BundleError};
 pub use dynamic::DynEnvironment;
 pub use environment::{Environment, EnvironmentId, Proposal, ProveError};

@@ -1,4 +1,4 @@
-//! What stands around a superblock's segment, and the joining of segments, with statements that nobody has proved.
+//! What encloses a superblock's segment, and the joining of segments, with statements that nobody has proved.
 
 use circuits_core::{
     Builder, Definition, Digest, F, Witness,
@@ -11,6 +11,7 @@ use circuits_prover::basetypes::standard_config;
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::{
+    packing::Load,
     segment::SegmentChain,
     state::SuperblockState,
     superblock::{FrameTargets, SuperblockChildren, SuperblockInput},
@@ -58,7 +59,15 @@ impl Definition for Frame {
 fn transition() -> Transition {
     let blocks = [(1, 1), (2, 1), (1, 2)].map(|(id, height)| block(id, height));
     let state = SuperblockState::genesis(9);
-    Transition::new(&state, &free_registry(2), digest(SEGMENT_SET_ROOT), &silent(&blocks), &[]).unwrap()
+    Transition::new(
+        &state,
+        &free_registry(2),
+        digest(SEGMENT_SET_ROOT),
+        &silent(&blocks),
+        &Load::default(),
+        &[],
+    )
+    .unwrap()
 }
 
 #[test]
@@ -70,7 +79,7 @@ fn every_assertion_around_a_segment_is_needed() {
         input
     };
     let dishonest = [
-        // In a history without entries every place looks the same, so only the number speaks against it.
+        // In a history without entries every index looks the same, so only the number speaks against it.
         changed(&|input| input.previous_number += 1),
         changed(&|input| input.history_root = digest(1)),
         changed(&|input| input.segment.segment_set_root = digest(1)),

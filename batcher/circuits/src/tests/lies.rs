@@ -17,14 +17,16 @@ use circuits_protocol::{
 use plonky2::field::types::Field;
 
 use crate::{
+    assembly::Assembly,
+    contents::{ContentBlock, Contents},
     engine::Engine,
     messages::MessageSegment,
-    packing::Share,
+    packing::{Load, Move, Share},
     segment::BlockInput,
     state::SuperblockState,
     superblock::{SuperblockChildren, SuperblockDefinition},
     testing::{block, digest, engine, free_key, free_proof, free_registry, message, moves, talking},
-    transition::{ContentBlock, Contents, Transition, TransitionError},
+    transition::{Transition, TransitionError},
 };
 
 /// What a liar does to a list.
@@ -60,10 +62,7 @@ fn state() -> SuperblockState {
     let blocks =
         vec![talking(1, moves(1, &[], &[first, second, third])), talking(1, moves(2, &[first], &[]))];
     let contents = Contents { blocks, ..Contents::default() };
-    let shares = contents.load(&SuperblockState::genesis(CHAIN)).pack(SEGMENT, SEGMENT, 0).unwrap();
-    Transition::new(&SuperblockState::genesis(CHAIN), &free_registry(3), root(), &contents, &shares)
-        .unwrap()
-        .new_state
+    transition(&SuperblockState::genesis(CHAIN), &contents).unwrap().new_state
 }
 
 const SEGMENT: bridge_core::Capacity = crate::messages::MESSAGE_CAPACITY;
@@ -74,6 +73,28 @@ fn late() -> SuperblockState {
     state.number = sent()[0].deadline;
     state.history = vec![digest(1); state.number as usize];
     state
+}
+
+/// The transition of an honest prover, with all messages in one chunk.
+fn transition(state: &SuperblockState, contents: &Contents) -> Result<Transition, TransitionError> {
+    let load = contents.load(state);
+    let shares = load.pack(SEGMENT, SEGMENT, 0).unwrap();
+    Transition::new(state, &free_registry(3), root(), contents, &load, &shares)
+}
+
+/// The transition of a prover who skips the rules of the bridge, and does not compare messages with statements.
+fn unchecked(state: &SuperblockState, contents: &Contents, load: &Load, shares: &[Share]) -> Transition {
+    let registry = free_registry(3);
+    let mut assembly = Assembly::apply_blocks(state, &registry, root(), contents).expect("the blocks apply");
+    for share in shares {
+        assembly.open_balances(load.balances_of(share)).expect("the tree has room");
+        for one in &contents.moves()[share.moves.clone()] {
+            let Move::Block(_, messages) = one else { panic!("only blocks lie") };
+            assembly.crossing.apply_unchecked(messages);
+        }
+        assembly.end_chunk().expect("the tree has room");
+    }
+    assembly.finish()
 }
 
 fn root() -> Digest {
@@ -111,7 +132,7 @@ impl Offer {
         };
         let shares = [all, nothing];
         let used = if apart { &shares[..] } else { &shares[..1] };
-        let transition = Transition::unchecked(state, &free_registry(3), root(), &contents, used);
+        let transition = unchecked(state, &contents, &load, used);
         Self { transition, statement: block.statement, shares }
     }
 
@@ -149,8 +170,7 @@ fn refused(state: &SuperblockState, messages: BlockMessages) -> BridgeError {
 
 fn native(state: &SuperblockState, block: &ContentBlock) -> TransitionError {
     let contents = Contents { blocks: vec![block.clone()], ..Contents::default() };
-    let shares = contents.load(state).pack(SEGMENT, SEGMENT, 0).unwrap();
-    Transition::new(state, &free_registry(3), root(), &contents, &shares).unwrap_err()
+    transition(state, &contents).unwrap_err()
 }
 
 fn refunds(environment: u16, message: &Message) -> BlockMessages {
@@ -318,7 +338,7 @@ fn a_superblock_moves_the_messages_of_every_block() {
     offer.transition.chunks[0].steps.clear();
     assert!(!offer.superblock_accepts());
     let contents = Contents { blocks: vec![block], ..Contents::default() };
-    let error =
-        Transition::new(&state(), &free_registry(3), root(), &contents, &offer.shares[1..]).unwrap_err();
+    let (load, shares) = (contents.load(&state()), &offer.shares[1..]);
+    let error = Transition::new(&state(), &free_registry(3), root(), &contents, &load, shares).unwrap_err();
     assert!(matches!(error, TransitionError::Unmoved { .. }), "{error}");
 }

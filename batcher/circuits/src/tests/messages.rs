@@ -1,4 +1,4 @@
-//! The places for messages, in a message segment and in a superblock, under the forging kit. The steps
+//! The slots for messages, in a message segment and in a superblock, under the forging kit. The steps
 //! themselves are attacked in the bridge's own tests, assertion by assertion; here every kind of step runs
 //! where the batcher's circuits take it. A message segment asserts nothing besides.
 
@@ -15,19 +15,20 @@ use circuits_prover::basetypes::standard_config;
 use plonky2::plonk::circuit_data::CircuitConfig;
 
 use crate::{
+    contents::{ContentBlock, Contents},
     messages::{MessageSegment, MessagesInput},
     packing::Share,
     segment::BlockInput,
     state::SuperblockState,
     superblock::{SuperblockChildren, SuperblockDefinition, SuperblockInput},
     testing::{digest, free_key, free_proof, free_registry, message, moves, talking},
-    transition::{ContentBlock, Contents, Transition},
+    transition::Transition,
 };
 
 const CHAIN: u64 = 9;
-/// Places of the circuits under attack: each is used by some input.
+/// Slots of the circuits under attack: each is used by some input.
 const SMALL: Capacity = Capacity { new_balances: 1, steps: 3 };
-const IDLE: &str = "a place that does nothing, or a branch not taken";
+const IDLE: &str = "a slot that does nothing, or a branch not taken";
 
 /// A message segment that is not padded to the segment shape.
 struct SmallSegment(MessageSegment);
@@ -86,7 +87,8 @@ impl Scene {
         };
         let shares = [all, nothing];
         let used = if apart { &shares[..] } else { &shares[..1] };
-        Transition::new(&self.state, &free_registry(3), digest(3), &self.contents, used).expect("honest")
+        Transition::new(&self.state, &free_registry(3), digest(3), &self.contents, &load, used)
+            .expect("honest")
     }
 
     fn segment(&self) -> MessagesInput {
@@ -106,8 +108,9 @@ impl Scene {
 }
 
 fn after(scene: &Scene) -> SuperblockState {
-    let shares = scene.contents.load(&scene.state).pack(WIDE, WIDE, 0).expect("small moves");
-    Transition::new(&scene.state, &free_registry(3), digest(3), &scene.contents, &shares)
+    let load = scene.contents.load(&scene.state);
+    let shares = load.pack(WIDE, WIDE, 0).expect("small moves");
+    Transition::new(&scene.state, &free_registry(3), digest(3), &scene.contents, &load, &shares)
         .expect("honest")
         .new_state
 }
@@ -171,7 +174,7 @@ fn scenes() -> Vec<Scene> {
 
 #[test]
 fn a_segment_moves_every_kind_of_message_natively_as_in_circuit() {
-    let circuit = Compiled::new(SmallSegment(MessageSegment::new(SMALL))).unwrap();
+    let circuit = Compiled::new(SmallSegment(MessageSegment { capacity: SMALL })).unwrap();
     for scene in scenes() {
         let input = scene.segment();
         let public = check(&circuit, &input).unwrap();
@@ -182,7 +185,7 @@ fn a_segment_moves_every_kind_of_message_natively_as_in_circuit() {
 #[test]
 fn a_superblock_moves_every_kind_of_message_natively_as_in_circuit() {
     let definition = SuperblockDefinition::new(SuperblockCircuit::Blocks(1), digest(3));
-    let circuit = Compiled::new(definition.with_capacity(SMALL)).unwrap();
+    let circuit = Compiled::new(SuperblockDefinition { capacity: SMALL, ..definition }).unwrap();
     let scenes = scenes();
     let inputs: Vec<_> = scenes.iter().map(Scene::superblock).collect();
     for (scene, input) in scenes.iter().zip(&inputs) {
@@ -195,7 +198,7 @@ fn a_superblock_moves_every_kind_of_message_natively_as_in_circuit() {
     report.assert_sound();
 }
 
-/// What a place without effect, or a constant, leaves free.
+/// What a slot without effect, or a constant, leaves free.
 fn unread() -> Exception {
     Exception::new("a weight for an element that is the constant 0", |class| {
         class.hint.as_ref().is_some_and(|(generator, _)| generator.contains("NonzeroWeights"))
@@ -223,7 +226,7 @@ fn untouched() -> Exception {
 
 #[test]
 fn a_message_segment_withstands_the_forging_kit() {
-    let circuit = Compiled::new(SmallSegment(MessageSegment::new(SMALL))).unwrap();
+    let circuit = Compiled::new(SmallSegment(MessageSegment { capacity: SMALL })).unwrap();
     let inputs: Vec<_> = scenes().iter().map(Scene::segment).collect();
     let kit = Kit::new(&circuit).inputs(&inputs).masked(IDLE);
     let report = kit.except(untouched()).except(unread()).proofs(2).run();

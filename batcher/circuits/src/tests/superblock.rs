@@ -1,4 +1,4 @@
-//! The segment and superblock circuits with real proofs, over a kernel that proves whatever it is asked to.
+//! The segment and superblock circuits with real proofs, over a kernel that proves any statement.
 
 use std::sync::LazyLock;
 
@@ -15,6 +15,7 @@ use plonky2::field::types::Field;
 use super::apply::passes_through;
 use crate::{
     engine::{Engine, EngineError},
+    packing::Load,
     segment::{BlockInput, LeafInput},
     state::SuperblockState,
     superblock::{SuperblockChildren, SuperblockDefinition, SuperblockInput},
@@ -43,7 +44,8 @@ fn transition(state: &SuperblockState, blocks: &[Proven]) -> Transition {
 
 fn over(state: &SuperblockState, blocks: &[Proven], segment_set_root: Digest) -> Transition {
     let statements: Vec<_> = blocks.iter().map(|proven| proven.block).collect();
-    Transition::new(state, &free_registry(2), segment_set_root, &silent(&statements), &[]).unwrap()
+    Transition::new(state, &free_registry(2), segment_set_root, &silent(&statements), &Load::default(), &[])
+        .unwrap()
 }
 
 fn inputs(transition: &Transition, blocks: &[Proven], offset: usize) -> Vec<BlockInput> {
@@ -182,7 +184,9 @@ fn a_segment_of_a_prover_chosen_key_set_is_rejected() {
 #[test]
 fn an_accumulator_that_starts_at_a_free_value_is_rejected() {
     let mut transition = transition(&SuperblockState::genesis(9), &BLOCKS[..1]);
-    transition.forge_accumulators(|accumulators| accumulators.block_count += F::ONE);
+    for (_, accumulators) in &mut transition.boundaries {
+        accumulators.block_count += F::ONE;
+    }
     let child = leaf(&transition, &BLOCKS[..1], 0);
     let input = transition.superblock_input(SuperblockChildren::Segments(vec![child]));
     assert_unprovable(SuperblockCircuit::Segments(1), &input);
@@ -259,10 +263,10 @@ fn a_fold_survives_the_forging_kit() {
 fn superblocks_survive_the_forging_kit() {
     let (transition, leaves) = &*LEAVES;
     let input = transition.superblock_input(SuperblockChildren::Segments(leaves.to_vec()));
-    // Without places for messages: those are attacked where each is used.
+    // Without slots for messages: those are attacked where each is used.
     let definition =
         SuperblockDefinition::new(SuperblockCircuit::Segments(2), ENGINE.pinned().key_set().root());
-    let silent = Compiled::new(definition.with_capacity(Capacity::NONE)).unwrap();
+    let silent = Compiled::new(SuperblockDefinition { capacity: Capacity::NONE, ..definition }).unwrap();
     Kit::new(&silent).input(&input).run().assert_sound();
     let (transition, _) = &*FIRST;
     let input = transition.superblock_input(SuperblockChildren::Blocks(inputs(transition, &BLOCKS[..2], 0)));

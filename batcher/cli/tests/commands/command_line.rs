@@ -6,6 +6,7 @@ use std::{
     sync::LazyLock,
 };
 
+use batcher_job::output::OutputDirectory;
 use circuits_forging::fixtures::cache;
 use environments_conformance::secret;
 use environments_core::EnvironmentId;
@@ -244,7 +245,7 @@ fn two_processes_do_not_work_in_one_directory() {
     let directory = tempfile::tempdir().expect("a directory");
     write_scenario(directory.path(), 1);
     let out = directory.path().join("out");
-    let store = batcher_job::store::Store::open(&out).expect("a directory");
+    let store = batcher_job::store::Store::open(&OutputDirectory::new(&out)).expect("a directory");
     let lock = store.lock().expect("nobody else is here");
     let answer = json(&run(directory.path()), 4);
     assert!(answer["error"].as_str().is_some_and(|error| error.contains("another process")), "{answer}");

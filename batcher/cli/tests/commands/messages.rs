@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use batcher_circuits::{
+    contents::Contents,
     state::SuperblockState,
     testing::{digest, free_registry, message, moves, talking},
-    transition::{Contents, Transition},
+    transition::Transition,
 };
-use batcher_job::state;
+use batcher_job::{output::state_file, state};
 use bridge_core::{BlockMessages, Capacity, Consumption, Message};
 use circuits_protocol::registry::EnvironmentId;
 
@@ -24,12 +25,13 @@ fn after(
 ) -> SuperblockState {
     let blocks = blocks.into_iter().map(|(height, messages)| talking(height, messages)).collect();
     let contents = Contents { blocks, deposits, refunds: vec![] };
-    let shares = contents.load(before).pack(ROOM, ROOM, 0).expect("there is room");
-    Transition::new(before, &free_registry(2), digest(1), &contents, &shares).expect("valid").new_state
+    let load = contents.load(before);
+    let shares = load.pack(ROOM, ROOM, 0).expect("there is room");
+    Transition::new(before, &free_registry(2), digest(1), &contents, &load, &shares).expect("valid").new_state
 }
 
 fn written(directory: &Path, state: &SuperblockState) {
-    state::write(&state::state_path(directory), state).expect("a valid state");
+    state::write(&state_file(directory), state).expect("a valid state");
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn a_messages_life_is_told_from_the_state() {
         explain(&second)
     );
 
-    let state = json(&superblock(&["inspect", text(&state::state_path(directory.path())), "--json"]), 0);
+    let state = json(&superblock(&["inspect", text(&state_file(directory.path())), "--json"]), 0);
     let messages = &state["content"]["messages"];
     assert_eq!(
         (&messages["emitted"], &messages["claimed"], &messages["refunded"]),

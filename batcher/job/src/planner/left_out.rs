@@ -7,10 +7,9 @@ use circuits_core::Digest;
 use circuits_protocol::registry::EnvironmentId;
 use thiserror::Error;
 
-/// A block, by where it stands.
+/// A block, by its environment and first height.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BlockName {
-    /// The environment.
     pub environment: EnvironmentId,
     /// Its first height.
     pub height: u32,
@@ -27,72 +26,48 @@ impl fmt::Display for BlockName {
 pub enum LeftOut {
     /// The environment is already past it.
     #[error("environment {environment} is already at height {height}")]
-    AlreadyIncluded {
-        /// The environment.
-        environment: EnvironmentId,
-        /// Its height.
-        height: u32,
-    },
-    /// Another block of this height states less; see [`super::Planner::select`].
+    AlreadyIncluded { environment: EnvironmentId, height: u32 },
+    /// Another block of this height has a lower statement digest; see [`super::Planner::select`].
     #[error(
         "another block of environment {environment} starts at height {height}; its statement digest {winner} is not larger"
     )]
     Duplicate {
-        /// The environment.
         environment: EnvironmentId,
-        /// The height where both start.
+        /// The first height of both.
         height: u32,
-        /// Digest of the other's statement.
         winner: Digest,
     },
     /// It starts from a state that the environment is not in.
     #[error(
         "environment {environment} reached state {reached}, the block at height {height} starts from {found}"
     )]
-    OtherState {
-        /// The environment.
-        environment: EnvironmentId,
-        /// The block's first height.
-        height: u32,
-        /// The state reached.
-        reached: Digest,
-        /// The block's previous state.
-        found: Digest,
-    },
+    OtherState { environment: EnvironmentId, height: u32, reached: Digest, found: Digest },
     /// A block before it is missing.
     #[error("environment {environment} has no block for height {missing}")]
     Gap {
-        /// The environment.
         environment: EnvironmentId,
         /// The first height without a block.
         missing: u32,
     },
-    /// The superblock is full; the next one can take it.
+    /// The superblock is full; the next one can take the block.
     #[error("the superblock has {limit} blocks already")]
-    Full {
-        /// The limit.
-        limit: usize,
-    },
+    Full { limit: usize },
     /// It consumes a message that nobody has emitted.
     #[error("the message {message} that it consumes was not emitted")]
-    NotEmitted {
-        /// The message's hash.
-        message: Digest,
-    },
+    NotEmitted { message: Digest },
     /// A rule of the bridge refuses its messages.
     #[error("its messages cannot be moved: {0}")]
     Bridge(#[source] BridgeError),
     /// It consumes a message of a block that is left out too.
     #[error("the message {message} that it consumes is of {emitter}, which is left out")]
     Missing {
-        /// The message's hash.
         message: Digest,
         /// The block that emits it.
         emitter: BlockName,
         /// Whether that block may come later.
         later: bool,
     },
-    /// Each of these blocks needs that another one of them comes first.
+    /// Each of these blocks needs another one of them to come first.
     #[error("it needs messages of blocks that need it: {}", names(.blocks))]
     Cycle {
         /// The blocks, by environment and height.
@@ -101,7 +76,6 @@ pub enum LeftOut {
     /// It comes after a block that is left out.
     #[error("it follows {block}, which is left out")]
     Follows {
-        /// That block.
         block: BlockName,
         /// Whether that block may come later.
         later: bool,
@@ -124,8 +98,8 @@ impl LeftOut {
     }
 }
 
-/// Whether a rule stops refusing a block when superblock numbers grow. Rows are moved by the environment's own
-/// blocks only, and this one is next.
+/// Whether a rule stops refusing a block when superblock numbers grow. Balances are changed by the environment's own
+/// blocks only, and this block is the next one.
 fn passes_with_time(error: &BridgeError) -> bool {
     match error {
         BridgeError::RefundTooEarly { .. } => true,
@@ -139,7 +113,6 @@ fn passes_with_time(error: &BridgeError) -> bool {
         | BridgeError::ClaimTooLate { .. }
         | BridgeError::NotPending { .. }
         | BridgeError::Balance { .. }
-        | BridgeError::Arrival
         | BridgeError::Tree(_) => false,
     }
 }

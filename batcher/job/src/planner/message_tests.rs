@@ -1,8 +1,11 @@
 //! Plans over blocks that wait for each other's messages.
 
+use std::collections::BTreeMap;
+
 use batcher_circuits::testing::{block_with, digest, free_key_digest, free_registry, message, moves};
 use bridge_core::{BlockMessages, BridgeError, Consumption, Message};
 use circuits_protocol::registry::EnvironmentId;
+use environments_core::block::check_statement;
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
@@ -11,7 +14,8 @@ const CHAIN: u64 = 1;
 
 fn candidate(height: u32, messages: BlockMessages) -> Candidate {
     let statement = block_with(height, &messages);
-    Candidate { statement, key: free_key_digest(), messages, file: [height as u8; 32] }
+    let header = check_statement(&statement).expect("a block");
+    Candidate { statement, header, key: free_key_digest(), messages, file: [height as u8; 32] }
 }
 
 fn silent(id: u16, height: u32) -> Candidate {
@@ -23,7 +27,9 @@ fn select(candidates: &[Candidate]) -> Selection {
 }
 
 fn plan_on(state: &SuperblockState, candidates: &[Candidate], deposits: &[Message]) -> Plan {
-    Planner::default().plan(state, &free_registry(4), digest(1), candidates, deposits).expect("a valid plan")
+    let (planner, registry) = (Planner::default(), free_registry(4));
+    let selection = planner.select(state, &registry, candidates, deposits);
+    planner.plan(state, &registry, digest(1), selection).expect("a valid plan")
 }
 
 fn name(environment: u16, height: u32) -> BlockName {

@@ -1,10 +1,17 @@
 use batcher_circuits::testing::{block, digest, free_key_digest, free_registry};
+use bridge_core::BlockMessages;
+use circuits_protocol::{
+    registry::EnvironmentId,
+    statement::{BlockStatement, statement_digest},
+};
+use environments_core::block::check_statement;
 
 use super::*;
 
 fn candidate(statement: BlockStatement, file: u8) -> Candidate {
-    let messages = BlockMessages::none(EnvironmentId(statement.environment.to_canonical_u64() as u16));
-    Candidate { statement, key: free_key_digest(), messages, file: [file; 32] }
+    let header = check_statement(&statement).expect("a block");
+    let messages = BlockMessages::none(header.environment);
+    Candidate { statement, header, key: free_key_digest(), messages, file: [file; 32] }
 }
 
 fn select(max_blocks: usize, candidates: &[Candidate]) -> Selection {
@@ -77,8 +84,8 @@ fn a_block_that_a_superblock_holds_is_left_out() {
     let registry = free_registry(3);
     let candidates = [block(1, 1), block(1, 2)].map(|statement| candidate(statement, 0));
     let genesis = SuperblockState::genesis(1);
-    let first =
-        Planner::default().plan(&genesis, &registry, digest(1), &candidates[..1], &[]).expect("valid");
+    let selection = Planner::default().select(&genesis, &registry, &candidates[..1], &[]);
+    let first = Planner::default().plan(&genesis, &registry, digest(1), selection).expect("valid");
     let state = first.transition.new_state;
     let selection = Planner::default().select(&state, &registry, &candidates, &[]);
     assert_eq!(selection.order, [1]);
@@ -98,7 +105,8 @@ fn a_full_superblock_leaves_the_rest_for_the_next_one() {
 
 #[test]
 fn a_superblock_without_blocks_is_refused() {
-    let result =
-        Planner::default().plan(&SuperblockState::genesis(1), &free_registry(1), digest(1), &[], &[]);
+    let (genesis, registry) = (SuperblockState::genesis(1), free_registry(1));
+    let selection = Planner::default().select(&genesis, &registry, &[], &[]);
+    let result = Planner::default().plan(&genesis, &registry, digest(1), selection);
     assert_eq!(result.expect_err("no blocks"), TransitionError::Empty);
 }

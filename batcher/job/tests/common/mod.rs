@@ -13,6 +13,7 @@ use batcher_circuits::{
 };
 use batcher_job::{
     batch::{BatchError, Batcher, Outcome},
+    output::{OutputDirectory, state_file},
     planner::Planner,
     prove::Quiet,
     state,
@@ -59,7 +60,7 @@ pub(crate) fn batch(root: &Path) -> Result<Outcome, BatchError> {
 
 /// Makes the next superblock of `root`, with these deposits in L1's queue.
 pub(crate) fn batch_with(root: &Path, deposits: &[Message]) -> Result<Outcome, BatchError> {
-    let store = Store::open(root)?;
+    let store = Store::open(&OutputDirectory::new(root))?;
     let stop = AtomicBool::new(false);
     let batcher = Batcher {
         engine: &ENGINE,
@@ -69,13 +70,13 @@ pub(crate) fn batch_with(root: &Path, deposits: &[Message]) -> Result<Outcome, B
         jobs: 1,
         stop: &stop,
     };
-    batcher.run(&root.join("blocks"), deposits, &state::state_path(root), &free_registry(2), root)
+    batcher.run(&root.join("blocks"), deposits, &state_file(root), &free_registry(2), root)
 }
 
 /// An empty chain with these blocks waiting.
 pub(crate) fn waiting(root: &Path, blocks: &[(u16, u32)]) {
     fs::create_dir_all(root.join("blocks")).expect("writable");
-    state::write(&state::state_path(root), &SuperblockState::genesis(5)).expect("writable");
+    state::write(&state_file(root), &SuperblockState::genesis(5)).expect("writable");
     for &(id, height) in blocks {
         // Files are not in the order of blocks.
         let name = format!("{:02}-{id}.block", 99 - height);

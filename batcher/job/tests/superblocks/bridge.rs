@@ -3,11 +3,12 @@
 use std::{fs, path::Path};
 
 use batcher_circuits::{
+    contents::Contents,
     state::SuperblockState,
     testing::{digest, free_registry, message, moves, talking},
-    transition::{Contents, Transition},
+    transition::Transition,
 };
-use batcher_job::state::{self, state_path};
+use batcher_job::{output::state_file, state};
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
     circuit::SuperblockCircuit,
@@ -98,12 +99,14 @@ fn what_a_dead_destination_never_claimed_goes_back_after_the_deadline() {
     let genesis = SuperblockState::genesis(CHAIN);
     let blocks = vec![talking(1, moves(1, &[], &[&sent]))];
     let contents = Contents { blocks, deposits: vec![deposit.clone()], refunds: vec![] };
-    let shares = contents.load(&genesis).pack(WIDE, WIDE, 0).expect("few messages");
-    let first = Transition::new(&genesis, &free_registry(2), digest(1), &contents, &shares).expect("valid");
+    let load = contents.load(&genesis);
+    let shares = load.pack(WIDE, WIDE, 0).expect("few messages");
+    let first =
+        Transition::new(&genesis, &free_registry(2), digest(1), &contents, &load, &shares).expect("valid");
     let mut late = first.new_state;
     late.number = sent.deadline;
     late.history = vec![digest(1); late.number as usize];
-    state::write(&state_path(root), &late).expect("a possible state");
+    state::write(&state_file(root), &late).expect("a possible state");
 
     let inbox = vec![(sent.clone(), Consumption::Refund)];
     put(root, 2, &BlockMessages { inbox, ..moves(1, &[], &[]) });
@@ -112,7 +115,7 @@ fn what_a_dead_destination_never_claimed_goes_back_after_the_deadline() {
     assert!(made.state.bridge.in_flight().next().is_none());
     assert!(made.state.bridge.balances().iter().all(|(_, amount)| amount.get() == 0));
     verified(&made.path, &late);
-    assert_eq!(state::read(&state_path(root)).expect("written"), made.state);
+    assert_eq!(state::read(&state_file(root)).expect("written"), made.state);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Attacks on the batcher's files. Every change recomputes the checksum, so that it meets what stands behind it.
+//! Attacks on the batcher's files. Every change recomputes the checksum, so that the check behind the checksum meets it.
 
 use std::{fs, path::PathBuf, sync::LazyLock};
 
@@ -6,7 +6,11 @@ use batcher_circuits::{
     state::SuperblockState,
     testing::{block, digest, free_key, free_registry},
 };
-use batcher_job::{intake::Refusal, state, store::Store};
+use batcher_job::{
+    intake::Refusal,
+    output::{OutputDirectory, state_file},
+    state,
+};
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
     circuit::superblock_shape,
@@ -270,10 +274,10 @@ fn a_junk_file_with_an_honest_blocks_statement_does_not_block_the_honest_one() {
         .collect();
     assert_eq!(refused, ["00-junk.block", "01-liar.block", "02-stranger.block", "04-noise.block"]);
     assert!(matches!(outcome.refused[2].reason, Refusal::Producer { .. }));
-    let store = Store::open(root).expect("a store");
+    let output = OutputDirectory::new(root);
     for one in &outcome.refused {
         let sha3 = one.sha3.expect("readable");
-        assert!(store.quarantine_path(&sha3).exists(), "{} is not recorded", one.path.display());
+        assert!(output.quarantine_file(&sha3).exists(), "{} is not recorded", one.path.display());
         assert!(one.path.exists(), "the user's file is not touched");
     }
 }
@@ -284,7 +288,7 @@ fn a_damaged_finished_proof_is_made_again() {
     let root = directory.path();
     waiting(root, &[(1, 1), (2, 1)]);
     batch(root).expect("valid blocks");
-    let proofs: Vec<_> = fs::read_dir(root.join("proofs"))
+    let proofs: Vec<_> = fs::read_dir(OutputDirectory::new(root).proofs())
         .expect("readable")
         .map(|entry| entry.expect("readable").path())
         .collect();
@@ -294,7 +298,7 @@ fn a_damaged_finished_proof_is_made_again() {
     bytes[last] ^= 1;
     let payload = bytes[file::HEADER_BYTES..].to_vec();
     fs::write(&proofs[0], file::seal(Kind::TaskProof, &payload)).expect("writable");
-    state::write(&state::state_path(root), &SuperblockState::genesis(5)).expect("writable");
+    state::write(&state_file(root), &SuperblockState::genesis(5)).expect("writable");
     let made = batch(root).expect("valid blocks").made.expect("two blocks");
     verify(vec![made.path], Some(&trust()), PinnedKeys::embedded()).expect("valid");
 }

@@ -5,6 +5,7 @@ use std::{fs, sync::atomic::AtomicBool};
 use batcher_circuits::{packing::Share, state::SuperblockState, testing::free_registry};
 use batcher_job::{
     intake,
+    output::OutputDirectory,
     planner::Planner,
     proof_tree::{ProofTree, Task, Work},
     prove::{Prover, Quiet},
@@ -34,19 +35,21 @@ fn proofs_made_together_are_those_made_one_by_one() {
     let blocks = intake::read(&root.join("blocks"), &state, &registry).expect("readable").blocks;
     let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
     let segment_set_root = ENGINE.pinned().key_set().root();
-    let planned = Planner::default().plan(&state, &registry, segment_set_root, &candidates, &[]);
+    let selection = Planner::default().select(&state, &registry, &candidates, &[]);
+    let planned = Planner::default().plan(&state, &registry, segment_set_root, selection);
     let mut plan = planned.expect("both blocks apply");
     plan.tree = two_leaves();
 
     let results = [1, 2].map(|jobs| {
-        let store = Store::open(&root.join(format!("jobs-{jobs}"))).expect("a directory");
+        let output = OutputDirectory::new(&root.join(format!("jobs-{jobs}")));
+        let store = Store::open(&output).expect("a directory");
         let stop = AtomicBool::new(false);
         let prover = Prover { engine: &ENGINE, store: Some(&store), progress: &Quiet, jobs, stop: &stop };
         let finished = prover.run(&plan, &blocks).expect("valid blocks");
         let stated =
             ENGINE.verify_superblock(SuperblockCircuit::Segments(2), &finished.proof).expect("valid");
         assert_eq!(stated, plan.transition.statement);
-        let stored = fs::read_dir(store.root().join("proofs")).expect("readable");
+        let stored = fs::read_dir(output.proofs()).expect("readable");
         let mut names: Vec<_> = stored.map(|entry| entry.expect("readable").file_name()).collect();
         names.sort();
         assert_eq!(names.len(), 3);

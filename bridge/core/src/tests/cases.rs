@@ -10,11 +10,10 @@ use plonky2::field::types::Field;
 
 use super::*;
 use crate::{
-    BridgeError, Chunk,
+    BridgeError, Chunk, Ledger,
     balance::balance_value,
     lists::block_messages,
-    message::{MessageFields, consumed, message_hash, outbox_append},
-    tombstone,
+    message::{MessageFields, consumed, message_hash, outbox_append, tombstone},
 };
 
 #[test]
@@ -50,7 +49,7 @@ fn case_48_a_row_that_holds_nothing_is_not_an_absent_row() {
     let key = out.balance_key(B);
     assert!(state.has_balance(key) && state.balance(key) == Amount::ZERO);
     assert!(matches!(state.balance_tree.prove_insert(&key.digest()), Err(TreeError::Present { .. })));
-    // Without a row nothing is moved, not even by nothing.
+    // Without a balance nothing is moved.
     let mut closed =
         Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start(empty_list())).unwrap();
     let error = closed.apply_block(&emits(&out)).unwrap_err();
@@ -76,7 +75,7 @@ fn case_51_no_two_kinds_of_things_share_a_hash() {
     let domains = ["message", "consume", "tombst", "blkmsgs", "keyed", "node"];
     let mut hashes: Vec<_> = domains.map(|domain| hash(Domain::new(domain), &elements)).into();
     hashes.push(hash(MESSAGE_LIST, &elements));
-    // What stands for one message in each of its places.
+    // What represents one message in each list and tree.
     hashes.extend([name, consumed(name, F::ZERO), consumed(name, F::ONE), tombstone()]);
     hashes.extend([outbox_append(empty_list(), name), outbox_append(name, empty_list())]);
     hashes.extend([block_messages(F::ZERO, name, empty_list()), block_messages(F::ZERO, empty_list(), name)]);
@@ -105,6 +104,12 @@ fn case_52_a_refused_block_leaves_nothing_behind() {
     assert!(!crossing.state.knows(&message(B, A, 1).hash()) && !crossing.state.knows(&unknown.hash()));
     assert_eq!(crossing.state.pending(&known.hash()), Some(0));
     crossing.apply_block(&claims(&known)).unwrap();
+    // Nor does a ledger keep anything of it.
+    let mut ledger = Ledger::new(CHAIN, NUMBER, &state);
+    assert!(matches!(ledger.apply_block(&block), Err(BridgeError::Balance { .. })));
+    assert!(ledger.is_pending(&known.hash()) && !ledger.knows(&message(B, A, 1).hash()));
+    assert_eq!(ledger.balance(known.balance_key(B)), Amount::ZERO);
+    ledger.apply_block(&claims(&known)).unwrap();
 }
 
 #[test]

@@ -13,7 +13,8 @@ use super::*;
 use crate::{
     balance::balance_value,
     circuit::{Capacity, CrossingTarget},
-    step::{Action, Chunk, NewBalance, StepFields},
+    rules::{Action, Movement},
+    step::{Chunk, NewBalance, StepFields},
 };
 
 circuits_core::layout! {
@@ -35,7 +36,7 @@ circuits_core::layout! {
     }
 }
 
-/// A circuit with places for so many rows and steps.
+/// A circuit with slots for these numbers of balances and steps.
 pub(super) struct CrossingCircuit {
     new_balances: usize,
     steps: usize,
@@ -126,7 +127,7 @@ impl Scene {
 
     /// A step that the native rules refuse.
     fn lie(mut self, action: Action, actor: EnvironmentId, message: &Message, index: u64) -> Self {
-        let step = self.crossing.open(action, actor, message, index).unwrap();
+        let step = self.crossing.open(&Movement::new(action, actor, message), index).unwrap();
         self.crossing.chunk.steps.push(step);
         self.ending(actor != L1)
     }
@@ -229,7 +230,7 @@ fn dishonest() -> Vec<(&'static str, Input)> {
     let beyond = |bits: u32| F::from_canonical_u64(1 << bits);
     cases.extend([
         ("a block that does not end", honest().ending(false)),
-        ("a balance that is not the row's", weird(|fields| fields.balance += F::ONE)),
+        ("a balance that is not in the leaf", weird(|fields| fields.balance += F::ONE)),
         ("a destination of 17 bits", honest().with(|fields| fields.message.destination = beyond(16))),
         ("a number of 35 bits", honest().with(|fields| fields.message.sequence = beyond(34))),
         // The same packed asset: 2^32 (2^32 - 1) is -1, so its number would be one more.
@@ -247,18 +248,18 @@ fn dishonest() -> Vec<(&'static str, Input)> {
             deposited.crossing.deposit(&Message { amount: amount(2), ..deposit() }).unwrap();
             deposited.with(|fields| fields.refund = F::ONE)
         }),
-        ("a row of another environment", {
+        ("a balance of another environment", {
             let mut other = at(NUMBER).block(&emits(&message(B, A, 1)));
             other.crossing.chunk.steps[0].balance_leaf =
                 state.balance_tree.prove_update(&pending.balance_key(A).digest()).unwrap();
             other.with(|fields| fields.balance = amount(20).to_field())
         }),
-        ("a row of another tree", {
+        ("a balance of another tree", {
             let mut other = honest();
             other.crossing.chunk.steps[0].balance_leaf.path.siblings[31] = digest(1);
             other
         }),
-        ("an asset of 33 bits, with a row", {
+        ("an asset of 33 bits, with a balance", {
             let mut state = state.clone();
             let wide = A.to_field() * beyond(32) + beyond(32);
             let key = Digest([A.to_field(), wide, F::ZERO, F::ZERO]);
@@ -289,7 +290,7 @@ fn dishonest() -> Vec<(&'static str, Input)> {
     let key = pending.balance_key(B);
     let idle = existing.crossing.chunk.idle.clone();
     let chunk = Chunk { new_balances: vec![NewBalance { key, ..idle }], ..existing.crossing.chunk.clone() };
-    inputs.push(("a second row for one key", Input { chunk, ..existing.input() }));
+    inputs.push(("a second balance for one key", Input { chunk, ..existing.input() }));
     inputs
 }
 
@@ -333,7 +334,7 @@ fn reviewed() -> [Exception; 2] {
 #[test]
 fn the_steps_withstand_the_forging_kit() {
     let inputs: Vec<_> = honest().iter().map(Scene::input).collect();
-    let kit = Kit::new(&CIRCUIT).inputs(&inputs).masked("a place that does nothing, or a branch not taken");
+    let kit = Kit::new(&CIRCUIT).inputs(&inputs).masked("a slot that does nothing, or a branch not taken");
     let report = reviewed().into_iter().fold(kit, Kit::except).proofs(2).run();
     eprintln!("{report}");
     report.assert_sound();

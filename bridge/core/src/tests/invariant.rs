@@ -7,13 +7,14 @@ use super::{
     circuit::{CIRCUIT, Input, roots},
     *,
 };
+use crate::{BridgeError, Ledger};
 
 const ENVIRONMENTS: [EnvironmentId; 4] = [L1, A, B, EnvironmentId(5)];
 
 /// Of so many steps that succeed, one is proved.
 const SAMPLE: usize = 40;
 
-/// One try at anything, sensible or not.
+/// One attempt, sensible or not.
 #[derive(Clone, Debug)]
 enum Try {
     Emit { source: usize, destination: usize, origin: usize, value: u64, lifetime: u32 },
@@ -34,13 +35,18 @@ fn tries() -> impl Strategy<Value = Try> {
     ]
 }
 
-/// What kernels say when they are honest: what each environment holds of each asset, beyond what the bridge knows.
-fn apply(crossing: &mut Crossing, attempt: &Try) -> bool {
-    match *attempt {
-        Try::Wait(superblocks) => {
-            crossing.number += superblocks;
-            true
-        }
+/// What is tried, once it is known which messages there are.
+enum Operation {
+    Block(BlockMessages),
+    Deposit(Message),
+    DepositRefund(Message),
+    Wait(u32),
+}
+
+/// The operation of an attempt; `None` if it asks for a message and there is none.
+fn operation(crossing: &Crossing, attempt: &Try) -> Option<Operation> {
+    Some(match *attempt {
+        Try::Wait(superblocks) => Operation::Wait(superblocks),
         Try::Emit { source, destination, origin, value, lifetime } => {
             let out = Message {
                 source: ENVIRONMENTS[source],
@@ -50,26 +56,34 @@ fn apply(crossing: &mut Crossing, attempt: &Try) -> bool {
                 sequence: crossing.chunk.steps.len() as u64,
                 ..message(A, B, value)
             };
-            if out.source == L1 {
-                crossing.deposit(&out).is_ok()
-            } else {
-                crossing.apply_block(&emits(&out)).is_ok()
-            }
+            if out.source == L1 { Operation::Deposit(out) } else { Operation::Block(emits(&out)) }
         }
         Try::Consume { actor, record, consumption } => {
             let records = crossing.state.records();
-            let Some(record) = records.get(record % records.len().max(1)) else { return false };
-            let (message, actor) = (record.message.clone(), ENVIRONMENTS[actor]);
-            if actor == L1 {
-                return crossing.refund_deposit(&message).is_ok();
+            let record = records.get(record % records.len().max(1))?;
+            let (message, environment) = (record.message.clone(), ENVIRONMENTS[actor]);
+            if environment == L1 {
+                return Some(Operation::DepositRefund(message));
             }
             let inbox = vec![(message, consumption)];
-            crossing.apply_block(&BlockMessages { environment: actor, inbox, outbox: vec![] }).is_ok()
+            Operation::Block(BlockMessages { environment, inbox, outbox: vec![] })
+        }
+    })
+}
+
+fn apply(crossing: &mut Crossing, operation: &Operation) -> Result<(), BridgeError> {
+    match operation {
+        Operation::Block(block) => crossing.apply_block(block),
+        Operation::Deposit(message) => crossing.deposit(message),
+        Operation::DepositRefund(message) => crossing.refund_deposit(message),
+        Operation::Wait(superblocks) => {
+            crossing.number += superblocks;
+            Ok(())
         }
     }
 }
 
-/// A bridge on which every row exists.
+/// A bridge on which every balance exists.
 fn open() -> Crossing {
     let mut crossing =
         Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start(empty_list())).unwrap();
@@ -110,7 +124,8 @@ proptest! {
             let before = what(&crossing);
             let start = (roots(&crossing.state), crossing.lists);
             crossing.end_chunk().unwrap();
-            if apply(&mut crossing, attempt) {
+            let operation = operation(&crossing, attempt);
+            if operation.is_some_and(|operation| apply(&mut crossing, &operation).is_ok()) {
                 let done = DONE.with_borrow_mut(|done| {
                     *done += 1;
                     *done
@@ -126,5 +141,34 @@ proptest! {
         }
         prop_assert!(DONE.with_borrow(|&done| done > 0), "something succeeds");
         prop_assert!(DONE.with_borrow(|&done| done < 20 * SAMPLE) || PROVED.with_borrow(|&proved| proved > 0));
+    }
+
+    #[test]
+    fn a_ledger_accepts_what_a_crossing_accepts_and_refuses_the_rest_for_the_same_reason(
+        tries in vec(tries(), 100),
+    ) {
+        let mut crossing = open();
+        for superblock in tries.split_inclusive(|attempt| matches!(attempt, Try::Wait(_))) {
+            let start = crossing.state.clone();
+            let mut ledger = Ledger::new(CHAIN, crossing.number, &start);
+            for attempt in superblock {
+                let Some(operation) = operation(&crossing, attempt) else { continue };
+                let tried = match &operation {
+                    Operation::Block(block) => ledger.apply_block(block),
+                    Operation::Deposit(message) => ledger.deposit(message),
+                    Operation::DepositRefund(message) => ledger.refund_deposit(message),
+                    Operation::Wait(_) => Ok(()),
+                };
+                prop_assert_eq!(tried, apply(&mut crossing, &operation));
+            }
+            for &(key, amount) in crossing.state.balances() {
+                prop_assert_eq!(ledger.balance(key), amount);
+            }
+            for record in crossing.state.records() {
+                let hash = record.message.hash();
+                prop_assert!(ledger.knows(&hash));
+                prop_assert_eq!(ledger.is_pending(&hash), crossing.state.pending(&hash).is_some());
+            }
+        }
     }
 }

@@ -220,5 +220,5 @@ fn a_stored_bridge_that_no_superblock_leads_to_is_refused() {
     assert_eq!(judged("/balances/1/1", 11.into()), InvalidBridge::Unbalanced);
     assert_eq!(judged("/messages/0/consumed", serde_json::Value::Null), InvalidBridge::Unbalanced);
     let twice = serde_json::to_value(&state).unwrap()["balances"][0].clone();
-    assert!(changed("/balances/1", twice).is_err(), "a row comes once");
+    assert!(changed("/balances/1", twice).is_err(), "a balance comes once");
 }

@@ -1,0 +1,89 @@
+//! Executing the blocks of a scenario's environments, superblock by superblock.
+
+use bridge_core::Message;
+use circuits_keys::CircuitCache;
+use circuits_protocol::statement::BlockStatement;
+use environments_core::ProducerError;
+
+use super::{error::RunError, report::TransactionReport};
+use crate::{
+    delivery::{Deliveries, Undeliverable},
+    scenario::{Participant, chain_of},
+};
+
+/// A block that was executed for a superblock and is not proved yet.
+pub(super) struct ExecutedBlock {
+    /// Position of the environment among the participants.
+    pub(super) participant: usize,
+    pub(super) height: u32,
+    pub(super) statement: BlockStatement,
+}
+
+/// A scenario as far as it was executed.
+pub(super) struct Execution<'a> {
+    cache: &'a CircuitCache,
+    participants: Vec<Participant>,
+    deliveries: Deliveries,
+    transactions: TransactionReport,
+    undeliverable: Vec<Undeliverable>,
+}
+
+impl<'a> Execution<'a> {
+    pub(super) fn new(cache: &'a CircuitCache, participants: Vec<Participant>) -> Self {
+        Self {
+            cache,
+            participants,
+            deliveries: Deliveries::default(),
+            transactions: TransactionReport::default(),
+            undeliverable: vec![],
+        }
+    }
+
+    pub(super) fn participants(&self) -> &[Participant] {
+        &self.participants
+    }
+
+    /// What became of the transactions, and the messages that no environment took in.
+    pub(super) fn finish(self) -> (TransactionReport, Vec<Undeliverable>) {
+        (self.transactions, self.undeliverable)
+    }
+
+    /// Executes every environment's blocks for superblock `number`, which takes `deposits`. The environments take turns,
+    /// one block each, so that an asset can go to another environment and back within one superblock. An environment
+    /// without transactions makes no block.
+    pub(super) fn execute_blocks(
+        &mut self,
+        number: u32,
+        deposits: &[Message],
+    ) -> Result<Vec<ExecutedBlock>, RunError> {
+        self.undeliverable.extend(self.deliveries.open(number, deposits, &mut self.participants));
+        let rounds = self.participants.iter().map(|one| one.blocks_per_superblock).max().unwrap_or(0);
+        let mut executed = vec![];
+        for round in 0..rounds {
+            for participant in 0..self.participants.len() {
+                if round < self.participants[participant].blocks_per_superblock {
+                    executed.extend(self.execute_block(number, participant)?);
+                }
+            }
+        }
+        Ok(executed)
+    }
+
+    /// Executes the next block of one environment, if it has transactions, and passes on what the block emits.
+    fn execute_block(&mut self, number: u32, participant: usize) -> Result<Option<ExecutedBlock>, RunError> {
+        let one = &mut self.participants[participant];
+        let environment = one.producer.id().get();
+        one.producer.expect_superblock(number);
+        self.transactions.add_lines(environment, one.offer(self.cache));
+        if one.producer.pending() == 0 {
+            return Ok(None);
+        }
+        let report = one
+            .producer
+            .propose_block()
+            .map_err(|error: ProducerError| RunError::Producer { environment, reason: chain_of(&error) })?;
+        self.transactions.add_block(environment, &report);
+        self.undeliverable.extend(self.deliveries.pass(number, &report, &mut self.participants));
+        Ok(Some(ExecutedBlock { participant, height: report.height, statement: report.statement }))
+    }
+}
