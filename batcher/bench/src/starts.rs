@@ -50,6 +50,12 @@ pub struct Start {
     pub circuits: Vec<Found>,
 }
 
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} circuits in {:.3} s", self.circuits.len(), self.seconds)
+    }
+}
+
 /// The key files of a circuit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OnDisk {
