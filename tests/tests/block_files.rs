@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use circuits_core::{Digest, F, amount::Amount, layout::Layout};
-use circuits_files::file::{self, Kind};
+use circuits_files::file::{self, FileKind};
 use circuits_forging::fixtures::cache;
 use circuits_protocol::{statement::BlockStatement, wrap::block_shape};
 use environments_conformance::secret;
@@ -38,7 +38,7 @@ static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| BLOCKS[0].encode().unwrap());
 fn reseal(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut payload = FILE[file::HEADER_BYTES..].to_vec();
     change(&mut payload);
-    file::seal(Kind::BlockBundle, &payload)
+    file::seal(FileKind::BlockBundle, &payload)
 }
 
 /// What a reader says to changed bytes: the digest of the key, which the registry must list, of a valid proof.

@@ -1,5 +1,5 @@
-//! What blocks of the note-based environment cost, in multiples of `t1` (see `superblock bench`), measured in
-//! one run: `cargo bench -p superblock-batcher --bench notes -- 4 16 64`.
+//! What blocks of the note-based environment cost, in multiples of `t1` (see `superblock bench`), measured in one run:
+//! `cargo bench -p superblock-batcher-bench --bench notes -- 4 16 64`.
 
 use std::{error::Error, time::Instant};
 
@@ -20,10 +20,10 @@ use environments_notes::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How often a local transaction is proved.
+/// How often the local transaction is proved.
 const TRANSACTIONS: usize = 5;
 
-/// Enough for all circuits at once.
+/// Bytes of memory for built circuits: enough for all of them at once.
 const MEMORY: u64 = 8 << 30;
 
 struct Row {
@@ -38,7 +38,7 @@ fn world() -> Result<World, Box<dyn Error>> {
     Ok(World::new(1, EnvironmentId::new(1)?, ProducerSecret::new(Digest::ZERO)))
 }
 
-/// Seconds to prove one local transaction.
+/// The seconds that it takes to prove one local transaction.
 fn transaction(cache: &CircuitCache, baseline: &Baseline, t1: &mut Vec<f64>) -> Result<f64, Box<dyn Error>> {
     let mut world = world()?;
     let (request, _) = world.pay(0, &[1], 5);
@@ -54,14 +54,14 @@ fn transaction(cache: &CircuitCache, baseline: &Baseline, t1: &mut Vec<f64>) -> 
     Ok(median(&seconds))
 }
 
-/// Seconds to prove one block; its transactions' own proofs are part of `inside`.
+/// Proves one block. `inside` includes the proofs of its transactions.
 fn block(cache: &CircuitCache, count: usize) -> Result<Row, Box<dyn Error>> {
     let mut world = world()?;
     let transactions = world.ping_pong(count);
     let offered: Vec<_> = transactions.iter().collect();
     let proposal = world.environment.propose(&world.genesis(), &offered)?;
     assert_eq!(proposal.included.len(), count, "all transactions are valid");
-    // The circuits are there before the clock starts.
+    // All circuits are loaded before the clock starts.
     let kernel = KERNELS.get(cache, variant(count))?;
     let circuit = kernel.circuit(cache)?;
     kernel.wrapper.load(cache)?;

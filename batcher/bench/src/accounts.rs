@@ -2,7 +2,7 @@
 //!
 //! Of ten transactions six transfer once, two swap once, one has four actions, and one creates an account.
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use batcher_job::prove::Progress;
 use bridge_core::AssetId;
@@ -36,58 +36,83 @@ use environments_core::{
 use plonky2::field::types::Field as _;
 use serde::Serialize;
 
-use super::{Baseline, BenchError, median, peak_memory};
+use crate::{
+    Baseline, BenchError,
+    figures::{median, peak_line, peak_memory, unit},
+};
 
-/// Accounts that exist from the start.
+/// How many accounts the genesis has.
 const CLIENTS: usize = 24;
 const CHAIN: u64 = 1;
 const ENVIRONMENT: EnvironmentId = EnvironmentId(1);
 const SECRET: Domain = Domain::new("benchky");
 
-/// The cost of a block, part by part; seconds, but for the last two.
+/// The cost of a block, part by part: seconds, except for the last two fields.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Transactions in the block.
     pub transactions: usize,
-    /// Their actions.
+    /// The actions of all transactions.
     pub actions: usize,
-    /// The kernel.
+    /// The name of the kernel.
     pub kernel: String,
-    /// Seconds of the table of signatures and of the circuit that verifies it.
+    /// The table of signatures and the circuit that verifies it.
     pub signatures: f64,
-    /// Seconds of the chunks; none if the kernel applies the actions itself.
+    /// The chunks; 0 if the kernel applies the actions itself.
     pub chunks: f64,
-    /// Seconds of the folds of chunks.
+    /// The folds of chunks.
     pub folds: f64,
-    /// Seconds of the kernel.
+    /// The kernel.
     pub block: f64,
-    /// Seconds of its wrap.
+    /// The wrap of the kernel.
     pub wrap: f64,
-    /// All of it per transaction, in `t1`.
+    /// All parts per transaction, in `t1`.
     pub per_transaction: f64,
     /// The same without the wrap.
     pub per_transaction_unwrapped: f64,
 }
 
-/// What was measured.
+/// What blocks of the account-based environment cost.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
-    /// Seconds of the baseline: median.
+    /// Seconds of the baseline: the median.
     pub t1_seconds: f64,
-    /// Its measurements, in order.
+    /// The measurements of the baseline, in order.
     pub t1_runs: Vec<f64>,
-    /// One row for each number of transactions.
     pub blocks: Vec<Row>,
-    /// The most memory that the process had, in bytes; `None` where the system does not say.
+    /// The largest memory of the process; `None` where the system does not say.
     pub peak_memory_bytes: Option<u64>,
-    /// Threads of the prover.
     pub threads: usize,
 }
 
-/// Measures blocks of the given numbers of transactions. Building the circuits is not counted.
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = unit(self.t1_seconds, &self.t1_runs, self.threads);
+        write!(f, "{unit}; the parts below per transaction, in t1\n\n")?;
+        write!(f, "transactions   actions   signatures   chunks   folds   kernel   wrap    all   circuit")?;
+        for row in &self.blocks {
+            let unit = self.t1_seconds * f64::from(u32::try_from(row.transactions).unwrap_or(u32::MAX));
+            write!(
+                f,
+                "\n{:>12}  {:>8}  {:>11.3}  {:>7.3}  {:>6.3}  {:>7.3}  {:>5.3}  {:>5.3}   {}",
+                row.transactions,
+                row.actions,
+                row.signatures / unit,
+                row.chunks / unit,
+                row.folds / unit,
+                row.block / unit,
+                row.wrap / unit,
+                row.per_transaction,
+                row.kernel
+            )?;
+        }
+        f.write_str(&peak_line(self.peak_memory_bytes))
+    }
+}
+
+/// Measures blocks of the given numbers of transactions. The time to build circuits does not count.
 ///
 /// # Errors
-/// [`BenchError`].
+/// [`BenchError`]
 pub fn measure(
     cache: &CircuitCache,
     sizes: &[usize],
@@ -121,18 +146,14 @@ pub fn measure(
     })
 }
 
-fn failed(error: impl std::error::Error) -> BenchError {
-    BenchError::Blocks(batcher_job::scenario::chain_of(&error))
-}
-
-/// Runs `work`, and `t1` after it; adds its seconds to `seconds`.
+/// Runs `work`, adds the seconds that it takes to `seconds`, and measures `t1` after it.
 fn timed<T>(
     seconds: &mut f64,
     (baseline, t1): (&Baseline, &mut Vec<f64>),
     work: impl FnOnce() -> Result<T, ProveError>,
 ) -> Result<T, BenchError> {
     let started = Instant::now();
-    let done = work().map_err(failed)?;
+    let done = work().map_err(BenchError::blocks)?;
     *seconds += started.elapsed().as_secs_f64();
     t1.push(baseline.measure()?);
     Ok(done)
@@ -150,11 +171,11 @@ fn block(
     let actions = witness.transactions.iter().map(|transaction| transaction.slots.len()).sum();
     let variant = witness
         .variant()
-        .ok_or_else(|| BenchError::Blocks(format!("no kernel takes {size} transactions")))?;
-    let kernel = KERNELS.get(cache, variant).map_err(failed)?;
-    // The circuits are there before the clock starts.
-    let circuit = kernel.circuit(cache).map_err(failed)?;
-    kernel.wrapper.load(cache).map_err(failed)?;
+        .ok_or_else(|| BenchError::blocks(format!("no kernel takes {size} transactions")))?;
+    let kernel = KERNELS.get(cache, variant).map_err(BenchError::blocks)?;
+    // All circuits are loaded before the clock starts.
+    let circuit = kernel.circuit(cache).map_err(BenchError::blocks)?;
+    kernel.wrapper.load(cache).map_err(BenchError::blocks)?;
     let mut row = Row {
         transactions: size,
         actions,
@@ -168,7 +189,9 @@ fn block(
         per_transaction_unwrapped: 0.0,
     };
     if let Some(table) = variant.table() {
-        SignatureTables::definition(table).and_then(|table| cache.circuit(table)).map_err(failed)?;
+        SignatureTables::definition(table)
+            .and_then(|table| cache.circuit(table))
+            .map_err(BenchError::blocks)?;
     }
     let signatures = variant
         .table()
@@ -179,9 +202,14 @@ fn block(
     let transactions = match variant {
         Variant::Empty | Variant::Unsigned | Variant::Direct(_) => direct(witness, variant),
         Variant::Chunks { .. } => {
-            let circuits = ChunkCircuits::new(cache).map_err(failed)?;
-            circuits.leaves().try_for_each(|leaf| cache.circuit(leaf).map(drop)).map_err(failed)?;
-            ChunkCircuits::folds().try_for_each(|fold| cache.circuit(fold).map(drop)).map_err(failed)?;
+            let circuits = ChunkCircuits::new(cache).map_err(BenchError::blocks)?;
+            circuits
+                .leaves()
+                .try_for_each(|leaf| cache.circuit(leaf).map(drop))
+                .map_err(BenchError::blocks)?;
+            ChunkCircuits::folds()
+                .try_for_each(|fold| cache.circuit(fold).map(drop))
+                .map_err(BenchError::blocks)?;
             let mut chunks: Vec<FoldChild> = vec![];
             for input in chunk_inputs(witness, &circuits) {
                 chunks.push(timed(&mut row.chunks, (baseline, t1), || Ok(circuits.prove(cache, &input)?))?);
@@ -205,7 +233,7 @@ fn prove_signatures(cache: &CircuitCache, table: usize, signatures: &[Signed]) -
     Ok(circuit.prove(&SignatureInput { claims, proof })?)
 }
 
-/// An environment and the keys of its clients.
+/// An environment and the secret keys of its clients.
 struct World {
     environment: Accounts,
     secret: ProducerSecret,
@@ -214,15 +242,15 @@ struct World {
 
 fn key(number: usize) -> Result<SecretKey, BenchError> {
     let secret = hash(SECRET, &[circuits_core::F::from_canonical_usize(number)]);
-    SecretKey::from_bytes(&secret.to_bytes()).map_err(failed)
+    SecretKey::from_bytes(&secret.to_bytes()).map_err(BenchError::blocks)
 }
 
 fn asset(number: u32) -> Result<AssetId, BenchError> {
-    AssetId::new(ENVIRONMENT.get(), number).map_err(failed)
+    AssetId::new(ENVIRONMENT.get(), number).map_err(BenchError::blocks)
 }
 
 fn amount(value: u64) -> Result<Amount, BenchError> {
-    Amount::new(value).map_err(failed)
+    Amount::new(value).map_err(BenchError::blocks)
 }
 
 impl World {
@@ -247,11 +275,11 @@ impl World {
             }],
         };
         let secret = ProducerSecret::new(Digest::ZERO);
-        let environment = Accounts::new(CHAIN, ENVIRONMENT, secret, &genesis).map_err(failed)?;
+        let environment = Accounts::new(CHAIN, ENVIRONMENT, secret, &genesis).map_err(BenchError::blocks)?;
         Ok(Self { environment, secret, keys })
     }
 
-    /// The actions of transaction `number`, which client `sender` makes.
+    /// The actions of transaction `number`, whose sender is client `sender`.
     fn actions(&self, number: usize, sender: usize) -> Result<Vec<Action>, BenchError> {
         let (first, second) = (asset(1)?, asset(2)?);
         let to = |to: Address| -> Result<_, BenchError> {
@@ -272,9 +300,10 @@ impl World {
         let signed = (0..size).map(|number| self.transaction(number)).collect::<Result<Vec<_>, _>>()?;
         let transactions: Vec<_> = signed.into_iter().map(AccountsTransaction::from).collect();
         let offered: Vec<_> = transactions.iter().collect();
-        let proposal = self.environment.propose(&self.environment.genesis(), &offered).map_err(failed)?;
+        let proposal =
+            self.environment.propose(&self.environment.genesis(), &offered).map_err(BenchError::blocks)?;
         match proposal.rejected.into_iter().next() {
-            Some((_, reason)) => Err(failed(reason)),
+            Some((_, reason)) => Err(BenchError::blocks(reason)),
             None => Ok(proposal.block),
         }
     }
@@ -283,11 +312,11 @@ impl World {
         let sender = number % CLIENTS;
         let transaction = Transaction {
             sender: self.keys[sender].address(),
-            nonce: u32::try_from(number / CLIENTS).map_err(failed)?,
+            nonce: u32::try_from(number / CLIENTS).map_err(BenchError::blocks)?,
             fee: amount(2)?,
             deadline: u32::MAX,
             actions: self.actions(number, sender)?,
         };
-        self.keys[sender].sign(transaction, CHAIN, ENVIRONMENT).map_err(failed)
+        self.keys[sender].sign(transaction, CHAIN, ENVIRONMENT).map_err(BenchError::blocks)
     }
 }

@@ -1,7 +1,7 @@
 //! What signatures cost: the batch STARK and its verification in a circuit, next to a bare circuit of the size
 //! that one gate-based verification takes.
 
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use batcher_job::prove::Progress;
 use circuits_core::{Builder, Circuit, F, Witness};
@@ -18,40 +18,62 @@ use plonky2::{
 };
 use serde::Serialize;
 
-use super::{BenchError, median, peak_memory};
+use crate::{
+    BenchError,
+    figures::{median, peak_line, peak_memory},
+};
 
-/// A gate-based verification: 2^16 rows of 234 wires.
+/// Rows of a circuit that verifies one signature with gates, as a logarithm.
 const BARE_DEGREE_BITS: usize = 16;
+/// Wires of such a circuit.
 const BARE_WIRES: usize = 234;
 
 /// The cost of a batch.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Signatures in the batch.
     pub signatures: usize,
     /// Signatures that the table holds.
     pub table: usize,
-    /// Seconds of the STARK: median.
+    /// Seconds of the STARK: the median.
     pub prover_seconds: f64,
-    /// Seconds of the circuit that verifies it: median.
+    /// Seconds of the circuit that verifies the STARK: the median.
     pub verifier_seconds: f64,
-    /// Both, per signature.
+    /// STARK and circuit together.
     pub seconds_per_signature: f64,
     /// How many times cheaper a signature is than the bare circuit.
     pub times_cheaper: f64,
 }
 
-/// What was measured.
+/// What batches of signatures cost.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
-    /// Seconds of the bare circuit: median.
+    /// Seconds of the bare circuit: the median.
     pub bare_seconds: f64,
-    /// One row for each number of signatures.
     pub batches: Vec<Row>,
-    /// The most memory that the process had before the bare circuit, in bytes; `None` where the system does not say.
+    /// The largest memory of the process before the bare circuit; `None` where the system does not say.
     pub peak_memory_bytes: Option<u64>,
-    /// Threads of the prover.
     pub threads: usize,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (seconds, threads) = (self.bare_seconds, self.threads);
+        write!(f, "bare circuit of 2^16 rows and 234 wires: {seconds:.2} s ({threads} threads)\n\n")?;
+        write!(f, "signatures   table   prover s   verifier s   s per signature   times cheaper")?;
+        for row in &self.batches {
+            write!(
+                f,
+                "\n{:>10}  {:>6}  {:>9.2}  {:>11.2}  {:>16.3}  {:>14.1}",
+                row.signatures,
+                row.table,
+                row.prover_seconds,
+                row.verifier_seconds,
+                row.seconds_per_signature,
+                row.times_cheaper
+            )?;
+        }
+        f.write_str(&peak_line(self.peak_memory_bytes))
+    }
 }
 
 /// Measures batches of the given numbers of signatures, each `runs` times.
@@ -83,21 +105,20 @@ fn batch(
     runs: usize,
     progress: &dyn Progress,
 ) -> Result<Row, BenchError> {
-    let failed = |error: &dyn std::error::Error| BenchError::Signatures(error.to_string());
     let size = BatchSize::fitting(count)
-        .ok_or_else(|| BenchError::Signatures(format!("no table holds {count} signatures")))?;
+        .ok_or_else(|| BenchError::signatures(format!("no table holds {count} signatures")))?;
     progress.note(&format!("{count} signatures"));
     let signed = (0..count).map(sign).collect::<Result<Vec<_>, _>>()?;
     let claims: Vec<_> = signed.iter().map(Signed::claim).collect();
-    let circuit = cache.circuit(SignatureCircuit(size)).map_err(|error| failed(&error))?;
+    let circuit = cache.circuit(SignatureCircuit(size)).map_err(BenchError::signatures)?;
     let (mut prover, mut verifier) = (vec![], vec![]);
     for _ in 0..runs {
         let started = Instant::now();
-        let proof = prove(size, &signed).map_err(|error| failed(&error))?;
+        let proof = prove(size, &signed).map_err(BenchError::signatures)?;
         prover.push(started.elapsed().as_secs_f64());
         let input = SignatureInput { claims: claims.clone(), proof };
         let started = Instant::now();
-        let proof = circuit.prove(&input).map_err(|error| failed(&error))?;
+        let proof = circuit.prove(&input).map_err(BenchError::signatures)?;
         verifier.push(started.elapsed().as_secs_f64());
         debug_assert_eq!(circuit.statement(&proof).ok(), Some(SignatureStatement::new(&claims)));
     }
@@ -114,17 +135,15 @@ fn batch(
     })
 }
 
-/// A signature of its own key for each index.
+/// A signature for each index, each under a key of its own.
 fn sign(index: usize) -> Result<Signed, BenchError> {
-    let failed = |reason: String| BenchError::Signatures(reason);
     let hash = circuits_files::file::sha3(&index.to_le_bytes());
-    let secret = SigningKey::from_slice(&hash).map_err(|error| failed(error.to_string()))?;
-    let signature: ecdsa::Signature =
-        secret.sign_prehash(&hash).map_err(|error| failed(error.to_string()))?;
-    let signature = Signature::from_bytes(&signature.normalize_s().to_bytes())
-        .map_err(|error| failed(error.to_string()))?;
+    let secret = SigningKey::from_slice(&hash).map_err(BenchError::signatures)?;
+    let signature: ecdsa::Signature = secret.sign_prehash(&hash).map_err(BenchError::signatures)?;
+    let signature =
+        Signature::from_bytes(&signature.normalize_s().to_bytes()).map_err(BenchError::signatures)?;
     let key = PublicKey::from_affine(secret.verifying_key().as_affine())
-        .ok_or_else(|| failed("a public key is infinity".to_owned()))?;
+        .ok_or_else(|| BenchError::signatures("a public key is infinity"))?;
     Ok(Signed { key, hash, signature })
 }
 
@@ -140,11 +159,10 @@ fn bare_circuit() -> Circuit {
 }
 
 fn bare(circuit: &Circuit) -> Result<f64, BenchError> {
-    let failed = |error: String| BenchError::Baseline(error);
     let mut witness = Witness::new();
     let input = circuit.prover_only.public_inputs[0];
-    witness.set_target(input, F::TWO).map_err(|error| failed(error.to_string()))?;
+    witness.set_target(input, F::TWO).map_err(BenchError::baseline)?;
     let started = Instant::now();
-    proving::prove(circuit, witness).map_err(failed)?;
+    proving::prove(circuit, witness).map_err(BenchError::baseline)?;
     Ok(started.elapsed().as_secs_f64())
 }

@@ -1,6 +1,6 @@
-//! What moving messages costs: a superblock with and without them, and a message in a segment of nothing else.
+//! What moving messages costs: superblocks with and without messages, and a segment that holds nothing else.
 
-use std::sync::atomic::AtomicBool;
+use std::{fmt, sync::atomic::AtomicBool};
 
 use batcher_circuits::{engine::Engine, messages::MESSAGE_CAPACITY, state::SuperblockState};
 use batcher_job::{
@@ -20,50 +20,69 @@ use environments_core::{BlockHeader, kernel::Kernel};
 use plonky2::field::types::Field;
 use serde::Serialize;
 
-use super::{Baseline, BenchError, Stopwatch, median, peak_memory, wrap::Filler};
+use crate::{
+    Baseline, BenchError,
+    figures::{median, peak_line, peak_memory, unit},
+    stopwatch::Stopwatch,
+    wrap::Filler,
+};
 
 /// Blocks of the superblocks that are compared.
 const BLOCKS: u16 = 16;
-/// Messages of each block that has any: half of the blocks.
+/// Messages of each block that has any; half of the blocks have.
 const MESSAGES: u64 = 4;
-/// The deployment.
 const CHAIN_ID: u64 = 1;
 /// Rows of the kernel that states the blocks, as a logarithm.
 const KERNEL_DEGREE_BITS: usize = 8;
 
-/// What was measured. Costs in `t1`, without the blocks' own kernels and wraps.
+/// What moving messages costs. Costs are in `t1`, without the blocks' own kernels and wraps.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
-    /// Seconds of the baseline: median.
+    /// Seconds of the baseline: the median.
     pub t1_seconds: f64,
-    /// Its measurements, in order.
+    /// The measurements of the baseline, in order.
     pub t1_runs: Vec<f64>,
-    /// A superblock of 16 blocks without messages: median.
+    /// A superblock of 16 blocks without messages: the median.
     pub without_messages: f64,
-    /// A superblock of 16 blocks, eight of which have four messages each: median.
+    /// A superblock of 16 blocks, eight of which have four messages each: the median.
     pub with_messages: f64,
-    /// The second over the first.
+    /// The cost with messages over the cost without.
     pub ratio: f64,
-    /// A full message segment: median.
+    /// A full message segment: the median.
     pub segment: f64,
-    /// Messages that it moves, each emitted or consumed.
+    /// Messages that the segment emits or consumes.
     pub segment_messages: usize,
-    /// The segment's cost for each of these.
+    /// The cost of the segment for each of these messages.
     pub per_message: f64,
-    /// The most memory that the process had, in bytes; `None` where the system does not say.
+    /// The largest memory of the process; `None` where the system does not say.
     pub peak_memory_bytes: Option<u64>,
-    /// Threads of the prover.
     pub threads: usize,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = unit(self.t1_seconds, &self.t1_runs, self.threads);
+        write!(f, "{unit}; all costs in t1\n\n")?;
+        writeln!(f, "16 blocks without messages:          {:>7.2}", self.without_messages)?;
+        writeln!(f, "16 blocks, 8 of them with 4 messages: {:>6.2}", self.with_messages)?;
+        writeln!(f, "the second over the first:           {:>7.3}", self.ratio)?;
+        write!(
+            f,
+            "a segment of {} messages:           {:>7.2}, {:.4} for each one emitted or consumed",
+            self.segment_messages, self.segment, self.per_message
+        )?;
+        f.write_str(&peak_line(self.peak_memory_bytes))
+    }
 }
 
 /// Measures each superblock `runs` times.
 ///
 /// # Errors
-/// [`BenchError`].
+/// [`BenchError`]
 pub fn measure(engine: &Engine, runs: usize, progress: &dyn Progress) -> Result<Figures, BenchError> {
     let baseline = Baseline::new()?;
     baseline.measure()?;
-    // The kernel is the bench's own: the engine's stores need not keep it.
+    // No store should keep this kernel, which only the benchmark uses.
     let keys = CircuitCache::default();
     let producers = Producers::new(&keys)?;
     progress.note("proving the blocks");
@@ -130,8 +149,8 @@ fn full_segment() -> Result<Vec<BlockMessages>, BenchError> {
 
 /// Adds `count` messages about an asset of `source` to its block and to the block of `destination`.
 fn send(blocks: &mut [BlockMessages], source: u16, destination: u16, count: u64) -> Result<(), BenchError> {
-    let asset = AssetId::new(source, 1).map_err(|error| BenchError::Blocks(error.to_string()))?;
-    let amount = Amount::new(1).map_err(|error| BenchError::Blocks(error.to_string()))?;
+    let asset = AssetId::new(source, 1).map_err(BenchError::blocks)?;
+    let amount = Amount::new(1).map_err(BenchError::blocks)?;
     for sequence in 0..count {
         let message = Message {
             chain_id: CHAIN_ID,
@@ -152,7 +171,7 @@ fn send(blocks: &mut [BlockMessages], source: u16, destination: u16, count: u64)
     Ok(())
 }
 
-/// Environments whose kernel states whatever it is asked to.
+/// Environments whose kernel proves any statement.
 struct Producers {
     kernel: Kernel<Filler>,
     key: VerifierKey,
@@ -161,16 +180,15 @@ struct Producers {
 
 impl Producers {
     fn new(cache: &CircuitCache) -> Result<Self, BenchError> {
-        let failed = |error: &dyn std::error::Error| BenchError::Blocks(error.to_string());
         let filler = Filler { degree_bits: KERNEL_DEGREE_BITS, config: kernel_config() };
-        let kernel = Kernel::new(cache, filler).map_err(|error| failed(&error))?;
-        let key = kernel.wrapper.key(cache).map_err(|error| failed(&error))?.verifier_only.clone();
+        let kernel = Kernel::new(cache, filler).map_err(BenchError::blocks)?;
+        let key = kernel.wrapper.key(cache).map_err(BenchError::blocks)?.verifier_only.clone();
         let mut registry = Registry::default();
         for id in 1..=BLOCKS {
             let kernel = KernelEntry { key: key_digest(&key), valid_from: 1, valid_until: u32::MAX };
             let entry =
                 RegistryEntry { genesis_state: state(id, 0), producer: Digest::ZERO, kernels: vec![kernel] };
-            registry.insert(EnvironmentId(id), entry).map_err(|error| failed(&error))?;
+            registry.insert(EnvironmentId(id), entry).map_err(BenchError::blocks)?;
         }
         Ok(Self { kernel, key, registry })
     }
@@ -181,8 +199,7 @@ impl Producers {
         cache: &CircuitCache,
         messages: &[BlockMessages],
     ) -> Result<Vec<CheckedBlock>, BenchError> {
-        let failed = |error: circuits_core::CircuitError| BenchError::Blocks(error.to_string());
-        let kernel = self.kernel.circuit(cache).map_err(failed)?;
+        let kernel = self.kernel.circuit(cache).map_err(BenchError::blocks)?;
         let prove = |messages: &BlockMessages| {
             let id = messages.environment;
             let statement = BlockStatement {
@@ -196,7 +213,7 @@ impl Producers {
                 body: Digest::ZERO,
                 producer: Digest::ZERO,
             };
-            let proof = kernel.prove(&statement).map_err(failed)?;
+            let proof = kernel.prove(&statement).map_err(BenchError::blocks)?;
             let candidate = Candidate {
                 statement,
                 header: BlockHeader { environment: id, first_height: 1, last_height: 1 },
@@ -207,7 +224,7 @@ impl Producers {
             Ok(CheckedBlock {
                 path: format!("block of environment {id}").into(),
                 candidate,
-                proof: self.kernel.wrapper.prove(cache, &proof).map_err(failed)?,
+                proof: self.kernel.wrapper.prove(cache, &proof).map_err(BenchError::blocks)?,
                 key: self.key.clone(),
             })
         };
@@ -221,7 +238,7 @@ impl Producers {
         let selection = Planner::default().select(&genesis, &self.registry, &candidates, &[]);
         let plan = Planner::default().plan(&genesis, &self.registry, root, selection)?;
         if plan.order.len() != blocks.len() {
-            return Err(BenchError::Blocks(format!("left out: {:?}", plan.left_out)));
+            return Err(BenchError::blocks(format!("left out: {:?}", plan.left_out)));
         }
         let (stopwatch, stop) = (Stopwatch::default(), AtomicBool::new(false));
         let prover = Prover { engine, store: None, progress: &stopwatch, jobs: 1, stop: &stop };
@@ -230,7 +247,7 @@ impl Producers {
     }
 }
 
-/// Some state of an environment.
+/// The state of an environment at a height; any digest would do.
 fn state(id: u16, height: u16) -> Digest {
     Digest([F::from_canonical_u16(id), F::from_canonical_u16(height), F::ZERO, F::ONE])
 }

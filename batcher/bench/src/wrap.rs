@@ -1,6 +1,6 @@
 //! What a wrap costs beyond its kernel, for kernels of several sizes.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, fmt, time::Instant};
 
 use batcher_job::prove::Progress;
 use circuits_core::{
@@ -16,9 +16,12 @@ use environments_core::kernel::Kernel;
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 use serde::Serialize;
 
-use super::{Baseline, BenchError, median, peak_memory};
+use crate::{
+    Baseline, BenchError,
+    figures::{median, peak_line, peak_memory, unit},
+};
 
-/// Every proof is made this often.
+/// How often each proof is made.
 const RUNS: usize = 5;
 /// Domain of the hashes that fill a kernel.
 const FILLER: Domain = Domain::new("filler");
@@ -71,16 +74,16 @@ impl Definition for Filler {
     }
 }
 
-/// A kernel of one size. All costs in `t1`, medians.
+/// The cost of a kernel of one size and of its wrap: medians in `t1`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Logarithm of the kernel's rows.
+    /// Rows of the kernel, as a logarithm.
     pub degree_bits: usize,
     /// The kernel with the configuration of all other circuits.
     pub standard_kernel: f64,
     /// The kernel with the configuration of kernels.
     pub kernel: f64,
-    /// Its wrap, with the hop that larger kernels take before it.
+    /// The wrap, with the hop that larger kernels take before it.
     pub wrap: f64,
     /// What kernel and wrap cost beyond the kernel with the configuration of all other circuits.
     pub beyond: f64,
@@ -88,25 +91,42 @@ pub struct Row {
     pub circuits: usize,
 }
 
-/// What was measured.
+/// What wraps cost.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
-    /// Seconds of the baseline: median.
+    /// Seconds of the baseline: the median.
     pub t1_seconds: f64,
-    /// Its measurements, in order.
+    /// The measurements of the baseline, in order.
     pub t1_runs: Vec<f64>,
-    /// One row for each size.
     pub kernels: Vec<Row>,
-    /// The most memory that the process had, in bytes; `None` where the system does not say.
+    /// The largest memory of the process; `None` where the system does not say.
     pub peak_memory_bytes: Option<u64>,
-    /// Threads of the prover.
     pub threads: usize,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = unit(self.t1_seconds, &self.t1_runs, self.threads);
+        write!(f, "{unit}; all costs in t1\n\n")?;
+        write!(
+            f,
+            "rows   kernel, 80 routed wires   kernel, 60   wrap   beyond the kernel with 80   circuits"
+        )?;
+        for row in &self.kernels {
+            write!(
+                f,
+                "\n2^{:<3}  {:>23.2}  {:>11.2}  {:>5.2}  {:>26.2}  {:>9}",
+                row.degree_bits, row.standard_kernel, row.kernel, row.wrap, row.beyond, row.circuits
+            )?;
+        }
+        f.write_str(&peak_line(self.peak_memory_bytes))
+    }
 }
 
 /// Measures kernels of `2^degree_bits` rows and their wraps.
 ///
 /// # Errors
-/// [`BenchError`].
+/// [`BenchError`]
 pub fn measure(
     cache: &CircuitCache,
     degree_bits: &[usize],
@@ -134,33 +154,32 @@ pub fn measure(
     Ok(Figures { t1_seconds, t1_runs: t1, kernels, peak_memory_bytes: peak_memory(), threads })
 }
 
-/// Costs in seconds; `beyond` is left to the caller.
+/// Measures one size. The costs are in seconds, and `beyond` is 0.
 fn row(
     cache: &CircuitCache,
     degree_bits: usize,
     baseline: &Baseline,
     t1: &mut Vec<f64>,
 ) -> Result<Row, BenchError> {
-    let failed = |error: circuits_core::CircuitError| BenchError::Blocks(error.to_string());
     let filler = |config| Filler { degree_bits, config };
-    let standard = cache.circuit(filler(standard_config())).map_err(failed)?;
-    let wrapped = Kernel::new(cache, filler(kernel_config())).map_err(failed)?;
-    let (kernel, wrapper) = (wrapped.circuit(cache).map_err(failed)?, wrapped.wrapper);
+    let standard = cache.circuit(filler(standard_config())).map_err(BenchError::blocks)?;
+    let wrapped = Kernel::new(cache, filler(kernel_config())).map_err(BenchError::blocks)?;
+    let (kernel, wrapper) = (wrapped.circuit(cache).map_err(BenchError::blocks)?, wrapped.wrapper);
     for circuit in [&standard, &kernel] {
         debug_assert_eq!(circuit.circuit.common.degree_bits(), degree_bits);
     }
-    wrapper.load(cache).map_err(failed)?;
+    wrapper.load(cache).map_err(BenchError::blocks)?;
     let statement = statement();
     let [mut standards, mut kernels, mut wraps] = [vec![], vec![], vec![]];
     for _ in 0..RUNS {
         let started = Instant::now();
-        standard.prove(&statement).map_err(failed)?;
+        standard.prove(&statement).map_err(BenchError::blocks)?;
         standards.push(started.elapsed().as_secs_f64());
         let started = Instant::now();
-        let proof = kernel.prove(&statement).map_err(failed)?;
+        let proof = kernel.prove(&statement).map_err(BenchError::blocks)?;
         kernels.push(started.elapsed().as_secs_f64());
         let started = Instant::now();
-        wrapper.prove(cache, &proof).map_err(failed)?;
+        wrapper.prove(cache, &proof).map_err(BenchError::blocks)?;
         wraps.push(started.elapsed().as_secs_f64());
         t1.push(baseline.measure()?);
     }

@@ -1,69 +1,107 @@
 //! `superblock account`.
 
 use std::{
-    fs,
-    io::{self, Read as _, Write as _},
+    fmt, fs,
+    io::{self, Read, Write as _},
     path::{Path, PathBuf},
 };
 
+use circuits_core::Digest;
 use circuits_files::file::{self, FileError, SMALL_LIMIT};
-use circuits_protocol::registry::EnvironmentId;
+use circuits_protocol::registry::{EnvironmentId, EnvironmentIdError};
 use circuits_tables::ecdsa::PublicKey;
 use environments_accounts::{
     address::Address,
     key::{KeyError, SecretKey, address_of},
     transaction::{Malformed, SignedTransaction, Transaction},
 };
-use serde_json::json;
+use serde::Serialize;
 use thiserror::Error;
 
-use super::answer::{Answer, Coded, Failure, REJECTED, UNAVAILABLE, path_json};
+use crate::{
+    answer::{Answer, Failure},
+    as_text,
+    exit::{ExitCode, HasExitCode},
+    new_file::check_is_new,
+};
 
 /// Bytes of the largest file of transactions to sign.
 const TRANSACTIONS_LIMIT: u64 = 64 << 20;
 
 #[derive(clap::Subcommand)]
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Make a secret key and print its address.
+    ///
+    /// Every account of the account-based environment is the address of a secp256k1 key. Use this for test accounts and
+    /// scenarios; a key that holds value is better made and kept by a wallet.
     Keygen {
-        /// The file to write, readable by its owner only; it must not exist.
+        /// Write the key to this file, which must not exist.
+        ///
+        /// Only its owner can read it. The key is never printed.
         file: PathBuf,
     },
-    /// Print the address and the public key of a secret key, or of a public one.
+    /// Print the address and the public key of a secret or public key.
+    ///
+    /// The answer also names the recipient that a message from another environment needs in order to pay this account.
     Address {
-        /// The file of the secret key.
+        /// Read the secret key from this file.
+        ///
+        /// It is the file that `account keygen` wrote.
         #[arg(required_unless_present = "public")]
         file: Option<PathBuf>,
-        /// A public key: SEC1 in hexadecimal.
+        /// Take this public key instead: SEC1 in hexadecimal.
+        ///
+        /// For accounts whose secret key somebody else holds.
         #[arg(long, value_name = "KEY", conflicts_with = "file")]
         public: Option<PublicKey>,
     },
-    /// Sign transactions, one JSON object per line, and print them in the form that producers take.
+    /// Sign transactions and print them in the form that producers take.
+    ///
+    /// The input has one JSON object per line, the output one signed transaction per line: a file of transactions of a
+    /// scenario. All lines are signed or none. Any other secp256k1 library can sign transactions as well.
     Sign(Sign),
 }
 
 #[derive(clap::Args)]
-pub(super) struct Sign {
-    /// The file of the secret key.
+pub(crate) struct Sign {
+    /// Sign with the secret key in this file.
+    ///
+    /// The sender of every transaction must be the address of this key.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// The deployment.
+    /// Sign for the deployment with this chain id.
+    ///
+    /// A signature holds in one deployment only, so that nobody can replay it in another one.
     #[arg(long, value_name = "NUMBER")]
     chain_id: u64,
-    /// The environment's id, from 1 to 65535.
+    /// Sign for the environment with this id, from 1 to 65535.
+    ///
+    /// A signature holds in one environment only.
     #[arg(long, value_name = "ID")]
     environment: u16,
-    /// The transactions; without it, standard input.
+    /// Read the transactions from this file instead of standard input.
+    ///
+    /// Blank lines are skipped.
     #[arg(value_name = "FILE")]
     transactions: Option<PathBuf>,
     /// Write the signed transactions to this file instead of standard output.
+    ///
+    /// The file is replaced as a whole, or stays as it was if a line is refused.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
-/// Why nothing is signed.
+/// Why a key is not shown or transactions are not signed.
 #[derive(Debug, Error)]
-enum SignError {
+enum AccountError {
+    #[error("{name}: cannot read it: {source}")]
+    Read { name: String, source: io::Error },
+    #[error("{name}: at most {limit} bytes are read")]
+    TooLarge { name: String, limit: u64 },
+    #[error("{path}: {source}", path = .path.display())]
+    Key { path: PathBuf, source: KeyError },
+    #[error(transparent)]
+    Environment(#[from] EnvironmentIdError),
     #[error("line {line}: not a transaction")]
     NotATransaction { line: usize, source: serde_json::Error },
     #[error("line {line}")]
@@ -71,54 +109,67 @@ enum SignError {
     #[error("line {line}: the sender is {sender}, the key has the address {address}")]
     OtherSender { line: usize, sender: Address, address: Address },
     #[error("line {line}")]
-    Key { line: usize, source: KeyError },
+    Sign { line: usize, source: KeyError },
     #[error("a signed transaction cannot be written")]
-    Write(#[from] serde_json::Error),
+    Write(#[source] serde_json::Error),
 }
 
-impl Coded for SignError {
-    fn code(&self) -> u8 {
-        REJECTED
-    }
-}
-
-impl Coded for KeyError {
-    fn code(&self) -> u8 {
+impl HasExitCode for AccountError {
+    fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Random(_) => UNAVAILABLE,
-            Self::NotHex { .. } | Self::Range | Self::Sign(_) => REJECTED,
+            Self::TooLarge { .. } => ExitCode::Limit,
+            Self::Key { source, .. } | Self::Sign { source, .. } => source.exit_code(),
+            Self::Read { .. }
+            | Self::Environment(_)
+            | Self::NotATransaction { .. }
+            | Self::Malformed { .. }
+            | Self::OtherSender { .. }
+            | Self::Write(_) => ExitCode::Rejected,
         }
     }
 }
 
-pub(super) fn run(command: Command) -> Result<Answer, Failure> {
+pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Keygen { file } => {
-            if file.exists() {
-                return Err(Failure::new(REJECTED, format!("{}: the file exists", file.display())));
-            }
+            check_is_new(&file)?;
             let key = SecretKey::generate()?;
             write_secret(&file, &key)?;
-            Ok(answer(&key.public_key()))
+            Ok(Answer::new(&Account::new(key.public_key())))
         }
-        Command::Address { file, public } => match (public, file) {
-            (Some(key), _) => Ok(answer(&key)),
-            (None, Some(file)) => Ok(answer(&read_secret(&file)?.public_key())),
-            (None, None) => Err(Failure::new(REJECTED, "a key is needed")),
-        },
+        Command::Address { file, public } => {
+            let secret = || file.as_deref().map(|file| read_secret(file).map(|key| key.public_key()));
+            let public = public.map(Ok).or_else(secret).transpose()?;
+            Ok(Answer::new(&Account::new(public.expect("clap requires the one or the other"))))
+        }
         Command::Sign(arguments) => sign(&arguments),
     }
 }
 
-fn answer(key: &PublicKey) -> Answer {
-    let address = address_of(key);
-    // Who sends here from another environment names the account so.
-    let recipient = address.to_digest();
-    let json = json!({ "ok": true, "address": address, "public_key": key, "recipient": recipient });
-    Answer::new(json, format!("address {address}\npublic key {key}\nrecipient of messages {recipient}"))
+/// An account, as its public key determines it.
+#[derive(Serialize)]
+struct Account {
+    address: Address,
+    public_key: PublicKey,
+    /// The name of the account in messages from other environments.
+    recipient: Digest,
 }
 
-/// Writes the key to a new file that only its owner can read, or none at all.
+impl Account {
+    fn new(public_key: PublicKey) -> Self {
+        let address = address_of(&public_key);
+        Self { address, public_key, recipient: address.to_digest() }
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, public_key, recipient } = self;
+        write!(f, "address {address}\npublic key {public_key}\nrecipient of messages {recipient}")
+    }
+}
+
+/// Writes the key to a new file that only its owner can read, or writes nothing.
 fn write_secret(path: &Path, key: &SecretKey) -> Result<(), FileError> {
     let io = |action| move |source| FileError::Io { path: path.to_owned(), action, source };
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -131,60 +182,81 @@ fn write_secret(path: &Path, key: &SecretKey) -> Result<(), FileError> {
     fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(io("sync its directory"))
 }
 
-fn read_text(path: &Path, limit: u64) -> Result<String, Failure> {
-    let io = |action| move |source| FileError::Io { path: path.to_owned(), action, source };
+/// The text of `source`, which has at most `limit` bytes; messages call it `name`.
+fn read_text(source: impl Read, name: String, limit: u64) -> Result<String, AccountError> {
     let mut text = String::new();
-    let file = fs::File::open(path).map_err(io("open it"))?;
-    file.take(limit + 1).read_to_string(&mut text).map_err(io("read it"))?;
-    check_length(&text, limit, &path.display().to_string())?;
-    Ok(text)
-}
-
-fn check_length(text: &str, limit: u64, name: &str) -> Result<(), Failure> {
-    if text.len() as u64 > limit {
-        return Err(Failure::new(super::answer::LIMIT, format!("{name}: at most {limit} bytes are read")));
+    match source.take(limit + 1).read_to_string(&mut text) {
+        Err(source) => Err(AccountError::Read { name, source }),
+        Ok(found) if found as u64 > limit => Err(AccountError::TooLarge { name, limit }),
+        Ok(_) => Ok(text),
     }
-    Ok(())
 }
 
-fn read_secret(path: &Path) -> Result<SecretKey, Failure> {
-    let text = read_text(path, SMALL_LIMIT)?;
-    text.trim_end()
-        .parse()
-        .map_err(|error: KeyError| Failure::new(error.code(), format!("{}: {error}", path.display())))
+/// The text of a file, which may be a pipe.
+fn read_file(path: &Path, limit: u64) -> Result<String, AccountError> {
+    let name = path.display().to_string();
+    match fs::File::open(path) {
+        Ok(file) => read_text(file, name, limit),
+        Err(source) => Err(AccountError::Read { name, source }),
+    }
+}
+
+fn read_secret(path: &Path) -> Result<SecretKey, AccountError> {
+    let text = read_file(path, SMALL_LIMIT)?;
+    text.trim_end().parse().map_err(|source| AccountError::Key { path: path.to_owned(), source })
+}
+
+/// Transactions that were signed and printed.
+#[derive(Serialize)]
+struct Signed {
+    address: Address,
+    transactions: Vec<SignedTransaction>,
+    /// The transactions as JSON Lines.
+    #[serde(skip)]
+    lines: Vec<String>,
+}
+
+impl fmt::Display for Signed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines.join("\n"))
+    }
+}
+
+/// Transactions that were signed and written to a file.
+#[derive(Serialize)]
+struct Written<'a> {
+    address: Address,
+    #[serde(serialize_with = "as_text::path")]
+    file: &'a Path,
+    /// How many there are.
+    transactions: usize,
+}
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, file, transactions } = self;
+        write!(f, "{transactions} transactions of {address} signed: {}", file.display())
+    }
 }
 
 fn sign(arguments: &Sign) -> Result<Answer, Failure> {
     let key = read_secret(&arguments.key)?;
-    let environment = EnvironmentId::new(arguments.environment)
-        .map_err(|error| Failure::new(REJECTED, error.to_string()))?;
+    let environment = EnvironmentId::new(arguments.environment).map_err(AccountError::from)?;
     let text = match &arguments.transactions {
-        Some(path) => read_text(path, TRANSACTIONS_LIMIT)?,
-        None => {
-            let mut text = String::new();
-            io::stdin()
-                .take(TRANSACTIONS_LIMIT + 1)
-                .read_to_string(&mut text)
-                .map_err(|error| Failure::new(REJECTED, format!("standard input: {error}")))?;
-            check_length(&text, TRANSACTIONS_LIMIT, "standard input")?;
-            text
-        }
+        Some(path) => read_file(path, TRANSACTIONS_LIMIT)?,
+        None => read_text(io::stdin(), "standard input".to_owned(), TRANSACTIONS_LIMIT)?,
     };
-    let signed = sign_lines(&key, arguments.chain_id, environment, &text)?;
-    let lines: Vec<String> =
-        signed.iter().map(serde_json::to_string).collect::<Result<_, _>>().map_err(SignError::Write)?;
-    let (address, count) = (key.address(), signed.len());
+    let transactions = sign_lines(&key, arguments.chain_id, environment, &text)?;
+    let lines = transactions.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+    let lines = lines.map_err(AccountError::Write)?;
+    let address = key.address();
     Ok(match &arguments.out {
-        Some(out) => {
+        Some(file) => {
             let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
-            file::write_atomic(out, text.as_bytes())?;
-            let json =
-                json!({ "ok": true, "address": address, "file": path_json(out), "transactions": count });
-            Answer::new(json, format!("{count} transactions of {address} signed: {}", out.display()))
+            file::write_atomic(file, text.as_bytes())?;
+            Answer::new(&Written { address, file, transactions: transactions.len() })
         }
-        None => {
-            Answer::new(json!({ "ok": true, "address": address, "transactions": signed }), lines.join("\n"))
-        }
+        None => Answer::new(&Signed { address, transactions, lines }),
     })
 }
 
@@ -194,19 +266,19 @@ fn sign_lines(
     chain_id: u64,
     environment: EnvironmentId,
     text: &str,
-) -> Result<Vec<SignedTransaction>, SignError> {
+) -> Result<Vec<SignedTransaction>, AccountError> {
     let address = key.address();
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let signed = lines.map(|(index, text)| {
         let line = index + 1;
         let transaction: Transaction =
-            serde_json::from_str(text).map_err(|source| SignError::NotATransaction { line, source })?;
-        transaction.check(environment).map_err(|source| SignError::Malformed { line, source })?;
+            serde_json::from_str(text).map_err(|source| AccountError::NotATransaction { line, source })?;
+        transaction.check(environment).map_err(|source| AccountError::Malformed { line, source })?;
         let sender = transaction.sender;
         if sender != address {
-            return Err(SignError::OtherSender { line, sender, address });
+            return Err(AccountError::OtherSender { line, sender, address });
         }
-        key.sign(transaction, chain_id, environment).map_err(|source| SignError::Key { line, source })
+        key.sign(transaction, chain_id, environment).map_err(|source| AccountError::Sign { line, source })
     });
     signed.collect()
 }

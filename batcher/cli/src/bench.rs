@@ -1,26 +1,34 @@
 //! `superblock bench`.
 
-mod keys;
+mod starts;
 
-use batcher_bench::{BenchError, Figures, accounts, ecdsa, measure, messages, wrap};
-use batcher_job::planner::MAX_BLOCKS;
+use std::fmt;
+
+use batcher_bench::{accounts, ecdsa, messages, superblocks, wrap};
+use batcher_job::{planner::MAX_BLOCKS, prove::Progress};
 use circuits_keys::CircuitCache;
+use serde::Serialize;
 
-use super::{
+use crate::{
     Options,
-    answer::{Answer, Failure, UNAVAILABLE},
-    config::KeyArguments,
+    answer::{Answer, Failure},
+    key_arguments::KeyArguments,
     progress,
 };
 
-/// Measures superblocks over counter blocks and prints their cost in multiples of t1, which is stock plonky2
-/// verifying one proof of 2^12 rows recursively. Takes several minutes.
+/// Measure what superblocks cost.
+///
+/// Without a subcommand, superblocks over counter blocks are measured. All costs are multiples of t1, which is stock plonky2
+/// verifying one proof of 2^12 rows recursively, so that figures of different machines can be compared. It takes several
+/// minutes.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     #[command(subcommand)]
     subject: Option<Subject>,
-    /// Numbers of blocks, separated by commas.
+    /// Measure superblocks of these numbers of blocks.
+    ///
+    /// Separate them by commas. The most costly one determines how many blocks are made.
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "1,2,16,64",
           value_parser = clap::value_parser!(u16).range(1..=MAX_BLOCKS as i64))]
     blocks: Vec<u16>,
@@ -30,227 +38,127 @@ pub(super) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Subject {
-    /// Measures batches of signatures, next to a bare circuit of the size of one gate-based verification.
+    /// Measure batches of signatures.
+    ///
+    /// Next to them a bare circuit is measured that has the size of one gate-based verification. Use this to see what a
+    /// signature costs in batches of different sizes.
     Ecdsa {
-        /// Numbers of signatures, separated by commas.
+        /// Measure batches of these numbers of signatures.
+        ///
+        /// Separate them by commas. A batch is proved in the smallest table that holds it.
         #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "1,30,60,240",
               value_parser = clap::value_parser!(u16).range(1..=240))]
         signatures: Vec<u16>,
-        /// Every measurement is made this often.
+        /// Make every measurement this often.
+        ///
+        /// The figures are medians.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         runs: u16,
         #[command(flatten)]
         keys: KeyArguments,
     },
-    /// Measures account-based blocks, part by part, in multiples of t1. Of ten transactions six transfer, two
-    /// swap, one has four actions, and one creates an account.
+    /// Measure blocks of the account-based environment, part by part.
+    ///
+    /// Of ten transactions six transfer, two swap, one has four actions, and one creates an account. Use this to see how the
+    /// cost of a transaction depends on the size of its block.
     Accounts {
-        /// Numbers of transactions, separated by commas.
+        /// Measure blocks of these numbers of transactions.
+        ///
+        /// Separate them by commas.
         #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "16,60,240",
               value_parser = clap::value_parser!(u16).range(1..=240))]
         transactions: Vec<u16>,
         #[command(flatten)]
         keys: KeyArguments,
     },
-    /// Measures what moving messages costs: superblocks of 16 blocks without messages and with four in each
-    /// second block, and a segment full of messages, in multiples of t1.
+    /// Measure what moving messages costs.
+    ///
+    /// Superblocks of 16 blocks are measured without messages and with four messages in each second block, and a segment that
+    /// is full of messages.
     Bridge {
-        /// Every superblock is made this often.
+        /// Make every superblock this often.
+        ///
+        /// The figures are medians.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
         runs: u16,
         #[command(flatten)]
         keys: KeyArguments,
     },
-    /// Measures what wrapping a kernel costs beyond the kernel itself, in multiples of t1.
+    /// Measure what wrapping a kernel costs beyond the kernel itself.
+    ///
+    /// Use this when choosing the size of a new environment's kernel.
     Wrap {
-        /// Logarithms of the kernels' rows, separated by commas.
+        /// Measure kernels of these sizes: logarithms of their rows.
+        ///
+        /// Separate them by commas.
         #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "10,12,13,14,15",
               value_parser = clap::value_parser!(u16).range(8..=15))]
         degree_bits: Vec<u16>,
     },
-    /// Measures cold and warm start of a scenario: how long it takes to build its circuits and to load them, what
-    /// the files and the memory for them are, and when the first proof of a run starts. Takes several minutes.
-    CircuitCache(keys::Arguments),
-    /// One process of `keys`.
+    Keys(starts::Arguments),
     #[command(hide = true)]
-    KeysStart(keys::StartArguments),
+    KeysStart(starts::StartArguments),
 }
 
-impl super::answer::Coded for BenchError {
-    fn code(&self) -> u8 {
-        UNAVAILABLE
+/// Figures of a benchmark.
+#[derive(Serialize)]
+struct Measured<T> {
+    figures: T,
+}
+
+impl<T: fmt::Display> fmt::Display for Measured<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.figures.fmt(f)
     }
 }
 
-pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
-    match &arguments.subject {
-        Some(Subject::Ecdsa { signatures, runs, keys }) => {
-            return run_ecdsa(signatures, *runs, keys, options);
+impl<T: Serialize + fmt::Display> Measured<T> {
+    fn answer(figures: T) -> Answer {
+        Answer::new(&Self { figures })
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+    let sizes = |sizes: &[u16]| sizes.iter().copied().map(usize::from).collect::<Vec<_>>();
+    // Errors of keys come before the progress bar starts.
+    let progress = || progress::progress(options);
+    Ok(match &arguments.subject {
+        None => {
+            let engine = arguments.keys.engine(options)?;
+            measured(progress(), |progress| {
+                superblocks::measure(&engine, &sizes(&arguments.blocks), progress)
+            })?
         }
-        Some(Subject::Accounts { transactions, keys }) => return run_accounts(transactions, keys, options),
-        Some(Subject::Bridge { runs, keys }) => return run_bridge(*runs, keys, options),
-        Some(Subject::Wrap { degree_bits }) => return run_wrap(degree_bits, options),
-        Some(Subject::CircuitCache(arguments)) => return keys::run(arguments, options),
-        Some(Subject::KeysStart(arguments)) => return keys::run_start(arguments),
-        None => {}
-    }
-    let sizes: Vec<_> = arguments.blocks.iter().copied().map(usize::from).collect();
-    let engine = arguments.keys.engine(options)?;
-    let figures = {
-        let progress = progress::progress(options);
-        measure(&engine, &sizes, progress.as_ref())?
-    };
-    let json = serde_json::json!({ "ok": true, "figures": figures });
-    Ok(Answer::new(json, table(&figures)))
+        Some(Subject::Ecdsa { signatures, runs, keys }) => {
+            // Peak memory is that of one batch at a time.
+            let cache = keys.cache(options)?.with_memory(0);
+            let (sizes, runs) = (sizes(signatures), usize::from(*runs));
+            measured(progress(), |progress| ecdsa::measure(&cache, &sizes, runs, progress))?
+        }
+        Some(Subject::Accounts { transactions, keys }) => {
+            let cache = keys.cache(options)?;
+            measured(progress(), |progress| accounts::measure(&cache, &sizes(transactions), progress))?
+        }
+        Some(Subject::Bridge { runs, keys }) => {
+            let engine = keys.engine(options)?;
+            measured(progress(), |progress| messages::measure(&engine, usize::from(*runs), progress))?
+        }
+        Some(Subject::Wrap { degree_bits }) => {
+            // No store should keep these circuits, which only the benchmark uses.
+            let cache = CircuitCache::default();
+            measured(progress(), |progress| wrap::measure(&cache, &sizes(degree_bits), progress))?
+        }
+        Some(Subject::Keys(arguments)) => {
+            measured(progress(), |progress| starts::measure(arguments, progress))?
+        }
+        Some(Subject::KeysStart(arguments)) => Measured::answer(starts::start_once(arguments)?),
+    })
 }
 
-fn table(figures: &Figures) -> String {
-    let mut lines = vec![
-        unit(figures.t1_seconds, &figures.t1_runs, figures.threads)
-            + &format!("; a counter's kernel: {:.2} t1, its wrap: {:.2} t1", figures.kernel, figures.wrap),
-        String::new(),
-        "blocks   leaf   fold   superblock   t1 per block   proof bytes   verify ms   circuit".to_owned(),
-    ];
-    lines.extend(figures.superblocks.iter().map(|row| {
-        format!(
-            "{:>6}  {:>5.2}  {:>5.2}  {:>11.2}  {:>13.2}  {:>12}  {:>10.2}   {}",
-            row.blocks,
-            row.leaf_per_block,
-            row.fold_per_block,
-            row.superblock_per_block,
-            row.per_block,
-            row.proof_bytes,
-            row.verify_milliseconds,
-            row.circuit
-        )
-    }));
-    lines.extend(memory(figures.peak_memory_bytes));
-    lines.join("\n")
-}
-
-/// What the figures are multiples of.
-fn unit(t1_seconds: f64, runs: &[f64], threads: usize) -> String {
-    format!("t1 = {t1_seconds:.3} s (median of {}, {threads} threads)", runs.len())
-}
-
-fn memory(bytes: Option<u64>) -> Option<String> {
-    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-    let gigabytes = bytes? as f64 / f64::from(1_u32 << 30);
-    Some(format!("\npeak memory {gigabytes:.2} GiB"))
-}
-
-fn run_ecdsa(
-    signatures: &[u16],
-    runs: u16,
-    keys: &KeyArguments,
-    options: Options,
+/// The answer with the figures that `measure` returns. The progress ends before the answer is printed.
+fn measured<T: Serialize + fmt::Display>(
+    progress: Box<dyn Progress>,
+    measure: impl FnOnce(&dyn Progress) -> Result<T, batcher_bench::BenchError>,
 ) -> Result<Answer, Failure> {
-    let sizes: Vec<_> = signatures.iter().copied().map(usize::from).collect();
-    // Peak memory is that of one batch at a time.
-    let keys = keys.keys(options)?.with_memory(0);
-    let figures = {
-        let progress = progress::progress(options);
-        ecdsa::measure(&keys, &sizes, usize::from(runs), progress.as_ref())?
-    };
-    let json = serde_json::json!({ "ok": true, "figures": figures });
-    let mut lines = vec![
-        format!(
-            "bare circuit of 2^16 rows and 234 wires: {:.2} s ({} threads)",
-            figures.bare_seconds, figures.threads
-        ),
-        String::new(),
-        "signatures   table   prover s   verifier s   s per signature   times cheaper".to_owned(),
-    ];
-    lines.extend(figures.batches.iter().map(|row| {
-        format!(
-            "{:>10}  {:>6}  {:>9.2}  {:>11.2}  {:>16.3}  {:>14.1}",
-            row.signatures,
-            row.table,
-            row.prover_seconds,
-            row.verifier_seconds,
-            row.seconds_per_signature,
-            row.times_cheaper
-        )
-    }));
-    lines.extend(memory(figures.peak_memory_bytes));
-    Ok(Answer::new(json, lines.join("\n")))
-}
-
-fn run_bridge(runs: u16, keys: &KeyArguments, options: Options) -> Result<Answer, Failure> {
-    let engine = keys.engine(options)?;
-    let figures = {
-        let progress = progress::progress(options);
-        messages::measure(&engine, usize::from(runs), progress.as_ref())?
-    };
-    let json = serde_json::json!({ "ok": true, "figures": figures });
-    let mut lines = vec![
-        unit(figures.t1_seconds, &figures.t1_runs, figures.threads) + "; all costs in t1",
-        String::new(),
-        format!("16 blocks without messages:          {:>7.2}", figures.without_messages),
-        format!("16 blocks, 8 of them with 4 messages: {:>6.2}", figures.with_messages),
-        format!("the second over the first:           {:>7.3}", figures.ratio),
-        format!(
-            "a segment of {} messages:           {:>7.2}, {:.4} for each one emitted or consumed",
-            figures.segment_messages, figures.segment, figures.per_message
-        ),
-    ];
-    lines.extend(memory(figures.peak_memory_bytes));
-    Ok(Answer::new(json, lines.join("\n")))
-}
-
-fn run_wrap(degree_bits: &[u16], options: Options) -> Result<Answer, Failure> {
-    let sizes: Vec<_> = degree_bits.iter().copied().map(usize::from).collect();
-    let figures = {
-        let progress = progress::progress(options);
-        // Its circuits are the bench's own: no store has or should keep them.
-        wrap::measure(&CircuitCache::default(), &sizes, progress.as_ref())?
-    };
-    let json = serde_json::json!({ "ok": true, "figures": figures });
-    let mut lines = vec![
-        unit(figures.t1_seconds, &figures.t1_runs, figures.threads) + "; all costs in t1",
-        String::new(),
-        "rows   kernel, 80 routed wires   kernel, 60   wrap   beyond the kernel with 80   circuits"
-            .to_owned(),
-    ];
-    lines.extend(figures.kernels.iter().map(|row| {
-        format!(
-            "2^{:<3}  {:>23.2}  {:>11.2}  {:>5.2}  {:>26.2}  {:>9}",
-            row.degree_bits, row.standard_kernel, row.kernel, row.wrap, row.beyond, row.circuits
-        )
-    }));
-    lines.extend(memory(figures.peak_memory_bytes));
-    Ok(Answer::new(json, lines.join("\n")))
-}
-
-fn run_accounts(transactions: &[u16], keys: &KeyArguments, options: Options) -> Result<Answer, Failure> {
-    let sizes: Vec<_> = transactions.iter().copied().map(usize::from).collect();
-    let keys = keys.keys(options)?;
-    let figures = {
-        let progress = progress::progress(options);
-        accounts::measure(&keys, &sizes, progress.as_ref())?
-    };
-    let json = serde_json::json!({ "ok": true, "figures": figures });
-    let mut lines = vec![
-        unit(figures.t1_seconds, &figures.t1_runs, figures.threads)
-            + "; the parts below per transaction, in t1",
-        String::new(),
-        "transactions   actions   signatures   chunks   folds   kernel   wrap    all   circuit".to_owned(),
-    ];
-    lines.extend(figures.blocks.iter().map(|row| {
-        let unit = figures.t1_seconds * f64::from(u32::try_from(row.transactions).unwrap_or(u32::MAX));
-        format!(
-            "{:>12}  {:>8}  {:>11.3}  {:>7.3}  {:>6.3}  {:>7.3}  {:>5.3}  {:>5.3}   {}",
-            row.transactions,
-            row.actions,
-            row.signatures / unit,
-            row.chunks / unit,
-            row.folds / unit,
-            row.block / unit,
-            row.wrap / unit,
-            row.per_transaction,
-            row.kernel
-        )
-    }));
-    lines.extend(memory(figures.peak_memory_bytes));
-    Ok(Answer::new(json, lines.join("\n")))
+    Ok(Measured::answer(measure(progress.as_ref())?))
 }

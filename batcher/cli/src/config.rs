@@ -1,185 +1,154 @@
-//! `superblock config`, and the flags that say where keys are.
+//! `superblock config`.
 
 use std::{
+    fmt, io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use batcher_circuits::engine::Engine;
-use batcher_keys::{
-    self, OpenError,
-    config::{Config, ConfigError, FILE_NAME, Flags, Surroundings, TEMPLATE},
-};
-use batcher_verify::keys::PinnedKeys;
+use batcher_keys::config::{Config, FILE_NAME, Surroundings, TEMPLATE};
 use circuits_files::file::write_atomic;
-use circuits_keys::{CircuitCache, KeyStore as _, Listener};
-use serde_json::{Value, json};
+use circuits_keys::KeyStore as _;
+use serde::Serialize;
+use thiserror::Error;
 
-use super::{
-    Options,
-    answer::{Answer, Coded, Failure, REJECTED, path_json, paths_json},
-    progress,
+use crate::{
+    answer::{Answer, Failure},
+    as_text,
+    exit::{ExitCode, HasExitCode},
+    key_arguments::KeyArguments,
+    new_file::check_is_new,
+    table::{Align, Table},
 };
 
-impl Coded for ConfigError {
-    fn code(&self) -> u8 {
+/// Why no configuration file is written.
+#[derive(Debug, Error)]
+enum InitError {
+    #[error("there is no home directory; expected the name of a file")]
+    NoHome,
+    #[error("{path}: cannot make it: {source}", path = .path.display())]
+    MakeDirectory { path: PathBuf, source: io::Error },
+}
+
+impl HasExitCode for InitError {
+    fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Text(error) => error.code(),
-            _ => REJECTED,
-        }
-    }
-}
-
-/// Where keys are. What is not said here comes from environment variables, then from the configuration file.
-#[derive(clap::Args, Clone)]
-pub(super) struct KeyArguments {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// A directory of key files, in the place of those of the configuration; the first one gets new keys.
-    #[arg(long = "key-directory", value_name = "DIR")]
-    key_directories: Vec<PathBuf>,
-    /// Memory for circuits that may be needed again.
-    #[arg(long = "key-memory", value_name = "BYTES")]
-    key_memory: Option<u64>,
-}
-
-impl KeyArguments {
-    /// The configuration with these flags.
-    pub(super) fn load(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&Flags {
-            config: self.config.clone(),
-            key_directories: self.key_directories.clone(),
-            memory_bytes: self.key_memory,
-        })?)
-    }
-}
-
-impl KeyArguments {
-    /// The keys that the configuration gives access to.
-    pub(super) fn keys(&self, options: Options) -> Result<CircuitCache, Failure> {
-        Ok(batcher_keys::open(&self.load()?, progress::key_listener(options))?)
-    }
-
-    /// The batcher's circuits over [`Self::keys`].
-    pub(super) fn engine(&self, options: Options) -> Result<Engine, Failure> {
-        self.engine_with(progress::key_listener(options))
-    }
-
-    /// The same with another listener.
-    pub(super) fn engine_with(&self, listener: Listener) -> Result<Engine, Failure> {
-        let keys = batcher_keys::open(&self.load()?, listener)?;
-        Ok(Engine::new(PinnedKeys::embedded().clone(), Arc::new(keys)))
-    }
-}
-
-impl Coded for OpenError {
-    fn code(&self) -> u8 {
-        match self {
-            Self::Config(error) => error.code(),
-            Self::Pins(_) => REJECTED,
+            Self::NoHome => ExitCode::Rejected,
+            Self::MakeDirectory { .. } => ExitCode::Unavailable,
         }
     }
 }
 
 #[derive(clap::Subcommand)]
-pub(super) enum Command {
-    /// Write a configuration file with every field as a comment.
+pub(crate) enum Command {
+    /// Write a configuration file that explains every field.
+    ///
+    /// Every field is commented out, so the new file changes nothing until it is edited.
     Init {
-        /// The file, which must not exist; by default superblock.toml where the platform keeps configurations.
+        /// Write this file, which must not exist.
+        ///
+        /// Without it, superblock.toml in the platform's configuration directory, which every command reads.
         file: Option<PathBuf>,
     },
     /// Check the configuration and every file and address that it names.
+    ///
+    /// Use this before a long run: it reads pins and listed key files and the directories, but no object store. A directory
+    /// that does not exist yet is valid.
     Validate(KeyArguments),
-    /// Show the configuration that holds, and what it comes from.
+    /// Show the configuration that holds, and where each value comes from.
+    ///
+    /// Flags come before environment variables, these before the file, and the file before defaults. Options of object
+    /// stores may be secret, so only their names are shown.
     Show(KeyArguments),
 }
 
-pub(super) fn run(command: Command) -> Result<Answer, Failure> {
+pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Init { file } => init(file),
-        Command::Validate(arguments) => {
-            let config = arguments.load()?;
-            let stores = config.stores()?.len();
-            // One that does not exist yet is made when it is needed.
-            for directory in config.directories() {
-                directory.list()?;
-            }
-            let pins = config.read_pins()?.circuit.len();
-            let file = config.file.as_deref().map_or("no file".to_owned(), |path| path.display().to_string());
-            let text = format!("{file}: valid; {stores} stores, {pins} pins of other circuits");
-            Ok(Answer::new(
-                json!({ "ok": true, "file": file_json(&config), "stores": stores, "pins": pins }),
-                text,
-            ))
-        }
-        Command::Show(arguments) => Ok(show(&arguments.load()?)),
+        Command::Validate(arguments) => validate(arguments.load()?),
+        Command::Show(arguments) => Ok(Answer::new(&Shown { config: arguments.load()? })),
+    }
+}
+
+/// A configuration file that was written.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(serialize_with = "as_text::path")]
+    file: &'a Path,
+}
+
+impl fmt::Display for Written<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} written", self.file.display())
     }
 }
 
 fn init(file: Option<PathBuf>) -> Result<Answer, Failure> {
     let default = || Surroundings::of_process().config_directory.map(|directory| directory.join(FILE_NAME));
-    let path = file
-        .or_else(default)
-        .ok_or_else(|| Failure::new(REJECTED, "there is no home directory; expected the name of a file"))?;
-    if path.symlink_metadata().is_ok() {
-        return Err(Failure::new(REJECTED, format!("{}: the file exists", path.display())));
+    let file = file.or_else(default).ok_or(InitError::NoHome)?;
+    check_is_new(&file)?;
+    if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::create_dir_all(directory)
+            .map_err(|source| InitError::MakeDirectory { path: directory.to_owned(), source })?;
     }
-    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        make_directory(directory)?;
-    }
-    write_atomic(&path, TEMPLATE.as_bytes())?;
-    Ok(Answer::new(json!({ "ok": true, "file": path_json(&path) }), format!("{} written", path.display())))
+    write_atomic(&file, TEMPLATE.as_bytes())?;
+    Ok(Answer::new(&Written { file: &file }))
 }
 
-/// Makes a directory and those above it.
-pub(super) fn make_directory(path: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(path).map_err(|error| {
-        Failure::new(super::answer::UNAVAILABLE, format!("{}: cannot make it: {error}", path.display()))
-    })
+/// A configuration that names nothing wrong.
+#[derive(Serialize)]
+struct Validated {
+    #[serde(serialize_with = "as_text::optional_path")]
+    file: Option<PathBuf>,
+    stores: usize,
+    /// Pins of circuits that do not come with this program.
+    pins: usize,
 }
 
-fn file_json(config: &Config) -> Value {
-    config.file.as_deref().map_or(Value::Null, path_json)
+impl fmt::Display for Validated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.as_ref().map_or("no file".to_owned(), |file| file.display().to_string());
+        write!(f, "{file}: valid; {} stores, {} pins of other circuits", self.stores, self.pins)
+    }
 }
 
-fn show(config: &Config) -> Answer {
-    // Options may be secret: their names only.
-    let stores: Vec<_> = config
-        .object_stores
-        .iter()
-        .map(|store| json!({ "url": store.url, "options": store.options.keys().collect::<Vec<_>>() }))
-        .collect();
-    let keys: Vec<_> =
-        config.keys.iter().map(|key| json!({ "kind": key.kind, "path": path_json(&key.path) })).collect();
-    let json = json!({
-        "ok": true,
-        "file": file_json(config),
-        "key_directories": paths_json(&config.key_directories),
-        "key_directories_from": config.directories_from,
-        "keys": keys,
-        "pins": paths_json(&config.pins),
-        "object_stores": stores,
-        "memory_bytes": config.memory_bytes,
-        "memory_bytes_from": config.memory_from,
-    });
-    let mut text = match &config.file {
-        Some(path) => format!("file {}", path.display()),
-        None => "no file".to_owned(),
-    };
-    for path in &config.key_directories {
-        text += &format!("\nkey directory {} ({})", path.display(), config.directories_from);
+fn validate(config: Config) -> Result<Answer, Failure> {
+    let stores = config.stores()?.len();
+    for directory in config.directories() {
+        // A directory that does not exist yet is listed as an empty one.
+        directory.list()?;
     }
-    for key in &config.keys {
-        text += &format!("\nkey {} {}", key.kind, key.path.display());
+    let pins = config.read_pins()?.circuit.len();
+    Ok(Answer::new(&Validated { file: config.file, stores, pins }))
+}
+
+/// The configuration that holds.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Shown {
+    config: Config,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let config = &self.config;
+        let mut table = Table::new([Align::Left; 3]);
+        let mut push = |name: &str, value: String, note: String| table.push([name.to_owned(), value, note]);
+        let file = config.file.as_ref().map_or("none".to_owned(), |file| file.display().to_string());
+        push("file", file, String::new());
+        for path in &config.key_directories {
+            push("key directory", path.display().to_string(), format!("from {}", config.directories_from));
+        }
+        for key in &config.keys {
+            push("key", key.path.display().to_string(), key.kind.to_string());
+        }
+        for path in &config.pins {
+            push("pins", path.display().to_string(), String::new());
+        }
+        for store in &config.object_stores {
+            let options: Vec<_> = store.options.keys().map(String::as_str).collect();
+            push("object store", store.url.clone(), format!("with options [{}]", options.join(", ")));
+        }
+        push("memory", format!("{} bytes", config.memory_bytes), format!("from {}", config.memory_from));
+        table.fmt(f)
     }
-    for path in &config.pins {
-        text += &format!("\npins {}", path.display());
-    }
-    for store in &config.object_stores {
-        let options: Vec<_> = store.options.keys().map(String::as_str).collect();
-        text += &format!("\nobject store {} with options [{}]", store.url, options.join(", "));
-    }
-    text += &format!("\nmemory {} bytes ({})", config.memory_bytes, config.memory_from);
-    Answer::new(json, text)
 }

@@ -1,33 +1,42 @@
-//! The `superblock` command: arguments in, one answer out.
+#![doc = include_str!("../README.md")]
 
 mod account;
 mod answer;
+mod as_text;
 mod batch;
 mod bench;
 mod config;
-mod generate;
+mod exit;
 mod inspect;
+mod key_arguments;
 mod keys;
 mod message;
+mod new_file;
 mod pins;
 mod progress;
 mod registry;
 mod run;
 mod security;
+mod table;
 mod verify;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{fmt, process};
 
 use answer::{Answer, Failure};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
+use exit::ExitCode;
+use serde::Serialize;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Recursively proves blocks of many environments into one superblock proof per batch.
+/// Recursively prove blocks of many environments into one superblock proof per batch.
+///
+/// Each environment has its own state model and block producer. A superblock moves the state commitments of many of them
+/// forward at once, with one proof that L1 verifies.
 #[derive(Parser)]
-#[command(name = "superblock", version, max_term_width = 100, after_long_help = AFTER)]
+#[command(name = "superblock", version, max_term_width = 100, after_long_help = after_help())]
 struct Arguments {
     #[command(flatten)]
     options: Options,
@@ -35,70 +44,108 @@ struct Arguments {
     command: Command,
 }
 
-const AFTER: &str = "Examples:
+const EXAMPLES: &str = "Examples:
   superblock run --scenario examples/small/scenario.toml --out out
   superblock verify out/superblocks/*.superblock --trust out/trust.toml
-  superblock inspect out/superblocks/superblock-000001.superblock
+  superblock inspect out/superblocks/superblock-000001.superblock";
 
-Exit codes:
-  0  done; refused bundles, if any, are listed (--strict makes them 1)
-  1  a proof or statement is invalid
-  2  wrong usage
-  3  input rejected
-  4  prover or store unavailable, or stopped
-  5  limit exceeded";
+fn after_help() -> String {
+    format!("{EXAMPLES}\n\nExit codes:\n{}", ExitCode::list())
+}
 
 /// Options of every command.
 #[derive(clap::Args, Clone, Copy)]
 struct Options {
     /// Print one JSON object on standard output.
+    ///
+    /// For programs. The object has `ok`, and `error` and `exit_code` if the command fails.
     #[arg(long, global = true)]
     json: bool,
-    /// No progress on standard error.
+    /// Print no progress on standard error.
+    ///
+    /// Errors and warnings are printed all the same.
     #[arg(long, global = true)]
     quiet: bool,
-    /// Refused or left-out input makes the exit code 1.
+    /// End with exit code 1 if input was refused or left out.
+    ///
+    /// Without it, what was refused is listed and the command succeeds. Use it where all input should be good, as in tests.
     #[arg(long, global = true)]
     strict: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// From a scenario's transactions to verified superblocks.
     Run(run::Arguments),
-    /// Make the next superblock from block bundles.
     Batch(batch::Arguments),
-    /// Verify superblocks and the chain between them, from files alone.
     Verify(verify::Arguments),
-    /// Show what a file of superblock holds.
     Inspect(inspect::Arguments),
     /// List messages between environments, and tell what became of one.
+    ///
+    /// Messages move assets between environments, and from and to L1. Use these commands to follow them.
     #[command(subcommand)]
     Message(message::Command),
     /// Make and change registries of environments and their kernels.
+    ///
+    /// A registry says which environments exist, where they start, who produces their blocks, and which kernels may prove
+    /// these in which superblocks. L1 fixes its root.
     #[command(subcommand)]
     Registry(registry::Command),
     /// Make keys of the account-based environment, and sign its transactions.
+    ///
+    /// Use these commands to write scenarios and tests, or to sign without a wallet.
     #[command(subcommand)]
     Account(account::Command),
-    /// List, check, remove and copy key files.
+    /// Make, list, check, remove and copy key files.
+    ///
+    /// Key files save the time to build circuits. No command needs them and none is trusted: a file that is not what the pins
+    /// say is made again.
     #[command(subcommand)]
     Keys(keys::Command),
     /// Say where keys are kept.
+    ///
+    /// Use these commands to write a configuration file, and to see what flags, environment variables and the file amount to.
     #[command(subcommand)]
     Config(config::Command),
     /// Print the security of every circuit, in bits.
+    ///
+    /// The bits follow from the parameters of the circuits. The last line names the weakest circuit, which a chain of
+    /// recursive proofs is as strong as. SECURITY.md explains the columns.
     Security,
     /// Compare the circuits with the checked-in pins, or make these anew.
+    ///
+    /// Pins are the digests and sizes of every circuit. They make sure that a circuit changes only if somebody means it to.
     #[command(subcommand)]
     Pins(pins::Command),
-    /// Measure what superblocks cost.
     Bench(bench::Arguments),
     /// Print a completion script for a shell.
+    ///
+    /// Put it where the shell looks for completions, or evaluate it in the shell's startup file.
     Completions {
-        /// The shell.
+        /// Print the script for this shell.
+        ///
+        /// Each shell has a language of its own.
         shell: Shell,
     },
+}
+
+/// A completion script.
+#[derive(Serialize)]
+struct Completions {
+    script: String,
+}
+
+impl Completions {
+    fn new(shell: Shell) -> Self {
+        let mut script = vec![];
+        clap_complete::generate(shell, &mut Arguments::command(), "superblock", &mut script);
+        Self { script: String::from_utf8_lossy(&script).trim_end().to_owned() }
+    }
+}
+
+impl fmt::Display for Completions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.script)
+    }
 }
 
 impl Command {
@@ -116,36 +163,52 @@ impl Command {
             Self::Security => security::run(),
             Self::Pins(command) => pins::run(command, options),
             Self::Bench(arguments) => bench::run(&arguments, options),
-            Self::Completions { shell } => {
-                let mut script = vec![];
-                clap_complete::generate(shell, &mut Arguments::command(), "superblock", &mut script);
-                let text = String::from_utf8_lossy(&script).trim_end().to_owned();
-                Ok(Answer::new(serde_json::json!({ "ok": true, "script": text }), text))
-            }
+            Self::Completions { shell } => Ok(Answer::new(&Completions::new(shell))),
         }
     }
 }
 
-fn main() -> ExitCode {
+fn main() -> process::ExitCode {
     let Arguments { options, command } = Arguments::parse();
-    let (json, text, code) = match command.run(options) {
-        Ok(answer) => {
-            let code = answer.code(options.strict);
-            (answer.json, answer.text, code)
-        }
-        Err(failure) => {
-            eprintln!("error: {}", failure.message);
-            (failure.json(), String::new(), failure.code)
-        }
+    let code = match command.run(options) {
+        Ok(answer) => answer.print(options),
+        Err(failure) => failure.print(options),
     };
-    let mut out = std::io::stdout().lock();
-    // A reader that has gone away is no failure of ours.
-    let _ = if options.json {
-        writeln!(out, "{json}")
-    } else if text.is_empty() {
-        Ok(())
-    } else {
-        writeln!(out, "{text}")
-    };
-    ExitCode::from(code)
+    code.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Calls `visit` for `command` and every command below it that is not hidden.
+    fn visit(command: &clap::Command, visit_one: &mut impl FnMut(&clap::Command)) {
+        visit_one(command);
+        for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
+            visit(below, visit_one);
+        }
+    }
+
+    #[test]
+    fn every_command_and_argument_has_a_line_of_help_and_more_about_its_use() {
+        visit(&Arguments::command(), &mut |command| {
+            let help = |short: Option<String>, long: Option<String>, name: &str| {
+                let (short, long) = (short.unwrap_or_default(), long.unwrap_or_default());
+                let name = format!("{} {name}", command.get_name());
+                assert!(!short.is_empty() && !short.contains('\n'), "{name}: {short:?}");
+                assert!(long.starts_with(&short) && long.len() > short.len(), "{name}: {long:?}");
+            };
+            let text = |text: &clap::builder::StyledStr| text.to_string();
+            help(command.get_about().map(text), command.get_long_about().map(text), "");
+            for argument in command.get_arguments() {
+                let id = argument.get_id().as_str();
+                help(argument.get_help().map(text), argument.get_long_help().map(text), id);
+            }
+        });
+    }
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

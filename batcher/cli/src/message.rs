@@ -1,7 +1,7 @@
 //! `superblock message`.
 
 use std::{
-    fs,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,37 +11,84 @@ use batcher_job::{
     output::state_file,
     state,
 };
-use batcher_verify::bundle::{SUPERBLOCK_LIMIT, SuperblockBundle};
-use circuits_files::file::{self, FileError, Kind};
+use batcher_verify::bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle};
+use circuits_core::Digest;
+use circuits_files::file::{self, FileError, FileKind};
+use circuits_protocol::registry::EnvironmentId;
 use plonky2::field::types::PrimeField64 as _;
-use serde_json::json;
+use serde::Serialize;
+use thiserror::Error;
 
-use super::answer::{Answer, Failure, REJECTED};
+use crate::{
+    answer::{Answer, Failure},
+    exit::{ExitCode, HasExitCode},
+    table::{Align, Table},
+};
 
-/// Where messages are looked up. Nothing is verified: use `verify` for that.
+/// Why messages are not shown.
+#[derive(Debug, Error)]
+enum MessageError {
+    #[error("{path}: cannot read the directory: {source}", path = .path.display())]
+    Directory { path: PathBuf, source: io::Error },
+    #[error("{path}: {source}", path = .path.display())]
+    Bundle { path: PathBuf, source: BundleError },
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("no message's hash begins with {start:?}")]
+    Unknown { start: String },
+    #[error("the hashes {first} and {second} both begin with {start:?}")]
+    Ambiguous { start: String, first: Digest, second: Digest },
+}
+
+impl HasExitCode for MessageError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::File(error) => error.exit_code(),
+            // Nothing is verified here, so a bundle is bad input whatever is wrong with it.
+            Self::Bundle { .. } | Self::Directory { .. } | Self::Unknown { .. } | Self::Ambiguous { .. } => {
+                ExitCode::Rejected
+            }
+        }
+    }
+}
+
 #[derive(clap::Args)]
-pub(super) struct Sources {
-    /// Directory of the superblock state.
+pub(crate) struct Sources {
+    /// Look messages up in the superblock state of this directory.
+    ///
+    /// The state has every message between environments and every deposit that was taken in. It is not verified: use
+    /// `verify` for that.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
-    /// Directory of superblock bundles, for messages to L1, which no state keeps.
+    /// Look messages to L1 up in the superblock bundles of this directory.
+    ///
+    /// No state keeps messages to L1 and deposits that went back, because they are final in the superblock that moves them.
     #[arg(long, value_name = "DIR")]
     superblocks: Option<PathBuf>,
 }
 
 #[derive(clap::Subcommand)]
-pub(super) enum Command {
+pub(crate) enum Command {
     /// List messages and what became of them.
+    ///
+    /// Use this to see what is on its way between environments, and what was claimed, refunded or paid out.
     List {
         #[command(flatten)]
         sources: Sources,
-        /// Only those that are neither claimed nor refunded.
+        /// List only messages that are neither claimed nor refunded.
+        ///
+        /// These are the messages that their destinations can still claim, or their sources take back.
         #[arg(long)]
         pending: bool,
     },
-    /// Tell one message's life.
+    /// Tell the life of one message.
+    ///
+    /// Use this to find out why a payment has not arrived: it says where the message was emitted, who may consume it now,
+    /// and until when.
     Explain {
-        /// The message's hash, or its beginning.
+        /// Explain the message whose hash begins like this.
+        ///
+        /// `message list` shows the first digits, which are enough if no other message shares them.
         #[arg(value_name = "HASH")]
         hash: String,
         #[command(flatten)]
@@ -49,32 +96,83 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(command: Command) -> Result<Answer, Failure> {
+/// Messages and what became of them.
+#[derive(Serialize)]
+struct List {
+    messages: Vec<Lifecycle>,
+}
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.messages.is_empty() {
+            return f.write_str("no messages");
+        }
+        let mut table = Table::with_titles([
+            ("message", Align::Left),
+            ("from", Align::Left),
+            ("to", Align::Left),
+            ("amount", Align::Right),
+            ("asset", Align::Left),
+            ("emitted in", Align::Left),
+            ("fate", Align::Left),
+        ]);
+        for Lifecycle { hash, message, emitted, fate } in &self.messages {
+            table.push([
+                format!("{:.8}", hash.to_string()),
+                name(message.source),
+                name(message.destination),
+                message.amount.to_string(),
+                message.asset.to_string(),
+                format!("superblock {}", emitted.superblock),
+                match fate {
+                    Fate::Pending => format!("pending until superblock {}", message.deadline),
+                    Fate::Claimed(at) => format!("claimed in superblock {}", at.superblock),
+                    Fate::Refunded(at) => format!("refunded in superblock {}", at.superblock),
+                    Fate::PaidOut => "paid out on L1".to_owned(),
+                    Fate::SentBack => "sent back on L1".to_owned(),
+                },
+            ]);
+        }
+        table.fmt(f)
+    }
+}
+
+fn name(environment: EnvironmentId) -> String {
+    if environment == EnvironmentId::L1 { "L1".to_owned() } else { format!("environment {environment}") }
+}
+
+/// The life of a message as of a superblock. A dishonest kernel can emit one message twice; then there are several.
+#[derive(Serialize)]
+struct Explanation {
+    /// The number of the superblock that the state is of.
+    superblock: u32,
+    messages: Vec<Lifecycle>,
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = self.messages.iter().flat_map(|message| message.explain(self.superblock));
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
     match command {
         Command::List { sources, pending } => {
-            let (_, mut lifecycles) = sources.read()?;
-            lifecycles.retain(|lifecycle| !pending || lifecycle.fate == Fate::Pending);
-            let lines: Vec<_> = lifecycles.iter().map(ToString::to_string).collect();
-            let text = if lines.is_empty() { "no messages".to_owned() } else { lines.join("\n") };
-            Ok(Answer::new(json!({ "ok": true, "messages": lifecycles }), text))
+            let (_, mut messages) = sources.read()?;
+            messages.retain(|message| !pending || message.fate == Fate::Pending);
+            Ok(Answer::new(&List { messages }))
         }
-        Command::Explain { hash, sources } => {
-            let (state, lifecycles) = sources.read()?;
-            let found: Vec<_> =
-                lifecycles.iter().filter(|lifecycle| lifecycle.hash.to_string().starts_with(&hash)).collect();
-            let [first, rest @ ..] = found.as_slice() else {
-                return Err(Failure::new(REJECTED, format!("no message's hash begins with {hash:?}")));
+        Command::Explain { hash: start, sources } => {
+            let (state, mut messages) = sources.read()?;
+            messages.retain(|message| message.hash.to_string().starts_with(&start));
+            let Some(first) = messages.first().map(|message| message.hash) else {
+                return Err(MessageError::Unknown { start }.into());
             };
-            // A dishonest kernel can emit one message twice: both are told.
-            if let Some(other) = rest.iter().find(|lifecycle| lifecycle.hash != first.hash) {
-                return Err(Failure::new(
-                    REJECTED,
-                    format!("the hashes {} and {} both begin with {hash:?}", first.hash, other.hash),
-                ));
+            if let Some(other) = messages.iter().find(|message| message.hash != first) {
+                return Err(MessageError::Ambiguous { start, first, second: other.hash }.into());
             }
-            let lines: Vec<_> = found.iter().flat_map(|lifecycle| lifecycle.explain(state.number)).collect();
-            let json = json!({ "ok": true, "superblock": state.number, "messages": found });
-            Ok(Answer::new(json, lines.join("\n")))
+            Ok(Answer::new(&Explanation { superblock: state.number, messages }))
         }
     }
 }
@@ -88,27 +186,23 @@ impl Sources {
     }
 }
 
-/// The superblocks of a directory by number.
-fn bundles(directory: &Path) -> Result<Vec<(u32, SuperblockBundle)>, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::new(REJECTED, format!("{}: cannot read the directory: {error}", directory.display()))
-    };
+/// The superblock bundles of a directory, by number.
+fn bundles(directory: &Path) -> Result<Vec<(u32, SuperblockBundle)>, MessageError> {
+    let failed = |source| MessageError::Directory { path: directory.to_owned(), source };
     let mut bundles = vec![];
     for entry in fs::read_dir(directory).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_none_or(|extension| extension != "superblock") {
             continue;
         }
-        let bytes = file::read_bytes(Kind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
+        let bytes = file::read_bytes(FileKind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
         let in_file = |source| FileError::Format { path: path.clone(), source };
-        if file::open(&bytes).map_err(in_file)?.0 != Kind::SuperblockBundle {
+        if file::open(&bytes).map_err(in_file)?.0 != FileKind::SuperblockBundle {
             continue;
         }
-        let rejected = |error: batcher_verify::bundle::BundleError| {
-            Failure::new(REJECTED, format!("{}: {error}", path.display()))
-        };
-        let bundle = SuperblockBundle::decode(&bytes).map_err(rejected)?;
-        let number = bundle.statement().map_err(rejected)?.number.to_canonical_u64();
+        let malformed = |source| MessageError::Bundle { path: path.clone(), source };
+        let bundle = SuperblockBundle::decode(&bytes).map_err(malformed)?;
+        let number = bundle.statement().map_err(malformed)?.number.to_canonical_u64();
         bundles.push((u32::try_from(number).unwrap_or(u32::MAX), bundle));
     }
     bundles.sort_by_key(|(number, _)| *number);

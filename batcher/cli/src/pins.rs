@@ -1,83 +1,192 @@
 //! `superblock pins`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
-use batcher_keys::pins;
+use batcher_keys::{
+    pins::{self, KEYS_FILE, MalformedPins, PINS_FILE},
+    rebuild::{rebuild_all, rebuild_batcher},
+};
 use batcher_verify::keys::PinnedKeys;
 use circuits_files::file::write_atomic;
-use circuits_keys::{CircuitCache, DirectoryStore, pins::Pins};
-use serde_json::json;
+use circuits_keys::{
+    CircuitCache, DirectoryStore,
+    pins::{Difference, Pins},
+};
+use serde::Serialize;
+use thiserror::Error;
 
-use super::{
+use crate::{
     Options,
-    answer::{Answer, Failure, INVALID, REJECTED, UNAVAILABLE},
+    answer::{Answer, Failure},
+    as_text,
+    exit::{ExitCode, HasExitCode},
     progress::KeyProgress,
+    table::{Align, Table},
 };
 
 #[derive(clap::Subcommand)]
-pub(super) enum Command {
-    /// Build every circuit and compare it with the embedded pins and keys. Takes minutes.
+pub(crate) enum Command {
+    /// Build every circuit and compare it with the embedded pins and keys.
+    ///
+    /// Use this after a change of the code, or to convince yourself that this program proves with the circuits that its
+    /// sources define. It takes minutes.
     Check {
-        /// Keep the keys of what is built in this directory.
+        /// Keep the keys of the built circuits in this directory.
+        ///
+        /// Later runs with --key-directory find them, so that nothing is built twice.
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
-    /// Build every circuit and write pins and keys. Takes minutes; rebuild the program afterwards.
+    /// Build every circuit and write pins and keys.
+    ///
+    /// Use this when a circuit is meant to change. It takes minutes, and the program must be built again afterwards,
+    /// because it embeds what is written.
     Regenerate {
-        /// The checked-in directory of pins.toml and keys.json.
+        /// Write pins.toml and keys.json to this directory.
+        ///
+        /// It is the directory that the program is built from.
         #[arg(long, value_name = "DIR", default_value = "batcher")]
         directory: PathBuf,
-        /// Build the batcher's circuits only and keep the other pins as they are embedded.
+        /// Build the batcher's circuits only.
+        ///
+        /// The other pins stay as they are embedded. It is faster, and right if no circuit of an environment has changed.
         #[arg(long)]
         batcher_only: bool,
-        /// Day of the sources, for the headers of key files; without it, the one in the embedded pins.
+        /// Say that the sources are of this day.
+        ///
+        /// The date is in the headers of key files. Without it, the date of the embedded pins stays.
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: Option<String>,
     },
 }
 
-/// Builds with `keys`, which have no stores: what is looked at must come from the code.
+/// Pins or keys cannot be written.
+#[derive(Debug, Error)]
+enum WriteError {
+    #[error("the pins cannot be written")]
+    Pins(#[from] toml::ser::Error),
+    #[error("the keys cannot be written")]
+    Keys(#[from] serde_json::Error),
+}
+
+impl HasExitCode for WriteError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Pins(_) | Self::Keys(_) => ExitCode::Unavailable,
+        }
+    }
+}
+
+/// The pins that the program was built with.
+pub(crate) fn embedded() -> Result<Pins, MalformedPins> {
+    pins::embedded()
+}
+
+/// Builds circuits with `cache`, which has no stores, because what is compared must come from the code.
 fn build(cache: CircuitCache, batcher_only: bool, options: Options) -> Result<(Pins, PinnedKeys), Failure> {
     let pinned = embedded()?;
     let progress = KeyProgress::new(options, pinned.circuit.len());
     let cache = cache.with_listener(progress.listener());
     let each = |_: &str| progress.done();
     let built = if batcher_only {
-        pins::build_batcher(&cache, pinned.circuit, &each)
+        rebuild_batcher(&cache, pinned.circuit, &each)
     } else {
-        pins::build(&cache, &each)
+        rebuild_all(&cache, &each)
     };
     Ok(built?)
 }
 
-/// The pins that the program was built with.
-pub(super) fn embedded() -> Result<Pins, Failure> {
-    pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))
+/// A pin or key is not what the code builds.
+pub(crate) enum Changed {
+    Circuit(Difference),
+    Keys,
 }
 
-/// Builds every circuit with `keys`, and says how pins and keys differ from the embedded ones.
-pub(super) fn differences(cache: CircuitCache, options: Options) -> Result<Vec<String>, Failure> {
-    let (built, cache) = build(cache, false, options)?;
-    let mut differences: Vec<_> = embedded()?.differences(&built).iter().map(ToString::to_string).collect();
-    if cache != *PinnedKeys::embedded() {
-        differences.push("the embedded cache are not those of the circuits".to_owned());
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Circuit(difference) => difference.fmt(f),
+            Self::Keys => f.write_str("the embedded keys are not those of the circuits"),
+        }
     }
-    Ok(differences)
 }
 
-pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
+/// Builds every circuit with `cache` and compares pins and keys with the embedded ones.
+pub(crate) fn differences(cache: CircuitCache, options: Options) -> Result<Vec<Changed>, Failure> {
+    let (built, keys) = build(cache, false, options)?;
+    let differences = embedded()?.differences(&built).into_iter().map(Changed::Circuit);
+    let keys = (keys != *PinnedKeys::embedded()).then_some(Changed::Keys);
+    Ok(differences.chain(keys).collect())
+}
+
+/// The comparison of all circuits with their pins.
+#[derive(Serialize)]
+struct Comparison {
+    circuits: usize,
+    #[serde(serialize_with = "as_text::displays")]
+    differences: Vec<Changed>,
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.differences.is_empty() {
+            return write!(f, "{} circuits are as pinned", self.circuits);
+        }
+        let mut table = Table::with_titles([
+            ("circuit", Align::Left),
+            ("differs in", Align::Left),
+            ("pinned", Align::Left),
+            ("built", Align::Left),
+        ]);
+        let none = || "nothing".to_owned();
+        for difference in &self.differences {
+            table.push(match difference {
+                Changed::Circuit(Difference::Changed { name, field, pinned, built }) => {
+                    [name.clone(), (*field).to_owned(), pinned.clone(), built.clone()]
+                }
+                Changed::Circuit(Difference::Gone { name }) => {
+                    [name.clone(), "existence".to_owned(), "a circuit".to_owned(), none()]
+                }
+                Changed::Circuit(Difference::Unpinned { name }) => {
+                    [name.clone(), "existence".to_owned(), none(), "a circuit".to_owned()]
+                }
+                Changed::Keys => {
+                    let keys = ["the embedded keys", "the keys of the circuits"].map(str::to_owned);
+                    let [pinned, built] = keys;
+                    ["(batcher)".to_owned(), KEYS_FILE.to_owned(), pinned, built]
+                }
+            });
+        }
+        table.fmt(f)
+    }
+}
+
+/// Pins and keys that were written.
+#[derive(Serialize)]
+struct Regenerated {
+    circuits: usize,
+    #[serde(skip)]
+    directory: PathBuf,
+}
+
+impl fmt::Display for Regenerated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} circuits pinned in {}", self.circuits, self.directory.display())
+    }
+}
+
+pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
     match command {
         Command::Check { keep } => {
             let pinned = embedded()?;
-            let mut keys = CircuitCache::new(pins::origin(&pinned));
+            let mut cache = CircuitCache::new(pins::origin(&pinned));
             if let Some(directory) = keep {
-                keys = keys.with_collection(Arc::new(DirectoryStore::new(directory)));
+                cache = cache.with_collection(Arc::new(DirectoryStore::new(directory)));
             }
-            let differences = differences(keys, options)?;
-            let (ok, circuits) = (differences.is_empty(), pinned.circuit.len());
-            let text = if ok { format!("{circuits} circuits are as pinned") } else { differences.join("\n") };
-            let json = json!({ "ok": ok, "circuits": circuits, "differences": differences });
-            Ok(Answer::new(json, text).with_code(if ok { 0 } else { INVALID }))
+            let differences = differences(cache, options)?;
+            let ok = differences.is_empty();
+            let comparison = Comparison { circuits: pinned.circuit.len(), differences };
+            Ok(Answer::new(&comparison).or_else(ok, ExitCode::Invalid))
         }
         Command::Regenerate { directory, batcher_only, date } => {
             let (mut built, keys) = build(CircuitCache::default(), batcher_only, options)?;
@@ -85,14 +194,11 @@ pub(super) fn run(command: Command, options: Options) -> Result<Answer, Failure>
                 Some(date) => date,
                 None => embedded()?.date,
             };
-            let failed = |error: String| Failure::new(UNAVAILABLE, error);
-            let pins_text = toml::to_string(&built).map_err(|error| failed(error.to_string()))?;
-            let keys_text =
-                serde_json::to_string_pretty(&keys).map_err(|error| failed(error.to_string()))? + "\n";
-            write_atomic(&directory.join(pins::PINS_FILE), pins_text.as_bytes())?;
-            write_atomic(&directory.join(pins::KEYS_FILE), keys_text.as_bytes())?;
-            let text = format!("{} circuits pinned in {}", built.circuit.len(), directory.display());
-            Ok(Answer::new(json!({ "ok": true, "circuits": built.circuit.len() }), text))
+            let pins = toml::to_string(&built).map_err(WriteError::from)?;
+            let keys = serde_json::to_string_pretty(&keys).map_err(WriteError::from)? + "\n";
+            write_atomic(&directory.join(PINS_FILE), pins.as_bytes())?;
+            write_atomic(&directory.join(KEYS_FILE), keys.as_bytes())?;
+            Ok(Answer::new(&Regenerated { circuits: built.circuit.len(), directory }))
         }
     }
 }

@@ -12,24 +12,25 @@ use batcher_job::prove::{Progress, Quiet};
 use circuits_keys::{Event, Listener};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Options;
+use crate::{Options, exit::ExitCode};
 
-/// Set by the first Ctrl-C.
-pub(super) static STOP: AtomicBool = AtomicBool::new(false);
+/// Whether the user has asked to stop: the first interrupt sets it.
+pub(crate) static STOP: AtomicBool = AtomicBool::new(false);
 
-/// The first Ctrl-C stops before the next proof or key, the second one at once: every file is whole at any time.
-pub(super) fn stop_on_interrupt() {
+/// Lets the first interrupt stop before the next proof or key, and the second one at once. Either is safe, because every
+/// file is whole at any time.
+pub(crate) fn stop_on_interrupt() {
     let handler = || {
         if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(super::answer::UNAVAILABLE));
+            std::process::exit(i32::from(ExitCode::Unavailable.number()));
         }
         eprintln!("stopping after the proof or key that is being made; interrupt again to stop at once");
     };
-    // Without a handler an interrupt ends the process, which is as good.
+    // Without a handler an interrupt ends the process, which is safe as well.
     let _ = ctrlc::set_handler(handler);
 }
 
-/// A bar if standard error is a terminal, otherwise a line for each proof.
+/// Shows a bar if standard error is a terminal, and a line for each proof otherwise.
 struct Terminal {
     bar: ProgressBar,
 }
@@ -54,7 +55,7 @@ impl Progress for Terminal {
     }
 
     fn note(&self, message: &str) {
-        say(&self.bar, message);
+        print_above(&self.bar, message);
     }
 }
 
@@ -64,8 +65,8 @@ impl Drop for Terminal {
     }
 }
 
-/// A line above the bar.
-fn say(bar: &ProgressBar, line: &str) {
+/// Prints a line above the bar.
+fn print_above(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() {
         eprintln!("{line}");
     } else {
@@ -82,48 +83,48 @@ fn bar(length: usize) -> ProgressBar {
     bar
 }
 
-/// What the options ask for.
-pub(super) fn progress(options: Options) -> Box<dyn Progress> {
+/// The progress of proofs, or nothing with `--quiet`.
+pub(crate) fn progress(options: Options) -> Box<dyn Progress> {
     if options.quiet {
         return Box::new(Quiet);
     }
     Box::new(Terminal { bar: bar(0) })
 }
 
-/// Progress over keys: a bar if standard error is a terminal, otherwise a line for each that is made.
-pub(super) struct KeyProgress {
+/// The progress over keys: a bar if standard error is a terminal, and a line for each key that is made otherwise.
+pub(crate) struct KeyProgress {
     bar: ProgressBar,
     quiet: bool,
 }
 
 impl KeyProgress {
-    /// Progress over so many keys.
-    pub(super) fn new(options: Options, keys: usize) -> Self {
+    /// The progress over `keys` circuits.
+    pub(crate) fn new(options: Options, keys: usize) -> Self {
         let quiet = options.quiet;
         Self { bar: if quiet { ProgressBar::hidden() } else { bar(keys) }, quiet }
     }
 
-    pub(super) fn start(&self, name: &str) {
+    pub(crate) fn start(&self, name: &str) {
         self.bar.set_message(name.to_owned());
     }
 
-    pub(super) fn done(&self) {
+    pub(crate) fn done(&self) {
         self.bar.inc(1);
     }
 
-    /// Shows what is being made, and tells what is wrong with stores.
-    pub(super) fn listener(&self) -> Listener {
+    /// A listener that shows what is being made, and warns of stores that do not work.
+    pub(crate) fn listener(&self) -> Listener {
         let (bar, quiet) = (self.bar.clone(), self.quiet);
         Arc::new(move |event| match event {
             Event::Making { identifier } => {
                 bar.set_message(identifier.clone());
                 if bar.is_hidden() && !quiet {
-                    let (place, all) = (bar.position() + 1, bar.length().unwrap_or_default());
-                    eprintln!("{place}/{all} {identifier}: making its keys");
+                    let (number, all) = (bar.position() + 1, bar.length().unwrap_or_default());
+                    eprintln!("{number}/{all} {identifier}: making its keys");
                 }
             }
             Event::Waiting { .. } if quiet => {}
-            other => told(other).into_iter().for_each(|line| say(&bar, &line)),
+            other => line(other).into_iter().for_each(|line| print_above(&bar, &line)),
         })
     }
 }
@@ -134,20 +135,20 @@ impl Drop for KeyProgress {
     }
 }
 
-/// Tells on standard error what becomes of keys.
-pub(super) fn key_listener(options: Options) -> Listener {
+/// A listener that prints what becomes of keys, for commands whose progress is about proofs.
+pub(crate) fn key_listener(options: Options) -> Listener {
     let quiet = options.quiet;
     Arc::new(move |event| match event {
         Event::Waiting { .. } | Event::Making { .. } if quiet => {}
         Event::Making { identifier } => eprintln!("{identifier}: making its keys"),
-        other => told(other).into_iter().for_each(|line| eprintln!("{line}")),
+        other => line(other).into_iter().for_each(|line| eprintln!("{line}")),
     })
 }
 
-/// The line that tells an event.
-fn told(event: &Event) -> Option<String> {
+/// The line for an event, if it deserves one.
+fn line(event: &Event) -> Option<String> {
     match event {
-        // Loading is what should happen, a made key was said to be in the making, and proofs have their own lines.
+        // Loading is the normal case, a key that is made has its line when it is begun, and so have proofs.
         Event::Loaded { .. } | Event::Making { .. } | Event::Made { .. } | Event::Proving { .. } => None,
         Event::Waiting { identifier } => {
             Some(format!("{identifier}: another process makes its keys; waiting"))
@@ -165,8 +166,8 @@ fn told(event: &Event) -> Option<String> {
     }
 }
 
-/// Proofs to make at the same time: as many as 6 GB of memory and the cores are good for.
-pub(super) fn jobs(asked: Option<usize>) -> usize {
+/// How many proofs to make at the same time: as many as `asked`, or as 6 GB of memory and the cores allow.
+pub(crate) fn jobs(asked: Option<usize>) -> usize {
     const MEMORY: u64 = 6 << 30;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     asked.unwrap_or_else(|| batcher_job::prove::jobs_for(MEMORY, cores)).max(1)

@@ -1,61 +1,95 @@
 //! `superblock registry`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use circuits_core::Digest;
-use circuits_files::file::{self, Kind, SMALL_LIMIT};
-use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError};
-use serde_json::{Value, json};
+use circuits_files::file::{self, FileError, FileKind, SMALL_LIMIT};
+use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry};
+use serde::Serialize;
 
-use super::answer::{Answer, Coded, Failure, REJECTED, path_json};
-
-impl Coded for RegistryError {
-    fn code(&self) -> u8 {
-        REJECTED
-    }
-}
+use crate::{
+    answer::{Answer, Failure},
+    as_text,
+    new_file::check_is_new,
+    table::{Align, Table},
+};
 
 #[derive(clap::Subcommand)]
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Make an empty registry.
+    ///
+    /// The first step of a deployment: environments and their kernels are added to the file afterwards, and L1 fixes the
+    /// root.
     Make {
-        /// The file to write; it must not exist.
+        /// Write the registry to this file, which must not exist.
+        ///
+        /// `batch --registry` reads it.
         file: PathBuf,
     },
     /// List environments and kernels.
+    ///
+    /// Use this to see which keys a registry allows, and in which superblocks.
     List {
-        /// The registry.
+        /// Read the registry from this file.
+        ///
+        /// `run` writes one to registry.superblock in its output directory.
         file: PathBuf,
     },
     /// Add an environment, or kernels to an environment.
+    ///
+    /// A new environment comes with its genesis state, its producer and its first kernels. A known environment gets more
+    /// kernels when its state model or its block size changes. The root changes, so L1 must fix the new one.
     Add(Add),
     /// Print the root, which L1 fixes and every superblock names.
+    ///
+    /// Compare it with `registry_roots` of an answer of `verify`, or put it into a trust file.
     Root {
-        /// The registry.
+        /// Read the registry from this file.
+        ///
+        /// The root commits to everything that the file holds.
         file: PathBuf,
     },
 }
 
 #[derive(clap::Args)]
-pub(super) struct Add {
-    /// The registry, which is changed.
+pub(crate) struct Add {
+    /// Change the registry in this file.
+    ///
+    /// If a rule is broken, the file stays as it was.
     file: PathBuf,
-    /// The environment's id, from 1 to 65535.
+    /// Add to the environment with this id, from 1 to 65535.
+    ///
+    /// Id 0 is L1, which has no kernels.
     #[arg(long, value_name = "ID")]
     environment: u16,
-    /// State commitment before block 1; for a new environment.
+    /// Start the new environment from this state commitment.
+    ///
+    /// It is the state before block 1. Only a new environment has it, together with --producer.
     #[arg(long, value_name = "DIGEST", requires = "producer")]
     genesis_state: Option<Digest>,
-    /// Commitment of the one who may produce blocks; for a new environment.
+    /// Let the holder of the secret behind this commitment produce blocks.
+    ///
+    /// Without a producer anybody who knows the public state could extend it. Only a new environment has it, together
+    /// with --genesis-state.
     #[arg(long, value_name = "DIGEST", requires = "genesis_state")]
     producer: Option<Digest>,
-    /// A kernel: KEY, KEY:FROM or KEY:FROM:UNTIL, with the first and last superblock number it is valid in.
+    /// Allow a kernel: KEY, KEY:FROM or KEY:FROM:UNTIL.
+    ///
+    /// KEY is the digest of the wrapped kernel's key, FROM and UNTIL are the first and the last superblock number in which
+    /// it may prove blocks. Repeat the flag for several kernels.
     #[arg(long = "kernel", value_name = "KERNEL", value_parser = kernel)]
     kernels: Vec<KernelEntry>,
     /// End the validity of the environment's earlier kernels with this superblock.
+    ///
+    /// Use this to replace kernels: the old ones end with NUMBER, the new ones begin with the next number.
     #[arg(long, value_name = "NUMBER", conflicts_with = "genesis_state")]
     end_earlier: Option<u32>,
-    /// Allow a gap, in which the environment has no kernel.
+    /// Allow a gap in which the environment has no kernel.
+    ///
+    /// Without a kernel the environment stands still, so a gap is refused unless it is meant.
     #[arg(long)]
     force: bool,
 }
@@ -71,52 +105,86 @@ fn kernel(text: &str) -> Result<KernelEntry, String> {
     Ok(KernelEntry { key, valid_from: number(1)?, valid_until: number(u32::MAX)? })
 }
 
-fn read(path: &Path) -> Result<Registry, Failure> {
-    Ok(file::read(Kind::Registry, path, SMALL_LIMIT)?)
+/// A registry and the file that holds it.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(serialize_with = "as_text::path")]
+    file: &'a Path,
+    #[serde(flatten)]
+    content: Listing,
 }
 
-fn answer(path: &Path, registry: &Registry) -> Answer {
-    let mut json = registry_json(registry);
-    json["ok"] = Value::Bool(true);
-    json["file"] = path_json(path);
-    let mut text = format!("root {}", registry.root());
-    for (id, entry) in registry.entries() {
-        text += &format!(
-            "\nenvironment {id}\n  genesis state {}\n  producer {}",
-            entry.genesis_state, entry.producer
-        );
-        for kernel in &entry.kernels {
-            text += &format!(
-                "\n  kernel {} in superblocks {} to {}",
-                kernel.key, kernel.valid_from, kernel.valid_until
-            );
-        }
+/// What a registry holds.
+#[derive(Serialize)]
+pub(crate) struct Listing {
+    root: Digest,
+    environments: Vec<ListedEnvironment>,
+}
+
+#[derive(Serialize)]
+struct ListedEnvironment {
+    id: EnvironmentId,
+    entry: RegistryEntry,
+}
+
+/// The root of a registry.
+#[derive(Serialize)]
+struct Root {
+    root: Digest,
+}
+
+impl Listing {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        let environments =
+            registry.entries().map(|(id, entry)| ListedEnvironment { id, entry: entry.clone() });
+        Self { root: registry.root(), environments: environments.collect() }
     }
-    Answer::new(json, text)
 }
 
-/// A registry for `--json`.
-pub(super) fn registry_json(registry: &Registry) -> Value {
-    let environments: Vec<_> =
-        registry.entries().map(|(id, entry)| json!({ "id": id, "entry": entry })).collect();
-    json!({ "root": registry.root(), "environments": environments })
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new([Align::Left; 3]);
+        for ListedEnvironment { id, entry } in &self.content.environments {
+            let mut push = |name: &str, value: String, validity: String| {
+                table.push([name.to_owned(), value, validity]);
+            };
+            push(&format!("environment {id}"), String::new(), String::new());
+            push("  genesis state", entry.genesis_state.to_string(), String::new());
+            push("  producer", entry.producer.to_string(), String::new());
+            for kernel in &entry.kernels {
+                let validity = format!("in superblocks {} to {}", kernel.valid_from, kernel.valid_until);
+                push("  kernel", kernel.key.to_string(), validity);
+            }
+        }
+        write!(f, "root {}", self.content.root)?;
+        if self.content.environments.is_empty() { Ok(()) } else { write!(f, "\n{table}") }
+    }
 }
 
-pub(super) fn run(command: Command) -> Result<Answer, Failure> {
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.root.fmt(f)
+    }
+}
+
+fn read(path: &Path) -> Result<Registry, FileError> {
+    file::read(FileKind::Registry, path, SMALL_LIMIT)
+}
+
+fn answer(file: &Path, registry: &Registry) -> Answer {
+    Answer::new(&Listed { file, content: Listing::new(registry) })
+}
+
+pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Make { file } => {
-            if file.exists() {
-                return Err(Failure::new(REJECTED, format!("{}: the file exists", file.display())));
-            }
+            check_is_new(&file)?;
             let registry = Registry::default();
-            file::write(Kind::Registry, &file, &registry)?;
+            file::write(FileKind::Registry, &file, &registry)?;
             Ok(answer(&file, &registry))
         }
         Command::List { file } => Ok(answer(&file, &read(&file)?)),
-        Command::Root { file } => {
-            let root = read(&file)?.root();
-            Ok(Answer::new(json!({ "ok": true, "root": root }), root.to_string()))
-        }
+        Command::Root { file } => Ok(Answer::new(&Root { root: read(&file)?.root() })),
         Command::Add(add) => {
             let mut registry = read(&add.file)?;
             let id = EnvironmentId(add.environment);
@@ -135,7 +203,7 @@ pub(super) fn run(command: Command) -> Result<Answer, Failure> {
                     registry.set_kernels(id, kernels, add.force)?;
                 }
             }
-            file::write(Kind::Registry, &add.file, &registry)?;
+            file::write(FileKind::Registry, &add.file, &registry)?;
             Ok(answer(&add.file, &registry))
         }
     }

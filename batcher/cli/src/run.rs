@@ -1,46 +1,55 @@
 //! `superblock run`.
 
 use std::{
+    fmt,
     path::PathBuf,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
-use batcher_bench::{keys::Run, peak_memory};
+use batcher_bench::{peak_memory, starts::Run};
 use batcher_job::{
     run::{RunReport, Runner},
     scenario::Scenario,
 };
 use circuits_keys::Event;
-use serde_json::json;
+use environments_kinds::KINDS;
+use serde::Serialize;
 
-use super::{
+use crate::{
     Options,
-    answer::{Answer, Failure, path_json, paths_json},
-    config::KeyArguments,
+    answer::{Answer, Failure},
+    key_arguments::KeyArguments,
     progress,
-    verify::{report_json, report_text},
 };
 
-/// Executes and proves a scenario's blocks, batches them into superblocks and verifies these from their files.
+/// Run a scenario: from its transactions to verified superblocks.
 ///
-/// A run that was stopped goes on from what it finished: start it again with the same arguments.
+/// Use this to try the whole system, or in integration tests with simulated environments: it executes and proves the blocks
+/// of all environments, batches them into superblocks, and verifies these from their files. A run that was stopped goes on
+/// from what it has finished: start it again with the same arguments.
 #[derive(clap::Args)]
-pub(super) struct Arguments {
-    /// The scenario, a TOML file.
+pub(crate) struct Arguments {
+    /// Run the scenario in this TOML file.
+    ///
+    /// It names the environments, their transactions and the deposits from L1; paths in it are relative to it.
     #[arg(long, value_name = "FILE")]
     scenario: PathBuf,
-    /// Where all files go; made if missing.
+    /// Write all files to this directory, which is made if it is missing.
+    ///
+    /// It belongs to one scenario: a run of another one in it is refused.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Proofs to make at the same time; each needs about 1.5 GB.
+    /// Make this many proofs at the same time.
+    ///
+    /// Each needs about 1.5 GB of memory. Without this flag, as many as 6 GB and the cores allow.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     #[command(flatten)]
     keys: KeyArguments,
 }
 
-/// What of a run's time is due to keys.
+/// Measures the time of a run, and how much of it is spent on keys.
 struct Stopwatch {
     started: Instant,
     before_first_proof: OnceLock<Duration>,
@@ -48,7 +57,8 @@ struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Notes when the first proof of a circuit starts; the STARK of a table of signatures is none.
+    /// Notes the time on keys, and when the first proof of a circuit starts. The STARK of a table of signatures is not a
+    /// proof of a circuit.
     fn note(&self, event: &Event) {
         let on_keys = match event {
             Event::Proving { .. } => {
@@ -72,7 +82,21 @@ impl Stopwatch {
     }
 }
 
-pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+/// What a run did, and the time that it took.
+#[derive(Serialize)]
+struct Outcome {
+    #[serde(flatten)]
+    report: RunReport,
+    figures: Run,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.report.fmt(f)
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     let stopwatch = Arc::new(Stopwatch {
         started: Instant::now(),
         before_first_proof: OnceLock::new(),
@@ -80,92 +104,24 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     });
     progress::stop_on_interrupt();
     let scenario = Scenario::read(&arguments.scenario)?;
-    let (noted, told) = (stopwatch.clone(), progress::key_listener(options));
+    let (measured, shown) = (stopwatch.clone(), progress::key_listener(options));
     let listener = move |event: &Event| {
-        noted.note(event);
-        told(event);
+        measured.note(event);
+        shown(event);
     };
     let engine = arguments.keys.engine_with(Arc::new(listener))?;
     let report = {
         let progress = progress::progress(options);
         let runner = Runner {
             engine: &engine,
+            kinds: &KINDS,
             progress: progress.as_ref(),
             jobs: progress::jobs(arguments.jobs),
             stop: &progress::STOP,
         };
         runner.run(&scenario, &arguments.out)?
     };
-    let RunReport {
-        blocks,
-        transactions,
-        rejected,
-        failed,
-        undeliverable,
-        messages,
-        verified,
-        superblocks,
-        trust,
-    } = report;
-    let rejected_json: Vec<_> = rejected
-        .iter()
-        .map(|one| json!({ "environment": one.environment, "line": one.line, "reason": one.reason }))
-        .collect();
-    let failed_json: Vec<_> = failed
-        .iter()
-        .map(|one| {
-            json!({
-                "environment": one.environment,
-                "height": one.height,
-                "position": one.position,
-                "reason": one.reason,
-            })
-        })
-        .collect();
-    let undeliverable_json: Vec<_> = undeliverable
-        .iter()
-        .map(|one| {
-            json!({ "environment": one.environment.get(), "message": one.message, "reason": one.reason })
-        })
-        .collect();
-    let json = json!({
-        "ok": true,
-        "blocks": blocks,
-        "transactions": transactions,
-        "rejected_transactions": rejected_json,
-        "failed_transactions": failed_json,
-        "undeliverable_messages": undeliverable_json,
-        "messages": messages,
-        "superblocks": paths_json(&superblocks),
-        "trust": path_json(&trust),
-        "verification": report_json(&verified),
-        "figures": stopwatch.figures(),
-    });
-    let mut text =
-        format!("{transactions} transactions in {blocks} blocks in {} superblocks\n", superblocks.len());
-    for one in &rejected {
-        let line = one.line.map_or_else(String::new, |line| format!(", line {line}"));
-        text += &format!("rejected: environment {}{line}: {}\n", one.environment, one.reason);
-    }
-    for one in &failed {
-        text += &format!(
-            "failed: environment {}, block {}, transaction {}: {}\n",
-            one.environment, one.height, one.position, one.reason
-        );
-    }
-    for one in &undeliverable {
-        text += &format!(
-            "not delivered: message {} in environment {}: {}\n",
-            one.message, one.environment, one.reason
-        );
-    }
-    for one in &messages {
-        text += &format!("{one}\n");
-    }
-    text += &report_text(&verified);
-    text += &format!(
-        "\nThe anchor is this run's own trust file {}: chain id, genesis, registry and keys are as the scenario says.",
-        trust.display()
-    );
-    Ok(Answer::new(json, text).blemished(!rejected.is_empty()))
+    let has_refusals = !report.rejected.is_empty();
+    let outcome = Outcome { report, figures: stopwatch.figures() };
+    Ok(Answer::new(&outcome).with_refusals(has_refusals))
 }

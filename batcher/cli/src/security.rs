@@ -1,5 +1,7 @@
 //! `superblock security`.
 
+use std::fmt;
+
 use batcher_circuits::segment::segment_shape;
 use batcher_keys::pins;
 use batcher_verify::circuit::{SuperblockCircuit, superblock_shape};
@@ -7,26 +9,89 @@ use circuits_core::{recursion::Shape, security::SecurityReport};
 use circuits_keys::pins::Pin;
 use circuits_protocol::wrap::block_shape;
 use circuits_prover::basetypes::kernel_config;
-use circuits_tables::ecdsa::batch::{BatchSize, signature_shape};
-use environments_accounts::chunk::chunk_shape;
-use environments_notes::{batch::batch_shape, transaction::transaction_shape};
-use serde_json::json;
+use environments_kinds::KINDS;
+use serde::Serialize;
 
-use super::answer::{Answer, Failure, REJECTED};
+use crate::{
+    answer::{Answer, Failure},
+    table::{Align, Table},
+};
 
-/// Every circuit of one shape has the security of the shape; a kernel's follows from its configuration and its
-/// rows, which are pinned.
-pub(super) fn run() -> Result<Answer, Failure> {
-    let pinned = pins::embedded().map_err(|error| Failure::new(REJECTED, error.to_string()))?;
-    let starks = BatchSize::ALL.into_iter().map(BatchSize::security);
-    let reports: Vec<_> = pinned.circuit.iter().map(report).chain(starks).collect();
-    let mut text = SecurityReport::header();
-    for report in &reports {
-        text += &format!("\n{report}");
-    }
-    Ok(Answer::new(json!({ "ok": true, "circuits": reports }), text))
+/// The security of every circuit.
+#[derive(Serialize)]
+struct Security {
+    circuits: Vec<SecurityReport>,
+    /// A chain of recursive proofs is as strong as this circuit.
+    weakest: Option<Weakest>,
 }
 
+/// The bits of the weakest circuit: of its weakest part, with FRI as conjectured and as proven.
+#[derive(Serialize)]
+struct Weakest {
+    name: String,
+    conjectured: f64,
+    proven: f64,
+}
+
+impl Security {
+    fn new(circuits: Vec<SecurityReport>) -> Self {
+        let bits = |report: &SecurityReport| (report.conjectured(), report.proven());
+        let weakest = circuits.iter().min_by(|a, b| {
+            let ((conjectured, proven), other) = (bits(a), bits(b));
+            conjectured.total_cmp(&other.0).then(proven.total_cmp(&other.1))
+        });
+        let weakest = weakest.map(|report| Weakest {
+            name: report.name.clone(),
+            conjectured: report.conjectured(),
+            proven: report.proven(),
+        });
+        Self { circuits, weakest }
+    }
+}
+
+impl fmt::Display for Security {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::with_titles([
+            ("circuit", Align::Left),
+            ("rows", Align::Right),
+            ("FRI conj.", Align::Right),
+            ("FRI proven", Align::Right),
+            ("permutation", Align::Right),
+            ("combination", Align::Right),
+            ("evaluation", Align::Right),
+            ("lookup", Align::Right),
+        ]);
+        let optional = |bits: Option<f64>| bits.map_or("none".to_owned(), |bits| format!("{bits:.1}"));
+        for report in &self.circuits {
+            table.push([
+                report.name.clone(),
+                format!("2^{}", report.degree_bits),
+                format!("{:.1}", report.fri_conjectured),
+                format!("{:.1}", report.fri_proven),
+                optional(report.permutation),
+                format!("{:.1}", report.combination),
+                format!("{:.1}", report.evaluation),
+                optional(report.lookup),
+            ]);
+        }
+        write!(f, "{table}")?;
+        match &self.weakest {
+            Some(Weakest { name, conjectured, proven }) => {
+                write!(f, "\nweakest: {name}, {conjectured:.1} bits conjectured, {proven:.1} bits proven")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn run() -> Result<Answer, Failure> {
+    let pinned = pins::embedded()?;
+    let starks = KINDS.into_iter().flat_map(|kind| kind.starks());
+    Ok(Answer::new(&Security::new(pinned.circuit.iter().map(report).chain(starks).collect())))
+}
+
+/// The security of a pinned circuit. Every circuit of one shape has the security of the shape; a kernel's follows from
+/// the configuration of kernels and from its rows, which are pinned.
 fn report(pin: &Pin) -> SecurityReport {
     let of = |shape: &Shape| SecurityReport::new(&pin.name, &shape.common);
     if let Some(source) = SuperblockCircuit::all().find(|&source| source.name() == pin.name) {
@@ -35,14 +100,8 @@ fn report(pin: &Pin) -> SecurityReport {
         of(segment_shape())
     } else if pin.name.ends_with("-wrap") {
         of(block_shape())
-    } else if pin.name.starts_with("signatures-") {
-        of(signature_shape())
-    } else if pin.name.starts_with("accounts-chunk-") {
-        of(chunk_shape())
-    } else if pin.name.starts_with("notes-transaction-") {
-        of(transaction_shape())
-    } else if pin.name.starts_with("notes-batch-") {
-        of(batch_shape())
+    } else if let Some(shape) = KINDS.into_iter().find_map(|kind| kind.shape(&pin.name)) {
+        of(shape)
     } else {
         of(&Shape::new("kernel", kernel_config(), pin.degree_bits, pin.public_inputs))
     }

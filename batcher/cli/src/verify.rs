@@ -1,85 +1,57 @@
 //! `superblock verify`.
 
-use std::{path::PathBuf, time::Instant};
+use std::{fmt, path::PathBuf, time::Instant};
 
 use batcher_verify::{
     keys::PinnedKeys,
+    report_display::QualifiedReport,
     trust::Trust,
     verify::{Report, verify},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::answer::{Answer, Failure};
+use crate::answer::{Answer, Failure};
 
-/// Verifies superblock proofs with the embedded keys, and that the superblocks form one chain.
+/// Verify superblocks and the chain between them, from files alone.
 ///
-/// With --trust the answer is anchored: deployment, start state, registry and keys are the trusted ones.
-/// Without it, it is relative to what the superblocks themselves name.
+/// This is what an L1 contract would do: it uses the keys that the program embeds, builds no circuit, and takes milliseconds
+/// per superblock. With --trust the answer is anchored: deployment, start state, registry and keys are the trusted ones.
+/// Without it, the answer is relative to what the superblocks themselves name.
 #[derive(clap::Args)]
-pub(super) struct Arguments {
-    /// Superblock bundles, in any order.
+pub(crate) struct Arguments {
+    /// Verify these superblock bundles, in any order.
+    ///
+    /// They must form one chain without gaps.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What is trusted, a TOML file: chain_id, keys, start and registry.
+    /// Trust what this file says.
+    ///
+    /// It is a TOML file with chain_id, keys, start and registry: what L1 fixes. The one that `run` writes serves for tests
+    /// only, because it says what the run itself did.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<Answer, Failure> {
+/// Verified superblocks, and how long it took to verify them.
+#[derive(Serialize)]
+struct Verified<'a> {
+    #[serde(flatten)]
+    fields: QualifiedReport<'a>,
+    seconds: f64,
+    #[serde(skip)]
+    report: &'a Report,
+}
+
+impl fmt::Display for Verified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.report.fmt(f)
+    }
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let started = Instant::now();
     let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
     let report = verify(arguments.files, trust.as_ref(), PinnedKeys::embedded())?;
-    let mut json = report_json(&report);
-    json["ok"] = Value::Bool(true);
-    json["seconds"] = json!(started.elapsed().as_secs_f64());
-    Ok(Answer::new(json, report_text(&report)))
-}
-
-/// A report for `--json`.
-pub(super) fn report_json(report: &Report) -> Value {
-    let relative_to = if report.anchored {
-        Value::Null
-    } else {
-        let mut roots: Vec<_> = report.superblocks.iter().map(|one| one.registry_root.to_string()).collect();
-        roots.dedup();
-        json!({
-            "chain_id": report.chain_id,
-            "start_state": report.start_state,
-            "registry_roots": roots,
-            "keys": "embedded",
-        })
-    };
-    json!({
-        "anchored": report.anchored,
-        "relative_to": relative_to,
-        "chain_id": report.chain_id,
-        "start_state": report.start_state,
-        "end_state": report.end_state,
-        "superblocks": report.superblocks,
-    })
-}
-
-/// A report for people.
-pub(super) fn report_text(report: &Report) -> String {
-    let mut lines = vec![];
-    for one in &report.superblocks {
-        lines.push(format!(
-            "superblock {:>6}  {:>4} blocks  {}  state {}",
-            one.number, one.blocks, one.circuit, one.new_state
-        ));
-    }
-    lines.push(format!("chain {}: {} -> {}", report.chain_id, report.start_state, report.end_state));
-    lines.push(if report.anchored {
-        "anchored: true (deployment, start state, registry and keys are those of the trust file)".to_owned()
-    } else {
-        let mut roots: Vec<_> = report.superblocks.iter().map(|one| one.registry_root.to_string()).collect();
-        roots.dedup();
-        format!(
-            "anchored: false; valid relative to chain id {}, start state {}, registry {} and the embedded keys",
-            report.chain_id,
-            report.start_state,
-            roots.join(", ")
-        )
-    });
-    lines.join("\n")
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Answer::new(&Verified { fields: report.qualified(), seconds, report: &report }))
 }

@@ -8,7 +8,7 @@ use std::{
 
 use batcher_circuits::state::SuperblockState;
 use circuits_core::{Digest, Proof, VerifierKey, recursion::key_digest};
-use circuits_files::file::{self, BUNDLE_LIMIT, FileError, Kind};
+use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind};
 use circuits_protocol::{
     registry::{EnvironmentId, Registry, RegistryError},
     statement::statement_digest,
@@ -136,7 +136,7 @@ pub fn read(directory: &Path, state: &SuperblockState, registry: &Registry) -> R
 }
 
 fn judge(path: PathBuf, state: &SuperblockState, registry: &Registry) -> Judged {
-    let bytes = match file::read_bytes(Kind::BlockBundle, &path, BUNDLE_LIMIT) {
+    let bytes = match file::read_bytes(FileKind::BlockBundle, &path, BUNDLE_LIMIT) {
         Ok(bytes) => bytes,
         Err(error) => return Judged::Refused(Refused { path, sha3: None, reason: error.into() }),
     };

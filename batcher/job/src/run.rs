@@ -29,9 +29,9 @@ use batcher_verify::{
 };
 use bridge_core::Message;
 use circuits_core::recursion::key_digest;
-use circuits_files::file::{self, BUNDLE_LIMIT, Kind, SMALL_LIMIT};
+use circuits_files::file::{self, BUNDLE_LIMIT, FileKind, SMALL_LIMIT};
 use circuits_protocol::{registry::Registry, statement::BlockStatement, wrap::block_shape};
-use environments_core::{BlockBundle, ProducerError};
+use environments_core::{BlockBundle, ProducerError, kind::Kind};
 
 pub use self::{
     error::RunError,
@@ -54,6 +54,8 @@ use crate::{
 /// Runs scenarios.
 pub struct Runner<'a> {
     pub engine: &'a Engine,
+    /// The state models that scenarios may name.
+    pub kinds: &'a [&'a dyn Kind],
     /// Receives progress events.
     pub progress: &'a dyn Progress,
     /// The most proofs that are made at the same time.
@@ -75,7 +77,7 @@ impl Runner<'_> {
             create_directory(&directory).map_err(StoreError::from)?;
         }
 
-        let participants = scenario.participants()?;
+        let participants = scenario.participants(self.kinds)?;
         let queue = scenario.queue()?;
         let mut deposits = queue.deposits();
         self.progress.note("building the environments' kernels");
@@ -143,12 +145,12 @@ impl Runner<'_> {
             if state::read(&state_file)?.chain_id != scenario.chain_id {
                 return Err(other("its chain id differs"));
             }
-            let found: Registry = file::read(Kind::Registry, &output.registry_file(), SMALL_LIMIT)?;
+            let found: Registry = file::read(FileKind::Registry, &output.registry_file(), SMALL_LIMIT)?;
             if found.root() != registry.root() {
                 return Err(other("its registry differs"));
             }
         } else {
-            file::write(Kind::Registry, &output.registry_file(), registry)?;
+            file::write(FileKind::Registry, &output.registry_file(), registry)?;
             state::write(&state_file, &genesis)?;
         }
         trust.write(&output.trust_file())?;
@@ -258,7 +260,7 @@ fn check_same_blocks(
 /// Whether the file at `path` is a valid proof of this block, which an earlier run left.
 fn holds_block(path: &Path, statement: &BlockStatement) -> bool {
     path.exists()
-        && file::read_bytes(Kind::BlockBundle, path, BUNDLE_LIMIT).is_ok_and(|bytes| {
+        && file::read_bytes(FileKind::BlockBundle, path, BUNDLE_LIMIT).is_ok_and(|bytes| {
             BlockBundle::decode(&bytes).is_ok_and(|bundle| {
                 bundle.statement == *statement && bundle.open(&block_shape().common).is_ok()
             })

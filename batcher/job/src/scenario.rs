@@ -5,16 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use circuits_core::{Digest, F, amount::Amount};
+use circuits_core::{Digest, F};
 use circuits_files::text::{self, TextError};
 use circuits_keys::CircuitCache;
 use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError};
-use environments_accounts::{self, Accounts};
-use environments_core::{BlockProducer, DynEnvironment, ProveError, kernel::ProducerSecret};
-use environments_counter::{Counter, CounterError};
-use environments_notes::{self, Notes};
+use environments_core::{
+    DynEnvironment, ProveError,
+    kernel::ProducerSecret,
+    kind::{Kind, KindError, Start},
+};
 use plonky2::field::types::Field64;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::queue::{Queue, QueueError};
@@ -51,7 +52,7 @@ pub struct Scenario {
 pub struct EnvironmentConfig {
     /// Its id, not 0.
     pub id: u16,
-    /// Its state model: `accounts`, `counter` or `notes`.
+    /// Its state model: the name of a kind.
     pub kind: String,
     /// The secret of its producer. In a deployment, only the producer knows it.
     pub producer_secret: Digest,
@@ -71,12 +72,6 @@ pub struct EnvironmentConfig {
 
 const fn one() -> u32 {
     1
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CounterGenesis {
-    start: Amount,
 }
 
 /// Why a scenario is refused.
@@ -195,8 +190,8 @@ impl Scenario {
     ///
     /// # Errors
     /// [`ScenarioError`], which names the file.
-    pub fn participants(&self) -> Result<Vec<Participant>, ScenarioError> {
-        self.environments.iter().map(|config| self.participant(config)).collect()
+    pub fn participants(&self, kinds: &[&dyn Kind]) -> Result<Vec<Participant>, ScenarioError> {
+        self.environments.iter().map(|config| self.participant(config, kinds)).collect()
     }
 
     /// L1's deposits; an empty queue if the scenario names no file.
@@ -210,35 +205,35 @@ impl Scenario {
         )
     }
 
-    fn participant(&self, config: &EnvironmentConfig) -> Result<Participant, ScenarioError> {
+    fn participant(
+        &self,
+        config: &EnvironmentConfig,
+        kinds: &[&dyn Kind],
+    ) -> Result<Participant, ScenarioError> {
         let refused = |reason| ScenarioError::Environment { path: self.path.clone(), id: config.id, reason };
         let id = EnvironmentId::new(config.id).map_err(|error| refused(error.to_string()))?;
-        let secret = ProducerSecret::new(config.producer_secret);
-        let producer: Box<dyn DynEnvironment> = match config.kind.as_str() {
-            "accounts" => {
-                let accounts = Accounts::new(self.chain_id, id, secret, &self.genesis(config)?)
-                    .map_err(|error| refused(chain_of(&error)))?;
-                let limit = config.block_limit.unwrap_or(environments_accounts::block::MAX_TRANSACTIONS);
-                Box::new(BlockProducer::new(accounts.with_limit(limit)))
-            }
-            "counter" => {
-                let CounterGenesis { start } = self.genesis(config)?;
-                let counter = Counter::new(self.chain_id, id, secret, start)
-                    .map_err(|error: CounterError| refused(chain_of(&error)))?;
-                Box::new(BlockProducer::new(counter))
-            }
-            "notes" => {
-                let notes = Notes::new(self.chain_id, id, secret, &self.genesis(config)?)
-                    .map_err(|error| refused(chain_of(&error)))?;
-                let limit = config.block_limit.unwrap_or(environments_notes::block::MAX_TRANSACTIONS);
-                Box::new(BlockProducer::new(notes.with_limit(limit)))
-            }
-            other => {
-                return Err(refused(format!(
-                    "there is no state model {other:?}; the state models are accounts, counter and notes"
-                )));
-            }
+        let kind = kinds.iter().find(|kind| kind.name() == config.kind).ok_or_else(|| {
+            let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+            refused(format!(
+                "there is no state model {:?}; the state models are {}",
+                config.kind,
+                names.join(", ")
+            ))
+        })?;
+        let (genesis, file) = self.genesis(config)?;
+        let start = Start {
+            chain_id: self.chain_id,
+            id,
+            secret: ProducerSecret::new(config.producer_secret),
+            genesis: &genesis,
+            block_limit: config.block_limit,
         };
+        let producer = kind.start(&start).map_err(|error| match (error, file) {
+            (KindError::Genesis(source), Some(path)) => {
+                ScenarioError::Malformed { path, reason: source.to_string() }
+            }
+            (error, _) => refused(chain_of(&error)),
+        })?;
         let transactions = self.directory.join(&config.transactions);
         let mut lines: Vec<_> = text::read(&transactions, FILE_LIMIT)?
             .lines()
@@ -256,20 +251,18 @@ impl Scenario {
         })
     }
 
-    /// The genesis parameters, from a table or from a JSON file.
-    fn genesis<T: DeserializeOwned>(&self, config: &EnvironmentConfig) -> Result<T, ScenarioError> {
-        match &config.genesis {
-            toml::Value::String(file) => {
-                let path = self.directory.join(file);
-                serde_json::from_str(&text::read(&path, FILE_LIMIT)?)
-                    .map_err(|error| ScenarioError::Malformed { path, reason: error.to_string() })
-            }
-            table => table.clone().try_into().map_err(|error| ScenarioError::Environment {
-                path: self.path.clone(),
-                id: config.id,
-                reason: format!("genesis: {error}"),
-            }),
+    /// The genesis parameters as JSON, and the file that they come from if they are not a table of the scenario.
+    fn genesis(&self, config: &EnvironmentConfig) -> Result<(String, Option<PathBuf>), ScenarioError> {
+        if let toml::Value::String(file) = &config.genesis {
+            let path = self.directory.join(file);
+            return Ok((text::read(&path, FILE_LIMIT)?, Some(path)));
         }
+        let json = serde_json::to_string(&config.genesis).map_err(|error| ScenarioError::Environment {
+            path: self.path.clone(),
+            id: config.id,
+            reason: format!("genesis: {error}"),
+        })?;
+        Ok((json, None))
     }
 }
 

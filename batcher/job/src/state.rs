@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use batcher_circuits::state::SuperblockState;
 use bridge_core::InvalidBridge;
 use circuits_core::{Digest, F};
-use circuits_files::file::{self, FileError, Kind};
+use circuits_files::file::{self, FileError, FileKind};
 use circuits_protocol::registry::EnvironmentId;
 use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
 /// # Errors
 /// [`StateError`], which names the file.
 pub fn read(path: &Path) -> Result<SuperblockState, StateError> {
-    let Stored { commitment, state } = file::read(Kind::SuperblockState, path, STATE_LIMIT)?;
+    let Stored { commitment, state } = file::read(FileKind::SuperblockState, path, STATE_LIMIT)?;
     let invalid = |source| StateError::Invalid { path: path.to_owned(), source };
     check(&state).map_err(invalid)?;
     let found = state.commitment();
@@ -97,7 +97,7 @@ pub fn write(path: &Path, state: &SuperblockState) -> Result<(), StateError> {
     let invalid = |source| StateError::Invalid { path: path.to_owned(), source };
     check(state).map_err(invalid)?;
     let stored = Stored { commitment: state.commitment(), state: state.clone() };
-    file::write(Kind::SuperblockState, path, &stored)?;
+    file::write(FileKind::SuperblockState, path, &stored)?;
     if read(path)? == *state { Ok(()) } else { Err(invalid(InvalidState::ReadBack)) }
 }
 
@@ -142,7 +142,7 @@ mod tests {
         for position in 0..payload.len() {
             let mut changed = payload.to_vec();
             changed[position] ^= 1;
-            std::fs::write(&path, file::seal(Kind::SuperblockState, &changed)).expect("writable");
+            std::fs::write(&path, file::seal(FileKind::SuperblockState, &changed)).expect("writable");
             let error = read(&path).expect_err("a changed state");
             assert!(error.to_string().contains("state.superblock"), "{error} does not name the file");
         }

@@ -12,7 +12,7 @@ use circuits_core::{
     proof::{self, ProofError},
     recursion::key_digest,
 };
-use circuits_files::file::{self, FileError, Kind, SMALL_LIMIT};
+use circuits_files::file::{self, FileError, FileKind, SMALL_LIMIT};
 use serde::{Deserialize, Serialize};
 use sha3::{Digest as _, Sha3_256};
 use thiserror::Error;
@@ -155,7 +155,7 @@ impl Store {
         if !path.exists() {
             return Ok(None);
         }
-        let stored: StoredProof = file::read(Kind::TaskProof, &path, SMALL_LIMIT)?;
+        let stored: StoredProof = file::read(FileKind::TaskProof, &path, SMALL_LIMIT)?;
         let other = || StoreError::OtherTask { path: path.clone() };
         let invalid = |source| StoreError::Proof { path: path.clone(), source };
         if stored.key != key_digest(key) || stored.statement != layout::to_bytes(statement) {
@@ -187,7 +187,7 @@ impl Store {
             statement: layout::to_bytes(statement),
             proof: proof::encode(proof),
         };
-        Ok(file::write(Kind::TaskProof, &self.proof_path(id), &stored)?)
+        Ok(file::write(FileKind::TaskProof, &self.proof_path(id), &stored)?)
     }
 
     /// Records that a bundle was refused. The bundle itself stays where it is, and a later run judges it anew.
@@ -200,7 +200,7 @@ impl Store {
             file: file.chars().take(255).collect(),
             reason: reason.chars().take(2000).collect(),
         };
-        Ok(file::write(Kind::QuarantineRecord, &self.output.quarantine_file(sha3), &record)?)
+        Ok(file::write(FileKind::QuarantineRecord, &self.output.quarantine_file(sha3), &record)?)
     }
 }
 
@@ -209,6 +209,6 @@ impl Store {
 /// # Errors
 /// [`file::FormatError`] if the bytes are not a finished proof.
 pub fn describe(bytes: &[u8]) -> Result<(String, Digest, usize), file::FormatError> {
-    let stored: StoredProof = file::decode(Kind::TaskProof, bytes, SMALL_LIMIT)?;
+    let stored: StoredProof = file::decode(FileKind::TaskProof, bytes, SMALL_LIMIT)?;
     Ok((stored.task, stored.key, stored.proof.len()))
 }

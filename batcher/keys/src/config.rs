@@ -1,4 +1,5 @@
-//! Where keys are kept: flags before environment variables before a file before defaults.
+//! The configuration of key stores: flags come before environment variables, these before a file, and the file before
+//! defaults.
 
 use std::{
     collections::BTreeMap,
@@ -11,23 +12,23 @@ use std::{
 use circuits_files::text::{self, TextError};
 use circuits_keys::{DEFAULT_MEMORY_BYTES, DirectoryStore, KeyKind, KeyStore, pins::Pins};
 use etcetera::base_strategy::{BaseStrategy as _, choose_native_strategy};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
 use super::{AddressError, ListedError, ListedFiles, ObjectStore};
 
-/// Directories of key files, separated as in `PATH`.
+/// The environment variable with the directories of key files, separated as in `PATH`.
 pub const DIRECTORIES_VARIABLE: &str = "SUPERBLOCK_KEY_DIRECTORIES";
-/// The configuration file.
+/// The environment variable with the path of the configuration file.
 pub const FILE_VARIABLE: &str = "SUPERBLOCK_CONFIG";
-/// Bytes of memory for built circuits.
+/// The environment variable with the bytes of memory for built circuits.
 pub const MEMORY_VARIABLE: &str = "SUPERBLOCK_KEY_MEMORY";
-/// The name of the configuration file in the platform's directory for these.
+/// The name of the configuration file in the platform's configuration directory.
 pub const FILE_NAME: &str = "superblock.toml";
-/// Bytes of the largest configuration or pins file.
+/// Bytes of the largest configuration file, and of the largest file of pins.
 const FILE_LIMIT: u64 = 16 << 20;
 
-/// A configuration file with every field, each as a comment.
+/// A configuration file that explains every field in a comment.
 pub const TEMPLATE: &str = r#"# Configuration of superblock. Relative paths start at this file.
 
 # Directories of key files. They are searched in this order; new keys go to the first.
@@ -55,63 +56,57 @@ pub enum ConfigError {
     /// A file is not TOML, or has a field that is unknown or of another type.
     #[error("{path}: {reason}", path = .path.display())]
     Malformed {
-        /// The file.
         path: PathBuf,
-        /// Why; names the field and what was expected.
+        /// The line, the field and what was expected there. The parser's own message quotes the file, which may hold
+        /// secrets.
         reason: String,
     },
     /// A value is refused.
     #[error("{origin}: {field}: expected {expected}, found {found:?}")]
     Value {
-        /// The file, variable or flag.
+        /// The file, variable or flag that the value comes from.
         origin: String,
-        /// The field.
-        field: String,
-        /// What could be there.
+        field: &'static str,
         expected: &'static str,
-        /// What is there.
         found: String,
     },
-    /// A key file that the configuration names is not one.
+    /// The configuration names a file that is not the key file that it should be.
     #[error("{file}: keys: {source}", file = .file.display())]
     Listed {
-        /// The file that names it.
+        /// The configuration file.
         file: PathBuf,
-        /// Why.
         source: ListedError,
     },
     /// An object store's address or options are refused.
     #[error("{file}: object_stores: {source}", file = .file.display())]
     Address {
-        /// The file that names it.
+        /// The configuration file.
         file: PathBuf,
-        /// Why.
         source: AddressError,
     },
 }
 
 /// A key file that the configuration names.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListedKey {
-    /// Which part of a circuit it holds.
+    /// The part of a circuit that the file must hold.
     pub kind: KeyKind,
-    /// The file.
+    #[serde(serialize_with = "path_as_text")]
     pub path: PathBuf,
 }
 
 /// An object store that the configuration names.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectStoreAddress {
-    /// Its address.
     pub url: String,
-    /// Options as crate `object_store` names them. They may be secret: nothing shows their values.
-    #[serde(default)]
+    /// Options as crate `object_store` names them. Their values may be secret: they are serialised and printed without.
+    #[serde(default, serialize_with = "names_only")]
     pub options: BTreeMap<String, String>,
 }
 
-/// Without the values of options.
+/// Omits the values of options, which may be secret.
 impl std::fmt::Debug for ObjectStoreAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let options: Vec<_> = self.options.keys().collect();
@@ -119,7 +114,7 @@ impl std::fmt::Debug for ObjectStoreAddress {
     }
 }
 
-/// A configuration file.
+/// The content of a configuration file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
@@ -133,30 +128,29 @@ struct ConfigFile {
     memory_bytes: Option<u64>,
 }
 
-/// What the command line says, which comes before everything else.
+/// The values that the command line gives; they come before all others.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
-    /// The configuration file.
+    /// The path of the configuration file.
     pub config: Option<PathBuf>,
-    /// Directories of key files; if there are none, the command line does not say.
+    /// Directories of key files; empty if the command line names none.
     pub key_directories: Vec<PathBuf>,
-    /// Bytes of memory.
     pub memory_bytes: Option<u64>,
 }
 
-/// The surroundings of the process.
+/// What a configuration depends on beyond flags and files.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// Environment variables that are set and not empty, of those above.
+    /// Those of [`DIRECTORIES_VARIABLE`], [`FILE_VARIABLE`] and [`MEMORY_VARIABLE`] that are set and not empty.
     pub variables: BTreeMap<&'static str, OsString>,
-    /// The platform's directory of configurations, if the user has a home.
+    /// The platform's configuration directory, if the user has a home directory.
     pub config_directory: Option<PathBuf>,
-    /// The platform's directory of caches, if the user has a home.
+    /// The platform's cache directory, if the user has a home directory.
     pub cache_directory: Option<PathBuf>,
 }
 
 impl Surroundings {
-    /// Those of this process.
+    /// The surroundings of this process.
     #[must_use]
     pub fn of_process() -> Self {
         let platform = choose_native_strategy().ok();
@@ -172,28 +166,35 @@ impl Surroundings {
 }
 
 /// Where keys are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// It serialises without the values of the object stores' options, which may be secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Config {
     /// The file that was read, if any.
+    #[serde(serialize_with = "optional_path_as_text")]
     pub file: Option<PathBuf>,
-    /// Directories of key files, in the order of the search; new keys go to the first.
+    /// Directories of key files, in the order of the search. New keys go to the first one.
+    #[serde(serialize_with = "paths_as_text")]
     pub key_directories: Vec<PathBuf>,
-    /// What says so: a flag, a variable, the file or the default.
+    /// The flag, the variable or the file that names the directories, or `default`.
+    #[serde(rename = "key_directories_from")]
     pub directories_from: String,
-    /// Single key files.
+    /// Key files that are listed one by one.
     pub keys: Vec<ListedKey>,
-    /// Files of pins.
+    /// Files with pins of further circuits.
+    #[serde(serialize_with = "paths_as_text")]
     pub pins: Vec<PathBuf>,
-    /// Object stores, searched last.
+    /// Object stores, which are searched last.
     pub object_stores: Vec<ObjectStoreAddress>,
     /// Bytes of memory for built circuits.
     pub memory_bytes: u64,
-    /// What says so.
+    /// The flag, the variable or the file that says so, or `default`.
+    #[serde(rename = "memory_bytes_from")]
     pub memory_from: String,
 }
 
 impl Config {
-    /// The configuration of this process with these flags.
+    /// Reads the configuration of this process with the given flags.
     ///
     /// # Errors
     /// [`ConfigError`]
@@ -201,7 +202,7 @@ impl Config {
         Self::load_in(flags, &Surroundings::of_process())
     }
 
-    /// The configuration in these surroundings.
+    /// Reads the configuration in the given surroundings.
     ///
     /// # Errors
     /// [`ConfigError`] if a value is refused, or a file that a flag or variable names is missing.
@@ -210,7 +211,7 @@ impl Config {
         let named = flags.config.clone().or_else(|| variable(FILE_VARIABLE).map(PathBuf::from));
         let default_file =
             || surroundings.config_directory.as_ref().map(|directory| directory.join(FILE_NAME));
-        // One that is there and cannot be read is refused, and not taken for none.
+        // A file that exists and cannot be read is refused: it is not ignored.
         let file = named.or_else(|| default_file().filter(|path| !is_missing(path)));
         let content = match &file {
             Some(path) => read_file(path)?,
@@ -264,12 +265,12 @@ impl Config {
         self.key_directories.iter().map(DirectoryStore::new).collect()
     }
 
-    /// All stores, in the order in which they are searched: directories, single files, object stores.
+    /// All stores in the order in which they are searched: directories, listed files, object stores.
     ///
     /// # Errors
-    /// [`ConfigError`] if a single file is not a key file, or an address is not one.
+    /// [`ConfigError`] if a listed file is not a key file, or the address of an object store is refused.
     pub fn stores(&self) -> Result<Vec<Arc<dyn KeyStore>>, ConfigError> {
-        // Only a file names the others.
+        // Only a configuration file names listed files and object stores.
         let file = || self.file.clone().unwrap_or_default();
         let mut stores: Vec<Arc<dyn KeyStore>> = vec![];
         for directory in self.directories() {
@@ -290,7 +291,7 @@ impl Config {
         Ok(stores)
     }
 
-    /// The pins of all pins files.
+    /// Reads the pins of all files of pins.
     ///
     /// # Errors
     /// [`ConfigError`] if one cannot be read or is malformed.
@@ -304,23 +305,38 @@ impl Config {
     }
 }
 
+/// Paths need not be UTF-8, and JSON is.
+fn path_as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+fn optional_path_as_text<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => path_as_text(path, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn paths_as_text<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.display().to_string()))
+}
+
+fn names_only<S: Serializer>(options: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(options.keys())
+}
+
 fn is_missing(path: &Path) -> bool {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     path.symlink_metadata().is_err_and(|error| matches!(error.kind(), NotFound | NotADirectory))
 }
 
-fn refused(origin: &str, field: &str, expected: &'static str, found: &str) -> ConfigError {
-    ConfigError::Value {
-        origin: origin.to_owned(),
-        field: field.to_owned(),
-        expected,
-        found: found.to_owned(),
-    }
+fn refused(origin: &str, field: &'static str, expected: &'static str, found: &str) -> ConfigError {
+    ConfigError::Value { origin: origin.to_owned(), field, expected, found: found.to_owned() }
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| {
-        // The parser shows the line, which may hold a secret option; its place and the reason are enough.
+        // The parser quotes the line, which may hold a secret option; its number and the reason are enough.
         let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
         let field = error
             .span()
@@ -333,7 +349,7 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, C
     })
 }
 
-/// A parser's message without the text that it found, which may be secret.
+/// Removes from a parser's message the text that it quotes, which may be secret.
 fn without_text(message: &str) -> String {
     match (message.find("string \""), message.rfind("\", expected")) {
         (Some(start), Some(end)) if start < end => {
@@ -343,7 +359,7 @@ fn without_text(message: &str) -> String {
     }
 }
 
-/// Reads a configuration file; relative paths in it start at its directory.
+/// Reads a configuration file and resolves its relative paths, which start at its directory.
 fn read_file(path: &Path) -> Result<ConfigFile, ConfigError> {
     let mut file: ConfigFile = parse(path, &text::read(path, FILE_LIMIT)?)?;
     let origin = path.display().to_string();
@@ -357,7 +373,7 @@ fn read_file(path: &Path) -> Result<ConfigFile, ConfigError> {
         }
         *path = directory.join(&*path);
     }
-    // Whatever is done with the configuration next, addresses are shown.
+    // Messages show addresses, so an address with a secret is refused before anything else happens.
     for store in &file.object_stores {
         ObjectStore::check_address(&store.url)
             .map_err(|source| ConfigError::Address { file: path.to_owned(), source })?;

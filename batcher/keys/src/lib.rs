@@ -1,11 +1,13 @@
-//! Where this program keeps key files, and how that is configured.
+#![doc = include_str!("../README.md")]
 
+pub mod catalogue;
 pub mod config;
-mod listed;
-mod object;
+mod listed_files;
+mod object_stores;
 mod open;
 pub mod pins;
+pub mod rebuild;
 
-pub use listed::{ListedError, ListedFiles, header_of};
-pub use object::{AddressError, ObjectStore};
+pub use listed_files::{ListedError, ListedFiles, header_of};
+pub use object_stores::{AddressError, ObjectStore};
 pub use open::{OpenError, open};

@@ -1,4 +1,4 @@
-//! From a configuration to keys.
+//! The cache of circuits that a configuration describes.
 
 use circuits_keys::{CircuitCache, Listener};
 use thiserror::Error;
@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::config::{Config, ConfigError};
 use crate::pins::{self, MalformedPins};
 
-/// Keys cannot be looked for.
+/// The cache of circuits cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The configuration is refused.
@@ -17,16 +17,17 @@ pub enum OpenError {
     Pins(#[from] MalformedPins),
 }
 
-/// The keys of this program's circuits, and of those that the configuration has pins of, in the stores that it names.
+/// Opens the cache of circuits over the stores that the configuration names. The cache knows the pins of this program's
+/// circuits and those that the configuration adds.
 ///
 /// # Errors
 /// [`OpenError`]
 pub fn open(config: &Config, listener: Listener) -> Result<CircuitCache, OpenError> {
     let pins = pins::embedded()?;
-    let keys = CircuitCache::new(pins::origin(&pins))
+    let cache = CircuitCache::new(pins::origin(&pins))
         .with_pins(pins)
         .with_pins(config.read_pins()?)
         .with_memory(config.memory_bytes)
         .with_listener(listener);
-    Ok(config.stores()?.into_iter().fold(keys, CircuitCache::with_store))
+    Ok(config.stores()?.into_iter().fold(cache, CircuitCache::with_store))
 }

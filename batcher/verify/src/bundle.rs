@@ -10,7 +10,7 @@ use circuits_core::{
     layout::{self, LayoutError},
     proof::{self, ProofError},
 };
-use circuits_files::file::{self, FormatError, Kind};
+use circuits_files::file::{self, FileKind, FormatError};
 use circuits_protocol::statement::{BODY_CHAIN, BODY_ELEMENT, SuperblockStatement, empty_list};
 use plonky2::field::types::{Field, PrimeField64};
 use serde::{Deserialize, Serialize};
@@ -144,7 +144,7 @@ impl SuperblockBundle {
     /// # Errors
     /// [`BundleError::Format`] if it cannot be serialised.
     pub fn encode(&self) -> Result<Vec<u8>, BundleError> {
-        Ok(file::encode(Kind::SuperblockBundle, self)?)
+        Ok(file::encode(FileKind::SuperblockBundle, self)?)
     }
 
     /// Reads what [`Self::encode`] wrote; nothing is verified yet.
@@ -152,7 +152,7 @@ impl SuperblockBundle {
     /// # Errors
     /// [`BundleError::Format`] or [`BundleError::Statement`].
     pub fn decode(bytes: &[u8]) -> Result<Self, BundleError> {
-        let bundle: Self = file::decode(Kind::SuperblockBundle, bytes, SUPERBLOCK_LIMIT)?;
+        let bundle: Self = file::decode(FileKind::SuperblockBundle, bytes, SUPERBLOCK_LIMIT)?;
         bundle.statement()?;
         Ok(bundle)
     }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use circuits_core::Digest;
-use circuits_files::file::{self, FileError, Kind};
+use circuits_files::file::{self, FileError, FileKind};
 use circuits_protocol::statement::SuperblockStatement;
 use plonky2::field::types::PrimeField64;
 use serde::{Serialize, Serializer};
@@ -119,7 +119,7 @@ struct Opened {
 }
 
 fn open(path: PathBuf, keys: &PinnedKeys) -> Result<Opened, VerifyError> {
-    let bytes = file::read_bytes(Kind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
+    let bytes = file::read_bytes(FileKind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
     let opened = SuperblockBundle::decode(&bytes)
         .and_then(|bundle| bundle.verify(keys).map(|(statement, source)| (statement, source, bundle)));
     match opened {

@@ -26,7 +26,7 @@ pub const BUNDLE_LIMIT: u64 = 64 << 20;
 /// What a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u16)]
-pub enum Kind {
+pub enum FileKind {
     /// The environments and their allowed kernels.
     Registry = 1,
     /// A block's statement, proof, key and body.
@@ -43,7 +43,7 @@ pub enum Kind {
     QuarantineRecord = 7,
 }
 
-impl Kind {
+impl FileKind {
     /// Every kind, ascending by code.
     pub const ALL: [Self; 7] = [
         Self::Registry,
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Registry => "registry",
@@ -91,14 +91,14 @@ pub enum FormatError {
     UnknownKind { found: u16 },
     /// The file has another kind.
     #[error("a {expected} was expected, found a {found}")]
-    Kind { expected: Kind, found: Kind },
+    FileKind { expected: FileKind, found: FileKind },
     /// The payload does not have the length that the header announces.
     #[error("the header announces a payload of {announced} bytes, found {found}")]
     Length { announced: u64, found: u64 },
     /// The payload is larger than the reader allows for its kind.
     #[error("a {kind} has at most {limit} bytes, found {found}")]
     TooLarge {
-        kind: Kind,
+        kind: FileKind,
         limit: u64,
         /// The bytes of the payload, or of the whole file if it was not read.
         found: u64,
@@ -114,13 +114,13 @@ pub enum FormatError {
     /// The payload does not decode.
     #[error("the payload is not a {kind}: {reason}")]
     Payload {
-        kind: Kind,
+        kind: FileKind,
         /// The message of postcard, which encodes payloads.
         reason: String,
     },
     /// The payload decodes, but is not the one encoding of its value.
     #[error("the payload is not the encoding of the {kind} that it decodes to")]
-    NotCanonical { kind: Kind },
+    NotCanonical { kind: FileKind },
 }
 
 /// SHA3-256 of `bytes`.
@@ -133,7 +133,7 @@ pub fn sha3(bytes: &[u8]) -> [u8; 32] {
 ///
 /// # Errors
 /// [`FormatError::Payload`] if `value` cannot be serialised.
-pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Result<Vec<u8>, FormatError> {
+pub fn encode<T: Serialize>(kind: FileKind, value: &T) -> Result<Vec<u8>, FormatError> {
     let payload = postcard::to_stdvec(value)
         .map_err(|error| FormatError::Payload { kind, reason: error.to_string() })?;
     Ok(seal(kind, &payload))
@@ -141,7 +141,7 @@ pub fn encode<T: Serialize>(kind: Kind, value: &T) -> Result<Vec<u8>, FormatErro
 
 /// Prepends a header to `payload`.
 #[must_use]
-pub fn seal(kind: Kind, payload: &[u8]) -> Vec<u8> {
+pub fn seal(kind: FileKind, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
@@ -163,7 +163,7 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
 ///
 /// # Errors
 /// [`FormatError`] if the header is malformed, or the payload is not the one that it announces.
-pub fn open(bytes: &[u8]) -> Result<(Kind, &[u8]), FormatError> {
+pub fn open(bytes: &[u8]) -> Result<(FileKind, &[u8]), FormatError> {
     let short = FormatError::Short { found: bytes.len() };
     let mut rest = bytes;
     let magic = take(&mut rest).ok_or_else(|| short.clone())?;
@@ -177,7 +177,7 @@ pub fn open(bytes: &[u8]) -> Result<(Kind, &[u8]), FormatError> {
     let code = u16::from_le_bytes(take(&mut rest).ok_or_else(|| short.clone())?);
     let announced = u64::from_le_bytes(take(&mut rest).ok_or_else(|| short.clone())?);
     let expected: [u8; 32] = take(&mut rest).ok_or(short)?;
-    let kind = Kind::from_code(code).ok_or(FormatError::UnknownKind { found: code })?;
+    let kind = FileKind::from_code(code).ok_or(FormatError::UnknownKind { found: code })?;
     if announced != rest.len() as u64 {
         return Err(FormatError::Length { announced, found: rest.len() as u64 });
     }
@@ -193,7 +193,7 @@ pub fn open(bytes: &[u8]) -> Result<(Kind, &[u8]), FormatError> {
 /// # Errors
 /// [`FormatError`] if `bytes` are not exactly what [`encode`] writes for a value of this kind.
 pub fn decode<T: Serialize + DeserializeOwned>(
-    kind: Kind,
+    kind: FileKind,
     bytes: &[u8],
     limit: u64,
 ) -> Result<T, FormatError> {
@@ -203,7 +203,7 @@ pub fn decode<T: Serialize + DeserializeOwned>(
     }
     let (found, payload) = open(bytes)?;
     if found != kind {
-        return Err(FormatError::Kind { expected: kind, found });
+        return Err(FormatError::FileKind { expected: kind, found });
     }
     let value = postcard::from_bytes(payload)
         .map_err(|error| FormatError::Payload { kind, reason: error.to_string() })?;
@@ -215,11 +215,11 @@ mod tests {
     use super::*;
 
     fn example() -> Vec<u8> {
-        encode(Kind::Registry, &(7_u32, "seven".to_owned())).expect("serialisable")
+        encode(FileKind::Registry, &(7_u32, "seven".to_owned())).expect("serialisable")
     }
 
     fn decoded(bytes: &[u8]) -> Result<(u32, String), FormatError> {
-        decode(Kind::Registry, bytes, 100)
+        decode(FileKind::Registry, bytes, 100)
     }
 
     #[test]
@@ -253,8 +253,8 @@ mod tests {
         let mut payload = postcard::to_stdvec(&(7_u32, "seven".to_owned())).expect("serialisable");
         payload.push(0);
         assert_eq!(
-            decoded(&seal(Kind::Registry, &payload)),
-            Err(FormatError::NotCanonical { kind: Kind::Registry })
+            decoded(&seal(FileKind::Registry, &payload)),
+            Err(FormatError::NotCanonical { kind: FileKind::Registry })
         );
     }
 
@@ -262,22 +262,26 @@ mod tests {
     fn a_longer_encoding_of_a_number_is_rejected() {
         let payload = [0x87, 0x00, 5, b's', b'e', b'v', b'e', b'n'];
         assert_eq!(
-            decoded(&seal(Kind::Registry, &payload)),
-            Err(FormatError::NotCanonical { kind: Kind::Registry })
+            decoded(&seal(FileKind::Registry, &payload)),
+            Err(FormatError::NotCanonical { kind: FileKind::Registry })
         );
     }
 
     #[test]
     fn another_kind_is_rejected_and_named() {
-        let error = decode::<(u32, String)>(Kind::BlockBundle, &example(), 100).expect_err("another kind");
-        assert_eq!(error, FormatError::Kind { expected: Kind::BlockBundle, found: Kind::Registry });
+        let error =
+            decode::<(u32, String)>(FileKind::BlockBundle, &example(), 100).expect_err("another kind");
+        assert_eq!(
+            error,
+            FormatError::FileKind { expected: FileKind::BlockBundle, found: FileKind::Registry }
+        );
         assert_eq!(error.to_string(), "a block bundle was expected, found a registry");
     }
 
     #[test]
     fn a_length_that_asks_for_gigabytes_is_rejected() {
         let payload = [&[7][..], &[0xff, 0xff, 0xff, 0xff, 0x7f]].concat();
-        assert!(matches!(decoded(&seal(Kind::Registry, &payload)), Err(FormatError::Payload { .. })));
+        assert!(matches!(decoded(&seal(FileKind::Registry, &payload)), Err(FormatError::Payload { .. })));
         let mut bytes = example();
         bytes[12..20].copy_from_slice(&u64::MAX.to_le_bytes());
         assert!(matches!(decoded(&bytes), Err(FormatError::Length { announced: u64::MAX, .. })));

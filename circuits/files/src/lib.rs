@@ -12,8 +12,8 @@ pub mod file {
     pub use crate::{
         error::FileError,
         format::{
-            BUNDLE_LIMIT, FormatError, HEADER_BYTES, Kind, MAGIC, SMALL_LIMIT, VERSION, decode, encode, open,
-            seal, sha3,
+            BUNDLE_LIMIT, FileKind, FormatError, HEADER_BYTES, MAGIC, SMALL_LIMIT, VERSION, decode, encode,
+            open, seal, sha3,
         },
         read::{read, read_bytes},
         write::{TEMPORARY_PREFIX, write, write_atomic, write_shared},

@@ -11,14 +11,14 @@ use thiserror::Error;
 
 use crate::{
     error::FileError,
-    format::{FormatError, HEADER_BYTES, Kind, decode},
+    format::{FileKind, FormatError, HEADER_BYTES, decode},
 };
 
 /// Reads a file whose payload has at most `limit` bytes. A larger file is not read.
 ///
 /// # Errors
 /// [`FileError`] if the file cannot be read or is larger. Its content is not checked.
-pub fn read_bytes(kind: Kind, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
+pub fn read_bytes(kind: FileKind, path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     let limited = read_limited(path, limit.saturating_add(HEADER_BYTES as u64));
     limited.map_err(|refusal| match refusal {
         Refusal::Io { action, source } => FileError::Io { path: path.to_owned(), action, source },
@@ -32,7 +32,11 @@ pub fn read_bytes(kind: Kind, path: &Path, limit: u64) -> Result<Vec<u8>, FileEr
 ///
 /// # Errors
 /// [`FileError`], which names the file.
-pub fn read<T: Serialize + DeserializeOwned>(kind: Kind, path: &Path, limit: u64) -> Result<T, FileError> {
+pub fn read<T: Serialize + DeserializeOwned>(
+    kind: FileKind,
+    path: &Path,
+    limit: u64,
+) -> Result<T, FileError> {
     decode(kind, &read_bytes(kind, path, limit)?, limit)
         .map_err(|source| FileError::Format { path: path.to_owned(), source })
 }
@@ -96,14 +100,14 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("large");
         fs::write(&path, vec![0; 1000]).expect("writable");
-        let error = read_bytes(Kind::Registry, &path, 100).expect_err("too large");
+        let error = read_bytes(FileKind::Registry, &path, 100).expect_err("too large");
         assert!(error.to_string().contains("at most 100 bytes, found 1000"), "{error}");
     }
 
     #[test]
     fn a_directory_is_not_a_file() {
         let directory = tempfile::tempdir().expect("a directory");
-        assert!(matches!(read_bytes(Kind::Registry, directory.path(), 100), Err(FileError::Io { .. })));
+        assert!(matches!(read_bytes(FileKind::Registry, directory.path(), 100), Err(FileError::Io { .. })));
     }
 
     #[cfg(unix)]
@@ -113,7 +117,7 @@ mod tests {
         let path = directory.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo runs");
         assert!(made.success());
-        let error = read_bytes(Kind::Registry, &path, 100).expect_err("not a file");
+        let error = read_bytes(FileKind::Registry, &path, 100).expect_err("not a file");
         assert!(error.to_string().contains("not a regular file"), "{error}");
     }
 

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use crate::{
     error::FileError,
-    format::{Kind, encode},
+    format::{FileKind, encode},
 };
 
 /// The prefix of the temporary files of [`write_shared`], by which the files of interrupted writes are recognised.
@@ -21,7 +21,7 @@ pub const TEMPORARY_PREFIX: &str = ".tmp";
 ///
 /// # Errors
 /// [`FileError`], which names the file.
-pub fn write<T: Serialize>(kind: Kind, path: &Path, value: &T) -> Result<(), FileError> {
+pub fn write<T: Serialize>(kind: FileKind, path: &Path, value: &T) -> Result<(), FileError> {
     let bytes = encode(kind, value).map_err(|source| FileError::Format { path: path.to_owned(), source })?;
     write_atomic(path, &bytes)
 }

@@ -2,10 +2,10 @@
 
 use circuits_core::{circuit::AnyCompiled, proof::encode_key};
 
-use crate::pins::{FilePins, Pin};
 use crate::{
     format::KeyFile,
     header::{HEADER_VERSION, Header, KeyKind, Kind, Origin, Payload},
+    pins::{FilePins, Pin},
     prover_data::{encode_common, encode_prover},
     store::{KeyStore, StoreError},
 };

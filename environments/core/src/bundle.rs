@@ -1,4 +1,4 @@
-//! A proven block as it travels: statement, proof, key and body, in a file of kind [`Kind::BlockBundle`].
+//! A proven block as it travels: statement, proof, key and body, in a file of kind [`FileKind::BlockBundle`].
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use circuits_core::{
     proof::{self, ProofError},
     recursion::key_digest,
 };
-use circuits_files::file::{self, BUNDLE_LIMIT, FormatError, Kind};
+use circuits_files::file::{self, BUNDLE_LIMIT, FileKind, FormatError};
 use circuits_protocol::statement::BlockStatement;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -84,7 +84,7 @@ impl BlockBundle {
             messages: Cow::Borrowed(&self.messages),
             body: (&self.body).into(),
         };
-        Ok(file::encode(Kind::BlockBundle, &payload)?)
+        Ok(file::encode(FileKind::BlockBundle, &payload)?)
     }
 
     /// Reads what [`Self::encode`] wrote; nothing is verified yet.
@@ -94,7 +94,7 @@ impl BlockBundle {
     /// - [`BundleError::Block`]: the statement's environment or heights are out of range, the messages do not match it, or
     ///   the body is too large.
     pub fn decode(bytes: &[u8]) -> Result<Self, BundleError> {
-        let payload: Payload<'_> = file::decode(Kind::BlockBundle, bytes, BUNDLE_LIMIT)?;
+        let payload: Payload<'_> = file::decode(FileKind::BlockBundle, bytes, BUNDLE_LIMIT)?;
         let bundle = Self {
             statement: layout::from_bytes(&payload.statement).map_err(BlockError::Layout)?,
             proof: payload.proof.into_owned(),

@@ -8,9 +8,11 @@ pub mod folding;
 pub mod genesis;
 pub mod instance;
 pub mod kernel;
+pub mod kind;
 pub mod parts;
 pub mod producer;
 pub mod vault;
+pub mod walk;
 
 pub use block::{BlockError, BlockHeader, ProposedBlock, ProvenBlock};
 pub use bundle::{BlockBundle, BundleError};

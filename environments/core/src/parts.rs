@@ -11,7 +11,10 @@
 //! Leaves and folds have one shape. The keys of all of them form a set whose root the kernel pins, so it accepts
 //! each of them and nothing else.
 
-use circuits_core::{CircuitError, Definition, Digest, recursion::Shape, recursion::key_digest};
+use circuits_core::{
+    CircuitError, Definition, Digest,
+    recursion::{Shape, key_digest},
+};
 use circuits_keys::CircuitCache;
 use circuits_protocol::{
     fold::{Chain, FoldChild, FoldDefinition},

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, error::Error, fmt};
 
 use environments_core::{
+    BlockProducer, DynEnvironment,
     block::{BlockError, ProposedBlock, ProvenBlock},
     deps::{
         bridge_core::BlockMessages,
@@ -27,6 +28,8 @@ use environments_core::{
     environment::{Environment, EnvironmentId, EnvironmentIdError, Proposal, ProveError},
     genesis::{ChainIdError, check_chain_id},
     kernel::{Kernel, OneBlock, ProducerSecret},
+    kind::{Kind, KindError, Start},
+    walk::{Walk, WalkError},
 };
 
 /// Additions that fit into one block.
@@ -494,6 +497,34 @@ impl Definition for CounterKernel {
             set_target(witness, target, add)?;
         }
         set(witness, &targets.secret, &input.secret.expose())
+    }
+}
+
+/// The counter as a kind, for programs that hold several.
+#[derive(Clone, Copy, Debug)]
+pub struct CounterKind;
+
+/// The parameters of a genesis: `{"start": 100}`.
+#[derive(Deserialize)]
+#[serde(crate = "environments_core::deps::serde", deny_unknown_fields)]
+struct Genesis {
+    start: Amount,
+}
+
+impl Kind for CounterKind {
+    fn name(&self) -> &'static str {
+        Counter::KIND
+    }
+
+    fn start(&self, start: &Start<'_>) -> Result<Box<dyn DynEnvironment>, KindError> {
+        let Genesis { start: value } = start.genesis()?;
+        let counter =
+            Counter::new(start.chain_id, start.id, start.secret, value).map_err(KindError::refused)?;
+        Ok(Box::new(BlockProducer::new(counter)))
+    }
+
+    fn circuits(&self, walk: &mut Walk<'_>) -> Result<(), WalkError> {
+        walk.kernel(&CounterKernel.name(), |_| Ok(CounterKernel))
     }
 }
 

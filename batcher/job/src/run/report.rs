@@ -7,7 +7,7 @@ use batcher_verify::{
     verify::Report,
 };
 use bridge_core::BridgeState;
-use circuits_files::file::{self, Kind};
+use circuits_files::file::{self, FileKind};
 use environments_core::dynamic::BlockReport;
 
 use super::error::RunError;
@@ -100,7 +100,7 @@ pub(super) fn message_lives(
 ) -> Result<Vec<Lifecycle>, RunError> {
     let mut bundles = vec![];
     for (number, path) in (1..).zip(superblocks) {
-        let bytes = file::read_bytes(Kind::SuperblockBundle, path, SUPERBLOCK_LIMIT)?;
+        let bytes = file::read_bytes(FileKind::SuperblockBundle, path, SUPERBLOCK_LIMIT)?;
         let bundle = SuperblockBundle::decode(&bytes).map_err(BatchError::Bundle)?;
         bundles.push((number, bundle));
     }

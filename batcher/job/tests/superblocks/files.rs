@@ -19,7 +19,7 @@ use batcher_verify::{
     verify::{VerifyError, verify},
 };
 use circuits_core::{layout::Layout, proof, recursion::key_digest};
-use circuits_files::file::{self, Kind};
+use circuits_files::file::{self, FileKind};
 use circuits_protocol::statement::{BlockStatement, SuperblockStatement};
 use environments_core::BlockBundle;
 use plonky2::field::types::Field64;
@@ -70,7 +70,7 @@ fn trust() -> Trust {
 fn reseal(bytes: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut payload = bytes[file::HEADER_BYTES..].to_vec();
     change(&mut payload);
-    file::seal(Kind::SuperblockBundle, &payload)
+    file::seal(FileKind::SuperblockBundle, &payload)
 }
 
 /// The bundle with one thing changed.
@@ -297,7 +297,7 @@ fn a_damaged_finished_proof_is_made_again() {
     let last = bytes.len() - 9000;
     bytes[last] ^= 1;
     let payload = bytes[file::HEADER_BYTES..].to_vec();
-    fs::write(&proofs[0], file::seal(Kind::TaskProof, &payload)).expect("writable");
+    fs::write(&proofs[0], file::seal(FileKind::TaskProof, &payload)).expect("writable");
     state::write(&state_file(root), &SuperblockState::genesis(5)).expect("writable");
     let made = batch(root).expect("valid blocks").made.expect("two blocks");
     verify(vec![made.path], Some(&trust()), PinnedKeys::embedded()).expect("valid");

@@ -4,7 +4,7 @@ use circuits_core::{
     amount::Amount,
     layout::{self, Layout, LayoutError},
 };
-use circuits_files::file::{self, HEADER_BYTES, Kind};
+use circuits_files::file::{self, FileKind, HEADER_BYTES};
 use circuits_protocol::statement::BlockStatement;
 use environments_conformance::{id, secret};
 use environments_core::{BlockBundle, BlockError, BundleError, environment::Environment};
@@ -23,7 +23,7 @@ fn payload(statement: Vec<u8>) -> Vec<u8> {
     let empty = Vec::<u8>::new;
     // In the order of a bundle's fields.
     let payload = (statement, empty(), empty(), bundle().messages, empty());
-    file::encode(Kind::BlockBundle, &payload).unwrap()
+    file::encode(FileKind::BlockBundle, &payload).unwrap()
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_new_checksum_does_not_make_two_encodings_of_one_bundle() {
     for position in HEADER_BYTES..bytes.len() {
         let mut payload = bytes[HEADER_BYTES..].to_vec();
         payload[position - HEADER_BYTES] ^= 0x80;
-        if let Ok(other) = BlockBundle::decode(&file::seal(Kind::BlockBundle, &payload)) {
+        if let Ok(other) = BlockBundle::decode(&file::seal(FileKind::BlockBundle, &payload)) {
             assert_ne!(other, bundle(), "byte {position}");
         }
     }

@@ -11,7 +11,7 @@ use circuits_core::{
     layout::{Layout, LayoutError},
     proof::{self, ProofError},
 };
-use circuits_files::file::{self, FormatError, Kind};
+use circuits_files::file::{self, FileKind, FormatError};
 use circuits_keys::CircuitCache;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
@@ -89,7 +89,7 @@ impl ProvenTransaction {
         message: Option<Message>,
     ) -> Result<Self, TransactionBundleError> {
         let payload = Payload { kernel, message, proof: proof::encode(proof) };
-        Ok(Self::from_bytes(&file::encode(Kind::TransactionBundle, &payload)?))
+        Ok(Self::from_bytes(&file::encode(FileKind::TransactionBundle, &payload)?))
     }
 
     /// A transaction in the bytes of a file, which are not decoded yet.
@@ -150,7 +150,7 @@ fn open(cache: &CircuitCache, bytes: &[u8]) -> Result<Opened, TransactionBundleE
 }
 
 fn payload(bytes: &[u8]) -> Result<Payload, FormatError> {
-    file::decode(Kind::TransactionBundle, bytes, MAX_BUNDLE_BYTES)
+    file::decode(FileKind::TransactionBundle, bytes, MAX_BUNDLE_BYTES)
 }
 
 fn decode(bytes: &[u8]) -> Result<Opened, TransactionBundleError> {

@@ -1,4 +1,4 @@
-//! Key files in an object store: a folder, a bucket, or whatever else crate `object_store` speaks to.
+//! Key files in object stores: a folder, a bucket, or any other store that crate `object_store` supports.
 
 use std::{collections::BTreeMap, fmt, io, sync::Arc};
 
@@ -11,57 +11,44 @@ use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
-/// Refused files of one name that are kept.
+/// How many refused files of one name are kept.
 const REFUSED_LIMIT: u32 = 9;
 
-/// Why an address is not that of an object store.
+/// The addresses that a build can have.
+const KNOWN_ADDRESSES: &str = "file:///FOLDER, memory:///, or s3://BUCKET/FOLDER in a build with S3";
+
+/// Why an object store cannot be opened.
 #[derive(Debug, Error)]
 pub enum AddressError {
-    /// It is not an address that this build can use.
-    #[error(
-        "{address}: {reason}; expected file:///FOLDER, memory:///, or s3://BUCKET/FOLDER in a build with S3"
-    )]
-    Address {
-        /// The address.
-        address: String,
-        /// Why.
-        reason: String,
-    },
-    /// It contains a name or password, which messages would show.
+    /// The text is not a URL.
+    #[error("{address}: expected {KNOWN_ADDRESSES}: {source}")]
+    Url { address: String, source: url::ParseError },
+    /// This build supports no store at such an address.
+    #[error("{address}: expected {KNOWN_ADDRESSES}: {source}")]
+    Unsupported { address: String, source: Box<Error> },
+    /// The address contains a user name or a password, which messages would show.
     #[error("the address of an object store contains a user name or password; expected these as options")]
     Secret,
-    /// An option that stores of this kind do not have.
+    /// Stores of this kind do not have the option.
     #[error("{address}: the option {option} is unknown; expected {expected}")]
-    Option {
-        /// The address.
-        address: String,
-        /// The option's name.
-        option: String,
-        /// What could be there.
-        expected: &'static str,
-    },
-    /// The threads that speak to it cannot be started.
+    Option { address: String, option: String, expected: &'static str },
+    /// The runtime that speaks to the store cannot be started.
     #[error("{address}: cannot start its runtime: {source}")]
-    Runtime {
-        /// The address.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
+    Runtime { address: String, source: io::Error },
 }
 
 /// A folder of an object store.
 ///
-/// It does not lock: processes that need a key at the same time make it each on its own, and write the same file.
+/// It takes no locks: processes that need a key at the same time each make it, and write the same file.
 pub struct ObjectStore {
     location: String,
     backend: Arc<dyn Backend>,
     folder: Path,
-    // Taken when dropped.
+    // `None` once the store is dropped.
     runtime: Option<Runtime>,
 }
 
-/// Without the options of the store, which may be secret.
+/// Omits the options of the store, which may be secret.
 impl fmt::Debug for ObjectStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ObjectStore").field("location", &self.location).finish_non_exhaustive()
@@ -78,34 +65,35 @@ impl Drop for ObjectStore {
 }
 
 impl ObjectStore {
-    /// The store at an address, with options as crate `object_store` names them.
+    /// Opens the store at an address, with options as crate `object_store` names them.
     ///
     /// # Errors
-    /// [`AddressError`]; whether the store can be reached is seen when it is used.
+    /// [`AddressError`]. Whether the store can be reached shows only when it is used.
     pub fn open(address: &str, options: &BTreeMap<String, String>) -> Result<Self, AddressError> {
-        let refused = |reason: String| AddressError::Address { address: address.to_owned(), reason };
         Self::check_address(address)?;
-        let url = Url::parse(address).map_err(|error| refused(error.to_string()))?;
+        let url = Url::parse(address)
+            .map_err(|source| AddressError::Url { address: address.to_owned(), source })?;
         let options = checked_options(&url, options)?;
-        let (backend, folder) =
-            object_store::parse_url_opts(&url, options).map_err(|error| refused(error.to_string()))?;
+        let (backend, folder) = object_store::parse_url_opts(&url, options).map_err(|source| {
+            AddressError::Unsupported { address: address.to_owned(), source: Box::new(source) }
+        })?;
         Self::with_backend(address, Arc::from(backend), folder)
     }
 
-    /// Checks that an address, which messages show, has no user name or password.
+    /// Checks that an address contains no user name and no password, because messages show addresses.
     ///
     /// # Errors
     /// [`AddressError::Secret`]
     pub fn check_address(address: &str) -> Result<(), AddressError> {
         let is_secret = match Url::parse(address) {
             Ok(url) => !url.username().is_empty() || url.password().is_some(),
-            // Nobody knows what is what in it.
+            // Text that cannot be parsed may contain a secret anywhere.
             Err(_) => address.contains('@'),
         };
         if is_secret { Err(AddressError::Secret) } else { Ok(()) }
     }
 
-    /// A folder of a store that the caller has made. Messages call it `location`.
+    /// Makes a store of a folder in a backend that the caller has made. Messages call it `location`.
     ///
     /// # Errors
     /// [`AddressError::Runtime`]
@@ -121,7 +109,7 @@ impl ObjectStore {
         }
     }
 
-    /// Runs `work` on a thread of its own, so that the caller may be a thread of any runtime.
+    /// Runs `work` on a new thread, so that the caller may be on a thread of another runtime.
     fn run<T: Send>(&self, work: impl Future<Output = io::Result<T>> + Send) -> io::Result<T> {
         let Some(runtime) = &self.runtime else { return Err(io::Error::other("the store is closed")) };
         match std::thread::scope(|scope| scope.spawn(|| runtime.block_on(work)).join()) {
@@ -144,7 +132,8 @@ impl ObjectStore {
         move |source| StoreError { location, action, source }
     }
 
-    /// The first bytes of an object: as many of its size as `wanted` says, or its error.
+    /// Reads the first bytes of an object. `wanted` receives the object's size and returns how many bytes to read, or an
+    /// error.
     async fn get(
         &self,
         path: &Path,
@@ -161,7 +150,7 @@ impl ObjectStore {
         let mut stream = got.into_stream();
         while let Some(part) = stream.next().await {
             bytes.extend(part.map_err(to_io)?);
-            // The server may send more than it was asked for.
+            // A server may send more than was asked for.
             if bytes.len() as u64 > wanted {
                 return Err(too_large(bytes.len() as u64, wanted));
             }
@@ -177,7 +166,7 @@ impl ObjectStore {
             if found(self.backend.head(&refused).await)?.is_some() {
                 continue;
             }
-            // Making the text claims the number: of two processes, one only can.
+            // Creating the text claims the number: only one of two processes succeeds.
             let text = PutPayload::from(format!("{reason}\n"));
             match self.backend.put_opts(&why, text, PutMode::Create.into()).await {
                 Err(Error::AlreadyExists { .. }) => continue,
@@ -186,20 +175,20 @@ impl ObjectStore {
             }
             let moved = self.backend.rename(path, &refused).await;
             if moved.is_err() {
-                // Best effort: a text without a file misleads nobody.
+                // A text without a file does no harm, so an error is ignored.
                 let _ = self.backend.delete(&why).await;
             }
-            // Gone already: somebody else set it aside.
+            // A missing object is no error: another process has set it aside.
             return found(moved).map(drop);
         }
         Err(io::Error::new(
             io::ErrorKind::QuotaExceeded,
-            format!("{REFUSED_LIMIT} refused files of this name lie there already"),
+            format!("there are already {REFUSED_LIMIT} refused files of this name"),
         ))
     }
 }
 
-/// The options for a store at `url`, where AWS has its own in the environment as well.
+/// Checks the names of the options for a store at `url`, and adds those that AWS has in environment variables.
 fn checked_options(
     url: &Url,
     options: &BTreeMap<String, String>,
@@ -248,7 +237,7 @@ fn to_io(error: Error) -> io::Error {
     io::Error::new(kind, error)
 }
 
-/// `None` in place of the error that there is no such object.
+/// Turns the error that there is no such object into `None`.
 fn found<T>(result: Result<T, Error>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

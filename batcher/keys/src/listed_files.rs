@@ -1,4 +1,4 @@
-//! Key files that the configuration names one by one.
+//! Key files that are listed one by one, under any names.
 
 use std::{
     collections::BTreeMap,
@@ -13,41 +13,24 @@ use thiserror::Error;
 /// Why a file is not the key file that it should be.
 #[derive(Debug, Error)]
 pub enum ListedError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{path}: cannot read it: {source}", path = .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It is not a key file.
+    Read { path: PathBuf, source: io::Error },
+    /// The file is not a key file.
     #[error("{path}: {source}", path = .path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: KeyFileError,
-    },
-    /// It is a key file of another kind.
+    Malformed { path: PathBuf, source: KeyFileError },
+    /// The file is a key file of another kind.
     #[error("{path}: expected a file of kind {expected}, found {found}", path = .path.display())]
-    Kind {
-        /// The file.
-        path: PathBuf,
-        /// The kind asked for.
-        expected: KeyKind,
-        /// The kind found.
-        found: KeyKind,
-    },
+    Kind { path: PathBuf, expected: KeyKind, found: KeyKind },
 }
 
-/// Key files under any names, which are read and never changed.
+/// A store of key files under any names. It reads them and never changes them.
 #[derive(Clone, Debug, Default)]
 pub struct ListedFiles {
     files: BTreeMap<String, PathBuf>,
 }
 
-/// The header of a key file that may have any name.
+/// Reads the header of a key file, which may have any name.
 ///
 /// # Errors
 /// [`ListedError`]
@@ -61,7 +44,7 @@ pub fn header_of(path: &Path) -> Result<Header, ListedError> {
         .map_err(|source| ListedError::Malformed { path: path.to_owned(), source })
 }
 
-/// The first bytes of a file: as many of its size as `wanted` says, or its error.
+/// Reads the first bytes of a file. `wanted` receives the file's size and returns how many bytes to read, or an error.
 fn read(path: &Path, wanted: impl FnOnce(u64) -> io::Result<u64>) -> io::Result<Vec<u8>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
@@ -101,13 +84,15 @@ impl ListedFiles {
         }
     }
 
-    fn never(&self, name: &str, action: &'static str) -> StoreError {
+    fn read_only(&self, name: &str, action: &'static str) -> StoreError {
         let location = match self.files.get(name) {
             Some(path) => path.display().to_string(),
             None => self.location(),
         };
-        let source =
-            io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "files named one by one are never changed");
+        let source = io::Error::new(
+            io::ErrorKind::ReadOnlyFilesystem,
+            "files that are listed one by one are never changed",
+        );
         StoreError { location, action, source }
     }
 }
@@ -136,14 +121,14 @@ impl KeyStore for ListedFiles {
     }
 
     fn write(&self, name: &str, _: &[u8]) -> Result<(), StoreError> {
-        Err(self.never(name, "write it"))
+        Err(self.read_only(name, "write it"))
     }
 
     fn set_aside(&self, name: &str, _: &str) -> Result<(), StoreError> {
-        Err(self.never(name, "set it aside"))
+        Err(self.read_only(name, "set it aside"))
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
-        Err(self.never(name, "remove it"))
+        Err(self.read_only(name, "remove it"))
     }
 }

@@ -1,0 +1,307 @@
+//! The contents of files by kind, in the form in which they are shown.
+
+use std::{collections::BTreeMap, error::Error, path::Path};
+
+use batcher_circuits::state::{EnvironmentHead, SuperblockState};
+use batcher_job::{
+    state,
+    store::{self, QuarantineRecord},
+};
+use batcher_verify::{
+    bundle::{BlockEntry, SuperblockBundle},
+    circuit::SuperblockCircuit,
+    keys::PinnedKeys,
+    trust::Trust,
+};
+use bridge_core::{AssetId, BlockMessages, BridgeState, Consumption, Message, state::Record};
+use circuits_core::{Digest, amount::Amount, proof, recursion::key_digest};
+use circuits_files::file::{self, FileError, FileKind, SMALL_LIMIT};
+use circuits_protocol::{
+    registry::{EnvironmentId, Registry},
+    statement::{BlockStatement, SuperblockStatement, statement_digest},
+    wrap::block_shape,
+};
+use environments_core::BlockBundle;
+use environments_kinds::KINDS;
+use plonky2::field::types::PrimeField64 as _;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::InspectError;
+use crate::registry::Listing;
+
+/// What a file holds, by its kind.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Content {
+    Registry(Listing),
+    Block(Box<Block>),
+    Transaction(Box<Transaction>),
+    Superblock(Box<Superblock>),
+    State(Box<State>),
+    TaskProof(TaskProof),
+    Quarantine(QuarantineRecord),
+    Trust(Trust),
+}
+
+/// Reads the content of a file that begins with the header of a kind.
+pub(super) fn read(
+    path: &Path,
+    bytes: &[u8],
+    kind_of_body: Option<&str>,
+) -> Result<(FileKind, Content), InspectError> {
+    let in_file = |source| FileError::Format { path: path.to_owned(), source };
+    let malformed = |source| InspectError::Malformed { path: path.to_owned(), source };
+    let (kind, payload) = file::open(bytes).map_err(in_file)?;
+    let content = match kind {
+        FileKind::Registry => {
+            let registry: Registry = file::decode(kind, bytes, SMALL_LIMIT).map_err(in_file)?;
+            Content::Registry(Listing::new(&registry))
+        }
+        FileKind::BlockBundle => {
+            Content::Block(Box::new(Block::read(bytes, kind_of_body).map_err(malformed)?))
+        }
+        FileKind::TransactionBundle => {
+            Content::Transaction(Box::new(Transaction::read(bytes, payload.len()).map_err(malformed)?))
+        }
+        FileKind::SuperblockBundle => {
+            Content::Superblock(Box::new(Superblock::read(bytes).map_err(malformed)?))
+        }
+        FileKind::SuperblockState => Content::State(Box::new(State::new(state::read(path)?))),
+        FileKind::TaskProof => {
+            let (task, key, proof_bytes) = store::describe(bytes).map_err(in_file)?;
+            Content::TaskProof(TaskProof { task, key, proof_bytes })
+        }
+        FileKind::QuarantineRecord => {
+            Content::Quarantine(file::decode(kind, bytes, SMALL_LIMIT).map_err(in_file)?)
+        }
+    };
+    Ok((kind, content))
+}
+
+type Malformed = Box<dyn Error + Send + Sync>;
+
+/// A block bundle.
+#[derive(Serialize)]
+pub(super) struct Block {
+    statement: BlockFields,
+    statement_digest: Digest,
+    key: Digest,
+    proof_bytes: usize,
+    body_bytes: usize,
+    messages: BlockMessages,
+    #[serde(flatten)]
+    body: Option<Value>,
+}
+
+impl Block {
+    fn read(bytes: &[u8], kind_of_body: Option<&str>) -> Result<Self, Malformed> {
+        let bundle = BlockBundle::decode(bytes)?;
+        let key = proof::decode_key(&bundle.key, &block_shape().common)?;
+        Ok(Self {
+            statement: BlockFields::new(&bundle.statement),
+            statement_digest: statement_digest(&bundle.statement),
+            key: key_digest(&key),
+            proof_bytes: bundle.proof.len(),
+            body_bytes: bundle.body.len(),
+            body: kind_of_body.map(|kind| describe_body(kind, &bundle.body)).transpose()?,
+            messages: bundle.messages,
+        })
+    }
+}
+
+/// A block statement. Numbers are shown as integers.
+#[derive(Serialize)]
+struct BlockFields {
+    environment: u64,
+    first_height: u64,
+    last_height: u64,
+    previous_state: Digest,
+    new_state: Digest,
+    outbox: Digest,
+    inbox: Digest,
+    body: Digest,
+    producer: Digest,
+}
+
+impl BlockFields {
+    fn new(statement: &BlockStatement) -> Self {
+        Self {
+            environment: statement.environment.to_canonical_u64(),
+            first_height: statement.first_height.to_canonical_u64(),
+            last_height: statement.last_height.to_canonical_u64(),
+            previous_state: statement.previous_state,
+            new_state: statement.new_state,
+            outbox: statement.outbox,
+            inbox: statement.inbox,
+            body: statement.body,
+            producer: statement.producer,
+        }
+    }
+}
+
+/// What the block's state model shows of its body.
+fn describe_body(kind: &str, body: &[u8]) -> Result<Value, Malformed> {
+    let kind = KINDS.into_iter().find(|known| known.name() == kind);
+    let described = kind.and_then(|kind| kind.describe_body(body));
+    Ok(described.ok_or("the state model does not show its bodies")??)
+}
+
+/// A proven transaction.
+#[derive(Serialize)]
+pub(super) struct Transaction {
+    payload_bytes: usize,
+    #[serde(flatten)]
+    content: Value,
+}
+
+impl Transaction {
+    fn read(bytes: &[u8], payload_bytes: usize) -> Result<Self, Malformed> {
+        // A file does not say of which kind it is: the first that takes it describes it, else the last one says why.
+        let mut described = KINDS.into_iter().filter_map(|kind| kind.describe_transaction(bytes));
+        let first = described.next().ok_or("no state model has proven transactions")?;
+        let content = described.fold(first, |found, next| found.or(next))?;
+        Ok(Self { payload_bytes, content })
+    }
+}
+
+/// A superblock bundle.
+#[derive(Serialize)]
+pub(super) struct Superblock {
+    statement: SuperblockFields,
+    key: Digest,
+    /// The circuit that has the key, if this program has it.
+    circuit: Option<String>,
+    blocks: Vec<BlockEntry>,
+    deposits: Vec<Message>,
+    l1_outbox: Vec<(Message, Consumption)>,
+    proof_bytes: usize,
+}
+
+impl Superblock {
+    fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let bundle = SuperblockBundle::decode(bytes)?;
+        Ok(Self {
+            statement: SuperblockFields::new(&bundle.statement()?),
+            key: bundle.key,
+            circuit: PinnedKeys::embedded().source_of(bundle.key).map(SuperblockCircuit::name),
+            blocks: bundle.blocks,
+            deposits: bundle.deposits,
+            l1_outbox: bundle.l1_outbox,
+            proof_bytes: bundle.proof.len(),
+        })
+    }
+}
+
+/// A superblock statement. Numbers are shown as integers.
+#[derive(Serialize)]
+struct SuperblockFields {
+    chain_id: u64,
+    number: u64,
+    block_count: u64,
+    previous_state: Digest,
+    new_state: Digest,
+    registry_root: Digest,
+    body_chain: Digest,
+    l1_inbox_before: Digest,
+    l1_inbox_after: Digest,
+    l1_outbox: Digest,
+}
+
+impl SuperblockFields {
+    fn new(statement: &SuperblockStatement) -> Self {
+        Self {
+            chain_id: statement.chain_id.to_canonical_u64(),
+            number: statement.number.to_canonical_u64(),
+            block_count: statement.block_count.to_canonical_u64(),
+            previous_state: statement.previous_state,
+            new_state: statement.new_state,
+            registry_root: statement.registry_root,
+            body_chain: statement.body_chain,
+            l1_inbox_before: statement.l1_inbox_before,
+            l1_inbox_after: statement.l1_inbox_after,
+            l1_outbox: statement.l1_outbox,
+        }
+    }
+}
+
+/// A superblock state.
+#[derive(Serialize)]
+pub(super) struct State {
+    chain_id: u64,
+    number: u32,
+    commitment: Digest,
+    environments: BTreeMap<EnvironmentId, EnvironmentHead>,
+    past_states: usize,
+    l1_inbox: Digest,
+    messages: Messages,
+    balances: Vec<Balance>,
+}
+
+impl State {
+    fn new(state: SuperblockState) -> Self {
+        Self {
+            chain_id: state.chain_id,
+            number: state.number,
+            commitment: state.commitment(),
+            past_states: state.history.len(),
+            l1_inbox: state.l1_inbox,
+            messages: Messages::new(&state.bridge),
+            balances: balances(&state.bridge),
+            environments: state.environments,
+        }
+    }
+}
+
+/// How many messages there are in each condition, and the hashes of those that are on their way.
+#[derive(Serialize)]
+struct Messages {
+    emitted: u64,
+    claimed: usize,
+    refunded: usize,
+    pending: Vec<Digest>,
+}
+
+impl Messages {
+    fn new(bridge: &BridgeState) -> Self {
+        let count = |consumption| {
+            let is = |record: &&Record| record.consumed.is_some_and(|(found, _)| found == consumption);
+            bridge.records().iter().filter(is).count()
+        };
+        Self {
+            emitted: bridge.message_count(),
+            claimed: count(Consumption::Claim),
+            refunded: count(Consumption::Refund),
+            pending: bridge.in_flight().map(|record| record.message.hash()).collect(),
+        }
+    }
+}
+
+/// A balance of the bridge. At the asset's origin it is what is outstanding, elsewhere what was let in.
+#[derive(Serialize)]
+struct Balance {
+    environment: EnvironmentId,
+    asset: AssetId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outstanding: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    let_in: Option<Amount>,
+}
+
+fn balances(bridge: &BridgeState) -> Vec<Balance> {
+    let balances = bridge.balances().iter().map(|&(key, amount)| Balance {
+        environment: key.environment,
+        asset: key.asset,
+        outstanding: key.is_origin().then_some(amount),
+        let_in: (!key.is_origin()).then_some(amount),
+    });
+    balances.collect()
+}
+
+/// A finished proof of one of the batcher's tasks.
+#[derive(Serialize)]
+pub(super) struct TaskProof {
+    task: String,
+    key: Digest,
+    proof_bytes: usize,
+}

@@ -1,0 +1,182 @@
+//! How the outcome of a batch prints and serialises.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use bridge_core::{Consumption, Message};
+use circuits_core::Digest;
+use circuits_protocol::registry::EnvironmentId;
+use serde::{Serialize, Serializer};
+
+use crate::{
+    batch::{Made, Outcome},
+    intake::{Refused, Stale},
+    planner::LeftOut,
+};
+
+/// A path as text: it need not be UTF-8, and JSON is.
+pub(crate) fn path_text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[derive(Serialize)]
+struct OutcomeFields<'a> {
+    superblock: Option<SuperblockFields<'a>>,
+    refused: Vec<RefusedFields>,
+    left_out: Vec<LeftOutFields>,
+    stuck_deposit: Option<StuckFields>,
+    already_included: Vec<StaleFields>,
+    copies: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct SuperblockFields<'a> {
+    file: String,
+    number: u32,
+    state: Digest,
+    registry_root: Digest,
+    blocks: Vec<String>,
+    deposits: &'a [Message],
+    l1_outbox: &'a [(Message, Consumption)],
+}
+
+#[derive(Serialize)]
+struct RefusedFields {
+    file: String,
+    sha3: Option<String>,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct LeftOutFields {
+    file: String,
+    reason: String,
+    may_come_later: bool,
+}
+
+#[derive(Serialize)]
+struct StuckFields {
+    position: usize,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct StaleFields {
+    file: String,
+    environment: EnvironmentId,
+    height: u32,
+}
+
+impl<'a> SuperblockFields<'a> {
+    fn new(made: &'a Made) -> Self {
+        Self {
+            file: path_text(&made.path),
+            number: made.state.number,
+            state: made.state.commitment(),
+            registry_root: made.statement.registry_root,
+            blocks: made.included.iter().map(|path| path_text(path)).collect(),
+            deposits: &made.deposits,
+            l1_outbox: &made.l1_outbox,
+        }
+    }
+}
+
+/// Fields for programs: the superblock, if one was made, and what is not in it.
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let refused = |one: &Refused| RefusedFields {
+            file: path_text(&one.path),
+            sha3: one.sha3.map(hex::encode),
+            reason: one.reason.to_string(),
+        };
+        let left_out = |(path, reason): &(PathBuf, LeftOut)| LeftOutFields {
+            file: path_text(path),
+            reason: reason.to_string(),
+            may_come_later: reason.may_come_later(),
+        };
+        let stale = |one: &Stale| StaleFields {
+            file: path_text(&one.path),
+            environment: one.environment,
+            height: one.height,
+        };
+        OutcomeFields {
+            superblock: self.made.as_ref().map(SuperblockFields::new),
+            refused: self.refused.iter().map(refused).collect(),
+            left_out: self.left_out.iter().map(left_out).collect(),
+            stuck_deposit: self
+                .stuck
+                .as_ref()
+                .map(|(position, reason)| StuckFields { position: *position, reason: reason.to_string() }),
+            already_included: self.stale.iter().map(stale).collect(),
+            copies: self.copies.iter().map(|path| path_text(path)).collect(),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Lines for people: the superblock, if one was made, and what is not in it.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.made {
+            Some(made) => write!(
+                f,
+                "superblock {} of {} blocks: {}\nstate {}",
+                made.state.number,
+                made.included.len(),
+                made.path.display(),
+                made.state.commitment()
+            )?,
+            None => write!(f, "no superblock: no block can be batched")?,
+        }
+        for one in &self.refused {
+            // Reasons about files name them already.
+            let (path, reason) = (path_text(&one.path), one.reason.to_string());
+            if reason.starts_with(&path) {
+                write!(f, "\nrefused: {reason}")?;
+            } else {
+                write!(f, "\nrefused: {path}: {reason}")?;
+            }
+        }
+        for (path, reason) in &self.left_out {
+            write!(f, "\nleft out: {}: {reason}", path.display())?;
+        }
+        if let Some((index, reason)) = &self.stuck {
+            write!(f, "\ndeposit {} stays in the queue, with all after it: {reason}", index + 1)?;
+        }
+        match self.stale.len() {
+            0 => Ok(()),
+            stale => write!(f, "\n{stale} bundles hold blocks that earlier superblocks have"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use circuits_files::file::FileError;
+
+    use super::*;
+
+    /// Anybody may put a file into the directory of blocks, and its name need not be text.
+    #[cfg(unix)]
+    #[test]
+    fn files_whose_names_are_not_text_are_named_as_well_as_can_be() {
+        use std::{ffi::OsString, os::unix::ffi::OsStringExt as _};
+        let path = || PathBuf::from(OsString::from_vec(b"junk-\xff.block".to_vec()));
+        let source = std::io::ErrorKind::NotFound.into();
+        let reason = FileError::Io { path: path(), action: "open it", source }.into();
+        let outcome = Outcome {
+            made: None,
+            refused: vec![Refused { path: path(), sha3: None, reason }],
+            left_out: vec![],
+            stuck: None,
+            stale: vec![],
+            copies: vec![path()],
+        };
+        let json = serde_json::to_value(&outcome).expect("serialisable");
+        for named in [&json["refused"][0]["file"], &json["copies"][0]] {
+            assert!(named.as_str().is_some_and(|file| file.starts_with("junk-")), "{json}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The account-based state model as a [`Kind`].
+
+use circuits_core::{recursion::Shape, security::SecurityReport};
+use circuits_tables::ecdsa::batch::{BatchSize, SignatureCircuit, signature_shape};
+use environments_core::{
+    BlockProducer, DynEnvironment, Environment as _,
+    kernel::Kernels as _,
+    kind::{Kind, KindError, Start},
+    walk::{Walk, WalkError},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Accounts,
+    block::{CHUNK_SLOTS, MAX_TRANSACTIONS, variants},
+    body::Body,
+    chunk::{ChunkLeaf, chunk_shape},
+    circuits::ChunkCircuits,
+    config::Genesis,
+    signatures::KERNELS,
+};
+
+/// The account-based state model.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountsKind;
+
+impl Kind for AccountsKind {
+    fn name(&self) -> &'static str {
+        Accounts::KIND
+    }
+
+    fn start(&self, start: &Start<'_>) -> Result<Box<dyn DynEnvironment>, KindError> {
+        let genesis: Genesis = start.genesis()?;
+        let accounts =
+            Accounts::new(start.chain_id, start.id, start.secret, &genesis).map_err(KindError::refused)?;
+        Ok(Box::new(BlockProducer::new(accounts.with_limit(start.block_limit.unwrap_or(MAX_TRANSACTIONS)))))
+    }
+
+    fn circuits(&self, walk: &mut Walk<'_>) -> Result<(), WalkError> {
+        BatchSize::ALL.into_iter().try_for_each(|size| walk.circuit(SignatureCircuit(size)))?;
+        walk.circuit(ChunkLeaf::new(CHUNK_SLOTS))?;
+        ChunkCircuits::folds().try_for_each(|fold| walk.circuit(fold))?;
+        for variant in variants(MAX_TRANSACTIONS) {
+            walk.kernel(&variant.kernel_name(), |cache| KERNELS.definition(cache, variant))?;
+        }
+        Ok(())
+    }
+
+    fn shape(&self, name: &str) -> Option<&'static Shape> {
+        if name.starts_with("signatures-") {
+            Some(signature_shape())
+        } else if name.starts_with("accounts-chunk-") {
+            Some(chunk_shape())
+        } else {
+            None
+        }
+    }
+
+    fn starks(&self) -> Vec<SecurityReport> {
+        BatchSize::ALL.into_iter().map(BatchSize::security).collect()
+    }
+
+    fn describe_body(&self, body: &[u8]) -> Option<Result<Value, KindError>> {
+        let body = Body::decode(body).map_err(KindError::refused);
+        Some(body.map(|body| json!({ "transactions": body.transactions, "consumed": body.arrivals })))
+    }
+}

@@ -1,0 +1,108 @@
+//! A state model as programs know it that hold several: how an environment of it starts, which circuits it has, and how
+//! what it publishes reads.
+
+use std::error::Error;
+
+use circuits_core::{recursion::Shape, security::SecurityReport};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::{
+    dynamic::DynEnvironment,
+    environment::EnvironmentId,
+    kernel::ProducerSecret,
+    walk::{Walk, WalkError},
+};
+
+/// Where an environment starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The deployment.
+    pub chain_id: u64,
+    /// The environment.
+    pub id: EnvironmentId,
+    /// What its block producer alone knows.
+    pub secret: ProducerSecret,
+    /// The parameters of its genesis, as JSON.
+    pub genesis: &'a str,
+    /// The most transactions of a block, if fewer than the state model allows.
+    pub block_limit: Option<usize>,
+}
+
+impl Start<'_> {
+    /// Reads the parameters of the genesis.
+    ///
+    /// # Errors
+    /// [`KindError::Genesis`].
+    pub fn genesis<T: DeserializeOwned>(&self) -> Result<T, KindError> {
+        serde_json::from_str(self.genesis).map_err(KindError::Genesis)
+    }
+}
+
+/// Why a kind does not do what it is asked for.
+#[derive(Debug, Error)]
+pub enum KindError {
+    /// The text is not the parameters of a genesis.
+    #[error("genesis")]
+    Genesis(#[source] serde_json::Error),
+    /// The state model refuses the start, the body or the transaction.
+    #[error(transparent)]
+    Refused(Box<dyn Error + Send + Sync>),
+}
+
+impl KindError {
+    /// Wraps a state model's own reason.
+    pub fn refused(reason: impl Error + Send + Sync + 'static) -> Self {
+        Self::Refused(Box::new(reason))
+    }
+}
+
+/// A state model. Programs hold kinds in a table, so that nothing else in them names a state model.
+pub trait Kind: Send + Sync {
+    /// Its name; [`Environment::KIND`](crate::Environment::KIND) of its adapter.
+    fn name(&self) -> &'static str;
+
+    /// A block producer at genesis.
+    ///
+    /// # Errors
+    /// [`KindError`].
+    fn start(&self, start: &Start<'_>) -> Result<Box<dyn DynEnvironment>, KindError>;
+
+    /// Shows all circuits, children before parents.
+    ///
+    /// # Errors
+    /// The walk's.
+    fn circuits(&self, walk: &mut Walk<'_>) -> Result<(), WalkError>;
+
+    /// The shape of the circuit called `name`, if it is one of this kind's circuits and has a shape. Kernels have
+    /// none: their parameters follow from their configuration and their rows.
+    fn shape(&self, name: &str) -> Option<&'static Shape> {
+        let _ = name;
+        None
+    }
+
+    /// The security of proofs that circuits of this kind verify and that are not made by a circuit.
+    fn starks(&self) -> Vec<SecurityReport> {
+        vec![]
+    }
+
+    /// A block's published body for people, if the state model can show it.
+    ///
+    /// # Errors
+    /// [`KindError::Refused`] if it is not in the canonical encoding.
+    fn describe_body(&self, body: &[u8]) -> Option<Result<Value, KindError>> {
+        let _ = body;
+        None
+    }
+
+    /// A transaction that comes with its own proof, for people, if the state model has such transactions. Nothing is
+    /// verified.
+    ///
+    /// # Errors
+    /// [`KindError::Refused`] if it is malformed.
+    fn describe_transaction(&self, bundle: &[u8]) -> Option<Result<Value, KindError>> {
+        let _ = bundle;
+        None
+    }
+}
