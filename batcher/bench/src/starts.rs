@@ -1,8 +1,8 @@
 //! Cold and warm starts: how long it takes to build the circuits of a scenario, and to load them from disk.
 //!
-//! Loading does everything that proving needs: it defines the circuit, reads its files, compares them with their pins by
-//! SHA3-256, decodes them, and computes what they leave out. The files were just written, so they are in the page cache.
-//! Circuits are built and loaded one after the other, each on all threads.
+//! Loading does everything that proving needs: it defines the circuit, reads its files, compares them with their pins
+//! by SHA3-256, decodes them, and computes what they leave out. The files were just written, so they are in the page
+//! cache. Circuits are built and loaded one after the other, each on all threads.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -208,8 +208,8 @@ impl Summary {
     }
 }
 
-/// The median of the milliseconds that the circuit called `identifier` took in those of `starts` that loaded it, or that
-/// built it.
+/// The median of the milliseconds that the circuit called `identifier` took in those of `starts` that loaded it, or
+/// that built it.
 fn milliseconds(starts: &[Start], identifier: &str, loaded: bool) -> Option<f64> {
     let found = starts.iter().flat_map(|start| &start.circuits);
     let found = found.filter(|found| found.identifier == identifier && found.loaded == loaded);
@@ -218,8 +218,8 @@ fn milliseconds(starts: &[Start], identifier: &str, loaded: bool) -> Option<f64>
 }
 
 impl Figures {
-    /// The figures of starts without a directory, with an empty one, and with the one that holds the files `on_disk`, and
-    /// of runs with an empty directory and with that one.
+    /// The figures of starts without a directory, with an empty one, and with the one that holds the files `on_disk`,
+    /// and of runs with an empty directory and with that one.
     #[must_use]
     pub fn new(
         [cold, cold_written, warm]: [&[Start]; 3],

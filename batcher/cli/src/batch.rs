@@ -24,10 +24,10 @@ use crate::{
 
 /// Make the next superblock from block bundles.
 ///
-/// Use this to batch blocks that producers have made: it checks and orders them, proves the superblock, and writes its bundle
-/// and the new state. A bad bundle is refused with its reason and recorded under DIR/quarantine, and a block that cannot be
-/// applied is left out; neither touches the others. A call that was stopped goes on from its finished proofs if it is
-/// repeated.
+/// Use this to batch blocks that producers have made: it checks and orders them, proves the superblock, and writes its
+/// bundle and the new state. A bad bundle is refused with its reason and recorded under DIR/quarantine, and a block
+/// that cannot be applied is left out; neither touches the others. A call that was stopped goes on from its finished
+/// proofs if it is repeated.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Batch the block bundles of this directory, in any order.
@@ -52,8 +52,8 @@ pub(crate) struct Arguments {
     registry: PathBuf,
     /// Take deposits from the queue in this file.
     ///
-    /// It has every deposit ever made on L1, in order, one JSON message per line. The superblock takes those that no earlier
-    /// one has taken. Without this flag it takes none.
+    /// It has every deposit ever made on L1, in order, one JSON message per line. The superblock takes those that no
+    /// earlier one has taken. Without this flag it takes none.
     #[arg(long, value_name = "FILE")]
     deposits: Option<PathBuf>,
     /// Start a new chain with this id if the state's directory has no state.

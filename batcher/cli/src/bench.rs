@@ -18,9 +18,9 @@ use crate::{
 
 /// Measure what superblocks cost.
 ///
-/// Without a subcommand, superblocks over counter blocks are measured. All costs are multiples of t1, which is stock plonky2
-/// verifying one proof of 2^12 rows recursively, so that figures of different machines can be compared. It takes several
-/// minutes.
+/// Without a subcommand, superblocks over counter blocks are measured. All costs are multiples of t1, which is stock
+/// plonky2 verifying one proof of 2^12 rows recursively, so that figures of different machines can be compared. It
+/// takes several minutes.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     subject: Option<Subject>,
     /// Measure superblocks of these numbers of blocks.
     ///
-    /// Separate them by commas. The most costly one determines how many blocks are made.
+    /// Separate them by commas. As many blocks as the largest number says are proved before the measurements start.
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "1,2,16,64",
           value_parser = clap::value_parser!(u16).range(1..=MAX_BLOCKS as i64))]
     blocks: Vec<u16>,
@@ -59,8 +59,8 @@ enum Subject {
     },
     /// Measure blocks of the account-based environment, part by part.
     ///
-    /// Of ten transactions six transfer, two swap, one has four actions, and one creates an account. Use this to see how the
-    /// cost of a transaction depends on the size of its block.
+    /// Of ten transactions six transfer, two swap, one has four actions, and one creates an account. Use this to see
+    /// how the cost of a transaction depends on the size of its block.
     Accounts {
         /// Measure blocks of these numbers of transactions.
         ///
@@ -73,8 +73,8 @@ enum Subject {
     },
     /// Measure what moving messages costs.
     ///
-    /// Superblocks of 16 blocks are measured without messages and with four messages in each second block, and a segment that
-    /// is full of messages.
+    /// Superblocks of 16 blocks are measured without messages and with four messages in each second block, and a
+    /// segment that is full of messages.
     Bridge {
         /// Make every superblock this often.
         ///

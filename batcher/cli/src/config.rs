@@ -51,8 +51,8 @@ pub(crate) enum Command {
     },
     /// Check the configuration and every file and address that it names.
     ///
-    /// Use this before a long run: it reads pins and listed key files and the directories, but no object store. A directory
-    /// that does not exist yet is valid.
+    /// Use this before a long run: it reads pins and listed key files and the directories, but no object store. A
+    /// directory that does not exist yet is valid.
     Validate(KeyArguments),
     /// Show the configuration that holds, and where each value comes from.
     ///

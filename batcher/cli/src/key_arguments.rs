@@ -13,14 +13,14 @@ use crate::{Options, answer::Failure, progress};
 pub(crate) struct KeyArguments {
     /// Read the configuration of keys from this file.
     ///
-    /// Use it where neither SUPERBLOCK_CONFIG nor superblock.toml in the platform's configuration directory is the right
-    /// file. `config init` writes a file that explains every field.
+    /// Use it where neither SUPERBLOCK_CONFIG nor superblock.toml in the platform's configuration directory is the
+    /// right file. `config init` writes a file that explains every field.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Keep key files in this directory instead of the configured ones.
     ///
-    /// Repeat the flag to search several directories in order; new keys go to the first one. A key that is nowhere is made,
-    /// which takes seconds for each circuit.
+    /// Repeat the flag to search several directories in order; new keys go to the first one. A key that is nowhere is
+    /// made, which takes seconds for each circuit.
     #[arg(long = "key-directory", value_name = "DIR")]
     key_directories: Vec<PathBuf>,
     /// Use at most this much memory for circuits that may be needed again.

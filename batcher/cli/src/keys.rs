@@ -43,8 +43,8 @@ pub(crate) enum Command {
     },
     /// Remove key files that the pinned circuits do not use.
     ///
-    /// New versions of a circuit leave the files of older ones behind. This removes them from the key directories, together
-    /// with files that were refused or never finished.
+    /// New versions of a circuit leave the files of older ones behind. This removes them from the key directories,
+    /// together with files that were refused or never finished.
     Prune {
         #[command(flatten)]
         keys: KeyArguments,

@@ -33,8 +33,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Recursively prove blocks of many environments into one superblock proof per batch.
 ///
-/// Each environment has its own state model and block producer. A superblock moves the state commitments of many of them
-/// forward at once, with one proof that L1 verifies.
+/// Each environment has its own state model and block producer. A superblock moves the state commitments of many of
+/// them forward at once, with one proof that L1 verifies.
 #[derive(Parser)]
 #[command(name = "superblock", version, max_term_width = 100, after_long_help = after_help())]
 struct Arguments {
@@ -59,17 +59,18 @@ struct Options {
     /// Print one JSON object on standard output.
     ///
     /// For programs. The object has `ok`, and `error` and `exit_code` if the command fails.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Options of every command")]
     json: bool,
     /// Print no progress on standard error.
     ///
     /// Errors and warnings are printed all the same.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Options of every command")]
     quiet: bool,
     /// End with exit code 1 if input was refused or left out.
     ///
-    /// Without it, what was refused is listed and the command succeeds. Use it where all input should be good, as in tests.
-    #[arg(long, global = true)]
+    /// Without it, what was refused is listed and the command succeeds. Use it where all input should be good, as in
+    /// tests.
+    #[arg(long, global = true, help_heading = "Options of every command")]
     strict: bool,
 }
 
@@ -79,15 +80,15 @@ enum Command {
     Batch(batch::Arguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
-    /// List messages between environments, and tell what became of one.
+    /// List messages between environments, and explain what became of one.
     ///
     /// Messages move assets between environments, and from and to L1. Use these commands to follow them.
     #[command(subcommand)]
     Message(message::Command),
     /// Make and change registries of environments and their kernels.
     ///
-    /// A registry says which environments exist, where they start, who produces their blocks, and which kernels may prove
-    /// these in which superblocks. L1 fixes its root.
+    /// A registry says which environments exist, where they start, who produces their blocks, and which kernels may
+    /// prove these in which superblocks. L1 fixes its root.
     #[command(subcommand)]
     Registry(registry::Command),
     /// Make keys of the account-based environment, and sign its transactions.
@@ -97,13 +98,14 @@ enum Command {
     Account(account::Command),
     /// Make, list, check, remove and copy key files.
     ///
-    /// Key files save the time to build circuits. No command needs them and none is trusted: a file that is not what the pins
-    /// say is made again.
+    /// Key files save the time to build circuits. No command needs them and none is trusted: a file that is not what
+    /// the pins say is made again.
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Say where keys are kept.
+    /// Write, check and show the configuration that says where keys are kept.
     ///
-    /// Use these commands to write a configuration file, and to see what flags, environment variables and the file amount to.
+    /// Use these commands to write a configuration file, and to see what flags, environment variables and the file
+    /// amount to.
     #[command(subcommand)]
     Config(config::Command),
     /// Print the security of every circuit, in bits.
@@ -113,7 +115,8 @@ enum Command {
     Security,
     /// Compare the circuits with the checked-in pins, or make these anew.
     ///
-    /// Pins are the digests and sizes of every circuit. They make sure that a circuit changes only if somebody means it to.
+    /// Pins are the digests and sizes of every circuit. They make sure that a circuit changes only if somebody means it
+    /// to.
     #[command(subcommand)]
     Pins(pins::Command),
     Bench(bench::Arguments),

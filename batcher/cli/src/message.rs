@@ -62,7 +62,8 @@ pub(crate) struct Sources {
     state: PathBuf,
     /// Look messages to L1 up in the superblock bundles of this directory.
     ///
-    /// No state keeps messages to L1 and deposits that went back, because they are final in the superblock that moves them.
+    /// No state keeps messages to L1 and deposits that went back, because they are final in the superblock that moves
+    /// them.
     #[arg(long, value_name = "DIR")]
     superblocks: Option<PathBuf>,
 }
@@ -81,10 +82,10 @@ pub(crate) enum Command {
         #[arg(long)]
         pending: bool,
     },
-    /// Tell the life of one message.
+    /// Explain what became of one message.
     ///
-    /// Use this to find out why a payment has not arrived: it says where the message was emitted, who may consume it now,
-    /// and until when.
+    /// Use this to find out why a payment has not arrived: it says where the message was emitted, who may consume it
+    /// now, and until when.
     Explain {
         /// Explain the message whose hash begins like this.
         ///

@@ -49,7 +49,8 @@ pub(crate) enum Command {
         directory: PathBuf,
         /// Build the batcher's circuits only.
         ///
-        /// The other pins stay as they are embedded. It is faster, and right if no circuit of an environment has changed.
+        /// The other pins stay as they are embedded. It is faster, and right if no circuit of an environment has
+        /// changed.
         #[arg(long)]
         batcher_only: bool,
         /// Say that the sources are of this day.

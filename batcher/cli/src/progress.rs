@@ -17,8 +17,8 @@ use crate::{Options, exit::ExitCode};
 /// Whether the user has asked to stop: the first interrupt sets it.
 pub(crate) static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Lets the first interrupt stop before the next proof or key, and the second one at once. Either is safe, because every
-/// file is whole at any time.
+/// Lets the first interrupt stop before the next proof or key, and the second one at once. Either is safe, because
+/// every file is whole at any time.
 pub(crate) fn stop_on_interrupt() {
     let handler = || {
         if STOP.swap(true, Ordering::Relaxed) {

@@ -21,8 +21,8 @@ use crate::{
 pub(crate) enum Command {
     /// Make an empty registry.
     ///
-    /// The first step of a deployment: environments and their kernels are added to the file afterwards, and L1 fixes the
-    /// root.
+    /// The first step of a deployment: environments and their kernels are added to the file afterwards, and L1 fixes
+    /// the root.
     Make {
         /// Write the registry to this file, which must not exist.
         ///
@@ -40,8 +40,8 @@ pub(crate) enum Command {
     },
     /// Add an environment, or kernels to an environment.
     ///
-    /// A new environment comes with its genesis state, its producer and its first kernels. A known environment gets more
-    /// kernels when its state model or its block size changes. The root changes, so L1 must fix the new one.
+    /// A new environment comes with its genesis state, its producer and its first kernels. A known environment gets
+    /// more kernels when its state model or its block size changes. The root changes, so L1 must fix the new one.
     Add(Add),
     /// Print the root, which L1 fixes and every superblock names.
     ///
@@ -78,8 +78,8 @@ pub(crate) struct Add {
     producer: Option<Digest>,
     /// Allow a kernel: KEY, KEY:FROM or KEY:FROM:UNTIL.
     ///
-    /// KEY is the digest of the wrapped kernel's key, FROM and UNTIL are the first and the last superblock number in which
-    /// it may prove blocks. Repeat the flag for several kernels.
+    /// KEY is the digest of the wrapped kernel's key, FROM and UNTIL are the first and the last superblock number in
+    /// which it may prove blocks. Repeat the flag for several kernels.
     #[arg(long = "kernel", value_name = "KERNEL", value_parser = kernel)]
     kernels: Vec<KernelEntry>,
     /// End the validity of the environment's earlier kernels with this superblock.

@@ -25,9 +25,9 @@ use crate::{
 
 /// Run a scenario: from its transactions to verified superblocks.
 ///
-/// Use this to try the whole system, or in integration tests with simulated environments: it executes and proves the blocks
-/// of all environments, batches them into superblocks, and verifies these from their files. A run that was stopped goes on
-/// from what it has finished: start it again with the same arguments.
+/// Use this to try the whole system, or in integration tests with simulated environments: it executes and proves the
+/// blocks of all environments, batches them into superblocks, and verifies these from their files. A run that was
+/// stopped goes on from what it has finished: start it again with the same arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Run the scenario in this TOML file.
@@ -57,8 +57,8 @@ struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Notes the time on keys, and when the first proof of a circuit starts. The STARK of a table of signatures is not a
-    /// proof of a circuit.
+    /// Notes the time on keys, and when the first proof of a circuit starts. The STARK of a table of signatures is not
+    /// a proof of a circuit.
     fn note(&self, event: &Event) {
         let on_keys = match event {
             Event::Proving { .. } => {

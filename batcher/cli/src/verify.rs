@@ -14,9 +14,9 @@ use crate::answer::{Answer, Failure};
 
 /// Verify superblocks and the chain between them, from files alone.
 ///
-/// This is what an L1 contract would do: it uses the keys that the program embeds, builds no circuit, and takes milliseconds
-/// per superblock. With --trust the answer is anchored: deployment, start state, registry and keys are the trusted ones.
-/// Without it, the answer is relative to what the superblocks themselves name.
+/// This is what an L1 contract would do: it uses the keys that the program embeds, builds no circuit, and takes
+/// milliseconds per superblock. With --trust the answer is anchored: deployment, start state, registry and keys are the
+/// trusted ones. Without it, the answer is relative to what the superblocks themselves name.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Verify these superblock bundles, in any order.
@@ -26,8 +26,8 @@ pub(crate) struct Arguments {
     files: Vec<PathBuf>,
     /// Trust what this file says.
     ///
-    /// It is a TOML file with chain_id, keys, start and registry: what L1 fixes. The one that `run` writes serves for tests
-    /// only, because it says what the run itself did.
+    /// It is a TOML file with chain_id, keys, start and registry: what L1 fixes. The one that `run` writes serves for
+    /// tests only, because it says what the run itself did.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
 }

@@ -132,8 +132,8 @@ impl ObjectStore {
         move |source| StoreError { location, action, source }
     }
 
-    /// Reads the first bytes of an object. `wanted` receives the object's size and returns how many bytes to read, or an
-    /// error.
+    /// Reads the first bytes of an object. `wanted` receives the object's size and returns how many bytes to read, or
+    /// an error.
     async fn get(
         &self,
         path: &Path,

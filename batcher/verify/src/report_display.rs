@@ -65,8 +65,8 @@ impl fmt::Display for Report {
                 let roots: Vec<_> = registry_roots.iter().map(ToString::to_string).collect();
                 write!(
                     f,
-                    "anchored: false; valid relative to chain id {chain_id}, start state {start_state}, registry {} and \
-                     the embedded keys",
+                    "anchored: false; valid relative to chain id {chain_id}, start state {start_state}, registry {} \
+                     and the embedded keys",
                     roots.join(", ")
                 )
             }

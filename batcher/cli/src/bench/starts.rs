@@ -16,8 +16,8 @@ use tempfile::TempDir;
 
 /// Measure cold and warm starts of a scenario.
 ///
-/// Use this to see what keys on disk save: how long it takes to build the circuits of a scenario and to load them, how large
-/// their files and the memory for them are, and when the first proof of a run starts. It takes several minutes.
+/// Use this to see what keys on disk save: how long it takes to build the circuits of a scenario and to load them, how
+/// large their files and the memory for them are, and when the first proof of a run starts. It takes several minutes.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Measure the circuits of this scenario.

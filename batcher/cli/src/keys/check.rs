@@ -18,8 +18,8 @@ use crate::{
 
 /// Check the key files of the pinned circuits: headers, lengths and checksums.
 ///
-/// Use this after copying keys, or if a disk is in doubt. A run checks every file that it loads as well, so nothing wrong is
-/// ever used; this finds it before a run does.
+/// Use this after copying keys, or if a disk is in doubt. A run checks every file that it loads as well, so nothing
+/// wrong is ever used; this finds it before a run does.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -25,9 +25,9 @@ use crate::{
 
 /// Make the key files that are missing.
 ///
-/// A run makes the keys that it needs by itself; use this to make them before, to make all of them, or to ship them to other
-/// machines. Circuits are made before those that verify them. An interrupt stops between two circuits, and what is finished
-/// stays.
+/// A run makes the keys that it needs by itself; use this to make them before, to make all of them, or to ship them to
+/// other machines. Circuits are made before those that verify them. An interrupt stops between two circuits, and what
+/// is finished stays.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -39,8 +39,8 @@ pub(crate) struct Arguments {
     only: Option<String>,
     /// Make nothing, and print the headers of the missing files.
     ///
-    /// There is one JSON object per line, with the name and the checksum of a file. Other programs can use it to fetch files
-    /// from elsewhere.
+    /// There is one JSON object per line, with the name and the checksum of a file. Other programs can use it to fetch
+    /// files from elsewhere.
     #[arg(long)]
     list_missing: bool,
     /// Write a configuration that names the key directories.

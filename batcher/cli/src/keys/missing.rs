@@ -15,8 +15,8 @@ struct Missing {
     undetermined: Vec<Undetermined>,
 }
 
-/// A circuit whose headers are unknown. Headers follow from pins, so these are the circuits that verify a key that no pin
-/// has: its digest would have to be made first.
+/// A circuit whose headers are unknown. Headers follow from pins, so these are the circuits that verify a key that no
+/// pin has: its digest would have to be made first.
 #[derive(Serialize)]
 struct Undetermined {
     identifier: String,
