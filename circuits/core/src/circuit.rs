@@ -81,49 +81,27 @@ pub trait Definition: Send + Sync {
 pub enum CircuitError {
     /// The circuit does not fit its shape.
     #[error("circuit {name}: {source}")]
-    Shape {
-        /// The circuit.
-        name: String,
-        /// Why.
-        source: ShapeError,
-    },
+    Shape { name: String, source: ShapeError },
     /// The witness contradicts itself.
     #[error("circuit {name}: {source}")]
-    Witness {
-        /// The circuit.
-        name: String,
-        /// Why.
-        source: WitnessError,
-    },
+    Witness { name: String, source: WitnessError },
     /// plonky2 found no proof: the input does not satisfy the circuit.
     #[error("circuit {name} has no proof for this input: {reason}")]
-    Unprovable {
-        /// The circuit.
-        name: String,
-        /// plonky2's message.
-        reason: String,
-    },
+    Unprovable { name: String, reason: String },
     /// The circuit is not one of the set that is proved with: its definition is not the one that the set was made of.
     #[error("circuit {name} has key {key}, which is not in its set")]
     Unlisted {
-        /// The circuit.
         name: String,
         /// Digest of its key.
         key: Digest,
     },
     /// The proof's public inputs are not a statement.
     #[error("circuit {name}: {source}")]
-    Statement {
-        /// The circuit.
-        name: String,
-        /// Why.
-        source: LayoutError,
-    },
+    Statement { name: String, source: LayoutError },
 }
 
 /// A built circuit with its targets.
 pub struct Compiled<Def: Definition> {
-    /// The definition it was built from.
     pub definition: Def,
     /// Prover's and verifier's data.
     pub circuit: Circuit,

@@ -31,13 +31,11 @@ pub enum DigestError {
     NonCanonical {
         /// Position in the digest.
         index: usize,
-        /// The value found.
         value: u64,
     },
     /// The text is not 64 hexadecimal digits.
     #[error("a digest is 64 hexadecimal digits, found {found} characters: {text:?}")]
     NotHex {
-        /// Characters found.
         found: usize,
         /// The beginning of the text.
         text: String,

@@ -57,7 +57,6 @@ pub enum LayoutError {
     Bytes {
         /// Bytes of the layout.
         expected: usize,
-        /// Bytes found.
         found: usize,
     },
     /// An element is not below the field's order.
@@ -65,7 +64,6 @@ pub enum LayoutError {
     NonCanonical {
         /// Position in the statement.
         index: usize,
-        /// The value found.
         value: u64,
     },
 }

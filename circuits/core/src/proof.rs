@@ -27,23 +27,18 @@ pub enum ProofError {
     Size {
         /// Bytes of every proof of the circuit.
         expected: usize,
-        /// Bytes found.
         found: usize,
     },
     /// Another number of public inputs.
     #[error("a proof of this circuit has {expected} public inputs, found {found}")]
     PublicInputs {
-        /// Public inputs of the circuit.
         expected: usize,
         /// Public inputs announced.
         found: u64,
     },
     /// plonky2 cannot decode the bytes.
     #[error("the bytes are not a proof: {reason}")]
-    Malformed {
-        /// plonky2's message.
-        reason: String,
-    },
+    Malformed { reason: String },
     /// The bytes decode, but are not how the proof is encoded.
     #[error(
         "the bytes are not the canonical encoding of the proof; the first difference is at byte {position}"
@@ -57,7 +52,6 @@ pub enum ProofError {
     KeySize {
         /// Bytes of every key.
         expected: usize,
-        /// Bytes found.
         found: usize,
     },
     /// A hash in a key is not canonical.
@@ -65,15 +59,11 @@ pub enum ProofError {
     Key {
         /// Position: first the cap's hashes, then the circuit digest.
         index: usize,
-        /// Why.
         source: DigestError,
     },
     /// The proof is well-formed and does not verify.
     #[error("the proof does not verify: {reason}")]
-    Invalid {
-        /// plonky2's reason.
-        reason: String,
-    },
+    Invalid { reason: String },
 }
 
 /// Bytes of every uncompressed proof of a circuit.

@@ -40,29 +40,17 @@ pub enum ShapeError {
     /// Too many rows.
     #[error("{gates} rows do not fit the {shape} shape of 2^{degree_bits} rows")]
     TooLarge {
-        /// The shape.
         shape: &'static str,
-        /// Rows used.
         gates: usize,
         /// Logarithm of the rows allowed.
         degree_bits: usize,
     },
     /// Another number of public inputs.
     #[error("{found} public inputs where the {shape} shape has {expected}")]
-    PublicInputs {
-        /// The shape.
-        shape: &'static str,
-        /// Public inputs of the shape.
-        expected: usize,
-        /// Public inputs found.
-        found: usize,
-    },
+    PublicInputs { shape: &'static str, expected: usize, found: usize },
     /// A gate outside the shape's set, or another configuration.
     #[error("the circuit's gates or configuration are not those of the {shape} shape")]
-    Gates {
-        /// The shape.
-        shape: &'static str,
-    },
+    Gates { shape: &'static str },
 }
 
 /// The gates of plonky2's recursive verifier and of our gadgets, closed under verifying a circuit of the same gates.

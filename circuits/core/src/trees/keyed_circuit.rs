@@ -34,13 +34,10 @@ use crate::{
 pub struct LeafOpeningTarget {
     /// The leaf's index.
     pub index: Target,
-    /// Its key.
     pub key: DigestTarget,
-    /// Its value.
     pub value: DigestTarget,
     /// The next key in the list; 0 stands for infinity.
     pub next_key: DigestTarget,
-    /// Its path.
     pub path: PathTarget,
 }
 
@@ -67,9 +64,7 @@ pub struct SetTarget {
 /// What [`set_circuit`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetOutcomeTarget {
-    /// Root after.
     pub root: DigestTarget,
-    /// Count after.
     pub count: Target,
     /// Value before; zero exactly if the key was absent.
     pub old_value: DigestTarget,

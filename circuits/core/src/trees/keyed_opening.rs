@@ -19,13 +19,10 @@ pub const PRESENT: Digest = Digest([F::ONE, F::ZERO, F::ZERO, F::ZERO]);
 pub struct LeafOpening {
     /// The leaf's index.
     pub index: u64,
-    /// Its key.
     pub key: Digest,
-    /// Its value.
     pub value: Digest,
     /// The next key in the list; 0 stands for infinity.
     pub next_key: Digest,
-    /// Its path.
     pub path: Path,
 }
 
@@ -53,9 +50,7 @@ pub struct SetWitness {
 /// The effect of [`SetWitness::apply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetOutcome {
-    /// Root after.
     pub root: Digest,
-    /// Count after.
     pub count: u64,
     /// Value before; zero exactly if the key was absent.
     pub old_value: Digest,

@@ -108,28 +108,15 @@ pub enum RegistryError {
     UnknownEnvironment(EnvironmentId),
     /// Too many kernels.
     #[error("environment {environment} has {found} kernels, at most {} are possible", 1 << KERNELS_DEPTH)]
-    TooManyKernels {
-        /// The environment.
-        environment: EnvironmentId,
-        /// Kernels given.
-        found: usize,
-    },
+    TooManyKernels { environment: EnvironmentId, found: usize },
     /// A window that ends before it begins.
     #[error("environment {environment}: a kernel valid from superblock {from} until {until} is never valid")]
-    EmptyWindow {
-        /// The environment.
-        environment: EnvironmentId,
-        /// First number.
-        from: u32,
-        /// Last number.
-        until: u32,
-    },
+    EmptyWindow { environment: EnvironmentId, from: u32, until: u32 },
     /// No kernel could prove blocks for some numbers, so the environment would stand still.
     #[error(
         "environment {environment} would have no kernel for superblock {number}; force the gap if it is meant"
     )]
     Gap {
-        /// The environment.
         environment: EnvironmentId,
         /// First number without a kernel.
         number: u32,
@@ -137,7 +124,6 @@ pub enum RegistryError {
     /// The environment does not list the key.
     #[error("environment {environment} does not list the kernel {key}")]
     UnknownKernel {
-        /// The environment.
         environment: EnvironmentId,
         /// The kernel's key digest.
         key: Digest,
@@ -145,11 +131,9 @@ pub enum RegistryError {
     /// The environment lists the key for other superblocks.
     #[error("environment {environment} does not allow the kernel {key} in superblock {number}")]
     OutsideWindow {
-        /// The environment.
         environment: EnvironmentId,
         /// The kernel's key digest.
         key: Digest,
-        /// The superblock.
         number: u32,
     },
 }

@@ -8,21 +8,14 @@ pub enum EcdsaError {
     /// Not 64 bytes for a signature, not 33 or 65 bytes for a SEC1 key.
     #[error("{what} has {expected} bytes, found {found}")]
     Length {
-        /// What was read.
         what: &'static str,
         /// Bytes expected.
         expected: &'static str,
-        /// Bytes found.
         found: usize,
     },
     /// The text is not hexadecimal.
     #[error("{what} is hexadecimal text: {reason}")]
-    NotHex {
-        /// What was read.
-        what: &'static str,
-        /// The decoder's message.
-        reason: String,
-    },
+    NotHex { what: &'static str, reason: String },
     /// The SEC1 tag or its coordinates give no point of the curve. The point at infinity is none either.
     #[error("{0} is not the SEC1 encoding of a point of secp256k1")]
     NotEncoded(String),
@@ -51,10 +44,5 @@ pub enum EcdsaError {
     HighS(String),
     /// The numbers are in range, but do not sign this hash under this key.
     #[error("the signature does not sign {hash} under the key {key}")]
-    Wrong {
-        /// The hash, hexadecimal.
-        hash: String,
-        /// The key, SEC1 compressed, hexadecimal.
-        key: String,
-    },
+    Wrong { hash: String, key: String },
 }

@@ -23,11 +23,9 @@ pub struct Signature {
 /// A signed hash: what a batch proof takes as input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
-    /// The signer.
     pub key: PublicKey,
     /// The 32 bytes signed.
     pub hash: [u8; 32],
-    /// The signature.
     pub signature: Signature,
 }
 

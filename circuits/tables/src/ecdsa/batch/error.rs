@@ -9,20 +9,10 @@ use crate::ecdsa::EcdsaError;
 pub enum BatchError {
     /// More signatures than the table holds.
     #[error("{found} signatures do not fit a table of {capacity}")]
-    TooMany {
-        /// Signatures of a full table.
-        capacity: usize,
-        /// Signatures given.
-        found: usize,
-    },
+    TooMany { capacity: usize, found: usize },
     /// A signature does not hold.
     #[error("signature {index}: {source}")]
-    Signature {
-        /// Its place in the batch.
-        index: usize,
-        /// What is wrong with it.
-        source: EcdsaError,
-    },
+    Signature { index: usize, source: EcdsaError },
     /// starky found no proof: the trace breaks a rule.
     #[error("the trace has no proof: {0}")]
     Unprovable(String),

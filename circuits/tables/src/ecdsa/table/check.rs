@@ -21,19 +21,9 @@ use crate::ecdsa::Claim;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Violation {
     /// A rule does not hold in a row.
-    Rule {
-        /// The rule.
-        rule: &'static str,
-        /// The row.
-        row: usize,
-    },
+    Rule { rule: &'static str, row: usize },
     /// A limb is not in the range table.
-    Range {
-        /// Its column.
-        column: usize,
-        /// Its row.
-        row: usize,
-    },
+    Range { column: usize, row: usize },
     /// The range table does not count its uses.
     Uses,
     /// What is read is not what is written.
