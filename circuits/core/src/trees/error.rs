@@ -9,20 +9,14 @@ use crate::Digest;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TreeError {
     /// The depth is not supported.
-    #[error("a tree of depth {depth} was asked for, at most {MAX_DEPTH} is supported")]
+    #[error("a tree of depth {depth} was requested, at most {MAX_DEPTH} is supported")]
     Depth { depth: usize },
     /// The index needs more bits than the tree has levels.
     #[error("index {index} does not exist in a tree of depth {depth}")]
     Index { index: u64, depth: usize },
     /// The tree has no empty slot left for this many leaves.
     #[error("{added} leaves do not fit after the first {count} of a tree of depth {depth}")]
-    Full {
-        /// Leaves in the tree.
-        count: u64,
-        /// Leaves to be added.
-        added: u64,
-        depth: usize,
-    },
+    Full { count: u64, added: u64, depth: usize },
     /// A subtree has a number of leaves that is not a power of two.
     #[error("a subtree has a power of two of leaves, found {found}")]
     Subtree { found: usize },
@@ -30,12 +24,7 @@ pub enum TreeError {
     #[error(
         "a subtree of {size} leaves cannot be appended after {count} leaves, which is not a multiple of it"
     )]
-    Unaligned {
-        /// Leaves in the tree.
-        count: u64,
-        /// Leaves in the subtree.
-        size: u64,
-    },
+    Unaligned { count: u64, size: u64 },
     /// An empty leaf was offered as a member.
     #[error("the empty leaf at index {index} is not a member")]
     EmptyLeaf { index: u64 },
@@ -47,14 +36,8 @@ pub enum TreeError {
     PathLength { expected: usize, found: usize },
     /// The opening leads to another root.
     #[error("the opening at index {index} leads to root {found}, expected {expected}")]
-    Root {
-        index: u64,
-        /// The root that was to be opened.
-        expected: Digest,
-        /// The root that the path leads to.
-        found: Digest,
-    },
-    /// Key 0 is the sentinel's.
+    Root { index: u64, expected: Digest, found: Digest },
+    /// Key 0 is reserved for the sentinel.
     #[error("key 0 marks the start of a keyed tree and cannot be used")]
     ZeroKey,
     /// The empty value would look like an absent key.
@@ -68,21 +51,10 @@ pub enum TreeError {
     Present { key: Digest },
     /// The opened leaf belongs to another key.
     #[error("the opened leaf has key {found}, expected {expected}")]
-    Key {
-        /// The key asked for.
-        expected: Digest,
-        /// The leaf's key.
-        found: Digest,
-    },
+    Key { expected: Digest, found: Digest },
     /// The opened leaf has another value.
     #[error("key {key} has value {found}, expected {expected}")]
-    Value {
-        key: Digest,
-        /// The value asked for.
-        expected: Digest,
-        /// The leaf's value.
-        found: Digest,
-    },
+    Value { key: Digest, expected: Digest, found: Digest },
     /// The key does not lie between the opened leaf's key and its successor.
     #[error("key {key} does not lie between {low} and {next}")]
     Order {
