@@ -9,9 +9,9 @@ use thiserror::Error;
 
 use crate::constrain::Constrain;
 
-/// Bits of an amount: 32 amounts can be summed without wrapping the field, and a range check is one row.
+/// The number of bits of an amount. 32 amounts can be summed without wrapping the field, and a range check takes one row.
 pub const AMOUNT_BITS: usize = 58;
-/// The most amounts that one constraint may sum.
+/// The largest number of amounts that one constraint may sum.
 pub const MAX_SUMMANDS: usize = 32;
 
 /// A quantity of one asset, below `2^58`.
@@ -19,29 +19,23 @@ pub const MAX_SUMMANDS: usize = 32;
 #[serde(try_from = "u64", into = "u64")]
 pub struct Amount(u64);
 
-/// An amount left its range.
+/// An amount is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AmountError {
-    /// Not below `2^58`.
+    /// The amount is not below `2^58`.
     #[error("amount {0} is not below 2^{AMOUNT_BITS}")]
     TooLarge(u64),
-    /// A difference below zero.
+    /// A difference is below zero.
     #[error("amount {from} is less than the {taken} to be taken from it")]
-    Negative {
-        /// What was there.
-        from: u64,
-        /// What was to be taken.
-        taken: u64,
-    },
+    Negative { from: u64, taken: u64 },
 }
 
 impl Amount {
-    /// Nothing.
     pub const ZERO: Self = Self(0);
     /// The largest amount.
     pub const MAX: Self = Self((1 << AMOUNT_BITS) - 1);
 
-    /// An amount.
+    /// Checks that `value` is an amount.
     ///
     /// # Errors
     /// [`AmountError::TooLarge`] from `2^58` on.

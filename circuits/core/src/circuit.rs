@@ -1,7 +1,7 @@
 //! A circuit as a definition: what it constrains, how its witness is filled, and the shape that it fits.
 //!
-//! Everything that handles circuits (proving, pins, the forging kit) works on [`Definition`]s, so that no
-//! circuit escapes any of them.
+//! Everything that handles circuits (proving, pins, the forging kit) works on [`Definition`]s, so that it handles every
+//! circuit.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,21 +22,21 @@ use crate::{
     recursion::{Shape, ShapeError},
 };
 
-/// Values by name, for [`Definition::parameters`] and [`Definition::depends_on`].
+/// Collects values by name, for [`Definition::parameters`] and [`Definition::depends_on`].
 #[must_use]
 pub fn named<T, const N: usize>(values: [(&str, T); N]) -> BTreeMap<String, T> {
     values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// One circuit of ours.
+/// A circuit: its constraints, and the assignment of its witness.
 pub trait Definition: Send + Sync {
     /// The statement that its proofs make, over targets.
     type Statement: Layout<Target>;
     /// The same statement over field elements.
     type NativeStatement: Layout<F>;
-    /// Targets that [`Self::assign`] fills.
+    /// The targets that [`Self::assign`] fills.
     type Targets: Send + Sync;
-    /// What a prover must know.
+    /// What a prover must know to make a proof.
     type Input;
 
     /// A unique name, for pins, files and messages: lower case, words separated by dashes.
@@ -55,8 +55,9 @@ pub trait Definition: Send + Sync {
         BTreeMap::new()
     }
 
-    /// Digests that the circuit has as constants, by name: those of the circuits that it verifies, or of sets of
-    /// them. The set of the circuits whose names start with `NAME-` is called `NAME-set`. Together with [`Self::name`] and [`Self::parameters`] they determine the circuit.
+    /// The digests that the circuit has as constants, by name: those of the circuits that it verifies, or of sets of
+    /// them. The set of the circuits whose names start with `NAME-` is called `NAME-set`. Together with [`Self::name`]
+    /// and [`Self::parameters`] they determine the circuit.
     fn depends_on(&self) -> BTreeMap<String, Digest> {
         BTreeMap::new()
     }
@@ -67,7 +68,7 @@ pub trait Definition: Send + Sync {
     /// Fills the witness from `input`, without judging it: an input that breaks a rule gives an unprovable witness.
     ///
     /// # Errors
-    /// If two different values are assigned to one target.
+    /// [`WitnessError`] if two different values are assigned to one target.
     fn assign(
         &self,
         targets: &Self::Targets,
@@ -81,60 +82,34 @@ pub trait Definition: Send + Sync {
 pub enum CircuitError {
     /// The circuit does not fit its shape.
     #[error("circuit {name}: {source}")]
-    Shape {
-        /// The circuit.
-        name: String,
-        /// Why.
-        source: ShapeError,
-    },
+    Shape { name: String, source: ShapeError },
     /// The witness contradicts itself.
     #[error("circuit {name}: {source}")]
-    Witness {
-        /// The circuit.
-        name: String,
-        /// Why.
-        source: WitnessError,
-    },
+    Witness { name: String, source: WitnessError },
     /// plonky2 found no proof: the input does not satisfy the circuit.
     #[error("circuit {name} has no proof for this input: {reason}")]
-    Unprovable {
-        /// The circuit.
-        name: String,
-        /// plonky2's message.
-        reason: String,
-    },
-    /// The circuit is not one of the set that is proved with: its definition is not the one that the set was made of.
+    Unprovable { name: String, reason: String },
+    /// The circuit's key is not in the set that the proof is for, because the set was made from another definition.
     #[error("circuit {name} has key {key}, which is not in its set")]
-    Unlisted {
-        /// The circuit.
-        name: String,
-        /// Digest of its key.
-        key: Digest,
-    },
+    Unlisted { name: String, key: Digest },
     /// The proof's public inputs are not a statement.
     #[error("circuit {name}: {source}")]
-    Statement {
-        /// The circuit.
-        name: String,
-        /// Why.
-        source: LayoutError,
-    },
+    Statement { name: String, source: LayoutError },
 }
 
 /// A built circuit with its targets.
 pub struct Compiled<Def: Definition> {
-    /// The definition it was built from.
     pub definition: Def,
-    /// Prover's and verifier's data.
+    /// The prover's and the verifier's data.
     pub circuit: Circuit,
-    /// Where [`Definition::assign`] writes.
+    /// The targets that [`Definition::assign`] fills.
     pub targets: Def::Targets,
-    /// Rows in use before padding.
+    /// The number of rows in use before padding.
     pub gates: usize,
     on_proof: Option<ProofListener>,
 }
 
-/// Receives the circuit's name when a proof starts: nothing of its witness is computed yet.
+/// Receives the circuit's name when a proof starts. Nothing of its witness is computed yet.
 pub type ProofListener = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl<Def: Definition> Compiled<Def> {
@@ -148,13 +123,13 @@ impl<Def: Definition> Compiled<Def> {
         Ok(Self::of_parts(definition, circuit, targets, gates))
     }
 
-    /// A circuit that was built or loaded before. The parts must be those of `definition`: its targets, and the rows
-    /// that its constraints take before padding.
+    /// Composes a circuit that was built or loaded before. The parts must be those of `definition`: its targets, and the
+    /// rows that its constraints take before padding.
     pub fn of_parts(definition: Def, circuit: Circuit, targets: Def::Targets, gates: usize) -> Self {
         Self { definition, circuit, targets, gates, on_proof: None }
     }
 
-    /// The same circuit, which calls `listener` whenever a proof starts.
+    /// Calls `listener` whenever a proof starts.
     #[must_use]
     pub fn with_listener(self, listener: ProofListener) -> Self {
         Self { on_proof: Some(listener), ..self }
@@ -177,7 +152,7 @@ impl<Def: Definition> Compiled<Def> {
         Ok(witness)
     }
 
-    /// Proves and verifies: plonky2's prover can return a proof that does not verify, so none leaves here unverified.
+    /// Makes a proof, and verifies it before it is returned: plonky2's prover can return a proof that does not verify.
     ///
     /// # Errors
     /// [`CircuitError::Witness`] or [`CircuitError::Unprovable`] if `input` does not satisfy the circuit.
@@ -210,13 +185,13 @@ impl<Def: Definition> Compiled<Def> {
     }
 }
 
-/// A compiled circuit of whatever definition.
+/// A compiled circuit, whatever its definition.
 pub trait AnyCompiled {
     /// The circuit's name.
     fn name(&self) -> String;
     /// The circuit.
     fn circuit(&self) -> &Circuit;
-    /// Rows in use before padding.
+    /// The number of rows in use before padding.
     fn gates(&self) -> usize;
     /// See [`all_parameters`].
     fn parameters(&self) -> BTreeMap<String, u64>;
@@ -246,7 +221,7 @@ impl<Def: Definition> AnyCompiled for Compiled<Def> {
     }
 }
 
-/// [`Definition::parameters`] with those of the configuration.
+/// [`Definition::parameters`], and the parameters of the configuration.
 pub fn all_parameters<Def: Definition>(definition: &Def) -> BTreeMap<String, u64> {
     with_config(definition.parameters(), &config_of(definition))
 }
@@ -272,7 +247,7 @@ fn config_of<Def: Definition>(definition: &Def) -> CircuitConfig {
     definition.shape().map_or_else(|| definition.config(), |shape| shape.common.config.clone())
 }
 
-/// Builds the circuit called `name` to its shape, if it has one.
+/// Builds the circuit called `name`, to its shape if it has one.
 ///
 /// # Errors
 /// [`CircuitError::Shape`] if it does not fit its shape.
@@ -281,7 +256,7 @@ pub fn build(name: &str, shape: Option<&Shape>, builder: Builder) -> Result<Circ
     shape.build(builder).map_err(|source| CircuitError::Shape { name: name.to_owned(), source })
 }
 
-/// A builder with all of the definition's constraints, its targets, and the rows in use.
+/// Adds all of the definition's constraints to a new builder. Returns the builder, the targets, and the rows in use.
 pub fn defined<Def: Definition>(definition: &Def) -> (Builder, Def::Targets, usize) {
     let mut builder = CircuitBuilder::new(config_of(definition));
     let (statement, targets) = definition.define(&mut builder);

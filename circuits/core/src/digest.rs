@@ -1,4 +1,4 @@
-//! Four field elements: a hash value, natively and in-circuit.
+//! Hash values of four field elements, natively and in-circuit.
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
@@ -11,9 +11,9 @@ use plonky2::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
-/// Field elements in a digest.
+/// The number of field elements in a digest.
 pub const DIGEST_LEN: usize = 4;
-/// Bytes in a digest's canonical encoding.
+/// The size of a digest's canonical encoding.
 pub const DIGEST_BYTES: usize = 32;
 
 /// A hash value: natively `Digest<F>`, in-circuit [`DigestTarget`].
@@ -28,16 +28,10 @@ pub type DigestTarget = Digest<Target>;
 pub enum DigestError {
     /// An element is not below the field's order, so the same digest would have two encodings.
     #[error("element {index} of a digest is {value}, which is not below the field order {}", F::ORDER)]
-    NonCanonical {
-        /// Position in the digest.
-        index: usize,
-        /// The value found.
-        value: u64,
-    },
+    NonCanonical { index: usize, value: u64 },
     /// The text is not 64 hexadecimal digits.
     #[error("a digest is 64 hexadecimal digits, found {found} characters: {text:?}")]
     NotHex {
-        /// Characters found.
         found: usize,
         /// The beginning of the text.
         text: String,
@@ -45,7 +39,7 @@ pub enum DigestError {
 }
 
 impl Digest {
-    /// The value of an empty tree leaf. No hash of ours is known to give it.
+    /// The value of an empty tree leaf. No input of our hash is known to give it.
     pub const ZERO: Self = Self([F::ZERO; DIGEST_LEN]);
 
     /// The canonical encoding: each element as 8 little-endian bytes.
@@ -58,7 +52,7 @@ impl Digest {
         bytes
     }
 
-    /// Reads the canonical encoding.
+    /// Decodes the canonical encoding.
     ///
     /// # Errors
     /// [`DigestError::NonCanonical`] if an element is not below the field's order.
@@ -83,7 +77,7 @@ impl Digest {
     }
 }
 
-/// Lexicographic by canonical elements, the first one most significant.
+/// Digests are ordered by their canonical elements, the first of which is the most significant.
 impl Ord for Digest {
     fn cmp(&self, other: &Self) -> Ordering {
         self.to_u64s().cmp(&other.to_u64s())
@@ -121,7 +115,7 @@ impl FromStr for Digest {
     }
 }
 
-/// Hexadecimal in text formats, 32 bytes in binary ones; non-canonical values are refused in both.
+/// Hexadecimal in text formats, and 32 bytes in binary ones. Both refuse values that are not canonical.
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -143,10 +137,10 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 impl<T: Copy> Digest<T> {
-    /// The first four items of `elements`, for values that come from a fixed-size computation.
+    /// The first four of `elements`.
     ///
     /// # Panics
-    /// If there are fewer than four; callers pass a permutation's output.
+    /// If there are fewer than four. Callers pass the output of a permutation.
     pub(crate) fn from_prefix(elements: &[T]) -> Self {
         Self([elements[0], elements[1], elements[2], elements[3]])
     }

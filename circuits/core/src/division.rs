@@ -34,23 +34,21 @@ use plonky2::{
 
 use crate::{amount::AMOUNT_BITS, constrain::Constrain};
 
-/// Bits of the lower limb of an operand, and of the upper limb of an amount.
+/// The number of bits of an operand's lower limb, and of an amount's upper limb.
 const LIMB_BITS: usize = AMOUNT_BITS / 2;
-/// Bits of a divisor, which is the sum of at most two amounts.
+/// The number of bits of a divisor, which is the sum of at most two amounts.
 pub const DIVISOR_BITS: usize = AMOUNT_BITS + 1;
-/// The quotient that stands for all that are no amounts.
+/// The quotient that represents all quotients that are not amounts.
 pub const SATURATED: u64 = 1 << AMOUNT_BITS;
 
-/// A quotient, rounded both ways; each at most [`SATURATED`].
+/// A quotient rounded both ways, at most [`SATURATED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quotients<T = u64> {
-    /// Rounded down.
     pub floor: T,
-    /// Rounded up.
     pub ceil: T,
 }
 
-/// `a * b / divisor`; saturates at [`SATURATED`], as it does for a divisor of 0.
+/// Computes `a * b / divisor`, which saturates at [`SATURATED`], also for a divisor of 0.
 #[must_use]
 pub fn mul_div(a: u64, b: u64, divisor: u64) -> Quotients {
     if divisor == 0 {
@@ -61,7 +59,7 @@ pub fn mul_div(a: u64, b: u64, divisor: u64) -> Quotients {
     Quotients { floor: saturate(product / divisor), ceil: saturate(product.div_ceil(divisor)) }
 }
 
-/// In-circuit twin of [`mul_div`]. Enforces that `a` and `b` are amounts and that `divisor` is below 2^59.
+/// The in-circuit twin of [`mul_div`]. Enforces that `a` and `b` are amounts and that `divisor` is below 2^59.
 pub fn mul_div_circuit(builder: &mut Builder, a: Target, b: Target, divisor: Target) -> Quotients<Target> {
     let hint = builder.add_virtual_target_arr();
     builder.add_simple_generator(DivisionHint { operands: [a, b, divisor], answer: hint });
@@ -159,7 +157,7 @@ fn carry(builder: &mut Builder, column: Target, bits: usize) -> Target {
     carry
 }
 
-/// How the hints of divisions are read, by their ids.
+/// The functions that read the hints of divisions, with the hints' ids.
 pub(crate) fn hint_readers() -> [(String, ReadGenerator); 2] {
     [
         (DivisionHint::default().id(), |source, common| {
@@ -171,7 +169,8 @@ pub(crate) fn hint_readers() -> [(String, ReadGenerator); 2] {
     ]
 }
 
-/// Offers quotient (two limbs and whether it is saturated), remainder and excess. Trusted by nobody.
+/// Computes the quotient (two limbs, and whether it is saturated), the remainder and the excess. No constraint trusts
+/// them.
 #[derive(Clone, Debug, Default)]
 struct DivisionHint {
     operands: [Target; 3],
@@ -220,7 +219,7 @@ impl SimpleGenerator<F, D> for DivisionHint {
     }
 }
 
-/// Offers the lower limb of an element. Trusted by nobody.
+/// Computes the lower limb of an element. No constraint trusts it.
 #[derive(Clone, Debug, Default)]
 struct LowLimbHint {
     x: Target,

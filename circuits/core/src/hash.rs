@@ -1,4 +1,4 @@
-//! Domain-separated Poseidon: the tag and the input's length stand in the capacity lanes, so that a leaf, a node, a
+//! Poseidon with separated domains. The capacity holds the domain's tag and the input's length, so that a leaf, a node, a
 //! list and a transcript can never collide, and a tree node costs one permutation.
 //!
 //! The permutation is plonky2's Poseidon over Goldilocks (width 12, rate 8, capacity 4;
@@ -27,7 +27,7 @@ const LENGTH_LANE: usize = SPONGE_RATE + 1;
 pub struct Domain(u64);
 
 impl Domain {
-    /// A domain named by at most 7 ASCII characters, which stay below the field's order.
+    /// The domain with a name of at most 7 ASCII characters, so that its tag is below the field's order.
     ///
     /// # Panics
     /// At compile time, when used for a constant, if the name is empty, longer, or not ASCII.
@@ -60,7 +60,7 @@ fn initial_state(domain: Domain, length: usize) -> [F; SPONGE_WIDTH] {
     state
 }
 
-/// Hash of `input` in `domain`. Inputs of up to 8 elements cost one permutation.
+/// Hashes `input` in `domain`. An input of up to 8 elements costs one permutation.
 #[must_use]
 pub fn hash(domain: Domain, input: &[F]) -> Digest {
     let mut state = initial_state(domain, input.len());
@@ -74,19 +74,19 @@ pub fn hash(domain: Domain, input: &[F]) -> Digest {
     Digest::from_prefix(&state)
 }
 
-/// In-circuit twin of [`hash`].
+/// The in-circuit twin of [`hash`].
 pub fn hash_circuit(builder: &mut Builder, domain: Domain, input: &[Target]) -> DigestTarget {
     let no_swap = builder._false();
     sponge_circuit(builder, domain, input, no_swap)
 }
 
-/// Hash of two digests: a tree node, or one step of a running digest.
+/// Hashes two digests: a tree node, or one step of a running digest.
 #[must_use]
 pub fn hash_pair(domain: Domain, left: Digest, right: Digest) -> Digest {
     hash(domain, &[left.0, right.0].concat())
 }
 
-/// In-circuit twin of [`hash_pair`].
+/// The in-circuit twin of [`hash_pair`].
 pub fn hash_pair_circuit(
     builder: &mut Builder,
     domain: Domain,
@@ -96,7 +96,7 @@ pub fn hash_pair_circuit(
     hash_circuit(builder, domain, &[left.0, right.0].concat())
 }
 
-/// [`hash_pair`] of `(left, right)`, or of `(right, left)` if `swap`, in one row: the Poseidon gate constrains
+/// Computes [`hash_pair`] of `(left, right)`, or of `(right, left)` if `swap`, in one row. The Poseidon gate constrains
 /// its swap wire to be boolean.
 pub fn hash_pair_swapped_circuit(
     builder: &mut Builder,
@@ -108,13 +108,13 @@ pub fn hash_pair_swapped_circuit(
     sponge_circuit(builder, domain, &[left.0, right.0].concat(), swap)
 }
 
-/// One step of a running digest over a list: `H(domain, previous, item)`.
+/// Adds an item to the running digest of a list: `H(domain, previous, item)`.
 #[must_use]
 pub fn chain(domain: Domain, previous: Digest, item: Digest) -> Digest {
     hash_pair(domain, previous, item)
 }
 
-/// In-circuit twin of [`chain`].
+/// The in-circuit twin of [`chain`].
 pub fn chain_circuit(
     builder: &mut Builder,
     domain: Domain,

@@ -8,7 +8,7 @@ use plonky2::{
 
 use crate::constrain::{Constrain, MAX_RANGE_BITS};
 
-/// Bits of a height or of a superblock number.
+/// The number of bits of a height, and of a superblock number.
 pub const HEIGHT_BITS: usize = 32;
 
 /// Enforces `a <= b` for two integers that are both known to be below `2^bits`.

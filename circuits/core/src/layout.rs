@@ -1,4 +1,4 @@
-//! One struct per statement, generic over field element or target, with its encoding written once.
+//! Statements as structs that are generic over field elements and targets, so that their encoding is written once.
 
 use circuits_prover::basetypes::{Builder, F, Witness};
 use plonky2::{
@@ -11,16 +11,16 @@ use crate::digest::Digest;
 
 /// A value with a fixed sequence of `T`s as its only encoding.
 pub trait Layout<T: Copy>: Sized {
-    /// Number of elements in the encoding.
+    /// The number of elements in the encoding.
     const LEN: usize;
 
     /// Appends the encoding to `out`.
     fn encode_into(&self, out: &mut Vec<T>);
 
-    /// Takes a value off the front of `source`, or `None` if it runs out.
+    /// Takes a value from the front of `source`. Returns `None` if `source` ends too early.
     fn decode_from(source: &mut impl Iterator<Item = T>) -> Option<Self>;
 
-    /// The encoding.
+    /// Encodes the value.
     fn encode(&self) -> Vec<T> {
         let mut out = Vec::with_capacity(Self::LEN);
         self.encode_into(&mut out);
@@ -28,7 +28,7 @@ pub trait Layout<T: Copy>: Sized {
         out
     }
 
-    /// Reads an encoding of exactly [`Self::LEN`] elements.
+    /// Decodes a value from exactly [`Self::LEN`] elements.
     ///
     /// # Errors
     /// [`LayoutError::Length`] if there are more or fewer.
@@ -46,28 +46,13 @@ pub trait Layout<T: Copy>: Sized {
 pub enum LayoutError {
     /// The number of elements is not the layout's.
     #[error("a statement of {expected} elements was expected, found {found}")]
-    Length {
-        /// Elements of the layout.
-        expected: usize,
-        /// Elements found.
-        found: usize,
-    },
+    Length { expected: usize, found: usize },
     /// The number of bytes is not the layout's.
     #[error("a statement of {expected} bytes was expected, found {found}")]
-    Bytes {
-        /// Bytes of the layout.
-        expected: usize,
-        /// Bytes found.
-        found: usize,
-    },
+    Bytes { expected: usize, found: usize },
     /// An element is not below the field's order.
     #[error("element {index} of a statement is {value}, which is not below the field order {}", F::ORDER)]
-    NonCanonical {
-        /// Position in the statement.
-        index: usize,
-        /// The value found.
-        value: u64,
-    },
+    NonCanonical { index: usize, value: u64 },
 }
 
 impl<T: Copy> Layout<T> for T {
@@ -145,13 +130,13 @@ macro_rules! layout {
     };
 }
 
-/// The encoding as bytes: each element as 8 little-endian bytes.
+/// Encodes a value as bytes, 8 little-endian bytes for each element.
 #[must_use]
 pub fn to_bytes<L: Layout<F>>(value: &L) -> Vec<u8> {
     value.encode().into_iter().flat_map(|element| element.to_canonical_u64().to_le_bytes()).collect()
 }
 
-/// Reads what [`to_bytes`] wrote.
+/// Decodes what [`to_bytes`] wrote.
 ///
 /// # Errors
 /// [`LayoutError`] if the length is not the layout's or an element is not canonical.
@@ -172,12 +157,12 @@ pub fn from_bytes<L: Layout<F>>(bytes: &[u8]) -> Result<L, LayoutError> {
     L::decode(&elements)
 }
 
-/// Fresh targets for a value, which constraints must bind.
+/// Allocates targets for a value. Constraints must bind them.
 pub fn new_virtual<L: Layout<Target>>(builder: &mut Builder) -> L {
     L::decode(&builder.add_virtual_targets(L::LEN)).expect("as many targets as the layout has elements")
 }
 
-/// A constant of a layout: `value` natively, the same layout over targets as result.
+/// Makes `value` a constant of the circuit, in the same layout over targets.
 pub fn constant<N: Layout<F>, L: Layout<Target>>(builder: &mut Builder, value: &N) -> L {
     let targets: Vec<_> = value.encode().into_iter().map(|element| builder.constant(element)).collect();
     L::decode(&targets).expect("both sides have one layout")
@@ -186,7 +171,7 @@ pub fn constant<N: Layout<F>, L: Layout<Target>>(builder: &mut Builder, value: &
 /// Assigns `value` to `targets`, element by element.
 ///
 /// # Errors
-/// plonky2's, if a target was already set to another value.
+/// [`WitnessError`] if a target already has another value.
 pub fn set<L: Layout<Target>, N: Layout<F>>(
     witness: &mut Witness,
     targets: &L,
@@ -204,7 +189,7 @@ pub fn set<L: Layout<Target>, N: Layout<F>>(
 pub struct WitnessError(String);
 
 impl WitnessError {
-    /// What plonky2 says about the two values.
+    /// Wraps plonky2's message about the two values.
     #[must_use]
     pub fn new(reason: String) -> Self {
         Self(reason)
@@ -214,7 +199,7 @@ impl WitnessError {
 /// Assigns one target.
 ///
 /// # Errors
-/// If it was already set to another value.
+/// [`WitnessError`] if the target already has another value.
 pub fn set_target(witness: &mut Witness, target: Target, value: F) -> Result<(), WitnessError> {
     witness.set_target(target, value).map_err(|error| WitnessError::new(error.to_string()))
 }

@@ -1,8 +1,9 @@
 //! Proofs and verifier keys from outside, as bytes.
 //!
-//! A peer's bytes meet our own [`CommonData`], never one that came with them. The size is known in advance and
-//! checked first; decoding runs contained; and what was decoded must encode to the same bytes, which refuses
-//! elements that are not canonical. Proof bytes are still not unique, so nothing is ever identified by them.
+//! The bytes of a peer are decoded against our own [`CommonData`], never against one that came with them. Their size is
+//! known in advance and checked first. Panics of the decoder are contained. What was decoded must encode to the same
+//! bytes, which excludes elements that are not canonical. Proof bytes are still not unique, so nothing is identified by
+//! them.
 
 use circuits_prover::{
     basetypes::{CommonData, D, Proof, VerifierKey},
@@ -14,37 +15,24 @@ use thiserror::Error;
 
 use crate::digest::{DIGEST_BYTES, Digest, DigestError};
 
-/// Bytes of a field element.
+/// The size of a field element.
 const ELEMENT_BYTES: usize = 8;
-/// Bytes of an element of the extension field.
+/// The size of an element of the extension field.
 const EXTENSION_BYTES: usize = ELEMENT_BYTES * D;
 
 /// Why bytes are not a proof or a key of the expected circuit.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ProofError {
-    /// Another number of bytes.
+    /// The number of bytes is not that of a proof.
     #[error("a proof of this circuit has {expected} bytes, found {found}")]
-    Size {
-        /// Bytes of every proof of the circuit.
-        expected: usize,
-        /// Bytes found.
-        found: usize,
-    },
-    /// Another number of public inputs.
+    Size { expected: usize, found: usize },
+    /// The bytes announce another number of public inputs.
     #[error("a proof of this circuit has {expected} public inputs, found {found}")]
-    PublicInputs {
-        /// Public inputs of the circuit.
-        expected: usize,
-        /// Public inputs announced.
-        found: u64,
-    },
+    PublicInputs { expected: usize, found: u64 },
     /// plonky2 cannot decode the bytes.
     #[error("the bytes are not a proof: {reason}")]
-    Malformed {
-        /// plonky2's message.
-        reason: String,
-    },
-    /// The bytes decode, but are not how the proof is encoded.
+    Malformed { reason: String },
+    /// The bytes decode, but are not the canonical encoding of the proof.
     #[error(
         "the bytes are not the canonical encoding of the proof; the first difference is at byte {position}"
     )]
@@ -52,31 +40,22 @@ pub enum ProofError {
         /// The first byte that differs.
         position: usize,
     },
-    /// A key has another number of bytes.
+    /// The number of bytes is not that of a key.
     #[error("a verifier key has {expected} bytes, found {found}")]
-    KeySize {
-        /// Bytes of every key.
-        expected: usize,
-        /// Bytes found.
-        found: usize,
-    },
-    /// A hash in a key is not canonical.
+    KeySize { expected: usize, found: usize },
+    /// A hash in the key is not canonical.
     #[error("hash {index} of a verifier key: {source}")]
     Key {
-        /// Position: first the cap's hashes, then the circuit digest.
+        /// The position: the cap's hashes come first, then the circuit digest.
         index: usize,
-        /// Why.
         source: DigestError,
     },
-    /// The proof is well-formed and does not verify.
+    /// The proof is well-formed, but does not verify.
     #[error("the proof does not verify: {reason}")]
-    Invalid {
-        /// plonky2's reason.
-        reason: String,
-    },
+    Invalid { reason: String },
 }
 
-/// Bytes of every uncompressed proof of a circuit.
+/// The size of every uncompressed proof of a circuit, in bytes.
 #[must_use]
 pub fn encoded_len(common: &CommonData) -> usize {
     let config = &common.config;
@@ -112,13 +91,13 @@ pub fn encoded_len(common: &CommonData) -> usize {
         + ELEMENT_BYTES * common.num_public_inputs
 }
 
-/// The bytes of a proof, which [`decode`] reads.
+/// Encodes a proof, for [`decode`].
 #[must_use]
 pub fn encode(proof: &Proof) -> Vec<u8> {
     proving::encode(proof)
 }
 
-/// Reads a proof of a circuit with this `common` data. It is not verified yet.
+/// Decodes a proof of a circuit with this `common` data, without verifying it.
 ///
 /// # Errors
 /// [`ProofError`] if the bytes are not exactly what [`encode`] gives for some proof of the circuit.
@@ -127,7 +106,7 @@ pub fn decode(bytes: &[u8], common: &CommonData) -> Result<Proof, ProofError> {
     if bytes.len() != expected {
         return Err(ProofError::Size { expected, found: bytes.len() });
     }
-    // The count of public inputs is the only length that plonky2 reads as a 64-bit number, and it allocates by it.
+    // The count of public inputs is the only length that plonky2 reads as a 64-bit number, and it allocates that many.
     let count_at = expected - ELEMENT_BYTES * (common.num_public_inputs + 1);
     let found = word(&bytes[count_at..]);
     if found != common.num_public_inputs as u64 {
@@ -143,15 +122,15 @@ pub fn decode(bytes: &[u8], common: &CommonData) -> Result<Proof, ProofError> {
     Err(ProofError::NotCanonical { position: same })
 }
 
-/// Verifies a decoded proof against a key, contained.
+/// Verifies a decoded proof against a key.
 ///
 /// # Errors
-/// [`ProofError::Invalid`] with plonky2's reason; also if its verifier panics.
+/// [`ProofError::Invalid`] with plonky2's reason, also if its verifier panics.
 pub fn verify(proof: &Proof, key: &VerifierKey, common: &CommonData) -> Result<(), ProofError> {
     proving::verify(proof, key, common).map_err(|reason| ProofError::Invalid { reason })
 }
 
-/// The bytes of a verifier key: the cap's hashes, then the circuit digest.
+/// Encodes a verifier key: the cap's hashes, then the circuit digest.
 #[must_use]
 pub fn encode_key(key: &VerifierKey) -> Vec<u8> {
     let hashes = key.constants_sigmas_cap.0.iter().chain([&key.circuit_digest]);
@@ -161,10 +140,10 @@ pub fn encode_key(key: &VerifierKey) -> Vec<u8> {
         .collect()
 }
 
-/// Reads what [`encode_key`] wrote, for a circuit of this configuration.
+/// Decodes what [`encode_key`] wrote, for a circuit of this configuration.
 ///
 /// # Errors
-/// [`ProofError::KeySize`] or [`ProofError::Key`].
+/// [`ProofError::KeySize`] or [`ProofError::Key`] if the bytes are not exactly the encoding of a key.
 pub fn decode_key(bytes: &[u8], common: &CommonData) -> Result<VerifierKey, ProofError> {
     let cap = 1 << common.config.fri_config.cap_height;
     let expected = DIGEST_BYTES * (cap + 1);

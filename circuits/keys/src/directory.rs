@@ -14,21 +14,22 @@ use crate::{
     store::{KeyStore, StoreError, StoreLock, too_large},
 };
 
-/// Refused files of one name that are kept. More of them say nothing new, and the files are large.
+/// How many refused files of one name are kept. More of them are not informative, and the files are large.
 const REFUSED_LIMIT: u32 = 9;
 
 /// Key files in a directory, which is made when the first file is written. Several processes may use it at once, also
-/// those of several users: key files hold no secret, and who can read them is up to the umask of who made them.
+/// those of several users: key files hold no secret, and the umask of the process that writes a file decides who can read
+/// it.
 ///
-/// Beside `NAME` there may be an empty `NAME.lock`, which is used again, and `NAME.refused` with `NAME.refused.txt`;
-/// later refused files of this name are `NAME.refused.2` and so on.
+/// Beside `NAME` there may be an empty `NAME.lock`, which is reused, and `NAME.refused` with `NAME.refused.txt`. Later
+/// refused files of this name are `NAME.refused.2` and so on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DirectoryStore {
     path: PathBuf,
 }
 
 impl DirectoryStore {
-    /// The store in this directory, which need not exist.
+    /// Opens the store in a directory, which need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
@@ -39,11 +40,11 @@ impl DirectoryStore {
         &self.path
     }
 
-    /// Files that nobody reads again, ascending: refused ones with their reasons, and what was being written by
-    /// processes that are gone.
+    /// The files that nobody reads again, ascending: refused files with their reasons, and unfinished files of processes
+    /// that have ended.
     ///
     /// # Errors
-    /// If the directory cannot be listed.
+    /// [`StoreError`] if the directory cannot be listed.
     pub fn leftovers(&self) -> Result<Vec<PathBuf>, StoreError> {
         let mut paths = vec![];
         for entry in self.entries()? {
@@ -59,14 +60,14 @@ impl DirectoryStore {
         Ok(paths)
     }
 
-    /// What lies in the directory; nothing if there is none.
+    /// The entries of the directory. A directory that does not exist has none.
     fn entries(&self) -> Result<Vec<DirEntry>, StoreError> {
         let entries =
             found(fs::read_dir(&self.path)).and_then(|entries| entries.into_iter().flatten().collect());
         entries.map_err(error(&self.path, "list the directory"))
     }
 
-    /// Where the file called `name` lies.
+    /// The path of the file called `name`.
     fn file(&self, name: &str, action: &'static str) -> Result<PathBuf, StoreError> {
         KeyName::check(name, &self.location(), action)?;
         Ok(self.path.join(name))
@@ -77,7 +78,7 @@ impl DirectoryStore {
     }
 }
 
-/// No write takes this long, so whoever began it is gone.
+/// No write takes this long, so the process that began it has ended.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60 * 60);
 
 fn is_abandoned(entry: &DirEntry) -> bool {
@@ -89,7 +90,7 @@ fn error(path: &Path, action: &'static str) -> impl FnOnce(io::Error) -> StoreEr
     move |source| StoreError { location: path.display().to_string(), action, source }
 }
 
-/// `None` in place of the error that there is no such file.
+/// Turns the error that a file does not exist into `None`.
 fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -98,7 +99,8 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// The file and its size. Opening a pipe would wait for its other end, so what the file is, is asked before.
+/// Opens a file, and reads its size. The kind of the file is checked first, because opening a pipe would wait for its
+/// other end.
 fn open(path: &Path) -> io::Result<Option<(File, u64)>> {
     let Some(metadata) = found(fs::metadata(path))? else { return Ok(None) };
     if !metadata.is_file() {
@@ -109,7 +111,8 @@ fn open(path: &Path) -> io::Result<Option<(File, u64)>> {
     Ok(Some((file, size)))
 }
 
-/// The lock file, made if it is not there. A link is not followed: it would make a file wherever it points to.
+/// Opens the lock file, and creates it if it does not exist. A link is not followed, because that could create a file
+/// anywhere.
 fn open_lock(path: &Path) -> io::Result<File> {
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -119,7 +122,7 @@ fn open_lock(path: &Path) -> io::Result<File> {
         return Err(io::Error::other("it is not a regular file"));
     }
     match OpenOptions::new().write(true).open(path) {
-        // Another user's: reading is enough to lock it.
+        // The file is another user's. A file that is open for reading can be locked too.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
         opened => opened,
     }
@@ -158,7 +161,7 @@ impl KeyStore for DirectoryStore {
             return Err(error(&path, "read it")(too_large(size, limit)));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-        // It may have grown since.
+        // The file may have grown since its size was read.
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(error(&path, "read it"))?;
         let size = bytes.len() as u64;
         if size > limit { Err(error(&path, "read it")(too_large(size, limit))) } else { Ok(Some(bytes)) }
@@ -185,7 +188,7 @@ impl KeyStore for DirectoryStore {
             if fs::symlink_metadata(&refused).is_ok() {
                 continue;
             }
-            // Making the text claims the number: of two processes, one only can.
+            // Creating the text claims the number, which only one of two processes can do.
             let mut file = match OpenOptions::new().write(true).create_new(true).open(&why) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
@@ -193,15 +196,15 @@ impl KeyStore for DirectoryStore {
             };
             let done = file.write_all(text.as_bytes()).and_then(|()| fs::rename(&path, &refused));
             if done.is_err() {
-                // Best effort: a text without a file misleads nobody.
+                // If this fails, a text without its file stays, which is harmless.
                 let _ = fs::remove_file(&why);
             }
-            // Gone already: somebody else set it aside.
+            // A file that does not exist any more was set aside by another process.
             return found(done).map(drop).map_err(failed);
         }
         Err(failed(io::Error::new(
             io::ErrorKind::QuotaExceeded,
-            format!("{REFUSED_LIMIT} refused files of this name lie there already"),
+            format!("there are already {REFUSED_LIMIT} refused files of this name"),
         )))
     }
 
@@ -209,8 +212,8 @@ impl KeyStore for DirectoryStore {
         let path = self.file(name, "remove it")?;
         found(fs::remove_file(&path)).map_err(error(&path, "remove it"))?;
         let lock = self.path.join(format!("{name}.lock"));
-        // Of a lock that is held, the file stays. Who opened it and is about to lock it, may then make a key that
-        // another process makes as well; both are the same.
+        // A held lock's file is left where it is. A process that has opened the file and is about to lock it may make a
+        // key that another process makes too; both are the same.
         if File::open(&lock).is_ok_and(|file| file.try_lock().is_ok()) {
             found(fs::remove_file(&lock)).map_err(error(&lock, "remove it"))?;
         }

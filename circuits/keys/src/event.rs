@@ -1,68 +1,39 @@
-//! What [`CircuitCache`](super::Keys) tell whoever waits for a key.
+//! What a [`CircuitCache`](crate::CircuitCache) reports.
 
 use std::{sync::Arc, time::Duration};
 
-/// Something worth telling whoever waits for a key. None of it stops a proof.
+/// Something that a cache reports to whoever waits for a key. No event stops a proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A circuit comes from key files.
+    /// A circuit was loaded from key files.
     Loaded {
-        /// Its name.
         identifier: String,
-        /// How long it took to define it, to read and check its files, and to decode them.
+        /// The time to define the circuit, and to read, check and decode its files.
         took: Duration,
     },
-    /// A circuit's key is waited for: another process makes it.
-    Waiting {
-        /// The circuit.
-        identifier: String,
-    },
+    /// The cache waits for another process that makes the circuit's key.
+    Waiting { identifier: String },
     /// A circuit is being built.
-    Making {
-        /// Its name.
-        identifier: String,
-    },
+    Making { identifier: String },
     /// A circuit was built.
     Made {
-        /// Its name.
         identifier: String,
-        /// How long it took to build it.
+        /// The time to build the circuit.
         building: Duration,
-        /// How long it took to serialise it and to write its files.
+        /// The time to serialise the circuit and to write its files.
         writing: Duration,
     },
-    /// A proof of a circuit starts: nothing of its witness is computed yet.
-    Proving {
-        /// The circuit.
-        identifier: String,
-    },
-    /// A file was refused, and set aside if its store can do that.
-    Refused {
-        /// The file.
-        name: String,
-        /// The store.
-        location: String,
-        /// Why.
-        reason: String,
-    },
-    /// A store does not do what it should.
-    Trouble {
-        /// The store's reason.
-        reason: String,
-    },
-    /// No store took a key: it will be made again.
-    NotKept {
-        /// The circuit.
-        identifier: String,
-        /// Why.
-        reason: String,
-    },
-    /// The code builds another circuit than its pin says, so its files are not those that a pin asks for.
-    NotAsPinned {
-        /// The circuit.
-        identifier: String,
-    },
+    /// A proof of a circuit starts. Nothing of its witness is computed yet.
+    Proving { identifier: String },
+    /// A file was refused, and set aside if its store is able to.
+    Refused { name: String, location: String, reason: String },
+    /// A store failed.
+    Trouble { reason: String },
+    /// No store accepted a key, so it will be made again.
+    NotKept { identifier: String, reason: String },
+    /// The code builds a circuit that differs from its pin, so its files are not the ones that the pin asks for.
+    NotAsPinned { identifier: String },
 }
 
-/// Is told of events, while a circuit is waited for: it must not ask the same keys for one.
+/// Receives events while a thread waits for a circuit. It must not request a circuit from the same cache.
 pub type Listener = Arc<dyn Fn(&Event) + Send + Sync>;

@@ -1,4 +1,4 @@
-//! Key files: a magic line, one line of minified JSON, the payload.
+//! The bytes of key files: a magic line, one line of minified JSON, and the payload.
 
 use thiserror::Error;
 
@@ -9,93 +9,70 @@ use crate::{
 
 /// The first line of every key file.
 pub const MAGIC_LINE: &[u8] = b"superblock key\n";
-/// Bytes within which the header must end.
+/// The header must end within this many bytes.
 pub const HEADER_LIMIT: usize = 64 << 10;
-/// Bytes from the start of a key file that are enough for [`read_header`].
+/// This many bytes from the start of a key file are enough for [`read_header`].
 pub const START_LIMIT: usize = MAGIC_LINE.len() + HEADER_LIMIT;
-/// Bytes of the largest key file: whatever a header or a pin announces, no more are read.
+/// The size of the largest key file in bytes. No more are read, even if a header or a pin announces more.
 pub const KEY_LIMIT: u64 = 1 << 30;
-/// Characters of a message that are shown; it may quote the file.
+/// The number of characters that are shown of a message, because it may quote the file.
 const REASON_LIMIT: usize = 200;
 
-/// Why bytes are not the key file that was looked for.
+/// Why bytes are not the expected key file.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum KeyFileError {
-    /// Another program's file, or an empty one.
+    /// The file belongs to another program, or is empty.
     #[error("a key file starts with the line \"superblock key\"")]
     Magic,
-    /// No end of the header.
+    /// The header has no end within its limit.
     #[error("a key file has one line of JSON within its first {HEADER_LIMIT} bytes")]
     NoHeader,
-    /// The header is of another version.
+    /// The header has another version.
     #[error("header version {HEADER_VERSION} was expected, found {found}")]
-    Version {
-        /// The version found.
-        found: u64,
-    },
-    /// The header is not one of ours: a field is missing, unknown or malformed.
+    Version { found: u64 },
+    /// A field of the header is missing, unknown or malformed.
     #[error("the header is malformed: {reason}")]
-    Header {
-        /// The parser's reason.
-        reason: String,
-    },
-    /// The header is spelled otherwise than we write it.
+    Header { reason: String },
+    /// The header is not spelled as we write it.
     #[error("the header is not minified JSON in the order of its fields")]
     NotCanonical,
     /// The header was changed after its hash was computed.
     #[error("the header's identifying hash is {found}, its fields have {computed}")]
-    IdentifyingHash {
-        /// In the header.
-        found: Checksum,
-        /// Of the header.
-        computed: Checksum,
-    },
-    /// The file's name is another key's.
+    IdentifyingHash { found: Checksum, computed: Checksum },
+    /// The file has the name of another key's file.
     #[error("the file is called {name}, its header is that of {expected}")]
     Name {
-        /// The name.
         name: String,
         /// The name that the header determines.
         expected: String,
     },
-    /// The header is that of another key: other parameters, another circuit or another source.
+    /// The header belongs to another key: it has other parameters, another circuit or another source.
     #[error("{field} of the key is {found}, expected {expected}")]
     Other {
         /// The first field that differs.
         field: String,
-        /// What the pins say.
+        /// The value that the pins require.
         expected: String,
-        /// What the header says.
+        /// The value in the header.
         found: String,
     },
-    /// The payload is not as long as the header says.
+    /// The payload does not have the length that the header announces.
     #[error("the header announces a payload of {announced} bytes, found {found}")]
-    Length {
-        /// Bytes announced.
-        announced: u64,
-        /// Bytes found.
-        found: u64,
-    },
-    /// The file is larger than its key; it is not read.
+    Length { announced: u64, found: u64 },
+    /// The file is larger than the expected one, and is not read.
     #[error("the file has more than {limit} bytes")]
-    TooLarge {
-        /// What it may have.
-        limit: u64,
-    },
-    /// The payload does not have the checksum in the header.
+    TooLarge { limit: u64 },
+    /// The payload does not have the checksum that the header announces.
     #[error("the payload's checksum is {found}, the header says {expected}")]
     Checksum {
-        /// In the header.
+        /// The checksum in the header.
         expected: Checksum,
-        /// Of the payload.
+        /// The payload's checksum.
         found: Checksum,
     },
-    /// The payload is what the pins say, and still not a key: the pins are wrong.
+    /// The payload is what the pins require, and still not a key: the pins are wrong.
     #[error("the payload does not decode: {reason}")]
-    Payload {
-        /// The decoder's reason.
-        reason: String,
-    },
+    Payload { reason: String },
 }
 
 /// A key file in memory.
@@ -107,7 +84,7 @@ pub struct KeyFile {
 }
 
 impl KeyFile {
-    /// The file with this header, whose payload must be the one that the header announces.
+    /// Composes a file. The payload must be the one that the header announces.
     #[must_use]
     pub fn new(header: Header, payload: &[u8]) -> Self {
         let mut bytes = MAGIC_LINE.to_vec();
@@ -118,10 +95,10 @@ impl KeyFile {
         Self { header, bytes, payload: start }
     }
 
-    /// Reads a file; checks all but the payload's checksum.
+    /// Parses a file, and checks everything except the payload's checksum.
     ///
     /// # Errors
-    /// [`KeyFileError`]
+    /// [`KeyFileError`] with the first check that fails.
     pub fn parse(name: &str, bytes: Vec<u8>) -> Result<Self, KeyFileError> {
         let (header, payload) = read_header(name, &bytes)?;
         let found = (bytes.len() - payload) as u64;
@@ -131,12 +108,12 @@ impl KeyFile {
         Ok(Self { header, bytes, payload })
     }
 
-    /// Reads the file with this header; checks everything.
+    /// Parses the file with this header, and checks everything.
     ///
     /// # Errors
-    /// [`KeyFileError`] if `bytes` are anything else.
+    /// [`KeyFileError`] if `bytes` are any other file.
     pub fn expect(header: &Header, bytes: Vec<u8>) -> Result<Self, KeyFileError> {
-        // Before the name is compared: the field that differs says more than a hash.
+        // This comes before the name is compared: the field that differs says more than a hash.
         parse_header(&bytes)?.0.check_is(header)?;
         let file = Self::parse(&header.file_name(), bytes)?;
         file.check_payload()?;
@@ -164,17 +141,17 @@ impl KeyFile {
     /// Checks the payload against the header.
     ///
     /// # Errors
-    /// [`KeyFileError::Checksum`]
+    /// [`KeyFileError::Checksum`] if the payload is another one.
     pub fn check_payload(&self) -> Result<(), KeyFileError> {
         let (expected, found) = (self.header.payload.sha3, Checksum::of(self.payload()));
         if found == expected { Ok(()) } else { Err(KeyFileError::Checksum { expected, found }) }
     }
 }
 
-/// The header of the file called `name` that starts with `start`, and where its payload starts.
+/// Parses the header of the file called `name` that starts with `start`. Also returns the position of the payload.
 ///
 /// # Errors
-/// [`KeyFileError`] if it is not a header of ours, or not that of a file of this name.
+/// [`KeyFileError`] if the header is malformed, or belongs to a file of another name.
 pub fn read_header(name: &str, start: &[u8]) -> Result<(Header, usize), KeyFileError> {
     let (header, payload) = parse_header(start)?;
     let expected = header.file_name();
@@ -184,17 +161,17 @@ pub fn read_header(name: &str, start: &[u8]) -> Result<(Header, usize), KeyFileE
     Ok((header, payload))
 }
 
-/// The header of the file that starts with `start`, whatever the file is called, and where its payload starts.
+/// Parses the header of a file of any name that starts with `start`. Also returns the position of the payload.
 ///
 /// # Errors
-/// [`KeyFileError`] if it is not a header of ours.
+/// [`KeyFileError`] if the header is malformed.
 pub fn parse_header(start: &[u8]) -> Result<(Header, usize), KeyFileError> {
     let rest = start.strip_prefix(MAGIC_LINE).ok_or(KeyFileError::Magic)?;
     let rest = &rest[..rest.len().min(HEADER_LIMIT)];
     let end = rest.iter().position(|byte| *byte == b'\n').ok_or(KeyFileError::NoHeader)?;
     let line = &rest[..end];
     let malformed = |error: serde_json::Error| KeyFileError::Header { reason: shown(&error.to_string()) };
-    // Of another version's header only the version is sure to be readable.
+    // In a header of another version, only the version is certain to be readable.
     let value: serde_json::Value = serde_json::from_slice(line).map_err(malformed)?;
     if let Some(found) = value["header_version"].as_u64().filter(|found| *found != u64::from(HEADER_VERSION))
     {
@@ -215,7 +192,7 @@ pub fn parse_header(start: &[u8]) -> Result<(Header, usize), KeyFileError> {
     Ok((header, MAGIC_LINE.len() + end + 1))
 }
 
-/// A message that may quote a hostile file: without characters that terminals obey, and of bounded length.
+/// Bounds the length of a message that may quote a hostile file, and escapes the characters that terminals obey.
 fn shown(reason: &str) -> String {
     let plain = |c: char| c.is_ascii_graphic() || c == ' ';
     let shown = reason.chars().take(REASON_LIMIT);
@@ -223,7 +200,7 @@ fn shown(reason: &str) -> String {
 }
 
 impl Header {
-    /// Bytes of the largest file with this header.
+    /// The size of the largest file with this header, in bytes.
     #[must_use]
     pub fn file_limit(&self) -> u64 {
         self.payload.bytes.saturating_add(START_LIMIT as u64).min(KEY_LIMIT)
@@ -232,7 +209,7 @@ impl Header {
     /// Checks that this header is `expected`.
     ///
     /// # Errors
-    /// [`KeyFileError::Other`], which names the first field that differs.
+    /// [`KeyFileError::Other`] with the first field that differs.
     pub fn check_is(&self, expected: &Self) -> Result<(), KeyFileError> {
         if self == expected {
             return Ok(());
@@ -247,7 +224,7 @@ impl Header {
     }
 }
 
-/// The fields of a header: those that somebody chose before those that follow from them.
+/// The fields of a header. Those that somebody chose come before those that follow from them.
 const FIELDS: [&str; 12] = [
     "header_version",
     "kind",
@@ -263,7 +240,7 @@ const FIELDS: [&str; 12] = [
     "identifying_hash",
 ];
 
-/// Path, expected and found value of the first difference.
+/// The path, the expected value and the found value of the first difference.
 fn first_difference(
     path: &str,
     expected: &serde_json::Value,

@@ -1,4 +1,4 @@
-//! The header of a key file: what the key is, so that files are listed, matched and judged without their payload.
+//! The header of a key file. It describes the key, so that files are listed, matched and judged without their payload.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 /// The version of headers that this program writes and reads.
 pub const HEADER_VERSION: u32 = 1;
 
-/// A SHA3-256 hash; 64 hexadecimal digits as text.
+/// A SHA3-256 hash. As text it has 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Checksum([u8; 32]);
 
 impl Checksum {
-    /// The checksum of `bytes`.
+    /// Computes the checksum of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha3(bytes))
@@ -60,18 +60,18 @@ impl FromStr for Checksum {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut bytes = [0; 32];
         match hex::decode_to_slice(text, &mut bytes) {
-            // One spelling for each checksum.
+            // Each checksum has one spelling.
             Ok(()) if !text.contains(|c: char| c.is_ascii_uppercase()) => Ok(Self(bytes)),
             _ => Err(format!("a checksum is 64 lower-case hexadecimal digits, found {text:?}")),
         }
     }
 }
 
-/// Which part of a circuit a file holds.
+/// The part of a circuit that a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
-    /// What makes proofs.
+    /// The data that makes proofs.
     ProverKey,
     /// The cap over constants and permutation, and the circuit digest.
     VerifierKey,
@@ -80,11 +80,11 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// Every kind.
+    /// Every part.
     pub const ALL: [Self; 3] = [Self::ProverKey, Self::VerifierKey, Self::CommonData];
 }
 
-/// As in headers and file names.
+/// The spelling in headers and file names.
 impl fmt::Display for KeyKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -95,29 +95,25 @@ impl fmt::Display for KeyKind {
     }
 }
 
-/// What a file holds, and of which circuit.
+/// The part that a file holds, and the circuit that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kind {
-    /// Which part.
     #[serde(rename = "type")]
     pub kind: KeyKind,
-    /// The circuit's name.
     pub identifier: String,
 }
 
-/// Length and checksum of a payload.
+/// The length and the checksum of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payload {
-    /// Its length.
     pub bytes: u64,
-    /// Its checksum.
     pub sha3: Checksum,
 }
 
 impl Payload {
-    /// Of `payload`.
+    /// Describes `payload`.
     #[must_use]
     pub fn of(payload: &[u8]) -> Self {
         Self { bytes: payload.len() as u64, sha3: Checksum::of(payload) }
@@ -133,15 +129,13 @@ pub const STARKY_VERSION: &str = "1.1.0";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
-    /// Version of this program.
+    /// The version of this program.
     pub superblock: String,
-    /// Version of plonky2.
     pub plonky2: String,
-    /// Version of starky.
     pub starky: String,
-    /// Checksum of the source files that circuits are made from.
+    /// The checksum of the source files that circuits are made from.
     pub source: Checksum,
-    /// Date of that source, not of the key's generation, so that generating again gives the same file.
+    /// The date of the sources, not of the key's generation, so that generating the key again gives the same file.
     pub date: String,
 }
 
@@ -151,44 +145,40 @@ pub struct Origin {
 pub struct Header {
     /// [`HEADER_VERSION`].
     pub header_version: u32,
-    /// What the file holds.
     pub kind: Kind,
     /// The circuit's sizes, capacities and security configuration.
     pub parameters: BTreeMap<String, u64>,
-    /// The code.
     pub origin: Origin,
     /// plonky2's circuit digest.
     pub circuit: Digest,
-    /// Digest of the verifier key, as key sets and registries contain it.
+    /// The digest of the verifier key, as key sets and registries contain it.
     pub verifier_key: Digest,
-    /// Logarithm of the number of rows.
+    /// The logarithm of the number of rows.
     pub degree_bits: usize,
-    /// Rows in use before padding.
+    /// The number of rows in use before padding.
     pub gates: usize,
-    /// Public inputs.
     pub public_inputs: usize,
-    /// Digests that the circuit has as constants: of the circuits that it verifies, or of sets of them.
+    /// The digests that the circuit has as constants: of the circuits that it verifies, or of sets of them.
     pub depends_on: BTreeMap<String, Digest>,
-    /// The payload.
     pub payload: Payload,
-    /// SHA3-256 of this header with zeros here.
+    /// The SHA3-256 of this header with zeros in this field.
     pub identifying_hash: Checksum,
 }
 
 impl Header {
-    /// The header with its identifying hash put right.
+    /// The same header with its identifying hash computed.
     #[must_use]
     pub fn identified(self) -> Self {
         Self { identifying_hash: self.computed_hash(), ..self }
     }
 
-    /// The hash that the header should have.
+    /// The identifying hash that the header should have.
     #[must_use]
     pub fn computed_hash(&self) -> Checksum {
         Checksum::of(Self { identifying_hash: Checksum::default(), ..self.clone() }.to_json().as_bytes())
     }
 
-    /// One line of JSON, without spaces and without a line break.
+    /// The header as one line of JSON, without spaces and without a line break.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a header has string keys only")

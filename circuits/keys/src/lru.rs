@@ -1,8 +1,8 @@
-//! Built circuits in memory, bounded by their bytes: the least recently used goes first.
+//! Values in memory, bounded by their bytes: the least recently used one goes first.
 
 use std::{any::Any, collections::BTreeMap, sync::Arc};
 
-/// Memory that circuits may take if the caller does not say: enough for the circuits of one small superblock.
+/// The default bound of memory for circuits, in bytes: enough for the circuits of one small superblock.
 pub const DEFAULT_MEMORY_BYTES: u64 = 2 << 30;
 
 type Value = Arc<dyn Any + Send + Sync>;
@@ -35,7 +35,7 @@ impl<K: Ord + Clone> Lru<K> {
         Some(entry.value.clone())
     }
 
-    /// Adds a value; one that is larger than the limit alone is not kept.
+    /// Adds a value. A value that is larger than the limit is not kept.
     pub(crate) fn insert(&mut self, key: K, value: Value, bytes: u64) {
         self.remove(&key);
         if bytes > self.limit {
@@ -53,7 +53,7 @@ impl<K: Ord + Clone> Lru<K> {
         self.entries.insert(key, Entry { value, bytes, last_use: self.clock });
     }
 
-    /// Bytes of all values.
+    /// The bytes of all values.
     #[cfg(test)]
     const fn used(&self) -> u64 {
         self.used

@@ -12,13 +12,12 @@ use crate::{
 
 /// A circuit's pin and the payloads that it pins.
 pub struct Made {
-    /// The pin.
     pub pin: Pin,
     payloads: Vec<(KeyKind, Vec<u8>)>,
 }
 
 impl Made {
-    /// Serialises the keys of `compiled`.
+    /// Serialises the keys of `compiled`. A circuit that cannot be serialised has a pin without files.
     #[must_use]
     pub fn new(compiled: &dyn AnyCompiled) -> Self {
         let circuit = compiled.circuit();
@@ -40,23 +39,23 @@ impl Made {
         Self { pin: Pin::with_files(compiled, Some(files)), payloads }
     }
 
-    /// The files, the largest last. None if the circuit cannot be serialised.
+    /// The files, the largest one last. A circuit that cannot be serialised has none.
     pub fn files(&self, origin: &Origin) -> impl Iterator<Item = KeyFile> {
         self.payloads.iter().filter_map(move |(kind, payload)| {
             Some(KeyFile::new(Header::of(&self.pin, *kind, origin)?, payload))
         })
     }
 
-    /// Writes the files that `store` does not have as they are, the prover key last.
+    /// Writes the files that `store` lacks or has in another form, the prover key last.
     ///
     /// # Errors
     /// The first error of the store.
     pub fn write(&self, store: &dyn KeyStore, origin: &Origin) -> Result<(), StoreError> {
         self.files(origin).try_for_each(|file| {
             let name = file.header().file_name();
-            // A circuit that is never loaded would be written by every process.
-            let there = store.read(&name, file.bytes().len() as u64);
-            if matches!(there, Ok(Some(bytes)) if bytes == file.bytes()) {
+            // Otherwise every process would write a circuit that it builds for lack of a pin.
+            let present = store.read(&name, file.bytes().len() as u64);
+            if matches!(present, Ok(Some(bytes)) if bytes == file.bytes()) {
                 return Ok(());
             }
             store.write(&name, file.bytes())
@@ -65,7 +64,7 @@ impl Made {
 }
 
 impl Header {
-    /// The header of the key file of a pinned circuit; `None` if the circuit cannot be serialised.
+    /// The header of a pinned circuit's key file, or `None` if the circuit cannot be serialised.
     #[must_use]
     pub fn of(pin: &Pin, kind: KeyKind, origin: &Origin) -> Option<Self> {
         let files = pin.files?;

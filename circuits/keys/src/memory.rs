@@ -13,7 +13,7 @@ use crate::{
     store::{KeyStore, StoreError, too_large},
 };
 
-/// A collection of key files in memory: filled by whoever makes keys, emptied by [`Self::take`], ended by dropping it.
+/// A collection of key files in memory. A [`CircuitCache`](crate::CircuitCache) fills it, and [`Self::take`] empties it.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     files: Mutex<BTreeMap<String, Vec<u8>>>,
@@ -22,11 +22,10 @@ pub struct MemoryStore {
 /// A key file in a [`MemoryStore`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryFile {
-    /// Its name.
     pub name: String,
-    /// Its header, or why that cannot be read.
+    /// The header, or why it cannot be read.
     pub header: Result<Header, KeyFileError>,
-    /// Bytes of the whole file.
+    /// The size of the whole file.
     pub bytes: u64,
 }
 
@@ -48,13 +47,13 @@ impl MemoryStore {
         .collect()
     }
 
-    /// Bytes of all files, those that were set aside included.
+    /// The bytes of all files, including those that were set aside.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.lock().values().map(|bytes| bytes.len() as u64).sum()
     }
 
-    /// Takes a file out: a key file, or one that was set aside.
+    /// Removes and returns a file: a key file, or one that was set aside.
     pub fn take(&self, name: &str) -> Option<Vec<u8>> {
         self.lock().remove(name)
     }

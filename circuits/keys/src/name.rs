@@ -7,13 +7,12 @@ use crate::{
     store::StoreError,
 };
 
-/// The longest identifier of a circuit in a file name, in bytes; with it the names of all files fit into file systems.
+/// The longest identifier of a circuit in a file name, in bytes. With it, file systems accept the names of all files.
 const IDENTIFIER_LIMIT: usize = 120;
 
-/// What the name of a key file says.
+/// The parts of a key file's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyName {
-    /// Part and circuit.
     pub kind: Kind,
     /// The header's identifying hash.
     pub hash: Checksum,
@@ -38,7 +37,7 @@ impl KeyName {
         let (rest, hash) = name.strip_suffix(".key")?.rsplit_once('.')?;
         let (identifier, kind) = rest.rsplit_once('.')?;
         let kind = KeyKind::ALL.into_iter().find(|known| known.to_string() == kind)?;
-        // Neither a path nor a hidden file can be spelled with these.
+        // These characters can spell neither a path nor a hidden file.
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if identifier.is_empty() || identifier.len() > IDENTIFIER_LIMIT || !identifier.chars().all(plain) {
             return None;
@@ -46,7 +45,7 @@ impl KeyName {
         Some(Self { kind: Kind { kind, identifier: identifier.to_owned() }, hash: hash.parse().ok()? })
     }
 
-    /// Checks the name of a file in the store at `location`.
+    /// Checks that a name of a file in the store at `location` is well-formed. `action` is what the store was asked to do.
     ///
     /// # Errors
     /// [`StoreError`] if it is not the name of a key file.

@@ -1,36 +1,34 @@
-//! Pins: what each circuit is, in numbers that change if the circuit does. They are kept in a checked-in file,
-//! so that changing a circuit is a step of its own.
+//! Pins: what each circuit is, in numbers that change with the circuit. They are kept in a checked-in file, so that
+//! changing a circuit is a step of its own.
 
 use std::{collections::BTreeMap, fmt};
 
 use circuits_core::{circuit::AnyCompiled, digest::Digest, proof::encoded_len, recursion::key_digest};
 use serde::{Deserialize, Serialize};
 
-use crate::Payload;
+use crate::header::Payload;
 
-/// One circuit.
+/// What one circuit is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {
-    /// Its name.
     pub name: String,
     /// plonky2's circuit digest.
     pub digest: Digest,
-    /// The digest of its verifier key, which key sets contain.
+    /// The digest of the verifier key, as key sets contain it.
     pub key: Digest,
-    /// Rows in use before padding.
+    /// The number of rows in use before padding.
     pub gates: usize,
-    /// Logarithm of the number of rows.
+    /// The logarithm of the number of rows.
     pub degree_bits: usize,
-    /// Public inputs.
     pub public_inputs: usize,
-    /// Bytes of a proof.
+    /// The size of a proof.
     pub proof_bytes: usize,
     /// Sizes, capacities and configuration; see [`Definition::parameters`](circuits_core::Definition::parameters).
     pub parameters: BTreeMap<String, u64>,
-    /// Digests that it has as constants; see [`Definition::depends_on`](circuits_core::Definition::depends_on).
+    /// The digests that the circuit has as constants; see [`Definition::depends_on`](circuits_core::Definition::depends_on).
     pub depends_on: BTreeMap<String, Digest>,
-    /// The payloads of its key files; `None` if it has generators or gates that cannot be serialised.
+    /// The payloads of the key files; `None` if the circuit has generators or gates that cannot be serialised.
     pub files: Option<FilePins>,
 }
 
@@ -38,11 +36,8 @@ pub struct Pin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilePins {
-    /// Of the prover key.
     pub prover_key: Payload,
-    /// Of the verifier key.
     pub verifier_key: Payload,
-    /// Of the common data.
     pub common_data: Payload,
 }
 
@@ -83,10 +78,10 @@ impl Pin {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pins {
-    /// Day of the sources that the circuits are built from, as YYYY-MM-DD; empty for pins that were just learned.
+    /// The day of the sources that the circuits are built from, as YYYY-MM-DD. Empty for pins that were just learned.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub date: String,
-    /// Ascending by name, each name once.
+    /// The pins, ascending by name, each name once.
     pub circuit: Vec<Pin>,
 }
 
@@ -105,7 +100,7 @@ impl Pins {
         self.circuit.iter().find(|pin| pin.name == name)
     }
 
-    /// How `built` differs from these pins; empty if it does not.
+    /// How `built` differs from these pins. Empty if it does not.
     #[must_use]
     pub fn differences(&self, built: &Self) -> Vec<Difference> {
         let mut differences = vec![];
@@ -137,30 +132,15 @@ impl Pins {
     }
 }
 
-/// A circuit is not what its pin says.
+/// A difference between a circuit and its pin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Difference {
-    /// Pinned, but not built.
-    Gone {
-        /// The circuit.
-        name: String,
-    },
-    /// Built, but not pinned.
-    Unpinned {
-        /// The circuit.
-        name: String,
-    },
-    /// Pinned and built with different values.
-    Changed {
-        /// The circuit.
-        name: String,
-        /// What differs.
-        field: &'static str,
-        /// The pinned value.
-        pinned: String,
-        /// The value now.
-        built: String,
-    },
+    /// The circuit is pinned, but was not built.
+    Gone { name: String },
+    /// The circuit was built, but is not pinned.
+    Unpinned { name: String },
+    /// A field of the pin differs from the built circuit.
+    Changed { name: String, field: &'static str, pinned: String, built: String },
 }
 
 impl fmt::Display for Difference {

@@ -1,10 +1,10 @@
 //! The payloads of key files.
 //!
 //! A prover key's payload leaves out what is cheap to compute again: the leaves below the cap (the polynomials on a
-//! larger domain, 60 % of the prover data), the permutation on the subgroup, and roots of unity. What is left and slow to
-//! make are hashes, the partition of wires and the generators.
+//! larger domain, 60 % of the prover data), the permutation on the subgroup, and roots of unity. It keeps what is slow to
+//! compute: hashes, the partition of wires, and the generators.
 //!
-//! Decoding trusts its input: only bytes whose checksum is pinned come here.
+//! Decoding trusts its input, because callers pass only bytes whose checksum is pinned.
 
 use std::collections::BTreeMap;
 
@@ -33,13 +33,13 @@ use rayon::prelude::*;
 
 type ProverData = ProverOnlyCircuitData<F, C, D>;
 
-/// plonky2's generators, and ours.
+/// Serialises plonky2's generators and ours.
 struct Generators {
     plonky2: DefaultGeneratorSerializer<C, D>,
     ours: Vec<(String, ReadGenerator)>,
 }
 
-/// The tag of a generator of plonky2's; ours have 1 and more, by their place in the list.
+/// The tag of plonky2's generators. The tag of one of ours is its position in the list plus 1.
 const PLONKY2: u8 = 0;
 
 impl Generators {
@@ -80,7 +80,7 @@ impl WitnessGeneratorSerializer<F, D> for Generators {
     }
 }
 
-/// Indices of wires and generators fit 32 bits: a circuit has at most 2^18 rows of 135 wires.
+/// Writes an index of a wire or generator. It fits 32 bits, because a circuit has at most 2^18 rows of 135 wires.
 fn write_index(target: &mut Vec<u8>, index: usize) -> IoResult<()> {
     target.write_u32(u32::try_from(index).map_err(|_| IoError)?)
 }
@@ -94,13 +94,13 @@ fn read_index(source: &mut Buffer<'_>) -> IoResult<usize> {
     Ok(source.read_u32()? as usize)
 }
 
-/// Values whose number is known. Collecting results would make room for them again and again.
+/// Reads `count` values. Collecting results would reallocate repeatedly.
 fn read_many<'a, T>(
     source: &mut Buffer<'a>,
     count: usize,
     read: impl Fn(&mut Buffer<'a>) -> IoResult<T>,
 ) -> IoResult<Vec<T>> {
-    // None takes less than a byte.
+    // No value takes less than a byte.
     let mut values = Vec::with_capacity(count.min(source.unread_bytes().len()));
     for _ in 0..count {
         values.push(read(source)?);
@@ -108,7 +108,7 @@ fn read_many<'a, T>(
     Ok(values)
 }
 
-/// Values after their number.
+/// Reads values that their number precedes.
 fn read_counted<'a, T>(
     source: &mut Buffer<'a>,
     read: impl Fn(&mut Buffer<'a>) -> IoResult<T>,
@@ -121,7 +121,8 @@ fn read_indices(source: &mut Buffer<'_>) -> IoResult<Vec<usize>> {
     read_counted(source, read_index)
 }
 
-/// The payload of a prover key; `None` if the circuit has lookups, or generators that are neither plonky2's nor ours.
+/// Encodes the payload of a prover key. Returns `None` if the circuit has lookups, or generators that are neither
+/// plonky2's nor ours.
 pub(crate) fn encode_prover(circuit: &Circuit) -> Option<Vec<u8>> {
     let prover = &circuit.prover_only;
     let plain = prover.lookup_rows.is_empty() && prover.lut_to_lookups.is_empty();
@@ -158,7 +159,8 @@ fn write_prover(prover: &ProverData, common: &CommonData) -> IoResult<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What a payload holds, before what it leaves out is computed. It does not borrow the payload, which is as large.
+/// The content of a prover key's payload. It does not borrow the payload, which is as large and can be freed before the
+/// rest is computed.
 pub(crate) struct Stored {
     generators: Vec<WitnessGeneratorRef<F, D>>,
     generator_indices_by_watches: BTreeMap<usize, Vec<usize>>,
@@ -169,7 +171,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Reads the payload of a circuit with this common data.
+    /// Decodes the payload of a circuit with this common data.
     pub(crate) fn decode(payload: &[u8], common: &CommonData) -> IoResult<Self> {
         let serializer = Generators::new();
         let source = &mut Buffer::new(payload);
@@ -192,7 +194,7 @@ impl Stored {
         if is_whole { Ok(stored) } else { Err(IoError) }
     }
 
-    /// The prover data of the circuit with this key and common data.
+    /// Computes the rest of the prover data of the circuit with this key and common data.
     pub(crate) fn complete(self, key: &VerifierKey, common: &CommonData) -> ProverData {
         let degree_bits = common.degree_bits();
         let rate_bits = common.config.fri_config.rate_bits;
@@ -230,12 +232,12 @@ impl Stored {
     }
 }
 
-/// Polynomials that are on the larger domain at once, before they are written into leaves: all of them would take as
-/// much memory again as the leaves, and new memory costs more than the transforms.
+/// How many polynomials are extended to the larger domain before they are written into leaves. All of them at once would
+/// take as much memory as the leaves, and allocating it costs more than the transforms.
 const POLYNOMIALS_AT_ONCE: usize = 16;
 
-/// The polynomials' values on the domain that FRI commits to, a leaf for each point, in bit-reversed order. `roots` are
-/// those of that domain.
+/// Evaluates the polynomials on the domain that FRI commits to, and returns a leaf for each point, in bit-reversed order.
+/// `roots` are the roots of that domain.
 fn leaves(polynomials: &[PolynomialCoeffs<F>], rate_bits: usize, roots: &FftRootTable<F>) -> Vec<Vec<F>> {
     let rows = polynomials.first().map_or(0, PolynomialCoeffs::len);
     let points = rows << rate_bits;
@@ -259,12 +261,12 @@ fn leaves(polynomials: &[PolynomialCoeffs<F>], rate_bits: usize, roots: &FftRoot
     leaves
 }
 
-/// The payload of a circuit's common data; `None` if it has gates that are not plonky2's.
+/// Encodes the payload of a circuit's common data. Returns `None` if it has gates that are not plonky2's.
 pub(crate) fn encode_common(common: &CommonData) -> Option<Vec<u8>> {
     common.to_bytes(&DefaultGateSerializer).ok()
 }
 
-/// Reads what [`encode_common`] wrote.
+/// Decodes what [`encode_common`] wrote.
 pub(crate) fn decode_common(payload: &[u8]) -> IoResult<CommonData> {
     CommonData::from_bytes(payload.to_vec(), &DefaultGateSerializer)
 }

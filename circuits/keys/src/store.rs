@@ -4,59 +4,60 @@ use std::{fs::File, io};
 
 use thiserror::Error;
 
-/// A place for key files. Names are those of [`super::Header::file_name`].
+/// A store of key files. Names are those of [`Header::file_name`](crate::Header::file_name).
 pub trait KeyStore: Send + Sync {
-    /// What the store is, for messages: a path or an address.
+    /// The path or address of the store, for messages.
     fn location(&self) -> String;
 
-    /// Names of the key files, ascending, and of nothing else that lies there.
+    /// The names of the key files, ascending. Other files are not listed.
     ///
     /// # Errors
-    /// If the store cannot be read. A store that does not exist yet is empty.
+    /// [`StoreError`] if the store cannot be read. A store that does not exist yet is empty.
     fn list(&self) -> Result<Vec<String>, StoreError>;
 
-    /// At most `limit` bytes from the start of a file; `None` if there is none of this name.
+    /// Reads at most `limit` bytes from the start of a file. Returns `None` if no file has this name.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// [`StoreError`] if the file cannot be read.
     fn read_start(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// A whole file of at most `limit` bytes; `None` if there is none of this name.
+    /// Reads a whole file of at most `limit` bytes. Returns `None` if no file has this name.
     ///
     /// # Errors
-    /// If it cannot be read; [`io::ErrorKind::FileTooLarge`] if it is larger, and then nothing was read.
+    /// [`StoreError`] if the file cannot be read. The source is [`io::ErrorKind::FileTooLarge`] if it is larger than
+    /// `limit`; such a file is not read.
     fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Writes a file so that readers see all of it or nothing.
     ///
     /// # Errors
-    /// If it cannot be written; what was there before is then still there.
+    /// [`StoreError`] if the file cannot be written. An earlier file of this name is then unchanged.
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// Gives a file that was refused the name `NAME.refused`, and writes why to `NAME.refused.txt`.
+    /// Renames a refused file to `NAME.refused`, and writes the reason to `NAME.refused.txt`.
     ///
     /// # Errors
-    /// If it cannot be renamed.
+    /// [`StoreError`] if the file cannot be renamed.
     fn set_aside(&self, name: &str, reason: &str) -> Result<(), StoreError>;
 
     /// Removes a file.
     ///
     /// # Errors
-    /// If it cannot be removed.
+    /// [`StoreError`] if the file cannot be removed.
     fn remove(&self, name: &str) -> Result<(), StoreError>;
 
-    /// Waits until nobody else makes this key, and tells `waiting` if it has to. A store that cannot lock lets everybody
-    /// go on: then a key may be made twice, and both are the same.
+    /// Acquires the right to make this key. Calls `waiting` before it waits for another holder. A store that cannot lock
+    /// grants the right to everybody: a key may then be made twice, with the same result.
     ///
     /// # Errors
-    /// If the lock cannot be had.
+    /// [`StoreError`] if the lock cannot be acquired.
     fn lock(&self, name: &str, waiting: &dyn Fn()) -> Result<StoreLock, StoreError> {
         let _ = (name, waiting);
         Ok(StoreLock::new(None))
     }
 }
 
-/// The right to make a key; released when dropped, or when the process ends.
+/// The right to make a key. It is released when it is dropped, or when the process ends.
 #[derive(Debug)]
 #[must_use]
 pub struct StoreLock {
@@ -64,21 +65,20 @@ pub struct StoreLock {
 }
 
 impl StoreLock {
-    /// A lock that ends with `file`, which is locked; without one, a lock that excludes nobody.
+    /// Wraps a locked file, which is unlocked when the lock is dropped. Without a file, the lock excludes nobody.
     pub const fn new(file: Option<File>) -> Self {
         Self { _file: file }
     }
 }
 
-/// A store did not do what it was asked for.
+/// An operation of a store failed.
 #[derive(Debug, Error)]
 #[error("{location}: cannot {action}: {source}")]
 pub struct StoreError {
-    /// The file or the store.
+    /// The path or address of the file, or of the store.
     pub location: String,
-    /// What was tried.
+    /// What was tried, as it follows "cannot".
     pub action: &'static str,
-    /// Why it failed.
     pub source: io::Error,
 }
 

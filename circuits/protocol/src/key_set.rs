@@ -87,7 +87,7 @@ impl KeyMembershipTarget {
         builder.enforce_digest_equal(found, root);
     }
 
-    /// Assigns a membership.
+    /// Assigns the membership.
     ///
     /// # Errors
     /// [`WitnessError`] if a target already has another value.

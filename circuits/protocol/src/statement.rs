@@ -1,4 +1,4 @@
-//! The statements that proofs make to each other and to L1, each with one layout (design: one struct, one order).
+//! The statements that proofs make to each other and to L1. Each is one struct with one order of its fields.
 
 use circuits_core::{
     F,
@@ -8,13 +8,13 @@ use circuits_core::{
 };
 use plonky2::field::types::Field;
 
-/// Domain of a block's entry in the body chain.
+/// The domain of a block's entry in the body chain.
 pub const BODY_ELEMENT: Domain = Domain::new("body-el");
-/// Domain of the steps of the body chain.
+/// The domain of the steps of the body chain.
 pub const BODY_CHAIN: Domain = Domain::new("body-ch");
-/// Domain of message lists (outbox and inbox).
+/// The domain of message lists (outbox and inbox).
 pub const MESSAGE_LIST: Domain = Domain::new("msglist");
-/// Domain of a statement's own digest.
+/// The domain of a statement's own digest.
 pub const STATEMENT: Domain = Domain::new("stmt");
 
 circuits_core::layout! {
@@ -37,7 +37,7 @@ circuits_core::layout! {
         pub inbox: Digest<T>,
         /// Digest of the published block data.
         pub body: Digest<T>,
-        /// Commitment whose preimage the kernel proves to know.
+        /// The producer's commitment. The kernel proves that the prover knows its preimage.
         pub producer: Digest<T>,
     }
 }
@@ -57,7 +57,7 @@ circuits_core::layout! {
 }
 
 circuits_core::layout! {
-    /// Running digests and counts; running, so that their value does not depend on the shape of the proof tree.
+    /// Digests and counts that run through a superblock, so that their values do not depend on the shape of the proof tree.
     pub struct Accumulators<T> {
         /// Digest of the blocks applied, in order.
         pub body_chain: Digest<T>,
@@ -97,7 +97,7 @@ circuits_core::layout! {
 }
 
 circuits_core::layout! {
-    /// What L1 verifies.
+    /// What L1 verifies: "this superblock leads from `previous_state` to `new_state`".
     pub struct SuperblockStatement<T> {
         /// The deployment, fixed on L1.
         pub chain_id: T,
@@ -144,7 +144,8 @@ impl Accumulators {
     }
 }
 
-/// The statement's digest, for ordering and for naming files; never of a proof, whose bytes are not unique.
+/// The digest of a statement, for ordering and for names of files. A proof has no such digest, because its bytes are not
+/// unique.
 #[must_use]
 pub fn statement_digest<L: Layout<F>>(statement: &L) -> Digest {
     hash(STATEMENT, &statement.encode())

@@ -1,7 +1,7 @@
-//! The wrap: brings the proof of a kernel of any size to the block shape, with the kernel's key as a constant.
+//! The wrap brings the proof of a kernel of any size to the block shape, with the kernel's key as a constant.
 //!
-//! The wrap's own verifier key is what the registry lists. It commits to the kernel's key, and through its circuit
-//! digest to this file, so one digest names the whole pair.
+//! The registry lists the wrap's own verifier key. That key commits to the kernel's key, and to the code of the wrap through
+//! its circuit digest, so one digest identifies the whole pair.
 
 use std::{
     collections::BTreeMap,
@@ -21,15 +21,15 @@ use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::statement::BlockStatement;
 
-/// Rows of the block shape, as a logarithm.
+/// The logarithm of the rows of the block shape.
 const BLOCK_DEGREE_BITS: usize = 12;
-/// The largest kernel, as a logarithm of its rows, whose verifier fits the block shape; larger ones take one hop.
+/// The logarithm of the rows of the largest kernel whose verifier fits the block shape. Larger kernels take one hop.
 const LARGEST_DIRECT_DEGREE_BITS: usize = 13;
 
-/// What follows a kernel's name, after a dash, in the names of its hop and its wrap.
+/// The suffixes, after a dash, by which the names of a kernel's hop and wrap differ from the kernel's name.
 pub const STAGES: [&str; 2] = ["hop", "wrap"];
 
-/// The shape of wrapped blocks: what segment leaves verify.
+/// The shape of wrapped blocks, which segment leaves verify.
 #[must_use]
 pub fn block_shape() -> &'static Shape {
     static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
@@ -38,7 +38,7 @@ pub fn block_shape() -> &'static Shape {
     &SHAPE
 }
 
-/// Verifies one proof of one fixed circuit and makes the same statement.
+/// The circuit that verifies a proof of one fixed circuit and makes the same statement.
 #[derive(Clone)]
 pub struct Rewrap {
     name: String,
@@ -85,7 +85,7 @@ impl Definition for Rewrap {
     }
 }
 
-/// The circuits that bring one kernel's proofs to the block shape, as definitions.
+/// The definitions of the circuits that bring one kernel's proofs to the block shape.
 #[derive(Clone)]
 pub struct Wrapper {
     hop: Option<Rewrap>,
@@ -122,12 +122,12 @@ impl Wrapper {
     /// The key that the registry lists, with the common data of the block shape.
     ///
     /// # Errors
-    /// [`CircuitError::Shape`] if the verifier of what is below does not fit the block shape.
+    /// [`CircuitError::Shape`] if the verifier of the kernel or of its hop does not fit the block shape.
     pub fn key(&self, cache: &CircuitCache) -> Result<Arc<VerifierData>, CircuitError> {
         cache.verifier(self.wrap.clone())
     }
 
-    /// Digest of [`Self::key`].
+    /// The digest of [`Self::key`], which the registry lists.
     ///
     /// # Errors
     /// As [`Self::key`].

@@ -15,34 +15,35 @@ use plonky2::{
     util::serialization::{Buffer, IoResult},
 };
 
-/// Goldilocks, `p = 2^64 - 2^32 + 1`.
+/// The Goldilocks field, `p = 2^64 - 2^32 + 1`.
 pub type F = GoldilocksField;
-/// Poseidon for Merkle trees and for the transcript.
+/// The configuration with Poseidon for Merkle trees and for the transcript.
 pub type C = PoseidonGoldilocksConfig;
-/// Degree of the extension field that challenges are drawn from.
+/// The degree of the extension field from which challenges are drawn.
 pub const D: usize = 2;
 
 /// A circuit under construction.
 pub type Builder = CircuitBuilder<F, D>;
-/// A built circuit, prover's and verifier's side.
+/// A built circuit: the prover's and the verifier's data.
 pub type Circuit = CircuitData<F, C, D>;
-/// What a verifier knows of a circuit apart from its key: sizes, gates, FRI parameters. Comes from our code only.
+/// What a verifier knows of a circuit apart from its key: sizes, gates, FRI parameters. It must come from our code.
 pub type CommonData = CommonCircuitData<F, D>;
 /// A verifier key: the cap over constants and permutation, and the circuit digest.
 pub type VerifierKey = VerifierOnlyCircuitData<C, D>;
-/// All that verifying needs: key and common data.
+/// Everything that verifying needs: key and common data.
 pub type VerifierData = VerifierCircuitData<F, C, D>;
 /// A proof with its public inputs.
 pub type Proof = ProofWithPublicInputs<F, C, D>;
-/// Inputs of one proof.
+/// The inputs of one proof.
 pub type Witness = PartialWitness<F>;
 
-/// Reads one serialised generator of ours.
+/// A function that reads one serialised generator of ours.
 pub type ReadGenerator = fn(&mut Buffer<'_>, &CommonData) -> IoResult<WitnessGeneratorRef<F, D>>;
 
-/// Wires of one row; a Poseidon permutation fills all of them.
+/// The number of wires of a row. A Poseidon permutation fills all of them.
 const NUM_WIRES: usize = 135;
-/// Challenges per interactive argument: with 2 the permutation argument would be the weakest part (see `security`).
+/// The number of challenges of each interactive argument. With 2, the permutation argument would be the weakest part (see
+/// `circuits_core::security`).
 const NUM_CHALLENGES: usize = 3;
 
 /// The configuration of every circuit whose proof is verified inside another one of ours.

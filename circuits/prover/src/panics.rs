@@ -1,5 +1,4 @@
-//! Keeps panics of the proof system inside: some proof shapes make plonky2's verifier panic, and some witnesses its
-//! prover.
+//! Turns panics of the proof system into errors: some proofs make plonky2's verifier panic, and some witnesses its prover.
 
 use std::{cell::Cell, panic, sync::Once};
 
@@ -7,7 +6,7 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work`; a panic in it becomes an error with the panic's message, and prints nothing.
+/// Runs `work`. A panic in it becomes an error, and prints nothing.
 ///
 /// # Errors
 /// The panic's message.

@@ -1,7 +1,7 @@
 //! plonky2's builder, prover and verifiers, for our field and hash.
 //!
-//! None of these functions is generic, so that plonky2's code for our field is compiled once, in this crate, and not
-//! again in every crate and test that builds a circuit.
+//! No function here is generic, so that plonky2's code for our field is compiled once, in this crate, and not in every
+//! crate and test that builds a circuit.
 
 use plonky2::plonk::{circuit_data::VerifierCircuitTarget, proof::ProofWithPublicInputsTarget};
 
@@ -19,47 +19,47 @@ pub fn build(builder: Builder) -> Circuit {
     builder.build::<C>()
 }
 
-/// What [`build`] would give as common data, without the commitments.
+/// Computes the common data that [`build`] would return, without computing the commitments.
 #[must_use]
 pub fn common_data(builder: Builder) -> CommonData {
     builder.mock_build::<C>().common
 }
 
-/// Proves, contained. The proof is not verified: plonky2's prover can return one that does not.
+/// Makes a proof, without verifying it. plonky2's prover can return a proof that does not verify.
 ///
 /// # Errors
-/// plonky2's reason; also if its prover panics.
+/// plonky2's reason, also if its prover panics.
 pub fn prove(circuit: &Circuit, witness: Witness) -> Result<Proof, String> {
     contained(|| circuit.prove(witness))?.map_err(|error| error.to_string())
 }
 
-/// Verifies, contained.
+/// Verifies a proof.
 ///
 /// # Errors
-/// plonky2's reason; also if its verifier panics, as it does for some shapes.
+/// plonky2's reason, also if its verifier panics, as it does for some malformed proofs.
 pub fn verify(proof: &Proof, key: &VerifierKey, common: &CommonData) -> Result<(), String> {
     let data = VerifierData { verifier_only: key.clone(), common: common.clone() };
     contained(|| data.verify(proof.clone()))?.map_err(|error| error.to_string())
 }
 
-/// plonky2's encoding of a proof.
+/// Encodes a proof as plonky2 does.
 #[must_use]
 pub fn encode(proof: &Proof) -> Vec<u8> {
     proof.to_bytes()
 }
 
-/// Reads plonky2's encoding of a proof of a circuit with this `common` data, contained. plonky2 allocates by lengths in
-/// `bytes`, and takes encodings that are not canonical: the caller checks both.
+/// Decodes plonky2's encoding of a proof of a circuit with this `common` data. plonky2 allocates as much as lengths in
+/// `bytes` announce, and accepts encodings that are not canonical: the caller must check both.
 ///
 /// # Errors
-/// plonky2's reason; also if its reader panics.
+/// plonky2's reason, also if its decoder panics.
 pub fn decode(bytes: &[u8], common: &CommonData) -> Result<Proof, String> {
     contained(|| Proof::from_bytes(bytes.to_vec(), common))?.map_err(|error| error.to_string())
 }
 
 /// Adds a proof of a circuit with this `common` data and the constraint that it verifies under `key`.
 ///
-/// The key is bound to nothing here; callers bind it, as `circuits_core::recursion` does.
+/// This function does not bind the key. Callers must bind it, as `circuits_core::recursion` does.
 pub fn verify_circuit(
     builder: &mut Builder,
     common: &CommonData,

@@ -18,17 +18,17 @@ use plonky2::{
 };
 use thiserror::Error;
 
-/// Bits of FRI's folding arity and of the cap height: in both, a verifier picks one of 16.
+/// The number of bits of FRI's folding arity and of the cap height. For both, a verifier picks one of 16.
 const ARITY_BITS: usize = 4;
-/// Bits of a query index into the largest child that a shape's circuits verify: 2^15 rows at rate 1/8.
+/// The number of bits of a query index into the largest child that a shape's circuits verify: 2^15 rows at rate 1/8.
 const LARGEST_INDEX_BITS: usize = 15 + 3;
-/// Rows of the circuit that a shape's data is read from, as a logarithm; only the FRI parameters depend on it.
+/// The logarithm of the rows of the circuit that a shape's data is taken from. Only the FRI parameters depend on it.
 const TEMPLATE_DEGREE_BITS: usize = 6;
 
 /// A fixed set of gates, degree and number of public inputs.
 #[derive(Clone, Debug)]
 pub struct Shape {
-    /// What the shape is of.
+    /// What has the shape, for messages.
     pub name: &'static str,
     /// The data that every circuit of this shape shares.
     pub common: CommonData,
@@ -37,32 +37,20 @@ pub struct Shape {
 /// Why a circuit does not have a shape.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ShapeError {
-    /// Too many rows.
+    /// The circuit has too many rows.
     #[error("{gates} rows do not fit the {shape} shape of 2^{degree_bits} rows")]
     TooLarge {
-        /// The shape.
         shape: &'static str,
-        /// Rows used.
         gates: usize,
-        /// Logarithm of the rows allowed.
+        /// The logarithm of the rows allowed.
         degree_bits: usize,
     },
-    /// Another number of public inputs.
+    /// The circuit has another number of public inputs.
     #[error("{found} public inputs where the {shape} shape has {expected}")]
-    PublicInputs {
-        /// The shape.
-        shape: &'static str,
-        /// Public inputs of the shape.
-        expected: usize,
-        /// Public inputs found.
-        found: usize,
-    },
-    /// A gate outside the shape's set, or another configuration.
+    PublicInputs { shape: &'static str, expected: usize, found: usize },
+    /// The circuit has a gate outside of the shape's set, or another configuration.
     #[error("the circuit's gates or configuration are not those of the {shape} shape")]
-    Gates {
-        /// The shape.
-        shape: &'static str,
-    },
+    Gates { shape: &'static str },
 }
 
 /// The gates of plonky2's recursive verifier and of our gadgets, closed under verifying a circuit of the same gates.

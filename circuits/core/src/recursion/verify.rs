@@ -1,9 +1,9 @@
 //! Verifying one proof inside a circuit, with its key bound.
 //!
-//! plonky2's recursive verifier takes the cap and the circuit digest of the child's key as two independent
-//! inputs: a prover may combine the digest of a listed circuit with the cap of another one. So a key that is a
-//! witness is always bound by [`key_digest`], which covers both, and the caller proves that digest to be in a
-//! tree with a pinned root.
+//! plonky2's recursive verifier takes the cap and the circuit digest of the child's key as two independent inputs, so a
+//! prover could combine the digest of a listed circuit with the cap of another one. Therefore a key that is a witness is
+//! always bound by [`key_digest`], which covers both, and the caller proves that this digest is in a tree with a pinned
+//! root.
 
 use circuits_prover::{
     basetypes::{Builder, CommonData, F, Proof, VerifierKey, Witness},
@@ -21,18 +21,18 @@ use crate::{
     recursion::Shape,
 };
 
-/// Domain of verifier-key digests.
+/// The domain of verifier-key digests.
 pub const KEY: Domain = Domain::new("vkey");
 
 /// A proof verified inside a circuit.
 pub struct ChildTarget<S> {
-    /// The child's statement: its public inputs, bound to the proof.
+    /// The child's public inputs, which the proof binds.
     pub statement: S,
     proof: ProofTarget,
     key: Option<VerifierCircuitTarget>,
 }
 
-/// `H(KEY, cap, circuit_digest)`.
+/// The digest of a verifier key: `H(KEY, cap, circuit_digest)`.
 #[must_use]
 pub fn key_digest(key: &VerifierKey) -> Digest {
     let mut elements: Vec<F> = key.constants_sigmas_cap.0.iter().flat_map(|hash| hash.elements).collect();
@@ -40,7 +40,7 @@ pub fn key_digest(key: &VerifierKey) -> Digest {
     hash(KEY, &elements)
 }
 
-/// In-circuit twin of [`key_digest`].
+/// The in-circuit twin of [`key_digest`].
 pub fn key_digest_circuit(builder: &mut Builder, key: &VerifierCircuitTarget) -> DigestTarget {
     let mut elements: Vec<_> = key.constants_sigmas_cap.0.iter().flat_map(|hash| hash.elements).collect();
     elements.extend(key.circuit_digest.elements);
@@ -73,8 +73,8 @@ pub fn verify_with_constant_key<S: Layout<Target>>(
     ChildTarget { statement, proof, key: None }
 }
 
-/// Verifies a proof of any circuit of `shape`, with its key as a witness; returns the key's digest, which the caller
-/// must prove to be a member of a set whose root is pinned.
+/// Verifies a proof of any circuit of `shape`, with its key as a witness. Returns the key's digest. The caller must prove
+/// that it is a member of a set whose root is pinned.
 ///
 /// # Panics
 /// If `shape` has another number of public inputs than `S` has elements.
@@ -92,7 +92,7 @@ impl<S> ChildTarget<S> {
     /// Assigns the proof, and the key if it is a witness.
     ///
     /// # Errors
-    /// If a target already has another value.
+    /// [`WitnessError`] if a target already has another value.
     pub fn assign(
         &self,
         witness: &mut Witness,

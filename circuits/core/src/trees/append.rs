@@ -31,7 +31,7 @@ pub struct AppendTree {
 }
 
 impl AppendTree {
-    /// An empty tree for `2^depth` leaves.
+    /// Creates an empty tree for `2^depth` leaves.
     ///
     /// # Panics
     /// If `depth` is more than [`MAX_DEPTH`].
@@ -40,7 +40,7 @@ impl AppendTree {
         Self { tree: IndexTree::new(depth), count: 0 }
     }
 
-    /// Levels between leaf and root.
+    /// The number of levels between leaf and root.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.tree.depth()
@@ -52,13 +52,13 @@ impl AppendTree {
         self.tree.root()
     }
 
-    /// Slots taken, empty leaves of subtrees included.
+    /// The number of slots taken, including those of empty leaves in subtrees.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The leaf at `index`; empty if there is none.
+    /// The leaf at `index`, which is empty if none was appended there.
     #[must_use]
     pub fn get(&self, index: u64) -> Digest {
         self.tree.get(index)
@@ -70,13 +70,13 @@ impl AppendTree {
         self.tree.path(index)
     }
 
-    /// The path that appending the next leaf takes.
+    /// The path of the slot that the next leaf takes.
     #[must_use]
     pub fn next_path(&self) -> Path {
         self.path(self.count)
     }
 
-    /// The path that appending a subtree of `2^k` leaves takes: the siblings above it.
+    /// The siblings above the slots that the next subtree of `2^k` leaves takes.
     ///
     /// # Errors
     /// - [`TreeError::Unaligned`] if the count is not a multiple of `2^k`
@@ -102,7 +102,7 @@ impl AppendTree {
         Ok(index)
     }
 
-    /// Takes the last slot back and returns its leaf, or `None` if there is none.
+    /// Removes the last leaf and returns it, or `None` if the tree is empty.
     pub fn pop(&mut self) -> Option<Digest> {
         let index = self.count.checked_sub(1)?;
         let leaf = self.get(index);
@@ -111,8 +111,8 @@ impl AppendTree {
         Some(leaf)
     }
 
-    /// Appends `2^k` leaves where the count is a multiple of `2^k`, and returns the index of the first. Empty
-    /// leaves take their slots without ever being members.
+    /// Appends `2^k` leaves where the count is a multiple of `2^k`, and returns the index of the first one. Empty leaves
+    /// take slots, but are never members.
     ///
     /// # Errors
     /// - [`TreeError::Subtree`] if the number of leaves is not a power of two
@@ -127,8 +127,7 @@ impl AppendTree {
         Ok(first)
     }
 
-    /// Replaces the leaf at `index`, which must have been appended; the tree's owner decides which changes are
-    /// allowed.
+    /// Replaces the leaf at `index`, which must have been appended. The tree's owner decides which changes are allowed.
     ///
     /// # Errors
     /// - [`TreeError::EmptyLeaf`] if the leaf is empty or nothing was appended at the index
@@ -140,7 +139,7 @@ impl AppendTree {
     }
 }
 
-/// Root of the subtree over a power of two of leaves.
+/// The root of a subtree, whose number of leaves is a power of two.
 ///
 /// # Errors
 /// [`TreeError::Subtree`] for any other number of leaves.
@@ -171,7 +170,7 @@ pub fn append(root: Digest, count: u64, leaf: Digest, path: &Path) -> Result<(Di
 /// - [`TreeError::Subtree`] if the number of leaves is not a power of two
 /// - [`TreeError::Unaligned`] if `count` is not a multiple of it
 /// - [`TreeError::Full`] if they do not fit
-/// - [`TreeError::PathLength`] if the path has not `depth - k` siblings
+/// - [`TreeError::PathLength`] if the path does not have `depth - k` siblings
 /// - [`TreeError::Occupied`] if one of their slots is not empty or the path is not theirs
 pub fn append_subtree(
     depth: usize,
@@ -237,11 +236,11 @@ impl TryFrom<AppendTreeData> for AppendTree {
     }
 }
 
-/// In-circuit twin of [`append`]: `(root, count)` after `leaf`, which is not empty, was put into the empty slot at
+/// The in-circuit twin of [`append`]: `(root, count)` after `leaf`, which is not empty, was put into the empty slot at
 /// `count < 2^depth`. `2 * depth` Poseidon rows and one for the bits of `count`.
 ///
 /// # Panics
-/// If the path has not `depth` siblings.
+/// If the path does not have `depth` siblings.
 pub fn append_circuit(
     builder: &mut Builder,
     depth: usize,
@@ -254,7 +253,7 @@ pub fn append_circuit(
     append_subtree_circuit(builder, depth, 0, root, count, &[leaf], path)
 }
 
-/// In-circuit twin of [`append_subtree`]: `(root, count)` after `2^k` leaves were put into empty slots from
+/// The in-circuit twin of [`append_subtree`]: `(root, count)` after `2^k` leaves were put into empty slots from
 /// `count` on, which is a multiple of `2^k` below `2^depth`. `2 * (depth - k) + 2^k - 1` Poseidon rows and one
 /// for the bits of `count`.
 ///
@@ -283,7 +282,7 @@ pub fn append_subtree_circuit(
     (new_root, new_count)
 }
 
-/// In-circuit twin of [`subtree_root`], for a power of two of leaves.
+/// The in-circuit twin of [`subtree_root`], for a number of leaves that is a power of two.
 fn subtree_root_circuit(builder: &mut Builder, leaves: &[DigestTarget]) -> DigestTarget {
     let mut level = leaves.to_vec();
     while level.len() > 1 {

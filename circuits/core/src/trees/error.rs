@@ -9,120 +9,55 @@ use crate::Digest;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TreeError {
     /// The depth is not supported.
-    #[error("a tree of depth {depth} was asked for, at most {MAX_DEPTH} is supported")]
-    Depth {
-        /// The depth asked for.
-        depth: usize,
-    },
+    #[error("a tree of depth {depth} was requested, at most {MAX_DEPTH} is supported")]
+    Depth { depth: usize },
     /// The index needs more bits than the tree has levels.
     #[error("index {index} does not exist in a tree of depth {depth}")]
-    Index {
-        /// The index.
-        index: u64,
-        /// The tree's depth.
-        depth: usize,
-    },
+    Index { index: u64, depth: usize },
     /// The tree has no empty slot left for this many leaves.
     #[error("{added} leaves do not fit after the first {count} of a tree of depth {depth}")]
-    Full {
-        /// Leaves in the tree.
-        count: u64,
-        /// Leaves to be added.
-        added: u64,
-        /// The tree's depth.
-        depth: usize,
-    },
+    Full { count: u64, added: u64, depth: usize },
     /// A subtree has a number of leaves that is not a power of two.
     #[error("a subtree has a power of two of leaves, found {found}")]
-    Subtree {
-        /// Leaves found.
-        found: usize,
-    },
+    Subtree { found: usize },
     /// The count is not a multiple of the subtree's size.
     #[error(
         "a subtree of {size} leaves cannot be appended after {count} leaves, which is not a multiple of it"
     )]
-    Unaligned {
-        /// Leaves in the tree.
-        count: u64,
-        /// Leaves in the subtree.
-        size: u64,
-    },
+    Unaligned { count: u64, size: u64 },
     /// An empty leaf was offered as a member.
     #[error("the empty leaf at index {index} is not a member")]
-    EmptyLeaf {
-        /// The index.
-        index: u64,
-    },
+    EmptyLeaf { index: u64 },
     /// The slot is not empty, or the path is not its path.
     #[error("the slot at index {index} is not empty under root {root}")]
-    Occupied {
-        /// The index.
-        index: u64,
-        /// The root.
-        root: Digest,
-    },
+    Occupied { index: u64, root: Digest },
     /// The path has another length than the tree's depth.
     #[error("a path of {expected} siblings was expected, found {found}")]
-    PathLength {
-        /// The tree's depth.
-        expected: usize,
-        /// Siblings found.
-        found: usize,
-    },
+    PathLength { expected: usize, found: usize },
     /// The opening leads to another root.
     #[error("the opening at index {index} leads to root {found}, expected {expected}")]
-    Root {
-        /// The index.
-        index: u64,
-        /// The root that was to be opened.
-        expected: Digest,
-        /// The root that the path leads to.
-        found: Digest,
-    },
-    /// Key 0 is the sentinel's.
+    Root { index: u64, expected: Digest, found: Digest },
+    /// Key 0 is reserved for the sentinel.
     #[error("key 0 marks the start of a keyed tree and cannot be used")]
     ZeroKey,
     /// The empty value would look like an absent key.
     #[error("the value of key {key} is zero, which would look like an absent key")]
-    ZeroValue {
-        /// The key.
-        key: Digest,
-    },
+    ZeroValue { key: Digest },
     /// The key is not in the tree.
     #[error("key {key} is not in the tree")]
-    Absent {
-        /// The key.
-        key: Digest,
-    },
+    Absent { key: Digest },
     /// The key is already in the tree.
     #[error("key {key} is already in the tree")]
-    Present {
-        /// The key.
-        key: Digest,
-    },
+    Present { key: Digest },
     /// The opened leaf belongs to another key.
     #[error("the opened leaf has key {found}, expected {expected}")]
-    Key {
-        /// The key asked for.
-        expected: Digest,
-        /// The leaf's key.
-        found: Digest,
-    },
+    Key { expected: Digest, found: Digest },
     /// The opened leaf has another value.
     #[error("key {key} has value {found}, expected {expected}")]
-    Value {
-        /// The key.
-        key: Digest,
-        /// The value asked for.
-        expected: Digest,
-        /// The leaf's value.
-        found: Digest,
-    },
+    Value { key: Digest, expected: Digest, found: Digest },
     /// The key does not lie between the opened leaf's key and its successor.
     #[error("key {key} does not lie between {low} and {next}")]
     Order {
-        /// The key.
         key: Digest,
         /// The opened leaf's key.
         low: Digest,

@@ -1,4 +1,4 @@
-//! Values that a prover may choose and that the gadgets beside constrain: nothing here is trusted.
+//! Values that a prover may choose, and that the gadgets of this module constrain. They are not trusted.
 
 use circuits_prover::basetypes::{Builder, CommonData, D, F, ReadGenerator};
 use plonky2::{
@@ -13,19 +13,19 @@ use plonky2::{
 
 use crate::constrain::note_choice;
 
-/// What is asked for. The answer has a fixed number of elements, whatever the inputs.
+/// What a hint computes. The number of elements of the answer does not depend on the inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Question {
-    /// Of a digest: weights `w` with `w * digest = 1`, if it is not zero.
+    /// For a digest: weights `w` with `w * digest = 1`, if it is not zero.
     #[default]
     NonzeroWeights,
-    /// Of a digest: 1 if it is zero, else 0.
+    /// For a digest: 1 if it is zero, else 0.
     IsZero,
-    /// Of an element: its high and low 32 bits.
+    /// For an element: its high and low 32 bits.
     Words,
-    /// Of an element: its high and low 32 bits, and the inverse of `high - (2^32 - 1)` or 0.
+    /// For an element: its high and low 32 bits, and the inverse of `high - (2^32 - 1)` or 0.
     CanonicalWords,
-    /// Of two digests: one-hot the position of the first difference among limbs 1 to 3 (none for limb 0 or no
+    /// For two digests: one-hot, the position of the first difference among limbs 1 to 3 (all zero for limb 0 or no
     /// difference), and whether the high words of that limb agree.
     FirstDifference,
 }
@@ -86,7 +86,7 @@ fn words(element: F) -> (u64, u64) {
     (value >> 32, value & u64::from(u32::MAX))
 }
 
-/// Fresh targets that an honest prover fills with the answer. The caller constrains them.
+/// Allocates targets that an honest prover fills with the answer. The caller must constrain them.
 pub(super) fn hint(builder: &mut Builder, question: Question, inputs: &[Target]) -> Vec<Target> {
     let outputs = builder.add_virtual_targets(question.answer_len());
     builder.add_simple_generator(Hint { question, inputs: inputs.to_vec(), outputs: outputs.clone() });
@@ -94,7 +94,7 @@ pub(super) fn hint(builder: &mut Builder, question: Question, inputs: &[Target])
     outputs
 }
 
-/// How the hints of trees are read, by their ids.
+/// The functions that read the hints of trees, with the hints' ids.
 pub(crate) fn hint_readers() -> Vec<(String, ReadGenerator)> {
     let read: ReadGenerator =
         |source, common| Ok(WitnessGeneratorRef::new(Hint::deserialize(source, common)?.adapter()));

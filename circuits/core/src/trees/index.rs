@@ -7,7 +7,7 @@
 //!             /         \
 //! level 0    l0          l1 = 0                            0 is the empty leaf
 //! ```
-//! The i-th bit of an index, least significant first, says on which side of its parent the node at level i stands.
+//! The i-th bit of an index, least significant first, says on which side of its parent the node at level i is.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use crate::{Digest, hash::hash_pair};
 
 /// A sparse tree by index; see the module's drawing.
 ///
-/// Two trees are equal exactly if they have one depth and the same leaves, whatever was set and cleared before.
+/// Two trees are equal if and only if they have the same depth and leaves, regardless of their history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "IndexTreeData", into = "IndexTreeData")]
 pub struct IndexTree {
@@ -32,7 +32,7 @@ pub struct IndexTree {
 }
 
 impl IndexTree {
-    /// An empty tree of `2^depth` slots.
+    /// Creates an empty tree of `2^depth` slots.
     ///
     /// # Panics
     /// If `depth` is more than [`MAX_DEPTH`].
@@ -42,7 +42,7 @@ impl IndexTree {
         Self { depth, nodes: BTreeMap::new() }
     }
 
-    /// Levels between leaf and root.
+    /// The number of levels between leaf and root.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth
@@ -54,18 +54,18 @@ impl IndexTree {
         self.node(self.depth, 0)
     }
 
-    /// The leaf at `index`; the empty leaf if none was set or the index does not exist.
+    /// The leaf at `index`, which is empty if none was set or the index does not exist.
     #[must_use]
     pub fn get(&self, index: u64) -> Digest {
         self.node(0, index)
     }
 
-    /// Leaves that are not empty, by index.
+    /// The leaves that are not empty, ascending by index.
     pub fn leaves(&self) -> impl Iterator<Item = (u64, Digest)> {
         self.nodes.range(..(1, 0)).map(|(&(_, index), &leaf)| (index, leaf))
     }
 
-    /// Sets the leaf at `index`; the empty leaf clears it.
+    /// Sets the leaf at `index`. The empty leaf clears it.
     ///
     /// # Errors
     /// [`TreeError::Index`] if the tree has no such index.
@@ -138,7 +138,7 @@ impl IndexTree {
     }
 }
 
-/// A tree as it is stored: leaves in order, no empty ones, so that a tree has one encoding.
+/// A tree as it is stored: the leaves that are not empty, in order, so that a tree has one encoding.
 #[derive(Serialize, Deserialize)]
 struct IndexTreeData {
     depth: u8,

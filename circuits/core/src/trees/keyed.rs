@@ -1,7 +1,7 @@
 //! A map from 256-bit keys to values in which absence can be proved: an indexed Merkle tree.
 //!
-//! The leaves are a linked list in strictly increasing order of keys; their places in the tree are the order in which
-//! they came.
+//! The leaves are a linked list in strictly increasing order of keys. Their indices are the order in which they were
+//! inserted.
 //!
 //! ```text
 //! index      0            1            2            3
@@ -13,11 +13,10 @@
 //! ```
 //! Key `k` is absent exactly if some leaf has `key < k < next key`. The leaf at index 0, the sentinel, starts
 //! the list; its key 0 cannot be inserted, opened or updated. Keys are compared as four canonical 64-bit
-//! integers, the first one most significant, so a key has one place in the order whatever its representation.
-//! No value is zero, so that a zero old value means absence and nothing else.
+//! integers, the first one most significant, so the order of keys does not depend on their representation.
+//! No value is zero, so that a zero old value always means absence.
 //!
-//! A leaf costs two permutations. One would do for 8 elements only, so not for key, next key and a 4-element
-//! value; key and next key come first.
+//! A leaf costs two permutations: one hashes 8 elements only, and a leaf has 12. Key and next key come first.
 
 use std::{collections::BTreeMap, ops::Bound};
 
@@ -42,7 +41,7 @@ pub struct KeyedTree {
 }
 
 impl KeyedTree {
-    /// A tree of `2^depth` slots that holds the sentinel only.
+    /// Creates a tree of `2^depth` slots that holds only the sentinel.
     ///
     /// # Panics
     /// If `depth` is more than [`MAX_DEPTH`].
@@ -54,7 +53,7 @@ impl KeyedTree {
         tree
     }
 
-    /// Levels between leaf and root.
+    /// The number of levels between leaf and root.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.tree.depth()
@@ -66,13 +65,14 @@ impl KeyedTree {
         self.tree.root()
     }
 
-    /// Leaves, the sentinel included: the index of the next one. Callers commit to it together with the root.
+    /// The number of leaves, including the sentinel, which is the index of the next leaf. Callers commit to it together
+    /// with the root.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.entries.len() as u64
     }
 
-    /// The value of `key`, if present.
+    /// The value of `key`, if it is present.
     #[must_use]
     pub fn get(&self, key: &Digest) -> Option<Digest> {
         self.entries.get(key).map(|&(_, value)| value).filter(|_| *key != Digest::ZERO)
@@ -141,7 +141,7 @@ impl KeyedTree {
         Ok(self.open(self.low_key(key)?))
     }
 
-    /// What the insertion of `key` must know; to be taken before [`Self::insert`].
+    /// The witness of the insertion of `key`. Take it before [`Self::insert`].
     ///
     /// # Errors
     /// [`TreeError::ZeroKey`], [`TreeError::Present`] or [`TreeError::Full`].
@@ -161,7 +161,7 @@ impl KeyedTree {
         Ok(InsertWitness { low, slot })
     }
 
-    /// What an update of `key` must know; to be taken before [`Self::update`].
+    /// The witness of an update of `key`. Take it before [`Self::update`].
     ///
     /// # Errors
     /// [`TreeError::ZeroKey`] or [`TreeError::Absent`].
@@ -169,7 +169,7 @@ impl KeyedTree {
         self.opening(key)
     }
 
-    /// What setting `key` must know; to be taken before [`Self::set`].
+    /// The witness of setting `key`. Take it before [`Self::set`].
     ///
     /// # Errors
     /// [`TreeError::ZeroKey`], or [`TreeError::Full`] if the key is absent and all slots are taken.
@@ -226,7 +226,7 @@ impl KeyedTree {
     }
 }
 
-/// A keyed tree as it is stored: keys and values by index, the sentinel left out.
+/// A keyed tree as it is stored: keys and values by index, without the sentinel.
 #[derive(Serialize, Deserialize)]
 struct KeyedTreeData {
     depth: u8,

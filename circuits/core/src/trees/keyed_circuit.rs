@@ -34,13 +34,10 @@ use crate::{
 pub struct LeafOpeningTarget {
     /// The leaf's index.
     pub index: Target,
-    /// Its key.
     pub key: DigestTarget,
-    /// Its value.
     pub value: DigestTarget,
     /// The next key in the list; 0 stands for infinity.
     pub next_key: DigestTarget,
-    /// Its path.
     pub path: PathTarget,
 }
 
@@ -67,9 +64,7 @@ pub struct SetTarget {
 /// What [`set_circuit`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetOutcomeTarget {
-    /// Root after.
     pub root: DigestTarget,
-    /// Count after.
     pub count: Target,
     /// Value before; zero exactly if the key was absent.
     pub old_value: DigestTarget,
@@ -78,7 +73,7 @@ pub struct SetOutcomeTarget {
 }
 
 impl LeafOpeningTarget {
-    /// Fresh targets for a leaf of a tree of `depth` levels.
+    /// Allocates targets for a leaf of a tree of `depth` levels.
     pub fn new_virtual(builder: &mut Builder, depth: usize) -> Self {
         Self {
             index: builder.add_virtual_target(),
@@ -89,10 +84,10 @@ impl LeafOpeningTarget {
         }
     }
 
-    /// Assigns an opening.
+    /// Assigns the opening.
     ///
     /// # Errors
-    /// If a target was already set to another value.
+    /// [`WitnessError`] if a target already has another value.
     pub fn set_targets(&self, witness: &mut Witness, opening: &LeafOpening) -> Result<(), WitnessError> {
         layout::set_target(witness, self.index, F::from_noncanonical_u64(opening.index))?;
         layout::set(witness, &self.key, &opening.key)?;
@@ -156,7 +151,7 @@ impl LeafOpeningTarget {
 }
 
 impl InsertTarget {
-    /// Fresh targets for a tree of `depth` levels.
+    /// Allocates targets for a tree of `depth` levels.
     pub fn new_virtual(builder: &mut Builder, depth: usize) -> Self {
         Self {
             low: LeafOpeningTarget::new_virtual(builder, depth),
@@ -164,10 +159,10 @@ impl InsertTarget {
         }
     }
 
-    /// Assigns a witness.
+    /// Assigns the witness.
     ///
     /// # Errors
-    /// If a target was already set to another value.
+    /// [`WitnessError`] if a target already has another value.
     pub fn set_targets(&self, witness: &mut Witness, value: &InsertWitness) -> Result<(), WitnessError> {
         self.low.set_targets(witness, &value.low)?;
         self.slot.set_targets(witness, &value.slot)
@@ -175,7 +170,7 @@ impl InsertTarget {
 }
 
 impl SetTarget {
-    /// Fresh targets for a tree of `depth` levels; the flag is constrained to be boolean.
+    /// Allocates targets for a tree of `depth` levels; the flag is constrained to be boolean.
     pub fn new_virtual(builder: &mut Builder, depth: usize) -> Self {
         let insert = builder.new_bool();
         note_choice(&[insert.target]);
@@ -186,10 +181,10 @@ impl SetTarget {
         }
     }
 
-    /// Assigns a witness.
+    /// Assigns the witness.
     ///
     /// # Errors
-    /// If a target was already set to another value.
+    /// [`WitnessError`] if a target already has another value.
     pub fn set_targets(&self, witness: &mut Witness, value: &SetWitness) -> Result<(), WitnessError> {
         layout::set_target(witness, self.insert.target, F::from_bool(value.insert))?;
         self.leaf.set_targets(witness, &value.leaf)?;
@@ -197,7 +192,7 @@ impl SetTarget {
     }
 }
 
-/// In-circuit twin of [`LeafOpening::verify_membership`]: `key`, which is not 0, has `value`.
+/// The in-circuit twin of [`LeafOpening::verify_membership`]: `key`, which is not 0, has `value`.
 pub fn membership_circuit(
     builder: &mut Builder,
     root: DigestTarget,
@@ -211,7 +206,7 @@ pub fn membership_circuit(
     opening.verify_circuit(builder, root);
 }
 
-/// In-circuit twin of [`LeafOpening::verify_non_membership`]: no leaf has `key`.
+/// The in-circuit twin of [`LeafOpening::verify_non_membership`]: no leaf has `key`.
 pub fn non_membership_circuit(
     builder: &mut Builder,
     root: DigestTarget,
@@ -223,7 +218,7 @@ pub fn non_membership_circuit(
     low.verify_circuit(builder, root);
 }
 
-/// In-circuit twin of [`InsertWitness::apply`]: `(root, count)` after the absent `key` was inserted with
+/// The in-circuit twin of [`InsertWitness::apply`]: `(root, count)` after the absent `key` was inserted with
 /// `value`, which is not 0.
 pub fn insert_circuit(
     builder: &mut Builder,
@@ -247,7 +242,7 @@ pub fn insert_circuit(
     (new_root, builder.add(count, one))
 }
 
-/// In-circuit twin of [`LeafOpening::apply_update`]: the root after the value of `key`, which is not 0, was
+/// The in-circuit twin of [`LeafOpening::apply_update`]: the root after the value of `key`, which is not 0, was
 /// changed from `old_value` to `new_value`, which is not 0.
 pub fn update_circuit(
     builder: &mut Builder,
@@ -286,7 +281,7 @@ pub fn update_if_circuit(
     builder.select_digest(condition, changed, root)
 }
 
-/// In-circuit twin of [`SetWitness::apply`]: inserts `key` if it is absent, updates it if it is present;
+/// The in-circuit twin of [`SetWitness::apply`]: inserts `key` if it is absent, updates it if it is present;
 /// neither `key` nor `value` is 0. See the module's table.
 pub fn set_circuit(
     builder: &mut Builder,

@@ -9,53 +9,48 @@ use crate::{
     hash::{Domain, hash},
 };
 
-/// Domain of the leaves of keyed trees.
+/// The domain of the leaves of keyed trees.
 pub const KEYED: Domain = Domain::new("keyed");
 /// The value to use where only presence matters.
 pub const PRESENT: Digest = Digest([F::ONE, F::ZERO, F::ZERO, F::ZERO]);
 
-/// A leaf and its place.
+/// A leaf with its index and path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeafOpening {
     /// The leaf's index.
     pub index: u64,
-    /// Its key.
     pub key: Digest,
-    /// Its value.
     pub value: Digest,
     /// The next key in the list; 0 stands for infinity.
     pub next_key: Digest,
-    /// Its path.
     pub path: Path,
 }
 
-/// What an insertion must know of the tree before it.
+/// What an insertion needs to know of the tree before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InsertWitness {
     /// The leaf with the largest smaller key, before the insertion.
     pub low: LeafOpening,
-    /// Path of the slot that the new leaf takes, after the low leaf was pointed to the new key.
+    /// The path of the slot that the new leaf takes, after the low leaf was linked to the new key.
     pub slot: Path,
 }
 
-/// What an insertion or update must know of the tree before it.
+/// What an insertion or update needs to know of the tree before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetWitness {
     /// Whether the key is absent.
     pub insert: bool,
-    /// For an insertion the leaf with the largest smaller key, for an update the key's leaf.
+    /// For an insertion, the leaf with the largest smaller key. For an update, the key's leaf.
     pub leaf: LeafOpening,
-    /// For an insertion the path of the slot that the new leaf takes, after the low leaf was pointed to the new key;
-    /// for an update any path of the tree's depth.
+    /// For an insertion, the path of the slot that the new leaf takes, after the low leaf was linked to the new key. For an
+    /// update, any path of the tree's depth.
     pub slot: Path,
 }
 
 /// The effect of [`SetWitness::apply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetOutcome {
-    /// Root after.
     pub root: Digest,
-    /// Count after.
     pub count: u64,
     /// Value before; zero exactly if the key was absent.
     pub old_value: Digest,

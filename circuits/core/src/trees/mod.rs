@@ -1,13 +1,13 @@
 //! Merkle trees, native and in-circuit side by side.
 //!
-//! | tree | leaf is found by | what the caller commits to | used for |
+//! | tree | a leaf is found by | what the caller commits to | used for |
 //! |---|---|---|---|
 //! | [`IndexTree`] | its index | root | registry, environments, vaults |
 //! | [`AppendTree`] | its index, given in order | root and count | notes, messages, history |
 //! | [`KeyedTree`] | its 256-bit key | root and count | nullifiers, accounts, balances |
 //!
-//! All have a fixed depth, nodes `H(NODE, left, right)` and [`Digest::ZERO`] as the empty leaf. Depth and kind
-//! of a tree are part of the circuit that opens it, so that a node is never read as a leaf.
+//! All trees have a fixed depth, nodes `H(NODE, left, right)`, and [`Digest::ZERO`] as the empty leaf. Depth and kind of a
+//! tree are part of the circuit that opens it, so that a node is never taken for a leaf.
 
 mod append;
 mod error;

@@ -9,8 +9,8 @@
 //!       equal        x = a1  ──> high | low     not looked at         at = one-hot(1), high_equal = 0
 //!                    y = b1  ──> high | low                           word: x.high < y.high
 //! ```
-//! Pointing too far fails the equality of what stands before; pointing too early fails the strict comparison,
-//! since the words pointed at are equal.
+//! Pointing too far violates the equality of the limbs before. Pointing too early violates the strict comparison, because
+//! the words pointed at are equal.
 
 use plonky2::{
     field::types::Field,
@@ -76,7 +76,7 @@ fn pick(builder: &mut Builder, at: &[BoolTarget; 4], limbs: &[Target; 4]) -> Tar
     sum
 }
 
-/// High and low word of an integer below `2^64` that is `x` in the field.
+/// The high and low words of an integer below `2^64` that equals `x` in the field.
 ///
 /// For `x < 2^32 - 1` there are two such integers, `x` and `x + p`. That does no harm to the smaller side of a
 /// comparison: if even `x + p` is below the other side, so is `x`.
@@ -87,7 +87,7 @@ fn words(builder: &mut Builder, x: Target) -> (Target, Target) {
     (high, low)
 }
 
-/// High and low word of the canonical integer of `x`, which is below `p = TOP_WORD * 2^32 + 1`.
+/// The high and low words of the canonical integer of `x`, which is below `p = TOP_WORD * 2^32 + 1`.
 fn canonical_words(builder: &mut Builder, x: Target) -> (Target, Target) {
     let answer = hint(builder, Question::CanonicalWords, &[x]);
     let [high, low, inverse] = answer[..] else { unreachable!("the hint has three elements") };
@@ -100,7 +100,7 @@ fn canonical_words(builder: &mut Builder, x: Target) -> (Target, Target) {
 pub fn canonical_bits(builder: &mut Builder, x: Target) -> Vec<BoolTarget> {
     let answer = hint(builder, Question::CanonicalWords, &[x]);
     let [high, low, inverse] = answer[..] else { unreachable!("the hint has three elements") };
-    // The two decompositions are range checks at once.
+    // The two decompositions are also range checks.
     let bits = [low, high].map(|word| builder.split_le(word, WORD_BITS)).concat();
     enforce_recomposed(builder, x, high, low);
     enforce_canonical(builder, high, low, inverse);

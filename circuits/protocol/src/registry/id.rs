@@ -7,7 +7,7 @@ use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An environment's id. 0 is L1, which has no kernels.
+/// The id of an environment. 0 is L1, which has no kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EnvironmentId(pub u16);
@@ -15,19 +15,18 @@ pub struct EnvironmentId(pub u16);
 /// Why a number or a text does not name an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EnvironmentIdError {
-    /// 0 is L1.
+    /// The number is 0, which is L1.
     #[error("environment id 0 is L1, which no environment can have")]
     L1,
-    /// Not an integer of 16 bits.
+    /// The text is not an integer of 16 bits.
     #[error("an environment id is an integer from 1 to 65535, found {0:?}")]
     NotANumber(String),
 }
 
 impl EnvironmentId {
-    /// L1.
     pub const L1: Self = Self(0);
 
-    /// The id of an environment, which is not L1.
+    /// Checks that `id` is an environment's, and not L1's.
     ///
     /// # Errors
     /// [`EnvironmentIdError::L1`] for 0.
@@ -54,7 +53,7 @@ impl fmt::Display for EnvironmentId {
     }
 }
 
-/// The id of an environment, which is not L1.
+/// Parses the id of an environment, which is not L1's.
 impl FromStr for EnvironmentId {
     type Err = EnvironmentIdError;
 

@@ -18,13 +18,13 @@ pub(super) const ENTRY: Domain = Domain::new("regentr");
 /// The domain of a kernel's leaf.
 pub(super) const KERNEL: Domain = Domain::new("kernel");
 
-/// `H(KERNEL, key, window)`: the leaf of a kernel's key and its window, two superblock numbers.
+/// The leaf of a kernel: `H(KERNEL, key, window)`. The window is the first and the last superblock number.
 #[must_use]
 pub fn kernel_leaf(key: Digest, window: [F; 2]) -> Digest {
     hash(KERNEL, &[key.0.as_slice(), &window].concat())
 }
 
-/// The leaf of an environment, of the digests of its genesis state, its producer and its kernels' root.
+/// The leaf of an environment, from the digests of its genesis state, its producer and the root of its kernels.
 #[must_use]
 pub fn entry_leaf(id: EnvironmentId, digests: [Digest; 3]) -> Digest {
     let mut input = vec![id.to_field()];

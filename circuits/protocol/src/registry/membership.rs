@@ -16,31 +16,30 @@ use plonky2::{
 
 use super::leaves::{ENTRY, ENVIRONMENT_BITS, KERNEL, KERNELS_DEPTH};
 
-/// Witness that a kernel is allowed.
+/// The evidence that a registry allows a kernel in a superblock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryMembership {
-    /// The environment's genesis state.
     pub genesis_state: Digest,
-    /// The environment's producer commitment.
+    /// The environment's commitment to its producer.
     pub producer: Digest,
-    /// Root of the environment's kernels.
+    /// The root of the environment's kernels.
     pub kernels_root: Digest,
-    /// Path of the environment's entry.
+    /// The path of the environment's entry.
     pub entry_path: Path,
-    /// Position of the kernel.
+    /// The kernel's position in the environment's list.
     pub kernel_index: u64,
-    /// First and last superblock number of the kernel's window.
+    /// The first and the last superblock number of the kernel's window.
     pub window: [F; 2],
-    /// Path of the kernel.
+    /// The path of the kernel's leaf.
     pub kernel_path: Path,
 }
 
-/// In-circuit twin of [`RegistryMembership`].
+/// The in-circuit twin of [`RegistryMembership`].
 #[derive(Clone, Debug)]
 pub struct RegistryMembershipTarget {
     /// The environment's genesis state, bound by [`Self::verify`].
     pub genesis_state: DigestTarget,
-    /// The environment's producer commitment, bound by [`Self::verify`].
+    /// The environment's commitment to its producer, bound by [`Self::verify`].
     pub producer: DigestTarget,
     kernels_root: DigestTarget,
     entry_path: PathTarget,
@@ -50,7 +49,7 @@ pub struct RegistryMembershipTarget {
 }
 
 impl RegistryMembershipTarget {
-    /// Fresh targets.
+    /// Allocates targets that [`Self::set_targets`] assigns.
     pub fn new_virtual(builder: &mut Builder) -> Self {
         Self {
             genesis_state: new_virtual(builder),
@@ -63,8 +62,8 @@ impl RegistryMembershipTarget {
         }
     }
 
-    /// Enforces that the registry with `root` allows `key` for `environment` (with its bits) in superblock
-    /// `number`. The window bounds `number` below `2^32`.
+    /// Enforces that the registry with `root` allows `key` for `environment`, whose bits are `environment_bits`, in superblock
+    /// `number`. The window also enforces that `number` is below `2^32`.
     pub fn verify(
         &self,
         builder: &mut Builder,
@@ -99,10 +98,10 @@ impl RegistryMembershipTarget {
         enforce_less_or_equal(builder, number, valid_until, HEIGHT_BITS);
     }
 
-    /// Assigns a membership.
+    /// Assigns the membership.
     ///
     /// # Errors
-    /// If a target already has another value.
+    /// [`WitnessError`] if a target already has another value.
     pub fn set_targets(&self, witness: &mut Witness, value: &RegistryMembership) -> Result<(), WitnessError> {
         set(witness, &self.genesis_state, &value.genesis_state)?;
         set(witness, &self.producer, &value.producer)?;

@@ -28,15 +28,15 @@ pub use self::{
     membership::{RegistryMembership, RegistryMembershipTarget},
 };
 
-/// A kernel that may prove blocks of one environment.
+/// A kernel that may prove blocks of one environment, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KernelEntry {
-    /// Digest of the wrap's verifier key.
+    /// The digest of the wrap's verifier key.
     pub key: Digest,
-    /// First superblock number in which it may be used.
+    /// The first superblock number in which the kernel may be used.
     pub valid_from: u32,
-    /// Last superblock number in which it may be used.
+    /// The last superblock number in which the kernel may be used.
     pub valid_until: u32,
 }
 
@@ -46,15 +46,15 @@ impl KernelEntry {
     }
 }
 
-/// One environment.
+/// What the registry says of one environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegistryEntry {
-    /// State commitment before block 1.
+    /// The state commitment before block 1.
     pub genesis_state: Digest,
-    /// Commitment of the one who may produce blocks.
+    /// The commitment to the secret of the producer, who alone may make blocks.
     pub producer: Digest,
-    /// Allowed kernels; an index in this list never changes its meaning, revoked kernels get a `valid_until`.
+    /// The allowed kernels. An index in this list never changes its meaning; a revoked kernel gets a `valid_until`.
     pub kernels: Vec<KernelEntry>,
 }
 
@@ -72,13 +72,13 @@ impl RegistryEntry {
     }
 }
 
-/// All environments.
+/// All environments, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Registry {
     entries: BTreeMap<EnvironmentId, RegistryEntry>,
 }
 
-/// Serde goes through [`Registry::insert`], so that no file makes a registry that the code would refuse.
+/// Decodes through [`Registry::insert`], so that no file makes a registry that the code would refuse.
 impl<'de> Deserialize<'de> for Registry {
     fn deserialize<De: serde::Deserializer<'de>>(deserializer: De) -> Result<Self, De::Error> {
         #[derive(Deserialize)]
@@ -94,7 +94,7 @@ impl<'de> Deserialize<'de> for Registry {
     }
 }
 
-/// Why a registry is not changed, or a kernel not allowed.
+/// Why a change of the registry is refused, or a kernel is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RegistryError {
     /// Environment 0 is L1.
@@ -103,55 +103,30 @@ pub enum RegistryError {
     /// The id is taken.
     #[error("environment {0} is already in the registry")]
     Exists(EnvironmentId),
-    /// The id is not there.
+    /// The registry does not have the id.
     #[error("environment {0} is not in the registry")]
     UnknownEnvironment(EnvironmentId),
-    /// Too many kernels.
+    /// The environment has too many kernels.
     #[error("environment {environment} has {found} kernels, at most {} are possible", 1 << KERNELS_DEPTH)]
-    TooManyKernels {
-        /// The environment.
-        environment: EnvironmentId,
-        /// Kernels given.
-        found: usize,
-    },
-    /// A window that ends before it begins.
+    TooManyKernels { environment: EnvironmentId, found: usize },
+    /// A window ends before it begins.
     #[error("environment {environment}: a kernel valid from superblock {from} until {until} is never valid")]
-    EmptyWindow {
-        /// The environment.
-        environment: EnvironmentId,
-        /// First number.
-        from: u32,
-        /// Last number.
-        until: u32,
-    },
-    /// No kernel could prove blocks for some numbers, so the environment would stand still.
+    EmptyWindow { environment: EnvironmentId, from: u32, until: u32 },
+    /// No kernel could prove blocks for some superblocks, so the environment would halt.
     #[error(
         "environment {environment} would have no kernel for superblock {number}; force the gap if it is meant"
     )]
     Gap {
-        /// The environment.
         environment: EnvironmentId,
-        /// First number without a kernel.
+        /// The first superblock without a kernel.
         number: u32,
     },
     /// The environment does not list the key.
     #[error("environment {environment} does not list the kernel {key}")]
-    UnknownKernel {
-        /// The environment.
-        environment: EnvironmentId,
-        /// The kernel's key digest.
-        key: Digest,
-    },
+    UnknownKernel { environment: EnvironmentId, key: Digest },
     /// The environment lists the key for other superblocks.
     #[error("environment {environment} does not allow the kernel {key} in superblock {number}")]
-    OutsideWindow {
-        /// The environment.
-        environment: EnvironmentId,
-        /// The kernel's key digest.
-        key: Digest,
-        /// The superblock.
-        number: u32,
-    },
+    OutsideWindow { environment: EnvironmentId, key: Digest, number: u32 },
 }
 
 impl Registry {
@@ -172,13 +147,13 @@ impl Registry {
         Ok(())
     }
 
-    /// Adds an environment without any check, as a dishonest L1 could.
+    /// Adds an environment without checks, as a dishonest L1 could.
     #[cfg(feature = "testing")]
     pub fn insert_unchecked(&mut self, id: EnvironmentId, entry: RegistryEntry) {
         self.entries.insert(id, entry);
     }
 
-    /// Replaces an environment's list of kernels. Without `force`, every number that had a kernel must keep one.
+    /// Replaces an environment's list of kernels. Unless `force` is set, every superblock that had a kernel must keep one.
     ///
     /// # Errors
     /// [`RegistryError::UnknownEnvironment`], [`RegistryError::TooManyKernels`], [`RegistryError::EmptyWindow`] or
@@ -212,15 +187,15 @@ impl Registry {
         }
     }
 
-    /// All entries, by id.
+    /// All entries, ascending by id.
     pub fn entries(&self) -> impl Iterator<Item = (EnvironmentId, &RegistryEntry)> {
         self.entries.iter().map(|(&id, entry)| (id, entry))
     }
 
-    /// One entry.
+    /// The entry of one environment.
     ///
     /// # Errors
-    /// [`RegistryError::UnknownEnvironment`].
+    /// [`RegistryError::UnknownEnvironment`] if the registry does not have the id.
     pub fn entry(&self, id: EnvironmentId) -> Result<&RegistryEntry, RegistryError> {
         self.entries.get(&id).ok_or(RegistryError::UnknownEnvironment(id))
     }
@@ -233,13 +208,13 @@ impl Registry {
         tree
     }
 
-    /// The root, public in every superblock.
+    /// The root, which is public in every superblock.
     #[must_use]
     pub fn root(&self) -> Digest {
         self.tree().root()
     }
 
-    /// That `key` may prove blocks of `id` in superblock `number`.
+    /// The evidence that `key` may prove blocks of `id` in superblock `number`.
     ///
     /// # Errors
     /// [`RegistryError::UnknownEnvironment`], [`RegistryError::UnknownKernel`] or [`RegistryError::OutsideWindow`].
@@ -270,7 +245,7 @@ impl Registry {
     }
 }
 
-/// The first number that `old` covers and `new` does not.
+/// The first superblock number that `old` covers and `new` does not.
 fn first_gap(old: &[KernelEntry], new: &[KernelEntry]) -> Option<u32> {
     let covered = |kernels: &[KernelEntry], number: u32| {
         kernels.iter().any(|kernel| (kernel.valid_from..=kernel.valid_until).contains(&number))

@@ -15,13 +15,13 @@ use plonky2::iop::target::Target;
 
 use super::words::Words;
 
-/// Domain of the list of claims.
+/// The domain of the list of claims.
 const CLAIMS: Domain = Domain::new("claims");
-/// Domain of a public key's commitment.
+/// The domain of a public key's commitment.
 const KEY: Domain = Domain::new("ecdsaky");
 
 circuits_core::layout! {
-    /// "The holder of this secp256k1 key signed this hash", in [`Words`].
+    /// "The holder of this secp256k1 key signed this hash", with all numbers in [`Words`].
     pub struct Claim<T> {
         /// First coordinate of the key.
         pub key_x: [T; 7],
@@ -33,7 +33,7 @@ circuits_core::layout! {
 }
 
 circuits_core::layout! {
-    /// What a batch proof states: every claim of the list holds.
+    /// What a batch proof states: every claim of a list holds.
     pub struct SignatureStatement<T> {
         /// Digest of the list, in order.
         pub claims: Digest<T>,
@@ -54,7 +54,7 @@ pub fn key_commitment(x: &Words, y: &Words) -> Digest {
     hash(KEY, &[*x, *y].concat())
 }
 
-/// In-circuit twin of [`key_commitment`].
+/// The in-circuit twin of [`key_commitment`].
 pub fn key_commitment_circuit(builder: &mut Builder, x: &Words<Target>, y: &Words<Target>) -> DigestTarget {
     hash_circuit(builder, KEY, &[*x, *y].concat())
 }
@@ -65,19 +65,19 @@ pub fn append(list: Digest, claim: &Claim) -> Digest {
     append_committed(list, key_commitment(&claim.key_x, &claim.key_y), &claim.hash)
 }
 
-/// As [`append`], for a claim whose key is known by its commitment.
+/// Does the same as [`append`] for a claim whose key is known by its commitment.
 #[must_use]
 pub fn append_committed(list: Digest, key: Digest, hash: &Words) -> Digest {
     circuits_core::hash::hash(CLAIMS, &[&list.0[..], &key.0, hash].concat())
 }
 
-/// In-circuit twin of [`append`].
+/// The in-circuit twin of [`append`].
 pub fn append_circuit(builder: &mut Builder, list: DigestTarget, claim: &Claim<Target>) -> DigestTarget {
     let key = key_commitment_circuit(builder, &claim.key_x, &claim.key_y);
     append_committed_circuit(builder, list, key, &claim.hash)
 }
 
-/// In-circuit twin of [`append_committed`].
+/// The in-circuit twin of [`append_committed`].
 pub fn append_committed_circuit(
     builder: &mut Builder,
     list: DigestTarget,

@@ -5,33 +5,21 @@ use thiserror::Error;
 /// Why bytes are not a public key, or why a signature does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EcdsaError {
-    /// Not 64 bytes for a signature, not 33 or 65 bytes for a SEC1 key.
+    /// A signature does not have 64 bytes, or a SEC1 key does not have 33 or 65 bytes.
     #[error("{what} has {expected} bytes, found {found}")]
-    Length {
-        /// What was read.
-        what: &'static str,
-        /// Bytes expected.
-        expected: &'static str,
-        /// Bytes found.
-        found: usize,
-    },
+    Length { what: &'static str, expected: &'static str, found: usize },
     /// The text is not hexadecimal.
-    #[error("{what} is hexadecimal text: {reason}")]
-    NotHex {
-        /// What was read.
-        what: &'static str,
-        /// The decoder's message.
-        reason: String,
-    },
-    /// The SEC1 tag or its coordinates give no point of the curve. The point at infinity is none either.
+    #[error("{what} must be hexadecimal text: {reason}")]
+    NotHex { what: &'static str, reason: String },
+    /// The SEC1 encoding is not that of a finite point of the curve.
     #[error("{0} is not the SEC1 encoding of a point of secp256k1")]
     NotEncoded(String),
     /// The coordinates are not below the field prime, or the point is not on the curve.
     #[error("({x}, {y}) is not a point of secp256k1")]
     NotOnCurve {
-        /// First coordinate, hexadecimal.
+        /// The first coordinate, hexadecimal.
         x: String,
-        /// Second coordinate, hexadecimal.
+        /// The second coordinate, hexadecimal.
         y: String,
     },
     /// `r = 0`.
@@ -46,15 +34,10 @@ pub enum EcdsaError {
     /// `s` is not below the group order.
     #[error("s of a signature is {0}, which is not below the group order")]
     LargeS(String),
-    /// `s` is above half the group order: the other of the two signatures is the canonical one.
+    /// `s` is above half the group order: the canonical signature has the negated `s`.
     #[error("s of a signature is {0}, which is above half the group order")]
     HighS(String),
     /// The numbers are in range, but do not sign this hash under this key.
     #[error("the signature does not sign {hash} under the key {key}")]
-    Wrong {
-        /// The hash, hexadecimal.
-        hash: String,
-        /// The key, SEC1 compressed, hexadecimal.
-        key: String,
-    },
+    Wrong { hash: String, key: String },
 }

@@ -21,7 +21,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// The key with these coordinates.
+    /// Checks that the coordinates are those of a key.
     ///
     /// # Errors
     /// [`EcdsaError::NotOnCurve`] if a coordinate is not below the field prime, or the point is not on the curve.
@@ -34,10 +34,10 @@ impl PublicKey {
         }
     }
 
-    /// Reads a SEC1 encoding: 33 bytes compressed or 65 bytes uncompressed. The hybrid form is refused.
+    /// Decodes a SEC1 encoding: 33 bytes compressed or 65 bytes uncompressed. The hybrid form is refused.
     ///
     /// # Errors
-    /// [`EcdsaError::Length`] or [`EcdsaError::NotEncoded`].
+    /// [`EcdsaError::Length`] or [`EcdsaError::NotEncoded`] if the bytes are anything else.
     pub fn from_sec1(bytes: &[u8]) -> Result<Self, EcdsaError> {
         if !matches!(bytes.len(), 33 | 65) {
             return Err(EcdsaError::Length {
@@ -75,7 +75,7 @@ impl PublicKey {
         &self.y
     }
 
-    /// SEC1, compressed.
+    /// The compressed SEC1 encoding.
     #[must_use]
     pub fn to_sec1(&self) -> [u8; 33] {
         let mut bytes = [2 + (self.y[31] & 1); 33];
@@ -96,7 +96,7 @@ impl PublicKey {
     }
 }
 
-/// Compressed SEC1, hexadecimal.
+/// The compressed SEC1 encoding, hexadecimal.
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.to_sec1()))
@@ -109,7 +109,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// SEC1 in hexadecimal, compressed or not.
+/// Parses a hexadecimal SEC1 encoding, compressed or not.
 impl FromStr for PublicKey {
     type Err = EcdsaError;
 

@@ -1,6 +1,6 @@
 //! secp256k1 ECDSA signatures: keys and signatures natively, and the list of claims that a batch proof states.
 //!
-//! A [`Claim`] says "this key signed this hash". The signature itself is no part of it: a proof says that one exists.
+//! A [`Claim`] says "this key signed this hash". It does not contain the signature: a proof says that one exists.
 
 pub mod batch;
 mod claim;

@@ -11,38 +11,36 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::{claim::Claim, error::EcdsaError, key::PublicKey, words::to_words};
 
-/// The two numbers of an ECDSA signature, big-endian; any bytes, judged by [`verify`].
+/// The two numbers of an ECDSA signature, big-endian. They may be any bytes; [`verify`] judges them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signature {
     /// The first coordinate of the nonce's point, modulo the group order.
     pub r: [u8; 32],
-    /// The other number; at most half the group order.
+    /// The other number, which must be at most half the group order.
     pub s: [u8; 32],
 }
 
 /// A signed hash: what a batch proof takes as input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
-    /// The signer.
     pub key: PublicKey,
     /// The 32 bytes signed.
     pub hash: [u8; 32],
-    /// The signature.
     pub signature: Signature,
 }
 
 impl Signed {
-    /// What the signature shows.
+    /// The claim that the signature shows.
     #[must_use]
     pub fn claim(&self) -> Claim {
         let (key_x, key_y) = self.key.words();
         Claim { key_x, key_y, hash: to_words(&self.hash) }
     }
 
-    /// Checks the signature, see [`verify`].
+    /// Checks the signature with [`verify`].
     ///
     /// # Errors
-    /// [`EcdsaError`], as [`verify`].
+    /// As [`verify`].
     pub fn verify(&self) -> Result<(), EcdsaError> {
         verify(&self.key, &self.hash, &self.signature)
     }
@@ -83,7 +81,7 @@ impl Signature {
         bytes
     }
 
-    /// Reads what [`Self::to_bytes`] wrote.
+    /// Decodes what [`Self::to_bytes`] wrote.
     ///
     /// # Errors
     /// [`EcdsaError::Length`] if there are not 64 bytes.

@@ -3,15 +3,15 @@
 use circuits_prover::basetypes::F;
 use plonky2::field::types::{Field, PrimeField64};
 
-/// Bits of one word: three limbs of 13 bits.
+/// The number of bits of a word: three limbs of 13 bits.
 pub const WORD_BITS: usize = 39;
-/// Words of a 256-bit integer; the last one has 22 bits.
+/// The number of words of a 256-bit integer. The last word has 22 bits.
 pub const WORDS: usize = 7;
 
 /// A 256-bit integer as [`WORDS`] words, least significant first.
 pub type Words<T = F> = [T; WORDS];
 
-/// The words of a big-endian integer.
+/// Splits a big-endian integer into words.
 #[must_use]
 pub fn to_words(bytes: &[u8; 32]) -> Words {
     let bit = |i: usize| u64::from(bytes[31 - i / 8] >> (i % 8) & 1);
@@ -22,7 +22,7 @@ pub fn to_words(bytes: &[u8; 32]) -> Words {
     })
 }
 
-/// The integer that `words` are the words of, or `None` if one of them is too large.
+/// The integer with these words, or `None` if one of them is too large.
 #[must_use]
 pub fn from_words(words: &Words) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];

@@ -42,7 +42,7 @@ use crate::ecdsa::{
     },
 };
 
-/// Rows of the shape, as a logarithm: the largest table's verifier fits.
+/// The logarithm of the rows of the shape, which the largest table's verifier fits.
 const DEGREE_BITS: usize = 14;
 
 /// The shape of all [`SignatureCircuit`]s, so that a circuit can verify a batch of any size with its key as a
@@ -63,23 +63,22 @@ pub fn signature_shape() -> &'static Shape {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignatureCircuit(pub BatchSize);
 
-/// What [`SignatureCircuit`] needs.
+/// The input of [`SignatureCircuit`].
 #[derive(Clone, Debug)]
 pub struct SignatureInput {
-    /// The claims, at most the table's capacity.
+    /// At most the table's capacity.
     pub claims: Vec<Claim>,
-    /// Their proof.
     pub proof: BatchProof,
 }
 
-/// Where the witness goes.
+/// The targets of [`SignatureCircuit`].
 pub struct SignatureTargets {
     list: Vec<Entry>,
     proof: StarkProofTarget<D>,
     zero: Target,
 }
 
-/// A place in the list: the first `count` are active.
+/// An entry of the list. The first `count` entries are active.
 #[derive(Clone, Copy)]
 struct Entry {
     active: BoolTarget,
@@ -201,7 +200,7 @@ fn verify(
     (proof, challenges)
 }
 
-/// In-circuit twin of the native verifier's last step: equal sums of reads and writes, of claims and list.
+/// The in-circuit twin of the native verifier's last step: equal sums of reads and writes, of claims and list.
 fn check_sums(
     builder: &mut Builder,
     sums: &[Target],

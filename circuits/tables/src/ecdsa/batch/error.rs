@@ -7,37 +7,27 @@ use crate::ecdsa::EcdsaError;
 /// Why a batch has no proof, or a proof does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BatchError {
-    /// More signatures than the table holds.
+    /// There are more signatures than the table holds.
     #[error("{found} signatures do not fit a table of {capacity}")]
-    TooMany {
-        /// Signatures of a full table.
-        capacity: usize,
-        /// Signatures given.
-        found: usize,
-    },
+    TooMany { capacity: usize, found: usize },
     /// A signature does not hold.
     #[error("signature {index}: {source}")]
-    Signature {
-        /// Its place in the batch.
-        index: usize,
-        /// What is wrong with it.
-        source: EcdsaError,
-    },
-    /// starky found no proof: the trace breaks a rule.
+    Signature { index: usize, source: EcdsaError },
+    /// starky found no proof, because the trace breaks a rule.
     #[error("the trace has no proof: {0}")]
     Unprovable(String),
-    /// The trace has another length than the table's.
+    /// The trace does not have the table's length.
     #[error("a trace of 2^{expected} rows was expected, found one of 2^{found}")]
     Height {
-        /// Logarithm of the table's rows.
+        /// The logarithm of the table's rows.
         expected: usize,
-        /// Logarithm of the rows found.
+        /// The logarithm of the rows found.
         found: usize,
     },
     /// The proof does not verify.
     #[error("the proof does not hold: {0}")]
     Invalid(String),
-    /// What the trace reads is not what it writes.
+    /// The trace reads something that it has not written.
     #[error("the trace reads a multiple that it has not written")]
     Memory,
     /// The trace proves other claims than those listed.

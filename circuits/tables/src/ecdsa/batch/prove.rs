@@ -1,4 +1,4 @@
-//! The prover.
+//! The prover of batches.
 
 use circuits_core::layout::Layout;
 use circuits_prover::{
@@ -30,8 +30,8 @@ use crate::ecdsa::{
 /// Proves a batch of signatures in a table of the given size. The proof is verified before it is returned.
 ///
 /// # Errors
-/// [`BatchError::TooMany`], [`BatchError::Signature`] with the first that does not hold, or what
-/// [`verify_batch`] finds.
+/// [`BatchError::TooMany`], [`BatchError::Signature`] with one that does not hold, or the errors of [`prove_trace`] and
+/// [`verify_batch`].
 pub fn prove(size: BatchSize, signed: &[Signed]) -> Result<BatchProof, BatchError> {
     if signed.len() > size.capacity() {
         return Err(BatchError::TooMany { capacity: size.capacity(), found: signed.len() });
@@ -46,7 +46,7 @@ pub fn prove(size: BatchSize, signed: &[Signed]) -> Result<BatchProof, BatchErro
     Ok(proof)
 }
 
-/// Proves a trace, without judging it: a trace that breaks a rule gives no proof, or one that does not verify.
+/// Proves a trace without judging it. A trace that breaks a rule gives no proof, or one that does not verify.
 ///
 /// # Errors
 /// [`BatchError::Unprovable`] if starky gives up.

@@ -9,7 +9,7 @@ use starky::config::StarkConfig;
 
 use crate::ecdsa::table::{columns::COLUMNS, rows_per_signature};
 
-/// Challenges of each argument: with two, the lookups would have less than 100 bits.
+/// The number of challenges of each argument. With two, the lookups would have less than 100 bits of security.
 pub(super) const NUM_CHALLENGES: usize = 3;
 
 /// The size of a table. A batch takes the smallest that fits.
@@ -33,7 +33,7 @@ impl BatchSize {
         Self::ALL.into_iter().find(|size| count <= size.capacity())
     }
 
-    /// Logarithm of the number of rows.
+    /// The logarithm of the number of rows.
     #[must_use]
     pub fn degree_bits(self) -> usize {
         match self {
@@ -43,7 +43,7 @@ impl BatchSize {
         }
     }
 
-    /// Signatures of a full table.
+    /// The number of signatures of a full table.
     #[must_use]
     pub fn capacity(self) -> usize {
         (1 << self.degree_bits()) / rows_per_signature()
@@ -65,7 +65,7 @@ impl BatchSize {
         StarkConfig::new(100, NUM_CHALLENGES, fri_config)
     }
 
-    /// What tells this table's transcripts from all others.
+    /// The elements that distinguish this table's transcripts from all others.
     pub(super) fn parameters(self) -> [F; 7] {
         let StarkConfig { security_bits, num_challenges, fri_config } = self.config();
         [

@@ -17,7 +17,7 @@ use starky::lookup::{
 use super::size::{BatchSize, NUM_CHALLENGES};
 use crate::ecdsa::SignatureStatement;
 
-/// Observes what is known before the lookups' challenges, and draws these.
+/// Observes what is known before the lookups' challenges, and draws the challenges.
 pub(super) fn start(
     size: BatchSize,
     statement: &SignatureStatement,
@@ -31,7 +31,7 @@ pub(super) fn start(
     (challenger, challenges)
 }
 
-/// In-circuit twin of [`start`].
+/// The in-circuit twin of [`start`].
 pub(super) fn start_circuit(
     builder: &mut Builder,
     size: BatchSize,

@@ -1,4 +1,4 @@
-//! The native verifier.
+//! The native verifier of batches.
 
 use circuits_prover::{basetypes::F, panics::contained};
 use plonky2::field::types::Field;
@@ -68,7 +68,7 @@ fn verify_contained(size: BatchSize, claims: &[Claim], proof: &BatchProof) -> Re
     check_sums(sums, &challenges, claims)
 }
 
-/// What is read is what is written, and the claims are those of the list.
+/// Checks that the trace reads what it writes, and that its claims are those of the list.
 fn check_sums(
     sums: &[F],
     challenges: &GrandProductChallengeSet<F>,

@@ -1,5 +1,5 @@
-//! What the prover's argument shows, checked directly: every rule in every row, every limb in the range table,
-//! and equal sides of every lookup. Tests forge traces and look here for the rule that stops them.
+//! Checks directly what the proof shows: every rule in every row, every limb in the range table, and equal sides of every
+//! lookup. Tests forge traces, and find here the rule that stops them.
 
 use std::collections::HashMap;
 
@@ -21,22 +21,12 @@ use crate::ecdsa::Claim;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Violation {
     /// A rule does not hold in a row.
-    Rule {
-        /// The rule.
-        rule: &'static str,
-        /// The row.
-        row: usize,
-    },
+    Rule { rule: &'static str, row: usize },
     /// A limb is not in the range table.
-    Range {
-        /// Its column.
-        column: usize,
-        /// Its row.
-        row: usize,
-    },
+    Range { column: usize, row: usize },
     /// The range table does not count its uses.
     Uses,
-    /// What is read is not what is written.
+    /// The trace reads something that it has not written.
     Memory,
     /// The trace's claims are not the list's.
     Claims,
@@ -88,7 +78,7 @@ pub fn out_of_range(row: &Row<F>, index: usize) -> Vec<Violation> {
     limbs.chain(tops).map(|column| Violation::Range { column, row: index }).collect()
 }
 
-/// What a row adds to the sums: for each side its tuple, unless its multiplicity is 0.
+/// What a row contributes to the sums: for each side its tuple and multiplicity, unless the multiplicity is 0.
 #[must_use]
 pub fn contributions(sides: &[Side], row: &Row<F>) -> Vec<Option<(Vec<F>, F)>> {
     let values: Vec<F> = row.encode();

@@ -2,9 +2,9 @@
 
 use circuits_core::layout::Layout;
 
-/// Bits of a limb: every table size has at least as many rows as the range table, `2^13`.
+/// The number of bits of a limb. Every table size has at least as many rows as the range table, `2^13`.
 pub const LIMB_BITS: usize = 13;
-/// Limbs of a 256-bit integer. The last one has 9 bits, or 13 where four more bits do no harm.
+/// The number of limbs of a 256-bit integer. The last one has 9 bits, or 13 where four more bits are harmless.
 pub const LIMBS: usize = 20;
 /// Integer identities that a row can hold.
 pub const SLOTS: usize = 3;

@@ -130,7 +130,6 @@ where
 
 /// [`System`] over targets.
 pub struct Recursive<'a> {
-    /// The circuit.
     pub builder: &'a mut Builder,
     /// Where constraints go.
     pub consumer: &'a mut RecursiveConstraintConsumer<F, D>,

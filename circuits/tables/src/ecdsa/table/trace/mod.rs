@@ -26,8 +26,8 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The trace of `assignments`, padded to `2^degree_bits` rows. Nothing is judged: assignments that are not
-    /// signatures give a trace that breaks a rule.
+    /// Computes the trace of `assignments`, padded to `2^degree_bits` rows, without judging them: an assignment that is
+    /// not a signature gives a trace that breaks a rule.
     ///
     /// # Panics
     /// If there are more assignments than rows for them.

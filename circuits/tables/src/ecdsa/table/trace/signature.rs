@@ -19,9 +19,7 @@ use crate::ecdsa::{
 /// What a prover chooses for one signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// The public key.
     pub key: Point,
-    /// The signed hash.
     pub hash: U256,
     /// The signature's `r`.
     pub r: U256,
