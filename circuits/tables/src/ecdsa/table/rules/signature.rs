@@ -60,7 +60,7 @@ fn words<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) {
         for j in 0..SCALAR_WORDS {
             let value = s.mul(idle, now[j]);
             s.zero("a scalar starts at 0", When::Always, value);
-            // Doubling the current word, then moving all up one place if it is complete.
+            // Doubling the current word, then moving all words up by one if it is complete.
             let (stay, from) = match j {
                 0 => (doubled, zero),
                 1 => (now[1], doubled),
