@@ -9,7 +9,10 @@
 use std::collections::BTreeMap;
 
 use circuits_core::generators;
-use circuits_prover::basetypes::{C, Circuit, CommonData, D, F, ReadGenerator, VerifierKey};
+use circuits_prover::{
+    basetypes::{C, Circuit, CommonData, D, F, ReadGenerator, VerifierKey},
+    encoding,
+};
 use plonky2::{
     field::{
         fft::{FftRootTable, fft_root_table},
@@ -22,10 +25,7 @@ use plonky2::{
     plonk::{circuit_data::ProverOnlyCircuitData, config::GenericConfig},
     util::{
         log2_ceil, reverse_index_bits_in_place,
-        serialization::{
-            Buffer, DefaultGateSerializer, DefaultGeneratorSerializer, IoError, IoResult, Read,
-            WitnessGeneratorSerializer, Write,
-        },
+        serialization::{Buffer, IoError, IoResult, Read, Write},
         transpose,
     },
 };
@@ -33,34 +33,27 @@ use rayon::prelude::*;
 
 type ProverData = ProverOnlyCircuitData<F, C, D>;
 
-/// Serialises plonky2's generators and ours.
-struct Generators {
-    plonky2: DefaultGeneratorSerializer<C, D>,
-    ours: Vec<(String, ReadGenerator)>,
-}
-
 /// The tag of plonky2's generators. The tag of one of ours is its position in the list plus 1.
 const PLONKY2: u8 = 0;
 
-impl Generators {
-    fn new() -> Self {
-        Self { plonky2: DefaultGeneratorSerializer::default(), ours: generators::readers() }
-    }
+/// Serialises plonky2's generators and ours.
+struct Generators {
+    ours: Vec<(String, ReadGenerator)>,
 }
 
-impl WitnessGeneratorSerializer<F, D> for Generators {
-    fn read_generator(
-        &self,
-        source: &mut Buffer<'_>,
-        common: &CommonData,
-    ) -> IoResult<WitnessGeneratorRef<F, D>> {
+impl Generators {
+    fn new() -> Self {
+        Self { ours: generators::readers() }
+    }
+
+    fn read(&self, source: &mut Buffer<'_>, common: &CommonData) -> IoResult<WitnessGeneratorRef<F, D>> {
         match source.read_u8()? {
-            PLONKY2 => self.plonky2.read_generator(source, common),
+            PLONKY2 => encoding::read_generator(source, common),
             tag => self.ours.get(usize::from(tag) - 1).ok_or(IoError)?.1(source, common),
         }
     }
 
-    fn write_generator(
+    fn write(
         &self,
         target: &mut Vec<u8>,
         generator: &WitnessGeneratorRef<F, D>,
@@ -74,7 +67,7 @@ impl WitnessGeneratorSerializer<F, D> for Generators {
             }
             None => {
                 target.write_u8(PLONKY2)?;
-                self.plonky2.write_generator(target, generator, common)
+                encoding::write_generator(target, generator, common)
             }
         }
     }
@@ -138,7 +131,7 @@ fn write_prover(prover: &ProverData, common: &CommonData) -> IoResult<Vec<u8>> {
     let target = &mut bytes;
     write_index(target, prover.generators.len())?;
     for generator in &prover.generators {
-        serializer.write_generator(target, generator, common)?;
+        serializer.write(target, generator, common)?;
     }
     write_index(target, prover.generator_indices_by_watches.len())?;
     for (&watched, generators) in &prover.generator_indices_by_watches {
@@ -178,7 +171,7 @@ impl Stored {
         let rows = 1 << common.degree_bits();
         let stored = Self {
             generators: (0..read_index(source)?)
-                .map(|_| serializer.read_generator(source, common))
+                .map(|_| serializer.read(source, common))
                 .collect::<IoResult<_>>()?,
             generator_indices_by_watches: (0..read_index(source)?)
                 .map(|_| Ok((read_index(source)?, read_indices(source)?)))
@@ -263,10 +256,10 @@ fn leaves(polynomials: &[PolynomialCoeffs<F>], rate_bits: usize, roots: &FftRoot
 
 /// Encodes the payload of a circuit's common data. Returns `None` if it has gates that are not plonky2's.
 pub(crate) fn encode_common(common: &CommonData) -> Option<Vec<u8>> {
-    common.to_bytes(&DefaultGateSerializer).ok()
+    encoding::encode_common(common).ok()
 }
 
 /// Decodes what [`encode_common`] wrote.
 pub(crate) fn decode_common(payload: &[u8]) -> IoResult<CommonData> {
-    CommonData::from_bytes(payload.to_vec(), &DefaultGateSerializer)
+    encoding::decode_common(payload)
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod basetypes;
+pub mod encoding;
 pub mod panics;
 pub mod proving;
 

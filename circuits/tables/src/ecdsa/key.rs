@@ -89,7 +89,7 @@ impl PublicKey {
         (to_words(&self.x), to_words(&self.y))
     }
 
-    pub(crate) fn to_affine(self) -> AffinePoint {
+    pub fn to_affine(self) -> AffinePoint {
         let point = Sec1Point::from_affine_coordinates(&self.x.into(), &self.y.into(), false);
         let affine: Option<AffinePoint> = AffinePoint::from_sec1_point(&point).into();
         affine.expect("the constructors check the point")

@@ -18,6 +18,3 @@ pub use error::EcdsaError;
 pub use key::PublicKey;
 pub use signature::{Signature, Signed, verify};
 pub use words::{WORD_BITS, WORDS, Words, from_words, to_words};
-
-#[cfg(test)]
-mod tests;

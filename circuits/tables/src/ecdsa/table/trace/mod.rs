@@ -79,12 +79,10 @@ impl Trace {
     }
 }
 
-#[cfg(test)]
-pub(crate) use rows::{at, empty, fill_identities};
+pub use rows::{at, empty, fill_identities};
 
-/// Sets the quotients and carries of row `row` anew, after a test has changed it.
-#[cfg(test)]
-pub(crate) fn refill(trace: &mut Trace, row: usize) {
+/// Computes the quotients and carries of row `row` again, for whoever forges a trace and has changed the row.
+pub fn refill(trace: &mut Trace, row: usize) {
     let next = trace.rows[row + 1];
     fill_identities(&mut trace.rows[row], &next);
 }

@@ -18,7 +18,7 @@ pub(super) fn elements(limbs: &Limbs) -> [F; LIMBS] {
 }
 
 /// A row of zeros.
-pub(crate) fn empty() -> Row<F> {
+pub fn empty() -> Row<F> {
     Row::decode(&[F::ZERO; COLUMNS]).expect("as many zeros as columns")
 }
 
@@ -31,7 +31,7 @@ pub(super) fn padding() -> Row<F> {
 }
 
 /// A row whose accumulator is `point`.
-pub(crate) fn at(point: &Point) -> Row<F> {
+pub fn at(point: &Point) -> Row<F> {
     let mut row = Row { inf: F::from_bool(point.inf), ..empty() };
     for (i, limbs) in [limbs(&point.x), limbs(&point.y)].into_iter().enumerate() {
         if i == 0 {
@@ -76,7 +76,7 @@ pub(super) fn fill_difference(row: &mut Row<F>, a: &[F; LIMBS], b: &[F; LIMBS]) 
 }
 
 /// Sets quotients and carries so that the row's identities hold, if they can. Everything else must be set.
-pub(crate) fn fill_identities(row: &mut Row<F>, next: &Row<F>) {
+pub fn fill_identities(row: &mut Row<F>, next: &Row<F>) {
     if row.end == F::ONE {
         fill_slacks(row, next);
     }

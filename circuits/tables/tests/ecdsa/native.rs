@@ -13,7 +13,7 @@ use k256::{
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use super::fixtures::signed;
-use crate::ecdsa::{
+use circuits_tables::ecdsa::{
     Claim, EcdsaError, PublicKey, Signature, Signed, append, append_circuit, empty_claims, from_words,
     to_words, verify,
 };

@@ -7,7 +7,7 @@ use k256::U256;
 use plonky2::field::types::Field;
 
 use super::fixtures::{SHORT, claim, faults, faults_of, integer, point, sign, signed, signed_many};
-use crate::ecdsa::{
+use circuits_tables::ecdsa::{
     Signed,
     table::{
         check::violations,
@@ -270,7 +270,7 @@ fn a_claim_of_another_key_than_the_signers_is_rejected() {
     let theirs = Trace::new(&[other], SHORT);
     trace.rows[272].tx = theirs.rows[272].tx;
     trace.rows[272].ty = theirs.rows[272].ty;
-    let claimed = crate::ecdsa::Claim { hash: claim(&assignment).hash, ..claim(&other) };
+    let claimed = circuits_tables::ecdsa::Claim { hash: claim(&assignment).hash, ..claim(&other) };
     assert_eq!(faults(&trace, &claimed), names(&["memory"]));
 }
 
@@ -319,7 +319,7 @@ fn case_79_claims_come_in_the_order_of_the_list() {
     let trace = Trace::new(&assignments, 13);
     assert!(violations(&trace, &claims).is_empty());
     claims.swap(0, 1);
-    assert_eq!(violations(&trace, &claims), [crate::ecdsa::table::check::Violation::Claims]);
+    assert_eq!(violations(&trace, &claims), [circuits_tables::ecdsa::table::check::Violation::Claims]);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Signatures: natively, as traces that are honest, forged and mutated, and as proofs.
+
 mod alone;
 mod batch;
 mod fixtures;
@@ -5,5 +7,6 @@ mod forged;
 mod identities;
 mod mutations;
 mod native;
+mod security;
 mod trace;
 mod vectors;

@@ -7,7 +7,7 @@ use k256::{
     ecdsa::{SigningKey, signature::hazmat::PrehashSigner},
 };
 
-use crate::ecdsa::{
+use circuits_tables::ecdsa::{
     Claim, PublicKey, Signature, Signed,
     table::{
         check::{Violation, broken_rules, out_of_range, unbalanced},

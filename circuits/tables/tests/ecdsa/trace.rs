@@ -5,7 +5,7 @@ use k256::{Scalar, elliptic_curve::PrimeField};
 use plonky2::field::types::Field;
 
 use super::fixtures::{SHORT, faults_of, sign, signed_many};
-use crate::ecdsa::{
+use circuits_tables::ecdsa::{
     Claim, Signed,
     table::{
         check::violations,

@@ -5,7 +5,7 @@ use circuits_prover::basetypes::{C, D, F};
 use plonky2::field::types::{Field64, PrimeField64};
 use starky::stark_testing::{test_stark_circuit_constraints, test_stark_low_degree};
 
-use crate::ecdsa::table::{
+use circuits_tables::ecdsa::table::{
     SignatureStark,
     columns::{COLUMNS, LIMBS, Row},
     num_constraints, rules,

@@ -10,7 +10,7 @@ use plonky2::field::types::{Field, PrimeField64};
 use rayon::prelude::*;
 
 use super::fixtures::{sign, signed};
-use crate::ecdsa::table::{
+use circuits_tables::ecdsa::table::{
     check::{broken_between, contributions, out_of_range},
     columns::{COLUMNS, Row},
     lookups::{Side, sides},

