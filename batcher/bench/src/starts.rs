@@ -23,7 +23,7 @@ use circuits_keys::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BenchError,
+    error::BenchError,
     figures::{gibibytes, median, peak_memory},
 };
 

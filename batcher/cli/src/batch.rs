@@ -14,10 +14,10 @@ use circuits_files::file::{self, Kind, SMALL_LIMIT};
 use circuits_protocol::registry::Registry;
 
 use crate::{
-    Options,
     answer::{Answer, Failure},
     exit::ExitCode,
     key_arguments::KeyArguments,
+    options::Options,
     progress,
 };
 

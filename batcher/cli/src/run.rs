@@ -16,9 +16,9 @@ use circuits_keys::Event;
 use serde::Serialize;
 
 use crate::{
-    Options,
     answer::{Answer, Failure},
     key_arguments::KeyArguments,
+    options::Options,
     progress,
 };
 

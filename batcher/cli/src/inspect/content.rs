@@ -27,7 +27,7 @@ use environments_notes::transaction::{ProvenTransaction, TransactionStatement};
 use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
 
-use super::InspectError;
+use super::error::InspectError;
 use crate::registry::Listing;
 
 /// What a file holds, by its kind.
