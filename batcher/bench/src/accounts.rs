@@ -37,7 +37,8 @@ use plonky2::field::types::Field as _;
 use serde::Serialize;
 
 use crate::{
-    Baseline, BenchError,
+    baseline::Baseline,
+    error::BenchError,
     figures::{median, peak_line, peak_memory, unit},
 };
 

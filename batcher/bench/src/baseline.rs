@@ -9,7 +9,7 @@ use plonky2::{
     plonk::circuit_data::CircuitConfig,
 };
 
-use crate::BenchError;
+use crate::error::BenchError;
 
 /// Rows of the proof that `t1` verifies, as a logarithm.
 const BASELINE_DEGREE_BITS: usize = 12;

@@ -19,7 +19,7 @@ use plonky2::{
 use serde::Serialize;
 
 use crate::{
-    BenchError,
+    error::BenchError,
     figures::{median, peak_line, peak_memory},
 };
 

@@ -3,6 +3,7 @@
 pub mod accounts;
 mod baseline;
 pub mod ecdsa;
+mod error;
 mod figures;
 pub mod messages;
 pub mod starts;
@@ -10,56 +11,6 @@ mod stopwatch;
 pub mod superblocks;
 pub mod wrap;
 
-use std::error::Error;
-
-use batcher_circuits::transition::TransitionError;
-use batcher_job::prove::ProveError;
-use batcher_verify::bundle::BundleError;
-
 pub use baseline::Baseline;
+pub use error::BenchError;
 pub use figures::{median, peak_memory};
-
-/// Why nothing was measured.
-#[derive(Debug, thiserror::Error)]
-pub enum BenchError {
-    /// A block of the measured chain cannot be made.
-    #[error("the blocks to be batched cannot be made")]
-    Blocks(#[source] Box<dyn Error + Send + Sync>),
-    /// The proof or the circuit of the baseline cannot be made.
-    #[error("the baseline cannot be proved")]
-    Baseline(#[source] Box<dyn Error + Send + Sync>),
-    /// A batch of signatures cannot be proved.
-    #[error("the signatures cannot be proved")]
-    Signatures(#[source] Box<dyn Error + Send + Sync>),
-    /// Circuits cannot be loaded or built, or a process that does so fails.
-    #[error("the starts cannot be measured")]
-    Starts(#[source] Box<dyn Error + Send + Sync>),
-    /// The blocks do not chain.
-    #[error(transparent)]
-    Transition(#[from] TransitionError),
-    /// A superblock cannot be proved.
-    #[error(transparent)]
-    Prove(#[from] ProveError),
-    /// The superblock just made does not verify.
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-}
-
-impl BenchError {
-    pub(crate) fn blocks(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Blocks(source.into())
-    }
-
-    pub(crate) fn baseline(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Baseline(source.into())
-    }
-
-    pub(crate) fn signatures(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Signatures(source.into())
-    }
-
-    /// [`Self::Starts`] with this source.
-    pub fn starts(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Starts(source.into())
-    }
-}

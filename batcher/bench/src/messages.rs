@@ -21,7 +21,8 @@ use plonky2::field::types::Field;
 use serde::Serialize;
 
 use crate::{
-    Baseline, BenchError,
+    baseline::Baseline,
+    error::BenchError,
     figures::{median, peak_line, peak_memory, unit},
     stopwatch::Stopwatch,
     wrap::Filler,

@@ -20,7 +20,7 @@ use environments_core::walk::{Visitor, WalkError};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BenchError,
+    error::BenchError,
     figures::{gibibytes, median, peak_memory},
 };
 

@@ -23,7 +23,8 @@ use environments_counter::Counter;
 use serde::Serialize;
 
 use crate::{
-    Baseline, BenchError,
+    baseline::Baseline,
+    error::BenchError,
     figures::{median, peak_line, peak_memory, unit},
     stopwatch::Stopwatch,
 };

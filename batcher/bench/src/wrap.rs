@@ -17,7 +17,8 @@ use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::Cir
 use serde::Serialize;
 
 use crate::{
-    Baseline, BenchError,
+    baseline::Baseline,
+    error::BenchError,
     figures::{median, peak_line, peak_memory, unit},
 };
 

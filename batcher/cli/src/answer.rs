@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Options,
     exit::{ExitCode, HasExitCode},
+    options::Options,
 };
 
 /// A command's outcome, ready to be printed for programs and for people.

@@ -15,10 +15,10 @@ use circuits_files::file::{self, FileKind, SMALL_LIMIT};
 use circuits_protocol::registry::Registry;
 
 use crate::{
-    Options,
     answer::{Answer, Failure},
     exit::ExitCode,
     key_arguments::KeyArguments,
+    options::Options,
     progress,
 };
 

@@ -10,9 +10,9 @@ use circuits_keys::CircuitCache;
 use serde::Serialize;
 
 use crate::{
-    Options,
     answer::{Answer, Failure},
     key_arguments::KeyArguments,
+    options::Options,
     progress,
 };
 

@@ -1,27 +1,24 @@
 //! `superblock inspect`.
 
 mod content;
+mod error;
 
 use std::{
-    error::Error,
     fmt,
     path::{Path, PathBuf},
 };
 
-use batcher_job::state::StateError;
-use batcher_verify::trust::{Trust, TrustError};
-use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind, MAGIC};
+use batcher_verify::trust::Trust;
+use circuits_files::file::{self, BUNDLE_LIMIT, FileKind, MAGIC};
 use clap::builder::PossibleValuesParser;
 use environments_kinds::KINDS;
 use serde::Serialize;
 use serde_json::Value;
-use thiserror::Error;
 
-use self::content::Content;
+use self::{content::Content, error::InspectError};
 use crate::{
     answer::{Answer, Failure},
     as_text,
-    exit::{ExitCode, HasExitCode},
 };
 
 /// Show what a file of superblock holds.
@@ -46,30 +43,6 @@ pub(crate) struct Arguments {
 /// The names of the state models that this program knows.
 fn kinds() -> PossibleValuesParser {
     KINDS.map(|kind| kind.name()).into()
-}
-
-/// Why a file is not shown.
-#[derive(Debug, Error)]
-enum InspectError {
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error(transparent)]
-    State(#[from] StateError),
-    #[error("{path} is neither a binary file of superblock nor a trust file", path = .path.display())]
-    Neither { path: PathBuf, source: TrustError },
-    #[error("{path}", path = .path.display())]
-    Malformed { path: PathBuf, source: Box<dyn Error + Send + Sync> },
-}
-
-impl HasExitCode for InspectError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::File(error) => error.exit_code(),
-            Self::State(error) => error.exit_code(),
-            Self::Neither { source, .. } => source.exit_code(),
-            Self::Malformed { .. } => ExitCode::Rejected,
-        }
-    }
 }
 
 /// What a file holds.

@@ -7,7 +7,7 @@ use batcher_keys::config::{Config, ConfigError, Flags};
 use batcher_verify::keys::PinnedKeys;
 use circuits_keys::{CircuitCache, Listener};
 
-use crate::{Options, answer::Failure, progress};
+use crate::{answer::Failure, options::Options, progress};
 
 #[derive(clap::Args, Clone)]
 pub(crate) struct KeyArguments {

@@ -17,9 +17,9 @@ use batcher_keys::config::Config;
 
 use self::files::expected_names;
 use crate::{
-    Options,
     answer::{Answer, Failure},
     key_arguments::KeyArguments,
+    options::Options,
 };
 
 #[derive(clap::Subcommand)]

@@ -12,6 +12,7 @@ mod key_arguments;
 mod keys;
 mod message;
 mod new_file;
+mod options;
 mod pins;
 mod progress;
 mod registry;
@@ -26,6 +27,7 @@ use answer::{Answer, Failure};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use exit::ExitCode;
+use options::Options;
 use serde::Serialize;
 
 #[global_allocator]
@@ -51,27 +53,6 @@ const EXAMPLES: &str = "Examples:
 
 fn after_help() -> String {
     format!("{EXAMPLES}\n\nExit codes:\n{}", ExitCode::list())
-}
-
-/// Options of every command.
-#[derive(clap::Args, Clone, Copy)]
-struct Options {
-    /// Print one JSON object on standard output.
-    ///
-    /// For programs. The object has `ok`, and `error` and `exit_code` if the command fails.
-    #[arg(long, global = true, help_heading = "Options of every command")]
-    json: bool,
-    /// Print no progress on standard error.
-    ///
-    /// Errors and warnings are printed all the same.
-    #[arg(long, global = true, help_heading = "Options of every command")]
-    quiet: bool,
-    /// End with exit code 1 if input was refused or left out.
-    ///
-    /// Without it, what was refused is listed and the command succeeds. Use it where all input should be good, as in
-    /// tests.
-    #[arg(long, global = true, help_heading = "Options of every command")]
-    strict: bool,
 }
 
 #[derive(Subcommand)]

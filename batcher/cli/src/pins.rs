@@ -16,10 +16,10 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    Options,
     answer::{Answer, Failure},
     as_text,
     exit::{ExitCode, HasExitCode},
+    options::Options,
     progress::KeyProgress,
     table::{Align, Table},
 };

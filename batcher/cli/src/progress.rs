@@ -12,7 +12,7 @@ use batcher_job::prove::{Progress, Quiet};
 use circuits_keys::{Event, Listener};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{Options, exit::ExitCode};
+use crate::{exit::ExitCode, options::Options};
 
 /// Whether the user has asked to stop: the first interrupt sets it.
 pub(crate) static STOP: AtomicBool = AtomicBool::new(false);

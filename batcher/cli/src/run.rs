@@ -17,9 +17,9 @@ use environments_kinds::KINDS;
 use serde::Serialize;
 
 use crate::{
-    Options,
     answer::{Answer, Failure},
     key_arguments::KeyArguments,
+    options::Options,
     progress,
 };
 

@@ -15,7 +15,10 @@ use etcetera::base_strategy::{BaseStrategy as _, choose_native_strategy};
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
-use super::{AddressError, ListedError, ListedFiles, ObjectStore};
+use crate::{
+    listed_files::{ListedError, ListedFiles},
+    object_stores::{AddressError, ObjectStore},
+};
 
 /// The environment variable with the directories of key files, separated as in `PATH`.
 pub const DIRECTORIES_VARIABLE: &str = "SUPERBLOCK_KEY_DIRECTORIES";

@@ -3,8 +3,10 @@
 use circuits_keys::{CircuitCache, Listener};
 use thiserror::Error;
 
-use super::config::{Config, ConfigError};
-use crate::pins::{self, MalformedPins};
+use crate::{
+    config::{Config, ConfigError},
+    pins::{self, MalformedPins},
+};
 
 /// The cache of circuits cannot be opened.
 #[derive(Debug, Error)]

@@ -27,7 +27,7 @@ use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::InspectError;
+use super::error::InspectError;
 use crate::registry::Listing;
 
 /// What a file holds, by its kind.

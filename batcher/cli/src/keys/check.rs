@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::files::{headers, pins_of};
 use crate::{
-    Options,
     answer::{Answer, Failure},
     as_text,
     exit::ExitCode,
     key_arguments::KeyArguments,
+    options::Options,
     pins::{Changed, differences},
     progress::KeyProgress,
 };

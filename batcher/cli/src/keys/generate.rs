@@ -14,11 +14,11 @@ use super::{
     missing::{self, missing},
 };
 use crate::{
-    Options,
     answer::{Answer, Failure},
     as_text,
     exit::{ExitCode, HasExitCode},
     key_arguments::KeyArguments,
+    options::Options,
     pins::embedded,
     progress::{self, KeyProgress},
 };

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::{Command, run_with};
 use crate::{
-    Options,
     answer::{Answer, Failure},
     exit::ExitCode,
+    options::Options,
 };
 
 #[derive(Parser)]

@@ -154,6 +154,16 @@ fn security_speaks_of_every_pinned_circuit() {
     for name in ["counter-kernel", "counter-kernel-wrap", "notes-transaction-local", "segment-leaf-8"] {
         assert!(circuits.iter().any(|circuit| circuit["name"] == name), "{name} is missing");
     }
+    let weakest = &answer["weakest"];
+    let named = circuits.iter().find(|circuit| circuit["name"] == weakest["name"]).expect("a circuit");
+    let bits = |circuit: &Value| circuit["fri_conjectured"].as_f64().expect("a number");
+    assert!(weakest["conjectured"].as_f64().is_some_and(|conjectured| conjectured <= bits(named)));
+    assert!(circuits.iter().all(|circuit| bits(circuit) >= bits(named)), "{weakest} is not the weakest");
+    let text = superblock(&["security"]).stdout;
+    let text = String::from_utf8(text).expect("text");
+    let last = text.lines().last().expect("the weakest");
+    let name = weakest["name"].as_str().expect("text");
+    assert!(last.starts_with("weakest: ") && last.contains(name), "{last}");
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn keys_over_an_unknown_key_cannot_be_determined_and_hinder_no_others() {
 }
 
 #[test]
-fn only_what_a_circuit_needs_is_made_and_is_told() {
+fn only_what_a_circuit_needs_is_made_and_announced() {
     let (_root, directory) = fresh();
     let made = output(keys(&directory, &["generate", "--only", "counter-kernel", "--json"]));
     assert_eq!(json(&made, 0)["made"], json!(["counter-kernel"]));
@@ -378,7 +378,7 @@ fn inspect_refuses_a_truncated_file() {
 }
 
 #[test]
-fn prune_without_a_terminal_removes_what_is_unused_only_if_it_is_told_so() {
+fn prune_without_a_terminal_removes_what_is_unused_only_with_yes() {
     let (_root, directory) = made();
     let (unused, used) = (toy_key("unused"), content(&directory));
     let name = unused.header().file_name();
