@@ -34,9 +34,9 @@ pub enum EngineError {
         "circuit {name} has key {built}, but the embedded key is {pinned}; regenerate the pins if this is intended"
     )]
     StaleKey { name: String, pinned: String, built: Digest },
-    /// No superblock circuit has this source.
+    /// The pinned keys lack this superblock circuit.
     #[error("there is no superblock circuit over {0:?}")]
-    UnknownSource(SuperblockCircuit),
+    UnknownSuperblock(SuperblockCircuit),
     /// The key is not in the segment set.
     #[error("key {0} is not one of the segment circuits")]
     UnlistedSegment(Digest),
@@ -109,12 +109,12 @@ impl Engine {
     /// The superblock circuit over `source`.
     ///
     /// # Errors
-    /// [`EngineError::UnknownSource`].
+    /// [`EngineError::UnknownSuperblock`].
     pub fn superblock(
         &self,
         source: SuperblockCircuit,
     ) -> Result<Required<'_, SuperblockDefinition>, EngineError> {
-        let key = self.pinned.superblock(source).ok_or(EngineError::UnknownSource(source))?;
+        let key = self.pinned.superblock(source).ok_or(EngineError::UnknownSuperblock(source))?;
         let definition = SuperblockDefinition::new(source, self.pinned.key_set().root());
         Ok(self.required(definition, Some(key_digest(key))))
     }
@@ -131,13 +131,13 @@ impl Engine {
     /// Verifies a superblock proof with the pinned key; builds no circuit.
     ///
     /// # Errors
-    /// [`EngineError::UnknownSource`], [`EngineError::Invalid`] or [`EngineError::Statement`].
+    /// [`EngineError::UnknownSuperblock`], [`EngineError::Invalid`] or [`EngineError::Statement`].
     pub fn verify_superblock(
         &self,
         source: SuperblockCircuit,
         proof: &Proof,
     ) -> Result<SuperblockStatement, EngineError> {
-        let key = self.pinned.superblock(source).ok_or(EngineError::UnknownSource(source))?;
+        let key = self.pinned.superblock(source).ok_or(EngineError::UnknownSuperblock(source))?;
         proof::verify(proof, key, &superblock_shape(source).common).map_err(EngineError::Invalid)?;
         Ok(SuperblockStatement::decode(&proof.public_inputs)?)
     }

@@ -130,7 +130,7 @@ impl HasExitCode for EngineError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Circuit(error) => error.exit_code(),
-            Self::StaleKey { .. } | Self::UnknownSource(_) | Self::UnlistedSegment(_) => {
+            Self::StaleKey { .. } | Self::UnknownSuperblock(_) | Self::UnlistedSegment(_) => {
                 ExitCode::Unavailable
             }
             Self::Invalid(_) | Self::Statement(_) => ExitCode::Invalid,

@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     ///
     /// A block does not say which state model it is of, so KIND does: `accounts` shows every transaction and every
     /// message that the block consumed, `notes` the notes that arrived and the number of transactions.
-    #[arg(long, value_name = "KIND", num_args = 0..=1, default_missing_value = "accounts", value_parser = kinds())]
+    #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, default_missing_value = "accounts", value_parser = kinds())]
     transactions: Option<String>,
 }
 
@@ -95,4 +95,30 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
         ("trust file".to_owned(), Content::Trust(Trust::read(path).map_err(neither)?))
     };
     Ok(Answer::new(&Inspection { file: path, kind, content }))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Arguments, clap::Error> {
+        let command = Arguments::augment_args(clap::Command::new("inspect").no_binary_name(true));
+        Arguments::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+
+    #[test]
+    fn the_option_for_transactions_does_not_take_the_file_for_a_kind() {
+        for (arguments, kind) in [
+            (&["block", "--transactions"][..], Some("accounts")),
+            (&["--transactions", "block"][..], Some("accounts")),
+            (&["--transactions=notes", "block"][..], Some("notes")),
+            (&["block"][..], None),
+        ] {
+            let parsed = parse(arguments).expect("well-formed");
+            assert_eq!((parsed.file.as_path(), parsed.transactions.as_deref()), (Path::new("block"), kind));
+        }
+        assert!(parse(&["--transactions=block", "block"]).is_err());
+    }
 }

@@ -69,6 +69,8 @@ pub fn needed(pins: &Pins, name: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use batcher_circuits::segment::SegmentCircuit;
+
     use super::*;
 
     #[test]
@@ -84,6 +86,7 @@ mod tests {
     #[test]
     fn the_checked_in_pins_name_the_embedded_keys() {
         let pins = embedded().expect("well-formed");
+        assert_eq!(PinnedKeys::embedded().segment_set.len(), SegmentCircuit::all().count());
         for key in &PinnedKeys::embedded().segment_set {
             assert!(pins.circuit.iter().any(|pin| pin.key == *key), "key {key} is not pinned");
         }

@@ -124,7 +124,7 @@ impl<'a> Replacement<'a> {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests {
     use std::fs;
 

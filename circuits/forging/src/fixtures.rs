@@ -68,9 +68,9 @@ fn forget_others(store: &DirectoryStore, origin: &Origin) {
 /// The keys that all tests of a process share. Outside of a workspace they are in memory only.
 #[must_use]
 pub fn cache() -> &'static Arc<CircuitCache> {
-    static KEYS: LazyLock<Arc<CircuitCache>> =
+    static CACHE: LazyLock<Arc<CircuitCache>> =
         LazyLock::new(|| Arc::new(workspace_keys().unwrap_or_default().with_memory(6 << 30)));
-    &KEYS
+    &CACHE
 }
 
 /// The key file of a circuit of this name that does not exist, for stores, which never look at payloads.

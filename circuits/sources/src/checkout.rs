@@ -32,6 +32,43 @@ impl Checkout {
         &self.root
     }
 
+    /// Whether the workspace's manifest has our table.
+    pub(crate) fn is_ours(&self) -> bool {
+        manifest(&self.root).is_ok_and(|manifest| metadata(&manifest, "workspace", "pins").is_some())
+    }
+
+    /// See [`crate::manifests`].
+    pub(crate) fn manifests(&self) -> io::Result<Vec<PathBuf>> {
+        let mut found = vec![self.root.join("Cargo.toml"), self.root.join("Cargo.lock")];
+        found.extend(self.members()?.iter().map(|member| member.join("Cargo.toml")));
+        found.retain(|file| file.is_file());
+        Ok(found)
+    }
+
+    /// The folders that crates may lie in: those in a folder of the root.
+    fn members(&self) -> io::Result<Vec<PathBuf>> {
+        let mut members = vec![];
+        for group in self.folders(&self.root)? {
+            members.extend(self.folders(&group)?);
+        }
+        members.sort();
+        Ok(members)
+    }
+
+    /// The visible folders in `folder`, except for the one in the root that builds write to.
+    fn folders(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut found = vec![];
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let is_output = name == "target" && folder == self.root;
+            if entry.file_type()?.is_dir() && !is_output && !name.to_string_lossy().starts_with('.') {
+                found.push(entry.path());
+            }
+        }
+        Ok(found)
+    }
+
     /// The path that the workspace's metadata gives for `key`.
     pub(crate) fn named_path(&self, key: &str) -> io::Result<PathBuf> {
         match metadata(&manifest(&self.root)?, "workspace", key) {
@@ -40,22 +77,19 @@ impl Checkout {
         }
     }
 
-    /// See [`crate::circuit_sources`]. A crate is a folder in a folder of the root.
+    /// See [`crate::circuit_sources`].
     pub(crate) fn circuit_sources(&self) -> io::Result<Vec<PathBuf>> {
         let mut sources = vec![];
-        for group in folders(&self.root)? {
-            for member in folders(&group)? {
-                let is_marked = match manifest(&member) {
-                    Ok(manifest) => metadata(&manifest, "package", "circuits") == Some(&Value::Boolean(true)),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-                    Err(error) => return Err(error),
-                };
-                if is_marked {
-                    sources.push(self.relative(&member.join("src"))?);
-                }
+        for member in self.members()? {
+            let is_marked = match manifest(&member) {
+                Ok(manifest) => metadata(&manifest, "package", "circuits") == Some(&Value::Boolean(true)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+                Err(error) => return Err(error),
+            };
+            if is_marked {
+                sources.push(self.relative(&member.join("src"))?);
             }
         }
-        sources.sort();
         Ok(sources)
     }
 
@@ -99,7 +133,7 @@ impl Checkout {
                 files.push(self.relative(&path)?);
             }
         }
-        for folder in folders(folder)? {
+        for folder in self.folders(folder)? {
             files.extend(self.rust_files_below(&folder)?);
         }
         Ok(files)
@@ -134,20 +168,6 @@ fn manifest(folder: &Path) -> io::Result<Table> {
 fn malformed(folder: &Path, reason: impl Display) -> io::Error {
     let path = folder.join("Cargo.toml");
     io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()))
-}
-
-/// The visible folders in `folder`, except for the one that builds write to.
-fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = vec![];
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let is_skipped = name == "target" || name.to_string_lossy().starts_with('.');
-        if entry.file_type()?.is_dir() && !is_skipped {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -192,6 +212,28 @@ mod tests {
         let (_folder, checkout) = example();
         let found = Checkout::above(&checkout.root().join("a/two/src"));
         assert_eq!(found.unwrap().root(), checkout.root());
+    }
+
+    #[test]
+    fn a_module_called_target_is_hashed_but_the_output_of_builds_is_not() {
+        let before = example().1.checksum().unwrap();
+        assert_ne!(checksum_after("a/two/src/target/mod.rs", "//! A module.\n"), before);
+        let (_folder, checkout) = example();
+        write(checkout.root(), "target/release/build/out.rs", "//! Made by a build.\n");
+        let files = checkout.rust_files().unwrap();
+        assert!(files.iter().all(|file| !file.starts_with("target")), "{files:?}");
+    }
+
+    #[test]
+    fn the_manifests_are_those_of_the_workspace_and_its_crates() {
+        let (_folder, checkout) = example();
+        write(checkout.root(), "a/notes/about.md", "No crate.\n");
+        let manifests = checkout.manifests().unwrap();
+        let expected = ["Cargo.toml", "a/one/Cargo.toml", "a/two/Cargo.toml", "b/three/Cargo.toml"];
+        assert_eq!(manifests, expected.map(|file| checkout.root().join(file)));
+        assert!(checkout.is_ours());
+        write(checkout.root(), "Cargo.toml", "[workspace]\n");
+        assert!(!checkout.is_ours());
     }
 
     #[test]

@@ -3,21 +3,35 @@
 mod checkout;
 
 use std::{
-    io,
+    env, io,
     path::{Path, PathBuf},
 };
 
 use checkout::Checkout;
 pub use checkout::is_test;
 
-/// The folder of the workspace's manifest: the nearest one above this crate.
+/// The folder of the workspace's manifest: the nearest one above the package that Cargo runs something of, or else the
+/// one above this crate.
+///
+/// A copied checkout may bring build scripts along that were compiled elsewhere; they must look at the copy.
 ///
 /// # Panics
 /// If no folder above this crate has such a manifest, which no build of this crate can do without.
 #[must_use]
 pub fn workspace() -> PathBuf {
-    let root = Checkout::above(Path::new(env!("CARGO_MANIFEST_DIR")));
-    root.expect("this crate is a member of a workspace").root().to_owned()
+    let run = env::var_os("CARGO_MANIFEST_DIR").and_then(|folder| Checkout::above(Path::new(&folder)));
+    // The workspace of somebody else's program has no sources of circuits.
+    let ours =
+        run.filter(Checkout::is_ours).or_else(|| Checkout::above(Path::new(env!("CARGO_MANIFEST_DIR"))));
+    ours.expect("this crate is a member of a workspace").root().to_owned()
+}
+
+/// The manifests of the workspace and its crates, and the lock file, which changes with the list of crates.
+///
+/// # Errors
+/// If a folder cannot be read.
+pub fn manifests() -> io::Result<Vec<PathBuf>> {
+    checkout().manifests()
 }
 
 /// The file with the checked-in pins of the workspace's circuits.

@@ -43,7 +43,16 @@ fn headers(source: &str) -> impl Iterator<Item = String> {
 /// Why a source belongs to circuits: a trait that it implements, or constraints that it adds.
 fn circuit_part(source: &str) -> Option<&'static str> {
     let implemented = headers(source).find_map(|header| implements(&header));
-    implemented.or_else(|| source.contains("&mut Builder").then_some("&mut Builder"))
+    implemented.or_else(|| takes_builder(source).then_some("a builder"))
+}
+
+/// Whether something takes a circuit builder, by whatever path it is named, to add constraints to.
+fn takes_builder(source: &str) -> bool {
+    source.split("&mut ").skip(1).any(|rest| {
+        let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let path = rest.split(|c| !is_path(c)).next().unwrap_or_default();
+        matches!(path.rsplit("::").next(), Some("Builder" | "CircuitBuilder"))
+    })
 }
 
 /// Whether a file is compiled for tests, examples or benchmarks only.
@@ -97,7 +106,10 @@ fn implementations_are_recognised_with_their_generics() {
     }
     let broken = "struct A;\n\nimpl<FE, const D: usize>\n    SimpleGenerator<FE, D> for A\nwhere\n    FE: Field,\n{\n}\n";
     assert_eq!(circuit_part(broken), Some("SimpleGenerator"));
-    assert_eq!(circuit_part("fn add(builder: &mut Builder) {}\n"), Some("&mut Builder"));
+    for builder in ["Builder", "CircuitBuilder<F, D>", "circuits_core::Builder"] {
+        assert_eq!(circuit_part(&format!("fn add(builder: &mut {builder}) {{}}\n")), Some("a builder"));
+    }
+    assert_eq!(circuit_part("fn add(builder: &mut BuilderOfNames) {}\n"), None);
     assert_eq!(circuit_part("fn f() -> impl Iterator<Item = ()>;\n"), None);
 }
 

@@ -69,7 +69,8 @@ impl Notes {
     /// Proves a request as its client does.
     ///
     /// # Errors
-    /// - [`ProveError::Part`] if the request breaks a rule of the transaction kernel.
+    /// - [`ProveError::Part`] if the state is of another deployment, or the request breaks a rule of the transaction
+    ///   kernel.
     /// - [`ProveError::Circuit`]
     pub fn prove_transaction(
         &self,
@@ -77,6 +78,7 @@ impl Notes {
         state: &NotesState,
         request: &Request,
     ) -> Result<ProvenTransaction, ProveError> {
+        self.instance.check_state(state).map_err(|error| ProveError::Part(Box::new(error)))?;
         let witness = self.resolve(state, request);
         witness.check().map_err(|error| ProveError::Part(Box::new(error)))?;
         let proved = prove_transaction(cache, &witness)?;

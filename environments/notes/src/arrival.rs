@@ -34,7 +34,7 @@ use crate::{
     state::{OUTPUTS_HEIGHT, TREE_DEPTH},
 };
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 
 /// Domain of the serials of the notes that messages become.

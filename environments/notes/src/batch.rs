@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 
 /// Rows of the batch shape, as a binary logarithm.

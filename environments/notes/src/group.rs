@@ -35,7 +35,7 @@ use crate::{
     transaction::{MAX_INPUTS, MAX_OUTPUTS, TransactionStatement, emission::outbox_after_circuit},
 };
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 
 struct InputTargets {

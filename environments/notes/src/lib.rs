@@ -24,7 +24,7 @@ pub mod state;
 pub mod transaction;
 pub mod witness;
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 
 pub use adapter::Notes;

@@ -20,5 +20,5 @@ pub(super) use targets::AccountTarget;
 pub use targets::SlotTargets;
 pub use witness::{CONSUMES, SlotInput, TRANSACTS, Terms};
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;

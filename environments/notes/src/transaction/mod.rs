@@ -14,7 +14,7 @@ mod proof;
 mod request;
 pub(crate) mod statement;
 mod submission;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 mod witness;
 
