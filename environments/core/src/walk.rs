@@ -78,8 +78,10 @@ impl<'a> Walk<'a> {
         name: &str,
         define: impl FnOnce(&CircuitCache) -> Result<K, CircuitError>,
     ) -> Result<(), WalkError> {
+        // The visitor is asked in the order in which it is shown circuits.
+        let is_kernel = self.wants(name);
         let is_wrapped = STAGES.iter().any(|stage| self.wants(&format!("{name}-{stage}")));
-        if !is_wrapped && !self.wants(name) {
+        if !is_kernel && !is_wrapped {
             return Ok(());
         }
         let definition = define(self.cache)?;
