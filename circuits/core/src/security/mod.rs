@@ -214,6 +214,20 @@ mod tests {
         let report = SecurityReport::new("small", &common(standard_config(), 1 << 6));
         assert!(report.to_string().starts_with("small: 100.0 bits conjectured"), "{report}");
         let json = serde_json::to_string(&report).unwrap();
-        assert_eq!(serde_json::from_str::<SecurityReport>(&json).unwrap(), report);
+        let read: SecurityReport = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            (read.name, read.degree_bits, read.lookup),
+            (report.name, report.degree_bits, report.lookup)
+        );
+        // Text may cost the last digit of a number.
+        for (read, written) in [
+            (read.fri_conjectured, report.fri_conjectured),
+            (read.fri_proven, report.fri_proven),
+            (read.permutation.unwrap(), report.permutation.unwrap()),
+            (read.combination, report.combination),
+            (read.evaluation, report.evaluation),
+        ] {
+            assert!((read - written).abs() < 1e-9, "{read} was written as {written}");
+        }
     }
 }
