@@ -3,17 +3,15 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use circuits_core::{
-    circuit::{Compiled, Definition},
+    circuit::{CircuitError, Compiled, Definition},
     constrain::ledger,
     proof,
 };
 use circuits_prover::{
     basetypes::{Builder, Circuit, F, Witness},
-    panics::contained,
+    proving,
 };
-use plonky2::{
-    field::types::Field as _, plonk::prover::prove_with_partition_witness, util::timing::TimingTree,
-};
+use plonky2::field::types::Field as _;
 
 use super::{
     exceptions::Exception,
@@ -186,28 +184,49 @@ impl<'k, Def: Definition> Kit<'k, Def> {
     /// Does it all.
     #[must_use]
     pub fn run(&self) -> Report {
-        let Self { compiled, inputs, settings, proofs } = self;
-        let (definition, circuit) = (&compiled.definition, &compiled.circuit);
+        let Compiled { definition, circuit, gates, .. } = self.compiled;
         let ((), record) = ledger::record(&[], || {
             definition.define(&mut Builder::new(circuit.common.config.clone()));
         });
-        let mut witnesses = vec![];
-        for (input, value) in inputs.iter().enumerate() {
-            match compiled.witness(value) {
-                Ok(witness) => witnesses.push(witness),
+        let witnesses = self.inputs.iter().map(|input| self.compiled.witness(input)).collect();
+        let model = Model::of(circuit, *gates);
+        self.settings.tamper(
+            definition.name(),
+            circuit,
+            &model,
+            &record.verifier_rows,
+            witnesses,
+            self.proofs,
+        )
+    }
+}
+
+impl Settings {
+    /// All of the kit, with the witnesses of honest inputs.
+    fn tamper(
+        &self,
+        name: String,
+        circuit: &Circuit,
+        model: &Model<'_>,
+        verifier_rows: &[Range<usize>],
+        witnesses: Vec<Result<Witness, CircuitError>>,
+        proofs: usize,
+    ) -> Report {
+        let mut honest = vec![];
+        for (input, witness) in witnesses.into_iter().enumerate() {
+            match witness {
+                Ok(witness) => honest.push(witness),
                 Err(error) => {
                     let hole = Hole::Honest { input, reason: error.to_string() };
-                    return Report { name: definition.name(), holes: vec![hole], ..Report::default() };
+                    return Report { name, holes: vec![hole], ..Report::default() };
                 }
             }
         }
-        let model = Model::of(circuit, compiled.gates);
-        let (mut report, census, runs) =
-            examine(definition.name(), &model, &record.verifier_rows, &witnesses, settings);
-        for trial in 0..*proofs {
+        let (mut report, census, runs) = examine(name, model, verifier_rows, &honest, self);
+        for trial in 0..proofs {
             if let (true, Some(run)) = (report.is_sound(), runs.get(trial % runs.len().max(1))) {
                 let input = trial % runs.len();
-                if let Some(hole) = prove_tampered(circuit, settings, &model, &census, (input, run), trial) {
+                if let Some(hole) = prove_tampered(circuit, self, model, &census, (input, run), trial) {
                     report.holes.push(hole);
                 }
                 report.proofs += 1;
@@ -236,12 +255,8 @@ fn prove_tampered(
     let value = super::model::value(&run.witness, class) + F::ONE;
     let mut witness = run.witness.clone();
     witness.values[class] = Some(value);
-    let proof = contained(|| {
-        let mut timing = TimingTree::default();
-        prove_with_partition_witness(&circuit.prover_only, &circuit.common, witness, &mut timing)
-    });
-    match proof {
-        Ok(Ok(proof)) if proof::verify(&proof, &circuit.verifier_only, &circuit.common).is_ok() => {
+    match proving::prove_assigned(circuit, witness) {
+        Ok(proof) if proof::verify(&proof, &circuit.verifier_only, &circuit.common).is_ok() => {
             Some(Hole::Proven { input, class: census.describe(model, Some(run), class), value })
         }
         _ => None,

@@ -14,7 +14,7 @@ use circuits_prover::{
 
 use super::{
     exceptions::Exception,
-    forgery::Forgery,
+    forgery::{Answers, Forgery},
     judge::check_witness,
     kit::{Settings, examine},
     model::{Model, UncommittedCircuit, build_uncommitted},
@@ -130,33 +130,22 @@ pub fn mutate<Def: Definition>(
 pub struct Mutator<'k, Def: Definition> {
     definition: &'k Def,
     honest: Vec<&'k Def::Input>,
-    dishonest: Vec<Forgery<'k, Def>>,
-    allowed: Vec<(&'static str, usize, &'static str)>,
-    elsewhere: Vec<&'static str>,
-    by_line: bool,
-    settings: Settings,
-}
-
-struct Mutant<Def: Definition> {
-    circuit: UncommittedCircuit,
-    targets: Def::Targets,
-    defined_rows: usize,
-    record: Record,
-}
-
-impl<Def: Definition> Mutant<Def> {
-    fn model(&self) -> Model<'_> {
-        Model::of_uncommitted(&self.circuit, self.defined_rows)
-    }
+    dishonest: Vec<&'k Def::Input>,
+    search: Search,
 }
 
 impl<'k, Def: Definition> Mutator<'k, Def> {
     /// A mutator of `definition`.
     #[must_use]
     pub fn new(definition: &'k Def) -> Self {
-        let settings = Settings { rate: 0.0, ..Settings::new() };
-        let (honest, dishonest, allowed, elsewhere) = Default::default();
-        Self { definition, honest, dishonest, allowed, elsewhere, by_line: false, settings }
+        let search = Search {
+            answers: vec![],
+            allowed: vec![],
+            elsewhere: vec![],
+            by_line: false,
+            settings: Settings { rate: 0.0, ..Settings::new() },
+        };
+        Self { definition, honest: vec![], dishonest: vec![], search }
     }
 
     /// Adds inputs that every version of the circuit accepts.
@@ -168,29 +157,31 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
 
     /// Adds inputs that the whole circuit rejects.
     #[must_use]
-    pub fn dishonest(mut self, inputs: impl IntoIterator<Item = &'k Def::Input>) -> Self {
-        self.dishonest.extend(inputs.into_iter().map(Forgery::new));
-        self
+    pub fn dishonest(self, inputs: impl IntoIterator<Item = &'k Def::Input>) -> Self {
+        self.forgeries(inputs.into_iter().map(Forgery::new))
     }
 
     /// Adds forgeries that the whole circuit rejects.
     #[must_use]
     pub fn forgeries(mut self, forgeries: impl IntoIterator<Item = Forgery<'k, Def>>) -> Self {
-        self.dishonest.extend(forgeries);
+        for Forgery { input, answers } in forgeries {
+            self.dishonest.push(input);
+            self.search.answers.push(answers);
+        }
         self
     }
 
     /// See [`super::Kit::except`].
     #[must_use]
     pub fn except(mut self, exception: Exception) -> Self {
-        self.settings.exceptions.push(exception);
+        self.search.settings.exceptions.push(exception);
         self
     }
 
     /// See [`super::Kit::masked`].
     #[must_use]
     pub fn masked(mut self, reason: &'static str) -> Self {
-        self.settings.masked = Some(reason);
+        self.search.settings.masked = Some(reason);
         self
     }
 
@@ -203,7 +194,7 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
     /// As [`Self::allow`], but at most `count` of them.
     #[must_use]
     pub fn allow_up_to(mut self, what: &'static str, count: usize, reason: &'static str) -> Self {
-        self.allowed.push((what, count, reason));
+        self.search.allowed.push((what, count, reason));
         self
     }
 
@@ -211,7 +202,7 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
     /// attacked in a circuit of its own.
     #[must_use]
     pub fn elsewhere(mut self, what: &'static str) -> Self {
-        self.elsewhere.push(what);
+        self.search.elsewhere.push(what);
         self
     }
 
@@ -219,32 +210,85 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
     /// loops over equal slots. Then it is enough that the line is missed in some slot.
     #[must_use]
     pub fn by_line(mut self) -> Self {
-        self.by_line = true;
+        self.search.by_line = true;
         self
-    }
-
-    /// The assertions to leave out together.
-    fn omissions(&self, assertions: &[Assertion]) -> Vec<(Assertion, Vec<usize>)> {
-        let mut omissions: Vec<(Assertion, Vec<usize>)> = vec![];
-        for (index, &assertion) in assertions.iter().enumerate() {
-            match omissions.iter_mut().find(|(other, _)| self.by_line && *other == assertion) {
-                Some((_, indices)) => indices.push(index),
-                None => omissions.push((assertion, vec![index])),
-            }
-        }
-        omissions
     }
 
     /// Builds one circuit for each assertion. Commitments and padding are left out, so this is fast.
     #[must_use]
     pub fn run(&self) -> Mutations {
-        let whole = self.build(&[]);
+        self.search.run(self.definition.name(), self.honest.len(), &|omit| self.build(omit))
+    }
+
+    fn build(&self, omit: &[usize]) -> Mutant<'_> {
+        let definition = self.definition;
+        let config =
+            definition.shape().map_or_else(|| definition.config(), |shape| shape.common.config.clone());
+        let mut builder = Builder::new(config);
+        let (targets, record) = ledger::record(omit, || {
+            let (statement, targets) = definition.define(&mut builder);
+            layout::register(&mut builder, &statement);
+            targets
+        });
+        let defined_rows = builder.num_gates();
+        let assign = move |case: Case| {
+            let input = match case {
+                Case::Honest(index) => self.honest[index],
+                Case::Dishonest(index) => self.dishonest[index],
+            };
+            let mut witness = Witness::new();
+            let assigned = contained(|| definition.assign(&targets, input, &mut witness).is_ok());
+            (assigned == Ok(true)).then_some(witness)
+        };
+        Mutant { circuit: build_uncommitted(builder), defined_rows, record, assign: Box::new(assign) }
+    }
+}
+
+/// An input of the mutator, by position.
+#[derive(Clone, Copy)]
+enum Case {
+    Honest(usize),
+    Dishonest(usize),
+}
+
+/// The circuit without some of its assertions. Its definition is hidden, so that what searches it is compiled once.
+struct Mutant<'d> {
+    circuit: UncommittedCircuit,
+    defined_rows: usize,
+    record: Record,
+    /// The witness for an input, if it can be assigned.
+    assign: Box<dyn Fn(Case) -> Option<Witness> + 'd>,
+}
+
+impl Mutant<'_> {
+    fn model(&self) -> Model<'_> {
+        Model::of_uncommitted(&self.circuit, self.defined_rows)
+    }
+}
+
+/// What to search, and what to let pass.
+struct Search {
+    /// Of each dishonest input.
+    answers: Vec<Answers>,
+    allowed: Vec<(&'static str, usize, &'static str)>,
+    elsewhere: Vec<&'static str>,
+    by_line: bool,
+    settings: Settings,
+}
+
+impl Search {
+    /// Searches the circuit `name` that `build` builds, with `honest` honest inputs.
+    fn run<'d>(&self, name: String, honest: usize, build: &dyn Fn(&[usize]) -> Mutant<'d>) -> Mutations {
+        let examine = |mutant: &Mutant<'_>| {
+            let witnesses: Vec<_> =
+                (0..honest).filter_map(|index| (mutant.assign)(Case::Honest(index))).collect();
+            examine(name.clone(), &mutant.model(), &mutant.record.verifier_rows, &witnesses, &self.settings).0
+        };
+        let whole = build(&[]);
         let omissions = self.omissions(&whole.record.assertions);
         let mut mutations = Mutations {
-            intact: self.examine(&whole),
-            accepted: (0..self.dishonest.len())
-                .filter(|&index| self.accepts(&whole, &self.dishonest[index]))
-                .collect(),
+            intact: examine(&whole),
+            accepted: (0..self.answers.len()).filter(|&index| self.accepts(&whole, index)).collect(),
             assertions: omissions.len(),
             elsewhere: BTreeMap::new(),
             by_input: 0,
@@ -262,10 +306,10 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
                 *mutations.elsewhere.entry(place).or_default() += 1;
                 continue;
             }
-            let mutant = self.build(&indices);
-            if self.dishonest.iter().any(|forgery| self.accepts(&mutant, forgery)) {
+            let mutant = build(&indices);
+            if (0..self.answers.len()).any(|index| self.accepts(&mutant, index)) {
                 mutations.by_input += 1;
-            } else if !self.examine(&mutant).is_sound() {
+            } else if !examine(&mutant).is_sound() {
                 mutations.by_kit += 1;
             } else {
                 let survivor = Survivor { index: indices[0], assertion };
@@ -282,34 +326,21 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         mutations
     }
 
-    fn build(&self, omit: &[usize]) -> Mutant<Def> {
-        let definition = self.definition;
-        let config =
-            definition.shape().map_or_else(|| definition.config(), |shape| shape.common.config.clone());
-        let mut builder = Builder::new(config);
-        let (targets, record) = ledger::record(omit, || {
-            let (statement, targets) = definition.define(&mut builder);
-            layout::register(&mut builder, &statement);
-            targets
-        });
-        let defined_rows = builder.num_gates();
-        Mutant { circuit: build_uncommitted(builder), targets, defined_rows, record }
+    /// The assertions to leave out together.
+    fn omissions(&self, assertions: &[Assertion]) -> Vec<(Assertion, Vec<usize>)> {
+        let mut omissions: Vec<(Assertion, Vec<usize>)> = vec![];
+        for (index, &assertion) in assertions.iter().enumerate() {
+            match omissions.iter_mut().find(|(other, _)| self.by_line && *other == assertion) {
+                Some((_, indices)) => indices.push(index),
+                None => omissions.push((assertion, vec![index])),
+            }
+        }
+        omissions
     }
 
-    fn witness(&self, mutant: &Mutant<Def>, input: &Def::Input) -> Option<Witness> {
-        let mut witness = Witness::new();
-        let assigned = contained(|| self.definition.assign(&mutant.targets, input, &mut witness).is_ok());
-        (assigned == Ok(true)).then_some(witness)
-    }
-
-    fn accepts(&self, mutant: &Mutant<Def>, forgery: &Forgery<'k, Def>) -> bool {
-        self.witness(mutant, forgery.input)
-            .is_some_and(|witness| check_witness(&mutant.model(), &witness, &forgery.answers).is_ok())
-    }
-
-    fn examine(&self, mutant: &Mutant<Def>) -> Report {
-        let witnesses: Vec<_> = self.honest.iter().filter_map(|input| self.witness(mutant, input)).collect();
-        let name = self.definition.name();
-        examine(name, &mutant.model(), &mutant.record.verifier_rows, &witnesses, &self.settings).0
+    /// Whether `mutant` accepts the dishonest input at `index`.
+    fn accepts(&self, mutant: &Mutant<'_>, index: usize) -> bool {
+        (mutant.assign)(Case::Dishonest(index))
+            .is_some_and(|witness| check_witness(&mutant.model(), &witness, &self.answers[index]).is_ok())
     }
 }

@@ -3,10 +3,17 @@
 //! No function here is generic, so that plonky2's code for our field is compiled once, in this crate, and not in every
 //! crate and test that builds a circuit.
 
-use plonky2::plonk::{circuit_data::VerifierCircuitTarget, proof::ProofWithPublicInputsTarget};
+use plonky2::{
+    iop::witness::PartitionWitness,
+    plonk::{
+        circuit_data::VerifierCircuitTarget, proof::ProofWithPublicInputsTarget,
+        prover::prove_with_partition_witness,
+    },
+    util::timing::TimingTree,
+};
 
 use crate::{
-    basetypes::{Builder, C, Circuit, CommonData, D, Proof, VerifierData, VerifierKey, Witness},
+    basetypes::{Builder, C, Circuit, CommonData, D, F, Proof, VerifierData, VerifierKey, Witness},
     panics::contained,
 };
 
@@ -31,6 +38,17 @@ pub fn common_data(builder: Builder) -> CommonData {
 /// plonky2's reason, also if its prover panics.
 pub fn prove(circuit: &Circuit, witness: Witness) -> Result<Proof, String> {
     contained(|| circuit.prove(witness))?.map_err(|error| error.to_string())
+}
+
+/// Makes a proof from the value of every wire, right or wrong: of a witness that violates a constraint, the proof does
+/// not verify.
+///
+/// # Errors
+/// plonky2's reason, also if its prover panics.
+pub fn prove_assigned(circuit: &Circuit, witness: PartitionWitness<'_, F>) -> Result<Proof, String> {
+    let mut timing = TimingTree::default();
+    contained(|| prove_with_partition_witness(&circuit.prover_only, &circuit.common, witness, &mut timing))?
+        .map_err(|error| error.to_string())
 }
 
 /// Verifies a proof.
