@@ -17,9 +17,6 @@ use environments_notes::{
     fixtures::World,
 };
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// How often the local transaction is proved.
 const TRANSACTIONS: usize = 5;
 

@@ -11,6 +11,11 @@ mod stopwatch;
 pub mod superblocks;
 pub mod wrap;
 
+/// The allocator of the program and of every benchmark, so that what is measured is what runs: proving allocates large
+/// vectors on many threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use baseline::Baseline;
 pub use error::BenchError;
 pub use figures::{median, peak_memory};

@@ -30,9 +30,6 @@ use exit::ExitCode;
 use options::Options;
 use serde::Serialize;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Recursively prove blocks of many environments into one superblock proof per batch.
 ///
 /// Each environment has its own state model and block producer. A superblock moves the state commitments of many of

@@ -149,7 +149,7 @@ impl ObjectStore {
         let Some(got) = found(self.backend.get_opts(path, options).await)? else { return Ok(None) };
         let mut stream = got.into_stream();
         while let Some(part) = stream.next().await {
-            bytes.extend(part.map_err(to_io)?);
+            bytes.extend_from_slice(&part.map_err(to_io)?);
             // A server may send more than was asked for.
             if bytes.len() as u64 > wanted {
                 return Err(too_large(bytes.len() as u64, wanted));

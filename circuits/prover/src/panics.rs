@@ -6,7 +6,7 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `work`. A panic in it becomes an error, and prints nothing.
+/// Runs `work`. A panic in it becomes an error, and prints nothing, unless it is in another thread.
 ///
 /// # Errors
 /// The panic's message.

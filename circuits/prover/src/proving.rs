@@ -40,8 +40,8 @@ pub fn prove(circuit: &Circuit, witness: Witness) -> Result<Proof, String> {
     contained(|| circuit.prove(witness))?.map_err(|error| error.to_string())
 }
 
-/// Makes a proof from the value of every wire, right or wrong: of a witness that violates a constraint, the proof does
-/// not verify.
+/// Makes a proof from the values of all copy classes, right or wrong, without verifying it. Values that violate a
+/// constraint give an error, or a proof that does not verify. For tests that play a dishonest prover.
 ///
 /// # Errors
 /// plonky2's reason, also if its prover panics.
