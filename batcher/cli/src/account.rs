@@ -6,8 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use circuits_core::Digest;
-use circuits_files::file::{self, FileError, SMALL_LIMIT};
+use circuits_core::{Digest, chain_id::parse_chain_id};
+use circuits_files::{
+    file::{self, FileError, SMALL_LIMIT},
+    text::{may_be_secret, shown, without_secrets},
+};
 use circuits_protocol::registry::{EnvironmentId, EnvironmentIdError};
 use circuits_tables::ecdsa::PublicKey;
 use environments_accounts::{
@@ -72,7 +75,7 @@ pub(crate) struct Sign {
     /// Sign for the deployment with this chain id.
     ///
     /// A signature holds in one deployment only, so that nobody can replay it in another one.
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = parse_chain_id)]
     chain_id: u64,
     /// Sign for the environment with this id, from 1 to 65535.
     ///
@@ -96,20 +99,24 @@ pub(crate) struct Sign {
 enum AccountError {
     #[error("{name}: cannot read it: {source}")]
     Read { name: String, source: io::Error },
-    #[error("{name}: at most {limit} bytes are read")]
+    #[error("{name}: at most {limit} bytes are read or written")]
     TooLarge { name: String, limit: u64 },
-    #[error("{path}: {source}", path = .path.display())]
-    Key { path: PathBuf, source: KeyError },
+    #[error("{name}: {source}")]
+    Key { name: String, source: KeyError },
+    #[error("{name}: the file exists")]
+    Exists { name: String },
     #[error(transparent)]
     Environment(#[from] EnvironmentIdError),
-    #[error("line {line}: not a transaction")]
-    NotATransaction { line: usize, source: serde_json::Error },
+    #[error("line {line}: not a transaction: {reason}")]
+    NotATransaction { line: usize, reason: String },
     #[error("line {line}")]
     Malformed { line: usize, source: Malformed },
     #[error("line {line}: the sender is {sender}, the key has the address {address}")]
     OtherSender { line: usize, sender: Address, address: Address },
     #[error("line {line}")]
     Sign { line: usize, source: KeyError },
+    #[error("there is no transaction to sign")]
+    NoTransaction,
     #[error("a signed transaction cannot be written")]
     Write(#[source] serde_json::Error),
 }
@@ -121,9 +128,11 @@ impl HasExitCode for AccountError {
             Self::Key { source, .. } | Self::Sign { source, .. } => source.exit_code(),
             Self::Read { .. }
             | Self::Environment(_)
+            | Self::Exists { .. }
             | Self::NotATransaction { .. }
             | Self::Malformed { .. }
             | Self::OtherSender { .. }
+            | Self::NoTransaction
             | Self::Write(_) => ExitCode::Rejected,
         }
     }
@@ -132,7 +141,7 @@ impl HasExitCode for AccountError {
 pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
     match command {
         Command::Keygen { file } => {
-            check_is_new(&file)?;
+            check_is_new(&file).map_err(|_| AccountError::Exists { name: name_of(&file) })?;
             let key = SecretKey::generate()?;
             write_secret(&file, &key)?;
             Ok(Answer::new(&Account::new(key.public_key())))
@@ -192,9 +201,15 @@ fn read_text(source: impl Read, name: String, limit: u64) -> Result<String, Acco
     }
 }
 
+/// The name of a file, unless it may be a key that was given in place of a file.
+fn name_of(path: &Path) -> String {
+    let name = path.display().to_string();
+    if may_be_secret(&name) { "a file whose name is hidden, as it may be a key".to_owned() } else { name }
+}
+
 /// The text of a file, which may be a pipe.
 fn read_file(path: &Path, limit: u64) -> Result<String, AccountError> {
-    let name = path.display().to_string();
+    let name = name_of(path);
     match fs::File::open(path) {
         Ok(file) => read_text(file, name, limit),
         Err(source) => Err(AccountError::Read { name, source }),
@@ -203,7 +218,7 @@ fn read_file(path: &Path, limit: u64) -> Result<String, AccountError> {
 
 fn read_secret(path: &Path) -> Result<SecretKey, AccountError> {
     let text = read_file(path, SMALL_LIMIT)?;
-    text.trim_end().parse().map_err(|source| AccountError::Key { path: path.to_owned(), source })
+    text.trim_end().parse().map_err(|source| AccountError::Key { name: name_of(path), source })
 }
 
 /// Transactions that were signed and printed.
@@ -235,7 +250,7 @@ struct Written<'a> {
 impl fmt::Display for Written<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, file, transactions } = self;
-        write!(f, "{transactions} transactions of {address} signed: {}", file.display())
+        write!(f, "{transactions} transactions of {address} signed: {}", shown(file.display()))
     }
 }
 
@@ -247,12 +262,19 @@ fn sign(arguments: &Sign) -> Result<Answer, Failure> {
         None => read_text(io::stdin(), "standard input".to_owned(), TRANSACTIONS_LIMIT)?,
     };
     let transactions = sign_lines(&key, arguments.chain_id, environment, &text)?;
+    if transactions.is_empty() {
+        return Err(AccountError::NoTransaction.into());
+    }
     let lines = transactions.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
     let lines = lines.map_err(AccountError::Write)?;
     let address = key.address();
     Ok(match &arguments.out {
         Some(file) => {
             let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+            // Who reads the file has the same limit.
+            if text.len() as u64 > TRANSACTIONS_LIMIT {
+                return Err(AccountError::TooLarge { name: name_of(file), limit: TRANSACTIONS_LIMIT }.into());
+            }
             file::write_atomic(file, text.as_bytes())?;
             Answer::new(&Written { address, file, transactions: transactions.len() })
         }
@@ -271,8 +293,9 @@ fn sign_lines(
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let signed = lines.map(|(index, text)| {
         let line = index + 1;
-        let transaction: Transaction =
-            serde_json::from_str(text).map_err(|source| AccountError::NotATransaction { line, source })?;
+        let transaction: Transaction = serde_json::from_str(text).map_err(|error| {
+            AccountError::NotATransaction { line, reason: without_secrets(&error.to_string()) }
+        })?;
         transaction.check(environment).map_err(|source| AccountError::Malformed { line, source })?;
         let sender = transaction.sender;
         if sender != address {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use batcher_job::scenario::chain_of;
+use circuits_files::text::{shown, shown_json};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -112,9 +113,11 @@ impl Failure {
 
 fn print(json: Option<Value>, text: &str) {
     let mut out = std::io::stdout().lock();
+    // Outcomes break lines where they mean to. Anything else that a terminal obeys comes from outside.
+    let text = text.split('\n').map(|line| shown(line).to_string()).collect::<Vec<_>>().join("\n");
     // A reader that has gone away is not a failure of the command.
     let _ = match json {
-        Some(json) => writeln!(out, "{json}"),
+        Some(json) => writeln!(out, "{}", shown_json(&json.to_string())),
         None if text.is_empty() => Ok(()),
         None => writeln!(out, "{text}"),
     };

@@ -11,6 +11,7 @@ use batcher_job::{
     state,
     store::{Store, StoreError},
 };
+use circuits_core::chain_id::parse_chain_id;
 use circuits_files::file::{self, FileKind, SMALL_LIMIT};
 use circuits_protocol::registry::Registry;
 
@@ -59,7 +60,7 @@ pub(crate) struct Arguments {
     /// Start a new chain with this id if the state's directory has no state.
     ///
     /// The first superblock of a deployment needs it; later ones ignore it.
-    #[arg(long, value_name = "CHAIN_ID")]
+    #[arg(long, value_name = "CHAIN_ID", value_parser = parse_chain_id)]
     genesis: Option<u64>,
     /// Take at most this many blocks.
     ///

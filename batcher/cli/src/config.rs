@@ -6,7 +6,7 @@ use std::{
 };
 
 use batcher_keys::config::{Config, FILE_NAME, Surroundings, TEMPLATE};
-use circuits_files::file::write_atomic;
+use circuits_files::{file::write_atomic, text::shown};
 use circuits_keys::KeyStore as _;
 use serde::Serialize;
 use thiserror::Error;
@@ -78,7 +78,7 @@ struct Written<'a> {
 
 impl fmt::Display for Written<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} written", self.file.display())
+        write!(f, "{} written", shown(self.file.display()))
     }
 }
 
@@ -106,7 +106,7 @@ struct Validated {
 
 impl fmt::Display for Validated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.as_ref().map_or("no file".to_owned(), |file| file.display().to_string());
+        let file = self.file.as_ref().map_or("no file".to_owned(), |file| shown(file.display()).to_string());
         write!(f, "{file}: valid; {} stores, {} pins of other circuits", self.stores, self.pins)
     }
 }
@@ -145,7 +145,7 @@ impl fmt::Display for Shown {
             push("pins", path.display().to_string(), String::new());
         }
         for store in &config.object_stores {
-            let options: Vec<_> = store.options.keys().map(String::as_str).collect();
+            let options: Vec<_> = store.option_names().collect();
             push("object store", store.url.clone(), format!("with options [{}]", options.join(", ")));
         }
         push("memory", format!("{} bytes", config.memory_bytes), format!("from {}", config.memory_from));

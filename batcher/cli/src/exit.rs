@@ -93,7 +93,7 @@ impl HasExitCode for FormatError {
         match self {
             Self::TooLarge { .. } => ExitCode::Limit,
             Self::Short { .. }
-            | Self::Magic { .. }
+            | Self::Magic
             | Self::Version { .. }
             | Self::UnknownKind { .. }
             | Self::FileKind { .. }
@@ -157,7 +157,7 @@ impl HasExitCode for KeyError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Random(_) => ExitCode::Unavailable,
-            Self::NotHex { .. } | Self::Range | Self::Sign(_) => ExitCode::Rejected,
+            Self::NotHex { .. } | Self::Range | Self::ChainId(_) | Self::Sign(_) => ExitCode::Rejected,
         }
     }
 }
@@ -260,7 +260,7 @@ impl HasExitCode for VerifyError {
             Self::TooMany { .. } => ExitCode::Limit,
             Self::File(error) => error.exit_code(),
             Self::Bundle { source, .. } => source.exit_code(),
-            Self::Chain { .. } | Self::Untrusted { .. } => ExitCode::Invalid,
+            Self::Chain { .. } | Self::Untrusted { .. } | Self::Deposits { .. } => ExitCode::Invalid,
         }
     }
 }
@@ -353,7 +353,7 @@ impl HasExitCode for RunError {
             Self::Trust(error) => error.exit_code(),
             Self::Verify(error) => error.exit_code(),
             Self::Producer { .. } | Self::Stopped => ExitCode::Unavailable,
-            Self::Bundle(_) | Self::OtherRun { .. } => ExitCode::Rejected,
+            Self::Bundle(_) | Self::OtherRun { .. } | Self::NoBlock { .. } => ExitCode::Rejected,
             Self::Incomplete { .. } => ExitCode::Invalid,
         }
     }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use batcher_verify::trust::Trust;
-use circuits_files::file::{self, BUNDLE_LIMIT, FileKind, MAGIC};
+use circuits_files::{
+    file::{self, BUNDLE_LIMIT, FileKind, MAGIC},
+    text::shown,
+};
 use clap::builder::PossibleValuesParser;
 use environments_kinds::KINDS;
 use serde::Serialize;
@@ -57,7 +60,7 @@ struct Inspection<'a> {
 impl fmt::Display for Inspection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let content = serde_json::to_value(&self.content).map_err(|_| fmt::Error)?;
-        let mut text = format!("{}: {}\n", self.file.display(), self.kind);
+        let mut text = format!("{}: {}\n", shown(self.file.display()), self.kind);
         write_value(&mut text, &content, 1);
         f.write_str(text.trim_end())
     }
@@ -71,7 +74,7 @@ fn write_value(text: &mut String, value: &Value, depth: usize) {
             *text += &format!("{indent}{key}:\n");
             write_value(text, value, depth + 1);
         }
-        Value::String(value) => *text += &format!("{indent}{key}: {value}\n"),
+        Value::String(value) => *text += &format!("{indent}{key}: {}\n", shown(value)),
         other => *text += &format!("{indent}{key}: {other}\n"),
     };
     match value {

@@ -24,7 +24,11 @@ mod verify;
 use std::{fmt, process};
 
 use answer::{Answer, Failure};
-use clap::{CommandFactory as _, Parser, Subcommand};
+use circuits_files::text::{may_be_secret, shown};
+use clap::{
+    CommandFactory as _, Parser, Subcommand,
+    error::{ContextKind, ContextValue},
+};
 use clap_complete::Shell;
 use exit::ExitCode;
 use options::Options;
@@ -149,8 +153,24 @@ impl Command {
     }
 }
 
+/// The error without what terminals obey, and without what may be a secret: clap repeats the arguments.
+fn shown_usage(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue] {
+        if let Some(ContextValue::String(found)) = error.get(kind) {
+            let safe = if may_be_secret(found) { "(hidden)".to_owned() } else { shown(found).to_string() };
+            if safe != *found {
+                // A suggestion repeats the argument too.
+                error.remove(ContextKind::Suggested);
+                error.insert(kind, ContextValue::String(safe));
+            }
+        }
+    }
+    error
+}
+
 fn main() -> process::ExitCode {
-    let Arguments { options, command } = Arguments::parse();
+    let arguments = Arguments::try_parse();
+    let Arguments { options, command } = arguments.unwrap_or_else(|error| shown_usage(error).exit());
     let code = match command.run(options) {
         Ok(answer) => answer.print(options),
         Err(failure) => failure.print(options),
@@ -186,6 +206,25 @@ mod tests {
                 help(argument.get_help().map(text), argument.get_long_help().map(text), id);
             }
         });
+    }
+
+    #[test]
+    fn a_usage_error_repeats_neither_secrets_nor_what_a_terminal_obeys() {
+        let secret = "c4b6".repeat(15);
+        let dashed = format!("--{secret}");
+        for arguments in [
+            vec!["superblock", "account", "address", "--public", &secret],
+            vec!["superblock", "account", "sign", "--key", "k", "--environment", "1", "--chain-id", &secret],
+            vec!["superblock", "keys", &secret],
+            vec!["superblock", "security", &secret],
+            vec!["superblock", "account", "address", &dashed],
+            vec!["superblock", "message", "--\u{7}bell"],
+            vec!["superblock", "account", "address", "--\u{7}bell"],
+        ] {
+            let Err(error) = Arguments::try_parse_from(&arguments) else { panic!("{arguments:?}") };
+            let message = shown_usage(error).render().to_string();
+            assert!(!message.contains("c4b6") && !message.contains('\u{7}'), "{arguments:?}: {message}");
+        }
     }
 
     #[test]

@@ -13,7 +13,10 @@ use batcher_job::{
 };
 use batcher_verify::bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle};
 use circuits_core::Digest;
-use circuits_files::file::{self, FileError, FileKind};
+use circuits_files::{
+    file::{self, FileError, FileKind},
+    text::quoted,
+};
 use circuits_protocol::registry::EnvironmentId;
 use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
@@ -34,9 +37,9 @@ enum MessageError {
     Bundle { path: PathBuf, source: BundleError },
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("no message's hash begins with {start:?}")]
+    #[error("no message's hash begins with {start}")]
     Unknown { start: String },
-    #[error("the hashes {first} and {second} both begin with {start:?}")]
+    #[error("the hashes {first} and {second} both begin with {start}")]
     Ambiguous { start: String, first: Digest, second: Digest },
 }
 
@@ -168,9 +171,10 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
             let (state, mut messages) = sources.read()?;
             messages.retain(|message| message.hash.to_string().starts_with(&start));
             let Some(first) = messages.first().map(|message| message.hash) else {
-                return Err(MessageError::Unknown { start }.into());
+                return Err(MessageError::Unknown { start: quoted(&start) }.into());
             };
             if let Some(other) = messages.iter().find(|message| message.hash != first) {
+                let start = quoted(&start);
                 return Err(MessageError::Ambiguous { start, first, second: other.hash }.into());
             }
             Ok(Answer::new(&Explanation { superblock: state.number, messages }))

@@ -7,7 +7,7 @@ use batcher_keys::{
     rebuild::{rebuild_all, rebuild_batcher},
 };
 use batcher_verify::keys::PinnedKeys;
-use circuits_files::file::write_atomic;
+use circuits_files::{file::write_atomic, text::shown};
 use circuits_keys::{
     CircuitCache, DirectoryStore,
     pins::{Difference, Pins},
@@ -172,7 +172,7 @@ struct Regenerated {
 
 impl fmt::Display for Regenerated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} circuits pinned in {}", self.circuits, self.directory.display())
+        write!(f, "{} circuits pinned in {}", self.circuits, shown(self.directory.display()))
     }
 }
 

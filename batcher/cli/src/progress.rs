@@ -9,6 +9,7 @@ use std::{
 };
 
 use batcher_job::prove::{Progress, Quiet};
+use circuits_files::text::shown;
 use circuits_keys::{Event, Listener};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -50,7 +51,7 @@ impl Progress for Terminal {
         if resumed {
             self.note(&format!("{task}: proved earlier"));
         } else if self.bar.is_hidden() {
-            eprintln!("{task}: proved");
+            eprintln!("{}: proved", shown(task));
         }
     }
 
@@ -68,9 +69,9 @@ impl Drop for Terminal {
 /// Prints a line above the bar.
 fn print_above(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() {
-        eprintln!("{line}");
+        eprintln!("{}", shown(line));
     } else {
-        bar.println(line);
+        bar.println(shown(line).to_string());
     }
 }
 
@@ -141,7 +142,7 @@ pub(crate) fn key_listener(options: Options) -> Listener {
     Arc::new(move |event| match event {
         Event::Waiting { .. } | Event::Making { .. } if quiet => {}
         Event::Making { identifier } => eprintln!("{identifier}: making its keys"),
-        other => line(other).into_iter().for_each(|line| eprintln!("{line}")),
+        other => line(other).into_iter().for_each(|line| eprintln!("{}", shown(line))),
     })
 }
 

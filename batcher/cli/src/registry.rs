@@ -2,17 +2,23 @@
 
 use std::{
     fmt,
+    fs::File,
     path::{Path, PathBuf},
 };
 
 use circuits_core::Digest;
-use circuits_files::file::{self, FileError, FileKind, SMALL_LIMIT};
+use circuits_files::{
+    file::{self, FileError, FileKind, SMALL_LIMIT},
+    text::quoted,
+};
 use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry};
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::{
     answer::{Answer, Failure},
     as_text,
+    exit::{ExitCode, HasExitCode},
     new_file::check_is_new,
     table::{Align, Table},
 };
@@ -58,7 +64,8 @@ pub(crate) enum Command {
 pub(crate) struct Add {
     /// Change the registry in this file.
     ///
-    /// If a rule is broken, the file stays as it was.
+    /// If a rule is broken, the file stays as it was. Processes that change one file wait for each other, by a lock beside
+    /// it.
     file: PathBuf,
     /// Add to the environment with this id, from 1 to 65535.
     ///
@@ -84,7 +91,8 @@ pub(crate) struct Add {
     kernels: Vec<KernelEntry>,
     /// End the validity of the environment's earlier kernels with this superblock.
     ///
-    /// Use this to replace kernels: the old ones end with NUMBER, the new ones begin with the next number.
+    /// Use this to replace kernels: the old ones end with NUMBER, the new ones begin with the next number. An earlier
+    /// kernel that would begin after NUMBER is removed.
     #[arg(long, value_name = "NUMBER", conflicts_with = "genesis_state")]
     end_earlier: Option<u32>,
     /// Allow a gap in which the environment has no kernel.
@@ -94,12 +102,33 @@ pub(crate) struct Add {
     force: bool,
 }
 
+/// Why nothing is changed.
+#[derive(Debug, Error)]
+enum AddError {
+    #[error(
+        "nothing is to be added; expected --kernel or --end-earlier, or --genesis-state and --producer of a new environment"
+    )]
+    Nothing,
+    #[error(
+        "no kernel of environment {environment} is valid after superblock {end}: --end-earlier changes nothing"
+    )]
+    NothingEnds { environment: u16, end: u32 },
+}
+
+impl HasExitCode for AddError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Nothing | Self::NothingEnds { .. } => ExitCode::Rejected,
+        }
+    }
+}
+
 fn kernel(text: &str) -> Result<KernelEntry, String> {
     let mut parts = text.splitn(3, ':');
     let key = parts.next().unwrap_or_default().parse::<Digest>().map_err(|error| error.to_string())?;
     let mut number = |default: u32| -> Result<u32, String> {
         parts.next().map_or(Ok(default), |part| {
-            part.parse().map_err(|_| format!("{part:?} is not a superblock number"))
+            part.parse().map_err(|_| format!("a superblock number is below 2^32, found {}", quoted(part)))
         })
     };
     Ok(KernelEntry { key, valid_from: number(1)?, valid_until: number(u32::MAX)? })
@@ -171,6 +200,15 @@ fn read(path: &Path) -> Result<Registry, FileError> {
     file::read(FileKind::Registry, path, SMALL_LIMIT)
 }
 
+/// Waits until no other process changes the registry in `path`, and keeps others waiting until the file is dropped.
+fn lock(path: &Path) -> Result<File, FileError> {
+    let failed = |source| FileError::Io { path: path.to_owned(), action: "lock it", source };
+    // Whatever links lead to the file, there is one lock.
+    let mut name = path.canonicalize().map_err(failed)?.into_os_string();
+    name.push(".lock");
+    file::open_lock(Path::new(&name)).and_then(|lock| lock.lock().map(|()| lock)).map_err(failed)
+}
+
 fn answer(file: &Path, registry: &Registry) -> Answer {
     Answer::new(&Listed { file, content: Listing::new(registry) })
 }
@@ -180,30 +218,41 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
         Command::Make { file } => {
             check_is_new(&file)?;
             let registry = Registry::default();
-            file::write(FileKind::Registry, &file, &registry)?;
+            file::write(FileKind::Registry, &file, &registry, SMALL_LIMIT)?;
             Ok(answer(&file, &registry))
         }
         Command::List { file } => Ok(answer(&file, &read(&file)?)),
         Command::Root { file } => Ok(Answer::new(&Root { root: read(&file)?.root() })),
         Command::Add(add) => {
+            // A file that cannot be read gets no lock beside it.
+            read(&add.file)?;
+            let _lock = lock(&add.file)?;
             let mut registry = read(&add.file)?;
             let id = EnvironmentId(add.environment);
             match (add.genesis_state, add.producer) {
                 (Some(genesis_state), Some(producer)) => {
                     registry.insert(id, RegistryEntry { genesis_state, producer, kernels: add.kernels })?;
                 }
+                _ if add.kernels.is_empty() && add.end_earlier.is_none() => {
+                    return Err(AddError::Nothing.into());
+                }
                 _ => {
                     let mut kernels = registry.entry(id)?.kernels.clone();
                     if let Some(end) = add.end_earlier {
-                        for kernel in &mut kernels {
-                            kernel.valid_until = kernel.valid_until.min(end).max(kernel.valid_from);
+                        if add.kernels.is_empty() && kernels.iter().all(|kernel| kernel.valid_until <= end) {
+                            return Err(AddError::NothingEnds { environment: add.environment, end }.into());
                         }
+                        // A kernel whose window would begin later has none left.
+                        kernels.retain_mut(|kernel| {
+                            kernel.valid_until = kernel.valid_until.min(end);
+                            kernel.valid_from <= kernel.valid_until
+                        });
                     }
                     kernels.extend(add.kernels);
                     registry.set_kernels(id, kernels, add.force)?;
                 }
             }
-            file::write(FileKind::Registry, &add.file, &registry)?;
+            file::write(FileKind::Registry, &add.file, &registry, SMALL_LIMIT)?;
             Ok(answer(&add.file, &registry))
         }
     }

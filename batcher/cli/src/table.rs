@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use circuits_files::text::shown;
+
 /// On which side of its column a cell stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
@@ -29,8 +31,9 @@ impl<const N: usize> Table<N> {
         table
     }
 
+    /// Adds a line. Cells may come from outside.
     pub(crate) fn push(&mut self, cells: [String; N]) {
-        self.lines.push(cells);
+        self.lines.push(cells.map(|cell| shown(cell).to_string()));
     }
 }
 

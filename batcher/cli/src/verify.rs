@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Instant};
 
+use batcher_job::queue::Queue;
 use batcher_verify::{
     keys::PinnedKeys,
     report_display::QualifiedReport,
@@ -16,7 +17,8 @@ use crate::answer::{Answer, Failure};
 ///
 /// This is what an L1 contract would do: it uses the keys that the program embeds, builds no circuit, and takes
 /// milliseconds per superblock. With --trust the answer is anchored: deployment, start state, registry and keys are the
-/// trusted ones. Without it, the answer is relative to what the superblocks themselves name.
+/// trusted ones. Without it, the answer is relative to what the superblocks themselves name. Deposits are compared with
+/// L1's queue if --deposits names it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Verify these superblock bundles, in any order.
@@ -30,6 +32,12 @@ pub(crate) struct Arguments {
     /// tests only, because it says what the run itself did.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+    /// Compare the deposits with L1's queue in this file.
+    ///
+    /// It has every deposit ever made on L1, in order, one JSON message per line. Without it, and without `l1_inbox` in
+    /// the trust file, the answer says that deposits were not compared: a batcher could have made them up.
+    #[arg(long, value_name = "FILE")]
+    deposits: Option<PathBuf>,
 }
 
 /// Verified superblocks, and how long it took to verify them.
@@ -51,7 +59,11 @@ impl fmt::Display for Verified<'_> {
 pub(crate) fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let started = Instant::now();
     let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
-    let report = verify(arguments.files, trust.as_ref(), PinnedKeys::embedded())?;
+    let mut report = verify(arguments.files, trust.as_ref(), PinnedKeys::embedded())?;
+    if let Some(path) = &arguments.deposits {
+        let queue = Queue::read(path, report.chain_id)?;
+        report = report.check_deposits(queue.deposits())?;
+    }
     let seconds = started.elapsed().as_secs_f64();
     Ok(Answer::new(&Verified { fields: report.qualified(), seconds, report: &report }))
 }

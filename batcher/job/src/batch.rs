@@ -61,6 +61,8 @@ pub struct Outcome {
     /// The superblock, unless no block could be batched.
     pub made: Option<Made>,
     pub refused: Vec<Refused>,
+    /// Why the refusals of some of them are not on record.
+    pub unrecorded: Vec<StoreError>,
     /// Valid blocks that are not in the superblock, with the reasons.
     pub left_out: Vec<(PathBuf, LeftOut)>,
     /// The position of the deposit that stays in L1's queue, with all after it, and the rule of the bridge that it breaks.
@@ -117,10 +119,12 @@ impl Batcher<'_> {
         let mut intake = intake::read(blocks, &state, registry)?;
         let copies = intake.drop_copies();
         let Intake { blocks, refused, stale } = intake;
+        let mut unrecorded = vec![];
         for bundle in &refused {
             if let Some(sha3) = &bundle.sha3 {
                 let name = bundle.path.file_name().unwrap_or_default().to_string_lossy();
-                self.store.quarantine(sha3, &name, &bundle.reason.to_string())?;
+                // The outcome lists the bundle in any case.
+                unrecorded.extend(self.store.quarantine(sha3, &name, &bundle.reason.to_string()).err());
             }
         }
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
@@ -129,7 +133,7 @@ impl Batcher<'_> {
         if selection.order.is_empty() {
             let Selection { left_out, stuck, .. } = selection;
             let left_out = with_paths(left_out, &blocks);
-            return Ok(Outcome { made: None, refused, left_out, stuck, stale, copies });
+            return Ok(Outcome { made: None, refused, unrecorded, left_out, stuck, stale, copies });
         }
         let plan = self.planner.plan(&state, registry, segment_set_root, selection)?;
         let prover = Prover {
@@ -152,7 +156,7 @@ impl Batcher<'_> {
         let included = plan.order.iter().map(|&index| blocks[index].path.clone()).collect();
         let left_out = with_paths(plan.left_out, &blocks);
         let made = Made { statement, state: new_state, path, included, deposits: l1_inbox, l1_outbox };
-        Ok(Outcome { made: Some(made), refused, left_out, stuck: plan.stuck, stale, copies })
+        Ok(Outcome { made: Some(made), refused, unrecorded, left_out, stuck: plan.stuck, stale, copies })
     }
 }
 

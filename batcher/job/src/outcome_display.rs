@@ -7,6 +7,7 @@ use std::{
 
 use bridge_core::{Consumption, Message};
 use circuits_core::Digest;
+use circuits_files::text::shown;
 use circuits_protocol::registry::EnvironmentId;
 use serde::{Serialize, Serializer};
 
@@ -25,6 +26,7 @@ pub(crate) fn path_text(path: &Path) -> String {
 struct OutcomeFields<'a> {
     superblock: Option<SuperblockFields<'a>>,
     refused: Vec<RefusedFields>,
+    unrecorded: Vec<String>,
     left_out: Vec<LeftOutFields>,
     stuck_deposit: Option<StuckFields>,
     already_included: Vec<StaleFields>,
@@ -104,6 +106,7 @@ impl Serialize for Outcome {
         OutcomeFields {
             superblock: self.made.as_ref().map(SuperblockFields::new),
             refused: self.refused.iter().map(refused).collect(),
+            unrecorded: self.unrecorded.iter().map(ToString::to_string).collect(),
             left_out: self.left_out.iter().map(left_out).collect(),
             stuck_deposit: self
                 .stuck
@@ -125,7 +128,7 @@ impl fmt::Display for Outcome {
                 "superblock {} of {} blocks: {}\nstate {}",
                 made.state.number,
                 made.included.len(),
-                made.path.display(),
+                shown(made.path.display()),
                 made.state.commitment()
             )?,
             None => write!(f, "no superblock: no block can be batched")?,
@@ -134,16 +137,19 @@ impl fmt::Display for Outcome {
             // Reasons about files name them already.
             let (path, reason) = (path_text(&one.path), one.reason.to_string());
             if reason.starts_with(&path) {
-                write!(f, "\nrefused: {reason}")?;
+                write!(f, "\nrefused: {}", shown(reason))?;
             } else {
-                write!(f, "\nrefused: {path}: {reason}")?;
+                write!(f, "\nrefused: {}: {}", shown(path), shown(reason))?;
             }
         }
+        for error in &self.unrecorded {
+            write!(f, "\nwarning: a refusal is not recorded: {}", shown(error))?;
+        }
         for (path, reason) in &self.left_out {
-            write!(f, "\nleft out: {}: {reason}", path.display())?;
+            write!(f, "\nleft out: {}: {}", shown(path.display()), shown(reason))?;
         }
         if let Some((index, reason)) = &self.stuck {
-            write!(f, "\ndeposit {} stays in the queue, with all after it: {reason}", index + 1)?;
+            write!(f, "\ndeposit {} stays in the queue, with all after it: {}", index + 1, shown(reason))?;
         }
         match self.stale.len() {
             0 => Ok(()),
@@ -169,6 +175,7 @@ mod tests {
         let outcome = Outcome {
             made: None,
             refused: vec![Refused { path: path(), sha3: None, reason }],
+            unrecorded: vec![],
             left_out: vec![],
             stuck: None,
             stale: vec![],

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bridge_core::{Message, message::outbox_append};
 use circuits_core::{Digest, amount::Amount};
-use circuits_files::text::{self, TextError};
+use circuits_files::text::{self, TextError, without_secrets};
 use circuits_protocol::{registry::EnvironmentId, statement::empty_list};
 use thiserror::Error;
 
@@ -18,12 +18,12 @@ pub enum QueueError {
     #[error(transparent)]
     Text(#[from] TextError),
     /// A line is not a message.
-    #[error("{path}, line {line}: a deposit is one JSON message: {source}", path = .path.display())]
+    #[error("{path}, line {line}: a deposit is one JSON message: {reason}", path = .path.display())]
     Line {
         path: PathBuf,
         /// Its line, from 1.
         line: usize,
-        source: serde_json::Error,
+        reason: String,
     },
     /// L1 cannot send the message.
     #[error("{path}, line {line}: {field} is {found}, expected {expected}", path = .path.display())]
@@ -58,13 +58,13 @@ impl Queue {
     /// # Errors
     /// [`QueueError`], which names the file and the line.
     pub fn read(path: &Path, chain_id: u64) -> Result<Self, QueueError> {
-        let text = text::read(path, QUEUE_LIMIT)?;
+        let content = text::read(path, QUEUE_LIMIT)?;
         let mut deposits = vec![];
-        for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-            let message: Message = serde_json::from_str(text).map_err(|source| QueueError::Line {
+        for (line, text) in (1..).zip(content.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+            let message: Message = serde_json::from_str(text).map_err(|error| QueueError::Line {
                 path: path.to_owned(),
                 line,
-                source,
+                reason: without_secrets(&error.to_string()),
             })?;
             check(&message, chain_id).map_err(|(field, found, expected)| QueueError::Deposit {
                 path: path.to_owned(),

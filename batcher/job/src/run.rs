@@ -102,9 +102,14 @@ impl Runner<'_> {
             self.prove_blocks(execution.participants(), number, &executed, &output)?;
             self.batch(number, executed.len(), taken, &store, &registry)?;
         }
+        if superblocks.is_empty() {
+            let (transactions, _) = execution.finish();
+            return Err(RunError::NoBlock { rejected: transactions.rejected });
+        }
         let state = state::read(&output.state_file())?;
         check_same_blocks(execution.participants(), &state, &output)?;
-        let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.pinned())?;
+        let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.pinned())?
+            .check_deposits(queue.deposits())?;
         let messages = message_lives(&state.bridge, &superblocks)?;
         let (transactions, undeliverable) = execution.finish();
         Ok(RunReport {
@@ -139,6 +144,7 @@ impl Runner<'_> {
                 .map(key_digest)
                 .collect(),
             start: Checkpoint { number: 0, state: genesis.commitment() },
+            l1_inbox: None,
             registry: vec![RegistryFrom { from: 1, root: registry.root() }],
         };
         if state_file.exists() {
@@ -150,7 +156,7 @@ impl Runner<'_> {
                 return Err(other("its registry differs"));
             }
         } else {
-            file::write(FileKind::Registry, &output.registry_file(), registry)?;
+            file::write(FileKind::Registry, &output.registry_file(), registry, SMALL_LIMIT)?;
             state::write(&state_file, &genesis)?;
         }
         trust.write(&output.trust_file())?;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use batcher_verify::report_display::QualifiedReport;
 use circuits_core::Digest;
+use circuits_files::text::shown;
 use circuits_protocol::registry::EnvironmentId;
 use serde::{Serialize, Serializer};
 
@@ -108,7 +109,7 @@ impl fmt::Display for RunReport {
         write!(
             f,
             "The anchor is this run's own trust file {}: chain id, genesis, registry and keys are as the scenario says.",
-            self.trust.display()
+            shown(self.trust.display())
         )
     }
 }

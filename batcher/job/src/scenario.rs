@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    str::Utf8Error,
 };
 
-use circuits_core::{Digest, F};
-use circuits_files::text::{self, TextError};
+use circuits_core::chain_id::check_chain_id;
+use circuits_files::text::{self, TextError, may_be_secret, quoted, shown, without_secrets};
 use circuits_keys::CircuitCache;
 use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError};
 use environments_core::{
@@ -14,7 +15,6 @@ use environments_core::{
     kernel::ProducerSecret,
     kind::{Kind, KindError, Start},
 };
-use plonky2::field::types::Field64;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -55,7 +55,7 @@ pub struct EnvironmentConfig {
     /// Its state model: the name of a kind.
     pub kind: String,
     /// The secret of its producer. In a deployment, only the producer knows it.
-    pub producer_secret: Digest,
+    pub producer_secret: ProducerSecret,
     /// Parameters of its genesis: a table, or the path of a JSON file.
     pub genesis: toml::Value,
     /// The path of its transactions, one JSON object per line.
@@ -63,7 +63,8 @@ pub struct EnvironmentConfig {
     /// Blocks that it makes for each superblock.
     #[serde(default = "one")]
     pub blocks_per_superblock: u32,
-    /// How many transactions are offered to each block; without this, all that are left.
+    /// How many transactions are offered to each block, lines that are refused not counted; without this, all that are
+    /// left.
     pub transactions_per_block: Option<usize>,
     /// For `accounts` and `notes`: the most transactions of a block. Kernels for larger blocks are neither
     /// built nor registered.
@@ -98,7 +99,7 @@ pub enum ScenarioError {
 pub struct Participant {
     pub producer: Box<dyn DynEnvironment>,
     /// Transactions that were not offered yet, with their line numbers, last one first.
-    lines: Vec<(usize, String)>,
+    lines: Vec<(usize, Result<String, Utf8Error>)>,
     /// Where they came from.
     pub transactions: PathBuf,
     /// Blocks that it makes for each superblock.
@@ -117,18 +118,25 @@ impl Participant {
     /// Offers the next block's transactions to the pool; returns the lines that are not transactions.
     pub fn offer(&mut self, cache: &CircuitCache) -> Vec<RejectedLine> {
         let count = self.transactions_per_block.unwrap_or(usize::MAX);
-        let mut rejected = vec![];
-        for _ in 0..count {
+        let (mut accepted, mut rejected) = (0, vec![]);
+        while accepted < count {
             let Some((line, text)) = self.lines.pop() else { break };
-            for (_, error) in self.producer.submit_lines(cache, &text).rejected {
-                rejected.push(RejectedLine { line, reason: chain_of(&error) });
+            match text {
+                Ok(text) => {
+                    let submission = self.producer.submit_lines(cache, &text);
+                    accepted += submission.accepted.len();
+                    let refused = submission.rejected.into_iter();
+                    rejected
+                        .extend(refused.map(|(_, error)| RejectedLine { line, reason: chain_of(&error) }));
+                }
+                Err(error) => rejected.push(RejectedLine { line, reason: error.to_string() }),
             }
         }
         rejected
     }
 }
 
-/// An error's message, followed by those of its causes.
+/// An error's message, followed by those of its causes, as one line.
 #[must_use]
 pub fn chain_of(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -141,7 +149,7 @@ pub fn chain_of(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    shown(text).to_string()
 }
 
 impl Scenario {
@@ -152,16 +160,10 @@ impl Scenario {
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
         let malformed = |reason| ScenarioError::Malformed { path: path.to_owned(), reason };
         let mut scenario: Self =
-            toml::from_str(&text::read(path, FILE_LIMIT)?).map_err(|error| malformed(error.to_string()))?;
+            text::parse_toml(&text::read(path, FILE_LIMIT)?).map_err(|reason| malformed(reason))?;
         scenario.directory = path.parent().map(Path::to_owned).unwrap_or_default();
         scenario.path = path.to_owned();
-        if scenario.chain_id >= F::ORDER {
-            return Err(malformed(format!(
-                "chain_id {} is not below the field order {}",
-                scenario.chain_id,
-                F::ORDER
-            )));
-        }
+        check_chain_id(scenario.chain_id).map_err(|error| malformed(error.to_string()))?;
         if !(1..=MAX_SUPERBLOCKS).contains(&scenario.superblocks) {
             return Err(malformed(format!(
                 "superblocks must be from 1 to {MAX_SUPERBLOCKS}, found {}",
@@ -183,7 +185,25 @@ impl Scenario {
         if ids.is_empty() {
             return Err(malformed("a scenario has at least one environment".to_owned()));
         }
-        Ok(scenario)
+        let is_secret =
+            |file: &Path| may_be_secret(&file.to_string_lossy()) && !scenario.directory.join(file).exists();
+        let wrong = scenario.files().find(|(_, file)| is_secret(file)).map(|(field, _)| field);
+        match wrong {
+            Some(field) => Err(malformed(format!(
+                "{field} names no file; its value is not shown, because it may be a secret"
+            ))),
+            None => Ok(scenario),
+        }
+    }
+
+    /// The files that the scenario names, with the fields that name them.
+    fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let deposits = self.deposits.iter().map(|file| ("deposits", file.as_path()));
+        let of_environments = self.environments.iter().flat_map(|one| {
+            let genesis = one.genesis.as_str().map(|file| ("genesis", Path::new(file)));
+            genesis.into_iter().chain([("transactions", one.transactions.as_path())])
+        });
+        deposits.chain(of_environments)
     }
 
     /// The environments at genesis, with their transactions.
@@ -210,13 +230,17 @@ impl Scenario {
         config: &EnvironmentConfig,
         kinds: &[&dyn Kind],
     ) -> Result<Participant, ScenarioError> {
-        let refused = |reason| ScenarioError::Environment { path: self.path.clone(), id: config.id, reason };
+        let refused = |reason: String| ScenarioError::Environment {
+            path: self.path.clone(),
+            id: config.id,
+            reason: without_secrets(&reason),
+        };
         let id = EnvironmentId::new(config.id).map_err(|error| refused(error.to_string()))?;
         let kind = kinds.iter().find(|kind| kind.name() == config.kind).ok_or_else(|| {
             let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
             refused(format!(
-                "there is no state model {:?}; the state models are {}",
-                config.kind,
+                "there is no state model {}; the state models are {}",
+                quoted(&config.kind),
                 names.join(", ")
             ))
         })?;
@@ -224,22 +248,22 @@ impl Scenario {
         let start = Start {
             chain_id: self.chain_id,
             id,
-            secret: ProducerSecret::new(config.producer_secret),
+            secret: config.producer_secret,
             genesis: &genesis,
             block_limit: config.block_limit,
         };
         let producer = kind.start(&start).map_err(|error| match (error, file) {
             (KindError::Genesis(source), Some(path)) => {
-                ScenarioError::Malformed { path, reason: source.to_string() }
+                ScenarioError::Malformed { path, reason: without_secrets(&source.to_string()) }
             }
             (error, _) => refused(chain_of(&error)),
         })?;
         let transactions = self.directory.join(&config.transactions);
-        let mut lines: Vec<_> = text::read(&transactions, FILE_LIMIT)?
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty())
-            .map(|(index, line)| (index + 1, line.to_owned()))
+        let is_blank =
+            |line: &Result<String, Utf8Error>| line.as_ref().is_ok_and(|line| line.trim().is_empty());
+        let mut lines: Vec<_> = (1..)
+            .zip(text::read_lines(&transactions, FILE_LIMIT)?)
+            .filter(|(_, line)| !is_blank(line))
             .collect();
         lines.reverse();
         Ok(Participant {

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use batcher_circuits::state::SuperblockState;
 use bridge_core::InvalidBridge;
-use circuits_core::{Digest, F};
+use circuits_core::{
+    Digest,
+    chain_id::{ChainIdError, check_chain_id},
+};
 use circuits_files::file::{self, FileError, FileKind};
 use circuits_protocol::registry::EnvironmentId;
-use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -37,8 +39,8 @@ pub enum StateError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum InvalidState {
     /// The chain id is not a field element.
-    #[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
-    ChainId(u64),
+    #[error(transparent)]
+    ChainId(#[from] ChainIdError),
     /// The history does not have one state for each number.
     #[error("superblock {number} has {number} states before it, found {found}")]
     History { number: u32, found: usize },
@@ -61,9 +63,7 @@ pub enum InvalidState {
 /// # Errors
 /// [`InvalidState`], one variant per rule.
 pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
-    if state.chain_id >= F::ORDER {
-        return Err(InvalidState::ChainId(state.chain_id));
-    }
+    check_chain_id(state.chain_id)?;
     if u32::try_from(state.history.len()) != Ok(state.number) {
         return Err(InvalidState::History { number: state.number, found: state.history.len() });
     }
@@ -97,7 +97,7 @@ pub fn write(path: &Path, state: &SuperblockState) -> Result<(), StateError> {
     let invalid = |source| StateError::Invalid { path: path.to_owned(), source };
     check(state).map_err(invalid)?;
     let stored = Stored { commitment: state.commitment(), state: state.clone() };
-    file::write(FileKind::SuperblockState, path, &stored)?;
+    file::write(FileKind::SuperblockState, path, &stored, STATE_LIMIT)?;
     if read(path)? == *state { Ok(()) } else { Err(invalid(InvalidState::ReadBack)) }
 }
 
@@ -109,6 +109,8 @@ mod tests {
         testing::{block, digest, free_registry, silent},
         transition::Transition,
     };
+    use circuits_core::F;
+    use plonky2::field::types::Field64;
 
     use super::*;
     use crate::output::state_file;
@@ -160,6 +162,6 @@ mod tests {
         assert_eq!(check(&l1), Err(InvalidState::Environment(EnvironmentId::L1, 1)));
         assert_eq!(check(&zero), Err(InvalidState::Environment(EnvironmentId(3), 0)));
         assert_eq!(check(&history), Err(InvalidState::History { number: 2, found: 0 }));
-        assert_eq!(check(&chain_id), Err(InvalidState::ChainId(F::ORDER)));
+        assert_eq!(check(&chain_id), Err(InvalidState::ChainId(ChainIdError(F::ORDER))));
     }
 }

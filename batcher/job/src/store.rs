@@ -187,7 +187,7 @@ impl Store {
             statement: layout::to_bytes(statement),
             proof: proof::encode(proof),
         };
-        Ok(file::write(FileKind::TaskProof, &self.proof_path(id), &stored)?)
+        Ok(file::write(FileKind::TaskProof, &self.proof_path(id), &stored, SMALL_LIMIT)?)
     }
 
     /// Records that a bundle was refused. The bundle itself stays where it is, and a later run judges it anew.
@@ -200,7 +200,7 @@ impl Store {
             file: file.chars().take(255).collect(),
             reason: reason.chars().take(2000).collect(),
         };
-        Ok(file::write(FileKind::QuarantineRecord, &self.output.quarantine_file(sha3), &record)?)
+        Ok(file::write(FileKind::QuarantineRecord, &self.output.quarantine_file(sha3), &record, SMALL_LIMIT)?)
     }
 }
 

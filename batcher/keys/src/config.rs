@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::{
     listed_files::{ListedError, ListedFiles},
-    object_stores::{AddressError, ObjectStore},
+    object_stores::{AddressError, ObjectStore, shown_option},
 };
 
 /// The environment variable with the directories of key files, separated as in `PATH`.
@@ -60,8 +60,7 @@ pub enum ConfigError {
     #[error("{path}: {reason}", path = .path.display())]
     Malformed {
         path: PathBuf,
-        /// The line, the field and what was expected there. The parser's own message quotes the file, which may hold
-        /// secrets.
+        /// The line, the field and what was expected there.
         reason: String,
     },
     /// A value is refused.
@@ -109,10 +108,17 @@ pub struct ObjectStoreAddress {
     pub options: BTreeMap<String, String>,
 }
 
+impl ObjectStoreAddress {
+    /// The names of the options, without what may be a secret in the place of a name.
+    pub fn option_names(&self) -> impl Iterator<Item = &str> {
+        self.options.keys().map(|name| shown_option(name))
+    }
+}
+
 /// Omits the values of options, which may be secret.
 impl std::fmt::Debug for ObjectStoreAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let options: Vec<_> = self.options.keys().collect();
+        let options: Vec<_> = self.option_names().collect();
         f.debug_struct("ObjectStoreAddress").field("url", &self.url).field("options", &options).finish()
     }
 }
@@ -325,7 +331,7 @@ fn paths_as_text<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::O
 }
 
 fn names_only<S: Serializer>(options: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(options.keys())
+    serializer.collect_seq(options.keys().map(|name| shown_option(name)))
 }
 
 fn is_missing(path: &Path) -> bool {
@@ -338,28 +344,7 @@ fn refused(origin: &str, field: &'static str, expected: &'static str, found: &st
 }
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
-    toml::from_str(text).map_err(|error| {
-        // The parser quotes the line, which may hold a secret option; its number and the reason are enough.
-        let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-        let field = error
-            .span()
-            .and_then(|span| text[..span.start].rsplit('\n').next()?.split_once('=').map(|(field, _)| field))
-            .map_or_else(String::new, |field| format!("{}: ", field.trim()));
-        ConfigError::Malformed {
-            path: path.to_owned(),
-            reason: format!("line {line}: {field}{}", without_text(error.message())),
-        }
-    })
-}
-
-/// Removes from a parser's message the text that it quotes, which may be secret.
-fn without_text(message: &str) -> String {
-    match (message.find("string \""), message.rfind("\", expected")) {
-        (Some(start), Some(end)) if start < end => {
-            format!("{}string{}", &message[..start], &message[end + 1..])
-        }
-        _ => message.to_owned(),
-    }
+    text::parse_toml(text).map_err(|reason| ConfigError::Malformed { path: path.to_owned(), reason })
 }
 
 /// Reads a configuration file and resolves its relative paths, which start at its directory.

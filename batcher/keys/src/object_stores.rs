@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, io, sync::Arc};
 
+use circuits_files::text::may_be_secret;
 use circuits_keys::{KeyName, KeyStore, StoreError};
 use futures_util::StreamExt as _;
 use object_store::{
@@ -26,8 +27,10 @@ pub enum AddressError {
     /// This build supports no store at such an address.
     #[error("{address}: expected {KNOWN_ADDRESSES}: {source}")]
     Unsupported { address: String, source: Box<Error> },
-    /// The address contains a user name or a password, which messages would show.
-    #[error("the address of an object store contains a user name or password; expected these as options")]
+    /// The address contains a user name, a password or a query, which messages would show.
+    #[error(
+        "the address of an object store contains a user name, a password or a query; expected these as options"
+    )]
     Secret,
     /// Stores of this kind do not have the option.
     #[error("{address}: the option {option} is unknown; expected {expected}")]
@@ -80,15 +83,20 @@ impl ObjectStore {
         Self::with_backend(address, Arc::from(backend), folder)
     }
 
-    /// Checks that an address contains no user name and no password, because messages show addresses.
+    /// Checks that an address contains no user name, no password and no query, because messages show addresses.
     ///
     /// # Errors
     /// [`AddressError::Secret`]
     pub fn check_address(address: &str) -> Result<(), AddressError> {
         let is_secret = match Url::parse(address) {
-            Ok(url) => !url.username().is_empty() || url.password().is_some(),
+            Ok(url) => {
+                !url.username().is_empty()
+                    || url.password().is_some()
+                    || url.query().is_some()
+                    || url.fragment().is_some()
+            }
             // Text that cannot be parsed may contain a secret anywhere.
-            Err(_) => address.contains('@'),
+            Err(_) => address.contains(['@', '?', '#']),
         };
         if is_secret { Err(AddressError::Secret) } else { Ok(()) }
     }
@@ -188,6 +196,13 @@ impl ObjectStore {
     }
 }
 
+/// The name of an option, unless it may be a value that is in its place.
+#[must_use]
+pub(crate) fn shown_option(name: &str) -> &str {
+    let is_name = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if is_name && !may_be_secret(name) { name } else { "(hidden)" }
+}
+
 /// Checks the names of the options for a store at `url`, and adds those that AWS has in environment variables.
 fn checked_options(
     url: &Url,
@@ -195,7 +210,7 @@ fn checked_options(
 ) -> Result<Vec<(String, String)>, AddressError> {
     let unknown = |option: &String, expected| AddressError::Option {
         address: url.to_string(),
-        option: option.clone(),
+        option: shown_option(option).to_owned(),
         expected,
     };
     if matches!(url.scheme(), "file" | "memory") {

@@ -118,13 +118,20 @@ fn addresses_are_checked_before_use_and_secrets_are_not_repeated() {
         let error = open(address, None).expect_err("no such store").to_string();
         assert!(error.starts_with(address) && error.contains("expected file:///"), "{error}");
     }
-    for address in ["https://name:hunter2@host/keys", "https://hunter2@host", "https://name:hunter2@a host/"]
-    {
+    for address in [
+        "https://name:hunter2@host/keys",
+        "https://hunter2@host",
+        "https://name:hunter2@a host/",
+        "s3://bucket/keys?token=hunter2",
+        "file:///keys#hunter2",
+    ] {
         let error = open(address, None).expect_err("a password");
         assert!(matches!(error, AddressError::Secret) && !error.to_string().contains("hunter2"));
     }
     let error = open("memory:///keys", Some(("secret", "hunter2"))).expect_err("no options").to_string();
     assert!(error.contains("option secret") && !error.contains("hunter2"), "{error}");
+    let error = open("memory:///keys", Some(("Hunter2", "secret"))).expect_err("no options").to_string();
+    assert!(error.contains("option (hidden)") && !error.contains("Hunter2"), "{error}");
 }
 
 #[cfg(feature = "s3")]

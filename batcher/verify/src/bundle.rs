@@ -144,7 +144,7 @@ impl SuperblockBundle {
     /// # Errors
     /// [`BundleError::Format`] if it cannot be serialised.
     pub fn encode(&self) -> Result<Vec<u8>, BundleError> {
-        Ok(file::encode(FileKind::SuperblockBundle, self)?)
+        Ok(file::encode(FileKind::SuperblockBundle, self, SUPERBLOCK_LIMIT)?)
     }
 
     /// Reads what [`Self::encode`] wrote; nothing is verified yet.

@@ -57,19 +57,24 @@ impl fmt::Display for Report {
         }
         writeln!(f, "chain {}: {} -> {}", self.chain_id, self.start_state, self.end_state)?;
         match self.relative_to() {
-            None => write!(
+            None => writeln!(
                 f,
                 "anchored: true (deployment, start state, registry and keys are those of the trust file)"
             ),
             Some(RelativeTo { chain_id, start_state, registry_roots, .. }) => {
                 let roots: Vec<_> = registry_roots.iter().map(ToString::to_string).collect();
-                write!(
+                writeln!(
                     f,
                     "anchored: false; valid relative to chain id {chain_id}, start state {start_state}, registry {} \
                      and the embedded keys",
                     roots.join(", ")
                 )
             }
-        }
+        }?;
+        f.write_str(if self.deposits_checked {
+            "deposits: compared with L1's queue"
+        } else {
+            "deposits: not compared with L1's queue"
+        })
     }
 }

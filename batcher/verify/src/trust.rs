@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use circuits_core::{Digest, F};
+use circuits_core::{Digest, chain_id::check_chain_id};
 use circuits_files::{
     file::{self, FileError},
     text::{self, TextError},
 };
-use plonky2::field::types::Field64;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -42,6 +41,10 @@ pub struct Trust {
     pub keys: Vec<Digest>,
     /// The state that the first superblock must continue.
     pub start: Checkpoint,
+    /// Digest of the deposits that the last of the superblocks that are verified together has consumed, as L1 computes it
+    /// from its queue; without it, deposits are not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub l1_inbox: Option<Digest>,
     /// The registry's root over time, by ascending number.
     pub registry: Vec<RegistryFrom>,
 }
@@ -72,10 +75,8 @@ impl Trust {
     /// # Errors
     /// A sentence that says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let trust: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        if trust.chain_id >= F::ORDER {
-            return Err(format!("chain id {} is not below the field order {}", trust.chain_id, F::ORDER));
-        }
+        let trust: Self = text::parse_toml(text)?;
+        check_chain_id(trust.chain_id).map_err(|error| error.to_string())?;
         match trust.registry.windows(2).find(|pair| pair[0].from >= pair[1].from) {
             Some(pair) => Err(format!(
                 "the registry schedule ascends, but {} is followed by {}",
@@ -102,12 +103,19 @@ impl Trust {
     pub fn write(&self, path: &Path) -> Result<(), TrustError> {
         let malformed = |reason| TrustError::Malformed { path: path.to_owned(), reason };
         let text = toml::to_string(self).map_err(|error| malformed(error.to_string()))?;
+        if text.len() as u64 > TRUST_LIMIT {
+            return Err(malformed(format!(
+                "a trust file has at most {TRUST_LIMIT} bytes, found {}",
+                text.len()
+            )));
+        }
         Ok(file::write_atomic(path, text.as_bytes())?)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use circuits_core::F;
     use plonky2::field::types::Field;
 
     use super::*;
@@ -121,6 +129,7 @@ mod tests {
             chain_id: 5,
             keys: vec![Digest::ZERO],
             start: Checkpoint { number: 0, state: Digest::ZERO },
+            l1_inbox: Some(digest(9)),
             registry: [1, 10].map(|from| RegistryFrom { from, root: Digest::ZERO }).into(),
         }
     }

@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use bridge_core::{Message, message::outbox_append};
 use circuits_core::Digest;
 use circuits_files::file::{self, FileError, FileKind};
-use circuits_protocol::statement::SuperblockStatement;
+use circuits_protocol::statement::{SuperblockStatement, empty_list};
 use plonky2::field::types::PrimeField64;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
@@ -53,6 +54,11 @@ pub enum VerifyError {
     /// A superblock is not what the trust file says.
     #[error("{path}: superblock {number}: {field} is {found}, the trust file has {expected}", path = .path.display())]
     Untrusted { path: PathBuf, number: u64, field: &'static str, expected: String, found: String },
+    /// The superblocks consume deposits that L1's queue does not have there.
+    #[error(
+        "superblock {number}: no beginning of L1's queue has the digest {found} of the deposits consumed"
+    )]
+    Deposits { number: u64, found: Digest },
 }
 
 impl VerifyError {
@@ -61,7 +67,7 @@ impl VerifyError {
     pub fn is_invalid(&self) -> bool {
         match self {
             Self::Bundle { source, .. } => source.is_invalid(),
-            Self::Chain { .. } | Self::Untrusted { .. } => true,
+            Self::Chain { .. } | Self::Untrusted { .. } | Self::Deposits { .. } => true,
             Self::Empty | Self::TooMany { .. } | Self::File(_) => false,
         }
     }
@@ -97,14 +103,18 @@ fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error>
 /// What was verified.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Whether everything below follows from a trust file. If not, the answer is relative to the start state, the
-    /// registry roots and the deployment that the superblocks themselves name.
+    /// Whether everything below but the deposits follows from a trust file. If not, the answer is relative to the start
+    /// state, the registry roots and the deployment that the superblocks themselves name.
     pub anchored: bool,
     pub chain_id: u64,
     /// The state that the first superblock continues.
     pub start_state: Digest,
     /// The state that the last one leads to.
     pub end_state: Digest,
+    /// Digest of the deposits consumed up to the last one, in the order of L1's queue.
+    pub l1_inbox: Digest,
+    /// Whether these deposits are known to be L1's: compared with its queue, or with the digest in a trust file.
+    pub deposits_checked: bool,
     /// The superblocks, by number.
     pub superblocks: Vec<Verified>,
 }
@@ -156,6 +166,7 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
     if let Some(trust) = trust {
         check_start(trust, &opened[0])?;
         opened.iter().try_for_each(|one| check_trusted(trust, one))?;
+        check_inbox(trust, &opened[opened.len() - 1])?;
     }
     let verified = |one: Opened| Verified {
         file: one.path,
@@ -175,8 +186,30 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
         chain_id: first.chain_id.to_canonical_u64(),
         start_state: first.previous_state,
         end_state: last.new_state,
+        l1_inbox: last.l1_inbox_after,
+        deposits_checked: trust.is_some_and(|trust| trust.l1_inbox.is_some()),
         superblocks: opened.into_iter().map(verified).collect(),
     })
+}
+
+impl Report {
+    /// Checks that the deposits consumed are the beginning of L1's queue. No proof can: whoever makes a superblock chooses
+    /// the deposits that it states.
+    ///
+    /// # Errors
+    /// [`VerifyError::Deposits`]
+    pub fn check_deposits(self, queue: &[Message]) -> Result<Self, VerifyError> {
+        let appended = |digest: &mut Digest, message: &Message| {
+            *digest = outbox_append(*digest, message.hash());
+            Some(*digest)
+        };
+        let mut beginnings = std::iter::once(empty_list()).chain(queue.iter().scan(empty_list(), appended));
+        if !beginnings.any(|digest| digest == self.l1_inbox) {
+            let number = self.superblocks.last().map_or(0, |last| last.number);
+            return Err(VerifyError::Deposits { number, found: self.l1_inbox });
+        }
+        Ok(Self { deposits_checked: true, ..self })
+    }
 }
 
 fn check_chain(left: &SuperblockStatement, right: &Opened) -> Result<(), VerifyError> {
@@ -207,6 +240,12 @@ fn check_start(trust: &Trust, first: &Opened) -> Result<(), VerifyError> {
         ("previous state", trust.start.state.to_string(), first.statement.previous_state.to_string()),
     ];
     untrusted(first, rules)
+}
+
+fn check_inbox(trust: &Trust, last: &Opened) -> Result<(), VerifyError> {
+    let found = last.statement.l1_inbox_after;
+    let expected = trust.l1_inbox.unwrap_or(found);
+    untrusted(last, [("digest of the deposits consumed", expected.to_string(), found.to_string())])
 }
 
 fn check_trusted(trust: &Trust, one: &Opened) -> Result<(), VerifyError> {

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use circuits_core::F;
+use circuits_files::text::quoted;
 use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -31,7 +32,7 @@ pub enum AssetError {
     #[error("a packed asset is below 2^{ASSET_BITS}, found {0}")]
     Packed(u64),
     /// The text is not `origin:local`.
-    #[error("an asset is written origin:local, two integers below 2^16 and 2^32, found {0:?}")]
+    #[error("an asset is written origin:local, two integers below 2^16 and 2^32, found {0}")]
     Text(String),
 }
 
@@ -90,7 +91,7 @@ impl FromStr for AssetId {
     type Err = AssetError;
 
     fn from_str(text: &str) -> Result<Self, AssetError> {
-        let error = || AssetError::Text(text.chars().take(32).collect());
+        let error = || AssetError::Text(quoted(text));
         let (origin, local) = text.split_once(':').ok_or_else(error)?;
         let id = Self::new(origin.parse().map_err(|_| error())?, local.parse().map_err(|_| error())?)?;
         if id.to_string() == text { Ok(id) } else { Err(error()) }

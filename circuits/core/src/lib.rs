@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod amount;
+pub mod chain_id;
 pub mod circuit;
 pub mod constrain;
 pub mod digest;
@@ -11,6 +12,7 @@ pub mod integer;
 pub mod layout;
 pub mod proof;
 pub mod recursion;
+pub mod secret;
 pub mod security;
 pub mod trees;
 

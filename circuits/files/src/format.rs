@@ -81,8 +81,8 @@ pub enum FormatError {
     #[error("the header has {HEADER_BYTES} bytes, but the whole file has {found}")]
     Short { found: usize },
     /// The file belongs to another program.
-    #[error("a Superblock file starts with {MAGIC:02x?}, found {found:02x?}")]
-    Magic { found: [u8; 8] },
+    #[error("a Superblock file starts with {MAGIC:02x?}, and this one does not")]
+    Magic,
     /// The file has another version of the format.
     #[error("format version {VERSION} was expected, found {found}")]
     Version { found: u16 },
@@ -129,14 +129,21 @@ pub fn sha3(bytes: &[u8]) -> [u8; 32] {
     Sha3_256::digest(bytes).into()
 }
 
-/// Encodes `value` as a file.
+/// Encodes `value` as a file that a reader with the same `limit`, in bytes of the payload, accepts.
 ///
 /// # Errors
-/// [`FormatError::Payload`] if `value` cannot be serialised.
-pub fn encode<T: Serialize>(kind: FileKind, value: &T) -> Result<Vec<u8>, FormatError> {
+/// [`FormatError::Payload`] if `value` cannot be serialised, and [`FormatError::TooLarge`] if it has more than `limit` bytes.
+pub fn encode<T: Serialize>(kind: FileKind, value: &T, limit: u64) -> Result<Vec<u8>, FormatError> {
     let payload = postcard::to_stdvec(value)
         .map_err(|error| FormatError::Payload { kind, reason: error.to_string() })?;
+    check_size(kind, payload.len(), limit)?;
     Ok(seal(kind, &payload))
+}
+
+/// Checks that a payload of `found` bytes is within `limit`.
+fn check_size(kind: FileKind, found: usize, limit: u64) -> Result<(), FormatError> {
+    let found = found as u64;
+    if found > limit { Err(FormatError::TooLarge { kind, limit, found }) } else { Ok(()) }
 }
 
 /// Prepends a header to `payload`.
@@ -168,7 +175,7 @@ pub fn open(bytes: &[u8]) -> Result<(FileKind, &[u8]), FormatError> {
     let mut rest = bytes;
     let magic = take(&mut rest).ok_or_else(|| short.clone())?;
     if magic != MAGIC {
-        return Err(FormatError::Magic { found: magic });
+        return Err(FormatError::Magic);
     }
     let version = u16::from_le_bytes(take(&mut rest).ok_or_else(|| short.clone())?);
     if version != VERSION {
@@ -197,17 +204,14 @@ pub fn decode<T: Serialize + DeserializeOwned>(
     bytes: &[u8],
     limit: u64,
 ) -> Result<T, FormatError> {
-    let found = bytes.len().saturating_sub(HEADER_BYTES) as u64;
-    if found > limit {
-        return Err(FormatError::TooLarge { kind, limit, found });
-    }
+    check_size(kind, bytes.len().saturating_sub(HEADER_BYTES), limit)?;
     let (found, payload) = open(bytes)?;
     if found != kind {
         return Err(FormatError::FileKind { expected: kind, found });
     }
     let value = postcard::from_bytes(payload)
         .map_err(|error| FormatError::Payload { kind, reason: error.to_string() })?;
-    if encode(kind, &value)? == bytes { Ok(value) } else { Err(FormatError::NotCanonical { kind }) }
+    if encode(kind, &value, limit)? == bytes { Ok(value) } else { Err(FormatError::NotCanonical { kind }) }
 }
 
 #[cfg(test)]
@@ -215,7 +219,7 @@ mod tests {
     use super::*;
 
     fn example() -> Vec<u8> {
-        encode(FileKind::Registry, &(7_u32, "seven".to_owned())).expect("serialisable")
+        encode(FileKind::Registry, &(7_u32, "seven".to_owned()), 100).expect("serialisable")
     }
 
     fn decoded(bytes: &[u8]) -> Result<(u32, String), FormatError> {

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    str::Utf8Error,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -57,13 +58,28 @@ pub enum TextError {
 /// # Errors
 /// [`TextError`], which names the file.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, TextError> {
-    let failed = |source| TextError::Read { path: path.to_owned(), source };
-    let bytes = read_limited(path, limit).map_err(|refusal| match refusal {
-        Refusal::Io { source, .. } => failed(source),
+    String::from_utf8(read_text_bytes(path, limit)?).map_err(|error| {
+        let source = io::Error::new(io::ErrorKind::InvalidData, error.utf8_error());
+        TextError::Read { path: path.to_owned(), source }
+    })
+}
+
+/// Reads the lines of a text file of at most `limit` bytes. A line that is not UTF-8 spoils no other.
+///
+/// # Errors
+/// [`TextError`], which names the file.
+pub fn read_lines(path: &Path, limit: u64) -> Result<Vec<Result<String, Utf8Error>>, TextError> {
+    let bytes = read_text_bytes(path, limit)?;
+    let lines = bytes.strip_suffix(b"\n").unwrap_or(&bytes).split(|&byte| byte == b'\n');
+    let line = |line: &[u8]| str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)).map(str::to_owned);
+    Ok(lines.map(line).collect())
+}
+
+fn read_text_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, TextError> {
+    read_limited(path, limit).map_err(|refusal| match refusal {
+        Refusal::Io { source, .. } => TextError::Read { path: path.to_owned(), source },
         Refusal::TooLarge { found } => TextError::TooLarge { path: path.to_owned(), limit, found },
-    })?;
-    String::from_utf8(bytes)
-        .map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error.utf8_error())))
+    })
 }
 
 /// Why [`read_limited`] returns no bytes.
@@ -119,6 +135,16 @@ mod tests {
         assert!(made.success());
         let error = read_bytes(FileKind::Registry, &path, 100).expect_err("not a file");
         assert!(error.to_string().contains("not a regular file"), "{error}");
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf_8_spoils_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lines");
+        fs::write(&path, b"one\r\n\xfftwo\n\nfour\n").unwrap();
+        let lines = read_lines(&path, 100).unwrap();
+        let texts: Vec<_> = lines.iter().map(|line| line.as_deref().ok()).collect();
+        assert_eq!(texts, [Some("one"), None, Some(""), Some("four")]);
     }
 
     #[test]

@@ -17,12 +17,14 @@ use crate::{
 /// The prefix of the temporary files of [`write_shared`], by which the files of interrupted writes are recognised.
 pub const TEMPORARY_PREFIX: &str = ".tmp";
 
-/// Encodes `value` and writes it with [`write_atomic`].
+/// Encodes `value` and writes it with [`write_atomic`], unless a reader with the same `limit` would refuse it: its payload
+/// has at most `limit` bytes.
 ///
 /// # Errors
-/// [`FileError`], which names the file.
-pub fn write<T: Serialize>(kind: FileKind, path: &Path, value: &T) -> Result<(), FileError> {
-    let bytes = encode(kind, value).map_err(|source| FileError::Format { path: path.to_owned(), source })?;
+/// [`FileError`], which names the file. A file that was there stays if the new one is too large.
+pub fn write<T: Serialize>(kind: FileKind, path: &Path, value: &T, limit: u64) -> Result<(), FileError> {
+    let bytes =
+        encode(kind, value, limit).map_err(|source| FileError::Format { path: path.to_owned(), source })?;
     write_atomic(path, &bytes)
 }
 
@@ -130,6 +132,17 @@ mod tests {
 
     use super::*;
     use crate::faults;
+
+    #[test]
+    fn what_its_reader_would_refuse_is_not_written_and_the_old_file_stays() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("registry");
+        write(FileKind::Registry, &path, &vec![1_u8; 9], 10).expect("10 bytes");
+        let before = fs::read(&path).expect("written");
+        let error = write(FileKind::Registry, &path, &vec![1_u8; 10], 10).expect_err("11 bytes");
+        assert!(error.to_string().contains("at most 10 bytes, found 11"), "{error}");
+        assert_eq!(fs::read(&path).expect("still there"), before);
+    }
 
     #[test]
     fn a_write_stopped_at_any_step_leaves_the_old_or_the_new_file() {

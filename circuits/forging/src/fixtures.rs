@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    env, fs, io,
     path::PathBuf,
     sync::{Arc, LazyLock},
 };
@@ -23,10 +23,15 @@ use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::Cir
 
 use crate::{Exception, Mutator, assert_accepts, assert_rejects, check};
 
-/// Where tests keep keys, so that a pinned circuit is built for one test program and loaded by the others.
+/// Where tests keep keys, so that a pinned circuit is built for one test program and loaded by the others: beside what
+/// Cargo built the running program into.
 #[must_use]
 pub fn key_directory() -> PathBuf {
-    circuits_sources::workspace().join("target").join("test-keys")
+    let program = env::current_exe().unwrap_or_default();
+    // Cargo puts test programs into `target/PROFILE/deps`.
+    let deps = program.ancestors().find(|folder| folder.ends_with("deps"));
+    let target = deps.and_then(|deps| deps.parent()?.parent());
+    target.map_or_else(|| env::temp_dir().join("superblock"), PathBuf::from).join("test-keys")
 }
 
 /// The code that the workspace's circuits come from, as its programs say in headers of keys.

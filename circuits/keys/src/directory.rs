@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use circuits_files::file::{FileError, TEMPORARY_PREFIX, write_shared};
+use circuits_files::file::{FileError, TEMPORARY_PREFIX, open_lock, write_shared};
 
 use crate::{
     name::KeyName,
@@ -109,23 +109,6 @@ fn open(path: &Path) -> io::Result<Option<(File, u64)>> {
     let Some(file) = found(File::open(path))? else { return Ok(None) };
     let size = file.metadata()?.len();
     Ok(Some((file, size)))
-}
-
-/// Opens the lock file, and creates it if it does not exist. A link is not followed, because that could create a file
-/// anywhere.
-fn open_lock(path: &Path) -> io::Result<File> {
-    match OpenOptions::new().write(true).create_new(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => return made,
-    }
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    match OpenOptions::new().write(true).open(path) {
-        // The file is another user's. A file that is open for reading can be locked too.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(path),
-        opened => opened,
-    }
 }
 
 impl KeyStore for DirectoryStore {

@@ -18,6 +18,7 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
     trees::canonical_bits,
 };
+use circuits_files::text::quoted;
 use plonky2::{
     field::types::{Field, PrimeField64},
     iop::target::Target,
@@ -44,7 +45,7 @@ pub struct Address(pub [u8; ADDRESS_BYTES]);
 
 /// The text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("an address is 0x and 40 lower-case hexadecimal digits, found {0:?}")]
+#[error("an address is 0x and 40 lower-case hexadecimal digits, found {0}")]
 pub struct AddressError(String);
 
 impl Address {
@@ -137,7 +138,7 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let error = || AddressError(text.chars().take(64).collect());
+        let error = || AddressError(quoted(text));
         let mut bytes = [0; ADDRESS_BYTES];
         let digits = text.strip_prefix("0x").ok_or_else(error)?;
         hex::decode_to_slice(digits, &mut bytes).map_err(|_| error())?;

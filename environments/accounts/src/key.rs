@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use circuits_core::chain_id::{ChainIdError, check_chain_id};
 use circuits_tables::ecdsa::{PublicKey, Signature, key_commitment};
 use environments_core::environment::EnvironmentId;
 use k256::{
@@ -34,6 +35,9 @@ pub enum KeyError {
     /// The operating system returned no random bytes.
     #[error("the operating system returned no random bytes: {0}")]
     Random(String),
+    /// The deployment does not exist.
+    #[error(transparent)]
+    ChainId(#[from] ChainIdError),
     /// The key cannot sign this hash. No such hash is known.
     #[error("the key cannot sign this hash: {0}")]
     Sign(String),
@@ -87,13 +91,14 @@ impl SecretKey {
     /// Signs a transaction for one deployment and environment: deterministically, with the lower `s`.
     ///
     /// # Errors
-    /// [`KeyError::Sign`]
+    /// [`KeyError::ChainId`] or [`KeyError::Sign`].
     pub fn sign(
         &self,
         transaction: Transaction,
         chain_id: u64,
         environment: EnvironmentId,
     ) -> Result<SignedTransaction, KeyError> {
+        check_chain_id(chain_id)?;
         let hash = transaction.signed_bytes(chain_id, environment);
         let signature: ecdsa::Signature =
             self.0.sign_prehash(&hash).map_err(|error| KeyError::Sign(error.to_string()))?;

@@ -84,7 +84,7 @@ impl BlockBundle {
             messages: Cow::Borrowed(&self.messages),
             body: (&self.body).into(),
         };
-        Ok(file::encode(FileKind::BlockBundle, &payload)?)
+        Ok(file::encode(FileKind::BlockBundle, &payload, BUNDLE_LIMIT)?)
     }
 
     /// Reads what [`Self::encode`] wrote; nothing is verified yet.

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::Digest;
+use circuits_files::text::without_secrets;
 use circuits_keys::CircuitCache;
 use circuits_protocol::statement::BlockStatement;
 use thiserror::Error;
@@ -27,12 +28,12 @@ pub enum LineError {
         found: usize,
     },
     /// The line is not a transaction of the environment as a JSON object.
-    #[error("not a transaction of the {kind} environment")]
+    #[error("not a transaction of the {kind} environment: {reason}")]
     NotATransaction {
         /// The state model.
         kind: &'static str,
-        /// What the parser found.
-        source: serde_json::Error,
+        /// What the parser found, without what may be a secret.
+        reason: String,
     },
     /// The producer refuses it.
     #[error(transparent)]
@@ -223,9 +224,10 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
             let parsed = if line.len() > MAX_LINE_BYTES {
                 Err(LineError::TooLong { found: line.len() })
             } else {
-                self.environment()
-                    .parse(cache, line)
-                    .map_err(|source| LineError::NotATransaction { kind: E::KIND, source })
+                self.environment().parse(cache, line).map_err(|error| LineError::NotATransaction {
+                    kind: E::KIND,
+                    reason: without_secrets(&error.to_string()),
+                })
             };
             match parsed.and_then(|transaction| Ok(self.submit(transaction)?)) {
                 Ok(id) => submission.accepted.push((index + 1, id)),

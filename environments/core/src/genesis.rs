@@ -3,28 +3,12 @@
 use std::collections::BTreeMap;
 
 use bridge_core::AssetId;
-use circuits_core::{
-    F,
-    amount::{Amount, AmountError},
-};
+use circuits_core::amount::{Amount, AmountError};
+pub use circuits_core::chain_id::{ChainIdError, check_chain_id};
 use circuits_protocol::registry::EnvironmentId;
-use plonky2::field::types::Field64;
 use thiserror::Error;
 
 use crate::vault::Holding;
-
-/// The chain id is not a field element, so no commitment can carry it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("chain id {0} is not below the field order {order}", order = F::ORDER)]
-pub struct ChainIdError(pub u64);
-
-/// Checks that commitments can carry a chain id.
-///
-/// # Errors
-/// [`ChainIdError`]
-pub const fn check_chain_id(chain_id: u64) -> Result<(), ChainIdError> {
-    if chain_id < F::ORDER { Ok(()) } else { Err(ChainIdError(chain_id)) }
-}
 
 /// A genesis issues an asset of another environment.
 ///
@@ -81,12 +65,6 @@ pub fn supply(holdings: impl IntoIterator<Item = Holding>) -> Result<BTreeMap<As
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_field_order_is_no_chain_id() {
-        assert_eq!(check_chain_id(F::ORDER - 1), Ok(()));
-        assert_eq!(check_chain_id(F::ORDER), Err(ChainIdError(F::ORDER)));
-    }
 
     #[test]
     fn an_environment_issues_its_own_assets_up_to_the_largest_amount() {

@@ -10,6 +10,7 @@ use circuits_core::{
     constrain::Constrain,
     hash::{Domain, hash, hash_circuit},
     integer::HEIGHT_BITS,
+    secret::Secret,
 };
 use circuits_keys::CircuitCache;
 use circuits_protocol::{
@@ -17,6 +18,7 @@ use circuits_protocol::{
     wrap::{Wrapper, wrap},
 };
 use plonky2::iop::target::Target;
+use serde::Deserialize;
 
 use crate::{
     block::{ProposedBlock, ProvenBlock, check_proof_states},
@@ -27,20 +29,21 @@ use crate::{
 pub const PRODUCER: Domain = Domain::new("produc");
 
 /// What only an environment's producer knows: 256 bits chosen at random.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ProducerSecret(Digest);
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ProducerSecret(Secret);
 
 impl ProducerSecret {
     /// A secret from 256 random bits.
     #[must_use]
     pub const fn new(secret: Digest) -> Self {
-        Self(secret)
+        Self(Secret::new(secret))
     }
 
     /// The secret itself, for the witness of a kernel.
     #[must_use]
     pub const fn expose(self) -> Digest {
-        self.0
+        self.0.expose()
     }
 
     /// The commitment that block statements carry.
@@ -60,7 +63,7 @@ impl fmt::Debug for ProducerSecret {
 /// `H(PRODUCER, secret)`.
 #[must_use]
 pub fn producer_commitment(secret: ProducerSecret) -> Digest {
-    hash(PRODUCER, &secret.0.0)
+    hash(PRODUCER, &secret.expose().0)
 }
 
 /// In-circuit twin of [`producer_commitment`].

@@ -4,6 +4,7 @@ use circuits_core::{
     Builder, Digest, DigestTarget, F,
     hash::{Domain, hash, hash_circuit},
     layout::Layout,
+    secret::Secret,
 };
 use environments_core::environment::EnvironmentId;
 pub use environments_core::vault::{Holding, VAULT_SLOTS, Vault, VaultError};
@@ -109,8 +110,8 @@ pub fn account_id_circuit(
 
 /// The authorisation of a local account: a commitment to its owner's secret.
 #[must_use]
-pub fn local_authorisation(secret: Digest) -> Digest {
-    hash(LOCAL_AUTHORISATION, &secret.0)
+pub fn local_authorisation(secret: Secret) -> Digest {
+    hash(LOCAL_AUTHORISATION, &secret.expose().0)
 }
 
 /// In-circuit twin of [`local_authorisation`].

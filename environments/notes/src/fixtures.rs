@@ -5,6 +5,7 @@ use circuits_core::{
     Digest, F,
     amount::Amount,
     hash::{Domain, hash},
+    secret::Secret,
 };
 use environments_core::{environment::EnvironmentId, kernel::ProducerSecret};
 use plonky2::field::types::Field;
@@ -140,7 +141,7 @@ impl World {
             let number = u64::try_from(n).expect("small");
             let authority = match n {
                 EXCHANGE => Authority::Exchange { order: order_of(id) },
-                _ => Authority::Local { secret: secret(number) },
+                _ => Authority::Local { secret: Secret::new(secret(number)) },
             };
             let (authorisation, salt) = (authority.authorisation(), secret(100 + number));
             let exists = n < NEWCOMER;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use circuits_files::text::shown;
 use circuits_keys::{CircuitCache, KeyFile, KeyFileError, StoreError};
 use serde::Serialize;
 
@@ -36,6 +37,8 @@ pub(crate) struct Arguments {
 struct Check {
     /// How many files are right.
     checked: usize,
+    /// Whether the circuits were built and are as pinned.
+    rebuilt: bool,
     #[serde(serialize_with = "as_text::displays")]
     problems: Vec<Problem>,
 }
@@ -59,9 +62,13 @@ impl fmt::Display for Problem {
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.problems.is_empty() {
-            return write!(f, "{} key files are right", self.checked);
+            return match (self.checked, self.rebuilt) {
+                (0, false) => f.write_str("there is no key file of a pinned circuit"),
+                (checked, false) => write!(f, "{checked} key files are right"),
+                (checked, true) => write!(f, "{checked} key files are right, and the circuits are as pinned"),
+            };
         }
-        let lines: Vec<_> = self.problems.iter().map(ToString::to_string).collect();
+        let lines: Vec<_> = self.problems.iter().map(|problem| shown(problem).to_string()).collect();
         f.write_str(&lines.join("\n"))
     }
 }
@@ -101,6 +108,8 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         let differences = differences(CircuitCache::default(), options)?;
         problems.extend(differences.into_iter().map(Problem::Pin));
     }
-    let ok = problems.is_empty();
-    Ok(Answer::new(&Check { checked, problems }).or_else(ok, ExitCode::Invalid))
+    let (ok, is_any) = (problems.is_empty(), checked > 0 || arguments.rebuild);
+    let rebuilt = arguments.rebuild;
+    let answer = Answer::new(&Check { checked, rebuilt, problems });
+    Ok(answer.or_else(is_any, ExitCode::Rejected).or_else(ok, ExitCode::Invalid))
 }

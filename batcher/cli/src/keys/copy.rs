@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use batcher_keys::config::Config;
+use circuits_files::text::shown;
 use circuits_keys::{DirectoryStore, KeyStore, StoreError};
 use serde::Serialize;
 use thiserror::Error;
@@ -21,12 +22,17 @@ enum ImportError {
     NoKeyDirectory,
     #[error("{}: no such directory", .0.display())]
     NoSuchDirectory(PathBuf),
+    #[error("{from}: no key file is there")]
+    NoKeyFile { from: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl HasExitCode for ImportError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NoKeyDirectory | Self::NoSuchDirectory(_) => ExitCode::Rejected,
+            Self::NoKeyDirectory | Self::NoSuchDirectory(_) | Self::NoKeyFile { .. } => ExitCode::Rejected,
+            Self::Store(error) => error.exit_code(),
         }
     }
 }
@@ -54,8 +60,10 @@ struct Refused {
 impl fmt::Display for Copied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (copied, present) = (self.copied.len(), self.present.len());
-        write!(f, "{copied} copied to {}, {present} there already", self.to)?;
-        self.refused.iter().try_for_each(|one| write!(f, "\nrefused {}: {}", one.file, one.reason))
+        write!(f, "{copied} copied to {}, {present} there already", shown(&self.to))?;
+        self.refused
+            .iter()
+            .try_for_each(|one| write!(f, "\nrefused {}: {}", shown(&one.file), shown(&one.reason)))
     }
 }
 
@@ -75,9 +83,16 @@ pub(super) fn import(config: &Config, directory: PathBuf) -> Result<Answer, Fail
 }
 
 /// Copies the key files that are whole.
-fn copy<'a>(from: impl Iterator<Item = &'a dyn KeyStore>, to: &DirectoryStore) -> Result<Answer, StoreError> {
-    let (mut copied, mut present, mut refused) = (vec![], vec![], vec![]);
+///
+/// # Errors
+/// [`ImportError::NoKeyFile`] if there is none, and [`ImportError::Store`].
+fn copy<'a>(
+    from: impl Iterator<Item = &'a dyn KeyStore>,
+    to: &DirectoryStore,
+) -> Result<Answer, ImportError> {
+    let (mut copied, mut present, mut refused, mut locations) = (vec![], vec![], vec![], vec![]);
     for store in from {
+        locations.push(store.location());
         for name in store.list()? {
             match checked_in(to, &name) {
                 Ok(Some(_)) => {
@@ -86,7 +101,7 @@ fn copy<'a>(from: impl Iterator<Item = &'a dyn KeyStore>, to: &DirectoryStore) -
                 }
                 // A damaged file is replaced.
                 Ok(None) | Err(Refusal::File(_)) => {}
-                Err(Refusal::Store(error)) => return Err(error),
+                Err(Refusal::Store(error)) => return Err(error.into()),
             }
             match checked_in(store, &name) {
                 Ok(None) => {}
@@ -100,7 +115,10 @@ fn copy<'a>(from: impl Iterator<Item = &'a dyn KeyStore>, to: &DirectoryStore) -
             }
         }
     }
-    let has_refusals = !refused.is_empty();
+    if copied.is_empty() && present.is_empty() && refused.is_empty() {
+        return Err(ImportError::NoKeyFile { from: locations.join(", ") });
+    }
+    let (has_refusals, is_any) = (!refused.is_empty(), !copied.is_empty() || !present.is_empty());
     let outcome = Copied { copied, present, refused, to: to.location() };
-    Ok(Answer::new(&outcome).with_refusals(has_refusals))
+    Ok(Answer::new(&outcome).with_refusals(has_refusals).or_else(is_any, ExitCode::Rejected))
 }

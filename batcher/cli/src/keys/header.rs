@@ -6,6 +6,7 @@ use std::{
 };
 
 use batcher_keys::{ListedError, header_of};
+use circuits_files::text::shown;
 use circuits_keys::{DirectoryStore, Header, KeyFileError, StoreError};
 use serde::Serialize;
 use thiserror::Error;
@@ -51,12 +52,12 @@ struct Inspection<'a> {
 
 impl fmt::Display for Inspection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: name, hash, length and checksum are right", self.file.display())?;
+        write!(f, "{}: name, hash, length and checksum are right", shown(self.file.display()))?;
         let header = serde_json::to_value(self.header).map_err(|_| fmt::Error)?;
         for (field, value) in header.as_object().into_iter().flatten() {
             match value.as_str() {
-                Some(text) => write!(f, "\n{field}: {text}")?,
-                None => write!(f, "\n{field}: {value}")?,
+                Some(text) => write!(f, "\n{field}: {}", shown(text))?,
+                None => write!(f, "\n{field}: {}", shown(value))?,
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use super::files::{Refusal, header_in};
 use crate::{
     answer::Answer,
     as_text,
+    exit::ExitCode,
     table::{Align, Table},
 };
 
@@ -93,15 +94,16 @@ impl fmt::Display for List {
     }
 }
 
-/// Lists the files of all stores. `expected` names those that the pins determine.
+/// Lists the files of all stores; it is an error if none can be listed. `expected` names those that the pins determine.
 pub(super) fn run(stores: &[Arc<dyn KeyStore>], expected: &BTreeSet<String>) -> Answer {
-    let mut files = vec![];
+    let (mut files, mut unreachable) = (vec![], 0);
     for store in stores {
         let location = store.location();
         let names = match store.list() {
             Ok(names) => names,
             // A store that cannot be reached does not hide the others.
             Err(error) => {
+                unreachable += 1;
                 let status = Status::Refused { reason: error.into() };
                 files.push(Listed { store: location, name: None, status });
                 continue;
@@ -117,6 +119,8 @@ pub(super) fn run(stores: &[Arc<dyn KeyStore>], expected: &BTreeSet<String>) -> 
             files.push(Listed { store: location.clone(), name: Some(name), status });
         }
     }
+    // Whoever asks what there is learns nothing if no store answers.
+    let is_any = stores.is_empty() || unreachable < stores.len();
     let has_refusals = files.iter().any(|file| matches!(file.status, Status::Refused { .. }));
-    Answer::new(&List { files }).with_refusals(has_refusals)
+    Answer::new(&List { files }).with_refusals(has_refusals).or_else(is_any, ExitCode::Unavailable)
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use circuits_core::Digest;
+use circuits_files::text::shown;
 use circuits_keys::{CircuitCache, Header, pins::Pins};
 use serde::Serialize;
 
@@ -59,7 +60,7 @@ pub(super) fn list(cache: &CircuitCache, pins: &Pins, wanted: &BTreeSet<String>)
     }
     for one in &undetermined {
         // Standard output is for headers only.
-        eprintln!("{one}");
+        eprintln!("{}", shown(one));
     }
     let ok = undetermined.is_empty();
     let outcome = Missing { missing: missing(cache, pins, wanted), undetermined };

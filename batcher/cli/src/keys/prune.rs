@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
 };
 
+use circuits_files::text::shown;
 use circuits_keys::{DirectoryStore, KeyStore as _};
 use serde::Serialize;
 use thiserror::Error;
@@ -54,7 +55,7 @@ impl fmt::Display for Pruned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = if self.removed { "removed" } else { "unused, not removed" };
         write!(f, "{} files {verb}", self.files.len())?;
-        self.files.iter().try_for_each(|path| write!(f, "\n{}", path.display()))
+        self.files.iter().try_for_each(|path| write!(f, "\n{}", shown(path.display())))
     }
 }
 
@@ -100,7 +101,7 @@ fn agreed(files: &[PathBuf]) -> Result<bool, PruneError> {
 /// Whether the answer to the question is yes; no answer is a no.
 fn ask(files: &[PathBuf], answers: &mut impl BufRead, questions: &mut impl Write) -> io::Result<bool> {
     for path in files {
-        writeln!(questions, "{}", path.display())?;
+        writeln!(questions, "{}", shown(path.display()))?;
     }
     write!(questions, "remove these {} files? [y/N] ", files.len())?;
     questions.flush()?;

@@ -59,6 +59,28 @@ fn verify_is_anchored_by_a_trust_file_only() {
 }
 
 #[test]
+fn deposits_are_compared_with_a_queue_or_its_digest_and_the_answer_says_whether() {
+    let (first, trust) = (bundle(1), out().join("trust.toml"));
+    let root = tempfile::tempdir().expect("a directory");
+    let queue = root.path().join("queue");
+    fs::write(&queue, "").expect("writable");
+    let call = |extra: &[&str], code| {
+        json(&superblock(&[&["verify", text(&first), "--json"], extra].concat()), code)["deposits_checked"]
+            .clone()
+    };
+    assert_eq!(call(&["--trust", text(&trust)], 0), false);
+    assert_eq!(call(&["--deposits", text(&queue)], 0), true);
+    let theirs = fs::read_to_string(&trust).expect("written by run");
+    let verified = json(&superblock(&["verify", text(&first), "--json"]), 0);
+    let inbox = verified["l1_inbox"].as_str().expect("a digest").to_owned();
+    for (digest, code, checked) in [(inbox, 0, Value::Bool(true)), ("01".repeat(32), 1, Value::Null)] {
+        let mine = root.path().join("trust.toml");
+        fs::write(&mine, format!("l1_inbox = \"{digest}\"\n{theirs}")).expect("writable");
+        assert_eq!(call(&["--trust", text(&mine)], code), checked);
+    }
+}
+
+#[test]
 fn superblocks_that_do_not_chain_are_invalid() {
     let (first, second) = (bundle(1), bundle(2));
     let twice = superblock(&["verify", text(&first), text(&first), "--json"]);

@@ -134,8 +134,13 @@ fn another_queue_than_the_one_consumed_from_is_refused() {
     let blocks = root.join("blocks");
     std::fs::create_dir(&blocks).expect("writable");
     let registry = root.join("registry.superblock");
-    circuits_files::file::write(circuits_files::file::FileKind::Registry, &registry, &free_registry(2))
-        .expect("writable");
+    circuits_files::file::write(
+        circuits_files::file::FileKind::Registry,
+        &registry,
+        &free_registry(2),
+        1 << 20,
+    )
+    .expect("writable");
     let answer = superblock(&[
         "batch",
         "--blocks",

@@ -7,9 +7,13 @@ use circuits_files::file::FileError;
 use environments_core::bundle::BundleError;
 use thiserror::Error;
 
+use super::report::RejectedTransaction;
 use crate::{
     batch::BatchError, queue::QueueError, scenario::ScenarioError, state::StateError, store::StoreError,
 };
+
+/// The most reasons that one message gives.
+const MAX_REASONS: usize = 5;
 
 /// Why a run ends without an answer.
 #[derive(Debug, Error)]
@@ -47,10 +51,29 @@ pub enum RunError {
     /// The directory holds another run.
     #[error("{path}: the directory holds the run of another scenario: {reason}", path = .path.display())]
     OtherRun { path: PathBuf, reason: String },
+    /// No environment has anything to put into a block.
+    #[error("no block was made: {}", reasons(rejected))]
+    NoBlock {
+        /// Transactions that were refused.
+        rejected: Vec<RejectedTransaction>,
+    },
     /// Not every block of a superblock was taken, although a run makes only good ones.
     #[error("superblock {number}: {reason}")]
     Incomplete { number: u32, reason: String },
     /// The caller asked to stop.
     #[error("stopped; finished proofs are kept and the same command goes on from them")]
     Stopped,
+}
+
+/// Why no block was made, as it follows a colon.
+fn reasons(rejected: &[RejectedTransaction]) -> String {
+    if rejected.is_empty() {
+        return "there are no transactions".to_owned();
+    }
+    let mut text = format!("{} transactions were refused", rejected.len());
+    for RejectedTransaction { environment, line, reason } in rejected.iter().take(MAX_REASONS) {
+        let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+        text += &format!("; environment {environment}{line}: {reason}");
+    }
+    if rejected.len() > MAX_REASONS { text + "; and others" } else { text }
 }

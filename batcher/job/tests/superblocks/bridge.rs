@@ -14,7 +14,7 @@ use batcher_verify::{
     circuit::SuperblockCircuit,
     keys::PinnedKeys,
     trust::{Checkpoint, RegistryFrom, Trust},
-    verify::{Report, verify},
+    verify::{Report, VerifyError, verify},
 };
 use bridge_core::{BlockMessages, Capacity, Consumption, Message};
 use circuits_core::recursion::key_digest;
@@ -40,6 +40,7 @@ fn verified(path: &Path, start: &SuperblockState) -> Report {
         chain_id: CHAIN,
         keys: SuperblockCircuit::all().filter_map(|source| keys.superblock(source)).map(key_digest).collect(),
         start: Checkpoint { number: start.number, state: start.commitment() },
+        l1_inbox: None,
         registry: vec![RegistryFrom { from: 1, root: free_registry(2).root() }],
     };
     verify(vec![path.to_owned()], Some(&trust), keys).expect("a valid superblock")
@@ -60,7 +61,7 @@ fn an_asset_goes_there_and_back_in_one_superblock_that_lists_what_l1_sends_and_r
     let made =
         batch_with(root, std::slice::from_ref(&deposit)).expect("valid blocks").made.expect("three blocks");
     assert_eq!(made.included.len(), 3);
-    assert_eq!(made.deposits, [deposit]);
+    assert_eq!(made.deposits, std::slice::from_ref(&deposit));
     assert_eq!(made.l1_outbox, [(withdrawal.clone(), Consumption::Claim)]);
     assert_eq!(made.state.bridge.balance(there.balance_key(EnvironmentId(1))), withdrawal.amount);
     assert!(made.state.bridge.is_balanced());
@@ -68,6 +69,16 @@ fn an_asset_goes_there_and_back_in_one_superblock_that_lists_what_l1_sends_and_r
     let superblock = &report.superblocks[0];
     assert_eq!((superblock.deposits, superblock.l1_outbox), (1, 1));
     assert_eq!(superblock.circuit, "superblock-blocks-3");
+
+    // What a superblock took is compared with what L1's queue has.
+    assert!(!report.deposits_checked);
+    let made_up = Message { amount: withdrawal.amount, ..deposit.clone() };
+    let later = Message { sequence: deposit.sequence + 1, ..deposit.clone() };
+    for queue in [&[][..], std::slice::from_ref(&made_up), &[later.clone(), deposit.clone()]] {
+        let refused = report.clone().check_deposits(queue);
+        assert!(matches!(refused, Err(VerifyError::Deposits { number: 1, .. })), "{refused:?}");
+    }
+    assert!(report.check_deposits(&[deposit, later]).expect("L1's queue").deposits_checked);
 
     let bundle = SuperblockBundle::decode(&fs::read(&made.path).expect("written")).expect("valid");
     let changes: [(&str, Change); 5] = [

@@ -62,6 +62,7 @@ fn trust() -> Trust {
             .map(key_digest)
             .collect(),
         start: Checkpoint { number: 0, state: SuperblockState::genesis(5).commitment() },
+        l1_inbox: None,
         registry: vec![RegistryFrom { from: 1, root: free_registry(2).root() }],
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use circuits_files::text::quoted;
 use circuits_prover::basetypes::F;
 use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ pub enum EnvironmentIdError {
     #[error("environment id 0 is L1, which no environment can have")]
     L1,
     /// The text is not an integer of 16 bits.
-    #[error("an environment id is an integer from 1 to 65535, found {0:?}")]
+    #[error("an environment id is an integer from 1 to 65535, found {0}")]
     NotANumber(String),
 }
 
@@ -58,7 +59,7 @@ impl FromStr for EnvironmentId {
     type Err = EnvironmentIdError;
 
     fn from_str(text: &str) -> Result<Self, EnvironmentIdError> {
-        let id = text.parse().map_err(|_| EnvironmentIdError::NotANumber(text.chars().take(20).collect()))?;
+        let id = text.parse().map_err(|_| EnvironmentIdError::NotANumber(quoted(text)))?;
         Self::new(id)
     }
 }

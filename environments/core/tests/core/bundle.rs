@@ -23,7 +23,7 @@ fn payload(statement: Vec<u8>) -> Vec<u8> {
     let empty = Vec::<u8>::new;
     // In the order of a bundle's fields.
     let payload = (statement, empty(), empty(), bundle().messages, empty());
-    file::encode(FileKind::BlockBundle, &payload).unwrap()
+    file::encode(FileKind::BlockBundle, &payload, 1 << 20).unwrap()
 }
 
 #[test]

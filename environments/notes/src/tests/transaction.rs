@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use circuits_core::{Compiled, Digest, amount::Amount, layout::Layout};
+use circuits_core::{Compiled, Digest, amount::Amount, layout::Layout, secret::Secret};
 use circuits_forging::{Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, fixtures::cache};
 use environments_core::Environment;
 
@@ -110,7 +110,7 @@ fn only_the_holder_of_the_secret_moves_an_account() {
     let mut scene = scene();
     let mut witness = scene.witness(0, &[], vec![], 1);
     let expected = witness.account.authorisation;
-    witness.authority = Authority::Local { secret: secret(1) };
+    witness.authority = Authority::Local { secret: Secret::new(secret(1)) };
     let (account, found) = (witness.account.id, witness.authority.authorisation());
     refused(&witness, TransactionError::WrongAuthority { account, expected, found });
     assert_rejects_by_prover(&kernel(TransactionKernel::Local), &witness);
@@ -121,7 +121,7 @@ fn only_the_holder_of_the_secret_moves_an_account() {
     refused(&witness, TransactionError::WrongAuthority { account, expected, found });
     let mut order = scene.witness(EXCHANGE, &[], vec![], 0);
     let expected = order.account.authorisation;
-    order.authority = Authority::Local { secret: secret(3) };
+    order.authority = Authority::Local { secret: Secret::new(secret(3)) };
     let (account, found) = (order.account.id, order.authority.authorisation());
     refused(&order, TransactionError::WrongAuthority { account, expected, found });
 }

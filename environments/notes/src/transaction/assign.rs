@@ -201,7 +201,7 @@ impl AuthorityTargets {
             (Self::Local { secret }, authority) => {
                 // An order has no secret: any value will do, because none satisfies the circuit.
                 let value = match authority {
-                    Authority::Local { secret } => *secret,
+                    Authority::Local { secret } => secret.expose(),
                     Authority::Exchange { .. } => Digest::ZERO,
                 };
                 set(witness, secret, &value)

@@ -89,7 +89,7 @@ impl ProvenTransaction {
         message: Option<Message>,
     ) -> Result<Self, TransactionBundleError> {
         let payload = Payload { kernel, message, proof: proof::encode(proof) };
-        Ok(Self::from_bytes(&file::encode(FileKind::TransactionBundle, &payload)?))
+        Ok(Self::from_bytes(&file::encode(FileKind::TransactionBundle, &payload, MAX_BUNDLE_BYTES)?))
     }
 
     /// A transaction in the bytes of a file, which are not decoded yet.

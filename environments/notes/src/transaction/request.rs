@@ -1,7 +1,7 @@
 //! What an account wants done, before anything is proved.
 
 use bridge_core::{AssetId, Message};
-use circuits_core::{Digest, amount::Amount};
+use circuits_core::{Digest, amount::Amount, secret::Secret};
 use serde::{Deserialize, Serialize};
 
 use super::emission::Emission;
@@ -17,10 +17,7 @@ use crate::{
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Authority {
     /// Knowledge of the account's secret.
-    Local {
-        /// The secret.
-        secret: Digest,
-    },
+    Local { secret: Secret },
     /// The account's exchange order; the producer needs no key.
     Exchange {
         /// The order.

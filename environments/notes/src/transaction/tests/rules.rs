@@ -1,5 +1,7 @@
 //! What the transaction kernels must refuse, rule by rule.
 
+use circuits_core::secret::Secret;
+
 use super::*;
 
 /// Lies that a kernel must refuse, each with what is wrong in it.
@@ -136,10 +138,10 @@ fn case_70_a_network_account_pays_by_its_policy_only() {
 
 fn ownership(attacks: &mut Attacks) {
     let locals = Locals::new();
-    let other = Authority::Local { secret: secret(77) };
+    let other = Authority::Local { secret: Secret::new(secret(77)) };
     attacks.refused("WrongAuthority", &but(&locals.pays, |witness| witness.authority = other));
     let [order, _] = exchanges();
-    let key = Authority::Local { secret: secret(3) };
+    let key = Authority::Local { secret: Secret::new(secret(3)) };
     attacks.refused("WrongAuthority", &but(&order, |witness| witness.authority = key));
     let salted = but(&locals.creates, |witness| witness.salt = Some(secret(77)));
     attacks.refused("WrongAccountId", &salted);
