@@ -14,6 +14,7 @@ pub mod proof;
 pub mod recursion;
 pub mod secret;
 pub mod security;
+pub mod shared;
 pub mod trees;
 
 pub use circuit::{AnyCompiled, CircuitError, Compiled, Definition};

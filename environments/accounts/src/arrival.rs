@@ -16,7 +16,7 @@ use crate::{
     account::Account,
     address::Address,
     config::Deployment,
-    state::{AccountsState, Running, TREE_DEPTH},
+    state::{AccountsState, Running},
 };
 
 /// Why a message cannot be taken in. It stays with the bridge, which refunds it after its deadline.
@@ -149,10 +149,6 @@ impl AccountsState {
         let account = self.account(&beneficiary).cloned();
         let mut after = account.clone().unwrap_or_else(|| Account::new(self.deployment.fee_asset));
         after.balances.credit(asset, amount).map_err(|source| ArrivalError::Vault { beneficiary, source })?;
-        let count = self.records.tree.count();
-        if account.is_none() && count >= 1 << TREE_DEPTH {
-            return Err(TreeError::Full { count, added: 1, depth: TREE_DEPTH }.into());
-        }
 
         let before = self.running();
         let set = self.records.tree.prove_set(&beneficiary.tree_key())?;

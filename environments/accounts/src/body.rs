@@ -11,7 +11,11 @@ use environments_core::environment::EnvironmentId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{block::MAX_TRANSACTIONS, signing::claim, transaction::Transaction};
+use crate::{
+    block::{MAX_TRANSACTIONS, UNSIGNED_SLOTS},
+    signing::claim,
+    transaction::Transaction,
+};
 
 /// Domain of bodies.
 pub const BODY: Domain = Domain::new("a-body");
@@ -57,9 +61,13 @@ pub enum BodyError {
         /// Transactions found.
         found: usize,
     },
-    /// No block takes this many messages in.
-    #[error("a body takes in at most {MAX_BLOCK_STEPS} messages, found {found}")]
+    /// No block takes this many messages in; one without transactions takes fewer.
+    #[error("a body of {transactions} transactions takes in at most {limit} messages, found {found}")]
     Messages {
+        /// Its transactions.
+        transactions: usize,
+        /// The most messages.
+        limit: usize,
         /// Messages found.
         found: usize,
     },
@@ -87,8 +95,10 @@ impl Body {
         if body.transactions.len() > MAX_TRANSACTIONS {
             return Err(BodyError::Count { found: body.transactions.len() });
         }
-        if body.arrivals.len() > MAX_BLOCK_STEPS {
-            return Err(BodyError::Messages { found: body.arrivals.len() });
+        let (transactions, found) = (body.transactions.len(), body.arrivals.len());
+        let limit = if transactions == 0 { UNSIGNED_SLOTS } else { MAX_BLOCK_STEPS };
+        if found > limit {
+            return Err(BodyError::Messages { transactions, limit, found });
         }
         if body.encode()? == bytes { Ok(body) } else { Err(BodyError::NotCanonical) }
     }

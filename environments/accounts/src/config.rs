@@ -1,5 +1,7 @@
 //! The deployment and the genesis of an account-based environment.
 
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
 use bridge_core::AssetId;
 use circuits_core::{amount::Amount, trees::TreeError};
 use environments_core::{
@@ -141,31 +143,35 @@ impl Genesis {
         check_chain_id(deployment.chain_id)?;
         self.check_assets(deployment.environment)?;
         let mut accounts: Vec<(Address, Account)> = vec![];
+        let mut positions = BTreeMap::new();
         for GenesisAccount { address, holdings } in &self.accounts {
-            if accounts.iter().any(|(other, _)| other == address) {
+            let Entry::Vacant(position) = positions.entry(*address) else {
                 return Err(GenesisError::DuplicateAccount(*address));
-            }
+            };
+            position.insert(accounts.len());
             let mut account = Account::new(self.fee_asset);
             for holding in holdings {
                 credit(*address, &mut account, holding.asset, holding.amount)?;
             }
             accounts.push((*address, account));
         }
-        if !accounts.iter().any(|(address, _)| *address == self.fee_account) {
+        if let Entry::Vacant(position) = positions.entry(self.fee_account) {
+            position.insert(accounts.len());
             accounts.push((self.fee_account, Account::new(self.fee_asset)));
         }
         let mut pools: Vec<Pool> = vec![];
+        let mut pairs = BTreeSet::new();
         for (number, genesis) in (0..).zip(&self.pools) {
             let &GenesisPool { asset_a, asset_b, reserve_a, reserve_b, owner } = genesis;
             if asset_a >= asset_b {
                 return Err(GenesisError::PairOrder(asset_a, asset_b));
             }
-            if pools.iter().any(|pool| (pool.asset_a, pool.asset_b) == (asset_a, asset_b)) {
+            if !pairs.insert((asset_a, asset_b)) {
                 return Err(GenesisError::DuplicatePool(asset_a, asset_b));
             }
             let shares = Amount::new(reserve_a.get().saturating_sub(MINIMUM_SHARES)).unwrap_or(Amount::ZERO);
             pools.push(Pool::create(number, (asset_a, asset_b), shares, (reserve_a, reserve_b))?);
-            let found = accounts.iter_mut().find(|(address, _)| *address == owner);
+            let found = positions.get(&owner).and_then(|&position| accounts.get_mut(position));
             let (_, account) = found.ok_or(GenesisError::NoOwner(owner))?;
             credit(owner, account, share_asset(deployment.environment, number), shares)?;
         }

@@ -17,11 +17,15 @@ use crate::{
     account::Account,
     address::{Address, pool_key},
     config::Deployment,
-    pool::{Pool, PoolError, share_asset},
+    pool::{POOL_NUMBER_BITS, Pool, PoolError, share_asset},
+    records::{Records, Undo},
     signing::claim,
-    state::{AccountsState, Records, Running, TREE_DEPTH},
-    transaction::{Action, MAX_ACTIONS, Malformed, SignedTransaction, Transaction},
+    state::{AccountsState, Running},
+    transaction::{Action, Malformed, SignedTransaction, Transaction},
 };
+
+#[cfg(test)]
+mod tests;
 
 /// Why a transaction cannot be in a block.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -96,7 +100,12 @@ pub enum Invalid {
     /// The block's fees exceed an amount.
     #[error("the fees of one block stay below 2^{AMOUNT_BITS}, but this transaction adds {0}")]
     TooManyFees(Amount),
-    /// The tree is full.
+    /// An action names a pool that does not exist, and there are as many pools as there can be. The circuit gives such
+    /// an action the number of the next pool, whether or not it makes one, so no block can hold it.
+    #[error("there is no pool of {0} and {1}, and no number below 2^{POOL_NUMBER_BITS} is left for one")]
+    NoPoolNumber(AssetId, AssetId),
+    /// An action names an account or a pool that does not exist, and the tree has no slot left for one. No block can
+    /// hold such an action, whether or not it would fail.
     #[error("the state cannot grow")]
     Tree(#[from] TreeError),
 }
@@ -235,10 +244,6 @@ impl AccountsState {
             source,
         })?;
         self.fees.checked_add(fee).map_err(|_| Invalid::TooManyFees(fee))?;
-        let count = self.records.tree.count();
-        if count + MAX_ACTIONS as u64 > 1 << TREE_DEPTH {
-            return Err(TreeError::Full { count, added: MAX_ACTIONS as u64, depth: TREE_DEPTH }.into());
-        }
         Ok(())
     }
 
@@ -261,7 +266,7 @@ impl AccountsState {
     /// Executes a transaction whose signature is proved elsewhere.
     ///
     /// # Errors
-    /// As [`Self::execute`], except for [`Invalid::Signature`].
+    /// As [`Self::execute`], except for [`Invalid::Signature`]; the state is then unchanged.
     pub fn execute_proven(
         &mut self,
         transaction: &Transaction,
@@ -274,34 +279,22 @@ impl AccountsState {
         let Deployment { chain_id, environment, fee_asset, .. } = self.deployment;
         let sender = transaction.sender;
 
-        // Fee and nonce are charged even if an action fails.
         let account = self.account(&sender).ok_or(Invalid::NoSuchAccount(sender))?.clone();
         let leaf = self.records.tree.prove_update(&sender.tree_key())?;
-        let mut paid = Account { key: commitment, nonce: account.nonce + 1, ..account.clone() };
-        paid.balances.debit(fee_asset, transaction.fee).map_err(|source| Invalid::Fee {
+        let nonce = account.nonce.checked_add(1).ok_or(Invalid::LastNonce(sender))?;
+        let mut charged = Account { key: commitment, nonce, ..account.clone() };
+        charged.balances.debit(fee_asset, transaction.fee).map_err(|source| Invalid::Fee {
             sender,
             fee: transaction.fee,
             source,
         })?;
-        self.records.set_account(sender, paid)?;
-        self.fees =
+        let fees =
             self.fees.checked_add(transaction.fee).map_err(|_| Invalid::TooManyFees(transaction.fee))?;
+        let (mut slots, outcome) = self.records.transact(&self.deployment, transaction, charged)?;
+
+        self.fees = fees;
         self.transactions += 1;
         self.claims = append(self.claims, &claim(chain_id, environment, transaction, &key));
-
-        // A single action that cannot be done changes nothing, so only several need a way back.
-        let base = (transaction.actions.len() > 1).then(|| self.records.clone());
-        let (mut slots, mut outcome) = (vec![], Outcome::Done);
-        for (position, action) in transaction.actions.iter().enumerate() {
-            let (slot, result) = self.records.act(&self.deployment, sender, action)?;
-            slots.push(slot);
-            if let (Err(reason), Outcome::Done) = (result, outcome) {
-                outcome = Outcome::Failed { action: position, reason };
-            }
-        }
-        if let (Outcome::Failed { .. }, Some(base)) = (outcome, base) {
-            self.records = base;
-        }
         if let Some(first) = slots.first_mut() {
             (first.sender, first.sender_leaf) = (account, leaf);
         }
@@ -316,12 +309,53 @@ impl AccountsState {
 }
 
 impl Records {
+    /// Makes the sender's account `charged`, and does the actions in order: all of them, or none if one cannot be done.
+    ///
+    /// # Errors
+    /// [`Invalid::NoPoolNumber`] or [`Invalid::Tree`]; the records are then unchanged.
+    fn transact(
+        &mut self,
+        deployment: &Deployment,
+        transaction: &Transaction,
+        charged: Account,
+    ) -> Result<(Vec<SlotWitness>, Outcome), Invalid> {
+        let mut journal = vec![self.set_account(transaction.sender, charged)?];
+        let result = self.act_in_turn(deployment, transaction, &mut journal);
+        let kept = match &result {
+            Ok((_, Outcome::Done)) => journal.len(),
+            // Fee and nonce are charged even if an action fails.
+            Ok((_, Outcome::Failed { .. })) => 1,
+            Err(_) => 0,
+        };
+        self.undo(journal.drain(kept..))?;
+        result
+    }
+
+    /// Does each action that can be done. What it changes is in the journal, also on an error.
+    fn act_in_turn(
+        &mut self,
+        deployment: &Deployment,
+        transaction: &Transaction,
+        journal: &mut Vec<Undo>,
+    ) -> Result<(Vec<SlotWitness>, Outcome), Invalid> {
+        let (mut slots, mut outcome) = (vec![], Outcome::Done);
+        for (position, action) in transaction.actions.iter().enumerate() {
+            let (slot, result) = self.act(deployment, transaction.sender, action, journal)?;
+            slots.push(slot);
+            if let (Err(reason), Outcome::Done) = (result, outcome) {
+                outcome = Outcome::Failed { action: position, reason };
+            }
+        }
+        Ok((slots, outcome))
+    }
+
     /// Does one action, or nothing if it cannot be done.
     fn act(
         &mut self,
         deployment: &Deployment,
         address: Address,
         action: &Action,
+        journal: &mut Vec<Undo>,
     ) -> Result<(SlotWitness, Result<(), Failure>), Invalid> {
         let sender = self.accounts.get(&address).ok_or(Invalid::NoSuchAccount(address))?.clone();
         let sender_leaf = self.tree.prove_update(&address.tree_key())?;
@@ -333,9 +367,14 @@ impl Records {
             (_, Some((a, b))) => (pool_key(a, b), self.pools.get(&(a, b)).copied().map(Record::Pool)),
             (_, None) => unreachable!("every other action has a pool"),
         };
+        if let (Some((a, b)), None) = (action.pair(), &counterpart)
+            && self.pool_count >> POOL_NUMBER_BITS != 0
+        {
+            return Err(Invalid::NoPoolNumber(a, b));
+        }
         let attempt = self.attempt(deployment, address, &sender, action);
         if let Ok((after, _)) = &attempt {
-            self.set_account(address, after.clone())?;
+            journal.push(self.set_account(address, after.clone())?);
         }
         let set = self.tree.prove_set(&key)?;
         let done = attempt.is_ok();
@@ -343,12 +382,12 @@ impl Records {
             Ok((_, record)) => {
                 match (record, *action) {
                     (Some(Record::Account(receiver)), Action::Transfer { to, .. }) => {
-                        self.set_account(to, *receiver)?
+                        journal.push(self.set_account(to, *receiver)?);
                     }
                     (Some(Record::Account(_)), _) => unreachable!("only a transfer has a receiver"),
-                    (Some(Record::Pool(pool)), _) => self.set_pool(pool)?,
+                    (Some(Record::Pool(pool)), _) => journal.push(self.set_pool(pool)?),
                     (None, Action::Bridge { asset, amount, .. }) if asset == deployment.fee_asset => {
-                        self.fee_supply = self.fee_supply.saturating_sub(amount.get());
+                        journal.push(self.lower_fee_supply(amount));
                     }
                     (None, _) => {}
                 }
@@ -420,18 +459,5 @@ impl Records {
             }
         };
         Ok((sender, Some(record)))
-    }
-
-    pub(super) fn set_account(&mut self, address: Address, account: Account) -> Result<(), TreeError> {
-        self.tree.set(address.tree_key(), account.hash())?;
-        self.accounts.insert(address, account);
-        Ok(())
-    }
-
-    pub(super) fn set_pool(&mut self, pool: Pool) -> Result<(), TreeError> {
-        self.tree.set(pool_key(pool.asset_a, pool.asset_b), pool.hash())?;
-        let known = self.pools.insert((pool.asset_a, pool.asset_b), pool);
-        self.pool_count += u32::from(known.is_none());
-        Ok(())
     }
 }

@@ -20,6 +20,7 @@ mod kind;
 pub mod pool;
 mod propose;
 pub mod prove;
+mod records;
 pub mod signatures;
 pub mod signing;
 pub mod state;

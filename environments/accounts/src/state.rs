@@ -1,14 +1,12 @@
 //! The state, its commitment, and what a block's transactions move forward.
 
-use std::collections::BTreeMap;
-
 use bridge_core::AssetId;
 use circuits_core::{
     Builder, Digest, DigestTarget, F,
     amount::Amount,
     hash::{Domain, hash, hash_circuit},
     layout::Layout,
-    trees::{KeyedTree, LeafOpening, TreeError},
+    trees::{LeafOpening, TreeError},
 };
 use circuits_protocol::statement::empty_list;
 use circuits_tables::ecdsa::empty_claims;
@@ -21,6 +19,7 @@ use crate::{
     address::{Address, LIMBS},
     config::{Deployment, Genesis, GenesisError},
     pool::Pool,
+    records::Records,
 };
 
 /// Domain of state commitments.
@@ -101,17 +100,6 @@ pub fn state_commitment_circuit(builder: &mut Builder, fields: &StateFields<Targ
     hash_circuit(builder, STATE, &fields.encode())
 }
 
-/// The records of a state and the tree of their hashes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Records {
-    pub(super) tree: KeyedTree,
-    pub(super) accounts: BTreeMap<Address, Account>,
-    pub(super) pools: BTreeMap<(AssetId, AssetId), Pool>,
-    pub(super) pool_count: u32,
-    /// How much of the fee asset there is in all accounts, all pools and the block's fees.
-    pub(super) fee_supply: u64,
-}
-
 /// The state of an account-based environment, possibly in the middle of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountsState {
@@ -156,24 +144,10 @@ impl AccountsState {
     /// # Errors
     /// [`GenesisError`]
     pub fn genesis(deployment: Deployment, genesis: &Genesis) -> Result<Self, GenesisError> {
-        let found = genesis.records(&deployment)?;
-        let mut records = Records {
-            tree: KeyedTree::new(TREE_DEPTH),
-            accounts: BTreeMap::new(),
-            pools: BTreeMap::new(),
-            pool_count: 0,
-            fee_supply: found.fee_supply.get(),
-        };
-        for (address, account) in found.accounts {
-            records.set_account(address, account)?;
-        }
-        for pool in found.pools {
-            records.set_pool(pool)?;
-        }
         Ok(Self {
             deployment,
             height: 0,
-            records,
+            records: Records::genesis(genesis.records(&deployment)?)?,
             fees: Amount::ZERO,
             transactions: 0,
             claims: empty_claims(),

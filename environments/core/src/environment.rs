@@ -62,7 +62,8 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// Name of the state model: lower case, words separated by dashes.
     const KIND: &'static str;
 
-    /// The native state, height included.
+    /// The native state, height included. Producers keep one for each block that is not confirmed, so its copies should
+    /// share what they have in common ([`SharedMap`](circuits_core::shared::SharedMap), trees).
     type State: Clone + PartialEq + fmt::Debug + Send + Sync;
     /// What users submit, as text one JSON object per line.
     type Transaction: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync;

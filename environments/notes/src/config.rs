@@ -1,5 +1,7 @@
 //! The deployment and the genesis of a note-based environment.
 
+use std::collections::BTreeSet;
+
 use bridge_core::AssetId;
 use circuits_core::{Digest, F, trees::TreeError};
 use environments_core::{
@@ -93,13 +95,13 @@ impl Genesis {
         let holdings = self.accounts.iter().flat_map(|account| account.vault.slots()).flatten().copied();
         check_issued(environment, holdings.clone().map(|holding| holding.asset))?;
         supply(holdings)?;
-        let mut accounts: Vec<Account> = vec![];
+        let (mut accounts, mut ids) = (vec![], BTreeSet::new());
         for GenesisAccount { authorisation, salt, vault } in &self.accounts {
             let account = Account {
                 vault: vault.clone(),
                 ..Account::new(chain_id, environment, *authorisation, *salt)
             };
-            if accounts.iter().any(|other| other.id == account.id) {
+            if !ids.insert(account.id) {
                 return Err(GenesisError::DuplicateAccount(account.id));
             }
             accounts.push(account);

@@ -110,9 +110,14 @@ pub enum StateError {
     /// The block's fees exceed an amount.
     #[error("the fees of one block stay below 2^{AMOUNT_BITS}, but this transaction adds {0}")]
     TooManyFees(u64),
-    /// A tree is full.
+    /// A tree has no room for what is added, or the note tree none for the block's fee note after it.
     #[error("the state cannot grow")]
     Tree(#[from] TreeError),
+}
+
+/// Checks that a tree of `depth` with `count` leaves takes `added` more.
+fn check_room(count: u64, added: u64, depth: usize) -> Result<(), TreeError> {
+    if count + added <= 1 << depth { Ok(()) } else { Err(TreeError::Full { count, added, depth }) }
 }
 
 /// How the block finds one input of a transaction.
@@ -165,9 +170,10 @@ impl NotesState {
     /// of their subtrees. A subtree without notes is not appended; its path is the one that it would have.
     ///
     /// # Errors
+    /// In each case the state is unchanged.
     /// - [`StateError::TooManyArrivals`]
     /// - [`StateError::AlreadyArrived`]
-    /// - [`StateError::Tree`]; the state is then partly changed.
+    /// - [`StateError::Tree`]
     pub fn arrive(&mut self, notes: &[Digest]) -> Result<[Path; SUBTREES], StateError> {
         let found = notes.len();
         if found > MAX_ARRIVALS {
@@ -180,6 +186,8 @@ impl NotesState {
             }
             *slot = note;
         }
+        let subtrees = found.div_ceil(1 << OUTPUTS_HEIGHT) as u64;
+        check_room(self.notes.count(), (subtrees + 1) << OUTPUTS_HEIGHT, self.notes.depth())?;
         let mut paths = [(); SUBTREES].map(|()| Path::default());
         for (leaves, path) in slots.chunks_exact(1 << OUTPUTS_HEIGHT).zip(&mut paths) {
             *path = self.next_path()?;
@@ -218,7 +226,18 @@ impl NotesState {
             }
         }
         self.fees_with(statement.fee)?;
-        Ok(())
+        Ok(self.check_trees(statement)?)
+    }
+
+    /// Checks that the trees have room for the transaction, and the note tree for the block's fee note after it.
+    fn check_trees(&self, statement: &TransactionStatement) -> Result<(), TreeError> {
+        let created = u64::from(statement.before == Digest::ZERO);
+        check_room(self.accounts.count(), created, self.accounts.depth())?;
+        // For an input without a nullifier an insertion is proved and discarded, so the last input needs a slot anyway.
+        let earlier = statement.nullifiers[..MAX_INPUTS - 1].iter();
+        let earlier = earlier.filter(|&&nullifier| nullifier != Digest::ZERO).count() as u64;
+        check_room(self.nullifiers.count(), earlier + 1, self.nullifiers.depth())?;
+        check_room(self.notes.count(), 2 << OUTPUTS_HEIGHT, self.notes.depth())
     }
 
     fn check_context(&self, statement: &TransactionStatement) -> Result<(), StateError> {
@@ -262,12 +281,6 @@ impl NotesState {
     /// As [`Self::check`].
     pub fn execute(&mut self, statement: &TransactionStatement) -> Result<(), StateError> {
         self.check(statement)?;
-        let room = 1 << super::state::TREE_DEPTH;
-        let (nullifiers, notes) = (self.nullifiers.count(), self.notes.count());
-        let full = |count| TreeError::Full { count, added: 4, depth: super::state::TREE_DEPTH };
-        if let Some(count) = [nullifiers, notes, self.accounts.count()].into_iter().find(|n| n + 4 > room) {
-            return Err(full(count).into());
-        }
         self.apply_group(std::slice::from_ref(statement)).map(|_| ())
     }
 

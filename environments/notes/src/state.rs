@@ -1,12 +1,11 @@
 //! The public state: account hashes, nullifiers, note commitments and the past roots of the note tree.
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use circuits_core::{
     Builder, Digest, DigestTarget, F,
     amount::Amount,
     hash::{Domain, hash, hash_circuit},
     layout::Layout,
+    shared::SharedMap,
     trees::{AppendTree, IndexTree, KeyedTree, Path, TreeError},
 };
 use circuits_protocol::statement::empty_list;
@@ -108,7 +107,8 @@ pub fn state_commitment_circuit(builder: &mut Builder, fields: &StateFields<Targ
     hash_circuit(builder, STATE, &fields.encode())
 }
 
-/// The public state of a note-based environment, possibly in the middle of a block.
+/// The public state of a note-based environment, possibly in the middle of a block. Copies share what they have in
+/// common.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotesState {
     pub(super) deployment: Deployment,
@@ -118,11 +118,11 @@ pub struct NotesState {
     pub(super) notes: AppendTree,
     pub(super) past_roots: IndexTree,
     /// The note tree at the last block's end.
-    pub(super) sealed_notes: Arc<AppendTree>,
+    pub(super) sealed_notes: AppendTree,
     /// Indices of note commitments.
-    pub(super) positions: BTreeMap<Digest, u64>,
+    pub(super) positions: SharedMap<Digest, u64>,
     /// Heights of past roots.
-    pub(super) root_heights: BTreeMap<Digest, u32>,
+    pub(super) root_heights: SharedMap<Digest, u32>,
     pub(super) fees: Amount,
     pub(super) transactions: u64,
     pub(super) records: Digest,
@@ -160,25 +160,24 @@ impl NotesState {
     /// # Errors
     /// [`GenesisError`]
     pub fn genesis(deployment: Deployment, genesis: &Genesis) -> Result<Self, GenesisError> {
+        let accounts = genesis.accounts(&deployment)?;
+        let accounts = accounts.iter().map(|account| (account.id, account.hash()));
         let notes = AppendTree::new(TREE_DEPTH);
         let mut state = Self {
             deployment,
             height: 0,
-            accounts: KeyedTree::new(TREE_DEPTH),
+            accounts: KeyedTree::from_entries(TREE_DEPTH, accounts)?,
             nullifiers: KeyedTree::new(TREE_DEPTH),
-            sealed_notes: Arc::new(notes.clone()),
+            sealed_notes: notes.clone(),
             notes,
             past_roots: IndexTree::new(TREE_DEPTH),
-            positions: BTreeMap::new(),
-            root_heights: BTreeMap::new(),
+            positions: SharedMap::new(),
+            root_heights: SharedMap::new(),
             fees: Amount::ZERO,
             transactions: 0,
             records: no_records(),
             outbox: empty_list(),
         };
-        for account in genesis.accounts(&deployment)? {
-            state.accounts.insert(account.id, account.hash())?;
-        }
         state.past_roots.set(0, state.notes.root())?;
         state.root_heights.insert(state.notes.root(), 0);
         Ok(state)
@@ -322,7 +321,7 @@ impl NotesState {
         let past_root_path = self.past_roots.path(height.into());
         self.past_roots.set(height.into(), self.notes.root())?;
         self.root_heights.insert(self.notes.root(), height);
-        self.sealed_notes = Arc::new(self.notes.clone());
+        self.sealed_notes = self.notes.clone();
         self.height = height;
         self.fees = Amount::ZERO;
         self.transactions = 0;

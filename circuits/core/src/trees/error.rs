@@ -49,6 +49,9 @@ pub enum TreeError {
     /// The key is already in the tree.
     #[error("key {key} is already in the tree")]
     Present { key: Digest },
+    /// A key is to be taken back after which another one was inserted.
+    #[error("key {key} cannot be taken back: it has index {index}, and {count} leaves were inserted")]
+    NotLast { key: Digest, index: u64, count: u64 },
     /// The opened leaf belongs to another key.
     #[error("the opened leaf has key {found}, expected {expected}")]
     Key { expected: Digest, found: Digest },

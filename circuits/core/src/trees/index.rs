@@ -9,7 +9,7 @@
 //! ```
 //! The i-th bit of an index, least significant first, says on which side of its parent the node at level i is.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +27,18 @@ use crate::{Digest, hash::hash_pair};
 #[serde(try_from = "IndexTreeData", into = "IndexTreeData")]
 pub struct IndexTree {
     depth: usize,
-    /// Nodes that differ from the empty subtree of their level, by (level, position).
-    nodes: BTreeMap<(usize, u64), Digest>,
+    root: Link,
+}
+
+/// A subtree; `None` if it is empty. Copies of a tree share their subtrees until one of them changes.
+type Link = Option<Arc<Node>>;
+
+/// The root of a subtree that is not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Node {
+    digest: Digest,
+    /// None for a leaf.
+    children: [Link; 2],
 }
 
 impl IndexTree {
@@ -39,7 +49,7 @@ impl IndexTree {
     #[must_use]
     pub fn new(depth: usize) -> Self {
         assert!(depth <= MAX_DEPTH, "a tree has at most {MAX_DEPTH} levels, not {depth}");
-        Self { depth, nodes: BTreeMap::new() }
+        Self { depth, root: None }
     }
 
     /// The number of levels between leaf and root.
@@ -51,18 +61,38 @@ impl IndexTree {
     /// The root.
     #[must_use]
     pub fn root(&self) -> Digest {
-        self.node(self.depth, 0)
+        digest(self.root.as_deref(), self.depth)
     }
 
     /// The leaf at `index`, which is empty if none was set or the index does not exist.
     #[must_use]
     pub fn get(&self, index: u64) -> Digest {
-        self.node(0, index)
+        if !fits(index, self.depth) {
+            return Digest::ZERO;
+        }
+        let mut node = self.root.as_deref();
+        for level in (0..self.depth).rev() {
+            node = node.and_then(|node| node.children[side(index, level)].as_deref());
+        }
+        digest(node, 0)
     }
 
     /// The leaves that are not empty, ascending by index.
     pub fn leaves(&self) -> impl Iterator<Item = (u64, Digest)> {
-        self.nodes.range(..(1, 0)).map(|(&(_, index), &leaf)| (index, leaf))
+        let mut stack: Vec<_> = self.root.as_deref().map(|root| (self.depth, 0, root)).into_iter().collect();
+        std::iter::from_fn(move || {
+            loop {
+                let (level, position, node): (usize, u64, &Node) = stack.pop()?;
+                if level == 0 {
+                    return Some((position, node.digest));
+                }
+                let [left, right] = &node.children;
+                let children = [(2 * position + 1, right), (2 * position, left)];
+                let present =
+                    children.into_iter().filter_map(|(position, child)| Some((position, child.as_deref()?)));
+                stack.extend(present.map(|(position, child)| (level - 1, position, child)));
+            }
+        })
     }
 
     /// Sets the leaf at `index`. The empty leaf clears it.
@@ -70,12 +100,7 @@ impl IndexTree {
     /// # Errors
     /// [`TreeError::Index`] if the tree has no such index.
     pub fn set(&mut self, index: u64, leaf: Digest) -> Result<(), TreeError> {
-        if !fits(index, self.depth) {
-            return Err(TreeError::Index { index, depth: self.depth });
-        }
-        self.put(0, index, leaf);
-        self.rehash(1, index);
-        Ok(())
+        self.set_range(index, &[leaf])
     }
 
     /// Sets neighbouring leaves from `first` on, hashing each inner node once.
@@ -87,17 +112,7 @@ impl IndexTree {
         if !fits(last, self.depth) {
             return Err(TreeError::Index { index: last, depth: self.depth });
         }
-        if leaves.is_empty() {
-            return Ok(());
-        }
-        for (index, &leaf) in (first..).zip(leaves) {
-            self.put(0, index, leaf);
-        }
-        for level in 1..=self.depth {
-            for position in first >> level..=last >> level {
-                self.rehash_node(level, position);
-            }
-        }
+        write(&mut self.root, self.depth, first, leaves);
         Ok(())
     }
 
@@ -109,32 +124,53 @@ impl IndexTree {
 
     /// The path from the node at `level` and `position` to the root.
     pub(super) fn path_above(&self, level: usize, position: u64) -> Path {
-        let siblings = (level..self.depth).map(|l| self.node(l, position >> (l - level) ^ 1)).collect();
+        if !fits(position, self.depth.saturating_sub(level)) {
+            return Path { siblings: (level..self.depth).map(empty_root).collect() };
+        }
+        let mut node = self.root.as_deref();
+        let mut siblings = Vec::with_capacity(self.depth.saturating_sub(level));
+        for below in (level..self.depth).rev() {
+            let side = side(position, below - level);
+            let child = |side: usize| node.and_then(|node| node.children[side].as_deref());
+            siblings.push(digest(child(1 - side), below));
+            node = child(side);
+        }
+        siblings.reverse();
         Path { siblings }
     }
+}
 
-    fn node(&self, level: usize, position: u64) -> Digest {
-        self.nodes.get(&(level, position)).copied().unwrap_or_else(|| empty_root(level))
+/// The side of its parent on which the node at a level above the leaf or node at `index` is.
+fn side(index: u64, level: usize) -> usize {
+    usize::from(index >> level & 1 == 1)
+}
+
+/// The digest of a subtree at `level`.
+fn digest(node: Option<&Node>, level: usize) -> Digest {
+    node.map_or_else(|| empty_root(level), |node| node.digest)
+}
+
+/// Sets neighbouring leaves of a subtree at `level`, from its leaf `first` on; all of them are its leaves.
+fn write(link: &mut Link, level: usize, first: u64, leaves: &[Digest]) {
+    let [leaf, ..] = *leaves else { return };
+    if level == 0 {
+        *link = (leaf != Digest::ZERO).then(|| Arc::new(Node { digest: leaf, children: [None, None] }));
+        return;
     }
-
-    fn put(&mut self, level: usize, position: u64, node: Digest) {
-        if node == empty_root(level) {
-            self.nodes.remove(&(level, position));
-        } else {
-            self.nodes.insert((level, position), node);
-        }
-    }
-
-    fn rehash_node(&mut self, level: usize, position: u64) {
-        let left = self.node(level - 1, 2 * position);
-        let right = self.node(level - 1, 2 * position + 1);
-        self.put(level, position, hash_pair(NODE, left, right));
-    }
-
-    fn rehash(&mut self, from_level: usize, index: u64) {
-        for level in from_level..=self.depth {
-            self.rehash_node(level, index >> level);
-        }
+    let node =
+        link.get_or_insert_with(|| Arc::new(Node { digest: empty_root(level), children: [None, None] }));
+    let node = Arc::make_mut(node);
+    let half = 1 << (level - 1);
+    let in_left = usize::try_from(half - first.min(half)).unwrap_or(usize::MAX).min(leaves.len());
+    let (to_left, to_right) = leaves.split_at(in_left);
+    let [left, right] = &mut node.children;
+    write(left, level - 1, first, to_left);
+    write(right, level - 1, first.saturating_sub(half), to_right);
+    if left.is_none() && right.is_none() {
+        *link = None;
+    } else {
+        node.digest =
+            hash_pair(NODE, digest(left.as_deref(), level - 1), digest(right.as_deref(), level - 1));
     }
 }
 
@@ -190,6 +226,38 @@ mod tests {
         tree.set((1 << 48) - 1, Digest::ZERO).unwrap();
         assert_eq!(tree, IndexTree::new(48));
         assert_eq!(tree.root(), empty_root(48));
+    }
+
+    #[test]
+    fn a_tree_is_what_its_leaves_make_it_and_a_copy_keeps_its_own() {
+        let (mut tree, mut dense) = (IndexTree::new(4), vec![Digest::ZERO; 16]);
+        let mut copies = vec![];
+        for step in 0..60 {
+            copies.push((tree.clone(), dense.clone()));
+            let index = 7 * step % 16;
+            let new = if step % 3 == 2 { Digest::ZERO } else { empty_root(1 + step % 40) };
+            let place = index as u64;
+            let replaced = tree.path(place).replace(tree.root(), place, tree.get(place), new);
+            tree.set(place, new).unwrap();
+            assert_eq!(replaced, Ok(tree.root()));
+            dense[index] = new;
+        }
+        copies.push((tree, dense));
+        for (tree, dense) in copies {
+            let mut at_once = IndexTree::new(4);
+            at_once.set_range(0, &dense).unwrap();
+            assert_eq!(tree, at_once);
+            assert!(tree.leaves().eq((0..).zip(dense).filter(|&(_, leaf)| leaf != Digest::ZERO)));
+        }
+        assert_eq!(at_the_end(16), at_the_end(1 << 40), "what does not exist is empty");
+    }
+
+    /// The path of an index that does not exist in a tree with a leaf.
+    fn at_the_end(index: u64) -> Path {
+        let mut tree = IndexTree::new(4);
+        tree.set(0, empty_root(1)).unwrap();
+        assert_eq!(tree.get(index), Digest::ZERO);
+        tree.path(index)
     }
 
     #[test]

@@ -18,8 +18,6 @@
 //!
 //! A leaf costs two permutations: one hashes 8 elements only, and a leaf has 12. Key and next key come first.
 
-use std::{collections::BTreeMap, ops::Bound};
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -29,7 +27,7 @@ use super::{
     node::MAX_DEPTH,
     path::Path,
 };
-use crate::Digest;
+use crate::{Digest, shared::SharedMap};
 
 /// A map with provable absence; see the module's drawing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +35,7 @@ use crate::Digest;
 pub struct KeyedTree {
     tree: IndexTree,
     /// Index and value by key, the sentinel included.
-    entries: BTreeMap<Digest, (u64, Digest)>,
+    entries: SharedMap<Digest, (u64, Digest)>,
 }
 
 impl KeyedTree {
@@ -47,10 +45,38 @@ impl KeyedTree {
     /// If `depth` is more than [`MAX_DEPTH`].
     #[must_use]
     pub fn new(depth: usize) -> Self {
-        let mut tree = Self { tree: IndexTree::new(depth), entries: BTreeMap::new() };
+        let mut tree = Self { tree: IndexTree::new(depth), entries: SharedMap::new() };
         tree.entries.insert(Digest::ZERO, (0, Digest::ZERO));
         tree.put(Digest::ZERO).expect("every tree has index 0");
         tree
+    }
+
+    /// The tree of `2^depth` slots that inserting these keys and values in order makes. Each node is hashed once.
+    ///
+    /// # Errors
+    /// - [`TreeError::Depth`]
+    /// - As for [`Self::insert`]
+    pub fn from_entries(
+        depth: usize,
+        entries: impl IntoIterator<Item = (Digest, Digest)>,
+    ) -> Result<Self, TreeError> {
+        if depth > MAX_DEPTH {
+            return Err(TreeError::Depth { depth });
+        }
+        let mut tree = Self::new(depth);
+        for (key, value) in entries {
+            check_value(key, value)?;
+            tree.low_key(&key)?;
+            let index = tree.check_room()?;
+            tree.entries.insert(key, (index, value));
+        }
+        let mut leaves = vec![Digest::ZERO; tree.entries.len()];
+        let next_keys = tree.entries.iter().map(|(&key, _)| key).skip(1).chain([Digest::ZERO]);
+        for ((&key, &(index, value)), next_key) in tree.entries.iter().zip(next_keys) {
+            leaves[index as usize] = leaf_hash(key, value, next_key);
+        }
+        tree.tree.set_range(0, &leaves)?;
+        Ok(tree)
     }
 
     /// The number of levels between leaf and root.
@@ -99,6 +125,27 @@ impl KeyedTree {
         Ok(index)
     }
 
+    /// Removes the key that was inserted last and returns its value. The tree is then what it was before the insertion.
+    ///
+    /// # Errors
+    /// - [`TreeError::ZeroKey`]
+    /// - [`TreeError::Absent`] if the key is not in the tree
+    /// - [`TreeError::NotLast`] if another key was inserted after it
+    pub fn take_back(&mut self, key: &Digest) -> Result<Digest, TreeError> {
+        if *key == Digest::ZERO {
+            return Err(TreeError::ZeroKey);
+        }
+        let count = self.count();
+        let &(index, value) = self.entries.get(key).ok_or(TreeError::Absent { key: *key })?;
+        if index + 1 != count {
+            return Err(TreeError::NotLast { key: *key, index, count });
+        }
+        self.entries.remove(key);
+        self.tree.set(index, Digest::ZERO)?;
+        self.put(self.low_key(key)?)?;
+        Ok(value)
+    }
+
     /// Changes the value of a key and returns the old one.
     ///
     /// # Errors
@@ -106,8 +153,8 @@ impl KeyedTree {
     /// - [`TreeError::Absent`] if the key is not in the tree
     pub fn update(&mut self, key: Digest, value: Digest) -> Result<Digest, TreeError> {
         check_value(key, value)?;
-        let entry = self.entries.get_mut(&key).ok_or(TreeError::Absent { key })?;
-        let old = std::mem::replace(&mut entry.1, value);
+        let &(index, old) = self.entries.get(&key).ok_or(TreeError::Absent { key })?;
+        self.entries.insert(key, (index, value));
         self.put(key)?;
         Ok(old)
     }
@@ -138,7 +185,7 @@ impl KeyedTree {
     /// # Errors
     /// [`TreeError::ZeroKey`] or [`TreeError::Present`].
     pub fn non_membership(&self, key: &Digest) -> Result<LeafOpening, TreeError> {
-        Ok(self.open(self.low_key(key)?))
+        self.open(self.low_key(key)?)
     }
 
     /// The witness of the insertion of `key`. Take it before [`Self::insert`].
@@ -189,33 +236,29 @@ impl KeyedTree {
         if self.entries.contains_key(key) && *key != Digest::ZERO {
             return Err(TreeError::Present { key: *key });
         }
-        self.entries.range(..key).next_back().map(|(&low, _)| low).ok_or(TreeError::ZeroKey)
+        self.entries.below(key).map(|(&low, _)| low).ok_or(TreeError::ZeroKey)
     }
 
     fn next_key(&self, key: Digest) -> Digest {
-        let above = (Bound::Excluded(key), Bound::Unbounded);
-        self.entries.range(above).next().map_or(Digest::ZERO, |(&next, _)| next)
+        self.entries.above(&key).map_or(Digest::ZERO, |(&next, _)| next)
     }
 
     fn opening(&self, key: &Digest) -> Result<LeafOpening, TreeError> {
         if *key == Digest::ZERO {
             return Err(TreeError::ZeroKey);
         }
-        if !self.entries.contains_key(key) {
-            return Err(TreeError::Absent { key: *key });
-        }
-        Ok(self.open(*key))
+        self.open(*key)
     }
 
-    /// Opens the leaf of a key that is present.
-    fn open(&self, key: Digest) -> LeafOpening {
-        let (index, value) = self.entries[&key];
-        LeafOpening { index, key, value, next_key: self.next_key(key), path: self.tree.path(index) }
+    /// Opens the leaf of a key, or the sentinel.
+    fn open(&self, key: Digest) -> Result<LeafOpening, TreeError> {
+        let &(index, value) = self.entries.get(&key).ok_or(TreeError::Absent { key })?;
+        Ok(LeafOpening { index, key, value, next_key: self.next_key(key), path: self.tree.path(index) })
     }
 
-    /// Writes the leaf of a key that is present.
+    /// Writes the leaf of a key, or the sentinel.
     fn put(&mut self, key: Digest) -> Result<(), TreeError> {
-        let (index, value) = self.entries[&key];
+        let &(index, value) = self.entries.get(&key).ok_or(TreeError::Absent { key })?;
         self.tree.set(index, leaf_hash(key, value, self.next_key(key)))
     }
 
@@ -235,11 +278,11 @@ struct KeyedTreeData {
 
 impl From<KeyedTree> for KeyedTreeData {
     fn from(tree: KeyedTree) -> Self {
-        let mut entries: Vec<_> = tree.entries.into_iter().skip(1).collect();
-        entries.sort_unstable_by_key(|&(_, (index, _))| index);
+        let mut entries: Vec<_> = tree.entries.iter().skip(1).collect();
+        entries.sort_unstable_by_key(|(_, (index, _))| *index);
         // A depth is at most `MAX_DEPTH`.
         let depth = tree.tree.depth() as u8;
-        Self { depth, entries: entries.into_iter().map(|(key, (_, value))| (key, value)).collect() }
+        Self { depth, entries: entries.into_iter().map(|(&key, &(_, value))| (key, value)).collect() }
     }
 }
 
@@ -247,15 +290,7 @@ impl TryFrom<KeyedTreeData> for KeyedTree {
     type Error = TreeError;
 
     fn try_from(data: KeyedTreeData) -> Result<Self, TreeError> {
-        let depth = usize::from(data.depth);
-        if depth > MAX_DEPTH {
-            return Err(TreeError::Depth { depth });
-        }
-        let mut tree = Self::new(depth);
-        for (key, value) in data.entries {
-            tree.insert(key, value)?;
-        }
-        Ok(tree)
+        Self::from_entries(data.depth.into(), data.entries)
     }
 }
 
@@ -290,6 +325,46 @@ mod tests {
         }
         let text = serde_json::to_string(&tree).unwrap();
         assert_eq!(serde_json::from_str::<KeyedTree>(&text).unwrap(), tree);
+    }
+
+    #[test]
+    fn entries_make_the_tree_that_inserting_them_makes() {
+        for keys in [&[] as &[u64], &[7], &[50, 20, 30, 70, 60, 10, 1]] {
+            let entries: Vec<_> = keys.iter().map(|&key| (digest(key), digest(100 + key))).collect();
+            let mut tree = KeyedTree::new(3);
+            for &(key, value) in &entries {
+                tree.insert(key, value).unwrap();
+            }
+            assert_eq!(KeyedTree::from_entries(3, entries), Ok(tree));
+        }
+        let made = |keys: &[u64]| KeyedTree::from_entries(2, keys.iter().map(|&key| (digest(key), PRESENT)));
+        assert_eq!(made(&[1, 2, 1]), Err(TreeError::Present { key: digest(1) }));
+        assert_eq!(made(&[1, 2, 3, 4]), Err(TreeError::Full { count: 4, added: 1, depth: 2 }));
+        assert_eq!(made(&[0]), Err(TreeError::ZeroKey));
+        let valueless = KeyedTree::from_entries(2, [(digest(1), Digest::ZERO)]);
+        assert_eq!(valueless, Err(TreeError::ZeroValue { key: digest(1) }));
+        let too_deep = KeyedTree::from_entries(MAX_DEPTH + 1, []);
+        assert_eq!(too_deep, Err(TreeError::Depth { depth: MAX_DEPTH + 1 }));
+    }
+
+    #[test]
+    fn the_key_that_was_inserted_last_can_be_taken_back() {
+        let mut tree = KeyedTree::new(3);
+        assert_eq!(tree.take_back(&Digest::ZERO), Err(TreeError::ZeroKey));
+        let mut before = vec![];
+        for key in [50, 20, 70, 30] {
+            before.push((tree.clone(), digest(key)));
+            tree.insert(digest(key), PRESENT).unwrap();
+        }
+        let full = tree.clone();
+        let not_last = TreeError::NotLast { key: digest(20), index: 2, count: 5 };
+        assert_eq!(tree.take_back(&digest(20)), Err(not_last));
+        assert_eq!(tree.take_back(&digest(21)), Err(TreeError::Absent { key: digest(21) }));
+        assert_eq!(tree, full);
+        for (earlier, key) in before.into_iter().rev() {
+            assert_eq!(tree.take_back(&key), Ok(PRESENT));
+            assert_eq!(tree, earlier);
+        }
     }
 
     #[test]

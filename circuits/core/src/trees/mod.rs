@@ -6,6 +6,8 @@
 //! | [`AppendTree`] | its index, given in order | root and count | notes, messages, history |
 //! | [`KeyedTree`] | its 256-bit key | root and count | nullifiers, accounts, balances |
 //!
+//! A copy of a tree shares all nodes with it that neither changes, so that it costs no more for a large tree.
+//!
 //! All trees have a fixed depth, nodes `H(NODE, left, right)`, and [`Digest::ZERO`] as the empty leaf. Depth and kind of a
 //! tree are part of the circuit that opens it, so that a node is never taken for a leaf.
 

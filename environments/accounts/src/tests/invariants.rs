@@ -208,7 +208,7 @@ fn every_transaction_of_the_mix_is_done() {
 /// The tree's root as an update of every record to itself leaves it: each record is the leaf that the tree has.
 fn rebuilt(state: &AccountsState) -> circuits_core::Digest {
     let mut copy = state.records.clone();
-    for (address, account) in &state.records.accounts {
+    for (address, account) in state.records.accounts.iter() {
         copy.set_account(*address, account.clone()).unwrap();
     }
     for pool in state.records.pools.values() {

@@ -15,7 +15,7 @@ use crate::{
     address::{Address, LIMB_BITS},
     arrival::ArrivalError,
     block::{UNSIGNED_SLOTS, Variant},
-    body::Body,
+    body::{Body, BodyError, BodyTransaction},
     execute::{Failure, Invalid, Outcome},
     fixtures::{COLLECTOR, FEE, NEWCOMER, START, World, amount, asset, bridge, transfer},
     state::AccountsState,
@@ -292,6 +292,24 @@ fn a_block_without_transactions_takes_in_what_its_kernel_holds() {
     // The limit counts messages and transactions alike.
     let small = World { environment: before.environment.clone().with_limit(4), ..before };
     assert_eq!(propose(&small, &offered).0.included, [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_body_takes_in_no_more_messages_than_a_kernel_holds() {
+    let world = world();
+    let body = |count, transactions| {
+        let claim = (world.message(6, 0, 1, 0, 5), Consumption::Claim);
+        Body { arrivals: vec![claim; count], transactions }
+    };
+    let signed = world.clone().act(0, &[transfer(1, 0, 1)]);
+    let published = BodyTransaction { transaction: signed.transaction, key: signed.key };
+    for (transactions, limit) in [(vec![], UNSIGNED_SLOTS), (vec![published], MAX_BLOCK_STEPS)] {
+        let fits = body(limit, transactions.clone());
+        assert_eq!(Body::decode(&fits.encode().unwrap()), Ok(fits));
+        let too_many = body(limit + 1, transactions.clone()).encode().unwrap();
+        let (transactions, found) = (transactions.len(), limit + 1);
+        assert_eq!(Body::decode(&too_many), Err(BodyError::Messages { transactions, limit, found }));
+    }
 }
 
 #[test]

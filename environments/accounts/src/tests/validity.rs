@@ -1,16 +1,21 @@
 //! Which transactions can be in a block.
 
+use circuits_core::{shared::SharedMap, trees::KeyedTree};
 use circuits_tables::ecdsa::EcdsaError;
 use environments_core::{Environment, EnvironmentId, genesis::ForeignAsset, vault::Holding};
 use k256::{Scalar, elliptic_curve::PrimeField};
 
 use super::{address, balance, outcome, world};
 use crate::{
-    Accounts, Genesis,
+    Accounts, Genesis, GenesisError, GenesisPool,
     execute::{Invalid, Outcome},
     fixtures::{
-        COLLECTOR, FEE, HOME, NEWCOMER, START, World, amount, asset, asset_of, genesis, key, transfer,
+        CLIENTS, COLLECTOR, FEE, HOME, NEWCOMER, START, World, amount, asset, asset_of, genesis, key,
+        transfer,
     },
+    pool::share_asset,
+    records::Records,
+    state::TREE_DEPTH,
     transaction::{Malformed, SignedTransaction},
 };
 
@@ -153,6 +158,53 @@ fn a_block_pays_its_fees_to_the_fee_account() {
     world.state.seal().unwrap();
     assert_eq!(balance(&world.state, COLLECTOR, asset(0)), START - FEE + 3 * FEE);
     assert_eq!((world.state.height(), world.environment.height(&world.state)), (1, 1));
+}
+
+#[test]
+fn a_genesis_makes_the_records_that_writing_them_in_order_makes() {
+    let (chain_id, producer) = (environments_conformance::CHAIN_ID, environments_conformance::secret(0));
+    let made = |genesis: &Genesis| {
+        Accounts::new(chain_id, HOME, producer, genesis).map(|environment| environment.genesis())
+    };
+    // The fee account is not listed, and owns a pool.
+    let mut start = genesis(HOME);
+    start.fee_account = address(NEWCOMER);
+    start.pools.push(GenesisPool {
+        asset_a: asset(1),
+        asset_b: asset(2),
+        reserve_a: amount(5000),
+        reserve_b: amount(7),
+        owner: address(NEWCOMER),
+    });
+    let state = made(&start).unwrap();
+    let mut records = Records {
+        tree: KeyedTree::new(TREE_DEPTH),
+        accounts: SharedMap::new(),
+        pools: SharedMap::new(),
+        pool_count: 0,
+        fee_supply: state.fee_supply(),
+    };
+    for client in (0..CLIENTS).chain([NEWCOMER]) {
+        let account = state.account(&address(client)).unwrap().clone();
+        records.set_account(address(client), account).unwrap();
+    }
+    for (a, b) in [(0, 1), (1, 2)] {
+        records.set_pool(*state.pool(asset(a), asset(b)).unwrap()).unwrap();
+    }
+    assert_eq!(state.records, records);
+    assert_eq!(balance(&state, NEWCOMER, share_asset(HOME, 1)), 4000);
+
+    let refused = |change: &dyn Fn(&mut Genesis)| {
+        let mut bad = start.clone();
+        change(&mut bad);
+        made(&bad).unwrap_err()
+    };
+    let twice = refused(&|bad| bad.accounts.push(bad.accounts[1].clone()));
+    assert_eq!(twice, GenesisError::DuplicateAccount(address(1)));
+    let twice = refused(&|bad| bad.pools.push(bad.pools[0]));
+    assert_eq!(twice, GenesisError::DuplicatePool(asset(0), asset(1)));
+    let nobody = refused(&|bad| bad.pools[1].owner = address(NEWCOMER + 1));
+    assert_eq!(nobody, GenesisError::NoOwner(address(NEWCOMER + 1)));
 }
 
 #[test]

@@ -6,8 +6,9 @@ use bridge_core::BlockMessages;
 use circuits_core::{
     Compiled, Definition,
     layout::{Layout, set_target},
+    trees::{AppendTree, TreeError},
 };
-use circuits_forging::{Kit, Mutator, assert_accepts, check};
+use circuits_forging::{Kit, Mutator, assert_accepts, assert_rejects, check};
 use circuits_prover::basetypes::standard_config;
 use environments_core::Environment;
 use plonky2::plonk::circuit_data::CircuitConfig;
@@ -15,6 +16,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    execute::StateError,
     fixtures::{ELSEWHERE, World, amount, secret},
     state::NotesState,
     tests::world,
@@ -164,6 +166,37 @@ fn a_note_pays_what_its_message_says_to_whom_it_says() {
         let (_, without) = input(&world, &state, &others);
         assert_eq!(stated(&changed), without);
     }
+}
+
+#[test]
+fn messages_arrive_up_to_the_end_of_the_note_tree_less_the_fee_note() {
+    let world = world();
+    let full = |count, added| Err(StateError::Tree(TreeError::Full { count, added, depth: 4 }));
+    for (taken, fit) in [(0, 8), (4, 8), (8, 4), (12, 0)] {
+        let mut state = world.genesis();
+        state.notes = AppendTree::new(4);
+        for n in 0..taken / 4 {
+            state.append(&[secret(n), Digest::ZERO, Digest::ZERO, Digest::ZERO]).unwrap();
+        }
+        let notes: Vec<_> = (100..100 + MAX_ARRIVALS as u64).map(secret).collect();
+        if let Some(more) = notes.get(..fit + 1) {
+            let before = state.clone();
+            assert_eq!(state.arrive(more).map(drop), full(taken, fit as u64 + 8));
+            assert_eq!(state, before);
+        }
+        state.arrive(&notes[..fit]).unwrap();
+        state.seal().unwrap();
+    }
+
+    // The same in the circuit, which looks for a place for each subtree, whether or not it is used. All leaves of the
+    // tree before are empty, so the paths of its first subtrees are those of its last ones.
+    let (mut last, _) = input(&world, &world.genesis(), &arrivals(&world, SUBTREE));
+    let end = F::from_canonical_u64(1 << TREE_DEPTH);
+    let subtree = F::from_canonical_usize(SUBTREE);
+    last.note_count = end - subtree - subtree;
+    assert_eq!(stated(&last).note_count, end - subtree);
+    last.note_count = end - subtree;
+    assert_rejects(arriving(), &last);
 }
 
 /// Changes of honest arrivals that a single assertion refuses, each with the rule that it breaks.

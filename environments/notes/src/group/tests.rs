@@ -18,6 +18,8 @@ use crate::{
     transaction::Request,
 };
 
+mod ends;
+
 /// Two transactions, applied.
 struct Pair;
 

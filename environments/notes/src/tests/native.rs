@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use super::world;
 use crate::{
     Notes, NotesError, NotesTransaction,
-    account::{Holding, Vault},
+    account::{Holding, Vault, account_id},
     block::MAX_TRANSACTIONS,
     body::BodyError,
-    config::{Genesis, GenesisAccount},
+    config::{Genesis, GenesisAccount, GenesisError},
     execute::StateError,
     fixtures::{HOME, amount, asset, asset_of, secret},
     note::{Note, Script, fee_note},
@@ -76,6 +76,19 @@ fn no_two_notes_of_a_sender_share_a_nullifier() {
     notes.sort_by_key(Note::nullifier);
     notes.dedup_by_key(|note| note.nullifier());
     assert_eq!(notes.len(), 4);
+}
+
+#[test]
+fn a_genesis_lists_no_account_twice() {
+    let account = GenesisAccount { authorisation: secret(1), salt: secret(2), vault: Vault::default() };
+    let other = GenesisAccount { salt: secret(3), ..account.clone() };
+    let made = |accounts| {
+        let genesis = Genesis { fee_asset: asset(0), fee_account: secret(3), accounts };
+        Notes::new(7, HOME, environments_conformance::secret(0), &genesis).map(drop)
+    };
+    assert_eq!(made(vec![account.clone(), other.clone()]), Ok(()));
+    let id = account_id(7, HOME, secret(1), secret(2));
+    assert_eq!(made(vec![account.clone(), other, account]), Err(GenesisError::DuplicateAccount(id)));
 }
 
 #[test]

@@ -20,6 +20,32 @@ fn kernel(kernel: TransactionKernel) -> Arc<Compiled<TransactionKernel>> {
     cache().circuit(kernel).unwrap()
 }
 
+#[test]
+fn no_refusal_repeats_the_secret_of_a_request() {
+    let mut world = world();
+    let honest = world.pay(0, &[1], 5).0;
+    let other = world.clients[1].account.clone();
+    let absent = Account { id: secret(70), ..honest.account.clone() };
+    let stale = Account { nonce: 7, ..honest.account.clone() };
+    let swapped = Authority::Local { secret: Secret::new(secret(1)) };
+    let requests = [
+        Request { account: other, ..honest.clone() },
+        Request { account: absent, ..honest.clone() },
+        Request { account: stale, ..honest.clone() },
+        Request { salt: Some(secret(71)), ..honest.clone() },
+        Request { fee: Amount::MAX, ..honest.clone() },
+        Request { not_before: 2, ..honest.clone() },
+        Request { authority: swapped, ..honest },
+    ];
+    for request in requests {
+        let error = world.environment.execute(&mut world.genesis(), &request.into()).unwrap_err();
+        let text = format!("{error} {error:?}");
+        for client in 0..2 {
+            assert!(!text.contains(&secret(client).to_string()), "{text}");
+        }
+    }
+}
+
 /// A state in which notes of all scripts exist.
 struct Scene {
     world: World,

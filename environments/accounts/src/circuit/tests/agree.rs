@@ -57,13 +57,13 @@ fn agree(world: &mut World, count: usize, transactions: &[(usize, &[Action])]) -
 
 /// One action that is done.
 #[track_caller]
-fn done(world: &mut World, sender: usize, action: Action) {
+pub(super) fn done(world: &mut World, sender: usize, action: Action) {
     assert_eq!(agree(world, 1, &[(sender, &[action])]), [Outcome::Done]);
 }
 
 /// One action that fails.
 #[track_caller]
-fn fails(world: &mut World, sender: usize, action: Action) {
+pub(super) fn fails(world: &mut World, sender: usize, action: Action) {
     assert!(matches!(agree(world, 1, &[(sender, &[action])])[..], [Outcome::Failed { action: 0, .. }]));
 }
 

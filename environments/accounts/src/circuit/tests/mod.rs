@@ -2,6 +2,7 @@
 
 mod agree;
 mod attacks;
+mod ends;
 mod kernel;
 mod messages;
 mod rejects;

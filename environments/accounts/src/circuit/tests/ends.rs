@@ -1,0 +1,250 @@
+//! The ends of ranges: what execution calls invalid has no proof, and what has none is what it calls invalid.
+
+use bridge_core::{AssetId, Consumption, Message, message::SEQUENCE_BITS};
+use circuits_core::{
+    amount::Amount,
+    layout::Layout,
+    trees::{KeyedTree, Path, SetWitness, TreeError, empty_root, leaf_hash},
+};
+use circuits_forging::{assert_accepts, assert_rejects, check};
+use environments_core::{Environment, EnvironmentId};
+
+use super::{
+    SlotsInput,
+    agree::{add, done, fails, give, remove},
+    attacks::element,
+    input, slots, taken, world,
+};
+use crate::{
+    AccountsError,
+    arrival::ArrivalError,
+    execute::{Invalid, Outcome},
+    fixtures::{DEPOSIT, FEE, NEWCOMER, World, amount, asset, bridge, key, swap, transfer},
+    pool::{POOL_NUMBER_BITS, Pool, share_asset},
+    state::{Running, SealError, TREE_DEPTH},
+    transaction::Action,
+};
+
+/// The reason why execution refuses a transaction, which changes nothing.
+#[track_caller]
+fn refused(world: &World, sender: usize, actions: &[Action]) -> Invalid {
+    let mut state = world.state.clone();
+    let transaction = world.unsigned(sender, actions);
+    let reason = state.execute_proven(&transaction, key(sender).public_key()).unwrap_err();
+    assert_eq!(state, world.state);
+    reason
+}
+
+/// The slot of a transaction of client 0 that is executed on the world's state, which stays as it is.
+fn slot(world: &World, action: Action) -> (SlotsInput, Outcome) {
+    let (slot, outcomes) = input(&mut world.clone(), 1, &[(0, &[action])]);
+    (slot, outcomes[0])
+}
+
+/// Uses of pools that do not exist, each of which fails.
+fn uses_of_absent_pools() -> [Action; 4] {
+    let swap =
+        Action::Swap { asset_in: asset(6), asset_out: asset(5), amount: amount(1), minimum: amount(0) };
+    [swap, remove((5, 6), 1, (0, 0)), add((5, 6), 1, (1, 1)), add((5, 6), 1, (1001, 1))]
+}
+
+#[test]
+fn pool_numbers_end_for_execution_and_circuit_alike() {
+    let mut world = world();
+    give(&mut world, 0, asset(2), amount(1000));
+    let first = world.clone();
+    world.state.records.pool_count = (1 << POOL_NUMBER_BITS) - 1;
+    for action in uses_of_absent_pools() {
+        fails(&mut world, 0, action);
+    }
+    // The last pool has the last asset.
+    done(&mut world, 0, add((1, 2), 4000, (5000, 7)));
+    let share = share_asset(super::HERE, (1 << POOL_NUMBER_BITS) - 1);
+    assert_eq!(share.local(), u32::MAX);
+    assert_eq!(world.state.account(&key(0).address()).unwrap().balances.balance(share), amount(4000));
+
+    for action in uses_of_absent_pools() {
+        let invalid = Invalid::NoPoolNumber(asset(5), asset(6));
+        assert_eq!(refused(&world, 0, &[action]), invalid);
+        assert_eq!(refused(&world, 0, &[transfer(1, 0, 1), action]), invalid);
+        // An action before it fails: the transaction is no less invalid.
+        assert_eq!(refused(&world, 0, &[transfer(1, 0, 1 << 57), action]), invalid);
+        let (mut slot, outcome) = slot(&first, action);
+        assert!(matches!(outcome, Outcome::Failed { .. }));
+        slot.before.pool_count = element((1 << POOL_NUMBER_BITS) - 1);
+        assert_accepts(slots(1), &slot);
+        slot.before.pool_count = element(1 << POOL_NUMBER_BITS);
+        assert_rejects(slots(1), &slot);
+    }
+    let (mut two, _) =
+        input(&mut first.clone(), 2, &[(0, &[transfer(1, 0, 1 << 57), remove((5, 6), 1, (0, 0))])]);
+    two.before.pool_count = element((1 << POOL_NUMBER_BITS) - 1);
+    assert_accepts(slots(2), &two);
+    two.before.pool_count = element(1 << POOL_NUMBER_BITS);
+    assert_rejects(slots(2), &two);
+
+    // Pools that exist can be used as before.
+    done(&mut world, 0, swap(0, 1000, 1));
+    done(&mut world, 0, add((1, 2), 10, (100, 100)));
+    done(&mut world, 0, remove((1, 2), 10, (0, 0)));
+    fails(&mut world, 0, remove((1, 2), 1 << 57, (0, 0)));
+}
+
+/// The world with its records in a tree of 8 slots, of which two are free.
+fn shallow_world() -> World {
+    let mut world = world();
+    world.state.records.tree = KeyedTree::from_entries(3, world.state.records.tree.iter()).unwrap();
+    assert_eq!(world.state.records.tree.count(), 6);
+    world
+}
+
+#[test]
+fn a_full_tree_refuses_what_would_need_a_slot_and_nothing_else() {
+    let mut world = shallow_world();
+    let full = TreeError::Full { count: 8, added: 1, depth: 3 };
+    let act = |world: &mut World, actions: &[Action]| {
+        let transaction = world.unsigned(0, actions);
+        world.state.execute_proven(&transaction, key(0).public_key()).map(|done| done.outcome)
+    };
+    let create = |n: usize| transfer(NEWCOMER + n, 0, DEPOSIT);
+    assert_eq!(refused(&world, 0, &[create(0), create(1), create(2)]), Invalid::Tree(full.clone()));
+    // What fails creates nothing, and the slots stay free.
+    let failed = act(&mut world, &[create(0), create(1), transfer(1, 0, 1 << 57)]).unwrap();
+    assert!(matches!(failed, Outcome::Failed { action: 2, .. }));
+    assert_eq!(act(&mut world, &[create(0), create(1), transfer(NEWCOMER, 1, 5)]), Ok(Outcome::Done));
+    for action in uses_of_absent_pools().into_iter().chain([create(2), transfer(NEWCOMER + 2, 0, 1)]) {
+        assert_eq!(refused(&world, 0, &[action]), Invalid::Tree(full.clone()), "{action:?}");
+        assert_eq!(refused(&world, 0, &[transfer(1, 0, 1), action]), Invalid::Tree(full.clone()));
+    }
+    let all = [transfer(NEWCOMER, 0, 1), swap(0, 1000, 1), bridge(6, 0, 1), transfer(1, 1, 5)];
+    assert_eq!(act(&mut world, &all), Ok(Outcome::Done));
+    world.state.seal().unwrap();
+    let before = world.state.clone();
+    let to_nobody = world.message(6, 0, NEWCOMER + 2, 0, 5);
+    assert_eq!(world.state.arrive(&to_nobody, Consumption::Claim), Err(ArrivalError::Tree(full)));
+    assert_eq!(world.state, before);
+    world.state.arrive(&world.message(6, 0, NEWCOMER, 0, 5), Consumption::Claim).unwrap();
+}
+
+/// The same insertion of `key` into the last slot of the tree.
+fn in_the_last_slot(set: &SetWitness, key: circuits_core::Digest) -> SetWitness {
+    let leaf = &set.leaf;
+    let linked = leaf_hash(leaf.key, leaf.value, key);
+    let half = TREE_DEPTH - 1;
+    let left = Path { siblings: leaf.path.siblings[..half].to_vec() }.root(leaf.index, linked);
+    let siblings = (0..half).map(empty_root).chain([left]).collect();
+    SetWitness { slot: Path { siblings }, ..set.clone() }
+}
+
+#[test]
+fn the_tree_ends_where_execution_says_it_is_full() {
+    let world = world();
+    let full = element(1 << TREE_DEPTH);
+    let key = key(NEWCOMER).address().tree_key();
+    for (value, after) in [(DEPOSIT, full), (DEPOSIT - 1, element((1 << TREE_DEPTH) - 1))] {
+        let (mut last, _) = slot(&world, transfer(NEWCOMER, 0, value));
+        assert!(last.slots[0].set.insert);
+        last.slots[0].set = in_the_last_slot(&last.slots[0].set, key);
+        last.before.count = element((1 << TREE_DEPTH) - 1);
+        let found = Running::decode(&check(slots(1), &last).unwrap()).unwrap();
+        assert_eq!(found.count, after);
+        last.before.count = full;
+        assert_rejects(slots(1), &last);
+    }
+    for action in [transfer(1, 0, 5), swap(0, 1000, 1), bridge(6, 0, 1), transfer(1, 0, 1 << 57)] {
+        let (mut update, _) = slot(&world, action);
+        update.before.count = full;
+        assert_accepts(slots(1), &update);
+    }
+}
+
+#[test]
+fn nonces_end_for_execution_and_circuit_alike() {
+    let mut world = world();
+    let address = key(0).address();
+    let mut account = world.state.account(&address).unwrap().clone();
+    account.nonce = u32::MAX - 1;
+    world.state.records.set_account(address, account).unwrap();
+    let (mut last, _) = slot(&world, bridge(u16::MAX, 0, 1));
+    assert_accepts(slots(1), &last);
+    last.slots[0].sender.nonce = element(u32::MAX.into());
+    assert_rejects(slots(1), &last);
+    done(&mut world, 0, bridge(u16::MAX, 0, 1));
+    assert_eq!(refused(&world, 0, &[transfer(1, 0, 1)]), Invalid::LastNonce(address));
+    // Others can still pay the account.
+    done(&mut world, 1, transfer(0, 0, 1));
+}
+
+#[test]
+fn heights_end_for_execution_and_circuit_alike() {
+    let mut world = world();
+    world.state.height = u32::MAX - 1;
+    let (mut late, _) = slot(&world, transfer(1, 0, 5));
+    assert_accepts(slots(1), &late);
+    late.context.height = element(1 << 32);
+    assert_rejects(slots(1), &late);
+    done(&mut world, 0, transfer(1, 0, 5));
+    world.state.seal().unwrap();
+    let too_late = Invalid::TooLate { deadline: u32::MAX, height: 1 << 32 };
+    assert_eq!(refused(&world, 0, &[transfer(1, 0, 5)]), too_late);
+    let error = world.environment.propose(&world.state, &[]).err().unwrap();
+    assert_eq!(error, AccountsError::Seal(SealError::Height(u32::MAX)));
+}
+
+#[test]
+fn the_fees_of_a_block_end_for_execution_and_circuit_alike() {
+    let mut world = world();
+    world.state.fees = amount(Amount::MAX.get() - FEE);
+    let (mut more, _) = slot(&world, transfer(1, 0, 5));
+    more.before.fees = Amount::MAX.to_field();
+    assert_rejects(slots(1), &more);
+    done(&mut world, 0, transfer(1, 0, 5));
+    assert_eq!(refused(&world, 0, &[transfer(1, 0, 5)]), Invalid::TooManyFees(amount(FEE)));
+}
+
+#[test]
+fn reserves_and_shares_of_a_pool_end_for_execution_and_circuit_alike() {
+    let mut world = world();
+    let pool = *world.state.pool(asset(0), asset(1)).unwrap();
+    let reserve_a = amount(Amount::MAX.get() - 1000);
+    let filled = Pool { reserve_a, reserve_b: Amount::MAX, shares: Amount::MAX, ..pool };
+    let set = |world: &mut World, pool: Pool| drop(world.state.records.set_pool(pool).unwrap());
+    set(&mut world, filled);
+    fails(&mut world, 0, swap(0, 1001, 0));
+    done(&mut world, 0, swap(0, 1000, 0));
+    assert_eq!(world.state.pool(asset(0), asset(1)).unwrap().reserve_a, Amount::MAX);
+    fails(&mut world, 0, swap(0, 2, 0));
+    done(&mut world, 0, swap(1, 900, 0));
+
+    set(&mut world, Pool { shares: amount(Amount::MAX.get() - 5), ..pool });
+    fails(&mut world, 0, add((0, 1), 6, (100, 100)));
+    done(&mut world, 0, add((0, 1), 5, (100, 100)));
+    assert_eq!(world.state.pool(asset(0), asset(1)).unwrap().shares, Amount::MAX);
+    done(&mut world, 0, remove((0, 1), 5, (0, 0)));
+}
+
+#[test]
+fn names_at_the_end_of_their_ranges_agree() {
+    let mut world = world();
+    let last = AssetId::new(u16::MAX, u32::MAX).unwrap();
+    give(&mut world, 0, last, Amount::MAX);
+    let to = key(1).address();
+    done(&mut world, 0, Action::Transfer { to, asset: last, amount: Amount::MAX });
+    let send = Action::Bridge {
+        destination: EnvironmentId(u16::MAX),
+        recipient: world.message(6, 0, 0, 0, 1).sender,
+        asset: last,
+        amount: Amount::MAX,
+        deadline: u32::MAX,
+    };
+    done(&mut world, 1, send);
+    world.state.seal().unwrap();
+    let message = Message {
+        asset: last,
+        amount: Amount::MAX,
+        deadline: u32::MAX,
+        ..world.message(u16::MAX, (1 << SEQUENCE_BITS) - 1, 3, 0, 1)
+    };
+    let credited = taken(&mut world, 1, &[(message, Consumption::Claim)]);
+    assert_eq!(check(slots(1), &credited).unwrap(), world.state.running().encode());
+}
