@@ -2,8 +2,10 @@
 
 pub mod body;
 pub mod chain;
+pub mod commitments;
 pub mod execution;
 pub mod lines;
+pub mod messages;
 pub mod proving;
 
 /// The dishonest prover, with which an adapter's tests attack its kernel.
@@ -94,14 +96,28 @@ pub fn chain_of_blocks<S: Subject>(subject: &S) -> BlockProducer<S::Environment>
     producer
 }
 
-/// Declares one test per promise for a [`Subject`](crate::Subject).
+/// Declares one test per promise for a [`Subject`](crate::Subject). `conformance!(SUBJECT, messages)` is for a
+/// [`MessageSubject`](crate::messages::MessageSubject), whose state model has messages.
 #[macro_export]
 macro_rules! conformance {
     ($subject:expr) => {
+        $crate::conformance!(@all $subject; messages::without_messages_none_are_sent_or_taken_in,);
+    };
+    ($subject:expr, messages) => {
+        $crate::conformance!(@all $subject;
+            messages::blocks_carry_the_messages_of_their_transactions,
+            messages::what_is_sent_is_what_was_asked_for,
+            messages::no_line_consumes_a_message,
+            messages::what_is_taken_in_is_in_the_state,
+            messages::messages_of_others_are_not_consumed,
+        );
+    };
+    (@all $subject:expr; $($more:tt)+) => {
         $crate::conformance!(@ $subject;
             execution::failed_transactions_change_nothing,
             execution::proposing_and_executing_agree,
             execution::commitments_name_the_deployment_and_the_environment,
+            commitments::different_states_have_different_commitments,
             chain::statements_chain,
             chain::same_inputs_give_the_same_statements,
             chain::rollback_proposes_the_same_transactions_again,
@@ -112,6 +128,7 @@ macro_rules! conformance {
             body::altered_bodies_are_noticed,
             lines::bad_lines_are_reported_and_the_rest_go_on,
             lines::dynamic_and_typed_producers_agree,
+            $($more)+
             proving::proven_blocks_verify,
             proving::a_stranger_cannot_prove_a_block,
         );

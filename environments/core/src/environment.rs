@@ -142,7 +142,8 @@ pub trait Environment: Send + Sync + Sized + 'static {
         vec![]
     }
 
-    /// What `transaction` would emit and consume. A state model without messages keeps the default.
+    /// What `transaction` emits if it does not fail, and what it consumes: exactly what a block with it carries for it. A
+    /// state model without messages keeps the default.
     fn messages(&self, transaction: &Self::Transaction) -> BlockMessages {
         let _ = transaction;
         BlockMessages::none(self.id())
@@ -152,8 +153,9 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// message is there for it. Users cannot submit it: [`Self::parse`] reads no such transaction.
     ///
     /// # Errors
-    /// If the message's beneficiary cannot be an account of this environment; the message stays pending until its source
-    /// takes it back. `None` if the state model has no messages.
+    /// If the message is of another deployment, if another environment may consume it in this way, or if its beneficiary
+    /// cannot be an account of this environment; it stays pending until its source takes it back. `None` for all
+    /// messages if the state model has none.
     fn consume(
         &self,
         message: &Message,

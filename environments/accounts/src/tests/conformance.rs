@@ -1,13 +1,19 @@
 //! The conformance suite on the account-based environment.
 
-use environments_conformance::Subject;
+use bridge_core::{Consumption, Message};
+use circuits_core::{Digest, amount::Amount};
+use environments_conformance::{
+    Subject,
+    messages::{MessageSubject, SUPERBLOCK},
+};
 use environments_core::{EnvironmentId, kernel::ProducerSecret};
 
 use crate::{
     Accounts,
-    fixtures::{COLLECTOR, NEWCOMER, World, amount, swap, transfer},
+    address::Address,
+    fixtures::{COLLECTOR, NEWCOMER, World, amount, bridge, key, swap, transfer},
     state::AccountsState,
-    transaction::AccountsTransaction,
+    transaction::{AccountsTransaction, Action},
 };
 
 struct AccountsSubject;
@@ -55,9 +61,80 @@ impl Subject for AccountsSubject {
     }
 }
 
+impl MessageSubject for AccountsSubject {
+    fn sends(
+        &self,
+        environment: &Accounts,
+        state: &AccountsState,
+    ) -> Vec<(AccountsTransaction, Vec<Message>)> {
+        let mut world = World { environment: environment.clone(), state: state.clone() };
+        let deployment = *environment.deployment();
+        // The second one also does something else, so its message has another number.
+        [(0, vec![bridge(6, 1, 50)]), (1, vec![transfer(0, 1, 5), bridge(0, 0, 7)])]
+            .map(|(sender, actions)| {
+                let actions: Vec<_> = actions.into_iter().map(|action| world.here(action)).collect();
+                let nonce = world.unsigned(sender, &actions).nonce;
+                let (position, &sent) = actions.iter().enumerate().next_back().expect("one action at least");
+                let Action::Bridge { destination, recipient, asset, amount, deadline } = sent else {
+                    panic!("the last action sends");
+                };
+                let message = Message {
+                    chain_id: deployment.chain_id,
+                    source: deployment.environment,
+                    destination,
+                    sequence: 4 * u64::from(nonce) + position as u64,
+                    sender: key(sender).address().to_digest(),
+                    recipient,
+                    asset,
+                    amount,
+                    deadline,
+                    data: Digest::ZERO,
+                };
+                (world.act(sender, &actions).into(), vec![message])
+            })
+            .into()
+    }
+
+    fn deliveries(&self, environment: &Accounts, state: &AccountsState) -> Vec<(Message, Consumption)> {
+        let world = World { environment: environment.clone(), state: state.clone() };
+        // One creates an account, and one comes back.
+        let created = world.message(6, 0, NEWCOMER + 1, 1, 20);
+        let sent = world.message(6, 1, 1, 0, 30);
+        let returned = Message {
+            source: sent.destination,
+            destination: sent.source,
+            sender: sent.recipient,
+            recipient: sent.sender,
+            deadline: SUPERBLOCK - 1,
+            ..sent
+        };
+        vec![(created, Consumption::Claim), (returned, Consumption::Refund)]
+    }
+
+    fn credited(
+        &self,
+        before: &AccountsState,
+        after: &AccountsState,
+        message: &Message,
+        consumption: Consumption,
+    ) -> bool {
+        let beneficiary = Address::from_digest(message.beneficiary(consumption)).expect("an address");
+        let others = |state: &AccountsState| -> Vec<_> {
+            let accounts = state.accounts().filter(|(address, _)| **address != beneficiary);
+            accounts.map(|(address, account)| (*address, account.clone())).collect()
+        };
+        let balance = |state: &AccountsState| {
+            state
+                .account(&beneficiary)
+                .map_or(Amount::ZERO, |account| account.balances.balance(message.asset))
+        };
+        balance(before).checked_add(message.amount) == Ok(balance(after)) && others(before) == others(after)
+    }
+}
+
 #[test]
 fn replayed_transactions_are_refused() {
     environments_conformance::execution::replayed_transactions_are_refused(&AccountsSubject);
 }
 
-environments_conformance::conformance!(AccountsSubject);
+environments_conformance::conformance!(AccountsSubject, messages);

@@ -1,11 +1,18 @@
 //! The conformance suite on the note-based environment.
 
-use environments_conformance::Subject;
+use bridge_core::{Consumption, Message};
+use circuits_core::Digest;
+use environments_conformance::{
+    Subject,
+    messages::{MessageSubject, SUPERBLOCK},
+};
 use environments_core::{EnvironmentId, kernel::ProducerSecret};
 
 use crate::{
     Notes, NotesTransaction,
-    fixtures::{EXCHANGE, NEWCOMER, World, amount},
+    arrival::arrival_note,
+    fixtures::{ELSEWHERE, EXCHANGE, NEWCOMER, World, amount, emission},
+    note::Script,
     state::NotesState,
 };
 
@@ -64,4 +71,60 @@ impl Subject for NotesSubject {
     }
 }
 
-environments_conformance::conformance!(NotesSubject);
+impl MessageSubject for NotesSubject {
+    fn sends(&self, environment: &Notes, state: &NotesState) -> Vec<(NotesTransaction, Vec<Message>)> {
+        let mut world = Self::world(environment, state);
+        [(0, 1, 30), (1, 0, 4)]
+            .map(|(client, of, value)| {
+                let request = world.send(client, of, value);
+                let (asked, deployment) = (emission(of, value), environment.deployment());
+                let message = Message {
+                    chain_id: deployment.chain_id,
+                    source: deployment.environment,
+                    destination: ELSEWHERE,
+                    sequence: 4 * u64::from(request.account.nonce),
+                    sender: request.account.id,
+                    recipient: asked.recipient,
+                    asset: world.asset(of),
+                    amount: asked.amount,
+                    deadline: asked.deadline,
+                    data: Digest::ZERO,
+                };
+                (request.into(), vec![message])
+            })
+            .into()
+    }
+
+    fn deliveries(&self, environment: &Notes, state: &NotesState) -> Vec<(Message, Consumption)> {
+        let world = Self::world(environment, state);
+        let (claimed, sent) = (world.message_to(1, 1, 30, 0), world.message_to(0, 0, 20, 1));
+        let returned = Message {
+            source: sent.destination,
+            destination: sent.source,
+            sender: sent.recipient,
+            recipient: sent.sender,
+            deadline: SUPERBLOCK - 1,
+            ..sent
+        };
+        vec![(claimed, Consumption::Claim), (returned, Consumption::Refund)]
+    }
+
+    /// There is a note that pays the beneficiary, and no account and no nullifier has changed.
+    fn credited(
+        &self,
+        before: &NotesState,
+        after: &NotesState,
+        message: &Message,
+        consumption: Consumption,
+    ) -> bool {
+        let note = arrival_note(message, consumption);
+        let commitment = note.commitment();
+        let target = message.beneficiary(consumption);
+        (note.asset, note.amount, note.script) == (message.asset, message.amount, Script::Pay { target })
+            && !before.has_note(&commitment)
+            && after.has_note(&commitment)
+            && (&before.accounts, &before.nullifiers) == (&after.accounts, &after.nullifiers)
+    }
+}
+
+environments_conformance::conformance!(NotesSubject, messages);
