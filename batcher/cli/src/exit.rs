@@ -27,7 +27,8 @@ use environments_accounts::key::KeyError;
 pub(crate) enum ExitCode {
     Done = 0,
     Invalid = 1,
-    /// What clap ends with if it does not accept the arguments.
+    /// What clap ends with if it does not accept the arguments. Also for another processor than the program is compiled
+    /// for.
     Usage = 2,
     Rejected = 3,
     Unavailable = 4,
@@ -47,7 +48,7 @@ impl ExitCode {
         match self {
             Self::Done => "done; refused bundles, if any, are listed (--strict makes them 1)",
             Self::Invalid => "a proof or statement is invalid",
-            Self::Usage => "wrong usage",
+            Self::Usage => "wrong usage, or the program is compiled for another processor",
             Self::Rejected => "input rejected",
             Self::Unavailable => "prover or store unavailable, or stopped",
             Self::Limit => "limit exceeded",

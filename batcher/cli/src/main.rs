@@ -14,6 +14,8 @@ mod message;
 mod new_file;
 mod options;
 mod pins;
+#[cfg(target_arch = "x86_64")]
+mod processor;
 mod progress;
 mod registry;
 mod run;
@@ -95,7 +97,7 @@ enum Command {
     /// The bits follow from the parameters of the circuits. The last line names the weakest circuit, which a chain of
     /// recursive proofs is as strong as. SECURITY.md explains the columns.
     Security,
-    /// Compare the circuits with the checked-in pins, or make these anew.
+    /// Compare the circuits with the checked-in pins, make these anew, or hand keys over to later programs.
     ///
     /// Pins are the digests and sizes of every circuit. They make sure that a circuit changes only if somebody means it
     /// to.
@@ -168,7 +170,18 @@ fn shown_usage(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// Asks for the processor first: nothing else is certain to run on another one than the program is compiled for.
 fn main() -> process::ExitCode {
+    #[cfg(target_arch = "x86_64")]
+    if processor::refuses() {
+        return ExitCode::Usage.into();
+    }
+    answer_arguments()
+}
+
+// Were it a part of `main`, its instructions could come before the question.
+#[inline(never)]
+fn answer_arguments() -> process::ExitCode {
     let arguments = Arguments::try_parse();
     let Arguments { options, command } = arguments.unwrap_or_else(|error| shown_usage(error).exit());
     let code = match command.run(options) {

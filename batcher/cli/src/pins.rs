@@ -6,7 +6,7 @@ use batcher_keys::{
     pins::{self, KEYS_FILE, MalformedPins, PINS_FILE},
     rebuild::{rebuild_all, rebuild_batcher},
 };
-use batcher_verify::keys::PinnedKeys;
+use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys, older_key::OlderKey};
 use circuits_files::{file::write_atomic, text::shown};
 use circuits_keys::{
     CircuitCache, DirectoryStore,
@@ -58,6 +58,17 @@ pub(crate) enum Command {
         /// The date is in the headers of key files. Without it, the date of the embedded pins stays.
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: Option<String>,
+    },
+    /// Print the superblock keys of this program as a part of a trust file.
+    ///
+    /// Use this before the circuits change, and append what is printed to the trust file: later programs embed other
+    /// keys, and verify the superblocks of this one with those that the file gives.
+    OlderKeys {
+        /// Accept the keys up to this superblock.
+        ///
+        /// It is the last one that is made with them.
+        #[arg(long, value_name = "NUMBER")]
+        valid_until: u32,
     },
 }
 
@@ -176,6 +187,31 @@ impl fmt::Display for Regenerated {
     }
 }
 
+/// Keys as the trust files of later programs give them.
+#[derive(Serialize)]
+struct OlderKeys {
+    #[serde(rename = "older_key")]
+    older_keys: Vec<OlderKey>,
+}
+
+impl OlderKeys {
+    fn embedded(valid_until: u32) -> Self {
+        let older = |circuit| {
+            let key = PinnedKeys::embedded().superblock(circuit)?;
+            Some(OlderKey::new(circuit, key, valid_until))
+        };
+        Self { older_keys: SuperblockCircuit::all().filter_map(older).collect() }
+    }
+}
+
+/// TOML.
+impl fmt::Display for OlderKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = toml::to_string(self).map_err(|_| fmt::Error)?;
+        f.write_str(text.trim_end())
+    }
+}
+
 pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
     match command {
         Command::Check { keep } => {
@@ -201,5 +237,6 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
             write_atomic(&directory.join(KEYS_FILE), keys.as_bytes())?;
             Ok(Answer::new(&Regenerated { circuits: built.circuit.len(), directory }))
         }
+        Command::OlderKeys { valid_until } => Ok(Answer::new(&OlderKeys::embedded(valid_until))),
     }
 }

@@ -17,8 +17,8 @@ use crate::answer::{Answer, Failure};
 ///
 /// This is what an L1 contract would do: it uses the keys that the program embeds, builds no circuit, and takes
 /// milliseconds per superblock. With --trust the answer is anchored: deployment, start state, registry and keys are the
-/// trusted ones. Without it, the answer is relative to what the superblocks themselves name. Deposits are compared with
-/// L1's queue if --deposits names it.
+/// trusted ones, and the file can give keys of older circuits. Without it, the answer is relative to what the superblocks
+/// themselves name. Deposits are compared with L1's queue if --deposits names it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Verify these superblock bundles, in any order.
@@ -28,8 +28,9 @@ pub(crate) struct Arguments {
     files: Vec<PathBuf>,
     /// Trust what this file says.
     ///
-    /// It is a TOML file with chain_id, keys, start and registry: what L1 fixes. The one that `run` writes serves for
-    /// tests only, because it says what the run itself did.
+    /// It is a TOML file with chain_id, keys, start and registry: what L1 fixes. Its older_key tables give the keys of
+    /// superblocks that were made before the circuits changed; `pins older-keys` prints them. The file that `run` writes
+    /// serves for tests only, because it says what the run itself did.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
     /// Compare the deposits with L1's queue in this file.

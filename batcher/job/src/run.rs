@@ -146,6 +146,7 @@ impl Runner<'_> {
             start: Checkpoint { number: 0, state: genesis.commitment() },
             l1_inbox: None,
             registry: vec![RegistryFrom { from: 1, root: registry.root() }],
+            older_keys: vec![],
         };
         if state_file.exists() {
             if state::read(&state_file)?.chain_id != scenario.chain_id {

@@ -70,6 +70,7 @@ pub fn needed(pins: &Pins, name: &str) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use batcher_circuits::segment::SegmentCircuit;
+    use batcher_verify::{circuit::SuperblockCircuit, older_key::OlderKey};
 
     use super::*;
 
@@ -89,6 +90,18 @@ mod tests {
         assert_eq!(PinnedKeys::embedded().segment_set.len(), SegmentCircuit::all().count());
         for key in &PinnedKeys::embedded().segment_set {
             assert!(pins.circuit.iter().any(|pin| pin.key == *key), "key {key} is not pinned");
+        }
+    }
+
+    #[test]
+    fn a_trust_file_gives_superblock_keys_as_they_are_pinned() {
+        let pins = embedded().expect("well-formed");
+        for circuit in SuperblockCircuit::all() {
+            let pin = pins.get(&circuit.name()).expect("pinned");
+            let key = PinnedKeys::embedded().superblock(circuit).expect("embedded");
+            let older = OlderKey::new(circuit, key, 1);
+            let common_data = pin.files.as_ref().expect("it can be kept").common_data.sha3;
+            assert_eq!((older.digest, older.common_data), (pin.key, common_data), "{}", pin.name);
         }
     }
 

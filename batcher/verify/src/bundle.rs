@@ -5,7 +5,7 @@ use bridge_core::{
     message::{inbox_digest, outbox_digest},
 };
 use circuits_core::{
-    Digest, F,
+    Digest, F, VerifierKey,
     hash::{chain, hash},
     layout::{self, LayoutError},
     proof::{self, ProofError},
@@ -19,6 +19,7 @@ use thiserror::Error;
 use crate::{
     circuit::{SuperblockCircuit, superblock_shape},
     keys::PinnedKeys,
+    older_key::OlderKeyError,
 };
 
 /// Bytes of the largest superblock bundle.
@@ -57,7 +58,7 @@ impl BlockEntry {
 /// A superblock in bytes. Nothing in it is trusted before [`SuperblockBundle::verify`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SuperblockBundle {
-    /// Digest of the key that the proof is said to verify under. The key itself comes from this program.
+    /// Digest of the key that the proof is said to verify under. The key itself comes from the program or a trust file.
     pub key: Digest,
     statement: Vec<u8>,
     /// The blocks, in order.
@@ -78,9 +79,12 @@ pub enum BundleError {
     /// The statement is malformed.
     #[error("the superblock's statement is malformed: {0}")]
     Statement(#[from] LayoutError),
-    /// No superblock circuit of this program has the key.
-    #[error("no superblock circuit has the key {0}")]
+    /// Neither the program nor a trust file has the key.
+    #[error("no superblock circuit of this program has the key {0}, and no trust file gives it")]
     UnknownKey(Digest),
+    /// The trust file's key is not used.
+    #[error("the older key of the trust file: {0}")]
+    OlderKey(#[from] OlderKeyError),
     /// The proof is malformed or does not verify.
     #[error(transparent)]
     Proof(#[from] ProofError),
@@ -119,7 +123,7 @@ impl BundleError {
         match self {
             Self::Proof(error) => matches!(error, ProofError::Invalid { .. }),
             Self::OtherStatement { .. } | Self::Blocks { .. } | Self::L1 { .. } | Self::UnknownKey(_) => true,
-            Self::Format(_) | Self::Statement(_) => false,
+            Self::Format(_) | Self::Statement(_) | Self::OlderKey(_) => false,
         }
     }
 }
@@ -171,9 +175,17 @@ impl SuperblockBundle {
     /// # Errors
     /// [`BundleError`], one variant per rule.
     pub fn verify(&self, keys: &PinnedKeys) -> Result<(SuperblockStatement, SuperblockCircuit), BundleError> {
+        let (source, key) = keys.find(self.key).ok_or(BundleError::UnknownKey(self.key))?;
+        Ok((self.verify_with(source, key)?, source))
+    }
+
+    /// [`Self::verify`] with this key of this circuit, both of which the caller has found by the bundle's digest.
+    pub(crate) fn verify_with(
+        &self,
+        source: SuperblockCircuit,
+        key: &VerifierKey,
+    ) -> Result<SuperblockStatement, BundleError> {
         let statement = self.statement()?;
-        let source = keys.source_of(self.key).ok_or(BundleError::UnknownKey(self.key))?;
-        let key = keys.superblock(source).ok_or(BundleError::UnknownKey(self.key))?;
         let common = &superblock_shape(source).common;
         let proof = proof::decode(&self.proof, common)?;
         let stated = layout::to_bytes(&statement);
@@ -195,7 +207,7 @@ impl SuperblockBundle {
             });
         }
         self.check_l1(&statement)?;
-        Ok((statement, source))
+        Ok(statement)
     }
 
     /// Checks that the statement's L1 inbox and outbox are those listed.

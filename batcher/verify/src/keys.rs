@@ -23,6 +23,12 @@ impl KeyText {
     pub fn new(key: VerifierKey) -> Self {
         Self(key)
     }
+
+    /// The key.
+    #[must_use]
+    pub fn get(&self) -> &VerifierKey {
+        &self.0
+    }
 }
 
 /// The circuit digest, then the cap.
@@ -79,13 +85,20 @@ impl PinnedKeys {
     #[must_use]
     pub fn superblock(&self, source: SuperblockCircuit) -> Option<&VerifierKey> {
         let index = SuperblockCircuit::all().position(|candidate| candidate == source)?;
-        self.superblock.get(index).map(|KeyText(key)| key)
+        self.superblock.get(index).map(KeyText::get)
+    }
+
+    /// The superblock circuit with this key digest, and its key.
+    #[must_use]
+    pub fn find(&self, digest: Digest) -> Option<(SuperblockCircuit, &VerifierKey)> {
+        let with_key = |circuit| Some((circuit, self.superblock(circuit)?));
+        SuperblockCircuit::all().filter_map(with_key).find(|(_, key)| key_digest(key) == digest)
     }
 
     /// The superblock circuit with this key digest.
     #[must_use]
     pub fn source_of(&self, digest: Digest) -> Option<SuperblockCircuit> {
-        SuperblockCircuit::all().find(|&source| self.superblock(source).map(key_digest) == Some(digest))
+        self.find(digest).map(|(circuit, _)| circuit)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod circuit;
 pub mod keys;
+pub mod older_key;
 pub mod report_display;
 pub mod trust;
 pub mod verify;

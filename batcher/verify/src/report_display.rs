@@ -45,13 +45,14 @@ impl Report {
     }
 }
 
-/// A line for each superblock, the chain, and what the answer is worth.
+/// A line for each superblock, which says whether an older circuit proved it, the chain, and what the answer is worth.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for one in &self.superblocks {
+            let older = if one.older_key { " (older)" } else { "" };
             writeln!(
                 f,
-                "superblock {:>6}  {:>4} blocks  {}  state {}",
+                "superblock {:>6}  {:>4} blocks  {}{older}  state {}",
                 one.number, one.blocks, one.circuit, one.new_state
             )?;
         }

@@ -1,5 +1,5 @@
-//! Verifies superblocks from files alone: proofs with embedded keys, the chain between them, and what the chain is
-//! anchored to.
+//! Verifies superblocks from files alone: proofs with embedded keys or those of a trust file, the chain between them, and
+//! what the chain is anchored to.
 
 use std::path::{Path, PathBuf};
 
@@ -93,6 +93,8 @@ pub struct Verified {
     /// The circuit that proved it.
     pub circuit: String,
     pub key: Digest,
+    /// Whether the key is an older circuit's, and comes from the trust file.
+    pub older_key: bool,
 }
 
 /// Writes a path as text, as well as that is possible: JSON is UTF-8, and a path need not be.
@@ -124,20 +126,31 @@ struct Opened {
     statement: SuperblockStatement,
     source: SuperblockCircuit,
     key: Digest,
+    older_key: bool,
     deposits: usize,
     l1_outbox: usize,
 }
 
-fn open(path: PathBuf, keys: &PinnedKeys) -> Result<Opened, VerifyError> {
+fn open(path: PathBuf, trust: Option<&Trust>, keys: &PinnedKeys) -> Result<Opened, VerifyError> {
     let bytes = file::read_bytes(FileKind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
-    let opened = SuperblockBundle::decode(&bytes)
-        .and_then(|bundle| bundle.verify(keys).map(|(statement, source)| (statement, source, bundle)));
+    let opened = SuperblockBundle::decode(&bytes).and_then(|bundle| {
+        let embedded = keys.find(bundle.key);
+        let (source, key) = match embedded {
+            Some(found) => found,
+            None => {
+                let older = trust.and_then(|trust| trust.older_key(bundle.key));
+                older.ok_or(BundleError::UnknownKey(bundle.key))?.open()?
+            }
+        };
+        Ok((bundle.verify_with(source, key)?, source, embedded.is_none(), bundle))
+    });
     match opened {
-        Ok((statement, source, bundle)) => Ok(Opened {
+        Ok((statement, source, older_key, bundle)) => Ok(Opened {
             path,
             statement,
             source,
             key: bundle.key,
+            older_key,
             deposits: bundle.deposits.len(),
             l1_outbox: bundle.l1_outbox.len(),
         }),
@@ -146,7 +159,7 @@ fn open(path: PathBuf, keys: &PinnedKeys) -> Result<Opened, VerifyError> {
 }
 
 /// Verifies the superblocks in `paths`, in any order, and that they form one chain; with `trust`, that the
-/// chain is the trusted one. No circuit is built.
+/// chain is the trusted one. A key that is not among `keys` comes from `trust`. No circuit is built.
 ///
 /// # Errors
 /// [`VerifyError`]; it names the file and what is wrong with it.
@@ -154,7 +167,8 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
     if paths.len() > MAX_FILES {
         return Err(VerifyError::TooMany { found: paths.len() });
     }
-    let mut opened: Vec<_> = paths.into_iter().map(|path| open(path, keys)).collect::<Result<_, _>>()?;
+    let mut opened: Vec<_> =
+        paths.into_iter().map(|path| open(path, trust, keys)).collect::<Result<_, _>>()?;
     opened.sort_by_key(|one| one.statement.number.to_canonical_u64());
     for pair in opened.windows(2) {
         check_chain(&pair[0].statement, &pair[1])?;
@@ -180,6 +194,7 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
         l1_outbox: one.l1_outbox,
         circuit: one.source.name(),
         key: one.key,
+        older_key: one.older_key,
     };
     Ok(Report {
         anchored: trust.is_some(),
@@ -252,7 +267,6 @@ fn check_trusted(trust: &Trust, one: &Opened) -> Result<(), VerifyError> {
     let number = one.statement.number.to_canonical_u64();
     let root = u32::try_from(number).ok().and_then(|number| trust.registry_root(number));
     let root = root.map_or_else(|| "absent from the schedule".to_owned(), |root| root.to_string());
-    let listed = trust.keys.contains(&one.key);
     let chain_id = one.statement.chain_id.to_canonical_u64().to_string();
     untrusted(
         one,
@@ -261,8 +275,17 @@ fn check_trusted(trust: &Trust, one: &Opened) -> Result<(), VerifyError> {
             ("registry root", root, one.statement.registry_root.to_string()),
         ],
     )?;
-    let expected = if listed { one.key.to_string() } else { "another superblock key".to_owned() };
-    untrusted(one, [("key", expected, one.key.to_string())])
+    let found = one.key.to_string();
+    let expected = if trust.keys.contains(&one.key) {
+        found.clone()
+    } else {
+        match trust.older_key(one.key).map(|older| older.valid_until) {
+            Some(until) if number <= u64::from(until) => found.clone(),
+            Some(until) => format!("that key up to superblock {until}"),
+            None => "another superblock key".to_owned(),
+        }
+    };
+    untrusted(one, [("key", expected, found)])
 }
 
 fn untrusted<const N: usize>(

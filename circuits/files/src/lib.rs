@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod checksum;
 mod error;
 #[cfg(feature = "testing")]
 pub mod faults;
@@ -14,6 +15,7 @@ mod write;
 /// Files with a header and a checksum.
 pub mod file {
     pub use crate::{
+        checksum::Checksum,
         error::FileError,
         format::{
             BUNDLE_LIMIT, FileKind, FormatError, HEADER_BYTES, MAGIC, SMALL_LIMIT, VERSION, decode, encode,

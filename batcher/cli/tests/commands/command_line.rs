@@ -107,6 +107,28 @@ fn a_trust_file_of_another_deployment_or_start_is_refused() {
 }
 
 #[test]
+fn keys_that_the_program_hands_over_are_accepted_up_to_their_last_superblock() {
+    let theirs = fs::read_to_string(out().join("trust.toml")).expect("written by run");
+    let keys = theirs.lines().find(|line| line.starts_with("keys = ")).expect("a list");
+    let mine = RUN.0.path().join("older-trust.toml");
+    let verify = |last: &str, code| {
+        let call = ["pins", "older-keys", "--valid-until", last];
+        let printed = superblock(&call);
+        assert_eq!(printed.status.code(), Some(0));
+        let older = String::from_utf8(printed.stdout).expect("text");
+        let listed = json(&superblock(&[&call[..], &["--json"]].concat()), 0)["older_key"].clone();
+        assert_eq!(older.matches("[[older_key]]").count(), listed.as_array().expect("a list").len());
+        fs::write(&mine, format!("{}\n{older}", theirs.replace(keys, "keys = []"))).expect("writable");
+        let output =
+            superblock(&["verify", text(&bundle(1)), text(&bundle(2)), "--trust", text(&mine), "--json"]);
+        json(&output, code)
+    };
+    assert_eq!(verify("2", 0)["anchored"], true);
+    let error = verify("1", 1)["error"].to_string();
+    assert!(error.contains("superblock 2: key is ") && error.contains("up to superblock 1"), "{error}");
+}
+
+#[test]
 fn a_truncated_file_is_rejected_by_name() {
     let bytes = fs::read(bundle(1)).expect("written");
     let truncated = RUN.0.path().join("truncated.superblock");

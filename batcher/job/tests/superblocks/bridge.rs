@@ -42,6 +42,7 @@ fn verified(path: &Path, start: &SuperblockState) -> Report {
         start: Checkpoint { number: start.number, state: start.commitment() },
         l1_inbox: None,
         registry: vec![RegistryFrom { from: 1, root: free_registry(2).root() }],
+        older_keys: vec![],
     };
     verify(vec![path.to_owned()], Some(&trust), keys).expect("a valid superblock")
 }

@@ -53,7 +53,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     World { _directory: directory, superblocks: vec![first.path, second.path] }
 });
 
-fn trust() -> Trust {
+pub(crate) fn trust() -> Trust {
     let keys = PinnedKeys::embedded();
     Trust {
         chain_id: 5,
@@ -64,6 +64,7 @@ fn trust() -> Trust {
         start: Checkpoint { number: 0, state: SuperblockState::genesis(5).commitment() },
         l1_inbox: None,
         registry: vec![RegistryFrom { from: 1, root: free_registry(2).root() }],
+        older_keys: vec![],
     }
 }
 

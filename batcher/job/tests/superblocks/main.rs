@@ -5,3 +5,4 @@ mod bridge;
 mod common;
 mod files;
 mod jobs;
+mod older_keys;
