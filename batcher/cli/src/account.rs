@@ -2,13 +2,13 @@
 
 use std::{
     fmt, fs,
-    io::{self, Read, Write as _},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use circuits_core::{Digest, chain_id::parse_chain_id};
 use circuits_files::{
-    file::{self, FileError, SMALL_LIMIT},
+    file::{self, SMALL_LIMIT},
     text::{may_be_secret, shown, without_secrets},
 };
 use circuits_protocol::registry::{EnvironmentId, EnvironmentIdError};
@@ -143,7 +143,7 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
         Command::Keygen { file } => {
             check_is_new(&file).map_err(|_| AccountError::Exists { name: name_of(&file) })?;
             let key = SecretKey::generate()?;
-            write_secret(&file, &key)?;
+            file::write_new(&file, format!("{}\n", key.expose()).as_bytes())?;
             Ok(Answer::new(&Account::new(key.public_key())))
         }
         Command::Address { file, public } => {
@@ -176,19 +176,6 @@ impl fmt::Display for Account {
         let Self { address, public_key, recipient } = self;
         write!(f, "address {address}\npublic key {public_key}\nrecipient of messages {recipient}")
     }
-}
-
-/// Writes the key to a new file that only its owner can read, or writes nothing.
-fn write_secret(path: &Path, key: &SecretKey) -> Result<(), FileError> {
-    let io = |action| move |source| FileError::Io { path: path.to_owned(), action, source };
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // A temporary file has mode 0600 from the start.
-    let mut temporary =
-        tempfile::NamedTempFile::new_in(directory).map_err(io("create a temporary file beside it"))?;
-    writeln!(temporary, "{}", key.expose()).map_err(io("write it"))?;
-    temporary.as_file().sync_all().map_err(io("sync it"))?;
-    temporary.persist_noclobber(path).map_err(|error| io("rename it")(error.error))?;
-    fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(io("sync its directory"))
 }
 
 /// The text of `source`, which has at most `limit` bytes; messages call it `name`.

@@ -1,16 +1,16 @@
 //! `superblock batch`.
 
-use std::path::PathBuf;
+use std::{num::NonZeroU32, path::PathBuf};
 
-use batcher_circuits::state::SuperblockState;
 use batcher_job::{
+    anchor,
     batch::Batcher,
-    output::{self, OutputDirectory},
+    output::OutputDirectory,
     planner::{MAX_BLOCKS, Planner},
     queue::Queue,
-    state,
-    store::{Store, StoreError},
+    states::{self, KEPT, States},
 };
+use batcher_verify::trust::Trust;
 use circuits_core::chain_id::parse_chain_id;
 use circuits_files::file::{self, FileKind, SMALL_LIMIT};
 use circuits_protocol::registry::Registry;
@@ -28,7 +28,7 @@ use crate::{
 /// Use this to batch blocks that producers have made: it checks and orders them, proves the superblock, and writes its
 /// bundle and the new state. A bad bundle is refused with its reason and recorded under DIR/quarantine, and a block
 /// that cannot be applied is left out; neither touches the others. A call that was stopped goes on from its finished
-/// proofs if it is repeated.
+/// proofs if it is repeated, and adopts the bundle if it was stopped after writing that.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Batch the block bundles of this directory, in any order.
@@ -36,14 +36,21 @@ pub(crate) struct Arguments {
     /// Bundles of blocks that earlier superblocks have do no harm: they are skipped.
     #[arg(long, value_name = "DIR")]
     blocks: PathBuf,
-    /// Continue the superblock state of this directory.
+    /// Continue the latest superblock state of this directory.
     ///
-    /// The state moves forward after the bundle is written.
+    /// After the bundle is written, the state that it leads to is added under its number. Two processes cannot work on
+    /// the states of one directory. `state list` and `state rollback` show them and go back.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
+    /// Keep the states of the last N superblocks.
+    ///
+    /// Chains can be rolled back to a state that is kept. Older ones are removed once the new one is on disk.
+    #[arg(long, value_name = "N", default_value_t = KEPT)]
+    keep_states: NonZeroU32,
     /// Write the superblock bundle to this directory.
     ///
-    /// Finished proofs and quarantine records go there as well. Two processes cannot work in one directory.
+    /// Finished proofs and quarantine records go there as well. A bundle that is there is never replaced: one of the same
+    /// number is adopted if the same blocks and deposits are given again, and is an error otherwise.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Check kernels and producers against the registry in this file.
@@ -59,9 +66,15 @@ pub(crate) struct Arguments {
     deposits: Option<PathBuf>,
     /// Start a new chain with this id if the state's directory has no state.
     ///
-    /// The first superblock of a deployment needs it; later ones ignore it.
+    /// The first superblock of a deployment needs it. If there is a state, it must be of this chain.
     #[arg(long, value_name = "CHAIN_ID", value_parser = parse_chain_id)]
     genesis: Option<u64>,
+    /// Make nothing that `verify --trust` would refuse with this file.
+    ///
+    /// A state of another deployment, a chain without the file's start state, a registry that L1 does not fix for the next
+    /// superblock, and a circuit that L1 does not accept end the command before anything is proved.
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
     /// Take at most this many blocks.
     ///
     /// Lower it to bound the time of one superblock; the blocks that are left stay for the next one.
@@ -79,31 +92,33 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     progress::stop_on_interrupt();
     let registry: Registry = file::read(FileKind::Registry, &arguments.registry, SMALL_LIMIT)?;
-    let store = Store::open(&OutputDirectory::new(&arguments.out))?;
-    let _lock = store.lock()?;
-    let state_file = output::state_file(&arguments.state);
-    if let (Some(chain_id), false) = (arguments.genesis, state_file.exists()) {
-        output::create_directory(&arguments.state).map_err(StoreError::from)?;
-        state::write(&state_file, &SuperblockState::genesis(chain_id))?;
+    let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
+    if let Some(trust) = &trust {
+        // Before a directory is made; the batcher checks again what it has locked.
+        let state = states::latest(&arguments.state, arguments.genesis)?;
+        anchor::check(trust, &state, registry.root())?;
     }
-    let before = state::read(&state_file)?;
+    let states = States::open(&arguments.state, arguments.genesis)?;
+    let mut states = states.keeping(arguments.keep_states);
+    let latest = states.latest();
     let queue = match &arguments.deposits {
-        Some(path) => Queue::read(path, before.chain_id)?,
+        Some(path) => Queue::read(path, latest.chain_id)?,
         None => Queue::default(),
     };
-    let deposits = if arguments.deposits.is_some() { queue.pending(before.l1_inbox)? } else { &[] };
+    let deposits = if arguments.deposits.is_some() { queue.pending(latest.l1_inbox)? } else { &[] };
     let engine = arguments.keys.engine(options)?;
     let outcome = {
         let progress = progress::progress(options);
         let batcher = Batcher {
             engine: &engine,
-            store: &store,
+            output: &OutputDirectory::new(&arguments.out),
+            trust: trust.as_ref(),
             progress: progress.as_ref(),
             planner: Planner { max_blocks: arguments.max_blocks.clamp(1, MAX_BLOCKS), ..Planner::default() },
             jobs: progress::jobs(arguments.jobs),
             stop: &progress::STOP,
         };
-        batcher.run(&arguments.blocks, deposits, &state_file, &registry, &arguments.out)?
+        batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?
     };
     let has_refusals = !outcome.refused.is_empty() || !outcome.left_out.is_empty() || outcome.stuck.is_some();
     let answer = Answer::new(&outcome).with_refusals(has_refusals);

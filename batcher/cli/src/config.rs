@@ -6,7 +6,7 @@ use std::{
 };
 
 use batcher_keys::config::{Config, FILE_NAME, Surroundings, TEMPLATE};
-use circuits_files::{file::write_atomic, text::shown};
+use circuits_files::{file::write_new, text::shown};
 use circuits_keys::KeyStore as _;
 use serde::Serialize;
 use thiserror::Error;
@@ -90,7 +90,7 @@ fn init(file: Option<PathBuf>) -> Result<Answer, Failure> {
         std::fs::create_dir_all(directory)
             .map_err(|source| InitError::MakeDirectory { path: directory.to_owned(), source })?;
     }
-    write_atomic(&file, TEMPLATE.as_bytes())?;
+    write_new(&file, TEMPLATE.as_bytes())?;
     Ok(Answer::new(&Written { file: &file }))
 }
 

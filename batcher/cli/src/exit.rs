@@ -7,8 +7,8 @@ use std::{error::Error, io, process};
 use batcher_bench::BenchError;
 use batcher_circuits::engine::EngineError;
 use batcher_job::{
-    batch::BatchError, intake::IntakeError, prove::ProveError, queue::QueueError, run::RunError,
-    scenario::ScenarioError, state::StateError, store,
+    anchor::Untrusted, batch::BatchError, intake::IntakeError, leftover::LeftoverError, prove::ProveError,
+    queue::QueueError, run::RunError, scenario::ScenarioError, state::StateError, states::StatesError, store,
 };
 use batcher_keys::{AddressError, ListedError, OpenError, config::ConfigError, pins::MalformedPins};
 use batcher_verify::{bundle::BundleError, trust::TrustError, verify::VerifyError};
@@ -84,6 +84,7 @@ impl HasExitCode for FileError {
         match self {
             Self::Io { action, .. } if is_reading(action) => ExitCode::Rejected,
             Self::Io { .. } => ExitCode::Unavailable,
+            Self::Exists { .. } => ExitCode::Rejected,
             Self::Format { source, .. } => source.exit_code(),
         }
     }
@@ -275,14 +276,45 @@ impl HasExitCode for StateError {
     }
 }
 
+impl HasExitCode for StatesError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::State(error) => error.exit_code(),
+            Self::File(error) => error.exit_code(),
+            Self::Directory(_) | Self::Locked { .. } => ExitCode::Unavailable,
+            Self::Empty { .. } | Self::OtherChain { .. } | Self::NotKept { .. } => ExitCode::Rejected,
+            Self::OtherNumber { .. } => ExitCode::Invalid,
+        }
+    }
+}
+
+impl HasExitCode for Untrusted {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::ChainId { .. }
+            | Self::NotReached { .. }
+            | Self::Start { .. }
+            | Self::Registry { .. }
+            | Self::Key { .. } => ExitCode::Rejected,
+        }
+    }
+}
+
+impl HasExitCode for LeftoverError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::File(error) => error.exit_code(),
+            Self::Invalid { .. } | Self::OtherState { .. } | Self::OtherInput { .. } => ExitCode::Rejected,
+        }
+    }
+}
+
 impl HasExitCode for store::StoreError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::File(_)
-            | Self::Directory { .. }
-            | Self::Locked { .. }
-            | Self::OtherTask { .. }
-            | Self::Proof { .. } => ExitCode::Unavailable,
+            Self::File(_) | Self::Directory { .. } | Self::OtherTask { .. } | Self::Proof { .. } => {
+                ExitCode::Unavailable
+            }
         }
     }
 }
@@ -312,6 +344,8 @@ impl HasExitCode for BatchError {
         match self {
             Self::Intake(error) => error.exit_code(),
             Self::State(error) => error.exit_code(),
+            Self::Untrusted(error) => error.exit_code(),
+            Self::Leftover(error) => error.exit_code(),
             Self::Transition(_) => ExitCode::Rejected,
             Self::Prove(error) => error.exit_code(),
             Self::Store(error) => error.exit_code(),

@@ -20,6 +20,7 @@ mod progress;
 mod registry;
 mod run;
 mod security;
+mod state;
 mod table;
 mod verify;
 
@@ -64,6 +65,12 @@ enum Command {
     Batch(batch::Arguments),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
+    /// List the superblock states of a directory, and go back to an earlier one.
+    ///
+    /// `batch` and `run` add a state after each superblock and keep the latest ones. Use these commands to see where a
+    /// chain is, and to make it continue from where it was.
+    #[command(subcommand)]
+    State(state::Command),
     /// List messages between environments, and explain what became of one.
     ///
     /// Messages move assets between environments, and from and to L1. Use these commands to follow them.
@@ -142,6 +149,7 @@ impl Command {
             Self::Batch(arguments) => batch::run(&arguments, options),
             Self::Verify(arguments) => verify::run(arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
+            Self::State(command) => state::run(command),
             Self::Message(command) => message::run(command),
             Self::Registry(command) => registry::run(command),
             Self::Account(command) => account::run(command),

@@ -8,8 +8,7 @@ use std::{
 use batcher_circuits::state::SuperblockState;
 use batcher_job::{
     lifecycle::{Fate, Lifecycle, lifecycles},
-    output::state_file,
-    state,
+    states,
 };
 use batcher_verify::bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle};
 use circuits_core::Digest;
@@ -57,7 +56,7 @@ impl HasExitCode for MessageError {
 
 #[derive(clap::Args)]
 pub(crate) struct Sources {
-    /// Look messages up in the superblock state of this directory.
+    /// Look messages up in the latest superblock state of this directory.
     ///
     /// The state has every message between environments and every deposit that was taken in. It is not verified: use
     /// `verify` for that.
@@ -184,7 +183,7 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
 
 impl Sources {
     fn read(&self) -> Result<(SuperblockState, Vec<Lifecycle>), Failure> {
-        let state = state::read(&state_file(&self.state))?;
+        let state = states::latest(&self.state, None)?;
         let bundles = self.superblocks.as_deref().map(bundles).transpose()?.unwrap_or_default();
         let lifecycles = lifecycles(&state.bridge, bundles.iter().map(|(number, bundle)| (*number, bundle)));
         Ok((state, lifecycles))

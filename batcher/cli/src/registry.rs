@@ -218,7 +218,7 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
         Command::Make { file } => {
             check_is_new(&file)?;
             let registry = Registry::default();
-            file::write(FileKind::Registry, &file, &registry, SMALL_LIMIT)?;
+            file::create(FileKind::Registry, &file, &registry, SMALL_LIMIT)?;
             Ok(answer(&file, &registry))
         }
         Command::List { file } => Ok(answer(&file, &read(&file)?)),

@@ -1,4 +1,7 @@
 //! Makes one superblock: from a directory of block bundles and a state to a superblock bundle and the next state.
+//!
+//! The bundle is written before the state moves, and neither replaces a file. A run that is interrupted between the two
+//! leaves a bundle, which the next run adopts ([`crate::leftover`]).
 
 use std::{
     path::{Path, PathBuf},
@@ -10,26 +13,31 @@ use batcher_circuits::{
     state::SuperblockState,
     transition::{Transition, TransitionError},
 };
-use batcher_verify::bundle::BundleError;
+use batcher_verify::{bundle::BundleError, trust::Trust};
 use bridge_core::{BridgeError, Consumption, Message};
+use circuits_core::{Digest, recursion::key_digest};
 use circuits_files::file::{self, FileError};
 use circuits_protocol::{registry::Registry, statement::SuperblockStatement};
 use thiserror::Error;
 
 use crate::{
-    intake::{self, Intake, IntakeError, Refused, Stale},
-    output::superblock_file,
-    planner::{LeftOut, Planner, Selection},
+    anchor::{self, Untrusted},
+    intake::{self, CheckedBlock, Intake, IntakeError, Refused, Stale},
+    leftover::{Leftover, LeftoverError},
+    output::{OutputDirectory, superblock_file},
+    planner::{LeftOut, Plan, Planner, Selection},
     prove::{Progress, ProveError, Prover},
-    state::{self, StateError},
+    states::{States, StatesError},
     store::{Store, StoreError},
 };
 
 /// Makes superblocks.
 pub struct Batcher<'a> {
     pub engine: &'a Engine,
-    /// Finished proofs and quarantine records.
-    pub store: &'a Store,
+    /// Where finished proofs and quarantine records are.
+    pub output: &'a OutputDirectory,
+    /// Nothing is made that this would refuse.
+    pub trust: Option<&'a Trust>,
     /// Receives progress events.
     pub progress: &'a dyn Progress,
     /// Chooses blocks and trees of proofs.
@@ -47,6 +55,8 @@ pub struct Made {
     /// The state that it leads to.
     pub state: SuperblockState,
     pub path: PathBuf,
+    /// Whether an interrupted run had written the bundle.
+    pub is_adopted: bool,
     /// The blocks in it, in order.
     pub included: Vec<PathBuf>,
     /// Deposits that it takes from L1's queue, in order.
@@ -63,6 +73,8 @@ pub struct Outcome {
     pub refused: Vec<Refused>,
     /// Why the refusals of some of them are not on record.
     pub unrecorded: Vec<StoreError>,
+    /// Why some states that are too old to be kept are not removed.
+    pub unremoved: Vec<FileError>,
     /// Valid blocks that are not in the superblock, with the reasons.
     pub left_out: Vec<(PathBuf, LeftOut)>,
     /// The position of the deposit that stays in L1's queue, with all after it, and the rule of the bridge that it breaks.
@@ -81,7 +93,13 @@ pub enum BatchError {
     Intake(#[from] IntakeError),
     /// The state cannot be read or written.
     #[error(transparent)]
-    State(#[from] StateError),
+    State(#[from] StatesError),
+    /// The trust file would refuse the superblock.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// Another bundle of this number is there.
+    #[error(transparent)]
+    Leftover(#[from] LeftoverError),
     /// A checked block does not apply.
     #[error(transparent)]
     Transition(#[from] TransitionError),
@@ -100,10 +118,10 @@ pub enum BatchError {
 }
 
 impl Batcher<'_> {
-    /// Makes the next superblock after the state in `state_file` from the bundles in the directory `blocks` and the
-    /// `deposits` that L1's queue has beyond those consumed. Writes its bundle to the directory `superblocks`, then the
-    /// new state. A crash before that last write leaves the old state, from which the same run starts again with the
-    /// proofs that were finished.
+    /// Makes the next superblock after the latest of `states` from the bundles in the directory `blocks` and the `deposits`
+    /// that L1's queue has beyond those consumed. Writes its bundle to the directory `superblocks`, which exists, then the
+    /// new state. A crash before that last write leaves the old state, from which the same run starts again with the proofs
+    /// that were finished, or adopts the bundle.
     ///
     /// # Errors
     /// [`BatchError`]. A refused bundle is not an error: the outcome lists it.
@@ -111,55 +129,114 @@ impl Batcher<'_> {
         &self,
         blocks: &Path,
         deposits: &[Message],
-        state_file: &Path,
+        states: &mut States,
         registry: &Registry,
         superblocks: &Path,
     ) -> Result<Outcome, BatchError> {
-        let state = state::read(state_file)?;
-        let mut intake = intake::read(blocks, &state, registry)?;
+        let (state, registry_root) = (states.latest(), registry.root());
+        if let Some(trust) = self.trust {
+            anchor::check(trust, state, registry_root)?;
+        }
+        let leftover = Leftover::find(superblocks, state, self.engine.pinned())?;
+        let mut intake = intake::read(blocks, state, registry)?;
         let copies = intake.drop_copies();
         let Intake { blocks, refused, stale } = intake;
+        let store = Store::open(self.output)?;
         let mut unrecorded = vec![];
         for bundle in &refused {
             if let Some(sha3) = &bundle.sha3 {
                 let name = bundle.path.file_name().unwrap_or_default().to_string_lossy();
                 // The outcome lists the bundle in any case.
-                unrecorded.extend(self.store.quarantine(sha3, &name, &bundle.reason.to_string()).err());
+                unrecorded.extend(store.quarantine(sha3, &name, &bundle.reason.to_string()).err());
             }
         }
+        // What the interrupted run had is planned again, and nothing beside it.
+        let (planner, blocks, others, deposits) = match &leftover {
+            None => (self.planner, blocks, vec![], deposits),
+            Some(leftover) => {
+                let planner = Planner { max_blocks: leftover.blocks(), ..self.planner };
+                let (its, others): (Vec<_>, Vec<_>) =
+                    blocks.into_iter().partition(|block| leftover.has(&block.candidate));
+                (planner, its, others, leftover.deposits(deposits))
+            }
+        };
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
         let segment_set_root = self.engine.pinned().key_set().root();
-        let selection = self.planner.select(&state, registry, &candidates, deposits);
+        let selection = planner.select(state, registry, &candidates, deposits);
         if selection.order.is_empty() {
+            if let Some(leftover) = &leftover {
+                leftover.check(registry_root, None)?;
+            }
             let Selection { left_out, stuck, .. } = selection;
             let left_out = with_paths(left_out, &blocks);
-            return Ok(Outcome { made: None, refused, unrecorded, left_out, stuck, stale, copies });
+            let unremoved = vec![];
+            return Ok(Outcome {
+                made: None,
+                refused,
+                unrecorded,
+                unremoved,
+                left_out,
+                stuck,
+                stale,
+                copies,
+            });
         }
-        let plan = self.planner.plan(&state, registry, segment_set_root, selection)?;
+        let plan = planner.plan(state, registry, segment_set_root, selection)?;
+        let bytes = match &leftover {
+            Some(leftover) => {
+                leftover.check(registry_root, Some(&plan.transition.statement))?;
+                self.check_key(leftover.key())?;
+                leftover.bytes().to_vec()
+            }
+            None => self.prove(&plan, &blocks, &store)?,
+        };
+
+        let Transition { statement, new_state, l1_inbox, l1_outbox, .. } = plan.transition;
+        let path = superblock_file(superblocks, new_state.number);
+        // A bundle that is adopted was perhaps not durable yet.
+        file::write_new(&path, &bytes)?;
+        let unremoved = states.advance(new_state.clone())?;
+
+        let included = plan.order.iter().map(|&index| blocks[index].path.clone()).collect();
+        let mut left_out = with_paths(plan.left_out, &blocks);
+        left_out.extend(others.into_iter().map(|block| (block.path, LeftOut::MadeWithout)));
+        let made = Made {
+            statement,
+            state: new_state,
+            path,
+            is_adopted: leftover.is_some(),
+            included,
+            deposits: l1_inbox,
+            l1_outbox,
+        };
+        let (made, stuck) = (Some(made), plan.stuck);
+        Ok(Outcome { made, refused, unrecorded, unremoved, left_out, stuck, stale, copies })
+    }
+
+    /// Proves a plan over `blocks` and returns the bundle as the bytes of a file.
+    fn prove(&self, plan: &Plan, blocks: &[CheckedBlock], store: &Store) -> Result<Vec<u8>, BatchError> {
+        if let Some(key) = self.engine.pinned().superblock(plan.tree.source) {
+            self.check_key(key_digest(key))?;
+        }
         let prover = Prover {
             engine: self.engine,
-            store: Some(self.store),
+            store: Some(store),
             progress: self.progress,
             jobs: self.jobs,
             stop: self.stop,
         };
-        let finished = prover.run(&plan, &blocks)?;
-
-        let statement = plan.transition.statement;
+        let finished = prover.run(plan, blocks)?;
         let bundle = plan.transition.bundle(&finished.proof, finished.key_digest());
         bundle.verify(self.engine.pinned())?;
-        let Transition { new_state, l1_inbox, l1_outbox, .. } = plan.transition;
-        let path = superblock_file(superblocks, new_state.number);
-        file::write_atomic(&path, &bundle.encode()?)?;
-        state::write(state_file, &new_state)?;
+        Ok(bundle.encode()?)
+    }
 
-        let included = plan.order.iter().map(|&index| blocks[index].path.clone()).collect();
-        let left_out = with_paths(plan.left_out, &blocks);
-        let made = Made { statement, state: new_state, path, included, deposits: l1_inbox, l1_outbox };
-        Ok(Outcome { made: Some(made), refused, unrecorded, left_out, stuck: plan.stuck, stale, copies })
+    /// Checks that the trust file, if there is one, lists the key of the superblock.
+    fn check_key(&self, key: Digest) -> Result<(), Untrusted> {
+        self.trust.map_or(Ok(()), |trust| anchor::check_key(trust, key))
     }
 }
 
-fn with_paths(left_out: Vec<(usize, LeftOut)>, blocks: &[intake::CheckedBlock]) -> Vec<(PathBuf, LeftOut)> {
+fn with_paths(left_out: Vec<(usize, LeftOut)>, blocks: &[CheckedBlock]) -> Vec<(PathBuf, LeftOut)> {
     left_out.into_iter().map(|(index, reason)| (blocks[index].path.clone(), reason)).collect()
 }

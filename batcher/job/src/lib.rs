@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod anchor;
 pub mod batch;
 pub mod delivery;
 pub mod intake;
+pub mod leftover;
 pub mod lifecycle;
 mod outcome_display;
 pub mod output;
@@ -14,4 +16,5 @@ pub mod run;
 mod run_display;
 pub mod scenario;
 pub mod state;
+pub mod states;
 pub mod store;

@@ -27,6 +27,7 @@ struct OutcomeFields<'a> {
     superblock: Option<SuperblockFields<'a>>,
     refused: Vec<RefusedFields>,
     unrecorded: Vec<String>,
+    unremoved_states: Vec<String>,
     left_out: Vec<LeftOutFields>,
     stuck_deposit: Option<StuckFields>,
     already_included: Vec<StaleFields>,
@@ -39,6 +40,7 @@ struct SuperblockFields<'a> {
     number: u32,
     state: Digest,
     registry_root: Digest,
+    adopted: bool,
     blocks: Vec<String>,
     deposits: &'a [Message],
     l1_outbox: &'a [(Message, Consumption)],
@@ -78,6 +80,7 @@ impl<'a> SuperblockFields<'a> {
             number: made.state.number,
             state: made.state.commitment(),
             registry_root: made.statement.registry_root,
+            adopted: made.is_adopted,
             blocks: made.included.iter().map(|path| path_text(path)).collect(),
             deposits: &made.deposits,
             l1_outbox: &made.l1_outbox,
@@ -107,6 +110,7 @@ impl Serialize for Outcome {
             superblock: self.made.as_ref().map(SuperblockFields::new),
             refused: self.refused.iter().map(refused).collect(),
             unrecorded: self.unrecorded.iter().map(ToString::to_string).collect(),
+            unremoved_states: self.unremoved.iter().map(ToString::to_string).collect(),
             left_out: self.left_out.iter().map(left_out).collect(),
             stuck_deposit: self
                 .stuck
@@ -123,14 +127,19 @@ impl Serialize for Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.made {
-            Some(made) => write!(
-                f,
-                "superblock {} of {} blocks: {}\nstate {}",
-                made.state.number,
-                made.included.len(),
-                shown(made.path.display()),
-                made.state.commitment()
-            )?,
+            Some(made) => {
+                write!(
+                    f,
+                    "superblock {} of {} blocks: {}\nstate {}",
+                    made.state.number,
+                    made.included.len(),
+                    shown(made.path.display()),
+                    made.state.commitment()
+                )?;
+                if made.is_adopted {
+                    write!(f, "\nadopted: an interrupted run had written the bundle")?;
+                }
+            }
             None => write!(f, "no superblock: no block can be batched")?,
         }
         for one in &self.refused {
@@ -144,6 +153,9 @@ impl fmt::Display for Outcome {
         }
         for error in &self.unrecorded {
             write!(f, "\nwarning: a refusal is not recorded: {}", shown(error))?;
+        }
+        for error in &self.unremoved {
+            write!(f, "\nwarning: an old state is not removed: {}", shown(error))?;
         }
         for (path, reason) in &self.left_out {
             write!(f, "\nleft out: {}: {}", shown(path.display()), shown(reason))?;
@@ -176,6 +188,7 @@ mod tests {
             made: None,
             refused: vec![Refused { path: path(), sha3: None, reason }],
             unrecorded: vec![],
+            unremoved: vec![],
             left_out: vec![],
             stuck: None,
             stale: vec![],

@@ -4,32 +4,31 @@
 //! out/
 //!   blocks/000001/environment-00001-block-000001.block    a block bundle of superblock 1
 //!   superblocks/superblock-000001.superblock              a superblock bundle
-//!   state/state.superblock                                the state that the next superblock continues
+//!   state/state-00000001.superblock                       the state after superblock 1
+//!   state/state.lock                                      held while a process moves the state forward
 //!   registry.superblock                                   environments and their kernels
 //!   trust.toml                                            what a verifier trusts
 //!   proofs/<task>.proof                                   a finished proof
 //!   quarantine/<SHA3-256>.record                          why a bundle was refused
-//!   lock                                                  held while a process works here
 //! ```
 //!
-//! A command may keep the state or the superblocks in a directory of its own: [`state_file`] and [`superblock_file`]
-//! name the files there.
+//! A command may keep the states or the superblocks in a directory of its own: [`state_file`], [`lock_file`] and
+//! [`superblock_file`] name the files there.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
+use circuits_files::file::FileError;
 use circuits_protocol::registry::EnvironmentId;
 use thiserror::Error;
 
-/// A directory cannot be made or locked.
+/// A directory cannot be made.
 #[derive(Debug, Error)]
-#[error("{path}: cannot {action}: {source}", path = .path.display())]
+#[error("{path}: cannot create it: {source}", path = .path.display())]
 pub struct DirectoryError {
-    /// The directory, or the lock file in it.
     pub path: PathBuf,
-    pub action: &'static str,
     pub source: io::Error,
 }
 
@@ -77,16 +76,10 @@ impl OutputDirectory {
         superblock_file(&self.superblocks(), number)
     }
 
-    /// The directory of the superblock state.
+    /// The directory of the superblock states.
     #[must_use]
     pub fn state(&self) -> PathBuf {
         self.root.join("state")
-    }
-
-    /// The superblock state.
-    #[must_use]
-    pub fn state_file(&self) -> PathBuf {
-        state_file(&self.state())
     }
 
     /// The registry.
@@ -124,24 +117,67 @@ impl OutputDirectory {
     pub fn quarantine_file(&self, sha3: &[u8; 32]) -> PathBuf {
         self.quarantine().join(format!("{}.record", hex::encode(sha3)))
     }
-
-    /// The file that a process locks while it works in the directory.
-    #[must_use]
-    pub fn lock_file(&self) -> PathBuf {
-        self.root.join("lock")
-    }
 }
 
-/// The superblock state in `directory`.
+/// The state after superblock `number` in `directory`.
 #[must_use]
-pub fn state_file(directory: &Path) -> PathBuf {
-    directory.join("state.superblock")
+pub fn state_file(directory: &Path, number: u32) -> PathBuf {
+    directory.join(state_name(number))
+}
+
+fn state_name(number: u32) -> String {
+    format!("state-{number:08}.superblock")
+}
+
+/// The file that a process locks while it moves the states in `directory` forward or back.
+#[must_use]
+pub fn lock_file(directory: &Path) -> PathBuf {
+    directory.join("state.lock")
 }
 
 /// The bundle of superblock `number` in `directory`.
 #[must_use]
 pub fn superblock_file(directory: &Path, number: u32) -> PathBuf {
-    directory.join(format!("superblock-{number:06}.superblock"))
+    directory.join(superblock_name(number))
+}
+
+fn superblock_name(number: u32) -> String {
+    format!("superblock-{number:06}.superblock")
+}
+
+/// The numbers of the states in `directory`, ascending. A directory that is missing has none.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn state_numbers(directory: &Path) -> Result<Vec<u32>, FileError> {
+    numbers(directory, "state-", state_name)
+}
+
+/// The numbers of the superblock bundles in `directory`, ascending. A directory that is missing has none.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn superblock_numbers(directory: &Path) -> Result<Vec<u32>, FileError> {
+    numbers(directory, "superblock-", superblock_name)
+}
+
+/// The numbers for which `directory` has a file that is named by `name`, which begins with `prefix`.
+fn numbers(directory: &Path, prefix: &str, name: fn(u32) -> String) -> Result<Vec<u32>, FileError> {
+    let failed = |source| FileError::Io { path: directory.to_owned(), action: "read it", source };
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        entries => entries.map_err(failed)?,
+    };
+    let mut numbers = vec![];
+    for entry in entries {
+        let found = entry.map_err(failed)?.file_name();
+        let digits = found.to_str().and_then(|found| found.strip_prefix(prefix)?.strip_suffix(".superblock"));
+        let number = digits.and_then(|digits| digits.parse().ok());
+        // A number has one spelling.
+        numbers.extend(number.filter(|&number| found.to_str() == Some(name(number).as_str())));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// Makes a directory and those above it, unless they exist.
@@ -149,9 +185,5 @@ pub fn superblock_file(directory: &Path, number: u32) -> PathBuf {
 /// # Errors
 /// [`DirectoryError`]
 pub fn create_directory(path: &Path) -> Result<(), DirectoryError> {
-    fs::create_dir_all(path).map_err(|source| DirectoryError {
-        path: path.to_owned(),
-        action: "create it",
-        source,
-    })
+    fs::create_dir_all(path).map_err(|source| DirectoryError { path: path.to_owned(), source })
 }

@@ -24,12 +24,12 @@ use std::{
 use batcher_circuits::{engine::Engine, state::SuperblockState};
 use batcher_verify::{
     circuit::SuperblockCircuit,
-    trust::{Checkpoint, RegistryFrom, Trust},
+    trust::{Checkpoint, RegistryFrom, Trust, TrustError},
     verify,
 };
 use bridge_core::Message;
 use circuits_core::recursion::key_digest;
-use circuits_files::file::{self, BUNDLE_LIMIT, FileKind, SMALL_LIMIT};
+use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind, SMALL_LIMIT};
 use circuits_protocol::{registry::Registry, statement::BlockStatement, wrap::block_shape};
 use environments_core::{BlockBundle, ProducerError, kind::Kind};
 
@@ -47,8 +47,8 @@ use crate::{
     planner::{MAX_DEPOSITS, Planner},
     prove::Progress,
     scenario::{self, Participant, Scenario, chain_of},
-    state,
-    store::{Store, StoreError},
+    states::States,
+    store::StoreError,
 };
 
 /// Runs scenarios.
@@ -71,11 +71,9 @@ impl Runner<'_> {
     /// [`RunError`].
     pub fn run(&self, scenario: &Scenario, out: &Path) -> Result<RunReport, RunError> {
         let output = OutputDirectory::new(out);
-        let store = Store::open(&output)?;
-        let _lock = store.lock()?;
-        for directory in [output.state(), output.superblocks()] {
-            create_directory(&directory).map_err(StoreError::from)?;
-        }
+        // Whoever has the states has the whole output directory.
+        let mut states = States::open(&output.state(), Some(scenario.chain_id))?;
+        create_directory(&output.superblocks()).map_err(StoreError::from)?;
 
         let participants = scenario.participants(self.kinds)?;
         let queue = scenario.queue()?;
@@ -96,18 +94,18 @@ impl Runner<'_> {
             }
             blocks += executed.len();
             superblocks.push(output.superblock_file(number));
-            if state::read(&output.state_file())?.number >= number {
+            if states.latest().number >= number {
                 continue;
             }
             self.prove_blocks(execution.participants(), number, &executed, &output)?;
-            self.batch(number, executed.len(), taken, &store, &registry)?;
+            self.batch(number, executed.len(), taken, &output, &mut states, &registry)?;
         }
         if superblocks.is_empty() {
             let (transactions, _) = execution.finish();
             return Err(RunError::NoBlock { rejected: transactions.rejected });
         }
-        let state = state::read(&output.state_file())?;
-        check_same_blocks(execution.participants(), &state, &output)?;
+        let state = states.latest();
+        check_same_blocks(execution.participants(), state, &output)?;
         let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.pinned())?
             .check_deposits(queue.deposits())?;
         let messages = message_lives(&state.bridge, &superblocks)?;
@@ -125,16 +123,13 @@ impl Runner<'_> {
         })
     }
 
-    /// Writes registry, genesis and trust file, or checks that an earlier run wrote the same.
+    /// Writes registry and trust file, or checks that an earlier run wrote the same.
     fn prepare(
         &self,
         scenario: &Scenario,
         output: &OutputDirectory,
         registry: &Registry,
     ) -> Result<Trust, RunError> {
-        let other =
-            |reason: &str| RunError::OtherRun { path: output.root().to_owned(), reason: reason.to_owned() };
-        let state_file = output.state_file();
         let genesis = SuperblockState::genesis(scenario.chain_id);
         let keys = self.engine.pinned();
         let trust = Trust {
@@ -148,19 +143,16 @@ impl Runner<'_> {
             registry: vec![RegistryFrom { from: 1, root: registry.root() }],
             older_keys: vec![],
         };
-        if state_file.exists() {
-            if state::read(&state_file)?.chain_id != scenario.chain_id {
-                return Err(other("its chain id differs"));
-            }
-            let found: Registry = file::read(FileKind::Registry, &output.registry_file(), SMALL_LIMIT)?;
-            if found.root() != registry.root() {
-                return Err(other("its registry differs"));
-            }
-        } else {
-            file::write(FileKind::Registry, &output.registry_file(), registry, SMALL_LIMIT)?;
-            state::write(&state_file, &genesis)?;
+        match file::create(FileKind::Registry, &output.registry_file(), registry, SMALL_LIMIT) {
+            Err(FileError::Exists { .. }) => return Err(other_run(output, "its registry differs")),
+            written => written?,
         }
-        trust.write(&output.trust_file())?;
+        match trust.write(&output.trust_file()) {
+            Err(TrustError::File(FileError::Exists { .. })) => {
+                return Err(other_run(output, "its trust file differs"));
+            }
+            written => written?,
+        }
         Ok(trust)
     }
 
@@ -183,9 +175,14 @@ impl Runner<'_> {
             let path = output.block_file(number, environment, block.height);
             let name = format!("block {} of environment {environment}", block.height);
             self.progress.start(&name);
-            if holds_block(&path, &block.statement) {
-                self.progress.done(&name, true);
-                continue;
+            match proven_block(&path) {
+                Some(found) if found == block.statement => {
+                    self.progress.done(&name, true);
+                    continue;
+                }
+                Some(_) => return Err(other_run(output, &format!("its {name} differs"))),
+                // What is no proven block is made again.
+                None => {}
             }
             let proved = producer.prove(self.engine.cache(), block.height);
             let bundle = proved.map_err(|error: ProducerError| RunError::Producer {
@@ -204,21 +201,22 @@ impl Runner<'_> {
         number: u32,
         expected: usize,
         deposits: &[Message],
-        store: &Store,
+        output: &OutputDirectory,
+        states: &mut States,
         registry: &Registry,
     ) -> Result<(), RunError> {
         self.progress.note(&format!("superblock {number}: {expected} blocks"));
         let batcher = Batcher {
             engine: self.engine,
-            store,
+            output,
+            trust: None,
             progress: self.progress,
             planner: Planner::default(),
             jobs: self.jobs,
             stop: self.stop,
         };
-        let output = store.output();
         let (blocks, superblocks) = (output.blocks(number), output.superblocks());
-        let outcome = batcher.run(&blocks, deposits, &output.state_file(), registry, &superblocks)?;
+        let outcome = batcher.run(&blocks, deposits, states, registry, &superblocks)?;
         check_complete(number, expected, &outcome)
     }
 }
@@ -251,25 +249,26 @@ fn check_same_blocks(
         let head = state.environments.get(&id);
         let reached = head.map_or((0, producer.genesis_commitment()), |head| (head.height, head.state));
         if reached != (producer.height(), producer.commitment()) {
-            return Err(RunError::OtherRun {
-                path: output.root().to_owned(),
-                reason: format!(
-                    "environment {id} is at height {} with another state than the scenario's height {}",
-                    reached.0,
-                    producer.height()
-                ),
-            });
+            let reason = format!(
+                "environment {id} is at height {} with another state than the scenario's height {}",
+                reached.0,
+                producer.height()
+            );
+            return Err(other_run(output, &reason));
         }
     }
     Ok(())
 }
 
-/// Whether the file at `path` is a valid proof of this block, which an earlier run left.
-fn holds_block(path: &Path, statement: &BlockStatement) -> bool {
-    path.exists()
-        && file::read_bytes(FileKind::BlockBundle, path, BUNDLE_LIMIT).is_ok_and(|bytes| {
-            BlockBundle::decode(&bytes).is_ok_and(|bundle| {
-                bundle.statement == *statement && bundle.open(&block_shape().common).is_ok()
-            })
-        })
+/// The error for a directory that holds the run of another scenario.
+fn other_run(output: &OutputDirectory, reason: &str) -> RunError {
+    RunError::OtherRun { path: output.root().to_owned(), reason: reason.to_owned() }
+}
+
+/// What the file at `path` proves of a block, if it is a valid bundle that an earlier run left.
+fn proven_block(path: &Path) -> Option<BlockStatement> {
+    let bytes = file::read_bytes(FileKind::BlockBundle, path, BUNDLE_LIMIT).ok()?;
+    let bundle = BlockBundle::decode(&bytes).ok()?;
+    bundle.open(&block_shape().common).ok()?;
+    Some(bundle.statement)
 }

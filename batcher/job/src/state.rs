@@ -1,4 +1,4 @@
-//! The superblock state between two runs: written after each superblock, read back, and checked whenever it is read.
+//! A superblock state as a file: written once, read back, and checked whenever it is read.
 
 use std::path::{Path, PathBuf};
 
@@ -89,7 +89,7 @@ pub fn read(path: &Path) -> Result<SuperblockState, StateError> {
     Ok(state)
 }
 
-/// Writes a state so that a crash leaves the old one or the new one, reads it back and compares.
+/// Writes a state to a file that is not there yet, or has this state already; reads it back and compares.
 ///
 /// # Errors
 /// [`StateError`], which names the file.
@@ -97,7 +97,7 @@ pub fn write(path: &Path, state: &SuperblockState) -> Result<(), StateError> {
     let invalid = |source| StateError::Invalid { path: path.to_owned(), source };
     check(state).map_err(invalid)?;
     let stored = Stored { commitment: state.commitment(), state: state.clone() };
-    file::write(FileKind::SuperblockState, path, &stored, STATE_LIMIT)?;
+    file::create(FileKind::SuperblockState, path, &stored, STATE_LIMIT)?;
     if read(path)? == *state { Ok(()) } else { Err(invalid(InvalidState::ReadBack)) }
 }
 
@@ -126,8 +126,8 @@ mod tests {
     #[test]
     fn a_state_is_read_back_as_it_was_written() {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = state_file(directory.path());
         for state in [SuperblockState::genesis(5), example()] {
+            let path = state_file(directory.path(), state.number);
             write(&path, &state).expect("a valid state");
             assert_eq!(read(&path).expect("just written"), state);
         }
@@ -136,8 +136,8 @@ mod tests {
     #[test]
     fn a_changed_state_with_a_right_checksum_is_rejected() {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = state_file(directory.path());
         let state = example();
+        let path = state_file(directory.path(), state.number);
         write(&path, &state).expect("a valid state");
         let bytes = std::fs::read(&path).expect("just written");
         let payload = &bytes[file::HEADER_BYTES..];
@@ -146,7 +146,10 @@ mod tests {
             changed[position] ^= 1;
             std::fs::write(&path, file::seal(FileKind::SuperblockState, &changed)).expect("writable");
             let error = read(&path).expect_err("a changed state");
-            assert!(error.to_string().contains("state.superblock"), "{error} does not name the file");
+            assert!(
+                error.to_string().contains("state-00000001.superblock"),
+                "{error} does not name the file"
+            );
         }
     }
 

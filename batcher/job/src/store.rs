@@ -4,7 +4,7 @@
 //! twice. A damaged file is treated like a missing one. Several processes may share a store: files appear whole, and two
 //! proofs of one task are equally good.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use circuits_core::{
     CommonData, Digest, Proof, VerifierKey,
@@ -81,24 +81,15 @@ pub enum StoreError {
     /// A file of the store cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A directory cannot be made or locked.
+    /// A directory cannot be made.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// Another process uses the directory.
-    #[error("{path}: another process is working here", path = .path.display())]
-    Locked { path: PathBuf },
     /// A finished proof has another statement than its task.
     #[error("{path}: the stored proof is of another task", path = .path.display())]
     OtherTask { path: PathBuf },
     /// A finished proof does not verify.
     #[error("{path}: {source}", path = .path.display())]
     Proof { path: PathBuf, source: ProofError },
-}
-
-/// The lock of an output directory. It is released when it is dropped, or when the process ends, however it ends.
-#[derive(Debug)]
-pub struct Lock {
-    _file: fs::File,
 }
 
 impl Store {
@@ -111,27 +102,6 @@ impl Store {
             create_directory(directory)?;
         }
         Ok(Self { output: output.clone() })
-    }
-
-    /// Makes sure that no other process works in this store until the lock is dropped.
-    ///
-    /// # Errors
-    /// [`StoreError::Locked`] or [`StoreError::Directory`].
-    pub fn lock(&self) -> Result<Lock, StoreError> {
-        let path = self.output.lock_file();
-        let failed = |source| DirectoryError { path: path.clone(), action: "lock it", source };
-        let file = fs::File::create(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
-            Err(fs::TryLockError::Error(source)) => Err(failed(source).into()),
-        }
-    }
-
-    /// The output directory.
-    #[must_use]
-    pub fn output(&self) -> &OutputDirectory {
-        &self.output
     }
 
     /// The path of a task's proof, once it is finished.

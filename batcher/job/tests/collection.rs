@@ -7,15 +7,8 @@ use std::{
     sync::{Arc, Mutex, atomic::AtomicBool},
 };
 
-use batcher_circuits::{engine::Engine, state::SuperblockState};
-use batcher_job::{
-    batch::Batcher,
-    output::{OutputDirectory, state_file},
-    planner::Planner,
-    prove::Quiet,
-    state,
-    store::Store,
-};
+use batcher_circuits::engine::Engine;
+use batcher_job::{batch::Batcher, output::OutputDirectory, planner::Planner, prove::Quiet, states::States};
 use batcher_keys::{
     config::{Config, Flags, Surroundings},
     open, pins,
@@ -138,16 +131,17 @@ fn a_block_of_counters_and_its_superblock_need_no_more_than_they_collected() {
 
         fs::create_dir(root.join("blocks")).unwrap();
         fs::write(root.join("blocks/1.block"), BlockBundle::new(&block).encode().unwrap()).unwrap();
-        state::write(&state_file(root), &SuperblockState::genesis(CHAIN_ID)).unwrap();
+        let mut states = States::open(root, Some(CHAIN_ID)).unwrap();
         let batcher = Batcher {
             engine: &Engine::new(PinnedKeys::embedded().clone(), cache.clone()),
-            store: &Store::open(&OutputDirectory::new(root)).unwrap(),
+            output: &OutputDirectory::new(root),
+            trust: None,
             progress: &Quiet,
             planner: Planner::default(),
             jobs: 1,
             stop: &AtomicBool::new(false),
         };
-        let outcome = batcher.run(&root.join("blocks"), &[], &state_file(root), &registry, root).unwrap();
+        let outcome = batcher.run(&root.join("blocks"), &[], &mut states, &registry, root).unwrap();
         assert_eq!(outcome.made.unwrap().included.len(), 1);
     });
 }

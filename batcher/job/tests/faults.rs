@@ -1,36 +1,58 @@
-//! A run that is stopped at any durable step. The faults are the process's own, so this test has a process to itself.
+//! Runs that are stopped at a durable step. The faults are the process's own, so these tests have a process to themselves.
 
 mod common;
 
+use std::{
+    fs,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+use batcher_circuits::testing::block;
 use batcher_job::{
-    output::{state_file, superblock_file},
-    state,
+    batch::BatchError,
+    leftover::{LeftoverError, OtherInput},
+    output::{superblock_file, superblock_numbers},
+    states,
 };
 use batcher_verify::{keys::PinnedKeys, verify::verify};
 use circuits_files::faults;
-use common::{batch, waiting};
+use common::{batch, batch_to, block_bundle, waiting, write_block};
+
+/// One test at a time.
+static FAULTS: Mutex<()> = Mutex::new(());
 
 /// Durable steps before the last rename has happened: a proof, a superblock and a state, each written, synced
 /// and renamed.
 const LEAST_STEPS: u64 = 3 * 3;
 
+/// The number of the latest state.
+fn number(root: &Path) -> u32 {
+    states::latest(root, None).expect("whole at any time").number
+}
+
 #[test]
 fn a_run_stopped_at_any_durable_step_is_completed_by_the_next_one() {
+    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path();
     waiting(root, &[(1, 1), (2, 1)]);
+    let mut bundle = None;
     for step in 0..100 {
         faults::arm(step);
         let result = batch(root);
         let faulted = faults::disarm();
-        let state = state::read(&state_file(root)).expect("whole at any time");
         match result {
             Ok(_) => {
                 panic!("step {step} of the run was not durable, though no step before was its last");
             }
             Err(error) => assert!(faulted, "{error}"),
         }
-        if state.number == 1 {
+        // Once it is there, it stays.
+        let found = fs::read(superblock_file(root, 1)).ok();
+        assert!(bundle.is_none() || found == bundle, "step {step} replaced the bundle");
+        bundle = found;
+        if number(root) == 1 {
             // Stopped after the last rename: the state is the new one already.
             assert!(step >= LEAST_STEPS, "only {step} durable steps made a new state");
             let paths = vec![superblock_file(root, 1)];
@@ -39,4 +61,91 @@ fn a_run_stopped_at_any_durable_step_is_completed_by_the_next_one() {
         }
     }
     panic!("no run was completed");
+}
+
+/// Stops a run of two blocks after it has written the bundle and before it moves the state.
+fn interrupted() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    waiting(root, &[(1, 1), (2, 1)]);
+    // A proof, which takes five steps, is made once.
+    for step in 5..100 {
+        faults::arm(step);
+        let result = batch(root);
+        faults::disarm();
+        result.expect_err("stopped");
+        assert_eq!(number(root), 0);
+        if superblock_file(root, 1).exists() {
+            return directory;
+        }
+    }
+    panic!("no run wrote a bundle");
+}
+
+#[test]
+fn a_superblock_without_its_state_is_adopted_by_the_same_input() {
+    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = interrupted();
+    let root = directory.path();
+    let bytes = fs::read(superblock_file(root, 1)).expect("written");
+    let made = batch(root).expect("the same input").made.expect("two blocks");
+    assert!(made.is_adopted);
+    assert_eq!(made.included.len(), 2);
+    assert_eq!(fs::read(&made.path).expect("still there"), bytes);
+    assert_eq!(number(root), 1);
+    assert!(batch(root).expect("nothing is left").made.is_none());
+    write_block(&root.join("blocks"), "2-1.block", &block_bundle(block(1, 2)));
+    let next = batch(root).expect("a valid block").made.expect("a block");
+    verify(vec![made.path, next.path], None, PinnedKeys::embedded()).expect("a chain");
+}
+
+#[test]
+fn a_superblock_without_its_state_is_not_replaced_by_one_of_other_input() {
+    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = interrupted();
+    let root = directory.path();
+    let path = superblock_file(root, 1);
+    let bytes = fs::read(&path).expect("written");
+    fs::remove_file(root.join("blocks/98-2.block")).expect("ours");
+    let error = batch(root).expect_err("other input");
+    assert!(
+        matches!(&error, BatchError::Leftover(LeftoverError::OtherInput { with: OtherInput::Blocks, .. })),
+        "{error}"
+    );
+    assert!(error.to_string().contains(&*path.to_string_lossy()), "{error}");
+    assert_eq!((fs::read(&path).expect("still there"), number(root)), (bytes, 0));
+
+    // What the message proposes.
+    fs::rename(&path, root.join("aside")).expect("ours");
+    let made = batch(root).expect("nothing is in the way").made.expect("a block");
+    assert_eq!((made.is_adopted, made.included.len(), number(root)), (false, 1, 1));
+}
+
+#[test]
+fn a_rollback_stopped_at_any_step_is_completed_by_the_same_one() {
+    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    let out = root.join("out");
+    waiting(root, &[]);
+    for height in 1..=2 {
+        write_block(&root.join("blocks"), &format!("{height}.block"), &block_bundle(block(1, height)));
+        batch_to(root, &out, &[], None).expect("a valid block").made.expect("a block");
+    }
+    for step in 0..100 {
+        faults::arm(step);
+        let result = states::roll_back(root, 0, Some(&out));
+        faults::disarm();
+        let latest = number(root);
+        match result {
+            Ok(rolled_back) => {
+                assert_eq!((rolled_back.latest.number, latest), (0, 0));
+                assert!(superblock_numbers(&out).expect("readable").is_empty());
+                assert!(step >= 3, "a rollback has more than {step} steps");
+                return;
+            }
+            Err(_) => assert!(latest <= 2),
+        }
+    }
+    panic!("no rollback was completed");
 }

@@ -118,7 +118,7 @@ impl Trust {
         Self::parse(&text).map_err(malformed)
     }
 
-    /// Writes a trust file.
+    /// Writes a trust file where there is none, or this one already.
     ///
     /// # Errors
     /// [`TrustError`], which names the file.
@@ -131,7 +131,7 @@ impl Trust {
                 text.len()
             )));
         }
-        Ok(file::write_atomic(path, text.as_bytes())?)
+        Ok(file::write_new(path, text.as_bytes())?)
     }
 }
 

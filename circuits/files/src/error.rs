@@ -17,6 +17,9 @@ pub enum FileError {
         action: &'static str,
         source: io::Error,
     },
+    /// There is a file, and it is not to be replaced.
+    #[error("{path}: the file exists, and it is not replaced", path = .path.display())]
+    Exists { path: PathBuf },
     /// The content of the file was refused.
     #[error("{path}: {source}", path = .path.display())]
     Format { path: PathBuf, source: FormatError },

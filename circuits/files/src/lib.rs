@@ -23,7 +23,7 @@ pub mod file {
         },
         lock::open_lock,
         read::{read, read_bytes},
-        write::{TEMPORARY_PREFIX, write, write_atomic, write_shared},
+        write::{TEMPORARY_PREFIX, create, move_into, write, write_atomic, write_new, write_shared},
     };
 }
 

@@ -155,6 +155,7 @@ impl KeyStore for DirectoryStore {
         self.make_directory()?;
         write_shared(&path, bytes).map_err(|failure| match failure {
             FileError::Io { path, action, source } => error(&path, action)(source),
+            FileError::Exists { path } => error(&path, "write it")(io::ErrorKind::AlreadyExists.into()),
             FileError::Format { path, source } => error(&path, "write it")(io::Error::other(source)),
         })
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, io, path::PathBuf, sync::atomic::Ordering};
 
 use batcher_keys::{catalogue::visit_all, config::Config, pins::needed};
-use circuits_files::file::write_atomic;
+use circuits_files::file::write_new;
 use circuits_keys::{AnyDefinition, CircuitCache, pins::Pins};
 use environments_core::walk::{Visitor, WalkError};
 use serde::Serialize;
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     list_missing: bool,
     /// Write a configuration that names the key directories.
     ///
-    /// Later runs and other machines take it with --config.
+    /// Later runs and other machines take it with --config. A file that says something else is not replaced.
     #[arg(long, value_name = "FILE")]
     output_config: Option<PathBuf>,
 }
@@ -132,7 +132,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         generator.generated
     };
     if let Some(path) = &arguments.output_config {
-        write_atomic(path, configuration(&config)?.as_bytes())?;
+        write_new(path, configuration(&config)?.as_bytes())?;
     }
     Ok(Answer::new(&generated))
 }

@@ -6,7 +6,7 @@ use std::{
     sync::LazyLock,
 };
 
-use batcher_job::output::OutputDirectory;
+use batcher_job::states::States;
 use circuits_forging::fixtures::cache;
 use environments_conformance::secret;
 use environments_core::EnvironmentId;
@@ -26,11 +26,12 @@ static RUN: LazyLock<(tempfile::TempDir, Value)> = LazyLock::new(|| {
     (directory, answer)
 });
 
-fn out() -> PathBuf {
+/// The output directory of that run, which tests leave as it is.
+pub(crate) fn out() -> PathBuf {
     RUN.0.path().join("out")
 }
 
-fn bundle(number: u32) -> PathBuf {
+pub(crate) fn bundle(number: u32) -> PathBuf {
     out().join(format!("superblocks/superblock-{number:06}.superblock"))
 }
 
@@ -298,9 +299,8 @@ fn a_file_beyond_its_limit_ends_with_its_own_code() {
 fn two_processes_do_not_work_in_one_directory() {
     let directory = tempfile::tempdir().expect("a directory");
     write_scenario(directory.path(), 1);
-    let out = directory.path().join("out");
-    let store = batcher_job::store::Store::open(&OutputDirectory::new(&out)).expect("a directory");
-    let lock = store.lock().expect("nobody else is here");
+    let state = directory.path().join("out/state");
+    let lock = States::open(&state, Some(CHAIN_ID)).expect("nobody else is here");
     let answer = json(&run(directory.path()), 4);
     assert!(answer["error"].as_str().is_some_and(|error| error.contains("another process")), "{answer}");
     drop(lock);

@@ -1,8 +1,9 @@
 //! A scenario of two counters, and the binary over it.
 
 use std::{
+    collections::BTreeMap,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -43,6 +44,21 @@ pub(crate) fn superblock(arguments: &[&str]) -> Output {
 pub(crate) fn run_arguments(root: &Path) -> [String; 7] {
     let (scenario, out) = (root.join("scenario.toml"), root.join("out"));
     ["run", "--scenario", text(&scenario), "--out", text(&out), "--json", "--quiet"].map(str::to_owned)
+}
+
+/// The files of a directory, without those in directories below it, and without locks.
+pub(crate) fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let entries = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("readable").path());
+    let is_content = |path: &PathBuf| path.is_file() && path.extension().is_none_or(|end| end != "lock");
+    entries.filter(is_content).map(|path| (path.clone(), fs::read(path).expect("readable"))).collect()
+}
+
+/// Copies the [`files`] of a directory to a new one.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("writable");
+    for (path, bytes) in files(from) {
+        fs::write(to.join(path.file_name().expect("a file")), bytes).expect("writable");
+    }
 }
 
 pub(crate) fn run(root: &Path) -> Output {

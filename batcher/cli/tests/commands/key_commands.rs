@@ -213,6 +213,20 @@ fn a_written_configuration_finds_the_keys_and_a_moved_directory_is_found_again()
 }
 
 #[test]
+fn a_written_configuration_replaces_no_other_file() {
+    let (root, directory) = made();
+    let config = root.path().join("superblock.toml");
+    fs::write(&config, "# mine\n").expect("writable");
+    let with_config = ["generate", "--only", KERNEL, "--output-config", text(&config), "--json"];
+    json(&output(keys(&directory, &with_config)), 3);
+    assert_eq!(fs::read_to_string(&config).expect("still there"), "# mine\n");
+    fs::remove_file(&config).expect("ours");
+    for _ in 0..2 {
+        json(&output(keys(&directory, &with_config)), 0);
+    }
+}
+
+#[test]
 fn of_two_processes_one_makes_each_key() {
     let (_root, directory) = fresh();
     let children = [(); 2].map(|()| {
@@ -224,7 +238,8 @@ fn of_two_processes_one_makes_each_key() {
         answers.iter().flat_map(|answer| answer["made"].as_array().expect("a list").clone()).collect();
     made.sort_by_key(Value::to_string);
     assert_eq!(made, [KERNEL, WRAP], "{answers:?}");
-    assert_eq!(verify(&directory, 0), json!({ "ok": true, "checked": 6, "problems": [] }));
+    let expected = json!({ "ok": true, "checked": 6, "rebuilt": false, "problems": [] });
+    assert_eq!(verify(&directory, 0), expected);
 }
 
 #[test]

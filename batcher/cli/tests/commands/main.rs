@@ -8,3 +8,4 @@ mod hostile;
 mod key_commands;
 mod messages;
 mod process;
+mod states;

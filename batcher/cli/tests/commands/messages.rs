@@ -31,7 +31,7 @@ fn after(
 }
 
 fn written(directory: &Path, state: &SuperblockState) {
-    state::write(&state_file(directory), state).expect("a valid state");
+    state::write(&state_file(directory, state.number), state).expect("a valid state");
 }
 
 #[test]
@@ -96,7 +96,8 @@ fn a_messages_life_is_told_from_the_state() {
         explain(&second)
     );
 
-    let state = json(&superblock(&["inspect", text(&state_file(directory.path())), "--json"]), 0);
+    let state =
+        json(&superblock(&["inspect", text(&state_file(directory.path(), refunded.number)), "--json"]), 0);
     let messages = &state["content"]["messages"];
     assert_eq!(
         (&messages["emitted"], &messages["claimed"], &messages["refunded"]),

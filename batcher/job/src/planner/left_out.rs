@@ -52,6 +52,9 @@ pub enum LeftOut {
     /// The superblock is full; the next one can take the block.
     #[error("the superblock has {limit} blocks already")]
     Full { limit: usize },
+    /// An interrupted run made the superblock without it; the next one can take the block.
+    #[error("the superblock was made without it before")]
+    MadeWithout,
     /// It consumes a message that nobody has emitted.
     #[error("the message {message} that it consumes was not emitted")]
     NotEmitted { message: Digest },
@@ -87,7 +90,7 @@ impl LeftOut {
     #[must_use]
     pub fn may_come_later(&self) -> bool {
         match self {
-            Self::Gap { .. } | Self::Full { .. } | Self::NotEmitted { .. } => true,
+            Self::Gap { .. } | Self::Full { .. } | Self::MadeWithout | Self::NotEmitted { .. } => true,
             Self::AlreadyIncluded { .. }
             | Self::Duplicate { .. }
             | Self::OtherState { .. }

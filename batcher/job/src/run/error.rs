@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::report::RejectedTransaction;
 use crate::{
-    batch::BatchError, queue::QueueError, scenario::ScenarioError, state::StateError, store::StoreError,
+    batch::BatchError, queue::QueueError, scenario::ScenarioError, states::StatesError, store::StoreError,
 };
 
 /// The most reasons that one message gives.
@@ -33,9 +33,9 @@ pub enum RunError {
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The state cannot be read or written.
+    /// The states are of another chain, or cannot be read or written.
     #[error(transparent)]
-    State(#[from] StateError),
+    State(#[from] StatesError),
     /// The output directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -17,8 +17,9 @@ use batcher_job::{
     planner::Planner,
     prove::Quiet,
     state,
-    store::Store,
+    states::States,
 };
+use batcher_verify::trust::Trust;
 use bridge_core::{BlockMessages, Message};
 use circuits_core::proof;
 use circuits_protocol::{registry::EnvironmentId, statement::BlockStatement};
@@ -60,23 +61,34 @@ pub(crate) fn batch(root: &Path) -> Result<Outcome, BatchError> {
 
 /// Makes the next superblock of `root`, with these deposits in L1's queue.
 pub(crate) fn batch_with(root: &Path, deposits: &[Message]) -> Result<Outcome, BatchError> {
-    let store = Store::open(&OutputDirectory::new(root))?;
+    batch_to(root, root, deposits, None)
+}
+
+/// [`batch_with`], into the directory `out`, if `trust` would accept the superblock.
+pub(crate) fn batch_to(
+    root: &Path,
+    out: &Path,
+    deposits: &[Message],
+    trust: Option<&Trust>,
+) -> Result<Outcome, BatchError> {
+    let mut states = States::open(root, None)?;
     let stop = AtomicBool::new(false);
     let batcher = Batcher {
         engine: &ENGINE,
-        store: &store,
+        output: &OutputDirectory::new(out),
+        trust,
         progress: &Quiet,
         planner: Planner::default(),
         jobs: 1,
         stop: &stop,
     };
-    batcher.run(&root.join("blocks"), deposits, &state_file(root), &free_registry(2), root)
+    batcher.run(&root.join("blocks"), deposits, &mut states, &free_registry(2), out)
 }
 
 /// An empty chain with these blocks waiting.
 pub(crate) fn waiting(root: &Path, blocks: &[(u16, u32)]) {
     fs::create_dir_all(root.join("blocks")).expect("writable");
-    state::write(&state_file(root), &SuperblockState::genesis(5)).expect("writable");
+    state::write(&state_file(root, 0), &SuperblockState::genesis(5)).expect("writable");
     for &(id, height) in blocks {
         // Files are not in the order of blocks.
         let name = format!("{:02}-{id}.block", 99 - height);

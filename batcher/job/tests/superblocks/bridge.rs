@@ -8,7 +8,7 @@ use batcher_circuits::{
     testing::{digest, free_registry, message, moves, talking},
     transition::Transition,
 };
-use batcher_job::{output::state_file, state};
+use batcher_job::{output::state_file, state, states};
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
     circuit::SuperblockCircuit,
@@ -118,7 +118,7 @@ fn what_a_dead_destination_never_claimed_goes_back_after_the_deadline() {
     let mut late = first.new_state;
     late.number = sent.deadline;
     late.history = vec![digest(1); late.number as usize];
-    state::write(&state_file(root), &late).expect("a possible state");
+    state::write(&state_file(root, late.number), &late).expect("a possible state");
 
     let inbox = vec![(sent.clone(), Consumption::Refund)];
     put(root, 2, &BlockMessages { inbox, ..moves(1, &[], &[]) });
@@ -127,7 +127,7 @@ fn what_a_dead_destination_never_claimed_goes_back_after_the_deadline() {
     assert!(made.state.bridge.in_flight().next().is_none());
     assert!(made.state.bridge.balances().iter().all(|(_, amount)| amount.get() == 0));
     verified(&made.path, &late);
-    assert_eq!(state::read(&state_file(root)).expect("written"), made.state);
+    assert_eq!(states::latest(root, None).expect("written"), made.state);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use batcher_circuits::{
 };
 use batcher_job::{
     intake::Refusal,
-    output::{OutputDirectory, state_file},
-    state,
+    output::{OutputDirectory, superblock_file},
+    states::roll_back,
 };
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
@@ -53,6 +53,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     World { _directory: directory, superblocks: vec![first.path, second.path] }
 });
 
+/// What L1 fixes of the chain that [`waiting`] begins.
 pub(crate) fn trust() -> Trust {
     let keys = PinnedKeys::embedded();
     Trust {
@@ -300,7 +301,8 @@ fn a_damaged_finished_proof_is_made_again() {
     bytes[last] ^= 1;
     let payload = bytes[file::HEADER_BYTES..].to_vec();
     fs::write(&proofs[0], file::seal(FileKind::TaskProof, &payload)).expect("writable");
-    state::write(&state_file(root), &SuperblockState::genesis(5)).expect("writable");
+    roll_back(root, 0, Some(root)).expect("the genesis is kept");
+    assert!(!superblock_file(root, 1).exists());
     let made = batch(root).expect("valid blocks").made.expect("two blocks");
     verify(vec![made.path], Some(&trust()), PinnedKeys::embedded()).expect("valid");
 }

@@ -6,3 +6,4 @@ mod common;
 mod files;
 mod jobs;
 mod older_keys;
+mod moving;

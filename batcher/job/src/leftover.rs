@@ -1,0 +1,144 @@
+//! The bundle of a superblock that the state does not have yet. A run that is interrupted after it writes the bundle and
+//! before it moves the state leaves one.
+//!
+//! Somebody may have seen that superblock, so there must be no other one of its number. It is adopted if the same blocks
+//! and deposits lead from the state to what it states; bundles of other blocks may lie beside them. Otherwise it stays, and
+//! whoever calls has to decide.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use batcher_circuits::state::SuperblockState;
+use batcher_verify::{
+    bundle::{BlockEntry, BundleError, SUPERBLOCK_LIMIT, SuperblockBundle},
+    keys::PinnedKeys,
+};
+use bridge_core::Message;
+use circuits_core::Digest;
+use circuits_files::file::{self, FileError, FileKind};
+use circuits_protocol::{registry::EnvironmentId, statement::SuperblockStatement};
+use thiserror::Error;
+
+use crate::{output::superblock_file, planner::Candidate};
+
+/// Why a superblock is not made where there is a bundle of its number.
+#[derive(Debug, Error)]
+pub enum LeftoverError {
+    /// The bundle cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is not a valid superblock.
+    #[error("{path}: the file is not a valid superblock: {source}; move it away to make one", path = .path.display())]
+    Invalid { path: PathBuf, source: Box<BundleError> },
+    /// The superblock is of another chain, or of one that was rolled back.
+    #[error("{path}: a superblock is there that continues the state {found}, and superblock {number} continues {expected}; write to another directory, or move it away", path = .path.display())]
+    OtherState { path: PathBuf, number: u32, expected: Digest, found: Digest },
+    /// The superblock continues the state, and was made of other input.
+    #[error("{path}: superblock {number} is there, made {with}; give the same input again to go on after it, or move it away if nobody has received it", path = .path.display())]
+    OtherInput { path: PathBuf, number: u32, with: OtherInput },
+}
+
+/// Which input of a superblock is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum OtherInput {
+    /// The registry.
+    #[error("with another registry")]
+    Registry,
+    /// The deposits that were taken.
+    #[error("with other deposits")]
+    Deposits,
+    /// The blocks.
+    #[error("of other blocks")]
+    Blocks,
+}
+
+/// A valid bundle of the superblock that follows a state.
+#[derive(Clone, Debug)]
+pub(crate) struct Leftover {
+    path: PathBuf,
+    number: u32,
+    bytes: Vec<u8>,
+    bundle: SuperblockBundle,
+    statement: SuperblockStatement,
+}
+
+impl Leftover {
+    /// The bundle of the superblock after `state` in the directory `superblocks`, if there is one.
+    ///
+    /// # Errors
+    /// [`LeftoverError`] if there is a file that is not such a bundle.
+    pub(crate) fn find(
+        superblocks: &Path,
+        state: &SuperblockState,
+        keys: &PinnedKeys,
+    ) -> Result<Option<Self>, LeftoverError> {
+        let number = state.number.saturating_add(1);
+        let path = superblock_file(superblocks, number);
+        let bytes = match file::read_bytes(FileKind::SuperblockBundle, &path, SUPERBLOCK_LIMIT) {
+            Err(FileError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            bytes => bytes?,
+        };
+        let verified = SuperblockBundle::decode(&bytes)
+            .and_then(|bundle| bundle.verify(keys).map(|(statement, _)| (statement, bundle)));
+        let (statement, bundle) = match verified {
+            Ok(verified) => verified,
+            Err(error) => return Err(LeftoverError::Invalid { path, source: Box::new(error) }),
+        };
+        let (expected, found) = (state.commitment(), statement.previous_state);
+        if found != expected {
+            return Err(LeftoverError::OtherState { path, number, expected, found });
+        }
+        Ok(Some(Self { path, number, bytes, bundle, statement }))
+    }
+
+    /// The bundle as the bytes of its file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The digest of the key that its proof verifies under.
+    pub(crate) fn key(&self) -> Digest {
+        self.bundle.key
+    }
+
+    /// The number of its blocks.
+    pub(crate) fn blocks(&self) -> usize {
+        self.bundle.blocks.len()
+    }
+
+    /// Whether it has this block.
+    pub(crate) fn has(&self, block: &Candidate) -> bool {
+        let (header, statement) = (block.header, &block.statement);
+        let entry = |one: &BlockEntry| {
+            EnvironmentId(one.environment) == header.environment
+                && (one.first_height, one.last_height) == (header.first_height, header.last_height)
+                && (one.new_state, one.body) == (statement.new_state, statement.body)
+        };
+        self.bundle.blocks.iter().any(entry)
+    }
+
+    /// As many of the queue's next deposits as it takes.
+    pub(crate) fn deposits<'d>(&self, pending: &'d [Message]) -> &'d [Message] {
+        &pending[..pending.len().min(self.bundle.deposits.len())]
+    }
+
+    /// Checks that it is the superblock that the input leads to: what is `planned`, if there is a plan, with this registry.
+    ///
+    /// # Errors
+    /// [`LeftoverError::OtherInput`]
+    pub(crate) fn check(
+        &self,
+        registry_root: Digest,
+        planned: Option<&SuperblockStatement>,
+    ) -> Result<(), LeftoverError> {
+        let with = match planned {
+            Some(planned) if *planned == self.statement => return Ok(()),
+            _ if self.statement.registry_root != registry_root => OtherInput::Registry,
+            Some(planned) if self.statement.l1_inbox_after != planned.l1_inbox_after => OtherInput::Deposits,
+            _ => OtherInput::Blocks,
+        };
+        Err(LeftoverError::OtherInput { path: self.path.clone(), number: self.number, with })
+    }
+}

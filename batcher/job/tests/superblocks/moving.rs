@@ -1,0 +1,186 @@
+//! The state moves forward once for each superblock, and back.
+
+use std::{fs, sync::Barrier, thread};
+
+use batcher_circuits::testing::{block, digest, free_registry, message};
+use batcher_job::{
+    anchor::Untrusted,
+    batch::BatchError,
+    leftover::{LeftoverError, OtherInput},
+    output::{state_numbers, superblock_file, superblock_numbers},
+    planner::LeftOut,
+    states::{StatesError, latest, roll_back},
+};
+use batcher_verify::{
+    keys::PinnedKeys,
+    trust::{RegistryFrom, Trust},
+    verify::verify,
+};
+use bridge_core::Message;
+
+use crate::{
+    common::{batch, batch_to, batch_with, block_bundle, waiting, write_block},
+    files::trust,
+};
+
+#[test]
+fn two_batchers_of_one_state_make_one_superblock() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    waiting(root, &[(1, 1), (2, 1)]);
+    let outs = ["first", "second"].map(|name| root.join(name));
+    let barrier = &Barrier::new(2);
+    let outcomes = thread::scope(|scope| {
+        let batchers = outs.each_ref().map(|out| {
+            scope.spawn(move || {
+                barrier.wait();
+                batch_to(root, out, &[], None)
+            })
+        });
+        batchers.map(|batcher| batcher.join().expect("no panic"))
+    });
+    let mut made = 0;
+    for outcome in outcomes {
+        match outcome {
+            Ok(outcome) => made += usize::from(outcome.made.is_some()),
+            Err(BatchError::State(StatesError::Locked { .. })) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(made, 1);
+    let bundles = outs.iter().flat_map(|out| superblock_numbers(out).expect("readable"));
+    assert_eq!(bundles.collect::<Vec<_>>(), [1]);
+    assert_eq!(latest(root, None).expect("moved").number, 1);
+}
+
+#[test]
+fn a_rolled_back_superblock_is_adopted_by_its_input_and_is_in_the_way_of_any_other() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    waiting(root, &[(1, 1), (2, 1)]);
+    let first = batch(root).expect("valid blocks").made.expect("two blocks");
+    assert!(!first.is_adopted);
+    let bytes = fs::read(&first.path).expect("written");
+    roll_back(root, 0, None).expect("the genesis is kept");
+
+    // Without one of its blocks, and without both.
+    let taken = root.join("blocks/98-2.block");
+    let elsewhere = root.join("98-2.block");
+    fs::rename(&taken, &elsewhere).expect("ours");
+    let error = batch(root).expect_err("one block is missing");
+    let blocks = |error: &BatchError| {
+        matches!(
+            error,
+            BatchError::Leftover(LeftoverError::OtherInput { number: 1, with: OtherInput::Blocks, .. })
+        )
+    };
+    assert!(blocks(&error), "{error}");
+    assert!(error.to_string().contains("superblock-000001.superblock"), "{error}");
+    let all = root.join("blocks/98-1.block");
+    fs::rename(&all, root.join("98-1.block")).expect("ours");
+    let error = batch(root).expect_err("all blocks are missing");
+    assert!(blocks(&error), "{error}");
+    assert_eq!(fs::read(&first.path).expect("still there"), bytes);
+    assert_eq!(latest(root, None).expect("still there").number, 0);
+
+    // With its input, and a block that came later.
+    fs::rename(&elsewhere, &taken).expect("ours");
+    fs::rename(root.join("98-1.block"), &all).expect("ours");
+    let late = write_block(&root.join("blocks"), "2-1.block", &block_bundle(block(1, 2)));
+    let outcome = batch(root).expect("the same blocks");
+    let adopted = outcome.made.expect("the superblock that is there");
+    assert!(adopted.is_adopted);
+    assert_eq!((adopted.statement, adopted.included), (first.statement, first.included));
+    assert_eq!(outcome.left_out, [(late, LeftOut::MadeWithout)]);
+    assert_eq!(fs::read(&first.path).expect("still there"), bytes);
+
+    // The chain goes on, back, and on again in another way.
+    let second = batch(root).expect("the late block").made.expect("a block");
+    assert_eq!(second.included.len(), 1);
+    assert_eq!(state_numbers(root).expect("readable"), [0, 1, 2]);
+    write_block(&root.join("blocks"), "2-2.block", &block_bundle(block(2, 2)));
+    roll_back(root, 1, Some(root)).expect("kept");
+    assert_eq!(superblock_numbers(root).expect("readable"), [1]);
+    let other = batch(root).expect("two late blocks").made.expect("two blocks");
+    assert!(!other.is_adopted);
+    assert_eq!(other.included.len(), 2);
+    let paths = vec![first.path, other.path];
+    verify(paths, Some(&trust()), PinnedKeys::embedded()).expect("a chain");
+}
+
+#[test]
+fn a_file_that_is_no_superblock_or_one_of_another_state_is_named_and_stays() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    waiting(root, &[(1, 1)]);
+    let path = superblock_file(root, 1);
+    fs::write(&path, b"noise").expect("writable");
+    let error = batch(root).expect_err("noise");
+    assert!(matches!(error, BatchError::Leftover(LeftoverError::Invalid { .. })), "{error}");
+    assert_eq!(fs::read(&path).expect("still there"), b"noise");
+    fs::remove_file(&path).expect("ours");
+
+    let first = batch(root).expect("a valid block").made.expect("a block");
+    fs::copy(&first.path, superblock_file(root, 2)).expect("writable");
+    write_block(&root.join("blocks"), "2-1.block", &block_bundle(block(1, 2)));
+    let error = batch(root).expect_err("superblock 1 again");
+    assert!(matches!(error, BatchError::Leftover(LeftoverError::OtherState { number: 2, .. })), "{error}");
+    assert_eq!(latest(root, None).expect("still there").number, 1);
+}
+
+#[test]
+fn a_superblock_that_the_trust_file_would_refuse_is_not_made() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    waiting(root, &[(1, 1)]);
+    let out = root.join("out");
+    let refused = |change: &dyn Fn(&mut Trust)| {
+        let mut trust = trust();
+        change(&mut trust);
+        match batch_to(root, &out, &[], Some(&trust)).expect_err("not what is trusted") {
+            BatchError::Untrusted(error) => error,
+            error => panic!("{error}"),
+        }
+    };
+    let root_of = |error| match error {
+        Untrusted::Registry { number: 1, found, .. } => found,
+        error => panic!("{error}"),
+    };
+    assert!(matches!(refused(&|trust| trust.chain_id = 6), Untrusted::ChainId { expected: 6, found: 5 }));
+    assert!(matches!(refused(&|trust| trust.start.state = digest(1)), Untrusted::Start { number: 0, .. }));
+    assert!(matches!(refused(&|trust| trust.start.number = 1), Untrusted::NotReached { .. }));
+    let registry_root = free_registry(2).root();
+    assert_eq!(root_of(refused(&|trust| trust.registry[0].root = digest(1))), registry_root);
+    assert_eq!(root_of(refused(&|trust| trust.registry[0].from = 2)), registry_root);
+    assert!(!out.exists(), "nothing is written");
+    assert!(matches!(refused(&|trust| trust.keys.clear()), Untrusted::Key { .. }));
+    assert!(superblock_numbers(&out).expect("readable").is_empty());
+    assert_eq!(state_numbers(root).expect("readable"), [0]);
+
+    // A registry that L1 fixes later does not matter yet.
+    let mut later = trust();
+    later.registry.push(RegistryFrom { from: 2, root: digest(1) });
+    let made = batch_to(root, &out, &[], Some(&later)).expect("trusted").made.expect("a block");
+    verify(vec![made.path], Some(&later), PinnedKeys::embedded()).expect("trusted");
+    let error = batch_to(root, &out, &[], Some(&later)).expect_err("another registry from superblock 2 on");
+    assert!(matches!(error, BatchError::Untrusted(Untrusted::Registry { number: 2, .. })), "{error}");
+}
+
+#[test]
+fn deposits_of_an_interrupted_superblock_are_given_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    waiting(root, &[(1, 1)]);
+    let queue = [0, 1].map(|sequence| Message { sequence, ..message(5, 0, 2, 6) });
+    let first = batch_with(root, &queue[..1]).expect("valid").made.expect("a block");
+    roll_back(root, 0, None).expect("the genesis is kept");
+    let error = batch(root).expect_err("the deposit is missing");
+    assert!(
+        matches!(error, BatchError::Leftover(LeftoverError::OtherInput { with: OtherInput::Deposits, .. })),
+        "{error}"
+    );
+    // L1 has taken another one meanwhile.
+    let adopted = batch_with(root, &queue).expect("the same deposit").made.expect("a block");
+    assert!(adopted.is_adopted);
+    assert_eq!((adopted.deposits, adopted.state), (first.deposits, first.state));
+}
