@@ -33,7 +33,8 @@ use crate::{
 pub(crate) struct Arguments {
     /// Batch the block bundles of this directory, in any order.
     ///
-    /// Bundles of blocks that earlier superblocks have do no harm: they are skipped.
+    /// Bundles of blocks that earlier superblocks have do no harm: they are skipped. So is a bundle whose proof an earlier
+    /// call refused; remove its record to have it judged anew.
     #[arg(long, value_name = "DIR")]
     blocks: PathBuf,
     /// Continue the latest superblock state of this directory.
@@ -78,8 +79,9 @@ pub(crate) struct Arguments {
     /// Take at most this many blocks.
     ///
     /// Lower it to bound the time of one superblock; the blocks that are left stay for the next one.
-    #[arg(long, value_name = "N", default_value_t = MAX_BLOCKS)]
-    max_blocks: usize,
+    #[arg(long, value_name = "N", default_value_t = MAX_BLOCKS as u16,
+          value_parser = clap::value_parser!(u16).range(1..=MAX_BLOCKS as i64))]
+    max_blocks: u16,
     /// Make this many proofs at the same time.
     ///
     /// Each needs about 1.5 GB of memory. Without this flag, as many as 6 GB and the cores allow.
@@ -114,13 +116,16 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             output: &OutputDirectory::new(&arguments.out),
             trust: trust.as_ref(),
             progress: progress.as_ref(),
-            planner: Planner { max_blocks: arguments.max_blocks.clamp(1, MAX_BLOCKS), ..Planner::default() },
+            planner: Planner { max_blocks: arguments.max_blocks.into(), ..Planner::default() },
             jobs: progress::jobs(arguments.jobs),
             stop: &progress::STOP,
         };
         batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?
     };
-    let has_refusals = !outcome.refused.is_empty() || !outcome.left_out.is_empty() || outcome.stuck.is_some();
+    let has_refusals = !outcome.refused.is_empty()
+        || !outcome.left_out.is_empty()
+        || !outcome.waiting.is_empty()
+        || outcome.stuck.is_some();
     let answer = Answer::new(&outcome).with_refusals(has_refusals);
     Ok(answer.or_else(outcome.made.is_some(), ExitCode::Rejected))
 }

@@ -323,7 +323,6 @@ impl HasExitCode for IntakeError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Directory { .. } => ExitCode::Rejected,
-            Self::TooManyFiles { .. } => ExitCode::Limit,
         }
     }
 }

@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::{
     anchor::{self, Untrusted},
-    intake::{self, CheckedBlock, Intake, IntakeError, Refused, Stale},
+    intake::{CheckedBlock, Intake, IntakeError, MAX_VERIFIED, Reader, Refusal, Refused, Stale},
     leftover::{Leftover, LeftoverError},
     output::{OutputDirectory, superblock_file},
     planner::{LeftOut, Plan, Planner, Selection},
@@ -83,6 +83,8 @@ pub struct Outcome {
     pub stale: Vec<Stale>,
     /// Further files with a block that is in another file.
     pub copies: Vec<PathBuf>,
+    /// Bundles that wait for the next call, because this one verified as many of their environment as it may.
+    pub waiting: Vec<PathBuf>,
 }
 
 /// Why no superblock was made, or none could be tried.
@@ -138,18 +140,13 @@ impl Batcher<'_> {
             anchor::check(trust, state, registry_root)?;
         }
         let leftover = Leftover::find(superblocks, state, self.engine.pinned())?;
-        let mut intake = intake::read(blocks, state, registry)?;
-        let copies = intake.drop_copies();
-        let Intake { blocks, refused, stale } = intake;
         let store = Store::open(self.output)?;
-        let mut unrecorded = vec![];
-        for bundle in &refused {
-            if let Some(sha3) = &bundle.sha3 {
-                let name = bundle.path.file_name().unwrap_or_default().to_string_lossy();
-                // The outcome lists the bundle in any case.
-                unrecorded.extend(store.quarantine(sha3, &name, &bundle.reason.to_string()).err());
-            }
-        }
+        let program = self.program();
+        let refusal = |sha3: &[u8; 32]| store.refusal(sha3, &program);
+        let reader = Reader { state, registry, refusal: &refusal, max_verified: MAX_VERIFIED };
+        let Intake { blocks, refused, stale, copies, waiting } = reader.read(blocks)?;
+        // The outcome lists the bundles in any case.
+        let unrecorded = refused.iter().filter_map(|bundle| record(&store, bundle, &program).err()).collect();
         // What the interrupted run had is planned again, and nothing beside it.
         let (planner, blocks, others, deposits) = match &leftover {
             None => (self.planner, blocks, vec![], deposits),
@@ -179,9 +176,12 @@ impl Batcher<'_> {
                 stuck,
                 stale,
                 copies,
+                waiting,
             });
         }
         let plan = planner.plan(state, registry, segment_set_root, selection)?;
+        // A state that is too large to be written would make all proofs useless.
+        states.check(&plan.transition.new_state)?;
         let bytes = match &leftover {
             Some(leftover) => {
                 leftover.check(registry_root, Some(&plan.transition.statement))?;
@@ -210,7 +210,7 @@ impl Batcher<'_> {
             l1_outbox,
         };
         let (made, stuck) = (Some(made), plan.stuck);
-        Ok(Outcome { made, refused, unrecorded, unremoved, left_out, stuck, stale, copies })
+        Ok(Outcome { made, refused, unrecorded, unremoved, left_out, stuck, stale, copies, waiting })
     }
 
     /// Proves a plan over `blocks` and returns the bundle as the bytes of a file.
@@ -235,6 +235,21 @@ impl Batcher<'_> {
     fn check_key(&self, key: Digest) -> Result<(), Untrusted> {
         self.trust.map_or(Ok(()), |trust| anchor::check_key(trust, key))
     }
+
+    /// What decides whether the bytes of a bundle are a proven block: the code, and the circuits that verify blocks.
+    fn program(&self) -> String {
+        format!("{} {}", env!("CARGO_PKG_VERSION"), self.engine.pinned().key_set().root())
+    }
+}
+
+/// Records a refusal, unless it is on record already.
+fn record(store: &Store, bundle: &Refused, program: &str) -> Result<(), StoreError> {
+    let Some(sha3) = bundle.sha3.filter(|_| !matches!(bundle.reason, Refusal::Recorded { .. })) else {
+        return Ok(());
+    };
+    let name = bundle.path.file_name().unwrap_or_default().to_string_lossy();
+    let program = bundle.reason.is_final().then_some(program);
+    store.quarantine(&sha3, &name, &bundle.reason.to_string(), program)
 }
 
 fn with_paths(left_out: Vec<(usize, LeftOut)>, blocks: &[CheckedBlock]) -> Vec<(PathBuf, LeftOut)> {

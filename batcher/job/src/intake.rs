@@ -1,7 +1,12 @@
 //! Block bundles from a directory: each is judged on its own, and a bad one never touches another.
+//!
+//! Anybody may be able to put files into the directory, and nothing removes them. So whatever is cheap to judge is judged
+//! in every call: what is no bundle, what the registry does not allow, blocks that earlier superblocks have, copies, and
+//! bundles whose proof was refused before. Proofs are verified within limits, in the order of file names, and each
+//! environment has a limit of its own: neither old nor hostile files keep a new bundle of another environment waiting.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -23,8 +28,10 @@ use thiserror::Error;
 
 use crate::planner::Candidate;
 
-/// The most files that one directory of bundles may have.
-pub const MAX_FILES: usize = 4096;
+/// The most bundles whose proofs one call verifies, unless the caller says less. Environments have equal shares.
+pub const MAX_VERIFIED: usize = 4096;
+/// Files that are judged in parallel, before what they use up of the shares is counted.
+const TOGETHER: usize = 64;
 
 /// A bundle whose proof is valid and whose kernel the registry allows in the next superblock.
 #[derive(Clone, Debug)]
@@ -51,6 +58,23 @@ pub enum Refusal {
     /// The block is not of the environment's producer.
     #[error("environment {environment} has the producer {expected}, but the block is of {found}")]
     Producer { environment: EnvironmentId, expected: Digest, found: Digest },
+    /// An earlier call refused the same bytes, and nothing changes its answer.
+    #[error("{reason} (refused before)")]
+    Recorded {
+        /// The reason on record.
+        reason: String,
+    },
+}
+
+impl Refusal {
+    /// Whether the reason follows from the bytes of the bundle, whatever the state and the registry are.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Bundle(_) | Self::Recorded { .. } => true,
+            Self::File(_) | Self::Registry(_) | Self::Producer { .. } => false,
+        }
+    }
 }
 
 /// A refused bundle.
@@ -71,15 +95,19 @@ pub struct Stale {
     pub height: u32,
 }
 
-/// What a directory of bundles holds.
+/// What a directory of bundles holds. All lists are ordered by file name.
 #[derive(Debug, Default)]
 pub struct Intake {
-    /// Valid blocks, by file name.
+    /// Valid blocks. No two of them state the same under the same key.
     pub blocks: Vec<CheckedBlock>,
-    /// Refused bundles, by file name.
+    /// Refused bundles.
     pub refused: Vec<Refused>,
-    /// Bundles of blocks that earlier superblocks have, by file name; they are not verified again.
+    /// Bundles of blocks that earlier superblocks have. They are not verified again.
     pub stale: Vec<Stale>,
+    /// Further files that state the same as one of the blocks, under the same key. Nobody needs to verify or include them.
+    pub copies: Vec<PathBuf>,
+    /// Bundles that wait for the next call, because their environment's share of this one is used up.
+    pub waiting: Vec<PathBuf>,
 }
 
 /// Why a directory is not read at all.
@@ -88,15 +116,42 @@ pub enum IntakeError {
     /// The directory cannot be listed.
     #[error("{path}: cannot read the directory: {source}", path = .path.display())]
     Directory { path: PathBuf, source: std::io::Error },
-    /// The directory has too many files.
-    #[error("{path}: a directory of bundles has at most {MAX_FILES} files", path = .path.display())]
-    TooManyFiles { path: PathBuf },
 }
 
 enum Judged {
     Block(Box<CheckedBlock>),
     Refused(Refused),
     Stale(Stale),
+    Copy(PathBuf),
+    Waiting(PathBuf),
+}
+
+/// A judgement, and the environment whose share it used up, if a proof was verified.
+type Judgement = (Judged, Option<EnvironmentId>);
+
+/// Names what two bundles share that state the same under the same key.
+type BlockId = (Digest, Digest);
+
+/// What a call has done so far.
+#[derive(Default)]
+struct Progress {
+    /// The valid blocks.
+    blocks: BTreeSet<BlockId>,
+    /// How many proofs were verified for each environment.
+    verified: BTreeMap<EnvironmentId, usize>,
+    /// How many valid blocks each environment has.
+    accepted: BTreeMap<EnvironmentId, usize>,
+}
+
+/// Reads bundles and judges them against the next superblock of a state.
+pub struct Reader<'a> {
+    pub state: &'a SuperblockState,
+    pub registry: &'a Registry,
+    /// Says why an earlier call refused the bundle with this SHA3-256, if the refusal [is final](Refusal::is_final).
+    pub refusal: &'a (dyn Fn(&[u8; 32]) -> Option<String> + Sync),
+    /// The most bundles whose proofs are verified. Every environment of the registry has an equal share, and at least one:
+    /// none can keep the others waiting.
+    pub max_verified: usize,
 }
 
 /// The files of `directory` by name, without hidden ones and directories.
@@ -105,102 +160,121 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, IntakeError> {
     let mut paths = vec![];
     for entry in fs::read_dir(directory).map_err(error)? {
         let entry = entry.map_err(error)?;
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if hidden || entry.file_type().map_err(error)?.is_dir() {
-            continue;
+        let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
+        // What vanishes meanwhile is refused when it is read.
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if !is_hidden && !is_directory {
+            paths.push(entry.path());
         }
-        if paths.len() == MAX_FILES {
-            return Err(IntakeError::TooManyFiles { path: directory.to_owned() });
-        }
-        paths.push(entry.path());
     }
     paths.sort_unstable();
     Ok(paths)
 }
 
-/// Reads every bundle of `directory` and judges it against the next superblock of `state`, in parallel.
-///
-/// # Errors
-/// [`IntakeError`] if the directory cannot be listed. A bad bundle is not an error: it is in [`Intake::refused`].
-pub fn read(directory: &Path, state: &SuperblockState, registry: &Registry) -> Result<Intake, IntakeError> {
-    let judged: Vec<_> = files(directory)?.into_par_iter().map(|path| judge(path, state, registry)).collect();
-    let mut intake = Intake::default();
-    for one in judged {
-        match one {
-            Judged::Block(block) => intake.blocks.push(*block),
-            Judged::Refused(refused) => intake.refused.push(refused),
-            Judged::Stale(stale) => intake.stale.push(stale),
+impl Reader<'_> {
+    /// Reads the bundles of `directory` in the order of their names and judges each, several at a time. Only regular files
+    /// are opened. A call verifies at most [`Self::max_verified`] proofs, apart from a few that are judged at the same time;
+    /// bundles that are cheap to judge are not limited. So the next call gets on with bundles that wait, although none is
+    /// removed: what this one included is stale then, and what it refused is on record.
+    ///
+    /// # Errors
+    /// [`IntakeError`] if the directory cannot be listed. A bad bundle is not an error: it is in [`Intake::refused`].
+    pub fn read(&self, directory: &Path) -> Result<Intake, IntakeError> {
+        let share = (self.max_verified / self.registry.entries().count().max(1)).max(1);
+        let (mut intake, mut progress) = (Intake::default(), Progress::default());
+        for paths in files(directory)?.chunks(TOGETHER) {
+            let judged: Vec<Judgement> =
+                paths.par_iter().map(|path| self.judge(path, share, &progress)).collect();
+            for (judged, verified) in judged {
+                if let Some(environment) = verified {
+                    *progress.verified.entry(environment).or_default() += 1;
+                }
+                match judged {
+                    Judged::Block(block) => intake.add(*block, share, &mut progress),
+                    Judged::Refused(refused) => intake.refused.push(refused),
+                    Judged::Stale(stale) => intake.stale.push(stale),
+                    Judged::Copy(path) => intake.copies.push(path),
+                    Judged::Waiting(path) => intake.waiting.push(path),
+                }
+            }
         }
+        Ok(intake)
     }
-    Ok(intake)
-}
 
-fn judge(path: PathBuf, state: &SuperblockState, registry: &Registry) -> Judged {
-    let bytes = match file::read_bytes(FileKind::BlockBundle, &path, BUNDLE_LIMIT) {
-        Ok(bytes) => bytes,
-        Err(error) => return Judged::Refused(Refused { path, sha3: None, reason: error.into() }),
-    };
-    let sha3 = file::sha3(&bytes);
-    let refused = |path, reason| Judged::Refused(Refused { path, sha3: Some(sha3), reason });
-    let bundle = match BlockBundle::decode(&bytes) {
-        Ok(bundle) => bundle,
-        Err(error) => return refused(path, error.into()),
-    };
-    let header = match check_statement(&bundle.statement) {
-        Ok(header) => header,
-        Err(error) => return refused(path, BundleError::from(error).into()),
-    };
-    let environment = header.environment;
-    if let Some(head) = state.environments.get(&environment)
-        && header.first_height <= head.height
-    {
-        return Judged::Stale(Stale { path, environment, height: head.height });
-    }
-    match check(&bundle, environment, state.number.saturating_add(1), registry) {
-        Ok((proof, key, digest)) => {
-            let BlockBundle { statement, messages, .. } = bundle;
-            let candidate = Candidate { statement, header, key: digest, messages, file: sha3 };
-            Judged::Block(Box::new(CheckedBlock { path, candidate, proof, key }))
+    /// Judges one file: cheap checks first, then its proof, if the environment's `share` is not used up.
+    fn judge(&self, path: &Path, share: usize, progress: &Progress) -> Judgement {
+        let path = path.to_owned();
+        let bytes = match file::read_bytes(FileKind::BlockBundle, &path, BUNDLE_LIMIT) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                return (Judged::Refused(Refused { path, sha3: None, reason: error.into() }), None);
+            }
+        };
+        let sha3 = file::sha3(&bytes);
+        let refused = |path, reason| Judged::Refused(Refused { path, sha3: Some(sha3), reason });
+        let bundle = match BlockBundle::decode(&bytes) {
+            Ok(bundle) => bundle,
+            Err(error) => return (refused(path, error.into()), None),
+        };
+        let header = match check_statement(&bundle.statement) {
+            Ok(header) => header,
+            Err(error) => return (refused(path, BundleError::from(error).into()), None),
+        };
+        let environment = header.environment;
+        if let Some(head) = self.state.environments.get(&environment)
+            && header.first_height <= head.height
+        {
+            return (Judged::Stale(Stale { path, environment, height: head.height }), None);
         }
-        Err(reason) => refused(path, reason),
+        let key = match self.check_key(&bundle, environment) {
+            Ok(key) => key,
+            Err(reason) => return (refused(path, reason), None),
+        };
+        if progress.blocks.contains(&(statement_digest(&bundle.statement), key)) {
+            return (Judged::Copy(path), None);
+        }
+        if let Some(reason) = (self.refusal)(&sha3) {
+            return (refused(path, Refusal::Recorded { reason }), None);
+        }
+        if progress.verified.get(&environment).is_some_and(|&count| count >= share) {
+            return (Judged::Waiting(path), None);
+        }
+        let judged = match bundle.open(&block_shape().common) {
+            Ok((proof, key, digest)) => {
+                let BlockBundle { statement, messages, .. } = bundle;
+                let candidate = Candidate { statement, header, key: digest, messages, file: sha3 };
+                Judged::Block(Box::new(CheckedBlock { path, candidate, proof, key }))
+            }
+            Err(error) => refused(path, error.into()),
+        };
+        (judged, Some(environment))
     }
-}
 
-/// Checks a decoded bundle of `environment` against the registry in superblock `number`, then its proof: cheap checks
-/// first.
-fn check(
-    bundle: &BlockBundle,
-    environment: EnvironmentId,
-    number: u32,
-    registry: &Registry,
-) -> Result<(Proof, VerifierKey, Digest), Refusal> {
-    let statement = &bundle.statement;
-    let common = &block_shape().common;
-    let key = circuits_core::proof::decode_key(&bundle.key, common).map_err(BundleError::Proof)?;
-    let membership = registry.membership(environment, key_digest(&key), number)?;
-    if statement.producer != membership.producer {
-        return Err(Refusal::Producer {
-            environment,
-            expected: membership.producer,
-            found: statement.producer,
-        });
+    /// Checks a bundle of `environment` against the registry in the next superblock, and returns the digest of its key.
+    fn check_key(&self, bundle: &BlockBundle, environment: EnvironmentId) -> Result<Digest, Refusal> {
+        let key = circuits_core::proof::decode_key(&bundle.key, &block_shape().common);
+        let key = key_digest(&key.map_err(BundleError::Proof)?);
+        let number = self.state.number.saturating_add(1);
+        let membership = self.registry.membership(environment, key, number)?;
+        let (expected, found) = (membership.producer, bundle.statement.producer);
+        if found == expected { Ok(key) } else { Err(Refusal::Producer { environment, expected, found }) }
     }
-    Ok(bundle.open(common)?)
 }
 
 impl Intake {
-    /// Keeps one of several valid files that state the same under the same key, and returns the paths of the others. They
-    /// would otherwise be left out as duplicates, although nobody needs to know.
-    pub fn drop_copies(&mut self) -> Vec<PathBuf> {
-        let mut seen = BTreeSet::new();
-        let mut copies = vec![];
-        self.blocks.retain(|block| {
-            let new = seen.insert((statement_digest(&block.candidate.statement), block.candidate.key));
-            if !new {
-                copies.push(block.path.clone());
-            }
-            new
-        });
-        copies
+    /// Adds a valid block, unless it is a copy or was judged together with the last ones of its environment's `share`.
+    fn add(&mut self, block: CheckedBlock, share: usize, progress: &mut Progress) {
+        let candidate = &block.candidate;
+        let id = (statement_digest(&candidate.statement), candidate.key);
+        let accepted = progress.accepted.entry(candidate.header.environment).or_default();
+        if progress.blocks.contains(&id) {
+            self.copies.push(block.path);
+        } else if *accepted >= share {
+            self.waiting.push(block.path);
+        } else {
+            *accepted += 1;
+            progress.blocks.insert(id);
+            self.blocks.push(block);
+        }
     }
 }

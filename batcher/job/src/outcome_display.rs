@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     batch::{Made, Outcome},
-    intake::{Refused, Stale},
+    intake::{MAX_VERIFIED, Refused, Stale},
     planner::LeftOut,
 };
 
@@ -32,6 +32,7 @@ struct OutcomeFields<'a> {
     stuck_deposit: Option<StuckFields>,
     already_included: Vec<StaleFields>,
     copies: Vec<String>,
+    waiting: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -118,6 +119,7 @@ impl Serialize for Outcome {
                 .map(|(position, reason)| StuckFields { position: *position, reason: reason.to_string() }),
             already_included: self.stale.iter().map(stale).collect(),
             copies: self.copies.iter().map(|path| path_text(path)).collect(),
+            waiting: self.waiting.iter().map(|path| path_text(path)).collect(),
         }
         .serialize(serializer)
     }
@@ -164,8 +166,16 @@ impl fmt::Display for Outcome {
             write!(f, "\ndeposit {} stays in the queue, with all after it: {}", index + 1, shown(reason))?;
         }
         match self.stale.len() {
+            0 => {}
+            stale => write!(f, "\n{stale} bundles hold blocks that earlier superblocks have")?,
+        }
+        match self.waiting.len() {
             0 => Ok(()),
-            stale => write!(f, "\n{stale} bundles hold blocks that earlier superblocks have"),
+            waiting => write!(
+                f,
+                "\n{waiting} bundles wait for the next call: one call verifies at most {MAX_VERIFIED}, in equal shares \
+                 for all environments"
+            ),
         }
     }
 }
@@ -193,10 +203,12 @@ mod tests {
             stuck: None,
             stale: vec![],
             copies: vec![path()],
+            waiting: vec![path()],
         };
         let json = serde_json::to_value(&outcome).expect("serialisable");
-        for named in [&json["refused"][0]["file"], &json["copies"][0]] {
+        for named in [&json["refused"][0]["file"], &json["copies"][0], &json["waiting"][0]] {
             assert!(named.as_str().is_some_and(|file| file.starts_with("junk-")), "{json}");
         }
+        assert!(outcome.to_string().contains("1 bundles wait for the next call"), "{outcome}");
     }
 }

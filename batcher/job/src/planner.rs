@@ -2,19 +2,24 @@
 //!
 //! A plan is a function of its inputs; the order of files has no influence. It is made in three steps:
 //!
-//! 1. `chains`: which candidates continue the state, environment by environment.
-//! 2. `schedule`: in which order their messages can be moved, and `reasons`: why the others cannot come.
+//! 1. `chains`: which candidates continue the state and each other, environment by environment.
+//! 2. `schedule`: which of them come, in which order, as long as there is `room`; and `reasons`: why the others do not.
 //! 3. [`ProofTree::cheapest`]: which circuits apply the blocks and move the messages.
 //!
 //! The first two make a [`Selection`], which carries what the third needs. Then the [`Transition`] applies every rule to
 //! the selection natively, before anything is proved.
 
+#[cfg(test)]
+mod alternative_tests;
 mod candidate;
 mod chains;
 mod left_out;
 #[cfg(test)]
 mod message_tests;
 mod reasons;
+mod room;
+#[cfg(test)]
+mod room_tests;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -23,11 +28,13 @@ use std::fmt;
 
 use batcher_circuits::{
     contents::Contents,
+    messages::MESSAGE_CAPACITY,
     packing::Load,
+    segment::LEAF_MAX_BLOCKS,
     state::SuperblockState,
     transition::{Transition, TransitionError},
 };
-use bridge_core::{BridgeError, Message};
+use bridge_core::{BridgeError, Capacity, Message};
 use circuits_core::Digest;
 use circuits_protocol::registry::Registry;
 
@@ -36,11 +43,20 @@ use crate::proof_tree::{ProofTree, ProofTreeLimits};
 pub use candidate::Candidate;
 use chains::chains;
 pub use left_out::{BlockName, LeftOut};
+pub(crate) use room::Room;
 pub use schedule::MAX_DEPOSITS;
 use schedule::Schedule;
 
 /// The most blocks of one superblock, unless the caller says less.
 pub const MAX_BLOCKS: usize = 512;
+
+/// The most steps of the bridge and the most new balances of one superblock, unless the caller says less: what fills as
+/// many message segments as [`MAX_BLOCKS`] fill leaves. Moving messages then costs about as much as applying blocks.
+pub const MAX_MESSAGES: Capacity = {
+    let segments = MAX_BLOCKS.div_ceil(LEAF_MAX_BLOCKS);
+    let Capacity { new_balances, steps } = MESSAGE_CAPACITY;
+    Capacity { new_balances: segments * new_balances, steps: segments * steps }
+};
 
 /// What is to be proved.
 pub struct Plan {
@@ -87,21 +103,26 @@ pub struct Selection {
 pub struct Planner {
     /// The most blocks of one superblock.
     pub max_blocks: usize,
+    /// The most steps and new balances of one superblock. A block that needs more never comes; one takes at most
+    /// [`MAX_BLOCK_STEPS`](bridge_core::MAX_BLOCK_STEPS) steps, and as many new balances.
+    pub max_messages: Capacity,
     /// Which trees are considered.
     pub limits: ProofTreeLimits,
 }
 
 impl Default for Planner {
     fn default() -> Self {
-        Self { max_blocks: MAX_BLOCKS, limits: ProofTreeLimits::default() }
+        Self { max_blocks: MAX_BLOCKS, max_messages: MAX_MESSAGES, limits: ProofTreeLimits::default() }
     }
 }
 
 impl Planner {
-    /// Chooses blocks. Each environment's blocks form one chain from where `state` left it; of several blocks that
-    /// continue the chain, the one with the lowest statement digest wins. Environments take turns, by id: in each turn an
-    /// environment adds its next block if its messages can be moved by then. A block that can never come is left out
-    /// with those that need it, each with its own reason. The order of `candidates` has no influence on what is stated.
+    /// Chooses blocks. Each environment's blocks form one chain from where `state` left it. Environments take turns, by
+    /// id: in each turn an environment adds its next block, if its messages can be moved by then and the superblock has
+    /// room for them. Of several blocks that continue the same state, the one is tried first that leads furthest, with those
+    /// that follow it, and of these the one with the lowest statement digest; another one takes its place only if no
+    /// environment can add its first choice. A block that cannot come is left out with those that need it, each with its
+    /// own reason. The order of `candidates` has no influence on what is stated.
     ///
     /// `deposits` are those that L1's queue has and no superblock took.
     #[must_use]
@@ -112,16 +133,14 @@ impl Planner {
         candidates: &[Candidate],
         deposits: &[Message],
     ) -> Selection {
-        let (chains, mut left_out) = chains(state, registry, candidates);
-        let mut schedule = Schedule::new(state, candidates, chains);
+        let room = Room::new(self.max_blocks, self.max_messages);
+        let mut schedule = Schedule::new(state, candidates, chains(state, registry, candidates), room);
         let (taken, stuck) = schedule.take_deposits(deposits);
         let refunds = schedule.send_back(state);
         schedule.fill();
-        left_out.extend(schedule.reasons(&left_out));
-        let mut order = schedule.order;
-        let late = order.split_off(order.len().min(self.max_blocks));
-        left_out.extend(late.into_iter().map(|index| (index, LeftOut::Full { limit: self.max_blocks })));
-        left_out.sort_by_key(|(index, _)| *index);
+        let mut left_out = schedule.reasons();
+        left_out.sort_unstable_by_key(|(index, _)| *index);
+        let order = schedule.order;
         let contents = Contents {
             blocks: order.iter().map(|&index| candidates[index].content()).collect(),
             deposits: deposits[..taken].to_vec(),

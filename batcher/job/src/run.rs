@@ -85,7 +85,7 @@ impl Runner<'_> {
         let mut execution = Execution::new(self.engine.cache(), participants);
         let (mut blocks, mut superblocks) = (0, vec![]);
         for number in 1..=scenario.superblocks {
-            let share = scenario.deposits_per_superblock.unwrap_or(MAX_DEPOSITS).min(MAX_DEPOSITS);
+            let share = scenario.deposits_per_superblock.unwrap_or(MAX_DEPOSITS);
             let (taken, rest) = deposits.split_at(share.min(deposits.len()));
             deposits = rest;
             let executed = execution.execute_blocks(number, taken)?;
@@ -230,7 +230,9 @@ fn check_complete(number: u32, expected: usize, outcome: &Outcome) -> Result<(),
     let refused = outcome.refused.iter().map(|one| format!("{}: {}", one.path.display(), one.reason));
     let left_out = outcome.left_out.iter().map(|(path, reason)| format!("{}: {reason}", path.display()));
     let stuck = outcome.stuck.iter().map(|(index, reason)| format!("deposit {}: {reason}", index + 1));
-    let reasons: Vec<_> = refused.chain(left_out).chain(stuck).collect();
+    let waiting =
+        outcome.waiting.iter().map(|path| format!("{}: it waits for the next call", path.display()));
+    let reasons: Vec<_> = refused.chain(left_out).chain(stuck).chain(waiting).collect();
     Err(RunError::Incomplete {
         number,
         reason: format!("{included} of {expected} blocks were batched; {}", reasons.join("; ")),

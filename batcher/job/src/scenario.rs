@@ -18,14 +18,15 @@ use environments_core::{
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::queue::{Queue, QueueError};
+use crate::{
+    planner::{MAX_BLOCKS, MAX_DEPOSITS},
+    queue::{Queue, QueueError},
+};
 
 /// Bytes of the largest scenario, genesis or transactions file.
 const FILE_LIMIT: u64 = 64 << 20;
 /// The most superblocks of a scenario.
 const MAX_SUPERBLOCKS: u32 = 10_000;
-/// The most blocks that one environment makes for one superblock.
-const MAX_BLOCKS: u32 = 1000;
 
 /// A scenario file.
 #[derive(Clone, Debug, Deserialize)]
@@ -36,7 +37,7 @@ pub struct Scenario {
     pub superblocks: u32,
     /// The path of L1's deposits, one JSON message per line.
     pub deposits: Option<PathBuf>,
-    /// How many deposits each superblock takes; without this, all that are left.
+    /// How many deposits each superblock takes, at most [`MAX_DEPOSITS`]; without this, as many as are left, up to that.
     pub deposits_per_superblock: Option<usize>,
     pub environments: Vec<EnvironmentConfig>,
     /// The directory in which relative paths start.
@@ -60,7 +61,8 @@ pub struct EnvironmentConfig {
     pub genesis: toml::Value,
     /// The path of its transactions, one JSON object per line.
     pub transactions: PathBuf,
-    /// Blocks that it makes for each superblock.
+    /// Blocks that it makes for each superblock, if it has transactions for them and the superblock has room for their
+    /// messages. All environments together make at most [`MAX_BLOCKS`].
     #[serde(default = "one")]
     pub blocks_per_superblock: u32,
     /// How many transactions are offered to each block, lines that are refused not counted; without this, all that are
@@ -159,8 +161,7 @@ impl Scenario {
     /// [`ScenarioError`], which names the file.
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
         let malformed = |reason| ScenarioError::Malformed { path: path.to_owned(), reason };
-        let mut scenario: Self =
-            text::parse_toml(&text::read(path, FILE_LIMIT)?).map_err(|reason| malformed(reason))?;
+        let mut scenario: Self = text::parse_toml(&text::read(path, FILE_LIMIT)?).map_err(&malformed)?;
         scenario.directory = path.parent().map(Path::to_owned).unwrap_or_default();
         scenario.path = path.to_owned();
         check_chain_id(scenario.chain_id).map_err(|error| malformed(error.to_string()))?;
@@ -175,12 +176,17 @@ impl Scenario {
             if !ids.insert(environment.id) {
                 return Err(malformed(format!("environment {} is listed twice", environment.id)));
             }
-            if environment.blocks_per_superblock > MAX_BLOCKS {
-                return Err(malformed(format!(
-                    "blocks_per_superblock must be at most {MAX_BLOCKS}, found {}",
-                    environment.blocks_per_superblock
-                )));
-            }
+        }
+        let blocks: u64 = scenario.environments.iter().map(|one| u64::from(one.blocks_per_superblock)).sum();
+        if blocks > MAX_BLOCKS as u64 {
+            return Err(malformed(format!(
+                "blocks_per_superblock must be at most {MAX_BLOCKS} for all environments together, found {blocks}"
+            )));
+        }
+        if let Some(found) = scenario.deposits_per_superblock.filter(|&count| count > MAX_DEPOSITS) {
+            return Err(malformed(format!(
+                "deposits_per_superblock must be at most {MAX_DEPOSITS}, found {found}"
+            )));
         }
         if ids.is_empty() {
             return Err(malformed("a scenario has at least one environment".to_owned()));
@@ -310,4 +316,42 @@ pub fn registry(cache: &CircuitCache, participants: &[Participant]) -> Result<Re
         registry.insert(EnvironmentId(producer.id().get()), entry)?;
     }
     Ok(registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What reading a scenario says whose environments make so many blocks for a superblock that takes so many deposits.
+    fn read(blocks: &[u32], deposits: usize) -> Result<Scenario, ScenarioError> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("scenario.toml");
+        let mut text = format!("chain_id = 7\nsuperblocks = 1\ndeposits_per_superblock = {deposits}\n");
+        for (id, count) in (1..).zip(blocks) {
+            text += &format!(
+                "[[environments]]\nid = {id}\nkind = \"counter\"\nproducer_secret = \"{id:064}\"\ngenesis = {{}}\n\
+                 transactions = \"lines.jsonl\"\nblocks_per_superblock = {count}\n"
+            );
+        }
+        std::fs::write(&path, text).expect("writable");
+        Scenario::read(&path)
+    }
+
+    #[test]
+    fn a_scenario_asks_for_no_more_blocks_and_deposits_than_a_superblock_takes() {
+        let most = MAX_BLOCKS as u32;
+        assert!(read(&[most - 1, 1], MAX_DEPOSITS).is_ok());
+        for (blocks, deposits, part) in [
+            (
+                &[most, 1][..],
+                1,
+                "blocks_per_superblock must be at most 512 for all environments together, found 513",
+            ),
+            (&[u32::MAX, u32::MAX][..], 1, "found 8589934590"),
+            (&[1][..], MAX_DEPOSITS + 1, "deposits_per_superblock must be at most 128, found 129"),
+        ] {
+            let error = read(blocks, deposits).expect_err("too many").to_string();
+            assert!(error.contains(part) && error.contains("scenario.toml"), "{error}");
+        }
+    }
 }

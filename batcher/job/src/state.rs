@@ -89,15 +89,24 @@ pub fn read(path: &Path) -> Result<SuperblockState, StateError> {
     Ok(state)
 }
 
+/// The content of the file at `path` that holds a state.
+///
+/// # Errors
+/// [`StateError`], which names the file: [`read`] would refuse the state.
+pub fn encode(path: &Path, state: &SuperblockState) -> Result<Vec<u8>, StateError> {
+    check(state).map_err(|source| StateError::Invalid { path: path.to_owned(), source })?;
+    let stored = Stored { commitment: state.commitment(), state: state.clone() };
+    let bytes = file::encode(FileKind::SuperblockState, &stored, STATE_LIMIT);
+    Ok(bytes.map_err(|source| FileError::Format { path: path.to_owned(), source })?)
+}
+
 /// Writes a state to a file that is not there yet, or has this state already; reads it back and compares.
 ///
 /// # Errors
 /// [`StateError`], which names the file.
 pub fn write(path: &Path, state: &SuperblockState) -> Result<(), StateError> {
+    file::write_new(path, &encode(path, state)?)?;
     let invalid = |source| StateError::Invalid { path: path.to_owned(), source };
-    check(state).map_err(invalid)?;
-    let stored = Stored { commitment: state.commitment(), state: state.clone() };
-    file::create(FileKind::SuperblockState, path, &stored, STATE_LIMIT)?;
     if read(path)? == *state { Ok(()) } else { Err(invalid(InvalidState::ReadBack)) }
 }
 

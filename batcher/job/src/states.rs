@@ -166,6 +166,15 @@ impl States {
         &self.latest
     }
 
+    /// Checks that [`Self::advance`] can write `next`, as far as that depends on the state.
+    ///
+    /// # Errors
+    /// [`StatesError::State`]
+    pub fn check(&self, next: &SuperblockState) -> Result<(), StatesError> {
+        state::encode(&state_file(&self.directory, next.number), next)?;
+        Ok(())
+    }
+
     /// Makes `next` the latest state: writes it, then removes the states that are too old to be kept. Returns why some of
     /// these stay; the next call tries again.
     ///

@@ -73,6 +73,8 @@ pub struct QuarantineRecord {
     /// Name of the file when it was refused.
     pub file: String,
     pub reason: String,
+    /// The program that refused it, if any superblock state and any registry leads it to the same answer.
+    pub program: Option<String>,
 }
 
 /// Why the store cannot be used, or a stored proof is not.
@@ -160,17 +162,35 @@ impl Store {
         Ok(file::write(FileKind::TaskProof, &self.proof_path(id), &stored, SMALL_LIMIT)?)
     }
 
-    /// Records that a bundle was refused. The bundle itself stays where it is, and a later run judges it anew.
+    /// Records that a bundle was refused. The bundle itself stays where it is. A later run judges it anew, unless `program`
+    /// says that it is the program that refused the bundle whatever the state and the registry are.
     ///
     /// # Errors
     /// [`StoreError::File`].
-    pub fn quarantine(&self, sha3: &[u8; 32], file: &str, reason: &str) -> Result<(), StoreError> {
+    pub fn quarantine(
+        &self,
+        sha3: &[u8; 32],
+        file: &str,
+        reason: &str,
+        program: Option<&str>,
+    ) -> Result<(), StoreError> {
         let record = QuarantineRecord {
             sha3: hex::encode(sha3),
             file: file.chars().take(255).collect(),
             reason: reason.chars().take(2000).collect(),
+            program: program.map(str::to_owned),
         };
         Ok(file::write(FileKind::QuarantineRecord, &self.output.quarantine_file(sha3), &record, SMALL_LIMIT)?)
+    }
+
+    /// Why `program` refused a bundle whatever the state and the registry are, if that is on record. A record that cannot be
+    /// read is none: the bundle is judged anew.
+    #[must_use]
+    pub fn refusal(&self, sha3: &[u8; 32], program: &str) -> Option<String> {
+        let path = self.output.quarantine_file(sha3);
+        let record: QuarantineRecord = file::read(FileKind::QuarantineRecord, &path, SMALL_LIMIT).ok()?;
+        let is_this = record.sha3 == hex::encode(sha3) && record.program.as_deref() == Some(program);
+        is_this.then_some(record.reason)
     }
 }
 

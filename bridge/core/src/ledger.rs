@@ -5,7 +5,7 @@
 //! a state, which it borrows, so that a try costs one hash for each message. [`crate::Crossing`] then moves the blocks
 //! that were chosen, under the same rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use circuits_core::{Digest, amount::Amount, trees::TreeError};
 
@@ -98,6 +98,18 @@ impl<'s> Ledger<'s> {
     #[must_use]
     pub fn balance(&self, key: BalanceKey) -> Amount {
         self.changes.balances.get(&key).copied().unwrap_or_else(|| self.state.balance(key))
+    }
+
+    /// How many balances were added to those of the state.
+    #[must_use]
+    pub fn added_balances(&self) -> usize {
+        self.changes.balances.keys().filter(|&&key| !self.state.has_balance(key)).count()
+    }
+
+    /// How many balances `block` would add.
+    #[must_use]
+    pub fn new_balances(&self, block: &BlockMessages) -> usize {
+        block.balance_keys().filter(|&key| !self.has_balance(key)).collect::<BTreeSet<_>>().len()
     }
 
     fn pending(&self, hash: &Digest) -> usize {

@@ -27,14 +27,15 @@ pub enum LeftOut {
     /// The environment is already past it.
     #[error("environment {environment} is already at height {height}")]
     AlreadyIncluded { environment: EnvironmentId, height: u32 },
-    /// Another block of this height has a lower statement digest; see [`super::Planner::select`].
+    /// The superblock has another block that starts from the same state; see [`super::Planner::select`].
     #[error(
-        "another block of environment {environment} starts at height {height}; its statement digest {winner} is not larger"
+        "another block of environment {environment} that starts at height {height} is included; its statement digest is {winner}"
     )]
     Duplicate {
         environment: EnvironmentId,
         /// The first height of both.
         height: u32,
+        /// The statement digest of the block that is included.
         winner: Digest,
     },
     /// It starts from a state that the environment is not in.
@@ -55,6 +56,16 @@ pub enum LeftOut {
     /// An interrupted run made the superblock without it; the next one can take the block.
     #[error("the superblock was made without it before")]
     MadeWithout,
+    /// The superblock has no room for the steps that move its messages; the next one has.
+    #[error(
+        "its messages take {needed} steps of the bridge, and {left} of the superblock's {limit} are left"
+    )]
+    Steps { needed: usize, left: usize, limit: usize },
+    /// The superblock has no room for the balances that its messages add; the next one has.
+    #[error(
+        "its messages add {needed} balances to the bridge, and {left} of the superblock's {limit} are left"
+    )]
+    Balances { needed: usize, left: usize, limit: usize },
     /// It consumes a message that nobody has emitted.
     #[error("the message {message} that it consumes was not emitted")]
     NotEmitted { message: Digest },
@@ -91,6 +102,7 @@ impl LeftOut {
     pub fn may_come_later(&self) -> bool {
         match self {
             Self::Gap { .. } | Self::Full { .. } | Self::MadeWithout | Self::NotEmitted { .. } => true,
+            Self::Steps { needed, limit, .. } | Self::Balances { needed, limit, .. } => needed <= limit,
             Self::AlreadyIncluded { .. }
             | Self::Duplicate { .. }
             | Self::OtherState { .. }

@@ -1,63 +1,63 @@
-//! In which order blocks can be moved.
+//! Which blocks come into a superblock, and in which order.
 //!
 //! # The problem
 //!
-//! Each environment has a chain of blocks that come one after the other. A block that consumes a message can only come
-//! once the message was emitted: by an earlier superblock, by a deposit, or by a block that comes before it. Balances
-//! add a condition of the same kind. The superblock should have as many blocks as possible, and the choice must not
-//! depend on the order of files.
+//! Each environment has blocks that continue each other. A block that consumes a message can only come once the message
+//! was emitted: by an earlier superblock, by a deposit, or by a block that comes before it. Balances add a condition of
+//! the same kind, and a superblock has [`Room`] for so many blocks and messages only. Sometimes an environment has several
+//! blocks that continue the same state, of which one can come: a producer that rolls back proposes another block. The
+//! superblock should have as many blocks as possible, a block that cannot come should stop no environment that has
+//! another one, and the choice must not depend on the order of files.
 //!
 //! # The approach
 //!
-//! The environments take turns, in the order of their ids. In each round an environment adds its next block if its
-//! messages can be moved by then; otherwise the rule that refuses the block is kept as the chain's *obstacle*. Rounds
-//! end when one of them adds nothing. Adding a block never takes a possibility away from another environment: balances
-//! are changed by their own environment's blocks only, and a message has one consumer. So the greedy choice finds every
-//! block that can come at all.
+//! The environments take turns, in the order of their ids. In each round an environment adds the first of the
+//! alternatives that continue it, if its messages can be moved by then; otherwise what keeps it is recorded as its
+//! *obstacle*. Adding a block never takes a possibility away from another environment, unless there is no room left:
+//! balances are changed by their own environment's blocks only, and a message has one consumer.
+//!
+//! If a round adds nothing, no first choice can come at all. Then one environment gives way: the first one, by id, that has
+//! another alternative which can come. It adds that one, and rounds go on. What was added is never taken back, so
+//! the choice among alternatives need not be the one that lets in the most blocks.
 //!
 //! For the same reason an obstacle lasts until the one thing changes that another environment can change: a missing
-//! message arrives. A block is tried again then, and never otherwise.
+//! message arrives. A block is tried again then, and never otherwise. Room only shrinks.
 //!
 //! # Example
 //!
-//! Environment 1 has the blocks `1a`, which claims a message of `2a`, and `1b`. Environment 2 has `2a`.
+//! Environment 1 has the blocks `1a`, which claims a message of `2a`, and `1b`. Environment 2 has `2a`. Environment 3 has
+//! `3a`, which claims a message that nobody emits, and its alternative `3b`.
 //!
 //! ```text
-//! round 1:  1a waits for the message     2a is added
+//! round 1:  1a waits for the message     2a is added     3a waits for its message
 //! round 2:  1a is added
 //! round 3:  1b is added
-//! round 4:  nothing                       order: 2a, 1a, 1b
+//! round 4:  nothing, and 3 gives way: 3b is added
+//! round 5:  nothing                       order: 2a, 1a, 1b, 3b
 //! ```
 //!
 //! # Cost
 //!
-//! With `n` blocks and `m` messages there are at most `n + 1` rounds. Each round looks at one block of each environment,
-//! which is one comparison if its obstacle lasts. A block's messages are hashed once for each try: once, and again for
-//! each message that it has waited for.
+//! With `n` candidates of which `b` are added, there are at most `b + 1` rounds: each adds a block, is followed by an
+//! environment that gives way and adds one, or is the last. A round looks at one block of each environment, and before one
+//! gives way all alternatives are looked at: one comparison each, if the obstacle lasts. A candidate is tried once, and
+//! again for each message that it has waited for; a try hashes the messages of one block.
 
 use batcher_circuits::state::SuperblockState;
-use bridge_core::{BlockMessages, BridgeError, Ledger, Message};
+use bridge_core::{BridgeError, Capacity, Ledger, Message};
 use circuits_protocol::registry::EnvironmentId;
 
-use super::candidate::Candidate;
+use super::{candidate::Candidate, chains::Chain, left_out::LeftOut, room::Room};
 
 /// The most deposits that one superblock takes, and the most that it sends back.
 pub const MAX_DEPOSITS: usize = 128;
-
-/// Blocks of one environment, in their order.
-pub(super) struct Chain {
-    pub(super) blocks: Vec<usize>,
-    /// How many of them are scheduled.
-    pub(super) scheduled: usize,
-    /// The rule that refuses the next one.
-    pub(super) obstacle: Option<BridgeError>,
-}
 
 /// The superblock as far as it is planned.
 pub(super) struct Schedule<'c> {
     pub(super) candidates: &'c [Candidate],
     pub(super) chains: Vec<Chain>,
     pub(super) ledger: Ledger<'c>,
+    room: Room,
     /// The blocks scheduled, in order.
     pub(super) order: Vec<usize>,
 }
@@ -66,27 +66,27 @@ impl<'c> Schedule<'c> {
     pub(super) fn new(
         state: &'c SuperblockState,
         candidates: &'c [Candidate],
-        chains: Vec<Vec<usize>>,
+        chains: Vec<Chain>,
+        room: Room,
     ) -> Self {
         let ledger = Ledger::new(state.chain_id, state.number.saturating_add(1), &state.bridge);
-        let chains =
-            chains.into_iter().map(|blocks| Chain { blocks, scheduled: 0, obstacle: None }).collect();
-        Self { candidates, chains, ledger, order: vec![] }
+        Self { candidates, chains, ledger, room, order: vec![] }
     }
 
     /// Takes as many deposits as one superblock may, up to the first that breaks a rule: how many, and which one breaks
-    /// which rule.
+    /// which rule. To be called before blocks are scheduled.
     pub(super) fn take_deposits(&mut self, deposits: &[Message]) -> (usize, Option<(usize, BridgeError)>) {
         let offered = &deposits[..deposits.len().min(MAX_DEPOSITS)];
-        for (index, message) in offered.iter().enumerate() {
-            if let Err(error) = self.ledger.deposit(message) {
-                return (index, Some((index, error)));
-            }
-        }
-        (offered.len(), None)
+        let stuck = offered
+            .iter()
+            .enumerate()
+            .find_map(|(index, message)| Some((index, self.ledger.deposit(message).err()?)));
+        let taken = stuck.as_ref().map_or(offered.len(), |(index, _)| *index);
+        self.room.add_messages(Capacity { new_balances: self.ledger.added_balances(), steps: taken });
+        (taken, stuck)
     }
 
-    /// Sends deposits back whose deadline has passed.
+    /// Sends deposits back whose deadline has passed. They add no balance: their deposit did.
     pub(super) fn send_back(&mut self, state: &SuperblockState) -> Vec<Message> {
         let number = self.ledger.number();
         let expired = state
@@ -95,43 +95,62 @@ impl<'c> Schedule<'c> {
             .map(|record| &record.message)
             .filter(|message| message.source == EnvironmentId::L1 && message.deadline < number);
         let ledger = &mut self.ledger;
-        expired.take(MAX_DEPOSITS).filter(|message| ledger.refund_deposit(message).is_ok()).cloned().collect()
+        let refunds: Vec<_> = expired
+            .filter(|message| ledger.refund_deposit(message).is_ok())
+            .take(MAX_DEPOSITS)
+            .cloned()
+            .collect();
+        self.room.add_messages(Capacity { new_balances: 0, steps: refunds.len() });
+        refunds
     }
 
-    /// Schedules what can be scheduled: one block of each environment in turn, until a whole round adds none.
+    /// Schedules what can be scheduled. Then every alternative at the head of a chain has an obstacle.
     pub(super) fn fill(&mut self) {
         loop {
             let before = self.order.len();
-            for chain in &mut self.chains {
-                let Some(&index) = chain.blocks.get(chain.scheduled) else { continue };
-                let messages = &self.candidates[index].messages;
-                match try_block(&mut self.ledger, messages, chain.obstacle.as_ref()) {
-                    Ok(()) => {
-                        chain.scheduled += 1;
-                        chain.obstacle = None;
-                        self.order.push(index);
-                    }
-                    Err(error) => chain.obstacle = Some(error),
-                }
+            for chain in 0..self.chains.len() {
+                self.advance(chain, 0..1);
             }
-            if self.order.len() == before {
+            let is_stuck = self.order.len() == before;
+            if is_stuck && !(0..self.chains.len()).any(|chain| self.advance(chain, 1..)) {
                 return;
             }
         }
     }
-}
 
-/// Moves a block's messages, if that is possible by now. `obstacle` is the rule that refused the block before.
-fn try_block(
-    ledger: &mut Ledger<'_>,
-    messages: &BlockMessages,
-    obstacle: Option<&BridgeError>,
-) -> Result<(), BridgeError> {
-    match obstacle {
-        // Other blocks can bring a message, but change no other answer.
-        Some(BridgeError::NotPending { message, .. }) if ledger.is_pending(message) => {}
-        Some(error) => return Err(error.clone()),
-        None => {}
+    /// Adds the first block that can come, among the alternatives at the head of `chain` with these positions. Returns
+    /// whether there is one.
+    fn advance(&mut self, chain: usize, positions: impl Iterator<Item = usize>) -> bool {
+        for position in positions {
+            let Some(&index) = self.chains[chain].alternatives().get(position) else { return false };
+            let obstacle = self.chains[chain].obstacles[position].take();
+            match self.add_block(index, obstacle) {
+                Ok(()) => {
+                    self.chains[chain].advance(index, self.candidates[index].end());
+                    return true;
+                }
+                Err(obstacle) => self.chains[chain].obstacles[position] = Some(obstacle),
+            }
+        }
+        false
     }
-    ledger.apply_block(messages)
+
+    /// Adds the candidate `index`, if there is room for it and its messages can be moved by now. `obstacle` is what kept it
+    /// before.
+    fn add_block(&mut self, index: usize, obstacle: Option<LeftOut>) -> Result<(), LeftOut> {
+        match obstacle {
+            // Other blocks can bring a message, but change no other answer.
+            Some(LeftOut::Bridge(BridgeError::NotPending { message, .. }))
+                if self.ledger.is_pending(&message) => {}
+            Some(obstacle) => return Err(obstacle),
+            None => {}
+        }
+        let messages = &self.candidates[index].messages;
+        let load = Capacity { new_balances: self.ledger.new_balances(messages), steps: messages.steps() };
+        self.room.check_block(load)?;
+        self.ledger.apply_block(messages).map_err(LeftOut::Bridge)?;
+        self.room.add_block(load);
+        self.order.push(index);
+        Ok(())
+    }
 }

@@ -1,13 +1,16 @@
 //! Executing the blocks of a scenario's environments, superblock by superblock.
 
-use bridge_core::Message;
+use std::collections::BTreeSet;
+
+use bridge_core::{BalanceKey, BlockMessages, Capacity, MAX_BLOCK_STEPS, Message};
 use circuits_keys::CircuitCache;
-use circuits_protocol::statement::BlockStatement;
+use circuits_protocol::{registry::EnvironmentId, statement::BlockStatement};
 use environments_core::ProducerError;
 
 use super::{error::RunError, report::TransactionReport};
 use crate::{
     delivery::{Deliveries, Undeliverable},
+    planner::{MAX_DEPOSITS, Room},
     scenario::{Participant, chain_of},
 };
 
@@ -19,11 +22,18 @@ pub(super) struct ExecutedBlock {
     pub(super) statement: BlockStatement,
 }
 
+/// The most that the messages of one block take.
+const LARGEST_BLOCK: Capacity = Capacity { new_balances: MAX_BLOCK_STEPS, steps: MAX_BLOCK_STEPS };
+
 /// A scenario as far as it was executed.
 pub(super) struct Execution<'a> {
     cache: &'a CircuitCache,
     participants: Vec<Participant>,
     deliveries: Deliveries,
+    /// The balances that the bridge has by now.
+    balances: BTreeSet<BalanceKey>,
+    /// What the present superblock has room for.
+    room: Room,
     transactions: TransactionReport,
     undeliverable: Vec<Undeliverable>,
 }
@@ -34,6 +44,8 @@ impl<'a> Execution<'a> {
             cache,
             participants,
             deliveries: Deliveries::default(),
+            balances: BTreeSet::new(),
+            room: Room::default(),
             transactions: TransactionReport::default(),
             undeliverable: vec![],
         }
@@ -50,17 +62,23 @@ impl<'a> Execution<'a> {
 
     /// Executes every environment's blocks for superblock `number`, which takes `deposits`. The environments take turns,
     /// one block each, so that an asset can go to another environment and back within one superblock. An environment
-    /// without transactions makes no block.
+    /// without transactions makes no block. Once the superblock may have no room for another block, none makes one: their
+    /// transactions stay for the next superblock.
     pub(super) fn execute_blocks(
         &mut self,
         number: u32,
         deposits: &[Message],
     ) -> Result<Vec<ExecutedBlock>, RunError> {
         self.undeliverable.extend(self.deliveries.open(number, deposits, &mut self.participants));
+        self.room = Room::default();
+        self.take_from_l1(number, deposits);
         let rounds = self.participants.iter().map(|one| one.blocks_per_superblock).max().unwrap_or(0);
         let mut executed = vec![];
         for round in 0..rounds {
             for participant in 0..self.participants.len() {
+                if self.room.check_block(LARGEST_BLOCK).is_err() {
+                    return Ok(executed);
+                }
                 if round < self.participants[participant].blocks_per_superblock {
                     executed.extend(self.execute_block(number, participant)?);
                 }
@@ -83,7 +101,23 @@ impl<'a> Execution<'a> {
             .propose_block()
             .map_err(|error: ProducerError| RunError::Producer { environment, reason: chain_of(&error) })?;
         self.transactions.add_block(environment, &report);
+        let load = self.load(&report.messages);
+        self.room.add_block(load);
         self.undeliverable.extend(self.deliveries.pass(number, &report, &mut self.participants));
         Ok(Some(ExecutedBlock { participant, height: report.height, statement: report.statement }))
+    }
+
+    /// Reserves what `deposits` take in superblock `number`, and what goes back to L1 at most.
+    fn take_from_l1(&mut self, number: u32, deposits: &[Message]) {
+        let keys = deposits.iter().filter(|message| message.deadline >= number);
+        let keys = keys.map(|message| message.balance_key(EnvironmentId::L1));
+        let new_balances = keys.filter(|&key| self.balances.insert(key)).count();
+        self.room.add_messages(Capacity { new_balances, steps: deposits.len() + MAX_DEPOSITS });
+    }
+
+    /// What a block's messages take.
+    fn load(&mut self, messages: &BlockMessages) -> Capacity {
+        let new_balances = messages.balance_keys().filter(|&key| self.balances.insert(key)).count();
+        Capacity { new_balances, steps: messages.steps() }
     }
 }

@@ -4,7 +4,7 @@ use std::{fs, sync::atomic::AtomicBool};
 
 use batcher_circuits::{packing::Share, state::SuperblockState, testing::free_registry};
 use batcher_job::{
-    intake,
+    intake::Reader,
     output::OutputDirectory,
     planner::Planner,
     proof_tree::{ProofTree, Task, Work},
@@ -32,7 +32,8 @@ fn proofs_made_together_are_those_made_one_by_one() {
     let root = directory.path();
     waiting(root, &[(1, 1), (2, 1)]);
     let (state, registry) = (SuperblockState::genesis(5), free_registry(2));
-    let blocks = intake::read(&root.join("blocks"), &state, &registry).expect("readable").blocks;
+    let reader = Reader { state: &state, registry: &registry, refusal: &|_| None, max_verified: 2 };
+    let blocks = reader.read(&root.join("blocks")).expect("readable").blocks;
     let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
     let segment_set_root = ENGINE.pinned().key_set().root();
     let selection = Planner::default().select(&state, &registry, &candidates, &[]);

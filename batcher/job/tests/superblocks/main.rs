@@ -4,6 +4,7 @@ mod bridge;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
+mod intake;
 mod jobs;
 mod older_keys;
 mod moving;

@@ -3,7 +3,7 @@ use plonky2::field::types::Field64;
 
 use super::*;
 use crate::{
-    BridgeError, InvalidBridge,
+    BridgeError, InvalidBridge, Ledger,
     message::{MAX_LIFETIME, MIN_LIFETIME},
 };
 
@@ -221,4 +221,22 @@ fn a_stored_bridge_that_no_superblock_leads_to_is_refused() {
     assert_eq!(judged("/messages/0/consumed", serde_json::Value::Null), InvalidBridge::Unbalanced);
     let twice = serde_json::to_value(&state).unwrap()["balances"][0].clone();
     assert!(changed("/balances/1", twice).is_err(), "a balance comes once");
+}
+
+#[test]
+fn a_ledger_counts_each_balance_that_is_added_once() {
+    let out = message(A, B, 10);
+    let two =
+        BlockMessages { outbox: vec![out.clone(), Message { sequence: 1, ..out.clone() }], ..emits(&out) };
+    let fresh = BridgeState::default();
+    let mut ledger = Ledger::new(CHAIN, NUMBER, &fresh);
+    assert_eq!((ledger.new_balances(&two), ledger.added_balances()), (1, 0));
+    ledger.apply_block(&two).unwrap();
+    assert_eq!((ledger.new_balances(&two), ledger.added_balances()), (0, 1));
+    assert_eq!(ledger.new_balances(&claims(&out)), 1, "that of the destination");
+
+    let known = after(NUMBER, &fresh, &[]);
+    let mut ledger = Ledger::new(CHAIN, NUMBER, &known);
+    ledger.apply_block(&two).unwrap();
+    assert_eq!((ledger.new_balances(&claims(&out)), ledger.added_balances()), (0, 0));
 }

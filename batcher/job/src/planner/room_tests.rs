@@ -1,0 +1,130 @@
+//! What a superblock has room for, and that what fits one place fits the next.
+
+use batcher_circuits::{
+    messages::MESSAGE_CAPACITY,
+    testing::{block_with, digest, free_key_digest, free_registry, message, moves},
+};
+use batcher_verify::bundle::{BlockEntry, SUPERBLOCK_LIMIT};
+use bridge_core::{AssetId, Consumption, MAX_BLOCK_STEPS, Message};
+use circuits_core::{F, amount::Amount};
+use circuits_files::file::{self, FileKind};
+use circuits_protocol::registry::EnvironmentId;
+use environments_core::block::check_statement;
+use plonky2::field::types::{Field, Field64};
+
+use super::*;
+
+const CHAIN: u64 = 1;
+
+/// The block at `height` of environment `id` that sends `count` messages.
+fn sending(id: u16, height: u32, count: u64) -> Candidate {
+    let sent: Vec<_> = (0..count)
+        .map(|index| {
+            let sequence = 1000 * u64::from(height) + index;
+            Message { sequence, ..message(CHAIN, id, 1 + id % 4, 1) }
+        })
+        .collect();
+    let messages = moves(id, &[], &sent.iter().collect::<Vec<_>>());
+    let statement = block_with(height, &messages);
+    let header = check_statement(&statement).expect("a block");
+    Candidate { statement, header, key: free_key_digest(), messages, file: [0; 32] }
+}
+
+fn planner(new_balances: usize, steps: usize) -> Planner {
+    Planner { max_messages: Capacity { new_balances, steps }, ..Planner::default() }
+}
+
+#[test]
+fn a_block_without_room_for_its_steps_waits_for_the_next_superblock_and_smaller_ones_come() {
+    let candidates = [sending(1, 1, 2), sending(2, 1, 2), sending(2, 2, 1), sending(3, 1, 1)];
+    let (planner, registry) = (planner(10, 3), free_registry(4));
+    let genesis = SuperblockState::genesis(CHAIN);
+    let first = planner.select(&genesis, &registry, &candidates, &[]);
+    assert_eq!(first.order, [0, 3]);
+    let block = BlockName { environment: EnvironmentId(2), height: 1 };
+    let expected =
+        [(1, LeftOut::Steps { needed: 2, left: 1, limit: 3 }), (2, LeftOut::Follows { block, later: true })];
+    assert_eq!(first.left_out, expected);
+    assert!(first.left_out.iter().all(|(_, reason)| reason.may_come_later()));
+
+    let plan = planner.plan(&genesis, &registry, digest(1), first).expect("valid");
+    let second = planner.select(&plan.transition.new_state, &registry, &candidates[1..3], &[]);
+    assert_eq!(second.order, [0, 1]);
+}
+
+#[test]
+fn a_block_without_room_for_its_balances_waits_and_known_balances_take_none() {
+    let candidates = [sending(1, 1, 2), sending(1, 2, 5), sending(2, 1, 1)];
+    let selection =
+        planner(1, 100).select(&SuperblockState::genesis(CHAIN), &free_registry(4), &candidates, &[]);
+    assert_eq!(selection.order, [0, 1]);
+    assert_eq!(selection.left_out, [(2, LeftOut::Balances { needed: 1, left: 0, limit: 1 })]);
+}
+
+#[test]
+fn a_block_that_no_superblock_has_room_for_never_comes() {
+    let candidates = [sending(1, 1, 4)];
+    let selection =
+        planner(10, 3).select(&SuperblockState::genesis(CHAIN), &free_registry(4), &candidates, &[]);
+    assert!(!selection.left_out[0].1.may_come_later());
+}
+
+#[test]
+fn deposits_take_room_and_leave_enough_for_any_block() {
+    let deposits: Vec<_> =
+        (0..MAX_DEPOSITS as u64).map(|sequence| Message { sequence, ..message(CHAIN, 0, 1, 1) }).collect();
+    let candidates = [sending(1, 1, MAX_BLOCK_STEPS as u64)];
+    let select = |planner: Planner| {
+        planner.select(&SuperblockState::genesis(CHAIN), &free_registry(4), &candidates, &deposits)
+    };
+    assert_eq!(select(Planner::default()).order, [0]);
+    let steps = MAX_DEPOSITS + MAX_BLOCK_STEPS;
+    assert_eq!(select(planner(10, steps)).order, [0]);
+    let short = select(planner(10, steps - 1));
+    let (needed, left) = (MAX_BLOCK_STEPS, MAX_BLOCK_STEPS - 1);
+    assert_eq!(short.left_out, [(0, LeftOut::Steps { needed, left, limit: steps - 1 })]);
+}
+
+#[test]
+fn the_messages_of_a_superblock_take_a_bounded_number_of_proofs() {
+    let most = MAX_MESSAGES.steps / MAX_BLOCK_STEPS;
+    let candidates: Vec<_> =
+        (1..=most as u32 + 3).map(|height| sending(1, height, MAX_BLOCK_STEPS as u64)).collect();
+    let selection =
+        Planner::default().select(&SuperblockState::genesis(CHAIN), &free_registry(4), &candidates, &[]);
+    assert_eq!(selection.order.len(), most);
+    assert!(matches!(selection.left_out[0].1, LeftOut::Steps { limit, .. } if limit == MAX_MESSAGES.steps));
+    assert!(selection.left_out.iter().all(|(_, reason)| reason.may_come_later()));
+    let tree = ProofTree::cheapest(most, &selection.load, ProofTreeLimits::default());
+    // No two of such blocks fit one message segment.
+    assert!(2 * MAX_BLOCK_STEPS > MESSAGE_CAPACITY.steps && tree.shares.len() <= most + 1);
+}
+
+#[test]
+fn the_largest_superblock_fits_its_file() {
+    let most = Digest([F::NEG_ONE; 4]);
+    let message = Message {
+        chain_id: F::ORDER - 1,
+        source: EnvironmentId(u16::MAX),
+        destination: EnvironmentId::L1,
+        sequence: F::ORDER - 1,
+        sender: most,
+        recipient: most,
+        asset: AssetId::new(u16::MAX, u32::MAX).expect("an asset"),
+        amount: Amount::MAX,
+        deadline: u32::MAX,
+        data: most,
+    };
+    let entry = BlockEntry {
+        environment: u16::MAX,
+        first_height: u32::MAX,
+        last_height: u32::MAX,
+        new_state: most,
+        body: most,
+    };
+    // A message to L1 takes two steps.
+    let outbox = vec![(message.clone(), Consumption::Claim); MAX_MESSAGES.steps / 2 + 2 * MAX_DEPOSITS];
+    let rest = (vec![entry; MAX_BLOCKS], vec![message; MAX_DEPOSITS], vec![0_u8; 1 << 18]);
+    let bytes = file::encode(FileKind::SuperblockBundle, &(outbox, rest), SUPERBLOCK_LIMIT);
+    assert!(bytes.is_ok_and(|bytes| (bytes.len() as u64) < SUPERBLOCK_LIMIT / 4));
+}
