@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bridge_core::{Consumption, Message};
 use circuits_core::Digest;
 use circuits_protocol::registry::EnvironmentId;
-use environments_core::{dynamic::BlockReport, producer::TransactionId};
+use environments_core::{DeliveryError, dynamic::BlockReport, producer::TransactionId};
 
 use crate::scenario::{Participant, chain_of};
 
@@ -112,6 +112,8 @@ impl Deliveries {
             }
             match participant.producer.deliver(message, consumption) {
                 Ok(id) => *offered = Some(Offer { environment, id, consumption }),
+                // The pool is full; the message waits for another offer.
+                Err(DeliveryError::Producer(_)) => {}
                 Err(error) => {
                     *refused = Some(consumption);
                     undeliverable.push(Undeliverable {

@@ -117,7 +117,7 @@ pub struct RejectedLine {
 }
 
 impl Participant {
-    /// Offers the next block's transactions to the pool; returns the lines that are not transactions.
+    /// Offers the next block's transactions to the pool; returns the lines that do not enter it.
     pub fn offer(&mut self, cache: &CircuitCache) -> Vec<RejectedLine> {
         let count = self.transactions_per_block.unwrap_or(usize::MAX);
         let (mut accepted, mut rejected) = (0, vec![]);
@@ -135,6 +135,14 @@ impl Participant {
             }
         }
         rejected
+    }
+
+    /// The lines that were not offered.
+    #[must_use]
+    pub fn unoffered(&self) -> Vec<RejectedLine> {
+        let reason = "the run ended before a block had room for it";
+        let lines = self.lines.iter().rev();
+        lines.map(|(line, _)| RejectedLine { line: *line, reason: reason.to_owned() }).collect()
     }
 }
 

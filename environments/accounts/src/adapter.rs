@@ -1,6 +1,6 @@
 //! The account-based state model as an [`Environment`].
 
-use bridge_core::{BlockMessages, Consumption, Message};
+use bridge_core::{BlockMessages, Consumption, MAX_BLOCK_STEPS, Message};
 use circuits_core::Digest;
 use circuits_keys::CircuitCache;
 use environments_core::{
@@ -8,6 +8,7 @@ use environments_core::{
     environment::{Environment, EnvironmentId, Proposal, ProveError},
     instance::Instance,
     kernel::{Kernels as _, ProducerSecret},
+    pool::{Room, Terms},
 };
 
 use crate::{
@@ -15,12 +16,12 @@ use crate::{
     body::{Body, BodyTransaction},
     config::{Deployment, Genesis, GenesisError},
     error::AccountsError,
-    execute::Outcome,
+    execute::{Invalid, Outcome},
     propose::Draft,
     prove::prove_block,
     signatures::KERNELS,
     state::{AccountsState, StateFields, state_commitment},
-    transaction::AccountsTransaction,
+    transaction::{AccountsTransaction, SignedTransaction},
     witness::AccountsBlock,
 };
 
@@ -151,6 +152,43 @@ impl Environment for Accounts {
         block: &ProposedBlock<AccountsBlock>,
     ) -> Result<ProvenBlock, ProveError> {
         prove_block(cache, &KERNELS, self.instance.secret(), block)
+    }
+
+    fn check(&self, transaction: &AccountsTransaction) -> Result<(), AccountsError> {
+        match transaction {
+            AccountsTransaction::Signed(signed) => Ok(signed.check(self.deployment())?),
+            // The environment made it itself.
+            AccountsTransaction::Arrival { .. } => Ok(()),
+        }
+    }
+
+    fn terms(&self, transaction: &AccountsTransaction) -> Terms {
+        let AccountsTransaction::Signed(SignedTransaction { transaction, .. }) = transaction else {
+            return Terms::of_bytes(size_of_val(transaction));
+        };
+        Terms {
+            sender: Some(transaction.sender.to_digest()),
+            nonce: Some(transaction.nonce.into()),
+            fee: transaction.fee,
+            // What proving it takes.
+            slots: u32::try_from(transaction.actions.len()).unwrap_or(u32::MAX),
+            bytes: size_of::<AccountsTransaction>() + size_of_val(transaction.actions.as_slice()),
+        }
+    }
+
+    fn room(&self) -> Room {
+        let limit = self.instance.limit();
+        // Messages take steps of the bridge too, which transactions need for what they send.
+        let shared = limit.min(MAX_BLOCK_STEPS);
+        Room { transactions: limit, messages: shared, together: shared }
+    }
+
+    fn may_come_later(&self, reason: &AccountsError) -> bool {
+        match reason {
+            AccountsError::Invalid(Invalid::Nonce { expected, found, .. }) => found > expected,
+            AccountsError::Invalid(Invalid::NoSuchAccount(_) | Invalid::TooManyFees(_)) => true,
+            _ => false,
+        }
     }
 
     fn messages(&self, transaction: &AccountsTransaction) -> BlockMessages {

@@ -216,6 +216,32 @@ pub struct TransactionWitness {
     pub emitted: Vec<Message>,
 }
 
+impl SignedTransaction {
+    /// Checks what no state changes: the form, the key and the signature.
+    ///
+    /// # Errors
+    /// [`Invalid::Malformed`], [`Invalid::OtherKey`] or [`Invalid::Signature`]
+    pub fn check(&self, deployment: &Deployment) -> Result<(), Invalid> {
+        self.transaction.check(deployment.environment)?;
+        let sender = self.transaction.sender;
+        let (key_x, key_y) = self.key.words();
+        let found = Address::of_key(key_commitment(&key_x, &key_y));
+        if found != sender {
+            return Err(Invalid::OtherKey { sender, found });
+        }
+        self.check_signature(deployment)
+    }
+
+    fn check_signature(&self, deployment: &Deployment) -> Result<(), Invalid> {
+        let Deployment { chain_id, environment, .. } = *deployment;
+        self.signed(chain_id, environment).verify().map_err(|source| Invalid::Signature {
+            chain_id,
+            environment: environment.get(),
+            source,
+        })
+    }
+}
+
 impl AccountsState {
     /// Checks everything but the signature of a transaction against the state in the middle of a block.
     fn check(&self, transaction: &Transaction, key: Digest) -> Result<(), Invalid> {
@@ -254,12 +280,7 @@ impl AccountsState {
     pub fn execute(&mut self, signed: &SignedTransaction) -> Result<TransactionWitness, Invalid> {
         let (key_x, key_y) = signed.key.words();
         self.check(&signed.transaction, key_commitment(&key_x, &key_y))?;
-        let Deployment { chain_id, environment, .. } = self.deployment;
-        signed.signed(chain_id, environment).verify().map_err(|source| Invalid::Signature {
-            chain_id,
-            environment: environment.get(),
-            source,
-        })?;
+        signed.check_signature(&self.deployment)?;
         self.execute_proven(&signed.transaction, signed.key)
     }
 

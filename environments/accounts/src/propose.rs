@@ -3,6 +3,8 @@
 //! The bridge moves what a block takes in before what it sends, so a block is made in this order, messages first: it
 //! can send on what it receives.
 
+use std::collections::BTreeSet;
+
 use bridge_core::{BlockMessages, MAX_BLOCK_STEPS};
 use circuits_core::F;
 use circuits_protocol::statement::BlockStatement;
@@ -98,21 +100,26 @@ impl Draft {
         }
     }
 
-    /// Returns the indices of the transactions that were executed. A transaction that would emit more messages than the
-    /// bridge moves for one block ends the block, because its sender's later transactions wait for it.
+    /// Returns the indices of the transactions that were executed. One with which there would be more messages than the
+    /// bridge moves for one block waits, and with it the later ones of its sender.
     fn execute(&mut self, offered: &[&AccountsTransaction], limit: usize) -> Vec<usize> {
         let Content { state, transactions, signatures, messages, body, .. } = &mut self.content;
         let deployment = *state.deployment();
-        let mut executed = vec![];
+        let (mut executed, mut waiting) = (vec![], BTreeSet::new());
         for (index, &transaction) in offered.iter().enumerate() {
             let AccountsTransaction::Signed(signed) = transaction else { continue };
             if self.included.len() + executed.len() == limit {
                 break;
             }
+            let sender = signed.transaction.sender;
+            if waiting.contains(&sender) {
+                continue;
+            }
             let mut emits = BlockMessages::none(deployment.environment);
             emits.outbox = signed.transaction.messages(deployment.chain_id, deployment.environment);
             if messages.steps() + emits.steps() > MAX_BLOCK_STEPS {
-                break;
+                waiting.insert(sender);
+                continue;
             }
             match state.execute(signed) {
                 Ok(witness) => {

@@ -14,7 +14,8 @@ fn line<T: serde::Serialize>(transaction: &T) -> String {
     line
 }
 
-/// Each bad line is rejected with its number and its own reason; good lines between them enter the pool in order.
+/// Each bad line is rejected with its number and its own reason; good lines between them enter the pool in order. Lines
+/// that are invalid transactions are rejected then, or by a block.
 ///
 /// # Panics
 /// If the promise is broken.
@@ -51,14 +52,17 @@ pub fn bad_lines_are_reported_and_the_rest_go_on<S: Subject>(subject: &S) {
     assert!(report.rejected.is_empty());
     assert_eq!(report.height, 1);
 
+    let mut producer: Box<dyn DynEnvironment> = Box::new(super::producer(subject));
     let invalid = subject.invalid(&environment, &environment.genesis());
     let text: Vec<_> = invalid.iter().map(line).collect();
     let submission = producer.submit_lines(cache(), &text.join("\n"));
-    assert_eq!(
-        submission.accepted.len(),
-        invalid.len(),
-        "lines are parsed at submission, and checked in a block"
-    );
+    let (accepted, rejected) = (submission.accepted.len(), submission.rejected.len());
+    assert_eq!(accepted + rejected, invalid.len(), "each line enters the pool or is rejected");
+    for (line, reason) in &submission.rejected {
+        assert!(matches!(reason, LineError::Producer(_)), "line {line} is a transaction: {reason}");
+    }
+    let report = producer.propose_block().expect("a block can be empty");
+    assert!(report.included.is_empty(), "a block has an invalid transaction: {:?}", report.included);
 }
 
 /// The object-safe producer makes the same blocks from text as the typed one from transactions.

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::{
     bundle::BlockBundle,
     environment::{Environment, EnvironmentId, ProveError},
-    producer::{BlockProducer, DeliveryError, ProducerError, TransactionId},
+    producer::{BlockProducer, DeliveryError, ProducerError, Rejected, TransactionId},
 };
 
 /// Bytes of the longest line of transactions.
@@ -77,7 +77,8 @@ pub struct BlockReport {
     pub messages: BlockMessages,
     /// Its transactions, in order.
     pub included: Vec<TransactionId>,
-    /// Transactions that were refused on the way, each with its own reason.
+    /// Transactions that were refused or replaced since the last block, each with its own reason. A rollback brings back
+    /// those that the block refused.
     pub rejected: Vec<(TransactionId, Box<dyn Error + Send + Sync>)>,
     /// Transactions of the block that did not do what they ask for, by their position in it.
     pub failed: Vec<(usize, Box<dyn Error + Send + Sync>)>,
@@ -112,14 +113,14 @@ pub trait DynEnvironment: Send + Sync {
     /// Commitment of the state after the last proposed block.
     fn commitment(&self) -> Digest;
 
-    /// Transactions that wait for a block.
+    /// How many transactions and messages wait for a block.
     fn pending(&self) -> usize;
 
     /// Statements of the proposed blocks that are not confirmed, by height.
     fn statements(&self) -> Vec<BlockStatement>;
 
-    /// Adds transactions to the pool, one JSON object per line. Blank lines are skipped; a bad line is reported
-    /// with its number and the others go on.
+    /// Adds transactions to the pool, one JSON object per line. Blank lines are skipped; a bad line, or one that no block
+    /// can have in whatever state, is reported with its number and the others go on.
     fn submit_lines(&mut self, cache: &CircuitCache, text: &str) -> Submission;
 
     /// Adds a transaction that came with its own proof.
@@ -150,6 +151,9 @@ pub trait DynEnvironment: Send + Sync {
     /// # Errors
     /// As [`BlockProducer::propose_block`].
     fn propose_block(&mut self) -> Result<BlockReport, ProducerError>;
+
+    /// Transactions that are still in no block, each with its own reason; see [`BlockProducer::leftovers`].
+    fn leftovers(&self) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)>;
 
     /// Drops the proposed blocks from `height` on; see [`BlockProducer::rollback`].
     ///
@@ -211,7 +215,7 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
     }
 
     fn pending(&self) -> usize {
-        Self::pending(self).len()
+        self.pending_count()
     }
 
     fn statements(&self) -> Vec<BlockStatement> {
@@ -271,10 +275,7 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
             height,
             messages: last.block.messages().clone(),
             included: last.transactions.iter().map(|pending| pending.id).collect(),
-            rejected: rejected
-                .into_iter()
-                .map(|rejected| (rejected.id, Box::from(rejected.reason)))
-                .collect(),
+            rejected: boxed(rejected),
             failed: self
                 .environment()
                 .failures(last.block.witness())
@@ -282,6 +283,10 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
                 .map(|(position, reason)| (position, Box::from(reason)))
                 .collect(),
         })
+    }
+
+    fn leftovers(&self) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)> {
+        boxed(Self::leftovers(self))
     }
 
     fn rollback(&mut self, height: u32) -> Result<usize, ProducerError> {
@@ -299,4 +304,11 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
     fn prove_next(&mut self, cache: &CircuitCache) -> Result<Option<BlockBundle>, ProducerError> {
         Ok(Self::prove_next(self, cache)?.map(|block| BlockBundle::new(&block)))
     }
+}
+
+/// Rejections of whatever state model.
+fn boxed<E: Error + Send + Sync + 'static>(
+    rejected: Vec<Rejected<E>>,
+) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)> {
+    rejected.into_iter().map(|Rejected { id, reason }| (id, Box::from(reason))).collect()
 }

@@ -8,7 +8,10 @@ use circuits_keys::CircuitCache;
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::block::{BlockError, ProposedBlock, ProvenBlock};
+use crate::{
+    block::{BlockError, ProposedBlock, ProvenBlock},
+    pool::{Room, Terms},
+};
 
 pub use circuits_protocol::registry::{EnvironmentId, EnvironmentIdError};
 
@@ -97,7 +100,8 @@ pub trait Environment: Send + Sync + Sized + 'static {
     fn execute(&self, state: &mut Self::State, transaction: &Self::Transaction) -> Result<(), Self::Error>;
 
     /// Executes the block of height `height(state) + 1`, taking `transactions` in order while there is room. Invalid
-    /// ones are left out and the others go on. The same arguments always give the same statement.
+    /// ones are left out and the others go on. One that has no room, although others may have, lets those of its sender
+    /// wait, and nobody else's. The same arguments always give the same statement.
     ///
     /// # Errors
     /// If no block can be made at all on this state, for example because heights are exhausted.
@@ -135,6 +139,36 @@ pub trait Environment: Send + Sync + Sized + 'static {
         block: &ProposedBlock<Self::BlockWitness>,
     ) -> Result<ProvenBlock, ProveError>;
 
+    /// Checks what holds of a transaction in every state: its form, its signature or proof, its deployment. The producer
+    /// asks once, before the transaction enters its pool. A state model whose checks all need the state, or that are not
+    /// worth it, keeps the default.
+    ///
+    /// # Errors
+    /// If no block of this environment can have the transaction, as [`Self::execute`] gives it.
+    fn check(&self, transaction: &Self::Transaction) -> Result<(), Self::Error> {
+        let _ = transaction;
+        Ok(())
+    }
+
+    /// What decides when a transaction of a user is tried. It is asked only of what [`Self::check`] accepts. A state model
+    /// without senders and fees keeps the default, with which transactions are tried in the order of their arrival.
+    fn terms(&self, transaction: &Self::Transaction) -> Terms {
+        Terms::of_bytes(size_of_val(transaction))
+    }
+
+    /// What one block holds. A state model without messages keeps the default.
+    fn room(&self) -> Room {
+        Room::TRANSACTIONS
+    }
+
+    /// Whether a later block can have the transaction that was refused for this reason: one of its sender is missing before
+    /// it, or it uses what another transaction makes. It then waits for a limited number of blocks. A state model that
+    /// keeps the default has every refusal final.
+    fn may_come_later(&self, reason: &Self::Error) -> bool {
+        let _ = reason;
+        false
+    }
+
     /// Transactions that are in a block although they did not do what they ask for, by their position in it, with the
     /// reason. A state model that refuses such transactions keeps the default.
     fn failures(&self, block: &Self::BlockWitness) -> Vec<(usize, Self::Error)> {
@@ -165,8 +199,8 @@ pub trait Environment: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Reads a transaction from one JSON object. Blocks decide whether it is valid; a state model whose transactions can
-    /// come with a proof verifies the proof here.
+    /// Reads a transaction from one JSON object. [`Self::check`] and blocks decide whether it is valid; a state model whose
+    /// transactions can come with a proof verifies the proof here, and [`Self::check`] gives the verdict.
     ///
     /// # Errors
     /// [`serde_json::Error`] if the line is not a transaction.

@@ -10,6 +10,7 @@ pub mod instance;
 pub mod kernel;
 pub mod kind;
 pub mod parts;
+pub mod pool;
 pub mod producer;
 pub mod vault;
 pub mod walk;
@@ -18,6 +19,7 @@ pub use block::{BlockError, BlockHeader, ProposedBlock, ProvenBlock};
 pub use bundle::{BlockBundle, BundleError};
 pub use dynamic::DynEnvironment;
 pub use environment::{Environment, EnvironmentId, Proposal, ProveError};
+pub use pool::{PoolError, Room, Terms};
 pub use producer::{BlockProducer, DeliveryError, ProducerError, Rejection};
 
 /// The crates that an adapter is written with, so that its manifest needs to name this crate only.

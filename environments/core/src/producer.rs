@@ -1,10 +1,6 @@
 //! Producing blocks: a pool of transactions, and a chain of proposed blocks that may run ahead of their proofs.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    error::Error,
-    sync::Arc,
-};
+use std::{collections::VecDeque, error::Error, sync::Arc};
 
 use bridge_core::{BridgeError, Consumption, Message};
 use circuits_core::{Digest, F};
@@ -13,23 +9,22 @@ use circuits_protocol::statement::BlockStatement;
 use plonky2::field::types::Field;
 use thiserror::Error;
 
+pub use crate::pool::{Pending, TransactionId};
 use crate::{
     block::{ProposedBlock, ProvenBlock},
-    environment::{Environment, ProveError},
+    environment::{Environment, Proposal, ProveError},
+    pool::{MAX_EARLY_BLOCKS, MAX_FAILING, Origin, Pool, PoolError, Sort, Spot, is_old},
 };
-
-/// Transactions that a pool holds at most.
-pub const MAX_PENDING: usize = 1 << 20;
-
-/// Names a transaction within one producer: the order of submission, from 0.
-pub type TransactionId = u64;
 
 /// Why a producer refused a request.
 #[derive(Debug, Error)]
 pub enum ProducerError {
-    /// The pool is full.
-    #[error("the pool holds {MAX_PENDING} transactions already, which is its limit")]
-    PoolFull,
+    /// The pool refuses a transaction or a message.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The environment refuses a transaction whatever its state is.
+    #[error(transparent)]
+    Invalid(Box<dyn Error + Send + Sync>),
     /// The environment cannot make a block on the last state.
     #[error("no block can be made at height {height}")]
     Propose {
@@ -66,15 +61,6 @@ pub enum ProducerError {
     },
 }
 
-/// A transaction and the order in which it was submitted.
-#[derive(Clone, Debug)]
-pub struct Pending<T> {
-    /// Its name.
-    pub id: TransactionId,
-    /// The transaction.
-    pub transaction: T,
-}
-
 /// Why a transaction is not in a block.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Rejection<Err: Error> {
@@ -84,6 +70,18 @@ pub enum Rejection<Err: Error> {
     /// One of its messages is too early or too late for the next superblocks.
     #[error(transparent)]
     Timing(BridgeError),
+    /// It came too early, and what it needs did not come in time.
+    #[error("what it needs did not come within {MAX_EARLY_BLOCKS} blocks")]
+    Expired(#[source] Err),
+    /// Another one has its sender and its nonce and pays more, or takes in the same message.
+    #[error("transaction {by} takes its place")]
+    Replaced {
+        /// The other one.
+        by: TransactionId,
+    },
+    /// It is valid, and no block was made that had room for it.
+    #[error("no block had room for it")]
+    NoRoom,
 }
 
 /// A transaction that was refused.
@@ -122,17 +120,48 @@ pub struct ChainedBlock<E: Environment> {
     pub transactions: Vec<Pending<E::Transaction>>,
     /// Whether [`BlockProducer::prove_next`] has returned its proof.
     pub proven: bool,
+    /// What was refused while the block was filled, and how many of its transactions were tried before each. On top of
+    /// another block it may be valid.
+    refused: Vec<(usize, Pending<E::Transaction>)>,
+}
+
+impl<E: Environment> ChainedBlock<E> {
+    /// What the block took out of the pool, in the order in which it was tried.
+    fn into_tried(self) -> impl Iterator<Item = Pending<E::Transaction>> {
+        let included = self.transactions.into_iter().enumerate().map(|(index, one)| (index, true, one));
+        let refused = self.refused.into_iter().map(|(index, one)| (index, false, one));
+        let mut tried: Vec<_> = refused.chain(included).collect();
+        // Stable: what was refused before a transaction comes before it.
+        tried.sort_by_key(|(index, is_included, _)| (*index, *is_included));
+        tried.into_iter().map(|(.., one)| one)
+    }
+}
+
+/// What became of something that a block tried.
+enum Verdict<Err: Error> {
+    /// It had no room.
+    Left,
+    Included,
+    Early(Err),
+    Refused(Rejection<Err>),
+}
+
+/// A block on top of the last one, and what it tried, in order.
+struct Filled<E: Environment> {
+    block: ProposedBlock<E::BlockWitness>,
+    state: E::State,
+    tried: Vec<(Spot, Verdict<E::Error>)>,
 }
 
 /// The block producer of one environment.
 ///
-/// Invariants: the blocks' statements chain, from the base state on; no transaction is both pending and in a block.
+/// Invariants: the blocks' statements chain, from the base state on; each transaction is pending, or in a block, or was
+/// refused while a block was filled, or is final.
 pub struct BlockProducer<E: Environment> {
     environment: Arc<E>,
     base: E::State,
     blocks: VecDeque<ChainedBlock<E>>,
-    pending: VecDeque<Pending<E::Transaction>>,
-    next_id: TransactionId,
+    pool: Pool<E::Transaction, E::Error>,
     superblock: u32,
 }
 
@@ -150,8 +179,7 @@ impl<E: Environment> BlockProducer<E> {
             environment: environment.into(),
             base: state,
             blocks: VecDeque::new(),
-            pending: VecDeque::new(),
-            next_id: 0,
+            pool: Pool::new(),
             superblock: 1,
         }
     }
@@ -181,23 +209,27 @@ impl<E: Environment> BlockProducer<E> {
         self.blocks.iter()
     }
 
-    /// The transactions that wait for a block, in order.
+    /// What waits for a block, in order: messages to take in, then transactions of users.
     pub fn pending(&self) -> impl ExactSizeIterator<Item = &Pending<E::Transaction>> {
-        self.pending.iter()
+        self.pool.all()
     }
 
-    /// Adds a transaction to the pool. It is checked when a block is proposed.
+    /// How much waits for a block.
+    pub fn pending_count(&self) -> usize {
+        self.pool.len()
+    }
+
+    /// Adds a transaction to the pool, after the checks that need no state. It may take the place of another one of its
+    /// sender, which the next proposal then reports.
     ///
     /// # Errors
-    /// [`ProducerError::PoolFull`]
+    /// - [`ProducerError::Invalid`]
+    /// - [`ProducerError::Pool`]
     pub fn submit(&mut self, transaction: E::Transaction) -> Result<TransactionId, ProducerError> {
-        if self.pending.len() >= MAX_PENDING {
-            return Err(ProducerError::PoolFull);
-        }
-        let id = self.next_id;
-        self.next_id += 1;
-        self.pending.push_back(Pending { id, transaction });
-        Ok(id)
+        self.environment.check(&transaction).map_err(|error| ProducerError::Invalid(Box::new(error)))?;
+        let terms = self.environment.terms(&transaction);
+        let height = self.height();
+        Ok(self.pool.submit(transaction, terms, height)?)
     }
 
     /// Adds to the pool the transaction that takes in a message.
@@ -214,7 +246,9 @@ impl<E: Environment> BlockProducer<E> {
             .consume(message, consumption)
             .ok_or(DeliveryError::Unsupported { kind: E::KIND })?
             .map_err(|error| DeliveryError::Refused(Box::new(error)))?;
-        Ok(self.submit(transaction)?)
+        let height = self.height();
+        let delivered = self.pool.deliver(transaction, Origin::new(message, consumption), height);
+        Ok(delivered.map_err(ProducerError::Pool)?)
     }
 
     /// Sets the first superblock that can contain the next block; it is 1 at the start. Messages whose deadlines do
@@ -223,8 +257,9 @@ impl<E: Environment> BlockProducer<E> {
         self.superblock = number;
     }
 
-    /// Executes the next block from the pool and appends it to the chain. Transactions that did not fit stay in the
-    /// pool; invalid ones are dropped from it and returned.
+    /// Executes the next block from the pool and appends it to the chain. What did not fit or comes too early stays in the
+    /// pool, and so does what was not tried: see [`crate::pool`]. What is refused leaves the pool and is returned; that
+    /// is final once the block is confirmed.
     ///
     /// # Errors
     /// In each case the chain and the pool are unchanged.
@@ -232,46 +267,115 @@ impl<E: Environment> BlockProducer<E> {
     /// - [`ProducerError::Inconsistent`]: the block does not follow from the last state.
     pub fn propose_block(&mut self) -> Result<Vec<Rejected<E::Error>>, ProducerError> {
         let height = self.height().saturating_add(1);
-        let (mut offered, mut positions, mut reasons) = (vec![], vec![], BTreeMap::new());
-        for (position, Pending { transaction, .. }) in self.pending.iter().enumerate() {
-            match self.environment.messages(transaction).check_timing(self.superblock) {
+        let room = self.environment.room();
+        let share = self.pool.share_of_messages(room, height);
+        let mut filled = self.fill(height, share)?;
+        let is_transaction = |(spot, verdict): &&(Spot, _)| {
+            matches!((spot, verdict), (Spot::Transaction(_), Verdict::Included))
+        };
+        let transactions = filled.tried.iter().filter(is_transaction).count();
+        if let Some(rest) = self.pool.rest_for_messages(room, share, transactions) {
+            filled = self.fill(height, rest)?;
+        }
+        Ok(self.append(height, filled))
+    }
+
+    /// Fills a block from the pool, with up to this number of messages.
+    fn fill(&self, height: u32, messages: usize) -> Result<Filled<E>, ProducerError> {
+        let environment = &self.environment;
+        let most = |room: usize| room.saturating_add(MAX_FAILING);
+        let (mut tried, mut offered) = (vec![], vec![]);
+        let mut offer = |spot, pending| {
+            let Pending { transaction, submitted, .. }: &Pending<E::Transaction> = pending;
+            match environment.messages(transaction).check_timing(self.superblock) {
                 Ok(()) => {
-                    offered.push(transaction);
-                    positions.push(position);
+                    offered.push((transaction, tried.len(), *submitted));
+                    tried.push((spot, Verdict::Left));
+                    true
                 }
                 Err(error) => {
-                    reasons.insert(position, Rejection::Timing(error));
+                    tried.push((spot, Verdict::Refused(Rejection::Timing(error))));
+                    false
+                }
+            }
+        };
+        let mut left = messages;
+        for (spot, pending) in self.pool.messages().take(most(messages)) {
+            if left == 0 {
+                break;
+            }
+            left -= usize::from(offer(spot, pending));
+        }
+        for (spot, pending) in self.pool.candidates().take(most(environment.room().transactions)) {
+            offer(spot, pending);
+        }
+        let transactions: Vec<_> = offered.iter().map(|(transaction, ..)| *transaction).collect();
+        let Proposal { block, state, included, rejected } = environment
+            .propose(self.state(), &transactions)
+            .map_err(|error| ProducerError::Propose { height, source: Box::new(error) })?;
+        self.check(height, block.statement(), &state)?;
+        let positions: Vec<_> =
+            offered.iter().map(|&(_, position, submitted)| (position, submitted)).collect();
+        for index in included {
+            tried[positions[index].0].1 = Verdict::Included;
+        }
+        for (index, reason) in rejected {
+            let (position, submitted) = positions[index];
+            let (spot, verdict) = &mut tried[position];
+            let is_early = matches!(spot, Spot::Transaction(_)) && environment.may_come_later(&reason);
+            *verdict = match (is_early, is_old(submitted, height)) {
+                (true, false) => Verdict::Early(reason),
+                (true, true) => Verdict::Refused(Rejection::Expired(reason)),
+                (false, _) => Verdict::Refused(Rejection::Environment(reason)),
+            };
+        }
+        Ok(Filled { block, state, tried })
+    }
+
+    /// Appends a block to the chain, and takes out of the pool what is in it or refused.
+    fn append(&mut self, height: u32, filled: Filled<E>) -> Vec<Rejected<E::Error>> {
+        let Filled { block, state, tried } = filled;
+        let mut rejected: Vec<_> = replacements(&self.pool.take_replaced());
+        let (mut transactions, mut refused, mut early) = (vec![], vec![], vec![]);
+        for (spot, verdict) in tried {
+            match verdict {
+                Verdict::Left => {}
+                Verdict::Included => transactions.extend(self.pool.remove(spot)),
+                Verdict::Early(reason) => early.push((spot, reason)),
+                Verdict::Refused(reason) => {
+                    if let Some(pending) = self.pool.remove(spot) {
+                        rejected.push(Rejected { id: pending.id, reason });
+                        refused.push((transactions.len(), pending));
+                    }
                 }
             }
         }
-        let proposal = self
-            .environment
-            .propose(self.state(), &offered)
-            .map_err(|error| ProducerError::Propose { height, source: Box::new(error) })?;
-        self.check(height, proposal.block.statement(), &proposal.state)?;
+        // By now those before them that are in the block or refused are gone.
+        for (spot, reason) in early {
+            self.pool.postpone(spot, reason);
+        }
+        for (pending, reason) in self.pool.expire(height) {
+            rejected.push(Rejected { id: pending.id, reason: Rejection::Expired(reason) });
+            refused.push((transactions.len(), pending));
+        }
+        self.blocks.push_back(ChainedBlock { block, state, transactions, proven: false, refused });
+        rejected
+    }
 
-        for (index, reason) in proposal.rejected {
-            reasons.insert(positions[index], Rejection::Environment(reason));
+    /// What is still in no block, with the reason, as if no more blocks were made: the transactions of users that wait, and
+    /// those that were replaced since the last proposal.
+    pub fn leftovers(&self) -> Vec<Rejected<E::Error>> {
+        let mut leftovers = replacements(self.pool.replaced());
+        let mut state = self.state().clone();
+        for Pending { id, transaction, .. } in self.pool.transactions() {
+            let timing = self.environment.messages(transaction).check_timing(self.superblock);
+            let executed = timing.map_err(Rejection::Timing).and_then(|()| {
+                self.environment.execute(&mut state, transaction).map_err(Rejection::Environment)
+            });
+            let reason = executed.err().unwrap_or(Rejection::NoRoom);
+            leftovers.push(Rejected { id: *id, reason });
         }
-        let mut included = proposal.included.into_iter().map(|index| positions[index]).peekable();
-        let (mut transactions, mut dropped, mut left) = (vec![], vec![], VecDeque::new());
-        for (position, pending) in self.pending.drain(..).enumerate() {
-            if included.next_if_eq(&position).is_some() {
-                transactions.push(pending);
-            } else if let Some(reason) = reasons.remove(&position) {
-                dropped.push(Rejected { id: pending.id, reason });
-            } else {
-                left.push_back(pending);
-            }
-        }
-        self.pending = left;
-        self.blocks.push_back(ChainedBlock {
-            block: proposal.block,
-            state: proposal.state,
-            transactions,
-            proven: false,
-        });
-        Ok(dropped)
+        leftovers
     }
 
     /// Checks natively, before anything is proved, that a statement extends the chain.
@@ -293,9 +397,9 @@ impl<E: Environment> BlockProducer<E> {
         }
     }
 
-    /// Drops the proposed blocks from `height` on and puts their transactions back at the head of the pool, in
-    /// order, so that the next [`Self::propose_block`] makes a block of `height` again. Returns how many blocks
-    /// were dropped.
+    /// Drops the proposed blocks from `height` on. Their transactions return to the pool, and so does what was refused while
+    /// they were filled; they are tried first, in their old order, so that the next [`Self::propose_block`] makes a block
+    /// of `height` again. Returns how many blocks were dropped.
     ///
     /// # Errors
     /// [`ProducerError::NoSuchBlock`]
@@ -303,11 +407,16 @@ impl<E: Environment> BlockProducer<E> {
         let position = self.position(height)?;
         let dropped = self.blocks.split_off(position);
         let count = dropped.len();
-        for block in dropped.into_iter().rev() {
-            for pending in block.transactions.into_iter().rev() {
-                self.pending.push_front(pending);
-            }
-        }
+        let environment = &self.environment;
+        let sorted = dropped.into_iter().flat_map(ChainedBlock::into_tried).map(|pending| {
+            let messages = environment.messages(&pending.transaction);
+            let sort = match messages.inbox.first() {
+                Some((message, consumption)) => Sort::Message(Origin::new(message, *consumption)),
+                None => Sort::Transaction(environment.terms(&pending.transaction)),
+            };
+            (pending, sort)
+        });
+        self.pool.bring_back(sorted);
         Ok(count)
     }
 
@@ -365,4 +474,9 @@ impl<E: Environment> BlockProducer<E> {
             head: self.height(),
         })
     }
+}
+
+/// The rejections of what was replaced.
+fn replacements<Err: Error>(replaced: &[(TransactionId, TransactionId)]) -> Vec<Rejected<Err>> {
+    replaced.iter().map(|&(id, by)| Rejected { id, reason: Rejection::Replaced { by } }).collect()
 }

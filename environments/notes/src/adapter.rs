@@ -1,27 +1,31 @@
 //! The note-based state model as an [`Environment`].
 
 use bridge_core::{BlockMessages, Consumption, Message};
-use circuits_core::Digest;
+use circuits_core::{Digest, F, amount::Amount};
 use circuits_keys::CircuitCache;
 use environments_core::{
     block::{ProposedBlock, ProvenBlock},
     environment::{Environment, EnvironmentId, Proposal, ProveError},
     instance::Instance,
     kernel::{Kernels as _, ProducerSecret},
+    pool::{Room, Terms},
 };
+use plonky2::field::types::PrimeField64;
 
 use crate::{
-    arrival::Arrival,
+    account::account_id,
+    arrival::{Arrival, MAX_ARRIVALS},
     block::{MAX_TRANSACTIONS, variants},
     body::Body,
     circuits::{KERNELS, prove_transaction},
     config::{Deployment, Genesis, GenesisError},
     error::NotesError,
+    execute::StateError,
     kernel::BlockInput,
     propose::{Checked, Draft, check},
     prove::{kernel_input, prove_block},
     state::{NotesState, StateFields, state_commitment},
-    transaction::{NotesTransaction, ProvenTransaction, Request, TransactionWitness},
+    transaction::{Authority, NotesTransaction, ProvenTransaction, Request, TransactionWitness},
     witness::NotesBlock,
 };
 
@@ -64,6 +68,13 @@ impl Notes {
     #[must_use]
     pub fn resolve(&self, state: &NotesState, request: &Request) -> TransactionWitness {
         TransactionWitness::resolve(state, request)
+    }
+
+    /// Who makes the requests of a local account, as nobody else can claim: the account's id alone can stand in a request
+    /// with anybody's secret.
+    fn owner(&self, request: &Request) -> Digest {
+        let Request { account, .. } = request;
+        account_id(self.instance.chain_id(), self.instance.id(), account.authorisation, account.id)
     }
 
     /// Proves a request as its client does.
@@ -180,7 +191,7 @@ impl Environment for Notes {
     fn parse(&self, cache: &CircuitCache, line: &str) -> Result<NotesTransaction, serde_json::Error> {
         let transaction = serde_json::from_str(line)?;
         if let NotesTransaction::Proven { bundle } = &transaction {
-            // The transaction keeps the verdict, with which a block accepts or refuses it.
+            // The transaction keeps the verdict, with which the pool accepts or refuses it.
             let _ = bundle.open(cache);
         }
         Ok(transaction)
@@ -194,6 +205,69 @@ impl Environment for Notes {
         let bundle = ProvenTransaction::from_bytes(bundle);
         let opened = bundle.open(cache).map(|_| ());
         Some(opened.map(|()| NotesTransaction::Proven { bundle }).map_err(NotesError::from))
+    }
+
+    fn check(&self, transaction: &NotesTransaction) -> Result<(), NotesError> {
+        // Of a state, the rules that are checked here ask for the deployment only.
+        let state = self.instance.genesis();
+        let Checked::Moves(made) = check(state, transaction)? else { return Ok(()) };
+        match state.check(&made.statement) {
+            Err(
+                error @ (StateError::OtherChain { .. }
+                | StateError::OtherEnvironment { .. }
+                | StateError::OtherFeeAsset { .. }),
+            ) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn terms(&self, transaction: &NotesTransaction) -> Terms {
+        match transaction {
+            NotesTransaction::Request(request) => {
+                let bytes = size_of::<Request>()
+                    + size_of_val(request.inputs.as_slice())
+                    + size_of_val(request.outputs.as_slice());
+                let terms = Terms { fee: request.fee, ..Terms::of_bytes(bytes) };
+                match request.authority {
+                    Authority::Local { .. } => Terms {
+                        sender: Some(self.owner(request)),
+                        nonce: Some(request.account.nonce.into()),
+                        ..terms
+                    },
+                    // Anybody makes requests of a network account.
+                    Authority::Exchange { .. } => terms,
+                }
+            }
+            NotesTransaction::Proven { bundle } => {
+                let fee = |fee: F| Amount::new(fee.to_canonical_u64()).unwrap_or(Amount::ZERO);
+                let fee = bundle.opened().map_or(Amount::ZERO, |opened| fee(opened.statement.fee));
+                // A proof does not show who made it: that the account which it names is there in this form, the state
+                // must say. Decoded, the proof takes its bytes once more.
+                Terms { fee, ..Terms::of_bytes(2 * bundle.bytes().len()) }
+            }
+            NotesTransaction::Arrival(_) => Terms::of_bytes(size_of::<Arrival>()),
+        }
+    }
+
+    fn room(&self) -> Room {
+        let limit = self.instance.limit();
+        // Messages take no transaction's place.
+        Room { transactions: limit, messages: MAX_ARRIVALS, together: limit + MAX_ARRIVALS }
+    }
+
+    fn may_come_later(&self, reason: &NotesError) -> bool {
+        // The state knows accounts by their hashes only, which do not tell an early transaction from a late one.
+        matches!(
+            reason,
+            NotesError::State(
+                StateError::TooEarly { .. }
+                    | StateError::UnknownRoot(_)
+                    | StateError::NoSuchAccount(_)
+                    | StateError::StaleAccount { .. }
+                    | StateError::NoSuchNote { .. }
+                    | StateError::TooManyFees(_)
+            )
+        )
     }
 
     fn messages(&self, transaction: &NotesTransaction) -> BlockMessages {

@@ -1,7 +1,9 @@
 //! Filling and sealing a block.
 
+use std::collections::BTreeSet;
+
 use bridge_core::{BlockMessages, MAX_BLOCK_STEPS, Message};
-use circuits_core::F;
+use circuits_core::{Digest, F};
 use circuits_protocol::statement::BlockStatement;
 use environments_core::{
     block::ProposedBlock,
@@ -26,6 +28,16 @@ pub(super) enum Checked<'t> {
     Arrives(&'t Arrival),
     /// An account moves.
     Moves(Box<Move>),
+}
+
+impl Checked<'_> {
+    /// The account that moves.
+    fn account(&self) -> Option<Digest> {
+        match self {
+            Self::Arrives(_) => None,
+            Self::Moves(made) => Some(made.statement.account),
+        }
+    }
 }
 
 /// A valid transaction of an account.
@@ -80,8 +92,7 @@ pub(super) struct Content {
 
 impl Draft {
     /// The block on top of `before`, from as many of the first `offered` transactions as it has room for, but at
-    /// most `limit`. After the first one for which there is no room, transactions that fail are left in the pool:
-    /// they may depend on one that was left out.
+    /// most `limit`. One for which there is no room waits, and with it the later ones of its account.
     pub(super) fn new(before: &NotesState, offered: &[&NotesTransaction], limit: usize) -> Self {
         let mut content = Content {
             state: before.clone(),
@@ -90,17 +101,26 @@ impl Draft {
             statements: vec![],
             sources: vec![],
         };
-        let (mut included, mut rejected, mut left) = (vec![], vec![], false);
+        let (mut included, mut rejected, mut waiting) = (vec![], vec![], BTreeSet::new());
         for (index, transaction) in offered.iter().enumerate() {
             if content.statements.len() == limit {
                 break;
             }
-            let checked = check(&content.state, transaction);
-            match checked.and_then(|checked| content.take(checked)) {
+            let checked = match check(&content.state, transaction) {
+                Ok(checked) => checked,
+                Err(reason) => {
+                    rejected.push((index, reason));
+                    continue;
+                }
+            };
+            let account = checked.account();
+            if account.is_some_and(|account| waiting.contains(&account)) {
+                continue;
+            }
+            match content.take(checked) {
                 Ok(true) => included.push(index),
-                Ok(false) => left = true,
-                Err(reason) if !left => rejected.push((index, reason)),
-                Err(_) => {}
+                Ok(false) => waiting.extend(account),
+                Err(reason) => rejected.push((index, reason)),
             }
         }
         Self { included, rejected, content }

@@ -14,6 +14,9 @@ use crate::{
     scenario::{Participant, chain_of},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// A block that was executed for a superblock and is not proved yet.
 pub(super) struct ExecutedBlock {
     /// Position of the environment among the participants.
@@ -55,15 +58,20 @@ impl<'a> Execution<'a> {
         &self.participants
     }
 
-    /// What became of the transactions, and the messages that no environment took in.
-    pub(super) fn finish(self) -> (TransactionReport, Vec<Undeliverable>) {
+    /// What became of the transactions, those that are in no block included, and the messages that no environment took in.
+    pub(super) fn finish(mut self) -> (TransactionReport, Vec<Undeliverable>) {
+        for one in &self.participants {
+            let environment = one.producer.id().get();
+            self.transactions.add_rejected(environment, &one.producer.leftovers());
+            self.transactions.add_lines(environment, one.unoffered());
+        }
         (self.transactions, self.undeliverable)
     }
 
     /// Executes every environment's blocks for superblock `number`, which takes `deposits`. The environments take turns,
     /// one block each, so that an asset can go to another environment and back within one superblock. An environment
-    /// without transactions makes no block. Once the superblock may have no room for another block, none makes one: their
-    /// transactions stay for the next superblock.
+    /// makes no block if it has no transactions, or only some that wait for others. Once the superblock may have no room for
+    /// another block, none makes one: their transactions stay for the next superblock.
     pub(super) fn execute_blocks(
         &mut self,
         number: u32,
@@ -96,10 +104,12 @@ impl<'a> Execution<'a> {
         if one.producer.pending() == 0 {
             return Ok(None);
         }
-        let report = one
-            .producer
-            .propose_block()
-            .map_err(|error: ProducerError| RunError::Producer { environment, reason: chain_of(&error) })?;
+        let failed = |error: ProducerError| RunError::Producer { environment, reason: chain_of(&error) };
+        let report = one.producer.propose_block().map_err(failed)?;
+        if report.included.is_empty() && report.rejected.is_empty() {
+            one.producer.rollback(report.height).map_err(failed)?;
+            return Ok(None);
+        }
         self.transactions.add_block(environment, &report);
         let load = self.load(&report.messages);
         self.room.add_block(load);

@@ -8,7 +8,7 @@ use batcher_verify::{
 };
 use bridge_core::BridgeState;
 use circuits_files::file::{self, FileKind};
-use environments_core::dynamic::BlockReport;
+use environments_core::{dynamic::BlockReport, producer::TransactionId};
 
 use super::error::RunError;
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedTransaction {
     pub environment: u16,
-    /// The line of its file, if the line is not even a transaction.
+    /// The line of its file, if it did not enter the pool.
     pub line: Option<usize>,
     pub reason: String,
 }
@@ -37,6 +37,9 @@ pub struct FailedTransaction {
     pub reason: String,
 }
 
+/// A transaction that its producer refused, and why.
+type Refusal = (TransactionId, Box<dyn std::error::Error + Send + Sync>);
+
 /// What became of the transactions of a run.
 #[derive(Debug, Default)]
 pub(super) struct TransactionReport {
@@ -46,7 +49,7 @@ pub(super) struct TransactionReport {
 }
 
 impl TransactionReport {
-    /// Adds lines that are no transactions.
+    /// Adds lines that did not enter the pool.
     pub(super) fn add_lines(&mut self, environment: u16, lines: Vec<RejectedLine>) {
         self.rejected.extend(lines.into_iter().map(|RejectedLine { line, reason }| RejectedTransaction {
             environment,
@@ -55,14 +58,19 @@ impl TransactionReport {
         }));
     }
 
-    /// Adds the transactions of a block.
-    pub(super) fn add_block(&mut self, environment: u16, block: &BlockReport) {
-        self.included += block.included.len();
-        self.rejected.extend(block.rejected.iter().map(|(_, reason)| RejectedTransaction {
+    /// Adds transactions that left the pool for no block, or are still in it.
+    pub(super) fn add_rejected(&mut self, environment: u16, rejected: &[Refusal]) {
+        self.rejected.extend(rejected.iter().map(|(_, reason)| RejectedTransaction {
             environment,
             line: None,
             reason: chain_of(reason.as_ref()),
         }));
+    }
+
+    /// Adds the transactions of a block.
+    pub(super) fn add_block(&mut self, environment: u16, block: &BlockReport) {
+        self.included += block.included.len();
+        self.add_rejected(environment, &block.rejected);
         self.failed.extend(block.failed.iter().map(|(position, reason)| FailedTransaction {
             environment,
             height: block.height,

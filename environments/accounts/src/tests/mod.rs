@@ -5,6 +5,7 @@ mod failures;
 pub(super) mod invariants;
 mod messages;
 mod validity;
+mod waiting;
 
 use bridge_core::AssetId;
 use environments_conformance::{CHAIN_ID, secret};

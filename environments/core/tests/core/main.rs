@@ -2,4 +2,8 @@
 
 mod bundle;
 mod kernel;
+mod market;
+mod pool;
+mod pool_losses;
+mod pool_messages;
 mod producer;

@@ -4,9 +4,9 @@ use circuits_core::{Digest, F, amount::Amount};
 use circuits_keys::CircuitCache;
 use environments_conformance::{id, secret};
 use environments_core::{
-    BlockProducer, Environment, ProducerError, ProposedBlock, ProveError, ProvenBlock,
+    BlockProducer, Environment, PoolError, ProducerError, ProposedBlock, ProveError, ProvenBlock,
     environment::{EnvironmentId, Proposal},
-    producer::MAX_PENDING,
+    pool::MAX_PENDING,
 };
 use environments_counter::{Add, Counter, CounterBlock, CounterError, CounterState};
 use plonky2::field::types::Field;
@@ -146,7 +146,7 @@ fn a_full_pool_takes_no_more() {
     for _ in 1..MAX_PENDING {
         producer.submit(add).unwrap();
     }
-    assert!(matches!(producer.submit(add), Err(ProducerError::PoolFull)));
+    assert!(matches!(producer.submit(add), Err(ProducerError::Pool(PoolError::Full))));
     producer.propose_block().unwrap();
     producer.submit(add).unwrap();
 }

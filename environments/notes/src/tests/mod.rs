@@ -6,6 +6,7 @@ mod messages;
 mod native;
 mod proven;
 mod transaction;
+mod waiting;
 
 use crate::fixtures::{HOME, World};
 

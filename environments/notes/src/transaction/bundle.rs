@@ -116,7 +116,10 @@ impl ProvenTransaction {
     /// the proof may state another one.
     #[must_use]
     pub fn message(&self) -> Option<Message> {
-        payload(&self.bytes).ok()?.message
+        match self.opened.get() {
+            Some(Ok(opened)) => opened.message.clone(),
+            _ => payload(&self.bytes).ok()?.message,
+        }
     }
 
     /// The result of [`Self::open`].

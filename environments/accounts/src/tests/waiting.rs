@@ -1,0 +1,130 @@
+//! What waits for a block of an account-based environment, and in which order.
+
+use bridge_core::{Consumption, MAX_BLOCK_STEPS};
+use environments_conformance::CHAIN_ID;
+use environments_core::{BlockProducer, Environment, ProducerError, producer::Rejection};
+
+use super::{address, world};
+use crate::{
+    Accounts,
+    execute::Invalid,
+    fixtures::{FEE, HOME, NEWCOMER, amount, bridge, key, transfer},
+    transaction::AccountsTransaction,
+};
+
+fn names(producer: &BlockProducer<Accounts>, height: u32) -> Vec<u64> {
+    producer.block(height).unwrap().transactions.iter().map(|pending| pending.id).collect()
+}
+
+#[test]
+fn what_is_malformed_or_not_signed_by_its_sender_never_enters_the_pool() {
+    let world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    let good = world.sign(0, world.unsigned(0, &[transfer(1, 0, 5)]));
+    let mut altered = good.clone();
+    altered.transaction.fee = amount(FEE + 1);
+    let stolen = world.sign(1, good.transaction.clone());
+    let nothing = world.sign(0, world.unsigned(0, &[transfer(1, 0, 0)]));
+    let elsewhere = key(0).sign(good.transaction.clone(), CHAIN_ID + 1, HOME).unwrap();
+    for bad in [altered, stolen, nothing, elsewhere].map(AccountsTransaction::from) {
+        let expected = world.environment.execute(&mut world.state.clone(), &bad).unwrap_err();
+        let error = producer.submit(bad).unwrap_err();
+        assert!(matches!(error, ProducerError::Invalid(_)), "{error}");
+        assert_eq!(error.to_string(), expected.to_string(), "the reason is that of a block");
+    }
+    assert_eq!(producer.pending_count(), 0);
+    producer.submit(good.into()).unwrap();
+}
+
+#[test]
+fn a_nonce_that_is_ahead_waits_for_the_missing_one() {
+    let mut world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    let [first, second, third] = [1, 2, 3].map(|value| world.act(0, &[transfer(1, 0, value)]));
+    producer.submit(third.into()).unwrap();
+    producer.submit(second.into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    assert!(names(&producer, 1).is_empty());
+    let reasons: Vec<_> = producer.leftovers().into_iter().map(|one| one.reason).collect();
+    let ahead =
+        |found| Rejection::Environment(Invalid::Nonce { sender: address(0), expected: 0, found }.into());
+    assert_eq!(reasons, [ahead(1), ahead(2)]);
+    producer.submit(first.into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    assert_eq!(names(&producer, 2), [2, 1, 0]);
+}
+
+#[test]
+fn a_nonce_that_was_used_is_refused_at_once() {
+    let mut world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    let signed = world.act(0, &[transfer(1, 0, 5)]);
+    producer.submit(signed.clone().into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    producer.submit(signed.into()).unwrap();
+    let rejected = producer.propose_block().unwrap();
+    let used = Invalid::Nonce { sender: address(0), expected: 1, found: 0 };
+    assert_eq!(rejected[0].reason, Rejection::Environment(used.into()));
+}
+
+#[test]
+fn a_transaction_waits_for_the_account_of_its_sender() {
+    let mut world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    let early = world.sign(NEWCOMER, world.unsigned(NEWCOMER, &[transfer(1, 0, 5)]));
+    producer.submit(early.into()).unwrap();
+    producer.submit(world.act(0, &[transfer(NEWCOMER, 0, 50)]).into()).unwrap();
+    for expected in [1, 0] {
+        assert!(producer.propose_block().unwrap().is_empty());
+        assert_eq!(names(&producer, producer.height()), [expected]);
+    }
+}
+
+#[test]
+fn fees_are_compared_per_action() {
+    let mut world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    producer.submit(world.act(0, &[transfer(1, 0, 5), transfer(1, 0, 6)]).into()).unwrap();
+    producer.submit(world.act(1, &[transfer(0, 0, 5)]).into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    assert_eq!(names(&producer, 1), [1, 0]);
+}
+
+#[test]
+fn messages_leave_half_of_a_block_to_transactions() {
+    let mut world = world();
+    let mut producer = BlockProducer::new(world.environment.clone().with_limit(4));
+    for n in 0..6 {
+        producer.deliver(&world.message(6, n, 1, 0, 5), Consumption::Claim).unwrap();
+    }
+    for _ in 0..3 {
+        producer.submit(world.act(0, &[transfer(1, 0, 5)]).into()).unwrap();
+    }
+    let blocks = [vec![0, 1, 6, 7], vec![2, 3, 4, 8], vec![5]];
+    for (height, expected) in (1..).zip(blocks) {
+        assert!(producer.propose_block().unwrap().is_empty());
+        assert_eq!(names(&producer, height), expected);
+    }
+}
+
+#[test]
+fn a_sender_without_room_for_its_messages_delays_nobody_else() {
+    let mut world = world();
+    let before = world.clone();
+    let count = MAX_BLOCK_STEPS - 4;
+    let claim = |n| AccountsTransaction::Arrival {
+        message: before.message(6, n as u64, n % 3, 1, 5),
+        consumption: Consumption::Claim,
+    };
+    let mut offered: Vec<_> = (0..count).map(claim).collect();
+    // Three to L1 take six steps: they wait, and so does what their sender does next.
+    offered.push(world.act(0, &[bridge(0, 0, 1); 3]).into());
+    offered.push(world.act(0, &[transfer(1, 0, 1)]).into());
+    offered.push(world.act(1, &[transfer(0, 0, 1)]).into());
+    offered.push(world.act(1, &[bridge(6, 0, 1)]).into());
+    let offered: Vec<_> = offered.iter().collect();
+    let proposal = before.environment.propose(&before.state, &offered).unwrap();
+    assert!(proposal.rejected.is_empty());
+    let expected: Vec<_> = (0..count).chain([count + 2, count + 3]).collect();
+    assert_eq!(proposal.included, expected);
+}

@@ -1,0 +1,335 @@
+//! The transactions of users: a queue for each sender.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet, VecDeque, btree_set},
+    iter::Peekable,
+};
+
+use circuits_core::Digest;
+
+use super::{
+    MAX_PENDING, MAX_PENDING_BYTES, MAX_PER_SENDER, MAX_RETRIES, Pending, PoolError, REPLACEMENT_STEP,
+    Returned, Terms, TransactionId, is_old,
+};
+
+/// Whose queue it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    Sender(Digest),
+    /// A transaction that follows on no other has a queue of its own.
+    Lone(TransactionId),
+}
+
+/// Where a transaction is in its queue: by nonce, then by arrival.
+type Place = (u64, TransactionId);
+
+/// Where a transaction waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot {
+    owner: Owner,
+    place: Place,
+}
+
+/// When a transaction is tried, if it is the first of its sender; the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rank {
+    returned: Option<Returned>,
+    fee: u64,
+    slots: u32,
+    id: TransactionId,
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_fee = || {
+            // Fees per slot, multiplied by the slots of both.
+            let ours = u128::from(self.fee) * u128::from(other.slots);
+            let theirs = u128::from(other.fee) * u128::from(self.slots);
+            theirs.cmp(&ours)
+        };
+        let first = match (self.returned, other.returned) {
+            (Some(ours), Some(theirs)) => ours.cmp(&theirs),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => by_fee(),
+        };
+        first.then(self.id.cmp(&other.id))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+struct Entry<T> {
+    pending: Pending<T>,
+    place: Place,
+    terms: Terms,
+    rank: Rank,
+}
+
+impl<T> Entry<T> {
+    /// Whether no transaction is missing between this one and the next of its sender.
+    fn is_followed_by(&self, next: &Self) -> bool {
+        match (self.terms.nonce, next.terms.nonce) {
+            (Some(nonce), Some(next)) => next.saturating_sub(nonce) <= 1,
+            _ => true,
+        }
+    }
+}
+
+/// Why the first transaction of a queue waits, and when it was tried.
+struct Wait<R> {
+    turn: u64,
+    reason: R,
+}
+
+struct Queue<T, R> {
+    /// By place.
+    entries: VecDeque<Entry<T>>,
+    /// Set while the first one is known to come too early.
+    wait: Option<Wait<R>>,
+}
+
+/// The transactions that wait.
+///
+/// Invariants: no queue is empty; `ready` has the first transaction of each queue that does not wait, `early` and `ages`
+/// those of the others.
+pub(super) struct Transactions<T, R> {
+    queues: BTreeMap<Owner, Queue<T, R>>,
+    ready: BTreeSet<(Rank, Owner)>,
+    /// By the turn in which it was tried last.
+    early: BTreeSet<(u64, Owner)>,
+    /// By the height at which it was submitted.
+    ages: BTreeSet<(u32, Owner)>,
+    turn: u64,
+    count: usize,
+    bytes: usize,
+}
+
+impl<T, R> Transactions<T, R> {
+    pub(super) const fn new() -> Self {
+        Self {
+            queues: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            early: BTreeSet::new(),
+            ages: BTreeSet::new(),
+            turn: 0,
+            count: 0,
+            bytes: 0,
+        }
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Adds a transaction, and returns those that it replaces.
+    pub(super) fn submit(
+        &mut self,
+        pending: Pending<T>,
+        terms: Terms,
+    ) -> Result<Vec<TransactionId>, PoolError> {
+        let twins = self.twins(&terms);
+        if let (Some(nonce), Some(fee)) = (terms.nonce, twins.iter().map(|(_, fee, _)| *fee).max()) {
+            let least = fee + (fee / REPLACEMENT_STEP).max(1);
+            if terms.fee.get() < least {
+                return Err(PoolError::Underpriced { nonce, least, found: terms.fee });
+            }
+        } else {
+            if self.count >= MAX_PENDING {
+                return Err(PoolError::Full);
+            }
+            if let Some(sender) = terms.sender
+                && let Some(queue) = self.queues.get(&Owner::Sender(sender))
+                && queue.entries.len() >= MAX_PER_SENDER
+            {
+                return Err(PoolError::TooManyOfSender(sender));
+            }
+        }
+        let waiting = self.bytes - twins.iter().map(|(_, _, bytes)| bytes).sum::<usize>();
+        if waiting.saturating_add(terms.bytes) > MAX_PENDING_BYTES {
+            return Err(PoolError::TooManyBytes { waiting, found: terms.bytes });
+        }
+        let replaced = twins.into_iter().filter_map(|(spot, ..)| Some(self.remove(spot)?.id)).collect();
+        self.insert(pending, terms, None);
+        Ok(replaced)
+    }
+
+    /// The transactions of the same sender and nonce, with their fees and bytes. A rollback can make them several.
+    fn twins(&self, terms: &Terms) -> Vec<(Spot, u64, usize)> {
+        let (Some(sender), Some(nonce)) = (terms.sender, terms.nonce) else { return vec![] };
+        let owner = Owner::Sender(sender);
+        let Some(queue) = self.queues.get(&owner) else { return vec![] };
+        let first = queue.entries.partition_point(|entry| entry.place.0 < nonce);
+        queue
+            .entries
+            .range(first..)
+            .take_while(|entry| entry.place.0 == nonce)
+            .filter(|entry| entry.terms.nonce == Some(nonce))
+            .map(|entry| (Spot { owner, place: entry.place }, entry.terms.fee.get(), entry.terms.bytes))
+            .collect()
+    }
+
+    pub(super) fn bring_back(&mut self, pending: Pending<T>, terms: Terms, returned: Returned) {
+        self.insert(pending, terms, Some(returned));
+    }
+
+    fn insert(&mut self, pending: Pending<T>, terms: Terms, returned: Option<Returned>) {
+        let id = pending.id;
+        let owner = terms.sender.map_or(Owner::Lone(id), Owner::Sender);
+        self.unlist(owner);
+        let queue = self
+            .queues
+            .entry(owner)
+            .or_insert_with(|| Queue { entries: VecDeque::with_capacity(1), wait: None });
+        let neighbour = if returned.is_some() { queue.entries.front() } else { queue.entries.back() };
+        let place = (terms.nonce.or(neighbour.map(|entry| entry.place.0)).unwrap_or_default(), id);
+        let rank = Rank { returned, fee: terms.fee.get(), slots: terms.slots.max(1), id };
+        let index = queue.entries.partition_point(|entry| entry.place < place);
+        queue.entries.insert(index, Entry { pending, place, terms, rank });
+        if index == 0 {
+            queue.wait = None;
+        }
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(terms.bytes);
+        self.list(owner);
+    }
+
+    pub(super) fn remove(&mut self, spot: Spot) -> Option<Pending<T>> {
+        let Spot { owner, place } = spot;
+        let queue = self.queues.get(&owner)?;
+        let index = queue.entries.binary_search_by_key(&place, |entry| entry.place).ok()?;
+        self.take(owner, index).map(|(pending, _)| pending)
+    }
+
+    /// Takes a transaction out of its queue; if it was the first one, also what it waited for.
+    fn take(&mut self, owner: Owner, index: usize) -> Option<(Pending<T>, Option<Wait<R>>)> {
+        self.unlist(owner);
+        let queue = self.queues.get_mut(&owner)?;
+        let entry = queue.entries.remove(index);
+        let wait = if index == 0 { queue.wait.take() } else { None };
+        self.list(owner);
+        let Entry { pending, terms, .. } = entry?;
+        self.count -= 1;
+        self.bytes = self.bytes.saturating_sub(terms.bytes);
+        Some((pending, wait))
+    }
+
+    /// Does nothing if the transaction is not the first of its sender any more: those before it wait too, or had no room.
+    pub(super) fn postpone(&mut self, spot: Spot, reason: R) {
+        let Spot { owner, place } = spot;
+        let is_first = |queue: &Queue<T, R>| queue.entries.front().is_some_and(|first| first.place == place);
+        if !self.queues.get(&owner).is_some_and(is_first) {
+            return;
+        }
+        self.unlist(owner);
+        self.turn += 1;
+        if let Some(queue) = self.queues.get_mut(&owner) {
+            queue.wait = Some(Wait { turn: self.turn, reason });
+        }
+        self.list(owner);
+    }
+
+    pub(super) fn expire(&mut self, height: u32) -> Vec<(Pending<T>, R)> {
+        let mut expired = vec![];
+        while let Some(&(submitted, owner)) = self.ages.first() {
+            if !is_old(submitted, height) {
+                break;
+            }
+            let Some((pending, Some(wait))) = self.take(owner, 0) else { break };
+            expired.push((pending, wait.reason));
+        }
+        expired
+    }
+
+    /// Takes a queue out of the sets.
+    fn unlist(&mut self, owner: Owner) {
+        let Some(queue) = self.queues.get(&owner) else { return };
+        let Some(first) = queue.entries.front() else { return };
+        match &queue.wait {
+            None => {
+                self.ready.remove(&(first.rank, owner));
+            }
+            Some(wait) => {
+                self.early.remove(&(wait.turn, owner));
+                self.ages.remove(&(first.pending.submitted, owner));
+            }
+        }
+    }
+
+    /// Puts a queue into the sets, or forgets it if it is empty.
+    fn list(&mut self, owner: Owner) {
+        let Some(queue) = self.queues.get(&owner) else { return };
+        match (queue.entries.front(), &queue.wait) {
+            (None, _) => {
+                self.queues.remove(&owner);
+            }
+            (Some(first), None) => {
+                self.ready.insert((first.rank, owner));
+            }
+            (Some(first), Some(wait)) => {
+                self.early.insert((wait.turn, owner));
+                self.ages.insert((first.pending.submitted, owner));
+            }
+        }
+    }
+
+    /// The transactions that a block tries, up to the first gap in the nonces of each sender.
+    pub(super) fn candidates(&self) -> Order<'_, T, R> {
+        let mut tries = 0;
+        let early = self.early.iter().take_while(|(_, owner)| {
+            let is_within = tries < MAX_RETRIES;
+            tries += self.queues.get(owner).map_or(0, |queue| queue.entries.len());
+            is_within
+        });
+        self.order(early, false)
+    }
+
+    /// All transactions.
+    pub(super) fn all(&self) -> Order<'_, T, R> {
+        self.order(self.early.iter(), true)
+    }
+
+    fn order<'p>(&'p self, early: impl Iterator<Item = &'p (u64, Owner)>, is_whole: bool) -> Order<'p, T, R> {
+        let first = |owner: Owner| Some((self.queues.get(&owner)?.entries.front()?.rank, owner, 0));
+        let others = early.filter_map(|(_, owner)| first(*owner)).collect();
+        Order { queues: &self.queues, ready: self.ready.iter().peekable(), others, is_whole }
+    }
+}
+
+/// Transactions by their ranks, those of one sender by their places.
+pub(super) struct Order<'p, T, R> {
+    queues: &'p BTreeMap<Owner, Queue<T, R>>,
+    ready: Peekable<btree_set::Iter<'p, (Rank, Owner)>>,
+    /// What may come next although it is not in `ready`, with its index in its queue.
+    others: BTreeSet<(Rank, Owner, usize)>,
+    is_whole: bool,
+}
+
+impl<'p, T, R> Iterator for Order<'p, T, R> {
+    type Item = (Spot, &'p Pending<T>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let is_ready_first = match (self.ready.peek(), self.others.first()) {
+            (Some((rank, _)), Some((other, ..))) => rank < other,
+            (ready, _) => ready.is_some(),
+        };
+        let (owner, index) = if is_ready_first {
+            self.ready.next().map(|(_, owner)| (*owner, 0))?
+        } else {
+            self.others.pop_first().map(|(_, owner, index)| (owner, index))?
+        };
+        let queue = self.queues.get(&owner)?;
+        let entry = queue.entries.get(index)?;
+        if let Some(next) = queue.entries.get(index + 1)
+            && (self.is_whole || entry.is_followed_by(next))
+        {
+            self.others.insert((next.rank, owner, index + 1));
+        }
+        Some((Spot { owner, place: entry.place }, &entry.pending))
+    }
+}

@@ -1,0 +1,147 @@
+//! In which order messages are taken in, and how they share a block with transactions.
+
+use bridge_core::Consumption;
+use environments_core::{
+    BlockProducer, DeliveryError, EnvironmentId, PoolError, ProducerError, Room, pool::MAX_PER_SENDER,
+};
+
+use crate::market::{
+    Market, Order, deliver, included, message, next, order, producer, sender, submit, waiting,
+};
+
+#[test]
+fn a_flood_of_messages_delays_its_sender_only() {
+    let mut producer = producer(4);
+    for n in 0..10 {
+        deliver(&mut producer, &message(6, 1, n));
+    }
+    for n in 0..2 {
+        deliver(&mut producer, &message(6, 2, n));
+    }
+    // Sender 2 has its turns, and the flood keeps its order.
+    assert_eq!(included(&mut producer), [0, 10, 1, 11]);
+    deliver(&mut producer, &message(6, 3, 0));
+    // It joins the round after the one that was served last.
+    assert_eq!(included(&mut producer), [2, 12, 3, 4]);
+}
+
+#[test]
+fn environments_take_turns_whoever_sends_in_them() {
+    let mut producer = producer(4);
+    // Many senders of one environment.
+    for n in 0..10 {
+        deliver(&mut producer, &message(6, n, 0));
+    }
+    for n in 0..3 {
+        deliver(&mut producer, &message(7, 1, n));
+    }
+    assert_eq!(included(&mut producer), [0, 10, 1, 11]);
+    assert_eq!(included(&mut producer), [2, 12, 3, 4]);
+    // An environment that was silent has its next turn, and none for its silence.
+    for n in 3..7 {
+        deliver(&mut producer, &message(7, 1, n));
+    }
+    let block = included(&mut producer);
+    assert_eq!(block.iter().filter(|&&id| id >= 13).count(), 2, "{block:?}");
+}
+
+#[test]
+fn turns_go_on_in_the_next_block() {
+    let mut producer = producer(1);
+    for n in 0..3 {
+        deliver(&mut producer, &message(6, 1, n));
+        deliver(&mut producer, &message(7, 1, n));
+    }
+    let served: Vec<_> = (0..6).flat_map(|_| included(&mut producer)).collect();
+    assert_eq!(served, [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn one_sender_elsewhere_has_a_limited_number_of_messages() {
+    let mut producer = producer(1);
+    let most = u64::try_from(MAX_PER_SENDER).unwrap();
+    for n in 0..most {
+        deliver(&mut producer, &message(6, 1, n));
+    }
+    let error = producer.deliver(&message(6, 1, most), Consumption::Claim).unwrap_err();
+    let expected = PoolError::TooManyMessagesOfSender { environment: EnvironmentId(6), sender: sender(1) };
+    assert!(
+        matches!(&error, DeliveryError::Producer(ProducerError::Pool(found)) if *found == expected),
+        "{error}"
+    );
+    deliver(&mut producer, &message(6, 2, most));
+    deliver(&mut producer, &message(7, 1, most));
+}
+
+#[test]
+fn a_message_that_waits_is_not_delivered_again() {
+    let mut producer = producer(1);
+    let first = message(6, 1, 0);
+    let id = deliver(&mut producer, &first);
+    let error = producer.deliver(&first, Consumption::Claim).unwrap_err();
+    let expected = PoolError::MessageWaits { message: first.hash(), id };
+    assert!(
+        matches!(&error, DeliveryError::Producer(ProducerError::Pool(found)) if *found == expected),
+        "{error}"
+    );
+    assert_eq!(waiting(&producer), [id]);
+}
+
+fn flooded(limit: usize) -> BlockProducer<Market> {
+    let mut producer = producer(limit);
+    for n in 0..10 {
+        deliver(&mut producer, &message(6, 1, n));
+    }
+    submit(&mut producer, (0..10).map(|n| order(n, 0, 0)));
+    producer
+}
+
+#[test]
+fn messages_and_transactions_have_half_of_a_block_each() {
+    let mut producer = flooded(6);
+    assert_eq!(included(&mut producer), [0, 1, 2, 10, 11, 12]);
+    assert_eq!(included(&mut producer), [3, 4, 5, 13, 14, 15]);
+}
+
+#[test]
+fn in_a_block_of_one_messages_and_transactions_alternate() {
+    let mut producer = flooded(1);
+    let blocks: Vec<_> = (0..4).flat_map(|_| included(&mut producer)).collect();
+    assert_eq!(blocks, [0, 10, 1, 11]);
+    // By height: a block that is made again takes the same.
+    producer.rollback(2).unwrap();
+    let blocks: Vec<_> = (0..3).flat_map(|_| included(&mut producer)).collect();
+    assert_eq!(blocks, [10, 1, 11]);
+}
+
+#[test]
+fn what_one_leaves_is_for_the_other() {
+    let mut producer = producer(6);
+    deliver(&mut producer, &message(6, 1, 0));
+    submit(&mut producer, (0..10).map(|n| order(n, 0, 0)));
+    assert_eq!(included(&mut producer), [0, 1, 2, 3, 4, 5]);
+    // Transactions that wait for another one leave their half too.
+    let mut producer = flooded_with_early_ones();
+    assert_eq!(included(&mut producer), [0, 1, 2, 3, 4, 5]);
+}
+
+/// Ten messages, and five transactions that come too early.
+fn flooded_with_early_ones() -> BlockProducer<Market> {
+    let mut producer = producer(6);
+    for n in 0..10 {
+        deliver(&mut producer, &message(6, 1, n));
+    }
+    submit(&mut producer, (0..5).map(|_| Order { needs: Some(1), ..Order::default() }));
+    producer
+}
+
+#[test]
+fn room_that_is_not_shared_is_filled_by_both() {
+    let room = Room { transactions: 3, messages: 2, together: 5 };
+    let mut producer = BlockProducer::new(Market { room });
+    for n in 0..4 {
+        deliver(&mut producer, &message(6, 1, n));
+    }
+    submit(&mut producer, (0..4).map(|n| order(n, 0, 0)));
+    assert_eq!(next(&mut producer).0, [0, 1, 4, 5, 6]);
+}
