@@ -70,7 +70,7 @@ pub(crate) struct Arguments {
     /// The first superblock of a deployment needs it. If there is a state, it must be of this chain.
     #[arg(long, value_name = "CHAIN_ID", value_parser = parse_chain_id)]
     genesis: Option<u64>,
-    /// Make nothing that `verify --trust` would refuse with this file.
+    /// Make nothing that `verify --trust` would refuse with this file, deposits aside.
     ///
     /// A state of another deployment, a chain without the file's start state, a registry that L1 does not fix for the next
     /// superblock, and a circuit that L1 does not accept end the command before anything is proved.

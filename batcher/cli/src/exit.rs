@@ -304,7 +304,10 @@ impl HasExitCode for LeftoverError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::File(error) => error.exit_code(),
-            Self::Invalid { .. } | Self::OtherState { .. } | Self::OtherInput { .. } => ExitCode::Rejected,
+            Self::Invalid { .. }
+            | Self::OtherProgram { .. }
+            | Self::OtherState { .. }
+            | Self::OtherInput { .. } => ExitCode::Rejected,
         }
     }
 }

@@ -203,8 +203,7 @@ fn read(path: &Path) -> Result<Registry, FileError> {
 /// Waits until no other process changes the registry in `path`, and keeps others waiting until the file is dropped.
 fn lock(path: &Path) -> Result<File, FileError> {
     let failed = |source| FileError::Io { path: path.to_owned(), action: "lock it", source };
-    // Whatever links lead to the file, there is one lock.
-    let mut name = path.canonicalize().map_err(failed)?.into_os_string();
+    let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     file::open_lock(Path::new(&name)).and_then(|lock| lock.lock().map(|()| lock)).map_err(failed)
 }
@@ -226,8 +225,11 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
         Command::Add(add) => {
             // A file that cannot be read gets no lock beside it.
             read(&add.file)?;
-            let _lock = lock(&add.file)?;
-            let mut registry = read(&add.file)?;
+            // Whatever links lead to the file, there is one, and one lock.
+            let failed = |source| FileError::Io { path: add.file.clone(), action: "find it", source };
+            let path = add.file.canonicalize().map_err(failed)?;
+            let _lock = lock(&path)?;
+            let mut registry = read(&path)?;
             let id = EnvironmentId(add.environment);
             match (add.genesis_state, add.producer) {
                 (Some(genesis_state), Some(producer)) => {
@@ -252,7 +254,7 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
                     registry.set_kernels(id, kernels, add.force)?;
                 }
             }
-            file::write(FileKind::Registry, &add.file, &registry, SMALL_LIMIT)?;
+            file::write(FileKind::Registry, &path, &registry, SMALL_LIMIT)?;
             Ok(answer(&add.file, &registry))
         }
     }

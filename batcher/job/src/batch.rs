@@ -25,7 +25,7 @@ use crate::{
     intake::{CheckedBlock, Intake, IntakeError, MAX_VERIFIED, Reader, Refusal, Refused, Stale},
     leftover::{Leftover, LeftoverError},
     output::{OutputDirectory, superblock_file},
-    planner::{LeftOut, Plan, Planner, Selection},
+    planner::{LeftOut, MAX_BLOCKS, Plan, Planner, Selection},
     prove::{Progress, ProveError, Prover},
     states::{States, StatesError},
     store::{Store, StoreError},
@@ -36,7 +36,7 @@ pub struct Batcher<'a> {
     pub engine: &'a Engine,
     /// Where finished proofs and quarantine records are.
     pub output: &'a OutputDirectory,
-    /// Nothing is made that this would refuse.
+    /// Nothing is made that this would refuse, deposits aside.
     pub trust: Option<&'a Trust>,
     /// Receives progress events.
     pub progress: &'a dyn Progress,
@@ -143,27 +143,25 @@ impl Batcher<'_> {
         let store = Store::open(self.output)?;
         let program = self.program();
         let refusal = |sha3: &[u8; 32]| store.refusal(sha3, &program);
-        let reader = Reader { state, registry, refusal: &refusal, max_verified: MAX_VERIFIED };
+        // Every environment's share is a whole superblock at least.
+        let max_verified = MAX_VERIFIED.max(MAX_BLOCKS * registry.entries().count());
+        let reader = Reader { state, registry, refusal: &refusal, max_verified };
         let Intake { blocks, refused, stale, copies, waiting } = reader.read(blocks)?;
         // The outcome lists the bundles in any case.
         let unrecorded = refused.iter().filter_map(|bundle| record(&store, bundle, &program).err()).collect();
-        // What the interrupted run had is planned again, and nothing beside it.
-        let (planner, blocks, others, deposits) = match &leftover {
-            None => (self.planner, blocks, vec![], deposits),
-            Some(leftover) => {
-                let planner = Planner { max_blocks: leftover.blocks(), ..self.planner };
-                let (its, others): (Vec<_>, Vec<_>) =
-                    blocks.into_iter().partition(|block| leftover.has(&block.candidate));
-                (planner, its, others, leftover.deposits(deposits))
-            }
-        };
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
         let segment_set_root = self.engine.pinned().key_set().root();
-        let selection = planner.select(state, registry, &candidates, deposits);
+        // What the interrupted run had is planned again, in its order, and nothing beside it.
+        let selection = match &leftover {
+            None => self.planner.select(state, registry, &candidates, deposits),
+            Some(leftover) => match leftover.order(&candidates) {
+                Some(order) => {
+                    self.planner.select_in_order(state, &candidates, leftover.deposits(deposits), order)
+                }
+                None => return Err(leftover.refusal(registry_root, None).into()),
+            },
+        };
         if selection.order.is_empty() {
-            if let Some(leftover) = &leftover {
-                leftover.check(registry_root, None)?;
-            }
             let Selection { left_out, stuck, .. } = selection;
             let left_out = with_paths(left_out, &blocks);
             let unremoved = vec![];
@@ -179,7 +177,11 @@ impl Batcher<'_> {
                 waiting,
             });
         }
-        let plan = planner.plan(state, registry, segment_set_root, selection)?;
+        let plan = match (self.planner.plan(state, registry, segment_set_root, selection), &leftover) {
+            (Ok(plan), _) => plan,
+            (Err(_), Some(leftover)) => return Err(leftover.refusal(registry_root, None).into()),
+            (Err(error), None) => return Err(error.into()),
+        };
         // A state that is too large to be written would make all proofs useless.
         states.check(&plan.transition.new_state)?;
         let bytes = match &leftover {
@@ -199,7 +201,10 @@ impl Batcher<'_> {
 
         let included = plan.order.iter().map(|&index| blocks[index].path.clone()).collect();
         let mut left_out = with_paths(plan.left_out, &blocks);
-        left_out.extend(others.into_iter().map(|block| (block.path, LeftOut::MadeWithout)));
+        if leftover.is_some() {
+            let others = blocks.iter().enumerate().filter(|(index, _)| !plan.order.contains(index));
+            left_out.extend(others.map(|(_, block)| (block.path.clone(), LeftOut::MadeWithout)));
+        }
         let made = Made {
             statement,
             state: new_state,

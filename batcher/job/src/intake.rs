@@ -2,7 +2,7 @@
 //!
 //! Anybody may be able to put files into the directory, and nothing removes them. So whatever is cheap to judge is judged
 //! in every call: what is no bundle, what the registry does not allow, blocks that earlier superblocks have, copies, and
-//! bundles whose proof was refused before. Proofs are verified within limits, in the order of file names, and each
+//! bundles whose proof was refused before. Proofs are verified within limits, by height, then by file name, and each
 //! environment has a limit of its own: neither old nor hostile files keep a new bundle of another environment waiting.
 
 use std::{
@@ -171,9 +171,15 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, IntakeError> {
     Ok(paths)
 }
 
+/// The first height that a bundle claims to cover.
+fn first_height(path: &Path) -> Option<u32> {
+    let bytes = file::read_bytes(FileKind::BlockBundle, path, BUNDLE_LIMIT).ok()?;
+    Some(check_statement(&BlockBundle::decode(&bytes).ok()?.statement).ok()?.first_height)
+}
+
 impl Reader<'_> {
-    /// Reads the bundles of `directory` in the order of their names and judges each, several at a time. Only regular files
-    /// are opened. A call verifies at most [`Self::max_verified`] proofs, apart from a few that are judged at the same time;
+    /// Reads the bundles of `directory` by height, then by name, and judges each, several at a time. Only regular files are
+    /// opened. A call verifies at most [`Self::max_verified`] proofs, apart from a few that are judged at the same time;
     /// bundles that are cheap to judge are not limited. So the next call gets on with bundles that wait, although none is
     /// removed: what this one included is stale then, and what it refused is on record.
     ///
@@ -182,9 +188,13 @@ impl Reader<'_> {
     pub fn read(&self, directory: &Path) -> Result<Intake, IntakeError> {
         let share = (self.max_verified / self.registry.entries().count().max(1)).max(1);
         let (mut intake, mut progress) = (Intake::default(), Progress::default());
-        for paths in files(directory)?.chunks(TOGETHER) {
+        // Low heights first: what comes next never waits for what comes later.
+        let mut paths: Vec<(u32, PathBuf)> =
+            files(directory)?.into_par_iter().map(|path| (first_height(&path).unwrap_or(0), path)).collect();
+        paths.sort_unstable();
+        for paths in paths.chunks(TOGETHER) {
             let judged: Vec<Judgement> =
-                paths.par_iter().map(|path| self.judge(path, share, &progress)).collect();
+                paths.par_iter().map(|(_, path)| self.judge(path, share, &progress)).collect();
             for (judged, verified) in judged {
                 if let Some(environment) = verified {
                     *progress.verified.entry(environment).or_default() += 1;
@@ -198,6 +208,7 @@ impl Reader<'_> {
                 }
             }
         }
+        intake.sort();
         Ok(intake)
     }
 
@@ -262,6 +273,14 @@ impl Reader<'_> {
 }
 
 impl Intake {
+    fn sort(&mut self) {
+        self.blocks.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        self.refused.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        self.stale.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        self.copies.sort_unstable();
+        self.waiting.sort_unstable();
+    }
+
     /// Adds a valid block, unless it is a copy or was judged together with the last ones of its environment's `share`.
     fn add(&mut self, block: CheckedBlock, share: usize, progress: &mut Progress) {
         let candidate = &block.candidate;

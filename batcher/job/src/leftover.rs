@@ -32,6 +32,9 @@ pub enum LeftoverError {
     /// The file is not a valid superblock.
     #[error("{path}: the file is not a valid superblock: {source}; move it away to make one", path = .path.display())]
     Invalid { path: PathBuf, source: Box<BundleError> },
+    /// A program with other circuits made the superblock.
+    #[error("{path}: a superblock of a program with other circuits is there; finish it with that program, or move it away if nobody has received it", path = .path.display())]
+    OtherProgram { path: PathBuf },
     /// The superblock is of another chain, or of one that was rolled back.
     #[error("{path}: a superblock is there that continues the state {found}, and superblock {number} continues {expected}; write to another directory, or move it away", path = .path.display())]
     OtherState { path: PathBuf, number: u32, expected: Digest, found: Digest },
@@ -52,6 +55,14 @@ pub enum OtherInput {
     /// The blocks.
     #[error("of other blocks")]
     Blocks,
+}
+
+/// Whether the entry is of this block.
+fn is(entry: &BlockEntry, block: &Candidate) -> bool {
+    let (header, statement) = (block.header, &block.statement);
+    EnvironmentId(entry.environment) == header.environment
+        && (entry.first_height, entry.last_height) == (header.first_height, header.last_height)
+        && (entry.new_state, entry.body) == (statement.new_state, statement.body)
 }
 
 /// A valid bundle of the superblock that follows a state.
@@ -84,6 +95,7 @@ impl Leftover {
             .and_then(|bundle| bundle.verify(keys).map(|(statement, _)| (statement, bundle)));
         let (statement, bundle) = match verified {
             Ok(verified) => verified,
+            Err(BundleError::UnknownKey(_)) => return Err(LeftoverError::OtherProgram { path }),
             Err(error) => return Err(LeftoverError::Invalid { path, source: Box::new(error) }),
         };
         let (expected, found) = (state.commitment(), statement.previous_state);
@@ -103,20 +115,9 @@ impl Leftover {
         self.bundle.key
     }
 
-    /// The number of its blocks.
-    pub(crate) fn blocks(&self) -> usize {
-        self.bundle.blocks.len()
-    }
-
-    /// Whether it has this block.
-    pub(crate) fn has(&self, block: &Candidate) -> bool {
-        let (header, statement) = (block.header, &block.statement);
-        let entry = |one: &BlockEntry| {
-            EnvironmentId(one.environment) == header.environment
-                && (one.first_height, one.last_height) == (header.first_height, header.last_height)
-                && (one.new_state, one.body) == (statement.new_state, statement.body)
-        };
-        self.bundle.blocks.iter().any(entry)
+    /// Its blocks among these, by index, in its own order; `None` if one is missing.
+    pub(crate) fn order(&self, blocks: &[Candidate]) -> Option<Vec<usize>> {
+        self.bundle.blocks.iter().map(|entry| blocks.iter().position(|block| is(entry, block))).collect()
     }
 
     /// As many of the queue's next deposits as it takes.
@@ -133,12 +134,23 @@ impl Leftover {
         registry_root: Digest,
         planned: Option<&SuperblockStatement>,
     ) -> Result<(), LeftoverError> {
+        match planned {
+            Some(planned) if *planned == self.statement => Ok(()),
+            planned => Err(self.refusal(registry_root, planned)),
+        }
+    }
+
+    /// Why the input does not lead to it.
+    pub(crate) fn refusal(
+        &self,
+        registry_root: Digest,
+        planned: Option<&SuperblockStatement>,
+    ) -> LeftoverError {
         let with = match planned {
-            Some(planned) if *planned == self.statement => return Ok(()),
             _ if self.statement.registry_root != registry_root => OtherInput::Registry,
             Some(planned) if self.statement.l1_inbox_after != planned.l1_inbox_after => OtherInput::Deposits,
             _ => OtherInput::Blocks,
         };
-        Err(LeftoverError::OtherInput { path: self.path.clone(), number: self.number, with })
+        LeftoverError::OtherInput { path: self.path.clone(), number: self.number, with }
     }
 }

@@ -12,8 +12,11 @@ use circuits_keys::CircuitCache;
 use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError};
 use environments_core::{
     DynEnvironment, ProveError,
+    dynamic::LineError,
     kernel::ProducerSecret,
     kind::{Kind, KindError, Start},
+    pool::PoolError,
+    producer::ProducerError,
 };
 use serde::Deserialize;
 use thiserror::Error;
@@ -120,20 +123,29 @@ impl Participant {
     /// Offers the next block's transactions to the pool; returns the lines that do not enter it.
     pub fn offer(&mut self, cache: &CircuitCache) -> Vec<RejectedLine> {
         let count = self.transactions_per_block.unwrap_or(usize::MAX);
-        let (mut accepted, mut rejected) = (0, vec![]);
+        let (mut accepted, mut rejected, mut kept) = (0, vec![], vec![]);
         while accepted < count {
             let Some((line, text)) = self.lines.pop() else { break };
             match text {
                 Ok(text) => {
                     let submission = self.producer.submit_lines(cache, &text);
                     accepted += submission.accepted.len();
-                    let refused = submission.rejected.into_iter();
-                    rejected
-                        .extend(refused.map(|(_, error)| RejectedLine { line, reason: chain_of(&error) }));
+                    for (_, error) in submission.rejected {
+                        match &error {
+                            // A later block makes room.
+                            LineError::Producer(ProducerError::Pool(
+                                PoolError::Full
+                                | PoolError::TooManyBytes { .. }
+                                | PoolError::TooManyOfSender(_),
+                            )) => kept.push((line, Ok(text.clone()))),
+                            error => rejected.push(RejectedLine { line, reason: chain_of(error) }),
+                        }
+                    }
                 }
                 Err(error) => rejected.push(RejectedLine { line, reason: error.to_string() }),
             }
         }
+        self.lines.extend(kept.into_iter().rev());
         rejected
     }
 

@@ -227,6 +227,9 @@ pub fn roll_back(
     let later = |numbers: Vec<u32>| numbers.into_iter().filter(move |&found| found > number).rev();
     let mut moved = vec![];
     if let Some(superblocks) = superblocks {
+        // A directory that is missing is a mistake, and no empty one.
+        let failed = |source| FileError::Io { path: superblocks.to_owned(), action: "open it", source };
+        fs::metadata(superblocks).map_err(failed)?;
         let bundles = later(superblock_numbers(superblocks)?);
         moved.extend(move_aside(superblocks, bundles.map(|number| superblock_file(superblocks, number)))?);
     }

@@ -176,6 +176,15 @@ impl Environment for Accounts {
         }
     }
 
+    fn can_pay(&self, state: &AccountsState, transaction: &AccountsTransaction) -> bool {
+        let AccountsTransaction::Signed(signed) = transaction else { return true };
+        let SignedTransaction { transaction, .. } = signed;
+        let fee_asset = self.deployment().fee_asset;
+        state
+            .account(&transaction.sender)
+            .is_some_and(|account| account.balances.balance(fee_asset) >= transaction.fee)
+    }
+
     fn room(&self) -> Room {
         let limit = self.instance.limit();
         // Messages take steps of the bridge too, which transactions need for what they send.

@@ -156,6 +156,13 @@ pub trait Environment: Send + Sync + Sized + 'static {
         Terms::of_bytes(size_of_val(transaction))
     }
 
+    /// Whether the sender has on `state` what the transaction promises to pay. Those who have not are tried last, since
+    /// promising costs nothing. A state that does not show balances keeps the default.
+    fn can_pay(&self, state: &Self::State, transaction: &Self::Transaction) -> bool {
+        let _ = (state, transaction);
+        true
+    }
+
     /// What one block holds. A state model without messages keeps the default.
     fn room(&self) -> Room {
         Room::TRANSACTIONS

@@ -113,7 +113,8 @@ impl Room {
     fn reserved_for_messages(&self, height: u32, waiting: usize) -> usize {
         let odd = self.together % 2 == 1 && height % 2 == 1;
         let half = self.together / 2 + usize::from(odd);
-        self.beside((self.together - half).min(self.transactions).min(waiting))
+        let reserved = if waiting == 0 { 0 } else { (self.together - half).min(self.transactions) };
+        self.beside(reserved)
     }
 
     /// The messages for which this number of transactions leaves room.
@@ -362,7 +363,7 @@ mod tests {
     #[test]
     fn messages_and_transactions_have_half_of_a_block_if_both_wait() {
         let room = Room { transactions: 8, messages: 8, together: 8 };
-        for (waiting, expected) in [(0, 8), (1, 7), (4, 4), (100, 4)] {
+        for (waiting, expected) in [(0, 8), (1, 4), (4, 4), (100, 4)] {
             assert_eq!(room.reserved_for_messages(1, waiting), expected, "{waiting} transactions wait");
         }
         assert_eq!((room.beside(0), room.beside(3), room.beside(9)), (8, 5, 0));

@@ -22,6 +22,12 @@ pub enum ProducerError {
     /// The pool refuses a transaction or a message.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// A block that is not confirmed yet takes the message in.
+    #[error("block {height} takes the message in already")]
+    MessageTaken {
+        /// The height.
+        height: u32,
+    },
     /// The environment refuses a transaction whatever its state is.
     #[error(transparent)]
     Invalid(Box<dyn Error + Send + Sync>),
@@ -246,6 +252,11 @@ impl<E: Environment> BlockProducer<E> {
             .consume(message, consumption)
             .ok_or(DeliveryError::Unsupported { kind: E::KIND })?
             .map_err(|error| DeliveryError::Refused(Box::new(error)))?;
+        let takes = |(taken, how): &(Message, Consumption)| *how == consumption && taken == message;
+        if let Some(block) = self.blocks.iter().find(|one| one.block.messages().inbox.iter().any(takes)) {
+            let height = block.block.first_height();
+            return Err(ProducerError::MessageTaken { height }.into());
+        }
         let height = self.height();
         let delivered = self.pool.deliver(transaction, Origin::new(message, consumption), height);
         Ok(delivered.map_err(ProducerError::Pool)?)
@@ -274,7 +285,10 @@ impl<E: Environment> BlockProducer<E> {
             matches!((spot, verdict), (Spot::Transaction(_), Verdict::Included))
         };
         let transactions = filled.tried.iter().filter(is_transaction).count();
-        if let Some(rest) = self.pool.rest_for_messages(room, share, transactions) {
+        // What transactions send takes room too.
+        let moved = filled.block.messages();
+        let sent = moved.steps() - moved.inbox.len();
+        if let Some(rest) = self.pool.rest_for_messages(room, share, transactions.max(sent)) {
             filled = self.fill(height, rest)?;
         }
         Ok(self.append(height, filled))
@@ -306,7 +320,13 @@ impl<E: Environment> BlockProducer<E> {
             }
             left -= usize::from(offer(spot, pending));
         }
-        for (spot, pending) in self.pool.candidates().take(most(environment.room().transactions)) {
+        // Whoever promises a fee that he does not have keeps nobody out.
+        let (able, unable): (Vec<_>, Vec<_>) = self
+            .pool
+            .candidates()
+            .partition(|(_, pending)| environment.can_pay(self.state(), &pending.transaction));
+        let ordered = able.into_iter().chain(unable);
+        for (spot, pending) in ordered.take(most(environment.room().transactions)) {
             offer(spot, pending);
         }
         let transactions: Vec<_> = offered.iter().map(|(transaction, ..)| *transaction).collect();

@@ -219,3 +219,21 @@ fn a_refusal_that_cannot_be_recorded_is_reported_and_stops_nothing() {
     assert_eq!(answer["refused"].as_array().map(Vec::len), Some(1), "{answer}");
     assert_eq!(answer["unrecorded"].as_array().map(Vec::len), Some(1), "{answer}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_registry_is_changed_where_a_link_to_it_leads() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (file, link) = (root.path().join("registry"), root.path().join("link"));
+    json(&superblock(&["registry", "make", text(&file), "--json"]), 0);
+    std::os::unix::fs::symlink(&file, &link).expect("writable");
+    let [state, producer, key] = ["01", "02", "03"].map(|byte| byte.repeat(32));
+    for (path, id) in [(&link, "1"), (&file, "2"), (&link, "3")] {
+        let call = ["registry", "add", text(path), "--json", "--environment", id];
+        let new = ["--genesis-state", &state, "--producer", &producer, "--kernel", &key];
+        json(&superblock(&[&call[..], &new].concat()), 0);
+    }
+    let listed = json(&superblock(&["registry", "list", text(&file), "--json"]), 0);
+    assert_eq!(listed["environments"].as_array().expect("a list").len(), 3);
+    assert!(link.is_symlink());
+}

@@ -316,6 +316,10 @@ proptest! {
             if selection.order.is_empty() {
                 break;
             }
+            // Whoever has nothing but the chosen blocks plans the same superblock, in the order of the first plan.
+            let chosen: Vec<_> = selection.order.iter().map(|&index| left[index].clone()).collect();
+            let again = planner.select_in_order(&state, &chosen, &[], (0..chosen.len()).collect());
+            prop_assert_eq!(&again.contents, &selection.contents);
             let remaining = |all: &[Candidate], selection: &Selection| -> Vec<_> {
                 selection.left_out.iter().map(|(index, _)| all[*index].clone()).collect()
             };

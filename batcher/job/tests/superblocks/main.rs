@@ -6,5 +6,5 @@ mod common;
 mod files;
 mod intake;
 mod jobs;
-mod older_keys;
 mod moving;
+mod older_keys;

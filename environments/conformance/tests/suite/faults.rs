@@ -22,6 +22,7 @@ use environments_core::{
     },
     environment::{Environment, Proposal, ProveError},
     kernel::ProducerSecret,
+    pool::Room,
 };
 use plonky2::field::types::Field;
 use serde::Deserialize;
@@ -268,6 +269,10 @@ impl Environment for Faulty {
         block: &ProposedBlock<TillBlock>,
     ) -> Result<ProvenBlock, ProveError> {
         self.till.prove(cache, block)
+    }
+
+    fn room(&self) -> Room {
+        self.till.room()
     }
 
     fn messages(&self, transaction: &TillTransaction) -> BlockMessages {

@@ -45,6 +45,7 @@ use environments_core::{
     },
     environment::{Environment, EnvironmentId, Proposal, ProveError},
     kernel::{Kernel, OneBlock, ProducerSecret},
+    pool::Room,
 };
 
 /// Messages that one block takes in at most.
@@ -476,6 +477,10 @@ impl Environment for Till {
         block: &ProposedBlock<TillBlock>,
     ) -> Result<ProvenBlock, ProveError> {
         kernel(cache)?.prove(cache, block, &self.kernel_input(block.witness()))
+    }
+
+    fn room(&self) -> Room {
+        Room { transactions: PAYS, messages: TAKES, together: PAYS + TAKES }
     }
 
     fn messages(&self, transaction: &TillTransaction) -> BlockMessages {

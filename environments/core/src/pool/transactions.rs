@@ -283,7 +283,7 @@ impl<T, R> Transactions<T, R> {
         let mut tries = 0;
         let early = self.early.iter().take_while(|(_, owner)| {
             let is_within = tries < MAX_RETRIES;
-            tries += self.queues.get(owner).map_or(0, |queue| queue.entries.len());
+            tries += self.queues.get(owner).map_or(0, |queue| queue.entries.len().min(RETRIED));
             is_within
         });
         self.order(early, false)
@@ -300,6 +300,9 @@ impl<T, R> Transactions<T, R> {
         Order { queues: &self.queues, ready: self.ready.iter().peekable(), others, is_whole }
     }
 }
+
+/// How many transactions of a sender whose first one came too early a block tries.
+const RETRIED: usize = 8;
 
 /// Transactions by their ranks, those of one sender by their places.
 pub(super) struct Order<'p, T, R> {
@@ -325,8 +328,13 @@ impl<'p, T, R> Iterator for Order<'p, T, R> {
         };
         let queue = self.queues.get(&owner)?;
         let entry = queue.entries.get(index)?;
+        // The front of a queue that waits may be one whose time is over: those behind it are tried all the same.
+        let is_tried = match queue.wait {
+            None => queue.entries.get(index + 1).is_some_and(|next| entry.is_followed_by(next)),
+            Some(_) => index + 1 < RETRIED,
+        };
         if let Some(next) = queue.entries.get(index + 1)
-            && (self.is_whole || entry.is_followed_by(next))
+            && (self.is_whole || is_tried)
         {
             self.others.insert((next.rank, owner, index + 1));
         }

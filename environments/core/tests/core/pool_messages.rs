@@ -145,3 +145,22 @@ fn room_that_is_not_shared_is_filled_by_both() {
     submit(&mut producer, (0..4).map(|n| order(n, 0, 0)));
     assert_eq!(next(&mut producer).0, [0, 1, 4, 5, 6]);
 }
+
+#[test]
+fn a_message_that_an_unconfirmed_block_takes_in_is_not_delivered_again() {
+    let mut producer = producer(1);
+    let first = message(6, 1, 0);
+    let id = deliver(&mut producer, &first);
+    assert_eq!(included(&mut producer), [id]);
+    let again =
+        |producer: &mut BlockProducer<Market>| producer.deliver(&first, Consumption::Claim).unwrap_err();
+    let error = again(&mut producer);
+    assert!(matches!(&error, DeliveryError::Producer(ProducerError::MessageTaken { height: 1 })), "{error}");
+    // Dropped with its block, it waits again.
+    producer.rollback(1).unwrap();
+    let error = again(&mut producer);
+    assert!(
+        matches!(&error, DeliveryError::Producer(ProducerError::Pool(PoolError::MessageWaits { .. }))),
+        "{error}"
+    );
+}
