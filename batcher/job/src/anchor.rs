@@ -57,18 +57,24 @@ pub fn check(trust: &Trust, state: &SuperblockState, registry_root: Digest) -> R
     Ok(())
 }
 
-/// Checks the key that the superblock's proof will verify under.
+/// Checks the key that the proof of superblock `number` will verify under.
 ///
 /// # Errors
 /// [`Untrusted::Key`]
-pub fn check_key(trust: &Trust, key: Digest) -> Result<(), Untrusted> {
-    if trust.keys.contains(&key) { Ok(()) } else { Err(Untrusted::Key { found: key }) }
+pub fn check_key(trust: &Trust, key: Digest, number: u32) -> Result<(), Untrusted> {
+    let is_older = trust.older_key(key).is_some_and(|older| number <= older.valid_until);
+    if is_older || trust.keys.contains(&key) { Ok(()) } else { Err(Untrusted::Key { found: key }) }
 }
 
 #[cfg(test)]
 mod tests {
     use batcher_circuits::testing::digest;
-    use batcher_verify::trust::{Checkpoint, RegistryFrom};
+    use batcher_verify::{
+        circuit::SuperblockCircuit,
+        keys::PinnedKeys,
+        older_key::OlderKey,
+        trust::{Checkpoint, RegistryFrom},
+    };
 
     use super::*;
 
@@ -100,7 +106,18 @@ mod tests {
         for start in [Checkpoint { number: 0, state: digest(0) }, trust().start, latest] {
             assert_eq!(check(&Trust { start, ..trust() }, &state(), digest(7)), Ok(()));
         }
-        assert_eq!(check_key(&trust(), digest(8)), Ok(()));
+        assert_eq!(check_key(&trust(), digest(8), NUMBER), Ok(()));
+    }
+
+    #[test]
+    fn an_older_key_holds_up_to_its_last_superblock() {
+        let circuit = SuperblockCircuit::Blocks(1);
+        let key = PinnedKeys::embedded().superblock(circuit).expect("embedded");
+        let older = OlderKey::new(circuit, key, NUMBER);
+        let found = older.digest;
+        let trust = Trust { older_keys: vec![older], ..trust() };
+        assert_eq!(check_key(&trust, found, NUMBER), Ok(()));
+        assert_eq!(check_key(&trust, found, NUMBER + 1), Err(Untrusted::Key { found }));
     }
 
     #[test]
@@ -126,6 +143,6 @@ mod tests {
         for (trust, expected) in cases {
             assert_eq!(check(&trust, &state(), digest(7)), Err(expected));
         }
-        assert_eq!(check_key(&trust(), digest(7)), Err(Untrusted::Key { found: digest(7) }));
+        assert_eq!(check_key(&trust(), digest(7), NUMBER), Err(Untrusted::Key { found: digest(7) }));
     }
 }

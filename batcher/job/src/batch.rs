@@ -187,7 +187,7 @@ impl Batcher<'_> {
         let bytes = match &leftover {
             Some(leftover) => {
                 leftover.check(registry_root, Some(&plan.transition.statement))?;
-                self.check_key(leftover.key())?;
+                self.check_key(leftover.key(), plan.transition.new_state.number)?;
                 leftover.bytes().to_vec()
             }
             None => self.prove(&plan, &blocks, &store)?,
@@ -221,7 +221,7 @@ impl Batcher<'_> {
     /// Proves a plan over `blocks` and returns the bundle as the bytes of a file.
     fn prove(&self, plan: &Plan, blocks: &[CheckedBlock], store: &Store) -> Result<Vec<u8>, BatchError> {
         if let Some(key) = self.engine.pinned().superblock(plan.tree.source) {
-            self.check_key(key_digest(key))?;
+            self.check_key(key_digest(key), plan.transition.new_state.number)?;
         }
         let prover = Prover {
             engine: self.engine,
@@ -237,8 +237,8 @@ impl Batcher<'_> {
     }
 
     /// Checks that the trust file, if there is one, lists the key of the superblock.
-    fn check_key(&self, key: Digest) -> Result<(), Untrusted> {
-        self.trust.map_or(Ok(()), |trust| anchor::check_key(trust, key))
+    fn check_key(&self, key: Digest, number: u32) -> Result<(), Untrusted> {
+        self.trust.map_or(Ok(()), |trust| anchor::check_key(trust, key, number))
     }
 
     /// What decides whether the bytes of a bundle are a proven block: the code, and the circuits that verify blocks.
