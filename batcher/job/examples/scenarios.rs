@@ -1,4 +1,4 @@
-//! Writes the scenarios of `examples/`: `cargo run --release -p superblock-batcher-job --example scenarios`.
+//! Writes the scenarios of `examples/`: `cargo run -p superblock-batcher-job --example scenarios`.
 
 use std::{error::Error, fmt::Write as _, fs, path::Path};
 
@@ -84,7 +84,7 @@ fn environment(kind: &str, id: EnvironmentId, blocks: usize, transactions: usize
 
 fn head(title: &str, superblocks: usize) -> String {
     format!(
-        "# {title}\n# Written by `cargo run --release -p superblock-batcher-job --example scenarios`.\n\
+        "# {title}\n# Written by `cargo run -p superblock-batcher-job --example scenarios`.\n\
          chain_id = {CHAIN_ID}\nsuperblocks = {superblocks}\n"
     )
 }
