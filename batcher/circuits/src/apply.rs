@@ -61,8 +61,9 @@ pub enum ApplyError {
 /// In-circuit twin of [`BlockEntry::element`].
 pub fn body_element_circuit(builder: &mut Builder, block: &BlockStatement<Target>) -> DigestTarget {
     let mut input = vec![block.environment, block.first_height, block.last_height];
-    input.extend(block.new_state.0);
-    input.extend(block.body.0);
+    for digest in [block.new_state, block.body, block.outbox, block.inbox] {
+        input.extend(digest.0);
+    }
     hash_circuit(builder, BODY_ELEMENT, &input)
 }
 
@@ -134,6 +135,8 @@ pub fn apply_block(
         last_height: height,
         new_state: block.new_state,
         body: block.body,
+        outbox: block.outbox,
+        inbox: block.inbox,
     };
     accumulators.body_chain = chain(BODY_CHAIN, accumulators.body_chain, entry.element());
     accumulators.block_count += F::ONE;

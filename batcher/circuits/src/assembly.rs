@@ -3,11 +3,11 @@
 //! This is the one full application of the rules before anything is proved. It trusts nobody: a mistake of the planner,
 //! or a block that the intake should have refused, ends in a [`TransitionError`].
 
-use bridge_core::{BalanceKey, BridgeLists, Chunk, Crossing, OtherMessages};
-use circuits_core::{Digest, F};
+use bridge_core::{BalanceKey, BlockMessages, BridgeLists, Chunk, Crossing, OtherMessages};
+use circuits_core::{Digest, F, hash::chain};
 use circuits_protocol::{
     registry::Registry,
-    statement::{Accumulators, SuperblockRoots, SuperblockStatement},
+    statement::{Accumulators, BODY_CHAIN, SuperblockRoots, SuperblockStatement},
 };
 use plonky2::field::types::Field;
 
@@ -71,6 +71,7 @@ pub(crate) struct Assembly<'a> {
     environments_root: Digest,
     accumulators: Accumulators,
     applied: Vec<AppliedBlock>,
+    messages: Vec<BlockMessages>,
     boundaries: Vec<(SuperblockRoots, Accumulators)>,
     pub(crate) crossing: Crossing,
     chunks: Vec<Chunk>,
@@ -103,6 +104,7 @@ impl<'a> Assembly<'a> {
             applied.push(one);
             boundaries.push((new_state.roots(), accumulators));
         }
+        let messages = contents.blocks.iter().map(|block| &block.messages).filter(|one| !one.is_empty());
         let environments_root = new_state.environments_tree().root();
         let bridge = std::mem::take(&mut new_state.bridge);
         let lists = BridgeLists::of(&accumulators);
@@ -117,6 +119,7 @@ impl<'a> Assembly<'a> {
             environments_root,
             accumulators,
             applied,
+            messages: messages.cloned().collect(),
             boundaries,
             crossing,
             chunks: vec![],
@@ -166,13 +169,17 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// Checks that the messages of every block were moved.
+    /// Checks that the messages of every block were moved, and with them every balance that was added.
     ///
     /// # Errors
-    /// [`TransitionError::Unmoved`]
+    /// [`TransitionError::Unmoved`], [`TransitionError::UnusedBalances`]
     fn check_all_moved(&self) -> Result<(), TransitionError> {
-        let Accumulators { block_messages: expected, applied: moved, .. } = self.accumulators;
-        if expected == moved { Ok(()) } else { Err(TransitionError::Unmoved { expected, moved }) }
+        let Accumulators { block_messages: expected, applied: moved, unused_balances, .. } =
+            self.accumulators;
+        if expected != moved {
+            return Err(TransitionError::Unmoved { expected, moved });
+        }
+        if unused_balances == F::ZERO { Ok(()) } else { Err(TransitionError::UnusedBalances) }
     }
 
     /// The transition, after its last chunk.
@@ -191,7 +198,8 @@ impl<'a> Assembly<'a> {
             previous_state,
             new_state: new_state.commitment(),
             registry_root: self.registry.root(),
-            body_chain: accumulators.body_chain,
+            // The list of indices is the last element of the body chain.
+            body_chain: chain(BODY_CHAIN, accumulators.body_chain, accumulators.consumed),
             l1_inbox_before: state.l1_inbox,
             l1_inbox_after: accumulators.l1_inbox,
             l1_outbox: accumulators.l1_outbox,
@@ -202,6 +210,8 @@ impl<'a> Assembly<'a> {
             new_state,
             applied: self.applied,
             chunks: self.chunks,
+            messages: self.messages,
+            consumed: crossing.consumed,
             l1_inbox: crossing.l1_inbox,
             l1_outbox: crossing.l1_outbox,
             boundaries,

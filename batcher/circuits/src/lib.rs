@@ -4,6 +4,7 @@ pub mod apply;
 mod assembly;
 pub mod contents;
 pub mod engine;
+pub mod follow;
 pub mod messages;
 pub mod packing;
 pub mod segment;

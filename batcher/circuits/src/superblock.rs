@@ -8,13 +8,16 @@ use circuits_core::{
     Builder, Definition, Digest, F, Witness,
     circuit::named,
     constrain::{Constrain, DigestOps},
+    hash::chain_circuit,
     layout::{self, WitnessError, new_virtual, set, set_target},
     recursion::Shape,
     trees::{Path, PathTarget, index_bits},
 };
 use circuits_protocol::{
     fold::{Chain, FoldChild, ListedChildTarget},
-    statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement, empty_list},
+    statement::{
+        Accumulators, BODY_CHAIN, SegmentStatement, SuperblockRoots, SuperblockStatement, empty_list,
+    },
 };
 use plonky2::{
     field::types::Field,
@@ -128,17 +131,22 @@ impl FrameTargets {
         builder.enforce_equal(segment.number, number);
         builder.enforce_digest_equal(segment.segment_set_root, segment_set_root);
 
-        // All lists but the L1 inbox start empty, and so does the block count.
+        // All lists but the L1 inbox start empty, and counts start at 0.
         let start: Accumulators<Target> = layout::constant(builder, &Accumulators::start(empty_list()));
         builder.enforce_digest_equal(segment.accumulated_before.body_chain, start.body_chain);
         builder.enforce_digest_equal(segment.accumulated_before.l1_outbox, start.l1_outbox);
         builder.enforce_equal(segment.accumulated_before.block_count, start.block_count);
         builder.enforce_digest_equal(segment.accumulated_before.block_messages, start.block_messages);
         builder.enforce_digest_equal(segment.accumulated_before.applied, start.applied);
+        builder.enforce_digest_equal(segment.accumulated_before.consumed, start.consumed);
+        builder.enforce_equal(segment.accumulated_before.unused_balances, start.unused_balances);
 
         // The messages of every block were moved, in the order of blocks.
         let end = &segment.accumulated_after;
         builder.enforce_digest_equal(end.applied, end.block_messages);
+
+        // They moved every balance that was added.
+        builder.enforce_zero(end.unused_balances);
 
         // There is a block.
         let no_block = builder.is_equal(end.block_count, start.block_count);
@@ -169,13 +177,15 @@ impl FrameTargets {
             end.l1_inbox,
             new_history_root,
         );
+        // The list of indices is the last element of the body chain.
+        let body_chain = chain_circuit(builder, BODY_CHAIN, end.body_chain, end.consumed);
         SuperblockStatement {
             chain_id,
             number,
             previous_state,
             new_state,
             registry_root: segment.registry_root,
-            body_chain: end.body_chain,
+            body_chain,
             l1_inbox_before: l1_inbox,
             l1_inbox_after: end.l1_inbox,
             l1_outbox: end.l1_outbox,

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use batcher_verify::bundle::SuperblockBundle;
-use bridge_core::{BridgeError, Chunk, Consumption, Message};
+use batcher_verify::bundle::{Published, SuperblockBundle};
+use bridge_core::{BlockMessages, BridgeError, Chunk, Consumption, Message};
 use circuits_core::{Digest, Proof, trees::Path};
 use circuits_protocol::statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement};
 use thiserror::Error;
@@ -71,6 +71,9 @@ pub enum TransitionError {
         /// Digest of the blocks whose messages were moved.
         moved: Digest,
     },
+    /// A balance was added that no message moves.
+    #[error("balances were added that no message moves")]
+    UnusedBalances,
 }
 
 /// One superblock's effect on a state.
@@ -84,6 +87,10 @@ pub struct Transition {
     pub applied: Vec<AppliedBlock>,
     /// What each message segment moves, and last what the superblock moves itself.
     pub chunks: Vec<Chunk>,
+    /// The messages of those blocks that emit or consume, in order.
+    pub messages: Vec<BlockMessages>,
+    /// The indices of the messages consumed, in order.
+    pub consumed: Vec<u32>,
     /// What was taken from L1's queue.
     pub l1_inbox: Vec<Message>,
     /// What L1 must pay or give back, in the order of the L1 outbox.
@@ -100,9 +107,14 @@ impl Transition {
     /// The superblock with its `proof`, `key` being the digest of the key that it verifies under.
     #[must_use]
     pub fn bundle(&self, proof: &Proof, key: Digest) -> SuperblockBundle {
-        let blocks = self.applied.iter().map(|applied| applied.entry).collect();
-        let (deposits, payouts) = (self.l1_inbox.clone(), self.l1_outbox.clone());
-        SuperblockBundle::new(&self.statement, blocks, deposits, payouts, proof, key)
+        let published = Published {
+            blocks: self.applied.iter().map(|applied| applied.entry).collect(),
+            messages: self.messages.clone(),
+            consumed: self.consumed.clone(),
+            deposits: self.l1_inbox.clone(),
+            l1_outbox: self.l1_outbox.clone(),
+        };
+        SuperblockBundle::new(&self.statement, published, proof, key)
     }
 
     /// The number of positions that segments cover: each block has one, then each message segment.

@@ -63,6 +63,7 @@ fn is(entry: &BlockEntry, block: &Candidate) -> bool {
     EnvironmentId(entry.environment) == header.environment
         && (entry.first_height, entry.last_height) == (header.first_height, header.last_height)
         && (entry.new_state, entry.body) == (statement.new_state, statement.body)
+        && (entry.outbox, entry.inbox) == (statement.outbox, statement.inbox)
 }
 
 /// A valid bundle of the superblock that follows a state.

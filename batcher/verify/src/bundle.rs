@@ -1,7 +1,8 @@
 //! A superblock as it travels: its statement, the blocks that it names, its proof, and which circuit made it.
 
 use bridge_core::{
-    Consumption, Message,
+    BlockMessages, Consumption, Message,
+    lists::indices_digest,
     message::{inbox_digest, outbox_digest},
 };
 use circuits_core::{
@@ -38,10 +39,15 @@ pub struct BlockEntry {
     pub new_state: Digest,
     /// Digest of the published block data.
     pub body: Digest,
+    /// Digest of what it emits.
+    pub outbox: Digest,
+    /// Digest of what it consumes.
+    pub inbox: Digest,
 }
 
 impl BlockEntry {
-    /// The block's element of the body chain: `H(environment, first height, last height, new state, body)`.
+    /// The block's element of the body chain: `H(BODY_ELEMENT, environment, first height, last height, new state, body,
+    /// outbox, inbox)`.
     #[must_use]
     pub fn element(&self) -> Digest {
         let mut input = vec![
@@ -49,8 +55,9 @@ impl BlockEntry {
             F::from_canonical_u32(self.first_height),
             F::from_canonical_u32(self.last_height),
         ];
-        input.extend(self.new_state.0);
-        input.extend(self.body.0);
+        for digest in [self.new_state, self.body, self.outbox, self.inbox] {
+            input.extend(digest.0);
+        }
         hash(BODY_ELEMENT, &input)
     }
 }
@@ -63,6 +70,12 @@ pub struct SuperblockBundle {
     statement: Vec<u8>,
     /// The blocks, in order.
     pub blocks: Vec<BlockEntry>,
+    /// The messages of those blocks that emit or consume, in order. With them, anybody who has the state before computes
+    /// the state after.
+    pub messages: Vec<BlockMessages>,
+    /// The index of each message that is consumed, in the order of the bridge's steps: first those that go back to L1, then
+    /// those of the blocks.
+    pub consumed: Vec<u32>,
     /// What was taken from L1's queue, in order.
     pub deposits: Vec<Message>,
     /// What L1 must pay (claims) or give back (refunds), in order.
@@ -94,16 +107,27 @@ pub enum BundleError {
         /// First element that differs.
         element: usize,
     },
-    /// The list of blocks is not the one that the statement commits to.
+    /// The list of blocks, or that of the indices of consumed messages, is not the one that the statement commits to.
     #[error(
-        "the statement is about {stated} blocks with body chain {expected}, the {listed} listed ones give {found}"
+        "the statement is about {stated} blocks with body chain {expected}, the {listed} listed ones, with {consumed} \
+         indices of consumed messages, give {found}"
     )]
     Blocks {
         /// Blocks that the statement counts.
         stated: u64,
         listed: usize,
+        /// Indices listed.
+        consumed: usize,
         expected: Digest,
         found: Digest,
+    },
+    /// The messages are not those that the blocks emit and consume.
+    #[error(
+        "the messages listed are not those of block {index} of the superblock, or more than those of all"
+    )]
+    Messages {
+        /// Position of the block; the number of blocks if there are more messages than theirs.
+        index: usize,
     },
     /// The deposits or the messages to L1 are not those that the statement commits to.
     #[error("the statement's {list} leads to {expected}, the {listed} listed messages give {found}")]
@@ -122,25 +146,43 @@ impl BundleError {
     pub fn is_invalid(&self) -> bool {
         match self {
             Self::Proof(error) => matches!(error, ProofError::Invalid { .. }),
-            Self::OtherStatement { .. } | Self::Blocks { .. } | Self::L1 { .. } | Self::UnknownKey(_) => true,
+            Self::OtherStatement { .. }
+            | Self::Blocks { .. }
+            | Self::Messages { .. }
+            | Self::L1 { .. }
+            | Self::UnknownKey(_) => true,
             Self::Format(_) | Self::Statement(_) | Self::OlderKey(_) => false,
         }
     }
 }
 
+/// What a superblock publishes beside its statement and its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The blocks of the body chain.
+    pub blocks: Vec<BlockEntry>,
+    /// The messages of those that emit or consume.
+    pub messages: Vec<BlockMessages>,
+    /// The indices of the messages consumed.
+    pub consumed: Vec<u32>,
+    /// What was taken from L1's queue.
+    pub deposits: Vec<Message>,
+    /// What L1 must pay or give back.
+    pub l1_outbox: Vec<(Message, Consumption)>,
+}
+
 impl SuperblockBundle {
-    /// A superblock with its proof, the blocks of its body chain, and the messages of L1's lists.
+    /// A superblock with what it publishes and with its proof, which verifies under the key with this digest.
     #[must_use]
     pub fn new(
         statement: &SuperblockStatement,
-        blocks: Vec<BlockEntry>,
-        deposits: Vec<Message>,
-        l1_outbox: Vec<(Message, Consumption)>,
+        published: Published,
         proof: &circuits_core::Proof,
         key: Digest,
     ) -> Self {
-        let statement = layout::to_bytes(statement);
-        Self { key, statement, blocks, deposits, l1_outbox, proof: proof::encode(proof) }
+        let Published { blocks, messages, consumed, deposits, l1_outbox } = published;
+        let (statement, proof) = (layout::to_bytes(statement), proof::encode(proof));
+        Self { key, statement, blocks, messages, consumed, deposits, l1_outbox, proof }
     }
 
     /// The bundle as the bytes of a file.
@@ -169,8 +211,8 @@ impl SuperblockBundle {
         Ok(layout::from_bytes(&self.statement)?)
     }
 
-    /// Verifies the proof with the embedded key that the bundle names, and checks that the statement, the blocks and L1's
-    /// lists are the proved ones.
+    /// Verifies the proof with the embedded key that the bundle names, and checks that the statement, the blocks with their
+    /// messages, the indices and L1's lists are the proved ones.
     ///
     /// # Errors
     /// [`BundleError`], one variant per rule.
@@ -195,19 +237,53 @@ impl SuperblockBundle {
             return Err(BundleError::OtherStatement { element: byte / 8 });
         }
         proof::verify(&proof, key, common)?;
-        let found =
-            self.blocks.iter().fold(empty_list(), |digest, block| chain(BODY_CHAIN, digest, block.element()));
+        self.check_published(&statement)?;
+        Ok(statement)
+    }
+
+    /// Checks that `statement` commits to what the bundle publishes. No proof is verified.
+    ///
+    /// # Errors
+    /// [`BundleError::Blocks`], [`BundleError::Messages`] or [`BundleError::L1`].
+    pub fn check_published(&self, statement: &SuperblockStatement) -> Result<(), BundleError> {
+        let elements = self.blocks.iter().map(BlockEntry::element).chain([indices_digest(&self.consumed)]);
+        let found = elements.fold(empty_list(), |digest, element| chain(BODY_CHAIN, digest, element));
         let count = statement.block_count.to_canonical_u64();
         if found != statement.body_chain || self.blocks.len() as u64 != count {
             return Err(BundleError::Blocks {
                 stated: count,
                 listed: self.blocks.len(),
+                consumed: self.consumed.len(),
                 expected: statement.body_chain,
                 found,
             });
         }
-        self.check_l1(&statement)?;
-        Ok(statement)
+        self.block_messages()?;
+        self.check_l1(statement)
+    }
+
+    /// Each block that emits or consumes, with its messages.
+    ///
+    /// # Errors
+    /// [`BundleError::Messages`] if the messages are not those of the blocks.
+    pub fn block_messages(&self) -> Result<Vec<(&BlockEntry, &BlockMessages)>, BundleError> {
+        let mut messages = self.messages.iter();
+        let mut found = vec![];
+        for (index, block) in self.blocks.iter().enumerate() {
+            if block.outbox == empty_list() && block.inbox == empty_list() {
+                continue;
+            }
+            let one = messages.next().filter(|one| {
+                one.environment.get() == block.environment
+                    && one.outbox_digest() == block.outbox
+                    && one.inbox_digest() == block.inbox
+            });
+            found.push((block, one.ok_or(BundleError::Messages { index })?));
+        }
+        match messages.next() {
+            None => Ok(found),
+            Some(_) => Err(BundleError::Messages { index: self.blocks.len() }),
+        }
     }
 
     /// Checks that the statement's L1 inbox and outbox are those listed.

@@ -41,13 +41,13 @@ impl SuperblockCircuit {
     #[must_use]
     pub fn capacity(self) -> Capacity {
         match self {
-            Self::Blocks(1) => Capacity { new_balances: 6, steps: 19 },
+            Self::Blocks(1) => Capacity { new_balances: 6, steps: 18 },
             Self::Blocks(3) => Capacity { new_balances: 8, steps: 18 },
             Self::Blocks(_) => Capacity::NONE,
-            Self::BlocksWithMessages(_) => Capacity { new_balances: 12, steps: 39 },
-            Self::Segments(1) => Capacity { new_balances: 6, steps: 15 },
+            Self::BlocksWithMessages(_) => Capacity { new_balances: 12, steps: 38 },
+            Self::Segments(1) => Capacity { new_balances: 6, steps: 14 },
             Self::Segments(2) => Capacity { new_balances: 8, steps: 34 },
-            Self::Segments(_) => Capacity { new_balances: 16, steps: 61 },
+            Self::Segments(_) => Capacity { new_balances: 16, steps: 60 },
         }
     }
 

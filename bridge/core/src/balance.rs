@@ -12,7 +12,10 @@ use std::fmt;
 
 use circuits_core::{Builder, Digest, DigestTarget, F, amount::Amount};
 use circuits_protocol::registry::EnvironmentId;
-use plonky2::{field::types::Field, iop::target::Target};
+use plonky2::{
+    field::types::Field,
+    iop::target::{BoolTarget, Target},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::asset::AssetId;
@@ -60,8 +63,19 @@ pub fn balance_value(amount: Amount) -> Digest {
     Digest([amount.to_field(), F::ONE, F::ZERO, F::ZERO])
 }
 
-/// In-circuit twin of [`balance_value`].
-pub(crate) fn balance_value_circuit(builder: &mut Builder, amount: Target) -> DigestTarget {
-    let (zero, one) = (builder.zero(), builder.one());
-    Digest([amount, one, zero, zero])
+/// The value of a balance that no message has moved yet: nothing, under another tag.
+#[must_use]
+pub fn unused_balance_value() -> Digest {
+    Digest([F::ZERO, F::TWO, F::ZERO, F::ZERO])
+}
+
+/// In-circuit twin of [`balance_value`], and of [`unused_balance_value`] if `is_unused` and the amount is 0.
+pub(crate) fn balance_value_circuit(
+    builder: &mut Builder,
+    amount: Target,
+    is_unused: BoolTarget,
+) -> DigestTarget {
+    let zero = builder.zero();
+    let tag = builder.add_const(is_unused.target, F::ONE);
+    Digest([amount, tag, zero, zero])
 }

@@ -18,8 +18,8 @@ use plonky2::{
 };
 
 use crate::{
-    balance::{BALANCES_DEPTH, balance_key_circuit, balance_value_circuit},
-    lists::{BridgeLists, append_block_messages_circuit, block_messages_circuit},
+    balance::{BALANCES_DEPTH, balance_key_circuit, balance_value_circuit, unused_balance_value},
+    lists::{BridgeLists, append_block_messages_circuit, append_index_circuit, block_messages_circuit},
     message::{
         MAX_LIFETIME, MESSAGES_DEPTH, MIN_LIFETIME, MessageFields, SEQUENCE_BITS, inbox_append_circuit,
         message_hash_circuit, outbox_append_circuit, tombstone,
@@ -40,6 +40,12 @@ struct Running {
     environment: Target,
     outbox: DigestTarget,
     inbox: DigestTarget,
+    /// Whether a message was consumed in this superblock.
+    after_consumption: BoolTarget,
+    /// Whether a block's message was moved in this superblock.
+    after_block: BoolTarget,
+    /// Whether the block whose messages are being moved has emitted one.
+    after_emission: BoolTarget,
     /// Whether the last step's message goes to L1, where it arrives in the next step; and the message's hash.
     arriving: BoolTarget,
     last: DigestTarget,
@@ -52,6 +58,8 @@ struct Facts {
     refund: BoolTarget,
     bounce: BoolTarget,
     ends_block: BoolTarget,
+    /// Whether the actor's balance is moved for the first time.
+    first: BoolTarget,
     active: BoolTarget,
     by_l1: BoolTarget,
     to_l1: BoolTarget,
@@ -82,7 +90,6 @@ struct NewBalanceTarget {
     active: BoolTarget,
     environment: Target,
     asset: Target,
-    count: Target,
     insert: InsertTarget,
 }
 
@@ -102,9 +109,12 @@ impl CrossingTarget {
         roots: &mut SuperblockRoots<Target>,
         lists: &mut BridgeLists<Target>,
     ) -> Self {
-        let new_balances = (0..new_balances).map(|_| NewBalanceTarget::apply(builder, roots)).collect();
+        let new_balances =
+            (0..new_balances).map(|_| NewBalanceTarget::apply(builder, roots, lists)).collect();
         let (nobody, no) = (builder.zero(), builder._false());
         let empty = builder.constant_digest(empty_list());
+        let [none_consumed, no_block] =
+            [lists.consumed, lists.applied].map(|list| builder.digests_equal(list, empty));
         let mut running = Running {
             roots: *roots,
             lists: *lists,
@@ -112,6 +122,9 @@ impl CrossingTarget {
             environment: nobody,
             outbox: empty,
             inbox: empty,
+            after_consumption: builder.not(none_consumed),
+            after_block: builder.not(no_block),
+            after_emission: no,
             arriving: no,
             last: empty,
         };
@@ -147,22 +160,26 @@ impl CrossingTarget {
 }
 
 impl NewBalanceTarget {
-    /// Adds a balance of 0 under a key that has none, in an empty slot. The prover chooses the key: a balance of 0 changes
-    /// nothing.
-    fn apply(builder: &mut Builder, roots: &mut SuperblockRoots<Target>) -> Self {
+    /// Adds a balance of 0 under a key that has none, in the next slot. The prover chooses the key, but messages must move
+    /// the balances that were added, in this order, before the superblock ends.
+    fn apply(
+        builder: &mut Builder,
+        roots: &mut SuperblockRoots<Target>,
+        lists: &mut BridgeLists<Target>,
+    ) -> Self {
         let target = Self {
             active: builder.new_bool(),
             environment: builder.add_virtual_target(),
             asset: builder.add_virtual_target(),
-            count: builder.add_virtual_target(),
             insert: InsertTarget::new_virtual(builder, BALANCES_DEPTH),
         };
         let key = balance_key_circuit(builder, target.environment, target.asset);
-        let zero = builder.zero();
-        let value = balance_value_circuit(builder, zero);
+        let value = builder.constant_digest(unused_balance_value());
+        let slot = builder.add(roots.balance_count, lists.unused_balances);
         let root = roots.balances_root;
-        let (added, _) = insert_circuit(builder, root, target.count, key, value, &target.insert);
+        let (added, _) = insert_circuit(builder, root, slot, key, value, &target.insert);
         roots.balances_root = builder.select_digest(target.active, added, root);
+        lists.unused_balances = builder.add(lists.unused_balances, target.active.target);
         target
     }
 
@@ -175,7 +192,6 @@ impl NewBalanceTarget {
         set_target(witness, self.active.target, F::from_bool(active))?;
         set_target(witness, self.environment, balance.key.environment.to_field())?;
         set_target(witness, self.asset, balance.key.asset.to_field())?;
-        set_target(witness, self.count, F::from_noncanonical_u64(balance.count))?;
         self.insert.set_targets(witness, &balance.witness)
     }
 }
@@ -192,6 +208,7 @@ impl StepTarget {
         step.enforce_well_formed(builder);
         step.enforce_parties(builder, &facts, chain_id);
         step.enforce_time(builder, &facts, number);
+        step.enforce_order(builder, &facts, running);
         step.move_leaf(builder, &facts, running);
         step.move_balance(builder, &facts, running);
         step.extend_lists(builder, &facts, running);
@@ -200,14 +217,14 @@ impl StepTarget {
 
     /// A step does one thing, or nothing.
     fn facts(&self, builder: &mut Builder) -> Facts {
-        let StepFields { emit, claim, refund, bounce, ends_block, actor, message, .. } = self.fields;
+        let StepFields { emit, claim, refund, bounce, ends_block, first, actor, message, .. } = self.fields;
         let mut flag = |target| {
             let flag = BoolTarget::new_unsafe(target);
             builder.enforce_bool(flag);
             flag
         };
-        let [emit, claim, refund, bounce, ends_block] =
-            [emit, claim, refund, bounce, ends_block].map(&mut flag);
+        let [emit, claim, refund, bounce, ends_block, first] =
+            [emit, claim, refund, bounce, ends_block, first].map(&mut flag);
         let active = builder.add_many([emit, claim, refund, bounce].map(|action| action.target));
         let active = BoolTarget::new_unsafe(active);
         builder.enforce_bool(active);
@@ -215,14 +232,13 @@ impl StepTarget {
         let by_l1 = builder.is_equal(actor, l1);
         let to_l1 = builder.is_equal(message.destination, l1);
         let hash = message_hash_circuit(builder, &message);
-        Facts { emit, claim, refund, bounce, ends_block, active, by_l1, to_l1, hash }
+        Facts { emit, claim, refund, bounce, ends_block, first, active, by_l1, to_l1, hash }
     }
 
-    /// The numbers that a kernel chooses have their bits, and the amount is not zero, so that no
-    /// payout on L1 has two readings. The other numbers are bounded already: the source is the actor, and the deadline is
-    /// near the superblock's number.
+    /// The numbers that a kernel or L1 chooses have their bits, and neither the amount nor the asset's number is zero: a
+    /// message has one reading, and native code can represent it. The source is the actor.
     fn enforce_well_formed(&self, builder: &mut Builder) {
-        let MessageFields { destination, asset, sequence, amount, .. } = self.fields.message;
+        let MessageFields { destination, asset, sequence, amount, deadline, .. } = self.fields.message;
         builder.enforce_range(destination, ENVIRONMENT_BITS);
         // A name has one reading only: origin and number have 48 bits together.
         let origin = self.fields.asset_origin;
@@ -232,9 +248,13 @@ impl StepTarget {
         let local = builder.sub(asset, packed_origin);
         builder.enforce_range(local, NUMBER_BITS);
         builder.enforce_range(sequence, SEQUENCE_BITS);
-        let one = builder.one();
-        let less = builder.sub(amount, one);
-        enforce_amount(builder, less);
+        builder.enforce_range(deadline, HEIGHT_BITS);
+        enforce_amount(builder, amount);
+        let zero = builder.zero();
+        for number in [local, amount] {
+            let is_zero = builder.is_equal(number, zero);
+            builder.enforce_zero(is_zero.target);
+        }
     }
 
     /// | action | the actor is | and |
@@ -279,10 +299,43 @@ impl StepTarget {
         builder.enforce_range(below_maximum, HEIGHT_BITS);
     }
 
+    /// Steps have one order, which follows from the lists: L1's deposits, its refunds, then the blocks, in each of which
+    /// claims and refunds come before emissions.
+    ///
+    /// | step | not after |
+    /// |---|---|
+    /// | deposit | a refund by L1, a block |
+    /// | refund by L1 | a block |
+    /// | claim or refund by an environment | an emission of the same block |
+    fn enforce_order(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
+        let sends = builder.or(facts.emit, facts.bounce);
+        let deposit = builder.and(sends, facts.by_l1);
+        let deposit_after_refund = builder.and(deposit, running.after_consumption);
+        builder.enforce_zero(deposit_after_refund.target);
+
+        let refund_by_l1 = builder.and(facts.refund, facts.by_l1);
+        let by_l1 = builder.or(deposit, refund_by_l1);
+        let l1_after_block = builder.and(by_l1, running.after_block);
+        builder.enforce_zero(l1_after_block.target);
+
+        let environment = builder.not(facts.by_l1);
+        let receives = builder.or(facts.claim, facts.refund);
+        let received = builder.and(receives, environment);
+        let consumption_after_emission = builder.and(received, running.after_emission);
+        builder.enforce_zero(consumption_after_emission.target);
+
+        let emitted = builder.and(facts.emit, environment);
+        let by_block = builder.or(received, emitted);
+        running.after_block = builder.or(running.after_block, by_block);
+        let consumes = builder.or(received, refund_by_l1);
+        running.after_consumption = builder.or(running.after_consumption, consumes);
+        running.after_emission = builder.or(running.after_emission, emitted);
+    }
+
     /// | action | leaf before | leaf after | at |
     /// |---|---|---|---|
     /// | emit, not to L1 | empty | the message | the count, which grows |
-    /// | claim by an environment, refund | the message | tombstone | any index |
+    /// | claim by an environment, refund | the message | tombstone | any index, which joins the list of these |
     /// | emit to L1 | no leaf; the next step is the claim by L1 | | |
     /// | claim by L1 | no leaf; the step before was the emission | | |
     /// | bounce | no leaf | | |
@@ -309,6 +362,9 @@ impl StepTarget {
         let moved = self.path.root_circuit(builder, &bits, after);
         running.roots.messages_root = builder.select_digest(moves, moved, root);
 
+        let consumed = append_index_circuit(builder, running.lists.consumed, self.fields.index);
+        running.lists.consumed = builder.select_digest(consumes, consumed, running.lists.consumed);
+
         let arrives = builder.and(facts.claim, facts.by_l1);
         builder.enforce_equal(arrives.target, running.arriving.target);
         builder.enforce_digest_equal_if(arrives, facts.hash, running.last);
@@ -317,7 +373,7 @@ impl StepTarget {
     }
 
     /// The actor's balance rises if the asset's origin emits it or another environment consumes it, and falls
-    /// otherwise. A bounce changes no balance.
+    /// otherwise. A bounce changes no balance. A balance that no message has moved yet is the next one.
     fn move_balance(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
         let MessageFields { asset, amount, .. } = self.fields.message;
         let moves = BoolTarget::new_unsafe(builder.sub(facts.active.target, facts.bounce.target));
@@ -329,9 +385,17 @@ impl StepTarget {
         let after = builder.add(self.fields.balance, change);
         enforce_amount(builder, after);
 
+        let is_next = builder.and(facts.first, moves);
+        let count = running.roots.balance_count;
+        builder.enforce_equal_if(is_next, self.balance_leaf.index, count);
+        running.roots.balance_count = builder.add(count, is_next.target);
+        let unused = running.lists.unused_balances;
+        running.lists.unused_balances = builder.sub(unused, is_next.target);
+
         let key = balance_key_circuit(builder, self.fields.actor, asset);
-        let [old_value, new_value] =
-            [self.fields.balance, after].map(|amount| balance_value_circuit(builder, amount));
+        let used = builder._false();
+        let old_value = balance_value_circuit(builder, self.fields.balance, facts.first);
+        let new_value = balance_value_circuit(builder, after, used);
         running.roots.balances_root = update_if_circuit(
             builder,
             moves,
@@ -379,6 +443,8 @@ impl StepTarget {
         running.outbox = builder.select_digest(ends, empty, outbox);
         running.inbox = builder.select_digest(ends, empty, inbox);
         running.in_block = BoolTarget::new_unsafe(builder.sub(in_block.target, ends.target));
+        let goes_on = builder.not(ends);
+        running.after_emission = builder.and(running.after_emission, goes_on);
     }
 
     fn set_targets(&self, witness: &mut Witness, step: &Step) -> Result<(), WitnessError> {

@@ -30,16 +30,19 @@ impl Crossing {
         let step = self.open(movement, index).expect("the balance is open");
 
         let key = movement.balance_key();
+        self.lists.unused_balances -= step.fields.first;
         if let Ok(after) = movement.balance_after(self.state.balance(key)) {
             self.state.set_balance(key, after).expect("the balance is open");
         }
         let location = Location { superblock: self.number, height: None };
         if movement.uses_tree() {
             match action {
-                Action::Consume(consumption) if index < self.state.message_count() => {
-                    self.state.consume(index, consumption, location).expect("the index was used");
+                Action::Consume(consumption) => {
+                    if index < self.state.message_count() {
+                        self.state.consume(index, consumption, location).expect("the index was used");
+                    }
+                    self.note_index(index);
                 }
-                Action::Consume(_) => {}
                 Action::Emit | Action::Bounce => {
                     self.state.push(message.clone(), location).expect("the tree has room");
                 }

@@ -5,13 +5,16 @@ use circuits_core::{
     hash::{Domain, chain, chain_circuit, hash, hash_circuit},
 };
 use circuits_protocol::statement::{Accumulators, empty_list};
-use plonky2::iop::target::Target;
+use plonky2::{field::types::Field, iop::target::Target};
 
 /// Domain of a block's element in the list of blocks with messages, and of that list.
 const BLOCK_MESSAGES: Domain = Domain::new("blkmsgs");
+/// Domain of the list of the indices of consumed messages.
+const INDICES: Domain = Domain::new("indices");
 
 circuits_core::layout! {
-    /// What L1 sent, what it is owed, and the blocks whose messages were moved.
+    /// What L1 sent, what it is owed, the blocks whose messages were moved, where messages were consumed, and the balances
+    /// that wait for a message.
     pub struct BridgeLists<T> {
         /// Digest of the deposits taken from L1's queue, as an outbox.
         pub l1_inbox: Digest<T>,
@@ -20,20 +23,25 @@ circuits_core::layout! {
         /// Digest of the blocks whose outbox and inbox were moved. At the end of a superblock it equals
         /// the digest of the blocks that have messages.
         pub applied: Digest<T>,
+        /// Digest of the indices of the messages consumed.
+        pub consumed: Digest<T>,
+        /// Balances that were added and not moved yet. At the end of a superblock there are none.
+        pub unused_balances: T,
     }
 }
 
 impl<T: Copy> BridgeLists<T> {
     /// The lists among a superblock's accumulators.
     pub fn of(accumulators: &Accumulators<T>) -> Self {
-        let &Accumulators { l1_inbox, l1_outbox, applied, .. } = accumulators;
-        Self { l1_inbox, l1_outbox, applied }
+        let &Accumulators { l1_inbox, l1_outbox, applied, consumed, unused_balances, .. } = accumulators;
+        Self { l1_inbox, l1_outbox, applied, consumed, unused_balances }
     }
 
     /// Writes the lists back to the accumulators.
     pub fn store(self, accumulators: &mut Accumulators<T>) {
-        let Self { l1_inbox, l1_outbox, applied } = self;
-        *accumulators = Accumulators { l1_inbox, l1_outbox, applied, ..*accumulators };
+        let Self { l1_inbox, l1_outbox, applied, consumed, unused_balances } = self;
+        *accumulators =
+            Accumulators { l1_inbox, l1_outbox, applied, consumed, unused_balances, ..*accumulators };
     }
 }
 
@@ -41,7 +49,8 @@ impl BridgeLists {
     /// The lists at the start of a superblock.
     #[must_use]
     pub fn start(l1_inbox: Digest) -> Self {
-        Self { l1_inbox, l1_outbox: empty_list(), applied: empty_list() }
+        let empty = empty_list();
+        Self { l1_inbox, l1_outbox: empty, applied: empty, consumed: empty, unused_balances: F::ZERO }
     }
 
     /// Adds a block whose messages were moved.
@@ -79,4 +88,21 @@ pub fn append_block_messages_circuit(
     element: DigestTarget,
 ) -> DigestTarget {
     chain_circuit(builder, BLOCK_MESSAGES, list, element)
+}
+
+/// `H(INDICES, list, index)`: the digest of the indices of consumed messages, after one more.
+#[must_use]
+pub fn append_index(list: Digest, index: F) -> Digest {
+    hash(INDICES, &[list.0.as_slice(), &[index]].concat())
+}
+
+/// In-circuit twin of [`append_index`]. One row.
+pub fn append_index_circuit(builder: &mut Builder, list: DigestTarget, index: Target) -> DigestTarget {
+    hash_circuit(builder, INDICES, &[list.0.as_slice(), &[index]].concat())
+}
+
+/// The digest of the indices of all messages that a superblock consumes.
+#[must_use]
+pub fn indices_digest(indices: &[u32]) -> Digest {
+    indices.iter().fold(empty_list(), |list, &index| append_index(list, F::from_canonical_u32(index)))
 }

@@ -13,9 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     asset::AssetId,
-    balance::{BALANCES_DEPTH, BalanceKey, balance_value},
+    balance::{BALANCES_DEPTH, BalanceKey, balance_value, unused_balance_value},
     message::{Consumption, MESSAGES_DEPTH, Message, tombstone},
 };
+
+/// Leaves of the tree of balances that are no balance.
+const SENTINELS: u64 = 1;
 
 /// Where a message was emitted or consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,8 @@ pub struct BridgeState {
     balances: Vec<(BalanceKey, Amount)>,
     /// The index of each balance in `balances`.
     positions: BTreeMap<BalanceKey, usize>,
+    /// How many balances messages have moved: the first ones.
+    used: usize,
     pub(crate) balance_tree: KeyedTree,
 }
 
@@ -94,6 +99,8 @@ pub(crate) enum Undo {
     Consume(u64),
     /// The balance held this amount before.
     Balance(BalanceKey, Amount),
+    /// The balance was moved for the first time.
+    FirstUse(BalanceKey),
 }
 
 impl Default for BridgeState {
@@ -104,6 +111,7 @@ impl Default for BridgeState {
             pending: BTreeMap::new(),
             balances: vec![],
             positions: BTreeMap::new(),
+            used: 0,
             balance_tree: KeyedTree::new(BALANCES_DEPTH),
         }
     }
@@ -147,6 +155,7 @@ impl BridgeState {
             messages_root: self.messages_root(),
             message_count: F::from_canonical_u64(self.message_count()),
             balances_root: self.balances_root(),
+            balance_count: F::from_canonical_u64(SENTINELS + self.used as u64),
         }
     }
 
@@ -167,6 +176,16 @@ impl BridgeState {
         self.positions.get(&key).map_or(Amount::ZERO, |&position| self.balances[position].1)
     }
 
+    /// Whether no message has moved the balance yet.
+    pub(crate) fn is_unused(&self, key: BalanceKey) -> bool {
+        self.positions.get(&key).is_some_and(|&position| position >= self.used)
+    }
+
+    /// The balance that must be moved before any other that was not moved yet.
+    pub(crate) fn next_unused(&self) -> Option<BalanceKey> {
+        self.balances.get(self.used).map(|&(key, _)| key)
+    }
+
     /// Whether there is such a balance.
     #[must_use]
     pub fn has_balance(&self, key: BalanceKey) -> bool {
@@ -177,6 +196,11 @@ impl BridgeState {
     #[must_use]
     pub fn pending(&self, hash: &Digest) -> Option<u64> {
         self.pending.get(hash)?.first().copied()
+    }
+
+    /// Whether the message at `index` has this hash and is not consumed.
+    pub(crate) fn is_pending_at(&self, hash: &Digest, index: u64) -> bool {
+        self.pending.get(hash).is_some_and(|indices| indices.contains(&index))
     }
 
     /// How many messages with this hash are not consumed.
@@ -234,18 +258,19 @@ impl BridgeState {
         Ok(())
     }
 
-    /// Sets a balance that exists.
+    /// Sets a balance that exists, which counts as moving it and those before it.
     pub(crate) fn set_balance(&mut self, key: BalanceKey, amount: Amount) -> Result<(), TreeError> {
         self.balance_tree.update(key.digest(), balance_value(amount))?;
         if let Some(&position) = self.positions.get(&key) {
             self.balances[position].1 = amount;
+            self.used = self.used.max(position + 1);
         }
         Ok(())
     }
 
-    /// Adds a balance of 0.
+    /// Adds a balance of 0 that no message has moved yet.
     pub(crate) fn add_balance(&mut self, key: BalanceKey) -> Result<(), TreeError> {
-        self.balance_tree.insert(key.digest(), balance_value(Amount::ZERO))?;
+        self.balance_tree.insert(key.digest(), unused_balance_value())?;
         self.positions.insert(key, self.balances.len());
         self.balances.push((key, Amount::ZERO));
         Ok(())
@@ -273,6 +298,11 @@ impl BridgeState {
                 self.pending.entry(hash).or_default().insert(index);
             }
             Undo::Balance(key, amount) => self.set_balance(key, amount)?,
+            Undo::FirstUse(key) => {
+                self.set_balance(key, Amount::ZERO)?;
+                self.balance_tree.update(key.digest(), unused_balance_value())?;
+                self.used -= 1;
+            }
         }
         Ok(())
     }

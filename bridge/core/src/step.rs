@@ -12,6 +12,11 @@
 //!
 //! So L1 is an environment like the others, with the L1 inbox as its outbox and the L1 outbox as its inbox. A message to
 //! L1 is final: the step after its emission consumes it, and it is never in the tree.
+//!
+//! Whoever knows a superblock's lists can compute the state that its steps lead to. Steps have one order: L1's deposits,
+//! then its refunds, then the blocks, in each of which what it consumes comes before what it emits. Balances take their
+//! slots in the order in which steps first move them. A list of its own says at which index each message is consumed, because
+//! a dishonest kernel can emit one message twice.
 
 use circuits_core::{
     Digest, F,
@@ -19,7 +24,7 @@ use circuits_core::{
     layout::Layout,
     trees::{InsertWitness, KeyedTree, LeafOpening, Path},
 };
-use circuits_protocol::registry::EnvironmentId;
+use circuits_protocol::{registry::EnvironmentId, statement::empty_list};
 use plonky2::field::types::Field;
 
 use crate::{
@@ -27,7 +32,7 @@ use crate::{
     balance::BalanceKey,
     block::BlockMessages,
     error::BridgeError,
-    lists::BridgeLists,
+    lists::{BridgeLists, append_index},
     message::{Consumption, Message, MessageFields, inbox_append, message_hash, outbox_append},
     rules::{Action, Holdings, Movement},
     state::{BridgeState, Location, Undo},
@@ -51,6 +56,8 @@ circuits_core::layout! {
         pub index: T,
         /// What the actor's balance in the asset holds before.
         pub balance: T,
+        /// Whether no message has moved the balance before.
+        pub first: T,
     }
 }
 
@@ -70,8 +77,6 @@ pub struct NewBalance {
     pub key: BalanceKey,
     /// What the insertion into the tree of balances must know.
     pub witness: InsertWitness,
-    /// Balances before, the tree's sentinel included: the slot that the new one takes.
-    pub count: u64,
 }
 
 /// What one circuit moves: balances are added first, then steps are taken.
@@ -97,6 +102,10 @@ pub struct Crossing {
     pub l1_inbox: Vec<Message>,
     /// What L1 must pay or give back, in order.
     pub l1_outbox: Vec<(Message, Consumption)>,
+    /// The indices of the messages consumed, in order.
+    pub consumed: Vec<u32>,
+    /// The indices at which messages are to be consumed, if somebody else has chosen them.
+    published: Option<Vec<u32>>,
     /// What was done since the last chunk ended.
     pub chunk: Chunk,
     /// What is needed to undo what the present block did.
@@ -108,7 +117,7 @@ impl Step {
     pub(crate) fn idle() -> Self {
         let nothing: StepFields =
             Layout::decode(&[F::ZERO; <StepFields as Layout<F>>::LEN]).expect("the length is the layout's");
-        let message = MessageFields { amount: F::ONE, ..nothing.message };
+        let message = MessageFields { amount: F::ONE, asset: F::ONE, ..nothing.message };
         let path = Path { siblings: vec![] };
         Self { fields: StepFields { message, ..nothing }, path, balance_leaf: no_balance() }
     }
@@ -130,7 +139,7 @@ impl Chunk {
 impl NewBalance {
     /// Adds a balance under `key`, which has none.
     fn of(key: BalanceKey, balances: &KeyedTree) -> Result<Self, BridgeError> {
-        Ok(Self { key, witness: balances.prove_insert(&key.digest())?, count: balances.count() })
+        Ok(Self { key, witness: balances.prove_insert(&key.digest())? })
     }
 
     /// A balance that nothing has asked for.
@@ -156,12 +165,30 @@ impl Crossing {
         lists: BridgeLists,
     ) -> Result<Self, BridgeError> {
         let chunk = Chunk::new(&state.balance_tree)?;
-        let (height, l1_inbox, l1_outbox, journal) = Default::default();
-        Ok(Self { chain_id, number, height, state, lists, l1_inbox, l1_outbox, chunk, journal })
+        let (height, l1_inbox, l1_outbox, consumed, published, journal) = Default::default();
+        Ok(Self {
+            chain_id,
+            number,
+            height,
+            state,
+            lists,
+            l1_inbox,
+            l1_outbox,
+            consumed,
+            published,
+            chunk,
+            journal,
+        })
     }
 
-    /// Adds those of these balances that do not exist. A circuit adds balances before it takes steps: balances that are
-    /// opened after the first step of a chunk can be used in later chunks only.
+    /// Consumes messages at these indices, as another batcher did, and not each at the first index at which it is pending.
+    #[must_use]
+    pub fn following(self, consumed: Vec<u32>) -> Self {
+        Self { published: Some(consumed), ..self }
+    }
+
+    /// Adds those of these balances that do not exist; messages must move them in this order. A circuit adds balances
+    /// before it takes steps: balances that are opened after the first step of a chunk can be used in later chunks only.
     ///
     /// # Errors
     /// [`BridgeError::Tree`] if the tree of balances is full.
@@ -171,6 +198,7 @@ impl Crossing {
             if !self.state.has_balance(key) {
                 self.chunk.new_balances.push(NewBalance::of(key, &self.state.balance_tree)?);
                 self.state.add_balance(key)?;
+                self.lists.unused_balances += F::ONE;
             }
         }
         if self.chunk.new_balances.len() > before {
@@ -212,7 +240,8 @@ impl Crossing {
         steps: impl FnOnce(&mut Self) -> Result<(), BridgeError>,
     ) -> Result<(), BridgeError> {
         let lists = self.lists;
-        let lengths = (self.chunk.steps.len(), self.l1_inbox.len(), self.l1_outbox.len());
+        let lengths =
+            (self.chunk.steps.len(), self.l1_inbox.len(), self.l1_outbox.len(), self.consumed.len());
         self.journal.clear();
         let result = steps(self);
         if result.is_err() {
@@ -223,6 +252,7 @@ impl Crossing {
             self.chunk.steps.truncate(lengths.0);
             self.l1_inbox.truncate(lengths.1);
             self.l1_outbox.truncate(lengths.2);
+            self.consumed.truncate(lengths.3);
         }
         result
     }
@@ -232,6 +262,10 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken; nothing is changed then.
     pub fn deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
+        self.check_before_blocks()?;
+        if self.lists.consumed != empty_list() {
+            return Err(BridgeError::DepositAfterRefund);
+        }
         self.all_or_nothing(|crossing| crossing.step(Movement::deposit(message, crossing.number)))
     }
 
@@ -240,7 +274,13 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken; nothing is changed then.
     pub fn refund_deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
+        self.check_before_blocks()?;
         self.all_or_nothing(|crossing| crossing.step(Movement::deposit_refund(message)))
+    }
+
+    /// L1 comes first, so that whoever follows knows the order of all steps of a superblock.
+    fn check_before_blocks(&self) -> Result<(), BridgeError> {
+        if self.lists.applied == empty_list() { Ok(()) } else { Err(BridgeError::L1AfterBlock) }
     }
 
     /// Takes one step. What it changed is in the journal, also on error.
@@ -254,22 +294,28 @@ impl Crossing {
         let height = self.height.filter(|_| actor != EnvironmentId::L1);
         let location = Location { superblock: self.number, height };
         let index = match action {
-            Action::Consume(_) if !movement.is_arrival(hash, emitted) => self.state.pending(&hash),
-            Action::Consume(_) | Action::Emit | Action::Bounce => None,
+            Action::Consume(_) if !movement.is_arrival(hash, emitted) => self.consumed_index(hash)?,
+            Action::Consume(_) | Action::Emit | Action::Bounce => self.state.message_count(),
         };
-        let index = index.unwrap_or(self.state.message_count());
 
         let step = self.open(&movement, index)?;
         if action != Action::Bounce {
-            let before = self.state.balance(key);
+            let undo = if self.state.is_unused(key) {
+                self.check_turn(key)?;
+                Undo::FirstUse(key)
+            } else {
+                Undo::Balance(key, self.state.balance(key))
+            };
             self.state.set_balance(key, after)?;
-            self.journal.push(Undo::Balance(key, before));
+            self.lists.unused_balances -= step.fields.first;
+            self.journal.push(undo);
         }
         if movement.uses_tree() {
             match action {
                 Action::Consume(consumption) => {
                     self.state.consume(index, consumption, location)?;
                     self.journal.push(Undo::Consume(index));
+                    self.note_index(index);
                 }
                 Action::Emit | Action::Bounce => {
                     let known = self.state.knows(&hash);
@@ -281,6 +327,31 @@ impl Crossing {
         self.note(&movement, hash);
         self.chunk.steps.push(step);
         Ok(())
+    }
+
+    /// Balances are moved for the first time in the order in which they were added.
+    fn check_turn(&self, key: BalanceKey) -> Result<(), BridgeError> {
+        match self.state.next_unused() {
+            Some(next) if next != key => Err(BridgeError::OutOfTurn { key, next }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The index at which the pending `message` is consumed: the published one, or the first if none was published.
+    fn consumed_index(&self, message: Digest) -> Result<u64, BridgeError> {
+        let published = self.published.as_ref().map(|indices| indices.get(self.consumed.len()).copied());
+        let index = match published {
+            None => self.state.pending(&message),
+            Some(index) => index.map(u64::from).filter(|&index| self.state.is_pending_at(&message, index)),
+        };
+        index.ok_or(BridgeError::OtherIndex { message, index: published.flatten() })
+    }
+
+    /// Adds the index of a message that is consumed to the list of these.
+    pub(crate) fn note_index(&mut self, index: u64) {
+        self.lists.consumed = append_index(self.lists.consumed, F::from_canonical_u64(index));
+        // The tree has 2^32 leaves.
+        self.consumed.push(index as u32);
     }
 
     /// Adds the step to L1's lists, if L1 takes it.
@@ -323,6 +394,7 @@ impl Crossing {
             asset_origin: F::from_canonical_u16(message.asset.origin()),
             index: F::from_canonical_u64(index),
             balance: self.state.balance(key).to_field(),
+            first: F::from_bool(action != Action::Bounce && self.state.is_unused(key)),
         };
         let balance_leaf = match action {
             // It changes no balance.

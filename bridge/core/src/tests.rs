@@ -59,15 +59,16 @@ fn refunds(message: &Message) -> BlockMessages {
     BlockMessages { environment: message.source, inbox, outbox: vec![] }
 }
 
-fn crossing(number: u32, state: &BridgeState) -> Crossing {
+/// A superblock in which the balances that these blocks move exist.
+fn crossing(number: u32, state: &BridgeState, blocks: &[BlockMessages]) -> Crossing {
     let mut crossing = Crossing::new(CHAIN, number, state.clone(), BridgeLists::start(empty_list())).unwrap();
-    crossing.open_balances([L1, A, B].map(|environment| message(A, B, 1).balance_key(environment))).unwrap();
+    crossing.open_balances(blocks.iter().flat_map(BlockMessages::balance_keys)).unwrap();
     crossing
 }
 
 /// The state after superblock `number` moved these blocks' messages.
 fn after(number: u32, state: &BridgeState, blocks: &[BlockMessages]) -> BridgeState {
-    let mut crossing = crossing(number, state);
+    let mut crossing = crossing(number, state, blocks);
     for block in blocks {
         crossing.apply_block(block).unwrap();
     }

@@ -8,7 +8,7 @@ use circuits_core::{
 };
 use plonky2::field::types::Field;
 
-/// The domain of a block's entry in the body chain.
+/// The domain of a block's element of the body chain.
 pub const BODY_ELEMENT: Domain = Domain::new("body-el");
 /// The domain of the steps of the body chain.
 pub const BODY_CHAIN: Domain = Domain::new("body-ch");
@@ -43,7 +43,7 @@ circuits_core::layout! {
 }
 
 circuits_core::layout! {
-    /// The four commitments that a superblock moves forward.
+    /// The commitments that a superblock moves forward.
     pub struct SuperblockRoots<T> {
         /// Root of the tree of environments, by id.
         pub environments_root: Digest<T>,
@@ -53,6 +53,8 @@ circuits_core::layout! {
         pub message_count: T,
         /// Root of the tree of balances, by (environment, asset).
         pub balances_root: Digest<T>,
+        /// The slot that the next balance takes. Balances take slots in the order in which messages first move them.
+        pub balance_count: T,
     }
 }
 
@@ -71,6 +73,11 @@ circuits_core::layout! {
         pub block_messages: Digest<T>,
         /// Digest of the blocks whose messages were moved, in order. A superblock ends where both are equal.
         pub applied: Digest<T>,
+        /// Digest of the indices of the messages consumed, in order. A dishonest kernel can emit one message twice, and
+        /// only an index says which of its two leaves was consumed.
+        pub consumed: Digest<T>,
+        /// Balances that were added and not moved yet: 0 where a superblock begins and ends.
+        pub unused_balances: T,
     }
 }
 
@@ -109,7 +116,7 @@ circuits_core::layout! {
         pub new_state: Digest<T>,
         /// Registry that every block was checked against.
         pub registry_root: Digest<T>,
-        /// Digest of this superblock's blocks, in order.
+        /// Digest of this superblock's blocks, in order, and last of the indices of the messages that it consumes.
         pub body_chain: Digest<T>,
         /// Digest of the L1 deposits consumed before this superblock.
         pub l1_inbox_before: Digest<T>,
@@ -140,6 +147,8 @@ impl Accumulators {
             block_count: F::ZERO,
             block_messages: empty,
             applied: empty,
+            consumed: empty,
+            unused_balances: F::ZERO,
         }
     }
 }

@@ -344,7 +344,8 @@ fn accumulators_do_not_depend_on_how_blocks_are_grouped() {
     for block in [block(1, 4), block(2, 4), block(1, 5)] {
         let applied = apply_block(&mut state, &mut accumulators, &registry(), NUMBER, key(), &block).unwrap();
         let header = [block.environment, block.first_height, block.last_height];
-        let element = [header.as_slice(), &block.new_state.0, &block.body.0].concat();
+        let lists = [block.new_state, block.body, block.outbox, block.inbox].map(|digest| digest.0);
+        let element = [header.as_slice(), &lists.concat()].concat();
         let element = circuits_core::hash::hash(circuits_protocol::statement::BODY_ELEMENT, &element);
         assert_eq!(applied.entry.element(), element);
         chained = circuits_core::hash::chain(circuits_protocol::statement::BODY_CHAIN, chained, element);
@@ -362,12 +363,15 @@ pub(super) fn passes_through() -> Exception {
     positions.extend(statement.before.messages_root.0);
     positions.push(statement.before.message_count);
     positions.extend(statement.before.balances_root.0);
+    positions.push(statement.before.balance_count);
     positions.extend(statement.accumulated_before.l1_inbox.0);
     positions.extend(statement.accumulated_before.l1_outbox.0);
     positions.extend(statement.accumulated_before.body_chain.0);
     positions.push(statement.accumulated_before.block_count);
     positions.extend(statement.accumulated_before.block_messages.0);
     positions.extend(statement.accumulated_before.applied.0);
+    positions.extend(statement.accumulated_before.consumed.0);
+    positions.push(statement.accumulated_before.unused_balances);
     Exception::new("passes through this segment, and its neighbours bind it", move |class| {
         class.public_input.is_some_and(|position| positions.contains(&position))
     })

@@ -90,6 +90,9 @@ fn every_assertion_around_a_segment_is_needed() {
         changed(&|input| input.segment.accumulated_before.applied = digest(1)),
         changed(&|input| input.segment.accumulated_after.applied = digest(1)),
         changed(&|input| input.segment.accumulated_after.block_count = F::ZERO),
+        changed(&|input| input.segment.accumulated_before.consumed = digest(1)),
+        changed(&|input| input.segment.accumulated_before.unused_balances = F::ONE),
+        changed(&|input| input.segment.accumulated_after.unused_balances = F::ONE),
         changed(&|input| input.segment.chain_id += F::ONE),
     ];
     let unproved =

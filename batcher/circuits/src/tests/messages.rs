@@ -27,7 +27,7 @@ use crate::{
 
 const CHAIN: u64 = 9;
 /// Slots of the circuits under attack: each is used by some input.
-const SMALL: Capacity = Capacity { new_balances: 1, steps: 3 };
+pub(super) const SMALL: Capacity = Capacity { new_balances: 1, steps: 3 };
 const IDLE: &str = "a slot that does nothing, or a branch not taken";
 
 /// A message segment that is not padded to the segment shape.
@@ -66,18 +66,18 @@ impl Definition for SmallSegment {
 }
 
 /// Blocks and deposits that follow a state.
-struct Scene {
-    state: SuperblockState,
-    contents: Contents,
+pub(super) struct Scene {
+    pub(super) state: SuperblockState,
+    pub(super) contents: Contents,
 }
 
 impl Scene {
-    fn new(state: &SuperblockState, blocks: Vec<ContentBlock>) -> Self {
+    pub(super) fn new(state: &SuperblockState, blocks: Vec<ContentBlock>) -> Self {
         Self { state: state.clone(), contents: Contents { blocks, ..Contents::default() } }
     }
 
     /// All messages in one chunk: of the superblock, or of a message segment if `apart`.
-    fn transition(&self, apart: bool) -> Transition {
+    pub(super) fn transition(&self, apart: bool) -> Transition {
         let load = self.contents.load(&self.state);
         let all = load.pack(SMALL, SMALL, 0).expect("small moves").remove(0);
         let nothing = Share {
@@ -96,7 +96,10 @@ impl Scene {
     }
 
     fn superblock(&self) -> SuperblockInput {
-        let transition = self.transition(false);
+        self.superblock_of(&self.transition(false))
+    }
+
+    pub(super) fn superblock_of(&self, transition: &Transition) -> SuperblockInput {
         let blocks = self.contents.blocks.iter().zip(&transition.applied);
         let blocks = blocks.map(|(block, applied)| BlockInput {
             proof: free_proof(&block.statement),
@@ -107,7 +110,8 @@ impl Scene {
     }
 }
 
-fn after(scene: &Scene) -> SuperblockState {
+/// The state that the scene leads to.
+pub(super) fn after(scene: &Scene) -> SuperblockState {
     let load = scene.contents.load(&scene.state);
     let shares = load.pack(WIDE, WIDE, 0).expect("small moves");
     Transition::new(&scene.state, &free_registry(3), digest(3), &scene.contents, &load, &shares)
@@ -118,7 +122,7 @@ fn after(scene: &Scene) -> SuperblockState {
 const WIDE: Capacity = Capacity { new_balances: 8, steps: 8 };
 
 /// Environment 2 holds 10, another 10 are on their way to it, and L1 holds 5.
-fn start() -> (SuperblockState, Message) {
+pub(super) fn start() -> (SuperblockState, Message) {
     let first = message(CHAIN, 1, 2, 10);
     let second = Message { sequence: 1, ..first.clone() };
     let out = Message { sequence: 2, ..message(CHAIN, 1, 0, 5) };
@@ -144,7 +148,7 @@ fn deposit(sequence: u64) -> Message {
 }
 
 /// Every kind of step, each scene with one block.
-fn scenes() -> Vec<Scene> {
+pub(super) fn scenes() -> Vec<Scene> {
     let (state, pending) = start();
     let silent = |state: &SuperblockState| Scene::new(state, vec![talking(2, moves(3, &[], &[]))]);
     let one = |state: &SuperblockState, messages| Scene::new(state, vec![talking(2, messages)]);
@@ -217,8 +221,9 @@ fn untouched() -> Exception {
             .concat();
     free.push(block_count);
     // Lists are only lengthened.
-    let BridgeLists { l1_inbox, l1_outbox, applied } = BridgeLists::of(&statement.accumulated_before);
-    free.extend([l1_inbox, l1_outbox, applied].map(|digest| digest.0).concat());
+    let BridgeLists { l1_inbox, l1_outbox, applied, consumed, .. } =
+        BridgeLists::of(&statement.accumulated_before);
+    free.extend([l1_inbox, l1_outbox, applied, consumed].map(|digest| digest.0).concat());
     Exception::new("passes through a message segment, and its neighbours bind it", move |class| {
         class.public_input.is_some_and(|position| free.contains(&position))
     })

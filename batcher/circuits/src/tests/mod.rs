@@ -1,4 +1,5 @@
 mod apply;
+mod follow;
 mod frame;
 mod lies;
 mod messages;

@@ -128,6 +128,10 @@ fn passes_with_time(error: &BridgeError) -> bool {
         | BridgeError::ClaimTooLate { .. }
         | BridgeError::NotPending { .. }
         | BridgeError::Balance { .. }
+        | BridgeError::OutOfTurn { .. }
+        | BridgeError::L1AfterBlock
+        | BridgeError::DepositAfterRefund
+        | BridgeError::OtherIndex { .. }
         | BridgeError::Tree(_) => false,
     }
 }

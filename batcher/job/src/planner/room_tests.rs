@@ -121,10 +121,15 @@ fn the_largest_superblock_fits_its_file() {
         last_height: u32::MAX,
         new_state: most,
         body: most,
+        outbox: most,
+        inbox: most,
     };
     // A message to L1 takes two steps.
     let outbox = vec![(message.clone(), Consumption::Claim); MAX_MESSAGES.steps / 2 + 2 * MAX_DEPOSITS];
+    // Another one takes one, and so does a message that is consumed.
+    let moved = vec![(message.clone(), Consumption::Claim); MAX_MESSAGES.steps];
+    let consumed = vec![u32::MAX; MAX_MESSAGES.steps];
     let rest = (vec![entry; MAX_BLOCKS], vec![message; MAX_DEPOSITS], vec![0_u8; 1 << 18]);
-    let bytes = file::encode(FileKind::SuperblockBundle, &(outbox, rest), SUPERBLOCK_LIMIT);
+    let bytes = file::encode(FileKind::SuperblockBundle, &(outbox, moved, consumed, rest), SUPERBLOCK_LIMIT);
     assert!(bytes.is_ok_and(|bytes| (bytes.len() as u64) < SUPERBLOCK_LIMIT / 4));
 }

@@ -11,8 +11,8 @@ use plonky2::field::types::Field;
 use super::*;
 use crate::{
     BridgeError, Chunk, Ledger,
-    balance::balance_value,
-    lists::block_messages,
+    balance::{balance_value, unused_balance_value},
+    lists::{append_index, block_messages},
     message::{MessageFields, consumed, message_hash, outbox_append, tombstone},
 };
 
@@ -44,9 +44,10 @@ fn case_47_a_root_of_messages_without_their_number_is_no_state() {
 #[test]
 fn case_48_a_row_that_holds_nothing_is_not_an_absent_row() {
     assert_ne!(balance_value(Amount::ZERO), Digest::ZERO);
+    assert_ne!(balance_value(Amount::ZERO), unused_balance_value());
     let out = message(A, B, 10);
-    let state = crossing(NUMBER, &BridgeState::default()).state;
     let key = out.balance_key(B);
+    let state = crossing(NUMBER, &BridgeState::default(), &[claims(&out)]).state;
     assert!(state.has_balance(key) && state.balance(key) == Amount::ZERO);
     assert!(matches!(state.balance_tree.prove_insert(&key.digest()), Err(TreeError::Present { .. })));
     // Without a balance nothing is moved.
@@ -72,13 +73,14 @@ fn case_49_a_messages_hash_covers_every_field() {
 fn case_51_no_two_kinds_of_things_share_a_hash() {
     let name = message(A, B, 10).hash();
     let elements = [digest(1).0, digest(2).0].concat();
-    let domains = ["message", "consume", "tombst", "blkmsgs", "keyed", "node"];
+    let domains = ["message", "consume", "tombst", "blkmsgs", "indices", "keyed", "node"];
     let mut hashes: Vec<_> = domains.map(|domain| hash(Domain::new(domain), &elements)).into();
     hashes.push(hash(MESSAGE_LIST, &elements));
     // What represents one message in each list and tree.
     hashes.extend([name, consumed(name, F::ZERO), consumed(name, F::ONE), tombstone()]);
     hashes.extend([outbox_append(empty_list(), name), outbox_append(name, empty_list())]);
     hashes.extend([block_messages(F::ZERO, name, empty_list()), block_messages(F::ZERO, empty_list(), name)]);
+    hashes.extend([append_index(name, F::ZERO), append_index(name, F::ONE)]);
     hashes.sort_unstable();
     let count = hashes.len();
     hashes.dedup();
@@ -89,17 +91,17 @@ fn case_51_no_two_kinds_of_things_share_a_hash() {
 fn case_52_a_refused_block_leaves_nothing_behind() {
     let (known, unknown) = (message(A, B, 10), Message { sequence: 1, ..message(A, B, 10) });
     let state = after(NUMBER, &BridgeState::default(), &[emits(&known)]);
-    let mut crossing = crossing(NUMBER, &state);
-    let before = (crossing.state.clone(), crossing.lists, crossing.chunk.clone());
     // Its claim, its first emissions and a withdrawal are fine, and its last emission is not.
     let block = BlockMessages {
         environment: B,
         inbox: vec![(known.clone(), Consumption::Claim)],
         outbox: vec![message(B, A, 1), message(B, A, 1), message(B, L1, 1), message(B, A, 8)],
     };
+    let mut crossing = crossing(NUMBER, &state, std::slice::from_ref(&block));
+    let before = (crossing.state.clone(), crossing.lists, crossing.chunk.clone());
     assert!(matches!(crossing.apply_block(&block), Err(BridgeError::Balance { .. })));
     assert_eq!(before, (crossing.state.clone(), crossing.lists, crossing.chunk.clone()));
-    assert!(crossing.l1_outbox.is_empty());
+    assert!(crossing.l1_outbox.is_empty() && crossing.consumed.is_empty());
     // Nor does it make a message known that it emitted, or consumed.
     assert!(!crossing.state.knows(&message(B, A, 1).hash()) && !crossing.state.knows(&unknown.hash()));
     assert_eq!(crossing.state.pending(&known.hash()), Some(0));

@@ -11,7 +11,7 @@ use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use super::*;
 use crate::{
-    balance::balance_value,
+    balance::{BalanceKey, balance_value},
     circuit::{Capacity, CrossingTarget},
     rules::{Action, Movement},
     step::{Chunk, NewBalance, StepFields},
@@ -115,6 +115,17 @@ impl Scene {
         Self { crossing, start: (roots(state), lists) }
     }
 
+    /// A crossing after a circuit that added these balances.
+    fn opened(state: &BridgeState, keys: &[BalanceKey]) -> Self {
+        let mut state = state.clone();
+        keys.iter().for_each(|&key| state.add_balance(key).unwrap());
+        let mut scene = Self::new(NUMBER, &state);
+        let added = F::from_canonical_usize(keys.len());
+        scene.start.1.unused_balances = added;
+        scene.crossing.lists.unused_balances = added;
+        scene
+    }
+
     fn open(mut self, message: &Message, environment: EnvironmentId) -> Self {
         self.crossing.open_balances([message.balance_key(environment)]).unwrap();
         self
@@ -176,8 +187,8 @@ fn honest() -> Vec<Scene> {
     deposited.crossing.deposit(&deposit()).unwrap();
     let in_queue = deposited.crossing.state.clone();
     let mut refunded = Scene::new(deposit().deadline + 1, &in_queue);
-    refunded.crossing.refund_deposit(&deposit()).unwrap();
     refunded.crossing.deposit(&deposit()).unwrap();
+    refunded.crossing.refund_deposit(&deposit()).unwrap();
     let forward = BlockMessages {
         environment: B,
         inbox: vec![(pending.clone(), Consumption::Claim)],
@@ -186,10 +197,11 @@ fn honest() -> Vec<Scene> {
     vec![
         Scene::new(NUMBER, &BridgeState::default()),
         Scene::new(NUMBER, &state).open(&unseen, A).block(&emits(&unseen)).block(&forward),
-        Scene::new(NUMBER, &state).block(&claims(&pending)).block(&emits(&withdrawal)),
+        Scene::opened(&state, &[unseen.balance_key(A)]).block(&emits(&unseen)),
+        Scene::new(NUMBER, &l1_holds).block(&claims(&pending)).block(&emits(&withdrawal)),
         Scene::new(NUMBER, &state).block(&claims(&pending)).block(&emits(&message(B, A, 20))),
         Scene::new(pending.deadline + 1, &state).block(&refunds(&pending)),
-        deposited,
+        deposited.block(&claims(&deposit())),
         refunded,
     ]
 }
@@ -201,6 +213,7 @@ fn dishonest() -> Vec<(&'static str, Input)> {
     let good = Message { sequence: 7, ..message(A, B, 1) };
     let late = pending.deadline + 1;
     let at = |number| Scene::new(number, &state);
+    let with_l1 = after(NUMBER, &state, &[emits(&message(B, L1, 7))]);
     let mut cases = vec![
         ("another chain", with(&Message { chain_id: CHAIN + 1, ..good.clone() })),
         ("a message to itself", with(&Message { destination: A, ..good.clone() })),
@@ -219,8 +232,11 @@ fn dishonest() -> Vec<(&'static str, Input)> {
         ("a claim after the deadline", at(late).lie(CLAIM, B, &pending, 1)),
         ("a refund at the deadline", at(pending.deadline).lie(REFUND, A, &pending, 1)),
         ("a refund of what was claimed", at(late).lie(REFUND, A, &message(A, B, 10), 0)),
-        ("a claim by L1 of what is not to it", at(NUMBER).lie(CLAIM, L1, &pending, 1)),
-        ("a withdrawal that nobody emitted", at(NUMBER).lie(CLAIM, L1, &message(B, L1, 1), 2)),
+        ("a claim by L1 of what is not to it", Scene::new(NUMBER, &with_l1).lie(CLAIM, L1, &pending, 1)),
+        (
+            "a withdrawal that nobody emitted",
+            Scene::new(NUMBER, &with_l1).lie(CLAIM, L1, &message(B, L1, 1), 2),
+        ),
         ("a withdrawal that does not arrive", with(&message(B, L1, 1))),
         ("a bounce by an environment", at(late).lie(Action::Bounce, A, &pending, 1)),
         ("a bounce before the deadline", at(NUMBER).lie(Action::Bounce, L1, &deposit(), 2)),
@@ -243,8 +259,7 @@ fn dishonest() -> Vec<(&'static str, Input)> {
         ("an action and its opposite", weird(|fields| fields.claim = F::NEG_ONE)),
         ("half an action", weird(|fields| (fields.emit, fields.claim) = (F::TWO, F::NEG_ONE))),
         ("a deposit that is also given back", {
-            let state = after(NUMBER, &state, &[emits(&message(B, L1, 7))]);
-            let mut deposited = Scene::new(NUMBER, &state);
+            let mut deposited = Scene::new(NUMBER, &with_l1);
             deposited.crossing.deposit(&Message { amount: amount(2), ..deposit() }).unwrap();
             deposited.with(|fields| fields.refund = F::ONE)
         }),
@@ -275,15 +290,16 @@ fn dishonest() -> Vec<(&'static str, Input)> {
             honest().with(|fields| fields.asset_origin = origin)
         }),
         ("two environments in one block", {
-            let mut two = honest().block(&claims(&pending));
+            let mut two = honest().block(&emits(&message(B, A, 1)));
             two.crossing.chunk.steps[0].fields.ends_block = F::ZERO;
             two
         }),
         ("another message arrives", {
-            let out = at(NUMBER).block(&emits(&message(B, L1, 2)));
+            let out = Scene::new(NUMBER, &with_l1).block(&emits(&message(B, L1, 2)));
             out.with(|fields| fields.message.sequence += F::ONE)
         }),
     ]);
+    cases.extend(unfollowable(&state, &with_l1, &good));
     let mut inputs: Vec<_> = cases.into_iter().map(|(rule, scene)| (rule, scene.input())).collect();
 
     let existing = Scene::new(NUMBER, &state);
@@ -292,6 +308,88 @@ fn dishonest() -> Vec<(&'static str, Input)> {
     let chunk = Chunk { new_balances: vec![NewBalance { key, ..idle }], ..existing.crossing.chunk.clone() };
     inputs.push(("a second balance for one key", Input { chunk, ..existing.input() }));
     inputs
+}
+
+/// Crossings whose end nobody can compute from the lists, or represent.
+fn unfollowable(state: &BridgeState, with_l1: &BridgeState, good: &Message) -> Vec<(&'static str, Scene)> {
+    let at = |state: &BridgeState, number| Scene::new(number, state);
+    let unseen = Message { asset: asset(A, 2), ..good.clone() };
+    let [ours, theirs] = [A, B].map(|environment| unseen.balance_key(environment));
+    let first_use = || Scene::opened(state, &[ours]).block(&emits(&unseen));
+    let beyond = |bits: u32| F::from_canonical_u64(1 << bits);
+    let deposited = {
+        let mut crossing = crossing(NUMBER, with_l1, &[]);
+        crossing.deposit(&deposit()).unwrap();
+        crossing.state
+    };
+    let late = deposit().deadline + 1;
+    let bounce = || {
+        let mut bounced = at(with_l1, late);
+        bounced.crossing.deposit(&deposit()).unwrap();
+        bounced
+    };
+    vec![
+        ("a first use that is denied", first_use().with(|fields| fields.first = F::ZERO)),
+        ("a first use of what was used", {
+            at(state, NUMBER).block(&emits(good)).with(|fields| fields.first = F::ONE)
+        }),
+        ("a first use out of turn", Scene::opened(state, &[theirs, ours]).lie(Action::Emit, A, &unseen, 2)),
+        ("a balance in a slot that is not the next", {
+            let mut other = at(state, NUMBER).open(&unseen, A).block(&emits(&unseen));
+            other.start.1.unused_balances = F::ONE;
+            other
+        }),
+        ("a deposit after a block", {
+            at(with_l1, NUMBER).block(&emits(good)).lie(Action::Emit, L1, &deposit(), 3)
+        }),
+        ("a deposit after the blocks of another circuit", {
+            let mut other = at(with_l1, NUMBER);
+            other.crossing.deposit(&deposit()).unwrap();
+            other.start.1.applied = digest(6);
+            other
+        }),
+        ("a refund by L1 after the blocks of another circuit", {
+            let mut other = at(&deposited, late);
+            other.crossing.refund_deposit(&deposit()).unwrap();
+            other.start.1.applied = digest(6);
+            other
+        }),
+        ("a deposit after a refund", {
+            let mut other = at(&deposited, late);
+            other.crossing.refund_deposit(&deposit()).unwrap();
+            other.lie(Action::Bounce, L1, &deposit(), 3)
+        }),
+        ("a deposit after what another circuit consumed", {
+            let mut other = bounce();
+            other.start.1.consumed = digest(6);
+            other
+        }),
+        ("a claim after an emission", {
+            let block = at(state, NUMBER).block(&emits(&message(B, A, 1)));
+            let mut other = block.block(&claims(&Message { sequence: 1, ..message(A, B, 10) }));
+            other.crossing.chunk.steps[0].fields.ends_block = F::ZERO;
+            other
+        }),
+        ("a deadline of 33 bits", {
+            let mut other = at(with_l1, NUMBER);
+            other.crossing.deposit(&deposit()).unwrap();
+            other.with(|fields| fields.message.deadline = beyond(32))
+        }),
+        ("a deadline of less than nothing", bounce().with(|fields| fields.message.deadline = F::NEG_ONE)),
+        (
+            "an amount of 59 bits that goes straight back",
+            bounce().with(|fields| fields.message.amount = beyond(58)),
+        ),
+        ("an asset of number 0", {
+            let nothing = A.to_field() * beyond(32);
+            let mut state = state.clone();
+            let key = Digest([A.to_field(), nothing, F::ZERO, F::ZERO]);
+            state.balance_tree.insert(key, balance_value(Amount::ZERO)).unwrap();
+            let mut other = at(&state, NUMBER).lie(Action::Emit, A, good, 2);
+            other.crossing.chunk.steps[0].balance_leaf = state.balance_tree.prove_update(&key).unwrap();
+            other.with(|fields| (fields.message.asset, fields.balance) = (nothing, F::ZERO))
+        }),
+    ]
 }
 
 #[test]
@@ -341,7 +439,7 @@ fn the_steps_withstand_the_forging_kit() {
 }
 
 /// Flags of a step that are enforced one by one.
-const FLAGS: usize = 5;
+const FLAGS: usize = 6;
 
 /// Assertions that nothing misses in a circuit of so many steps, by line, with how often.
 fn survivors(steps: usize) -> BTreeMap<String, usize> {

@@ -83,13 +83,32 @@ fn apply(crossing: &mut Crossing, operation: &Operation) -> Result<(), BridgeErr
     }
 }
 
-/// A bridge on which every balance exists.
+/// Lets L1 come first again.
+fn next_superblock(crossing: &mut Crossing) {
+    crossing.lists.applied = empty_list();
+    crossing.lists.consumed = empty_list();
+}
+
+/// A bridge on which every balance exists and was moved.
 fn open() -> Crossing {
     let mut crossing =
         Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start(empty_list())).unwrap();
-    for environment in ENVIRONMENTS {
-        let rows = ENVIRONMENTS.map(|origin| Message { asset: asset(origin, 1), ..message(A, B, 1) });
-        crossing.open_balances(rows.map(|message| message.balance_key(environment))).unwrap();
+    for origin in ENVIRONMENTS {
+        for destination in ENVIRONMENTS.into_iter().filter(|destination| *destination != origin) {
+            let out = Message { source: origin, destination, asset: asset(origin, 1), ..message(A, B, 1) };
+            next_superblock(&mut crossing);
+            crossing
+                .open_balances([origin, destination].map(|environment| out.balance_key(environment)))
+                .unwrap();
+            if origin == L1 {
+                crossing.deposit(&out).unwrap();
+            } else {
+                crossing.apply_block(&emits(&out)).unwrap();
+            }
+            if destination != L1 {
+                crossing.apply_block(&claims(&out)).unwrap();
+            }
+        }
     }
     crossing
 }
@@ -120,7 +139,10 @@ proptest! {
         thread_local!(static PROVED: RefCell<usize> = const { RefCell::new(0) });
         let mut crossing = open();
         for attempt in &tries {
-            let what = |crossing: &Crossing| (crossing.state.clone(), crossing.lists, crossing.l1_outbox.clone());
+            next_superblock(&mut crossing);
+            let what = |crossing: &Crossing| {
+                (crossing.state.clone(), crossing.lists, crossing.l1_outbox.clone(), crossing.consumed.clone())
+            };
             let before = what(&crossing);
             let start = (roots(&crossing.state), crossing.lists);
             crossing.end_chunk().unwrap();
@@ -152,6 +174,7 @@ proptest! {
             let start = crossing.state.clone();
             let mut ledger = Ledger::new(CHAIN, crossing.number, &start);
             for attempt in superblock {
+                next_superblock(&mut crossing);
                 let Some(operation) = operation(&crossing, attempt) else { continue };
                 let tried = match &operation {
                     Operation::Block(block) => ledger.apply_block(block),

@@ -8,7 +8,7 @@ use crate::{
 };
 
 fn refused(number: u32, state: &BridgeState, block: &BlockMessages) -> BridgeError {
-    let mut crossing = crossing(number, state);
+    let mut crossing = crossing(number, state, std::slice::from_ref(block));
     let before = (crossing.state.clone(), crossing.lists, crossing.chunk.steps.clone());
     let error = crossing.apply_block(block).unwrap_err();
     assert_eq!(before, (crossing.state, crossing.lists, crossing.chunk.steps), "a refusal changes nothing");
@@ -36,7 +36,7 @@ fn a_message_is_claimed_in_the_superblock_that_emits_it_if_the_emission_comes_fi
     let out = message(A, B, 10);
     let state = BridgeState::default();
     after(NUMBER, &state, &[emits(&out), claims(&out)]);
-    let mut crossing = crossing(NUMBER, &state);
+    let mut crossing = crossing(NUMBER, &state, &[claims(&out)]);
     assert!(matches!(crossing.apply_block(&claims(&out)), Err(BridgeError::NotPending { .. })));
 }
 
@@ -118,7 +118,7 @@ fn every_rule_about_a_message_has_its_own_error() {
 #[test]
 fn a_message_to_l1_is_final_when_it_is_emitted() {
     let out = message(A, L1, 10);
-    let mut crossing = crossing(NUMBER, &BridgeState::default());
+    let mut crossing = crossing(NUMBER, &BridgeState::default(), &[emits(&out)]);
     crossing.apply_block(&emits(&out)).unwrap();
     assert_eq!(crossing.state.message_count(), 0, "it is never in the tree");
     assert_eq!(crossing.state.balance(out.balance_key(L1)), amount(10));
@@ -133,17 +133,15 @@ fn a_message_to_l1_is_final_when_it_is_emitted() {
 fn a_deposit_is_claimed_or_goes_back() {
     let deposit = Message { asset: asset(L1, 1), ..message(L1, B, 10) };
     let keys = [L1, B].map(|environment| deposit.balance_key(environment));
-    let start = |number, state: &BridgeState| {
-        let mut crossing = crossing(number, state);
-        crossing.open_balances(keys).unwrap();
-        crossing
-    };
+    let start = |number, state: &BridgeState| crossing(number, state, &[]);
     let mut first = start(NUMBER, &BridgeState::default());
+    first.open_balances([keys[0]]).unwrap();
     first.deposit(&deposit).unwrap();
     assert_eq!(first.state.balance(keys[0]), amount(10));
     let state = first.state;
 
     let mut claimed = start(NUMBER + 1, &state);
+    claimed.open_balances([keys[1]]).unwrap();
     claimed.apply_block(&claims(&deposit)).unwrap();
     assert_eq!(claimed.state.balance(keys[1]), amount(10));
 
@@ -158,6 +156,75 @@ fn a_deposit_is_claimed_or_goes_back() {
     late.deposit(&deposit).unwrap();
     assert_eq!((late.state.message_count(), late.state.balance(keys[0])), (0, Amount::ZERO));
     assert_eq!(late.lists.l1_outbox, refunded.lists.l1_outbox, "L1 owes the same");
+}
+
+#[test]
+fn balances_take_their_slots_in_the_order_in_which_messages_move_them() {
+    let (out, back) = (message(A, B, 10), message(B, A, 4));
+    let [ours, theirs] = [A, B].map(|environment| out.balance_key(environment));
+    let mut other = crossing(NUMBER, &BridgeState::default(), &[]);
+    other.open_balances([theirs, ours]).unwrap();
+    let error = other.apply_block(&emits(&out)).unwrap_err();
+    assert_eq!(error, BridgeError::OutOfTurn { key: ours, next: theirs });
+    let mut honest = crossing(NUMBER, &BridgeState::default(), &[emits(&out), claims(&out)]);
+    assert_eq!((honest.lists.unused_balances, honest.state.roots(digest(1)).balance_count), (F::TWO, F::ONE));
+    // What is undone is unused again.
+    let before = honest.state.clone();
+    let block = BlockMessages { outbox: vec![out.clone(), back], ..emits(&out) };
+    assert!(honest.apply_block(&block).is_err());
+    assert_eq!(honest.state, before);
+    honest.apply_block(&emits(&out)).unwrap();
+    honest.apply_block(&claims(&out)).unwrap();
+    let roots = honest.state.roots(digest(1));
+    assert_eq!((honest.lists.unused_balances, roots.balance_count), (F::ZERO, F::from_canonical_u64(3)));
+}
+
+#[test]
+fn l1_comes_before_the_blocks_and_deposits_before_what_goes_back() {
+    let deposit = Message { asset: asset(L1, 1), ..message(L1, B, 10) };
+    let out = message(A, B, 10);
+    let mut first = crossing(NUMBER, &BridgeState::default(), &[emits(&out)]);
+    first.apply_block(&emits(&out)).unwrap();
+    first.open_balances([deposit.balance_key(L1)]).unwrap();
+    assert_eq!(first.deposit(&deposit), Err(BridgeError::L1AfterBlock));
+    assert_eq!(first.refund_deposit(&deposit), Err(BridgeError::L1AfterBlock));
+
+    let mut earlier = crossing(NUMBER, &BridgeState::default(), &[]);
+    earlier.open_balances([deposit.balance_key(L1)]).unwrap();
+    earlier.deposit(&deposit).unwrap();
+    let mut late = crossing(deposit.deadline + 1, &earlier.state, &[]);
+    late.refund_deposit(&deposit).unwrap();
+    assert_eq!(late.deposit(&deposit), Err(BridgeError::DepositAfterRefund));
+}
+
+#[test]
+fn a_message_that_was_emitted_twice_is_consumed_where_it_is_published() {
+    let out = message(A, B, 10);
+    let twice = BlockMessages { outbox: vec![out.clone(), out.clone()], ..emits(&out) };
+    let state = after(NUMBER, &BridgeState::default(), &[twice]);
+    let at = |indices: &[u32]| crossing(NUMBER, &state, &[claims(&out)]).following(indices.to_vec());
+    let claimed = |mut crossing: Crossing| {
+        crossing.apply_block(&claims(&out)).unwrap();
+        crossing
+    };
+    let first = claimed(crossing(NUMBER, &state, &[claims(&out)]));
+    let ends = [at(&[0]), at(&[1])].map(claimed);
+    assert_eq!([&ends[0].consumed, &ends[1].consumed], [&[0], &[1]]);
+    assert_eq!((&ends[0].state, ends[0].lists), (&first.state, first.lists));
+    assert_ne!(ends[1].state.messages_root(), first.state.messages_root());
+    assert_ne!(ends[1].lists.consumed, first.lists.consumed);
+
+    let refused = |mut crossing: Crossing| crossing.apply_block(&claims(&out)).unwrap_err();
+    for (indices, index) in [(vec![2], Some(2)), (vec![], None)] {
+        let error = refused(at(&indices));
+        assert_eq!(error, BridgeError::OtherIndex { message: out.hash(), index });
+    }
+    // The other one is left.
+    let mut again = at(&[1, 1]);
+    again.apply_block(&claims(&out)).unwrap();
+    let error = again.apply_block(&claims(&out)).unwrap_err();
+    assert_eq!(error, BridgeError::OtherIndex { message: out.hash(), index: Some(1) });
+    assert_eq!((again.consumed, again.state.pending(&out.hash())), (vec![1], Some(0)));
 }
 
 #[test]
@@ -235,7 +302,7 @@ fn a_ledger_counts_each_balance_that_is_added_once() {
     assert_eq!((ledger.new_balances(&two), ledger.added_balances()), (0, 1));
     assert_eq!(ledger.new_balances(&claims(&out)), 1, "that of the destination");
 
-    let known = after(NUMBER, &fresh, &[]);
+    let known = crossing(NUMBER, &fresh, &[emits(&out), claims(&out)]).state;
     let mut ledger = Ledger::new(CHAIN, NUMBER, &known);
     ledger.apply_block(&two).unwrap();
     assert_eq!((ledger.new_balances(&claims(&out)), ledger.added_balances()), (0, 0));

@@ -1,0 +1,119 @@
+//! Following superblocks that others made: the state after, from the state before and a bundle, without any proof.
+//!
+//! A verified bundle has all that this takes, and its statement commits to it: which blocks were applied, what they emit and
+//! consume, where in the tree of messages they consume it, what was taken from L1's queue, and what L1 was given. The order
+//! of the bridge's steps follows from these lists. The state reached is compared with the one that the statement names.
+
+use batcher_verify::bundle::{BlockEntry, BundleError, SuperblockBundle};
+use bridge_core::{BridgeError, BridgeLists, Consumption, Crossing, Message};
+use circuits_core::Digest;
+use circuits_protocol::{registry::EnvironmentId, statement::SuperblockStatement};
+use plonky2::field::types::PrimeField64;
+use thiserror::Error;
+
+use super::{
+    packing::{Load, Move},
+    state::{EnvironmentHead, SuperblockState},
+};
+
+/// Why a bundle does not lead on from a state. A verified one that continues the state always does.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FollowError {
+    /// The superblock continues another one.
+    #[error("the superblock's {field} is {found}, but the state needs {expected}")]
+    NotNext {
+        /// `chain id`, `number` or `previous state`.
+        field: &'static str,
+        expected: String,
+        found: String,
+    },
+    /// The statement is malformed, or the messages are not those of the blocks.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A block does not continue its environment.
+    #[error("environment {environment}: block {expected} comes next, found block {found}")]
+    Block { environment: EnvironmentId, expected: u64, found: u32 },
+    /// The messages break a rule of the bridge.
+    #[error("the superblock's messages cannot be moved: {0}")]
+    Bridge(#[from] BridgeError),
+    /// The bundle leads to another state than its statement says.
+    #[error("the superblock leads to state {expected}, its blocks and messages to {found}")]
+    OtherState { expected: Digest, found: Digest },
+}
+
+/// The state after the superblock of `bundle`, which the caller has verified. It is the state that the batcher reached, not
+/// only one with its commitment.
+///
+/// # Errors
+/// [`FollowError`]; [`FollowError::NotNext`] alone if the bundle is verified.
+pub fn follow(state: &SuperblockState, bundle: &SuperblockBundle) -> Result<SuperblockState, FollowError> {
+    let statement = bundle.statement()?;
+    let number = check_next(state, &statement)?;
+    let mut next = state.clone();
+    bundle.blocks.iter().try_for_each(|block| apply_head(&mut next, block))?;
+
+    let blocks = bundle.block_messages()?;
+    let deposits = bundle.deposits.iter().enumerate().map(|(index, message)| Move::Deposit(index, message));
+    let refunds = refunds(number, bundle).enumerate().map(|(index, message)| Move::Refund(index, message));
+    let talking = blocks.iter().enumerate().map(|(index, (_, messages))| Move::Block(index, messages));
+    let moves: Vec<_> = deposits.chain(refunds).chain(talking).collect();
+
+    let bridge = std::mem::take(&mut next.bridge);
+    let lists = BridgeLists::start(state.l1_inbox);
+    let mut crossing =
+        Crossing::new(state.chain_id, number, bridge, lists)?.following(bundle.consumed.clone());
+    crossing.open_balances(Load::new(&state.bridge, number, &moves).new_balances)?;
+    for one in moves {
+        match one {
+            Move::Deposit(_, message) => crossing.deposit(message)?,
+            Move::Refund(_, message) => crossing.refund_deposit(message)?,
+            Move::Block(index, messages) => {
+                crossing.height = Some(blocks[index].0.first_height);
+                crossing.apply_block(messages)?;
+            }
+        }
+    }
+
+    next.number = number;
+    next.history.push(statement.previous_state);
+    next.l1_inbox = crossing.lists.l1_inbox;
+    next.bridge = crossing.state;
+    let (expected, found) = (statement.new_state, next.commitment());
+    if found == expected { Ok(next) } else { Err(FollowError::OtherState { expected, found }) }
+}
+
+/// Checks that the superblock continues the state, and returns its number.
+fn check_next(state: &SuperblockState, statement: &SuperblockStatement) -> Result<u32, FollowError> {
+    let number = state.number.saturating_add(1);
+    let [chain_id, found] = [statement.chain_id, statement.number].map(|one| one.to_canonical_u64());
+    let rules = [
+        ("chain id", state.chain_id.to_string(), chain_id.to_string()),
+        ("number", number.to_string(), found.to_string()),
+        ("previous state", state.commitment().to_string(), statement.previous_state.to_string()),
+    ];
+    match rules.into_iter().find(|(_, expected, found)| expected != found) {
+        None => Ok(number),
+        Some((field, expected, found)) => Err(FollowError::NotNext { field, expected, found }),
+    }
+}
+
+/// Moves an environment's head.
+fn apply_head(state: &mut SuperblockState, block: &BlockEntry) -> Result<(), FollowError> {
+    let environment = EnvironmentId(block.environment);
+    let height = state.environments.get(&environment).map_or(0, |head| head.height);
+    let expected = u64::from(height) + 1;
+    if u64::from(block.first_height) != expected {
+        return Err(FollowError::Block { environment, expected, found: block.first_height });
+    }
+    let head = EnvironmentHead { height: block.last_height, state: block.new_state };
+    state.environments.insert(environment, head);
+    Ok(())
+}
+
+/// The deposits that nobody claimed in time, in the order in which they go back: what L1 is given back after the deposits of
+/// this superblock that came too late, which come first.
+fn refunds(number: u32, bundle: &SuperblockBundle) -> impl Iterator<Item = &Message> {
+    let bounced = bundle.deposits.iter().filter(|deposit| deposit.deadline < number).count();
+    let returned = bundle.l1_outbox.iter().filter(|(_, consumption)| *consumption == Consumption::Refund);
+    returned.map(|(message, _)| message).skip(bounced)
+}
