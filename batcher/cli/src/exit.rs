@@ -7,8 +7,9 @@ use std::{error::Error, io, process};
 use batcher_bench::BenchError;
 use batcher_circuits::engine::EngineError;
 use batcher_job::{
-    anchor::Untrusted, batch::BatchError, intake::IntakeError, leftover::LeftoverError, prove::ProveError,
-    queue::QueueError, run::RunError, scenario::ScenarioError, state::StateError, states::StatesError, store,
+    anchor::Untrusted, batch::BatchError, follow::FollowerError, intake::IntakeError,
+    leftover::LeftoverError, prove::ProveError, queue::QueueError, run::RunError, scenario::ScenarioError,
+    state::StateError, states::StatesError, store,
 };
 use batcher_keys::{AddressError, ListedError, OpenError, config::ConfigError, pins::MalformedPins};
 use batcher_verify::{bundle::BundleError, trust::TrustError, verify::VerifyError};
@@ -354,6 +355,16 @@ impl HasExitCode for BatchError {
             Self::File(error) => error.exit_code(),
             // The program made the bundle itself, so no input is to blame.
             Self::Bundle(_) => ExitCode::Invalid,
+        }
+    }
+}
+
+impl HasExitCode for FollowerError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Files(error) => error.exit_code(),
+            Self::Untrusted(error) => error.exit_code(),
+            Self::State(error) => error.exit_code(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod batch;
 mod bench;
 mod config;
 mod exit;
+mod follow;
 mod inspect;
 mod key_arguments;
 mod keys;
@@ -64,6 +65,7 @@ enum Command {
     Run(run::Arguments),
     Batch(batch::Arguments),
     Verify(verify::Arguments),
+    Follow(follow::Arguments),
     Inspect(inspect::Arguments),
     /// List the superblock states of a directory, and go back to an earlier one.
     ///
@@ -148,6 +150,7 @@ impl Command {
             Self::Run(arguments) => run::run(&arguments, options),
             Self::Batch(arguments) => batch::run(&arguments, options),
             Self::Verify(arguments) => verify::run(arguments),
+            Self::Follow(arguments) => follow::run(arguments),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::State(command) => state::run(command),
             Self::Message(command) => message::run(command),

@@ -31,12 +31,11 @@ fn root(expected: &Option<Digest>) -> String {
     expected.map_or_else(|| "none for it".to_owned(), |root| root.to_string())
 }
 
-/// Checks the superblock after `state` with the registry of this root: its deployment, its chain and its registry. What
-/// the trust file says of deposits is about the last superblock that is verified, which need not be the next one.
+/// Checks that `state` is of the trust file's deployment, and that the file's start state leads to it.
 ///
 /// # Errors
-/// [`Untrusted`], one variant per rule.
-pub fn check(trust: &Trust, state: &SuperblockState, registry_root: Digest) -> Result<(), Untrusted> {
+/// [`Untrusted::ChainId`], [`Untrusted::NotReached`] or [`Untrusted::Start`].
+pub fn check_state(trust: &Trust, state: &SuperblockState) -> Result<(), Untrusted> {
     if state.chain_id != trust.chain_id {
         return Err(Untrusted::ChainId { expected: trust.chain_id, found: state.chain_id });
     }
@@ -49,6 +48,16 @@ pub fn check(trust: &Trust, state: &SuperblockState, registry_root: Digest) -> R
     if reached != start.state {
         return Err(Untrusted::Start { number: start.number, expected: start.state, found: reached });
     }
+    Ok(())
+}
+
+/// Checks the superblock after `state` with the registry of this root: its deployment, its chain and its registry. What
+/// the trust file says of deposits is about the last superblock that is verified, which need not be the next one.
+///
+/// # Errors
+/// [`Untrusted`], one variant per rule.
+pub fn check(trust: &Trust, state: &SuperblockState, registry_root: Digest) -> Result<(), Untrusted> {
+    check_state(trust, state)?;
     let number = state.number.saturating_add(1);
     let expected = trust.registry_root(number);
     if expected != Some(registry_root) {

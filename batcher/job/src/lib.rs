@@ -3,6 +3,8 @@
 pub mod anchor;
 pub mod batch;
 pub mod delivery;
+pub mod follow;
+mod follow_display;
 pub mod intake;
 pub mod leftover;
 pub mod lifecycle;

@@ -121,7 +121,9 @@ pub struct Report {
     pub superblocks: Vec<Verified>,
 }
 
-struct Opened {
+/// A superblock whose proof and lists are verified; what it is anchored to is not.
+#[derive(Clone, Debug)]
+pub struct Opened {
     path: PathBuf,
     statement: SuperblockStatement,
     source: SuperblockCircuit,
@@ -131,7 +133,15 @@ struct Opened {
     l1_outbox: usize,
 }
 
-fn open(path: PathBuf, trust: Option<&Trust>, keys: &PinnedKeys) -> Result<Opened, VerifyError> {
+/// Reads the superblock at `path`, and verifies its proof and its lists. A key that is not among `keys` comes from `trust`.
+///
+/// # Errors
+/// [`VerifyError::File`] or [`VerifyError::Bundle`].
+pub fn open(
+    path: PathBuf,
+    trust: Option<&Trust>,
+    keys: &PinnedKeys,
+) -> Result<(Opened, SuperblockBundle), VerifyError> {
     let bytes = file::read_bytes(FileKind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
     let opened = SuperblockBundle::decode(&bytes).and_then(|bundle| {
         let embedded = keys.find(bundle.key);
@@ -145,15 +155,10 @@ fn open(path: PathBuf, trust: Option<&Trust>, keys: &PinnedKeys) -> Result<Opene
         Ok((bundle.verify_with(source, key)?, source, embedded.is_none(), bundle))
     });
     match opened {
-        Ok((statement, source, older_key, bundle)) => Ok(Opened {
-            path,
-            statement,
-            source,
-            key: bundle.key,
-            older_key,
-            deposits: bundle.deposits.len(),
-            l1_outbox: bundle.l1_outbox.len(),
-        }),
+        Ok((statement, source, older_key, bundle)) => {
+            let (key, deposits, l1_outbox) = (bundle.key, bundle.deposits.len(), bundle.l1_outbox.len());
+            Ok((Opened { path, statement, source, key, older_key, deposits, l1_outbox }, bundle))
+        }
         Err(source) => Err(VerifyError::Bundle { path, source }),
     }
 }
@@ -167,8 +172,8 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
     if paths.len() > MAX_FILES {
         return Err(VerifyError::TooMany { found: paths.len() });
     }
-    let mut opened: Vec<_> =
-        paths.into_iter().map(|path| open(path, trust, keys)).collect::<Result<_, _>>()?;
+    let open = |path| open(path, trust, keys).map(|(opened, _)| opened);
+    let mut opened: Vec<_> = paths.into_iter().map(open).collect::<Result<_, _>>()?;
     opened.sort_by_key(|one| one.statement.number.to_canonical_u64());
     for pair in opened.windows(2) {
         check_chain(&pair[0].statement, &pair[1])?;
@@ -179,8 +184,8 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
     };
     if let Some(trust) = trust {
         check_start(trust, &opened[0])?;
-        opened.iter().try_for_each(|one| check_trusted(trust, one))?;
-        check_inbox(trust, &opened[opened.len() - 1])?;
+        opened.iter().try_for_each(|one| one.check_trusted(trust))?;
+        opened[opened.len() - 1].check_inbox(trust)?;
     }
     let verified = |one: Opened| Verified {
         file: one.path,
@@ -257,35 +262,59 @@ fn check_start(trust: &Trust, first: &Opened) -> Result<(), VerifyError> {
     untrusted(first, rules)
 }
 
-fn check_inbox(trust: &Trust, last: &Opened) -> Result<(), VerifyError> {
-    let found = last.statement.l1_inbox_after;
-    let expected = trust.l1_inbox.unwrap_or(found);
-    untrusted(last, [("digest of the deposits consumed", expected.to_string(), found.to_string())])
-}
+impl Opened {
+    /// The file that it was read from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 
-fn check_trusted(trust: &Trust, one: &Opened) -> Result<(), VerifyError> {
-    let number = one.statement.number.to_canonical_u64();
-    let root = u32::try_from(number).ok().and_then(|number| trust.registry_root(number));
-    let root = root.map_or_else(|| "absent from the schedule".to_owned(), |root| root.to_string());
-    let chain_id = one.statement.chain_id.to_canonical_u64().to_string();
-    untrusted(
-        one,
-        [
-            ("chain id", trust.chain_id.to_string(), chain_id),
-            ("registry root", root, one.statement.registry_root.to_string()),
-        ],
-    )?;
-    let found = one.key.to_string();
-    let expected = if trust.keys.contains(&one.key) {
-        found.clone()
-    } else {
-        match trust.older_key(one.key).map(|older| older.valid_until) {
-            Some(until) if number <= u64::from(until) => found.clone(),
-            Some(until) => format!("that key up to superblock {until}"),
-            None => "another superblock key".to_owned(),
-        }
-    };
-    untrusted(one, [("key", expected, found)])
+    /// What its proof states.
+    #[must_use]
+    pub fn statement(&self) -> &SuperblockStatement {
+        &self.statement
+    }
+
+    /// Checks that chain id, registry and key are those that the trust file has for the superblock's number.
+    ///
+    /// # Errors
+    /// [`VerifyError::Untrusted`]
+    pub fn check_trusted(&self, trust: &Trust) -> Result<(), VerifyError> {
+        let Self { statement, key, .. } = self;
+        let number = statement.number.to_canonical_u64();
+        let root = u32::try_from(number).ok().and_then(|number| trust.registry_root(number));
+        let root = root.map_or_else(|| "absent from the schedule".to_owned(), |root| root.to_string());
+        let chain_id = statement.chain_id.to_canonical_u64().to_string();
+        untrusted(
+            self,
+            [
+                ("chain id", trust.chain_id.to_string(), chain_id),
+                ("registry root", root, statement.registry_root.to_string()),
+            ],
+        )?;
+        let found = key.to_string();
+        let expected = if trust.keys.contains(key) {
+            found.clone()
+        } else {
+            match trust.older_key(*key).map(|older| older.valid_until) {
+                Some(until) if number <= u64::from(until) => found.clone(),
+                Some(until) => format!("that key up to superblock {until}"),
+                None => "another superblock key".to_owned(),
+            }
+        };
+        untrusted(self, [("key", expected, found)])
+    }
+
+    /// Checks that the deposits consumed up to this superblock, the last of a chain, are those of the trust file, if that
+    /// names any.
+    ///
+    /// # Errors
+    /// [`VerifyError::Untrusted`]
+    pub fn check_inbox(&self, trust: &Trust) -> Result<(), VerifyError> {
+        let found = self.statement.l1_inbox_after;
+        let expected = trust.l1_inbox.unwrap_or(found);
+        untrusted(self, [("digest of the deposits consumed", expected.to_string(), found.to_string())])
+    }
 }
 
 fn untrusted<const N: usize>(

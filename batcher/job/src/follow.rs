@@ -1,0 +1,323 @@
+//! Moves one's own states forward with superblocks that others made.
+//!
+//! ```text
+//! bundles --verify, each alone--> those that continue the latest state, in order --follow--> the states after them
+//! ```
+//!
+//! Each bundle is verified as `verify` does, and no proof is made. A bundle that is refused, that comes too early, or that
+//! the chain has already, stops none of those that do not need it.
+
+use std::path::{Path, PathBuf};
+
+use batcher_circuits::{
+    follow::{FollowError, follow},
+    state::SuperblockState,
+};
+use batcher_verify::{
+    bundle::SuperblockBundle,
+    keys::PinnedKeys,
+    trust::Trust,
+    verify::{MAX_FILES, Opened, VerifyError, open},
+};
+use circuits_core::Digest;
+use circuits_files::file::FileError;
+use plonky2::field::types::PrimeField64;
+use thiserror::Error;
+
+use crate::{
+    anchor::{self, Untrusted},
+    queue::Queue,
+    states::{States, StatesError},
+};
+
+/// Applies superblocks to states.
+pub struct Follower<'a> {
+    /// The keys that proofs verify under, beside the older ones of `trust`.
+    pub keys: &'a PinnedKeys,
+    /// Nothing is applied that this refuses.
+    pub trust: Option<&'a Trust>,
+    /// L1's queue: a superblock that consumes other deposits is not applied.
+    pub queue: Option<&'a Queue>,
+}
+
+/// What became of the bundles, and where the chain is.
+#[derive(Debug)]
+pub struct Followed {
+    /// What became of each bundle: first the valid ones, by number, then the others.
+    pub superblocks: Vec<Considered>,
+    /// The number of the latest state.
+    pub number: u32,
+    /// The latest state.
+    pub state: Digest,
+    /// Whether deployment, start state, registries and keys are those of a trust file.
+    pub anchored: bool,
+    /// Whether the deposits consumed are known to be L1's: compared with its queue, or with the digest in a trust file.
+    pub deposits_checked: bool,
+    /// Why some states that are too old to be kept are not removed.
+    pub unremoved: Vec<FileError>,
+}
+
+/// A bundle and what became of it.
+#[derive(Debug)]
+pub struct Considered {
+    pub path: PathBuf,
+    /// The superblock's number, if the bundle is valid.
+    pub number: Option<u64>,
+    pub decision: Decision,
+}
+
+/// What becomes of a bundle.
+#[derive(Debug)]
+pub enum Decision {
+    /// The chain goes on with it; this is the state that it leads to.
+    Applied(Digest),
+    /// The chain has this superblock already.
+    Known,
+    /// This file has the same superblock.
+    Copy(PathBuf),
+    /// The superblock with this number, which comes before, is missing.
+    Early { missing: u64 },
+    /// It is not applied.
+    Refused(Refusal),
+}
+
+/// Why a bundle is not applied.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// The bundle is invalid, or not what the trust file or L1's queue says.
+    #[error(transparent)]
+    Invalid(#[from] VerifyError),
+    /// The superblock is of another chain.
+    #[error("superblock {number}: its {field} state is {found}, the chain has {expected}")]
+    OtherChain {
+        number: u64,
+        /// `previous` or `new`.
+        field: &'static str,
+        expected: Digest,
+        found: Digest,
+    },
+    /// Two valid superblocks continue one state, and L1 has accepted one of them at most.
+    #[error("{other} continues the same state with another superblock {number}; give only the one that L1 accepted", other = .other.display())]
+    Rival { number: u64, other: PathBuf },
+    /// What the bundle publishes does not lead on from the state.
+    #[error("superblock {number}: {source}")]
+    Follow { number: u64, source: FollowError },
+}
+
+impl Refusal {
+    /// Whether a proof or a statement is wrong, rather than a file unreadable.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        match self {
+            Self::Invalid(error) => error.is_invalid(),
+            Self::OtherChain { .. } | Self::Rival { .. } | Self::Follow { .. } => true,
+        }
+    }
+}
+
+/// Why no bundle is considered, or why the states do not move.
+#[derive(Debug, Error)]
+pub enum FollowerError {
+    /// There is nothing to follow, or too much.
+    #[error(transparent)]
+    Files(#[from] VerifyError),
+    /// The state is not one that the trust file's start leads to.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// A state cannot be written.
+    #[error(transparent)]
+    State(#[from] StatesError),
+}
+
+/// A superblock that is valid on its own.
+struct Candidate {
+    opened: Opened,
+    bundle: SuperblockBundle,
+}
+
+impl Candidate {
+    fn number(&self) -> u64 {
+        self.opened.statement().number.to_canonical_u64()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.opened.path().to_owned()
+    }
+
+    /// Whether it continues the state that superblock `number` led to.
+    fn continues(&self, number: u64, state: Digest) -> bool {
+        self.number() == number + 1 && self.opened.statement().previous_state == state
+    }
+
+    fn decided(self, decision: Decision) -> Considered {
+        Considered { path: self.path(), number: Some(self.number()), decision }
+    }
+}
+
+impl Follower<'_> {
+    /// Verifies the superblocks in `paths`, in any order, and applies those that continue the latest of `states`.
+    ///
+    /// # Errors
+    /// [`FollowerError`]. A bundle that is refused is not an error: the outcome lists it.
+    pub fn run(&self, paths: Vec<PathBuf>, states: &mut States) -> Result<Followed, FollowerError> {
+        match paths.len() {
+            0 => return Err(VerifyError::Empty.into()),
+            found if found > MAX_FILES => return Err(VerifyError::TooMany { found }.into()),
+            _ => {}
+        }
+        if let Some(trust) = self.trust {
+            anchor::check_state(trust, states.latest())?;
+        }
+        let (mut candidates, mut invalid) = (vec![], vec![]);
+        for path in paths {
+            match self.open(&path) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(error) => {
+                    let decision = Decision::Refused(error.into());
+                    invalid.push(Considered { path, number: None, decision });
+                }
+            }
+        }
+        let mut superblocks = set_copies_aside(&mut candidates);
+        let chain = self.chain(states.latest(), &mut candidates, &mut superblocks);
+        let mut unremoved = vec![];
+        let mut links = chain.into_iter();
+        for candidate in links.by_ref() {
+            match follow(states.latest(), &candidate.bundle) {
+                Ok(state) => {
+                    states.check(&state)?;
+                    unremoved = states.advance(state)?;
+                    let reached = candidate.opened.statement().new_state;
+                    superblocks.push(candidate.decided(Decision::Applied(reached)));
+                }
+                Err(source) => {
+                    let number = candidate.number();
+                    let refusal = Refusal::Follow { number, source };
+                    superblocks.push(candidate.decided(Decision::Refused(refusal)));
+                    break;
+                }
+            }
+        }
+        let latest = states.latest();
+        superblocks.extend(candidates.into_iter().chain(links).map(|one| left_over(one, latest)));
+        superblocks.sort_by_key(|one| one.number);
+        superblocks.extend(invalid);
+        Ok(Followed {
+            superblocks,
+            number: latest.number,
+            state: latest.commitment(),
+            anchored: self.trust.is_some(),
+            deposits_checked: self.knows_deposits(latest.l1_inbox),
+            unremoved,
+        })
+    }
+
+    /// Reads and verifies a bundle on its own.
+    fn open(&self, path: &Path) -> Result<Candidate, VerifyError> {
+        let (opened, bundle) = open(path.to_owned(), self.trust, self.keys)?;
+        self.trust.map_or(Ok(()), |trust| opened.check_trusted(trust))?;
+        Ok(Candidate { opened, bundle })
+    }
+
+    /// Takes those candidates that continue `state` one after the other, as far as their deposits are L1's. What cannot be
+    /// among them is decided.
+    fn chain(
+        &self,
+        state: &SuperblockState,
+        candidates: &mut Vec<Candidate>,
+        decided: &mut Vec<Considered>,
+    ) -> Vec<Candidate> {
+        let mut chain: Vec<Candidate> = vec![];
+        let (mut number, mut reached) = (u64::from(state.number), state.commitment());
+        loop {
+            let is_next = |one: &mut Candidate| one.continues(number, reached);
+            let mut next: Vec<_> = candidates.extract_if(.., is_next).collect();
+            if next.len() != 1 {
+                decided.extend(rivals(next));
+                break;
+            }
+            chain.append(&mut next);
+            if let Some(last) = chain.last() {
+                (number, reached) = (last.number(), last.opened.statement().new_state);
+            }
+        }
+        // What the last one has consumed begins with what those before it have.
+        while let Some(last) = chain.pop() {
+            match self.check_deposits(&last.opened) {
+                Ok(()) => {
+                    chain.push(last);
+                    break;
+                }
+                Err(error) => decided.push(last.decided(Decision::Refused(error.into()))),
+            }
+        }
+        chain
+    }
+
+    /// Checks that the deposits consumed up to the last superblock of a chain are L1's, as far as that is known.
+    fn check_deposits(&self, last: &Opened) -> Result<(), VerifyError> {
+        self.trust.map_or(Ok(()), |trust| last.check_inbox(trust))?;
+        let statement = last.statement();
+        match self.queue.map(|queue| queue.pending(statement.l1_inbox_after)) {
+            None | Some(Ok(_)) => Ok(()),
+            Some(Err(_)) => {
+                let (number, found) = (statement.number.to_canonical_u64(), statement.l1_inbox_after);
+                Err(VerifyError::Deposits { number, found })
+            }
+        }
+    }
+
+    /// Whether the deposits with the digest `l1_inbox` are L1's for sure.
+    fn knows_deposits(&self, l1_inbox: Digest) -> bool {
+        self.trust.is_some_and(|trust| trust.l1_inbox == Some(l1_inbox))
+            || self.queue.is_some_and(|queue| queue.pending(l1_inbox).is_ok())
+    }
+}
+
+/// Takes further files with the superblock of another one from the candidates.
+fn set_copies_aside(candidates: &mut Vec<Candidate>) -> Vec<Considered> {
+    let mut first: Vec<Candidate> = vec![];
+    let mut copies = vec![];
+    for candidate in candidates.drain(..) {
+        let same = |one: &&Candidate| one.opened.statement() == candidate.opened.statement();
+        match first.iter().find(same).map(Candidate::path) {
+            Some(path) => copies.push(candidate.decided(Decision::Copy(path))),
+            None => first.push(candidate),
+        }
+    }
+    *candidates = first;
+    copies
+}
+
+/// Refuses superblocks that continue one state in different ways.
+fn rivals(candidates: Vec<Candidate>) -> Vec<Considered> {
+    let paths: Vec<_> = candidates.iter().map(Candidate::path).collect();
+    let refused = candidates.into_iter().enumerate().map(|(index, one)| {
+        let (number, other) = (one.number(), paths[(index + 1) % paths.len()].clone());
+        one.decided(Decision::Refused(Refusal::Rival { number, other }))
+    });
+    refused.collect()
+}
+
+/// What becomes of a superblock that does not continue the `latest` state.
+fn left_over(candidate: Candidate, latest: &SuperblockState) -> Considered {
+    let (number, statement) = (candidate.number(), candidate.opened.statement());
+    let reached = latest.commitment();
+    let past = |number: u64| {
+        let number = usize::try_from(number).ok();
+        number.and_then(|number| latest.history.get(number)).copied().unwrap_or(reached)
+    };
+    let missing = u64::from(latest.number) + 1;
+    let other =
+        |field, expected, found| Decision::Refused(Refusal::OtherChain { number, field, expected, found });
+    let decision = if number > missing {
+        Decision::Early { missing }
+    } else if number == missing {
+        other("previous", reached, statement.previous_state)
+    } else if past(number) == statement.new_state {
+        Decision::Known
+    } else {
+        other("new", past(number), statement.new_state)
+    };
+    candidate.decided(decision)
+}
