@@ -5,7 +5,7 @@
 //! of the bridge's steps follows from these lists. The state reached is compared with the one that the statement names.
 
 use batcher_verify::bundle::{BlockEntry, BundleError, SuperblockBundle};
-use bridge_core::{BridgeError, BridgeLists, Consumption, Crossing, Message};
+use bridge_core::{BridgeError, BridgeLists, Crossing};
 use circuits_core::Digest;
 use circuits_protocol::{registry::EnvironmentId, statement::SuperblockStatement};
 use plonky2::field::types::PrimeField64;
@@ -54,7 +54,8 @@ pub fn follow(state: &SuperblockState, bundle: &SuperblockBundle) -> Result<Supe
 
     let blocks = bundle.block_messages()?;
     let deposits = bundle.deposits.iter().enumerate().map(|(index, message)| Move::Deposit(index, message));
-    let refunds = refunds(number, bundle).enumerate().map(|(index, message)| Move::Refund(index, message));
+    let refunds = bundle.refunds(statement.number).enumerate();
+    let refunds = refunds.map(|(index, message)| Move::Refund(index, message));
     let talking = blocks.iter().enumerate().map(|(index, (_, messages))| Move::Block(index, messages));
     let moves: Vec<_> = deposits.chain(refunds).chain(talking).collect();
 
@@ -108,12 +109,4 @@ fn apply_head(state: &mut SuperblockState, block: &BlockEntry) -> Result<(), Fol
     let head = EnvironmentHead { height: block.last_height, state: block.new_state };
     state.environments.insert(environment, head);
     Ok(())
-}
-
-/// The deposits that nobody claimed in time, in the order in which they go back: what L1 is given back after the deposits of
-/// this superblock that came too late, which come first.
-fn refunds(number: u32, bundle: &SuperblockBundle) -> impl Iterator<Item = &Message> {
-    let bounced = bundle.deposits.iter().filter(|deposit| deposit.deadline < number).count();
-    let returned = bundle.l1_outbox.iter().filter(|(_, consumption)| *consumption == Consumption::Refund);
-    returned.map(|(message, _)| message).skip(bounced)
 }

@@ -306,6 +306,7 @@ impl HasExitCode for LeftoverError {
         match self {
             Self::File(error) => error.exit_code(),
             Self::Invalid { .. }
+            | Self::Follow { .. }
             | Self::OtherProgram { .. }
             | Self::OtherState { .. }
             | Self::OtherInput { .. } => ExitCode::Rejected,

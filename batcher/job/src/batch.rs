@@ -150,23 +150,27 @@ impl Batcher<'_> {
         // The outcome lists the bundles in any case.
         let unrecorded = refused.iter().filter_map(|bundle| record(&store, bundle, &program).err()).collect();
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
-        let segment_set_root = self.engine.pinned().key_set().root();
-        // What the interrupted run had is planned again, in its order, and nothing beside it.
-        let selection = match &leftover {
-            None => self.planner.select(state, registry, &candidates, deposits),
-            Some(leftover) => match leftover.order(&candidates) {
-                Some(order) => {
-                    self.planner.select_in_order(state, &candidates, leftover.deposits(deposits), order)
-                }
-                None => return Err(leftover.refusal(registry_root, None).into()),
-            },
-        };
-        if selection.order.is_empty() {
-            let Selection { left_out, stuck, .. } = selection;
-            let left_out = with_paths(left_out, &blocks);
-            let unremoved = vec![];
+        if let Some(leftover) = leftover {
+            let order = leftover.check_input(registry_root, deposits, &candidates)?;
+            let new_state = leftover.follow(state)?;
+            self.check_key(leftover.bundle().key, new_state.number)?;
+            states.check(&new_state)?;
+            let (path, unremoved) = write(superblocks, leftover.bytes(), &new_state, states)?;
+            let bundle = leftover.bundle();
+            let made = Made {
+                statement: *leftover.statement(),
+                state: new_state,
+                path,
+                is_adopted: true,
+                included: order.iter().map(|&index| blocks[index].path.clone()).collect(),
+                deposits: bundle.deposits.clone(),
+                l1_outbox: bundle.l1_outbox.clone(),
+            };
+            let others = blocks.iter().enumerate().filter(|(index, _)| !order.contains(index));
+            let left_out = others.map(|(_, block)| (block.path.clone(), LeftOut::MadeWithout)).collect();
+            let (made, stuck) = (Some(made), None);
             return Ok(Outcome {
-                made: None,
+                made,
                 refused,
                 unrecorded,
                 unremoved,
@@ -177,44 +181,42 @@ impl Batcher<'_> {
                 waiting,
             });
         }
-        let plan = match (self.planner.plan(state, registry, segment_set_root, selection), &leftover) {
-            (Ok(plan), _) => plan,
-            (Err(_), Some(leftover)) => return Err(leftover.refusal(registry_root, None).into()),
-            (Err(error), None) => return Err(error.into()),
-        };
+        let selection = self.planner.select(state, registry, &candidates, deposits);
+        if selection.order.is_empty() {
+            let Selection { left_out, stuck, .. } = selection;
+            let left_out = with_paths(left_out, &blocks);
+            let (made, unremoved) = (None, vec![]);
+            return Ok(Outcome {
+                made,
+                refused,
+                unrecorded,
+                unremoved,
+                left_out,
+                stuck,
+                stale,
+                copies,
+                waiting,
+            });
+        }
+        let segment_set_root = self.engine.pinned().key_set().root();
+        let plan = self.planner.plan(state, registry, segment_set_root, selection)?;
         // A state that is too large to be written would make all proofs useless.
         states.check(&plan.transition.new_state)?;
-        let bytes = match &leftover {
-            Some(leftover) => {
-                leftover.check(registry_root, Some(&plan.transition.statement))?;
-                self.check_key(leftover.key(), plan.transition.new_state.number)?;
-                leftover.bytes().to_vec()
-            }
-            None => self.prove(&plan, &blocks, &store)?,
-        };
+        let bytes = self.prove(&plan, &blocks, &store)?;
 
-        let Transition { statement, new_state, l1_inbox, l1_outbox, .. } = plan.transition;
-        let path = superblock_file(superblocks, new_state.number);
-        // A bundle that is adopted was perhaps not durable yet.
-        file::write_new(&path, &bytes)?;
-        let unremoved = states.advance(new_state.clone())?;
-
-        let included = plan.order.iter().map(|&index| blocks[index].path.clone()).collect();
-        let mut left_out = with_paths(plan.left_out, &blocks);
-        if leftover.is_some() {
-            let others = blocks.iter().enumerate().filter(|(index, _)| !plan.order.contains(index));
-            left_out.extend(others.map(|(_, block)| (block.path.clone(), LeftOut::MadeWithout)));
-        }
+        let Plan { order, left_out, stuck, transition, .. } = plan;
+        let Transition { statement, new_state, l1_inbox, l1_outbox, .. } = transition;
+        let (path, unremoved) = write(superblocks, &bytes, &new_state, states)?;
         let made = Made {
             statement,
             state: new_state,
             path,
-            is_adopted: leftover.is_some(),
-            included,
+            is_adopted: false,
+            included: order.iter().map(|&index| blocks[index].path.clone()).collect(),
             deposits: l1_inbox,
             l1_outbox,
         };
-        let (made, stuck) = (Some(made), plan.stuck);
+        let (made, left_out) = (Some(made), with_paths(left_out, &blocks));
         Ok(Outcome { made, refused, unrecorded, unremoved, left_out, stuck, stale, copies, waiting })
     }
 
@@ -245,6 +247,20 @@ impl Batcher<'_> {
     fn program(&self) -> String {
         format!("{} {}", env!("CARGO_PKG_VERSION"), self.engine.pinned().key_set().root())
     }
+}
+
+/// Writes a superblock's bundle to the directory `superblocks`, then makes `state` the latest one. Returns the bundle's path,
+/// and why some states that are too old to be kept are not removed.
+fn write(
+    superblocks: &Path,
+    bundle: &[u8],
+    state: &SuperblockState,
+    states: &mut States,
+) -> Result<(PathBuf, Vec<FileError>), BatchError> {
+    let path = superblock_file(superblocks, state.number);
+    // A bundle that is adopted was perhaps not durable yet.
+    file::write_new(&path, bundle)?;
+    Ok((path, states.advance(state.clone())?))
 }
 
 /// Records a refusal, unless it is on record already.

@@ -1,16 +1,19 @@
 //! The bundle of a superblock that the state does not have yet. A run that is interrupted after it writes the bundle and
 //! before it moves the state leaves one.
 //!
-//! Somebody may have seen that superblock, so there must be no other one of its number. It is adopted if the same blocks
-//! and deposits lead from the state to what it states; bundles of other blocks may lie beside them. Otherwise it stays, and
-//! whoever calls has to decide.
+//! Somebody may have seen that superblock, so there must be no other one of its number. It is adopted if its blocks and
+//! deposits are given again; bundles of other blocks may lie beside them. Otherwise it stays, and whoever calls has to
+//! decide: it may be one that was rolled back. The state that it leads to follows from it alone.
 
 use std::{
     io,
     path::{Path, PathBuf},
 };
 
-use batcher_circuits::state::SuperblockState;
+use batcher_circuits::{
+    follow::{FollowError, follow},
+    state::SuperblockState,
+};
 use batcher_verify::{
     bundle::{BlockEntry, BundleError, SUPERBLOCK_LIMIT, SuperblockBundle},
     keys::PinnedKeys,
@@ -32,6 +35,9 @@ pub enum LeftoverError {
     /// The file is not a valid superblock.
     #[error("{path}: the file is not a valid superblock: {source}; move it away to make one", path = .path.display())]
     Invalid { path: PathBuf, source: Box<BundleError> },
+    /// The superblock does not lead on from the state that it continues.
+    #[error("{path}: {source}; move it away to make one", path = .path.display())]
+    Follow { path: PathBuf, source: Box<FollowError> },
     /// A program with other circuits made the superblock.
     #[error("{path}: a superblock of a program with other circuits is there; finish it with that program, or move it away if nobody has received it", path = .path.display())]
     OtherProgram { path: PathBuf },
@@ -111,47 +117,45 @@ impl Leftover {
         &self.bytes
     }
 
-    /// The digest of the key that its proof verifies under.
-    pub(crate) fn key(&self) -> Digest {
-        self.bundle.key
+    /// The bundle.
+    pub(crate) fn bundle(&self) -> &SuperblockBundle {
+        &self.bundle
     }
 
-    /// Its blocks among these, by index, in its own order; `None` if one is missing.
-    pub(crate) fn order(&self, blocks: &[Candidate]) -> Option<Vec<usize>> {
-        self.bundle.blocks.iter().map(|entry| blocks.iter().position(|block| is(entry, block))).collect()
+    /// What its proof states.
+    pub(crate) fn statement(&self) -> &SuperblockStatement {
+        &self.statement
     }
 
-    /// As many of the queue's next deposits as it takes.
-    pub(crate) fn deposits<'d>(&self, pending: &'d [Message]) -> &'d [Message] {
-        &pending[..pending.len().min(self.bundle.deposits.len())]
-    }
-
-    /// Checks that it is the superblock that the input leads to: what is `planned`, if there is a plan, with this registry.
+    /// Checks that it was made of this input, beside which there may be more: with the registry, of the queue's next
+    /// deposits, and of some of the blocks. Returns the indices of these, in the order of the superblock.
     ///
     /// # Errors
     /// [`LeftoverError::OtherInput`]
-    pub(crate) fn check(
+    pub(crate) fn check_input(
         &self,
         registry_root: Digest,
-        planned: Option<&SuperblockStatement>,
-    ) -> Result<(), LeftoverError> {
-        match planned {
-            Some(planned) if *planned == self.statement => Ok(()),
-            planned => Err(self.refusal(registry_root, planned)),
+        pending: &[Message],
+        blocks: &[Candidate],
+    ) -> Result<Vec<usize>, LeftoverError> {
+        let other = |with| LeftoverError::OtherInput { path: self.path.clone(), number: self.number, with };
+        if self.statement.registry_root != registry_root {
+            return Err(other(OtherInput::Registry));
         }
+        if !pending.starts_with(&self.bundle.deposits) {
+            return Err(other(OtherInput::Deposits));
+        }
+        let index = |entry| blocks.iter().position(|block| is(entry, block));
+        let order: Option<_> = self.bundle.blocks.iter().map(index).collect();
+        order.ok_or_else(|| other(OtherInput::Blocks))
     }
 
-    /// Why the input does not lead to it.
-    pub(crate) fn refusal(
-        &self,
-        registry_root: Digest,
-        planned: Option<&SuperblockStatement>,
-    ) -> LeftoverError {
-        let with = match planned {
-            _ if self.statement.registry_root != registry_root => OtherInput::Registry,
-            Some(planned) if self.statement.l1_inbox_after != planned.l1_inbox_after => OtherInput::Deposits,
-            _ => OtherInput::Blocks,
-        };
-        LeftoverError::OtherInput { path: self.path.clone(), number: self.number, with }
+    /// The state that it leads to from `state`, which it continues.
+    ///
+    /// # Errors
+    /// [`LeftoverError::Follow`]
+    pub(crate) fn follow(&self, state: &SuperblockState) -> Result<SuperblockState, LeftoverError> {
+        let failed = |source| LeftoverError::Follow { path: self.path.clone(), source: Box::new(source) };
+        follow(state, &self.bundle).map_err(failed)
     }
 }

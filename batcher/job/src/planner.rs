@@ -150,27 +150,6 @@ impl Planner {
         Selection { order, left_out, stuck, contents, load }
     }
 
-    /// The selection of these blocks in this order, for a superblock that was made of them before.
-    pub(crate) fn select_in_order(
-        &self,
-        state: &SuperblockState,
-        candidates: &[Candidate],
-        deposits: &[Message],
-        order: Vec<usize>,
-    ) -> Selection {
-        let room = Room::new(self.max_blocks, self.max_messages);
-        let mut schedule = Schedule::new(state, candidates, vec![], room);
-        let (taken, stuck) = schedule.take_deposits(deposits);
-        let refunds = schedule.send_back(state);
-        let contents = Contents {
-            blocks: order.iter().map(|&index| candidates[index].content()).collect(),
-            deposits: deposits[..taken].to_vec(),
-            refunds,
-        };
-        let load = contents.load(state);
-        Selection { order, left_out: vec![], stuck, contents, load }
-    }
-
     /// Chooses the tree of proofs for a selection, and applies it to the `state` that it was made for.
     ///
     /// # Errors

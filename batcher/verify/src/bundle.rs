@@ -121,6 +121,9 @@ pub enum BundleError {
         expected: Digest,
         found: Digest,
     },
+    /// There is not one index for each message that is consumed.
+    #[error("the superblock consumes {expected} messages, and {found} indices are listed")]
+    Indices { expected: usize, found: usize },
     /// The messages are not those that the blocks emit and consume.
     #[error(
         "the messages listed are not those of block {index} of the superblock, or more than those of all"
@@ -148,6 +151,7 @@ impl BundleError {
             Self::Proof(error) => matches!(error, ProofError::Invalid { .. }),
             Self::OtherStatement { .. }
             | Self::Blocks { .. }
+            | Self::Indices { .. }
             | Self::Messages { .. }
             | Self::L1 { .. }
             | Self::UnknownKey(_) => true,
@@ -244,8 +248,15 @@ impl SuperblockBundle {
     /// Checks that `statement` commits to what the bundle publishes. No proof is verified.
     ///
     /// # Errors
-    /// [`BundleError::Blocks`], [`BundleError::Messages`] or [`BundleError::L1`].
+    /// [`BundleError::Indices`], [`BundleError::Blocks`], [`BundleError::Messages`] or [`BundleError::L1`].
     pub fn check_published(&self, statement: &SuperblockStatement) -> Result<(), BundleError> {
+        // An index takes one byte and is hashed: millions of them would take seconds.
+        let by_blocks = self.messages.iter().map(|block| block.inbox.len()).sum::<usize>();
+        let expected = by_blocks + self.refunds(statement.number).count();
+        let found = self.consumed.len();
+        if found != expected {
+            return Err(BundleError::Indices { expected, found });
+        }
         let elements = self.blocks.iter().map(BlockEntry::element).chain([indices_digest(&self.consumed)]);
         let found = elements.fold(empty_list(), |digest, element| chain(BODY_CHAIN, digest, element));
         let count = statement.block_count.to_canonical_u64();
@@ -284,6 +295,15 @@ impl SuperblockBundle {
             None => Ok(found),
             Some(_) => Err(BundleError::Messages { index: self.blocks.len() }),
         }
+    }
+
+    /// The deposits that nobody claimed in time and that go back in superblock `number`, in order: what L1 is given back
+    /// after the deposits of this superblock that came too late, which come first.
+    pub fn refunds(&self, number: F) -> impl Iterator<Item = &Message> {
+        let number = number.to_canonical_u64();
+        let bounced = self.deposits.iter().filter(|deposit| u64::from(deposit.deadline) < number).count();
+        let returned = self.l1_outbox.iter().filter(|(_, consumption)| *consumption == Consumption::Refund);
+        returned.map(|(message, _)| message).skip(bounced)
     }
 
     /// Checks that the statement's L1 inbox and outbox are those listed.

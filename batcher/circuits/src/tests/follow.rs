@@ -249,6 +249,9 @@ fn a_message_that_was_emitted_twice_is_followed_whichever_is_claimed() {
         assert!(matches!(error, BundleError::Blocks { consumed: 1, .. }), "{error}");
         let error = follow(&scene.state, &other).unwrap_err();
         assert!(matches!(error, FollowError::OtherState { .. }), "{error}");
+        other.consumed.clear();
+        let error = other.check_published(&transition.statement).unwrap_err();
+        assert_eq!(error, BundleError::Indices { expected: 1, found: 0 });
         other.consumed = vec![0];
         let error = follow(&scene.state, &other).unwrap_err();
         assert_eq!(error, BridgeError::OtherIndex { message: hash, index: Some(0) }.into());

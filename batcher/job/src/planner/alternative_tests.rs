@@ -1,10 +1,13 @@
 //! Plans over blocks of which a superblock takes at most one.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
-use batcher_circuits::testing::{block_with, digest, free_key_digest, free_registry, message, moves};
+use batcher_circuits::{
+    follow::follow,
+    testing::{block, block_with, digest, free_key_digest, free_proof, free_registry, message, moves},
+};
 use bridge_core::{BlockMessages, BridgeError, Consumption, Ledger, Message};
-use circuits_core::F;
+use circuits_core::{F, Proof};
 use circuits_protocol::{
     registry::EnvironmentId,
     statement::{BlockStatement, statement_digest},
@@ -16,6 +19,9 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 
 const CHAIN: u64 = 1;
+
+/// A proof that nobody looks at.
+static PROOF: LazyLock<Proof> = LazyLock::new(|| free_proof(&block(1, 1)));
 
 /// The state at a height of one of an environment's branches. All branches begin at genesis.
 fn state(id: u16, branch: u64, height: u32) -> Digest {
@@ -316,17 +322,18 @@ proptest! {
             if selection.order.is_empty() {
                 break;
             }
-            // Whoever has nothing but the chosen blocks plans the same superblock, in the order of the first plan.
-            let chosen: Vec<_> = selection.order.iter().map(|&index| left[index].clone()).collect();
-            let again = planner.select_in_order(&state, &chosen, &[], (0..chosen.len()).collect());
-            prop_assert_eq!(&again.contents, &selection.contents);
             let remaining = |all: &[Candidate], selection: &Selection| -> Vec<_> {
                 selection.left_out.iter().map(|(index, _)| all[*index].clone()).collect()
             };
             (left, shuffled) = (remaining(&left, &selection), remaining(&shuffled, &other));
             let plan = planner.plan(&state, &registry, digest(1), selection);
             prop_assert!(plan.is_ok(), "{:?}", plan.err());
-            state = plan.expect("checked").transition.new_state;
+            let transition = plan.expect("checked").transition;
+            // Whoever has nothing but the bundle reaches the same state.
+            let bundle = transition.bundle(&PROOF, digest(1));
+            let followed = follow(&state, &bundle);
+            state = transition.new_state;
+            prop_assert_eq!(followed.as_ref(), Ok(&state));
         }
     }
 }
