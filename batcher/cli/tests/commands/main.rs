@@ -4,6 +4,7 @@ mod account;
 mod command_line;
 mod config;
 mod counters;
+mod following;
 mod hostile;
 mod key_commands;
 mod messages;

@@ -4,6 +4,7 @@ mod bridge;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;
+mod following;
 mod intake;
 mod jobs;
 mod moving;

@@ -1,0 +1,266 @@
+//! Superblocks that one batcher made, applied to the states of another.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::LazyLock,
+};
+
+use batcher_circuits::{
+    state::SuperblockState,
+    testing::{block, digest, message, moves},
+};
+use batcher_job::{
+    anchor::Untrusted,
+    follow::{Decision, Followed, Follower, FollowerError, Refusal},
+    output::state_numbers,
+    queue::Queue,
+    states::{States, latest},
+};
+use batcher_verify::{
+    bundle::{BundleError, SuperblockBundle},
+    keys::PinnedKeys,
+    trust::{RegistryFrom, Trust},
+    verify::VerifyError,
+};
+use bridge_core::Message;
+use circuits_protocol::registry::EnvironmentId;
+
+use crate::{
+    common::{batch, batch_with, block_bundle, talking_bundle, waiting, write_block},
+    files::trust,
+};
+
+const CHAIN: u64 = 5;
+
+/// What a batcher made: two superblocks with messages and a deposit, and, on another day, another first superblock.
+struct World {
+    directory: tempfile::TempDir,
+    superblocks: [PathBuf; 2],
+    rival: PathBuf,
+    deposit: Message,
+    end: SuperblockState,
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path().join("batcher");
+    waiting(&root, &[]);
+    let there = message(CHAIN, 1, 2, 10);
+    let back = Message { source: EnvironmentId(2), destination: EnvironmentId(1), ..there.clone() };
+    let deposit = message(CHAIN, 0, 2, 6);
+    let put = |name: &str, height, messages| {
+        write_block(&root.join("blocks"), name, &talking_bundle(height, &messages));
+    };
+    put("1-1.block", 1, moves(1, &[], &[&there, &Message { sequence: 1, ..message(CHAIN, 1, 0, 4) }]));
+    put("2-1.block", 1, moves(2, &[&there, &deposit], &[&back]));
+    let queue = std::slice::from_ref(&deposit);
+    let first = batch_with(&root, queue).expect("valid blocks").made.expect("two blocks");
+    put("1-2.block", 2, moves(1, &[&back], &[]));
+    let second = batch(&root).expect("a valid block").made.expect("a block");
+
+    let other = directory.path().join("other");
+    waiting(&other, &[(1, 1)]);
+    let rival = batch(&other).expect("a valid block").made.expect("a block");
+    let superblocks = [first.path, second.path];
+    World { directory, superblocks, rival: rival.path, deposit, end: second.state }
+});
+
+/// Follows these bundles from the states in `directory`, or the genesis.
+fn follow(
+    directory: &Path,
+    paths: &[&Path],
+    trust: Option<&Trust>,
+    queue: Option<&Queue>,
+) -> Result<Followed, FollowerError> {
+    let mut states = States::open(directory, Some(CHAIN))?;
+    let follower = Follower { keys: PinnedKeys::embedded(), trust, queue };
+    follower.run(paths.iter().map(|path| path.to_path_buf()).collect(), &mut states)
+}
+
+/// The queue of these deposits.
+fn queue(directory: &Path, deposits: &[&Message]) -> Queue {
+    let path = directory.join("queue.jsonl");
+    let lines = deposits.iter().map(|deposit| serde_json::to_string(deposit).expect("serialisable") + "\n");
+    fs::write(&path, lines.collect::<String>()).expect("writable");
+    Queue::read(&path, CHAIN).expect("deposits")
+}
+
+#[test]
+fn bundles_in_any_order_lead_another_to_the_state_of_their_batcher() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    let [first, second] = &WORLD.superblocks;
+    let (copy, junk) = (root.join("copy"), root.join("junk"));
+    fs::copy(first, &copy).expect("writable");
+    fs::write(&junk, b"noise").expect("writable");
+    let states = root.join("state");
+    let queue = queue(root, &[&WORLD.deposit]);
+    let paths = [second.as_path(), &junk, first, &copy];
+    let followed = follow(&states, &paths, Some(&trust()), Some(&queue)).expect("a chain");
+    let [one, two, three, four] = &followed.superblocks[..] else { panic!("four files: {followed:?}") };
+    assert!(matches!(one.decision, Decision::Applied(_)) && one.path == *first, "{one:?}");
+    assert!(matches!(&two.decision, Decision::Copy(of) if of == first) && two.path == copy, "{two:?}");
+    assert!(
+        matches!(three.decision, Decision::Applied(state) if state == WORLD.end.commitment()),
+        "{three:?}"
+    );
+    let is_unreadable = matches!(four.decision, Decision::Refused(Refusal::Invalid(VerifyError::File(_))));
+    assert!(is_unreadable && four.number.is_none(), "{four:?}");
+    assert_eq!((followed.number, followed.state), (2, WORLD.end.commitment()));
+    assert!(followed.anchored && followed.deposits_checked);
+    assert_eq!(latest(&states, None).expect("written"), WORLD.end);
+    assert_eq!(state_numbers(&states).expect("readable"), [0, 1, 2]);
+
+    // The same again is known, and the rival of what is there is of another chain.
+    let paths = [WORLD.rival.as_path(), second, first];
+    let again = follow(&states, &paths, None, None).expect("a chain");
+    assert!(!again.anchored && !again.deposits_checked);
+    let known = again.superblocks.iter().filter(|one| matches!(one.decision, Decision::Known));
+    assert_eq!(known.count(), 2, "{again:?}");
+    let other = again.superblocks.iter().find(|one| one.path == WORLD.rival).expect("listed");
+    let is_other =
+        matches!(other.decision, Decision::Refused(Refusal::OtherChain { number: 1, field: "new", .. }));
+    assert!(is_other, "{other:?}");
+    assert_eq!(latest(&states, None).expect("still there"), WORLD.end);
+}
+
+#[test]
+fn a_gap_is_named_and_of_two_superblocks_on_one_state_none_is_chosen() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    let [first, second] = &WORLD.superblocks;
+    let early = follow(root, &[second], None, None).expect("a superblock");
+    assert!(matches!(early.superblocks[0].decision, Decision::Early { missing: 1 }), "{early:?}");
+    let rivals = follow(root, &[first, second, &WORLD.rival], None, None).expect("superblocks");
+    for (path, other) in [(first, &WORLD.rival), (&WORLD.rival, first)] {
+        let one = rivals.superblocks.iter().find(|one| one.path == *path).expect("listed");
+        let Decision::Refused(Refusal::Rival { number: 1, other: found }) = &one.decision else {
+            panic!("{one:?}");
+        };
+        assert_eq!(found, other);
+    }
+    assert!(rivals.superblocks.iter().any(|one| matches!(one.decision, Decision::Early { missing: 1 })));
+    assert!(state_numbers(root).expect("readable").is_empty());
+
+    let chosen = follow(root, &[&WORLD.rival, second], None, None).expect("superblocks");
+    assert_eq!(chosen.number, 1);
+    let other = &chosen.superblocks[1];
+    let is_other =
+        matches!(other.decision, Decision::Refused(Refusal::OtherChain { number: 2, field: "previous", .. }));
+    assert!(is_other, "{other:?}");
+}
+
+#[test]
+fn what_the_trust_file_or_l1s_queue_refuses_is_not_applied() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    let [first, second] = WORLD.superblocks.each_ref().map(PathBuf::as_path);
+    let with = |change: &dyn Fn(&mut Trust)| {
+        let mut trust = trust();
+        change(&mut trust);
+        trust
+    };
+    // How many are applied, and why others are not.
+    let judge = |trust: Option<&Trust>, queue: Option<&Queue>| {
+        let states = tempfile::tempdir().expect("a directory");
+        let followed = follow(states.path(), &[first, second], trust, queue).expect("superblocks");
+        assert_eq!(
+            state_numbers(states.path()).expect("readable").len() as u32,
+            match followed.number {
+                0 => 0,
+                number => number + 1,
+            }
+        );
+        let refused: Vec<_> = followed
+            .superblocks
+            .into_iter()
+            .filter_map(|one| match one.decision {
+                Decision::Refused(Refusal::Invalid(error)) => Some(error),
+                _ => None,
+            })
+            .collect();
+        (followed.number, followed.deposits_checked, refused)
+    };
+    let registry = with(&|trust| trust.registry.push(RegistryFrom { from: 2, root: digest(1) }));
+    let (number, _, refused) = judge(Some(&registry), None);
+    assert!(matches!(refused[..], [VerifyError::Untrusted { number: 2, field: "registry root", .. }]));
+    assert_eq!(number, 1);
+
+    // What was consumed up to the last superblock is what the trust file says, or nothing is applied.
+    let inbox = |l1_inbox| with(&|trust| trust.l1_inbox = Some(l1_inbox));
+    let (number, _, refused) = judge(Some(&inbox(digest(1))), None);
+    assert_eq!((number, refused.len()), (0, 2));
+    let (number, is_checked, refused) = judge(Some(&inbox(WORLD.end.l1_inbox)), None);
+    assert_eq!((number, is_checked, refused.len()), (2, true, 0));
+
+    let later = Message { sequence: 1, ..WORLD.deposit.clone() };
+    let (number, _, refused) = judge(None, Some(&queue(root, &[&later, &WORLD.deposit])));
+    assert_eq!((number, refused.len()), (0, 2));
+    assert!(matches!(refused[0], VerifyError::Deposits { .. }));
+    let (number, is_checked, _) = judge(None, Some(&queue(root, &[&WORLD.deposit, &later])));
+    assert_eq!((number, is_checked), (2, true));
+
+    // A state that the trust file does not lead to is not moved.
+    let start = with(&|trust| trust.start.state = digest(1));
+    let error = follow(root, &[first], Some(&start), None).expect_err("another start");
+    assert!(matches!(error, FollowerError::Untrusted(Untrusted::Start { number: 0, .. })), "{error}");
+    assert!(state_numbers(root).expect("readable").is_empty());
+    let error = follow(root, &[], None, None).expect_err("nothing to follow");
+    assert!(matches!(error, FollowerError::Files(VerifyError::Empty)), "{error}");
+}
+
+/// What a forger does to a bundle.
+type Change = fn(&mut SuperblockBundle);
+
+#[test]
+fn a_bundle_with_other_messages_or_indices_than_the_proved_ones_is_refused() {
+    let path = WORLD.directory.path().join("changed.superblock");
+    let [first, _] = &WORLD.superblocks;
+    let bundle = SuperblockBundle::decode(&fs::read(first).expect("written")).expect("valid");
+    assert_eq!((bundle.messages.len(), &bundle.consumed[..]), (2, &[1, 0][..]));
+    let changes: [(Change, fn(&BundleError) -> bool); 7] = [
+        (
+            |bundle| bundle.consumed.swap(0, 1),
+            |error| matches!(error, BundleError::Blocks { consumed: 2, .. }),
+        ),
+        (|bundle| bundle.consumed[0] = 7, |error| matches!(error, BundleError::Blocks { .. })),
+        (|bundle| bundle.consumed.push(2), |error| *error == BundleError::Indices { expected: 2, found: 3 }),
+        (|bundle| bundle.messages.clear(), |error| *error == BundleError::Indices { expected: 0, found: 2 }),
+        (|bundle| bundle.messages[1].outbox.clear(), |error| *error == BundleError::Messages { index: 1 }),
+        (|bundle| bundle.messages.swap(0, 1), |error| *error == BundleError::Messages { index: 0 }),
+        (
+            |bundle| bundle.messages.push(moves(1, &[], &[])),
+            |error| *error == BundleError::Messages { index: 2 },
+        ),
+    ];
+    for (index, (change, is_expected)) in changes.into_iter().enumerate() {
+        let mut changed = bundle.clone();
+        change(&mut changed);
+        let error = changed.verify(PinnedKeys::embedded()).expect_err("other lists");
+        assert!(is_expected(&error) && error.is_invalid(), "change {index}: {error}");
+        fs::write(&path, changed.encode().expect("serialisable")).expect("writable");
+        let states = tempfile::tempdir().expect("a directory");
+        let followed = follow(states.path(), &[&path], None, None).expect("a file");
+        let Decision::Refused(Refusal::Invalid(VerifyError::Bundle { source, .. })) =
+            &followed.superblocks[0].decision
+        else {
+            panic!("{followed:?}");
+        };
+        assert_eq!(*source, error);
+        assert_eq!(followed.number, 0);
+    }
+}
+
+#[test]
+fn who_follows_can_batch_next() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    let [first, second] = WORLD.superblocks.each_ref().map(PathBuf::as_path);
+    follow(root, &[first, second], None, None).expect("superblocks");
+    fs::create_dir(root.join("blocks")).expect("writable");
+    write_block(&root.join("blocks"), "2-2.block", &block_bundle(block(2, 2)));
+    let made = batch(root).expect("a valid block").made.expect("a block");
+    let third = follow(&root.join("fresh"), &[&made.path, first, second], None, None).expect("superblocks");
+    assert_eq!((third.number, third.state), (3, made.state.commitment()));
+}
