@@ -7,7 +7,7 @@ use batcher_circuits::state::SuperblockState;
 use batcher_job::planner::{Candidate, Planner};
 use bridge_core::{AssetId, BalanceKey, Consumption, Message};
 use circuits_core::{Digest, amount::Amount};
-use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry};
+use circuits_protocol::registry::{EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry};
 use environments_accounts::{
     Accounts, fixtures as accounts,
     fixtures::{CLIENTS, START},
@@ -104,11 +104,8 @@ impl Economy {
         for (index, id) in EVERYWHERE.into_iter().enumerate().skip(1) {
             let producer = economy.producer(index);
             let kernel = KernelEntry { key: kernel(), valid_from: 1, valid_until: u32::MAX };
-            let entry = RegistryEntry {
-                genesis_state: producer.genesis_commitment(),
-                producer: producer.producer(),
-                kernels: vec![kernel],
-            };
+            let registered = Producer::fixture(producer.producer());
+            let entry = RegistryEntry::new(producer.genesis_commitment(), registered, vec![kernel]);
             economy.registry.insert(id, entry).unwrap();
             economy.issued[index] = economy.circulating(index, asset(id));
         }

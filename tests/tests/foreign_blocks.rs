@@ -77,14 +77,12 @@ static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let mut registry = Registry::default();
     for counter in [ours(), counter(CHAIN, 4, 0, 100)] {
         let kernels = counter.kernels(cache()).unwrap();
-        let entry = RegistryEntry {
-            genesis_state: counter.commitment(&counter.genesis()),
-            producer: counter.producer(),
-            kernels: kernels
-                .into_iter()
-                .map(|key| KernelEntry { key, valid_from: NUMBER, valid_until: NUMBER })
-                .collect(),
-        };
+        let kernels = kernels
+            .into_iter()
+            .map(|key| KernelEntry { key, valid_from: NUMBER, valid_until: NUMBER })
+            .collect();
+        let genesis_state = counter.commitment(&counter.genesis());
+        let entry = RegistryEntry::new(genesis_state, secret(0).producer(), kernels);
         registry.insert(counter.id(), entry).unwrap();
     }
     registry
@@ -158,22 +156,27 @@ fn circuit_applies(applied: usize, block: &ProvenBlock) -> bool {
 
 fn circuit_applies_proof(applied: usize, proof: &Proof, key: &VerifierKey) -> bool {
     let witness = apply(applied, &OURS[applied]).unwrap();
+    let start = start(applied, &REGISTRY, NUMBER);
     [witness.is_first, !witness.is_first].into_iter().any(|is_first| {
-        let (state, accumulators) = after(applied);
-        let start = SegmentStatement {
-            chain_id: F::from_canonical_u64(CHAIN),
-            number: F::from_canonical_u32(NUMBER),
-            registry_root: REGISTRY.root(),
-            segment_set_root: Default::default(),
-            before: state.roots(),
-            after: state.roots(),
-            accumulated_before: accumulators,
-            accumulated_after: accumulators,
-        };
         let applied = AppliedBlock { is_first, ..witness.clone() };
         let input = BlockInput { proof: proof.clone(), key: key.clone(), applied };
         check(&SEGMENT, &(start, input)).is_ok()
     })
+}
+
+/// The segment of superblock `number` that begins after `applied` of our blocks.
+fn start(applied: usize, registry: &Registry, number: u32) -> SegmentStatement {
+    let (state, accumulators) = after(applied);
+    SegmentStatement {
+        chain_id: F::from_canonical_u64(CHAIN),
+        number: F::from_canonical_u32(number),
+        registry_root: registry.root(),
+        segment_set_root: Default::default(),
+        before: state.roots(),
+        after: state.roots(),
+        accumulated_before: accumulators,
+        accumulated_after: accumulators,
+    }
 }
 
 /// `block` with another statement, also in its proof's public inputs.
@@ -324,18 +327,53 @@ fn case_42_every_element_of_the_statement_is_bound_by_the_proof() {
 fn case_67_a_block_by_someone_who_is_not_the_producer_is_refused() {
     let theirs = first_block(counter(CHAIN, 3, 1, 100));
     assert_eq!(theirs.statement().new_state, OURS[0].statement().new_state);
-    let expected = ApplyError::Producer {
+    let other = RegistryError::OtherProducer {
         environment: id(3),
+        number: NUMBER,
         expected: secret(0).commitment(),
         found: secret(1).commitment(),
     };
-    assert_eq!(apply(0, &theirs), Err(expected));
+    assert_eq!(apply(0, &theirs), Err(ApplyError::Registry(other)));
     assert!(!circuit_applies(0, &theirs));
     assert_invalid(&relabelled(&theirs, |statement| statement.producer = secret(0).commitment()));
     // Nor can a stranger prove the statement with the producer's commitment.
     let stranger = counter(CHAIN, 3, 1, 100);
     let result = stranger.prove(cache(), &blocks(ours()).block(1).unwrap().block);
     assert!(matches!(result, Err(ProveError::Block(BlockError::OtherStatement { .. }))));
+}
+
+#[test]
+fn after_a_rotation_the_new_producer_goes_on_and_the_old_one_does_not() {
+    let ours = ours();
+    let always = |key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX };
+    let kernels = ours.kernels(cache()).unwrap().into_iter().map(always).collect();
+    let genesis_state = ours.commitment(&ours.genesis());
+    let entry = RegistryEntry::new(genesis_state, secret(0).producer(), kernels);
+    let mut registry = Registry::default();
+    registry.insert(ours.id(), entry).unwrap();
+    registry.rotate_producer(ours.id(), secret(1).producer(), NUMBER + 1, false).unwrap();
+    // Both make a block 2 on our block 1.
+    let theirs = blocks(counter(CHAIN, 3, 1, 100)).prove(cache(), 2).unwrap();
+    for (block, own, other) in [(&OURS[1], NUMBER, NUMBER + 1), (&theirs, NUMBER + 1, NUMBER)] {
+        let apply = |number| {
+            let (mut state, mut accumulators) = after(1);
+            let (key, statement) = (block.key_digest(), block.statement());
+            apply_block(&mut state, &mut accumulators, &registry, number, key, statement)
+        };
+        let applied = apply(own).unwrap();
+        let refused = apply(other).unwrap_err();
+        assert!(
+            matches!(refused, ApplyError::Registry(RegistryError::OtherProducer { number, found, .. })
+                if number == other && found == block.statement().producer),
+            "{refused}"
+        );
+        for number in [own, other] {
+            let (proof, key) = (block.proof().clone(), block.key().clone());
+            let input = BlockInput { proof, key, applied: applied.clone() };
+            let is_applied = check(&SEGMENT, &(start(1, &registry, number), input)).is_ok();
+            assert_eq!(is_applied, number == own, "superblock {number}");
+        }
+    }
 }
 
 #[test]

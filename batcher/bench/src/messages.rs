@@ -16,7 +16,10 @@ use circuits_protocol::{
     statement::BlockStatement,
 };
 use circuits_prover::basetypes::kernel_config;
-use environments_core::{BlockHeader, kernel::Kernel};
+use environments_core::{
+    BlockHeader,
+    kernel::{Kernel, ProducerSecret},
+};
 use plonky2::field::types::Field;
 use serde::Serialize;
 
@@ -172,6 +175,9 @@ fn send(blocks: &mut [BlockMessages], source: u16, destination: u16, count: u64)
     Ok(())
 }
 
+/// The secret of every producer. The kernel does not ask for it.
+const SECRET: ProducerSecret = ProducerSecret::new(Digest::ZERO);
+
 /// Environments whose kernel proves any statement.
 struct Producers {
     kernel: Kernel<Filler>,
@@ -187,8 +193,7 @@ impl Producers {
         let mut registry = Registry::default();
         for id in 1..=BLOCKS {
             let kernel = KernelEntry { key: key_digest(&key), valid_from: 1, valid_until: u32::MAX };
-            let entry =
-                RegistryEntry { genesis_state: state(id, 0), producer: Digest::ZERO, kernels: vec![kernel] };
+            let entry = RegistryEntry::new(state(id, 0), SECRET.producer(), vec![kernel]);
             registry.insert(EnvironmentId(id), entry).map_err(BenchError::blocks)?;
         }
         Ok(Self { kernel, key, registry })
@@ -212,7 +217,7 @@ impl Producers {
                 outbox: messages.outbox_digest(),
                 inbox: messages.inbox_digest(),
                 body: Digest::ZERO,
-                producer: Digest::ZERO,
+                producer: SECRET.commitment(),
             };
             let proof = kernel.prove(&statement).map_err(BenchError::blocks)?;
             let candidate = Candidate {

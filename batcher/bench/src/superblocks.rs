@@ -111,18 +111,13 @@ fn chain(
     progress: &dyn Progress,
 ) -> Result<Chain, BenchError> {
     let id = EnvironmentId(1);
-    let counter =
-        Counter::new(1, id, ProducerSecret::new(Digest::ZERO), Amount::ZERO).map_err(BenchError::blocks)?;
+    let secret = ProducerSecret::new(Digest::ZERO);
+    let counter = Counter::new(1, id, secret, Amount::ZERO).map_err(BenchError::blocks)?;
     let mut producer = BlockProducer::new(counter);
     let kernels = DynEnvironment::kernels(&producer, cache).map_err(BenchError::blocks)?;
-    let entry = RegistryEntry {
-        genesis_state: producer.genesis_commitment(),
-        producer: DynEnvironment::producer(&producer),
-        kernels: kernels
-            .into_iter()
-            .map(|key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX })
-            .collect(),
-    };
+    let kernels =
+        kernels.into_iter().map(|key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX }).collect();
+    let entry = RegistryEntry::new(producer.genesis_commitment(), secret.producer(), kernels);
     let mut registry = Registry::default();
     registry.insert(id, entry).map_err(BenchError::blocks)?;
     let mut blocks = vec![];

@@ -36,12 +36,9 @@ pub enum ApplyError {
     /// A height does not have 32 bits.
     #[error("height {0} is not an integer of 32 bits")]
     Height(u64),
-    /// The registry does not allow the kernel.
+    /// The registry does not allow the kernel or the producer.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The block is not of the registry's producer.
-    #[error("environment {environment}: the block is of producer {found}, the registry has {expected}")]
-    Producer { environment: EnvironmentId, expected: Digest, found: Digest },
     /// A block is missing before this one, or it was applied already.
     #[error("environment {environment}: block {expected} comes next, found block {found}")]
     NotNext { environment: EnvironmentId, expected: u64, found: u64 },
@@ -72,7 +69,7 @@ pub fn body_element_circuit(builder: &mut Builder, block: &BlockStatement<Target
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppliedBlock {
     pub entry: BlockEntry,
-    /// Proof that the registry allows the kernel.
+    /// Proof that the registry allows the kernel and the producer.
     pub registry: RegistryMembership,
     /// Path of the environment's head.
     pub head_path: Path,
@@ -100,17 +97,10 @@ pub fn apply_block(
     let (first, last) = (integer(block.first_height), integer(block.last_height));
     let height = u32::try_from(last).map_err(|_| ApplyError::Height(last))?;
 
-    let membership = registry.membership(environment, key, number)?;
-    if block.producer != membership.producer {
-        return Err(ApplyError::Producer {
-            environment,
-            expected: membership.producer,
-            found: block.producer,
-        });
-    }
+    let membership = registry.membership(environment, key, block.producer, number)?;
     let head = state.environments.get(&environment).copied();
     let (old_height, old_state) =
-        head.map_or((0, membership.genesis_state), |head| (head.height, head.state));
+        head.map_or((0, membership.digests.genesis_state), |head| (head.height, head.state));
     let expected = u64::from(old_height) + 1;
     if first != expected {
         return Err(ApplyError::NotNext { environment, expected, found: first });
@@ -201,11 +191,16 @@ impl AppliedBlockTarget {
         let is_l1 = builder.is_equal(block.environment, zero);
         builder.enforce_zero(is_l1.target);
 
-        // The registry allows the kernel for this environment in this superblock.
-        self.registry.verify(builder, registry_root, block.environment, &environment_bits, number, key);
-
-        // The producer is the registry's.
-        builder.enforce_digest_equal(block.producer, self.registry.producer);
+        // The registry allows the kernel and the producer for this environment in this superblock.
+        self.registry.verify(
+            builder,
+            registry_root,
+            block.environment,
+            &environment_bits,
+            key,
+            block.producer,
+            number,
+        );
 
         // first = old height + 1 and last >= first. The old height has 32 bits: it is 0, or this circuit wrote
         // it as the last height of a head.
@@ -215,7 +210,7 @@ impl AppliedBlockTarget {
         enforce_less_or_equal(builder, block.first_height, block.last_height, HEIGHT_BITS);
 
         // An environment without a head starts at its genesis with height 1.
-        builder.enforce_digest_equal_if(self.is_first, block.previous_state, self.registry.genesis_state);
+        builder.enforce_digest_equal_if(self.is_first, block.previous_state, self.registry.genesis_state());
         builder.enforce_equal_if(self.is_first, old_height, zero);
 
         // The old leaf is empty or the head that the block continues.

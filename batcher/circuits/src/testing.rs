@@ -7,7 +7,7 @@ use bridge_core::{AssetId, BlockMessages, Consumption, Message};
 use circuits_core::{Digest, F, Proof, VerifierKey, amount::Amount, recursion::key_digest};
 use circuits_forging::fixtures::{FreeKernel, cache};
 use circuits_protocol::{
-    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
+    registry::{EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry},
     statement::{BlockStatement, empty_list},
     wrap::{Wrapper, wrap},
 };
@@ -71,6 +71,15 @@ pub fn genesis_state(id: u16) -> Digest {
     digest(1000 * u64::from(id))
 }
 
+/// The label of the producer of every environment of the fixtures.
+pub const PRODUCER: u64 = 7;
+
+/// A producer whose commitment is made from `label`.
+#[must_use]
+pub fn producer(label: u64) -> Producer {
+    Producer::fixture(digest(label))
+}
+
 /// A registry of the free kernel for environments `1..=environments`, valid in superblocks 1 to 1000.
 ///
 /// # Panics
@@ -80,8 +89,7 @@ pub fn free_registry(environments: u16) -> Registry {
     let mut registry = Registry::default();
     for id in 1..=environments {
         let kernel = KernelEntry { key: free_key_digest(), valid_from: 1, valid_until: 1000 };
-        let entry =
-            RegistryEntry { genesis_state: genesis_state(id), producer: digest(7), kernels: vec![kernel] };
+        let entry = RegistryEntry::new(genesis_state(id), producer(PRODUCER), vec![kernel]);
         registry.insert(EnvironmentId(id), entry).expect("ids are distinct and not 0");
     }
     registry
@@ -161,6 +169,6 @@ pub fn block(id: u16, height: u32) -> BlockStatement {
         outbox: empty_list(),
         inbox: empty_list(),
         body: digest(5_000_000 + 1000 * u64::from(id) + u64::from(height)),
-        producer: digest(7),
+        producer: digest(PRODUCER),
     }
 }

@@ -99,6 +99,7 @@ impl HasExitCode for FormatError {
             | Self::Magic
             | Self::Version { .. }
             | Self::UnknownKind { .. }
+            | Self::FormerLayout { .. }
             | Self::FileKind { .. }
             | Self::Length { .. }
             | Self::Checksum { .. }
@@ -148,10 +149,17 @@ impl HasExitCode for RegistryError {
             | Self::Exists(_)
             | Self::UnknownEnvironment(_)
             | Self::TooManyKernels { .. }
+            | Self::TooManyProducers { .. }
             | Self::EmptyWindow { .. }
+            | Self::TwoProducers { .. }
             | Self::Gap { .. }
+            | Self::KernelReturns { .. }
+            | Self::ProducerReturns { .. }
             | Self::UnknownKernel { .. }
-            | Self::OutsideWindow { .. } => ExitCode::Rejected,
+            | Self::RemovedKernel { .. }
+            | Self::OutsideWindow { .. }
+            | Self::OtherProducer { .. }
+            | Self::NoProducer { .. } => ExitCode::Rejected,
         }
     }
 }

@@ -11,7 +11,10 @@ use circuits_files::{
     file::{self, FileError, FileKind, SMALL_LIMIT},
     text::quoted,
 };
-use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry};
+use circuits_protocol::registry::{
+    EnvironmentId, KernelChange, KernelEntry, Producer, ProducerEntry, Registry, RegistryEntry,
+};
+use circuits_tables::ecdsa::PublicKey;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -27,17 +30,17 @@ use crate::{
 pub(crate) enum Command {
     /// Make an empty registry.
     ///
-    /// The first step of a deployment: environments and their kernels are added to the file afterwards, and L1 fixes
-    /// the root.
+    /// The first step of a deployment: environments, with their producers and kernels, are added to the file afterwards,
+    /// and L1 fixes the root.
     Make {
         /// Write the registry to this file, which must not exist.
         ///
         /// `batch --registry` reads it.
         file: PathBuf,
     },
-    /// List environments and kernels.
+    /// List environments, producers and kernels.
     ///
-    /// Use this to see which keys a registry allows, and in which superblocks.
+    /// Use this to see which keys and producers a registry allows, and in which superblocks, and which it had before.
     List {
         /// Read the registry from this file.
         ///
@@ -49,6 +52,28 @@ pub(crate) enum Command {
     /// A new environment comes with its genesis state, its producer and its first kernels. A known environment gets
     /// more kernels when its state model or its block size changes. The root changes, so L1 must fix the new one.
     Add(Add),
+    /// Make another producer the environment's, from a superblock on.
+    ///
+    /// The producer before ends with the superblock before, and one that would follow later is removed. The root changes,
+    /// so L1 must fix the new one, at the latest for that superblock. A block that the earlier producer made and no
+    /// superblock took until then is refused; the new producer goes on from the last block that one took.
+    Rotate(Rotate),
+    /// Remove the producers and kernels that have expired.
+    ///
+    /// An environment lists at most 8 producers and 32 kernels; this makes room for more. What is removed stays on record
+    /// in the file. The root changes, so L1 must fix the new one, and not for superblocks before NUMBER.
+    Prune {
+        /// Change the registry in this file.
+        ///
+        /// If nothing has expired, the file stays as it was.
+        file: PathBuf,
+        /// Remove what is valid in no superblock from this one on.
+        ///
+        /// It is the first superblock for which L1 fixes the new root: no kernel and no producer that is valid in it, or
+        /// later, is removed.
+        #[arg(long, value_name = "NUMBER")]
+        before: u32,
+    },
     /// Print the root, which L1 fixes and every superblock names.
     ///
     /// Compare it with `registry_roots` of an answer of `verify`, or put it into a trust file.
@@ -80,9 +105,14 @@ pub(crate) struct Add {
     /// Let the holder of the secret behind this commitment produce blocks.
     ///
     /// Without a producer anybody who knows the public state could extend it. Only a new environment has it, together
-    /// with --genesis-state.
-    #[arg(long, value_name = "DIGEST", requires = "genesis_state")]
+    /// with --genesis-state and --signing-key; `registry rotate` changes the producer of a known one.
+    #[arg(long, value_name = "DIGEST", requires = "genesis_state", requires = "signing_key")]
     producer: Option<Digest>,
+    /// Name the secp256k1 key with which the producer signs the blocks that it proposes.
+    ///
+    /// It is hexadecimal, in the SEC1 encoding of 33 or 65 bytes, and comes together with --producer.
+    #[arg(long, value_name = "KEY", requires = "producer")]
+    signing_key: Option<PublicKey>,
     /// Allow a kernel: KEY, KEY:FROM or KEY:FROM:UNTIL.
     ///
     /// KEY is the digest of the wrapped kernel's key, FROM and UNTIL are the first and the last superblock number in
@@ -100,25 +130,66 @@ pub(crate) struct Add {
     /// Without a kernel the environment stands still, so a gap is refused unless it is meant.
     #[arg(long)]
     force: bool,
+    /// Allow a kernel that the environment has or had already.
+    ///
+    /// It may have been ended for a reason, so that it gets another window only if that is meant.
+    #[arg(long, requires = "kernels")]
+    readmit: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Rotate {
+    /// Change the registry in this file.
+    ///
+    /// If a rule is broken, the file stays as it was.
+    file: PathBuf,
+    /// Change the producer of the environment with this id.
+    ///
+    /// It keeps its genesis, its state and its kernels.
+    #[arg(long, value_name = "ID")]
+    environment: u16,
+    /// Let the holder of the secret behind this commitment produce blocks.
+    ///
+    /// The new producer prints it; the secret stays with it.
+    #[arg(long, value_name = "DIGEST")]
+    producer: Digest,
+    /// Name the secp256k1 key with which the producer signs the blocks that it proposes.
+    ///
+    /// It is hexadecimal, in the SEC1 encoding of 33 or 65 bytes.
+    #[arg(long, value_name = "KEY")]
+    signing_key: PublicKey,
+    /// Take the new producer's blocks from this superblock on, and the earlier one's before it.
+    ///
+    /// A superblock that is made already states the registry of its time; this changes none.
+    #[arg(long, value_name = "NUMBER")]
+    from: u32,
+    /// Allow a producer whose secret or signing key the environment has or had already.
+    ///
+    /// It may have been replaced for a reason, so that it comes back only if that is meant.
+    #[arg(long)]
+    readmit: bool,
 }
 
 /// Why nothing is changed.
 #[derive(Debug, Error)]
-enum AddError {
+enum NothingChanges {
     #[error(
-        "nothing is to be added; expected --kernel or --end-earlier, or --genesis-state and --producer of a new environment"
+        "nothing is to be added; expected --kernel or --end-earlier, or --genesis-state, --producer and --signing-key of a \
+         new environment"
     )]
-    Nothing,
+    NothingAdded,
     #[error(
         "no kernel of environment {environment} is valid after superblock {end}: --end-earlier changes nothing"
     )]
     NothingEnds { environment: u16, end: u32 },
+    #[error("every producer and kernel is valid in superblock {before} or later: nothing has expired")]
+    NothingExpired { before: u32 },
 }
 
-impl HasExitCode for AddError {
+impl HasExitCode for NothingChanges {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Nothing | Self::NothingEnds { .. } => ExitCode::Rejected,
+            Self::NothingAdded | Self::NothingEnds { .. } | Self::NothingExpired { .. } => ExitCode::Rejected,
         }
     }
 }
@@ -179,15 +250,28 @@ impl fmt::Display for Listed<'_> {
             };
             push(&format!("environment {id}"), String::new(), String::new());
             push("  genesis state", entry.genesis_state.to_string(), String::new());
-            push("  producer", entry.producer.to_string(), String::new());
-            for kernel in &entry.kernels {
-                let validity = format!("in superblocks {} to {}", kernel.valid_from, kernel.valid_until);
-                push("  kernel", kernel.key.to_string(), validity);
+            let lists = [
+                ("", &entry.producers, &entry.kernels),
+                ("removed ", &entry.removed.producers, &entry.removed.kernels),
+            ];
+            for (prefix, producers, kernels) in lists {
+                for &ProducerEntry { commitment, signing_key, valid_from, valid_until } in producers {
+                    let validity = validity(valid_from, valid_until);
+                    push(&format!("  {prefix}producer"), commitment.to_string(), validity);
+                    push("    signing key", signing_key.to_string(), String::new());
+                }
+                for &KernelEntry { key, valid_from, valid_until } in kernels {
+                    push(&format!("  {prefix}kernel"), key.to_string(), validity(valid_from, valid_until));
+                }
             }
         }
         write!(f, "root {}", self.content.root)?;
         if self.content.environments.is_empty() { Ok(()) } else { write!(f, "\n{table}") }
     }
+}
+
+fn validity(from: u32, until: u32) -> String {
+    format!("in superblocks {from} to {until}")
 }
 
 impl fmt::Display for Root {
@@ -222,40 +306,53 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
         }
         Command::List { file } => Ok(answer(&file, &read(&file)?)),
         Command::Root { file } => Ok(Answer::new(&Root { root: read(&file)?.root() })),
-        Command::Add(add) => {
-            // A file that cannot be read gets no lock beside it.
-            read(&add.file)?;
-            // Whatever links lead to the file, there is one, and one lock.
-            let failed = |source| FileError::Io { path: add.file.clone(), action: "find it", source };
-            let path = add.file.canonicalize().map_err(failed)?;
-            let _lock = lock(&path)?;
-            let mut registry = read(&path)?;
-            let id = EnvironmentId(add.environment);
-            match (add.genesis_state, add.producer) {
-                (Some(genesis_state), Some(producer)) => {
-                    registry.insert(id, RegistryEntry { genesis_state, producer, kernels: add.kernels })?;
-                }
-                _ if add.kernels.is_empty() && add.end_earlier.is_none() => {
-                    return Err(AddError::Nothing.into());
-                }
-                _ => {
-                    let mut kernels = registry.entry(id)?.kernels.clone();
-                    if let Some(end) = add.end_earlier {
-                        if add.kernels.is_empty() && kernels.iter().all(|kernel| kernel.valid_until <= end) {
-                            return Err(AddError::NothingEnds { environment: add.environment, end }.into());
-                        }
-                        // A kernel whose window would begin later has none left.
-                        kernels.retain_mut(|kernel| {
-                            kernel.valid_until = kernel.valid_until.min(end);
-                            kernel.valid_from <= kernel.valid_until
-                        });
-                    }
-                    kernels.extend(add.kernels);
-                    registry.set_kernels(id, kernels, add.force)?;
-                }
-            }
-            file::write(FileKind::Registry, &path, &registry, SMALL_LIMIT)?;
-            Ok(answer(&add.file, &registry))
+        Command::Add(arguments) => change(&arguments.file, |registry| add(registry, &arguments)),
+        Command::Rotate(arguments) => change(&arguments.file, |registry| {
+            let Rotate { environment, producer: commitment, signing_key, from, readmit, .. } = arguments;
+            let producer = Producer { commitment, signing_key };
+            Ok(registry.rotate_producer(EnvironmentId(environment), producer, from, readmit)?)
+        }),
+        Command::Prune { file, before } => change(&file, |registry| match registry.remove_expired(before) {
+            0 => Err(NothingChanges::NothingExpired { before }.into()),
+            _ => Ok(()),
+        }),
+    }
+}
+
+/// Changes the registry in `file`, unless `change` fails. Nobody else changes the file meanwhile.
+fn change(file: &Path, change: impl FnOnce(&mut Registry) -> Result<(), Failure>) -> Result<Answer, Failure> {
+    // A file that cannot be read gets no lock beside it.
+    read(file)?;
+    // Whatever links lead to the file, there is one, and one lock.
+    let failed = |source| FileError::Io { path: file.to_owned(), action: "find it", source };
+    let path = file.canonicalize().map_err(failed)?;
+    let _lock = lock(&path)?;
+    let mut registry = read(&path)?;
+    change(&mut registry)?;
+    file::write(FileKind::Registry, &path, &registry, SMALL_LIMIT)?;
+    Ok(answer(file, &registry))
+}
+
+fn add(registry: &mut Registry, arguments: &Add) -> Result<(), Failure> {
+    let Add { genesis_state, producer, signing_key, kernels, end_earlier, .. } = arguments;
+    let id = EnvironmentId(arguments.environment);
+    if let (&Some(genesis_state), &Some(commitment), &Some(signing_key)) =
+        (genesis_state, producer, signing_key)
+    {
+        let producer = Producer { commitment, signing_key };
+        return Ok(registry.insert(id, RegistryEntry::new(genesis_state, producer, kernels.clone()))?);
+    }
+    if kernels.is_empty() {
+        let Some(end) = *end_earlier else { return Err(NothingChanges::NothingAdded.into()) };
+        if registry.entry(id)?.kernels.iter().all(|kernel| kernel.valid_until <= end) {
+            return Err(NothingChanges::NothingEnds { environment: arguments.environment, end }.into());
         }
     }
+    let change = KernelChange {
+        end_earlier: *end_earlier,
+        add: kernels.clone(),
+        allow_gap: arguments.force,
+        readmit: arguments.readmit,
+    };
+    Ok(registry.change_kernels(id, &change)?)
 }

@@ -52,12 +52,9 @@ pub enum Refusal {
     /// The file is not a proven block.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// The registry does not allow the kernel.
+    /// The registry does not allow the kernel or the producer.
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    /// The block is not of the environment's producer.
-    #[error("environment {environment} has the producer {expected}, but the block is of {found}")]
-    Producer { environment: EnvironmentId, expected: Digest, found: Digest },
     /// An earlier call refused the same bytes, and nothing changes its answer.
     #[error("{reason} (refused before)")]
     Recorded {
@@ -72,7 +69,7 @@ impl Refusal {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Bundle(_) | Self::Recorded { .. } => true,
-            Self::File(_) | Self::Registry(_) | Self::Producer { .. } => false,
+            Self::File(_) | Self::Registry(_) => false,
         }
     }
 }
@@ -261,14 +258,14 @@ impl Reader<'_> {
         (judged, Some(environment))
     }
 
-    /// Checks a bundle of `environment` against the registry in the next superblock, and returns the digest of its key.
+    /// Checks kernel and producer of a bundle of `environment` against the registry in the next superblock, and returns the
+    /// digest of its key.
     fn check_key(&self, bundle: &BlockBundle, environment: EnvironmentId) -> Result<Digest, Refusal> {
         let key = circuits_core::proof::decode_key(&bundle.key, &block_shape().common);
         let key = key_digest(&key.map_err(BundleError::Proof)?);
         let number = self.state.number.saturating_add(1);
-        let membership = self.registry.membership(environment, key, number)?;
-        let (expected, found) = (membership.producer, bundle.statement.producer);
-        if found == expected { Ok(key) } else { Err(Refusal::Producer { environment, expected, found }) }
+        self.registry.membership(environment, key, bundle.statement.producer, number)?;
+        Ok(key)
     }
 }
 

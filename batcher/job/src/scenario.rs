@@ -9,7 +9,9 @@ use std::{
 use circuits_core::chain_id::check_chain_id;
 use circuits_files::text::{self, TextError, may_be_secret, quoted, shown, without_secrets};
 use circuits_keys::CircuitCache;
-use circuits_protocol::registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError};
+use circuits_protocol::registry::{
+    EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry, RegistryError,
+};
 use environments_core::{
     DynEnvironment, ProveError,
     dynamic::LineError,
@@ -103,6 +105,8 @@ pub enum ScenarioError {
 /// An environment of a scenario, ready to make blocks.
 pub struct Participant {
     pub producer: Box<dyn DynEnvironment>,
+    /// What the registry names of the producer.
+    registered: Producer,
     /// Transactions that were not offered yet, with their line numbers, last one first.
     lines: Vec<(usize, Result<String, Utf8Error>)>,
     /// Where they came from.
@@ -294,6 +298,7 @@ impl Scenario {
         lines.reverse();
         Ok(Participant {
             producer,
+            registered: config.producer_secret.producer(),
             lines,
             transactions,
             blocks_per_superblock: config.blocks_per_superblock,
@@ -316,23 +321,19 @@ impl Scenario {
     }
 }
 
-/// The registry of the environments' kernels, valid from superblock 1 on.
+/// The registry of the environments' producers and kernels, valid from superblock 1 on.
 ///
 /// # Errors
 /// [`ScenarioError::Kernel`] if a kernel cannot be built.
 pub fn registry(cache: &CircuitCache, participants: &[Participant]) -> Result<Registry, ScenarioError> {
     let mut registry = Registry::default();
-    for Participant { producer, .. } in participants {
+    for Participant { producer, registered, .. } in participants {
         let kernels = producer
             .kernels(cache)?
             .into_iter()
             .map(|key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX })
             .collect();
-        let entry = RegistryEntry {
-            genesis_state: producer.genesis_commitment(),
-            producer: producer.producer(),
-            kernels,
-        };
+        let entry = RegistryEntry::new(producer.genesis_commitment(), *registered, kernels);
         registry.insert(EnvironmentId(producer.id().get()), entry)?;
     }
     Ok(registry)

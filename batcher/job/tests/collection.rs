@@ -125,7 +125,7 @@ fn a_block_of_counters_and_its_superblock_need_no_more_than_they_collected() {
         let block = producer.prove(cache, 1).unwrap();
         let kernel = KernelEntry { key: block.key_digest(), valid_from: 1, valid_until: 1 };
         let genesis_state = counter.commitment(&counter.genesis());
-        let entry = RegistryEntry { genesis_state, producer: counter.producer(), kernels: vec![kernel] };
+        let entry = RegistryEntry::new(genesis_state, secret(1).producer(), vec![kernel]);
         let mut registry = Registry::default();
         registry.insert(counter.id(), entry).unwrap();
 

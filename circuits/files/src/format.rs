@@ -27,8 +27,6 @@ pub const BUNDLE_LIMIT: u64 = 64 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u16)]
 pub enum FileKind {
-    /// The environments and their allowed kernels.
-    Registry = 1,
     /// A block's statement, proof, key and body.
     BlockBundle = 2,
     /// A proven transaction.
@@ -41,22 +39,32 @@ pub enum FileKind {
     TaskProof = 6,
     /// The reason why a bundle was refused.
     QuarantineRecord = 7,
+    /// The environments, their producers and their kernels.
+    Registry = 8,
 }
+
+/// Codes that kinds had in earlier layouts, which nobody reads any more. No kind gets one of them again.
+const FORMER_CODES: [(u16, FileKind); 1] = [(1, FileKind::Registry)];
 
 impl FileKind {
     /// Every kind, ascending by code.
     pub const ALL: [Self; 7] = [
-        Self::Registry,
         Self::BlockBundle,
         Self::TransactionBundle,
         Self::SuperblockBundle,
         Self::SuperblockState,
         Self::TaskProof,
         Self::QuarantineRecord,
+        Self::Registry,
     ];
 
-    fn from_code(code: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u16 == code)
+    fn from_code(code: u16) -> Result<Self, FormatError> {
+        let former = FORMER_CODES.into_iter().find(|(former, _)| *former == code);
+        let unknown = || match former {
+            Some((_, kind)) => FormatError::FormerLayout { kind },
+            None => FormatError::UnknownKind { found: code },
+        };
+        Self::ALL.into_iter().find(|kind| *kind as u16 == code).ok_or_else(unknown)
     }
 }
 
@@ -89,6 +97,11 @@ pub enum FormatError {
     /// This version does not know the file's kind.
     #[error("no kind of file has the code {found}")]
     UnknownKind { found: u16 },
+    /// The file has a layout of its kind that this version does not read.
+    #[error(
+        "the {kind} has the layout of an earlier version, which this version does not read: make it anew"
+    )]
+    FormerLayout { kind: FileKind },
     /// The file has another kind.
     #[error("a {expected} was expected, found a {found}")]
     FileKind { expected: FileKind, found: FileKind },
@@ -184,7 +197,7 @@ pub fn open(bytes: &[u8]) -> Result<(FileKind, &[u8]), FormatError> {
     let code = u16::from_le_bytes(take(&mut rest).ok_or_else(|| short.clone())?);
     let announced = u64::from_le_bytes(take(&mut rest).ok_or_else(|| short.clone())?);
     let expected: [u8; 32] = take(&mut rest).ok_or(short)?;
-    let kind = FileKind::from_code(code).ok_or(FormatError::UnknownKind { found: code })?;
+    let kind = FileKind::from_code(code)?;
     if announced != rest.len() as u64 {
         return Err(FormatError::Length { announced, found: rest.len() as u64 });
     }
@@ -280,6 +293,20 @@ mod tests {
             FormatError::FileKind { expected: FileKind::BlockBundle, found: FileKind::Registry }
         );
         assert_eq!(error.to_string(), "a block bundle was expected, found a registry");
+    }
+
+    #[test]
+    fn a_file_of_a_former_layout_is_named_and_not_read() {
+        for (code, kind) in FORMER_CODES {
+            let mut bytes = seal(kind, &[]);
+            bytes[10..12].copy_from_slice(&code.to_le_bytes());
+            assert_eq!(open(&bytes), Err(FormatError::FormerLayout { kind }));
+            assert!(FileKind::ALL.iter().all(|kind| *kind as u16 != code), "code {code} has a new meaning");
+        }
+        let unknown = FileKind::ALL.map(|kind| kind as u16).into_iter().max().expect("kinds") + 1;
+        let mut bytes = example();
+        bytes[10..12].copy_from_slice(&unknown.to_le_bytes());
+        assert_eq!(open(&bytes), Err(FormatError::UnknownKind { found: unknown }));
     }
 
     #[test]

@@ -14,9 +14,11 @@ use circuits_core::{
 };
 use circuits_keys::CircuitCache;
 use circuits_protocol::{
+    registry::Producer,
     statement::BlockStatement,
     wrap::{Wrapper, wrap},
 };
+use circuits_tables::ecdsa::PublicKey;
 use plonky2::iop::target::Target;
 use serde::Deserialize;
 
@@ -27,6 +29,8 @@ use crate::{
 
 /// Domain of producer commitments.
 pub const PRODUCER: Domain = Domain::new("produc");
+/// Domain of the secret half of signing keys.
+const SIGNING_KEY: Domain = Domain::new("signkey");
 
 /// What only an environment's producer knows: 256 bits chosen at random.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -50,6 +54,18 @@ impl ProducerSecret {
     #[must_use]
     pub fn commitment(self) -> Digest {
         producer_commitment(self)
+    }
+
+    /// What a registry names of the producer. The secret half of its signing key is `H(SIGNING_KEY, secret)`, so that a
+    /// producer has one secret to keep. A producer whose signing key is elsewhere names another one.
+    ///
+    /// # Panics
+    /// Never: as an integer, a hash is below the group order, because its first word is below the field's. No secret
+    /// is known whose hash is 0.
+    #[must_use]
+    pub fn producer(self) -> Producer {
+        let signing_key = PublicKey::of_secret(&hash(SIGNING_KEY, &self.expose().0).to_bytes());
+        Producer { commitment: self.commitment(), signing_key: signing_key.expect("below the group order") }
     }
 }
 

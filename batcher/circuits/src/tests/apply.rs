@@ -9,7 +9,7 @@ use circuits_core::{
 };
 use circuits_forging::{Exception, Kit, Mutator, assert_accepts, assert_rejects};
 use circuits_protocol::{
-    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError},
+    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError, RegistryMembership},
     statement::{Accumulators, BlockStatement, SegmentStatement, empty_list},
 };
 use circuits_prover::basetypes::standard_config;
@@ -19,7 +19,7 @@ use crate::{
     apply::{AppliedBlock, AppliedBlockTarget, ApplyError, apply_block},
     segment::{empty_segment, set_start},
     state::SuperblockState,
-    testing::{block, digest, genesis_state},
+    testing::{PRODUCER, block, digest, genesis_state, producer},
 };
 
 /// Applies one block whose statement and key come from nowhere: the rules alone, without a proof.
@@ -80,6 +80,9 @@ impl Definition for ApplyOne {
 static CIRCUIT: LazyLock<Compiled<ApplyOne>> = LazyLock::new(|| Compiled::new(ApplyOne).unwrap());
 
 const NUMBER: u32 = 5;
+/// The producers before and after the superblock.
+const EARLIER: u64 = 6;
+const LATER: u64 = 8;
 const BRANCHES: &str = "each branch of the table at `apply` leaves out what only the other one reads";
 
 fn key() -> Digest {
@@ -95,10 +98,17 @@ fn registry() -> Registry {
             KernelEntry { key: digest(43), valid_from: NUMBER + 1, valid_until: u32::MAX },
             KernelEntry { key: digest(100 + u64::from(id)), valid_from: 1, valid_until: u32::MAX },
         ];
-        let entry = RegistryEntry { genesis_state: genesis_state(id), producer: digest(7), kernels };
+        let entry = RegistryEntry::new(genesis_state(id), producer(EARLIER), kernels);
         registry.insert(EnvironmentId(id), entry).unwrap();
+        registry.rotate_producer(EnvironmentId(id), producer(PRODUCER), NUMBER, false).unwrap();
+        registry.rotate_producer(EnvironmentId(id), producer(LATER), NUMBER + 1, false).unwrap();
     }
     registry
+}
+
+/// Evidence for `kernel` and `producer` of an environment in a superblock.
+fn membership(id: u16, kernel: Digest, producer: u64, number: u32) -> RegistryMembership {
+    registry().membership(EnvironmentId(id), kernel, digest(producer), number).unwrap()
 }
 
 /// Environments 1 and 2 after their block 3; environment 0xffff before its first.
@@ -233,8 +243,29 @@ fn a_second_genesis_of_a_running_environment_is_rejected() {
 
 #[test]
 fn a_block_by_someone_who_is_not_the_producer_is_rejected() {
-    let error = assert_block_rejected(1, |block| block.producer = digest(8));
-    assert!(matches!(error, ApplyError::Producer { .. }));
+    for found in [9, EARLIER, LATER].map(digest) {
+        let error = assert_block_rejected(1, |block| block.producer = found);
+        let (environment, expected) = (EnvironmentId(1), digest(PRODUCER));
+        let other = RegistryError::OtherProducer { environment, number: NUMBER, expected, found };
+        assert_eq!(error, ApplyError::Registry(other));
+    }
+}
+
+#[test]
+fn a_producer_outside_its_window_is_rejected() {
+    for (label, listed_number) in [(EARLIER, NUMBER - 1), (LATER, NUMBER + 1)] {
+        // The kernel is valid in all superblocks: only the producer is not.
+        let kernel = digest(101);
+        let mut input = honest(1);
+        input.key = kernel;
+        input.applied.registry = membership(1, kernel, PRODUCER, NUMBER);
+        assert_accepts(&CIRCUIT, &input);
+        input.block.producer = digest(label);
+        input.applied.registry = membership(1, kernel, label, listed_number);
+        assert_rejects(&CIRCUIT, &input);
+        let error = native(&input.block, kernel).unwrap_err();
+        assert!(matches!(error, ApplyError::Registry(RegistryError::OtherProducer { .. })));
+    }
 }
 
 /// A block with messages in either list or both.
@@ -287,11 +318,21 @@ fn an_environment_id_beyond_16_bits_is_rejected() {
 fn a_kernel_of_another_environment_is_rejected() {
     let mut input = honest(1);
     input.key = digest(102);
-    input.applied.registry = registry().membership(EnvironmentId(2), input.key, NUMBER).unwrap();
+    input.applied.registry = membership(2, input.key, PRODUCER, NUMBER);
     assert_rejects(&CIRCUIT, &input);
     let error = native(&input.block, input.key).unwrap_err();
     let expected = RegistryError::UnknownKernel { environment: EnvironmentId(1), key: input.key };
     assert_eq!(error, ApplyError::Registry(expected));
+}
+
+/// Evidence of a kernel that is listed for another superblock, and of the producer of this one.
+fn kernel_outside_its_window(kernel: Digest, listed_number: u32) -> RegistryMembership {
+    let mut entry = registry().entry(EnvironmentId(1)).unwrap().clone();
+    entry.producers = vec![producer(PRODUCER).valid_from(1)];
+    let mut always = Registry::default();
+    always.insert(EnvironmentId(1), entry).unwrap();
+    let kernel = always.membership(EnvironmentId(1), kernel, digest(PRODUCER), listed_number).unwrap().kernel;
+    RegistryMembership { kernel, ..membership(1, key(), PRODUCER, NUMBER) }
 }
 
 #[test]
@@ -299,7 +340,7 @@ fn a_kernel_outside_its_window_is_rejected() {
     for (kernel, listed_number) in [(digest(41), NUMBER - 1), (digest(43), NUMBER + 1)] {
         let mut input = honest(1);
         input.key = kernel;
-        input.applied.registry = registry().membership(EnvironmentId(1), kernel, listed_number).unwrap();
+        input.applied.registry = kernel_outside_its_window(kernel, listed_number);
         assert_rejects(&CIRCUIT, &input);
         let error = native(&input.block, kernel).unwrap_err();
         assert!(matches!(error, ApplyError::Registry(RegistryError::OutsideWindow { .. })));
@@ -321,7 +362,7 @@ fn l1_block() -> ApplyInput {
     registry.insert_unchecked(EnvironmentId::L1, entry);
     let mut input = honest(0xffff);
     input.start.registry_root = registry.root();
-    input.applied.registry = registry.membership(EnvironmentId::L1, key(), NUMBER).unwrap();
+    input.applied.registry = registry.membership(EnvironmentId::L1, key(), digest(PRODUCER), NUMBER).unwrap();
     input.applied.head_path = state().environments_tree().path(0);
     input.block = BlockStatement { previous_state: genesis_state(1), environment: F::ZERO, ..block(1, 1) };
     input
@@ -332,7 +373,7 @@ fn a_block_of_l1_is_rejected_even_if_the_registry_had_an_entry() {
     assert_rejects(&CIRCUIT, &l1_block());
     let unknown = RegistryError::UnknownEnvironment(EnvironmentId::L1);
     assert_eq!(native(&l1_block().block, key()), Err(ApplyError::Registry(unknown)));
-    let entry = RegistryEntry { genesis_state: digest(1), producer: digest(7), kernels: vec![] };
+    let entry = RegistryEntry::new(digest(1), producer(PRODUCER), vec![]);
     assert_eq!(Registry::default().insert(EnvironmentId::L1, entry), Err(RegistryError::L1));
 }
 
@@ -384,14 +425,12 @@ fn dishonest() -> Vec<ApplyInput> {
         change(&mut input);
         input
     };
-    let listed =
-        |kernel: Digest, number: u32| registry().membership(EnvironmentId(1), kernel, number).unwrap();
     let mut inputs = vec![
         l1_block(),
         changed(1, &|input| input.block.environment += F::from_canonical_u64(1 << 16)),
         changed(1, &|input| input.block.last_height = F::from_canonical_u64(1 << 32)),
         changed(1, &|input| input.block.last_height -= F::ONE),
-        changed(1, &|input| input.block.producer = digest(8)),
+        changed(1, &|input| input.block.producer = digest(9)),
         changed(1, &|input| input.block.previous_state = digest(1)),
         changed(0xffff, &|input| input.block.previous_state = digest(1)),
         changed(0xffff, &|input| {
@@ -409,7 +448,14 @@ fn dishonest() -> Vec<ApplyInput> {
     for (kernel, number) in [(digest(41), NUMBER - 1), (digest(43), NUMBER + 1)] {
         inputs.push(changed(1, &|input| {
             input.key = kernel;
-            input.applied.registry = listed(kernel, number);
+            input.applied.registry = kernel_outside_its_window(kernel, number);
+        }));
+    }
+    for (label, number) in [(EARLIER, NUMBER - 1), (LATER, NUMBER + 1)] {
+        inputs.push(changed(1, &|input| {
+            input.key = digest(101);
+            input.block.producer = digest(label);
+            input.applied.registry = membership(1, input.key, label, number);
         }));
     }
     inputs

@@ -16,7 +16,10 @@ use environments_notes::{
 };
 use serde_json::Value;
 
-use crate::counters::{CHAIN_ID, json, run, superblock, text, write_scenario};
+use crate::{
+    counters::{CHAIN_ID, json, run, superblock, text, write_scenario},
+    registry::SIGNING_KEY,
+};
 
 /// Two counters, two superblocks with a block of each, made by `superblock run`.
 static RUN: LazyLock<(tempfile::TempDir, Value)> = LazyLock::new(|| {
@@ -223,7 +226,16 @@ fn a_registry_grows_by_commands_and_a_gap_needs_force() {
     let [state, producer, first, second] = ["01", "02", "03", "04"].map(|byte| byte.repeat(32));
     let known = ["registry", "add", file, "--environment", "7"];
     let kernel = format!("{first}:1:9");
-    let new = ["--genesis-state", &state, "--producer", &producer, "--kernel", &kernel];
+    let new = [
+        "--genesis-state",
+        &state,
+        "--producer",
+        &producer,
+        "--signing-key",
+        SIGNING_KEY,
+        "--kernel",
+        &kernel,
+    ];
     call(&[&known[..], &["--kernel", kernel.as_str()]].concat(), 3);
     let added = call(&[&known[..], &new].concat(), 0);
     assert_ne!(added["root"], empty);

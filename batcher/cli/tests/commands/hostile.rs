@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Output};
 
-use crate::counters::{CHAIN_ID, json, run, superblock, text, write_scenario};
+use crate::{
+    counters::{CHAIN_ID, json, run, superblock, text, write_scenario},
+    registry::SIGNING_KEY,
+};
 
 /// Everything that a command printed.
 fn printed(output: &Output) -> String {
@@ -156,7 +159,8 @@ fn processes_that_change_one_registry_lose_no_change_of_each_other() {
             scope.spawn(move || {
                 let [state, producer, key] = ["01", "02", "03"].map(|byte| byte.repeat(32));
                 let (id, call) = (id.to_string(), ["registry", "add", text(file), "--json", "--environment"]);
-                let new = ["--genesis-state", &state, "--producer", &producer, "--kernel", &key];
+                let producer = ["--producer", &producer, "--signing-key", SIGNING_KEY];
+                let new = [&["--genesis-state", &state, "--kernel", &key][..], &producer].concat();
                 json(&superblock(&[&call[..], &[id.as_str()], &new].concat()), 0);
             });
         }
@@ -176,7 +180,9 @@ fn a_kernel_whose_window_begins_later_is_revoked_with_the_earlier_ones() {
     let [state, producer, first, second] = ["01", "02", "03", "04"].map(|byte| byte.repeat(32));
     json(&superblock(&["registry", "make", text(&file), "--json"]), 0);
     let later = format!("{second}:100");
-    add(&["--genesis-state", &state, "--producer", &producer, "--kernel", &first, "--kernel", &later]);
+    let producer = ["--producer", &producer, "--signing-key", SIGNING_KEY];
+    let new = ["--genesis-state", &state, "--kernel", &first, "--kernel", &later];
+    add(&[&new[..], &producer].concat());
     let listed = add(&["--end-earlier", "50", "--force"]);
     let kernels = listed["environments"][0]["entry"]["kernels"].as_array().expect("a list");
     assert_eq!(kernels.len(), 1, "{listed}");
@@ -230,7 +236,8 @@ fn a_registry_is_changed_where_a_link_to_it_leads() {
     let [state, producer, key] = ["01", "02", "03"].map(|byte| byte.repeat(32));
     for (path, id) in [(&link, "1"), (&file, "2"), (&link, "3")] {
         let call = ["registry", "add", text(path), "--json", "--environment", id];
-        let new = ["--genesis-state", &state, "--producer", &producer, "--kernel", &key];
+        let producer = ["--producer", &producer, "--signing-key", SIGNING_KEY];
+        let new = [&["--genesis-state", &state, "--kernel", &key][..], &producer].concat();
         json(&superblock(&[&call[..], &new].concat()), 0);
     }
     let listed = json(&superblock(&["registry", "list", text(&file), "--json"]), 0);

@@ -9,4 +9,5 @@ mod hostile;
 mod key_commands;
 mod messages;
 mod process;
+mod registry;
 mod states;

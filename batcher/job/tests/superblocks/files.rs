@@ -20,7 +20,10 @@ use batcher_verify::{
 };
 use circuits_core::{layout::Layout, proof, recursion::key_digest};
 use circuits_files::file::{self, FileKind};
-use circuits_protocol::statement::{BlockStatement, SuperblockStatement};
+use circuits_protocol::{
+    registry::RegistryError,
+    statement::{BlockStatement, SuperblockStatement},
+};
 use environments_core::BlockBundle;
 use plonky2::field::types::Field64;
 
@@ -276,7 +279,7 @@ fn a_junk_file_with_an_honest_blocks_statement_does_not_block_the_honest_one() {
         .map(|one| one.path.file_name().expect("named").to_string_lossy().into_owned())
         .collect();
     assert_eq!(refused, ["00-junk.block", "01-liar.block", "02-stranger.block", "04-noise.block"]);
-    assert!(matches!(outcome.refused[2].reason, Refusal::Producer { .. }));
+    assert!(matches!(outcome.refused[2].reason, Refusal::Registry(RegistryError::OtherProducer { .. })));
     let output = OutputDirectory::new(root);
     for one in &outcome.refused {
         let sha3 = one.sha3.expect("readable");

@@ -9,7 +9,7 @@ use std::{
 
 use batcher_circuits::{
     state::{EnvironmentHead, SuperblockState},
-    testing::{block, digest, free_key_digest, free_registry, genesis_state},
+    testing::{block, digest, free_key_digest, free_registry, genesis_state, producer},
 };
 use batcher_job::{
     intake::{Intake, Reader, Refusal},
@@ -17,7 +17,7 @@ use batcher_job::{
     store::Store,
 };
 use circuits_protocol::{
-    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
+    registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError},
     statement::BlockStatement,
 };
 use environments_core::BlockBundle;
@@ -173,18 +173,45 @@ fn a_refusal_that_depends_on_the_registry_is_judged_again() {
     write_block(&root.join("blocks"), "stranger.block", &block_bundle(statement));
     for _ in 0..2 {
         let outcome = batch(root).expect("a directory");
-        assert!(matches!(outcome.refused[0].reason, Refusal::Producer { .. }), "{outcome}");
+        let other =
+            matches!(outcome.refused[0].reason, Refusal::Registry(RegistryError::OtherProducer { .. }));
+        assert!(other, "{outcome}");
     }
     // The registry gets another producer.
     let mut registry = Registry::default();
     let kernels = vec![KernelEntry { key: free_key_digest(), valid_from: 1, valid_until: 1000 }];
-    let entry = RegistryEntry { genesis_state: genesis_state(1), producer: digest(8), kernels };
+    let entry = RegistryEntry::new(genesis_state(1), producer(8), kernels);
     registry.insert(EnvironmentId(1), entry).expect("a valid entry");
     let store = Store::open(&OutputDirectory::new(root)).expect("writable");
     let refusal = |sha3: &[u8; 32]| store.refusal(sha3, PROGRAM);
     let state = SuperblockState::genesis(5);
     let reader = Reader { state: &state, registry: &registry, refusal: &refusal, max_verified: 1 };
     assert_eq!(taken(&reader.read(&root.join("blocks")).expect("a directory")), ["stranger.block"]);
+}
+
+#[test]
+fn a_block_is_taken_if_its_producer_is_that_of_the_superblock_that_would_take_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (old, new) = (BUNDLES[0].clone(), BlockStatement { producer: digest(8), ..block(1, 1) });
+    write_block(directory.path(), "old.block", &old);
+    write_block(directory.path(), "new.block", &block_bundle(new));
+    let mut registry = free_registry(2);
+    registry.rotate_producer(EnvironmentId(1), producer(8), 2, false).expect("a new producer");
+    for (number, name, expected, found) in [(1, "old.block", 7, 8), (2, "new.block", 8, 7)] {
+        let state = SuperblockState { number: number - 1, ..SuperblockState::genesis(5) };
+        let reader = Reader { state: &state, registry: &registry, refusal: &|_| None, max_verified: 4 };
+        let intake = reader.read(directory.path()).expect("a directory");
+        assert_eq!(taken(&intake), [name]);
+        let (expected, found) = (digest(expected), digest(found));
+        let other = RegistryError::OtherProducer { environment: EnvironmentId(1), number, expected, found };
+        let [refused] = &intake.refused[..] else { panic!("one of them is refused") };
+        assert!(
+            matches!(&refused.reason, Refusal::Registry(reason) if *reason == other),
+            "{}",
+            refused.reason
+        );
+        assert!(!refused.reason.is_final(), "the next superblock may take it");
+    }
 }
 
 #[cfg(unix)]

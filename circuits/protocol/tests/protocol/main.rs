@@ -2,6 +2,7 @@
 
 mod recursion;
 mod registry;
+mod registry_changes;
 
 use circuits_core::{
     Digest, F,

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use k256::{
-    AffinePoint, Sec1Point,
+    AffinePoint, Sec1Point, SecretKey,
     elliptic_curve::sec1::{FromSec1Point, ToSec1Point},
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -53,6 +53,13 @@ impl PublicKey {
         }
         let point: Option<AffinePoint> = AffinePoint::from_sec1_point(&encoded).into();
         Self::from_affine(&point.ok_or_else(not_encoded)?).ok_or_else(not_encoded)
+    }
+
+    /// The key whose secret is this big-endian integer, or `None` if it is 0 or not below the group order.
+    #[must_use]
+    pub fn of_secret(secret: &[u8; 32]) -> Option<Self> {
+        let secret = SecretKey::from_slice(secret).ok()?;
+        Self::from_affine(secret.public_key().as_affine())
     }
 
     /// The key that is `point`, or `None` for the point at infinity.
