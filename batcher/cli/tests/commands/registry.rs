@@ -234,7 +234,7 @@ fn after_a_rotation_batch_and_verify_ask_for_the_new_root_and_the_earlier_produc
     let expected = format!("environment 1 has the producer {} in superblock 2", digest(4));
     assert!(refused[0]["reason"].as_str().is_some_and(|reason| reason.contains(&expected)), "{made}");
 
-    let second = to.join("superblocks/superblock-000002.superblock");
+    let second = to.join("superblock-000002.superblock");
     let verify = |trust: &Path, code| {
         let arguments =
             ["verify", text(&bundle(1)), text(&second), "--trust", text(trust), "--json"].map(str::to_owned);

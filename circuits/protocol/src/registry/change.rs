@@ -40,14 +40,14 @@ impl Registry {
             return Err(RegistryError::Exists(id));
         }
         entry.check(id)?;
-        self.entries.insert(id, entry);
+        self.set(id, entry);
         Ok(())
     }
 
     /// Adds an environment without checks, as a dishonest L1 could.
     #[cfg(feature = "testing")]
     pub fn insert_unchecked(&mut self, id: EnvironmentId, entry: RegistryEntry) {
-        self.entries.insert(id, entry);
+        self.set(id, entry);
     }
 
     /// Changes the kernels of an environment. An error changes nothing.
@@ -119,12 +119,17 @@ impl Registry {
     /// registry that results says of the superblocks from `number` on what it said before; it is not for earlier ones.
     /// Returns how many were removed.
     pub fn remove_expired(&mut self, number: u32) -> usize {
-        let remove = |entry: &mut RegistryEntry| {
-            let RegistryEntry { producers, kernels, removed, .. } = entry;
-            take_expired(producers, number, &mut removed.producers)
-                + take_expired(kernels, number, &mut removed.kernels)
-        };
-        self.entries.values_mut().map(remove).sum()
+        let mut count = 0;
+        for (id, mut entry) in self.entries.clone() {
+            let RegistryEntry { producers, kernels, removed, .. } = &mut entry;
+            let expired = take_expired(producers, number, &mut removed.producers)
+                + take_expired(kernels, number, &mut removed.kernels);
+            if expired > 0 {
+                self.set(id, entry);
+                count += expired;
+            }
+        }
+        count
     }
 
     /// Changes an entry, unless `change` fails.
@@ -135,7 +140,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let mut entry = self.entry(id)?.clone();
         change(&mut entry)?;
-        self.entries.insert(id, entry);
+        self.set(id, entry);
         Ok(())
     }
 }

@@ -180,25 +180,24 @@ impl RegistryEntry {
         Self { genesis_state, producers, kernels, removed: Removed::default() }
     }
 
-    pub(super) fn producers_tree(&self) -> IndexTree {
-        tree(PRODUCERS_DEPTH, &self.producers)
+    /// The trees of producers and of kernels.
+    pub(super) fn trees(&self) -> (IndexTree, IndexTree) {
+        (tree(PRODUCERS_DEPTH, &self.producers), tree(KERNELS_DEPTH, &self.kernels))
     }
 
-    pub(super) fn kernels_tree(&self) -> IndexTree {
-        tree(KERNELS_DEPTH, &self.kernels)
-    }
-
-    pub(super) fn digests(&self) -> EntryDigests {
+    /// What the leaf commits to, if the lists have these trees.
+    pub(super) fn digests(&self, producers: &IndexTree, kernels: &IndexTree) -> EntryDigests {
         EntryDigests {
             genesis_state: self.genesis_state,
-            producers_root: self.producers_tree().root(),
-            kernels_root: self.kernels_tree().root(),
+            producers_root: producers.root(),
+            kernels_root: kernels.root(),
             removed: self.removed.digest(),
         }
     }
 
     pub(super) fn leaf(&self, id: EnvironmentId) -> Digest {
-        entry_leaf(id, &self.digests())
+        let (producers, kernels) = self.trees();
+        entry_leaf(id, &self.digests(&producers, &kernels))
     }
 
     /// Checks the entry of `environment`: the sizes of both lists, every window, and that no superblock has two producers.

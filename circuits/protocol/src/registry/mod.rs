@@ -38,9 +38,18 @@ pub use self::{
 };
 
 /// All environments, by id.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Registry {
     entries: BTreeMap<EnvironmentId, RegistryEntry>,
+    /// The leaves of all entries.
+    #[serde(skip)]
+    tree: IndexTree,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { entries: BTreeMap::new(), tree: IndexTree::new(ENVIRONMENT_BITS) }
+    }
 }
 
 /// Decodes through [`Registry::insert`], so that no file makes a registry that the code would refuse.
@@ -73,18 +82,16 @@ impl Registry {
         self.entries.get(&id).ok_or(RegistryError::UnknownEnvironment(id))
     }
 
-    fn tree(&self) -> IndexTree {
-        let mut tree = IndexTree::new(ENVIRONMENT_BITS);
-        for (id, entry) in &self.entries {
-            tree.set(u64::from(id.0), entry.leaf(*id)).expect("ids have 16 bits");
-        }
-        tree
+    /// Adds an entry, or replaces the one that is there.
+    fn set(&mut self, id: EnvironmentId, entry: RegistryEntry) {
+        self.tree.set(u64::from(id.0), entry.leaf(id)).expect("ids have 16 bits");
+        self.entries.insert(id, entry);
     }
 
     /// The root, which is public in every superblock.
     #[must_use]
     pub fn root(&self) -> Digest {
-        self.tree().root()
+        self.tree.root()
     }
 
     /// The evidence that the kernel `key` may prove, and the producer with the commitment `producer` may make, blocks of
@@ -104,18 +111,19 @@ impl Registry {
         let entry = self.entry(id)?;
         let (kernel_index, kernel) = entry.kernel(id, key, number)?;
         let (producer_index, producer) = entry.producer(id, producer, number)?;
+        let (producers, kernels) = entry.trees();
         Ok(RegistryMembership {
-            digests: entry.digests(),
-            entry_path: self.tree().path(u64::from(id.0)),
+            digests: entry.digests(&producers, &kernels),
+            entry_path: self.tree.path(u64::from(id.0)),
             kernel: Listed {
                 index: kernel_index,
                 window: kernel.elements(),
-                path: entry.kernels_tree().path(kernel_index),
+                path: kernels.path(kernel_index),
             },
             producer: Listed {
                 index: producer_index,
                 window: producer.elements(),
-                path: entry.producers_tree().path(producer_index),
+                path: producers.path(producer_index),
             },
             signing_key: producer.signing_key_commitment(),
         })

@@ -101,6 +101,20 @@ fn a_key_off_the_curve_or_with_large_coordinates_is_refused() {
 }
 
 #[test]
+fn a_secret_from_one_up_to_the_group_order_has_a_key_and_no_other_has() {
+    let secret = |value: u8| std::array::from_fn(|i| if i == 31 { value } else { 0 });
+    let generator = PublicKey::from_affine(&ProjectivePoint::GENERATOR.to_affine());
+    assert_eq!(PublicKey::of_secret(&secret(1)), generator);
+    let mut last = bytes(N);
+    last[31] -= 1;
+    let opposite = PublicKey::from_affine(&(-ProjectivePoint::GENERATOR).to_affine());
+    assert_eq!(PublicKey::of_secret(&last), opposite);
+    for none in [secret(0), bytes(N), [0xff; 32]] {
+        assert_eq!(PublicKey::of_secret(&none), None);
+    }
+}
+
+#[test]
 fn keys_and_signatures_round_trip() {
     let signed = signed();
     assert_eq!(signed.key.to_string().parse(), Ok(signed.key));
