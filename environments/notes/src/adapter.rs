@@ -70,7 +70,7 @@ impl Notes {
         TransactionWitness::resolve(state, request)
     }
 
-    /// Who makes the requests of a local account, as nobody else can claim: the account's id alone can stand in a request
+    /// Who makes the requests of an account's owner, as nobody else can claim: the account's id alone can stand in a request
     /// with anybody's secret.
     fn owner(&self, request: &Request) -> Digest {
         let Request { account, .. } = request;
@@ -93,7 +93,8 @@ impl Notes {
         let witness = self.resolve(state, request);
         witness.check().map_err(|error| ProveError::Part(Box::new(error)))?;
         let proved = prove_transaction(cache, &witness)?;
-        ProvenTransaction::new(proved.kernel, &proved.proof, witness.message())
+        let published = witness.published().map_err(|error| ProveError::Part(Box::new(error)))?;
+        ProvenTransaction::new(proved.kernel, &proved.proof, witness.message(), published)
             .map_err(|error| ProveError::Part(Box::new(error)))
     }
 
@@ -144,7 +145,7 @@ impl Environment for Notes {
         self.instance.check_state(state)?;
         match check(state, transaction)? {
             Checked::Arrives(arrival) => drop(state.arrive(&[arrival.note().commitment()])?),
-            Checked::Moves(made) => state.execute(&made.statement)?,
+            Checked::Moves(made) => made.execute(state)?,
         }
         Ok(())
     }
@@ -162,12 +163,13 @@ impl Environment for Notes {
 
     fn apply_body(&self, state: &NotesState, body: &[u8]) -> Result<NotesState, NotesError> {
         self.instance.check_state(state)?;
-        let Body { arrivals, records } = Body::decode(body)?;
+        let Body { arrivals, records, accounts } = Body::decode(body)?;
         let mut after = state.clone();
         after.arrive(&arrivals)?;
         for record in records {
             after.apply_record(&record)?;
         }
+        accounts.into_iter().for_each(|account| after.publish(account));
         after.seal()?;
         Ok(after)
     }
@@ -229,7 +231,7 @@ impl Environment for Notes {
                     + size_of_val(request.outputs.as_slice());
                 let terms = Terms { fee: request.fee, ..Terms::of_bytes(bytes) };
                 match request.authority {
-                    Authority::Local { .. } => Terms {
+                    Authority::Local { .. } | Authority::Owner { .. } => Terms {
                         sender: Some(self.owner(request)),
                         nonce: Some(request.account.nonce.into()),
                         ..terms

@@ -5,10 +5,14 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
     layout::{self, Layout, LayoutError},
 };
-use plonky2::{field::types::Field, iop::target::Target};
+use plonky2::{
+    field::types::{Field, PrimeField64},
+    iop::target::Target,
+};
 use thiserror::Error;
 
 use crate::{
+    account::{Account, PUBLISHED_BYTES, PublishedError},
     arrival::MAX_ARRIVALS,
     block::MAX_TRANSACTIONS,
     record::{Record, add_record, no_records},
@@ -24,6 +28,9 @@ pub struct Body {
     pub arrivals: Vec<Digest>,
     /// What each transaction changes, in order.
     pub records: Vec<Record>,
+    /// The network accounts as the transactions leave them, one for each record that says so. Without them only those who
+    /// made a transaction of such an account would know how the next one starts.
+    pub accounts: Vec<Account>,
 }
 
 /// Why bytes are not a body.
@@ -76,6 +83,35 @@ pub enum BodyError {
         #[source]
         source: LayoutError,
     },
+    /// A record does not say whether its account is a network account.
+    #[error("record {index} of the body says {found} about its account, not 0 or 1")]
+    Flag {
+        /// Its position.
+        index: usize,
+        /// What it says.
+        found: u64,
+    },
+    /// A network account is not in the canonical encoding.
+    #[error("the account of record {index} of the body is malformed")]
+    Account {
+        /// The record's position.
+        index: usize,
+        /// Why.
+        #[source]
+        source: PublishedError,
+    },
+    /// A network account is not the one that its record leaves.
+    #[error(
+        "record {index} of the body leaves an account with hash {expected}, but the one published has {found}"
+    )]
+    OtherAccount {
+        /// The record's position.
+        index: usize,
+        /// The hash in the record.
+        expected: Digest,
+        /// The hash of the account.
+        found: Digest,
+    },
 }
 
 /// Bytes before the first arrival: two numbers.
@@ -87,13 +123,14 @@ pub const RECORD_BYTES: usize = 8 * <Record as Layout<F>>::LEN;
 
 impl Body {
     /// The canonical encoding: the numbers of arrivals and of records as 8 little-endian bytes each, then the
-    /// arrivals, then the records.
+    /// arrivals, then the records, then the network accounts.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let counts = [self.arrivals.len(), self.records.len()].map(|count| (count as u64).to_le_bytes());
         let arrivals = self.arrivals.iter().flat_map(layout::to_bytes);
         let records = self.records.iter().flat_map(layout::to_bytes);
-        counts.into_iter().flatten().chain(arrivals).chain(records).collect()
+        let accounts = self.accounts.iter().flat_map(Account::to_published);
+        counts.into_iter().flatten().chain(arrivals).chain(records).chain(accounts).collect()
     }
 
     /// Reads the canonical encoding.
@@ -115,10 +152,11 @@ impl Body {
             return Err(BodyError::Count { found: records });
         }
         let split = arrivals as usize * ARRIVAL_BYTES;
-        let expected = HEADER_BYTES + split + records as usize * RECORD_BYTES;
-        if found != expected {
-            return Err(BodyError::Length { expected, found });
+        let end = split + records as usize * RECORD_BYTES;
+        if rest.len() < end {
+            return Err(BodyError::Length { expected: HEADER_BYTES + end, found });
         }
+        let (rest, accounts) = rest.split_at(end);
         let (arrivals, records) = rest.split_at(split);
         let arrivals = arrivals.chunks_exact(ARRIVAL_BYTES).enumerate();
         let arrivals = arrivals.map(|(index, bytes)| {
@@ -130,10 +168,35 @@ impl Body {
         let records = records.chunks_exact(RECORD_BYTES).enumerate().map(|(index, bytes)| {
             layout::from_bytes(bytes).map_err(|source| BodyError::Record { index, source })
         });
-        Ok(Self { arrivals, records: records.collect::<Result<_, _>>()? })
+        let records = records.collect::<Result<Vec<Record>, _>>()?;
+        let mut leaving = vec![];
+        for (index, record) in records.iter().enumerate() {
+            match record.network.to_canonical_u64() {
+                0 => {}
+                1 => leaving.push((index, record)),
+                found => return Err(BodyError::Flag { index, found }),
+            }
+        }
+        let expected = HEADER_BYTES + end + leaving.len() * PUBLISHED_BYTES;
+        if found != expected {
+            return Err(BodyError::Length { expected, found });
+        }
+        let accounts = leaving.into_iter().zip(accounts.chunks_exact(PUBLISHED_BYTES));
+        let accounts = accounts.map(|((index, record), bytes)| {
+            let account = Account::from_published(record.account, bytes)
+                .map_err(|source| BodyError::Account { index, source })?;
+            let (expected, found) = (record.after, account.hash());
+            if found == expected {
+                Ok(account)
+            } else {
+                Err(BodyError::OtherAccount { index, expected, found })
+            }
+        });
+        let accounts = accounts.collect::<Result<_, _>>()?;
+        Ok(Self { arrivals, records, accounts })
     }
 
-    /// The digest in the block statement.
+    /// The digest in the block statement. Records bind the accounts: they say of which there is one, and what its hash is.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut arrivals = [Digest::ZERO; MAX_ARRIVALS];

@@ -82,6 +82,16 @@ pub enum StateError {
         /// What the transaction starts from.
         found: Digest,
     },
+    /// The account, which is public, has made another transaction instead of this one.
+    #[error("account {account} has made {made} transactions; one that follows on {before} comes too late")]
+    NonceUsed {
+        /// The account.
+        account: Digest,
+        /// Transactions that it has made.
+        made: u32,
+        /// Transactions that it must have made before this one.
+        before: u32,
+    },
     /// A note is already consumed.
     #[error("input {input} is already consumed: nullifier {nullifier} is in the set")]
     AlreadyConsumed {
@@ -204,6 +214,14 @@ impl NotesState {
     /// One variant of [`StateError`] per rule.
     pub fn check(&self, statement: &TransactionStatement) -> Result<(), StateError> {
         self.check_context(statement)?;
+        // First what no later block can cure.
+        for (input, &nullifier) in statement.nullifiers.iter().enumerate() {
+            let spent = nullifier != Digest::ZERO
+                && (self.is_spent(&nullifier) || statement.nullifiers[..input].contains(&nullifier));
+            if spent {
+                return Err(StateError::AlreadyConsumed { input, nullifier });
+            }
+        }
         let account = statement.account;
         let found = statement.before;
         match self.accounts.get(&account) {
@@ -213,14 +231,7 @@ impl NotesState {
             Some(expected) if expected == found => {}
             Some(expected) => return Err(StateError::StaleAccount { account, expected, found }),
         }
-        for (input, (&nullifier, &commitment)) in
-            statement.nullifiers.iter().zip(&statement.unauthenticated).enumerate()
-        {
-            let spent = nullifier != Digest::ZERO
-                && (self.is_spent(&nullifier) || statement.nullifiers[..input].contains(&nullifier));
-            if spent {
-                return Err(StateError::AlreadyConsumed { input, nullifier });
-            }
+        for (input, &commitment) in statement.unauthenticated.iter().enumerate() {
             if commitment != Digest::ZERO && !self.has_note(&commitment) {
                 return Err(StateError::NoSuchNote { input, commitment });
             }
@@ -360,6 +371,7 @@ impl NotesState {
             nullifiers,
             notes,
             fee: statement.fee,
+            network: statement.network,
         };
         let outputs = self.add(&record, fees)?;
         self.outbox = outbox_after(self.outbox, statement.message);

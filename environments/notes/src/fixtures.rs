@@ -11,7 +11,7 @@ use environments_core::{environment::EnvironmentId, kernel::ProducerSecret};
 use plonky2::field::types::Field;
 
 use crate::{
-    account::{Account, Holding, Vault},
+    account::{Account, Holding, Vault, local_authorisation},
     adapter::Notes,
     config::{Genesis, GenesisAccount},
     emission::Emission,
@@ -122,8 +122,15 @@ pub fn order() -> ExchangeOrder {
 
 /// The same order in an environment.
 fn order_of(id: EnvironmentId) -> ExchangeOrder {
-    let (gives, takes) = (asset_of(id, 0), asset_of(id, 1));
-    ExchangeOrder::new(ExchangeTerms { gives, takes, pays: 3, per: 2 }).expect("two assets and a price")
+    let (gives, takes, owner) = (asset_of(id, 0), asset_of(id, 1), local_authorisation(owner()));
+    ExchangeOrder::new(ExchangeTerms { gives, takes, pays: 3, per: 2, owner })
+        .expect("two assets and a price")
+}
+
+/// The secret of the owner of the exchange order.
+#[must_use]
+pub fn owner() -> Secret {
+    Secret::new(secret(200))
 }
 
 impl World {
@@ -204,6 +211,27 @@ impl World {
         let client = &mut self.clients[who];
         client.account = after;
         client.exists = true;
+        request
+    }
+
+    /// A request of the owner of the exchange order that follows on the order's last one.
+    ///
+    /// # Panics
+    /// If the vault does not allow it.
+    pub fn own(
+        &mut self,
+        inputs: &[Note],
+        outputs: Vec<Output>,
+        send: Option<Emission>,
+        fee: u64,
+    ) -> Request {
+        let client = &mut self.clients[EXCHANGE];
+        let by_order = client.authority;
+        if let Authority::Exchange { order } = by_order {
+            client.authority = Authority::Owner { order, secret: owner() };
+        }
+        let request = self.request_with(EXCHANGE, inputs, outputs, send, fee);
+        self.clients[EXCHANGE].authority = by_order;
         request
     }
 

@@ -275,6 +275,7 @@ fn apply_circuit(
         nullifiers: inputs.nullifiers,
         notes,
         fee: statement.fee,
+        network: statement.network,
     };
     after.records = add_record_circuit(builder, running.records, &record);
     after.outbox = outbox_after_circuit(builder, running.outbox, statement.message);

@@ -64,7 +64,13 @@ impl Kind for NotesKind {
     }
 
     fn describe_body(&self, body: &[u8]) -> Option<Result<Value, KindError>> {
-        let describe = |body: Body| json!({ "arrivals": body.arrivals, "transactions": body.records.len() });
+        let describe = |body: Body| {
+            json!({
+                "arrivals": body.arrivals,
+                "transactions": body.records.len(),
+                "network_accounts": body.accounts,
+            })
+        };
         Some(Body::decode(body).map(describe).map_err(KindError::refused))
     }
 
@@ -77,6 +83,9 @@ impl Kind for NotesKind {
             });
             if let Some(message) = claims.message {
                 content["message"] = json!(message);
+            }
+            if let Some(account) = claims.account {
+                content["network_account"] = json!(account);
             }
             content
         }))

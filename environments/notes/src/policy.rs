@@ -20,7 +20,8 @@ pub const FILL_BITS: usize = 26;
 /// An exchange order: pays `pays` of one asset for every `per` of another that it receives, to the
 /// account from which it receives it.
 ///
-/// No other decrease of the account's vault can be proved; what it receives stays there.
+/// Whoever knows the order may make such a trade, and nobody but its owner may take anything else out of the account's
+/// vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ExchangeTerms", into = "ExchangeTerms")]
 pub struct ExchangeOrder(ExchangeTerms);
@@ -37,6 +38,9 @@ pub struct ExchangeTerms {
     pub pays: u32,
     /// How much it receives for every `pays` that it pays.
     pub per: u32,
+    /// Whose account it is: a [commitment](crate::account::local_authorisation) to the secret with which its maker collects
+    /// what it received, and takes back what it has not paid.
+    pub owner: Digest,
 }
 
 /// Why terms are not an order.
@@ -61,6 +65,8 @@ circuits_core::layout! {
         pub pays: T,
         /// For how much received.
         pub per: T,
+        /// Whose account it is.
+        pub owner: Digest<T>,
     }
 }
 
@@ -96,12 +102,13 @@ impl ExchangeOrder {
     /// The encoding that is hashed.
     #[must_use]
     pub fn fields(&self) -> ExchangeFields {
-        let ExchangeTerms { gives, takes, pays, per } = self.0;
+        let ExchangeTerms { gives, takes, pays, per, owner } = self.0;
         ExchangeFields {
             gives: gives.to_field(),
             takes: takes.to_field(),
             pays: F::from_canonical_u32(pays),
             per: F::from_canonical_u32(per),
+            owner,
         }
     }
 

@@ -13,12 +13,16 @@ use environments_core::{
 use plonky2::field::types::Field;
 
 use crate::{
+    account::Account,
     arrival::{Arrival, ArrivalsWitness, MAX_ARRIVALS},
     block::group_sizes,
     body::Body,
     error::NotesError,
+    execute::StateError,
     state::NotesState,
-    transaction::{NotesTransaction, TransactionStatement, TransactionWitness, emission::check_message},
+    transaction::{
+        NotesTransaction, Opened, TransactionStatement, TransactionWitness, emission::check_message,
+    },
     witness::{BlockGroup, NotesBlock, Source},
 };
 
@@ -44,7 +48,34 @@ impl Checked<'_> {
 pub(super) struct Move {
     pub(super) statement: TransactionStatement,
     message: Option<Message>,
+    /// The account that it leaves, if that is a network account.
+    published: Option<Account>,
     source: Source,
+}
+
+impl Move {
+    /// Executes it on a state in the middle of a block. On an error the state is unchanged.
+    ///
+    /// # Errors
+    /// As [`NotesState::execute`], and [`StateError::NonceUsed`] if the account never again is what the transaction starts
+    /// from.
+    pub(super) fn execute(&self, state: &mut NotesState) -> Result<(), StateError> {
+        match state.execute(&self.statement) {
+            Ok(()) => self.published.iter().for_each(|account| state.publish(account.clone())),
+            Err(error @ StateError::StaleAccount { account, .. }) => {
+                let made = state.public_account(&account).map(|account| account.nonce);
+                let next = self.published.as_ref().map(|account| account.nonce);
+                return Err(match (made, next) {
+                    (Some(made), Some(next)) if made >= next => {
+                        StateError::NonceUsed { account, made, before: next.saturating_sub(1) }
+                    }
+                    _ => error,
+                });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
 }
 
 /// Checks a transaction by itself; `state` opens the notes that it consumes.
@@ -52,10 +83,11 @@ pub(super) fn check<'t>(
     state: &NotesState,
     transaction: &'t NotesTransaction,
 ) -> Result<Checked<'t>, NotesError> {
-    let (statement, message, source) = match transaction {
+    let (statement, message, published, source) = match transaction {
         NotesTransaction::Request(request) => {
             let witness = TransactionWitness::resolve(state, request);
-            (witness.check()?, witness.message(), Source::Witness(Box::new(witness)))
+            let (statement, message, published) = (witness.check()?, witness.message(), witness.published()?);
+            (statement, message, published, Source::Witness(Box::new(witness)))
         }
         NotesTransaction::Proven { bundle } => {
             let opened = bundle.opened()?;
@@ -63,11 +95,12 @@ pub(super) fn check<'t>(
             if let Some(Message { destination, amount, .. }) = opened.message {
                 check_message(state.deployment(), destination, amount)?;
             }
-            (opened.statement, opened.message.clone(), Source::Proven(Box::new(opened.proof.clone())))
+            let Opened { statement, message, account, proof } = opened.clone();
+            (statement, message, account, Source::Proven(Box::new(proof)))
         }
         NotesTransaction::Arrival(arrival) => return Ok(Checked::Arrives(arrival)),
     };
-    Ok(Checked::Moves(Box::new(Move { statement, message, source })))
+    Ok(Checked::Moves(Box::new(Move { statement, message, published, source })))
 }
 
 /// A block that is not sealed yet.
@@ -87,6 +120,7 @@ pub(super) struct Content {
     messages: BlockMessages,
     arrivals: Vec<Arrival>,
     statements: Vec<TransactionStatement>,
+    published: Vec<Account>,
     sources: Vec<Source>,
 }
 
@@ -99,6 +133,7 @@ impl Draft {
             messages: BlockMessages::none(before.environment()),
             arrivals: vec![],
             statements: vec![],
+            published: vec![],
             sources: vec![],
         };
         let (mut included, mut rejected, mut waiting) = (vec![], vec![], BTreeSet::new());
@@ -146,9 +181,10 @@ impl Content {
                 self.arrivals.push(arrival.clone());
             }
             Checked::Moves(made) => {
-                let Move { statement, source, .. } = *made;
-                self.state.execute(&statement)?;
+                made.execute(&mut self.state)?;
+                let Move { statement, published, source, .. } = *made;
                 self.statements.push(statement);
+                self.published.extend(published);
                 self.sources.push(source);
             }
         }
@@ -166,9 +202,9 @@ impl Content {
         before: &NotesState,
         secret: ProducerSecret,
     ) -> Result<(ProposedBlock<NotesBlock>, NotesState), NotesError> {
-        let Self { messages, arrivals, statements, sources, .. } = self;
+        let Self { messages, arrivals, statements, published, sources, .. } = self;
         let mut state = before.clone();
-        let mut body = Body::default();
+        let mut body = Body { accounts: published, ..Body::default() };
         body.arrivals.extend(arrivals.iter().map(|arrival| arrival.note().commitment()));
         let paths = state.arrive(&body.arrivals)?;
 
@@ -186,6 +222,7 @@ impl Content {
                 applications: applied.applications,
             });
         }
+        body.accounts.iter().for_each(|account| state.publish(account.clone()));
         let witness = NotesBlock {
             before: before.fields(),
             context: before.context(),

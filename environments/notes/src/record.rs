@@ -28,6 +28,8 @@ circuits_core::layout! {
         pub notes: [Digest<T>; MAX_OUTPUTS],
         /// The fee.
         pub fee: T,
+        /// 1 if the account is a network account, which the body publishes as the transaction leaves it; else 0.
+        pub network: T,
     }
 }
 

@@ -13,6 +13,7 @@ use environments_core::{environment::EnvironmentId, instance::DeployedState};
 use plonky2::{field::types::Field, iop::target::Target};
 
 use crate::{
+    account::Account,
     config::{Deployment, Genesis, GenesisError},
     note::{Membership, Note, fee_note},
     record::{Record, add_record, no_records},
@@ -123,6 +124,8 @@ pub struct NotesState {
     pub(super) positions: SharedMap<Digest, u64>,
     /// Heights of past roots.
     pub(super) root_heights: SharedMap<Digest, u32>,
+    /// The accounts of the genesis, and network accounts as their last transactions left them.
+    pub(super) public_accounts: SharedMap<Digest, Account>,
     pub(super) fees: Amount,
     pub(super) transactions: u64,
     pub(super) records: Digest,
@@ -160,8 +163,8 @@ impl NotesState {
     /// # Errors
     /// [`GenesisError`]
     pub fn genesis(deployment: Deployment, genesis: &Genesis) -> Result<Self, GenesisError> {
-        let accounts = genesis.accounts(&deployment)?;
-        let accounts = accounts.iter().map(|account| (account.id, account.hash()));
+        let public = genesis.accounts(&deployment)?;
+        let accounts = public.iter().map(|account| (account.id, account.hash()));
         let notes = AppendTree::new(TREE_DEPTH);
         let mut state = Self {
             deployment,
@@ -173,6 +176,7 @@ impl NotesState {
             past_roots: IndexTree::new(TREE_DEPTH),
             positions: SharedMap::new(),
             root_heights: SharedMap::new(),
+            public_accounts: SharedMap::new(),
             fees: Amount::ZERO,
             transactions: 0,
             records: no_records(),
@@ -180,6 +184,7 @@ impl NotesState {
         };
         state.past_roots.set(0, state.notes.root())?;
         state.root_heights.insert(state.notes.root(), 0);
+        public.into_iter().for_each(|account| state.publish(account));
         Ok(state)
     }
 
@@ -199,6 +204,18 @@ impl NotesState {
     #[must_use]
     pub fn account(&self, id: &Digest) -> Option<Digest> {
         self.accounts.get(id)
+    }
+
+    /// An account that everybody knows: a network account, or one that is as it was at genesis.
+    #[must_use]
+    pub fn public_account(&self, id: &Digest) -> Option<&Account> {
+        let account = self.public_accounts.get(id)?;
+        (self.accounts.get(id) == Some(account.hash())).then_some(account)
+    }
+
+    /// Takes note of a network account that a body publishes.
+    pub(super) fn publish(&mut self, account: Account) {
+        self.public_accounts.insert(account.id, account);
     }
 
     /// Whether a nullifier is in the set.

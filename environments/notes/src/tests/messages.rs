@@ -270,19 +270,19 @@ fn arrivals_in_a_body_are_notes_and_few() {
     let world = world();
     let apply = |body: &Body| world.environment.apply_body(&world.genesis(), &body.encode());
     let refused = |arrivals: Vec<Digest>, expected: BodyError| {
-        let body = Body { arrivals, records: vec![] };
+        let body = Body { arrivals, ..Body::default() };
         assert_eq!(apply(&body), Err(NotesError::Body(expected.clone())));
         assert_eq!(world.environment.body_digest(&body.encode()), Err(NotesError::Body(expected)));
     };
     refused((0..9).map(secret).collect(), BodyError::Arrivals { found: 9 });
     // It would have the digest of a body without it.
     refused(vec![secret(1), Digest::ZERO], BodyError::EmptyArrival { index: 1 });
-    let mut body = Body { arrivals: vec![secret(1)], records: vec![] }.encode();
+    let mut body = Body { arrivals: vec![secret(1)], ..Body::default() }.encode();
     assert_eq!(Body::decode(&body[..47]), Err(BodyError::Length { expected: 48, found: 47 }));
     body[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
     let error = Body::decode(&body).unwrap_err();
     assert!(matches!(error, BodyError::Arrival { index: 0, .. }), "{error}");
-    let twice = Body { arrivals: vec![secret(1); 2], records: vec![] };
+    let twice = Body { arrivals: vec![secret(1); 2], ..Body::default() };
     assert_eq!(apply(&twice), Err(NotesError::State(StateError::AlreadyArrived(secret(1)))));
 }
 

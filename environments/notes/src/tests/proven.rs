@@ -30,9 +30,9 @@ fn a_producer_takes_proven_transactions_and_names_what_is_wrong_with_the_bad_one
     // A proof is not an identity: the same transaction proved again is the same transaction.
     let again = environment.prove_transaction(cache(), &state, &pay).unwrap();
     let mut proof = good.open(cache()).unwrap().proof.proof.clone();
-    let wrong_kernel = ProvenTransaction::new(TransactionKernel::Exchange, &proof, None).unwrap();
+    let wrong_kernel = ProvenTransaction::new(TransactionKernel::Exchange, &proof, None, None).unwrap();
     proof.public_inputs[3] += F::ONE;
-    let other_statement = ProvenTransaction::new(TransactionKernel::Local, &proof, None).unwrap();
+    let other_statement = ProvenTransaction::new(TransactionKernel::Local, &proof, None, None).unwrap();
     let truncated = ProvenTransaction::from_bytes(&good.bytes()[..1000]);
     let mut flipped = good.bytes().to_vec();
     flipped[2000] ^= 1;
@@ -75,7 +75,7 @@ fn a_bundle_carries_the_message_that_its_proof_states() {
     let message = opened.message.clone().unwrap();
     assert_eq!(Some(&message), send.message(environment.deployment()).as_ref());
     let with = |message: Option<Message>| {
-        ProvenTransaction::new(opened.proof.kernel, &opened.proof.proof, message).unwrap()
+        ProvenTransaction::new(opened.proof.kernel, &opened.proof.proof, message, None).unwrap()
     };
     assert_eq!(with(Some(message.clone())), good);
     let others = [
@@ -105,7 +105,7 @@ fn a_bundle_carries_the_message_that_its_proof_states() {
     send.send.as_mut().unwrap().destination = environment.id();
     let witness = environment.resolve(&state, &send);
     let proof = prove_transaction(cache(), &witness).unwrap();
-    let bundle = ProvenTransaction::new(proof.kernel, &proof.proof, witness.message()).unwrap();
+    let bundle = ProvenTransaction::new(proof.kernel, &proof.proof, witness.message(), None).unwrap();
     let proven = NotesTransaction::Proven { bundle: bundle.clone() };
     let unopened = Err(NotesError::Bundle(TransactionBundleError::Unopened));
     assert_eq!(environment.execute(&mut state.clone(), &proven), unopened, "nobody verified its proof");

@@ -173,6 +173,10 @@ const NO_NOTE: NoteFields = NoteFields {
     serial: Digest::ZERO,
 };
 
+/// The encoding of no order.
+const NO_ORDER: ExchangeFields =
+    ExchangeFields { gives: F::ZERO, takes: F::ZERO, pays: F::ZERO, per: F::ZERO, owner: Digest::ZERO };
+
 impl OutputTargets {
     /// The targets that the prover chooses.
     fn note_targets(&self) -> [Target; 10] {
@@ -198,23 +202,28 @@ impl AuthorityTargets {
         witness: &mut Witness,
     ) -> Result<(), WitnessError> {
         match (self, &input.authority) {
-            (Self::Local { secret }, authority) => {
-                // An order has no secret: any value will do, because none satisfies the circuit.
-                let value = match authority {
-                    Authority::Local { secret } => secret.expose(),
-                    Authority::Exchange { .. } => Digest::ZERO,
+            (Self::Local { secret, owns_order, order }, authority) => {
+                // A stranger to the order has no secret: any value will do, because none satisfies the circuit.
+                let (value, owned) = match authority {
+                    Authority::Local { secret } => (secret.expose(), None),
+                    Authority::Exchange { .. } => (Digest::ZERO, None),
+                    Authority::Owner { order, secret } => (secret.expose(), Some(order.fields())),
                 };
-                set(witness, secret, &value)
+                set(witness, secret, &value)?;
+                set_target(witness, owns_order.target, F::from_bool(owned.is_some()))?;
+                // The owner is computed.
+                let fields = owned.unwrap_or(NO_ORDER);
+                set_target(witness, order.gives, fields.gives)?;
+                set_target(witness, order.takes, fields.takes)?;
+                set_target(witness, order.pays, fields.pays)?;
+                set_target(witness, order.per, fields.per)
             }
             (Self::Exchange { order, fills }, authority) => {
                 let (fields, count) = match authority {
-                    Authority::Exchange { order } => {
+                    Authority::Exchange { order } | Authority::Owner { order, .. } => {
                         (order.fields(), Some(move |amount| order.fills(amount).unwrap_or(0)))
                     }
-                    Authority::Local { .. } => {
-                        let zero = F::ZERO;
-                        (ExchangeFields { gives: zero, takes: zero, pays: zero, per: zero }, None)
-                    }
+                    Authority::Local { .. } => (NO_ORDER, None),
                 };
                 set(witness, order, &fields)?;
                 for (i, &target) in fills.iter().enumerate() {

@@ -13,6 +13,7 @@ use circuits_core::{
 };
 use circuits_files::file::{self, FileKind, FormatError};
 use circuits_keys::CircuitCache;
+use plonky2::field::types::Field;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
@@ -20,6 +21,7 @@ use super::{
     circuit::transaction_shape, kernel::TransactionKernel, proof::TransactionProof,
     statement::TransactionStatement,
 };
+use crate::account::Account;
 
 /// Bytes of the largest bundle.
 pub const MAX_BUNDLE_BYTES: u64 = 1 << 19;
@@ -44,6 +46,14 @@ pub enum TransactionBundleError {
         /// The hash of what the bundle carries; zero for none.
         found: Digest,
     },
+    /// The network account is not the one whose hash is stated.
+    #[error("the proof states that it leaves the network account {expected}, but the bundle carries {found}")]
+    OtherAccount {
+        /// The hash that the proof states; zero if the account is no network account.
+        expected: Digest,
+        /// The hash of what the bundle carries; zero for none.
+        found: Digest,
+    },
     /// The proof was not verified yet.
     #[error("the proof is not verified")]
     Unopened,
@@ -57,6 +67,7 @@ pub enum TransactionBundleError {
 struct Payload {
     kernel: TransactionKernel,
     message: Option<Message>,
+    account: Option<Account>,
     proof: Vec<u8>,
 }
 
@@ -76,10 +87,12 @@ pub struct Opened {
     pub statement: TransactionStatement,
     /// The message that it sends.
     pub message: Option<Message>,
+    /// The network account that it leaves; `None` if its account is no network account.
+    pub account: Option<Account>,
 }
 
 impl ProvenTransaction {
-    /// A proved transaction, and the message that it sends.
+    /// A proved transaction, the message that it sends, and the network account that it leaves.
     ///
     /// # Errors
     /// [`TransactionBundleError::Format`] if it cannot be serialised.
@@ -87,8 +100,9 @@ impl ProvenTransaction {
         kernel: TransactionKernel,
         proof: &Proof,
         message: Option<Message>,
+        account: Option<Account>,
     ) -> Result<Self, TransactionBundleError> {
-        let payload = Payload { kernel, message, proof: proof::encode(proof) };
+        let payload = Payload { kernel, message, account, proof: proof::encode(proof) };
         Ok(Self::from_bytes(&file::encode(FileKind::TransactionBundle, &payload, MAX_BUNDLE_BYTES)?))
     }
 
@@ -138,6 +152,7 @@ impl ProvenTransaction {
     /// - [`TransactionBundleError::Proof`]
     /// - [`TransactionBundleError::Statement`]
     /// - [`TransactionBundleError::OtherMessage`]
+    /// - [`TransactionBundleError::OtherAccount`]
     /// - [`TransactionBundleError::Kernels`]
     pub fn open(&self, cache: &CircuitCache) -> Result<&Opened, TransactionBundleError> {
         self.opened.get_or_init(|| open(cache, &self.bytes)).as_ref().map_err(Clone::clone)
@@ -157,14 +172,19 @@ fn payload(bytes: &[u8]) -> Result<Payload, FormatError> {
 }
 
 fn decode(bytes: &[u8]) -> Result<Opened, TransactionBundleError> {
-    let Payload { kernel, proof, message } = payload(bytes)?;
+    let Payload { kernel, proof, message, account } = payload(bytes)?;
     let proof = proof::decode(&proof, &transaction_shape().common)?;
     let statement = <TransactionStatement as Layout<F>>::decode(&proof.public_inputs)?;
     let found = message.as_ref().map_or(Digest::ZERO, Message::hash);
     if found != statement.message {
         return Err(TransactionBundleError::OtherMessage { expected: statement.message, found });
     }
-    Ok(Opened { proof: TransactionProof { kernel, proof }, statement, message })
+    let expected = if statement.network == F::ZERO { Digest::ZERO } else { statement.after };
+    let found = account.as_ref().map_or(Digest::ZERO, Account::hash);
+    if found != expected {
+        return Err(TransactionBundleError::OtherAccount { expected, found });
+    }
+    Ok(Opened { proof: TransactionProof { kernel, proof }, statement, message, account })
 }
 
 impl PartialEq for ProvenTransaction {

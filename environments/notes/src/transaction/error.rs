@@ -132,6 +132,12 @@ pub enum TransactionError {
         /// The input.
         input: usize,
     },
+    /// An input fills an exchange order, but has no sender who could be paid: it was a message, or collected fees.
+    #[error("input {input} fills the exchange order, but has no sender to be paid")]
+    NoSender {
+        /// The input.
+        input: usize,
+    },
     /// The exchange order does not ask for an output.
     #[error("output {output} is not the payment that the exchange order makes for the input of that number")]
     NotThePayment {
@@ -141,8 +147,8 @@ pub enum TransactionError {
     /// A network account pays no fees: they would drain it.
     #[error("a transaction of a network account pays no fee, but this one pays {0}")]
     NetworkFee(Amount),
-    /// A network account sends nothing to other environments: its order says nothing of them.
-    #[error("a network account sends no message")]
+    /// A transaction by an exchange order sends nothing to other environments: the order says nothing of them.
+    #[error("a transaction by an exchange order sends no message")]
     NetworkSends,
     /// A message moves amount 0.
     #[error("the message moves amount 0")]

@@ -9,7 +9,7 @@ use crate::{
     account::{Account, local_authorisation},
     config::Deployment,
     note::{Note, Script},
-    policy::ExchangeOrder,
+    policy::{ExchangeFields, ExchangeOrder, exchange_authorisation},
 };
 
 /// What authorises a transaction.
@@ -23,6 +23,14 @@ pub enum Authority {
         /// The order.
         order: ExchangeOrder,
     },
+    /// Knowledge of the secret of the owner of the account's exchange order, who may do what the owner of a local account
+    /// may.
+    Owner {
+        /// The order.
+        order: ExchangeOrder,
+        /// The owner's secret.
+        secret: Secret,
+    },
 }
 
 impl Authority {
@@ -32,6 +40,19 @@ impl Authority {
         match self {
             Self::Local { secret } => local_authorisation(*secret),
             Self::Exchange { order } => order.authorisation(),
+            Self::Owner { order, secret } => {
+                let owner = local_authorisation(*secret);
+                exchange_authorisation(&ExchangeFields { owner, ..order.fields() })
+            }
+        }
+    }
+
+    /// Whether the account is a network account, which every transaction publishes as it leaves it.
+    #[must_use]
+    pub const fn is_network(&self) -> bool {
+        match self {
+            Self::Local { .. } => false,
+            Self::Exchange { .. } | Self::Owner { .. } => true,
         }
     }
 }
@@ -42,6 +63,7 @@ impl std::fmt::Debug for Authority {
         match self {
             Self::Local { .. } => f.write_str("Local(..)"),
             Self::Exchange { order } => f.debug_tuple("Exchange").field(order).finish(),
+            Self::Owner { order, .. } => f.debug_tuple("Owner").field(order).finish_non_exhaustive(),
         }
     }
 }

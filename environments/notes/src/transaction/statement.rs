@@ -25,6 +25,8 @@ circuits_core::layout! {
         pub not_before: T,
         /// Last height of a block that may contain the transaction.
         pub valid_until: T,
+        /// 1 if the account is a network account, which the body publishes as the transaction leaves it; else 0.
+        pub network: T,
         /// Id of the account.
         pub account: Digest<T>,
         /// Hash of the account before; zero if the transaction creates it.

@@ -98,7 +98,7 @@ impl TransactionWitness {
     #[must_use]
     pub const fn kernel(&self) -> TransactionKernel {
         match self.authority {
-            Authority::Local { .. } => TransactionKernel::Local,
+            Authority::Local { .. } | Authority::Owner { .. } => TransactionKernel::Local,
             Authority::Exchange { .. } => TransactionKernel::Exchange,
         }
     }
@@ -176,6 +176,14 @@ impl TransactionWitness {
         }
         let nonce = self.account.nonce.checked_add(1).ok_or(TransactionError::NonceExhausted)?;
         Ok(Account { nonce, vault, ..self.account.clone() })
+    }
+
+    /// The account after a valid transaction, if it is a network account and therefore published.
+    ///
+    /// # Errors
+    /// As [`Self::account_after`].
+    pub fn published(&self) -> Result<Option<Account>, TransactionError> {
+        self.authority.is_network().then(|| self.account_after()).transpose()
     }
 
     /// Conservation of one asset: vault + inputs = vault after + outputs + message + fee.
@@ -303,6 +311,9 @@ impl TransactionWitness {
             }
             let fills = order.fills(note.amount.get()).filter(|_| note.asset == terms.takes);
             let fills = fills.ok_or(TransactionError::NotAFill { input })?;
+            if note.sender == Digest::ZERO {
+                return Err(TransactionError::NoSender { input });
+            }
             payments[input] = Some((u64::from(terms.pays) * fills, Script::Pay { target: note.sender }));
         }
         for (output, payment) in payments.into_iter().enumerate() {
@@ -335,6 +346,7 @@ impl TransactionWitness {
             fee: self.fee.to_field(),
             not_before: F::from_canonical_u32(self.not_before),
             valid_until: F::from_canonical_u32(self.valid_until),
+            network: F::from_bool(self.authority.is_network()),
             account: self.account.id,
             before: if self.salt.is_some() { Digest::ZERO } else { self.account.hash() },
             after: after.hash(),

@@ -6,7 +6,8 @@
 //!   input  i ──one-hot──┐                          ┌──one-hot── output j, message
 //!                       ├── lane k: before + in = after + out + message + fee
 //!   fee ────one-hot─────┘          │
-//!                                  └── one-hot: slot of the vault; holds the lane's asset, or nothing
+//!                                  └── one-hot: the slot of the vault that holds the lane's asset,
+//!                                               or an empty one if no slot holds it
 //!
 //! Lanes are applied to the vault one after the other. Each conserves its asset, so their order and whether two of them
 //! name one asset do not matter. An asset that is in no lane does not move.
@@ -98,6 +99,18 @@ pub(super) fn enforce_conservation(
         builder.enforce_zero(occupied);
         let not_nothing = builder.mul(other_asset, before);
         builder.enforce_zero(not_nothing);
+
+        // No other slot holds it: no vault has one asset in two slots. Every slot "holds" the asset 0 of a lane that is not
+        // used.
+        let mut elsewhere = vec![];
+        for (asset, here) in assets.into_iter().zip(lane.slots) {
+            let holds = builder.is_equal(asset, lane.asset);
+            let away = builder.not(here);
+            elsewhere.push(builder.and(holds, away));
+        }
+        let count = sum(builder, &elsewhere);
+        let twice = builder.mul(count, lane.asset);
+        builder.enforce_zero(twice);
 
         // before + inputs = after + outputs + message + fee: at most 12 amounts.
         let flags: Vec<_> = targets.inputs.iter().map(|input| input.lanes[k]).collect();

@@ -151,6 +151,7 @@ impl Definition for TransactionKernel {
             fee: targets.fee,
             not_before: targets.not_before,
             valid_until: targets.valid_until,
+            network: targets.authority.is_network(builder),
             account: id,
             before,
             after,

@@ -9,7 +9,7 @@ use circuits_core::{
 use plonky2::iop::target::{BoolTarget, Target};
 
 use crate::{
-    account::{AccountFields, VAULT_SLOTS, vault_hash_circuit},
+    account::{AccountFields, VAULT_SLOTS, local_authorisation_circuit, vault_hash_circuit},
     note::NoteFields,
     policy::ExchangeFields,
     state::TREE_DEPTH,
@@ -50,8 +50,16 @@ pub(in crate::transaction) struct LaneTargets {
 
 /// Targets of what authorises the transaction.
 pub(in crate::transaction) enum AuthorityTargets {
-    Local { secret: DigestTarget },
-    Exchange { order: ExchangeFields<Target>, fills: [Target; MAX_INPUTS] },
+    /// A local account's secret; or that of the owner of the account's order.
+    Local {
+        secret: DigestTarget,
+        owns_order: BoolTarget,
+        order: ExchangeFields<Target>,
+    },
+    Exchange {
+        order: ExchangeFields<Target>,
+        fills: [Target; MAX_INPUTS],
+    },
 }
 
 /// Targets of a transaction kernel.
@@ -73,6 +81,16 @@ pub struct TransactionTargets {
     pub(in crate::transaction) send: Option<EmissionTargets>,
     pub(in crate::transaction) lanes: Vec<LaneTargets>,
     pub(in crate::transaction) authority: AuthorityTargets,
+}
+
+impl AuthorityTargets {
+    /// 1 if the account is a network account, else 0.
+    pub(super) fn is_network(&self, builder: &mut Builder) -> Target {
+        match self {
+            Self::Local { owns_order, .. } => owns_order.target,
+            Self::Exchange { .. } => builder.one(),
+        }
+    }
 }
 
 #[track_caller]
@@ -145,7 +163,20 @@ impl TransactionKernel {
             })
             .collect();
         let authority = match self {
-            Self::Local => AuthorityTargets::Local { secret: builder.new_digest() },
+            Self::Local => {
+                let secret = builder.new_digest();
+                AuthorityTargets::Local {
+                    secret,
+                    owns_order: builder.new_bool(),
+                    order: ExchangeFields {
+                        gives: builder.add_virtual_target(),
+                        takes: builder.add_virtual_target(),
+                        pays: builder.add_virtual_target(),
+                        per: builder.add_virtual_target(),
+                        owner: local_authorisation_circuit(builder, secret),
+                    },
+                }
+            }
             Self::Exchange => AuthorityTargets::Exchange {
                 order: layout::new_virtual(builder),
                 fills: std::array::from_fn(|_| builder.add_virtual_target()),

@@ -5,6 +5,8 @@ use super::{
     *,
 };
 use crate::{
+    account::local_authorisation,
+    fixtures::owner,
     note::NoteFields,
     policy::{ExchangeFields, ExchangeOrder, ExchangeTerms, RATE_BITS},
 };
@@ -28,7 +30,7 @@ fn to_oneself() -> TransactionWitness {
 
 /// Every flag with a value other than a boolean. Lanes 2 and 3 are not used, and point to the slot of the fee asset.
 pub(super) fn flags(attacks: &mut Attacks) {
-    let Locals { pays, takes, creates, .. } = Locals::new();
+    let Locals { pays, takes, creates, owns, .. } = Locals::new();
     let own = to_oneself();
     let one = F::ONE;
     let five = F::from_canonical_u64(5);
@@ -98,6 +100,17 @@ pub(super) fn flags(attacks: &mut Attacks) {
         ],
     );
     attacks.lie("an account that is new twice", &creates, &[(|targets| targets.is_new.target, TWO)]);
+    // Twice the order less the owner, who needs no order for that.
+    let (owned, local) = (crate::fixtures::order().authorisation(), local_authorisation(owner()));
+    attacks.forged("an order that is owned twice", &owns, move |targets| {
+        let AuthorityTargets::Local { owns_order, .. } = &targets.authority else {
+            unreachable!("the kernel of local accounts")
+        };
+        let mixed = owned.0.into_iter().zip(local.0).map(|(owned, local)| owned.double() - local);
+        let mut lies: Vec<_> = targets.account.authorisation.0.into_iter().zip(mixed).collect();
+        lies.push((owns_order.target, TWO));
+        lies
+    });
 
     // Twice the first slot less the second one, under the asset that comes of it.
     let vault = pays.account.vault.to_fields();
@@ -187,7 +200,7 @@ pub(super) fn slots(attacks: &mut Attacks) {
 pub(super) fn orders(attacks: &mut Attacks) {
     let [one, _] = exchanges();
     let order = |pays, per| {
-        let terms = ExchangeTerms { gives: asset(0), takes: asset(1), pays, per };
+        let terms = ExchangeTerms { pays, per, ..crate::fixtures::order().terms() };
         Authority::Exchange { order: ExchangeOrder::new(terms).expect("an order") }
     };
     let under = |authority: Authority| but(&one, |witness| witness.authority = authority);

@@ -141,6 +141,8 @@ struct Locals {
     full: TransactionWitness,
     /// Client 0 pays, and sends a message in the asset that fees are paid in.
     sends: TransactionWitness,
+    /// The owner of the exchange order takes out what it gives.
+    owns: TransactionWitness,
 }
 
 impl Locals {
@@ -188,12 +190,15 @@ impl Locals {
         let outputs = vec![output(1, 20, Script::Pay { target: one })];
         let sends = world.request_with(0, &[], outputs, send, 2);
         let sends = open(&world, &sends);
-        Self { pays, takes, reclaims, settles, takes_back, creates, full, sends }
+
+        let owns = world.own(&[], vec![output(0, 500, Script::Pay { target: zero })], None, 3);
+        let owns = open(&world, &owns);
+        Self { pays, takes, reclaims, settles, takes_back, creates, full, sends, owns }
     }
 
     fn all(&self) -> Vec<Lie> {
-        let Self { pays, takes, reclaims, settles, takes_back, creates, full, sends } = self;
-        [pays, takes, reclaims, settles, takes_back, creates, full, sends]
+        let Self { pays, takes, reclaims, settles, takes_back, creates, full, sends, owns } = self;
+        [pays, takes, reclaims, settles, takes_back, creates, full, sends, owns]
             .map(|witness| Lie::new(witness, &[]))
             .to_vec()
     }

@@ -64,10 +64,11 @@ const LOCAL_RULES: &[Rule] = &[
     lone::ranges,
     lone::notes,
     lone::slots,
+    one_slot_per_asset,
     super::messages::sent,
 ];
 /// The rules of the kernel for exchange orders that the other kernel does not have.
-const EXCHANGE_RULES: &[Rule] = &[exchange, lone::orders];
+const EXCHANGE_RULES: &[Rule] = &[exchange, senders, lone::orders];
 
 /// Everything that the kernel for local accounts must refuse.
 pub(super) fn on_local() -> Attacks {
@@ -136,6 +137,45 @@ fn case_70_a_network_account_pays_by_its_policy_only() {
     assert_all_refused(&NETWORK, exchange);
 }
 
+#[test]
+fn case_88_no_asset_gets_a_second_slot_of_a_vault() {
+    assert_all_refused(&LOCAL, one_slot_per_asset);
+    // Nor by a deposit in a network account, which anybody can make.
+    let [order, ..] = exchanges();
+    let lane = order.assets().iter().position(|&moved| moved == asset(0)).unwrap();
+    let lie = Lie::with(&order, move |targets| {
+        let slots = &targets.lanes[lane].slots;
+        vec![(slots[0].target, F::ZERO), (slots[9].target, F::ONE)]
+    });
+    assert!(check(&NETWORK, &lie).is_err());
+}
+
+#[test]
+fn case_93_no_fill_pays_account_0() {
+    assert_all_refused(&NETWORK, senders);
+}
+
+fn one_slot_per_asset(attacks: &mut Attacks) {
+    let takes = Locals::new().takes;
+    assert_eq!(takes.account.vault.slot_for(asset(0)), Some(0));
+    let moved: &[(Location, F)] = &[
+        (|targets| targets.lanes[0].slots[0].target, F::ZERO),
+        (|targets| targets.lanes[0].slots[9].target, F::ONE),
+    ];
+    attacks.bound("an empty slot although another one holds the asset", &takes, moved);
+}
+
+/// Notes that were messages, or that collected fees, have no sender whom a fill could pay.
+fn senders(attacks: &mut Attacks) {
+    let [one, ..] = exchanges();
+    let unsent = but(&one, |witness| {
+        witness.inputs[0].note.sender = Digest::ZERO;
+        witness.inputs[0].membership = None;
+        witness.outputs[0].script = Script::Pay { target: Digest::ZERO };
+    });
+    attacks.refused("NoSender", &unsent);
+}
+
 fn ownership(attacks: &mut Attacks) {
     let locals = Locals::new();
     let other = Authority::Local { secret: Secret::new(secret(77)) };
@@ -143,6 +183,11 @@ fn ownership(attacks: &mut Attacks) {
     let [order, _] = exchanges();
     let key = Authority::Local { secret: Secret::new(secret(3)) };
     attacks.refused("WrongAuthority", &but(&order, |witness| witness.authority = key));
+    let strange = but(&locals.owns, |witness| {
+        let Authority::Owner { order, .. } = witness.authority else { unreachable!("an owner's") };
+        witness.authority = Authority::Owner { order, secret: Secret::new(secret(77)) };
+    });
+    attacks.refused("WrongAuthority", &strange);
     let salted = but(&locals.creates, |witness| witness.salt = Some(secret(77)));
     attacks.refused("WrongAccountId", &salted);
     let rich = locals.pays.account.vault.clone();
@@ -355,7 +400,7 @@ fn exchange(attacks: &mut Attacks) {
         (
             |targets| match &targets.authority {
                 AuthorityTargets::Exchange { fills, .. } => fills[0],
-                AuthorityTargets::Local { secret } => secret.0[0],
+                AuthorityTargets::Local { secret, .. } => secret.0[0],
             },
             half,
         ),
@@ -370,12 +415,8 @@ fn exchange(attacks: &mut Attacks) {
         attacks.bound("a payment with other terms", &one, &[(location, F::TWO)]);
     }
     // Nor under another order.
-    let better = crate::policy::ExchangeOrder::new(crate::policy::ExchangeTerms {
-        gives: asset(0),
-        takes: asset(1),
-        pays: 4,
-        per: 2,
-    });
+    let terms = crate::policy::ExchangeTerms { pays: 4, ..crate::fixtures::order().terms() };
+    let better = crate::policy::ExchangeOrder::new(terms);
     let authority = Authority::Exchange { order: better.unwrap() };
     attacks.refused("NotThePayment", &{
         let mut witness = one.clone();
