@@ -66,7 +66,13 @@ fn write_notes_genesis(directory: &Path, world: &notes::World) -> Outcome {
             vault: client.account.vault.clone(),
         })
         .collect();
-    let genesis = NotesGenesis { fee_asset: notes::asset(0), fee_account: world.clients[2].id(), accounts };
+    let genesis = NotesGenesis {
+        fee_asset: notes::asset(0),
+        fee_account: world.clients[2].id(),
+        minimum_fee: notes::amount(notes::MINIMUM_FEE),
+        network_minimum_fee: notes::amount(notes::NETWORK_MINIMUM_FEE),
+        accounts,
+    };
     write_json(directory, "notes-1.genesis.json", &genesis)
 }
 
@@ -133,7 +139,7 @@ fn small() -> Outcome {
     };
     // Superblock 1. An asset is locked here and minted there; a part is burned there and unlocked here, in one
     // superblock.
-    let lock = notes.request_with(0, &[], vec![], Some(send(notes::asset(1), 300, 0)), 1);
+    let lock = notes.request_with(0, &[], vec![], Some(send(notes::asset(1), 300, 0)), 0);
     let (payment, paid) = notes.pay(0, &[1], 5);
     let locked = notes.environment.messages(&lock.clone().into()).outbox;
     for message in locked.iter().chain(&deposits[..1]) {

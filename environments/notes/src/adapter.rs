@@ -217,7 +217,8 @@ impl Environment for Notes {
             Err(
                 error @ (StateError::OtherChain { .. }
                 | StateError::OtherEnvironment { .. }
-                | StateError::OtherFeeAsset { .. }),
+                | StateError::OtherFeeAsset { .. }
+                | StateError::OtherMinimumFee { .. }),
             ) => Err(error.into()),
             _ => Ok(()),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bridge_core::AssetId;
-use circuits_core::{Digest, F, trees::TreeError};
+use circuits_core::{Digest, F, amount::Amount, trees::TreeError};
 use environments_core::{
     environment::EnvironmentId,
     genesis::{ChainIdError, ForeignAsset, SupplyError, check_chain_id, check_issued, supply},
@@ -25,9 +25,19 @@ pub struct Deployment {
     pub fee_asset: AssetId,
     /// The account that every block's fee note pays.
     pub fee_account: Digest,
+    /// What a transaction pays at least for each note that it consumes or creates, and for the message that it sends.
+    pub minimum_fee: Amount,
+    /// The same for a transaction of a network account, which the block producer may have to prove.
+    pub network_minimum_fee: Amount,
 }
 
 impl Deployment {
+    /// What a transaction pays at least for each note and message, of a network account or of another one.
+    #[must_use]
+    pub const fn minimum_fee_of(&self, is_network: bool) -> Amount {
+        if is_network { self.network_minimum_fee } else { self.minimum_fee }
+    }
+
     /// The chain id as a field element.
     #[must_use]
     pub fn chain_id(&self) -> F {
@@ -56,6 +66,10 @@ pub struct Genesis {
     pub fee_asset: AssetId,
     /// The account that every block's fee note pays.
     pub fee_account: Digest,
+    /// What a transaction pays at least for each note that it consumes or creates, and for the message that it sends.
+    pub minimum_fee: Amount,
+    /// The same for a transaction of a network account; not less.
+    pub network_minimum_fee: Amount,
     /// Accounts that exist from the start.
     #[serde(default)]
     pub accounts: Vec<GenesisAccount>,
@@ -67,6 +81,16 @@ pub enum GenesisError {
     /// The chain id is not below the field's order.
     #[error(transparent)]
     ChainId(#[from] ChainIdError),
+    /// A transaction that the block producer proves would be cheaper than one that its client proves.
+    #[error(
+        "the minimum fee of network accounts is {network_minimum_fee}, below that of others, {minimum_fee}"
+    )]
+    Fees {
+        /// The minimum fee.
+        minimum_fee: Amount,
+        /// The minimum fee of network accounts.
+        network_minimum_fee: Amount,
+    },
     /// Two accounts have one id.
     #[error("account {0} is listed twice in the genesis")]
     DuplicateAccount(Digest),
@@ -84,14 +108,17 @@ pub enum GenesisError {
 impl Genesis {
     /// The deployment of the environment that starts with this genesis.
     pub(super) const fn deployment(&self, chain_id: u64, environment: EnvironmentId) -> Deployment {
-        let &Self { fee_asset, fee_account, .. } = self;
-        Deployment { chain_id, environment, fee_asset, fee_account }
+        let &Self { fee_asset, fee_account, minimum_fee, network_minimum_fee, .. } = self;
+        Deployment { chain_id, environment, fee_asset, fee_account, minimum_fee, network_minimum_fee }
     }
 
     /// The accounts at height 0.
     pub(super) fn accounts(&self, deployment: &Deployment) -> Result<Vec<Account>, GenesisError> {
-        let Deployment { chain_id, environment, .. } = *deployment;
+        let Deployment { chain_id, environment, minimum_fee, network_minimum_fee, .. } = *deployment;
         check_chain_id(chain_id)?;
+        if network_minimum_fee < minimum_fee {
+            return Err(GenesisError::Fees { minimum_fee, network_minimum_fee });
+        }
         let holdings = self.accounts.iter().flat_map(|account| account.vault.slots()).flatten().copied();
         check_issued(environment, holdings.clone().map(|holding| holding.asset))?;
         supply(holdings)?;

@@ -6,7 +6,7 @@ use circuits_core::{
     hash::{Domain, hash},
     trees::{InsertWitness, PRESENT, Path, SetWitness, TreeError},
 };
-use plonky2::field::types::PrimeField64;
+use plonky2::field::types::{Field, PrimeField64};
 use thiserror::Error;
 
 use crate::{
@@ -43,6 +43,14 @@ pub enum StateError {
     #[error("the transaction pays fees in packed asset {found}, not {expected}")]
     OtherFeeAsset {
         /// This environment's.
+        expected: u64,
+        /// The transaction's.
+        found: u64,
+    },
+    /// The transaction is made for another minimum fee.
+    #[error("the transaction is made for a minimum fee of {found} for each note, not {expected}")]
+    OtherMinimumFee {
+        /// This environment's, for the account of the transaction.
         expected: u64,
         /// The transaction's.
         found: u64,
@@ -264,6 +272,10 @@ impl NotesState {
         }
         if let Some((expected, found)) = differ(context.fee_asset, statement.fee_asset) {
             return Err(StateError::OtherFeeAsset { expected, found });
+        }
+        let minimum_fee = self.deployment.minimum_fee_of(statement.network == F::ONE).to_field();
+        if let Some((expected, found)) = differ(minimum_fee, statement.minimum_fee) {
+            return Err(StateError::OtherMinimumFee { expected, found });
         }
         let height = u64::from(self.height) + 1;
         let not_before = statement.not_before.to_canonical_u64();

@@ -26,6 +26,11 @@ const SECRET: Domain = Domain::new("testkey");
 /// What an account holds of each of the first two assets at genesis.
 pub const START: u64 = 1_000_000;
 
+/// The minimum fee, for each note that a transaction consumes or creates and for its message.
+pub const MINIMUM_FEE: u64 = 1;
+/// The minimum fee of network accounts.
+pub const NETWORK_MINIMUM_FEE: u64 = 3;
+
 /// The environment that issues [`asset`].
 pub const HOME: EnvironmentId = EnvironmentId(1);
 
@@ -133,6 +138,11 @@ pub fn owner() -> Secret {
     Secret::new(secret(200))
 }
 
+/// A note to be consumed, which is opened if it can be.
+fn consumed(note: Note) -> RequestInput {
+    RequestInput { note, unauthenticated: false, pays_fee: false }
+}
+
 impl World {
     /// The world at genesis.
     ///
@@ -164,7 +174,13 @@ impl World {
             clients.push(Client { account, salt, authority, exists });
         }
         let fee_account = clients[2].id();
-        let genesis = Genesis { fee_asset: asset_of(id, 0), fee_account, accounts };
+        let genesis = Genesis {
+            fee_asset: asset_of(id, 0),
+            fee_account,
+            minimum_fee: amount(MINIMUM_FEE),
+            network_minimum_fee: amount(NETWORK_MINIMUM_FEE),
+            accounts,
+        };
         let environment = Notes::new(chain_id, id, producer, &genesis).expect("a valid genesis");
         Self { environment, clients }
     }
@@ -175,12 +191,12 @@ impl World {
         asset_of(self.environment.deployment().environment, n)
     }
 
-    /// A request of client `who` that follows on its last one.
+    /// A request of client `who` that follows on its last one, and pays `tip` more than it must.
     ///
     /// # Panics
     /// If the vault does not allow it.
-    pub fn request(&mut self, who: usize, inputs: &[Note], outputs: Vec<Output>, fee: u64) -> Request {
-        self.request_with(who, inputs, outputs, None, fee)
+    pub fn request(&mut self, who: usize, inputs: &[Note], outputs: Vec<Output>, tip: u64) -> Request {
+        self.request_with(who, inputs, outputs, None, tip)
     }
 
     /// As [`Self::request`], with a message.
@@ -193,25 +209,54 @@ impl World {
         inputs: &[Note],
         outputs: Vec<Output>,
         send: Option<Emission>,
-        fee: u64,
+        tip: u64,
     ) -> Request {
         let client = &self.clients[who];
-        let request = Request {
+        let mut request = Request {
             account: client.account.clone(),
             salt: (!client.exists).then_some(client.salt),
             authority: client.authority,
-            inputs: inputs.iter().map(|&note| RequestInput { note, unauthenticated: false }).collect(),
+            inputs: inputs.iter().map(|&note| consumed(note)).collect(),
             outputs,
             send,
+            fee: Amount::ZERO,
+            not_before: 0,
+            valid_until: u32::MAX,
+        };
+        request.fee = amount(self.witness(&request).least_fee() + tip);
+        self.follow(who, &request);
+        request
+    }
+
+    /// A request by the exchange order, whose fee `fees` hold.
+    ///
+    /// # Panics
+    /// If the vault does not allow it.
+    pub fn trade(&mut self, inputs: &[Note], fees: &[Note], outputs: Vec<Output>) -> Request {
+        let fee = fees.iter().map(|note| note.amount.get()).sum::<u64>();
+        let client = &self.clients[EXCHANGE];
+        let fees = fees.iter().map(|&note| RequestInput { pays_fee: true, ..consumed(note) });
+        let request = Request {
+            account: client.account.clone(),
+            salt: None,
+            authority: client.authority,
+            inputs: inputs.iter().map(|&note| consumed(note)).chain(fees).collect(),
+            outputs,
+            send: None,
             fee: amount(fee),
             not_before: 0,
             valid_until: u32::MAX,
         };
-        let after = self.witness(&request).account_after().expect("the vault allows it");
+        self.follow(EXCHANGE, &request);
+        request
+    }
+
+    /// Client `who` has made a request.
+    fn follow(&mut self, who: usize, request: &Request) {
+        let after = self.witness(request).account_after().expect("the vault allows it");
         let client = &mut self.clients[who];
         client.account = after;
         client.exists = true;
-        request
     }
 
     /// A request of the owner of the exchange order that follows on the order's last one.
@@ -223,14 +268,14 @@ impl World {
         inputs: &[Note],
         outputs: Vec<Output>,
         send: Option<Emission>,
-        fee: u64,
+        tip: u64,
     ) -> Request {
         let client = &mut self.clients[EXCHANGE];
         let by_order = client.authority;
         if let Authority::Exchange { order } = by_order {
             client.authority = Authority::Owner { order, secret: owner() };
         }
-        let request = self.request_with(EXCHANGE, inputs, outputs, send, fee);
+        let request = self.request_with(EXCHANGE, inputs, outputs, send, tip);
         self.clients[EXCHANGE].authority = by_order;
         request
     }
@@ -247,22 +292,22 @@ impl World {
         self.witness(request).notes()
     }
 
-    /// A request of `who` that pays each of `to` one note of `paid` of asset 0, with a fee of 1.
+    /// A request of `who` that pays each of `to` one note of `paid` of asset 0, for the minimum fee.
     pub fn pay(&mut self, who: usize, to: &[usize], paid: u64) -> (Request, Vec<Note>) {
         let outputs = to.iter().map(|&to| self.payment(to, 0, paid)).collect();
-        let request = self.request(who, &[], outputs, 1);
+        let request = self.request(who, &[], outputs, 0);
         let notes = self.notes(&request);
         (request, notes)
     }
 
-    /// A request of `who` that sends `value` of asset `of` to the environment [`ELSEWHERE`], with a fee of 1.
+    /// A request of `who` that sends `value` of asset `of` to the environment [`ELSEWHERE`], for the minimum fee.
     pub fn send(&mut self, who: usize, of: u32, value: u64) -> Request {
         self.request_with(
             who,
             &[],
             vec![],
             Some(Emission { asset: self.asset(of), ..emission(of, value) }),
-            1,
+            0,
         )
     }
 
@@ -284,7 +329,7 @@ impl World {
         }
     }
 
-    /// A request of `who` that takes notes into its vault, without a fee.
+    /// A request of `who` that takes notes into its vault, for the minimum fee.
     pub fn take(&mut self, who: usize, notes: &[Note]) -> Request {
         self.request(who, notes, vec![], 0)
     }

@@ -152,7 +152,7 @@ fn masked(builder: &mut Builder, flag: BoolTarget, digest: DigestTarget) -> Dige
     Digest(digest.0.map(|element| builder.mul(flag.target, element)))
 }
 
-/// The transaction is for this deployment, environment and height, and its notes root is a past root.
+/// The transaction is for this deployment, environment, fees and height, and its notes root is a past root.
 fn enforce_context(
     builder: &mut Builder,
     context: &BlockContext<Target>,
@@ -162,6 +162,9 @@ fn enforce_context(
     builder.enforce_equal(statement.chain_id, context.chain_id);
     builder.enforce_equal(statement.environment, context.environment);
     builder.enforce_equal(statement.fee_asset, context.fee_asset);
+    let is_network = BoolTarget::new_unsafe(statement.network);
+    let minimum_fee = builder.select(is_network, context.network_minimum_fee, context.minimum_fee);
+    builder.enforce_equal(statement.minimum_fee, minimum_fee);
     // All below 2^32: the transaction kernel checks its heights, the block kernel its own.
     enforce_less_or_equal(builder, statement.not_before, context.height, HEIGHT_BITS);
     enforce_less_or_equal(builder, context.height, statement.valid_until, HEIGHT_BITS);

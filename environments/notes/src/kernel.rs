@@ -128,8 +128,8 @@ impl Definition for BlockKernel {
     fn define(&self, builder: &mut Builder) -> (BlockStatement<Target>, BlockTargets) {
         let before: StateFields<Target> = layout::new_virtual(builder);
         let height = builder.add_const(before.height, F::ONE);
-        let StateFields { chain_id, environment, fee_asset, past_roots, .. } = before;
-        let context = BlockContext { chain_id, environment, fee_asset, height, past_roots };
+        let environment = before.environment;
+        let context = before.context(height);
 
         // A block starts with the state's trees and the notes of its messages, without fees, records and messages
         // of its own.

@@ -102,6 +102,7 @@ fn statement_json(statement: &TransactionStatement) -> Value {
         "chain_id": statement.chain_id.to_canonical_u64(),
         "environment": statement.environment.to_canonical_u64(),
         "fee": statement.fee.to_canonical_u64(),
+        "minimum_fee": statement.minimum_fee.to_canonical_u64(),
         "not_before": statement.not_before.to_canonical_u64(),
         "valid_until": statement.valid_until.to_canonical_u64(),
         "account": statement.account,

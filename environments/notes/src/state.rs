@@ -36,6 +36,10 @@ circuits_core::layout! {
         pub environment: T,
         /// The packed asset that fees are paid in.
         pub fee_asset: T,
+        /// The minimum fee, for each note and message.
+        pub minimum_fee: T,
+        /// The minimum fee of network accounts.
+        pub network_minimum_fee: T,
         /// The account that fee notes pay.
         pub fee_account: Digest<T>,
         /// Height of the last block.
@@ -90,10 +94,29 @@ circuits_core::layout! {
         pub environment: T,
         /// The packed asset that fees are paid in.
         pub fee_asset: T,
+        /// The minimum fee, for each note and message.
+        pub minimum_fee: T,
+        /// The minimum fee of network accounts.
+        pub network_minimum_fee: T,
         /// Height of the block.
         pub height: T,
         /// Root of the tree of past roots before the block.
         pub past_roots: Digest<T>,
+    }
+}
+
+impl<T: Copy> StateFields<T> {
+    /// What the next block, of this height, checks transactions against.
+    pub(super) fn context(&self, height: T) -> BlockContext<T> {
+        BlockContext {
+            chain_id: self.chain_id,
+            environment: self.environment,
+            fee_asset: self.fee_asset,
+            minimum_fee: self.minimum_fee,
+            network_minimum_fee: self.network_minimum_fee,
+            height,
+            past_roots: self.past_roots,
+        }
     }
 }
 
@@ -264,6 +287,8 @@ impl NotesState {
             chain_id: self.deployment.chain_id(),
             environment: self.deployment.environment.to_field(),
             fee_asset: self.deployment.fee_asset.to_field(),
+            minimum_fee: self.deployment.minimum_fee.to_field(),
+            network_minimum_fee: self.deployment.network_minimum_fee.to_field(),
             fee_account: self.deployment.fee_account,
             height: F::from_canonical_u32(self.height),
             trees: self.roots(),
@@ -292,8 +317,8 @@ impl NotesState {
     /// What the block that is being built checks transactions against.
     #[must_use]
     pub fn context(&self) -> BlockContext {
-        let StateFields { chain_id, environment, fee_asset, height, past_roots, .. } = self.fields();
-        BlockContext { chain_id, environment, fee_asset, height: height + F::ONE, past_roots }
+        let fields = self.fields();
+        fields.context(fields.height + F::ONE)
     }
 
     /// Puts a record's notes into the note tree and adds it to the block; the caller updates the other trees.
@@ -322,7 +347,7 @@ impl NotesState {
     /// The note that collects the fees of the block that is being built.
     #[must_use]
     pub fn fee_note(&self) -> Note {
-        let Deployment { chain_id, environment, fee_asset, fee_account } = self.deployment;
+        let Deployment { chain_id, environment, fee_asset, fee_account, .. } = self.deployment;
         fee_note(chain_id, environment, self.height.saturating_add(1), fee_asset, self.fees, fee_account)
     }
 

@@ -272,7 +272,8 @@ fn inspect_shows_what_a_transaction_claims() {
     assert_eq!(content["kernel"], "notes-transaction-local");
     assert_eq!(statement["chain_id"], CHAIN_ID);
     assert_eq!(statement["environment"], 5);
-    assert_eq!((&statement["fee"], &statement["fee_asset"]), (&1.into(), &"5:1".into()));
+    assert_eq!((&statement["fee"], &statement["fee_asset"]), (&3.into(), &"5:1".into()));
+    assert_eq!(statement["minimum_fee"], 1);
     assert_eq!(statement["notes"], serde_json::json!([notes[0].commitment()]));
     let message = pay.message(world.environment.deployment()).expect("it sends one");
     assert_eq!(statement["message"], serde_json::json!(message.hash()));

@@ -9,7 +9,7 @@ use circuits_forging::{
 use super::*;
 use crate::{
     circuits::{prove_transaction, transaction_keys},
-    fixtures::secret,
+    fixtures::{EXCHANGE, NETWORK_MINIMUM_FEE, secret},
     record::no_records,
     state::TreeRoots,
     tests::world,
@@ -99,12 +99,13 @@ fn every_assertion_about_a_transactions_key_is_needed() {
     let mut world = world();
     let state = world.genesis();
     let transactions = transaction_keys(cache()).unwrap();
-    let mut proved = |who| {
-        let request = world.request(who, &[], vec![], 0);
-        prove_transaction(cache(), &world.environment.resolve(&state, &request)).unwrap()
-    };
-    let honest = [(0, F::ZERO), (crate::fixtures::EXCHANGE, F::ONE)].map(|(who, is_exchange)| {
-        let TransactionProof { kernel, proof } = proved(who);
+    let moved = [2, 1].map(|of| world.payment(EXCHANGE, 0, of * NETWORK_MINIMUM_FEE));
+    let pay = world.request(0, &[], moved.into(), 0);
+    let notes = world.notes(&pay);
+    let deposit = world.trade(&notes[1..], &notes[..1], vec![]);
+    let honest = [(pay, F::ZERO), (deposit, F::ONE)].map(|(request, is_exchange)| {
+        let witness = world.environment.resolve(&state, &request);
+        let TransactionProof { kernel, proof } = prove_transaction(cache(), &witness).unwrap();
         Claim { proof, key: transactions.of(kernel).clone(), is_exchange }
     });
     let called = |claim: &Claim, is_exchange| Claim { is_exchange, ..claim.clone() };
@@ -142,6 +143,8 @@ fn batches_join_natively_as_in_circuit_with_every_assertion_needed() {
         chain_id: number(7),
         environment: number(5),
         fee_asset: number(3),
+        minimum_fee: number(1),
+        network_minimum_fee: number(2),
         height: number(1),
         past_roots: secret(9),
     };

@@ -11,7 +11,7 @@ use plonky2::plonk::circuit_data::CircuitConfig;
 use super::*;
 use crate::{
     execute::StateError,
-    fixtures::{NEWCOMER, World, emission, secret},
+    fixtures::{MINIMUM_FEE, NETWORK_MINIMUM_FEE, NEWCOMER, World, emission, secret},
     note::Note,
     state::NotesState,
     tests::world,
@@ -150,16 +150,20 @@ fn the_outbox_takes_the_messages_that_are_stated_in_order_and_no_others() {
 }
 
 #[test]
-fn a_transaction_is_for_one_deployment_environment_and_fee_asset() {
+fn a_transaction_is_for_one_deployment_environment_fee_asset_and_minimum_fee() {
     let (_, state, honest) = payment();
-    let (mut chain, mut environment, mut asset) = (honest.clone(), honest.clone(), honest);
+    let [mut chain, mut environment, mut asset, mut fees, mut network] = [(); 5].map(|()| honest.clone());
     chain.statements[1].chain_id = F::from_canonical_u64(8);
     environment.statements[1].environment = F::from_canonical_u64(6);
     asset.statements[1].fee_asset = F::ONE;
+    fees.statements[1].minimum_fee = F::ZERO;
+    network.statements[1].network = F::ONE;
     let others = [
         (chain, StateError::OtherChain { expected: 7, found: 8 }),
         (environment, StateError::OtherEnvironment { expected: 1, found: 6 }),
         (asset, StateError::OtherFeeAsset { expected: 1 << 32 | 1, found: 1 }),
+        (fees, StateError::OtherMinimumFee { expected: MINIMUM_FEE, found: 0 }),
+        (network, StateError::OtherMinimumFee { expected: NETWORK_MINIMUM_FEE, found: MINIMUM_FEE }),
     ];
     for (other, expected) in others {
         assert_eq!(state.check(&other.statements[1]), Err(expected));
@@ -229,7 +233,10 @@ fn opened() -> (NotesState, PairInput, Note) {
     state.seal().unwrap();
     let (other, _) = world.pay(2, &[2], 1);
     let take = world.take(1, &notes);
-    let statements = statements(&world, &state, [other, take]);
+    let mut statements = statements(&world, &state, [other, take]);
+    // Called that of a network account.
+    statements[0].network = F::ONE;
+    statements[0].minimum_fee = F::from_canonical_u64(NETWORK_MINIMUM_FEE);
     let input = input(&state, statements);
     (state, input, notes[0])
 }
@@ -358,6 +365,8 @@ fn lone_lies() -> Vec<(&'static str, PairInput)> {
     vec![
         ("another chain", paid(&|input| input.statements[1].chain_id += F::ONE)),
         ("another environment", paid(&|input| input.statements[1].environment += F::ONE)),
+        ("another minimum fee", paid(&|input| input.statements[1].minimum_fee += F::ONE)),
+        ("the fee of other accounts", paid(&|input| input.statements[1].network = F::ONE)),
         ("another fee asset", paid(&|input| input.statements[1].fee_asset += F::ONE)),
         ("too early", paid(&|input| input.statements[1].not_before = two)),
         ("too late", paid(&|input| input.statements[1].valid_until = F::ZERO)),

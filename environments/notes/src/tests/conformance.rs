@@ -11,7 +11,7 @@ use environments_core::{EnvironmentId, kernel::ProducerSecret};
 use crate::{
     Notes, NotesTransaction,
     arrival::arrival_note,
-    fixtures::{ELSEWHERE, EXCHANGE, NEWCOMER, World, amount, emission},
+    fixtures::{ELSEWHERE, EXCHANGE, NETWORK_MINIMUM_FEE, NEWCOMER, World, amount, emission},
     note::Script,
     state::NotesState,
 };
@@ -34,9 +34,14 @@ impl NotesSubject {
     }
 
     fn transactions(world: &mut World) -> Vec<NotesTransaction> {
-        let (pay, notes) = world.pay(0, &[1, NEWCOMER, EXCHANGE], 10);
+        let fee = world.payment(EXCHANGE, 0, 2 * NETWORK_MINIMUM_FEE);
+        let mut outputs: Vec<_> = [1, NEWCOMER, EXCHANGE].map(|to| world.payment(to, 0, 10)).into();
+        outputs.push(fee);
+        // It pays most, so it is tried before what consumes its notes.
+        let pay = world.request(0, &[], outputs, 2 * NETWORK_MINIMUM_FEE);
+        let notes = world.notes(&pay);
         let take = world.take(NEWCOMER, &notes[1..2]);
-        let deposit = world.take(EXCHANGE, &notes[2..]);
+        let deposit = world.trade(&notes[2..3], &notes[3..], vec![]);
         let send = world.send(0, 1, 3);
         [pay, take, deposit, send].map(NotesTransaction::from).to_vec()
     }
@@ -67,7 +72,9 @@ impl Subject for NotesSubject {
         let missing = world.take(0, &notes);
         let mut nothing = world.send(1, 0, 1);
         nothing.send.iter_mut().for_each(|send| send.amount = amount(0));
-        [overdrawn, late, early, stale, missing, nothing].map(NotesTransaction::from).to_vec()
+        let mut free = world.send(1, 0, 1);
+        free.fee = amount(0);
+        [overdrawn, late, early, stale, missing, nothing, free].map(NotesTransaction::from).to_vec()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     body::{Body, BodyError},
     emission::Emission,
     execute::StateError,
-    fixtures::{ELSEWHERE, EXCHANGE, HOME, NEWCOMER, START, World, amount, asset, emission, secret},
+    fixtures::{ELSEWHERE, HOME, NEWCOMER, START, World, amount, asset, emission, secret},
     note::Script,
     state::NotesState,
     transaction::{Request, TransactionError},
@@ -85,7 +85,7 @@ fn what_cannot_be_sent_is_refused_for_its_own_reason() {
     let mut world = world();
     let honest = world.send(0, 1, 30);
     let sends = |emission| Request { send: Some(emission), ..honest.clone() };
-    let order = world.request(EXCHANGE, &[], vec![], 0);
+    let order = world.trade(&[], &[], vec![]);
     let by_order = Request { send: Some(emission(0, 1)), ..order };
     let itself = Emission { destination: HOME, ..emission(1, 30) };
     let too_much = START + 1;

@@ -11,7 +11,7 @@ use crate::{
     body::BodyError,
     config::{Genesis, GenesisAccount, GenesisError},
     execute::StateError,
-    fixtures::{HOME, amount, asset, asset_of, secret},
+    fixtures::{HOME, MINIMUM_FEE, NETWORK_MINIMUM_FEE, amount, asset, asset_of, secret},
     note::{Note, Script, fee_note},
     transaction::Output,
 };
@@ -78,12 +78,36 @@ fn no_two_notes_of_a_sender_share_a_nullifier() {
     assert_eq!(notes.len(), 4);
 }
 
+/// A genesis without accounts.
+fn empty() -> Genesis {
+    Genesis {
+        fee_asset: asset(0),
+        fee_account: secret(3),
+        minimum_fee: amount(MINIMUM_FEE),
+        network_minimum_fee: amount(NETWORK_MINIMUM_FEE),
+        accounts: vec![],
+    }
+}
+
+#[test]
+fn what_a_producer_proves_is_not_cheaper_than_what_a_client_proves() {
+    let made = |minimum_fee, network_minimum_fee| {
+        let [minimum_fee, network_minimum_fee] = [minimum_fee, network_minimum_fee].map(amount);
+        let genesis = Genesis { minimum_fee, network_minimum_fee, ..empty() };
+        Notes::new(7, HOME, environments_conformance::secret(0), &genesis).map(drop)
+    };
+    assert_eq!(made(0, 0), Ok(()));
+    assert_eq!(made(2, 2), Ok(()));
+    let [minimum_fee, network_minimum_fee] = [2, 1].map(amount);
+    assert_eq!(made(2, 1), Err(GenesisError::Fees { minimum_fee, network_minimum_fee }));
+}
+
 #[test]
 fn a_genesis_lists_no_account_twice() {
     let account = GenesisAccount { authorisation: secret(1), salt: secret(2), vault: Vault::default() };
     let other = GenesisAccount { salt: secret(3), ..account.clone() };
     let made = |accounts| {
-        let genesis = Genesis { fee_asset: asset(0), fee_account: secret(3), accounts };
+        let genesis = Genesis { accounts, ..empty() };
         Notes::new(7, HOME, environments_conformance::secret(0), &genesis).map(drop)
     };
     assert_eq!(made(vec![account.clone(), other.clone()]), Ok(()));
@@ -97,7 +121,7 @@ fn a_genesis_issues_no_assets_of_others() {
     let holding = Holding { asset: foreign, amount: amount(1) };
     let account =
         GenesisAccount { authorisation: secret(1), salt: secret(2), vault: Vault::new(&[holding]).unwrap() };
-    let genesis = Genesis { fee_asset: foreign, fee_account: secret(3), accounts: vec![account] };
+    let genesis = Genesis { fee_asset: foreign, accounts: vec![account], ..empty() };
     let error = Notes::new(7, HOME, environments_conformance::secret(0), &genesis).unwrap_err();
     assert_eq!(error, ForeignAsset { environment: HOME, asset: foreign }.into());
     // Fees may be paid in what came from elsewhere.

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use circuits_core::{Compiled, Digest, amount::Amount, layout::Layout, secret::Secret};
 use circuits_forging::{Kit, assert_accepts, assert_rejects, assert_rejects_by_prover, fixtures::cache};
 use environments_core::Environment;
+use plonky2::field::types::Field;
 
 use super::world;
 use crate::{
     NotesTransaction,
-    account::Account,
-    fixtures::{EXCHANGE, NEWCOMER, START, World, amount, asset, emission, secret},
+    account::{Account, Vault},
+    fixtures::{
+        EXCHANGE, MINIMUM_FEE, NETWORK_MINIMUM_FEE, NEWCOMER, START, World, amount, asset, emission, secret,
+    },
     note::{Note, Script},
+    policy::{ExchangeOrder, ExchangeTerms},
     state::NotesState,
     transaction::{Authority, Output, Request, TransactionError, TransactionKernel, TransactionWitness},
 };
@@ -50,18 +54,23 @@ fn no_refusal_repeats_the_secret_of_a_request() {
 struct Scene {
     world: World,
     state: NotesState,
-    /// From client 0: pays 1; pays the exchange 4 of asset 1; swaps 10 of asset 0 for 7 of asset 1.
+    /// From client 0: pays 1; pays the exchange 4 of asset 1; swaps 10 of asset 0 for 7 of asset 1; the fee of a trade.
     notes: Vec<Note>,
     /// From client 0 to client 1, reclaimable from height 5 on; a deposit for the exchange; a second swap.
     more: Vec<Note>,
+    /// From client 2 to an account that does not exist; the fee of a deposit.
+    rest: Vec<Note>,
 }
 
 const PAY: usize = 0;
 const FILL: usize = 1;
 const SWAP: usize = 2;
+const TRADE_FEE: usize = 3;
 const RECLAIM: usize = 0;
 const DEPOSIT: usize = 1;
 const OTHER_SWAP: usize = 2;
+const FIRST: usize = 0;
+const DEPOSIT_FEE: usize = 1;
 
 fn scene() -> Scene {
     let mut world = world();
@@ -73,14 +82,18 @@ fn scene() -> Scene {
     };
     let target = world.clients[1].id();
     let reclaim = Output { script: Script::Reclaim { target, height: 5 }, ..world.payment(1, 0, 3) };
-    let outputs = vec![world.payment(1, 0, 5), world.payment(EXCHANGE, 1, 4), swap.clone()];
+    // A fill, a deposit and the fee are consumed, and a payment is created; or a deposit and the fee are consumed.
+    let [trade_fee, deposit_fee] =
+        [4, 2].map(|moved| world.payment(EXCHANGE, 0, moved * NETWORK_MINIMUM_FEE));
+    let outputs = vec![world.payment(1, 0, 5), world.payment(EXCHANGE, 1, 4), swap.clone(), trade_fee];
     let first = world.request(0, &[], outputs, 1);
     let second = world.request(0, &[], vec![reclaim, world.payment(EXCHANGE, 0, 9), swap], 0);
-    let (notes, more) = (world.notes(&first), world.notes(&second));
-    let transactions = [NotesTransaction::from(first), NotesTransaction::from(second)];
+    let third = world.request(2, &[], vec![world.payment(NEWCOMER, 0, 5), deposit_fee], 0);
+    let [notes, more, rest] = [&first, &second, &third].map(|request| world.notes(request));
+    let transactions = [first, second, third].map(NotesTransaction::from);
     let proposal = world.environment.propose(&world.genesis(), &transactions.each_ref()).unwrap();
-    assert_eq!(proposal.included, [0, 1]);
-    Scene { world, state: proposal.state, notes, more }
+    assert_eq!(proposal.included, [0, 1, 2]);
+    Scene { world, state: proposal.state, notes, more, rest }
 }
 
 impl Scene {
@@ -91,6 +104,24 @@ impl Scene {
     fn witness(&mut self, who: usize, inputs: &[Note], outputs: Vec<Output>, fee: u64) -> TransactionWitness {
         let request = self.world.request(who, inputs, outputs, fee);
         self.resolve(&request)
+    }
+
+    /// What the exchange order does with a fill and a deposit.
+    fn trade(&mut self) -> TransactionWitness {
+        let (inputs, fee) = ([self.notes[FILL], self.more[DEPOSIT]], self.notes[TRADE_FEE]);
+        let request = self.world.trade(&inputs, &[fee], vec![self.world.payment(0, 0, 6)]);
+        self.resolve(&request)
+    }
+
+    /// What the exchange order does with a deposit.
+    fn deposit(&mut self) -> TransactionWitness {
+        let request = self.world.trade(&[self.more[DEPOSIT]], &[self.rest[DEPOSIT_FEE]], vec![]);
+        self.resolve(&request)
+    }
+
+    /// The first transaction of an account.
+    fn first(&mut self) -> TransactionWitness {
+        self.witness(NEWCOMER, &[self.rest[FIRST]], vec![], 0)
     }
 
     /// Client 0's output that settles input `input`.
@@ -123,9 +154,9 @@ fn every_script_and_both_kernels_are_provable() {
     let settlement = scene.settlement(0);
     accepted(&scene.witness(2, &[notes[SWAP]], vec![settlement], 1));
     accepted(&scene.witness(0, &[more[OTHER_SWAP]], vec![], 0));
-    let payment = scene.world.payment(0, 0, 6);
-    accepted(&scene.witness(EXCHANGE, &[notes[FILL], more[DEPOSIT]], vec![payment], 0));
-    accepted(&scene.witness(NEWCOMER, &[], vec![], 0));
+    accepted(&scene.trade());
+    accepted(&scene.deposit());
+    accepted(&scene.first());
     let mut back = scene.world.request(0, &[more[RECLAIM]], vec![], 0);
     back.not_before = 5;
     accepted(&scene.resolve(&back));
@@ -134,7 +165,8 @@ fn every_script_and_both_kernels_are_provable() {
 #[test]
 fn only_the_holder_of_the_secret_moves_an_account() {
     let mut scene = scene();
-    let mut witness = scene.witness(0, &[], vec![], 1);
+    let payment = scene.world.payment(1, 0, 5);
+    let mut witness = scene.witness(0, &[], vec![payment], 1);
     let expected = witness.account.authorisation;
     witness.authority = Authority::Local { secret: Secret::new(secret(1)) };
     let (account, found) = (witness.account.id, witness.authority.authorisation());
@@ -145,7 +177,8 @@ fn only_the_holder_of_the_secret_moves_an_account() {
     witness.authority = scene.world.clients[EXCHANGE].authority;
     let found = witness.authority.authorisation();
     refused(&witness, TransactionError::WrongAuthority { account, expected, found });
-    let mut order = scene.witness(EXCHANGE, &[], vec![], 0);
+    let mut order = scene.deposit();
+    order.inputs.iter_mut().for_each(|input| input.pays_fee = false);
     let expected = order.account.authorisation;
     order.authority = Authority::Local { secret: Secret::new(secret(3)) };
     let (account, found) = (order.account.id, order.authority.authorisation());
@@ -155,7 +188,7 @@ fn only_the_holder_of_the_secret_moves_an_account() {
 #[test]
 fn a_new_account_is_empty_and_has_its_own_id() {
     let mut scene = scene();
-    let fresh = scene.witness(NEWCOMER, &[], vec![], 0);
+    let fresh = scene.first();
     let mut taken = fresh.clone();
     taken.account.id = scene.world.clients[0].id();
     let (expected, found) = (fresh.account.id, taken.account.id);
@@ -252,7 +285,7 @@ fn a_vault_keeps_its_slots_and_its_range() {
     witness.account.vault.set_balance(asset(0), Amount::MAX).unwrap();
     assert!(matches!(witness.check(), Err(TransactionError::Vault(_))));
     assert_rejects(&kernel(TransactionKernel::Local), &witness);
-    witness.account.vault = crate::account::Vault::default();
+    witness.account.vault = Vault::default();
     for n in 0..16 {
         witness.account.vault.set_balance(asset(20 + n), amount(1)).unwrap();
     }
@@ -293,7 +326,7 @@ fn the_same_note_twice_is_one_note() {
 #[test]
 fn a_nonce_ends() {
     let mut scene = scene();
-    let mut witness = scene.witness(1, &[], vec![], 0);
+    let mut witness = scene.witness(1, &[scene.notes[PAY]], vec![], 0);
     witness.account.nonce = u32::MAX;
     refused(&witness, TransactionError::NonceExhausted);
 }
@@ -301,9 +334,8 @@ fn a_nonce_ends() {
 #[test]
 fn a_network_account_pays_nothing_but_its_order() {
     let mut scene = scene();
-    let (fill, deposit) = (scene.notes[FILL], scene.more[DEPOSIT]);
-    let payment = scene.world.payment(0, 0, 6);
-    let honest = scene.witness(EXCHANGE, &[fill, deposit], vec![payment.clone()], 0);
+    let honest = scene.trade();
+    let payment = honest.outputs[0].clone();
     accepted(&honest);
 
     let not_the_payment = |output| TransactionError::NotThePayment { output };
@@ -323,10 +355,6 @@ fn a_network_account_pays_nothing_but_its_order() {
     refused(&change(vec![payment.clone(), payment.clone(), payment.clone()]), not_the_payment(1));
     let drain = TransactionWitness { inputs: vec![], ..change(vec![payment.clone()]) };
     refused(&drain, not_the_payment(0));
-    refused(
-        &TransactionWitness { fee: amount(1), ..honest.clone() },
-        TransactionError::NetworkFee(amount(1)),
-    );
     // An amount between two fills, and another asset.
     let mut odd = honest.clone();
     odd.inputs[0].note.amount = amount(5);
@@ -336,6 +364,101 @@ fn a_network_account_pays_nothing_but_its_order() {
     other.inputs[0].note.asset = asset(5);
     other.inputs[0].membership = None;
     refused(&other, TransactionError::NotAFill { input: 0 });
+}
+
+#[test]
+fn case_89_what_a_transaction_moves_is_paid_for() {
+    let mut scene = scene();
+    let payment = scene.world.payment(0, 1, 5);
+    let honest = scene.world.request_with(1, &[scene.notes[PAY]], vec![payment], Some(emission(1, 4)), 0);
+    let honest = scene.resolve(&honest);
+    assert_eq!(honest.fee.get(), 3 * MINIMUM_FEE);
+    accepted(&honest);
+    let found = amount(3 * MINIMUM_FEE - 1);
+    let cheap = TransactionWitness { fee: found, ..honest.clone() };
+    refused(&cheap, TransactionError::FeeTooLow { least: 3 * MINIMUM_FEE, found });
+    let nothing = TransactionWitness {
+        inputs: vec![],
+        outputs: vec![],
+        send: None,
+        fee: Amount::ZERO,
+        ..honest.clone()
+    };
+    refused(&nothing, TransactionError::MovesNothing);
+    // A fee does not make a transaction one that moves something.
+    refused(&TransactionWitness { fee: amount(9), ..nothing }, TransactionError::MovesNothing);
+    let mut own = honest;
+    own.inputs[0].pays_fee = true;
+    assert_eq!(own.check(), Err(TransactionError::FeeInput { input: 0 }));
+
+    // By an order, exactly the fee is paid, and by notes that are called so.
+    let trade = scene.trade();
+    let fee = 4 * NETWORK_MINIMUM_FEE;
+    let paid_with = |fee: u64, note: u64| {
+        let mut other = trade.clone();
+        other.fee = amount(fee);
+        other.inputs[2].note.amount = amount(note);
+        other.inputs[2].membership = None;
+        other
+    };
+    accepted(&paid_with(fee, fee));
+    for other in [fee - 1, fee + 1] {
+        let error = TransactionError::NetworkFee { expected: fee, found: amount(other) };
+        refused(&paid_with(other, other), error);
+        refused(&paid_with(fee, other), TransactionError::FeeInputs { paid: other, fee: amount(fee) });
+    }
+    let mut from_the_vault = trade.clone();
+    from_the_vault.inputs[2].pays_fee = false;
+    refused(&from_the_vault, TransactionError::FeeInputs { paid: 0, fee: amount(fee) });
+    let mut other_asset = paid_with(fee, fee);
+    other_asset.inputs[2].note.asset = asset(1);
+    let error = TransactionError::FeeInputAsset { input: 2, expected: asset(0), found: asset(1) };
+    refused(&other_asset, error);
+    let nothing = TransactionWitness { inputs: vec![], outputs: vec![], fee: Amount::ZERO, ..trade };
+    refused(&nothing, TransactionError::MovesNothing);
+}
+
+#[test]
+fn the_owner_of_an_order_collects_what_it_received_and_cancels_it() {
+    let mut scene = scene();
+    let order = scene.world.clients[EXCHANGE].account.clone();
+    accepted(&scene.trade());
+    let (collects, cancels) = (scene.world.payment(0, 1, 4), scene.world.payment(0, 0, START));
+    let collects = scene.world.own(&[], vec![collects], Some(emission(0, 2)), 0);
+    let collects = scene.resolve(&collects);
+    assert_eq!(
+        collects.fee.get(),
+        2 * NETWORK_MINIMUM_FEE,
+        "a network account pays its fee, whoever moves it"
+    );
+    accepted(&collects);
+    assert_eq!(collects.check().unwrap().network, circuits_core::F::ONE);
+    let left = collects.account_after().unwrap().vault;
+    assert_eq!((left.balance(asset(0)).get(), left.balance(asset(1)).get()), (START + 9 - 6 - 2 - 6, 0));
+
+    // Nobody else does, and not with another order.
+    let mut stranger = collects.clone();
+    let Authority::Owner { order: terms, secret: its } = stranger.authority else {
+        unreachable!("the owner's")
+    };
+    stranger.authority = Authority::Owner { order: terms, secret: Secret::new(secret(1)) };
+    let (expected, found) = (order.authorisation, stranger.authority.authorisation());
+    refused(&stranger, TransactionError::WrongAuthority { account: order.id, expected, found });
+    let other = ExchangeOrder::new(ExchangeTerms { pays: 4, ..terms.terms() }).unwrap();
+    stranger.authority = Authority::Owner { order: other, secret: its };
+    let found = stranger.authority.authorisation();
+    refused(&stranger, TransactionError::WrongAuthority { account: order.id, expected, found });
+    let mut as_local = collects;
+    as_local.authority = Authority::Local { secret: its };
+    let found = as_local.authority.authorisation();
+    refused(&as_local, TransactionError::WrongAuthority { account: order.id, expected, found });
+
+    // Once it is cancelled, nothing fills it.
+    let left = scene.world.clients[EXCHANGE].account.vault.balance(asset(0)).get();
+    let cancels = Output { amount: amount(left - NETWORK_MINIMUM_FEE), ..cancels };
+    let cancels = scene.world.own(&[], vec![cancels], None, 0);
+    accepted(&scene.resolve(&cancels));
+    assert_eq!(scene.world.clients[EXCHANGE].account.vault, Vault::default());
 }
 
 #[test]
@@ -358,7 +481,7 @@ fn the_local_kernel_is_sound() {
     let inputs = [notes[PAY], more[RECLAIM], notes[SWAP]];
     let full = scene.world.request_with(1, &inputs, outputs, Some(emission(1, 4)), 3);
     let full = scene.resolve(&full);
-    let empty = scene.witness(NEWCOMER, &[], vec![], 0);
+    let empty = scene.first();
     let reason = "the class belongs to an input, output or lane that is not used";
     Kit::new(&kernel(TransactionKernel::Local))
         .input(&full)
@@ -371,10 +494,8 @@ fn the_local_kernel_is_sound() {
 #[test]
 fn the_exchange_kernel_is_sound() {
     let mut scene = scene();
-    let (fill, deposit) = (scene.notes[FILL], scene.more[DEPOSIT]);
-    let payment = scene.world.payment(0, 0, 6);
-    let full = scene.witness(EXCHANGE, &[fill, deposit], vec![payment], 0);
-    let empty = scene.witness(EXCHANGE, &[], vec![], 0);
+    let full = scene.trade();
+    let empty = scene.deposit();
     let reason = "the class belongs to an input, output or lane that is not used";
     Kit::new(&kernel(TransactionKernel::Exchange))
         .input(&full)

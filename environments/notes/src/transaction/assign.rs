@@ -72,6 +72,7 @@ impl TransactionTargets {
         set_target(witness, self.chain_id, input.deployment.chain_id())?;
         set_target(witness, self.environment, input.deployment.environment.to_field())?;
         set_target(witness, self.fee_asset, input.deployment.fee_asset.to_field())?;
+        set_target(witness, self.minimum_fee, input.minimum_fee().to_field())?;
         set_target(witness, self.fee, input.fee.to_field())?;
         set_target(witness, self.not_before, height(input.not_before))?;
         set_target(witness, self.valid_until, height(input.valid_until))?;
@@ -218,7 +219,7 @@ impl AuthorityTargets {
                 set_target(witness, order.pays, fields.pays)?;
                 set_target(witness, order.per, fields.per)
             }
-            (Self::Exchange { order, fills }, authority) => {
+            (Self::Exchange { order, fills, pays_fee }, authority) => {
                 let (fields, count) = match authority {
                     Authority::Exchange { order } | Authority::Owner { order, .. } => {
                         (order.fields(), Some(move |amount| order.fills(amount).unwrap_or(0)))
@@ -226,6 +227,10 @@ impl AuthorityTargets {
                     Authority::Local { .. } => (NO_ORDER, None),
                 };
                 set(witness, order, &fields)?;
+                for (slot, &pays) in pays_fee.iter().enumerate() {
+                    let value = input.inputs.get(slot).is_some_and(|input| input.pays_fee);
+                    set_target(witness, pays.target, F::from_bool(value))?;
+                }
                 for (i, &target) in fills.iter().enumerate() {
                     let amount = input.inputs.get(i).map_or(0, |input| input.note.amount.get());
                     let value = count.as_ref().map_or(0, |count| count(amount));

@@ -144,9 +144,51 @@ pub enum TransactionError {
         /// The output.
         output: usize,
     },
-    /// A network account pays no fees: they would drain it.
-    #[error("a transaction of a network account pays no fee, but this one pays {0}")]
-    NetworkFee(Amount),
+    /// An input is called one that pays the fee, although the account's owner makes the transaction and pays it.
+    #[error(
+        "input {input} is called one that pays the fee, which only a transaction by an exchange order has"
+    )]
+    FeeInput {
+        /// The input.
+        input: usize,
+    },
+    /// An input that pays the fee is in another asset.
+    #[error("input {input} pays the fee in asset {found}, but fees are paid in {expected}")]
+    FeeInputAsset {
+        /// The input.
+        input: usize,
+        /// The asset that fees are paid in.
+        expected: AssetId,
+        /// The input's asset.
+        found: AssetId,
+    },
+    /// The inputs that pay the fee are not worth it: the rest would come from the network account, or go there.
+    #[error("the inputs that pay the fee hold {paid}, but the fee is {fee}")]
+    FeeInputs {
+        /// What they hold.
+        paid: u64,
+        /// The fee.
+        fee: Amount,
+    },
+    /// A transaction by an exchange order pays another fee than it must.
+    #[error("a transaction by an exchange order pays exactly the minimum fee, here {expected}, not {found}")]
+    NetworkFee {
+        /// The minimum fee for all that it moves.
+        expected: u64,
+        /// Its fee.
+        found: Amount,
+    },
+    /// The fee is too low.
+    #[error("the transaction pays a fee of {found}, but must pay {least} for what it moves")]
+    FeeTooLow {
+        /// The minimum fee for all that it moves.
+        least: u64,
+        /// Its fee.
+        found: Amount,
+    },
+    /// The transaction does nothing that could be paid for.
+    #[error("the transaction consumes and creates no note and sends no message")]
+    MovesNothing,
     /// A transaction by an exchange order sends nothing to other environments: the order says nothing of them.
     #[error("a transaction by an exchange order sends no message")]
     NetworkSends,

@@ -77,6 +77,9 @@ pub struct RequestInput {
     /// Whether the note may not be in a block yet: the block that takes the transaction then finds it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unauthenticated: bool,
+    /// Whether the whole note pays the fee, in a transaction by an exchange order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pays_fee: bool,
 }
 
 /// A note to be created.

@@ -19,6 +19,8 @@ circuits_core::layout! {
         pub environment: T,
         /// The packed asset that fees are paid in.
         pub fee_asset: T,
+        /// The minimum fee that it is made for: for each note that it consumes or creates, and for its message.
+        pub minimum_fee: T,
         /// The fee.
         pub fee: T,
         /// First height of a block that may contain the transaction.

@@ -26,6 +26,8 @@ pub struct Input {
     pub note: Note,
     /// Its opening.
     pub membership: Option<Membership>,
+    /// Whether it pays the fee, in a transaction by an exchange order.
+    pub pays_fee: bool,
 }
 
 /// What the prover of a transaction kernel must know.
@@ -70,6 +72,7 @@ impl TransactionWitness {
             .map(|input| Input {
                 note: input.note,
                 membership: if input.unauthenticated { None } else { opening(&input.note) },
+                pays_fee: input.pays_fee,
             })
             .collect();
         Self {
@@ -157,7 +160,43 @@ impl TransactionWitness {
             self.check_exchange()?;
         }
         let after = self.account_after()?;
+        self.check_fee()?;
         Ok(self.statement(&after))
+    }
+
+    /// What it pays at least for each note and message.
+    #[must_use]
+    pub const fn minimum_fee(&self) -> Amount {
+        self.deployment.minimum_fee_of(self.authority.is_network())
+    }
+
+    /// What it pays at least: the minimum fee for each note that it consumes or creates, and for its message.
+    #[must_use]
+    pub fn least_fee(&self) -> u64 {
+        // At most 9 amounts below 2^58.
+        self.moved() * self.minimum_fee().get()
+    }
+
+    /// Notes consumed and created, and messages sent.
+    fn moved(&self) -> u64 {
+        (self.inputs.len() + self.outputs.len() + usize::from(self.send.is_some())) as u64
+    }
+
+    /// The transaction moves something, and pays for it; by an order exactly what it must.
+    fn check_fee(&self) -> Result<(), TransactionError> {
+        let (least, found) = (self.least_fee(), self.fee);
+        if self.moved() == 0 {
+            return Err(TransactionError::MovesNothing);
+        }
+        match self.authority {
+            Authority::Exchange { .. } if found.get() != least => {
+                Err(TransactionError::NetworkFee { expected: least, found })
+            }
+            Authority::Local { .. } | Authority::Owner { .. } if found.get() < least => {
+                Err(TransactionError::FeeTooLow { least, found })
+            }
+            Authority::Local { .. } | Authority::Exchange { .. } | Authority::Owner { .. } => Ok(()),
+        }
     }
 
     /// The account after a valid transaction.
@@ -238,7 +277,11 @@ impl TransactionWitness {
 
     fn check_inputs(&self) -> Result<(), TransactionError> {
         let account = self.account.id;
-        for (input, Input { note, membership }) in self.inputs.iter().enumerate() {
+        let is_by_order = matches!(self.authority, Authority::Exchange { .. });
+        for (input, Input { note, membership, pays_fee }) in self.inputs.iter().enumerate() {
+            if *pays_fee && !is_by_order {
+                return Err(TransactionError::FeeInput { input });
+            }
             if let Some(first) = self.inputs[..input].iter().position(|earlier| earlier.note == *note) {
                 return Err(TransactionError::DuplicateInput { first, second: input });
             }
@@ -294,18 +337,23 @@ impl TransactionWitness {
         Ok(())
     }
 
-    /// The policy: input `i` is a deposit of the asset paid, or fills the order and is paid by output `i`.
+    /// The policy: input `i` pays the fee, or is a deposit of the asset paid, or fills the order and is paid by output `i`.
     fn check_exchange(&self) -> Result<(), TransactionError> {
         let Authority::Exchange { order } = self.authority else { return Ok(()) };
         let terms = order.terms();
-        if self.fee != Amount::ZERO {
-            return Err(TransactionError::NetworkFee(self.fee));
-        }
         if self.send.is_some() {
             return Err(TransactionError::NetworkSends);
         }
-        let mut payments = vec![None; MAX_OUTPUTS];
-        for (input, Input { note, .. }) in self.inputs.iter().enumerate() {
+        let (mut payments, mut paid) = (vec![None; MAX_OUTPUTS], 0);
+        for (input, Input { note, pays_fee, .. }) in self.inputs.iter().enumerate() {
+            if *pays_fee {
+                let (expected, found) = (self.deployment.fee_asset, note.asset);
+                if found != expected {
+                    return Err(TransactionError::FeeInputAsset { input, expected, found });
+                }
+                paid += note.amount.get();
+                continue;
+            }
             if note.asset == terms.gives {
                 continue;
             }
@@ -322,6 +370,9 @@ impl TransactionWitness {
             if made != payment || !right_asset {
                 return Err(TransactionError::NotThePayment { output });
             }
+        }
+        if paid != self.fee.get() {
+            return Err(TransactionError::FeeInputs { paid, fee: self.fee });
         }
         Ok(())
     }
@@ -343,6 +394,7 @@ impl TransactionWitness {
             chain_id: self.deployment.chain_id(),
             environment: self.deployment.environment.to_field(),
             fee_asset: self.deployment.fee_asset.to_field(),
+            minimum_fee: self.minimum_fee().to_field(),
             fee: self.fee.to_field(),
             not_before: F::from_canonical_u32(self.not_before),
             valid_until: F::from_canonical_u32(self.valid_until),

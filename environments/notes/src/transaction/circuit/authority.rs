@@ -4,7 +4,7 @@ use circuits_core::{
     Builder, Digest,
     constrain::{Constrain, DigestOps},
 };
-use plonky2::iop::target::Target;
+use plonky2::iop::target::{BoolTarget, Target};
 
 use super::targets::{AuthorityTargets, TransactionTargets};
 use crate::{
@@ -26,26 +26,49 @@ pub(super) fn enforce_authority(
             let authorisation = builder.select_digest(*owns_order, owned, order.owner);
             builder.enforce_digest_equal(authorisation, targets.account.authorisation);
         }
-        AuthorityTargets::Exchange { order, fills } => {
+        AuthorityTargets::Exchange { order, fills, pays_fee } => {
             let authorisation = exchange_authorisation_circuit(builder, order);
             builder.enforce_digest_equal(authorisation, targets.account.authorisation);
-            enforce_exchange(builder, targets, made, order, fills);
+            enforce_fee_inputs(builder, targets, pays_fee);
+            enforce_exchange(builder, targets, made, order, fills, pays_fee);
         }
     }
 }
 
-/// Input `i` is a deposit of the asset given, with no output `i`; or it is `fills[i] * per` of the asset taken,
-/// and output `i` pays its sender `fills[i] * pays` of the asset given. There are no other outputs and no fee,
-/// and the kernel has no targets for a message. A note without a sender, which was a message or collected fees, fills
-/// nothing: there is nobody to be paid.
-pub(super) fn enforce_exchange(
+/// Inputs that pay the fee are worth the fee, in the asset of fees: so the vault does not pay it.
+fn enforce_fee_inputs(
+    builder: &mut Builder,
+    targets: &TransactionTargets,
+    pays_fee: &[BoolTarget; MAX_INPUTS],
+) {
+    let mut paid = builder.zero();
+    for (input, &pays) in targets.inputs.iter().zip(pays_fee) {
+        let unused = builder.not(input.used);
+        let pays_nothing = builder.and(pays, unused);
+        builder.enforce_zero(pays_nothing.target);
+        builder.enforce_equal_if(pays, input.note.asset, targets.fee_asset);
+        paid = builder.mul_add(pays.target, input.note.amount, paid);
+    }
+    builder.enforce_equal(paid, targets.fee);
+}
+
+/// An input pays the fee, with no output of its number, or is traded:
+///
+/// | asset | then |
+/// |---|---|
+/// | given | a deposit, with no output |
+/// | any other | `fills[i] * per` of the asset taken; output `i` pays its sender `fills[i] * pays` of the asset given |
+///
+/// There are no other outputs, and the kernel has no targets for a message. A note without a sender, which was a message or
+/// collected fees, fills nothing: there is nobody to be paid.
+fn enforce_exchange(
     builder: &mut Builder,
     targets: &TransactionTargets,
     made: &[NoteFields<Target>],
     order: &ExchangeFields<Target>,
     fills: &[Target; MAX_INPUTS],
+    pays_fee: &[BoolTarget; MAX_INPUTS],
 ) {
-    builder.enforce_zero(targets.fee);
     builder.enforce_range(order.pays, RATE_BITS);
     builder.enforce_range(order.per, RATE_BITS);
     let nobody = builder.constant_digest(Digest::ZERO);
@@ -53,7 +76,9 @@ pub(super) fn enforce_exchange(
         let (output, note) = (&targets.outputs[i], &made[i]);
         let is_given = builder.is_equal(input.note.asset, order.gives);
         let not_given = builder.not(is_given);
-        let is_fill = builder.and(input.used, not_given);
+        let not_fee = builder.not(pays_fee[i]);
+        let is_traded = builder.and(input.used, not_fee);
+        let is_fill = builder.and(is_traded, not_given);
         builder.enforce_equal(output.used.target, is_fill.target);
         let has_no_sender = builder.digests_equal(input.note.sender, nobody);
         let pays_nobody = builder.and(is_fill, has_no_sender);

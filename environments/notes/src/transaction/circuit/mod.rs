@@ -1,4 +1,4 @@
-//! The transaction kernels: one for local accounts, one for exchange orders. They differ only in the authority.
+//! The transaction kernels: one for the owners of accounts, one for exchange orders. They differ only in the authority.
 //!
 //! | part | what it enforces |
 //! |---|---|
@@ -9,10 +9,12 @@
 //! | `outputs` | notes created, and the swaps that they settle |
 //! | `message` | a message moves something, and is the account's |
 //! | `conservation` | amounts are in range, and nothing is made or lost |
+//! | `fee` | the transaction moves something, and pays for it |
 
 mod account;
 mod authority;
 mod conservation;
+mod fee;
 mod flags;
 mod inputs;
 mod message;
@@ -37,6 +39,7 @@ use self::{
     account::account_before_circuit,
     authority::enforce_authority,
     conservation::{enforce_conservation, enforce_ranges},
+    fee::enforce_fee,
     flags::masked_digest,
     inputs::{enforce_opening, enforce_script},
     message::message_circuit,
@@ -137,6 +140,7 @@ impl Definition for TransactionKernel {
         let made = outputs_circuit(builder, &targets, &nullifiers);
         let vault = enforce_conservation(builder, &targets, &made);
         enforce_authority(builder, &targets, &made);
+        enforce_fee(builder, &targets);
 
         let vault = vault_hash_circuit(builder, &vault);
         let one = builder.one();
@@ -148,6 +152,7 @@ impl Definition for TransactionKernel {
             chain_id: targets.chain_id,
             environment: targets.environment,
             fee_asset: targets.fee_asset,
+            minimum_fee: targets.minimum_fee,
             fee: targets.fee,
             not_before: targets.not_before,
             valid_until: targets.valid_until,

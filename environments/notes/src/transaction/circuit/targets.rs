@@ -51,14 +51,12 @@ pub(in crate::transaction) struct LaneTargets {
 /// Targets of what authorises the transaction.
 pub(in crate::transaction) enum AuthorityTargets {
     /// A local account's secret; or that of the owner of the account's order.
-    Local {
-        secret: DigestTarget,
-        owns_order: BoolTarget,
-        order: ExchangeFields<Target>,
-    },
+    Local { secret: DigestTarget, owns_order: BoolTarget, order: ExchangeFields<Target> },
+    /// The account's order, how often each input fills it, and which inputs pay the fee instead.
     Exchange {
         order: ExchangeFields<Target>,
         fills: [Target; MAX_INPUTS],
+        pays_fee: [BoolTarget; MAX_INPUTS],
     },
 }
 
@@ -67,6 +65,7 @@ pub struct TransactionTargets {
     pub(in crate::transaction) chain_id: Target,
     pub(in crate::transaction) environment: Target,
     pub(in crate::transaction) fee_asset: Target,
+    pub(in crate::transaction) minimum_fee: Target,
     pub(in crate::transaction) fee: Target,
     pub(in crate::transaction) not_before: Target,
     pub(in crate::transaction) valid_until: Target,
@@ -180,12 +179,14 @@ impl TransactionKernel {
             Self::Exchange => AuthorityTargets::Exchange {
                 order: layout::new_virtual(builder),
                 fills: std::array::from_fn(|_| builder.add_virtual_target()),
+                pays_fee: bools(builder),
             },
         };
         TransactionTargets {
             chain_id: builder.add_virtual_target(),
             environment: builder.add_virtual_target(),
             fee_asset: builder.add_virtual_target(),
+            minimum_fee: builder.add_virtual_target(),
             fee: builder.add_virtual_target(),
             not_before: builder.add_virtual_target(),
             valid_until: builder.add_virtual_target(),

@@ -5,7 +5,7 @@ use super::{
     *,
 };
 use crate::{
-    account::local_authorisation,
+    account::{Vault, local_authorisation},
     fixtures::owner,
     note::NoteFields,
     policy::{ExchangeFields, ExchangeOrder, ExchangeTerms, RATE_BITS},
@@ -129,6 +129,20 @@ pub(super) fn ranges(attacks: &mut Attacks) {
     attacks.lie("a height of 33 bits", &pays, &[(|targets| targets.outputs[1].note.height, far)]);
     attacks.lie("a negative input", &takes, &[(|targets| targets.inputs[1].note.amount, minus(5))]);
     let much = F::from_canonical_u64(1 << 58);
+    // The minimum fee demands it, and the notes are worth it.
+    let rich = but(&takes, |witness| {
+        witness.account.vault = Vault::default();
+        witness.fee = Amount::MAX;
+        for input in &mut witness.inputs {
+            (input.note.asset, input.note.amount, input.membership) = (asset(0), Amount::MAX, None);
+        }
+    });
+    let half = F::from_canonical_u64(1 << 57);
+    attacks.lie(
+        "a fee of 59 bits",
+        &rich,
+        &[(|targets| targets.fee, much), (|targets| targets.minimum_fee, half)],
+    );
     attacks.lie("a balance of 59 bits", &pays, &[(|targets| targets.vault[9][1], much)]);
 }
 
@@ -198,7 +212,7 @@ pub(super) fn slots(attacks: &mut Attacks) {
 
 /// Exchange orders other than the account's, and fractions of fills.
 pub(super) fn orders(attacks: &mut Attacks) {
-    let [one, _] = exchanges();
+    let [one, ..] = exchanges();
     let order = |pays, per| {
         let terms = ExchangeTerms { pays, per, ..crate::fixtures::order().terms() };
         Authority::Exchange { order: ExchangeOrder::new(terms).expect("an order") }
@@ -212,7 +226,7 @@ pub(super) fn orders(attacks: &mut Attacks) {
         changed
     };
     attacks.forged("an amount that is no fill", &amount_of(7), |targets| {
-        let (_, fills) = exchange(targets);
+        let (_, fills, _) = exchange_targets(targets);
         vec![(fills[0], F::from_canonical_u64(4))]
     });
     let half = but(&amount_of(1), |witness| {
@@ -220,7 +234,7 @@ pub(super) fn orders(attacks: &mut Attacks) {
         witness.account.authorisation = witness.authority.authorisation();
         witness.outputs[0].amount = amount(2);
     });
-    attacks.forged("half a fill", &half, |targets| vec![(exchange(targets).1[0], TWO.inverse())]);
+    attacks.forged("half a fill", &half, |targets| vec![(exchange_targets(targets).1[0], TWO.inverse())]);
     let other_asset = but(&one, |witness| {
         witness.account.vault.set_balance(asset(2), amount(50)).expect("there is room");
         witness.outputs[0].asset = asset(2);
@@ -228,7 +242,7 @@ pub(super) fn orders(attacks: &mut Attacks) {
     attacks.lie("a payment in another asset", &other_asset, &[]);
 
     // With a deposit only, nothing but its range speaks about the rate.
-    let deposit = but(&one, |witness| {
+    let deposit = paid(&one, |witness| {
         witness.inputs.remove(0);
         witness.outputs.clear();
     });
@@ -237,20 +251,11 @@ pub(super) fn orders(attacks: &mut Attacks) {
     for fields in [ExchangeFields { pays: large, ..honest }, ExchangeFields { per: large, ..honest }] {
         let authorisation = crate::policy::exchange_authorisation(&fields);
         attacks.forged("a rate beyond its bits", &deposit, move |targets| {
-            let (order, _) = exchange(targets);
+            let (order, ..) = exchange_targets(targets);
             let mut lies = vec![(order.pays, fields.pays), (order.per, fields.per)];
             lies.extend(targets.account.authorisation.0.into_iter().zip(authorisation.0));
             lies
         });
-    }
-}
-
-fn exchange(targets: &TransactionTargets) -> (&ExchangeFields<Target>, &[Target; MAX_INPUTS]) {
-    match &targets.authority {
-        AuthorityTargets::Exchange { order, fills } => (order, fills),
-        AuthorityTargets::Local { .. } => {
-            unreachable!("orders are attacked in the kernel that has them")
-        }
     }
 }
 

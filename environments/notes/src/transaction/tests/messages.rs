@@ -90,7 +90,7 @@ fn a_message_names_its_sender_its_place_and_the_nonce() {
 
 #[test]
 fn an_order_has_no_place_for_a_message() {
-    let [one, _] = exchanges();
+    let [one, ..] = exchanges();
     let sends = but(&one, |witness| witness.send = Some(emission(0, 40)));
     assert_eq!(sends.check(), Err(TransactionError::NetworkSends));
     // Whatever its prover does, it states none, and leaves the account as it is without one.

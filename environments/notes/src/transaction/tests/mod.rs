@@ -13,12 +13,17 @@ use circuits_core::{
 };
 use circuits_forging::{Kit, Mutator, check};
 use environments_core::{EnvironmentId, kernel::ProducerSecret};
-use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+use plonky2::{
+    field::types::Field,
+    iop::target::{BoolTarget, Target},
+    plonk::circuit_data::CircuitConfig,
+};
 
 use super::{circuit::targets::AuthorityTargets, emission::Emission, *};
 use crate::{
-    fixtures::{EXCHANGE, HOME, NEWCOMER, World, amount, asset, emission, secret},
+    fixtures::{EXCHANGE, HOME, NETWORK_MINIMUM_FEE, NEWCOMER, World, amount, asset, emission, secret},
     note::{Membership, Note, Script},
+    policy::ExchangeFields,
     state::TREE_DEPTH,
 };
 
@@ -123,6 +128,9 @@ fn note(n: u64, of: u32, value: u64, script: Script, sender: Digest) -> Note {
     Note { asset: asset(of), amount: amount(value), script, sender, serial: secret(1000 + n) }
 }
 
+/// What some transactions pay more than they must, so that lies which move more break no rule but their own.
+const TIP: u64 = 5;
+
 /// Valid transactions of local accounts.
 struct Locals {
     /// Client 0 pays, lets reclaim and offers a swap: no inputs, three outputs, a fee.
@@ -155,11 +163,11 @@ impl Locals {
             Script::Swap { asset: asset(1), amount: amount(7) },
         ];
         let outputs = vec![output(0, 10, scripts[0]), output(1, 20, scripts[1]), output(0, 30, scripts[2])];
-        let pays = world.request(0, &[], outputs, 2);
+        let pays = world.request(0, &[], outputs, TIP);
         let notes = world.notes(&pays);
         let pays = open(&world, &pays);
 
-        let takes = world.request(1, &notes[..2], vec![], 1);
+        let takes = world.request(1, &notes[..2], vec![], TIP);
         let mut takes = open(&world, &takes);
         takes.inputs[1].membership = None;
 
@@ -169,7 +177,7 @@ impl Locals {
 
         let mut settlement = output(1, 7, Script::Pay { target: zero });
         settlement.settles = Some(0);
-        let settles = world.request(1, &notes[2..], vec![settlement], 0);
+        let settles = world.request(1, &notes[2..], vec![settlement], TIP);
         let settles = open(&world, &settles);
 
         let takes_back = world.request(0, &notes[2..], vec![], 0);
@@ -188,7 +196,7 @@ impl Locals {
 
         let send = Some(Emission { data: secret(6), ..emission(0, 40) });
         let outputs = vec![output(1, 20, Script::Pay { target: one })];
-        let sends = world.request_with(0, &[], outputs, send, 2);
+        let sends = world.request_with(0, &[], outputs, send, TIP);
         let sends = open(&world, &sends);
 
         let owns = world.own(&[], vec![output(0, 500, Script::Pay { target: zero })], None, 3);
@@ -204,19 +212,36 @@ impl Locals {
     }
 }
 
-/// Valid transactions of the exchange order: a fill with a deposit, and four fills. It pays 3 of asset 0 per 2
-/// of asset 1.
-fn exchanges() -> [TransactionWitness; 2] {
+/// Valid transactions of the exchange order, which pays 3 of asset 0 per 2 of asset 1: a fill with a deposit, three fills, and
+/// four fills where no fee is due.
+fn exchanges() -> [TransactionWitness; 3] {
     let mut world = world();
     let (zero, order) = (world.clients[0].id(), world.clients[EXCHANGE].id());
     let to_order = Script::Pay { target: order };
     let payment = |value| output(0, value, Script::Pay { target: zero });
+    let fee = |n, moved| note(n, 0, moved * NETWORK_MINIMUM_FEE, to_order, zero);
     let inputs = [note(1, 1, 8, to_order, zero), note(2, 0, 100, to_order, zero)];
-    let one = world.request(EXCHANGE, &inputs, vec![payment(12)], 0);
+    let one = world.trade(&inputs, &[fee(3, 4)], vec![payment(12)]);
     let one = open(&world, &one);
-    let inputs: Vec<_> = (1..=4).map(|n| note(10 + n, 1, 2 * n, to_order, zero)).collect();
-    let four = world.request(EXCHANGE, &inputs, (1..=4).map(|n| payment(3 * n)).collect(), 0);
-    [one, open(&world, &four)]
+    let fills: Vec<_> = (1..=4).map(|n| note(10 + n, 1, 2 * n, to_order, zero)).collect();
+    let payments: Vec<_> = (1..=4).map(|n| payment(3 * n)).collect();
+    let three = world.trade(&fills[..3], &[fee(20, 7)], payments[..3].to_vec());
+    let three = open(&world, &three);
+    let four = world.trade(&fills, &[], payments);
+    let four = but(&open(&world, &four), |witness| witness.deployment.network_minimum_fee = Amount::ZERO);
+    [one, three, four]
+}
+
+/// The targets of an order, of its fills and of the inputs that pay the fee.
+fn exchange_targets(
+    targets: &TransactionTargets,
+) -> (&ExchangeFields<Target>, &[Target; MAX_INPUTS], &[BoolTarget; MAX_INPUTS]) {
+    match &targets.authority {
+        AuthorityTargets::Exchange { order, fills, pays_fee } => (order, fills, pays_fee),
+        AuthorityTargets::Local { .. } => {
+            unreachable!("orders are attacked in the kernel that has them")
+        }
+    }
 }
 
 /// A changed copy.
@@ -224,6 +249,18 @@ fn but(witness: &TransactionWitness, change: impl FnOnce(&mut TransactionWitness
     let mut changed = witness.clone();
     change(&mut changed);
     changed
+}
+
+/// A changed copy of a transaction by the exchange order, which pays what it then must.
+fn paid(witness: &TransactionWitness, change: impl FnOnce(&mut TransactionWitness)) -> TransactionWitness {
+    but(witness, |witness| {
+        change(witness);
+        witness.fee = amount(witness.least_fee());
+        for input in witness.inputs.iter_mut().filter(|input| input.pays_fee) {
+            input.note.amount = witness.fee;
+            input.membership = None;
+        }
+    })
 }
 
 fn minus(value: u64) -> F {

@@ -65,10 +65,11 @@ const LOCAL_RULES: &[Rule] = &[
     lone::notes,
     lone::slots,
     one_slot_per_asset,
+    fees,
     super::messages::sent,
 ];
 /// The rules of the kernel for exchange orders that the other kernel does not have.
-const EXCHANGE_RULES: &[Rule] = &[exchange, senders, lone::orders];
+const EXCHANGE_RULES: &[Rule] = &[exchange, senders, network_fees, lone::orders];
 
 /// Everything that the kernel for local accounts must refuse.
 pub(super) fn on_local() -> Attacks {
@@ -151,6 +152,70 @@ fn case_88_no_asset_gets_a_second_slot_of_a_vault() {
 }
 
 #[test]
+fn case_89_no_transaction_is_free() {
+    assert_all_refused(&LOCAL, fees);
+    assert_all_refused(&NETWORK, network_fees);
+}
+
+fn fees(attacks: &mut Attacks) {
+    let locals = Locals::new();
+    for honest in [&locals.pays, &locals.takes, &locals.creates, &locals.full, &locals.sends, &locals.owns] {
+        let least = honest.least_fee();
+        let cheap = but(honest, |witness| witness.fee = amount(least - 1));
+        attacks.refused("FeeTooLow", &cheap);
+        assert!(but(honest, |witness| witness.fee = amount(least)).check().is_ok());
+    }
+    let nothing = but(&locals.pays, |witness| witness.outputs.clear());
+    attacks.refused("MovesNothing", &nothing);
+    let free = but(&nothing, |witness| witness.fee = Amount::ZERO);
+    attacks.refused("MovesNothing", &free);
+}
+
+/// By an order, exactly the fee is paid, and from notes that do nothing else.
+fn network_fees(attacks: &mut Attacks) {
+    let [one, ..] = exchanges();
+    let due = one.fee.get();
+    let with = |fee: u64, note: u64| {
+        but(&one, |witness| {
+            witness.fee = amount(fee);
+            witness.inputs[2].note.amount = amount(note);
+            witness.inputs[2].membership = None;
+        })
+    };
+    for other in [due - 1, due + 1] {
+        attacks.refused("NetworkFee", &with(other, other));
+        attacks.refused("FeeInputs", &with(due, other));
+    }
+    let of_another_asset = but(&with(due, due), |witness| witness.inputs[2].note.asset = asset(1));
+    attacks.refused("FeeInputAsset", &of_another_asset);
+    let nothing = but(&one, |witness| {
+        witness.inputs.clear();
+        witness.outputs.clear();
+        witness.fee = Amount::ZERO;
+    });
+    attacks.refused("MovesNothing", &nothing);
+    let as_deposit = but(&one, |witness| witness.inputs[2].pays_fee = false);
+    attacks.refused("FeeInputs", &as_deposit);
+    attacks.forged("a note that pays half of the fee twice", &with(due, due / 2), |targets| {
+        vec![(exchange_targets(targets).2[2].target, F::TWO)]
+    });
+    // Without the note that pays, less is moved, and less is due.
+    let less = but(&one, |witness| {
+        drop(witness.inputs.pop());
+        witness.fee = amount(witness.least_fee());
+    });
+    let fee = less.fee.to_field();
+    attacks.forged("a fee paid by a note that is not consumed", &less, move |targets| {
+        let note = &targets.inputs[2].note;
+        vec![
+            (exchange_targets(targets).2[2].target, F::ONE),
+            (note.asset, asset(0).to_field()),
+            (note.amount, fee),
+        ]
+    });
+}
+
+#[test]
 fn case_93_no_fill_pays_account_0() {
     assert_all_refused(&NETWORK, senders);
 }
@@ -180,7 +245,7 @@ fn ownership(attacks: &mut Attacks) {
     let locals = Locals::new();
     let other = Authority::Local { secret: Secret::new(secret(77)) };
     attacks.refused("WrongAuthority", &but(&locals.pays, |witness| witness.authority = other));
-    let [order, _] = exchanges();
+    let [order, ..] = exchanges();
     let key = Authority::Local { secret: Secret::new(secret(3)) };
     attacks.refused("WrongAuthority", &but(&order, |witness| witness.authority = key));
     let strange = but(&locals.owns, |witness| {
@@ -368,7 +433,7 @@ fn double_settlements(attacks: &mut Attacks) {
 }
 
 fn exchange(attacks: &mut Attacks) {
-    let [one, four] = exchanges();
+    let [one, three, _] = exchanges();
     let thief = Script::Pay { target: world().clients[1].id() };
     let zero = world().clients[0].id();
     let reclaim = Script::Reclaim { target: zero, height: 0 };
@@ -378,18 +443,17 @@ fn exchange(attacks: &mut Attacks) {
     };
     let order = Script::Pay { target: one.account.id };
     let cases = [
-        ("NetworkFee", but(&one, |witness| witness.fee = amount(1))),
-        ("NotAFill", but(&one, |witness| unpaid(witness, note(1, 1, 7, order, zero)))),
-        ("NotAFill", but(&one, |witness| unpaid(witness, note(1, 2, 8, order, zero)))),
-        ("NotThePayment", but(&one, |witness| witness.outputs[0].amount = amount(13))),
-        ("NotThePayment", but(&one, |witness| witness.outputs[0].amount = amount(11))),
-        ("NotThePayment", but(&one, |witness| witness.outputs[0].script = thief)),
-        ("NotThePayment", but(&one, |witness| witness.outputs[0].script = reclaim)),
-        ("NotThePayment", but(&one, |witness| witness.outputs[0].asset = asset(1))),
-        ("NotThePayment", but(&one, |witness| witness.outputs.clear())),
-        ("NotThePayment", but(&one, |witness| witness.outputs.push(output(0, 5, thief)))),
-        ("NotThePayment", but(&one, |witness| witness.inputs.remove(0).note.amount = amount(0))),
-        ("NotThePayment", but(&four, |witness| drop(witness.inputs.pop()))),
+        ("NotAFill", paid(&one, |witness| unpaid(witness, note(1, 1, 7, order, zero)))),
+        ("NotAFill", paid(&one, |witness| unpaid(witness, note(1, 2, 8, order, zero)))),
+        ("NotThePayment", paid(&one, |witness| witness.outputs[0].amount = amount(13))),
+        ("NotThePayment", paid(&one, |witness| witness.outputs[0].amount = amount(11))),
+        ("NotThePayment", paid(&one, |witness| witness.outputs[0].script = thief)),
+        ("NotThePayment", paid(&one, |witness| witness.outputs[0].script = reclaim)),
+        ("NotThePayment", paid(&one, |witness| witness.outputs[0].asset = asset(1))),
+        ("NotThePayment", paid(&one, |witness| witness.outputs.clear())),
+        ("NotThePayment", paid(&one, |witness| witness.outputs.push(output(0, 5, thief)))),
+        ("NotThePayment", paid(&one, |witness| witness.inputs.remove(0).note.amount = amount(0))),
+        ("NotThePayment", paid(&three, |witness| drop(witness.inputs.remove(2)))),
     ];
     for (error, witness) in cases {
         attacks.refused(error, &witness);
@@ -397,13 +461,7 @@ fn exchange(attacks: &mut Attacks) {
     let half = F::TWO.inverse();
     let fraction: &[(Location, F)] = &[
         (|targets| targets.inputs[0].note.amount, F::ONE),
-        (
-            |targets| match &targets.authority {
-                AuthorityTargets::Exchange { fills, .. } => fills[0],
-                AuthorityTargets::Local { secret, .. } => secret.0[0],
-            },
-            half,
-        ),
+        (|targets| exchange_targets(targets).1[0], half),
     ];
     attacks.bound("half a fill", &one, fraction);
     let terms: [Location; 3] = [
