@@ -144,7 +144,10 @@ impl Environment for Notes {
     fn execute(&self, state: &mut NotesState, transaction: &NotesTransaction) -> Result<(), NotesError> {
         self.instance.check_state(state)?;
         match check(state, transaction)? {
-            Checked::Arrives(arrival) => drop(state.arrive(&[arrival.note().commitment()])?),
+            Checked::Arrives(arrival) => {
+                let note = arrival.note(state.next_note());
+                state.arrive(&[note.commitment()])?;
+            }
             Checked::Moves(made) => made.execute(state)?,
         }
         Ok(())
@@ -156,7 +159,7 @@ impl Environment for Notes {
         transactions: &[&NotesTransaction],
     ) -> Result<Proposal<Self>, NotesError> {
         self.instance.check_state(before)?;
-        let Draft { included, rejected, content } = Draft::new(before, transactions, self.instance.limit());
+        let Draft { included, rejected, content } = Draft::new(before, transactions, self.instance.limit())?;
         let (block, state) = content.seal(before, self.instance.secret())?;
         Ok(Proposal { block, state, included, rejected })
     }

@@ -1,10 +1,13 @@
 //! Messages that a block takes in: each becomes a note that pays its beneficiary.
 //!
 //! ```text
-//! slot    0    1    2    3  |  4    5    6    7        in the order of the inbox, from slot 0 on without a gap
+//! slot    0    1    2    3  |  4    5    6    7   ..   in the order of the inbox, from slot 0 on without a gap
 //!         └── subtree ──────┘  └── subtree ──────┘     of the note tree, before the block's transactions;
 //!                                                      left out if its first slot is empty
+//! index   n   n+1  n+2  n+3   n+4  ..                  for n leaves before the block
 //! ```
+//! A note covers its index: a hostile source can emit one message twice, and its two copies become two notes.
+//!
 //! The kernel states that a message was consumed, and whether as a claim or as a refund. The bridge proves that it
 //! exists, is pending, is addressed to this environment and comes in time.
 
@@ -16,7 +19,7 @@ use circuits_core::{
     Builder, Digest, DigestTarget, F, Witness,
     constrain::{Constrain, DigestOps},
     hash::{Domain, hash, hash_circuit},
-    layout::{self, WitnessError, set},
+    layout::{self, Layout, WitnessError, set},
     trees::{Path, PathTarget, append_subtree_circuit},
 };
 use circuits_protocol::statement::empty_list;
@@ -39,12 +42,12 @@ mod tests;
 
 /// Domain of the serials of the notes that messages become.
 pub const ARRIVAL: Domain = Domain::new("arrival");
+/// Domain of the list of the notes that messages become, which a body's digest covers.
+pub const ARRIVALS: Domain = Domain::new("n-arrvs");
 /// Messages that one subtree of the note tree takes.
-const SUBTREE: usize = 1 << OUTPUTS_HEIGHT;
-/// Subtrees that a block's messages take, at most.
-pub const SUBTREES: usize = 2;
-/// Messages that a block takes in, at most.
-pub const MAX_ARRIVALS: usize = SUBTREE * SUBTREES;
+pub(super) const SUBTREE: usize = 1 << OUTPUTS_HEIGHT;
+/// Messages that a block takes in, at most: as many as a block of another environment can send.
+pub const MAX_ARRIVALS: usize = 128;
 /// At least one element of an account's id has more bits than this: an id is a hash, so the opposite never happens in
 /// practice. Shorter names belong to other environments, or to no account.
 const SHORT_NAME_BITS: usize = 48;
@@ -132,10 +135,10 @@ impl Arrival {
         self.consumption
     }
 
-    /// The note that it becomes.
+    /// The note that it becomes at this index of the note tree.
     #[must_use]
-    pub fn note(&self) -> Note {
-        arrival_note(&self.message, self.consumption)
+    pub fn note(&self, index: u64) -> Note {
+        arrival_note(&self.message, self.consumption, index)
     }
 
     /// What the kernel's prover must know of it.
@@ -145,20 +148,22 @@ impl Arrival {
     }
 }
 
-/// The serial of the note that a message becomes: a message is consumed once, so no two notes share one.
-fn arrival_serial(message: Digest, is_refund: F) -> Digest {
-    hash(ARRIVAL, &[message.0.as_slice(), &[is_refund]].concat())
+/// The serial of the note that a message becomes. No two leaves of the note tree have one index, so no two notes share one.
+fn arrival_serial(message: Digest, is_refund: F, index: F) -> Digest {
+    hash(ARRIVAL, &[message.0.as_slice(), &[is_refund, index]].concat())
 }
 
-/// The note that a message becomes. It depends on the message alone, so the account paid can compute it.
+/// The note that a message becomes at this index of the note tree. Nothing else enters it, so the account paid can compute it
+/// once it knows the block.
 #[must_use]
-pub fn arrival_note(message: &Message, consumption: Consumption) -> Note {
+pub fn arrival_note(message: &Message, consumption: Consumption, index: u64) -> Note {
+    let index = F::from_noncanonical_u64(index);
     Note {
         asset: message.asset,
         amount: message.amount,
         script: Script::Pay { target: message.beneficiary(consumption) },
         sender: Digest::ZERO,
-        serial: arrival_serial(message.hash(), consumption.to_field()),
+        serial: arrival_serial(message.hash(), consumption.to_field(), index),
     }
 }
 
@@ -167,12 +172,49 @@ fn arrival_note_circuit(
     builder: &mut Builder,
     slot: &ArrivalSlot<Target>,
     hash: DigestTarget,
+    index: Target,
 ) -> DigestTarget {
     let ArrivalSlot { is_refund, message, .. } = slot;
-    let serial = hash_circuit(builder, ARRIVAL, &[hash.0.as_slice(), &[*is_refund]].concat());
+    let serial = hash_circuit(builder, ARRIVAL, &[hash.0.as_slice(), &[*is_refund, index]].concat());
     let is_refund = BoolTarget::new_unsafe(*is_refund);
     let target = builder.select_digest(is_refund, message.sender, message.recipient);
     unsent_note_circuit(builder, message.asset, message.amount, target, serial)
+}
+
+/// The list of no notes.
+#[must_use]
+pub fn no_arrivals() -> Digest {
+    hash(ARRIVALS, &[])
+}
+
+/// The list with the notes of one more subtree, zero for its empty leaves.
+#[must_use]
+fn add_arrivals(list: Digest, leaves: &[Digest; SUBTREE]) -> Digest {
+    let mut input = list.0.to_vec();
+    leaves.encode_into(&mut input);
+    hash(ARRIVALS, &input)
+}
+
+/// In-circuit twin of [`add_arrivals`]. Three rows.
+fn add_arrivals_circuit(
+    builder: &mut Builder,
+    list: DigestTarget,
+    leaves: &[DigestTarget; SUBTREE],
+) -> DigestTarget {
+    let mut input = list.0.to_vec();
+    leaves.encode_into(&mut input);
+    hash_circuit(builder, ARRIVALS, &input)
+}
+
+/// The list of these notes, none of which is zero.
+#[must_use]
+pub fn arrivals_list(notes: &[Digest]) -> Digest {
+    notes.chunks(SUBTREE).fold(no_arrivals(), |list, notes| add_arrivals(list, &subtree(notes)))
+}
+
+/// The leaves of a subtree with these notes.
+pub(super) fn subtree(notes: &[Digest]) -> [Digest; SUBTREE] {
+    std::array::from_fn(|leaf| notes.get(leaf).copied().unwrap_or(Digest::ZERO))
 }
 
 circuits_core::layout! {
@@ -191,8 +233,7 @@ impl ArrivalSlot {
     /// A slot without a message.
     #[must_use]
     pub fn empty() -> Self {
-        layout::Layout::decode(&[F::ZERO; <Self as layout::Layout<F>>::LEN])
-            .expect("the length is the layout's")
+        Layout::decode(&[F::ZERO; <Self as Layout<F>>::LEN]).expect("the length is the layout's")
     }
 }
 
@@ -200,26 +241,24 @@ impl ArrivalSlot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArrivalsWitness {
     /// The messages.
-    pub slots: [ArrivalSlot; MAX_ARRIVALS],
-    /// The path of each subtree that their notes take, or would take.
-    pub paths: [Path; SUBTREES],
+    pub slots: Vec<ArrivalSlot>,
+    /// The path of each subtree that their notes take, and that of the next one, where the other subtrees of the circuit
+    /// would be.
+    pub paths: Vec<Path>,
 }
 
 impl ArrivalsWitness {
-    /// The first [`MAX_ARRIVALS`] of `arrivals`, and the paths that
-    /// [`NotesState::arrive`](super::state::NotesState::arrive) gives for them.
+    /// The messages, and the paths that [`NotesState::arrive`](super::state::NotesState::arrive) gives for them.
     #[must_use]
-    pub fn new(arrivals: &[Arrival], paths: [Path; SUBTREES]) -> Self {
-        let slots =
-            std::array::from_fn(|slot| arrivals.get(slot).map_or(ArrivalSlot::empty(), Arrival::slot));
-        Self { slots, paths }
+    pub fn new(arrivals: &[Arrival], paths: Vec<Path>) -> Self {
+        Self { slots: arrivals.iter().map(Arrival::slot).collect(), paths }
     }
 }
 
 /// Targets of a block's arrivals.
 pub struct ArrivalsTargets {
-    slots: [ArrivalSlot<Target>; MAX_ARRIVALS],
-    paths: [PathTarget; SUBTREES],
+    slots: Vec<ArrivalSlot<Target>>,
+    paths: Vec<PathTarget>,
 }
 
 impl ArrivalsTargets {
@@ -228,11 +267,16 @@ impl ArrivalsTargets {
     /// # Errors
     /// If a target was already set to another value.
     pub fn set_targets(&self, witness: &mut Witness, arrivals: &ArrivalsWitness) -> Result<(), WitnessError> {
-        self.slots.iter().zip(&arrivals.slots).try_for_each(|(target, slot)| set(witness, target, slot))?;
-        self.paths
-            .iter()
-            .zip(&arrivals.paths)
-            .try_for_each(|(target, path)| target.set_targets(witness, path))
+        let ArrivalsWitness { slots, paths } = arrivals;
+        for (index, target) in self.slots.iter().enumerate() {
+            set(witness, target, &slots.get(index).copied().unwrap_or_else(ArrivalSlot::empty))?;
+        }
+        for (index, target) in self.paths.iter().enumerate() {
+            if let Some(path) = paths.get(index).or(paths.last()) {
+                target.set_targets(witness, path)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -245,46 +289,50 @@ circuits_core::layout! {
         pub note_count: T,
         /// The inbox.
         pub inbox: Digest<T>,
-        /// The commitments of their notes; zero for none.
-        pub commitments: [Digest<T>; MAX_ARRIVALS],
+        /// The [list](arrivals_list) of their notes.
+        pub list: Digest<T>,
     }
 }
 
 /// In-circuit twin of [`NotesState::arrive`](super::state::NotesState::arrive), starting with the note
-/// tree of this root and number of leaves, and an empty inbox.
+/// tree of this root and number of leaves, and an empty inbox, for up to `capacity` messages, a multiple of 4.
 pub fn arrive_circuit(
     builder: &mut Builder,
+    capacity: usize,
     mut notes: DigestTarget,
     mut note_count: Target,
 ) -> (Arrived<Target>, ArrivalsTargets) {
-    let slots: [ArrivalSlot<Target>; MAX_ARRIVALS] = std::array::from_fn(|_| layout::new_virtual(builder));
-    let paths = std::array::from_fn(|_| PathTarget::new_virtual(builder, TREE_DEPTH - OUTPUTS_HEIGHT));
+    let slots: Vec<ArrivalSlot<Target>> = (0..capacity).map(|_| layout::new_virtual(builder)).collect();
+    let path = |builder: &mut Builder| PathTarget::new_virtual(builder, TREE_DEPTH - OUTPUTS_HEIGHT);
+    let paths: Vec<_> = (0..capacity / SUBTREE).map(|_| path(builder)).collect();
     let mut inbox = builder.constant_digest(empty_list());
-    let mut commitments = [inbox; MAX_ARRIVALS];
+    let mut list = builder.constant_digest(no_arrivals());
     let mut earlier = builder.one();
-    for (slot, masked) in slots.iter().zip(&mut commitments) {
-        let used = BoolTarget::new_unsafe(slot.used);
-        builder.enforce_bool(used);
-        builder.enforce_bool(BoolTarget::new_unsafe(slot.is_refund));
-        // There is no gap, so the first slot of a subtree tells whether it is used.
-        let gap = builder.mul_sub(used.target, earlier, used.target);
-        builder.enforce_zero(gap);
-        earlier = used.target;
+    for (slots, path) in slots.chunks_exact(SUBTREE).zip(&paths) {
+        let mut leaves = [inbox; SUBTREE];
+        for (leaf, (slot, masked)) in slots.iter().zip(&mut leaves).enumerate() {
+            let used = BoolTarget::new_unsafe(slot.used);
+            builder.enforce_bool(used);
+            builder.enforce_bool(BoolTarget::new_unsafe(slot.is_refund));
+            // There is no gap, so the first slot of a subtree tells whether it is used, and all before it are.
+            let gap = builder.mul_sub(used.target, earlier, used.target);
+            builder.enforce_zero(gap);
+            earlier = used.target;
 
-        let hash = message_hash_circuit(builder, &slot.message);
-        let longer = inbox_append_circuit(builder, inbox, hash, slot.is_refund);
-        inbox = builder.select_digest(used, longer, inbox);
-        let commitment = arrival_note_circuit(builder, slot, hash);
-        *masked = Digest(commitment.0.map(|element| builder.mul(used.target, element)));
-    }
-
-    let subtrees = slots.chunks_exact(SUBTREE).zip(commitments.chunks_exact(SUBTREE));
-    for ((slots, leaves), path) in subtrees.zip(&paths) {
+            let hash = message_hash_circuit(builder, &slot.message);
+            let longer = inbox_append_circuit(builder, inbox, hash, slot.is_refund);
+            inbox = builder.select_digest(used, longer, inbox);
+            let index = builder.add_const(note_count, F::from_canonical_usize(leaf));
+            let commitment = arrival_note_circuit(builder, slot, hash, index);
+            *masked = Digest(commitment.0.map(|element| builder.mul(used.target, element)));
+        }
         let (root, count) =
-            append_subtree_circuit(builder, TREE_DEPTH, OUTPUTS_HEIGHT, notes, note_count, leaves, path);
+            append_subtree_circuit(builder, TREE_DEPTH, OUTPUTS_HEIGHT, notes, note_count, &leaves, path);
+        let longer = add_arrivals_circuit(builder, list, &leaves);
         let used = BoolTarget::new_unsafe(slots[0].used);
         notes = builder.select_digest(used, root, notes);
         note_count = builder.select(used, count, note_count);
+        list = builder.select_digest(used, longer, list);
     }
-    (Arrived { notes, note_count, inbox, commitments }, ArrivalsTargets { slots, paths })
+    (Arrived { notes, note_count, inbox, list }, ArrivalsTargets { slots, paths })
 }

@@ -2,6 +2,8 @@
 
 use environments_core::folding;
 
+use crate::arrival::MAX_ARRIVALS;
+
 /// Transactions that one block holds at most.
 pub const MAX_TRANSACTIONS: usize = 64;
 /// Transactions that a block kernel verifies itself, at most.
@@ -26,6 +28,8 @@ pub fn group_sizes(transactions: usize) -> Vec<usize> {
 /// How a block kernel takes its transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Variant {
+    /// None, but as many messages as a block can take in.
+    Inbox,
     /// This number of transactions, verified by the kernel itself.
     Direct(usize),
     /// This number of batches or folds of batches.
@@ -37,8 +41,32 @@ impl Variant {
     #[must_use]
     pub fn kernel_name(self) -> String {
         match self {
+            Self::Inbox => "notes-block-inbox".to_owned(),
             Self::Direct(count) => format!("notes-block-direct-{count}"),
             Self::Batches(count) => format!("notes-block-batches-{count}"),
+        }
+    }
+
+    /// Transactions that the kernel verifies itself; `None` if it verifies batches.
+    #[must_use]
+    pub const fn direct(self) -> Option<usize> {
+        match self {
+            Self::Inbox => Some(0),
+            Self::Direct(count) => Some(count),
+            Self::Batches(_) => None,
+        }
+    }
+
+    /// Messages that the kernel takes in, at most: as many as the rows hold that its proofs need anyway.
+    #[must_use]
+    pub const fn arrivals(self) -> usize {
+        match self {
+            Self::Inbox | Self::Direct(3) | Self::Batches(2) => MAX_ARRIVALS,
+            Self::Batches(1) => 104,
+            Self::Direct(0) => 8,
+            Self::Direct(1) => 12,
+            Self::Direct(2) | Self::Batches(_) => 44,
+            Self::Direct(_) => 92,
         }
     }
 }
@@ -51,20 +79,28 @@ pub const FOLD_ARITIES: [usize; 2] = [6, 3];
 /// Every variant that blocks of up to `transactions` transactions need.
 #[must_use]
 pub fn variants(transactions: usize) -> Vec<Variant> {
-    let mut variants: Vec<_> = (0..=transactions).map(variant).collect();
+    let mut variants: Vec<_> = (0..=transactions).map(|transactions| variant(transactions, 0)).collect();
+    variants.push(Variant::Inbox);
     variants.sort_unstable();
     variants.dedup();
     variants
 }
 
-/// The variant that proves a block of `transactions` transactions.
+/// The variant that proves a block of `transactions` transactions and `arrivals` messages that it takes in, of which there
+/// are at most [`arrivals_beside`] the transactions.
 #[must_use]
-pub fn variant(transactions: usize) -> Variant {
-    if transactions <= MAX_DIRECT {
-        Variant::Direct(transactions)
-    } else {
-        Variant::Batches(fold_sizes(group_sizes(transactions).len()).len())
+pub fn variant(transactions: usize, arrivals: usize) -> Variant {
+    if transactions > MAX_DIRECT {
+        return Variant::Batches(fold_sizes(group_sizes(transactions).len()).len());
     }
+    let direct = Variant::Direct(transactions);
+    if transactions == 0 && arrivals > direct.arrivals() { Variant::Inbox } else { direct }
+}
+
+/// Messages that a block of `transactions` transactions takes in, at most.
+#[must_use]
+pub fn arrivals_beside(transactions: usize) -> usize {
+    variant(transactions, MAX_ARRIVALS).arrivals()
 }
 
 /// How many of a block's batches, in order, each child of the block kernel covers: 1 for a batch, more for a
@@ -89,5 +125,21 @@ mod tests {
             assert_eq!(folds.iter().sum::<usize>(), groups.len(), "{transactions}");
             assert!(folds.len() <= MAX_CHILDREN);
         }
+    }
+
+    #[test]
+    fn every_block_has_a_kernel_that_takes_in_what_arrives_beside_its_transactions() {
+        let kernels = variants(MAX_TRANSACTIONS);
+        for transactions in 0..=MAX_TRANSACTIONS {
+            let most = arrivals_beside(transactions);
+            for arrivals in [0, 1, most / 2, most] {
+                let variant = variant(transactions, arrivals);
+                assert!(
+                    kernels.contains(&variant) && variant.arrivals() >= arrivals,
+                    "{transactions}, {arrivals}"
+                );
+            }
+        }
+        assert_eq!(arrivals_beside(0), MAX_ARRIVALS);
     }
 }

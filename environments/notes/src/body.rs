@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::{
     account::{Account, PUBLISHED_BYTES, PublishedError},
-    arrival::MAX_ARRIVALS,
+    arrival::{MAX_ARRIVALS, arrivals_list},
     block::MAX_TRANSACTIONS,
     record::{Record, add_record, no_records},
 };
@@ -199,22 +199,15 @@ impl Body {
     /// The digest in the block statement. Records bind the accounts: they say of which there is one, and what its hash is.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut arrivals = [Digest::ZERO; MAX_ARRIVALS];
-        for (slot, &note) in arrivals.iter_mut().zip(&self.arrivals) {
-            *slot = note;
-        }
         let records = self.records.iter().fold(no_records(), add_record);
-        body_digest(records, self.records.len() as u64, &arrivals)
+        body_digest(records, self.records.len() as u64, arrivals_list(&self.arrivals))
     }
 }
 
-/// The digest of a body covers the list of records, their number, and the arrivals, zero in unused slots.
+/// The digest of a body covers the list of records, their number, and the [list](arrivals_list) of arrivals.
 #[must_use]
-pub fn body_digest(records: Digest, count: u64, arrivals: &[Digest; MAX_ARRIVALS]) -> Digest {
-    let mut input = records.0.to_vec();
-    input.push(F::from_canonical_u64(count));
-    arrivals.encode_into(&mut input);
-    hash(BODY, &input)
+pub fn body_digest(records: Digest, count: u64, arrivals: Digest) -> Digest {
+    hash(BODY, &[records.0.as_slice(), &[F::from_canonical_u64(count)], &arrivals.0].concat())
 }
 
 /// In-circuit twin of [`body_digest`].
@@ -222,10 +215,7 @@ pub fn body_digest_circuit(
     builder: &mut Builder,
     records: DigestTarget,
     count: Target,
-    arrivals: &[DigestTarget; MAX_ARRIVALS],
+    arrivals: DigestTarget,
 ) -> DigestTarget {
-    let mut input = records.0.to_vec();
-    input.push(count);
-    arrivals.encode_into(&mut input);
-    hash_circuit(builder, BODY, &input)
+    hash_circuit(builder, BODY, &[records.0.as_slice(), &[count], &arrivals.0].concat())
 }

@@ -71,7 +71,7 @@ impl Kernels for BlockKernels {
 
     fn definition(&self, cache: &CircuitCache, variant: Variant) -> Result<BlockKernel, CircuitError> {
         let batch_set_root = match variant {
-            Variant::Direct(_) => Digest::ZERO,
+            Variant::Inbox | Variant::Direct(_) => Digest::ZERO,
             Variant::Batches(_) => BatchCircuits::new(cache)?.key_set_root(),
         };
         Ok(BlockKernel::new(variant, transaction_keys(cache)?, batch_set_root))

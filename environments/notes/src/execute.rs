@@ -1,5 +1,7 @@
 //! Executing transactions on the public state, natively.
 
+use std::collections::BTreeSet;
+
 use circuits_core::{
     Digest, F,
     amount::{AMOUNT_BITS, Amount},
@@ -10,7 +12,7 @@ use plonky2::field::types::{Field, PrimeField64};
 use thiserror::Error;
 
 use crate::{
-    arrival::{MAX_ARRIVALS, SUBTREES},
+    arrival::{MAX_ARRIVALS, SUBTREE, subtree},
     note::Membership,
     record::Record,
     state::{NotesState, OUTPUTS_HEIGHT},
@@ -122,8 +124,8 @@ pub enum StateError {
         /// Messages found.
         found: usize,
     },
-    /// A message was already taken in.
-    #[error("the message that becomes the note {0} was already taken in")]
+    /// A note is in the note tree already, or arrives twice: each note of a message covers its index.
+    #[error("the note {0} that a message becomes is in the note tree already")]
     AlreadyArrived(Digest),
     /// The block's fees exceed an amount.
     #[error("the fees of one block stay below 2^{AMOUNT_BITS}, but this transaction adds {0}")]
@@ -184,35 +186,38 @@ pub fn substitute_key() -> Digest {
 type Found = (Option<(usize, usize)>, Membership);
 
 impl NotesState {
+    /// Checks that the note tree takes the notes of `count` messages, and the block's fee note after them.
+    ///
+    /// # Errors
+    /// - [`StateError::TooManyArrivals`]
+    /// - [`StateError::Tree`]
+    pub fn check_arrivals(&self, count: usize) -> Result<(), StateError> {
+        if count > MAX_ARRIVALS {
+            return Err(StateError::TooManyArrivals { found: count });
+        }
+        let subtrees = count.div_ceil(SUBTREE) as u64;
+        Ok(check_room(self.notes.count(), (subtrees + 1) << OUTPUTS_HEIGHT, self.notes.depth())?)
+    }
+
     /// Appends the notes that messages become to the note tree, before the transactions of the block. Returns the paths
-    /// of their subtrees. A subtree without notes is not appended; its path is the one that it would have.
+    /// of their subtrees, and that of the next one.
     ///
     /// # Errors
     /// In each case the state is unchanged.
     /// - [`StateError::TooManyArrivals`]
     /// - [`StateError::AlreadyArrived`]
     /// - [`StateError::Tree`]
-    pub fn arrive(&mut self, notes: &[Digest]) -> Result<[Path; SUBTREES], StateError> {
-        let found = notes.len();
-        if found > MAX_ARRIVALS {
-            return Err(StateError::TooManyArrivals { found });
+    pub fn arrive(&mut self, notes: &[Digest]) -> Result<Vec<Path>, StateError> {
+        self.check_arrivals(notes.len())?;
+        let mut new = BTreeSet::new();
+        if let Some(&note) = notes.iter().find(|&&note| self.has_note(&note) || !new.insert(note)) {
+            return Err(StateError::AlreadyArrived(note));
         }
-        let mut slots = [Digest::ZERO; MAX_ARRIVALS];
-        for (position, (slot, &note)) in slots.iter_mut().zip(notes).enumerate() {
-            if self.has_note(&note) || notes[..position].contains(&note) {
-                return Err(StateError::AlreadyArrived(note));
-            }
-            *slot = note;
+        let mut paths = vec![];
+        for notes in notes.chunks(SUBTREE) {
+            paths.push(self.append(&subtree(notes))?);
         }
-        let subtrees = found.div_ceil(1 << OUTPUTS_HEIGHT) as u64;
-        check_room(self.notes.count(), (subtrees + 1) << OUTPUTS_HEIGHT, self.notes.depth())?;
-        let mut paths = [(); SUBTREES].map(|()| Path::default());
-        for (leaves, path) in slots.chunks_exact(1 << OUTPUTS_HEIGHT).zip(&mut paths) {
-            *path = self.next_path()?;
-            if leaves[0] != Digest::ZERO {
-                self.append(leaves)?;
-            }
-        }
+        paths.push(self.next_path()?);
         Ok(paths)
     }
 

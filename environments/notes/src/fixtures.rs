@@ -1,6 +1,6 @@
 //! Simulated clients: accounts with their secrets, and requests that follow on each other.
 
-use bridge_core::{AssetId, Message};
+use bridge_core::{AssetId, Consumption, Message};
 use circuits_core::{
     Digest, F,
     amount::Amount,
@@ -13,6 +13,7 @@ use plonky2::field::types::Field;
 use crate::{
     account::{Account, Holding, Vault, local_authorisation},
     adapter::Notes,
+    arrival::arrival_note,
     config::{Genesis, GenesisAccount},
     emission::Emission,
     note::{Note, Script},
@@ -78,6 +79,13 @@ pub fn emission(of: u32, value: u64) -> Emission {
         deadline: 1000,
         data: Digest::ZERO,
     }
+}
+
+/// The notes that these messages become, as the first ones that the block on top of `state` takes in.
+#[must_use]
+pub fn arriving(state: &NotesState, messages: &[(Message, Consumption)]) -> Vec<Note> {
+    let messages = (state.next_note()..).zip(messages);
+    messages.map(|(index, (message, consumption))| arrival_note(message, *consumption, index)).collect()
 }
 
 /// A client: what it knows of its own account.

@@ -112,15 +112,17 @@ impl Definition for BlockKernel {
     }
 
     fn parameters(&self) -> BTreeMap<String, u64> {
+        let arrivals = ("arrivals", self.variant.arrivals() as u64);
         match self.variant {
-            Variant::Direct(count) => named([("transactions", count as u64)]),
-            Variant::Batches(count) => named([("batches", count as u64)]),
+            Variant::Inbox => named([arrivals]),
+            Variant::Direct(count) => named([arrivals, ("transactions", count as u64)]),
+            Variant::Batches(count) => named([arrivals, ("batches", count as u64)]),
         }
     }
 
     fn depends_on(&self) -> BTreeMap<String, Digest> {
         match self.variant {
-            Variant::Direct(_) => self.keys.digests(),
+            Variant::Inbox | Variant::Direct(_) => self.keys.digests(),
             Variant::Batches(_) => named([("notes-batch-set", self.batch_set_root)]),
         }
     }
@@ -136,11 +138,13 @@ impl Definition for BlockKernel {
         let zero = builder.zero();
         let records = builder.constant_digest(no_records());
         let outbox = builder.constant_digest(empty_list());
-        let (arrived, arrivals) = arrive_circuit(builder, before.trees.notes, before.trees.note_count);
+        let TreeRoots { notes, note_count, .. } = before.trees;
+        let (arrived, arrivals) = arrive_circuit(builder, self.variant.arrivals(), notes, note_count);
         let trees = TreeRoots { notes: arrived.notes, note_count: arrived.note_count, ..before.trees };
         let start = Running { trees, fees: zero, transactions: zero, records, outbox };
         let (end, transactions) = match self.variant {
-            Variant::Direct(count) => {
+            Variant::Inbox | Variant::Direct(_) => {
+                let count = self.variant.direct().unwrap_or_default();
                 let proofs = TransactionsTarget::verify(builder, &self.keys, count);
                 let (end, group) = apply_group_circuit(builder, &context, &start, &proofs.statements());
                 (end, TransactionsTargets::Direct { proofs, group })
@@ -164,7 +168,7 @@ impl Definition for BlockKernel {
             new_state: state_commitment_circuit(builder, &after),
             outbox: end.outbox,
             inbox: arrived.inbox,
-            body: body_digest_circuit(builder, end.records, end.transactions, &arrived.commitments),
+            body: body_digest_circuit(builder, end.records, end.transactions, arrived.list),
             secret,
         };
         let statement = block.statement_circuit(builder);

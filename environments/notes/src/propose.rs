@@ -15,7 +15,7 @@ use plonky2::field::types::Field;
 use crate::{
     account::Account,
     arrival::{Arrival, ArrivalsWitness, MAX_ARRIVALS},
-    block::group_sizes,
+    block::{arrivals_beside, group_sizes},
     body::Body,
     error::NotesError,
     execute::StateError,
@@ -32,16 +32,6 @@ pub(super) enum Checked<'t> {
     Arrives(&'t Arrival),
     /// An account moves.
     Moves(Box<Move>),
-}
-
-impl Checked<'_> {
-    /// The account that moves.
-    fn account(&self) -> Option<Digest> {
-        match self {
-            Self::Arrives(_) => None,
-            Self::Moves(made) => Some(made.statement.account),
-        }
-    }
 }
 
 /// A valid transaction of an account.
@@ -113,87 +103,153 @@ pub(super) struct Draft {
     pub(super) content: Content,
 }
 
-/// Transactions that were executed one by one.
+/// Messages and transactions that were executed one by one.
 pub(super) struct Content {
     /// The state in the middle of the block.
     state: NotesState,
     messages: BlockMessages,
     arrivals: Vec<Arrival>,
-    statements: Vec<TransactionStatement>,
-    published: Vec<Account>,
-    sources: Vec<Source>,
+    /// Each with its index among what was offered.
+    moves: Vec<(usize, Move)>,
 }
 
 impl Draft {
-    /// The block on top of `before`, from as many of the first `offered` transactions as it has room for, but at
-    /// most `limit`. One for which there is no room waits, and with it the later ones of its account.
-    pub(super) fn new(before: &NotesState, offered: &[&NotesTransaction], limit: usize) -> Self {
+    /// The block on top of `before`, from as much of what is offered as it has room for, but at most `limit` transactions.
+    /// One for which there is no room waits, and with it the later ones of its account.
+    ///
+    /// What arrives shares room with transactions: a kernel takes in [so many messages](arrivals_beside) beside the proofs
+    /// that it verifies, and the bridge moves [so many](MAX_BLOCK_STEPS) of one block, those that it sends included. At odd
+    /// heights what arrives goes first. At even heights transactions do, with half of the bridge's steps, and what they leave
+    /// is for what arrives.
+    ///
+    /// # Errors
+    /// If the note tree refuses what arrives, although it has room for it.
+    pub(super) fn new(
+        before: &NotesState,
+        offered: &[&NotesTransaction],
+        limit: usize,
+    ) -> Result<Self, StateError> {
+        let fill = |most| Self::fill(before, offered, limit, most);
+        if before.height().is_multiple_of(2) {
+            return Ok(fill(MAX_ARRIVALS)?.without_what_has_no_room_beside_arrivals());
+        }
+        let mut draft = fill(MAX_ARRIVALS / 2)?;
+        let most = draft.content.room_for_arrivals();
+        if draft.content.arrivals.len() == MAX_ARRIVALS / 2 && most > MAX_ARRIVALS / 2 {
+            draft = fill(most)?;
+        }
+        // Fewer messages may be fewer transactions, which use their notes: then it is fewer messages again.
+        while draft.content.arrivals.len() > arrivals_beside(draft.content.moves.len()) {
+            draft = fill(arrivals_beside(draft.content.moves.len()))?;
+        }
+        Ok(draft)
+    }
+
+    /// Takes at most `most` messages, wherever they are among what is offered, and then transactions.
+    fn fill(
+        before: &NotesState,
+        offered: &[&NotesTransaction],
+        limit: usize,
+        most: usize,
+    ) -> Result<Self, StateError> {
         let mut content = Content {
             state: before.clone(),
             messages: BlockMessages::none(before.environment()),
             arrivals: vec![],
-            statements: vec![],
-            published: vec![],
-            sources: vec![],
+            moves: vec![],
         };
         let (mut included, mut rejected, mut waiting) = (vec![], vec![], BTreeSet::new());
         for (index, transaction) in offered.iter().enumerate() {
-            if content.statements.len() == limit {
+            if let NotesTransaction::Arrival(arrival) = transaction {
+                match content.take_in(arrival, most) {
+                    Ok(true) => included.push(index),
+                    Ok(false) => {}
+                    Err(reason) => rejected.push((index, reason.into())),
+                }
+            }
+        }
+        let notes = content.notes(before);
+        content.state.arrive(&notes)?;
+        for (index, transaction) in offered.iter().enumerate() {
+            if content.moves.len() == limit {
                 break;
             }
-            let checked = match check(&content.state, transaction) {
-                Ok(checked) => checked,
+            let made = match check(&content.state, transaction) {
+                Ok(Checked::Arrives(_)) => continue,
+                Ok(Checked::Moves(made)) => made,
                 Err(reason) => {
                     rejected.push((index, reason));
                     continue;
                 }
             };
-            let account = checked.account();
-            if account.is_some_and(|account| waiting.contains(&account)) {
+            let account = made.statement.account;
+            if waiting.contains(&account) {
                 continue;
             }
-            match content.take(checked) {
+            match content.take(index, *made) {
                 Ok(true) => included.push(index),
-                Ok(false) => waiting.extend(account),
-                Err(reason) => rejected.push((index, reason)),
+                Ok(false) => drop(waiting.insert(account)),
+                Err(reason) => rejected.push((index, reason.into())),
             }
         }
-        Self { included, rejected, content }
+        included.sort_unstable();
+        rejected.sort_by_key(|(index, _)| *index);
+        Ok(Self { included, rejected, content })
+    }
+
+    /// Leaves out the last transactions, until there is a kernel for the others and what arrives.
+    fn without_what_has_no_room_beside_arrivals(mut self) -> Self {
+        let Content { messages, arrivals, moves, .. } = &mut self.content;
+        while arrivals_beside(moves.len()) < arrivals.len() {
+            let Some((left_out, _)) = moves.pop() else { break };
+            self.included.retain(|&index| index != left_out);
+            // Without it, what came after it may be valid.
+            self.rejected.retain(|&(index, _)| index < left_out);
+        }
+        messages.outbox = moves.iter().filter_map(|(_, made)| made.message.clone()).collect();
+        self
     }
 }
 
 impl Content {
-    /// Executes a transaction; returns false if there is no room for it.
-    fn take(&mut self, checked: Checked<'_>) -> Result<bool, NotesError> {
-        let mut messages = self.messages.clone();
-        match &checked {
-            Checked::Arrives(arrival) => {
-                messages.inbox.push((arrival.message().clone(), arrival.consumption()));
-            }
-            Checked::Moves(made) => messages.outbox.extend(made.message.clone()),
-        }
-        if messages.inbox.len() > MAX_ARRIVALS || messages.steps() > MAX_BLOCK_STEPS {
+    /// Takes a message in, unless there are `most` already; returns false if there is no room for it.
+    fn take_in(&mut self, arrival: &Arrival, most: usize) -> Result<bool, StateError> {
+        if self.arrivals.len() >= most || self.messages.steps() >= MAX_BLOCK_STEPS {
             return Ok(false);
         }
-        match checked {
-            Checked::Arrives(arrival) => {
-                self.state.arrive(&[arrival.note().commitment()])?;
-                self.arrivals.push(arrival.clone());
-            }
-            Checked::Moves(made) => {
-                made.execute(&mut self.state)?;
-                let Move { statement, published, source, .. } = *made;
-                self.statements.push(statement);
-                self.published.extend(published);
-                self.sources.push(source);
-            }
+        self.state.check_arrivals(self.arrivals.len() + 1)?;
+        self.messages.inbox.push((arrival.message().clone(), arrival.consumption()));
+        self.arrivals.push(arrival.clone());
+        Ok(true)
+    }
+
+    /// The commitments of the notes that the messages become in the block on top of `before`.
+    fn notes(&self, before: &NotesState) -> Vec<Digest> {
+        let arrivals = (before.next_note()..).zip(&self.arrivals);
+        arrivals.map(|(index, arrival)| arrival.note(index).commitment()).collect()
+    }
+
+    /// How many messages the block can take in beside its transactions and what they send.
+    fn room_for_arrivals(&self) -> usize {
+        let sent = self.messages.steps() - self.messages.inbox.len();
+        arrivals_beside(self.moves.len()).min(MAX_BLOCK_STEPS - sent)
+    }
+
+    /// Executes a transaction; returns false if there is no room for what it sends.
+    fn take(&mut self, index: usize, made: Move) -> Result<bool, StateError> {
+        let mut messages = self.messages.clone();
+        messages.outbox.extend(made.message.clone());
+        if messages.steps() > MAX_BLOCK_STEPS {
+            return Ok(false);
         }
+        made.execute(&mut self.state)?;
+        self.moves.push((index, made));
         self.messages = messages;
         Ok(true)
     }
 
-    /// The block on top of `before`, and the state after it. The draft executed its transactions in the order of the
-    /// pool; the block takes messages first, and then the transactions in the groups that its circuits apply together.
+    /// The block on top of `before`, and the state after it: the messages, and then the transactions in the groups that its
+    /// circuits apply together.
     ///
     /// # Errors
     /// If the state cannot take another block.
@@ -202,25 +258,26 @@ impl Content {
         before: &NotesState,
         secret: ProducerSecret,
     ) -> Result<(ProposedBlock<NotesBlock>, NotesState), NotesError> {
-        let Self { messages, arrivals, statements, published, sources, .. } = self;
         let mut state = before.clone();
-        let mut body = Body { accounts: published, ..Body::default() };
-        body.arrivals.extend(arrivals.iter().map(|arrival| arrival.note().commitment()));
+        let mut body = Body { arrivals: self.notes(before), ..Body::default() };
+        let Self { messages, arrivals, moves, .. } = self;
         let paths = state.arrive(&body.arrivals)?;
 
         let mut groups = vec![];
-        let (mut statements, mut sources) = (statements.as_slice(), sources.into_iter());
-        for size in group_sizes(statements.len()) {
-            let (group, rest) = statements.split_at(size);
-            statements = rest;
+        let sizes = group_sizes(moves.len());
+        let mut moves = moves.into_iter().map(|(_, made)| made);
+        for size in sizes {
+            let group: Vec<_> = moves.by_ref().take(size).collect();
+            let statements: Vec<_> = group.iter().map(|made| made.statement).collect();
             let before = state.running();
-            let applied = state.apply_group(group)?;
+            let applied = state.apply_group(&statements)?;
             body.records.extend(applied.records);
-            groups.push(BlockGroup {
-                before,
-                sources: sources.by_ref().take(size).collect(),
-                applications: applied.applications,
-            });
+            let mut sources = vec![];
+            for Move { published, source, .. } in group {
+                body.accounts.extend(published);
+                sources.push(source);
+            }
+            groups.push(BlockGroup { before, sources, applications: applied.applications });
         }
         body.accounts.iter().for_each(|account| state.publish(account.clone()));
         let witness = NotesBlock {

@@ -58,11 +58,11 @@ pub fn kernel_input(
     block: &NotesBlock,
 ) -> Result<BlockInput, ProveError> {
     let transactions = match (block.variant(), block.groups.as_slice()) {
-        (Variant::Direct(_), [group]) => BlockTransactions::Direct {
+        (Variant::Inbox | Variant::Direct(_), [group]) => BlockTransactions::Direct {
             proofs: prove_transactions(cache, group)?,
             applications: group.applications.clone(),
         },
-        (Variant::Direct(_) | Variant::Batches(_), groups) => {
+        (Variant::Inbox | Variant::Direct(_) | Variant::Batches(_), groups) => {
             let circuits = BatchCircuits::new(cache)?;
             let input = |group| batch_input(cache, block, group, &circuits);
             BlockTransactions::Batches(circuits.prove_all(cache, groups.iter().collect(), input)?)

@@ -330,6 +330,12 @@ impl NotesState {
         Ok(path)
     }
 
+    /// The index that the next note takes, which is the first one of what arrives in the next block.
+    #[must_use]
+    pub fn next_note(&self) -> u64 {
+        self.notes.count()
+    }
+
     /// The path of the next subtree of the note tree.
     pub(super) fn next_path(&self) -> Result<Path, TreeError> {
         self.notes.next_subtree_path(OUTPUTS_HEIGHT)

@@ -43,6 +43,6 @@ impl NotesBlock {
     /// The kernel that proves it.
     #[must_use]
     pub fn variant(&self) -> Variant {
-        variant(self.transactions())
+        variant(self.transactions(), self.arrivals.slots.len())
     }
 }

@@ -6,7 +6,7 @@ use bridge_core::BlockMessages;
 use circuits_core::{
     Compiled, Definition,
     layout::{Layout, set_target},
-    trees::{AppendTree, TreeError},
+    trees::{AppendTree, TreeError, subtree_root},
 };
 use circuits_forging::{Kit, Mutator, assert_accepts, assert_rejects, check};
 use circuits_prover::basetypes::standard_config;
@@ -16,14 +16,17 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    NotesError, NotesTransaction,
     execute::StateError,
     fixtures::{ELSEWHERE, World, amount, secret},
     state::NotesState,
     tests::world,
 };
 
+/// Messages that the circuit of these tests takes in: slots are the same in all subtrees.
+const CAPACITY: usize = 2 * SUBTREE;
 /// The first slot of the last subtree.
-const LAST: usize = MAX_ARRIVALS - SUBTREE;
+const LAST: usize = CAPACITY - SUBTREE;
 
 /// Takes messages in.
 struct Arriving;
@@ -58,7 +61,7 @@ impl Definition for Arriving {
 
     fn define(&self, builder: &mut Builder) -> (Arrived<Target>, ArrivingTargets) {
         let (notes, note_count) = (builder.new_digest(), builder.add_virtual_target());
-        let (arrived, arrivals) = arrive_circuit(builder, notes, note_count);
+        let (arrived, arrivals) = arrive_circuit(builder, CAPACITY, notes, note_count);
         (arrived, ArrivingTargets { notes, note_count, arrivals })
     }
 
@@ -112,21 +115,25 @@ fn later(world: &mut World) -> NotesState {
     state
 }
 
+/// The notes that messages become on top of `state`.
+fn commitments(state: &NotesState, arrivals: &[Arrival]) -> Vec<Digest> {
+    let arrivals = (state.next_note()..).zip(arrivals);
+    arrivals.map(|(index, arrival)| arrival.note(index).commitment()).collect()
+}
+
 /// What arrives on top of `state`, and what that leads to.
 fn input(world: &World, state: &NotesState, arrivals: &[Arrival]) -> (ArrivingInput, Arrived) {
     let mut after = state.clone();
-    let notes: Vec<_> = arrivals.iter().map(|arrival| arrival.note().commitment()).collect();
+    let notes = commitments(state, arrivals);
     let paths = after.arrive(&notes).unwrap();
     let mut messages = BlockMessages::none(world.environment.id());
     messages.inbox.extend(arrivals.iter().map(|arrival| (arrival.message().clone(), arrival.consumption())));
-    let mut commitments = [Digest::ZERO; MAX_ARRIVALS];
-    commitments[..notes.len()].copy_from_slice(&notes);
     let (before, after) = (state.roots(), after.roots());
     let arrived = Arrived {
         notes: after.notes,
         note_count: after.note_count,
         inbox: messages.inbox_digest(),
-        commitments,
+        list: arrivals_list(&notes),
     };
     let arrivals = ArrivalsWitness::new(arrivals, paths);
     (ArrivingInput { notes: before.notes, note_count: before.note_count, arrivals }, arrived)
@@ -151,7 +158,7 @@ fn a_note_pays_what_its_message_says_to_whom_it_says() {
             changed.arrivals.slots[LAST].message = Layout::decode(&fields).unwrap();
             let other = stated(&changed);
             assert_ne!(other.inbox, arrived.inbox, "field {position}");
-            assert_ne!(other.commitments, arrived.commitments, "field {position}");
+            assert_ne!(other.list, arrived.list, "field {position}");
         }
         // Nor is a claim paid to the sender, or a refund to the recipient: that it is the other is in the inbox.
         let mut changed = honest.clone();
@@ -159,7 +166,7 @@ fn a_note_pays_what_its_message_says_to_whom_it_says() {
         slot.is_refund = F::ONE - slot.is_refund;
         let other = stated(&changed);
         assert_ne!(other.inbox, arrived.inbox);
-        assert_ne!(other.commitments, arrived.commitments);
+        assert_ne!(other.list, arrived.list);
         // And what is dropped from the inbox makes no note.
         let mut changed = honest.clone();
         changed.arrivals.slots[LAST].used = F::ZERO;
@@ -169,41 +176,79 @@ fn a_note_pays_what_its_message_says_to_whom_it_says() {
 }
 
 #[test]
+fn case_92_two_copies_of_one_message_become_two_notes() {
+    let mut world = world();
+    let state = later(&mut world);
+    let one = arrival(&world, 0, Consumption::Claim);
+    let copies = [one.clone(), one.clone()];
+    let notes: Vec<_> = (state.next_note()..).zip(&copies).map(|(index, copy)| copy.note(index)).collect();
+    assert_ne!(notes[0].commitment(), notes[1].commitment());
+    assert_ne!(notes[0].nullifier(), notes[1].nullifier());
+    let (honest, arrived) = input(&world, &state, &copies);
+    assert_eq!(stated(&honest), arrived);
+    // In two blocks, too.
+    let mut after = state.clone();
+    after.arrive(&[notes[0].commitment()]).unwrap();
+    after.seal().unwrap();
+    assert_ne!(one.note(after.next_note()).nullifier(), notes[0].nullifier());
+
+    // The index is the leaf's own: whatever the prover knows, the circuit states no other note. So the count before is the
+    // one that all paths lead to.
+    for shift in [SUBTREE, 1 << 20] {
+        let mut elsewhere = honest.clone();
+        elsewhere.note_count += F::from_canonical_usize(shift);
+        assert_rejects(arriving(), &elsewhere);
+    }
+    let alone = input(&world, &state, &copies[..1]).1;
+    let again = input(&world, &after, &copies[..1]).1;
+    assert_ne!(alone.list, again.list, "the same message at another index is another note");
+}
+
+#[test]
 fn messages_arrive_up_to_the_end_of_the_note_tree_less_the_fee_note() {
     let world = world();
     let full = |count, added| Err(StateError::Tree(TreeError::Full { count, added, depth: 4 }));
-    for (taken, fit) in [(0, 8), (4, 8), (8, 4), (12, 0)] {
+    for (taken, fit) in [(0, 12), (4, 8), (8, 4), (12, 0)] {
         let mut state = world.genesis();
         state.notes = AppendTree::new(4);
         for n in 0..taken / 4 {
             state.append(&[secret(n), Digest::ZERO, Digest::ZERO, Digest::ZERO]).unwrap();
         }
-        let notes: Vec<_> = (100..100 + MAX_ARRIVALS as u64).map(secret).collect();
-        if let Some(more) = notes.get(..fit + 1) {
-            let before = state.clone();
-            assert_eq!(state.arrive(more).map(drop), full(taken, fit as u64 + 8));
-            assert_eq!(state, before);
-        }
-        state.arrive(&notes[..fit]).unwrap();
-        state.seal().unwrap();
+        let before = state.clone();
+        let all = arrivals(&world, fit + 1);
+        assert_eq!(state.arrive(&commitments(&state, &all)).map(drop), full(taken, fit as u64 + 8));
+        assert_eq!(state, before);
+
+        // A block takes what fits, and names the rest.
+        let offered: Vec<_> =
+            all.into_iter().map(|arrival| NotesTransaction::Arrival(Box::new(arrival))).collect();
+        let proposal = world.environment.propose(&before, &offered.iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(proposal.included, (0..fit).collect::<Vec<_>>());
+        let refused = full(taken, fit as u64 + 8).unwrap_err();
+        assert_eq!(proposal.rejected, [(fit, NotesError::State(refused))]);
     }
 
     // The same in the circuit, which looks for a place for each subtree, whether or not it is used. All leaves of the
     // tree before are empty, so the paths of its first subtrees are those of its last ones.
-    let (mut last, _) = input(&world, &world.genesis(), &arrivals(&world, SUBTREE));
-    let end = F::from_canonical_u64(1 << TREE_DEPTH);
+    let arrivals = arrivals(&world, SUBTREE);
+    let (mut last, _) = input(&world, &world.genesis(), &arrivals);
+    let first = (1 << TREE_DEPTH) - 2 * SUBTREE as u64;
+    last.note_count = F::from_canonical_u64(first);
+    let leaves: Vec<_> =
+        (first..).zip(&arrivals).map(|(index, arrival)| arrival.note(index).commitment()).collect();
+    last.arrivals.paths[1].siblings[0] = subtree_root(&leaves).unwrap();
     let subtree = F::from_canonical_usize(SUBTREE);
-    last.note_count = end - subtree - subtree;
-    assert_eq!(stated(&last).note_count, end - subtree);
-    last.note_count = end - subtree;
+    assert_eq!(stated(&last).note_count, last.note_count + subtree);
+    last.note_count += subtree;
     assert_rejects(arriving(), &last);
 }
 
 /// Changes of honest arrivals that a single assertion refuses, each with the rule that it breaks.
 fn lone_lies(world: &World, state: &NotesState) -> Vec<(&'static str, ArrivingInput)> {
     let (honest, _) = input(world, state, &arrivals(world, LAST + 2));
-    let (none, _) = input(world, state, &[]);
-    let changed = |honest: &ArrivingInput, change: &dyn Fn(&mut [ArrivalSlot; MAX_ARRIVALS])| {
+    let (mut gap, _) = input(world, state, &[]);
+    gap.arrivals.slots = vec![ArrivalSlot::empty(), honest.arrivals.slots[1]];
+    let changed = |honest: &ArrivingInput, change: &dyn Fn(&mut [ArrivalSlot])| {
         let mut input = honest.clone();
         change(&mut input.arrivals.slots);
         input
@@ -212,7 +257,7 @@ fn lone_lies(world: &World, state: &NotesState) -> Vec<(&'static str, ArrivingIn
         ("a slot that is used twice", changed(&honest, &|slots| slots[LAST + 1].used = F::TWO)),
         ("a consumption that is neither", changed(&honest, &|slots| slots[LAST + 1].is_refund = F::TWO)),
         // It would be consumed without a note.
-        ("a gap", changed(&none, &|slots| slots[1] = honest.arrivals.slots[1])),
+        ("a gap", gap),
     ]
 }
 
@@ -251,7 +296,7 @@ proptest! {
 
     #[test]
     fn messages_arrive_natively_as_in_circuit(
-        kinds in proptest::collection::vec((any::<bool>(), 1..1000u64), 0..=MAX_ARRIVALS),
+        kinds in proptest::collection::vec((any::<bool>(), 1..1000u64), 0..=CAPACITY),
         is_later in any::<bool>(),
     ) {
         let mut world = world();

@@ -124,7 +124,7 @@ impl MessageSubject for NotesSubject {
         message: &Message,
         consumption: Consumption,
     ) -> bool {
-        let note = arrival_note(message, consumption);
+        let note = arrival_note(message, consumption, before.next_note());
         let commitment = note.commitment();
         let target = message.beneficiary(consumption);
         (note.asset, note.amount, note.script) == (message.asset, message.amount, Script::Pay { target })

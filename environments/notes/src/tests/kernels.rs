@@ -11,7 +11,7 @@ use plonky2::field::types::Field;
 use super::{messages::returned, world};
 use crate::{
     NotesTransaction,
-    arrival::{Arrival, ArrivalsWitness, MAX_ARRIVALS},
+    arrival::{Arrival, ArrivalsWitness},
     batch::{BatchInput, BatchLeaf},
     block::{MIN_BATCH, Variant},
     circuits::{KERNELS, prove_transaction, transaction_keys},
@@ -24,10 +24,10 @@ use crate::{
 /// Why a class may be free with one of two inputs.
 const UNUSED: &str = "what an absent input or a matched note leaves out, and a present one binds";
 
-/// Messages that fill every slot of a block, claims and refunds.
-fn arrivals(world: &World) -> Vec<Arrival> {
+/// Messages that fill every slot of a kernel, claims and refunds.
+fn arrivals(world: &World, variant: Variant) -> Vec<Arrival> {
     let kinds = [Consumption::Claim, Consumption::Refund].into_iter().cycle();
-    let arrivals = (0..).zip(kinds).take(MAX_ARRIVALS).map(|(n, kind)| {
+    let arrivals = (0..).zip(kinds).take(variant.arrivals()).map(|(n, kind)| {
         let message = match kind {
             Consumption::Claim => world.message_to(1, 0, 10 + n, n),
             Consumption::Refund => returned(world, 0, 10 + n, n),
@@ -69,7 +69,7 @@ fn a_block_of_one_transaction_survives_the_forging_kit_and_needs_every_assertion
     let (pay, _) = world.pay(0, &[1, 1], 5);
     let pays = input(&world, &world.genesis(), &pay, vec![]);
     let (world, state, requests) = full(1);
-    let takes = input(&world, &state, &requests[0], arrivals(&world));
+    let takes = input(&world, &state, &requests[0], arrivals(&world, Variant::Direct(1)));
     let kernel = KERNELS.get(cache(), Variant::Direct(1)).unwrap().circuit(cache()).unwrap();
     Kit::new(&kernel).inputs([&pays, &takes]).masked(UNUSED).proofs(1).run().assert_sound();
 
@@ -100,8 +100,11 @@ fn batch(
     key_set_root: Digest,
 ) -> (BatchInput, BlockInput) {
     let (mut proofs, mut statements, mut running) = (vec![], vec![], state.clone());
-    let arrivals = arrivals(world);
-    let notes: Vec<_> = arrivals.iter().map(|arrival| arrival.note().commitment()).collect();
+    let arrivals = arrivals(world, Variant::Batches(1));
+    let notes: Vec<_> = (state.next_note()..)
+        .zip(&arrivals)
+        .map(|(index, arrival)| arrival.note(index).commitment())
+        .collect();
     let arrivals = ArrivalsWitness::new(&arrivals, running.arrive(&notes).unwrap());
     let before = running.running();
     for request in requests {
@@ -181,7 +184,7 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
         other_set,
         changed(&|input| input.before.chain_id += F::ONE),
         // A message less than the batch starts from.
-        changed(&|input| input.arrivals.slots[MAX_ARRIVALS - 1].used = F::ZERO),
+        changed(&|input| input.arrivals.slots.truncate(Variant::Batches(1).arrivals() - 1)),
         changed(&|input| input.before.trees.accounts = secret(1)),
     ];
     let transactions = transaction_keys(cache()).unwrap();

@@ -11,10 +11,11 @@ use super::world;
 use crate::{
     NotesError, NotesTransaction,
     arrival::{ArrivalError, MAX_ARRIVALS, arrival_note},
+    block::arrivals_beside,
     body::{Body, BodyError},
     emission::Emission,
     execute::StateError,
-    fixtures::{ELSEWHERE, HOME, NEWCOMER, START, World, amount, asset, emission, secret},
+    fixtures::{ELSEWHERE, HOME, NEWCOMER, START, World, amount, arriving, asset, emission, secret},
     note::Script,
     state::NotesState,
     transaction::{Request, TransactionError},
@@ -129,12 +130,12 @@ fn what_is_sent_is_pleasant_json() {
 fn a_claim_becomes_a_note_for_the_recipient_and_a_refund_one_for_the_sender() {
     let mut world = world();
     let (claimed, refunded) = (world.message_to(1, 1, 30, 0), returned(&world, 0, 20, 0));
-    let note = arrival_note(&claimed, Consumption::Claim);
-    let back = arrival_note(&refunded, Consumption::Refund);
+    let arrivals = [(claimed.clone(), Consumption::Claim), (refunded.clone(), Consumption::Refund)];
+    let [note, back] = arriving(&world.genesis(), &arrivals)[..] else { unreachable!("two notes") };
     assert_eq!((note.asset, note.amount, note.sender), (asset(1), amount(30), Digest::ZERO));
     assert_eq!(note.script, Script::Pay { target: world.clients[1].id() });
     assert_eq!(back.script, Script::Pay { target: world.clients[0].id() });
-    assert_ne!(note.serial, arrival_note(&claimed, Consumption::Refund).serial);
+    assert_ne!(note.serial, arrival_note(&claimed, Consumption::Refund, 0).serial);
 
     // Both are consumed in the block that they arrive in.
     let transactions = [
@@ -154,7 +155,8 @@ fn a_note_that_arrived_waits_for_an_account_that_does_not_exist_yet() {
     let mut world = world();
     let message = world.message_to(NEWCOMER, 0, 30, 0);
     let (state, _) = block(&world, &world.genesis(), &[arrival(&world, &message, Consumption::Claim)]);
-    let take = world.take(NEWCOMER, &[arrival_note(&message, Consumption::Claim)]);
+    let note = arrival_note(&message, Consumption::Claim, world.genesis().next_note());
+    let take = world.take(NEWCOMER, &[note]);
     block(&world, &state, &[take.into()]);
 }
 
@@ -192,21 +194,33 @@ fn messages_that_are_not_ours_or_pay_nobody_are_not_taken_in() {
 }
 
 #[test]
-fn a_message_arrives_once() {
-    let world = world();
+fn case_92_each_copy_of_a_message_can_be_spent() {
+    let mut world = world();
     let message = world.message_to(1, 1, 30, 0);
-    let once = arrival(&world, &message, Consumption::Claim);
-    let note = arrival_note(&message, Consumption::Claim).commitment();
-    let expected = StateError::AlreadyArrived(note);
+    let copy = arrival(&world, &message, Consumption::Claim);
     let genesis = world.genesis();
-    let twice = world.environment.propose(&genesis, &[&once, &once]).unwrap();
-    assert_eq!(twice.included, [0]);
-    assert_eq!(twice.rejected, [(1, NotesError::State(expected.clone()))]);
-    let later = world.environment.propose(&twice.state, &[&once]).unwrap();
-    assert_eq!(later.rejected, [(0, NotesError::State(expected.clone()))]);
-    assert_eq!(genesis.clone().arrive(&[note, note]), Err(expected));
-    let many: Vec<_> = (0..9).map(secret).collect();
-    assert_eq!(genesis.clone().arrive(&many), Err(StateError::TooManyArrivals { found: 9 }));
+    let notes =
+        arriving(&genesis, &[(message.clone(), Consumption::Claim), (message.clone(), Consumption::Claim)]);
+    let take = world.take(1, &notes);
+    let (state, messages) = block(&world, &genesis, &[copy.clone(), copy.clone(), take.into()]);
+    assert_eq!(messages.inbox.len(), 2);
+    assert_eq!(world.clients[1].account.vault.balance(asset(1)).get(), START + 60);
+    let third = arriving(&state, &[(message, Consumption::Claim)]);
+    let take = world.take(1, &third);
+    block(&world, &state, &[copy, take.into()]);
+}
+
+#[test]
+fn a_note_arrives_once() {
+    let genesis = world().genesis();
+    let mut state = genesis.clone();
+    state.arrive(&[secret(1)]).unwrap();
+    let expected = StateError::AlreadyArrived(secret(1));
+    assert_eq!(state.arrive(&[secret(2), secret(1)]).unwrap_err(), expected);
+    assert_eq!(genesis.clone().arrive(&[secret(1), secret(2), secret(1)]).unwrap_err(), expected);
+    let found = MAX_ARRIVALS + 1;
+    let many: Vec<_> = (0..found as u64).map(secret).collect();
+    assert_eq!(genesis.clone().arrive(&many).unwrap_err(), StateError::TooManyArrivals { found });
 }
 
 #[test]
@@ -221,12 +235,15 @@ fn no_line_is_read_as_an_arrival() {
 #[test]
 fn messages_that_a_block_has_no_room_for_wait_with_what_needs_them() {
     let mut world = world();
-    let messages: Vec<_> = (0..10).map(|n| world.message_to(1, 1, 30, n)).collect();
+    let most = MAX_ARRIVALS as u64;
+    let messages: Vec<_> = (0..most + 2).map(|n| world.message_to(1, 1, 30, n)).collect();
     let mut producer = BlockProducer::new(world.environment.clone());
     for message in &messages {
         producer.deliver(message, Consumption::Claim).unwrap();
     }
-    let last = arrival_note(&messages[9], Consumption::Claim);
+    // The first block takes the first messages and makes its fee note; the second one takes the others.
+    let last = arrival_note(&messages[messages.len() - 1], Consumption::Claim, most + 4 + 1);
+    let [take, pay] = [most + 2, most + 3];
     producer.submit(world.take(1, &[last]).into()).unwrap();
     producer.submit(world.pay(0, &[1], 5).0.into()).unwrap();
     assert!(producer.propose_block().unwrap().is_empty());
@@ -234,19 +251,78 @@ fn messages_that_a_block_has_no_room_for_wait_with_what_needs_them() {
         let block = producer.block(height).unwrap();
         block.transactions.iter().map(|pending| pending.id).collect()
     };
-    let first: Vec<_> = (0..8).chain([11]).collect();
-    assert_eq!(ids(&producer, 1), first);
-    assert_eq!(producer.block(1).unwrap().block.messages().inbox.len(), MAX_ARRIVALS);
+    let first: Vec<_> = (0..most).collect();
+    assert_eq!(ids(&producer, 1), first, "no kernel holds a transaction beside so many messages");
     assert!(producer.propose_block().unwrap().is_empty());
-    assert_eq!(ids(&producer, 2), [8, 9, 10]);
+    let mut second = ids(&producer, 2);
+    second.sort_unstable();
+    assert_eq!(second, [most, most + 1, take, pay]);
 
     // A block that is left out gives them back in their order: messages, then transactions.
     producer.rollback(1).unwrap();
     let waiting: Vec<_> = producer.pending().map(|pending| pending.id).collect();
-    assert_eq!(waiting, (0..10).chain([11, 10]).collect::<Vec<_>>());
+    assert_eq!(waiting[..messages.len()], (0..most + 2).collect::<Vec<_>>());
     assert!(producer.propose_block().unwrap().is_empty());
     let inbox: Vec<_> = messages.iter().map(|message| (message.clone(), Consumption::Claim)).collect();
-    assert_eq!(producer.block(1).unwrap().block.messages().inbox, inbox[..8]);
+    assert_eq!(producer.block(1).unwrap().block.messages().inbox, inbox[..MAX_ARRIVALS]);
+}
+
+/// Transactions and messages of blocks in each of which so many transactions wait, and into which another environment sends
+/// as many messages as a block can.
+fn kept_up_with(transactions: usize, blocks: usize) -> (usize, usize) {
+    let mut world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    let (mut made, mut taken) = (0, 0);
+    for block in 0..blocks {
+        for n in 0..MAX_BLOCK_STEPS {
+            // From senders of their own.
+            let n = (block * MAX_BLOCK_STEPS + n) as u64;
+            let message = Message { sender: secret(n), ..world.message_to(1, 1, 30, n) };
+            producer.deliver(&message, Consumption::Claim).unwrap();
+        }
+        for _ in 0..transactions {
+            producer.submit(world.pay(0, &[1], 5).0.into()).unwrap();
+        }
+        assert!(producer.propose_block().unwrap().is_empty());
+        let last = producer.block(producer.height()).unwrap();
+        let arrived = last.block.messages().inbox.len();
+        taken += arrived;
+        made += last.transactions.len() - arrived;
+    }
+    (made, taken)
+}
+
+#[test]
+fn case_90_the_inbox_keeps_up_with_as_many_messages_as_a_block_of_another_environment_can_send() {
+    const BLOCKS: usize = 4;
+    let all = BLOCKS * MAX_BLOCK_STEPS;
+    for transactions in [0, 3, 15, 35, 64] {
+        let kept = (BLOCKS * transactions, all);
+        assert_eq!(kept_up_with(transactions, BLOCKS), kept, "{transactions} transactions in a block");
+    }
+    // Where the kernel of a block has less room, messages and transactions go first in turns.
+    for transactions in [1, 2, 25] {
+        let (made, taken) = kept_up_with(transactions, BLOCKS);
+        assert!(taken > all / 2, "{taken} messages beside {transactions} transactions in a block");
+        assert!(2 * made >= BLOCKS * transactions, "{made} of {transactions} transactions in a block");
+    }
+}
+
+#[test]
+fn what_arrives_and_what_is_sent_share_the_steps_of_the_bridge() {
+    let mut world = world();
+    let messages: Vec<_> = (0..MAX_ARRIVALS as u64).map(|n| world.message_to(1, 1, 30, n)).collect();
+    let arrivals: Vec<_> =
+        messages.iter().map(|message| arrival(&world, message, Consumption::Claim)).collect();
+    let sends: Vec<_> = (0..40).map(|_| NotesTransaction::from(world.send(0, 1, 3))).collect();
+    let offered: Vec<_> = arrivals.iter().chain(&sends).collect();
+    let first = world.environment.propose(&world.genesis(), &offered).unwrap();
+    let moved = first.block.messages();
+    assert_eq!((moved.inbox.len(), moved.outbox.len()), (MAX_ARRIVALS, 0), "what arrives goes first");
+    let offered: Vec<_> = arrivals.iter().chain(&sends).collect();
+    let second = world.environment.propose(&first.state, &offered).unwrap();
+    let moved = second.block.messages();
+    assert_eq!((moved.inbox.len(), moved.outbox.len()), (MAX_BLOCK_STEPS - 40, 40), "then what is sent");
 }
 
 #[test]
@@ -274,7 +350,8 @@ fn arrivals_in_a_body_are_notes_and_few() {
         assert_eq!(apply(&body), Err(NotesError::Body(expected.clone())));
         assert_eq!(world.environment.body_digest(&body.encode()), Err(NotesError::Body(expected)));
     };
-    refused((0..9).map(secret).collect(), BodyError::Arrivals { found: 9 });
+    let found = MAX_ARRIVALS as u64 + 1;
+    refused((0..found).map(secret).collect(), BodyError::Arrivals { found });
     // It would have the digest of a body without it.
     refused(vec![secret(1), Digest::ZERO], BodyError::EmptyArrival { index: 1 });
     let mut body = Body { arrivals: vec![secret(1)], ..Body::default() }.encode();
@@ -291,7 +368,8 @@ proptest! {
 
     #[test]
     fn blocks_with_messages_in_any_order_keep_their_promises(
-        kinds in proptest::collection::vec(0..4usize, 0..24),
+        kinds in proptest::collection::vec(0..4usize, 0..48),
+        arrivals_go_first: bool,
     ) {
         let mut world = world();
         let mut transactions = vec![];
@@ -304,7 +382,10 @@ proptest! {
             });
         }
         let offered: Vec<_> = transactions.iter().collect();
-        let proposal = world.environment.propose(&world.genesis(), &offered).unwrap();
+        let genesis = world.genesis();
+        let next = world.environment.propose(&genesis, &[]).unwrap().state;
+        let before = if arrivals_go_first { genesis } else { next };
+        let proposal = world.environment.propose(&before, &offered).unwrap();
         prop_assert!(proposal.rejected.is_empty());
         // A block's messages are those of its transactions, in order; the others wait.
         let mut messages = BlockMessages::none(world.environment.id());
@@ -319,10 +400,11 @@ proptest! {
             }
         }
         prop_assert_eq!(&messages, proposal.block.messages());
-        prop_assert!(waiting.iter().all(|&arrivals| arrivals == 1));
-        prop_assert!(waiting.is_empty() || messages.inbox.len() == MAX_ARRIVALS);
+        prop_assert!(waiting.iter().all(|&arrivals| arrivals == usize::from(!arrivals_go_first)));
+        let made = proposal.included.len() - messages.inbox.len();
+        prop_assert!(messages.inbox.len() <= arrivals_beside(made));
         let body = proposal.block.body();
-        prop_assert_eq!(&world.environment.apply_body(&world.genesis(), body).unwrap(), &proposal.state);
+        prop_assert_eq!(&world.environment.apply_body(&before, body).unwrap(), &proposal.state);
         prop_assert_eq!(world.environment.body_digest(body).unwrap(), proposal.block.statement().body);
     }
 }

@@ -5,6 +5,7 @@ mod kernels;
 mod messages;
 mod native;
 mod proven;
+mod rows;
 mod transaction;
 mod waiting;
 

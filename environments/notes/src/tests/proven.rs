@@ -10,11 +10,10 @@ use plonky2::field::types::Field;
 use super::{messages::returned, world};
 use crate::{
     NotesError, NotesTransaction,
-    arrival::arrival_note,
     circuits::prove_transaction,
     emission::Emission,
     execute::StateError,
-    fixtures::{ELSEWHERE, NEWCOMER, START, amount, asset, emission},
+    fixtures::{ELSEWHERE, NEWCOMER, START, amount, arriving, asset, emission},
     transaction::{ProvenTransaction, TransactionBundleError, TransactionError, TransactionKernel},
 };
 
@@ -119,8 +118,8 @@ fn a_block_with_an_emission_a_claim_and_a_refund_is_proved() {
     let mut world = world();
     let claimed = world.message_to(1, 1, 30, 0);
     let refunded = Message { deadline: 900, ..returned(&world, 0, 20, 0) };
-    let note = arrival_note(&claimed, Consumption::Claim);
-    let back = arrival_note(&refunded, Consumption::Refund);
+    let arrivals = [(claimed.clone(), Consumption::Claim), (refunded.clone(), Consumption::Refund)];
+    let [note, back] = arriving(&world.genesis(), &arrivals)[..] else { unreachable!("two notes") };
     // What arrives is sent on in the same block.
     let send = Emission { deadline: 2000, ..emission(1, START + 30) };
     let on = world.request_with(1, &[note], vec![], Some(send), 1);

@@ -1,0 +1,31 @@
+//! How many messages the kernels take in.
+
+use circuits_core::{Digest, circuit::defined};
+use circuits_forging::fixtures::cache;
+use circuits_prover::proving;
+
+use crate::{
+    block::{MAX_TRANSACTIONS, Variant, variants},
+    circuits::transaction_keys,
+    kernel::BlockKernel,
+};
+
+/// Rows of a kernel, as a binary logarithm, which its proofs need anyway.
+fn degree_bits(variant: Variant) -> usize {
+    match variant {
+        Variant::Direct(0) => 9,
+        Variant::Inbox | Variant::Direct(1) => 12,
+        Variant::Direct(2) | Variant::Batches(1) => 13,
+        Variant::Direct(_) | Variant::Batches(_) => 14,
+    }
+}
+
+#[test]
+fn every_kernel_takes_in_as_many_messages_as_its_rows_hold() {
+    let keys = transaction_keys(cache()).unwrap();
+    for variant in variants(MAX_TRANSACTIONS) {
+        let (builder, _, rows) = defined(&BlockKernel::new(variant, keys.clone(), Digest::ZERO));
+        let found = proving::common_data(builder).degree_bits();
+        assert_eq!(found, degree_bits(variant), "{variant:?} has {rows} rows, and more for constants");
+    }
+}
