@@ -6,13 +6,13 @@ use bridge_core::{AssetId, Consumption, Message};
 use circuits_core::{Digest, F};
 use circuits_protocol::registry::EnvironmentId;
 use environments_accounts::{fixtures as accounts, transaction::Action};
-use environments_core::{Environment as _, kernel::ProducerSecret};
+use environments_core::{BlockProducer, Environment as _, kernel::ProducerSecret};
 use environments_notes::{
     NotesTransaction,
-    arrival::arrival_note,
     config::{Genesis as NotesGenesis, GenesisAccount},
     emission::Emission,
     fixtures as notes,
+    note::Script,
 };
 use plonky2::field::types::Field;
 use serde::Serialize;
@@ -149,19 +149,32 @@ fn small() -> Outcome {
     let burn = accounts.act(0, &[bridge(NOTES, notes.clients[1].id(), notes::asset(1), 100)]);
     let lock_there =
         accounts.act(1, &[bridge(NOTES, notes.clients[0].id(), accounts::asset_of(ACCOUNTS, 1), 40)]);
-    let arrived: Vec<_> = [&burn, &lock_there]
+    let mut arriving: Vec<_> = [&burn, &lock_there]
         .into_iter()
         .flat_map(|transaction| accounts.environment.messages(&transaction.clone().into()).outbox)
-        .map(|message| arrival_note(&message, Consumption::Claim))
+        .map(|message| (message, Consumption::Claim))
         .collect();
+    // A run offers them in the order of their hashes, after the first block of notes; the second one takes them in.
+    arriving.sort_by_key(|(message, _)| message.hash());
+    let mut producer = BlockProducer::new(notes.environment.clone());
+    for request in [&lock, &payment] {
+        producer.submit(NotesTransaction::from(request.clone()))?;
+    }
+    producer.propose_block()?;
+    let arrived = notes::arriving(producer.state(), &arriving);
+    let arrived_for = |client: usize| {
+        let script = Script::Pay { target: notes.clients[client].id() };
+        arrived.iter().copied().find(|note| note.script == script).ok_or("it arrives")
+    };
+    let (unlocked, minted) = (arrived_for(1)?, arrived_for(0)?);
     let taken = notes.take(1, &paid);
     let (other, other_paid) = notes.pay(2, &[0], 7);
 
     // Superblock 2. What was unlocked and minted is used; what was minted goes home in part; somebody withdraws
     // to L1.
-    let unlocked = notes.take(1, &arrived[..1]);
+    let unlocked = notes.take(1, &[unlocked]);
     let home =
-        notes.request_with(0, &arrived[1..], vec![], Some(send(accounts::asset_of(ACCOUNTS, 1), 15, 1)), 0);
+        notes.request_with(0, &[minted], vec![], Some(send(accounts::asset_of(ACCOUNTS, 1), 15, 1)), 0);
     let withdrawal = accounts.act(1, &[bridge(EnvironmentId::L1, notes::secret(501), from_l1, 200)]);
     let swap = accounts.act(0, &[accounts.here(accounts::swap(0, 1000, 400))]);
     let taken_too = notes.take(0, &other_paid);

@@ -4,6 +4,7 @@ mod conformance;
 mod kernels;
 mod messages;
 mod native;
+mod orders;
 mod proven;
 mod rows;
 mod transaction;

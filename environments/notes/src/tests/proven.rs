@@ -10,11 +10,18 @@ use plonky2::field::types::Field;
 use super::{messages::returned, world};
 use crate::{
     NotesError, NotesTransaction,
+    account::Account,
+    arrival::MAX_ARRIVALS,
+    block::Variant,
     circuits::prove_transaction,
     emission::Emission,
     execute::StateError,
-    fixtures::{ELSEWHERE, NEWCOMER, START, amount, arriving, asset, emission},
-    transaction::{ProvenTransaction, TransactionBundleError, TransactionError, TransactionKernel},
+    fixtures::{
+        ELSEWHERE, EXCHANGE, NETWORK_MINIMUM_FEE, NEWCOMER, START, amount, arriving, asset, emission,
+    },
+    transaction::{
+        ProvenTransaction, TransactionBundleError, TransactionError, TransactionKernel, TransactionProof,
+    },
 };
 
 #[test]
@@ -111,6 +118,73 @@ fn a_bundle_carries_the_message_that_its_proof_states() {
     bundle.open(cache()).unwrap();
     let result = environment.execute(&mut state.clone(), &proven);
     assert_eq!(result, Err(NotesError::Transaction(TransactionError::SendsToItself(environment.id()))));
+}
+
+#[test]
+fn a_bundle_carries_the_network_account_that_its_proof_leaves() {
+    let mut world = world();
+    let payments = [20, 2 * NETWORK_MINIMUM_FEE].map(|value| world.payment(EXCHANGE, 0, value));
+    let pay = world.request(0, &[], payments.into(), 0);
+    let notes = world.notes(&pay);
+    let environment = world.environment.clone();
+    let pay = NotesTransaction::from(pay);
+    let state = environment.propose(&world.genesis(), &[&pay]).unwrap().state;
+    let deposit = world.trade(&notes[..1], &notes[1..], vec![]);
+    let collect = world.own(&[], vec![world.payment(1, 0, 5)], None, 0);
+    let mut after = state.clone();
+    let bundles = [deposit, collect].map(|request| {
+        let bundle = environment.prove_transaction(cache(), &after, &request).unwrap();
+        environment.execute(&mut after, &NotesTransaction::from(request)).unwrap();
+        bundle
+    });
+    for bundle in &bundles {
+        let opened = bundle.open(cache()).unwrap().clone();
+        let account = opened.account.clone().unwrap();
+        let expected = opened.statement.after;
+        assert_eq!(account.hash(), expected);
+        let with = |account: Option<Account>| {
+            let TransactionProof { kernel, proof } = &opened.proof;
+            ProvenTransaction::new(*kernel, proof, None, account).unwrap()
+        };
+        assert_eq!(with(Some(account.clone())), *bundle);
+        for other in [None, Some(Account { nonce: 9, ..account.clone() })] {
+            let found = other.as_ref().map_or(Digest::ZERO, Account::hash);
+            let error = environment.open_bundle(cache(), with(other).bytes()).unwrap().unwrap_err();
+            assert_eq!(error, NotesError::Bundle(TransactionBundleError::OtherAccount { expected, found }));
+        }
+    }
+    // Nor does a local one carry any.
+    let local = world.request(1, &[], vec![world.payment(0, 0, 5)], 0);
+    let good = environment.prove_transaction(cache(), &state, &local).unwrap();
+    let opened = good.open(cache()).unwrap().clone();
+    let account = world.clients[1].account.clone();
+    let (expected, found) = (Digest::ZERO, account.hash());
+    let bad = ProvenTransaction::new(opened.proof.kernel, &opened.proof.proof, None, Some(account)).unwrap();
+    let error = environment.open_bundle(cache(), bad.bytes()).unwrap().unwrap_err();
+    assert_eq!(error, NotesError::Bundle(TransactionBundleError::OtherAccount { expected, found }));
+
+    let proven = bundles.map(|bundle| NotesTransaction::Proven { bundle });
+    let proposal = environment.propose(&state, &proven.each_ref()).unwrap();
+    assert_eq!(proposal.included, [0, 1]);
+    let order = &world.clients[EXCHANGE].account;
+    assert_eq!(proposal.state.public_account(&order.id), Some(order));
+    let block = environment.prove(cache(), &proposal.block).unwrap();
+    assert_eq!(block.statement(), proposal.block.statement());
+}
+
+#[test]
+fn a_block_that_takes_in_as_many_messages_as_another_environment_can_send_is_proved() {
+    let world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    for n in 0..MAX_ARRIVALS as u64 {
+        producer.deliver(&world.message_to(1, 1, 30, n), Consumption::Claim).unwrap();
+    }
+    assert!(producer.propose_block().unwrap().is_empty());
+    let proposed = &producer.block(1).unwrap().block;
+    assert_eq!(proposed.witness().variant(), Variant::Inbox);
+    assert_eq!(proposed.messages().inbox.len(), MAX_ARRIVALS);
+    let block = producer.prove(cache(), 1).unwrap();
+    circuits_core::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
 }
 
 #[test]

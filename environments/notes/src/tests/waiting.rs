@@ -8,7 +8,8 @@ use crate::{
     Notes, NotesError, NotesTransaction,
     account::Account,
     execute::StateError,
-    fixtures::{amount, secret},
+    fixtures::{EXCHANGE, NETWORK_MINIMUM_FEE, World, amount, secret},
+    note::Note,
     transaction::{ProvenTransaction, Request},
 };
 
@@ -87,6 +88,70 @@ fn nobody_takes_the_place_of_the_request_of_another() {
     producer.submit(strange.into()).unwrap();
     assert!(producer.propose_block().unwrap().is_empty(), "nothing was replaced");
     assert_eq!(names(&producer, 1), [0]);
+}
+
+#[test]
+fn a_trade_that_comes_too_late_is_refused_with_its_reason_and_does_not_wait() {
+    let mut world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    let mut paid = vec![];
+    for who in [0, 1] {
+        let payments =
+            [(1, 4), (0, 3 * NETWORK_MINIMUM_FEE)].map(|(of, value)| world.payment(EXCHANGE, of, value));
+        let pay = world.request(who, &[], payments.into(), 0);
+        paid.push((who, world.notes(&pay)));
+        producer.submit(pay.into()).unwrap();
+    }
+    assert!(producer.propose_block().unwrap().is_empty());
+
+    // Both start from the order as it is now.
+    let trade = |world: &mut World, (who, notes): &(usize, Vec<Note>)| {
+        world.trade(&notes[..1], &notes[1..], vec![world.payment(*who, 0, 6)])
+    };
+    let late = trade(&mut world.clone(), &paid[1]);
+    let first = trade(&mut world, &paid[0]);
+    producer.submit(first.clone().into()).unwrap();
+    let id = producer.submit(late.into()).unwrap();
+    let rejected = producer.propose_block().unwrap();
+    let account = world.clients[EXCHANGE].id();
+    let reason = StateError::NonceUsed { account, made: 1, before: 0 };
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].id, id);
+    assert_eq!(rejected[0].reason, Rejection::Environment(NotesError::State(reason)));
+
+    // Its maker follows on the first one; what consumes notes that are gone is named for that.
+    let again = trade(&mut world, &paid[1]);
+    producer.submit(again.into()).unwrap();
+    producer.submit(first.into()).unwrap();
+    let rejected = producer.propose_block().unwrap();
+    assert_eq!(rejected.len(), 1);
+    let Rejection::Environment(NotesError::State(reason)) = &rejected[0].reason else {
+        panic!("{rejected:?}")
+    };
+    assert!(matches!(reason, StateError::AlreadyConsumed { input: 0, .. }), "{reason}");
+    assert_eq!((producer.height(), producer.pending_count()), (3, 0));
+}
+
+#[test]
+fn a_trade_that_follows_on_one_that_is_missing_waits() {
+    let mut world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    let fees = [(); 2].map(|()| world.payment(EXCHANGE, 0, 2 * NETWORK_MINIMUM_FEE));
+    let deposits = [(); 2].map(|()| world.payment(EXCHANGE, 0, 20));
+    let pay = world.request(0, &[], [fees, deposits].concat(), 0);
+    let notes = world.notes(&pay);
+    producer.submit(pay.into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    let [first, second] = [0, 1].map(|n| world.trade(&notes[2 + n..=2 + n], &notes[n..=n], vec![]));
+    producer.submit(second.into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    assert_eq!(producer.pending_count(), 1);
+    producer.submit(first.into()).unwrap();
+    // Both pay the same, so the older one is tried first, and again in the next block.
+    for expected in [2, 1] {
+        assert!(producer.propose_block().unwrap().is_empty());
+        assert_eq!(names(&producer, producer.height()), [expected]);
+    }
 }
 
 #[test]

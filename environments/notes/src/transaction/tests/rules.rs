@@ -165,6 +165,17 @@ fn fees(attacks: &mut Attacks) {
         attacks.refused("FeeTooLow", &cheap);
         assert!(but(honest, |witness| witness.fee = amount(least)).check().is_ok());
     }
+    // The largest minimum fee, and multiples of it beyond the range of fees.
+    let dear = but(&locals.creates, |witness| {
+        witness.deployment.minimum_fee = Amount::MAX;
+        witness.fee = Amount::MAX;
+        witness.inputs[0].note.amount = Amount::MAX;
+        witness.inputs[0].membership = None;
+    });
+    assert!(dear.check().is_ok() && check(&LOCAL, &Lie::new(&dear, &[])).is_ok());
+    let script = Script::Pay { target: dear.account.id };
+    attacks.refused("FeeTooLow", &but(&dear, |witness| witness.outputs = vec![output(0, 0, script); 4]));
+
     let nothing = but(&locals.pays, |witness| witness.outputs.clear());
     attacks.refused("MovesNothing", &nothing);
     let free = but(&nothing, |witness| witness.fee = Amount::ZERO);
