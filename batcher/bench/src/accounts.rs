@@ -26,7 +26,7 @@ use environments_accounts::{
     key::SecretKey,
     prove::{chunk_inputs, direct},
     signatures::{KERNELS, SignatureTables},
-    transaction::{AccountsTransaction, Action, SignedTransaction, Transaction},
+    transaction::{AccountsTransaction, Action, MAX_ACTIONS, SignedTransaction, Transaction},
 };
 use environments_core::{
     Environment as _, EnvironmentId, ProposedBlock, ProveError,
@@ -266,6 +266,7 @@ impl World {
             fee_asset,
             fee_account: keys[0].address(),
             minimum_deposit: amount(1)?,
+            minimum_fee: amount(1)?,
             accounts: accounts.collect(),
             pools: vec![GenesisPool {
                 asset_a: fee_asset,
@@ -314,7 +315,7 @@ impl World {
         let transaction = Transaction {
             sender: self.keys[sender].address(),
             nonce: u32::try_from(number / CLIENTS).map_err(BenchError::blocks)?,
-            fee: amount(2)?,
+            fee: amount(MAX_ACTIONS as u64)?,
             deadline: u32::MAX,
             actions: self.actions(number, sender)?,
         };

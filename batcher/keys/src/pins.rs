@@ -116,7 +116,7 @@ mod tests {
         let transactions = ["notes-transaction-exchange", "notes-transaction-local"];
         assert_eq!(needed(direct[2]), [&direct[..], &transactions].concat());
         let chunks = needed("accounts-block-chunks-3-of-60");
-        let names = ["accounts-block-chunks-3-of-60", "accounts-chunk-68", "accounts-chunk-fold-3"];
+        let names = ["accounts-block-chunks-3-of-60", "accounts-chunk-67", "accounts-chunk-fold-3"];
         assert_eq!(chunks[..3], names);
         assert_eq!(chunks[3..], ["accounts-chunk-fold-5", "accounts-chunk-fold-6", "signatures-60"]);
         assert_eq!(needed("unknown"), [""; 0]);

@@ -9,9 +9,16 @@ use circuits_core::{
 };
 use environments_core::vault::{Holding, VAULT_SLOTS, Vault, VaultError};
 use plonky2::{field::types::Field, iop::target::Target};
+use thiserror::Error;
+
+use crate::transaction::MAX_ACTIONS;
 
 /// Domain of account records, the values of the state's tree.
 pub const ACCOUNT: Domain = Domain::new("a-acct");
+/// Slots of a vault that only its owner opens, with his own actions and with what is refunded to him: as many as one
+/// transaction can, whose actions each get at most the two assets of a pool. So nothing that others send makes a
+/// transaction fail that the owner's vault has room for.
+pub const RESERVED_SLOTS: usize = 2 * MAX_ACTIONS;
 
 circuits_core::layout! {
     /// What an account's record covers.
@@ -27,10 +34,34 @@ circuits_core::layout! {
 
 /// An account's assets: a balance of the fee asset, which always has its slot so that a fee always fits,
 /// and a vault for all others.
+///
+/// | | opens a slot while |
+/// |---|---|
+/// | [`Self::credit`]: what the owner buys or takes from a pool, and a refund | one is empty |
+/// | [`Self::receive`]: a transfer or a claim | more than [`RESERVED_SLOTS`] are empty |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Balances {
     fee: Holding,
     others: Vault<{ VAULT_SLOTS - 1 }>,
+}
+
+/// Why an account does not receive what others send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ReceiveError {
+    /// It would take a slot that is reserved for the owner.
+    #[error(
+        "asset {asset} needs a slot of its own; {empty} are empty, and the last {RESERVED_SLOTS} are for what the owner \
+         acquires"
+    )]
+    Reserved {
+        /// The asset.
+        asset: AssetId,
+        /// Empty slots.
+        empty: usize,
+    },
+    /// The vault cannot take it, whoever it comes from.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
 }
 
 impl Balances {
@@ -51,13 +82,34 @@ impl Balances {
         std::iter::once(self.fee).chain(self.others.slots().iter().flatten().copied())
     }
 
-    /// Adds to a balance: in the slot of the asset, or else in the first empty one.
+    /// Slots that no asset has.
+    #[must_use]
+    pub fn empty_slots(&self) -> usize {
+        self.others.slots().iter().filter(|slot| slot.is_none()).count()
+    }
+
+    /// Adds what the owner acquires: in the slot of the asset, or else in the first empty one.
     ///
     /// # Errors
     /// - [`VaultError::Full`] if there is neither, even to add nothing.
     /// - [`VaultError::Balance`] if the balance would not be below `2^58`.
     pub fn credit(&mut self, asset: AssetId, amount: Amount) -> Result<(), VaultError> {
         self.change(asset, |balance| balance.checked_add(amount))
+    }
+
+    /// Adds what others send: in the slot of the asset, or else in the first empty one if that is not reserved for the
+    /// owner.
+    ///
+    /// # Errors
+    /// - [`ReceiveError::Reserved`]
+    /// - [`ReceiveError::Vault`] if the balance would not be below `2^58`.
+    pub fn receive(&mut self, asset: AssetId, amount: Amount) -> Result<(), ReceiveError> {
+        let empty = self.empty_slots();
+        let is_held = self.holdings().any(|holding| holding.asset == asset);
+        if !is_held && empty <= RESERVED_SLOTS {
+            return Err(ReceiveError::Reserved { asset, empty });
+        }
+        Ok(self.credit(asset, amount)?)
     }
 
     /// Takes from a balance. A balance of 0 frees the slot.
@@ -156,6 +208,31 @@ mod tests {
         assert_eq!(fields[4..6], [F::ZERO; 2], "an empty slot is zero");
         balances.credit(asset(25), amount).unwrap();
         assert_eq!(balances.to_fields()[4], asset(25).to_field(), "the first empty slot is taken");
+    }
+
+    #[test]
+    fn others_open_no_slot_that_is_reserved_for_the_owner() {
+        let mut balances = Balances::new(asset(1));
+        let amount = Amount::new(5).unwrap();
+        let public = u32::try_from(VAULT_SLOTS - 1 - RESERVED_SLOTS).unwrap();
+        for local in 2..2 + public {
+            balances.receive(asset(local), amount).unwrap();
+        }
+        let refused = |asset, empty| Err(ReceiveError::Reserved { asset, empty });
+        assert_eq!(balances.receive(asset(100), amount), refused(asset(100), RESERVED_SLOTS));
+        // More of what it has needs no slot.
+        balances.receive(asset(1), amount).unwrap();
+        balances.receive(asset(2), amount).unwrap();
+        for local in 200..200 + u32::try_from(RESERVED_SLOTS).unwrap() {
+            balances.credit(asset(local), amount).unwrap();
+        }
+        assert_eq!(balances.credit(asset(300), amount), Err(VaultError::Full { asset: asset(300) }));
+        assert_eq!(balances.receive(asset(300), amount), refused(asset(300), 0));
+        balances.receive(asset(200), amount).unwrap();
+        // The owner's own assets leave others less room, not him.
+        balances.debit(asset(3), amount).unwrap();
+        assert_eq!(balances.receive(asset(3), amount), refused(asset(3), 1));
+        balances.credit(asset(3), amount).unwrap();
     }
 
     #[test]

@@ -2,18 +2,26 @@
 //!
 //! The producer takes them in; nobody signs them. A message credits its beneficiary, joins the inbox, and does nothing
 //! else. It neither fails nor is it dropped: a message that cannot be credited is refused here and stays with the bridge.
+//!
+//! What others send is bound by the rules of a transfer. What its sender takes back is his own, so only a full vault
+//! keeps it waiting, until its owner empties a slot:
+//!
+//! | | creates an account | opens a slot while |
+//! |---|---|---|
+//! | claim | if it is at least the minimum deposit of the fee asset | more than [`RESERVED_SLOTS`](crate::account::RESERVED_SLOTS) are empty |
+//! | refund | whatever it is | one is empty |
 
-use bridge_core::{Consumption, Message, message::inbox_append};
+use bridge_core::{AssetId, Consumption, Message, message::inbox_append};
 use circuits_core::{
     Digest,
     amount::{AMOUNT_BITS, Amount},
     trees::{SetWitness, TreeError},
 };
-use environments_core::{environment::EnvironmentId, vault::VaultError};
+use environments_core::environment::EnvironmentId;
 use thiserror::Error;
 
 use crate::{
-    account::Account,
+    account::{Account, ReceiveError},
     address::Address,
     config::Deployment,
     state::{AccountsState, Running},
@@ -50,13 +58,28 @@ pub enum ArrivalError {
         /// Transactions of the block so far.
         transactions: u64,
     },
+    /// A claim is too little to create the beneficiary's account.
+    #[error(
+        "account {beneficiary} does not exist, and {amount} of {asset} cannot create it: that takes {minimum} of the fee \
+         asset"
+    )]
+    Deposit {
+        /// The beneficiary.
+        beneficiary: Address,
+        /// The least amount that creates it.
+        minimum: Amount,
+        /// The message's asset.
+        asset: AssetId,
+        /// How much.
+        amount: Amount,
+    },
     /// The beneficiary's vault cannot take it.
     #[error("the vault of account {beneficiary} cannot take it")]
     Vault {
         /// The beneficiary.
         beneficiary: Address,
         /// Why.
-        source: VaultError,
+        source: ReceiveError,
     },
     /// The supply of the fee asset would exceed an amount, and some day one account could not take a block's fees.
     #[error("with {amount} more there would be 2^{AMOUNT_BITS} or more of the fee asset")]
@@ -147,8 +170,18 @@ impl AccountsState {
             return Err(ArrivalError::AfterTransactions { transactions: self.transactions });
         }
         let account = self.account(&beneficiary).cloned();
-        let mut after = account.clone().unwrap_or_else(|| Account::new(self.deployment.fee_asset));
-        after.balances.credit(asset, amount).map_err(|source| ArrivalError::Vault { beneficiary, source })?;
+        let Deployment { fee_asset, minimum_deposit: minimum, .. } = self.deployment;
+        let creates = consumption == Consumption::Refund || self.deployment.creates(asset, amount);
+        let mut after = match &account {
+            Some(account) => account.clone(),
+            None if creates => Account::new(fee_asset),
+            None => return Err(ArrivalError::Deposit { beneficiary, minimum, asset, amount }),
+        };
+        let credited = match consumption {
+            Consumption::Claim => after.balances.receive(asset, amount),
+            Consumption::Refund => after.balances.credit(asset, amount).map_err(ReceiveError::from),
+        };
+        credited.map_err(|source| ArrivalError::Vault { beneficiary, source })?;
 
         let before = self.running();
         let set = self.records.tree.prove_set(&beneficiary.tree_key())?;

@@ -8,7 +8,7 @@ use crate::transaction::MAX_ACTIONS;
 pub const MAX_TRANSACTIONS: usize = 240;
 
 /// Slots of the circuit of a chunk: as many as its shape holds.
-pub const CHUNK_SLOTS: usize = 68;
+pub const CHUNK_SLOTS: usize = 67;
 /// Slots that the kernels of small blocks apply themselves: as many as 2^13 and 2^14 rows hold.
 pub const DIRECT_SLOTS: [usize; 2] = [4, 22];
 /// Slots of the kernel of blocks without signatures: as many as 2^13 rows hold.

@@ -29,8 +29,18 @@ pub struct Deployment {
     pub fee_asset: AssetId,
     /// The account that every block's fees go to.
     pub fee_account: Address,
-    /// The least amount of a transfer that creates its receiver, in the fee asset.
+    /// The least amount that creates an account, in the fee asset.
     pub minimum_deposit: Amount,
+    /// What a transaction pays at least for each of its actions, in the fee asset.
+    pub minimum_fee: Amount,
+}
+
+impl Deployment {
+    /// Whether an account that does not exist is created by what it is sent, in a transfer or a message that it claims.
+    #[must_use]
+    pub fn creates(&self, asset: AssetId, amount: Amount) -> bool {
+        asset == self.fee_asset && amount >= self.minimum_deposit
+    }
 }
 
 /// An account that exists from the start.
@@ -68,8 +78,10 @@ pub struct Genesis {
     pub fee_asset: AssetId,
     /// The account that every block's fees go to. It exists from the start.
     pub fee_account: Address,
-    /// The least amount of a transfer that creates its receiver, in the fee asset.
+    /// The least amount that creates an account, in the fee asset.
     pub minimum_deposit: Amount,
+    /// What a transaction pays at least for each of its actions, in the fee asset. With 0, proving costs its sender nothing.
+    pub minimum_fee: Amount,
     /// Accounts that exist from the start.
     #[serde(default)]
     pub accounts: Vec<GenesisAccount>,
@@ -134,8 +146,8 @@ pub(super) struct GenesisRecords {
 impl Genesis {
     /// The deployment of the environment that starts with this genesis.
     pub(super) const fn deployment(&self, chain_id: u64, environment: EnvironmentId) -> Deployment {
-        let &Self { fee_asset, fee_account, minimum_deposit, .. } = self;
-        Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit }
+        let &Self { fee_asset, fee_account, minimum_deposit, minimum_fee, .. } = self;
+        Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit, minimum_fee }
     }
 
     /// The records at height 0. No asset has a supply of `2^58` or more, so no sum of balances has.

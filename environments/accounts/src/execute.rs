@@ -14,7 +14,7 @@ use environments_core::vault::VaultError;
 use thiserror::Error;
 
 use crate::{
-    account::Account,
+    account::{Account, ReceiveError},
     address::{Address, pool_key},
     config::Deployment,
     pool::{POOL_NUMBER_BITS, Pool, PoolError, share_asset},
@@ -87,6 +87,16 @@ pub enum Invalid {
         /// The block's.
         height: u64,
     },
+    /// The fee does not cover the actions.
+    #[error("{actions} actions cost a fee of at least {minimum} each, but the transaction pays {fee}")]
+    LowFee {
+        /// Actions of the transaction.
+        actions: usize,
+        /// The minimum fee of each.
+        minimum: Amount,
+        /// The fee.
+        fee: Amount,
+    },
     /// The sender cannot pay the fee.
     #[error("account {sender} cannot pay a fee of {fee}")]
     Fee {
@@ -119,9 +129,9 @@ pub enum Failure {
     /// The sender has too little, or no slot for what it gets.
     #[error("the sender's vault cannot take part")]
     Sender(#[source] VaultError),
-    /// The receiver has no free slot.
+    /// The receiver has too much, or no slot that others may open.
     #[error("the receiver's vault cannot take it")]
-    Receiver(#[source] VaultError),
+    Receiver(#[source] ReceiveError),
     /// The amount is too little to create the receiver's account.
     #[error(
         "account {to} does not exist, and {amount} of {asset} cannot create it: that takes {minimum} of the fee asset"
@@ -217,12 +227,13 @@ pub struct TransactionWitness {
 }
 
 impl SignedTransaction {
-    /// Checks what no state changes: the form, the key and the signature.
+    /// Checks what no state changes: the form, the minimum fee, the key and the signature.
     ///
     /// # Errors
-    /// [`Invalid::Malformed`], [`Invalid::OtherKey`] or [`Invalid::Signature`]
+    /// [`Invalid::Malformed`], [`Invalid::LowFee`], [`Invalid::OtherKey`] or [`Invalid::Signature`]
     pub fn check(&self, deployment: &Deployment) -> Result<(), Invalid> {
         self.transaction.check(deployment.environment)?;
+        deployment.check_fee(&self.transaction)?;
         let sender = self.transaction.sender;
         let (key_x, key_y) = self.key.words();
         let found = Address::of_key(key_commitment(&key_x, &key_y));
@@ -242,10 +253,24 @@ impl SignedTransaction {
     }
 }
 
+impl Deployment {
+    /// Checks that a transaction pays for each of its actions, whether or not they can be done: each takes a slot of a
+    /// proof.
+    fn check_fee(&self, transaction: &Transaction) -> Result<(), Invalid> {
+        let (fee, actions, minimum) = (transaction.fee, transaction.actions.len(), self.minimum_fee);
+        let least = u128::from(minimum.get()) * actions as u128;
+        if u128::from(fee.get()) < least {
+            return Err(Invalid::LowFee { actions, minimum, fee });
+        }
+        Ok(())
+    }
+}
+
 impl AccountsState {
     /// Checks everything but the signature of a transaction against the state in the middle of a block.
     fn check(&self, transaction: &Transaction, key: Digest) -> Result<(), Invalid> {
         transaction.check(self.deployment.environment)?;
+        self.deployment.check_fee(transaction)?;
         let &Transaction { sender, nonce: found, fee, deadline, .. } = transaction;
         let height = u64::from(self.height) + 1;
         if u64::from(deadline) < height {
@@ -434,15 +459,15 @@ impl Records {
             Action::Transfer { to, .. } if to == address => return Err(Failure::ToOneself),
             Action::Transfer { to, asset, amount } => {
                 balances.debit(asset, amount).map_err(Failure::Sender)?;
-                let minimum = deployment.minimum_deposit;
                 let mut receiver = match self.accounts.get(&to) {
                     Some(receiver) => receiver.clone(),
-                    None if asset == deployment.fee_asset && amount >= minimum => {
-                        Account::new(deployment.fee_asset)
+                    None if deployment.creates(asset, amount) => Account::new(deployment.fee_asset),
+                    None => {
+                        let minimum = deployment.minimum_deposit;
+                        return Err(Failure::Deposit { to, minimum, asset, amount });
                     }
-                    None => return Err(Failure::Deposit { to, minimum, asset, amount }),
                 };
-                receiver.balances.credit(asset, amount).map_err(Failure::Receiver)?;
+                receiver.balances.receive(asset, amount).map_err(Failure::Receiver)?;
                 Record::Account(Box::new(receiver))
             }
             Action::Bridge { asset, amount, .. } => {

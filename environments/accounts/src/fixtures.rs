@@ -19,7 +19,7 @@ use crate::{
     config::{Genesis, GenesisAccount, GenesisPool},
     key::SecretKey,
     state::AccountsState,
-    transaction::{Action, SignedTransaction, Transaction},
+    transaction::{Action, MAX_ACTIONS, SignedTransaction, Transaction},
 };
 
 const SECRET: Domain = Domain::new("testkey");
@@ -30,8 +30,10 @@ pub const START: u64 = 1_000_000;
 pub const RESERVES: (u64, u64) = (600_000, 300_000);
 /// The minimum deposit, which creates an account.
 pub const DEPOSIT: u64 = 10;
-/// Every transaction's fee.
-pub const FEE: u64 = 2;
+/// The minimum fee of an action.
+pub const MINIMUM_FEE: u64 = 1;
+/// Every transaction's fee, which is enough for as many actions as there can be.
+pub const FEE: u64 = MINIMUM_FEE * MAX_ACTIONS as u64;
 /// Clients that exist at genesis.
 pub const CLIENTS: usize = 4;
 /// The client that gets the fees.
@@ -87,6 +89,7 @@ pub fn genesis(id: EnvironmentId) -> Genesis {
         fee_asset: asset(0),
         fee_account: key(COLLECTOR).address(),
         minimum_deposit: amount(DEPOSIT),
+        minimum_fee: amount(MINIMUM_FEE),
         accounts: (0..CLIENTS).map(account).collect(),
         pools: vec![GenesisPool {
             asset_a: asset(0),
@@ -217,6 +220,19 @@ impl World {
             amount: amount(value),
             deadline: 200,
             data: hash(SECRET, &[F::TWO]),
+        }
+    }
+
+    /// What comes back to client `to` if environment `destination` does not take it in: its `sequence`-th message.
+    #[must_use]
+    pub fn returned(&self, destination: u16, sequence: u64, to: usize, n: u32, value: u64) -> Message {
+        let sent = self.message(destination, sequence, to, n, value);
+        Message {
+            source: sent.destination,
+            destination: sent.source,
+            sender: sent.recipient,
+            recipient: sent.sender,
+            ..sent
         }
     }
 

@@ -46,8 +46,10 @@ circuits_core::layout! {
         pub fee_asset: T,
         /// Limbs of the address that gets the fees.
         pub fee_account: [T; LIMBS],
-        /// The least amount of a transfer that creates its receiver, in the fee asset.
+        /// The least amount that creates an account, in the fee asset.
         pub minimum_deposit: T,
+        /// What a transaction pays at least for each of its actions, in the fee asset.
+        pub minimum_fee: T,
     }
 }
 
@@ -62,8 +64,10 @@ circuits_core::layout! {
         pub height: T,
         /// The packed asset that fees are paid in.
         pub fee_asset: T,
-        /// The least amount of a transfer that creates its receiver.
+        /// The least amount that creates an account, in the fee asset.
         pub minimum_deposit: T,
+        /// What a transaction pays at least for each of its actions, in the fee asset.
+        pub minimum_fee: T,
     }
 }
 
@@ -193,7 +197,8 @@ impl AccountsState {
     /// What the commitment covers.
     #[must_use]
     pub fn fields(&self) -> StateFields {
-        let Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit } = self.deployment;
+        let Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit, minimum_fee } =
+            self.deployment;
         StateFields {
             chain_id: F::from_canonical_u64(chain_id),
             environment: environment.to_field(),
@@ -204,6 +209,7 @@ impl AccountsState {
             fee_asset: fee_asset.to_field(),
             fee_account: fee_account.limbs(),
             minimum_deposit: minimum_deposit.to_field(),
+            minimum_fee: minimum_fee.to_field(),
         }
     }
 
@@ -225,8 +231,16 @@ impl AccountsState {
     /// What the block that is being built checks transactions against.
     #[must_use]
     pub fn context(&self) -> BlockContext {
-        let StateFields { chain_id, environment, height, fee_asset, minimum_deposit, .. } = self.fields();
-        BlockContext { chain_id, environment, height: height + F::ONE, fee_asset, minimum_deposit }
+        let StateFields { chain_id, environment, height, fee_asset, minimum_deposit, minimum_fee, .. } =
+            self.fields();
+        BlockContext {
+            chain_id,
+            environment,
+            height: height + F::ONE,
+            fee_asset,
+            minimum_deposit,
+            minimum_fee,
+        }
     }
 
     /// Ends the block: the fees go to their account.

@@ -12,15 +12,20 @@
 //! the slot                 0        0        1        0       where it becomes 0
 //! ```
 
-use circuits_core::{Builder, F, amount::AMOUNT_BITS, constrain::DigestOps};
+use circuits_core::{Builder, F, amount::AMOUNT_BITS, constrain::DigestOps, integer::is_less};
 use environments_core::vault::VAULT_SLOTS;
 use plonky2::{
     field::types::Field,
     iop::target::{BoolTarget, Target},
 };
 
+use crate::account::RESERVED_SLOTS;
+
 /// The slots of a vault, an (asset, amount) pair each.
 pub(super) type VaultTarget = [Target; 2 * VAULT_SLOTS];
+
+/// Bits of a number of empty slots, of which the fee asset's is never one.
+const EMPTY_BITS: usize = VAULT_SLOTS.ilog2() as usize;
 
 /// A change of a balance.
 pub(super) struct Change {
@@ -51,15 +56,24 @@ pub(super) fn change_circuit(
     Change { delta, possible: builder.is_equal(top.target, debit.target) }
 }
 
-/// Adds or takes `amount`, which is at most `2^58`, of `asset`, which is not 0. Returns the vault after, and
-/// whether the change is possible; if it is not, the vault stays as it is.
+/// A change of a vault.
+pub(super) struct VaultChange {
+    /// The vault after it; as before if the change is not possible.
+    pub(super) vault: VaultTarget,
+    /// Whether a slot holds the asset before.
+    pub(super) held: BoolTarget,
+    /// Whether there is a slot, whose balance stays an amount.
+    pub(super) possible: BoolTarget,
+}
+
+/// Adds or takes `amount`, which is at most `2^58`, of `asset`, which is not 0.
 pub(super) fn change_vault_circuit(
     builder: &mut Builder,
     vault: &VaultTarget,
     asset: Target,
     amount: Target,
     debit: BoolTarget,
-) -> (VaultTarget, BoolTarget) {
+) -> VaultChange {
     let zero = builder.zero();
     let all = products_circuit(builder, vault, asset);
     let held = builder.is_equal(all[VAULT_SLOTS - 1], zero);
@@ -96,7 +110,17 @@ pub(super) fn change_vault_circuit(
         }
         changed[2 * slot + 1] = builder.mul_add(here, delta, vault[2 * slot + 1]);
     }
-    (changed, possible)
+    VaultChange { vault: changed, held, possible }
+}
+
+/// Whether others may open a slot: more than [`RESERVED_SLOTS`] are empty.
+pub(super) fn is_open_circuit(builder: &mut Builder, vault: &VaultTarget) -> BoolTarget {
+    let zero = builder.zero();
+    let empty: [Target; VAULT_SLOTS - 1] =
+        std::array::from_fn(|slot| builder.is_equal(vault[2 * (slot + 1)], zero).target);
+    let empty = builder.add_many(empty);
+    let reserved = builder.constant_u64(RESERVED_SLOTS as u64);
+    is_less(builder, reserved, empty, EMPTY_BITS)
 }
 
 /// The products of the differences between `asset` and the assets of the slots up to each: 0 from the first

@@ -50,7 +50,8 @@ circuits_core::layout! {
 /// A message that is taken in.
 pub(super) struct MessageTarget {
     terms: MessageTerms<Target>,
-    refund: BoolTarget,
+    /// Whether it is refunded, if it is taken in.
+    pub(super) refund: BoolTarget,
 }
 
 /// The lists of messages after a slot: the outbox if it emits, the inbox if it takes in.

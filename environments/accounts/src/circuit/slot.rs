@@ -31,7 +31,7 @@ use plonky2::iop::target::{BoolTarget, Target};
 
 use super::{
     action::{Kinds, WellFormed},
-    balances::{VaultTarget, change_vault_circuit},
+    balances::{VaultChange, VaultTarget, change_vault_circuit, is_open_circuit},
     crossing::Lists,
     targets::SlotTargets,
     trade::{Trade, all_circuit, trade_circuit},
@@ -144,7 +144,7 @@ fn slot_circuit(
 
     // The first slot charges the sender. A failed transaction leaves only this.
     let address = address_circuit(builder, key);
-    let sender = charge_circuit(builder, context, slot, first, key);
+    let sender = charge_circuit(builder, context, slot, first, key, actions);
     let sender_key = account_key_circuit(builder, &address);
     builder.enforce_digest_equal(slot.sender_leaf.key, sender_key);
     let before = account_hash_circuit(builder, &slot.sender.0);
@@ -173,7 +173,9 @@ fn slot_circuit(
     // The action, if it can be done: the sender's record, then the counterpart's.
     let action = slot.action.well_formed(builder, context.environment);
     let Kinds { transfer, bridge, .. } = action.kinds;
-    let effect = effect_circuit(builder, context, slot, &action, &address, &sender, here.pool_count);
+    let returns = builder.and(takes_in, slot.message.refund);
+    let from = (&address, &sender);
+    let effect = effect_circuit(builder, context, slot, &action, from, returns, here.pool_count);
     let after = account_hash_circuit(builder, &AccountFields { vault: effect.vault, ..sender });
     let after = builder.select_digest(effect.possible, after, charged);
     let middle = slot.sender_leaf.root_circuit(builder, after);
@@ -251,6 +253,7 @@ fn charge_circuit(
     slot: &SlotTargets,
     first: BoolTarget,
     key: DigestTarget,
+    actions: Target,
 ) -> AccountFields<Target> {
     let Terms { fee, deadline, .. } = slot.terms;
     let mut sender = slot.sender.0;
@@ -266,10 +269,15 @@ fn charge_circuit(
     builder.enforce_range(deadline, HEIGHT_BITS);
     enforce_less_or_equal(builder, context.height, deadline, HEIGHT_BITS);
 
-    // The nonce does not overflow, and the fee is there.
+    // The nonce does not overflow.
     sender.nonce = builder.add(sender.nonce, first.target);
     builder.enforce_range(sender.nonce, NONCE_BITS);
-    enforce_amount(builder, fee);
+
+    // The fee covers each action: what it exceeds their minimum by is an amount. The minimum is below 2^60, so the fee
+    // is not below 0; and as the sender's balance covers it, it is an amount too.
+    let minimum = builder.mul(actions, context.minimum_fee);
+    let excess = builder.sub(fee, minimum);
+    enforce_amount(builder, excess);
     let charge = builder.mul(first.target, fee);
     sender.vault[1] = builder.sub(sender.vault[1], charge);
     enforce_amount(builder, sender.vault[1]);
@@ -284,7 +292,7 @@ struct Effect {
     receiver: AccountFields<Target>,
     /// The pool's records before and after.
     pool: [PoolFields<Target>; 2],
-    /// Whether the receiver's vault has a slot for it.
+    /// Whether the receiver takes it, whoever it comes from.
     fits: BoolTarget,
     /// Whether the action can be done.
     possible: BoolTarget,
@@ -300,7 +308,7 @@ struct Ground {
     record: DigestTarget,
 }
 
-/// The result of the action, for a sender with this record.
+/// The result of the action, for a sender with this address and record. `returns` is set if a refund brings it.
 ///
 /// | kind | first: debit | second | third: credit |
 /// |---|---|---|---|
@@ -313,8 +321,8 @@ fn effect_circuit(
     context: &BlockContext<Target>,
     slot: &SlotTargets,
     action: &WellFormed,
-    sender: &[Target; LIMBS],
-    record: &AccountFields<Target>,
+    (sender, record): (&[Target; LIMBS], &AccountFields<Target>),
+    returns: BoolTarget,
     pool_count: Target,
 ) -> Effect {
     let WellFormed { fields, kinds, ordered, .. } = *action;
@@ -322,7 +330,11 @@ fn effect_circuit(
     let absent = slot.set.insert;
 
     let receiver = slot.receiver.0;
-    let (received, fits, welcome) = receive_circuit(builder, context, action, sender, &receiver, absent);
+    let (received, fits) = receive_circuit(builder, context, action, &receiver, absent, returns);
+    let same: Vec<_> = sender.iter().zip(fields.to).map(|(&a, b)| builder.is_equal(a, b)).collect();
+    let oneself = all_circuit(builder, &same);
+    let another = builder.not(oneself);
+    let welcome = builder.and(another, fits);
     let before = PoolFields {
         asset_a: builder.select(ordered, fields.asset_in, fields.asset_out),
         asset_b: builder.select(ordered, fields.asset_out, fields.asset_in),
@@ -362,41 +374,46 @@ fn effect_circuit(
     let mut vault = record.vault;
     let mut conditions = vec![counterpart];
     for (position, debits) in [debit, add, credit].into_iter().enumerate() {
-        let (changed, possible) =
-            change_vault_circuit(builder, &vault, assets[position], amounts[position], debits);
-        vault = changed;
-        conditions.push(possible);
+        let change = change_vault_circuit(builder, &vault, assets[position], amounts[position], debits);
+        vault = change.vault;
+        conditions.push(change.possible);
     }
     let possible = all_circuit(builder, &conditions);
     let receiver = AccountFields { vault: received, ..receiver };
     Effect { vault, receiver, pool: [before, after], fits, possible }
 }
 
-/// The receiver's vault after a transfer, whether it has a slot for the asset, and whether the receiver can take the
-/// amount: it is not the sender, its vault has a slot, and if it does not exist yet, it gets at least the minimum
-/// deposit of the fee asset.
+/// The receiver's vault after a credit, and whether the receiver takes it. A refund is its own; the rest comes from
+/// others.
+///
+/// | | creates an account | opens a slot while |
+/// |---|---|---|
+/// | transfer, claim | if it is at least the minimum deposit of the fee asset | more than `RESERVED_SLOTS` are empty |
+/// | refund | whatever it is | one is empty |
 fn receive_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
     action: &WellFormed,
-    sender: &[Target; LIMBS],
     receiver: &AccountFields<Target>,
     absent: BoolTarget,
-) -> (VaultTarget, BoolTarget, BoolTarget) {
+    returns: BoolTarget,
+) -> (VaultTarget, BoolTarget) {
     let fields = &action.fields;
-    let same: Vec<_> = sender.iter().zip(fields.to).map(|(&a, b)| builder.is_equal(a, b)).collect();
-    let oneself = all_circuit(builder, &same);
-    let another = builder.not(oneself);
     let is_fee_asset = builder.is_equal(fields.asset_in, context.fee_asset);
     let too_little = is_less(builder, fields.amount, context.minimum_deposit, AMOUNT_BITS);
     let enough = builder.not(too_little);
-    let creates = builder.and(is_fee_asset, enough);
+    let pays_deposit = builder.and(is_fee_asset, enough);
+    let creates = builder.or(pays_deposit, returns);
     let exists = builder.not(absent);
-    let welcome = builder.or(exists, creates);
+    let has_account = builder.or(exists, creates);
+
     let credit = builder._false();
-    let (vault, fits) =
+    let VaultChange { vault, held, possible } =
         change_vault_circuit(builder, &receiver.vault, fields.asset_in, fields.amount, credit);
-    (vault, fits, all_circuit(builder, &[another, welcome, fits]))
+    let is_open = is_open_circuit(builder, &receiver.vault);
+    let opens = builder.or(is_open, returns);
+    let has_slot = builder.or(held, opens);
+    (vault, all_circuit(builder, &[has_account, has_slot, possible]))
 }
 
 /// Writes the receiver or the pool over the record that was found. A message has neither: the sender's record is

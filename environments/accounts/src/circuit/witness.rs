@@ -140,7 +140,10 @@ impl SlotInput {
     pub fn idle(context: &BlockContext) -> Self {
         let key = Digest::ZERO;
         let address = Address::of_key(key);
-        let account = absent_account(context);
+        let broke = absent_account(context);
+        // It pays the minimum fee, to nobody.
+        let mut account = broke;
+        account.vault[1] = context.minimum_fee;
         let mut tree = KeyedTree::new(TREE_DEPTH);
         let tree_key = address.tree_key();
         tree.insert(tree_key, hash(ACCOUNT, &account.encode())).expect("an empty tree has room");
@@ -154,13 +157,13 @@ impl SlotInput {
             limit_a: F::ZERO,
             limit_b: F::ZERO,
         };
-        let charged = AccountFields { nonce: F::ONE, ..account };
+        let charged = AccountFields { nonce: F::ONE, ..broke };
         tree.update(tree_key, hash(ACCOUNT, &charged.encode())).expect("the account is there");
         let set = tree.prove_set(&tree_key).expect("the account is there");
         Self {
             mode: F::ZERO,
             idle_root: sender_leaf.path.root(sender_leaf.index, sender_leaf.leaf()),
-            terms: Terms { key, fee: F::ZERO, deadline: context.height, actions: F::ONE },
+            terms: Terms { key, fee: context.minimum_fee, deadline: context.height, actions: F::ONE },
             sender: account,
             sender_leaf,
             action,

@@ -11,7 +11,7 @@ use environments_core::{EnvironmentId, kernel::ProducerSecret};
 use crate::{
     Accounts,
     address::Address,
-    fixtures::{COLLECTOR, NEWCOMER, World, amount, bridge, key, swap, transfer},
+    fixtures::{COLLECTOR, DEPOSIT, MINIMUM_FEE, NEWCOMER, World, amount, bridge, key, swap, transfer},
     state::AccountsState,
     transaction::{AccountsTransaction, Action},
 };
@@ -51,11 +51,13 @@ impl Subject for AccountsSubject {
         early.nonce += 1;
         let mut nothing = pay.clone();
         nothing.actions = vec![world.here(transfer(0, 0, 0))];
+        let mut free = pay.clone();
+        free.fee = amount(MINIMUM_FEE - 1);
         let mut altered = world.sign(COLLECTOR, pay.clone());
         altered.transaction.fee = amount(1);
         let absent = world.unsigned(NEWCOMER + 1, &[world.here(transfer(0, 0, 5))]);
         let mut invalid: Vec<_> =
-            [overdrawn, late, early, nothing].map(|bad| world.sign(COLLECTOR, bad)).to_vec();
+            [overdrawn, late, early, nothing, free].map(|bad| world.sign(COLLECTOR, bad)).to_vec();
         invalid.extend([altered, world.sign(0, pay), world.sign(NEWCOMER + 1, absent)]);
         invalid.into_iter().map(AccountsTransaction::from).collect()
     }
@@ -98,16 +100,8 @@ impl MessageSubject for AccountsSubject {
     fn deliveries(&self, environment: &Accounts, state: &AccountsState) -> Vec<(Message, Consumption)> {
         let world = World { environment: environment.clone(), state: state.clone() };
         // One creates an account, and one comes back.
-        let created = world.message(6, 0, NEWCOMER + 1, 1, 20);
-        let sent = world.message(6, 1, 1, 0, 30);
-        let returned = Message {
-            source: sent.destination,
-            destination: sent.source,
-            sender: sent.recipient,
-            recipient: sent.sender,
-            deadline: SUPERBLOCK - 1,
-            ..sent
-        };
+        let created = world.message(6, 0, NEWCOMER + 1, 0, DEPOSIT);
+        let returned = Message { deadline: SUPERBLOCK - 1, ..world.returned(6, 1, 1, 1, 30) };
         vec![(created, Consumption::Claim), (returned, Consumption::Refund)]
     }
 

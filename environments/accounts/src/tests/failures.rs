@@ -3,10 +3,11 @@
 use circuits_core::amount::Amount;
 use environments_core::{BlockProducer, DynEnvironment, vault::VaultError};
 
-use super::{address, balance, failure, outcome, share, world};
+use super::{address, balance, failure, give, outcome, share, world};
 use crate::{
+    account::ReceiveError,
     execute::{Failure, Outcome},
-    fixtures::{DEPOSIT, FEE, NEWCOMER, RESERVES, START, World, amount, asset, swap, transfer},
+    fixtures::{DEPOSIT, FEE, NEWCOMER, RESERVES, START, amount, asset, swap, transfer},
     pool::{MINIMUM_SHARES, PoolError},
     transaction::Action,
 };
@@ -29,13 +30,6 @@ fn remove(pair: (u32, u32), shares: u64, minimum: (u64, u64)) -> Action {
         minimum_a: amount(minimum.0),
         minimum_b: amount(minimum.1),
     }
-}
-
-/// Gives client `client` a balance out of nothing.
-fn give(world: &mut World, client: usize, asset: bridge_core::AssetId, value: Amount) {
-    let mut account = world.state.account(&address(client)).unwrap().clone();
-    account.balances.credit(asset, value).unwrap();
-    world.state.records.set_account(address(client), account).unwrap();
 }
 
 #[test]
@@ -90,11 +84,11 @@ fn each_failing_transfer_has_its_reason() {
         give(&mut world, 1, asset(n), amount(1));
     }
     give(&mut world, 0, asset(16), amount(1));
-    let full = Failure::Receiver(VaultError::Full { asset: asset(16) });
+    let full = Failure::Receiver(ReceiveError::Reserved { asset: asset(16), empty: 0 });
     assert_eq!(failure(&mut world, 0, &[transfer(1, 16, 1)]), (0, full));
     give(&mut world, 0, asset(2), Amount::MAX);
     let (_, reason) = failure(&mut world, 0, &[transfer(1, 2, Amount::MAX.get())]);
-    assert!(matches!(reason, Failure::Receiver(VaultError::Balance { .. })), "{reason}");
+    assert!(matches!(reason, Failure::Receiver(ReceiveError::Vault(VaultError::Balance { .. }))), "{reason}");
 }
 
 #[test]

@@ -12,12 +12,13 @@ use plonky2::field::types::Field;
 use super::{address, balance, failure, outcome, world};
 use crate::{
     AccountsError,
+    account::ReceiveError,
     address::{Address, LIMB_BITS},
     arrival::ArrivalError,
     block::{UNSIGNED_SLOTS, Variant},
     body::{Body, BodyError, BodyTransaction},
     execute::{Failure, Invalid, Outcome},
-    fixtures::{COLLECTOR, FEE, NEWCOMER, START, World, amount, asset, bridge, transfer},
+    fixtures::{COLLECTOR, DEPOSIT, FEE, NEWCOMER, START, World, amount, asset, bridge, transfer},
     state::AccountsState,
     transaction::{AccountsTransaction, Malformed},
 };
@@ -123,14 +124,47 @@ fn a_claim_credits_the_recipient_and_a_refund_the_sender() {
 }
 
 #[test]
-fn a_claim_creates_an_account_of_whatever_comes() {
+fn a_claim_creates_an_account_only_with_the_minimum_deposit() {
     let mut world = world();
-    world.state.arrive(&world.message(6, 0, NEWCOMER, 7, 1), Consumption::Claim).unwrap();
-    let account = world.state.account(&address(NEWCOMER)).unwrap();
-    assert_eq!(
-        (account.key, account.nonce, account.balances.balance(asset(7))),
-        (Digest::ZERO, 0, amount(1))
-    );
+    let (beneficiary, minimum) = (address(NEWCOMER), amount(DEPOSIT));
+    for (n, value) in [(0, 1), (0, DEPOSIT - 1), (1, DEPOSIT), (7, START)] {
+        let (asset, amount) = (asset(n), amount(value));
+        let reason = refused(&world, &world.message(6, 0, NEWCOMER, n, value), Consumption::Claim);
+        assert_eq!(reason, ArrivalError::Deposit { beneficiary, minimum, asset, amount });
+    }
+    world.state.arrive(&world.message(6, 0, NEWCOMER, 0, DEPOSIT), Consumption::Claim).unwrap();
+    let account = world.state.account(&beneficiary).unwrap();
+    assert_eq!((account.key, account.nonce, account.balances.balance(asset(0))), (Digest::ZERO, 0, minimum));
+    // Now that it exists, it takes anything.
+    world.state.arrive(&world.message(6, 1, NEWCOMER, 7, 1), Consumption::Claim).unwrap();
+    assert_eq!(balance(&world.state, NEWCOMER, asset(7)), 1);
+}
+
+#[test]
+fn a_refund_finds_its_way_home_whatever_it_is() {
+    let mut world = world();
+    for (to, n) in [(NEWCOMER, 7), (NEWCOMER + 1, 0)] {
+        let returned = world.returned(6, 0, to, n, 1);
+        world.state.arrive(&returned, Consumption::Refund).unwrap();
+        assert_eq!(balance(&world.state, to, asset(n)), 1);
+    }
+}
+
+#[test]
+fn a_claim_too_little_for_an_account_stops_no_block_and_stays_pending() {
+    let world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    let little = world.message(6, 0, NEWCOMER, 0, DEPOSIT - 1);
+    let id = producer.deliver(&little, Consumption::Claim).unwrap();
+    producer.deliver(&world.message(6, 1, 1, 0, 5), Consumption::Claim).unwrap();
+    let report = DynEnvironment::propose_block(&mut producer).unwrap();
+    assert_eq!((report.messages.inbox.len(), report.rejected.len()), (1, 1));
+    assert_eq!(report.rejected[0].0, id);
+    // Whoever delivers can try again: when the account exists, the message is taken in.
+    producer.deliver(&world.message(6, 2, NEWCOMER, 0, DEPOSIT), Consumption::Claim).unwrap();
+    producer.deliver(&little, Consumption::Claim).unwrap();
+    let report = DynEnvironment::propose_block(&mut producer).unwrap();
+    assert_eq!((report.messages.inbox.len(), report.rejected.len()), (2, 0));
 }
 
 #[test]
@@ -156,16 +190,21 @@ fn each_message_that_cannot_be_taken_in_has_its_reason() {
     }
     let beneficiary = address(1);
     let full = refuse(&|bad| (bad.asset, bad.amount) = (asset(1), Amount::MAX));
-    assert!(matches!(full, ArrivalError::Vault { source: VaultError::Balance { .. }, .. }), "{full}");
+    let ArrivalError::Vault { source: ReceiveError::Vault(VaultError::Balance { .. }), .. } = full else {
+        panic!("{full}")
+    };
     let much = Amount::new(Amount::MAX.get() - START).unwrap();
     assert_eq!(refuse(&|bad| bad.amount = much), ArrivalError::FeeSupply { amount: much });
     let mut full = world.state.account(&beneficiary).unwrap().clone();
     (2..16).for_each(|n| full.balances.credit(asset(n), amount(1)).unwrap());
     world.state.records.set_account(beneficiary, full).unwrap();
-    let source = VaultError::Full { asset: asset(20) };
+    let source = ReceiveError::Reserved { asset: asset(20), empty: 0 };
     let mut other = good.clone();
     other.asset = asset(20);
     assert_eq!(refused(&world, &other, Consumption::Claim), ArrivalError::Vault { beneficiary, source });
+    let source = VaultError::Full { asset: asset(20) }.into();
+    let back = world.returned(6, 0, 1, 20, 5);
+    assert_eq!(refused(&world, &back, Consumption::Refund), ArrivalError::Vault { beneficiary, source });
     outcome(&mut world, 0, &[transfer(1, 0, 5)]);
     let after = ArrivalError::AfterTransactions { transactions: 1 };
     assert_eq!(refused(&world, &good, Consumption::Claim), after);

@@ -1,6 +1,7 @@
 //! What the account-based environment does natively.
 
 mod conformance;
+mod dust;
 mod failures;
 pub(super) mod invariants;
 mod messages;
@@ -8,6 +9,7 @@ mod validity;
 mod waiting;
 
 use bridge_core::AssetId;
+use circuits_core::amount::Amount;
 use environments_conformance::{CHAIN_ID, secret};
 
 use crate::{
@@ -29,6 +31,13 @@ fn address(client: usize) -> Address {
 
 fn balance(state: &AccountsState, client: usize, asset: AssetId) -> u64 {
     state.account(&address(client)).map_or(0, |account| account.balances.balance(asset).get())
+}
+
+/// Gives a client a balance out of nothing.
+fn give(world: &mut World, client: usize, asset: AssetId, value: Amount) {
+    let mut account = world.state.account(&address(client)).unwrap().clone();
+    account.balances.credit(asset, value).unwrap();
+    world.state.records.set_account(address(client), account).unwrap();
 }
 
 /// Executes a transaction of `sender` with these actions on the world's state.

@@ -10,8 +10,8 @@ use crate::{
     Accounts, Genesis, GenesisError, GenesisPool,
     execute::{Invalid, Outcome},
     fixtures::{
-        CLIENTS, COLLECTOR, FEE, HOME, NEWCOMER, START, World, amount, asset, asset_of, genesis, key,
-        transfer,
+        CLIENTS, COLLECTOR, DEPOSIT, FEE, HOME, MINIMUM_FEE, NEWCOMER, START, World, amount, asset, asset_of,
+        bridge, genesis, key, swap, transfer,
     },
     pool::share_asset,
     records::Records,
@@ -41,6 +41,8 @@ fn each_invalid_transaction_has_its_reason() {
     assert_eq!(refuse(&|bad| bad.nonce = 1), Invalid::Nonce { sender, expected: 0, found: 1 });
     assert_eq!(refuse(&|bad| bad.deadline = 0), Invalid::TooLate { deadline: 0, height: 1 });
     assert!(matches!(refuse(&|bad| bad.fee = amount(START + 1)), Invalid::Fee { .. }));
+    let (minimum, fee) = (amount(MINIMUM_FEE), amount(MINIMUM_FEE - 1));
+    assert_eq!(refuse(&|bad| bad.fee = fee), Invalid::LowFee { actions: 1, minimum, fee });
     assert_eq!(
         refuse(&|bad| bad.sender = address(1)),
         Invalid::OtherKey { sender: address(1), found: sender }
@@ -146,6 +148,39 @@ fn an_account_gets_its_key_with_its_first_transaction() {
     world.state.records.set_account(address(NEWCOMER), taken).unwrap();
     let signed = world.sign(NEWCOMER, world.unsigned(NEWCOMER, &[transfer(1, 0, 1)]));
     assert!(matches!(refused(&world, &signed), Invalid::KeyChanged { .. }));
+}
+
+#[test]
+fn case_89_every_action_pays_whether_or_not_it_is_done() {
+    let mut world = world();
+    let minimum = amount(MINIMUM_FEE);
+    let deep = 1 << 40;
+    let four = [bridge(6, 0, 1), transfer(1, 0, 5), swap(0, 1000, 1), transfer(1, 0, deep)];
+    for actions in [&four[..1], &four[..2], &four[2..], &four[3..], &four[..]] {
+        let least = amount(MINIMUM_FEE * actions.len() as u64);
+        let mut transaction = world.unsigned(0, actions);
+        transaction.fee = amount(least.get() - 1);
+        let low = Invalid::LowFee { actions: actions.len(), minimum, fee: transaction.fee };
+        assert_eq!(refused(&world, &world.sign(0, transaction.clone())), low);
+        let before = world.state.running().fees;
+        transaction.fee = least;
+        world.state.execute(&world.sign(0, transaction)).unwrap();
+        assert_eq!(world.state.running().fees, before + least.to_field());
+    }
+}
+
+#[test]
+fn a_deployment_has_one_minimum_fee_and_one_minimum_deposit() {
+    let commitment = |change: fn(&mut Genesis)| {
+        let mut start = genesis(HOME);
+        change(&mut start);
+        let (chain_id, producer) = (environments_conformance::CHAIN_ID, environments_conformance::secret(0));
+        let environment = Accounts::new(chain_id, HOME, producer, &start).unwrap();
+        environment.commitment(&environment.genesis())
+    };
+    let ours = commitment(|_| {});
+    assert_ne!(commitment(|start| start.minimum_fee = amount(MINIMUM_FEE + 1)), ours);
+    assert_ne!(commitment(|start| start.minimum_deposit = amount(DEPOSIT + 1)), ours);
 }
 
 #[test]

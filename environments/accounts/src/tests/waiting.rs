@@ -25,8 +25,11 @@ fn what_is_malformed_or_not_signed_by_its_sender_never_enters_the_pool() {
     altered.transaction.fee = amount(FEE + 1);
     let stolen = world.sign(1, good.transaction.clone());
     let nothing = world.sign(0, world.unsigned(0, &[transfer(1, 0, 0)]));
+    let mut free = good.transaction.clone();
+    free.fee = amount(0);
+    let free = world.sign(0, free);
     let elsewhere = key(0).sign(good.transaction.clone(), CHAIN_ID + 1, HOME).unwrap();
-    for bad in [altered, stolen, nothing, elsewhere].map(AccountsTransaction::from) {
+    for bad in [altered, stolen, nothing, free, elsewhere].map(AccountsTransaction::from) {
         let expected = world.environment.execute(&mut world.state.clone(), &bad).unwrap_err();
         let error = producer.submit(bad).unwrap_err();
         assert!(matches!(error, ProducerError::Invalid(_)), "{error}");

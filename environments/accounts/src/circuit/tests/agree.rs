@@ -3,14 +3,15 @@
 use bridge_core::{AssetId, Consumption, Message};
 use circuits_core::{amount::Amount, layout::Layout};
 use circuits_forging::check;
-use environments_core::EnvironmentId;
+use environments_core::{EnvironmentId, vault::VAULT_SLOTS};
 use proptest::prelude::*;
 
 use super::{input, slots, world};
 use crate::{
+    account::RESERVED_SLOTS,
     circuit::SlotInput,
     execute::Outcome,
-    fixtures::{DEPOSIT, NEWCOMER, START, World, amount, asset, key, swap, transfer},
+    fixtures::{CLIENTS, DEPOSIT, NEWCOMER, START, World, amount, asset, key, swap, transfer},
     pool::share_asset,
     tests::invariants::{action, any_asset, value},
     transaction::Action,
@@ -79,8 +80,9 @@ fn transfers_agree() {
     fails(&mut world, 0, transfer(1, 0, START + 6));
     fails(&mut world, 0, transfer(NEWCOMER + 1, 0, DEPOSIT - 1));
     fails(&mut world, 1, transfer(NEWCOMER + 1, 1, 500));
-    // The receiver's vault is full, or its balance would be.
-    for n in 2..16 {
+    // The receiver's slots that are left are reserved, or its balance would be too large.
+    let public = u32::try_from(VAULT_SLOTS - 1 - RESERVED_SLOTS).unwrap();
+    for n in 2..=public {
         give(&mut world, 1, asset(n), amount(1));
     }
     give(&mut world, 0, asset(16), amount(1));
@@ -88,8 +90,15 @@ fn transfers_agree() {
     give(&mut world, 0, asset(2), Amount::MAX);
     fails(&mut world, 0, transfer(1, 2, Amount::MAX.get()));
     done(&mut world, 0, transfer(1, 2, Amount::MAX.get() - 1));
-    // A full vault can still send, and has room again when a slot is empty.
+    // It can still send, and has room again when one more slot is empty.
     done(&mut world, 1, transfer(0, 3, 1));
+    done(&mut world, 0, transfer(1, 16, 1));
+    // The owner's own assets fill the rest.
+    give(&mut world, 0, asset(16), amount(1));
+    for n in 20..20 + u32::try_from(RESERVED_SLOTS).unwrap() {
+        give(&mut world, 1, asset(n), amount(1));
+        fails(&mut world, 0, transfer(1, 3, 1));
+    }
     done(&mut world, 0, transfer(1, 16, 1));
 }
 
@@ -106,12 +115,13 @@ fn swaps_agree() {
     let other =
         Action::Swap { asset_in: asset(0), asset_out: asset(5), amount: amount(5), minimum: amount(0) };
     fails(&mut world, 0, other);
-    // There is no slot for what is bought.
-    give(&mut world, 3, asset(2), amount(1));
+    // There is one slot for what is bought, and none.
     done(&mut world, 3, transfer(0, 1, START));
     for n in 3..17 {
         give(&mut world, 3, asset(n), amount(1));
     }
+    done(&mut world.clone(), 3, swap(0, 1000, 0));
+    give(&mut world, 3, asset(2), amount(1));
     fails(&mut world, 3, swap(0, 1000, 0));
 }
 
@@ -177,15 +187,25 @@ proptest! {
 
     #[test]
     fn whatever_a_block_is_made_of_agrees(
-        received in prop::collection::vec((0usize..6, any_asset(), value()), 0..3),
+        // Other assets that each client holds.
+        filled in prop::collection::vec(prop_oneof![Just(0u32), 4u32..=13], CLIENTS),
+        received in prop::collection::vec((0usize..6, any_asset(), value(), any::<bool>()), 0..3),
         transactions in prop::collection::vec((0usize..4, prop::collection::vec(action(), 1..=3)), 1..4),
     ) {
         let mut world = world();
+        for (client, count) in filled.into_iter().enumerate() {
+            (0..count).for_each(|n| give(&mut world, client, asset(20 + n), amount(1)));
+        }
         let (context, before) = (world.state.context(), world.state.running());
         let mut parts = vec![];
-        for (number, (to, asset, value)) in (0..).zip(received) {
-            let message = Message { asset, ..world.message(9, number, to, 0, value) };
-            if let Ok(taken) = world.state.arrive(&message, Consumption::Claim) {
+        for (number, (to, asset, value, returns)) in (0..).zip(received) {
+            let (message, consumption) = if returns {
+                (world.returned(9, number, to, 0, value), Consumption::Refund)
+            } else {
+                (world.message(9, number, to, 0, value), Consumption::Claim)
+            };
+            let message = Message { asset, ..message };
+            if let Ok(taken) = world.state.arrive(&message, consumption) {
                 parts.push(SlotInput::of_arrival(&context, &taken));
             }
         }

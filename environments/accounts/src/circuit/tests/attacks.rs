@@ -9,7 +9,7 @@ use crate::{
     account::{ACCOUNT, AccountFields},
     address::{Address, KIND_ACCOUNT, KIND_POOL, LIMB_BITS},
     circuit::SlotInput,
-    fixtures::{NEWCOMER, World, asset, bridge, key, transfer},
+    fixtures::{DEPOSIT, FEE, MINIMUM_FEE, NEWCOMER, World, asset, bridge, key, transfer},
     pool::POOL_NUMBER_BITS,
     state::Running,
     transaction::{Action, ActionFields, Kind},
@@ -102,6 +102,7 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
                 before.fees = F::ONE;
             }),
         ),
+        ("a fee below the minimum", lie(|slot, _| slot.terms.fee = element(MINIMUM_FEE - 1))),
         (
             "a fee that the sender does not have",
             // What moves the fee asset notices that there is less than nothing of it, so something else moves.
@@ -196,27 +197,27 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     attacks.push(("a receiver with a larger balance than it has", richer));
 
     // A message that is neither claimed nor taken back.
-    let mut neither = claim(1, 5).1;
+    let mut neither = claim(1).1;
     neither.slots[0].refund = F::TWO;
     attacks.push(("a message that is neither claimed nor taken back", neither));
 
     // A message to nobody: a limb of the recipient is out of range.
     for limb in 0..4 {
-        let mut nobody = claim(NEWCOMER, 5).1;
+        let mut nobody = claim(NEWCOMER).1;
         nobody.slots[0].action.to[limb] += element(1 << LIMB_BITS);
         reopen(&mut nobody);
         attacks.push(("a message to nobody", nobody));
     }
-    let mut nothing = claim(1, 5).1;
+    let mut nothing = claim(1).1;
     nothing.slots[0].action.amount = F::ZERO;
     attacks.push(("a message about nothing that is taken in", nothing));
     attacks
 }
 
-/// Client `to` is sent something of the second asset, and the world before.
-pub(super) fn claim(to: usize, value: u64) -> (World, SlotsInput) {
+/// Client `to` is sent the minimum deposit, and the world before.
+pub(super) fn claim(to: usize) -> (World, SlotsInput) {
     let before = world();
-    let message = before.message(6, 9, to, 1, value);
+    let message = before.message(6, 9, to, 0, DEPOSIT);
     let input = taken(&mut before.clone(), 1, &[(message, Consumption::Claim)]);
     (before, input)
 }
@@ -244,7 +245,10 @@ pub(super) fn attacks_on_two() -> Vec<(&'static str, SlotsInput)> {
     idle.receiver.vault[0] = cut.context.fee_asset;
     idle.sender_leaf = alone.prove_update(&sender).unwrap();
     idle.set = alone.prove_set(&counterpart(&idle.action, sender)).unwrap();
-    vec![("an idle slot within a transaction", cut)]
+    // Two actions that pay for one and a half.
+    let (mut low, _) = input(&mut super::world(), 2, &[(0, &actions)]);
+    low.context.minimum_fee = element(FEE / 2 + 1);
+    vec![("an idle slot within a transaction", cut), ("a fee below the minimum of two actions", low)]
 }
 
 /// The circuit that lies are told to.

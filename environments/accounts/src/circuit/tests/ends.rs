@@ -2,27 +2,31 @@
 
 use bridge_core::{AssetId, Consumption, Message, message::SEQUENCE_BITS};
 use circuits_core::{
-    amount::Amount,
+    F,
+    amount::{AMOUNT_BITS, Amount},
     layout::Layout,
     trees::{KeyedTree, Path, SetWitness, TreeError, empty_root, leaf_hash},
 };
 use circuits_forging::{assert_accepts, assert_rejects, check};
 use environments_core::{Environment, EnvironmentId};
+use plonky2::field::types::Field;
 
 use super::{
     SlotsInput,
     agree::{add, done, fails, give, remove},
-    attacks::element,
+    attacks::{claim, element},
     input, slots, taken, world,
 };
 use crate::{
     AccountsError,
     arrival::ArrivalError,
+    block::MAX_TRANSACTIONS,
+    circuit::SlotInput,
     execute::{Invalid, Outcome},
-    fixtures::{DEPOSIT, FEE, NEWCOMER, World, amount, asset, bridge, key, swap, transfer},
+    fixtures::{DEPOSIT, FEE, NEWCOMER, START, World, amount, asset, bridge, key, swap, transfer},
     pool::{POOL_NUMBER_BITS, Pool, share_asset},
     state::{Running, SealError, TREE_DEPTH},
-    transaction::Action,
+    transaction::{Action, MAX_ACTIONS, Transaction, sequence},
 };
 
 /// The reason why execution refuses a transaction, which changes nothing.
@@ -120,7 +124,7 @@ fn a_full_tree_refuses_what_would_need_a_slot_and_nothing_else() {
     assert_eq!(act(&mut world, &all), Ok(Outcome::Done));
     world.state.seal().unwrap();
     let before = world.state.clone();
-    let to_nobody = world.message(6, 0, NEWCOMER + 2, 0, 5);
+    let to_nobody = world.message(6, 0, NEWCOMER + 2, 0, DEPOSIT);
     assert_eq!(world.state.arrive(&to_nobody, Consumption::Claim), Err(ArrivalError::Tree(full)));
     assert_eq!(world.state, before);
     world.state.arrive(&world.message(6, 0, NEWCOMER, 0, 5), Consumption::Claim).unwrap();
@@ -156,6 +160,144 @@ fn the_tree_ends_where_execution_says_it_is_full() {
         update.before.count = full;
         assert_accepts(slots(1), &update);
     }
+}
+
+#[test]
+fn a_message_finds_the_tree_as_full_as_execution_does() {
+    let full = element(1 << TREE_DEPTH);
+    let (_, mut known) = claim(1);
+    known.before.count = full;
+    assert_accepts(slots(1), &known);
+    let (_, mut created) = claim(NEWCOMER);
+    let key = key(NEWCOMER).address().tree_key();
+    created.slots[0].set = in_the_last_slot(&created.slots[0].set, key);
+    created.before.count = element((1 << TREE_DEPTH) - 1);
+    let found = Running::decode(&check(slots(1), &created).unwrap()).unwrap();
+    assert_eq!(found.count, full);
+    created.before.count = full;
+    assert_rejects(slots(1), &created);
+}
+
+#[test]
+fn a_slot_without_an_action_is_there_at_every_end() {
+    let mut world = world();
+    world.state.height = u32::MAX - 1;
+    world.state.deployment.minimum_fee = Amount::MAX;
+    world.state.fees = Amount::MAX;
+    let (mut none, _) = input(&mut world, 1, &[]);
+    none.before.count = element(1 << TREE_DEPTH);
+    none.before.pool_count = element(1 << POOL_NUMBER_BITS);
+    none.before.transactions = element(MAX_TRANSACTIONS as u64);
+    assert_eq!(check(slots(1), &none).unwrap(), none.before.encode());
+}
+
+/// The slots of a transaction of client 0 that pays this fee, if it is valid.
+fn paying(world: &mut World, fee: Amount, actions: &[Action]) -> Result<SlotsInput, Invalid> {
+    let (context, before) = (world.state.context(), world.state.running());
+    let transaction = Transaction { fee, ..world.unsigned(0, actions) };
+    let executed = world.state.execute_proven(&transaction, key(0).public_key())?;
+    Ok(SlotsInput { context, before, slots: SlotInput::of_transaction(&context, &executed) })
+}
+
+#[test]
+fn minimum_fees_end_for_execution_and_circuit_alike() {
+    let mut start = world();
+    give(&mut start, 0, asset(0), amount(Amount::MAX.get() - START));
+    let with = |minimum: u64| {
+        let mut world = start.clone();
+        world.state.deployment.minimum_fee = amount(minimum);
+        world
+    };
+    let (quarter, most) = (1 << (AMOUNT_BITS - 2), Amount::MAX);
+    for (minimum, count, fee) in [
+        (0, 1, 0),
+        (0, 2, 0),
+        (1, 2, 2),
+        (most.get(), 1, most.get()),
+        (most.get() / 2, 2, most.get() - 1),
+        (quarter - 1, 2, 2 * quarter - 2),
+    ] {
+        let actions = vec![transfer(1, 1, 1); count];
+        let mut world = with(minimum);
+        let mut honest = paying(&mut world, amount(fee), &actions).unwrap();
+        let found = check(slots(count), &honest).unwrap();
+        assert_eq!(found, world.state.running().encode(), "{count} actions for {fee}");
+        honest.context.minimum_fee += F::ONE;
+        assert_rejects(slots(count), &honest);
+    }
+    // No fee is enough for two actions of which one may cost all that there can be.
+    for (minimum, count, fee) in [(most, 2, most), (most, 4, most), (amount(quarter), 4, most)] {
+        let actions = vec![transfer(1, 1, 1); count];
+        let low = Invalid::LowFee { actions: count, minimum, fee };
+        assert_eq!(paying(&mut with(minimum.get()), fee, &actions).unwrap_err(), low);
+    }
+    let mut cheap = paying(&mut with(0), most, &[transfer(1, 1, 1); 2]).unwrap();
+    assert_accepts(slots(2), &cheap);
+    cheap.context.minimum_fee = most.to_field();
+    assert_rejects(slots(2), &cheap);
+}
+
+#[test]
+fn minimum_deposits_end_for_execution_and_circuit_alike() {
+    for (minimum, enough) in [(0, 1), (1, 1), (Amount::MAX.get(), Amount::MAX.get())] {
+        let mut world = world();
+        give(&mut world, 0, asset(0), amount(Amount::MAX.get() - START));
+        world.state.deployment.minimum_fee = Amount::ZERO;
+        world.state.deployment.minimum_deposit = amount(minimum);
+        let pay = |world: &mut World, value: u64| {
+            let paid = paying(world, Amount::ZERO, &[transfer(NEWCOMER, 0, value)]).unwrap();
+            assert_eq!(check(slots(1), &paid).unwrap(), world.state.running().encode());
+            world.state.account(&key(NEWCOMER).address()).is_some()
+        };
+        if enough > 1 {
+            assert!(!pay(&mut world, enough - 1));
+        }
+        assert!(pay(&mut world, enough));
+    }
+}
+
+#[test]
+fn balances_end_for_execution_and_circuit_alike() {
+    let mut world = world();
+    give(&mut world, 0, asset(1), amount(Amount::MAX.get() - START));
+    let credits = [swap(0, 1000, 0), remove((0, 1), 1000, (0, 0))];
+    for action in credits {
+        fails(&mut world, 0, action);
+    }
+    fails(&mut world, 1, transfer(0, 1, 1));
+    world.state.seal().unwrap();
+    let message = world.message(6, 0, 0, 1, 1);
+    for consumption in [Consumption::Claim, Consumption::Refund] {
+        let mut other = message.clone();
+        if consumption == Consumption::Refund {
+            other = world.returned(6, 0, 0, 1, 1);
+        }
+        let refused = world.clone().state.arrive(&other, consumption);
+        assert!(matches!(refused, Err(ArrivalError::Vault { .. })));
+    }
+    let all = world.state.account(&key(0).address()).unwrap().balances.balance(asset(1));
+    assert_eq!(all, Amount::MAX);
+    done(&mut world, 0, transfer(1, 1, 1));
+    done(&mut world, 1, transfer(0, 1, 1));
+    done(&mut world, 0, transfer(1, 1, 1000));
+    for action in credits {
+        done(&mut world, 0, action);
+    }
+}
+
+#[test]
+fn message_numbers_end_for_execution_and_circuit_alike() {
+    let mut world = world();
+    let address = key(0).address();
+    let mut account = world.state.account(&address).unwrap().clone();
+    account.nonce = u32::MAX - 1;
+    world.state.records.set_account(address, account).unwrap();
+    let (last, outcomes) = input(&mut world, 5, &[(0, &[bridge(6, 0, 1); MAX_ACTIONS])]);
+    assert_eq!(outcomes, [Outcome::Done]);
+    assert_eq!(check(slots(5), &last).unwrap(), world.state.running().encode());
+    // The bridge has a number for every message of every nonce.
+    assert!(sequence(u32::MAX) + MAX_ACTIONS as u64 <= 1 << SEQUENCE_BITS);
+    assert_eq!(refused(&world, 0, &[bridge(6, 0, 1)]), Invalid::LastNonce(address));
 }
 
 #[test]

@@ -197,9 +197,9 @@ fn chunks_cover_a_block_without_a_gap() {
     let proposed = propose(&world, &signed);
     let block = proposed.witness();
     let sizes = chunk_sizes(&[2; 80]);
-    assert_eq!(sizes, [34, 34, 12]);
-    let starts = [0, 34, 68].map(|first: usize| block.transactions[first].before);
-    assert_eq!(starts[1].transactions, element(34));
+    assert_eq!(sizes, [33, 33, 14]);
+    let starts = [0, 33, 66].map(|first: usize| block.transactions[first].before);
+    assert_eq!(starts[1].transactions, element(33));
     let part = |from: usize, to: Option<usize>| ChunkStatement {
         key_set_root: Digest::ZERO,
         context: block.context,

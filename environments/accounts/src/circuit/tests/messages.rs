@@ -1,8 +1,9 @@
 //! Messages: the circuit treats them as execution does, and every deviation is refused.
 
-use bridge_core::{Consumption, Message};
-use circuits_core::{F, amount::Amount, layout::Layout};
+use bridge_core::{Consumption, Message, message::inbox_append};
+use circuits_core::{Digest, F, amount::Amount, layout::Layout};
 use circuits_forging::{assert_rejects, check};
+use environments_core::vault::VAULT_SLOTS;
 use plonky2::field::types::Field;
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
     input, slots, taken, world,
 };
 use crate::{
+    account::RESERVED_SLOTS,
     circuit::{CONSUMES, SlotInput, TRANSACTS},
     execute::Outcome,
     fixtures::{DEPOSIT, NEWCOMER, START, World, amount, asset, bridge, key, swap, transfer},
@@ -73,7 +75,7 @@ fn messages_that_are_sent_agree() {
 fn messages_that_are_taken_in_agree() {
     let mut world = world();
     for (number, (to, n, value)) in
-        [(0, 0, 5), (0, 1, START), (1, 7, Amount::MAX.get()), (NEWCOMER, 0, DEPOSIT), (NEWCOMER + 1, 9, 1)]
+        [(0, 0, 5), (0, 1, START), (1, 7, Amount::MAX.get()), (NEWCOMER, 0, DEPOSIT), (NEWCOMER, 9, 1)]
             .into_iter()
             .enumerate()
     {
@@ -85,6 +87,9 @@ fn messages_that_are_taken_in_agree() {
     for message in sent {
         takes(&mut world, message, Consumption::Refund);
     }
+    // What comes back creates an account if it must.
+    let returned = world.returned(6, 40, NEWCOMER + 1, 1, 1);
+    takes(&mut world, returned, Consumption::Refund);
     // What came in can be sent on.
     world.state.seal().unwrap();
     let messages = [
@@ -147,7 +152,7 @@ fn case_28_what_takes_a_message_in_does_nothing_else() {
 
 #[test]
 fn a_slot_of_no_known_mode_does_nothing() {
-    let (_, honest) = claim(1, 5);
+    let (_, honest) = claim(1);
     for mode in [F::ZERO, F::NEG_ONE, element(3), element(1 << 32)] {
         let mut other = honest.clone();
         other.slots[0].mode = mode;
@@ -165,7 +170,7 @@ fn a_slot_of_no_known_mode_does_nothing() {
 
 #[test]
 fn a_credit_has_its_entry_in_the_inbox_and_says_the_same() {
-    let (_, honest) = claim(1, 5);
+    let (_, honest) = claim(1);
     let expected = leads_to(&honest).unwrap();
     assert_ne!((expected.root, expected.inbox), (honest.before.root, honest.before.inbox));
     let changes: [&dyn Fn(&mut SlotInput); 14] = [
@@ -191,7 +196,7 @@ fn a_credit_has_its_entry_in_the_inbox_and_says_the_same() {
         let absent = other.slots[0].action.to != honest.slots[0].action.to;
         if absent {
             reopen(&mut other);
-            other.slots[0].receiver = claim(NEWCOMER, 5).1.slots[0].receiver;
+            other.slots[0].receiver = claim(NEWCOMER).1.slots[0].receiver;
         }
         let after = leads_to(&other).unwrap_or_else(|| panic!("change {number} is no message"));
         assert_ne!(after.inbox, expected.inbox, "change {number}");
@@ -228,7 +233,7 @@ fn a_refund_does_not_go_to_the_recipient_nor_a_claim_to_the_sender() {
 #[test]
 fn no_message_is_taken_in_within_or_after_a_transaction() {
     let mut world = world();
-    let claimed = claim(3, 5).1.slots[0].clone();
+    let claimed = claim(3).1.slots[0].clone();
     let (mut late, _) = input(&mut world, 2, &[(0, &[transfer(1, 0, 5)])]);
     let after = world.state.running();
     late.slots[1] = claimed.clone();
@@ -238,32 +243,128 @@ fn no_message_is_taken_in_within_or_after_a_transaction() {
     within.slots[1] = claimed.clone();
     assert_rejects(slots(2), &within);
     // In the chunk after a transaction's, too.
-    let mut next = claim(3, 5).1;
+    let mut next = claim(3).1;
     next.before.transactions = F::ONE;
     assert!(leads_to(&next).is_none_or(|found| found == next.before));
 }
 
+/// A message to client 1 in this world, as if it had a slot for it.
+fn credit(world: &World, consumption: Consumption, n: u32, value: u64) -> SlotsInput {
+    let message = match consumption {
+        Consumption::Claim => world.message(6, 9, 1, n, value),
+        Consumption::Refund => world.returned(6, 9, 1, n, value),
+    };
+    let mut input = taken(&mut super::world(), 1, &[(message, consumption)]);
+    input.before = world.state.running();
+    input.slots[0].receiver = world.state.account(&key(1).address()).unwrap().fields();
+    input.slots[0].set = world.state.records.tree.prove_set(&key(1).address().tree_key()).unwrap();
+    input
+}
+
+/// Whether the message is taken in. If not, nothing happens.
+#[track_caller]
+fn is_taken_in(input: &SlotsInput) -> bool {
+    let Some(after) = leads_to(input).filter(|after| *after != input.before) else { return false };
+    assert_ne!((after.root, after.inbox), (input.before.root, input.before.inbox));
+    true
+}
+
+/// The world in which client 1 has this number of empty slots.
+fn with_empty_slots(count: usize) -> World {
+    let mut world = world();
+    for n in 2..=u32::try_from(VAULT_SLOTS - 1 - count).unwrap() {
+        give(&mut world, 1, asset(n), amount(1));
+    }
+    assert_eq!(world.state.account(&key(1).address()).unwrap().balances.empty_slots(), count);
+    world
+}
+
 #[test]
 fn what_finds_no_place_is_not_in_the_inbox() {
-    let mut full = world();
-    for n in 2..16 {
-        give(&mut full, 1, asset(n), amount(1));
+    let full = with_empty_slots(0);
+    for consumption in [Consumption::Claim, Consumption::Refund] {
+        assert!(is_taken_in(&credit(&full, consumption, 3, 5)));
+        assert!(!is_taken_in(&credit(&full, consumption, 16, 5)));
+        assert!(!is_taken_in(&credit(&full, consumption, 3, Amount::MAX.get())));
     }
-    let credit = |world: &World, n, value| {
-        // As if the account had a free slot.
-        let message = world.message(6, 9, 1, n, value);
-        let mut roomy = super::world();
-        let mut input = taken(&mut roomy, 1, &[(message, Consumption::Claim)]);
-        input.before = world.state.running();
-        input.slots[0].receiver = world.state.account(&key(1).address()).unwrap().fields();
-        input.slots[0].set = world.state.records.tree.prove_set(&key(1).address().tree_key()).unwrap();
-        input
+}
+
+#[test]
+fn case_91_a_claim_takes_no_reserved_slot_and_a_refund_does() {
+    for (empty, claimed, refunded) in [
+        (RESERVED_SLOTS + 1, true, true),
+        (RESERVED_SLOTS, false, true),
+        (RESERVED_SLOTS - 1, false, true),
+        (1, false, true),
+        (0, false, false),
+    ] {
+        let world = with_empty_slots(empty);
+        let claim = credit(&world, Consumption::Claim, 16, 5);
+        assert_eq!(is_taken_in(&claim), claimed, "{empty} slots are empty");
+        let refund = credit(&world, Consumption::Refund, 16, 5);
+        assert_eq!(is_taken_in(&refund), refunded, "{empty} slots are empty");
+        // A claim that is called a refund is another message, which is not pending.
+        let mut disguised = claim;
+        disguised.slots[0].refund = F::ONE;
+        let found = leads_to(&disguised).filter(|after| *after != disguised.before);
+        assert!(found.is_none_or(|after| after.inbox != honest_inbox(&world)), "{empty} slots are empty");
+    }
+}
+
+/// The inbox after what [`credit`] claims.
+fn honest_inbox(world: &World) -> Digest {
+    let message = world.message(6, 9, 1, 16, 5);
+    inbox_append(world.state.running().inbox, message.hash(), Consumption::Claim)
+}
+
+#[test]
+fn only_the_minimum_deposit_or_a_refund_creates_an_account() {
+    let honest = claim(NEWCOMER).1;
+    assert!(is_taken_in(&honest));
+    let changed = |change: &dyn Fn(&mut SlotInput)| {
+        let mut other = honest.clone();
+        change(&mut other.slots[0]);
+        is_taken_in(&other)
     };
-    let taken = credit(&full, 3, 5);
-    assert_ne!(leads_to(&taken).unwrap().inbox, taken.before.inbox);
-    for (n, value) in [(16, 5), (3, Amount::MAX.get())] {
-        let refused = credit(&full, n, value);
-        assert!(leads_to(&refused).is_none_or(|after| after == refused.before), "{value} of asset {n}");
+    assert!(changed(&|slot| slot.action.amount += F::ONE));
+    assert!(!changed(&|slot| slot.action.amount -= F::ONE));
+    assert!(!changed(&|slot| slot.action.asset_in = asset(1).to_field()));
+    let refunds: [&dyn Fn(&mut SlotInput); 2] =
+        [&|slot| slot.action.amount -= F::ONE, &|slot| slot.action.asset_in = asset(1).to_field()];
+    for change in refunds {
+        assert!(changed(&|slot| {
+            slot.refund = F::ONE;
+            change(slot);
+        }));
+    }
+    // An account that exists takes anything.
+    let mut little = claim(1).1;
+    little.slots[0].action.amount = F::ONE;
+    assert!(is_taken_in(&little));
+}
+
+#[test]
+fn case_91_a_flag_of_a_refund_opens_nothing_in_a_transaction() {
+    // A transfer that fails for want of a slot that others may open, and one that would create an account.
+    let mut reserved = with_empty_slots(RESERVED_SLOTS);
+    give(&mut reserved, 0, asset(16), amount(5));
+    for (world, action) in [(reserved, transfer(1, 16, 5)), (world(), transfer(NEWCOMER, 0, 1))] {
+        let mut after = world.clone();
+        let (mut failing, outcomes) = input(&mut after, 1, &[(0, &[action])]);
+        assert!(matches!(outcomes[..], [Outcome::Failed { action: 0, .. }]));
+        let expected = leads_to(&failing);
+        assert_eq!(expected, Some(after.state.running()));
+        failing.slots[0].refund = F::ONE;
+        assert_eq!(leads_to(&failing), expected);
+        // Marked as done: written on a tree where the sender has paid.
+        let Action::Transfer { to, asset, amount } = action else { panic!("a transfer") };
+        let sender = key(0).address();
+        let mut paid = after.state.account(&sender).unwrap().clone();
+        paid.balances.debit(asset, amount).unwrap();
+        let mut tree = after.state.records.tree.clone();
+        tree.update(sender.tree_key(), paid.hash()).unwrap();
+        failing.slots[0].set = tree.prove_set(&to.tree_key()).unwrap();
+        assert_rejects(slots(1), &failing);
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
 struct Slots(usize);
 
 /// What their prover must know.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct SlotsInput {
     context: BlockContext,
     before: Running,

@@ -44,15 +44,21 @@ fn honest() -> Vec<SlotsInput> {
     ];
     let mut inputs: Vec<_> =
         actions.iter().map(|&action| input(&mut world, 1, &[(0, &[action])]).0).collect();
+    // What would take a reserved slot.
+    for n in 20..26 {
+        give(&mut world, 2, asset(n), amount(1));
+    }
+    inputs.push(input(&mut world, 1, &[(0, &[transfer(2, 2, 1)])]).0);
     // Every coin, so that a slot becomes free; and a transaction by who never made one.
     inputs.push(input(&mut world, 1, &[(3, &[transfer(1, 1, START)])]).0);
     inputs.push(input(&mut world, 1, &[(NEWCOMER, &[transfer(1, 0, 1)])]).0);
     inputs.push(input(&mut world, 1, &[]).0);
     // Messages that are taken in, by who exists and who does not.
     world.state.seal().unwrap();
-    let claim = |number, to| (world.message(6, number, to, 0, 5), Consumption::Claim);
+    let claim = |number, to| (world.message(6, number, to, 0, DEPOSIT), Consumption::Claim);
     let refund = (world.unsigned(0, &[bridge(6, 1, 50)]).messages(7, HERE).remove(0), Consumption::Refund);
-    for message in [claim(0, 1), refund, claim(1, NEWCOMER + 1)] {
+    let reserved = (world.returned(6, 9, 2, 30, 5), Consumption::Refund);
+    for message in [claim(0, 1), refund, claim(1, NEWCOMER + 1), reserved] {
         inputs.push(taken(&mut world, 1, &[message]));
     }
     inputs
@@ -105,7 +111,9 @@ fn a_fifth_action_is_rejected() {
     let four = [transfer(1, 0, 5); 4];
     let (mut five, _) = input(&mut world, 5, &[(0, &four), (0, &four[..1])]);
     assert_accepts(slots(5), &five);
-    // As one transaction: the fifth slot finds the sender as the fourth one left it, which is as it is.
+    // As one transaction: the fifth slot finds the sender as the fourth one left it, which is as it is. No fee is too
+    // low for it.
+    five.context.minimum_fee = F::ZERO;
     five.slots.iter_mut().for_each(|slot| slot.terms.actions = element(5));
     assert_rejects(slots(5), &five);
 }
