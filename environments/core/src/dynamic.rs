@@ -77,8 +77,8 @@ pub struct BlockReport {
     pub messages: BlockMessages,
     /// Its transactions, in order.
     pub included: Vec<TransactionId>,
-    /// Transactions that were refused or replaced since the last block, each with its own reason. A rollback brings back
-    /// those that the block refused.
+    /// Transactions that were refused, replaced or evicted since the last block, each with its own reason. A rollback brings
+    /// back those that the block refused.
     pub rejected: Vec<(TransactionId, Box<dyn Error + Send + Sync>)>,
     /// Transactions of the block that did not do what they ask for, by their position in it.
     pub failed: Vec<(usize, Box<dyn Error + Send + Sync>)>,

@@ -9,6 +9,7 @@ pub mod genesis;
 pub mod instance;
 pub mod kernel;
 pub mod kind;
+pub mod listing;
 pub mod parts;
 pub mod pool;
 pub mod producer;

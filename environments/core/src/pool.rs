@@ -13,6 +13,11 @@
 //! number of blocks. Messages from other environments wait in queues of their own, which are served by turns. What a
 //! rollback brings back is tried before everything else, in its old order.
 //!
+//! A full pool makes room for a transaction that the next block can have. What gives way is the last transaction of a sender,
+//! so that no other one loses the one before it: of the one whose first transaction comes too early for the longest time; else
+//! of one who cannot pay; else of the one who would be served last, if the new one goes before it. A full pool also makes
+//! room for a message that would be served before the last one, and for one of an environment with fewer messages.
+//!
 //! Submitting costs a logarithm of the size of the pool, and listing what a block tries as much for each item listed.
 
 mod messages;
@@ -126,10 +131,10 @@ impl Room {
 /// Why a pool refuses something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PoolError {
-    /// The pool is full.
+    /// The pool is full, and nothing in it gives way.
     #[error("the pool holds {MAX_PENDING} transactions already, which is its limit")]
     Full,
-    /// The pool's memory is full.
+    /// The pool's memory is full, and not enough in it gives way.
     #[error(
         "the pool holds transactions of {waiting} bytes; {found} more exceed its limit of {MAX_PENDING_BYTES}"
     )]
@@ -154,7 +159,7 @@ pub enum PoolError {
         /// The fee.
         found: Amount,
     },
-    /// The pool has too many messages.
+    /// The pool has too many messages, and none gives way.
     #[error("the pool holds {MAX_MESSAGES} messages already, which is its limit")]
     TooManyMessages,
     /// One sender elsewhere has too many messages.
@@ -184,6 +189,23 @@ pub(crate) enum Spot {
     Transaction(transactions::Spot),
 }
 
+/// What the last state says of transactions, which a pool asks when it is full.
+pub(crate) struct Outlook<'a, T> {
+    /// Whether the next block can have a transaction.
+    pub(crate) comes_next: &'a dyn Fn(&T) -> bool,
+    /// Whether its sender has what it promises to pay.
+    pub(crate) can_pay: &'a dyn Fn(&T) -> bool,
+}
+
+/// Something that left the pool for something else.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Displaced {
+    pub(crate) id: TransactionId,
+    pub(crate) by: TransactionId,
+    /// Whether it made room in a full pool, and was not replaced.
+    pub(crate) is_evicted: bool,
+}
+
 /// What the pool must know of something that waits.
 pub(crate) enum Sort {
     Message(Origin),
@@ -194,8 +216,8 @@ pub(crate) enum Sort {
 pub(crate) struct Pool<T, R> {
     messages: Messages<T>,
     transactions: Transactions<T, R>,
-    /// What was replaced and is not reported yet, with its replacement.
-    replaced: Vec<(TransactionId, TransactionId)>,
+    /// What was displaced and is not reported yet.
+    displaced: Vec<Displaced>,
     next_id: TransactionId,
     rollbacks: u64,
 }
@@ -205,7 +227,7 @@ impl<T, R> Pool<T, R> {
         Self {
             messages: Messages::new(),
             transactions: Transactions::new(),
-            replaced: vec![],
+            displaced: vec![],
             next_id: 0,
             rollbacks: 0,
         }
@@ -221,9 +243,16 @@ impl<T, R> Pool<T, R> {
         room.reserved_for_messages(height, self.transactions.len())
     }
 
-    /// How many messages it tries after all, if `transactions` are in it: more than `share` only if so many wait.
-    pub(crate) fn rest_for_messages(&self, room: Room, share: usize, transactions: usize) -> Option<usize> {
-        let rest = room.beside(transactions);
+    /// How many messages it tries after all, if transactions used so much of its room, and if it refused so many messages of
+    /// its `share`, which count for nothing: more than the share only if so many wait.
+    pub(crate) fn rest_for_messages(
+        &self,
+        room: Room,
+        share: usize,
+        used: usize,
+        refused: usize,
+    ) -> Option<usize> {
+        let rest = room.beside(used).max(share) + refused;
         (rest > share && self.messages.len() > share).then_some(rest)
     }
 
@@ -257,12 +286,11 @@ impl<T, R> Pool<T, R> {
         transaction: T,
         terms: Terms,
         height: u32,
+        outlook: &Outlook<'_, T>,
     ) -> Result<TransactionId, PoolError> {
-        let id = self.next_id;
-        let replaced = self.transactions.submit(Pending { id, submitted: height, transaction }, terms)?;
-        self.replaced.extend(replaced.into_iter().map(|old| (old, id)));
-        self.next_id += 1;
-        Ok(id)
+        let pending = Pending { id: self.next_id, submitted: height, transaction };
+        self.displaced.extend(self.transactions.submit(pending, terms, outlook)?);
+        Ok(self.take_id())
     }
 
     /// Adds the transaction that takes in a message.
@@ -275,10 +303,16 @@ impl<T, R> Pool<T, R> {
         origin: Origin,
         height: u32,
     ) -> Result<TransactionId, PoolError> {
+        let pending = Pending { id: self.next_id, submitted: height, transaction };
+        self.displaced.extend(self.messages.deliver(pending, origin)?);
+        Ok(self.take_id())
+    }
+
+    /// The next name, once.
+    const fn take_id(&mut self) -> TransactionId {
         let id = self.next_id;
-        self.messages.deliver(Pending { id, submitted: height, transaction }, origin)?;
         self.next_id += 1;
-        Ok(id)
+        id
     }
 
     /// Takes something out.
@@ -296,6 +330,15 @@ impl<T, R> Pool<T, R> {
         }
     }
 
+    /// Remembers, in order, which transactions a block left untried because their senders cannot pay.
+    pub(crate) fn note_unable(&mut self, spots: impl IntoIterator<Item = Spot>) {
+        let of_transaction = |spot| match spot {
+            Spot::Transaction(spot) => Some(spot),
+            Spot::Message(_) => None,
+        };
+        self.transactions.note_unable(spots.into_iter().filter_map(of_transaction).collect());
+    }
+
     /// Takes out what is too early since [`MAX_EARLY_BLOCKS`] before the block of this height.
     pub(crate) fn expire(&mut self, height: u32) -> Vec<(Pending<T>, R)> {
         self.transactions.expire(height)
@@ -311,21 +354,22 @@ impl<T, R> Pool<T, R> {
                     let id = pending.id;
                     // The same message may have been delivered again since.
                     let waiting = self.messages.bring_back(pending, origin, returned);
-                    self.replaced.extend(waiting.map(|waiting| (id, waiting)));
+                    let replaced = |by| Displaced { id, by, is_evicted: false };
+                    self.displaced.extend(waiting.map(replaced));
                 }
                 Sort::Transaction(terms) => self.transactions.bring_back(pending, terms, returned),
             }
         }
     }
 
-    /// What was replaced since the last [`Self::take_replaced`], with its replacement.
-    pub(crate) fn replaced(&self) -> &[(TransactionId, TransactionId)] {
-        &self.replaced
+    /// What was displaced since the last [`Self::take_displaced`].
+    pub(crate) fn displaced(&self) -> &[Displaced] {
+        &self.displaced
     }
 
-    /// As [`Self::replaced`], once.
-    pub(crate) fn take_replaced(&mut self) -> Vec<(TransactionId, TransactionId)> {
-        std::mem::take(&mut self.replaced)
+    /// As [`Self::displaced`], once.
+    pub(crate) fn take_displaced(&mut self) -> Vec<Displaced> {
+        std::mem::take(&mut self.displaced)
     }
 }
 

@@ -13,7 +13,8 @@ pub use crate::pool::{Pending, TransactionId};
 use crate::{
     block::{ProposedBlock, ProvenBlock},
     environment::{Environment, Proposal, ProveError},
-    pool::{MAX_EARLY_BLOCKS, MAX_FAILING, Origin, Pool, PoolError, Sort, Spot, is_old},
+    listing::{self, OtherListing},
+    pool::{Displaced, MAX_EARLY_BLOCKS, MAX_FAILING, Origin, Outlook, Pool, PoolError, Sort, Spot, is_old},
 };
 
 /// Why a producer refused a request.
@@ -46,6 +47,14 @@ pub enum ProducerError {
         height: u32,
         /// The field of its statement.
         field: &'static str,
+    },
+    /// The environment made a block with other messages than it names for its transactions: a bug in the adapter.
+    #[error("the block proposed at height {height} does not carry the messages of its transactions: {other}")]
+    Messages {
+        /// The height.
+        height: u32,
+        /// The first message that differs.
+        other: OtherListing,
     },
     /// No proposed block has this height.
     #[error("no proposed block has height {height}; the chain has those above {base}, up to {head}")]
@@ -82,6 +91,12 @@ pub enum Rejection<Err: Error> {
     /// Another one has its sender and its nonce and pays more, or takes in the same message.
     #[error("transaction {by} takes its place")]
     Replaced {
+        /// The other one.
+        by: TransactionId,
+    },
+    /// The pool was full, and another one was to come before it.
+    #[error("the pool was full, and transaction {by} takes its place")]
+    Evicted {
         /// The other one.
         by: TransactionId,
     },
@@ -157,6 +172,23 @@ struct Filled<E: Environment> {
     block: ProposedBlock<E::BlockWitness>,
     state: E::State,
     tried: Vec<(Spot, Verdict<E::Error>)>,
+    /// What was not tried because its sender cannot pay, in order.
+    unable: Vec<Spot>,
+}
+
+impl<E: Environment> Filled<E> {
+    /// How many transactions are in it.
+    fn transactions(&self) -> usize {
+        let tried = self.tried.iter();
+        tried.filter(|one| matches!(one, (Spot::Transaction(_), Verdict::Included))).count()
+    }
+
+    /// How many messages the environment refused.
+    fn refused_messages(&self) -> usize {
+        let is_refused =
+            |one: &&(Spot, _)| matches!(one, (Spot::Message(_), Verdict::Refused(Rejection::Environment(_))));
+        self.tried.iter().filter(is_refused).count()
+    }
 }
 
 /// The block producer of one environment.
@@ -226,7 +258,7 @@ impl<E: Environment> BlockProducer<E> {
     }
 
     /// Adds a transaction to the pool, after the checks that need no state. It may take the place of another one of its
-    /// sender, which the next proposal then reports.
+    /// sender, and in a full pool of another sender's, which the next proposal then reports.
     ///
     /// # Errors
     /// - [`ProducerError::Invalid`]
@@ -234,8 +266,16 @@ impl<E: Environment> BlockProducer<E> {
     pub fn submit(&mut self, transaction: E::Transaction) -> Result<TransactionId, ProducerError> {
         self.environment.check(&transaction).map_err(|error| ProducerError::Invalid(Box::new(error)))?;
         let terms = self.environment.terms(&transaction);
-        let height = self.height();
-        Ok(self.pool.submit(transaction, terms, height)?)
+        let (height, superblock) = (self.height(), self.superblock);
+        let Self { environment, base, blocks, pool, .. } = self;
+        let (environment, state) = (&**environment, blocks.back().map_or(&*base, |last| &last.state));
+        let comes_next = |transaction: &E::Transaction| {
+            environment.messages(transaction).check_timing(superblock).is_ok()
+                && environment.execute(&mut state.clone(), transaction).is_ok()
+        };
+        let can_pay = |transaction: &E::Transaction| environment.can_pay(state, transaction);
+        let outlook = Outlook { comes_next: &comes_next, can_pay: &can_pay };
+        Ok(pool.submit(transaction, terms, height, &outlook)?)
     }
 
     /// Adds to the pool the transaction that takes in a message.
@@ -276,19 +316,17 @@ impl<E: Environment> BlockProducer<E> {
     /// In each case the chain and the pool are unchanged.
     /// - [`ProducerError::Propose`]: the environment can make no block on the last state.
     /// - [`ProducerError::Inconsistent`]: the block does not follow from the last state.
+    /// - [`ProducerError::Messages`]: the block has other messages than its transactions.
     pub fn propose_block(&mut self) -> Result<Vec<Rejected<E::Error>>, ProducerError> {
         let height = self.height().saturating_add(1);
         let room = self.environment.room();
         let share = self.pool.share_of_messages(room, height);
         let mut filled = self.fill(height, share)?;
-        let is_transaction = |(spot, verdict): &&(Spot, _)| {
-            matches!((spot, verdict), (Spot::Transaction(_), Verdict::Included))
-        };
-        let transactions = filled.tried.iter().filter(is_transaction).count();
         // What transactions send takes room too.
         let moved = filled.block.messages();
         let sent = moved.steps() - moved.inbox.len();
-        if let Some(rest) = self.pool.rest_for_messages(room, share, transactions.max(sent)) {
+        let (used, refused) = (filled.transactions().max(sent), filled.refused_messages());
+        if let Some(rest) = self.pool.rest_for_messages(room, share, used, refused) {
             filled = self.fill(height, rest)?;
         }
         Ok(self.append(height, filled))
@@ -325,8 +363,10 @@ impl<E: Environment> BlockProducer<E> {
             .pool
             .candidates()
             .partition(|(_, pending)| environment.can_pay(self.state(), &pending.transaction));
-        let ordered = able.into_iter().chain(unable);
-        for (spot, pending) in ordered.take(most(environment.room().transactions)) {
+        let limit = most(environment.room().transactions);
+        let untried = unable.iter().skip(limit.saturating_sub(able.len()));
+        let untried: Vec<_> = untried.map(|(spot, _)| *spot).collect();
+        for (spot, pending) in able.into_iter().chain(unable).take(limit) {
             offer(spot, pending);
         }
         let transactions: Vec<_> = offered.iter().map(|(transaction, ..)| *transaction).collect();
@@ -334,6 +374,9 @@ impl<E: Environment> BlockProducer<E> {
             .propose(self.state(), &transactions)
             .map_err(|error| ProducerError::Propose { height, source: Box::new(error) })?;
         self.check(height, block.statement(), &state)?;
+        let in_block = included.iter().map(|&index| transactions[index]);
+        listing::check(&**environment, &block, in_block)
+            .map_err(|other| ProducerError::Messages { height, other })?;
         let positions: Vec<_> =
             offered.iter().map(|&(_, position, submitted)| (position, submitted)).collect();
         for index in included {
@@ -349,13 +392,14 @@ impl<E: Environment> BlockProducer<E> {
                 (false, _) => Verdict::Refused(Rejection::Environment(reason)),
             };
         }
-        Ok(Filled { block, state, tried })
+        Ok(Filled { block, state, tried, unable: untried })
     }
 
     /// Appends a block to the chain, and takes out of the pool what is in it or refused.
     fn append(&mut self, height: u32, filled: Filled<E>) -> Vec<Rejected<E::Error>> {
-        let Filled { block, state, tried } = filled;
-        let mut rejected: Vec<_> = replacements(&self.pool.take_replaced());
+        let Filled { block, state, tried, unable } = filled;
+        let mut rejected: Vec<_> = displacements(&self.pool.take_displaced());
+        self.pool.note_unable(unable);
         let (mut transactions, mut refused, mut early) = (vec![], vec![], vec![]);
         for (spot, verdict) in tried {
             match verdict {
@@ -383,9 +427,9 @@ impl<E: Environment> BlockProducer<E> {
     }
 
     /// What is still in no block, with the reason, as if no more blocks were made: the transactions of users that wait, and
-    /// those that were replaced since the last proposal.
+    /// what was replaced or evicted since the last proposal.
     pub fn leftovers(&self) -> Vec<Rejected<E::Error>> {
-        let mut leftovers = replacements(self.pool.replaced());
+        let mut leftovers = displacements(self.pool.displaced());
         let mut state = self.state().clone();
         for Pending { id, transaction, .. } in self.pool.transactions() {
             let timing = self.environment.messages(transaction).check_timing(self.superblock);
@@ -496,7 +540,11 @@ impl<E: Environment> BlockProducer<E> {
     }
 }
 
-/// The rejections of what was replaced.
-fn replacements<Err: Error>(replaced: &[(TransactionId, TransactionId)]) -> Vec<Rejected<Err>> {
-    replaced.iter().map(|&(id, by)| Rejected { id, reason: Rejection::Replaced { by } }).collect()
+/// The rejections of what was displaced.
+fn displacements<Err: Error>(displaced: &[Displaced]) -> Vec<Rejected<Err>> {
+    let rejected = displaced.iter().map(|&Displaced { id, by, is_evicted }| {
+        let reason = if is_evicted { Rejection::Evicted { by } } else { Rejection::Replaced { by } };
+        Rejected { id, reason }
+    });
+    rejected.collect()
 }

@@ -3,6 +3,9 @@
 //! A message joins the round after the one that is being served, or after the round of the last message of its sender. So
 //! the messages of one environment are served in rounds with one of each sender, in the order of delivery, and a sender
 //! with many messages delays itself only. The environments take turns themselves.
+//!
+//! In a full pool the environment with the most messages gives up its last one for a message of another one, or for one
+//! of its own that joins an earlier round. Nothing is lost: the bridge keeps a message until it is consumed.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map},
@@ -13,7 +16,7 @@ use bridge_core::{Consumption, Message};
 use circuits_core::Digest;
 use circuits_protocol::registry::EnvironmentId;
 
-use super::{MAX_MESSAGES, MAX_PER_SENDER, Pending, PoolError, Returned, TransactionId};
+use super::{Displaced, MAX_MESSAGES, MAX_PER_SENDER, Pending, PoolError, Returned, TransactionId};
 
 /// Where a message comes from, and what names it.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,14 @@ struct Sender {
     round: u64,
 }
 
+impl Sender {
+    /// Adds a message that joins this round.
+    const fn join(&mut self, round: u64) {
+        self.count += 1;
+        self.round = round;
+    }
+}
+
 /// The messages of one environment.
 struct Source<T> {
     queue: BTreeMap<Place, Entry<T>>,
@@ -81,13 +92,15 @@ impl<T> Messages<T> {
         self.names.len()
     }
 
-    pub(super) fn deliver(&mut self, pending: Pending<T>, origin: Origin) -> Result<(), PoolError> {
+    /// Adds a message, and returns the one that it displaces.
+    pub(super) fn deliver(
+        &mut self,
+        pending: Pending<T>,
+        origin: Origin,
+    ) -> Result<Option<Displaced>, PoolError> {
         let Origin { environment, sender, name } = origin;
         if let Some(&id) = self.names.get(&name) {
             return Err(PoolError::MessageWaits { message: name.0, id });
-        }
-        if self.len() >= MAX_MESSAGES {
-            return Err(PoolError::TooManyMessages);
         }
         let source = self.sources.entry(environment).or_insert_with(|| Source {
             queue: BTreeMap::new(),
@@ -104,10 +117,49 @@ impl<T> Messages<T> {
             source.turn = source.turn.max(self.turn);
         }
         let round = source.round.max(waiting.round) + 1;
-        source.senders.insert(sender, Sender { count: waiting.count + 1, round });
+        let evicted = if self.len() < MAX_MESSAGES {
+            None
+        } else {
+            let (source, place) = self.expendable(environment, round).ok_or(PoolError::TooManyMessages)?;
+            self.take(source, place)
+        };
+        let displaced = evicted.map(|entry| {
+            self.names.remove(&entry.origin.name);
+            Displaced { id: entry.pending.id, by: pending.id, is_evicted: true }
+        });
         self.names.insert(name, pending.id);
-        source.queue.insert((round, pending.id), Entry { pending, origin });
-        Ok(())
+        if let Some(source) = self.sources.get_mut(&environment) {
+            source.senders.entry(sender).or_default().join(round);
+            source.queue.insert((round, pending.id), Entry { pending, origin });
+        }
+        Ok(displaced)
+    }
+
+    /// Where the message is that gives way to one of `environment` that joins this round; `None` if none does.
+    fn expendable(&self, environment: EnvironmentId, round: u64) -> Option<(EnvironmentId, Place)> {
+        let count = |source: &Source<T>| source.queue.len();
+        let (&largest, source) = self.sources.iter().max_by_key(|(_, source)| count(source))?;
+        let (&last, _) = source.queue.last_key_value()?;
+        let gives_way = if largest == environment {
+            last.0 > round
+        } else {
+            // Not if both would only change places.
+            count(source) > self.sources.get(&environment).map_or(0, count) + 1
+        };
+        gives_way.then_some((largest, last))
+    }
+
+    /// Takes a message out of its queue.
+    fn take(&mut self, environment: EnvironmentId, place: Place) -> Option<Entry<T>> {
+        let source = self.sources.get_mut(&environment)?;
+        let entry = source.queue.remove(&place)?;
+        if let btree_map::Entry::Occupied(mut sender) = source.senders.entry(entry.origin.sender) {
+            sender.get_mut().count -= 1;
+            if sender.get().count == 0 {
+                sender.remove();
+            }
+        }
+        Some(entry)
     }
 
     /// Brings a message back; if it waits already, returns what takes it in.
@@ -129,14 +181,8 @@ impl<T> Messages<T> {
         let entry = match spot {
             Spot::Returned(returned) => self.returned.remove(&returned)?,
             Spot::Queued(environment, place) => {
+                let entry = self.take(environment, place)?;
                 let source = self.sources.get_mut(&environment)?;
-                let entry = source.queue.remove(&place)?;
-                if let btree_map::Entry::Occupied(mut sender) = source.senders.entry(entry.origin.sender) {
-                    sender.get_mut().count -= 1;
-                    if sender.get().count == 0 {
-                        sender.remove();
-                    }
-                }
                 source.round = source.round.max(place.0);
                 self.turn = self.turn.max(source.turn);
                 source.turn += 1;

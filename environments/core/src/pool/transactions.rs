@@ -9,8 +9,8 @@ use std::{
 use circuits_core::Digest;
 
 use super::{
-    MAX_PENDING, MAX_PENDING_BYTES, MAX_PER_SENDER, MAX_RETRIES, Pending, PoolError, REPLACEMENT_STEP,
-    Returned, Terms, TransactionId, is_old,
+    Displaced, MAX_PENDING, MAX_PENDING_BYTES, MAX_PER_SENDER, MAX_RETRIES, Outlook, Pending, PoolError,
+    REPLACEMENT_STEP, Returned, Terms, TransactionId, is_old,
 };
 
 /// Whose queue it is.
@@ -25,7 +25,7 @@ enum Owner {
 type Place = (u64, TransactionId);
 
 /// Where a transaction waits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Spot {
     owner: Owner,
     place: Place,
@@ -38,6 +38,12 @@ struct Rank {
     fee: u64,
     slots: u32,
     id: TransactionId,
+}
+
+impl Rank {
+    fn new(terms: &Terms, returned: Option<Returned>, id: TransactionId) -> Self {
+        Self { returned, fee: terms.fee.get(), slots: terms.slots.max(1), id }
+    }
 }
 
 impl Ord for Rank {
@@ -81,6 +87,24 @@ impl<T> Entry<T> {
     }
 }
 
+/// How far a pool with another transaction would be beyond its limits.
+#[derive(Clone, Copy, Default)]
+struct Excess {
+    transactions: usize,
+    bytes: usize,
+}
+
+impl Excess {
+    const fn is_none(self) -> bool {
+        self.transactions == 0 && self.bytes == 0
+    }
+
+    /// What is left once a transaction of so many bytes is gone.
+    const fn without(self, bytes: usize) -> Self {
+        Self { transactions: self.transactions.saturating_sub(1), bytes: self.bytes.saturating_sub(bytes) }
+    }
+}
+
 /// Why the first transaction of a queue waits, and when it was tried.
 struct Wait<R> {
     turn: u64,
@@ -105,6 +129,8 @@ pub(super) struct Transactions<T, R> {
     early: BTreeSet<(u64, Owner)>,
     /// By the height at which it was submitted.
     ages: BTreeSet<(u32, Owner)>,
+    /// Where those are that the last block left untried because their senders cannot pay; some may be gone.
+    unable: Vec<Spot>,
     turn: u64,
     count: usize,
     bytes: usize,
@@ -117,6 +143,7 @@ impl<T, R> Transactions<T, R> {
             ready: BTreeSet::new(),
             early: BTreeSet::new(),
             ages: BTreeSet::new(),
+            unable: vec![],
             turn: 0,
             count: 0,
             bytes: 0,
@@ -127,36 +154,94 @@ impl<T, R> Transactions<T, R> {
         self.count
     }
 
-    /// Adds a transaction, and returns those that it replaces.
+    /// Adds a transaction, and returns those that it displaces.
     pub(super) fn submit(
         &mut self,
         pending: Pending<T>,
         terms: Terms,
-    ) -> Result<Vec<TransactionId>, PoolError> {
+        outlook: &Outlook<'_, T>,
+    ) -> Result<Vec<Displaced>, PoolError> {
         let twins = self.twins(&terms);
         if let (Some(nonce), Some(fee)) = (terms.nonce, twins.iter().map(|(_, fee, _)| *fee).max()) {
             let least = fee + (fee / REPLACEMENT_STEP).max(1);
             if terms.fee.get() < least {
                 return Err(PoolError::Underpriced { nonce, least, found: terms.fee });
             }
-        } else {
-            if self.count >= MAX_PENDING {
-                return Err(PoolError::Full);
-            }
-            if let Some(sender) = terms.sender
-                && let Some(queue) = self.queues.get(&Owner::Sender(sender))
-                && queue.entries.len() >= MAX_PER_SENDER
-            {
-                return Err(PoolError::TooManyOfSender(sender));
-            }
+        } else if let Some(sender) = terms.sender
+            && let Some(queue) = self.queues.get(&Owner::Sender(sender))
+            && queue.entries.len() >= MAX_PER_SENDER
+        {
+            return Err(PoolError::TooManyOfSender(sender));
         }
+        let replaced: BTreeSet<_> = twins.iter().map(|(spot, ..)| *spot).collect();
         let waiting = self.bytes - twins.iter().map(|(_, _, bytes)| bytes).sum::<usize>();
-        if waiting.saturating_add(terms.bytes) > MAX_PENDING_BYTES {
-            return Err(PoolError::TooManyBytes { waiting, found: terms.bytes });
+        let excess = Excess {
+            transactions: if twins.is_empty() { (self.count + 1).saturating_sub(MAX_PENDING) } else { 0 },
+            bytes: waiting.saturating_add(terms.bytes).saturating_sub(MAX_PENDING_BYTES),
+        };
+        let evicted = if excess.is_none() {
+            BTreeSet::new()
+        } else {
+            let rank = Rank::new(&terms, None, pending.id);
+            let found = (outlook.comes_next)(&pending.transaction)
+                .then(|| self.expendable(excess, rank, &replaced, outlook))
+                .flatten();
+            found.ok_or(match excess.transactions {
+                0 => PoolError::TooManyBytes { waiting, found: terms.bytes },
+                _ => PoolError::Full,
+            })?
+        };
+        let mut displaced = vec![];
+        for (spots, is_evicted) in [(replaced, false), (evicted, true)] {
+            let left = spots.into_iter().filter_map(|spot| self.remove(spot));
+            displaced.extend(left.map(|Pending { id, .. }| Displaced { id, by: pending.id, is_evicted }));
         }
-        let replaced = twins.into_iter().filter_map(|(spot, ..)| Some(self.remove(spot)?.id)).collect();
         self.insert(pending, terms, None);
-        Ok(replaced)
+        Ok(displaced)
+    }
+
+    /// What gives way to a transaction of this rank that the next block can have, without those that it replaces anyway;
+    /// `None` if too little does.
+    fn expendable(
+        &self,
+        excess: Excess,
+        rank: Rank,
+        replaced: &BTreeSet<Spot>,
+        outlook: &Outlook<'_, T>,
+    ) -> Option<BTreeSet<Spot>> {
+        // Queues, each with the index down to which its transactions give way, the last one first.
+        let early = self.ages.iter().map(|&(_, owner)| (owner, 0));
+        let unable = self.unable.iter().rev().filter_map(|spot| {
+            let (index, entry) = self.find(*spot)?;
+            (!(outlook.can_pay)(&entry.pending.transaction)).then_some((spot.owner, index))
+        });
+        let later = self.ready.iter().rev().take_while(|(other, _)| rank < *other);
+        let later = later.map(|&(_, owner)| (owner, 0));
+
+        let (mut left, mut spots) = (excess, BTreeSet::new());
+        for (owner, first) in early.chain(unable).chain(later) {
+            let Some(queue) = self.queues.get(&owner) else { continue };
+            for entry in queue.entries.range(first..).rev() {
+                let spot = Spot { owner, place: entry.place };
+                if !replaced.contains(&spot) && spots.insert(spot) {
+                    left = left.without(entry.terms.bytes);
+                }
+                if left.is_none() {
+                    return Some(spots);
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn note_unable(&mut self, spots: Vec<Spot>) {
+        self.unable = spots;
+    }
+
+    fn find(&self, Spot { owner, place }: Spot) -> Option<(usize, &Entry<T>)> {
+        let queue = self.queues.get(&owner)?;
+        let index = queue.entries.binary_search_by_key(&place, |entry| entry.place).ok()?;
+        Some((index, queue.entries.get(index)?))
     }
 
     /// The transactions of the same sender and nonce, with their fees and bytes. A rollback can make them several.
@@ -188,7 +273,7 @@ impl<T, R> Transactions<T, R> {
             .or_insert_with(|| Queue { entries: VecDeque::with_capacity(1), wait: None });
         let neighbour = if returned.is_some() { queue.entries.front() } else { queue.entries.back() };
         let place = (terms.nonce.or(neighbour.map(|entry| entry.place.0)).unwrap_or_default(), id);
-        let rank = Rank { returned, fee: terms.fee.get(), slots: terms.slots.max(1), id };
+        let rank = Rank::new(&terms, returned, id);
         let index = queue.entries.partition_point(|entry| entry.place < place);
         queue.entries.insert(index, Entry { pending, place, terms, rank });
         if index == 0 {
@@ -200,10 +285,8 @@ impl<T, R> Transactions<T, R> {
     }
 
     pub(super) fn remove(&mut self, spot: Spot) -> Option<Pending<T>> {
-        let Spot { owner, place } = spot;
-        let queue = self.queues.get(&owner)?;
-        let index = queue.entries.binary_search_by_key(&place, |entry| entry.place).ok()?;
-        self.take(owner, index).map(|(pending, _)| pending)
+        let (index, _) = self.find(spot)?;
+        self.take(spot.owner, index).map(|(pending, _)| pending)
     }
 
     /// Takes a transaction out of its queue; if it was the first one, also what it waited for.

@@ -29,6 +29,8 @@ const MARKET: Domain = Domain::new("market");
 /// One environment.
 pub(crate) struct Market {
     pub(crate) room: Room,
+    /// The list of which its blocks leave out the first message, though its transactions name it.
+    pub(crate) forgets: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +55,10 @@ pub(crate) struct Order {
     pub(crate) needs: Option<u64>,
     /// What nobody else may have made.
     pub(crate) makes: Option<u64>,
+    /// What another one must have made before its sender can pay.
+    pub(crate) pays_from: Option<u64>,
+    /// How many messages it sends.
+    pub(crate) sends: u64,
     pub(crate) is_malformed: bool,
     pub(crate) takes_in: Option<(Message, Consumption)>,
 }
@@ -67,6 +73,8 @@ impl Default for Order {
             bytes: 100,
             needs: None,
             makes: None,
+            pays_from: None,
+            sends: 0,
             is_malformed: false,
             takes_in: None,
         }
@@ -80,6 +88,8 @@ pub(crate) enum MarketError {
     Nonce { expected: u64, found: u64 },
     Missing(u64),
     MadeAlready(u64),
+    CannotPay,
+    NoRecipient(Digest),
     LastHeight,
 }
 
@@ -90,6 +100,8 @@ impl fmt::Display for MarketError {
             Self::Nonce { expected, found } => write!(f, "nonce {found} is not {expected}"),
             Self::Missing(what) => write!(f, "{what} is missing"),
             Self::MadeAlready(what) => write!(f, "{what} is made already"),
+            Self::CannotPay => f.write_str("the sender cannot pay"),
+            Self::NoRecipient(recipient) => write!(f, "{recipient} is nobody"),
             Self::LastHeight => f.write_str("no block can follow"),
         }
     }
@@ -146,6 +158,10 @@ impl Environment for Market {
         }
     }
 
+    fn can_pay(&self, state: &MarketState, order: &Order) -> bool {
+        order.pays_from.is_none_or(|source| state.made.contains(&source))
+    }
+
     fn room(&self) -> Room {
         self.room
     }
@@ -165,6 +181,14 @@ impl Environment for Market {
             if order.nonce != expected {
                 return Err(MarketError::Nonce { expected, found: order.nonce });
             }
+        }
+        if !self.can_pay(state, order) {
+            return Err(MarketError::CannotPay);
+        }
+        if let Some((Message { recipient, .. }, _)) = order.takes_in
+            && recipient != Digest::ZERO
+        {
+            return Err(MarketError::NoRecipient(recipient));
         }
         if let Some(needed) = order.needs.filter(|needed| !state.made.contains(needed)) {
             return Err(MarketError::Missing(needed));
@@ -194,10 +218,17 @@ impl Environment for Market {
             match self.execute(&mut state, order) {
                 Ok(()) => {
                     included.push(index);
-                    messages.inbox.extend(order.takes_in.clone());
+                    let moved = self.messages(order);
+                    messages.inbox.extend(moved.inbox);
+                    messages.outbox.extend(moved.outbox);
                 }
                 Err(reason) => rejected.push((index, reason)),
             }
+        }
+        match self.forgets {
+            Some("inbox") => drop(messages.inbox.remove(0)),
+            Some("outbox") => drop(messages.outbox.remove(0)),
+            _ => {}
         }
         state.height = state.height.checked_add(1).ok_or(MarketError::LastHeight)?;
         let statement = OneBlock {
@@ -234,7 +265,8 @@ impl Environment for Market {
     fn messages(&self, order: &Order) -> BlockMessages {
         BlockMessages {
             inbox: order.takes_in.clone().into_iter().collect(),
-            ..BlockMessages::none(self.id())
+            outbox: (0..order.sends).map(|n| sent(order, n)).collect(),
+            environment: self.id(),
         }
     }
 
@@ -264,9 +296,19 @@ pub(crate) fn message(source: u16, from: u64, sequence: u64) -> Message {
     }
 }
 
+/// The `n`-th message that an order sends.
+pub(crate) fn sent(order: &Order, n: u64) -> Message {
+    Message {
+        source: id(0),
+        destination: id(1),
+        ..message(0, order.sender.unwrap_or_default(), 4 * order.nonce + n)
+    }
+}
+
 /// A producer whose blocks hold so many transactions and messages, together.
 pub(crate) fn producer(limit: usize) -> BlockProducer<Market> {
-    BlockProducer::new(Market { room: Room { transactions: limit, messages: limit, together: limit } })
+    let room = Room { transactions: limit, messages: limit, together: limit };
+    BlockProducer::new(Market { room, forgets: None })
 }
 
 /// An order of a sender.

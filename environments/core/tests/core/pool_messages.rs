@@ -1,12 +1,15 @@
 //! In which order messages are taken in, and how they share a block with transactions.
 
-use bridge_core::Consumption;
+use bridge_core::{Consumption, Message};
 use environments_core::{
-    BlockProducer, DeliveryError, EnvironmentId, PoolError, ProducerError, Room, pool::MAX_PER_SENDER,
+    BlockProducer, DeliveryError, EnvironmentId, PoolError, ProducerError, Rejection, Room,
+    listing::{Listed, OtherListing},
+    pool::{MAX_MESSAGES, MAX_PER_SENDER},
 };
 
 use crate::market::{
-    Market, Order, deliver, included, message, next, order, producer, sender, submit, waiting,
+    Market, MarketError, Order, deliver, included, message, next, order, producer, sender, sent, submit,
+    waiting,
 };
 
 #[test]
@@ -138,7 +141,7 @@ fn flooded_with_early_ones() -> BlockProducer<Market> {
 #[test]
 fn room_that_is_not_shared_is_filled_by_both() {
     let room = Room { transactions: 3, messages: 2, together: 5 };
-    let mut producer = BlockProducer::new(Market { room });
+    let mut producer = BlockProducer::new(Market { room, forgets: None });
     for n in 0..4 {
         deliver(&mut producer, &message(6, 1, n));
     }
@@ -163,4 +166,124 @@ fn a_message_that_an_unconfirmed_block_takes_in_is_not_delivered_again() {
         matches!(&error, DeliveryError::Producer(ProducerError::Pool(PoolError::MessageWaits { .. }))),
         "{error}"
     );
+}
+
+#[test]
+fn what_transactions_send_takes_the_room_of_messages() {
+    for (sends, expected) in [(0, 5), (1, 5), (3, 3), (6, 3)] {
+        let mut producer = producer(6);
+        for n in 0..10 {
+            deliver(&mut producer, &message(6, 1, n));
+        }
+        let id = submit(&mut producer, [Order { sends, ..order(1, 0, 0) }])[0];
+        let block: Vec<_> = (0..expected).chain([id]).collect();
+        assert_eq!(included(&mut producer), block, "{sends} messages are sent");
+    }
+}
+
+#[test]
+fn messages_that_are_refused_use_up_no_room() {
+    let nobodys = |n| Message { recipient: sender(9), ..message(6, 1, n) };
+    let refused =
+        |ids: [u64; 3]| ids.map(|id| (id, MarketError::NoRecipient(sender(9)).to_string())).to_vec();
+    let mut producer = producer(6);
+    for n in 0..3 {
+        deliver(&mut producer, &nobodys(n));
+    }
+    for n in 3..10 {
+        deliver(&mut producer, &message(6, 1, n));
+    }
+    submit(&mut producer, (0..10).map(|n| order(n, 0, 0)));
+    // The half of the messages is for those that can be taken in.
+    assert_eq!(next(&mut producer), (vec![3, 4, 5, 10, 11, 12], refused([0, 1, 2])));
+    // And so is the whole block if no transaction waits.
+    let mut alone = self::producer(3);
+    for n in 0..3 {
+        deliver(&mut alone, &nobodys(n));
+    }
+    for n in 3..10 {
+        deliver(&mut alone, &message(6, 1, n));
+    }
+    assert_eq!(next(&mut alone), (vec![3, 4, 5], refused([0, 1, 2])));
+}
+
+#[test]
+fn a_block_with_other_messages_than_its_transactions_is_refused_and_both_are_named() {
+    let taken_in = message(6, 1, 0);
+    let sending = Order { sends: 2, ..order(1, 0, 0) };
+    let room = Room { transactions: 3, messages: 3, together: 6 };
+    let claim = Listed::TakenIn(taken_in.hash(), Consumption::Claim);
+    let [first, second] = [0, 1].map(|n| Listed::Sent(sent(&sending, n).hash()));
+    for (list, carried, named) in [("inbox", Listed::Nothing, claim), ("outbox", second, first)] {
+        let mut producer = BlockProducer::new(Market { room, forgets: Some(list) });
+        deliver(&mut producer, &taken_in);
+        submit(&mut producer, [sending.clone()]);
+        let error = producer.propose_block().unwrap_err();
+        let expected = OtherListing { list, position: 1, carried, named };
+        assert!(
+            matches!(&error, ProducerError::Messages { height: 1, other } if *other == expected),
+            "{error}"
+        );
+        let text = error.to_string();
+        assert!([carried, named].iter().all(|one| text.contains(&one.to_string())), "{text}");
+        assert_eq!((producer.blocks().len(), waiting(&producer)), (0, vec![0, 1]), "nothing changed");
+    }
+    let mut honest = BlockProducer::new(Market { room, forgets: None });
+    deliver(&mut honest, &taken_in);
+    submit(&mut honest, [sending]);
+    assert_eq!(included(&mut honest), [0, 1]);
+}
+
+#[test]
+fn a_full_pool_has_room_for_messages_that_are_served_before_its_last_ones() {
+    let mut producer = producer(2);
+    let most = u64::try_from(MAX_PER_SENDER).unwrap();
+    let senders = u64::try_from(MAX_MESSAGES).unwrap() / most;
+    for n in 0..most {
+        for from in 0..senders {
+            deliver(&mut producer, &message(6, from, n));
+        }
+    }
+    let last = u64::try_from(MAX_MESSAGES).unwrap() - 1;
+    // Another sender's first message comes in the first round, another environment's in its turn.
+    let first = deliver(&mut producer, &message(6, senders, 0));
+    let other = deliver(&mut producer, &message(7, 1, 0));
+    assert_eq!((first, other, producer.pending_count()), (last + 1, last + 2, MAX_MESSAGES));
+    let (block, displaced) = next(&mut producer);
+    assert_eq!(block, [0, other]);
+    let evicted = |id, by| (id, Rejection::<MarketError>::Evicted { by }.to_string());
+    assert_eq!(displaced, [evicted(last, first), evicted(last - 1, other)]);
+    // What was displaced may be delivered again once there is room.
+    deliver(&mut producer, &message(6, senders - 1, most - 1));
+    deliver(&mut producer, &message(6, senders + 1, 0));
+    // Whoever has many waits until they are served.
+    let error = producer.deliver(&message(6, 2, most), Consumption::Claim).unwrap_err();
+    let expected = PoolError::TooManyMessagesOfSender { environment: EnvironmentId(6), sender: sender(2) };
+    assert!(
+        matches!(&error, DeliveryError::Producer(ProducerError::Pool(found)) if *found == expected),
+        "{error}"
+    );
+    let error = producer.deliver(&message(6, senders - 2, most), Consumption::Claim).unwrap_err();
+    assert!(
+        matches!(&error, DeliveryError::Producer(ProducerError::Pool(PoolError::TooManyMessages))),
+        "{error}"
+    );
+}
+
+#[test]
+fn environments_do_not_displace_each_others_messages_in_turn() {
+    let mut producer = producer(2);
+    let most = u64::try_from(MAX_MESSAGES).unwrap();
+    for n in 0..most / 2 {
+        deliver(&mut producer, &message(6, n, 0));
+        deliver(&mut producer, &message(7, n, 0));
+    }
+    for source in [6, 7] {
+        let error = producer.deliver(&message(source, most, 0), Consumption::Claim).unwrap_err();
+        assert!(
+            matches!(&error, DeliveryError::Producer(ProducerError::Pool(PoolError::TooManyMessages))),
+            "{error}"
+        );
+    }
+    deliver(&mut producer, &message(8, 0, 0));
 }
