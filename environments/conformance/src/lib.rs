@@ -110,6 +110,7 @@ macro_rules! conformance {
             messages::no_line_consumes_a_message,
             messages::what_is_taken_in_is_in_the_state,
             messages::messages_of_others_are_not_consumed,
+            proving::proven_blocks_move_messages,
         );
     };
     (@all $subject:expr; $($more:tt)+) => {

@@ -9,7 +9,7 @@ use bridge_core::{BlockMessages, Consumption, Message, message::SEQUENCE_BITS};
 use circuits_core::{Digest, amount::Amount};
 use circuits_forging::fixtures::cache;
 use environments_core::{
-    environment::{Environment, EnvironmentId},
+    environment::{Environment, EnvironmentId, Proposal},
     producer::{BlockProducer, ChainedBlock},
 };
 use serde_json::{Value, json};
@@ -128,12 +128,8 @@ pub fn without_messages_none_are_sent_or_taken_in<S: Subject>(subject: &S) {
     assert!(consumed.is_none(), "the environment takes messages in, or refuses them: {HINT}");
 }
 
-/// A block emits and consumes the messages that [`Environment::messages`] names for its transactions, in their order,
-/// except for what failed transactions would have sent. Its statement has the digests of both lists.
-///
-/// # Panics
-/// If the promise is broken.
-pub fn blocks_carry_the_messages_of_their_transactions<S: MessageSubject>(subject: &S) {
+/// A producer whose last block takes in and sends what the subject gives.
+pub(crate) fn producer_with_messages<S: MessageSubject>(subject: &S) -> BlockProducer<S::Environment> {
     let mut producer = producer_at(subject, 1);
     for (message, consumption) in deliveries(subject, producer.environment(), producer.state()) {
         deliver(&mut producer, &message, consumption);
@@ -142,34 +138,61 @@ pub fn blocks_carry_the_messages_of_their_transactions<S: MessageSubject>(subjec
         producer.submit(transaction).expect("the pool has room");
     }
     propose_all(&mut producer);
+    producer
+}
 
-    let environment = producer.environment();
-    for block in producer.blocks() {
-        let height = block.block.first_height();
-        let failed: BTreeSet<_> =
-            environment.failures(block.block.witness()).into_iter().map(|(position, _)| position).collect();
-        let mut expected = BlockMessages::none(environment.id());
-        for (position, pending) in block.transactions.iter().enumerate() {
-            let BlockMessages { environment: named, inbox, outbox } =
-                environment.messages(&pending.transaction);
-            assert_eq!(named, environment.id(), "a transaction's messages name its environment");
-            expected.inbox.extend(inbox);
-            if !failed.contains(&position) {
-                expected.outbox.extend(outbox);
-            }
+/// A block emits and consumes the messages that [`Environment::messages`] names for its transactions, in their order,
+/// except for what failed transactions would have sent. Its statement has the digests of both lists.
+///
+/// # Panics
+/// If the promise is broken.
+pub fn blocks_carry_the_messages_of_their_transactions<S: MessageSubject>(subject: &S) {
+    // Without a producer, which makes no other blocks.
+    let environment = environment(subject);
+    let genesis = environment.genesis();
+    let valid = subject.valid(&environment, &genesis);
+    let state = propose_and_compare(&environment, &genesis, &valid);
+    let arrivals = deliveries(subject, &environment, &state).into_iter().map(|(message, consumption)| {
+        let consumed = environment.consume(&message, consumption).expect("the state model has messages");
+        consumed.unwrap_or_else(|error| panic!("{consumption:?} of {message:?} is not taken in: {error}"))
+    });
+    let sends = sends(subject, &environment, &state).into_iter().map(|(transaction, _)| transaction);
+    propose_and_compare(&environment, &state, &arrivals.chain(sends).collect::<Vec<_>>());
+}
+
+/// Proposes a block of all `transactions`, compares its messages with theirs, and returns the state after it.
+fn propose_and_compare<E: Environment>(
+    environment: &E,
+    before: &E::State,
+    transactions: &[E::Transaction],
+) -> E::State {
+    let offered: Vec<_> = transactions.iter().collect();
+    let Proposal { block, state, included, .. } = environment.propose(before, &offered).expect("a block");
+    assert_eq!(included.len(), transactions.len(), "what the subject gives is valid and fits into one block");
+    let height = block.first_height();
+    let failures = environment.failures(block.witness());
+    let failed: BTreeSet<_> = failures.into_iter().map(|(position, _)| position).collect();
+    let mut expected = BlockMessages::none(environment.id());
+    for (position, transaction) in transactions.iter().enumerate() {
+        let BlockMessages { environment: named, inbox, outbox } = environment.messages(transaction);
+        assert_eq!(named, environment.id(), "a transaction's messages name its environment");
+        expected.inbox.extend(inbox);
+        if !failed.contains(&position) {
+            expected.outbox.extend(outbox);
         }
-        let carried = block.block.messages();
-        assert_eq!(
-            carried.outbox, expected.outbox,
-            "block {height} emits other messages (left) than its transactions name (right)"
-        );
-        assert_eq!(
-            carried.inbox, expected.inbox,
-            "block {height} consumes other messages (left) than its transactions name (right)"
-        );
-        let stated = carried.check_named_in(block.block.statement());
-        assert_eq!(stated, Ok(()), "block {height} states the messages that it carries");
     }
+    let carried = block.messages();
+    assert_eq!(
+        carried.outbox, expected.outbox,
+        "block {height} emits other messages (left) than its transactions name (right)"
+    );
+    assert_eq!(
+        carried.inbox, expected.inbox,
+        "block {height} consumes other messages (left) than its transactions name (right)"
+    );
+    let stated = carried.check_named_in(block.statement());
+    assert_eq!(stated, Ok(()), "block {height} states the messages that it carries");
+    state
 }
 
 /// A transaction sends what its user asked for, to whom they asked for, in the name of its environment; and no two

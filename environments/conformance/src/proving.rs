@@ -8,7 +8,31 @@ use environments_core::{
     producer::BlockProducer,
 };
 
-use super::{CHAIN_ID, Subject, id, producer, propose_valid, secret};
+use super::{
+    CHAIN_ID, Subject, id,
+    messages::{MessageSubject, producer_with_messages},
+    producer, propose_valid, secret,
+};
+
+/// Checks that the block at `height` has a proof in the block shape under a listed key, which states what was proposed and
+/// survives a file.
+fn check_proven<E: Environment>(producer: &BlockProducer<E>, height: u32) {
+    let kernels = producer.environment().kernels(cache()).expect("the kernels can be built");
+    let proposed = &producer.block(height).expect("proposed").block;
+    let proven = producer.prove(cache(), height).expect("a proposed block has a proof");
+    assert_eq!(proven.statement(), proposed.statement());
+    assert_eq!(proven.messages(), proposed.messages());
+    assert_eq!(proven.body(), proposed.body());
+    assert!(kernels.contains(&proven.key_digest()), "the key is listed");
+
+    let bundle = BlockBundle::new(&proven);
+    let bytes = bundle.encode().expect("a bundle can be written");
+    let read = BlockBundle::decode(&bytes).expect("a bundle can be read");
+    assert_eq!(read, bundle);
+    let common = &circuits_protocol::wrap::block_shape().common;
+    let (_, _, key) = read.open(common).expect("the proof verifies in the block shape");
+    assert_eq!(key, proven.key_digest());
+}
 
 /// A block's proof has the block shape and a listed key, states what was proposed, and survives a file, even if the second
 /// block is proved before the first. A block whose statement was changed afterwards has no proof.
@@ -19,21 +43,8 @@ pub fn proven_blocks_verify<S: Subject>(subject: &S) {
     let mut producer = producer(subject);
     propose_valid(subject, &mut producer);
     propose_valid(subject, &mut producer);
-    let kernels = producer.environment().kernels(cache()).expect("the kernels can be built");
-    let common = &circuits_protocol::wrap::block_shape().common;
     for height in [2, 1] {
-        let proposed = &producer.block(height).expect("proposed").block;
-        let proven = producer.prove(cache(), height).expect("a proposed block has a proof");
-        assert_eq!(proven.statement(), proposed.statement());
-        assert_eq!(proven.body(), proposed.body());
-        assert!(kernels.contains(&proven.key_digest()), "the key is listed");
-
-        let bundle = BlockBundle::new(&proven);
-        let bytes = bundle.encode().expect("a bundle can be written");
-        let read = BlockBundle::decode(&bytes).expect("a bundle can be read");
-        assert_eq!(read, bundle);
-        let (_, _, key) = read.open(common).expect("the proof verifies in the block shape");
-        assert_eq!(key, proven.key_digest());
+        check_proven(&producer, height);
     }
 
     let honest = &producer.block(1).expect("proposed").block;
@@ -48,6 +59,15 @@ pub fn proven_blocks_verify<S: Subject>(subject: &S) {
     .expect("the statement's ranges hold");
     let result = producer.environment().prove(cache(), &changed);
     assert!(result.is_err(), "a block with another new state has a proof");
+}
+
+/// A block that takes messages in and sends some has a proof like any other.
+///
+/// # Panics
+/// If the promise is broken.
+pub fn proven_blocks_move_messages<S: MessageSubject>(subject: &S) {
+    let producer = producer_with_messages(subject);
+    check_proven(&producer, producer.height());
 }
 
 /// Nobody can prove a block of this environment without the producer's secret.

@@ -11,6 +11,7 @@ use circuits_protocol::statement::BlockStatement;
 use environments_conformance::{
     Subject, body, chain, commitments, execution, id, lines,
     messages::{self, MessageSubject},
+    proving,
 };
 use environments_core::{
     EnvironmentId,
@@ -70,6 +71,8 @@ enum Fault {
     RemembersByHeight,
     /// The commitment covers how often a block of its height was proposed before.
     CommitsToAttempts,
+    /// The kernel's prover is not told what came in.
+    ProvesNoArrivals,
 }
 
 /// A till with a fault.
@@ -268,7 +271,13 @@ impl Environment for Faulty {
         cache: &CircuitCache,
         block: &ProposedBlock<TillBlock>,
     ) -> Result<ProvenBlock, ProveError> {
-        self.till.prove(cache, block)
+        let mut witness = block.witness().clone();
+        if self.fault == Fault::ProvesNoArrivals {
+            witness.messages.inbox.clear();
+        }
+        let (statement, messages, body) =
+            (*block.statement(), block.messages().clone(), block.body().to_vec());
+        self.till.prove(cache, &ProposedBlock::new(statement, messages, body, witness)?)
     }
 
     fn room(&self) -> Room {
@@ -389,24 +398,6 @@ const PROMISES: &[Promise] = promises![
 const FAULTS: &[(Fault, &[(&str, &str)])] = &[
     (Fault::Nothing, &[]),
     (
-        Fault::NamesNoMessages,
-        &[("blocks_carry_the_messages_of_their_transactions", "emits other messages (left)")],
-    ),
-    (
-        Fault::SendsBackwards,
-        &[
-            ("blocks_carry_the_messages_of_their_transactions", "emits other messages (left)"),
-            ("what_is_sent_is_what_was_asked_for", "a message has another recipient (left)"),
-        ],
-    ),
-    (
-        Fault::HidesArrivals,
-        &[
-            ("blocks_carry_the_messages_of_their_transactions", "consumes other messages (left)"),
-            ("what_is_taken_in_is_in_the_state", "the block consumes the message that was delivered"),
-        ],
-    ),
-    (
         Fault::SendsToItsOwnName,
         &[("what_is_sent_is_what_was_asked_for", "a message has another recipient (left)")],
     ),
@@ -451,6 +442,14 @@ const FAULTS: &[(Fault, &[(&str, &str)])] = &[
     ),
 ];
 
+/// Faults of which a producer makes no block with messages, what the promise about these says, and the lists that the
+/// producer names. Every promise that needs such a block is broken too.
+const REFUSED: &[(Fault, &str, &[&str])] = &[
+    (Fault::NamesNoMessages, "emits other messages (left)", &["inbox", "outbox"]),
+    (Fault::SendsBackwards, "emits other messages (left)", &["outbox"]),
+    (Fault::HidesArrivals, "consumes other messages (left)", &["inbox"]),
+];
+
 /// The promises that a till with `fault` breaks, with what they say.
 fn broken(fault: Fault) -> Vec<(&'static str, String)> {
     let said = |&(name, promise): &Promise| Some((name, contained(|| promise(&Broken(fault))).err()?));
@@ -468,6 +467,31 @@ fn each_fault_breaks_its_promises_alone_and_the_suite_says_what_is_wrong() {
             assert!(said.contains(part), "{fault:?} breaks {name}, which says: {said}");
         }
     }
+}
+
+#[test]
+fn messages_that_transactions_do_not_name_are_noticed_and_their_blocks_are_refused() {
+    for (fault, part, lists) in REFUSED {
+        let found = broken(*fault);
+        let is_own = |(name, _): &(&str, String)| *name == "blocks_carry_the_messages_of_their_transactions";
+        let (own, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_own);
+        assert!(own.len() == 1 && own[0].1.contains(part), "{fault:?}: {own:#?}");
+        assert!(!others.is_empty(), "{fault:?}: a producer makes its blocks");
+        for (name, said) in others {
+            let is_refusal = said.contains("Messages { height: ")
+                && lists.iter().any(|list| said.contains(&format!("list: \"{list}\"")));
+            assert!(is_refusal, "{fault:?} breaks {name}, which says: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_prover_that_forgets_what_came_in_is_noticed() {
+    let faulty = Broken(Fault::ProvesNoArrivals);
+    assert_eq!(broken(Fault::ProvesNoArrivals), [], "nothing but a proof shows it");
+    proving::proven_blocks_verify(&faulty);
+    let said = contained(|| proving::proven_blocks_move_messages(&faulty)).expect_err("no message came in");
+    assert!(said.contains("a proposed block has a proof"), "{said}");
 }
 
 #[test]
