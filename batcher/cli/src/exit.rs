@@ -313,7 +313,9 @@ impl HasExitCode for LeftoverError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::File(error) => error.exit_code(),
-            Self::Invalid { .. }
+            Self::Elsewhere { .. }
+            | Self::OutOfReach { .. }
+            | Self::Invalid { .. }
             | Self::Follow { .. }
             | Self::OtherProgram { .. }
             | Self::OtherState { .. }

@@ -1,7 +1,7 @@
 //! Makes one superblock: from a directory of block bundles and a state to a superblock bundle and the next state.
 //!
 //! The bundle is written before the state moves, and neither replaces a file. A run that is interrupted between the two
-//! leaves a bundle, which the next run adopts ([`crate::leftover`]).
+//! leaves a bundle, which the next run adopts ([`crate::leftover`]), and finds wherever it is ([`crate::location`]).
 
 use std::{
     path::{Path, PathBuf},
@@ -23,7 +23,7 @@ use thiserror::Error;
 use crate::{
     anchor::{self, Untrusted},
     intake::{CheckedBlock, Intake, IntakeError, MAX_VERIFIED, Reader, Refusal, Refused, Stale},
-    leftover::{Leftover, LeftoverError},
+    leftover::{self, Leftover, LeftoverError},
     output::{OutputDirectory, superblock_file},
     planner::{LeftOut, MAX_BLOCKS, Plan, Planner, Selection},
     prove::{Progress, ProveError, Prover},
@@ -99,7 +99,7 @@ pub enum BatchError {
     /// The trust file would refuse the superblock.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
-    /// Another bundle of this number is there.
+    /// Another bundle of this number is there, or may be elsewhere.
     #[error(transparent)]
     Leftover(#[from] LeftoverError),
     /// A checked block does not apply.
@@ -122,8 +122,8 @@ pub enum BatchError {
 impl Batcher<'_> {
     /// Makes the next superblock after the latest of `states` from the bundles in the directory `blocks` and the `deposits`
     /// that L1's queue has beyond those consumed. Writes its bundle to the directory `superblocks`, which exists, then the
-    /// new state. A crash before that last write leaves the old state, from which the same run starts again with the proofs
-    /// that were finished, or adopts the bundle.
+    /// new state; before both, it remembers the directory beside the states. A crash before that last write leaves the old
+    /// state, from which the same run starts again with the proofs that were finished, or adopts the bundle.
     ///
     /// # Errors
     /// [`BatchError`]. A refused bundle is not an error: the outcome lists it.
@@ -139,13 +139,12 @@ impl Batcher<'_> {
         if let Some(trust) = self.trust {
             anchor::check(trust, state, registry_root)?;
         }
+        leftover::check_elsewhere(states, superblocks)?;
         let leftover = Leftover::find(superblocks, state, self.engine.pinned())?;
         let store = Store::open(self.output)?;
         let program = self.program();
         let refusal = |sha3: &[u8; 32]| store.refusal(sha3, &program);
-        // Every environment's share is a whole superblock at least.
-        let max_verified = MAX_VERIFIED.max(MAX_BLOCKS * registry.entries().count());
-        let reader = Reader { state, registry, refusal: &refusal, max_verified };
+        let reader = Reader { state, registry, refusal: &refusal, max_verified: max_verified(registry) };
         let Intake { blocks, refused, stale, copies, waiting } = reader.read(blocks)?;
         // The outcome lists the bundles in any case.
         let unrecorded = refused.iter().filter_map(|bundle| record(&store, bundle, &program).err()).collect();
@@ -249,8 +248,8 @@ impl Batcher<'_> {
     }
 }
 
-/// Writes a superblock's bundle to the directory `superblocks`, then makes `state` the latest one. Returns the bundle's path,
-/// and why some states that are too old to be kept are not removed.
+/// Remembers the directory `superblocks`, writes a superblock's bundle to it, then makes `state` the latest one. Returns the
+/// bundle's path, and why some states that are too old to be kept are not removed.
 fn write(
     superblocks: &Path,
     bundle: &[u8],
@@ -258,9 +257,15 @@ fn write(
     states: &mut States,
 ) -> Result<(PathBuf, Vec<FileError>), BatchError> {
     let path = superblock_file(superblocks, state.number);
+    states.set_location(superblocks)?;
     // A bundle that is adopted was perhaps not durable yet.
     file::write_new(&path, bundle)?;
     Ok((path, states.advance(state.clone())?))
+}
+
+/// The most bundles whose proofs are verified: every environment's share is a whole superblock at least.
+fn max_verified(registry: &Registry) -> usize {
+    MAX_VERIFIED.max(MAX_BLOCKS * registry.entries().count())
 }
 
 /// Records a refusal, unless it is on record already.
@@ -275,4 +280,23 @@ fn record(store: &Store, bundle: &Refused, program: &str) -> Result<(), StoreErr
 
 fn with_paths(left_out: Vec<(usize, LeftOut)>, blocks: &[CheckedBlock]) -> Vec<(PathBuf, LeftOut)> {
     left_out.into_iter().map(|(index, reason)| (blocks[index].path.clone(), reason)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use batcher_circuits::testing::free_registry;
+
+    use super::*;
+
+    #[test]
+    fn every_environment_has_a_whole_superblock_verified_however_many_there_are() {
+        for count in [1, 8, 9, 40] {
+            let registry = free_registry(count);
+            let state = SuperblockState::genesis(1);
+            let max_verified = max_verified(&registry);
+            let reader = Reader { state: &state, registry: &registry, refusal: &|_| None, max_verified };
+            assert!(reader.share() >= MAX_BLOCKS, "{} of {count} environments", reader.share());
+            assert!(max_verified >= MAX_VERIFIED);
+        }
+    }
 }

@@ -183,7 +183,7 @@ impl Reader<'_> {
     /// # Errors
     /// [`IntakeError`] if the directory cannot be listed. A bad bundle is not an error: it is in [`Intake::refused`].
     pub fn read(&self, directory: &Path) -> Result<Intake, IntakeError> {
-        let share = (self.max_verified / self.registry.entries().count().max(1)).max(1);
+        let share = self.share();
         let (mut intake, mut progress) = (Intake::default(), Progress::default());
         // Low heights first: what comes next never waits for what comes later.
         let mut paths: Vec<(u32, PathBuf)> =
@@ -207,6 +207,11 @@ impl Reader<'_> {
         }
         intake.sort();
         Ok(intake)
+    }
+
+    /// How many proofs are verified for each environment.
+    pub(crate) fn share(&self) -> usize {
+        (self.max_verified / self.registry.entries().count().max(1)).max(1)
     }
 
     /// Judges one file: cheap checks first, then its proof, if the environment's `share` is not used up.

@@ -1,12 +1,13 @@
 //! The bundle of a superblock that the state does not have yet. A run that is interrupted after it writes the bundle and
-//! before it moves the state leaves one.
+//! before it moves the state leaves one, and so does a rollback of the state alone.
 //!
 //! Somebody may have seen that superblock, so there must be no other one of its number. It is adopted if its blocks and
 //! deposits are given again; bundles of other blocks may lie beside them. Otherwise it stays, and whoever calls has to
-//! decide: it may be one that was rolled back. The state that it leads to follows from it alone.
+//! decide: it may be one that was rolled back. The state that it leads to follows from it alone. A run that writes to
+//! another directory finds it by its [location](crate::location).
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -24,14 +25,20 @@ use circuits_files::file::{self, FileError, FileKind};
 use circuits_protocol::{registry::EnvironmentId, statement::SuperblockStatement};
 use thiserror::Error;
 
-use crate::{output::superblock_file, planner::Candidate};
+use crate::{output::superblock_file, planner::Candidate, states::States};
 
 /// Why a superblock is not made where there is a bundle of its number.
 #[derive(Debug, Error)]
 pub enum LeftoverError {
-    /// The bundle cannot be read.
+    /// The bundle, or the file that says where it goes, cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The bundle lies in another directory than the one that is written to.
+    #[error("{path}: superblock {number} is there; write to that directory to go on after it, or move it away if nobody has received it", path = .path.display())]
+    Elsewhere { path: PathBuf, number: u32 },
+    /// The bundle may lie in a directory that cannot be read.
+    #[error("{path}: superblock {number} may be there, and it cannot be looked for: {source}; make the directory readable, or remove {location} if nobody has received it", path = .path.display(), location = .location.display())]
+    OutOfReach { path: PathBuf, number: u32, location: PathBuf, source: io::Error },
     /// The file is not a valid superblock.
     #[error("{path}: the file is not a valid superblock: {source}; move it away to make one", path = .path.display())]
     Invalid { path: PathBuf, source: Box<BundleError> },
@@ -70,6 +77,34 @@ fn is(entry: &BlockEntry, block: &Candidate) -> bool {
         && (entry.first_height, entry.last_height) == (header.first_height, header.last_height)
         && (entry.new_state, entry.body) == (statement.new_state, statement.body)
         && (entry.outbox, entry.inbox) == (statement.outbox, statement.inbox)
+}
+
+/// Checks that no other directory than `superblocks` has, or may have, the superblock that follows the latest of `states`.
+///
+/// # Errors
+/// [`LeftoverError::Elsewhere`], [`LeftoverError::OutOfReach`] and [`LeftoverError::File`].
+pub(crate) fn check_elsewhere(states: &States, superblocks: &Path) -> Result<(), LeftoverError> {
+    let Some(directory) = states.location()? else { return Ok(()) };
+    let number = states.latest().number.saturating_add(1);
+    let path = superblock_file(&directory, number);
+    // A directory that is missing may be one that is not mounted.
+    let found = directory.canonicalize().and_then(|directory| match fs::symlink_metadata(&path) {
+        Ok(_) => Ok(Some(directory)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    });
+    match found {
+        Ok(Some(directory)) if superblocks.canonicalize().ok().as_ref() != Some(&directory) => {
+            Err(LeftoverError::Elsewhere { path, number })
+        }
+        Ok(_) => Ok(()),
+        Err(source) => Err(LeftoverError::OutOfReach {
+            path: directory,
+            number,
+            location: states.location_file(),
+            source,
+        }),
+    }
 }
 
 /// A valid bundle of the superblock that follows a state.

@@ -8,6 +8,7 @@ mod follow_display;
 pub mod intake;
 pub mod leftover;
 pub mod lifecycle;
+pub mod location;
 mod outcome_display;
 pub mod output;
 pub mod planner;

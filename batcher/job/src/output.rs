@@ -5,6 +5,7 @@
 //!   blocks/000001/environment-00001-block-000001.block    a block bundle of superblock 1
 //!   superblocks/superblock-000001.superblock              a superblock bundle
 //!   state/state-00000001.superblock                       the state after superblock 1
+//!   state/location-00000001.superblock                    the directory to which superblock 1 goes
 //!   state/state.lock                                      held while a process moves the state forward
 //!   registry.superblock                                   environments and their kernels
 //!   trust.toml                                            what a verifier trusts
@@ -12,8 +13,8 @@
 //!   quarantine/<SHA3-256>.record                          why a bundle was refused
 //! ```
 //!
-//! A command may keep the states or the superblocks in a directory of its own: [`state_file`], [`lock_file`] and
-//! [`superblock_file`] name the files there.
+//! A command may keep the states or the superblocks in a directory of its own: [`state_file`], [`location_file`],
+//! [`lock_file`] and [`superblock_file`] name the files there.
 
 use std::{
     fs, io,
@@ -129,6 +130,16 @@ fn state_name(number: u32) -> String {
     format!("state-{number:08}.superblock")
 }
 
+/// The file in the directory of states that says where superblock `number` goes.
+#[must_use]
+pub fn location_file(directory: &Path, number: u32) -> PathBuf {
+    directory.join(location_name(number))
+}
+
+fn location_name(number: u32) -> String {
+    format!("location-{number:08}.superblock")
+}
+
 /// The file that a process locks while it moves the states in `directory` forward or back.
 #[must_use]
 pub fn lock_file(directory: &Path) -> PathBuf {
@@ -151,6 +162,14 @@ fn superblock_name(number: u32) -> String {
 /// [`FileError::Io`]
 pub fn state_numbers(directory: &Path) -> Result<Vec<u32>, FileError> {
     numbers(directory, "state-", state_name)
+}
+
+/// The numbers of the superblocks of which `directory` says where they go, ascending. A directory that is missing has none.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn location_numbers(directory: &Path) -> Result<Vec<u32>, FileError> {
+    numbers(directory, "location-", location_name)
 }
 
 /// The numbers of the superblock bundles in `directory`, ascending. A directory that is missing has none.

@@ -4,12 +4,13 @@
 //! state/
 //!   state-00000006.superblock                     the state after superblock 6
 //!   state-00000007.superblock                     the latest state, which superblock 8 continues
+//!   location-00000007.superblock                  the directory to which superblock 7 goes
 //!   state.lock                                    held while a process moves the states
 //!   rolled-back-1/state-00000008.superblock       a state that a rollback moved aside
 //! ```
 //!
 //! A state file is written once and never changed. Moving forward adds a file and then removes those that are too old;
-//! moving back moves files aside. So the directory holds a whole chain of states at any moment, and a crash leaves it where
+//! moving back moves files aside, and lets the locations stay, since the superblocks do. So the directory holds a whole chain of states at any moment, and a crash leaves it where
 //! it was or where it was going.
 
 use std::{
@@ -24,9 +25,10 @@ use circuits_files::file::{self, FileError};
 use thiserror::Error;
 
 use crate::{
+    location,
     output::{
-        DirectoryError, create_directory, lock_file, state_file, state_numbers, superblock_file,
-        superblock_numbers,
+        DirectoryError, create_directory, location_file, location_numbers, lock_file, state_file,
+        state_numbers, superblock_file, superblock_numbers,
     },
     state::{self, StateError},
 };
@@ -175,6 +177,32 @@ impl States {
         Ok(())
     }
 
+    /// The file that says where the next superblock goes, if a run began to write it.
+    pub(crate) fn location_file(&self) -> PathBuf {
+        location_file(&self.directory, self.next_number())
+    }
+
+    /// The directory to which the next superblock goes, if a run began to write it.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub(crate) fn location(&self) -> Result<Option<PathBuf>, FileError> {
+        location::read(&self.directory, self.next_number())
+    }
+
+    /// Remembers that the next superblock goes to the directory `superblocks`, which exists. To be called before its bundle
+    /// is written.
+    ///
+    /// # Errors
+    /// [`StatesError::File`]
+    pub(crate) fn set_location(&self, superblocks: &Path) -> Result<(), StatesError> {
+        Ok(location::write(&self.directory, self.next_number(), superblocks)?)
+    }
+
+    fn next_number(&self) -> u32 {
+        self.latest.number.saturating_add(1)
+    }
+
     /// Makes `next` the latest state: writes it, then removes the states that are too old to be kept. Returns why some of
     /// these stay; the next call tries again.
     ///
@@ -190,15 +218,19 @@ impl States {
         Ok(self.remove_old().unwrap_or_else(|error| vec![error]))
     }
 
-    /// Removes the states that are too old to be kept, and returns why some of them stay.
+    /// Removes the states that are too old to be kept, with the locations of their superblocks, and returns why some of them
+    /// stay.
     fn remove_old(&self) -> Result<Vec<FileError>, FileError> {
         let last_removed = self.latest.number.checked_sub(self.kept.get());
-        let old = state_numbers(&self.directory)?.into_iter().filter(|&number| Some(number) <= last_removed);
-        let remove = |number| {
-            let path = state_file(&self.directory, number);
+        let is_old = |number: &u32| Some(*number) <= last_removed;
+        let file = |name: fn(&Path, u32) -> PathBuf| move |number| name(&self.directory, number);
+        let states = state_numbers(&self.directory)?.into_iter().filter(is_old).map(file(state_file));
+        let locations =
+            location_numbers(&self.directory)?.into_iter().filter(is_old).map(file(location_file));
+        let remove = |path: PathBuf| {
             fs::remove_file(&path).err().map(|source| FileError::Io { path, action: "remove it", source })
         };
-        Ok(old.filter_map(remove).collect())
+        Ok(states.chain(locations).filter_map(remove).collect())
     }
 }
 
@@ -324,6 +356,26 @@ mod tests {
     }
 
     #[test]
+    fn locations_are_kept_as_long_as_the_states() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let kept = NonZeroU32::new(2).expect("not 0");
+        let mut states = States::open(directory.path(), Some(CHAIN_ID)).expect("a new chain").keeping(kept);
+        for number in 1..=4 {
+            assert_eq!(states.location().expect("readable"), None);
+            states.set_location(directory.path()).expect("writable");
+            assert!(states.location().expect("readable").is_some());
+            assert!(states.advance(after(number)).expect("the next state").is_empty());
+        }
+        assert_eq!(location_numbers(directory.path()).expect("readable"), [3, 4]);
+        drop(states);
+        roll_back(directory.path(), 3, None).expect("kept");
+        let states = States::open(directory.path(), None).expect("a chain");
+        let found = states.location().expect("readable").expect("superblock 4 stays where it is");
+        let canonical = |path: &Path| path.canonicalize().expect("it exists");
+        assert_eq!(canonical(&found), canonical(directory.path()));
+    }
+
+    #[test]
     fn files_with_other_names_are_no_states() {
         let directory = chain(1, 5);
         for name in ["state.superblock", "state-9.superblock", "state-+0000009.superblock", "state-00000009"]
@@ -405,6 +457,19 @@ mod tests {
         assert_eq!(again.moved, [(state_file(directory.path(), 3), state_file(&aside, 3))]);
         // Nothing is left to move.
         assert!(roll_back(directory.path(), 2, None).expect("kept").moved.is_empty());
+    }
+
+    #[test]
+    fn a_rollback_with_bundles_in_a_directory_that_is_missing_changes_nothing() {
+        let directory = chain(2, 5);
+        let missing = directory.path().join("superblocks");
+        let error = roll_back(directory.path(), 1, Some(&missing)).expect_err("no directory");
+        assert!(
+            matches!(&error, StatesError::File(FileError::Io { path, action: "open it", .. }) if *path == missing),
+            "{error}"
+        );
+        assert_eq!(kept(directory.path()), [0, 1, 2]);
+        assert!(!missing.exists() && !directory.path().join("rolled-back-1").exists());
     }
 
     #[test]

@@ -22,9 +22,9 @@ use common::{batch, batch_to, block_bundle, waiting, write_block};
 /// One test at a time.
 static FAULTS: Mutex<()> = Mutex::new(());
 
-/// Durable steps before the last rename has happened: a proof, a superblock and a state, each written, synced
+/// Durable steps before the last rename has happened: a proof, a location, a superblock and a state, each written, synced
 /// and renamed.
-const LEAST_STEPS: u64 = 3 * 3;
+const LEAST_STEPS: u64 = 4 * 3;
 
 /// The number of the latest state.
 fn number(root: &Path) -> u32 {
@@ -97,6 +97,35 @@ fn a_superblock_without_its_state_is_adopted_by_the_same_input() {
     write_block(&root.join("blocks"), "2-1.block", &block_bundle(block(1, 2)));
     let next = batch(root).expect("a valid block").made.expect("a block");
     verify(vec![made.path, next.path], None, PinnedKeys::embedded()).expect("a chain");
+}
+
+#[test]
+fn a_superblock_without_its_state_is_found_whatever_directory_the_next_run_writes_to() {
+    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    let outs = ["first", "second"].map(|name| root.join(name));
+    waiting(root, &[(1, 1), (2, 1)]);
+    // Wherever a run stops, the next one writes to the other directory. A proof, which takes five steps, is made in both.
+    for step in 5..100 {
+        faults::arm(step);
+        let result = batch_to(root, &outs[step as usize % 2], &[], None);
+        faults::disarm();
+        let bundles: Vec<_> = outs.iter().filter(|out| superblock_file(out, 1).exists()).collect();
+        assert!(bundles.len() <= 1, "step {step} left two superblocks of one number");
+        match (result, bundles.first()) {
+            (Ok(_), _) => panic!("no run was stopped after it wrote a superblock"),
+            (Err(BatchError::Leftover(LeftoverError::Elsewhere { number: 1, .. })), Some(out)) => {
+                assert_eq!(number(root), 0);
+                let made = batch_to(root, out, &[], None).expect("the same input").made.expect("two blocks");
+                assert!(made.is_adopted);
+                assert_eq!(number(root), 1);
+                return;
+            }
+            (Err(_), _) => {}
+        }
+    }
+    panic!("no run found the superblock");
 }
 
 #[test]

@@ -41,6 +41,8 @@ pub enum FileKind {
     QuarantineRecord = 7,
     /// The environments, their producers and their kernels.
     Registry = 8,
+    /// The directory to which a superblock's bundle goes.
+    SuperblockLocation = 9,
 }
 
 /// Codes that kinds had in earlier layouts, which nobody reads any more. No kind gets one of them again.
@@ -48,7 +50,7 @@ const FORMER_CODES: [(u16, FileKind); 1] = [(1, FileKind::Registry)];
 
 impl FileKind {
     /// Every kind, ascending by code.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::BlockBundle,
         Self::TransactionBundle,
         Self::SuperblockBundle,
@@ -56,6 +58,7 @@ impl FileKind {
         Self::TaskProof,
         Self::QuarantineRecord,
         Self::Registry,
+        Self::SuperblockLocation,
     ];
 
     fn from_code(code: u16) -> Result<Self, FormatError> {
@@ -78,6 +81,7 @@ impl fmt::Display for FileKind {
             Self::SuperblockState => "superblock state",
             Self::TaskProof => "task proof",
             Self::QuarantineRecord => "quarantine record",
+            Self::SuperblockLocation => "superblock location",
         })
     }
 }

@@ -1,9 +1,14 @@
 //! The contents of files by kind, in the form in which they are shown.
 
-use std::{collections::BTreeMap, error::Error, path::Path};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    path::{Path, PathBuf},
+};
 
 use batcher_circuits::state::{EnvironmentHead, SuperblockState};
 use batcher_job::{
+    location::Location,
     state,
     store::{self, QuarantineRecord},
 };
@@ -28,7 +33,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::InspectError;
-use crate::registry::Listing;
+use crate::{as_text, registry::Listing};
 
 /// What a file holds, by its kind.
 #[derive(Serialize)]
@@ -41,6 +46,7 @@ pub(super) enum Content {
     State(Box<State>),
     TaskProof(TaskProof),
     Quarantine(QuarantineRecord),
+    Location(SuperblocksDirectory),
     Trust(Trust),
 }
 
@@ -74,6 +80,10 @@ pub(super) fn read(
         }
         FileKind::QuarantineRecord => {
             Content::Quarantine(file::decode(kind, bytes, SMALL_LIMIT).map_err(in_file)?)
+        }
+        FileKind::SuperblockLocation => {
+            let location: Location = file::decode(kind, bytes, SMALL_LIMIT).map_err(in_file)?;
+            Content::Location(SuperblocksDirectory { superblocks: location.path().to_owned() })
         }
     };
     Ok((kind, content))
@@ -304,4 +314,11 @@ pub(super) struct TaskProof {
     task: String,
     key: Digest,
     proof_bytes: usize,
+}
+
+/// Where a superblock goes, seen from its states.
+#[derive(Serialize)]
+pub(super) struct SuperblocksDirectory {
+    #[serde(serialize_with = "as_text::path")]
+    superblocks: PathBuf,
 }

@@ -80,6 +80,21 @@ fn bundles_beyond_an_environments_share_wait_and_the_next_call_gets_on_with_them
 }
 
 #[test]
+fn low_heights_come_first_whatever_the_names_of_their_files() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for (name, bundle) in ["c.block", "b.block", "a.block", "d.block"].into_iter().zip(BUNDLES.iter()) {
+        write_block(directory.path(), name, bundle);
+    }
+    // Many later blocks of environment 1, so that the first ones are not judged together with all others.
+    for file in 0..70 {
+        write_block(directory.path(), &format!("a-{file:02}.block"), &junk(&BUNDLES[2], file));
+    }
+    let intake = read(directory.path(), &SuperblockState::genesis(5), 4);
+    assert_eq!(taken(&intake), ["b.block", "c.block", "d.block"]);
+    assert!(names(&intake.waiting).contains(&"a.block".to_owned()), "{:?}", intake.waiting);
+}
+
+#[test]
 fn more_files_than_one_call_verifies_stop_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     for file in 0..4097 {

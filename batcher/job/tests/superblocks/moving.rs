@@ -1,22 +1,24 @@
 //! The state moves forward once for each superblock, and back.
 
-use std::{fs, sync::Barrier, thread};
+use std::{fs, path::PathBuf, sync::Barrier, thread};
 
-use batcher_circuits::testing::{block, digest, free_registry, message};
+use batcher_circuits::testing::{block, digest, free_key, free_registry, message};
 use batcher_job::{
     anchor::Untrusted,
     batch::BatchError,
     leftover::{LeftoverError, OtherInput},
-    output::{state_numbers, superblock_file, superblock_numbers},
+    output::{location_file, state_numbers, superblock_file, superblock_numbers},
     planner::LeftOut,
     states::{StatesError, latest, roll_back},
 };
 use batcher_verify::{
+    bundle::SuperblockBundle,
     keys::PinnedKeys,
     trust::{RegistryFrom, Trust},
     verify::verify,
 };
 use bridge_core::Message;
+use circuits_core::recursion::key_digest;
 
 use crate::{
     common::{batch, batch_to, batch_with, block_bundle, waiting, write_block},
@@ -126,6 +128,103 @@ fn a_file_that_is_no_superblock_or_one_of_another_state_is_named_and_stays() {
     let error = batch(root).expect_err("superblock 1 again");
     assert!(matches!(error, BatchError::Leftover(LeftoverError::OtherState { number: 2, .. })), "{error}");
     assert_eq!(latest(root, None).expect("still there").number, 1);
+}
+
+#[test]
+fn a_rolled_back_superblock_is_in_the_way_of_one_in_another_directory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    let outs = ["first", "second", "third"].map(|name| root.join(name));
+    waiting(root, &[(1, 1), (2, 1)]);
+    for (number, out) in [(1, &outs[0]), (2, &outs[1])] {
+        batch_to(root, out, &[], None).expect("valid blocks").made.expect("a superblock");
+        write_block(
+            &root.join("blocks"),
+            &format!("late-{number}.block"),
+            &block_bundle(block(1, number + 1)),
+        );
+    }
+    let elsewhere = |out: &PathBuf| match batch_to(root, out, &[], None).expect_err("it is elsewhere") {
+        BatchError::Leftover(LeftoverError::Elsewhere { path, number }) => (path, number),
+        error => panic!("{error}"),
+    };
+    let canonical = |path: PathBuf| path.canonicalize().expect("it exists");
+    // Each superblock is where it went, whatever went elsewhere since.
+    for (number, other) in [(1, 0), (0, 1)] {
+        roll_back(root, number, None).expect("kept");
+        let own = 1 - other;
+        for out in [&outs[other], &outs[2]] {
+            let (path, found) = elsewhere(out);
+            assert_eq!(
+                (canonical(path), found),
+                (canonical(superblock_file(&outs[own], number + 1)), number + 1)
+            );
+        }
+    }
+    assert!(!outs[2].exists(), "nothing is written");
+    // Where it is, it is adopted by its blocks, which lie beside later ones.
+    let adopted = batch_to(root, &outs[0], &[], None).expect("the same blocks").made.expect("a superblock");
+    assert!(adopted.is_adopted);
+    // Moved aside, it is in nobody's way.
+    roll_back(root, 0, Some(&outs[0])).expect("kept");
+    for number in [1, 2] {
+        fs::remove_file(root.join(format!("blocks/late-{number}.block"))).expect("ours");
+    }
+    let made = batch_to(root, &outs[2], &[], None).expect("valid blocks").made.expect("a superblock");
+    assert!(!made.is_adopted);
+    assert_eq!(elsewhere(&outs[2]).1, 2);
+}
+
+#[test]
+fn a_superblock_in_a_directory_out_of_reach_is_not_made_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    let [out, away, other] = ["out", "away", "other"].map(|name| root.join(name));
+    waiting(root, &[(1, 1)]);
+    batch_to(root, &out, &[], None).expect("a valid block").made.expect("a block");
+    roll_back(root, 0, None).expect("kept");
+    fs::rename(&out, &away).expect("ours");
+    let error = batch_to(root, &other, &[], None).expect_err("who knows");
+    let location = location_file(root, 1);
+    assert!(
+        matches!(&error, BatchError::Leftover(LeftoverError::OutOfReach { number: 1, location: found, .. }) if *found == location),
+        "{error}"
+    );
+    assert!(error.to_string().contains(&*location.to_string_lossy()), "{error}");
+    assert!(!other.exists(), "nothing is written");
+    // A damaged location is no missing one.
+    let bytes = fs::read(&location).expect("written");
+    fs::write(&location, b"damaged").expect("ours");
+    let error = batch_to(root, &other, &[], None).expect_err("damaged");
+    assert!(matches!(&error, BatchError::Leftover(LeftoverError::File(_))), "{error}");
+    fs::write(&location, bytes).expect("ours");
+
+    // Within reach again, or given up.
+    fs::rename(&away, &out).expect("ours");
+    let error = batch_to(root, &other, &[], None).expect_err("it is there");
+    assert!(matches!(error, BatchError::Leftover(LeftoverError::Elsewhere { .. })), "{error}");
+    fs::remove_file(&location).expect("ours");
+    assert!(!batch_to(root, &other, &[], None).expect("valid").made.expect("a block").is_adopted);
+}
+
+#[test]
+fn a_superblock_of_a_program_with_other_circuits_is_named_and_stays() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    waiting(root, &[(1, 1)]);
+    let first = batch(root).expect("a valid block").made.expect("a block");
+    roll_back(root, 0, None).expect("the genesis is kept");
+    let mut bundle = SuperblockBundle::decode(&fs::read(&first.path).expect("written")).expect("valid");
+    bundle.key = key_digest(free_key());
+    let bytes = bundle.encode().expect("serialisable");
+    fs::write(&first.path, &bytes).expect("ours");
+    let error = batch(root).expect_err("another program's");
+    assert!(
+        matches!(&error, BatchError::Leftover(LeftoverError::OtherProgram { path }) if *path == first.path),
+        "{error}"
+    );
+    assert_eq!(fs::read(&first.path).expect("still there"), bytes);
+    assert_eq!(latest(root, None).expect("still there").number, 0);
 }
 
 #[test]
