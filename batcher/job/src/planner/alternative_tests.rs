@@ -208,17 +208,23 @@ fn what_waits_for_an_alternative_comes_once_that_is_taken() {
 }
 
 #[test]
-fn environments_give_way_one_at_a_time_by_id() {
-    // The first choice of environment 1 would come if environment 2 gave way before it.
+fn environments_give_way_one_at_a_time_and_another_one_first_in_each_superblock() {
+    // The first choice of environment 1 comes if environment 2 gives way before it.
     let sent = out(2, 1, 0);
     let spare = on(2, 1, silent(1));
     let waiting = tried(&on(1, 1, moves(1, &[&sent], &[])), true, &spare);
     let sending = on(2, 1, moves(2, &[], &[&sent]));
     let blocked = tried(&on(1, 1, moves(2, &[&out(3, 2, 0)], &[])), true, &sending);
-    let candidates = [waiting, spare.clone(), blocked, sending.clone()];
-    let selection = select_in_any_order(&candidates);
-    assert_eq!(selection.order, [1, 3]);
-    assert_eq!(selection.left_out, [(0, duplicate_of(&spare)), (2, duplicate_of(&sending))]);
+    let candidates = [waiting.clone(), spare.clone(), blocked, sending.clone()];
+    for (number, order, winner, loser) in
+        [(0, [1, 3], &spare, 0), (1, [3, 0], &waiting, 1), (2, [1, 3], &spare, 0)]
+    {
+        let history = vec![digest(1); number as usize];
+        let state = SuperblockState { number, history, ..SuperblockState::genesis(CHAIN) };
+        let selection = Planner::default().select(&state, &free_registry(4), &candidates, &[]);
+        assert_eq!(selection.order, order, "after superblock {number}");
+        assert_eq!(selection.left_out, [(loser, duplicate_of(winner)), (2, duplicate_of(&sending))]);
+    }
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub(super) struct Chain {
     pub(super) obstacles: Vec<Option<LeftOut>>,
 }
 
-/// The chains of all environments that have candidates, by environment.
+/// The chains of all environments that have candidates, in the order in which they take turns: by id, from another one on in
+/// each superblock, so that none is always the first.
 ///
 /// Of alternatives those are tried first that lead furthest: a block that nothing follows does not hide one that a producer
 /// went on from. Then the order is that of statement digests, of keys, and of the hashes of files: the order of `candidates`
@@ -59,7 +60,11 @@ pub(super) fn chains(state: &SuperblockState, registry: &Registry, candidates: &
         let (height, state) = head.map_or((0, genesis), |head| (head.height, head.state));
         Chain::new(Point { height, state }, continuations)
     };
-    by_environment.into_iter().map(chain).collect()
+    let number = state.number as usize;
+    let mut chains: Vec<_> = by_environment.into_iter().map(chain).collect();
+    let first = number.checked_rem(chains.len()).unwrap_or(0);
+    chains.rotate_left(first);
+    chains
 }
 
 /// The height to which each candidate leads, with those that can follow it.

@@ -21,7 +21,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(max_blocks: usize, max_messages: Capacity) -> Self {
+    pub(crate) fn new(max_blocks: usize, max_messages: Capacity) -> Self {
         Self { max_blocks, max_messages, blocks: 0, messages: Capacity::NONE }
     }
 

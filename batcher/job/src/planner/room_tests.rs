@@ -62,6 +62,22 @@ fn a_block_without_room_for_its_balances_waits_and_known_balances_take_none() {
 }
 
 #[test]
+fn in_full_superblocks_every_environment_is_the_first_in_turn() {
+    let (planner, registry) = (Planner { max_blocks: 2, ..Planner::default() }, free_registry(4));
+    let mut state = SuperblockState::genesis(CHAIN);
+    let mut left: Vec<_> = (1..=4).flat_map(|height| [1, 2, 4].map(|id| sending(id, height, 0))).collect();
+    let mut came = vec![];
+    while !left.is_empty() {
+        let selection = planner.select(&state, &registry, &left, &[]);
+        came.push(selection.order.iter().map(|&index| left[index].environment().get()).collect::<Vec<_>>());
+        let rest = selection.left_out.iter().map(|(index, _)| left[*index].clone()).collect();
+        let plan = planner.plan(&state, &registry, digest(1), selection).expect("valid");
+        (state, left) = (plan.transition.new_state, rest);
+    }
+    assert_eq!(came, [[1, 2], [2, 4], [4, 1], [1, 2], [2, 4], [4, 1]]);
+}
+
+#[test]
 fn a_block_that_no_superblock_has_room_for_never_comes() {
     let candidates = [sending(1, 1, 4)];
     let selection =

@@ -11,22 +11,23 @@
 //!
 //! # The approach
 //!
-//! The environments take turns, in the order of their ids. In each round an environment adds the first of the
-//! alternatives that continue it, if its messages can be moved by then; otherwise what keeps it is recorded as its
-//! *obstacle*. Adding a block never takes a possibility away from another environment, unless there is no room left:
-//! balances are changed by their own environment's blocks only, and a message has one consumer.
+//! The environments take turns, in the order of their ids; the first superblock begins with the lowest one, and each later
+//! superblock with the next one that has blocks. In each round an environment adds the first of the alternatives that
+//! continue it, if its messages can be moved by then; otherwise what keeps it is recorded as its *obstacle*. Adding a block
+//! never takes a possibility away from another environment, unless there is no room left: balances are changed by their own
+//! environment's blocks only, and a message has one consumer.
 //!
-//! If a round adds nothing, no first choice can come at all. Then one environment gives way: the first one, by id, that has
-//! another alternative which can come. It adds that one, and rounds go on. What was added is never taken back, so
-//! the choice among alternatives need not be the one that lets in the most blocks.
+//! If a round adds nothing, no first choice can come at all. Then one environment gives way: the first one, in the order of
+//! turns, that has another alternative which can come. It adds that one, and rounds go on. What was added is never taken
+//! back, so the choice among alternatives need not be the one that lets in the most blocks.
 //!
 //! For the same reason an obstacle lasts until the one thing changes that another environment can change: a missing
 //! message arrives. A block is tried again then, and never otherwise. Room only shrinks.
 //!
 //! # Example
 //!
-//! Environment 1 has the blocks `1a`, which claims a message of `2a`, and `1b`. Environment 2 has `2a`. Environment 3 has
-//! `3a`, which claims a message that nobody emits, and its alternative `3b`.
+//! In the first superblock, environment 1 has the blocks `1a`, which claims a message of `2a`, and `1b`. Environment 2 has
+//! `2a`. Environment 3 has `3a`, which claims a message that nobody emits, and its alternative `3b`.
 //!
 //! ```text
 //! round 1:  1a waits for the message     2a is added     3a waits for its message

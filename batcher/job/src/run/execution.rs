@@ -35,8 +35,11 @@ pub(super) struct Execution<'a> {
     deliveries: Deliveries,
     /// The balances that the bridge has by now.
     balances: BTreeSet<BalanceKey>,
-    /// What the present superblock has room for.
+    /// What the present superblock has room for, and what each one has at first.
     room: Room,
+    whole_room: Room,
+    /// The participant that has the first turn of the next superblock.
+    first: usize,
     transactions: TransactionReport,
     undeliverable: Vec<Undeliverable>,
 }
@@ -49,6 +52,8 @@ impl<'a> Execution<'a> {
             deliveries: Deliveries::default(),
             balances: BTreeSet::new(),
             room: Room::default(),
+            whole_room: Room::default(),
+            first: 0,
             transactions: TransactionReport::default(),
             undeliverable: vec![],
         }
@@ -71,20 +76,23 @@ impl<'a> Execution<'a> {
     /// Executes every environment's blocks for superblock `number`, which takes `deposits`. The environments take turns,
     /// one block each, so that an asset can go to another environment and back within one superblock. An environment
     /// makes no block if it has no transactions, or only some that wait for others. Once the superblock may have no room for
-    /// another block, none makes one: their transactions stay for the next superblock.
+    /// another block, none makes one: their transactions stay for the next superblock, in which the one whose turn it was
+    /// begins.
     pub(super) fn execute_blocks(
         &mut self,
         number: u32,
         deposits: &[Message],
     ) -> Result<Vec<ExecutedBlock>, RunError> {
         self.undeliverable.extend(self.deliveries.open(number, deposits, &mut self.participants));
-        self.room = Room::default();
+        self.room = self.whole_room;
         self.take_from_l1(number, deposits);
         let rounds = self.participants.iter().map(|one| one.blocks_per_superblock).max().unwrap_or(0);
+        let (first, count) = (std::mem::take(&mut self.first), self.participants.len());
         let mut executed = vec![];
         for round in 0..rounds {
-            for participant in 0..self.participants.len() {
+            for participant in (first..count).chain(0..first) {
                 if self.room.check_block(LARGEST_BLOCK).is_err() {
+                    self.first = participant;
                     return Ok(executed);
                 }
                 if round < self.participants[participant].blocks_per_superblock {

@@ -1,13 +1,15 @@
 use std::{fs, path::Path};
 
+use circuits_core::amount::Amount;
 use environments_accounts::{
     fixtures::{self, World, key, transfer},
     transaction::{SignedTransaction, Transaction},
 };
+use environments_core::pool::MAX_PER_SENDER;
 use environments_kinds::KINDS;
 
 use super::*;
-use crate::{run::RejectedTransaction, scenario::Scenario};
+use crate::{planner::MAX_MESSAGES, run::RejectedTransaction, scenario::Scenario};
 
 /// The blocks of a scenario, and what became of its transactions.
 fn execute(file: &Path) -> (usize, TransactionReport) {
@@ -38,23 +40,37 @@ fn signed(world: &World, client: usize, nonce: u32) -> SignedTransaction {
     world.sign(client, Transaction { nonce, ..world.unsigned(client, &[transfer(3, 0, 5)]) })
 }
 
-/// One account-based environment with one block of two transactions, which makes it of these.
-fn one_block(transactions: impl Fn(&World) -> Vec<SignedTransaction>) -> (usize, TransactionReport) {
+/// What an account-based environment makes of these transactions and deposits in a scenario with more of these fields.
+fn run(
+    transactions: &[SignedTransaction],
+    deposits: &[Message],
+    superblocks: u32,
+    fields: &str,
+) -> (usize, TransactionReport) {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: String| fs::write(directory.path().join(name), text).unwrap();
-    let world = World::new(7, fixtures::HOME, environments_conformance::secret(0));
-    let lines =
-        transactions(&world).iter().map(|one| serde_json::to_string(one).unwrap()).collect::<Vec<_>>();
+    let lines = transactions.iter().map(|one| serde_json::to_string(one).unwrap()).collect::<Vec<_>>();
+    let queue = deposits.iter().map(|one| serde_json::to_string(one).unwrap()).collect::<Vec<_>>();
     write("lines", lines.join("\n"));
+    write("queue", queue.join("\n"));
     write("genesis", serde_json::to_string(&fixtures::genesis(fixtures::HOME)).unwrap());
     let environment = format!(
-        "id = {}\nkind = \"accounts\"\nproducer_secret = \"{:064}\"\ngenesis = \"genesis\"\ntransactions = \"lines\"\n\
-         blocks_per_superblock = 1\ntransactions_per_block = 2\n",
+        "id = {}\nkind = \"accounts\"\nproducer_secret = \"{:064}\"\ngenesis = \"genesis\"\ntransactions = \"lines\"\n",
         fixtures::HOME,
         1,
     );
-    write("scenario", format!("chain_id = 7\nsuperblocks = 1\n[[environments]]\n{environment}"));
+    let scenario = format!("chain_id = 7\nsuperblocks = {superblocks}\ndeposits = \"queue\"\n");
+    write("scenario", format!("{scenario}[[environments]]\n{environment}{fields}"));
     execute(&directory.path().join("scenario"))
+}
+
+fn world() -> World {
+    World::new(7, fixtures::HOME, environments_conformance::secret(0))
+}
+
+/// One block of two transactions, which is made of these.
+fn one_block(transactions: impl Fn(&World) -> Vec<SignedTransaction>) -> (usize, TransactionReport) {
+    run(&transactions(&world()), &[], 1, "transactions_per_block = 2\n")
 }
 
 #[test]
@@ -75,4 +91,61 @@ fn what_no_block_took_is_reported_with_its_reason() {
 fn transactions_that_only_wait_make_no_block() {
     let (blocks, report) = one_block(|world| vec![signed(world, 0, 1)]);
     assert_eq!((blocks, report.included, report.rejected.len()), (0, 0, 1));
+}
+
+#[test]
+fn lines_for_which_the_pool_has_no_room_are_offered_again_in_their_order() {
+    let count = u32::try_from(MAX_PER_SENDER).unwrap() + 2;
+    let world = world();
+    let lines: Vec<_> = (0..count).map(|nonce| signed(&world, 0, nonce)).collect();
+    let (blocks, report) = run(&lines, &[], 2, "");
+    assert_eq!((blocks, report.included), (2, lines.len()));
+    assert_eq!((report.rejected, report.failed), (vec![], vec![]));
+    // One block leaves room for no more.
+    let (blocks, report) = run(&lines, &[], 1, "");
+    assert_eq!((blocks, report.included + report.rejected.len()), (1, lines.len()));
+    let kept = report.rejected.iter().filter_map(|one| one.line).collect::<Vec<_>>();
+    assert_eq!(kept, [MAX_PER_SENDER + 1, MAX_PER_SENDER + 2]);
+}
+
+#[test]
+fn a_message_that_a_block_rejects_waits_for_the_next_superblock() {
+    let world = world();
+    // More than an account can hold.
+    let deposit = world.message(0, 0, 1, 1, Amount::MAX.get());
+    let lines: Vec<_> = (0..8).map(|nonce| signed(&world, 0, nonce)).collect();
+    let fields = "blocks_per_superblock = 4\ntransactions_per_block = 1\n";
+    for superblocks in [1, 2] {
+        let (blocks, report) = run(&lines, std::slice::from_ref(&deposit), superblocks, fields);
+        assert_eq!((blocks, report.included), (4 * superblocks as usize, 4 * superblocks as usize));
+        let tries = report.rejected.iter().filter(|one| one.line.is_none()).count();
+        assert_eq!(tries, superblocks as usize, "{:?}", report.rejected);
+    }
+}
+
+#[test]
+fn whose_turn_it_was_in_a_full_superblock_begins_the_next_one() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("lines"), "{\"add\": 1}\n".repeat(9)).unwrap();
+    let mut text = "chain_id = 7\nsuperblocks = 4\n".to_owned();
+    for id in 1..=3 {
+        text += &format!(
+            "[[environments]]\nid = {id}\nkind = \"counter\"\nproducer_secret = \"{id:064}\"\ngenesis = {{ start = 1 }}\n\
+             transactions = \"lines\"\ntransactions_per_block = 1\n"
+        );
+    }
+    let file = directory.path().join("scenario");
+    fs::write(&file, text).unwrap();
+    let (scenario, cache) = (Scenario::read(&file).unwrap(), CircuitCache::default());
+    let turns = |max_blocks: usize| {
+        let mut execution = Execution::new(&cache, scenario.participants(&KINDS).unwrap());
+        execution.whole_room = Room::new(max_blocks, MAX_MESSAGES);
+        let mut superblock = |number| {
+            let blocks = execution.execute_blocks(number, &[]).unwrap();
+            blocks.into_iter().map(|block| block.participant).collect::<Vec<_>>()
+        };
+        [1, 2, 3, 4].map(&mut superblock)
+    };
+    assert_eq!(turns(2), [[0, 1], [2, 0], [1, 2], [0, 1]]);
+    assert_eq!(turns(3), [[0, 1, 2]; 4]);
 }
