@@ -3,7 +3,7 @@
 //! A producer elsewhere watches the bridge's state for messages to it; here all producers run in one process,
 //! ahead of the proofs, so what they emit is known before any superblock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bridge_core::{Consumption, Message};
 use circuits_core::Digest;
@@ -23,6 +23,9 @@ struct Flight {
     message: Message,
     /// The transaction that waits in a pool to consume it.
     offered: Option<Offer>,
+    /// Whether a block or a pool of this superblock gave it back. Before the next superblock it is not offered again: it
+    /// would use the share of messages in every block.
+    is_back: bool,
     /// The consumption for which the environment does not take the message in at all.
     refused: Option<Consumption>,
 }
@@ -44,7 +47,7 @@ pub struct Undeliverable {
 
 impl Deliveries {
     /// To be called before the blocks of superblock `number`. Adds the deposits that it takes, and offers all messages that
-    /// wait. Expired messages are offered to their source; expired deposits are dropped, since the superblock itself
+    /// wait, those that were rejected before among them. Expired messages are offered to their source; expired deposits are dropped, since the superblock itself
     /// sends them back.
     pub fn open(
         &mut self,
@@ -58,11 +61,12 @@ impl Deliveries {
         for message in deposits.iter().filter(|message| message.deadline >= number) {
             self.add(message);
         }
+        self.flights.values_mut().for_each(|flight| flight.is_back = false);
         self.offer(number, participants)
     }
 
     /// To be called after a block of superblock `number`. Drops the messages that it consumed, offers those that it
-    /// emitted to their destinations, and lets those that its producer rejected wait for another offer.
+    /// emitted to their destinations, and lets those that its producer rejected wait for the next superblock.
     pub fn pass(
         &mut self,
         number: u32,
@@ -77,26 +81,25 @@ impl Deliveries {
         for message in messages.outbox.iter().filter(|message| message.destination != EnvironmentId::L1) {
             self.add(message);
         }
-        let undeliverable = self.offer(number, participants);
+        let rejected: BTreeSet<_> = report.rejected.iter().map(|(id, _)| *id).collect();
         for flight in self.flights.values_mut() {
-            flight.offered.take_if(|offer| {
-                offer.environment == messages.environment
-                    && report.rejected.iter().any(|(id, _)| *id == offer.id)
-            });
+            let is_rejected =
+                |offer: &mut Offer| offer.environment == messages.environment && rejected.contains(&offer.id);
+            flight.is_back |= flight.offered.take_if(is_rejected).is_some();
         }
-        undeliverable
+        self.offer(number, participants)
     }
 
     fn add(&mut self, message: &Message) {
-        self.flights
-            .insert(message.hash(), Flight { message: message.clone(), offered: None, refused: None });
+        let flight = Flight { message: message.clone(), offered: None, is_back: false, refused: None };
+        self.flights.insert(message.hash(), flight);
     }
 
-    /// Offers each message to the environment that may consume it now, if the run has that environment and did not offer
-    /// the message yet.
+    /// Offers each message to the environment that may consume it now, if the run has that environment, and if the message
+    /// is neither offered nor rejected yet.
     fn offer(&mut self, number: u32, participants: &mut [Participant]) -> Vec<Undeliverable> {
         let mut undeliverable = vec![];
-        for (&hash, Flight { message, offered, refused }) in &mut self.flights {
+        for (&hash, Flight { message, offered, is_back, refused }) in &mut self.flights {
             let (consumption, environment) = if message.deadline < number {
                 (Consumption::Refund, message.source)
             } else {
@@ -106,8 +109,8 @@ impl Deliveries {
             else {
                 continue;
             };
-            if offered.is_some_and(|offer| offer.consumption == consumption) || *refused == Some(consumption)
-            {
+            let is_offered = offered.is_some_and(|offer| offer.consumption == consumption);
+            if is_offered || *is_back || *refused == Some(consumption) {
                 continue;
             }
             match participant.producer.deliver(message, consumption) {
