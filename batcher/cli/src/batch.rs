@@ -51,7 +51,8 @@ pub(crate) struct Arguments {
     /// Write the superblock bundle to this directory.
     ///
     /// Finished proofs and quarantine records go there as well. A bundle that is there is never replaced: one of the same
-    /// number is adopted if the same blocks and deposits are given again, and is an error otherwise.
+    /// number is adopted if the same blocks and deposits are given again, and is an error otherwise. One that an earlier
+    /// call wrote to another directory is an error too; the state's directory says where it is.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Check kernels and producers against the registry in this file.

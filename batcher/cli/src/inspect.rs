@@ -26,8 +26,8 @@ use crate::{
 
 /// Show what a file of superblock holds.
 ///
-/// Use this to look at a registry, a block, transaction or superblock bundle, a superblock state, a finished proof, a
-/// quarantine record or a trust file. Nothing is verified: use `verify` or `batch` for that.
+/// Use this to look at a registry, a block, transaction or superblock bundle, a superblock state or location, a finished
+/// proof, a quarantine record or a trust file. Nothing is verified: use `verify` or `batch` for that.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Show this file.

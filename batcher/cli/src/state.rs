@@ -52,7 +52,7 @@ pub(crate) enum Command {
         /// Move the bundles of later superblocks in this directory aside too.
         ///
         /// They go to a new directory DIR/rolled-back-N. A bundle that stays is adopted by a `batch` of the same blocks and
-        /// deposits, and is in the way of any other one.
+        /// deposits, and is in the way of any other one, wherever that writes to.
         #[arg(long, value_name = "DIR")]
         superblocks: Option<PathBuf>,
     },

@@ -16,11 +16,15 @@ use crate::scenario::{Participant, chain_of};
 #[derive(Debug, Default)]
 pub struct Deliveries {
     flights: BTreeMap<Digest, Flight>,
+    /// How many messages were added so far.
+    count: u64,
 }
 
 #[derive(Debug)]
 struct Flight {
     message: Message,
+    /// How many messages were added before it. In this order they are offered: a hash is its sender's choice.
+    number: u64,
     /// The transaction that waits in a pool to consume it.
     offered: Option<Offer>,
     /// Whether a block or a pool of this superblock gave it back. Before the next superblock it is not offered again: it
@@ -91,15 +95,19 @@ impl Deliveries {
     }
 
     fn add(&mut self, message: &Message) {
-        let flight = Flight { message: message.clone(), offered: None, is_back: false, refused: None };
-        self.flights.insert(message.hash(), flight);
+        let (message, number) = (message.clone(), self.count);
+        self.count += 1;
+        let flight = Flight { number, offered: None, is_back: false, refused: None, message };
+        self.flights.insert(flight.message.hash(), flight);
     }
 
     /// Offers each message to the environment that may consume it now, if the run has that environment, and if the message
     /// is neither offered nor rejected yet.
     fn offer(&mut self, number: u32, participants: &mut [Participant]) -> Vec<Undeliverable> {
         let mut undeliverable = vec![];
-        for (&hash, Flight { message, offered, is_back, refused }) in &mut self.flights {
+        let mut flights: Vec<_> = self.flights.iter_mut().collect();
+        flights.sort_unstable_by_key(|(_, flight)| flight.number);
+        for (&hash, Flight { message, offered, is_back, refused, .. }) in flights {
             let (consumption, environment) = if message.deadline < number {
                 (Consumption::Refund, message.source)
             } else {

@@ -25,7 +25,7 @@ pub struct Proposal<E: Environment> {
     pub state: E::State,
     /// Indices of the transactions that are in the block, ascending.
     pub included: Vec<usize>,
-    /// Indices of those that are invalid on this state, ascending, with the reason.
+    /// Indices of others that are invalid on this state, ascending, with the reason.
     pub rejected: Vec<(usize, E::Error)>,
 }
 
@@ -183,8 +183,8 @@ pub trait Environment: Send + Sync + Sized + 'static {
         vec![]
     }
 
-    /// What `transaction` emits if it does not fail, and what it consumes: exactly what a block with it carries for it. A
-    /// state model without messages keeps the default.
+    /// What `transaction` emits if it does not fail, and what it consumes: exactly what a block with it carries for it. The
+    /// producer compares them and appends no other block. A state model without messages keeps the default.
     fn messages(&self, transaction: &Self::Transaction) -> BlockMessages {
         let _ = transaction;
         BlockMessages::none(self.id())

@@ -45,7 +45,7 @@ pub enum ProducerError {
     Inconsistent {
         /// The height.
         height: u32,
-        /// The field of its statement.
+        /// The field of its statement, or another part.
         field: &'static str,
     },
     /// The environment made a block with other messages than it names for its transactions: a bug in the adapter.
@@ -374,6 +374,9 @@ impl<E: Environment> BlockProducer<E> {
             .propose(self.state(), &transactions)
             .map_err(|error| ProducerError::Propose { height, source: Box::new(error) })?;
         self.check(height, block.statement(), &state)?;
+        if !is_choice(&included, &rejected, transactions.len()) {
+            return Err(ProducerError::Inconsistent { height, field: "list of transactions" });
+        }
         let in_block = included.iter().map(|&index| transactions[index]);
         listing::check(&**environment, &block, in_block)
             .map_err(|other| ProducerError::Messages { height, other })?;
@@ -538,6 +541,15 @@ impl<E: Environment> BlockProducer<E> {
             head: self.height(),
         })
     }
+}
+
+/// Whether the indices name different ones of `count` transactions, those that are included in their order.
+fn is_choice<Err>(included: &[usize], rejected: &[(usize, Err)], count: usize) -> bool {
+    let mut named: Vec<_> =
+        included.iter().copied().chain(rejected.iter().map(|(index, _)| *index)).collect();
+    named.sort_unstable();
+    let is_ascending = |indices: &[usize]| indices.is_sorted_by(|before, after| before < after);
+    is_ascending(included) && is_ascending(&named) && named.last().is_none_or(|&last| last < count)
 }
 
 /// The rejections of what was displaced.

@@ -163,10 +163,28 @@ fn a_new_chain_where_another_one_is_is_refused_by_both_numbers() {
 }
 
 #[test]
+fn a_superblock_without_its_state_is_found_from_another_directory() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (state, superblocks) = copies(root.path());
+    answer(&superblock(&["state", "rollback", text(&state), "1", "--json"]), 0);
+    let (before, to) = (files(&state), root.path().join("out"));
+    let error = answer(&batch(2, &state, &to, &[]), 3)["error"].to_string();
+    let there = "superblocks/superblock-000002.superblock: superblock 2 is there; write to that directory";
+    assert!(error.contains(there), "{error}");
+    assert_eq!((to.exists(), files(&state)), (false, before));
+    let location = state.join("location-00000002.superblock");
+    let shown = answer(&superblock(&["inspect", text(&location), "--json"]), 0);
+    assert_eq!(shown["kind"], "superblock location");
+    assert_eq!(shown["content"], json!({ "superblocks": "../superblocks" }));
+    assert_eq!(answer(&batch(2, &state, &superblocks, &[]), 0)["superblock"]["adopted"], true);
+}
+
+#[test]
 fn a_batch_that_the_trust_file_would_refuse_writes_nothing() {
     let root = tempfile::tempdir().expect("a directory");
-    let (state, _) = copies(root.path());
-    answer(&superblock(&["state", "rollback", text(&state), "1", "--json"]), 0);
+    let (state, superblocks) = copies(root.path());
+    let rollback = ["state", "rollback", text(&state), "1", "--superblocks", text(&superblocks), "--json"];
+    answer(&superblock(&rollback), 0);
     let (before, to) = (files(&state), root.path().join("out"));
     let theirs = fs::read_to_string(out().join("trust.toml")).expect("written by run");
     let line = |start: &str| theirs.lines().find(|line| line.starts_with(start)).expect("part of it");

@@ -73,10 +73,16 @@ impl Environment for Buggy {
             "producer" => statement.producer = Digest::ZERO,
             _ => {}
         }
+        let mut included = honest.included;
+        match self.field {
+            "index beyond the last" => included.push(adds.len()),
+            "index twice" => included.push(0),
+            "order" => included.reverse(),
+            _ => {}
+        }
         let body = honest.block.body().to_vec();
         let block = ProposedBlock::new(statement, messages, body, *honest.block.witness())?;
-        let (included, rejected) = (honest.included, honest.rejected);
-        Ok(Proposal { block, state, included, rejected })
+        Ok(Proposal { block, state, included, rejected: honest.rejected })
     }
 
     fn apply_body(&self, state: &CounterState, body: &[u8]) -> Result<CounterState, CounterError> {
@@ -129,6 +135,20 @@ fn a_block_that_does_not_follow_from_the_chain_is_not_appended() {
         assert_eq!((producer.blocks().len(), producer.pending().len()), (0, 1), "nothing changed");
     }
     producer("none", 1).propose_block().unwrap();
+}
+
+#[test]
+fn a_block_whose_transactions_are_not_some_of_those_offered_is_not_appended() {
+    for field in ["index beyond the last", "index twice", "order"] {
+        let mut producer = producer(field, 1);
+        producer.submit(Add { add: Amount::new(6).unwrap() }).unwrap();
+        let error = producer.propose_block().unwrap_err();
+        assert!(
+            matches!(error, ProducerError::Inconsistent { height: 2, field: "list of transactions" }),
+            "{field}: {error}"
+        );
+        assert_eq!((producer.blocks().len(), producer.pending().len()), (0, 2), "nothing changed");
+    }
 }
 
 #[test]

@@ -76,6 +76,26 @@ fn the_requests_of_an_account_are_tried_by_nonce() {
 }
 
 #[test]
+fn a_used_nonce_keeps_none_behind_it_from_a_block() {
+    let mut world = world();
+    let mut producer = BlockProducer::new(world.environment.clone());
+    let [first, second, third] = [1, 2, 3].map(|paid| world.pay(0, &[1], paid).0);
+    let again = Request { fee: amount(9), ..first.clone() };
+    for (id, request) in (0..).zip([first, second]) {
+        producer.submit(request.into()).unwrap();
+        assert!(producer.propose_block().unwrap().is_empty());
+        assert_eq!(names(&producer, producer.height()), [id]);
+    }
+    // The state does not tell that it comes too late, so it waits, and is the first one of its account.
+    producer.submit(again.into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    assert_eq!((names(&producer, 3), producer.pending_count()), (vec![], 1));
+    producer.submit(third.into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    assert_eq!((names(&producer, 4), producer.pending_count()), (vec![3], 1));
+}
+
+#[test]
 fn nobody_takes_the_place_of_the_request_of_another() {
     let mut world = world();
     let mut producer = BlockProducer::new(world.environment.clone());

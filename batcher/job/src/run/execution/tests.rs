@@ -1,5 +1,6 @@
 use std::{fs, path::Path};
 
+use bridge_core::Consumption;
 use circuits_core::amount::Amount;
 use environments_accounts::{
     fixtures::{self, World, key, transfer},
@@ -7,6 +8,7 @@ use environments_accounts::{
 };
 use environments_core::pool::MAX_PER_SENDER;
 use environments_kinds::KINDS;
+use tempfile::TempDir;
 
 use super::*;
 use crate::{planner::MAX_MESSAGES, run::RejectedTransaction, scenario::Scenario};
@@ -40,13 +42,14 @@ fn signed(world: &World, client: usize, nonce: u32) -> SignedTransaction {
     world.sign(client, Transaction { nonce, ..world.unsigned(client, &[transfer(3, 0, 5)]) })
 }
 
-/// What an account-based environment makes of these transactions and deposits in a scenario with more of these fields.
-fn run(
+/// A directory with the file `scenario`: an account-based environment with these transactions and deposits, and with more of
+/// its fields.
+fn scenario(
     transactions: &[SignedTransaction],
     deposits: &[Message],
     superblocks: u32,
     fields: &str,
-) -> (usize, TransactionReport) {
+) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: String| fs::write(directory.path().join(name), text).unwrap();
     let lines = transactions.iter().map(|one| serde_json::to_string(one).unwrap()).collect::<Vec<_>>();
@@ -61,7 +64,17 @@ fn run(
     );
     let scenario = format!("chain_id = 7\nsuperblocks = {superblocks}\ndeposits = \"queue\"\n");
     write("scenario", format!("{scenario}[[environments]]\n{environment}{fields}"));
-    execute(&directory.path().join("scenario"))
+    directory
+}
+
+/// What becomes of these transactions and deposits.
+fn run(
+    transactions: &[SignedTransaction],
+    deposits: &[Message],
+    superblocks: u32,
+    fields: &str,
+) -> (usize, TransactionReport) {
+    execute(&scenario(transactions, deposits, superblocks, fields).path().join("scenario"))
 }
 
 fn world() -> World {
@@ -121,6 +134,21 @@ fn a_message_that_a_block_rejects_waits_for_the_next_superblock() {
         let tries = report.rejected.iter().filter(|one| one.line.is_none()).count();
         assert_eq!(tries, superblocks as usize, "{:?}", report.rejected);
     }
+}
+
+#[test]
+fn messages_are_offered_in_their_order_whatever_their_hashes_are() {
+    let world = world();
+    let deposits: Vec<_> = (0..8).map(|sequence| world.message(0, sequence, 1, 1, 5)).collect();
+    assert!(!deposits.is_sorted_by_key(Message::hash));
+    let directory = scenario(&[], &deposits, 1, "");
+    let scenario = Scenario::read(&directory.path().join("scenario")).unwrap();
+    let cache = CircuitCache::default();
+    let mut execution = Execution::new(&cache, scenario.participants(&KINDS).unwrap());
+    let blocks = execution.execute_blocks(1, &deposits).unwrap();
+    let inbox = deposits.into_iter().map(|message| (message, Consumption::Claim)).collect();
+    let expected = BlockMessages { inbox, ..BlockMessages::none(fixtures::HOME) };
+    assert_eq!(blocks[0].statement.inbox, expected.inbox_digest());
 }
 
 #[test]
