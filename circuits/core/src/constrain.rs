@@ -94,6 +94,7 @@ impl Constrain for Builder {
     #[track_caller]
     fn new_bool(&mut self) -> BoolTarget {
         let target = self.add_virtual_bool_target_unsafe();
+        note_added(&target.target);
         self.enforce_bool(target);
         target
     }
@@ -132,8 +133,11 @@ pub trait DigestOps {
 }
 
 impl DigestOps for Builder {
+    #[track_caller]
     fn new_digest(&mut self) -> DigestTarget {
-        self.add_virtual_hash().into()
+        let digest: DigestTarget = self.add_virtual_hash().into();
+        note_added(&digest);
+        digest
     }
 
     fn constant_digest(&mut self, value: crate::Digest) -> DigestTarget {
@@ -159,8 +163,8 @@ impl DigestOps for Builder {
     }
 }
 
-pub(crate) use ledger::note_choice;
-pub use ledger::note_verifier_rows;
+pub(crate) use ledger::{note_added, note_assigned, note_choice};
+pub use ledger::{note_gadget, note_verifier_rows};
 
 #[cfg(not(feature = "testing"))]
 mod ledger {
@@ -172,6 +176,19 @@ mod ledger {
     pub fn note_verifier_rows(_: std::ops::Range<usize>) {}
 
     pub(crate) const fn note_choice(_: &[super::Target]) {}
+
+    pub(crate) const fn note_added<L>(_: &L) {}
+
+    pub(crate) const fn note_assigned<L>(_: &L) {}
+
+    /// Ends what [`note_gadget`] begins.
+    #[must_use]
+    pub struct Gadget(());
+
+    /// Notes nothing: see the feature `testing`.
+    pub const fn note_gadget() -> Gadget {
+        Gadget(())
+    }
 }
 
 /// What the forging kit needs to know of a circuit while it is built, and its power to omit some assertions.
@@ -180,6 +197,10 @@ pub mod ledger {
     use std::{cell::RefCell, fmt, ops::Range, panic::Location};
 
     use super::Target;
+    use crate::layout::{ElementName, Layout};
+
+    /// A line of code.
+    pub type Line = &'static Location<'static>;
 
     /// One assertion: what kind, and the line that asked for it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +208,22 @@ pub mod ledger {
         /// The method of [`super::Constrain`].
         pub kind: &'static str,
         /// The calling line.
-        pub location: &'static Location<'static>,
+        pub location: Line,
+    }
+
+    /// A target that a line of our code adds to the circuit or assigns, as an element of some layout.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct NamedTarget {
+        /// The target.
+        pub target: Target,
+        /// The layout's type.
+        pub layout: &'static str,
+        /// Which element of the layout it is.
+        pub element: ElementName,
+        /// The line.
+        pub line: Line,
+        /// The lines that assign the gadgets that it is part of, from the outermost.
+        pub within: Vec<Line>,
     }
 
     impl fmt::Display for Assertion {
@@ -205,7 +241,14 @@ pub mod ledger {
         pub verifier_rows: Vec<Range<usize>>,
         /// What a prover may choose in the trees' gadgets: the targets of each choice, in the order of the calls.
         choices: Vec<Vec<Target>>,
+        /// Targets added by lines that say what they are.
+        pub added: Vec<NamedTarget>,
+        /// Targets assigned.
+        pub assigned: Vec<NamedTarget>,
         omit: Vec<usize>,
+        within: Vec<Line>,
+        /// Names of targets are only noted for [`record`]: they are many.
+        names: bool,
     }
 
     thread_local! {
@@ -231,6 +274,60 @@ pub mod ledger {
         RECORD.with_borrow_mut(|record| record.choices.push(targets.to_vec()));
     }
 
+    #[track_caller]
+    pub(crate) fn note_added<L: Layout<Target>>(targets: &L) {
+        let line = Location::caller();
+        RECORD.with_borrow_mut(|record| {
+            let named = record.name(targets, line);
+            record.added.extend(named);
+        });
+    }
+
+    #[track_caller]
+    pub(crate) fn note_assigned<L: Layout<Target>>(targets: &L) {
+        let line = Location::caller();
+        RECORD.with_borrow_mut(|record| {
+            let named = record.name(targets, line);
+            record.assigned.extend(named);
+        });
+    }
+
+    impl Record {
+        fn name<L: Layout<Target>>(&self, targets: &L, line: Line) -> Vec<NamedTarget> {
+            if !self.names {
+                return vec![];
+            }
+            let named = targets.encode().into_iter().zip(L::names()).map(|(target, element)| NamedTarget {
+                target,
+                layout: std::any::type_name::<L>(),
+                element,
+                line,
+                within: self.within.clone(),
+            });
+            named.collect()
+        }
+    }
+
+    /// Ends what [`note_gadget`] begins.
+    #[must_use]
+    pub struct Gadget(());
+
+    impl Drop for Gadget {
+        fn drop(&mut self) {
+            RECORD.with_borrow_mut(|record| record.within.pop());
+        }
+    }
+
+    /// Notes that what is assigned until the guard is dropped belongs to one gadget, so that the kit tells it from what
+    /// belongs to other gadgets of its kind. For methods that are `#[track_caller]`: the line that calls them names the
+    /// gadget.
+    #[track_caller]
+    pub fn note_gadget() -> Gadget {
+        let line = Location::caller();
+        RECORD.with_borrow_mut(|record| record.within.push(line));
+        Gadget(())
+    }
+
     /// Runs `build` on this thread and returns what a prover may choose in it.
     pub fn choices<R>(build: impl FnOnce() -> R) -> (R, Vec<Vec<Target>>) {
         let before = RECORD.with_borrow(|record| record.choices.len());
@@ -238,9 +335,10 @@ pub mod ledger {
         (result, RECORD.with_borrow_mut(|record| record.choices.split_off(before)))
     }
 
-    /// Runs `build` on this thread, leaving out its assertions with the numbers in `omit`.
+    /// Runs `build` on this thread, leaving out its assertions with the numbers in `omit`: the definition of a circuit, or
+    /// the assignment of its witness.
     pub fn record<R>(omit: &[usize], build: impl FnOnce() -> R) -> (R, Record) {
-        let outer = RECORD.replace(Record { omit: omit.to_vec(), ..Record::default() });
+        let outer = RECORD.replace(Record { omit: omit.to_vec(), names: true, ..Record::default() });
         let result = build();
         (result, RECORD.replace(outer))
     }

@@ -7,12 +7,49 @@ use plonky2::{
 };
 use thiserror::Error;
 
-use crate::digest::Digest;
+use crate::{
+    constrain::{note_added, note_assigned},
+    digest::Digest,
+};
+
+/// What an element of an encoding is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ElementName {
+    /// The fields that lead to it, separated by dots; empty if it is not in a struct.
+    pub path: String,
+    /// Its position among the elements of this path: a digest and an array have several.
+    pub position: usize,
+    /// Whether it is part of a digest.
+    pub in_digest: bool,
+}
+
+impl ElementName {
+    fn array(path: &str, len: usize, in_digest: bool) -> impl Iterator<Item = Self> {
+        (0..len).map(move |position| Self { path: path.to_owned(), position, in_digest })
+    }
+}
+
+/// The path of `field` in the struct at `path`.
+#[must_use]
+pub fn field_path(path: &str, field: &str) -> String {
+    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
+}
 
 /// A value with a fixed sequence of `T`s as its only encoding.
 pub trait Layout<T: Copy>: Sized {
     /// The number of elements in the encoding.
     const LEN: usize;
+
+    /// Appends the names of the encoding's elements to `out`, for a value at `path`.
+    fn name_into(path: &str, out: &mut Vec<ElementName>);
+
+    /// The names of the encoding's elements, in order.
+    #[must_use]
+    fn names() -> Vec<ElementName> {
+        let mut out = Vec::with_capacity(Self::LEN);
+        Self::name_into("", &mut out);
+        out
+    }
 
     /// Appends the encoding to `out`.
     fn encode_into(&self, out: &mut Vec<T>);
@@ -58,6 +95,10 @@ pub enum LayoutError {
 impl<T: Copy> Layout<T> for T {
     const LEN: usize = 1;
 
+    fn name_into(path: &str, out: &mut Vec<ElementName>) {
+        out.extend(ElementName::array(path, 1, false));
+    }
+
     fn encode_into(&self, out: &mut Vec<T>) {
         out.push(*self);
     }
@@ -69,6 +110,10 @@ impl<T: Copy> Layout<T> for T {
 
 impl<T: Copy> Layout<T> for Digest<T> {
     const LEN: usize = 4;
+
+    fn name_into(path: &str, out: &mut Vec<ElementName>) {
+        out.extend(ElementName::array(path, 4, true));
+    }
 
     fn encode_into(&self, out: &mut Vec<T>) {
         out.extend(self.0);
@@ -82,6 +127,10 @@ impl<T: Copy> Layout<T> for Digest<T> {
 impl<T: Copy, const N: usize> Layout<T> for [T; N] {
     const LEN: usize = N;
 
+    fn name_into(path: &str, out: &mut Vec<ElementName>) {
+        out.extend(ElementName::array(path, N, false));
+    }
+
     fn encode_into(&self, out: &mut Vec<T>) {
         out.extend(self);
     }
@@ -93,6 +142,10 @@ impl<T: Copy, const N: usize> Layout<T> for [T; N] {
 
 impl<T: Copy, const N: usize> Layout<T> for [Digest<T>; N] {
     const LEN: usize = 4 * N;
+
+    fn name_into(path: &str, out: &mut Vec<ElementName>) {
+        out.extend(ElementName::array(path, 4 * N, true));
+    }
 
     fn encode_into(&self, out: &mut Vec<T>) {
         self.iter().for_each(|item| item.encode_into(out));
@@ -118,6 +171,13 @@ macro_rules! layout {
 
         impl<$t: Copy> $crate::layout::Layout<$t> for $name<$t> {
             const LEN: usize = 0 $(+ <$kind as $crate::layout::Layout<$t>>::LEN)+;
+
+            fn name_into(path: &str, out: &mut Vec<$crate::layout::ElementName>) {
+                $(
+                    let path_of_field = $crate::layout::field_path(path, stringify!($field));
+                    <$kind as $crate::layout::Layout<$t>>::name_into(&path_of_field, out);
+                )+
+            }
 
             fn encode_into(&self, out: &mut Vec<$t>) {
                 $($crate::layout::Layout::<$t>::encode_into(&self.$field, out);)+
@@ -158,8 +218,12 @@ pub fn from_bytes<L: Layout<F>>(bytes: &[u8]) -> Result<L, LayoutError> {
 }
 
 /// Allocates targets for a value. Constraints must bind them.
+#[track_caller]
 pub fn new_virtual<L: Layout<Target>>(builder: &mut Builder) -> L {
-    L::decode(&builder.add_virtual_targets(L::LEN)).expect("as many targets as the layout has elements")
+    let targets = L::decode(&builder.add_virtual_targets(L::LEN));
+    let targets = targets.expect("as many targets as the layout has elements");
+    note_added(&targets);
+    targets
 }
 
 /// Makes `value` a constant of the circuit, in the same layout over targets.
@@ -172,13 +236,15 @@ pub fn constant<N: Layout<F>, L: Layout<Target>>(builder: &mut Builder, value: &
 ///
 /// # Errors
 /// [`WitnessError`] if a target already has another value.
+#[track_caller]
 pub fn set<L: Layout<Target>, N: Layout<F>>(
     witness: &mut Witness,
     targets: &L,
     value: &N,
 ) -> Result<(), WitnessError> {
+    note_assigned(targets);
     for (target, element) in targets.encode().into_iter().zip(value.encode()) {
-        set_target(witness, target, element)?;
+        assign(witness, target, element)?;
     }
     Ok(())
 }
@@ -200,7 +266,13 @@ impl WitnessError {
 ///
 /// # Errors
 /// [`WitnessError`] if the target already has another value.
+#[track_caller]
 pub fn set_target(witness: &mut Witness, target: Target, value: F) -> Result<(), WitnessError> {
+    note_assigned(&target);
+    assign(witness, target, value)
+}
+
+fn assign(witness: &mut Witness, target: Target, value: F) -> Result<(), WitnessError> {
     witness.set_target(target, value).map_err(|error| WitnessError::new(error.to_string()))
 }
 

@@ -1,24 +1,27 @@
 //! The kit: honest inputs in, a report out.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::collections::BTreeMap;
 
 use circuits_core::{
     circuit::{CircuitError, Compiled, Definition},
     constrain::ledger,
+    layout::{ElementName, Layout},
     proof,
 };
 use circuits_prover::{
     basetypes::{Builder, Circuit, F, Witness},
     proving,
 };
-use plonky2::field::types::Field as _;
+use plonky2::{field::types::Field as _, iop::target::Target};
 
 use super::{
     exceptions::Exception,
     hints,
+    inputs::{Subject, leave_to_generators},
     model::{Model, mix},
+    names::Names,
     overwrite::{self, Census},
-    report::{Hole, Report},
+    report::{Hole, Kind, Report},
     run::Run,
 };
 
@@ -38,17 +41,12 @@ impl Settings {
     /// Moves the holes that are let pass from `holes` to the report's exceptions, the others to its holes.
     fn settle(&self, report: &mut Report, holes: Vec<Hole>) {
         for hole in holes {
-            let reason = match &hole {
-                Hole::Honest { .. } | Hole::Proven { .. } => None,
-                Hole::Unset { class, .. }
-                | Hole::Unconnected { class }
-                | Hole::Forged { class, .. }
-                | Hole::Free { class, .. } => self
-                    .exceptions
+            let reason = hole.excusable().and_then(|(kind, class)| {
+                self.exceptions
                     .iter()
-                    .find(|exception| exception.covers(class))
-                    .map(|exception| exception.reason),
-            };
+                    .find(|exception| exception.covers(kind, class))
+                    .map(|exception| exception.reason)
+            });
             let masked = match &hole {
                 Hole::Free { inputs, .. } if inputs.len() < report.inputs => self.masked,
                 _ => None,
@@ -61,16 +59,16 @@ impl Settings {
     }
 }
 
-/// Everything the kit does short of proving.
+/// Parts (a) to (c).
 pub(super) fn examine<'c>(
     name: String,
     model: &Model<'c>,
-    verifier_rows: &[Range<usize>],
+    census: &Census,
+    dependencies: &[Vec<Vec<usize>>],
     witnesses: &[Witness],
     settings: &Settings,
-) -> (Report, Census, Vec<Run<'c>>) {
+) -> (Report, Vec<Run<'c>>) {
     let mut report = Report { name, inputs: witnesses.len(), rows: model.num_rows(), ..Report::default() };
-    let census = Census::new(model, verifier_rows);
     let runs: Vec<_> = witnesses.iter().map(|witness| Run::new(model, witness, &BTreeMap::new())).collect();
     for (input, run) in runs.iter().enumerate() {
         let violation = run.violation(model).map(|violation| violation.to_string());
@@ -80,30 +78,29 @@ pub(super) fn examine<'c>(
     }
     let Some(first) = runs.first() else {
         report.holes.push(Hole::Honest { input: 0, reason: "none was given".to_owned() });
-        return (report, census, runs);
+        return (report, runs);
     };
     if !report.is_sound() {
-        return (report, census, runs);
+        return (report, runs);
     }
-    settings.settle(&mut report, overwrite::unconnected(model, &census, Some(first)));
-    settings.settle(&mut report, overwrite::unset(model, &census, &runs));
+    settings.settle(&mut report, overwrite::unconnected(model, census, Some(first)));
+    settings.settle(&mut report, overwrite::unset(model, census, &runs));
 
     let sampled = overwrite::sample(&census.others, first, settings.rate, settings.seed);
     (report.classes, report.sampled) = (census.ours.len(), sampled.len());
     for classes in [&census.ours, &sampled] {
-        let holes = overwrite::overwrite(model, &census, &runs, classes, settings.seed);
+        let holes = overwrite::overwrite(model, census, &runs, classes, settings.seed);
         settings.settle(&mut report, holes);
     }
 
     for (input, run) in runs.iter().enumerate() {
-        let generators = chosen_generators(model, &census, run, settings);
-        let found = hints::replace(model, &census, input, run, &generators, settings.seed);
+        let generators = chosen_generators(model, census, run, settings);
+        let found = hints::replace(model, census, dependencies, (input, run), &generators, settings.seed);
         report.hints += found.tried;
         report.harmless_hints += found.harmless;
-        report.loose.append(&mut hints::loose(model, &census, run, settings.seed));
         settings.settle(&mut report, found.holes);
     }
-    (report, census, runs)
+    (report, runs)
 }
 
 /// All generators that set something outside the recursive verifier, and a sample of those inside.
@@ -146,7 +143,7 @@ impl<'k, Def: Definition> Kit<'k, Def> {
         self
     }
 
-    /// Lets the classes that `exception` covers be free.
+    /// Lets pass what `exception` covers.
     #[must_use]
     pub fn except(mut self, exception: Exception) -> Self {
         self.settings.exceptions.push(exception);
@@ -185,16 +182,20 @@ impl<'k, Def: Definition> Kit<'k, Def> {
     #[must_use]
     pub fn run(&self) -> Report {
         let Compiled { definition, circuit, gates, .. } = self.compiled;
-        let ((), record) = ledger::record(&[], || {
+        let ((), defined) = ledger::record(&[], || {
             definition.define(&mut Builder::new(circuit.common.config.clone()));
         });
-        let witnesses = self.inputs.iter().map(|input| self.compiled.witness(input)).collect();
+        let (witnesses, assigned): (Vec<_>, Vec<_>) =
+            self.inputs.iter().map(|input| ledger::record(&[], || self.compiled.witness(input))).unzip();
         let model = Model::of(circuit, *gates);
+        let names = Names::new(&model, &defined, &assigned);
+        let census = Census::new(&model, &defined.verifier_rows, names);
+        let statement = <Def::Statement as Layout<Target>>::names();
         self.settings.tamper(
             definition.name(),
             circuit,
-            &model,
-            &record.verifier_rows,
+            (&model, &census),
+            &statement,
             witnesses,
             self.proofs,
         )
@@ -207,8 +208,8 @@ impl Settings {
         &self,
         name: String,
         circuit: &Circuit,
-        model: &Model<'_>,
-        verifier_rows: &[Range<usize>],
+        (model, census): (&Model<'_>, &Census),
+        statement: &[ElementName],
         witnesses: Vec<Result<Witness, CircuitError>>,
         proofs: usize,
     ) -> Report {
@@ -222,17 +223,46 @@ impl Settings {
                 }
             }
         }
-        let (mut report, census, runs) = examine(name, model, verifier_rows, &honest, self);
+        let dependencies = model.dependencies();
+        let (mut report, runs) = examine(name, model, census, &dependencies, &honest, self);
+        if !report.holes.iter().any(|hole| matches!(hole, Hole::Honest { .. })) {
+            let subject = Subject { model, census, statement, dependencies: &dependencies, seed: self.seed };
+            self.replace_inputs(&mut report, &subject, &honest, &runs);
+        }
         for trial in 0..proofs {
             if let (true, Some(run)) = (report.is_sound(), runs.get(trial % runs.len().max(1))) {
                 let input = trial % runs.len();
-                if let Some(hole) = prove_tampered(circuit, self, model, &census, (input, run), trial) {
+                if let Some(hole) = prove_tampered(circuit, self, model, census, (input, run), trial) {
                     report.holes.push(hole);
                 }
                 report.proofs += 1;
             }
         }
         report
+    }
+
+    /// Part (f).
+    fn replace_inputs<'c>(
+        &self,
+        report: &mut Report,
+        subject: &Subject<'_, 'c>,
+        witnesses: &[Witness],
+        runs: &[Run<'c>],
+    ) {
+        let following: Vec<_> = witnesses
+            .iter()
+            .zip(runs)
+            .map(|(witness, run)| leave_to_generators(subject.model, subject.census, witness, run))
+            .collect();
+        let runs: Vec<_> =
+            following.iter().zip(runs).map(|(following, run)| following.as_ref().unwrap_or(run)).collect();
+        let mut found = subject.replace(&runs);
+        report.replaced = found.tried;
+        report.loose.append(&mut found.loose);
+        let unneeded: Vec<_> =
+            self.exceptions.iter().flat_map(|exception| exception.unneeded(&found.holes)).collect();
+        report.holes.extend(unneeded);
+        self.settle(report, found.holes);
     }
 }
 
@@ -247,7 +277,7 @@ fn prove_tampered(
 ) -> Option<Hole> {
     let is_excepted = |&class: &usize| {
         let covered = census.describe(model, Some(run), class);
-        settings.exceptions.iter().any(|exception| exception.covers(&covered))
+        settings.exceptions.iter().any(|exception| exception.covers(Kind::Free, &covered))
     };
     let candidates: Vec<usize> = census.ours.iter().copied().filter(|class| !is_excepted(class)).collect();
     let pick = mix(settings.seed, trial as u64) as usize % candidates.len().max(1);

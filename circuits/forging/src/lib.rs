@@ -4,11 +4,14 @@ mod exceptions;
 pub mod fixtures;
 mod forgery;
 mod hints;
+mod inputs;
 mod judge;
 mod kit;
 mod model;
 mod mutate;
+mod names;
 mod overwrite;
+mod replay;
 mod report;
 mod run;
 
@@ -21,4 +24,5 @@ pub use judge::{
 pub use kit::Kit;
 pub use model::Violation;
 pub use mutate::{Mutations, Mutator, Survivor, mutate};
-pub use report::{ClassInfo, Hole, Report};
+pub use names::TargetName;
+pub use report::{ClassInfo, Hole, Kind, Report};

@@ -18,6 +18,8 @@ use super::{
     judge::check_witness,
     kit::{Settings, examine},
     model::{Model, UncommittedCircuit, build_uncommitted},
+    names::Names,
+    overwrite::Census,
     report::Report,
 };
 
@@ -47,8 +49,9 @@ pub struct Mutations {
     pub elsewhere: BTreeMap<&'static str, usize>,
     /// Assertions whose omission lets a dishonest input pass.
     pub by_input: usize,
-    /// Assertions whose omission the kit notices with honest inputs.
-    pub by_kit: usize,
+    /// Assertions that are not tested: no dishonest input breaks one of them alone. The kit notices their omission, which
+    /// shows that they are needed, and nothing shows that they are right.
+    pub untested: Vec<Survivor>,
     /// Survivors that were allowed, with the reason.
     pub allowed: Vec<(Survivor, &'static str)>,
     /// Assertions whose omission nothing notices.
@@ -70,11 +73,21 @@ impl Mutations {
         }
     }
 
+    /// As [`Self::assert_complete`], and each assertion is broken alone by a dishonest input.
+    ///
+    /// # Panics
+    /// If not; the message lists the others.
+    #[track_caller]
+    pub fn assert_tested(&self) {
+        self.assert_complete();
+        assert!(self.untested.is_empty(), "{self}");
+    }
+
     fn score(&self) -> String {
         let counts = [
             self.assertions,
             self.by_input,
-            self.by_kit,
+            self.untested.len(),
             self.elsewhere.values().sum(),
             self.allowed.len(),
             self.survivors.len(),
@@ -92,13 +105,16 @@ impl fmt::Display for Mutations {
             self.intact.name,
             self.assertions,
             self.by_input,
-            self.by_kit,
+            self.untested.len(),
             self.elsewhere.values().sum::<usize>(),
             self.allowed.len(),
             self.survivors.len()
         )?;
         for (place, count) in &self.elsewhere {
             write!(f, "\n  attacked elsewhere: {count} of {place}")?;
+        }
+        for Survivor { index, assertion } in &self.untested {
+            write!(f, "\n  not tested: {index}, {assertion}: no dishonest input breaks it alone")?;
         }
         for (Survivor { index, assertion }, reason) in &self.allowed {
             write!(f, "\n  allowed: {index}, {assertion}: {reason}")?;
@@ -143,6 +159,7 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
             allowed: vec![],
             elsewhere: vec![],
             by_line: false,
+            inputs_only: false,
             settings: Settings { rate: 0.0, ..Settings::new() },
         };
         Self { definition, honest: vec![], dishonest: vec![], search }
@@ -214,6 +231,14 @@ impl<'k, Def: Definition> Mutator<'k, Def> {
         self
     }
 
+    /// Judges by dishonest inputs alone, without the kit: for a circuit that leaves out what binds its values, so that the
+    /// kit would find them all free.
+    #[must_use]
+    pub fn inputs_only(mut self) -> Self {
+        self.search.inputs_only = true;
+        self
+    }
+
     /// Builds one circuit for each assertion. Commitments and padding are left out, so this is fast.
     #[must_use]
     pub fn run(&self) -> Mutations {
@@ -273,6 +298,7 @@ struct Search {
     allowed: Vec<(&'static str, usize, &'static str)>,
     elsewhere: Vec<&'static str>,
     by_line: bool,
+    inputs_only: bool,
     settings: Settings,
 }
 
@@ -280,9 +306,15 @@ impl Search {
     /// Searches the circuit `name` that `build` builds, with `honest` honest inputs.
     fn run<'d>(&self, name: String, honest: usize, build: &dyn Fn(&[usize]) -> Mutant<'d>) -> Mutations {
         let examine = |mutant: &Mutant<'_>| {
+            if self.inputs_only {
+                return Report { name: name.clone(), ..Report::default() };
+            }
             let witnesses: Vec<_> =
                 (0..honest).filter_map(|index| (mutant.assign)(Case::Honest(index))).collect();
-            examine(name.clone(), &mutant.model(), &mutant.record.verifier_rows, &witnesses, &self.settings).0
+            let model = mutant.model();
+            let names = Names::new(&model, &mutant.record, &[]);
+            let census = Census::new(&model, &mutant.record.verifier_rows, names);
+            examine(name.clone(), &model, &census, &model.dependencies(), &witnesses, &self.settings).0
         };
         let whole = build(&[]);
         let omissions = self.omissions(&whole.record.assertions);
@@ -292,7 +324,7 @@ impl Search {
             assertions: omissions.len(),
             elsewhere: BTreeMap::new(),
             by_input: 0,
-            by_kit: 0,
+            untested: vec![],
             allowed: vec![],
             survivors: vec![],
         };
@@ -307,12 +339,12 @@ impl Search {
                 continue;
             }
             let mutant = build(&indices);
+            let survivor = Survivor { index: indices[0], assertion };
             if (0..self.answers.len()).any(|index| self.accepts(&mutant, index)) {
                 mutations.by_input += 1;
             } else if !examine(&mutant).is_sound() {
-                mutations.by_kit += 1;
+                mutations.untested.push(survivor);
             } else {
-                let survivor = Survivor { index: indices[0], assertion };
                 let allowance = allowed.iter_mut().find(|(what, count, _)| *count > 0 && text.contains(what));
                 match allowance {
                     Some((_, count, reason)) => {

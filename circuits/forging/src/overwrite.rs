@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::{
     model::{Classes, Model, mix, value},
+    names::Names,
     report::{ClassInfo, Hole},
     run::Run,
 };
@@ -25,10 +26,11 @@ pub(super) struct Census {
     /// For each public input the class it is in, and its first position.
     public_inputs: BTreeMap<usize, usize>,
     verifier_rows: Vec<Range<usize>>,
+    pub(super) names: Names,
 }
 
 impl Census {
-    pub(super) fn new(model: &Model<'_>, verifier_rows: &[Range<usize>]) -> Self {
+    pub(super) fn new(model: &Model<'_>, verifier_rows: &[Range<usize>], names: Names) -> Self {
         let classes = Classes::new(model.class_of);
         let mut public_inputs = BTreeMap::new();
         for (index, &target) in model.public_inputs.iter().enumerate() {
@@ -41,6 +43,7 @@ impl Census {
             unconnected: vec![],
             public_inputs,
             verifier_rows: verifier_rows.to_vec(),
+            names,
         };
         let num_wires = model.num_wires() * model.num_rows();
         for class in 0..census.classes.num_targets() {
@@ -74,9 +77,18 @@ impl Census {
     /// Whether `class` has wires, all of them in rows of the recursive verifier.
     pub(super) fn is_inside_verifier(&self, model: &Model<'_>, class: usize) -> bool {
         let rows = self.rows(model, class);
-        !self.public_inputs.contains_key(&class)
+        !self.is_public_input(class)
             && !rows.is_empty()
             && rows.iter().all(|row| self.verifier_rows.iter().any(|verifier| verifier.contains(row)))
+    }
+
+    pub(super) fn is_public_input(&self, class: usize) -> bool {
+        self.public_inputs.contains_key(&class)
+    }
+
+    /// The first position of the public input that `class` is.
+    pub(super) fn public_input(&self, class: usize) -> Option<usize> {
+        self.public_inputs.get(&class).copied()
     }
 
     pub(super) fn describe(&self, model: &Model<'_>, run: Option<&Run<'_>>, class: usize) -> ClassInfo {
@@ -88,7 +100,8 @@ impl Census {
                 .and_then(|run| run.origin(class))
                 .map(|(generator, output)| (model.generators[generator].0.id(), output)),
             value: run.and_then(|run| run.witness.values[class]),
-            public_input: self.public_inputs.get(&class).copied(),
+            public_input: self.public_input(class),
+            name: self.names.get(class).cloned(),
         };
         for &target in self.classes.members(class) {
             let (row, column) = (target as usize / num_wires, target as usize % num_wires);
@@ -107,7 +120,7 @@ impl Census {
     /// statement that nothing else constrains is free.
     fn accepted(&self, model: &Model<'_>, run: &Run<'_>, class: usize, seed: u64) -> Vec<F> {
         let mut rows = self.rows(model, class);
-        if self.public_inputs.contains_key(&class) {
+        if self.is_public_input(class) {
             rows.retain(|&row| !model.is_public_input_row(row));
         }
         let mut values = dishonest_values(value(&run.witness, class), mix(seed, class as u64));

@@ -7,6 +7,8 @@ use std::{
 
 use circuits_prover::basetypes::F;
 
+use super::names::TargetName;
+
 /// A copy class, described well enough to find it in the code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassInfo {
@@ -20,11 +22,24 @@ pub struct ClassInfo {
     pub value: Option<F>,
     /// Its position, if it is a public input.
     pub public_input: Option<usize>,
+    /// What the code calls it, if a line of ours adds or assigns it.
+    pub name: Option<TargetName>,
+}
+
+impl ClassInfo {
+    /// The field that it is, as [`TargetName::field`]; empty if it has no name.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        self.name.as_ref().map_or("", |name| &name.field)
+    }
 }
 
 impl fmt::Display for ClassInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 3;
+        if let Some(name) = &self.name {
+            write!(f, "{name}, ")?;
+        }
         match self.value {
             Some(value) => write!(f, "value {value}")?,
             None => write!(f, "no value")?,
@@ -47,6 +62,34 @@ impl fmt::Display for ClassInfo {
         }
         Ok(())
     }
+}
+
+/// What kind of hole, for exceptions. The last five are about an input that is changed alone, with everything that
+/// follows from it computed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// See [`Hole::Unset`].
+    Unset,
+    /// See [`Hole::Unconnected`].
+    Unconnected,
+    /// See [`Hole::Free`].
+    Free,
+    /// See [`Hole::Forged`].
+    Forged,
+    /// With every honest input it can be changed, and the statement never follows: the circuit asks for something that it
+    /// does not compare with anything, as a secret whose commitment is forgotten.
+    Unstated,
+    /// With every honest input it can be changed, and nothing but the `outbox` or the `inbox` ever follows: a part of a
+    /// message that is not compared with the state, as a recipient who is not the account that is credited.
+    MessagesOnly,
+    /// `new_state` follows it, and neither `previous_state` nor `body` does: who has these does not know the new state. An
+    /// old record that is not opened, or a body that leaves something out.
+    Unfollowable,
+    /// It can be `p - 1`, the statement follows, and it is no part of a digest, of the statement or of the previous state:
+    /// native code has no such integer, and a sum with it wraps.
+    Unranged,
+    /// A flag that can be set although another one is, which no honest input does.
+    Together,
 }
 
 /// A way in for a dishonest prover.
@@ -91,6 +134,28 @@ pub enum Hole {
         /// Positions of the public inputs that changed.
         public_inputs: Vec<usize>,
     },
+    /// An input that was changed alone, with everything that follows from it computed again.
+    Input {
+        /// Of the last five.
+        kind: Kind,
+        /// Which honest input it was changed in.
+        input: usize,
+        /// The class, with its honest value.
+        class: ClassInfo,
+        /// A value that was accepted.
+        value: F,
+        /// Fields of the statement that followed.
+        changes: Vec<String>,
+        /// The other flag of [`Kind::Together`].
+        with: Option<TargetName>,
+    },
+    /// An exception for a hole that the circuit does not have.
+    Unneeded {
+        /// Its kind.
+        kind: Kind,
+        /// The field.
+        field: String,
+    },
     /// The verifier accepted a proof from a tampered witness.
     Proven {
         /// Which input.
@@ -100,6 +165,20 @@ pub enum Hole {
         /// Its dishonest value.
         value: F,
     },
+}
+
+impl Hole {
+    /// Its kind and its class, if an exception may be for it.
+    pub(super) fn excusable(&self) -> Option<(Kind, &ClassInfo)> {
+        match self {
+            Self::Unset { class, .. } => Some((Kind::Unset, class)),
+            Self::Unconnected { class } => Some((Kind::Unconnected, class)),
+            Self::Free { class, .. } => Some((Kind::Free, class)),
+            Self::Forged { class, .. } => Some((Kind::Forged, class)),
+            Self::Input { kind, class, .. } => Some((*kind, class)),
+            Self::Honest { .. } | Self::Unneeded { .. } | Self::Proven { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for Hole {
@@ -114,6 +193,20 @@ impl fmt::Display for Hole {
             Self::Forged { input, class, value, public_inputs } => {
                 write!(f, "input {input}: {value} changes public inputs {public_inputs:?}: {class}")
             }
+            Self::Input { kind, input, class, value, changes, with } => {
+                match (kind, with) {
+                    (Kind::Unstated, _) => write!(f, "no statement follows it")?,
+                    (Kind::MessagesOnly, _) => write!(f, "only messages follow it")?,
+                    (Kind::Unfollowable, _) => {
+                        write!(f, "the new state follows it, the previous state and the body do not")?;
+                    }
+                    (Kind::Together, Some(other)) => write!(f, "it is set together with {other}")?,
+                    (Kind::Unranged, _) => write!(f, "it has no range")?,
+                    _ => write!(f, "{kind:?}")?,
+                }
+                write!(f, ": with input {input}, {value} is accepted and changes {changes:?}: {class}")
+            }
+            Self::Unneeded { kind, field } => write!(f, "`{field}` has an exception and is not {kind:?}"),
             Self::Proven { input, class, value } => {
                 write!(f, "input {input}: a proof with {value} verifies: {class}")
             }
@@ -140,6 +233,8 @@ pub struct Report {
     pub hints: usize,
     /// Dishonest hints that gave another witness of the same public inputs.
     pub harmless_hints: usize,
+    /// Inputs replaced.
+    pub replaced: usize,
     /// Public inputs that an input sets and that can change alone, with everything that follows computed again: the
     /// statement stays true with another value there. No hole by itself, but each should be meant.
     pub loose: BTreeSet<usize>,
@@ -170,7 +265,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "{}: {} rows, {} inputs, {} classes and {} sampled ones overwritten, {} hints replaced ({} harmless), {} \
-             proofs tried, {} holes",
+             inputs replaced, {} proofs tried, {} holes",
             self.name,
             self.rows,
             self.inputs,
@@ -178,6 +273,7 @@ impl fmt::Display for Report {
             self.sampled,
             self.hints,
             self.harmless_hints,
+            self.replaced,
             self.proofs,
             self.holes.len()
         )?;

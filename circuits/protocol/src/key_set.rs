@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use circuits_core::{
-    constrain::Constrain,
+    constrain::{Constrain, note_gadget},
     digest::{Digest, DigestTarget},
     layout::{WitnessError, set_target},
     trees::{IndexTree, Path, PathTarget, index_bits},
@@ -91,7 +91,9 @@ impl KeyMembershipTarget {
     ///
     /// # Errors
     /// [`WitnessError`] if a target already has another value.
+    #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, value: &KeyMembership) -> Result<(), WitnessError> {
+        let _gadget = note_gadget();
         set_target(witness, self.index, F::from_canonical_u64(value.index))?;
         self.path.set_targets(witness, &value.path)
     }

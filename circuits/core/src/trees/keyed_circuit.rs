@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Builder, Digest, DigestTarget, F, Witness,
-    constrain::{Constrain, DigestOps, note_choice},
+    constrain::{Constrain, DigestOps, note_choice, note_gadget},
     hash::hash_circuit,
     layout::{self, WitnessError},
 };
@@ -88,7 +88,9 @@ impl LeafOpeningTarget {
     ///
     /// # Errors
     /// [`WitnessError`] if a target already has another value.
+    #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, opening: &LeafOpening) -> Result<(), WitnessError> {
+        let _gadget = note_gadget();
         layout::set_target(witness, self.index, F::from_noncanonical_u64(opening.index))?;
         layout::set(witness, &self.key, &opening.key)?;
         layout::set(witness, &self.value, &opening.value)?;
@@ -163,7 +165,9 @@ impl InsertTarget {
     ///
     /// # Errors
     /// [`WitnessError`] if a target already has another value.
+    #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, value: &InsertWitness) -> Result<(), WitnessError> {
+        let _gadget = note_gadget();
         self.low.set_targets(witness, &value.low)?;
         self.slot.set_targets(witness, &value.slot)
     }
@@ -185,7 +189,9 @@ impl SetTarget {
     ///
     /// # Errors
     /// [`WitnessError`] if a target already has another value.
+    #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, value: &SetWitness) -> Result<(), WitnessError> {
+        let _gadget = note_gadget();
         layout::set_target(witness, self.insert.target, F::from_bool(value.insert))?;
         self.leaf.set_targets(witness, &value.leaf)?;
         self.slot.set_targets(witness, &value.slot)

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Builder, Digest, DigestTarget, Witness,
-    constrain::{Constrain, DigestOps, note_choice},
+    constrain::{Constrain, DigestOps, note_choice, note_gadget},
     hash::{hash_pair, hash_pair_swapped_circuit},
     layout::{self, WitnessError},
 };
@@ -132,7 +132,9 @@ impl PathTarget {
     ///
     /// # Errors
     /// If a sibling was already set to another value.
+    #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, path: &Path) -> Result<(), WitnessError> {
+        let _gadget = note_gadget();
         let values = path.siblings.iter().copied().chain(std::iter::repeat(Digest::ZERO));
         self.siblings.iter().zip(values).try_for_each(|(target, value)| layout::set(witness, target, &value))
     }

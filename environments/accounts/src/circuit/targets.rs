@@ -2,7 +2,7 @@
 
 use circuits_core::{
     Builder, DigestTarget, Witness,
-    constrain::DigestOps,
+    constrain::{DigestOps, note_gadget},
     layout::{self, WitnessError, set_target},
     trees::{LeafOpeningTarget, SetTarget},
 };
@@ -31,11 +31,13 @@ impl AccountTarget {
     }
 
     /// Assigns a record.
+    #[track_caller]
     pub(crate) fn set_targets(
         &self,
         witness: &mut Witness,
         value: &AccountFields,
     ) -> Result<(), WitnessError> {
+        let _gadget = note_gadget();
         layout::set(witness, &self.0.key, &value.key)?;
         set_target(witness, self.0.nonce, value.nonce)?;
         let rest = self.0.vault.iter().zip(value.vault).skip(1);
@@ -91,9 +93,7 @@ impl SlotTargets {
         self.receiver.set_targets(witness, &value.receiver)?;
         let PoolFields { number, reserve_a, reserve_b, shares, .. } = value.pool;
         let targets = [self.pool.number, self.pool.reserve_a, self.pool.reserve_b, self.pool.shares];
-        for (target, value) in targets.into_iter().zip([number, reserve_a, reserve_b, shares]) {
-            set_target(witness, target, value)?;
-        }
+        layout::set(witness, &targets, &[number, reserve_a, reserve_b, shares])?;
         self.message.set_targets(witness, &value.message, value.refund)?;
         self.set.set_targets(witness, &value.set)
     }

@@ -59,15 +59,17 @@ impl LaneValues {
     }
 }
 
+#[track_caller]
+fn set_flag(witness: &mut Witness, target: BoolTarget, value: bool) -> Result<(), WitnessError> {
+    set_target(witness, target.target, F::from_bool(value))
+}
+
 impl TransactionTargets {
     pub(super) fn assign(
         &self,
         input: &TransactionWitness,
         witness: &mut Witness,
     ) -> Result<(), WitnessError> {
-        let flag = |witness: &mut Witness, target: BoolTarget, value: bool| {
-            set_target(witness, target.target, F::from_bool(value))
-        };
         let height = F::from_canonical_u32;
         set_target(witness, self.chain_id, input.deployment.chain_id())?;
         set_target(witness, self.environment, input.deployment.environment.to_field())?;
@@ -76,7 +78,7 @@ impl TransactionTargets {
         set_target(witness, self.fee, input.fee.to_field())?;
         set_target(witness, self.not_before, height(input.not_before))?;
         set_target(witness, self.valid_until, height(input.valid_until))?;
-        flag(witness, self.is_new, input.salt.is_some())?;
+        set_flag(witness, self.is_new, input.salt.is_some())?;
         set(witness, &self.salt, &input.salt.unwrap_or(Digest::ZERO))?;
         set(witness, &self.account.id, &input.account.id)?;
         set(witness, &self.account.authorisation, &input.account.authorisation)?;
@@ -94,18 +96,14 @@ impl TransactionTargets {
         let notes = input.notes();
         for (slot, targets) in self.outputs.iter().enumerate() {
             let fields = notes.get(slot).map(|note| note.fields());
-            targets
-                .note_targets()
-                .iter()
-                .zip(output_values(fields.as_ref()))
-                .try_for_each(|(&target, value)| set_target(witness, target, value))?;
+            set(witness, &targets.note_targets(), &output_values(fields.as_ref()))?;
             let output = input.outputs.get(slot);
-            flag(witness, targets.used, output.is_some())?;
+            set_flag(witness, targets.used, output.is_some())?;
             for (i, &settles) in targets.settles.iter().enumerate() {
-                flag(witness, settles, output.is_some_and(|output| output.settles == Some(i)))?;
+                set_flag(witness, settles, output.is_some_and(|output| output.settles == Some(i)))?;
             }
             for (k, &lane) in targets.lanes.iter().enumerate() {
-                flag(witness, lane, output.is_some_and(|output| lane_of(output.asset) == Some(k)))?;
+                set_flag(witness, lane, output.is_some_and(|output| lane_of(output.asset) == Some(k)))?;
             }
         }
 
@@ -119,9 +117,9 @@ impl TransactionTargets {
         for (k, targets) in self.lanes.iter().enumerate() {
             set_target(witness, targets.asset, lanes.assets[k])?;
             for (slot, &here) in targets.slots.iter().enumerate() {
-                flag(witness, here, lanes.slots[k] == slot)?;
+                set_flag(witness, here, lanes.slots[k] == slot)?;
             }
-            flag(witness, targets.pays_fee, pays_fee && lane_of(input.deployment.fee_asset) == Some(k))?;
+            set_flag(witness, targets.pays_fee, pays_fee && lane_of(input.deployment.fee_asset) == Some(k))?;
         }
         self.authority.assign(input, witness)
     }
@@ -140,22 +138,17 @@ impl InputTargets {
             None => NO_NOTE,
         };
         set(witness, &self.note, &fields)?;
-        let flags = [
-            (self.used, input.is_some()),
-            (self.unauthenticated, input.is_some() && membership.is_none()),
-            (self.is_reclaim, fields.kind == F::ONE),
-            (self.is_swap, fields.kind == F::TWO),
-        ];
-        for (target, value) in flags {
-            set_target(witness, target.target, F::from_bool(value))?;
-        }
+        set_flag(witness, self.used, input.is_some())?;
+        set_flag(witness, self.unauthenticated, input.is_some() && membership.is_none())?;
+        set_flag(witness, self.is_reclaim, fields.kind == F::ONE)?;
+        set_flag(witness, self.is_swap, fields.kind == F::TWO)?;
         let index = membership.map_or(0, |membership| membership.index);
         set_target(witness, self.index, F::from_noncanonical_u64(index))?;
         let path = membership.map(|membership| membership.path.clone()).unwrap_or_default();
         self.path.set_targets(witness, &path)?;
         for (k, lane) in self.lanes.iter().enumerate() {
             let here = input.is_some_and(|input| lane_of(input.note.asset) == Some(k));
-            set_target(witness, lane.target, F::from_bool(here))?;
+            set_flag(witness, *lane, here)?;
         }
         Ok(())
     }

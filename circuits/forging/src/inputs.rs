@@ -1,0 +1,295 @@
+//! Part (f): assigned inputs replaced, everything that follows from them computed again.
+//!
+//! The circuit accepts many of these changes, as it should: another input has another statement. What matters is which
+//! fields of the statement follow an input, over all honest inputs; see [`Kind`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use circuits_core::layout::ElementName;
+use circuits_prover::basetypes::{F, Witness};
+use plonky2::field::types::Field;
+use rayon::prelude::*;
+
+use super::{
+    model::{Model, mix, value},
+    names::Group,
+    overwrite::{Census, dishonest_values},
+    replay::Replay,
+    report::{Hole, Kind},
+    run::{INPUT, Run},
+};
+
+/// Classes tried of one array; of a longer one, a sample is.
+const MAX_MEMBERS: usize = 6;
+/// Classes tried of those that no line of our code assigns: proofs and keys, which plonky2 assigns.
+const MAX_UNNAMED: usize = 16;
+
+/// Fields of a kernel's statement.
+const PREVIOUS_STATE: &str = "previous_state";
+const NEW_STATE: &str = "new_state";
+const BODY: &str = "body";
+const MESSAGES: [&str; 2] = ["outbox", "inbox"];
+
+/// What part (f) did.
+#[derive(Default)]
+pub(super) struct Inputs {
+    pub(super) tried: usize,
+    pub(super) loose: BTreeSet<usize>,
+    pub(super) holes: Vec<Hole>,
+}
+
+/// A value that the circuit accepts in place of an input's.
+struct Accepted<'s> {
+    value: F,
+    /// Public inputs that change with it.
+    positions: Vec<usize>,
+    /// The fields that these are in.
+    fields: BTreeSet<&'s str>,
+}
+
+/// What the circuit accepts in place of each class, with one honest input.
+type Trials<'s> = BTreeMap<usize, Vec<Accepted<'s>>>;
+
+/// A change that the circuit accepts.
+#[derive(Clone, Copy)]
+struct Change<'t> {
+    input: usize,
+    class: usize,
+    accepted: &'t Accepted<'t>,
+}
+
+/// The circuit whose inputs are replaced.
+pub(super) struct Subject<'m, 'c> {
+    pub(super) model: &'m Model<'c>,
+    pub(super) census: &'m Census,
+    /// Of the public inputs.
+    pub(super) statement: &'m [ElementName],
+    pub(super) dependencies: &'m [Vec<Vec<usize>>],
+    pub(super) seed: u64,
+}
+
+/// The run of `witness` in which generators set the public inputs that they can set, even if the input sets them too: so
+/// the statement follows what changes. `None` if that is no other run, or not a good one.
+pub(super) fn leave_to_generators<'c>(
+    model: &Model<'c>,
+    census: &Census,
+    witness: &Witness,
+    run: &Run<'c>,
+) -> Option<Run<'c>> {
+    let outputs = run.outputs.iter().flatten();
+    let computed: BTreeSet<usize> = outputs
+        .copied()
+        .filter(|&class| census.is_public_input(class) && run.set_at[class] == INPUT)
+        .collect();
+    if computed.is_empty() {
+        return None;
+    }
+    let mut rest = Witness::new();
+    rest.target_values = witness
+        .target_values
+        .iter()
+        .filter(|(target, _)| !computed.contains(&model.class(**target)))
+        .map(|(&target, &value)| (target, value))
+        .collect();
+    let again = Run::new(model, &rest, &BTreeMap::new());
+    (again.trouble.is_none() && again.violation(model).is_none()).then_some(again)
+}
+
+impl Subject<'_, '_> {
+    /// Replaces inputs in each of `runs`, one at a time.
+    pub(super) fn replace(&self, runs: &[&Run<'_>]) -> Inputs {
+        let groups = self.groups(runs);
+        let stated =
+            (0..self.census.classes.num_targets()).filter(|&class| self.census.is_public_input(class));
+        let classes: BTreeSet<usize> = groups.values().flatten().copied().chain(stated).collect();
+        let trials: Vec<Trials<'_>> = runs.iter().map(|run| self.attempt(run, &classes)).collect();
+
+        let mut found = Inputs { tried: trials.iter().map(BTreeMap::len).sum(), ..Inputs::default() };
+        for (&class, accepted) in trials.iter().flatten() {
+            let index = self.census.public_input(class);
+            found
+                .loose
+                .extend(index.filter(|index| accepted.iter().any(|change| change.positions == [*index])));
+        }
+        for members in groups.values() {
+            found.holes.extend(self.judge(members, runs, &trials));
+        }
+        found.holes.extend(self.together(&groups, runs, &trials));
+        found
+    }
+
+    /// The inputs to replace, by what they are.
+    fn groups(&self, runs: &[&Run<'_>]) -> BTreeMap<Option<&Group>, Vec<usize>> {
+        let is_input = |class: usize| {
+            runs.iter().any(|run| run.set_at[class] == INPUT) && !self.census.unconnected.contains(&class)
+        };
+        let mut groups: BTreeMap<Option<&Group>, Vec<usize>> = BTreeMap::new();
+        let mut named = BTreeSet::new();
+        for (class, group) in &self.census.names.assigned {
+            named.insert(*class);
+            if is_input(*class) {
+                groups.entry(Some(group)).or_default().push(*class);
+            }
+        }
+        let unnamed: Vec<_> = (0..self.census.classes.num_targets())
+            .filter(|&class| !self.census.classes.members(class).is_empty() && !named.contains(&class))
+            .filter(|&class| is_input(class))
+            .collect();
+        groups.insert(None, unnamed);
+        for (group, members) in &mut groups {
+            members.sort_unstable_by_key(|&class| mix(self.seed, class as u64));
+            members.truncate(if group.is_some() { MAX_MEMBERS } else { MAX_UNNAMED });
+        }
+        groups
+    }
+
+    fn attempt(&self, run: &Run<'_>, classes: &BTreeSet<usize>) -> Trials<'_> {
+        let inputs: Vec<_> = classes.iter().copied().filter(|&class| run.set_at[class] == INPUT).collect();
+        inputs
+            .into_par_iter()
+            .map_init(
+                || Replay::new(self.model, self.census, run, self.dependencies),
+                |replay, class| {
+                    let values = dishonest_values(value(&run.witness, class), mix(self.seed, class as u64));
+                    let accepted = values.into_iter().filter_map(|value| {
+                        let positions = replay.attempt(class, value)?;
+                        let fields = positions.iter().map(|&index| self.statement[index].path.as_str());
+                        Some(Accepted { value, fields: fields.collect(), positions })
+                    });
+                    (class, accepted.collect())
+                },
+            )
+            .collect()
+    }
+
+    /// What the inputs of one group show over all runs.
+    fn judge(&self, members: &[usize], runs: &[&Run<'_>], trials: &[Trials<'_>]) -> Vec<Hole> {
+        let tried = || {
+            trials.iter().enumerate().flat_map(|(input, trials)| {
+                members.iter().filter_map(move |&class| Some((input, class, trials.get(&class)?)))
+            })
+        };
+        let changes: Vec<_> = tried()
+            .flat_map(|(input, class, accepted)| {
+                accepted.iter().map(move |accepted| Change { input, class, accepted })
+            })
+            .collect();
+        // With some honest input nothing else is accepted, so the circuit compares it with something.
+        let is_bound = tried().any(|(_, _, accepted)| accepted.is_empty());
+        let fields: BTreeSet<&str> =
+            changes.iter().flat_map(|change| change.accepted.fields.iter().copied()).collect();
+
+        let mut holes = vec![];
+        let mut add = |kind, change: Option<&Change<'_>>| {
+            holes.extend(change.map(|change| self.hole(kind, runs, change)));
+        };
+        if !is_bound && fields.is_empty() {
+            add(Kind::Unstated, changes.first());
+        } else if !is_bound && fields.iter().all(|field| MESSAGES.contains(field)) {
+            add(Kind::MessagesOnly, changes.iter().find(|change| !change.accepted.fields.is_empty()));
+        }
+        let states = [PREVIOUS_STATE, NEW_STATE, BODY];
+        if states.iter().all(|field| self.statement.iter().any(|element| element.path == *field)) {
+            let is_hidden = |change: &&Change<'_>| {
+                states.map(|field| change.accepted.fields.contains(field)) == [false, true, false]
+            };
+            add(Kind::Unfollowable, changes.iter().find(is_hidden));
+        }
+        let is_wide = |change: &&Change<'_>| {
+            let Change { class, accepted: Accepted { value, fields, .. }, .. } = change;
+            let is_integer = self.census.names.get(*class).is_some_and(|name| !name.in_digest);
+            let is_stated = self.census.is_public_input(*class) || fields.contains(PREVIOUS_STATE);
+            is_integer && !is_stated && *value == F::NEG_ONE && !fields.is_empty()
+        };
+        add(Kind::Unranged, changes.iter().find(is_wide));
+        holes
+    }
+
+    fn hole(&self, kind: Kind, runs: &[&Run<'_>], change: &Change<'_>) -> Hole {
+        let Change { input, class, accepted } = *change;
+        Hole::Input {
+            kind,
+            input,
+            class: self.census.describe(self.model, Some(runs[input]), class),
+            value: accepted.value,
+            changes: accepted.fields.iter().map(|&field| field.to_owned()).collect(),
+            with: None,
+        }
+    }
+
+    /// Flags of which no honest input sets two, and which the circuit lets be set together. Of an array of flags each is
+    /// compared with its nearest: slots are assigned one after the other.
+    fn together(
+        &self,
+        groups: &BTreeMap<Option<&Group>, Vec<usize>>,
+        runs: &[&Run<'_>],
+        trials: &[Trials<'_>],
+    ) -> Vec<Hole> {
+        let order: BTreeMap<usize, usize> = self
+            .census
+            .names
+            .assigned
+            .iter()
+            .enumerate()
+            .map(|(order, (class, _))| (*class, order))
+            .collect();
+        let is_set = |run: &Run<'_>, class: usize| value(&run.witness, class) == F::ONE;
+        let is_bit = |value: F| value == F::ZERO || value == F::ONE;
+        // Some honest input sets it, some does not, and it is nothing but a bit.
+        let is_flag = |members: &Vec<usize>| {
+            let values =
+                || runs.iter().flat_map(|run| members.iter().map(|&class| value(&run.witness, class)));
+            let mut accepted = trials
+                .iter()
+                .flat_map(|trials| members.iter().filter_map(|class| trials.get(class)))
+                .flatten();
+            values().all(is_bit)
+                && values().any(|value| value == F::ONE)
+                && values().any(|value| value == F::ZERO)
+                && accepted.all(|accepted| is_bit(accepted.value))
+        };
+        let flags: Vec<&Vec<usize>> = groups
+            .iter()
+            .filter(|(group, members)| group.is_some() && is_flag(members))
+            .map(|(_, members)| members)
+            .collect();
+        let nearest = |class: usize, flags: &[usize]| {
+            flags
+                .iter()
+                .copied()
+                .min_by_key(|other| order[&class].abs_diff(order[other]))
+                .filter(|&other| other != class)
+        };
+
+        let mut holes = vec![];
+        for (first, ours) in flags.iter().enumerate() {
+            for theirs in &flags[first + 1..] {
+                let mut pairs = ours.iter().filter_map(|&class| Some((class, nearest(class, theirs)?)));
+                if pairs
+                    .clone()
+                    .any(|(class, other)| runs.iter().any(|run| is_set(run, class) && is_set(run, other)))
+                {
+                    continue;
+                }
+                let hole = pairs.find_map(|pair| {
+                    [pair, (pair.1, pair.0)].into_iter().find_map(|(class, other)| {
+                        let (input, accepted) =
+                            runs.iter().zip(trials).enumerate().find_map(|(input, (run, trials))| {
+                                let accepted =
+                                    trials.get(&class)?.iter().find(|accepted| accepted.value == F::ONE)?;
+                                (is_set(run, other) && !accepted.fields.is_empty())
+                                    .then_some((input, accepted))
+                            })?;
+                        let mut hole = self.hole(Kind::Together, runs, &Change { input, class, accepted });
+                        if let Hole::Input { with, .. } = &mut hole {
+                            *with = self.census.names.get(other).cloned();
+                        }
+                        Some(hole)
+                    })
+                });
+                holes.extend(hole);
+            }
+        }
+        holes
+    }
+}

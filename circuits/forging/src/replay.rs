@@ -1,0 +1,122 @@
+//! One value of a run changed, and what follows from it computed again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use circuits_prover::{basetypes::F, panics::contained};
+use plonky2::{
+    hash::hash_types::HashOut,
+    iop::{generator::GeneratedValues, witness::PartitionWitness},
+};
+
+use super::{
+    model::{Model, value},
+    overwrite::Census,
+    run::{INPUT, Run, UNSET},
+};
+
+/// A copy of a run in which one value is changed at a time.
+pub(super) struct Replay<'m, 'c> {
+    model: &'m Model<'c>,
+    census: &'m Census,
+    run: &'m Run<'c>,
+    dependencies: &'m [Vec<Vec<usize>>],
+    witness: PartitionWitness<'c, F>,
+    /// Classes changed so far, with their honest values.
+    changed: BTreeMap<usize, Option<F>>,
+    /// Positions of the generators that must run again.
+    queue: BTreeSet<u32>,
+}
+
+impl<'m, 'c> Replay<'m, 'c> {
+    pub(super) fn new(
+        model: &'m Model<'c>,
+        census: &'m Census,
+        run: &'m Run<'c>,
+        dependencies: &'m [Vec<Vec<usize>>],
+    ) -> Self {
+        let (changed, queue) = Default::default();
+        Self { model, census, run, dependencies, witness: run.witness.clone(), changed, queue }
+    }
+
+    /// Gives `class` this value. Returns the positions of the public inputs that change with it; `None` if a constraint
+    /// is violated.
+    pub(super) fn attempt(&mut self, class: usize, value: F) -> Option<Vec<usize>> {
+        let at = self.run.set_at[class];
+        self.change(class, value);
+        let mut touched = vec![class];
+        let mut broken = self.is_broken(&touched, at);
+        while !broken && let Some(at) = self.queue.pop_first() {
+            touched.clear();
+            self.rerun(at, &mut touched);
+            broken = self.is_broken(&touched, at);
+        }
+        let changed = if broken { None } else { self.judge() };
+        self.queue.clear();
+        for (class, honest) in std::mem::take(&mut self.changed) {
+            self.witness.values[class] = honest;
+        }
+        changed
+    }
+
+    fn change(&mut self, class: usize, value: F) {
+        let honest = self.witness.values[class].replace(value);
+        self.changed.entry(class).or_insert(honest);
+        let at = self.run.set_at[class];
+        for &watcher in self.model.watches.get(&class).into_iter().flatten() {
+            let finished = self.run.finished_at[watcher];
+            if finished != UNSET && finished > at {
+                self.queue.insert(finished);
+            }
+        }
+    }
+
+    /// Runs a generator again. Where it panics the old values stay; where another one set a class first, that value
+    /// stays. The constraints judge.
+    fn rerun(&mut self, at: u32, touched: &mut Vec<usize>) {
+        let generator = &self.model.generators[self.run.order[at as usize - 1]].0;
+        let mut buffer = GeneratedValues::empty();
+        if contained(|| generator.run(&self.witness, &mut buffer)) != Ok(true) {
+            return;
+        }
+        for (target, new) in buffer.target_values {
+            let class = self.model.class(target);
+            if self.run.set_at[class] == at && value(&self.witness, class) != new {
+                self.change(class, new);
+                touched.push(class);
+            }
+        }
+    }
+
+    /// Whether a constraint on the `touched` classes is violated that no generator after `at` can mend.
+    fn is_broken(&self, touched: &[usize], at: u32) -> bool {
+        let rows: BTreeSet<usize> =
+            touched.iter().flat_map(|&class| self.census.rows(self.model, class)).collect();
+        rows.into_iter().any(|row| {
+            // The hash of the public inputs is compared at the end.
+            if self.model.is_public_input_row(row) {
+                return false;
+            }
+            let constraints = self.model.evaluate(row, &self.witness, None, &self.run.public_inputs_hash);
+            let dependencies = &self.dependencies[self.model.gate_index(row)];
+            constraints.iter().zip(dependencies).any(|(&constraint, columns)| {
+                constraint != plonky2::field::types::Field::ZERO
+                    && columns.iter().all(|&column| {
+                        let set_at = self.run.set_at[self.model.wire_class(row, column)];
+                        set_at == UNSET || set_at == INPUT || set_at <= at
+                    })
+            })
+        })
+    }
+
+    fn judge(&self) -> Option<Vec<usize>> {
+        let before = self.model.public_input_values(&self.run.witness);
+        let after = self.model.public_input_values(&self.witness);
+        let hash: HashOut<F> = self.model.public_inputs_hash(&self.witness);
+        let rows: BTreeSet<usize> =
+            self.changed.keys().flat_map(|&class| self.census.rows(self.model, class)).collect();
+        if rows.into_iter().any(|row| self.model.violation(row, &self.witness, None, &hash).is_some()) {
+            return None;
+        }
+        Some((0..before.len()).filter(|&index| before[index] != after[index]).collect())
+    }
+}
