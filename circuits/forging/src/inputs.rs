@@ -50,6 +50,9 @@ struct Accepted<'s> {
 /// What the circuit accepts in place of each class, with one honest input.
 type Trials<'s> = BTreeMap<usize, Vec<Accepted<'s>>>;
 
+/// The inputs to replace, by what they are; those without a name under `None`.
+type Groups<'g> = BTreeMap<Option<&'g Group>, Vec<usize>>;
+
 /// A change that the circuit accepts.
 #[derive(Clone, Copy)]
 struct Change<'t> {
@@ -119,11 +122,11 @@ impl Subject<'_, '_> {
     }
 
     /// The inputs to replace, by what they are.
-    fn groups(&self, runs: &[&Run<'_>]) -> BTreeMap<Option<&Group>, Vec<usize>> {
+    fn groups(&self, runs: &[&Run<'_>]) -> Groups<'_> {
         let is_input = |class: usize| {
             runs.iter().any(|run| run.set_at[class] == INPUT) && !self.census.unconnected.contains(&class)
         };
-        let mut groups: BTreeMap<Option<&Group>, Vec<usize>> = BTreeMap::new();
+        let mut groups: Groups<'_> = BTreeMap::new();
         let mut named = BTreeSet::new();
         for (class, group) in &self.census.names.assigned {
             named.insert(*class);
@@ -152,7 +155,7 @@ impl Subject<'_, '_> {
                 |replay, class| {
                     let values = dishonest_values(value(&run.witness, class), mix(self.seed, class as u64));
                     let accepted = values.into_iter().filter_map(|value| {
-                        let positions = replay.attempt(class, value)?;
+                        let positions = replay.attempt(&[(class, value)])?;
                         let fields = positions.iter().map(|&index| self.statement[index].path.as_str());
                         Some(Accepted { value, fields: fields.collect(), positions })
                     });
@@ -197,7 +200,12 @@ impl Subject<'_, '_> {
         }
         let is_wide = |change: &&Change<'_>| {
             let Change { class, accepted: Accepted { value, fields, .. }, .. } = change;
-            let is_integer = self.census.names.get(*class).is_some_and(|name| !name.in_digest);
+            let is_integer = self.census.names.get(*class).is_some_and(|name| !name.in_digest)
+                && self
+                    .census
+                    .rows(self.model, *class)
+                    .into_iter()
+                    .any(|row| !self.model.gate_id(row).starts_with("Poseidon"));
             let is_stated = self.census.is_public_input(*class) || fields.contains(PREVIOUS_STATE);
             is_integer && !is_stated && *value == F::NEG_ONE && !fields.is_empty()
         };
@@ -217,14 +225,15 @@ impl Subject<'_, '_> {
         }
     }
 
-    /// Flags of which no honest input sets two, and which the circuit lets be set together. Of an array of flags each is
-    /// compared with its nearest: slots are assigned one after the other.
-    fn together(
-        &self,
-        groups: &BTreeMap<Option<&Group>, Vec<usize>>,
-        runs: &[&Run<'_>],
-        trials: &[Trials<'_>],
-    ) -> Vec<Hole> {
+    /// Flags of which no honest input sets two, and which the circuit lets be set together. What has no effect without the
+    /// flag is set as in an honest input that sets it. Of an array of flags each is paired with its nearest: slots are
+    /// assigned one after the other.
+    fn together(&self, groups: &Groups<'_>, runs: &[&Run<'_>], trials: &[Trials<'_>]) -> Vec<Hole> {
+        let flags: Vec<&Vec<usize>> = groups
+            .iter()
+            .filter(|(group, members)| group.is_some() && is_flag(members, runs, trials))
+            .map(|(_, members)| members)
+            .collect();
         let order: BTreeMap<usize, usize> = self
             .census
             .names
@@ -233,63 +242,82 @@ impl Subject<'_, '_> {
             .enumerate()
             .map(|(order, (class, _))| (*class, order))
             .collect();
-        let is_set = |run: &Run<'_>, class: usize| value(&run.witness, class) == F::ONE;
-        let is_bit = |value: F| value == F::ZERO || value == F::ONE;
-        // Some honest input sets it, some does not, and it is nothing but a bit.
-        let is_flag = |members: &Vec<usize>| {
-            let values =
-                || runs.iter().flat_map(|run| members.iter().map(|&class| value(&run.witness, class)));
-            let mut accepted = trials
-                .iter()
-                .flat_map(|trials| members.iter().filter_map(|class| trials.get(class)))
-                .flatten();
-            values().all(is_bit)
-                && values().any(|value| value == F::ONE)
-                && values().any(|value| value == F::ZERO)
-                && accepted.all(|accepted| is_bit(accepted.value))
-        };
-        let flags: Vec<&Vec<usize>> = groups
-            .iter()
-            .filter(|(group, members)| group.is_some() && is_flag(members))
-            .map(|(_, members)| members)
-            .collect();
         let nearest = |class: usize, flags: &[usize]| {
-            flags
-                .iter()
-                .copied()
-                .min_by_key(|other| order[&class].abs_diff(order[other]))
-                .filter(|&other| other != class)
+            flags.iter().copied().min_by_key(|other| order[&class].abs_diff(order[other]))
         };
 
         let mut holes = vec![];
         for (first, ours) in flags.iter().enumerate() {
             for theirs in &flags[first + 1..] {
-                let mut pairs = ours.iter().filter_map(|&class| Some((class, nearest(class, theirs)?)));
-                if pairs
-                    .clone()
-                    .any(|(class, other)| runs.iter().any(|run| is_set(run, class) && is_set(run, other)))
-                {
-                    continue;
+                let pairs: Vec<_> =
+                    ours.iter().filter_map(|&class| Some((class, nearest(class, theirs)?))).collect();
+                let both = |&(a, b): &(usize, usize)| runs.iter().any(|run| is_set(run, a) && is_set(run, b));
+                if !pairs.iter().any(both) {
+                    let mut ways = pairs.iter().flat_map(|&(a, b)| [(a, b), (b, a)]);
+                    holes.extend(
+                        ways.find_map(|(class, other)| self.set_both(class, other, groups, runs, trials)),
+                    );
                 }
-                let hole = pairs.find_map(|pair| {
-                    [pair, (pair.1, pair.0)].into_iter().find_map(|(class, other)| {
-                        let (input, accepted) =
-                            runs.iter().zip(trials).enumerate().find_map(|(input, (run, trials))| {
-                                let accepted =
-                                    trials.get(&class)?.iter().find(|accepted| accepted.value == F::ONE)?;
-                                (is_set(run, other) && !accepted.fields.is_empty())
-                                    .then_some((input, accepted))
-                            })?;
-                        let mut hole = self.hole(Kind::Together, runs, &Change { input, class, accepted });
-                        if let Hole::Input { with, .. } = &mut hole {
-                            *with = self.census.names.get(other).cloned();
-                        }
-                        Some(hole)
-                    })
-                });
-                holes.extend(hole);
             }
         }
         holes
     }
+
+    /// Sets `class` with each honest input that sets `other`.
+    fn set_both(
+        &self,
+        class: usize,
+        other: usize,
+        groups: &Groups<'_>,
+        runs: &[&Run<'_>],
+        trials: &[Trials<'_>],
+    ) -> Option<Hole> {
+        runs.iter().enumerate().filter(|(_, run)| is_set(run, other)).find_map(|(input, run)| {
+            let mut idle = self.idle(groups, run, &trials[input]);
+            idle.retain(|&idle| idle != other);
+            let mut replay = Replay::new(self.model, self.census, run, self.dependencies);
+            let positions = runs.iter().filter(|from| is_set(from, class)).find_map(|from| {
+                let borrowed = idle.iter().map(|&idle| (idle, value(&from.witness, idle)));
+                let values: Vec<_> = borrowed.chain([(class, F::ONE)]).collect();
+                replay.attempt(&values).filter(|positions| !positions.is_empty())
+            })?;
+            let fields = positions.iter().map(|&index| self.statement[index].path.as_str()).collect();
+            let accepted = Accepted { value: F::ONE, positions, fields };
+            let hole = self.hole(Kind::Together, runs, &Change { input, class, accepted: &accepted });
+            Some(hole.with(self.census.names.get(other).cloned()))
+        })
+    }
+
+    /// The inputs that can be changed in this run without effect.
+    fn idle(&self, groups: &Groups<'_>, run: &Run<'_>, trials: &Trials<'_>) -> Vec<usize> {
+        let is_idle = |class: &usize| {
+            trials.get(class).is_none_or(|accepted| {
+                !accepted.is_empty() && accepted.iter().all(|accepted| accepted.positions.is_empty())
+            })
+        };
+        let assigned = self.census.names.assigned.iter();
+        assigned
+            .filter(|(class, group)| {
+                run.set_at[*class] == INPUT
+                    && groups.get(&Some(group)).is_some_and(|members| members.iter().all(is_idle))
+            })
+            .map(|(class, _)| *class)
+            .collect()
+    }
+}
+
+fn is_set(run: &Run<'_>, class: usize) -> bool {
+    value(&run.witness, class) == F::ONE
+}
+
+/// Whether some honest input sets one of `members`, some does not, and nothing but bits is accepted.
+fn is_flag(members: &[usize], runs: &[&Run<'_>], trials: &[Trials<'_>]) -> bool {
+    let is_bit = |value: F| value == F::ZERO || value == F::ONE;
+    let values = || runs.iter().flat_map(|run| members.iter().map(|&class| value(&run.witness, class)));
+    let mut accepted =
+        trials.iter().flat_map(|trials| members.iter().filter_map(|class| trials.get(class))).flatten();
+    values().all(is_bit)
+        && values().any(|value| value == F::ONE)
+        && values().any(|value| value == F::ZERO)
+        && accepted.all(|accepted| is_bit(accepted.value))
 }

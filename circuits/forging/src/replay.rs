@@ -38,12 +38,16 @@ impl<'m, 'c> Replay<'m, 'c> {
         Self { model, census, run, dependencies, witness: run.witness.clone(), changed, queue }
     }
 
-    /// Gives `class` this value. Returns the positions of the public inputs that change with it; `None` if a constraint
-    /// is violated.
-    pub(super) fn attempt(&mut self, class: usize, value: F) -> Option<Vec<usize>> {
-        let at = self.run.set_at[class];
-        self.change(class, value);
-        let mut touched = vec![class];
+    /// Gives these classes these values. Returns the positions of the public inputs that change with them; `None` if a
+    /// constraint is violated. All of them are set by the input, or there is one.
+    pub(super) fn attempt(&mut self, values: &[(usize, F)]) -> Option<Vec<usize>> {
+        let mut at = INPUT;
+        let mut touched = vec![];
+        for &(class, value) in values {
+            at = self.run.set_at[class];
+            self.change(class, value);
+            touched.push(class);
+        }
         let mut broken = self.is_broken(&touched, at);
         while !broken && let Some(at) = self.queue.pop_first() {
             touched.clear();

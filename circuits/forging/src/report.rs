@@ -85,8 +85,8 @@ pub enum Kind {
     /// `new_state` follows it, and neither `previous_state` nor `body` does: who has these does not know the new state. An
     /// old record that is not opened, or a body that leaves something out.
     Unfollowable,
-    /// It can be `p - 1`, the statement follows, and it is no part of a digest, of the statement or of the previous state:
-    /// native code has no such integer, and a sum with it wraps.
+    /// It can be `p - 1`, the statement follows, it is more than hashed, and it is no part of a digest, of the statement or
+    /// of the previous state: native code has no such integer, and a sum with it wraps.
     Unranged,
     /// A flag that can be set although another one is, which no honest input does.
     Together,
@@ -168,6 +168,14 @@ pub enum Hole {
 }
 
 impl Hole {
+    /// With the other flag of [`Kind::Together`].
+    pub(super) fn with(mut self, other: Option<TargetName>) -> Self {
+        if let Self::Input { with, .. } = &mut self {
+            *with = other;
+        }
+        self
+    }
+
     /// Its kind and its class, if an exception may be for it.
     pub(super) fn excusable(&self) -> Option<(Kind, &ClassInfo)> {
         match self {

@@ -7,7 +7,7 @@ use circuits_core::{
     Builder, Compiled, Definition, Digest, F, Witness,
     layout::{Layout, WitnessError, new_virtual, set},
 };
-use circuits_forging::{Exception, Kit, Mutator, assert_accepts, assert_rejects};
+use circuits_forging::{Exception, Kind, Kit, Mutator, assert_accepts, assert_rejects};
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError, RegistryMembership},
     statement::{Accumulators, BlockStatement, SegmentStatement, empty_list},
@@ -413,7 +413,7 @@ pub(super) fn passes_through() -> Exception {
     positions.extend(statement.accumulated_before.applied.0);
     positions.extend(statement.accumulated_before.consumed.0);
     positions.push(statement.accumulated_before.unused_balances);
-    Exception::new("passes through this segment, and its neighbours bind it", move |class| {
+    Exception::new(Kind::Free, "passes through this segment, and its neighbours bind it", move |class| {
         class.public_input.is_some_and(|position| positions.contains(&position))
     })
 }

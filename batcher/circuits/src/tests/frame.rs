@@ -5,7 +5,7 @@ use circuits_core::{
     constrain::DigestOps,
     layout::{WitnessError, new_virtual, set},
 };
-use circuits_forging::{Exception, Mutator, fixtures::assert_joins_soundly};
+use circuits_forging::{Exception, Kind, Mutator, fixtures::assert_joins_soundly};
 use circuits_protocol::statement::{SegmentStatement, SuperblockStatement};
 use circuits_prover::basetypes::standard_config;
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
@@ -95,10 +95,11 @@ fn every_assertion_around_a_segment_is_needed() {
         changed(&|input| input.segment.accumulated_after.unused_balances = F::ONE),
         changed(&|input| input.segment.chain_id += F::ONE),
     ];
-    let unproved =
-        Exception::new("the segment's proof, which is left out here, binds its statement", |class| {
-            class.hint.is_none()
-        });
+    let unproved = Exception::new(
+        Kind::Free,
+        "the segment's proof, which is left out here, binds its statement",
+        |class| class.hint.is_none(),
+    );
     Mutator::new(&Frame).honest([&honest]).dishonest(&dishonest).except(unproved).run().assert_complete();
 }
 

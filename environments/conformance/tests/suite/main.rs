@@ -5,3 +5,4 @@
 mod faults;
 mod till;
 mod till_tests;
+mod vault;

@@ -4,7 +4,9 @@
 use std::sync::OnceLock;
 
 use circuits_core::{Compiled, Definition, layout};
-use circuits_forging::{Exception, Kit, Mutator, assert_accepts, assert_rejects, assert_rejects_by_prover};
+use circuits_forging::{
+    Exception, Kind, Kit, Mutator, assert_accepts, assert_rejects, assert_rejects_by_prover,
+};
 use circuits_prover::basetypes::standard_config;
 use plonky2::plonk::circuit_data::CircuitConfig;
 
@@ -409,9 +411,11 @@ fn lies_that_a_single_assertion_refuses_are_refused() {
 /// What is left free in a group whose proofs are left out.
 fn unproved() -> Exception {
     // The first three targets of the context.
-    Exception::new("the proofs that are left out here bind chain id, environment and fee asset", |class| {
-        class.virtual_targets.iter().any(|&target| target < 3)
-    })
+    Exception::new(
+        Kind::Free,
+        "the proofs that are left out here bind chain id, environment and fee asset",
+        |class| class.virtual_targets.iter().any(|&target| target < 3),
+    )
 }
 
 const MASKED: &str = "what an absent input or a matched note leaves out, and a present one binds";

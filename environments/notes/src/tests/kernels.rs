@@ -3,7 +3,7 @@
 
 use bridge_core::Consumption;
 use circuits_core::{Compiled, Digest, F, recursion::key_digest};
-use circuits_forging::{Exception, Kit, Mutator, fixtures::cache};
+use circuits_forging::{Exception, Kind, Kit, Mutator, fixtures::cache};
 use circuits_protocol::{fold::FoldChild, key_set::KeySet};
 use environments_core::{Environment, kernel::Kernels as _};
 use plonky2::field::types::Field;
@@ -163,7 +163,7 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
         let (world, state, requests) = full(MIN_BATCH);
         batch(&world, &state, &requests, root)
     };
-    let key_set_root = Exception::new("the block pins the root of the key set", |class| {
+    let key_set_root = Exception::new(Kind::Free, "the block pins the root of the key set", |class| {
         class.public_input.is_some_and(|position| position < 4)
     });
     Kit::new(&batches.leaf)
