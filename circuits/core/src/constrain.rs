@@ -164,7 +164,7 @@ impl DigestOps for Builder {
 }
 
 pub(crate) use ledger::{note_added, note_assigned, note_choice};
-pub use ledger::{note_gadget, note_verifier_rows};
+pub use ledger::{note_verifier_rows, within_gadget};
 
 #[cfg(not(feature = "testing"))]
 mod ledger {
@@ -181,13 +181,9 @@ mod ledger {
 
     pub(crate) const fn note_assigned<L>(_: &L) {}
 
-    /// Ends what [`note_gadget`] begins.
-    #[must_use]
-    pub struct Gadget(());
-
     /// Notes nothing: see the feature `testing`.
-    pub const fn note_gadget() -> Gadget {
-        Gadget(())
+    pub fn within_gadget<R>(assign: impl FnOnce() -> R) -> R {
+        assign()
     }
 }
 
@@ -308,24 +304,15 @@ pub mod ledger {
         }
     }
 
-    /// Ends what [`note_gadget`] begins.
-    #[must_use]
-    pub struct Gadget(());
-
-    impl Drop for Gadget {
-        fn drop(&mut self) {
-            RECORD.with_borrow_mut(|record| record.within.pop());
-        }
-    }
-
-    /// Notes that what is assigned until the guard is dropped belongs to one gadget, so that the kit tells it from what
-    /// belongs to other gadgets of its kind. For methods that are `#[track_caller]`: the line that calls them names the
-    /// gadget.
+    /// Notes that what `assign` assigns belongs to one gadget, so that the kit tells it from what belongs to others of its
+    /// kind. For methods that are `#[track_caller]`: the line that calls them names the gadget.
     #[track_caller]
-    pub fn note_gadget() -> Gadget {
+    pub fn within_gadget<R>(assign: impl FnOnce() -> R) -> R {
         let line = Location::caller();
         RECORD.with_borrow_mut(|record| record.within.push(line));
-        Gadget(())
+        let result = assign();
+        RECORD.with_borrow_mut(|record| record.within.pop());
+        result
     }
 
     /// Runs `build` on this thread and returns what a prover may choose in it.

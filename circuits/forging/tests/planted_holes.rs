@@ -8,7 +8,10 @@ use circuits_core::{
     layout::{self, WitnessError, set, set_target},
 };
 use circuits_forging::*;
-use circuits_prover::basetypes::{Builder, D, F, Witness, standard_config};
+use circuits_prover::{
+    basetypes::{Builder, D, F, Witness, standard_config},
+    panics::contained,
+};
 use plonky2::{
     field::types::{Field, PrimeField64},
     iop::{
@@ -329,6 +332,53 @@ fn an_exception_lets_its_class_pass_and_is_counted() {
         .run();
     report.assert_sound();
     assert_eq!(report.excepted.get("planted"), Some(&4));
+}
+
+#[test]
+fn an_exception_excuses_one_kind_of_hole_and_none_that_is_not_there() {
+    let honest = honest();
+    let all = || Exception::new(Kind::Free, "planted", |_| true);
+    let report = Kit::new(&toy(Planted::ForgottenConnect)).inputs(&honest).except(all()).run();
+    let [Hole::Input { kind: Kind::Unstated, class, .. }] = &report.holes[..] else { panic!("{report}") };
+    assert_eq!(class.field(), "secret");
+    let unneeded = Exception::fields(Kind::Unstated, &["secret"], "not planted");
+    let report = Kit::new(&toy(Planted::Nothing)).inputs(&honest).except(unneeded).run();
+    assert!(matches!(&report.holes[..], [Hole::Unneeded { kind: Kind::Unstated, .. }]), "{report}");
+}
+
+#[test]
+fn a_target_is_named_by_its_field_and_by_the_lines_that_add_and_assign_it() {
+    let report = report(Planted::ForgottenConnect);
+    let names: Vec<_> = report
+        .holes
+        .iter()
+        .filter_map(|hole| match hole {
+            Hole::Free { class, .. } | Hole::Input { class, .. } => class.name.clone(),
+            _ => None,
+        })
+        .collect();
+    let last = names.iter().find(|name| name.position == 3).unwrap();
+    assert_eq!((last.field.as_str(), last.in_digest), ("ToyStatement.commitment", true));
+    let [added, assigned] = [last.added, last.assigned].map(Option::unwrap);
+    assert!(
+        added.line() < assigned.line() && added.file() == file!() && assigned.file() == file!(),
+        "{last}"
+    );
+    // plonky2 adds this one, which does not say where.
+    let secret = names.iter().find(|name| name.field == "secret").unwrap();
+    assert!(secret.added.is_none() && secret.assigned.is_some(), "{secret}");
+}
+
+#[test]
+fn an_assertion_that_only_the_kit_misses_is_reported_as_not_tested() {
+    let mutations = mutate(&Toy(Planted::Nothing), &honest(), &dishonest());
+    mutations.assert_tested();
+    let three: Vec<_> = dishonest().into_iter().skip(2).collect();
+    let mutations = mutate(&Toy(Planted::Nothing), &honest(), &three);
+    mutations.assert_complete();
+    let untested: Vec<_> = mutations.untested.iter().map(|survivor| survivor.assertion.kind).collect();
+    assert_eq!(untested, ["enforce_zero", "enforce_zero"], "{mutations}");
+    assert!(contained(|| mutations.assert_tested()).is_err());
 }
 
 #[test]

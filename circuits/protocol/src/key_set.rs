@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use circuits_core::{
-    constrain::{Constrain, note_gadget},
+    constrain::{Constrain, within_gadget},
     digest::{Digest, DigestTarget},
     layout::{WitnessError, set_target},
     trees::{IndexTree, Path, PathTarget, index_bits},
@@ -93,8 +93,9 @@ impl KeyMembershipTarget {
     /// [`WitnessError`] if a target already has another value.
     #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, value: &KeyMembership) -> Result<(), WitnessError> {
-        let _gadget = note_gadget();
-        set_target(witness, self.index, F::from_canonical_u64(value.index))?;
-        self.path.set_targets(witness, &value.path)
+        within_gadget(|| {
+            set_target(witness, self.index, F::from_canonical_u64(value.index))?;
+            self.path.set_targets(witness, &value.path)
+        })
     }
 }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Builder, Digest, DigestTarget, F, Witness,
-    constrain::{Constrain, DigestOps, note_choice, note_gadget},
+    constrain::{Constrain, DigestOps, note_choice, within_gadget},
     hash::hash_circuit,
     layout::{self, WitnessError},
 };
@@ -90,12 +90,13 @@ impl LeafOpeningTarget {
     /// [`WitnessError`] if a target already has another value.
     #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, opening: &LeafOpening) -> Result<(), WitnessError> {
-        let _gadget = note_gadget();
-        layout::set_target(witness, self.index, F::from_noncanonical_u64(opening.index))?;
-        layout::set(witness, &self.key, &opening.key)?;
-        layout::set(witness, &self.value, &opening.value)?;
-        layout::set(witness, &self.next_key, &opening.next_key)?;
-        self.path.set_targets(witness, &opening.path)
+        within_gadget(|| {
+            layout::set_target(witness, self.index, F::from_noncanonical_u64(opening.index))?;
+            layout::set(witness, &self.key, &opening.key)?;
+            layout::set(witness, &self.value, &opening.value)?;
+            layout::set(witness, &self.next_key, &opening.next_key)?;
+            self.path.set_targets(witness, &opening.path)
+        })
     }
 
     /// The root of the tree with `value` in this leaf, from one set of siblings: with its old value it is the
@@ -167,9 +168,10 @@ impl InsertTarget {
     /// [`WitnessError`] if a target already has another value.
     #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, value: &InsertWitness) -> Result<(), WitnessError> {
-        let _gadget = note_gadget();
-        self.low.set_targets(witness, &value.low)?;
-        self.slot.set_targets(witness, &value.slot)
+        within_gadget(|| {
+            self.low.set_targets(witness, &value.low)?;
+            self.slot.set_targets(witness, &value.slot)
+        })
     }
 }
 
@@ -191,10 +193,11 @@ impl SetTarget {
     /// [`WitnessError`] if a target already has another value.
     #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, value: &SetWitness) -> Result<(), WitnessError> {
-        let _gadget = note_gadget();
-        layout::set_target(witness, self.insert.target, F::from_bool(value.insert))?;
-        self.leaf.set_targets(witness, &value.leaf)?;
-        self.slot.set_targets(witness, &value.slot)
+        within_gadget(|| {
+            layout::set_target(witness, self.insert.target, F::from_bool(value.insert))?;
+            self.leaf.set_targets(witness, &value.leaf)?;
+            self.slot.set_targets(witness, &value.slot)
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Builder, Digest, DigestTarget, Witness,
-    constrain::{Constrain, DigestOps, note_choice, note_gadget},
+    constrain::{Constrain, DigestOps, note_choice, within_gadget},
     hash::{hash_pair, hash_pair_swapped_circuit},
     layout::{self, WitnessError},
 };
@@ -134,9 +134,11 @@ impl PathTarget {
     /// If a sibling was already set to another value.
     #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, path: &Path) -> Result<(), WitnessError> {
-        let _gadget = note_gadget();
-        let values = path.siblings.iter().copied().chain(std::iter::repeat(Digest::ZERO));
-        self.siblings.iter().zip(values).try_for_each(|(target, value)| layout::set(witness, target, &value))
+        within_gadget(|| {
+            let values = path.siblings.iter().copied().chain(std::iter::repeat(Digest::ZERO));
+            let mut pairs = self.siblings.iter().zip(values);
+            pairs.try_for_each(|(sibling, value)| layout::set(witness, sibling, &value))
+        })
     }
 
     /// The root that `leaf` leads to at the index with these bits.

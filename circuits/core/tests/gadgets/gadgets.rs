@@ -4,11 +4,12 @@ use circuits_core::{
     Builder, Definition, F, Witness,
     amount::{AMOUNT_BITS, enforce_amount},
     constrain::{Constrain, DigestOps},
-    digest::DigestTarget,
+    digest::{Digest, DigestTarget},
     hash::{Domain, hash_circuit, hash_pair_swapped_circuit},
     integer::{HEIGHT_BITS, enforce_less_or_equal, is_less},
-    layout::{WitnessError, set_target},
+    layout::{Layout, WitnessError, set_target},
 };
+use circuits_forging::{Exception, Kind, Kit};
 use circuits_prover::basetypes::standard_config;
 use plonky2::{
     field::types::Field,
@@ -175,5 +176,41 @@ fn every_assertion_asserts() {
     }
     let gadget: Gadget<14, 8> = Gadget { name: "assertions", define };
     let masked = "the other side of the condition";
-    examine(gadget, &honest, &dishonest, |kit| kit.masked(masked), |mutator| mutator.masked(masked));
+    // The input's elements have no names of their own.
+    let element = || Exception::fields(Kind::Unranged, &["target"], "an element of a digest");
+    examine(
+        gadget,
+        &honest,
+        &dishonest,
+        |kit| kit.masked(masked).except(element()),
+        |mutator| mutator.masked(masked),
+    );
+}
+
+circuits_core::layout! {
+    /// A layout with one field of each kind.
+    pub struct Inner<T> {
+        pub digests: [Digest<T>; 2],
+        pub limbs: [T; 2],
+    }
+}
+
+circuits_core::layout! {
+    /// A layout in a layout.
+    pub struct Outer<T> {
+        pub number: T,
+        pub inner: Inner<T>,
+        pub digest: Digest<T>,
+    }
+}
+
+#[test]
+fn names_follow_the_encoding() {
+    let names = <Outer as Layout<F>>::names();
+    assert_eq!(names.len(), <Outer as Layout<F>>::LEN);
+    let name = |index: usize| (names[index].path.as_str(), names[index].position, names[index].in_digest);
+    assert_eq!(name(0), ("number", 0, false));
+    assert_eq!(name(8), ("inner.digests", 7, true));
+    assert_eq!(name(10), ("inner.limbs", 1, false));
+    assert_eq!(name(14), ("digest", 3, true));
 }

@@ -1,7 +1,7 @@
 //! The evidence that a kernel may prove, and a producer may make, an environment's blocks, natively and in-circuit.
 
 use circuits_core::{
-    constrain::{Constrain, note_gadget},
+    constrain::{Constrain, within_gadget},
     digest::{Digest, DigestTarget},
     integer::{HEIGHT_BITS, enforce_less_or_equal},
     layout::{WitnessError, new_virtual, set, set_target},
@@ -147,11 +147,12 @@ impl RegistryMembershipTarget {
     /// [`WitnessError`] if a target already has another value.
     #[track_caller]
     pub fn set_targets(&self, witness: &mut Witness, value: &RegistryMembership) -> Result<(), WitnessError> {
-        let _gadget = note_gadget();
-        set(witness, &self.digests, &value.digests)?;
-        self.entry_path.set_targets(witness, &value.entry_path)?;
-        self.kernel.set_targets(witness, &value.kernel)?;
-        self.producer.set_targets(witness, &value.producer)?;
-        set(witness, &self.signing_key, &value.signing_key)
+        within_gadget(|| {
+            set(witness, &self.digests, &value.digests)?;
+            self.entry_path.set_targets(witness, &value.entry_path)?;
+            self.kernel.set_targets(witness, &value.kernel)?;
+            self.producer.set_targets(witness, &value.producer)?;
+            set(witness, &self.signing_key, &value.signing_key)
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use circuits_core::{
     Builder, DigestTarget, Witness,
-    constrain::{DigestOps, note_gadget},
+    constrain::{DigestOps, within_gadget},
     layout::{self, WitnessError, set_target},
     trees::{LeafOpeningTarget, SetTarget},
 };
@@ -37,11 +37,12 @@ impl AccountTarget {
         witness: &mut Witness,
         value: &AccountFields,
     ) -> Result<(), WitnessError> {
-        let _gadget = note_gadget();
-        layout::set(witness, &self.0.key, &value.key)?;
-        set_target(witness, self.0.nonce, value.nonce)?;
-        let rest = self.0.vault.iter().zip(value.vault).skip(1);
-        rest.into_iter().try_for_each(|(&target, value)| set_target(witness, target, value))
+        within_gadget(|| {
+            layout::set(witness, &self.0.key, &value.key)?;
+            set_target(witness, self.0.nonce, value.nonce)?;
+            let rest = self.0.vault.iter().zip(value.vault).skip(1);
+            rest.into_iter().try_for_each(|(&target, value)| set_target(witness, target, value))
+        })
     }
 }
 

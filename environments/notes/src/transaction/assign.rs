@@ -6,13 +6,10 @@ use circuits_core::{
     amount::Amount,
     layout::{WitnessError, set, set_target},
 };
-use plonky2::{
-    field::types::Field,
-    iop::target::{BoolTarget, Target},
-};
+use plonky2::{field::types::Field, iop::target::BoolTarget};
 
 use super::{
-    circuit::targets::{AuthorityTargets, InputTargets, OutputTargets, TransactionTargets},
+    circuit::targets::{AuthorityTargets, InputTargets, TransactionTargets},
     request::Authority,
     statement::MAX_ASSETS,
     witness::{Input, TransactionWitness},
@@ -83,8 +80,8 @@ impl TransactionTargets {
         set(witness, &self.account.id, &input.account.id)?;
         set(witness, &self.account.authorisation, &input.account.authorisation)?;
         set_target(witness, self.account.nonce, height(input.account.nonce))?;
-        for (targets, values) in self.vault.iter().zip(input.account.vault.to_fields()) {
-            set(witness, targets, &values)?;
+        for (vault_slot, values) in self.vault.iter().zip(input.account.vault.to_fields()) {
+            set(witness, vault_slot, &values)?;
         }
         set(witness, &self.notes_root, &input.notes_root)?;
 
@@ -96,7 +93,8 @@ impl TransactionTargets {
         let notes = input.notes();
         for (slot, targets) in self.outputs.iter().enumerate() {
             let fields = notes.get(slot).map(|note| note.fields());
-            set(witness, &targets.note_targets(), &output_values(fields.as_ref()))?;
+            let chosen = OutputFields::of(fields.as_ref().unwrap_or(&NO_NOTE));
+            set(witness, &OutputFields::of(&targets.note), &chosen)?;
             let output = input.outputs.get(slot);
             set_flag(witness, targets.used, output.is_some())?;
             for (i, &settles) in targets.settles.iter().enumerate() {
@@ -171,22 +169,24 @@ const NO_NOTE: NoteFields = NoteFields {
 const NO_ORDER: ExchangeFields =
     ExchangeFields { gives: F::ZERO, takes: F::ZERO, pays: F::ZERO, per: F::ZERO, owner: Digest::ZERO };
 
-impl OutputTargets {
-    /// The targets that the prover chooses.
-    fn note_targets(&self) -> [Target; 10] {
-        let NoteFields { asset, amount, kind, height, requested_asset, requested_amount, target, .. } =
-            self.note;
-        let [a, b, c, d] = target.0;
-        [asset, amount, kind, height, requested_asset, requested_amount, a, b, c, d]
+circuits_core::layout! {
+    /// What the prover chooses of a note that is created: all but its sender and its serial.
+    pub struct OutputFields<T> {
+        pub asset: T,
+        pub amount: T,
+        pub kind: T,
+        pub height: T,
+        pub requested_asset: T,
+        pub requested_amount: T,
+        pub target: Digest<T>,
     }
 }
 
-/// Values for [`OutputTargets::note_targets`].
-fn output_values(fields: Option<&NoteFields>) -> [F; 10] {
-    let NoteFields { asset, amount, kind, height, requested_asset, requested_amount, target, .. } =
-        *fields.unwrap_or(&NO_NOTE);
-    let [a, b, c, d] = target.0;
-    [asset, amount, kind, height, requested_asset, requested_amount, a, b, c, d]
+impl<T: Copy> OutputFields<T> {
+    fn of(note: &NoteFields<T>) -> Self {
+        let NoteFields { asset, amount, kind, height, requested_asset, requested_amount, target, .. } = *note;
+        Self { asset, amount, kind, height, requested_asset, requested_amount, target }
+    }
 }
 
 impl AuthorityTargets {
