@@ -170,26 +170,26 @@ pub(crate) struct Rotate {
     readmit: bool,
 }
 
-/// Why nothing is changed.
+/// What a command was asked for and does not find.
 #[derive(Debug, Error)]
-enum NothingChanges {
+enum Nothing {
     #[error(
         "nothing is to be added; expected --kernel or --end-earlier, or --genesis-state, --producer and --signing-key of a \
          new environment"
     )]
-    NothingAdded,
+    Added,
     #[error(
         "no kernel of environment {environment} is valid after superblock {end}: --end-earlier changes nothing"
     )]
-    NothingEnds { environment: u16, end: u32 },
+    Ends { environment: u16, end: u32 },
     #[error("every producer and kernel is valid in superblock {before} or later: nothing has expired")]
-    NothingExpired { before: u32 },
+    Expired { before: u32 },
 }
 
-impl HasExitCode for NothingChanges {
+impl HasExitCode for Nothing {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NothingAdded | Self::NothingEnds { .. } | Self::NothingExpired { .. } => ExitCode::Rejected,
+            Self::Added | Self::Ends { .. } | Self::Expired { .. } => ExitCode::Rejected,
         }
     }
 }
@@ -313,7 +313,7 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
             Ok(registry.rotate_producer(EnvironmentId(environment), producer, from, readmit)?)
         }),
         Command::Prune { file, before } => change(&file, |registry| match registry.remove_expired(before) {
-            0 => Err(NothingChanges::NothingExpired { before }.into()),
+            0 => Err(Nothing::Expired { before }.into()),
             _ => Ok(()),
         }),
     }
@@ -343,9 +343,9 @@ fn add(registry: &mut Registry, arguments: &Add) -> Result<(), Failure> {
         return Ok(registry.insert(id, RegistryEntry::new(genesis_state, producer, kernels.clone()))?);
     }
     if kernels.is_empty() {
-        let Some(end) = *end_earlier else { return Err(NothingChanges::NothingAdded.into()) };
+        let Some(end) = *end_earlier else { return Err(Nothing::Added.into()) };
         if registry.entry(id)?.kernels.iter().all(|kernel| kernel.valid_until <= end) {
-            return Err(NothingChanges::NothingEnds { environment: arguments.environment, end }.into());
+            return Err(Nothing::Ends { environment: arguments.environment, end }.into());
         }
     }
     let change = KernelChange {
