@@ -122,7 +122,7 @@ pub enum BatchError {
 impl Batcher<'_> {
     /// Makes the next superblock after the latest of `states` from the bundles in the directory `blocks` and the `deposits`
     /// that L1's queue has beyond those consumed. Writes its bundle to the directory `superblocks`, which exists, then the
-    /// new state; before both, it remembers the directory beside the states. A crash before that last write leaves the old
+    /// new state; before both, it remembers the directory beside the states. A crash before the last write leaves the old
     /// state, from which the same run starts again with the proofs that were finished, or adopts the bundle.
     ///
     /// # Errors

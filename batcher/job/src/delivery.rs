@@ -51,8 +51,8 @@ pub struct Undeliverable {
 
 impl Deliveries {
     /// To be called before the blocks of superblock `number`. Adds the deposits that it takes, and offers all messages that
-    /// wait, those that were rejected before among them. Expired messages are offered to their source; expired deposits are dropped, since the superblock itself
-    /// sends them back.
+    /// wait, those that were rejected before among them. Expired messages are offered to their source; expired deposits are
+    /// dropped, since the superblock itself sends them back.
     pub fn open(
         &mut self,
         number: u32,

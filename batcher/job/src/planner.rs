@@ -118,11 +118,11 @@ impl Default for Planner {
 
 impl Planner {
     /// Chooses blocks. Each environment's blocks form one chain from where `state` left it. Environments take turns, by
-    /// id, and each superblock begins with the turn of another one: in its turn an environment adds its next block, if its messages can be moved by then and the superblock has
-    /// room for them. Of several blocks that continue the same state, the one is tried first that leads furthest, with those
-    /// that follow it, and of these the one with the lowest statement digest; another one takes its place only if no
-    /// environment can add its first choice. A block that cannot come is left out with those that need it, each with its
-    /// own reason. The order of `candidates` has no influence on what is stated.
+    /// id, and each superblock begins with the turn of another one: in its turn an environment adds its next block, if its
+    /// messages can be moved by then and the superblock has room for them. Of several blocks that continue the same state,
+    /// the one is tried first that leads furthest, with those that follow it, and of these the one with the lowest statement
+    /// digest; another one takes its place only if no environment can add its first choice. A block that cannot come is left
+    /// out with those that need it, each with its own reason. The order of `candidates` has no influence on what is stated.
     ///
     /// `deposits` are those that L1's queue has and no superblock took.
     #[must_use]

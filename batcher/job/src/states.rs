@@ -10,8 +10,8 @@
 //! ```
 //!
 //! A state file is written once and never changed. Moving forward adds a file and then removes those that are too old;
-//! moving back moves files aside, and lets the locations stay, since the superblocks do. So the directory holds a whole chain of states at any moment, and a crash leaves it where
-//! it was or where it was going.
+//! moving back moves files aside, and lets the locations stay, since the superblocks do. So the directory holds a whole
+//! chain of states at any moment, and a crash leaves it where it was or where it was going.
 
 use std::{
     fs::{self, File, TryLockError},
