@@ -59,10 +59,10 @@ fn block(cache: &CircuitCache, count: usize) -> Result<Row, Box<dyn Error>> {
     let proposal = world.environment.propose(&world.genesis(), &offered)?;
     assert_eq!(proposal.included.len(), count, "all transactions are valid");
     // All circuits are loaded before the clock starts.
-    let kernel = KERNELS.get(cache, variant(count))?;
+    let kernel = KERNELS.get(cache, variant(count, 0))?;
     let circuit = kernel.circuit(cache)?;
     kernel.wrapper.load(cache)?;
-    if let Variant::Batches(_) = variant(count) {
+    if let Variant::Batches(_) = variant(count, 0) {
         BatchCircuits::new(cache)?.leaves().try_for_each(|leaf| cache.circuit(leaf).map(drop))?;
         BatchCircuits::folds().try_for_each(|fold| cache.circuit(fold).map(drop))?;
     }

@@ -178,7 +178,8 @@ impl Follower<'_> {
                 }
             }
         }
-        let mut superblocks = set_copies_aside(&mut candidates);
+        let copies = set_copies_aside(&mut candidates);
+        let mut superblocks = vec![];
         let chain = self.chain(states.latest(), &mut candidates, &mut superblocks);
         let mut unremoved = vec![];
         let mut links = chain.into_iter();
@@ -200,6 +201,7 @@ impl Follower<'_> {
         }
         let latest = states.latest();
         superblocks.extend(candidates.into_iter().chain(links).map(|one| left_over(one, latest)));
+        superblocks.extend(copies);
         superblocks.sort_by_key(|one| one.number);
         superblocks.extend(invalid);
         Ok(Followed {

@@ -248,8 +248,9 @@ impl SuperblockBundle {
     /// Checks that `statement` commits to what the bundle publishes. No proof is verified.
     ///
     /// # Errors
-    /// [`BundleError::Indices`], [`BundleError::Blocks`], [`BundleError::Messages`] or [`BundleError::L1`].
+    /// [`BundleError::L1`], [`BundleError::Indices`], [`BundleError::Blocks`] or [`BundleError::Messages`].
     pub fn check_published(&self, statement: &SuperblockStatement) -> Result<(), BundleError> {
+        self.check_l1(statement)?;
         // An index takes one byte and is hashed: millions of them would take seconds.
         let by_blocks = self.messages.iter().map(|block| block.inbox.len()).sum::<usize>();
         let expected = by_blocks + self.refunds(statement.number).count();
@@ -270,7 +271,7 @@ impl SuperblockBundle {
             });
         }
         self.block_messages()?;
-        self.check_l1(statement)
+        Ok(())
     }
 
     /// Each block that emits or consumes, with its messages.

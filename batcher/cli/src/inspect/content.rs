@@ -183,6 +183,9 @@ pub(super) struct Superblock {
     /// The circuit that has the key, if this program has it.
     circuit: Option<String>,
     blocks: Vec<BlockEntry>,
+    messages: Vec<BlockMessages>,
+    /// The indices of the messages consumed.
+    consumed: Vec<u32>,
     deposits: Vec<Message>,
     l1_outbox: Vec<(Message, Consumption)>,
     proof_bytes: usize,
@@ -196,6 +199,8 @@ impl Superblock {
             key: bundle.key,
             circuit: PinnedKeys::embedded().source_of(bundle.key).map(SuperblockCircuit::name),
             blocks: bundle.blocks,
+            messages: bundle.messages,
+            consumed: bundle.consumed,
             deposits: bundle.deposits,
             l1_outbox: bundle.l1_outbox,
             proof_bytes: bundle.proof.len(),

@@ -213,13 +213,16 @@ fn what_the_trust_file_or_l1s_queue_refuses_is_not_applied() {
 /// What a forger does to a bundle.
 type Change = fn(&mut SuperblockBundle);
 
+/// Whether an error is the one that is expected.
+type IsExpected = fn(&BundleError) -> bool;
+
 #[test]
 fn a_bundle_with_other_messages_or_indices_than_the_proved_ones_is_refused() {
     let path = WORLD.directory.path().join("changed.superblock");
     let [first, _] = &WORLD.superblocks;
     let bundle = SuperblockBundle::decode(&fs::read(first).expect("written")).expect("valid");
     assert_eq!((bundle.messages.len(), &bundle.consumed[..]), (2, &[1, 0][..]));
-    let changes: [(Change, fn(&BundleError) -> bool); 7] = [
+    let changes: [(Change, IsExpected); 7] = [
         (
             |bundle| bundle.consumed.swap(0, 1),
             |error| matches!(error, BundleError::Blocks { consumed: 2, .. }),

@@ -9,7 +9,7 @@ use circuits_core::{
     integer::{HEIGHT_BITS, enforce_less_or_equal, is_less},
     layout::{Layout, WitnessError, set_target},
 };
-use circuits_forging::{Exception, Kind, Kit};
+use circuits_forging::{Exception, Kind};
 use circuits_prover::basetypes::standard_config;
 use plonky2::{
     field::types::Field,
