@@ -210,8 +210,8 @@ fn what_the_trust_file_or_l1s_queue_refuses_is_not_applied() {
     assert!(matches!(error, FollowerError::Files(VerifyError::Empty)), "{error}");
 }
 
-/// What a forger does to a bundle.
-type Change = fn(&mut SuperblockBundle);
+/// What a forger does to a bundle, and whether the error is the one that names it.
+type Forgery = (fn(&mut SuperblockBundle), fn(&BundleError) -> bool);
 
 /// Whether an error is the one that is expected.
 type IsExpected = fn(&BundleError) -> bool;
@@ -222,7 +222,7 @@ fn a_bundle_with_other_messages_or_indices_than_the_proved_ones_is_refused() {
     let [first, _] = &WORLD.superblocks;
     let bundle = SuperblockBundle::decode(&fs::read(first).expect("written")).expect("valid");
     assert_eq!((bundle.messages.len(), &bundle.consumed[..]), (2, &[1, 0][..]));
-    let changes: [(Change, IsExpected); 7] = [
+    let forgeries: [Forgery; 7] = [
         (
             |bundle| bundle.consumed.swap(0, 1),
             |error| matches!(error, BundleError::Blocks { consumed: 2, .. }),
@@ -237,11 +237,11 @@ fn a_bundle_with_other_messages_or_indices_than_the_proved_ones_is_refused() {
             |error| *error == BundleError::Messages { index: 2 },
         ),
     ];
-    for (index, (change, is_expected)) in changes.into_iter().enumerate() {
+    for (index, (forge, is_expected)) in forgeries.into_iter().enumerate() {
         let mut changed = bundle.clone();
-        change(&mut changed);
+        forge(&mut changed);
         let error = changed.verify(PinnedKeys::embedded()).expect_err("other lists");
-        assert!(is_expected(&error) && error.is_invalid(), "change {index}: {error}");
+        assert!(is_expected(&error) && error.is_invalid(), "forgery {index}: {error}");
         fs::write(&path, changed.encode().expect("serialisable")).expect("writable");
         let states = tempfile::tempdir().expect("a directory");
         let followed = follow(states.path(), &[&path], None, None).expect("a file");
