@@ -158,13 +158,16 @@ fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() 
     let batches = Batches::new();
     let root = batches.keys.root();
     let mut world = world();
-    let requests = world.ping_pong(MIN_BATCH).into_iter().map(|transaction| match transaction {
+    let requests = world.ping_pong(MIN_BATCH - 1).into_iter().map(|transaction| match transaction {
         NotesTransaction::Request(request) => *request,
         NotesTransaction::Proven { .. } | NotesTransaction::Arrival(_) => {
             unreachable!("simulated clients send requests")
         }
     });
-    let (matched, block) = batch(&world, &world.genesis(), &requests.collect::<Vec<_>>(), root);
+    // One of a network account, whose minimum fee binds that of the context.
+    let mut requests: Vec<_> = requests.collect();
+    requests.push(world.own(&[], vec![world.payment(0, 0, 5)], None, 0));
+    let (matched, block) = batch(&world, &world.genesis(), &requests, root);
     let (found, _) = {
         let (world, state, requests) = full(MIN_BATCH);
         batch(&world, &state, &requests, root)

@@ -1,11 +1,12 @@
-//! How many messages the kernels take in.
+//! How many messages the kernels take in, and how many transactions a batch holds.
 
 use circuits_core::{Digest, circuit::defined};
 use circuits_forging::fixtures::cache;
 use circuits_prover::proving;
 
 use crate::{
-    block::{MAX_TRANSACTIONS, Variant, variants},
+    batch::BatchLeaf,
+    block::{MAX_BATCH, MAX_TRANSACTIONS, Variant, variants},
     circuits::transaction_keys,
     kernel::BlockKernel,
 };
@@ -28,4 +29,14 @@ fn every_kernel_takes_in_as_many_messages_as_its_rows_hold() {
         let found = proving::common_data(builder).degree_bits();
         assert_eq!(found, degree_bits(variant), "{variant:?} has {rows} rows, and more for constants");
     }
+}
+
+#[test]
+fn a_batch_has_as_many_transactions_as_its_shape_holds() {
+    let keys = transaction_keys(cache()).unwrap();
+    let [largest, larger] = [MAX_BATCH, MAX_BATCH + 1].map(|transactions| {
+        let (builder, ..) = defined(&BatchLeaf::new(keys.clone(), transactions));
+        proving::common_data(builder).degree_bits()
+    });
+    assert_eq!((largest, larger), (15, 16));
 }
