@@ -38,7 +38,8 @@ pub(crate) struct Arguments {
     /// Show the body of a block bundle, which holds what its state model publishes of the block.
     ///
     /// A block does not say which state model it is of, so KIND does: `accounts` shows every transaction and every
-    /// message that the block consumed, `notes` the notes that arrived and the number of transactions.
+    /// message that the block consumed, `notes` the notes that arrived, the number of transactions and the network accounts
+    /// that they leave.
     #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, default_missing_value = "accounts", value_parser = kinds())]
     transactions: Option<String>,
 }
