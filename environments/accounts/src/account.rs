@@ -15,9 +15,9 @@ use crate::transaction::MAX_ACTIONS;
 
 /// Domain of account records, the values of the state's tree.
 pub const ACCOUNT: Domain = Domain::new("a-acct");
-/// Slots of a vault that only its owner opens, with his own actions and with what is refunded to him: as many as one
-/// transaction can, whose actions each get at most the two assets of a pool. So nothing that others send makes a
-/// transaction fail that the owner's vault has room for.
+/// Slots of a vault that only its owner opens, by what the owner acquires and by refunds: as many as one transaction
+/// can open, whose actions each acquire at most the two assets of a pool. So nothing that others send makes a transaction
+/// of the owner fail for want of a slot.
 pub const RESERVED_SLOTS: usize = 2 * MAX_ACTIONS;
 
 circuits_core::layout! {
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(balances.credit(asset(300), amount), Err(VaultError::Full { asset: asset(300) }));
         assert_eq!(balances.receive(asset(300), amount), refused(asset(300), 0));
         balances.receive(asset(200), amount).unwrap();
-        // The owner's own assets leave others less room, not him.
+        // The owner's own assets take room from others, and theirs none from the owner.
         balances.debit(asset(3), amount).unwrap();
         assert_eq!(balances.receive(asset(3), amount), refused(asset(3), 1));
         balances.credit(asset(3), amount).unwrap();

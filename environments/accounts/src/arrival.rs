@@ -3,8 +3,8 @@
 //! The producer takes them in; nobody signs them. A message credits its beneficiary, joins the inbox, and does nothing
 //! else. It neither fails nor is it dropped: a message that cannot be credited is refused here and stays with the bridge.
 //!
-//! What others send is bound by the rules of a transfer. What its sender takes back is his own, so only a full vault
-//! keeps it waiting, until its owner empties a slot:
+//! What others send keeps the rules of a transfer. What its sender takes back was the sender's, so only a full vault keeps
+//! it waiting, until the owner empties a slot:
 //!
 //! | | creates an account | opens a slot while |
 //! |---|---|---|

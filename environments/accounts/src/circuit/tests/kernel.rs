@@ -10,7 +10,7 @@ use circuits_core::{
     layout::{self, Layout, WitnessError},
     recursion::Shape,
 };
-use circuits_forging::{Kit, Mutator, assert_accepts, assert_rejects, fixtures::cache};
+use circuits_forging::{Kit, Mutator, assert_accepts, assert_rejects, check, fixtures::cache};
 use circuits_keys::CircuitCache;
 use circuits_protocol::{fold::Chain, statement::BlockStatement, wrap::block_shape};
 use circuits_prover::basetypes::{VerifierData, standard_config};
@@ -28,10 +28,13 @@ use crate::{
     chunk::{ChunkChain, ChunkStatement},
     circuit::SlotInput,
     circuits::{BlockKernels, ChunkCircuits, Signatures},
-    fixtures::{CLIENTS, COLLECTOR, NEWCOMER, START, World, amount, asset, bridge, key, swap, transfer},
+    fixtures::{
+        CLIENTS, COLLECTOR, FEE, MINIMUM_FEE, NEWCOMER, START, World, amount, asset, bridge, key, swap,
+        transfer,
+    },
     kernel::{BlockInput, BlockKernel, BlockTransactions},
     prove::{chunk_inputs, kernel_input, prove_block},
-    state::{AccountsState, SealWitness},
+    state::{AccountsState, BlockContext, SealWitness},
     transaction::{AccountsTransaction, Action, SignedTransaction},
 };
 
@@ -330,6 +333,30 @@ fn nobody_makes_a_transaction_in_a_block_without_signatures() {
         .assert_complete();
 }
 
+#[test]
+fn case_89_a_block_charges_the_minimum_fee_of_its_state() {
+    let (kernel, honest, state) = direct();
+    let compiled = Compiled::new(kernel).unwrap();
+    let with = |minimum_fee: u64| {
+        let mut input = honest.clone();
+        input.before.minimum_fee = element(minimum_fee);
+        let context = BlockContext { minimum_fee: element(minimum_fee), ..state.context() };
+        if let BlockTransactions::Direct(slots) = &mut input.transactions {
+            slots[2..].fill(SlotInput::idle(&context));
+        }
+        input
+    };
+    // Its two transactions pay it for their one action, and no more.
+    let states = [MINIMUM_FEE, FEE].map(|minimum_fee| {
+        let statement = check(&compiled, &with(minimum_fee)).unwrap();
+        let BlockStatement { previous_state, new_state, .. } = BlockStatement::decode(&statement).unwrap();
+        (previous_state, new_state)
+    });
+    assert_rejects(&compiled, &with(FEE + 1));
+    assert_ne!(states[0].0, states[1].0);
+    assert_ne!(states[0].1, states[1].1);
+}
+
 /// A block whose collector of the fees has almost all that an amount can hold, which no honest producer lets happen.
 fn too_rich() -> BlockInput {
     let (mut world, signed) = transactions(2, &[transfer(3, 0, 5)]);
@@ -398,7 +425,7 @@ fn a_producer_proves_its_own_blocks() {
     let (kernel, input, _) = direct();
     let compiled = Compiled::new(kernel).unwrap();
     let producer = |input: &BlockInput| {
-        let statement = circuits_forging::check(&compiled, input).unwrap();
+        let statement = check(&compiled, input).unwrap();
         BlockStatement::decode(&statement).unwrap().producer
     };
     let other = BlockInput { secret: environments_conformance::secret(2), ..input.clone() };
