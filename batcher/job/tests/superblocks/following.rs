@@ -213,9 +213,6 @@ fn what_the_trust_file_or_l1s_queue_refuses_is_not_applied() {
 /// What a forger does to a bundle, and whether the error is the one that names it.
 type Forgery = (fn(&mut SuperblockBundle), fn(&BundleError) -> bool);
 
-/// Whether an error is the one that is expected.
-type IsExpected = fn(&BundleError) -> bool;
-
 #[test]
 fn a_bundle_with_other_messages_or_indices_than_the_proved_ones_is_refused() {
     let path = WORLD.directory.path().join("changed.superblock");
