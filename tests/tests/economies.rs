@@ -5,7 +5,10 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use batcher_circuits::state::SuperblockState;
 use batcher_job::planner::{Candidate, Planner};
-use bridge_core::{AssetId, BalanceKey, Consumption, Message};
+use bridge_core::{
+    AssetId, BalanceKey, Consumption, Message,
+    message::{MIN_LIFETIME, TIMING_MARGIN},
+};
 use circuits_core::{Digest, amount::Amount};
 use circuits_protocol::registry::{EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry};
 use environments_accounts::{
@@ -315,6 +318,41 @@ proptest! {
         TOTAL.with_borrow_mut(|total| total.iter_mut().zip(counts).for_each(|(total, count)| *total += count));
         prop_assert!(TOTAL.with_borrow(|total| total[0] > 0), "something is claimed");
     }
+}
+
+#[test]
+fn a_claim_too_little_for_an_account_stops_no_block_and_goes_home() {
+    let mut economy = Economy::new();
+    let (sender, nobody) = (accounts::key(0), accounts::key(accounts::NEWCOMER).address());
+    let (asset, sent, deadline) =
+        (asset(LEFT), amount(500), economy.state.number + 1 + MIN_LIFETIME + TIMING_MARGIN);
+    let send =
+        Action::Bridge { destination: RIGHT, recipient: nobody.to_digest(), asset, amount: sent, deadline };
+    let transaction = Transaction {
+        sender: sender.address(),
+        nonce: 0,
+        fee: accounts::amount(accounts::MINIMUM_FEE),
+        deadline: u32::MAX,
+        actions: vec![send],
+    };
+    let signed = sender.sign(transaction, CHAIN_ID, LEFT).unwrap();
+    economy.accounts[0].submit(signed.into()).unwrap();
+    let held = |economy: &Economy| economy.circulating(2, asset);
+    let before = held(&economy);
+    economy.superblock(None, true);
+    assert_eq!(held(&economy), before - sent.get());
+
+    // The other environment makes its blocks without it up to the deadline, and its source takes it back.
+    while economy.state.number <= deadline {
+        let [record] = economy.state.bridge.records() else { panic!("one message") };
+        assert_eq!(record.consumed, None);
+        economy.superblock(None, true);
+    }
+    let [record] = economy.state.bridge.records() else { panic!("one message") };
+    assert!(matches!(record.consumed, Some((Consumption::Refund, _))));
+    assert_eq!(held(&economy), before);
+    let right = economy.accounts[1].state();
+    assert_eq!((right.account(&nobody), right.height()), (None, economy.state.number));
 }
 
 #[test]
