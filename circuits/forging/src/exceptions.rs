@@ -25,8 +25,8 @@ impl Exception {
         Self { reason, kind, fields: &[], matches: Box::new(matches) }
     }
 
-    /// An exception for the holes of `kind` in these fields, as [`TargetName`](super::TargetName) has them. It is itself
-    /// reported if one of them has no such hole.
+    /// An exception for the holes of `kind` in these fields, as [`TargetName`](super::TargetName) has them. If the
+    /// kind is of an input, a field without such a hole is itself reported.
     #[must_use]
     pub fn fields(kind: Kind, fields: &'static [&'static str], reason: &'static str) -> Self {
         let matches = Box::new(|class: &ClassInfo| fields.contains(&class.field()));
@@ -37,7 +37,7 @@ impl Exception {
         self.kind == kind && (self.matches)(class)
     }
 
-    /// The fields without a hole of this kind.
+    /// The fields without a hole of this kind among `holes`, which are those of inputs.
     pub(super) fn unneeded<'e>(&'e self, holes: &'e [Hole]) -> impl Iterator<Item = Hole> + 'e {
         let is_hole = |field: &&str| {
             let here = |hole: &Hole| {
@@ -47,7 +47,7 @@ impl Exception {
         };
         self.fields
             .iter()
-            .filter(move |field| !is_hole(field))
+            .filter(move |field| self.kind.is_of_an_input() && !is_hole(field))
             .map(|field| Hole::Unneeded { kind: self.kind, field: (*field).to_owned() })
     }
 

@@ -92,6 +92,18 @@ pub enum Kind {
     Together,
 }
 
+impl Kind {
+    /// Whether it is one of the last five.
+    pub(super) const fn is_of_an_input(self) -> bool {
+        match self {
+            Self::Unset | Self::Unconnected | Self::Free | Self::Forged => false,
+            Self::Unstated | Self::MessagesOnly | Self::Unfollowable | Self::Unranged | Self::Together => {
+                true
+            }
+        }
+    }
+}
+
 /// A way in for a dishonest prover.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hole {

@@ -358,7 +358,7 @@ fn a_target_is_named_by_its_field_and_by_the_lines_that_add_and_assign_it() {
         })
         .collect();
     let last = names.iter().find(|name| name.position == 3).unwrap();
-    assert_eq!((last.field.as_str(), last.in_digest), ("ToyStatement.commitment", true));
+    assert_eq!((last.field.as_str(), last.in_digest), ("statement.commitment", true));
     let [added, assigned] = [last.added, last.assigned].map(Option::unwrap);
     assert!(
         added.line() < assigned.line() && added.file() == file!() && assigned.file() == file!(),
@@ -371,14 +371,17 @@ fn a_target_is_named_by_its_field_and_by_the_lines_that_add_and_assign_it() {
 
 #[test]
 fn an_assertion_that_only_the_kit_misses_is_reported_as_not_tested() {
-    let mutations = mutate(&Toy(Planted::Nothing), &honest(), &dishonest());
-    mutations.assert_tested();
-    let three: Vec<_> = dishonest().into_iter().skip(2).collect();
-    let mutations = mutate(&Toy(Planted::Nothing), &honest(), &three);
+    let (definition, honest, dishonest) = (Toy(Planted::Nothing), honest(), dishonest());
+    let mutator = || Mutator::new(&definition).honest(&honest).dishonest(&dishonest);
+    let mutations = mutator().run();
     mutations.assert_complete();
     let untested: Vec<_> = mutations.untested.iter().map(|survivor| survivor.assertion.kind).collect();
-    assert_eq!(untested, ["enforce_zero", "enforce_zero"], "{mutations}");
+    assert_eq!(untested, ["enforce_range"], "{mutations}");
     assert!(contained(|| mutations.assert_tested()).is_err());
+    // The remainder is out of range only if the quotient is another one.
+    let free = input(1234, false);
+    let forgery = Forgery::new(&free).hint("Division", 0, &[F::from_canonical_u64(153)]);
+    mutator().forgeries([forgery]).run().assert_tested();
 }
 
 #[test]

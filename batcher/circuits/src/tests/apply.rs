@@ -480,5 +480,16 @@ fn every_assertion_of_applying_a_block_is_needed() {
 fn applying_a_block_survives_the_forging_kit() {
     let [talking, ..] = talking();
     let inputs = [honest(0xffff), honest(1), talking];
-    Kit::new(&CIRCUIT).inputs(&inputs).masked(BRANCHES).except(passes_through()).run().assert_sound();
+    let first_height = Exception::fields(
+        Kind::Unranged,
+        &["BlockStatement.first_height"],
+        "the head before has the height below it, and heads have the heights of blocks, which have 32 bits",
+    );
+    Kit::new(&CIRCUIT)
+        .inputs(&inputs)
+        .masked(BRANCHES)
+        .except(passes_through())
+        .except(first_height)
+        .run()
+        .assert_sound();
 }
