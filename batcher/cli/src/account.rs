@@ -96,7 +96,7 @@ pub(crate) struct Sign {
 
 /// Why a key is not shown or transactions are not signed.
 #[derive(Debug, Error)]
-enum AccountError {
+pub(crate) enum AccountError {
     #[error("{name}: cannot read it: {source}")]
     Read { name: String, source: io::Error },
     #[error("{name}: at most {limit} bytes are read or written")]
@@ -189,13 +189,13 @@ fn read_text(source: impl Read, name: String, limit: u64) -> Result<String, Acco
 }
 
 /// The name of a file, unless it may be a key that was given in place of a file.
-fn name_of(path: &Path) -> String {
+pub(crate) fn name_of(path: &Path) -> String {
     let name = path.display().to_string();
     if may_be_secret(&name) { "a file whose name is hidden, as it may be a key".to_owned() } else { name }
 }
 
 /// The text of a file, which may be a pipe.
-fn read_file(path: &Path, limit: u64) -> Result<String, AccountError> {
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<String, AccountError> {
     let name = name_of(path);
     match fs::File::open(path) {
         Ok(file) => read_text(file, name, limit),

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use circuits_core::Digest;
+use circuits_core::{Digest, digest::DigestError};
 use circuits_files::{
     file::{self, FileError, FileKind, SMALL_LIMIT},
     text::quoted,
@@ -15,10 +15,12 @@ use circuits_protocol::registry::{
     EnvironmentId, KernelChange, KernelEntry, Producer, ProducerEntry, Registry, RegistryEntry,
 };
 use circuits_tables::ecdsa::PublicKey;
+use environments_core::kernel::ProducerSecret;
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
+    account::{name_of, read_file},
     answer::{Answer, Failure},
     as_text,
     exit::{ExitCode, HasExitCode},
@@ -58,6 +60,16 @@ pub(crate) enum Command {
     /// so L1 must fix the new one, at the latest for that superblock. A block that the earlier producer made and no
     /// superblock took until then is refused; the new producer goes on from the last block that one took.
     Rotate(Rotate),
+    /// Print what a registry names of a producer: the commitment to its secret, and its signing key.
+    ///
+    /// The producer gives both to those who govern the registry, for `registry add` and `registry rotate`. The secret is
+    /// never printed.
+    Producer {
+        /// Read the secret from this file: 64 hexadecimal digits.
+        ///
+        /// A scenario has it as `producer_secret`. The signing key derives from it.
+        file: PathBuf,
+    },
     /// Remove the producers and kernels that have expired.
     ///
     /// An environment lists at most 8 producers and 32 kernels; this makes room for more. What is removed stays on record
@@ -150,7 +162,7 @@ pub(crate) struct Rotate {
     environment: u16,
     /// Let the holder of the secret behind this commitment produce blocks.
     ///
-    /// The new producer prints it; the secret stays with it.
+    /// `registry producer` prints it to the holder, and the signing key with it.
     #[arg(long, value_name = "DIGEST")]
     producer: Digest,
     /// Name the secp256k1 key with which the producer signs the blocks that it proposes.
@@ -170,7 +182,21 @@ pub(crate) struct Rotate {
     readmit: bool,
 }
 
-/// What a command was asked for and does not find.
+/// The file holds no secret. Nothing of it is shown.
+#[derive(Debug, Error)]
+#[error("{name}: {source}")]
+struct NotASecret {
+    name: String,
+    source: DigestError,
+}
+
+impl HasExitCode for NotASecret {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Rejected
+    }
+}
+
+/// What a command was to do and finds nothing of.
 #[derive(Debug, Error)]
 enum Nothing {
     #[error(
@@ -225,6 +251,20 @@ pub(crate) struct Listing {
 struct ListedEnvironment {
     id: EnvironmentId,
     entry: RegistryEntry,
+}
+
+/// What a registry names of a producer.
+#[derive(Serialize)]
+struct Named {
+    producer: Digest,
+    signing_key: PublicKey,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { producer, signing_key } = self;
+        write!(f, "producer {producer}\nsigning key {signing_key}")
+    }
 }
 
 /// The root of a registry.
@@ -312,6 +352,13 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
             let producer = Producer { commitment, signing_key };
             Ok(registry.rotate_producer(EnvironmentId(environment), producer, from, readmit)?)
         }),
+        Command::Producer { file } => {
+            let text = read_file(&file, SMALL_LIMIT)?;
+            let secret =
+                text.trim_end().parse().map_err(|source| NotASecret { name: name_of(&file), source })?;
+            let Producer { commitment, signing_key } = ProducerSecret::new(secret).producer();
+            Ok(Answer::new(&Named { producer: commitment, signing_key }))
+        }
         Command::Prune { file, before } => change(&file, |registry| match registry.remove_expired(before) {
             0 => Err(Nothing::Expired { before }.into()),
             _ => Ok(()),

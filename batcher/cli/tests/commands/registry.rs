@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use circuits_core::Digest;
 use circuits_files::file::{self, FileKind, SMALL_LIMIT};
 use circuits_protocol::registry::{EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry};
+use environments_core::kernel::ProducerSecret;
 use serde_json::{Value, json};
 
 use crate::{
@@ -84,6 +85,32 @@ fn a_producer_is_replaced_from_a_superblock_on_and_returns_only_if_that_is_said(
     let add = ["registry", "add", text(&file), "--environment", "9", "--genesis-state"];
     let add = superblock(&[&add[..], &[&digest(1), "--producer", &digest(2)]].concat());
     assert_eq!(add.status.code(), Some(2));
+}
+
+#[test]
+fn a_producer_learns_from_its_secret_what_a_registry_names_of_it() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (file, secret) = (root.path().join("secret"), digest(7));
+    fs::write(&file, format!("{secret}\n")).expect("writable");
+    let named = call(&file, "producer", &[], 0);
+    let expected = ProducerSecret::new(secret.parse().expect("a digest")).producer();
+    assert_eq!(named["producer"], expected.commitment.to_string());
+    assert_eq!(named["signing_key"], expected.signing_key.to_string());
+    // It is what `run` registers of a scenario's producer.
+    fs::write(&file, format!("{:064}", 1)).expect("writable");
+    let named = call(&file, "producer", &[], 0);
+    let listed = call(&out().join("registry.superblock"), "list", &[], 0);
+    let producer = &listed["environments"][0]["entry"]["producers"][0];
+    assert_eq!(
+        (&named["producer"], &named["signing_key"]),
+        (&producer["commitment"], &producer["signing_key"])
+    );
+
+    fs::write(&file, &secret[1..]).expect("writable");
+    for file in [file.as_path(), Path::new(&secret)] {
+        let refused = call(file, "producer", &[], 3).to_string();
+        assert!(!refused.contains(&secret[1..20]), "{refused}");
+    }
 }
 
 #[test]
