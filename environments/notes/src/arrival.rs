@@ -12,7 +12,7 @@
 //! exists, is pending, is addressed to this environment and comes in time.
 
 use bridge_core::{
-    Consumption, Message,
+    Consumption, MAX_BLOCK_STEPS, Message,
     message::{MessageFields, inbox_append_circuit, message_hash_circuit},
 };
 use circuits_core::{
@@ -47,7 +47,8 @@ pub const ARRIVALS: Domain = Domain::new("n-arrvs");
 /// Messages that one subtree of the note tree takes.
 pub(super) const SUBTREE: usize = 1 << OUTPUTS_HEIGHT;
 /// Messages that a block takes in, at most: as many as a block of another environment can send.
-pub const MAX_ARRIVALS: usize = 128;
+pub const MAX_ARRIVALS: usize = MAX_BLOCK_STEPS;
+const _: () = assert!(MAX_ARRIVALS.is_multiple_of(SUBTREE), "messages fill whole subtrees");
 /// At least one element of an account's id has more bits than this: an id is a hash, so the opposite never happens in
 /// practice. Shorter names belong to other environments, or to no account.
 const SHORT_NAME_BITS: usize = 48;

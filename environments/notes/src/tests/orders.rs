@@ -1,6 +1,7 @@
 //! Network accounts, which every block publishes as its transactions leave them.
 
 use circuits_core::{Digest, F, amount::AmountError};
+use circuits_forging::fixtures::cache;
 use environments_core::{Environment, vault::VaultError};
 use plonky2::field::types::Field;
 use proptest::prelude::*;
@@ -10,8 +11,9 @@ use crate::{
     NotesError, NotesTransaction,
     account::{Account, Holding, PUBLISHED_BYTES, PublishedError, Vault},
     body::{Body, BodyError, HEADER_BYTES, RECORD_BYTES},
-    fixtures::{EXCHANGE, HOME, NETWORK_MINIMUM_FEE, World, amount, asset, secret},
+    fixtures::{EXCHANGE, HOME, NETWORK_MINIMUM_FEE, World, amount, asset, order, owner, secret},
     state::NotesState,
+    transaction::Request,
 };
 
 /// The state after a block of these transactions, all of which are included, and its body.
@@ -111,6 +113,34 @@ fn a_body_publishes_exactly_the_accounts_that_its_records_leave() {
     let source = PublishedError::Vault(VaultError::Duplicate { asset: asset(0) });
     assert_eq!(refused(&duplicate), BodyError::Account { index: 0, source });
     assert!(matches!(malformed(start, u64::MAX), PublishedError::Layout(_)));
+}
+
+#[test]
+fn what_moves_an_order_is_pleasant_json_and_keeps_its_secret() {
+    let mut world = world();
+    let fee = world.payment(EXCHANGE, 0, 2 * NETWORK_MINIMUM_FEE);
+    let pay = world.request(0, &[], vec![fee, world.payment(EXCHANGE, 0, 20)], 0);
+    let notes = world.notes(&pay);
+    let trade = world.trade(&notes[1..], &notes[..1], vec![]);
+    let own = world.own(&[], vec![world.payment(0, 0, 5)], None, 0);
+    let (order, secret) = (order(), owner().expose());
+    let terms = serde_json::json!({
+        "gives": "1:1", "takes": "1:2", "pays": 3, "per": 2, "owner": order.terms().owner,
+    });
+    let json = |request: &Request| serde_json::to_value(request).unwrap();
+    assert_eq!(json(&trade)["authority"], serde_json::json!({ "kind": "exchange", "order": terms }));
+    assert_eq!(json(&trade)["inputs"][1]["pays_fee"], true);
+    assert_eq!(json(&trade)["inputs"][0].as_object().unwrap().len(), 1);
+    let expected = serde_json::json!({ "kind": "owner", "order": terms, "secret": secret });
+    assert_eq!(json(&own)["authority"], expected);
+    for request in [trade, own] {
+        let transaction = NotesTransaction::from(request);
+        let line = serde_json::to_string(&transaction).unwrap();
+        assert_eq!(world.environment.parse(cache(), &line).unwrap(), transaction);
+        let error = world.environment.execute(&mut world.genesis(), &transaction).unwrap_err();
+        let text = format!("{transaction:?} {error} {error:?}");
+        assert!(!text.contains(&secret.to_string()), "{text}");
+    }
 }
 
 proptest! {
