@@ -21,8 +21,8 @@ use super::{
 
 /// Classes tried of one array; of a longer one, a sample is.
 const MAX_MEMBERS: usize = 6;
-/// Classes tried of those that no line of our code assigns: proofs and keys, which plonky2 assigns.
-const MAX_UNNAMED: usize = 16;
+/// Classes tried of all proofs and keys together, which plonky2 assigns.
+const MAX_PROOFS: usize = 16;
 
 /// Fields of a kernel's statement.
 const PREVIOUS_STATE: &str = "previous_state";
@@ -50,8 +50,18 @@ struct Accepted<'s> {
 /// What the circuit accepts in place of each class, with one honest input.
 type Trials<'s> = BTreeMap<usize, Vec<Accepted<'s>>>;
 
-/// The inputs to replace, by what they are; those without a name under `None`.
-type Groups<'g> = BTreeMap<Option<&'g Group>, Vec<usize>>;
+/// What inputs have in common that are judged together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Key<'g> {
+    Named(&'g Group),
+    /// A class without a name.
+    Alone(usize),
+    /// Parts of proofs and keys, which the recursive verifier reads.
+    Proofs,
+}
+
+/// The inputs to replace, by what they are.
+type Groups<'g> = BTreeMap<Key<'g>, Vec<usize>>;
 
 /// A change that the circuit accepts.
 #[derive(Clone, Copy)]
@@ -131,17 +141,19 @@ impl Subject<'_, '_> {
         for (class, group) in &self.census.names.assigned {
             named.insert(*class);
             if is_input(*class) {
-                groups.entry(Some(group)).or_default().push(*class);
+                groups.entry(Key::Named(group)).or_default().push(*class);
             }
         }
-        let unnamed: Vec<_> = (0..self.census.classes.num_targets())
+        let unnamed = (0..self.census.classes.num_targets())
             .filter(|&class| !self.census.classes.members(class).is_empty() && !named.contains(&class))
-            .filter(|&class| is_input(class))
-            .collect();
-        groups.insert(None, unnamed);
-        for (group, members) in &mut groups {
+            .filter(|&class| is_input(class));
+        for class in unnamed {
+            let is_read = self.census.is_read_by_verifier(self.model, class);
+            groups.entry(if is_read { Key::Proofs } else { Key::Alone(class) }).or_default().push(class);
+        }
+        for (key, members) in &mut groups {
             members.sort_unstable_by_key(|&class| mix(self.seed, class as u64));
-            members.truncate(if group.is_some() { MAX_MEMBERS } else { MAX_UNNAMED });
+            members.truncate(if *key == Key::Proofs { MAX_PROOFS } else { MAX_MEMBERS });
         }
         groups
     }
@@ -231,7 +243,7 @@ impl Subject<'_, '_> {
     fn together(&self, groups: &Groups<'_>, runs: &[&Run<'_>], trials: &[Trials<'_>]) -> Vec<Hole> {
         let flags: Vec<&Vec<usize>> = groups
             .iter()
-            .filter(|(group, members)| group.is_some() && is_flag(members, runs, trials))
+            .filter(|(key, members)| matches!(key, Key::Named(_)) && is_flag(members, runs, trials))
             .map(|(_, members)| members)
             .collect();
         let order: BTreeMap<usize, usize> = self
@@ -299,7 +311,7 @@ impl Subject<'_, '_> {
         assigned
             .filter(|(class, group)| {
                 run.set_at[*class] == INPUT
-                    && groups.get(&Some(group)).is_some_and(|members| members.iter().all(is_idle))
+                    && groups.get(&Key::Named(group)).is_some_and(|members| members.iter().all(is_idle))
             })
             .map(|(class, _)| *class)
             .collect()

@@ -82,6 +82,12 @@ impl Census {
             && rows.iter().all(|row| self.verifier_rows.iter().any(|verifier| verifier.contains(row)))
     }
 
+    /// Whether `class` has a wire in a row of the recursive verifier.
+    pub(super) fn is_read_by_verifier(&self, model: &Model<'_>, class: usize) -> bool {
+        let rows = self.rows(model, class);
+        rows.iter().any(|row| self.verifier_rows.iter().any(|verifier| verifier.contains(row)))
+    }
+
     pub(super) fn is_public_input(&self, class: usize) -> bool {
         self.public_inputs.contains_key(&class)
     }

@@ -50,6 +50,8 @@ enum Planted {
     UnconstrainedHint,
     MissingRangeCheck,
     ForgottenConnect,
+    /// And plonky2 assigns the secret.
+    ForgottenConnectOfUnnamed,
     FreeVirtualTarget,
     UnmaskedCondition,
     ForgottenAssignment,
@@ -151,7 +153,7 @@ impl Definition for Toy {
 
         let secret = builder.add_virtual_target();
         let opened: DigestTarget = hash_circuit(builder, SECRET, &[secret]);
-        if planted != Planted::ForgottenConnect {
+        if !matches!(planted, Planted::ForgottenConnect | Planted::ForgottenConnectOfUnnamed) {
             builder.enforce_digest_equal(opened, commitment);
         }
 
@@ -177,7 +179,13 @@ impl Definition for Toy {
         set_target(witness, targets.statement.dividend, dividend)?;
         set_target(witness, targets.statement.fee, fee)?;
         set_target(witness, targets.statement.charged, charged)?;
-        set_target(witness, targets.secret, secret)?;
+        if self.0 == Planted::ForgottenConnectOfUnnamed {
+            witness
+                .set_target(targets.secret, secret)
+                .map_err(|error| WitnessError::new(error.to_string()))?;
+        } else {
+            set_target(witness, targets.secret, secret)?;
+        }
         if let Some(forgotten) = targets.forgotten {
             set_target(witness, forgotten, F::ONE)?;
         }
@@ -367,6 +375,16 @@ fn a_target_is_named_by_its_field_and_by_the_lines_that_add_and_assign_it() {
     // plonky2 adds this one, which does not say where.
     let secret = names.iter().find(|name| name.field == "secret").unwrap();
     assert!(secret.added.is_none() && secret.assigned.is_some(), "{secret}");
+}
+
+#[test]
+fn an_input_without_a_name_is_judged_alone() {
+    let report = report(Planted::ForgottenConnectOfUnnamed);
+    let is_secret = |hole: &Hole| match hole {
+        Hole::Input { kind: Kind::Unstated, class, .. } => class.name.is_none(),
+        _ => false,
+    };
+    assert!(report.holes.iter().any(is_secret), "{report}");
 }
 
 #[test]
