@@ -144,6 +144,14 @@ pub enum TransactionError {
         /// The output.
         output: usize,
     },
+    /// What an exchange order pays for one input settles another one: one note would pay for both.
+    #[error("output {output} pays for the input of that number, and so does not settle input {input}")]
+    SettlesAnother {
+        /// The output.
+        output: usize,
+        /// The input that it settles.
+        input: usize,
+    },
     /// An input is called one that pays the fee, although the account's owner makes the transaction and pays it.
     #[error(
         "input {input} is called one that pays the fee, which only a transaction by an exchange order has"

@@ -365,6 +365,10 @@ impl TransactionWitness {
             payments[input] = Some((u64::from(terms.pays) * fills, Script::Pay { target: note.sender }));
         }
         for (output, payment) in payments.into_iter().enumerate() {
+            let settles = self.outputs.get(output).and_then(|made| made.settles);
+            if let Some(input) = settles.filter(|&input| input != output) {
+                return Err(TransactionError::SettlesAnother { output, input });
+            }
             let made = self.outputs.get(output).map(|made| (made.amount.get(), made.script));
             let right_asset = self.outputs.get(output).is_none_or(|made| made.asset == terms.gives);
             if made != payment || !right_asset {

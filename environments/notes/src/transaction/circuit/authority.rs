@@ -60,7 +60,8 @@ fn enforce_fee_inputs(
 /// | any other | `fills[i] * per` of the asset taken; output `i` pays its sender `fills[i] * pays` of the asset given |
 ///
 /// There are no other outputs, and the kernel has no targets for a message. A note without a sender, which was a message or
-/// collected fees, fills nothing: there is nobody to be paid.
+/// collected fees, fills nothing: there is nobody to be paid. A swap note is filled if what it requests is what the order
+/// pays for it.
 fn enforce_exchange(
     builder: &mut Builder,
     targets: &TransactionTargets,
@@ -80,6 +81,10 @@ fn enforce_exchange(
         let is_traded = builder.and(input.used, not_fee);
         let is_fill = builder.and(is_traded, not_given);
         builder.enforce_equal(output.used.target, is_fill.target);
+        // What pays for one input settles no other: one note would pay for both.
+        for (_, settles) in output.settles.iter().enumerate().filter(|(j, _)| *j != i) {
+            builder.enforce_zero(settles.target);
+        }
         let has_no_sender = builder.digests_equal(input.note.sender, nobody);
         let pays_nobody = builder.and(is_fill, has_no_sender);
         builder.enforce_zero(pays_nobody.target);

@@ -69,7 +69,7 @@ const LOCAL_RULES: &[Rule] = &[
     super::messages::sent,
 ];
 /// The rules of the kernel for exchange orders that the other kernel does not have.
-const EXCHANGE_RULES: &[Rule] = &[exchange, senders, network_fees, lone::orders];
+const EXCHANGE_RULES: &[Rule] = &[exchange, senders, network_fees, double_payments, lone::orders];
 
 /// Everything that the kernel for local accounts must refuse.
 pub(super) fn on_local() -> Attacks {
@@ -224,6 +224,33 @@ fn network_fees(attacks: &mut Attacks) {
             (note.amount, fee),
         ]
     });
+}
+
+#[test]
+fn case_68_what_pays_for_a_fill_settles_no_other_input() {
+    assert_all_refused(&NETWORK, double_payments);
+    // A swap at the order's price is filled by the note that settles it.
+    let [one, ..] = exchanges();
+    let swap = but(&one, |witness| {
+        witness.inputs[0].note.script = Script::Swap { asset: asset(0), amount: amount(12) };
+        witness.inputs[0].membership = None;
+        witness.outputs[0].settles = Some(0);
+    });
+    let stated: Vec<F> = circuits_core::layout::Layout::encode(&swap.check().unwrap());
+    assert_eq!(check(&NETWORK, &Lie::new(&swap, &[])).unwrap(), stated);
+}
+
+/// A swap of the one who fills the order is consumed as a deposit or as the fee, and requests what the order pays him anyway.
+fn double_payments(attacks: &mut Attacks) {
+    let [one, ..] = exchanges();
+    for input in [1, 2] {
+        let robbed = but(&one, |witness| {
+            witness.inputs[input].note.script = Script::Swap { asset: asset(0), amount: amount(12) };
+            witness.inputs[input].membership = None;
+            witness.outputs[0].settles = Some(input);
+        });
+        attacks.refused("SettlesAnother", &robbed);
+    }
 }
 
 #[test]
