@@ -105,8 +105,8 @@ fn bundles_in_any_order_lead_another_to_the_state_of_their_batcher() {
         matches!(three.decision, Decision::Applied(state) if state == WORLD.end.commitment()),
         "{three:?}"
     );
-    let is_unreadable = matches!(four.decision, Decision::Refused(Refusal::Invalid(VerifyError::File(_))));
-    assert!(is_unreadable && four.number.is_none(), "{four:?}");
+    let is_unreadable = matches!(&four.decision, Decision::Refused(refusal) if !refusal.is_invalid());
+    assert!(is_unreadable && four.number.is_none() && four.path == junk, "{four:?}");
     assert_eq!((followed.number, followed.state), (2, WORLD.end.commitment()));
     assert!(followed.anchored && followed.deposits_checked);
     assert_eq!(latest(&states, None).expect("written"), WORLD.end);
