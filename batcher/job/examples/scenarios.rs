@@ -149,13 +149,12 @@ fn small() -> Outcome {
     let burn = accounts.act(0, &[bridge(NOTES, notes.clients[1].id(), notes::asset(1), 100)]);
     let lock_there =
         accounts.act(1, &[bridge(NOTES, notes.clients[0].id(), accounts::asset_of(ACCOUNTS, 1), 40)]);
-    let mut arriving: Vec<_> = [&burn, &lock_there]
+    // A run offers them in the order of their emission, after the first block of notes; the second one takes them in.
+    let arriving: Vec<_> = [&burn, &lock_there]
         .into_iter()
         .flat_map(|transaction| accounts.environment.messages(&transaction.clone().into()).outbox)
         .map(|message| (message, Consumption::Claim))
         .collect();
-    // A run offers them in the order of their hashes, after the first block of notes; the second one takes them in.
-    arriving.sort_by_key(|(message, _)| message.hash());
     let mut producer = BlockProducer::new(notes.environment.clone());
     for request in [&lock, &payment] {
         producer.submit(NotesTransaction::from(request.clone()))?;
