@@ -61,11 +61,16 @@ impl Exception {
                 class.value == Some(F::ZERO) && class.hint == Some(("EqualityGenerator".to_owned(), 1))
             },
         );
+        let unneeded_inverse = Self::new(
+            Kind::Unconnected,
+            "the inverse in is_equal of two constants that are equal is multiplied by nothing",
+            |class| class.hint == Some(("EqualityGenerator".to_owned(), 1)),
+        );
         let unused_weight = Self::new(
             Kind::Unconnected,
             "the weight of an element that is the constant 0 is used by no constraint",
             |class| class.hint.as_ref().is_some_and(|(id, _)| id == "NonzeroWeights"),
         );
-        vec![unused_inverse, unused_weight]
+        vec![unused_inverse, unneeded_inverse, unused_weight]
     }
 }
