@@ -17,7 +17,7 @@ use crate::transaction::MAX_ACTIONS;
 pub const ACCOUNT: Domain = Domain::new("a-acct");
 /// Slots of a vault that only its owner opens, by what the owner acquires and by refunds: as many as one transaction
 /// can open, whose actions each acquire at most the two assets of a pool. So nothing that others send makes a transaction
-/// of the owner fail for want of a slot.
+/// of the owner fail for want of a slot, as long as the owner's own assets take no more slots than these.
 pub const RESERVED_SLOTS: usize = 2 * MAX_ACTIONS;
 
 circuits_core::layout! {

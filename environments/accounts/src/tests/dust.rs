@@ -1,4 +1,5 @@
-//! What others send neither makes a transaction of an account fail nor keeps a refund out.
+//! What others send neither makes a transaction of an account fail nor keeps a refund out, as long as the owner's own assets
+//! fit into the slots that are reserved for them.
 
 use std::ops::Range;
 
@@ -137,6 +138,29 @@ fn a_refund_waits_while_its_owners_own_assets_fill_the_vault() {
     world.state.seal().unwrap();
     world.state.arrive(&returned, Consumption::Refund).unwrap();
     assert_eq!(balance(&world.state, OWNER, asset(99)), 7);
+}
+
+#[test]
+fn dust_takes_room_from_an_owner_only_beyond_the_reserved_slots() {
+    let mut quiet = world();
+    make_pool(&mut quiet, SENDER, (0, 60));
+    let mut noisy = quiet.clone();
+    // The owner holds one asset more than the fee asset.
+    assert_eq!(spray(&mut noisy, OWNER, UNKNOWN..UNKNOWN + 12), OPEN_SLOTS - 1);
+    let buy = Action::Swap { asset_in: asset(0), asset_out: asset(60), amount: amount(1000), minimum: amount(1) };
+    for n in 40..40 + u32::try_from(RESERVED_SLOTS).unwrap() {
+        for world in [&mut quiet, &mut noisy] {
+            assert_eq!(outcome(&mut world.clone(), OWNER, &[buy]), Outcome::Done, "{n}");
+            give(world, OWNER, asset(n), amount(1));
+        }
+    }
+    assert_eq!(outcome(&mut quiet, OWNER, &[buy]), Outcome::Done);
+    let reason = Failure::Sender(VaultError::Full { asset: asset(60) });
+    assert_eq!(outcome(&mut noisy, OWNER, &[buy]), Outcome::Failed { action: 0, reason });
+    // One slot that the owner empties is enough, and nobody else takes it.
+    assert_eq!(outcome(&mut noisy, OWNER, &[bridge(6, UNKNOWN, 1)]), Outcome::Done);
+    assert_eq!(spray(&mut noisy, OWNER, UNKNOWN..UNKNOWN + 3), 2, "more of what it holds");
+    assert_eq!(outcome(&mut noisy, OWNER, &[buy]), Outcome::Done);
 }
 
 #[test]
