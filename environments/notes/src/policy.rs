@@ -21,7 +21,8 @@ pub const FILL_BITS: usize = 26;
 /// account from which it receives it.
 ///
 /// Whoever knows the order may make such a trade, and nobody but its owner may take anything else out of the account's
-/// vault.
+/// vault. The owner is not bound by the order, and may consume without a payment what was sent to fill it, unless that is a
+/// swap note, which is settled by whoever consumes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ExchangeTerms", into = "ExchangeTerms")]
 pub struct ExchangeOrder(ExchangeTerms);

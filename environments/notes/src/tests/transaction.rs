@@ -464,6 +464,21 @@ fn the_owner_of_an_order_collects_what_it_received_and_cancels_it() {
 }
 
 #[test]
+fn the_owner_of_an_order_takes_what_pays_it_and_settles_a_swap_like_anybody_else() {
+    let mut scene = scene();
+    let (fill, swap) = (scene.notes[FILL], scene.notes[SWAP]);
+    let taken = scene.world.own(&[fill], vec![], None, 0);
+    accepted(&scene.resolve(&taken));
+    let unpaid = scene.world.own(&[swap], vec![], None, 0);
+    refused(&scene.resolve(&unpaid), TransactionError::SwapNotSettled { input: 0, found: 0 });
+    // With the asset that the owner has taken.
+    let mut settlement = scene.settlement(0);
+    settlement.amount = amount(4);
+    let cheap = scene.world.own(&[swap], vec![settlement], None, 0);
+    refused(&scene.resolve(&cheap), TransactionError::WrongSettlement { output: 0, input: 0 });
+}
+
+#[test]
 fn ids_differ_between_deployments_and_environments() {
     let deployment = *world().environment.deployment();
     let (a, salt) = (secret(0), secret(1));
