@@ -147,7 +147,8 @@ fn dust_takes_room_from_an_owner_only_beyond_the_reserved_slots() {
     let mut noisy = quiet.clone();
     // The owner holds one asset more than the fee asset.
     assert_eq!(spray(&mut noisy, OWNER, UNKNOWN..UNKNOWN + 12), OPEN_SLOTS - 1);
-    let buy = Action::Swap { asset_in: asset(0), asset_out: asset(60), amount: amount(1000), minimum: amount(1) };
+    let buy =
+        Action::Swap { asset_in: asset(0), asset_out: asset(60), amount: amount(1000), minimum: amount(1) };
     for n in 40..40 + u32::try_from(RESERVED_SLOTS).unwrap() {
         for world in [&mut quiet, &mut noisy] {
             assert_eq!(outcome(&mut world.clone(), OWNER, &[buy]), Outcome::Done, "{n}");
