@@ -160,6 +160,12 @@ pub enum TransactionError {
         /// The input.
         input: usize,
     },
+    /// A transaction by an exchange order consumes what its account has sent, as only the account's owner may.
+    #[error("input {input} was sent by the account of the exchange order, whose owner alone takes it back")]
+    TakesBack {
+        /// The input.
+        input: usize,
+    },
     /// An input that pays the fee is in another asset.
     #[error("input {input} pays the fee in asset {found}, but fees are paid in {expected}")]
     FeeInputAsset {

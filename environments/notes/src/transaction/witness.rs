@@ -346,6 +346,13 @@ impl TransactionWitness {
         }
         let (mut payments, mut paid) = (vec![None; MAX_OUTPUTS], 0);
         for (input, Input { note, pays_fee, .. }) in self.inputs.iter().enumerate() {
+            let is_target = match note.script {
+                Script::Pay { target } | Script::Reclaim { target, .. } => target == self.account.id,
+                Script::Swap { .. } => false,
+            };
+            if note.sender == self.account.id && !is_target {
+                return Err(TransactionError::TakesBack { input });
+            }
             if *pays_fee {
                 let (expected, found) = (self.deployment.fee_asset, note.asset);
                 if found != expected {

@@ -59,7 +59,8 @@ fn enforce_fee_inputs(
 /// | given | a deposit, with no output |
 /// | any other | `fills[i] * per` of the asset taken; output `i` pays its sender `fills[i] * pays` of the asset given |
 ///
-/// There are no other outputs, and the kernel has no targets for a message. A note without a sender, which was a message or
+/// There are no other outputs, and the kernel has no targets for a message. What the account has sent to others, or offered in
+/// a swap, is no input: only its owner acts for it as a sender. A note without a sender, which was a message or
 /// collected fees, fills nothing: there is nobody to be paid. A swap note is filled if what it requests is what the order
 /// pays for it.
 fn enforce_exchange(
@@ -85,6 +86,14 @@ fn enforce_exchange(
         for (_, settles) in output.settles.iter().enumerate().filter(|(j, _)| *j != i) {
             builder.enforce_zero(settles.target);
         }
+        // What the account has sent is its owner's to take back.
+        let is_target = builder.digests_equal(input.note.target, targets.account.id);
+        let not_target = builder.not(is_target);
+        let is_sender = builder.digests_equal(input.note.sender, targets.account.id);
+        let is_sent = builder.and(is_sender, not_target);
+        let taken_back = builder.and(input.used, is_sent);
+        builder.enforce_zero(taken_back.target);
+
         let has_no_sender = builder.digests_equal(input.note.sender, nobody);
         let pays_nobody = builder.and(is_fill, has_no_sender);
         builder.enforce_zero(pays_nobody.target);

@@ -69,7 +69,7 @@ const LOCAL_RULES: &[Rule] = &[
     super::messages::sent,
 ];
 /// The rules of the kernel for exchange orders that the other kernel does not have.
-const EXCHANGE_RULES: &[Rule] = &[exchange, senders, network_fees, double_payments, lone::orders];
+const EXCHANGE_RULES: &[Rule] = &[exchange, senders, sent_notes, network_fees, double_payments, lone::orders];
 
 /// Everything that the kernel for local accounts must refuse.
 pub(super) fn on_local() -> Attacks {
@@ -266,6 +266,37 @@ fn one_slot_per_asset(attacks: &mut Attacks) {
         (|targets| targets.lanes[0].slots[9].target, F::ONE),
     ];
     attacks.bound("an empty slot although another one holds the asset", &takes, moved);
+}
+
+#[test]
+fn what_the_account_of_an_order_has_sent_is_taken_back_by_its_owner_only() {
+    assert_all_refused(&NETWORK, sent_notes);
+    // What it has sent to itself is a deposit like any other.
+    let [one, ..] = exchanges();
+    let deposit = but(&one, |witness| {
+        witness.inputs[1].note.sender = witness.account.id;
+        witness.inputs[1].membership = None;
+    });
+    let stated: Vec<F> = circuits_core::layout::Layout::encode(&deposit.check().unwrap());
+    assert_eq!(check(&NETWORK, &Lie::new(&deposit, &[])).unwrap(), stated);
+}
+
+/// Whoever trades takes back what the owner has offered in a swap, or sent with a height that has come: as a deposit, or as
+/// the fee.
+fn sent_notes(attacks: &mut Attacks) {
+    let [one, ..] = exchanges();
+    let stranger = world().clients[1].id();
+    let swap = Script::Swap { asset: asset(1), amount: amount(7) };
+    for script in [swap, Script::Reclaim { target: stranger, height: 0 }] {
+        for input in [1, 2] {
+            let taken_back = but(&one, |witness| {
+                let note = &mut witness.inputs[input].note;
+                (note.script, note.sender) = (script, witness.account.id);
+                witness.inputs[input].membership = None;
+            });
+            attacks.refused("TakesBack", &taken_back);
+        }
+    }
 }
 
 /// Notes that were messages, or that collected fees, have no sender whom a fill could pay.
