@@ -95,12 +95,18 @@ fn every_assertion_around_a_segment_is_needed() {
         changed(&|input| input.segment.accumulated_after.unused_balances = F::ONE),
         changed(&|input| input.segment.chain_id += F::ONE),
     ];
-    let unproved = Exception::new(
-        Kind::Free,
-        "the segment's proof, which is left out here, binds its statement",
-        |class| class.hint.is_none(),
-    );
-    Mutator::new(&Frame).honest([&honest]).dishonest(&dishonest).except(unproved).run().assert_complete();
+    let unproved = |kind| {
+        Exception::new(kind, "the segment's proof, which is left out here, binds its statement", |class| {
+            class.hint.is_none()
+        })
+    };
+    Mutator::new(&Frame)
+        .honest([&honest])
+        .dishonest(&dishonest)
+        .except(unproved(Kind::Free))
+        .except(unproved(Kind::Unconnected))
+        .run()
+        .assert_complete();
 }
 
 #[test]
