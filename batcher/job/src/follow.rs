@@ -19,6 +19,7 @@ use batcher_verify::{
     trust::Trust,
     verify::{MAX_FILES, Opened, VerifyError, open},
 };
+use bridge_core::Message;
 use circuits_core::Digest;
 use circuits_files::file::FileError;
 use plonky2::field::types::PrimeField64;
@@ -149,6 +150,11 @@ impl Candidate {
         self.number() == number + 1 && self.opened.statement().previous_state == state
     }
 
+    /// Whether its deposits are the next ones of L1's queue, which has these beyond those consumed.
+    fn takes_next_of(&self, pending: &[Message]) -> bool {
+        pending.starts_with(&self.bundle.deposits)
+    }
+
     fn decided(self, decision: Decision) -> Considered {
         Considered { path: self.path(), number: Some(self.number()), decision }
     }
@@ -231,9 +237,17 @@ impl Follower<'_> {
     ) -> Vec<Candidate> {
         let mut chain: Vec<Candidate> = vec![];
         let (mut number, mut reached) = (u64::from(state.number), state.commitment());
+        let mut pending = self.queue.and_then(|queue| queue.pending(state.l1_inbox).ok());
         loop {
             let is_next = |one: &mut Candidate| one.continues(number, reached);
-            let mut next: Vec<_> = candidates.extract_if(.., is_next).collect();
+            // L1 accepts no superblock with other deposits than its own: that is no rival of one that it accepts.
+            let is_possible = |one: &Candidate| pending.is_none_or(|pending| one.takes_next_of(pending));
+            let (mut next, others): (Vec<_>, Vec<_>) =
+                candidates.extract_if(.., is_next).partition(is_possible);
+            decided.extend(others.into_iter().map(|one| {
+                let error = other_deposits(&one.opened);
+                one.decided(Decision::Refused(error.into()))
+            }));
             if next.len() != 1 {
                 decided.extend(rivals(next));
                 break;
@@ -241,6 +255,7 @@ impl Follower<'_> {
             chain.append(&mut next);
             if let Some(last) = chain.last() {
                 (number, reached) = (last.number(), last.opened.statement().new_state);
+                pending = pending.and_then(|pending| pending.get(last.bundle.deposits.len()..));
             }
         }
         // What the last one has consumed begins with what those before it have.
@@ -262,10 +277,7 @@ impl Follower<'_> {
         let statement = last.statement();
         match self.queue.map(|queue| queue.pending(statement.l1_inbox_after)) {
             None | Some(Ok(_)) => Ok(()),
-            Some(Err(_)) => {
-                let (number, found) = (statement.number.to_canonical_u64(), statement.l1_inbox_after);
-                Err(VerifyError::Deposits { number, found })
-            }
+            Some(Err(_)) => Err(other_deposits(last)),
         }
     }
 
@@ -274,6 +286,13 @@ impl Follower<'_> {
         self.trust.is_some_and(|trust| trust.l1_inbox == Some(l1_inbox))
             || self.queue.is_some_and(|queue| queue.pending(l1_inbox).is_ok())
     }
+}
+
+/// The superblock consumes deposits that L1's queue does not have there.
+fn other_deposits(opened: &Opened) -> VerifyError {
+    let statement = opened.statement();
+    let (number, found) = (statement.number.to_canonical_u64(), statement.l1_inbox_after);
+    VerifyError::Deposits { number, found }
 }
 
 /// Takes further files with the superblock of another one from the candidates.

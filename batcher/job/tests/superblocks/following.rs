@@ -143,6 +143,22 @@ fn a_gap_is_named_and_of_two_superblocks_on_one_state_none_is_chosen() {
     assert!(rivals.superblocks.iter().any(|one| matches!(one.decision, Decision::Early { missing: 1 })));
     assert!(state_numbers(root).expect("readable").is_empty());
 
+    // One with other deposits than those of L1's queue is no rival.
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let other = Message { sequence: 1, ..WORLD.deposit.clone() };
+    let queue = queue(elsewhere.path(), &[&other]);
+    let judged = follow(elsewhere.path(), &[first, &WORLD.rival], None, Some(&queue)).expect("superblocks");
+    for one in &judged.superblocks {
+        match &one.decision {
+            Decision::Applied(_) => assert_eq!(one.path, WORLD.rival),
+            Decision::Refused(Refusal::Invalid(VerifyError::Deposits { number: 1, .. })) => {
+                assert_eq!(one.path, *first);
+            }
+            _ => panic!("{one:?}"),
+        }
+    }
+    assert_eq!((judged.number, judged.deposits_checked), (1, true));
+
     let chosen = follow(root, &[&WORLD.rival, second], None, None).expect("superblocks");
     assert_eq!(chosen.number, 1);
     let other = &chosen.superblocks[1];
