@@ -76,10 +76,13 @@ impl ListedTarget {
         enforce_less_or_equal(builder, number, valid_until, HEIGHT_BITS);
     }
 
+    #[track_caller]
     fn set_targets(&self, witness: &mut Witness, value: &Listed) -> Result<(), WitnessError> {
-        set_target(witness, self.index, F::from_canonical_u64(value.index))?;
-        set(witness, &self.window, &value.window)?;
-        self.path.set_targets(witness, &value.path)
+        within_gadget(|| {
+            set_target(witness, self.index, F::from_canonical_u64(value.index))?;
+            set(witness, &self.window, &value.window)?;
+            self.path.set_targets(witness, &value.path)
+        })
     }
 }
 
