@@ -111,7 +111,8 @@ pub(super) fn leave_to_generators<'c>(
 impl Subject<'_, '_> {
     /// Replaces inputs in each of `runs`, one at a time.
     pub(super) fn replace(&self, runs: &[&Run<'_>]) -> Inputs {
-        let groups = self.groups(runs);
+        let all = self.groups(runs);
+        let groups = self.sample(all.clone());
         let stated =
             (0..self.census.classes.num_targets()).filter(|&class| self.census.is_public_input(class));
         let classes: BTreeSet<usize> = groups.values().flatten().copied().chain(stated).collect();
@@ -127,11 +128,11 @@ impl Subject<'_, '_> {
         for members in groups.values() {
             found.holes.extend(self.judge(members, runs, &trials));
         }
-        found.holes.extend(self.together(&groups, runs, &trials));
+        found.holes.extend(self.together(&all, runs, &trials));
         found
     }
 
-    /// The inputs to replace, by what they are.
+    /// All inputs, by what they are, in the order of their assignment.
     fn groups(&self, runs: &[&Run<'_>]) -> Groups<'_> {
         let is_input = |class: usize| {
             runs.iter().any(|run| run.set_at[class] == INPUT) && !self.census.unconnected.contains(&class)
@@ -151,6 +152,11 @@ impl Subject<'_, '_> {
             let is_read = self.census.is_read_by_verifier(self.model, class);
             groups.entry(if is_read { Key::Proofs } else { Key::Alone(class) }).or_default().push(class);
         }
+        groups
+    }
+
+    /// The inputs to replace: of a large group a sample.
+    fn sample<'g>(&self, mut groups: Groups<'g>) -> Groups<'g> {
         for (key, members) in &mut groups {
             members.sort_unstable_by_key(|&class| mix(self.seed, class as u64));
             members.truncate(if *key == Key::Proofs { MAX_PROOFS } else { MAX_MEMBERS });
@@ -238,8 +244,8 @@ impl Subject<'_, '_> {
     }
 
     /// Flags of which no honest input sets two, and which the circuit lets be set together. What has no effect without the
-    /// flag is set as in an honest input that sets it. Of an array of flags each is paired with its nearest: slots are
-    /// assigned one after the other.
+    /// flag is set as in an honest input that sets it. Flags of two arrays are paired by their positions, or, if one array
+    /// is longer, each with its nearest: slots are assigned one after the other.
     fn together(&self, groups: &Groups<'_>, runs: &[&Run<'_>], trials: &[Trials<'_>]) -> Vec<Hole> {
         let flags: Vec<&Vec<usize>> = groups
             .iter()
@@ -261,11 +267,16 @@ impl Subject<'_, '_> {
         let mut holes = vec![];
         for (first, ours) in flags.iter().enumerate() {
             for theirs in &flags[first + 1..] {
-                let pairs: Vec<_> =
-                    ours.iter().filter_map(|&class| Some((class, nearest(class, theirs)?))).collect();
+                let pairs: Vec<_> = if ours.len() == theirs.len() {
+                    ours.iter().copied().zip(theirs.iter().copied()).collect()
+                } else {
+                    ours.iter().filter_map(|&class| Some((class, nearest(class, theirs)?))).collect()
+                };
                 let both = |&(a, b): &(usize, usize)| runs.iter().any(|run| is_set(run, a) && is_set(run, b));
                 if !pairs.iter().any(both) {
-                    let mut ways = pairs.iter().flat_map(|&(a, b)| [(a, b), (b, a)]);
+                    let is_set_in_some = |class: usize| runs.iter().any(|run| is_set(run, class));
+                    let ways = pairs.iter().filter(|(a, b)| is_set_in_some(*a) && is_set_in_some(*b));
+                    let mut ways = ways.take(MAX_MEMBERS).flat_map(|&(a, b)| [(a, b), (b, a)]);
                     holes.extend(
                         ways.find_map(|(class, other)| self.set_both(class, other, groups, runs, trials)),
                     );
