@@ -38,8 +38,8 @@ pub(super) struct Chain {
     pub(super) obstacles: Vec<Option<LeftOut>>,
 }
 
-/// The chains of all environments that have candidates, in the order in which they take turns: by id, from another one on in
-/// each superblock, so that none is always the first.
+/// The chains of all environments that have candidates, in the order in which they take turns: by id, one place further on in
+/// each superblock. While the same environments have candidates, none is always the first.
 ///
 /// Of alternatives those are tried first that lead furthest: a block that nothing follows does not hide one that a producer
 /// went on from. Then the order is that of statement digests, of keys, and of the hashes of files: the order of `candidates`
