@@ -32,11 +32,14 @@ fn whoever_follows_has_the_states_of_the_batcher() {
     assert_eq!(decisions(&followed), ["applied", "applied"]);
     assert_eq!((&followed["number"], &followed["anchored"]), (&json!(2), &json!(true)));
     assert_eq!(followed["superblocks"][1]["state"], followed["state"]);
-    let names = |directory: &Path| {
-        let files = files(directory).into_iter();
-        files.map(|(path, bytes)| (path.file_name().expect("a file").to_owned(), bytes)).collect::<Vec<_>>()
+    // Where superblocks went is the batcher's own affair.
+    let states = |directory: &Path| {
+        let named = files(directory)
+            .into_iter()
+            .map(|(path, bytes)| (path.file_name().expect("a file").to_string_lossy().into_owned(), bytes));
+        named.filter(|(name, _)| !name.starts_with("location-")).collect::<Vec<_>>()
     };
-    assert_eq!(names(&state), names(&out().join("state")));
+    assert_eq!(states(&state), states(&out().join("state")));
 
     let again = follow(&state, &[&second, &first], &["--strict"], 0);
     assert_eq!((decisions(&again), &again["anchored"]), (vec!["known", "known"], &json!(false)));

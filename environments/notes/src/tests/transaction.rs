@@ -9,7 +9,7 @@ use circuits_forging::{
 use environments_core::Environment;
 use plonky2::field::types::Field;
 
-use super::{NO_NEW_ACCOUNT, OPENED, UNSPENDABLE, world};
+use super::{NO_NEW_ACCOUNT, NO_OWNER, OPENED, UNSPENDABLE, world};
 use crate::{
     NotesTransaction,
     account::{Account, Vault},
@@ -506,6 +506,7 @@ fn the_local_kernel_is_sound() {
         .masked(reason)
         .except(Exception::fields(Kind::Unranged, &["account.nonce", "vault_slot"], OPENED))
         .except(Exception::fields(Kind::Unranged, &["OutputFields.kind"], UNSPENDABLE))
+        .except(Exception::fields(Kind::Unstated, &["gives", "takes", "pays", "per"], NO_OWNER))
         .run()
         .assert_sound();
 }

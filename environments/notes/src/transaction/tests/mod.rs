@@ -323,6 +323,11 @@ fn the_local_kernel_withstands_the_forging_kit() {
             &["NoteFields.requested_asset", "NoteFields.requested_amount"],
             "the note was made with it, and nothing that settles it is worth so much",
         ))
+        .except(Exception::fields(
+            Kind::Together,
+            &["unauthenticated"],
+            "an input is left to the block whatever else is used, and the statement then has its commitment",
+        ))
         .proofs(1)
         .run()
         .assert_sound();
