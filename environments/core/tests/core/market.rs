@@ -16,7 +16,8 @@ use circuits_core::{
 use circuits_keys::CircuitCache;
 use environments_conformance::{id, secret};
 use environments_core::{
-    BlockProducer, Environment, ProposedBlock, ProveError, ProvenBlock, Room, Terms,
+    BlockProducer, Environment, PoolError, ProducerError, ProposedBlock, ProveError, ProvenBlock, Room,
+    Terms,
     environment::{EnvironmentId, Proposal},
     kernel::OneBlock,
     producer::{Pending, TransactionId},
@@ -352,6 +353,18 @@ pub(crate) fn included(producer: &mut BlockProducer<Market>) -> Vec<TransactionI
 
 pub(crate) fn names<'p>(pending: impl IntoIterator<Item = &'p Pending<Order>>) -> Vec<TransactionId> {
     pending.into_iter().map(|pending| pending.id).collect()
+}
+
+/// Why the pool refuses the order, which changes nothing.
+#[track_caller]
+pub(crate) fn refused(producer: &mut BlockProducer<Market>, order: Order) -> PoolError {
+    let before = waiting(producer);
+    let error = match producer.submit(order).unwrap_err() {
+        ProducerError::Pool(error) => error,
+        other => panic!("the pool refuses it: {other}"),
+    };
+    assert_eq!(waiting(producer), before, "nothing changed");
+    error
 }
 
 /// What waits, in order.

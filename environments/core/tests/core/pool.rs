@@ -7,18 +7,9 @@ use environments_core::{
     pool::{MAX_EARLY_BLOCKS, MAX_FAILING, MAX_PENDING_BYTES, MAX_PER_SENDER},
 };
 
-use crate::market::{Market, MarketError, Order, included, next, order, producer, sender, submit, waiting};
-
-#[track_caller]
-fn refused(producer: &mut BlockProducer<Market>, order: Order) -> PoolError {
-    let before = waiting(producer);
-    let error = match producer.submit(order).unwrap_err() {
-        ProducerError::Pool(error) => error,
-        other => panic!("the pool refuses it: {other}"),
-    };
-    assert_eq!(waiting(producer), before, "nothing changed");
-    error
-}
+use crate::market::{
+    Market, MarketError, Order, included, next, order, producer, refused, sender, submit, waiting,
+};
 
 #[test]
 fn the_best_fee_per_slot_goes_first_and_equal_ones_by_arrival() {

@@ -1,11 +1,13 @@
 //! What a full pool gives up, and for what.
 
 use environments_core::{
-    BlockProducer, PoolError, ProducerError, Rejection,
+    BlockProducer, PoolError, Rejection,
     pool::{MAX_FAILING, MAX_PENDING, MAX_PENDING_BYTES, MAX_PER_SENDER},
 };
 
-use crate::market::{Market, MarketError, Order, included, next, order, producer, sender, submit, waiting};
+use crate::market::{
+    Market, MarketError, Order, included, next, order, producer, refused, sender, submit, waiting,
+};
 
 /// A quarter of a pool's memory.
 const QUARTER: usize = MAX_PENDING_BYTES / 4;
@@ -13,17 +15,6 @@ const QUARTER: usize = MAX_PENDING_BYTES / 4;
 /// An order that takes a quarter of a pool's memory.
 fn big(sender: u64, nonce: u64, fee: u64) -> Order {
     Order { bytes: QUARTER, ..order(sender, nonce, fee) }
-}
-
-#[track_caller]
-fn refused(producer: &mut BlockProducer<Market>, order: Order) -> PoolError {
-    let before = waiting(producer);
-    let error = match producer.submit(order).unwrap_err() {
-        ProducerError::Pool(error) => error,
-        other => panic!("the pool refuses it: {other}"),
-    };
-    assert_eq!(waiting(producer), before, "nothing changed");
-    error
 }
 
 fn evicted(id: u64, by: u64) -> (u64, String) {
