@@ -149,6 +149,17 @@ impl Batcher<'_> {
         // The outcome lists the bundles in any case.
         let unrecorded = refused.iter().filter_map(|bundle| record(&store, bundle, &program).err()).collect();
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
+        let mut outcome = Outcome {
+            made: None,
+            refused,
+            unrecorded,
+            unremoved: vec![],
+            left_out: vec![],
+            stuck: None,
+            stale,
+            copies,
+            waiting,
+        };
         if let Some(leftover) = leftover {
             let order = leftover.check_input(registry_root, deposits, &candidates)?;
             let new_state = leftover.follow(state)?;
@@ -156,7 +167,8 @@ impl Batcher<'_> {
             states.check(&new_state)?;
             let (path, unremoved) = write(superblocks, leftover.bytes(), &new_state, states)?;
             let bundle = leftover.bundle();
-            let made = Made {
+            outcome.unremoved = unremoved;
+            outcome.made = Some(Made {
                 statement: *leftover.statement(),
                 state: new_state,
                 path,
@@ -164,38 +176,17 @@ impl Batcher<'_> {
                 included: order.iter().map(|&index| blocks[index].path.clone()).collect(),
                 deposits: bundle.deposits.clone(),
                 l1_outbox: bundle.l1_outbox.clone(),
-            };
-            let others = blocks.iter().enumerate().filter(|(index, _)| !order.contains(index));
-            let left_out = others.map(|(_, block)| (block.path.clone(), LeftOut::MadeWithout)).collect();
-            let (made, stuck) = (Some(made), None);
-            return Ok(Outcome {
-                made,
-                refused,
-                unrecorded,
-                unremoved,
-                left_out,
-                stuck,
-                stale,
-                copies,
-                waiting,
             });
+            let others = blocks.iter().enumerate().filter(|(index, _)| !order.contains(index));
+            outcome.left_out = others.map(|(_, block)| (block.path.clone(), LeftOut::MadeWithout)).collect();
+            return Ok(outcome);
         }
         let selection = self.planner.select(state, registry, &candidates, deposits);
         if selection.order.is_empty() {
             let Selection { left_out, stuck, .. } = selection;
-            let left_out = with_paths(left_out, &blocks);
-            let (made, unremoved) = (None, vec![]);
-            return Ok(Outcome {
-                made,
-                refused,
-                unrecorded,
-                unremoved,
-                left_out,
-                stuck,
-                stale,
-                copies,
-                waiting,
-            });
+            outcome.left_out = with_paths(left_out, &blocks);
+            outcome.stuck = stuck;
+            return Ok(outcome);
         }
         let segment_set_root = self.engine.pinned().key_set().root();
         let plan = self.planner.plan(state, registry, segment_set_root, selection)?;
@@ -206,7 +197,9 @@ impl Batcher<'_> {
         let Plan { order, left_out, stuck, transition, .. } = plan;
         let Transition { statement, new_state, l1_inbox, l1_outbox, .. } = transition;
         let (path, unremoved) = write(superblocks, &bytes, &new_state, states)?;
-        let made = Made {
+        outcome.unremoved = unremoved;
+        outcome.stuck = stuck;
+        outcome.made = Some(Made {
             statement,
             state: new_state,
             path,
@@ -214,9 +207,9 @@ impl Batcher<'_> {
             included: order.iter().map(|&index| blocks[index].path.clone()).collect(),
             deposits: l1_inbox,
             l1_outbox,
-        };
-        let (made, left_out) = (Some(made), with_paths(left_out, &blocks));
-        Ok(Outcome { made, refused, unrecorded, unremoved, left_out, stuck, stale, copies, waiting })
+        });
+        outcome.left_out = with_paths(left_out, &blocks);
+        Ok(outcome)
     }
 
     /// Proves a plan over `blocks` and returns the bundle as the bytes of a file.
