@@ -1,0 +1,166 @@
+//! Merkle trees with the digests of plonky2's, hashed in lanes.
+
+use p3_field::{PackedValue as _, PrimeCharacteristicRing as _};
+use p3_goldilocks::Goldilocks;
+use p3_maybe_rayon::prelude::*;
+use plonky2::hash::{
+    hash_types::{HashOut, NUM_HASH_OUT_ELTS},
+    merkle_proofs::MerkleProof,
+    merkle_tree::MerkleCap,
+};
+
+use crate::{
+    basetypes::F,
+    hasher::{Packed, PackedHasher, SPONGE_RATE, SPONGE_WIDTH, digests, from_p3, to_p3},
+};
+
+/// The number of leaves of the largest tree that one thread hashes alone, layer by layer.
+const SERIAL_LEAVES: usize = 1 << 9;
+
+/// Hashes a tree over `num_leaves` rows, of which `row` returns each, all of one length.
+///
+/// Returns the digests in the layout of plonky2's `MerkleTree`, in which each half of a tree has its digests on its side
+/// of the pair of digests of the halves, and the cap of height `cap_height`.
+///
+/// `num_leaves` is a power of two and at least `2^cap_height`.
+pub(crate) fn hash_tree<'r, H: PackedHasher>(
+    num_leaves: usize,
+    cap_height: usize,
+    row: impl Fn(usize) -> &'r [Goldilocks] + Sync,
+) -> (Vec<HashOut<F>>, MerkleCap<F, H>) {
+    let subtree_leaves = num_leaves >> cap_height;
+    let subtree_digests = 2 * (subtree_leaves - 1);
+    let mut digests = vec![HashOut::ZERO; subtree_digests << cap_height];
+    let mut cap = vec![HashOut::ZERO; 1 << cap_height];
+    if subtree_leaves == 1 {
+        cap.par_chunks_mut(Packed::WIDTH).enumerate().for_each(|(i, cap)| {
+            hash_leaves::<H>(cap, i * Packed::WIDTH, &row);
+        });
+    } else {
+        digests.par_chunks_exact_mut(subtree_digests).zip(&mut cap).enumerate().for_each(
+            |(i, (digests, root))| {
+                *root = hash_subtree::<H>(digests, i * subtree_leaves, &row);
+            },
+        );
+    }
+    (digests, MerkleCap(cap))
+}
+
+/// The path from leaf `leaf_index` to the cap.
+pub(crate) fn prove<H: PackedHasher>(
+    digests: &[HashOut<F>],
+    cap: &MerkleCap<F, H>,
+    leaf_index: usize,
+) -> MerkleProof<F, H> {
+    let subtree_digests = digests.len() / cap.len();
+    let subtree_leaves = subtree_digests / 2 + 1;
+    let subtree = &digests[subtree_digests * (leaf_index / subtree_leaves)..][..subtree_digests];
+    let mut node = leaf_index % subtree_leaves;
+    let siblings = (0..subtree_leaves.ilog2())
+        .map(|layer| {
+            let sibling = subtree[digest_index(layer, node ^ 1)];
+            node >>= 1;
+            sibling
+        })
+        .collect();
+    MerkleProof { siblings }
+}
+
+/// Where the digest of a node is among the digests of its tree. Layer 0 has the leaves.
+const fn digest_index(layer: u32, node: usize) -> usize {
+    let pair = ((node >> 1) << (layer + 1)) + (1 << layer) - 1;
+    2 * pair + (node & 1)
+}
+
+/// Fills the digests of the tree over the leaves from `first_leaf`, and returns its root.
+fn hash_subtree<'r, H: PackedHasher>(
+    digests: &mut [HashOut<F>],
+    first_leaf: usize,
+    row: &(impl Fn(usize) -> &'r [Goldilocks] + Sync),
+) -> HashOut<F> {
+    let num_leaves = digests.len() / 2 + 1;
+    if num_leaves <= SERIAL_LEAVES {
+        return hash_layers::<H>(digests, first_leaf, row);
+    }
+    let (left, right) = digests.split_at_mut(digests.len() / 2);
+    let (Some((left_root, left)), Some((right_root, right))) =
+        (left.split_last_mut(), right.split_first_mut())
+    else {
+        return HashOut::ZERO;
+    };
+    (*left_root, *right_root) = p3_maybe_rayon::prelude::join(
+        || hash_subtree::<H>(left, first_leaf, row),
+        || hash_subtree::<H>(right, first_leaf + num_leaves / 2, row),
+    );
+    H::two_to_one(*left_root, *right_root)
+}
+
+/// As [`hash_subtree`], layer by layer in one thread.
+fn hash_layers<'r, H: PackedHasher>(
+    digests: &mut [HashOut<F>],
+    first_leaf: usize,
+    row: &impl Fn(usize) -> &'r [Goldilocks],
+) -> HashOut<F> {
+    let mut nodes = vec![HashOut::ZERO; digests.len() / 2 + 1];
+    for (i, nodes) in nodes.chunks_mut(Packed::WIDTH).enumerate() {
+        hash_leaves::<H>(nodes, first_leaf + i * Packed::WIDTH, row);
+    }
+    for layer in 0..nodes.len().ilog2() {
+        for (node, digest) in nodes.iter().enumerate() {
+            digests[digest_index(layer, node)] = *digest;
+        }
+        // A parent is written after its children have been read: it is at half their index.
+        for first in (0..nodes.len() / 2).step_by(Packed::WIDTH) {
+            let count = Packed::WIDTH.min(nodes.len() / 2 - first);
+            let mut children = [HashOut::ZERO; 2 * Packed::WIDTH];
+            children[..2 * count].copy_from_slice(&nodes[2 * first..2 * (first + count)]);
+            hash_pairs::<H>(&children, &mut nodes[first..first + count]);
+        }
+        nodes.truncate(nodes.len() / 2);
+    }
+    nodes[0]
+}
+
+/// Hashes as many rows from `first` as `out` has digests, at most one a lane.
+fn hash_leaves<'r, H: PackedHasher>(
+    out: &mut [HashOut<F>],
+    first: usize,
+    row: &impl Fn(usize) -> &'r [Goldilocks],
+) {
+    let rows: [&[Goldilocks]; Packed::WIDTH] =
+        std::array::from_fn(|lane| row(first + lane.min(out.len() - 1)));
+    if rows[0].len() <= NUM_HASH_OUT_ELTS {
+        for (digest, row) in out.iter_mut().zip(rows) {
+            *digest = HashOut::ZERO;
+            for (element, value) in digest.elements.iter_mut().zip(row) {
+                *element = from_p3(*value);
+            }
+        }
+        return;
+    }
+    let mut state = [Packed::ZERO; SPONGE_WIDTH];
+    for start in (0..rows[0].len()).step_by(SPONGE_RATE) {
+        let count = SPONGE_RATE.min(rows[0].len() - start);
+        for (i, packed) in state[..count].iter_mut().enumerate() {
+            *packed = Packed::from_fn(|lane| rows[lane][start + i]);
+        }
+        H::permute_packed(&mut state);
+    }
+    for (out, digest) in out.iter_mut().zip(digests(&state)) {
+        *out = digest;
+    }
+}
+
+/// Hashes pairs of digests, one a lane.
+fn hash_pairs<H: PackedHasher>(children: &[HashOut<F>; 2 * Packed::WIDTH], parents: &mut [HashOut<F>]) {
+    let mut state = [Packed::ZERO; SPONGE_WIDTH];
+    for (i, packed) in state[..2 * NUM_HASH_OUT_ELTS].iter_mut().enumerate() {
+        *packed = Packed::from_fn(|lane| {
+            to_p3(children[2 * lane + i / NUM_HASH_OUT_ELTS].elements[i % NUM_HASH_OUT_ELTS])
+        });
+    }
+    H::permute_packed(&mut state);
+    for (parent, digest) in parents.iter_mut().zip(digests(&state)) {
+        *parent = digest;
+    }
+}
