@@ -4,11 +4,18 @@ pub mod basetypes;
 pub mod challenger;
 pub mod commitment;
 pub mod encoding;
+pub mod gates;
+pub mod generate;
 pub mod hasher;
 mod merkle;
 pub mod opening;
 pub mod panics;
+mod permutation;
+pub mod plonk;
 pub mod proving;
+mod quotient;
+pub mod selectors;
 mod transform;
+pub mod witness;
 
 pub use basetypes::{Builder, C, Circuit, CommonData, D, F, Proof, VerifierKey, Witness};

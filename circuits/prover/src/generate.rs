@@ -1,0 +1,132 @@
+//! Key generation: the data that proving and verifying need of a circuit, the same that plonky2's `build` returns.
+//!
+//! Most of the time of `build` goes into the commitment to constants and permutation. It is therefore called with a hasher
+//! that costs nothing, and the commitment is made here.
+
+use std::marker::PhantomData;
+
+use plonky2::{
+    field::{extension::Extendable, types::Field},
+    hash::hash_types::HashOut,
+    plonk::{
+        circuit_builder::CircuitBuilder,
+        circuit_data::{CircuitData, ProverOnlyCircuitData, VerifierOnlyCircuitData},
+        config::{GenericConfig, Hasher},
+    },
+};
+
+use crate::{
+    basetypes::F,
+    commitment::{Commitment, CommitmentError},
+    hasher::PackedHasher,
+};
+
+/// The configuration `C` with commitments that cost nothing and bind nothing, for circuits that are not proved with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uncommitted<C, const D: usize>(PhantomData<C>);
+
+impl<C, const D: usize> GenericConfig<D> for Uncommitted<C, D>
+where
+    F: Extendable<D, Extension = C::FE>,
+    C: GenericConfig<D, F = F>,
+    C::Hasher: Hasher<F, Hash = HashOut<F>>,
+{
+    type F = F;
+    type FE = C::FE;
+    type Hasher = NoHasher<C::Hasher>;
+    type InnerHasher = C::InnerHasher;
+}
+
+/// The hasher of [`Uncommitted`]: leaves and nodes of Merkle trees hash to zero.
+///
+/// Apart from these, `build` hashes the domain separator, padded, and then for the circuit digest the cap, the hash of the
+/// domain separator and the degree. The former is hashed by `H`, and the hash of the latter is the hash of the domain
+/// separator: a built circuit says nothing else about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoHasher<H>(PhantomData<H>);
+
+impl<H: Hasher<F, Hash = HashOut<F>>> Hasher<F> for NoHasher<H> {
+    const HASH_SIZE: usize = H::HASH_SIZE;
+    type Hash = HashOut<F>;
+    type Permutation = H::Permutation;
+
+    fn hash_no_pad(input: &[F]) -> HashOut<F> {
+        let mut hash = HashOut::ZERO;
+        let domain_separator = input.iter().rev().skip(1);
+        for (element, &input) in hash.elements.iter_mut().rev().zip(domain_separator) {
+            *element = input;
+        }
+        hash
+    }
+
+    fn hash_pad(input: &[F]) -> HashOut<F> {
+        H::hash_pad(input)
+    }
+
+    fn hash_or_noop(_: &[F]) -> HashOut<F> {
+        HashOut::ZERO
+    }
+
+    fn two_to_one(_: HashOut<F>, _: HashOut<F>) -> HashOut<F> {
+        HashOut::ZERO
+    }
+}
+
+/// Builds the circuit.
+///
+/// # Errors
+/// [`CommitmentError`] if constants and permutation cannot be committed to.
+///
+/// # Panics
+/// Where plonky2's `build` does.
+pub fn build<C, const D: usize>(
+    builder: CircuitBuilder<F, D>,
+) -> Result<CircuitData<F, C, D>, CommitmentError>
+where
+    F: Extendable<D, Extension = C::FE>,
+    C: GenericConfig<D, F = F>,
+    C::Hasher: PackedHasher,
+{
+    let CircuitData { prover_only, verifier_only, common } = builder.build::<Uncommitted<C, D>>();
+    let ProverOnlyCircuitData {
+        generators,
+        generator_indices_by_watches,
+        constants_sigmas_commitment: uncommitted,
+        sigmas,
+        subgroup,
+        public_inputs,
+        representative_map,
+        fft_root_table,
+        circuit_digest: domain_separator,
+        lookup_rows,
+        lut_to_lookups,
+    } = prover_only;
+    drop((uncommitted.merkle_tree, verifier_only));
+    let polynomials: Vec<Vec<F>> =
+        uncommitted.polynomials.into_iter().map(|polynomial| polynomial.coeffs).collect();
+    let fri = &common.config.fri_config;
+    let commitment = Commitment::of_coefficients(&polynomials, fri.rate_bits, fri.cap_height)?;
+    drop(polynomials);
+    let constants_sigmas_cap = commitment.cap().clone();
+    let degree_bits = F::from_canonical_usize(common.degree_bits());
+    let circuit_digest = C::Hasher::hash_no_pad(
+        &[constants_sigmas_cap.flatten(), domain_separator.elements.to_vec(), vec![degree_bits]].concat(),
+    );
+    Ok(CircuitData {
+        prover_only: ProverOnlyCircuitData {
+            generators,
+            generator_indices_by_watches,
+            constants_sigmas_commitment: commitment.into_batch(),
+            sigmas,
+            subgroup,
+            public_inputs,
+            representative_map,
+            fft_root_table,
+            circuit_digest,
+            lookup_rows,
+            lut_to_lookups,
+        },
+        verifier_only: VerifierOnlyCircuitData { constants_sigmas_cap, circuit_digest },
+        common,
+    })
+}

@@ -1,0 +1,253 @@
+//! The quotient: all constraints, combined with powers of a challenge and divided by the polynomial that vanishes on the
+//! rows.
+//!
+//! The combination is computed on a coset of a group that is as many times larger as the quotient's degree. Nothing is
+//! left out there: the filter of a gate vanishes in rows of other gates, but nowhere on the coset.
+
+use p3_maybe_rayon::prelude::*;
+use plonky2::{
+    field::{
+        extension::Extendable,
+        packed::PackedField as _,
+        polynomial::{PolynomialCoeffs, PolynomialValues},
+        types::Field,
+        zero_poly_coset::ZeroPolyOnCoset,
+    },
+    hash::hash_types::HashOut,
+    plonk::circuit_data::CommonCircuitData,
+    util::log2_ceil,
+};
+
+use crate::{
+    basetypes::F,
+    commitment::Commitment,
+    gates::{BATCH, Columns, Gates, PACKS, Packed},
+    hasher::PackedHasher,
+    permutation::PermutationChallenges,
+};
+
+/// What the quotient is computed from.
+pub(crate) struct Constraints<'a, H: PackedHasher, const D: usize>
+where
+    F: Extendable<D>,
+{
+    pub(crate) common: &'a CommonCircuitData<F, D>,
+    pub(crate) gates: &'a Gates<'a, D>,
+    pub(crate) constants_sigmas: &'a Commitment<'a, H>,
+    pub(crate) wires: &'a Commitment<'a, H>,
+    /// `Z` of each challenge, then the partial products.
+    pub(crate) accumulators: &'a Commitment<'a, H>,
+    pub(crate) public_inputs_hash: &'a HashOut<F>,
+    pub(crate) permutation: &'a PermutationChallenges,
+    /// What the constraints are combined with: one quotient for each.
+    pub(crate) alphas: &'a [F],
+}
+
+/// The coset on which the quotient is computed.
+struct Coset {
+    /// The logarithm of the quotient's degree, in multiples of the rows.
+    degree_bits: usize,
+    /// Every how manieth point of the commitments' domain is in it.
+    step: usize,
+    points: Vec<F>,
+    /// `L_0` at each point: 1 in the first row and 0 in the others.
+    first_row: Vec<F>,
+    vanishing: ZeroPolyOnCoset<F>,
+}
+
+impl Coset {
+    fn of<const D: usize>(common: &CommonCircuitData<F, D>) -> Self
+    where
+        F: Extendable<D>,
+    {
+        let degree_bits = log2_ceil(common.quotient_degree_factor);
+        let points: Vec<F> = F::two_adic_subgroup(common.degree_bits() + degree_bits)
+            .into_iter()
+            .map(|point| F::coset_shift() * point)
+            .collect();
+        let vanishing = ZeroPolyOnCoset::new(common.degree_bits(), degree_bits);
+        // L_0(x) = (x^n - 1) / (n (x - 1))
+        let rows = F::from_canonical_usize(common.degree());
+        let denominators: Vec<F> = points.iter().map(|&point| rows * (point - F::ONE)).collect();
+        let first_row = F::batch_multiplicative_inverse(&denominators)
+            .into_iter()
+            .enumerate()
+            .map(|(index, inverse)| vanishing.eval(index) * inverse)
+            .collect();
+        Self {
+            degree_bits,
+            step: 1 << (common.config.fri_config.rate_bits - degree_bits),
+            points,
+            first_row,
+            vanishing,
+        }
+    }
+}
+
+/// The buffers of one thread.
+struct Buffers {
+    constants_sigmas: Vec<F>,
+    wires: Vec<F>,
+    accumulators: Vec<F>,
+    next_accumulators: Vec<F>,
+    /// The terms that are combined, at the points of the batch.
+    terms: Vec<Packed>,
+}
+
+impl<H: PackedHasher, const D: usize> Constraints<'_, H, D>
+where
+    F: Extendable<D>,
+{
+    /// The number of terms of the permutation argument.
+    fn num_permutation_terms(&self) -> usize {
+        self.alphas.len() * (2 + self.common.num_partial_products)
+    }
+
+    /// Computes the quotient for each of `alphas`. If a constraint does not hold, these are polynomials too, but not
+    /// quotients: the proof does not verify.
+    ///
+    /// The quotient's degree must be within the commitments' rate.
+    pub(crate) fn quotients(&self) -> Vec<PolynomialCoeffs<F>> {
+        let coset = Coset::of(self.common);
+        let powers: Vec<Vec<F>> = self
+            .alphas
+            .iter()
+            .map(|alpha| {
+                let num_terms = self.num_permutation_terms() + self.common.num_gate_constraints;
+                alpha.powers().take(num_terms).collect()
+            })
+            .collect();
+        let batches: Vec<Vec<F>> = (0..coset.points.len())
+            .into_par_iter()
+            .step_by(BATCH)
+            .map_init(|| self.buffers(), |buffers, first| self.evaluate(&coset, &powers, first, buffers))
+            .collect();
+        (0..self.alphas.len())
+            .into_par_iter()
+            .map(|alpha| {
+                let mut values: Vec<F> = batches
+                    .iter()
+                    .flat_map(|batch| &batch[alpha * BATCH..(alpha + 1) * BATCH])
+                    .copied()
+                    .collect();
+                values.truncate(coset.points.len());
+                PolynomialValues::new(values).coset_ifft(F::coset_shift())
+            })
+            .collect()
+    }
+
+    fn buffers(&self) -> Buffers {
+        Buffers {
+            constants_sigmas: vec![],
+            wires: vec![],
+            accumulators: vec![],
+            next_accumulators: vec![],
+            terms: vec![
+                Packed::ZEROS;
+                PACKS * (self.num_permutation_terms() + self.common.num_gate_constraints)
+            ],
+        }
+    }
+
+    /// The values of the quotients at the points from `first`: [`BATCH`] for the first, then for the next.
+    fn evaluate(&self, coset: &Coset, powers: &[Vec<F>], first: usize, buffers: &mut Buffers) -> Vec<F> {
+        // Of a coset smaller than a batch, points occur twice.
+        let size = coset.points.len();
+        let local: Vec<usize> = (first..first + BATCH).map(|index| index % size).collect();
+        let in_commitments =
+            |rows: usize| local.iter().map(|&index| (index + rows) % size * coset.step).collect::<Vec<_>>();
+        let (here, next) = (in_commitments(0), in_commitments(1 << coset.degree_bits));
+        let Buffers { constants_sigmas, wires, accumulators, next_accumulators, terms } = buffers;
+        self.constants_sigmas.gather(&here, constants_sigmas);
+        self.wires.gather(&here, wires);
+        self.accumulators.gather(&here, accumulators);
+        self.accumulators.gather(&next, next_accumulators);
+        let constants = &constants_sigmas[..self.common.num_constants * BATCH];
+        let sigmas = &constants_sigmas[self.common.num_constants * BATCH..];
+
+        terms.fill(Packed::ZEROS);
+        let (permutation_terms, constraints) = terms.split_at_mut(self.num_permutation_terms() * PACKS);
+        let argument = Permutation {
+            wires: Packed::pack_slice(wires),
+            sigmas: Packed::pack_slice(sigmas),
+            accumulators: Packed::pack_slice(accumulators),
+            next_accumulators: Packed::pack_slice(next_accumulators),
+        };
+        for pack in 0..PACKS {
+            let points = &local[pack * Packed::WIDTH..(pack + 1) * Packed::WIDTH];
+            let point = gather(&coset.points, points);
+            let first_row = gather(&coset.first_row, points);
+            self.permutation_terms(&argument, pack, point, first_row, permutation_terms);
+        }
+        let columns = Columns { constants, wires, public_inputs_hash: self.public_inputs_hash };
+        self.gates.add_filtered(columns, constraints);
+
+        let mut values = vec![F::ZERO; powers.len() * BATCH];
+        for (powers, values) in powers.iter().zip(values.chunks_exact_mut(BATCH)) {
+            for (pack, values) in Packed::pack_slice_mut(values).iter_mut().enumerate() {
+                let sum: Packed =
+                    powers.iter().enumerate().map(|(term, &power)| terms[term * PACKS + pack] * power).sum();
+                *values = sum * coset.vanishing.eval_inverse_packed::<Packed>(first + pack * Packed::WIDTH);
+            }
+        }
+        values
+    }
+
+    /// For each challenge `L_0 (Z - 1)`; then for each challenge and chunk of wires
+    /// `previous * numerator - next * denominator` (see [`crate::permutation`]).
+    fn permutation_terms(
+        &self,
+        argument: &Permutation<'_>,
+        pack: usize,
+        point: Packed,
+        first_row: Packed,
+        terms: &mut [Packed],
+    ) {
+        let num_challenges = self.alphas.len();
+        let num_partial_products = self.common.num_partial_products;
+        let chunk_len = self.common.quotient_degree_factor;
+        let column = |columns: &[Packed], index: usize| columns[index * PACKS + pack];
+        for (challenge, (beta, gamma)) in self.permutation.pairs().enumerate() {
+            let accumulator = column(argument.accumulators, challenge);
+            terms[challenge * PACKS + pack] = first_row * (accumulator - F::ONE);
+
+            let mut previous = accumulator;
+            for chunk in 0..=num_partial_products {
+                let (mut numerator, mut denominator) = (Packed::ONES, Packed::ONES);
+                let wires =
+                    chunk * chunk_len..((chunk + 1) * chunk_len).min(self.common.config.num_routed_wires);
+                for wire in wires {
+                    let shifted = column(argument.wires, wire) + gamma;
+                    numerator *= shifted + point * (beta * self.common.k_is[wire]);
+                    denominator *= shifted + column(argument.sigmas, wire) * beta;
+                }
+                let next = if chunk == num_partial_products {
+                    column(argument.next_accumulators, challenge)
+                } else {
+                    column(argument.accumulators, num_challenges + challenge * num_partial_products + chunk)
+                };
+                let term = num_challenges + challenge * (num_partial_products + 1) + chunk;
+                terms[term * PACKS + pack] = previous * numerator - next * denominator;
+                previous = next;
+            }
+        }
+    }
+}
+
+/// The columns of the permutation argument at the points of a batch, as in [`Columns`].
+struct Permutation<'a> {
+    wires: &'a [Packed],
+    sigmas: &'a [Packed],
+    accumulators: &'a [Packed],
+    /// The accumulators in the next row.
+    next_accumulators: &'a [Packed],
+}
+
+/// The elements at `indices`, of which there are as many as a [`Packed`] holds.
+fn gather(elements: &[F], indices: &[usize]) -> Packed {
+    let mut packed = Packed::ZEROS;
+    for (element, &index) in packed.as_slice_mut().iter_mut().zip(indices) {
+        *element = elements[index];
+    }
+    packed
+}

@@ -1,0 +1,217 @@
+//! Generating a witness: from the inputs of a proof to the values of all copy classes.
+//!
+//! plonky2 queues every generator at the start and again whenever a target that it watches is set, so that most runs
+//! find that something is missing. Here a generator waits until everything that it watches is set, and the generators
+//! that are ready together run in parallel.
+//!
+//! plonky2's `RandomValueGenerator` fills the wires of the public-input gate that nothing uses. Here they are zero, so that
+//! a proof is a function of its inputs.
+
+use std::{collections::BTreeMap, mem};
+
+use p3_maybe_rayon::prelude::*;
+use plonky2::{
+    field::{
+        extension::Extendable,
+        types::{Field, PrimeField64},
+    },
+    iop::{
+        generator::{GeneratedValues, WitnessGeneratorRef},
+        target::Target,
+        witness::{PartialWitness, PartitionWitness},
+    },
+    plonk::{circuit_data::CircuitData, config::GenericConfig},
+};
+
+use crate::basetypes::F;
+
+/// The identifier of plonky2's generator of random values.
+const RANDOM_VALUE_GENERATOR: &str = "RandomValueGenerator";
+
+/// Generators that one task runs. Fewer cost more to hand out than to run.
+const GENERATORS_PER_TASK: usize = 32;
+
+/// The values of all copy classes could not be found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WitnessError {
+    /// A target is not one of the circuit's.
+    #[error("{target:?} is not a target of the circuit")]
+    UnknownTarget {
+        /// The target.
+        target: Target,
+    },
+    /// Two different values for targets that are copies of each other.
+    #[error("{target:?} or a copy of it is set to {first} and then to {second}")]
+    Conflict {
+        /// The target that was set last.
+        target: Target,
+        /// The value that it had.
+        first: u64,
+        /// The value that it was to have.
+        second: u64,
+    },
+    /// Generators whose inputs are incomplete, or that failed.
+    #[error("{count} of {total} generators did not run")]
+    NotRun {
+        /// How many did not run.
+        count: usize,
+        /// How many the circuit has.
+        total: usize,
+    },
+}
+
+/// Computes the values of all copy classes from the values of some targets.
+///
+/// # Errors
+/// [`WitnessError`] if `inputs` name a target that the circuit does not have, if they lead to two values for one copy
+/// class, or if they are too few for every generator to run.
+///
+/// # Panics
+/// Where a generator does, as some of plonky2's do for inputs that violate a constraint.
+pub fn generate<C, const D: usize>(
+    circuit: &CircuitData<F, C, D>,
+    inputs: PartialWitness<F>,
+) -> Result<PartitionWitness<'_, F>, WitnessError>
+where
+    F: Extendable<D>,
+    C: GenericConfig<D, F = F>,
+{
+    let prover = &circuit.prover_only;
+    let generators = &prover.generators;
+    let mut waiting_for = vec![0; generators.len()];
+    for &generator in prover.generator_indices_by_watches.values().flatten() {
+        waiting_for[generator] += 1;
+    }
+    let mut run = Run {
+        generators,
+        watchers: &prover.generator_indices_by_watches,
+        witness: PartitionWitness::new(
+            circuit.common.config.num_wires,
+            circuit.common.degree(),
+            &prover.representative_map,
+        ),
+        ready: (0..generators.len()).filter(|&generator| waiting_for[generator] == 0).collect(),
+        waiting_for,
+        finished: vec![false; generators.len()],
+    };
+    run.set_random_values_to_zero()?;
+    for (target, value) in inputs.target_values {
+        run.set(target, value)?;
+    }
+    run.run_ready()?;
+    // A generator may be able to run before everything that it watches is set.
+    loop {
+        run.ready = (0..generators.len()).filter(|&generator| !run.finished[generator]).collect();
+        let unfinished = run.ready.len();
+        if unfinished == 0 {
+            return Ok(run.witness);
+        }
+        run.run_ready()?;
+        if run.finished.iter().filter(|&&finished| !finished).count() == unfinished {
+            return Err(WitnessError::NotRun { count: unfinished, total: generators.len() });
+        }
+    }
+}
+
+struct Run<'c, const D: usize>
+where
+    F: Extendable<D>,
+{
+    generators: &'c [WitnessGeneratorRef<F, D>],
+    /// For each copy class that is watched, the generators that watch it.
+    watchers: &'c BTreeMap<usize, Vec<usize>>,
+    witness: PartitionWitness<'c, F>,
+    /// For each generator, how many of the copy classes that it watches have no value yet.
+    waiting_for: Vec<usize>,
+    /// Generators to run next.
+    ready: Vec<usize>,
+    finished: Vec<bool>,
+}
+
+impl<const D: usize> Run<'_, D>
+where
+    F: Extendable<D>,
+{
+    /// Sets a target and queues the generators that waited for it alone.
+    fn set(&mut self, target: Target, value: F) -> Result<(), WitnessError> {
+        let index = target.index(self.witness.num_wires, self.witness.degree);
+        let class = *self
+            .witness
+            .representative_map
+            .get(index)
+            .filter(|_| is_in_range(target, &self.witness))
+            .ok_or(WitnessError::UnknownTarget { target })?;
+        match self.witness.values[class] {
+            None => {
+                self.witness.values[class] = Some(value);
+                for &generator in self.watchers.get(&class).into_iter().flatten() {
+                    self.waiting_for[generator] -= 1;
+                    if self.waiting_for[generator] == 0 && !self.finished[generator] {
+                        self.ready.push(generator);
+                    }
+                }
+                Ok(())
+            }
+            Some(first) if first == value => Ok(()),
+            Some(first) => Err(WitnessError::Conflict {
+                target,
+                first: first.to_canonical_u64(),
+                second: value.to_canonical_u64(),
+            }),
+        }
+    }
+
+    /// Finishes the generators of random values, which have no inputs.
+    fn set_random_values_to_zero(&mut self) -> Result<(), WitnessError> {
+        let (random, ready) = mem::take(&mut self.ready)
+            .into_iter()
+            .partition(|&generator| self.generators[generator].0.id() == RANDOM_VALUE_GENERATOR);
+        self.ready = ready;
+        let random: Vec<usize> = random;
+        for generator in random {
+            let mut values = GeneratedValues::empty();
+            self.finished[generator] = self.generators[generator].0.run(&self.witness, &mut values);
+            for (target, _) in values.target_values {
+                self.set(target, F::ZERO)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the generators that are ready, then those that become ready, until none is left.
+    fn run_ready(&mut self) -> Result<(), WitnessError> {
+        while !self.ready.is_empty() {
+            let ready = mem::take(&mut self.ready);
+            let (generators, witness) = (self.generators, &self.witness);
+            let outputs: Vec<_> = ready
+                .par_chunks(GENERATORS_PER_TASK)
+                .map(|task| {
+                    let mut values = GeneratedValues::empty();
+                    let finished: Vec<bool> = task
+                        .iter()
+                        .map(|&generator| generators[generator].0.run(witness, &mut values))
+                        .collect();
+                    (finished, values.target_values)
+                })
+                .collect();
+            for (task, (finished, values)) in ready.chunks(GENERATORS_PER_TASK).zip(outputs) {
+                for (&generator, finished) in task.iter().zip(finished) {
+                    self.finished[generator] = finished;
+                }
+                for (target, value) in values {
+                    self.set(target, value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a target is within the rows and columns of the circuit: an index alone cannot tell a column that is too
+/// large from a column of the next row.
+fn is_in_range(target: Target, witness: &PartitionWitness<'_, F>) -> bool {
+    match target {
+        Target::Wire(wire) => wire.row < witness.degree && wire.column < witness.num_wires,
+        Target::VirtualTarget { .. } => true,
+    }
+}
