@@ -3,7 +3,10 @@
 use std::time::Instant;
 
 use circuits_core::{Builder, Circuit, F, Proof, Witness};
-use circuits_prover::proving::{self, ProofTarget};
+use circuits_prover::{
+    proving::{self, ProofTarget},
+    stock,
+};
 use plonky2::{
     field::types::Field as _, gates::noop::NoopGate, iop::witness::WitnessWrite as _,
     plonk::circuit_data::CircuitConfig,
@@ -53,7 +56,7 @@ impl Baseline {
         let mut witness = Witness::new();
         witness.set_proof_with_pis_target(&self.target, &self.inner).map_err(BenchError::baseline)?;
         let started = Instant::now();
-        proving::prove(&self.outer, witness).map_err(BenchError::baseline)?;
+        stock::prove(&self.outer, witness).map_err(BenchError::baseline)?;
         Ok(started.elapsed().as_secs_f64())
     }
 }

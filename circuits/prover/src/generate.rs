@@ -15,11 +15,7 @@ use plonky2::{
     },
 };
 
-use crate::{
-    basetypes::F,
-    commitment::{Commitment, CommitmentError},
-    hasher::PackedHasher,
-};
+use crate::{basetypes::F, commitment::Commitment, hasher::PackedHasher};
 
 /// The configuration `C` with commitments that cost nothing and bind nothing, for circuits that are not proved with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,14 +70,10 @@ impl<H: Hasher<F, Hash = HashOut<F>>> Hasher<F> for NoHasher<H> {
 
 /// Builds the circuit.
 ///
-/// # Errors
-/// [`CommitmentError`] if constants and permutation cannot be committed to.
-///
 /// # Panics
 /// Where plonky2's `build` does.
-pub fn build<C, const D: usize>(
-    builder: CircuitBuilder<F, D>,
-) -> Result<CircuitData<F, C, D>, CommitmentError>
+#[must_use]
+pub fn build<C, const D: usize>(builder: CircuitBuilder<F, D>) -> CircuitData<F, C, D>
 where
     F: Extendable<D, Extension = C::FE>,
     C: GenericConfig<D, F = F>,
@@ -105,14 +97,15 @@ where
     let polynomials: Vec<Vec<F>> =
         uncommitted.polynomials.into_iter().map(|polynomial| polynomial.coeffs).collect();
     let fri = &common.config.fri_config;
-    let commitment = Commitment::of_coefficients(&polynomials, fri.rate_bits, fri.cap_height)?;
+    let commitment = Commitment::of_coefficients(&polynomials, fri.rate_bits, fri.cap_height)
+        .expect("plonky2 has committed to polynomials of this shape");
     drop(polynomials);
     let constants_sigmas_cap = commitment.cap().clone();
     let degree_bits = F::from_canonical_usize(common.degree_bits());
     let circuit_digest = C::Hasher::hash_no_pad(
         &[constants_sigmas_cap.flatten(), domain_separator.elements.to_vec(), vec![degree_bits]].concat(),
     );
-    Ok(CircuitData {
+    CircuitData {
         prover_only: ProverOnlyCircuitData {
             generators,
             generator_indices_by_watches,
@@ -128,5 +121,5 @@ where
         },
         verifier_only: VerifierOnlyCircuitData { constants_sigmas_cap, circuit_digest },
         common,
-    })
+    }
 }

@@ -15,6 +15,7 @@ pub mod plonk;
 pub mod proving;
 mod quotient;
 pub mod selectors;
+pub mod stock;
 mod transform;
 pub mod witness;
 

@@ -100,6 +100,21 @@ pub enum ProveError {
     Opening(#[from] OpeningError),
 }
 
+/// What proving is made of, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Committing to the wires.
+    Wires,
+    /// The permutation argument, and committing to it.
+    Permutation,
+    /// Evaluating constraints.
+    Constraints,
+    /// Committing to the quotients.
+    Quotients,
+    /// Evaluating polynomials at a point, and FRI.
+    Opening,
+}
+
 /// Makes a proof from the inputs that determine a witness, without verifying it.
 ///
 /// # Errors
@@ -107,7 +122,7 @@ pub enum ProveError {
 /// violate a constraint there is an error or a proof that does not verify.
 ///
 /// # Panics
-/// Where a generator or a gate that is not of plonky2 does.
+/// Where a gate that is not of plonky2 does.
 pub fn prove<C, const D: usize>(
     circuit: &CircuitData<F, C, D>,
     inputs: PartialWitness<F>,
@@ -138,6 +153,27 @@ where
     C: GenericConfig<D, F = F>,
     C::Hasher: PackedHasher,
 {
+    prove_in_stages(circuit, witness, nonce, |_| {})
+}
+
+/// As [`prove_assigned`], and tells `finished` of each stage.
+///
+/// # Errors
+/// As [`prove`].
+///
+/// # Panics
+/// As [`prove`].
+pub fn prove_in_stages<C, const D: usize>(
+    circuit: &CircuitData<F, C, D>,
+    witness: PartitionWitness<'_, F>,
+    nonce: Option<F>,
+    mut finished: impl FnMut(Stage),
+) -> Result<ProofWithPublicInputs<F, C, D>, ProveError>
+where
+    F: Extendable<D, Extension = C::FE>,
+    C: GenericConfig<D, F = F>,
+    C::Hasher: PackedHasher,
+{
     let (prover, common) = (&circuit.prover_only, &circuit.common);
     let config = &common.config;
     check(common)?;
@@ -151,6 +187,7 @@ where
     let public_inputs_hash = C::InnerHasher::hash_no_pad(&public_inputs);
     let wires = wires(witness);
     let wires_commitment = commit(&wires)?;
+    finished(Stage::Wires);
 
     let mut challenger = Challenger::<C::Hasher>::new();
     challenger.observe_fri_params(&common.fri_params);
@@ -166,6 +203,7 @@ where
     drop(wires);
     let accumulators_commitment = commit(&accumulators)?;
     drop(accumulators);
+    finished(Stage::Permutation);
 
     challenger.observe_cap(accumulators_commitment.cap());
     let alphas = challenger.get_n_challenges(config.num_challenges);
@@ -180,12 +218,14 @@ where
         alphas: &alphas,
     }
     .quotients();
+    finished(Stage::Constraints);
     let quotient_commitment = Commitment::of_coefficients(
         &chunks(&quotients, common)?,
         config.fri_config.rate_bits,
         config.fri_config.cap_height,
     )?;
     drop(quotients);
+    finished(Stage::Quotients);
 
     challenger.observe_cap(quotient_commitment.cap());
     let zeta = challenger.get_extension_challenge::<D>();
@@ -215,6 +255,7 @@ where
         None,
         nonce,
     )?;
+    finished(Stage::Opening);
     Ok(ProofWithPublicInputs {
         proof: Proof {
             wires_cap: wires_commitment.cap().clone(),

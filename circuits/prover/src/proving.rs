@@ -1,29 +1,30 @@
-//! plonky2's builder, prover and verifiers, for our field and hash.
+//! Building, proving and verifying for our field and hash: our prover and plonky2's verifiers.
 //!
-//! No function here is generic, so that plonky2's code for our field is compiled once, in this crate, and not in every
-//! crate and test that builds a circuit.
+//! No function here is generic, so that plonky2's code and ours are compiled once, in this crate, and not in every crate
+//! and test that builds a circuit.
 
 use plonky2::{
     iop::witness::PartitionWitness,
-    plonk::{
-        circuit_data::VerifierCircuitTarget, proof::ProofWithPublicInputsTarget,
-        prover::prove_with_partition_witness,
-    },
-    util::timing::TimingTree,
+    plonk::{circuit_data::VerifierCircuitTarget, proof::ProofWithPublicInputsTarget},
 };
 
 use crate::{
     basetypes::{Builder, C, Circuit, CommonData, D, F, Proof, VerifierData, VerifierKey, Witness},
+    generate,
     panics::contained,
+    plonk,
 };
 
 /// A proof inside a circuit.
 pub type ProofTarget = ProofWithPublicInputsTarget<D>;
 
 /// Builds the circuit.
+///
+/// # Panics
+/// Where plonky2's `build` does.
 #[must_use]
 pub fn build(builder: Builder) -> Circuit {
-    builder.build::<C>()
+    generate::build(builder)
 }
 
 /// Computes the common data that [`build`] would return, without computing the commitments.
@@ -32,23 +33,21 @@ pub fn common_data(builder: Builder) -> CommonData {
     builder.mock_build::<C>().common
 }
 
-/// Makes a proof, without verifying it. plonky2's prover can return a proof that does not verify.
+/// Makes a proof, without verifying it. Values that violate a constraint give an error, or a proof that does not verify.
 ///
 /// # Errors
-/// plonky2's reason, also if its prover panics.
+/// The prover's reason, also if it panics.
 pub fn prove(circuit: &Circuit, witness: Witness) -> Result<Proof, String> {
-    contained(|| circuit.prove(witness))?.map_err(|error| error.to_string())
+    contained(|| plonk::prove(circuit, witness))?.map_err(|error| error.to_string())
 }
 
 /// Makes a proof from the values of all copy classes, right or wrong, without verifying it. Values that violate a
 /// constraint give an error, or a proof that does not verify. For tests that play a dishonest prover.
 ///
 /// # Errors
-/// plonky2's reason, also if its prover panics.
+/// As [`prove`].
 pub fn prove_assigned(circuit: &Circuit, witness: PartitionWitness<'_, F>) -> Result<Proof, String> {
-    let mut timing = TimingTree::default();
-    contained(|| prove_with_partition_witness(&circuit.prover_only, &circuit.common, witness, &mut timing))?
-        .map_err(|error| error.to_string())
+    contained(|| plonk::prove_assigned(circuit, witness, None))?.map_err(|error| error.to_string())
 }
 
 /// Verifies a proof.

@@ -23,7 +23,7 @@ use plonky2::{
     plonk::{circuit_data::CircuitData, config::GenericConfig},
 };
 
-use crate::basetypes::F;
+use crate::{basetypes::F, panics::contained};
 
 /// The identifier of plonky2's generator of random values.
 const RANDOM_VALUE_GENERATOR: &str = "RandomValueGenerator";
@@ -50,6 +50,14 @@ pub enum WitnessError {
         /// The value that it was to have.
         second: u64,
     },
+    /// A generator panicked, as some of plonky2's do for inputs that violate a constraint.
+    #[error("generator {generator} panicked: {reason}")]
+    Panicked {
+        /// Its identifier.
+        generator: String,
+        /// Its message.
+        reason: String,
+    },
     /// Generators whose inputs are incomplete, or that failed.
     #[error("{count} of {total} generators did not run")]
     NotRun {
@@ -64,10 +72,7 @@ pub enum WitnessError {
 ///
 /// # Errors
 /// [`WitnessError`] if `inputs` name a target that the circuit does not have, if they lead to two values for one copy
-/// class, or if they are too few for every generator to run.
-///
-/// # Panics
-/// Where a generator does, as some of plonky2's do for inputs that violate a constraint.
+/// class, if they are too few for every generator to run, or if a generator panics.
 pub fn generate<C, const D: usize>(
     circuit: &CircuitData<F, C, D>,
     inputs: PartialWitness<F>,
@@ -84,7 +89,7 @@ where
     }
     let mut run = Run {
         generators,
-        watchers: &prover.generator_indices_by_watches,
+        watchers: Watchers::of(&prover.generator_indices_by_watches, prover.representative_map.len()),
         witness: PartitionWitness::new(
             circuit.common.config.num_wires,
             circuit.common.degree(),
@@ -118,8 +123,7 @@ where
     F: Extendable<D>,
 {
     generators: &'c [WitnessGeneratorRef<F, D>],
-    /// For each copy class that is watched, the generators that watch it.
-    watchers: &'c BTreeMap<usize, Vec<usize>>,
+    watchers: Watchers<'c>,
     witness: PartitionWitness<'c, F>,
     /// For each generator, how many of the copy classes that it watches have no value yet.
     waiting_for: Vec<usize>,
@@ -132,6 +136,16 @@ impl<const D: usize> Run<'_, D>
 where
     F: Extendable<D>,
 {
+    /// Runs some generators. Returns which are finished, and the values that they generate.
+    fn run_task(&self, task: &[usize]) -> Result<(Vec<bool>, Vec<(Target, F)>), WitnessError> {
+        let mut values = GeneratedValues::empty();
+        let finished = task
+            .iter()
+            .map(|&generator| run_one(&self.generators[generator], &self.witness, &mut values))
+            .collect::<Result<_, _>>()?;
+        Ok((finished, values.target_values))
+    }
+
     /// Sets a target and queues the generators that waited for it alone.
     fn set(&mut self, target: Target, value: F) -> Result<(), WitnessError> {
         let index = target.index(self.witness.num_wires, self.witness.degree);
@@ -144,7 +158,7 @@ where
         match self.witness.values[class] {
             None => {
                 self.witness.values[class] = Some(value);
-                for &generator in self.watchers.get(&class).into_iter().flatten() {
+                for &generator in self.watchers.of_class(class) {
                     self.waiting_for[generator] -= 1;
                     if self.waiting_for[generator] == 0 && !self.finished[generator] {
                         self.ready.push(generator);
@@ -170,7 +184,7 @@ where
         let random: Vec<usize> = random;
         for generator in random {
             let mut values = GeneratedValues::empty();
-            self.finished[generator] = self.generators[generator].0.run(&self.witness, &mut values);
+            self.finished[generator] = run_one(&self.generators[generator], &self.witness, &mut values)?;
             for (target, _) in values.target_values {
                 self.set(target, F::ZERO)?;
             }
@@ -182,18 +196,13 @@ where
     fn run_ready(&mut self) -> Result<(), WitnessError> {
         while !self.ready.is_empty() {
             let ready = mem::take(&mut self.ready);
-            let (generators, witness) = (self.generators, &self.witness);
-            let outputs: Vec<_> = ready
-                .par_chunks(GENERATORS_PER_TASK)
-                .map(|task| {
-                    let mut values = GeneratedValues::empty();
-                    let finished: Vec<bool> = task
-                        .iter()
-                        .map(|&generator| generators[generator].0.run(witness, &mut values))
-                        .collect();
-                    (finished, values.target_values)
-                })
-                .collect();
+            let run = |task: &[usize]| self.run_task(task);
+            // Handing a single task to another thread takes longer than it does.
+            let outputs = if ready.len() <= GENERATORS_PER_TASK {
+                vec![run(&ready)?]
+            } else {
+                ready.par_chunks(GENERATORS_PER_TASK).map(run).collect::<Result<_, _>>()?
+            };
             for (task, (finished, values)) in ready.chunks(GENERATORS_PER_TASK).zip(outputs) {
                 for (&generator, finished) in task.iter().zip(finished) {
                     self.finished[generator] = finished;
@@ -205,6 +214,45 @@ where
         }
         Ok(())
     }
+}
+
+/// For each copy class the generators that watch it. Most classes are watched by none, and a class is looked up whenever it
+/// is set.
+struct Watchers<'c> {
+    /// For each class, one more than the place of its generators in `generators`, or 0.
+    places: Vec<u32>,
+    generators: Vec<&'c [usize]>,
+}
+
+impl<'c> Watchers<'c> {
+    fn of(generators_by_class: &'c BTreeMap<usize, Vec<usize>>, num_classes: usize) -> Self {
+        let mut watchers = Self { places: vec![0; num_classes], generators: vec![] };
+        for (&class, generators) in generators_by_class {
+            watchers.generators.push(generators);
+            watchers.places[class] = watchers.generators.len() as u32;
+        }
+        watchers
+    }
+
+    fn of_class(&self, class: usize) -> &'c [usize] {
+        match self.places[class] {
+            0 => &[],
+            place => self.generators[place as usize - 1],
+        }
+    }
+}
+
+/// Runs a generator and says whether it is finished.
+fn run_one<const D: usize>(
+    generator: &WitnessGeneratorRef<F, D>,
+    witness: &PartitionWitness<'_, F>,
+    values: &mut GeneratedValues<F>,
+) -> Result<bool, WitnessError>
+where
+    F: Extendable<D>,
+{
+    contained(|| generator.0.run(witness, values))
+        .map_err(|reason| WitnessError::Panicked { generator: generator.0.id(), reason })
 }
 
 /// Whether a target is within the rows and columns of the circuit: an index alone cannot tell a column that is too
