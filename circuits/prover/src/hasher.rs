@@ -4,10 +4,7 @@ use p3_field::{Field, PackedValue as _, PrimeField64 as _};
 use p3_goldilocks::Goldilocks;
 use plonky2::{
     field::types::Field as _,
-    hash::{
-        hash_types::{HashOut, NUM_HASH_OUT_ELTS},
-        poseidon::{Poseidon as _, PoseidonHash},
-    },
+    hash::hash_types::{HashOut, NUM_HASH_OUT_ELTS},
     plonk::config::Hasher,
 };
 
@@ -27,20 +24,6 @@ pub const SPONGE_RATE: usize = plonky2::hash::poseidon::SPONGE_RATE;
 pub trait PackedHasher: Hasher<F, Hash = HashOut<F>> {
     /// Applies `Self::Permutation` in every lane.
     fn permute_packed(state: &mut [Packed; SPONGE_WIDTH]);
-}
-
-impl PackedHasher for PoseidonHash {
-    fn permute_packed(state: &mut [Packed; SPONGE_WIDTH]) {
-        for lane in 0..Packed::WIDTH {
-            let mut scalar = [F::ZERO; SPONGE_WIDTH];
-            for (element, packed) in scalar.iter_mut().zip(state.iter()) {
-                *element = from_p3(packed.as_slice()[lane]);
-            }
-            for (packed, element) in state.iter_mut().zip(F::poseidon(scalar)) {
-                packed.as_slice_mut()[lane] = to_p3(element);
-            }
-        }
-    }
 }
 
 /// The hash in each lane of a state.

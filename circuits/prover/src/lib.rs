@@ -12,6 +12,7 @@ pub mod opening;
 pub mod panics;
 mod permutation;
 pub mod plonk;
+mod poseidon;
 pub mod proving;
 mod quotient;
 pub mod selectors;
