@@ -241,14 +241,14 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
     /// # Panics
     /// If an index exceeds the domain.
     pub fn gather(&self, indices: &[usize], out: &mut Vec<F>) {
-        let count = indices.len();
         out.clear();
-        out.resize(self.num_polynomials() * count, F::ZERO);
-        let mut scratch = Vec::new();
-        for (j, &index) in indices.iter().enumerate() {
-            let row = self.row(self.domain.row(index), &mut scratch);
-            for (value, out) in row.iter().zip(out.iter_mut().skip(j).step_by(count)) {
-                *out = from_p3(*value);
+        out.resize(self.num_polynomials() * indices.len(), F::ZERO);
+        match &self.rows {
+            Rows::Extended(rows) => transpose(indices, out, from_p3, |index| {
+                &rows.values[self.domain.row(index) * rows.width..][..rows.width]
+            }),
+            Rows::Leaves(leaves) => {
+                transpose(indices, out, |value| value, |index| &leaves[self.domain.reverse(index)]);
             }
         }
     }
@@ -354,6 +354,29 @@ pub(crate) fn coset_points(coset: Domain) -> Vec<Goldilocks> {
     let generator = Goldilocks::two_adic_generator(coset.bits());
     let points: Vec<_> = generator.shifted_powers(coset_shift()).take(coset.len()).collect();
     (0..coset.len()).map(|row| points[coset.reverse(row)]).collect()
+}
+
+/// The number of rows that [`transpose`] reads side by side: their elements fill a line of the cache.
+const ROWS_PER_LINE: usize = 8;
+
+/// Writes the rows with these indices as columns.
+fn transpose<'r, T: Copy + 'r>(
+    indices: &[usize],
+    out: &mut [F],
+    convert: impl Fn(T) -> F,
+    row: impl Fn(usize) -> &'r [T],
+) {
+    let count = indices.len();
+    let width = out.len() / count.max(1);
+    for (group, indices) in indices.chunks(ROWS_PER_LINE).enumerate() {
+        // The last group may be smaller: its last row stands in for those that are missing, which are not written.
+        let rows: [&[T]; ROWS_PER_LINE] =
+            std::array::from_fn(|i| &row(indices[i.min(indices.len() - 1)])[..width]);
+        for k in 0..width {
+            let line = rows.map(|row| convert(row[k]));
+            out[k * count + group * ROWS_PER_LINE..][..indices.len()].copy_from_slice(&line[..indices.len()]);
+        }
+    }
 }
 
 /// Adds `scale * row` to `sums`.

@@ -48,32 +48,54 @@ const FIRST_DIAGONAL: Word = Wrapping(<F as Poseidon>::MDS_MATRIX_DIAG[0]);
 
 impl PackedHasher for PoseidonHash {
     fn permute_packed(state: &mut [Packed; SPONGE_WIDTH]) {
-        let mut low = [[Wrapping(0); Packed::WIDTH]; SPONGE_WIDTH];
-        let mut high = low;
-        split(state, &mut low, &mut high);
-        add(&mut low, &ROUND_CONSTANTS[0][0]);
-        add(&mut high, &ROUND_CONSTANTS[0][1]);
-        for round in 0..N_ROUNDS {
-            match round.checked_sub(HALF_N_FULL_ROUNDS).filter(|&partial| partial < N_PARTIAL_ROUNDS) {
-                None => {
-                    join(&low, &high, state);
-                    for element in state.iter_mut() {
-                        *element = seventh_power(*element);
-                    }
-                    split(state, &mut low, &mut high);
-                }
-                Some(partial) => {
-                    if partial % ROUNDS_PER_REDUCTION == 0 {
-                        reduce(&mut low, &mut high);
-                    }
-                    substitute_first(&mut low[0], &mut high[0]);
-                }
-            }
-            multiply(&mut low, &ROUND_CONSTANTS[round + 1][0]);
-            multiply(&mut high, &ROUND_CONSTANTS[round + 1][1]);
-        }
-        join(&low, &high, state);
+        permute_replacing(state, |_, _| {}, |_, _| {});
     }
+}
+
+/// The permutation in which `full` may replace the inputs of the S-boxes of a full round, and `first` the input of the one
+/// S-box of a partial round. Both are told the number of the round among all rounds.
+#[inline(always)]
+pub(crate) fn permute_replacing(
+    state: &mut [Packed; SPONGE_WIDTH],
+    mut full: impl FnMut(usize, &mut [Packed; SPONGE_WIDTH]),
+    mut first: impl FnMut(usize, &mut Packed),
+) {
+    let mut low = [[Wrapping(0); Packed::WIDTH]; SPONGE_WIDTH];
+    let mut high = low;
+    split(state, &mut low, &mut high);
+    add(&mut low, &ROUND_CONSTANTS[0][0]);
+    add(&mut high, &ROUND_CONSTANTS[0][1]);
+    for round in 0..N_ROUNDS {
+        match round.checked_sub(HALF_N_FULL_ROUNDS).filter(|&partial| partial < N_PARTIAL_ROUNDS) {
+            None => {
+                join(&low, &high, state);
+                full(round, state);
+                for element in state.iter_mut() {
+                    *element = seventh_power(*element);
+                }
+                split(state, &mut low, &mut high);
+            }
+            Some(partial) => {
+                if partial % ROUNDS_PER_REDUCTION == 0 {
+                    reduce(&mut low, &mut high);
+                }
+                substitute_first(&mut low[0], &mut high[0], |element| first(round, element));
+            }
+        }
+        multiply(&mut low, &ROUND_CONSTANTS[round + 1][0]);
+        multiply(&mut high, &ROUND_CONSTANTS[round + 1][1]);
+    }
+    join(&low, &high, state);
+}
+
+/// Multiplies by the matrix alone.
+pub(crate) fn multiply_by_mds(state: &mut [Packed; SPONGE_WIDTH]) {
+    let mut low = [[Wrapping(0); Packed::WIDTH]; SPONGE_WIDTH];
+    let mut high = low;
+    split(state, &mut low, &mut high);
+    multiply(&mut low, &ROUND_CONSTANTS[N_ROUNDS][0]);
+    multiply(&mut high, &ROUND_CONSTANTS[N_ROUNDS][1]);
+    join(&low, &high, state);
 }
 
 // In what follows, the loop over lanes is the outer one, or the only one: the compiler turns it into vectors.
@@ -84,10 +106,15 @@ fn seventh_power(base: Packed) -> Packed {
     square.square() * (square * base)
 }
 
-/// The S-box of a partial round.
+/// The S-box of a partial round, whose input may be replaced.
 #[inline(always)]
-fn substitute_first(low: &mut [Word; Packed::WIDTH], high: &mut [Word; Packed::WIDTH]) {
-    let element = Packed::from_fn(|lane| Goldilocks::new(residue(low[lane], high[lane]).0));
+fn substitute_first(
+    low: &mut [Word; Packed::WIDTH],
+    high: &mut [Word; Packed::WIDTH],
+    replace: impl FnOnce(&mut Packed),
+) {
+    let mut element = Packed::from_fn(|lane| Goldilocks::new(residue(low[lane], high[lane]).0));
+    replace(&mut element);
     let element = seventh_power(element);
     let lanes = element.as_slice();
     for lane in 0..Packed::WIDTH {

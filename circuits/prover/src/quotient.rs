@@ -4,13 +4,14 @@
 //! The combination is computed on a coset of a group that is as many times larger as the quotient's degree. Nothing is
 //! left out there: the filter of a gate vanishes in rows of other gates, but nowhere on the coset.
 
+use p3_field::{PackedValue as _, PrimeCharacteristicRing as _};
+use p3_goldilocks::Goldilocks;
 use p3_maybe_rayon::prelude::*;
 use plonky2::{
     field::{
         extension::Extendable,
-        packed::PackedField as _,
         polynomial::{PolynomialCoeffs, PolynomialValues},
-        types::Field,
+        types::Field as _,
         zero_poly_coset::ZeroPolyOnCoset,
     },
     hash::hash_types::HashOut,
@@ -21,8 +22,8 @@ use plonky2::{
 use crate::{
     basetypes::F,
     commitment::Commitment,
-    gates::{BATCH, Columns, Gates, PACKS, Packed},
-    hasher::PackedHasher,
+    gates::{BATCH, Columns, Gates, PACKS, load},
+    hasher::{Packed, PackedHasher, from_p3, to_p3},
     permutation::PermutationChallenges,
 };
 
@@ -109,12 +110,12 @@ where
     /// The quotient's degree must be within the commitments' rate.
     pub(crate) fn quotients(&self) -> Vec<PolynomialCoeffs<F>> {
         let coset = Coset::of(self.common);
-        let powers: Vec<Vec<F>> = self
+        let powers: Vec<Vec<Goldilocks>> = self
             .alphas
             .iter()
             .map(|alpha| {
                 let num_terms = self.num_permutation_terms() + self.common.num_gate_constraints;
-                alpha.powers().take(num_terms).collect()
+                alpha.powers().take(num_terms).map(to_p3).collect()
             })
             .collect();
         let batches: Vec<Vec<F>> = (0..coset.points.len())
@@ -143,14 +144,20 @@ where
             accumulators: vec![],
             next_accumulators: vec![],
             terms: vec![
-                Packed::ZEROS;
+                Packed::ZERO;
                 PACKS * (self.num_permutation_terms() + self.common.num_gate_constraints)
             ],
         }
     }
 
     /// The values of the quotients at the points from `first`: [`BATCH`] for the first, then for the next.
-    fn evaluate(&self, coset: &Coset, powers: &[Vec<F>], first: usize, buffers: &mut Buffers) -> Vec<F> {
+    fn evaluate(
+        &self,
+        coset: &Coset,
+        powers: &[Vec<Goldilocks>],
+        first: usize,
+        buffers: &mut Buffers,
+    ) -> Vec<F> {
         // Of a coset smaller than a batch, points occur twice.
         let size = coset.points.len();
         let local: Vec<usize> = (first..first + BATCH).map(|index| index % size).collect();
@@ -165,14 +172,9 @@ where
         let constants = &constants_sigmas[..self.common.num_constants * BATCH];
         let sigmas = &constants_sigmas[self.common.num_constants * BATCH..];
 
-        terms.fill(Packed::ZEROS);
+        terms.fill(Packed::ZERO);
         let (permutation_terms, constraints) = terms.split_at_mut(self.num_permutation_terms() * PACKS);
-        let argument = Permutation {
-            wires: Packed::pack_slice(wires),
-            sigmas: Packed::pack_slice(sigmas),
-            accumulators: Packed::pack_slice(accumulators),
-            next_accumulators: Packed::pack_slice(next_accumulators),
-        };
+        let argument = Permutation { wires, sigmas, accumulators, next_accumulators };
         for pack in 0..PACKS {
             let points = &local[pack * Packed::WIDTH..(pack + 1) * Packed::WIDTH];
             let point = gather(&coset.points, points);
@@ -184,10 +186,13 @@ where
 
         let mut values = vec![F::ZERO; powers.len() * BATCH];
         for (powers, values) in powers.iter().zip(values.chunks_exact_mut(BATCH)) {
-            for (pack, values) in Packed::pack_slice_mut(values).iter_mut().enumerate() {
+            for (pack, values) in values.chunks_exact_mut(Packed::WIDTH).enumerate() {
                 let sum: Packed =
                     powers.iter().enumerate().map(|(term, &power)| terms[term * PACKS + pack] * power).sum();
-                *values = sum * coset.vanishing.eval_inverse_packed::<Packed>(first + pack * Packed::WIDTH);
+                let points = first + pack * Packed::WIDTH..;
+                for ((value, &sum), index) in values.iter_mut().zip(sum.as_slice()).zip(points) {
+                    *value = from_p3(sum) * coset.vanishing.eval_inverse(index);
+                }
             }
         }
         values
@@ -206,20 +211,20 @@ where
         let num_challenges = self.alphas.len();
         let num_partial_products = self.common.num_partial_products;
         let chunk_len = self.common.quotient_degree_factor;
-        let column = |columns: &[Packed], index: usize| columns[index * PACKS + pack];
+        let column = |columns: &[F], index: usize| load(&columns[index * BATCH + pack * Packed::WIDTH..]);
         for (challenge, (beta, gamma)) in self.permutation.pairs().enumerate() {
             let accumulator = column(argument.accumulators, challenge);
-            terms[challenge * PACKS + pack] = first_row * (accumulator - F::ONE);
+            terms[challenge * PACKS + pack] = first_row * (accumulator - Packed::ONE);
 
             let mut previous = accumulator;
             for chunk in 0..=num_partial_products {
-                let (mut numerator, mut denominator) = (Packed::ONES, Packed::ONES);
+                let (mut numerator, mut denominator) = (Packed::ONE, Packed::ONE);
                 let wires =
                     chunk * chunk_len..((chunk + 1) * chunk_len).min(self.common.config.num_routed_wires);
                 for wire in wires {
-                    let shifted = column(argument.wires, wire) + gamma;
-                    numerator *= shifted + point * (beta * self.common.k_is[wire]);
-                    denominator *= shifted + column(argument.sigmas, wire) * beta;
+                    let shifted = column(argument.wires, wire) + to_p3(gamma);
+                    numerator *= shifted + point * to_p3(beta * self.common.k_is[wire]);
+                    denominator *= shifted + column(argument.sigmas, wire) * to_p3(beta);
                 }
                 let next = if chunk == num_partial_products {
                     column(argument.next_accumulators, challenge)
@@ -236,18 +241,14 @@ where
 
 /// The columns of the permutation argument at the points of a batch, as in [`Columns`].
 struct Permutation<'a> {
-    wires: &'a [Packed],
-    sigmas: &'a [Packed],
-    accumulators: &'a [Packed],
+    wires: &'a [F],
+    sigmas: &'a [F],
+    accumulators: &'a [F],
     /// The accumulators in the next row.
-    next_accumulators: &'a [Packed],
+    next_accumulators: &'a [F],
 }
 
 /// The elements at `indices`, of which there are as many as a [`Packed`] holds.
 fn gather(elements: &[F], indices: &[usize]) -> Packed {
-    let mut packed = Packed::ZEROS;
-    for (element, &index) in packed.as_slice_mut().iter_mut().zip(indices) {
-        *element = elements[index];
-    }
-    packed
+    Packed::from_fn(|lane| to_p3(elements[indices[lane]]))
 }

@@ -2,8 +2,8 @@
 
 use plonky2::field::extension::Extendable;
 
-use super::{Local, Packed, add, multiply as product, scale, subtract};
-use crate::basetypes::F;
+use super::{Local, add, multiply as product, scale, subtract};
+use crate::{basetypes::F, hasher::Packed};
 
 /// `ArithmeticExtensionGate`: `output = c_0 * left * right + c_1 * addend` for each operation.
 pub(super) fn multiply_and_add<const D: usize>(

@@ -2,35 +2,40 @@
 
 use std::ops::Range;
 
+use p3_field::PrimeCharacteristicRing as _;
+use p3_goldilocks::Goldilocks;
 use plonky2::{
-    field::{extension::Extendable, packed::PackedField, types::Field},
+    field::{extension::Extendable, types::Field as _},
     gates::coset_interpolation::CosetInterpolationGate,
 };
 
-use super::{Extension, Local, Packed, add, multiply, scale, subtract};
-use crate::basetypes::F;
+use super::{Extension, Local, add, multiply, scale, subtract};
+use crate::{
+    basetypes::F,
+    hasher::{Packed, to_p3},
+};
 
 /// Interpolates values over a coset of a subgroup, at a point, by the barycentric formula.
 ///
 /// The wires are: the shift of the coset, the values, the point, the value at the point, the intermediate evaluations, the
 /// intermediate products, and the point divided by the shift.
-pub(super) struct Interpolation<'g> {
+pub(super) struct Interpolation {
     /// The subgroup.
-    domain: Vec<F>,
+    domain: Vec<Goldilocks>,
     /// The barycentric weights of the subgroup's elements.
-    weights: &'g [F],
+    weights: Vec<Goldilocks>,
     /// The degree of the constraints.
     degree: usize,
 }
 
-impl<'g> Interpolation<'g> {
-    pub(super) fn of<const D: usize>(gate: &'g CosetInterpolationGate<F, D>) -> Self
+impl Interpolation {
+    pub(super) fn of<const D: usize>(gate: &CosetInterpolationGate<F, D>) -> Self
     where
         F: Extendable<D>,
     {
         Self {
-            domain: F::two_adic_subgroup(gate.subgroup_bits),
-            weights: &gate.barycentric_weights,
+            domain: F::two_adic_subgroup(gate.subgroup_bits).into_iter().map(to_p3).collect(),
+            weights: gate.barycentric_weights.iter().copied().map(to_p3).collect(),
             degree: gate.degree,
         }
     }
@@ -53,9 +58,9 @@ impl<'g> Interpolation<'g> {
             .into_iter()
             .for_each(&mut *yield_one);
 
-        let mut one = [Packed::ZEROS; D];
-        one[0] = Packed::ONES;
-        let start = ([Packed::ZEROS; D], one);
+        let mut one = [Packed::ZERO; D];
+        one[0] = Packed::ONE;
+        let start = ([Packed::ZERO; D], one);
         let mut computed = self.interpolate::<D>(local, 0..self.degree, shifted_point, start);
         for step in 0..num_intermediates {
             let stored = (

@@ -9,8 +9,9 @@ mod poseidon;
 
 use std::ops::Range;
 
+use p3_field::{PackedValue as _, PrimeCharacteristicRing as _};
 use plonky2::{
-    field::{extension::Extendable, packable::Packable, packed::PackedField, types::Field},
+    field::{extension::Extendable, types::Field as _},
     gates::{
         arithmetic_extension::ArithmeticExtensionGate, coset_interpolation::CosetInterpolationGate,
         gate::AnyGate, multiplication_extension::MulExtensionGate, poseidon::PoseidonGate,
@@ -24,11 +25,9 @@ use plonky2::{
 use self::interpolation::Interpolation;
 use crate::{
     basetypes::F,
+    hasher::{Packed, to_p3},
     selectors::{Selectors, UNUSED_SELECTOR},
 };
-
-/// As many field elements as the machine computes with at once.
-pub type Packed = <F as Packable>::Packing;
 
 /// Points that are evaluated together. Batches are always full, so that only whole [`Packed`]s occur.
 pub const BATCH: usize = 32;
@@ -90,7 +89,7 @@ where
     ReducingExtension {
         num_coeffs: usize,
     },
-    CosetInterpolation(Interpolation<'c>),
+    CosetInterpolation(Interpolation),
     Poseidon,
     PoseidonMds,
     /// By the gate's own methods.
@@ -132,18 +131,18 @@ where
     /// Adds every constraint of every gate, times the gate's filter, to `sums`: [`PACKS`] values for the first constraint
     /// of all gates, then for the next, as many as the gate with the most constraints has.
     pub fn add_filtered(&self, columns: Columns<'_>, sums: &mut [Packed]) {
-        let (selectors, constants) =
-            Packed::pack_slice(columns.constants).split_at(self.num_constants_before_gates * PACKS);
-        let wires = Packed::pack_slice(columns.wires);
+        let (selectors, constants) = columns.constants.split_at(self.num_constants_before_gates * BATCH);
         for gate in &self.gates {
             if let Constraints::Own(own) = gate.constraints {
                 self.add_own(gate, own, columns, sums);
                 continue;
             }
             for pack in 0..PACKS {
-                let filter = self.filter(gate, selectors[gate.selector * PACKS + pack]);
+                let selector = load(&selectors[gate.selector * BATCH + pack * Packed::WIDTH..]);
+                let filter = self.filter(gate, selector);
+                let local = Local { constants, wires: columns.wires, first: pack * Packed::WIDTH };
                 let mut at = pack;
-                gate.constraints.evaluate(Local { constants, wires, pack }, &mut |value| {
+                gate.constraints.evaluate(local, &mut |value| {
                     sums[at] += filter * value;
                     at += PACKS;
                 });
@@ -158,7 +157,7 @@ where
             .filter(|&other| other != gate.index)
             .map(F::from_canonical_usize)
             .chain(self.has_several_selectors.then(|| F::from_canonical_u64(UNUSED_SELECTOR)))
-            .map(|other| Packed::from(other) - selector)
+            .map(|other| Packed::from(to_p3(other)) - selector)
             .product()
     }
 
@@ -180,8 +179,8 @@ where
             num_selectors,
             self.num_lookup_selectors,
         );
-        for (sum, &value) in sums.iter_mut().zip(Packed::pack_slice(&values)) {
-            *sum += value;
+        for (sum, values) in sums.iter_mut().zip(values.chunks_exact(Packed::WIDTH)) {
+            *sum += load(values);
         }
     }
 }
@@ -235,25 +234,32 @@ where
 #[derive(Clone, Copy)]
 struct Local<'a> {
     /// The constants of gates.
-    constants: &'a [Packed],
-    wires: &'a [Packed],
-    /// Which [`Packed`] of each column.
-    pack: usize,
+    constants: &'a [F],
+    wires: &'a [F],
+    /// The first of the points.
+    first: usize,
 }
 
 impl Local<'_> {
     fn constant(&self, column: usize) -> Packed {
-        self.constants[column * PACKS + self.pack]
+        load(&self.constants[column * BATCH + self.first..])
     }
 
     fn wire(&self, column: usize) -> Packed {
-        self.wires[column * PACKS + self.pack]
+        load(&self.wires[column * BATCH + self.first..])
     }
 
     /// The element of the extension field that `D` wires hold.
     fn extension<const D: usize>(&self, first: usize) -> Extension<D> {
         std::array::from_fn(|limb| self.wire(first + limb))
     }
+}
+
+/// The first of `elements`, as many as a [`Packed`] holds.
+#[inline(always)]
+pub(crate) fn load(elements: &[F]) -> Packed {
+    let elements = &elements[..Packed::WIDTH];
+    Packed::from_fn(|lane| to_p3(elements[lane]))
 }
 
 /// An element of the extension field at several points: `X^D = W` for plonky2's constant `W`.
@@ -275,8 +281,8 @@ fn multiply<const D: usize>(left: Extension<D>, right: Extension<D>) -> Extensio
 where
     F: Extendable<D>,
 {
-    let mut low = [Packed::ZEROS; D];
-    let mut high = [Packed::ZEROS; D];
+    let mut low = [Packed::ZERO; D];
+    let mut high = [Packed::ZERO; D];
     for i in 0..D {
         for j in 0..D {
             let product = left[i] * right[j];
@@ -287,5 +293,6 @@ where
             }
         }
     }
-    std::array::from_fn(|limb| low[limb] + high[limb] * <F as Extendable<D>>::W)
+    let factor = to_p3(<F as Extendable<D>>::W);
+    std::array::from_fn(|limb| low[limb] + high[limb] * factor)
 }

@@ -2,13 +2,14 @@
 
 use circuits_prover::{
     F,
-    gates::{BATCH, Columns, Gates, PACKS, Packed},
+    gates::{BATCH, Columns, Gates, PACKS},
+    hasher::Packed,
     selectors::Selectors,
 };
+use p3_field::{PackedValue as _, PrimeCharacteristicRing as _, PrimeField64 as _};
 use plonky2::{
     field::{
         extension::Extendable,
-        packed::PackedField as _,
         types::{Field as _, Sample as _},
     },
     gates::{
@@ -89,10 +90,11 @@ where
     let wires = F::rand_vec(BATCH * common.config.num_wires);
     let public_inputs_hash = HashOut::rand();
 
-    let mut sums = vec![Packed::ZEROS; PACKS * common.num_gate_constraints];
+    let mut sums = vec![Packed::ZERO; PACKS * common.num_gate_constraints];
     let columns = Columns { constants: &constants, wires: &wires, public_inputs_hash: &public_inputs_hash };
     Gates::of(&common).unwrap().add_filtered(columns, &mut sums);
-    let sums: Vec<F> = sums.iter().flat_map(|sum| sum.as_slice()).copied().collect();
+    let sums: Vec<F> =
+        Packed::unpack_slice(&sums).iter().map(|sum| F::from_canonical_u64(sum.as_canonical_u64())).collect();
     assert_eq!(sums, stock_sums(&common, &constants, &wires, &public_inputs_hash));
 }
 
