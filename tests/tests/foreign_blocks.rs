@@ -22,7 +22,7 @@ use circuits_protocol::{
     statement::{Accumulators, BlockStatement, SegmentStatement},
     wrap::block_shape,
 };
-use circuits_prover::basetypes::standard_config;
+use circuits_prover::{basetypes::standard_config, proving};
 use environments_conformance::secret;
 use environments_core::{
     BlockBundle, BlockError, BlockProducer, BundleError, Environment, ProveError, ProvenBlock,
@@ -212,7 +212,7 @@ fn case_02_a_proof_of_a_dummy_circuit_is_no_block() {
     for (&target, value) in dummy.prover_only.public_inputs.iter().zip(stated) {
         set_target(&mut witness, target, value).unwrap();
     }
-    let (proof, key) = (dummy.prove(witness).unwrap(), dummy.verifier_only);
+    let (proof, key) = (proving::prove(&dummy, witness).unwrap(), dummy.verifier_only);
     // It has the block shape, says what our own block says, and is valid: only the registry speaks against it.
     let bundle = BlockBundle {
         statement: *statement,

@@ -18,6 +18,9 @@ pub enum BenchError {
     /// A batch of signatures cannot be proved.
     #[error("the signatures cannot be proved")]
     Signatures(#[source] Box<dyn Error + Send + Sync>),
+    /// A circuit that verifies proofs cannot be proved, or a process that proves it fails.
+    #[error("the recursion cannot be proved")]
+    Recursion(#[source] Box<dyn Error + Send + Sync>),
     /// Circuits cannot be loaded or built, or a process that does so fails.
     #[error("the starts cannot be measured")]
     Starts(#[source] Box<dyn Error + Send + Sync>),
@@ -43,6 +46,11 @@ impl BenchError {
 
     pub(crate) fn signatures(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Signatures(source.into())
+    }
+
+    /// [`Self::Recursion`] with this source.
+    pub fn recursion(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Recursion(source.into())
     }
 
     /// [`Self::Starts`] with this source.

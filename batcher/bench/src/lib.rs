@@ -6,6 +6,7 @@ pub mod ecdsa;
 mod error;
 mod figures;
 pub mod messages;
+pub mod prover;
 pub mod starts;
 mod stopwatch;
 pub mod superblocks;

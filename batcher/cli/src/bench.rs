@@ -1,5 +1,6 @@
 //! `superblock bench`.
 
+mod prover;
 mod starts;
 
 use std::fmt;
@@ -95,6 +96,9 @@ enum Subject {
               value_parser = clap::value_parser!(u16).range(8..=15))]
         degree_bits: Vec<u16>,
     },
+    Prover(prover::Arguments),
+    #[command(hide = true)]
+    ProverRun(prover::RunArguments),
     Keys(starts::Arguments),
     #[command(hide = true)]
     KeysStart(starts::StartArguments),
@@ -148,6 +152,10 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             let cache = CircuitCache::default();
             measured(progress(), |progress| wrap::measure(&cache, &sizes(degree_bits), progress))?
         }
+        Some(Subject::Prover(arguments)) => {
+            measured(progress(), |progress| prover::measure(arguments, progress))?
+        }
+        Some(Subject::ProverRun(arguments)) => Measured::answer(prover::run_once(arguments)?),
         Some(Subject::Keys(arguments)) => {
             measured(progress(), |progress| starts::measure(arguments, progress))?
         }

@@ -424,6 +424,7 @@ impl HasExitCode for BenchError {
             Self::Blocks(_)
             | Self::Baseline(_)
             | Self::Signatures(_)
+            | Self::Recursion(_)
             | Self::Starts(_)
             | Self::Transition(_)
             | Self::Prove(_)

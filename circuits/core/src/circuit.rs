@@ -152,7 +152,7 @@ impl<Def: Definition> Compiled<Def> {
         Ok(witness)
     }
 
-    /// Makes a proof, and verifies it before it is returned: plonky2's prover can return a proof that does not verify.
+    /// Makes a proof, and verifies it before it is returned: the prover can return a proof that does not verify.
     ///
     /// # Errors
     /// [`CircuitError::Witness`] or [`CircuitError::Unprovable`] if `input` does not satisfy the circuit.

@@ -169,7 +169,7 @@ fn word(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use circuits_prover::{
-        C, F,
+        F,
         basetypes::{Builder, Circuit, Witness, kernel_config, standard_config},
     };
     use plonky2::{
@@ -188,10 +188,10 @@ mod tests {
         for _ in 0..rows {
             builder.add_gate(plonky2::gates::noop::NoopGate, vec![]);
         }
-        let circuit = builder.build::<C>();
+        let circuit = proving::build(builder);
         let mut witness = Witness::new();
         witness.set_target(a, F::from_canonical_u64(3)).expect("unset");
-        let proof = circuit.prove(witness).expect("provable");
+        let proof = proving::prove(&circuit, witness).expect("provable");
         (circuit, proof)
     }
 

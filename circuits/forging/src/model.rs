@@ -2,52 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use circuits_prover::basetypes::{Builder, Circuit, CommonData, D, F};
+use circuits_prover::{
+    basetypes::{Builder, C, Circuit, CommonData, D, F},
+    generate,
+    selectors::UNUSED_SELECTOR,
+};
 use plonky2::{
     field::types::{Field, PrimeField64},
-    hash::{
-        hash_types::HashOut,
-        poseidon::{PoseidonHash, PoseidonPermutation},
-    },
+    hash::{hash_types::HashOut, poseidon::PoseidonHash},
     iop::{generator::WitnessGeneratorRef, target::Target, witness::PartitionWitness},
     plonk::{
         circuit_data::{CircuitData, ProverOnlyCircuitData},
-        config::{GenericConfig, Hasher, PoseidonGoldilocksConfig},
+        config::{GenericConfig, Hasher},
         vars::EvaluationVarsBaseBatch,
     },
 };
 
-/// plonky2's mark in a selector column for "the gate of this row is in another group".
-const UNUSED_SELECTOR: u64 = u32::MAX as u64;
-
-/// A configuration whose commitments cost nothing and bind nothing, to build circuits that are only evaluated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Uncommitted;
-
-impl GenericConfig<D> for Uncommitted {
-    type F = F;
-    type FE = <PoseidonGoldilocksConfig as GenericConfig<D>>::FE;
-    type Hasher = NoHash;
-    type InnerHasher = PoseidonHash;
-}
-
-/// Every hash is zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NoHash;
-
-impl Hasher<F> for NoHash {
-    const HASH_SIZE: usize = 32;
-    type Hash = HashOut<F>;
-    type Permutation = PoseidonPermutation<F>;
-
-    fn hash_no_pad(_: &[F]) -> HashOut<F> {
-        HashOut::ZERO
-    }
-
-    fn two_to_one(_: HashOut<F>, _: HashOut<F>) -> HashOut<F> {
-        HashOut::ZERO
-    }
-}
+/// The configuration of circuits that are evaluated only.
+type Uncommitted = generate::Uncommitted<C, D>;
 
 /// A circuit that is evaluated only.
 pub(super) type UncommittedCircuit = CircuitData<F, Uncommitted, D>;

@@ -7,10 +7,7 @@ use p3_maybe_rayon::prelude::*;
 use plonky2::{
     field::{extension::Extendable, polynomial::PolynomialCoeffs, types::Field as _},
     fri::structure::{FriBatchInfo, FriInstanceInfo, FriOracleInfo, FriPolynomialInfo},
-    iop::{
-        target::Target,
-        witness::{PartialWitness, PartitionWitness, Witness as _},
-    },
+    iop::witness::{PartialWitness, PartitionWitness},
     plonk::{
         circuit_data::{CircuitData, CommonCircuitData},
         config::{GenericConfig, Hasher},
@@ -183,9 +180,15 @@ where
         Commitment::of_values(columns, config.fri_config.rate_bits, config.fri_config.cap_height)
     };
 
-    let public_inputs = public_inputs(&prover.public_inputs, &witness, prover.representative_map.len())?;
+    let PartitionWitness { values, .. } = witness;
+    let (found, expected) = (values.len(), prover.representative_map.len());
+    if found != expected {
+        return Err(ProveError::WitnessSize { expected, found });
+    }
+    let public_inputs = public_inputs(circuit, &values)?;
     let public_inputs_hash = C::InnerHasher::hash_no_pad(&public_inputs);
-    let wires = wires(witness);
+    let wires = wires(circuit, &values);
+    drop(values);
     let wires_commitment = commit(&wires)?;
     finished(Stage::Wires);
 
@@ -291,29 +294,37 @@ where
     Ok(())
 }
 
-fn public_inputs(
-    targets: &[Target],
-    witness: &PartitionWitness<'_, F>,
-    expected: usize,
-) -> Result<Vec<F>, ProveError> {
-    let found = witness.values.len();
-    if found != expected || witness.representative_map.len() != expected {
-        return Err(ProveError::WitnessSize { expected, found });
-    }
+/// The values of the public inputs.
+fn public_inputs<C, const D: usize>(
+    circuit: &CircuitData<F, C, D>,
+    values: &[Option<F>],
+) -> Result<Vec<F>, ProveError>
+where
+    F: Extendable<D>,
+    C: GenericConfig<D, F = F>,
+{
+    let (prover, common) = (&circuit.prover_only, &circuit.common);
+    let targets = prover.public_inputs.iter().enumerate();
     targets
-        .iter()
-        .enumerate()
-        .map(|(index, &target)| witness.try_get_target(target).ok_or(ProveError::PublicInput { index }))
+        .map(|(index, target)| {
+            let target = target.index(common.config.num_wires, common.degree());
+            values[prover.representative_map[target]].ok_or(ProveError::PublicInput { index })
+        })
         .collect()
 }
 
 /// The values of each wire in all rows. Wires without a value are zero.
-fn wires(witness: PartitionWitness<'_, F>) -> Vec<Vec<F>> {
-    let PartitionWitness { values, representative_map, num_wires, degree } = &witness;
-    (0..*num_wires)
+fn wires<C, const D: usize>(circuit: &CircuitData<F, C, D>, values: &[Option<F>]) -> Vec<Vec<F>>
+where
+    F: Extendable<D>,
+    C: GenericConfig<D, F = F>,
+{
+    let (num_wires, degree) = (circuit.common.config.num_wires, circuit.common.degree());
+    let classes = &circuit.prover_only.representative_map[..num_wires * degree];
+    (0..num_wires)
         .into_par_iter()
         .map(|wire| {
-            let classes = representative_map[..num_wires * degree].iter().skip(wire).step_by(*num_wires);
+            let classes = classes.iter().skip(wire).step_by(num_wires);
             classes.map(|&class| values[class].unwrap_or_default()).collect()
         })
         .collect()

@@ -12,7 +12,8 @@ use crate::{
     basetypes::{Builder, C, Circuit, CommonData, D, F, Proof, VerifierData, VerifierKey, Witness},
     generate,
     panics::contained,
-    plonk,
+    plonk::{self, Stage},
+    witness,
 };
 
 /// A proof inside a circuit.
@@ -41,13 +42,33 @@ pub fn prove(circuit: &Circuit, witness: Witness) -> Result<Proof, String> {
     contained(|| plonk::prove(circuit, witness))?.map_err(|error| error.to_string())
 }
 
+/// Computes the values of all copy classes from the inputs of a proof.
+///
+/// # Errors
+/// The reason.
+pub fn generate(circuit: &Circuit, inputs: Witness) -> Result<PartitionWitness<'_, F>, String> {
+    witness::generate(circuit, inputs).map_err(|error| error.to_string())
+}
+
+/// As [`prove_assigned`], and tells `finished` of each stage.
+///
+/// # Errors
+/// As [`prove`].
+pub fn prove_in_stages(
+    circuit: &Circuit,
+    witness: PartitionWitness<'_, F>,
+    finished: &mut dyn FnMut(Stage),
+) -> Result<Proof, String> {
+    contained(|| plonk::prove_in_stages(circuit, witness, None, finished))?.map_err(|error| error.to_string())
+}
+
 /// Makes a proof from the values of all copy classes, right or wrong, without verifying it. Values that violate a
 /// constraint give an error, or a proof that does not verify. For tests that play a dishonest prover.
 ///
 /// # Errors
 /// As [`prove`].
 pub fn prove_assigned(circuit: &Circuit, witness: PartitionWitness<'_, F>) -> Result<Proof, String> {
-    contained(|| plonk::prove_assigned(circuit, witness, None))?.map_err(|error| error.to_string())
+    prove_in_stages(circuit, witness, &mut |_| {})
 }
 
 /// Verifies a proof.

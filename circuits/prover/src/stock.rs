@@ -11,6 +11,7 @@ use plonky2::{
 use crate::{
     basetypes::{Builder, C, Circuit, F, Proof, Witness},
     panics::contained,
+    plonk,
 };
 
 /// Builds the circuit.
@@ -39,6 +40,19 @@ pub fn prove_assigned(circuit: &Circuit, witness: PartitionWitness<'_, F>) -> Re
     let mut timing = TimingTree::default();
     contained(|| prove_with_partition_witness(&circuit.prover_only, &circuit.common, witness, &mut timing))?
         .map_err(|error| error.to_string())
+}
+
+/// Makes two proofs from the values of all copy classes, with plonky2's prover and with ours, which takes the nonce that
+/// plonky2's has found. Their bytes are the same, even if the values violate constraints.
+///
+/// # Errors
+/// As [`generate`], or our prover's reason.
+pub fn prove_with_both(circuit: &Circuit, witness: &PartitionWitness<'_, F>) -> Result<[Proof; 2], String> {
+    let stock = prove_assigned(circuit, witness.clone())?;
+    let nonce = stock.proof.opening_proof.pow_witness;
+    let ours = contained(|| plonk::prove_assigned(circuit, witness.clone(), Some(nonce)))?
+        .map_err(|error| error.to_string())?;
+    Ok([stock, ours])
 }
 
 /// Makes a proof, without verifying it.

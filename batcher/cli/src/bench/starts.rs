@@ -99,7 +99,7 @@ fn task<T>(
 }
 
 /// This program, with an empty configuration instead of the user's.
-fn superblock(directory: &Path, arguments: &[&str]) -> Result<Command, BenchError> {
+pub(super) fn superblock(directory: &Path, arguments: &[&str]) -> Result<Command, BenchError> {
     let empty = directory.join(config::FILE_NAME);
     std::fs::write(&empty, "").map_err(BenchError::starts)?;
     let mut command = Command::new(std::env::current_exe().map_err(BenchError::starts)?);
@@ -117,7 +117,7 @@ struct Printed<T> {
 }
 
 /// Runs this program and reads the figures that it prints.
-fn figures<T: DeserializeOwned>(command: &mut Command) -> Result<T, BenchError> {
+pub(super) fn figures<T: DeserializeOwned>(command: &mut Command) -> Result<T, BenchError> {
     let output = command.stderr(Stdio::inherit()).output().map_err(BenchError::starts)?;
     if !output.status.success() {
         return Err(BenchError::starts(format!("{command:?} ends with {}", output.status)));

@@ -13,19 +13,31 @@ use plonky2::{
         types::{Field as _, Sample as _},
     },
     gates::{
-        arithmetic_base::ArithmeticGate, arithmetic_extension::ArithmeticExtensionGate,
-        base_sum::BaseSumGate, constant::ConstantGate, coset_interpolation::CosetInterpolationGate,
-        exponentiation::ExponentiationGate, gate::GateRef, multiplication_extension::MulExtensionGate,
-        noop::NoopGate, poseidon::PoseidonGate, poseidon_mds::PoseidonMdsGate, public_input::PublicInputGate,
-        random_access::RandomAccessGate, reducing::ReducingGate, reducing_extension::ReducingExtensionGate,
+        arithmetic_base::ArithmeticGate,
+        arithmetic_extension::ArithmeticExtensionGate,
+        base_sum::BaseSumGate,
+        constant::ConstantGate,
+        coset_interpolation::CosetInterpolationGate,
+        exponentiation::ExponentiationGate,
+        gate::{Gate, GateRef},
+        multiplication_extension::MulExtensionGate,
+        noop::NoopGate,
+        poseidon::PoseidonGate,
+        poseidon_mds::PoseidonMdsGate,
+        public_input::PublicInputGate,
+        random_access::RandomAccessGate,
+        reducing::ReducingGate,
+        reducing_extension::ReducingExtensionGate,
     },
     hash::hash_types::{HashOut, RichField},
+    iop::{ext_target::ExtensionTarget, generator::WitnessGeneratorRef},
     plonk::{
         circuit_builder::CircuitBuilder,
         circuit_data::{CircuitConfig, CommonCircuitData},
         config::GenericConfig,
-        vars::EvaluationVarsBaseBatch,
+        vars::{EvaluationTargets, EvaluationVars, EvaluationVarsBaseBatch},
     },
+    util::serialization::{Buffer, IoResult},
 };
 
 use crate::configuration::{Quadratic, Quartic};
@@ -125,6 +137,66 @@ where
         GateRef::new(ReducingExtensionGate::<D>::new(1)),
         GateRef::new(ReducingExtensionGate::<D>::new(ReducingExtensionGate::<D>::max_coeffs_len(150, 100))),
     ]
+}
+
+/// A gate that plonky2 does not have: its second wire is the cube of the first.
+#[derive(Debug)]
+struct Cube;
+
+impl<const D: usize> Gate<F, D> for Cube
+where
+    F: Extendable<D>,
+{
+    fn id(&self) -> String {
+        "Cube".to_owned()
+    }
+
+    fn serialize(&self, _: &mut Vec<u8>, _: &CommonCircuitData<F, D>) -> IoResult<()> {
+        Ok(())
+    }
+
+    fn deserialize(_: &mut Buffer<'_>, _: &CommonCircuitData<F, D>) -> IoResult<Self> {
+        Ok(Self)
+    }
+
+    fn eval_unfiltered(&self, vars: EvaluationVars<'_, F, D>) -> Vec<<F as Extendable<D>>::Extension> {
+        vec![vars.local_wires[0].cube() - vars.local_wires[1]]
+    }
+
+    fn eval_unfiltered_circuit(
+        &self,
+        builder: &mut CircuitBuilder<F, D>,
+        vars: EvaluationTargets<'_, D>,
+    ) -> Vec<ExtensionTarget<D>> {
+        let cube = builder.cube_extension(vars.local_wires[0]);
+        vec![builder.sub_extension(cube, vars.local_wires[1])]
+    }
+
+    fn generators(&self, _: usize, _: &[F]) -> Vec<WitnessGeneratorRef<F, D>> {
+        vec![]
+    }
+
+    fn num_wires(&self) -> usize {
+        2
+    }
+
+    fn num_constants(&self) -> usize {
+        0
+    }
+
+    fn degree(&self) -> usize {
+        3
+    }
+
+    fn num_constraints(&self) -> usize {
+        1
+    }
+}
+
+#[test]
+fn a_gate_that_is_not_plonky2s_has_the_same_constraints() {
+    assert_same_constraints::<Quadratic, 2>(&[GateRef::new(Cube)]);
+    assert_same_constraints::<Quartic, 4>(&[GateRef::new(Cube), GateRef::new(PoseidonGate::<F, 4>::new())]);
 }
 
 #[test]
