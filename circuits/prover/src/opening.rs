@@ -2,7 +2,7 @@
 
 use p3_field::{PackedValue as _, PrimeCharacteristicRing as _};
 use p3_goldilocks::Goldilocks;
-use p3_matrix::dense::RowMajorMatrix;
+use p3_matrix::{dense::RowMajorMatrix, util::reverse_matrix_index_bits};
 use p3_maybe_rayon::prelude::*;
 use plonky2::{
     field::{
@@ -243,7 +243,7 @@ where
     values.par_chunks_mut(width * ROWS_PER_TASK).enumerate().for_each(|(task, values)| {
         let mut scratch = Vec::new();
         for (i, values) in values.chunks_exact_mut(width).enumerate() {
-            let row = subgroup.reverse(task * ROWS_PER_TASK + i);
+            let row = task * ROWS_PER_TASK + i;
             for (runs, values) in runs.iter().zip(values.chunks_exact_mut(D)) {
                 for run in runs {
                     let row = &oracles[run.oracle].row(row, &mut scratch)[run.first..];
@@ -254,7 +254,9 @@ where
             }
         }
     });
-    let coefficients = transform::interpolate(RowMajorMatrix::new(values, width), coset_shift());
+    let mut values = RowMajorMatrix::new(values, width);
+    reverse_matrix_index_bits(&mut values);
+    let coefficients = transform::interpolate(values, coset_shift());
 
     let mut sum = PolynomialCoeffs::new(vec![<F as Extendable<D>>::Extension::ZERO; subgroup.len()]);
     for (b, batch) in instance.batches.iter().enumerate() {
@@ -337,12 +339,14 @@ where
     F: Extendable<D>,
 {
     let coordinates: Vec<_> = coefficients.iter().flat_map(|c| c.to_basefield_array()).map(to_p3).collect();
-    let values = transform::evaluate(RowMajorMatrix::new(coordinates, D));
-    let rows = transform::extend(values, rate_bits, to_p3(shift));
+    let rows = transform::extend_coefficients(RowMajorMatrix::new(coordinates, D), rate_bits, to_p3(shift));
     let domain = Domain::new((coefficients.len() << rate_bits).ilog2() as usize);
     let mut values = Goldilocks::zero_vec(rows.values.len());
-    values.par_chunks_exact_mut(D).enumerate().for_each(|(leaf, values)| {
-        values.copy_from_slice(&rows.values[domain.row(domain.reverse(leaf)) * D..][..D]);
+    values.par_chunks_mut(D * ROWS_PER_TASK).enumerate().for_each(|(task, values)| {
+        for (i, values) in values.chunks_exact_mut(D).enumerate() {
+            let index = domain.p3_index(domain.reverse(task * ROWS_PER_TASK + i));
+            values.copy_from_slice(&rows.values[index * D..][..D]);
+        }
     });
     values
 }

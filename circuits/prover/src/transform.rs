@@ -5,13 +5,16 @@
 
 use std::sync::OnceLock;
 
-use p3_dft::{Radix2DitParallel, TwoAdicSubgroupDft as _};
-use p3_field::{Field as _, PrimeCharacteristicRing as _, TwoAdicField as _};
+use p3_dft::{Radix2DFTSmallBatch, Radix2DitParallel, TwoAdicSubgroupDft as _};
+use p3_field::{Field as _, PackedValue as _, PrimeCharacteristicRing as _, TwoAdicField as _};
 use p3_goldilocks::Goldilocks;
 use p3_matrix::{Matrix as _, bitrev::BitReversibleMatrix as _, dense::RowMajorMatrix};
 use plonky2::field::types::Field as _;
 
-use crate::{basetypes::F, hasher::to_p3};
+use crate::{
+    basetypes::F,
+    hasher::{Packed, to_p3},
+};
 
 /// The orders of the points of a domain of `2^bits` points.
 ///
@@ -93,10 +96,16 @@ pub(crate) const fn coset_shift() -> Goldilocks {
     to_p3(F::MULTIPLICATIVE_GROUP_GENERATOR)
 }
 
-/// The transforms, with the powers of roots that earlier ones needed.
-fn transforms() -> &'static Radix2DitParallel<Goldilocks> {
+/// Transforms of rows that fill vectors, with the powers of roots that earlier ones needed.
+fn wide() -> &'static Radix2DitParallel<Goldilocks> {
     static TRANSFORMS: OnceLock<Radix2DitParallel<Goldilocks>> = OnceLock::new();
     TRANSFORMS.get_or_init(Radix2DitParallel::default)
+}
+
+/// Transforms of rows of a few elements, which fill vectors with several rows.
+fn narrow() -> &'static Radix2DFTSmallBatch<Goldilocks> {
+    static TRANSFORMS: OnceLock<Radix2DFTSmallBatch<Goldilocks>> = OnceLock::new();
+    TRANSFORMS.get_or_init(Radix2DFTSmallBatch::default)
 }
 
 /// Extends columns of values on p3's subgroup, in the order of p3's indices, to `shift` times a subgroup that is
@@ -106,12 +115,12 @@ pub(crate) fn extend(
     rate_bits: usize,
     shift: Goldilocks,
 ) -> RowMajorMatrix<Goldilocks> {
-    transforms().coset_lde_batch(values, rate_bits, shift).bit_reverse_rows()
+    wide().coset_lde_batch(values, rate_bits, shift).bit_reverse_rows()
 }
 
 /// The values of polynomials on p3's subgroup in the order of p3's indices, from columns of coefficients.
 pub(crate) fn evaluate(coefficients: RowMajorMatrix<Goldilocks>) -> RowMajorMatrix<Goldilocks> {
-    transforms().dft_batch(coefficients).to_row_major_matrix()
+    wide().dft_batch(coefficients).to_row_major_matrix()
 }
 
 /// The coefficients of polynomials from columns of their values on `shift` times p3's subgroup, in the order of p3's
@@ -120,5 +129,20 @@ pub(crate) fn interpolate(
     values: RowMajorMatrix<Goldilocks>,
     shift: Goldilocks,
 ) -> RowMajorMatrix<Goldilocks> {
-    transforms().coset_idft_batch(values, shift)
+    if values.width < Packed::WIDTH {
+        narrow().coset_idft_batch(values, shift)
+    } else {
+        wide().coset_idft_batch(values, shift)
+    }
+}
+
+/// The values of polynomials on `shift` times p3's subgroup that is `2^rate_bits` times as large as there are coefficients,
+/// in the order of p3's indices, from a few columns of coefficients.
+pub(crate) fn extend_coefficients(
+    coefficients: RowMajorMatrix<Goldilocks>,
+    rate_bits: usize,
+    shift: Goldilocks,
+) -> RowMajorMatrix<Goldilocks> {
+    let values = narrow().dft_batch(coefficients);
+    narrow().coset_lde_batch(values, rate_bits, shift)
 }
