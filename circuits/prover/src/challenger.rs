@@ -162,6 +162,9 @@ impl<H: PackedHasher> Challenger<H> {
     /// `None` if no element of the field is such a nonce.
     #[must_use]
     pub fn grind(&self, bits: u32) -> Option<F> {
+        if bits > u64::BITS {
+            return None;
+        }
         let mut scalar = self.state;
         scalar.set_from_iter(self.inputs.iter().copied(), 0);
         let state: [Packed; SPONGE_WIDTH] = std::array::from_fn(|i| Packed::from(to_p3(scalar.as_ref()[i])));

@@ -5,6 +5,11 @@
 //! rounds, in which only the first element goes through the S-box, the other elements are reduced every
 //! [`ROUNDS_PER_REDUCTION`] rounds.
 
+#![expect(
+    clippy::needless_range_loop,
+    reason = "what clippy suggests would run over elements, not over lanes"
+)]
+
 use std::num::Wrapping;
 
 use p3_field::{PackedValue as _, PrimeCharacteristicRing as _, PrimeField64 as _};

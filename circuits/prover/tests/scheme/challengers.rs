@@ -105,3 +105,8 @@ fn a_nonce_with_too_few_zeros_is_not_accepted() {
     assert!(nonce.is_nonzero());
     assert!(!challenger.accept_nonce(nonce - F::ONE, 8));
 }
+
+#[test]
+fn no_nonce_gives_more_zeros_than_an_element_has_bits() {
+    assert_eq!(Challenger::<PoseidonHash>::new().grind(65), None);
+}

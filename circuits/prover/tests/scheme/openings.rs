@@ -242,6 +242,13 @@ fn two_proofs_of_the_same_openings_have_the_same_bytes_and_the_lowest_nonce() {
 }
 
 #[test]
+fn more_grinding_than_an_element_has_bits_is_refused() {
+    let mut params = example().params();
+    params.config.proof_of_work_bits = 65;
+    assert_eq!(prove_example(&params, &example().instance(), None), Err(OpeningError::NoNonce { bits: 65 }));
+}
+
+#[test]
 fn hiding_parameters_are_refused() {
     let params = FriParams { hiding: true, ..example().params() };
     assert_eq!(prove_example(&params, &example().instance(), None), Err(OpeningError::Hiding));
