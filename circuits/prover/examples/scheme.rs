@@ -16,7 +16,9 @@ use circuits_prover::{
     opening::prove_openings,
 };
 use p3_field::{PackedValue as _, PrimeCharacteristicRing as _};
+use p3_goldilocks::default_goldilocks_poseidon2_12;
 use p3_maybe_rayon::prelude::*;
+use p3_symmetric::Permutation as _;
 use plonky2::{
     field::{
         extension::Extendable,
@@ -69,23 +71,27 @@ fn compare(name: &str, mut stock: impl FnMut(), mut ours: impl FnMut()) {
 }
 
 fn permutations() {
-    compare(
-        &format!("{PERMUTATIONS} permutations, one thread"),
-        || {
-            let mut state = <PoseidonHash as Hasher<F>>::Permutation::new([F::ZERO; SPONGE_WIDTH]);
-            for _ in 0..PERMUTATIONS {
-                state.permute();
-            }
-            black_box(state);
-        },
-        || {
-            let mut state = [Packed::ZERO; SPONGE_WIDTH];
-            for _ in 0..PERMUTATIONS / Packed::WIDTH {
-                PoseidonHash::permute_packed(&mut state);
-            }
-            let _ = black_box(state);
-        },
-    );
+    let stock = || {
+        let mut state = <PoseidonHash as Hasher<F>>::Permutation::new([F::ZERO; SPONGE_WIDTH]);
+        for _ in 0..PERMUTATIONS {
+            state.permute();
+        }
+        black_box(state);
+    };
+    let packed = |permute: &dyn Fn(&mut [Packed; SPONGE_WIDTH])| {
+        let mut state = [Packed::ZERO; SPONGE_WIDTH];
+        for _ in 0..PERMUTATIONS / Packed::WIDTH {
+            permute(&mut state);
+        }
+        let _ = black_box(state);
+    };
+    let poseidon2 = default_goldilocks_poseidon2_12();
+    compare(&format!("{PERMUTATIONS} permutations: Poseidon"), stock, || {
+        packed(&PoseidonHash::permute_packed)
+    });
+    compare(&format!("{PERMUTATIONS} permutations: p3's Poseidon2"), stock, || {
+        packed(&|state| poseidon2.permute_mut(state));
+    });
 }
 
 fn columns(width: usize, size: usize) -> Vec<Vec<F>> {

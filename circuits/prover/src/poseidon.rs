@@ -15,7 +15,7 @@ use std::num::Wrapping;
 use p3_field::{PackedValue as _, PrimeCharacteristicRing as _, PrimeField64 as _};
 use p3_goldilocks::Goldilocks;
 use plonky2::hash::poseidon::{
-    ALL_ROUND_CONSTANTS, HALF_N_FULL_ROUNDS, N_PARTIAL_ROUNDS, N_ROUNDS, Poseidon, PoseidonHash,
+    ALL_ROUND_CONSTANTS, HALF_N_FULL_ROUNDS, N_PARTIAL_ROUNDS, Poseidon, PoseidonHash,
 };
 
 use crate::{
@@ -35,18 +35,36 @@ type Word = Wrapping<u64>;
 /// One integer in each lane for each element of the state.
 type Words = [[Word; Packed::WIDTH]; SPONGE_WIDTH];
 
-/// The round constants by half, and zeros after the last round.
-static ROUND_CONSTANTS: [[[Word; SPONGE_WIDTH]; 2]; N_ROUNDS + 1] = {
-    let mut constants = [[[Wrapping(0); SPONGE_WIDTH]; 2]; N_ROUNDS + 1];
+/// Constants of all elements by half.
+type Constants = [[Word; SPONGE_WIDTH]; 2];
+
+/// The constants before each full round. Those before the first partial round, in the fifth place, contain the constants of
+/// all partial rounds except those of the first element, as plonky2's fast rounds have them. Zeros follow the last round.
+static CONSTANTS: [Constants; 2 * HALF_N_FULL_ROUNDS + 2] = {
+    let mut constants = [[[Wrapping(0); SPONGE_WIDTH]; 2]; 2 * HALF_N_FULL_ROUNDS + 2];
     let mut i = 0;
-    while i < N_ROUNDS * SPONGE_WIDTH {
-        let constant = ALL_ROUND_CONSTANTS[i];
-        constants[i / SPONGE_WIDTH][0][i % SPONGE_WIDTH] = Wrapping(constant & HALF_MASK.0);
-        constants[i / SPONGE_WIDTH][1][i % SPONGE_WIDTH] = Wrapping(constant >> HALF_BITS);
+    while i < SPONGE_WIDTH {
+        let mut round = 0;
+        while round < HALF_N_FULL_ROUNDS {
+            set(&mut constants[round], i, ALL_ROUND_CONSTANTS[SPONGE_WIDTH * round + i]);
+            let last = HALF_N_FULL_ROUNDS + N_PARTIAL_ROUNDS + round;
+            set(
+                &mut constants[HALF_N_FULL_ROUNDS + 1 + round],
+                i,
+                ALL_ROUND_CONSTANTS[SPONGE_WIDTH * last + i],
+            );
+            round += 1;
+        }
+        set(&mut constants[HALF_N_FULL_ROUNDS], i, <F as Poseidon>::FAST_PARTIAL_FIRST_ROUND_CONSTANT[i]);
         i += 1;
     }
     constants
 };
+
+const fn set(constants: &mut Constants, i: usize, constant: u64) {
+    constants[0][i] = Wrapping(constant & HALF_MASK.0);
+    constants[1][i] = Wrapping(constant >> HALF_BITS);
+}
 
 /// The matrix is the circulant one that [`multiply_circulant`] applies, plus this at its first entry.
 const FIRST_DIAGONAL: Word = Wrapping(<F as Poseidon>::MDS_MATRIX_DIAG[0]);
@@ -57,38 +75,36 @@ impl PackedHasher for PoseidonHash {
     }
 }
 
-/// The permutation in which `full` may replace the inputs of the S-boxes of a full round, and `first` the input of the one
-/// S-box of a partial round. Both are told the number of the round among all rounds.
+/// The permutation in which `full` may replace the inputs of the S-boxes of a full round, and `partial` the input of the one
+/// S-box of a partial round. Both are told the number of the round among the full or the partial rounds.
 #[inline(always)]
 pub(crate) fn permute_replacing(
     state: &mut [Packed; SPONGE_WIDTH],
     mut full: impl FnMut(usize, &mut [Packed; SPONGE_WIDTH]),
-    mut first: impl FnMut(usize, &mut Packed),
+    mut partial: impl FnMut(usize, &mut Packed),
 ) {
+    let [first, middle @ .., last] = &CONSTANTS;
+    let (before, after) = middle.split_at(HALF_N_FULL_ROUNDS);
     let mut low = [[Wrapping(0); Packed::WIDTH]; SPONGE_WIDTH];
     let mut high = low;
+
     split(state, &mut low, &mut high);
-    add(&mut low, &ROUND_CONSTANTS[0][0]);
-    add(&mut high, &ROUND_CONSTANTS[0][1]);
-    for round in 0..N_ROUNDS {
-        match round.checked_sub(HALF_N_FULL_ROUNDS).filter(|&partial| partial < N_PARTIAL_ROUNDS) {
-            None => {
-                join(&low, &high, state);
-                full(round, state);
-                for element in state.iter_mut() {
-                    *element = seventh_power(*element);
-                }
-                split(state, &mut low, &mut high);
-            }
-            Some(partial) => {
-                if partial % ROUNDS_PER_REDUCTION == 0 {
-                    reduce(&mut low, &mut high);
-                }
-                substitute_first(&mut low[0], &mut high[0], |element| first(round, element));
-            }
+    add(&mut low, &mut high, first);
+    for (round, constants) in before.iter().enumerate() {
+        full_round(state, &mut low, &mut high, constants, |inputs| full(round, inputs));
+    }
+    for round in 0..N_PARTIAL_ROUNDS {
+        if round % ROUNDS_PER_REDUCTION == 0 {
+            reduce(&mut low, &mut high);
         }
-        multiply(&mut low, &ROUND_CONSTANTS[round + 1][0]);
-        multiply(&mut high, &ROUND_CONSTANTS[round + 1][1]);
+        let constant = <F as Poseidon>::FAST_PARTIAL_ROUND_CONSTANTS[round];
+        substitute_first(&mut low[0], &mut high[0], constant, |input| partial(round, input));
+        multiply(&mut low, &[Wrapping(0); SPONGE_WIDTH]);
+        multiply(&mut high, &[Wrapping(0); SPONGE_WIDTH]);
+    }
+    add(&mut low, &mut high, &after[0]);
+    for (round, constants) in (HALF_N_FULL_ROUNDS..).zip(after[1..].iter().chain([last])) {
+        full_round(state, &mut low, &mut high, constants, |inputs| full(round, inputs));
     }
     join(&low, &high, state);
 }
@@ -98,9 +114,29 @@ pub(crate) fn multiply_by_mds(state: &mut [Packed; SPONGE_WIDTH]) {
     let mut low = [[Wrapping(0); Packed::WIDTH]; SPONGE_WIDTH];
     let mut high = low;
     split(state, &mut low, &mut high);
-    multiply(&mut low, &ROUND_CONSTANTS[N_ROUNDS][0]);
-    multiply(&mut high, &ROUND_CONSTANTS[N_ROUNDS][1]);
+    multiply(&mut low, &[Wrapping(0); SPONGE_WIDTH]);
+    multiply(&mut high, &[Wrapping(0); SPONGE_WIDTH]);
     join(&low, &high, state);
+}
+
+/// A full round, in which the inputs of the S-boxes may be replaced, and the constants of the next one. `state` is room for
+/// the elements.
+#[inline(always)]
+fn full_round(
+    state: &mut [Packed; SPONGE_WIDTH],
+    low: &mut Words,
+    high: &mut Words,
+    [low_constants, high_constants]: &Constants,
+    replace: impl FnOnce(&mut [Packed; SPONGE_WIDTH]),
+) {
+    join(low, high, state);
+    replace(state);
+    for element in state.iter_mut() {
+        *element = seventh_power(*element);
+    }
+    split(state, low, high);
+    multiply(low, low_constants);
+    multiply(high, high_constants);
 }
 
 // In what follows, the loop over lanes is the outer one, or the only one: the compiler turns it into vectors.
@@ -111,16 +147,17 @@ fn seventh_power(base: Packed) -> Packed {
     square.square() * (square * base)
 }
 
-/// The S-box of a partial round, whose input may be replaced.
+/// The S-box of a partial round, whose input may be replaced, and the first element's constant of the next one.
 #[inline(always)]
 fn substitute_first(
     low: &mut [Word; Packed::WIDTH],
     high: &mut [Word; Packed::WIDTH],
+    constant: u64,
     replace: impl FnOnce(&mut Packed),
 ) {
     let mut element = Packed::from_fn(|lane| Goldilocks::new(residue(low[lane], high[lane]).0));
     replace(&mut element);
-    let element = seventh_power(element);
+    let element = seventh_power(element) + Goldilocks::new(constant);
     let lanes = element.as_slice();
     for lane in 0..Packed::WIDTH {
         let integer = Wrapping(lanes[lane].as_canonical_u64());
@@ -163,12 +200,13 @@ fn reduce(low: &mut Words, high: &mut Words) {
     }
 }
 
-/// Adds a constant to each element's half.
+/// Adds the constants.
 #[inline(always)]
-fn add(words: &mut Words, constants: &[Word; SPONGE_WIDTH]) {
+fn add(low: &mut Words, high: &mut Words, [low_constants, high_constants]: &Constants) {
     for lane in 0..Packed::WIDTH {
         for i in 0..SPONGE_WIDTH {
-            words[i][lane] += constants[i];
+            low[i][lane] += low_constants[i];
+            high[i][lane] += high_constants[i];
         }
     }
 }

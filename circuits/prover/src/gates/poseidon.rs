@@ -21,13 +21,10 @@ const FIRST_FULL_ROUNDS: usize = DELTAS + DIGEST;
 const PARTIAL_ROUNDS: usize = FIRST_FULL_ROUNDS + SPONGE_WIDTH * (HALF_N_FULL_ROUNDS - 1);
 const LAST_FULL_ROUNDS: usize = PARTIAL_ROUNDS + N_PARTIAL_ROUNDS;
 
-/// The first full round after the partial rounds.
-const LAST_HALF: usize = HALF_N_FULL_ROUNDS + N_PARTIAL_ROUNDS;
-
 /// `PoseidonGate`: the permutation of inputs whose first two digests may be swapped. Wires hold the inputs of S-boxes: each
 /// is compared with what the round before it gives, which goes on from the wire.
 ///
-/// plonky2 computes the partial rounds in another form, with sparse matrices, in which S-boxes have the same inputs.
+/// plonky2 computes the partial rounds in another form, with sparse matrices, in which the S-boxes have the same inputs.
 pub(super) fn permutation(local: Local<'_>, yield_one: &mut impl FnMut(Packed)) {
     let swap = local.wire(SWAP);
     yield_one(swap * (swap - Packed::ONE));
@@ -51,13 +48,13 @@ pub(super) fn permutation(local: Local<'_>, yield_one: &mut impl FnMut(Packed)) 
             let first = match round {
                 0 => return,
                 round if round < HALF_N_FULL_ROUNDS => FIRST_FULL_ROUNDS + SPONGE_WIDTH * (round - 1),
-                round => LAST_FULL_ROUNDS + SPONGE_WIDTH * (round - LAST_HALF),
+                round => LAST_FULL_ROUNDS + SPONGE_WIDTH * (round - HALF_N_FULL_ROUNDS),
             };
             for (i, input) in inputs.iter_mut().enumerate() {
                 replace(input, first + i);
             }
         },
-        |round, input| replace(input, PARTIAL_ROUNDS + round - HALF_N_FULL_ROUNDS),
+        |round, input| replace(input, PARTIAL_ROUNDS + round),
     );
     for (i, element) in state.iter_mut().enumerate() {
         replace(element, OUTPUTS + i);
