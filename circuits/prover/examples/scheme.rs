@@ -39,8 +39,9 @@ use plonky2::{
 const WIDTHS: [usize; 4] = [85, 135, 33, 24];
 /// The number of turns of which the fastest counts: other programs make a turn slower, never faster.
 const TURNS: usize = 7;
-/// The number of permutations in one turn.
-const PERMUTATIONS: usize = 1 << 14;
+/// The number of permutations in one turn, which is short, so that many turns are disturbed by nothing.
+const PERMUTATIONS: usize = 1 << 10;
+const PERMUTATION_TURNS: usize = 500;
 
 type Stock = PolynomialBatch<F, C, D>;
 
@@ -55,14 +56,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Runs both in turns and prints their fastest turns.
-fn compare(name: &str, mut stock: impl FnMut(), mut ours: impl FnMut()) {
+fn compare(name: &str, turns: usize, mut stock: impl FnMut(), mut ours: impl FnMut()) {
     let time = |work: &mut dyn FnMut()| {
         let start = Instant::now();
         work();
         start.elapsed()
     };
     let [mut fastest_stock, mut fastest_ours] = [Duration::MAX; 2];
-    for _ in 0..TURNS {
+    for _ in 0..turns {
         fastest_stock = fastest_stock.min(time(&mut stock));
         fastest_ours = fastest_ours.min(time(&mut ours));
     }
@@ -86,10 +87,10 @@ fn permutations() {
         let _ = black_box(state);
     };
     let poseidon2 = default_goldilocks_poseidon2_12();
-    compare(&format!("{PERMUTATIONS} permutations: Poseidon"), stock, || {
+    compare(&format!("{PERMUTATIONS} permutations: Poseidon"), PERMUTATION_TURNS, stock, || {
         packed(&PoseidonHash::permute_packed)
     });
-    compare(&format!("{PERMUTATIONS} permutations: p3's Poseidon2"), stock, || {
+    compare(&format!("{PERMUTATIONS} permutations: p3's Poseidon2"), PERMUTATION_TURNS, stock, || {
         packed(&|state| poseidon2.permute_mut(state));
     });
 }
@@ -114,6 +115,7 @@ fn commit(size: usize) -> Result<(), Box<dyn std::error::Error>> {
     our_commitment(&columns)?;
     compare(
         &format!("commit to {} columns of 2^{size} rows", WIDTHS[1]),
+        TURNS,
         || drop(black_box(stock_batch(&columns))),
         || drop(black_box(our_commitment(&columns))),
     );
@@ -130,6 +132,7 @@ fn open(size: usize) -> Result<(), Box<dyn std::error::Error>> {
     let point = <F as Extendable<D>>::Extension::rand();
     compare(
         &format!("evaluate {} polynomials of 2^{size} rows", WIDTHS[1]),
+        TURNS,
         || {
             let polynomials = stock[1].polynomials.par_iter();
             black_box(polynomials.map(|p| p.to_extension::<D>().eval(point)).collect::<Vec<_>>());
@@ -153,6 +156,7 @@ fn open(size: usize) -> Result<(), Box<dyn std::error::Error>> {
         params.config.proof_of_work_bits = bits;
         compare(
             &format!("open at 2^{size} rows, {bits} bits of grinding"),
+            TURNS,
             || {
                 let mut challenger = StockChallenger::new();
                 let mut timing = TimingTree::default();
