@@ -25,26 +25,17 @@ struct Security {
     weakest: Option<Weakest>,
 }
 
-/// The bits of the weakest circuit: of its weakest part, with FRI as conjectured and as proven.
+/// The circuit whose weakest round has the fewest bits.
 #[derive(Serialize)]
 struct Weakest {
     name: String,
-    conjectured: f64,
     proven: f64,
 }
 
 impl Security {
     fn new(circuits: Vec<SecurityReport>) -> Self {
-        let bits = |report: &SecurityReport| (report.conjectured(), report.proven());
-        let weakest = circuits.iter().min_by(|a, b| {
-            let ((conjectured, proven), other) = (bits(a), bits(b));
-            conjectured.total_cmp(&other.0).then(proven.total_cmp(&other.1))
-        });
-        let weakest = weakest.map(|report| Weakest {
-            name: report.name.clone(),
-            conjectured: report.conjectured(),
-            proven: report.proven(),
-        });
+        let weakest = circuits.iter().min_by(|a, b| a.proven().total_cmp(&b.proven()));
+        let weakest = weakest.map(|report| Weakest { name: report.name.clone(), proven: report.proven() });
         Self { circuits, weakest }
     }
 }
@@ -54,31 +45,35 @@ impl fmt::Display for Security {
         let mut table = Table::with_titles([
             ("circuit", Align::Left),
             ("rows", Align::Right),
-            ("FRI conj.", Align::Right),
-            ("FRI proven", Align::Right),
+            ("proven", Align::Right),
             ("permutation", Align::Right),
+            ("lookup", Align::Right),
             ("combination", Align::Right),
             ("evaluation", Align::Right),
-            ("lookup", Align::Right),
+            ("batching", Align::Right),
+            ("folding", Align::Right),
+            ("queries", Align::Right),
+            ("capacity conj.", Align::Right),
         ]);
         let optional = |bits: Option<f64>| bits.map_or("none".to_owned(), |bits| format!("{bits:.1}"));
         for report in &self.circuits {
             table.push([
                 report.name.clone(),
                 format!("2^{}", report.degree_bits),
-                format!("{:.1}", report.fri_conjectured),
-                format!("{:.1}", report.fri_proven),
+                format!("{:.1}", report.proven()),
                 optional(report.permutation),
+                optional(report.lookup),
                 format!("{:.1}", report.combination),
                 format!("{:.1}", report.evaluation),
-                optional(report.lookup),
+                format!("{:.1}", report.batching),
+                format!("{:.1}", report.folding),
+                format!("{:.1}", report.queries),
+                format!("{:.1}", report.capacity_conjecture),
             ]);
         }
         write!(f, "{table}")?;
         match &self.weakest {
-            Some(Weakest { name, conjectured, proven }) => {
-                write!(f, "\nweakest: {name}, {conjectured:.1} bits conjectured, {proven:.1} bits proven")
-            }
+            Some(Weakest { name, proven }) => write!(f, "\nweakest: {name}, {proven:.1} bits proven"),
             None => Ok(()),
         }
     }

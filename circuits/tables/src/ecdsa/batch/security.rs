@@ -14,7 +14,7 @@ impl BatchSize {
         let memory = 2 * (table::lookups::sides()[0].tuple.len() + 1);
         let stark = Stark {
             fri: config.fri_params(self.degree_bits()),
-            polynomials: table::num_polynomials(&config),
+            openings: table::num_openings(&config),
             challenges: config.num_challenges,
             terms: table::num_constraints() + table::num_lookup_constraints(&config),
             constraint_degree: table::CONSTRAINT_DEGREE,

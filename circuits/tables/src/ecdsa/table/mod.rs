@@ -40,9 +40,10 @@ pub fn num_lookup_constraints(config: &StarkConfig) -> usize {
     config.num_challenges * (helpers + 1 + 2 * lookups::SUMS)
 }
 
-/// Polynomials of one proof: trace, lookups, sums and quotients.
+/// Evaluations that one proof opens: trace, lookups and sums at two points, quotients at one, and the sums in the first row.
 #[must_use]
-pub fn num_polynomials(config: &StarkConfig) -> usize {
+pub fn num_openings(config: &StarkConfig) -> usize {
     let helpers = lookups::range_lookup().num_helper_columns(CONSTRAINT_DEGREE);
-    columns::COLUMNS + config.num_challenges * (helpers + lookups::SUMS + CONSTRAINT_DEGREE - 1)
+    let repeated = 2 * (helpers + lookups::SUMS) + CONSTRAINT_DEGREE - 1 + lookups::SUMS;
+    2 * columns::COLUMNS + config.num_challenges * repeated
 }
