@@ -51,7 +51,7 @@ pub(super) fn replace(
             |replay, &(_, class)| {
                 let mut found = Hints { tried: 1, ..Hints::default() };
                 for value in dishonest_values(value(&run.witness, class), mix(seed, class as u64)) {
-                    let Some(public_inputs) = replay.attempt(&[(class, value)]) else { continue };
+                    let Some(public_inputs) = replay.attempt(&[(class, value)]).accepted() else { continue };
                     if public_inputs.is_empty() {
                         found.harmless = 1;
                     } else {

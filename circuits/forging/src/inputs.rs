@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use circuits_core::layout::ElementName;
-use circuits_prover::basetypes::{F, Witness};
+use circuits_prover::basetypes::F;
 use plonky2::field::types::Field;
 use rayon::prelude::*;
 
@@ -14,7 +14,7 @@ use super::{
     model::{Model, mix, value},
     names::Group,
     overwrite::{Census, dishonest_values},
-    replay::Replay,
+    replay::{Replay, Verdict},
     report::{Hole, Kind},
     run::{INPUT, Run},
 };
@@ -47,8 +47,16 @@ struct Accepted<'s> {
     fields: BTreeSet<&'s str>,
 }
 
-/// What the circuit accepts in place of each class, with one honest input.
-type Trials<'s> = BTreeMap<usize, Vec<Accepted<'s>>>;
+/// What the circuit makes of the values tried in place of an input's.
+#[derive(Default)]
+struct Trial<'s> {
+    accepted: Vec<Accepted<'s>>,
+    /// Values that are not accepted and that a generator fails on, and how.
+    failed: Vec<(F, String)>,
+}
+
+/// The trials of each class, with one honest input.
+type Trials<'s> = BTreeMap<usize, Trial<'s>>;
 
 /// What inputs have in common that are judged together.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +66,13 @@ enum Key<'g> {
     Alone(usize),
     /// Parts of proofs and keys, which the recursive verifier reads.
     Proofs,
+}
+
+impl Trial<'_> {
+    /// Whether constraints refuse every value, and no generator is to blame.
+    fn is_refused(&self) -> bool {
+        self.accepted.is_empty() && self.failed.is_empty()
+    }
 }
 
 /// The inputs to replace, by what they are.
@@ -81,33 +96,6 @@ pub(super) struct Subject<'m, 'c> {
     pub(super) seed: u64,
 }
 
-/// The run of `witness` in which generators set the public inputs that they can set, even if the input sets them too: so
-/// the statement follows what changes. `None` if that is no other run, or not a good one.
-pub(super) fn leave_to_generators<'c>(
-    model: &Model<'c>,
-    census: &Census,
-    witness: &Witness,
-    run: &Run<'c>,
-) -> Option<Run<'c>> {
-    let outputs = run.outputs.iter().flatten();
-    let computed: BTreeSet<usize> = outputs
-        .copied()
-        .filter(|&class| census.is_public_input(class) && run.set_at[class] == INPUT)
-        .collect();
-    if computed.is_empty() {
-        return None;
-    }
-    let mut rest = Witness::new();
-    rest.target_values = witness
-        .target_values
-        .iter()
-        .filter(|(target, _)| !computed.contains(&model.class(**target)))
-        .map(|(&target, &value)| (target, value))
-        .collect();
-    let again = Run::new(model, &rest, &BTreeMap::new());
-    (again.trouble.is_none() && again.violation(model).is_none()).then_some(again)
-}
-
 impl Subject<'_, '_> {
     /// Replaces inputs in each of `runs`, one at a time.
     pub(super) fn replace(&self, runs: &[&Run<'_>]) -> Inputs {
@@ -119,11 +107,11 @@ impl Subject<'_, '_> {
         let trials: Vec<Trials<'_>> = runs.iter().map(|run| self.attempt(run, &classes)).collect();
 
         let mut found = Inputs { tried: trials.iter().map(BTreeMap::len).sum(), ..Inputs::default() };
-        for (&class, accepted) in trials.iter().flatten() {
+        for (&class, trial) in trials.iter().flatten() {
             let index = self.census.public_input(class);
-            found
-                .loose
-                .extend(index.filter(|index| accepted.iter().any(|change| change.positions == [*index])));
+            found.loose.extend(
+                index.filter(|index| trial.accepted.iter().any(|change| change.positions == [*index])),
+            );
         }
         for members in groups.values() {
             found.holes.extend(self.judge(members, runs, &trials));
@@ -172,12 +160,20 @@ impl Subject<'_, '_> {
                 || Replay::new(self.model, self.census, run, self.dependencies),
                 |replay, class| {
                     let values = dishonest_values(value(&run.witness, class), mix(self.seed, class as u64));
-                    let accepted = values.into_iter().filter_map(|value| {
-                        let positions = replay.attempt(&[(class, value)])?;
-                        let fields = positions.iter().map(|&index| self.statement[index].path.as_str());
-                        Some(Accepted { value, fields: fields.collect(), positions })
-                    });
-                    (class, accepted.collect())
+                    let mut trial = Trial::default();
+                    for value in values {
+                        match replay.attempt(&[(class, value)]) {
+                            Verdict::Accepted(positions) => {
+                                let fields =
+                                    positions.iter().map(|&index| self.statement[index].path.as_str());
+                                let fields = fields.collect();
+                                trial.accepted.push(Accepted { value, fields, positions });
+                            }
+                            Verdict::Refused => {}
+                            Verdict::Failed(reason) => trial.failed.push((value, reason)),
+                        }
+                    }
+                    (class, trial)
                 },
             )
             .collect()
@@ -191,16 +187,28 @@ impl Subject<'_, '_> {
             })
         };
         let changes: Vec<_> = tried()
-            .flat_map(|(input, class, accepted)| {
-                accepted.iter().map(move |accepted| Change { input, class, accepted })
+            .flat_map(|(input, class, trial)| {
+                trial.accepted.iter().map(move |accepted| Change { input, class, accepted })
             })
             .collect();
         // With some honest input nothing else is accepted, so the circuit compares it with something.
-        let is_bound = tried().any(|(_, _, accepted)| accepted.is_empty());
+        let is_bound = tried().any(|(_, _, trial)| trial.is_refused());
         let fields: BTreeSet<&str> =
             changes.iter().flat_map(|change| change.accepted.fields.iter().copied()).collect();
 
         let mut holes = vec![];
+        if !is_bound && changes.is_empty() {
+            let mut failures = tried().flat_map(|(input, class, trial)| {
+                trial.failed.iter().map(move |(value, reason)| (input, class, *value, reason.clone()))
+            });
+            holes.extend(failures.next().map(|(input, class, value, reason)| Hole::Untested {
+                input,
+                class: self.census.describe(self.model, Some(runs[input]), class),
+                value,
+                reason,
+            }));
+            return holes;
+        }
         let mut add = |kind, change: Option<&Change<'_>>| {
             holes.extend(change.map(|change| self.hole(kind, runs, change)));
         };
@@ -302,7 +310,7 @@ impl Subject<'_, '_> {
             let positions = runs.iter().filter(|from| is_set(from, class)).find_map(|from| {
                 let borrowed = idle.iter().map(|&idle| (idle, value(&from.witness, idle)));
                 let values: Vec<_> = borrowed.chain([(class, F::ONE)]).collect();
-                replay.attempt(&values).filter(|positions| !positions.is_empty())
+                replay.attempt(&values).accepted().filter(|positions| !positions.is_empty())
             })?;
             let fields = positions.iter().map(|&index| self.statement[index].path.as_str()).collect();
             let accepted = Accepted { value: F::ONE, positions, fields };
@@ -314,7 +322,7 @@ impl Subject<'_, '_> {
     /// The inputs that can be changed in this run without effect.
     fn idle(&self, groups: &Groups<'_>, run: &Run<'_>, trials: &Trials<'_>) -> Vec<usize> {
         let is_idle = |class: &usize| {
-            trials.get(class).is_none_or(|accepted| {
+            trials.get(class).is_none_or(|Trial { accepted, .. }| {
                 !accepted.is_empty() && accepted.iter().all(|accepted| accepted.positions.is_empty())
             })
         };
@@ -337,8 +345,10 @@ fn is_set(run: &Run<'_>, class: usize) -> bool {
 fn is_flag(members: &[usize], runs: &[&Run<'_>], trials: &[Trials<'_>]) -> bool {
     let is_bit = |value: F| value == F::ZERO || value == F::ONE;
     let values = || runs.iter().flat_map(|run| members.iter().map(|&class| value(&run.witness, class)));
-    let mut accepted =
-        trials.iter().flat_map(|trials| members.iter().filter_map(|class| trials.get(class))).flatten();
+    let mut accepted = trials
+        .iter()
+        .flat_map(|trials| members.iter().filter_map(|class| trials.get(class)))
+        .flat_map(|trial| &trial.accepted);
     values().all(is_bit)
         && values().any(|value| value == F::ONE)
         && values().any(|value| value == F::ZERO)

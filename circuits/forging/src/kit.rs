@@ -16,8 +16,9 @@ use plonky2::{field::types::Field as _, iop::target::Target};
 
 use super::{
     exceptions::Exception,
+    following::leave_to_generators,
     hints,
-    inputs::{Subject, leave_to_generators},
+    inputs::Subject,
     model::{Model, mix},
     names::Names,
     overwrite::{self, Census},
@@ -71,8 +72,7 @@ pub(super) fn examine<'c>(
     let mut report = Report { name, inputs: witnesses.len(), rows: model.num_rows(), ..Report::default() };
     let runs: Vec<_> = witnesses.iter().map(|witness| Run::new(model, witness, &BTreeMap::new())).collect();
     for (input, run) in runs.iter().enumerate() {
-        let violation = run.violation(model).map(|violation| violation.to_string());
-        if let Some(reason) = run.trouble.clone().or(violation) {
+        if let Some(reason) = run.problem(model) {
             report.holes.push(Hole::Honest { input, reason });
         }
     }
@@ -249,11 +249,19 @@ impl Settings {
         witnesses: &[Witness],
         runs: &[Run<'c>],
     ) {
-        let following: Vec<_> = witnesses
-            .iter()
-            .zip(runs)
-            .map(|(witness, run)| leave_to_generators(subject.model, subject.census, witness, run))
-            .collect();
+        let mut following = vec![];
+        for (input, (witness, run)) in witnesses.iter().zip(runs).enumerate() {
+            match leave_to_generators(subject.model, subject.census, witness, run) {
+                Ok(run) => following.push(run),
+                Err(problem) => {
+                    let reason = format!("without the public inputs that generators can set: {problem}");
+                    report.holes.push(Hole::Honest { input, reason });
+                }
+            }
+        }
+        if following.len() < runs.len() {
+            return;
+        }
         let runs: Vec<_> =
             following.iter().zip(runs).map(|(following, run)| following.as_ref().unwrap_or(run)).collect();
         let mut found = subject.replace(&runs);

@@ -2,6 +2,7 @@
 
 mod exceptions;
 pub mod fixtures;
+mod following;
 mod forgery;
 mod hints;
 mod inputs;

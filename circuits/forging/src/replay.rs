@@ -14,6 +14,27 @@ use super::{
     run::{INPUT, Run, UNSET},
 };
 
+/// What the circuit makes of a change.
+pub(super) enum Verdict {
+    /// It accepts; the public inputs at these positions change with it.
+    Accepted(Vec<usize>),
+    /// A constraint is violated.
+    Refused,
+    /// A constraint is violated, but a generator failed on the change, for the reason given: the values that it left as
+    /// they were may be all that is wrong.
+    Failed(String),
+}
+
+impl Verdict {
+    /// The public inputs that change, if the circuit accepts.
+    pub(super) fn accepted(self) -> Option<Vec<usize>> {
+        match self {
+            Self::Accepted(positions) => Some(positions),
+            Self::Refused | Self::Failed(_) => None,
+        }
+    }
+}
+
 /// A copy of a run in which one value is changed at a time.
 pub(super) struct Replay<'m, 'c> {
     model: &'m Model<'c>,
@@ -25,6 +46,8 @@ pub(super) struct Replay<'m, 'c> {
     changed: BTreeMap<usize, Option<F>>,
     /// Positions of the generators that must run again.
     queue: BTreeSet<u32>,
+    /// The first generator that fails on a change, and why.
+    failure: Option<String>,
 }
 
 impl<'m, 'c> Replay<'m, 'c> {
@@ -34,13 +57,12 @@ impl<'m, 'c> Replay<'m, 'c> {
         run: &'m Run<'c>,
         dependencies: &'m [Vec<Vec<usize>>],
     ) -> Self {
-        let (changed, queue) = Default::default();
-        Self { model, census, run, dependencies, witness: run.witness.clone(), changed, queue }
+        let (changed, queue, failure) = Default::default();
+        Self { model, census, run, dependencies, witness: run.witness.clone(), changed, queue, failure }
     }
 
-    /// Gives these classes these values. Returns the positions of the public inputs that change with them; `None` if a
-    /// constraint is violated. All of them are set by the input, or there is one.
-    pub(super) fn attempt(&mut self, values: &[(usize, F)]) -> Option<Vec<usize>> {
+    /// Gives these classes these values. All of them are set by the input, or there is one.
+    pub(super) fn attempt(&mut self, values: &[(usize, F)]) -> Verdict {
         let mut at = INPUT;
         let mut touched = vec![];
         for &(class, value) in values {
@@ -55,11 +77,16 @@ impl<'m, 'c> Replay<'m, 'c> {
             broken = self.is_broken(&touched, at);
         }
         let changed = if broken { None } else { self.judge() };
+        let failure = self.failure.take();
         self.queue.clear();
         for (class, honest) in std::mem::take(&mut self.changed) {
             self.witness.values[class] = honest;
         }
-        changed
+        match (changed, failure) {
+            (Some(positions), _) => Verdict::Accepted(positions),
+            (None, Some(reason)) => Verdict::Failed(reason),
+            (None, None) => Verdict::Refused,
+        }
     }
 
     fn change(&mut self, class: usize, value: F) {
@@ -74,12 +101,18 @@ impl<'m, 'c> Replay<'m, 'c> {
         }
     }
 
-    /// Runs a generator again. Where it panics the old values stay; where another one set a class first, that value
+    /// Runs a generator again. Where it fails the old values stay; where another one set a class first, that value
     /// stays. The constraints judge.
     fn rerun(&mut self, at: u32, touched: &mut Vec<usize>) {
         let generator = &self.model.generators[self.run.order[at as usize - 1]].0;
         let mut buffer = GeneratedValues::empty();
-        if contained(|| generator.run(&self.witness, &mut buffer)) != Ok(true) {
+        let failure = match contained(|| generator.run(&self.witness, &mut buffer)) {
+            Ok(true) => None,
+            Ok(false) => Some("it refuses what it reads".to_owned()),
+            Err(panic) => Some(panic),
+        };
+        if let Some(failure) = failure {
+            self.failure.get_or_insert_with(|| format!("{}: {failure}", generator.id()));
             return;
         }
         for (target, new) in buffer.target_values {

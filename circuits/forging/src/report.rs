@@ -64,7 +64,7 @@ impl fmt::Display for ClassInfo {
     }
 }
 
-/// What kind of hole, for exceptions. The last five are about an input that is changed alone, with everything that
+/// What kind of hole, for exceptions. The last six are about an input that is changed alone, with everything that
 /// follows from it computed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -90,16 +90,21 @@ pub enum Kind {
     Unranged,
     /// A flag that can be set although another one is, which no honest input does.
     Together,
+    /// See [`Hole::Untested`].
+    Untested,
 }
 
 impl Kind {
-    /// Whether it is one of the last five.
+    /// Whether it is one of the last six.
     pub(super) const fn is_of_an_input(self) -> bool {
         match self {
             Self::Unset | Self::Unconnected | Self::Free | Self::Forged => false,
-            Self::Unstated | Self::MessagesOnly | Self::Unfollowable | Self::Unranged | Self::Together => {
-                true
-            }
+            Self::Unstated
+            | Self::MessagesOnly
+            | Self::Unfollowable
+            | Self::Unranged
+            | Self::Together
+            | Self::Untested => true,
         }
     }
 }
@@ -107,7 +112,8 @@ impl Kind {
 /// A way in for a dishonest prover.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hole {
-    /// An honest input is not a witness: what follows would show nothing.
+    /// An honest input is not a witness, as it is or without the public inputs that generators can set: what follows would
+    /// show nothing.
     Honest {
         /// Which input.
         input: usize,
@@ -148,7 +154,7 @@ pub enum Hole {
     },
     /// An input that was changed alone, with everything that follows from it computed again.
     Input {
-        /// Of the last five.
+        /// Of the last six, but [`Kind::Untested`].
         kind: Kind,
         /// Which honest input it was changed in.
         input: usize,
@@ -160,6 +166,18 @@ pub enum Hole {
         changes: Vec<String>,
         /// The other flag of [`Kind::Together`].
         with: Option<TargetName>,
+    },
+    /// Nothing shows whether the circuit compares this input with anything: no other value is accepted, and with every
+    /// honest input an honest generator fails on some. A dishonest prover has others.
+    Untested {
+        /// Which honest input it was changed in.
+        input: usize,
+        /// The class, with its honest value.
+        class: ClassInfo,
+        /// A value that a generator fails on.
+        value: F,
+        /// Which generator fails, and how.
+        reason: String,
     },
     /// An exception for a hole that the circuit does not have.
     Unneeded {
@@ -196,6 +214,7 @@ impl Hole {
             Self::Free { class, .. } => Some((Kind::Free, class)),
             Self::Forged { class, .. } => Some((Kind::Forged, class)),
             Self::Input { kind, class, .. } => Some((*kind, class)),
+            Self::Untested { class, .. } => Some((Kind::Untested, class)),
             Self::Honest { .. } | Self::Unneeded { .. } | Self::Proven { .. } => None,
         }
     }
@@ -225,6 +244,9 @@ impl fmt::Display for Hole {
                     _ => write!(f, "{kind:?}")?,
                 }
                 write!(f, ": with input {input}, {value} is accepted and changes {changes:?}: {class}")
+            }
+            Self::Untested { input, class, value, reason } => {
+                write!(f, "not tested: with input {input}, a generator fails on {value}: {reason}: {class}")
             }
             Self::Unneeded { kind, field } => write!(f, "`{field}` has an exception and is not {kind:?}"),
             Self::Proven { input, class, value } => {

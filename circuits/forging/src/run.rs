@@ -145,6 +145,11 @@ impl<'c> Run<'c> {
             .find_map_first(|row| model.violation(row, &self.witness, None, &self.public_inputs_hash))
     }
 
+    /// What is wrong with it, if it is not a good witness.
+    pub(super) fn problem(&self, model: &Model<'_>) -> Option<String> {
+        self.trouble.clone().or_else(|| Some(self.violation(model)?.to_string()))
+    }
+
     /// The generator that set `class`, and which of its outputs that is.
     pub(super) fn origin(&self, class: usize) -> Option<(usize, usize)> {
         let at = self.set_at[class];
