@@ -1,8 +1,9 @@
 //! Progress on standard error, and the request to stop.
 
 use std::{
+    collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -92,21 +93,39 @@ pub(crate) fn progress(options: Options) -> Box<dyn Progress> {
     Box::new(Terminal { bar: bar(0) })
 }
 
-/// The progress over keys: a bar if standard error is a terminal, and a line for each key that is made otherwise.
+/// The things that there are to do, by name, as far as they are known, and those that are begun.
+struct Tally {
+    known: BTreeSet<String>,
+    begun: BTreeSet<String>,
+}
+
+impl Tally {
+    /// Begins `name`. Returns how many are begun, and how many there are: one more than before if `name` was unknown.
+    fn begin(&mut self, name: &str) -> (usize, usize) {
+        self.known.insert(name.to_owned());
+        self.begun.insert(name.to_owned());
+        (self.begun.len(), self.known.len())
+    }
+}
+
+/// The progress over keys or their files: a bar if standard error is a terminal, and a line for each key that is made
+/// otherwise.
 pub(crate) struct KeyProgress {
     bar: ProgressBar,
+    tally: Arc<Mutex<Tally>>,
     quiet: bool,
 }
 
 impl KeyProgress {
-    /// The progress over `keys` circuits.
-    pub(crate) fn new(options: Options, keys: usize) -> Self {
+    /// The progress over the circuits or files called `names`, and over others that turn up.
+    pub(crate) fn new(options: Options, names: BTreeSet<String>) -> Self {
         let quiet = options.quiet;
-        Self { bar: if quiet { ProgressBar::hidden() } else { bar(keys) }, quiet }
+        let bar = if quiet { ProgressBar::hidden() } else { bar(names.len()) };
+        Self { bar, tally: Arc::new(Mutex::new(Tally { known: names, begun: BTreeSet::new() })), quiet }
     }
 
     pub(crate) fn start(&self, name: &str) {
-        self.bar.set_message(name.to_owned());
+        begin(&self.bar, &self.tally, name);
     }
 
     pub(crate) fn done(&self) {
@@ -115,12 +134,11 @@ impl KeyProgress {
 
     /// A listener that shows what is being made, and warns of stores that do not work.
     pub(crate) fn listener(&self) -> Listener {
-        let (bar, quiet) = (self.bar.clone(), self.quiet);
+        let (bar, tally, quiet) = (self.bar.clone(), Arc::clone(&self.tally), self.quiet);
         Arc::new(move |event| match event {
             Event::Making { identifier } => {
-                bar.set_message(identifier.clone());
+                let (number, all) = begin(&bar, &tally, identifier);
                 if bar.is_hidden() && !quiet {
-                    let (number, all) = (bar.position() + 1, bar.length().unwrap_or_default());
                     eprintln!("{number}/{all} {identifier}: making its keys");
                 }
             }
@@ -134,6 +152,14 @@ impl Drop for KeyProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Begins `name`, and shows it in the bar. Returns what [`Tally::begin`] does.
+fn begin(bar: &ProgressBar, tally: &Mutex<Tally>, name: &str) -> (usize, usize) {
+    let (number, all) = tally.lock().unwrap_or_else(PoisonError::into_inner).begin(name);
+    bar.set_length(all as u64);
+    bar.set_message(name.to_owned());
+    (number, all)
 }
 
 /// A listener that prints what becomes of keys, for commands whose progress is about proofs.
@@ -172,4 +198,19 @@ pub(crate) fn jobs(asked: Option<usize>) -> usize {
     const MEMORY: u64 = 6 << 30;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     asked.unwrap_or_else(|| batcher_job::prove::jobs_for(MEMORY, cores)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_begun_is_never_more_than_there_is() {
+        let known = ["one", "two"].map(str::to_owned).into();
+        let mut tally = Tally { known, begun: BTreeSet::new() };
+        assert_eq!(tally.begin("two"), (1, 2));
+        assert_eq!(tally.begin("three"), (2, 3), "one that was unknown");
+        assert_eq!(tally.begin("two"), (2, 3), "made again");
+        assert_eq!(tally.begin("one"), (3, 3));
+    }
 }

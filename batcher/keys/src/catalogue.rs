@@ -1,13 +1,16 @@
 //! The catalogue of circuits: a walk over every circuit that this workspace ships.
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use batcher_circuits::{
     messages::MessageSegment,
     segment::{SegmentCircuit, SegmentLeaf, segment_fold},
     superblock::SuperblockDefinition,
 };
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys};
-use circuits_core::Digest;
-use circuits_keys::CircuitCache;
+use circuits_core::{CircuitError, Digest};
+use circuits_keys::{AnyDefinition, CircuitCache, pins::Pins};
+use circuits_protocol::wrap::STAGES;
 use environments_core::walk::{Visitor, Walk, WalkError};
 use environments_kinds::KINDS;
 
@@ -17,10 +20,18 @@ use environments_kinds::KINDS;
 /// # Errors
 /// The visitor's, or that of a circuit that cannot be built.
 pub fn visit_all(cache: &CircuitCache, visitor: &mut dyn Visitor) -> Result<(), WalkError> {
-    let mut walk = Walk::new(cache, visitor);
-    environments(&mut walk)?;
-    segments(&mut walk)?;
-    superblocks(&mut walk, PinnedKeys::embedded().key_set().root())
+    walk_all(&mut Walk::new(cache, visitor))
+}
+
+fn walk_all(walk: &mut Walk<'_>) -> Result<(), WalkError> {
+    environments(walk)?;
+    batcher(walk)
+}
+
+/// Visits the batcher's circuits. The superblock circuits are those over the embedded segment set.
+fn batcher(walk: &mut Walk<'_>) -> Result<(), WalkError> {
+    segments(walk)?;
+    superblocks(walk, PinnedKeys::embedded().key_set().root())
 }
 
 /// Visits the circuits of every kind of environment.
@@ -42,38 +53,72 @@ pub(crate) fn superblocks(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkE
     SuperblockCircuit::all().try_for_each(|circuit| walk.circuit(SuperblockDefinition::new(circuit, root)))
 }
 
+/// The names of all circuits that a walk visits, as far as they are known before: of the hops, those that `pins` have.
+///
+/// # Errors
+/// If a circuit is built for it and does not fit its shape.
+pub fn expected(pins: &Pins) -> Result<BTreeSet<String>, CircuitError> {
+    let [hop, _] = STAGES;
+    let is_hop = |name: &str| name.rsplit('-').next() == Some(hop);
+    let offered = offered(&CircuitCache::default(), walk_all)?.into_iter();
+    Ok(offered.filter(|name| !is_hop(name) || pins.get(name).is_some()).collect())
+}
+
+/// The names of the batcher's circuits.
+///
+/// # Errors
+/// As [`expected`].
+pub fn batcher_names() -> Result<BTreeSet<String>, CircuitError> {
+    Ok(offered(&CircuitCache::default(), batcher)?.into_iter().collect())
+}
+
+/// Wants no circuit and records every name that it is asked about.
+#[derive(Default)]
+struct Names(RefCell<Vec<String>>);
+
+impl Visitor for Names {
+    fn wants(&self, name: &str) -> bool {
+        self.0.borrow_mut().push(name.to_owned());
+        false
+    }
+
+    fn visit(&mut self, _: &CircuitCache, _: Box<dyn AnyDefinition>) -> Result<(), WalkError> {
+        Err(WalkError::Stopped)
+    }
+}
+
+/// The names of the circuits that `walk` offers, in its order. No circuit is built, and only then is it known whether a
+/// kernel needs a hop: that of every kernel is among them.
+///
+/// # Errors
+/// If `walk` builds a circuit that does not fit its shape.
+fn offered(
+    cache: &CircuitCache,
+    walk: impl FnOnce(&mut Walk<'_>) -> Result<(), WalkError>,
+) -> Result<Vec<String>, CircuitError> {
+    let mut names = Names::default();
+    match walk(&mut Walk::new(cache, &mut names)) {
+        Err(WalkError::Circuit(error)) => Err(error),
+        // What is not wanted is not visited, so nothing stops the walk.
+        Ok(()) | Err(WalkError::Stopped) => Ok(names.0.into_inner()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{cell::RefCell, sync::Arc};
+    use std::sync::Arc;
 
-    use circuits_keys::{AnyDefinition, pins::Pin};
+    use circuits_keys::pins::Pin;
     use circuits_protocol::key_set::KeySet;
 
     use super::*;
     use crate::pins::embedded;
 
-    /// Wants no circuit and records every name that it is asked about.
-    #[derive(Default)]
-    struct Names(RefCell<Vec<String>>);
-
-    impl Visitor for Names {
-        fn wants(&self, name: &str) -> bool {
-            self.0.borrow_mut().push(name.to_owned());
-            false
-        }
-
-        fn visit(&mut self, _: &CircuitCache, definition: Box<dyn AnyDefinition>) -> Result<(), WalkError> {
-            panic!("{} was not asked for", definition.identifier())
-        }
-    }
-
     /// The names of all circuits, in the order of the walk.
     fn names() -> Vec<String> {
         let keys = CircuitCache::default()
             .with_listener(Arc::new(|event| panic!("nothing is asked for: {event:?}")));
-        let mut names = Names::default();
-        visit_all(&keys, &mut names).expect("nothing is built");
-        names.0.into_inner()
+        offered(&keys, walk_all).expect("nothing is built")
     }
 
     #[test]
@@ -82,6 +127,24 @@ mod tests {
         for pin in &embedded().expect("well-formed").circuit {
             assert!(offered.contains(&pin.name), "{} is not offered", pin.name);
         }
+    }
+
+    #[test]
+    fn what_a_walk_will_visit_is_known_before_but_for_hops_without_a_pin() {
+        let pins = embedded().expect("well-formed");
+        let pinned: BTreeSet<_> = pins.circuit.iter().map(|pin| pin.name.clone()).collect();
+        assert_eq!(expected(&pins).expect("nothing is built"), pinned);
+        let batcher = batcher_names().expect("nothing is built");
+        assert_eq!(batcher.len(), SegmentCircuit::all().count() + SuperblockCircuit::all().count());
+        assert!(batcher.is_subset(&pinned));
+
+        let (first, others) = pins.circuit.split_first().expect("a circuit");
+        let gone = Pin { name: "gone".to_owned(), ..first.clone() };
+        let hops = |pin: &&Pin| pin.name.ends_with("-hop");
+        let older = Pins::new(others.iter().filter(|pin| !hops(pin)).cloned().chain([gone]));
+        let unknown: BTreeSet<_> = pins.circuit.iter().filter(hops).map(|pin| pin.name.clone()).collect();
+        let known = expected(&older).expect("nothing is built");
+        assert!(!unknown.is_empty() && known == pinned.difference(&unknown).cloned().collect());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use circuits_files::text::shown;
-use circuits_keys::{CircuitCache, KeyFile, KeyFileError, StoreError};
+use circuits_keys::{CircuitCache, Header, KeyFile, KeyFileError, StoreError};
 use serde::Serialize;
 
 use super::files::{headers, pins_of};
@@ -79,10 +79,10 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let stores = config.stores()?;
     let headers = headers(&pins);
     let (mut checked, mut problems) = (0, vec![]);
-    let progress = KeyProgress::new(options, headers.len());
+    let progress = KeyProgress::new(options, headers.iter().map(Header::file_name).collect());
     for header in &headers {
         let name = header.file_name();
-        progress.start(&header.kind.identifier);
+        progress.start(&name);
         for store in &stores {
             // A store that cannot be read hides no other.
             match store.read(&name, header.file_limit()) {

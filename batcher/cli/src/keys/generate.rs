@@ -113,7 +113,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let pins = embedded()?;
     let wanted = wanted(&pins, only)?;
     let generated = {
-        let progress = KeyProgress::new(options, wanted.len());
+        let progress = KeyProgress::new(options, wanted.clone());
         let cache = batcher_keys::open(&config, progress.listener())?;
         let generated = Generated { made: vec![], found: 0 };
         let mut generator = Generator { wanted: &wanted, progress: &progress, generated };
