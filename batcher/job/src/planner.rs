@@ -117,8 +117,8 @@ impl Default for Planner {
 }
 
 impl Planner {
-    /// Chooses blocks. Each environment's blocks form one chain from where `state` left it. Environments take turns, by
-    /// id, and each superblock begins with the turn of another one: in its turn an environment adds its next block, if its
+    /// Chooses blocks. Each environment's blocks form one chain from where `state` left it. Those that have blocks take turns, by
+    /// id, and each superblock begins one place further on: in its turn an environment adds its next block, if its
     /// messages can be moved by then and the superblock has room for them. Of several blocks that continue the same state,
     /// the one is tried first that leads furthest, with those that follow it, and of these the one with the lowest statement
     /// digest; another one takes its place only if no environment can add its first choice. A block that cannot come is left

@@ -11,8 +11,8 @@
 //!
 //! # The approach
 //!
-//! The environments take turns, in the order of their ids; the first superblock begins with the lowest one, and each later
-//! superblock with the next one that has blocks. In each round an environment adds the first of the alternatives that
+//! The environments that have blocks take turns, in the order of their ids; the first superblock begins with the lowest one,
+//! and each later superblock one place further on. In each round an environment adds the first of the alternatives that
 //! continue it, if its messages can be moved by then; otherwise what keeps it is recorded as its *obstacle*. Adding a block
 //! never takes a possibility away from another environment, unless there is no room left: balances are changed by their own
 //! environment's blocks only, and a message has one consumer.
