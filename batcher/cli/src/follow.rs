@@ -45,8 +45,10 @@ pub(crate) struct Arguments {
     genesis: Option<u64>,
     /// Apply nothing that `verify --trust` would refuse with this file.
     ///
-    /// The file's start state must have led to the latest state of the directory. Without this flag, the answer is relative
-    /// to that state, to the registries that the superblocks name, and to the embedded keys.
+    /// The file's start state must have led to the latest state of the directory. With `l1_inbox` in the file, the bundles
+    /// must lead to a superblock that has consumed exactly these deposits: a part of the chain that ends earlier is refused,
+    /// and so is what consumes more. Without this flag, the answer is relative to that state, to the registries that the
+    /// superblocks name, and to the embedded keys.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
     /// Compare the deposits with L1's queue in this file.

@@ -6,22 +6,27 @@
 //!
 //! Each bundle is verified as `verify` does, and no proof is made. A bundle that is refused, that comes too early, or that
 //! the chain has already, stops none of those that do not need it.
+//!
+//! A bundle can have 16 MiB, and ten thousand can be followed at a time. Only their statements stay in memory: a bundle that
+//! is applied is read once more when its turn comes, and must then have the same statement.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use batcher_circuits::{
     follow::{FollowError, follow},
     state::SuperblockState,
 };
 use batcher_verify::{
-    bundle::SuperblockBundle,
     keys::PinnedKeys,
     trust::Trust,
     verify::{MAX_FILES, Opened, VerifyError, open},
 };
-use bridge_core::Message;
 use circuits_core::Digest;
 use circuits_files::file::FileError;
+use circuits_protocol::statement::SuperblockStatement;
 use plonky2::field::types::PrimeField64;
 use thiserror::Error;
 
@@ -100,6 +105,9 @@ pub enum Refusal {
     /// Two valid superblocks continue one state, and L1 has accepted one of them at most.
     #[error("{other} continues the same state with another superblock {number}; give only the one that L1 accepted", other = .other.display())]
     Rival { number: u64, other: PathBuf },
+    /// The file was replaced after it was verified.
+    #[error("{path}: it had another superblock when it was verified; give it again once nobody writes it", path = .path.display())]
+    Replaced { path: PathBuf },
     /// What the bundle publishes does not lead on from the state.
     #[error("superblock {number}: {source}")]
     Follow { number: u64, source: FollowError },
@@ -112,6 +120,7 @@ impl Refusal {
         match self {
             Self::Invalid(error) => error.is_invalid(),
             Self::OtherChain { .. } | Self::Rival { .. } | Self::Follow { .. } => true,
+            Self::Replaced { .. } => false,
         }
     }
 }
@@ -130,10 +139,9 @@ pub enum FollowerError {
     State(#[from] StatesError),
 }
 
-/// A superblock that is valid on its own.
+/// A superblock that is valid on its own, without what it publishes.
 struct Candidate {
     opened: Opened,
-    bundle: SuperblockBundle,
 }
 
 impl Candidate {
@@ -148,11 +156,6 @@ impl Candidate {
     /// Whether it continues the state that superblock `number` led to.
     fn continues(&self, number: u64, state: Digest) -> bool {
         self.number() == number + 1 && self.opened.statement().previous_state == state
-    }
-
-    /// Whether its deposits are the next ones of L1's queue, which has these beyond those consumed.
-    fn takes_next_of(&self, pending: &[Message]) -> bool {
-        pending.starts_with(&self.bundle.deposits)
     }
 
     fn decided(self, decision: Decision) -> Considered {
@@ -190,16 +193,14 @@ impl Follower<'_> {
         let mut unremoved = vec![];
         let mut links = chain.into_iter();
         for candidate in links.by_ref() {
-            match follow(states.latest(), &candidate.bundle) {
+            match self.next_state(states.latest(), &candidate) {
                 Ok(state) => {
                     states.check(&state)?;
                     unremoved = states.advance(state)?;
                     let reached = candidate.opened.statement().new_state;
                     superblocks.push(candidate.decided(Decision::Applied(reached)));
                 }
-                Err(source) => {
-                    let number = candidate.number();
-                    let refusal = Refusal::Follow { number, source };
+                Err(refusal) => {
                     superblocks.push(candidate.decided(Decision::Refused(refusal)));
                     break;
                 }
@@ -222,9 +223,16 @@ impl Follower<'_> {
 
     /// Reads and verifies a bundle on its own.
     fn open(&self, path: &Path) -> Result<Candidate, VerifyError> {
-        let (opened, bundle) = open(path.to_owned(), self.trust, self.keys)?;
+        let (opened, _) = open(path.to_owned(), self.trust, self.keys)?;
         self.trust.map_or(Ok(()), |trust| opened.check_trusted(trust))?;
-        Ok(Candidate { opened, bundle })
+        Ok(Candidate { opened })
+    }
+
+    /// Reads the bundle of a candidate again. Returns the state after it.
+    fn next_state(&self, state: &SuperblockState, candidate: &Candidate) -> Result<SuperblockState, Refusal> {
+        let (opened, bundle) = open(candidate.path(), self.trust, self.keys)?;
+        check_same(opened.path(), candidate.opened.statement(), opened.statement())?;
+        follow(state, &bundle).map_err(|source| Refusal::Follow { number: candidate.number(), source })
     }
 
     /// Takes those candidates that continue `state` one after the other, as far as their deposits are L1's. What cannot be
@@ -237,11 +245,15 @@ impl Follower<'_> {
     ) -> Vec<Candidate> {
         let mut chain: Vec<Candidate> = vec![];
         let (mut number, mut reached) = (u64::from(state.number), state.commitment());
-        let mut pending = self.queue.and_then(|queue| queue.pending(state.l1_inbox).ok());
+        let inboxes: Option<HashSet<Digest>> = self.queue.map(|queue| queue.inboxes().collect());
         loop {
             let is_next = |one: &mut Candidate| one.continues(number, reached);
             // L1 accepts no superblock with other deposits than its own: that is no rival of one that it accepts.
-            let is_possible = |one: &Candidate| pending.is_none_or(|pending| one.takes_next_of(pending));
+            let is_possible = |one: &Candidate| {
+                inboxes
+                    .as_ref()
+                    .is_none_or(|inboxes| inboxes.contains(&one.opened.statement().l1_inbox_after))
+            };
             let (mut next, others): (Vec<_>, Vec<_>) =
                 candidates.extract_if(.., is_next).partition(is_possible);
             decided.extend(others.into_iter().map(|one| {
@@ -255,12 +267,11 @@ impl Follower<'_> {
             chain.append(&mut next);
             if let Some(last) = chain.last() {
                 (number, reached) = (last.number(), last.opened.statement().new_state);
-                pending = pending.and_then(|pending| pending.get(last.bundle.deposits.len()..));
             }
         }
         // What the last one has consumed begins with what those before it have.
         while let Some(last) = chain.pop() {
-            match self.check_deposits(&last.opened) {
+            match self.trust.map_or(Ok(()), |trust| last.opened.check_inbox(trust)) {
                 Ok(()) => {
                     chain.push(last);
                     break;
@@ -271,21 +282,20 @@ impl Follower<'_> {
         chain
     }
 
-    /// Checks that the deposits consumed up to the last superblock of a chain are L1's, as far as that is known.
-    fn check_deposits(&self, last: &Opened) -> Result<(), VerifyError> {
-        self.trust.map_or(Ok(()), |trust| last.check_inbox(trust))?;
-        let statement = last.statement();
-        match self.queue.map(|queue| queue.pending(statement.l1_inbox_after)) {
-            None | Some(Ok(_)) => Ok(()),
-            Some(Err(_)) => Err(other_deposits(last)),
-        }
-    }
-
     /// Whether the deposits with the digest `l1_inbox` are L1's for sure.
     fn knows_deposits(&self, l1_inbox: Digest) -> bool {
         self.trust.is_some_and(|trust| trust.l1_inbox == Some(l1_inbox))
             || self.queue.is_some_and(|queue| queue.pending(l1_inbox).is_ok())
     }
+}
+
+/// Checks that the file has the superblock that was verified before.
+fn check_same(
+    path: &Path,
+    verified: &SuperblockStatement,
+    found: &SuperblockStatement,
+) -> Result<(), Refusal> {
+    if found == verified { Ok(()) } else { Err(Refusal::Replaced { path: path.to_owned() }) }
 }
 
 /// The superblock consumes deposits that L1's queue does not have there.
@@ -341,4 +351,29 @@ fn left_over(candidate: Candidate, latest: &SuperblockState) -> Considered {
         other("new", past(number), statement.new_state)
     };
     candidate.decided(decision)
+}
+
+#[cfg(test)]
+mod tests {
+    use circuits_core::{F, layout::Layout};
+    use plonky2::field::types::Field;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_replaced_after_it_was_verified_is_refused_whatever_differs() {
+        const LEN: usize = <SuperblockStatement as Layout<F>>::LEN;
+        let decoded = |elements: &[F]| SuperblockStatement::decode(elements).expect("as many elements");
+        let (path, verified) = (Path::new("one.superblock"), decoded(&[F::ZERO; LEN]));
+        assert!(check_same(path, &verified, &verified).is_ok());
+        for element in 0..LEN {
+            let mut elements = [F::ZERO; LEN];
+            elements[element] = F::ONE;
+            let refusal = check_same(path, &verified, &decoded(&elements)).expect_err("another superblock");
+            assert!(
+                !refusal.is_invalid() && refusal.to_string().starts_with("one.superblock: "),
+                "{refusal}"
+            );
+        }
+    }
 }

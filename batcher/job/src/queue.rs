@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use bridge_core::{Message, message::outbox_append};
+use batcher_verify::verify::inboxes;
+use bridge_core::Message;
 use circuits_core::{Digest, amount::Amount};
 use circuits_files::text::{self, TextError, without_secrets};
-use circuits_protocol::{registry::EnvironmentId, statement::empty_list};
+use circuits_protocol::registry::EnvironmentId;
 use thiserror::Error;
 
 /// Bytes of the largest queue that is read.
@@ -84,22 +85,19 @@ impl Queue {
         &self.deposits
     }
 
+    /// The digest of each beginning of the queue, from the empty one on.
+    pub(crate) fn inboxes(&self) -> impl Iterator<Item = Digest> {
+        inboxes(&self.deposits)
+    }
+
     /// The deposits after those that `l1_inbox` is the digest of.
     ///
     /// # Errors
     /// [`QueueError::OtherQueue`]
     pub fn pending(&self, l1_inbox: Digest) -> Result<&[Message], QueueError> {
-        let mut digest = empty_list();
-        for (index, message) in self.deposits.iter().enumerate() {
-            if digest == l1_inbox {
-                return Ok(&self.deposits[index..]);
-            }
-            digest = outbox_append(digest, message.hash());
-        }
-        if digest == l1_inbox {
-            return Ok(&[]);
-        }
-        Err(QueueError::OtherQueue { path: self.path.clone(), consumed: l1_inbox })
+        let consumed = self.inboxes().position(|inbox| inbox == l1_inbox);
+        let other = || QueueError::OtherQueue { path: self.path.clone(), consumed: l1_inbox };
+        Ok(&self.deposits[consumed.ok_or_else(other)?..])
     }
 }
 
@@ -130,7 +128,8 @@ mod tests {
     use std::fs;
 
     use batcher_circuits::testing::digest;
-    use bridge_core::AssetId;
+    use bridge_core::{AssetId, message::outbox_append};
+    use circuits_protocol::statement::empty_list;
 
     use super::*;
 

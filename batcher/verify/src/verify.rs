@@ -219,17 +219,21 @@ impl Report {
     /// # Errors
     /// [`VerifyError::Deposits`]
     pub fn check_deposits(self, queue: &[Message]) -> Result<Self, VerifyError> {
-        let appended = |digest: &mut Digest, message: &Message| {
-            *digest = outbox_append(*digest, message.hash());
-            Some(*digest)
-        };
-        let mut beginnings = std::iter::once(empty_list()).chain(queue.iter().scan(empty_list(), appended));
-        if !beginnings.any(|digest| digest == self.l1_inbox) {
+        if !inboxes(queue).any(|inbox| inbox == self.l1_inbox) {
             let number = self.superblocks.last().map_or(0, |last| last.number);
             return Err(VerifyError::Deposits { number, found: self.l1_inbox });
         }
         Ok(Self { deposits_checked: true, ..self })
     }
+}
+
+/// The digest of each beginning of L1's queue, from the empty one on.
+pub fn inboxes(queue: &[Message]) -> impl Iterator<Item = Digest> {
+    let appended = |digest: &mut Digest, message: &Message| {
+        *digest = outbox_append(*digest, message.hash());
+        Some(*digest)
+    };
+    std::iter::once(empty_list()).chain(queue.iter().scan(empty_list(), appended))
 }
 
 fn check_chain(left: &SuperblockStatement, right: &Opened) -> Result<(), VerifyError> {
