@@ -280,6 +280,7 @@ impl HasExitCode for StateError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::File(error) => error.exit_code(),
+            Self::TooLarge { .. } => ExitCode::Limit,
             Self::Invalid { .. } => ExitCode::Invalid,
         }
     }

@@ -8,13 +8,13 @@ use circuits_core::{
     Digest,
     chain_id::{ChainIdError, check_chain_id},
 };
-use circuits_files::file::{self, FileError, FileKind};
+use circuits_files::file::{self, FileError, FileKind, FormatError};
 use circuits_protocol::registry::EnvironmentId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Bytes of the largest state that is read: a history of a million superblocks, every environment, and some
-/// 150,000 messages.
+/// Bytes of the largest state that is read and written: a history of a million superblocks, every environment, and some
+/// 150,000 messages, delivered ones included.
 const STATE_LIMIT: u64 = 64 << 20;
 
 /// The payload of the file: the state and its commitment.
@@ -30,6 +30,22 @@ pub enum StateError {
     /// The file cannot be read or written, or is not a superblock state.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The state is larger than any that is read. A kernel that emits as much as blocks can, or a long life, leads there.
+    #[error(
+        "{path}: the state after superblock {number} takes {found} bytes, and its file has at most {limit}; it keeps every \
+         message ever emitted, {messages} of them",
+        path = .path.display()
+    )]
+    TooLarge {
+        path: PathBuf,
+        number: u32,
+        /// Bytes of the state.
+        found: u64,
+        /// Bytes of the largest one.
+        limit: u64,
+        /// Messages that were emitted up to it.
+        messages: u64,
+    },
     /// The content contradicts itself.
     #[error("{path}: {source}", path = .path.display())]
     Invalid { path: PathBuf, source: InvalidState },
@@ -94,10 +110,20 @@ pub fn read(path: &Path) -> Result<SuperblockState, StateError> {
 /// # Errors
 /// [`StateError`], which names the file: [`read`] would refuse the state.
 pub fn encode(path: &Path, state: &SuperblockState) -> Result<Vec<u8>, StateError> {
+    encode_within(path, state, STATE_LIMIT)
+}
+
+fn encode_within(path: &Path, state: &SuperblockState, limit: u64) -> Result<Vec<u8>, StateError> {
     check(state).map_err(|source| StateError::Invalid { path: path.to_owned(), source })?;
     let stored = Stored { commitment: state.commitment(), state: state.clone() };
-    let bytes = file::encode(FileKind::SuperblockState, &stored, STATE_LIMIT);
-    Ok(bytes.map_err(|source| FileError::Format { path: path.to_owned(), source })?)
+    let path = path.to_owned();
+    file::encode(FileKind::SuperblockState, &stored, limit).map_err(|source| match source {
+        FormatError::TooLarge { limit, found, .. } => {
+            let messages = state.bridge.message_count();
+            StateError::TooLarge { path, number: state.number, found, limit, messages }
+        }
+        source => FileError::Format { path, source }.into(),
+    })
 }
 
 /// Writes a state to a file that is not there yet, or has this state already; reads it back and compares.
@@ -160,6 +186,20 @@ mod tests {
                 "{error} does not name the file"
             );
         }
+    }
+
+    #[test]
+    fn a_state_that_is_too_large_is_refused_with_its_size_and_its_messages() {
+        let (path, state) = (Path::new("state"), example());
+        let length = encode(path, &state).expect("a valid state").len() as u64 - file::HEADER_BYTES as u64;
+        assert!(encode_within(path, &state, length).is_ok());
+        let error = encode_within(path, &state, length - 1).expect_err("one byte too many");
+        let expected = format!(
+            "state: the state after superblock 1 takes {length} bytes, and its file has at most {}; it keeps every message \
+             ever emitted, 0 of them",
+            length - 1
+        );
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]
