@@ -101,7 +101,7 @@ pub trait Environment: Send + Sync + Sized + 'static {
 
     /// Executes the block of height `height(state) + 1`, taking `transactions` in order while there is room. Invalid
     /// ones are left out and the others go on. One that has no room, although others may have, lets those of its sender
-    /// wait, and nobody else's. The same arguments always give the same statement.
+    /// wait, and nobody else's. A block can be empty. The same arguments always give the same statement.
     ///
     /// # Errors
     /// If no block can be made at all on this state, for example because heights are exhausted.
@@ -117,7 +117,8 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// If the body is not in the canonical encoding or does not apply to `state`.
     fn apply_body(&self, state: &Self::State, body: &[u8]) -> Result<Self::State, Self::Error>;
 
-    /// The digest of a body, as block statements carry it.
+    /// The digest of a body, as block statements carry it. The producer compares the two, and appends no block with another
+    /// body than it states.
     ///
     /// # Errors
     /// If the body is not in the canonical encoding.

@@ -48,6 +48,26 @@ pub enum ProducerError {
         /// The field of its statement, or another part.
         field: &'static str,
     },
+    /// The environment made a block whose body is not the one that it states: a bug in the adapter.
+    #[error(
+        "the block proposed at height {height} states the body {stated}, and its body has the digest {found}"
+    )]
+    OtherBody {
+        /// The height.
+        height: u32,
+        /// The digest in the block's statement.
+        stated: Digest,
+        /// The digest that the environment computes from the body.
+        found: Digest,
+    },
+    /// The environment made a block whose body it cannot read: a bug in the adapter.
+    #[error("the body of the block proposed at height {height} is malformed")]
+    MalformedBody {
+        /// The height.
+        height: u32,
+        /// The environment's reason.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The environment made a block with other messages than it names for its transactions: a bug in the adapter.
     #[error("the block proposed at height {height} does not carry the messages of its transactions: {other}")]
     Messages {
@@ -317,6 +337,7 @@ impl<E: Environment> BlockProducer<E> {
     /// - [`ProducerError::Propose`]: the environment can make no block on the last state.
     /// - [`ProducerError::Inconsistent`]: the block does not follow from the last state.
     /// - [`ProducerError::Messages`]: the block has other messages than its transactions.
+    /// - [`ProducerError::OtherBody`], [`ProducerError::MalformedBody`]: the block has another body than it states.
     pub fn propose_block(&mut self) -> Result<Vec<Rejected<E::Error>>, ProducerError> {
         let height = self.height().saturating_add(1);
         let room = self.environment.room();
@@ -329,6 +350,7 @@ impl<E: Environment> BlockProducer<E> {
         if let Some(rest) = self.pool.rest_for_messages(room, share, used, refused) {
             filled = self.fill(height, rest)?;
         }
+        self.check_body(height, &filled.block)?;
         Ok(self.append(height, filled))
     }
 
@@ -461,6 +483,16 @@ impl<E: Environment> BlockProducer<E> {
         match rules.into_iter().find(|(_, holds)| !holds) {
             Some((field, _)) => Err(ProducerError::Inconsistent { height, field }),
             None => Ok(()),
+        }
+    }
+
+    /// Checks that a block's body is the one that it states: others apply nothing else.
+    fn check_body(&self, height: u32, block: &ProposedBlock<E::BlockWitness>) -> Result<(), ProducerError> {
+        let stated = block.statement().body;
+        match self.environment.body_digest(block.body()) {
+            Ok(found) if found == stated => Ok(()),
+            Ok(found) => Err(ProducerError::OtherBody { height, stated, found }),
+            Err(error) => Err(ProducerError::MalformedBody { height, source: Box::new(error) }),
         }
     }
 

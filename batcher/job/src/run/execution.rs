@@ -75,7 +75,8 @@ impl<'a> Execution<'a> {
 
     /// Executes every environment's blocks for superblock `number`, which takes `deposits`. The environments take turns,
     /// one block each, so that an asset can go to another environment and back within one superblock. An environment
-    /// makes no block if it has no transactions, or only some that wait for others. Once the superblock may have no room for
+    /// makes no block if it has no transactions, or only some that wait for others; if all are refused, it makes an empty
+    /// one, because a refusal is as final as the block that made it. Once the superblock may have no room for
     /// another block, none makes one: their transactions stay for the next superblock, in which the one whose turn it was
     /// begins.
     pub(super) fn execute_blocks(

@@ -61,6 +61,10 @@ enum Fault {
     CreditsTooLittle,
     /// The body does not have what came in.
     PublishesNoArrivals,
+    /// The body does not have what came in, and the block states that it does.
+    StatesAnotherBody,
+    /// A body is read in another form than it is written.
+    ReadsLongerBodies,
     /// Messages are taken in, whoever they are for.
     TakesWhatIsNotIts,
     /// The commitment covers nothing but the height.
@@ -241,12 +245,16 @@ impl Environment for Faulty {
         let attempt = attempts.entry(after.height).or_insert(0);
         let state = FaultyState { till: after, attempt: *attempt };
         *attempt += 1;
+        let body = body_digest(&moved);
+        if self.fault == Fault::StatesAnotherBody {
+            moved[..TAKES].fill(Amount::ZERO);
+        }
         let statement = BlockStatement {
             previous_state: self.commitment(before),
             new_state: self.commitment(&state),
             outbox: messages.outbox_digest(),
             inbox: messages.inbox_digest(),
-            body: body_digest(&moved),
+            body,
             ..*block.statement()
         };
         let block = ProposedBlock::new(statement, messages, write_body(&moved), block.witness().clone())
@@ -259,7 +267,10 @@ impl Environment for Faulty {
     }
 
     fn body_digest(&self, body: &[u8]) -> Result<Digest, TillError> {
-        self.till.body_digest(body)
+        match self.fault {
+            Fault::ReadsLongerBodies => self.till.body_digest(body.get(1..).unwrap_or_default()),
+            _ => self.till.body_digest(body),
+        }
     }
 
     fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
@@ -481,6 +492,20 @@ fn messages_that_transactions_do_not_name_are_noticed_and_their_blocks_are_refus
             let is_refusal = said.contains("Messages { height: ")
                 && lists.iter().any(|list| said.contains(&format!("list: \"{list}\"")));
             assert!(is_refusal, "{fault:?} breaks {name}, which says: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_is_not_the_stated_one_is_noticed_and_its_block_is_refused() {
+    for (fault, promise, part) in [
+        (Fault::StatesAnotherBody, "blocks_carry_the_messages_of_their_transactions", "OtherBody { height: "),
+        (Fault::ReadsLongerBodies, "bodies_reproduce_the_states", "MalformedBody { height: "),
+    ] {
+        let found = broken(fault);
+        assert!(found.iter().any(|(name, _)| *name == promise), "{fault:?}: {found:#?}");
+        for (name, said) in found {
+            assert!(said.contains(part), "{fault:?} breaks {name}, which says: {said}");
         }
     }
 }

@@ -71,6 +71,7 @@ impl Environment for Buggy {
             "new state" => statement.new_state = Digest::ZERO,
             "state's height" => state.height += 1,
             "producer" => statement.producer = Digest::ZERO,
+            "body" => statement.body = Digest::ZERO,
             _ => {}
         }
         let mut included = honest.included;
@@ -80,7 +81,10 @@ impl Environment for Buggy {
             "order" => included.reverse(),
             _ => {}
         }
-        let body = honest.block.body().to_vec();
+        let mut body = honest.block.body().to_vec();
+        if self.field == "body's length" {
+            body.push(0);
+        }
         let block = ProposedBlock::new(statement, messages, body, *honest.block.witness())?;
         Ok(Proposal { block, state, included, rejected: honest.rejected })
     }
@@ -135,6 +139,31 @@ fn a_block_that_does_not_follow_from_the_chain_is_not_appended() {
         assert_eq!((producer.blocks().len(), producer.pending().len()), (0, 1), "nothing changed");
     }
     producer("none", 1).propose_block().unwrap();
+}
+
+#[test]
+fn a_block_with_another_body_than_it_states_is_not_appended() {
+    let honest = {
+        let mut producer = producer("none", 1);
+        producer.propose_block().unwrap();
+        producer.block(2).unwrap().block.statement().body
+    };
+    let refused = |field| {
+        let mut producer = producer(field, 1);
+        let error = producer.propose_block().unwrap_err();
+        assert_eq!((producer.blocks().len(), producer.pending().len()), (0, 1), "nothing changed");
+        error
+    };
+    let error = refused("body");
+    assert!(
+        matches!(error, ProducerError::OtherBody { height: 2, stated, found }
+            if (stated, found) == (Digest::ZERO, honest)),
+        "{error}"
+    );
+    let both = [Digest::ZERO, honest].map(|digest| digest.to_string());
+    assert!(both.iter().all(|digest| error.to_string().contains(digest)), "{error}");
+    let error = refused("body's length");
+    assert!(matches!(error, ProducerError::MalformedBody { height: 2, .. }), "{error}");
 }
 
 #[test]

@@ -107,6 +107,14 @@ fn transactions_that_only_wait_make_no_block() {
 }
 
 #[test]
+fn what_is_all_refused_makes_an_empty_block() {
+    // More than an account can hold.
+    let deposit = world().message(0, 0, 1, 1, Amount::MAX.get());
+    let (blocks, report) = run(&[], &[deposit], 1, "");
+    assert_eq!((blocks, report.included, report.rejected.len()), (1, 0, 1), "{:?}", report.rejected);
+}
+
+#[test]
 fn lines_for_which_the_pool_has_no_room_are_offered_again_in_their_order() {
     let count = u32::try_from(MAX_PER_SENDER).unwrap() + 2;
     let world = world();
