@@ -2,6 +2,9 @@
 //!
 //! A producer elsewhere watches the bridge's state for messages to it; here all producers run in one process,
 //! ahead of the proofs, so what they emit is known before any superblock.
+//!
+//! Messages are known by their hashes, as in the pools. The producers of a run are honest and emit no two equal ones; of
+//! equal messages, one would be offered.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -300,6 +300,9 @@ impl<E: Environment> BlockProducer<E> {
 
     /// Adds to the pool the transaction that takes in a message.
     ///
+    /// A message is known by its hash. Of equal messages, which only a dishonest kernel emits, the next one can be delivered
+    /// once the block that takes in the one before it is [confirmed](Self::confirm); the bridge keeps it until then.
+    ///
     /// # Errors
     /// [`DeliveryError`]
     pub fn deliver(

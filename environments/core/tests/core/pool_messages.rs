@@ -150,6 +150,19 @@ fn room_that_is_not_shared_is_filled_by_both() {
 }
 
 #[test]
+fn of_equal_messages_the_second_is_delivered_once_the_first_is_confirmed() {
+    let mut producer = producer(1);
+    let message = message(6, 1, 0);
+    for height in [1, 2] {
+        let id = deliver(&mut producer, &message);
+        assert!(producer.deliver(&message, Consumption::Claim).is_err(), "one of them waits");
+        assert_eq!(included(&mut producer), [id]);
+        assert!(producer.deliver(&message, Consumption::Claim).is_err(), "block {height} takes one in");
+        producer.confirm(height).unwrap();
+    }
+}
+
+#[test]
 fn a_message_that_an_unconfirmed_block_takes_in_is_not_delivered_again() {
     let mut producer = producer(1);
     let first = message(6, 1, 0);
