@@ -1,17 +1,19 @@
 //! The account-based state model as an [`Environment`].
 
 use bridge_core::{BlockMessages, Consumption, MAX_BLOCK_STEPS, Message};
-use circuits_core::Digest;
+use circuits_core::{Digest, F};
 use circuits_keys::CircuitCache;
 use environments_core::{
     block::{ProposedBlock, ProvenBlock},
     environment::{Environment, EnvironmentId, Proposal, ProveError},
     instance::Instance,
     kernel::{Kernels as _, ProducerSecret},
-    pool::{Room, Terms},
+    pool::{Cell, Footprint, Room, Terms},
 };
+use plonky2::field::types::Field;
 
 use crate::{
+    address::Address,
     block::{MAX_TRANSACTIONS, variants},
     body::{Body, BodyTransaction},
     config::{Deployment, Genesis, GenesisError},
@@ -24,6 +26,14 @@ use crate::{
     transaction::{AccountsTransaction, SignedTransaction},
     witness::AccountsBlock,
 };
+
+/// The part of the state with the nonces of accounts, which is all that footprints name.
+const NONCES: u8 = 0;
+
+/// What the state has in the cell of an account that has made so many transactions; zero is for no account.
+fn made(transactions: u64) -> Digest {
+    Digest([transactions + 1, 0, 0, 0].map(F::from_canonical_u64))
+}
 
 /// One account-based environment.
 #[derive(Clone, Debug)]
@@ -166,23 +176,36 @@ impl Environment for Accounts {
         let AccountsTransaction::Signed(SignedTransaction { transaction, .. }) = transaction else {
             return Terms::of_bytes(size_of_val(transaction));
         };
+        let nonces = Cell { part: NONCES, name: transaction.sender.to_digest() };
+        let footprint = Footprint {
+            reads: vec![(nonces, made(transaction.nonce.into()))],
+            writes: vec![(nonces, made(u64::from(transaction.nonce) + 1))],
+        };
         Terms {
             sender: Some(transaction.sender.to_digest()),
             nonce: Some(transaction.nonce.into()),
             fee: transaction.fee,
             // What proving it takes.
             slots: u32::try_from(transaction.actions.len()).unwrap_or(u32::MAX),
-            bytes: size_of::<AccountsTransaction>() + size_of_val(transaction.actions.as_slice()),
+            bytes: size_of::<AccountsTransaction>()
+                + size_of_val(transaction.actions.as_slice())
+                + footprint.bytes(),
+            footprint,
         }
     }
+    fn cell(&self, state: &AccountsState, cell: &Cell) -> Digest {
+        let account = Address::from_digest(cell.name).and_then(|address| state.account(&address));
+        account.map_or(Digest::ZERO, |account| made(account.nonce.into()))
+    }
 
-    fn can_pay(&self, state: &AccountsState, transaction: &AccountsTransaction) -> bool {
+    fn may_come_next(&self, state: &AccountsState, transaction: &AccountsTransaction) -> bool {
         let AccountsTransaction::Signed(signed) = transaction else { return true };
         let SignedTransaction { transaction, .. } = signed;
         let fee_asset = self.deployment().fee_asset;
-        state
-            .account(&transaction.sender)
-            .is_some_and(|account| account.balances.balance(fee_asset) >= transaction.fee)
+        transaction.deadline > state.height()
+            && state
+                .account(&transaction.sender)
+                .is_some_and(|account| account.balances.balance(fee_asset) >= transaction.fee)
     }
 
     fn room(&self) -> Room {

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{
     block::{BlockError, ProposedBlock, ProvenBlock},
-    pool::{Room, Terms},
+    pool::{Cell, Room, Terms},
 };
 
 pub use circuits_protocol::registry::{EnvironmentId, EnvironmentIdError};
@@ -157,9 +157,17 @@ pub trait Environment: Send + Sync + Sized + 'static {
         Terms::of_bytes(size_of_val(transaction))
     }
 
-    /// Whether the sender has on `state` what the transaction promises to pay. Those who have not are tried last, since
-    /// promising costs nothing. A state that does not show balances keeps the default.
-    fn can_pay(&self, state: &Self::State, transaction: &Self::Transaction) -> bool {
+    /// What `state` has in a cell that [`Terms::footprint`] names; zero for nothing. A state model whose terms name none
+    /// keeps the default.
+    fn cell(&self, state: &Self::State, cell: &Cell) -> Digest {
+        let _ = (state, cell);
+        Digest::ZERO
+    }
+
+    /// Whether the next block can have the transaction if `state` has what its footprint reads: it is not too early or too
+    /// late, and its sender has on `state` what it promises to pay. Others are tried last, since promising costs nothing.
+    /// It is asked of all that waits, so it executes nothing. A state that does not show these things keeps the default.
+    fn may_come_next(&self, state: &Self::State, transaction: &Self::Transaction) -> bool {
         let _ = (state, transaction);
         true
     }

@@ -9,17 +9,21 @@
 //! sender C   nonce 1, fee 5 of 2 slots
 //! ```
 //!
+//! Those that the next block cannot have, as far as look-ups in the last state tell, are tried after all others, since
+//! promising a fee costs nothing: see [`Footprint`] and [`Environment::may_come_next`](crate::Environment::may_come_next).
+//!
 //! A transaction that comes too early, because another one must be executed first, waits with those of its sender for a
 //! number of blocks. Messages from other environments wait in queues of their own, which are served by turns. What a
 //! rollback brings back is tried before everything else, in its old order.
 //!
 //! A full pool makes room for a transaction that the next block can have. What gives way is the last transaction of a sender,
 //! so that no other one loses the one before it: of the one whose first transaction comes too early for the longest time; else
-//! of one who cannot pay; else of the one who would be served last, if the new one goes before it. A full pool also makes
+//! one that cannot come next; else of the one who would be served last, if the new one goes before it. A full pool also makes
 //! room for a message that would be served before the last one, and for one of an environment with fewer messages.
 //!
 //! Submitting costs a logarithm of the size of the pool, and listing what a block tries as much for each item listed.
 
+mod footprint;
 mod messages;
 mod transactions;
 
@@ -29,7 +33,8 @@ use circuits_core::{Digest, amount::Amount};
 use circuits_protocol::registry::EnvironmentId;
 use thiserror::Error;
 
-pub(crate) use self::messages::Origin;
+pub use self::footprint::{Cell, Footprint};
+pub(crate) use self::{footprint::Forecast, messages::Origin, transactions::Candidate};
 use self::{messages::Messages, transactions::Transactions};
 
 /// Transactions that a pool holds at most: a thousand of the largest blocks. What would wait for longer is better
@@ -46,7 +51,8 @@ pub const MAX_MESSAGES: usize = 1 << 16;
 /// waits for.
 pub const MAX_EARLY_BLOCKS: u32 = 64;
 /// Transactions that one block tries again although the first one of their sender came too early: those of so many senders
-/// as have this number together, the longest untried first.
+/// as have this number together, the longest untried first. Those whose [`Footprint`] shows that what was missing is there
+/// now come on top.
 pub const MAX_RETRIES: usize = 1 << 10;
 /// Transactions or messages beyond its room that one block tries at most, so that what fails does not delay a block
 /// without end.
@@ -74,7 +80,7 @@ pub struct Pending<T> {
 }
 
 /// What the pool must know of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Who made it, as nobody else can claim; `None` for a transaction that follows on no other.
     pub sender: Option<Digest>,
@@ -87,13 +93,15 @@ pub struct Terms {
     pub slots: u32,
     /// What it takes of the pool's memory.
     pub bytes: usize,
+    /// What it finds in the state and leaves there.
+    pub footprint: Footprint,
 }
 
 impl Terms {
-    /// The terms of a transaction that follows on no other and pays nothing.
+    /// The terms of a transaction that follows on no other, pays nothing, and shows nothing without being executed.
     #[must_use]
     pub const fn of_bytes(bytes: usize) -> Self {
-        Self { sender: None, nonce: None, fee: Amount::ZERO, slots: 1, bytes }
+        Self { sender: None, nonce: None, fee: Amount::ZERO, slots: 1, bytes, footprint: Footprint::NONE }
     }
 }
 
@@ -193,8 +201,8 @@ pub(crate) enum Spot {
 pub(crate) struct Outlook<'a, T> {
     /// Whether the next block can have a transaction.
     pub(crate) comes_next: &'a dyn Fn(&T) -> bool,
-    /// Whether its sender has what it promises to pay.
-    pub(crate) can_pay: &'a dyn Fn(&T) -> bool,
+    /// Whether it can, as far as look-ups tell.
+    pub(crate) may_come_next: &'a dyn Fn(&T, &Terms) -> bool,
 }
 
 /// Something that left the pool for something else.
@@ -261,14 +269,14 @@ impl<T, R> Pool<T, R> {
         self.messages.order().map(|(spot, pending)| (Spot::Message(spot), pending))
     }
 
-    /// The transactions that a block tries, in order.
-    pub(crate) fn candidates(&self) -> impl Iterator<Item = (Spot, &Pending<T>)> {
-        self.transactions.candidates().map(|(spot, pending)| (Spot::Transaction(spot), pending))
+    /// The transactions that a block may try, in order.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = Candidate<'_, T>> {
+        self.transactions.candidates()
     }
 
     /// All transactions, in order, whether or not the next block tries them.
     pub(crate) fn transactions(&self) -> impl Iterator<Item = &Pending<T>> {
-        self.transactions.all().map(|(_, pending)| pending)
+        self.transactions.all().map(|candidate| candidate.pending)
     }
 
     /// Everything that waits: messages, then transactions.
@@ -330,7 +338,7 @@ impl<T, R> Pool<T, R> {
         }
     }
 
-    /// Remembers, in order, which transactions a block left untried because their senders cannot pay.
+    /// Remembers, in order, which transactions a block left untried because it could not have them.
     pub(crate) fn note_unable(&mut self, spots: impl IntoIterator<Item = Spot>) {
         let of_transaction = |spot| match spot {
             Spot::Transaction(spot) => Some(spot),

@@ -14,7 +14,10 @@ use crate::{
     block::{ProposedBlock, ProvenBlock},
     environment::{Environment, Proposal, ProveError},
     listing::{self, OtherListing},
-    pool::{Displaced, MAX_EARLY_BLOCKS, MAX_FAILING, Origin, Outlook, Pool, PoolError, Sort, Spot, is_old},
+    pool::{
+        Candidate, Displaced, Forecast, MAX_EARLY_BLOCKS, MAX_FAILING, Origin, Outlook, Pool, PoolError,
+        Sort, Spot, Terms, is_old,
+    },
 };
 
 /// Why a producer refused a request.
@@ -187,12 +190,15 @@ enum Verdict<Err: Error> {
     Refused(Rejection<Err>),
 }
 
+/// Something that a block tries, and where it waits.
+type Tried<'p, E> = (Spot, &'p Pending<<E as Environment>::Transaction>);
+
 /// A block on top of the last one, and what it tried, in order.
 struct Filled<E: Environment> {
     block: ProposedBlock<E::BlockWitness>,
     state: E::State,
     tried: Vec<(Spot, Verdict<E::Error>)>,
-    /// What was not tried because its sender cannot pay, in order.
+    /// What was not tried because the block could not have it, in order.
     unable: Vec<Spot>,
 }
 
@@ -293,8 +299,11 @@ impl<E: Environment> BlockProducer<E> {
             environment.messages(transaction).check_timing(superblock).is_ok()
                 && environment.execute(&mut state.clone(), transaction).is_ok()
         };
-        let can_pay = |transaction: &E::Transaction| environment.can_pay(state, transaction);
-        let outlook = Outlook { comes_next: &comes_next, can_pay: &can_pay };
+        let forecast = Forecast::new(|cell| environment.cell(state, cell));
+        let may_come_next = |transaction: &E::Transaction, terms: &Terms| {
+            forecast.holds(&terms.footprint) && environment.may_come_next(state, transaction)
+        };
+        let outlook = Outlook { comes_next: &comes_next, may_come_next: &may_come_next };
         Ok(pool.submit(transaction, terms, height, &outlook)?)
     }
 
@@ -383,14 +392,10 @@ impl<E: Environment> BlockProducer<E> {
             }
             left -= usize::from(offer(spot, pending));
         }
-        // Whoever promises a fee that he does not have keeps nobody out.
-        let (able, unable): (Vec<_>, Vec<_>) = self
-            .pool
-            .candidates()
-            .partition(|(_, pending)| environment.can_pay(self.state(), &pending.transaction));
         let limit = most(environment.room().transactions);
-        let untried = unable.iter().skip(limit.saturating_sub(able.len()));
-        let untried: Vec<_> = untried.map(|(spot, _)| *spot).collect();
+        let (able, unable) = self.sorted_candidates();
+        let untried: Vec<_> =
+            unable.iter().skip(limit.saturating_sub(able.len())).map(|(spot, _)| *spot).collect();
         for (spot, pending) in able.into_iter().chain(unable).take(limit) {
             offer(spot, pending);
         }
@@ -421,6 +426,30 @@ impl<E: Environment> BlockProducer<E> {
             };
         }
         Ok(Filled { block, state, tried, unable: untried })
+    }
+
+    /// The transactions that the next block may try, each in order: those that it can have, as far as look-ups tell, if it
+    /// has those before them, and the others. Whoever promises a fee in the others keeps nobody out.
+    fn sorted_candidates(&self) -> (Vec<Tried<'_, E>>, Vec<Tried<'_, E>>) {
+        let (environment, state) = (&self.environment, self.state());
+        let mut forecast = Forecast::new(|cell| environment.cell(state, cell));
+        let (mut able, mut unable) = (vec![], vec![]);
+        for Candidate { spot, pending, terms, is_early } in self.pool.candidates() {
+            let transaction = &pending.transaction;
+            // Before its turn only what shows that it is not too early any more.
+            let is_shown = !is_early || !terms.footprint.reads.is_empty();
+            let may_come_next = is_shown
+                && forecast.holds(&terms.footprint)
+                && environment.may_come_next(state, transaction)
+                && environment.messages(transaction).check_timing(self.superblock).is_ok();
+            if may_come_next {
+                forecast.follow(&terms.footprint);
+                able.push((spot, pending));
+            } else if !is_early {
+                unable.push((spot, pending));
+            }
+        }
+        (able, unable)
     }
 
     /// Appends a block to the chain, and takes out of the pool what is in it or refused.

@@ -1,14 +1,14 @@
 //! The note-based state model as an [`Environment`].
 
 use bridge_core::{BlockMessages, Consumption, Message};
-use circuits_core::{Digest, F, amount::Amount};
+use circuits_core::{Digest, amount::Amount};
 use circuits_keys::CircuitCache;
 use environments_core::{
     block::{ProposedBlock, ProvenBlock},
     environment::{Environment, EnvironmentId, Proposal, ProveError},
     instance::Instance,
     kernel::{Kernels as _, ProducerSecret},
-    pool::{Room, Terms},
+    pool::{Cell, Footprint, Room, Terms},
 };
 use plonky2::field::types::PrimeField64;
 
@@ -25,7 +25,7 @@ use crate::{
     propose::{Checked, Draft, check},
     prove::{kernel_input, prove_block},
     state::{NotesState, StateFields, state_commitment},
-    transaction::{Authority, NotesTransaction, ProvenTransaction, Request, TransactionWitness},
+    transaction::{Authority, NotesTransaction, Opened, ProvenTransaction, Request, TransactionWitness},
     witness::NotesBlock,
 };
 
@@ -228,13 +228,17 @@ impl Environment for Notes {
     }
 
     fn terms(&self, transaction: &NotesTransaction) -> Terms {
+        let with_footprint = |terms: Terms, footprint: Footprint| {
+            let bytes = terms.bytes + footprint.bytes();
+            Terms { bytes, footprint, ..terms }
+        };
         match transaction {
             NotesTransaction::Request(request) => {
                 let bytes = size_of::<Request>()
                     + size_of_val(request.inputs.as_slice())
                     + size_of_val(request.outputs.as_slice());
                 let terms = Terms { fee: request.fee, ..Terms::of_bytes(bytes) };
-                match request.authority {
+                let terms = match request.authority {
                     Authority::Local { .. } | Authority::Owner { .. } => Terms {
                         sender: Some(self.owner(request)),
                         nonce: Some(request.account.nonce.into()),
@@ -242,17 +246,38 @@ impl Environment for Notes {
                     },
                     // Anybody makes requests of a network account.
                     Authority::Exchange { .. } => terms,
-                }
+                };
+                // The genesis has no note, so all of them are for the block to find.
+                let statement = self.resolve(self.instance.genesis(), request).check();
+                with_footprint(terms, statement.map_or(Footprint::NONE, |statement| statement.footprint()))
             }
             NotesTransaction::Proven { bundle } => {
-                let fee = |fee: F| Amount::new(fee.to_canonical_u64()).unwrap_or(Amount::ZERO);
-                let fee = bundle.opened().map_or(Amount::ZERO, |opened| fee(opened.statement.fee));
                 // A proof does not show who made it: that the account which it names is there in this form, the state
                 // must say. Decoded, the proof takes its bytes once more.
-                Terms { fee, ..Terms::of_bytes(2 * bundle.bytes().len()) }
+                let terms = Terms::of_bytes(2 * bundle.bytes().len());
+                let Ok(Opened { statement, .. }) = bundle.opened() else { return terms };
+                let fee = Amount::new(statement.fee.to_canonical_u64()).unwrap_or(Amount::ZERO);
+                with_footprint(Terms { fee, ..terms }, statement.footprint())
             }
             NotesTransaction::Arrival(_) => Terms::of_bytes(size_of::<Arrival>()),
         }
+    }
+
+    fn cell(&self, state: &NotesState, cell: &Cell) -> Digest {
+        state.cell(cell)
+    }
+
+    fn may_come_next(&self, state: &NotesState, transaction: &NotesTransaction) -> bool {
+        let next = u64::from(state.height()) + 1;
+        let (not_before, valid_until) = match transaction {
+            NotesTransaction::Request(request) => (request.not_before.into(), request.valid_until.into()),
+            NotesTransaction::Proven { bundle } => {
+                let Ok(Opened { statement, .. }) = bundle.opened() else { return false };
+                (statement.not_before.to_canonical_u64(), statement.valid_until.to_canonical_u64())
+            }
+            NotesTransaction::Arrival(_) => return true,
+        };
+        (not_before..=valid_until).contains(&next)
     }
 
     fn room(&self) -> Room {

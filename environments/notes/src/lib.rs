@@ -12,6 +12,7 @@ mod error;
 pub mod execute;
 #[cfg(feature = "testing")]
 pub mod fixtures;
+mod footprint;
 pub mod group;
 pub mod kernel;
 mod kind;

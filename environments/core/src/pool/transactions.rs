@@ -123,13 +123,13 @@ struct Queue<T, R> {
 /// Invariants: no queue is empty; `ready` has the first transaction of each queue that does not wait, `early` and `ages`
 /// those of the others.
 pub(super) struct Transactions<T, R> {
-    queues: BTreeMap<Owner, Queue<T, R>>,
+    queues: Queues<T, R>,
     ready: BTreeSet<(Rank, Owner)>,
     /// By the turn in which it was tried last.
     early: BTreeSet<(u64, Owner)>,
     /// By the height at which it was submitted.
     ages: BTreeSet<(u32, Owner)>,
-    /// Where those are that the last block left untried because their senders cannot pay; some may be gone.
+    /// Where those are that the last block left untried because it could not have them; some may be gone.
     unable: Vec<Spot>,
     turn: u64,
     count: usize,
@@ -182,6 +182,7 @@ impl<T, R> Transactions<T, R> {
         let evicted = if excess.is_none() {
             BTreeSet::new()
         } else {
+            while self.unable.pop_if(|spot| find(&self.queues, *spot).is_none()).is_some() {}
             let rank = Rank::new(&terms, None, pending.id);
             let found = (outlook.comes_next)(&pending.transaction)
                 .then(|| self.expendable(excess, rank, &replaced, outlook))
@@ -212,8 +213,9 @@ impl<T, R> Transactions<T, R> {
         // Queues, each with the index down to which its transactions give way, the last one first.
         let early = self.ages.iter().map(|&(_, owner)| (owner, 0));
         let unable = self.unable.iter().rev().filter_map(|spot| {
-            let (index, entry) = self.find(*spot)?;
-            (!(outlook.can_pay)(&entry.pending.transaction)).then_some((spot.owner, index))
+            let (index, entry) = find(&self.queues, *spot)?;
+            let may_come_next = (outlook.may_come_next)(&entry.pending.transaction, &entry.terms);
+            (!may_come_next).then_some((spot.owner, index))
         });
         let later = self.ready.iter().rev().take_while(|(other, _)| rank < *other);
         let later = later.map(|&(_, owner)| (owner, 0));
@@ -236,12 +238,6 @@ impl<T, R> Transactions<T, R> {
 
     pub(super) fn note_unable(&mut self, spots: Vec<Spot>) {
         self.unable = spots;
-    }
-
-    fn find(&self, Spot { owner, place }: Spot) -> Option<(usize, &Entry<T>)> {
-        let queue = self.queues.get(&owner)?;
-        let index = queue.entries.binary_search_by_key(&place, |entry| entry.place).ok()?;
-        Some((index, queue.entries.get(index)?))
     }
 
     /// The transactions of the same sender and nonce, with their fees and bytes. A rollback can make them several.
@@ -275,17 +271,17 @@ impl<T, R> Transactions<T, R> {
         let place = (terms.nonce.or(neighbour.map(|entry| entry.place.0)).unwrap_or_default(), id);
         let rank = Rank::new(&terms, returned, id);
         let index = queue.entries.partition_point(|entry| entry.place < place);
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(terms.bytes);
         queue.entries.insert(index, Entry { pending, place, terms, rank });
         if index == 0 {
             queue.wait = None;
         }
-        self.count += 1;
-        self.bytes = self.bytes.saturating_add(terms.bytes);
         self.list(owner);
     }
 
     pub(super) fn remove(&mut self, spot: Spot) -> Option<Pending<T>> {
-        let (index, _) = self.find(spot)?;
+        let (index, _) = find(&self.queues, spot)?;
         self.take(spot.owner, index).map(|(pending, _)| pending)
     }
 
@@ -361,43 +357,64 @@ impl<T, R> Transactions<T, R> {
         }
     }
 
-    /// The transactions that a block tries, up to the first gap in the nonces of each sender.
+    /// The transactions that a block may try, up to the first gap in the nonces of each sender.
     pub(super) fn candidates(&self) -> Order<'_, T, R> {
-        let mut tries = 0;
-        let early = self.early.iter().take_while(|(_, owner)| {
-            let is_within = tries < MAX_RETRIES;
+        let (mut tries, mut retried) = (0, BTreeSet::new());
+        for (_, owner) in &self.early {
+            if tries >= MAX_RETRIES {
+                break;
+            }
             tries += self.queues.get(owner).map_or(0, |queue| queue.entries.len().min(RETRIED));
-            is_within
-        });
-        self.order(early, false)
+            retried.insert(*owner);
+        }
+        self.order(retried, false)
     }
 
     /// All transactions.
     pub(super) fn all(&self) -> Order<'_, T, R> {
-        self.order(self.early.iter(), true)
+        self.order(BTreeSet::new(), true)
     }
 
-    fn order<'p>(&'p self, early: impl Iterator<Item = &'p (u64, Owner)>, is_whole: bool) -> Order<'p, T, R> {
+    fn order(&self, retried: BTreeSet<Owner>, is_whole: bool) -> Order<'_, T, R> {
         let first = |owner: Owner| Some((self.queues.get(&owner)?.entries.front()?.rank, owner, 0));
-        let others = early.filter_map(|(_, owner)| first(*owner)).collect();
-        Order { queues: &self.queues, ready: self.ready.iter().peekable(), others, is_whole }
+        let others = self.early.iter().filter_map(|(_, owner)| first(*owner)).collect();
+        Order { queues: &self.queues, ready: self.ready.iter().peekable(), others, retried, is_whole }
     }
+}
+
+type Queues<T, R> = BTreeMap<Owner, Queue<T, R>>;
+
+fn find<T, R>(queues: &Queues<T, R>, Spot { owner, place }: Spot) -> Option<(usize, &Entry<T>)> {
+    let queue = queues.get(&owner)?;
+    let index = queue.entries.binary_search_by_key(&place, |entry| entry.place).ok()?;
+    Some((index, queue.entries.get(index)?))
 }
 
 /// How many transactions of a sender whose first one came too early a block tries.
 const RETRIED: usize = 8;
 
+/// A transaction that a block may try.
+pub(crate) struct Candidate<'p, T> {
+    pub(crate) spot: super::Spot,
+    pub(crate) pending: &'p Pending<T>,
+    pub(crate) terms: &'p Terms,
+    /// Whether it comes too early as far as the pool knows, and it is not its turn to be tried again.
+    pub(crate) is_early: bool,
+}
+
 /// Transactions by their ranks, those of one sender by their places.
 pub(super) struct Order<'p, T, R> {
-    queues: &'p BTreeMap<Owner, Queue<T, R>>,
+    queues: &'p Queues<T, R>,
     ready: Peekable<btree_set::Iter<'p, (Rank, Owner)>>,
     /// What may come next although it is not in `ready`, with its index in its queue.
     others: BTreeSet<(Rank, Owner, usize)>,
+    /// Of the queues that wait, those whose turn it is.
+    retried: BTreeSet<Owner>,
     is_whole: bool,
 }
 
 impl<'p, T, R> Iterator for Order<'p, T, R> {
-    type Item = (Spot, &'p Pending<T>);
+    type Item = Candidate<'p, T>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let is_ready_first = match (self.ready.peek(), self.others.first()) {
@@ -421,6 +438,11 @@ impl<'p, T, R> Iterator for Order<'p, T, R> {
         {
             self.others.insert((next.rank, owner, index + 1));
         }
-        Some((Spot { owner, place: entry.place }, &entry.pending))
+        Some(Candidate {
+            spot: super::Spot::Transaction(Spot { owner, place: entry.place }),
+            pending: &entry.pending,
+            terms: &entry.terms,
+            is_early: queue.wait.is_some() && !self.retried.contains(&owner),
+        })
     }
 }

@@ -4,6 +4,7 @@ mod bundle;
 mod kernel;
 mod market;
 mod pool;
+mod pool_floods;
 mod pool_full;
 mod pool_losses;
 mod pool_messages;

@@ -12,6 +12,7 @@ use circuits_core::{
     Digest, F,
     amount::Amount,
     hash::{Domain, hash},
+    trees::PRESENT,
 };
 use circuits_keys::CircuitCache;
 use environments_conformance::{id, secret};
@@ -20,6 +21,7 @@ use environments_core::{
     Terms,
     environment::{EnvironmentId, Proposal},
     kernel::OneBlock,
+    pool::{Cell, Footprint},
     producer::{Pending, TransactionId},
 };
 use plonky2::field::types::Field;
@@ -40,6 +42,8 @@ pub(crate) struct MarketState {
     nonces: BTreeMap<u64, u64>,
     /// What transactions made.
     made: BTreeSet<u64>,
+    /// What of it transactions spent.
+    spent: BTreeSet<u64>,
     taken_in: u64,
 }
 
@@ -58,6 +62,8 @@ pub(crate) struct Order {
     pub(crate) makes: Option<u64>,
     /// What another one must have made before its sender can pay.
     pub(crate) pays_from: Option<u64>,
+    /// What another one must have made and none may have spent, as look-ups show.
+    pub(crate) spends: Option<u64>,
     /// How many messages it sends.
     pub(crate) sends: u64,
     pub(crate) is_malformed: bool,
@@ -75,6 +81,7 @@ impl Default for Order {
             needs: None,
             makes: None,
             pays_from: None,
+            spends: None,
             sends: 0,
             is_malformed: false,
             takes_in: None,
@@ -89,6 +96,7 @@ pub(crate) enum MarketError {
     Nonce { expected: u64, found: u64 },
     Missing(u64),
     MadeAlready(u64),
+    SpentAlready(u64),
     CannotPay,
     NoRecipient(Digest),
     LastHeight,
@@ -101,6 +109,7 @@ impl fmt::Display for MarketError {
             Self::Nonce { expected, found } => write!(f, "nonce {found} is not {expected}"),
             Self::Missing(what) => write!(f, "{what} is missing"),
             Self::MadeAlready(what) => write!(f, "{what} is made already"),
+            Self::SpentAlready(what) => write!(f, "{what} is spent already"),
             Self::CannotPay => f.write_str("the sender cannot pay"),
             Self::NoRecipient(recipient) => write!(f, "{recipient} is nobody"),
             Self::LastHeight => f.write_str("no block can follow"),
@@ -141,7 +150,7 @@ impl Environment for Market {
     fn commitment(&self, state: &MarketState) -> Digest {
         let mut fields = vec![state.height.into(), state.taken_in];
         fields.extend(state.nonces.iter().flat_map(|(sender, nonce)| [*sender, *nonce]));
-        fields.extend(&state.made);
+        fields.extend(state.made.iter().chain(&state.spent));
         hash(MARKET, &fields.into_iter().map(F::from_canonical_u64).collect::<Vec<_>>())
     }
 
@@ -156,10 +165,16 @@ impl Environment for Market {
             fee: Amount::new(order.fee).unwrap(),
             slots: order.slots,
             bytes: order.bytes,
+            footprint: footprint(order),
         }
     }
 
-    fn can_pay(&self, state: &MarketState, order: &Order) -> bool {
+    fn cell(&self, state: &MarketState, cell: &Cell) -> Digest {
+        let values = if cell.part == MADE { &state.made } else { &state.spent };
+        if values.iter().any(|value| number(*value) == cell.name) { PRESENT } else { Digest::ZERO }
+    }
+
+    fn may_come_next(&self, state: &MarketState, order: &Order) -> bool {
         order.pays_from.is_none_or(|source| state.made.contains(&source))
     }
 
@@ -183,7 +198,7 @@ impl Environment for Market {
                 return Err(MarketError::Nonce { expected, found: order.nonce });
             }
         }
-        if !self.can_pay(state, order) {
+        if !self.may_come_next(state, order) {
             return Err(MarketError::CannotPay);
         }
         if let Some((Message { recipient, .. }, _)) = order.takes_in
@@ -191,14 +206,19 @@ impl Environment for Market {
         {
             return Err(MarketError::NoRecipient(recipient));
         }
-        if let Some(needed) = order.needs.filter(|needed| !state.made.contains(needed)) {
-            return Err(MarketError::Missing(needed));
+        if let Some(spent) = order.spends.filter(|spent| state.spent.contains(spent)) {
+            return Err(MarketError::SpentAlready(spent));
+        }
+        let mut needed = order.needs.iter().chain(&order.spends);
+        if let Some(needed) = needed.find(|needed| !state.made.contains(needed)) {
+            return Err(MarketError::Missing(*needed));
         }
         if let Some(made) = order.makes.filter(|made| state.made.contains(made)) {
             return Err(MarketError::MadeAlready(made));
         }
         state.nonces.extend(order.sender.map(|sender| (sender, order.nonce + 1)));
         state.made.extend(order.makes);
+        state.spent.extend(order.spends);
         state.taken_in += u64::from(order.takes_in.is_some());
         Ok(())
     }
@@ -276,9 +296,31 @@ impl Environment for Market {
     }
 }
 
+/// The part of the state with what was made.
+const MADE: u8 = 0;
+/// The part of the state with what was spent.
+const SPENT: u8 = 1;
+
+/// The footprint of an order, which leaves out what it needs and does not spend: only executing it shows that.
+fn footprint(order: &Order) -> Footprint {
+    let cell = |part, value| Cell { part, name: number(value) };
+    let mut footprint = Footprint::NONE;
+    if let Some(spent) = order.spends {
+        footprint.reads.extend([(cell(MADE, spent), PRESENT), (cell(SPENT, spent), Digest::ZERO)]);
+        footprint.writes.push((cell(SPENT, spent), PRESENT));
+    }
+    footprint.writes.extend(order.makes.map(|made| (cell(MADE, made), PRESENT)));
+    footprint
+}
+
+/// A number as a digest.
+fn number(value: u64) -> Digest {
+    Digest([value, 0, 0, 0].map(F::from_canonical_u64))
+}
+
 /// The sender of a number, as the pool knows it.
-pub(crate) fn sender(number: u64) -> Digest {
-    Digest([number, 0, 0, 0].map(F::from_canonical_u64))
+pub(crate) fn sender(value: u64) -> Digest {
+    number(value)
 }
 
 /// Message number `sequence` of a sender of environment `source`.

@@ -1,6 +1,7 @@
 //! Tests of the environment as a whole.
 
 mod conformance;
+mod floods;
 mod kernels;
 mod messages;
 mod native;

@@ -1,0 +1,138 @@
+//! What transactions that cost their makers nothing can and cannot do to others.
+
+use environments_core::{
+    BlockProducer, Rejection,
+    pool::{MAX_EARLY_BLOCKS, MAX_FAILING, MAX_RETRIES},
+};
+
+use crate::market::{Market, MarketError, Order, included, next, order, producer, submit, waiting};
+
+/// Transactions that a block holds here.
+const LIMIT: usize = 10;
+/// More transactions than one block tries.
+const FLOOD: u64 = (MAX_FAILING + 2 * LIMIT) as u64;
+
+/// A transaction that spends something, and belongs to nobody.
+fn spends(spent: u64, fee: u64) -> Order {
+    Order { spends: Some(spent), fee, ..Order::default() }
+}
+
+/// A transaction that makes something.
+fn makes(made: u64, fee: u64) -> Order {
+    Order { makes: Some(made), fee, ..Order::default() }
+}
+
+/// What honest users submit, after a flood: for the least that there is.
+fn honest(producer: &mut BlockProducer<Market>) -> u64 {
+    submit(producer, [order(1, 0, 1)])[0]
+}
+
+#[test]
+fn who_spends_what_does_not_exist_keeps_nobody_out() {
+    let mut producer = producer(LIMIT);
+    submit(&mut producer, (0..FLOOD).map(|n| spends(1000 + n, 99)));
+    let honest = honest(&mut producer);
+    assert_eq!(included(&mut producer), [honest]);
+    // Nor does the flood that waits, and one that comes on top of it in every block.
+    for nonce in 1..3 {
+        submit(&mut producer, (0..FLOOD).map(|n| spends(1000 + n, 99)));
+        let later = submit(&mut producer, [order(1, nonce, 1)]);
+        assert_eq!(included(&mut producer), later);
+    }
+}
+
+#[test]
+fn of_those_that_spend_one_thing_the_best_is_tried_first_and_the_others_last() {
+    let mut producer = producer(LIMIT);
+    submit(&mut producer, [makes(7, 0)]);
+    assert_eq!(included(&mut producer), [0]);
+    submit(&mut producer, (0..FLOOD).map(|n| spends(7, 99 + n % 2)));
+    let honest = honest(&mut producer);
+    let (block, refused) = next(&mut producer);
+    assert_eq!(block, [2, honest]);
+    assert_eq!(refused.len(), MAX_FAILING + LIMIT - 2);
+    assert_eq!(refused[0], (4, MarketError::SpentAlready(7).to_string()));
+}
+
+#[test]
+fn a_chain_keeps_its_place_before_a_flood() {
+    let mut producer = producer(LIMIT);
+    submit(&mut producer, (0..FLOOD).map(|n| spends(1000 + n, 99)));
+    let chain = submit(
+        &mut producer,
+        [makes(7, 5), Order { spends: Some(7), ..makes(8, 4) }, Order { spends: Some(8), ..order(2, 0, 3) }],
+    );
+    let honest = submit(&mut producer, [order(1, 0, 2), order(1, 1, 6), order(3, 0, 4)]);
+    assert_eq!(included(&mut producer), [chain[0], chain[1], honest[2], chain[2], honest[0], honest[1]]);
+}
+
+#[test]
+fn who_spends_before_it_is_made_is_in_the_same_block_if_nothing_else_waits() {
+    let mut producer = producer(LIMIT);
+    submit(&mut producer, [spends(7, 9), makes(7, 1)]);
+    assert_eq!(included(&mut producer), [1, 0]);
+}
+
+#[test]
+fn a_chain_from_what_is_spent_twice_goes_on_from_the_best() {
+    let mut producer = producer(LIMIT);
+    submit(&mut producer, [makes(7, 0)]);
+    assert_eq!(included(&mut producer), [0]);
+    // Thousands follow on one that loses.
+    submit(&mut producer, [spends(7, 98), Order { spends: Some(7), ..makes(8, 97) }]);
+    submit(&mut producer, (0..FLOOD).map(|_| spends(8, 96)));
+    let honest = honest(&mut producer);
+    assert_eq!(next(&mut producer).0, [1, honest]);
+}
+
+#[test]
+fn a_chain_from_a_message_at_the_wrong_time_keeps_nobody_out() {
+    let mut producer = producer(LIMIT);
+    producer.expect_superblock(2000);
+    submit(&mut producer, [Order { sends: 1, ..makes(0, 99) }]);
+    submit(&mut producer, (0..FLOOD).map(|n| Order { spends: Some(n), ..makes(n + 1, 98) }));
+    let honest = honest(&mut producer);
+    let (block, refused) = next(&mut producer);
+    assert_eq!(block, [honest]);
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0].0, 0);
+}
+
+#[test]
+fn a_flood_that_a_rollback_brings_back_keeps_nobody_out() {
+    let mut producer = producer(LIMIT);
+    submit(&mut producer, [makes(7, 0)]);
+    assert_eq!(included(&mut producer), [0]);
+    submit(&mut producer, (0..FLOOD).map(|_| spends(7, 99)));
+    let (block, refused) = next(&mut producer);
+    assert_eq!((block, refused.len()), (vec![1], MAX_FAILING + LIMIT - 1));
+    submit(&mut producer, (0..FLOOD).map(|_| spends(7, 99)));
+    producer.rollback(2).unwrap();
+    let honest = honest(&mut producer);
+    assert_eq!(next(&mut producer).0, [1, honest], "what comes back is tried first");
+    // Without what they spend, all of them come too early.
+    producer.rollback(1).unwrap();
+    producer.confirm(1).unwrap_err();
+    assert!(next(&mut producer).0.starts_with(&[0, 1, honest]));
+}
+
+#[test]
+fn what_waits_is_tried_once_what_it_needs_is_there_however_many_others_wait() {
+    let mut producer = producer(LIMIT);
+    let early = submit(&mut producer, [spends(7, 1)])[0];
+    let others = 4 * MAX_RETRIES as u64;
+    submit(&mut producer, (0..others).map(|n| spends(1000 + n, 99)));
+    for _ in 0..2 {
+        assert!(included(&mut producer).is_empty());
+    }
+    // All of them wait, and of each the turn comes in every fourth block.
+    let made = submit(&mut producer, [makes(7, 2)])[0];
+    assert_eq!(included(&mut producer), [made, early]);
+    assert_eq!(waiting(&producer).len(), 4 * MAX_RETRIES);
+    for _ in 3..MAX_EARLY_BLOCKS - 1 {
+        assert!(included(&mut producer).is_empty());
+    }
+    let rejected = producer.propose_block().unwrap();
+    assert_eq!(rejected.len(), 4 * MAX_RETRIES, "and they do not wait for ever");
+    assert!(matches!(rejected[0].reason, Rejection::Expired(MarketError::Missing(_))));
+}
