@@ -1,18 +1,18 @@
 //! The account-based state model as an [`Environment`].
 
 use bridge_core::{BlockMessages, Consumption, MAX_BLOCK_STEPS, Message};
-use circuits_core::{Digest, F};
+use circuits_core::Digest;
 use circuits_keys::CircuitCache;
 use environments_core::{
     block::{ProposedBlock, ProvenBlock},
     environment::{Environment, EnvironmentId, Proposal, ProveError},
     instance::Instance,
     kernel::{Kernels as _, ProducerSecret},
-    pool::{Cell, Footprint, Room, Terms},
+    pool::{Cell, Draw, Footprint, Room, Terms},
 };
-use plonky2::field::types::Field;
 
 use crate::{
+    account::Account,
     address::Address,
     block::{MAX_TRANSACTIONS, variants},
     body::{Body, BodyTransaction},
@@ -27,12 +27,14 @@ use crate::{
     witness::AccountsBlock,
 };
 
-/// The part of the state with the nonces of accounts, which is all that footprints name.
-const NONCES: u8 = 0;
+/// The part of the state with the nonces of accounts.
+const NONCES: u64 = 0;
+/// The part of the state with their balances of the fee asset.
+const BALANCES: u64 = 1;
 
 /// What the state has in the cell of an account that has made so many transactions; zero is for no account.
 fn made(transactions: u64) -> Digest {
-    Digest([transactions + 1, 0, 0, 0].map(F::from_canonical_u64))
+    Cell::of_number(transactions + 1)
 }
 
 /// One account-based environment.
@@ -176,10 +178,15 @@ impl Environment for Accounts {
         let AccountsTransaction::Signed(SignedTransaction { transaction, .. }) = transaction else {
             return Terms::of_bytes(size_of_val(transaction));
         };
-        let nonces = Cell { part: NONCES, name: transaction.sender.to_digest() };
+        let name = transaction.sender.to_digest();
+        let (nonces, balances) = (Cell { part: NONCES, name }, Cell { part: BALANCES, name });
+        // Without what its actions spend, a transaction fails and pays.
+        let spent = transaction.actions.iter().map(|action| action.spent(self.deployment().fee_asset));
+        let (needed, spent) = (transaction.fee.get(), spent.fold(0, u64::saturating_add));
         let footprint = Footprint {
             reads: vec![(nonces, made(transaction.nonce.into()))],
             writes: vec![(nonces, made(u64::from(transaction.nonce) + 1))],
+            draws: vec![Draw { cell: balances, needed, taken: needed.saturating_add(spent) }],
         };
         Terms {
             sender: Some(transaction.sender.to_digest()),
@@ -193,19 +200,21 @@ impl Environment for Accounts {
             footprint,
         }
     }
-    fn cell(&self, state: &AccountsState, cell: &Cell) -> Digest {
-        let account = Address::from_digest(cell.name).and_then(|address| state.account(&address));
-        account.map_or(Digest::ZERO, |account| made(account.nonce.into()))
+    fn cell(&self, state: &AccountsState, Cell { part, name }: &Cell) -> Digest {
+        let account = Address::from_digest(*name).and_then(|address| state.account(&address));
+        let value = |account: &Account| match *part {
+            NONCES => made(account.nonce.into()),
+            BALANCES => Cell::of_number(account.balances.balance(self.deployment().fee_asset).get()),
+            _ => Digest::ZERO,
+        };
+        account.map_or(Digest::ZERO, value)
     }
 
     fn may_come_next(&self, state: &AccountsState, transaction: &AccountsTransaction) -> bool {
-        let AccountsTransaction::Signed(signed) = transaction else { return true };
-        let SignedTransaction { transaction, .. } = signed;
-        let fee_asset = self.deployment().fee_asset;
-        transaction.deadline > state.height()
-            && state
-                .account(&transaction.sender)
-                .is_some_and(|account| account.balances.balance(fee_asset) >= transaction.fee)
+        match transaction {
+            AccountsTransaction::Signed(signed) => signed.transaction.deadline > state.height(),
+            AccountsTransaction::Arrival { .. } => true,
+        }
     }
 
     fn room(&self) -> Room {

@@ -169,6 +169,23 @@ pub enum Malformed {
 }
 
 impl Action {
+    /// How much of an asset the action takes from its sender, at most.
+    #[must_use]
+    pub fn spent(&self, asset: AssetId) -> u64 {
+        let spent = match *self {
+            Self::Transfer { asset, amount, .. } | Self::Bridge { asset, amount, .. } => {
+                vec![(asset, amount)]
+            }
+            Self::Swap { asset_in, amount, .. } => vec![(asset_in, amount)],
+            Self::AddLiquidity { asset_a, asset_b, maximum_a, maximum_b, .. } => {
+                vec![(asset_a, maximum_a), (asset_b, maximum_b)]
+            }
+            // Shares are no fee asset.
+            Self::RemoveLiquidity { .. } => vec![],
+        };
+        spent.into_iter().filter(|(spent, _)| *spent == asset).map(|(_, amount)| amount.get()).sum()
+    }
+
     /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> Kind {

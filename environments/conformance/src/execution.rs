@@ -63,6 +63,25 @@ pub fn proposing_and_executing_agree<S: Subject>(subject: &S) {
     assert_eq!(environment.commitment(&proposal.state), proposal.block.statement().new_state);
 }
 
+/// A pool never takes a transaction that a state executes for one that cannot come next, which it would try last.
+///
+/// # Panics
+/// If the promise is broken.
+pub fn what_executes_may_come_next<S: Subject>(subject: &S) {
+    let producer = chain_of_blocks(subject);
+    let environment = producer.environment();
+    for mut state in [environment.genesis(), producer.state().clone()] {
+        for transaction in subject.valid(environment, &state) {
+            let footprint = environment.terms(&transaction).footprint;
+            let holds = footprint.holds(|cell| environment.cell(&state, cell));
+            assert!(holds, "the state does not have what a valid transaction needs: {footprint:?}");
+            let may_come_next = environment.may_come_next(&state, &transaction);
+            assert!(may_come_next, "a valid transaction may not come next: {transaction:?}");
+            environment.execute(&mut state, &transaction).expect("the subject's transactions are valid");
+        }
+    }
+}
+
 /// States of another deployment or another environment have other commitments.
 ///
 /// # Panics

@@ -117,6 +117,7 @@ macro_rules! conformance {
         $crate::conformance!(@ $subject;
             execution::failed_transactions_change_nothing,
             execution::proposing_and_executing_agree,
+            execution::what_executes_may_come_next,
             execution::commitments_name_the_deployment_and_the_environment,
             commitments::different_states_have_different_commitments,
             chain::statements_chain,

@@ -164,9 +164,9 @@ pub trait Environment: Send + Sync + Sized + 'static {
         Digest::ZERO
     }
 
-    /// Whether the next block can have the transaction if `state` has what its footprint reads: it is not too early or too
-    /// late, and its sender has on `state` what it promises to pay. Others are tried last, since promising costs nothing.
-    /// It is asked of all that waits, so it executes nothing. A state that does not show these things keeps the default.
+    /// Whether the next block can have the transaction if `state` has what its [footprint](Terms::footprint) needs; not, for
+    /// example, if it is too early or too late. Others are tried last, since promising a fee costs nothing. It is asked of
+    /// all that waits, so it executes nothing. A state model of which footprints show everything keeps the default.
     fn may_come_next(&self, state: &Self::State, transaction: &Self::Transaction) -> bool {
         let _ = (state, transaction);
         true

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, error::Error, sync::Arc};
 
-use bridge_core::{BridgeError, Consumption, Message};
+use bridge_core::{BlockMessages, BridgeError, Consumption, MAX_BLOCK_STEPS, Message};
 use circuits_core::{Digest, F};
 use circuits_keys::CircuitCache;
 use circuits_protocol::statement::BlockStatement;
@@ -299,9 +299,9 @@ impl<E: Environment> BlockProducer<E> {
             environment.messages(transaction).check_timing(superblock).is_ok()
                 && environment.execute(&mut state.clone(), transaction).is_ok()
         };
-        let forecast = Forecast::new(|cell| environment.cell(state, cell));
         let may_come_next = |transaction: &E::Transaction, terms: &Terms| {
-            forecast.holds(&terms.footprint) && environment.may_come_next(state, transaction)
+            terms.footprint.holds(|cell| environment.cell(state, cell))
+                && environment.may_come_next(state, transaction)
         };
         let outlook = Outlook { comes_next: &comes_next, may_come_next: &may_come_next };
         Ok(pool.submit(transaction, terms, height, &outlook)?)
@@ -433,16 +433,20 @@ impl<E: Environment> BlockProducer<E> {
     fn sorted_candidates(&self) -> (Vec<Tried<'_, E>>, Vec<Tried<'_, E>>) {
         let (environment, state) = (&self.environment, self.state());
         let mut forecast = Forecast::new(|cell| environment.cell(state, cell));
-        let (mut able, mut unable) = (vec![], vec![]);
+        let (mut able, mut unable, mut steps) = (vec![], vec![], 0);
         for Candidate { spot, pending, terms, is_early } in self.pool.candidates() {
             let transaction = &pending.transaction;
+            let fits = |messages: &BlockMessages| {
+                messages.check_timing(self.superblock).is_ok()
+                    && (messages.steps() == 0 || steps + messages.steps() <= MAX_BLOCK_STEPS)
+            };
             // Before its turn only what shows that it is not too early any more.
             let is_shown = !is_early || !terms.footprint.reads.is_empty();
-            let may_come_next = is_shown
-                && forecast.holds(&terms.footprint)
-                && environment.may_come_next(state, transaction)
-                && environment.messages(transaction).check_timing(self.superblock).is_ok();
-            if may_come_next {
+            let may_come_next =
+                is_shown && forecast.holds(&terms.footprint) && environment.may_come_next(state, transaction);
+            let messages = may_come_next.then(|| environment.messages(transaction)).filter(fits);
+            if let Some(messages) = messages {
+                steps += messages.steps();
                 forecast.follow(&terms.footprint);
                 able.push((spot, pending));
             } else if !is_early {

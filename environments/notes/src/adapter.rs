@@ -64,7 +64,7 @@ impl Notes {
     }
 
     /// A request on top of a state: each input that was in the note tree at the last block's end is opened, the
-    /// others are left for the block to find.
+    /// others are left for the block to find. A trade starts from its order's account as the state has it.
     #[must_use]
     pub fn resolve(&self, state: &NotesState, request: &Request) -> TransactionWitness {
         TransactionWitness::resolve(state, request)
@@ -248,8 +248,10 @@ impl Environment for Notes {
                     Authority::Exchange { .. } => terms,
                 };
                 // The genesis has no note, so all of them are for the block to find.
-                let statement = self.resolve(self.instance.genesis(), request).check();
-                with_footprint(terms, statement.map_or(Footprint::NONE, |statement| statement.footprint()))
+                let witness = self.resolve(self.instance.genesis(), request);
+                let statement = witness.check();
+                let footprint = statement.map_or(Footprint::NONE, |statement| witness.footprint(&statement));
+                with_footprint(terms, footprint)
             }
             NotesTransaction::Proven { bundle } => {
                 // A proof does not show who made it: that the account which it names is there in this form, the state
@@ -268,16 +270,24 @@ impl Environment for Notes {
     }
 
     fn may_come_next(&self, state: &NotesState, transaction: &NotesTransaction) -> bool {
-        let next = u64::from(state.height()) + 1;
         let (not_before, valid_until) = match transaction {
-            NotesTransaction::Request(request) => (request.not_before.into(), request.valid_until.into()),
+            NotesTransaction::Request(request) => {
+                // Other requests start from exactly the account that they name, which was checked.
+                let is_allowed = !request.is_trade()
+                    || request.account_traded(state).is_some()
+                        && TransactionWitness::unopened(state, request).account_after().is_ok();
+                if !is_allowed {
+                    return false;
+                }
+                (request.not_before.into(), request.valid_until.into())
+            }
             NotesTransaction::Proven { bundle } => {
                 let Ok(Opened { statement, .. }) = bundle.opened() else { return false };
                 (statement.not_before.to_canonical_u64(), statement.valid_until.to_canonical_u64())
             }
             NotesTransaction::Arrival(_) => return true,
         };
-        (not_before..=valid_until).contains(&next)
+        (not_before..=valid_until).contains(&(u64::from(state.height()) + 1))
     }
 
     fn room(&self) -> Room {

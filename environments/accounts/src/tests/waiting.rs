@@ -8,8 +8,8 @@ use super::{address, world};
 use crate::{
     Accounts,
     execute::Invalid,
-    fixtures::{FEE, HOME, NEWCOMER, amount, bridge, key, transfer},
-    transaction::AccountsTransaction,
+    fixtures::{FEE, HOME, NEWCOMER, START, amount, bridge, key, transfer},
+    transaction::{AccountsTransaction, Transaction},
 };
 
 fn names(producer: &BlockProducer<Accounts>, height: u32) -> Vec<u64> {
@@ -82,6 +82,31 @@ fn a_transaction_waits_for_the_account_of_its_sender() {
     // Who cannot pay yet is tried last, and finds what the others sent.
     assert!(producer.propose_block().unwrap().is_empty());
     assert_eq!(names(&producer, 2), [1, 0]);
+}
+
+#[test]
+fn exactly_what_a_state_executes_may_come_next() {
+    let mut world = world();
+    world.act(0, &[transfer(1, 0, 5)]);
+    let (state, environment) = (&world.state, &world.environment);
+    let honest = world.unsigned(0, &[transfer(1, 0, 5)]);
+    let comes = |sender, transaction: Transaction| {
+        let transaction = AccountsTransaction::from(world.sign(sender, transaction));
+        let comes = environment.terms(&transaction).footprint.holds(|cell| environment.cell(state, cell))
+            && environment.may_come_next(state, &transaction);
+        let result = environment.execute(&mut state.clone(), &transaction);
+        assert_eq!(result.is_ok(), comes, "{result:?}");
+        comes
+    };
+    assert!(comes(0, honest.clone()));
+    for nonce in [0, 2, u32::MAX] {
+        assert!(!comes(0, Transaction { nonce, ..honest.clone() }), "nonce {nonce}");
+    }
+    let height = state.height();
+    assert!(comes(0, Transaction { deadline: height + 1, ..honest.clone() }));
+    assert!(!comes(0, Transaction { deadline: height, ..honest.clone() }));
+    assert!(!comes(0, Transaction { fee: amount(2 * START), ..honest }));
+    assert!(!comes(NEWCOMER, world.unsigned(NEWCOMER, &[transfer(1, 0, 5)])));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use circuits_protocol::statement::BlockStatement;
 use environments_conformance::{
     Subject, body, chain, commitments, execution, id, lines,
     messages::{self, MessageSubject},
-    proving,
+    proving, secret,
 };
 use environments_core::{
     EnvironmentId,
@@ -23,7 +23,7 @@ use environments_core::{
     },
     environment::{Environment, Proposal, ProveError},
     kernel::ProducerSecret,
-    pool::Room,
+    pool::{Cell, Room, Terms},
 };
 use plonky2::field::types::Field;
 use serde::Deserialize;
@@ -75,6 +75,10 @@ enum Fault {
     RemembersByHeight,
     /// The commitment covers how often a block of its height was proposed before.
     CommitsToAttempts,
+    /// Transactions read a cell with something that is not there.
+    ReadsWhatIsNotThere,
+    /// No transaction may come next.
+    HidesWhatMayComeNext,
     /// The kernel's prover is not told what came in.
     ProvesNoArrivals,
 }
@@ -295,6 +299,18 @@ impl Environment for Faulty {
         self.till.room()
     }
 
+    fn terms(&self, transaction: &TillTransaction) -> Terms {
+        let mut terms = self.till.terms(transaction);
+        if self.fault == Fault::ReadsWhatIsNotThere {
+            terms.footprint.reads.push((Cell { part: 0, name: Digest::ZERO }, secret(0).commitment()));
+        }
+        terms
+    }
+
+    fn may_come_next(&self, _: &FaultyState, _: &TillTransaction) -> bool {
+        self.fault != Fault::HidesWhatMayComeNext
+    }
+
     fn messages(&self, transaction: &TillTransaction) -> BlockMessages {
         match self.fault {
             Fault::NamesNoMessages => BlockMessages::none(self.till.id),
@@ -386,6 +402,7 @@ macro_rules! promises {
 const PROMISES: &[Promise] = promises![
     execution::failed_transactions_change_nothing,
     execution::proposing_and_executing_agree,
+    execution::what_executes_may_come_next,
     execution::commitments_name_the_deployment_and_the_environment,
     commitments::different_states_have_different_commitments,
     chain::statements_chain,
@@ -450,6 +467,14 @@ const FAULTS: &[(Fault, &[(&str, &str)])] = &[
     (
         Fault::CommitsToAttempts,
         &[("different_states_have_different_commitments", "was reached twice and has two commitments")],
+    ),
+    (
+        Fault::ReadsWhatIsNotThere,
+        &[("what_executes_may_come_next", "does not have what a valid transaction needs")],
+    ),
+    (
+        Fault::HidesWhatMayComeNext,
+        &[("what_executes_may_come_next", "a valid transaction may not come next")],
     ),
 ];
 

@@ -7,7 +7,7 @@ use std::{
     fmt,
 };
 
-use bridge_core::{AssetId, BlockMessages, Consumption, Message};
+use bridge_core::{AssetId, BlockMessages, Consumption, MAX_BLOCK_STEPS, Message};
 use circuits_core::{
     Digest, F,
     amount::Amount,
@@ -21,7 +21,7 @@ use environments_core::{
     Terms,
     environment::{EnvironmentId, Proposal},
     kernel::OneBlock,
-    pool::{Cell, Footprint},
+    pool::{Cell, Draw, Footprint},
     producer::{Pending, TransactionId},
 };
 use plonky2::field::types::Field;
@@ -44,6 +44,8 @@ pub(crate) struct MarketState {
     made: BTreeSet<u64>,
     /// What of it transactions spent.
     spent: BTreeSet<u64>,
+    /// What was taken from the purse.
+    drawn: u64,
     taken_in: u64,
 }
 
@@ -64,6 +66,8 @@ pub(crate) struct Order {
     pub(crate) pays_from: Option<u64>,
     /// What another one must have made and none may have spent, as look-ups show.
     pub(crate) spends: Option<u64>,
+    /// How much it takes from [`PURSE`], which nobody fills.
+    pub(crate) draws: u64,
     /// How many messages it sends.
     pub(crate) sends: u64,
     pub(crate) is_malformed: bool,
@@ -82,6 +86,7 @@ impl Default for Order {
             makes: None,
             pays_from: None,
             spends: None,
+            draws: 0,
             sends: 0,
             is_malformed: false,
             takes_in: None,
@@ -148,7 +153,7 @@ impl Environment for Market {
     }
 
     fn commitment(&self, state: &MarketState) -> Digest {
-        let mut fields = vec![state.height.into(), state.taken_in];
+        let mut fields = vec![state.height.into(), state.taken_in, state.drawn];
         fields.extend(state.nonces.iter().flat_map(|(sender, nonce)| [*sender, *nonce]));
         fields.extend(state.made.iter().chain(&state.spent));
         hash(MARKET, &fields.into_iter().map(F::from_canonical_u64).collect::<Vec<_>>())
@@ -170,8 +175,12 @@ impl Environment for Market {
     }
 
     fn cell(&self, state: &MarketState, cell: &Cell) -> Digest {
-        let values = if cell.part == MADE { &state.made } else { &state.spent };
-        if values.iter().any(|value| number(*value) == cell.name) { PRESENT } else { Digest::ZERO }
+        let values = match cell.part {
+            MADE => &state.made,
+            SPENT => &state.spent,
+            _ => return Cell::of_number(PURSE - state.drawn),
+        };
+        if values.iter().any(|value| Cell::of_number(*value) == cell.name) { PRESENT } else { Digest::ZERO }
     }
 
     fn may_come_next(&self, state: &MarketState, order: &Order) -> bool {
@@ -201,6 +210,9 @@ impl Environment for Market {
         if !self.may_come_next(state, order) {
             return Err(MarketError::CannotPay);
         }
+        if state.drawn + order.draws > PURSE {
+            return Err(MarketError::CannotPay);
+        }
         if let Some((Message { recipient, .. }, _)) = order.takes_in
             && recipient != Digest::ZERO
         {
@@ -219,6 +231,7 @@ impl Environment for Market {
         state.nonces.extend(order.sender.map(|sender| (sender, order.nonce + 1)));
         state.made.extend(order.makes);
         state.spent.extend(order.spends);
+        state.drawn += order.draws;
         state.taken_in += u64::from(order.takes_in.is_some());
         Ok(())
     }
@@ -228,7 +241,9 @@ impl Environment for Market {
         let mut messages = BlockMessages::none(self.id());
         for (index, order) in orders.iter().enumerate() {
             let arrived = messages.inbox.len();
+            let moved = self.messages(order);
             let is_full = included.len() == self.room.together
+                || messages.steps() + moved.steps() > MAX_BLOCK_STEPS
                 || match order.takes_in {
                     Some(_) => arrived == self.room.messages,
                     None => included.len() - arrived == self.room.transactions,
@@ -239,7 +254,6 @@ impl Environment for Market {
             match self.execute(&mut state, order) {
                 Ok(()) => {
                     included.push(index);
-                    let moved = self.messages(order);
                     messages.inbox.extend(moved.inbox);
                     messages.outbox.extend(moved.outbox);
                 }
@@ -297,30 +311,33 @@ impl Environment for Market {
 }
 
 /// The part of the state with what was made.
-const MADE: u8 = 0;
+const MADE: u64 = 0;
 /// The part of the state with what was spent.
-const SPENT: u8 = 1;
+const SPENT: u64 = 1;
+
+/// The part of the state with the purse.
+const PURSES: u64 = 2;
+/// What there is to draw from at first.
+pub(crate) const PURSE: u64 = 100;
 
 /// The footprint of an order, which leaves out what it needs and does not spend: only executing it shows that.
 fn footprint(order: &Order) -> Footprint {
-    let cell = |part, value| Cell { part, name: number(value) };
+    let cell = |part, value| Cell { part, name: Cell::of_number(value) };
     let mut footprint = Footprint::NONE;
     if let Some(spent) = order.spends {
         footprint.reads.extend([(cell(MADE, spent), PRESENT), (cell(SPENT, spent), Digest::ZERO)]);
         footprint.writes.push((cell(SPENT, spent), PRESENT));
     }
     footprint.writes.extend(order.makes.map(|made| (cell(MADE, made), PRESENT)));
+    if order.draws > 0 {
+        footprint.draws.push(Draw { cell: cell(PURSES, 0), needed: order.draws, taken: order.draws });
+    }
     footprint
 }
 
-/// A number as a digest.
-fn number(value: u64) -> Digest {
-    Digest([value, 0, 0, 0].map(F::from_canonical_u64))
-}
-
 /// The sender of a number, as the pool knows it.
-pub(crate) fn sender(value: u64) -> Digest {
-    number(value)
+pub(crate) fn sender(number: u64) -> Digest {
+    Digest([number, 0, 0, 0].map(F::from_canonical_u64))
 }
 
 /// Message number `sequence` of a sender of environment `source`.

@@ -1,11 +1,12 @@
 //! What transactions that cost their makers nothing can and cannot do to others.
 
+use bridge_core::MAX_BLOCK_STEPS;
 use environments_core::{
     BlockProducer, Rejection,
     pool::{MAX_EARLY_BLOCKS, MAX_FAILING, MAX_RETRIES},
 };
 
-use crate::market::{Market, MarketError, Order, included, next, order, producer, submit, waiting};
+use crate::market::{Market, MarketError, Order, PURSE, included, next, order, producer, submit, waiting};
 
 /// Transactions that a block holds here.
 const LIMIT: usize = 10;
@@ -86,6 +87,18 @@ fn a_chain_from_what_is_spent_twice_goes_on_from_the_best() {
 }
 
 #[test]
+fn of_those_that_draw_on_one_purse_as_many_are_tried_first_as_it_pays() {
+    let mut producer = producer(LIMIT);
+    let half = Order { draws: PURSE / 2, fee: 99, ..Order::default() };
+    submit(&mut producer, [Order { draws: PURSE / 2 + 1, fee: 98, ..Order::default() }]);
+    submit(&mut producer, (0..FLOOD).map(|_| half.clone()));
+    let honest = honest(&mut producer);
+    let (block, refused) = next(&mut producer);
+    assert_eq!(block, [1, 2, honest]);
+    assert_eq!(refused[0], (3, MarketError::CannotPay.to_string()));
+}
+
+#[test]
 fn a_chain_from_a_message_at_the_wrong_time_keeps_nobody_out() {
     let mut producer = producer(LIMIT);
     producer.expect_superblock(2000);
@@ -96,6 +109,16 @@ fn a_chain_from_a_message_at_the_wrong_time_keeps_nobody_out() {
     assert_eq!(block, [honest]);
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert_eq!(refused[0].0, 0);
+}
+
+#[test]
+fn those_that_send_more_than_the_bridge_moves_leave_room_to_others() {
+    let mut producer = producer(LIMIT);
+    // One fits, and two do not.
+    let widest = MAX_BLOCK_STEPS / 2 + 1;
+    submit(&mut producer, (0..FLOOD).map(|_| Order { sends: widest as u64, fee: 99, ..Order::default() }));
+    let honest = honest(&mut producer);
+    assert_eq!(included(&mut producer), [0, honest]);
 }
 
 #[test]

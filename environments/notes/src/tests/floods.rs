@@ -205,9 +205,9 @@ fn only_what_the_next_block_is_in_time_for_may_come_next() {
     assert!(!comes(2, u32::MAX) && !comes(0, 0));
 }
 
-/// Whether the state has what a footprint reads.
+/// Whether the state has what a footprint needs.
 fn holds(state: &NotesState, footprint: &Footprint) -> bool {
-    footprint.reads.iter().all(|(cell, needed)| state.cell(cell) == *needed)
+    footprint.holds(|cell| state.cell(cell))
 }
 
 /// Statements of a history.

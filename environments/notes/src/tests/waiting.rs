@@ -8,9 +8,9 @@ use crate::{
     Notes, NotesError, NotesTransaction,
     account::Account,
     execute::StateError,
-    fixtures::{EXCHANGE, NETWORK_MINIMUM_FEE, World, amount, secret},
+    fixtures::{EXCHANGE, NETWORK_MINIMUM_FEE, START, World, amount, secret},
     note::Note,
-    transaction::{ProvenTransaction, Request},
+    transaction::{ProvenTransaction, Request, TransactionError},
 };
 
 fn names(producer: &BlockProducer<Notes>, height: u32) -> Vec<u64> {
@@ -110,46 +110,106 @@ fn nobody_takes_the_place_of_the_request_of_another() {
     assert_eq!(names(&producer, 1), [0]);
 }
 
-#[test]
-fn a_trade_that_comes_too_late_is_refused_with_its_reason_and_does_not_wait() {
-    let mut world = world();
+/// A producer whose state has notes of clients 0 and 1 for the order: of each one that fills it, and one for the fee.
+fn trading(world: &mut World) -> (BlockProducer<Notes>, [Vec<Note>; 2]) {
     let mut producer = BlockProducer::new(world.environment.clone());
-    let mut paid = vec![];
-    for who in [0, 1] {
+    let paid = [0, 1].map(|who| {
         let payments =
             [(1, 4), (0, 3 * NETWORK_MINIMUM_FEE)].map(|(of, value)| world.payment(EXCHANGE, of, value));
         let pay = world.request(who, &[], payments.into(), 0);
-        paid.push((who, world.notes(&pay)));
+        let notes = world.notes(&pay);
         producer.submit(pay.into()).unwrap();
+        notes
+    });
+    assert!(producer.propose_block().unwrap().is_empty());
+    (producer, paid)
+}
+
+/// The trade that these notes of client `who` are for.
+fn fill(world: &mut World, who: usize, notes: &[Note]) -> Request {
+    world.trade(&notes[..1], &notes[1..], vec![world.payment(who, 0, 6)])
+}
+
+#[test]
+fn a_trade_is_made_on_whatever_state_of_the_order_a_block_finds() {
+    let mut world = world();
+    let (mut producer, paid) = trading(&mut world);
+    // Both start from the order as it is now.
+    let second = fill(&mut world.clone(), 1, &paid[1]);
+    let first = fill(&mut world, 0, &paid[0]);
+    for request in [&first, &second] {
+        producer.submit(request.clone().into()).unwrap();
     }
     assert!(producer.propose_block().unwrap().is_empty());
+    assert_eq!(names(&producer, 2), [2, 3]);
+    // The second one is what its maker would have made after the first.
+    let follows = fill(&mut world, 1, &paid[1]);
+    let state = producer.state();
+    let order = &world.clients[EXCHANGE].account;
+    assert_eq!(state.public_account(&order.id), Some(order));
+    assert!(world.notes(&follows).iter().all(|note| state.has_note(&note.commitment())));
+    assert!(!world.notes(&second).iter().any(|note| state.has_note(&note.commitment())));
 
-    // Both start from the order as it is now.
-    let trade = |world: &mut World, (who, notes): &(usize, Vec<Note>)| {
-        world.trade(&notes[..1], &notes[1..], vec![world.payment(*who, 0, 6)])
-    };
-    let late = trade(&mut world.clone(), &paid[1]);
-    let first = trade(&mut world, &paid[0]);
-    producer.submit(first.clone().into()).unwrap();
-    let id = producer.submit(late.into()).unwrap();
-    let rejected = producer.propose_block().unwrap();
-    let account = world.clients[EXCHANGE].id();
-    let reason = StateError::NonceUsed { account, made: 1, before: 0 };
-    assert_eq!(rejected.len(), 1);
-    assert_eq!(rejected[0].id, id);
-    assert_eq!(rejected[0].reason, Rejection::Environment(NotesError::State(reason)));
-
-    // Its maker follows on the first one; what consumes notes that are gone is named for that.
-    let again = trade(&mut world, &paid[1]);
-    producer.submit(again.into()).unwrap();
-    producer.submit(first.into()).unwrap();
-    let rejected = producer.propose_block().unwrap();
-    assert_eq!(rejected.len(), 1);
+    // So it is if a block comes between them; what consumes notes that are gone is named for that.
+    producer.rollback(2).unwrap();
+    let mut late = BlockProducer::from_state(world.environment.clone(), producer.state().clone());
+    for (expected, request) in (0..).zip([first.clone(), second]) {
+        late.submit(request.into()).unwrap();
+        assert!(late.propose_block().unwrap().is_empty());
+        assert_eq!(names(&late, late.height()), [expected]);
+    }
+    assert_eq!(late.state().public_account(&order.id), Some(order));
+    late.submit(first.into()).unwrap();
+    let rejected = late.propose_block().unwrap();
     let Rejection::Environment(NotesError::State(reason)) = &rejected[0].reason else {
         panic!("{rejected:?}")
     };
     assert!(matches!(reason, StateError::AlreadyConsumed { input: 0, .. }), "{reason}");
-    assert_eq!((producer.height(), producer.pending_count()), (3, 0));
+    assert_eq!((rejected.len(), late.pending_count()), (1, 0));
+}
+
+#[test]
+fn a_trade_that_the_order_cannot_pay_any_more_is_refused_with_its_reason() {
+    let mut world = world();
+    let (mut producer, paid) = trading(&mut world);
+    let late = fill(&mut world.clone(), 0, &paid[0]);
+    let transaction = NotesTransaction::from(late);
+    assert!(world.environment.may_come_next(producer.state(), &transaction));
+    // The owner leaves 5 of what the order pays 6 of.
+    let tip = 3 * NETWORK_MINIMUM_FEE;
+    let output = world.payment(2, 0, START - 5 - NETWORK_MINIMUM_FEE - tip);
+    let takes_back = world.own(&[], vec![output], None, tip);
+    let ids = [takes_back.into(), transaction.clone()].map(|one| producer.submit(one).unwrap());
+    let rejected = producer.propose_block().unwrap();
+    assert_eq!(names(&producer, 2), ids[..1]);
+    let insufficient = TransactionError::Insufficient {
+        asset: world.asset(0),
+        available: 5 + 3 * NETWORK_MINIMUM_FEE,
+        spent: 6 + 3 * NETWORK_MINIMUM_FEE,
+    };
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].id, ids[1]);
+    assert_eq!(rejected[0].reason, Rejection::Environment(NotesError::Transaction(insufficient)));
+    assert!(!world.environment.may_come_next(producer.state(), &transaction));
+    let footprint = world.environment.terms(&transaction).footprint;
+    assert!(!footprint.holds(|cell| producer.state().cell(cell)), "a pool sees it without executing it");
+}
+
+#[test]
+fn an_owner_who_comes_too_late_is_refused_with_the_reason_and_does_not_wait() {
+    let mut world = world();
+    let (mut producer, paid) = trading(&mut world);
+    let late = world.clone().own(&[], vec![world.payment(2, 0, 1)], None, 0);
+    let trade = fill(&mut world, 0, &paid[0]);
+    producer.submit(trade.into()).unwrap();
+    assert!(producer.propose_block().unwrap().is_empty());
+    producer.submit(late.into()).unwrap();
+    let rejected = producer.propose_block().unwrap();
+    let account = world.clients[EXCHANGE].id();
+    let reason = StateError::NonceUsed { account, made: 1, before: 0 };
+    assert_eq!(rejected.len(), 1);
+    assert_eq!(rejected[0].reason, Rejection::Environment(NotesError::State(reason)));
+    assert_eq!(producer.pending_count(), 0);
 }
 
 #[test]

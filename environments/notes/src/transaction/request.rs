@@ -10,6 +10,7 @@ use crate::{
     config::Deployment,
     note::{Note, Script},
     policy::{ExchangeFields, ExchangeOrder, exchange_authorisation},
+    state::NotesState,
 };
 
 /// What authorises a transaction.
@@ -45,6 +46,11 @@ impl Authority {
                 exchange_authorisation(&ExchangeFields { owner, ..order.fields() })
             }
         }
+    }
+
+    /// Whether this is an order, with which anybody may trade, and no account is created.
+    pub(crate) const fn is_trade(&self, salt: Option<Digest>) -> bool {
+        matches!((self, salt), (Self::Exchange { .. }, None))
     }
 
     /// Whether the account is a network account, which every transaction publishes as it leaves it.
@@ -130,6 +136,24 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether an order makes it, of an account that exists.
+    pub(crate) const fn is_trade(&self) -> bool {
+        self.authority.is_trade(self.salt)
+    }
+
+    /// The account that a trade starts from on `state`, if the order's account is there as the request has it or has moved on
+    /// since: the order allows the same trade in each state of the account, and nobody's secret says which one is meant.
+    /// `None` for other requests, which start from exactly the account that they name.
+    pub(crate) fn account_traded<'s>(&self, state: &'s NotesState) -> Option<&'s Account> {
+        if !self.is_trade() {
+            return None;
+        }
+        let account = state.public_account(&self.account.id)?;
+        let has_moved =
+            account.authorisation == self.account.authorisation && account.nonce > self.account.nonce;
+        (has_moved || *account == self.account).then_some(account)
+    }
+
     /// The message that it sends in this deployment, if it sends one.
     #[must_use]
     pub fn message(&self, deployment: &Deployment) -> Option<Message> {

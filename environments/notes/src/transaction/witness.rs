@@ -91,10 +91,28 @@ impl TransactionWitness {
     }
 
     /// A request on top of a state: each input that was in the note tree at the last block's end is opened, the
-    /// others are left for the block to find.
+    /// others are left for the block to find. A trade starts from its order's account as the state has it.
     #[must_use]
     pub fn resolve(state: &NotesState, request: &Request) -> Self {
-        Self::new(*state.deployment(), request, state.notes_root(), |note| state.open(note))
+        Self::starting(state, request, |note| state.open(note))
+    }
+
+    /// As [`Self::resolve`], with all inputs left for the block to find, which takes no hashing of notes.
+    #[must_use]
+    pub fn unopened(state: &NotesState, request: &Request) -> Self {
+        Self::starting(state, request, |_| None)
+    }
+
+    fn starting(
+        state: &NotesState,
+        request: &Request,
+        opening: impl FnMut(&Note) -> Option<Membership>,
+    ) -> Self {
+        let witness = Self::new(*state.deployment(), request, state.notes_root(), opening);
+        match request.account_traded(state) {
+            Some(account) => Self { account: account.clone(), ..witness },
+            None => witness,
+        }
     }
 
     /// The kernel that proves it.
@@ -227,18 +245,23 @@ impl TransactionWitness {
 
     /// Conservation of one asset: vault + inputs = vault after + outputs + message + fee.
     fn balance(&self, vault: &mut Vault, asset: AssetId) -> Result<(), TransactionError> {
+        let (added, spent) = self.moved_of(asset);
         // At most 4 summands below 2^58 on each side, and two more: no overflow.
-        let inputs = self.inputs.iter().map(|input| &input.note).filter(|note| note.asset == asset);
-        let outputs = self.outputs.iter().filter(|output| output.asset == asset);
-        let fee = if asset == self.deployment.fee_asset { self.fee.get() } else { 0 };
-        let message = self.send.iter().filter(|send| send.asset == asset).map(|send| send.amount.get());
-        let available = vault.balance(asset).get() + inputs.map(|note| note.amount.get()).sum::<u64>();
-        let spent = outputs.map(|output| output.amount.get()).sum::<u64>();
-        let spent = spent + message.sum::<u64>() + fee;
+        let available = vault.balance(asset).get() + added;
         let left =
             available.checked_sub(spent).ok_or(TransactionError::Insufficient { asset, available, spent })?;
         let left = Amount::new(left).map_err(|source| VaultError::Balance { asset, source })?;
         Ok(vault.set_balance(asset, left)?)
+    }
+
+    /// How much of an asset it consumes, and how much it creates, sends and pays.
+    pub(crate) fn moved_of(&self, asset: AssetId) -> (u64, u64) {
+        let inputs = self.inputs.iter().map(|input| &input.note).filter(|note| note.asset == asset);
+        let outputs = self.outputs.iter().filter(|output| output.asset == asset);
+        let fee = if asset == self.deployment.fee_asset { self.fee.get() } else { 0 };
+        let message = self.send.iter().filter(|send| send.asset == asset).map(|send| send.amount.get());
+        let spent = outputs.map(|output| output.amount.get()).sum::<u64>();
+        (inputs.map(|note| note.amount.get()).sum(), spent + message.sum::<u64>() + fee)
     }
 
     fn check_sizes(&self) -> Result<(), TransactionError> {
