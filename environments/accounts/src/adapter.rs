@@ -200,6 +200,7 @@ impl Environment for Accounts {
             footprint,
         }
     }
+
     fn cell(&self, state: &AccountsState, Cell { part, name }: &Cell) -> Digest {
         let account = Address::from_digest(*name).and_then(|address| state.account(&address));
         let value = |account: &Account| match *part {

@@ -19,6 +19,7 @@ use crate::{
     fixtures::{
         ELSEWHERE, EXCHANGE, NETWORK_MINIMUM_FEE, NEWCOMER, START, amount, arriving, asset, emission,
     },
+    state::NotesState,
     transaction::{
         ProvenTransaction, TransactionBundleError, TransactionError, TransactionKernel, TransactionProof,
     },
@@ -58,6 +59,14 @@ fn a_producer_takes_proven_transactions_and_names_what_is_wrong_with_the_bad_one
     let offered: Vec<_> = transactions.iter().collect();
     let proposal = environment.propose(&state, &offered).unwrap();
     assert_eq!(proposal.included, [4, 6]);
+    // A pool sees it without executing them.
+    let may_come_next = |state: &NotesState, transaction: &NotesTransaction| {
+        environment.may_come_next(state, transaction)
+            && environment.terms(transaction).footprint.holds(|cell| state.cell(cell))
+    };
+    let shown = transactions.iter().map(|one| may_come_next(&state, one));
+    assert_eq!(shown.collect::<Vec<_>>(), [false, false, false, false, true, true, true]);
+    assert!(!transactions.iter().any(|one| may_come_next(&proposal.state, one)), "nor does one come again");
     let reasons: Vec<_> = proposal.rejected.into_iter().map(|(_, reason)| reason).collect();
     use TransactionBundleError::{Format, Proof};
     assert!(matches!(&reasons[0], NotesError::Bundle(Proof(_))), "{}", reasons[0]);

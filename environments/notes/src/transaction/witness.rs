@@ -98,8 +98,7 @@ impl TransactionWitness {
     }
 
     /// As [`Self::resolve`], with all inputs left for the block to find, which takes no hashing of notes.
-    #[must_use]
-    pub fn unopened(state: &NotesState, request: &Request) -> Self {
+    pub(crate) fn unopened(state: &NotesState, request: &Request) -> Self {
         Self::starting(state, request, |_| None)
     }
 
