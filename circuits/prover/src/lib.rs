@@ -17,6 +17,7 @@ pub mod proving;
 mod quotient;
 pub mod selectors;
 pub mod stock;
+pub mod stark;
 mod transform;
 pub mod witness;
 
