@@ -197,6 +197,9 @@ where
     if degree > MAX_LOOKUP_DEGREE && !(lookups.is_empty() && sums.is_empty()) {
         return Err(StarkError::LookupDegree { found: degree });
     }
+    if degree < MAX_LOOKUP_DEGREE && sums.iter().any(|sum| sum.tuples.len() == 1) {
+        return Err(StarkError::SumDegree { found: degree });
+    }
     let helpers: usize = starky_lookups(&lookups).iter().map(|lookup| lookup.num_helper_columns(degree)).sum();
     if stark.num_lookup_helper_columns(config) != helpers * config.num_challenges {
         return Err(StarkError::Lookups("starky has not been given those of the table"));

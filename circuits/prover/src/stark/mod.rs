@@ -143,7 +143,7 @@ impl<'a, S> StarkProver<'a, S> {
         let uses_challenges = stark.uses_lookups() || stark.requires_ctls();
         let challenges = match challenges {
             Some(set) => set.challenges.clone(),
-            None if uses_challenges => lookup_challenges(challenger, config.num_challenges),
+            None if uses_challenges => lookup_challenges(challenger, config.num_challenges).challenges,
             None => vec![],
         };
         if uses_challenges && challenges.len() != config.num_challenges {
@@ -309,10 +309,10 @@ pub fn config_elements(config: &StarkConfig) -> Vec<F> {
 pub fn lookup_challenges<H: PackedHasher>(
     challenger: &mut Challenger<H>,
     count: usize,
-) -> Vec<GrandProductChallenge<F>> {
+) -> GrandProductChallengeSet<F> {
     let mut challenge =
         || GrandProductChallenge { beta: challenger.get_challenge(), gamma: challenger.get_challenge() };
-    (0..count).map(|_| challenge()).collect()
+    GrandProductChallengeSet { challenges: (0..count).map(|_| challenge()).collect() }
 }
 
 /// Observes the openings in the order of FRI's batches.
