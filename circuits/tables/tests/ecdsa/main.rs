@@ -8,5 +8,6 @@ mod identities;
 mod mutations;
 mod native;
 mod security;
+mod starky;
 mod trace;
 mod vectors;

@@ -12,7 +12,10 @@ use circuits_core::{
     layout::{self, Layout, WitnessError, set_target},
     recursion::Shape,
 };
-use circuits_prover::basetypes::{Builder, C, D, F, Witness, standard_config};
+use circuits_prover::{
+    basetypes::{Builder, C, D, F, Witness, standard_config},
+    stark::lookups::starky_sums,
+};
 use plonky2::{
     field::types::Field,
     gates::{exponentiation::ExponentiationGate, gate::GateRef},
@@ -38,7 +41,7 @@ use crate::ecdsa::{
     Claim, SignatureStatement, append_circuit, empty_claims,
     table::{
         SignatureStark,
-        lookups::{SUMS, cross_table_lookups, sides},
+        lookups::{SUMS, sums},
     },
 };
 
@@ -170,7 +173,7 @@ fn verify(
     builder.enforce_equal(proof.degree_bits, height);
 
     let (mut challenger, challenges) = transcript::start_circuit(builder, size, statement, &proof.trace_cap);
-    let lookups = cross_table_lookups(&sides());
+    let lookups = starky_sums(&sums());
     let helpers = stark.num_lookup_helper_columns(&config);
     let ctl = CtlCheckVarsTarget::from_proof(0, &proof, &lookups, &challenges, helpers, 0, &[0; SUMS]);
     let first_row = builder.num_gates();

@@ -1,5 +1,6 @@
 //! Why a batch is not proved or not accepted.
 
+use circuits_prover::stark::StarkError;
 use thiserror::Error;
 
 use crate::ecdsa::EcdsaError;
@@ -13,9 +14,9 @@ pub enum BatchError {
     /// A signature does not hold.
     #[error("signature {index}: {source}")]
     Signature { index: usize, source: EcdsaError },
-    /// starky found no proof, because the trace breaks a rule.
-    #[error("the trace has no proof: {0}")]
-    Unprovable(String),
+    /// The trace has no proof.
+    #[error("the trace has no proof")]
+    Unprovable(#[from] StarkError),
     /// The trace does not have the table's length.
     #[error("a trace of 2^{expected} rows was expected, found one of 2^{found}")]
     Height {

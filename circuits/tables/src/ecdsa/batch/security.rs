@@ -10,8 +10,8 @@ impl BatchSize {
     pub fn security(self) -> SecurityReport {
         let config = self.config();
         // The range table with its limbs; both sides of the memory, whose tuples are the widest.
-        let limbs = table::lookups::range_lookup().columns.len() + 1;
-        let memory = 2 * (table::lookups::sides()[0].tuple.len() + 1);
+        let limbs = table::lookups::range_lookup().looking.len() + 1;
+        let memory = 2 * (table::lookups::sides()[0].value.len() + 1);
         let stark = Stark {
             fri: config.fri_params(self.degree_bits()),
             openings: table::num_openings(&config),

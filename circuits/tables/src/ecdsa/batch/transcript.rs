@@ -2,11 +2,15 @@
 //! challenges of the lookups. starky continues from there.
 
 use circuits_core::layout::Layout;
-use circuits_prover::basetypes::{Builder, D, F};
+use circuits_prover::{
+    basetypes::{Builder, D, F},
+    challenger::Challenger,
+    stark::lookup_challenges,
+};
 use plonky2::{
     hash::{hash_types::MerkleCapTarget, merkle_tree::MerkleCap, poseidon::PoseidonHash},
     iop::{
-        challenger::{Challenger, RecursiveChallenger},
+        challenger::{Challenger as StarkyChallenger, RecursiveChallenger},
         target::Target,
     },
 };
@@ -17,21 +21,47 @@ use starky::lookup::{
 use super::size::{BatchSize, NUM_CHALLENGES};
 use crate::ecdsa::SignatureStatement;
 
-/// Observes what is known before the lookups' challenges, and draws the challenges.
+/// What is known before the lookups' challenges are drawn.
+fn opening(size: BatchSize, statement: &SignatureStatement, trace: &MerkleCap<F, PoseidonHash>) -> Vec<F> {
+    let cap = trace.0.iter().flat_map(|hash| hash.elements);
+    size.parameters().into_iter().chain(statement.encode()).chain(cap).collect()
+}
+
+/// The prover's challenger after the lookups' challenges, and these.
 pub(super) fn start(
     size: BatchSize,
     statement: &SignatureStatement,
     trace: &MerkleCap<F, PoseidonHash>,
-) -> (Challenger<F, PoseidonHash>, GrandProductChallengeSet<F>) {
+) -> (Challenger<PoseidonHash>, GrandProductChallengeSet<F>) {
     let mut challenger = Challenger::new();
-    challenger.observe_elements(&size.parameters());
-    challenger.observe_elements(&statement.encode());
-    challenger.observe_cap::<PoseidonHash>(trace);
+    challenger.observe_elements(&opening(size, statement, trace));
+    let challenges = lookup_challenges(&mut challenger, NUM_CHALLENGES);
+    (challenger, challenges)
+}
+
+/// starky's challenger where the lookups' challenges are drawn.
+pub(super) fn before_lookups(
+    size: BatchSize,
+    statement: &SignatureStatement,
+    trace: &MerkleCap<F, PoseidonHash>,
+) -> StarkyChallenger<F, PoseidonHash> {
+    let mut challenger = StarkyChallenger::new();
+    challenger.observe_elements(&opening(size, statement, trace));
+    challenger
+}
+
+/// starky's challenger where [`start`] ends, and the same challenges.
+pub(super) fn start_verifying(
+    size: BatchSize,
+    statement: &SignatureStatement,
+    trace: &MerkleCap<F, PoseidonHash>,
+) -> (StarkyChallenger<F, PoseidonHash>, GrandProductChallengeSet<F>) {
+    let mut challenger = before_lookups(size, statement, trace);
     let challenges = get_grand_product_challenge_set(&mut challenger, NUM_CHALLENGES);
     (challenger, challenges)
 }
 
-/// The in-circuit twin of [`start`].
+/// The in-circuit twin of [`start_verifying`].
 pub(super) fn start_circuit(
     builder: &mut Builder,
     size: BatchSize,

@@ -1,6 +1,6 @@
 //! The native verifier of batches.
 
-use circuits_prover::{basetypes::F, panics::contained};
+use circuits_prover::{basetypes::F, panics::contained, stark::lookups::starky_sums};
 use plonky2::field::types::Field;
 use starky::{
     cross_table_lookup::CtlCheckVars, lookup::GrandProductChallengeSet, stark::Stark,
@@ -16,7 +16,7 @@ use crate::ecdsa::{
     Claim, SignatureStatement,
     table::{
         SignatureStark,
-        lookups::{SUMS, claim_tuple, cross_table_lookups, sides},
+        lookups::{SUMS, claim_tuple, sums as cross_table_sums},
     },
 };
 
@@ -48,9 +48,9 @@ fn verify_contained(size: BatchSize, claims: &[Claim], proof: &BatchProof) -> Re
     }
 
     let statement = SignatureStatement::new(claims);
-    let (mut challenger, challenges) = transcript::start(size, &statement, &proof.trace_cap);
+    let (mut challenger, challenges) = transcript::start_verifying(size, &statement, &proof.trace_cap);
     let stark = SignatureStark;
-    let lookups = cross_table_lookups(&sides());
+    let lookups = starky_sums(&cross_table_sums());
     let helpers = stark.num_lookup_helper_columns(&config);
     let ctl = CtlCheckVars::from_proof(0, proof, &lookups, &challenges, helpers, 0, &[0; SUMS]);
     let stark_challenges = proof.get_challenges(

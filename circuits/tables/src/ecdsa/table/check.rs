@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::{
     columns::{COLUMNS, LIMB_BITS, Row},
-    lookups::{Side, claim_tuple, sides},
+    lookups::{Side, claim_tuple, contribution, sides},
     rules,
     system::{System, When, int},
     trace::Trace,
@@ -83,7 +83,7 @@ pub fn out_of_range(row: &Row<F>, index: usize) -> Vec<Violation> {
 pub fn contributions(sides: &[Side], row: &Row<F>) -> Vec<Option<(Vec<F>, F)>> {
     let values: Vec<F> = row.encode();
     debug_assert_eq!(values.len(), COLUMNS);
-    sides.iter().map(|side| Some(side.of(&values)).filter(|(_, times)| times.is_nonzero())).collect()
+    sides.iter().map(|side| Some(contribution(side, &values)).filter(|(_, times)| times.is_nonzero())).collect()
 }
 
 /// The lookups whose sides differ.

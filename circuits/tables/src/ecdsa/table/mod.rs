@@ -17,7 +17,7 @@ pub mod system;
 pub mod trace;
 
 pub use stark::{CONSTRAINT_DEGREE, SignatureStark};
-use starky::config::StarkConfig;
+use starky::{config::StarkConfig, stark::Stark as _};
 
 /// Rows of one signature.
 #[must_use]
@@ -36,14 +36,13 @@ pub fn num_constraints() -> usize {
 /// last row and the step of each of our sums.
 #[must_use]
 pub fn num_lookup_constraints(config: &StarkConfig) -> usize {
-    let helpers = lookups::range_lookup().num_helper_columns(CONSTRAINT_DEGREE);
-    config.num_challenges * (helpers + 1 + 2 * lookups::SUMS)
+    SignatureStark.num_lookup_helper_columns(config) + config.num_challenges * (1 + 2 * lookups::SUMS)
 }
 
 /// Evaluations that one proof opens: trace, lookups and sums at two points, quotients at one, and the sums in the first row.
 #[must_use]
 pub fn num_openings(config: &StarkConfig) -> usize {
-    let helpers = lookups::range_lookup().num_helper_columns(CONSTRAINT_DEGREE);
-    let repeated = 2 * (helpers + lookups::SUMS) + CONSTRAINT_DEGREE - 1 + lookups::SUMS;
-    2 * columns::COLUMNS + config.num_challenges * repeated
+    let sums = config.num_challenges * lookups::SUMS;
+    let auxiliary = SignatureStark.num_lookup_helper_columns(config) + sums;
+    2 * (columns::COLUMNS + auxiliary) + SignatureStark.num_quotient_polys(config) + sums
 }

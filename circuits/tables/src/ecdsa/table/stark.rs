@@ -1,7 +1,10 @@
 //! The constraints and lookups as starky takes them.
 
 use circuits_core::layout::Layout;
-use circuits_prover::basetypes::{Builder, D, F};
+use circuits_prover::{
+    basetypes::{Builder, D, F},
+    stark::lookups::{self, CrossTableSum, LookupStark, starky_lookups},
+};
 use plonky2::{
     field::{extension::FieldExtension, packed::PackedField},
     iop::ext_target::ExtensionTarget,
@@ -15,7 +18,7 @@ use starky::{
 
 use super::{
     columns::{COLUMNS, Row},
-    lookups::range_lookup,
+    lookups::{range_lookup, sums},
     rules,
     system::{Native, Recursive},
 };
@@ -70,10 +73,20 @@ impl Stark<F, D> for SignatureStark {
     }
 
     fn lookups(&self) -> Vec<Lookup<F>> {
-        vec![range_lookup()]
+        starky_lookups(&self.table_lookups())
     }
 
     fn requires_ctls(&self) -> bool {
         true
+    }
+}
+
+impl LookupStark<D> for SignatureStark {
+    fn table_lookups(&self) -> Vec<lookups::Lookup> {
+        vec![range_lookup()]
+    }
+
+    fn cross_table_sums(&self) -> Vec<CrossTableSum> {
+        sums()
     }
 }

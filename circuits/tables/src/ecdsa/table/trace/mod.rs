@@ -7,10 +7,7 @@ pub use signature::Assignment;
 
 use circuits_core::layout::Layout;
 use circuits_prover::basetypes::F;
-use plonky2::field::{
-    polynomial::PolynomialValues,
-    types::{Field, PrimeField64},
-};
+use plonky2::field::types::{Field, PrimeField64};
 use rayon::prelude::*;
 
 use super::{
@@ -68,14 +65,14 @@ impl Trace {
 
     /// The trace column by column, as the prover takes it.
     #[must_use]
-    pub fn columns(&self) -> Vec<PolynomialValues<F>> {
+    pub fn columns(&self) -> Vec<Vec<F>> {
         let mut columns: Vec<_> = (0..COLUMNS).map(|_| Vec::with_capacity(self.rows.len())).collect();
         for row in &self.rows {
             for (column, value) in columns.iter_mut().zip(row.encode()) {
                 column.push(value);
             }
         }
-        columns.into_iter().map(PolynomialValues::new).collect()
+        columns
     }
 }
 

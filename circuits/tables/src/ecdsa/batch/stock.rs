@@ -1,0 +1,70 @@
+//! starky's prover, for comparisons in tests and benchmarks.
+
+use circuits_prover::{
+    basetypes::{C, D, F},
+    panics::contained,
+    stark::{LookupStark as _, lookups::starky_sums},
+};
+use plonky2::{
+    field::{polynomial::PolynomialValues, types::Field},
+    fri::oracle::PolynomialBatch,
+    util::timing::TimingTree,
+};
+use starky::{cross_table_lookup::get_ctl_data, prover::prove_with_commitment};
+
+use super::{BatchProof, size::BatchSize, transcript};
+use crate::ecdsa::{
+    Claim, SignatureStatement,
+    table::{CONSTRAINT_DEGREE, SignatureStark, trace::Trace},
+};
+
+/// Proves a trace as [`prove_trace`](super::prove_trace) does, with starky's prover and its own helper columns and sums.
+/// The proofs differ in the nonce only, and in what follows from it.
+///
+/// # Errors
+/// starky's reason, also if it panics.
+pub fn prove_trace_with_starky(
+    size: BatchSize,
+    trace: &Trace,
+    claims: &[Claim],
+) -> Result<BatchProof, String> {
+    contained(|| prove(size, trace, claims))?.map_err(|error| error.to_string())
+}
+
+fn prove(size: BatchSize, trace: &Trace, claims: &[Claim]) -> anyhow::Result<BatchProof> {
+    let config = size.config();
+    let fri = &config.fri_config;
+    let mut timing = TimingTree::default();
+    let columns: Vec<_> = trace.columns().into_iter().map(PolynomialValues::new).collect();
+    let commitment = PolynomialBatch::<F, C, D>::from_values(
+        columns.clone(),
+        fri.rate_bits,
+        false,
+        fri.cap_height,
+        &mut timing,
+        None,
+    );
+    let statement = SignatureStatement::new(claims);
+    let mut challenger = transcript::before_lookups(size, &statement, &commitment.merkle_tree.cap);
+    let lookups = starky_sums(&SignatureStark.cross_table_sums());
+    // The sums' other table does not exist. starky adds up a row of it, and the result is unused.
+    let other = vec![PolynomialValues::new(vec![F::ZERO]); columns.len()];
+    let tables = [columns, other];
+    let (challenges, [data, _]) =
+        get_ctl_data::<F, C, D, 2>(&config, &tables, &lookups, &mut challenger, CONSTRAINT_DEGREE);
+    config.observe(&mut challenger);
+    let proof = prove_with_commitment(
+        &SignatureStark,
+        &config,
+        &tables[0],
+        &commitment,
+        Some(&data),
+        Some(&challenges),
+        &mut challenger,
+        &[],
+        None,
+        None,
+        &mut timing,
+    )?;
+    Ok(proof.proof)
+}
