@@ -10,9 +10,7 @@ use plonky2::{
     },
     util::log2_ceil,
 };
-use starky::{
-    constraint_consumer::ConstraintConsumer, evaluation_frame::StarkEvaluationFrame, stark::Stark,
-};
+use starky::{constraint_consumer::ConstraintConsumer, evaluation_frame::StarkEvaluationFrame, stark::Stark};
 
 use super::{logup::Arguments, lookups::LookupStark};
 use crate::{basetypes::F, challenger::Challenger, hasher::PackedHasher};

@@ -15,7 +15,9 @@ pub enum StarkError {
     #[error("with lookups, the constraints' degree must be at most {MAX_LOOKUP_DEGREE}, found {found}")]
     LookupDegree { found: usize },
     /// A sum of one tuple has no helper column, and its constraint in the last row has degree 3.
-    #[error("with a sum of one tuple, the constraints' degree must be at least {MAX_LOOKUP_DEGREE}, found {found}")]
+    #[error(
+        "with a sum of one tuple, the constraints' degree must be at least {MAX_LOOKUP_DEGREE}, found {found}"
+    )]
     SumDegree { found: usize },
     /// The quotients' degree is too high for the rate.
     #[error("constraints of degree {degree} need an extension of {expected} bits, found {found}")]

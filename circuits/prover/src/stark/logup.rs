@@ -12,13 +12,13 @@
 
 use std::collections::BTreeMap;
 
+use p3_maybe_rayon::prelude::*;
 use plonky2::field::{
     extension::{Extendable, FieldExtension},
     packable::Packable,
     packed::PackedField,
     types::Field,
 };
-use p3_maybe_rayon::prelude::*;
 use starky::{constraint_consumer::ConstraintConsumer, lookup::GrandProductChallenge};
 
 use super::{
@@ -55,7 +55,6 @@ pub(super) struct Arguments {
     lookups: Vec<LookupArgument>,
     sums: Vec<Vec<Group>>,
 }
-
 
 impl Fraction {
     /// A looked-up value under the challenge `x`.
@@ -224,8 +223,7 @@ impl Arguments {
         trace: &[Vec<F>],
     ) -> Result<Vec<Vec<F>>, StarkError> {
         let trace: Vec<&[P]> = trace.iter().map(|column| P::pack_slice(column)).collect();
-        let of_lookups =
-            self.lookups.iter().flat_map(|lookup| lookup.looking.iter().chain([&lookup.table]));
+        let of_lookups = self.lookups.iter().flat_map(|lookup| lookup.looking.iter().chain([&lookup.table]));
         let groups: Vec<_> = of_lookups.chain(self.sums.iter().flatten()).collect();
         let added: Vec<_> =
             groups.into_par_iter().map(|group| group.column(&trace)).collect::<Result<_, _>>()?;

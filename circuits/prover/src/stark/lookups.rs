@@ -188,7 +188,10 @@ pub fn starky_sums(sums: &[CrossTableSum]) -> Vec<CrossTableLookup<F>> {
 }
 
 /// Checks that starky knows the same lookups and sums as the prover, and that a trace can have them.
-pub(super) fn check<S: LookupStark<D>, const D: usize>(stark: &S, config: &StarkConfig) -> Result<(), StarkError>
+pub(super) fn check<S: LookupStark<D>, const D: usize>(
+    stark: &S,
+    config: &StarkConfig,
+) -> Result<(), StarkError>
 where
     F: Extendable<D>,
 {
@@ -200,12 +203,15 @@ where
     if degree < MAX_LOOKUP_DEGREE && sums.iter().any(|sum| sum.tuples.len() == 1) {
         return Err(StarkError::SumDegree { found: degree });
     }
-    let helpers: usize = starky_lookups(&lookups).iter().map(|lookup| lookup.num_helper_columns(degree)).sum();
+    let helpers: usize =
+        starky_lookups(&lookups).iter().map(|lookup| lookup.num_helper_columns(degree)).sum();
     if stark.num_lookup_helper_columns(config) != helpers * config.num_challenges {
         return Err(StarkError::Lookups("starky has not been given those of the table"));
     }
     if stark.requires_ctls() == sums.is_empty() {
-        return Err(StarkError::Lookups("starky must require cross-table lookups if and only if there are sums"));
+        return Err(StarkError::Lookups(
+            "starky must require cross-table lookups if and only if there are sums",
+        ));
     }
     if sums.iter().any(|sum| sum.tuples.is_empty()) {
         return Err(StarkError::Lookups("a sum has no tuple"));

@@ -255,7 +255,8 @@ impl<'a, S> StarkProver<'a, S> {
     fn padding(&self, degree_bits: usize) -> Result<Option<Padding>, StarkError> {
         let Some(verifier) = &self.verifier_params else { return Ok(None) };
         let own = self.config.fri_params(degree_bits);
-        let FriReductionStrategy::ConstantArityBits(_, final_poly_bits) = own.config.reduction_strategy else {
+        let FriReductionStrategy::ConstantArityBits(_, final_poly_bits) = own.config.reduction_strategy
+        else {
             return Err(StarkError::VerifierParams);
         };
         let fits = verifier.config == own.config

@@ -4,6 +4,7 @@
 //! They are computed at the points of a coset with as many times the trace's rows as the quotients have chunks, rounded up
 //! to a power of two; several points at once, one in each lane.
 
+use p3_maybe_rayon::prelude::*;
 use plonky2::{
     field::{
         extension::Extendable, packable::Packable, packed::PackedField, polynomial::PolynomialValues,
@@ -11,7 +12,6 @@ use plonky2::{
     },
     util::log2_ceil,
 };
-use p3_maybe_rayon::prelude::*;
 use starky::constraint_consumer::ConstraintConsumer;
 
 use super::{
@@ -148,7 +148,9 @@ where
         },
     );
     (0..alphas.len())
-        .map(|challenge| grouped.chunks(P::WIDTH).skip(challenge).step_by(alphas.len()).flatten().copied().collect())
+        .map(|challenge| {
+            grouped.chunks(P::WIDTH).skip(challenge).step_by(alphas.len()).flatten().copied().collect()
+        })
         .collect()
 }
 

@@ -130,6 +130,7 @@ fn two_runs_give_the_same_bytes() {
     let config = config(2, 2, 2);
     let (columns, public_inputs) = stark.trace(7, 5);
     let table = Table { stark: &stark, config: &config, public_inputs: &public_inputs };
-    let [first, second] = [(); 2].map(|()| bytes(&table.ours::<Quadratic, 2>(columns.clone(), None).unwrap()));
+    let [first, second] =
+        [(); 2].map(|()| bytes(&table.ours::<Quadratic, 2>(columns.clone(), None).unwrap()));
     assert_eq!(first, second);
 }

@@ -11,11 +11,7 @@ use circuits_prover::{
     },
 };
 use plonky2::{
-    field::{
-        extension::FieldExtension,
-        packed::PackedField,
-        types::Field as _,
-    },
+    field::{extension::FieldExtension, packed::PackedField, types::Field as _},
     fri::reduction_strategies::FriReductionStrategy,
     hash::poseidon::PoseidonHash,
     plonk::circuit_builder::CircuitBuilder,
@@ -38,7 +34,11 @@ type Proof = StarkProof<F, Quadratic, 2>;
 const DEGREE_BITS: usize = 5;
 
 /// Proves an honest trace, after `change` of it and of its public inputs.
-fn prove(stark: &Toy, config: &StarkConfig, change: impl Fn(&mut Vec<Vec<F>>, &mut Vec<F>)) -> Result<Proof, StarkError> {
+fn prove(
+    stark: &Toy,
+    config: &StarkConfig,
+    change: impl Fn(&mut Vec<Vec<F>>, &mut Vec<F>),
+) -> Result<Proof, StarkError> {
     let (mut columns, mut public_inputs) = stark.trace(DEGREE_BITS, 11);
     change(&mut columns, &mut public_inputs);
     let table = Table { stark, config, public_inputs: &public_inputs };
@@ -89,7 +89,8 @@ fn a_value_outside_the_table_and_a_wrong_frequency_have_no_valid_proof() {
             let changed = prove(&stark, &config, |columns, _| columns[frequencies][0] += F::ONE);
             assert!(changed.is_err());
         }
-        let outside = prove(&stark, &config, |columns, _| columns[VALUES[3]][0] = F::from_canonical_u64(1 << 20));
+        let outside =
+            prove(&stark, &config, |columns, _| columns[VALUES[3]][0] = F::from_canonical_u64(1 << 20));
         assert!(outside.is_err());
     }
 }
@@ -155,7 +156,10 @@ fn a_nonce_without_enough_zeros_is_refused() {
     let refused = (1..).find_map(|step| {
         table.ours::<Quadratic, 2>(columns.clone(), Some(honest + F::from_canonical_u64(step))).err()
     });
-    assert!(matches!(refused, Some(StarkError::Openings(OpeningError::Nonce { bits: 4, .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Some(StarkError::Openings(OpeningError::Nonce { bits: 4, .. }))),
+        "{refused:?}"
+    );
 }
 
 /// Proves with chosen challenges of lookups.
@@ -165,7 +169,8 @@ fn prove_with(stark: &Toy, challenges: Vec<GrandProductChallenge<F>>) -> Result<
     let trace = CommittedTrace::<PoseidonHash>::new(columns, &config)?;
     let set = GrandProductChallengeSet { challenges };
     let prover = StarkProver::new(stark, &config);
-    let proof = prover.prove_committed::<Quadratic, 2>(trace, Some(&set), &mut Challenger::new(), &public_inputs);
+    let proof =
+        prover.prove_committed::<Quadratic, 2>(trace, Some(&set), &mut Challenger::new(), &public_inputs);
     proof.map(drop)
 }
 
@@ -286,7 +291,9 @@ fn lie(toy: Toy, starky: Toy) -> Option<StarkError> {
 #[test]
 fn lookups_that_starky_does_not_know_are_refused() {
     let toy = |looking: &[usize], tuples: &[usize]| Toy::new(3, looking, tuples);
-    for (told, known) in [(toy(&[3], &[]), toy(&[], &[])), (toy(&[], &[]), toy(&[3], &[])), (toy(&[1], &[]), toy(&[3], &[]))] {
+    for (told, known) in
+        [(toy(&[3], &[]), toy(&[], &[])), (toy(&[], &[]), toy(&[3], &[])), (toy(&[1], &[]), toy(&[3], &[]))]
+    {
         assert!(matches!(lie(told, known), Some(StarkError::Lookups(_))));
     }
     for (told, known) in [(toy(&[], &[1]), toy(&[], &[])), (toy(&[], &[]), toy(&[], &[1]))] {

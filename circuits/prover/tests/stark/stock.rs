@@ -19,7 +19,7 @@ use plonky2::{
 };
 use starky::{
     config::StarkConfig,
-    cross_table_lookup::{CtlCheckVars, CrossTableLookup, get_ctl_data},
+    cross_table_lookup::{CrossTableLookup, CtlCheckVars, get_ctl_data},
     lookup::{GrandProductChallengeSet, get_grand_product_challenge_set},
     proof::{StarkProof, StarkProofWithPublicInputs},
     prover, verifier,
@@ -45,9 +45,12 @@ where
 {
     let mut bytes = vec![];
     let openings = &proof.openings;
-    for cap in [Some(&proof.trace_cap), proof.auxiliary_polys_cap.as_ref(), proof.quotient_polys_cap.as_ref()] {
+    for cap in [Some(&proof.trace_cap), proof.auxiliary_polys_cap.as_ref(), proof.quotient_polys_cap.as_ref()]
+    {
         bytes.write_bool(cap.is_some()).unwrap();
-        cap.map(|cap| bytes.write_merkle_cap(cap).unwrap());
+        for cap in cap {
+            bytes.write_merkle_cap(cap).unwrap();
+        }
     }
     for values in [
         Some(&openings.local_values),
@@ -70,6 +73,9 @@ where
 pub(crate) fn values(columns: &[Vec<F>]) -> Vec<PolynomialValues<F>> {
     columns.iter().cloned().map(PolynomialValues::new).collect()
 }
+
+type CheckVariables<'a, const D: usize> =
+    CtlCheckVars<'a, F, <F as Extendable<D>>::Extension, <F as Extendable<D>>::Extension, D>;
 
 /// A table in a system of several: the challenges of lookups are drawn before the configuration is observed.
 pub(crate) struct Table<'a, S> {
@@ -146,12 +152,8 @@ impl<S> Table<'_, S> {
         let challenges = lookup_challenges(&mut challenger, self.config.num_challenges);
         challenger.observe_elements(&config_elements(self.config));
         let prover = StarkProver { nonce, ..StarkProver::new(self.stark, self.config) };
-        let proof = prover.prove_committed::<C, D>(
-            trace,
-            Some(&challenges),
-            &mut challenger,
-            self.public_inputs,
-        )?;
+        let proof =
+            prover.prove_committed::<C, D>(trace, Some(&challenges), &mut challenger, self.public_inputs)?;
         Ok(proof.proof)
     }
 
@@ -194,7 +196,7 @@ impl<S> Table<'_, S> {
         proof: &StarkProof<F, C, D>,
         lookups: &'l [CrossTableLookup<F>],
         challenges: &'l GrandProductChallengeSet<F>,
-    ) -> Option<Vec<CtlCheckVars<'l, F, <F as Extendable<D>>::Extension, <F as Extendable<D>>::Extension, D>>>
+    ) -> Option<Vec<CheckVariables<'l, D>>>
     where
         F: RichField + Extendable<D>,
         C: GenericConfig<D, F = F>,

@@ -55,8 +55,7 @@ pub fn prove_with_nonce(
 ) -> Result<BatchProof, BatchError> {
     let config = size.config();
     let trace = CommittedTrace::new(trace.columns(), &config)?;
-    let (mut challenger, challenges) =
-        transcript::start(size, &SignatureStatement::new(claims), trace.cap());
+    let (mut challenger, challenges) = transcript::start(size, &SignatureStatement::new(claims), trace.cap());
     // starky's verifier observes the configuration here.
     challenger.observe_elements(&config_elements(&config));
     let prover = StarkProver { nonce, ..StarkProver::new(&SignatureStark, &config) };

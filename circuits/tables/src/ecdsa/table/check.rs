@@ -83,7 +83,10 @@ pub fn out_of_range(row: &Row<F>, index: usize) -> Vec<Violation> {
 pub fn contributions(sides: &[Side], row: &Row<F>) -> Vec<Option<(Vec<F>, F)>> {
     let values: Vec<F> = row.encode();
     debug_assert_eq!(values.len(), COLUMNS);
-    sides.iter().map(|side| Some(contribution(side, &values)).filter(|(_, times)| times.is_nonzero())).collect()
+    sides
+        .iter()
+        .map(|side| Some(contribution(side, &values)).filter(|(_, times)| times.is_nonzero()))
+        .collect()
 }
 
 /// The lookups whose sides differ.
