@@ -21,7 +21,8 @@
 //! one that cannot come next; else of the one who would be served last, if the new one goes before it. A full pool also makes
 //! room for a message that would be served before the last one, and for one of an environment with fewer messages.
 //!
-//! Submitting costs a logarithm of the size of the pool, and listing what a block tries as much for each item listed.
+//! Submitting costs a logarithm of the size of the pool. A block lists all that waits, which costs as much for each item, and
+//! looks up what its footprint needs.
 
 mod footprint;
 mod messages;
