@@ -31,6 +31,9 @@ const GROWTH_BITS: usize = 9;
 /// The number of partial rounds after which halves that started with 32 bits still leave room for a reduction.
 const ROUNDS_PER_REDUCTION: usize = (u64::BITS as usize - HALF_BITS) / GROWTH_BITS;
 
+/// The number of S-boxes that are computed step by step together. Divides the width.
+const SIDE_BY_SIDE: usize = 4;
+
 type Word = Wrapping<u64>;
 /// One integer in each lane for each element of the state.
 type Words = [[Word; Packed::WIDTH]; SPONGE_WIDTH];
@@ -62,8 +65,22 @@ static CONSTANTS: [Constants; 2 * HALF_N_FULL_ROUNDS + 2] = {
 };
 
 const fn set(constants: &mut Constants, i: usize, constant: u64) {
-    constants[0][i] = Wrapping(constant & HALF_MASK.0);
-    constants[1][i] = Wrapping(constant >> HALF_BITS);
+    [constants[0][i], constants[1][i]] = halves(constant);
+}
+
+/// The constants of the first element after the S-box of each partial round, by half.
+static PARTIAL_CONSTANTS: [[Word; 2]; N_PARTIAL_ROUNDS] = {
+    let mut constants = [[Wrapping(0); 2]; N_PARTIAL_ROUNDS];
+    let mut round = 0;
+    while round < N_PARTIAL_ROUNDS {
+        constants[round] = halves(<F as Poseidon>::FAST_PARTIAL_ROUND_CONSTANTS[round]);
+        round += 1;
+    }
+    constants
+};
+
+const fn halves(integer: u64) -> [Word; 2] {
+    [Wrapping(integer & HALF_MASK.0), Wrapping(integer >> HALF_BITS)]
 }
 
 /// The matrix is the circulant one that [`multiply_circulant`] applies, plus this at its first entry.
@@ -93,12 +110,13 @@ pub(crate) fn permute_replacing(
     for (round, constants) in before.iter().enumerate() {
         full_round(state, &mut low, &mut high, constants, |inputs| full(round, inputs));
     }
-    for round in 0..N_PARTIAL_ROUNDS {
+    for (round, [low_constant, high_constant]) in PARTIAL_CONSTANTS.iter().enumerate() {
         if round % ROUNDS_PER_REDUCTION == 0 {
             reduce(&mut low, &mut high);
         }
-        let constant = <F as Poseidon>::FAST_PARTIAL_ROUND_CONSTANTS[round];
-        substitute_first(&mut low[0], &mut high[0], constant, |input| partial(round, input));
+        substitute_first(&mut low[0], &mut high[0], *low_constant, *high_constant, |input| {
+            partial(round, input);
+        });
         multiply(&mut low, &[Wrapping(0); SPONGE_WIDTH]);
         multiply(&mut high, &[Wrapping(0); SPONGE_WIDTH]);
     }
@@ -131,20 +149,20 @@ fn full_round(
 ) {
     join(low, high, state);
     replace(state);
-    for element in state.iter_mut() {
-        *element = seventh_power(*element);
+    // One S-box is a chain of dependent instructions: the machine works on several at once if they stand side by side.
+    for bases in state.as_chunks_mut::<SIDE_BY_SIDE>().0 {
+        let squares = bases.map(|base| base.square());
+        let fourths = squares.map(|square| square.square());
+        for i in 0..bases.len() {
+            bases[i] *= squares[i];
+        }
+        for i in 0..bases.len() {
+            bases[i] *= fourths[i];
+        }
     }
     split(state, low, high);
     multiply(low, low_constants);
     multiply(high, high_constants);
-}
-
-// In what follows, the loop over lanes is the outer one, or the only one: the compiler turns it into vectors.
-
-#[inline(always)]
-fn seventh_power(base: Packed) -> Packed {
-    let square = base.square();
-    square.square() * (square * base)
 }
 
 /// The S-box of a partial round, whose input may be replaced, and the first element's constant of the next one.
@@ -152,19 +170,23 @@ fn seventh_power(base: Packed) -> Packed {
 fn substitute_first(
     low: &mut [Word; Packed::WIDTH],
     high: &mut [Word; Packed::WIDTH],
-    constant: u64,
+    low_constant: Word,
+    high_constant: Word,
     replace: impl FnOnce(&mut Packed),
 ) {
-    let mut element = Packed::from_fn(|lane| Goldilocks::new(residue(low[lane], high[lane]).0));
-    replace(&mut element);
-    let element = seventh_power(element) + Goldilocks::new(constant);
-    let lanes = element.as_slice();
+    let mut base = Packed::from_fn(|lane| Goldilocks::new(residue(low[lane], high[lane]).0));
+    replace(&mut base);
+    let square = base.square();
+    let power = square.square() * (square * base);
+    let lanes = power.as_slice();
     for lane in 0..Packed::WIDTH {
         let integer = Wrapping(lanes[lane].as_canonical_u64());
-        low[lane] = integer & HALF_MASK;
-        high[lane] = integer >> HALF_BITS;
+        low[lane] = (integer & HALF_MASK) + low_constant;
+        high[lane] = (integer >> HALF_BITS) + high_constant;
     }
 }
+
+// In what follows, the loop over lanes is the outer one: the compiler turns it into vectors.
 
 /// The halves of the elements' integers.
 #[inline(always)]
