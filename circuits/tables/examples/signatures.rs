@@ -1,8 +1,14 @@
 //! Times the STARK of signatures beside starky's prover: `signatures [ours|starky|both] [signatures] [runs]`.
 //!
-//! The peak of the memory is that of the process, so it tells something about one prover only.
+//! The seconds are those of the processor, of all threads together, so that other work on the machine does not count. The
+//! peak of the memory is that of the process, so it tells something about one prover only.
 
-use std::{env, error::Error, time::Instant};
+use std::{
+    env,
+    error::Error,
+    fs,
+    time::{Duration, Instant},
+};
 
 use circuits_tables::ecdsa::{
     PublicKey, Signature, Signed,
@@ -18,6 +24,9 @@ use k256::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Linux counts processor time in hundredths of a second.
+const TICK: Duration = Duration::from_millis(10);
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let provers = arguments.next().unwrap_or_else(|| "both".to_owned());
@@ -29,32 +38,45 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let (mut ours, mut starky) = (vec![], vec![]);
     for _ in 0..runs {
-        let started = Instant::now();
-        let assignments: Vec<_> = signed.iter().map(Assignment::new).collect();
-        println!("assignments: {:.3} s", started.elapsed().as_secs_f64());
-        let started = Instant::now();
-        let trace = Trace::new(&assignments, size.degree_bits());
-        println!("trace: {:.3} s", started.elapsed().as_secs_f64());
+        let (assignments, _) =
+            timed("assignments", || signed.iter().map(Assignment::new).collect::<Vec<_>>())?;
+        let (trace, _) = timed("trace", || Trace::new(&assignments, size.degree_bits()))?;
+        timed("columns", || trace.columns())?;
         if provers != "starky" {
-            let started = Instant::now();
-            let proof = prove_trace(size, &trace, &claims)?;
-            ours.push(started.elapsed().as_secs_f64());
-            verify_batch(size, &claims, &proof)?;
+            let (proof, seconds) = timed("ours", || prove_trace(size, &trace, &claims))?;
+            timed("verify", || verify_batch(size, &claims, &proof?))?.0?;
+            ours.push(seconds);
         }
         if provers != "ours" {
-            let started = Instant::now();
-            let proof = prove_trace_with_starky(size, &trace, &claims)?;
-            starky.push(started.elapsed().as_secs_f64());
-            verify_batch(size, &claims, &proof)?;
+            let (proof, seconds) = timed("starky", || prove_trace_with_starky(size, &trace, &claims))?;
+            verify_batch(size, &claims, &proof?)?;
+            starky.push(seconds);
         }
     }
-    println!("ours: {ours:.3?} s\nstarky: {starky:.3?} s");
     if let (Some(ours), Some(starky)) = (median(ours), median(starky)) {
         println!("starky takes {:.2} times as long", starky / ours);
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status")?;
     status.lines().filter(|line| line.starts_with("VmHWM")).for_each(|line| println!("{line}"));
     Ok(())
+}
+
+/// Does `work`, prints how long it takes, and returns the seconds of the processor.
+fn timed<T>(name: &str, work: impl FnOnce() -> T) -> Result<(T, f64), Box<dyn Error>> {
+    let (started, before) = (Instant::now(), processor_time()?);
+    let done = work();
+    let seconds = (processor_time()? - before).as_secs_f64();
+    println!("{name}: {seconds:.2} s of the processor, {:.2} s passed", started.elapsed().as_secs_f64());
+    Ok((done, seconds))
+}
+
+/// What this process has taken of the processor.
+fn processor_time() -> Result<Duration, Box<dyn Error>> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // After the name, which ends with a parenthesis: utime and stime are the twelfth and thirteenth field.
+    let (_, fields) = stat.rsplit_once(')').ok_or("malformed /proc/self/stat")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u32>).sum::<Result<u32, _>>()?;
+    Ok(TICK * ticks)
 }
 
 fn median(mut seconds: Vec<f64>) -> Option<f64> {
