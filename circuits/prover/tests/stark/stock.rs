@@ -48,7 +48,7 @@ where
     for cap in [Some(&proof.trace_cap), proof.auxiliary_polys_cap.as_ref(), proof.quotient_polys_cap.as_ref()]
     {
         bytes.write_bool(cap.is_some()).unwrap();
-        for cap in cap {
+        if let Some(cap) = cap {
             bytes.write_merkle_cap(cap).unwrap();
         }
     }
