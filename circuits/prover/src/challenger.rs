@@ -113,10 +113,14 @@ impl<H: PackedHasher> Challenger<H> {
 
     /// Draws a challenge.
     pub fn get_challenge(&mut self) -> F {
-        if self.outputs.is_empty() || !self.inputs.is_empty() {
+        loop {
+            if self.inputs.is_empty()
+                && let Some(challenge) = self.outputs.pop()
+            {
+                return challenge;
+            }
             self.duplex();
         }
-        self.outputs.pop().unwrap_or_default()
     }
 
     /// Draws `n` challenges.

@@ -83,16 +83,13 @@ fn hash_subtree<'r, H: PackedHasher>(
         return hash_layers::<H>(digests, first_leaf, row);
     }
     let (left, right) = digests.split_at_mut(digests.len() / 2);
-    let (Some((left_root, left)), Some((right_root, right))) =
-        (left.split_last_mut(), right.split_first_mut())
-    else {
-        return HashOut::ZERO;
-    };
-    (*left_root, *right_root) = p3_maybe_rayon::prelude::join(
+    let (left, left_root) = left.split_at_mut(left.len() - 1);
+    let (right_root, right) = right.split_at_mut(1);
+    (left_root[0], right_root[0]) = p3_maybe_rayon::prelude::join(
         || hash_subtree::<H>(left, first_leaf, row),
         || hash_subtree::<H>(right, first_leaf + num_leaves / 2, row),
     );
-    H::two_to_one(*left_root, *right_root)
+    H::two_to_one(left_root[0], right_root[0])
 }
 
 /// As [`hash_subtree`], layer by layer in one thread.
