@@ -1,8 +1,8 @@
 //! The quotient: all constraints, combined with powers of a challenge and divided by the polynomial that vanishes on the
 //! rows.
 //!
-//! The combination is computed on a coset of a group that is as many times larger as the quotient's degree. Nothing is
-//! left out there: the filter of a gate vanishes in rows of other gates, but nowhere on the coset.
+//! The combination is computed on a coset of a group that is as many times larger as the quotient's degree. Every gate
+//! counts at every point: the filter of a gate vanishes in rows of other gates, but not on the coset.
 
 use p3_field::{PackedValue as _, PrimeCharacteristicRing as _};
 use p3_goldilocks::Goldilocks;

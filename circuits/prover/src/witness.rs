@@ -136,14 +136,14 @@ impl<const D: usize> Run<'_, D>
 where
     F: Extendable<D>,
 {
-    /// Runs some generators. Returns which are finished, and the values that they generate.
-    fn run_task(&self, task: &[usize]) -> Result<(Vec<bool>, Vec<(Target, F)>), WitnessError> {
+    /// Runs some generators.
+    fn run_task(&self, task: &[usize]) -> Result<Output, WitnessError> {
         let mut values = GeneratedValues::empty();
         let finished = task
             .iter()
             .map(|&generator| run_one(&self.generators[generator], &self.witness, &mut values))
             .collect::<Result<_, _>>()?;
-        Ok((finished, values.target_values))
+        Ok(Output { finished, values: values.target_values })
     }
 
     /// Sets a target and queues the generators that waited for it alone.
@@ -203,7 +203,7 @@ where
             } else {
                 ready.par_chunks(GENERATORS_PER_TASK).map(run).collect::<Result<_, _>>()?
             };
-            for (task, (finished, values)) in ready.chunks(GENERATORS_PER_TASK).zip(outputs) {
+            for (task, Output { finished, values }) in ready.chunks(GENERATORS_PER_TASK).zip(outputs) {
                 for (&generator, finished) in task.iter().zip(finished) {
                     self.finished[generator] = finished;
                 }
@@ -214,6 +214,13 @@ where
         }
         Ok(())
     }
+}
+
+/// What some generators did.
+struct Output {
+    /// For each of them, whether it is finished.
+    finished: Vec<bool>,
+    values: Vec<(Target, F)>,
 }
 
 /// For each copy class the generators that watch it. Most classes are watched by none, and a class is looked up whenever it
