@@ -16,8 +16,8 @@ mod poseidon;
 pub mod proving;
 mod quotient;
 pub mod selectors;
-pub mod stock;
 pub mod stark;
+pub mod stock;
 mod transform;
 pub mod witness;
 
