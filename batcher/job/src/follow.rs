@@ -134,7 +134,7 @@ pub enum FollowerError {
     /// The state is not one that the trust file's start leads to.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
-    /// A state cannot be written.
+    /// A state cannot be written. Those before it are there, and the next call lists their superblocks as known.
     #[error(transparent)]
     State(#[from] StatesError),
 }

@@ -101,13 +101,15 @@ impl<'m, 'c> Replay<'m, 'c> {
         }
     }
 
-    /// Runs a generator again. Where it fails the old values stay; where another one set a class first, that value
-    /// stays. The constraints judge.
+    /// Runs a generator again. Where it fails, also by setting less than before, the old values stay; where another one set
+    /// a class first, that value stays. The constraints judge.
     fn rerun(&mut self, at: u32, touched: &mut Vec<usize>) {
-        let generator = &self.model.generators[self.run.order[at as usize - 1]].0;
+        let index = self.run.order[at as usize - 1];
+        let generator = &self.model.generators[index].0;
         let mut buffer = GeneratedValues::empty();
         let failure = match contained(|| generator.run(&self.witness, &mut buffer)) {
-            Ok(true) => None,
+            Ok(true) if self.sets_all(index, &buffer) => None,
+            Ok(true) => Some("it leaves out what it set before".to_owned()),
             Ok(false) => Some("it refuses what it reads".to_owned()),
             Err(panic) => Some(panic),
         };
@@ -122,6 +124,13 @@ impl<'m, 'c> Replay<'m, 'c> {
                 touched.push(class);
             }
         }
+    }
+
+    /// Whether a generator sets all classes again that it set in the run.
+    fn sets_all(&self, generator: usize, values: &GeneratedValues<F>) -> bool {
+        let set: BTreeSet<usize> =
+            values.target_values.iter().map(|&(target, _)| self.model.class(target)).collect();
+        self.run.outputs[generator].iter().all(|class| set.contains(class))
     }
 
     /// Whether a constraint on the `touched` classes is violated that no generator after `at` can mend.

@@ -538,7 +538,15 @@ fn two_flags_of_one_slot_are_set_together_however_many_slots_there_are() {
 struct Doubling {
     number: Target,
     double: Target,
-    panics: bool,
+    fails_by: Failing,
+}
+
+/// What a generator does with a number that it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failing {
+    Panicking,
+    Refusing,
+    SettingNothing,
 }
 
 /// The number that [`Doubling`] knows.
@@ -560,9 +568,12 @@ impl SimpleGenerator<F, D> for Doubling {
     ) -> anyhow::Result<()> {
         let number = witness.get_target(self.number);
         let is_known = number == F::from_canonical_u64(KNOWN);
-        assert!(is_known || !self.panics, "{number} is not in the table");
-        anyhow::ensure!(is_known);
-        out.set_target(self.double, number.double())
+        assert!(is_known || self.fails_by != Failing::Panicking, "{number} is not in the table");
+        anyhow::ensure!(is_known || self.fails_by != Failing::Refusing);
+        if is_known {
+            out.set_target(self.double, number.double())?;
+        }
+        Ok(())
     }
 
     fn serialize(&self, _: &mut Vec<u8>, _: &CommonCircuitData<F, D>) -> IoResult<()> {
@@ -576,7 +587,7 @@ impl SimpleGenerator<F, D> for Doubling {
 
 /// A number that is doubled by a generator which fails on others, and that no statement follows.
 struct Brittle {
-    panics: bool,
+    fails_by: Failing,
 }
 
 impl Definition for Brittle {
@@ -595,7 +606,7 @@ impl Definition for Brittle {
 
     fn define(&self, builder: &mut Builder) -> ([Target; 1], [Target; 2]) {
         let [number, double, stated] = builder.add_virtual_target_arr();
-        builder.add_simple_generator(Doubling { number, double, panics: self.panics });
+        builder.add_simple_generator(Doubling { number, double, fails_by: self.fails_by });
         let sum = builder.add(number, number);
         builder.enforce_equal(sum, double);
         builder.enforce_range(stated, 8);
@@ -616,10 +627,12 @@ impl Definition for Brittle {
 #[test]
 fn an_input_that_a_generator_fails_on_is_not_tested() {
     let honest = [KNOWN, 7];
-    for (panics, reason) in
-        [(true, "Doubling: 0 is not in the table"), (false, "Doubling: it refuses what it reads")]
-    {
-        let compiled = Compiled::new(Brittle { panics }).unwrap();
+    for (fails_by, reason) in [
+        (Failing::Panicking, "Doubling: 0 is not in the table"),
+        (Failing::Refusing, "Doubling: it refuses what it reads"),
+        (Failing::SettingNothing, "Doubling: it leaves out what it set before"),
+    ] {
+        let compiled = Compiled::new(Brittle { fails_by }).unwrap();
         let report = Kit::new(&compiled).input(&honest).run();
         let [Hole::Untested { input: 0, class, value, reason: found }] = &report.holes[..] else {
             panic!("{report}");

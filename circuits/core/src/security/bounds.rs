@@ -52,7 +52,8 @@ impl Fri {
         let mut points_bits = self.params.lde_bits();
         let rounds = self.params.reduction_arity_bits.iter().map(|&arity_bits| {
             points_bits -= arity_bits;
-            self.agreement(m, points_bits, 1 << arity_bits)
+            let agreement = self.agreement(m, points_bits, 1 << arity_bits);
+            -((-agreement).exp2() + (-self.weights(m, arity_bits)).exp2()).log2()
         });
         rounds.fold(f64::INFINITY, f64::min)
     }
@@ -62,6 +63,13 @@ impl Fri {
         let config = &self.params.config;
         let query = self.rate_bits() / 2.0 - (1.0 + 0.5 / m).log2();
         f64::from(config.proof_of_work_bits) + config.num_query_rounds as f64 * query
+    }
+
+    /// How unlikely it is that points which earlier layers made worth less hide that a layer is folded wrongly.
+    fn weights(&self, m: f64, arity_bits: usize) -> f64 {
+        let points = (self.params.lde_bits() as f64).exp2() + 1.0;
+        let numerator = (2.0 * m + 1.0).log2() + points.log2() + arity_bits as f64;
+        self.extension_bits - numerator - self.rate_bits() / 2.0
     }
 
     fn rate_bits(&self) -> f64 {

@@ -19,7 +19,8 @@
 //! - **Evaluation**: the identity of degree below `9 n` at one point of `K`, `L 9 n / |K|`.
 //! - **Batching** of `b` openings by powers of a challenge from `K`
 //!   (<https://eprint.iacr.org/2020/654>, theorem 6.2): `(b - 1) (m + 1/2)^7 N^2 / (3 rho^(3/2) |K|)`.
-//! - **Folding** by `a`: the same with `a` words over `N_i / a` points, for each layer.
+//! - **Folding** by `a`, for each layer: the same with `a` words over `N_i / a` points, and
+//!   `(2m + 1) (N + 1) a / (sqrt(rho) |K|)` for the weights that earlier layers leave on points (lemma 8.2 there).
 //! - **Queries**: `2^-g (sqrt(rho) (1 + 1/2m))^s`.
 //!
 //! The analysis may choose `m`: the one is taken that makes the weakest round strongest.
