@@ -1,7 +1,8 @@
 //! Our prover next to plonky2's, on circuits that verify proofs.
 //!
 //! A circuit of 2^12 rows verifies one proof of 2^12 rows, and one with twice as many rows twice as many proofs. Both
-//! provers prove the same circuits from the same inputs, in turns.
+//! provers prove the same circuits from the same inputs, in turns. Each run verifies another proof, since our prover would
+//! find the same nonce in the same time for the same one.
 
 use std::{fmt, time::Instant};
 
@@ -13,7 +14,11 @@ use circuits_prover::{
     proving::{self, ProofTarget},
     stock,
 };
-use plonky2::{field::types::Field as _, gates::noop::NoopGate, iop::witness::WitnessWrite as _};
+use plonky2::{
+    field::types::Field as _,
+    gates::noop::NoopGate,
+    iop::{target::Target, witness::WitnessWrite as _},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -113,28 +118,31 @@ impl fmt::Display for Run {
     }
 }
 
-/// A proof to verify.
+/// A circuit whose proofs are verified.
 struct Child {
     circuit: Circuit,
-    proof: Proof,
+    input: Target,
 }
 
 impl Child {
-    fn new() -> Result<Self, BenchError> {
+    fn new() -> Self {
         let mut builder = Builder::new(standard_config());
         let input = builder.add_virtual_public_input();
         builder.square(input);
         while builder.num_gates() <= 1 << (SMALLEST_DEGREE_BITS - 1) {
             builder.add_gate(NoopGate, vec![]);
         }
-        let circuit = proving::build(builder);
-        let mut witness = Witness::new();
-        witness.set_target(input, F::TWO).map_err(BenchError::recursion)?;
-        let proof = proving::prove(&circuit, witness).map_err(BenchError::recursion)?;
-        Ok(Self { circuit, proof })
+        Self { circuit: proving::build(builder), input }
     }
 
-    /// A circuit of 2^`degree_bits` rows that verifies the proof as often as it can, before it is built.
+    /// The proof for run number `run`.
+    fn proof(&self, run: usize) -> Result<Proof, BenchError> {
+        let mut witness = Witness::new();
+        witness.set_target(self.input, F::from_canonical_usize(run)).map_err(BenchError::recursion)?;
+        proving::prove(&self.circuit, witness).map_err(BenchError::recursion)
+    }
+
+    /// A circuit of 2^`degree_bits` rows that verifies as many proofs as it can, before it is built.
     fn recursion(&self, degree_bits: usize) -> (Builder, Vec<ProofTarget>) {
         let mut builder = Builder::new(standard_config());
         let key = builder.constant_verifier_data(&self.circuit.verifier_only);
@@ -144,14 +152,15 @@ impl Child {
             .collect();
         (builder, targets)
     }
+}
 
-    fn witness(&self, targets: &[ProofTarget]) -> Result<Witness, BenchError> {
-        let mut witness = Witness::new();
-        for target in targets {
-            witness.set_proof_with_pis_target(target, &self.proof).map_err(BenchError::recursion)?;
-        }
-        Ok(witness)
+/// The inputs that give each of `targets` the same proof.
+fn witness(targets: &[ProofTarget], proof: &Proof) -> Result<Witness, BenchError> {
+    let mut witness = Witness::new();
+    for target in targets {
+        witness.set_proof_with_pis_target(target, proof).map_err(BenchError::recursion)?;
     }
+    Ok(witness)
 }
 
 /// Measures circuits with these numbers of rows, as logarithms, each `runs` times. `peaks` measures the largest memory of a
@@ -165,7 +174,7 @@ pub fn measure(
     progress: &dyn Progress,
     peaks: &dyn Fn(usize, bool) -> Result<Option<u64>, BenchError>,
 ) -> Result<Figures, BenchError> {
-    let child = Child::new()?;
+    let child = Child::new();
     let circuits = sizes
         .iter()
         .map(|&degree_bits| {
@@ -181,17 +190,19 @@ pub fn measure(
     Ok(Figures { circuits, runs, threads: rayon::current_num_threads() })
 }
 
-/// Proves a circuit of 2^`degree_bits` rows once, with plonky2's prover or with ours.
+/// Builds a circuit of 2^`degree_bits` rows and proves it once, with plonky2's code or with ours.
 ///
 /// # Errors
 /// [`BenchError::Recursion`].
 pub fn run_once(degree_bits: usize, with_stock: bool) -> Result<Run, BenchError> {
-    let child = Child::new()?;
+    let child = Child::new();
     let (builder, targets) = child.recursion(degree_bits);
-    let circuit = proving::build(builder);
-    let witness = child.witness(&targets)?;
-    let prove = if with_stock { stock::prove } else { proving::prove };
-    let (seconds, _) = timed(|| prove(&circuit, witness))?;
+    let (circuit, prove): (_, fn(&Circuit, Witness) -> _) = match with_stock {
+        true => (stock::build(builder), stock::prove),
+        false => (proving::build(builder), proving::prove),
+    };
+    let inputs = witness(&targets, &child.proof(0)?)?;
+    let (seconds, _) = timed(|| prove(&circuit, inputs))?;
     Ok(Run { seconds, peak_memory_bytes: peak_memory() })
 }
 
@@ -205,7 +216,7 @@ fn timed<T>(work: impl FnOnce() -> Result<T, String>) -> Result<(f64, T), BenchE
 fn row(child: &Child, degree_bits: usize, runs: usize) -> Result<Row, BenchError> {
     let (mut stock_build, mut build) = (vec![], vec![]);
     let (mut stock_witness, mut stock_total, mut total) = (vec![], vec![], vec![]);
-    let (mut witness, mut commit, mut quotient, mut opening) = (vec![], vec![], vec![], vec![]);
+    let (mut generating, mut commit, mut quotient, mut opening) = (vec![], vec![], vec![], vec![]);
     let mut built = None;
     for _ in 0..runs {
         let (builder, _) = child.recursion(degree_bits);
@@ -222,14 +233,15 @@ fn row(child: &Child, degree_bits: usize, runs: usize) -> Result<Row, BenchError
     if found != degree_bits {
         return Err(BenchError::recursion(format!("a circuit of 2^{degree_bits} rows has 2^{found}")));
     }
-    for _ in 0..runs {
-        let inputs = child.witness(&targets)?;
+    for run in 0..runs {
+        let child_proof = child.proof(run)?;
+        let inputs = witness(&targets, &child_proof)?;
         let (seconds, assigned) = timed(|| stock::generate(&circuit, inputs))?;
         let (rest, _) = timed(|| stock::prove_assigned(&circuit, assigned))?;
         stock_witness.push(seconds);
         stock_total.push(seconds + rest);
 
-        let inputs = child.witness(&targets)?;
+        let inputs = witness(&targets, &child_proof)?;
         let (seconds, assigned) = timed(|| proving::generate(&circuit, inputs))?;
         let mut spent = [0.0; 3];
         let mut last = Instant::now();
@@ -245,7 +257,7 @@ fn row(child: &Child, degree_bits: usize, runs: usize) -> Result<Row, BenchError
             })
         })?;
         proving::verify(&proof, &circuit.verifier_only, &circuit.common).map_err(BenchError::recursion)?;
-        witness.push(seconds);
+        generating.push(seconds);
         total.push(seconds + rest);
         for (part, seconds) in [&mut commit, &mut quotient, &mut opening].into_iter().zip(spent) {
             part.push(seconds);
@@ -259,7 +271,7 @@ fn row(child: &Child, degree_bits: usize, runs: usize) -> Result<Row, BenchError
         build_seconds: median(&build),
         stock_witness_seconds: median(&stock_witness),
         stock_seconds,
-        witness_seconds: median(&witness),
+        witness_seconds: median(&generating),
         commit_seconds: median(&commit),
         quotient_seconds: median(&quotient),
         opening_seconds: median(&opening),
