@@ -186,7 +186,8 @@ impl Environment for Accounts {
         let footprint = Footprint {
             reads: vec![(nonces, made(transaction.nonce.into()))],
             writes: vec![(nonces, made(u64::from(transaction.nonce) + 1))],
-            draws: vec![Draw { cell: balances, needed, taken: needed.saturating_add(spent) }],
+            condition: None,
+            draws: vec![Draw { cell: balances, whole: None, needed, taken: needed.saturating_add(spent) }],
         };
         Terms {
             sender: Some(transaction.sender.to_digest()),

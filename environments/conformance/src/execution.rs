@@ -1,6 +1,10 @@
 //! Promises about states and transactions.
 
-use environments_core::environment::Environment;
+use environments_core::{
+    environment::Environment,
+    pool::{Cell, Draw},
+};
+use plonky2::field::types::PrimeField64;
 
 use super::{CHAIN_ID, Subject, chain_of_blocks, environment, id, secret};
 
@@ -78,6 +82,38 @@ pub fn what_executes_may_come_next<S: Subject>(subject: &S) {
             let may_come_next = environment.may_come_next(&state, &transaction);
             assert!(may_come_next, "a valid transaction may not come next: {transaction:?}");
             environment.execute(&mut state, &transaction).expect("the subject's transactions are valid");
+        }
+    }
+}
+
+/// A state that executes a transaction has what the transaction's footprint says that it leaves, and has not lost more of an
+/// amount than what it draws: otherwise a pool would try first what needs things that nobody makes.
+///
+/// # Panics
+/// If the promise is broken.
+pub fn footprints_leave_what_they_say<S: Subject>(subject: &S) {
+    let producer = chain_of_blocks(subject);
+    let environment = producer.environment();
+    for mut state in [environment.genesis(), producer.state().clone()] {
+        for transaction in subject.valid(environment, &state) {
+            let footprint = environment.terms(&transaction).footprint;
+            let before = state.clone();
+            environment.execute(&mut state, &transaction).expect("the subject's transactions are valid");
+            for (cell, left) in footprint.leaves(|cell| environment.cell(&before, cell)) {
+                let found = environment.cell(&state, &cell);
+                assert_eq!(
+                    found, left,
+                    "a transaction does not leave what it says in {cell:?}: {transaction:?}"
+                );
+            }
+            let amount = |state: &_, cell: &Cell| {
+                let [amount, ..] = environment.cell(state, cell).0;
+                amount.to_canonical_u64()
+            };
+            for Draw { cell, taken, .. } in footprint.draws {
+                let lost = amount(&before, &cell).saturating_sub(amount(&state, &cell));
+                assert!(lost <= taken, "{lost} were drawn from {cell:?}, not {taken}: {transaction:?}");
+            }
         }
     }
 }

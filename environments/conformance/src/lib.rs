@@ -118,6 +118,7 @@ macro_rules! conformance {
             execution::failed_transactions_change_nothing,
             execution::proposing_and_executing_agree,
             execution::what_executes_may_come_next,
+            execution::footprints_leave_what_they_say,
             execution::commitments_name_the_deployment_and_the_environment,
             commitments::different_states_have_different_commitments,
             chain::statements_chain,

@@ -34,7 +34,7 @@ use circuits_core::{Digest, amount::Amount};
 use circuits_protocol::registry::EnvironmentId;
 use thiserror::Error;
 
-pub use self::footprint::{Cell, Draw, Footprint};
+pub use self::footprint::{Cell, Condition, Draw, Footprint};
 pub(crate) use self::{footprint::Forecast, messages::Origin, transactions::Candidate};
 use self::{messages::Messages, transactions::Transactions};
 

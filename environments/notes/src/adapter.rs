@@ -249,17 +249,16 @@ impl Environment for Notes {
                 };
                 // The genesis has no note, so all of them are for the block to find.
                 let witness = self.resolve(self.instance.genesis(), request);
-                let statement = witness.check();
-                let footprint = statement.map_or(Footprint::NONE, |statement| witness.footprint(&statement));
-                with_footprint(terms, footprint)
+                let footprint = witness.check().and_then(|statement| witness.footprint(&statement));
+                with_footprint(terms, footprint.unwrap_or(Footprint::NONE))
             }
             NotesTransaction::Proven { bundle } => {
                 // A proof does not show who made it: that the account which it names is there in this form, the state
                 // must say. Decoded, the proof takes its bytes once more.
                 let terms = Terms::of_bytes(2 * bundle.bytes().len());
-                let Ok(Opened { statement, .. }) = bundle.opened() else { return terms };
+                let Ok(Opened { statement, account, .. }) = bundle.opened() else { return terms };
                 let fee = Amount::new(statement.fee.to_canonical_u64()).unwrap_or(Amount::ZERO);
-                with_footprint(Terms { fee, ..terms }, statement.footprint())
+                with_footprint(Terms { fee, ..terms }, statement.footprint(account.as_ref()))
             }
             NotesTransaction::Arrival(_) => Terms::of_bytes(size_of::<Arrival>()),
         }

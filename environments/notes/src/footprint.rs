@@ -2,11 +2,12 @@
 
 use bridge_core::AssetId;
 use circuits_core::{Digest, trees::PRESENT};
-use environments_core::pool::{Cell, Draw, Footprint};
+use environments_core::pool::{Cell, Condition, Draw, Footprint};
 
 use crate::{
+    account::Account,
     state::NotesState,
-    transaction::{Authority, TransactionStatement, TransactionWitness},
+    transaction::{Authority, TransactionError, TransactionStatement, TransactionWitness},
 };
 
 /// Account hashes by account id; zero for no account.
@@ -17,16 +18,22 @@ const NULLIFIERS: u64 = 1;
 const NOTES: u64 = 2;
 /// Whether the note tree had a root at a block's end.
 const PAST_ROOTS: u64 = 3;
+/// Authorisations of public accounts, by account id; zero for no account. Whoever writes one also writes all that its account
+/// holds.
+const AUTHORISATIONS: u64 = 4;
 /// With a packed asset added to it: how much of the asset public accounts hold, by account id.
-const HOLDINGS: u64 = 4;
+const HOLDINGS: u64 = 5;
 
-/// What stands for the hash of an account after a trade, which may start from any state of it.
-const TRADED: Digest = PRESENT;
+/// How much of an asset a public account holds.
+fn holding(asset: AssetId, account: Digest) -> Cell {
+    Cell { part: HOLDINGS + asset.packed(), name: account }
+}
 
 impl TransactionStatement {
-    /// The cells that [`NotesState::check`] compares with the transaction, and how it leaves them.
+    /// The cells that [`NotesState::check`] compares with the transaction, and how it leaves them; `published` is the network
+    /// account that it leaves.
     #[must_use]
-    pub fn footprint(&self) -> Footprint {
+    pub fn footprint(&self, published: Option<&Account>) -> Footprint {
         let account = Cell { part: ACCOUNTS, name: self.account };
         let past_root = Cell { part: PAST_ROOTS, name: self.notes_root };
         let mut reads = vec![(account, self.before), (past_root, PRESENT)];
@@ -41,36 +48,41 @@ impl TransactionStatement {
         }
         reads.extend(named(NOTES, &self.unauthenticated).into_iter().map(|note| (note, PRESENT)));
         writes.extend(named(NOTES, &self.notes).into_iter().map(|note| (note, PRESENT)));
-        Footprint { reads, writes, draws: vec![] }
+        if let Some(Account { id, authorisation, vault, .. }) = published {
+            writes.push((Cell { part: AUTHORISATIONS, name: *id }, *authorisation));
+            let held = vault.slots().iter().flatten();
+            writes.extend(held.map(|held| (holding(held.asset, *id), Cell::of_number(held.amount.get()))));
+        }
+        Footprint { reads, writes, ..Footprint::NONE }
     }
 }
 
 impl TransactionWitness {
     /// The footprint of its statement, as a block executes it: a trade on whatever its order's account is by then, as long
-    /// as that holds what the order pays.
-    #[must_use]
-    pub fn footprint(&self, statement: &TransactionStatement) -> Footprint {
-        let mut footprint = statement.footprint();
-        let (Authority::Exchange { order } | Authority::Owner { order, .. }) = self.authority else {
-            return footprint;
+    /// as that holds what the order pays. Only from the account that the trade names it makes the notes that it states.
+    ///
+    /// # Errors
+    /// As [`Self::account_after`].
+    pub fn footprint(&self, statement: &TransactionStatement) -> Result<Footprint, TransactionError> {
+        let order = match self.authority {
+            Authority::Exchange { order } if self.authority.is_trade(self.salt) => order,
+            _ => return Ok(statement.footprint(self.published()?.as_ref())),
         };
+        let Account { id, authorisation, .. } = self.account;
+        let (account, public) = (Cell { part: ACCOUNTS, name: id }, Cell { part: AUTHORISATIONS, name: id });
+        let Footprint { mut reads, writes, .. } = statement.footprint(None);
+        reads.retain(|(cell, _)| *cell != account);
+        reads.push((public, authorisation));
+        let (writes, conditional) = writes.into_iter().partition(|(cell, _)| cell.part == NULLIFIERS);
         let gives = order.terms().gives;
         let (added, spent) = self.moved_of(gives);
-        let cell = Cell { part: HOLDINGS + gives.packed(), name: self.account.id };
         let taken = spent.saturating_sub(added);
-        let mut needed = 0;
-        if self.authority.is_trade(self.salt) {
-            let is_account = |cell: &Cell| cell.part == ACCOUNTS;
-            footprint.reads.retain(|(cell, _)| !is_account(cell));
-            footprint
-                .writes
-                .iter_mut()
-                .filter(|(cell, _)| is_account(cell))
-                .for_each(|(_, hash)| *hash = TRADED);
-            needed = taken;
-        }
-        footprint.draws.push(Draw { cell, needed, taken });
-        footprint
+        Ok(Footprint {
+            reads,
+            writes,
+            condition: Some(Condition { cell: account, expected: statement.before, writes: conditional }),
+            draws: vec![Draw { cell: holding(gives, id), whole: Some(public), needed: taken, taken }],
+        })
     }
 }
 
@@ -83,6 +95,10 @@ impl NotesState {
             NULLIFIERS => self.is_spent(name),
             NOTES => self.has_note(name),
             PAST_ROOTS => self.root_heights.contains_key(name),
+            AUTHORISATIONS => {
+                let account = self.public_account(name);
+                return account.map_or(Digest::ZERO, |account| account.authorisation);
+            }
             holdings => {
                 let asset = holdings.checked_sub(HOLDINGS).and_then(|packed| AssetId::unpack(packed).ok());
                 let held = asset.zip(self.public_account(name));

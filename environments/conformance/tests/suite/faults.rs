@@ -23,7 +23,7 @@ use environments_core::{
     },
     environment::{Environment, Proposal, ProveError},
     kernel::ProducerSecret,
-    pool::{Cell, Room, Terms},
+    pool::{Cell, Draw, Room, Terms},
 };
 use plonky2::field::types::Field;
 use serde::Deserialize;
@@ -34,6 +34,9 @@ use crate::{
     },
     till_tests::Tills,
 };
+
+/// The part of the state with what the till holds.
+const HOLDS: u64 = 1;
 
 /// What is wrong with a till.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +80,10 @@ enum Fault {
     CommitsToAttempts,
     /// Transactions read a cell with something that is not there.
     ReadsWhatIsNotThere,
+    /// Transactions write a cell in which they leave nothing.
+    WritesWhatItDoesNotLeave,
+    /// Transactions take what they say that they do not.
+    DrawsMoreThanItSays,
     /// No transaction may come next.
     HidesWhatMayComeNext,
     /// The kernel's prover is not told what came in.
@@ -301,10 +308,21 @@ impl Environment for Faulty {
 
     fn terms(&self, transaction: &TillTransaction) -> Terms {
         let mut terms = self.till.terms(transaction);
-        if self.fault == Fault::ReadsWhatIsNotThere {
-            terms.footprint.reads.push((Cell { part: 0, name: Digest::ZERO }, secret(0).commitment()));
+        let wrong = (Cell { part: 0, name: Digest::ZERO }, secret(0).commitment());
+        match self.fault {
+            Fault::ReadsWhatIsNotThere => terms.footprint.reads.push(wrong),
+            Fault::WritesWhatItDoesNotLeave => terms.footprint.writes.push(wrong),
+            Fault::DrawsMoreThanItSays => {
+                let (cell, whole) = (Cell { part: HOLDS, name: Digest::ZERO }, None);
+                terms.footprint.draws.push(Draw { cell, whole, needed: 0, taken: 0 });
+            }
+            _ => {}
         }
         terms
+    }
+
+    fn cell(&self, state: &FaultyState, cell: &Cell) -> Digest {
+        if cell.part == HOLDS { Cell::of_number(state.till.holds.get()) } else { Digest::ZERO }
     }
 
     fn may_come_next(&self, _: &FaultyState, _: &TillTransaction) -> bool {
@@ -403,6 +421,7 @@ const PROMISES: &[Promise] = promises![
     execution::failed_transactions_change_nothing,
     execution::proposing_and_executing_agree,
     execution::what_executes_may_come_next,
+    execution::footprints_leave_what_they_say,
     execution::commitments_name_the_deployment_and_the_environment,
     commitments::different_states_have_different_commitments,
     chain::statements_chain,
@@ -472,6 +491,11 @@ const FAULTS: &[(Fault, &[(&str, &str)])] = &[
         Fault::ReadsWhatIsNotThere,
         &[("what_executes_may_come_next", "does not have what a valid transaction needs")],
     ),
+    (
+        Fault::WritesWhatItDoesNotLeave,
+        &[("footprints_leave_what_they_say", "a transaction does not leave what it says")],
+    ),
+    (Fault::DrawsMoreThanItSays, &[("footprints_leave_what_they_say", "were drawn from")]),
     (
         Fault::HidesWhatMayComeNext,
         &[("what_executes_may_come_next", "a valid transaction may not come next")],

@@ -330,7 +330,8 @@ fn footprint(order: &Order) -> Footprint {
     }
     footprint.writes.extend(order.makes.map(|made| (cell(MADE, made), PRESENT)));
     if order.draws > 0 {
-        footprint.draws.push(Draw { cell: cell(PURSES, 0), needed: order.draws, taken: order.draws });
+        let (cell, needed) = (cell(PURSES, 0), order.draws);
+        footprint.draws.push(Draw { cell, whole: None, needed, taken: needed });
     }
     footprint
 }

@@ -42,7 +42,7 @@ fn next(producer: &mut BlockProducer<Notes>) -> Vec<TransactionId> {
 }
 
 /// A secret and an account that nobody else has.
-fn stranger(world: &World, n: u64) -> (Authority, Account) {
+pub(super) fn stranger(world: &World, n: u64) -> (Authority, Account) {
     let authority = Authority::Local { secret: Secret::new(secret(10_000 + n)) };
     let deployment = world.environment.deployment();
     let authorisation = authority.authorisation();
@@ -232,7 +232,7 @@ fn history() -> (NotesState, Vec<TransactionStatement>) {
 #[test]
 fn a_transaction_leaves_what_its_footprint_writes() {
     let (mut state, statements) = history();
-    let last = statements.last().unwrap().footprint();
+    let last = statements.last().unwrap().footprint(None);
     assert!(holds(&state, &last));
     assert!(!last.writes.iter().all(|(cell, value)| state.cell(cell) == *value));
     state.execute(statements.last().unwrap()).unwrap();
@@ -271,6 +271,6 @@ proptest! {
             )
         );
         prop_assert_eq!(is_shown, refusal.is_some());
-        prop_assert_eq!(holds(&state, &statement.footprint()), refusal.is_none(), "{:?}", refusal);
+        prop_assert_eq!(holds(&state, &statement.footprint(None)), refusal.is_none(), "{:?}", refusal);
     }
 }

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod floods;
+mod footprints;
 mod kernels;
 mod messages;
 mod native;

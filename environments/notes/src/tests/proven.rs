@@ -4,7 +4,7 @@ use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::{Digest, F};
 use circuits_forging::fixtures::cache;
 use circuits_protocol::wrap::block_shape;
-use environments_core::{BlockProducer, Environment, EnvironmentId, ProveError};
+use environments_core::{BlockProducer, Environment, EnvironmentId, ProveError, pool::Cell};
 use plonky2::field::types::Field;
 
 use super::{messages::returned, world};
@@ -173,6 +173,18 @@ fn a_bundle_carries_the_network_account_that_its_proof_leaves() {
     assert_eq!(error, NotesError::Bundle(TransactionBundleError::OtherAccount { expected, found }));
 
     let proven = bundles.map(|bundle| NotesTransaction::Proven { bundle });
+    // Whoever trades behind them sees what the order holds by then.
+    let mut after = state.clone();
+    for transaction in &proven {
+        let footprint = environment.terms(transaction).footprint;
+        let left: Vec<_> = footprint.leaves(|cell| after.cell(cell)).collect();
+        environment.execute(&mut after, transaction).unwrap();
+        assert!(left.iter().all(|(cell, value)| after.cell(cell) == *value));
+        let held = Cell::of_number(
+            after.public_account(&world.clients[EXCHANGE].id()).unwrap().vault.balance(asset(0)).get(),
+        );
+        assert!(left.iter().any(|(_, value)| *value == held));
+    }
     let proposal = environment.propose(&state, &proven.each_ref()).unwrap();
     assert_eq!(proposal.included, [0, 1]);
     let order = &world.clients[EXCHANGE].account;
