@@ -18,11 +18,13 @@
 //!
 //! A full pool makes room for a transaction that the next block can have. What gives way is the last transaction of a sender,
 //! so that no other one loses the one before it: of the one whose first transaction comes too early for the longest time; else
-//! one that cannot come next; else of the one who would be served last, if the new one goes before it. A full pool also makes
-//! room for a message that would be served before the last one, and for one of an environment with fewer messages.
+//! one that the last block could not have, because of what the state was or because of a better one; else of the one who would
+//! be served last, if the new one goes before it. A full pool also makes room for a message that would be served before the
+//! last one, and for one of an environment with fewer messages.
 //!
-//! Submitting costs a logarithm of the size of the pool. A block lists all that waits, which costs as much for each item, and
-//! looks up what its footprint needs.
+//! Submitting costs a logarithm of the size of the pool; if that is full, also the execution of what is submitted and a limited
+//! number of look-ups, however much waits. A block lists all that waits, which costs a logarithm for each item, and looks up
+//! what its footprint needs.
 
 mod footprint;
 mod messages;
@@ -58,6 +60,9 @@ pub const MAX_RETRIES: usize = 1 << 10;
 /// Transactions or messages beyond its room that one block tries at most, so that what fails does not delay a block
 /// without end.
 pub const MAX_FAILING: usize = 1 << 12;
+/// Transactions that give way to one in a full pool at most, and of which the pool looks up whether they do: more than
+/// the largest transaction takes the room of.
+pub const MAX_GIVING_WAY: usize = 1 << 12;
 /// A transaction that replaces another one pays more than it by this part of its fee, and by 1 at least, because each
 /// replacement takes work that nobody pays for.
 pub const REPLACEMENT_STEP: u64 = 8;
@@ -200,10 +205,19 @@ pub(crate) enum Spot {
 
 /// What the last state says of transactions, which a pool asks when it is full.
 pub(crate) struct Outlook<'a, T> {
-    /// Whether the next block can have a transaction.
+    /// Whether the next block can have a transaction, which is executed for that.
     pub(crate) comes_next: &'a dyn Fn(&T) -> bool,
     /// Whether it can, as far as look-ups tell.
     pub(crate) may_come_next: &'a dyn Fn(&T, &Terms) -> bool,
+}
+
+/// Something that a block could not have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unable<S> {
+    /// Where it waits.
+    pub(crate) spot: S,
+    /// Whether nothing but what is tried before it kept it out.
+    pub(crate) is_beaten: bool,
 }
 
 /// Something that left the pool for something else.
@@ -339,13 +353,13 @@ impl<T, R> Pool<T, R> {
         }
     }
 
-    /// Remembers, in order, which transactions a block left untried because it could not have them.
-    pub(crate) fn note_unable(&mut self, spots: impl IntoIterator<Item = Spot>) {
-        let of_transaction = |spot| match spot {
-            Spot::Transaction(spot) => Some(spot),
+    /// Remembers, in order, which transactions a block could not have: they give way to others.
+    pub(crate) fn note_unable(&mut self, unable: impl IntoIterator<Item = Unable<Spot>>) {
+        let of_transaction = |Unable { spot, is_beaten }| match spot {
+            Spot::Transaction(spot) => Some(Unable { spot, is_beaten }),
             Spot::Message(_) => None,
         };
-        self.transactions.note_unable(spots.into_iter().filter_map(of_transaction).collect());
+        self.transactions.note_unable(unable.into_iter().filter_map(of_transaction).collect());
     }
 
     /// Takes out what is too early since [`MAX_EARLY_BLOCKS`] before the block of this height.

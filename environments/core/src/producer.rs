@@ -15,8 +15,8 @@ use crate::{
     environment::{Environment, Proposal, ProveError},
     listing::{self, OtherListing},
     pool::{
-        Candidate, Displaced, Forecast, MAX_EARLY_BLOCKS, MAX_FAILING, Origin, Outlook, Pool, PoolError,
-        Sort, Spot, Terms, is_old,
+        Candidate, Displaced, Footprint, Forecast, MAX_EARLY_BLOCKS, MAX_FAILING, Origin, Outlook, Pool,
+        PoolError, Sort, Spot, Terms, Unable, is_old,
     },
 };
 
@@ -193,13 +193,16 @@ enum Verdict<Err: Error> {
 /// Something that a block tries, and where it waits.
 type Tried<'p, E> = (Spot, &'p Pending<<E as Environment>::Transaction>);
 
+/// Something that a block could not have.
+type Untimely<'p, E> = (Unable<Spot>, &'p Pending<<E as Environment>::Transaction>);
+
 /// A block on top of the last one, and what it tried, in order.
 struct Filled<E: Environment> {
     block: ProposedBlock<E::BlockWitness>,
     state: E::State,
     tried: Vec<(Spot, Verdict<E::Error>)>,
-    /// What was not tried because the block could not have it, in order.
-    unable: Vec<Spot>,
+    /// What the block could not have, in order.
+    unable: Vec<Unable<Spot>>,
 }
 
 impl<E: Environment> Filled<E> {
@@ -300,8 +303,7 @@ impl<E: Environment> BlockProducer<E> {
                 && environment.execute(&mut state.clone(), transaction).is_ok()
         };
         let may_come_next = |transaction: &E::Transaction, terms: &Terms| {
-            terms.footprint.holds(|cell| environment.cell(state, cell))
-                && environment.may_come_next(state, transaction)
+            may_come_first(environment, state, superblock, transaction, &terms.footprint)
         };
         let outlook = Outlook { comes_next: &comes_next, may_come_next: &may_come_next };
         Ok(pool.submit(transaction, terms, height, &outlook)?)
@@ -394,8 +396,8 @@ impl<E: Environment> BlockProducer<E> {
         }
         let limit = most(environment.room().transactions);
         let (able, unable) = self.sorted_candidates();
-        let untried: Vec<_> =
-            unable.iter().skip(limit.saturating_sub(able.len())).map(|(spot, _)| *spot).collect();
+        let noted: Vec<_> = unable.iter().map(|(noted, _)| *noted).collect();
+        let unable = unable.into_iter().map(|(Unable { spot, .. }, pending)| (spot, pending));
         for (spot, pending) in able.into_iter().chain(unable).take(limit) {
             offer(spot, pending);
         }
@@ -425,12 +427,12 @@ impl<E: Environment> BlockProducer<E> {
                 (false, _) => Verdict::Refused(Rejection::Environment(reason)),
             };
         }
-        Ok(Filled { block, state, tried, unable: untried })
+        Ok(Filled { block, state, tried, unable: noted })
     }
 
     /// The transactions that the next block may try, each in order: those that it can have, as far as look-ups tell, if it
     /// has those before them, and the others. Whoever promises a fee in the others keeps nobody out.
-    fn sorted_candidates(&self) -> (Vec<Tried<'_, E>>, Vec<Tried<'_, E>>) {
+    fn sorted_candidates(&self) -> (Vec<Tried<'_, E>>, Vec<Untimely<'_, E>>) {
         let (environment, state) = (&self.environment, self.state());
         let mut forecast = Forecast::new(|cell| environment.cell(state, cell));
         let (mut able, mut unable, mut steps) = (vec![], vec![], 0);
@@ -450,7 +452,10 @@ impl<E: Environment> BlockProducer<E> {
                 forecast.follow(&terms.footprint);
                 able.push((spot, pending));
             } else if !is_early {
-                unable.push((spot, pending));
+                let superblock = self.superblock;
+                let is_beaten =
+                    may_come_first(&**environment, state, superblock, transaction, &terms.footprint);
+                unable.push((Unable { spot, is_beaten }, pending));
             }
         }
         (able, unable)
@@ -609,6 +614,19 @@ impl<E: Environment> BlockProducer<E> {
             head: self.height(),
         })
     }
+}
+
+/// Whether the block on `state` can have a transaction before all others, as far as look-ups tell.
+fn may_come_first<E: Environment>(
+    environment: &E,
+    state: &E::State,
+    superblock: u32,
+    transaction: &E::Transaction,
+    footprint: &Footprint,
+) -> bool {
+    footprint.holds(|cell| environment.cell(state, cell))
+        && environment.may_come_next(state, transaction)
+        && environment.messages(transaction).check_timing(superblock).is_ok()
 }
 
 /// Whether the indices name different ones of `count` transactions, those that are included in their order.

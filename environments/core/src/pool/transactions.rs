@@ -9,8 +9,8 @@ use std::{
 use circuits_core::Digest;
 
 use super::{
-    Displaced, MAX_PENDING, MAX_PENDING_BYTES, MAX_PER_SENDER, MAX_RETRIES, Outlook, Pending, PoolError,
-    REPLACEMENT_STEP, Returned, Terms, TransactionId, is_old,
+    Displaced, MAX_GIVING_WAY, MAX_PENDING, MAX_PENDING_BYTES, MAX_PER_SENDER, MAX_RETRIES, Outlook, Pending,
+    PoolError, REPLACEMENT_STEP, Returned, Terms, TransactionId, Unable, is_old,
 };
 
 /// Whose queue it is.
@@ -105,6 +105,39 @@ impl Excess {
     }
 }
 
+/// What gives way to a transaction, so far.
+struct Way<'r> {
+    /// What it replaces anyway.
+    replaced: &'r BTreeSet<Spot>,
+    left: Excess,
+    spots: BTreeSet<Spot>,
+}
+
+impl Way<'_> {
+    /// Lets the transactions of a queue down to an index give way, the last one first, as many as are needed.
+    fn clear<T, R>(&mut self, queues: &Queues<T, R>, owner: Owner, first: usize) {
+        let Some(queue) = queues.get(&owner) else { return };
+        for entry in queue.entries.range(first..).rev() {
+            if self.is_decided() {
+                return;
+            }
+            let spot = Spot { owner, place: entry.place };
+            if !self.replaced.contains(&spot) && self.spots.insert(spot) {
+                self.left = self.left.without(entry.terms.bytes);
+            }
+        }
+    }
+
+    /// Whether enough gives way, or too many would.
+    fn is_decided(&self) -> bool {
+        self.left.is_none() || self.spots.len() >= MAX_GIVING_WAY
+    }
+
+    fn cleared(self) -> Option<BTreeSet<Spot>> {
+        self.left.is_none().then_some(self.spots)
+    }
+}
+
 /// Why the first transaction of a queue waits, and when it was tried.
 struct Wait<R> {
     turn: u64,
@@ -129,8 +162,8 @@ pub(super) struct Transactions<T, R> {
     early: BTreeSet<(u64, Owner)>,
     /// By the height at which it was submitted.
     ages: BTreeSet<(u32, Owner)>,
-    /// Where those are that the last block left untried because it could not have them; some may be gone.
-    unable: Vec<Spot>,
+    /// What the last block could not have, in order; some may be gone.
+    unable: Vec<Unable<Spot>>,
     turn: u64,
     count: usize,
     bytes: usize,
@@ -182,11 +215,12 @@ impl<T, R> Transactions<T, R> {
         let evicted = if excess.is_none() {
             BTreeSet::new()
         } else {
-            while self.unable.pop_if(|spot| find(&self.queues, *spot).is_none()).is_some() {}
             let rank = Rank::new(&terms, None, pending.id);
-            let found = (outlook.comes_next)(&pending.transaction)
+            // What costs most is done last.
+            let found = (outlook.may_come_next)(&pending.transaction, &terms)
                 .then(|| self.expendable(excess, rank, &replaced, outlook))
-                .flatten();
+                .flatten()
+                .filter(|_| (outlook.comes_next)(&pending.transaction));
             found.ok_or(match excess.transactions {
                 0 => PoolError::TooManyBytes { waiting, found: terms.bytes },
                 _ => PoolError::Full,
@@ -204,40 +238,45 @@ impl<T, R> Transactions<T, R> {
     /// What gives way to a transaction of this rank that the next block can have, without those that it replaces anyway;
     /// `None` if too little does.
     fn expendable(
-        &self,
+        &mut self,
         excess: Excess,
         rank: Rank,
         replaced: &BTreeSet<Spot>,
         outlook: &Outlook<'_, T>,
     ) -> Option<BTreeSet<Spot>> {
-        // Queues, each with the index down to which its transactions give way, the last one first.
-        let early = self.ages.iter().map(|&(_, owner)| (owner, 0));
-        let unable = self.unable.iter().rev().filter_map(|spot| {
-            let (index, entry) = find(&self.queues, *spot)?;
-            let may_come_next = (outlook.may_come_next)(&entry.pending.transaction, &entry.terms);
-            (!may_come_next).then_some((spot.owner, index))
-        });
-        let later = self.ready.iter().rev().take_while(|(other, _)| rank < *other);
-        let later = later.map(|&(_, owner)| (owner, 0));
-
-        let (mut left, mut spots) = (excess, BTreeSet::new());
-        for (owner, first) in early.chain(unable).chain(later) {
-            let Some(queue) = self.queues.get(&owner) else { continue };
-            for entry in queue.entries.range(first..).rev() {
-                let spot = Spot { owner, place: entry.place };
-                if !replaced.contains(&spot) && spots.insert(spot) {
-                    left = left.without(entry.terms.bytes);
-                }
-                if left.is_none() {
-                    return Some(spots);
-                }
+        let mut way = Way { replaced, left: excess, spots: BTreeSet::new() };
+        for &(_, owner) in &self.ages {
+            way.clear(&self.queues, owner, 0);
+            if way.is_decided() {
+                return way.cleared();
             }
         }
-        None
+        let mut still_unable = vec![];
+        for _ in 0..MAX_GIVING_WAY {
+            let Some(unable) = self.unable.pop() else { break };
+            let Unable { spot, is_beaten } = unable;
+            let Some((index, entry)) = find(&self.queues, spot) else { continue };
+            if !is_beaten && (outlook.may_come_next)(&entry.pending.transaction, &entry.terms) {
+                continue;
+            }
+            still_unable.push(unable);
+            way.clear(&self.queues, spot.owner, index);
+            if way.is_decided() {
+                break;
+            }
+        }
+        self.unable.extend(still_unable.into_iter().rev());
+        for &(_, owner) in self.ready.iter().rev().take_while(|(other, _)| rank < *other) {
+            if way.is_decided() {
+                break;
+            }
+            way.clear(&self.queues, owner, 0);
+        }
+        way.cleared()
     }
 
-    pub(super) fn note_unable(&mut self, spots: Vec<Spot>) {
-        self.unable = spots;
+    pub(super) fn note_unable(&mut self, unable: Vec<Unable<Spot>>) {
+        self.unable = unable;
     }
 
     /// The transactions of the same sender and nonce, with their fees and bytes. A rollback can make them several.

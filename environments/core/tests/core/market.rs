@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     error::Error,
     fmt,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use bridge_core::{AssetId, BlockMessages, Consumption, MAX_BLOCK_STEPS, Message};
@@ -34,6 +35,14 @@ pub(crate) struct Market {
     pub(crate) room: Room,
     /// The list of which its blocks leave out the first message, though its transactions name it.
     pub(crate) forgets: Option<&'static str>,
+    /// How often it was asked what may come next.
+    pub(crate) asked: AtomicUsize,
+}
+
+impl Market {
+    pub(crate) const fn new(room: Room, forgets: Option<&'static str>) -> Self {
+        Self { room, forgets, asked: AtomicUsize::new(0) }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -184,6 +193,7 @@ impl Environment for Market {
     }
 
     fn may_come_next(&self, state: &MarketState, order: &Order) -> bool {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         order.pays_from.is_none_or(|source| state.made.contains(&source))
     }
 
@@ -369,7 +379,7 @@ pub(crate) fn sent(order: &Order, n: u64) -> Message {
 /// A producer whose blocks hold so many transactions and messages, together.
 pub(crate) fn producer(limit: usize) -> BlockProducer<Market> {
     let room = Room { transactions: limit, messages: limit, together: limit };
-    BlockProducer::new(Market { room, forgets: None })
+    BlockProducer::new(Market::new(room, None))
 }
 
 /// An order of a sender.

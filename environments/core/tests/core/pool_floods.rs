@@ -1,12 +1,16 @@
 //! What transactions that cost their makers nothing can and cannot do to others.
 
+use std::sync::atomic::Ordering;
+
 use bridge_core::MAX_BLOCK_STEPS;
 use environments_core::{
-    BlockProducer, Rejection,
-    pool::{MAX_EARLY_BLOCKS, MAX_FAILING, MAX_RETRIES},
+    BlockProducer, PoolError, Rejection,
+    pool::{MAX_EARLY_BLOCKS, MAX_FAILING, MAX_GIVING_WAY, MAX_PENDING, MAX_RETRIES},
 };
 
-use crate::market::{Market, MarketError, Order, PURSE, included, next, order, producer, submit, waiting};
+use crate::market::{
+    Market, MarketError, Order, PURSE, included, next, order, producer, refused, submit, waiting,
+};
 
 /// Transactions that a block holds here.
 const LIMIT: usize = 10;
@@ -158,4 +162,62 @@ fn what_waits_is_tried_once_what_it_needs_is_there_however_many_others_wait() {
     let rejected = producer.propose_block().unwrap();
     assert_eq!(rejected.len(), 4 * MAX_RETRIES, "and they do not wait for ever");
     assert!(matches!(rejected[0].reason, Rejection::Expired(MarketError::Missing(_))));
+}
+
+#[test]
+fn a_pool_full_of_messages_at_the_wrong_time_gives_way_to_what_a_block_can_have() {
+    let mut producer = producer(LIMIT);
+    producer.expect_superblock(2000);
+    let untimely = || Order { sends: 1, fee: 99, ..Order::default() };
+    submit(&mut producer, (0..MAX_PENDING).map(|_| untimely()));
+    assert_eq!(refused(&mut producer, order(1, 0, 98)), PoolError::Full, "a block finds out");
+    let (block, refusals) = next(&mut producer);
+    assert_eq!((block, refusals.len()), (vec![], MAX_FAILING + LIMIT));
+    submit(&mut producer, (0..refusals.len()).map(|_| untimely()));
+    assert_eq!(refused(&mut producer, untimely()), PoolError::Full);
+    let honest = submit(&mut producer, [order(1, 0, 0)])[0];
+    assert_eq!(producer.pending_count(), MAX_PENDING);
+    assert_eq!(next(&mut producer).0, [honest]);
+}
+
+#[test]
+fn a_pool_full_of_what_only_one_of_can_come_gives_way_to_others() {
+    let mut producer = producer(LIMIT);
+    submit(&mut producer, [makes(7, 0)]);
+    assert_eq!(included(&mut producer), [0]);
+    // Better ones take the room, so that each block leaves all of these, and each of them is valid.
+    let rest = (MAX_PENDING - LIMIT) as u64;
+    submit(
+        &mut producer,
+        (0..rest).map(|_| Order { sends: MAX_BLOCK_STEPS as u64 / 2 + 1, ..spends(7, 50) }),
+    );
+    let better = submit(&mut producer, (0..LIMIT as u64).map(|n| order(100 + n, 0, 99)));
+    assert_eq!(included(&mut producer), better);
+    submit(&mut producer, (0..LIMIT as u64).map(|n| order(100 + n, 1, 99)));
+    let honest = submit(&mut producer, (0..2 * LIMIT as u64).map(|n| order(n, 0, 0)));
+    assert_eq!(producer.pending_count(), MAX_PENDING);
+    let (block, refusals) = next(&mut producer);
+    assert_eq!(block.len(), LIMIT);
+    let evicted = refusals.iter().map(|(_, reason)| reason.clone());
+    let by = honest.iter().map(|&by| Rejection::<MarketError>::Evicted { by }.to_string());
+    assert!(evicted.eq(by), "{refusals:?}");
+}
+
+#[test]
+fn a_submission_to_a_full_pool_asks_a_limited_number_of_times_however_much_waits() {
+    let mut producer = producer(LIMIT);
+    submit(&mut producer, [makes(7, 99)]);
+    submit(
+        &mut producer,
+        (0..MAX_PENDING).skip(1).map(|_| Order { pays_from: Some(7), fee: 98, ..Order::default() }),
+    );
+    // The block makes what all the others lack, so that none of them gives way any more.
+    let (block, refusals) = next(&mut producer);
+    assert_eq!(block[0], 0);
+    submit(&mut producer, (0..block.len() + refusals.len()).map(|_| Order { fee: 98, ..Order::default() }));
+    let asked = |producer: &BlockProducer<Market>| producer.environment().asked.load(Ordering::Relaxed);
+    let before = asked(&producer);
+    assert_eq!(refused(&mut producer, order(1, 0, 0)), PoolError::Full);
+    let asked = asked(&producer) - before;
+    assert!(asked <= MAX_GIVING_WAY + 2, "{asked}, and about itself twice");
 }

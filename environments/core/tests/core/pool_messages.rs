@@ -141,7 +141,7 @@ fn flooded_with_early_ones() -> BlockProducer<Market> {
 #[test]
 fn room_that_is_not_shared_is_filled_by_both() {
     let room = Room { transactions: 3, messages: 2, together: 5 };
-    let mut producer = BlockProducer::new(Market { room, forgets: None });
+    let mut producer = BlockProducer::new(Market::new(room, None));
     for n in 0..4 {
         deliver(&mut producer, &message(6, 1, n));
     }
@@ -228,7 +228,7 @@ fn a_block_with_other_messages_than_its_transactions_is_refused_and_both_are_nam
     let claim = Listed::TakenIn(taken_in.hash(), Consumption::Claim);
     let [first, second] = [0, 1].map(|n| Listed::Sent(sent(&sending, n).hash()));
     for (list, carried, named) in [("inbox", Listed::Nothing, claim), ("outbox", second, first)] {
-        let mut producer = BlockProducer::new(Market { room, forgets: Some(list) });
+        let mut producer = BlockProducer::new(Market::new(room, Some(list)));
         deliver(&mut producer, &taken_in);
         submit(&mut producer, [sending.clone()]);
         let error = producer.propose_block().unwrap_err();
@@ -241,7 +241,7 @@ fn a_block_with_other_messages_than_its_transactions_is_refused_and_both_are_nam
         assert!([carried, named].iter().all(|one| text.contains(&one.to_string())), "{text}");
         assert_eq!((producer.blocks().len(), waiting(&producer)), (0, vec![0, 1]), "nothing changed");
     }
-    let mut honest = BlockProducer::new(Market { room, forgets: None });
+    let mut honest = BlockProducer::new(Market::new(room, None));
     deliver(&mut honest, &taken_in);
     submit(&mut honest, [sending]);
     assert_eq!(included(&mut honest), [0, 1]);
