@@ -53,9 +53,9 @@ pub const MAX_MESSAGES: usize = 1 << 16;
 /// Blocks after which a transaction that comes too early is dropped: enough for another block producer to make what it
 /// waits for.
 pub const MAX_EARLY_BLOCKS: u32 = 64;
-/// Transactions that one block tries again although the first one of their sender came too early: those of so many senders
-/// as have this number together, the longest untried first. Those whose [`Footprint`] shows that what was missing is there
-/// now come on top.
+/// Transactions that one block tries again although the first one of their sender came too early, without knowing whether
+/// what was missing is there now: those of so many senders as have this number together, the longest untried first. Those
+/// whose [`Footprint`] shows it come on top.
 pub const MAX_RETRIES: usize = 1 << 10;
 /// Transactions or messages beyond its room that one block tries at most, so that what fails does not delay a block
 /// without end.
@@ -360,6 +360,11 @@ impl<T, R> Pool<T, R> {
             Spot::Message(_) => None,
         };
         self.transactions.note_unable(unable.into_iter().filter_map(of_transaction).collect());
+    }
+
+    /// Ends the turn of those that came too early and that [`Self::candidates`] lets a block try again.
+    pub(crate) fn end_turn(&mut self) {
+        self.transactions.end_turn();
     }
 
     /// Takes out what is too early since [`MAX_EARLY_BLOCKS`] before the block of this height.

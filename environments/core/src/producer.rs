@@ -466,6 +466,7 @@ impl<E: Environment> BlockProducer<E> {
         let Filled { block, state, tried, unable } = filled;
         let mut rejected: Vec<_> = displacements(&self.pool.take_displaced());
         self.pool.note_unable(unable);
+        self.pool.end_turn();
         let (mut transactions, mut refused, mut early) = (vec![], vec![], vec![]);
         for (spot, verdict) in tried {
             match verdict {

@@ -138,7 +138,7 @@ impl Way<'_> {
     }
 }
 
-/// Why the first transaction of a queue waits, and when it was tried.
+/// Why the first transaction of a queue waits, and its last turn to be tried.
 struct Wait<R> {
     turn: u64,
     reason: R,
@@ -158,7 +158,7 @@ struct Queue<T, R> {
 pub(super) struct Transactions<T, R> {
     queues: Queues<T, R>,
     ready: BTreeSet<(Rank, Owner)>,
-    /// By the turn in which it was tried last.
+    /// By the turn in which it was to be tried last.
     early: BTreeSet<(u64, Owner)>,
     /// By the height at which it was submitted.
     ages: BTreeSet<(u32, Owner)>,
@@ -398,15 +398,37 @@ impl<T, R> Transactions<T, R> {
 
     /// The transactions that a block may try, up to the first gap in the nonces of each sender.
     pub(super) fn candidates(&self) -> Order<'_, T, R> {
+        self.order(self.retried(), false)
+    }
+
+    /// Of the queues that wait, those whose turn it is: only of those that show nothing does nobody know when they have ceased
+    /// to come too early.
+    fn retried(&self) -> BTreeSet<Owner> {
         let (mut tries, mut retried) = (0, BTreeSet::new());
         for (_, owner) in &self.early {
             if tries >= MAX_RETRIES {
                 break;
             }
-            tries += self.queues.get(owner).map_or(0, |queue| queue.entries.len().min(RETRIED));
-            retried.insert(*owner);
+            let Some(queue) = self.queues.get(owner) else { continue };
+            let mut tried = queue.entries.iter().take(RETRIED);
+            if tried.any(|entry| entry.terms.footprint.reads.is_empty()) {
+                tries += queue.entries.len().min(RETRIED);
+                retried.insert(*owner);
+            }
         }
-        self.order(retried, false)
+        retried
+    }
+
+    /// Ends the turn of those that the next block may try again, whether or not it does.
+    pub(super) fn end_turn(&mut self) {
+        for owner in self.retried() {
+            self.unlist(owner);
+            self.turn += 1;
+            if let Some(wait) = self.queues.get_mut(&owner).and_then(|queue| queue.wait.as_mut()) {
+                wait.turn = self.turn;
+            }
+            self.list(owner);
+        }
     }
 
     /// All transactions.

@@ -152,7 +152,7 @@ fn what_waits_is_tried_once_what_it_needs_is_there_however_many_others_wait() {
     for _ in 0..2 {
         assert!(included(&mut producer).is_empty());
     }
-    // All of them wait, and of each the turn comes in every fourth block.
+    // All of them wait, and what they lack shows without trying them.
     let made = submit(&mut producer, [makes(7, 2)])[0];
     assert_eq!(included(&mut producer), [made, early]);
     assert_eq!(waiting(&producer).len(), 4 * MAX_RETRIES);
@@ -162,6 +162,34 @@ fn what_waits_is_tried_once_what_it_needs_is_there_however_many_others_wait() {
     let rejected = producer.propose_block().unwrap();
     assert_eq!(rejected.len(), 4 * MAX_RETRIES, "and they do not wait for ever");
     assert!(matches!(rejected[0].reason, Rejection::Expired(MarketError::Missing(_))));
+}
+
+#[test]
+fn what_shows_nothing_is_tried_again_however_many_wait_that_show_what_they_lack() {
+    let mut producer = producer(LIMIT);
+    let needs = Order { needs: Some(7), fee: 98, ..Order::default() };
+    let early = submit(&mut producer, [needs])[0];
+    // Each block tries thousands of another flood, all of which wait from then on.
+    for _ in 0..4 {
+        submit(&mut producer, (0..FLOOD).map(|n| spends(1000 + n, 99)));
+        assert!(included(&mut producer).is_empty());
+    }
+    let made = submit(&mut producer, [makes(7, 100)])[0];
+    assert_eq!(included(&mut producer), [made, early]);
+}
+
+#[test]
+fn the_turns_of_those_that_show_nothing_pass_although_a_block_has_no_time_for_them() {
+    let mut producer = producer(LIMIT);
+    let needs = |needed| Order { needs: Some(needed), fee: 1, ..Order::default() };
+    submit(&mut producer, (0..MAX_RETRIES as u64).map(|n| needs(1000 + n)));
+    let early = submit(&mut producer, [needs(7)])[0];
+    assert!(included(&mut producer).is_empty());
+    // What pays more is all that the next block tries.
+    submit(&mut producer, [makes(7, 100)]);
+    submit(&mut producer, (0..FLOOD).map(|_| Order { makes: Some(7), fee: 99, ..Order::default() }));
+    assert_eq!(next(&mut producer).0.len(), 1);
+    assert_eq!(next(&mut producer).0, [early], "the others have had their turn");
 }
 
 #[test]
