@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, error::Error, sync::Arc};
 
-use bridge_core::{BlockMessages, BridgeError, Consumption, MAX_BLOCK_STEPS, Message};
+use bridge_core::{BridgeError, Consumption, MAX_BLOCK_STEPS, Message};
 use circuits_core::{Digest, F};
 use circuits_keys::CircuitCache;
 use circuits_protocol::statement::BlockStatement;
@@ -433,29 +433,41 @@ impl<E: Environment> BlockProducer<E> {
     /// The transactions that the next block may try, each in order: those that it can have, as far as look-ups tell, if it
     /// has those before them, and the others. Whoever promises a fee in the others keeps nobody out.
     fn sorted_candidates(&self) -> (Vec<Tried<'_, E>>, Vec<Untimely<'_, E>>) {
-        let (environment, state) = (&self.environment, self.state());
+        let (environment, state, superblock) = (&*self.environment, self.state(), self.superblock);
         let mut forecast = Forecast::new(|cell| environment.cell(state, cell));
-        let (mut able, mut unable, mut steps) = (vec![], vec![], 0);
-        for Candidate { spot, pending, terms, is_early } in self.pool.candidates() {
-            let transaction = &pending.transaction;
-            let fits = |messages: &BlockMessages| {
-                messages.check_timing(self.superblock).is_ok()
-                    && (messages.steps() == 0 || steps + messages.steps() <= MAX_BLOCK_STEPS)
-            };
-            // Before its turn only what shows that it is not too early any more.
-            let is_shown = !is_early || !terms.footprint.reads.is_empty();
-            let may_come_next =
-                is_shown && forecast.holds(&terms.footprint) && environment.may_come_next(state, transaction);
-            let messages = may_come_next.then(|| environment.messages(transaction)).filter(fits);
-            if let Some(messages) = messages {
+        let mut steps = 0;
+        let mut follows = |transaction, footprint: &Footprint| {
+            if !(forecast.holds(footprint) && environment.may_come_next(state, transaction)) {
+                return false;
+            }
+            let messages = environment.messages(transaction);
+            let fits = messages.check_timing(superblock).is_ok()
+                && (messages.steps() == 0 || steps + messages.steps() <= MAX_BLOCK_STEPS);
+            if fits {
                 steps += messages.steps();
-                forecast.follow(&terms.footprint);
+                forecast.follow(footprint);
+            }
+            fits
+        };
+        let (mut able, mut unable, mut early) = (vec![], vec![], vec![]);
+        for Candidate { spot, pending, terms, is_early } in self.pool.candidates() {
+            let (transaction, footprint) = (&pending.transaction, &terms.footprint);
+            if is_early && footprint.reads.is_empty() {
+                continue;
+            }
+            if follows(transaction, footprint) {
                 able.push((spot, pending));
-            } else if !is_early {
-                let superblock = self.superblock;
-                let is_beaten =
-                    may_come_first(&**environment, state, superblock, transaction, &terms.footprint);
+            } else if is_early {
+                early.push((spot, pending, footprint));
+            } else {
+                let is_beaten = may_come_first(environment, state, superblock, transaction, footprint);
                 unable.push((Unable { spot, is_beaten }, pending));
+            }
+        }
+        // What was missing may be made by one that pays less.
+        for (spot, pending, footprint) in early {
+            if follows(&pending.transaction, footprint) {
+                able.push((spot, pending));
             }
         }
         (able, unable)

@@ -79,6 +79,16 @@ fn who_spends_before_it_is_made_is_in_the_same_block_if_nothing_else_waits() {
 }
 
 #[test]
+fn what_waits_is_in_one_block_with_what_makes_it_although_it_pays_more() {
+    let mut producer = producer(LIMIT);
+    let early = submit(&mut producer, [spends(7, 98)])[0];
+    assert!(included(&mut producer).is_empty());
+    submit(&mut producer, (0..FLOOD).map(|n| spends(1000 + n, 99)));
+    let made = submit(&mut producer, [makes(7, 1)])[0];
+    assert_eq!(included(&mut producer), [made, early]);
+}
+
+#[test]
 fn a_chain_from_what_is_spent_twice_goes_on_from_the_best() {
     let mut producer = producer(LIMIT);
     submit(&mut producer, [makes(7, 0)]);
