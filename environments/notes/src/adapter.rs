@@ -25,7 +25,9 @@ use crate::{
     propose::{Checked, Draft, check},
     prove::{kernel_input, prove_block},
     state::{NotesState, StateFields, state_commitment},
-    transaction::{Authority, NotesTransaction, Opened, ProvenTransaction, Request, TransactionWitness},
+    transaction::{
+        Authority, NotesTransaction, Opened, ProvenTransaction, Request, TransactionError, TransactionWitness,
+    },
     witness::NotesBlock,
 };
 
@@ -64,7 +66,8 @@ impl Notes {
     }
 
     /// A request on top of a state: each input that was in the note tree at the last block's end is opened, the
-    /// others are left for the block to find. A trade starts from its order's account as the state has it.
+    /// others are left for the block to find. A trade starts from its order's account as the state has it: see
+    /// [`TransactionWitness::resolve`].
     #[must_use]
     pub fn resolve(&self, state: &NotesState, request: &Request) -> TransactionWitness {
         TransactionWitness::resolve(state, request)
@@ -247,8 +250,7 @@ impl Environment for Notes {
                     // Anybody makes requests of a network account.
                     Authority::Exchange { .. } => terms,
                 };
-                // The genesis has no note, so all of them are for the block to find.
-                let witness = self.resolve(self.instance.genesis(), request);
+                let witness = TransactionWitness::unopened(self.instance.genesis(), request);
                 let footprint = witness.check().and_then(|statement| witness.footprint(&statement));
                 with_footprint(terms, footprint.unwrap_or(Footprint::NONE))
             }
@@ -271,10 +273,13 @@ impl Environment for Notes {
     fn may_come_next(&self, state: &NotesState, transaction: &NotesTransaction) -> bool {
         let (not_before, valid_until) = match transaction {
             NotesTransaction::Request(request) => {
-                // Other requests start from exactly the account that they name, which was checked.
-                let is_allowed = !request.is_trade()
-                    || request.account_traded(state).is_some()
-                        && TransactionWitness::unopened(state, request).account_after().is_ok();
+                // Other requests start from exactly the account that they name, which was checked. What the account lacks,
+                // the footprint shows: another transaction may bring it there, or make the account, before this one.
+                let is_allowed = request.account_traded(state).is_none_or(|account| {
+                    let named = TransactionWitness::unopened(state, request);
+                    let after = TransactionWitness { account: account.clone(), ..named }.account_after();
+                    matches!(after, Ok(_) | Err(TransactionError::Insufficient { .. }))
+                });
                 if !is_allowed {
                     return false;
                 }

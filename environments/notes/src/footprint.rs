@@ -64,13 +64,15 @@ impl TransactionWitness {
     /// # Errors
     /// As [`Self::account_after`].
     pub fn footprint(&self, statement: &TransactionStatement) -> Result<Footprint, TransactionError> {
+        let footprint = statement.footprint(self.published()?.as_ref());
         let order = match self.authority {
             Authority::Exchange { order } if self.authority.is_trade(self.salt) => order,
-            _ => return Ok(statement.footprint(self.published()?.as_ref())),
+            _ => return Ok(footprint),
         };
         let Account { id, authorisation, .. } = self.account;
-        let (account, public) = (Cell { part: ACCOUNTS, name: id }, Cell { part: AUTHORISATIONS, name: id });
-        let Footprint { mut reads, writes, .. } = statement.footprint(None);
+        let account = Cell { part: ACCOUNTS, name: id };
+        let public = Cell { part: AUTHORISATIONS, name: id };
+        let Footprint { mut reads, writes, .. } = footprint;
         reads.retain(|(cell, _)| *cell != account);
         reads.push((public, authorisation));
         let (writes, conditional) = writes.into_iter().partition(|(cell, _)| cell.part == NULLIFIERS);

@@ -9,6 +9,7 @@ use environments_core::{
 use super::{floods::stranger, world};
 use crate::{
     Notes, NotesTransaction,
+    account::Account,
     fixtures::{EXCHANGE, MINIMUM_FEE, NETWORK_MINIMUM_FEE, START, World, amount, asset, secret},
     note::{Note, Script},
     state::NotesState,
@@ -81,9 +82,9 @@ fn a_trade_leaves_what_its_footprint_says_from_whatever_account_it_starts() {
     let mut state = producer.state().clone();
     let moved = fill(&mut world.clone(), &notes[1]);
     let first = fill(&mut world, &notes[0]);
-    // Two nullifiers; the account and a note only from the account that it names.
-    assert_eq!(left(&world, &mut state.clone(), &moved), 4);
-    assert_eq!(left(&world, &mut state, &first), 4);
+    // Two nullifiers; the account with its authorisation and two assets, and a note, only from the account that it names.
+    assert_eq!(left(&world, &mut state.clone(), &moved), 7);
+    assert_eq!(left(&world, &mut state, &first), 7);
     assert_eq!(left(&world, &mut state, &moved), 2);
 }
 
@@ -93,7 +94,7 @@ fn what_an_owner_does_leaves_what_its_footprint_says_of_all_that_the_order_holds
     let (producer, notes) = with_fills(&mut world, &[4]);
     let mut state = producer.state().clone();
     let trade = fill(&mut world, &notes[0]);
-    assert_eq!(left(&world, &mut state, &trade), 4);
+    assert_eq!(left(&world, &mut state, &trade), 7);
     // The account, its authorisation, a note, and two assets.
     let part = world.own(&[], vec![world.payment(2, 0, 5)], None, 0);
     assert_eq!(left(&world, &mut state, &part), 5);
@@ -101,6 +102,21 @@ fn what_an_owner_does_leaves_what_its_footprint_says_of_all_that_the_order_holds
     let rest = START - 6 - 5 - 2 * NETWORK_MINIMUM_FEE;
     let all = world.own(&[], vec![world.payment(2, 0, rest)], None, 0);
     assert_eq!(left(&world, &mut state, &all), 4);
+}
+
+#[test]
+fn a_chain_of_trades_keeps_its_place_before_a_flood() {
+    let mut world = world();
+    let (mut producer, notes) = with_fills(&mut world, &[4, 6]);
+    for n in 0..FLOOD as u64 {
+        let (authority, account) = stranger(&world, n);
+        let request = Request { authority, account, ..world.clone().pay(0, &[1], 5).0 };
+        let account = Account { vault: world.clients[0].account.vault.clone(), ..request.account };
+        submit(&mut producer, Request { account, fee: amount(FLOOD_FEE + 1), ..request });
+    }
+    let chain = [0, 1].map(|n| fill(&mut world, &notes[n]));
+    let chain = chain.map(|request| submit(&mut producer, request));
+    assert_eq!(next(&mut producer), chain);
 }
 
 #[test]

@@ -138,7 +138,13 @@ fn a_bundle_carries_the_network_account_that_its_proof_leaves() {
     let environment = world.environment.clone();
     let pay = NotesTransaction::from(pay);
     let state = environment.propose(&world.genesis(), &[&pay]).unwrap().state;
-    let deposit = world.trade(&notes[..1], &notes[1..], vec![]);
+    // Its maker expects the owner, who has not moved yet, before it.
+    let mut ahead = world.clone();
+    ahead.own(&[], vec![world.payment(1, 0, 7)], None, 0);
+    let deposit = ahead.trade(&notes[..1], &notes[1..], vec![]);
+    let expected = world.trade(&notes[..1], &notes[1..], vec![]);
+    assert_ne!(deposit, expected);
+    assert_eq!(environment.resolve(&state, &deposit), environment.resolve(&state, &expected));
     let collect = world.own(&[], vec![world.payment(1, 0, 5)], None, 0);
     let mut after = state.clone();
     let bundles = [deposit, collect].map(|request| {

@@ -190,7 +190,6 @@ fn a_trade_that_the_order_cannot_pay_any_more_is_refused_with_its_reason() {
     assert_eq!(rejected.len(), 1);
     assert_eq!(rejected[0].id, ids[1]);
     assert_eq!(rejected[0].reason, Rejection::Environment(NotesError::Transaction(insufficient)));
-    assert!(!world.environment.may_come_next(producer.state(), &transaction));
     let footprint = world.environment.terms(&transaction).footprint;
     assert!(!footprint.holds(|cell| producer.state().cell(cell)), "a pool sees it without executing it");
 }
@@ -212,23 +211,74 @@ fn an_owner_who_comes_too_late_is_refused_with_the_reason_and_does_not_wait() {
     assert_eq!(producer.pending_count(), 0);
 }
 
-#[test]
-fn a_trade_that_follows_on_one_that_is_missing_waits() {
-    let mut world = world();
+/// A producer whose state has a note of client 0 that fills the order with what the other notes add to it, and a note for the
+/// fee of each trade.
+fn adding(world: &mut World) -> (BlockProducer<Notes>, Vec<Note>) {
     let mut producer = BlockProducer::new(world.environment.clone());
-    let fees = [(); 2].map(|()| world.payment(EXCHANGE, 0, 2 * NETWORK_MINIMUM_FEE));
-    let deposits = [(); 2].map(|()| world.payment(EXCHANGE, 0, 20));
-    let pay = world.request(0, &[], [fees, deposits].concat(), 0);
+    let notes = [
+        (1, 2 * (START + ADDED) / 3),
+        (0, 3 * NETWORK_MINIMUM_FEE),
+        (0, ADDED),
+        (0, 2 * NETWORK_MINIMUM_FEE),
+    ];
+    let payments = notes.map(|(of, value)| world.payment(EXCHANGE, of, value));
+    let pay = world.request(0, &[], payments.into(), 0);
     let notes = world.notes(&pay);
     producer.submit(pay.into()).unwrap();
     assert!(producer.propose_block().unwrap().is_empty());
-    let [first, second] = [0, 1].map(|n| world.trade(&notes[2 + n..=2 + n], &notes[n..=n], vec![]));
-    producer.submit(second.into()).unwrap();
+    (producer, notes)
+}
+
+/// What is added to the order.
+const ADDED: u64 = 20;
+
+#[test]
+fn a_trade_that_the_order_can_pay_only_after_another_one_waits_for_it() {
+    let mut world = world();
+    let (mut producer, notes) = adding(&mut world);
+    let first = world.trade(&notes[2..3], &notes[3..], vec![]);
+    let payment = world.payment(0, 0, START + ADDED);
+    let second = world.trade(&notes[..1], &notes[1..2], vec![payment]);
+    let alone = producer.submit(second.clone().into()).unwrap();
     assert!(producer.propose_block().unwrap().is_empty());
     assert_eq!(producer.pending_count(), 1);
-    producer.submit(first.into()).unwrap();
+    let leftovers = producer.leftovers();
+    let Rejection::Environment(NotesError::State(reason)) = &leftovers[0].reason else {
+        panic!("{leftovers:?}")
+    };
+    assert!(matches!(reason, StateError::StaleAccount { .. }), "{reason}");
+    let first = producer.submit(first.into()).unwrap();
     assert!(producer.propose_block().unwrap().is_empty());
-    assert_eq!(names(&producer, 3), [2, 1]);
+    assert_eq!(names(&producer, 3), [first, alone]);
+}
+
+#[test]
+fn trades_that_need_each_other_are_in_one_block() {
+    let mut world = world();
+    let (mut producer, notes) = adding(&mut world);
+    let first = world.trade(&notes[2..3], &notes[3..], vec![]);
+    let payment = world.payment(0, 0, START + ADDED);
+    let second = world.trade(&notes[..1], &notes[1..2], vec![payment]);
+    // The second one pays more, as it moves more.
+    let [second, first] = [second, first].map(|trade| producer.submit(trade.into()).unwrap());
+    assert!(producer.propose_block().unwrap().is_empty());
+    assert_eq!(names(&producer, 2), [first, second]);
+}
+
+#[test]
+fn a_trade_that_follows_on_one_that_never_comes_is_made_without_it() {
+    let mut world = world();
+    let (mut producer, paid) = trading(&mut world);
+    // The order is never as the maker of the second trade expects it, who follows on its owner.
+    let instead = fill(&mut world.clone(), 0, &paid[0]);
+    world.own(&[], vec![world.payment(2, 0, 5)], None, 0);
+    let follows = fill(&mut world, 1, &paid[1]);
+    assert_eq!((instead.account.nonce, follows.account.nonce), (0, 1));
+    for request in [instead, follows] {
+        let id = producer.submit(request.into()).unwrap();
+        assert!(producer.propose_block().unwrap().is_empty());
+        assert_eq!(names(&producer, producer.height()), [id]);
+    }
 }
 
 #[test]

@@ -141,17 +141,15 @@ impl Request {
         self.authority.is_trade(self.salt)
     }
 
-    /// The account that a trade starts from on `state`, if the order's account is there as the request has it or has moved on
-    /// since: the order allows the same trade in each state of the account, and nobody's secret says which one is meant.
-    /// `None` for other requests, which start from exactly the account that they name.
+    /// The order's account as `state` has it, for a trade: the order allows the same trade in each state of the account, and
+    /// nobody's secret says which one is meant. `None` for other requests, which start from exactly the account that they
+    /// name, and if there is no such account.
     pub(crate) fn account_traded<'s>(&self, state: &'s NotesState) -> Option<&'s Account> {
         if !self.is_trade() {
             return None;
         }
         let account = state.public_account(&self.account.id)?;
-        let has_moved =
-            account.authorisation == self.account.authorisation && account.nonce > self.account.nonce;
-        (has_moved || *account == self.account).then_some(account)
+        (account.authorisation == self.account.authorisation).then_some(account)
     }
 
     /// The message that it sends in this deployment, if it sends one.

@@ -91,27 +91,23 @@ impl TransactionWitness {
     }
 
     /// A request on top of a state: each input that was in the note tree at the last block's end is opened, the
-    /// others are left for the block to find. A trade starts from its order's account as the state has it.
+    /// others are left for the block to find. A trade starts from its order's account as the state has it. If that does not
+    /// allow the trade yet, and is behind the account that the trade names, the trade starts from this one: another transaction
+    /// may bring the state there.
     #[must_use]
     pub fn resolve(state: &NotesState, request: &Request) -> Self {
-        Self::starting(state, request, |note| state.open(note))
-    }
-
-    /// As [`Self::resolve`], with all inputs left for the block to find, which takes no hashing of notes.
-    pub(crate) fn unopened(state: &NotesState, request: &Request) -> Self {
-        Self::starting(state, request, |_| None)
-    }
-
-    fn starting(
-        state: &NotesState,
-        request: &Request,
-        opening: impl FnMut(&Note) -> Option<Membership>,
-    ) -> Self {
-        let witness = Self::new(*state.deployment(), request, state.notes_root(), opening);
-        match request.account_traded(state) {
-            Some(account) => Self { account: account.clone(), ..witness },
-            None => witness,
+        let witness = Self::new(*state.deployment(), request, state.notes_root(), |note| state.open(note));
+        let Some(account) = request.account_traded(state) else { return witness };
+        let traded = Self { account: account.clone(), ..witness };
+        if account.nonce < request.account.nonce && traded.account_after().is_err() {
+            return Self { account: request.account.clone(), ..traded };
         }
+        traded
+    }
+
+    /// A request on the account that it names, with all inputs left for the block to find.
+    pub(crate) fn unopened(state: &NotesState, request: &Request) -> Self {
+        Self::new(*state.deployment(), request, state.notes_root(), |_| None)
     }
 
     /// The kernel that proves it.
