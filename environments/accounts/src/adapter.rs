@@ -8,7 +8,7 @@ use environments_core::{
     environment::{Environment, EnvironmentId, Proposal, ProveError},
     instance::Instance,
     kernel::{Kernels as _, ProducerSecret},
-    pool::{Cell, Draw, Footprint, Room, Terms},
+    pool::{Cell, Draw, ENTRY_BYTES, Footprint, Room, Terms},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     prove::prove_block,
     signatures::KERNELS,
     state::{AccountsState, StateFields, state_commitment},
-    transaction::{AccountsTransaction, SignedTransaction},
+    transaction::{AccountsTransaction, Action, SignedTransaction},
     witness::AccountsBlock,
 };
 
@@ -195,8 +195,9 @@ impl Environment for Accounts {
             fee: transaction.fee,
             // What proving it takes.
             slots: u32::try_from(transaction.actions.len()).unwrap_or(u32::MAX),
-            bytes: size_of::<AccountsTransaction>()
-                + size_of_val(transaction.actions.as_slice())
+            bytes: ENTRY_BYTES
+                + size_of::<AccountsTransaction>()
+                + transaction.actions.capacity() * size_of::<Action>()
                 + footprint.bytes(),
             footprint,
         }

@@ -43,8 +43,11 @@ use self::{messages::Messages, transactions::Transactions};
 /// Transactions that a pool holds at most: a thousand of the largest blocks. What would wait for longer is better
 /// submitted again.
 pub const MAX_PENDING: usize = 1 << 18;
-/// Bytes of the transactions that a pool holds at most: little beside what one proof takes.
-pub const MAX_PENDING_BYTES: usize = 1 << 28;
+/// Bytes that the transactions of a pool take at most, with its records of them: little beside what one proof takes.
+pub const MAX_PENDING_BYTES: usize = 3 << 27;
+/// Bytes that a pool takes for each transaction beside the transaction and its [`Footprint`]: its terms, its queue, and its
+/// places in the order, in maps whose nodes are half full. Measured with transactions of the note-based environment.
+pub const ENTRY_BYTES: usize = 1152;
 /// Transactions or messages of one sender that a pool holds at most: enough to fill the largest block of the included
 /// environments, and too few for one sender to fill the pool.
 pub const MAX_PER_SENDER: usize = 256;
@@ -97,16 +100,18 @@ pub struct Terms {
     pub fee: Amount,
     /// What it takes of a block, at least 1.
     pub slots: u32,
-    /// What it takes of the pool's memory.
+    /// What it takes of the pool's memory, [`ENTRY_BYTES`] included.
     pub bytes: usize,
     /// What it finds in the state and leaves there.
     pub footprint: Footprint,
 }
 
 impl Terms {
-    /// The terms of a transaction that follows on no other, pays nothing, and shows nothing without being executed.
+    /// The terms of a transaction of so many bytes that follows on no other, pays nothing, and shows nothing without being
+    /// executed.
     #[must_use]
     pub const fn of_bytes(bytes: usize) -> Self {
+        let bytes = bytes.saturating_add(ENTRY_BYTES);
         Self { sender: None, nonce: None, fee: Amount::ZERO, slots: 1, bytes, footprint: Footprint::NONE }
     }
 }
@@ -431,6 +436,11 @@ impl<I: Iterator> ExactSizeIterator for Counted<I> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pool_has_the_memory_for_as_many_small_transactions_as_it_holds() {
+        assert!(MAX_PENDING * Terms::of_bytes(128).bytes <= MAX_PENDING_BYTES);
+    }
 
     #[test]
     fn messages_and_transactions_have_half_of_a_block_if_both_wait() {

@@ -26,7 +26,8 @@ use crate::{
     prove::{kernel_input, prove_block},
     state::{NotesState, StateFields, state_commitment},
     transaction::{
-        Authority, NotesTransaction, Opened, ProvenTransaction, Request, TransactionError, TransactionWitness,
+        Authority, NotesTransaction, Opened, Output, ProvenTransaction, Request, RequestInput,
+        TransactionError, TransactionWitness,
     },
     witness::NotesBlock,
 };
@@ -237,9 +238,11 @@ impl Environment for Notes {
         };
         match transaction {
             NotesTransaction::Request(request) => {
-                let bytes = size_of::<Request>()
-                    + size_of_val(request.inputs.as_slice())
-                    + size_of_val(request.outputs.as_slice());
+                let Request { inputs, outputs, .. } = &**request;
+                let bytes = size_of::<NotesTransaction>()
+                    + size_of::<Request>()
+                    + inputs.capacity() * size_of::<RequestInput>()
+                    + outputs.capacity() * size_of::<Output>();
                 let terms = Terms { fee: request.fee, ..Terms::of_bytes(bytes) };
                 let terms = match request.authority {
                     Authority::Local { .. } | Authority::Owner { .. } => Terms {

@@ -87,7 +87,7 @@ impl Footprint {
     /// The footprint of a transaction of which nothing shows without executing it.
     pub const NONE: Self = Self { reads: vec![], writes: vec![], condition: None, draws: vec![] };
 
-    /// What it takes of the pool's memory.
+    /// What it takes of the pool's memory, once it is in the pool.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let Self { reads, writes, condition, draws } = self;
@@ -96,6 +96,15 @@ impl Footprint {
             + size_of_val(writes.as_slice())
             + size_of_val(conditional)
             + size_of_val(draws.as_slice())
+    }
+
+    /// Gives back the memory that it does not need.
+    pub(crate) fn shrink(&mut self) {
+        let Self { reads, writes, condition, draws } = self;
+        reads.shrink_to_fit();
+        writes.shrink_to_fit();
+        draws.shrink_to_fit();
+        condition.iter_mut().for_each(|condition| condition.writes.shrink_to_fit());
     }
 
     /// Whether a state with these cells has what the transaction needs.

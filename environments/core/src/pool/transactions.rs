@@ -298,7 +298,8 @@ impl<T, R> Transactions<T, R> {
         self.insert(pending, terms, Some(returned));
     }
 
-    fn insert(&mut self, pending: Pending<T>, terms: Terms, returned: Option<Returned>) {
+    fn insert(&mut self, pending: Pending<T>, mut terms: Terms, returned: Option<Returned>) {
+        terms.footprint.shrink();
         let id = pending.id;
         let owner = terms.sender.map_or(Owner::Lone(id), Owner::Sender);
         self.unlist(owner);
