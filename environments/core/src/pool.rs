@@ -57,8 +57,8 @@ pub const MAX_MESSAGES: usize = 1 << 16;
 /// waits for.
 pub const MAX_EARLY_BLOCKS: u32 = 64;
 /// Transactions that one block tries again although the first one of their sender came too early, without knowing whether
-/// what was missing is there now: those of so many senders as have this number together, the longest untried first. Those
-/// whose [`Footprint`] shows it come on top.
+/// what was missing is there now: those of so many senders as have this number together, first of those whose [`Footprint`]
+/// shows nothing, the longest untried first. Those whose footprint shows that it is there come on top.
 pub const MAX_RETRIES: usize = 1 << 10;
 /// Transactions or messages beyond its room that one block tries at most, so that what fails does not delay a block
 /// without end.

@@ -449,25 +449,33 @@ impl<E: Environment> BlockProducer<E> {
             }
             fits
         };
-        let (mut able, mut unable, mut early) = (vec![], vec![], vec![]);
-        for Candidate { spot, pending, terms, is_early } in self.pool.candidates() {
+        let noted = |spot, transaction, footprint| {
+            let is_beaten = may_come_first(environment, state, superblock, transaction, footprint);
+            Unable { spot, is_beaten }
+        };
+        let (mut able, mut unable, mut waiting) = (vec![], vec![], vec![]);
+        for candidate in self.pool.candidates() {
+            let Candidate { spot, pending, terms, waits, is_tried } = candidate;
             let (transaction, footprint) = (&pending.transaction, &terms.footprint);
-            if is_early && footprint.reads.is_empty() {
+            let shows_nothing = footprint.reads.is_empty();
+            if shows_nothing && !is_tried {
                 continue;
             }
             if follows(transaction, footprint) {
                 able.push((spot, pending));
-            } else if is_early {
-                early.push((spot, pending, footprint));
+            } else if waits && !shows_nothing {
+                waiting.push(candidate);
             } else {
-                let is_beaten = may_come_first(environment, state, superblock, transaction, footprint);
-                unable.push((Unable { spot, is_beaten }, pending));
+                unable.push((noted(spot, transaction, footprint), pending));
             }
         }
         // What was missing may be made by one that pays less.
-        for (spot, pending, footprint) in early {
-            if follows(&pending.transaction, footprint) {
+        for Candidate { spot, pending, terms, is_tried, .. } in waiting {
+            let (transaction, footprint) = (&pending.transaction, &terms.footprint);
+            if follows(transaction, footprint) {
                 able.push((spot, pending));
+            } else if is_tried {
+                unable.push((noted(spot, transaction, footprint), pending));
             }
         }
         (able, unable)

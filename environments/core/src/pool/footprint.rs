@@ -18,8 +18,8 @@
 //! Of a cell with an amount, transactions draw parts until it is used up. What is added to it counts from the next block on,
 //! unless a transaction says what it leaves there.
 //!
-//! Nothing that a transaction may not leave is in its footprint: else whoever makes a block have the one would make all of those
-//! be tried first that need what the other one promises.
+//! A footprint names nothing that its transaction might not leave. Otherwise one transaction of a block could promise what
+//! thousands need, which would then be tried before all others, and fail.
 //!
 //! Cost: a look-up in the state for each cell, up to the first one that has another value.
 

@@ -402,20 +402,21 @@ impl<T, R> Transactions<T, R> {
         self.order(self.retried(), false)
     }
 
-    /// Of the queues that wait, those whose turn it is: only of those that show nothing does nobody know when they have ceased
-    /// to come too early.
+    /// The waiting queues whose turn it is: first those that show nothing, as only trying them tells what they lack.
     fn retried(&self) -> BTreeSet<Owner> {
+        let shows_nothing = |queue: &Queue<T, R>| {
+            let mut tried = queue.entries.iter().take(RETRIED);
+            tried.any(|entry| entry.terms.footprint.reads.is_empty())
+        };
+        let waiting = self.early.iter().filter_map(|(_, owner)| Some((*owner, self.queues.get(owner)?)));
+        let (first, others): (Vec<_>, Vec<_>) = waiting.partition(|(_, queue)| shows_nothing(queue));
         let (mut tries, mut retried) = (0, BTreeSet::new());
-        for (_, owner) in &self.early {
+        for (owner, queue) in first.into_iter().chain(others) {
             if tries >= MAX_RETRIES {
                 break;
             }
-            let Some(queue) = self.queues.get(owner) else { continue };
-            let mut tried = queue.entries.iter().take(RETRIED);
-            if tried.any(|entry| entry.terms.footprint.reads.is_empty()) {
-                tries += queue.entries.len().min(RETRIED);
-                retried.insert(*owner);
-            }
+            tries += queue.entries.len().min(RETRIED);
+            retried.insert(owner);
         }
         retried
     }
@@ -460,8 +461,10 @@ pub(crate) struct Candidate<'p, T> {
     pub(crate) spot: super::Spot,
     pub(crate) pending: &'p Pending<T>,
     pub(crate) terms: &'p Terms,
-    /// Whether it comes too early as far as the pool knows, and it is not its turn to be tried again.
-    pub(crate) is_early: bool,
+    /// Whether it comes too early as far as the pool knows.
+    pub(crate) waits: bool,
+    /// Whether it is tried all the same, as it does not wait or has its turn.
+    pub(crate) is_tried: bool,
 }
 
 /// Transactions by their ranks, those of one sender by their places.
@@ -491,12 +494,12 @@ impl<'p, T, R> Iterator for Order<'p, T, R> {
         let queue = self.queues.get(&owner)?;
         let entry = queue.entries.get(index)?;
         // The front of a queue that waits may be one whose time is over: those behind it are tried all the same.
-        let is_tried = match queue.wait {
+        let goes_on = match queue.wait {
             None => queue.entries.get(index + 1).is_some_and(|next| entry.is_followed_by(next)),
             Some(_) => index + 1 < RETRIED,
         };
         if let Some(next) = queue.entries.get(index + 1)
-            && (self.is_whole || is_tried)
+            && (self.is_whole || goes_on)
         {
             self.others.insert((next.rank, owner, index + 1));
         }
@@ -504,7 +507,8 @@ impl<'p, T, R> Iterator for Order<'p, T, R> {
             spot: super::Spot::Transaction(Spot { owner, place: entry.place }),
             pending: &entry.pending,
             terms: &entry.terms,
-            is_early: queue.wait.is_some() && !self.retried.contains(&owner),
+            waits: queue.wait.is_some(),
+            is_tried: queue.wait.is_none() || self.retried.contains(&owner),
         })
     }
 }

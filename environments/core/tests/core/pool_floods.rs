@@ -162,7 +162,7 @@ fn what_waits_is_tried_once_what_it_needs_is_there_however_many_others_wait() {
     for _ in 0..2 {
         assert!(included(&mut producer).is_empty());
     }
-    // All of them wait, and what they lack shows without trying them.
+    // All of them wait, and of each the turn comes in every fourth block.
     let made = submit(&mut producer, [makes(7, 2)])[0];
     assert_eq!(included(&mut producer), [made, early]);
     assert_eq!(waiting(&producer).len(), 4 * MAX_RETRIES);
