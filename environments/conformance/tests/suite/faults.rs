@@ -548,7 +548,7 @@ fn messages_that_transactions_do_not_name_are_noticed_and_their_blocks_are_refus
 #[test]
 fn a_body_that_is_not_the_stated_one_is_noticed_and_its_block_is_refused() {
     for (fault, promise, part) in [
-        (Fault::StatesAnotherBody, "blocks_carry_the_messages_of_their_transactions", "OtherBody { height: "),
+        (Fault::StatesAnotherBody, "what_is_taken_in_is_in_the_state", "OtherBody { height: "),
         (Fault::ReadsLongerBodies, "bodies_reproduce_the_states", "MalformedBody { height: "),
     ] {
         let found = broken(fault);
