@@ -4,6 +4,9 @@
 //! find that something is missing. Here a generator waits until everything that it watches is set, and the generators
 //! that are ready together run in parallel.
 //!
+//! Generators that run together do not see each other's values: two that set one target unless it has a value give
+//! [`WitnessError::Conflict`] if their values differ, where plonky2 keeps the value of the first.
+//!
 //! plonky2's `RandomValueGenerator` fills the wires of the public-input gate that nothing uses. Here they are zero, so that
 //! a proof is a function of its inputs.
 
@@ -15,6 +18,8 @@ use plonky2::{
         extension::Extendable,
         types::{Field, PrimeField64},
     },
+    gates::public_input::PublicInputGate,
+    hash::hash_types::NUM_HASH_OUT_ELTS,
     iop::{
         generator::{GeneratedValues, WitnessGeneratorRef},
         target::Target,
@@ -98,21 +103,23 @@ where
         ready: (0..generators.len()).filter(|&generator| waiting_for[generator] == 0).collect(),
         waiting_for,
         finished: vec![false; generators.len()],
+        num_set: 0,
     };
-    run.set_random_values_to_zero()?;
+    run.set_unused_wires_to_zero(circuit)?;
     for (target, value) in inputs.target_values {
         run.set(target, value)?;
     }
     run.run_ready()?;
-    // A generator may be able to run before everything that it watches is set.
+    // A generator may be able to run before everything that it watches is set, and may watch what it sets itself.
     loop {
         run.ready = (0..generators.len()).filter(|&generator| !run.finished[generator]).collect();
-        let unfinished = run.ready.len();
+        let (unfinished, num_set) = (run.ready.len(), run.num_set);
         if unfinished == 0 {
             return Ok(run.witness);
         }
         run.run_ready()?;
-        if run.finished.iter().filter(|&&finished| !finished).count() == unfinished {
+        let finished_none = run.finished.iter().filter(|&&finished| !finished).count() == unfinished;
+        if finished_none && run.num_set == num_set {
             return Err(WitnessError::NotRun { count: unfinished, total: generators.len() });
         }
     }
@@ -130,6 +137,8 @@ where
     /// Generators to run next.
     ready: Vec<usize>,
     finished: Vec<bool>,
+    /// The number of copy classes that have a value.
+    num_set: usize,
 }
 
 impl<const D: usize> Run<'_, D>
@@ -148,16 +157,15 @@ where
 
     /// Sets a target and queues the generators that waited for it alone.
     fn set(&mut self, target: Target, value: F) -> Result<(), WitnessError> {
-        let index = target.index(self.witness.num_wires, self.witness.degree);
-        let class = *self
-            .witness
-            .representative_map
-            .get(index)
-            .filter(|_| is_in_range(target, &self.witness))
-            .ok_or(WitnessError::UnknownTarget { target })?;
+        if !is_in_range(target, &self.witness) {
+            return Err(WitnessError::UnknownTarget { target });
+        }
+        let class =
+            self.witness.representative_map[target.index(self.witness.num_wires, self.witness.degree)];
         match self.witness.values[class] {
             None => {
                 self.witness.values[class] = Some(value);
+                self.num_set += 1;
                 for &generator in self.watchers.of_class(class) {
                     self.waiting_for[generator] -= 1;
                     if self.waiting_for[generator] == 0 && !self.finished[generator] {
@@ -175,18 +183,34 @@ where
         }
     }
 
-    /// Finishes the generators of random values, which have no inputs.
-    fn set_random_values_to_zero(&mut self) -> Result<(), WitnessError> {
-        let (random, ready) = mem::take(&mut self.ready)
-            .into_iter()
-            .partition(|&generator| self.generators[generator].0.id() == RANDOM_VALUE_GENERATOR);
-        self.ready = ready;
-        let random: Vec<usize> = random;
-        for generator in random {
+    /// Finishes plonky2's generators of random values, which have no inputs. Another generator may have their identifier:
+    /// it stays ready, and runs with the rest.
+    fn set_unused_wires_to_zero<C>(&mut self, circuit: &CircuitData<F, C, D>) -> Result<(), WitnessError>
+    where
+        C: GenericConfig<D, F = F>,
+    {
+        let mut public_input_rows = BTreeMap::new();
+        let mut is_unused = |target| match target {
+            Target::Wire(wire) => {
+                wire.column >= NUM_HASH_OUT_ELTS
+                    && *public_input_rows
+                        .entry(wire.row)
+                        .or_insert_with(|| has_public_input_gate(circuit, wire.row))
+            }
+            Target::VirtualTarget { .. } => false,
+        };
+        for generator in mem::take(&mut self.ready) {
             let mut values = GeneratedValues::empty();
-            self.finished[generator] = run_one(&self.generators[generator], &self.witness, &mut values)?;
-            for (target, _) in values.target_values {
-                self.set(target, F::ZERO)?;
+            // Only their values tell which targets generators set.
+            let has_run = self.generators[generator].0.id() == RANDOM_VALUE_GENERATOR
+                && run_one(&self.generators[generator], &self.witness, &mut values) == Ok(true);
+            if has_run && values.target_values.iter().all(|&(target, _)| is_unused(target)) {
+                self.finished[generator] = true;
+                for (target, _) in values.target_values {
+                    self.set(target, F::ZERO)?;
+                }
+            } else {
+                self.ready.push(generator);
             }
         }
         Ok(())
@@ -262,11 +286,27 @@ where
         .map_err(|reason| WitnessError::Panicked { generator: generator.0.id(), reason })
 }
 
-/// Whether a target is within the rows and columns of the circuit: an index alone cannot tell a column that is too
-/// large from a column of the next row.
+/// Whether the circuit has a target. Its index alone cannot tell: a column that is too large has that of one in the next
+/// row, and the index of a virtual target may wrap.
 fn is_in_range(target: Target, witness: &PartitionWitness<'_, F>) -> bool {
+    let num_wires = witness.num_wires * witness.degree;
     match target {
         Target::Wire(wire) => wire.row < witness.degree && wire.column < witness.num_wires,
-        Target::VirtualTarget { .. } => true,
+        Target::VirtualTarget { index } => index < witness.representative_map.len().saturating_sub(num_wires),
     }
+}
+
+/// Whether the gate of a row is that of the public inputs: whether a selector has its value there.
+fn has_public_input_gate<C, const D: usize>(circuit: &CircuitData<F, C, D>, row: usize) -> bool
+where
+    F: Extendable<D>,
+    C: GenericConfig<D, F = F>,
+{
+    let (prover, common) = (&circuit.prover_only, &circuit.common);
+    let gate = common.gates.iter().position(|gate| gate.0.as_any().is::<PublicInputGate>());
+    let (Some(gate), Some(&point)) = (gate, prover.subgroup.get(row)) else { return false };
+    let selectors = prover.constants_sigmas_commitment.polynomials.iter();
+    selectors
+        .take(common.selectors_info.num_selectors())
+        .any(|selector| selector.eval(point) == F::from_canonical_usize(gate))
 }

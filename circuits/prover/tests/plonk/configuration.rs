@@ -1,8 +1,8 @@
-//! Configurations over extensions of degree 2 and 4, and both provers side by side.
+//! Configurations over extensions of degree 2, 4 and 5, and both provers side by side.
 
 use circuits_prover::{F, plonk};
 use plonky2::{
-    field::extension::{Extendable, quartic::QuarticExtension},
+    field::extension::{Extendable, quartic::QuarticExtension, quintic::QuinticExtension},
     fri::{FriConfig, reduction_strategies::FriReductionStrategy},
     hash::poseidon::PoseidonHash,
     iop::{
@@ -28,6 +28,17 @@ pub(crate) struct Quartic;
 impl GenericConfig<4> for Quartic {
     type F = F;
     type FE = QuarticExtension<F>;
+    type Hasher = PoseidonHash;
+    type InnerHasher = PoseidonHash;
+}
+
+/// The configuration over the extension of degree 5.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Quintic;
+
+impl GenericConfig<5> for Quintic {
+    type F = F;
+    type FE = QuinticExtension<F>;
     type Hasher = PoseidonHash;
     type InnerHasher = PoseidonHash;
 }

@@ -17,7 +17,7 @@ use plonky2::{
 };
 use proptest::prelude::*;
 
-use crate::configuration::{Quadratic, Quartic, assert_same_proof, both, config};
+use crate::configuration::{Quadratic, Quartic, Quintic, assert_same_proof, both, config};
 
 /// A circuit under construction with some values in it and the inputs of its proof.
 struct Example<const D: usize>
@@ -166,6 +166,15 @@ fn each_operation_has_the_same_proof_over_the_quartic_extension() {
 }
 
 #[test]
+fn a_circuit_over_the_quintic_extension_has_the_same_proof() {
+    let mut example = Example::<5>::new(config(), &[3, u64::MAX]);
+    for operation in OPERATIONS {
+        example.add(operation, 0, 1);
+    }
+    example.assert_same_proof::<Quintic>();
+}
+
+#[test]
 fn a_smaller_quotient_than_the_rate_allows_has_the_same_proof() {
     let mut config = config();
     config.fri_config.rate_bits = 4;
@@ -208,7 +217,7 @@ fn the_same_inputs_give_the_same_proof() {
 }
 
 /// A circuit that verifies proofs of `inner`, and the inputs of its proof.
-fn recursion<C, const D: usize>(
+pub(crate) fn recursion<C, const D: usize>(
     inner: &CircuitData<F, C, D>,
     inputs: PartialWitness<F>,
 ) -> (CircuitData<F, C, D>, PartialWitness<F>)

@@ -110,6 +110,16 @@ where
     assert_eq!(sums, stock_sums(&common, &constants, &wires, &public_inputs_hash));
 }
 
+/// The gate that recursions use: of the degree that plonky2 chooses for a quotient of degree 8.
+fn interpolation_of_16_points<const D: usize>() -> CosetInterpolationGate<F, D>
+where
+    F: Extendable<D>,
+{
+    let mut gate = CosetInterpolationGate::new(4);
+    gate.degree = 6;
+    gate
+}
+
 /// Every gate of plonky2 that has constraints outside lookup tables.
 fn gates<const D: usize>() -> Vec<GateRef<F, D>>
 where
@@ -125,6 +135,7 @@ where
         GateRef::new(CosetInterpolationGate::<F, D>::new(1)),
         GateRef::new(CosetInterpolationGate::<F, D>::new(2)),
         GateRef::new(CosetInterpolationGate::<F, D>::new(3)),
+        GateRef::new(interpolation_of_16_points::<D>()),
         GateRef::new(ExponentiationGate::<F, D>::new_from_config(&config)),
         GateRef::new(MulExtensionGate::<D>::new_from_config(&config)),
         GateRef::new(NoopGate),

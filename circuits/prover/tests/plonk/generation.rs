@@ -1,12 +1,14 @@
 //! Key generation returns what plonky2's `build` does.
 
+use std::sync::Arc;
+
 use circuits_prover::{F, generate};
 use plonky2::{
     field::{extension::Extendable, types::Field as _},
-    gates::noop::NoopGate,
+    gates::{gate::GateRef, noop::NoopGate, poseidon_mds::PoseidonMdsGate, reducing::ReducingGate},
     hash::poseidon::PoseidonHash,
     iop::target::Target,
-    plonk::{circuit_builder::CircuitBuilder, config::GenericConfig},
+    plonk::{circuit_builder::CircuitBuilder, circuit_data::CircuitConfig, config::GenericConfig},
 };
 
 use crate::configuration::{Quadratic, Quartic, config};
@@ -65,4 +67,48 @@ fn a_domain_separator_reaches_the_digest() {
         generate::build::<Quadratic, 2>(build()).verifier_only.circuit_digest,
         generate::build::<Quadratic, 2>(example(4)).verifier_only.circuit_digest,
     );
+}
+
+#[test]
+fn an_empty_circuit_equals_plonky2s() {
+    assert_same_circuit::<Quadratic, 2>(|| CircuitBuilder::new(config()));
+}
+
+#[test]
+fn a_circuit_with_gates_in_no_row_equals_plonky2s() {
+    assert_same_circuit::<Quadratic, 2>(|| {
+        let mut builder = example::<2>(4);
+        builder.add_gate_to_gate_set(GateRef::new(PoseidonMdsGate::<F, 2>::new()));
+        builder.add_gate_to_gate_set(GateRef::new(ReducingGate::<2>::new(5)));
+        builder
+    });
+}
+
+/// Keys can be generated of circuits that cannot be proved here.
+#[test]
+fn a_circuit_with_lookup_tables_equals_plonky2s() {
+    let build = || {
+        let mut builder = example::<2>(4);
+        let table = builder.add_lookup_table_from_pairs(Arc::new((0..300).map(|i| (i, 2 * i)).collect()));
+        let input = builder.add_virtual_target();
+        let output = builder.add_lookup_from_index(input, table);
+        builder.register_public_input(output);
+        builder
+    };
+    assert_same_circuit::<Quadratic, 2>(build);
+    let (stock, ours) = (build().build::<Quadratic>(), generate::build::<Quadratic, 2>(build()));
+    assert_eq!(ours.prover_only.lookup_rows, stock.prover_only.lookup_rows);
+    assert_eq!(ours.prover_only.lut_to_lookups, stock.prover_only.lut_to_lookups);
+}
+
+#[test]
+fn a_circuit_with_zero_knowledge_equals_plonky2s() {
+    let config = CircuitConfig { zero_knowledge: true, ..config() };
+    assert_same_circuit::<Quadratic, 2>(|| {
+        let mut builder = CircuitBuilder::new(config.clone());
+        let input = builder.add_virtual_public_input();
+        let square = builder.square(input);
+        builder.register_public_input(square);
+        builder
+    });
 }
