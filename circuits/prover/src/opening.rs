@@ -11,8 +11,9 @@ use plonky2::{
         types::{Field as _, PrimeField64 as _},
     },
     fri::{
-        FriParams,
+        FriConfig, FriParams,
         proof::{FriInitialTreeProof, FriProof, FriQueryRound, FriQueryStep},
+        reduction_strategies::FriReductionStrategy,
         structure::{FriBatchInfo, FriInstanceInfo},
     },
     hash::{
@@ -32,7 +33,7 @@ use crate::{
 };
 
 /// Why openings cannot be proved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpeningError {
     /// The parameters demand a hiding proof.
     #[error("the parameters demand a hiding proof, and zero-knowledge is not supported")]
@@ -54,6 +55,19 @@ pub enum OpeningError {
         /// What the parameters say of the rate.
         expected_rate_bits: usize,
     },
+    /// A commitment's cap does not have the height of the parameters.
+    #[error("oracle {oracle} has a cap of height {cap_height}, but the parameters have {expected}")]
+    CapHeight {
+        /// The number of the oracle.
+        oracle: usize,
+        /// The height of its cap.
+        cap_height: usize,
+        /// What the parameters say.
+        expected: usize,
+    },
+    /// The instance opens nothing.
+    #[error("the instance opens no polynomial")]
+    NoPolynomials,
     /// The instance opens a polynomial that does not exist.
     #[error("the instance opens polynomial {polynomial} of oracle {oracle}, which does not exist")]
     NoSuchPolynomial {
@@ -63,10 +77,10 @@ pub enum OpeningError {
         polynomial: usize,
     },
     /// The reductions leave less than a constant, or a layer with fewer leaves than its cap has hashes.
-    #[error("reductions by {arity_bits} bits do not fit polynomials of 2^{degree_bits} coefficients")]
+    #[error("reductions by {arity_bits:?} bits do not fit polynomials of 2^{degree_bits} coefficients")]
     Reductions {
-        /// The sum of the logarithms of the arities.
-        arity_bits: usize,
+        /// The logarithms of the arities.
+        arity_bits: Vec<usize>,
         /// The logarithm of the polynomials' length.
         degree_bits: usize,
     },
@@ -171,6 +185,13 @@ where
                 expected_rate_bits,
             });
         }
+        let (cap_height, expected) = (commitment.cap().height(), params.config.cap_height);
+        if cap_height != expected {
+            return Err(OpeningError::CapHeight { oracle, cap_height, expected });
+        }
+    }
+    if instance.batches.iter().all(|batch| batch.polynomials.is_empty()) {
+        return Err(OpeningError::NoPolynomials);
     }
     for opened in instance.batches.iter().flat_map(|batch| &batch.polynomials) {
         let (oracle, polynomial) = (opened.oracle_index, opened.polynomial_index);
@@ -178,13 +199,43 @@ where
             return Err(OpeningError::NoSuchPolynomial { oracle, polynomial });
         }
     }
-    let arity_bits = params.total_arities();
-    let has_cap =
-        params.reduction_arity_bits.is_empty() || arity_bits + params.config.cap_height <= params.lde_bits();
-    if arity_bits > params.degree_bits || !has_cap {
-        return Err(OpeningError::Reductions { arity_bits, degree_bits: params.degree_bits });
+    let fits = total_arity_bits(&params.reduction_arity_bits).is_some_and(|total| {
+        let has_cap =
+            params.reduction_arity_bits.is_empty() || total + params.config.cap_height <= params.lde_bits();
+        total <= params.degree_bits && has_cap
+    });
+    if !fits {
+        return Err(OpeningError::Reductions {
+            arity_bits: params.reduction_arity_bits.clone(),
+            degree_bits: params.degree_bits,
+        });
     }
     Ok(())
+}
+
+/// The sum of the logarithms of arities, all of which are within a domain of the field. `None` if no domain is so large.
+pub(crate) fn total_arity_bits(arity_bits: &[usize]) -> Option<usize> {
+    let total = arity_bits.iter().try_fold(0, |total: usize, &bits| total.checked_add(bits))?;
+    (total <= F::TWO_ADICITY).then_some(total)
+}
+
+/// The parameters that the strategy of `config` chooses, for a domain of the field and a cap that is within it. `None`
+/// where plonky2 panics or does not end: if the strategy reduces a polynomial to less than a constant, or not at all.
+pub(crate) fn fri_params(config: &FriConfig, degree_bits: usize) -> Option<FriParams> {
+    if let FriReductionStrategy::ConstantArityBits(arity_bits, final_poly_bits) = config.reduction_strategy {
+        let mut rest = degree_bits;
+        while rest > final_poly_bits {
+            let leaf_bits = (rest + config.rate_bits).checked_sub(arity_bits)?;
+            if leaf_bits < config.cap_height {
+                break;
+            }
+            if arity_bits == 0 {
+                return None;
+            }
+            rest = rest.checked_sub(arity_bits)?;
+        }
+    }
+    Some(config.fri_params(degree_bits, false))
 }
 
 /// Polynomials of one batch that stand side by side in one oracle, with the coordinates of their powers of alpha.

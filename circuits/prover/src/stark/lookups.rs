@@ -10,13 +10,14 @@
 //!
 //! Once the challenges are drawn, numerators and denominators are linear combinations of a row's columns.
 
+use std::collections::BTreeSet;
+
 use plonky2::field::{
     extension::{Extendable, FieldExtension},
     packed::PackedField,
     types::Field,
 };
 use starky::{
-    config::StarkConfig,
     cross_table_lookup::{CrossTableLookup, TableWithColumns},
     lookup::{self, Column},
     stark::Stark,
@@ -78,9 +79,18 @@ impl Linear {
         })
     }
 
-    /// Whether a row of `columns` columns has all that the combination reads.
-    fn is_within(&self, columns: usize) -> bool {
-        self.terms.iter().all(|&(column, _)| column < columns)
+    /// Checks that a row of `columns` columns has each column of the combination, and that none is listed twice.
+    fn check(&self, columns: usize) -> Result<(), LookupError> {
+        let mut listed = BTreeSet::new();
+        for &(column, _) in &self.terms {
+            if column >= columns {
+                return Err(LookupError::NoSuchColumn { column, columns });
+            }
+            if !listed.insert(column) {
+                return Err(LookupError::RepeatedColumn { column });
+            }
+        }
+        Ok(())
     }
 
     /// The combination in starky's type.
@@ -98,6 +108,56 @@ impl Linear {
     fn to_filter(&self) -> lookup::Filter<F> {
         lookup::Filter::new_simple(self.to_column())
     }
+}
+
+/// What is wrong with the lookups or the sums of a STARK.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// The STARK gives starky other lookups than [`starky_lookups`] of those that the prover has.
+    #[error("starky has not been given the lookups of the table")]
+    OtherLookups,
+    /// The STARK tells starky that there are sums and has none, or the other way round.
+    #[error(
+        "starky is told {required} of whether cross-table lookups are required, and there are {sums} sums"
+    )]
+    RequiredSums {
+        /// What starky is told.
+        required: bool,
+        /// The number of sums.
+        sums: usize,
+    },
+    /// A sum has no tuple.
+    #[error("sum {sum} has no tuple")]
+    EmptySum {
+        /// The number of the sum.
+        sum: usize,
+    },
+    /// The tuples of a sum have different widths.
+    #[error("tuple {tuple} of sum {sum} has {found} elements, but the first one has {expected}")]
+    TupleWidth {
+        /// The number of the sum.
+        sum: usize,
+        /// The number of the tuple in it.
+        tuple: usize,
+        /// The number of elements of the first tuple.
+        expected: usize,
+        /// The number of elements of this one.
+        found: usize,
+    },
+    /// A combination reads a column that no row has.
+    #[error("a combination has column {column}, but a row has {columns} columns")]
+    NoSuchColumn {
+        /// The column.
+        column: usize,
+        /// The number of columns of a row.
+        columns: usize,
+    },
+    /// A combination lists a column twice.
+    #[error("a combination lists column {column} twice")]
+    RepeatedColumn {
+        /// The column.
+        column: usize,
+    },
 }
 
 /// Values of columns that occur in a table of the same trace.
@@ -154,6 +214,9 @@ where
 }
 
 /// Lookups in starky's type.
+///
+/// # Panics
+/// Where starky does: in debug builds of it if a combination lists a column twice.
 #[must_use]
 pub fn starky_lookups(lookups: &[Lookup]) -> Vec<lookup::Lookup<F>> {
     lookups
@@ -173,6 +236,9 @@ const THIS_TABLE: usize = 0;
 const NO_TABLE: usize = 1;
 
 /// Sums in starky's type, for its verifiers: each from the only table, whose index is 0, into one that does not exist.
+///
+/// # Panics
+/// Where starky does: if the tuples of a sum have different widths, and as [`starky_lookups`].
 #[must_use]
 pub fn starky_sums(sums: &[CrossTableSum]) -> Vec<CrossTableLookup<F>> {
     let table = |index, Filtered { value, filter }: &Filtered<Vec<Linear>>| {
@@ -188,10 +254,7 @@ pub fn starky_sums(sums: &[CrossTableSum]) -> Vec<CrossTableLookup<F>> {
 }
 
 /// Checks that starky knows the same lookups and sums as the prover, and that a trace can have them.
-pub(super) fn check<S: LookupStark<D>, const D: usize>(
-    stark: &S,
-    config: &StarkConfig,
-) -> Result<(), StarkError>
+pub(super) fn check<S: LookupStark<D>, const D: usize>(stark: &S) -> Result<(), StarkError>
 where
     F: Extendable<D>,
 {
@@ -203,28 +266,28 @@ where
     if degree < MAX_LOOKUP_DEGREE && sums.iter().any(|sum| sum.tuples.len() == 1) {
         return Err(StarkError::SumDegree { found: degree });
     }
-    let helpers: usize =
-        starky_lookups(&lookups).iter().map(|lookup| lookup.num_helper_columns(degree)).sum();
-    if stark.num_lookup_helper_columns(config) != helpers * config.num_challenges {
-        return Err(StarkError::Lookups("starky has not been given those of the table"));
+    for Lookup { looking, table, frequencies } in &lookups {
+        let looking = looking.iter().flat_map(|looking| [&looking.value, &looking.filter]);
+        looking.chain([table, frequencies]).try_for_each(|linear| linear.check(S::COLUMNS))?;
     }
-    if stark.requires_ctls() == sums.is_empty() {
-        return Err(StarkError::Lookups(
-            "starky must require cross-table lookups if and only if there are sums",
-        ));
+    for (index, CrossTableSum { tuples }) in sums.iter().enumerate() {
+        let first = tuples.first().ok_or(LookupError::EmptySum { sum: index })?;
+        let expected = first.value.len();
+        for (tuple, Filtered { value, filter }) in tuples.iter().enumerate() {
+            let found = value.len();
+            if found != expected {
+                return Err(LookupError::TupleWidth { sum: index, tuple, expected, found }.into());
+            }
+            value.iter().chain([filter]).try_for_each(|linear| linear.check(S::COLUMNS))?;
+        }
     }
-    if sums.iter().any(|sum| sum.tuples.is_empty()) {
-        return Err(StarkError::Lookups("a sum has no tuple"));
+    // starky's types show their content in their debug output alone.
+    if format!("{:?}", stark.lookups()) != format!("{:?}", starky_lookups(&lookups)) {
+        return Err(LookupError::OtherLookups.into());
     }
-    let of_lookup = |lookup: &Lookup| {
-        let looking = lookup.looking.iter().flat_map(|looking| [&looking.value, &looking.filter]);
-        looking.chain([&lookup.table, &lookup.frequencies]).all(|linear| linear.is_within(S::COLUMNS))
-    };
-    let of_tuple = |tuple: &Filtered<Vec<Linear>>| {
-        tuple.value.iter().chain([&tuple.filter]).all(|linear| linear.is_within(S::COLUMNS))
-    };
-    if !lookups.iter().all(of_lookup) || !sums.iter().flat_map(|sum| &sum.tuples).all(of_tuple) {
-        return Err(StarkError::Lookups("a column does not exist"));
+    let required = stark.requires_ctls();
+    if required == sums.is_empty() {
+        return Err(LookupError::RequiredSums { required, sums: sums.len() }.into());
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub mod lookups;
 mod quotient;
 
 pub use error::StarkError;
-pub use lookups::LookupStark;
+pub use lookups::{LookupError, LookupStark};
 
 use plonky2::{
     field::{
@@ -37,8 +37,11 @@ use starky::{
 
 use self::{constraints::Constraints, logup::Arguments, quotient::Committed};
 use crate::{
-    basetypes::F, challenger::Challenger, commitment::Commitment, hasher::PackedHasher,
-    opening::prove_openings,
+    basetypes::F,
+    challenger::Challenger,
+    commitment::Commitment,
+    hasher::PackedHasher,
+    opening::{self, prove_openings, total_arity_bits},
 };
 
 /// The lowest degree of constraints that the prover takes.
@@ -74,7 +77,9 @@ impl<H: PackedHasher> CommittedTrace<H> {
 /// What the proof is about, and how it is made.
 #[derive(Clone, Debug)]
 pub struct StarkProver<'a, S> {
+    /// The constraints and the lookups.
     pub stark: &'a S,
+    /// What the verifier is configured with too.
     pub config: &'a StarkConfig,
     /// The FRI parameters of the longest table that the verifier is made for; `None` if that is this one.
     pub verifier_params: Option<FriParams>,
@@ -137,8 +142,8 @@ impl<'a, S> StarkProver<'a, S> {
         let Self { stark, config, .. } = self;
         let CommittedTrace { columns, commitment: trace } = trace;
         let degree_bits = trace.degree_bits();
-        self.check(&columns, degree_bits, public_inputs)?;
-        let padding = self.padding(degree_bits)?;
+        let fri_params = self.check(&columns, &trace, public_inputs)?;
+        let padding = self.padding(&fri_params)?;
 
         let uses_challenges = stark.uses_lookups() || stark.requires_ctls();
         let challenges = match challenges {
@@ -199,7 +204,7 @@ impl<'a, S> StarkProver<'a, S> {
             &instance,
             &oracles,
             challenger,
-            &config.fri_params(degree_bits),
+            &fri_params,
             padding.map(|padding| padding.final_poly_len),
             padding.map(|padding| padding.query_steps),
             self.nonce,
@@ -214,23 +219,32 @@ impl<'a, S> StarkProver<'a, S> {
         Ok(StarkProofWithPublicInputs { proof, public_inputs: public_inputs.to_vec() })
     }
 
-    /// Checks that STARK, configuration, trace and public inputs fit each other.
-    fn check<const D: usize>(
+    /// Checks that STARK, configuration, trace and public inputs fit each other, and returns the parameters of FRI.
+    fn check<H: PackedHasher, const D: usize>(
         &self,
         columns: &[Vec<F>],
-        degree_bits: usize,
+        trace: &Commitment<'_, H>,
         public_inputs: &[F],
-    ) -> Result<(), StarkError>
+    ) -> Result<FriParams, StarkError>
     where
         F: Extendable<D>,
         S: LookupStark<D>,
     {
         let Self { stark, config, .. } = self;
+        let fri = &config.fri_config;
+        if config.num_challenges == 0 {
+            return Err(StarkError::NoChallenges);
+        }
+        let found = [trace.rate_bits(), trace.cap().height()];
+        let expected = [fri.rate_bits, fri.cap_height];
+        if found != expected {
+            return Err(StarkError::Trace { expected, found });
+        }
         let degree = stark.constraint_degree();
         if degree < MIN_DEGREE {
             return Err(StarkError::Degree { found: degree });
         }
-        let (rate_bits, needed) = (config.fri_config.rate_bits, log2_ceil(stark.quotient_degree_factor()));
+        let (rate_bits, needed) = (fri.rate_bits, log2_ceil(stark.quotient_degree_factor()));
         if needed > rate_bits {
             return Err(StarkError::Rate { degree, expected: needed, found: rate_bits });
         }
@@ -242,25 +256,30 @@ impl<'a, S> StarkProver<'a, S> {
         if found != S::PUBLIC_INPUTS {
             return Err(StarkError::PublicInputs { expected: S::PUBLIC_INPUTS, found });
         }
+        let degree_bits = trace.degree_bits();
+        let params = opening::fri_params(fri, degree_bits)
+            .ok_or_else(|| StarkError::Strategy { strategy: fri.reduction_strategy.clone(), degree_bits })?;
         // starky's verifier takes no proof whose reductions reach into the cap.
-        let (domain, cap) = (degree_bits + rate_bits, config.fri_config.cap_height);
-        let reductions = config.fri_params(degree_bits).total_arities();
-        if reductions + cap > domain {
-            return Err(StarkError::Reductions { domain, reductions, cap });
+        let (domain, cap) = (degree_bits + rate_bits, fri.cap_height);
+        if total_arity_bits(&params.reduction_arity_bits).is_none_or(|total| total + cap > domain) {
+            return Err(StarkError::Reductions { domain, reductions: params.reduction_arity_bits, cap });
         }
-        lookups::check(*stark, config)
+        lookups::check(*stark)?;
+        Ok(params)
     }
 
     /// How the transcript of a verifier that is made for longer tables is padded.
-    fn padding(&self, degree_bits: usize) -> Result<Option<Padding>, StarkError> {
+    fn padding(&self, own: &FriParams) -> Result<Option<Padding>, StarkError> {
         let Some(verifier) = &self.verifier_params else { return Ok(None) };
-        let own = self.config.fri_params(degree_bits);
         let FriReductionStrategy::ConstantArityBits(_, final_poly_bits) = own.config.reduction_strategy
         else {
             return Err(StarkError::VerifierParams);
         };
         let fits = verifier.config == own.config
-            && verifier.degree_bits >= verifier.total_arities()
+            && verifier.degree_bits <= F::TWO_ADICITY
+            && final_poly_bits < F::TWO_ADICITY
+            && total_arity_bits(&verifier.reduction_arity_bits)
+                .is_some_and(|total| total <= verifier.degree_bits)
             && verifier.reduction_arity_bits.len() >= own.reduction_arity_bits.len();
         if !fits {
             return Err(StarkError::VerifierParams);

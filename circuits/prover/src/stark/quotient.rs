@@ -31,7 +31,7 @@ pub(super) struct Committed<'a, H: PackedHasher> {
 /// The chunks of the quotients' coefficients, each as long as the trace; chunks of the first challenge come first.
 ///
 /// # Errors
-/// [`StarkError::Quotient`] if a quotient has more coefficients than its chunks, since the trace breaks a constraint.
+/// [`StarkError::Constraints`] if a quotient has more coefficients than its chunks, since the trace breaks a constraint.
 pub(super) fn chunks<H, S, const D: usize>(
     constraints: &Constraints<'_, S>,
     committed: &Committed<'_, H>,
@@ -58,7 +58,7 @@ where
     for quotient in quotients {
         let (kept, excess) = quotient.split_at(factor * height);
         if excess.iter().any(Field::is_nonzero) {
-            return Err(StarkError::Quotient);
+            return Err(StarkError::Constraints);
         }
         chunks.extend(kept.chunks(height).map(<[F]>::to_vec));
     }

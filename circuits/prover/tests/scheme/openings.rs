@@ -202,7 +202,8 @@ fn prove_example(
     instance: &FriInstanceInfo<F, 2>,
     nonce: Option<F>,
 ) -> Result<FriProof<F, PoseidonHash, 2>, OpeningError> {
-    let batches = example().batches::<Quadratic, 2>();
+    let case = Case { cap_height: params.config.cap_height, ..example() };
+    let batches = case.batches::<Quadratic, 2>();
     let ours: Vec<_> = batches.iter().map(|batch| Commitment::of_batch(batch).unwrap()).collect();
     let oracles: Vec<_> = ours.iter().collect();
     let mut challenger = Challenger::new();
@@ -284,14 +285,48 @@ fn a_polynomial_that_does_not_exist_is_refused() {
 
 #[test]
 fn reductions_that_do_not_fit_are_refused() {
-    for (arities, cap_height) in [(vec![4, 3], 0), (vec![4, 2], 4)] {
+    // The last sums wrap around to 0, and to more than all bits of an index.
+    for (arities, cap_height) in
+        [(vec![4, 3], 0), (vec![4, 2], 4), (vec![1 << 63, 1 << 63], 0), (vec![usize::MAX], 0)]
+    {
         let case = Case { arities, cap_height, ..example() };
         assert_eq!(
             prove_example(&case.params(), &case.instance(), None),
-            Err(OpeningError::Reductions {
-                arity_bits: case.arities.iter().sum(),
-                degree_bits: case.degree_bits
-            })
+            Err(OpeningError::Reductions { arity_bits: case.arities.clone(), degree_bits: case.degree_bits })
         );
     }
+}
+
+#[test]
+fn a_cap_of_another_height_is_refused() {
+    let case = example();
+    let batches = case.batches::<Quadratic, 2>();
+    let ours: Vec<_> = batches.iter().map(|batch| Commitment::of_batch(batch).unwrap()).collect();
+    for expected in [case.cap_height + 1, usize::MAX] {
+        let mut params = case.params();
+        params.config.cap_height = expected;
+        let refused = prove_openings::<Quadratic, 2>(
+            &case.instance(),
+            &ours.iter().collect::<Vec<_>>(),
+            &mut Challenger::new(),
+            &params,
+            None,
+            None,
+            None,
+        );
+        let cap_height = case.cap_height;
+        assert_eq!(refused, Err(OpeningError::CapHeight { oracle: 0, cap_height, expected }));
+    }
+}
+
+#[test]
+fn an_instance_that_opens_nothing_is_refused() {
+    let params = example().params();
+    let mut instance = example().instance();
+    for batch in &mut instance.batches {
+        batch.polynomials.clear();
+    }
+    assert_eq!(prove_example(&params, &instance, None), Err(OpeningError::NoPolynomials));
+    instance.batches.clear();
+    assert_eq!(prove_example(&params, &instance, None), Err(OpeningError::NoPolynomials));
 }

@@ -11,7 +11,7 @@ use starky::verifier::verify_stark_proof;
 
 use crate::{
     stock::{Table, bytes, config, prove_alone},
-    toy::{Quadratic, Quartic, Toy},
+    toy::{Quadratic, Quartic, Quintic, Toy},
 };
 
 /// Compares the proofs of a table in a system of several.
@@ -110,6 +110,12 @@ fn a_proof_of_production_strength_is_that_of_starky() {
     config.num_challenges = 3;
     assert_equal::<Quadratic, 2>(&stark, &config, 10, 1);
     assert_equal::<Quartic, 4>(&stark, &config, 10, 1);
+}
+
+#[test]
+fn a_proof_over_the_quintic_extension_is_that_of_starky() {
+    assert_equal::<Quintic, 5>(&Toy::new(3, &[2], &[1, 3]), &config(2, 2, 2), 6, 7);
+    assert_equal::<Quintic, 5>(&Toy::new(4, &[], &[]), &config(2, 2, 2), 6, 7);
 }
 
 /// Stock panics on these.

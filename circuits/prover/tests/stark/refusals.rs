@@ -6,7 +6,7 @@ use circuits_prover::{
     commitment::CommitmentError,
     opening::OpeningError,
     stark::{
-        CommittedTrace, LookupStark, StarkError, StarkProver,
+        CommittedTrace, LookupError, LookupStark, StarkError, StarkProver,
         lookups::{CrossTableSum, Linear, Lookup},
     },
 };
@@ -43,7 +43,7 @@ fn prove(
     change(&mut columns, &mut public_inputs);
     let table = Table { stark, config, public_inputs: &public_inputs };
     let proof = table.ours::<Quadratic, 2>(columns, None)?;
-    if table.verify(&proof).is_err() { Err(StarkError::Quotient) } else { Ok(proof) }
+    if table.verify(&proof).is_err() { Err(StarkError::Constraints) } else { Ok(proof) }
 }
 
 /// Why an honest trace has no proof.
@@ -68,7 +68,7 @@ fn a_trace_that_breaks_a_constraint_has_no_valid_proof() {
         let stark = Toy::new(degree, &[], &[]);
         assert!(prove(&stark, &config(2, 2, 2), |_, _| ()).is_ok());
         for change in changes {
-            assert_eq!(prove(&stark, &config(2, 2, 2), change).err(), Some(StarkError::Quotient));
+            assert_eq!(prove(&stark, &config(2, 2, 2), change).err(), Some(StarkError::Constraints));
         }
     }
     // Without help of the verifier.
@@ -76,7 +76,7 @@ fn a_trace_that_breaks_a_constraint_has_no_valid_proof() {
     let (mut columns, public_inputs) = stark.trace(DEGREE_BITS, 11);
     columns[PRODUCT][9] += F::ONE;
     let refused = StarkProver::new(&stark, &config(2, 2, 2)).prove::<Quadratic, 2>(columns, &public_inputs);
-    assert_eq!(refused.err(), Some(StarkError::Quotient));
+    assert_eq!(refused.err(), Some(StarkError::Constraints));
 }
 
 #[test]
@@ -126,7 +126,65 @@ fn reductions_into_the_cap_are_refused() {
     let mut config = config(2, 1, 2);
     config.fri_config.reduction_strategy = FriReductionStrategy::Fixed(vec![4, 2]);
     let refused = refusal(&Toy::new(2, &[], &[]), &config);
-    assert_eq!(refused, StarkError::Reductions { domain: 6, reductions: 6, cap: 1 });
+    assert_eq!(refused, StarkError::Reductions { domain: 6, reductions: vec![4, 2], cap: 1 });
+}
+
+#[test]
+fn reductions_whose_sum_wraps_around_are_refused() {
+    for arities in [vec![1 << 63, 1 << 63], vec![usize::MAX, 1], vec![usize::MAX]] {
+        let mut config = config(2, 2, 2);
+        config.fri_config.reduction_strategy = FriReductionStrategy::Fixed(arities.clone());
+        let refused = refusal(&Toy::new(2, &[], &[]), &config);
+        assert_eq!(refused, StarkError::Reductions { domain: 7, reductions: arities, cap: 1 });
+    }
+}
+
+/// plonky2 panics on the first ones, and does not end on the last one.
+#[test]
+fn a_strategy_that_leaves_less_than_a_constant_or_reduces_nothing_is_refused() {
+    let refused = |arity_bits, final_poly_bits| {
+        let mut config = config(2, 3, 2);
+        config.fri_config.cap_height = 0;
+        config.fri_config.reduction_strategy =
+            FriReductionStrategy::ConstantArityBits(arity_bits, final_poly_bits);
+        let stark = Toy::new(3, &[], &[]);
+        let (columns, public_inputs) = stark.trace(DEGREE_BITS, 11);
+        let refused = StarkProver::new(&stark, &config).prove::<Quadratic, 2>(columns, &public_inputs).err();
+        (refused, StarkError::Strategy { strategy: config.fri_config.reduction_strategy, degree_bits: 5 })
+    };
+    for (arity_bits, final_poly_bits) in [(8, 0), (4, 0), (9, 0), (usize::MAX, 2), (0, 2)] {
+        let (refused, expected) = refused(arity_bits, final_poly_bits);
+        assert_eq!(refused, Some(expected));
+    }
+    // Nothing is left to reduce.
+    for (arity_bits, final_poly_bits) in [(0, 5), (8, 5), (5, 0), (4, 1)] {
+        assert_eq!(refused(arity_bits, final_poly_bits).0, None);
+    }
+}
+
+#[test]
+fn a_configuration_without_challenges_is_refused() {
+    for stark in [Toy::new(3, &[], &[]), Toy::new(3, &[1], &[1])] {
+        assert_eq!(refusal(&stark, &config(0, 2, 2)), StarkError::NoChallenges);
+    }
+}
+
+#[test]
+fn a_trace_of_another_rate_or_cap_is_refused() {
+    let (stark, own) = (Toy::new(4, &[], &[]), config(2, 2, 2));
+    let (columns, public_inputs) = stark.trace(DEGREE_BITS, 11);
+    for found in [[0, 1], [1, 1], [3, 1], [2, 0], [2, 3]] {
+        let mut other = own.clone();
+        [other.fri_config.rate_bits, other.fri_config.cap_height] = found;
+        let trace = CommittedTrace::<PoseidonHash>::new(columns.clone(), &other).unwrap();
+        let refused = StarkProver::new(&stark, &own).prove_committed::<Quadratic, 2>(
+            trace,
+            None,
+            &mut Challenger::new(),
+            &public_inputs,
+        );
+        assert_eq!(refused.err(), Some(StarkError::Trace { expected: [2, 1], found }));
+    }
 }
 
 #[test]
@@ -156,10 +214,7 @@ fn a_nonce_without_enough_zeros_is_refused() {
     let refused = (1..).find_map(|step| {
         table.ours::<Quadratic, 2>(columns.clone(), Some(honest + F::from_canonical_u64(step))).err()
     });
-    assert!(
-        matches!(refused, Some(StarkError::Openings(OpeningError::Nonce { bits: 4, .. }))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Some(StarkError::Opening(OpeningError::Nonce { bits: 4, .. }))), "{refused:?}");
 }
 
 /// Proves with chosen challenges of lookups.
@@ -220,6 +275,20 @@ fn a_verifier_of_another_configuration_or_final_polynomial_is_refused() {
     let mut fixed = config.clone();
     fixed.fri_config.reduction_strategy = FriReductionStrategy::Fixed(vec![2]);
     assert_eq!(refused(&fixed, fixed.fri_params(13)), Err(StarkError::VerifierParams));
+    // Lengths that are no power of two of an index, and a sum of reductions that wraps around.
+    for final_poly_bits in [62, 63, 64, usize::MAX] {
+        let mut long = config.clone();
+        long.fri_config.reduction_strategy = FriReductionStrategy::ConstantArityBits(2, final_poly_bits);
+        assert_eq!(refused(&long, long.fri_params(13)), Err(StarkError::VerifierParams));
+    }
+    for degree_bits in [33, 64, usize::MAX] {
+        let mut large = config.fri_params(13);
+        large.degree_bits = degree_bits;
+        assert_eq!(refused(&config, large), Err(StarkError::VerifierParams));
+    }
+    let mut wrapping = config.fri_params(13);
+    wrapping.reduction_arity_bits.extend([1 << 63, 1 << 63]);
+    assert_eq!(refused(&config, wrapping), Err(StarkError::VerifierParams));
 }
 
 /// A STARK that tells starky and the prover different things.
@@ -320,5 +389,55 @@ fn lookups_of_columns_that_do_not_exist_and_empty_sums_are_refused() {
         let mut told = honest.clone();
         change(&mut told, missing.clone());
         assert!(matches!(lie(told, honest.clone()), Some(StarkError::Lookups(_))));
+    }
+}
+
+#[test]
+fn other_lookups_of_the_same_number_are_refused() {
+    let known = Toy::new(3, &[3], &[2]);
+    type Change = fn(&mut Toy);
+    let changes: [Change; 5] = [
+        |toy| toy.lookups[0].table = Linear::column(0),
+        |toy| toy.lookups[0].frequencies = Linear::constant(F::ONE),
+        |toy| toy.lookups[0].looking[0].value = Linear::constant(F::TWO),
+        |toy| toy.lookups[0].looking[0].filter = Linear::constant(F::ZERO),
+        |toy| toy.lookups[0].looking.swap(0, 1),
+    ];
+    for change in changes {
+        let mut told = known.clone();
+        change(&mut told);
+        assert_eq!(lie(told, known.clone()), Some(StarkError::Lookups(LookupError::OtherLookups)));
+    }
+}
+
+#[test]
+fn tuples_of_different_widths_in_one_sum_are_refused() {
+    let mut stark = Toy::new(3, &[], &[1, 2]);
+    stark.sums[0].tuples[0].value.pop();
+    // Sums may differ in width.
+    assert_eq!(lie(stark.clone(), stark.clone()), None);
+    stark.sums[1].tuples[1].value.pop();
+    let width = LookupError::TupleWidth { sum: 1, tuple: 1, expected: 4, found: 3 };
+    assert_eq!(lie(stark.clone(), stark), Some(StarkError::Lookups(width)));
+}
+
+#[test]
+fn a_column_that_is_listed_twice_is_refused() {
+    let honest = Toy::new(3, &[3], &[2]);
+    let twice = Linear::combination([(0, F::ONE), (1, F::ONE), (0, F::TWO)]);
+    type Change = fn(&mut Toy, Linear);
+    let changes: [Change; 6] = [
+        |toy, twice| toy.lookups[0].looking[1].value = twice,
+        |toy, twice| toy.lookups[0].looking[1].filter = twice,
+        |toy, twice| toy.lookups[0].table = twice,
+        |toy, twice| toy.lookups[0].frequencies = twice,
+        |toy, twice| toy.sums[0].tuples[1].value[0] = twice,
+        |toy, twice| toy.sums[0].tuples[1].filter = twice,
+    ];
+    for change in changes {
+        let mut told = honest.clone();
+        change(&mut told, twice.clone());
+        let repeated = StarkError::Lookups(LookupError::RepeatedColumn { column: 0 });
+        assert_eq!(lie(told, honest.clone()), Some(repeated));
     }
 }

@@ -6,7 +6,7 @@ use circuits_prover::{
 };
 use plonky2::{
     field::{
-        extension::{Extendable, FieldExtension, quartic::QuarticExtension},
+        extension::{Extendable, FieldExtension, quartic::QuarticExtension, quintic::QuinticExtension},
         packed::PackedField,
         types::{Field as _, PrimeField64 as _},
     },
@@ -29,6 +29,17 @@ pub(crate) struct Quartic;
 impl GenericConfig<4> for Quartic {
     type F = F;
     type FE = QuarticExtension<F>;
+    type Hasher = PoseidonHash;
+    type InnerHasher = PoseidonHash;
+}
+
+/// Poseidon and the extension of degree 5.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Quintic;
+
+impl GenericConfig<5> for Quintic {
+    type F = F;
+    type FE = QuinticExtension<F>;
     type Hasher = PoseidonHash;
     type InnerHasher = PoseidonHash;
 }
