@@ -128,11 +128,6 @@ impl<H: PackedHasher> Challenger<H> {
         (0..n).map(|_| self.get_challenge()).collect()
     }
 
-    /// Draws a hash.
-    pub fn get_hash(&mut self) -> HashOut<F> {
-        HashOut { elements: std::array::from_fn(|_| self.get_challenge()) }
-    }
-
     /// Draws a challenge from the extension field.
     pub fn get_extension_challenge<const D: usize>(&mut self) -> <F as Extendable<D>>::Extension
     where
@@ -151,15 +146,6 @@ impl<H: PackedHasher> Challenger<H> {
         F: Extendable<D>,
     {
         (0..n).map(|_| self.get_extension_challenge::<D>()).collect()
-    }
-
-    /// Absorbs what has been observed, forgets the challenges that have not been drawn, and returns the sponge's state.
-    pub fn compact(&mut self) -> H::Permutation {
-        if !self.inputs.is_empty() {
-            self.duplex();
-        }
-        self.outputs.clear();
-        self.state
     }
 
     /// Finds the lowest nonce after whose observation the next challenge has `bits` leading zeros. Does not observe it.
