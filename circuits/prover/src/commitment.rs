@@ -238,6 +238,9 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
     /// Replaces `out` by the values of all polynomials at some points of the extended domain, polynomial by polynomial:
     /// `out[k * indices.len() + j]` is polynomial `k` at `coset_shift * g^indices[j]`, where `g` is plonky2's root of unity
     /// of the domain's order.
+    ///
+    /// # Panics
+    /// If an index is beyond the extended domain.
     pub fn gather(&self, indices: &[usize], out: &mut Vec<F>) {
         out.clear();
         out.resize(self.num_polynomials() * indices.len(), F::ZERO);

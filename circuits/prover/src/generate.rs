@@ -71,7 +71,7 @@ impl<H: Hasher<F, Hash = HashOut<F>>> Hasher<F> for NoHasher<H> {
 /// Builds the circuit.
 ///
 /// # Panics
-/// Where plonky2's `build` does.
+/// Where plonky2's `build` does. Like it, this does not end if the configuration reduces polynomials by 0 bits.
 #[must_use]
 pub fn build<C, const D: usize>(builder: CircuitBuilder<F, D>) -> CircuitData<F, C, D>
 where

@@ -19,7 +19,7 @@ use plonky2::{
 use crate::basetypes::F;
 
 /// Rows whose denominators are inverted together.
-const ROWS_PER_TASK: usize = 64;
+const ROWS_PER_INVERSION: usize = 64;
 
 /// The challenges of the permutation argument, as many of each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,11 +90,12 @@ where
 
     let mut quotients = vec![F::ZERO; common.degree() * num_chunks];
     quotients
-        .par_chunks_mut(ROWS_PER_TASK * num_chunks)
+        .par_chunks_mut(ROWS_PER_INVERSION * num_chunks)
         .enumerate()
         .map(|(task, quotients)| {
             let mut denominators = Vec::with_capacity(quotients.len());
-            for (row, quotients) in (task * ROWS_PER_TASK..).zip(quotients.chunks_exact_mut(num_chunks)) {
+            for (row, quotients) in (task * ROWS_PER_INVERSION..).zip(quotients.chunks_exact_mut(num_chunks))
+            {
                 let point = prover.subgroup[row];
                 let sigmas = &prover.sigmas[row];
                 let chunk_len = common.quotient_degree_factor;

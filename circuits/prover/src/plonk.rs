@@ -114,12 +114,15 @@ pub enum Stage {
 
 /// Makes a proof from the inputs that determine a witness, without verifying it.
 ///
+/// `circuit` must be as [`crate::generate::build`] or plonky2's `build` made it. Of its parts only those are checked that
+/// `build` leaves to the caller.
+///
 /// # Errors
 /// [`ProveError`] if the circuit is one that cannot be proved here, or if the inputs determine no witness. For values that
 /// violate a constraint there is an error or a proof that does not verify.
 ///
 /// # Panics
-/// Where a gate that is not of plonky2 does.
+/// Where a gate that is not of plonky2 does, and where parts of `circuit` do not fit each other.
 pub fn prove<C, const D: usize>(
     circuit: &CircuitData<F, C, D>,
     inputs: PartialWitness<F>,

@@ -130,6 +130,10 @@ where
 
     /// Adds every constraint of every gate, times the gate's filter, to `sums`: [`PACKS`] values for the first constraint
     /// of all gates, then for the next, as many as the gate with the most constraints has.
+    ///
+    /// # Panics
+    /// If there are fewer `columns` than the circuit has, or fewer `sums` than constraints; and where a gate's own code
+    /// does.
     pub fn add_filtered(&self, columns: Columns<'_>, sums: &mut [Packed]) {
         let (selectors, constants) = columns.constants.split_at(self.num_constants_before_gates * BATCH);
         for gate in &self.gates {
