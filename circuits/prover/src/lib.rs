@@ -3,6 +3,7 @@
 pub mod basetypes;
 pub mod challenger;
 pub mod commitment;
+mod coset;
 pub mod encoding;
 pub mod gates;
 pub mod generate;

@@ -115,7 +115,7 @@ struct Layer<H: PackedHasher> {
 /// proofs of plonky2, whose search returns any nonce, need it.
 ///
 /// # Errors
-/// If the oracles are not what `instance` and `params` say, if `params` demand hiding or have reductions that do not fit,
+/// If the oracles are not what `instance` and `params` say, if `instance` opens nothing, if `params` demand hiding or have reductions that do not fit,
 /// or if there is no nonce or the given one is wrong.
 pub fn prove_openings<C, const D: usize>(
     instance: &FriInstanceInfo<F, D>,

@@ -5,7 +5,7 @@
 
 use p3_maybe_rayon::prelude::*;
 use plonky2::{
-    field::{extension::Extendable, polynomial::PolynomialCoeffs, types::Field as _},
+    field::{extension::Extendable, types::Field as _},
     fri::structure::{FriBatchInfo, FriInstanceInfo, FriOracleInfo, FriPolynomialInfo},
     iop::witness::{PartialWitness, PartitionWitness},
     plonk::{
@@ -20,6 +20,7 @@ use crate::{
     basetypes::F,
     challenger::Challenger,
     commitment::{Commitment, CommitmentError},
+    coset,
     gates::Gates,
     hasher::PackedHasher,
     opening::{self, OpeningError},
@@ -226,7 +227,8 @@ where
     .quotients();
     finished(Stage::Constraints);
     let quotient_commitment = Commitment::of_coefficients(
-        &chunks(&quotients, common)?,
+        &coset::chunks(&quotients, common.degree_bits(), common.quotient_degree_factor)
+            .ok_or(ProveError::Constraints)?,
         config.fri_config.rate_bits,
         config.fri_config.cap_height,
     )?;
@@ -331,25 +333,6 @@ where
             classes.map(|&class| values[class].unwrap_or_default()).collect()
         })
         .collect()
-}
-
-/// The coefficients of the quotients, cut into polynomials with as many as there are rows.
-fn chunks<const D: usize>(
-    quotients: &[PolynomialCoeffs<F>],
-    common: &CommonCircuitData<F, D>,
-) -> Result<Vec<Vec<F>>, ProveError>
-where
-    F: Extendable<D>,
-{
-    let mut chunks = vec![];
-    for quotient in quotients {
-        let (coefficients, rest) = quotient.coeffs.split_at(common.quotient_degree());
-        if rest.iter().any(|&coefficient| coefficient != F::ZERO) {
-            return Err(ProveError::Constraints);
-        }
-        chunks.extend(coefficients.chunks(common.degree()).map(<[F]>::to_vec));
-    }
-    Ok(chunks)
 }
 
 /// What is opened where: everything at `zeta`, and the accumulators `Z` in the next row.

@@ -12,16 +12,15 @@ use plonky2::{
         extension::Extendable,
         polynomial::{PolynomialCoeffs, PolynomialValues},
         types::Field as _,
-        zero_poly_coset::ZeroPolyOnCoset,
     },
     hash::hash_types::HashOut,
     plonk::circuit_data::CommonCircuitData,
-    util::log2_ceil,
 };
 
 use crate::{
     basetypes::F,
     commitment::Commitment,
+    coset::Coset,
     gates::{BATCH, Columns, Gates, PACKS, load},
     hasher::{Packed, PackedHasher, from_p3, to_p3},
     permutation::PermutationChallenges,
@@ -42,47 +41,6 @@ where
     pub(crate) permutation: &'a PermutationChallenges,
     /// What the constraints are combined with: one quotient for each.
     pub(crate) alphas: &'a [F],
-}
-
-/// The coset on which the quotient is computed.
-struct Coset {
-    /// The logarithm of the quotient's degree, in multiples of the rows.
-    degree_bits: usize,
-    /// Every how manieth point of the commitments' domain is in it.
-    step: usize,
-    points: Vec<F>,
-    /// `L_0` at each point: 1 in the first row and 0 in the others.
-    first_row: Vec<F>,
-    vanishing: ZeroPolyOnCoset<F>,
-}
-
-impl Coset {
-    fn of<const D: usize>(common: &CommonCircuitData<F, D>) -> Self
-    where
-        F: Extendable<D>,
-    {
-        let degree_bits = log2_ceil(common.quotient_degree_factor);
-        let points: Vec<F> = F::two_adic_subgroup(common.degree_bits() + degree_bits)
-            .into_iter()
-            .map(|point| F::coset_shift() * point)
-            .collect();
-        let vanishing = ZeroPolyOnCoset::new(common.degree_bits(), degree_bits);
-        // L_0(x) = (x^n - 1) / (n (x - 1))
-        let rows = F::from_canonical_usize(common.degree());
-        let denominators: Vec<F> = points.iter().map(|&point| rows * (point - F::ONE)).collect();
-        let first_row = F::batch_multiplicative_inverse(&denominators)
-            .into_iter()
-            .enumerate()
-            .map(|(index, inverse)| vanishing.eval(index) * inverse)
-            .collect();
-        Self {
-            degree_bits,
-            step: 1 << (common.config.fri_config.rate_bits - degree_bits),
-            points,
-            first_row,
-            vanishing,
-        }
-    }
 }
 
 /// The buffers of one thread.
@@ -109,7 +67,7 @@ where
     ///
     /// The quotient's degree must be within the commitments' rate.
     pub(crate) fn quotients(&self) -> Vec<PolynomialCoeffs<F>> {
-        let coset = Coset::of(self.common);
+        let coset = Coset::new(self.common.degree_bits(), self.common.quotient_degree_factor);
         let powers: Vec<Vec<Goldilocks>> = self
             .alphas
             .iter()
@@ -161,9 +119,10 @@ where
         // Of a coset smaller than a batch, points occur twice.
         let size = coset.points.len();
         let local: Vec<usize> = (first..first + BATCH).map(|index| index % size).collect();
+        let step = coset.step(self.common.config.fri_config.rate_bits);
         let in_commitments =
-            |rows: usize| local.iter().map(|&index| (index + rows) % size * coset.step).collect::<Vec<_>>();
-        let (here, next) = (in_commitments(0), in_commitments(1 << coset.degree_bits));
+            |rows: usize| local.iter().map(|&index| (index + rows) % size * step).collect::<Vec<_>>();
+        let (here, next) = (in_commitments(0), in_commitments(coset.next_row()));
         let Buffers { constants_sigmas, wires, accumulators, next_accumulators, terms } = buffers;
         self.constants_sigmas.gather(&here, constants_sigmas);
         self.wires.gather(&here, wires);

@@ -202,9 +202,11 @@ where
         for generator in mem::take(&mut self.ready) {
             let mut values = GeneratedValues::empty();
             // Only their values tell which targets generators set.
-            let has_run = self.generators[generator].0.id() == RANDOM_VALUE_GENERATOR
-                && run_one(&self.generators[generator], &self.witness, &mut values) == Ok(true);
-            if has_run && values.target_values.iter().all(|&(target, _)| is_unused(target)) {
+            let is_random = self.generators[generator].0.id() == RANDOM_VALUE_GENERATOR
+                && run_one(&self.generators[generator], &self.witness, &mut values) == Ok(true)
+                && !values.target_values.is_empty()
+                && values.target_values.iter().all(|&(target, _)| is_unused(target));
+            if is_random {
                 self.finished[generator] = true;
                 for (target, _) in values.target_values {
                     self.set(target, F::ZERO)?;

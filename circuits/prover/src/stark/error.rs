@@ -99,7 +99,7 @@ pub enum StarkError {
         found: usize,
     },
     /// The STARK gives starky other lookups or sums than the prover, or some that no trace has.
-    #[error("the lookups are malformed: {0}")]
+    #[error(transparent)]
     Lookups(#[from] LookupError),
     /// The columns have no commitment.
     #[error(transparent)]

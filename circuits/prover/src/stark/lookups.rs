@@ -117,9 +117,7 @@ pub enum LookupError {
     #[error("starky has not been given the lookups of the table")]
     OtherLookups,
     /// The STARK tells starky that there are sums and has none, or the other way round.
-    #[error(
-        "starky is told {required} of whether cross-table lookups are required, and there are {sums} sums"
-    )]
+    #[error("requires_ctls is {required}, but there are {sums} cross-table sums")]
     RequiredSums {
         /// What starky is told.
         required: bool,

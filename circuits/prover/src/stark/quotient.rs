@@ -5,12 +5,9 @@
 //! to a power of two; several points at once, one in each lane.
 
 use p3_maybe_rayon::prelude::*;
-use plonky2::{
-    field::{
-        extension::Extendable, packable::Packable, packed::PackedField, polynomial::PolynomialValues,
-        types::Field, zero_poly_coset::ZeroPolyOnCoset,
-    },
-    util::log2_ceil,
+use plonky2::field::{
+    extension::Extendable, packable::Packable, packed::PackedField, polynomial::PolynomialValues,
+    types::Field,
 };
 use starky::constraint_consumer::ConstraintConsumer;
 
@@ -19,7 +16,12 @@ use super::{
     constraints::{Constraints, Rows},
     lookups::LookupStark,
 };
-use crate::{basetypes::F, commitment::Commitment, hasher::PackedHasher};
+use crate::{
+    basetypes::F,
+    commitment::Commitment,
+    coset::{self, Coset},
+    hasher::PackedHasher,
+};
 
 /// The polynomials on which the constraints are evaluated.
 #[derive(Clone, Copy)]
@@ -43,62 +45,18 @@ where
     S: LookupStark<D>,
 {
     let factor = constraints.stark.quotient_degree_factor();
-    let coset = Coset::new(committed.trace.degree_bits(), log2_ceil(factor));
+    let degree_bits = committed.trace.degree_bits();
+    let coset = Coset::new(degree_bits, factor);
     let values = if coset.points.len().is_multiple_of(<F as Packable>::Packing::WIDTH) {
         quotient_values::<<F as Packable>::Packing, H, S, D>(constraints, committed, alphas, &coset)
     } else {
         quotient_values::<F, H, S, D>(constraints, committed, alphas, &coset)
     };
-    let height = 1 << committed.trace.degree_bits();
-    let quotients: Vec<Vec<F>> = values
+    let quotients: Vec<_> = values
         .into_par_iter()
-        .map(|values| PolynomialValues::new(values).coset_ifft(F::coset_shift()).coeffs)
+        .map(|values| PolynomialValues::new(values).coset_ifft(F::coset_shift()))
         .collect();
-    let mut chunks = Vec::with_capacity(factor * alphas.len());
-    for quotient in quotients {
-        let (kept, excess) = quotient.split_at(factor * height);
-        if excess.iter().any(Field::is_nonzero) {
-            return Err(StarkError::Constraints);
-        }
-        chunks.extend(kept.chunks(height).map(<[F]>::to_vec));
-    }
-    Ok(chunks)
-}
-
-/// The coset on which quotients are computed.
-struct Coset {
-    /// The logarithm of its points for each row of the trace.
-    expansion_bits: usize,
-    points: Vec<F>,
-    /// The first Lagrange polynomial of the trace's domain at each point.
-    lagrange_first: Vec<F>,
-    vanishing: ZeroPolyOnCoset<F>,
-    /// The last point of the trace's domain.
-    last: F,
-}
-
-impl Coset {
-    fn new(degree_bits: usize, expansion_bits: usize) -> Self {
-        let size_bits = degree_bits + expansion_bits;
-        let root = F::primitive_root_of_unity(size_bits);
-        let points = F::cyclic_subgroup_coset_known_order(root, F::coset_shift(), 1 << size_bits);
-        let height = F::from_canonical_u64(1 << degree_bits);
-        let vanishing = ZeroPolyOnCoset::new(degree_bits, expansion_bits);
-        // No point is in the trace's domain, so none is 1.
-        let denominators: Vec<_> = points.iter().map(|&point| height * (point - F::ONE)).collect();
-        let lagrange_first = F::batch_multiplicative_inverse(&denominators)
-            .into_iter()
-            .enumerate()
-            .map(|(i, inverse)| vanishing.eval(i) * inverse)
-            .collect();
-        let last = F::primitive_root_of_unity(degree_bits).inverse();
-        Self { expansion_bits, points, lagrange_first, vanishing, last }
-    }
-
-    /// How many points further the point of the next row is.
-    fn next_row(&self) -> usize {
-        1 << self.expansion_bits
-    }
+    coset::chunks(&quotients, degree_bits, factor).ok_or(StarkError::Constraints)
 }
 
 /// The quotients' values on the coset, one vector for each challenge.
@@ -115,6 +73,7 @@ where
     S: LookupStark<D>,
 {
     let size = coset.points.len();
+    let last = F::primitive_root_of_unity(committed.trace.degree_bits()).inverse();
     // For each group of points the values under each challenge.
     let mut grouped = vec![F::ZERO; size * alphas.len()];
     grouped.par_chunks_mut(P::WIDTH * alphas.len()).enumerate().for_each_init(
@@ -129,10 +88,10 @@ where
             };
             let mut consumer = ConstraintConsumer::new(
                 alphas.to_vec(),
-                packed(&coset.points, start) - coset.last,
-                packed(&coset.lagrange_first, start),
+                packed(&coset.points, start) - last,
+                packed(&coset.first_row, start),
                 // The last Lagrange polynomial is the first one at the next row's point.
-                packed(&coset.lagrange_first, start + coset.next_row()),
+                packed(&coset.first_row, start + coset.next_row()),
             );
             gathered.fill::<P, H>(committed, coset, start);
             constraints.evaluate::<F, P, D, 1>(
@@ -188,7 +147,7 @@ impl Gathered {
         coset: &Coset,
         start: usize,
     ) {
-        let (size, step) = (coset.points.len(), 1 << (committed.trace.rate_bits() - coset.expansion_bits));
+        let (size, step) = (coset.points.len(), coset.step(committed.trace.rate_bits()));
         let indices = |start: usize| (start..start + P::WIDTH).map(move |i| i % size * step);
         self.local.clear();
         self.local.extend(indices(start));
