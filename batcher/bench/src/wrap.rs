@@ -11,7 +11,7 @@ use circuits_core::{
 };
 use circuits_keys::CircuitCache;
 use circuits_protocol::statement::{BlockStatement, empty_list};
-use circuits_prover::basetypes::{kernel_config, standard_config};
+use circuits_prover::basetypes::standard_config;
 use environments_core::kernel::Kernel;
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 use serde::Serialize;
@@ -164,7 +164,7 @@ fn row(
 ) -> Result<Row, BenchError> {
     let filler = |config| Filler { degree_bits, config };
     let standard = cache.circuit(filler(standard_config())).map_err(BenchError::blocks)?;
-    let wrapped = Kernel::new(cache, filler(kernel_config())).map_err(BenchError::blocks)?;
+    let wrapped = Kernel::new(cache, filler(standard_config())).map_err(BenchError::blocks)?;
     let (kernel, wrapper) = (wrapped.circuit(cache).map_err(BenchError::blocks)?, wrapped.wrapper);
     for circuit in [&standard, &kernel] {
         debug_assert_eq!(circuit.circuit.common.degree_bits(), degree_bits);

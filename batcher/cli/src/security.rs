@@ -8,7 +8,7 @@ use batcher_verify::circuit::{SuperblockCircuit, superblock_shape};
 use circuits_core::{recursion::Shape, security::SecurityReport};
 use circuits_keys::pins::Pin;
 use circuits_protocol::wrap::block_shape;
-use circuits_prover::basetypes::kernel_config;
+use circuits_prover::basetypes::standard_config;
 use environments_kinds::KINDS;
 use serde::Serialize;
 
@@ -98,6 +98,6 @@ fn report(pin: &Pin) -> SecurityReport {
     } else if let Some(shape) = KINDS.into_iter().find_map(|kind| kind.shape(&pin.name)) {
         of(shape)
     } else {
-        of(&Shape::new("kernel", kernel_config(), pin.degree_bits, pin.public_inputs))
+        of(&Shape::new("kernel", standard_config(), pin.degree_bits, pin.public_inputs))
     }
 }

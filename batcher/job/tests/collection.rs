@@ -27,7 +27,7 @@ use circuits_protocol::{
     registry::{KernelEntry, Registry, RegistryEntry},
     statement::BlockStatement,
 };
-use circuits_prover::basetypes::kernel_config;
+use circuits_prover::basetypes::standard_config;
 use environments_conformance::secret;
 use environments_core::{BlockBundle, BlockProducer, Environment, EnvironmentId, kernel::Kernel};
 use environments_counter::{Add, Counter};
@@ -179,7 +179,7 @@ impl Definition for ForeignKernel {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use bridge_core::Capacity;
 use circuits_core::{F, layout::Layout, recursion::Shape};
 use circuits_protocol::statement::SuperblockStatement;
-use circuits_prover::basetypes::{kernel_config, standard_config};
+use circuits_prover::basetypes::standard_config;
 
 /// The most blocks that a superblock applies without a segment: 2 and 4 verifiers fill 2^13 and 2^14 rows.
 pub const DIRECT_MAX_BLOCKS: usize = 4;
@@ -81,7 +81,7 @@ pub const SUPERBLOCK_CAP_HEIGHT: usize = 5;
 pub fn superblock_shape(source: SuperblockCircuit) -> &'static Shape {
     static SHAPES: LazyLock<[Shape; 3]> = LazyLock::new(|| {
         let public_inputs = <SuperblockStatement as Layout<F>>::LEN;
-        [(13, standard_config()), (14, standard_config()), (15, kernel_config())].map(
+        [(13, standard_config()), (14, standard_config()), (15, standard_config())].map(
             |(degree_bits, mut config)| {
                 config.fri_config.cap_height = SUPERBLOCK_CAP_HEIGHT;
                 Shape::new("superblock", config, degree_bits, public_inputs)

@@ -170,7 +170,7 @@ fn word(bytes: &[u8]) -> u64 {
 mod tests {
     use circuits_prover::{
         F,
-        basetypes::{Builder, Circuit, Witness, kernel_config, standard_config},
+        basetypes::{Builder, Circuit, Witness, standard_config},
     };
     use plonky2::{
         field::types::{Field, Field64},
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_size_of_a_proof_is_known_before_it_is_read() {
-        for (config, rows) in [(standard_config(), 10), (standard_config(), 600), (kernel_config(), 5000)] {
+        for (config, rows) in [(standard_config(), 10), (standard_config(), 600), (standard_config(), 5000)] {
             let (circuit, proof) = example(config, rows);
             let bytes = encode(&proof);
             assert_eq!(bytes.len(), encoded_len(&circuit.common));

@@ -17,7 +17,7 @@ use circuits_keys::{
     Origin, PLONKY2_VERSION, Payload, STARKY_VERSION, START_LIMIT, pins::Pins, read_header,
 };
 use circuits_protocol::{fold::Chain, statement::BlockStatement};
-use circuits_prover::basetypes::{kernel_config, standard_config};
+use circuits_prover::basetypes::standard_config;
 use circuits_sources;
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
@@ -120,7 +120,7 @@ impl Definition for FreeKernel {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {

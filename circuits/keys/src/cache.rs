@@ -295,7 +295,7 @@ mod tests {
     };
 
     use circuits_core::layout::{WitnessError, set_target};
-    use circuits_prover::basetypes::{Builder, F, Witness, kernel_config};
+    use circuits_prover::basetypes::{Builder, F, Witness, standard_config};
     use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
     use rayon::prelude::*;
 
@@ -320,7 +320,7 @@ mod tests {
         }
 
         fn config(&self) -> CircuitConfig {
-            kernel_config()
+            standard_config()
         }
 
         fn define(&self, builder: &mut Builder) -> ([Target; 1], Target) {

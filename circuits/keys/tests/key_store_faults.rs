@@ -13,7 +13,7 @@ use circuits_core::{
 use circuits_files::faults;
 use circuits_forging::fixtures::toy_key;
 use circuits_keys::{Checksum, CircuitCache, DirectoryStore, Event, KeyFile, KeyStore};
-use circuits_prover::basetypes::kernel_config;
+use circuits_prover::basetypes::standard_config;
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 /// One test at a time.
@@ -70,7 +70,7 @@ impl Definition for Anything {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn define(&self, builder: &mut Builder) -> ([Target; 1], Target) {

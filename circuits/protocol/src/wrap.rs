@@ -16,7 +16,7 @@ use circuits_core::{
     recursion::{ChildTarget, Shape, key_digest, verify_with_constant_key},
 };
 use circuits_keys::CircuitCache;
-use circuits_prover::basetypes::{Builder, Proof, VerifierData, Witness, kernel_config, standard_config};
+use circuits_prover::basetypes::{Builder, Proof, VerifierData, Witness, standard_config};
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::statement::BlockStatement;
@@ -105,7 +105,7 @@ pub fn wrap(
         name: format!("{kernel_name}-{stage}"),
         child_name: child_name.to_owned(),
         child,
-        config: kernel_config(),
+        config: standard_config(),
         shape,
     };
     let [hop_stage, wrap_stage] = STAGES;

@@ -1,15 +1,16 @@
 //! The field, the proof system and its configurations, named once for the whole workspace.
 
 use plonky2::{
-    field::goldilocks_field::GoldilocksField,
+    field::{extension::quartic::QuarticExtension, goldilocks_field::GoldilocksField},
     fri::{FriConfig, reduction_strategies::FriReductionStrategy},
+    hash::poseidon::PoseidonHash,
     iop::{generator::WitnessGeneratorRef, witness::PartialWitness},
     plonk::{
         circuit_builder::CircuitBuilder,
         circuit_data::{
             CircuitConfig, CircuitData, CommonCircuitData, VerifierCircuitData, VerifierOnlyCircuitData,
         },
-        config::PoseidonGoldilocksConfig,
+        config::GenericConfig,
         proof::ProofWithPublicInputs,
     },
     util::serialization::{Buffer, IoResult},
@@ -17,10 +18,20 @@ use plonky2::{
 
 /// The Goldilocks field, `p = 2^64 - 2^32 + 1`.
 pub type F = GoldilocksField;
+/// The degree of the extension field from which FRI's challenges are drawn. With 2, no number of queries would give 100
+/// proven bits (see `circuits_core::security`).
+pub const D: usize = 4;
+
 /// The configuration with Poseidon for Merkle trees and for the transcript.
-pub type C = PoseidonGoldilocksConfig;
-/// The degree of the extension field from which challenges are drawn.
-pub const D: usize = 2;
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct C;
+
+impl GenericConfig<D> for C {
+    type F = F;
+    type FE = QuarticExtension<F>;
+    type Hasher = PoseidonHash;
+    type InnerHasher = PoseidonHash;
+}
 
 /// A circuit under construction.
 pub type Builder = CircuitBuilder<F, D>;
@@ -46,10 +57,10 @@ const NUM_WIRES: usize = 135;
 /// `circuits_core::security`).
 const NUM_CHALLENGES: usize = 3;
 
-/// The configuration of every circuit whose proof is verified inside another one of ours.
+/// The configuration of every circuit whose proof a producer or a batcher makes.
 ///
-/// Rate 1/8, 28 queries and 16 bits of grinding: 100 bits conjectured. 80 routed wires, so that a verifier of one
-/// block-shape proof stays below 2^12 rows.
+/// Rate 1/8, 54 queries and 20 bits of grinding: 100 bits proven. 73 routed wires are the fewest with which a row
+/// interpolates 16 evaluations of a FRI layer; with 80, five operations over the extension field fill a row.
 #[must_use]
 pub fn standard_config() -> CircuitConfig {
     CircuitConfig {
@@ -64,18 +75,25 @@ pub fn standard_config() -> CircuitConfig {
         fri_config: FriConfig {
             rate_bits: 3,
             cap_height: 4,
-            proof_of_work_bits: 16,
-            reduction_strategy: FriReductionStrategy::ConstantArityBits(4, 5),
-            num_query_rounds: 28,
+            proof_of_work_bits: 20,
+            reduction_strategy: FriReductionStrategy::ConstantArityBits(4, 7),
+            num_query_rounds: 54,
         },
     }
 }
 
-/// The configuration of kernels: as [`standard_config`] with 60 routed wires.
+/// The configuration of circuits whose proofs clients make: small ones, that are verified many times.
 ///
-/// Fewer permutation columns make each opened leaf shorter, which lets the verifier of a kernel of 2^13 rows fit the
-/// 2^12 rows of the block shape.
+/// Rate 1/32, 34 queries and 16 bits of grinding: 100 bits proven. Fewer queries cost a small circuit little, and save a
+/// third of the rows that verify it.
 #[must_use]
-pub fn kernel_config() -> CircuitConfig {
-    CircuitConfig { num_routed_wires: 60, ..standard_config() }
+pub fn client_config() -> CircuitConfig {
+    let standard = standard_config();
+    let fri_config = FriConfig {
+        rate_bits: 5,
+        proof_of_work_bits: 16,
+        num_query_rounds: 34,
+        ..standard.fri_config.clone()
+    };
+    CircuitConfig { fri_config, ..standard }
 }

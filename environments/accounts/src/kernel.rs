@@ -16,7 +16,7 @@ use circuits_protocol::{
     fold::{FoldChild, ListedChildTarget},
     statement::{BlockStatement, empty_list},
 };
-use circuits_prover::basetypes::{VerifierData, kernel_config};
+use circuits_prover::basetypes::{VerifierData, standard_config};
 use circuits_tables::ecdsa::{SignatureStatement, empty_claims};
 use environments_core::{
     folding::parts_circuit,
@@ -106,7 +106,7 @@ impl Definition for BlockKernel {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn parameters(&self) -> BTreeMap<String, u64> {

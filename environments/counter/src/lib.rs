@@ -17,7 +17,7 @@ use environments_core::{
         },
         circuits_keys::CircuitCache,
         circuits_protocol::statement::{BlockStatement, empty_list},
-        circuits_prover::basetypes::kernel_config,
+        circuits_prover::basetypes::standard_config,
         plonky2::{
             field::types::{Field, PrimeField64},
             iop::target::Target,
@@ -445,7 +445,7 @@ impl Definition for CounterKernel {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn parameters(&self) -> BTreeMap<String, u64> {

@@ -13,7 +13,7 @@ use circuits_protocol::{
     fold::{FoldChild, ListedChildTarget},
     statement::{BlockStatement, empty_list},
 };
-use circuits_prover::basetypes::kernel_config;
+use circuits_prover::basetypes::standard_config;
 use environments_core::{
     folding::parts_circuit,
     kernel::{OneBlock, ProducerSecret},
@@ -108,7 +108,7 @@ impl Definition for BlockKernel {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn parameters(&self) -> BTreeMap<String, u64> {

@@ -11,7 +11,7 @@ use plonky2::{
         arithmetic_base::ArithmeticGate, arithmetic_extension::ArithmeticExtensionGate,
         base_sum::BaseSumGate, constant::ConstantGate, coset_interpolation::CosetInterpolationGate,
         exponentiation::ExponentiationGate, gate::GateRef, multiplication_extension::MulExtensionGate,
-        noop::NoopGate, poseidon::PoseidonGate, poseidon_mds::PoseidonMdsGate, public_input::PublicInputGate,
+        noop::NoopGate, poseidon::PoseidonGate, public_input::PublicInputGate,
         random_access::RandomAccessGate, reducing::ReducingGate, reducing_extension::ReducingExtensionGate,
     },
     plonk::{circuit_builder::CircuitBuilder, circuit_data::CircuitConfig},
@@ -20,8 +20,8 @@ use thiserror::Error;
 
 /// The number of bits of FRI's folding arity and of the cap height. For both, a verifier picks one of 16.
 const ARITY_BITS: usize = 4;
-/// The number of bits of a query index into the largest child that a shape's circuits verify: 2^15 rows at rate 1/8.
-const LARGEST_INDEX_BITS: usize = 15 + 3;
+/// The number of bits of a query index into the largest child that a shape's circuits verify: 2^16 rows at rate 1/8.
+const LARGEST_INDEX_BITS: usize = 16 + 3;
 /// The logarithm of the rows of the circuit that a shape's data is taken from. Only the FRI parameters depend on it.
 const TEMPLATE_DEGREE_BITS: usize = 6;
 
@@ -75,7 +75,6 @@ fn gate_set(config: &CircuitConfig) -> Vec<GateRef<F, D>> {
         ))),
         GateRef::new(RandomAccessGate::<F, D>::new_from_config(config, ARITY_BITS)),
         GateRef::new(interpolation_gate()),
-        GateRef::new(PoseidonMdsGate::<F, D>::new()),
         GateRef::new(PoseidonGate::<F, D>::new()),
     ];
     gates.into_iter().chain(exponentiation).collect()
@@ -158,13 +157,13 @@ fn pad(builder: &mut Builder, gates: &[GateRef<F, D>], degree_bits: usize) {
 
 #[cfg(test)]
 mod tests {
-    use circuits_prover::basetypes::{kernel_config, standard_config};
+    use circuits_prover::basetypes::{client_config, standard_config};
 
     use super::*;
 
     #[test]
     fn a_shape_equals_the_data_of_a_circuit_built_to_it() {
-        for config in [standard_config(), kernel_config()] {
+        for config in [standard_config(), client_config()] {
             let shape = Shape::new("test", config.clone(), 9, 3);
             let mut builder = Builder::new(config);
             let public_inputs = builder.add_virtual_targets(3);
@@ -176,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_verifier_of_a_shape_uses_the_shapes_gates_only() {
-        for config in [standard_config(), kernel_config()] {
+        for config in [standard_config(), client_config()] {
             let child = Shape::new("child", config.clone(), 12, 4);
             let mut builder = Builder::new(config.clone());
             let key = builder.add_virtual_verifier_data(config.fri_config.cap_height);

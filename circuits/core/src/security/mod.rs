@@ -175,7 +175,7 @@ impl fmt::Display for SecurityReport {
 
 #[cfg(test)]
 mod tests {
-    use circuits_prover::basetypes::{Builder, kernel_config, standard_config};
+    use circuits_prover::basetypes::{Builder, standard_config};
     use plonky2::{fri::FriConfig, gates::noop::NoopGate, plonk::circuit_data::CircuitConfig};
 
     use super::*;
@@ -295,8 +295,8 @@ mod tests {
 
     #[test]
     fn more_rows_and_more_routed_wires_cost_bits() {
-        let small = SecurityReport::new("small", &common(kernel_config(), 1 << 10));
-        let large = SecurityReport::new("large", &common(kernel_config(), 1 << 13));
+        let small = SecurityReport::new("small", &common(standard_config(), 1 << 10));
+        let large = SecurityReport::new("large", &common(standard_config(), 1 << 13));
         assert!(small.evaluation > large.evaluation && small.proven() > large.proven());
         assert!(small.batching > large.batching);
         let standard = SecurityReport::new("x", &common(standard_config(), 1 << 13));

@@ -11,7 +11,7 @@ use circuits_core::{
     layout::{WitnessError, set_target},
 };
 use circuits_keys::{CircuitCache, Event, Header, KeyKind, KeyStore, MemoryStore, StoreError, StoreLock};
-use circuits_prover::basetypes::{D, kernel_config};
+use circuits_prover::basetypes::{D, standard_config};
 use plonky2::{
     iop::{
         generator::{GeneratedValues, SimpleGenerator},
@@ -295,7 +295,7 @@ impl Definition for Foreign {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn define(&self, builder: &mut Builder) -> ([Target; 2], Target) {

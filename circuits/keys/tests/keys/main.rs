@@ -21,7 +21,7 @@ use circuits_core::{
 use circuits_keys::{
     Checksum, CircuitCache, Event, Header, KeyKind, KeyStore, Made, MemoryStore, Origin, pins::Pins,
 };
-use circuits_prover::basetypes::{VerifierData, kernel_config, standard_config};
+use circuits_prover::basetypes::{VerifierData, standard_config};
 use plonky2::{
     field::types::Field, gates::noop::NoopGate, iop::target::Target, plonk::circuit_data::CircuitConfig,
 };
@@ -47,7 +47,7 @@ impl Definition for Divide {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn define(&self, builder: &mut Builder) -> ([Target; 3], Target) {

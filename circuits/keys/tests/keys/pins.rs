@@ -8,7 +8,7 @@ use circuits_keys::{
     Made,
     pins::{Pin, Pins},
 };
-use circuits_prover::basetypes::{Builder, F, Witness, kernel_config};
+use circuits_prover::basetypes::{Builder, F, Witness, standard_config};
 use plonky2::{
     field::types::Field, gates::noop::NoopGate, iop::target::Target, plonk::circuit_data::CircuitConfig,
 };
@@ -29,7 +29,7 @@ impl Definition for Square {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn define(&self, builder: &mut Builder) -> ([Target; 2], Target) {

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use circuits_core::Compiled;
-use plonky2::field::types::Field;
+use circuits_core::{Compiled, D, F};
+use plonky2::field::{extension::Extendable, types::Field};
 
 use super::fixtures::signed_many;
 use circuits_tables::ecdsa::{
@@ -165,7 +165,7 @@ fn a_trace_of_another_length_is_refused() {
 fn case_17_every_part_of_a_proof_is_bound() {
     let proven = &*PROVEN;
     let one = circuits_core::F::ONE;
-    let extension = plonky2::field::extension::quadratic::QuadraticExtension::<circuits_core::F>::ONE;
+    let extension = <F as Extendable<D>>::Extension::ONE;
     type Change = Box<dyn Fn(&mut BatchProof)>;
     let mut changes: Vec<Change> = vec![
         Box::new(move |proof| proof.trace_cap.0[3].elements[0] += one),

@@ -35,7 +35,7 @@ use environments_core::{
         },
         circuits_keys::CircuitCache,
         circuits_protocol::statement::{BlockStatement, empty_list},
-        circuits_prover::basetypes::kernel_config,
+        circuits_prover::basetypes::standard_config,
         plonky2::{
             field::types::Field,
             iop::target::{BoolTarget, Target},
@@ -577,7 +577,7 @@ impl Definition for TillKernel {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn parameters(&self) -> BTreeMap<String, u64> {

@@ -31,7 +31,7 @@ use environments_conformance::{
     id, secret,
 };
 use environments_core::{
-    deps::circuits_prover::basetypes::kernel_config,
+    deps::circuits_prover::basetypes::standard_config,
     kernel::{OneBlock, ProducerSecret},
 };
 use plonky2::{
@@ -170,7 +170,7 @@ impl Definition for VaultKernel {
     }
 
     fn config(&self) -> CircuitConfig {
-        kernel_config()
+        standard_config()
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
