@@ -82,7 +82,7 @@ fn case_79_a_list_that_is_not_the_proved_one_is_rejected() {
     reordered.swap(0, 2);
     let extended = [&honest[..], &honest[..1]].concat();
     let mut other = honest.clone();
-    other[0].hash[0] += circuits_core::F::ONE;
+    other[0].hash[0] += F::ONE;
     for list in [&honest[..3], &reordered, &extended, &other, &[]] {
         assert!(proven.verdict(list).is_err());
     }
@@ -116,9 +116,9 @@ fn lookups_across_rows_and_claims_are_compared() {
     let listed = claims(&signed);
     let honest = Trace::new(&assignments, SIZE.degree_bits());
     let mut unread = honest.clone();
-    unread.rows[0].reads += circuits_core::F::ONE;
+    unread.rows[0].reads += F::ONE;
     let mut other = listed.clone();
-    other[1].hash[0] += circuits_core::F::ONE;
+    other[1].hash[0] += F::ONE;
     for (trace, claims, error) in
         [(&unread, &listed, BatchError::Memory), (&honest, &other, BatchError::Claims)]
     {
@@ -137,10 +137,10 @@ fn a_changed_trace_has_no_valid_proof() {
     let honest = Trace::new(&[Assignment::new(&signed[0])], SIZE.degree_bits());
     type Change = fn(&mut Trace);
     let changes: [Change; 4] = [
-        |trace| trace.rows[40].lambda[3] = circuits_core::F::from_canonical_u64(77),
-        |trace| trace.rows[50].carry_high[7] += circuits_core::F::ONE,
-        |trace| trace.rows[300].inverse[2] = circuits_core::F::ONE,
-        |trace| trace.rows[60].quotient[1] += circuits_core::F::from_canonical_u64(1 << 40),
+        |trace| trace.rows[40].lambda[3] = F::from_canonical_u64(77),
+        |trace| trace.rows[50].carry_high[7] += F::ONE,
+        |trace| trace.rows[300].inverse[2] = F::ONE,
+        |trace| trace.rows[60].quotient[1] += F::from_canonical_u64(1 << 40),
     ];
     for (i, change) in changes.iter().enumerate() {
         let mut trace = honest.clone();
@@ -164,7 +164,7 @@ fn a_trace_of_another_length_is_refused() {
 #[test]
 fn case_17_every_part_of_a_proof_is_bound() {
     let proven = &*PROVEN;
-    let one = circuits_core::F::ONE;
+    let one = F::ONE;
     let extension = <F as Extendable<D>>::Extension::ONE;
     type Change = Box<dyn Fn(&mut BatchProof)>;
     let mut changes: Vec<Change> = vec![
