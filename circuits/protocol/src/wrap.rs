@@ -22,9 +22,9 @@ use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 use crate::statement::BlockStatement;
 
 /// The logarithm of the rows of the block shape.
-const BLOCK_DEGREE_BITS: usize = 12;
+const BLOCK_DEGREE_BITS: usize = 14;
 /// The logarithm of the rows of the largest kernel whose verifier fits the block shape. Larger kernels take one hop.
-const LARGEST_DIRECT_DEGREE_BITS: usize = 13;
+const LARGEST_DIRECT_DEGREE_BITS: usize = 16;
 
 /// The suffixes, after a dash, by which the names of a kernel's hop and wrap differ from the kernel's name.
 pub const STAGES: [&str; 2] = ["hop", "wrap"];

@@ -46,7 +46,7 @@ use crate::ecdsa::{
 };
 
 /// The logarithm of the rows of the shape, which the largest table's verifier fits.
-const DEGREE_BITS: usize = 14;
+const DEGREE_BITS: usize = 15;
 
 /// The shape of all [`SignatureCircuit`]s, so that a circuit can verify a batch of any size with its key as a
 /// witness.

@@ -49,18 +49,17 @@ impl BatchSize {
         (1 << self.degree_bits()) / rows_per_signature()
     }
 
-    /// The configuration of the table's proofs: 84 query bits and 16 bits of grinding, at rate 1/4.
+    /// The configuration of the table's proofs: 81 queries at rate 1/4 and 20 bits of grinding give 100 bits proven.
     ///
-    /// At rate 1/2 the prover takes less time, but verifying twice as many queries takes a circuit of 2^15 rows.
+    /// At rate 1/2 the prover takes less time, but verifying twice as many queries takes a circuit of 2^16 rows.
     #[must_use]
     pub fn config(self) -> StarkConfig {
-        const RATE_BITS: usize = 2;
         let fri_config = FriConfig {
-            rate_bits: RATE_BITS,
+            rate_bits: 2,
             cap_height: 4,
-            proof_of_work_bits: 16,
-            reduction_strategy: FriReductionStrategy::ConstantArityBits(4, 5),
-            num_query_rounds: 84 / RATE_BITS,
+            proof_of_work_bits: 20,
+            reduction_strategy: FriReductionStrategy::ConstantArityBits(4, 7),
+            num_query_rounds: 81,
         };
         StarkConfig::new(100, NUM_CHALLENGES, fri_config)
     }
