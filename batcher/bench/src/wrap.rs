@@ -84,12 +84,10 @@ pub struct Row {
     pub standard_kernel: f64,
     /// The kernel with the configuration of kernels.
     pub kernel: f64,
-    /// The wrap, with the hop that larger kernels take before it.
+    /// The wrap.
     pub wrap: f64,
     /// What kernel and wrap cost beyond the kernel with the configuration of all other circuits.
     pub beyond: f64,
-    /// Circuits between the kernel and the block shape.
-    pub circuits: usize,
 }
 
 /// What wraps cost.
@@ -111,13 +109,13 @@ impl fmt::Display for Figures {
         write!(f, "{unit}; all costs in t1\n\n")?;
         write!(
             f,
-            "rows   kernel, 80 routed wires   kernel, 60   wrap   beyond the kernel with 80   circuits"
+            "rows   kernel, 80 routed wires   kernel, 60   wrap   beyond the kernel with 80"
         )?;
         for row in &self.kernels {
             write!(
                 f,
-                "\n2^{:<3}  {:>23.2}  {:>11.2}  {:>5.2}  {:>26.2}  {:>9}",
-                row.degree_bits, row.standard_kernel, row.kernel, row.wrap, row.beyond, row.circuits
+                "\n2^{:<3}  {:>23.2}  {:>11.2}  {:>5.2}  {:>26.2}",
+                row.degree_bits, row.standard_kernel, row.kernel, row.wrap, row.beyond
             )?;
         }
         f.write_str(&peak_line(self.peak_memory_bytes))
@@ -190,7 +188,6 @@ fn row(
         kernel: median(&kernels),
         wrap: median(&wraps),
         beyond: 0.0,
-        circuits: wrapper.definitions().len(),
     })
 }
 

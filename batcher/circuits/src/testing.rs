@@ -9,7 +9,7 @@ use circuits_forging::fixtures::{FreeKernel, cache};
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry},
     statement::{BlockStatement, empty_list},
-    wrap::{Wrapper, wrap},
+    wrap::Wrapper,
 };
 use circuits_prover::basetypes::VerifierData;
 use plonky2::field::types::{Field, PrimeField64};
@@ -22,7 +22,7 @@ use crate::{
 /// The free kernel's wrap and its key.
 static FREE: LazyLock<(Wrapper, Arc<VerifierData>)> = LazyLock::new(|| {
     let kernel = cache().verifier(FreeKernel).expect("the free kernel builds");
-    let wrapper = wrap(cache(), "free-kernel", kernel).expect("the free kernel wraps");
+    let wrapper = Wrapper::new("free-kernel", kernel);
     let key = wrapper.key(cache()).expect("the free kernel wraps");
     (wrapper, key)
 });

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use batcher_keys::{
-    catalogue::{batcher_names, expected},
+    catalogue::{batcher_names, names},
     pins::{self, KEYS_FILE, MalformedPins, PINS_FILE},
     rebuild::{rebuild_all, rebuild_batcher},
 };
@@ -98,7 +98,7 @@ pub(crate) fn embedded() -> Result<Pins, MalformedPins> {
 /// Builds circuits with `cache`, which has no stores, because what is compared must come from the code.
 fn build(cache: CircuitCache, batcher_only: bool, options: Options) -> Result<(Pins, PinnedKeys), Failure> {
     let pinned = embedded()?;
-    let names = if batcher_only { batcher_names()? } else { expected(&pinned)? };
+    let names = if batcher_only { batcher_names()? } else { names()? };
     let progress = KeyProgress::new(options, names);
     let cache = cache.with_listener(progress.listener());
     let each = |_: &str| progress.done();

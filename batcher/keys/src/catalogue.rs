@@ -9,8 +9,7 @@ use batcher_circuits::{
 };
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys};
 use circuits_core::{CircuitError, Digest};
-use circuits_keys::{AnyDefinition, CircuitCache, pins::Pins};
-use circuits_protocol::wrap::STAGES;
+use circuits_keys::{AnyDefinition, CircuitCache};
 use environments_core::walk::{Visitor, Walk, WalkError};
 use environments_kinds::KINDS;
 
@@ -53,21 +52,18 @@ pub(crate) fn superblocks(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkE
     SuperblockCircuit::all().try_for_each(|circuit| walk.circuit(SuperblockDefinition::new(circuit, root)))
 }
 
-/// The names of all circuits that a walk visits, as far as they are known before: of the hops, those that `pins` have.
+/// The names of all circuits that this workspace ships.
 ///
 /// # Errors
 /// If a circuit is built for it and does not fit its shape.
-pub fn expected(pins: &Pins) -> Result<BTreeSet<String>, CircuitError> {
-    let [hop, _] = STAGES;
-    let is_hop = |name: &str| name.rsplit('-').next() == Some(hop);
-    let offered = offered(&CircuitCache::default(), walk_all)?.into_iter();
-    Ok(offered.filter(|name| !is_hop(name) || pins.get(name).is_some()).collect())
+pub fn names() -> Result<BTreeSet<String>, CircuitError> {
+    Ok(offered(&CircuitCache::default(), walk_all)?.into_iter().collect())
 }
 
 /// The names of the batcher's circuits.
 ///
 /// # Errors
-/// As [`expected`].
+/// As [`names`].
 pub fn batcher_names() -> Result<BTreeSet<String>, CircuitError> {
     Ok(offered(&CircuitCache::default(), batcher)?.into_iter().collect())
 }
@@ -87,8 +83,7 @@ impl Visitor for Names {
     }
 }
 
-/// The names of the circuits that `walk` offers, in its order. No circuit is built, and only then is it known whether a
-/// kernel needs a hop: that of every kernel is among them.
+/// The names of the circuits that `walk` offers, in its order. None of them is built.
 ///
 /// # Errors
 /// If `walk` builds a circuit that does not fit its shape.
@@ -115,7 +110,7 @@ mod tests {
     use crate::pins::embedded;
 
     /// The names of all circuits, in the order of the walk.
-    fn names() -> Vec<String> {
+    fn in_order() -> Vec<String> {
         let keys = CircuitCache::default()
             .with_listener(Arc::new(|event| panic!("nothing is asked for: {event:?}")));
         offered(&keys, walk_all).expect("nothing is built")
@@ -123,33 +118,25 @@ mod tests {
 
     #[test]
     fn every_pinned_circuit_is_offered_and_none_is_built_that_is_not_wanted() {
-        let offered = names();
+        let offered = in_order();
         for pin in &embedded().expect("well-formed").circuit {
             assert!(offered.contains(&pin.name), "{} is not offered", pin.name);
         }
     }
 
     #[test]
-    fn what_a_walk_will_visit_is_known_before_but_for_hops_without_a_pin() {
+    fn every_name_is_known_before_a_walk_and_is_pinned() {
         let pins = embedded().expect("well-formed");
         let pinned: BTreeSet<_> = pins.circuit.iter().map(|pin| pin.name.clone()).collect();
-        assert_eq!(expected(&pins).expect("nothing is built"), pinned);
+        assert_eq!(names().expect("nothing is built"), pinned);
         let batcher = batcher_names().expect("nothing is built");
         assert_eq!(batcher.len(), SegmentCircuit::all().count() + SuperblockCircuit::all().count());
         assert!(batcher.is_subset(&pinned));
-
-        let (first, others) = pins.circuit.split_first().expect("a circuit");
-        let gone = Pin { name: "gone".to_owned(), ..first.clone() };
-        let hops = |pin: &&Pin| pin.name.ends_with("-hop");
-        let older = Pins::new(others.iter().filter(|pin| !hops(pin)).cloned().chain([gone]));
-        let unknown: BTreeSet<_> = pins.circuit.iter().filter(hops).map(|pin| pin.name.clone()).collect();
-        let known = expected(&older).expect("nothing is built");
-        assert!(!unknown.is_empty() && known == pinned.difference(&unknown).cloned().collect());
     }
 
     #[test]
     fn every_dependency_is_a_pinned_circuit_or_a_set_of_them_before_it() {
-        let (pins, offered) = (embedded().expect("well-formed"), names());
+        let (pins, offered) = (embedded().expect("well-formed"), in_order());
         let position = |name: &str| offered.iter().position(|other| other == name);
         for pin in &pins.circuit {
             for (dependency, digest) in &pin.depends_on {

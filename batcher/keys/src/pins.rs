@@ -112,9 +112,9 @@ mod tests {
         assert_eq!(needed("accounts-block-empty"), ["accounts-block-empty"]);
         assert_eq!(needed("counter-kernel-wrap"), ["counter-kernel", "counter-kernel-wrap"]);
         assert_eq!(needed("superblock-segments-4"), ["superblock-segments-4"]);
-        let direct = ["notes-block-direct-3", "notes-block-direct-3-hop", "notes-block-direct-3-wrap"];
+        let direct = ["notes-block-direct-3", "notes-block-direct-3-wrap"];
         let transactions = ["notes-transaction-exchange", "notes-transaction-local"];
-        assert_eq!(needed(direct[2]), [&direct[..], &transactions].concat());
+        assert_eq!(needed(direct[1]), [&direct[..], &transactions].concat());
         let chunks = needed("accounts-block-chunks-3-of-60");
         let names = ["accounts-block-chunks-3-of-60", "accounts-chunk-67", "accounts-chunk-fold-3"];
         assert_eq!(chunks[..3], names);

@@ -10,15 +10,15 @@ use circuits_prover::stock;
 use environments_core::walk::{Visitor, WalkError};
 use plonky2::{field::types::Field as _, iop::witness::PartitionWitness};
 
-/// Wants one circuit of each family and proves it with both provers. The names of a family differ in numbers alone; all
-/// wraps are one family, and all hops.
+/// Wants one circuit of each family and proves it with both provers. The names of a family differ in numbers alone, and all
+/// wraps are one family.
 #[derive(Default)]
 struct Families(RefCell<BTreeSet<String>>);
 
 impl Visitor for Families {
     fn wants(&self, name: &str) -> bool {
-        let stage = ["hop", "wrap"].into_iter().find(|stage| name.ends_with(stage));
-        let family = stage.unwrap_or(name).chars().filter(|character| !character.is_ascii_digit()).collect();
+        let family = if name.ends_with("-wrap") { "wrap" } else { name };
+        let family = family.chars().filter(|character| !character.is_ascii_digit()).collect();
         // A walk asks again before it visits.
         self.0.borrow().contains(name) || {
             let is_first = self.0.borrow_mut().insert(family);

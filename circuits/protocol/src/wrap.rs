@@ -1,4 +1,5 @@
-//! The wrap brings the proof of a kernel of any size to the block shape, with the kernel's key as a constant.
+//! The wrap brings the proof of a kernel to the block shape, with the kernel's key as a constant. It holds the verifier of
+//! any kernel in the standard configuration with up to 2^16 rows.
 //!
 //! The registry lists the wrap's own verifier key. That key commits to the kernel's key, and to the code of the wrap through
 //! its circuit digest, so one digest identifies the whole pair.
@@ -21,14 +22,8 @@ use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::statement::BlockStatement;
 
-/// The logarithm of the rows of the block shape.
+/// The logarithm of the rows of the block shape, which hold the verifier of a kernel of 2^16 rows.
 const BLOCK_DEGREE_BITS: usize = 14;
-/// The logarithm of the rows of the largest kernel whose verifier fits the block shape. Larger kernels take one hop.
-const LARGEST_DIRECT_DEGREE_BITS: usize = 16;
-
-/// The suffixes, after a dash, by which the names of a kernel's hop and wrap differ from the kernel's name.
-pub const STAGES: [&str; 2] = ["hop", "wrap"];
-
 /// The shape of wrapped blocks, which segment leaves verify.
 #[must_use]
 pub fn block_shape() -> &'static Shape {
@@ -38,93 +33,69 @@ pub fn block_shape() -> &'static Shape {
     &SHAPE
 }
 
-/// The circuit that verifies a proof of one fixed circuit and makes the same statement.
+/// The circuit that verifies the proofs of one kernel and makes the same statement in the block shape.
 #[derive(Clone)]
-pub struct Rewrap {
-    name: String,
-    child_name: String,
-    child: Arc<VerifierData>,
-    config: CircuitConfig,
-    shape: Option<&'static Shape>,
+pub struct Wrapper {
+    kernel_name: String,
+    kernel: Arc<VerifierData>,
 }
 
-impl Definition for Rewrap {
+impl Definition for Wrapper {
     type Statement = BlockStatement<Target>;
     type NativeStatement = BlockStatement;
     type Targets = ChildTarget<BlockStatement<Target>>;
     type Input = Proof;
 
     fn name(&self) -> String {
-        self.name.clone()
+        Self::name_of(&self.kernel_name)
     }
 
     fn config(&self) -> CircuitConfig {
-        self.config.clone()
+        standard_config()
     }
 
     fn shape(&self) -> Option<&Shape> {
-        self.shape
+        Some(block_shape())
     }
 
     fn depends_on(&self) -> BTreeMap<String, Digest> {
-        named([(self.child_name.as_str(), key_digest(&self.child.verifier_only))])
+        named([(self.kernel_name.as_str(), key_digest(&self.kernel.verifier_only))])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
-        let child = verify_with_constant_key(builder, &self.child.common, &self.child.verifier_only);
-        (child.statement, child)
+        let kernel = verify_with_constant_key(builder, &self.kernel.common, &self.kernel.verifier_only);
+        (kernel.statement, kernel)
     }
 
     fn assign(
         &self,
-        child: &Self::Targets,
+        kernel: &Self::Targets,
         proof: &Proof,
         witness: &mut Witness,
     ) -> Result<(), WitnessError> {
-        child.assign(witness, proof, &self.child.verifier_only)
+        kernel.assign(witness, proof, &self.kernel.verifier_only)
     }
-}
-
-/// The definitions of the circuits that bring one kernel's proofs to the block shape.
-#[derive(Clone)]
-pub struct Wrapper {
-    hop: Option<Rewrap>,
-    wrap: Rewrap,
-}
-
-/// The wrap of the kernel called `kernel_name`, with a hop before it if the kernel has more than 2^13 rows.
-///
-/// # Errors
-/// [`CircuitError::Shape`] if the hop cannot be built.
-pub fn wrap(
-    cache: &CircuitCache,
-    kernel_name: &str,
-    kernel: Arc<VerifierData>,
-) -> Result<Wrapper, CircuitError> {
-    let rewrap = |stage: &str, child_name: &str, child, shape| Rewrap {
-        name: format!("{kernel_name}-{stage}"),
-        child_name: child_name.to_owned(),
-        child,
-        config: standard_config(),
-        shape,
-    };
-    let [hop_stage, wrap_stage] = STAGES;
-    if kernel.common.degree_bits() <= LARGEST_DIRECT_DEGREE_BITS {
-        let wrap = rewrap(wrap_stage, kernel_name, kernel, Some(block_shape()));
-        return Ok(Wrapper { hop: None, wrap });
-    }
-    let hop = rewrap(hop_stage, kernel_name, kernel, None);
-    let wrap = rewrap(wrap_stage, &hop.name, cache.verifier(hop.clone())?, Some(block_shape()));
-    Ok(Wrapper { hop: Some(hop), wrap })
 }
 
 impl Wrapper {
+    /// The wrap of the kernel called `kernel_name`.
+    #[must_use]
+    pub fn new(kernel_name: impl Into<String>, kernel: Arc<VerifierData>) -> Self {
+        Self { kernel_name: kernel_name.into(), kernel }
+    }
+
+    /// The name of the wrap of the kernel called `kernel_name`.
+    #[must_use]
+    pub fn name_of(kernel_name: &str) -> String {
+        format!("{kernel_name}-wrap")
+    }
+
     /// The key that the registry lists, with the common data of the block shape.
     ///
     /// # Errors
-    /// [`CircuitError::Shape`] if the verifier of the kernel or of its hop does not fit the block shape.
+    /// [`CircuitError::Shape`] if the kernel's verifier does not fit the block shape.
     pub fn key(&self, cache: &CircuitCache) -> Result<Arc<VerifierData>, CircuitError> {
-        cache.verifier(self.wrap.clone())
+        cache.verifier(self.clone())
     }
 
     /// The digest of [`Self::key`], which the registry lists.
@@ -135,29 +106,20 @@ impl Wrapper {
         Ok(key_digest(&self.key(cache)?.verifier_only))
     }
 
-    /// The circuits: the hop if there is one, and the wrap.
-    #[must_use]
-    pub fn definitions(&self) -> Vec<Rewrap> {
-        self.hop.iter().chain([&self.wrap]).cloned().collect()
-    }
-
-    /// Finds or makes the circuits now, so that the next proof does not wait for them.
+    /// Finds or makes the circuit now, so that the next proof does not wait for it.
     ///
     /// # Errors
     /// As [`Self::key`].
     pub fn load(&self, cache: &CircuitCache) -> Result<(), CircuitError> {
-        self.definitions().into_iter().try_for_each(|definition| cache.circuit(definition).map(drop))
+        cache.circuit(self.clone()).map(drop)
     }
 
     /// Brings a proof of the kernel to the block shape.
     ///
     /// # Errors
-    /// [`CircuitError::Unprovable`] if `kernel_proof` does not verify under the kernel's key.
+    /// [`CircuitError::Shape`] as for [`Self::key`]; [`CircuitError::Unprovable`] if `kernel_proof` does not verify under
+    /// the kernel's key.
     pub fn prove(&self, cache: &CircuitCache, kernel_proof: &Proof) -> Result<Proof, CircuitError> {
-        let wrap = |proof: &Proof| cache.circuit(self.wrap.clone())?.prove(proof);
-        match &self.hop {
-            Some(hop) => wrap(&cache.circuit(hop.clone())?.prove(kernel_proof)?),
-            None => wrap(kernel_proof),
-        }
+        cache.circuit(self.clone())?.prove(kernel_proof)
     }
 }

@@ -91,7 +91,7 @@ fn all_parts_of_circuits_lie_in_the_hashed_sources() {
 #[test]
 fn implementations_are_recognised_with_their_generics() {
     for (line, expected) in [
-        ("impl Definition for Rewrap {", Some("Definition")),
+        ("impl Definition for Wrapper {", Some("Definition")),
         ("    impl Definition for Counted {", Some("Definition")),
         ("impl<S: Chain> Definition for FoldDefinition<S> {", Some("Definition")),
         ("impl<K> BlockDefinition for K where", Some("BlockDefinition")),

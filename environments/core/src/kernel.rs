@@ -16,7 +16,7 @@ use circuits_keys::CircuitCache;
 use circuits_protocol::{
     registry::Producer,
     statement::BlockStatement,
-    wrap::{Wrapper, wrap},
+    wrap::Wrapper,
 };
 use circuits_tables::ecdsa::PublicKey;
 use plonky2::iop::target::Target;
@@ -160,12 +160,12 @@ impl<K> BlockDefinition for K where
 {
 }
 
-/// A kernel and the circuits that bring its proofs to the block shape, as definitions.
+/// A kernel and the circuit that brings its proofs to the block shape, as definitions.
 #[derive(Clone)]
 pub struct Kernel<K> {
     /// The kernel.
     pub definition: K,
-    /// The circuits that bring its proofs to the block shape.
+    /// The circuit that brings its proofs to the block shape.
     pub wrapper: Wrapper,
 }
 
@@ -173,9 +173,9 @@ impl<K: BlockDefinition> Kernel<K> {
     /// A kernel and its wrap, for which only the kernel's key is needed.
     ///
     /// # Errors
-    /// If a circuit does not fit its shape.
+    /// If the kernel does not fit its shape.
     pub fn new(cache: &CircuitCache, definition: K) -> Result<Self, CircuitError> {
-        let wrapper = wrap(cache, &definition.name(), cache.verifier(definition.clone())?)?;
+        let wrapper = Wrapper::new(definition.name(), cache.verifier(definition.clone())?);
         Ok(Self { definition, wrapper })
     }
 

@@ -4,7 +4,7 @@
 
 use circuits_core::{CircuitError, Definition};
 use circuits_keys::{AnyDefinition, CircuitCache};
-use circuits_protocol::wrap::STAGES;
+use circuits_protocol::wrap::Wrapper;
 use thiserror::Error;
 
 use crate::kernel::{BlockDefinition, Kernel};
@@ -68,8 +68,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Shows the kernel called `name` and the circuits that bring its proofs to the block shape. `define` is called only
-    /// if one of them is wanted.
+    /// Shows the kernel called `name` and its wrap. `define` is called only if one of them is wanted.
     ///
     /// # Errors
     /// The visitor's, or that of a circuit below the kernel that cannot be built.
@@ -80,15 +79,14 @@ impl<'a> Walk<'a> {
     ) -> Result<(), WalkError> {
         // The visitor is asked in the order in which it is shown circuits.
         let is_kernel = self.wants(name);
-        let is_wrapped = STAGES.iter().any(|stage| self.wants(&format!("{name}-{stage}")));
+        let is_wrapped = self.wants(&Wrapper::name_of(name));
         if !is_kernel && !is_wrapped {
             return Ok(());
         }
         let definition = define(self.cache)?;
         self.circuit(definition.clone())?;
         if is_wrapped {
-            let definitions = Kernel::new(self.cache, definition)?.wrapper.definitions();
-            definitions.into_iter().try_for_each(|definition| self.circuit(definition))?;
+            self.circuit(Kernel::new(self.cache, definition)?.wrapper)?;
         }
         Ok(())
     }

@@ -1,14 +1,14 @@
 //! Verifying proofs inside circuits: the wrap, and a fold with its key set.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use circuits_core::{
-    Builder, Compiled, Definition, Digest, F, Proof, Witness,
+    Builder, CircuitError, Compiled, Definition, Digest, F, Proof, Witness,
+    circuit::defined,
     constrain::Constrain,
     digest::DigestTarget,
     layout::{Layout, WitnessError, new_virtual, set},
-    recursion::{Shape, key_digest},
-    security::SecurityReport,
+    recursion::{Shape, ShapeError, key_digest},
 };
 use circuits_forging::{
     Kit, Mutator, assert_accepts, assert_rejects,
@@ -19,9 +19,9 @@ use circuits_protocol::{
     fold::{Chain, ChainError, FoldChild, FoldDefinition},
     key_set::KeySet,
     statement::BlockStatement,
-    wrap::{block_shape, wrap},
+    wrap::{Wrapper, block_shape},
 };
-use circuits_prover::basetypes::standard_config;
+use circuits_prover::basetypes::{VerifierData, standard_config};
 use plonky2::{
     field::types::Field,
     iop::target::{BoolTarget, Target},
@@ -39,27 +39,51 @@ fn block(height: u64) -> BlockStatement {
 #[test]
 fn a_wrap_makes_the_statement_of_its_kernels_proof_and_of_no_other() {
     let kernel = cache().circuit(FreeKernel).unwrap();
-    let wrapper = wrap(cache(), "free-kernel", cache().verifier(FreeKernel).unwrap()).unwrap();
-    let wrapped: Vec<_> =
-        wrapper.definitions().into_iter().map(|definition| cache().circuit(definition).unwrap()).collect();
+    let wrapper = Wrapper::new("free-kernel", cache().verifier(FreeKernel).unwrap());
+    let wrap = cache().circuit(wrapper.clone()).unwrap();
     let proof = kernel.prove(&block(1)).unwrap();
     // Every class of plonky2's own verifier too.
-    let report = Kit::new(&*wrapped[0]).input(&proof).sample(1.0).proofs(1).run();
+    let report = Kit::new(&*wrap).input(&proof).sample(1.0).proofs(1).run();
     report.assert_sound();
     assert!(report.classes > 100 && report.sampled > 100_000 && report.hints > 50_000, "{report}");
 
     let mut other = proof.clone();
     other.public_inputs[0] += F::ONE;
-    assert_rejects(&wrapped[0], &other);
+    assert_rejects(&wrap, &other);
     let mut other = proof;
     other.proof.openings.wires[0] += Field::ONE;
-    assert_rejects(&wrapped[0], &other);
-    assert_eq!(wrapped[0].circuit.common, block_shape().common);
-    let pin = Made::new(&*wrapped[0]).pin;
+    assert_rejects(&wrap, &other);
+    assert_eq!(wrap.circuit.common, block_shape().common);
+    let pin = Made::new(&*wrap).pin;
     assert_eq!(pin.key, wrapper.key_digest(cache()).unwrap());
     assert!(Pins::new([pin.clone()]).differences(&Pins::new([pin])).is_empty());
-    let security = SecurityReport::of(&*wrapped[0]);
-    assert!(security.proven() >= 55.0 && security.capacity_conjecture >= 100.0, "{security}");
+}
+
+/// A kernel of `2^degree_bits` rows whose proofs have `queries` queries, and that nobody has to build.
+fn kernel_data(degree_bits: usize, queries: usize) -> Arc<VerifierData> {
+    let mut config = standard_config();
+    config.fri_config.num_query_rounds = queries;
+    let common = Shape::new("kernel", config, degree_bits, <BlockStatement as Layout<F>>::LEN).common;
+    let verifier_only = cache().verifier(FreeKernel).unwrap().verifier_only.clone();
+    Arc::new(VerifierData { verifier_only, common })
+}
+
+#[test]
+fn the_verifier_of_a_kernel_of_2_16_rows_fits_the_block_shape() {
+    let queries = standard_config().fri_config.num_query_rounds;
+    let wrapper = Wrapper::new("kernel", kernel_data(16, queries));
+    assert!(defined(&wrapper).2 <= block_shape().common.degree());
+    assert_eq!(Compiled::new(wrapper).unwrap().circuit.common, block_shape().common);
+}
+
+#[test]
+fn a_kernel_whose_verifier_does_not_fit_the_block_shape_is_refused() {
+    let queries = standard_config().fri_config.num_query_rounds;
+    // The index of a query has more bits than one row of arithmetic raises to a power.
+    let tall = Wrapper::new("tall", kernel_data(18, queries)).key(cache());
+    assert!(matches!(tall, Err(CircuitError::Shape { source: ShapeError::Gates { .. }, .. })));
+    let slow = Wrapper::new("slow", kernel_data(16, 2 * queries)).key(cache());
+    assert!(matches!(slow, Err(CircuitError::Shape { source: ShapeError::TooLarge { .. }, .. })));
 }
 
 circuits_core::layout! {
@@ -113,8 +137,16 @@ struct Single {
     flavour: u64,
 }
 
+/// The standard configuration with so few queries that a fold of two takes 2^12 rows.
+fn few_queries() -> CircuitConfig {
+    let mut config = standard_config();
+    config.fri_config.num_query_rounds = 3;
+    config.security_bits = 29;
+    config
+}
+
 static SHAPE: LazyLock<Shape> =
-    LazyLock::new(|| Shape::new("counting", standard_config(), 14, <Run as Layout<F>>::LEN));
+    LazyLock::new(|| Shape::new("counting", few_queries(), 12, <Run as Layout<F>>::LEN));
 
 impl Definition for Single {
     type Statement = Run<Target>;
@@ -127,7 +159,7 @@ impl Definition for Single {
     }
 
     fn config(&self) -> CircuitConfig {
-        standard_config()
+        few_queries()
     }
 
     fn shape(&self) -> Option<&Shape> {
