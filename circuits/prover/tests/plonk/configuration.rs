@@ -1,8 +1,8 @@
 //! Configurations over extensions of degree 2, 4 and 5, and both provers side by side.
 
-use circuits_prover::{F, plonk};
+use circuits_prover::{C, F, plonk};
 use plonky2::{
-    field::extension::{Extendable, quartic::QuarticExtension, quintic::QuinticExtension},
+    field::extension::{Extendable, quintic::QuinticExtension},
     fri::{FriConfig, reduction_strategies::FriReductionStrategy},
     hash::poseidon::PoseidonHash,
     iop::{
@@ -21,16 +21,8 @@ use plonky2::{
 /// The configuration over the extension of degree 2.
 pub(crate) type Quadratic = PoseidonGoldilocksConfig;
 
-/// The configuration over the extension of degree 4.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Quartic;
-
-impl GenericConfig<4> for Quartic {
-    type F = F;
-    type FE = QuarticExtension<F>;
-    type Hasher = PoseidonHash;
-    type InnerHasher = PoseidonHash;
-}
+/// The configuration over the extension of degree 4, which is that of the workspace.
+pub(crate) type Quartic = C;
 
 /// The configuration over the extension of degree 5.
 #[derive(Clone, Debug, PartialEq, Eq)]

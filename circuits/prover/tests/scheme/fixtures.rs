@@ -1,29 +1,15 @@
 //! Configurations and reproducible random elements.
 
+use plonky2::{
+    field::polynomial::PolynomialValues, fri::oracle::PolynomialBatch, hash::hash_types::RichField,
+    plonk::config::GenericConfig, util::timing::TimingTree,
+};
 pub(crate) use plonky2::{
     field::{extension::Extendable, types::Field},
     plonk::config::PoseidonGoldilocksConfig as Quadratic,
 };
-use plonky2::{
-    field::{extension::quartic::QuarticExtension, polynomial::PolynomialValues},
-    fri::oracle::PolynomialBatch,
-    hash::{hash_types::RichField, poseidon::PoseidonHash},
-    plonk::config::GenericConfig,
-    util::timing::TimingTree,
-};
 
-pub(crate) use circuits_prover::basetypes::F;
-
-/// Poseidon and the extension of degree 4.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Quartic;
-
-impl GenericConfig<4> for Quartic {
-    type F = F;
-    type FE = QuarticExtension<F>;
-    type Hasher = PoseidonHash;
-    type InnerHasher = PoseidonHash;
-}
+pub(crate) use circuits_prover::basetypes::{C as Quartic, F};
 
 /// A sequence of elements that its seed determines (SplitMix64). Some are not in canonical form.
 pub(crate) struct Elements(pub(crate) u64);

@@ -6,7 +6,7 @@ use circuits_prover::{
 };
 use plonky2::{
     field::{
-        extension::{Extendable, FieldExtension, quartic::QuarticExtension, quintic::QuinticExtension},
+        extension::{Extendable, FieldExtension, quintic::QuinticExtension},
         packed::PackedField,
         types::{Field as _, PrimeField64 as _},
     },
@@ -20,18 +20,8 @@ use starky::{
     stark::Stark,
 };
 
+pub(crate) use circuits_prover::basetypes::C as Quartic;
 pub(crate) use plonky2::plonk::config::PoseidonGoldilocksConfig as Quadratic;
-
-/// Poseidon and the extension of degree 4.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Quartic;
-
-impl GenericConfig<4> for Quartic {
-    type F = F;
-    type FE = QuarticExtension<F>;
-    type Hasher = PoseidonHash;
-    type InnerHasher = PoseidonHash;
-}
 
 /// Poseidon and the extension of degree 5.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
