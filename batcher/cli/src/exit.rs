@@ -13,7 +13,7 @@ use batcher_job::{
 };
 use batcher_keys::{AddressError, ListedError, OpenError, config::ConfigError, pins::MalformedPins};
 use batcher_verify::{bundle::BundleError, trust::TrustError, verify::VerifyError};
-use circuits_core::CircuitError;
+use circuits_core::{CircuitError, security::TooWeak};
 use circuits_files::{
     file::{FileError, FormatError},
     text::TextError,
@@ -127,6 +127,13 @@ impl HasExitCode for CircuitError {
             | Self::Unlisted { .. }
             | Self::Statement { .. } => ExitCode::Unavailable,
         }
+    }
+}
+
+/// The circuits are the program's own.
+impl HasExitCode for TooWeak {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Unavailable
     }
 }
 

@@ -6,8 +6,10 @@ use batcher_keys::{
     catalogue::{batcher_names, names},
     pins::{self, KEYS_FILE, MalformedPins, PINS_FILE},
     rebuild::{rebuild_all, rebuild_batcher},
+    security::too_weak,
 };
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys, older_key::OlderKey};
+use circuits_core::security::{REQUIRED_BITS, TooWeak};
 use circuits_files::{file::write_atomic, text::shown};
 use circuits_keys::{
     CircuitCache, DirectoryStore,
@@ -27,7 +29,7 @@ use crate::{
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Build every circuit and compare it with the embedded pins and keys.
+    /// Build every circuit, compare it with the embedded pins and keys, and check its security.
     ///
     /// Use this after a change of the code, or to convince yourself that this program proves with the circuits that its
     /// sources define. It takes minutes.
@@ -38,7 +40,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
-    /// Build every circuit and write pins and keys.
+    /// Build every circuit and write pins and keys, if each has the required security.
     ///
     /// Use this when a circuit is meant to change. It takes minutes, and the program must be built again afterwards,
     /// because it embeds what is written.
@@ -110,10 +112,11 @@ fn build(cache: CircuitCache, batcher_only: bool, options: Options) -> Result<(P
     Ok(built?)
 }
 
-/// A pin or key is not what the code builds.
+/// A pin or key is not what the code builds, or what it builds is too weak.
 pub(crate) enum Changed {
     Circuit(Difference),
     Keys,
+    Weak(TooWeak),
 }
 
 impl fmt::Display for Changed {
@@ -121,16 +124,18 @@ impl fmt::Display for Changed {
         match self {
             Self::Circuit(difference) => difference.fmt(f),
             Self::Keys => f.write_str("the embedded keys are not those of the circuits"),
+            Self::Weak(weak) => weak.fmt(f),
         }
     }
 }
 
-/// Builds every circuit with `cache` and compares pins and keys with the embedded ones.
+/// Builds every circuit with `cache`, compares pins and keys with the embedded ones, and looks for what is too weak.
 pub(crate) fn differences(cache: CircuitCache, options: Options) -> Result<Vec<Changed>, Failure> {
     let (built, keys) = build(cache, false, options)?;
     let differences = embedded()?.differences(&built).into_iter().map(Changed::Circuit);
     let keys = (keys != *PinnedKeys::embedded()).then_some(Changed::Keys);
-    Ok(differences.chain(keys).collect())
+    let weak = too_weak(&built).into_iter().map(Changed::Weak);
+    Ok(differences.chain(keys).chain(weak).collect())
 }
 
 /// The comparison of all circuits with their pins.
@@ -168,6 +173,10 @@ impl fmt::Display for Comparison {
                     let keys = ["the embedded keys", "the keys of the circuits"].map(str::to_owned);
                     let [pinned, built] = keys;
                     ["(batcher)".to_owned(), KEYS_FILE.to_owned(), pinned, built]
+                }
+                Changed::Weak(TooWeak { name, round, bits }) => {
+                    let required = format!("{REQUIRED_BITS} bits are required");
+                    [name.clone(), format!("security, in its {round}"), required, format!("{bits:.1} bits")]
                 }
             });
         }
@@ -229,6 +238,9 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
         }
         Command::Regenerate { directory, batcher_only, date } => {
             let (mut built, keys) = build(CircuitCache::default(), batcher_only, options)?;
+            if let Some(weak) = too_weak(&built).into_iter().next() {
+                return Err(weak.into());
+            }
             built.date = match date {
                 Some(date) => date,
                 None => embedded()?.date,
@@ -240,5 +252,25 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
             Ok(Answer::new(&Regenerated { circuits: built.circuit.len(), directory }))
         }
         Command::OlderKeys { valid_until } => Ok(Answer::new(&OlderKeys::embedded(valid_until))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use circuits_core::security::Round;
+
+    use super::*;
+
+    #[test]
+    fn a_circuit_that_is_too_weak_is_shown_with_its_round_and_bits() {
+        let weak = TooWeak { name: "kernel".to_owned(), round: Round::Queries, bits: 62.04 };
+        let comparison = Comparison { circuits: 1, differences: vec![Changed::Weak(weak)] };
+        let text = comparison.to_string();
+        for part in ["kernel", "security, in its queries", "100 bits are required", "62.0 bits"] {
+            assert!(text.contains(part), "{text}");
+        }
+        let json = Answer::new(&comparison).json();
+        let message = "kernel has 62.0 bits proven, in its queries, and 100 are required";
+        assert_eq!(json["differences"][0], message);
     }
 }

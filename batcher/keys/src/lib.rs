@@ -7,6 +7,7 @@ mod object_stores;
 mod open;
 pub mod pins;
 pub mod rebuild;
+pub mod security;
 
 pub use listed_files::{ListedError, ListedFiles, header_of};
 pub use object_stores::{AddressError, ObjectStore};

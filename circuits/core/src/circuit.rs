@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use circuits_prover::{
-    basetypes::{Builder, Circuit, F, Proof, VerifierKey, Witness},
+    basetypes::{Builder, Circuit, D, F, Proof, VerifierKey, Witness},
     proving,
 };
 use plonky2::{
@@ -231,6 +231,7 @@ fn with_config(mut parameters: BTreeMap<String, u64>, config: &CircuitConfig) ->
     let security = [
         ("cap_height", fri.cap_height),
         ("challenges", config.num_challenges),
+        ("extension_degree", D),
         ("grinding_bits", fri.proof_of_work_bits as usize),
         ("queries", fri.num_query_rounds),
         ("rate_bits", fri.rate_bits),

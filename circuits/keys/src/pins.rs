@@ -3,7 +3,13 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use circuits_core::{circuit::AnyCompiled, digest::Digest, proof::encoded_len, recursion::key_digest};
+use circuits_core::{
+    circuit::AnyCompiled,
+    digest::Digest,
+    proof::encoded_len,
+    recursion::key_digest,
+    security::{Parameters, SecurityReport},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::header::Payload;
@@ -28,6 +34,9 @@ pub struct Pin {
     pub parameters: BTreeMap<String, u64>,
     /// The digests that the circuit has as constants; see [`Definition::depends_on`](circuits_core::Definition::depends_on).
     pub depends_on: BTreeMap<String, Digest>,
+    /// What its security follows from. Pins that do not say it have no security.
+    #[serde(default)]
+    pub security: Parameters,
     /// The payloads of the key files; `None` if the circuit has generators or gates that cannot be serialised.
     pub files: Option<FilePins>,
 }
@@ -55,11 +64,18 @@ impl Pin {
             proof_bytes: encoded_len(common),
             parameters: compiled.parameters(),
             depends_on: compiled.depends_on(),
+            security: common.into(),
             files,
         }
     }
 
-    fn fields(&self) -> [(&'static str, String); 9] {
+    /// The security of the circuit.
+    #[must_use]
+    pub fn security(&self) -> SecurityReport {
+        SecurityReport::new(&self.name, &self.security)
+    }
+
+    fn fields(&self) -> [(&'static str, String); 10] {
         [
             ("digest", self.digest.to_string()),
             ("key", self.key.to_string()),
@@ -69,6 +85,7 @@ impl Pin {
             ("proof_bytes", self.proof_bytes.to_string()),
             ("parameters", format!("{:?}", self.parameters)),
             ("depends_on", format!("{:?}", self.depends_on)),
+            ("security", format!("{:?}", self.security)),
             ("files", format!("{:?}", self.files)),
         ]
     }

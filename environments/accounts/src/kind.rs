@@ -1,7 +1,7 @@
 //! The account-based state model as a [`Kind`].
 
-use circuits_core::{recursion::Shape, security::SecurityReport};
-use circuits_tables::ecdsa::batch::{BatchSize, SignatureCircuit, signature_shape};
+use circuits_core::security::SecurityReport;
+use circuits_tables::ecdsa::batch::{BatchSize, SignatureCircuit};
 use environments_core::{
     BlockProducer, DynEnvironment, Environment as _,
     kernel::Kernels as _,
@@ -14,7 +14,7 @@ use crate::{
     Accounts,
     block::{CHUNK_SLOTS, MAX_TRANSACTIONS, variants},
     body::Body,
-    chunk::{ChunkLeaf, chunk_shape},
+    chunk::ChunkLeaf,
     circuits::ChunkCircuits,
     config::Genesis,
     signatures::KERNELS,
@@ -44,16 +44,6 @@ impl Kind for AccountsKind {
             walk.kernel(&variant.kernel_name(), |cache| KERNELS.definition(cache, variant))?;
         }
         Ok(())
-    }
-
-    fn shape(&self, name: &str) -> Option<&'static Shape> {
-        if name.starts_with("signatures-") {
-            Some(signature_shape())
-        } else if name.starts_with("accounts-chunk-") {
-            Some(chunk_shape())
-        } else {
-            None
-        }
     }
 
     fn starks(&self) -> Vec<SecurityReport> {

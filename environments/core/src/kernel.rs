@@ -13,11 +13,7 @@ use circuits_core::{
     secret::Secret,
 };
 use circuits_keys::CircuitCache;
-use circuits_protocol::{
-    registry::Producer,
-    statement::BlockStatement,
-    wrap::Wrapper,
-};
+use circuits_protocol::{registry::Producer, statement::BlockStatement, wrap::Wrapper};
 use circuits_tables::ecdsa::PublicKey;
 use plonky2::iop::target::Target;
 use serde::Deserialize;

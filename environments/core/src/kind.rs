@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use circuits_core::{recursion::Shape, security::SecurityReport};
+use circuits_core::security::SecurityReport;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
@@ -74,13 +74,6 @@ pub trait Kind: Send + Sync {
     /// # Errors
     /// The walk's.
     fn circuits(&self, walk: &mut Walk<'_>) -> Result<(), WalkError>;
-
-    /// The shape of the circuit called `name`, if it is one of this kind's circuits and has a shape. Kernels have
-    /// none: their parameters follow from their configuration and their rows.
-    fn shape(&self, name: &str) -> Option<&'static Shape> {
-        let _ = name;
-        None
-    }
 
     /// The security of proofs that circuits of this kind verify and that are not made by a circuit.
     fn starks(&self) -> Vec<SecurityReport> {

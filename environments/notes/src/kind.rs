@@ -1,7 +1,7 @@
 //! The note-based state model as a [`Kind`].
 
 use bridge_core::AssetId;
-use circuits_core::{Definition as _, Digest, recursion::Shape};
+use circuits_core::{Definition as _, Digest};
 use environments_core::{
     BlockProducer, DynEnvironment, Environment as _,
     kernel::Kernels as _,
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 use crate::{
     Notes,
-    batch::{BatchLeaf, batch_shape},
+    batch::BatchLeaf,
     block::{MAX_BATCH, MAX_TRANSACTIONS, MIN_BATCH, variants},
     body::Body,
     circuits::{BatchCircuits, KERNELS, transaction_keys},
     config::Genesis,
-    transaction::{ProvenTransaction, TransactionKernel, TransactionStatement, transaction_shape},
+    transaction::{ProvenTransaction, TransactionKernel, TransactionStatement},
 };
 
 /// The note-based state model.
@@ -51,16 +51,6 @@ impl Kind for NotesKind {
             walk.kernel(&variant.kernel_name(), |cache| KERNELS.definition(cache, variant))?;
         }
         Ok(())
-    }
-
-    fn shape(&self, name: &str) -> Option<&'static Shape> {
-        if name.starts_with("notes-transaction-") {
-            Some(transaction_shape())
-        } else if name.starts_with("notes-batch-") {
-            Some(batch_shape())
-        } else {
-            None
-        }
     }
 
     fn describe_body(&self, body: &[u8]) -> Option<Result<Value, KindError>> {

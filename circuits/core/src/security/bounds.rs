@@ -1,99 +1,106 @@
-//! The formulas of the [module above](super), as functions of parameters.
+//! The formulas of the [module above](super), in bits. Those of the rounds before FRI are for one tuple of codewords.
 
-use circuits_prover::basetypes::{CommonData, D, F};
-use plonky2::{field::types::Field64, fri::FriParams};
+use circuits_prover::basetypes::F;
+use plonky2::field::types::Field64;
+
+use super::Parameters;
 
 /// Bits of the base field.
-pub(super) fn base_bits() -> f64 {
+fn base_bits() -> f64 {
     (F::ORDER as f64).log2()
 }
 
-/// Bits of the extension field.
-pub(super) fn extension_bits() -> f64 {
-    D as f64 * base_bits()
+/// The number of pairs among `words` combined by powers of one challenge, in bits. One word is as good as two.
+fn curve_bits(words: f64) -> f64 {
+    (words - 1.0).max(1.0).log2()
 }
 
-/// One FRI proof.
-pub(super) struct Fri {
-    pub(super) params: FriParams,
-    /// The number of evaluations that the proof opens, each of which is one term of the batch.
-    pub(super) openings: usize,
-    /// Bits of the field that FRI's challenges come from.
-    pub(super) extension_bits: f64,
-}
+impl Parameters {
+    /// The permutation argument.
+    pub(super) fn permutation(&self) -> Option<f64> {
+        (self.routed_wires > 0).then(|| self.interactive(self.routed_wires))
+    }
 
-impl Fri {
-    pub(super) fn of_circuit(common: &CommonData) -> Self {
-        let openings = num_polynomials(common) + common.config.num_challenges * (1 + common.num_lookup_polys);
-        Self { params: common.fri_params.clone(), openings, extension_bits: extension_bits() }
+    /// The lookup argument.
+    pub(super) fn lookup(&self) -> Option<f64> {
+        (self.looked_up > 0).then(|| self.interactive(self.looked_up))
+    }
+
+    /// All repetitions of an argument over `slots` values of each row.
+    fn interactive(&self, slots: usize) -> f64 {
+        self.challenges as f64 * (base_bits() - self.degree_bits as f64 - (slots as f64).log2()).max(0.0)
+    }
+
+    /// The combination of all constraints.
+    pub(super) fn combination(&self) -> f64 {
+        self.challenges as f64 * (base_bits() - (self.constraints as f64).log2())
+    }
+
+    /// The evaluation of the identity.
+    pub(super) fn evaluation(&self) -> f64 {
+        self.extension_bits() - self.degree_bits as f64 - (self.identity_degree as f64).log2()
     }
 
     /// The bits of the queries if a word farther from the code than its capacity allows were caught by each query with
     /// probability `1 - rho`.
     pub(super) fn capacity_conjecture(&self) -> f64 {
-        let config = &self.params.config;
-        let queries =
-            (config.rate_bits * config.num_query_rounds) as f64 + f64::from(config.proof_of_work_bits);
-        queries.min(self.extension_bits - self.params.lde_bits() as f64)
+        let queries = self.rate() * self.queries as f64 + f64::from(self.grinding_bits);
+        queries.min(self.extension_bits() - self.points_bits())
     }
 
-    /// The logarithm of the number of codewords within the radius of multiplicity `m`.
+    /// The number of codewords within the radius of multiplicity `m`.
     pub(super) fn list_bits(&self, m: f64) -> f64 {
-        m.log2() + self.rate_bits()
+        m.log2() + self.rate()
     }
 
     /// The round that batches all openings.
     pub(super) fn batching(&self, m: f64) -> f64 {
-        self.agreement(m, self.params.lde_bits(), self.openings)
+        self.agreement(m, self.points_bits(), self.openings as f64)
     }
 
-    /// The weakest of the rounds that fold.
-    pub(super) fn folding(&self, m: f64) -> f64 {
-        let mut points_bits = self.params.lde_bits();
-        let rounds = self.params.reduction_arity_bits.iter().map(|&arity_bits| {
-            points_bits -= arity_bits;
-            let agreement = self.agreement(m, points_bits, 1 << arity_bits);
-            -((-agreement).exp2() + (-self.weights(m, arity_bits)).exp2()).log2()
+    /// The weakest of the rounds that fold, if there are any.
+    pub(super) fn folding(&self, m: f64) -> Option<f64> {
+        let mut points_bits = self.points_bits();
+        let rounds = self.folding_bits.iter().map(|&folding_bits| {
+            points_bits -= folding_bits as f64;
+            let agreement = self.agreement(m, points_bits, (folding_bits as f64).exp2());
+            -((-agreement).exp2() + (-self.weights(m, folding_bits)).exp2()).log2()
         });
-        rounds.fold(f64::INFINITY, f64::min)
+        rounds.reduce(f64::min)
     }
 
     /// The queries, with the grinding before them.
     pub(super) fn queries(&self, m: f64) -> f64 {
-        let config = &self.params.config;
-        let query = self.rate_bits() / 2.0 - (1.0 + 0.5 / m).log2();
-        f64::from(config.proof_of_work_bits) + config.num_query_rounds as f64 * query
+        let query = self.rate() / 2.0 - (1.0 + 0.5 / m).log2();
+        f64::from(self.grinding_bits) + self.queries as f64 * query
     }
 
     /// How unlikely it is that points which earlier layers made worth less hide that a layer is folded wrongly.
-    fn weights(&self, m: f64, arity_bits: usize) -> f64 {
-        let points = (self.params.lde_bits() as f64).exp2() + 1.0;
-        let numerator = (2.0 * m + 1.0).log2() + points.log2() + arity_bits as f64;
-        self.extension_bits - numerator - self.rate_bits() / 2.0
-    }
-
-    fn rate_bits(&self) -> f64 {
-        self.params.config.rate_bits as f64
+    fn weights(&self, m: f64, folding_bits: usize) -> f64 {
+        let points = self.points_bits().exp2() + 1.0;
+        let numerator = (2.0 * m + 1.0).log2() + points.log2() + folding_bits as f64;
+        self.extension_bits() - numerator - self.rate() / 2.0
     }
 
     /// How unlikely it is that `words` words over `2^points_bits` points, combined by powers of a challenge, are close to
     /// the code although they do not agree with codewords on one set of points.
-    fn agreement(&self, m: f64, points_bits: usize, words: usize) -> f64 {
-        let curve = (words - 1).max(1) as f64;
-        let numerator = 7.0 * (m + 0.5).log2() + 2.0 * points_bits as f64 + 1.5 * self.rate_bits();
-        self.extension_bits - curve.log2() - (numerator - 3_f64.log2())
+    fn agreement(&self, m: f64, points_bits: f64, words: f64) -> f64 {
+        let numerator = 7.0 * (m + 0.5).log2() + 2.0 * points_bits + 1.5 * self.rate();
+        self.extension_bits() - curve_bits(words) - (numerator - 3_f64.log2())
     }
-}
 
-/// The number of polynomials that a circuit commits to.
-fn num_polynomials(common: &CommonData) -> usize {
-    let config = &common.config;
-    let repeated = 1 + common.num_partial_products + common.num_lookup_polys + common.quotient_degree_factor;
-    common.num_constants + config.num_routed_wires + config.num_wires + config.num_challenges * repeated
-}
+    /// The logarithm of the number of points of the low-degree extension.
+    fn points_bits(&self) -> f64 {
+        self.degree_bits as f64 + self.rate()
+    }
 
-/// The number of constraints that one challenge combines: those of the gates, and for each repetition of the
-/// permutation argument its start and its partial products.
-pub(super) fn num_terms(common: &CommonData) -> usize {
-    common.num_gate_constraints + common.config.num_challenges * (2 + common.num_partial_products)
+    /// Bits of the rate.
+    fn rate(&self) -> f64 {
+        self.rate_bits as f64
+    }
+
+    /// Bits of the extension field.
+    fn extension_bits(&self) -> f64 {
+        self.extension_degree as f64 * base_bits()
+    }
 }

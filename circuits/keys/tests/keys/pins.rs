@@ -3,6 +3,7 @@
 use circuits_core::{
     circuit::{Compiled, Definition},
     layout::{WitnessError, set_target},
+    security::SecurityReport,
 };
 use circuits_keys::{
     Made,
@@ -91,4 +92,16 @@ fn pins_survive_their_text() {
     let text = serde_json::to_string(&pins).unwrap();
     assert_eq!(serde_json::from_str::<Pins>(&text).unwrap(), pins);
     assert!(serde_json::from_str::<Pins>(&text.replace("gates", "rows")).is_err());
+}
+
+#[test]
+fn a_pin_has_the_security_of_its_circuit_and_one_that_does_not_say_it_has_none() {
+    let compiled = Compiled::new(Square { rows: 1 }).unwrap();
+    let pin = Made::new(&compiled).pin;
+    assert_eq!(pin.security(), SecurityReport::of(&compiled));
+    pin.security().check().unwrap();
+    let mut text = serde_json::to_value(&pin).unwrap();
+    text.as_object_mut().unwrap().remove("security").unwrap();
+    let silent: Pin = serde_json::from_value(text).unwrap();
+    assert!(silent.security().check().is_err());
 }
