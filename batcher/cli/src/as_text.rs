@@ -11,6 +11,16 @@ pub(crate) fn display<S: Serializer>(value: &impl Display, serializer: S) -> Res
     serializer.collect_str(value)
 }
 
+pub(crate) fn optional<S: Serializer>(
+    value: &Option<impl Display>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => display(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 pub(crate) fn displays<S: Serializer>(values: &[impl Display], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(values.iter().map(ToString::to_string))
 }

@@ -11,11 +11,12 @@ mod prune;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use batcher_keys::config::Config;
+use circuits_keys::Header;
 
-use self::files::expected_names;
+use self::files::expected_files;
 use crate::{
     answer::{Answer, Failure},
     key_arguments::KeyArguments,
@@ -29,7 +30,7 @@ pub(crate) enum Command {
     /// List the key files of all configured stores.
     ///
     /// A file is `pinned` if a circuit of this program uses it, `unused` if none does, and `refused` if it is not a key
-    /// file. Only headers are read: use `keys verify` to check payloads.
+    /// file. What makes an unused file another one than the pinned circuit's is shown. Only headers are read: use `keys verify` to check payloads.
     List(KeyArguments),
     /// Show the header of a key file, and check its name, hash, length and checksum.
     ///
@@ -84,14 +85,14 @@ pub(crate) enum Command {
 }
 
 pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
-    run_with(command, options, expected_names)
+    run_with(command, options, expected_files)
 }
 
-/// Runs a command. `expected` names the key files that the pins of a configuration determine.
+/// Runs a command. `expected` finds the key files that the pins of a configuration determine.
 fn run_with(
     command: Command,
     options: Options,
-    expected: impl Fn(&Config) -> Result<BTreeSet<String>, Failure>,
+    expected: impl Fn(&Config) -> Result<BTreeMap<String, Header>, Failure>,
 ) -> Result<Answer, Failure> {
     match command {
         Command::Generate(arguments) => generate::run(&arguments, options),

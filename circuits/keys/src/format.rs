@@ -256,5 +256,10 @@ fn first_difference(
             first_difference(&path, expected.get(key).unwrap_or(&absent), found.get(key).unwrap_or(&absent))
         });
     }
-    Some((path.to_owned(), expected.to_string(), found.to_string()))
+    Some((path.to_owned(), spelled(expected), spelled(found)))
+}
+
+/// A value as a message shows it.
+fn spelled(value: &serde_json::Value) -> String {
+    if value.is_null() { "absent".to_owned() } else { value.to_string() }
 }

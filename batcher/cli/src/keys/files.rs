@@ -1,6 +1,6 @@
 //! What the commands over key files share: which files the pins determine, and how a file is read and checked.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use batcher_keys::{config::Config, pins::origin};
 use circuits_keys::{
@@ -48,7 +48,7 @@ pub(super) fn headers(pins: &Pins) -> Vec<Header> {
     pins.circuit.iter().flat_map(of).flatten().collect()
 }
 
-/// The names of the key files that the pins of a configuration determine.
-pub(super) fn expected_names(config: &Config) -> Result<BTreeSet<String>, Failure> {
-    Ok(headers(&pins_of(config)?).iter().map(Header::file_name).collect())
+/// The headers of the key files that the pins of a configuration determine, by the names of the files.
+pub(super) fn expected_files(config: &Config) -> Result<BTreeMap<String, Header>, Failure> {
+    Ok(headers(&pins_of(config)?).into_iter().map(|header| (header.file_name(), header)).collect())
 }

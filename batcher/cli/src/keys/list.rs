@@ -1,8 +1,8 @@
 //! `superblock keys list`.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use circuits_keys::{Header, KeyKind, KeyStore};
+use circuits_keys::{Header, KeyFileError, KeyKind, KeyStore};
 use serde::Serialize;
 
 use super::files::{Refusal, header_in};
@@ -35,7 +35,13 @@ enum Status {
     /// The pins determine the file.
     Pinned(Key),
     /// No pin determines the file.
-    Unused(Key),
+    Unused {
+        #[serde(flatten)]
+        key: Key,
+        /// How the file differs from that of the pinned circuit of its name, if there is one.
+        #[serde(serialize_with = "as_text::optional", skip_serializing_if = "Option::is_none")]
+        reason: Option<KeyFileError>,
+    },
     /// The file is not a key file, or the store cannot be read.
     Refused {
         #[serde(serialize_with = "as_text::display")]
@@ -72,9 +78,9 @@ impl fmt::Display for List {
         ]);
         for Listed { store, name, status } in &self.files {
             let file = name.as_ref().map(|name| format!("{store}/{name}"));
-            let (word, key) = match status {
-                Status::Pinned(key) => ("pinned", key),
-                Status::Unused(key) => ("unused", key),
+            let (word, key, reason) = match status {
+                Status::Pinned(key) => ("pinned", key, None),
+                Status::Unused { key, reason } => ("unused", key, reason.as_ref()),
                 Status::Refused { reason } => {
                     // The reason of a store that cannot be listed names the store.
                     let text = file.map_or_else(|| reason.to_string(), |file| format!("{file}: {reason}"));
@@ -87,15 +93,19 @@ impl fmt::Display for List {
                 key.kind.to_string(),
                 key.circuit.clone(),
                 key.payload_bytes.to_string(),
-                file.unwrap_or_default(),
+                match (file, reason) {
+                    (Some(file), Some(reason)) => format!("{file}: {reason}"),
+                    (file, _) => file.unwrap_or_default(),
+                },
             ]);
         }
         table.fmt(f)
     }
 }
 
-/// Lists the files of all stores; it is an error if none can be listed. `expected` names those that the pins determine.
-pub(super) fn run(stores: &[Arc<dyn KeyStore>], expected: &BTreeSet<String>) -> Answer {
+/// Lists the files of all stores; it is an error if none can be listed. `expected` has the headers that the pins
+/// determine, by the names of their files.
+pub(super) fn run(stores: &[Arc<dyn KeyStore>], expected: &BTreeMap<String, Header>) -> Answer {
     let (mut files, mut unreachable) = (vec![], 0);
     for store in stores {
         let location = store.location();
@@ -112,8 +122,12 @@ pub(super) fn run(stores: &[Arc<dyn KeyStore>], expected: &BTreeSet<String>) -> 
         for name in names {
             let status = match header_in(store.as_ref(), &name) {
                 Ok(None) => continue,
-                Ok(Some(header)) if expected.contains(&name) => Status::Pinned(Key::new(header)),
-                Ok(Some(header)) => Status::Unused(Key::new(header)),
+                Ok(Some(header)) if expected.contains_key(&name) => Status::Pinned(Key::new(header)),
+                Ok(Some(header)) => {
+                    let pinned = expected.values().find(|pinned| pinned.kind == header.kind);
+                    let reason = pinned.and_then(|pinned| header.check_is(pinned).err());
+                    Status::Unused { key: Key::new(header), reason }
+                }
                 Err(reason) => Status::Refused { reason },
             };
             files.push(Listed { store: location.clone(), name: Some(name), status });

@@ -1,14 +1,14 @@
 //! `superblock keys prune`.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fmt, fs,
     io::{self, BufRead, IsTerminal as _, Read as _, Write},
     path::PathBuf,
 };
 
 use circuits_files::text::shown;
-use circuits_keys::{DirectoryStore, KeyStore as _};
+use circuits_keys::{DirectoryStore, Header, KeyStore as _};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -62,7 +62,7 @@ impl fmt::Display for Pruned {
 /// Removes from `directories` the key files that are not `expected`, and those that were refused or never finished.
 pub(super) fn run(
     directories: &[DirectoryStore],
-    expected: &BTreeSet<String>,
+    expected: &BTreeMap<String, Header>,
     yes: bool,
     dry_run: bool,
 ) -> Result<Answer, Failure> {
@@ -72,7 +72,7 @@ pub(super) fn run(
     }
     let (mut unused, mut leftovers) = (vec![], vec![]);
     for directory in directories {
-        let names = directory.list()?.into_iter().filter(|name| !expected.contains(name));
+        let names = directory.list()?.into_iter().filter(|name| !expected.contains_key(name));
         unused.extend(names.map(|name| (directory, name)));
         leftovers.extend(directory.leftovers()?);
     }

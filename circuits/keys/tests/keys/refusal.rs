@@ -190,6 +190,41 @@ fn a_file_of_other_parameters_or_of_other_code_is_refused_by_the_field_that_diff
 }
 
 #[test]
+fn a_file_for_other_challenges_or_queries_is_refused_by_the_parameter_that_differs() {
+    let with = |parameter: &'static str, value: Option<u64>| {
+        move |file: &KeyFile| {
+            let mut header = file.header().clone();
+            header.parameters.remove(parameter).expect("it is among the parameters");
+            header.parameters.extend(value.map(|value| (parameter.to_owned(), value)));
+            KeyFile::new(header.identified(), file.payload()).bytes().to_vec()
+        }
+    };
+    for kind in KeyKind::ALL {
+        for (parameter, value, reason) in [
+            ("extension_degree", Some(2), "parameters.extension_degree of the key is 2, expected 4"),
+            ("extension_degree", None, "parameters.extension_degree of the key is absent, expected 4"),
+            ("queries", Some(28), "parameters.queries of the key is 28, expected 54"),
+            ("grinding_bits", Some(16), "parameters.grinding_bits of the key is 16, expected 20"),
+        ] {
+            is_refused(kind, with(parameter, value), reason);
+        }
+    }
+}
+
+#[test]
+fn a_pin_for_another_extension_is_not_that_of_the_circuit() {
+    for degree in [None, Some(2)] {
+        let (_, store, mut pins) = filled();
+        let parameters = &mut pins.circuit[0].parameters;
+        parameters.remove("extension_degree").expect("it is among the parameters");
+        parameters.extend(degree.map(|degree| ("extension_degree".to_owned(), degree)));
+        let bench = Bench::new(&store, pins);
+        assert!(bench.cache.circuit(DIVIDE).unwrap().circuit == BUILT.circuit);
+        assert_eq!((bench.loaded(), bench.made(), bench.refusals().len()), (0, 1, 0));
+    }
+}
+
+#[test]
 fn the_first_difference_is_found_in_every_field() {
     let header = header(&filled().2, KeyKind::ProverKey);
     let value = serde_json::to_value(&header).unwrap();
