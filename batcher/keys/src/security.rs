@@ -30,6 +30,7 @@ mod tests {
     use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
     use super::*;
+    use crate::pins::embedded;
 
     /// States one element, with a number of queries.
     struct Stated {
@@ -64,8 +65,10 @@ mod tests {
     }
 
     #[test]
-    fn every_stark_has_the_required_bits() {
-        assert_eq!(too_weak(&Pins::default()), []);
+    fn every_pinned_circuit_and_every_stark_has_the_required_bits() {
+        let pins = embedded().expect("well-formed");
+        assert!(reports(&pins).len() > pins.circuit.len(), "no STARK has a report");
+        assert_eq!(too_weak(&pins), []);
     }
 
     #[test]

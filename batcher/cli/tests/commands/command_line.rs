@@ -216,6 +216,7 @@ fn security_speaks_of_every_pinned_circuit() {
     let last = text.lines().last().expect("the weakest");
     let name = weakest["name"].as_str().expect("text");
     assert!(last.starts_with("weakest: ") && last.contains(name), "{last}");
+    assert!(last.ends_with("; 100 are required") && answer["required"] == 100.0, "{last}");
 }
 
 #[test]

@@ -24,7 +24,7 @@
 //! - **Queries**: `2^-g (sqrt(rho) (1 + 1/2m))^s`.
 //!
 //! The analysis may choose `m`: the one is taken that makes the weakest round strongest. Each round must then have
-//! [`REQUIRED_BITS`]. With the extension of degree 2 none of the two rounds that combine words could, whatever the queries.
+//! [`REQUIRED_BITS`]. With the extension of degree 2, batching could not have them, whatever the queries.
 //!
 //! What is not a theorem stands apart: if words could be caught up to the code's capacity, the queries had
 //! `min(r s + g, log2(|K| / N))` bits. That conjecture (<https://eprint.iacr.org/2021/582>, section 5.10) is refuted in its
