@@ -1,4 +1,4 @@
-//! Segments: a leaf applies up to 8 wrapped blocks, a fold joins up to 6 segments. The segment that moves
+//! Segments: a leaf applies up to 3 wrapped blocks, a fold joins up to 3 segments. The segment that moves
 //! messages is in [`super::messages`].
 
 use std::{collections::BTreeMap, sync::LazyLock};
@@ -20,10 +20,10 @@ use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use super::apply::{AppliedBlock, AppliedBlockTarget};
 
-/// The most blocks that one leaf applies: 8 verifiers of block-shape proofs fill 2^15 rows.
-pub const LEAF_MAX_BLOCKS: usize = 8;
-/// The most segments that one fold joins: 6 verifiers of segment-shape proofs fit 2^15 rows.
-pub const FOLD_MAX_ARITY: usize = 6;
+/// The most blocks that one leaf applies: 3 verifiers of block-shape proofs fit 2^15 rows.
+pub const LEAF_MAX_BLOCKS: usize = 3;
+/// The most segments that one fold joins: 3 verifiers of segment-shape proofs fit 2^15 rows.
+pub const FOLD_MAX_ARITY: usize = 3;
 /// Rows of the segment shape, as a logarithm.
 const SEGMENT_DEGREE_BITS: usize = 15;
 

@@ -226,9 +226,7 @@ impl Definition for SuperblockDefinition {
     fn parameters(&self) -> BTreeMap<String, u64> {
         let Capacity { new_balances, steps } = self.capacity;
         let below = match self.source {
-            SuperblockCircuit::Blocks(blocks) | SuperblockCircuit::BlocksWithMessages(blocks) => {
-                ("blocks", blocks as u64)
-            }
+            SuperblockCircuit::Blocks(blocks) => ("blocks", blocks as u64),
             SuperblockCircuit::Segments(segments) => ("segments", segments as u64),
         };
         named([below, ("rows", new_balances as u64), ("steps", steps as u64)])
@@ -244,9 +242,7 @@ impl Definition for SuperblockDefinition {
         // The superblock as one segment of its number, with the pinned key set.
         let segment_set_root = builder.constant_digest(self.segment_set_root);
         let (mut segment, source) = match self.source {
-            SuperblockCircuit::Blocks(blocks) | SuperblockCircuit::BlocksWithMessages(blocks) => {
-                self.define_blocks(builder, blocks, &frame)
-            }
+            SuperblockCircuit::Blocks(blocks) => self.define_blocks(builder, blocks, &frame),
             SuperblockCircuit::Segments(segments) => Self::define_segments(builder, segments),
         };
         let crossing = (self.capacity != Capacity::NONE).then(|| cross(builder, self.capacity, &mut segment));

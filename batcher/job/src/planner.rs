@@ -30,7 +30,6 @@ use batcher_circuits::{
     contents::Contents,
     messages::MESSAGE_CAPACITY,
     packing::Load,
-    segment::LEAF_MAX_BLOCKS,
     state::SuperblockState,
     transition::{Transition, TransitionError},
 };
@@ -50,12 +49,14 @@ use schedule::Schedule;
 /// The most blocks of one superblock, unless the caller says less.
 pub const MAX_BLOCKS: usize = 512;
 
-/// The most steps of the bridge and the most new balances of one superblock, unless the caller says less: what fills as
-/// many message segments as [`MAX_BLOCKS`] fill leaves. Moving messages then costs about as much as applying blocks.
+/// The message segments that the messages of one superblock fill at most, unless the caller says less. Their lists take a
+/// fifth of the largest bundle, and moving them costs less than half of what applying [`MAX_BLOCKS`] costs.
+const MAX_MESSAGE_SEGMENTS: usize = 64;
+
+/// The most steps of the bridge and the most new balances of one superblock, unless the caller says less.
 pub const MAX_MESSAGES: Capacity = {
-    let segments = MAX_BLOCKS.div_ceil(LEAF_MAX_BLOCKS);
     let Capacity { new_balances, steps } = MESSAGE_CAPACITY;
-    Capacity { new_balances: segments * new_balances, steps: segments * steps }
+    Capacity { new_balances: MAX_MESSAGE_SEGMENTS * new_balances, steps: MAX_MESSAGE_SEGMENTS * steps }
 };
 
 /// What is to be proved.

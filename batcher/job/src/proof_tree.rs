@@ -2,8 +2,8 @@
 //!
 //! # The problem
 //!
-//! The number of blocks of a superblock varies; the circuits do not. A leaf applies 1 to 8 blocks, a message segment moves
-//! messages, a fold joins 2 to 6 segments, and a superblock verifies 1, 2 or 4 segments, or 1 to 4 blocks directly. Many
+//! The number of blocks of a superblock varies; the circuits do not. A leaf applies 1 to 3 blocks, a message segment moves
+//! messages, a fold joins 2 or 3 segments, and a superblock verifies 1, 2, 3 or 6 segments, or 1 to 6 blocks directly. Many
 //! trees of these prove the same statement: it does not depend on the tree. A proof costs about as much time as its
 //! circuit has rows, so the tree with the fewest rows in total is to be found.
 //!
@@ -21,13 +21,14 @@
 //!
 //! # Example
 //!
-//! 64 blocks without messages fill 8 leaves:
+//! 24 blocks without messages fill 8 leaves:
 //!
 //! ```text
-//! superblock over    folds                      2^15 rows: leaves + folds + superblock
-//! 4 segments         5 to 1           -> 4      8 + 1 + 1   = 10
-//! 2 segments         6 to 1, 2 to 1   -> 2      8 + 2 + 1/2 = 10.5
-//! 1 segment          6 to 1, 3 to 1   -> 1      8 + 2 + 1/4 = 10.25
+//! superblock over    folds                              2^15 rows: leaves + folds + superblock
+//! 6 segments         3 to 1                     -> 6    8 + 1 + 2   = 11
+//! 3 segments         3 to 1 twice, 2 to 1       -> 3    8 + 3 + 1   = 12
+//! 2 segments         3 to 1 three times         -> 2    8 + 3 + 1   = 12
+//! 1 segment          3 to 1 three times, 2 to 1 -> 1    8 + 4 + 1/2 = 12.5
 //! ```
 //!
 //! # Cost
@@ -66,7 +67,7 @@ pub enum Work {
 /// One proof to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// Names the task within its plan, such as `leaf 0..8`; the same in every run.
+    /// Names the task within its plan, such as `leaf 0..3`; the same in every run.
     pub name: String,
     /// What it verifies.
     pub work: Work,
@@ -256,7 +257,8 @@ mod tests {
         for blocks in 1..=DIRECT_MAX_BLOCKS {
             assert_eq!(silent(blocks, ProofTreeLimits::default()).source, SuperblockCircuit::Blocks(blocks));
         }
-        assert_eq!(silent(5, ProofTreeLimits::default()).source, SuperblockCircuit::Segments(1));
+        let more = silent(DIRECT_MAX_BLOCKS + 1, ProofTreeLimits::default());
+        assert_eq!(more.source, SuperblockCircuit::Segments(3));
     }
 
     #[test]
@@ -272,10 +274,11 @@ mod tests {
     }
 
     #[test]
-    fn sixty_four_blocks_need_ten_segment_sized_proofs() {
-        let tree = silent(64, ProofTreeLimits::default());
-        assert_eq!(tree.rows(), 10 * SEGMENT_ROWS);
-        assert_eq!(silent(16, ProofTreeLimits::default()).rows(), 5 * SEGMENT_ROWS / 2);
+    fn sixty_four_blocks_need_the_rows_of_thirty_two_segments() {
+        for (blocks, segments) in [(3, 1), (6, 2), (7, 4), (16, 8), (64, 32)] {
+            let rows = silent(blocks, ProofTreeLimits::default()).rows();
+            assert_eq!(rows, segments * SEGMENT_ROWS, "{blocks} blocks");
+        }
     }
 
     #[test]
@@ -323,11 +326,11 @@ mod tests {
 
     #[test]
     fn messages_cost_nothing_where_rows_are_free_for_them() {
-        for (blocks, steps) in [(1, 10), (3, 10), (5, 10), (16, 32), (64, 60)] {
+        for (blocks, steps) in
+            [(1, 32), (2, 65), (3, 14), (4, 128), (5, 80), (6, 36), (7, 8), (16, 18), (64, 18)]
+        {
             let tree = ProofTree::cheapest(blocks, &load(&[steps]), ProofTreeLimits::default());
             assert_eq!(tree.rows(), silent(blocks, ProofTreeLimits::default()).rows(), "{blocks} blocks");
         }
-        let two = ProofTree::cheapest(2, &load(&[30]), ProofTreeLimits::default());
-        assert_eq!(two.source, SuperblockCircuit::BlocksWithMessages(2));
     }
 }

@@ -22,9 +22,9 @@
 //! With two jobs and a tree of three leaves, one fold of the first two, and a superblock over the fold and the third:
 //!
 //! ```text
-//! round 1:   leaf 0..8, leaf 8..16
-//! round 2:   leaf 16..20, fold 0..16
-//! round 3:   superblock 0..20
+//! round 1:   leaf 0..3, leaf 3..6
+//! round 2:   leaf 6..8, fold 0..6
+//! round 3:   superblock 0..8
 //! ```
 //!
 //! # Cost

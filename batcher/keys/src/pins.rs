@@ -111,7 +111,7 @@ mod tests {
         let needed = |name| needed(&pins, name).into_iter().collect::<Vec<_>>();
         assert_eq!(needed("accounts-block-empty"), ["accounts-block-empty"]);
         assert_eq!(needed("counter-kernel-wrap"), ["counter-kernel", "counter-kernel-wrap"]);
-        assert_eq!(needed("superblock-segments-4"), ["superblock-segments-4"]);
+        assert_eq!(needed("superblock-segments-6"), ["superblock-segments-6"]);
         let direct = ["notes-block-direct-3", "notes-block-direct-3-wrap"];
         let transactions = ["notes-transaction-exchange", "notes-transaction-local"];
         assert_eq!(needed(direct[1]), [&direct[..], &transactions].concat());

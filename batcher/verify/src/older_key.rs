@@ -124,10 +124,10 @@ mod tests {
             "circuit: no superblock circuit of this program is called \"superblock-blocks-9\""
         );
         // Twice the rows, the same gates.
-        let roomy = SuperblockCircuit::BlocksWithMessages(2);
-        let other = OlderKey { circuit: roomy.name(), ..example() };
+        let larger = SuperblockCircuit::Blocks(4);
+        let other = OlderKey { circuit: larger.name(), ..example() };
         assert!(
-            matches!(other.open(), Err(OlderKeyError::CommonData { circuit, .. }) if circuit == roomy.name())
+            matches!(other.open(), Err(OlderKeyError::CommonData { circuit, .. }) if circuit == larger.name())
         );
         let other = OlderKey { common_data: Checksum::of(b"other"), ..example() };
         assert!(matches!(other.open(), Err(OlderKeyError::CommonData { .. })));

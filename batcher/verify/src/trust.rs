@@ -155,7 +155,7 @@ mod tests {
             l1_inbox: Some(digest(9)),
             registry: [1, 10].map(|from| RegistryFrom { from, root: Digest::ZERO }).into(),
             older_keys: vec![
-                older_key(SuperblockCircuit::Segments(4)),
+                older_key(SuperblockCircuit::Segments(6)),
                 older_key(SuperblockCircuit::Blocks(1)),
             ],
         }
@@ -221,7 +221,8 @@ mod tests {
         let older = older_key(SuperblockCircuit::Blocks(1));
         let digests: Vec<Digest> = older.key.clone().into();
         let text = to_text(&Trust { older_keys: vec![older.clone()], ..example() });
-        let [last, own] = [digests[32], older.digest].map(|digest| digest.to_string());
+        let last = digests[digests.len() - 1];
+        let [last, own] = [last, older.digest].map(|digest| digest.to_string());
         let sum = older.common_data.to_string();
         let quoted = |text: &str| format!("\"{text}\"");
         for (from, to, field) in [
@@ -229,8 +230,8 @@ mod tests {
             (own.clone(), digits_changed(&own), "digest: "),
             (last.clone(), last[2..].to_owned(), "key: "),
             (last.clone(), format!("ffffffffffffffff{}", &last[16..]), "key: "),
-            (format!(", {}", quoted(&last)), String::new(), "key: a verifier key is 33 digests, found 32"),
-            (quoted(&last), format!("{}, {}", quoted(&last), quoted(&last)), "33 digests, found 34"),
+            (format!(", {}", quoted(&last)), String::new(), "key: a verifier key is 65 digests, found 64"),
+            (quoted(&last), format!("{}, {}", quoted(&last), quoted(&last)), "65 digests, found 66"),
             (sum.clone(), digits_changed(&sum), "common_data: "),
             (sum.clone(), sum.to_uppercase(), "common_data: "),
             (quoted("superblock-blocks-1"), quoted("superblock-blocks-3"), "common_data: "),

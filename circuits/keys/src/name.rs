@@ -69,11 +69,11 @@ mod tests {
     fn a_name_says_circuit_part_and_hash() {
         let hash = Checksum::of(b"header");
         for kind in KeyKind::ALL {
-            let name = format!("segment-leaf-8.{kind}.{hash}.key");
+            let name = format!("segment-leaf-3.{kind}.{hash}.key");
             let parsed: KeyName = name.parse().expect("well-formed");
             assert_eq!(
                 parsed,
-                KeyName { kind: Kind { kind, identifier: "segment-leaf-8".to_owned() }, hash }
+                KeyName { kind: Kind { kind, identifier: "segment-leaf-3".to_owned() }, hash }
             );
             assert_eq!(parsed.to_string(), name);
         }

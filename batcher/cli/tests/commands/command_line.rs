@@ -199,7 +199,7 @@ fn wrong_usage_and_missing_files_have_their_own_codes() {
 fn security_speaks_of_every_pinned_circuit() {
     let answer = json(&superblock(&["security", "--json"]), 0);
     let circuits = answer["circuits"].as_array().expect("a list");
-    for name in ["counter-kernel", "counter-kernel-wrap", "notes-transaction-local", "segment-leaf-8"] {
+    for name in ["counter-kernel", "counter-kernel-wrap", "notes-transaction-local", "segment-leaf-3"] {
         assert!(circuits.iter().any(|circuit| circuit["name"] == name), "{name} is missing");
     }
     let weakest = &answer["weakest"];

@@ -126,7 +126,7 @@ fn an_older_key_is_used_with_the_common_data_of_its_circuit_only() {
         let key = PinnedKeys::embedded().superblock(circuit).expect("embedded");
         OlderKey { digest: older_key().digest, key: older_key().key, ..OlderKey::new(circuit, key, 1) }
     };
-    let larger = stated(SuperblockCircuit::Segments(4));
+    let larger = stated(SuperblockCircuit::Segments(6));
     let error = refusal(&trust(vec![larger.clone()]));
     assert!(matches!(error, BundleError::Proof(ProofError::Size { .. })), "{error}");
     let error = refusal(&trust(vec![OlderKey { common_data: larger.common_data, ..older_key() }]));
