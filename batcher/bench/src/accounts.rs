@@ -201,7 +201,7 @@ fn block(
         })
         .transpose()?;
     let transactions = match variant {
-        Variant::Empty | Variant::Unsigned | Variant::Direct(_) => direct(witness, variant),
+        Variant::Empty | Variant::Unsigned | Variant::Direct { .. } => direct(witness, variant),
         Variant::Chunks { .. } => {
             let circuits = ChunkCircuits::new(cache).map_err(BenchError::blocks)?;
             circuits

@@ -115,10 +115,10 @@ mod tests {
         let direct = ["notes-block-direct-3", "notes-block-direct-3-wrap"];
         let transactions = ["notes-transaction-exchange", "notes-transaction-local"];
         assert_eq!(needed(direct[1]), [&direct[..], &transactions].concat());
-        let chunks = needed("accounts-block-chunks-3-of-60");
-        let names = ["accounts-block-chunks-3-of-60", "accounts-chunk-67", "accounts-chunk-fold-3"];
+        let chunks = needed("accounts-block-chunks-2-of-60");
+        let names = ["accounts-block-chunks-2-of-60", "accounts-chunk-67", "accounts-chunk-fold-2"];
         assert_eq!(chunks[..3], names);
-        assert_eq!(chunks[3..], ["accounts-chunk-fold-5", "accounts-chunk-fold-6", "signatures-60"]);
+        assert_eq!(chunks[3..], ["accounts-chunk-fold-3", "signatures-60"]);
         assert_eq!(needed("unknown"), [""; 0]);
     }
 }

@@ -1,5 +1,7 @@
 //! Blocks: what they hold, and how their parts are grouped.
 
+use std::collections::BTreeSet;
+
 use environments_core::folding;
 
 use crate::transaction::MAX_ACTIONS;
@@ -9,16 +11,30 @@ pub const MAX_TRANSACTIONS: usize = 240;
 
 /// Slots of the circuit of a chunk: as many as its shape holds.
 pub const CHUNK_SLOTS: usize = 67;
-/// Slots that the kernels of small blocks apply themselves: as many as 2^13 and 2^14 rows hold.
-pub const DIRECT_SLOTS: [usize; 2] = [4, 22];
+/// Slots that the kernels of small blocks apply themselves: as many as 2^14, 2^15 and 2^16 rows hold.
+pub const DIRECT_SLOTS: [usize; 3] = [12, 46, 113];
 /// Slots of the kernel of blocks without signatures: as many as 2^13 rows hold.
-pub const UNSIGNED_SLOTS: usize = 15;
-/// Chunks or folds that a block kernel verifies, at most.
-pub const MAX_CHILDREN: usize = 3;
-/// Arities of folds, the largest first.
-pub const FOLD_ARITIES: [usize; 3] = [6, 5, 3];
+pub const UNSIGNED_SLOTS: usize = 16;
+/// Chunks or folds that the kernels of large blocks verify: as many as 2^15 and 2^16 rows hold.
+pub const CHILDREN: [usize; 2] = [2, 5];
+/// Arities of folds, the largest first: 3 children fill the shape of chunks.
+pub const FOLD_ARITIES: [usize; 2] = [3, 2];
 /// Signatures that fit the tables, the smallest first.
 pub const TABLES: [usize; 3] = [30, 60, MAX_TRANSACTIONS];
+
+/// The kernels of blocks with transactions. A block takes the first that holds it, which is the cheapest.
+///
+/// They are as few as cost little: with another kernel for each combination, a block would take a smaller table or half
+/// as many rows in a few cases only, but each kernel is a key to make and to list.
+pub const SIGNED_VARIANTS: [Variant; 7] = [
+    Variant::Direct { slots: DIRECT_SLOTS[0], table: TABLES[0] },
+    Variant::Direct { slots: DIRECT_SLOTS[1], table: TABLES[0] },
+    Variant::Direct { slots: DIRECT_SLOTS[2], table: TABLES[1] },
+    Variant::Direct { slots: DIRECT_SLOTS[2], table: TABLES[2] },
+    Variant::Chunks { children: CHILDREN[0], table: TABLES[1] },
+    Variant::Chunks { children: CHILDREN[0], table: TABLES[2] },
+    Variant::Chunks { children: CHILDREN[1], table: TABLES[2] },
+];
 
 /// How a block kernel takes its transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,8 +43,13 @@ pub enum Variant {
     Empty,
     /// No transactions, and no signatures: only messages are taken in, in [`UNSIGNED_SLOTS`] slots of its own.
     Unsigned,
-    /// In this number of slots of its own, with the smallest table of signatures.
-    Direct(usize),
+    /// In slots of its own.
+    Direct {
+        /// How many.
+        slots: usize,
+        /// How many signatures fit the table.
+        table: usize,
+    },
     /// In chunks or folds of chunks.
     Chunks {
         /// How many.
@@ -45,7 +66,7 @@ impl Variant {
         match self {
             Self::Empty => "accounts-block-empty".to_owned(),
             Self::Unsigned => format!("accounts-block-unsigned-{UNSIGNED_SLOTS}"),
-            Self::Direct(slots) => format!("accounts-block-direct-{slots}"),
+            Self::Direct { slots, table } => format!("accounts-block-direct-{slots}-of-{table}"),
             Self::Chunks { children, table } => format!("accounts-block-chunks-{children}-of-{table}"),
         }
     }
@@ -55,9 +76,18 @@ impl Variant {
     pub const fn table(self) -> Option<usize> {
         match self {
             Self::Empty | Self::Unsigned => None,
-            Self::Direct(_) => Some(TABLES[0]),
-            Self::Chunks { table, .. } => Some(table),
+            Self::Direct { table, .. } | Self::Chunks { table, .. } => Some(table),
         }
+    }
+
+    /// The cheapest kernel of a block with transactions, whose `slots` fill this number of chunks.
+    fn signed(slots: usize, signatures: usize, chunks: usize) -> Option<Self> {
+        let holds = |&variant: &Self| match variant {
+            Self::Empty | Self::Unsigned => false,
+            Self::Direct { slots: most, table } => slots <= most && signatures <= table,
+            Self::Chunks { children, table } => children == kernel_children(chunks) && signatures <= table,
+        };
+        SIGNED_VARIANTS.into_iter().find(holds)
     }
 }
 
@@ -76,10 +106,17 @@ pub fn chunk_sizes(slots: &[usize]) -> Vec<usize> {
     sizes
 }
 
-/// How many chunks each child of the block kernel covers.
+/// How many children the cheapest kernel over so many chunks has. The larger kernel costs as much as the smaller one and a
+/// fold, so the smaller one takes what one fold leaves to it.
+const fn kernel_children(chunks: usize) -> usize {
+    let [fewer, more] = CHILDREN;
+    if chunks < fewer + FOLD_ARITIES[0] { fewer } else { more }
+}
+
+/// How many chunks each child of the block kernel covers; empty if there are too few or too many for any.
 #[must_use]
 pub fn fold_sizes(chunks: usize) -> Vec<usize> {
-    folding::fold_sizes(chunks, &FOLD_ARITIES, MAX_CHILDREN)
+    folding::child_sizes(chunks, &FOLD_ARITIES, kernel_children(chunks)).unwrap_or_default()
 }
 
 /// The kernel of a block that takes in `arrivals` messages, and whose transactions have these numbers of `actions`.
@@ -88,16 +125,13 @@ pub fn fold_sizes(chunks: usize) -> Vec<usize> {
 pub fn variant(arrivals: usize, actions: &[usize]) -> Option<Variant> {
     let (slots, signatures) = (arrivals + actions.iter().sum::<usize>(), actions.len());
     match (slots, signatures) {
-        (0, 0) => return Some(Variant::Empty),
-        (_, 0) => return (slots <= UNSIGNED_SLOTS).then_some(Variant::Unsigned),
-        _ => {}
+        (0, 0) => Some(Variant::Empty),
+        (_, 0) => (slots <= UNSIGNED_SLOTS).then_some(Variant::Unsigned),
+        _ => {
+            let sizes = [vec![1; arrivals], actions.to_vec()].concat();
+            Variant::signed(slots, signatures, chunk_sizes(&sizes).len())
+        }
     }
-    if let Some(direct) = DIRECT_SLOTS.into_iter().find(|&direct| slots <= direct) {
-        return Some(Variant::Direct(direct));
-    }
-    let table = TABLES.into_iter().find(|&table| signatures <= table)?;
-    let sizes = [vec![1; arrivals], actions.to_vec()].concat();
-    Some(Variant::Chunks { children: fold_sizes(chunk_sizes(&sizes).len()).len(), table })
 }
 
 /// Every variant that blocks of up to `limit` transactions and messages taken in need, for any actions.
@@ -105,31 +139,18 @@ pub fn variant(arrivals: usize, actions: &[usize]) -> Option<Variant> {
 pub fn variants(limit: usize) -> Vec<Variant> {
     // A chunk is left with fewer free slots than a transaction has actions.
     const FILLED: usize = CHUNK_SLOTS - MAX_ACTIONS + 1;
-    let mut variants = vec![Variant::Empty];
+    let mut variants = BTreeSet::from([Variant::Empty]);
     let limit = limit.min(MAX_TRANSACTIONS);
     if limit > 0 {
-        variants.push(Variant::Unsigned);
+        variants.insert(Variant::Unsigned);
     }
-    let counts =
-        (1..=limit).flat_map(|signatures| (signatures..=limit).map(move |count| (count, signatures)));
-    for (count, signatures) in counts {
-        let (fewest, most) = (count, count + signatures * (MAX_ACTIONS - 1));
-        let mut applied = 0;
-        for direct in DIRECT_SLOTS {
-            if fewest <= direct && most > applied {
-                variants.push(Variant::Direct(direct));
-            }
-            applied = direct;
-        }
-        if let (true, Some(table)) = (most > applied, TABLES.into_iter().find(|&table| signatures <= table)) {
-            let chunks = fewest.div_ceil(CHUNK_SLOTS)..=most.div_ceil(FILLED);
-            let children = chunks.map(|chunks| fold_sizes(chunks).len());
-            variants.extend(children.map(|children| Variant::Chunks { children, table }));
+    for signatures in 1..=limit {
+        for slots in signatures..=limit + signatures * (MAX_ACTIONS - 1) {
+            let chunks = slots.div_ceil(CHUNK_SLOTS)..=slots.div_ceil(FILLED);
+            variants.extend(chunks.filter_map(|chunks| Variant::signed(slots, signatures, chunks)));
         }
     }
-    variants.sort_unstable();
-    variants.dedup();
-    variants
+    variants.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -154,18 +175,57 @@ mod tests {
                     assert!(chunk.iter().sum::<usize>() <= CHUNK_SLOTS);
                     rest = later;
                 }
-                let folds = fold_sizes(chunks.len());
-                assert_eq!(folds.iter().sum::<usize>(), chunks.len(), "{count} of {pattern:?}");
                 let found = variant(messages, &actions);
                 if actions.is_empty() && messages > UNSIGNED_SLOTS {
                     assert_eq!(found, None);
                     continue;
                 }
                 let variant = found.unwrap();
+                if let Variant::Chunks { children, .. } = variant {
+                    let folds = fold_sizes(chunks.len());
+                    assert_eq!(folds.iter().sum::<usize>(), chunks.len(), "{count} of {pattern:?}");
+                    assert_eq!(folds.len(), children, "{count} of {pattern:?}");
+                }
                 assert!(all.contains(&variant) && up_to[count].contains(&variant), "{variant:?}");
             }
         }
         assert_eq!(variant(0, &[1; MAX_TRANSACTIONS + 1]), None);
         assert_eq!(variant(1, &[]), Some(Variant::Unsigned));
+    }
+
+    #[test]
+    fn a_block_takes_the_cheapest_kernel_that_holds_it() {
+        let kernel = |arrivals, transactions, actions| {
+            let actions = vec![actions; transactions];
+            let chunks = chunk_sizes(&[vec![1; arrivals], actions.clone()].concat()).len();
+            (variant(arrivals, &actions).unwrap(), fold_sizes(chunks))
+        };
+        let direct = |slots, table| Variant::Direct { slots, table };
+        for (arrivals, transactions, actions, expected) in [
+            (0, 1, 1, direct(12, 30)),
+            (8, 1, 4, direct(12, 30)),
+            (9, 1, 4, direct(46, 30)),
+            (16, 30, 1, direct(46, 30)),
+            (0, 31, 1, direct(113, 60)),
+            (17, 30, 1, direct(113, 60)),
+            (53, 60, 1, direct(113, 60)),
+            (0, 61, 1, direct(113, 240)),
+            (0, 113, 1, direct(113, 240)),
+        ] {
+            assert_eq!(kernel(arrivals, transactions, actions).0, expected);
+        }
+        let chunks = |children, table| Variant::Chunks { children, table };
+        for (arrivals, transactions, actions, expected, folds) in [
+            (54, 60, 1, chunks(2, 60), vec![1, 1]),
+            (0, 114, 1, chunks(2, 240), vec![1, 1]),
+            (0, 135, 1, chunks(2, 240), vec![2, 1]),
+            (12, 60, 4, chunks(2, 60), vec![3, 1]),
+            (0, 240, 1, chunks(2, 240), vec![3, 1]),
+            (58, 60, 4, chunks(5, 240), vec![1; 5]),
+            (0, 100, 4, chunks(5, 240), vec![2, 1, 1, 1, 1]),
+            (0, 240, 4, chunks(5, 240), vec![3; 5]),
+        ] {
+            assert_eq!(kernel(arrivals, transactions, actions), (expected, folds));
+        }
     }
 }

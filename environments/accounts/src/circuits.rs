@@ -12,7 +12,7 @@ use environments_core::{
 };
 
 use crate::{
-    block::{CHUNK_SLOTS, FOLD_ARITIES, MAX_CHILDREN, Variant},
+    block::{CHILDREN, CHUNK_SLOTS, FOLD_ARITIES, Variant, fold_sizes},
     chunk::{ChunkChain, ChunkInput, ChunkLeaf, chunk_shape},
     kernel::BlockKernel,
 };
@@ -24,7 +24,11 @@ impl PartChain for ChunkChain {
     type Leaf = ChunkLeaf;
 
     const FOLD_ARITIES: &'static [usize] = &FOLD_ARITIES;
-    const MAX_CHILDREN: usize = MAX_CHILDREN;
+    const MAX_CHILDREN: usize = CHILDREN[1];
+
+    fn fold_sizes(parts: usize) -> Vec<usize> {
+        fold_sizes(parts)
+    }
 
     fn shape() -> &'static Shape {
         chunk_shape()
@@ -82,7 +86,7 @@ impl Kernels for BlockKernels {
     fn definition(&self, cache: &CircuitCache, variant: Variant) -> Result<BlockKernel, CircuitError> {
         let signatures = variant.table().map(|table| self.signatures.key(cache, table)).transpose()?;
         let chunk_set_root = match variant {
-            Variant::Empty | Variant::Unsigned | Variant::Direct(_) => Digest::ZERO,
+            Variant::Empty | Variant::Unsigned | Variant::Direct { .. } => Digest::ZERO,
             Variant::Chunks { .. } => ChunkCircuits::new(cache)?.key_set_root(),
         };
         Ok(BlockKernel::new(variant, signatures, chunk_set_root))

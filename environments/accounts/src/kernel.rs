@@ -113,7 +113,9 @@ impl Definition for BlockKernel {
         match self.variant {
             Variant::Empty => named([("slots", 0)]),
             Variant::Unsigned => named([("slots", UNSIGNED_SLOTS as u64)]),
-            Variant::Direct(slots) => named([("slots", slots as u64)]),
+            Variant::Direct { slots, table } => {
+                named([("slots", slots as u64), ("signatures", table as u64)])
+            }
             Variant::Chunks { children, table } => {
                 named([("chunks", children as u64), ("signatures", table as u64)])
             }
@@ -123,7 +125,7 @@ impl Definition for BlockKernel {
     fn depends_on(&self) -> BTreeMap<String, Digest> {
         let signatures = self.signatures.iter().map(|data| ("signatures", key_digest(&data.verifier_only)));
         let chunks = match self.variant {
-            Variant::Empty | Variant::Unsigned | Variant::Direct(_) => None,
+            Variant::Empty | Variant::Unsigned | Variant::Direct { .. } => None,
             Variant::Chunks { .. } => Some(("accounts-chunk-set", self.chunk_set_root)),
         };
         signatures.chain(chunks).map(|(name, digest)| (name.to_owned(), digest)).collect()
@@ -156,7 +158,7 @@ impl Definition for BlockKernel {
                 let (end, slots) = slots_circuit(builder, &context, &start, UNSIGNED_SLOTS);
                 (end, TransactionsTargets::Direct(slots))
             }
-            Variant::Direct(slots) => {
+            Variant::Direct { slots, .. } => {
                 let (end, slots) = slots_circuit(builder, &context, &start, slots);
                 (end, TransactionsTargets::Direct(slots))
             }

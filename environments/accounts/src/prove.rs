@@ -50,7 +50,7 @@ fn no_kernel(block: &AccountsBlock) -> ProveError {
 pub fn direct(block: &AccountsBlock, variant: Variant) -> BlockTransactions {
     BlockTransactions::Direct(match variant {
         Variant::Unsigned => slots(block, &parts(block), UNSIGNED_SLOTS),
-        Variant::Direct(count) => slots(block, &parts(block), count),
+        Variant::Direct { slots: count, .. } => slots(block, &parts(block), count),
         Variant::Empty | Variant::Chunks { .. } => vec![],
     })
 }
@@ -92,7 +92,7 @@ pub fn kernel_input(
         table.map(|table| kernels.signatures().prove(cache, table, &block.signatures)).transpose()
     };
     let take_transactions = || match variant {
-        Variant::Empty | Variant::Unsigned | Variant::Direct(_) => Ok(direct(block, variant)),
+        Variant::Empty | Variant::Unsigned | Variant::Direct { .. } => Ok(direct(block, variant)),
         Variant::Chunks { .. } => {
             let circuits = ChunkCircuits::new(cache)?;
             let inputs = chunk_inputs(block, &circuits);

@@ -55,16 +55,19 @@ pub fn fold_sizes(parts: usize, arities: &[usize], most: usize) -> Vec<usize> {
     if parts <= most {
         return vec![1; parts];
     }
-    (1..=most).find_map(|children| search(parts, arities, children)).unwrap_or_default()
+    (1..=most).find_map(|children| child_sizes(parts, arities, children)).unwrap_or_default()
 }
 
-fn search(parts: usize, arities: &[usize], children: usize) -> Option<Vec<usize>> {
-    if parts == 0 {
-        return Some(vec![]);
+/// How many of `parts` consecutive proofs each of exactly this number of children covers, as [`fold_sizes`] counts
+/// them, the largest first. `None` if the arities allow no such children.
+#[must_use]
+pub fn child_sizes(parts: usize, arities: &[usize], children: usize) -> Option<Vec<usize>> {
+    if children == 0 {
+        return (parts == 0).then(Vec::new);
     }
-    let fitting = arities.iter().chain([&1]).filter(|&&size| size <= parts && children > 0);
+    let fitting = arities.iter().chain([&1]).filter(|&&size| size <= parts);
     fitting
-        .filter_map(|&size| Some([vec![size], search(parts - size, arities, children - 1)?].concat()))
+        .filter_map(|&size| Some([vec![size], child_sizes(parts - size, arities, children - 1)?].concat()))
         .next()
 }
 
@@ -78,5 +81,15 @@ mod tests {
         assert_eq!(fold_sizes(5, &[6, 5, 3], 3), [5]);
         assert_eq!(fold_sizes(8, &[6, 5, 3], 3), [5, 3]);
         assert_eq!(fold_sizes(11, &[6, 3], 3), [0usize; 0]);
+    }
+
+    #[test]
+    fn as_many_children_as_asked_for_cover_all_parts() {
+        assert_eq!(child_sizes(3, &[3, 2], 2), Some(vec![2, 1]));
+        assert_eq!(child_sizes(8, &[3, 2], 5), Some(vec![3, 2, 1, 1, 1]));
+        assert_eq!(child_sizes(0, &[3, 2], 0), Some(vec![]));
+        for (parts, children) in [(1, 2), (7, 2), (1, 0)] {
+            assert_eq!(child_sizes(parts, &[3, 2], children), None);
+        }
     }
 }

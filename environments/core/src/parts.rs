@@ -34,6 +34,12 @@ pub trait PartChain: Chain<Statement: PartStatement> {
     /// Parts or folds that a kernel verifies, at most.
     const MAX_CHILDREN: usize;
 
+    /// How many of `parts` consecutive proofs each child of their kernel covers; empty if no kernel takes them.
+    #[must_use]
+    fn fold_sizes(parts: usize) -> Vec<usize> {
+        fold_sizes(parts, Self::FOLD_ARITIES, Self::MAX_CHILDREN)
+    }
+
     /// The shape of leaves and folds.
     fn shape() -> &'static Shape;
 
@@ -120,7 +126,7 @@ impl<C: PartChain> PartCircuits<C> {
         cache: &CircuitCache,
         parts: Vec<FoldChild>,
     ) -> Result<Vec<FoldChild>, CircuitError> {
-        let sizes = fold_sizes(parts.len(), C::FOLD_ARITIES, C::MAX_CHILDREN);
+        let sizes = C::fold_sizes(parts.len());
         let mut rest = parts.into_iter();
         let runs: Vec<Vec<_>> = sizes.into_iter().map(|size| rest.by_ref().take(size).collect()).collect();
         let children = runs.into_par_iter().map(|mut run| match run.len() {

@@ -309,7 +309,7 @@ fn a_block_has_room_for_what_the_bridge_moves() {
     assert_eq!(proposal.included.len(), MAX_BLOCK_STEPS - 4 + 1);
     assert!(proposal.rejected.is_empty());
     assert_eq!(proposal.block.messages().steps(), MAX_BLOCK_STEPS - 2);
-    assert!(matches!(proposal.block.witness().variant(), Some(Variant::Chunks { children: 2, table: 30 })));
+    assert_eq!(proposal.block.witness().variant(), Some(Variant::Chunks { children: 2, table: 60 }));
     // The rest makes the next block.
     let next = World { state: proposal.state, ..before };
     assert_eq!(propose(&next, &offered[proposal.included.len()..]).0.included, [0, 1]);
@@ -327,7 +327,7 @@ fn a_block_without_transactions_takes_in_what_its_kernel_holds() {
     offered.push(world.act(0, &[transfer(1, 0, 1)]).into());
     let (proposal, _) = propose(&before, &offered);
     assert_eq!(proposal.included.len(), UNSIGNED_SLOTS + 4);
-    assert_eq!(proposal.block.witness().variant(), Some(Variant::Direct(22)));
+    assert_eq!(proposal.block.witness().variant(), Some(Variant::Direct { slots: 46, table: 30 }));
     // The limit counts messages and transactions alike.
     let small = World { environment: before.environment.clone().with_limit(4), ..before };
     assert_eq!(propose(&small, &offered).0.included, [0, 1, 2, 3]);

@@ -33,7 +33,7 @@ use crate::{
         transfer,
     },
     kernel::{BlockInput, BlockKernel, BlockTransactions},
-    prove::{chunk_inputs, kernel_input, prove_block},
+    prove::{self, chunk_inputs, kernel_input, prove_block},
     state::{AccountsState, BlockContext, SealWitness},
     transaction::{AccountsTransaction, Action, SignedTransaction},
 };
@@ -165,33 +165,36 @@ fn blocks_with_messages_are_proven() {
 }
 
 #[test]
-fn a_block_of_a_chunk_is_proven() {
-    let (world, signed) = transactions(24, &[bridge(6, 0, 5)]);
-    let proposed = propose_with(&world, 9, &signed);
+fn a_block_of_chunks_is_proven() {
+    let (world, signed) =
+        transactions(24, &[transfer(3, 0, 5), bridge(6, 0, 5), transfer(3, 1, 5), bridge(6, 1, 5)]);
+    let proposed = propose_with(&world, 19, &signed);
     let (variant, input) = kernel_input(cache(), &KERNELS, secret(), proposed.witness()).unwrap();
-    assert_eq!(variant, Variant::Chunks { children: 1, table: 30 });
+    assert_eq!(variant, Variant::Chunks { children: 2, table: 60 });
     let kernel = KERNELS.get(cache(), variant).unwrap();
     verified(&kernel.prove(cache(), &proposed, &input).unwrap(), &proposed);
 
     // A chunk of another state, of another block, and one of a circuit that is not listed.
     let circuits = ChunkCircuits::new(cache()).unwrap();
-    let [chunk] = &chunk_inputs(proposed.witness(), &circuits)[..] else { panic!("one chunk") };
+    let [chunk, _] = &chunk_inputs(proposed.witness(), &circuits)[..] else { panic!("two chunks") };
+    let BlockTransactions::Chunks(children) = &input.transactions else { panic!("chunks") };
+    let with_first = |child| {
+        let transactions = BlockTransactions::Chunks(vec![child, children[1].clone()]);
+        BlockInput { transactions, ..input.clone() }
+    };
     let with = |change: &dyn Fn(&mut crate::chunk::ChunkInput)| {
         let mut chunk = chunk.clone();
         change(&mut chunk);
-        let child = circuits.prove(cache(), &chunk).unwrap();
-        BlockInput { transactions: BlockTransactions::Chunks(vec![child]), ..input.clone() }
+        with_first(circuits.prove(cache(), &chunk).unwrap())
     };
     let kernel = kernel.circuit(cache()).unwrap();
     assert_rejects(&kernel, &with(&|chunk| chunk.before.fees = F::ONE));
     assert_rejects(&kernel, &with(&|chunk| chunk.before.outbox = Digest::ZERO));
     assert_rejects(&kernel, &with(&|chunk| chunk.before.inbox = Digest::ZERO));
     assert_rejects(&kernel, &with(&|chunk| chunk.key_set_root = Digest::ZERO));
-    let BlockTransactions::Chunks(children) = &input.transactions else { panic!("chunks") };
     let mut unlisted = children[0].clone();
     unlisted.membership.index += 1;
-    let unlisted = BlockInput { transactions: BlockTransactions::Chunks(vec![unlisted]), ..input };
-    assert_rejects(&kernel, &unlisted);
+    assert_rejects(&kernel, &with_first(unlisted));
 }
 
 #[test]
@@ -226,15 +229,23 @@ fn chunks_cover_a_block_without_a_gap() {
     assert!(sizes.iter().all(|size| 2 * size <= CHUNK_SLOTS));
 }
 
+/// A kernel of fewer slots than any that is listed, which has the same rules and fewer rows.
+const SMALL: Variant = Variant::Direct { slots: 4, table: 30 };
+
+/// The input of a block for [`SMALL`].
+fn small_input(block: &AccountsBlock) -> BlockInput {
+    let (_, input) = kernel_input(cache(), &KERNELS, secret(), block).unwrap();
+    BlockInput { transactions: prove::direct(block, SMALL), ..input }
+}
+
 /// The input of a block of two transactions, its kernel, and the state before the fees are paid out.
 fn direct() -> (BlockKernel, BlockInput, AccountsState) {
     let (world, signed) = transactions(2, &[transfer(3, 0, 5)]);
     let mut state = world.state.clone();
     signed.iter().for_each(|transaction| drop(state.execute(transaction).unwrap()));
-    let (variant, input) =
-        kernel_input(cache(), &KERNELS, secret(), propose(&world, &signed).witness()).unwrap();
     let signatures = Unchecked.key(cache(), 30).unwrap();
-    (BlockKernel::new(variant, Some(signatures), Digest::ZERO), input, state)
+    let input = small_input(propose(&world, &signed).witness());
+    (BlockKernel::new(SMALL, Some(signatures), Digest::ZERO), input, state)
 }
 
 /// Proofs of other lists of signatures than the block's.
@@ -378,7 +389,7 @@ fn too_rich() -> BlockInput {
         },
     };
     assert!(state.seal().is_err());
-    kernel_input(cache(), &KERNELS, secret(), &block).unwrap().1
+    small_input(&block)
 }
 
 /// The same block, whose fees go astray.

@@ -1,37 +1,84 @@
-//! How many slots the circuits hold.
+//! How many slots and children the circuits hold.
 
-use circuits_core::{Builder, Definition};
-use circuits_prover::basetypes::standard_config;
-use plonky2::plonk::circuit_data::CircuitConfig;
+use std::sync::Arc;
+
+use circuits_core::{Definition, Digest, F, circuit::defined};
+use circuits_protocol::fold::FoldDefinition;
+use circuits_prover::{
+    basetypes::{VerifierData, VerifierKey},
+    proving,
+};
+use circuits_tables::ecdsa::batch::signature_shape;
+use plonky2::{
+    field::types::Field as _,
+    hash::{hash_types::HashOut, merkle_tree::MerkleCap},
+};
 
 use super::Slots;
-use crate::block::{CHUNK_SLOTS, DIRECT_SLOTS, UNSIGNED_SLOTS};
+use crate::{
+    block::{CHILDREN, CHUNK_SLOTS, DIRECT_SLOTS, FOLD_ARITIES, TABLES, Variant},
+    chunk::{ChunkChain, ChunkLeaf, chunk_shape},
+    kernel::BlockKernel,
+};
 
-fn rows(config: CircuitConfig, slots: usize) -> usize {
-    let mut builder = Builder::new(config);
-    Slots(slots).define(&mut builder);
-    builder.num_gates()
+/// A key of the shape of signatures. Its values are distinct, since equal constants share a row.
+fn signatures() -> Arc<VerifierData> {
+    let common = signature_shape().common.clone();
+    let digest = |first: usize| HashOut {
+        elements: [0, 1, 2, 3].map(|n| F::from_canonical_usize(1000 + 4 * first + n)),
+    };
+    let cap = 1 << common.config.fri_config.cap_height;
+    let verifier_only = VerifierKey {
+        constants_sigmas_cap: MerkleCap((0..cap).map(digest).collect()),
+        circuit_digest: digest(cap),
+    };
+    Arc::new(VerifierData { verifier_only, common })
+}
+
+/// Rows of a circuit: those in use before constants get rows too, and those of its proofs as a binary logarithm.
+fn rows(definition: &impl Definition) -> (usize, usize) {
+    let (builder, _, rows) = defined(definition);
+    (rows, proving::common_data(builder).degree_bits())
+}
+
+/// Rows of one more slot.
+fn slot_rows() -> usize {
+    let [one, two] = [1, 2].map(|slots| defined(&Slots(slots)).2);
+    two - one
+}
+
+/// Checks that a circuit has this many rows, as a binary logarithm, and that `more` rows do not fit them.
+fn assert_filled((rows, found): (usize, usize), degree_bits: usize, more: usize) {
+    assert_eq!(found, degree_bits, "{rows} rows, and more for constants");
+    assert!(rows + more > 1 << degree_bits, "{rows} rows leave room for {more}");
+}
+
+fn kernel(variant: Variant) -> BlockKernel {
+    BlockKernel::new(variant, variant.table().map(|_| signatures()), Digest::ZERO)
 }
 
 #[test]
 fn a_chunk_has_as_many_slots_as_its_shape_holds() {
-    let chunk = 1 << 15;
-    let found = [CHUNK_SLOTS, CHUNK_SLOTS + 1].map(|slots| rows(standard_config(), slots));
-    assert!(found[0] < chunk && found[1] > chunk, "{found:?}");
+    assert_filled(rows(&ChunkLeaf::new(CHUNK_SLOTS)), chunk_shape().common.degree_bits(), slot_rows());
 }
 
 #[test]
-fn a_small_block_leaves_room_for_the_verifier_of_its_signatures() {
-    // About 4,700 rows in this configuration, and 150 for the block.
-    for (slots, degree_bits) in DIRECT_SLOTS.into_iter().zip([13, 14]) {
-        let free = (1 << degree_bits) - rows(standard_config(), slots);
-        assert!(free > 4800, "{free} rows are left beside {slots} slots");
+fn the_kernel_of_a_small_block_has_as_many_slots_as_its_rows_hold() {
+    let more = slot_rows();
+    for (slots, degree_bits) in DIRECT_SLOTS.into_iter().zip([14, 15, 16]) {
+        assert_filled(rows(&kernel(Variant::Direct { slots, table: TABLES[0] })), degree_bits, more);
     }
+    assert_filled(rows(&kernel(Variant::Unsigned)), 13, more);
 }
 
 #[test]
-fn a_block_without_signatures_has_as_many_slots_as_its_kernel_holds() {
-    // And 150 rows for the block.
-    let found = [UNSIGNED_SLOTS, UNSIGNED_SLOTS + 1].map(|slots| rows(standard_config(), slots) + 150);
-    assert!(found[0] < 1 << 13 && found[1] > 1 << 13, "{found:?}");
+fn a_fold_and_the_kernel_of_a_large_block_verify_as_many_chunks_as_their_rows_hold() {
+    let fold = |arity| FoldDefinition::<ChunkChain>::new(chunk_shape(), arity);
+    let [larger, smaller] = FOLD_ARITIES.map(|arity| rows(&fold(arity)));
+    let more = larger.0 - smaller.0;
+    assert_eq!(FOLD_ARITIES[0] - FOLD_ARITIES[1], 1);
+    assert_filled(larger, chunk_shape().common.degree_bits(), more);
+    for (children, degree_bits) in CHILDREN.into_iter().zip([15, 16]) {
+        assert_filled(rows(&kernel(Variant::Chunks { children, table: TABLES[1] })), degree_bits, more);
+    }
 }
