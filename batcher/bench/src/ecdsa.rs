@@ -1,26 +1,22 @@
-//! What signatures cost: the batch STARK and its verification in a circuit, next to a bare circuit of the size
-//! that one gate-based verification takes.
+//! What signatures cost: the batch STARK and its verification in a circuit, next to a bare circuit of stock plonky2 that has
+//! the size that one gate-based verification takes.
 
 use std::{fmt, time::Instant};
 
 use batcher_job::prove::Progress;
-use circuits_core::{Builder, Circuit, F, Witness};
 use circuits_keys::CircuitCache;
-use circuits_prover::proving;
 use circuits_tables::ecdsa::{
     PublicKey, Signature, SignatureStatement, Signed,
     batch::{BatchSize, SignatureCircuit, SignatureInput, prove},
 };
 use k256::ecdsa::{self, SigningKey, signature::hazmat::PrehashSigner as _};
-use plonky2::{
-    field::types::Field as _, gates::noop::NoopGate, iop::witness::WitnessWrite as _,
-    plonk::circuit_data::CircuitConfig,
-};
+use plonky2::plonk::circuit_data::CircuitConfig;
 use serde::Serialize;
 
 use crate::{
     error::BenchError,
     figures::{median, peak_line, peak_memory},
+    stock::Square,
 };
 
 /// Rows of a circuit that verifies one signature with gates, as a logarithm.
@@ -58,7 +54,10 @@ pub struct Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, threads) = (self.bare_seconds, self.threads);
-        write!(f, "bare circuit of 2^16 rows and 234 wires: {seconds:.2} s ({threads} threads)\n\n")?;
+        write!(
+            f,
+            "bare circuit of 2^16 rows and 234 wires, stock plonky2: {seconds:.2} s ({threads} threads)\n\n"
+        )?;
         write!(f, "signatures   table   prover s   verifier s   s per signature   times cheaper")?;
         for row in &self.batches {
             write!(
@@ -90,8 +89,9 @@ pub fn measure(
         sizes.iter().map(|&count| batch(cache, count, runs, progress)).collect::<Result<Vec<_>, _>>()?;
     let peak_memory_bytes = peak_memory();
     progress.note("bare circuit");
-    let circuit = bare_circuit();
-    let bare = (0..runs).map(|_| bare(&circuit)).collect::<Result<Vec<_>, _>>()?;
+    let config = CircuitConfig { num_wires: BARE_WIRES, ..CircuitConfig::standard_recursion_config() };
+    let circuit = Square::new(config, BARE_DEGREE_BITS);
+    let bare = (0..runs).map(|_| circuit.measure()).collect::<Result<Vec<_>, _>>()?;
     let bare_seconds = median(&bare);
     for row in &mut batches {
         row.times_cheaper = bare_seconds / row.seconds_per_signature;
@@ -136,7 +136,7 @@ fn batch(
 }
 
 /// A signature for each index, each under a key of its own.
-fn sign(index: usize) -> Result<Signed, BenchError> {
+pub(crate) fn sign(index: usize) -> Result<Signed, BenchError> {
     let hash = circuits_files::file::sha3(&index.to_le_bytes());
     let secret = SigningKey::from_slice(&hash).map_err(BenchError::signatures)?;
     let signature: ecdsa::Signature = secret.sign_prehash(&hash).map_err(BenchError::signatures)?;
@@ -145,24 +145,4 @@ fn sign(index: usize) -> Result<Signed, BenchError> {
     let key = PublicKey::from_affine(secret.verifying_key().as_affine())
         .ok_or_else(|| BenchError::signatures("a public key is infinity"))?;
     Ok(Signed { key, hash, signature })
-}
-
-fn bare_circuit() -> Circuit {
-    let config = CircuitConfig { num_wires: BARE_WIRES, ..CircuitConfig::standard_recursion_config() };
-    let mut builder = Builder::new(config);
-    let input = builder.add_virtual_public_input();
-    builder.square(input);
-    while builder.num_gates() <= 1 << (BARE_DEGREE_BITS - 1) {
-        builder.add_gate(NoopGate, vec![]);
-    }
-    proving::build(builder)
-}
-
-fn bare(circuit: &Circuit) -> Result<f64, BenchError> {
-    let mut witness = Witness::new();
-    let input = circuit.prover_only.public_inputs[0];
-    witness.set_target(input, F::TWO).map_err(BenchError::baseline)?;
-    let started = Instant::now();
-    proving::prove(circuit, witness).map_err(BenchError::baseline)?;
-    Ok(started.elapsed().as_secs_f64())
 }

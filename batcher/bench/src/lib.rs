@@ -8,6 +8,7 @@ mod figures;
 pub mod messages;
 pub mod prover;
 pub mod starts;
+mod stock;
 mod stopwatch;
 pub mod superblocks;
 pub mod wrap;

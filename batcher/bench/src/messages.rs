@@ -15,7 +15,6 @@ use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     statement::BlockStatement,
 };
-use circuits_prover::basetypes::standard_config;
 use environments_core::{
     BlockHeader,
     kernel::{Kernel, ProducerSecret},
@@ -187,7 +186,7 @@ struct Producers {
 
 impl Producers {
     fn new(cache: &CircuitCache) -> Result<Self, BenchError> {
-        let filler = Filler { degree_bits: KERNEL_DEGREE_BITS, config: standard_config() };
+        let filler = Filler { degree_bits: KERNEL_DEGREE_BITS };
         let kernel = Kernel::new(cache, filler).map_err(BenchError::blocks)?;
         let key = kernel.wrapper.key(cache).map_err(BenchError::blocks)?.verifier_only.clone();
         let mut registry = Registry::default();

@@ -1,8 +1,13 @@
-//! Our prover next to plonky2's, on circuits that verify proofs.
+//! Our prover next to plonky2's, on circuits that verify proofs, and next to starky's, on batches of signatures.
 //!
-//! A circuit of 2^12 rows verifies one proof of 2^12 rows, and one with twice as many rows twice as many proofs. Both
-//! provers prove the same circuits from the same inputs, in turns. Each run verifies another proof, since our prover would
-//! find the same nonce in the same time for the same one.
+//! A circuit of 2^12 rows verifies one proof of 2^12 rows, and one with twice as many rows twice as many proofs. The
+//! circuits have our standard configuration; only the proofs that they verify have fewer queries, since a verifier of all
+//! queries takes 2^14 rows. Both provers prove the same circuits from the same inputs, in turns. Each run verifies another
+//! proof, since our prover would find the same nonce in the same time for the same one.
+
+mod stark;
+
+pub use stark::StarkRow;
 
 use std::{fmt, time::Instant};
 
@@ -18,6 +23,7 @@ use plonky2::{
     field::types::Field as _,
     gates::noop::NoopGate,
     iop::{target::Target, witness::WitnessWrite as _},
+    plonk::circuit_data::CircuitConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +34,8 @@ use crate::{
 
 /// The rows of the proof that is verified, as a logarithm, and those of the smallest circuit that is measured.
 pub const SMALLEST_DEGREE_BITS: usize = 12;
+/// The queries of the proofs that are verified: few enough for a circuit of the smallest size to verify one.
+const CHILD_QUERIES: usize = 20;
 
 /// What both provers take for one circuit.
 #[derive(Clone, Debug, Serialize)]
@@ -62,10 +70,11 @@ pub struct Row {
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// Our prover next to plonky2's.
+/// Our prover next to plonky2's and starky's.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
     pub circuits: Vec<Row>,
+    pub starks: Vec<StarkRow>,
     /// Measurements of which each figure is the median.
     pub runs: usize,
     pub threads: usize,
@@ -78,10 +87,10 @@ impl fmt::Display for Figures {
             f,
             "rows   plonky2     ours   ratio   witness   commit   quotient   opening   plonky2 build   build   plonky2 GiB   GiB"
         )?;
+        let memory = |bytes: Option<u64>| {
+            bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.2}", gibibytes(bytes)))
+        };
         for row in &self.circuits {
-            let memory = |bytes: Option<u64>| {
-                bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.2}", gibibytes(bytes)))
-            };
             write!(
                 f,
                 "\n2^{:<3}  {:>7.2}  {:>7.2}  {:>6.2}  {:>8.2}  {:>7.2}  {:>9.2}  {:>8.2}  {:>14.2}  {:>6.2}  {:>12}  {:>4}",
@@ -99,9 +108,36 @@ impl fmt::Display for Figures {
                 memory(row.peak_memory_bytes),
             )?;
         }
+        write!(f, "\n\nsignatures   rows   starky     ours   ratio   starky GiB   GiB")?;
+        for row in &self.starks {
+            write!(
+                f,
+                "\n{:>10}   2^{:<3}  {:>6.2}  {:>7.2}  {:>6.2}  {:>11}  {:>4}",
+                row.signatures,
+                row.degree_bits,
+                row.stock_seconds,
+                row.seconds,
+                row.ratio,
+                memory(row.stock_peak_memory_bytes),
+                memory(row.peak_memory_bytes),
+            )?;
+        }
         Ok(())
     }
 }
+
+/// What a process of its own proves once.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// The circuit of this size: the logarithm of its rows.
+    Circuit(usize),
+    /// The STARK of this number of signatures.
+    Signatures(usize),
+}
+
+/// Measures the largest memory of a process that does the work once, with the stock prover if the flag is set, else with
+/// ours.
+pub type Peaks<'a> = &'a dyn Fn(Work, bool) -> Result<Option<u64>, BenchError>;
 
 /// One proof in a process of its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -126,7 +162,7 @@ struct Child {
 
 impl Child {
     fn new() -> Self {
-        let mut builder = Builder::new(standard_config());
+        let mut builder = Builder::new(child_config());
         let input = builder.add_virtual_public_input();
         builder.square(input);
         while builder.num_gates() <= 1 << (SMALLEST_DEGREE_BITS - 1) {
@@ -154,6 +190,15 @@ impl Child {
     }
 }
 
+/// The standard configuration with fewer queries, and so with fewer bits of security.
+fn child_config() -> CircuitConfig {
+    let mut config = standard_config();
+    let fri = &mut config.fri_config;
+    fri.num_query_rounds = CHILD_QUERIES;
+    config.security_bits = fri.rate_bits * fri.num_query_rounds + fri.proof_of_work_bits as usize;
+    config
+}
+
 /// The inputs that give each of `targets` the same proof.
 fn witness(targets: &[ProofTarget], proof: &Proof) -> Result<Witness, BenchError> {
     let mut witness = Witness::new();
@@ -163,16 +208,17 @@ fn witness(targets: &[ProofTarget], proof: &Proof) -> Result<Witness, BenchError
     Ok(witness)
 }
 
-/// Measures circuits with these numbers of rows, as logarithms, each `runs` times. `peaks` measures the largest memory of a
-/// process that proves such a circuit once, with plonky2's prover or with ours.
+/// Measures circuits with these numbers of rows, as logarithms, and batches of these numbers of signatures, each `runs`
+/// times.
 ///
 /// # Errors
-/// [`BenchError::Recursion`], or that of `peaks`.
+/// [`BenchError::Recursion`], [`BenchError::Signatures`], or that of `peaks`.
 pub fn measure(
     sizes: &[usize],
+    signatures: &[usize],
     runs: usize,
     progress: &dyn Progress,
-    peaks: &dyn Fn(usize, bool) -> Result<Option<u64>, BenchError>,
+    peaks: Peaks<'_>,
 ) -> Result<Figures, BenchError> {
     let child = Child::new();
     let circuits = sizes
@@ -181,20 +227,30 @@ pub fn measure(
             progress.note(&format!("2^{degree_bits} rows"));
             let row = row(&child, degree_bits, runs)?;
             Ok(Row {
-                stock_peak_memory_bytes: peaks(degree_bits, true)?,
-                peak_memory_bytes: peaks(degree_bits, false)?,
+                stock_peak_memory_bytes: peaks(Work::Circuit(degree_bits), true)?,
+                peak_memory_bytes: peaks(Work::Circuit(degree_bits), false)?,
                 ..row
             })
         })
         .collect::<Result<_, BenchError>>()?;
-    Ok(Figures { circuits, runs, threads: rayon::current_num_threads() })
+    let starks =
+        signatures.iter().map(|&count| stark::row(count, runs, progress, peaks)).collect::<Result<_, _>>()?;
+    Ok(Figures { circuits, starks, runs, threads: rayon::current_num_threads() })
+}
+
+/// Does the work once, with stock code or with ours.
+///
+/// # Errors
+/// [`BenchError::Recursion`] or [`BenchError::Signatures`].
+pub fn run_once(work: Work, with_stock: bool) -> Result<Run, BenchError> {
+    match work {
+        Work::Circuit(degree_bits) => recurse_once(degree_bits, with_stock),
+        Work::Signatures(count) => stark::run_once(count, with_stock),
+    }
 }
 
 /// Builds a circuit of 2^`degree_bits` rows and proves it once, with plonky2's code or with ours.
-///
-/// # Errors
-/// [`BenchError::Recursion`].
-pub fn run_once(degree_bits: usize, with_stock: bool) -> Result<Run, BenchError> {
+fn recurse_once(degree_bits: usize, with_stock: bool) -> Result<Run, BenchError> {
     let child = Child::new();
     let (builder, targets) = child.recursion(degree_bits);
     let (circuit, prove): (_, fn(&Circuit, Witness) -> _) = match with_stock {
@@ -202,14 +258,14 @@ pub fn run_once(degree_bits: usize, with_stock: bool) -> Result<Run, BenchError>
         false => (proving::build(builder), proving::prove),
     };
     let inputs = witness(&targets, &child.proof(0)?)?;
-    let (seconds, _) = timed(|| prove(&circuit, inputs))?;
+    let (seconds, _) = timed(|| prove(&circuit, inputs).map_err(BenchError::recursion))?;
     Ok(Run { seconds, peak_memory_bytes: peak_memory() })
 }
 
 /// Seconds that `work` takes, and its result.
-fn timed<T>(work: impl FnOnce() -> Result<T, String>) -> Result<(f64, T), BenchError> {
+fn timed<T>(work: impl FnOnce() -> Result<T, BenchError>) -> Result<(f64, T), BenchError> {
     let started = Instant::now();
-    let result = work().map_err(BenchError::recursion)?;
+    let result = work()?;
     Ok((started.elapsed().as_secs_f64(), result))
 }
 
@@ -236,13 +292,14 @@ fn row(child: &Child, degree_bits: usize, runs: usize) -> Result<Row, BenchError
     for run in 0..runs {
         let child_proof = child.proof(run)?;
         let inputs = witness(&targets, &child_proof)?;
-        let (seconds, assigned) = timed(|| stock::generate(&circuit, inputs))?;
-        let (rest, _) = timed(|| stock::prove_assigned(&circuit, assigned))?;
+        let (seconds, assigned) = timed(|| stock::generate(&circuit, inputs).map_err(BenchError::recursion))?;
+        let (rest, _) = timed(|| stock::prove_assigned(&circuit, assigned).map_err(BenchError::recursion))?;
         stock_witness.push(seconds);
         stock_total.push(seconds + rest);
 
         let inputs = witness(&targets, &child_proof)?;
-        let (seconds, assigned) = timed(|| proving::generate(&circuit, inputs))?;
+        let (seconds, assigned) =
+            timed(|| proving::generate(&circuit, inputs).map_err(BenchError::recursion))?;
         let mut spent = [0.0; 3];
         let mut last = Instant::now();
         let (rest, proof) = timed(|| {
@@ -255,6 +312,7 @@ fn row(child: &Child, degree_bits: usize, runs: usize) -> Result<Row, BenchError
                 spent[part] += last.elapsed().as_secs_f64();
                 last = Instant::now();
             })
+            .map_err(BenchError::recursion)
         })?;
         proving::verify(&proof, &circuit.verifier_only, &circuit.common).map_err(BenchError::recursion)?;
         generating.push(seconds);
@@ -287,7 +345,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_has_a_line_for_each_circuit_and_a_dash_for_memory_that_is_unknown() {
+    fn a_circuit_of_each_size_has_as_many_rows_as_it_says_and_most_are_in_use() {
+        let child = Child::new();
+        for degree_bits in SMALLEST_DEGREE_BITS..=15 {
+            let (builder, _) = child.recursion(degree_bits);
+            let rows = builder.num_gates();
+            assert!(8 * rows > 7 << degree_bits, "{rows} of 2^{degree_bits} rows");
+            assert_eq!(proving::common_data(builder).degree_bits(), degree_bits, "{rows} rows");
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_line_for_each_circuit_and_batch_and_a_dash_for_memory_that_is_unknown() {
         let row = |degree_bits, peak_memory_bytes| Row {
             degree_bits,
             children: 1,
@@ -304,11 +373,22 @@ mod tests {
             stock_peak_memory_bytes: Some(3 << 29),
             peak_memory_bytes,
         };
-        let figures = Figures { circuits: vec![row(12, Some(1 << 30)), row(13, None)], runs: 3, threads: 2 };
+        let stark = StarkRow {
+            signatures: 240,
+            degree_bits: 16,
+            stock_seconds: 30.0,
+            seconds: 10.0,
+            ratio: 3.0,
+            stock_peak_memory_bytes: None,
+            peak_memory_bytes: Some(1 << 30),
+        };
+        let circuits = vec![row(12, Some(1 << 30)), row(13, None)];
+        let figures = Figures { circuits, starks: vec![stark], runs: 3, threads: 2 };
         let table = figures.to_string();
         let lines: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
         let common = ["2.00", "1.00", "2.00", "0.04", "0.60", "0.20", "0.10", "0.50", "0.25", "1.50"];
-        assert_eq!(lines[lines.len() - 2], [&["2^12"], &common[..], &["1.00"]].concat());
-        assert_eq!(lines[lines.len() - 1], [&["2^13"], &common[..], &["-"]].concat());
+        assert_eq!(lines[3], [&["2^12"], &common[..], &["1.00"]].concat());
+        assert_eq!(lines[4], [&["2^13"], &common[..], &["-"]].concat());
+        assert_eq!(lines[7..], [["240", "2^16", "30.00", "10.00", "3.00", "-", "1.00"]]);
     }
 }

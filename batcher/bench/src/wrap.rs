@@ -1,4 +1,4 @@
-//! What a wrap costs beyond its kernel, for kernels of several sizes.
+//! What wraps cost, for kernels of several sizes.
 
 use std::{collections::BTreeMap, fmt, time::Instant};
 
@@ -28,10 +28,9 @@ const RUNS: usize = 5;
 const FILLER: Domain = Domain::new("filler");
 
 /// A kernel of a given size: a block statement, and hashes.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) struct Filler {
     pub(super) degree_bits: usize,
-    pub(super) config: CircuitConfig,
 }
 
 impl Definition for Filler {
@@ -45,14 +44,11 @@ impl Definition for Filler {
     }
 
     fn config(&self) -> CircuitConfig {
-        self.config.clone()
+        standard_config()
     }
 
     fn parameters(&self) -> BTreeMap<String, u64> {
-        named([
-            ("degree_bits", self.degree_bits as u64),
-            ("routed_wires", self.config.num_routed_wires as u64),
-        ])
+        named([("degree_bits", self.degree_bits as u64)])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
@@ -80,14 +76,8 @@ impl Definition for Filler {
 pub struct Row {
     /// Rows of the kernel, as a logarithm.
     pub degree_bits: usize,
-    /// The kernel with the configuration of all other circuits.
-    pub standard_kernel: f64,
-    /// The kernel with the configuration of kernels.
     pub kernel: f64,
-    /// The wrap.
     pub wrap: f64,
-    /// What kernel and wrap cost beyond the kernel with the configuration of all other circuits.
-    pub beyond: f64,
 }
 
 /// What wraps cost.
@@ -107,16 +97,9 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = unit(self.t1_seconds, &self.t1_runs, self.threads);
         write!(f, "{unit}; all costs in t1\n\n")?;
-        write!(
-            f,
-            "rows   kernel, 80 routed wires   kernel, 60   wrap   beyond the kernel with 80"
-        )?;
+        write!(f, "rows   kernel   wrap")?;
         for row in &self.kernels {
-            write!(
-                f,
-                "\n2^{:<3}  {:>23.2}  {:>11.2}  {:>5.2}  {:>26.2}",
-                row.degree_bits, row.standard_kernel, row.kernel, row.wrap, row.beyond
-            )?;
+            write!(f, "\n2^{:<3}  {:>6.2}  {:>5.2}", row.degree_bits, row.kernel, row.wrap)?;
         }
         f.write_str(&peak_line(self.peak_memory_bytes))
     }
@@ -144,36 +127,27 @@ pub fn measure(
     }
     let t1_seconds = median(&t1);
     for row in &mut kernels {
-        for cost in [&mut row.standard_kernel, &mut row.kernel, &mut row.wrap] {
-            *cost /= t1_seconds;
-        }
-        row.beyond = row.kernel + row.wrap - row.standard_kernel;
+        row.kernel /= t1_seconds;
+        row.wrap /= t1_seconds;
     }
     let threads = rayon::current_num_threads();
     Ok(Figures { t1_seconds, t1_runs: t1, kernels, peak_memory_bytes: peak_memory(), threads })
 }
 
-/// Measures one size. The costs are in seconds, and `beyond` is 0.
+/// Measures one size. The costs are in seconds.
 fn row(
     cache: &CircuitCache,
     degree_bits: usize,
     baseline: &Baseline,
     t1: &mut Vec<f64>,
 ) -> Result<Row, BenchError> {
-    let filler = |config| Filler { degree_bits, config };
-    let standard = cache.circuit(filler(standard_config())).map_err(BenchError::blocks)?;
-    let wrapped = Kernel::new(cache, filler(standard_config())).map_err(BenchError::blocks)?;
+    let wrapped = Kernel::new(cache, Filler { degree_bits }).map_err(BenchError::blocks)?;
     let (kernel, wrapper) = (wrapped.circuit(cache).map_err(BenchError::blocks)?, wrapped.wrapper);
-    for circuit in [&standard, &kernel] {
-        debug_assert_eq!(circuit.circuit.common.degree_bits(), degree_bits);
-    }
+    debug_assert_eq!(kernel.circuit.common.degree_bits(), degree_bits);
     wrapper.load(cache).map_err(BenchError::blocks)?;
     let statement = statement();
-    let [mut standards, mut kernels, mut wraps] = [vec![], vec![], vec![]];
+    let [mut kernels, mut wraps] = [vec![], vec![]];
     for _ in 0..RUNS {
-        let started = Instant::now();
-        standard.prove(&statement).map_err(BenchError::blocks)?;
-        standards.push(started.elapsed().as_secs_f64());
         let started = Instant::now();
         let proof = kernel.prove(&statement).map_err(BenchError::blocks)?;
         kernels.push(started.elapsed().as_secs_f64());
@@ -182,13 +156,7 @@ fn row(
         wraps.push(started.elapsed().as_secs_f64());
         t1.push(baseline.measure()?);
     }
-    Ok(Row {
-        degree_bits,
-        standard_kernel: median(&standards),
-        kernel: median(&kernels),
-        wrap: median(&wraps),
-        beyond: 0.0,
-    })
+    Ok(Row { degree_bits, kernel: median(&kernels), wrap: median(&wraps) })
 }
 
 /// Any statement: the filler has no rules.

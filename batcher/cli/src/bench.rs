@@ -85,15 +85,15 @@ enum Subject {
         #[command(flatten)]
         keys: KeyArguments,
     },
-    /// Measure what wrapping a kernel costs beyond the kernel itself.
+    /// Measure what wrapping a kernel costs, for kernels of several sizes.
     ///
     /// Use this when choosing the size of a new environment's kernel.
     Wrap {
         /// Measure kernels of these sizes: logarithms of their rows.
         ///
         /// Separate them by commas.
-        #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "10,12,13,14,15",
-              value_parser = clap::value_parser!(u16).range(8..=15))]
+        #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "10,12,13,14,15,16",
+              value_parser = clap::value_parser!(u16).range(8..=16))]
         degree_bits: Vec<u16>,
     },
     Prover(prover::Arguments),

@@ -2,17 +2,17 @@
 
 use batcher_bench::{
     BenchError,
-    prover::{self, Figures, Run},
+    prover::{self, Figures, Run, Work},
 };
 use batcher_job::prove::Progress;
 use tempfile::TempDir;
 
 use super::starts::{figures, superblock};
 
-/// Measure our prover next to plonky2's.
+/// Measure our prover next to plonky2's and starky's.
 ///
-/// Both prove the same circuits, which verify proofs, in turns. Use this to see what our prover gains on a machine. It
-/// takes a few minutes.
+/// Both prove the same circuits, which verify proofs, and the same batches of signatures, in turns. Use this to see what our
+/// prover gains on a machine. It takes ten minutes or more.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Measure circuits of these sizes: logarithms of their rows.
@@ -21,6 +21,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "12,13,14,15",
           value_parser = clap::value_parser!(u16).range(prover::SMALLEST_DEGREE_BITS as i64..=15))]
     degree_bits: Vec<u16>,
+    /// Measure the STARKs of these numbers of signatures.
+    ///
+    /// Separate them by commas.
+    #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "240",
+          value_parser = clap::value_parser!(u16).range(1..=240))]
+    signatures: Vec<u16>,
     /// Make every measurement this often.
     ///
     /// The figures are medians, but for peaks of memory, which are measured once.
@@ -33,31 +39,51 @@ pub(super) struct Arguments {
 /// `bench prover` starts it.
 #[derive(clap::Args)]
 pub(super) struct RunArguments {
-    /// Prove a circuit of this size: the logarithm of its rows.
-    #[arg(value_parser = clap::value_parser!(u16).range(prover::SMALLEST_DEGREE_BITS as i64..=15))]
-    degree_bits: u16,
-    /// Prove with plonky2's prover.
+    #[command(flatten)]
+    work: WorkArguments,
+    /// Prove with plonky2's or starky's prover.
     #[arg(long)]
     stock: bool,
 }
 
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct WorkArguments {
+    /// Prove a circuit of this size: the logarithm of its rows.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(prover::SMALLEST_DEGREE_BITS as i64..=15))]
+    degree_bits: Option<u16>,
+    /// Prove the STARK of this number of signatures.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=240))]
+    signatures: Option<u16>,
+}
+
 /// Makes one proof in this process.
 pub(super) fn run_once(arguments: &RunArguments) -> Result<Run, BenchError> {
-    prover::run_once(arguments.degree_bits.into(), arguments.stock)
+    let WorkArguments { degree_bits, signatures } = &arguments.work;
+    let circuit = degree_bits.map(|degree_bits| Work::Circuit(degree_bits.into()));
+    let work = circuit.or_else(|| signatures.map(|count| Work::Signatures(count.into())));
+    let work =
+        work.ok_or_else(|| BenchError::recursion("neither a size nor a number of signatures is given"))?;
+    prover::run_once(work, arguments.stock)
 }
 
 pub(super) fn measure(arguments: &Arguments, progress: &dyn Progress) -> Result<Figures, BenchError> {
     let directory = TempDir::with_prefix("superblock-bench-").map_err(BenchError::recursion)?;
-    let sizes: Vec<usize> = arguments.degree_bits.iter().copied().map(usize::from).collect();
-    let peak = |degree_bits: usize, with_stock: bool| {
-        let mut command = superblock(directory.path(), &["bench", "prover-run", &degree_bits.to_string()])?;
+    let peak = |work: Work, with_stock: bool| {
+        let (option, size) = match work {
+            Work::Circuit(degree_bits) => ("--degree-bits", degree_bits),
+            Work::Signatures(count) => ("--signatures", count),
+        };
+        let mut command = superblock(directory.path(), &["bench", "prover-run", option, &size.to_string()])?;
         if with_stock {
             command.arg("--stock");
         }
         let run: Run = figures(&mut command)?;
         Ok(run.peak_memory_bytes)
     };
-    prover::measure(&sizes, arguments.runs.into(), progress, &peak)
+    let [sizes, signatures] = [&arguments.degree_bits, &arguments.signatures]
+        .map(|list| list.iter().copied().map(usize::from).collect::<Vec<_>>());
+    prover::measure(&sizes, &signatures, arguments.runs.into(), progress, &peak)
 }
 
 #[cfg(test)]
@@ -67,9 +93,19 @@ mod tests {
     #[test]
     fn the_processes_that_it_starts_have_arguments_that_are_understood() {
         for arguments in [
-            vec!["superblock", "bench", "prover", "--degree-bits", "12,15", "--runs", "1"],
-            vec!["superblock", "--json", "--quiet", "bench", "prover-run", "12"],
-            vec!["superblock", "--json", "--quiet", "bench", "prover-run", "13", "--stock"],
+            vec![
+                "superblock",
+                "bench",
+                "prover",
+                "--degree-bits",
+                "12,15",
+                "--signatures",
+                "30",
+                "--runs",
+                "1",
+            ],
+            vec!["superblock", "--json", "--quiet", "bench", "prover-run", "--degree-bits", "12"],
+            vec!["superblock", "--json", "--quiet", "bench", "prover-run", "--signatures", "240", "--stock"],
         ] {
             assert!(crate::Arguments::try_parse_from(&arguments).is_ok(), "{arguments:?}");
         }
