@@ -100,18 +100,20 @@ pub enum CommitmentError {
 
 impl<'b, H: PackedHasher> Commitment<'b, H> {
     /// Commits to the polynomials with these `columns` of values on the subgroup, in the order of plonky2's root of unity.
+    /// Columns that are given away are freed before the domain is extended, which takes the most memory.
     ///
     /// # Errors
     /// If there is no column, if columns have different lengths or one that is not a power of two, if the field has no
     /// domain of that size, or if the cap is too high for it.
-    pub fn of_values(
-        columns: &[impl AsRef<[F]> + Sync],
+    pub fn of_values<Column: AsRef<[F]> + Sync>(
+        columns: impl AsRef<[Column]>,
         rate_bits: usize,
         cap_height: usize,
     ) -> Result<Self, CommitmentError> {
-        let degree_bits = degree_bits(columns, rate_bits, cap_height)?;
+        let degree_bits = degree_bits(columns.as_ref(), rate_bits, cap_height)?;
         let subgroup = Domain::new(degree_bits);
-        let values = row_major(columns, rate_bits, |row| subgroup.plonky2_index(row));
+        let values = row_major(columns.as_ref(), rate_bits, |row| subgroup.plonky2_index(row));
+        drop(columns);
         Ok(Self::of_rows(transform::extend(values, rate_bits, coset_shift()), degree_bits, cap_height))
     }
 
@@ -119,13 +121,15 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
     ///
     /// # Errors
     /// As [`Commitment::of_values`].
-    pub fn of_coefficients(
-        columns: &[impl AsRef<[F]> + Sync],
+    pub fn of_coefficients<Column: AsRef<[F]> + Sync>(
+        columns: impl AsRef<[Column]>,
         rate_bits: usize,
         cap_height: usize,
     ) -> Result<Self, CommitmentError> {
-        let degree_bits = degree_bits(columns, rate_bits, cap_height)?;
-        let values = transform::evaluate(row_major(columns, 0, |row| row));
+        let degree_bits = degree_bits(columns.as_ref(), rate_bits, cap_height)?;
+        let values = row_major(columns.as_ref(), 0, |row| row);
+        drop(columns);
+        let values = transform::evaluate(values);
         Ok(Self::of_rows(transform::extend(values, rate_bits, coset_shift()), degree_bits, cap_height))
     }
 

@@ -97,9 +97,8 @@ where
     let polynomials: Vec<Vec<F>> =
         uncommitted.polynomials.into_iter().map(|polynomial| polynomial.coeffs).collect();
     let fri = &common.config.fri_config;
-    let commitment = Commitment::of_coefficients(&polynomials, fri.rate_bits, fri.cap_height)
+    let commitment = Commitment::of_coefficients(polynomials, fri.rate_bits, fri.cap_height)
         .expect("plonky2 has committed to polynomials of this shape");
-    drop(polynomials);
     let constants_sigmas_cap = commitment.cap().clone();
     let degree_bits = F::from_canonical_usize(common.degree_bits());
     let circuit_digest = C::Hasher::hash_no_pad(

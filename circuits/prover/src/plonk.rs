@@ -180,9 +180,7 @@ where
     check(common)?;
     let gates = Gates::of(common).map_err(ProveError::Selectors)?;
     let constants_sigmas = Commitment::of_batch(&prover.constants_sigmas_commitment)?;
-    let commit = |columns: &[Vec<F>]| {
-        Commitment::of_values(columns, config.fri_config.rate_bits, config.fri_config.cap_height)
-    };
+    let (rate_bits, cap_height) = (config.fri_config.rate_bits, config.fri_config.cap_height);
 
     let PartitionWitness { values, .. } = witness;
     let (found, expected) = (values.len(), prover.representative_map.len());
@@ -193,7 +191,7 @@ where
     let public_inputs_hash = C::InnerHasher::hash_no_pad(&public_inputs);
     let wires = wires(circuit, &values);
     drop(values);
-    let wires_commitment = commit(&wires)?;
+    let wires_commitment = Commitment::of_values(&wires, rate_bits, cap_height)?;
     finished(Stage::Wires);
 
     let mut challenger = Challenger::<C::Hasher>::new();
@@ -208,8 +206,7 @@ where
     let accumulators =
         permutation::accumulate(circuit, &wires, &permutation).ok_or(ProveError::Permutation)?;
     drop(wires);
-    let accumulators_commitment = commit(&accumulators)?;
-    drop(accumulators);
+    let accumulators_commitment = Commitment::of_values(accumulators, rate_bits, cap_height)?;
     finished(Stage::Permutation);
 
     challenger.observe_cap(accumulators_commitment.cap());
@@ -226,13 +223,10 @@ where
     }
     .quotients();
     finished(Stage::Constraints);
-    let quotient_commitment = Commitment::of_coefficients(
-        &coset::chunks(&quotients, common.degree_bits(), common.quotient_degree_factor)
-            .ok_or(ProveError::Constraints)?,
-        config.fri_config.rate_bits,
-        config.fri_config.cap_height,
-    )?;
+    let chunks = coset::chunks(&quotients, common.degree_bits(), common.quotient_degree_factor)
+        .ok_or(ProveError::Constraints)?;
     drop(quotients);
+    let quotient_commitment = Commitment::of_coefficients(chunks, rate_bits, cap_height)?;
     finished(Stage::Quotients);
 
     challenger.observe_cap(quotient_commitment.cap());

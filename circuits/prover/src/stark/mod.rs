@@ -160,8 +160,7 @@ impl<'a, S> StarkProver<'a, S> {
         // The sums start with the last row, so that the first row has the whole sum.
         let sums = &auxiliary_columns[arguments.sums_start()..];
         let totals: Vec<_> = sums.iter().filter_map(|sum| sum.first().copied()).collect();
-        let auxiliary = if uses_challenges { Some(commit(&auxiliary_columns, config)?) } else { None };
-        drop(auxiliary_columns);
+        let auxiliary = if uses_challenges { Some(commit(auxiliary_columns, config)?) } else { None };
         if let Some(auxiliary) = &auxiliary {
             challenger.observe_cap(auxiliary.cap());
         }
@@ -174,8 +173,7 @@ impl<'a, S> StarkProver<'a, S> {
         let committed = Committed { trace: &trace, auxiliary: auxiliary.as_ref() };
         let chunks = quotient::chunks(&constraints, &committed, &alphas)?;
         let fri = &config.fri_config;
-        let quotients = Commitment::of_coefficients(&chunks, fri.rate_bits, fri.cap_height)?;
-        drop(chunks);
+        let quotients = Commitment::of_coefficients(chunks, fri.rate_bits, fri.cap_height)?;
         challenger.observe_cap(quotients.cap());
 
         let zeta = challenger.get_extension_challenge::<D>();
@@ -301,7 +299,7 @@ struct Padding {
 }
 
 fn commit<H: PackedHasher>(
-    columns: &[Vec<F>],
+    columns: impl AsRef<[Vec<F>]>,
     config: &StarkConfig,
 ) -> Result<Commitment<'static, H>, StarkError> {
     Ok(Commitment::of_values(columns, config.fri_config.rate_bits, config.fri_config.cap_height)?)

@@ -29,7 +29,9 @@ pub fn prove(size: BatchSize, signed: &[Signed]) -> Result<BatchProof, BatchErro
     })?;
     let assignments: Vec<_> = signed.iter().map(Assignment::new).collect();
     let claims: Vec<_> = signed.iter().map(Signed::claim).collect();
-    let proof = prove_trace(size, &Trace::new(&assignments, size.degree_bits()), &claims)?;
+    // The rows are freed before the proof begins: it needs their columns only.
+    let columns = Trace::new(&assignments, size.degree_bits()).columns();
+    let proof = prove_columns(size, columns, &claims, None)?;
     verify_batch(size, &claims, &proof)?;
     Ok(proof)
 }
@@ -53,8 +55,17 @@ pub fn prove_with_nonce(
     claims: &[Claim],
     nonce: Option<F>,
 ) -> Result<BatchProof, BatchError> {
+    prove_columns(size, trace.columns(), claims, nonce)
+}
+
+fn prove_columns(
+    size: BatchSize,
+    columns: Vec<Vec<F>>,
+    claims: &[Claim],
+    nonce: Option<F>,
+) -> Result<BatchProof, BatchError> {
     let config = size.config();
-    let trace = CommittedTrace::new(trace.columns(), &config)?;
+    let trace = CommittedTrace::new(columns, &config)?;
     let (mut challenger, challenges) = transcript::start(size, &SignatureStatement::new(claims), trace.cap());
     // starky's verifier observes the configuration here.
     challenger.observe_elements(&config_elements(&config));
