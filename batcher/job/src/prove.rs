@@ -30,7 +30,8 @@
 //! # Cost
 //!
 //! At most [`Prover::jobs`] times [`TASK_BYTES`] of memory, beside one proof in memory for each task that waits for its
-//! parent. A round ends with its slowest task; tasks of a plan are of about equal size, except for the superblock.
+//! parent. A round ends with its slowest task; tasks of a plan are of about equal size, except for the superblock. It is
+//! proved alone, and needs up to twice [`TASK_BYTES`].
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},

@@ -261,19 +261,18 @@ fn a_fold_survives_the_forging_kit() {
 
 #[test]
 fn superblocks_survive_the_forging_kit() {
-    let (transition, leaves) = &*LEAVES;
-    let input = transition.superblock_input(SuperblockChildren::Segments(leaves.to_vec()));
     // Without slots for messages: those are attacked where each is used.
-    let definition =
-        SuperblockDefinition::new(SuperblockCircuit::Segments(2), ENGINE.pinned().key_set().root());
-    let silent = Compiled::new(SuperblockDefinition { capacity: Capacity::NONE, ..definition }).unwrap();
-    Kit::new(&silent).input(&input).run().assert_sound();
+    let attack = |source, input: &SuperblockInput| {
+        let definition = SuperblockDefinition::new(source, ENGINE.pinned().key_set().root());
+        let silent = SuperblockDefinition { capacity: Capacity::NONE, ..definition };
+        Kit::new(&Compiled::new(silent).unwrap()).input(input).run().assert_sound();
+    };
+    let (transition, leaves) = &*LEAVES;
+    let segments = SuperblockChildren::Segments(leaves.to_vec());
+    attack(SuperblockCircuit::Segments(2), &transition.superblock_input(segments));
     let (transition, _) = &*FIRST;
-    let input = transition.superblock_input(SuperblockChildren::Blocks(inputs(transition, &BLOCKS[..2], 0)));
-    Kit::new(&ENGINE.superblock(SuperblockCircuit::Blocks(2)).unwrap().circuit().unwrap())
-        .input(&input)
-        .run()
-        .assert_sound();
+    let blocks = SuperblockChildren::Blocks(inputs(transition, &BLOCKS[..2], 0));
+    attack(SuperblockCircuit::Blocks(2), &transition.superblock_input(blocks));
 }
 
 #[test]
