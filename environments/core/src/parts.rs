@@ -49,6 +49,13 @@ pub trait PartChain: Chain<Statement: PartStatement> {
     /// If a circuit below them cannot be built.
     fn leaves(cache: &CircuitCache) -> Result<Vec<Self::Leaf>, CircuitError>;
 
+    /// How many of a block's `parts`, in order, each child of its kernel covers: 1 for a part, more for a fold. Empty if no
+    /// kernel takes so many.
+    #[must_use]
+    fn fold_sizes(parts: usize) -> Vec<usize> {
+        fold_sizes(parts, Self::FOLD_ARITIES, Self::MAX_CHILDREN)
+    }
+
     /// Whether the input has the size that the leaf is built for.
     fn takes(leaf: &Self::Leaf, input: &LeafInput<Self>) -> bool;
 }

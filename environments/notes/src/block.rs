@@ -1,26 +1,25 @@
 //! Blocks: how many transactions they hold, and how these are grouped.
 
-use environments_core::folding;
-
 use crate::arrival::MAX_ARRIVALS;
 
 /// Transactions that one block holds at most.
 pub const MAX_TRANSACTIONS: usize = 64;
-/// Transactions that a block kernel verifies itself, at most.
-pub const MAX_DIRECT: usize = 4;
+/// Transactions that a block kernel verifies itself, at most: as many as 2^15 rows hold.
+pub const MAX_DIRECT: usize = 6;
 /// Transactions of the smallest batch.
-pub const MIN_BATCH: usize = 5;
+pub const MIN_BATCH: usize = 3;
 /// Transactions of the largest batch.
-pub const MAX_BATCH: usize = 10;
+pub const MAX_BATCH: usize = 6;
 
 /// Sizes of the groups in which a block of `transactions` is applied: one group if the block kernel takes them itself,
-/// otherwise as few batches as can hold them, of nearly equal sizes.
+/// otherwise batches of nearly equal sizes, as few as can hold them and have a kernel.
 #[must_use]
 pub fn group_sizes(transactions: usize) -> Vec<usize> {
     if transactions <= MAX_DIRECT {
         return vec![transactions];
     }
-    let groups = transactions.div_ceil(MAX_BATCH);
+    let fewest = transactions.div_ceil(MAX_BATCH);
+    let groups = (fewest..=transactions).find(|&groups| !fold_sizes(groups).is_empty()).unwrap_or(fewest);
     let (least, larger) = (transactions / groups, transactions % groups);
     (0..groups).map(|group| if group < larger { least + 1 } else { least }).collect()
 }
@@ -61,20 +60,23 @@ impl Variant {
     #[must_use]
     pub const fn arrivals(self) -> usize {
         match self {
-            Self::Inbox | Self::Direct(3) | Self::Batches(2) => MAX_ARRIVALS,
-            Self::Batches(1) => 104,
-            Self::Direct(0) => 8,
-            Self::Direct(1) => 12,
-            Self::Direct(2) | Self::Batches(_) => 44,
-            Self::Direct(_) => 92,
+            Self::Direct(0) => 12,
+            Self::Direct(1) => 100,
+            Self::Direct(3) => 24,
+            Self::Direct(6) => 52,
+            Self::Batches(3) => 72,
+            Self::Inbox | Self::Direct(_) | Self::Batches(_) => MAX_ARRIVALS,
         }
     }
 }
 
+/// The numbers of batches and folds that block kernels verify, the largest first. 3 fill 2^15 rows and 6 fill 2^16; with 2,
+/// every number of batches that a block may have but one has a kernel.
+pub const CHILDREN: [usize; 3] = [6, 3, 2];
 /// Batches or folds that a block kernel verifies, at most.
-pub const MAX_CHILDREN: usize = 3;
-/// Arities of folds, the largest first.
-pub const FOLD_ARITIES: [usize; 2] = [6, 3];
+pub const MAX_CHILDREN: usize = CHILDREN[0];
+/// Batches that a fold joins: as many as 2^15 rows verify.
+pub const FOLD_ARITY: usize = 3;
 
 /// Every variant that blocks of up to `transactions` transactions need.
 #[must_use]
@@ -104,10 +106,23 @@ pub fn arrivals_beside(transactions: usize) -> usize {
 }
 
 /// How many of a block's batches, in order, each child of the block kernel covers: 1 for a batch, more for a
-/// fold. The fewest children that the arities allow, the largest first.
+/// fold. As few folds as the [kernels](CHILDREN) allow, and they first; empty if no kernel takes so many batches.
+///
+/// ```text
+/// batches    2  3  4    5      6  7      8      9      10       12
+/// folds      0  0  1    1      0  2      1      3      2        3
+/// children   2  3  2    3      6  3      6      3      6        6
+/// ```
+/// A fold costs as much as a batch, and a kernel of 6 children as much as a fold and a kernel of 3.
 #[must_use]
 pub fn fold_sizes(batches: usize) -> Vec<usize> {
-    folding::fold_sizes(batches, &FOLD_ARITIES, MAX_CHILDREN)
+    let sizes = |&children: &usize| {
+        let joined = batches.checked_sub(children)?;
+        let folds = joined / (FOLD_ARITY - 1);
+        let exist = joined.is_multiple_of(FOLD_ARITY - 1) && folds <= children;
+        exist.then(|| [vec![FOLD_ARITY; folds], vec![1; children - folds]].concat())
+    };
+    CHILDREN.iter().find_map(sizes).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -122,9 +137,25 @@ mod tests {
             let sizes = if transactions <= MAX_DIRECT { 0..=MAX_DIRECT } else { MIN_BATCH..=MAX_BATCH };
             assert!(groups.iter().all(|group| sizes.contains(group)), "{transactions}: {groups:?}");
             let folds = fold_sizes(groups.len());
-            assert_eq!(folds.iter().sum::<usize>(), groups.len(), "{transactions}");
-            assert!(folds.len() <= MAX_CHILDREN);
+            if transactions > MAX_DIRECT {
+                assert_eq!(folds.iter().sum::<usize>(), groups.len(), "{transactions}");
+                assert!(CHILDREN.contains(&folds.len()), "{transactions}");
+            }
         }
+    }
+
+    #[test]
+    fn a_block_has_as_few_batches_and_folds_as_its_kernels_allow() {
+        let sizes = |batches| fold_sizes(batches);
+        assert_eq!(sizes(2), [1, 1]);
+        assert_eq!(sizes(4), [3, 1]);
+        assert_eq!(sizes(5), [3, 1, 1]);
+        assert_eq!(sizes(6), [1; 6]);
+        assert_eq!(sizes(8), [3, 1, 1, 1, 1, 1]);
+        assert_eq!(sizes(9), [3, 3, 3]);
+        assert_eq!(sizes(11), [0usize; 0]);
+        assert_eq!(group_sizes(16), [6, 5, 5]);
+        assert_eq!(group_sizes(MAX_TRANSACTIONS).len(), 12);
     }
 
     #[test]

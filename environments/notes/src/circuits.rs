@@ -9,7 +9,7 @@ use environments_core::{
 
 use crate::{
     batch::{BatchChain, BatchInput, BatchLeaf, batch_shape},
-    block::{FOLD_ARITIES, MAX_BATCH, MAX_CHILDREN, MIN_BATCH, Variant},
+    block::{FOLD_ARITY, MAX_BATCH, MAX_CHILDREN, MIN_BATCH, Variant, fold_sizes},
     kernel::BlockKernel,
     transaction::{TransactionKernel, TransactionKeys, TransactionProof, TransactionWitness},
 };
@@ -41,7 +41,7 @@ pub type BatchCircuits = PartCircuits<BatchChain>;
 impl PartChain for BatchChain {
     type Leaf = BatchLeaf;
 
-    const FOLD_ARITIES: &'static [usize] = &FOLD_ARITIES;
+    const FOLD_ARITIES: &'static [usize] = &[FOLD_ARITY];
     const MAX_CHILDREN: usize = MAX_CHILDREN;
 
     fn shape() -> &'static Shape {
@@ -51,6 +51,10 @@ impl PartChain for BatchChain {
     fn leaves(cache: &CircuitCache) -> Result<Vec<BatchLeaf>, CircuitError> {
         let keys = transaction_keys(cache)?;
         Ok((MIN_BATCH..=MAX_BATCH).map(|size| BatchLeaf::new(keys.clone(), size)).collect())
+    }
+
+    fn fold_sizes(batches: usize) -> Vec<usize> {
+        fold_sizes(batches)
     }
 
     fn takes(leaf: &BatchLeaf, input: &BatchInput) -> bool {

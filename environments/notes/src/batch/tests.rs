@@ -5,6 +5,7 @@ use circuits_forging::{
     Mutator,
     fixtures::{assert_joins_soundly, cache},
 };
+use circuits_prover::basetypes::client_config;
 
 use super::*;
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
     record::no_records,
     state::TreeRoots,
     tests::world,
-    transaction::transaction_config,
 };
 
 /// A circuit of the transaction shape that states anything.
@@ -30,7 +30,7 @@ impl Definition for Free {
     }
 
     fn config(&self) -> CircuitConfig {
-        transaction_config()
+        client_config()
     }
 
     fn shape(&self) -> Option<&Shape> {

@@ -12,7 +12,7 @@ use crate::{
     NotesError, NotesTransaction,
     account::Account,
     arrival::MAX_ARRIVALS,
-    block::Variant,
+    block::{MAX_DIRECT, Variant},
     circuits::prove_transaction,
     emission::Emission,
     execute::StateError,
@@ -268,7 +268,7 @@ fn a_client_is_told_before_it_proves_what_has_no_proof() {
 #[test]
 fn a_block_of_several_batches_is_proved() {
     let mut world = world();
-    let transactions = world.ping_pong(13);
+    let transactions = world.ping_pong(MAX_DIRECT + 1);
     let mut producer = BlockProducer::new(world.environment.clone());
     for transaction in transactions {
         producer.submit(transaction).unwrap();

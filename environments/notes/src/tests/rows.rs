@@ -15,9 +15,11 @@ use crate::{
 fn degree_bits(variant: Variant) -> usize {
     match variant {
         Variant::Direct(0) => 9,
-        Variant::Inbox | Variant::Direct(1) => 12,
-        Variant::Direct(2) | Variant::Batches(1) => 13,
-        Variant::Direct(_) | Variant::Batches(_) => 14,
+        Variant::Inbox => 12,
+        Variant::Direct(1) => 13,
+        Variant::Direct(2 | 3) => 14,
+        Variant::Direct(_) | Variant::Batches(2 | 3) => 15,
+        Variant::Batches(_) => 16,
     }
 }
 

@@ -19,7 +19,7 @@ mod tests;
 mod witness;
 
 pub use bundle::{MAX_BUNDLE_BYTES, Opened, ProvenTransaction, TransactionBundleError};
-pub use circuit::{TransactionTargets, transaction_config, transaction_shape};
+pub use circuit::{TransactionTargets, transaction_shape};
 pub use error::TransactionError;
 pub use kernel::{TransactionKernel, TransactionKeys};
 pub use proof::TransactionProof;

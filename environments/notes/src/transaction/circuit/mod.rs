@@ -30,8 +30,8 @@ use circuits_core::{
     layout::{self, WitnessError},
     recursion::Shape,
 };
-use circuits_prover::{basetypes::standard_config, proving};
-use plonky2::{fri::FriConfig, iop::target::Target, plonk::circuit_data::CircuitConfig};
+use circuits_prover::{basetypes::client_config, proving};
+use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 pub use targets::TransactionTargets;
 
@@ -57,32 +57,15 @@ use crate::{
 
 /// Rows of the transaction shape, as a binary logarithm.
 const SHAPE_DEGREE_BITS: usize = 9;
-/// Rate of the transaction shape, as a binary logarithm. A transaction is small and verified by a large circuit, so a
-/// long code with few queries is cheaper in total.
-const RATE_BITS_OF_SHAPE: usize = 5;
-/// Queries of the transaction shape: with 16 bits of grinding, 101 bits conjectured.
-const QUERIES_OF_SHAPE: usize = 17;
-
-/// The configuration of the transaction shape.
-#[must_use]
-pub fn transaction_config() -> CircuitConfig {
-    let standard = standard_config();
-    let fri_config = FriConfig {
-        rate_bits: RATE_BITS_OF_SHAPE,
-        num_query_rounds: QUERIES_OF_SHAPE,
-        ..standard.fri_config
-    };
-    CircuitConfig { fri_config, ..standard }
-}
 
 /// The shape of both transaction kernels: their gates are few, so that verifying a transaction is cheap.
 pub fn transaction_shape() -> &'static Shape {
     static SHAPE: OnceLock<Shape> = OnceLock::new();
     SHAPE.get_or_init(|| {
-        let mut gates = Builder::new(transaction_config());
+        let mut gates = Builder::new(client_config());
         let mut public_inputs = 0;
         for kernel in [TransactionKernel::Local, TransactionKernel::Exchange] {
-            let mut builder = Builder::new(transaction_config());
+            let mut builder = Builder::new(client_config());
             let (statement, _) = kernel.define(&mut builder);
             layout::register(&mut builder, &statement);
             let common = proving::common_data(builder);
@@ -111,7 +94,7 @@ impl Definition for TransactionKernel {
     }
 
     fn config(&self) -> CircuitConfig {
-        transaction_config()
+        client_config()
     }
 
     fn shape(&self) -> Option<&Shape> {
