@@ -12,7 +12,7 @@ use environments_core::{
 };
 
 use crate::{
-    block::{CHILDREN, CHUNK_SLOTS, FOLD_ARITIES, Variant, fold_sizes},
+    block::{CHUNK_SLOTS, FOLD_ARITIES, Variant, fold_sizes},
     chunk::{ChunkChain, ChunkInput, ChunkLeaf, chunk_shape},
     kernel::BlockKernel,
 };
@@ -24,7 +24,6 @@ impl PartChain for ChunkChain {
     type Leaf = ChunkLeaf;
 
     const FOLD_ARITIES: &'static [usize] = &FOLD_ARITIES;
-    const MAX_CHILDREN: usize = CHILDREN[1];
 
     fn fold_sizes(parts: usize) -> Vec<usize> {
         fold_sizes(parts)

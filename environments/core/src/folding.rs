@@ -47,19 +47,8 @@ pub fn parts_circuit<C: Chain<Statement: PartStatement>>(
     (running, children)
 }
 
-/// How many of `parts` consecutive proofs each child of a kernel covers: 1 for a proof as it is, more for a
-/// fold of one of the `arities`, which fall. The fewest children that the arities allow, the largest first;
-/// without any fold if there are at most `most` parts. Empty if no `most` children cover them.
-#[must_use]
-pub fn fold_sizes(parts: usize, arities: &[usize], most: usize) -> Vec<usize> {
-    if parts <= most {
-        return vec![1; parts];
-    }
-    (1..=most).find_map(|children| child_sizes(parts, arities, children)).unwrap_or_default()
-}
-
-/// How many of `parts` consecutive proofs each of exactly this number of children covers, as [`fold_sizes`] counts
-/// them, the largest first. `None` if the arities allow no such children.
+/// How many of `parts` consecutive proofs each of a kernel's `children` covers, the largest first: 1 for a proof as it is,
+/// more for a fold of one of the `arities`, which fall. `None` if the arities allow no such children.
 #[must_use]
 pub fn child_sizes(parts: usize, arities: &[usize], children: usize) -> Option<Vec<usize>> {
     if children == 0 {
@@ -74,14 +63,6 @@ pub fn child_sizes(parts: usize, arities: &[usize], children: usize) -> Option<V
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_fewest_children_cover_all_parts() {
-        assert_eq!(fold_sizes(3, &[6, 3], 3), [1, 1, 1]);
-        assert_eq!(fold_sizes(5, &[6, 5, 3], 3), [5]);
-        assert_eq!(fold_sizes(8, &[6, 5, 3], 3), [5, 3]);
-        assert_eq!(fold_sizes(11, &[6, 3], 3), [0usize; 0]);
-    }
 
     #[test]
     fn as_many_children_as_asked_for_cover_all_parts() {

@@ -22,7 +22,7 @@ use circuits_protocol::{
 };
 use rayon::prelude::*;
 
-use crate::folding::{PartStatement, fold_sizes};
+use crate::folding::PartStatement;
 
 /// Parts of blocks of one economy: the circuits that prove one, and the folds that exist.
 pub trait PartChain: Chain<Statement: PartStatement> {
@@ -31,14 +31,6 @@ pub trait PartChain: Chain<Statement: PartStatement> {
 
     /// Arities of folds, the largest first.
     const FOLD_ARITIES: &'static [usize];
-    /// Parts or folds that a kernel verifies, at most.
-    const MAX_CHILDREN: usize;
-
-    /// How many of `parts` consecutive proofs each child of their kernel covers; empty if no kernel takes them.
-    #[must_use]
-    fn fold_sizes(parts: usize) -> Vec<usize> {
-        fold_sizes(parts, Self::FOLD_ARITIES, Self::MAX_CHILDREN)
-    }
 
     /// The shape of leaves and folds.
     fn shape() -> &'static Shape;
@@ -51,10 +43,7 @@ pub trait PartChain: Chain<Statement: PartStatement> {
 
     /// How many of a block's `parts`, in order, each child of its kernel covers: 1 for a part, more for a fold. Empty if no
     /// kernel takes so many.
-    #[must_use]
-    fn fold_sizes(parts: usize) -> Vec<usize> {
-        fold_sizes(parts, Self::FOLD_ARITIES, Self::MAX_CHILDREN)
-    }
+    fn fold_sizes(parts: usize) -> Vec<usize>;
 
     /// Whether the input has the size that the leaf is built for.
     fn takes(leaf: &Self::Leaf, input: &LeafInput<Self>) -> bool;

@@ -1,5 +1,7 @@
 //! Blocks: how many transactions they hold, and how these are grouped.
 
+use environments_core::folding;
+
 use crate::arrival::MAX_ARRIVALS;
 
 /// Transactions that one block holds at most.
@@ -73,8 +75,6 @@ impl Variant {
 /// The numbers of batches and folds that block kernels verify, the largest first. 3 fill 2^15 rows and 6 fill 2^16; with 2,
 /// every number of batches that a block may have but one has a kernel.
 pub const CHILDREN: [usize; 3] = [6, 3, 2];
-/// Batches or folds that a block kernel verifies, at most.
-pub const MAX_CHILDREN: usize = CHILDREN[0];
 /// Batches that a fold joins: as many as 2^15 rows verify.
 pub const FOLD_ARITY: usize = 3;
 
@@ -116,12 +116,7 @@ pub fn arrivals_beside(transactions: usize) -> usize {
 /// A fold costs as much as a batch, and a kernel of 6 children as much as a fold and a kernel of 3.
 #[must_use]
 pub fn fold_sizes(batches: usize) -> Vec<usize> {
-    let sizes = |&children: &usize| {
-        let joined = batches.checked_sub(children)?;
-        let folds = joined / (FOLD_ARITY - 1);
-        let exist = joined.is_multiple_of(FOLD_ARITY - 1) && folds <= children;
-        exist.then(|| [vec![FOLD_ARITY; folds], vec![1; children - folds]].concat())
-    };
+    let sizes = |&children: &usize| folding::child_sizes(batches, &[FOLD_ARITY], children);
     CHILDREN.iter().find_map(sizes).unwrap_or_default()
 }
 

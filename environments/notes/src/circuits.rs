@@ -9,7 +9,7 @@ use environments_core::{
 
 use crate::{
     batch::{BatchChain, BatchInput, BatchLeaf, batch_shape},
-    block::{FOLD_ARITY, MAX_BATCH, MAX_CHILDREN, MIN_BATCH, Variant, fold_sizes},
+    block::{FOLD_ARITY, MAX_BATCH, MIN_BATCH, Variant, fold_sizes},
     kernel::BlockKernel,
     transaction::{TransactionKernel, TransactionKeys, TransactionProof, TransactionWitness},
 };
@@ -42,7 +42,6 @@ impl PartChain for BatchChain {
     type Leaf = BatchLeaf;
 
     const FOLD_ARITIES: &'static [usize] = &[FOLD_ARITY];
-    const MAX_CHILDREN: usize = MAX_CHILDREN;
 
     fn shape() -> &'static Shape {
         batch_shape()
