@@ -137,16 +137,16 @@ struct Single {
     flavour: u64,
 }
 
-/// The standard configuration with so few queries that a fold of two takes 2^12 rows.
+/// The standard configuration with so few queries that a fold of two takes 2^13 rows.
 fn few_queries() -> CircuitConfig {
     let mut config = standard_config();
-    config.fri_config.num_query_rounds = 3;
-    config.security_bits = 29;
+    config.fri_config.num_query_rounds = 8;
+    config.security_bits = 44;
     config
 }
 
 static SHAPE: LazyLock<Shape> =
-    LazyLock::new(|| Shape::new("counting", few_queries(), 12, <Run as Layout<F>>::LEN));
+    LazyLock::new(|| Shape::new("counting", few_queries(), 13, <Run as Layout<F>>::LEN));
 
 impl Definition for Single {
     type Statement = Run<Target>;
