@@ -63,7 +63,7 @@ impl Variant {
     pub const fn arrivals(self) -> usize {
         match self {
             Self::Direct(0) => 12,
-            Self::Direct(1) => 100,
+            Self::Direct(1) => 92,
             Self::Direct(3) => 24,
             Self::Direct(6) => 52,
             Self::Batches(3) => 72,
