@@ -30,7 +30,8 @@ pub(crate) enum Command {
     /// List the key files of all configured stores.
     ///
     /// A file is `pinned` if a circuit of this program uses it, `unused` if none does, and `refused` if it is not a key
-    /// file. What makes an unused file another one than the pinned circuit's is shown. Only headers are read: use `keys verify` to check payloads.
+    /// file. An unused file is listed with the first field in which it differs from the pinned file of its circuit. Only
+    /// headers are read: use `keys verify` to check payloads.
     List(KeyArguments),
     /// Show the header of a key file, and check its name, hash, length and checksum.
     ///

@@ -101,15 +101,15 @@ enum Command {
     /// amount to.
     #[command(subcommand)]
     Config(config::Command),
-    /// Print the security of every circuit, in bits.
+    /// Print the security of every circuit and STARK, in bits.
     ///
-    /// The bits follow from the parameters of the circuits. The last line names the weakest circuit, which a chain of
-    /// recursive proofs is as strong as. SECURITY.md explains the columns.
+    /// The bits follow from the parameters that the pins list, and from those of the STARKs. The last line names the
+    /// weakest of all, with its weakest round: a chain of recursive proofs is no stronger. SECURITY.md explains the columns.
     Security,
     /// Compare the circuits with the checked-in pins, make these anew, or hand keys over to later programs.
     ///
-    /// Pins are the digests and sizes of every circuit. They make sure that a circuit changes only if somebody means it
-    /// to.
+    /// Pins are the digests and sizes of every circuit, and what its security follows from. They make sure that a circuit
+    /// changes only if somebody means it to.
     #[command(subcommand)]
     Pins(pins::Command),
     Bench(bench::Arguments),

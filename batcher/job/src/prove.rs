@@ -19,12 +19,12 @@
 //!
 //! # Example
 //!
-//! With two jobs and a tree of three leaves, one fold of the first two, and a superblock over the fold and the third:
+//! With three jobs and ten blocks: four leaves, one fold of the first three, and a superblock over the fold and the fourth:
 //!
 //! ```text
-//! round 1:   leaf 0..3, leaf 3..6
-//! round 2:   leaf 6..8, fold 0..6
-//! round 3:   superblock 0..8
+//! round 1:   leaf 0..3, leaf 3..6, leaf 6..9
+//! round 2:   leaf 9..10, fold 0..9
+//! round 3:   superblock 0..10
 //! ```
 //!
 //! # Cost
