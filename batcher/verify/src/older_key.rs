@@ -123,7 +123,7 @@ mod tests {
             error.to_string(),
             "circuit: no superblock circuit of this program is called \"superblock-blocks-9\""
         );
-        // Twice the rows, the same gates.
+        // More rows, the same gates.
         let larger = SuperblockCircuit::Blocks(4);
         let other = OlderKey { circuit: larger.name(), ..example() };
         assert!(

@@ -9,7 +9,8 @@ use thiserror::Error;
 
 use crate::constrain::Constrain;
 
-/// The number of bits of an amount. 32 amounts can be summed without wrapping the field, and a range check takes one row.
+/// The number of bits of an amount. 32 amounts can be summed without wrapping the field, and a range check takes one row of
+/// the standard configuration.
 pub const AMOUNT_BITS: usize = 58;
 /// The largest number of amounts that one constraint may sum.
 pub const MAX_SUMMANDS: usize = 32;

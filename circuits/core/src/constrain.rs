@@ -8,8 +8,8 @@ use plonky2::iop::target::{BoolTarget, Target};
 
 use crate::{digest::DigestTarget, layout::Layout};
 
-/// The largest number of bits of a range check: one more than an amount has, as a difference of two amounts needs. A row
-/// holds as many, and no element has two decompositions into them.
+/// The largest number of bits of a range check: one more than an amount has, as a difference of two amounts needs. No
+/// element has two decompositions into so few bits, and a row of the standard configuration holds them all.
 pub const MAX_RANGE_BITS: usize = 59;
 
 /// Assertions on targets.

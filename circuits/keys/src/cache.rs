@@ -29,7 +29,7 @@ use crate::{
 /// What a verifier key and common data take in memory: gates and cap, rounded up.
 const VERIFIER_BYTES: u64 = 16 << 10;
 
-/// The bound of memory for verifiers: enough for a thousand, ten times as many as this workspace has.
+/// The bound of memory for verifiers: enough for a thousand, more than ten times as many as this workspace has.
 const VERIFIERS_BYTES: u64 = VERIFIER_BYTES << 10;
 
 /// A cache of circuits: it finds them in memory or in stores, or builds them.

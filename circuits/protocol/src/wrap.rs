@@ -24,6 +24,7 @@ use crate::statement::BlockStatement;
 
 /// The logarithm of the rows of the block shape, which hold the verifier of a kernel of 2^16 rows.
 const BLOCK_DEGREE_BITS: usize = 14;
+
 /// The shape of wrapped blocks, which segment leaves verify.
 #[must_use]
 pub fn block_shape() -> &'static Shape {

@@ -82,11 +82,12 @@ pub fn standard_config() -> CircuitConfig {
     }
 }
 
-/// The configuration of circuits whose proofs clients make: small ones, that are verified many times and verify no proofs.
+/// The configuration of circuits whose proofs clients make: small circuits that verify no proof, and that many circuits
+/// verify.
 ///
-/// Rate 1/64, 28 queries and 17 bits of grinding: 100 bits proven. A long code costs a small circuit little, and the few
-/// queries save rows that verify it. So does each column less that every query opens: 48 routed wires make the small
-/// circuit a third longer, which a power of two has room for.
+/// Rate 1/64, 28 queries and 17 bits of grinding: 100 bits proven. A long code costs a small circuit little, and few
+/// queries save rows in the circuits that verify it. So does every column that a query need not open: 48 routed wires make
+/// the small circuit a third longer, for which its power of two has room.
 #[must_use]
 pub fn client_config() -> CircuitConfig {
     let standard = standard_config();

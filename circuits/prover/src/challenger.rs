@@ -17,8 +17,8 @@ use crate::{
     hasher::{Packed, PackedHasher, SPONGE_RATE, SPONGE_WIDTH, to_p3},
 };
 
-/// The number of nonces that the threads try together before they look at what they found. A search for 16 bits takes
-/// eight such waves on average.
+/// The number of nonces that the threads try together before they look at what they found. A search for 20 bits takes 128
+/// such waves on average.
 const NONCES_PER_WAVE: u64 = 1 << 13;
 /// The number of nonces that one thread tries at a stretch.
 const NONCES_PER_TASK: u64 = 1 << 8;

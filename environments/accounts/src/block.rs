@@ -24,8 +24,8 @@ pub const TABLES: [usize; 3] = [30, 60, MAX_TRANSACTIONS];
 
 /// The kernels of blocks with transactions, the cheapest first; a block takes the first that holds it.
 ///
-/// Every further combination would be one more key to make and to list, for few blocks: most blocks with that many slots
-/// have more signatures than a smaller table holds, or would save less than a fold costs.
+/// Every further combination would be one more key to make and to list, and would serve few blocks: most blocks with that
+/// many slots have more signatures than a smaller table holds, and the others would save less than a fold costs.
 const SIGNED_VARIANTS: [Variant; 7] = [
     Variant::Direct { slots: DIRECT_SLOTS[0], table: TABLES[0] },
     Variant::Direct { slots: DIRECT_SLOTS[1], table: TABLES[0] },
@@ -106,8 +106,8 @@ pub fn chunk_sizes(slots: &[usize]) -> Vec<usize> {
     sizes
 }
 
-/// How many children the cheapest kernel over so many chunks has. The larger kernel costs as much as the smaller one and a
-/// fold, so the smaller one takes what one fold leaves to it.
+/// The number of children of the cheapest kernel over so many chunks. The larger kernel costs as much as the smaller one and
+/// a fold, so the smaller one takes all that one fold brings down to its number.
 const fn kernel_children(chunks: usize) -> usize {
     let [fewer, more] = CHILDREN;
     if chunks < fewer + FOLD_ARITIES[0] { fewer } else { more }

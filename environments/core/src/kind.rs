@@ -75,7 +75,7 @@ pub trait Kind: Send + Sync {
     /// The walk's.
     fn circuits(&self, walk: &mut Walk<'_>) -> Result<(), WalkError>;
 
-    /// The security of proofs that circuits of this kind verify and that are not made by a circuit.
+    /// The security of the STARKs that circuits of this kind verify.
     fn starks(&self) -> Vec<SecurityReport> {
         vec![]
     }

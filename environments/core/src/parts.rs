@@ -1,12 +1,12 @@
 //! The circuits that prove the parts of a block.
 //!
 //! A block with more transactions than a kernel takes by itself is cut into consecutive parts. Each part is proved by
-//! a *leaf*; *folds* join neighbours, until there are few enough for the kernel:
+//! a *leaf*; *folds* join neighbours, until there are as many as a kernel verifies:
 //!
 //! ```text
-//! part part part part part part part part      leaves, in parallel
-//!   └────┴────┴─┬──┴────┘    └────┼────┘        folds of the arities that exist
-//!              fold              fold           at most as many as the kernel verifies
+//! part part part part      leaves, in parallel
+//!   └────┼────┘    │        folds of the arities that exist
+//!       fold      part      the children of a kernel that verifies two
 //! ```
 //! Leaves and folds have one shape. The keys of all of them form a set whose root the kernel pins, so it accepts
 //! each of them and nothing else.

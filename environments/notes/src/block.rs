@@ -72,8 +72,8 @@ impl Variant {
     }
 }
 
-/// The numbers of batches and folds that block kernels verify, the largest first. 3 fill 2^15 rows and 6 fill 2^16; with 2,
-/// every number of batches that a block may have but one has a kernel.
+/// The numbers of batches and folds that block kernels verify, the largest first. 3 fill 2^15 rows and 6 fill 2^16. With 2
+/// among them, every number of batches from 2 to 12 has a kernel, except for 11.
 pub const CHILDREN: [usize; 3] = [6, 3, 2];
 /// Batches that a fold joins: as many as 2^15 rows verify.
 pub const FOLD_ARITY: usize = 3;
@@ -106,7 +106,7 @@ pub fn arrivals_beside(transactions: usize) -> usize {
 }
 
 /// How many of a block's batches, in order, each child of the block kernel covers: 1 for a batch, more for a
-/// fold. As few folds as the [kernels](CHILDREN) allow, and they first; empty if no kernel takes so many batches.
+/// fold. Folds are as few as the [kernels](CHILDREN) allow, and come first; empty if no kernel takes so many batches.
 ///
 /// ```text
 /// batches    2  3  4    5      6  7      8      9      10       12

@@ -10,7 +10,7 @@ fn base_bits() -> f64 {
     (F::ORDER as f64).log2()
 }
 
-/// The number of pairs among `words` combined by powers of one challenge, in bits. One word is as good as two.
+/// The degree of a combination of `words` by powers of one challenge, in bits. One word counts as two.
 fn curve_bits(words: f64) -> f64 {
     (words - 1.0).max(1.0).log2()
 }

@@ -42,11 +42,11 @@ use thiserror::Error;
 pub use self::parameters::{Parameters, Stark};
 use crate::circuit::AnyCompiled;
 
-/// The proven bits that every circuit and every STARK must have. Whoever can make 2^80 hashes is to find no false proof
-/// with a chance worth a try; 100 bits leave a millionth of a chance, and more would cost rows in every verifier.
+/// The proven bits that every circuit and every STARK must have. With 100, whoever makes 2^80 hashes finds a false proof
+/// with a probability of one in a million at most; more would cost rows in every verifier.
 pub const REQUIRED_BITS: f64 = 100.0;
 
-/// The largest multiplicity that is tried: beyond, queries gain less than a hundredth of a bit.
+/// The largest multiplicity that is tried. A larger one adds less than a fiftieth of a bit to the queries.
 const MAX_MULTIPLICITY: u32 = 4000;
 
 /// The security of one circuit, in bits. Everything but [`Self::capacity_conjecture`] is proven.

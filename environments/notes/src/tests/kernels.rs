@@ -153,7 +153,7 @@ impl Batches {
     }
 }
 
-/// One batch is the fewest that the kernel's circuit can take; those that blocks have repeat it.
+/// No block has a kernel of one batch. Those that blocks have repeat its constraints for each further batch.
 #[test]
 fn a_batch_and_a_block_of_it_survive_the_forging_kit_and_need_every_assertion() {
     let batches = Batches::new();

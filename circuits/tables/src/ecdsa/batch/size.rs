@@ -9,7 +9,7 @@ use starky::config::StarkConfig;
 
 use crate::ecdsa::table::{columns::COLUMNS, rows_per_signature};
 
-/// The number of challenges of each argument. With two, the lookups would have less than 100 bits of security.
+/// The number of challenges of each argument. With two, the lookups would have fewer than 100 bits of security.
 pub(super) const NUM_CHALLENGES: usize = 3;
 
 /// The size of a table. A batch takes the smallest that fits.
