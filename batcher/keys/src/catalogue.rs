@@ -19,18 +19,19 @@ use environments_kinds::KINDS;
 /// # Errors
 /// The visitor's, or that of a circuit that cannot be built.
 pub fn visit_all(cache: &CircuitCache, visitor: &mut dyn Visitor) -> Result<(), WalkError> {
-    walk_all(&mut Walk::new(cache, visitor))
+    walk_all(&mut Walk::new(cache, visitor), PinnedKeys::embedded().key_set().root())
 }
 
-fn walk_all(walk: &mut Walk<'_>) -> Result<(), WalkError> {
+/// Visits every circuit. The superblock circuits are those over the segment set with this root.
+fn walk_all(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkError> {
     environments(walk)?;
-    batcher(walk)
+    batcher(walk, root)
 }
 
-/// Visits the batcher's circuits. The superblock circuits are those over the embedded segment set.
-fn batcher(walk: &mut Walk<'_>) -> Result<(), WalkError> {
+/// Visits the batcher's circuits. The superblock circuits are those over the segment set with this root.
+fn batcher(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkError> {
     segments(walk)?;
-    superblocks(walk, PinnedKeys::embedded().key_set().root())
+    superblocks(walk, root)
 }
 
 /// Visits the circuits of every kind of environment.
@@ -52,12 +53,16 @@ pub(crate) fn superblocks(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkE
     SuperblockCircuit::all().try_for_each(|circuit| walk.circuit(SuperblockDefinition::new(circuit, root)))
 }
 
+/// The root for a walk that asks for names alone, none of which depends on it. The embedded keys are not read: they may be
+/// malformed when they are about to be replaced.
+const ANY_ROOT: Digest = Digest::ZERO;
+
 /// The names of all circuits that this workspace ships.
 ///
 /// # Errors
 /// If a circuit is built for it and does not fit its shape.
 pub fn names() -> Result<BTreeSet<String>, CircuitError> {
-    Ok(offered(&CircuitCache::default(), walk_all)?.into_iter().collect())
+    Ok(offered(&CircuitCache::default(), |walk| walk_all(walk, ANY_ROOT))?.into_iter().collect())
 }
 
 /// The names of the batcher's circuits.
@@ -65,7 +70,7 @@ pub fn names() -> Result<BTreeSet<String>, CircuitError> {
 /// # Errors
 /// As [`names`].
 pub fn batcher_names() -> Result<BTreeSet<String>, CircuitError> {
-    Ok(offered(&CircuitCache::default(), batcher)?.into_iter().collect())
+    Ok(offered(&CircuitCache::default(), |walk| batcher(walk, ANY_ROOT))?.into_iter().collect())
 }
 
 /// Wants no circuit and records every name that it is asked about.
@@ -113,7 +118,7 @@ mod tests {
     fn in_order() -> Vec<String> {
         let keys = CircuitCache::default()
             .with_listener(Arc::new(|event| panic!("nothing is asked for: {event:?}")));
-        offered(&keys, walk_all).expect("nothing is built")
+        offered(&keys, |walk| walk_all(walk, ANY_ROOT)).expect("nothing is built")
     }
 
     #[test]
