@@ -33,12 +33,12 @@ impl Parameters {
 
     /// The combination of all constraints.
     pub(super) fn combination(&self) -> f64 {
-        self.challenges as f64 * (base_bits() - (self.constraints as f64).log2())
+        self.challenges as f64 * (base_bits() - (self.constraints.max(1) as f64).log2())
     }
 
     /// The evaluation of the identity.
     pub(super) fn evaluation(&self) -> f64 {
-        self.extension_bits() - self.degree_bits as f64 - (self.identity_degree as f64).log2()
+        self.extension_bits() - self.degree_bits as f64 - (self.identity_degree.max(1) as f64).log2()
     }
 
     /// The bits of the queries if a word farther from the code than its capacity allows were caught by each query with

@@ -178,7 +178,9 @@ impl SecurityReport {
     /// The weakest round, with its bits. Of equally weak ones it is the last.
     #[must_use]
     pub fn weakest(&self) -> (Round, f64) {
-        let weaker = |best: (Round, f64), next: (Round, f64)| if next.1 <= best.1 { next } else { best };
+        // What is not a number proves nothing, and is weaker than any number.
+        let stays = |best: f64, next: f64| best.is_nan() || next > best;
+        let weaker = |best: (Round, f64), next: (Round, f64)| if stays(best.1, next.1) { best } else { next };
         self.rounds().fold((Round::Queries, self.queries), weaker)
     }
 
@@ -194,7 +196,6 @@ impl SecurityReport {
     /// [`TooWeak`] if it has fewer.
     pub fn check(&self) -> Result<(), TooWeak> {
         let (round, bits) = self.weakest();
-        // What is not a number proves nothing.
         if bits >= REQUIRED_BITS { Ok(()) } else { Err(TooWeak { name: self.name.clone(), round, bits }) }
     }
 }
@@ -360,6 +361,17 @@ mod tests {
         assert_eq!(error, "kernel has 62.0 bits proven, in its queries, and 100 are required");
         let none = SecurityReport::new("none", &Parameters::default());
         assert!(none.check().is_err() && none.proven() <= 0.0, "{none}");
+    }
+
+    #[test]
+    fn a_round_whose_bits_are_not_a_number_proves_nothing() {
+        let report = SecurityReport::new("test", &standard());
+        assert_eq!(report.check(), Ok(()));
+        let unknown = SecurityReport { combination: f64::NAN, ..report };
+        assert_eq!(unknown.check().unwrap_err().round, Round::Combination);
+        // No field of no parameters at all is infinite or unknown, so a report of them can be written and read.
+        let none = SecurityReport::new("none", &Parameters::default());
+        assert!(none.rounds().all(|(_, bits)| bits.is_finite()), "{none:?}");
     }
 
     #[test]
