@@ -133,7 +133,9 @@ impl fmt::Display for Changed {
 pub(crate) fn differences(cache: CircuitCache, options: Options) -> Result<Vec<Changed>, Failure> {
     let (built, keys) = build(cache, false, options)?;
     let differences = embedded()?.differences(&built).into_iter().map(Changed::Circuit);
-    let keys = (keys != *PinnedKeys::embedded()).then_some(Changed::Keys);
+    // Malformed keys are those of other circuits.
+    let as_embedded = PinnedKeys::read_embedded().is_ok_and(|embedded| embedded == keys);
+    let keys = (!as_embedded).then_some(Changed::Keys);
     let weak = too_weak(&built).into_iter().map(Changed::Weak);
     Ok(differences.chain(keys).chain(weak).collect())
 }

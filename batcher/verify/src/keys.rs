@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use circuits_core::{Digest, VerifierKey, recursion::key_digest};
 use circuits_protocol::key_set::KeySet;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::circuit::{SUPERBLOCK_CAP_HEIGHT, SuperblockCircuit};
 
@@ -53,6 +54,11 @@ impl TryFrom<Vec<Digest>> for KeyText {
     }
 }
 
+/// The embedded keys are malformed: they are of circuits whose keys have another form than this program's.
+#[derive(Debug, Error)]
+#[error("the embedded keys are malformed: {0}")]
+pub struct MalformedKeys(#[from] serde_json::Error);
+
 /// Keys of all the batcher's circuits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,8 +77,16 @@ impl PinnedKeys {
     #[must_use]
     pub fn embedded() -> &'static Self {
         static KEYS: LazyLock<PinnedKeys> =
-            LazyLock::new(|| serde_json::from_str(EMBEDDED).expect("the checked-in keys are well-formed"));
+            LazyLock::new(|| PinnedKeys::read_embedded().expect("the checked-in keys are well-formed"));
         &KEYS
+    }
+
+    /// Reads the embedded keys, for a program that finds out whether they are its circuits'.
+    ///
+    /// # Errors
+    /// [`MalformedKeys`].
+    pub fn read_embedded() -> Result<Self, MalformedKeys> {
+        Ok(serde_json::from_str(EMBEDDED)?)
     }
 
     /// The segment set, whose root every superblock circuit pins.
@@ -110,5 +124,13 @@ mod tests {
     fn the_checked_in_keys_are_complete() {
         let keys = PinnedKeys::embedded();
         assert_eq!(keys.superblock.len(), SuperblockCircuit::all().count());
+    }
+
+    #[test]
+    fn keys_with_caps_of_another_height_are_malformed() {
+        let mut text = serde_json::to_value(PinnedKeys::embedded()).expect("serialisable");
+        text["superblock"][0].as_array_mut().expect("a list of digests").truncate(33);
+        let error = serde_json::from_value::<PinnedKeys>(text).expect_err("malformed").to_string();
+        assert!(error.contains("a verifier key is 65 digests, found 33"), "{error}");
     }
 }
