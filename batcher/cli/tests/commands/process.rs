@@ -135,23 +135,33 @@ fn case_62_a_full_disk_is_an_error_after_which_the_same_command_goes_on() {
     let out = UNDISTURBED.0.path().join("out");
     let block = sizes(&out.join("blocks/000001"), "block").into_iter().max().expect("two blocks");
     let proof = sizes(&out.join("proofs"), "proof").into_iter().min().expect("a proof");
-    let room_for_blocks = block.div_ceil(512);
-    assert!(room_for_blocks * 512 < proof, "the superblock's proof is the larger one");
+    // Files of proofs are much larger than all others.
+    let small = block.min(proof) / 1024;
 
     let directory = fresh();
     let root = directory.path();
-    // No room at all; for the small files; for the blocks as well.
-    for (room, blocks) in [(0, 0), (block / 1024, 0), (room_for_blocks, 2)] {
+    let cannot_go_on = |room, place: &str, blocks| {
         let output = run_in_little_room(root, room);
         let answer = json(&output, 4);
         assert_eq!(answer["ok"], false);
         let error = answer["error"].as_str().expect("a message");
-        assert!(error.contains(text(&root.join("out"))), "the file is named: {error}");
+        assert!(error.contains(text(&root.join(place))), "the file is named: {error}");
         let found = said(root);
         assert_agrees(&found);
         assert_eq!(found.keys().filter(|path| path.starts_with("blocks")).count(), blocks);
         assert!(!found.keys().any(|path| path.starts_with("superblocks")));
+    };
+    // No room at all; for the small files.
+    cannot_go_on(0, "out", 0);
+    cannot_go_on(small, "out", 0);
+    // The blocks are there, and there is no room for the proof of the superblock.
+    let blocks = root.join("out/blocks/000001");
+    fs::create_dir_all(&blocks).expect("writable");
+    for entry in fs::read_dir(out.join("blocks/000001")).expect("readable") {
+        let entry = entry.expect("readable");
+        fs::copy(entry.path(), blocks.join(entry.file_name())).expect("writable");
     }
+    cannot_go_on(small, "out/proofs", 2);
     json(&run(root), 0);
     assert_eq!(said(root), UNDISTURBED.1);
 }
