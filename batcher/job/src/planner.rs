@@ -49,8 +49,9 @@ use schedule::Schedule;
 /// The most blocks of one superblock, unless the caller says less.
 pub const MAX_BLOCKS: usize = 512;
 
-/// The message segments that the messages of one superblock fill at most, unless the caller says less. Their lists take less
-/// than a quarter of the largest bundle, and moving them costs less than half of what applying [`MAX_BLOCKS`] costs.
+/// As many message segments' worth of steps and balances has one superblock at most, unless the caller says less. Their
+/// lists take less than a quarter of the largest bundle. The messages of one block are never split, so that blocks which
+/// leave room in their segments can take up to three times as many; that costs about as much as applying [`MAX_BLOCKS`].
 const MAX_MESSAGE_SEGMENTS: usize = 64;
 
 /// The most steps of the bridge and the most new balances of one superblock, unless the caller says less.
