@@ -1,5 +1,9 @@
 //! What all figures have in common: medians, peak memory, and the lines that print them.
 
+use std::time::Instant;
+
+use crate::error::BenchError;
+
 /// Bytes of a gibibyte.
 const GIBIBYTE: f64 = (1_u64 << 30) as f64;
 
@@ -9,6 +13,13 @@ pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// Seconds that `work` takes, and its result.
+pub(crate) fn timed<T>(work: impl FnOnce() -> Result<T, BenchError>) -> Result<(f64, T), BenchError> {
+    let started = Instant::now();
+    let result = work()?;
+    Ok((started.elapsed().as_secs_f64(), result))
 }
 
 /// The largest resident memory that the process has had, in bytes; `None` where the system does not say.

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::BenchError,
-    figures::{gibibytes, median, peak_memory},
+    figures::{gibibytes, median, peak_memory, timed},
 };
 
 /// The rows of the proof that is verified, as a logarithm, and those of the smallest circuit that is measured.
@@ -260,13 +260,6 @@ fn recurse_once(degree_bits: usize, with_stock: bool) -> Result<Run, BenchError>
     let inputs = witness(&targets, &child.proof(0)?)?;
     let (seconds, _) = timed(|| prove(&circuit, inputs).map_err(BenchError::recursion))?;
     Ok(Run { seconds, peak_memory_bytes: peak_memory() })
-}
-
-/// Seconds that `work` takes, and its result.
-fn timed<T>(work: impl FnOnce() -> Result<T, BenchError>) -> Result<(f64, T), BenchError> {
-    let started = Instant::now();
-    let result = work()?;
-    Ok((started.elapsed().as_secs_f64(), result))
 }
 
 fn row(child: &Child, degree_bits: usize, runs: usize) -> Result<Row, BenchError> {

@@ -1,8 +1,6 @@
 //! plonky2 as anybody else would run it: its own prover and, unlike our circuits, its own standard configuration over
 //! the extension of degree 2.
 
-use std::time::Instant;
-
 use circuits_core::{F, Witness};
 use plonky2::{
     field::types::Field as _,
@@ -16,7 +14,7 @@ use plonky2::{
     },
 };
 
-use crate::error::BenchError;
+use crate::{error::BenchError, figures::timed};
 
 /// The degree of the extension over which plonky2's standard configuration proves.
 const D: usize = 2;
@@ -45,9 +43,7 @@ impl Square {
     /// # Errors
     /// [`BenchError::Baseline`].
     pub(crate) fn measure(&self) -> Result<f64, BenchError> {
-        let started = Instant::now();
-        self.prove()?;
-        Ok(started.elapsed().as_secs_f64())
+        Ok(timed(|| self.prove())?.0)
     }
 
     fn prove(&self) -> Result<Proof, BenchError> {
@@ -84,9 +80,7 @@ impl Recursion {
     /// # Errors
     /// [`BenchError::Baseline`].
     pub(crate) fn measure(&self) -> Result<f64, BenchError> {
-        let started = Instant::now();
-        self.prove()?;
-        Ok(started.elapsed().as_secs_f64())
+        Ok(timed(|| self.prove())?.0)
     }
 
     fn prove(&self) -> Result<Proof, BenchError> {

@@ -8,11 +8,11 @@ use circuits_tables::ecdsa::{
 };
 use serde::Serialize;
 
-use super::{Peaks, Run, Work, timed};
+use super::{Peaks, Run, Work};
 use crate::{
     ecdsa::sign,
     error::BenchError,
-    figures::{median, peak_memory},
+    figures::{median, peak_memory, timed},
 };
 
 /// What both provers take for the STARK of a batch of signatures, without its trace.
