@@ -12,7 +12,7 @@ use super::starts::{figures, superblock};
 /// Measure our prover next to plonky2's and starky's.
 ///
 /// Both prove the same circuits, which verify proofs, and the same batches of signatures, in turns. Use this to see what our
-/// prover gains on a machine. It takes ten minutes or more.
+/// prover gains on a machine. It takes several minutes.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Measure circuits of these sizes: logarithms of their rows.
