@@ -61,7 +61,7 @@ fn block(cache: &CircuitCache, count: usize) -> Result<Row, Box<dyn Error>> {
     // All circuits are loaded before the clock starts.
     let kernel = KERNELS.get(cache, variant(count, 0))?;
     let circuit = kernel.circuit(cache)?;
-    kernel.wrapper.load(cache)?;
+    kernel.wrapper(cache)?.load(cache)?;
     if let Variant::Batches(_) = variant(count, 0) {
         BatchCircuits::new(cache)?.leaves().try_for_each(|leaf| cache.circuit(leaf).map(drop))?;
         BatchCircuits::folds().try_for_each(|fold| cache.circuit(fold).map(drop))?;
@@ -73,7 +73,7 @@ fn block(cache: &CircuitCache, count: usize) -> Result<Row, Box<dyn Error>> {
     let proof = circuit.prove(&input)?;
     let kernel_seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
-    kernel.wrapper.prove(cache, &proof)?;
+    kernel.wrapper(cache)?.prove(cache, &proof)?;
     let wrap = started.elapsed().as_secs_f64();
     let kernel_rows = circuit.circuit.common.degree_bits();
     Ok(Row { transactions: count, inside, kernel: kernel_seconds, wrap, kernel_rows })

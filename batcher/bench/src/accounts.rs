@@ -176,7 +176,7 @@ fn block(
     let kernel = KERNELS.get(cache, variant).map_err(BenchError::blocks)?;
     // All circuits are loaded before the clock starts.
     let circuit = kernel.circuit(cache).map_err(BenchError::blocks)?;
-    kernel.wrapper.load(cache).map_err(BenchError::blocks)?;
+    kernel.wrapper(cache).and_then(|wrapper| wrapper.load(cache)).map_err(BenchError::blocks)?;
     let mut row = Row {
         transactions: size,
         actions,
@@ -222,7 +222,7 @@ fn block(
     let (before, seal) = (witness.before, witness.seal.clone());
     let input = BlockInput { before, transactions, signatures, seal, secret: world.secret };
     let proof = timed(&mut row.block, (baseline, t1), || Ok(circuit.prove(&input)?))?;
-    timed(&mut row.wrap, (baseline, t1), || Ok(kernel.wrapper.prove(cache, &proof)?))?;
+    timed(&mut row.wrap, (baseline, t1), || Ok(kernel.wrapper(cache)?.prove(cache, &proof)?))?;
     Ok(row)
 }
 

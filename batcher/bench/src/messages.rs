@@ -14,6 +14,7 @@ use circuits_keys::CircuitCache;
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     statement::BlockStatement,
+    wrap::Wrapper,
 };
 use environments_core::{
     BlockHeader,
@@ -180,6 +181,7 @@ const SECRET: ProducerSecret = ProducerSecret::new(Digest::ZERO);
 /// Environments whose kernel proves any statement.
 struct Producers {
     kernel: Kernel<Filler>,
+    wrapper: Wrapper,
     key: VerifierKey,
     registry: Registry,
 }
@@ -187,15 +189,16 @@ struct Producers {
 impl Producers {
     fn new(cache: &CircuitCache) -> Result<Self, BenchError> {
         let filler = Filler { degree_bits: KERNEL_DEGREE_BITS };
-        let kernel = Kernel::new(cache, filler).map_err(BenchError::blocks)?;
-        let key = kernel.wrapper.key(cache).map_err(BenchError::blocks)?.verifier_only.clone();
+        let kernel = Kernel { definition: filler };
+        let wrapper = kernel.wrapper(cache).map_err(BenchError::blocks)?;
+        let key = wrapper.key(cache).map_err(BenchError::blocks)?.verifier_only.clone();
         let mut registry = Registry::default();
         for id in 1..=BLOCKS {
             let kernel = KernelEntry { key: key_digest(&key), valid_from: 1, valid_until: u32::MAX };
             let entry = RegistryEntry::new(state(id, 0), SECRET.producer(), vec![kernel]);
             registry.insert(EnvironmentId(id), entry).map_err(BenchError::blocks)?;
         }
-        Ok(Self { kernel, key, registry })
+        Ok(Self { kernel, wrapper, key, registry })
     }
 
     /// The first block of each environment.
@@ -229,7 +232,7 @@ impl Producers {
             Ok(CheckedBlock {
                 path: format!("block of environment {id}").into(),
                 candidate,
-                proof: self.kernel.wrapper.prove(cache, &proof).map_err(BenchError::blocks)?,
+                proof: self.wrapper.prove(cache, &proof).map_err(BenchError::blocks)?,
                 key: self.key.clone(),
             })
         };

@@ -153,16 +153,16 @@ fn kernel_and_wrap(
     let add = counter.parse(cache, "{\"add\": 1}").map_err(BenchError::blocks)?;
     let proposal = counter.propose(&counter.genesis(), &[&add]).map_err(BenchError::blocks)?;
     let input = counter.kernel_input(proposal.block.witness());
-    let kernel = environments_counter::kernel(cache).map_err(BenchError::blocks)?;
+    let kernel = environments_counter::KERNEL;
     let circuit = kernel.circuit(cache).map_err(BenchError::blocks)?;
-    kernel.wrapper.load(cache).map_err(BenchError::blocks)?;
+    kernel.wrapper(cache).and_then(|wrapper| wrapper.load(cache)).map_err(BenchError::blocks)?;
     let (mut kernels, mut wraps) = (vec![], vec![]);
     for _ in 0..WRAPS {
         let started = Instant::now();
         let proof = circuit.prove(&input).map_err(BenchError::blocks)?;
         kernels.push(started.elapsed().as_secs_f64());
         let started = Instant::now();
-        kernel.wrapper.prove(cache, &proof).map_err(BenchError::blocks)?;
+        kernel.wrapper(cache).and_then(|wrapper| wrapper.prove(cache, &proof)).map_err(BenchError::blocks)?;
         wraps.push(started.elapsed().as_secs_f64());
         t1.push(baseline.measure()?);
     }

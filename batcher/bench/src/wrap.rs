@@ -141,8 +141,9 @@ fn row(
     baseline: &Baseline,
     t1: &mut Vec<f64>,
 ) -> Result<Row, BenchError> {
-    let wrapped = Kernel::new(cache, Filler { degree_bits }).map_err(BenchError::blocks)?;
-    let (kernel, wrapper) = (wrapped.circuit(cache).map_err(BenchError::blocks)?, wrapped.wrapper);
+    let wrapped = Kernel { definition: Filler { degree_bits } };
+    let kernel = wrapped.circuit(cache).map_err(BenchError::blocks)?;
+    let wrapper = wrapped.wrapper(cache).map_err(BenchError::blocks)?;
     debug_assert_eq!(kernel.circuit.common.degree_bits(), degree_bits);
     wrapper.load(cache).map_err(BenchError::blocks)?;
     let statement = statement();

@@ -225,9 +225,9 @@ fn prove_foreign(cache: &CircuitCache, foreign: ForeignKernel) -> Digest {
         body: digest,
         producer: digest,
     };
-    let kernel = Kernel::new(cache, foreign).unwrap();
+    let kernel = Kernel { definition: foreign };
     let proof = kernel.circuit(cache).unwrap().prove(&statement).unwrap();
-    kernel.wrapper.prove(cache, &proof).unwrap();
+    kernel.wrapper(cache).unwrap().prove(cache, &proof).unwrap();
     kernel.key_digest(cache).unwrap()
 }
 
@@ -283,8 +283,52 @@ fn pins_of_a_configuration_do_not_speak_for_our_circuits() {
     hostile.circuit[0].files.as_mut().unwrap().prover_key.sha3 = circuits_keys::Checksum::of(b"poisoned");
     fs::write(root.join("hostile.toml"), toml::to_string(&hostile).unwrap()).unwrap();
     let (cache, events) = configured(root, "key_directories = [\"keys\"]\npins = [\"hostile.toml\"]\n");
-    environments_counter::kernel(&cache).unwrap().circuit(&cache).unwrap();
+    environments_counter::KERNEL.circuit(&cache).unwrap();
     assert_eq!((events.made().len(), events.trouble()), (1, vec![]), "what was made is as pinned");
     assert_eq!(cache.missing(&honest), []);
     assert_eq!(cache.missing(&hostile.circuit[0]).len(), 1);
+}
+
+#[test]
+fn the_kernels_that_environments_list_are_those_of_the_pins_and_none_is_built() {
+    let pins = pins::embedded().unwrap();
+    let events = Events::default();
+    let cache = CircuitCache::new(pins::origin(&pins))
+        .with_pins(pins.clone())
+        .with_store(Arc::new(DirectoryStore::new(key_directory())))
+        .with_listener(events.listener());
+    let pinned = |name: String| pins.get(&format!("{name}-wrap")).unwrap().key;
+
+    let counter = Counter::new(CHAIN_ID, EnvironmentId(1), secret(1), Amount::ZERO).unwrap();
+    assert_eq!(counter.kernels(&cache).unwrap(), [pinned(environments_counter::KERNEL.definition.name())]);
+    assert_eq!(events.names(|_| panic!("a key was needed")), BTreeSet::new());
+
+    let notes = fixtures::World::new(CHAIN_ID, fixtures::HOME, secret(1)).environment;
+    let listed = notes.kernels(&cache).unwrap();
+    assert!(listed.len() > 1);
+    assert!(listed.iter().all(|key| pins.circuit.iter().any(|pin| pin.key == *key)));
+    let needed = events.names(|event| match event {
+        Event::Loaded { identifier, .. } | Event::Making { identifier } => Some(identifier),
+        _ => None,
+    });
+    assert!(needed.iter().all(|name| !name.contains("block")), "{needed:?}");
+}
+
+/// A registry lists what the pins say, so a proof by another kernel would be refused where it costs most.
+#[test]
+fn a_kernel_that_is_not_the_pinned_one_proves_nothing() {
+    let mut stale = pins::embedded().unwrap();
+    let name = format!("{}-wrap", environments_counter::KERNEL.definition.name());
+    for pin in stale.circuit.iter_mut().filter(|pin| pin.name == name) {
+        (pin.key, pin.files) = (Digest::ZERO, None);
+    }
+    let cache = CircuitCache::new(pins::origin(&stale))
+        .with_pins(stale)
+        .with_store(Arc::new(DirectoryStore::new(key_directory())));
+    let counter = Counter::new(CHAIN_ID, EnvironmentId(1), secret(1), Amount::ZERO).unwrap();
+    let mut producer = BlockProducer::new(counter);
+    producer.submit(Add { add: Amount::new(5).unwrap() }).unwrap();
+    producer.propose_block().unwrap();
+    let error = producer.prove(&cache, 1).unwrap_err();
+    assert!(format!("{error:?}").contains("Unlisted"), "{error:?}");
 }

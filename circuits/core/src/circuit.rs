@@ -223,10 +223,14 @@ impl<Def: Definition> AnyCompiled for Compiled<Def> {
 
 /// [`Definition::parameters`], and the parameters of the configuration.
 pub fn all_parameters<Def: Definition>(definition: &Def) -> BTreeMap<String, u64> {
-    with_config(definition.parameters(), &config_of(definition))
+    let mut parameters = definition.parameters();
+    parameters.extend(config_parameters(&config_of(definition)));
+    parameters
 }
 
-fn with_config(mut parameters: BTreeMap<String, u64>, config: &CircuitConfig) -> BTreeMap<String, u64> {
+/// The parameters of a configuration.
+#[must_use]
+pub fn config_parameters(config: &CircuitConfig) -> BTreeMap<String, u64> {
     let fri = &config.fri_config;
     let security = [
         ("cap_height", fri.cap_height),
@@ -239,8 +243,7 @@ fn with_config(mut parameters: BTreeMap<String, u64>, config: &CircuitConfig) ->
         ("wires", config.num_wires),
         ("zero_knowledge", usize::from(config.zero_knowledge)),
     ];
-    parameters.extend(security.map(|(name, value)| (name.to_owned(), value as u64)));
-    parameters
+    named(security.map(|(name, value)| (name, value as u64)))
 }
 
 /// The configuration of the shape, or the circuit's own.

@@ -1,12 +1,14 @@
 //! [`CircuitCache`]: looks for a circuit in memory, then in stores, and builds it if neither has it.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Instant,
 };
 
 use circuits_core::{
     circuit::{AnyCompiled, CircuitError, Compiled, Definition, build},
+    digest::Digest,
     recursion::key_digest,
 };
 use circuits_prover::basetypes::VerifierData;
@@ -116,6 +118,29 @@ impl CircuitCache {
     pub fn pin_of(&self, compiled: &dyn AnyCompiled) -> Pin {
         let key = key_digest(&compiled.circuit().verifier_only);
         self.pins.learned_by_key(&compiled.name(), key).unwrap_or_else(|| Made::new(compiled).pin)
+    }
+
+    /// The digest of the verifier key of `definition`. The circuit is neither built nor read if it is pinned.
+    ///
+    /// # Errors
+    /// As [`Self::circuit`].
+    pub fn key_digest<Def: Definition + 'static>(&self, definition: Def) -> Result<Digest, CircuitError> {
+        match self.pins.get(&Identity::of(&definition)) {
+            Some(pin) => Ok(pin.key),
+            None => Ok(key_digest(&self.verifier(definition)?.verifier_only)),
+        }
+    }
+
+    /// The digest of the verifier key in a pin: that of the circuit with this name, these parameters, and these keys below
+    /// it.
+    #[must_use]
+    pub fn pinned_key(
+        &self,
+        name: &str,
+        parameters: &BTreeMap<String, u64>,
+        depends_on: &BTreeMap<String, Digest>,
+    ) -> Option<Digest> {
+        self.pins.find(name, parameters, depends_on).map(|pin| pin.key)
     }
 
     /// The circuit of `definition`, ready to prove. Threads that ask for the same circuit at once share one.

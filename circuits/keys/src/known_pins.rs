@@ -29,6 +29,20 @@ impl KnownPins {
         learned.or_else(|| self.given.circuit.iter().find(|pin| identity.is_of(pin)).cloned())
     }
 
+    /// The pin of the circuit with this name, these parameters and these keys below it. As in [`Self::get`], one that was
+    /// learned comes first.
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        parameters: &BTreeMap<String, u64>,
+        depends_on: &BTreeMap<String, Digest>,
+    ) -> Option<Pin> {
+        let same =
+            |pin: &&Pin| pin.name == name && pin.parameters == *parameters && pin.depends_on == *depends_on;
+        let learned = lock(&self.learned).values().find(same).cloned();
+        learned.or_else(|| self.given.circuit.iter().find(same).cloned())
+    }
+
     pub(crate) fn learn(&self, identity: &Identity, pin: Pin) {
         lock(&self.learned).insert(identity.clone(), pin);
     }

@@ -11,7 +11,7 @@ use std::{
 
 use circuits_core::{
     F,
-    circuit::{CircuitError, Definition, named},
+    circuit::{CircuitError, Definition, config_parameters, named},
     digest::Digest,
     layout::{Layout, WitnessError},
     recursion::{ChildTarget, Shape, key_digest, verify_with_constant_key},
@@ -97,6 +97,13 @@ impl Wrapper {
     /// [`CircuitError::Shape`] if the kernel's verifier does not fit the block shape.
     pub fn key(&self, cache: &CircuitCache) -> Result<Arc<VerifierData>, CircuitError> {
         cache.verifier(self.clone())
+    }
+
+    /// The digest in the pin of the wrap of a kernel, of which the name and the digest of its key suffice.
+    #[must_use]
+    pub fn pinned_key(cache: &CircuitCache, kernel_name: &str, kernel_key: Digest) -> Option<Digest> {
+        let parameters = config_parameters(&block_shape().common.config);
+        cache.pinned_key(&Self::name_of(kernel_name), &parameters, &named([(kernel_name, kernel_key)]))
     }
 
     /// The digest of [`Self::key`], which the registry lists.

@@ -156,23 +156,20 @@ impl<K> BlockDefinition for K where
 {
 }
 
-/// A kernel and the circuit that brings its proofs to the block shape, as definitions.
+/// A kernel, whose proofs are wrapped.
 #[derive(Clone)]
 pub struct Kernel<K> {
-    /// The kernel.
+    /// The kernel's circuit.
     pub definition: K,
-    /// The circuit that brings its proofs to the block shape.
-    pub wrapper: Wrapper,
 }
 
 impl<K: BlockDefinition> Kernel<K> {
-    /// A kernel and its wrap, for which only the kernel's key is needed.
+    /// The circuit that brings the kernel's proofs to the block shape. It takes the kernel's key.
     ///
     /// # Errors
     /// If the kernel does not fit its shape.
-    pub fn new(cache: &CircuitCache, definition: K) -> Result<Self, CircuitError> {
-        let wrapper = Wrapper::new(definition.name(), cache.verifier(definition.clone())?);
-        Ok(Self { definition, wrapper })
+    pub fn wrapper(&self, cache: &CircuitCache) -> Result<Wrapper, CircuitError> {
+        Ok(Wrapper::new(self.definition.name(), cache.verifier(self.definition.clone())?))
     }
 
     /// The kernel's circuit, without the wrap.
@@ -183,18 +180,21 @@ impl<K: BlockDefinition> Kernel<K> {
         cache.circuit(self.definition.clone())
     }
 
-    /// The digest of the key that the registry lists.
+    /// The digest of the key that the registry lists. No circuit is built or read if kernel and wrap are pinned: an
+    /// environment lists kernels for blocks that it may never make.
     ///
     /// # Errors
-    /// If the wrap does not fit the block shape.
+    /// If the kernel does not fit its shape, or the wrap the block shape.
     pub fn key_digest(&self, cache: &CircuitCache) -> Result<Digest, CircuitError> {
-        self.wrapper.key_digest(cache)
+        let kernel = cache.key_digest(self.definition.clone())?;
+        let pinned = Wrapper::pinned_key(cache, &self.definition.name(), kernel);
+        pinned.map_or_else(|| self.wrapper(cache)?.key_digest(cache), Ok)
     }
 
     /// Proves a block and wraps the proof. Compares the proof with the proposed statement before the wrap, which costs most.
     ///
     /// # Errors
-    /// - [`ProveError::Circuit`]: `input` breaks a rule.
+    /// - [`ProveError::Circuit`]: `input` breaks a rule, or the code defines another circuit than the pinned one.
     /// - [`ProveError::Block`]: `input` belongs to another block.
     pub fn prove<W>(
         &self,
@@ -202,10 +202,16 @@ impl<K: BlockDefinition> Kernel<K> {
         block: &ProposedBlock<W>,
         input: &K::Input,
     ) -> Result<ProvenBlock, ProveError> {
+        let listed = self.key_digest(cache)?;
+        let wrapper = self.wrapper(cache)?;
+        let built = wrapper.key_digest(cache)?;
+        if built != listed {
+            return Err(CircuitError::Unlisted { name: wrapper.name(), key: built }.into());
+        }
         let proof = self.circuit(cache)?.prove(input)?;
         check_proof_states(block.statement(), &proof)?;
-        let proof = self.wrapper.prove(cache, &proof)?;
-        Ok(ProvenBlock::new(block, proof, self.wrapper.key(cache)?.verifier_only.clone())?)
+        let proof = wrapper.prove(cache, &proof)?;
+        Ok(ProvenBlock::new(block, proof, wrapper.key(cache)?.verifier_only.clone())?)
     }
 }
 
@@ -235,7 +241,7 @@ pub trait Kernels {
         cache: &CircuitCache,
         variant: Self::Variant,
     ) -> Result<Kernel<Self::Definition>, CircuitError> {
-        Kernel::new(cache, self.definition(cache, variant)?)
+        Ok(Kernel { definition: self.definition(cache, variant)? })
     }
 
     /// The digests that a registry lists for these variants.

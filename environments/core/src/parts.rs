@@ -11,10 +11,7 @@
 //! Leaves and folds have one shape. The keys of all of them form a set whose root the kernel pins, so it accepts
 //! each of them and nothing else.
 
-use circuits_core::{
-    CircuitError, Definition, Digest,
-    recursion::{Shape, key_digest},
-};
+use circuits_core::{CircuitError, Definition, Digest, recursion::Shape};
 use circuits_keys::CircuitCache;
 use circuits_protocol::{
     fold::{Chain, FoldChild, FoldDefinition},
@@ -68,10 +65,10 @@ impl<C: PartChain> PartCircuits<C> {
         let leaves = C::leaves(cache)?;
         let mut digests = vec![];
         for leaf in &leaves {
-            digests.push(key_digest(&cache.verifier(leaf.clone())?.verifier_only));
+            digests.push(cache.key_digest(leaf.clone())?);
         }
         for fold in Self::folds() {
-            digests.push(key_digest(&cache.verifier(fold)?.verifier_only));
+            digests.push(cache.key_digest(fold)?);
         }
         Ok(Self { leaves, set: KeySet::new(&digests) })
     }

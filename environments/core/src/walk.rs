@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
         let definition = define(self.cache)?;
         self.circuit(definition.clone())?;
         if is_wrapped {
-            self.circuit(Kernel::new(self.cache, definition)?.wrapper)?;
+            self.circuit(Kernel { definition }.wrapper(self.cache)?)?;
         }
         Ok(())
     }

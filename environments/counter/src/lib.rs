@@ -8,7 +8,7 @@ use environments_core::{
     deps::{
         bridge_core::BlockMessages,
         circuits_core::{
-            Builder, CircuitError, Definition, Digest, DigestTarget, F, Witness,
+            Builder, Definition, Digest, DigestTarget, F, Witness,
             amount::{Amount, AmountError, enforce_amount},
             circuit::named,
             constrain::DigestOps,
@@ -220,12 +220,7 @@ fn read_body(body: &[u8]) -> Result<[Amount; ADDS], CounterError> {
 }
 
 /// The kernel of all counters.
-///
-/// # Errors
-/// If a circuit cannot be built.
-pub fn kernel(cache: &CircuitCache) -> Result<Kernel<CounterKernel>, CircuitError> {
-    Kernel::new(cache, CounterKernel)
-}
+pub const KERNEL: Kernel<CounterKernel> = Kernel { definition: CounterKernel };
 
 impl Environment for Counter {
     const KIND: &'static str = "counter";
@@ -304,7 +299,7 @@ impl Environment for Counter {
     }
 
     fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
-        Ok(vec![kernel(cache)?.key_digest(cache)?])
+        Ok(vec![KERNEL.key_digest(cache)?])
     }
 
     fn prove(
@@ -312,7 +307,7 @@ impl Environment for Counter {
         cache: &CircuitCache,
         block: &ProposedBlock<CounterBlock>,
     ) -> Result<ProvenBlock, ProveError> {
-        kernel(cache)?.prove(cache, block, &self.kernel_input(block.witness()))
+        KERNEL.prove(cache, block, &self.kernel_input(block.witness()))
     }
 }
 

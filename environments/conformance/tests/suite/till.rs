@@ -26,7 +26,7 @@ use environments_core::{
             message::{MessageFields, inbox_append_circuit, message_hash_circuit, outbox_append_circuit},
         },
         circuits_core::{
-            self, Builder, CircuitError, Definition, Digest, DigestTarget, F, Witness,
+            self, Builder, Definition, Digest, DigestTarget, F, Witness,
             amount::{Amount, AmountError, enforce_amount},
             circuit::named,
             constrain::{Constrain, DigestOps},
@@ -357,9 +357,7 @@ pub(crate) fn body_digest(amounts: &[Amount; TAKES + PAYS]) -> Digest {
 }
 
 /// The kernel of all tills.
-fn kernel(cache: &CircuitCache) -> Result<Kernel<TillKernel>, CircuitError> {
-    Kernel::new(cache, TillKernel)
-}
+const KERNEL: Kernel<TillKernel> = Kernel { definition: TillKernel };
 
 impl Environment for Till {
     const KIND: &'static str = "till";
@@ -468,7 +466,7 @@ impl Environment for Till {
     }
 
     fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
-        Ok(vec![kernel(cache)?.key_digest(cache)?])
+        Ok(vec![KERNEL.key_digest(cache)?])
     }
 
     fn prove(
@@ -476,7 +474,7 @@ impl Environment for Till {
         cache: &CircuitCache,
         block: &ProposedBlock<TillBlock>,
     ) -> Result<ProvenBlock, ProveError> {
-        kernel(cache)?.prove(cache, block, &self.kernel_input(block.witness()))
+        KERNEL.prove(cache, block, &self.kernel_input(block.witness()))
     }
 
     fn room(&self) -> Room {
