@@ -115,7 +115,7 @@ const fn kernel_children(chunks: usize) -> usize {
 
 /// How many chunks each child of the block kernel covers; empty if there are too few or too many for any.
 #[must_use]
-pub fn fold_sizes(chunks: usize) -> Vec<usize> {
+pub fn child_sizes(chunks: usize) -> Vec<usize> {
     folding::child_sizes(chunks, &FOLD_ARITIES, kernel_children(chunks)).unwrap_or_default()
 }
 
@@ -182,7 +182,7 @@ mod tests {
                 }
                 let variant = found.unwrap();
                 if let Variant::Chunks { children, .. } = variant {
-                    let folds = fold_sizes(chunks.len());
+                    let folds = child_sizes(chunks.len());
                     assert_eq!(folds.iter().sum::<usize>(), chunks.len(), "{count} of {pattern:?}");
                     assert_eq!(folds.len(), children, "{count} of {pattern:?}");
                 }
@@ -198,7 +198,7 @@ mod tests {
         let kernel = |arrivals, transactions, actions| {
             let actions = vec![actions; transactions];
             let chunks = chunk_sizes(&[vec![1; arrivals], actions.clone()].concat()).len();
-            (variant(arrivals, &actions).unwrap(), fold_sizes(chunks))
+            (variant(arrivals, &actions).unwrap(), child_sizes(chunks))
         };
         let direct = |slots, table| Variant::Direct { slots, table };
         for (arrivals, transactions, actions, expected) in [

@@ -12,7 +12,7 @@ use environments_core::{
 };
 
 use crate::{
-    block::{CHUNK_SLOTS, FOLD_ARITIES, Variant, fold_sizes},
+    block::{CHUNK_SLOTS, FOLD_ARITIES, Variant, child_sizes},
     chunk::{ChunkChain, ChunkInput, ChunkLeaf, chunk_shape},
     kernel::BlockKernel,
 };
@@ -25,8 +25,8 @@ impl PartChain for ChunkChain {
 
     const FOLD_ARITIES: &'static [usize] = &FOLD_ARITIES;
 
-    fn fold_sizes(parts: usize) -> Vec<usize> {
-        fold_sizes(parts)
+    fn child_sizes(parts: usize) -> Vec<usize> {
+        child_sizes(parts)
     }
 
     fn shape() -> &'static Shape {

@@ -40,7 +40,7 @@ pub trait PartChain: Chain<Statement: PartStatement> {
 
     /// How many of a block's `parts`, in order, each child of its kernel covers: 1 for a part, more for a fold. Empty if no
     /// kernel takes so many.
-    fn fold_sizes(parts: usize) -> Vec<usize>;
+    fn child_sizes(parts: usize) -> Vec<usize>;
 
     /// Whether the input has the size that the leaf is built for.
     fn takes(leaf: &Self::Leaf, input: &LeafInput<Self>) -> bool;
@@ -119,7 +119,7 @@ impl<C: PartChain> PartCircuits<C> {
         cache: &CircuitCache,
         parts: Vec<FoldChild>,
     ) -> Result<Vec<FoldChild>, CircuitError> {
-        let sizes = C::fold_sizes(parts.len());
+        let sizes = C::child_sizes(parts.len());
         let mut rest = parts.into_iter();
         let runs: Vec<Vec<_>> = sizes.into_iter().map(|size| rest.by_ref().take(size).collect()).collect();
         let children = runs.into_par_iter().map(|mut run| match run.len() {

@@ -21,7 +21,7 @@ pub fn group_sizes(transactions: usize) -> Vec<usize> {
         return vec![transactions];
     }
     let fewest = transactions.div_ceil(MAX_BATCH);
-    let groups = (fewest..=transactions).find(|&groups| !fold_sizes(groups).is_empty()).unwrap_or(fewest);
+    let groups = (fewest..=transactions).find(|&groups| !child_sizes(groups).is_empty()).unwrap_or(fewest);
     let (least, larger) = (transactions / groups, transactions % groups);
     (0..groups).map(|group| if group < larger { least + 1 } else { least }).collect()
 }
@@ -93,7 +93,7 @@ pub fn variants(transactions: usize) -> Vec<Variant> {
 #[must_use]
 pub fn variant(transactions: usize, arrivals: usize) -> Variant {
     if transactions > MAX_DIRECT {
-        return Variant::Batches(fold_sizes(group_sizes(transactions).len()).len());
+        return Variant::Batches(child_sizes(group_sizes(transactions).len()).len());
     }
     let direct = Variant::Direct(transactions);
     if transactions == 0 && arrivals > direct.arrivals() { Variant::Inbox } else { direct }
@@ -115,7 +115,7 @@ pub fn arrivals_beside(transactions: usize) -> usize {
 /// ```
 /// A fold costs as much as a batch, and a kernel of 6 children as much as a fold and a kernel of 3.
 #[must_use]
-pub fn fold_sizes(batches: usize) -> Vec<usize> {
+pub fn child_sizes(batches: usize) -> Vec<usize> {
     let sizes = |&children: &usize| folding::child_sizes(batches, &[FOLD_ARITY], children);
     CHILDREN.iter().find_map(sizes).unwrap_or_default()
 }
@@ -131,7 +131,7 @@ mod tests {
             assert_eq!(groups.iter().sum::<usize>(), transactions);
             let sizes = if transactions <= MAX_DIRECT { 0..=MAX_DIRECT } else { MIN_BATCH..=MAX_BATCH };
             assert!(groups.iter().all(|group| sizes.contains(group)), "{transactions}: {groups:?}");
-            let folds = fold_sizes(groups.len());
+            let folds = child_sizes(groups.len());
             if transactions > MAX_DIRECT {
                 assert_eq!(folds.iter().sum::<usize>(), groups.len(), "{transactions}");
                 assert!(CHILDREN.contains(&folds.len()), "{transactions}");
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_block_has_as_few_batches_and_folds_as_its_kernels_allow() {
-        let sizes = |batches| fold_sizes(batches);
+        let sizes = |batches| child_sizes(batches);
         assert_eq!(sizes(2), [1, 1]);
         assert_eq!(sizes(4), [3, 1]);
         assert_eq!(sizes(5), [3, 1, 1]);

@@ -9,7 +9,7 @@ use environments_core::{
 
 use crate::{
     batch::{BatchChain, BatchInput, BatchLeaf, batch_shape},
-    block::{FOLD_ARITY, MAX_BATCH, MIN_BATCH, Variant, fold_sizes},
+    block::{FOLD_ARITY, MAX_BATCH, MIN_BATCH, Variant, child_sizes},
     kernel::BlockKernel,
     transaction::{TransactionKernel, TransactionKeys, TransactionProof, TransactionWitness},
 };
@@ -52,8 +52,8 @@ impl PartChain for BatchChain {
         Ok((MIN_BATCH..=MAX_BATCH).map(|size| BatchLeaf::new(keys.clone(), size)).collect())
     }
 
-    fn fold_sizes(batches: usize) -> Vec<usize> {
-        fold_sizes(batches)
+    fn child_sizes(batches: usize) -> Vec<usize> {
+        child_sizes(batches)
     }
 
     fn takes(leaf: &BatchLeaf, input: &BatchInput) -> bool {
