@@ -92,7 +92,7 @@ pub fn measure(engine: &Engine, runs: usize, progress: &dyn Progress) -> Result<
     progress.note("proving the blocks");
     let quiet = producers.blocks(&keys, &quiet())?;
     let busy = producers.blocks(&keys, &half_busy()?)?;
-    let full = producers.blocks(&keys, &full_segment()?)?;
+    let full = producers.blocks(&keys, &full_segment(MESSAGE_CAPACITY.steps)?)?;
     drop(keys);
 
     let mut t1 = vec![baseline.measure()?];
@@ -143,11 +143,13 @@ fn half_busy() -> Result<Vec<BlockMessages>, BenchError> {
     Ok(blocks)
 }
 
-/// One environment sends, another one claims, and the messages fill a segment.
-fn full_segment() -> Result<Vec<BlockMessages>, BenchError> {
+/// One environment sends, another one claims, and the messages fill a segment of this many steps.
+fn full_segment(steps: usize) -> Result<Vec<BlockMessages>, BenchError> {
     let mut blocks = quiet();
     blocks.truncate(2);
-    send(&mut blocks, 1, 2, MESSAGE_CAPACITY.steps as u64 / 2)?;
+    send(&mut blocks, 1, 2, steps.div_ceil(2) as u64)?;
+    // Of an odd number of steps, one emits what nobody claims.
+    blocks[1].inbox.truncate(steps / 2);
     Ok(blocks)
 }
 
@@ -258,4 +260,20 @@ impl Producers {
 /// The state of an environment at a height; any digest would do.
 fn state(id: u16, height: u16) -> Digest {
     Digest([F::from_canonical_u16(id), F::from_canonical_u16(height), F::ZERO, F::ONE])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_messages_of_a_full_segment_take_each_of_its_steps() {
+        for steps in [MESSAGE_CAPACITY.steps, 1, 2, 173] {
+            let blocks = full_segment(steps).expect("messages");
+            assert_eq!(blocks.iter().map(BlockMessages::steps).sum::<usize>(), steps);
+            assert!(
+                blocks[1].inbox.iter().zip(&blocks[0].outbox).all(|((claimed, _), sent)| claimed == sent)
+            );
+        }
+    }
 }
