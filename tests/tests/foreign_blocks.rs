@@ -76,7 +76,7 @@ static OURS: LazyLock<[ProvenBlock; 2]> = LazyLock::new(|| {
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let mut registry = Registry::default();
     for counter in [ours(), counter(CHAIN, 4, 0, 100)] {
-        let kernels = counter.kernels(cache()).unwrap();
+        let kernels = counter.key_digests(cache()).unwrap();
         let kernels = kernels
             .into_iter()
             .map(|key| KernelEntry { key, valid_from: NUMBER, valid_until: NUMBER })
@@ -346,7 +346,7 @@ fn case_67_a_block_by_someone_who_is_not_the_producer_is_refused() {
 fn after_a_rotation_the_new_producer_goes_on_and_the_old_one_does_not() {
     let ours = ours();
     let always = |key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX };
-    let kernels = ours.kernels(cache()).unwrap().into_iter().map(always).collect();
+    let kernels = ours.key_digests(cache()).unwrap().into_iter().map(always).collect();
     let genesis_state = ours.commitment(&ours.genesis());
     let entry = RegistryEntry::new(genesis_state, secret(0).producer(), kernels);
     let mut registry = Registry::default();

@@ -114,7 +114,7 @@ fn chain(
     let secret = ProducerSecret::new(Digest::ZERO);
     let counter = Counter::new(1, id, secret, Amount::ZERO).map_err(BenchError::blocks)?;
     let mut producer = BlockProducer::new(counter);
-    let kernels = DynEnvironment::kernels(&producer, cache).map_err(BenchError::blocks)?;
+    let kernels = DynEnvironment::key_digests(&producer, cache).map_err(BenchError::blocks)?;
     let kernels =
         kernels.into_iter().map(|key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX }).collect();
     let entry = RegistryEntry::new(producer.genesis_commitment(), secret.producer(), kernels);

@@ -329,7 +329,7 @@ pub fn registry(cache: &CircuitCache, participants: &[Participant]) -> Result<Re
     let mut registry = Registry::default();
     for Participant { producer, registered, .. } in participants {
         let kernels = producer
-            .kernels(cache)?
+            .key_digests(cache)?
             .into_iter()
             .map(|key| KernelEntry { key, valid_from: 1, valid_until: u32::MAX })
             .collect();

@@ -29,7 +29,10 @@ use circuits_protocol::{
 };
 use circuits_prover::basetypes::standard_config;
 use environments_conformance::secret;
-use environments_core::{BlockBundle, BlockProducer, Environment, EnvironmentId, kernel::Kernel};
+use environments_core::{
+    BlockBundle, BlockProducer, Environment, EnvironmentId,
+    kernel::{AnyKernel as _, Kernel},
+};
 use environments_counter::{Add, Counter};
 use environments_notes::{NotesTransaction, fixtures};
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
@@ -300,11 +303,14 @@ fn the_kernels_that_environments_list_are_those_of_the_pins_and_none_is_built() 
     let pinned = |name: String| pins.get(&format!("{name}-wrap")).unwrap().key;
 
     let counter = Counter::new(CHAIN_ID, EnvironmentId(1), secret(1), Amount::ZERO).unwrap();
-    assert_eq!(counter.kernels(&cache).unwrap(), [pinned(environments_counter::KERNEL.definition.name())]);
+    assert_eq!(
+        counter.key_digests(&cache).unwrap(),
+        [pinned(environments_counter::KERNEL.definition.name())]
+    );
     assert_eq!(events.names(|_| panic!("a key was needed")), BTreeSet::new());
 
     let notes = fixtures::World::new(CHAIN_ID, fixtures::HOME, secret(1)).environment;
-    let listed = notes.kernels(&cache).unwrap();
+    let listed = notes.key_digests(&cache).unwrap();
     assert!(listed.len() > 1);
     assert!(listed.iter().all(|key| pins.circuit.iter().any(|pin| pin.key == *key)));
     let needed = events.names(|event| match event {

@@ -132,6 +132,7 @@ macro_rules! conformance {
             lines::bad_lines_are_reported_and_the_rest_go_on,
             lines::dynamic_and_typed_producers_agree,
             $($more)+
+            proving::kernels_have_the_required_bits,
             proving::proven_blocks_verify,
             proving::a_stranger_cannot_prove_a_block,
         );

@@ -9,7 +9,7 @@ use environments_core::{
 };
 
 use super::{
-    CHAIN_ID, Subject, id,
+    CHAIN_ID, Subject, environment, id,
     messages::{MessageSubject, producer_with_messages},
     producer, propose_valid, secret,
 };
@@ -17,7 +17,7 @@ use super::{
 /// Checks that the block at `height` has a proof in the block shape under a listed key, which states what was proposed and
 /// survives a file.
 fn check_proven<E: Environment>(producer: &BlockProducer<E>, height: u32) {
-    let kernels = producer.environment().kernels(cache()).expect("the kernels can be built");
+    let kernels = producer.environment().key_digests(cache()).expect("the kernels can be built");
     let proposed = &producer.block(height).expect("proposed").block;
     let proven = producer.prove(cache(), height).expect("a proposed block has a proof");
     assert_eq!(proven.statement(), proposed.statement());
@@ -59,6 +59,19 @@ pub fn proven_blocks_verify<S: Subject>(subject: &S) {
     .expect("the statement's ranges hold");
     let result = producer.environment().prove(cache(), &changed);
     assert!(result.is_err(), "a block with another new state has a proof");
+}
+
+/// Every kernel has the required bits of security.
+///
+/// # Panics
+/// If the promise is broken.
+pub fn kernels_have_the_required_bits<S: Subject>(subject: &S) {
+    let kernels = environment(subject).kernels(cache()).expect("the kernels can be built");
+    assert!(!kernels.is_empty(), "no kernel proves a block");
+    for kernel in kernels {
+        let security = kernel.security(cache()).expect("the kernel can be built");
+        security.check().unwrap_or_else(|weak| panic!("{weak}"));
+    }
 }
 
 /// A block that takes messages in and sends some has a proof like any other.

@@ -101,11 +101,11 @@ pub trait DynEnvironment: Send + Sync {
     /// Commitment of the state at height 0.
     fn genesis_commitment(&self) -> Digest;
 
-    /// Digests of the wrap keys of all kernels, for the registry.
+    /// The digests of the keys of all kernels, for the registry.
     ///
     /// # Errors
-    /// If a circuit cannot be built.
-    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError>;
+    /// If a circuit that is not pinned cannot be built.
+    fn key_digests(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError>;
 
     /// Height of the last proposed block.
     fn height(&self) -> u32;
@@ -202,8 +202,8 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         environment.commitment(&environment.genesis())
     }
 
-    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
-        self.environment().kernels(cache)
+    fn key_digests(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
+        self.environment().key_digests(cache)
     }
 
     fn height(&self) -> u32 {

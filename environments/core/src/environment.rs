@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::{
     block::{BlockError, ProposedBlock, ProvenBlock},
+    kernel::AnyKernel,
     pool::{Cell, Room, Terms},
 };
 
@@ -124,11 +125,11 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// If the body is not in the canonical encoding.
     fn body_digest(&self, body: &[u8]) -> Result<Digest, Self::Error>;
 
-    /// Digests of the wrap keys of all kernels, which a registry lists.
+    /// All kernels. Each has the [required](circuits_core::security::REQUIRED_BITS) proven bits.
     ///
     /// # Errors
-    /// If a circuit cannot be built.
-    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError>;
+    /// If a circuit below a kernel cannot be built.
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Box<dyn AnyKernel>>, ProveError>;
 
     /// Proves a block with the kernel that it fits, and wraps the proof into the block shape.
     ///
@@ -139,6 +140,14 @@ pub trait Environment: Send + Sync + Sized + 'static {
         cache: &CircuitCache,
         block: &ProposedBlock<Self::BlockWitness>,
     ) -> Result<ProvenBlock, ProveError>;
+
+    /// The digests of the keys that a registry lists: those of the wraps of all kernels.
+    ///
+    /// # Errors
+    /// If a circuit that is not pinned cannot be built.
+    fn key_digests(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
+        self.kernels(cache)?.iter().map(|kernel| Ok(kernel.key_digest(cache)?)).collect()
+    }
 
     /// Checks what holds of a transaction in every state: its form, its signature or proof, its deployment. The producer
     /// asks once, before the transaction enters its pool. A state model whose checks all need the state, or that are not

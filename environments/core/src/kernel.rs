@@ -11,6 +11,7 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
     integer::HEIGHT_BITS,
     secret::Secret,
+    security::SecurityReport,
 };
 use circuits_keys::CircuitCache;
 use circuits_protocol::{registry::Producer, statement::BlockStatement, wrap::Wrapper};
@@ -180,17 +181,6 @@ impl<K: BlockDefinition> Kernel<K> {
         cache.circuit(self.definition.clone())
     }
 
-    /// The digest of the key that the registry lists. No circuit is built or read if kernel and wrap are pinned: an
-    /// environment lists kernels for blocks that it may never make.
-    ///
-    /// # Errors
-    /// If the kernel does not fit its shape, or the wrap the block shape.
-    pub fn key_digest(&self, cache: &CircuitCache) -> Result<Digest, CircuitError> {
-        let kernel = cache.key_digest(self.definition.clone())?;
-        let pinned = Wrapper::pinned_key(cache, &self.definition.name(), kernel);
-        pinned.map_or_else(|| self.wrapper(cache)?.key_digest(cache), Ok)
-    }
-
     /// Proves a block and wraps the proof. Compares the proof with the proposed statement before the wrap, which costs most.
     ///
     /// # Errors
@@ -212,6 +202,35 @@ impl<K: BlockDefinition> Kernel<K> {
         check_proof_states(block.statement(), &proof)?;
         let proof = wrapper.prove(cache, &proof)?;
         Ok(ProvenBlock::new(block, proof, wrapper.key(cache)?.verifier_only.clone())?)
+    }
+}
+
+/// A kernel of any definition, as registries know it.
+pub trait AnyKernel {
+    /// The digest of the key that the registry lists, that of the wrap. No circuit is built or read if kernel and wrap are
+    /// pinned: an environment lists kernels for blocks that it may never make.
+    ///
+    /// # Errors
+    /// If the kernel does not fit its shape, or the wrap the block shape.
+    fn key_digest(&self, cache: &CircuitCache) -> Result<Digest, CircuitError>;
+
+    /// The security of the kernel.
+    ///
+    /// # Errors
+    /// If the kernel does not fit its shape.
+    fn security(&self, cache: &CircuitCache) -> Result<SecurityReport, CircuitError>;
+}
+
+impl<K: BlockDefinition> AnyKernel for Kernel<K> {
+    fn key_digest(&self, cache: &CircuitCache) -> Result<Digest, CircuitError> {
+        let kernel = cache.key_digest(self.definition.clone())?;
+        let pinned = Wrapper::pinned_key(cache, &self.definition.name(), kernel);
+        pinned.map_or_else(|| self.wrapper(cache)?.key_digest(cache), Ok)
+    }
+
+    fn security(&self, cache: &CircuitCache) -> Result<SecurityReport, CircuitError> {
+        let verifier = cache.verifier(self.definition.clone())?;
+        Ok(SecurityReport::of_circuit(&self.definition.name(), &verifier.common))
     }
 }
 
@@ -244,15 +263,16 @@ pub trait Kernels {
         Ok(Kernel { definition: self.definition(cache, variant)? })
     }
 
-    /// The digests that a registry lists for these variants.
+    /// The kernels of these variants, for a registry.
     ///
     /// # Errors
-    /// If a circuit cannot be built.
-    fn key_digests(
+    /// If a circuit below them cannot be built.
+    fn listed(
         &self,
         cache: &CircuitCache,
         variants: impl IntoIterator<Item = Self::Variant>,
-    ) -> Result<Vec<Digest>, CircuitError> {
-        variants.into_iter().map(|variant| self.get(cache, variant)?.key_digest(cache)).collect()
+    ) -> Result<Vec<Box<dyn AnyKernel>>, CircuitError> {
+        let any = |variant| Ok(Box::new(self.get(cache, variant)?) as Box<dyn AnyKernel>);
+        variants.into_iter().map(any).collect()
     }
 }

@@ -27,7 +27,7 @@ use environments_core::{
     },
     environment::{Environment, EnvironmentId, EnvironmentIdError, Proposal, ProveError},
     genesis::{ChainIdError, check_chain_id},
-    kernel::{Kernel, OneBlock, ProducerSecret},
+    kernel::{AnyKernel, Kernel, OneBlock, ProducerSecret},
     kind::{Kind, KindError, Start},
     walk::{Walk, WalkError},
 };
@@ -298,8 +298,8 @@ impl Environment for Counter {
         Ok(hash(BODY, &read_body(body)?.map(Amount::to_field)))
     }
 
-    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
-        Ok(vec![KERNEL.key_digest(cache)?])
+    fn kernels(&self, _: &CircuitCache) -> Result<Vec<Box<dyn AnyKernel>>, ProveError> {
+        Ok(vec![Box::new(KERNEL)])
     }
 
     fn prove(

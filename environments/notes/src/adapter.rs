@@ -7,7 +7,7 @@ use environments_core::{
     block::{ProposedBlock, ProvenBlock},
     environment::{Environment, EnvironmentId, Proposal, ProveError},
     instance::Instance,
-    kernel::{Kernels as _, ProducerSecret},
+    kernel::{AnyKernel, Kernels as _, ProducerSecret},
     pool::{Cell, Footprint, Room, Terms},
 };
 use plonky2::field::types::PrimeField64;
@@ -185,8 +185,8 @@ impl Environment for Notes {
         Ok(Body::decode(body)?.digest())
     }
 
-    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
-        Ok(KERNELS.key_digests(cache, variants(self.instance.limit()))?)
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Box<dyn AnyKernel>>, ProveError> {
+        Ok(KERNELS.listed(cache, variants(self.instance.limit()))?)
     }
 
     fn prove(

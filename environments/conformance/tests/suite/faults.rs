@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use circuits_core::{
-    Digest, F,
+    Builder, Definition, Digest, F, Witness,
     amount::Amount,
     hash::{Domain, hash},
+    layout::WitnessError,
 };
 use circuits_protocol::statement::BlockStatement;
 use environments_conformance::{
@@ -22,15 +23,16 @@ use environments_core::{
         circuits_prover::panics::contained,
     },
     environment::{Environment, Proposal, ProveError},
-    kernel::ProducerSecret,
+    kernel::{AnyKernel, Kernel, ProducerSecret},
     pool::{Cell, Draw, Room, Terms},
 };
-use plonky2::field::types::Field;
+use plonky2::{field::types::Field, plonk::circuit_data::CircuitConfig};
 use serde::Deserialize;
 
 use crate::{
     till::{
-        TAKES, Till, TillBlock, TillError, TillState, TillTransaction, amounts, body_digest, name, write_body,
+        TAKES, Till, TillBlock, TillError, TillInput, TillKernel, TillState, TillTransaction, amounts,
+        body_digest, name, write_body,
     },
     till_tests::Tills,
 };
@@ -88,6 +90,43 @@ enum Fault {
     HidesWhatMayComeNext,
     /// The kernel's prover is not told what came in.
     ProvesNoArrivals,
+    /// The kernel's proofs have few queries.
+    ProvesWithFewQueries,
+}
+
+/// The till's kernel with few queries.
+#[derive(Clone)]
+struct WeakKernel;
+
+impl Definition for WeakKernel {
+    type Statement = <TillKernel as Definition>::Statement;
+    type NativeStatement = BlockStatement;
+    type Targets = <TillKernel as Definition>::Targets;
+    type Input = TillInput;
+
+    fn name(&self) -> String {
+        "weak-till-kernel".to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        let mut config = TillKernel.config();
+        config.fri_config.num_query_rounds = 28;
+        config.security_bits = 50;
+        config
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        TillKernel.define(builder)
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &TillInput,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        TillKernel.assign(targets, input, witness)
+    }
 }
 
 /// A till with a fault.
@@ -284,8 +323,11 @@ impl Environment for Faulty {
         }
     }
 
-    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
-        self.till.kernels(cache)
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Box<dyn AnyKernel>>, ProveError> {
+        match self.fault {
+            Fault::ProvesWithFewQueries => Ok(vec![Box::new(Kernel { definition: WeakKernel })]),
+            _ => self.till.kernels(cache),
+        }
     }
 
     fn prove(
@@ -566,6 +608,15 @@ fn a_prover_that_forgets_what_came_in_is_noticed() {
     proving::proven_blocks_verify(&faulty);
     let said = contained(|| proving::proven_blocks_move_messages(&faulty)).expect_err("no message came in");
     assert!(said.contains("a proposed block has a proof"), "{said}");
+}
+
+#[test]
+fn a_kernel_with_too_few_bits_is_noticed() {
+    let faulty = Broken(Fault::ProvesWithFewQueries);
+    assert_eq!(broken(Fault::ProvesWithFewQueries), [], "nothing but its parameters shows it");
+    let said = contained(|| proving::kernels_have_the_required_bits(&faulty)).expect_err("28 queries");
+    let expected = "weak-till-kernel has 62.0 bits proven, in its queries, and 100 are required";
+    assert!(said.contains(expected), "{said}");
 }
 
 #[test]

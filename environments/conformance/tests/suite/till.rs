@@ -44,7 +44,7 @@ use environments_core::{
         serde::{Deserialize, Serialize},
     },
     environment::{Environment, EnvironmentId, Proposal, ProveError},
-    kernel::{Kernel, OneBlock, ProducerSecret},
+    kernel::{AnyKernel, Kernel, OneBlock, ProducerSecret},
     pool::Room,
 };
 
@@ -465,8 +465,8 @@ impl Environment for Till {
         Ok(body_digest(&read_body(body)?))
     }
 
-    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
-        Ok(vec![KERNEL.key_digest(cache)?])
+    fn kernels(&self, _: &CircuitCache) -> Result<Vec<Box<dyn AnyKernel>>, ProveError> {
+        Ok(vec![Box::new(KERNEL)])
     }
 
     fn prove(

@@ -21,7 +21,7 @@ use environments_core::{
     BlockProducer, Environment, PoolError, ProducerError, ProposedBlock, ProveError, ProvenBlock, Room,
     Terms,
     environment::{EnvironmentId, Proposal},
-    kernel::OneBlock,
+    kernel::{AnyKernel, OneBlock},
     pool::{Cell, Draw, Footprint},
     producer::{Pending, TransactionId},
 };
@@ -299,7 +299,7 @@ impl Environment for Market {
         Ok(Digest::ZERO)
     }
 
-    fn kernels(&self, _: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
+    fn kernels(&self, _: &CircuitCache) -> Result<Vec<Box<dyn AnyKernel>>, ProveError> {
         Ok(vec![])
     }
 

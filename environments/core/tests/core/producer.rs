@@ -6,6 +6,7 @@ use environments_conformance::{id, secret};
 use environments_core::{
     BlockProducer, Environment, PoolError, ProducerError, ProposedBlock, ProveError, ProvenBlock,
     environment::{EnvironmentId, Proposal},
+    kernel::AnyKernel,
     pool::MAX_PENDING,
 };
 use environments_counter::{Add, Counter, CounterBlock, CounterError, CounterState};
@@ -97,7 +98,7 @@ impl Environment for Buggy {
         self.counter.body_digest(body)
     }
 
-    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
+    fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Box<dyn AnyKernel>>, ProveError> {
         self.counter.kernels(cache)
     }
 
