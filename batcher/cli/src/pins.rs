@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use batcher_keys::{
     catalogue::{batcher_names, names},
     pins::{self, KEYS_FILE, MalformedPins, PINS_FILE},
-    rebuild::{rebuild_all, rebuild_batcher},
+    rebuild::{StalePins, kept, rebuild_all, rebuild_batcher},
     security::too_weak,
 };
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys, older_key::OlderKey};
@@ -92,6 +92,15 @@ impl HasExitCode for WriteError {
     }
 }
 
+/// The pins are the program's own.
+impl HasExitCode for StalePins {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Missing { .. } | Self::Weak(_) => ExitCode::Unavailable,
+        }
+    }
+}
+
 /// The pins that the program was built with.
 pub(crate) fn embedded() -> Result<Pins, MalformedPins> {
     pins::embedded()
@@ -99,17 +108,20 @@ pub(crate) fn embedded() -> Result<Pins, MalformedPins> {
 
 /// Builds circuits with `cache`, which has no stores, because what is compared must come from the code.
 fn build(cache: CircuitCache, batcher_only: bool, options: Options) -> Result<(Pins, PinnedKeys), Failure> {
-    let pinned = embedded()?;
-    let names = if batcher_only { batcher_names()? } else { names()? };
+    let mut names = names()?;
+    let kept = if batcher_only {
+        let all = std::mem::replace(&mut names, batcher_names()?);
+        Some(kept(&embedded()?, &all, &names)?)
+    } else {
+        None
+    };
     let progress = KeyProgress::new(options, names);
     let cache = cache.with_listener(progress.listener());
     let each = |_: &str| progress.done();
-    let built = if batcher_only {
-        rebuild_batcher(&cache, pinned.circuit, &each)
-    } else {
-        rebuild_all(&cache, &each)
-    };
-    Ok(built?)
+    Ok(match kept {
+        Some(kept) => rebuild_batcher(&cache, kept, &each)?,
+        None => rebuild_all(&cache, &each)?,
+    })
 }
 
 /// A pin or key is not what the code builds, or what it builds is too weak.

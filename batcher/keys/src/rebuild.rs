@@ -1,13 +1,16 @@
 //! Pins and keys made anew from the code: what the checked-in files should say.
 
+use std::collections::BTreeSet;
+
 use batcher_verify::keys::{KeyText, PinnedKeys};
-use circuits_core::{CircuitError, Digest, VerifierKey};
+use circuits_core::{CircuitError, Digest, VerifierKey, security::TooWeak};
 use circuits_keys::{
     AnyDefinition, CircuitCache,
     pins::{Pin, Pins},
 };
 use circuits_protocol::key_set::KeySet;
 use environments_core::walk::{Visitor, Walk, WalkError};
+use thiserror::Error;
 
 use crate::catalogue;
 
@@ -31,16 +34,45 @@ pub fn rebuild_all(
     Ok(pinned(batcher?, others))
 }
 
-/// Builds the batcher's circuits only. The pins are theirs and those of `others` that have other names.
+/// Builds the batcher's circuits only. The pins are theirs and `kept`.
 ///
 /// # Errors
 /// If a circuit does not fit its shape.
 pub fn rebuild_batcher(
     cache: &CircuitCache,
-    others: impl IntoIterator<Item = Pin>,
+    kept: Vec<Pin>,
     each: &(dyn Fn(&str) + Sync),
 ) -> Result<(Pins, PinnedKeys), CircuitError> {
-    Ok(pinned(batcher_circuits(cache, each)?, others))
+    Ok(pinned(batcher_circuits(cache, each)?, kept))
+}
+
+/// Pins that were to be kept are of other code.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum StalePins {
+    #[error("the pins to be kept are stale: {name} is not pinned; regenerate all pins")]
+    Missing { name: String },
+    /// No pins are written that have too little security.
+    #[error("the pins to be kept are stale: {0}; regenerate all pins")]
+    Weak(#[from] TooWeak),
+}
+
+/// Those of `pins` that [`rebuild_batcher`] keeps: the pins of all circuits that are in `names` and not in `batcher`.
+/// Nothing is built to compare them, so that what shows without it is noticed before a build of minutes. What does not show
+/// without it is left to `superblock pins check`.
+///
+/// # Errors
+/// [`StalePins`].
+pub fn kept(
+    pins: &Pins,
+    names: &BTreeSet<String>,
+    batcher: &BTreeSet<String>,
+) -> Result<Vec<Pin>, StalePins> {
+    let keep = |name: &String| {
+        let pin = pins.get(name).ok_or_else(|| StalePins::Missing { name: name.clone() })?;
+        pin.security().check()?;
+        Ok(pin.clone())
+    };
+    names.difference(batcher).map(keep).collect()
 }
 
 /// The batcher's circuits: the segment circuits, then the superblock circuits over them.
@@ -66,8 +98,7 @@ fn pinned(batcher: BatcherCircuits, others: impl IntoIterator<Item = Pin>) -> (P
     let BatcherCircuits { segment_set, circuits } = batcher;
     let (pins, made): (Vec<_>, Vec<_>) = circuits.into_iter().unzip();
     let superblock = made.into_iter().skip(segment_set.len()).map(KeyText::new).collect();
-    let others = others.into_iter().filter(|other| pins.iter().all(|pin| pin.name != other.name));
-    let pins = Pins::new(others.chain(pins.iter().cloned()));
+    let pins = Pins::new(others.into_iter().chain(pins));
     (pins, PinnedKeys { segment_set, superblock })
 }
 
@@ -102,5 +133,63 @@ impl Visitor for Built<'_> {
         let key = compiled.circuit().verifier_only.clone();
         self.circuits.push((cache.pin_of(compiled.as_ref()), key));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use circuits_core::security::{Parameters, Round};
+
+    use super::*;
+    use crate::{
+        catalogue::{batcher_names, names},
+        pins::embedded,
+    };
+
+    fn kept_of(change: impl FnOnce(&mut Vec<Pin>)) -> Result<Vec<Pin>, StalePins> {
+        let mut pins = embedded().expect("well-formed");
+        change(&mut pins.circuit);
+        kept(&pins, &names().expect("nothing is built"), &batcher_names().expect("nothing is built"))
+    }
+
+    #[test]
+    fn the_pins_of_the_environments_circuits_are_kept_and_no_others() {
+        let batcher = batcher_names().expect("nothing is built");
+        let kept = kept_of(|_| {}).expect("they are checked in");
+        let all = names().expect("nothing is built");
+        let kept_names: BTreeSet<_> = kept.iter().map(|pin| pin.name.clone()).collect();
+        assert_eq!(kept_names, all.difference(&batcher).cloned().collect());
+        let with_gone = kept_of(|pins| {
+            let gone = Pin { name: "counter-kernel-0".to_owned(), ..pins[0].clone() };
+            pins.push(gone);
+        });
+        assert_eq!(with_gone, Ok(kept));
+    }
+
+    #[test]
+    fn stale_pins_of_the_batcher_do_not_matter_since_they_are_made_anew() {
+        let batcher = batcher_names().expect("nothing is built");
+        let is_batchers = |pin: &Pin| batcher.contains(&pin.name);
+        let kept = kept_of(|_| {});
+        let weak = kept_of(|pins| {
+            pins.iter_mut()
+                .filter(|pin| is_batchers(pin))
+                .for_each(|pin| pin.security = Parameters::default());
+        });
+        assert_eq!(weak, kept);
+        assert_eq!(kept_of(|pins| pins.retain(|pin| !is_batchers(pin))), kept);
+    }
+
+    #[test]
+    fn stale_pins_are_named_before_anything_is_built() {
+        let name = "counter-kernel".to_owned();
+        let is_counters = |pin: &&mut Pin| pin.name == "counter-kernel";
+        let missing = kept_of(|pins| pins.retain(|pin| pin.name != "counter-kernel"));
+        assert_eq!(missing, Err(StalePins::Missing { name: name.clone() }));
+        let weak = kept_of(|pins| {
+            pins.iter_mut().find(is_counters).expect("pinned").security.queries = 28;
+        });
+        let Err(StalePins::Weak(weak)) = weak else { panic!("{weak:?}") };
+        assert_eq!((weak.name, weak.round), (name, Round::Queries));
     }
 }
