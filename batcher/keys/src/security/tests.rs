@@ -3,7 +3,7 @@ use circuits_core::{
     layout::{WitnessError, set_target},
     security::Round,
 };
-use circuits_keys::Made;
+use circuits_keys::{Made, pins::Pin};
 use circuits_prover::basetypes::standard_config;
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 
@@ -47,6 +47,29 @@ fn every_pinned_circuit_and_every_stark_has_the_required_bits() {
     let pins = embedded().expect("well-formed");
     assert!(reports(&pins).len() > pins.circuit.len(), "no STARK has a report");
     assert_eq!(too_weak(&pins), []);
+}
+
+#[test]
+fn the_security_of_every_pin_is_that_of_its_parameters() {
+    for pin in &embedded().expect("well-formed").circuit {
+        let Pin { name, security, .. } = pin;
+        let parameter = |key: &str| usize::try_from(pin.parameters[key]).expect("a small number");
+        let rate_bits = parameter("rate_bits");
+        assert_eq!(security.degree_bits, pin.degree_bits, "{name}");
+        assert_eq!(security.extension_degree, parameter("extension_degree"), "{name}");
+        assert_eq!(security.rate_bits, rate_bits, "{name}");
+        assert_eq!(security.queries, parameter("queries"), "{name}");
+        assert_eq!(security.grinding_bits as usize, parameter("grinding_bits"), "{name}");
+        assert_eq!(security.challenges, parameter("challenges"), "{name}");
+        assert_eq!(security.routed_wires, parameter("routed_wires"), "{name}");
+        // No circuit has a lookup table.
+        assert_eq!(security.looked_up, 0, "{name}");
+        // FRI folds no more than the degree, and every wire is opened.
+        assert!(security.folding_bits.iter().sum::<usize>() <= pin.degree_bits, "{name}");
+        assert!(security.openings > parameter("wires") + parameter("routed_wires"), "{name}");
+        assert!(security.constraints > 0 && security.identity_degree > 1, "{name}");
+        assert!(security.identity_degree <= 1 + (1 << rate_bits), "{name}");
+    }
 }
 
 #[test]
