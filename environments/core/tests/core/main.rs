@@ -3,6 +3,7 @@
 mod bundle;
 mod kernel;
 mod market;
+mod parts;
 mod pool;
 mod pool_floods;
 mod pool_full;
