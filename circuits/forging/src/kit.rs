@@ -60,6 +60,18 @@ impl Settings {
     }
 }
 
+/// How many classes are overwritten before the next look at what they show.
+const CLASSES_AT_ONCE: usize = 1024;
+
+/// Where to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// When everything has been tried.
+    End,
+    /// When there is a hole: the circuit is unsound, whatever else there is.
+    Hole,
+}
+
 /// Parts (a) to (c).
 pub(super) fn examine<'c>(
     name: String,
@@ -68,7 +80,9 @@ pub(super) fn examine<'c>(
     dependencies: &[Vec<Vec<usize>>],
     witnesses: &[Witness],
     settings: &Settings,
+    until: Until,
 ) -> (Report, Vec<Run<'c>>) {
+    let is_over = |report: &Report| until == Until::Hole && !report.is_sound();
     let mut report = Report { name, inputs: witnesses.len(), rows: model.num_rows(), ..Report::default() };
     let runs: Vec<_> = witnesses.iter().map(|witness| Run::new(model, witness, &BTreeMap::new())).collect();
     for (input, run) in runs.iter().enumerate() {
@@ -88,12 +102,18 @@ pub(super) fn examine<'c>(
 
     let sampled = overwrite::sample(&census.others, first, settings.rate, settings.seed);
     (report.classes, report.sampled) = (census.ours.len(), sampled.len());
-    for classes in [&census.ours, &sampled] {
+    for classes in census.ours.chunks(CLASSES_AT_ONCE).chain(sampled.chunks(CLASSES_AT_ONCE)) {
+        if is_over(&report) {
+            return (report, runs);
+        }
         let holes = overwrite::overwrite(model, census, &runs, classes, settings.seed);
         settings.settle(&mut report, holes);
     }
 
     for (input, run) in runs.iter().enumerate() {
+        if is_over(&report) {
+            return (report, runs);
+        }
         let generators = chosen_generators(model, census, run, settings);
         let found = hints::replace(model, census, dependencies, (input, run), &generators, settings.seed);
         report.hints += found.tried;
@@ -224,7 +244,7 @@ impl Settings {
             }
         }
         let dependencies = model.dependencies();
-        let (mut report, runs) = examine(name, model, census, &dependencies, &honest, self);
+        let (mut report, runs) = examine(name, model, census, &dependencies, &honest, self, Until::End);
         if !report.holes.iter().any(|hole| matches!(hole, Hole::Honest { .. })) {
             let subject = Subject { model, census, statement, dependencies: &dependencies, seed: self.seed };
             self.replace_inputs(&mut report, &subject, &honest, &runs);

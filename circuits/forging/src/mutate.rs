@@ -1,6 +1,12 @@
 //! Part (e): one assertion left out at a time.
 
-use std::{collections::BTreeMap, fmt, io::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    io::Write as _,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
 
 use circuits_core::{
     circuit::Definition,
@@ -16,7 +22,7 @@ use super::{
     exceptions::Exception,
     forgery::{Answers, Forgery},
     judge::check_witness,
-    kit::{Settings, examine},
+    kit::{Settings, Until, examine},
     model::{Model, UncommittedCircuit, build_uncommitted},
     names::Names,
     overwrite::Census,
@@ -134,7 +140,7 @@ impl fmt::Display for Mutations {
 
 /// Leaves out one assertion of `definition` at a time, see [`Mutator`].
 #[must_use]
-pub fn mutate<Def: Definition>(
+pub fn mutate<Def: Definition<Input: Sync>>(
     definition: &Def,
     honest: &[Def::Input],
     dishonest: &[Def::Input],
@@ -150,7 +156,7 @@ pub struct Mutator<'k, Def: Definition> {
     search: Search,
 }
 
-impl<'k, Def: Definition> Mutator<'k, Def> {
+impl<'k, Def: Definition<Input: Sync>> Mutator<'k, Def> {
     /// A mutator of `definition`.
     #[must_use]
     pub fn new(definition: &'k Def) -> Self {
@@ -304,23 +310,29 @@ struct Search {
 
 impl Search {
     /// Searches the circuit `name` that `build` builds, with `honest` honest inputs.
-    fn run<'d>(&self, name: String, honest: usize, build: &dyn Fn(&[usize]) -> Mutant<'d>) -> Mutations {
-        let examine = |mutant: &Mutant<'_>| {
+    fn run<'d>(
+        &self,
+        name: String,
+        honest: usize,
+        build: &(dyn Fn(&[usize]) -> Mutant<'d> + Sync),
+    ) -> Mutations {
+        let examine = |mutant: &Mutant<'_>, model: &Model<'_>, until| {
             if self.inputs_only {
                 return Report { name: name.clone(), ..Report::default() };
             }
             let witnesses: Vec<_> =
                 (0..honest).filter_map(|index| (mutant.assign)(Case::Honest(index))).collect();
-            let model = mutant.model();
-            let names = Names::new(&model, &mutant.record, &[]);
-            let census = Census::new(&model, &mutant.record.verifier_rows, names);
-            examine(name.clone(), &model, &census, &model.dependencies(), &witnesses, &self.settings).0
+            let names = Names::new(model, &mutant.record, &[]);
+            let census = Census::new(model, &mutant.record.verifier_rows, names);
+            let (dependencies, settings) = (model.dependencies(), &self.settings);
+            examine(name.clone(), model, &census, &dependencies, &witnesses, settings, until).0
         };
         let whole = build(&[]);
+        let model = whole.model();
         let omissions = self.omissions(&whole.record.assertions);
         let mut mutations = Mutations {
-            intact: examine(&whole),
-            accepted: (0..self.answers.len()).filter(|&index| self.accepts(&whole, index)).collect(),
+            intact: examine(&whole, &model, Until::End),
+            accepted: (0..self.answers.len()).filter(|&index| self.accepts(&whole, &model, index)).collect(),
             assertions: omissions.len(),
             elsewhere: BTreeMap::new(),
             by_input: 0,
@@ -331,27 +343,40 @@ impl Search {
         if !mutations.intact.is_sound() {
             return mutations;
         }
-        let mut allowed = self.allowed.clone();
-        for (assertion, indices) in omissions {
+        drop(whole);
+        let judge = |(assertion, indices): &(Assertion, Vec<usize>)| {
             let text = assertion.to_string();
-            if let Some(place) = self.elsewhere.iter().find(|place| text.contains(*place)) {
-                *mutations.elsewhere.entry(place).or_default() += 1;
-                continue;
+            if let Some(&place) = self.elsewhere.iter().find(|place| text.contains(*place)) {
+                return Verdict::Elsewhere(place);
             }
-            let mutant = build(&indices);
-            let survivor = Survivor { index: indices[0], assertion };
-            if (0..self.answers.len()).any(|index| self.accepts(&mutant, index)) {
-                mutations.by_input += 1;
-            } else if !examine(&mutant).is_sound() {
-                mutations.untested.push(survivor);
+            let mutant = build(indices);
+            let model = mutant.model();
+            if (0..self.answers.len()).any(|index| self.accepts(&mutant, &model, index)) {
+                Verdict::MissedByInput
+            } else if !examine(&mutant, &model, Until::Hole).is_sound() {
+                Verdict::MissedByKit
             } else {
-                let allowance = allowed.iter_mut().find(|(what, count, _)| *count > 0 && text.contains(what));
-                match allowance {
-                    Some((_, count, reason)) => {
-                        *count -= 1;
-                        mutations.allowed.push((survivor, reason));
+                Verdict::Survives
+            }
+        };
+        let verdicts = in_parallel(&omissions, judge);
+        let mut allowed = self.allowed.clone();
+        for ((assertion, indices), verdict) in omissions.into_iter().zip(verdicts) {
+            let survivor = Survivor { index: indices[0], assertion };
+            match verdict {
+                Verdict::Elsewhere(place) => *mutations.elsewhere.entry(place).or_default() += 1,
+                Verdict::MissedByInput => mutations.by_input += 1,
+                Verdict::MissedByKit => mutations.untested.push(survivor),
+                Verdict::Survives => {
+                    let text = assertion.to_string();
+                    let mut allowances = allowed.iter_mut();
+                    match allowances.find(|(what, count, _)| *count > 0 && text.contains(what)) {
+                        Some((_, count, reason)) => {
+                            *count -= 1;
+                            mutations.allowed.push((survivor, reason));
+                        }
+                        None => mutations.survivors.push(survivor),
                     }
-                    None => mutations.survivors.push(survivor),
                 }
             }
         }
@@ -370,9 +395,41 @@ impl Search {
         omissions
     }
 
-    /// Whether `mutant` accepts the dishonest input at `index`.
-    fn accepts(&self, mutant: &Mutant<'_>, index: usize) -> bool {
+    /// Whether `mutant`, which `model` is of, accepts the dishonest input at `index`.
+    fn accepts(&self, mutant: &Mutant<'_>, model: &Model<'_>, index: usize) -> bool {
         (mutant.assign)(Case::Dishonest(index))
-            .is_some_and(|witness| check_witness(&mutant.model(), &witness, &self.answers[index]).is_ok())
+            .is_some_and(|witness| check_witness(model, &witness, &self.answers[index]).is_ok())
     }
+}
+
+/// What notices the omission of an assertion.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Elsewhere(&'static str),
+    MissedByInput,
+    MissedByKit,
+    Survives,
+}
+
+/// `judge` of each of `items`, in their order, on as many threads as there are processors.
+///
+/// They are not rayon's: one of these may start on another item while it waits for its part of a circuit, and what a thread
+/// notes of a circuit is about one at a time.
+fn in_parallel<T: Sync, R: Send>(items: &[T], judge: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let indices = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        indices.map_while(|index| Some((index, judge(items.get(index)?)))).collect::<Vec<_>>()
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    let mut judged: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let joined = workers.into_iter().flat_map(|worker| match worker.join() {
+            Ok(judged) => judged,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        joined.collect()
+    });
+    judged.sort_unstable_by_key(|(index, _)| *index);
+    judged.into_iter().map(|(_, verdict)| verdict).collect()
 }

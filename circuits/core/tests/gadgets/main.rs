@@ -21,7 +21,7 @@ fn digest(value: u64) -> Digest {
 
 /// The whole kit with every class sampled, and the mutator. `prepare` adds exceptions to both.
 #[track_caller]
-fn examine<Def: Definition>(
+fn examine<Def: Definition<Input: Sync>>(
     definition: Def,
     honest: &[Def::Input],
     dishonest: &[Def::Input],
