@@ -1,10 +1,13 @@
 //! Fixtures: a kernel that proves any block statement, for tests of what the batcher does with kernels that lie.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use batcher_verify::keys::PinnedKeys;
 use bridge_core::{AssetId, BlockMessages, Consumption, Message};
-use circuits_core::{Digest, F, Proof, VerifierKey, amount::Amount, recursion::key_digest};
+use circuits_core::{Digest, F, Proof, VerifierKey, amount::Amount, layout, recursion::key_digest};
 use circuits_forging::fixtures::{FreeKernel, cache};
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry},
@@ -45,12 +48,22 @@ pub fn free_key_digest() -> Digest {
     key_digest(free_key())
 }
 
-/// A wrapped proof of `statement` by the free kernel.
+/// A wrapped proof of `statement` by the free kernel. A process makes it once, and a second time at most if two threads ask
+/// for it at once.
 ///
 /// # Panics
 /// If proving fails.
 #[must_use]
 pub fn free_proof(statement: &BlockStatement) -> Proof {
+    static MADE: Mutex<BTreeMap<Vec<u8>, Proof>> = Mutex::new(BTreeMap::new());
+    let made = || MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let stated = layout::to_bytes(statement);
+    let found = made().get(&stated).cloned();
+    let proof = found.unwrap_or_else(|| make_free_proof(statement));
+    made().entry(stated).or_insert(proof).clone()
+}
+
+fn make_free_proof(statement: &BlockStatement) -> Proof {
     let kernel_proof = cache()
         .circuit(FreeKernel)
         .expect("the free kernel builds")
