@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use batcher_keys::{catalogue::visit_all, pins::embedded};
 use circuits_core::F;
 use circuits_forging::fixtures::cache;
-use circuits_keys::{AnyDefinition, CircuitCache};
+use circuits_keys::{AnyDefinition, CircuitCache, pins::Pin};
 use circuits_prover::stock;
 use environments_core::walk::{Visitor, WalkError};
 use plonky2::{field::types::Field as _, iop::witness::PartitionWitness};
@@ -13,7 +13,9 @@ use plonky2::{field::types::Field as _, iop::witness::PartitionWitness};
 /// Wants these circuits and proves them with both provers.
 struct Wanted(BTreeSet<String>);
 
-/// The smallest circuit of each family. The names of a family differ in numbers alone, and all wraps are one family.
+/// The smallest circuit of each family, and of several with the same common data the first: with arbitrary values, gates,
+/// selectors, degree and parameters are all that a prover sees of a circuit but constants, and proofs of one stand for
+/// those of the others. The names of a family differ in numbers alone, and all wraps are one family.
 fn smallest_of_each_family() -> BTreeSet<String> {
     let pins = embedded().expect("well-formed");
     let mut smallest = BTreeMap::new();
@@ -25,7 +27,12 @@ fn smallest_of_each_family() -> BTreeSet<String> {
             *found = pin;
         }
     }
-    smallest.into_values().map(|pin| pin.name.clone()).collect()
+    let mut common_data = BTreeSet::new();
+    let is_new = |pin: &&Pin| {
+        let files = pin.files.as_ref().expect("every circuit can be kept");
+        common_data.insert(files.common_data.sha3)
+    };
+    smallest.into_values().filter(is_new).map(|pin| pin.name.clone()).collect()
 }
 
 impl Visitor for Wanted {
