@@ -2,6 +2,8 @@
 //! themselves are attacked in the bridge's own tests, assertion by assertion; here every kind of step runs
 //! where the batcher's circuits take it. A message segment asserts nothing besides.
 
+use std::sync::LazyLock;
+
 use batcher_verify::circuit::SuperblockCircuit;
 use bridge_core::{BlockMessages, BridgeLists, Capacity, Consumption, Message};
 use circuits_core::{
@@ -64,6 +66,9 @@ impl Definition for SmallSegment {
         self.0.assign(targets, input, witness)
     }
 }
+
+static SEGMENT: LazyLock<Compiled<SmallSegment>> =
+    LazyLock::new(|| Compiled::new(SmallSegment(MessageSegment { capacity: SMALL })).unwrap());
 
 /// Blocks and deposits that follow a state.
 pub(super) struct Scene {
@@ -178,10 +183,9 @@ pub(super) fn scenes() -> Vec<Scene> {
 
 #[test]
 fn a_segment_moves_every_kind_of_message_natively_as_in_circuit() {
-    let circuit = Compiled::new(SmallSegment(MessageSegment { capacity: SMALL })).unwrap();
     for scene in scenes() {
         let input = scene.segment();
-        let public = check(&circuit, &input).unwrap();
+        let public = check(&SEGMENT, &input).unwrap();
         assert_eq!(SegmentStatement::decode(&public).unwrap(), input.statement);
     }
 }
@@ -224,9 +228,8 @@ fn untouched() -> Exception {
 
 #[test]
 fn a_message_segment_withstands_the_forging_kit() {
-    let circuit = Compiled::new(SmallSegment(MessageSegment { capacity: SMALL })).unwrap();
     let inputs: Vec<_> = scenes().iter().map(Scene::segment).collect();
-    let kit = Kit::new(&circuit).inputs(&inputs).masked(IDLE);
+    let kit = Kit::new(&SEGMENT).inputs(&inputs).masked(IDLE);
     let report = kit.except(untouched()).proofs(2).run();
     eprintln!("{report}");
     report.assert_sound();
