@@ -1,8 +1,9 @@
 //! Proofs of batches, natively and in-circuit.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use circuits_core::{Compiled, D, F};
+use circuits_forging::fixtures::cache;
 use plonky2::field::{extension::Extendable, types::Field};
 
 use super::fixtures::signed_many;
@@ -53,8 +54,8 @@ static PROVEN: LazyLock<Proven> = LazyLock::new(|| {
     Proven { claims: claims(&signed), proof: prove(SIZE, &signed).unwrap() }
 });
 
-static CIRCUIT: LazyLock<Compiled<SignatureCircuit>> =
-    LazyLock::new(|| Compiled::new(SignatureCircuit(SIZE)).unwrap());
+static CIRCUIT: LazyLock<Arc<Compiled<SignatureCircuit>>> =
+    LazyLock::new(|| cache().circuit(SignatureCircuit(SIZE)).unwrap());
 
 #[test]
 fn a_batch_with_a_duplicate_is_proved_natively_and_in_circuit() {
@@ -69,7 +70,7 @@ fn the_circuit_of_a_full_table_is_sound() {
     let mut signed = signed_many(29);
     signed.push(signed[1]);
     let input = SignatureInput { claims: claims(&signed), proof: prove(SIZE, &signed).unwrap() };
-    let report = circuits_forging::Kit::new(&*CIRCUIT).input(&input).run();
+    let report = circuits_forging::Kit::new(&CIRCUIT).input(&input).run();
     assert!(report.classes > 2000 && report.hints > 10_000, "{report}");
     report.assert_sound();
 }

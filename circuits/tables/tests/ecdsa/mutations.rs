@@ -3,7 +3,10 @@
 //! A changed limb is counted in the range table as the prover would count it, so that only a limb outside the table
 //! counts as noticed there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use circuits_core::{F, layout::Layout};
 use plonky2::field::types::{Field, PrimeField64};
@@ -97,7 +100,7 @@ fn values(honest: F, seed: u64) -> BTreeSet<u64> {
 }
 
 /// A changed cell, and what notices.
-pub(super) struct Outcome {
+struct Outcome {
     row: usize,
     column: usize,
     value: u64,
@@ -105,7 +108,7 @@ pub(super) struct Outcome {
 }
 
 /// All changes of single cells in the sampled rows.
-pub(super) fn outcomes() -> Vec<Outcome> {
+static OUTCOMES: LazyLock<Vec<Outcome>> = LazyLock::new(|| {
     let trace = trace();
     let sides = sides();
     sampled_rows(&trace, 2)
@@ -124,11 +127,11 @@ pub(super) fn outcomes() -> Vec<Outcome> {
             })
         })
         .collect()
-}
+});
 
 #[test]
 fn every_changed_cell_is_noticed() {
-    let outcomes = outcomes();
+    let outcomes = &*OUTCOMES;
     let missed: Vec<_> = outcomes
         .iter()
         .filter(|outcome| outcome.noticed.is_empty())
@@ -199,8 +202,8 @@ fn stops_alone(mut row: Row<F>, next: &Row<F>, first: bool) -> Vec<&'static str>
 #[test]
 fn every_rule_is_broken_alone() {
     let mut alone = broken_alone_by_pairs();
-    let single = |outcome: Outcome| outcome.noticed.first().copied().filter(|_| outcome.noticed.len() == 1);
-    alone.extend(outcomes().into_iter().filter_map(single));
+    let single = |outcome: &Outcome| outcome.noticed.first().copied().filter(|_| outcome.noticed.len() == 1);
+    alone.extend(OUTCOMES.iter().filter_map(single));
     alone.extend(super::alone::forgeries(&trace()));
     let mut names = Names::default();
     let row = Row::decode(&[(); COLUMNS]).unwrap();
