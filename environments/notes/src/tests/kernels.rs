@@ -1,6 +1,8 @@
 //! The whole circuits of batches and blocks, with the proofs that they verify, under the forging kit. Their parts are
 //! attacked beside their code, where lies are cheap.
 
+use std::sync::Arc;
+
 use bridge_core::Consumption;
 use circuits_core::{Compiled, Digest, F, recursion::key_digest};
 use circuits_forging::{Exception, Kind, Kit, Mutator, fixtures::cache};
@@ -132,14 +134,14 @@ fn batch(
 
 /// The circuit of the smallest batches, alone in its key set.
 struct Batches {
-    leaf: Compiled<BatchLeaf>,
+    leaf: Arc<Compiled<BatchLeaf>>,
     keys: KeySet,
 }
 
 impl Batches {
     fn new() -> Self {
         let transactions = transaction_keys(cache()).unwrap();
-        let leaf = Compiled::new(BatchLeaf::new(transactions, MIN_BATCH)).unwrap();
+        let leaf = cache().circuit(BatchLeaf::new(transactions, MIN_BATCH)).unwrap();
         let keys = KeySet::new(&[key_digest(leaf.key())]);
         Self { leaf, keys }
     }
