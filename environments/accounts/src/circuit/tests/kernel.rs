@@ -238,14 +238,17 @@ fn small_input(block: &AccountsBlock) -> BlockInput {
     BlockInput { transactions: prove::direct(block, SMALL), ..input }
 }
 
-/// The input of a block of two transactions, its kernel, and the state before the fees are paid out.
-fn direct() -> (BlockKernel, BlockInput, AccountsState) {
+static SMALL_KERNEL: LazyLock<Compiled<BlockKernel>> = LazyLock::new(|| {
+    let signatures = Unchecked.key(cache(), 30).unwrap();
+    Compiled::new(BlockKernel::new(SMALL, Some(signatures), Digest::ZERO)).unwrap()
+});
+
+/// The input of a block of two transactions for [`SMALL`], and the state before the fees are paid out.
+fn direct() -> (BlockInput, AccountsState) {
     let (world, signed) = transactions(2, &[transfer(3, 0, 5)]);
     let mut state = world.state.clone();
     signed.iter().for_each(|transaction| drop(state.execute(transaction).unwrap()));
-    let signatures = Unchecked.key(cache(), 30).unwrap();
-    let input = small_input(propose(&world, &signed).witness());
-    (BlockKernel::new(SMALL, Some(signatures), Digest::ZERO), input, state)
+    (small_input(propose(&world, &signed).witness()), state)
 }
 
 /// Proofs of other lists of signatures than the block's.
@@ -277,15 +280,14 @@ fn other_signatures(input: &BlockInput) -> Vec<BlockInput> {
 
 #[test]
 fn a_block_holds_the_transactions_whose_signatures_are_proven() {
-    let (kernel, input, state) = direct();
+    let (input, state) = direct();
     let others = other_signatures(&input);
-    let compiled = Compiled::new(kernel).unwrap();
-    assert_accepts(&compiled, &input);
-    others.iter().for_each(|other| assert_rejects(&compiled, other));
+    assert_accepts(&SMALL_KERNEL, &input);
+    others.iter().for_each(|other| assert_rejects(&SMALL_KERNEL, other));
     let astray = astray(&input, &state);
     let too_rich = too_rich();
-    assert_rejects(&compiled, &too_rich);
-    Mutator::new(&compiled.definition)
+    assert_rejects(&SMALL_KERNEL, &too_rich);
+    Mutator::new(&SMALL_KERNEL.definition)
         .honest([&input])
         .dishonest(&others)
         .dishonest(&astray)
@@ -306,7 +308,7 @@ fn nobody_makes_a_transaction_in_a_block_without_signatures() {
     let world = world();
     let proposed = propose_with(&world, 2, &[]);
     let (variant, input) = kernel_input(cache(), &KERNELS, secret(), proposed.witness()).unwrap();
-    let compiled = Compiled::new(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
+    let compiled = cache().circuit(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
     assert_accepts(&compiled, &input);
     // A good transaction, and one that fails, which would still pay a fee.
     let unsigned = |action| {
@@ -346,8 +348,7 @@ fn nobody_makes_a_transaction_in_a_block_without_signatures() {
 
 #[test]
 fn case_89_a_block_charges_the_minimum_fee_of_its_state() {
-    let (kernel, honest, state) = direct();
-    let compiled = Compiled::new(kernel).unwrap();
+    let (honest, state) = direct();
     let with = |minimum_fee: u64| {
         let mut input = honest.clone();
         input.before.minimum_fee = element(minimum_fee);
@@ -359,11 +360,11 @@ fn case_89_a_block_charges_the_minimum_fee_of_its_state() {
     };
     // Its two transactions pay it for their one action, and no more.
     let states = [MINIMUM_FEE, FEE].map(|minimum_fee| {
-        let statement = check(&compiled, &with(minimum_fee)).unwrap();
+        let statement = check(&SMALL_KERNEL, &with(minimum_fee)).unwrap();
         let BlockStatement { previous_state, new_state, .. } = BlockStatement::decode(&statement).unwrap();
         (previous_state, new_state)
     });
-    assert_rejects(&compiled, &with(FEE + 1));
+    assert_rejects(&SMALL_KERNEL, &with(FEE + 1));
     assert_ne!(states[0].0, states[1].0);
     assert_ne!(states[0].1, states[1].1);
 }
@@ -415,7 +416,7 @@ fn the_fees_go_to_their_account() {
     let world = world();
     let (variant, input) = kernel_input(cache(), &KERNELS, secret(), propose(&world, &[]).witness()).unwrap();
     assert_eq!(variant, Variant::Empty);
-    let compiled = Compiled::new(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
+    let compiled = cache().circuit(BlockKernel::new(variant, None, Digest::ZERO)).unwrap();
     assert_accepts(&compiled, &input);
     let dishonest = astray(&input, &world.state);
     dishonest.iter().for_each(|other| assert_rejects(&compiled, other));
@@ -433,10 +434,9 @@ fn the_fees_go_to_their_account() {
 
 #[test]
 fn a_producer_proves_its_own_blocks() {
-    let (kernel, input, _) = direct();
-    let compiled = Compiled::new(kernel).unwrap();
+    let (input, _) = direct();
     let producer = |input: &BlockInput| {
-        let statement = check(&compiled, input).unwrap();
+        let statement = check(&SMALL_KERNEL, input).unwrap();
         BlockStatement::decode(&statement).unwrap().producer
     };
     let other = BlockInput { secret: environments_conformance::secret(2), ..input.clone() };
