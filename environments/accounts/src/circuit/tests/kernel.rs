@@ -34,6 +34,7 @@ use crate::{
     },
     kernel::{BlockInput, BlockKernel, BlockTransactions},
     prove::{self, chunk_inputs, kernel_input, prove_block},
+    signatures,
     state::{AccountsState, BlockContext, SealWitness},
     transaction::{AccountsTransaction, Action, SignedTransaction},
 };
@@ -285,7 +286,7 @@ fn a_block_holds_the_transactions_whose_signatures_are_proven() {
     assert_accepts(&SMALL_KERNEL, &input);
     others.iter().for_each(|other| assert_rejects(&SMALL_KERNEL, other));
     let astray = astray(&input, &state);
-    let too_rich = too_rich();
+    let too_rich = small_input(&too_rich());
     assert_rejects(&SMALL_KERNEL, &too_rich);
     Mutator::new(&SMALL_KERNEL.definition)
         .honest([&input])
@@ -301,6 +302,34 @@ fn a_block_holds_the_transactions_whose_signatures_are_proven() {
         .inputs_only()
         .run()
         .assert_complete();
+}
+
+/// What shows with four slots and a substitute for the signatures shows in a kernel that registries list.
+#[test]
+fn the_listed_kernel_of_small_blocks_rejects_what_breaks_a_rule() {
+    let (world, signed) = transactions(2, &[transfer(3, 0, 5)]);
+    let mut state = world.state.clone();
+    signed.iter().for_each(|transaction| drop(state.execute(transaction).unwrap()));
+    let block = propose(&world, &signed);
+    let (variant, input) = kernel_input(cache(), &signatures::KERNELS, secret(), block.witness()).unwrap();
+    assert_eq!(variant, Variant::Direct { slots: 12, table: 30 });
+    let kernel = signatures::KERNELS.get(cache(), variant).unwrap().circuit(cache()).unwrap();
+    assert_accepts(&kernel, &input);
+    astray(&input, &state).iter().for_each(|other| assert_rejects(&kernel, other));
+
+    // Other blocks than the one whose signatures are proved: with fewer transactions, in another order, and others.
+    let with = |block: &AccountsBlock| BlockInput {
+        before: block.before,
+        transactions: prove::direct(block, variant),
+        seal: block.seal.clone(),
+        ..input.clone()
+    };
+    let (_, others) = transactions(2, &[transfer(3, 0, 6)]);
+    let swapped = [signed[1].clone(), signed[0].clone()];
+    for transactions in [&signed[..1], &[], &swapped, &others] {
+        assert_rejects(&kernel, &with(propose(&world, transactions).witness()));
+    }
+    assert_rejects(&kernel, &with(&too_rich()));
 }
 
 #[test]
@@ -370,7 +399,7 @@ fn case_89_a_block_charges_the_minimum_fee_of_its_state() {
 }
 
 /// A block whose collector of the fees has almost all that an amount can hold, which no honest producer lets happen.
-fn too_rich() -> BlockInput {
+fn too_rich() -> AccountsBlock {
     let (mut world, signed) = transactions(2, &[transfer(3, 0, 5)]);
     let collector = key(COLLECTOR).address();
     give(&mut world, COLLECTOR, asset(0), amount(Amount::MAX.get() - START));
@@ -390,7 +419,7 @@ fn too_rich() -> BlockInput {
         },
     };
     assert!(state.seal().is_err());
-    small_input(&block)
+    block
 }
 
 /// The same block, whose fees go astray.
