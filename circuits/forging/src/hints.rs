@@ -21,13 +21,14 @@ pub(super) struct Hints {
     pub(super) holes: Vec<Hole>,
 }
 
-/// Replaces the outputs of `generators` in `run`, one at a time.
+/// Replaces those outputs of `generators` in `run` that `wanted` names, one at a time.
 pub(super) fn replace(
     model: &Model<'_>,
     census: &Census,
     dependencies: &[Vec<Vec<usize>>],
     (input, run): (usize, &Run<'_>),
     generators: &[usize],
+    wanted: impl Fn(usize) -> bool,
     seed: u64,
 ) -> Hints {
     let trials: Vec<(usize, usize)> = generators
@@ -36,7 +37,7 @@ pub(super) fn replace(
             let mut outputs: Vec<_> = run.outputs[generator]
                 .iter()
                 .copied()
-                .filter(|&class| run.set_at[class] == run.finished_at[generator])
+                .filter(|&class| run.set_at[class] == run.finished_at[generator] && wanted(class))
                 .collect();
             outputs.sort_unstable_by_key(|&class| mix(seed, class as u64));
             outputs.dedup();

@@ -68,7 +68,7 @@ const CLASSES_AT_ONCE: usize = 1024;
 pub(super) enum Until {
     /// When everything has been tried.
     End,
-    /// When there is a hole: the circuit is unsound, whatever else there is.
+    /// When there is a hole that an assertion left out can make: the circuit is unsound, whatever else there is.
     Hole,
 }
 
@@ -115,7 +115,10 @@ pub(super) fn examine<'c>(
             return (report, runs);
         }
         let generators = chosen_generators(model, census, run, settings);
-        let found = hints::replace(model, census, dependencies, (input, run), &generators, settings.seed);
+        // What a wire that is copied nowhere may be, the gate of its row decides, whatever is asserted elsewhere.
+        let wanted = |class| until == Until::End || census.classes.members(class).len() > 1;
+        let found =
+            hints::replace(model, census, dependencies, (input, run), &generators, wanted, settings.seed);
         report.hints += found.tried;
         report.harmless_hints += found.harmless;
         settings.settle(&mut report, found.holes);
