@@ -1,8 +1,11 @@
 //! Part (c): hints replaced before they propagate, everything that follows from them computed again.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::{
+    gates::GateFacts,
     model::{Model, mix, value},
     overwrite::{Census, dishonest_values},
     replay::Replay,
@@ -25,7 +28,7 @@ pub(super) struct Hints {
 pub(super) fn replace(
     model: &Model<'_>,
     census: &Census,
-    dependencies: &[Vec<Vec<usize>>],
+    gate_facts: &[Arc<GateFacts>],
     (input, run): (usize, &Run<'_>),
     generators: &[usize],
     wanted: impl Fn(usize) -> bool,
@@ -48,7 +51,7 @@ pub(super) fn replace(
     trials
         .par_iter()
         .map_init(
-            || Replay::new(model, census, run, dependencies),
+            || Replay::new(model, census, run, gate_facts),
             |replay, &(_, class)| {
                 let mut found = Hints { tried: 1, ..Hints::default() };
                 for value in dishonest_values(value(&run.witness, class), mix(seed, class as u64)) {

@@ -3,7 +3,10 @@
 //! The circuit accepts many of these changes, as it should: another input has another statement. What matters is which
 //! fields of the statement follow an input, over all honest inputs; see [`Kind`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use circuits_core::layout::ElementName;
 use circuits_prover::basetypes::F;
@@ -11,6 +14,7 @@ use plonky2::field::types::Field;
 use rayon::prelude::*;
 
 use super::{
+    gates::GateFacts,
     model::{Model, mix, value},
     names::Group,
     overwrite::{Census, dishonest_values},
@@ -92,7 +96,7 @@ pub(super) struct Subject<'m, 'c> {
     pub(super) census: &'m Census,
     /// Of the public inputs.
     pub(super) statement: &'m [ElementName],
-    pub(super) dependencies: &'m [Vec<Vec<usize>>],
+    pub(super) gate_facts: &'m [Arc<GateFacts>],
     pub(super) seed: u64,
 }
 
@@ -157,7 +161,7 @@ impl Subject<'_, '_> {
         inputs
             .into_par_iter()
             .map_init(
-                || Replay::new(self.model, self.census, run, self.dependencies),
+                || Replay::new(self.model, self.census, run, self.gate_facts),
                 |replay, class| {
                     let values = dishonest_values(value(&run.witness, class), mix(self.seed, class as u64));
                     let mut trial = Trial::default();
@@ -306,7 +310,7 @@ impl Subject<'_, '_> {
         runs.iter().enumerate().filter(|(_, run)| is_set(run, other)).find_map(|(input, run)| {
             let mut idle = self.idle(groups, run, &trials[input]);
             idle.retain(|&idle| idle != other);
-            let mut replay = Replay::new(self.model, self.census, run, self.dependencies);
+            let mut replay = Replay::new(self.model, self.census, run, self.gate_facts);
             let positions = runs.iter().filter(|from| is_set(from, class)).find_map(|from| {
                 let borrowed = idle.iter().map(|&idle| (idle, value(&from.witness, idle)));
                 let values: Vec<_> = borrowed.chain([(class, F::ONE)]).collect();

@@ -1,6 +1,6 @@
 //! The kit: honest inputs in, a report out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use circuits_core::{
     circuit::{CircuitError, Compiled, Definition},
@@ -17,6 +17,7 @@ use plonky2::{field::types::Field as _, iop::target::Target};
 use super::{
     exceptions::Exception,
     following::leave_to_generators,
+    gates::GateFacts,
     hints,
     inputs::Subject,
     model::{Model, mix},
@@ -77,7 +78,7 @@ pub(super) fn examine<'c>(
     name: String,
     model: &Model<'c>,
     census: &Census,
-    dependencies: &[Vec<Vec<usize>>],
+    gate_facts: &[Arc<GateFacts>],
     witnesses: &[Witness],
     settings: &Settings,
     until: Until,
@@ -106,7 +107,7 @@ pub(super) fn examine<'c>(
         if is_over(&report) {
             return (report, runs);
         }
-        let holes = overwrite::overwrite(model, census, &runs, classes, settings.seed);
+        let holes = overwrite::overwrite(model, census, gate_facts, &runs, classes, settings.seed);
         settings.settle(&mut report, holes);
     }
 
@@ -118,7 +119,7 @@ pub(super) fn examine<'c>(
         // What a wire that is copied nowhere may be, the gate of its row decides, whatever is asserted elsewhere.
         let wanted = |class| until == Until::End || census.classes.members(class).len() > 1;
         let found =
-            hints::replace(model, census, dependencies, (input, run), &generators, wanted, settings.seed);
+            hints::replace(model, census, gate_facts, (input, run), &generators, wanted, settings.seed);
         report.hints += found.tried;
         report.harmless_hints += found.harmless;
         settings.settle(&mut report, found.holes);
@@ -246,10 +247,10 @@ impl Settings {
                 }
             }
         }
-        let dependencies = model.dependencies();
-        let (mut report, runs) = examine(name, model, census, &dependencies, &honest, self, Until::End);
+        let gate_facts = model.gate_facts();
+        let (mut report, runs) = examine(name, model, census, &gate_facts, &honest, self, Until::End);
         if !report.holes.iter().any(|hole| matches!(hole, Hole::Honest { .. })) {
-            let subject = Subject { model, census, statement, dependencies: &dependencies, seed: self.seed };
+            let subject = Subject { model, census, statement, gate_facts: &gate_facts, seed: self.seed };
             self.replace_inputs(&mut report, &subject, &honest, &runs);
         }
         for trial in 0..proofs {

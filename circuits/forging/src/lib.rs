@@ -4,6 +4,7 @@ mod exceptions;
 pub mod fixtures;
 mod following;
 mod forgery;
+mod gates;
 mod hints;
 mod inputs;
 mod judge;

@@ -1,6 +1,6 @@
 //! The arithmetization of a built circuit, read back so that it can be evaluated row by row, without FRI.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use circuits_prover::{
     basetypes::{Builder, C, Circuit, CommonData, D, F},
@@ -17,6 +17,8 @@ use plonky2::{
         vars::EvaluationVarsBaseBatch,
     },
 };
+
+use super::gates::GateFacts;
 
 /// The configuration of circuits that are evaluated only.
 type Uncommitted = generate::Uncommitted<C, D>;
@@ -168,18 +170,8 @@ impl<'c> Model<'c> {
             })
             .collect();
         let Row { gate, constants } = &self.rows[row];
-        self.evaluate_gate(*gate, constants, &wires, public_inputs_hash)
-    }
-
-    fn evaluate_gate(
-        &self,
-        gate: usize,
-        constants: &[F],
-        wires: &[F],
-        public_inputs_hash: &HashOut<F>,
-    ) -> Vec<F> {
-        let vars = EvaluationVarsBaseBatch::new(1, constants, wires, public_inputs_hash);
-        self.common.gates[gate].0.eval_unfiltered_base_batch(vars)
+        let vars = EvaluationVarsBaseBatch::new(1, constants, &wires, public_inputs_hash);
+        self.common.gates[*gate].0.eval_unfiltered_base_batch(vars)
     }
 
     /// The first violated constraint of `row`.
@@ -197,30 +189,11 @@ impl<'c> Model<'c> {
         Some(Violation { row, gate: self.gate_id(row), constraint })
     }
 
-    /// For each gate and constraint, the columns that the constraint's value depends on: found by changing one
-    /// wire at a time at a random point, so a dependency is missed with probability near `degree / p`.
-    pub(super) fn dependencies(&self) -> Vec<Vec<Vec<usize>>> {
+    /// What is known of each gate.
+    pub(super) fn gate_facts(&self) -> Vec<Arc<GateFacts>> {
         let num_constants = self.rows.first().map_or(0, |row| row.constants.len());
-        (0..self.common.gates.len())
-            .map(|gate| {
-                let at = |index: u64| F::from_noncanonical_u64(mix(gate as u64, index));
-                let constants: Vec<_> = (0..num_constants as u64).map(at).collect();
-                let mut wires: Vec<_> = (0..self.num_wires() as u64).map(|i| at(i + 1000)).collect();
-                let before = self.evaluate_gate(gate, &constants, &wires, &HashOut::ZERO);
-                let mut columns = vec![vec![]; before.len()];
-                for column in 0..wires.len() {
-                    wires[column] += F::ONE;
-                    let after = self.evaluate_gate(gate, &constants, &wires, &HashOut::ZERO);
-                    wires[column] -= F::ONE;
-                    for (list, (before, after)) in columns.iter_mut().zip(before.iter().zip(&after)) {
-                        if before != after {
-                            list.push(column);
-                        }
-                    }
-                }
-                columns
-            })
-            .collect()
+        let facts = |gate| GateFacts::of(gate, num_constants, self.num_wires());
+        self.common.gates.iter().map(facts).collect()
     }
 }
 

@@ -324,8 +324,8 @@ impl Search {
                 (0..honest).filter_map(|index| (mutant.assign)(Case::Honest(index))).collect();
             let names = Names::new(model, &mutant.record, &[]);
             let census = Census::new(model, &mutant.record.verifier_rows, names);
-            let (dependencies, settings) = (model.dependencies(), &self.settings);
-            examine(name.clone(), model, &census, &dependencies, &witnesses, settings, until).0
+            let (gate_facts, settings) = (model.gate_facts(), &self.settings);
+            examine(name.clone(), model, &census, &gate_facts, &witnesses, settings, until).0
         };
         let whole = build(&[]);
         let model = whole.model();

@@ -1,12 +1,13 @@
 //! Part (b): values overwritten one copy class at a time, nothing recomputed.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use circuits_prover::basetypes::F;
 use plonky2::field::types::{Field, Field64, PrimeField64};
 use rayon::prelude::*;
 
 use super::{
+    gates::GateFacts,
     model::{Classes, Model, mix, value},
     names::Names,
     report::{ClassInfo, Hole},
@@ -74,6 +75,16 @@ impl Census {
         rows
     }
 
+    /// The wires of `class` that are its only ones in their row, as row and column.
+    pub(super) fn lone_wires(&self, model: &Model<'_>, class: usize) -> impl Iterator<Item = (usize, usize)> {
+        let (num_wires, num_rows) = (model.num_wires(), model.num_rows());
+        let place = move |&target: &u32| (target as usize / num_wires, target as usize % num_wires);
+        let of_one_row = self.classes.members(class).chunk_by(move |a, b| place(a).0 == place(b).0);
+        let lone =
+            of_one_row.filter_map(move |wires| if let [wire] = wires { Some(place(wire)) } else { None });
+        lone.take_while(move |&(row, _)| row < num_rows)
+    }
+
     /// Whether `class` has wires, all of them in rows of the recursive verifier.
     pub(super) fn is_inside_verifier(&self, model: &Model<'_>, class: usize) -> bool {
         let rows = self.rows(model, class);
@@ -124,11 +135,22 @@ impl Census {
     ///
     /// The rows that hash the public inputs do not count for a public input: they bind it to the proof, but a
     /// statement that nothing else constrains is free.
-    fn accepted(&self, model: &Model<'_>, run: &Run<'_>, class: usize, seed: u64) -> Vec<F> {
-        let mut rows = self.rows(model, class);
-        if self.is_public_input(class) {
-            rows.retain(|&row| !model.is_public_input_row(row));
+    fn accepted(
+        &self,
+        model: &Model<'_>,
+        gate_facts: &[Arc<GateFacts>],
+        run: &Run<'_>,
+        class: usize,
+        seed: u64,
+    ) -> Vec<F> {
+        let counts = |row: usize| !(self.is_public_input(class) && model.is_public_input_row(row));
+        let mut lone = self.lone_wires(model, class).filter(|&(row, _)| counts(row));
+        // A constraint that holds determines it.
+        if lone.any(|(row, column)| !gate_facts[model.gate_index(row)].determined_by[column].is_empty()) {
+            return vec![];
         }
+        let mut rows = self.rows(model, class);
+        rows.retain(|&row| counts(row));
         let mut values = dishonest_values(value(&run.witness, class), mix(seed, class as u64));
         values.retain(|&value| {
             rows.iter().all(|&row| {
@@ -155,10 +177,11 @@ pub(super) fn dishonest_values(honest: F, random: u64) -> Vec<F> {
     values
 }
 
-/// Overwrites `classes` in every run; returns those that are free in at least one.
+/// Overwrites `classes` in every run, all of which are witnesses; returns those that are free in at least one.
 pub(super) fn overwrite(
     model: &Model<'_>,
     census: &Census,
+    gate_facts: &[Arc<GateFacts>],
     runs: &[Run<'_>],
     classes: &[usize],
     seed: u64,
@@ -168,7 +191,7 @@ pub(super) fn overwrite(
         .filter_map(|&class| {
             let mut found: Option<(Vec<usize>, Vec<F>)> = None;
             for (input, run) in runs.iter().enumerate() {
-                let values = census.accepted(model, run, class, seed);
+                let values = census.accepted(model, gate_facts, run, class, seed);
                 if !values.is_empty() {
                     found.get_or_insert_with(|| (vec![], values)).0.push(input);
                 }

@@ -1,6 +1,9 @@
 //! One value of a run changed, and what follows from it computed again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use circuits_prover::{basetypes::F, panics::contained};
 use plonky2::{
@@ -9,6 +12,7 @@ use plonky2::{
 };
 
 use super::{
+    gates::GateFacts,
     model::{Model, value},
     overwrite::Census,
     run::{INPUT, Run, UNSET},
@@ -40,7 +44,7 @@ pub(super) struct Replay<'m, 'c> {
     model: &'m Model<'c>,
     census: &'m Census,
     run: &'m Run<'c>,
-    dependencies: &'m [Vec<Vec<usize>>],
+    gate_facts: &'m [Arc<GateFacts>],
     witness: PartitionWitness<'c, F>,
     /// Classes changed so far, with their honest values.
     changed: BTreeMap<usize, Option<F>>,
@@ -55,14 +59,20 @@ impl<'m, 'c> Replay<'m, 'c> {
         model: &'m Model<'c>,
         census: &'m Census,
         run: &'m Run<'c>,
-        dependencies: &'m [Vec<Vec<usize>>],
+        gate_facts: &'m [Arc<GateFacts>],
     ) -> Self {
         let (changed, queue, failure) = Default::default();
-        Self { model, census, run, dependencies, witness: run.witness.clone(), changed, queue, failure }
+        Self { model, census, run, gate_facts, witness: run.witness.clone(), changed, queue, failure }
     }
 
     /// Gives these classes these values. All of them are set by the input, or there is one.
     pub(super) fn attempt(&mut self, values: &[(usize, F)]) -> Verdict {
+        if let &[(class, value)] = values
+            && value != self::value(&self.run.witness, class)
+            && self.is_determined(class)
+        {
+            return Verdict::Refused;
+        }
         let mut at = INPUT;
         let mut touched = vec![];
         for &(class, value) in values {
@@ -133,6 +143,25 @@ impl<'m, 'c> Replay<'m, 'c> {
         self.run.outputs[generator].iter().all(|class| set.contains(class))
     }
 
+    /// Whether another value of `class` than the honest one violates a constraint that no generator can mend, which shows
+    /// without evaluating it: it holds in the run, and determines the value.
+    fn is_determined(&self, class: usize) -> bool {
+        let at = self.run.set_at[class];
+        self.census.lone_wires(self.model, class).any(|(row, column)| {
+            let facts = &self.gate_facts[self.model.gate_index(row)];
+            let is_settled = |&constraint: &usize| self.is_settled(row, &facts.columns[constraint], at);
+            !self.model.is_public_input_row(row) && facts.determined_by[column].iter().any(is_settled)
+        })
+    }
+
+    /// Whether no generator after `at` sets one of these wires.
+    fn is_settled(&self, row: usize, columns: &[usize], at: u32) -> bool {
+        columns.iter().all(|&column| {
+            let set_at = self.run.set_at[self.model.wire_class(row, column)];
+            set_at == UNSET || set_at == INPUT || set_at <= at
+        })
+    }
+
     /// Whether a constraint on the `touched` classes is violated that no generator after `at` can mend.
     fn is_broken(&self, touched: &[usize], at: u32) -> bool {
         let rows: BTreeSet<usize> =
@@ -143,13 +172,9 @@ impl<'m, 'c> Replay<'m, 'c> {
                 return false;
             }
             let constraints = self.model.evaluate(row, &self.witness, None, &self.run.public_inputs_hash);
-            let dependencies = &self.dependencies[self.model.gate_index(row)];
-            constraints.iter().zip(dependencies).any(|(&constraint, columns)| {
-                constraint != plonky2::field::types::Field::ZERO
-                    && columns.iter().all(|&column| {
-                        let set_at = self.run.set_at[self.model.wire_class(row, column)];
-                        set_at == UNSET || set_at == INPUT || set_at <= at
-                    })
+            let facts = &self.gate_facts[self.model.gate_index(row)];
+            constraints.iter().zip(&facts.columns).any(|(&constraint, columns)| {
+                constraint != plonky2::field::types::Field::ZERO && self.is_settled(row, columns, at)
             })
         })
     }
