@@ -5,9 +5,12 @@ use std::{fmt, time::Instant};
 
 use batcher_job::prove::Progress;
 use circuits_keys::CircuitCache;
-use circuits_tables::ecdsa::{
-    PublicKey, Signature, SignatureStatement, Signed,
-    batch::{BatchSize, SignatureCircuit, SignatureInput, prove},
+use circuits_tables::{
+    batch::{Batch as _, BatchCircuit, prove},
+    ecdsa::{
+        PublicKey, Signature, SignatureStatement, Signed,
+        batch::{SignatureInput, SignatureSize},
+    },
 };
 use k256::ecdsa::{self, SigningKey, signature::hazmat::PrehashSigner as _};
 use plonky2::plonk::circuit_data::CircuitConfig;
@@ -105,18 +108,18 @@ fn batch(
     runs: usize,
     progress: &dyn Progress,
 ) -> Result<Row, BenchError> {
-    let size = BatchSize::fitting(count)
+    let size = SignatureSize::fitting(count)
         .ok_or_else(|| BenchError::signatures(format!("no table holds {count} signatures")))?;
     progress.note(&format!("{count} signatures"));
     let signed = (0..count).map(sign).collect::<Result<Vec<_>, _>>()?;
     let claims: Vec<_> = signed.iter().map(Signed::claim).collect();
-    let circuit = cache.circuit(SignatureCircuit(size)).map_err(BenchError::signatures)?;
+    let circuit = cache.circuit(BatchCircuit(size)).map_err(BenchError::signatures)?;
     let (mut prover, mut verifier) = (vec![], vec![]);
     for _ in 0..runs {
         let started = Instant::now();
         let proof = prove(size, &signed).map_err(BenchError::signatures)?;
         prover.push(started.elapsed().as_secs_f64());
-        let input = SignatureInput { claims: claims.clone(), proof };
+        let input = SignatureInput { items: claims.clone(), proof };
         let started = Instant::now();
         let proof = circuit.prove(&input).map_err(BenchError::signatures)?;
         verifier.push(started.elapsed().as_secs_f64());

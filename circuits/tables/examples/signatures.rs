@@ -10,10 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use circuits_tables::ecdsa::{
-    PublicKey, Signature, Signed,
-    batch::{BatchSize, prove_trace, prove_trace_with_starky, verify_batch},
-    table::trace::{Assignment, Trace},
+use circuits_tables::{
+    batch::{Batch as _, prove_trace, prove_trace_with_starky, verify_batch},
+    ecdsa::{
+        PublicKey, Signature, Signed,
+        batch::SignatureSize,
+        table::trace::{Assignment, Trace},
+    },
 };
 use k256::{
     ecdsa::{SigningKey, signature::hazmat::PrehashSigner as _},
@@ -32,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let provers = arguments.next().unwrap_or_else(|| "both".to_owned());
     let count: usize = arguments.next().as_deref().unwrap_or("240").parse()?;
     let runs: usize = arguments.next().as_deref().unwrap_or("3").parse()?;
-    let size = BatchSize::fitting(count).ok_or("no table holds so many signatures")?;
+    let size = SignatureSize::fitting(count).ok_or("no table holds so many signatures")?;
     let signed = (0..count).map(sign).collect::<Result<Vec<_>, _>>()?;
     let claims: Vec<_> = signed.iter().map(Signed::claim).collect();
 
@@ -41,14 +44,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (assignments, _) =
             timed("assignments", || signed.iter().map(Assignment::new).collect::<Vec<_>>())?;
         let (trace, _) = timed("trace", || Trace::new(&assignments, size.degree_bits()))?;
-        timed("columns", || trace.columns())?;
+        let (columns, _) = timed("columns", || trace.columns())?;
         if provers != "starky" {
-            let (proof, seconds) = timed("ours", || prove_trace(size, &trace, &claims))?;
+            let (proof, seconds) = timed("ours", || prove_trace(size, columns.clone(), &claims))?;
             timed("verify", || verify_batch(size, &claims, &proof?))?.0?;
             ours.push(seconds);
         }
         if provers != "ours" {
-            let (proof, seconds) = timed("starky", || prove_trace_with_starky(size, &trace, &claims))?;
+            let (proof, seconds) = timed("starky", || prove_trace_with_starky(size, columns, &claims))?;
             verify_batch(size, &claims, &proof?)?;
             starky.push(seconds);
         }

@@ -1,7 +1,10 @@
 //! The account-based state model as a [`Kind`].
 
 use circuits_core::security::SecurityReport;
-use circuits_tables::ecdsa::batch::{BatchSize, SignatureCircuit};
+use circuits_tables::{
+    batch::{Batch as _, BatchCircuit, security},
+    ecdsa::batch::SignatureSize,
+};
 use environments_core::{
     BlockProducer, DynEnvironment, Environment as _,
     kernel::Kernels as _,
@@ -37,7 +40,7 @@ impl Kind for AccountsKind {
     }
 
     fn circuits(&self, walk: &mut Walk<'_>) -> Result<(), WalkError> {
-        BatchSize::ALL.into_iter().try_for_each(|size| walk.circuit(SignatureCircuit(size)))?;
+        SignatureSize::ALL.iter().try_for_each(|&size| walk.circuit(BatchCircuit(size)))?;
         walk.circuit(ChunkLeaf::new(CHUNK_SLOTS))?;
         ChunkCircuits::folds().try_for_each(|fold| walk.circuit(fold))?;
         for variant in variants(MAX_TRANSACTIONS) {
@@ -47,7 +50,7 @@ impl Kind for AccountsKind {
     }
 
     fn starks(&self) -> Vec<SecurityReport> {
-        BatchSize::ALL.into_iter().map(BatchSize::security).collect()
+        SignatureSize::ALL.iter().copied().map(security).collect()
     }
 
     fn describe_body(&self, body: &[u8]) -> Option<Result<Value, KindError>> {

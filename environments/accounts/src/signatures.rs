@@ -5,9 +5,12 @@ use std::sync::Arc;
 use circuits_core::{CircuitError, Definition, Proof};
 use circuits_keys::CircuitCache;
 use circuits_prover::basetypes::VerifierData;
-use circuits_tables::ecdsa::{
-    Signed,
-    batch::{self, BatchSize, SignatureCircuit, SignatureInput},
+use circuits_tables::{
+    batch::{Batch as _, BatchCircuit, prove},
+    ecdsa::{
+        Signed,
+        batch::{SignatureCircuit, SignatureInput, SignatureSize},
+    },
 };
 
 use crate::{
@@ -28,8 +31,8 @@ impl SignatureTables {
     /// # Errors
     /// If they fit no table.
     pub fn definition(signatures: usize) -> Result<SignatureCircuit, CircuitError> {
-        BatchSize::fitting(signatures).map(SignatureCircuit).ok_or_else(|| CircuitError::Unprovable {
-            name: SignatureCircuit(BatchSize::Large).name(),
+        SignatureSize::fitting(signatures).map(BatchCircuit).ok_or_else(|| CircuitError::Unprovable {
+            name: BatchCircuit(SignatureSize::Large).name(),
             reason: format!("{signatures} signatures are more than {MAX_TRANSACTIONS}"),
         })
     }
@@ -47,11 +50,11 @@ impl Signatures for SignatureTables {
         signatures: &[Signed],
     ) -> Result<Proof, CircuitError> {
         let definition = Self::definition(table)?;
-        let proof = batch::prove(definition.0, signatures).map_err(|error| CircuitError::Unprovable {
+        let proof = prove(definition.0, signatures).map_err(|error| CircuitError::Unprovable {
             name: definition.name(),
             reason: error.to_string(),
         })?;
-        let claims = signatures.iter().map(Signed::claim).collect();
-        cache.circuit(definition)?.prove(&SignatureInput { claims, proof })
+        let items = signatures.iter().map(Signed::claim).collect();
+        cache.circuit(definition)?.prove(&SignatureInput { items, proof })
     }
 }

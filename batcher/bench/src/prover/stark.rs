@@ -1,10 +1,13 @@
 //! The STARK of signatures by our prover and by starky's.
 
 use batcher_job::prove::Progress;
-use circuits_tables::ecdsa::{
-    Claim, Signed,
-    batch::{BatchSize, prove_trace, prove_trace_with_starky, verify_batch},
-    table::trace::{Assignment, Trace},
+use circuits_tables::{
+    batch::{Batch as _, prove_trace, prove_trace_with_starky, verify_batch},
+    ecdsa::{
+        Claim, Signed,
+        batch::SignatureSize,
+        table::trace::{Assignment, Trace},
+    },
 };
 use serde::Serialize;
 
@@ -35,7 +38,7 @@ pub struct StarkRow {
 
 /// A batch that can be proved.
 struct Batch {
-    size: BatchSize,
+    size: SignatureSize,
     claims: Vec<Claim>,
     trace: Trace,
 }
@@ -43,7 +46,7 @@ struct Batch {
 impl Batch {
     /// `count` signatures, other ones for each `run`.
     fn new(count: usize, run: usize) -> Result<Self, BenchError> {
-        let size = BatchSize::fitting(count)
+        let size = SignatureSize::fitting(count)
             .ok_or_else(|| BenchError::signatures(format!("no table holds {count} signatures")))?;
         let signed = (0..count).map(|index| sign(run * count + index)).collect::<Result<Vec<_>, _>>()?;
         let claims = signed.iter().map(Signed::claim).collect();
@@ -55,8 +58,8 @@ impl Batch {
     fn seconds(&self, with_stock: bool) -> Result<f64, BenchError> {
         let Self { size, claims, trace } = self;
         let (seconds, proof) = timed(|| match with_stock {
-            true => prove_trace_with_starky(*size, trace, claims).map_err(BenchError::signatures),
-            false => prove_trace(*size, trace, claims).map_err(BenchError::signatures),
+            true => prove_trace_with_starky(*size, trace.columns(), claims).map_err(BenchError::signatures),
+            false => prove_trace(*size, trace.columns(), claims).map_err(BenchError::signatures),
         })?;
         verify_batch(*size, claims, &proof).map_err(BenchError::signatures)?;
         Ok(seconds)

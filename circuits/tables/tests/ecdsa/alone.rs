@@ -5,12 +5,14 @@ use k256::U256;
 use plonky2::field::types::Field;
 
 use super::fixtures::{integer, point};
-use circuits_tables::ecdsa::table::{
-    check::broken_between,
-    columns::Row,
-    limbs::{Limbs, Point, limbs},
-    system::int,
-    trace::{Trace, at, empty, fill_identities},
+use circuits_tables::{
+    ecdsa::table::{
+        SignatureTable,
+        columns::Row,
+        limbs::{Limbs, Point, limbs},
+        trace::{Trace, at, empty, fill_identities},
+    },
+    table::{check::broken_between, system::int},
 };
 
 /// A row, its next one, and whether it is the first or the last.
@@ -33,7 +35,7 @@ impl Forgery {
     #[track_caller]
     fn stopped_by(mut self, rule: &'static str) -> &'static str {
         fill_identities(&mut self.row, &self.next);
-        let broken = broken_between(&self.row, &self.next, self.first, self.last);
+        let broken = broken_between::<SignatureTable>(&self.row, &self.next, self.first, self.last);
         assert_eq!(broken, [rule]);
         rule
     }

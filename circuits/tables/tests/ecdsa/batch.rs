@@ -7,15 +7,20 @@ use circuits_forging::fixtures::cache;
 use plonky2::field::{extension::Extendable, types::Field};
 
 use super::fixtures::signed_many;
-use circuits_tables::ecdsa::{
-    Claim, SignatureStatement, Signed,
-    batch::{
-        BatchError, BatchProof, BatchSize, SignatureCircuit, SignatureInput, prove, prove_trace, verify_batch,
+use circuits_tables::{
+    batch::{Batch as _, BatchCircuit, BatchError, BatchProof, prove, prove_trace, verify_batch},
+    ecdsa::{
+        Claim, SignatureStatement, Signed,
+        batch::{SignatureCircuit, SignatureInput, SignatureSize},
+        table::{
+            lookups::READS_AND_WRITES,
+            trace::{Assignment, Trace},
+        },
     },
-    table::trace::{Assignment, Trace},
+    table::SumError,
 };
 
-const SIZE: BatchSize = BatchSize::Small;
+const SIZE: SignatureSize = SignatureSize::Small;
 
 struct Proven {
     claims: Vec<Claim>,
@@ -24,11 +29,11 @@ struct Proven {
 
 impl Proven {
     fn input(&self, claims: &[Claim]) -> SignatureInput {
-        SignatureInput { claims: claims.to_vec(), proof: self.proof.clone() }
+        SignatureInput { items: claims.to_vec(), proof: self.proof.clone() }
     }
 
     /// The native verifier's verdict on `claims`, which must be the circuit's too.
-    fn verdict(&self, claims: &[Claim]) -> Result<(), BatchError> {
+    fn verdict(&self, claims: &[Claim]) -> Result<(), BatchError<SignatureSize>> {
         let verdict = verify_batch(SIZE, claims, &self.proof);
         if claims.len() <= SIZE.capacity() {
             let input = self.input(claims);
@@ -55,7 +60,7 @@ static PROVEN: LazyLock<Proven> = LazyLock::new(|| {
 });
 
 static CIRCUIT: LazyLock<Arc<Compiled<SignatureCircuit>>> =
-    LazyLock::new(|| cache().circuit(SignatureCircuit(SIZE)).unwrap());
+    LazyLock::new(|| cache().circuit(BatchCircuit(SIZE)).unwrap());
 
 #[test]
 fn a_batch_with_a_duplicate_is_proved_natively_and_in_circuit() {
@@ -69,7 +74,7 @@ fn a_batch_with_a_duplicate_is_proved_natively_and_in_circuit() {
 fn the_circuit_of_a_full_table_is_sound() {
     let mut signed = signed_many(29);
     signed.push(signed[1]);
-    let input = SignatureInput { claims: claims(&signed), proof: prove(SIZE, &signed).unwrap() };
+    let input = SignatureInput { items: claims(&signed), proof: prove(SIZE, &signed).unwrap() };
     let report = circuits_forging::Kit::new(&CIRCUIT).input(&input).run();
     assert!(report.classes > 2000 && report.hints > 10_000, "{report}");
     report.assert_sound();
@@ -99,12 +104,12 @@ fn a_list_above_the_capacity_is_refused() {
 fn an_invalid_signature_has_no_proof() {
     let mut signed = signed_many(2);
     signed[1].hash[0] ^= 1;
-    assert!(matches!(prove(SIZE, &signed), Err(BatchError::Signature { index: 1, .. })));
+    assert!(matches!(prove(SIZE, &signed), Err(BatchError::Item { index: 1, .. })));
     // A prover who does not look gets a proof that does not verify.
     let assignments: Vec<_> = signed.iter().map(Assignment::new).collect();
     let claims = claims(&signed);
     let trace = Trace::new(&assignments, SIZE.degree_bits());
-    let verdict = verify_batch(SIZE, &claims, &prove_trace(SIZE, &trace, &claims).unwrap());
+    let verdict = verify_batch(SIZE, &claims, &prove_trace(SIZE, trace.columns(), &claims).unwrap());
     assert!(matches!(verdict, Err(BatchError::Invalid(_))), "{verdict:?}");
 }
 
@@ -120,12 +125,14 @@ fn lookups_across_rows_and_claims_are_compared() {
     unread.rows[0].reads += F::ONE;
     let mut other = listed.clone();
     other[1].hash[0] += F::ONE;
-    for (trace, claims, error) in
-        [(&unread, &listed, BatchError::Memory), (&honest, &other, BatchError::Claims)]
-    {
-        let proof = prove_trace(SIZE, trace, claims).unwrap();
+    let unwritten = SumError::Unbalanced(READS_AND_WRITES.otherwise);
+    for (trace, claims, error) in [
+        (&unread, &listed, BatchError::Sums(unwritten)),
+        (&honest, &other, BatchError::Sums(SumError::OtherList)),
+    ] {
+        let proof = prove_trace(SIZE, trace.columns(), claims).unwrap();
         assert_eq!(verify_batch(SIZE, claims, &proof), Err(error));
-        let input = SignatureInput { claims: claims.clone(), proof };
+        let input = SignatureInput { items: claims.clone(), proof };
         circuits_forging::assert_rejects(&CIRCUIT, &input);
     }
 }
@@ -147,7 +154,7 @@ fn a_changed_trace_has_no_valid_proof() {
         let mut trace = honest.clone();
         change(&mut trace);
         trace.fill_range();
-        let verdict = verify_batch(SIZE, &claims, &prove_trace(SIZE, &trace, &claims).unwrap());
+        let verdict = verify_batch(SIZE, &claims, &prove_trace(SIZE, trace.columns(), &claims).unwrap());
         assert!(matches!(verdict, Err(BatchError::Invalid(_))), "change {i}: {verdict:?}");
     }
 }
@@ -158,7 +165,7 @@ fn a_trace_of_another_length_is_refused() {
     let assignments: Vec<_> = signed.iter().map(Assignment::new).collect();
     let claims = claims(&signed);
     let trace = Trace::new(&assignments, 14);
-    let proof = prove_trace(SIZE, &trace, &claims).unwrap();
+    let proof = prove_trace(SIZE, trace.columns(), &claims).unwrap();
     assert_eq!(verify_batch(SIZE, &claims, &proof), Err(BatchError::Height { expected: 13, found: 14 }));
 }
 
@@ -197,7 +204,7 @@ fn case_17_every_part_of_a_proof_is_bound() {
 #[test]
 fn case_15_a_proof_of_one_table_is_none_of_another() {
     let proven = &*PROVEN;
-    for size in [BatchSize::Medium, BatchSize::Large] {
+    for size in [SignatureSize::Medium, SignatureSize::Large] {
         let expected = BatchError::Height { expected: size.degree_bits(), found: 13 };
         assert_eq!(verify_batch(size, &proven.claims, &proven.proof), Err(expected));
     }
@@ -205,10 +212,10 @@ fn case_15_a_proof_of_one_table_is_none_of_another() {
 
 #[test]
 fn the_smallest_table_that_fits_is_taken() {
-    let sizes = [0, 30, 31, 60, 61, 240, 241].map(BatchSize::fitting);
-    use BatchSize::{Large, Medium, Small};
+    let sizes = [0, 30, 31, 60, 61, 240, 241].map(SignatureSize::fitting);
+    use SignatureSize::{Large, Medium, Small};
     assert_eq!(
-        sizes.map(|size| size.map(BatchSize::capacity)),
+        sizes.map(|size| size.map(SignatureSize::capacity)),
         [Some(30), Some(30), Some(60), Some(60), Some(240), Some(240), None]
     );
     assert_eq!(sizes[..6], [Some(Small), Some(Small), Some(Medium), Some(Medium), Some(Large), Some(Large)]);

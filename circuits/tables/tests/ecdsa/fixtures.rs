@@ -7,15 +7,18 @@ use k256::{
     ecdsa::{SigningKey, signature::hazmat::PrehashSigner},
 };
 
-use circuits_tables::ecdsa::{
-    Claim, PublicKey, Signature, Signed,
-    table::{
-        check::{Violation, broken_rules, out_of_range, unbalanced},
-        limbs::Point,
-        rows_per_signature,
-        trace::{Assignment, Trace},
+use circuits_tables::{
+    ecdsa::{
+        Claim, PublicKey, Signature, Signed,
+        table::{
+            check::{Violation, broken_rules, out_of_range, wrong_sums},
+            limbs::Point,
+            rows_per_signature,
+            trace::{Assignment, Trace},
+        },
+        to_words,
     },
-    to_words,
+    table::SumError,
 };
 
 /// Rows of a trace of one signature, as a logarithm. The range table is longer, so its own rules do not hold there.
@@ -67,7 +70,7 @@ pub(super) fn faults(trace: &Trace, claim: &Claim) -> BTreeSet<&'static str> {
             found.insert("range");
         }
     }
-    found.extend(unbalanced(trace, &[*claim]).iter().map(name));
+    found.extend(wrong_sums(trace, &[*claim]).iter().map(name));
     found
 }
 
@@ -81,7 +84,7 @@ pub(super) fn name(violation: &Violation) -> &'static str {
         Violation::Rule { rule, .. } => rule,
         Violation::Range { .. } => "range",
         Violation::Uses => "uses",
-        Violation::Memory => "memory",
-        Violation::Claims => "claims",
+        Violation::Sum(SumError::Unbalanced(_)) => "memory",
+        Violation::Sum(SumError::OtherList) => "claims",
     }
 }

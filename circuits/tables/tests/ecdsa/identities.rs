@@ -5,26 +5,33 @@ use circuits_prover::basetypes::{C, D, F};
 use plonky2::field::types::{Field64, PrimeField64};
 use starky::stark_testing::{test_stark_circuit_constraints, test_stark_low_degree};
 
-use circuits_tables::ecdsa::table::{
-    SignatureStark,
-    columns::{COLUMNS, LIMBS, Row},
-    num_constraints, rules,
-    system::{System, When},
+use circuits_tables::{
+    ecdsa::table::{
+        SignatureTable,
+        columns::{COLUMNS, LIMBS, Row},
+        rules,
+    },
+    table::{
+        self, TableStark,
+        system::{System, When},
+    },
 };
+
+type SignatureStark = TableStark<SignatureTable>;
 
 #[test]
 fn natively_and_in_circuit_the_constraints_have_the_same_values() {
-    test_stark_circuit_constraints::<F, C, SignatureStark, D>(SignatureStark).unwrap();
+    test_stark_circuit_constraints::<F, C, SignatureStark, D>(SignatureStark::default()).unwrap();
 }
 
 #[test]
 fn the_constraints_have_degree_3() {
-    test_stark_low_degree::<F, SignatureStark, D>(SignatureStark).unwrap();
+    test_stark_low_degree::<F, SignatureStark, D>(SignatureStark::default()).unwrap();
 }
 
 #[test]
 fn the_number_of_constraints_is_known() {
-    assert_eq!(num_constraints(), 287);
+    assert_eq!(table::rules::<SignatureTable>().len(), 287);
 }
 
 /// An interval of integers, inclusive.

@@ -13,12 +13,19 @@ use plonky2::field::types::{Field, PrimeField64};
 use rayon::prelude::*;
 
 use super::fixtures::{sign, signed};
-use circuits_tables::ecdsa::table::{
-    check::{broken_between, contributions, out_of_range},
-    columns::{COLUMNS, Row},
-    lookups::{Side, sides},
-    rules::{self, Names},
-    trace::{Assignment, Trace, fill_identities},
+use circuits_tables::{
+    ecdsa::table::{
+        SignatureTable,
+        check::out_of_range,
+        columns::{COLUMNS, Row},
+        lookups::sides,
+        trace::{Assignment, Trace, fill_identities},
+    },
+    table::{
+        Side,
+        check::{broken_between, contributions},
+        rules,
+    },
 };
 
 /// Two ordinary signatures, one that meets the exceptional cases, and padding.
@@ -59,8 +66,13 @@ fn noticed(trace: &Trace, sides: &[Side], index: usize, row: &Row<F>) -> BTreeSe
     let previous = (index + height - 1) % height;
     let next = (index + 1) % height;
     let mut found = BTreeSet::new();
-    found.extend(broken_between(row, &trace.rows[next], index == 0, index + 1 == height));
-    found.extend(broken_between(&trace.rows[previous], row, previous == 0, previous + 1 == height));
+    found.extend(broken_between::<SignatureTable>(row, &trace.rows[next], index == 0, index + 1 == height));
+    found.extend(broken_between::<SignatureTable>(
+        &trace.rows[previous],
+        row,
+        previous == 0,
+        previous + 1 == height,
+    ));
     if row.range == honest.range {
         // The trace is shorter than the range table.
         found.remove("the range table ends at its top");
@@ -71,7 +83,7 @@ fn noticed(trace: &Trace, sides: &[Side], index: usize, row: &Row<F>) -> BTreeSe
     if row.uses != honest.uses {
         found.insert("uses");
     }
-    let (before, after) = (contributions(sides, honest), contributions(sides, row));
+    let (before, after) = (contributions(sides, &honest.encode()), contributions(sides, &row.encode()));
     for (side, name) in ["reads", "writes", "claims"].into_iter().enumerate() {
         if before[side] != after[side] {
             found.insert(name);
@@ -190,7 +202,7 @@ fn stops_alone(mut row: Row<F>, next: &Row<F>, first: bool) -> Vec<&'static str>
             fill_identities(&mut row, next);
         }
         for last in [false, true] {
-            if let [rule] = broken_between(&row, next, first, last)[..] {
+            if let [rule] = broken_between::<SignatureTable>(&row, next, first, last)[..] {
                 found.push(rule);
             }
         }
@@ -205,10 +217,7 @@ fn every_rule_is_broken_alone() {
     let single = |outcome: &Outcome| outcome.noticed.first().copied().filter(|_| outcome.noticed.len() == 1);
     alone.extend(OUTCOMES.iter().filter_map(single));
     alone.extend(super::alone::forgeries(&trace()));
-    let mut names = Names::default();
-    let row = Row::decode(&[(); COLUMNS]).unwrap();
-    rules::enforce(&mut names, &row, &row);
-    let rules: BTreeSet<_> = names.0.iter().copied().collect();
+    let rules: BTreeSet<_> = rules::<SignatureTable>().into_iter().collect();
     let never: Vec<_> = rules.difference(&alone).copied().collect();
     // An operand with two sources would be at infinity -1 times, or not at infinity without having been read.
     assert_eq!(never, ["an operand has one source"]);

@@ -1,8 +1,9 @@
 //! The bits of security of the STARK.
 
-use circuits_tables::ecdsa::{
-    batch::BatchSize,
-    table::{self, SignatureStark, lookups},
+use circuits_tables::{
+    batch::{Batch as _, security},
+    ecdsa::{batch::SignatureSize, table::SignatureTable},
+    table::{self, Table as _, TableStark},
 };
 use plonky2::field::{extension::Extendable, types::Field};
 use starky::stark::Stark as _;
@@ -11,8 +12,8 @@ use circuits_prover::basetypes::{D, F};
 
 #[test]
 fn the_signature_stark_has_the_bits_computed_by_hand() {
-    for size in BatchSize::ALL {
-        let report = size.security();
+    for &size in SignatureSize::ALL {
+        let report = security(size);
         // 20 + 81 (1 - log2 (1 + 1 / 8000)): for the largest m that is tried, the queries are still the weakest round.
         assert!((report.queries - 100.985).abs() < 0.001, "{report}");
         assert_eq!(report.proven(), report.queries);
@@ -30,10 +31,15 @@ fn the_signature_stark_has_the_bits_computed_by_hand() {
 
 #[test]
 fn a_proof_opens_the_evaluations_that_are_counted() {
-    let config = BatchSize::Small.config();
-    let sums = config.num_challenges * lookups::SUMS;
-    let instance =
-        SignatureStark.fri_instance(<F as Extendable<D>>::Extension::ZERO, F::ONE, 0, vec![0; sums], &config);
+    let config = SignatureSize::Small.config();
+    let sums = config.num_challenges * SignatureTable::sums().len();
+    let instance = TableStark::<SignatureTable>::default().fri_instance(
+        <F as Extendable<D>>::Extension::ZERO,
+        F::ONE,
+        0,
+        vec![0; sums],
+        &config,
+    );
     let opened: usize = instance.batches.iter().map(|batch| batch.polynomials.len()).sum();
-    assert_eq!(table::num_openings(&config), opened);
+    assert_eq!(table::num_openings::<SignatureTable>(&config), opened);
 }

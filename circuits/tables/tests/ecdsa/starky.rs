@@ -5,13 +5,16 @@ use plonky2::field::types::Field;
 use starky::proof::{StarkOpeningSet, StarkProof};
 
 use super::fixtures::signed_many;
-use circuits_tables::ecdsa::{
-    Claim, Signed,
-    batch::{BatchProof, BatchSize, prove_trace, prove_trace_with_starky, prove_with_nonce, verify_batch},
-    table::trace::{Assignment, Trace},
+use circuits_tables::{
+    batch::{Batch as _, BatchProof, prove_trace, prove_trace_with_starky, prove_with_nonce, verify_batch},
+    ecdsa::{
+        Claim, Signed,
+        batch::SignatureSize,
+        table::trace::{Assignment, Trace},
+    },
 };
 
-const SIZE: BatchSize = BatchSize::Small;
+const SIZE: SignatureSize = SignatureSize::Small;
 
 fn assert_equal(ours: BatchProof, starky: BatchProof) {
     let StarkProof { trace_cap, auxiliary_polys_cap, quotient_polys_cap, openings, opening_proof } = ours;
@@ -46,9 +49,9 @@ fn proofs_of_signatures_are_those_of_starky() {
     broken.rows[40].lambda[3] += F::ONE;
     broken.rows[70].read = F::TWO;
     for (trace, valid) in [(honest, true), (broken, false)] {
-        let starky = prove_trace_with_starky(SIZE, &trace, &claims).unwrap();
+        let starky = prove_trace_with_starky(SIZE, trace.columns(), &claims).unwrap();
         let nonce = Some(starky.opening_proof.pow_witness);
-        let ours = prove_with_nonce(SIZE, &trace, &claims, nonce).unwrap();
+        let ours = prove_with_nonce(SIZE, trace.columns(), &claims, nonce).unwrap();
         assert_eq!(verify_batch(SIZE, &claims, &ours).is_ok(), valid);
         assert_equal(ours, starky);
     }
@@ -59,6 +62,6 @@ fn the_proof_is_a_function_of_the_trace() {
     let signed = signed_many(1);
     let claims: Vec<Claim> = signed.iter().map(Signed::claim).collect();
     let trace = Trace::new(&[Assignment::new(&signed[0])], SIZE.degree_bits());
-    let [first, second] = [(); 2].map(|()| prove_trace(SIZE, &trace, &claims).unwrap());
+    let [first, second] = [(); 2].map(|()| prove_trace(SIZE, trace.columns(), &claims).unwrap());
     assert_equal(first, second);
 }

@@ -1,21 +1,21 @@
 //! Checks directly what the proof shows: every rule in every row, every limb in the range table, and equal sides of every
 //! lookup. Tests forge traces, and find here the rule that stops them.
 
-use std::collections::HashMap;
-
 use circuits_core::layout::Layout;
 use circuits_prover::basetypes::F;
-use plonky2::field::types::{Field, PrimeField64};
+use plonky2::field::types::PrimeField64;
 use rayon::prelude::*;
 
 use super::{
-    columns::{COLUMNS, LIMB_BITS, Row},
-    lookups::{Side, claim_tuple, contribution, sides},
-    rules,
-    system::{System, When, int},
+    SignatureTable,
+    columns::{LIMB_BITS, Row},
     trace::Trace,
 };
-use crate::ecdsa::Claim;
+use crate::{
+    batch::tuple,
+    ecdsa::{Claim, batch::SignatureSize},
+    table::{SumError, check, system::int},
+};
 
 /// Something that a verifier would reject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,10 +26,8 @@ pub enum Violation {
     Range { column: usize, row: usize },
     /// The range table does not count its uses.
     Uses,
-    /// The trace reads something that it has not written.
-    Memory,
-    /// The trace's claims are not the list's.
-    Claims,
+    /// The trace reads something that it has not written, or its claims are not the list's.
+    Sum(SumError),
 }
 
 /// Everything that is wrong with `trace` as a proof of `claims`.
@@ -47,7 +45,7 @@ pub fn violations(trace: &Trace, claims: &[Claim]) -> Vec<Violation> {
     if counted.rows.iter().zip(&trace.rows).any(|(a, b)| a.uses != b.uses || a.range != b.range) {
         found.push(Violation::Uses);
     }
-    found.extend(unbalanced(trace, claims));
+    found.extend(wrong_sums(trace, claims));
     found
 }
 
@@ -56,15 +54,7 @@ pub fn violations(trace: &Trace, claims: &[Claim]) -> Vec<Violation> {
 pub fn broken_rules(trace: &Trace, row: usize) -> Vec<&'static str> {
     let height = trace.rows.len();
     let next = &trace.rows[(row + 1) % height];
-    broken_between(&trace.rows[row], next, row == 0, row + 1 == height)
-}
-
-/// The rules that a row breaks with its next one, if it is the first or the last.
-#[must_use]
-pub fn broken_between(row: &Row<F>, next: &Row<F>, first: bool, last: bool) -> Vec<&'static str> {
-    let mut collector = Collector { first, last, broken: vec![] };
-    rules::enforce(&mut collector, row, next);
-    collector.broken
+    check::broken_between::<SignatureTable>(&trace.rows[row], next, row == 0, row + 1 == height)
 }
 
 /// The limbs of a row that are too large.
@@ -78,75 +68,9 @@ pub fn out_of_range(row: &Row<F>, index: usize) -> Vec<Violation> {
     limbs.chain(tops).map(|column| Violation::Range { column, row: index }).collect()
 }
 
-/// What a row contributes to the sums: for each side its tuple and multiplicity, unless the multiplicity is 0.
+/// The lookups across rows whose sides differ.
 #[must_use]
-pub fn contributions(sides: &[Side], row: &Row<F>) -> Vec<Option<(Vec<F>, F)>> {
-    let values: Vec<F> = row.encode();
-    debug_assert_eq!(values.len(), COLUMNS);
-    sides
-        .iter()
-        .map(|side| Some(contribution(side, &values)).filter(|(_, times)| times.is_nonzero()))
-        .collect()
-}
-
-/// The lookups whose sides differ.
-#[must_use]
-pub fn unbalanced(trace: &Trace, claims: &[Claim]) -> Vec<Violation> {
-    let sides = sides();
-    let mut memory: HashMap<Vec<F>, F> = HashMap::new();
-    let mut claimed: HashMap<Vec<F>, F> = HashMap::new();
-    for row in &trace.rows {
-        for (side, contribution) in contributions(&sides, row).into_iter().enumerate() {
-            let Some((tuple, times)) = contribution else { continue };
-            let sum = if side < 2 { &mut memory } else { &mut claimed };
-            *sum.entry(tuple).or_insert(F::ZERO) += if side == 1 { -times } else { times };
-        }
-    }
-    for (index, claim) in claims.iter().enumerate() {
-        *claimed.entry(claim_tuple(index, claim)).or_insert(F::ZERO) -= F::ONE;
-    }
-    let balanced = |sum: &HashMap<Vec<F>, F>| sum.values().all(F::is_zero);
-    let memory = (!balanced(&memory)).then_some(Violation::Memory);
-    memory.into_iter().chain((!balanced(&claimed)).then_some(Violation::Claims)).collect()
-}
-
-/// [`System`] over field elements that notes what is not zero.
-struct Collector {
-    first: bool,
-    last: bool,
-    broken: Vec<&'static str>,
-}
-
-impl System for Collector {
-    type Value = F;
-
-    fn constant(&mut self, value: F) -> F {
-        value
-    }
-    fn mul_add(&mut self, a: F, b: F, c: F) -> F {
-        a * b + c
-    }
-    fn scale_add(&mut self, k: F, a: F, c: F) -> F {
-        k * a + c
-    }
-    fn mul(&mut self, a: F, b: F) -> F {
-        a * b
-    }
-    fn add(&mut self, a: F, b: F) -> F {
-        a + b
-    }
-    fn sub(&mut self, a: F, b: F) -> F {
-        a - b
-    }
-    fn zero(&mut self, rule: &'static str, when: When, value: F) {
-        let applies = match when {
-            When::Always => true,
-            When::Transition => !self.last,
-            When::First => self.first,
-            When::Last => self.last,
-        };
-        if applies && value.is_nonzero() && self.broken.last() != Some(&rule) {
-            self.broken.push(rule);
-        }
-    }
+pub fn wrong_sums(trace: &Trace, claims: &[Claim]) -> Vec<Violation> {
+    let list = claims.iter().enumerate().map(|(index, claim)| tuple::<SignatureSize>(index, claim));
+    check::wrong_sums::<SignatureTable>(&trace.rows, list).into_iter().map(Violation::Sum).collect()
 }

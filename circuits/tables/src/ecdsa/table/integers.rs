@@ -4,10 +4,8 @@ use circuits_core::layout::Layout;
 use circuits_prover::basetypes::F;
 use plonky2::field::types::PrimeField64;
 
-use super::{
-    columns::Row,
-    system::{System, When},
-};
+use super::columns::Row;
+use crate::table::system::{System, When};
 
 /// Integers that do not wrap. Used for limbs and flags only.
 pub(super) struct Integers;

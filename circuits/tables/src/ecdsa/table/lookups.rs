@@ -1,25 +1,18 @@
 //! What the trace looks up: limbs in the range table, operands among the multiples that were written, and the claims,
 //! which the verifier knows.
-//!
-//! starky's cross-table lookups connect two tables. Ours connect a table with itself and with the verifier's
-//! list, so each side is a sum of its own, `sum of filter / combine(tuple)` over the rows, and we compare the
-//! sums: what is read with what is written, and the trace's claims with the list's.
 
-use circuits_core::layout::Layout;
-use circuits_prover::{
-    basetypes::F,
-    stark::lookups::{CrossTableSum, Filtered, Linear, Lookup},
-};
-use plonky2::field::types::Field;
+use circuits_prover::stark::lookups::{Filtered, Linear, Lookup};
 
-use super::{columns::Row, rules::TABLE_MULTIPLES, system::int};
-use crate::ecdsa::Claim;
+use super::{columns::Row, rules::TABLE_MULTIPLES};
+use crate::table::{Balance, Side, system::int};
 
-/// The sums, in this order.
-pub const SUMS: usize = 3;
-
-/// One side of a lookup: a tuple in each row, and how often it counts.
-pub type Side = Filtered<Vec<Linear>>;
+/// The number of sums.
+const SUMS: usize = 3;
+/// The number of the sum of claims.
+pub const CLAIMS: usize = 2;
+/// What is read has been written.
+pub const READS_AND_WRITES: Balance =
+    Balance { left: 0, right: 1, otherwise: "the trace reads a multiple that it has not written" };
 
 /// All limbs have 13 bits, the top ones of the accumulator 9.
 #[must_use]
@@ -34,7 +27,7 @@ pub fn range_lookup() -> Lookup {
     }
 }
 
-/// Reads, writes and claims.
+/// Reads, writes and claims, in this order.
 #[must_use]
 pub fn sides() -> [Side; SUMS] {
     let c = Row::columns();
@@ -63,23 +56,4 @@ pub fn sides() -> [Side; SUMS] {
             filter: Linear::column(c.claim),
         },
     ]
-}
-
-/// The sums of the sides.
-#[must_use]
-pub fn sums() -> Vec<CrossTableSum> {
-    sides().map(|side| CrossTableSum { tuples: vec![side] }).into()
-}
-
-/// The tuple of claim `index` of the list.
-#[must_use]
-pub fn claim_tuple(index: usize, claim: &Claim) -> Vec<F> {
-    [vec![F::from_canonical_usize(index)], claim.encode()].concat()
-}
-
-/// The tuple of `side` in a row given by its columns, and its multiplicity.
-#[must_use]
-pub fn contribution(side: &Side, row: &[F]) -> (Vec<F>, F) {
-    let value = |linear: &Linear| linear.evaluate::<F, F, 1>(row);
-    (side.value.iter().map(value).collect(), value(&side.filter))
 }

@@ -12,12 +12,11 @@ mod integers;
 pub mod limbs;
 pub mod lookups;
 pub mod rules;
-mod stark;
-pub mod system;
 pub mod trace;
 
-pub use stark::{CONSTRAINT_DEGREE, SignatureStark};
-use starky::{config::StarkConfig, stark::Stark as _};
+use circuits_prover::stark::lookups::Lookup;
+
+use crate::table::{Balance, Side, Table, system::System};
 
 /// Rows of one signature.
 #[must_use]
@@ -26,23 +25,25 @@ pub const fn rows_per_signature() -> usize {
     1 + columns::TABLE_ROWS + (2 * limbs::SCALAR_BITS - 1) + 3
 }
 
-/// Constraints between a row and its next one, lookups apart.
-#[must_use]
-pub fn num_constraints() -> usize {
-    rules::count()
-}
+/// The table of signatures.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignatureTable;
 
-/// Constraints of the lookups: starky's helper columns with the start and the step of each running sum, and the
-/// last row and the step of each of our sums.
-#[must_use]
-pub fn num_lookup_constraints(config: &StarkConfig) -> usize {
-    SignatureStark.num_lookup_helper_columns(config) + config.num_challenges * (1 + 2 * lookups::SUMS)
-}
+impl Table for SignatureTable {
+    type Row<T: Copy> = columns::Row<T>;
 
-/// Evaluations that one proof opens: trace, lookups and sums at two points, quotients at one, and the sums in the first row.
-#[must_use]
-pub fn num_openings(config: &StarkConfig) -> usize {
-    let sums = config.num_challenges * lookups::SUMS;
-    let auxiliary = SignatureStark.num_lookup_helper_columns(config) + sums;
-    2 * (columns::COLUMNS + auxiliary) + SignatureStark.num_quotient_polys(config) + sums
+    const BALANCES: &'static [Balance] = &[lookups::READS_AND_WRITES];
+    const LISTED: usize = lookups::CLAIMS;
+
+    fn enforce<S: System>(s: &mut S, row: &Self::Row<S::Value>, next: &Self::Row<S::Value>) {
+        rules::enforce(s, row, next);
+    }
+
+    fn lookups() -> Vec<Lookup> {
+        vec![lookups::range_lookup()]
+    }
+
+    fn sums() -> Vec<Side> {
+        lookups::sides().into()
+    }
 }

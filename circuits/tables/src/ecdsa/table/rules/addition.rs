@@ -14,10 +14,10 @@
 //! different modulo the field prime, since accumulators and what is copied from them are canonical. The points
 //! themselves are computed by the identities.
 
-use super::boolean;
-use crate::ecdsa::table::{
-    columns::{LIMBS, Row},
-    system::{System, When},
+use super::{boolean, words_of_limbs};
+use crate::{
+    ecdsa::table::columns::{LIMBS, Row},
+    table::system::{System, When},
 };
 
 pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) {
@@ -70,7 +70,7 @@ fn cases<S: System>(s: &mut S, row: &Row<S::Value>) {
 fn relations<S: System>(s: &mut S, row: &Row<S::Value>) {
     let difference = |s: &mut S, a: &[S::Value], b: &[S::Value]| {
         let differences: Vec<_> = a.iter().zip(b).map(|(&a, &b)| s.sub(a, b)).collect();
-        s.words(&differences)
+        words_of_limbs(s, &differences)
     };
     let dx = difference(s, &row.tx, &row.x);
     let dy = difference(s, &row.ty, &row.y);

@@ -13,10 +13,13 @@
 //! `2^39 carry` below `2^62.1`: nothing wraps modulo the Goldilocks prime, and the identity holds over the
 //! integers. A test computes these bounds from this code.
 
-use crate::ecdsa::table::{
-    columns::{CARRIES, LIMB_BITS, LIMBS, Row, SLOTS},
-    limbs::{BETA, HALF_ORDER, LAMBDA, Limbs, Modulus, ORDER_MINUS_1, limbs},
-    system::{System, When},
+use super::words_of_limbs;
+use crate::{
+    ecdsa::table::{
+        columns::{CARRIES, LIMB_BITS, LIMBS, Row, SLOTS},
+        limbs::{BETA, HALF_ORDER, LAMBDA, Limbs, Modulus, ORDER_MINUS_1, limbs},
+    },
+    table::system::{System, When},
 };
 
 /// Coefficients of a product of two integers in limbs.
@@ -234,7 +237,7 @@ fn groups<S: System>(
     slot: usize,
     value: &Polynomial<S::Value>,
 ) -> Vec<S::Value> {
-    let groups = s.words(value);
+    let groups = words_of_limbs(s, value);
     let offset = s.int(-(1 << 23));
     let carries: Vec<_> = (0..CARRIES)
         .map(|i| {

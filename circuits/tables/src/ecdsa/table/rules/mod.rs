@@ -18,13 +18,8 @@ mod signature;
 pub use identity::{COEFFICIENTS, Division, Identities, carries, identities};
 pub use operand::TABLE_MULTIPLES;
 
-use circuits_core::layout::Layout;
-use circuits_prover::basetypes::F;
-
-use super::{
-    columns::{COLUMNS, Row},
-    system::{System, When},
-};
+use super::columns::Row;
+use crate::table::system::{System, When};
 
 /// All constraints.
 pub fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) {
@@ -35,30 +30,15 @@ pub fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) 
     signature::enforce(s, row, next);
 }
 
-/// How many constraints there are.
-pub fn count() -> usize {
-    let mut names = Names::default();
-    let row = Row::decode(&[(); COLUMNS]).expect("as many columns as the row has");
-    enforce(&mut names, &row, &row);
-    names.0.len()
-}
-
-/// The rule of each constraint, without values.
-#[derive(Default)]
-pub struct Names(pub Vec<&'static str>);
-
-impl System for Names {
-    type Value = ();
-
-    fn constant(&mut self, _: F) {}
-    fn mul_add(&mut self, (): (), (): (), (): ()) {}
-    fn scale_add(&mut self, _: F, (): (), (): ()) {}
-    fn mul(&mut self, (): (), (): ()) {}
-    fn add(&mut self, (): (), (): ()) {}
-    fn sub(&mut self, (): (), (): ()) {}
-    fn zero(&mut self, rule: &'static str, _: When, (): ()) {
-        self.0.push(rule);
-    }
+/// The 39-bit words of an integer in 13-bit limbs.
+fn words_of_limbs<S: System>(s: &mut S, limbs: &[S::Value]) -> Vec<S::Value> {
+    limbs
+        .chunks(3)
+        .map(|limbs| {
+            let (&top, rest) = limbs.split_last().expect("chunks are not empty");
+            rest.iter().rev().fold(top, |word, &limb| s.times_add(1 << 13, word, limb))
+        })
+        .collect()
 }
 
 /// `v` is 0 or 1.

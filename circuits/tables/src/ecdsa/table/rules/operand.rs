@@ -18,10 +18,12 @@
 use std::sync::LazyLock;
 
 use super::boolean;
-use crate::ecdsa::table::{
-    columns::{LIMBS, Row},
-    limbs::{Limbs, Point, limbs},
-    system::{System, When},
+use crate::{
+    ecdsa::table::{
+        columns::{LIMBS, Row},
+        limbs::{Limbs, Point, limbs},
+    },
+    table::system::{System, When},
 };
 
 /// The multiple that each row of the table holds: bits for G, lG, Q, lQ.

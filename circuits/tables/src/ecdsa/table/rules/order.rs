@@ -1,9 +1,9 @@
 //! The order of rows, the counters of an addition's bit, and the number of the signature.
 
 use super::boolean;
-use crate::ecdsa::table::{
-    columns::Row,
-    system::{System, When},
+use crate::{
+    ecdsa::table::columns::Row,
+    table::system::{System, When},
 };
 
 pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) {

@@ -1,9 +1,12 @@
 //! Rules of a signature as a whole: canonical coordinates, the scalars' words, and `r`, `s` not zero.
 
-use crate::ecdsa::table::{
-    columns::{LIMBS, Row, SCALAR_WORDS, SCALARS},
-    limbs::PRIME_COMPLEMENT,
-    system::{System, When},
+use super::words_of_limbs;
+use crate::{
+    ecdsa::table::{
+        columns::{LIMBS, Row, SCALAR_WORDS, SCALARS},
+        limbs::PRIME_COMPLEMENT,
+    },
+    table::system::{System, When},
 };
 
 pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) {
@@ -20,11 +23,11 @@ fn canonical<S: System>(s: &mut S, row: &Row<S::Value>) {
     let is_point = s.not(no_point);
     for (i, coordinate) in [row.x, row.y].into_iter().enumerate() {
         let (carry, inverse) = (row.shifted_carry[i], row.shifted_inverse[i]);
-        let low = s.words(&coordinate[..3])[0];
+        let low = words_of_limbs(s, &coordinate[..3])[0];
         let complement = s.int(PRIME_COMPLEMENT);
         let sum = s.add(low, complement);
         let sum = s.mul(is_point, sum);
-        let shifted = s.words(&row.shifted[3 * i..][..3])[0];
+        let shifted = words_of_limbs(s, &row.shifted[3 * i..][..3])[0];
         let shifted = s.times_add(1 << 39, carry, shifted);
         let value = s.sub(sum, shifted);
         s.zero("a coordinate's lowest word is shifted", When::Always, value);
@@ -78,7 +81,7 @@ fn words<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) {
     for (kind, first) in [(row.claim, 0), (row.scalars, 2)] {
         for half in 0..2 {
             let limbs = &row.lambda[half * LIMBS / 2..][..LIMBS / 2];
-            let words = s.words(limbs);
+            let words = words_of_limbs(s, limbs);
             for (&word, &limbs) in row.scalar(first + half).iter().zip(&words) {
                 let difference = s.sub(word, limbs);
                 let value = s.mul(kind, difference);

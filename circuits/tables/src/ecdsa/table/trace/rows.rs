@@ -9,8 +9,8 @@ use crate::ecdsa::table::{
     integers::Integers,
     limbs::{Limbs, Modulus, PRIME_COMPLEMENT, Point, limbs},
     rules::{Division, carries, identities},
-    system::int,
 };
+use crate::table::system::int;
 
 /// An integer in limbs, as field elements.
 pub(super) fn elements(limbs: &Limbs) -> [F; LIMBS] {

@@ -12,9 +12,9 @@ use crate::ecdsa::{
         limbs::{Fn, LAMBDA, Point, SCALAR_BITS, from_bytes, inverse_scalar, limbs, split},
         rows_per_signature,
         rules::TABLE_MULTIPLES,
-        system::int,
     },
 };
+use crate::table::system::int;
 
 /// What a prover chooses for one signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,19 +18,18 @@ use starky::lookup::{
     GrandProductChallengeSet, get_grand_product_challenge_set, get_grand_product_challenge_set_target,
 };
 
-use super::size::{BatchSize, NUM_CHALLENGES};
-use crate::ecdsa::SignatureStatement;
+use super::{Batch, NUM_CHALLENGES, parameters};
 
 /// What is known before the lookups' challenges are drawn.
-fn opening(size: BatchSize, statement: &SignatureStatement, trace: &MerkleCap<F, PoseidonHash>) -> Vec<F> {
+fn opening<B: Batch>(size: B, statement: &B::Statement<F>, trace: &MerkleCap<F, PoseidonHash>) -> Vec<F> {
     let cap = trace.0.iter().flat_map(|hash| hash.elements);
-    size.parameters().into_iter().chain(statement.encode()).chain(cap).collect()
+    parameters(size).into_iter().chain(statement.encode()).chain(cap).collect()
 }
 
 /// The prover's challenger after the lookups' challenges, and these.
-pub(super) fn start(
-    size: BatchSize,
-    statement: &SignatureStatement,
+pub(super) fn start<B: Batch>(
+    size: B,
+    statement: &B::Statement<F>,
     trace: &MerkleCap<F, PoseidonHash>,
 ) -> (Challenger<PoseidonHash>, GrandProductChallengeSet<F>) {
     let mut challenger = Challenger::new();
@@ -40,9 +39,9 @@ pub(super) fn start(
 }
 
 /// starky's challenger where the lookups' challenges are drawn.
-pub(super) fn before_lookups(
-    size: BatchSize,
-    statement: &SignatureStatement,
+pub(super) fn before_lookups<B: Batch>(
+    size: B,
+    statement: &B::Statement<F>,
     trace: &MerkleCap<F, PoseidonHash>,
 ) -> StarkyChallenger<F, PoseidonHash> {
     let mut challenger = StarkyChallenger::new();
@@ -51,9 +50,9 @@ pub(super) fn before_lookups(
 }
 
 /// starky's challenger where [`start`] ends, and the same challenges.
-pub(super) fn start_verifying(
-    size: BatchSize,
-    statement: &SignatureStatement,
+pub(super) fn start_verifying<B: Batch>(
+    size: B,
+    statement: &B::Statement<F>,
     trace: &MerkleCap<F, PoseidonHash>,
 ) -> (StarkyChallenger<F, PoseidonHash>, GrandProductChallengeSet<F>) {
     let mut challenger = before_lookups(size, statement, trace);
@@ -62,14 +61,14 @@ pub(super) fn start_verifying(
 }
 
 /// The in-circuit twin of [`start_verifying`].
-pub(super) fn start_circuit(
+pub(super) fn start_circuit<B: Batch>(
     builder: &mut Builder,
-    size: BatchSize,
-    statement: &SignatureStatement<Target>,
+    size: B,
+    statement: &B::Statement<Target>,
     trace: &MerkleCapTarget,
 ) -> (RecursiveChallenger<F, PoseidonHash, D>, GrandProductChallengeSet<Target>) {
     let mut challenger = RecursiveChallenger::new(builder);
-    for parameter in size.parameters() {
+    for parameter in parameters(size) {
         challenger.observe_element(builder.constant(parameter));
     }
     challenger.observe_elements(&statement.encode());

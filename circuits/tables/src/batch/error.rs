@@ -3,17 +3,18 @@
 use circuits_prover::stark::StarkError;
 use thiserror::Error;
 
-use crate::ecdsa::EcdsaError;
+use super::Batch;
+use crate::table::SumError;
 
 /// Why a batch has no proof, or a proof does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum BatchError {
-    /// There are more signatures than the table holds.
-    #[error("{found} signatures do not fit a table of {capacity}")]
+pub enum BatchError<B: Batch> {
+    /// There are more items than the table holds.
+    #[error("{found} {}s do not fit a table of {capacity}", B::ITEM)]
     TooMany { capacity: usize, found: usize },
-    /// A signature does not hold.
-    #[error("signature {index}: {source}")]
-    Signature { index: usize, source: EcdsaError },
+    /// An item does not hold.
+    #[error("{} {index}: {source}", B::ITEM)]
+    Item { index: usize, source: B::Error },
     /// The trace has no proof.
     #[error("the trace has no proof")]
     Unprovable(#[from] StarkError),
@@ -28,10 +29,7 @@ pub enum BatchError {
     /// The proof does not verify.
     #[error("the proof does not hold: {0}")]
     Invalid(String),
-    /// The trace reads something that it has not written.
-    #[error("the trace reads a multiple that it has not written")]
-    Memory,
-    /// The trace proves other claims than those listed.
-    #[error("the trace's claims are not those of the list")]
-    Claims,
+    /// Sums of the trace are not what they must be.
+    #[error(transparent)]
+    Sums(#[from] SumError),
 }

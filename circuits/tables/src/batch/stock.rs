@@ -12,30 +12,28 @@ use plonky2::{
 };
 use starky::{cross_table_lookup::get_ctl_data, prover::prove_with_commitment};
 
-use super::{BatchProof, size::BatchSize, transcript};
-use crate::ecdsa::{
-    Claim, SignatureStatement,
-    table::{CONSTRAINT_DEGREE, SignatureStark, trace::Trace},
-};
+use super::{Batch, BatchProof, transcript};
+use crate::table::{CONSTRAINT_DEGREE, TableStark};
 
 /// Proves a trace as [`prove_trace`](super::prove_trace) does, with starky's prover and its own helper columns and sums.
 /// The proofs differ in the nonce only, and in what follows from it.
 ///
 /// # Errors
 /// starky's reason, also if it panics.
-pub fn prove_trace_with_starky(
-    size: BatchSize,
-    trace: &Trace,
-    claims: &[Claim],
+pub fn prove_trace_with_starky<B: Batch>(
+    size: B,
+    columns: Vec<Vec<F>>,
+    items: &[B::Item<F>],
 ) -> Result<BatchProof, String> {
-    contained(|| prove(size, trace, claims))?.map_err(|error| error.to_string())
+    contained(|| prove(size, columns, items))?.map_err(|error| error.to_string())
 }
 
-fn prove(size: BatchSize, trace: &Trace, claims: &[Claim]) -> anyhow::Result<BatchProof> {
+fn prove<B: Batch>(size: B, columns: Vec<Vec<F>>, items: &[B::Item<F>]) -> anyhow::Result<BatchProof> {
+    let stark = TableStark::<B::Table>::default();
     let config = size.config();
     let fri = &config.fri_config;
     let mut timing = TimingTree::default();
-    let columns: Vec<_> = trace.columns().into_iter().map(PolynomialValues::new).collect();
+    let columns: Vec<_> = columns.into_iter().map(PolynomialValues::new).collect();
     let commitment = PolynomialBatch::<F, C, D>::from_values(
         columns.clone(),
         fri.rate_bits,
@@ -44,9 +42,9 @@ fn prove(size: BatchSize, trace: &Trace, claims: &[Claim]) -> anyhow::Result<Bat
         &mut timing,
         None,
     );
-    let statement = SignatureStatement::new(claims);
+    let statement = B::statement(items);
     let mut challenger = transcript::before_lookups(size, &statement, &commitment.merkle_tree.cap);
-    let lookups = starky_sums(&SignatureStark.cross_table_sums());
+    let lookups = starky_sums(&stark.cross_table_sums());
     // The sums' other table does not exist. starky adds up a row of it, and the result is unused.
     let other = vec![PolynomialValues::new(vec![F::ZERO]); columns.len()];
     let tables = [columns, other];
@@ -54,7 +52,7 @@ fn prove(size: BatchSize, trace: &Trace, claims: &[Claim]) -> anyhow::Result<Bat
         get_ctl_data::<F, C, D, 2>(&config, &tables, &lookups, &mut challenger, CONSTRAINT_DEGREE);
     config.observe(&mut challenger);
     let proof = prove_with_commitment(
-        &SignatureStark,
+        &stark,
         &config,
         &tables[0],
         &commitment,

@@ -5,7 +5,9 @@
 use circuits_prover::basetypes::{Builder, D, F};
 use plonky2::{
     field::{extension::FieldExtension, packed::PackedField, types::Field},
+    gates::reducing_extension::ReducingExtensionGate,
     iop::ext_target::ExtensionTarget,
+    util::reducing::ReducingFactorTarget,
 };
 use starky::constraint_consumer::{ConstraintConsumer, RecursiveConstraintConsumer};
 
@@ -62,15 +64,22 @@ pub trait System {
             None => self.int(0),
         }
     }
-    /// The 39-bit words of an integer in 13-bit limbs.
-    fn words(&mut self, limbs: &[Self::Value]) -> Vec<Self::Value> {
-        limbs
-            .chunks(3)
-            .map(|limbs| {
-                let (&top, rest) = limbs.split_last().expect("chunks are not empty");
-                rest.iter().rev().fold(top, |word, &limb| self.times_add(1 << 13, word, limb))
-            })
-            .collect()
+    /// `k a b + l c`, one operation of a circuit.
+    fn arithmetic(&mut self, k: F, a: Self::Value, b: Self::Value, l: F, c: Self::Value) -> Self::Value {
+        let (product, zero) = (self.mul(a, b), self.int(0));
+        let scaled = self.scale_add(l, c, zero);
+        self.scale_add(k, product, scaled)
+    }
+    /// `a b - c`, one operation of a circuit.
+    fn mul_sub(&mut self, a: Self::Value, b: Self::Value, c: Self::Value) -> Self::Value {
+        self.arithmetic(F::ONE, a, b, F::NEG_ONE, c)
+    }
+    /// The integer whose bits these are, the least significant first: the sum of `2^i bits[i]`.
+    fn bits(&mut self, bits: &[Self::Value]) -> Self::Value {
+        match bits.split_last() {
+            Some((&top, rest)) => rest.iter().rev().fold(top, |sum, &bit| self.times_add(2, sum, bit)),
+            None => self.int(0),
+        }
     }
 }
 
@@ -107,7 +116,7 @@ where
         a * b + c
     }
     fn scale_add(&mut self, k: F, a: P, c: P) -> P {
-        a * FE::from_basefield(k) + c
+        scaled::<FE, P, D2>(k, a) + c
     }
     fn mul(&mut self, a: P, b: P) -> P {
         a * b
@@ -117,6 +126,12 @@ where
     }
     fn sub(&mut self, a: P, b: P) -> P {
         a - b
+    }
+    fn arithmetic(&mut self, k: F, a: P, b: P, l: F, c: P) -> P {
+        scaled::<FE, P, D2>(k, a * b) + scaled::<FE, P, D2>(l, c)
+    }
+    fn bits(&mut self, bits: &[P]) -> P {
+        bits.iter().rev().fold(P::ZEROS, |sum, &bit| sum + sum + bit)
     }
     fn zero(&mut self, _: &'static str, when: When, value: P) {
         match when {
@@ -128,14 +143,53 @@ where
     }
 }
 
-/// [`System`] over targets.
-pub struct Recursive<'a> {
-    pub builder: &'a mut Builder,
-    /// Where constraints go.
-    pub consumer: &'a mut RecursiveConstraintConsumer<F, D>,
+/// `k a`, by additions for the smallest factors: a product of packed elements takes longer.
+fn scaled<FE, P, const D2: usize>(k: F, a: P) -> P
+where
+    FE: FieldExtension<D2, BaseField = F>,
+    P: PackedField<Scalar = FE>,
+{
+    if k == F::ONE {
+        a
+    } else if k == F::NEG_ONE {
+        -a
+    } else if k == F::TWO {
+        a + a
+    } else if k == -F::TWO {
+        -(a + a)
+    } else {
+        a * FE::from_basefield(k)
+    }
 }
 
-impl System for Recursive<'_> {
+/// The largest number of bits over full rows for which operations take less than a row.
+const MAX_LEFT_OVER: usize = 3;
+
+/// What constraints over targets go to.
+pub trait Consumer {
+    /// Adds the constraint that `value` is zero.
+    fn constraint(&mut self, builder: &mut Builder, when: When, value: ExtensionTarget<D>);
+}
+
+impl Consumer for RecursiveConstraintConsumer<F, D> {
+    fn constraint(&mut self, builder: &mut Builder, when: When, value: ExtensionTarget<D>) {
+        match when {
+            When::Always => self.constraint(builder, value),
+            When::Transition => self.constraint_transition(builder, value),
+            When::First => self.constraint_first_row(builder, value),
+            When::Last => self.constraint_last_row(builder, value),
+        }
+    }
+}
+
+/// [`System`] over targets.
+pub struct Recursive<'a, C> {
+    pub builder: &'a mut Builder,
+    /// Where constraints go.
+    pub consumer: &'a mut C,
+}
+
+impl<C: Consumer> System for Recursive<'_, C> {
     type Value = ExtensionTarget<D>;
 
     fn constant(&mut self, value: F) -> Self::Value {
@@ -156,12 +210,27 @@ impl System for Recursive<'_> {
     fn sub(&mut self, a: Self::Value, b: Self::Value) -> Self::Value {
         self.builder.sub_extension(a, b)
     }
-    fn zero(&mut self, _: &'static str, when: When, value: Self::Value) {
-        match when {
-            When::Always => self.consumer.constraint(self.builder, value),
-            When::Transition => self.consumer.constraint_transition(self.builder, value),
-            When::First => self.consumer.constraint_first_row(self.builder, value),
-            When::Last => self.consumer.constraint_last_row(self.builder, value),
+    fn arithmetic(&mut self, k: F, a: Self::Value, b: Self::Value, l: F, c: Self::Value) -> Self::Value {
+        self.builder.arithmetic_extension(k, l, a, b, c)
+    }
+    fn bits(&mut self, bits: &[Self::Value]) -> Self::Value {
+        // A row of the reducing gate takes three times as many terms as a row of arithmetic has operations. What is left
+        // over a number of full rows is added by arithmetic.
+        let config = &self.builder.config;
+        let row = ReducingExtensionGate::<D>::max_coeffs_len(config.num_wires, config.num_routed_wires);
+        let left_over = Some(bits.len() % row).filter(|&rest| rest <= MAX_LEFT_OVER).unwrap_or(0);
+        let (low, high) = bits.split_at(bits.len() - left_over);
+        let two = self.int(2);
+        let low = ReducingFactorTarget::new(two).reduce(low, self.builder);
+        match high.split_last() {
+            Some((&top, rest)) => {
+                let high = rest.iter().rev().fold(top, |sum, &bit| self.times_add(2, sum, bit));
+                self.scale_add(F::TWO.exp_u64((bits.len() - left_over) as u64), high, low)
+            }
+            None => low,
         }
+    }
+    fn zero(&mut self, _: &'static str, when: When, value: Self::Value) {
+        self.consumer.constraint(self.builder, when, value);
     }
 }

@@ -1,0 +1,234 @@
+//! The circuit that verifies a batch: its public inputs are the batch's statement.
+//!
+//! The list is a witness. Its digest and length enter the transcript before any challenge is drawn, and the trace's listed
+//! sum must be the list's, so the list and the trace's items agree in order and number.
+
+use std::collections::BTreeMap;
+
+use circuits_core::{
+    circuit::{Definition, named},
+    constrain::{Constrain, DigestOps, note_verifier_rows},
+    layout::{self, Layout, WitnessError, set_target},
+    recursion::Shape,
+};
+use circuits_prover::{
+    basetypes::{Builder, C, D, F, Witness, standard_config},
+    stark::{LookupStark as _, lookups::starky_sums},
+};
+use plonky2::{
+    field::types::Field,
+    gates::reducing::ReducingGate,
+    iop::{
+        ext_target::ExtensionTarget,
+        target::{BoolTarget, Target},
+    },
+    plonk::circuit_data::CircuitConfig,
+    util::reducing::ReducingFactorTarget,
+};
+use starky::{
+    cross_table_lookup::CtlCheckVarsTarget,
+    lookup::{GrandProductChallenge, GrandProductChallengeSet},
+    proof::StarkProofTarget,
+    recursive_verifier::{
+        add_virtual_stark_proof, set_stark_proof_target, verify_stark_proof_with_challenges_circuit,
+    },
+    stark::Stark,
+};
+
+use super::{Batch, BatchProof, NUM_CHALLENGES, recursion, transcript};
+use crate::table::{Table, TableStark};
+
+/// The circuit for one table size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchCircuit<B>(pub B);
+
+/// The input of [`BatchCircuit`].
+#[derive(Clone, Debug)]
+pub struct BatchInput<B: Batch> {
+    /// At most the table's capacity.
+    pub items: Vec<B::Item<F>>,
+    pub proof: BatchProof,
+}
+
+/// The targets of [`BatchCircuit`].
+pub struct BatchTargets<B: Batch> {
+    list: Vec<Entry<B>>,
+    proof: StarkProofTarget<D>,
+    zero: Target,
+}
+
+/// An entry of the list. The first `count` entries are active.
+struct Entry<B: Batch> {
+    active: BoolTarget,
+    item: B::Item<Target>,
+}
+
+impl<B: Batch> Definition for BatchCircuit<B> {
+    type Statement = B::Statement<Target>;
+    type NativeStatement = B::Statement<F>;
+    type Targets = BatchTargets<B>;
+    type Input = BatchInput<B>;
+
+    fn name(&self) -> String {
+        format!("{}-{}", B::NAME, self.0.capacity())
+    }
+
+    fn config(&self) -> CircuitConfig {
+        standard_config()
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        Some(B::shape())
+    }
+
+    fn parameters(&self) -> BTreeMap<String, u64> {
+        let Self(size) = *self;
+        let items = format!("{}s", B::ITEM);
+        named([(&items, size.capacity() as u64), ("table_degree_bits", size.degree_bits() as u64)])
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        let (list, statement) = list::<B>(builder, self.0.capacity());
+        let (proof, challenges) = verify(builder, self.0, &statement);
+        let sums = proof.openings.ctl_zs_first.as_ref().expect("the table has sums");
+        check_sums(builder, sums, &challenges, &list);
+        let zero = builder.zero();
+        (statement, BatchTargets { list, proof, zero })
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &Self::Input,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        let zeros = vec![F::ZERO; B::Item::<F>::LEN];
+        let inactive = B::Item::decode(&zeros).expect("as many zeros as elements");
+        for (index, entry) in targets.list.iter().enumerate() {
+            let item = input.items.get(index);
+            set_target(witness, entry.active.target, F::from_bool(item.is_some()))?;
+            layout::set(witness, &entry.item, item.unwrap_or(&inactive))?;
+        }
+        set_stark_proof_target(witness, &targets.proof, &input.proof, self.0.degree_bits(), targets.zero)
+            .map_err(|error| WitnessError::new(error.to_string()))
+    }
+}
+
+/// A list of up to `capacity` items, and the statement about it.
+fn list<B: Batch>(builder: &mut Builder, capacity: usize) -> (Vec<Entry<B>>, B::Statement<Target>) {
+    let mut digest = builder.constant_digest(B::empty_list());
+    let mut count = builder.zero();
+    let mut list: Vec<Entry<B>> = Vec::with_capacity(capacity);
+    for _ in 0..capacity {
+        let active = builder.new_bool();
+        let item = layout::new_virtual(builder);
+        if let Some(previous) = list.last() {
+            // Once inactive, always inactive.
+            let inactive = builder.not(previous.active);
+            let resumed = builder.mul(inactive.target, active.target);
+            builder.enforce_zero(resumed);
+        }
+        let appended = B::append_circuit(builder, digest, &item);
+        digest = builder.select_digest(active, appended, digest);
+        count = builder.add(count, active.target);
+        list.push(Entry { active, item });
+    }
+    (list, B::statement_circuit(digest, count))
+}
+
+/// Verifies a STARK proof whose transcript starts with `statement`.
+fn verify<B: Batch>(
+    builder: &mut Builder,
+    size: B,
+    statement: &B::Statement<Target>,
+) -> (StarkProofTarget<D>, GrandProductChallengeSet<Target>) {
+    let (config, degree_bits) = (size.config(), size.degree_bits());
+    let stark = TableStark::<B::Table>::default();
+    let cross_table_sums = stark.cross_table_sums();
+    let num_sums = cross_table_sums.len() * NUM_CHALLENGES;
+    let proof = add_virtual_stark_proof(builder, &stark, &config, degree_bits, num_sums, num_sums);
+    // starky takes the trace's length from the prover; ours is a constant.
+    let height = builder.constant(F::from_canonical_usize(degree_bits));
+    builder.enforce_equal(proof.degree_bits, height);
+
+    let (mut challenger, challenges) = transcript::start_circuit(builder, size, statement, &proof.trace_cap);
+    let lookups = starky_sums(&cross_table_sums);
+    let helpers = stark.num_lookup_helper_columns(&config);
+    let no_helpers = vec![0; lookups.len()];
+    let ctl = CtlCheckVarsTarget::from_proof(0, &proof, &lookups, &challenges, helpers, 0, &no_helpers);
+    let first_row = builder.num_gates();
+    let stark_challenges = proof.get_challenges::<F, C, TableStark<B::Table>>(
+        builder,
+        &stark,
+        &[],
+        &mut challenger,
+        Some(&challenges),
+        Some(&ctl),
+        degree_bits,
+        true,
+        &config,
+    );
+    if stark.uses_lookups() {
+        verify_stark_proof_with_challenges_circuit::<F, C, TableStark<B::Table>, D>(
+            builder,
+            &stark,
+            &proof,
+            &[],
+            stark_challenges,
+            Some(&ctl),
+            &config,
+            degree_bits,
+            None,
+        );
+    } else {
+        recursion::verify::<B::Table>(builder, &config, degree_bits, &proof, &challenges, stark_challenges);
+    }
+    note_verifier_rows(first_row..builder.num_gates());
+    (proof, challenges)
+}
+
+/// The in-circuit twin of the native verifier's last step: equal sums of what must be equal, of trace and list.
+fn check_sums<B: Batch>(
+    builder: &mut Builder,
+    sums: &[Target],
+    challenges: &GrandProductChallengeSet<Target>,
+    list: &[Entry<B>],
+) {
+    for (i, challenge) in challenges.challenges.iter().enumerate() {
+        let sum = |number: usize| sums[number * NUM_CHALLENGES + i];
+        for balance in B::Table::BALANCES {
+            builder.enforce_equal(sum(balance.left), sum(balance.right));
+        }
+        let mut listed = builder.zero();
+        for (index, entry) in list.iter().enumerate() {
+            let index = builder.constant(F::from_canonical_usize(index));
+            let tuple = [vec![index], entry.item.encode()].concat();
+            let combined = combine(builder, challenge, &tuple);
+            let inverse = builder.inverse(combined);
+            listed = builder.mul_add(entry.active.target, inverse, listed);
+        }
+        builder.enforce_equal(sum(B::Table::LISTED), listed);
+    }
+}
+
+/// The combination of a tuple under a challenge, `gamma + sum of beta^i tuple_i`.
+///
+/// starky's takes a row for every 25 elements. The gate of extension elements takes 15 of them in a row, and a factor from
+/// the base field acts on each of their four coefficients alone. So a longer tuple is cut into four parts, and one row
+/// combines them side by side.
+fn combine(builder: &mut Builder, challenge: &GrandProductChallenge<Target>, tuple: &[Target]) -> Target {
+    let config = &builder.config;
+    if tuple.len() <= ReducingGate::<D>::max_coeffs_len(config.num_wires, config.num_routed_wires) {
+        return challenge.combine_base_circuit(builder, tuple);
+    }
+    let zero = builder.zero();
+    let length = tuple.len().div_ceil(D);
+    let element = |part: usize, i: usize| tuple.get(part * length + i).copied().unwrap_or(zero);
+    let elements: Vec<_> =
+        (0..length).map(|i| ExtensionTarget(std::array::from_fn(|part| element(part, i)))).collect();
+    let beta = builder.convert_to_ext(challenge.beta);
+    let parts = ReducingFactorTarget::new(beta).reduce(&elements, builder).0;
+    let shift = builder.exp_u64(challenge.beta, length as u64);
+    let combined = parts.into_iter().rev().fold(zero, |sum, part| builder.mul_add(sum, shift, part));
+    builder.add(combined, challenge.gamma)
+}
