@@ -5,6 +5,7 @@
 mod check;
 mod claim;
 mod error;
+pub mod table;
 
 pub use check::check_blocks;
 pub use claim::{

@@ -1,4 +1,10 @@
 //! Keccak-256: natively, as traces that are honest, forged and mutated, and as proofs.
 
+mod alone;
 mod claim;
 mod fixtures;
+mod forged;
+mod lists;
+mod mutations;
+mod trace;
+mod vectors;
