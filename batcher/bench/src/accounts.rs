@@ -13,9 +13,9 @@ use circuits_core::{
 };
 use circuits_keys::CircuitCache;
 use circuits_protocol::fold::FoldChild;
-use circuits_tables::ecdsa::{
-    Signed,
-    batch::{self, SignatureInput},
+use circuits_tables::{
+    batch::prove,
+    ecdsa::{Signed, batch::SignatureInput},
 };
 use environments_accounts::{
     Accounts, AccountsBlock, Genesis, GenesisAccount, GenesisPool,
@@ -228,10 +228,9 @@ fn block(
 
 fn prove_signatures(cache: &CircuitCache, table: usize, signatures: &[Signed]) -> Result<Proof, ProveError> {
     let circuit = cache.circuit(SignatureTables::definition(table)?)?;
-    let proof =
-        batch::prove(circuit.definition.0, signatures).map_err(|error| ProveError::Part(Box::new(error)))?;
-    let claims = signatures.iter().map(Signed::claim).collect();
-    Ok(circuit.prove(&SignatureInput { claims, proof })?)
+    let proof = prove(circuit.definition.0, signatures).map_err(|error| ProveError::Part(Box::new(error)))?;
+    let items = signatures.iter().map(Signed::claim).collect();
+    Ok(circuit.prove(&SignatureInput { items, proof })?)
 }
 
 /// An environment and the secret keys of its clients.

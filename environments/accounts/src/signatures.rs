@@ -1,4 +1,4 @@
-//! The proofs of a block's signatures: the tables of [`circuits_tables::ecdsa::batch`], and the kernels above them.
+//! The proofs of a block's signatures: the tables of [`circuits_tables::ecdsa`], and the kernels above them.
 
 use std::sync::Arc;
 
