@@ -9,7 +9,7 @@ use circuits_tables::{
             check::violations,
             columns::COLUMNS,
             permutation::{mix, unmix},
-            trace::Trace,
+            trace::{self, Trace},
         },
     },
     table::{CONSTRAINT_DEGREE, Table, rules},
@@ -77,14 +77,19 @@ fn the_trace_has_the_digests_of_sha3() {
 
 #[test]
 fn columns_are_the_rows_transposed() {
-    let trace = Trace::new(&list(&[137]), 7);
-    let columns = trace.columns();
-    assert_eq!(columns.len(), COLUMNS);
-    for (i, row) in trace.rows.iter().enumerate() {
-        let values: Vec<F> = row.encode();
-        assert!(columns.iter().zip(&values).all(|(column, value)| column[i] == *value), "row {i}");
+    // None, fewer and more blocks than are made together, and a full table; also a message that does not end.
+    let unfinished = list(&[200])[..1].to_vec();
+    for blocks in [vec![], list(&[137]), unfinished, list(&[300; 4]), list(&[0; 19])] {
+        let trace = Trace::new(&blocks, SHORT);
+        let columns = trace.columns();
+        assert_eq!(columns, trace::columns(&blocks, SHORT));
+        assert_eq!(columns.len(), COLUMNS);
+        assert!(columns.iter().all(|column| column.len() == 1 << SHORT));
+        for (i, row) in trace.rows.iter().enumerate() {
+            let values: Vec<F> = row.encode();
+            assert!(columns.iter().zip(&values).all(|(column, value)| column[i] == *value), "row {i}");
+        }
     }
-    assert!(columns.iter().all(|column| column.len() == 1 << 7));
 }
 
 proptest! {

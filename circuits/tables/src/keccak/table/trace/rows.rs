@@ -1,91 +1,43 @@
-//! The trace of a list of blocks.
+//! Filling the rows of a block.
 
 use circuits_core::layout::Layout;
 use circuits_prover::basetypes::F;
 use plonky2::field::types::{Field, PrimeField64};
-use rayon::prelude::*;
 
-use super::{
-    BLOCK_ROWS, capacity,
-    columns::{COLUMNS, CONSTANT_BITS, LANE_BYTES, LANE_LIMBS, LIMB_BITS, Row},
-    permutation::{
-        LANE_BITS, LANES, Lanes, RATE_LANES, ROUND_CONSTANTS, ROUNDS, add_effect, parities, rho_pi_chi, unmix,
+use crate::keccak::{
+    Block,
+    table::{
+        columns::{COLUMNS, CONSTANT_BITS, LANE_BYTES, LANE_LIMBS, LIMB_BITS, Row},
+        permutation::{
+            LANE_BITS, LANES, Lanes, RATE_LANES, ROUND_CONSTANTS, ROUNDS, add_effect, parities, rho_pi_chi,
+            unmix,
+        },
     },
 };
-use crate::keccak::{Block, DIGEST_WORDS};
-
-/// A trace, row by row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trace {
-    /// The rows; their number is a power of two.
-    pub rows: Vec<Row<F>>,
-}
-
-/// Rows that are transposed together: few enough for the second cache, enough to share the work among threads.
-const TRANSPOSED: usize = 128;
 
 /// The state before a block.
 #[derive(Clone, Copy)]
-struct Before {
+pub(super) struct Before {
     state: Lanes,
     /// Whether the block before ends its message, so that the state is not continued.
     last: F,
 }
 
-impl Trace {
-    /// Computes the trace of `blocks`, padded to `2^degree_bits` rows, without judging them: blocks that are not padded
-    /// messages with their digests give a trace that breaks a rule, or that has other blocks.
-    ///
-    /// # Panics
-    /// If there are more blocks than rows for them.
-    #[must_use]
-    pub fn new(blocks: &[Block], degree_bits: usize) -> Self {
-        assert!(blocks.len() <= capacity(degree_bits), "the table has room for its blocks");
-        let mut before = Before { state: [0; LANES], last: F::ONE };
-        let states: Vec<_> = blocks
-            .iter()
-            .map(|block| {
-                let absorbed = before.absorb(block)[1];
-                let state = (0..ROUNDS).fold(absorbed, |state, round| round_of(round, &state)[1]);
-                std::mem::replace(&mut before, Before { state, last: block.last })
-            })
-            .collect();
-
-        // Padding keeps what belongs to the last block.
-        let mut padding = Row::decode(&[F::ZERO; COLUMNS]).expect("as many zeros as columns");
-        padding.index = F::from_canonical_usize(blocks.len()) - F::ONE;
-        (padding.last, padding.digest) =
-            blocks.last().map_or((F::ONE, padding.digest), |it| (it.last, it.digest));
-        let mut rows = vec![padding; 1 << degree_bits];
-        let (first, rest) = rows.split_at_mut(1);
-        (first[0].state, first[0].last, first[0].index) = (F::ONE, F::ONE, F::NEG_ONE);
-        first[0].digest = [F::ZERO; DIGEST_WORDS];
-        let room = rest.par_chunks_exact_mut(BLOCK_ROWS).zip(blocks).zip(states).enumerate();
-        room.for_each(|(index, ((rows, block), before))| fill(rows, index, block, &before));
-        if let Some(row) = rest.get_mut(blocks.len() * BLOCK_ROWS) {
-            set_absorbed(row, &before.open_state());
-        }
-        Self { rows }
-    }
-
-    /// The trace column by column, as the prover takes it.
-    #[must_use]
-    pub fn columns(&self) -> Vec<Vec<F>> {
-        let mut columns: Vec<_> = (0..COLUMNS).map(|_| Vec::with_capacity(self.rows.len())).collect();
-        for rows in self.rows.chunks(TRANSPOSED) {
-            let rows: Vec<Vec<F>> = rows.par_iter().map(Layout::encode).collect();
-            columns
-                .par_iter_mut()
-                .enumerate()
-                .for_each(|(i, column)| column.extend(rows.iter().map(|row| row[i])));
-        }
-        columns
-    }
-}
-
 impl Before {
+    /// What everything starts with.
+    pub(super) fn start() -> Self {
+        Self { state: [0; LANES], last: F::ONE }
+    }
+
+    /// What is before the block after `block`.
+    pub(super) fn next(&self, block: &Block) -> Self {
+        let [_, absorbed] = self.absorb(block);
+        let state = (0..ROUNDS).fold(absorbed, |state, round| round_of(round, &state)[1]);
+        Self { state, last: block.last }
+    }
+
     /// The state that a block is added to.
-    fn open_state(&self) -> Lanes {
+    pub(super) fn open_state(&self) -> Lanes {
         if self.last == F::ZERO { self.state } else { [0; LANES] }
     }
 
@@ -111,8 +63,13 @@ fn round_of(round: usize, input: &Lanes) -> [Lanes; 2] {
     [bits, output]
 }
 
+/// A row of zeros.
+pub(super) fn empty() -> Row<F> {
+    Row::decode(&[F::ZERO; COLUMNS]).expect("as many zeros as columns")
+}
+
 /// Fills the rows of a block, which are padding so far.
-fn fill(rows: &mut [Row<F>], index: usize, block: &Block, before: &Before) {
+pub(super) fn fill(rows: &mut [Row<F>], index: usize, block: &Block, before: &Before) {
     let [bits, mut state] = before.absorb(block);
     let mut shown = vec![bits];
     for round in 0..ROUNDS {
