@@ -2,6 +2,7 @@
 
 mod alone;
 mod claim;
+mod constraints;
 mod fixtures;
 mod forged;
 mod lists;
