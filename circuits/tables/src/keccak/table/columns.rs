@@ -25,7 +25,7 @@ circuits_core::layout! {
     ///
     /// Bit `z` of lane `(x, y)` is element `64 (x + 5 y) + z`, and limbs are in the order of their bits.
     pub struct Row<T> {
-        /// Row kind: the output of a permutation, or the zero state that everything starts with.
+        /// Row kind: the output of a permutation, or the state that everything starts with.
         pub state: T,
         /// Row kind: a block of a message.
         pub message: T,

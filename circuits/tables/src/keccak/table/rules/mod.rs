@@ -1,6 +1,6 @@
 //! The constraints: what every row and its next row satisfy. Degree 3.
 //!
-//! The first row is the zero state. A block has 26 rows:
+//! The first row is a state that ends a message, so that the first block starts one. A block has 26 rows:
 //!
 //! ```text
 //! message  round 0..23  state

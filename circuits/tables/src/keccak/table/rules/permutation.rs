@@ -37,7 +37,7 @@ fn theta<S: System>(s: &mut S, row: &Row<S::Value>) {
     let parity = signs(s, &row.parity);
     let effect = signs(s, &row.effect);
     let before: Vec<_> = parity.iter().zip(&effect).map(|(&parity, &effect)| s.mul(parity, effect)).collect();
-    for i in 0..COLUMN_BITS {
+    for (i, &added) in effect.iter().enumerate() {
         // Twice a number of pairs: 0, 2 or 4.
         let column: Vec<_> = row.bits[i..].iter().step_by(COLUMN_BITS).copied().collect();
         let column = s.sum(&column);
@@ -50,7 +50,7 @@ fn theta<S: System>(s: &mut S, row: &Row<S::Value>) {
         let (x, z) = (i / LANE_BITS, i % LANE_BITS);
         let left = (x + WIDTH - 1) % WIDTH * LANE_BITS + z;
         let right = (x + 1) % WIDTH * LANE_BITS + (z + LANE_BITS - 1) % LANE_BITS;
-        let value = s.mul_sub(effect[i], before[left], before[right]);
+        let value = s.mul_sub(added, before[left], before[right]);
         s.zero("the effect is that of the parities before it", When::Always, value);
     }
 }
