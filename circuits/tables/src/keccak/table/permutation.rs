@@ -1,4 +1,5 @@
-//! Keccak-f[1600] on lanes, after [FIPS 202](https://doi.org/10.6028/NIST.FIPS.202), in the steps that the table shows.
+//! The permutation of 1,600 bits on lanes, after [FIPS 202](https://doi.org/10.6028/NIST.FIPS.202), in the steps that the
+//! table shows.
 //!
 //! Lane `(x, y)` has number `x + 5 y`.
 
