@@ -350,6 +350,17 @@ fn each_rule_alone_stops_a_forgery() {
     assert_eq!(stopping, rules);
 }
 
+/// The rule of effects relates a column to the one that is (2, -1) away; one parity is shown to be boolean.
+#[test]
+fn related_columns_are_all_columns() {
+    let mut related = BTreeSet::new();
+    let (mut x, mut z) = (0, 0);
+    while related.insert((x, z)) {
+        (x, z) = ((x + 2) % WIDTH, (z + LANE_BITS - 1) % LANE_BITS);
+    }
+    assert_eq!(related.len(), COLUMN_BITS);
+}
+
 #[test]
 fn the_honest_rows_of_forgeries_break_no_rule() {
     let honest = Honest::new();

@@ -9,8 +9,9 @@
 //!
 //! all modulo 2. The input is `bits + effect` modulo 2, and its parities are `before`, since `effect` is added to five bits.
 //!
-//! With the sign `1 - 2 v` of a bit, the rule of `effect` is one of products. It makes the signs of all parities equal up to
-//! their own signs, since steps of (2, -1) lead from each column to all others: if one parity is boolean, then all are.
+//! With the sign `1 - 2 v` of a bit, the rule of `effect` is one of products. Where effects are boolean, it makes the signs of
+//! two parities, (2, -1) apart, equal or opposite. Such steps lead from each column to all others, so all parities are
+//! boolean if one of them is.
 
 use circuits_prover::basetypes::F;
 use plonky2::field::types::Field;
