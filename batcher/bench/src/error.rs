@@ -18,6 +18,9 @@ pub enum BenchError {
     /// A batch of signatures cannot be proved.
     #[error("the signatures cannot be proved")]
     Signatures(#[source] Box<dyn Error + Send + Sync>),
+    /// A batch of blocks of Keccak-256 cannot be proved.
+    #[error("the Keccak permutations cannot be proved")]
+    Keccak(#[source] Box<dyn Error + Send + Sync>),
     /// A circuit that verifies proofs cannot be proved, or a process that proves it fails.
     #[error("the recursion cannot be proved")]
     Recursion(#[source] Box<dyn Error + Send + Sync>),
@@ -46,6 +49,10 @@ impl BenchError {
 
     pub(crate) fn signatures(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Signatures(source.into())
+    }
+
+    pub(crate) fn keccak(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Keccak(source.into())
     }
 
     /// [`Self::Recursion`] with this source.

@@ -5,6 +5,7 @@ mod baseline;
 pub mod ecdsa;
 mod error;
 mod figures;
+pub mod keccak;
 pub mod messages;
 pub mod prover;
 pub mod starts;

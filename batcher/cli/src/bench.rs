@@ -5,7 +5,7 @@ mod starts;
 
 use std::fmt;
 
-use batcher_bench::{accounts, ecdsa, messages, superblocks, wrap};
+use batcher_bench::{accounts, ecdsa, keccak, messages, superblocks, wrap};
 use batcher_job::{planner::MAX_BLOCKS, prove::Progress};
 use circuits_keys::CircuitCache;
 use serde::Serialize;
@@ -50,6 +50,25 @@ enum Subject {
         #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "1,30,60,240",
               value_parser = clap::value_parser!(u16).range(1..=240))]
         signatures: Vec<u16>,
+        /// Make every measurement this often.
+        ///
+        /// The figures are medians.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+        runs: u16,
+        #[command(flatten)]
+        keys: KeyArguments,
+    },
+    /// Measure batches of Keccak permutations.
+    ///
+    /// The seconds of the STARK and those of the circuit that verifies it stand apart. Use this to see what a block of
+    /// 136 bytes costs in batches of different sizes.
+    Keccak {
+        /// Measure batches of these numbers of permutations.
+        ///
+        /// Separate them by commas. A batch is proved in the smallest table that holds it.
+        #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "78,315,1150",
+              value_parser = clap::value_parser!(u16).range(1..=1150))]
+        permutations: Vec<u16>,
         /// Make every measurement this often.
         ///
         /// The figures are medians.
@@ -138,6 +157,12 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             let cache = keys.cache(options)?.with_memory(0);
             let (sizes, runs) = (sizes(signatures), usize::from(*runs));
             measured(progress(), |progress| ecdsa::measure(&cache, &sizes, runs, progress))?
+        }
+        Some(Subject::Keccak { permutations, runs, keys }) => {
+            // Peak memory is that of one batch at a time.
+            let cache = keys.cache(options)?.with_memory(0);
+            let (sizes, runs) = (sizes(permutations), usize::from(*runs));
+            measured(progress(), |progress| keccak::measure(&cache, &sizes, runs, progress))?
         }
         Some(Subject::Accounts { transactions, keys }) => {
             let cache = keys.cache(options)?;

@@ -10,6 +10,10 @@ use batcher_circuits::{
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys};
 use circuits_core::{CircuitError, Digest};
 use circuits_keys::{AnyDefinition, CircuitCache};
+use circuits_tables::{
+    batch::{Batch as _, BatchCircuit},
+    keccak::batch::KeccakSize,
+};
 use environments_core::walk::{Visitor, Walk, WalkError};
 use environments_kinds::KINDS;
 
@@ -24,6 +28,7 @@ pub fn visit_all(cache: &CircuitCache, visitor: &mut dyn Visitor) -> Result<(), 
 
 /// Visits every circuit. The superblock circuits are those over the segment set with this root.
 fn walk_all(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkError> {
+    tables(walk)?;
     environments(walk)?;
     batcher(walk, root)
 }
@@ -32,6 +37,11 @@ fn walk_all(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkError> {
 fn batcher(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkError> {
     segments(walk)?;
     superblocks(walk, root)
+}
+
+/// Visits the circuits of tables that are no environment's own.
+pub(crate) fn tables(walk: &mut Walk<'_>) -> Result<(), WalkError> {
+    KeccakSize::ALL.iter().try_for_each(|&size| walk.circuit(BatchCircuit(size)))
 }
 
 /// Visits the circuits of every kind of environment.

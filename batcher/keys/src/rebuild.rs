@@ -26,6 +26,7 @@ pub fn rebuild_all(
 ) -> Result<(Pins, PinnedKeys), CircuitError> {
     let environments = || {
         let mut built = Built { each, circuits: vec![] };
+        built.walk(cache, catalogue::tables)?;
         built.walk(cache, catalogue::environments)?;
         Ok::<_, CircuitError>(built.circuits)
     };

@@ -2,6 +2,10 @@
 
 use circuits_core::security::{SecurityReport, TooWeak};
 use circuits_keys::pins::Pins;
+use circuits_tables::{
+    batch::{Batch as _, security},
+    keccak::batch::KeccakSize,
+};
 use environments_kinds::KINDS;
 
 #[cfg(test)]
@@ -10,7 +14,8 @@ mod tests;
 /// The security of every pinned circuit, and of every STARK that circuits verify.
 #[must_use]
 pub fn reports(pins: &Pins) -> Vec<SecurityReport> {
-    let starks = KINDS.into_iter().flat_map(|kind| kind.starks());
+    let tables = KeccakSize::ALL.iter().copied().map(security);
+    let starks = tables.chain(KINDS.into_iter().flat_map(|kind| kind.starks()));
     pins.circuit.iter().map(|pin| pin.security()).chain(starks).collect()
 }
 

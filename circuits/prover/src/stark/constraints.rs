@@ -66,7 +66,16 @@ impl<S> Constraints<'_, S> {
     {
         let columns = <S as Stark<F, D>>::COLUMNS;
         let auxiliary = self.arguments.num_columns();
-        let values = simulated_values(2 * (columns + auxiliary), self.stark.constraint_degree(), challenger);
+        let degree = self.stark.constraint_degree();
+        let (powers, challenges) = simulated_values(2 * (columns + auxiliary), degree);
+        let values: Vec<_> = challenger
+            .get_n_extension_challenges::<D>(challenges)
+            .into_iter()
+            .flat_map(|challenge| {
+                let next = |power: &<F as Extendable<D>>::Extension| Some(power.exp_u64(degree as u64 + 1));
+                successors(Some(challenge), next).take(powers)
+            })
+            .collect();
         let zeta = challenger.get_extension_challenge::<D>();
 
         let (trace, rest) = values.split_at(2 * columns);
@@ -91,26 +100,12 @@ impl<S> Constraints<'_, S> {
     }
 }
 
-/// At least `count` values of polynomials, as starky simulates them: challenges and their powers of exponents that no
-/// constraint of degree `degree` reaches.
-fn simulated_values<H: PackedHasher, const D: usize>(
-    count: usize,
-    degree: usize,
-    challenger: &mut Challenger<H>,
-) -> Vec<<F as Extendable<D>>::Extension>
-where
-    F: Extendable<D>,
-{
-    let exponent = degree + 1;
-    let powers = (SIMULATED_POWER_BITS / log2_ceil(exponent)).saturating_sub(1).max(1);
-    let taken = (powers + 1).min(count);
-    challenger
-        .get_n_extension_challenges::<D>(count.div_ceil(powers))
-        .into_iter()
-        .flat_map(|challenge| {
-            successors(Some(challenge), |power| Some(power.exp_u64(exponent as u64))).take(taken)
-        })
-        .collect()
+/// How starky simulates at least `count` values of polynomials: by so many powers of each of so many challenges, the first
+/// of exponent 1 and each the power `degree + 1` of the one before, which no constraint of degree `degree` reaches.
+#[must_use]
+pub fn simulated_values(count: usize, degree: usize) -> (usize, usize) {
+    let powers = (SIMULATED_POWER_BITS / log2_ceil(degree + 1)).saturating_sub(1).max(1);
+    ((powers + 1).min(count), count.div_ceil(powers))
 }
 
 /// The first and the last Lagrange polynomial of the trace's domain, at `point`.

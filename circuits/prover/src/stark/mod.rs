@@ -16,6 +16,7 @@ mod logup;
 pub mod lookups;
 mod quotient;
 
+pub use constraints::simulated_values;
 pub use error::StarkError;
 pub use lookups::{LookupError, LookupStark};
 

@@ -18,7 +18,9 @@ use circuits_prover::{
 use plonky2::{
     field::types::Field,
     gates::reducing::ReducingGate,
+    hash::poseidon::PoseidonHash,
     iop::{
+        challenger::RecursiveChallenger,
         ext_target::ExtensionTarget,
         target::{BoolTarget, Target},
     },
@@ -144,47 +146,59 @@ fn verify<B: Batch>(
 ) -> (StarkProofTarget<D>, GrandProductChallengeSet<Target>) {
     let (config, degree_bits) = (size.config(), size.degree_bits());
     let stark = TableStark::<B::Table>::default();
-    let cross_table_sums = stark.cross_table_sums();
-    let num_sums = cross_table_sums.len() * NUM_CHALLENGES;
+    let num_sums = B::Table::sums().len() * NUM_CHALLENGES;
     let proof = add_virtual_stark_proof(builder, &stark, &config, degree_bits, num_sums, num_sums);
     // starky takes the trace's length from the prover; ours is a constant.
     let height = builder.constant(F::from_canonical_usize(degree_bits));
     builder.enforce_equal(proof.degree_bits, height);
 
     let (mut challenger, challenges) = transcript::start_circuit(builder, size, statement, &proof.trace_cap);
-    let lookups = starky_sums(&cross_table_sums);
+    let first_row = builder.num_gates();
+    if stark.uses_lookups() {
+        verify_with_starky(builder, size, &stark, &proof, &challenges, &mut challenger);
+    } else {
+        recursion::verify::<B::Table>(builder, &config, degree_bits, &proof, &challenges, &mut challenger);
+    }
+    note_verifier_rows(first_row..builder.num_gates());
+    (proof, challenges)
+}
+
+/// Verifies a STARK proof with starky's circuit, where `challenger` has drawn the challenges of lookups and sums.
+fn verify_with_starky<B: Batch>(
+    builder: &mut Builder,
+    size: B,
+    stark: &TableStark<B::Table>,
+    proof: &StarkProofTarget<D>,
+    challenges: &GrandProductChallengeSet<Target>,
+    challenger: &mut RecursiveChallenger<F, PoseidonHash, D>,
+) {
+    let (config, degree_bits) = (size.config(), size.degree_bits());
+    let lookups = starky_sums(&stark.cross_table_sums());
     let helpers = stark.num_lookup_helper_columns(&config);
     let no_helpers = vec![0; lookups.len()];
-    let ctl = CtlCheckVarsTarget::from_proof(0, &proof, &lookups, &challenges, helpers, 0, &no_helpers);
-    let first_row = builder.num_gates();
+    let ctl = CtlCheckVarsTarget::from_proof(0, proof, &lookups, challenges, helpers, 0, &no_helpers);
     let stark_challenges = proof.get_challenges::<F, C, TableStark<B::Table>>(
         builder,
-        &stark,
+        stark,
         &[],
-        &mut challenger,
-        Some(&challenges),
+        challenger,
+        Some(challenges),
         Some(&ctl),
         degree_bits,
         true,
         &config,
     );
-    if stark.uses_lookups() {
-        verify_stark_proof_with_challenges_circuit::<F, C, TableStark<B::Table>, D>(
-            builder,
-            &stark,
-            &proof,
-            &[],
-            stark_challenges,
-            Some(&ctl),
-            &config,
-            degree_bits,
-            None,
-        );
-    } else {
-        recursion::verify::<B::Table>(builder, &config, degree_bits, &proof, &challenges, stark_challenges);
-    }
-    note_verifier_rows(first_row..builder.num_gates());
-    (proof, challenges)
+    verify_stark_proof_with_challenges_circuit::<F, C, TableStark<B::Table>, D>(
+        builder,
+        stark,
+        proof,
+        &[],
+        stark_challenges,
+        Some(&ctl),
+        &config,
+        degree_bits,
+        None,
+    );
 }
 
 /// The in-circuit twin of the native verifier's last step: equal sums of what must be equal, of trace and list.
@@ -199,11 +213,10 @@ fn check_sums<B: Batch>(
         for balance in B::Table::BALANCES {
             builder.enforce_equal(sum(balance.left), sum(balance.right));
         }
+        let mut tuples = Tuples::new(builder, challenge, B::Item::<Target>::LEN);
         let mut listed = builder.zero();
-        for (index, entry) in list.iter().enumerate() {
-            let index = builder.constant(F::from_canonical_usize(index));
-            let tuple = [vec![index], entry.item.encode()].concat();
-            let combined = combine(builder, challenge, &tuple);
+        for entry in list {
+            let combined = tuples.next(builder, &entry.item.encode());
             let inverse = builder.inverse(combined);
             listed = builder.mul_add(entry.active.target, inverse, listed);
         }
@@ -211,24 +224,62 @@ fn check_sums<B: Batch>(
     }
 }
 
-/// The combination of a tuple under a challenge, `gamma + sum of beta^i tuple_i`.
+/// Combines the tuples of a list under a challenge, each an item with its index before it:
+/// `gamma + index + sum of beta^(i + 1) item_i`.
+struct Tuples<'a> {
+    challenge: &'a GrandProductChallenge<Target>,
+    index: usize,
+    /// How long items are combined; `None` for short ones, which starky's gadget combines in a row.
+    long: Option<LongItems>,
+}
+
+/// How items are combined for which starky's gadget would take several rows.
 ///
-/// starky's takes a row for every 25 elements. The gate of extension elements takes 15 of them in a row, and a factor from
-/// the base field acts on each of their four coefficients alone. So a longer tuple is cut into four parts, and one row
-/// combines them side by side.
-fn combine(builder: &mut Builder, challenge: &GrandProductChallenge<Target>, tuple: &[Target]) -> Target {
-    let config = &builder.config;
-    if tuple.len() <= ReducingGate::<D>::max_coeffs_len(config.num_wires, config.num_routed_wires) {
-        return challenge.combine_base_circuit(builder, tuple);
+/// The gate that combines elements of the extension takes 15 of them, and a factor from the base field acts on each of
+/// their coefficients alone. So an item is cut into four parts, and one row combines them side by side.
+struct LongItems {
+    /// `gamma + index`.
+    offset: Target,
+    /// The number of elements of a part.
+    length: usize,
+    /// `beta^length`.
+    shift: Target,
+}
+
+impl<'a> Tuples<'a> {
+    /// Starts a list of items of `length` elements.
+    fn new(builder: &mut Builder, challenge: &'a GrandProductChallenge<Target>, length: usize) -> Self {
+        let config = &builder.config;
+        let row = ReducingGate::<D>::max_coeffs_len(config.num_wires, config.num_routed_wires);
+        let long = (1 + length > row).then(|| {
+            let length = length.div_ceil(D);
+            let shift = builder.exp_u64(challenge.beta, length as u64);
+            LongItems { offset: challenge.gamma, length, shift }
+        });
+        Self { challenge, index: 0, long }
     }
-    let zero = builder.zero();
-    let length = tuple.len().div_ceil(D);
-    let element = |part: usize, i: usize| tuple.get(part * length + i).copied().unwrap_or(zero);
-    let elements: Vec<_> =
-        (0..length).map(|i| ExtensionTarget(std::array::from_fn(|part| element(part, i)))).collect();
-    let beta = builder.convert_to_ext(challenge.beta);
-    let parts = ReducingFactorTarget::new(beta).reduce(&elements, builder).0;
-    let shift = builder.exp_u64(challenge.beta, length as u64);
-    let combined = parts.into_iter().rev().fold(zero, |sum, part| builder.mul_add(sum, shift, part));
-    builder.add(combined, challenge.gamma)
+
+    /// The combination of the next item.
+    fn next(&mut self, builder: &mut Builder, item: &[Target]) -> Target {
+        let (challenge, index) = (self.challenge, self.index);
+        self.index += 1;
+        let Some(long) = &mut self.long else {
+            let index = builder.constant(F::from_canonical_usize(index));
+            return challenge.combine_base_circuit(builder, &[&[index], item].concat());
+        };
+        let zero = builder.zero();
+        let element = |part: usize, i: usize| item.get(part * long.length + i).copied().unwrap_or(zero);
+        let elements: Vec<_> =
+            (0..long.length).map(|i| ExtensionTarget(std::array::from_fn(|part| element(part, i)))).collect();
+        let beta = builder.convert_to_ext(challenge.beta);
+        let parts = ReducingFactorTarget::new(beta).reduce(&elements, builder).0;
+        let combined = parts
+            .into_iter()
+            .rev()
+            .reduce(|sum, part| builder.mul_add(sum, long.shift, part))
+            .unwrap_or(zero);
+        let combined = builder.mul_add(combined, challenge.beta, long.offset);
+        long.offset = builder.add_const(long.offset, F::ONE);
+        combined
+    }
 }

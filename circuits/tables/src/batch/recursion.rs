@@ -7,10 +7,12 @@
 //! | constraints | added to each combination by an operation | combined by gates of many terms |
 //! | the trace's length | a target | a constant |
 
+use std::iter::successors;
+
 use circuits_core::{constrain::Constrain, layout::Layout as _};
 use circuits_prover::{
     basetypes::{Builder, C, D, F},
-    stark::lookups::Linear,
+    stark::{config_elements, lookups::Linear, simulated_values},
 };
 use plonky2::{
     field::{
@@ -24,8 +26,8 @@ use plonky2::{
             FriOracleInfo, FriPolynomialInfo,
         },
     },
-    hash::merkle_proofs::MerkleProofTarget,
-    iop::{ext_target::ExtensionTarget, target::Target},
+    hash::{merkle_proofs::MerkleProofTarget, poseidon::PoseidonHash},
+    iop::{challenger::RecursiveChallenger, ext_target::ExtensionTarget, target::Target},
     util::reducing::ReducingFactorTarget,
 };
 use starky::{
@@ -35,7 +37,7 @@ use starky::{
 };
 
 use crate::table::{
-    Table,
+    CONSTRAINT_DEGREE, Table,
     system::{Consumer, Recursive, When},
 };
 
@@ -47,36 +49,88 @@ const POINTS: usize = 3;
 /// The oracles of a proof: trace, sums and quotients.
 const ORACLES: usize = 3;
 
-/// Verifies a proof of a table without lookups. `sum_challenges` are those of its sums, and `challenges` all others.
+/// Verifies a proof of a table without lookups. `sum_challenges` are those of its sums, and `challenger` has drawn them.
 pub(super) fn verify<T: Table>(
     builder: &mut Builder,
     config: &StarkConfig,
     degree_bits: usize,
     proof: &StarkProofTarget<D>,
     sum_challenges: &GrandProductChallengeSet<Target>,
-    challenges: StarkProofChallengesTarget<D>,
+    challenger: &mut RecursiveChallenger<F, PoseidonHash, D>,
 ) {
     let openings = Openings::new(proof);
+    let challenges = challenges::<T>(builder, config, degree_bits, proof, sum_challenges, challenger);
     let zeta = challenges.stark_zeta;
-    let one = builder.one_extension();
-    let zeta_to_height = builder.exp_power_of_2_extension(zeta, degree_bits);
-    let vanishing = builder.sub_extension(zeta_to_height, one);
-
-    let mut constraints = Constraints::new(builder, degree_bits, zeta, vanishing);
-    constraints.of_rules::<T>(builder, &openings);
-    constraints.of_sums::<T>(builder, &openings, sum_challenges);
-
+    let constraints = Constraints::at::<T>(builder, degree_bits, zeta, &openings, sum_challenges);
     // Each combination of the constraints is the vanishing polynomial times a quotient.
     let chunks = openings.quotients.len() / challenges.stark_alphas.len();
     for (&alpha, quotient) in challenges.stark_alphas.iter().zip(openings.quotients.chunks(chunks)) {
         let combined = constraints.combine(builder, alpha);
-        let quotient = ReducingFactorTarget::new(zeta_to_height).reduce(quotient, builder);
-        let expected = builder.mul_extension(vanishing, quotient);
+        let quotient = ReducingFactorTarget::new(constraints.zeta_to_height).reduce(quotient, builder);
+        let expected = builder.mul_extension(constraints.vanishing, quotient);
         for (combined, expected) in combined.0.into_iter().zip(expected.0) {
             builder.enforce_equal(combined, expected);
         }
     }
     verify_openings(builder, config, degree_bits, proof, &openings, zeta, challenges.fri_challenges);
+}
+
+/// The challenges of the proof, as starky's verifiers draw them.
+fn challenges<T: Table>(
+    builder: &mut Builder,
+    config: &StarkConfig,
+    degree_bits: usize,
+    proof: &StarkProofTarget<D>,
+    sum_challenges: &GrandProductChallengeSet<Target>,
+    challenger: &mut RecursiveChallenger<F, PoseidonHash, D>,
+) -> StarkProofChallengesTarget<D> {
+    for element in config_elements(config) {
+        challenger.observe_element(builder.constant(element));
+    }
+    proof.auxiliary_polys_cap.iter().for_each(|cap| challenger.observe_cap(cap));
+
+    // The constraints are bound to the transcript before those challenges are drawn that combine them.
+    let openings = Openings::new(proof);
+    let alphas = challenger.get_n_challenges(builder, config.num_challenges);
+    let (columns, sums) = (openings.row.len(), openings.sums.len());
+    let (powers, challenges) = simulated_values(2 * (columns + sums), CONSTRAINT_DEGREE);
+    let values: Vec<_> = challenger
+        .get_n_extension_challenges(builder, challenges)
+        .into_iter()
+        .flat_map(|challenge| {
+            let exponent = (CONSTRAINT_DEGREE + 1) as u64;
+            let next = |power: &Value| Some(builder.exp_u64_extension(*power, exponent));
+            successors(Some(challenge), next).take(powers).collect::<Vec<_>>()
+        })
+        .collect();
+    let zeta = challenger.get_extension_challenge(builder);
+    let (row, rest) = values.split_at(columns);
+    let (next_row, rest) = rest.split_at(columns);
+    let (next_sums, rest) = (&rest[sums..2 * sums], &rest[..sums]);
+    let simulated = Openings { row, next_row, sums: rest, next_sums, first_sums: &[], quotients: &[] };
+    let bound = Constraints::at::<T>(builder, degree_bits, zeta, &simulated, sum_challenges);
+    let bound: Vec<_> = alphas.into_iter().map(|alpha| bound.combine(builder, alpha)).collect();
+    challenger.observe_extension_elements(&bound);
+
+    let stark_alphas = challenger.get_n_challenges(builder, config.num_challenges);
+    proof.quotient_polys_cap.iter().for_each(|cap| challenger.observe_cap(cap));
+    let stark_zeta = challenger.get_extension_challenge(builder);
+    for values in openings.at_points(builder) {
+        challenger.observe_extension_elements(&values);
+    }
+    let fri = &proof.opening_proof;
+    StarkProofChallengesTarget {
+        lookup_challenge_set: None,
+        stark_alphas,
+        stark_zeta,
+        fri_challenges: challenger.fri_challenges(
+            builder,
+            &fri.commit_phase_merkle_caps,
+            &fri.final_poly,
+            fri.pow_witness,
+            &config.fri_config,
+        ),
+    }
 }
 
 /// What a proof opens.
@@ -101,11 +155,24 @@ impl<'a> Openings<'a> {
             quotients: openings.quotient_polys.as_deref().unwrap_or_default(),
         }
     }
+
+    /// All values at each point, in the order in which FRI combines them.
+    fn at_points(&self, builder: &mut Builder) -> [Vec<Value>; POINTS] {
+        [
+            [self.row, self.sums, self.quotients].concat(),
+            [self.next_row, self.next_sums].concat(),
+            self.first_sums.iter().map(|&sum| builder.convert_to_ext(sum)).collect(),
+        ]
+    }
 }
 
 /// The constraints' values at `zeta`.
 struct Constraints {
-    /// The first Lagrange polynomial there.
+    /// `zeta^n`, where `n` is the number of rows.
+    zeta_to_height: Value,
+    /// `zeta^n - 1`.
+    vanishing: Value,
+    /// The first Lagrange polynomial at `zeta`.
     first: Value,
     /// The last one.
     last: Value,
@@ -115,8 +182,17 @@ struct Constraints {
 }
 
 impl Constraints {
-    fn new(builder: &mut Builder, degree_bits: usize, zeta: Value, vanishing: Value) -> Self {
+    /// Evaluates the constraints of a table of `2^degree_bits` rows, where `openings` are the columns' values.
+    fn at<T: Table>(
+        builder: &mut Builder,
+        degree_bits: usize,
+        zeta: Value,
+        openings: &Openings<'_>,
+        sum_challenges: &GrandProductChallengeSet<Target>,
+    ) -> Self {
         let one = builder.one_extension();
+        let zeta_to_height = builder.exp_power_of_2_extension(zeta, degree_bits);
+        let vanishing = builder.sub_extension(zeta_to_height, one);
         let generator = F::primitive_root_of_unity(degree_bits);
         let height = F::from_canonical_u64(1 << degree_bits);
         // (zeta^n - 1) / (n (zeta - 1)), and the same in the next row's point.
@@ -127,7 +203,10 @@ impl Constraints {
         let (first, last) = (lagrange(F::ONE), lagrange(generator));
         let last_point = builder.constant_extension(generator.inverse().into());
         let not_last = builder.sub_extension(zeta, last_point);
-        Self { first, last, not_last, values: vec![] }
+        let mut constraints = Self { zeta_to_height, vanishing, first, last, not_last, values: vec![] };
+        constraints.of_rules::<T>(builder, openings);
+        constraints.of_sums::<T>(builder, openings, sum_challenges);
+        constraints
     }
 
     /// The constraints of the table's rows.
@@ -234,12 +313,7 @@ fn verify_openings(
         [builder.mul_extension(at_zeta, zeta), builder.mul_extension(at_next, next), first]
     };
 
-    let first_sums: Vec<_> = openings.first_sums.iter().map(|&sum| builder.convert_to_ext(sum)).collect();
-    let opened = [
-        reduce(builder, &[openings.row, openings.sums, openings.quotients].concat()),
-        reduce(builder, &[openings.next_row, openings.next_sums].concat()),
-        reduce(builder, &first_sums),
-    ];
+    let opened = openings.at_points(builder).map(|values| reduce(builder, &values));
     let opened = scale(builder, opened);
 
     let mut opening_proof = proof.opening_proof.clone();

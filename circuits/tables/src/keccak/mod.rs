@@ -2,6 +2,7 @@
 //!
 //! A [`Block`] is what one permutation absorbs. A message has one or more, and its digest stands in the last one.
 
+pub mod batch;
 mod check;
 mod claim;
 mod error;

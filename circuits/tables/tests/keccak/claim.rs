@@ -84,7 +84,8 @@ fn each_rule_of_a_list_of_blocks_is_checked_natively() {
         let (index, error) = broken(&change);
         assert!(index == 2 && matches!(error, KeccakError::Padding(_)), "{error}");
     }
-    let changes: [(usize, fn(&mut Vec<Block>)); 5] = [
+    type Change = fn(&mut Vec<Block>);
+    let changes: [(usize, Change); 5] = [
         (0, |list| list[0].digest[0] = F::ONE),
         (2, |list| list[2].digest[7] += F::ONE),
         (1, |list| list[1].words[0] += F::ONE),
