@@ -432,6 +432,7 @@ impl HasExitCode for BenchError {
             Self::Blocks(_)
             | Self::Baseline(_)
             | Self::Signatures(_)
+            | Self::Keccak(_)
             | Self::Recursion(_)
             | Self::Starts(_)
             | Self::Transition(_)

@@ -90,12 +90,7 @@ impl<B: Batch> Definition for BatchCircuit<B> {
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
-        let (list, statement) = list::<B>(builder, self.0.capacity());
-        let (proof, challenges) = verify(builder, self.0, &statement);
-        let sums = proof.openings.ctl_zs_first.as_ref().expect("the table has sums");
-        check_sums(builder, sums, &challenges, &list);
-        let zero = builder.zero();
-        (statement, BatchTargets { list, proof, zero })
+        self.0.define(builder)
     }
 
     fn assign(
@@ -114,6 +109,16 @@ impl<B: Batch> Definition for BatchCircuit<B> {
         set_stark_proof_target(witness, &targets.proof, &input.proof, self.0.degree_bits(), targets.zero)
             .map_err(|error| WitnessError::new(error.to_string()))
     }
+}
+
+/// The constraints of [`BatchCircuit`].
+pub fn define<B: Batch>(size: B, builder: &mut Builder) -> (B::Statement<Target>, BatchTargets<B>) {
+    let (list, statement) = list::<B>(builder, size.capacity());
+    let (proof, challenges) = verify(builder, size, &statement);
+    let sums = proof.openings.ctl_zs_first.as_ref().expect("the table has sums");
+    check_sums(builder, sums, &challenges, &list);
+    let zero = builder.zero();
+    (statement, BatchTargets { list, proof, zero })
 }
 
 /// A list of up to `capacity` items, and the statement about it.

@@ -98,11 +98,88 @@ pub trait Batch: Copy + Debug + Eq + Send + Sync + 'static {
     /// The trace of a list that fits the table, column by column, without judging it.
     fn columns(self, evidence: &[Self::Evidence]) -> Vec<Vec<F>>;
 
+    /// [`work::prove`] for this batch.
+    ///
+    /// # Errors
+    /// As [`work::prove`].
+    fn prove_columns(
+        self,
+        columns: Vec<Vec<F>>,
+        items: &[Self::Item<F>],
+        nonce: Option<F>,
+    ) -> Result<BatchProof, BatchError<Self>>;
+
+    /// [`work::prove_with_starky`] for this batch.
+    ///
+    /// # Errors
+    /// As [`work::prove_with_starky`].
+    fn prove_columns_with_starky(
+        self,
+        columns: Vec<Vec<F>>,
+        items: &[Self::Item<F>],
+    ) -> Result<BatchProof, String>;
+
+    /// [`work::verify`] for this batch.
+    ///
+    /// # Errors
+    /// As [`work::verify`].
+    fn verify(self, items: &[Self::Item<F>], proof: &BatchProof) -> Result<(), BatchError<Self>>;
+
+    /// [`work::define`] for this batch.
+    fn define(self, builder: &mut Builder) -> (Self::Statement<Target>, BatchTargets<Self>);
+
     /// The smallest size that holds `count` items.
     #[must_use]
     fn fitting(count: usize) -> Option<Self> {
         Self::ALL.iter().copied().find(|size| count <= size.capacity())
     }
+}
+
+/// What takes time, for any batch. Generic functions are compiled where they are called, and their callers may be compiled
+/// without optimisation: so each batch has them as methods, which [`batch_work!`](crate::batch_work) writes.
+pub mod work {
+    pub use super::{
+        circuit::define, prove::prove_columns as prove, stock::prove_columns as prove_with_starky,
+        verify::verify_items as verify,
+    };
+}
+
+/// The methods of a [`Batch`] that are [`work`], to be compiled in the crate that implements it.
+#[macro_export]
+macro_rules! batch_work {
+    () => {
+        fn prove_columns(
+            self,
+            columns: Vec<Vec<F>>,
+            items: &[Self::Item<F>],
+            nonce: Option<F>,
+        ) -> Result<$crate::batch::BatchProof, $crate::batch::BatchError<Self>> {
+            $crate::batch::work::prove(self, columns, items, nonce)
+        }
+
+        fn prove_columns_with_starky(
+            self,
+            columns: Vec<Vec<F>>,
+            items: &[Self::Item<F>],
+        ) -> Result<$crate::batch::BatchProof, String> {
+            $crate::batch::work::prove_with_starky(self, columns, items)
+        }
+
+        fn verify(
+            self,
+            items: &[Self::Item<F>],
+            proof: &$crate::batch::BatchProof,
+        ) -> Result<(), $crate::batch::BatchError<Self>> {
+            $crate::batch::work::verify(self, items, proof)
+        }
+
+        fn define(
+            self,
+            builder: &mut Builder,
+        ) -> (Self::Statement<Target>, $crate::batch::BatchTargets<Self>) {
+            $crate::batch::work::define(self, builder)
+        }
+    };
 }
 
 /// What the list has in the table's listed sum for one item.

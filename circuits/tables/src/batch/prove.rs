@@ -48,6 +48,19 @@ pub fn prove_with_nonce<B: Batch>(
     items: &[B::Item<F>],
     nonce: Option<F>,
 ) -> Result<BatchProof, BatchError<B>> {
+    size.prove_columns(columns, items, nonce)
+}
+
+/// As [`prove_with_nonce`].
+///
+/// # Errors
+/// As [`prove_with_nonce`].
+pub fn prove_columns<B: Batch>(
+    size: B,
+    columns: Vec<Vec<F>>,
+    items: &[B::Item<F>],
+    nonce: Option<F>,
+) -> Result<BatchProof, BatchError<B>> {
     let config = size.config();
     let trace = CommittedTrace::new(columns, &config)?;
     let (mut challenger, challenges) = transcript::start(size, &B::statement(items), trace.cap());

@@ -25,6 +25,18 @@ pub fn prove_trace_with_starky<B: Batch>(
     columns: Vec<Vec<F>>,
     items: &[B::Item<F>],
 ) -> Result<BatchProof, String> {
+    size.prove_columns_with_starky(columns, items)
+}
+
+/// As [`prove_trace_with_starky`].
+///
+/// # Errors
+/// As [`prove_trace_with_starky`].
+pub fn prove_columns<B: Batch>(
+    size: B,
+    columns: Vec<Vec<F>>,
+    items: &[B::Item<F>],
+) -> Result<BatchProof, String> {
     contained(|| prove(size, columns, items))?.map_err(|error| error.to_string())
 }
 

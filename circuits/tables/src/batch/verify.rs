@@ -23,6 +23,18 @@ pub fn verify_batch<B: Batch>(
     items: &[B::Item<F>],
     proof: &BatchProof,
 ) -> Result<(), BatchError<B>> {
+    size.verify(items, proof)
+}
+
+/// As [`verify_batch`].
+///
+/// # Errors
+/// As [`verify_batch`].
+pub fn verify_items<B: Batch>(
+    size: B,
+    items: &[B::Item<F>],
+    proof: &BatchProof,
+) -> Result<(), BatchError<B>> {
     if items.len() > size.capacity() {
         return Err(BatchError::TooMany { capacity: size.capacity(), found: items.len() });
     }

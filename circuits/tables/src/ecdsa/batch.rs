@@ -22,7 +22,10 @@ use super::{
         trace::{Assignment, Trace},
     },
 };
-use crate::batch::{Batch, BatchCircuit, BatchInput, stark_config};
+use crate::{
+    batch::{Batch, BatchCircuit, BatchInput, stark_config},
+    batch_work,
+};
 
 /// The circuit that verifies a batch of signatures. Nothing outside needs the signatures themselves.
 pub type SignatureCircuit = BatchCircuit<SignatureSize>;
@@ -122,4 +125,6 @@ impl Batch for SignatureSize {
         let assignments: Vec<_> = signed.iter().map(Assignment::new).collect();
         Trace::new(&assignments, self.degree_bits()).columns()
     }
+
+    batch_work!();
 }

@@ -18,7 +18,10 @@ use super::{
     Block, KeccakError, KeccakStatement, append_circuit, check_blocks, empty_list,
     table::{KeccakTable, capacity, trace::Trace},
 };
-use crate::batch::{Batch, BatchCircuit, BatchInput, stark_config};
+use crate::{
+    batch::{Batch, BatchCircuit, BatchInput, stark_config},
+    batch_work,
+};
 
 /// The circuit that verifies a batch of blocks.
 pub type KeccakCircuit = BatchCircuit<KeccakSize>;
@@ -116,4 +119,6 @@ impl Batch for KeccakSize {
     fn columns(self, blocks: &[Block]) -> Vec<Vec<F>> {
         Trace::new(blocks, self.degree_bits()).columns()
     }
+
+    batch_work!();
 }

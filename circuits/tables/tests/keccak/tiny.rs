@@ -6,6 +6,7 @@ use circuits_core::{Digest, digest::DigestTarget, layout::Layout, recursion::Sha
 use circuits_prover::basetypes::{Builder, D, F, standard_config};
 use circuits_tables::{
     batch::Batch,
+    batch_work,
     keccak::{
         Block, KeccakError, KeccakStatement,
         batch::KeccakSize,
@@ -97,4 +98,6 @@ impl Batch for Tiny {
     fn columns(self, blocks: &[Block]) -> Vec<Vec<F>> {
         Trace::new(blocks, TINY_DEGREE_BITS).columns()
     }
+
+    batch_work!();
 }
