@@ -75,8 +75,8 @@ impl CircuitCache {
         self
     }
 
-    /// Adds pins, which say what circuits must be to be loaded. Of two pins of a circuit, the one that was added first
-    /// counts. A circuit without a pin is built in each process.
+    /// Adds pins, which say what circuits must be to be loaded, and which keys are listed. Of two pins of a circuit, the one
+    /// that was added first counts. A circuit without a pin is built in each process.
     ///
     /// Pins are trusted as the code is: they must come from the definitions that are asked for.
     #[must_use]
@@ -120,19 +120,21 @@ impl CircuitCache {
         self.pins.learned_by_key(&compiled.name(), key).unwrap_or_else(|| Made::new(compiled).pin)
     }
 
-    /// The digest of the verifier key of `definition`. The circuit is neither built nor read if it is pinned.
+    /// The digest of the verifier key of `definition`: as [`Self::pinned_key`], or else that of the circuit.
     ///
     /// # Errors
     /// As [`Self::circuit`].
     pub fn key_digest<Def: Definition + 'static>(&self, definition: Def) -> Result<Digest, CircuitError> {
-        match self.pins.get(&Identity::of(&definition)) {
-            Some(pin) => Ok(pin.key),
+        let Identity { name, parameters, depends_on, .. } = Identity::of(&definition);
+        match self.pinned_key(&name, &parameters, &depends_on) {
+            Some(key) => Ok(key),
             None => Ok(key_digest(&self.verifier(definition)?.verifier_only)),
         }
     }
 
-    /// The digest of the verifier key in a pin: that of the circuit with this name, these parameters, and these keys below
-    /// it.
+    /// The digest of the verifier key in the pin of the circuit with this name, these parameters, and these keys below it.
+    /// The circuit is neither built nor read, so a stale pin gives the key of another circuit. Pins that the cache was given
+    /// come before those that it learned, so the answer is the same before and after the circuit is built.
     #[must_use]
     pub fn pinned_key(
         &self,
@@ -140,7 +142,7 @@ impl CircuitCache {
         parameters: &BTreeMap<String, u64>,
         depends_on: &BTreeMap<String, Digest>,
     ) -> Option<Digest> {
-        self.pins.find(name, parameters, depends_on).map(|pin| pin.key)
+        self.pins.listed_key(name, parameters, depends_on)
     }
 
     /// The circuit of `definition`, ready to prove. Threads that ask for the same circuit at once share one.

@@ -29,18 +29,18 @@ impl KnownPins {
         learned.or_else(|| self.given.circuit.iter().find(|pin| identity.is_of(pin)).cloned())
     }
 
-    /// The pin of the circuit with this name, these parameters and these keys below it. As in [`Self::get`], one that was
-    /// learned comes first.
-    pub(crate) fn find(
+    /// The key of the circuit with this name, these parameters and these keys below it. Unlike in [`Self::get`], a pin that
+    /// was given comes first: a process lists the same key before and after it builds the circuit.
+    pub(crate) fn listed_key(
         &self,
         name: &str,
         parameters: &BTreeMap<String, u64>,
         depends_on: &BTreeMap<String, Digest>,
-    ) -> Option<Pin> {
+    ) -> Option<Digest> {
         let same =
             |pin: &&Pin| pin.name == name && pin.parameters == *parameters && pin.depends_on == *depends_on;
-        let learned = lock(&self.learned).values().find(same).cloned();
-        learned.or_else(|| self.given.circuit.iter().find(same).cloned())
+        let given = self.given.circuit.iter().find(same).map(|pin| pin.key);
+        given.or_else(|| lock(&self.learned).values().find(same).map(|pin| pin.key))
     }
 
     pub(crate) fn learn(&self, identity: &Identity, pin: Pin) {
