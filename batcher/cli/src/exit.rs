@@ -125,6 +125,7 @@ impl HasExitCode for CircuitError {
             | Self::Witness { .. }
             | Self::Unprovable { .. }
             | Self::Unlisted { .. }
+            | Self::StalePin { .. }
             | Self::Statement { .. } => ExitCode::Unavailable,
         }
     }

@@ -338,6 +338,6 @@ fn a_kernel_that_is_not_the_pinned_one_proves_nothing() {
     // When it is asked again, it has built the circuit.
     for _ in 0..2 {
         let error = producer.prove(&cache, 1).unwrap_err();
-        assert!(format!("{error:?}").contains("Unlisted"), "{error:?}");
+        assert!(format!("{error:?}").contains("StalePin"), "{error:?}");
     }
 }

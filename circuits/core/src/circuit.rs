@@ -92,6 +92,9 @@ pub enum CircuitError {
     /// The circuit's key is not in the set that the proof is for, because the set was made from another definition.
     #[error("circuit {name} has key {key}, which is not in its set")]
     Unlisted { name: String, key: Digest },
+    /// The code defines another circuit than the pinned one, whose key registries list.
+    #[error("circuit {name} has key {built}, but is pinned with key {pinned}: its pin is stale")]
+    StalePin { name: String, pinned: Digest, built: Digest },
     /// The proof's public inputs are not a statement.
     #[error("circuit {name}: {source}")]
     Statement { name: String, source: LayoutError },

@@ -192,11 +192,11 @@ impl<K: BlockDefinition> Kernel<K> {
         block: &ProposedBlock<W>,
         input: &K::Input,
     ) -> Result<ProvenBlock, ProveError> {
-        let listed = self.key_digest(cache)?;
+        let pinned = self.key_digest(cache)?;
         let wrapper = self.wrapper(cache)?;
         let built = wrapper.key_digest(cache)?;
-        if built != listed {
-            return Err(CircuitError::Unlisted { name: wrapper.name(), key: built }.into());
+        if built != pinned {
+            return Err(CircuitError::StalePin { name: wrapper.name(), pinned, built }.into());
         }
         let proof = self.circuit(cache)?.prove(input)?;
         check_proof_states(block.statement(), &proof)?;
