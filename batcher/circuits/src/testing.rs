@@ -48,8 +48,8 @@ pub fn free_key_digest() -> Digest {
     key_digest(free_key())
 }
 
-/// A wrapped proof of `statement` by the free kernel. A process makes it once, and a second time at most if two threads ask
-/// for it at once.
+/// A wrapped proof of `statement` by the free kernel. A process makes it once, unless several threads ask for it at the same
+/// time; all of them get the same proof.
 ///
 /// # Panics
 /// If proving fails.

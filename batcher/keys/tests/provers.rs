@@ -13,9 +13,9 @@ use plonky2::{field::types::Field as _, iop::witness::PartitionWitness};
 /// Wants these circuits and proves them with both provers.
 struct Wanted(BTreeSet<String>);
 
-/// The smallest circuit of each family, and of several with the same common data the first: with arbitrary values, gates,
-/// selectors, degree and parameters are all that a prover sees of a circuit but constants, and proofs of one stand for
-/// those of the others. The names of a family differ in numbers alone, and all wraps are one family.
+/// The smallest circuit of each family, and one of those that have the same common data. Such circuits have the same gates,
+/// degree and parameters, and differ in which rows have which gate, constants and copies: to a prover, in the values of the
+/// same polynomials. The names of a family differ in numbers alone, and all wraps are one family.
 fn smallest_of_each_family() -> BTreeSet<String> {
     let pins = embedded().expect("well-formed");
     let mut smallest = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What the wires of a row decide by its gate alone, found out by evaluating the gate at random points.
+//! Which wires the constraints of a gate depend on and determine, found by evaluating the gate at random points.
 
 use std::{
     collections::BTreeMap,
@@ -52,7 +52,7 @@ impl Point {
 }
 
 impl GateFacts {
-    /// The facts of `gate`, in rows of so many constants and wires. They are found out once for each gate.
+    /// The facts of `gate`, in rows of so many constants and wires. They are found once for each identifier of a gate.
     pub(super) fn of(gate: &GateRef<F, D>, num_constants: usize, num_wires: usize) -> Arc<Self> {
         type Known = BTreeMap<(String, usize, usize), Arc<GateFacts>>;
         static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());

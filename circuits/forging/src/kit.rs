@@ -116,7 +116,8 @@ pub(super) fn examine<'c>(
             return (report, runs);
         }
         let generators = chosen_generators(model, census, run, settings);
-        // What a wire that is copied nowhere may be, the gate of its row decides, whatever is asserted elsewhere.
+        // A wire that is copied nowhere is bound by the gate of its row alone. If the assertion left out was its only copy,
+        // the mutant may survive, which fails the test and hides nothing.
         let wanted = |class| until == Until::End || census.classes.members(class).len() > 1;
         let found =
             hints::replace(model, census, gate_facts, (input, run), &generators, wanted, settings.seed);

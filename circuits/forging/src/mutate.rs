@@ -413,8 +413,8 @@ enum Verdict {
 
 /// `judge` of each of `items`, in their order, on as many threads as there are processors.
 ///
-/// They are not rayon's: one of these may start on another item while it waits for its part of a circuit, and what a thread
-/// notes of a circuit is about one at a time.
+/// The threads are not rayon's: one of those may start on another item while it waits for its part of a circuit, and the
+/// record of a circuit's assertions belongs to the thread that defines it.
 fn in_parallel<T: Sync, R: Send>(items: &[T], judge: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let work = || {

@@ -145,7 +145,7 @@ impl Census {
     ) -> Vec<F> {
         let counts = |row: usize| !(self.is_public_input(class) && model.is_public_input_row(row));
         let mut lone = self.lone_wires(model, class).filter(|&(row, _)| counts(row));
-        // A constraint that holds determines it.
+        // The honest value satisfies a constraint that no other value satisfies.
         if lone.any(|(row, column)| !gate_facts[model.gate_index(row)].determined_by[column].is_empty()) {
             return vec![];
         }

@@ -99,7 +99,7 @@ impl Wrapper {
         cache.verifier(self.clone())
     }
 
-    /// The digest in the pin of the wrap of a kernel, of which the name and the digest of its key suffice.
+    /// The pinned digest of the key of a kernel's wrap. The kernel's name and the digest of its key suffice to find it.
     #[must_use]
     pub fn pinned_key(cache: &CircuitCache, kernel_name: &str, kernel_key: Digest) -> Option<Digest> {
         let parameters = config_parameters(&block_shape().common.config);
