@@ -72,7 +72,7 @@ impl fmt::Display for Figures {
         writeln!(f, "the second over the first:           {:>7.3}", self.ratio)?;
         write!(
             f,
-            "a segment of {} messages:           {:>7.2}, {:.4} for each one emitted or consumed",
+            "a segment of {} steps:              {:>7.2}, {:.4} for each message emitted or consumed",
             self.segment_messages, self.segment, self.per_message
         )?;
         f.write_str(&peak_line(self.peak_memory_bytes))

@@ -61,13 +61,18 @@ pub fn proven_blocks_verify<S: Subject>(subject: &S) {
     assert!(result.is_err(), "a block with another new state has a proof");
 }
 
-/// Every kernel has the required bits of security.
+/// Every kernel has the required bits of security, and a registry lists the keys of these kernels.
 ///
 /// # Panics
 /// If the promise is broken.
 pub fn kernels_have_the_required_bits<S: Subject>(subject: &S) {
-    let kernels = environment(subject).kernels(cache()).expect("the kernels can be built");
+    let environment = environment(subject);
+    let kernels = environment.kernels(cache()).expect("the kernels can be built");
     assert!(!kernels.is_empty(), "no kernel proves a block");
+    let keys: Vec<_> =
+        kernels.iter().map(|kernel| kernel.key_digest(cache()).expect("the kernel can be built")).collect();
+    let listed = environment.key_digests(cache()).expect("the kernels can be built");
+    assert_eq!(listed, keys, "a registry would list other keys (left) than those of the kernels");
     for kernel in kernels {
         let security = kernel.security(cache()).expect("the kernel can be built");
         security.check().unwrap_or_else(|weak| panic!("{weak}"));

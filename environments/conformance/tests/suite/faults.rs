@@ -92,6 +92,8 @@ enum Fault {
     ProvesNoArrivals,
     /// The kernel's proofs have few queries.
     ProvesWithFewQueries,
+    /// A registry would list a key of which the kernels say nothing.
+    ListsAnotherKey,
 }
 
 /// The till's kernel with few queries.
@@ -327,6 +329,21 @@ impl Environment for Faulty {
         match self.fault {
             Fault::ProvesWithFewQueries => Ok(vec![Box::new(Kernel { definition: WeakKernel })]),
             _ => self.till.kernels(cache),
+        }
+    }
+
+    fn key_digests(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
+        let mut digests = self.till.key_digests(cache)?;
+        match self.fault {
+            Fault::ProvesWithFewQueries => {
+                let kernels = self.kernels(cache)?;
+                kernels.iter().map(|kernel| Ok(kernel.key_digest(cache)?)).collect()
+            }
+            Fault::ListsAnotherKey => {
+                digests.push(Digest::ZERO);
+                Ok(digests)
+            }
+            _ => Ok(digests),
         }
     }
 
@@ -617,6 +634,13 @@ fn a_kernel_with_too_few_bits_is_noticed() {
     let said = contained(|| proving::kernels_have_the_required_bits(&faulty)).expect_err("28 queries");
     let expected = "weak-till-kernel has 62.0 bits proven, in its queries, and 100 are required";
     assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_listed_key_of_no_kernel_is_noticed() {
+    let said = contained(|| proving::kernels_have_the_required_bits(&Broken(Fault::ListsAnotherKey)));
+    let said = said.expect_err("a second key");
+    assert!(said.contains("a registry would list other keys"), "{said}");
 }
 
 #[test]
