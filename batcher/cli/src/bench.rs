@@ -66,8 +66,8 @@ enum Subject {
         /// Measure batches of these numbers of permutations.
         ///
         /// Separate them by commas. A batch is proved in the smallest table that holds it.
-        #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "78,315,1150",
-              value_parser = clap::value_parser!(u16).range(1..=1150))]
+        #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "78,315,1260",
+              value_parser = clap::value_parser!(u16).range(1..=1260))]
         permutations: Vec<u16>,
         /// Make every measurement this often.
         ///

@@ -188,12 +188,17 @@ pub fn tuple<B: Batch>(index: usize, item: &B::Item<F>) -> Vec<F> {
     [vec![F::from_canonical_usize(index)], item.encode()].concat()
 }
 
-/// The configuration of a table's proofs with this rate, as a negative logarithm, and this number of queries.
-pub(crate) fn stark_config(rate_bits: usize, num_query_rounds: usize) -> StarkConfig {
+/// The configuration of a table's proofs with this rate, as a negative logarithm, this number of queries, and so many bits of
+/// grinding before them.
+pub(crate) fn stark_config(
+    rate_bits: usize,
+    num_query_rounds: usize,
+    proof_of_work_bits: u32,
+) -> StarkConfig {
     let fri_config = FriConfig {
         rate_bits,
         cap_height: 4,
-        proof_of_work_bits: 20,
+        proof_of_work_bits,
         reduction_strategy: FriReductionStrategy::ConstantArityBits(4, 7),
         num_query_rounds,
     };

@@ -17,7 +17,7 @@ use circuits_prover::{
 use plonky2::{
     field::{
         extension::{Extendable, FieldExtension},
-        types::Field,
+        types::{Field, PrimeField64},
     },
     fri::{
         proof::FriChallengesTarget,
@@ -38,7 +38,7 @@ use starky::{
 
 use crate::table::{
     CONSTRAINT_DEGREE, Table,
-    system::{Consumer, Recursive, When},
+    system::{Consumer, Recursive, When, bits_circuit},
 };
 
 /// An element of the extension field, in-circuit.
@@ -266,11 +266,23 @@ impl Consumer for Constraints {
 
 /// The value of a linear combination of a row's columns.
 fn evaluate(builder: &mut Builder, linear: &Linear, row: &[Value]) -> Value {
+    if let Some(bits) = binary(linear) {
+        return bits_circuit(builder, &bits.into_iter().map(|column| row[column]).collect::<Vec<_>>());
+    }
     let constant = builder.constant_extension(linear.constant.into());
     linear
         .terms
         .iter()
         .fold(constant, |sum, &(column, factor)| builder.mul_const_add_extension(factor, row[column], sum))
+}
+
+/// The columns of a combination that is an integer in binary, the least significant bit first.
+fn binary(linear: &Linear) -> Option<Vec<usize>> {
+    let mut terms = linear.terms.clone();
+    terms.sort_unstable_by_key(|(_, factor)| factor.to_canonical_u64());
+    let powers = terms.iter().zip(F::TWO.powers()).all(|(&(_, factor), power)| factor == power);
+    (terms.len() > 1 && powers && linear.constant.is_zero())
+        .then(|| terms.into_iter().map(|(column, _)| column).collect())
 }
 
 /// Verifies that the committed polynomials have the opened values.

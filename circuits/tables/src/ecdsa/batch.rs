@@ -87,7 +87,7 @@ impl Batch for SignatureSize {
     /// 81 queries at rate 1/4 and 20 bits of grinding give 100 bits proven. At rate 1/2 the prover takes less time, but
     /// verifying twice as many queries takes a circuit of 2^16 rows.
     fn config(self) -> StarkConfig {
-        stark_config(2, 81)
+        stark_config(2, 81, 20)
     }
 
     fn shape() -> &'static Shape {

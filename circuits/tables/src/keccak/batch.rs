@@ -31,9 +31,6 @@ pub type KeccakInput = BatchInput<KeccakSize>;
 /// The logarithm of the rows of the shape, which the largest table's verifier fits.
 const DEGREE_BITS: usize = 16;
 
-/// The largest number of blocks for which the shape has rows: each takes 11, and the largest table's proof 52,300.
-const MAX_BLOCKS: usize = 1150;
-
 /// The shape of all [`KeccakCircuit`]s, so that a circuit can verify a batch of any size with its key as a witness.
 #[must_use]
 pub fn keccak_shape() -> &'static Shape {
@@ -54,7 +51,7 @@ pub enum KeccakSize {
     Small,
     /// Up to 315 blocks in 2^13 rows.
     Medium,
-    /// Up to 1,150 blocks in 2^15 rows, which would hold 1,260.
+    /// Up to 1,260 blocks in 2^15 rows.
     Large,
 }
 
@@ -79,13 +76,13 @@ impl Batch for KeccakSize {
     }
 
     fn capacity(self) -> usize {
-        capacity(self.degree_bits()).min(MAX_BLOCKS)
+        capacity(self.degree_bits())
     }
 
-    /// 81 queries at rate 1/4 and 20 bits of grinding give 100 bits proven. At rate 1/8 fewer queries would do, but the
-    /// prover would take twice the time and memory.
+    /// 80 queries at rate 1/4 and 21 bits of grinding give 100 bits proven. With one query more and 20 bits, the largest
+    /// table's verifier would have too many rows for its shape. At rate 1/8 the prover would take twice the time and memory.
     fn config(self) -> StarkConfig {
-        stark_config(2, 81)
+        stark_config(2, 80, 21)
     }
 
     fn shape() -> &'static Shape {

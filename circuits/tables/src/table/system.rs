@@ -214,23 +214,30 @@ impl<C: Consumer> System for Recursive<'_, C> {
         self.builder.arithmetic_extension(k, l, a, b, c)
     }
     fn bits(&mut self, bits: &[Self::Value]) -> Self::Value {
-        // A row of the reducing gate takes three times as many terms as a row of arithmetic has operations. What is left
-        // over a number of full rows is added by arithmetic.
-        let config = &self.builder.config;
-        let row = ReducingExtensionGate::<D>::max_coeffs_len(config.num_wires, config.num_routed_wires);
-        let left_over = Some(bits.len() % row).filter(|&rest| rest <= MAX_LEFT_OVER).unwrap_or(0);
-        let (low, high) = bits.split_at(bits.len() - left_over);
-        let two = self.int(2);
-        let low = ReducingFactorTarget::new(two).reduce(low, self.builder);
-        match high.split_last() {
-            Some((&top, rest)) => {
-                let high = rest.iter().rev().fold(top, |sum, &bit| self.times_add(2, sum, bit));
-                self.scale_add(F::TWO.exp_u64((bits.len() - left_over) as u64), high, low)
-            }
-            None => low,
-        }
+        bits_circuit(self.builder, bits)
     }
     fn zero(&mut self, _: &'static str, when: When, value: Self::Value) {
         self.consumer.constraint(self.builder, when, value);
+    }
+}
+
+/// [`System::bits`] in-circuit.
+pub fn bits_circuit(builder: &mut Builder, bits: &[ExtensionTarget<D>]) -> ExtensionTarget<D> {
+    // A row of the reducing gate takes three times as many terms as a row of arithmetic has operations. What is left
+    // over a number of full rows is added by arithmetic.
+    let row =
+        ReducingExtensionGate::<D>::max_coeffs_len(builder.config.num_wires, builder.config.num_routed_wires);
+    let left_over = Some(bits.len() % row).filter(|&rest| rest <= MAX_LEFT_OVER).unwrap_or(0);
+    let (low, high) = bits.split_at(bits.len() - left_over);
+    let two = builder.two_extension();
+    let weight = F::TWO.exp_u64(low.len() as u64);
+    let low = ReducingFactorTarget::new(two).reduce(low, builder);
+    match high.split_last() {
+        Some((&top, rest)) => {
+            let add = |high, &bit| builder.mul_const_add_extension(F::TWO, high, bit);
+            let high = rest.iter().rev().fold(top, add);
+            builder.mul_const_add_extension(weight, high, low)
+        }
+        None => low,
     }
 }

@@ -233,7 +233,7 @@ fn permutation(honest: &Honest) -> Vec<&'static str> {
     // The signs of all parities are 3: an effect of 0 where theta has one.
     let mut forgery = honest.padding();
     set_bits(&mut forgery.row, &std::array::from_fn(|lane| if lane < WIDTH { u64::MAX } else { 0 }));
-    (forgery.row.parity, forgery.row.effect) = ([F::NEG_ONE; COLUMN_BITS], [F::ZERO; COLUMN_BITS]);
+    (forgery.row.parity, forgery.row.effect) = ([F::NEG_ONE; COLUMN_BITS], [F::ONE; COLUMN_BITS]);
     found.push(forgery.stopped_by("a parity is boolean"));
 
     // Another input of the same bits.
@@ -243,17 +243,17 @@ fn permutation(honest: &Honest) -> Vec<&'static str> {
     for i in 0..COLUMN_BITS {
         let bit = |lanes: &[u64]| F::from_bool(lanes[i / LANE_BITS] >> (i % LANE_BITS) & 1 == 1);
         forgery.row.parity[i] = bit(&parity);
-        forgery.row.effect[i] = xor(bit(&parity), bit(&before));
+        forgery.row.effect[i] = F::ONE - xor(bit(&parity), bit(&before)).double();
     }
     found.push(forgery.stopped_by("bits have their parities"));
 
     // Signs of 0, whatever the parities.
     let mut forgery = honest.padding();
-    forgery.row.effect = [F::TWO.inverse(); COLUMN_BITS];
-    found.push(forgery.stopped_by("an effect is boolean"));
+    forgery.row.effect = [F::ZERO; COLUMN_BITS];
+    found.push(forgery.stopped_by("an effect is a sign"));
 
     let mut forgery = honest.padding();
-    forgery.row.effect[200] = F::ONE;
+    forgery.row.effect[200] = F::NEG_ONE;
     found.push(forgery.stopped_by("the effect is that of the parities before it"));
 
     let mut forgery = honest.padding();

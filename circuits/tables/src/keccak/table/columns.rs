@@ -42,7 +42,8 @@ circuits_core::layout! {
         pub bits: [T; STATE_BITS],
         /// Parities of `bits`.
         pub parity: [T; COLUMN_BITS],
-        /// What theta adds to each lane: the sum of `bits` and this is a round's input.
+        /// What theta adds to each lane, as signs: 1 if it keeps a bit, -1 if it flips it. `bits` without it are a round's
+        /// input.
         pub effect: [T; COLUMN_BITS],
         /// What rho, pi and chi make of `bits`: a round's output without its constant.
         pub output: [T; STATE_LIMBS],

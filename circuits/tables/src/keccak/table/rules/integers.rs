@@ -6,7 +6,7 @@ use plonky2::field::types::Field;
 use crate::{keccak::table::columns::LIMB_BITS, table::system::System};
 
 /// The number of bits of a byte.
-const BYTE_BITS: usize = 8;
+pub(super) const BYTE_BITS: usize = 8;
 /// Bytes of a limb, and of a word.
 pub(super) const LIMB_BYTES: usize = LIMB_BITS / BYTE_BITS;
 
@@ -26,14 +26,11 @@ pub(super) fn limb<S: System>(s: &mut S, bytes: impl DoubleEndedIterator<Item = 
     limb.unwrap_or_else(|| s.int(0))
 }
 
-/// The sum modulo 2 of two limbs and of the pairs of their bits: the limbs' sum less twice the carries.
-pub(super) fn xor<S: System>(
+/// The sum of `2^i` times the product of pair `i`, and `2^n start` for `n` pairs: one operation of a circuit for each.
+pub(super) fn products<S: System>(
     s: &mut S,
-    limbs: [S::Value; 2],
-    bits: impl DoubleEndedIterator<Item = [S::Value; 2]>,
+    pairs: impl DoubleEndedIterator<Item = [S::Value; 2]>,
+    start: S::Value,
 ) -> S::Value {
-    let zero = s.int(0);
-    let carries = bits.rev().fold(zero, |sum, [a, b]| s.arithmetic(F::ONE, a, b, F::TWO, sum));
-    let sum = s.add(limbs[0], limbs[1]);
-    s.times_add(-2, carries, sum)
+    pairs.rev().fold(start, |sum, [a, b]| s.arithmetic(F::ONE, a, b, F::TWO, sum))
 }

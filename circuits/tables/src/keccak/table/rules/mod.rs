@@ -26,8 +26,10 @@ pub fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>) 
     order::enforce(s, row, next);
     permutation::enforce(s, row);
     let bytes = integers::bytes(s, &row.bits[..RATE_LANES * LANE_BITS]);
-    sponge::enforce(s, row, next, &bytes);
-    padding::enforce(s, row, &bytes);
+    let limbs: Vec<_> =
+        bytes.chunks(integers::LIMB_BYTES).map(|bytes| integers::limb(s, bytes.iter().copied())).collect();
+    sponge::enforce(s, row, next, &bytes, &limbs);
+    padding::enforce(s, row, &bytes, &limbs);
 }
 
 /// `v` is 0 or 1.

@@ -11,10 +11,10 @@
 //!
 //! The highest bit of the last byte is not part of these values. Other blocks have no ending lane.
 
-use super::boolean;
+use super::{boolean, integers::BYTE_BITS};
 use crate::{
     keccak::table::{
-        columns::{LANE_BYTES, Row},
+        columns::{LANE_BYTES, LANE_LIMBS, LIMB_BITS, Row},
         permutation::{LANE_BITS, RATE_LANES},
     },
     table::system::{System, When},
@@ -23,11 +23,14 @@ use crate::{
 /// The last bit of a block: the highest one of its last byte.
 const LAST_BIT: usize = RATE_LANES * LANE_BITS - 1;
 
-/// `bytes` are those of the block.
-pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, bytes: &[S::Value]) {
-    let mut bytes = bytes.to_vec();
-    if let Some(byte) = bytes.last_mut() {
-        *byte = s.times_add(-128, row.bits[LAST_BIT], *byte);
+/// `bytes` and `limbs` are those of the block.
+pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, bytes: &[S::Value], limbs: &[S::Value]) {
+    // Without the last bit.
+    let [mut bytes, mut limbs] = [bytes.to_vec(), limbs.to_vec()];
+    for (parts, bits) in [(&mut bytes, BYTE_BITS), (&mut limbs, LIMB_BITS)] {
+        if let Some(last) = parts.last_mut() {
+            *last = s.times_add(-(1 << (bits - 1)), row.bits[LAST_BIT], *last);
+        }
     }
 
     for &lane in &row.ending_lane {
@@ -47,9 +50,9 @@ pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, bytes: &[S::Val
     s.zero("padding has the last bit", When::Always, value);
 
     let mut ended = row.ending_lane[0];
-    for (bytes, &ending) in bytes.chunks(LANE_BYTES).zip(&row.ending_lane).skip(1) {
-        // Bytes are not negative: their sum is 0 if all of them are.
-        let sum = s.sum(bytes);
+    for (limbs, &ending) in limbs.chunks(LANE_LIMBS).zip(&row.ending_lane).skip(1) {
+        // Limbs are not negative: their sum is 0 only if all of them are.
+        let sum = s.sum(limbs);
         let value = s.mul(ended, sum);
         s.zero("lanes after the ending one are 0", When::Always, value);
         ended = s.add(ended, ending);

@@ -9,14 +9,14 @@
 //!
 //! all modulo 2. The input is `bits + effect` modulo 2, and its parities are `before`, since `effect` is added to five bits.
 //!
-//! With the sign `1 - 2 v` of a bit, the rule of `effect` is one of products. Where effects are boolean, it makes the signs of
-//! two parities, (2, -1) apart, equal or opposite. Such steps lead from each column to all others, so all parities are
-//! boolean if one of them is.
+//! `effect` and `before` are given by signs, `1 - 2 v` for a bit `v`, whose products are sums modulo 2. So where effects are
+//! signs, their rule makes the signs of two parities, (2, -1) apart, equal or opposite. Such steps lead from each column to
+//! all others: all parities are boolean if one of them is.
 
 use circuits_prover::basetypes::F;
 use plonky2::field::types::Field;
 
-use super::{boolean, integers::xor};
+use super::{boolean, integers::products};
 use crate::{
     keccak::table::{
         columns::{COLUMN_BITS, CONSTANT_BITS, LIMB_BITS, Row},
@@ -35,10 +35,12 @@ pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>) {
 
 fn theta<S: System>(s: &mut S, row: &Row<S::Value>) {
     boolean(s, "a parity is boolean", row.parity[0]);
-    let parity = signs(s, &row.parity);
-    let effect = signs(s, &row.effect);
-    let before: Vec<_> = parity.iter().zip(&effect).map(|(&parity, &effect)| s.mul(parity, effect)).collect();
-    for (i, &added) in effect.iter().enumerate() {
+    let effect_and_parity = row.effect.iter().zip(&row.parity);
+    let before: Vec<_> = effect_and_parity
+        .map(|(&effect, &parity)| s.arithmetic(int(-2), effect, parity, F::ONE, effect))
+        .collect();
+    let one = s.int(1);
+    for (i, &effect) in row.effect.iter().enumerate() {
         // Twice a number of pairs: 0, 2 or 4.
         let column: Vec<_> = row.bits[i..].iter().step_by(COLUMN_BITS).copied().collect();
         let column = s.sum(&column);
@@ -47,11 +49,12 @@ fn theta<S: System>(s: &mut S, row: &Row<S::Value>) {
         let value = s.arithmetic(F::ONE, product, even, int(-4), product);
         s.zero("bits have their parities", When::Always, value);
 
-        boolean(s, "an effect is boolean", row.effect[i]);
+        let value = s.mul_sub(effect, effect, one);
+        s.zero("an effect is a sign", When::Always, value);
         let (x, z) = (i / LANE_BITS, i % LANE_BITS);
         let left = (x + WIDTH - 1) % WIDTH * LANE_BITS + z;
         let right = (x + 1) % WIDTH * LANE_BITS + (z + LANE_BITS - 1) % LANE_BITS;
-        let value = s.mul_sub(added, before[left], before[right]);
+        let value = s.mul_sub(effect, before[left], before[right]);
         s.zero("the effect is that of the parities before it", When::Always, value);
     }
 }
@@ -59,8 +62,11 @@ fn theta<S: System>(s: &mut S, row: &Row<S::Value>) {
 fn chi<S: System>(s: &mut S, row: &Row<S::Value>) {
     for (limb, &output) in row.output.iter().enumerate() {
         let parts: [_; LIMB_BITS] = std::array::from_fn(|i| output_parts(s, row, limb * LIMB_BITS + i));
-        let limbs = [0, 1].map(|part| s.bits(&parts.map(|parts| parts[part])));
-        let sum = xor(s, limbs, parts.into_iter());
+        let [own, added] = [0, 1].map(|part| s.bits(&parts.map(|parts| parts[part])));
+        let zero = s.int(0);
+        let carries = products(s, parts.into_iter(), zero);
+        let sum = s.add(own, added);
+        let sum = s.times_add(-2, carries, sum);
         let value = s.sub(sum, output);
         s.zero("rho, pi and chi map the bits to the output", When::Always, value);
     }
@@ -81,10 +87,4 @@ fn output_parts<S: System>(s: &mut S, row: &Row<S::Value>, i: usize) -> [S::Valu
         row.bits[from * LANE_BITS + (z + LANE_BITS - rotation) % LANE_BITS]
     });
     [own, s.arithmetic(F::NEG_ONE, neighbour, second, F::ONE, second)]
-}
-
-/// `1 - 2 v` for all `bits`.
-fn signs<S: System>(s: &mut S, bits: &[S::Value]) -> Vec<S::Value> {
-    let one = s.int(1);
-    bits.iter().map(|&bit| s.times_add(-2, bit, one)).collect()
 }

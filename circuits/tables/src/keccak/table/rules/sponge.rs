@@ -13,7 +13,7 @@
 use circuits_prover::basetypes::F;
 use plonky2::field::types::Field;
 
-use super::integers::{LIMB_BYTES, limb, limbs, xor};
+use super::integers::{LIMB_BYTES, limb, limbs, products};
 use crate::{
     keccak::{
         BLOCK_WORDS,
@@ -25,10 +25,16 @@ use crate::{
     table::system::{System, When, int},
 };
 
-/// `bytes` are those of the block in the row's bits.
-pub(super) fn enforce<S: System>(s: &mut S, row: &Row<S::Value>, next: &Row<S::Value>, bytes: &[S::Value]) {
-    let mut now: Vec<_> = bytes.chunks(LIMB_BYTES).map(|bytes| limb(s, bytes.iter().copied())).collect();
-    now.extend(limbs(s, &row.bits[BLOCK_WORDS * LIMB_BITS..]));
+/// `bytes` are those of the block in the row's bits, and `limbs_of_block` its limbs.
+pub(super) fn enforce<S: System>(
+    s: &mut S,
+    row: &Row<S::Value>,
+    next: &Row<S::Value>,
+    bytes: &[S::Value],
+    limbs_of_block: &[S::Value],
+) {
+    let capacity = limbs(s, &row.bits[BLOCK_WORDS * LIMB_BITS..]);
+    let now = [limbs_of_block, &capacity].concat();
     let following = limbs(s, &next.bits);
     absorption(s, row, next, &now, &following);
     states(s, row, next, &now, &following);
@@ -52,9 +58,11 @@ fn absorption<S: System>(
 ) {
     let open = s.not(row.last);
     for limb in 0..BLOCK_WORDS {
+        // Modulo 2, a + b is a + b - 2 a b.
         let bits = (limb * LIMB_BITS..(limb + 1) * LIMB_BITS).map(|i| [row.bits[i], next.bits[i]]);
-        let sum = xor(s, [now[limb], following[limb]], bits);
-        let added = s.sub(sum, following[limb]);
+        let zero = s.int(0);
+        let carries = products(s, bits, zero);
+        let added = s.times_add(-2, carries, now[limb]);
         let absorbed = s.mul_add(open, added, following[limb]);
         let value = s.sub(absorbed, next.absorbed[limb]);
         s.zero("a block is added to an open message's state", When::Always, value);
@@ -88,21 +96,24 @@ fn states<S: System>(
         *limb = s.times_add(1 << (z % LIMB_BITS), change, *limb);
     }
 
-    let effect = limbs(s, &next.effect);
+    // Where the sign of an effect is f, the input is f bits + (1 - f) / 2: the second part, divided by 2^32.
+    let scale = F::inverse_2exp(LIMB_BITS + 1);
+    let all = s.constant(scale * int((1 << LIMB_BITS) - 1));
+    let effects: Vec<_> =
+        limbs(s, &next.effect).into_iter().map(|signs| s.scale_add(-scale, signs, all)).collect();
     let [other_rounds, last_round] = [s.sum(&row.round[..ROUNDS - 1]), row.round[ROUNDS - 1]];
     let rounds = s.add(other_rounds, last_round);
     let to_round = s.add(other_rounds, row.message);
     for limb in 0..STATE_LIMBS {
         let bits =
             (limb * LIMB_BITS..(limb + 1) * LIMB_BITS).map(|i| [next.bits[i], next.effect[i % COLUMN_BITS]]);
-        let input = xor(s, [following[limb], effect[limb % effect.len()]], bits);
+        let input = products(s, bits, effects[limb % effects.len()]);
         let absorbed = row.absorbed.get(limb).copied().unwrap_or(now[limb]);
 
-        let taken = s.mul(to_round, input);
-        let taken = s.mul_add(last_round, following[limb], taken);
-        let given = s.mul(rounds, output[limb]);
-        let given = s.mul_add(row.message, absorbed, given);
-        let value = s.sub(taken, given);
+        let value = s.mul(to_round, input);
+        let value = s.mul_add(last_round, following[limb], value);
+        let value = s.arithmetic(F::NEG_ONE, rounds, output[limb], F::ONE, value);
+        let value = s.arithmetic(F::NEG_ONE, row.message, absorbed, F::ONE, value);
         s.zero("a state goes on in the next row", When::Always, value);
     }
 }

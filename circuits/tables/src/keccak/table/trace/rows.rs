@@ -9,8 +9,8 @@ use crate::keccak::{
     table::{
         columns::{COLUMNS, CONSTANT_BITS, LANE_BYTES, LANE_LIMBS, LIMB_BITS, Row},
         permutation::{
-            LANE_BITS, LANES, Lanes, RATE_LANES, ROUND_CONSTANTS, ROUNDS, add_effect, parities, rho_pi_chi,
-            unmix,
+            LANE_BITS, LANES, Lanes, Parities, RATE_LANES, ROUND_CONSTANTS, ROUNDS, add_effect, parities,
+            rho_pi_chi, unmix,
         },
     },
 };
@@ -63,9 +63,11 @@ fn round_of(round: usize, input: &Lanes) -> [Lanes; 2] {
     [bits, output]
 }
 
-/// A row of zeros.
+/// A row of no kind, whose bits are 0.
 pub(super) fn empty() -> Row<F> {
-    Row::decode(&[F::ZERO; COLUMNS]).expect("as many zeros as columns")
+    let mut row = Row::decode(&[F::ZERO; COLUMNS]).expect("as many zeros as columns");
+    set_bits(&mut row, &[0; LANES]);
+    row
 }
 
 /// Fills the rows of a block, which are padding so far.
@@ -111,11 +113,11 @@ fn padding_start(bits: &Lanes) -> [usize; 2] {
 pub fn set_bits(row: &mut Row<F>, bits: &Lanes) {
     let parity = parities(bits);
     let before = unmix(&parity);
-    let effect: Vec<_> = parity.iter().zip(before).map(|(parity, before)| parity ^ before).collect();
     let output = rho_pi_chi(bits);
-    write_bits(&mut row.bits, bits);
-    write_bits(&mut row.parity, &parity);
-    write_bits(&mut row.effect, &effect);
+    write_bits(&mut row.bits, bits, F::from_bool);
+    write_bits(&mut row.parity, &parity, F::from_bool);
+    let effect: Parities = std::array::from_fn(|x| parity[x] ^ before[x]);
+    write_bits(&mut row.effect, &effect, |flips| if flips { F::NEG_ONE } else { F::ONE });
     write_limbs(&mut row.output, &output);
     for (bit, z) in row.flippable.iter_mut().zip(CONSTANT_BITS) {
         *bit = F::from_bool(output[0] >> z & 1 == 1);
@@ -135,10 +137,10 @@ fn write_limbs(columns: &mut [F], lanes: &[u64]) {
     }
 }
 
-fn write_bits(columns: &mut [F], lanes: &[u64]) {
+fn write_bits(columns: &mut [F], lanes: &[u64], value: impl Fn(bool) -> F) {
     for (columns, lane) in columns.chunks_mut(LANE_BITS).zip(lanes) {
         for (z, column) in columns.iter_mut().enumerate() {
-            *column = F::from_bool(lane >> z & 1 == 1);
+            *column = value(lane >> z & 1 == 1);
         }
     }
 }
