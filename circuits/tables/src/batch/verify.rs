@@ -55,7 +55,10 @@ fn verify_contained<B: Batch>(
     }
     let stark = TableStark::<B::Table>::default();
     let cross_table_sums = stark.cross_table_sums();
-    // starky accepts a proof without these.
+    // starky accepts a proof without these. Without the cap, FRI would take any values for those of the quotients.
+    if proof.quotient_polys_cap.is_none() {
+        return Err(invalid("the cap of the quotients is missing".to_owned()));
+    }
     let sums =
         proof.openings.ctl_zs_first.as_ref().ok_or_else(|| invalid("the sums are missing".to_owned()))?;
     let expected = cross_table_sums.len() * NUM_CHALLENGES;

@@ -201,6 +201,15 @@ fn case_17_every_part_of_a_proof_is_bound() {
     }
 }
 
+/// starky's verifier checks Merkle proofs as long as there are caps: without the last one, quotients would be free.
+#[test]
+fn case_17_a_proof_without_the_cap_of_its_quotients_is_malformed() {
+    let mut proof = PROVEN.proof.clone();
+    proof.quotient_polys_cap = None;
+    let error = BatchError::Invalid("the cap of the quotients is missing".to_owned());
+    assert_eq!(verify_batch(SIZE, &PROVEN.claims, &proof), Err(error));
+}
+
 #[test]
 fn case_15_a_proof_of_one_table_is_none_of_another() {
     let proven = &*PROVEN;

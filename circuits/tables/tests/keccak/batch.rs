@@ -248,6 +248,15 @@ fn case_17_every_part_of_a_proof_is_bound() {
     }
 }
 
+/// starky's verifier checks Merkle proofs as long as there are caps: without the last one, quotients would be free.
+#[test]
+fn case_17_a_proof_without_the_cap_of_its_quotients_is_malformed() {
+    let mut proof = PROVEN.proof.clone();
+    proof.quotient_polys_cap = None;
+    let error = BatchError::Invalid("the cap of the quotients is missing".to_owned());
+    assert_eq!(verify_batch(Tiny, &PROVEN.blocks, &proof), Err(error));
+}
+
 #[test]
 fn the_smallest_table_that_fits_is_taken() {
     let sizes = [0, 78, 79, 315, 316, 1260].map(KeccakSize::fitting);
