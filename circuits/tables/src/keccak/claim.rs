@@ -8,6 +8,7 @@
 //! A list of blocks determines the messages: `last` says where each ends, and the padding how long its last block is.
 
 use circuits_core::{
+    constrain::Constrain as _,
     digest::{Digest, DigestTarget},
     hash::{Domain, hash, hash_circuit},
     layout::{self, Layout},
@@ -27,6 +28,8 @@ pub const BLOCK_WORDS: usize = BLOCK_BYTES / WORD_BYTES;
 pub const DIGEST_WORDS: usize = 8;
 /// Bytes of a word.
 const WORD_BYTES: usize = 4;
+/// The number of bits of a byte.
+const BYTE_BITS: usize = 8;
 /// The byte after a message, by which Keccak-256 as Ethereum has it differs from SHA-3.
 pub(super) const FIRST_PADDING: u8 = 0x01;
 /// What is added to the last byte of a padded message.
@@ -131,9 +134,8 @@ pub fn append_message(list: Digest, message: &[u8]) -> Digest {
 /// The in-circuit twin of [`append_message`] for a message of `length` bytes, given by its words as [`to_words`] makes
 /// them, without padding. Returns the words of its digest too, which the caller's witness assigns.
 ///
-/// If `length` is no multiple of 4, the caller must know that the low bytes of the last word are zero: whatever they are
-/// is added to the padding. That the words have 32 bits, and that the digest is that of the message, follows only where
-/// a [`KeccakStatement`] about the list is proved.
+/// The bytes of the last word that are not the message's are constrained to be zero. That the other words have 32 bits, and
+/// that the digest is that of the message, follows only where a [`KeccakStatement`] about the list is proved.
 ///
 /// # Panics
 /// If there are other than `length` bytes of words.
@@ -145,6 +147,14 @@ pub fn append_message_circuit(
     length: usize,
 ) -> (DigestTarget, [Target; DIGEST_WORDS]) {
     assert_eq!(words.len(), length.div_ceil(WORD_BYTES), "the words are those of the message");
+    let missing = BYTE_BITS * (words.len() * WORD_BYTES - length);
+    if let Some(&last) = words.last()
+        && missing > 0
+    {
+        // The padding is added to it in the field: of -1, which also ends in zeros, nothing would be left.
+        let bytes = builder.mul_const(F::inverse_2exp(missing), last);
+        builder.enforce_range(bytes, BYTE_BITS * WORD_BYTES - missing);
+    }
     let digest: [Target; DIGEST_WORDS] = layout::new_virtual(builder);
     let padded: Vec<_> = padding(length)
         .into_iter()

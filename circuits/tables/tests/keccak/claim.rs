@@ -108,6 +108,23 @@ struct Appending {
     length: usize,
 }
 
+/// The input of [`Appending`].
+#[derive(Clone, Debug)]
+struct Appended {
+    list: Digest,
+    words: Vec<F>,
+    digest: [F; 8],
+    block: Block,
+}
+
+impl Appended {
+    fn new(list: Digest, message: &[u8], block: Block) -> Self {
+        let words = to_words(message).into_iter().map(element).collect();
+        let digest = to_words(&keccak256(message));
+        Self { list, words, digest: std::array::from_fn(|i| element(digest[i])), block }
+    }
+}
+
 /// Targets of [`Appending`].
 struct AppendingTargets {
     list: DigestTarget,
@@ -120,7 +137,7 @@ impl Definition for Appending {
     type Statement = Digest<Target>;
     type NativeStatement = Digest;
     type Targets = AppendingTargets;
-    type Input = (Digest, Vec<u8>, Block);
+    type Input = Appended;
 
     fn name(&self) -> String {
         format!("appending-{}", self.length)
@@ -146,17 +163,15 @@ impl Definition for Appending {
     fn assign(
         &self,
         targets: &Self::Targets,
-        (list, message, block): &Self::Input,
+        input: &Self::Input,
         witness: &mut Witness,
     ) -> Result<(), WitnessError> {
-        layout::set(witness, &targets.list, list)?;
-        for (&target, word) in targets.words.iter().zip(to_words(message)) {
-            layout::set_target(witness, target, element(word))?;
+        layout::set(witness, &targets.list, &input.list)?;
+        for (&target, &word) in targets.words.iter().zip(&input.words) {
+            layout::set_target(witness, target, word)?;
         }
-        for (&target, word) in targets.digest.iter().zip(to_words(&keccak256(message))) {
-            layout::set_target(witness, target, element(word))?;
-        }
-        layout::set(witness, &targets.block, block)
+        layout::set(witness, &targets.digest, &input.digest)?;
+        layout::set(witness, &targets.block, &input.block)
     }
 }
 
@@ -182,9 +197,30 @@ proptest! {
         for circuit in &*CIRCUITS {
             let message = bytes[..circuit.definition.length].to_vec();
             let expected = append(append_message(list, &message), &block);
-            let found = circuits_forging::check(circuit, &(list, message, block)).unwrap();
+            let found = circuits_forging::check(circuit, &Appended::new(list, &message, block)).unwrap();
             prop_assert_eq!(&found, &expected.0);
         }
+    }
+}
+
+/// What is added to the padding would change where the message ends: `-1` takes its first byte away, and then an earlier
+/// byte 0x01 of the message stands for it.
+#[test]
+fn bytes_after_a_message_in_its_last_word_are_rejected() {
+    let block = blocks(b"abc")[0];
+    let partial = CIRCUITS.iter().filter(|circuit| circuit.definition.length % 4 != 0);
+    for circuit in partial {
+        let length = circuit.definition.length;
+        let honest = Appended::new(empty_list(), &message(length), block);
+        circuits_forging::assert_accepts(circuit, &honest);
+        for value in [F::NEG_ONE, F::ONE, F::from_canonical_u64(1 << 32)] {
+            let mut forged = honest.clone();
+            *forged.words.last_mut().unwrap() += value;
+            circuits_forging::assert_rejects(circuit, &forged);
+        }
+        let mut forged = honest;
+        *forged.words.last_mut().unwrap() = F::NEG_ONE;
+        circuits_forging::assert_rejects(circuit, &forged);
     }
 }
 
