@@ -46,6 +46,12 @@ impl Honest {
         Forgery { row: self.0.rows[0], next: self.0.rows[1], first: true, last: false }
     }
 
+    /// The last row and the first one, which follows it in the trace's cycle.
+    fn around(&self) -> Forgery {
+        let rows = &self.0.rows;
+        Forgery { row: rows[rows.len() - 1], next: rows[0], first: false, last: true }
+    }
+
     /// Two rows of padding.
     fn padding(&self) -> Forgery {
         self.at(3, 0)
@@ -348,6 +354,24 @@ fn each_rule_alone_stops_a_forgery() {
     let stopping: BTreeSet<_> = stopping.into_iter().collect();
     let rules: BTreeSet<_> = rules::<KeccakTable>().into_iter().collect();
     assert_eq!(stopping, rules);
+}
+
+/// A row of two kinds would let a second block run through the rows of the first one. Rows after the first have their kinds
+/// from the row before, so the first one must have no other kind either.
+#[test]
+fn rules_of_row_kinds_hold_from_the_last_row_to_the_first() {
+    let honest = Honest::new();
+    assert_eq!(honest.around().row.kinds().into_iter().sum::<F>(), F::ZERO);
+    for round in 0..honest.around().next.round.len() {
+        let mut forgery = honest.around();
+        forgery.next.round[round] = F::ONE;
+        let rule =
+            if round == 0 { "the first round follows a message" } else { "a round follows the one before" };
+        forgery.stopped_by(rule);
+    }
+    let mut forgery = honest.around();
+    forgery.next.message = F::ONE;
+    forgery.stopped_by("a message follows a state");
 }
 
 /// The rule of effects relates a column to the one that is (2, -1) away; one parity is shown to be boolean.
