@@ -16,7 +16,7 @@ use starky::config::StarkConfig;
 
 use super::{
     Block, KeccakError, KeccakStatement, append_circuit, check_blocks, empty_list,
-    table::{KeccakTable, capacity, trace::Trace},
+    table::{KeccakTable, capacity, trace},
 };
 use crate::{
     batch::{Batch, BatchCircuit, BatchInput, stark_config},
@@ -114,7 +114,7 @@ impl Batch for KeccakSize {
     }
 
     fn columns(self, blocks: &[Block]) -> Vec<Vec<F>> {
-        Trace::new(blocks, self.degree_bits()).columns()
+        trace::columns(blocks, self.degree_bits())
     }
 
     batch_work!();
