@@ -1,14 +1,12 @@
 //! Checks directly what a proof shows: every rule in every row, and the blocks of the trace. Tests forge traces, and find
 //! here the rule that stops them.
 
-use circuits_core::layout::Layout;
-use circuits_prover::basetypes::F;
-use plonky2::field::types::Field;
 use rayon::prelude::*;
 
 use super::{KeccakTable, trace::Trace};
 use crate::{
-    keccak::Block,
+    batch::tuple,
+    keccak::{Block, batch::KeccakSize},
     table::{
         SumError,
         check::{broken_between, wrong_sums},
@@ -33,10 +31,7 @@ pub fn violations(trace: &Trace, blocks: &[Block]) -> Vec<Violation> {
             broken_rules(trace, row).into_iter().map(move |rule| Violation::Rule { rule, row })
         })
         .collect();
-    let list = blocks.iter().enumerate().map(|(index, block)| {
-        let index = [F::from_canonical_usize(index)];
-        index.into_iter().chain(block.encode()).collect()
-    });
+    let list = blocks.iter().enumerate().map(|(index, block)| tuple::<KeccakSize>(index, block));
     found.extend(wrong_sums::<KeccakTable>(&trace.rows, list).into_iter().map(Violation::Sum));
     found
 }
