@@ -51,10 +51,17 @@ fn trace() -> Trace {
 /// Of `columns`, those whose cell in row `index` can be changed without breaking a rule.
 fn unnoticed(trace: &Trace, index: usize, columns: impl IntoParallelIterator<Item = usize>) -> Vec<usize> {
     let values: Vec<F> = trace.rows[index].encode();
+    let signs = Row::columns().effect;
     let changed = |column: usize| {
-        // A bit becomes the other one.
+        // A bit becomes the other one, and so does a sign.
         let mut changed = values.clone();
-        changed[column] = if values[column] == F::ONE { F::ZERO } else { values[column] + F::ONE };
+        changed[column] = if signs.contains(&column) {
+            -values[column]
+        } else if values[column] == F::ONE {
+            F::ZERO
+        } else {
+            values[column] + F::ONE
+        };
         Row::decode(&changed).expect("as many values as columns")
     };
     columns.into_par_iter().filter(|&column| !noticed(trace, index, &changed(column))).collect()
