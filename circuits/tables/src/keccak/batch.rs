@@ -36,7 +36,7 @@ const DEGREE_BITS: usize = 16;
 pub fn keccak_shape() -> &'static Shape {
     static SHAPE: LazyLock<Shape> = LazyLock::new(|| {
         let config = standard_config();
-        // starky raises to powers of more bits than plonky2's verifier does.
+        // Combining a long item raises the challenge to a power, which plonky2's verifier does by other gates.
         let exponentiation = GateRef::new(ExponentiationGate::<F, D>::new_from_config(&config));
         let public_inputs = <KeccakStatement as Layout<F>>::LEN;
         Shape::with_gates("keccak", config, DEGREE_BITS, public_inputs, vec![exponentiation])
