@@ -234,7 +234,7 @@ pub mod ledger {
     pub struct Record {
         /// Assertions made, in order; the omitted ones are among them.
         pub assertions: Vec<Assertion>,
-        /// Rows that plonky2's recursive verifier added.
+        /// Rows that verify proofs.
         pub verifier_rows: Vec<Range<usize>>,
         /// What a prover may choose in the trees' gadgets: the targets of each choice, in the order of the calls.
         choices: Vec<Vec<Target>>,
@@ -262,7 +262,7 @@ pub mod ledger {
         })
     }
 
-    /// Notes that plonky2's recursive verifier added these rows, which the kit samples instead of overwriting them all.
+    /// Notes that these rows verify a proof. The kit samples them, unless it is told to overwrite them all.
     pub fn note_verifier_rows(rows: Range<usize>) {
         RECORD.with_borrow_mut(|record| record.verifier_rows.push(rows));
     }
