@@ -72,7 +72,7 @@ impl GateFacts {
         let factor = F::from_canonical_u64(3);
         let mut columns = vec![vec![]; before[0].len()];
         let mut determined_by = vec![vec![]; num_wires];
-        for column in 0..num_wires {
+        for (column, determined_by) in determined_by.iter_mut().enumerate() {
             let [first, second] = &mut points;
             let by_one = first.change(gate, &before[0], column, F::ONE);
             let by_factor = second.change(gate, &before[1], column, factor);
@@ -80,7 +80,7 @@ impl GateFacts {
                 if by_one != F::ZERO {
                     columns[constraint].push(column);
                     if by_factor == factor * by_one {
-                        determined_by[column].push(constraint);
+                        determined_by.push(constraint);
                     }
                 }
             }
