@@ -230,7 +230,7 @@ impl<K: BlockDefinition> AnyKernel for Kernel<K> {
 
     fn security(&self, cache: &CircuitCache) -> Result<SecurityReport, CircuitError> {
         let verifier = cache.verifier(self.definition.clone())?;
-        Ok(SecurityReport::of_circuit(&self.definition.name(), &verifier.common))
+        Ok(SecurityReport::of_circuit(self.definition.name(), &verifier.common))
     }
 }
 
