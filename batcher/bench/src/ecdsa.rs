@@ -1,22 +1,20 @@
 //! What signatures cost: the batch STARK and its verification in a circuit, next to a bare circuit of stock plonky2 that has
 //! the size that one gate-based verification takes.
 
-use std::{fmt, time::Instant};
+use std::fmt;
 
 use batcher_job::prove::Progress;
 use circuits_keys::CircuitCache;
 use circuits_tables::{
-    batch::{Batch as _, BatchCircuit, prove},
-    ecdsa::{
-        PublicKey, Signature, SignatureStatement, Signed,
-        batch::{SignatureInput, SignatureSize},
-    },
+    batch::Batch as _,
+    ecdsa::{PublicKey, Signature, Signed, batch::SignatureSize},
 };
 use k256::ecdsa::{self, SigningKey, signature::hazmat::PrehashSigner as _};
 use plonky2::plonk::circuit_data::CircuitConfig;
 use serde::Serialize;
 
 use crate::{
+    batch::measure as measure_batch,
     error::BenchError,
     figures::{median, peak_line, peak_memory},
     stock::Square,
@@ -108,31 +106,16 @@ fn batch(
     runs: usize,
     progress: &dyn Progress,
 ) -> Result<Row, BenchError> {
-    let size = SignatureSize::fitting(count)
-        .ok_or_else(|| BenchError::signatures(format!("no table holds {count} signatures")))?;
     progress.note(&format!("{count} signatures"));
     let signed = (0..count).map(sign).collect::<Result<Vec<_>, _>>()?;
-    let claims: Vec<_> = signed.iter().map(Signed::claim).collect();
-    let circuit = cache.circuit(BatchCircuit(size)).map_err(BenchError::signatures)?;
-    let (mut prover, mut verifier) = (vec![], vec![]);
-    for _ in 0..runs {
-        let started = Instant::now();
-        let proof = prove(size, &signed).map_err(BenchError::signatures)?;
-        prover.push(started.elapsed().as_secs_f64());
-        let input = SignatureInput { items: claims.clone(), proof };
-        let started = Instant::now();
-        let proof = circuit.prove(&input).map_err(BenchError::signatures)?;
-        verifier.push(started.elapsed().as_secs_f64());
-        debug_assert_eq!(circuit.statement(&proof).ok(), Some(SignatureStatement::new(&claims)));
-    }
-    let (prover_seconds, verifier_seconds) = (median(&prover), median(&verifier));
+    let (size, seconds) = measure_batch::<SignatureSize>(cache, &signed, runs, BenchError::Signatures)?;
     #[expect(clippy::cast_precision_loss, reason = "a few hundred signatures")]
-    let seconds_per_signature = (prover_seconds + verifier_seconds) / count as f64;
+    let seconds_per_signature = (seconds.prover + seconds.verifier) / count as f64;
     Ok(Row {
         signatures: count,
         table: size.capacity(),
-        prover_seconds,
-        verifier_seconds,
+        prover_seconds: seconds.prover,
+        verifier_seconds: seconds.verifier,
         seconds_per_signature,
         times_cheaper: 0.0,
     })

@@ -51,10 +51,6 @@ impl BenchError {
         Self::Signatures(source.into())
     }
 
-    pub(crate) fn keccak(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Keccak(source.into())
-    }
-
     /// [`Self::Recursion`] with this source.
     pub fn recursion(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Recursion(source.into())

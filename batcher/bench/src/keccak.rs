@@ -5,18 +5,15 @@ use std::fmt;
 use batcher_job::prove::Progress;
 use circuits_keys::CircuitCache;
 use circuits_tables::{
-    batch::{Batch as _, BatchCircuit, prove},
-    keccak::{
-        KeccakStatement,
-        batch::{KeccakInput, KeccakSize},
-        blocks,
-    },
+    batch::Batch as _,
+    keccak::{batch::KeccakSize, blocks},
 };
 use serde::Serialize;
 
 use crate::{
+    batch::measure as measure_batch,
     error::BenchError,
-    figures::{median, peak_line, peak_memory, timed},
+    figures::{peak_line, peak_memory},
 };
 
 /// The cost of a batch.
@@ -91,31 +88,19 @@ fn batch(
     runs: usize,
     progress: &dyn Progress,
 ) -> Result<Row, BenchError> {
-    let size = KeccakSize::fitting(count)
-        .ok_or_else(|| BenchError::keccak(format!("no table holds {count} blocks")))?;
     progress.note(&format!("{count} permutations"));
     // Each number is a message of one block.
     let list: Vec<_> = (0..count).flat_map(|message| blocks(&message.to_le_bytes())).collect();
-    let circuit = cache.circuit(BatchCircuit(size)).map_err(BenchError::keccak)?;
-    let (mut prover, mut verifier) = (vec![], vec![]);
-    for _ in 0..runs {
-        let (seconds, proof) = timed(|| prove(size, &list).map_err(BenchError::keccak))?;
-        prover.push(seconds);
-        let input = KeccakInput { items: list.clone(), proof };
-        let (seconds, proof) = timed(|| circuit.prove(&input).map_err(BenchError::keccak))?;
-        verifier.push(seconds);
-        debug_assert_eq!(circuit.statement(&proof).ok(), Some(KeccakStatement::new(&list)));
-    }
-    let (prover_seconds, verifier_seconds) = (median(&prover), median(&verifier));
+    let (size, seconds) = measure_batch::<KeccakSize>(cache, &list, runs, BenchError::Keccak)?;
     #[expect(clippy::cast_precision_loss, reason = "a few thousand blocks")]
     let milliseconds = |seconds: f64| 1000.0 * seconds / count as f64;
     Ok(Row {
         permutations: count,
         table: size.capacity(),
-        prover_seconds,
-        verifier_seconds,
-        prover_milliseconds_per_permutation: milliseconds(prover_seconds),
-        milliseconds_per_permutation: milliseconds(prover_seconds + verifier_seconds),
+        prover_seconds: seconds.prover,
+        verifier_seconds: seconds.verifier,
+        prover_milliseconds_per_permutation: milliseconds(seconds.prover),
+        milliseconds_per_permutation: milliseconds(seconds.prover + seconds.verifier),
         peak_memory_bytes: peak_memory(),
     })
 }

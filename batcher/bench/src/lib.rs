@@ -2,6 +2,7 @@
 
 pub mod accounts;
 mod baseline;
+mod batch;
 pub mod ecdsa;
 mod error;
 mod figures;

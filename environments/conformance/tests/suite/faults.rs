@@ -333,18 +333,14 @@ impl Environment for Faulty {
     }
 
     fn key_digests(&self, cache: &CircuitCache) -> Result<Vec<Digest>, ProveError> {
-        let mut digests = self.till.key_digests(cache)?;
-        match self.fault {
-            Fault::ProvesWithFewQueries => {
-                let kernels = self.kernels(cache)?;
-                kernels.iter().map(|kernel| Ok(kernel.key_digest(cache)?)).collect()
-            }
-            Fault::ListsAnotherKey => {
-                digests.push(Digest::ZERO);
-                Ok(digests)
-            }
-            _ => Ok(digests),
+        let kernels = self.kernels(cache)?;
+        let keys: Result<Vec<_>, ProveError> =
+            kernels.iter().map(|kernel| Ok(kernel.key_digest(cache)?)).collect();
+        let mut keys = keys?;
+        if self.fault == Fault::ListsAnotherKey {
+            keys.push(Digest::ZERO);
         }
+        Ok(keys)
     }
 
     fn prove(
