@@ -1,12 +1,12 @@
 //! The statements that proofs make to each other and to L1. Each is one struct with one order of its fields.
 
 use circuits_core::{
-    F,
+    Builder, DigestTarget, F,
     digest::Digest,
-    hash::{Domain, hash},
+    hash::{Domain, hash, hash_circuit},
     layout::Layout,
 };
-use plonky2::field::types::Field;
+use plonky2::{field::types::Field, iop::target::Target};
 
 /// The domain of a block's element of the body chain.
 pub const BODY_ELEMENT: Domain = Domain::new("body-el");
@@ -14,6 +14,8 @@ pub const BODY_ELEMENT: Domain = Domain::new("body-el");
 pub const BODY_CHAIN: Domain = Domain::new("body-ch");
 /// The domain of message lists (outbox and inbox).
 pub const MESSAGE_LIST: Domain = Domain::new("msglist");
+/// The domain of the body of a block of environment 0.
+const L1_BODY: Domain = Domain::new("l1-body");
 /// The domain of a statement's own digest.
 pub const STATEMENT: Domain = Domain::new("stmt");
 
@@ -127,6 +129,37 @@ circuits_core::layout! {
         /// Block statements applied.
         pub block_count: T,
     }
+}
+
+/// Words of a Keccak-256 digest: 32 bits each, big-endian.
+pub const KECCAK_WORDS: usize = 8;
+
+circuits_core::layout! {
+    /// The body of a block of environment 0, which is L1: what the contract compares with its queue of deposits, and pays.
+    /// A superblock's statement carries it as it is, because a contract cannot afford to open its Poseidon digest.
+    pub struct L1Body<T> {
+        /// The running Keccak-256 digest of all deposits taken from L1's queue, this block's included.
+        pub queue_digest: [T; KECCAK_WORDS],
+        /// How many deposits these are.
+        pub queue_length: T,
+        /// The running Keccak-256 digest of this block's payouts.
+        pub payouts_digest: [T; KECCAK_WORDS],
+        /// The index of the first of them among all payouts of the deployment.
+        pub first_payout: T,
+        /// How many payouts the block makes.
+        pub payout_count: T,
+    }
+}
+
+/// `H(L1_BODY, fields)`: the body in the statement of a block of environment 0.
+#[must_use]
+pub fn l1_body_digest(body: &L1Body) -> Digest {
+    hash(L1_BODY, &body.encode())
+}
+
+/// In-circuit twin of [`l1_body_digest`]. Three rows.
+pub fn l1_body_digest_circuit(builder: &mut Builder, body: &L1Body<Target>) -> DigestTarget {
+    hash_circuit(builder, L1_BODY, &body.encode())
 }
 
 /// The digest of an empty message list, and the start of every running digest of messages or blocks.
