@@ -1,9 +1,8 @@
 //! The state that superblocks move forward, natively and as the hashes that circuits compute.
 //!
 //! ```text
-//! state = H(STATE, chain id, number, roots, L1 inbox, history root)
-//!                                     |        |         └─ (depth 32) state of superblock n at index n
-//!                                     |        └─ digest of the deposits consumed so far
+//! state = H(STATE, chain id, number, roots, history root)
+//!                                     |      └─ (depth 32) state of superblock n at index n
 //!                                     ├─ environments root: (depth 16) H(ENVIRONMENT, environment, height, state)
 //!                                     └─ messages and balances: the bridge's
 //! ```
@@ -20,7 +19,7 @@ use circuits_core::{
 };
 use circuits_protocol::{
     registry::{ENVIRONMENT_BITS, EnvironmentId},
-    statement::{SuperblockRoots, empty_list},
+    statement::SuperblockRoots,
 };
 use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
@@ -58,18 +57,11 @@ pub fn environment_head_circuit(
     hash_circuit(builder, ENVIRONMENT, &[&[environment, height], state.0.as_slice()].concat())
 }
 
-/// `H(STATE, chain id, number, roots, L1 inbox, history root)`.
+/// `H(STATE, chain id, number, roots, history root)`.
 #[must_use]
-pub fn superblock_state(
-    chain_id: F,
-    number: F,
-    roots: &SuperblockRoots,
-    l1_inbox: Digest,
-    history_root: Digest,
-) -> Digest {
+pub fn superblock_state(chain_id: F, number: F, roots: &SuperblockRoots, history_root: Digest) -> Digest {
     let mut input = vec![chain_id, number];
     roots.encode_into(&mut input);
-    l1_inbox.encode_into(&mut input);
     history_root.encode_into(&mut input);
     hash(STATE, &input)
 }
@@ -80,12 +72,10 @@ pub fn superblock_state_circuit(
     chain_id: Target,
     number: Target,
     roots: &SuperblockRoots<Target>,
-    l1_inbox: DigestTarget,
     history_root: DigestTarget,
 ) -> DigestTarget {
     let mut input = vec![chain_id, number];
     roots.encode_into(&mut input);
-    l1_inbox.encode_into(&mut input);
     history_root.encode_into(&mut input);
     hash_circuit(builder, STATE, &input)
 }
@@ -102,8 +92,6 @@ pub struct SuperblockState {
     pub bridge: BridgeState,
     /// States of superblocks `0..number`, in order.
     pub history: Vec<Digest>,
-    /// Digest of the L1 deposits consumed so far.
-    pub l1_inbox: Digest,
 }
 
 impl SuperblockState {
@@ -116,7 +104,6 @@ impl SuperblockState {
             environments: BTreeMap::new(),
             bridge: BridgeState::default(),
             history: vec![],
-            l1_inbox: empty_list(),
         }
     }
 
@@ -158,7 +145,6 @@ impl SuperblockState {
             F::from_canonical_u64(self.chain_id),
             F::from_canonical_u32(self.number),
             &self.roots(),
-            self.l1_inbox,
             self.history_tree().root(),
         )
     }

@@ -3,16 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use bridge_core::{Message, message::outbox_append};
 use circuits_core::Digest;
 use circuits_files::file::{self, FileError, FileKind};
-use circuits_protocol::statement::{SuperblockStatement, empty_list};
+use circuits_protocol::{
+    l1::{KeccakDigest, L1Outcome, QueuePosition},
+    statement::SuperblockStatement,
+};
 use plonky2::field::types::PrimeField64;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use crate::{
-    bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle},
+    bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle, l1_outcome},
     circuit::SuperblockCircuit,
     keys::PinnedKeys,
     trust::Trust,
@@ -54,11 +56,13 @@ pub enum VerifyError {
     /// A superblock is not what the trust file says.
     #[error("{path}: superblock {number}: {field} is {found}, the trust file has {expected}", path = .path.display())]
     Untrusted { path: PathBuf, number: u64, field: &'static str, expected: String, found: String },
-    /// The superblocks consume deposits that L1's queue does not have there.
-    #[error(
-        "superblock {number}: no beginning of L1's queue has the digest {found} of the deposits consumed"
-    )]
-    Deposits { number: u64, found: Digest },
+    /// The superblocks take deposits that L1's queue does not begin with.
+    #[error("superblock {number}: L1's queue does not begin with the {found} that were taken")]
+    Deposits {
+        /// The last superblock with a block of environment 0.
+        number: u64,
+        found: QueuePosition,
+    },
 }
 
 impl VerifyError {
@@ -86,10 +90,8 @@ pub struct Verified {
     pub blocks: u64,
     /// Digest of its blocks.
     pub body_chain: Digest,
-    /// Deposits that it takes from L1's queue.
-    pub deposits: usize,
-    /// Messages that it sends to L1, deposits that go back included.
-    pub l1_outbox: usize,
+    /// What its block of environment 0 takes from L1's queue and pays; `None` if it has no such block.
+    pub l1: Option<L1Outcome>,
     /// The circuit that proved it.
     pub circuit: String,
     pub key: Digest,
@@ -113,9 +115,9 @@ pub struct Report {
     pub start_state: Digest,
     /// The state that the last one leads to.
     pub end_state: Digest,
-    /// Digest of the deposits consumed up to the last one, in the order of L1's queue.
-    pub l1_inbox: Digest,
-    /// Whether these deposits are known to be L1's: compared with its queue, or with the digest in a trust file.
+    /// How much of L1's queue was taken up to the last of them; `None` if none has a block of environment 0.
+    pub l1_queue: Option<QueuePosition>,
+    /// Whether the deposits taken are known to be L1's: compared with its queue, or with the digest in a trust file.
     pub deposits_checked: bool,
     /// The superblocks, by number.
     pub superblocks: Vec<Verified>,
@@ -129,8 +131,7 @@ pub struct Opened {
     source: SuperblockCircuit,
     key: Digest,
     older_key: bool,
-    deposits: usize,
-    l1_outbox: usize,
+    l1: Option<L1Outcome>,
 }
 
 /// Reads the superblock at `path`, and verifies its proof and its lists. A key that is not among `keys` comes from `trust`.
@@ -152,12 +153,12 @@ pub fn open(
                 older.ok_or(BundleError::UnknownKey(bundle.key))?.open()?
             }
         };
-        Ok((bundle.verify_with(source, key)?, source, embedded.is_none(), bundle))
+        let statement = bundle.verify_with(source, key)?;
+        Ok((statement, l1_outcome(&statement)?, source, embedded.is_none(), bundle))
     });
     match opened {
-        Ok((statement, source, older_key, bundle)) => {
-            let (key, deposits, l1_outbox) = (bundle.key, bundle.deposits.len(), bundle.l1_outbox.len());
-            Ok((Opened { path, statement, source, key, older_key, deposits, l1_outbox }, bundle))
+        Ok((statement, l1, source, older_key, bundle)) => {
+            Ok((Opened { path, statement, source, key: bundle.key, older_key, l1 }, bundle))
         }
         Err(source) => Err(VerifyError::Bundle { path, source }),
     }
@@ -182,11 +183,13 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
         (Some(first), Some(last)) => (first.statement, last.statement),
         _ => return Err(VerifyError::Empty),
     };
+    let last_l1 = opened.iter().rev().find(|one| one.l1.is_some());
     if let Some(trust) = trust {
         check_start(trust, &opened[0])?;
         opened.iter().try_for_each(|one| one.check_trusted(trust))?;
-        opened[opened.len() - 1].check_inbox(trust)?;
+        last_l1.map_or(Ok(()), |one| one.check_queue(trust))?;
     }
+    let l1_queue = last_l1.and_then(|one| Some(one.l1?.queue));
     let verified = |one: Opened| Verified {
         file: one.path,
         number: one.statement.number.to_canonical_u64(),
@@ -195,8 +198,7 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
         registry_root: one.statement.registry_root,
         blocks: one.statement.block_count.to_canonical_u64(),
         body_chain: one.statement.body_chain,
-        deposits: one.deposits,
-        l1_outbox: one.l1_outbox,
+        l1: one.l1,
         circuit: one.source.name(),
         key: one.key,
         older_key: one.older_key,
@@ -206,34 +208,31 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
         chain_id: first.chain_id.to_canonical_u64(),
         start_state: first.previous_state,
         end_state: last.new_state,
-        l1_inbox: last.l1_inbox_after,
-        deposits_checked: trust.is_some_and(|trust| trust.l1_inbox.is_some()),
+        l1_queue,
+        deposits_checked: trust.is_some_and(|trust| trust.l1_queue.is_some()),
         superblocks: opened.into_iter().map(verified).collect(),
     })
 }
 
 impl Report {
-    /// Checks that the deposits consumed are the beginning of L1's queue. No proof can: whoever makes a superblock chooses
-    /// the deposits that it states.
+    /// Checks that the deposits taken are the beginning of L1's queue: `digest_of` has the running digest of its first
+    /// deposits, by their number, and nothing for more than it has. No proof can check that: whoever makes a superblock
+    /// chooses the deposits that it states.
     ///
     /// # Errors
     /// [`VerifyError::Deposits`]
-    pub fn check_deposits(self, queue: &[Message]) -> Result<Self, VerifyError> {
-        if !inboxes(queue).any(|inbox| inbox == self.l1_inbox) {
-            let number = self.superblocks.last().map_or(0, |last| last.number);
-            return Err(VerifyError::Deposits { number, found: self.l1_inbox });
+    pub fn check_deposits(
+        self,
+        digest_of: impl FnOnce(u32) -> Option<KeccakDigest>,
+    ) -> Result<Self, VerifyError> {
+        if let Some(found) = self.l1_queue
+            && digest_of(found.length) != Some(found.digest)
+        {
+            let last = self.superblocks.iter().rev().find(|one| one.l1.is_some());
+            return Err(VerifyError::Deposits { number: last.map_or(0, |last| last.number), found });
         }
         Ok(Self { deposits_checked: true, ..self })
     }
-}
-
-/// The digest of each beginning of L1's queue, from the empty one on.
-pub fn inboxes(queue: &[Message]) -> impl Iterator<Item = Digest> {
-    let appended = |digest: &mut Digest, message: &Message| {
-        *digest = outbox_append(*digest, message.hash());
-        Some(*digest)
-    };
-    std::iter::once(empty_list()).chain(queue.iter().scan(empty_list(), appended))
 }
 
 fn check_chain(left: &SuperblockStatement, right: &Opened) -> Result<(), VerifyError> {
@@ -309,15 +308,22 @@ impl Opened {
         untrusted(self, [("key", expected, found)])
     }
 
-    /// Checks that the deposits consumed up to this superblock, the last of a chain, are those of the trust file, if that
-    /// names any.
+    /// What its block of environment 0 takes from L1's queue and pays; `None` if it has no such block.
+    #[must_use]
+    pub fn l1(&self) -> Option<&L1Outcome> {
+        self.l1.as_ref()
+    }
+
+    /// Checks that the deposits taken up to this superblock, the last of a chain that has a block of environment 0, are
+    /// those of the trust file, if that names any. There is nothing to check of a superblock without such a block.
     ///
     /// # Errors
     /// [`VerifyError::Untrusted`]
-    pub fn check_inbox(&self, trust: &Trust) -> Result<(), VerifyError> {
-        let found = self.statement.l1_inbox_after;
-        let expected = trust.l1_inbox.unwrap_or(found);
-        untrusted(self, [("digest of the deposits consumed", expected.to_string(), found.to_string())])
+    pub fn check_queue(&self, trust: &Trust) -> Result<(), VerifyError> {
+        let (Some(expected), Some(L1Outcome { queue: found, .. })) = (trust.l1_queue, self.l1) else {
+            return Ok(());
+        };
+        untrusted(self, [("L1's queue", expected.to_string(), found.to_string())])
     }
 }
 

@@ -176,7 +176,6 @@ fn malformed_entries_are_refused() {
     let entry = |kernels| RegistryEntry::new(kernel(1, 0, 0).key, producer(2), kernels);
     let mut registry = registry();
     let new = EnvironmentId(9);
-    assert_eq!(registry.insert(EnvironmentId::L1, entry(vec![])), Err(RegistryError::L1));
     assert_eq!(registry.insert(ID, entry(vec![])), Err(RegistryError::Exists(ID)));
     let empty = RegistryError::EmptyWindow { environment: new, from: 3, until: 2 };
     assert_eq!(registry.insert(new, entry(vec![kernel(1, 3, 2)])), Err(empty.clone()));
