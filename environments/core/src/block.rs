@@ -15,7 +15,7 @@ pub const MAX_BODY_BYTES: usize = 16 << 20;
 /// Why values are not a block.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BlockError {
-    /// The statement's environment is 0 (L1) or not below 2^16.
+    /// The statement's environment is not below 2^16.
     #[error("{0} is not the id of an environment")]
     Environment(u64),
     /// A height is 0 or not below 2^32, or the last is before the first.
@@ -58,7 +58,7 @@ pub enum BlockError {
 /// Which blocks a statement is about, as integers within their ranges: what is parsed once, when a statement is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BlockHeader {
-    /// Not L1.
+    /// The environment; 0 is L1.
     pub environment: EnvironmentId,
     /// Height of the first block covered, at least 1.
     pub first_height: u32,
@@ -73,10 +73,7 @@ pub struct BlockHeader {
 /// - [`BlockError::Heights`]
 pub fn check_statement(statement: &BlockStatement) -> Result<BlockHeader, BlockError> {
     let id = statement.environment.to_canonical_u64();
-    let environment = u16::try_from(id)
-        .ok()
-        .and_then(|id| EnvironmentId::new(id).ok())
-        .ok_or(BlockError::Environment(id))?;
+    let environment = u16::try_from(id).map(EnvironmentId).map_err(|_| BlockError::Environment(id))?;
     let (first, last) = (statement.first_height.to_canonical_u64(), statement.last_height.to_canonical_u64());
     match (u32::try_from(first), u32::try_from(last)) {
         (Ok(first_height), Ok(last_height)) if first_height >= 1 && first_height <= last_height => {
@@ -128,7 +125,7 @@ impl<W> ProposedBlock<W> {
     /// publish, and what the kernel's prover must know.
     ///
     /// # Errors
-    /// - [`BlockError::Environment`]: the statement's environment is 0 or not below 2^16.
+    /// - [`BlockError::Environment`]: the statement's environment is not below 2^16.
     /// - [`BlockError::Heights`]: a height is 0 or not below 2^32, or the last is before the first.
     /// - [`BlockError::BodyTooLarge`]: the body has more than [`MAX_BODY_BYTES`].
     /// - [`BlockError::OtherMessages`], [`BlockError::TooManyMessages`]
@@ -273,7 +270,8 @@ mod tests {
         let header =
             BlockHeader { environment: EnvironmentId(65535), first_height: 1, last_height: u32::MAX };
         assert_eq!(check(65535, 1, top), Ok(header));
-        for environment in [0, 1 << 16, (1 << 32) + 1] {
+        assert_eq!(check(0, 1, top), Ok(BlockHeader { environment: EnvironmentId::L1, ..header }));
+        for environment in [1 << 16, (1 << 32) + 1] {
             assert_eq!(check(environment, 1, 1), Err(BlockError::Environment(environment)));
         }
         for (first, last) in [(0, 0), (0, 1), (2, 1), (1, top + 1), (top + 1, top + 1), ((1 << 32) + 1, 1)] {
