@@ -10,13 +10,17 @@
 use std::fmt;
 
 use bridge_core::Consumption;
+use circuits_core::Builder;
+use circuits_protocol::statement::KECCAK_WORDS;
 use environments_core::address::Address;
+use plonky2::iop::target::Target;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     asset::AssetName,
     bytes32::Bytes32,
     queue::{ENTRY_BYTES, concatenated},
+    words::{AddressPieces, half_words_circuit},
 };
 
 /// Why L1 pays.
@@ -109,4 +113,35 @@ fn abi_word(value: &[u8]) -> [u8; 32] {
 #[must_use]
 pub fn payouts_digest(payouts: &[Payout]) -> Bytes32 {
     payouts.iter().fold(Bytes32::ZERO, |list, payout| Bytes32::keccak256(&payout.entry(list)))
+}
+
+circuits_core::layout! {
+    /// A payout as a circuit takes it. Integers of more than 32 bits are words, the high one first.
+    pub struct PayoutFields<T> {
+        pub index: T,
+        pub recipient: AddressPieces<T>,
+        /// 0 for a claim, 1 for a refund, 2 for a bounce.
+        pub kind: T,
+        pub asset_origin: T,
+        pub asset_number: T,
+        pub amount: [T; 2],
+        pub name: [T; KECCAK_WORDS],
+    }
+}
+
+/// In-circuit twin of [`Payout::entry`]: the words.
+pub fn payout_entry_circuit(
+    builder: &mut Builder,
+    list: [Target; KECCAK_WORDS],
+    payout: &PayoutFields<Target>,
+) -> Vec<Target> {
+    let PayoutFields { index, recipient, kind, asset_origin, asset_number, amount, name } = payout;
+    let mut words = list.to_vec();
+    words.push(*index);
+    words.extend(recipient.words(builder));
+    words.push(half_words_circuit(builder, *kind, *asset_origin));
+    words.push(*asset_number);
+    words.extend(amount);
+    words.extend(name);
+    words
 }

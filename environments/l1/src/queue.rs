@@ -7,12 +7,19 @@
 //! ```
 //! All integers are big-endian.
 
+use circuits_core::Builder;
+use circuits_protocol::statement::KECCAK_WORDS;
+use plonky2::iop::target::Target;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{bytes32::Bytes32, deposit::Deposit};
+use crate::{
+    bytes32::Bytes32,
+    deposit::{Deposit, DepositFields},
+    words::half_words_circuit,
+};
 
-/// Bytes of an entry, the digest before it included: of the queue and of the list of payouts.
+/// Bytes of an entry, the digest before it included: of the queue and of the list of payouts. One permutation hashes it.
 pub const ENTRY_BYTES: usize = 104;
 
 /// All deposits so far, as the contract keeps them.
@@ -74,4 +81,22 @@ pub(crate) fn concatenated(fields: &[&[u8]]) -> [u8; ENTRY_BYTES] {
     let bytes = fields.iter().flat_map(|field| field.iter());
     entry.iter_mut().zip(bytes).for_each(|(entry, &byte)| *entry = byte);
     entry
+}
+
+/// In-circuit twin of [`Queue::entry`]: the words.
+pub fn queue_entry_circuit(
+    builder: &mut Builder,
+    queue_digest: [Target; KECCAK_WORDS],
+    deposit: &DepositFields<Target>,
+) -> Vec<Target> {
+    let DepositFields { depositor, recipient, destination, asset_origin, asset_number, amount, lifetime } =
+        deposit;
+    let mut words = queue_digest.to_vec();
+    words.extend(depositor.words(builder));
+    words.extend(recipient);
+    words.push(half_words_circuit(builder, *destination, *asset_origin));
+    words.push(*asset_number);
+    words.extend(amount);
+    words.push(*lifetime);
+    words
 }
