@@ -16,6 +16,9 @@ pub mod queue;
 pub mod state;
 pub mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use block::{L1Block, L1Witness, PRODUCER_SECRET, registry_entry};
 pub use body::{Body, Outcome};
 pub use bytes32::Bytes32;

@@ -1,0 +1,3 @@
+//! What environment 0 does natively and in-circuit.
+
+mod rows;
