@@ -1,6 +1,6 @@
 //! Blocks, as proposed (executed, commitments known, unproven) and as proven.
 
-use bridge_core::{BlockMessages, MAX_BLOCK_STEPS, OtherMessages};
+use bridge_core::{BlockMessages, OtherMessages, max_block_steps};
 use circuits_core::{
     Digest, F, Proof, VerifierKey,
     layout::{Layout, LayoutError},
@@ -39,10 +39,12 @@ pub enum BlockError {
         list: &'static str,
     },
     /// The bridge moves fewer messages for one block.
-    #[error("the block's messages take {found} steps, the limit is {MAX_BLOCK_STEPS}")]
+    #[error("the block's messages take {found} steps, the limit is {limit}")]
     TooManyMessages {
         /// Steps.
         found: usize,
+        /// The most steps of a block of its environment.
+        limit: usize,
     },
     /// The proof's public inputs are not a block statement.
     #[error(transparent)]
@@ -89,9 +91,9 @@ pub fn check_statement(statement: &BlockStatement) -> Result<BlockHeader, BlockE
 /// - [`BlockError::OtherMessages`]
 /// - [`BlockError::TooManyMessages`]
 pub fn check_messages(statement: &BlockStatement, messages: &BlockMessages) -> Result<(), BlockError> {
-    let found = messages.steps();
-    if found > MAX_BLOCK_STEPS {
-        return Err(BlockError::TooManyMessages { found });
+    let (found, limit) = (messages.steps(), max_block_steps(messages.environment));
+    if found > limit {
+        return Err(BlockError::TooManyMessages { found, limit });
     }
     messages.check_named_in(statement).map_err(|OtherMessages { list }| BlockError::OtherMessages { list })
 }

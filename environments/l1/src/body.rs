@@ -2,7 +2,10 @@
 
 use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::F;
-use circuits_protocol::statement::{BlockStatement, L1Body, l1_body_digest};
+use circuits_protocol::{
+    l1::{L1Outcome, PayoutRange},
+    statement::{BlockStatement, L1Body, l1_body_digest},
+};
 use environments_core::{address::Address, environment::EnvironmentId};
 use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
@@ -13,6 +16,7 @@ use crate::{
     deposit::{Broken, Deposit},
     error::{BodyError, L1Error, NotPaid},
     payout::{Payout, PayoutKind, payouts_digest},
+    queue,
     state::L1State,
 };
 
@@ -104,11 +108,11 @@ impl Body {
         }
         for deposit in deposits {
             let index = outcome.after.queue.length;
-            outcome.after.queue.append(deposit)?;
+            outcome.after.queue = queue::append(outcome.after.queue, deposit)?;
             match deposit.message(chain_id, index, *number) {
                 Ok(message) => outcome.messages.outbox.push(message),
                 Err(reason) => {
-                    let name = outcome.after.queue.digest;
+                    let name = outcome.after.queue.digest.into();
                     outcome.bounces.push((index, reason));
                     outcome.pay(|index| Payout {
                         index,
@@ -135,7 +139,7 @@ impl Body {
             new_state: outcome.after.commitment(),
             outbox: outcome.messages.outbox_digest(),
             inbox: outcome.messages.inbox_digest(),
-            body: l1_body_digest(&outcome.l1_body()),
+            body: l1_body_digest(&L1Body::from(&outcome.l1())),
             producer: PRODUCER_SECRET.commitment(),
         }
     }
@@ -167,14 +171,13 @@ impl Outcome {
 
     /// What L1 compares with its queue, and pays.
     #[must_use]
-    pub fn l1_body(&self) -> L1Body {
-        let count = self.payouts.len();
-        L1Body {
-            queue_digest: self.after.queue.digest.fields(),
-            queue_length: F::from_canonical_u32(self.after.queue.length),
-            payouts_digest: payouts_digest(&self.payouts).fields(),
-            first_payout: F::from_canonical_u32(self.after.payouts) - F::from_canonical_usize(count),
-            payout_count: F::from_canonical_usize(count),
+    pub fn l1(&self) -> L1Outcome {
+        // As many payouts as slots.
+        let count = self.payouts.len() as u32;
+        let first = self.after.payouts.saturating_sub(count);
+        L1Outcome {
+            queue: self.after.queue,
+            payouts: PayoutRange { digest: payouts_digest(&self.payouts), first, count },
         }
     }
 }

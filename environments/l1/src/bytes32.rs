@@ -1,4 +1,4 @@
-//! 32 bytes as Solidity has them.
+//! 32 bytes as Solidity has them, and Keccak-256.
 
 use std::{fmt, str::FromStr};
 
@@ -7,14 +7,14 @@ use circuits_core::{
     digest::{DIGEST_BYTES, DIGEST_LEN, DigestError},
 };
 use circuits_files::text::quoted;
-use circuits_protocol::statement::KECCAK_WORDS;
-use circuits_tables::keccak;
+use circuits_protocol::l1::KeccakDigest;
+use circuits_tables::keccak::{self, DIGEST_WORDS};
 use plonky2::field::types::{Field, Field64};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
-/// A `bytes32`: a Keccak-256 digest, or four field elements as big-endian integers of 64 bits. As text `0x` and 64
-/// hexadecimal digits.
+/// A `bytes32` that stands for four field elements, as big-endian integers of 64 bits, or names something. As text `0x` and
+/// 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Bytes32(pub [u8; DIGEST_BYTES]);
 
@@ -24,26 +24,10 @@ pub struct Bytes32(pub [u8; DIGEST_BYTES]);
 pub struct Bytes32Error(String);
 
 impl Bytes32 {
-    /// 32 zero bytes: what running digests start with.
-    pub const ZERO: Self = Self([0; DIGEST_BYTES]);
-
-    /// The Keccak-256 digest of a message.
+    /// The big-endian words of 32 bits as field elements.
     #[must_use]
-    pub fn keccak256(message: &[u8]) -> Self {
-        Self(keccak::keccak256(message))
-    }
-
-    /// The big-endian words of 32 bits.
-    #[must_use]
-    pub fn words(self) -> [u32; KECCAK_WORDS] {
-        let word = |i: usize| u32::from_be_bytes(std::array::from_fn(|byte| self.0[4 * i + byte]));
-        std::array::from_fn(word)
-    }
-
-    /// [`Self::words`] as field elements.
-    #[must_use]
-    pub fn fields(self) -> [F; KECCAK_WORDS] {
-        self.words().map(F::from_canonical_u32)
+    pub fn fields(self) -> [F; DIGEST_WORDS] {
+        word_fields(KeccakDigest(self.0))
     }
 
     /// A digest as a contract reads it.
@@ -71,6 +55,24 @@ impl Bytes32 {
         }
         Ok(Digest(elements))
     }
+}
+
+impl From<KeccakDigest> for Bytes32 {
+    fn from(digest: KeccakDigest) -> Self {
+        Self(digest.0)
+    }
+}
+
+/// The Keccak-256 digest of a message.
+#[must_use]
+pub fn keccak256(message: &[u8]) -> KeccakDigest {
+    KeccakDigest(keccak::keccak256(message))
+}
+
+/// The words of a digest as field elements.
+#[must_use]
+pub fn word_fields(digest: KeccakDigest) -> [F; DIGEST_WORDS] {
+    digest.words().map(F::from_canonical_u32)
 }
 
 impl fmt::Display for Bytes32 {
@@ -124,18 +126,19 @@ mod tests {
     #[test]
     fn a_word_at_or_above_the_field_order_is_no_element() {
         for (index, value) in [(0, F::ORDER), (3, u64::MAX), (1, F::ORDER + 1)] {
-            let mut bytes = Bytes32::ZERO;
+            let mut bytes = Bytes32::default();
             bytes.0[8 * index..8 * index + 8].copy_from_slice(&value.to_be_bytes());
             assert_eq!(bytes.to_digest(), Err(DigestError::NonCanonical { index }));
         }
         let digest = Digest([1, 2, 3, F::ORDER - 1].map(F::from_canonical_u64));
         assert_eq!(Bytes32::of_digest(digest).to_digest(), Ok(digest));
-        assert_eq!(Bytes32::of_digest(digest).words(), [0, 1, 0, 2, 0, 3, u32::MAX, 0]);
+        let words = [0, 1, 0, 2, 0, 3, u32::MAX, 0].map(F::from_canonical_u32);
+        assert_eq!(Bytes32::of_digest(digest).fields(), words);
     }
 
     #[test]
     fn bytes_have_one_text() {
-        let bytes = Bytes32::keccak256(b"");
+        let bytes = Bytes32::from(keccak256(b""));
         let text = "0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470";
         assert_eq!(bytes.to_string(), text);
         assert_eq!(text.parse(), Ok(bytes));

@@ -12,8 +12,7 @@ use circuits_core::{
     constrain::{Constrain, DigestOps},
     layout::{self, Layout},
 };
-use circuits_protocol::statement::KECCAK_WORDS;
-use circuits_tables::keccak::append_message_circuit;
+use circuits_tables::keccak::{DIGEST_WORDS, append_message_circuit};
 use environments_core::address::Address;
 use plonky2::{
     field::types::Field,
@@ -47,10 +46,10 @@ circuits_core::layout! {
 circuits_core::layout! {
     /// What the slots of a block move.
     pub struct Running<T> {
-        pub queue_digest: [T; KECCAK_WORDS],
+        pub queue_digest: [T; DIGEST_WORDS],
         pub queue_length: T,
         /// The running digest of this block's payouts.
-        pub payouts_digest: [T; KECCAK_WORDS],
+        pub payouts_digest: [T; DIGEST_WORDS],
         /// The index of the next payout.
         pub payouts: T,
         pub outbox: Digest<T>,
@@ -83,7 +82,7 @@ circuits_core::layout! {
         /// The words of the amount.
         pub amount: [T; 2],
         /// The words of the message's hash.
-        pub name: [T; KECCAK_WORDS],
+        pub name: [T; DIGEST_WORDS],
     }
 }
 
@@ -92,7 +91,7 @@ circuits_core::layout! {
     pub struct ConsumeSlot<T> {
         pub fields: ConsumeFields<T>,
         /// The digest of the payouts after it.
-        pub payouts_digest: [T; KECCAK_WORDS],
+        pub payouts_digest: [T; DIGEST_WORDS],
     }
 }
 
@@ -103,9 +102,9 @@ circuits_core::layout! {
         pub used: T,
         pub deposit: DepositFields<T>,
         /// The queue's digest after it.
-        pub queue_digest: [T; KECCAK_WORDS],
+        pub queue_digest: [T; DIGEST_WORDS],
         /// The digest of the payouts after it, if it bounces.
-        pub payouts_digest: [T; KECCAK_WORDS],
+        pub payouts_digest: [T; DIGEST_WORDS],
     }
 }
 
@@ -165,7 +164,7 @@ fn hash_entry(
     running: &mut Running<Target>,
     condition: BoolTarget,
     words: &[Target],
-) -> [Target; KECCAK_WORDS] {
+) -> [Target; DIGEST_WORDS] {
     let (list, digest) = append_message_circuit(builder, running.hashed, words, ENTRY_BYTES);
     running.hashed = builder.select_digest(condition, list, running.hashed);
     running.hashed_count = builder.add(running.hashed_count, condition.target);
@@ -176,9 +175,9 @@ fn hash_entry(
 fn select_words(
     builder: &mut Builder,
     condition: BoolTarget,
-    a: [Target; KECCAK_WORDS],
-    b: [Target; KECCAK_WORDS],
-) -> [Target; KECCAK_WORDS] {
+    a: [Target; DIGEST_WORDS],
+    b: [Target; DIGEST_WORDS],
+) -> [Target; DIGEST_WORDS] {
     std::array::from_fn(|i| builder.select(condition, a[i], b[i]))
 }
 
@@ -188,7 +187,7 @@ fn pay_circuit(
     running: &mut Running<Target>,
     pays: BoolTarget,
     payout: &PayoutFields<Target>,
-) -> [Target; KECCAK_WORDS] {
+) -> [Target; DIGEST_WORDS] {
     let words = payout_entry_circuit(builder, running.payouts_digest, payout);
     let digest = hash_entry(builder, running, pays, &words);
     running.payouts_digest = select_words(builder, pays, digest, running.payouts_digest);

@@ -11,7 +11,7 @@ use circuits_core::{
     digest::DigestError,
     integer::is_less,
 };
-use circuits_protocol::statement::KECCAK_WORDS;
+use circuits_tables::keccak::DIGEST_WORDS;
 use environments_core::{address::Address, environment::EnvironmentId};
 use plonky2::{
     field::types::Field,
@@ -53,7 +53,7 @@ circuits_core::layout! {
     /// A deposit as a circuit takes it. Integers of more than 32 bits are words, the high one first.
     pub struct DepositFields<T> {
         pub depositor: AddressPieces<T>,
-        pub recipient: [T; KECCAK_WORDS],
+        pub recipient: [T; DIGEST_WORDS],
         pub destination: T,
         pub asset_origin: T,
         pub asset_number: T,

@@ -28,5 +28,4 @@ pub use error::L1Error;
 pub use merkle::PayoutTree;
 pub use payout::{Payout, PayoutKind};
 pub use prove::prove_block;
-pub use queue::Queue;
 pub use state::L1State;

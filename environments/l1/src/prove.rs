@@ -2,17 +2,18 @@
 
 use circuits_core::F;
 use circuits_keys::CircuitCache;
+use circuits_protocol::l1::KeccakDigest;
 use circuits_tables::keccak::{Block, blocks};
 use environments_core::{block::ProvenBlock, environment::ProveError, kernel::Kernels as _};
 use plonky2::field::types::Field;
 
 use crate::{
     block::{L1Block, L1Witness},
-    bytes32::Bytes32,
+    bytes32::{keccak256, word_fields},
     circuit::{ConsumeFields, ConsumeSlot, DepositSlot},
     circuits::L1Kernels,
     kernel::{L1Input, Variant},
-    queue::{ENTRY_BYTES, Queue},
+    queue::{ENTRY_BYTES, queue_entry},
 };
 
 /// The slots of a block, and what they hash.
@@ -33,27 +34,26 @@ impl Slots {
         let L1Witness { body, outcome } = block;
         let mut slots = Self::default();
         let mut payouts = outcome.payouts.iter();
-        let mut list = Bytes32::ZERO;
+        let mut list = KeccakDigest::ZERO;
         for ((message, consumption), payout) in body.consumed.iter().zip(payouts.by_ref()) {
             let fields = ConsumeFields::new(message, *consumption, payout.recipient);
             list = slots.hash(&payout.entry(list));
-            slots.consumed.push(ConsumeSlot { fields, payouts_digest: list.fields() });
+            slots.consumed.push(ConsumeSlot { fields, payouts_digest: word_fields(list) });
         }
-        let mut queue = body.before.queue;
+        let mut queue = body.before.queue.digest;
         for deposit in &body.deposits {
-            let digest = slots.hash(&queue.entry(deposit));
-            queue = Queue { digest, length: queue.length.wrapping_add(1) };
+            queue = slots.hash(&queue_entry(queue, deposit));
             let mut slot = DepositSlot {
                 used: F::ONE,
                 deposit: deposit.fields(),
-                queue_digest: digest.fields(),
+                queue_digest: word_fields(queue),
                 ..DepositSlot::idle()
             };
             if deposit.verdict(body.number).is_err()
                 && let Some(payout) = payouts.next()
             {
                 list = slots.hash(&payout.entry(list));
-                slot.payouts_digest = list.fields();
+                slot.payouts_digest = word_fields(list);
             }
             slots.deposits.push(slot);
         }
@@ -62,9 +62,9 @@ impl Slots {
         slots
     }
 
-    fn hash(&mut self, entry: &[u8; ENTRY_BYTES]) -> Bytes32 {
+    fn hash(&mut self, entry: &[u8; ENTRY_BYTES]) -> KeccakDigest {
         self.hashed.extend(blocks(entry));
-        Bytes32::keccak256(entry)
+        keccak256(entry)
     }
 }
 

@@ -8,13 +8,13 @@
 //! All integers are big-endian.
 
 use circuits_core::Builder;
-use circuits_protocol::statement::KECCAK_WORDS;
+use circuits_protocol::l1::{KeccakDigest, QueuePosition};
+use circuits_tables::keccak::DIGEST_WORDS;
 use plonky2::iop::target::Target;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    bytes32::Bytes32,
+    bytes32::keccak256,
     deposit::{Deposit, DepositFields},
     words::half_words_circuit,
 };
@@ -22,71 +22,48 @@ use crate::{
 /// Bytes of an entry, the digest before it included: of the queue and of the list of payouts. One permutation hashes it.
 pub const ENTRY_BYTES: usize = 104;
 
-/// All deposits so far, as the contract keeps them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Queue {
-    /// The running digest.
-    pub digest: Bytes32,
-    /// How many deposits there are, which is the index of the next one.
-    pub length: u32,
-}
-
 /// The queue takes no more deposits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("a queue holds at most {} deposits", u32::MAX)]
 pub struct QueueFull;
 
-impl Queue {
-    /// The queue of these deposits.
-    ///
-    /// # Errors
-    /// [`QueueFull`]
-    pub fn of<'d>(deposits: impl IntoIterator<Item = &'d Deposit>) -> Result<Self, QueueFull> {
-        let mut queue = Self::default();
-        deposits.into_iter().try_for_each(|deposit| queue.append(deposit))?;
-        Ok(queue)
-    }
-
-    /// Adds a deposit.
-    ///
-    /// # Errors
-    /// [`QueueFull`]
-    pub fn append(&mut self, deposit: &Deposit) -> Result<(), QueueFull> {
-        let length = self.length.checked_add(1).ok_or(QueueFull)?;
-        *self = Self { digest: Bytes32::keccak256(&self.entry(deposit)), length };
-        Ok(())
-    }
-
-    /// What is hashed when `deposit` is added.
-    #[must_use]
-    pub fn entry(&self, deposit: &Deposit) -> [u8; ENTRY_BYTES] {
-        let &Deposit { depositor, destination, recipient, asset, amount, lifetime } = deposit;
-        concatenated(&[
-            &self.digest.0,
-            &depositor.0,
-            &recipient.0,
-            &destination.to_be_bytes(),
-            &asset.origin.to_be_bytes(),
-            &asset.number.to_be_bytes(),
-            &amount.to_be_bytes(),
-            &lifetime.to_be_bytes(),
-        ])
-    }
+/// The queue after one more deposit.
+///
+/// # Errors
+/// [`QueueFull`]
+pub fn append(queue: QueuePosition, deposit: &Deposit) -> Result<QueuePosition, QueueFull> {
+    let length = queue.length.checked_add(1).ok_or(QueueFull)?;
+    Ok(QueuePosition { digest: keccak256(&queue_entry(queue.digest, deposit)), length })
 }
 
-/// The bytes of an entry from its fields.
-pub(crate) fn concatenated(fields: &[&[u8]]) -> [u8; ENTRY_BYTES] {
-    let mut entry = [0; ENTRY_BYTES];
-    let bytes = fields.iter().flat_map(|field| field.iter());
-    entry.iter_mut().zip(bytes).for_each(|(entry, &byte)| *entry = byte);
-    entry
+/// What is hashed when `deposit` is added to the queue with this digest.
+#[must_use]
+pub fn queue_entry(digest: KeccakDigest, deposit: &Deposit) -> [u8; ENTRY_BYTES] {
+    let &Deposit { depositor, destination, recipient, asset, amount, lifetime } = deposit;
+    concatenated(&[
+        &digest.0,
+        &depositor.0,
+        &recipient.0,
+        &destination.to_be_bytes(),
+        &asset.origin.to_be_bytes(),
+        &asset.number.to_be_bytes(),
+        &amount.to_be_bytes(),
+        &lifetime.to_be_bytes(),
+    ])
 }
 
-/// In-circuit twin of [`Queue::entry`]: the words.
+/// `N` bytes from fields that have as many together.
+pub(crate) fn concatenated<const N: usize>(fields: &[&[u8]]) -> [u8; N] {
+    let mut bytes = [0; N];
+    let all = fields.iter().flat_map(|field| field.iter());
+    bytes.iter_mut().zip(all).for_each(|(slot, &byte)| *slot = byte);
+    bytes
+}
+
+/// In-circuit twin of [`queue_entry`]: the words.
 pub fn queue_entry_circuit(
     builder: &mut Builder,
-    queue_digest: [Target; KECCAK_WORDS],
+    queue_digest: [Target; DIGEST_WORDS],
     deposit: &DepositFields<Target>,
 ) -> Vec<Target> {
     let DepositFields { depositor, recipient, destination, asset_origin, asset_number, amount, lifetime } =

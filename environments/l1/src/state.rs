@@ -6,12 +6,13 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
     layout::Layout,
 };
-use circuits_protocol::statement::KECCAK_WORDS;
+use circuits_protocol::l1::QueuePosition;
+use circuits_tables::keccak::DIGEST_WORDS;
 use environments_core::environment::EnvironmentId;
 use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
 
-use crate::queue::Queue;
+use crate::bytes32::word_fields;
 
 /// Domain of state commitments.
 const STATE: Domain = Domain::new("l1state");
@@ -25,7 +26,7 @@ pub struct L1State {
     /// The superblock of the last block; 0 is genesis.
     pub height: u32,
     /// The deposits taken from the queue.
-    pub queue: Queue,
+    pub queue: QueuePosition,
     /// How many payouts there were, which is the index of the next one.
     pub payouts: u32,
 }
@@ -37,7 +38,7 @@ circuits_core::layout! {
         /// The superblock of the last block.
         pub height: T,
         /// The running digest of the deposits taken.
-        pub queue_digest: [T; KECCAK_WORDS],
+        pub queue_digest: [T; DIGEST_WORDS],
         pub queue_length: T,
         /// How many payouts there were.
         pub payouts: T,
@@ -51,7 +52,7 @@ impl L1State {
     /// [`ChainIdError`]
     pub fn genesis(chain_id: u64) -> Result<Self, ChainIdError> {
         check_chain_id(chain_id)?;
-        Ok(Self { chain_id, height: 0, queue: Queue::default(), payouts: 0 })
+        Ok(Self { chain_id, height: 0, queue: QueuePosition::default(), payouts: 0 })
     }
 
     /// What the commitment covers.
@@ -61,7 +62,7 @@ impl L1State {
         StateFields {
             chain_id: F::from_noncanonical_u64(chain_id),
             height: F::from_canonical_u32(height),
-            queue_digest: queue.digest.fields(),
+            queue_digest: word_fields(queue.digest),
             queue_length: F::from_canonical_u32(queue.length),
             payouts: F::from_canonical_u32(payouts),
         }

@@ -4,7 +4,7 @@
 //! holds anything, and nothing follows from it.
 
 use circuits_core::{Builder, Digest, DigestTarget, F, constrain::Constrain};
-use circuits_protocol::statement::KECCAK_WORDS;
+use circuits_tables::keccak::DIGEST_WORDS;
 use environments_core::address::Address;
 use plonky2::{field::types::Field, iop::target::Target};
 
@@ -96,11 +96,11 @@ pub fn is_noncanonical_circuit(builder: &mut Builder, words: [Target; 2]) -> Tar
 }
 
 /// The two words of each element of a digest, as [`Bytes32::of_digest`](crate::Bytes32::of_digest) has them.
-pub(crate) fn pairs(words: [Target; KECCAK_WORDS]) -> [[Target; 2]; KECCAK_WORDS / 2] {
+pub(crate) fn pairs(words: [Target; DIGEST_WORDS]) -> [[Target; 2]; DIGEST_WORDS / 2] {
     std::array::from_fn(|i| [words[2 * i], words[2 * i + 1]])
 }
 
 /// The digest of these words.
-pub fn digest_circuit(builder: &mut Builder, words: [Target; KECCAK_WORDS]) -> DigestTarget {
+pub fn digest_circuit(builder: &mut Builder, words: [Target; DIGEST_WORDS]) -> DigestTarget {
     Digest(pairs(words).map(|words| element_circuit(builder, words)))
 }
