@@ -368,7 +368,8 @@ fn what_needs_a_missing_block_waits_and_is_proposed_again() {
     }
     let candidates = [economy.blocks(2), economy.blocks(3)].concat();
     let planner = Planner::default();
-    let selection = planner.select(&economy.state, &economy.registry, &candidates, &[]);
+    let selection =
+        planner.select(&economy.state, &economy.registry, &candidates, None).expect("no kernel is built");
     let plan = planner.plan(&economy.state, &economy.registry, kernel(), selection).unwrap();
     assert_eq!(plan.order, [1], "the third environment does not wait");
     assert_eq!(plan.left_out.len(), 1);
@@ -383,7 +384,7 @@ fn what_needs_a_missing_block_waits_and_is_proposed_again() {
     assert_eq!(again.messages.inbox, [(message, Consumption::Claim)]);
     let candidates = [economy.blocks(2), economy.blocks(1)].concat();
     let state = plan.transition.new_state;
-    let selection = planner.select(&state, &economy.registry, &candidates, &[]);
+    let selection = planner.select(&state, &economy.registry, &candidates, None).expect("no kernel is built");
     let plan = planner.plan(&state, &economy.registry, kernel(), selection).unwrap();
     assert_eq!(plan.order, [1, 0], "emission comes first");
     assert_eq!(plan.transition.new_state.bridge.in_flight().count(), 0);

@@ -15,6 +15,8 @@ mod alternative_tests;
 mod candidate;
 mod chains;
 mod l1;
+#[cfg(test)]
+mod l1_tests;
 mod left_out;
 #[cfg(test)]
 mod message_tests;

@@ -147,7 +147,7 @@ mod tests {
         Deposit {
             depositor: Address([1; 20]),
             destination: 2,
-            recipient: Bytes32::ZERO,
+            recipient: Bytes32([0; 32]),
             asset: "0:1".parse().expect("an asset"),
             amount,
             lifetime: 100,

@@ -382,7 +382,7 @@ mod tests {
                 "blocks_per_superblock must be at most 512 for all environments together, found 513",
             ),
             (&[u32::MAX, u32::MAX][..], 1, "found 8589934590"),
-            (&[1][..], MAX_DEPOSITS + 1, "deposits_per_superblock must be at most 128, found 129"),
+            (&[1][..], MAX_DEPOSITS + 1, "deposits_per_superblock must be at most 64, found 65"),
         ] {
             let error = read(blocks, deposits).expect_err("too many").to_string();
             assert!(error.contains(part) && error.contains("scenario.toml"), "{error}");
