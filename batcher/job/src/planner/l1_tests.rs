@@ -1,10 +1,7 @@
 //! The block of environment 0 that a plan has.
 
 use batcher_circuits::testing::{block_with, digest, free_key_digest, free_registry, message, moves};
-use bridge_core::{
-    BlockMessages, BridgeError, Consumption, Message,
-    message::{MAX_LIFETIME, MIN_LIFETIME},
-};
+use bridge_core::{BlockMessages, BridgeError, Consumption, Message, message::MIN_LIFETIME};
 use circuits_core::{CircuitError, F};
 use circuits_protocol::registry::{EnvironmentId, KernelEntry, RegistryEntry};
 use environments_core::{address::Address, block::check_statement};
@@ -160,7 +157,8 @@ fn case_66_a_withdrawal_is_paid_or_goes_home_and_never_both() {
         ..BlockMessages::none(EnvironmentId(1))
     };
     let late = before(nobody.deadline + 1, first.transition.new_state);
-    let paid = plan(&late, &[candidate(2, refund(withdrawal(0)))], &[]);
+    let paid = [candidate(2, refund(withdrawal(0)))];
+    let paid = select_with_l1(Planner::default(), &late, &paid, &[]);
     assert!(matches!(paid.left_out[0].1, LeftOut::Bridge(BridgeError::NotPending { .. })));
     let home = plan(&late, &[candidate(2, refund(nobody))], &[]);
     assert!(home.left_out.is_empty() && home.l1.is_none());
@@ -202,17 +200,6 @@ fn one_superblock_takes_so_many_deposits_and_messages_and_the_next_one_goes_on_i
     let waited = (MAX_CONSUMED as u64..MAX_CONSUMED as u64 + 5).chain([1000]);
     assert_eq!(paid, waited.collect::<Vec<_>>(), "in the order of emission");
     assert_eq!(second.transition.new_state.l1.queue.length as usize, queue.len());
-}
-
-#[test]
-fn the_end_of_superblock_numbers_bounces_what_would_expire_after_it() {
-    let state = before(u32::MAX - MIN_LIFETIME + 1, SuperblockState::genesis(CHAIN));
-    let l1 = l1_state(&state);
-    let number = state.number + 1;
-    for (lifetime, bounces) in [(MIN_LIFETIME - 1, 1), (MIN_LIFETIME, 1), (MAX_LIFETIME + 1, 1)] {
-        let block = l1.block(number, &[Deposit { lifetime, ..deposit(1) }], &[]).expect("it can be made");
-        assert_eq!(block.witness().outcome.bounces.len(), bounces, "{lifetime}");
-    }
 }
 
 #[test]
