@@ -1,9 +1,12 @@
 //! What environment 0 does natively and in-circuit.
 
+mod attacks;
 mod kernels;
 mod native;
+mod queues;
 mod rows;
 mod slots;
+mod trees;
 
 use bridge_core::{Consumption, Message, message::MIN_LIFETIME};
 use circuits_core::{Digest, F, amount::Amount};
