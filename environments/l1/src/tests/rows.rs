@@ -7,12 +7,16 @@ use circuits_prover::{
     basetypes::{VerifierData, VerifierKey},
     proving,
 };
-use circuits_tables::keccak::batch::keccak_shape;
+use circuits_tables::{
+    batch::Batch as _,
+    keccak::batch::{KeccakSize, keccak_shape},
+};
 use plonky2::{
     field::types::Field as _,
     hash::{hash_types::HashOut, merkle_tree::MerkleCap},
 };
 
+use super::slots::AllSlots;
 use crate::kernel::{L1Kernel, Variant};
 
 /// A key of the shape of hashes. Its values are distinct, since equal constants share a row.
@@ -36,8 +40,22 @@ fn rows(variant: Variant) -> (usize, usize) {
     (rows, proving::common_data(builder).degree_bits())
 }
 
+/// Rows of slots alone.
+fn slot_rows(consumed: usize, deposits: usize) -> usize {
+    defined(&AllSlots(Variant { consumed, deposits })).2
+}
+
 #[test]
-fn kernels_have_these_rows() {
+fn kernels_have_as_many_slots_as_fit() {
     let found = Variant::ALL.map(rows);
-    assert_eq!(found, [(0, 0); 3]);
+    assert_eq!(found.map(|(_, degree_bits)| degree_bits), [5, 14, 14], "{found:?}");
+    let none = slot_rows(0, 0);
+    let (consume, deposit) = (slot_rows(10, 0) - none, slot_rows(0, 10) - none);
+    println!("rows of kernels {found:?}; of 10 slots that consume {consume}, that take deposits {deposit}");
+    // Whatever bounces, the entries of a small block fill the smallest table, and those of a large one fit the next.
+    let Variant { consumed, deposits } = Variant::SMALL;
+    assert_eq!(Variant::SMALL.table(), Some(KeccakSize::Small));
+    assert_eq!(consumed + 2 * deposits, KeccakSize::Small.capacity());
+    assert_eq!(Variant::LARGE.table(), Some(KeccakSize::Medium));
+    assert_eq!(Variant::EMPTY.table(), None);
 }
