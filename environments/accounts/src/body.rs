@@ -7,14 +7,13 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
 };
 use circuits_tables::ecdsa::{PublicKey, append, empty_claims};
-use environments_core::environment::EnvironmentId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
     block::{MAX_TRANSACTIONS, UNSIGNED_SLOTS},
-    signing::claim,
     transaction::Transaction,
+    typed_data::{SigningDomain, claim},
 };
 
 /// Domain of bodies.
@@ -103,13 +102,13 @@ impl Body {
         if body.encode()? == bytes { Ok(body) } else { Err(BodyError::NotCanonical) }
     }
 
-    /// The digest in the block statement, for a block of this environment.
+    /// The digest in the block statement, for a block of the environment with this domain.
     #[must_use]
-    pub fn digest(self, chain_id: u64, environment: EnvironmentId) -> Digest {
+    pub fn digest(self, domain: &SigningDomain) -> Digest {
         let claims = self.transactions.iter().fold(empty_claims(), |list, published| {
-            append(list, &claim(chain_id, environment, &published.transaction, &published.key))
+            append(list, &claim(domain, &published.transaction, &published.key))
         });
-        let messages = BlockMessages { inbox: self.arrivals, ..BlockMessages::none(environment) };
+        let messages = BlockMessages { inbox: self.arrivals, ..BlockMessages::none(domain.environment) };
         body_digest(claims, messages.inbox_digest())
     }
 }

@@ -134,8 +134,10 @@ impl Definition for BlockKernel {
     fn define(&self, builder: &mut Builder) -> (BlockStatement<Target>, BlockTargets) {
         let before: StateFields<Target> = layout::new_virtual(builder);
         let height = builder.add_const(before.height, F::ONE);
-        let StateFields { chain_id, environment, fee_asset, minimum_deposit, minimum_fee, .. } = before;
-        let context = BlockContext { chain_id, environment, height, fee_asset, minimum_deposit, minimum_fee };
+        let StateFields { chain_id, environment, fee_asset, minimum_deposit, minimum_fee, domain, .. } =
+            before;
+        let context =
+            BlockContext { chain_id, environment, height, fee_asset, minimum_deposit, minimum_fee, domain };
 
         // A block starts with the state's records, without fees, claims, transactions and messages.
         let zero = builder.zero();

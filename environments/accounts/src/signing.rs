@@ -14,13 +14,13 @@ use circuits_core::{
     layout::Layout,
     trees::canonical_bits,
 };
-use circuits_tables::ecdsa::{Claim, PublicKey, Signed, WORD_BITS, Words, to_words};
+use circuits_tables::ecdsa::{WORD_BITS, Words, to_words};
 use environments_core::environment::EnvironmentId;
 use plonky2::{field::types::Field, iop::target::Target};
 
 use crate::{
     address::LIMBS,
-    transaction::{Action, ActionFields, SignedTransaction, Transaction},
+    transaction::{Action, ActionFields, Transaction},
 };
 
 /// Domain of the start of a message.
@@ -115,35 +115,11 @@ pub fn words(message: Digest) -> Words {
     to_words(&signed_bytes(message))
 }
 
-/// What a batch of signatures states of a transaction: its key signed its message.
-#[must_use]
-pub fn claim(chain_id: u64, environment: EnvironmentId, transaction: &Transaction, key: &PublicKey) -> Claim {
-    let (key_x, key_y) = key.words();
-    Claim { key_x, key_y, hash: words(message(chain_id, environment, transaction)) }
-}
-
 /// In-circuit twin of [`words`]. The elements are split canonically, so that a message has one list of words.
 pub fn words_circuit(builder: &mut Builder, message: DigestTarget) -> Words<Target> {
     let bits: Vec<_> = message.0.iter().flat_map(|&element| canonical_bits(builder, element)).collect();
     let words: Vec<_> = bits.chunks(WORD_BITS).map(|bits| builder.le_sum(bits.iter())).collect();
     words.try_into().expect("256 bits are seven words")
-}
-
-impl Transaction {
-    /// The 32 bytes that the sender signs.
-    #[must_use]
-    pub fn signed_bytes(&self, chain_id: u64, environment: EnvironmentId) -> [u8; 32] {
-        signed_bytes(message(chain_id, environment, self))
-    }
-}
-
-impl SignedTransaction {
-    /// What the batch of signatures must hold for this transaction.
-    #[must_use]
-    pub fn signed(&self, chain_id: u64, environment: EnvironmentId) -> Signed {
-        let hash = self.transaction.signed_bytes(chain_id, environment);
-        Signed { key: self.key, hash, signature: self.signature }
-    }
 }
 
 #[cfg(test)]

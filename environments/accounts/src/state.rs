@@ -20,6 +20,7 @@ use crate::{
     config::{Deployment, Genesis, GenesisError},
     pool::Pool,
     records::Records,
+    typed_data::DOMAIN_WORDS,
 };
 
 /// Domain of state commitments.
@@ -50,6 +51,8 @@ circuits_core::layout! {
         pub minimum_deposit: T,
         /// What a transaction pays at least for each of its actions, in the fee asset.
         pub minimum_fee: T,
+        /// The domain of what accounts sign, see [`SigningDomain::words`](crate::typed_data::SigningDomain::words).
+        pub domain: [T; DOMAIN_WORDS],
     }
 }
 
@@ -68,6 +71,8 @@ circuits_core::layout! {
         pub minimum_deposit: T,
         /// What a transaction pays at least for each of its actions, in the fee asset.
         pub minimum_fee: T,
+        /// The domain of what accounts sign, see [`SigningDomain::words`](crate::typed_data::SigningDomain::words).
+        pub domain: [T; DOMAIN_WORDS],
     }
 }
 
@@ -197,8 +202,9 @@ impl AccountsState {
     /// What the commitment covers.
     #[must_use]
     pub fn fields(&self) -> StateFields {
-        let Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit, minimum_fee } =
-            self.deployment;
+        let Deployment {
+            chain_id, environment, fee_asset, fee_account, minimum_deposit, minimum_fee, ..
+        } = self.deployment;
         StateFields {
             chain_id: F::from_canonical_u64(chain_id),
             environment: environment.to_field(),
@@ -210,6 +216,7 @@ impl AccountsState {
             fee_account: fee_account.limbs(),
             minimum_deposit: minimum_deposit.to_field(),
             minimum_fee: minimum_fee.to_field(),
+            domain: self.deployment.signing_domain().words(),
         }
     }
 
@@ -231,8 +238,16 @@ impl AccountsState {
     /// What the block that is being built checks transactions against.
     #[must_use]
     pub fn context(&self) -> BlockContext {
-        let StateFields { chain_id, environment, height, fee_asset, minimum_deposit, minimum_fee, .. } =
-            self.fields();
+        let StateFields {
+            chain_id,
+            environment,
+            height,
+            fee_asset,
+            minimum_deposit,
+            minimum_fee,
+            domain,
+            ..
+        } = self.fields();
         BlockContext {
             chain_id,
             environment,
@@ -240,6 +255,7 @@ impl AccountsState {
             fee_asset,
             minimum_deposit,
             minimum_fee,
+            domain,
         }
     }
 
