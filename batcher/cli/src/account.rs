@@ -1,35 +1,36 @@
 //! `superblock account`.
 
+mod transactions;
+
 use std::{
     fmt, fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use circuits_core::{Digest, chain_id::parse_chain_id};
+use circuits_core::Digest;
 use circuits_files::{
     file::{self, SMALL_LIMIT},
-    text::{may_be_secret, shown, without_secrets},
+    text::may_be_secret,
 };
-use circuits_protocol::registry::{EnvironmentId, EnvironmentIdError};
+use circuits_protocol::registry::EnvironmentIdError;
 use circuits_tables::ecdsa::PublicKey;
 use environments_accounts::{
     address::Address,
     key::{KeyError, SecretKey, address_of},
-    transaction::{Malformed, SignedTransaction, Transaction},
+    signature::RecoveryError,
+    transaction::Malformed,
+    typed_data::TypedDataError,
 };
 use serde::Serialize;
 use thiserror::Error;
 
+use self::transactions::{Attach, Sign, TypedData};
 use crate::{
     answer::{Answer, Failure},
-    as_text,
     exit::{ExitCode, HasExitCode},
     new_file::check_is_new,
 };
-
-/// Bytes of the largest file of transactions to sign.
-const TRANSACTIONS_LIMIT: u64 = 64 << 20;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -58,40 +59,22 @@ pub(crate) enum Command {
         #[arg(long, value_name = "KEY", conflicts_with = "file")]
         public: Option<PublicKey>,
     },
-    /// Sign transactions and print them in the form that producers take.
+    /// Print what a wallet signs for transactions.
+    ///
+    /// The input has one transaction per line, as JSON. The output has one line for each: the typed data of EIP-712 that
+    /// `eth_signTypedData_v4` takes. A wallet shows all of it before it signs. `account attach` takes what it returns.
+    TypedData(TypedData),
+    /// Sign transactions with a local key and print them in the form that producers take.
     ///
     /// The input has one JSON object per line, the output one signed transaction per line: a file of transactions of a
-    /// scenario. All lines are signed or none. Any other secp256k1 library can sign transactions as well.
+    /// scenario. All lines are signed or none. What is signed is what `account typed-data` prints.
     Sign(Sign),
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Sign {
-    /// Sign with the secret key in this file.
+    /// Attach signatures that a wallet made and print the transactions in the form that producers take.
     ///
-    /// The sender of every transaction must be the address of this key.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// Sign for the deployment with this chain id.
-    ///
-    /// A signature holds in one deployment only, so that nobody can replay it in another one.
-    #[arg(long, value_name = "NUMBER", value_parser = parse_chain_id)]
-    chain_id: u64,
-    /// Sign for the environment with this id, from 1 to 65535.
-    ///
-    /// A signature holds in one environment only.
-    #[arg(long, value_name = "ID")]
-    environment: u16,
-    /// Read the transactions from this file instead of standard input.
-    ///
-    /// Blank lines are skipped.
-    #[arg(value_name = "FILE")]
-    transactions: Option<PathBuf>,
-    /// Write the signed transactions to this file instead of standard output.
-    ///
-    /// The file is replaced as a whole, or stays as it was if a line is refused.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    /// The input has one transaction per line, or one line of typed data as the wallet got it. A signature determines its
+    /// key, so this says whether the sender signed exactly this transaction for this environment; of typed data it also
+    /// says what differs from that of `account typed-data`. All lines are signed or none.
+    Attach(Attach),
 }
 
 /// Why a key is not shown or transactions are not signed.
@@ -115,9 +98,20 @@ pub(crate) enum AccountError {
     OtherSender { line: usize, sender: Address, address: Address },
     #[error("line {line}")]
     Sign { line: usize, source: KeyError },
-    #[error("there is no transaction to sign")]
+    #[error("line {line}: this is not typed data of the environment")]
+    TypedData { line: usize, source: TypedDataError },
+    #[error("line {line}")]
+    Recover { line: usize, source: RecoveryError },
+    #[error(
+        "line {line}: the sender is {sender}, the signature is by {address}, or for another transaction, environment or \
+         deployment"
+    )]
+    OtherSigner { line: usize, sender: Address, address: Address },
+    #[error("there are {transactions} transactions and {signatures} signatures")]
+    Signatures { transactions: usize, signatures: usize },
+    #[error("there is no transaction")]
     NoTransaction,
-    #[error("a signed transaction cannot be written")]
+    #[error("a line cannot be written")]
     Write(#[source] serde_json::Error),
 }
 
@@ -132,6 +126,10 @@ impl HasExitCode for AccountError {
             | Self::NotATransaction { .. }
             | Self::Malformed { .. }
             | Self::OtherSender { .. }
+            | Self::TypedData { .. }
+            | Self::Recover { .. }
+            | Self::OtherSigner { .. }
+            | Self::Signatures { .. }
             | Self::NoTransaction
             | Self::Write(_) => ExitCode::Rejected,
         }
@@ -151,7 +149,9 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
             let public = public.map(Ok).or_else(secret).transpose()?;
             Ok(Answer::new(&Account::new(public.expect("clap requires the one or the other"))))
         }
-        Command::Sign(arguments) => sign(&arguments),
+        Command::TypedData(arguments) => transactions::show(&arguments),
+        Command::Sign(arguments) => transactions::sign(&arguments),
+        Command::Attach(arguments) => transactions::attach(&arguments),
     }
 }
 
@@ -206,89 +206,4 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<String, AccountError>
 fn read_secret(path: &Path) -> Result<SecretKey, AccountError> {
     let text = read_file(path, SMALL_LIMIT)?;
     text.trim_end().parse().map_err(|source| AccountError::Key { name: name_of(path), source })
-}
-
-/// Transactions that were signed and printed.
-#[derive(Serialize)]
-struct Signed {
-    address: Address,
-    transactions: Vec<SignedTransaction>,
-    /// The transactions as JSON Lines.
-    #[serde(skip)]
-    lines: Vec<String>,
-}
-
-impl fmt::Display for Signed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.lines.join("\n"))
-    }
-}
-
-/// Transactions that were signed and written to a file.
-#[derive(Serialize)]
-struct Written<'a> {
-    address: Address,
-    #[serde(serialize_with = "as_text::path")]
-    file: &'a Path,
-    /// How many there are.
-    transactions: usize,
-}
-
-impl fmt::Display for Written<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, file, transactions } = self;
-        write!(f, "{transactions} transactions of {address} signed: {}", shown(file.display()))
-    }
-}
-
-fn sign(arguments: &Sign) -> Result<Answer, Failure> {
-    let key = read_secret(&arguments.key)?;
-    let environment = EnvironmentId::new(arguments.environment).map_err(AccountError::from)?;
-    let text = match &arguments.transactions {
-        Some(path) => read_file(path, TRANSACTIONS_LIMIT)?,
-        None => read_text(io::stdin(), "standard input".to_owned(), TRANSACTIONS_LIMIT)?,
-    };
-    let transactions = sign_lines(&key, arguments.chain_id, environment, &text)?;
-    if transactions.is_empty() {
-        return Err(AccountError::NoTransaction.into());
-    }
-    let lines = transactions.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
-    let lines = lines.map_err(AccountError::Write)?;
-    let address = key.address();
-    Ok(match &arguments.out {
-        Some(file) => {
-            let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
-            // Who reads the file has the same limit.
-            if text.len() as u64 > TRANSACTIONS_LIMIT {
-                return Err(AccountError::TooLarge { name: name_of(file), limit: TRANSACTIONS_LIMIT }.into());
-            }
-            file::write_atomic(file, text.as_bytes())?;
-            Answer::new(&Written { address, file, transactions: transactions.len() })
-        }
-        None => Answer::new(&Signed { address, transactions, lines }),
-    })
-}
-
-/// Signs every line, or none.
-fn sign_lines(
-    key: &SecretKey,
-    chain_id: u64,
-    environment: EnvironmentId,
-    text: &str,
-) -> Result<Vec<SignedTransaction>, AccountError> {
-    let address = key.address();
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let signed = lines.map(|(index, text)| {
-        let line = index + 1;
-        let transaction: Transaction = serde_json::from_str(text).map_err(|error| {
-            AccountError::NotATransaction { line, reason: without_secrets(&error.to_string()) }
-        })?;
-        transaction.check(environment).map_err(|source| AccountError::Malformed { line, source })?;
-        let sender = transaction.sender;
-        if sender != address {
-            return Err(AccountError::OtherSender { line, sender, address });
-        }
-        key.sign(transaction, chain_id, environment).map_err(|source| AccountError::Sign { line, source })
-    });
-    signed.collect()
 }
