@@ -44,20 +44,26 @@ pub(crate) enum Command {
         /// Only its owner can read it. The key is never printed.
         file: PathBuf,
     },
-    /// Print the address and the public key of a secret or public key.
+    /// Print the address of a key, and how messages name it.
     ///
-    /// The answer also names the recipient that a message from another environment needs in order to pay this account.
+    /// The address is the one that Ethereum gives the key. A message names its recipient in another form, which this prints
+    /// too: use it to pay the account from another environment, or an account on L1 from here.
     Address {
         /// Read the secret key from this file.
         ///
         /// It is the file that `account keygen` wrote.
-        #[arg(required_unless_present = "public")]
+        #[arg(required_unless_present_any = ["public", "address"])]
         file: Option<PathBuf>,
         /// Take this public key instead: SEC1 in hexadecimal.
         ///
         /// For accounts whose secret key somebody else holds.
         #[arg(long, value_name = "KEY", conflicts_with = "file")]
         public: Option<PublicKey>,
+        /// Take this address instead: 0x and 40 lower-case hexadecimal digits.
+        ///
+        /// For accounts of wallets, which show no public keys.
+        #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["file", "public"])]
+        address: Option<Address>,
     },
     /// Print what a wallet signs for transactions.
     ///
@@ -144,10 +150,11 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
             file::write_new(&file, format!("{}\n", key.expose()).as_bytes())?;
             Ok(Answer::new(&Account::new(key.public_key())))
         }
-        Command::Address { file, public } => {
+        Command::Address { address: Some(address), .. } => Ok(Answer::new(&Account::of(address, None))),
+        Command::Address { file, public, address: None } => {
             let secret = || file.as_deref().map(|file| read_secret(file).map(|key| key.public_key()));
             let public = public.map(Ok).or_else(secret).transpose()?;
-            Ok(Answer::new(&Account::new(public.expect("clap requires the one or the other"))))
+            Ok(Answer::new(&Account::new(public.expect("clap requires one of them"))))
         }
         Command::TypedData(arguments) => transactions::show(&arguments),
         Command::Sign(arguments) => transactions::sign(&arguments),
@@ -155,18 +162,23 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
     }
 }
 
-/// An account, as its public key determines it.
+/// An account, as its public key or its address determines it.
 #[derive(Serialize)]
 struct Account {
     address: Address,
-    public_key: PublicKey,
-    /// The name of the account in messages from other environments.
+    /// Of an account that was named by its address, only its transactions show the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<PublicKey>,
+    /// The name of the account in messages from other environments, and of one on L1 in messages from here.
     recipient: Digest,
 }
 
 impl Account {
     fn new(public_key: PublicKey) -> Self {
-        let address = address_of(&public_key);
+        Self::of(address_of(&public_key), Some(public_key))
+    }
+
+    fn of(address: Address, public_key: Option<PublicKey>) -> Self {
         Self { address, public_key, recipient: address.to_digest() }
     }
 }
@@ -174,7 +186,11 @@ impl Account {
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, public_key, recipient } = self;
-        write!(f, "address {address}\npublic key {public_key}\nrecipient of messages {recipient}")
+        writeln!(f, "address {address}")?;
+        if let Some(public_key) = public_key {
+            writeln!(f, "public key {public_key}")?;
+        }
+        write!(f, "recipient of messages {recipient}")
     }
 }
 

@@ -15,7 +15,7 @@ use environments_accounts::{
     key::address_of,
     signature::RecoverableSignature,
     transaction::{SignedTransaction, Transaction},
-    typed_data::{MAX_CHAIN_ID, Settlement, SigningDomain, check_typed_data, typed_data},
+    typed_data::{InOrder, MAX_CHAIN_ID, Settlement, SigningDomain, check_typed_data, typed_data},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -153,8 +153,13 @@ impl Files {
         if lines.is_empty() { Err(AccountError::NoTransaction) } else { Ok(lines) }
     }
 
-    fn write<T: Serialize>(&self, transactions: Vec<T>) -> Result<Answer, Failure> {
-        let lines = transactions.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+    /// Prints or writes transactions, each as the line that `line` makes of it.
+    fn write<T: Serialize>(
+        &self,
+        transactions: Vec<T>,
+        line: impl FnMut(&T) -> serde_json::Result<String>,
+    ) -> Result<Answer, Failure> {
+        let lines = transactions.iter().map(line).collect::<Result<Vec<_>, _>>();
         let lines = lines.map_err(AccountError::Write)?;
         let Some(file) = &self.out else { return Ok(Answer::new(&Printed { transactions, lines })) };
         let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
@@ -184,7 +189,8 @@ pub(super) fn show(arguments: &TypedData) -> Result<Answer, Failure> {
     let domain = arguments.domain.get()?;
     let lines = arguments.files.read()?;
     let shown = lines.iter().map(|(line, text)| Ok(typed_data(&domain, &transaction(&domain, *line, text)?)));
-    arguments.files.write(shown.collect::<Result<Vec<_>, AccountError>>()?)
+    let shown = shown.collect::<Result<Vec<_>, AccountError>>()?;
+    arguments.files.write(shown, |data| Ok(InOrder(data).to_string()))
 }
 
 /// Signs every line, or none.
@@ -200,7 +206,7 @@ pub(super) fn sign(arguments: &Sign) -> Result<Answer, Failure> {
         }
         key.sign(transaction, &domain).map_err(|source| AccountError::Sign { line, source })
     });
-    arguments.files.write(signed.collect::<Result<Vec<_>, AccountError>>()?)
+    arguments.files.write(signed.collect::<Result<Vec<_>, AccountError>>()?, serde_json::to_string)
 }
 
 /// Attaches a wallet's signature to every line, or to none.
@@ -213,7 +219,7 @@ pub(super) fn attach(arguments: &Attach) -> Result<Answer, Failure> {
     }
     let signed = lines.iter().zip(&arguments.signatures);
     let signed = signed.map(|((line, text), signature)| attach_line(&domain, *line, text, *signature));
-    arguments.files.write(signed.collect::<Result<Vec<_>, AccountError>>()?)
+    arguments.files.write(signed.collect::<Result<Vec<_>, AccountError>>()?, serde_json::to_string)
 }
 
 /// A line is a transaction, whose sender must have signed it; or the typed data that a wallet signed, whose sender is

@@ -77,6 +77,10 @@ fn a_generated_key_is_its_owners_alone_and_is_never_overwritten() {
     assert_eq!(shown, made);
     let public = made["public_key"].as_str().expect("text");
     assert_eq!(answer(&superblock(&["account", "address", "--public", public], ""), 0), made);
+    let address = made["address"].as_str().expect("text");
+    let mut named = answer(&superblock(&["account", "address", "--address", address], ""), 0);
+    named["public_key"] = made["public_key"].clone();
+    assert_eq!(named, made);
 }
 
 #[test]
@@ -146,6 +150,13 @@ fn a_signature_from_elsewhere_is_attached_to_the_transaction_or_to_what_the_wall
     let line = json!(transaction).to_string();
     let shown = answer(&superblock(&arguments, &line), 0)["transactions"][0].clone();
     assert_eq!(shown, typed_data(&domain(), &transaction));
+    // A file has one line for each, in which members are in the order in which a wallet shows them.
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let written = [&arguments[..], &["--out", text(file.path())]].concat();
+    answer(&superblock(&written, &line), 0);
+    let written = fs::read_to_string(file.path()).expect("written");
+    assert_eq!(serde_json::from_str::<Value>(&written).expect("JSON"), shown);
+    assert!(written.find("nonce").expect("there") < written.find("action1").expect("there"), "{written}");
     let signed = key.sign(transaction, &domain()).expect("signs");
     let signature = signed.signature.to_string();
     for line in [line, shown.to_string()] {

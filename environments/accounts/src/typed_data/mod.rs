@@ -15,6 +15,7 @@ mod error;
 mod hashing;
 mod json;
 mod read;
+mod text;
 mod types;
 
 #[cfg(test)]
@@ -27,4 +28,5 @@ pub use hashing::{
 };
 pub use json::typed_data;
 pub use read::check_typed_data;
+pub use text::InOrder;
 pub use types::{ACTION_TYPES, ActionType, transaction_type_hash};
