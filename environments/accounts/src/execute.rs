@@ -9,7 +9,10 @@ use circuits_core::{
     amount::{AMOUNT_BITS, Amount},
     trees::{LeafOpening, SetWitness, TreeError},
 };
-use circuits_tables::ecdsa::{PublicKey, append, key_commitment};
+use circuits_tables::{
+    ecdsa::{PublicKey, append, key_commitment},
+    keccak::{self, Block},
+};
 use environments_core::vault::VaultError;
 use thiserror::Error;
 
@@ -23,7 +26,7 @@ use crate::{
     signature::RecoveryError,
     state::{AccountsState, Running},
     transaction::{Action, Malformed, SignedTransaction, Transaction},
-    typed_data::claim,
+    typed_data::{self, claim},
 };
 
 #[cfg(test)]
@@ -216,12 +219,22 @@ pub struct TransactionWitness {
     pub key: PublicKey,
     /// The running state before it.
     pub before: Running,
+    /// The blocks of all that is hashed of it.
+    pub blocks: Vec<Block>,
     /// Its actions.
     pub slots: Vec<SlotWitness>,
     /// What became of it.
     pub outcome: Outcome,
     /// The messages that it emitted; none if it failed.
     pub emitted: Vec<Message>,
+}
+
+impl TransactionWitness {
+    /// Whether it is the first one that its sender signed, so that its key is shown to have the sender's address.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.slots.first().is_some_and(|slot| slot.sender.key == Digest::ZERO)
+    }
 }
 
 impl SignedTransaction {
@@ -339,7 +352,12 @@ impl AccountsState {
 
         self.fees = fees;
         self.transactions += 1;
-        self.claims = append(self.claims, &claim(&self.deployment.signing_domain(), transaction, &key));
+        let domain = self.deployment.signing_domain();
+        let first = (account.key == Digest::ZERO).then_some(&key);
+        let blocks = typed_data::blocks(&domain, transaction, first);
+        self.claims = append(self.claims, &claim(&domain, transaction, &key));
+        self.hashes = blocks.iter().fold(self.hashes, keccak::append);
+        self.blocks += blocks.len() as u64;
         if let Some(first) = slots.first_mut() {
             (first.sender, first.sender_leaf) = (account, leaf);
         }
@@ -349,7 +367,8 @@ impl AccountsState {
         };
         let append = |outbox, message: &Message| outbox_append(outbox, message.hash());
         self.outbox = emitted.iter().fold(self.outbox, append);
-        Ok(TransactionWitness { transaction: transaction.clone(), key, before, slots, outcome, emitted })
+        let transaction = transaction.clone();
+        Ok(TransactionWitness { transaction, key, before, blocks, slots, outcome, emitted })
     }
 }
 

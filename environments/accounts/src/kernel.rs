@@ -17,7 +17,10 @@ use circuits_protocol::{
     statement::{BlockStatement, empty_list},
 };
 use circuits_prover::basetypes::{VerifierData, standard_config};
-use circuits_tables::ecdsa::{SignatureStatement, empty_claims};
+use circuits_tables::{
+    ecdsa::{SignatureStatement, empty_claims},
+    keccak,
+};
 use environments_core::{
     folding::parts_circuit,
     kernel::{OneBlock, ProducerSecret},
@@ -151,6 +154,8 @@ impl Definition for BlockKernel {
             fees: zero,
             claims,
             transactions: zero,
+            hashes: builder.constant_digest(keccak::empty_list()),
+            blocks: zero,
             outbox: none,
             inbox: none,
         };

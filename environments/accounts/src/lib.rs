@@ -23,7 +23,6 @@ pub mod prove;
 mod records;
 pub mod signature;
 pub mod signatures;
-pub mod signing;
 pub mod state;
 pub mod transaction;
 pub mod typed_data;

@@ -9,7 +9,7 @@ use circuits_core::{
     trees::{LeafOpening, TreeError},
 };
 use circuits_protocol::statement::empty_list;
-use circuits_tables::ecdsa::empty_claims;
+use circuits_tables::{ecdsa::empty_claims, keccak};
 use environments_core::{environment::EnvironmentId, instance::DeployedState, vault::VaultError};
 use plonky2::{field::types::Field, iop::target::Target};
 use thiserror::Error;
@@ -91,6 +91,10 @@ circuits_core::layout! {
         pub claims: Digest<T>,
         /// Transactions so far.
         pub transactions: T,
+        /// The list of blocks that are hashed so far, see [`circuits_tables::keccak`].
+        pub hashes: Digest<T>,
+        /// Blocks in that list.
+        pub blocks: T,
         /// The list of messages emitted so far.
         pub outbox: Digest<T>,
         /// The list of messages consumed so far.
@@ -118,6 +122,8 @@ pub struct AccountsState {
     pub(super) fees: Amount,
     pub(super) transactions: u64,
     pub(super) claims: Digest,
+    pub(super) hashes: Digest,
+    pub(super) blocks: u64,
     pub(super) outbox: Digest,
     pub(super) inbox: Digest,
 }
@@ -160,6 +166,8 @@ impl AccountsState {
             fees: Amount::ZERO,
             transactions: 0,
             claims: empty_claims(),
+            hashes: keccak::empty_list(),
+            blocks: 0,
             outbox: empty_list(),
             inbox: empty_list(),
         })
@@ -231,8 +239,10 @@ impl AccountsState {
     pub fn running(&self) -> Running {
         let StateFields { root, count, pool_count, .. } = self.fields();
         let transactions = F::from_canonical_u64(self.transactions);
-        let &Self { claims, outbox, inbox, .. } = self;
-        Running { root, count, pool_count, fees: self.fees.to_field(), claims, transactions, outbox, inbox }
+        let blocks = F::from_canonical_u64(self.blocks);
+        let &Self { claims, hashes, outbox, inbox, .. } = self;
+        let fees = self.fees.to_field();
+        Running { root, count, pool_count, fees, claims, transactions, hashes, blocks, outbox, inbox }
     }
 
     /// What the block that is being built checks transactions against.
@@ -279,6 +289,8 @@ impl AccountsState {
         self.fees = Amount::ZERO;
         self.transactions = 0;
         self.claims = empty_claims();
+        self.hashes = keccak::empty_list();
+        self.blocks = 0;
         (self.outbox, self.inbox) = (empty_list(), empty_list());
         Ok(SealWitness { account, leaf })
     }

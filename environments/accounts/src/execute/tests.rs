@@ -35,6 +35,11 @@ fn by_copy(
     state.records.set_account(sender, charged).unwrap();
     state.fees = state.fees.checked_add(transaction.fee).unwrap();
     state.transactions += 1;
+    let domain = state.deployment.signing_domain();
+    let first = (account.key == Digest::ZERO).then_some(&key);
+    let blocks = typed_data::blocks(&domain, transaction, first);
+    state.hashes = blocks.iter().fold(state.hashes, keccak::append);
+    state.blocks += blocks.len() as u64;
     state.claims = append(state.claims, &claim(&state.deployment.signing_domain(), transaction, &key));
 
     let base = state.records.clone();

@@ -9,18 +9,23 @@
 //! Only this module knows how. The sender is not in it: who signs is who acts. [`typed_data`] is what `eth_signTypedData_v4`
 //! takes, and [`check_typed_data`] reads it.
 
+mod blocks;
 mod domain;
 mod encoding;
 mod error;
 mod hashing;
 mod json;
 mod read;
+mod slot;
 mod text;
+mod type_tree;
 mod types;
+mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use blocks::{ActionWords, BlockList};
 pub use domain::{DOMAIN_TYPE, DOMAIN_WORDS, MAX_CHAIN_ID, Settlement, SigningDomain, VERSION};
 pub use error::TypedDataError;
 pub use hashing::{
@@ -28,5 +33,9 @@ pub use hashing::{
 };
 pub use json::typed_data;
 pub use read::check_typed_data;
+pub use slot::SlotHashes;
+pub(crate) use slot::{Hashed, SlotFlags, SlotTerms};
 pub use text::InOrder;
+pub use type_tree::TypeStep;
 pub use types::{ACTION_TYPES, ActionType, transaction_type_hash};
+pub(crate) use words::{ADDRESS_WORDS, Parts, WORD_BITS, join_circuit, parts_circuit, split_circuit};

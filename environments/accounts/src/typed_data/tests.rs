@@ -88,7 +88,7 @@ fn each_difference_of_the_types_has_its_verdict() {
         };
         assert!(matches!(data(|members| members.swap(0, 1)), TypedDataError::Order { .. }), "{name}");
         let extra = data(|members| members.push(json!({ "name": "memo", "type": "string" })));
-        let expected = TypedDataError::ExtraMember { name: name.to_owned(), member: "memo".to_owned() };
+        let expected = TypedDataError::ExtraMember { name: name.to_owned(), member: "\"memo\"".to_owned() };
         assert_eq!(extra, expected);
         let twice = data(|members| members.push(members[0].clone()));
         assert!(matches!(twice, TypedDataError::ExtraMember { .. }));
