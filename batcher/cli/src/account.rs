@@ -59,7 +59,7 @@ pub(crate) enum Command {
         /// For accounts whose secret key somebody else holds.
         #[arg(long, value_name = "KEY", conflicts_with = "file")]
         public: Option<PublicKey>,
-        /// Take this address instead: 0x and 40 lower-case hexadecimal digits.
+        /// Take this address instead: 0x and 40 hexadecimal digits, as wallets show it or in lower case.
         ///
         /// For accounts of wallets, which show no public keys.
         #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["file", "public"])]

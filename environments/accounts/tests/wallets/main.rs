@@ -63,9 +63,9 @@ fn wallet(account: usize) -> PrivateKeySigner {
     TEST_ACCOUNTS[account].0.parse().unwrap()
 }
 
-/// The address as we write it: without the checksum in the case of its digits.
+/// The address, which is read with the checksum in the case of its digits.
 fn address(account: usize) -> Address {
-    TEST_ACCOUNTS[account].1.to_lowercase().parse().unwrap()
+    TEST_ACCOUNTS[account].1.parse().unwrap()
 }
 
 fn domain() -> SigningDomain {
