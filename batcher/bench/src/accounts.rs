@@ -27,6 +27,7 @@ use environments_accounts::{
     prove::{chunk_inputs, direct},
     signatures::{KERNELS, SignatureTables},
     transaction::{AccountsTransaction, Action, MAX_ACTIONS, SignedTransaction, Transaction},
+    typed_data::Settlement,
 };
 use environments_core::{
     Environment as _, EnvironmentId, ProposedBlock, ProveError,
@@ -266,6 +267,7 @@ impl World {
             fee_account: keys[0].address(),
             minimum_deposit: amount(1)?,
             minimum_fee: amount(1)?,
+            settlement: Settlement { chain_id: 1, contract: Address::default() },
             accounts: accounts.collect(),
             pools: vec![GenesisPool {
                 asset_a: fee_asset,
@@ -318,6 +320,8 @@ impl World {
             deadline: u32::MAX,
             actions: self.actions(number, sender)?,
         };
-        self.keys[sender].sign(transaction, CHAIN, ENVIRONMENT).map_err(BenchError::blocks)
+        self.keys[sender]
+            .sign(transaction, &self.environment.deployment().signing_domain())
+            .map_err(BenchError::blocks)
     }
 }

@@ -1,4 +1,5 @@
-//! Writes the scenarios of `examples/`: `cargo run -p superblock-batcher-job --example scenarios`.
+//! Writes the scenarios of `examples/`: `cargo run -p superblock-batcher-job --example scenarios`, after `npm ci --prefix
+//! tests/viem`, as viem signs two transactions.
 
 use std::{error::Error, fmt::Write as _, fs, path::Path};
 
@@ -6,16 +7,21 @@ use batcher_job::queue::QueueHeader;
 use bridge_core::{AssetId, Consumption, message::MIN_LIFETIME};
 use circuits_core::{Digest, F};
 use circuits_protocol::registry::EnvironmentId;
-use environments_accounts::{fixtures as accounts, transaction::Action};
-use environments_core::{
-    BlockProducer, Environment as _,
-    address::{ADDRESS_BYTES, Address},
-    kernel::ProducerSecret,
+use environments_accounts::{
+    Accounts, Genesis as AccountsGenesis, GenesisAccount,
+    address::Address,
+    fixtures::{
+        self as accounts,
+        viem::{self, WALLETS},
+    },
+    transaction::{Action, SignedTransaction, Transaction},
+    typed_data::{Settlement, typed_data},
 };
+use environments_core::{BlockProducer, Environment as _, address::ADDRESS_BYTES, kernel::ProducerSecret};
 use environments_l1::{Bytes32, Deposit};
 use environments_notes::{
     NotesTransaction,
-    config::{Genesis as NotesGenesis, GenesisAccount},
+    config::{Genesis as NotesGenesis, GenesisAccount as NotesAccount},
     emission::Emission,
     fixtures as notes,
     note::Script,
@@ -48,8 +54,39 @@ fn notes_world() -> notes::World {
     notes::World::new(CHAIN_ID, NOTES, producer_secret(NOTES))
 }
 
-fn accounts_world() -> accounts::World {
-    accounts::World::new(CHAIN_ID, ACCOUNTS, producer_secret(ACCOUNTS))
+/// The contract that settles the scenarios' deployment: the first one that a development node's first account deploys.
+const SETTLEMENT: Settlement = Settlement {
+    chain_id: 31_337,
+    contract: Address([
+        0x5f, 0xbd, 0xb2, 0x31, 0x56, 0x78, 0xaf, 0xec, 0xb3, 0x67, 0xf0, 0x32, 0xd9, 0x3f, 0x64, 0x2f, 0x64,
+        0x18, 0x0a, 0xa3,
+    ]),
+};
+
+/// Writes the genesis of the account-based environment, in which the wallets have as much as the clients.
+fn accounts_world(directory: &Path) -> Result<accounts::World, Box<dyn Error>> {
+    let mut genesis = AccountsGenesis { settlement: SETTLEMENT, ..accounts::genesis(ACCOUNTS) };
+    let holdings = genesis.accounts[0].holdings.clone();
+    let wallets = WALLETS.map(|address| GenesisAccount { address, holdings: holdings.clone() });
+    genesis.accounts.extend(wallets);
+    write_json(directory, "accounts-2.genesis.json", &genesis)?;
+    let environment = Accounts::new(CHAIN_ID, ACCOUNTS, producer_secret(ACCOUNTS), &genesis)?;
+    Ok(accounts::World { state: environment.genesis(), environment })
+}
+
+/// The first transaction of a wallet, signed by viem: an implementation that is not ours.
+fn wallet_acts(
+    world: &mut accounts::World,
+    wallet: usize,
+    action: Action,
+) -> Result<SignedTransaction, Box<dyn Error>> {
+    let sender = WALLETS[wallet];
+    let transaction = Transaction { sender, nonce: 0, ..world.unsigned(0, &[action]) };
+    let shown = typed_data(&world.environment.deployment().signing_domain(), &transaction);
+    let signed = viem::sign(wallet, &[shown])?.pop().ok_or("a signature")?;
+    let signed = SignedTransaction { transaction, signature: signed.signature };
+    world.state.execute(&signed)?;
+    Ok(signed)
 }
 
 fn write_json(directory: &Path, name: &str, value: &impl Serialize) -> Outcome {
@@ -75,7 +112,7 @@ fn write_queue(directory: &Path, name: &str, deposits: &[Deposit]) -> Outcome {
 fn write_notes_genesis(directory: &Path, world: &notes::World) -> Outcome {
     let existing = world.clients.iter().filter(|client| client.exists);
     let accounts = existing
-        .map(|client| GenesisAccount {
+        .map(|client| NotesAccount {
             authorisation: client.account.authorisation,
             salt: client.salt,
             vault: client.account.vault.clone(),
@@ -116,10 +153,10 @@ fn small() -> Outcome {
     fs::create_dir_all(directory)?;
     let mut notes = notes_world();
     write_notes_genesis(directory, &notes)?;
-    let mut accounts = accounts_world();
-    write_json(directory, "accounts-2.genesis.json", &accounts::genesis(ACCOUNTS))?;
+    let mut accounts = accounts_world(directory)?;
 
-    let address = |n| Digest(accounts::key(n).address().limbs());
+    let address = |n| accounts::key(n).address().to_digest();
+    let wallet = WALLETS[0].to_digest();
     let from_l1 = AssetId::new(0, 1)?;
     let deposit = |recipient, amount, lifetime| Deposit {
         depositor: Address([0x11; ADDRESS_BYTES]),
@@ -130,7 +167,7 @@ fn small() -> Outcome {
         lifetime,
     };
     // The second one names a lifetime that no message has: it goes back at once.
-    let deposits = [deposit(address(1), 500, LIFETIME), deposit(address(1), 70, MIN_LIFETIME - 1)];
+    let deposits = [deposit(wallet, 500, LIFETIME), deposit(wallet, 70, MIN_LIFETIME - 1)];
     write_queue(directory, "deposits.jsonl", &deposits)?;
 
     let send = |asset, amount, to| Emission {
@@ -149,7 +186,7 @@ fn small() -> Outcome {
         deadline: DEADLINE,
     };
     // Superblock 1. An asset is locked here and minted there; a part is burned there and unlocked here, in one
-    // superblock. Somebody withdraws to L1, which is paid in the same superblock, after the deposits are taken.
+    // superblock. A wallet withdraws to L1, which is paid in the same superblock.
     let lock = notes.request_with(0, &[], vec![], Some(send(notes::asset(1), 300, 0)), 0);
     let (payment, paid) = notes.pay(0, &[1], 5);
     let locked = notes.environment.messages(&lock.clone().into()).outbox;
@@ -158,8 +195,8 @@ fn small() -> Outcome {
         accounts.environment.execute(&mut accounts.state, &claim)?;
     }
     let burn = accounts.act(0, &[bridge(NOTES, notes.clients[1].id(), notes::asset(1), 100)]);
-    let withdrawal =
-        accounts.act(1, &[bridge(EnvironmentId::L1, address(9), accounts::asset_of(ACCOUNTS, 0), 200)]);
+    let own_asset = accounts::asset_of(ACCOUNTS, 0);
+    let withdrawal = wallet_acts(&mut accounts, 0, bridge(EnvironmentId::L1, wallet, own_asset, 200))?;
     let lock_there =
         accounts.act(1, &[bridge(NOTES, notes.clients[0].id(), accounts::asset_of(ACCOUNTS, 1), 40)]);
     // A run offers them in the order of their emission, after the first block of notes; the second one takes them in.
@@ -182,11 +219,13 @@ fn small() -> Outcome {
     let taken = notes.take(1, &paid);
     let (other, other_paid) = notes.pay(2, &[0], 7);
 
-    // Superblock 2. What was unlocked and minted is used; what was minted goes home in part; the deposit arrives.
+    // Superblock 2. What was unlocked and minted is used; what was minted goes home in part; the deposit arrives. Another
+    // wallet swaps.
     let unlocked = notes.take(1, &[unlocked]);
     let home =
         notes.request_with(0, &[minted], vec![], Some(send(accounts::asset_of(ACCOUNTS, 1), 15, 1)), 0);
-    let swap = accounts.act(0, &[accounts.here(accounts::swap(0, 1000, 400))]);
+    let swap = accounts.here(accounts::swap(0, 1000, 400));
+    let swap = wallet_acts(&mut accounts, 1, swap)?;
     let taken_too = notes.take(0, &other_paid);
     let (last, _) = notes.pay(2, &[1], 3);
 
@@ -213,8 +252,7 @@ fn three() -> Outcome {
     let mut notes = notes_world();
     write_notes_genesis(directory, &notes)?;
     write_lines(directory, "notes-1.jsonl", notes.ping_pong(BLOCKS * NOTES_PER_BLOCK))?;
-    let mut accounts = accounts_world();
-    write_json(directory, "accounts-2.genesis.json", &accounts::genesis(ACCOUNTS))?;
+    let mut accounts = accounts_world(directory)?;
     write_lines(directory, "accounts-2.jsonl", accounts.mix(0, BLOCKS * ACCOUNTS_PER_BLOCK))?;
     let adds: String = (1..=2 * BLOCKS).map(|n| format!("{{\"add\": {n}}}\n")).collect();
     fs::write(directory.join("counter-3.jsonl"), adds)?;

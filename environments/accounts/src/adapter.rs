@@ -151,7 +151,7 @@ impl Environment for Accounts {
     }
 
     fn body_digest(&self, body: &[u8]) -> Result<Digest, AccountsError> {
-        Ok(Body::decode(body)?.digest(self.chain_id(), self.id()))
+        Ok(Body::decode(body)?.digest(&self.deployment().signing_domain()))
     }
 
     fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Box<dyn AnyKernel>>, ProveError> {
@@ -168,7 +168,10 @@ impl Environment for Accounts {
 
     fn check(&self, transaction: &AccountsTransaction) -> Result<(), AccountsError> {
         match transaction {
-            AccountsTransaction::Signed(signed) => Ok(signed.check(self.deployment())?),
+            AccountsTransaction::Signed(signed) => {
+                signed.check(self.deployment())?;
+                Ok(())
+            }
             // The environment made it itself.
             AccountsTransaction::Arrival { .. } => Ok(()),
         }

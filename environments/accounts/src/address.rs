@@ -1,49 +1,20 @@
-//! How an address derives from a key, and the keys of the state's tree.
+//! The keys of the state's tree.
 //!
 //! ```text
-//! address            = 160 bits: the low 40 bits of each element of H(ADDRESS, key commitment)
 //! tree key, account  = (limb 0, limb 1, limb 2, limb 3 + 2^40)
 //! tree key, pool     = (asset a, asset b, 0, 2 * 2^40)
 //! ```
 //! The kind is above the last limb, so accounts and pools never have one key.
 
 use bridge_core::AssetId;
-use circuits_core::{
-    Builder, Digest, DigestTarget, F,
-    constrain::DigestOps,
-    hash::{Domain, hash, hash_circuit},
-    trees::canonical_bits,
-};
+use circuits_core::{Builder, Digest, DigestTarget, F, constrain::DigestOps};
 pub use environments_core::address::{ADDRESS_BYTES, Address, AddressError, LIMB_BITS, LIMBS};
-use plonky2::{
-    field::types::{Field, PrimeField64},
-    iop::target::Target,
-};
+use plonky2::{field::types::Field, iop::target::Target};
 
-/// Domain of addresses.
-pub const ADDRESS: Domain = Domain::new("address");
 /// Kind of the tree keys of accounts.
 pub const KIND_ACCOUNT: u64 = 1;
 /// Kind of the tree keys of pools.
 pub const KIND_POOL: u64 = 2;
-
-/// The address of the key with this commitment.
-#[must_use]
-pub fn address_of_key(commitment: Digest) -> Address {
-    let mut bytes = [0; ADDRESS_BYTES];
-    for (limb, element) in bytes.chunks_exact_mut(5).zip(hash(ADDRESS, &commitment.0).0) {
-        limb.copy_from_slice(&element.to_canonical_u64().to_be_bytes()[3..]);
-    }
-    Address(bytes)
-}
-
-/// In-circuit twin of [`address_of_key`]: the limbs.
-pub fn address_of_key_circuit(builder: &mut Builder, commitment: DigestTarget) -> [Target; LIMBS] {
-    hash_circuit(builder, ADDRESS, &commitment.0).0.map(|element| {
-        let bits = canonical_bits(builder, element);
-        builder.le_sum(bits[..LIMB_BITS].iter())
-    })
-}
 
 /// The key of an account's record in the tree.
 #[must_use]

@@ -7,14 +7,15 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
 };
 use circuits_tables::ecdsa::{PublicKey, append, empty_claims};
-use environments_core::environment::EnvironmentId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
+    address::Address,
     block::{MAX_TRANSACTIONS, UNSIGNED_SLOTS},
-    signing::claim,
+    key::address_of,
     transaction::Transaction,
+    typed_data::{SigningDomain, claim},
 };
 
 /// Domain of bodies.
@@ -55,6 +56,16 @@ pub enum BodyError {
     /// The encoding is not the canonical one.
     #[error("the body is not in the canonical encoding")]
     NotCanonical,
+    /// A transaction's sender is not who holds the key, which is all that the statement binds.
+    #[error("transaction {index} of the body is of {sender}, but its key has the address {found}")]
+    Sender {
+        /// Its position.
+        index: usize,
+        /// The sender.
+        sender: Address,
+        /// The key's address.
+        found: Address,
+    },
     /// No block has this many transactions.
     #[error("a body has at most {MAX_TRANSACTIONS} transactions, found {found}")]
     Count {
@@ -100,21 +111,29 @@ impl Body {
         if found > limit {
             return Err(BodyError::Messages { transactions, limit, found });
         }
+        for (index, BodyTransaction { transaction: Transaction { sender, .. }, key }) in
+            body.transactions.iter().enumerate()
+        {
+            let (sender, found) = (*sender, address_of(key));
+            if sender != found {
+                return Err(BodyError::Sender { index, sender, found });
+            }
+        }
         if body.encode()? == bytes { Ok(body) } else { Err(BodyError::NotCanonical) }
     }
 
-    /// The digest in the block statement, for a block of this environment.
+    /// The digest in the block statement, for a block of the environment with this domain.
     #[must_use]
-    pub fn digest(self, chain_id: u64, environment: EnvironmentId) -> Digest {
+    pub fn digest(self, domain: &SigningDomain) -> Digest {
         let claims = self.transactions.iter().fold(empty_claims(), |list, published| {
-            append(list, &claim(chain_id, environment, &published.transaction, &published.key))
+            append(list, &claim(domain, &published.transaction, &published.key))
         });
-        let messages = BlockMessages { inbox: self.arrivals, ..BlockMessages::none(environment) };
+        let messages = BlockMessages { inbox: self.arrivals, ..BlockMessages::none(domain.environment) };
         body_digest(claims, messages.inbox_digest())
     }
 }
 
-/// The digest in the block statement. The list of claims binds every transaction and its key, and the inbox
+/// The digest in the block statement. The list of claims binds every transaction and its key, which is its sender's, and the inbox
 /// every message that was taken in before them, both in order.
 #[must_use]
 pub fn body_digest(claims: Digest, inbox: Digest) -> Digest {

@@ -16,6 +16,7 @@ use crate::{
     account::Account,
     address::Address,
     pool::{MINIMUM_SHARES, POOL_NUMBER_BITS, Pool, PoolError, share_asset},
+    typed_data::{MAX_CHAIN_ID, Settlement, SigningDomain},
 };
 
 /// What every state, transaction and block of one environment agrees on.
@@ -33,9 +34,17 @@ pub struct Deployment {
     pub minimum_deposit: Amount,
     /// What a transaction pays at least for each of its actions, in the fee asset.
     pub minimum_fee: Amount,
+    /// The contract that settles, which what accounts sign names.
+    pub settlement: Settlement,
 }
 
 impl Deployment {
+    /// The domain of what accounts sign.
+    #[must_use]
+    pub const fn signing_domain(&self) -> SigningDomain {
+        SigningDomain { settlement: self.settlement, environment: self.environment }
+    }
+
     /// Whether an account that does not exist is created by what it is sent, in a transfer or a message that it claims.
     #[must_use]
     pub fn creates(&self, asset: AssetId, amount: Amount) -> bool {
@@ -82,6 +91,9 @@ pub struct Genesis {
     pub minimum_deposit: Amount,
     /// What a transaction pays at least for each of its actions, in the fee asset. With 0, proving costs its sender nothing.
     pub minimum_fee: Amount,
+    /// The contract that settles the deployment, which what accounts sign names. What is signed holds in every deployment
+    /// with the same contract and environment, so no two deployments have one.
+    pub settlement: Settlement,
     /// Accounts that exist from the start.
     #[serde(default)]
     pub accounts: Vec<GenesisAccount>,
@@ -96,6 +108,9 @@ pub enum GenesisError {
     /// The chain id is not below the field's order.
     #[error(transparent)]
     ChainId(#[from] ChainIdError),
+    /// L1's chain id is none, or one that wallets do not read exactly.
+    #[error("the chain id of L1 is from 1 to {MAX_CHAIN_ID}, found {0}")]
+    SettlementChain(u64),
     /// Two accounts have one address.
     #[error("account {0} is listed twice in the genesis")]
     DuplicateAccount(Address),
@@ -146,13 +161,17 @@ pub(super) struct GenesisRecords {
 impl Genesis {
     /// The deployment of the environment that starts with this genesis.
     pub(super) const fn deployment(&self, chain_id: u64, environment: EnvironmentId) -> Deployment {
-        let &Self { fee_asset, fee_account, minimum_deposit, minimum_fee, .. } = self;
-        Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit, minimum_fee }
+        let &Self { fee_asset, fee_account, minimum_deposit, minimum_fee, settlement, .. } = self;
+        Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit, minimum_fee, settlement }
     }
 
     /// The records at height 0. No asset has a supply of `2^58` or more, so no sum of balances has.
     pub(super) fn records(&self, deployment: &Deployment) -> Result<GenesisRecords, GenesisError> {
         check_chain_id(deployment.chain_id)?;
+        let l1 = deployment.settlement.chain_id;
+        if !(1..=MAX_CHAIN_ID).contains(&l1) {
+            return Err(GenesisError::SettlementChain(l1));
+        }
         self.check_assets(deployment.environment)?;
         let mut accounts: Vec<(Address, Account)> = vec![];
         let mut positions = BTreeMap::new();

@@ -9,19 +9,24 @@ use circuits_core::{
     amount::{AMOUNT_BITS, Amount},
     trees::{LeafOpening, SetWitness, TreeError},
 };
-use circuits_tables::ecdsa::{EcdsaError, PublicKey, append, key_commitment};
+use circuits_tables::{
+    ecdsa::{PublicKey, append, key_commitment},
+    keccak::{self, Block},
+};
 use environments_core::vault::VaultError;
 use thiserror::Error;
 
 use crate::{
     account::{Account, ReceiveError},
-    address::{Address, account_key, address_of_key, pool_key},
+    address::{Address, account_key, pool_key},
     config::Deployment,
+    key::address_of,
     pool::{POOL_NUMBER_BITS, Pool, PoolError, share_asset},
     records::{Records, Undo},
-    signing::claim,
+    signature::RecoveryError,
     state::{AccountsState, Running},
     transaction::{Action, Malformed, SignedTransaction, Transaction},
+    typed_data::{self, claim},
 };
 
 #[cfg(test)]
@@ -33,21 +38,17 @@ pub enum Invalid {
     /// The transaction is malformed, which no state changes.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// The signature is invalid in this deployment and environment.
+    /// No key makes the signature.
+    #[error("the signature is none")]
+    Signature(#[from] RecoveryError),
+    /// The key belongs to another account: somebody else signed, or the sender signed something else, in this domain or in
+    /// another one.
     #[error(
-        "the signature does not hold for this transaction on chain {chain_id}, environment {environment}"
+        "who signed this transaction in the domain {domain:?} has the address {found}, but the sender is {sender}"
     )]
-    Signature {
-        /// This deployment.
-        chain_id: u64,
-        /// This environment.
-        environment: u16,
-        /// Why.
-        source: EcdsaError,
-    },
-    /// The key belongs to another account.
-    #[error("the key has the address {found}, but the sender is {sender}")]
-    OtherKey {
+    OtherSigner {
+        /// The name of this environment's domain.
+        domain: String,
         /// The sender.
         sender: Address,
         /// The key's address.
@@ -218,6 +219,8 @@ pub struct TransactionWitness {
     pub key: PublicKey,
     /// The running state before it.
     pub before: Running,
+    /// The blocks of all that is hashed of it.
+    pub blocks: Vec<Block>,
     /// Its actions.
     pub slots: Vec<SlotWitness>,
     /// What became of it.
@@ -226,30 +229,25 @@ pub struct TransactionWitness {
     pub emitted: Vec<Message>,
 }
 
+impl TransactionWitness {
+    /// Whether it is the first one that its sender signed, so that its key is shown to have the sender's address.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.slots.first().is_some_and(|slot| slot.sender.key == Digest::ZERO)
+    }
+}
+
 impl SignedTransaction {
-    /// Checks what no state changes: the form, the minimum fee, the key and the signature.
+    /// Checks what no state changes: the form, the minimum fee and the signature. Returns the key that signed.
     ///
     /// # Errors
-    /// [`Invalid::Malformed`], [`Invalid::LowFee`], [`Invalid::OtherKey`] or [`Invalid::Signature`]
-    pub fn check(&self, deployment: &Deployment) -> Result<(), Invalid> {
+    /// [`Invalid::Malformed`], [`Invalid::LowFee`], [`Invalid::Signature`] or [`Invalid::OtherSigner`]
+    pub fn check(&self, deployment: &Deployment) -> Result<PublicKey, Invalid> {
         self.transaction.check(deployment.environment)?;
         deployment.check_fee(&self.transaction)?;
-        let sender = self.transaction.sender;
-        let (key_x, key_y) = self.key.words();
-        let found = address_of_key(key_commitment(&key_x, &key_y));
-        if found != sender {
-            return Err(Invalid::OtherKey { sender, found });
-        }
-        self.check_signature(deployment)
-    }
-
-    fn check_signature(&self, deployment: &Deployment) -> Result<(), Invalid> {
-        let Deployment { chain_id, environment, .. } = *deployment;
-        self.signed(chain_id, environment).verify().map_err(|source| Invalid::Signature {
-            chain_id,
-            environment: environment.get(),
-            source,
-        })
+        let key = self.recover(&deployment.signing_domain())?;
+        deployment.check_signer(&self.transaction, &key)?;
+        Ok(key)
     }
 }
 
@@ -264,11 +262,20 @@ impl Deployment {
         }
         Ok(())
     }
+
+    /// Checks that who signed is the sender.
+    fn check_signer(&self, transaction: &Transaction, key: &PublicKey) -> Result<(), Invalid> {
+        let (sender, found) = (transaction.sender, address_of(key));
+        if found == sender {
+            return Ok(());
+        }
+        Err(Invalid::OtherSigner { domain: self.signing_domain().name(), sender, found })
+    }
 }
 
 impl AccountsState {
-    /// Checks everything but the signature of a transaction against the state in the middle of a block.
-    fn check(&self, transaction: &Transaction, key: Digest) -> Result<(), Invalid> {
+    /// Checks everything but the signer of a transaction against the state in the middle of a block.
+    fn check(&self, transaction: &Transaction) -> Result<(), Invalid> {
         transaction.check(self.deployment.environment)?;
         self.deployment.check_fee(transaction)?;
         let &Transaction { sender, nonce: found, fee, deadline, .. } = transaction;
@@ -276,14 +283,7 @@ impl AccountsState {
         if u64::from(deadline) < height {
             return Err(Invalid::TooLate { deadline, height });
         }
-        let derived = address_of_key(key);
-        if derived != sender {
-            return Err(Invalid::OtherKey { sender, found: derived });
-        }
         let account = self.account(&sender).ok_or(Invalid::NoSuchAccount(sender))?;
-        if account.key != Digest::ZERO && account.key != key {
-            return Err(Invalid::KeyChanged { sender, expected: account.key, found: key });
-        }
         if account.nonce != found {
             return Err(Invalid::Nonce { sender, expected: account.nonce, found });
         }
@@ -298,15 +298,27 @@ impl AccountsState {
         Ok(())
     }
 
+    /// Checks that the sender's account is held by the key that signed, if it has one yet. Returns the key's commitment.
+    fn check_key(&self, sender: Address, key: &PublicKey) -> Result<Digest, Invalid> {
+        let (key_x, key_y) = key.words();
+        let found = key_commitment(&key_x, &key_y);
+        let expected = self.account(&sender).ok_or(Invalid::NoSuchAccount(sender))?.key;
+        if expected == Digest::ZERO || expected == found {
+            Ok(found)
+        } else {
+            Err(Invalid::KeyChanged { sender, expected, found })
+        }
+    }
+
     /// Executes a signed transaction.
     ///
     /// # Errors
     /// One variant of [`Invalid`] per rule; the state is then unchanged.
     pub fn execute(&mut self, signed: &SignedTransaction) -> Result<TransactionWitness, Invalid> {
-        let (key_x, key_y) = signed.key.words();
-        self.check(&signed.transaction, key_commitment(&key_x, &key_y))?;
-        signed.check_signature(&self.deployment)?;
-        self.execute_proven(&signed.transaction, signed.key)
+        // What costs least comes first: a transaction is tried again as long as it may come later.
+        self.check(&signed.transaction)?;
+        let key = signed.recover(&self.deployment.signing_domain())?;
+        self.execute_proven(&signed.transaction, key)
     }
 
     /// Executes a transaction whose signature is proved elsewhere.
@@ -318,9 +330,9 @@ impl AccountsState {
         transaction: &Transaction,
         key: PublicKey,
     ) -> Result<TransactionWitness, Invalid> {
-        let (key_x, key_y) = key.words();
-        let commitment = key_commitment(&key_x, &key_y);
-        self.check(transaction, commitment)?;
+        self.check(transaction)?;
+        self.deployment.check_signer(transaction, &key)?;
+        let commitment = self.check_key(transaction.sender, &key)?;
         let before = self.running();
         let Deployment { chain_id, environment, fee_asset, .. } = self.deployment;
         let sender = transaction.sender;
@@ -340,7 +352,12 @@ impl AccountsState {
 
         self.fees = fees;
         self.transactions += 1;
-        self.claims = append(self.claims, &claim(chain_id, environment, transaction, &key));
+        let domain = self.deployment.signing_domain();
+        let first = (account.key == Digest::ZERO).then_some(&key);
+        let blocks = typed_data::blocks(&domain, transaction, first);
+        self.claims = append(self.claims, &claim(&domain, transaction, &key));
+        self.hashes = blocks.iter().fold(self.hashes, keccak::append);
+        self.blocks += blocks.len() as u64;
         if let Some(first) = slots.first_mut() {
             (first.sender, first.sender_leaf) = (account, leaf);
         }
@@ -350,7 +367,8 @@ impl AccountsState {
         };
         let append = |outbox, message: &Message| outbox_append(outbox, message.hash());
         self.outbox = emitted.iter().fold(self.outbox, append);
-        Ok(TransactionWitness { transaction: transaction.clone(), key, before, slots, outcome, emitted })
+        let transaction = transaction.clone();
+        Ok(TransactionWitness { transaction, key, before, blocks, slots, outcome, emitted })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Simulated clients: keys, and signed transactions that follow on each other.
 
+pub mod viem;
+
 use bridge_core::{AssetId, Message};
 use circuits_core::{
     F,
@@ -15,11 +17,12 @@ use plonky2::field::types::Field;
 
 use crate::{
     adapter::Accounts,
-    address::Address,
+    address::{ADDRESS_BYTES, Address},
     config::{Genesis, GenesisAccount, GenesisPool},
     key::SecretKey,
     state::AccountsState,
     transaction::{Action, MAX_ACTIONS, SignedTransaction, Transaction},
+    typed_data::Settlement,
 };
 
 const SECRET: Domain = Domain::new("testkey");
@@ -90,6 +93,7 @@ pub fn genesis(id: EnvironmentId) -> Genesis {
         fee_account: key(COLLECTOR).address(),
         minimum_deposit: amount(DEPOSIT),
         minimum_fee: amount(MINIMUM_FEE),
+        settlement: settlement(0),
         accounts: (0..CLIENTS).map(account).collect(),
         pools: vec![GenesisPool {
             asset_a: asset(0),
@@ -99,6 +103,17 @@ pub fn genesis(id: EnvironmentId) -> Genesis {
             owner: key(0).address(),
         }],
     }
+}
+
+/// The contract that settles a simulated deployment; no two deployments have one.
+///
+/// # Panics
+/// Never: the address is longer than a chain id.
+#[must_use]
+pub fn settlement(chain_id: u64) -> Settlement {
+    let mut contract = Address([0xc0; _]);
+    contract.0[ADDRESS_BYTES - 8..].copy_from_slice(&chain_id.to_be_bytes());
+    Settlement { chain_id: 1, contract }
 }
 
 /// A transfer to client `to`.
@@ -142,16 +157,15 @@ pub fn remove(shares: u64, minimum_a: u64, minimum_b: u64) -> Action {
     }
 }
 
-/// Sends a message to environment `destination`.
+/// Sends a message to environment `destination`; to the collector of the fees if that is L1.
 #[must_use]
 pub fn bridge(destination: u16, n: u32, value: u64) -> Action {
-    Action::Bridge {
-        destination: EnvironmentId(destination),
-        recipient: hash(SECRET, &[F::NEG_ONE]),
-        asset: asset(n),
-        amount: amount(value),
-        deadline: 200,
-    }
+    let destination = EnvironmentId(destination);
+    let recipient = match destination {
+        EnvironmentId::L1 => key(COLLECTOR).address().to_digest(),
+        _ => hash(SECRET, &[F::NEG_ONE]),
+    };
+    Action::Bridge { destination, recipient, asset: asset(n), amount: amount(value), deadline: 200 }
 }
 
 /// An environment, its state and its clients.
@@ -170,7 +184,8 @@ impl World {
     /// Never: the genesis is valid.
     #[must_use]
     pub fn new(chain_id: u64, id: EnvironmentId, producer: ProducerSecret) -> Self {
-        let environment = Accounts::new(chain_id, id, producer, &genesis(id)).expect("a valid genesis");
+        let genesis = Genesis { settlement: settlement(chain_id), ..genesis(id) };
+        let environment = Accounts::new(chain_id, id, producer, &genesis).expect("a valid genesis");
         Self { state: environment.genesis(), environment }
     }
 
@@ -246,8 +261,8 @@ impl World {
     /// Never in practice.
     #[must_use]
     pub fn sign(&self, signer: usize, transaction: Transaction) -> SignedTransaction {
-        let deployment = self.environment.deployment();
-        key(signer).sign(transaction, deployment.chain_id, deployment.environment).expect("a signature")
+        let domain = self.environment.deployment().signing_domain();
+        key(signer).sign(transaction, &domain).expect("a signature")
     }
 
     /// A signed transaction of client `sender`, executed on [`Self::state`].

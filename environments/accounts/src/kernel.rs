@@ -17,7 +17,10 @@ use circuits_protocol::{
     statement::{BlockStatement, empty_list},
 };
 use circuits_prover::basetypes::{VerifierData, standard_config};
-use circuits_tables::ecdsa::{SignatureStatement, empty_claims};
+use circuits_tables::{
+    ecdsa::{SignatureStatement, empty_claims},
+    keccak,
+};
 use environments_core::{
     folding::parts_circuit,
     kernel::{OneBlock, ProducerSecret},
@@ -134,8 +137,10 @@ impl Definition for BlockKernel {
     fn define(&self, builder: &mut Builder) -> (BlockStatement<Target>, BlockTargets) {
         let before: StateFields<Target> = layout::new_virtual(builder);
         let height = builder.add_const(before.height, F::ONE);
-        let StateFields { chain_id, environment, fee_asset, minimum_deposit, minimum_fee, .. } = before;
-        let context = BlockContext { chain_id, environment, height, fee_asset, minimum_deposit, minimum_fee };
+        let StateFields { chain_id, environment, fee_asset, minimum_deposit, minimum_fee, domain, .. } =
+            before;
+        let context =
+            BlockContext { chain_id, environment, height, fee_asset, minimum_deposit, minimum_fee, domain };
 
         // A block starts with the state's records, without fees, claims, transactions and messages.
         let zero = builder.zero();
@@ -149,6 +154,8 @@ impl Definition for BlockKernel {
             fees: zero,
             claims,
             transactions: zero,
+            hashes: builder.constant_digest(keccak::empty_list()),
+            blocks: zero,
             outbox: none,
             inbox: none,
         };

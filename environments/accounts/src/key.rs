@@ -2,18 +2,18 @@
 
 use std::{fmt, str::FromStr};
 
-use circuits_core::chain_id::{ChainIdError, check_chain_id};
-use circuits_tables::ecdsa::{PublicKey, Signature, key_commitment};
-use environments_core::environment::EnvironmentId;
-use k256::{
-    ecdsa::{self, SigningKey, signature::hazmat::PrehashSigner},
-    elliptic_curve::Generate,
+use circuits_tables::{
+    ecdsa::{PublicKey, Signature},
+    keccak::keccak256,
 };
+use k256::{ecdsa::SigningKey, elliptic_curve::Generate};
 use thiserror::Error;
 
 use crate::{
-    address::{Address, address_of_key},
+    address::{ADDRESS_BYTES, Address},
+    signature::RecoverableSignature,
     transaction::{SignedTransaction, Transaction},
+    typed_data::{SigningDomain, key_bytes, signing_hash},
 };
 
 /// The secret key of an account. Never shown by `Debug`, and overwritten when dropped.
@@ -35,19 +35,18 @@ pub enum KeyError {
     /// The operating system returned no random bytes.
     #[error("the operating system returned no random bytes: {0}")]
     Random(String),
-    /// The deployment does not exist.
-    #[error(transparent)]
-    ChainId(#[from] ChainIdError),
-    /// The key cannot sign this hash. No such hash is known.
-    #[error("the key cannot sign this hash: {0}")]
-    Sign(String),
+    /// The signature's `v` would not be 27 or 28. No hash is known of which that holds.
+    #[error("the signature would have a v that wallets do not write")]
+    Unrecoverable,
 }
 
-/// The address of a public key.
+/// The address of a public key: the last 20 bytes of its Keccak-256 digest, as Ethereum has it.
 #[must_use]
 pub fn address_of(key: &PublicKey) -> Address {
-    let (x, y) = key.words();
-    address_of_key(key_commitment(&x, &y))
+    let digest = keccak256(&key_bytes(key));
+    let mut address = Address::default();
+    address.0.copy_from_slice(&digest[digest.len() - ADDRESS_BYTES..]);
+    address
 }
 
 impl SecretKey {
@@ -88,23 +87,32 @@ impl SecretKey {
         address_of(&self.public_key())
     }
 
-    /// Signs a transaction for one deployment and environment: deterministically, with the lower `s`.
+    /// Signs a transaction in the domain of an environment: deterministically, with the lower `s`.
     ///
     /// # Errors
-    /// [`KeyError::ChainId`] or [`KeyError::Sign`].
+    /// [`KeyError::Unrecoverable`]
     pub fn sign(
         &self,
         transaction: Transaction,
-        chain_id: u64,
-        environment: EnvironmentId,
+        domain: &SigningDomain,
     ) -> Result<SignedTransaction, KeyError> {
-        check_chain_id(chain_id)?;
-        let hash = transaction.signed_bytes(chain_id, environment);
-        let signature: ecdsa::Signature =
-            self.0.sign_prehash(&hash).map_err(|error| KeyError::Sign(error.to_string()))?;
-        let signature = Signature::from_bytes(&signature.normalize_s().to_bytes())
-            .map_err(|error| KeyError::Sign(error.to_string()))?;
-        Ok(SignedTransaction { transaction, key: self.public_key(), signature })
+        let signature = self.sign_hash(&signing_hash(domain, &transaction))?;
+        Ok(SignedTransaction { transaction, signature })
+    }
+
+    /// Signs 32 bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::Unrecoverable`]
+    pub(crate) fn sign_hash(&self, hash: &[u8; 32]) -> Result<RecoverableSignature, KeyError> {
+        // It has the lower `s`.
+        let (signature, id) = self.0.sign_prehash_recoverable(hash);
+        if id.is_x_reduced() {
+            return Err(KeyError::Unrecoverable);
+        }
+        let (r, s) = signature.split_bytes();
+        let signature = Signature { r: r.into(), s: s.into() };
+        Ok(RecoverableSignature { signature, is_odd: id.is_y_odd() })
     }
 }
 
@@ -129,6 +137,14 @@ impl FromStr for SecretKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_has_the_address_that_ethereum_gives_it() {
+        // The first account of the mnemonic that local nodes start with.
+        let secret = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+        let address = secret.parse::<SecretKey>().unwrap().address();
+        assert_eq!(address.to_string(), "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266");
+    }
 
     #[test]
     fn a_secret_key_is_never_shown() {

@@ -21,10 +21,11 @@ pub mod pool;
 mod propose;
 pub mod prove;
 mod records;
+pub mod signature;
 pub mod signatures;
-pub mod signing;
 pub mod state;
 pub mod transaction;
+pub mod typed_data;
 pub mod witness;
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::{
     error::AccountsError,
     execute::TransactionWitness,
     state::AccountsState,
-    transaction::{AccountsTransaction, SignedTransaction},
+    transaction::AccountsTransaction,
     witness::AccountsBlock,
 };
 
@@ -123,11 +123,12 @@ impl Draft {
             }
             match state.execute(signed) {
                 Ok(witness) => {
+                    let key = witness.key;
                     executed.push(index);
                     messages.outbox.extend(witness.emitted.iter().cloned());
                     transactions.push(witness);
-                    signatures.push(signed.signed(deployment.chain_id, deployment.environment));
-                    let SignedTransaction { transaction, key, .. } = signed.clone();
+                    signatures.push(signed.signed(&deployment.signing_domain(), key));
+                    let transaction = signed.transaction.clone();
                     body.transactions.push(BodyTransaction { transaction, key });
                 }
                 Err(reason) => self.rejected.push((index, reason.into())),

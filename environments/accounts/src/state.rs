@@ -9,7 +9,7 @@ use circuits_core::{
     trees::{LeafOpening, TreeError},
 };
 use circuits_protocol::statement::empty_list;
-use circuits_tables::ecdsa::empty_claims;
+use circuits_tables::{ecdsa::empty_claims, keccak};
 use environments_core::{environment::EnvironmentId, instance::DeployedState, vault::VaultError};
 use plonky2::{field::types::Field, iop::target::Target};
 use thiserror::Error;
@@ -20,6 +20,7 @@ use crate::{
     config::{Deployment, Genesis, GenesisError},
     pool::Pool,
     records::Records,
+    typed_data::DOMAIN_WORDS,
 };
 
 /// Domain of state commitments.
@@ -50,6 +51,8 @@ circuits_core::layout! {
         pub minimum_deposit: T,
         /// What a transaction pays at least for each of its actions, in the fee asset.
         pub minimum_fee: T,
+        /// The domain of what accounts sign, see [`SigningDomain::words`](crate::typed_data::SigningDomain::words).
+        pub domain: [T; DOMAIN_WORDS],
     }
 }
 
@@ -68,6 +71,8 @@ circuits_core::layout! {
         pub minimum_deposit: T,
         /// What a transaction pays at least for each of its actions, in the fee asset.
         pub minimum_fee: T,
+        /// The domain of what accounts sign, see [`SigningDomain::words`](crate::typed_data::SigningDomain::words).
+        pub domain: [T; DOMAIN_WORDS],
     }
 }
 
@@ -86,6 +91,10 @@ circuits_core::layout! {
         pub claims: Digest<T>,
         /// Transactions so far.
         pub transactions: T,
+        /// The list of blocks that are hashed so far, see [`circuits_tables::keccak`].
+        pub hashes: Digest<T>,
+        /// Blocks in that list.
+        pub blocks: T,
         /// The list of messages emitted so far.
         pub outbox: Digest<T>,
         /// The list of messages consumed so far.
@@ -113,6 +122,8 @@ pub struct AccountsState {
     pub(super) fees: Amount,
     pub(super) transactions: u64,
     pub(super) claims: Digest,
+    pub(super) hashes: Digest,
+    pub(super) blocks: u64,
     pub(super) outbox: Digest,
     pub(super) inbox: Digest,
 }
@@ -155,6 +166,8 @@ impl AccountsState {
             fees: Amount::ZERO,
             transactions: 0,
             claims: empty_claims(),
+            hashes: keccak::empty_list(),
+            blocks: 0,
             outbox: empty_list(),
             inbox: empty_list(),
         })
@@ -197,8 +210,9 @@ impl AccountsState {
     /// What the commitment covers.
     #[must_use]
     pub fn fields(&self) -> StateFields {
-        let Deployment { chain_id, environment, fee_asset, fee_account, minimum_deposit, minimum_fee } =
-            self.deployment;
+        let Deployment {
+            chain_id, environment, fee_asset, fee_account, minimum_deposit, minimum_fee, ..
+        } = self.deployment;
         StateFields {
             chain_id: F::from_canonical_u64(chain_id),
             environment: environment.to_field(),
@@ -210,6 +224,7 @@ impl AccountsState {
             fee_account: fee_account.limbs(),
             minimum_deposit: minimum_deposit.to_field(),
             minimum_fee: minimum_fee.to_field(),
+            domain: self.deployment.signing_domain().words(),
         }
     }
 
@@ -224,15 +239,25 @@ impl AccountsState {
     pub fn running(&self) -> Running {
         let StateFields { root, count, pool_count, .. } = self.fields();
         let transactions = F::from_canonical_u64(self.transactions);
-        let &Self { claims, outbox, inbox, .. } = self;
-        Running { root, count, pool_count, fees: self.fees.to_field(), claims, transactions, outbox, inbox }
+        let blocks = F::from_canonical_u64(self.blocks);
+        let &Self { claims, hashes, outbox, inbox, .. } = self;
+        let fees = self.fees.to_field();
+        Running { root, count, pool_count, fees, claims, transactions, hashes, blocks, outbox, inbox }
     }
 
     /// What the block that is being built checks transactions against.
     #[must_use]
     pub fn context(&self) -> BlockContext {
-        let StateFields { chain_id, environment, height, fee_asset, minimum_deposit, minimum_fee, .. } =
-            self.fields();
+        let StateFields {
+            chain_id,
+            environment,
+            height,
+            fee_asset,
+            minimum_deposit,
+            minimum_fee,
+            domain,
+            ..
+        } = self.fields();
         BlockContext {
             chain_id,
             environment,
@@ -240,6 +265,7 @@ impl AccountsState {
             fee_asset,
             minimum_deposit,
             minimum_fee,
+            domain,
         }
     }
 
@@ -263,6 +289,8 @@ impl AccountsState {
         self.fees = Amount::ZERO;
         self.transactions = 0;
         self.claims = empty_claims();
+        self.hashes = keccak::empty_list();
+        self.blocks = 0;
         (self.outbox, self.inbox) = (empty_list(), empty_list());
         Ok(SealWitness { account, leaf })
     }

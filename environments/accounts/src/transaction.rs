@@ -2,13 +2,17 @@
 
 use bridge_core::{AssetId, Consumption, Message};
 use circuits_core::{Digest, F, amount::Amount};
-use circuits_tables::ecdsa::{PublicKey, Signature};
+use circuits_tables::ecdsa::{PublicKey, Signed};
 use environments_core::environment::EnvironmentId;
 use plonky2::field::types::Field;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
-use crate::address::{Address, LIMBS};
+use crate::{
+    address::{Address, LIMBS},
+    signature::{RecoverableSignature, RecoveryError},
+    typed_data::{SigningDomain, signing_hash},
+};
 
 /// Actions of a transaction at most.
 pub const MAX_ACTIONS: usize = 4;
@@ -158,6 +162,14 @@ pub enum Malformed {
         /// The second asset.
         asset_b: AssetId,
     },
+    /// A message to L1 whose recipient is no address: there it could never be paid.
+    #[error("action {action} sends to L1, where {recipient} is no address: a limb is not below 2^40")]
+    NoAddress {
+        /// Its position.
+        action: usize,
+        /// The recipient.
+        recipient: Digest,
+    },
     /// A message to the environment that it comes from.
     #[error("action {action} sends to environment {environment}, where it comes from")]
     ToItself {
@@ -261,6 +273,11 @@ impl Action {
             Self::Bridge { destination, .. } if destination == environment => {
                 return Err(Malformed::ToItself { action, environment });
             }
+            Self::Bridge { destination: EnvironmentId::L1, recipient, .. }
+                if Address::from_digest(recipient).is_none() =>
+            {
+                return Err(Malformed::NoAddress { action, recipient });
+            }
             Self::Transfer { amount, .. } | Self::Bridge { amount, .. } => amount,
             Self::Swap { asset_in, asset_out, .. } if asset_in == asset_out => {
                 return Err(Malformed::SameAsset { action, asset: asset_in });
@@ -340,16 +357,30 @@ pub fn sequence(nonce: u32) -> u64 {
     MAX_ACTIONS as u64 * u64::from(nonce)
 }
 
-/// A transaction with its owner's signature under [`crate::signing`].
+/// A transaction with its owner's signature of its [typed data](crate::typed_data). The signature determines the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedTransaction {
     /// What is signed.
     pub transaction: Transaction,
-    /// The sender's public key.
-    pub key: PublicKey,
     /// The signature.
-    pub signature: Signature,
+    pub signature: RecoverableSignature,
+}
+
+impl SignedTransaction {
+    /// The key that signs this transaction so in this domain.
+    ///
+    /// # Errors
+    /// [`RecoveryError`]
+    pub fn recover(&self, domain: &SigningDomain) -> Result<PublicKey, RecoveryError> {
+        self.signature.recover(&signing_hash(domain, &self.transaction))
+    }
+
+    /// What the batch of signatures must hold for this transaction, which `key` signed.
+    #[must_use]
+    pub fn signed(&self, domain: &SigningDomain, key: PublicKey) -> Signed {
+        Signed { key, hash: signing_hash(domain, &self.transaction), signature: self.signature.signature }
+    }
 }
 
 /// What a block is made of: what users sign, and the messages that the producer takes in.

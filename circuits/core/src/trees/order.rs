@@ -98,13 +98,18 @@ fn canonical_words(builder: &mut Builder, x: Target) -> (Target, Target) {
 
 /// The 64 bits of the canonical integer of `x`, least significant first.
 pub fn canonical_bits(builder: &mut Builder, x: Target) -> Vec<BoolTarget> {
+    canonical_split(builder, x).1
+}
+
+/// The high and low 32 bits of the canonical integer of `x`, and all its bits, least significant first.
+pub fn canonical_split(builder: &mut Builder, x: Target) -> ([Target; 2], Vec<BoolTarget>) {
     let answer = hint(builder, Question::CanonicalWords, &[x]);
     let [high, low, inverse] = answer[..] else { unreachable!("the hint has three elements") };
     // The two decompositions are also range checks.
     let bits = [low, high].map(|word| builder.split_le(word, WORD_BITS)).concat();
     enforce_recomposed(builder, x, high, low);
     enforce_canonical(builder, high, low, inverse);
-    bits
+    ([high, low], bits)
 }
 
 /// Enforces `high * 2^32 + low < p`, for two words.

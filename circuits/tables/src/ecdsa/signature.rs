@@ -52,18 +52,7 @@ impl Signed {
 /// # Errors
 /// [`EcdsaError`] with the first of these rules that is broken.
 pub fn verify(key: &PublicKey, hash: &[u8; 32], signature: &Signature) -> Result<(), EcdsaError> {
-    let scalar = |bytes: [u8; 32]| Option::<Scalar>::from(Scalar::from_repr(bytes.into()));
-    let r = scalar(signature.r).ok_or_else(|| EcdsaError::LargeR(hex::encode(signature.r)))?;
-    let s = scalar(signature.s).ok_or_else(|| EcdsaError::LargeS(hex::encode(signature.s)))?;
-    if r == Scalar::ZERO {
-        return Err(EcdsaError::ZeroR);
-    }
-    if s == Scalar::ZERO {
-        return Err(EcdsaError::ZeroS);
-    }
-    if s.is_high().into() {
-        return Err(EcdsaError::HighS(hex::encode(signature.s)));
-    }
+    signature.check_range()?;
     let holds = || {
         let signature = ecdsa::Signature::from_scalars(signature.r, signature.s)?;
         VerifyingKey::from_affine(key.to_affine())?.verify_prehash(hash, &signature)
@@ -72,6 +61,26 @@ pub fn verify(key: &PublicKey, hash: &[u8; 32], signature: &Signature) -> Result
 }
 
 impl Signature {
+    /// Checks the rules of [`verify`] that concern neither key nor hash.
+    ///
+    /// # Errors
+    /// [`EcdsaError`] with the first of these rules that is broken; never [`EcdsaError::Wrong`].
+    pub fn check_range(&self) -> Result<(), EcdsaError> {
+        let scalar = |bytes: [u8; 32]| Option::<Scalar>::from(Scalar::from_repr(bytes.into()));
+        let r = scalar(self.r).ok_or_else(|| EcdsaError::LargeR(hex::encode(self.r)))?;
+        let s = scalar(self.s).ok_or_else(|| EcdsaError::LargeS(hex::encode(self.s)))?;
+        if r == Scalar::ZERO {
+            return Err(EcdsaError::ZeroR);
+        }
+        if s == Scalar::ZERO {
+            return Err(EcdsaError::ZeroS);
+        }
+        if s.is_high().into() {
+            return Err(EcdsaError::HighS(hex::encode(self.s)));
+        }
+        Ok(())
+    }
+
     /// `r` and `s`, 32 bytes each.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 64] {

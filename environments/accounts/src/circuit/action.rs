@@ -2,19 +2,32 @@
 
 use bridge_core::asset::ASSET_BITS;
 use circuits_core::{
-    Builder, Witness,
-    amount::enforce_amount,
+    Builder, F, Witness,
+    amount::AMOUNT_BITS,
     constrain::Constrain,
     integer::is_less,
     layout::{self, WitnessError},
+    trees::canonical_split,
 };
-use plonky2::iop::target::{BoolTarget, Target};
+use plonky2::{
+    field::types::Field,
+    iop::target::{BoolTarget, Target},
+};
 
-use crate::{address::LIMB_BITS, transaction::ActionFields};
+use crate::{
+    address::{LIMB_BITS, LIMBS},
+    transaction::ActionFields,
+    typed_data::{
+        ACTION_TYPES, ADDRESS_WORDS, ActionWords, Parts, WORD_BITS, join_circuit, parts_circuit,
+        split_circuit,
+    },
+};
 
 /// Bits of the number of an asset within its environment.
 const LOCAL_BITS: usize = 32;
 
+/// Bits of the low word of an asset's six bytes.
+const ASSET_LOW_BITS: usize = 16;
 /// Bits of a kind.
 const KIND_BITS: usize = 3;
 
@@ -47,6 +60,10 @@ pub(super) struct WellFormed {
     pub(super) destination: Target,
     /// The last superblock in which it may be claimed.
     pub(super) deadline: Target,
+    /// The type as which it is signed, by number.
+    pub(super) is_type: [BoolTarget; ACTION_TYPES],
+    /// The words in which it is signed.
+    pub(super) words: ActionWords,
 }
 
 impl ActionTarget {
@@ -72,18 +89,10 @@ impl ActionTarget {
         let Kinds { transfer, bridge, of_pool, .. } = kinds;
         let no_bridge = builder.not(bridge);
 
-        // A receiver is an address; a message's recipient is the destination's concern. Four limbs do not sum
-        // to a multiple of p.
-        let limbs = fields.to.map(|limb| builder.mul(no_bridge.target, limb));
-        for limb in limbs {
-            builder.enforce_range(limb, LIMB_BITS);
-        }
-        let to = builder.add_many(limbs);
-        enforce_zero_if(builder, of_pool, to);
-
         // Assets exist. A transfer has no second one; a message has its destination and deadline there.
-        let (_, local_in) = asset_circuit(builder, fields.asset_in);
-        let (destination, local_out) = asset_circuit(builder, fields.asset_out);
+        let sold = asset_circuit(builder, fields.asset_in);
+        let bought = asset_circuit(builder, fields.asset_out);
+        let (local_in, local_out, destination) = (sold.local, bought.local, bought.origin);
         let zero = builder.zero();
         let none_in = builder.is_equal(local_in, zero);
         builder.enforce_zero(none_in.target);
@@ -96,6 +105,20 @@ impl ActionTarget {
         let to_itself = builder.is_equal(destination, environment);
         enforce_zero_if(builder, bridge, to_itself.target);
 
+        // A receiver is an address, and so is a recipient on L1; elsewhere it is the destination's concern. Four limbs do not
+        // sum to a multiple of p.
+        let to_l1 = builder.is_equal(destination, zero);
+        let withdraw = builder.and(bridge, to_l1);
+        let not_withdraw = builder.not(withdraw);
+        let elsewhere = builder.and(bridge, not_withdraw);
+        let names_address = builder.not(elsewhere);
+        let receiver = receiver_circuit(builder, &fields.to);
+        for beyond in receiver.beyond {
+            enforce_zero_if(builder, names_address, beyond);
+        }
+        let to = builder.add_many(fields.to);
+        enforce_zero_if(builder, of_pool, to);
+
         // Two assets differ; those of liquidity are in order.
         let same = builder.is_equal(fields.asset_in, fields.asset_out);
         enforce_zero_if(builder, no_bridge, same.target);
@@ -104,18 +127,27 @@ impl ActionTarget {
         let of_liquidity = builder.or(kinds.add, kinds.remove);
         enforce_zero_if(builder, of_liquidity, disordered.target);
 
-        // The amount is not 0; it is in range, because every action divides it. Limits are in range, and 0 for actions
-        // that have none.
+        // The amount is not 0. Amount and limits are in range, and limits are 0 for actions that have none.
         let nothing = builder.is_equal(fields.amount, zero);
         builder.enforce_zero(nothing.target);
-        enforce_amount(builder, fields.limit_a);
-        enforce_amount(builder, fields.limit_b);
+        let amounts = [fields.amount, fields.limit_a, fields.limit_b]
+            .map(|amount| amount_words_circuit(builder, amount));
         let without_first = builder.not(of_pool);
         enforce_zero_if(builder, without_first, fields.limit_a);
         let without_second = builder.not(of_liquidity);
         enforce_zero_if(builder, without_second, fields.limit_b);
 
-        WellFormed { fields, kinds, ordered, destination, deadline: local_out }
+        let Kinds { transfer, swap, add, remove, .. } = kinds;
+        let words = ActionWords {
+            to: receiver.address,
+            recipient: receiver.words,
+            assets: [sold.words, bought.words],
+            amounts,
+            destination,
+            deadline: local_out,
+        };
+        let is_type = [transfer, swap, add, remove, elsewhere, withdraw];
+        WellFormed { fields, kinds, ordered, destination, deadline: local_out, is_type, words }
     }
 }
 
@@ -144,10 +176,69 @@ fn enforce_zero_if(builder: &mut Builder, condition: BoolTarget, value: Target) 
     builder.enforce_zero(masked);
 }
 
-/// The environment of an asset, and its number there; 0 if there is no such asset. The decomposition enforces
-/// that the name has its bits.
-fn asset_circuit(builder: &mut Builder, asset: Target) -> (Target, Target) {
+/// An asset in parts.
+struct AssetParts {
+    /// The environment that issues it.
+    origin: Target,
+    /// Its number there; 0 if there is no such asset.
+    local: Target,
+    /// Its six bytes, the last word with zeros after them.
+    words: [Target; 2],
+}
+
+/// The parts of an asset. The decomposition enforces that the name has its bits.
+fn asset_circuit(builder: &mut Builder, asset: Target) -> AssetParts {
     let bits = builder.split_le(asset, ASSET_BITS);
     let (local, origin) = bits.split_at(LOCAL_BITS);
-    (builder.le_sum(origin.iter()), builder.le_sum(local.iter()))
+    let (local, origin) = (builder.le_sum(local.iter()), builder.le_sum(origin.iter()));
+    let Parts { high, low } = parts_circuit(builder, asset, &bits, ASSET_LOW_BITS);
+    let low = builder.mul_const(F::from_canonical_u64(1 << (WORD_BITS - ASSET_LOW_BITS)), low);
+    AssetParts { origin, local, words: [high, low] }
+}
+
+/// The words of an amount, high word first. The decomposition enforces that it is one.
+pub(super) fn amount_words_circuit(builder: &mut Builder, amount: Target) -> [Target; 2] {
+    let Parts { high, low } = split_circuit(builder, amount, AMOUNT_BITS, WORD_BITS);
+    [high, low]
+}
+
+/// Who receives something: an address as its limbs, or four elements in another environment's terms.
+struct Receiver {
+    /// What is above the bits of a limb in each element; 0 for a limb.
+    beyond: [Target; LIMBS],
+    /// The words of the elements, high words first.
+    words: [[Target; 2]; LIMBS],
+    /// The words of the address, if the elements are limbs.
+    address: [Target; ADDRESS_WORDS],
+}
+
+/// Splits what names a receiver.
+///
+/// ```text
+/// limb       [ 8 |     32     ][ 8 |     32     ][ 8 |     32     ][ 8 |     32     ]
+/// word       [     32     ][     32     ][     32     ][     32     ][     32     ]
+/// ```
+fn receiver_circuit(builder: &mut Builder, to: &[Target; LIMBS]) -> Receiver {
+    let extra = LIMB_BITS - WORD_BITS;
+    let (one, zero) = (builder.one(), builder.zero());
+    let (shift, scale) = (F::from_canonical_u64(1 << extra), F::from_canonical_u64(1 << extra).inverse());
+    let mut receiver = Receiver { beyond: [zero; _], words: [[zero; 2]; _], address: [zero; _] };
+    // The bits of the limb before that are in this limb's word.
+    let mut rest = zero;
+    for (i, &element) in to.iter().enumerate() {
+        let ([high, low], bits) = canonical_split(builder, element);
+        receiver.words[i] = [high, low];
+        let top = builder.le_sum(bits[WORD_BITS..LIMB_BITS].iter());
+        receiver.beyond[i] = builder.arithmetic(-scale, scale, one, top, high);
+        let start = builder.arithmetic(shift, F::ONE, one, rest, top);
+        let left = extra * (i + 1);
+        if left == WORD_BITS {
+            (receiver.address[i], receiver.address[i + 1]) = (start, low);
+            break;
+        }
+        let low = parts_circuit(builder, low, &bits[..WORD_BITS], left);
+        receiver.address[i] = join_circuit(builder, start, WORD_BITS - left, low.high);
+        rest = low.low;
+    }
+    receiver
 }

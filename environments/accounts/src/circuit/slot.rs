@@ -20,17 +20,20 @@
 //! ```
 
 use circuits_core::{
-    Builder, Digest, DigestTarget,
+    Builder, Digest, DigestTarget, F,
     amount::{AMOUNT_BITS, enforce_amount},
     constrain::{Constrain, DigestOps},
     integer::{HEIGHT_BITS, enforce_less_or_equal, is_less},
     trees::set_circuit,
 };
 use circuits_tables::ecdsa::append_committed_circuit;
-use plonky2::iop::target::{BoolTarget, Target};
+use plonky2::{
+    field::types::Field,
+    iop::target::{BoolTarget, Target},
+};
 
 use super::{
-    action::{Kinds, WellFormed},
+    action::{Kinds, WellFormed, amount_words_circuit},
     balances::{VaultChange, VaultTarget, change_vault_circuit, is_open_circuit},
     crossing::Lists,
     targets::SlotTargets,
@@ -39,11 +42,11 @@ use super::{
 };
 use crate::{
     account::{AccountFields, account_hash_circuit},
-    address::{LIMBS, account_key_circuit, address_of_key_circuit, pool_key_circuit},
+    address::{LIMBS, account_key_circuit, pool_key_circuit},
     pool::{POOL_NUMBER_BITS, PoolFields, pool_hash_circuit, share_asset_circuit},
-    signing::{HeaderFields, message_start_circuit, message_step_circuit, words_circuit},
     state::{BlockContext, Running},
     transaction::{MAX_ACTIONS, NONCE_BITS},
+    typed_data::{BlockList, Hashed, SlotFlags, SlotTerms},
 };
 
 circuits_core::layout! {
@@ -71,9 +74,11 @@ struct Cursor {
     base: Ledger<Target>,
     /// Whether all its actions so far were done.
     good: BoolTarget,
-    key: DigestTarget,
-    message: DigestTarget,
-    actions: Target,
+    /// What the transaction says besides its actions.
+    terms: Terms<Target>,
+    /// What is hashed of its actions so far.
+    hashed: Hashed,
+    /// The number of its actions so far.
     done: Target,
 }
 
@@ -92,9 +97,8 @@ pub fn slots_circuit(
         first: builder._true(),
         base: Ledger { root: nothing, count: zero, pool_count: zero, outbox: nothing },
         good: builder._false(),
-        key: nothing,
-        message: nothing,
-        actions: zero,
+        terms: Terms { sender: [zero; LIMBS], key: nothing, fee: zero, deadline: zero, actions: zero },
+        hashed: Hashed::nothing(builder),
         done: zero,
     };
     let mut slots = vec![];
@@ -134,17 +138,18 @@ fn slot_circuit(
     let root = builder.select_digest(active, cursor.running.root, slot.idle_root);
 
     // A transaction has 1 to 4 actions; which one is this?
-    let key = builder.select_digest(first, slot.terms.key, cursor.key);
-    let actions = builder.select(first, slot.terms.actions, cursor.actions);
+    let terms = select_terms(builder, first, &slot.terms, &cursor.terms);
+    let Terms { sender: address, key, fee, actions, .. } = terms;
     let more = builder.sub(actions, one);
     builder.enforce_range(more, MAX_ACTIONS.ilog2() as usize);
     let done = builder.select(first, zero, cursor.done);
     let done = builder.add(done, one);
     let last = builder.is_equal(done, actions);
+    let ends = builder.and(active, last);
+    let starts = builder.and(active, first);
 
     // The first slot charges the sender. A failed transaction leaves only this.
-    let address = address_of_key_circuit(builder, key);
-    let sender = charge_circuit(builder, context, slot, first, key, actions);
+    let (sender, unspent) = charge_circuit(builder, context, slot, first, &terms);
     let sender_key = account_key_circuit(builder, &address);
     builder.enforce_digest_equal(slot.sender_leaf.key, sender_key);
     let before = account_hash_circuit(builder, &slot.sender.0);
@@ -156,22 +161,24 @@ fn slot_circuit(
     let here = Ledger { root: charged_root, ..ledger_of(cursor) };
     let base = select_ledger(builder, first, &here, &cursor.base);
 
-    // The message, up to this action.
-    let header = HeaderFields {
-        chain_id: context.chain_id,
-        environment: context.environment,
-        sender: address,
-        nonce: slot.sender.0.nonce,
-        fee: slot.terms.fee,
-        deadline: slot.terms.deadline,
-        actions,
+    // What is hashed: the key if the sender has made no transaction yet, the action, and the transaction if it ends here.
+    let action = slot.action.well_formed(builder, context.environment);
+    let signed = SlotTerms {
+        domain: &context.domain,
+        key,
+        sender: &address,
+        is_type: action.is_type,
+        action: action.words,
+        is_at: positions_circuit(builder, first, done),
+        nonce: builder.add_const(sender.nonce, F::NEG_ONE),
+        fee: amount_words_circuit(builder, fee),
+        deadline: terms.deadline,
     };
-    let start = message_start_circuit(builder, &header);
-    let message = builder.select_digest(first, start, cursor.message);
-    let message = message_step_circuit(builder, message, &slot.action.fields);
+    let flags = SlotFlags { spends_first: builder.and(starts, unspent), active, ends };
+    let list = BlockList { list: cursor.running.hashes, count: cursor.running.blocks };
+    let (hashed, list, hash) = slot.hashes.list_circuit(builder, &signed, flags, &cursor.hashed, list);
 
     // The action, if it can be done: the sender's record, then the counterpart's.
-    let action = slot.action.well_formed(builder, context.environment);
     let Kinds { transfer, bridge, .. } = action.kinds;
     let returns = builder.and(takes_in, slot.message.refund);
     let from = (&address, &sender);
@@ -206,23 +213,30 @@ fn slot_circuit(
     let kept = select_ledger(builder, returns, &base, &worked);
     let credited = select_ledger(builder, consumes, &written, &ledger_of(cursor));
     let Ledger { root, count, pool_count, outbox } = select_ledger(builder, active, &kept, &credited);
-    let words = words_circuit(builder, message);
-    let claimed = append_committed_circuit(builder, cursor.running.claims, key, &words);
-    let ends = builder.and(active, last);
+    let claimed = append_committed_circuit(builder, cursor.running.claims, key, &hash);
     let claims = builder.select_digest(ends, claimed, cursor.running.claims);
-    let starts = builder.and(active, first);
-    let fees = builder.mul_add(starts.target, slot.terms.fee, cursor.running.fees);
+    let fees = builder.mul_add(starts.target, fee, cursor.running.fees);
     enforce_amount(builder, fees);
     let transactions = builder.add(cursor.running.transactions, ends.target);
 
     Cursor {
-        running: Running { root, count, pool_count, fees, claims, transactions, outbox, inbox },
+        running: Running {
+            root,
+            count,
+            pool_count,
+            fees,
+            claims,
+            transactions,
+            hashes: list.list,
+            blocks: list.count,
+            outbox,
+            inbox,
+        },
         first: builder.or(idle, last),
         base,
         good,
-        key,
-        message,
-        actions,
+        terms,
+        hashed,
         done,
     }
 }
@@ -246,16 +260,43 @@ fn select_ledger(
     }
 }
 
-/// The sender's record: its first slot charges fee and nonce, and its first transaction fixes its key.
+/// `if condition { a } else { b }`.
+fn select_terms(
+    builder: &mut Builder,
+    condition: BoolTarget,
+    a: &Terms<Target>,
+    b: &Terms<Target>,
+) -> Terms<Target> {
+    Terms {
+        sender: std::array::from_fn(|i| builder.select(condition, a.sender[i], b.sender[i])),
+        key: builder.select_digest(condition, a.key, b.key),
+        fee: builder.select(condition, a.fee, b.fee),
+        deadline: builder.select(condition, a.deadline, b.deadline),
+        actions: builder.select(condition, a.actions, b.actions),
+    }
+}
+
+/// Which action of its transaction a slot has, if it is the `done`-th one.
+fn positions_circuit(builder: &mut Builder, first: BoolTarget, done: Target) -> [BoolTarget; MAX_ACTIONS] {
+    std::array::from_fn(|i| match i {
+        0 => first,
+        _ => {
+            let position = builder.constant_u64(i as u64 + 1);
+            builder.is_equal(done, position)
+        }
+    })
+}
+
+/// The sender's record: its first slot charges fee and nonce, and its first transaction fixes its key. Returns whether it had
+/// none before.
 fn charge_circuit(
     builder: &mut Builder,
     context: &BlockContext<Target>,
     slot: &SlotTargets,
     first: BoolTarget,
-    key: DigestTarget,
-    actions: Target,
-) -> AccountFields<Target> {
-    let Terms { fee, deadline, .. } = slot.terms;
+    terms: &Terms<Target>,
+) -> (AccountFields<Target>, BoolTarget) {
+    let Terms { key, fee, deadline, actions, .. } = *terms;
     let mut sender = slot.sender.0;
 
     // The account has no key yet, or this one.
@@ -281,7 +322,7 @@ fn charge_circuit(
     let charge = builder.mul(first.target, fee);
     sender.vault[1] = builder.sub(sender.vault[1], charge);
     enforce_amount(builder, sender.vault[1]);
-    sender
+    (sender, unspent)
 }
 
 /// The result of an action.

@@ -17,6 +17,7 @@ use crate::{
     account::AccountFields,
     pool::PoolFields,
     state::{BlockContext, TREE_DEPTH},
+    typed_data::SlotHashes,
 };
 
 /// An account's record; slot 0 of its vault is the fee asset's by construction.
@@ -51,6 +52,7 @@ pub struct SlotTargets {
     pub(super) mode: Target,
     pub(super) idle_root: DigestTarget,
     pub(super) terms: Terms<Target>,
+    pub(super) hashes: SlotHashes<Target>,
     pub(super) sender: AccountTarget,
     pub(super) sender_leaf: LeafOpeningTarget,
     pub(super) action: ActionTarget,
@@ -70,6 +72,7 @@ impl SlotTargets {
             mode: builder.add_virtual_target(),
             idle_root: builder.new_digest(),
             terms: layout::new_virtual(builder),
+            hashes: layout::new_virtual(builder),
             sender: AccountTarget::new_virtual(builder, context.fee_asset),
             sender_leaf: LeafOpeningTarget::new_virtual(builder, TREE_DEPTH),
             action: ActionTarget::new_virtual(builder),
@@ -88,6 +91,7 @@ impl SlotTargets {
         set_target(witness, self.mode, value.mode)?;
         layout::set(witness, &self.idle_root, &value.idle_root)?;
         layout::set(witness, &self.terms, &value.terms)?;
+        layout::set(witness, &self.hashes, &value.hashes)?;
         self.sender.set_targets(witness, &value.sender)?;
         self.sender_leaf.set_targets(witness, &value.sender_leaf)?;
         self.action.set_targets(witness, &value.action)?;

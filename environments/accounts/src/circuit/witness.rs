@@ -14,17 +14,20 @@ use plonky2::field::types::Field;
 use super::crossing::MessageTerms;
 use crate::{
     account::{ACCOUNT, Account, AccountFields},
-    address::{account_key, address_of_key},
+    address::{Address, LIMBS, account_key},
     arrival::ArrivalWitness,
     execute::{Record, SlotWitness, TransactionWitness},
     pool::PoolFields,
     state::{BlockContext, TREE_DEPTH},
     transaction::{ActionFields, Kind},
+    typed_data::SlotHashes,
 };
 
 circuits_core::layout! {
-    /// What a transaction says besides sender, nonce and actions.
+    /// What a transaction says besides nonce and actions.
     pub struct Terms<T> {
+        /// Limbs of the sender's address.
+        pub sender: [T; LIMBS],
         /// Commitment to the sender's public key.
         pub key: Digest<T>,
         /// The fee.
@@ -45,6 +48,8 @@ pub struct SlotInput {
     pub idle_root: Digest,
     /// The transaction's terms; only its first slot reads them.
     pub terms: Terms,
+    /// What the slot hashes.
+    pub hashes: SlotHashes,
     /// The sender before the slot.
     pub sender: AccountFields,
     /// Its leaf.
@@ -75,15 +80,19 @@ impl SlotInput {
         let transaction = &executed.transaction;
         let (x, y) = executed.key.words();
         let terms = Terms {
+            sender: transaction.sender.limbs(),
             key: key_commitment(&x, &y),
             fee: transaction.fee.to_field(),
             deadline: F::from_canonical_u32(transaction.deadline),
             actions: F::from_canonical_usize(transaction.actions.len()),
         };
-        executed.slots.iter().map(|slot| Self::of_action(context, terms, slot)).collect()
+        let first = executed.is_first().then_some(&executed.key);
+        let hashes = SlotHashes::of_transaction(transaction, first, &executed.blocks);
+        let slots = executed.slots.iter().zip(hashes);
+        slots.map(|(slot, hashes)| Self::of_action(context, terms, hashes, slot)).collect()
     }
 
-    fn of_action(context: &BlockContext, terms: Terms, slot: &SlotWitness) -> Self {
+    fn of_action(context: &BlockContext, terms: Terms, hashes: SlotHashes, slot: &SlotWitness) -> Self {
         let mut receiver = absent_account(context);
         let mut pool = ABSENT_POOL;
         match &slot.counterpart {
@@ -95,6 +104,7 @@ impl SlotInput {
             mode: TRANSACTS,
             idle_root: Digest::ZERO,
             terms,
+            hashes,
             sender: slot.sender.fields(),
             sender_leaf: slot.sender_leaf.clone(),
             action: slot.action.fields(),
@@ -139,7 +149,7 @@ impl SlotInput {
     #[must_use]
     pub fn idle(context: &BlockContext) -> Self {
         let key = Digest::ZERO;
-        let address = address_of_key(key);
+        let address = Address::default();
         let broke = absent_account(context);
         // It pays the minimum fee, to nobody.
         let mut account = broke;
@@ -163,7 +173,14 @@ impl SlotInput {
         Self {
             mode: F::ZERO,
             idle_root: sender_leaf.path.root(sender_leaf.index, sender_leaf.leaf()),
-            terms: Terms { key, fee: context.minimum_fee, deadline: context.height, actions: F::ONE },
+            terms: Terms {
+                sender: address.limbs(),
+                key,
+                fee: context.minimum_fee,
+                deadline: context.height,
+                actions: F::ONE,
+            },
+            hashes: SlotHashes::idle(),
             sender: account,
             sender_leaf,
             action,

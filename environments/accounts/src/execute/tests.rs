@@ -21,9 +21,9 @@ fn by_copy(
     transaction: &Transaction,
     key: PublicKey,
 ) -> Result<(AccountsState, Vec<SlotWitness>, Outcome), Invalid> {
-    let (x, y) = key.words();
-    let commitment = key_commitment(&x, &y);
-    before.check(transaction, commitment)?;
+    before.check(transaction)?;
+    before.deployment.check_signer(transaction, &key)?;
+    let commitment = before.check_key(transaction.sender, &key)?;
     let mut state = before.clone();
     let Deployment { chain_id, environment, fee_asset, .. } = state.deployment;
     let sender = transaction.sender;
@@ -35,7 +35,12 @@ fn by_copy(
     state.records.set_account(sender, charged).unwrap();
     state.fees = state.fees.checked_add(transaction.fee).unwrap();
     state.transactions += 1;
-    state.claims = append(state.claims, &claim(chain_id, environment, transaction, &key));
+    let domain = state.deployment.signing_domain();
+    let first = (account.key == Digest::ZERO).then_some(&key);
+    let blocks = typed_data::blocks(&domain, transaction, first);
+    state.hashes = blocks.iter().fold(state.hashes, keccak::append);
+    state.blocks += blocks.len() as u64;
+    state.claims = append(state.claims, &claim(&state.deployment.signing_domain(), transaction, &key));
 
     let base = state.records.clone();
     let (mut slots, mut outcome) = (vec![], Outcome::Done);

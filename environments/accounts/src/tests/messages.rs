@@ -18,7 +18,7 @@ use crate::{
     block::{UNSIGNED_SLOTS, Variant},
     body::{Body, BodyError, BodyTransaction},
     execute::{Failure, Invalid, Outcome},
-    fixtures::{COLLECTOR, DEPOSIT, FEE, NEWCOMER, START, World, amount, asset, bridge, transfer},
+    fixtures::{COLLECTOR, DEPOSIT, FEE, NEWCOMER, START, World, amount, asset, bridge, key, transfer},
     state::AccountsState,
     transaction::{AccountsTransaction, Malformed},
 };
@@ -340,8 +340,8 @@ fn a_body_takes_in_no_more_messages_than_a_kernel_holds() {
         let claim = (world.message(6, 0, 1, 0, 5), Consumption::Claim);
         Body { arrivals: vec![claim; count], transactions }
     };
-    let signed = world.clone().act(0, &[transfer(1, 0, 1)]);
-    let published = BodyTransaction { transaction: signed.transaction, key: signed.key };
+    let transaction = world.clone().act(0, &[transfer(1, 0, 1)]).transaction;
+    let published = BodyTransaction { transaction, key: key(0).public_key() };
     for (transactions, limit) in [(vec![], UNSIGNED_SLOTS), (vec![published], MAX_BLOCK_STEPS)] {
         let fits = body(limit, transactions.clone());
         assert_eq!(Body::decode(&fits.encode().unwrap()), Ok(fits));

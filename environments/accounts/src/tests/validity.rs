@@ -8,6 +8,7 @@ use k256::{Scalar, elliptic_curve::PrimeField};
 use super::{address, balance, outcome, world};
 use crate::{
     Accounts, Genesis, GenesisError, GenesisPool,
+    address::Address,
     execute::{Invalid, Outcome},
     fixtures::{
         CLIENTS, COLLECTOR, DEPOSIT, FEE, HOME, MINIMUM_FEE, NEWCOMER, START, World, amount, asset, asset_of,
@@ -15,8 +16,10 @@ use crate::{
     },
     pool::share_asset,
     records::Records,
+    signature::RecoveryError,
     state::TREE_DEPTH,
     transaction::{Malformed, SignedTransaction},
+    typed_data::{MAX_CHAIN_ID, Settlement, SigningDomain},
 };
 
 /// The reason of a refusal, which changes nothing.
@@ -25,6 +28,11 @@ fn refused(world: &World, signed: &SignedTransaction) -> Invalid {
     let reason = state.execute(signed).expect_err("an invalid transaction");
     assert_eq!(state, world.state);
     reason
+}
+
+fn other_signer(world: &World, sender: Address, found: Address) -> Invalid {
+    let domain = world.environment.deployment().signing_domain().name();
+    Invalid::OtherSigner { domain, sender, found }
 }
 
 #[test]
@@ -43,10 +51,8 @@ fn each_invalid_transaction_has_its_reason() {
     assert!(matches!(refuse(&|bad| bad.fee = amount(START + 1)), Invalid::Fee { .. }));
     let (minimum, fee) = (amount(MINIMUM_FEE), amount(MINIMUM_FEE - 1));
     assert_eq!(refuse(&|bad| bad.fee = fee), Invalid::LowFee { actions: 1, minimum, fee });
-    assert_eq!(
-        refuse(&|bad| bad.sender = address(1)),
-        Invalid::OtherKey { sender: address(1), found: sender }
-    );
+    let other = refuse(&|bad| bad.sender = address(1));
+    assert_eq!(other, other_signer(&world, address(1), sender));
     let absent = world.sign(NEWCOMER, world.unsigned(NEWCOMER, &[transfer(1, 0, 5)]));
     assert_eq!(refused(&world, &absent), Invalid::NoSuchAccount(address(NEWCOMER)));
 }
@@ -55,32 +61,25 @@ fn each_invalid_transaction_has_its_reason() {
 fn case_38_the_signer_is_the_charged_account() {
     let world = world();
     let stolen = world.sign(1, world.unsigned(0, &[transfer(1, 0, START / 2)]));
-    assert_eq!(refused(&world, &stolen), Invalid::OtherKey { sender: address(0), found: address(1) });
-    let mut disguised = stolen;
-    disguised.key = key(0).public_key();
-    assert!(matches!(
-        refused(&world, &disguised),
-        Invalid::Signature { source: EcdsaError::Wrong { .. }, .. }
-    ));
+    assert_eq!(refused(&world, &stolen), other_signer(&world, address(0), address(1)));
 }
 
 #[test]
 fn case_39_a_signature_is_for_one_deployment_and_environment() {
     let world = world();
-    let other = EnvironmentId::new(77).unwrap();
-    let here = environments_conformance::id(0);
+    let here = world.environment.deployment().signing_domain();
+    let settlement = here.settlement;
     let pay = world.unsigned(0, &[transfer(1, 0, 5)]);
-    for (chain_id, environment) in
-        [(environments_conformance::CHAIN_ID + 1, here), (environments_conformance::CHAIN_ID, other)]
-    {
-        let signed = key(0).sign(pay.clone(), chain_id, environment).unwrap();
-        assert!(matches!(refused(&world, &signed), Invalid::Signature { .. }));
+    let others = [
+        SigningDomain { environment: EnvironmentId(77), ..here },
+        SigningDomain { settlement: Settlement { chain_id: settlement.chain_id + 1, ..settlement }, ..here },
+        SigningDomain { settlement: Settlement { contract: address(1), ..settlement }, ..here },
+    ];
+    for other in others {
+        let signed = key(0).sign(pay.clone(), &other).unwrap();
+        assert!(matches!(refused(&world, &signed), Invalid::OtherSigner { .. }));
     }
-    key(0)
-        .sign(pay, environments_conformance::CHAIN_ID, here)
-        .map(|signed| world.clone().state.execute(&signed))
-        .unwrap()
-        .unwrap();
+    key(0).sign(pay, &here).map(|signed| world.clone().state.execute(&signed)).unwrap().unwrap();
 }
 
 #[test]
@@ -101,11 +100,13 @@ fn case_24_a_transaction_is_known_by_its_nonce_not_by_its_signature() {
     let signed = world.act(0, &[transfer(1, 0, 5)]);
     // The other signature of the same transaction: -s instead of s.
     let mut other = signed.clone();
-    let s = Option::<Scalar>::from(Scalar::from_repr(signed.signature.s.into())).unwrap();
-    other.signature.s = (-s).to_repr().into();
+    let s = Option::<Scalar>::from(Scalar::from_repr(signed.signature.signature.s.into())).unwrap();
+    other.signature.signature.s = (-s).to_repr().into();
+    other.signature.is_odd = !signed.signature.is_odd;
     assert!(matches!(refused(&world, &other), Invalid::Nonce { .. }));
     let fresh = super::world();
-    assert!(matches!(refused(&fresh, &other), Invalid::Signature { source: EcdsaError::HighS(_), .. }));
+    let high = refused(&fresh, &other);
+    assert!(matches!(high, Invalid::Signature(RecoveryError::Range(EcdsaError::HighS(_)))));
 }
 
 #[test]
@@ -118,13 +119,13 @@ fn every_changed_field_breaks_the_signature() {
         &|signed| signed.transaction.actions.swap(0, 1),
         &|signed| signed.transaction.actions.truncate(1),
         &|signed| signed.transaction.actions[0] = transfer(1, 0, 6),
-        &|signed| signed.signature.r[31] ^= 1,
-        &|signed| std::mem::swap(&mut signed.signature.r, &mut signed.signature.s),
+        &|signed| signed.signature.is_odd ^= true,
+        &|signed| signed.signature.signature.s[31] ^= 1,
     ];
     for change in changes {
         let mut changed = signed.clone();
         change(&mut changed);
-        assert!(matches!(refused(&world, &changed), Invalid::Signature { .. }));
+        assert!(matches!(refused(&world, &changed), Invalid::OtherSigner { .. }));
     }
 }
 
@@ -170,7 +171,7 @@ fn case_89_every_action_pays_whether_or_not_it_is_done() {
 }
 
 #[test]
-fn a_deployment_has_one_minimum_fee_and_one_minimum_deposit() {
+fn a_state_commits_to_minimum_fee_minimum_deposit_and_signing_domain() {
     let commitment = |change: fn(&mut Genesis)| {
         let mut start = genesis(HOME);
         change(&mut start);
@@ -181,6 +182,8 @@ fn a_deployment_has_one_minimum_fee_and_one_minimum_deposit() {
     let ours = commitment(|_| {});
     assert_ne!(commitment(|start| start.minimum_fee = amount(MINIMUM_FEE + 1)), ours);
     assert_ne!(commitment(|start| start.minimum_deposit = amount(DEPOSIT + 1)), ours);
+    assert_ne!(commitment(|start| start.settlement.chain_id += 1), ours);
+    assert_ne!(commitment(|start| start.settlement.contract = address(0)), ours);
 }
 
 #[test]
@@ -240,6 +243,19 @@ fn a_genesis_makes_the_records_that_writing_them_in_order_makes() {
     assert_eq!(twice, GenesisError::DuplicatePool(asset(0), asset(1)));
     let nobody = refused(&|bad| bad.pools[1].owner = address(NEWCOMER + 1));
     assert_eq!(nobody, GenesisError::NoOwner(address(NEWCOMER + 1)));
+}
+
+#[test]
+fn a_genesis_names_a_chain_that_wallets_know() {
+    let made = |chain_id| {
+        let settlement = Settlement { chain_id, ..genesis(HOME).settlement };
+        let start = Genesis { settlement, ..genesis(HOME) };
+        Accounts::new(environments_conformance::CHAIN_ID, HOME, environments_conformance::secret(0), &start)
+            .map(drop)
+    };
+    assert_eq!(made(0), Err(GenesisError::SettlementChain(0)));
+    assert_eq!(made(MAX_CHAIN_ID), Ok(()));
+    assert_eq!(made(MAX_CHAIN_ID + 1), Err(GenesisError::SettlementChain(MAX_CHAIN_ID + 1)));
 }
 
 #[test]

@@ -8,8 +8,9 @@ use super::{address, world};
 use crate::{
     Accounts,
     execute::Invalid,
-    fixtures::{FEE, HOME, NEWCOMER, START, amount, bridge, key, transfer},
+    fixtures::{FEE, HOME, NEWCOMER, START, amount, bridge, key, settlement, transfer},
     transaction::{AccountsTransaction, Transaction},
+    typed_data::SigningDomain,
 };
 
 fn names(producer: &BlockProducer<Accounts>, height: u32) -> Vec<u64> {
@@ -28,7 +29,8 @@ fn what_is_malformed_or_not_signed_by_its_sender_never_enters_the_pool() {
     let mut free = good.transaction.clone();
     free.fee = amount(0);
     let free = world.sign(0, free);
-    let elsewhere = key(0).sign(good.transaction.clone(), CHAIN_ID + 1, HOME).unwrap();
+    let elsewhere = SigningDomain { settlement: settlement(CHAIN_ID + 1), environment: HOME };
+    let elsewhere = key(0).sign(good.transaction.clone(), &elsewhere).unwrap();
     for bad in [altered, stolen, nothing, free, elsewhere].map(AccountsTransaction::from) {
         let expected = world.environment.execute(&mut world.state.clone(), &bad).unwrap_err();
         let error = producer.submit(bad).unwrap_err();

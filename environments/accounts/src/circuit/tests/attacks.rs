@@ -7,7 +7,7 @@ use plonky2::field::types::{Field, PrimeField64};
 use super::{HERE, Slots, SlotsInput, agree::add, input, taken, world};
 use crate::{
     account::{ACCOUNT, AccountFields},
-    address::{KIND_ACCOUNT, KIND_POOL, LIMB_BITS, account_key, address_of_key},
+    address::{Address, KIND_ACCOUNT, KIND_POOL, LIMB_BITS, account_key},
     circuit::SlotInput,
     fixtures::{DEPOSIT, FEE, MINIMUM_FEE, NEWCOMER, World, asset, bridge, key, transfer},
     pool::POOL_NUMBER_BITS,
@@ -60,7 +60,7 @@ pub(super) fn lie(lie: impl FnOnce(&mut SlotInput, &mut Running)) -> SlotsInput 
     let (mut input, _) = input(&mut world, 1, &[(0, &[transfer(NEWCOMER, 0, 1)])]);
     let slot = &mut input.slots[0];
     lie(slot, &mut input.before);
-    let sender = account_key(address_of_key(slot.terms.key));
+    let sender = account_key(Address::from_digest(Digest(slot.terms.sender)).unwrap());
     open(&tree, slot, &mut input.before, sender);
     input
 }

@@ -21,7 +21,7 @@ use environments_core::{
 };
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
-use super::{HERE, agree::give, attacks::element, world};
+use super::{agree::give, attacks::element, world};
 use crate::{
     AccountsBlock,
     address::account_key,
@@ -406,12 +406,15 @@ fn too_rich() -> AccountsBlock {
     give(&mut world, COLLECTOR, asset(0), amount(Amount::MAX.get() - START));
     let mut state = world.state.clone();
     let executed: Vec<_> = signed.iter().map(|signed| state.execute(signed).unwrap()).collect();
+    let domain = state.deployment.signing_domain();
+    let signatures =
+        signed.iter().zip(&executed).map(|(signed, one)| signed.signed(&domain, one.key)).collect();
     let block = AccountsBlock {
         before: world.state.fields(),
         context: world.state.context(),
         arrivals: vec![],
         transactions: executed,
-        signatures: signed.iter().map(|signed| signed.signed(7, HERE)).collect(),
+        signatures,
         positions: vec![0, 1],
         moved: state.running(),
         seal: SealWitness {

@@ -1,0 +1,146 @@
+//! Words of what is hashed, natively and in-circuit: big-endian integers of 32 bits, as [`circuits_tables::keccak`] lists
+//! them. That a word has 32 bits follows where the block that it is in is proved.
+
+use circuits_core::{Builder, F};
+use circuits_tables::{
+    ecdsa::{WORD_BITS as CLAIM_WORD_BITS, WORDS as CLAIM_WORDS, Words},
+    keccak::{DIGEST_WORDS, to_words},
+};
+use plonky2::{
+    field::types::Field,
+    iop::target::{BoolTarget, Target},
+};
+
+use crate::address::{LIMB_BITS, LIMBS};
+
+/// Bits of a word.
+pub(crate) const WORD_BITS: usize = 32;
+/// Words of an address.
+pub(crate) const ADDRESS_WORDS: usize = 5;
+
+/// The words of 32 bytes.
+pub(crate) fn digest_words(bytes: &[u8; 32]) -> [F; DIGEST_WORDS] {
+    let words = to_words(bytes);
+    std::array::from_fn(|i| F::from_canonical_u32(words[i]))
+}
+
+/// Two parts of an integer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    /// What is above the low bits.
+    pub(crate) high: Target,
+    /// The low bits.
+    pub(crate) low: Target,
+}
+
+/// Splits an integer above its `low` lowest bits, and enforces that it has `bits` of them in all.
+pub(crate) fn split_circuit(builder: &mut Builder, value: Target, bits: usize, low: usize) -> Parts {
+    let bits = builder.split_le(value, bits);
+    parts_circuit(builder, value, &bits, low)
+}
+
+/// Splits an integer, whose bits are given, above its `low` lowest ones.
+pub(crate) fn parts_circuit(builder: &mut Builder, value: Target, bits: &[BoolTarget], low: usize) -> Parts {
+    let one = builder.one();
+    let shift = F::from_canonical_u64(1 << low);
+    // The shorter part is summed up, and the other one is the rest.
+    if low <= bits.len() - low {
+        let low = builder.le_sum(bits[..low].iter());
+        let scale = shift.inverse();
+        Parts { high: builder.arithmetic(-scale, scale, one, low, value), low }
+    } else {
+        let high = builder.le_sum(bits[low..].iter());
+        Parts { high, low: builder.arithmetic(-shift, F::ONE, one, high, value) }
+    }
+}
+
+/// `high * 2^bits + low`.
+pub(crate) fn join_circuit(builder: &mut Builder, high: Target, bits: usize, low: Target) -> Target {
+    builder.mul_const_add(F::from_canonical_u64(1 << bits), high, low)
+}
+
+/// 32 bytes as the words of claims of signatures, which have 39 bits, the least significant first.
+pub(crate) fn claim_words_circuit(builder: &mut Builder, words: &[Target; DIGEST_WORDS]) -> Words<Target> {
+    let mut claimed = [builder.zero(); CLAIM_WORDS];
+    for (i, &word) in words.iter().rev().enumerate() {
+        let start = i * WORD_BITS;
+        let (first, offset) = (start / CLAIM_WORD_BITS, start % CLAIM_WORD_BITS);
+        // How many bits the claim's word still takes.
+        let room = CLAIM_WORD_BITS - offset;
+        let mut add = |builder: &mut Builder, index: usize, shift: usize, part: Target| {
+            claimed[index] = join_circuit(builder, part, shift, claimed[index]);
+        };
+        if room < WORD_BITS {
+            let Parts { high, low } = split_circuit(builder, word, WORD_BITS, room);
+            add(builder, first, offset, low);
+            add(builder, first + 1, 0, high);
+        } else {
+            add(builder, first, offset, word);
+        }
+    }
+    claimed
+}
+
+/// The limbs of an address, from its words.
+pub(crate) fn address_limbs_circuit(
+    builder: &mut Builder,
+    words: &[Target; ADDRESS_WORDS],
+) -> [Target; LIMBS] {
+    // A limb has 8 bits more than a word, so limb `i` ends 8 (i + 1) bits into word `i + 1`.
+    let extra = LIMB_BITS - WORD_BITS;
+    let mut rest = words[0];
+    std::array::from_fn(|limb| {
+        let taken = extra * (limb + 1);
+        if taken == WORD_BITS {
+            return join_circuit(builder, rest, WORD_BITS, words[limb + 1]);
+        }
+        let Parts { high, low } = split_circuit(builder, words[limb + 1], WORD_BITS, WORD_BITS - taken);
+        let joined = join_circuit(builder, rest, taken, high);
+        rest = low;
+        joined
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use circuits_core::{Circuit, Witness, layout};
+    use circuits_prover::basetypes::standard_config;
+    use circuits_tables::ecdsa;
+    use environments_core::address::Address;
+    use plonky2::field::types::PrimeField64;
+
+    use super::*;
+
+    /// What a circuit makes of words.
+    fn made<const N: usize>(
+        words: &[F; N],
+        define: impl FnOnce(&mut Builder, &[Target; N]) -> Vec<Target>,
+    ) -> Vec<u64> {
+        let mut builder = Builder::new(standard_config());
+        let targets: [Target; N] = layout::new_virtual(&mut builder);
+        let outputs = define(&mut builder, &targets);
+        builder.register_public_inputs(&outputs);
+        let circuit: Circuit = builder.build();
+        let mut witness = Witness::new();
+        layout::set(&mut witness, &targets, words).unwrap();
+        let proof = circuit.prove(witness).unwrap();
+        proof.public_inputs.iter().map(|word| word.to_canonical_u64()).collect()
+    }
+
+    #[test]
+    fn words_are_split_and_joined_as_bytes_are() {
+        let bytes: [u8; 32] = std::array::from_fn(|i| u8::try_from(i * 37 % 256).unwrap() ^ 0x81);
+        for bytes in [bytes, [0xff; 32], [0; 32]] {
+            let claimed =
+                made(&digest_words(&bytes), |builder, words| claim_words_circuit(builder, words).to_vec());
+            assert_eq!(claimed, ecdsa::to_words(&bytes).map(|word| word.to_canonical_u64()));
+
+            let words: [F; DIGEST_WORDS] = digest_words(&bytes);
+            let words: [F; ADDRESS_WORDS] = std::array::from_fn(|i| words[DIGEST_WORDS - ADDRESS_WORDS + i]);
+            let mut address = Address::default();
+            address.0.copy_from_slice(&bytes[12..]);
+            let limbs = made(&words, |builder, words| address_limbs_circuit(builder, words).to_vec());
+            assert_eq!(limbs, address.limbs().map(|limb| limb.to_canonical_u64()));
+        }
+    }
+}
