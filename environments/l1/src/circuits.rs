@@ -1,15 +1,12 @@
 //! All kernels of environment 0, and the proofs of their hashes.
 
-use std::sync::Arc;
-
-use circuits_core::{CircuitError, Definition as _, Digest, Proof};
+use circuits_core::{CircuitError, Definition as _, Digest, Proof, VerifierKey};
 use circuits_keys::CircuitCache;
-use circuits_prover::basetypes::VerifierData;
 use circuits_tables::{
     batch::{BatchCircuit, prove},
     keccak::{
         Block,
-        batch::{KeccakInput, KeccakSize},
+        batch::{KeccakInput, KeccakSize, keccak_shape},
     },
 };
 use environments_core::{
@@ -17,21 +14,26 @@ use environments_core::{
     kernel::{AnyKernel, Kernels},
 };
 
-use crate::kernel::{L1Kernel, Variant};
+use crate::kernel::{KeccakKey, L1Kernel, Variant};
 
 /// A prover of Keccak-256, by the size of its tables.
 pub trait Hashes: Send + Sync {
-    /// The circuit of a table, as its verifier knows it.
+    /// The circuit of a table. It is not built if it is pinned.
     ///
     /// # Errors
     /// If it cannot be built.
-    fn key(&self, cache: &CircuitCache, size: KeccakSize) -> Result<Arc<VerifierData>, CircuitError>;
+    fn key(&self, cache: &CircuitCache, size: KeccakSize) -> Result<KeccakKey, CircuitError>;
 
-    /// Proves blocks with a table.
+    /// Proves blocks with a table. Returns the circuit's key too.
     ///
     /// # Errors
     /// If one has another digest, or they do not fit the table.
-    fn prove(&self, cache: &CircuitCache, size: KeccakSize, blocks: &[Block]) -> Result<Proof, CircuitError>;
+    fn prove(
+        &self,
+        cache: &CircuitCache,
+        size: KeccakSize,
+        blocks: &[Block],
+    ) -> Result<(Proof, VerifierKey), CircuitError>;
 }
 
 /// Proves hashes by the tables of [`circuits_tables::keccak`].
@@ -39,17 +41,24 @@ pub trait Hashes: Send + Sync {
 pub struct KeccakTables;
 
 impl Hashes for KeccakTables {
-    fn key(&self, cache: &CircuitCache, size: KeccakSize) -> Result<Arc<VerifierData>, CircuitError> {
-        cache.verifier(BatchCircuit(size))
+    fn key(&self, cache: &CircuitCache, size: KeccakSize) -> Result<KeccakKey, CircuitError> {
+        Ok(KeccakKey { shape: keccak_shape(), digest: cache.key_digest(BatchCircuit(size))? })
     }
 
-    fn prove(&self, cache: &CircuitCache, size: KeccakSize, blocks: &[Block]) -> Result<Proof, CircuitError> {
+    fn prove(
+        &self,
+        cache: &CircuitCache,
+        size: KeccakSize,
+        blocks: &[Block],
+    ) -> Result<(Proof, VerifierKey), CircuitError> {
         let definition = BatchCircuit(size);
         let proof = prove(size, blocks).map_err(|error| CircuitError::Unprovable {
             name: definition.name(),
             reason: error.to_string(),
         })?;
-        cache.circuit(definition)?.prove(&KeccakInput { items: blocks.to_vec(), proof })
+        let circuit = cache.circuit(definition)?;
+        let proof = circuit.prove(&KeccakInput { items: blocks.to_vec(), proof })?;
+        Ok((proof, circuit.key().clone()))
     }
 }
 

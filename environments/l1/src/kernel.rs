@@ -1,17 +1,17 @@
 //! The kernels of environment 0, by how many messages they consume and deposits they take.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use circuits_core::{
-    Builder, Definition, Digest, F, Proof, Witness,
+    Builder, Definition, Digest, F, Proof, VerifierKey, Witness,
     circuit::named,
     constrain::{Constrain, DigestOps},
     integer::{HEIGHT_BITS, enforce_less_or_equal},
     layout::{self, WitnessError, set},
-    recursion::{ChildTarget, key_digest, verify_with_constant_key},
+    recursion::{ChildTarget, Shape, verify_with_witness_key},
 };
 use circuits_protocol::statement::{BlockStatement, L1Body, empty_list, l1_body_digest_circuit};
-use circuits_prover::basetypes::{VerifierData, standard_config};
+use circuits_prover::basetypes::standard_config;
 use circuits_tables::{
     batch::Batch as _,
     keccak::{self, KeccakStatement, batch::KeccakSize},
@@ -70,13 +70,23 @@ impl Variant {
 pub struct L1Kernel {
     variant: Variant,
     /// The circuit whose proofs state the hashes; `None` for a block of nothing.
-    keccak: Option<Arc<VerifierData>>,
+    keccak: Option<KeccakKey>,
+}
+
+/// A circuit whose proofs state hashes, by its shape and the digest of its key. The key is a witness, so that a kernel is
+/// defined, and its own key is found among pins, without a circuit that takes long to build.
+#[derive(Clone, Copy)]
+pub struct KeccakKey {
+    /// The circuit's shape.
+    pub shape: &'static Shape,
+    /// The digest of its key.
+    pub digest: Digest,
 }
 
 impl L1Kernel {
     /// The kernel of a variant. `keccak` is the circuit of its table.
     #[must_use]
-    pub const fn new(variant: Variant, keccak: Option<Arc<VerifierData>>) -> Self {
+    pub const fn new(variant: Variant, keccak: Option<KeccakKey>) -> Self {
         Self { variant, keccak }
     }
 }
@@ -92,8 +102,8 @@ pub struct L1Input {
     pub consumed: Vec<ConsumeSlot>,
     /// As many as the variant has.
     pub deposits: Vec<DepositSlot>,
-    /// The proof of the hashes; `None` for a block of nothing.
-    pub keccak: Option<Proof>,
+    /// The proof of the hashes, and the key of the circuit that made it; `None` for a block of nothing.
+    pub keccak: Option<(Proof, VerifierKey)>,
 }
 
 /// Targets of a block.
@@ -125,8 +135,7 @@ impl Definition for L1Kernel {
     }
 
     fn depends_on(&self) -> BTreeMap<String, Digest> {
-        let keccak = self.keccak.iter().map(|data| ("keccak".to_owned(), key_digest(&data.verifier_only)));
-        keccak.collect()
+        self.keccak.iter().map(|keccak| ("keccak".to_owned(), keccak.digest)).collect()
     }
 
     fn define(&self, builder: &mut Builder) -> (BlockStatement<Target>, L1Targets) {
@@ -150,10 +159,11 @@ impl Definition for L1Kernel {
         builder.enforce_range(running.queue_length, WORD_BITS);
         builder.enforce_range(running.payouts, WORD_BITS);
 
-        // All that is hashed is proved, in order.
+        // All that is hashed is proved, in order, by the circuit of this variant's table.
         let keccak = self.keccak.as_ref().map(|keccak| {
-            let child: ChildTarget<KeccakStatement<Target>> =
-                verify_with_constant_key(builder, &keccak.common, &keccak.verifier_only);
+            let (child, key) = verify_with_witness_key::<KeccakStatement<Target>>(builder, keccak.shape);
+            let listed = builder.constant_digest(keccak.digest);
+            builder.enforce_digest_equal(key, listed);
             builder.enforce_digest_equal(child.statement.list, running.hashed);
             builder.enforce_equal(child.statement.blocks, running.hashed_count);
             child
@@ -200,8 +210,8 @@ impl Definition for L1Kernel {
             .iter()
             .zip(&input.deposits)
             .try_for_each(|(target, slot)| set(witness, target, slot))?;
-        if let (Some(target), Some(key), Some(proof)) = (&targets.keccak, &self.keccak, &input.keccak) {
-            target.assign(witness, proof, &key.verifier_only)?;
+        if let (Some(target), Some((proof, key))) = (&targets.keccak, &input.keccak) {
+            target.assign(witness, proof, key)?;
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Kernels over a substitute for the proof of the hashes, which states any list and proves nothing: a kernel must bind its
 //! entries to that list.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use circuits_core::{
-    Builder, CircuitError, Compiled, Definition, Digest, F, Proof, Witness,
+    Builder, CircuitError, Compiled, Definition, Digest, F, Proof, VerifierKey, Witness,
     layout::{self, Layout, WitnessError},
     recursion::Shape,
 };
@@ -18,7 +18,7 @@ use circuits_protocol::{
     statement::{BlockStatement, empty_list},
     wrap::block_shape,
 };
-use circuits_prover::basetypes::{VerifierData, standard_config};
+use circuits_prover::basetypes::standard_config;
 use circuits_tables::keccak::{Block, KeccakStatement, batch::KeccakSize, blocks};
 use environments_core::{environment::EnvironmentId, kernel::Kernels as _};
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
@@ -36,7 +36,7 @@ use crate::{
     circuit::{DepositSlot, Running},
     circuits::{Hashes, L1Kernels},
     deposit::Deposit,
-    kernel::{L1Input, L1Kernel, Variant},
+    kernel::{KeccakKey, L1Input, L1Kernel, Variant},
     payout::{Payout, PayoutKind},
     prove::{self, Slots, prove_block},
     queue::{append, queue_entry},
@@ -82,19 +82,61 @@ impl Definition for Anything {
     }
 }
 
-fn stated(statement: &KeccakStatement) -> Proof {
-    cache().circuit(Anything).unwrap().prove(statement).unwrap()
+fn stated(statement: &KeccakStatement) -> (Proof, VerifierKey) {
+    let circuit = cache().circuit(Anything).unwrap();
+    (circuit.prove(statement).unwrap(), circuit.key().clone())
+}
+
+/// Another circuit of that shape, which states any list too.
+struct Unlisted;
+
+impl Definition for Unlisted {
+    type Statement = KeccakStatement<Target>;
+    type NativeStatement = KeccakStatement;
+    type Targets = KeccakStatement<Target>;
+    type Input = KeccakStatement;
+
+    fn name(&self) -> String {
+        "unlisted-hashes".to_owned()
+    }
+
+    fn config(&self) -> CircuitConfig {
+        Anything.config()
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        Anything.shape()
+    }
+
+    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
+        builder.constant(F::from_canonical_u64(CHAIN_ID));
+        Anything.define(builder)
+    }
+
+    fn assign(
+        &self,
+        targets: &Self::Targets,
+        input: &KeccakStatement,
+        witness: &mut Witness,
+    ) -> Result<(), WitnessError> {
+        Anything.assign(targets, input, witness)
+    }
 }
 
 /// Takes hashes as they are.
 struct Unchecked;
 
 impl Hashes for Unchecked {
-    fn key(&self, cache: &CircuitCache, _: KeccakSize) -> Result<Arc<VerifierData>, CircuitError> {
-        cache.verifier(Anything)
+    fn key(&self, cache: &CircuitCache, _: KeccakSize) -> Result<KeccakKey, CircuitError> {
+        Ok(KeccakKey { shape: &SHAPE, digest: cache.key_digest(Anything)? })
     }
 
-    fn prove(&self, _: &CircuitCache, _: KeccakSize, blocks: &[Block]) -> Result<Proof, CircuitError> {
+    fn prove(
+        &self,
+        _: &CircuitCache,
+        _: KeccakSize,
+        blocks: &[Block],
+    ) -> Result<(Proof, VerifierKey), CircuitError> {
         Ok(stated(&KeccakStatement::new(blocks)))
     }
 }
@@ -225,8 +267,16 @@ fn other_hashes() -> Vec<L1Input> {
     let mut other_list = KeccakStatement::new(&hashed);
     other_list.list = Digest::ZERO;
     statements.push(other_list);
-    let with = |statement| L1Input { keccak: Some(stated(statement)), ..honest.clone() };
-    statements.iter().map(with).collect()
+    let with = |keccak| L1Input { keccak: Some(keccak), ..honest.clone() };
+    let mut all: Vec<_> = statements.iter().map(|statement| with(stated(statement))).collect();
+    // The right hashes, stated by another circuit; and with the cap of one key and the digest of the other.
+    let unlisted = cache().circuit(Unlisted).unwrap();
+    let (statement, key) = (KeccakStatement::new(&hashed), unlisted.key().clone());
+    all.push(with((unlisted.prove(&statement).unwrap(), key.clone())));
+    let (proof, listed) = stated(&statement);
+    assert_ne!(key, listed);
+    all.push(with((proof, VerifierKey { circuit_digest: key.circuit_digest, ..listed })));
+    all
 }
 
 #[test]

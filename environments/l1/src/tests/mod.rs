@@ -3,6 +3,7 @@
 mod attacks;
 mod kernels;
 mod native;
+mod proven;
 mod queues;
 mod rows;
 mod slots;

@@ -1,41 +1,19 @@
 //! How many rows the kernels have.
 
-use std::sync::Arc;
-
-use circuits_core::{F, circuit::defined};
-use circuits_prover::{
-    basetypes::{VerifierData, VerifierKey},
-    proving,
-};
+use circuits_core::circuit::defined;
+use circuits_prover::proving;
 use circuits_tables::{
     batch::Batch as _,
     keccak::batch::{KeccakSize, keccak_shape},
 };
-use plonky2::{
-    field::types::Field as _,
-    hash::{hash_types::HashOut, merkle_tree::MerkleCap},
-};
 
-use super::slots::AllSlots;
-use crate::kernel::{L1Kernel, Variant};
-
-/// A key of the shape of hashes. Its values are distinct, since equal constants share a row.
-fn hashes() -> Arc<VerifierData> {
-    let common = keccak_shape().common.clone();
-    let digest = |first: usize| HashOut {
-        elements: [0, 1, 2, 3].map(|n| F::from_canonical_usize(1000 + 4 * first + n)),
-    };
-    let cap = 1 << common.config.fri_config.cap_height;
-    let verifier_only = VerifierKey {
-        constants_sigmas_cap: MerkleCap((0..cap).map(digest).collect()),
-        circuit_digest: digest(cap),
-    };
-    Arc::new(VerifierData { verifier_only, common })
-}
+use super::{digest, slots::AllSlots};
+use crate::kernel::{KeccakKey, L1Kernel, Variant};
 
 /// Rows of a kernel: those in use before constants get rows too, and those of its proofs as a binary logarithm.
 fn rows(variant: Variant) -> (usize, usize) {
-    let kernel = L1Kernel::new(variant, variant.table().map(|_| hashes()));
+    let key = KeccakKey { shape: keccak_shape(), digest: digest(1000) };
+    let kernel = L1Kernel::new(variant, variant.table().map(|_| key));
     let (builder, _, rows) = defined(&kernel);
     (rows, proving::common_data(builder).degree_bits())
 }
