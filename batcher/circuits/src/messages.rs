@@ -10,7 +10,7 @@ use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 use super::segment::{empty_segment, segment_shape, set_start};
 
 /// Slots of a message segment: they fill 2^15 rows, and take the messages of any block.
-pub const MESSAGE_CAPACITY: Capacity = Capacity { new_balances: 24, steps: 174 };
+pub const MESSAGE_CAPACITY: Capacity = Capacity { new_balances: 24, steps: 179 };
 const _: () = assert!(MESSAGE_CAPACITY.steps >= MAX_BLOCK_STEPS);
 const _: () = assert!(MESSAGE_CAPACITY.steps >= MAX_L1_BLOCK_STEPS);
 

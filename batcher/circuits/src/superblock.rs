@@ -71,8 +71,10 @@ pub struct SuperblockInput {
     /// What the proofs state together, as one segment; only its start is assigned.
     pub segment: SegmentStatement,
     pub source: SuperblockChildren,
-    /// The body of the last block, if it is of environment 0.
-    pub l1_body: Option<L1Body>,
+    /// 1 if the last block is of environment 0, otherwise 0.
+    pub has_l1_block: F,
+    /// The body of that block, or zeros.
+    pub l1_body: L1Body,
     /// The messages that are moved after them.
     pub chunk: Chunk,
 }
@@ -214,8 +216,8 @@ impl FrameTargets {
         set_target(witness, self.previous_number, F::from_canonical_u32(input.previous_number))?;
         set(witness, &self.history_root, &input.history_root)?;
         self.history_path.set_targets(witness, &input.history_path)?;
-        set_target(witness, self.has_l1_block.target, F::from_bool(input.l1_body.is_some()))?;
-        set(witness, &self.l1_body, &input.l1_body.unwrap_or(L1Body::ZERO))
+        set_target(witness, self.has_l1_block.target, input.has_l1_block)?;
+        set(witness, &self.l1_body, &input.l1_body)
     }
 }
 

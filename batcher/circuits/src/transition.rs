@@ -165,7 +165,8 @@ impl Transition {
             history_path: self.history_path.clone(),
             segment: self.segment(0..self.positions()),
             source,
-            l1_body: self.statement.l1_block(),
+            has_l1_block: self.statement.has_l1_block,
+            l1_body: self.statement.l1_body,
             chunk: self.chunks.last().expect("the superblock has a chunk").clone(),
         }
     }

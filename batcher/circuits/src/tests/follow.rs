@@ -34,7 +34,7 @@ use crate::{
     packing::{Load, Share},
     segment::{empty_segment, set_start},
     superblock::{FrameTargets, SuperblockChildren, SuperblockInput},
-    testing::{block, digest, free_key_digest, free_proof, free_registry, moves, talking},
+    testing::{block, digest, free_key_digest, free_proof, free_registry_with_l1, moves, talking},
     transition::{Transition, TransitionError},
 };
 
@@ -176,7 +176,7 @@ fn what_does_not_continue_the_state_is_not_followed() {
 /// A superblock whose batcher adds `balances` and consumes messages at the indices in `consumed`, and skips the rules about
 /// whole superblocks.
 fn unchecked(scene: &Scene, balances: &[BalanceKey], consumed: Option<Vec<u32>>) -> Transition {
-    let registry = free_registry(3);
+    let registry = free_registry_with_l1(3);
     let mut assembly = Assembly::apply_blocks(&scene.state, &registry, digest(3), &scene.contents).unwrap();
     if let Some(consumed) = consumed {
         assembly.crossing = assembly.crossing.following(consumed);
@@ -211,8 +211,9 @@ fn a_balance_that_no_message_moves_is_refused_natively() {
     let mut load = Load::default();
     load.new_balances.push(junk);
     let shares = [Share { new_balances: 0..1, ..Default::default() }];
-    let error = Transition::new(&scene.state, &free_registry(3), digest(3), &scene.contents, &load, &shares)
-        .unwrap_err();
+    let error =
+        Transition::new(&scene.state, &free_registry_with_l1(3), digest(3), &scene.contents, &load, &shares)
+            .unwrap_err();
     assert_eq!(error, TransitionError::UnusedBalances);
 }
 
@@ -348,6 +349,7 @@ fn fill(input: &mut BareInput, random: &mut Random) {
         (4, _) => input.superblock.history_root = random.change(&input.superblock.history_root),
         (5, _) => input.superblock.segment = random.change(&input.superblock.segment),
         (6, _) => new_balances.push(idle.clone()),
+        (9, None) => input.superblock.l1_body = random.change(&input.superblock.l1_body),
         (7, Some(step)) => steps[step].balance_leaf.index = random.next() % 4,
         (8, Some(step)) => {
             let other = random.below(steps.len());
@@ -374,9 +376,6 @@ fn name_messages(input: &mut BareInput) {
     (*outbox, *inbox) = (empty_list(), empty_list());
     for step in &input.superblock.chunk.steps {
         let (fields, hash) = (step.fields, message_hash(&step.fields.message));
-        if fields.actor == F::ZERO {
-            continue;
-        }
         if fields.emit == F::ONE {
             *outbox = outbox_append(*outbox, hash);
         }
@@ -393,24 +392,16 @@ fn name_messages(input: &mut BareInput) {
 fn published(input: &BareInput, statement: &SuperblockStatement) -> SuperblockBundle {
     let environment = environment(input.block.environment);
     let mut block = BlockMessages::none(environment);
-    let (mut consumed, mut deposits, mut l1_outbox) = (vec![], vec![], vec![]);
+    let mut consumed = vec![];
     for step in &input.superblock.chunk.steps {
-        let (fields, is_l1) = (step.fields, step.fields.actor == F::ZERO);
-        let mut actions = vec![];
-        if fields.emit + fields.bounce == F::ONE {
-            let list = if is_l1 { &mut deposits } else { &mut block.outbox };
-            list.push(message_of(&fields.message));
+        let fields = step.fields;
+        if fields.emit == F::ONE {
+            block.outbox.push(message_of(&fields.message));
         }
-        if fields.claim == F::ONE {
-            actions.push(Consumption::Claim);
-        }
-        if fields.refund + fields.bounce == F::ONE {
-            actions.push(Consumption::Refund);
-        }
-        for consumption in actions {
-            let list = if is_l1 { &mut l1_outbox } else { &mut block.inbox };
-            list.push((message_of(&fields.message), consumption));
-            if fields.refund == F::ONE || fields.claim == F::ONE && !is_l1 {
+        for (flag, consumption) in [(fields.claim, Consumption::Claim), (fields.refund, Consumption::Refund)]
+        {
+            if flag == F::ONE {
+                block.inbox.push((message_of(&fields.message), consumption));
                 consumed.push(integer(fields.index));
             }
         }
@@ -425,7 +416,7 @@ fn published(input: &BareInput, statement: &SuperblockStatement) -> SuperblockBu
         inbox: input.block.inbox,
     };
     let messages = if block.is_empty() { vec![] } else { vec![block] };
-    let published = Published { blocks: vec![entry], messages, consumed, deposits, l1_outbox };
+    let published = Published { blocks: vec![entry], messages, consumed };
     SuperblockBundle::new(statement, published, &PROOF, digest(1))
 }
 

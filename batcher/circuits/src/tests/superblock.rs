@@ -293,5 +293,5 @@ fn native_joining_names_the_field_that_does_not_continue() {
     assert_eq!(field(&|right| right.registry_root = Digest::ZERO), "registry root");
     assert_eq!(field(&|right| right.segment_set_root = Digest::ZERO), "segment set root");
     assert_eq!(field(&|right| right.before.message_count += F::ONE), "roots");
-    assert_eq!(field(&|right| right.accumulated_before.l1_inbox = Digest::ZERO), "accumulators");
+    assert_eq!(field(&|right| right.accumulated_before.l1_body = digest(1)), "accumulators");
 }
