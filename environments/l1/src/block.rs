@@ -1,7 +1,7 @@
 //! Blocks of environment 0: at most one in a superblock, and the last there.
 
 use bridge_core::{Consumption, Message};
-use circuits_core::Digest;
+use circuits_core::{Digest, chain_id::ChainIdError};
 use circuits_protocol::registry::{KernelEntry, RegistryEntry};
 use environments_core::{block::ProposedBlock, kernel::ProducerSecret};
 
@@ -75,11 +75,8 @@ impl L1State {
 /// digests of their wraps' keys, without an end.
 ///
 /// # Errors
-/// [`ChainIdError`](circuits_core::chain_id::ChainIdError)
-pub fn registry_entry(
-    chain_id: u64,
-    key_digests: &[Digest],
-) -> Result<RegistryEntry, circuits_core::chain_id::ChainIdError> {
+/// [`ChainIdError`]
+pub fn registry_entry(chain_id: u64, key_digests: &[Digest]) -> Result<RegistryEntry, ChainIdError> {
     let kernel = |&key| KernelEntry { key, valid_from: FIRST_SUPERBLOCK, valid_until: u32::MAX };
     let kernels = key_digests.iter().map(kernel).collect();
     Ok(RegistryEntry::new(L1State::genesis(chain_id)?.commitment(), PRODUCER_SECRET.producer(), kernels))

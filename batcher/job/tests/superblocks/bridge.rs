@@ -113,7 +113,8 @@ fn an_asset_goes_there_and_back_in_one_superblock_that_lists_what_l1_takes_in_an
     assert!(trusted.deposits_checked);
     for other in [QueuePosition { length: 1, ..right }, QueuePosition::default()] {
         let refused = verified_with(&made.path, &genesis, Some(other));
-        let is_queue = |error: &VerifyError| matches!(error, VerifyError::Untrusted { field: "L1's queue", .. });
+        let is_queue =
+            |error: &VerifyError| matches!(error, VerifyError::Untrusted { field: "L1's queue", .. });
         assert!(refused.as_ref().is_err_and(is_queue), "{refused:?}");
     }
     let longer = [queue[0], queue[1], deposit()];

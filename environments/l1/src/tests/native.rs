@@ -8,8 +8,12 @@ use circuits_core::{
     F,
     amount::{Amount, AmountError},
     digest::DigestError,
+    layout::Layout,
 };
-use circuits_protocol::l1::{KeccakDigest, QueuePosition};
+use circuits_protocol::{
+    l1::{KeccakDigest, QueuePosition},
+    statement::{BlockStatement, L1Body, l1_body_digest},
+};
 use environments_core::{block::BlockError, environment::EnvironmentId};
 use plonky2::field::types::Field;
 
@@ -232,6 +236,29 @@ fn a_body_is_that_of_one_statement() {
     assert!(matches!(open(&bytes[1..]), BodyError::Malformed(_)));
     assert_eq!(open(&[bytes, &[0]].concat()), BodyError::NotCanonical);
     assert_eq!(open(&vec![0; MAX_BODY_BYTES + 1]), BodyError::TooLarge { found: MAX_BODY_BYTES + 1 });
+}
+
+#[test]
+fn a_kernel_that_lies_in_any_field_states_no_published_block() {
+    let honest = state().block(NUMBER, &[deposit(1), broken(2)], &[claim(3)]).unwrap();
+    let elements: Vec<F> = honest.statement().encode();
+    for element in 0..elements.len() {
+        let mut lying = elements.clone();
+        lying[element] += F::ONE;
+        let lying = BlockStatement::decode(&lying).unwrap();
+        let opened = Body::open(&lying, honest.body());
+        assert_eq!(opened, Err(L1Error::OtherBlock { number: NUMBER }), "element {element}");
+    }
+    // The body's digest covers each of its fields: a queue of another length, other payouts, other indices.
+    let body = L1Body::from(&honest.witness().outcome.l1());
+    assert_eq!(honest.statement().body, l1_body_digest(&body));
+    let elements: Vec<F> = body.encode();
+    for element in 0..elements.len() {
+        let mut lying = elements.clone();
+        lying[element] += F::ONE;
+        let lying = L1Body::decode(&lying).unwrap();
+        assert_ne!(honest.statement().body, l1_body_digest(&lying), "element {element}");
+    }
 }
 
 #[test]
