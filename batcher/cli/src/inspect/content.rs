@@ -34,7 +34,7 @@ use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::error::InspectError;
+use super::{L1, error::InspectError};
 use crate::{as_text, registry::Listing};
 
 /// What a file holds, by its kind.
@@ -154,6 +154,9 @@ impl BlockFields {
 
 /// What the block's state model shows of its body.
 fn describe_body(kind: &str, body: &[u8]) -> Result<Value, Malformed> {
+    if kind == L1 {
+        return Ok(serde_json::to_value(environments_l1::Body::decode(body)?)?);
+    }
     let kind = KINDS.into_iter().find(|known| known.name() == kind);
     let described = kind.and_then(|kind| kind.describe_body(body));
     Ok(described.ok_or("the state model does not show its bodies")??)

@@ -9,7 +9,7 @@
 //! one, which L1's own accounts rule out; if they do, it stays in the queue with all after it.
 
 use batcher_circuits::{contents::ContentBlock, state::SuperblockState};
-use bridge_core::{BlockMessages, BridgeError, Capacity, Consumption, Message};
+use bridge_core::{BlockMessages, BridgeError, Capacity, Consumption, MAX_L1_BLOCK_STEPS, Message};
 use circuits_core::{CircuitError, Digest};
 use circuits_protocol::registry::{EnvironmentId, Registry, RegistryError};
 use environments_l1::{
@@ -23,7 +23,8 @@ use super::schedule::Schedule;
 
 /// What the messages of environment 0's block take at most: each a step, and a balance of its own.
 pub(crate) const L1_BLOCK: Capacity =
-    Capacity { new_balances: MAX_CONSUMED + MAX_DEPOSITS, steps: MAX_CONSUMED + MAX_DEPOSITS };
+    Capacity { new_balances: MAX_L1_BLOCK_STEPS, steps: MAX_L1_BLOCK_STEPS };
+const _: () = assert!(MAX_CONSUMED + MAX_DEPOSITS <= MAX_L1_BLOCK_STEPS);
 
 /// Environment 0 before a superblock.
 #[derive(Clone, Copy)]

@@ -85,7 +85,6 @@ impl L1Prover for FreeL1 {
 }
 
 /// 6 of L1's asset 1 for environment 2.
-#[allow(dead_code, reason = "not every test program has deposits")]
 pub(crate) fn deposit() -> Deposit {
     Deposit {
         depositor: Address([7; 20]),

@@ -37,16 +37,25 @@ fn put(root: &Path, height: u32, messages: &BlockMessages) {
 
 /// Verifies a superblock that follows `start`, which alone is trusted.
 fn verified(path: &Path, start: &SuperblockState) -> Report {
+    verified_with(path, start, None).expect("a valid superblock")
+}
+
+/// [`verified`], if these deposits are what it and those before it took.
+fn verified_with(
+    path: &Path,
+    start: &SuperblockState,
+    l1_queue: Option<QueuePosition>,
+) -> Result<Report, VerifyError> {
     let keys = PinnedKeys::embedded();
     let trust = Trust {
         chain_id: CHAIN,
         keys: SuperblockCircuit::all().filter_map(|source| keys.superblock(source)).map(key_digest).collect(),
         start: Checkpoint { number: start.number, state: start.commitment() },
-        l1_queue: None,
+        l1_queue,
         registry: vec![RegistryFrom { from: 1, root: registry().root() }],
         older_keys: vec![],
     };
-    verify(vec![path.to_owned()], Some(&trust), keys).expect("a valid superblock")
+    verify(vec![path.to_owned()], Some(&trust), keys)
 }
 
 #[test]
@@ -97,6 +106,16 @@ fn an_asset_goes_there_and_back_in_one_superblock_that_lists_what_l1_takes_in_an
     for queue in [&[][..], &queue[..1], &made_up, &swapped] {
         let refused = report.clone().check_deposits(|length| digest_of(queue, length));
         assert!(matches!(refused, Err(VerifyError::Deposits { number: 1, .. })), "{refused:?}");
+    }
+    let genesis = SuperblockState::genesis(CHAIN);
+    let right = outcome.queue;
+    let trusted = verified_with(&made.path, &genesis, Some(right)).expect("what it took");
+    assert!(trusted.deposits_checked);
+    for other in [QueuePosition { length: 1, ..right }, QueuePosition::default()] {
+        let refused = verified_with(&made.path, &genesis, Some(other));
+        let is_queue =
+            |error: &VerifyError| matches!(error, VerifyError::Untrusted { field: "L1's queue", .. });
+        assert!(refused.as_ref().is_err_and(is_queue), "{refused:?}");
     }
     let longer = [queue[0], queue[1], deposit()];
     let checked = report.check_deposits(|length| digest_of(&longer, length));
