@@ -9,14 +9,17 @@ use crate::transaction::MAX_ACTIONS;
 /// Transactions and messages taken in that one block holds at most: the largest table has a signature for each.
 pub const MAX_TRANSACTIONS: usize = 240;
 
+/// Blocks of Keccak-256 that one block's transactions hash at most: what the largest table proves.
+pub const MAX_BLOCKS: usize = 1260;
+
 /// Slots of the circuit of a chunk: as many as its shape holds.
-pub const CHUNK_SLOTS: usize = 67;
-/// Slots that the kernels of small blocks apply themselves: as many as 2^14, 2^15 and 2^16 rows hold.
-pub const DIRECT_SLOTS: [usize; 3] = [12, 46, 113];
+pub const CHUNK_SLOTS: usize = 57;
+/// Slots that the kernels of small blocks apply themselves: as many as 2^15 and 2^16 rows hold.
+pub const DIRECT_SLOTS: [usize; 2] = [20, 77];
 /// Slots of the kernel of blocks without signatures: as many as 2^13 rows hold.
-pub const UNSIGNED_SLOTS: usize = 16;
-/// Chunks or folds that the kernels of large blocks verify: as many as 2^15 and 2^16 rows hold.
-pub const CHILDREN: [usize; 2] = [2, 5];
+pub const UNSIGNED_SLOTS: usize = 13;
+/// Chunks or folds that the kernels of large blocks verify, in 2^16 rows, which hold no more than the larger number.
+pub const CHILDREN: [usize; 2] = [2, 4];
 /// Arities of folds, the largest first: 3 children fill the shape of chunks.
 pub const FOLD_ARITIES: [usize; 2] = [3, 2];
 /// Signatures that fit the tables, the smallest first.
@@ -26,11 +29,10 @@ pub const TABLES: [usize; 3] = [30, 60, MAX_TRANSACTIONS];
 ///
 /// Every further combination would be one more key to make and to list, and would serve few blocks: most blocks with that
 /// many slots have more signatures than a smaller table holds, and the others would save less than a fold costs.
-const SIGNED_VARIANTS: [Variant; 7] = [
+const SIGNED_VARIANTS: [Variant; 6] = [
     Variant::Direct { slots: DIRECT_SLOTS[0], table: TABLES[0] },
-    Variant::Direct { slots: DIRECT_SLOTS[1], table: TABLES[0] },
-    Variant::Direct { slots: DIRECT_SLOTS[2], table: TABLES[1] },
-    Variant::Direct { slots: DIRECT_SLOTS[2], table: TABLES[2] },
+    Variant::Direct { slots: DIRECT_SLOTS[1], table: TABLES[1] },
+    Variant::Direct { slots: DIRECT_SLOTS[1], table: TABLES[2] },
     Variant::Chunks { children: CHILDREN[0], table: TABLES[1] },
     Variant::Chunks { children: CHILDREN[0], table: TABLES[2] },
     Variant::Chunks { children: CHILDREN[1], table: TABLES[2] },
@@ -85,7 +87,7 @@ impl Variant {
         let holds = |&variant: &Self| match variant {
             Self::Empty | Self::Unsigned => false,
             Self::Direct { slots: most, table } => slots <= most && signatures <= table,
-            Self::Chunks { children, table } => children == kernel_children(chunks) && signatures <= table,
+            Self::Chunks { children, table } => child_sizes(chunks).len() == children && signatures <= table,
         };
         SIGNED_VARIANTS.into_iter().find(holds)
     }
@@ -106,11 +108,10 @@ pub fn chunk_sizes(slots: &[usize]) -> Vec<usize> {
     sizes
 }
 
-/// The number of children of the cheapest kernel over so many chunks. The larger kernel costs as much as the smaller one and
-/// a fold, so the smaller one takes all that one fold brings down to its number.
+/// The number of children of the cheapest kernel over so many chunks: both cost the same, so the one that takes fewer folds.
 const fn kernel_children(chunks: usize) -> usize {
     let [fewer, more] = CHILDREN;
-    if chunks < fewer + FOLD_ARITIES[0] { fewer } else { more }
+    if chunks < more { fewer } else { more }
 }
 
 /// How many chunks each child of the block kernel covers; empty if there are too few or too many for any.
@@ -119,14 +120,16 @@ pub fn child_sizes(chunks: usize) -> Vec<usize> {
     folding::child_sizes(chunks, &FOLD_ARITIES, kernel_children(chunks)).unwrap_or_default()
 }
 
-/// The kernel of a block that takes in `arrivals` messages, and whose transactions have these numbers of `actions`.
-/// `None` if no table holds their signatures, or if there are more messages than a block without signatures has slots.
+/// The kernel of a block that takes in `arrivals` messages, and whose transactions have these numbers of `actions` and hash
+/// so many `blocks`. `None` if no table holds their signatures or their hashes, if the slots are more than the chunks of any
+/// kernel have, or if there are more messages than a block without signatures has slots.
 #[must_use]
-pub fn variant(arrivals: usize, actions: &[usize]) -> Option<Variant> {
+pub fn variant(arrivals: usize, actions: &[usize], blocks: usize) -> Option<Variant> {
     let (slots, signatures) = (arrivals + actions.iter().sum::<usize>(), actions.len());
     match (slots, signatures) {
         (0, 0) => Some(Variant::Empty),
         (_, 0) => (slots <= UNSIGNED_SLOTS).then_some(Variant::Unsigned),
+        _ if blocks > MAX_BLOCKS => None,
         _ => {
             let sizes = [vec![1; arrivals], actions.to_vec()].concat();
             Variant::signed(slots, signatures, chunk_sizes(&sizes).len())
@@ -155,11 +158,14 @@ pub fn variants(limit: usize) -> Vec<Variant> {
 
 #[cfg(test)]
 mod tests {
+    use circuits_tables::{batch::Batch as _, ecdsa::batch::SignatureSize, keccak::batch::KeccakSize};
+
     use super::*;
 
     #[test]
     fn every_block_has_chunks_and_a_kernel() {
         let all = variants(MAX_TRANSACTIONS);
+        let most = FOLD_ARITIES[0] * CHILDREN[1];
         let up_to: Vec<_> = (0..=MAX_TRANSACTIONS).map(variants).collect();
         let cases =
             (0..=MAX_TRANSACTIONS).flat_map(|count| [0, 1, 40, 128].map(|messages| (count, messages)));
@@ -175,8 +181,8 @@ mod tests {
                     assert!(chunk.iter().sum::<usize>() <= CHUNK_SLOTS);
                     rest = later;
                 }
-                let found = variant(messages, &actions);
-                if actions.is_empty() && messages > UNSIGNED_SLOTS {
+                let found = variant(messages, &actions, MAX_BLOCKS);
+                if actions.is_empty() && messages > UNSIGNED_SLOTS || chunks.len() > most {
                     assert_eq!(found, None);
                     continue;
                 }
@@ -189,8 +195,15 @@ mod tests {
                 assert!(all.contains(&variant) && up_to[count].contains(&variant), "{variant:?}");
             }
         }
-        assert_eq!(variant(0, &[1; MAX_TRANSACTIONS + 1]), None);
-        assert_eq!(variant(1, &[]), Some(Variant::Unsigned));
+        assert_eq!(variant(0, &[1; MAX_TRANSACTIONS + 1], MAX_BLOCKS), None);
+        assert_eq!(variant(0, &[1], MAX_BLOCKS + 1), None);
+        assert_eq!(variant(1, &[], 0), Some(Variant::Unsigned));
+    }
+
+    #[test]
+    fn the_largest_table_has_as_many_blocks_as_a_block_may_hash() {
+        assert_eq!(KeccakSize::Large.capacity(), MAX_BLOCKS);
+        assert_eq!(SignatureSize::Large.capacity(), MAX_TRANSACTIONS);
     }
 
     #[test]
@@ -198,32 +211,28 @@ mod tests {
         let kernel = |arrivals, transactions, actions| {
             let actions = vec![actions; transactions];
             let chunks = chunk_sizes(&[vec![1; arrivals], actions.clone()].concat()).len();
-            (variant(arrivals, &actions).unwrap(), child_sizes(chunks))
+            (variant(arrivals, &actions, 0).unwrap(), child_sizes(chunks))
         };
         let direct = |slots, table| Variant::Direct { slots, table };
         for (arrivals, transactions, actions, expected) in [
-            (0, 1, 1, direct(12, 30)),
-            (8, 1, 4, direct(12, 30)),
-            (9, 1, 4, direct(46, 30)),
-            (16, 30, 1, direct(46, 30)),
-            (0, 31, 1, direct(113, 60)),
-            (17, 30, 1, direct(113, 60)),
-            (53, 60, 1, direct(113, 60)),
-            (0, 61, 1, direct(113, 240)),
-            (0, 113, 1, direct(113, 240)),
+            (0, 1, 1, direct(20, 30)),
+            (16, 1, 4, direct(20, 30)),
+            (17, 1, 4, direct(77, 60)),
+            (47, 30, 1, direct(77, 60)),
+            (17, 60, 1, direct(77, 60)),
+            (0, 61, 1, direct(77, 240)),
+            (0, 77, 1, direct(77, 240)),
         ] {
             assert_eq!(kernel(arrivals, transactions, actions).0, expected);
         }
         let chunks = |children, table| Variant::Chunks { children, table };
         for (arrivals, transactions, actions, expected, folds) in [
-            (54, 60, 1, chunks(2, 60), vec![1, 1]),
-            (0, 114, 1, chunks(2, 240), vec![1, 1]),
-            (0, 135, 1, chunks(2, 240), vec![2, 1]),
-            (12, 60, 4, chunks(2, 60), vec![3, 1]),
-            (0, 240, 1, chunks(2, 240), vec![3, 1]),
-            (58, 60, 4, chunks(5, 240), vec![1; 5]),
-            (0, 96, 4, chunks(5, 240), vec![2, 1, 1, 1, 1]),
-            (0, 240, 4, chunks(5, 240), vec![3; 5]),
+            (18, 60, 1, chunks(2, 60), vec![1, 1]),
+            (0, 78, 1, chunks(2, 240), vec![1, 1]),
+            (0, 115, 1, chunks(2, 240), vec![2, 1]),
+            (0, 172, 1, chunks(4, 240), vec![1; 4]),
+            (0, 240, 1, chunks(4, 240), vec![2, 1, 1, 1]),
+            (0, 168, 4, chunks(4, 240), vec![3; 4]),
         ] {
             assert_eq!(kernel(arrivals, transactions, actions), (expected, folds));
         }

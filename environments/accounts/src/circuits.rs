@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use circuits_core::{CircuitError, Digest, Proof, recursion::Shape};
 use circuits_keys::CircuitCache;
+use circuits_protocol::{fold::FoldChild, key_set::KeySet};
 use circuits_prover::basetypes::VerifierData;
-use circuits_tables::ecdsa::Signed;
+use circuits_tables::{ecdsa::Signed, keccak::Block};
 use environments_core::{
     kernel::Kernels,
     parts::{PartChain, PartCircuits},
@@ -14,7 +15,7 @@ use environments_core::{
 use crate::{
     block::{CHUNK_SLOTS, FOLD_ARITIES, Variant, child_sizes},
     chunk::{ChunkChain, ChunkInput, ChunkLeaf, chunk_shape},
-    kernel::BlockKernel,
+    kernel::{BlockKernel, Hashing, Verified},
 };
 
 /// The circuits of chunks and of their folds.
@@ -58,17 +59,42 @@ pub trait Signatures: Send + Sync {
     -> Result<Proof, CircuitError>;
 }
 
-/// Block kernels over one prover of signatures.
+/// A prover of what the transactions of blocks hash, in tables of several sizes whose circuits have one shape.
+pub trait Hashes: Send + Sync {
+    /// The shape of the circuits.
+    fn shape(&self) -> &'static Shape;
+
+    /// The keys of the circuits.
+    ///
+    /// # Errors
+    /// If one cannot be built.
+    fn keys(&self, cache: &CircuitCache) -> Result<KeySet, CircuitError>;
+
+    /// Proves blocks with the smallest table that holds them.
+    ///
+    /// # Errors
+    /// If one is wrong, or if they fit no table.
+    fn prove(&self, cache: &CircuitCache, blocks: &[Block]) -> Result<FoldChild, CircuitError>;
+}
+
+/// Block kernels over one prover of signatures and one of hashes.
 #[derive(Clone, Copy)]
 pub struct BlockKernels {
     signatures: &'static dyn Signatures,
+    hashes: &'static dyn Hashes,
 }
 
 impl BlockKernels {
-    /// The kernels over `signatures`.
+    /// The kernels over `signatures` and `hashes`.
     #[must_use]
-    pub const fn new(signatures: &'static dyn Signatures) -> Self {
-        Self { signatures }
+    pub const fn new(signatures: &'static dyn Signatures, hashes: &'static dyn Hashes) -> Self {
+        Self { signatures, hashes }
+    }
+
+    /// The prover of the hashes.
+    #[must_use]
+    pub fn hashes(&self) -> &'static dyn Hashes {
+        self.hashes
     }
 
     /// The prover of the signatures.
@@ -83,11 +109,17 @@ impl Kernels for BlockKernels {
     type Definition = BlockKernel;
 
     fn definition(&self, cache: &CircuitCache, variant: Variant) -> Result<BlockKernel, CircuitError> {
-        let signatures = variant.table().map(|table| self.signatures.key(cache, table)).transpose()?;
+        let verified = |table| {
+            let signatures = self.signatures.key(cache, table)?;
+            let hashes =
+                Hashing { shape: self.hashes.shape(), key_set_root: self.hashes.keys(cache)?.root() };
+            Ok(Verified { signatures, hashes })
+        };
+        let verified = variant.table().map(verified).transpose()?;
         let chunk_set_root = match variant {
             Variant::Empty | Variant::Unsigned | Variant::Direct { .. } => Digest::ZERO,
             Variant::Chunks { .. } => ChunkCircuits::new(cache)?.key_set_root(),
         };
-        Ok(BlockKernel::new(variant, signatures, chunk_set_root))
+        Ok(BlockKernel::new(variant, verified, chunk_set_root))
     }
 }

@@ -9,7 +9,7 @@ use circuits_core::{
     circuit::named,
     constrain::{Constrain, DigestOps},
     layout::{self, WitnessError, set},
-    recursion::{ChildTarget, key_digest, verify_with_constant_key},
+    recursion::{ChildTarget, Shape, key_digest, verify_with_constant_key},
     trees::LeafOpeningTarget,
 };
 use circuits_protocol::{
@@ -19,7 +19,7 @@ use circuits_protocol::{
 use circuits_prover::basetypes::{VerifierData, standard_config};
 use circuits_tables::{
     ecdsa::{SignatureStatement, empty_claims},
-    keccak,
+    keccak::{self, KeccakStatement},
 };
 use environments_core::{
     folding::parts_circuit,
@@ -41,22 +41,42 @@ use crate::{
 #[derive(Clone)]
 pub struct BlockKernel {
     variant: Variant,
-    /// The circuit whose proofs state the signatures; `None` for a block without transactions.
-    signatures: Option<Arc<VerifierData>>,
+    /// The circuits whose proofs the transactions need; `None` for a block without transactions.
+    verified: Option<Verified>,
     /// Root of the keys of all chunk circuits; only for kernels that verify chunks.
     chunk_set_root: Digest,
 }
 
 impl BlockKernel {
-    /// The kernel of a variant. `signatures` is the circuit of the variant's table.
+    /// The kernel of a variant. `verified` has the circuit of the variant's table of signatures.
     #[must_use]
-    pub const fn new(
-        variant: Variant,
-        signatures: Option<Arc<VerifierData>>,
-        chunk_set_root: Digest,
-    ) -> Self {
-        Self { variant, signatures, chunk_set_root }
+    pub const fn new(variant: Variant, verified: Option<Verified>, chunk_set_root: Digest) -> Self {
+        Self { variant, verified, chunk_set_root }
     }
+}
+
+/// The circuits whose proofs the transactions of a block need.
+#[derive(Clone)]
+pub struct Verified {
+    /// The circuit whose proofs state the signatures.
+    pub signatures: Arc<VerifierData>,
+    /// The circuits whose proofs state the hashes.
+    pub hashes: Hashing,
+}
+
+/// Circuits of one shape whose proofs state hashes.
+#[derive(Clone, Copy)]
+pub struct Hashing {
+    /// The shape.
+    pub shape: &'static Shape,
+    /// Root of the keys.
+    pub key_set_root: Digest,
+}
+
+/// Targets of the proofs that the transactions of a block need.
+struct VerifiedTargets {
+    signatures: ChildTarget<SignatureStatement<Target>>,
+    hashes: ListedChildTarget<KeccakStatement<Target>>,
 }
 
 /// The transactions of a block, as its kernel takes them.
@@ -77,6 +97,8 @@ pub struct BlockInput {
     pub transactions: BlockTransactions,
     /// Their signatures; `None` for a block without transactions.
     pub signatures: Option<Proof>,
+    /// What they hash; `None` for a block without transactions.
+    pub hashes: Option<FoldChild>,
     /// The end of the block.
     pub seal: SealWitness,
     /// The producer's secret.
@@ -92,7 +114,7 @@ enum TransactionsTargets {
 pub struct BlockTargets {
     before: StateFields<Target>,
     transactions: TransactionsTargets,
-    signatures: Option<ChildTarget<SignatureStatement<Target>>>,
+    verified: Option<VerifiedTargets>,
     collector: AccountTarget,
     collector_leaf: LeafOpeningTarget,
     secret: DigestTarget,
@@ -126,12 +148,14 @@ impl Definition for BlockKernel {
     }
 
     fn depends_on(&self) -> BTreeMap<String, Digest> {
-        let signatures = self.signatures.iter().map(|data| ("signatures", key_digest(&data.verifier_only)));
+        let verified = self.verified.iter().flat_map(|Verified { signatures, hashes }| {
+            [("signatures", key_digest(&signatures.verifier_only)), ("keccak-set", hashes.key_set_root)]
+        });
         let chunks = match self.variant {
             Variant::Empty | Variant::Unsigned | Variant::Direct { .. } => None,
             Variant::Chunks { .. } => Some(("accounts-chunk-set", self.chunk_set_root)),
         };
-        signatures.chain(chunks).map(|(name, digest)| (name.to_owned(), digest)).collect()
+        verified.chain(chunks).map(|(name, digest)| (name.to_owned(), digest)).collect()
     }
 
     fn define(&self, builder: &mut Builder) -> (BlockStatement<Target>, BlockTargets) {
@@ -177,18 +201,11 @@ impl Definition for BlockKernel {
             }
         };
 
-        // Every transaction is signed: the signatures claimed are all those proved, in order.
-        // A kernel without signatures takes no transaction.
-        if self.signatures.is_none() && self.variant != Variant::Empty {
+        // A kernel without signatures takes no transaction, so nothing is hashed.
+        if self.verified.is_none() && self.variant != Variant::Empty {
             builder.enforce_zero(end.transactions);
         }
-        let signatures = self.signatures.as_ref().map(|signatures| {
-            let child: ChildTarget<SignatureStatement<Target>> =
-                verify_with_constant_key(builder, &signatures.common, &signatures.verifier_only);
-            builder.enforce_digest_equal(child.statement.claims, end.claims);
-            builder.enforce_equal(child.statement.count, end.transactions);
-            child
-        });
+        let verified = self.verified.as_ref().map(|verified| verified.verify_circuit(builder, &end));
 
         let collector = AccountTarget::new_virtual(builder, fee_asset);
         let collector_leaf = LeafOpeningTarget::new_virtual(builder, TREE_DEPTH);
@@ -207,7 +224,7 @@ impl Definition for BlockKernel {
             secret,
         };
         let statement = block.statement_circuit(builder);
-        (statement, BlockTargets { before, transactions, signatures, collector, collector_leaf, secret })
+        (statement, BlockTargets { before, transactions, verified, collector, collector_leaf, secret })
     }
 
     fn assign(
@@ -220,10 +237,13 @@ impl Definition for BlockKernel {
         set(witness, &targets.secret, &input.secret.expose())?;
         targets.collector.set_targets(witness, &input.seal.account.fields())?;
         targets.collector_leaf.set_targets(witness, &input.seal.leaf)?;
-        if let (Some(target), Some(key), Some(proof)) =
-            (&targets.signatures, &self.signatures, &input.signatures)
-        {
-            target.assign(witness, proof, &key.verifier_only)?;
+        if let (Some(targets), Some(verified)) = (&targets.verified, &self.verified) {
+            if let Some(proof) = &input.signatures {
+                targets.signatures.assign(witness, proof, &verified.signatures.verifier_only)?;
+            }
+            if let Some(proof) = &input.hashes {
+                targets.hashes.assign(witness, proof)?;
+            }
         }
         match (&targets.transactions, &input.transactions) {
             (TransactionsTargets::Direct(targets), BlockTransactions::Direct(slots)) => {
@@ -236,6 +256,25 @@ impl Definition for BlockKernel {
             (TransactionsTargets::Direct(_), BlockTransactions::Chunks(_))
             | (TransactionsTargets::Chunks(_), BlockTransactions::Direct(_)) => Ok(()),
         }
+    }
+}
+
+impl Verified {
+    /// Enforces that every transaction is signed: that the signatures claimed are all those proved, and that what was hashed
+    /// for them is all that is proved, both in order.
+    fn verify_circuit(&self, builder: &mut Builder, end: &Running<Target>) -> VerifiedTargets {
+        let Self { signatures, hashes } = self;
+        let signatures: ChildTarget<SignatureStatement<Target>> =
+            verify_with_constant_key(builder, &signatures.common, &signatures.verifier_only);
+        builder.enforce_digest_equal(signatures.statement.claims, end.claims);
+        builder.enforce_equal(signatures.statement.count, end.transactions);
+
+        let root = builder.constant_digest(hashes.key_set_root);
+        let hashes: ListedChildTarget<KeccakStatement<Target>> =
+            ListedChildTarget::verify(builder, hashes.shape, |_| root);
+        builder.enforce_digest_equal(hashes.child.statement.list, end.hashes);
+        builder.enforce_equal(hashes.child.statement.blocks, end.blocks);
+        VerifiedTargets { signatures, hashes }
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use bridge_core::{BlockMessages, MAX_BLOCK_STEPS};
-use circuits_core::F;
+use circuits_core::{Digest, F};
 use circuits_protocol::statement::BlockStatement;
 use circuits_tables::ecdsa::Signed;
 use environments_core::{
@@ -18,12 +18,13 @@ use plonky2::field::types::Field;
 
 use crate::{
     arrival::ArrivalWitness,
-    block::UNSIGNED_SLOTS,
+    block::{UNSIGNED_SLOTS, variant},
     body::{Body, BodyTransaction, body_digest},
     error::AccountsError,
     execute::TransactionWitness,
     state::AccountsState,
     transaction::AccountsTransaction,
+    typed_data::block_count,
     witness::AccountsBlock,
 };
 
@@ -101,11 +102,13 @@ impl Draft {
     }
 
     /// Returns the indices of the transactions that were executed. One with which there would be more messages than the
-    /// bridge moves for one block waits, and with it the later ones of its sender.
+    /// bridge moves for one block, more slots than a kernel has, or more hashes than a table proves, waits, and with it the
+    /// later ones of its sender.
     fn execute(&mut self, offered: &[&AccountsTransaction], limit: usize) -> Vec<usize> {
-        let Content { state, transactions, signatures, messages, body, .. } = &mut self.content;
+        let Content { state, arrivals, transactions, signatures, messages, body, .. } = &mut self.content;
         let deployment = *state.deployment();
         let (mut executed, mut waiting) = (vec![], BTreeSet::new());
+        let (taken_in, mut actions, mut blocks) = (arrivals.len(), vec![], 0);
         for (index, &transaction) in offered.iter().enumerate() {
             let AccountsTransaction::Signed(signed) = transaction else { continue };
             if self.included.len() + executed.len() == limit {
@@ -117,13 +120,20 @@ impl Draft {
             }
             let mut emits = BlockMessages::none(deployment.environment);
             emits.outbox = signed.transaction.messages(deployment.chain_id, deployment.environment);
-            if messages.steps() + emits.steps() > MAX_BLOCK_STEPS {
+            let is_first = state.account(&sender).is_some_and(|account| account.key == Digest::ZERO);
+            let hashed = blocks + block_count(&signed.transaction, is_first);
+            actions.push(signed.transaction.actions.len());
+            let has_kernel = variant(taken_in, &actions, hashed).is_some();
+            actions.pop();
+            if !has_kernel || messages.steps() + emits.steps() > MAX_BLOCK_STEPS {
                 waiting.insert(sender);
                 continue;
             }
             match state.execute(signed) {
                 Ok(witness) => {
                     let key = witness.key;
+                    actions.push(witness.slots.len());
+                    blocks += witness.blocks.len();
                     executed.push(index);
                     messages.outbox.extend(witness.emitted.iter().cloned());
                     transactions.push(witness);

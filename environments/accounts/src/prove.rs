@@ -76,7 +76,7 @@ pub fn chunk_inputs(block: &AccountsBlock, circuits: &ChunkCircuits) -> Vec<Chun
         .collect()
 }
 
-/// What the block kernel's prover must know; proves signatures and chunks.
+/// What the block kernel's prover must know; proves signatures, hashes and chunks.
 ///
 /// # Errors
 /// If one of them cannot be proved.
@@ -91,6 +91,11 @@ pub fn kernel_input(
         let table = variant.table();
         table.map(|table| kernels.signatures().prove(cache, table, &block.signatures)).transpose()
     };
+    let prove_hashes = || {
+        let blocks = block.transactions.iter().flat_map(|one| one.blocks.iter().copied());
+        let blocks: Vec<_> = blocks.collect();
+        variant.table().map(|_| kernels.hashes().prove(cache, &blocks)).transpose()
+    };
     let take_transactions = || match variant {
         Variant::Empty | Variant::Unsigned | Variant::Direct { .. } => Ok(direct(block, variant)),
         Variant::Chunks { .. } => {
@@ -99,11 +104,13 @@ pub fn kernel_input(
             circuits.prove_all(cache, inputs, Ok).map(BlockTransactions::Chunks)
         }
     };
-    let (signatures, transactions) = rayon::join(prove_signatures, take_transactions);
+    let ((signatures, hashes), transactions) =
+        rayon::join(|| rayon::join(prove_signatures, prove_hashes), take_transactions);
     let input = BlockInput {
         before: block.before,
         transactions: transactions?,
         signatures: signatures?,
+        hashes: hashes?,
         seal: block.seal.clone(),
         secret,
     };

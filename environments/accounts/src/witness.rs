@@ -35,6 +35,7 @@ impl AccountsBlock {
     #[must_use]
     pub fn variant(&self) -> Option<Variant> {
         let actions: Vec<_> = self.transactions.iter().map(|transaction| transaction.slots.len()).collect();
-        variant(self.arrivals.len(), &actions)
+        let blocks = self.transactions.iter().map(|transaction| transaction.blocks.len()).sum();
+        variant(self.arrivals.len(), &actions, blocks)
     }
 }

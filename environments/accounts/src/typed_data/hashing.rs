@@ -2,14 +2,14 @@
 
 use circuits_tables::{
     ecdsa::{Claim, PublicKey, to_words},
-    keccak::{self, Block, keccak256},
+    keccak::{self, BLOCK_BYTES, Block, keccak256},
 };
 use environments_core::environment::EnvironmentId;
 
 use super::{
     domain::SigningDomain,
-    encoding::{Value, address_word, asset_word, recipient_word, uint_word},
-    types::{ActionType, transaction_type_hash},
+    encoding::{VALUE_BYTES, Value, address_word, asset_word, recipient_word, uint_word},
+    types::{ActionType, HEADER, transaction_type_hash},
 };
 use crate::{
     address::Address,
@@ -102,6 +102,16 @@ pub fn hashed(domain: &SigningDomain, transaction: &Transaction, first: Option<&
     let actions = transaction.actions.iter().map(action_bytes);
     let rest = [transaction_bytes(transaction), signed_bytes(domain, transaction)];
     key.into_iter().chain(actions).chain(rest).collect()
+}
+
+/// How many [`blocks`] there are, without hashing anything. Each has a value of 32 bytes for every member and for its type.
+#[must_use]
+pub fn block_count(transaction: &Transaction, is_first: bool) -> usize {
+    let count = |members: usize| (VALUE_BYTES * (1 + members)) / BLOCK_BYTES + 1;
+    let actions = transaction.actions.iter().map(|action| count(ActionType::of(action).members().len()));
+    // What is signed is one block, and so is a key.
+    let rest = count(HEADER.len() + transaction.actions.len()) + 1 + usize::from(is_first);
+    actions.sum::<usize>() + rest
 }
 
 /// The blocks of everything that is [`hashed`]: what the batch of a block's hashes must hold for this transaction.

@@ -29,7 +29,8 @@ pub(crate) use blocks::{ActionWords, BlockList};
 pub use domain::{DOMAIN_TYPE, DOMAIN_WORDS, MAX_CHAIN_ID, Settlement, SigningDomain, VERSION};
 pub use error::TypedDataError;
 pub use hashing::{
-    action_bytes, blocks, claim, hashed, key_bytes, signed_bytes, signing_hash, transaction_bytes,
+    action_bytes, block_count, blocks, claim, hashed, key_bytes, signed_bytes, signing_hash,
+    transaction_bytes,
 };
 pub use json::typed_data;
 pub use read::check_typed_data;

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    SigningDomain, TypedDataError, check_typed_data, encoding::recipient_word, hashed, signing_hash,
-    typed_data,
+    SigningDomain, TypedDataError, block_count, blocks, check_typed_data, encoding::recipient_word, hashed,
+    signing_hash, typed_data,
 };
 use crate::{
     address::Address,
@@ -161,6 +161,10 @@ proptest! {
         // No two blocks for what is hashed of the whole transaction, so that its length has no third.
         let hashed = hashed(&domain, &transaction, None);
         prop_assert!(hashed.iter().all(|bytes| bytes.len() < 2 * circuits_tables::keccak::BLOCK_BYTES));
+        for first in [None, Some(key(1).public_key())] {
+            let blocks = blocks(&domain, &transaction, first.as_ref());
+            prop_assert_eq!(block_count(&transaction, first.is_some()), blocks.len());
+        }
         let other = Transaction { nonce: nonce ^ 1, ..transaction.clone() };
         prop_assert_ne!(signing_hash(&domain, &transaction), signing_hash(&domain, &other));
     }

@@ -1,34 +1,34 @@
-//! Block kernels and chunks. The substitute for the proof of the signatures states any list of claims and
-//! proves nothing: a kernel must bind its transactions to that list.
+//! Block kernels and chunks, over substitutes for the proofs of signatures and hashes.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use bridge_core::Consumption;
-use circuits_core::{
-    Builder, CircuitError, Compiled, Definition, Digest, F, Proof, Witness,
-    amount::Amount,
-    layout::{self, Layout, WitnessError},
-    recursion::Shape,
-};
+use circuits_core::{Compiled, Digest, F, amount::Amount, layout::Layout};
 use circuits_forging::{Kit, Mutator, assert_accepts, assert_rejects, check, fixtures::cache};
-use circuits_keys::CircuitCache;
 use circuits_protocol::{fold::Chain, statement::BlockStatement, wrap::block_shape};
-use circuits_prover::basetypes::{VerifierData, standard_config};
-use circuits_tables::ecdsa::{SignatureStatement, Signed};
+use circuits_tables::{
+    ecdsa::{SignatureStatement, Signed},
+    keccak::{Block, KeccakStatement},
+};
 use environments_core::{
     Environment, ProposedBlock, ProvenBlock,
     kernel::{Kernels as _, ProducerSecret},
 };
-use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+use plonky2::field::types::Field;
 
-use super::{agree::give, attacks::element, world};
+use super::{
+    agree::give,
+    attacks::element,
+    unchecked::{Anything, LISTED, Unchecked},
+    world,
+};
 use crate::{
     AccountsBlock,
     address::account_key,
-    block::{CHUNK_SLOTS, UNSIGNED_SLOTS, Variant, chunk_sizes},
+    block::{CHUNK_SLOTS, DIRECT_SLOTS, UNSIGNED_SLOTS, Variant, chunk_sizes},
     chunk::{ChunkChain, ChunkStatement},
     circuit::SlotInput,
-    circuits::{BlockKernels, ChunkCircuits, Signatures},
+    circuits::{BlockKernels, ChunkCircuits},
     fixtures::{
         CLIENTS, COLLECTOR, FEE, MINIMUM_FEE, NEWCOMER, START, World, amount, asset, bridge, key, swap,
         transfer,
@@ -40,59 +40,6 @@ use crate::{
     transaction::{AccountsTransaction, Action, SignedTransaction},
 };
 
-/// States any list of claims.
-struct Anything;
-
-static SHAPE: LazyLock<Shape> =
-    LazyLock::new(|| Shape::new("anything", standard_config(), 8, <SignatureStatement as Layout<F>>::LEN));
-
-impl Definition for Anything {
-    type Statement = SignatureStatement<Target>;
-    type NativeStatement = SignatureStatement;
-    type Targets = SignatureStatement<Target>;
-    type Input = SignatureStatement;
-
-    fn name(&self) -> String {
-        "anything".to_owned()
-    }
-
-    fn config(&self) -> CircuitConfig {
-        standard_config()
-    }
-
-    fn shape(&self) -> Option<&Shape> {
-        Some(&SHAPE)
-    }
-
-    fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
-        let statement = layout::new_virtual(builder);
-        (statement, statement)
-    }
-
-    fn assign(
-        &self,
-        targets: &Self::Targets,
-        input: &SignatureStatement,
-        witness: &mut Witness,
-    ) -> Result<(), WitnessError> {
-        layout::set(witness, targets, input)
-    }
-}
-
-/// Takes signatures as they are.
-struct Unchecked;
-
-impl Signatures for Unchecked {
-    fn key(&self, cache: &CircuitCache, _: usize) -> Result<Arc<VerifierData>, CircuitError> {
-        cache.verifier(Anything)
-    }
-
-    fn prove(&self, cache: &CircuitCache, _: usize, signatures: &[Signed]) -> Result<Proof, CircuitError> {
-        let claims: Vec<_> = signatures.iter().map(Signed::claim).collect();
-        cache.circuit(Anything)?.prove(&SignatureStatement::new(&claims))
-    }
-}
-
 /// The range of what the collector of the fees has.
 const COLLECTED: &str = "enforce_range at environments/accounts/src/kernel.rs";
 /// The root in which the collector is found.
@@ -103,7 +50,7 @@ const IN_SLOTS: &str =
 /// Why no test of a block without fees misses it.
 const NO_FEES: &str = "a block without transactions pays no fees; one with transactions shows it";
 
-const KERNELS: BlockKernels = BlockKernels::new(&Unchecked);
+const KERNELS: BlockKernels = BlockKernels::new(&Unchecked, &Unchecked);
 
 fn secret() -> ProducerSecret {
     environments_conformance::secret(1)
@@ -205,9 +152,9 @@ fn chunks_cover_a_block_without_a_gap() {
     let proposed = propose(&world, &signed);
     let block = proposed.witness();
     let sizes = chunk_sizes(&[2; 80]);
-    assert_eq!(sizes, [33, 33, 14]);
-    let starts = [0, 33, 66].map(|first: usize| block.transactions[first].before);
-    assert_eq!(starts[1].transactions, element(33));
+    assert_eq!(sizes, [28, 28, 24]);
+    let starts = [0, 28, 56].map(|first: usize| block.transactions[first].before);
+    assert_eq!(starts[1].transactions, element(28));
     let part = |from: usize, to: Option<usize>| ChunkStatement {
         key_set_root: Digest::ZERO,
         context: block.context,
@@ -241,8 +188,7 @@ fn small_input(block: &AccountsBlock) -> BlockInput {
 }
 
 static SMALL_KERNEL: LazyLock<Compiled<BlockKernel>> = LazyLock::new(|| {
-    let signatures = Unchecked.key(cache(), 30).unwrap();
-    Compiled::new(BlockKernel::new(SMALL, Some(signatures), Digest::ZERO)).unwrap()
+    Compiled::new(BlockKernel::new(SMALL, Some(Unchecked.verified(cache())), Digest::ZERO)).unwrap()
 });
 
 /// The input of a block of two transactions for [`SMALL`], and the state before the fees are paid out.
@@ -280,10 +226,62 @@ fn other_signatures(input: &BlockInput) -> Vec<BlockInput> {
     proofs.map(|proof| BlockInput { signatures: Some(proof), ..input.clone() }).collect()
 }
 
+/// Proofs of other lists of hashes than the block's, and one by a circuit that is not listed.
+fn other_hashes(input: &BlockInput) -> Vec<BlockInput> {
+    let (world, signed) = transactions(2, &[transfer(3, 0, 5)]);
+    let honest = blocks(propose(&world, &signed).witness());
+    let (world, signed) = transactions(2, &[transfer(3, 0, 6)]);
+    let foreign = blocks(propose(&world, &signed).witness());
+    assert_eq!(honest.len(), foreign.len());
+    let mut lists = vec![
+        honest[..honest.len() - 1].to_vec(),
+        honest[1..].to_vec(),
+        vec![],
+        [&honest[..], &honest[..1]].concat(),
+        [&honest[1..2], &honest[..1], &honest[2..]].concat(),
+        foreign,
+    ];
+    // Another digest, another word, and a message that goes on.
+    for change in [
+        (|block: &mut Block| block.digest[7] += F::ONE) as fn(&mut Block),
+        |block| block.words[0] += F::ONE,
+        |block| block.last = F::ZERO,
+    ] {
+        let mut changed = honest.clone();
+        change(&mut changed[0]);
+        lists.push(changed);
+    }
+    let statements: Vec<_> = lists.iter().map(|list| KeccakStatement::new(list)).collect();
+    let mut miscounted = KeccakStatement::new(&honest);
+    miscounted.blocks += F::ONE;
+    let proofs = statements.iter().chain([&miscounted]).map(|statement| (0, *statement));
+    let unlisted = (LISTED, KeccakStatement::new(&honest));
+    let proofs =
+        proofs.chain([unlisted]).map(|(circuit, statement)| Unchecked.state(cache(), circuit, &statement));
+    proofs.map(|proof| BlockInput { hashes: Some(proof), ..input.clone() }).collect()
+}
+
+/// The blocks that a block's transactions hash.
+fn blocks(block: &AccountsBlock) -> Vec<Block> {
+    block.transactions.iter().flat_map(|transaction| transaction.blocks.clone()).collect()
+}
+
 #[test]
-fn a_block_holds_the_transactions_whose_signatures_are_proven() {
+fn every_listed_table_of_hashes_is_accepted() {
+    let (input, _) = direct();
+    let (world, signed) = transactions(2, &[transfer(3, 0, 5)]);
+    let statement = KeccakStatement::new(&blocks(propose(&world, &signed).witness()));
+    for circuit in 0..LISTED {
+        let hashes = Some(Unchecked.state(cache(), circuit, &statement));
+        assert_accepts(&SMALL_KERNEL, &BlockInput { hashes, ..input.clone() });
+    }
+}
+
+#[test]
+fn a_block_holds_the_transactions_whose_signatures_and_hashes_are_proven() {
     let (input, state) = direct();
-    let others = other_signatures(&input);
+    let mut others = other_signatures(&input);
+    others.extend(other_hashes(&input));
     assert_accepts(&SMALL_KERNEL, &input);
     others.iter().for_each(|other| assert_rejects(&SMALL_KERNEL, other));
     let astray = astray(&input, &state);
@@ -313,7 +311,7 @@ fn the_listed_kernel_of_small_blocks_rejects_what_breaks_a_rule() {
     signed.iter().for_each(|transaction| drop(state.execute(transaction).unwrap()));
     let block = propose(&world, &signed);
     let (variant, input) = kernel_input(cache(), &signatures::KERNELS, secret(), block.witness()).unwrap();
-    assert_eq!(variant, Variant::Direct { slots: 12, table: 30 });
+    assert_eq!(variant, Variant::Direct { slots: DIRECT_SLOTS[0], table: 30 });
     let kernel = signatures::KERNELS.get(cache(), variant).unwrap().circuit(cache()).unwrap();
     assert_accepts(&kernel, &input);
     astray(&input, &state).iter().for_each(|other| assert_rejects(&kernel, other));
@@ -350,6 +348,7 @@ fn nobody_makes_a_transaction_in_a_block_without_signatures() {
         BlockInput {
             transactions: BlockTransactions::Direct(slots),
             signatures: None,
+            hashes: None,
             seal: signed.seal,
             ..input.clone()
         }

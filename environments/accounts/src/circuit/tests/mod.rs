@@ -7,6 +7,7 @@ mod kernel;
 mod messages;
 mod rejects;
 mod rows;
+mod unchecked;
 
 use std::{collections::BTreeMap, sync::OnceLock};
 
