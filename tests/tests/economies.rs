@@ -21,7 +21,7 @@ use environments_accounts::{
 };
 use environments_conformance::secret;
 use environments_core::{
-    BlockProducer, DynEnvironment, Environment as _, ProposedBlock,
+    BlockProducer, DynEnvironment, ProposedBlock,
     address::{ADDRESS_BYTES, Address},
 };
 use environments_l1::{Bytes32, Deposit, L1Witness, Outcome, PayoutKind, registry_entry};
