@@ -6,6 +6,7 @@
 use bridge_core::{BalanceKey, BlockMessages, BridgeLists, Chunk, Crossing, OtherMessages};
 use circuits_core::{Digest, F, hash::chain};
 use circuits_protocol::{
+    l1::L1Outcome,
     registry::Registry,
     statement::{Accumulators, BODY_CHAIN, L1Body, SuperblockRoots, SuperblockStatement, l1_body_digest},
 };
@@ -15,7 +16,7 @@ use super::{
     apply::{AppliedBlock, apply_block},
     contents::{ContentBlock, Contents},
     packing::{Load, Move, Share},
-    state::SuperblockState,
+    state::{L1Head, SuperblockState},
     transition::{Transition, TransitionError},
 };
 
@@ -84,7 +85,8 @@ impl<'a> Assembly<'a> {
     /// # Errors
     /// - [`TransitionError::Empty`], [`TransitionError::LastNumber`]
     /// - [`TransitionError::Block`]: a block does not apply.
-    /// - [`TransitionError::OtherL1Body`]: the body is not that of the block of environment 0.
+    /// - [`TransitionError::OtherL1Body`], [`TransitionError::L1Body`]: the body is not that of the block of environment 0, or
+    ///   no contract could have computed it.
     /// - [`TransitionError::Balances`]: the tree of balances is full.
     pub(crate) fn apply_blocks(
         state: &'a SuperblockState,
@@ -109,6 +111,9 @@ impl<'a> Assembly<'a> {
         let (expected, found) = (accumulators.l1_body, contents.l1_body.map(|body| l1_body_digest(&body)));
         if found.unwrap_or(Digest::ZERO) != expected {
             return Err(TransitionError::OtherL1Body { expected, found });
+        }
+        if let Some(body) = &contents.l1_body {
+            new_state.l1 = L1Head::after(&L1Outcome::try_from(body)?);
         }
         let messages = contents.blocks.iter().map(|block| &block.messages).filter(|one| !one.is_empty());
         let environments_root = new_state.environments_tree().root();

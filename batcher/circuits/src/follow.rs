@@ -4,7 +4,7 @@
 //! consume, and where in the tree of messages they consume it. The order of the bridge's steps follows from these lists.
 //! The state reached is compared with the one that the statement names.
 
-use batcher_verify::bundle::{BlockEntry, BundleError, SuperblockBundle};
+use batcher_verify::bundle::{BlockEntry, BundleError, SuperblockBundle, l1_outcome};
 use bridge_core::{BridgeError, BridgeLists, Crossing};
 use circuits_core::Digest;
 use circuits_protocol::{registry::EnvironmentId, statement::SuperblockStatement};
@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{
     packing::Load,
-    state::{EnvironmentHead, SuperblockState},
+    state::{EnvironmentHead, L1Head, SuperblockState},
 };
 
 /// Why a bundle does not lead on from a state. A verified one that continues the state always does.
@@ -63,6 +63,9 @@ pub fn follow(state: &SuperblockState, bundle: &SuperblockBundle) -> Result<Supe
         crossing.apply_block(messages)?;
     }
 
+    if let Some(outcome) = l1_outcome(&statement).map_err(BundleError::from)? {
+        next.l1 = L1Head::after(&outcome);
+    }
     next.number = number;
     next.history.push(statement.previous_state);
     next.bridge = crossing.state;

@@ -18,6 +18,7 @@ use circuits_core::{
     trees::{IndexTree, Path},
 };
 use circuits_protocol::{
+    l1::{L1Outcome, QueuePosition},
     registry::{ENVIRONMENT_BITS, EnvironmentId},
     statement::SuperblockRoots,
 };
@@ -39,6 +40,25 @@ pub struct EnvironmentHead {
     pub height: u32,
     /// State commitment after that block.
     pub state: Digest,
+}
+
+/// What the state of environment 0 commits to, beside its height and the deployment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct L1Head {
+    /// The deposits that its blocks have taken.
+    pub queue: QueuePosition,
+    /// How many payouts they have made.
+    pub payouts: u32,
+}
+
+impl L1Head {
+    /// The head after a block with this outcome.
+    #[must_use]
+    pub fn after(outcome: &L1Outcome) -> Self {
+        let L1Outcome { queue, payouts } = outcome;
+        Self { queue: *queue, payouts: payouts.first.wrapping_add(payouts.count) }
+    }
 }
 
 /// `H(ENVIRONMENT, environment, height, state)`.
@@ -89,6 +109,8 @@ pub struct SuperblockState {
     pub number: u32,
     /// The head of each environment that has a block.
     pub environments: BTreeMap<EnvironmentId, EnvironmentHead>,
+    /// What opens the state of environment 0, so that whoever has this state can make the next block of it.
+    pub l1: L1Head,
     pub bridge: BridgeState,
     /// States of superblocks `0..number`, in order.
     pub history: Vec<Digest>,
@@ -102,6 +124,7 @@ impl SuperblockState {
             chain_id,
             number: 0,
             environments: BTreeMap::new(),
+            l1: L1Head::default(),
             bridge: BridgeState::default(),
             history: vec![],
         }

@@ -6,7 +6,10 @@ use std::ops::Range;
 use batcher_verify::bundle::{Published, SuperblockBundle};
 use bridge_core::{BlockMessages, BridgeError, Chunk};
 use circuits_core::{Digest, Proof, trees::Path};
-use circuits_protocol::statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement};
+use circuits_protocol::{
+    l1::NotAWord,
+    statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement},
+};
 use thiserror::Error;
 
 use super::{
@@ -55,6 +58,9 @@ pub enum TransitionError {
         /// The digest of the body given, if one is.
         found: Option<Digest>,
     },
+    /// The body of environment 0's block is nothing that a contract could have computed.
+    #[error(transparent)]
+    L1Body(#[from] NotAWord),
     /// The tree of balances takes no more balances.
     #[error("a balance cannot be opened: {0}")]
     Balances(BridgeError),
@@ -98,7 +104,8 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// The superblock with its `proof`, `key` being the digest of the key that it verifies under.
+    /// The superblock with its `proof`, `key` being the digest of the key that it verifies under. Payouts are still to be
+    /// added, if it has a block of environment 0.
     #[must_use]
     pub fn bundle(&self, proof: &Proof, key: Digest) -> SuperblockBundle {
         let published = Published {

@@ -14,8 +14,12 @@ use circuits_tables::{
     batch::{Batch as _, BatchCircuit},
     keccak::batch::KeccakSize,
 };
-use environments_core::walk::{Visitor, Walk, WalkError};
+use environments_core::{
+    kernel::Kernels as _,
+    walk::{Visitor, Walk, WalkError},
+};
 use environments_kinds::KINDS;
+use environments_l1::{KERNELS, kernel::Variant};
 
 /// Shows `visitor` every circuit that this workspace ships, children before parents. The superblock circuits are those
 /// over the embedded segment set.
@@ -44,8 +48,11 @@ pub(crate) fn tables(walk: &mut Walk<'_>) -> Result<(), WalkError> {
     KeccakSize::ALL.iter().try_for_each(|&size| walk.circuit(BatchCircuit(size)))
 }
 
-/// Visits the circuits of every kind of environment.
+/// Visits the kernels of environment 0 and the circuits of every kind of environment.
 pub(crate) fn environments(walk: &mut Walk<'_>) -> Result<(), WalkError> {
+    for variant in Variant::ALL {
+        walk.kernel(&variant.kernel_name(), |cache| KERNELS.definition(cache, variant))?;
+    }
     KINDS.into_iter().try_for_each(|kind| kind.circuits(walk))
 }
 

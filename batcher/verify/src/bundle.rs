@@ -9,7 +9,7 @@ use circuits_core::{
 };
 use circuits_files::file::{self, FileKind, FormatError};
 use circuits_protocol::{
-    l1::{L1Outcome, NotAWord},
+    l1::{L1Outcome, NotAWord, PayoutRange},
     statement::{BODY_CHAIN, BODY_ELEMENT, SuperblockStatement, empty_list},
 };
 use plonky2::field::types::{Field, PrimeField64};
@@ -20,6 +20,7 @@ use crate::{
     circuit::{SuperblockCircuit, superblock_shape},
     keys::PinnedKeys,
     older_key::OlderKeyError,
+    payouts::{OtherPayouts, check_payouts},
 };
 
 /// Bytes of the largest superblock bundle.
@@ -74,6 +75,8 @@ pub struct SuperblockBundle {
     pub messages: Vec<BlockMessages>,
     /// The index of each message that is consumed, in the order of the blocks and their inboxes.
     pub consumed: Vec<u32>,
+    /// What L1 pays, [`PAYOUT_BYTES`](crate::payouts::PAYOUT_BYTES) for each payout: what its contract takes.
+    pub payouts: Vec<u8>,
     pub proof: Vec<u8>,
 }
 
@@ -129,6 +132,9 @@ pub enum BundleError {
     /// The body of environment 0's block is nothing that a contract could have computed.
     #[error(transparent)]
     L1Body(#[from] NotAWord),
+    /// The payouts are not those of the block of environment 0.
+    #[error(transparent)]
+    Payouts(#[from] OtherPayouts),
 }
 
 impl BundleError {
@@ -142,6 +148,7 @@ impl BundleError {
             | Self::Indices { .. }
             | Self::Messages { .. }
             | Self::L1Body(_)
+            | Self::Payouts(_)
             | Self::UnknownKey(_) => true,
             Self::Format(_) | Self::Statement(_) | Self::OlderKey(_) => false,
         }
@@ -160,7 +167,8 @@ pub struct Published {
 }
 
 impl SuperblockBundle {
-    /// A superblock with what it publishes and with its proof, which verifies under the key with this digest.
+    /// A superblock with what it publishes and with its proof, which verifies under the key with this digest. It makes no
+    /// payouts yet.
     #[must_use]
     pub fn new(
         statement: &SuperblockStatement,
@@ -170,7 +178,13 @@ impl SuperblockBundle {
     ) -> Self {
         let Published { blocks, messages, consumed } = published;
         let (statement, proof) = (layout::to_bytes(statement), proof::encode(proof));
-        Self { key, statement, blocks, messages, consumed, proof }
+        Self { key, statement, blocks, messages, consumed, payouts: vec![], proof }
+    }
+
+    /// The bundle with these payouts, which are those of its block of environment 0.
+    #[must_use]
+    pub fn with_payouts(self, payouts: Vec<u8>) -> Self {
+        Self { payouts, ..self }
     }
 
     /// The bundle as the bytes of a file.
@@ -200,7 +214,7 @@ impl SuperblockBundle {
     }
 
     /// Verifies the proof with the embedded key that the bundle names, and checks that the statement, the blocks with their
-    /// messages, and the indices are the proved ones.
+    /// messages, the indices and the payouts are the proved ones.
     ///
     /// # Errors
     /// [`BundleError`], one variant per rule.
@@ -232,9 +246,11 @@ impl SuperblockBundle {
     /// Checks that `statement` commits to what the bundle publishes. No proof is verified.
     ///
     /// # Errors
-    /// [`BundleError::L1Body`], [`BundleError::Indices`], [`BundleError::Blocks`] or [`BundleError::Messages`].
+    /// [`BundleError::L1Body`], [`BundleError::Payouts`], [`BundleError::Indices`], [`BundleError::Blocks`] or
+    /// [`BundleError::Messages`].
     pub fn check_published(&self, statement: &SuperblockStatement) -> Result<(), BundleError> {
-        l1_outcome(statement)?;
+        let stated = l1_outcome(statement)?.map_or_else(PayoutRange::default, |outcome| outcome.payouts);
+        check_payouts(&self.payouts, stated)?;
         // An index takes one byte and is hashed: millions of them would take seconds.
         let expected = self.messages.iter().map(|block| block.inbox.len()).sum();
         let found = self.consumed.len();

@@ -7,6 +7,7 @@ use circuits_core::Digest;
 use circuits_files::file::{self, FileError, FileKind};
 use circuits_protocol::{
     l1::{KeccakDigest, L1Outcome, QueuePosition},
+    registry::EnvironmentId,
     statement::SuperblockStatement,
 };
 use plonky2::field::types::PrimeField64;
@@ -92,11 +93,32 @@ pub struct Verified {
     pub body_chain: Digest,
     /// What its block of environment 0 takes from L1's queue and pays; `None` if it has no such block.
     pub l1: Option<L1Outcome>,
+    /// What its bundle says of that block; nothing if it has no such block.
+    #[serde(skip)]
+    pub l1_published: L1Published,
     /// The circuit that proved it.
     pub circuit: String,
     pub key: Digest,
     /// Whether the key is an older circuit's, and comes from the trust file.
     pub older_key: bool,
+}
+
+/// What a bundle publishes of a block of environment 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct L1Published {
+    /// How many deposits it sends on.
+    pub emitted: usize,
+    /// What L1 pays, [`PAYOUT_BYTES`](crate::payouts::PAYOUT_BYTES) for each payout.
+    pub payouts: Vec<u8>,
+}
+
+impl L1Published {
+    /// What `bundle` publishes.
+    #[must_use]
+    pub fn of(bundle: &SuperblockBundle) -> Self {
+        let of_l1 = bundle.messages.iter().filter(|block| block.environment == EnvironmentId::L1);
+        Self { emitted: of_l1.map(|block| block.outbox.len()).sum(), payouts: bundle.payouts.clone() }
+    }
 }
 
 /// Writes a path as text, as well as that is possible: JSON is UTF-8, and a path need not be.
@@ -132,6 +154,7 @@ pub struct Opened {
     key: Digest,
     older_key: bool,
     l1: Option<L1Outcome>,
+    l1_published: L1Published,
 }
 
 /// Reads the superblock at `path`, and verifies its proof and its lists. A key that is not among `keys` comes from `trust`.
@@ -158,7 +181,8 @@ pub fn open(
     });
     match opened {
         Ok((statement, l1, source, older_key, bundle)) => {
-            Ok((Opened { path, statement, source, key: bundle.key, older_key, l1 }, bundle))
+            let (key, l1_published) = (bundle.key, L1Published::of(&bundle));
+            Ok((Opened { path, statement, source, key, older_key, l1, l1_published }, bundle))
         }
         Err(source) => Err(VerifyError::Bundle { path, source }),
     }
@@ -199,6 +223,7 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
         blocks: one.statement.block_count.to_canonical_u64(),
         body_chain: one.statement.body_chain,
         l1: one.l1,
+        l1_published: one.l1_published,
         circuit: one.source.name(),
         key: one.key,
         older_key: one.older_key,

@@ -1,6 +1,4 @@
-//! Addresses: the names of accounts, and the keys of the state's tree.
-//!
-//! Only this module knows how an address derives from a key.
+//! How an address derives from a key, and the keys of the state's tree.
 //!
 //! ```text
 //! address            = 160 bits: the low 40 bits of each element of H(ADDRESS, key commitment)
@@ -9,8 +7,6 @@
 //! ```
 //! The kind is above the last limb, so accounts and pools never have one key.
 
-use std::{fmt, str::FromStr};
-
 use bridge_core::AssetId;
 use circuits_core::{
     Builder, Digest, DigestTarget, F,
@@ -18,92 +14,46 @@ use circuits_core::{
     hash::{Domain, hash, hash_circuit},
     trees::canonical_bits,
 };
-use circuits_files::text::quoted;
+pub use environments_core::address::{ADDRESS_BYTES, Address, AddressError, LIMB_BITS, LIMBS};
 use plonky2::{
     field::types::{Field, PrimeField64},
     iop::target::Target,
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use thiserror::Error;
 
 /// Domain of addresses.
 pub const ADDRESS: Domain = Domain::new("address");
-/// Limbs of an address.
-pub const LIMBS: usize = 4;
-/// Bits of a limb.
-pub const LIMB_BITS: usize = 40;
-/// Bytes of an address.
-pub const ADDRESS_BYTES: usize = 20;
 /// Kind of the tree keys of accounts.
 pub const KIND_ACCOUNT: u64 = 1;
 /// Kind of the tree keys of pools.
 pub const KIND_POOL: u64 = 2;
 
-/// The name of an account: 160 bits. As text `0x` and 40 hexadecimal digits, the bytes in order.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Address(pub [u8; ADDRESS_BYTES]);
-
-/// The text is not an address.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("an address is 0x and 40 lower-case hexadecimal digits, found {0}")]
-pub struct AddressError(String);
-
-impl Address {
-    /// The address of the key with this commitment.
-    #[must_use]
-    pub fn of_key(commitment: Digest) -> Self {
-        let mut bytes = [0; ADDRESS_BYTES];
-        for (limb, element) in bytes.chunks_exact_mut(5).zip(hash(ADDRESS, &commitment.0).0) {
-            limb.copy_from_slice(&element.to_canonical_u64().to_be_bytes()[3..]);
-        }
-        Self(bytes)
+/// The address of the key with this commitment.
+#[must_use]
+pub fn address_of_key(commitment: Digest) -> Address {
+    let mut bytes = [0; ADDRESS_BYTES];
+    for (limb, element) in bytes.chunks_exact_mut(5).zip(hash(ADDRESS, &commitment.0).0) {
+        limb.copy_from_slice(&element.to_canonical_u64().to_be_bytes()[3..]);
     }
-
-    /// Four big-endian integers of 5 bytes each.
-    #[must_use]
-    pub fn limbs(self) -> [F; LIMBS] {
-        let limb =
-            |i: usize| self.0[5 * i..5 * i + 5].iter().fold(0, |limb, &byte| limb << 8 | u64::from(byte));
-        std::array::from_fn(|i| F::from_canonical_u64(limb(i)))
-    }
-
-    /// The address as messages name it: its limbs.
-    #[must_use]
-    pub fn to_digest(self) -> Digest {
-        Digest(self.limbs())
-    }
-
-    /// The address that a message names; `None` if a limb is not below `2^40`.
-    #[must_use]
-    pub fn from_digest(digest: Digest) -> Option<Self> {
-        let mut bytes = [0; ADDRESS_BYTES];
-        for (bytes, limb) in bytes.chunks_exact_mut(5).zip(digest.to_u64s()) {
-            if limb >> LIMB_BITS != 0 {
-                return None;
-            }
-            bytes.copy_from_slice(&limb.to_be_bytes()[3..]);
-        }
-        Some(Self(bytes))
-    }
-
-    /// The key of the account's record in the tree.
-    #[must_use]
-    pub fn tree_key(self) -> Digest {
-        let mut limbs = self.limbs();
-        limbs[LIMBS - 1] += F::from_canonical_u64(KIND_ACCOUNT << LIMB_BITS);
-        Digest(limbs)
-    }
+    Address(bytes)
 }
 
-/// In-circuit twin of [`Address::of_key`]: the limbs.
-pub fn address_circuit(builder: &mut Builder, commitment: DigestTarget) -> [Target; LIMBS] {
+/// In-circuit twin of [`address_of_key`]: the limbs.
+pub fn address_of_key_circuit(builder: &mut Builder, commitment: DigestTarget) -> [Target; LIMBS] {
     hash_circuit(builder, ADDRESS, &commitment.0).0.map(|element| {
         let bits = canonical_bits(builder, element);
         builder.le_sum(bits[..LIMB_BITS].iter())
     })
 }
 
-/// In-circuit twin of [`Address::tree_key`]. Limbs that are not below `2^40` never give the key of
+/// The key of an account's record in the tree.
+#[must_use]
+pub fn account_key(address: Address) -> Digest {
+    let mut limbs = address.limbs();
+    limbs[LIMBS - 1] += F::from_canonical_u64(KIND_ACCOUNT << LIMB_BITS);
+    Digest(limbs)
+}
+
+/// In-circuit twin of [`account_key`]. Limbs that are not below `2^40` never give the key of
 /// an account.
 pub fn account_key_circuit(builder: &mut Builder, address: &[Target; LIMBS]) -> DigestTarget {
     let mut limbs = *address;
@@ -122,89 +72,15 @@ pub fn pool_key_circuit(builder: &mut Builder, asset_a: Target, asset_b: Target)
     Digest([asset_a, asset_b, builder.zero(), builder.constant_u64(KIND_POOL << LIMB_BITS)])
 }
 
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{}", hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({self})")
-    }
-}
-
-impl FromStr for Address {
-    type Err = AddressError;
-
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        let error = || AddressError(quoted(text));
-        let mut bytes = [0; ADDRESS_BYTES];
-        let digits = text.strip_prefix("0x").ok_or_else(error)?;
-        hex::decode_to_slice(digits, &mut bytes).map_err(|_| error())?;
-        if digits.chars().any(|digit| digit.is_ascii_uppercase()) {
-            return Err(error());
-        }
-        Ok(Self(bytes))
-    }
-}
-
-/// Text in text formats, 20 bytes in binary ones.
-impl Serialize for Address {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Address {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
-        } else {
-            Deserialize::deserialize(deserializer).map(Self)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_address_has_one_text() {
-        let text = "0x0102030405060708090a0b0c0d0e0f10fffefdfc";
-        let address: Address = text.parse().unwrap();
-        assert_eq!(address.to_string(), text);
-        assert_eq!(address.limbs().map(|limb| limb.to_canonical_u64())[3], 0x10_fffe_fdfc);
-        assert_eq!(postcard::from_bytes::<Address>(&postcard::to_stdvec(&address).unwrap()), Ok(address));
-        for other in
-            [&text[2..], &text[..41], &format!("{text}0"), &text.to_uppercase().replace('X', "x"), "0x"]
-        {
-            assert!(other.parse::<Address>().is_err(), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_digest_names_at_most_one_address() {
-        for address in [Address::default(), Address([0xff; ADDRESS_BYTES]), Address([7; ADDRESS_BYTES])] {
-            assert_eq!(Address::from_digest(address.to_digest()), Some(address));
-            for limb in 0..LIMBS {
-                let mut digest = address.to_digest();
-                digest.0[limb] += F::from_canonical_u64(1 << LIMB_BITS);
-                assert_eq!(Address::from_digest(digest), None);
-            }
-        }
-    }
-
-    #[test]
     fn accounts_and_pools_never_share_a_key() {
         let asset = AssetId::new(u16::MAX, u32::MAX).unwrap();
         let pool = pool_key(asset, asset).to_u64s()[3];
-        let most = Address([0xff; ADDRESS_BYTES]).tree_key().to_u64s()[3];
-        assert!(most < pool && Address::default().tree_key() != Digest::ZERO);
+        let most = account_key(Address([0xff; ADDRESS_BYTES])).to_u64s()[3];
+        assert!(most < pool && account_key(Address::default()) != Digest::ZERO);
     }
 }

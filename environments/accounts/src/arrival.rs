@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::{
     account::{Account, ReceiveError},
-    address::Address,
+    address::{Address, account_key},
     config::Deployment,
     state::{AccountsState, Running},
 };
@@ -184,7 +184,7 @@ impl AccountsState {
         credited.map_err(|source| ArrivalError::Vault { beneficiary, source })?;
 
         let before = self.running();
-        let set = self.records.tree.prove_set(&beneficiary.tree_key())?;
+        let set = self.records.tree.prove_set(&account_key(beneficiary))?;
         self.records.set_account(beneficiary, after)?;
         if asset == self.deployment.fee_asset {
             self.records.fee_supply = self.records.fee_supply.saturating_add(amount.get());

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::{
     account::{Account, ReceiveError},
-    address::{Address, pool_key},
+    address::{Address, account_key, address_of_key, pool_key},
     config::Deployment,
     pool::{POOL_NUMBER_BITS, Pool, PoolError, share_asset},
     records::{Records, Undo},
@@ -236,7 +236,7 @@ impl SignedTransaction {
         deployment.check_fee(&self.transaction)?;
         let sender = self.transaction.sender;
         let (key_x, key_y) = self.key.words();
-        let found = Address::of_key(key_commitment(&key_x, &key_y));
+        let found = address_of_key(key_commitment(&key_x, &key_y));
         if found != sender {
             return Err(Invalid::OtherKey { sender, found });
         }
@@ -276,7 +276,7 @@ impl AccountsState {
         if u64::from(deadline) < height {
             return Err(Invalid::TooLate { deadline, height });
         }
-        let derived = Address::of_key(key);
+        let derived = address_of_key(key);
         if derived != sender {
             return Err(Invalid::OtherKey { sender, found: derived });
         }
@@ -326,7 +326,7 @@ impl AccountsState {
         let sender = transaction.sender;
 
         let account = self.account(&sender).ok_or(Invalid::NoSuchAccount(sender))?.clone();
-        let leaf = self.records.tree.prove_update(&sender.tree_key())?;
+        let leaf = self.records.tree.prove_update(&account_key(sender))?;
         let nonce = account.nonce.checked_add(1).ok_or(Invalid::LastNonce(sender))?;
         let mut charged = Account { key: commitment, nonce, ..account.clone() };
         charged.balances.debit(fee_asset, transaction.fee).map_err(|source| Invalid::Fee {
@@ -404,12 +404,12 @@ impl Records {
         journal: &mut Vec<Undo>,
     ) -> Result<(SlotWitness, Result<(), Failure>), Invalid> {
         let sender = self.accounts.get(&address).ok_or(Invalid::NoSuchAccount(address))?.clone();
-        let sender_leaf = self.tree.prove_update(&address.tree_key())?;
+        let sender_leaf = self.tree.prove_update(&account_key(address))?;
         let (key, counterpart) = match (*action, action.pair()) {
             (Action::Transfer { to, .. }, _) => {
-                (to.tree_key(), self.accounts.get(&to).cloned().map(Box::new).map(Record::Account))
+                (account_key(to), self.accounts.get(&to).cloned().map(Box::new).map(Record::Account))
             }
-            (Action::Bridge { .. }, _) => (address.tree_key(), None),
+            (Action::Bridge { .. }, _) => (account_key(address), None),
             (_, Some((a, b))) => (pool_key(a, b), self.pools.get(&(a, b)).copied().map(Record::Pool)),
             (_, None) => unreachable!("every other action has a pool"),
         };

@@ -12,7 +12,7 @@ use k256::{
 use thiserror::Error;
 
 use crate::{
-    address::Address,
+    address::{Address, address_of_key},
     transaction::{SignedTransaction, Transaction},
 };
 
@@ -47,7 +47,7 @@ pub enum KeyError {
 #[must_use]
 pub fn address_of(key: &PublicKey) -> Address {
     let (x, y) = key.words();
-    Address::of_key(key_commitment(&x, &y))
+    address_of_key(key_commitment(&x, &y))
 }
 
 impl SecretKey {

@@ -9,7 +9,7 @@ use circuits_core::{
 
 use crate::{
     account::Account,
-    address::{Address, pool_key},
+    address::{Address, account_key, pool_key},
     config::GenesisRecords,
     pool::Pool,
     state::TREE_DEPTH,
@@ -42,7 +42,7 @@ impl Records {
     /// The records at height 0: accounts enter the tree before pools.
     pub(super) fn genesis(genesis: GenesisRecords) -> Result<Self, TreeError> {
         let GenesisRecords { accounts, pools, fee_supply } = genesis;
-        let leaves = accounts.iter().map(|(address, account)| (address.tree_key(), account.hash()));
+        let leaves = accounts.iter().map(|(address, account)| (account_key(*address), account.hash()));
         let leaves =
             leaves.chain(pools.iter().map(|pool| (pool_key(pool.asset_a, pool.asset_b), pool.hash())));
         Ok(Self {
@@ -56,7 +56,7 @@ impl Records {
 
     /// Writes an account. Returns what it replaced.
     pub(super) fn set_account(&mut self, address: Address, account: Account) -> Result<Undo, TreeError> {
-        self.tree.set(address.tree_key(), account.hash())?;
+        self.tree.set(account_key(address), account.hash())?;
         Ok(Undo::Account(address, self.accounts.insert(address, account).map(Box::new)))
     }
 
@@ -84,7 +84,7 @@ impl Records {
                     self.set_account(address, *account)?;
                 }
                 Undo::Account(address, None) => {
-                    self.tree.take_back(&address.tree_key())?;
+                    self.tree.take_back(&account_key(address))?;
                     self.accounts.remove(&address);
                 }
                 Undo::Pool(_, Some(pool)) => {

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::{
     account::Account,
-    address::{Address, LIMBS},
+    address::{Address, LIMBS, account_key},
     config::{Deployment, Genesis, GenesisError},
     pool::Pool,
     records::Records,
@@ -253,7 +253,7 @@ impl AccountsState {
     pub fn seal(&mut self) -> Result<SealWitness, SealError> {
         let height = self.height.checked_add(1).ok_or(SealError::Height(self.height))?;
         let address = self.deployment.fee_account;
-        let leaf = self.records.tree.prove_update(&address.tree_key())?;
+        let leaf = self.records.tree.prove_update(&account_key(address))?;
         let account =
             self.account(&address).cloned().unwrap_or_else(|| Account::new(self.deployment.fee_asset));
         let mut after = account.clone();

@@ -39,7 +39,7 @@ use super::{
 };
 use crate::{
     account::{AccountFields, account_hash_circuit},
-    address::{LIMBS, account_key_circuit, address_circuit, pool_key_circuit},
+    address::{LIMBS, account_key_circuit, address_of_key_circuit, pool_key_circuit},
     pool::{POOL_NUMBER_BITS, PoolFields, pool_hash_circuit, share_asset_circuit},
     signing::{HeaderFields, message_start_circuit, message_step_circuit, words_circuit},
     state::{BlockContext, Running},
@@ -143,7 +143,7 @@ fn slot_circuit(
     let last = builder.is_equal(done, actions);
 
     // The first slot charges the sender. A failed transaction leaves only this.
-    let address = address_circuit(builder, key);
+    let address = address_of_key_circuit(builder, key);
     let sender = charge_circuit(builder, context, slot, first, key, actions);
     let sender_key = account_key_circuit(builder, &address);
     builder.enforce_digest_equal(slot.sender_leaf.key, sender_key);

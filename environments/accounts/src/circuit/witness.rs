@@ -14,7 +14,7 @@ use plonky2::field::types::Field;
 use super::crossing::MessageTerms;
 use crate::{
     account::{ACCOUNT, Account, AccountFields},
-    address::Address,
+    address::{account_key, address_of_key},
     arrival::ArrivalWitness,
     execute::{Record, SlotWitness, TransactionWitness},
     pool::PoolFields,
@@ -139,13 +139,13 @@ impl SlotInput {
     #[must_use]
     pub fn idle(context: &BlockContext) -> Self {
         let key = Digest::ZERO;
-        let address = Address::of_key(key);
+        let address = address_of_key(key);
         let broke = absent_account(context);
         // It pays the minimum fee, to nobody.
         let mut account = broke;
         account.vault[1] = context.minimum_fee;
         let mut tree = KeyedTree::new(TREE_DEPTH);
-        let tree_key = address.tree_key();
+        let tree_key = account_key(address);
         tree.insert(tree_key, hash(ACCOUNT, &account.encode())).expect("an empty tree has room");
         let sender_leaf = tree.prove_update(&tree_key).expect("the account is there");
         let action = ActionFields {

@@ -29,7 +29,7 @@ fn by_copy(
     let sender = transaction.sender;
 
     let account = state.account(&sender).unwrap().clone();
-    let leaf = state.records.tree.prove_update(&sender.tree_key()).unwrap();
+    let leaf = state.records.tree.prove_update(&account_key(sender)).unwrap();
     let mut charged = Account { key: commitment, nonce: account.nonce + 1, ..account.clone() };
     charged.balances.debit(fee_asset, transaction.fee).unwrap();
     state.records.set_account(sender, charged).unwrap();

@@ -7,7 +7,7 @@ use plonky2::field::types::{Field, PrimeField64};
 use super::{HERE, Slots, SlotsInput, agree::add, input, taken, world};
 use crate::{
     account::{ACCOUNT, AccountFields},
-    address::{Address, KIND_ACCOUNT, KIND_POOL, LIMB_BITS},
+    address::{KIND_ACCOUNT, KIND_POOL, LIMB_BITS, account_key, address_of_key},
     circuit::SlotInput,
     fixtures::{DEPOSIT, FEE, MINIMUM_FEE, NEWCOMER, World, asset, bridge, key, transfer},
     pool::POOL_NUMBER_BITS,
@@ -60,7 +60,7 @@ pub(super) fn lie(lie: impl FnOnce(&mut SlotInput, &mut Running)) -> SlotsInput 
     let (mut input, _) = input(&mut world, 1, &[(0, &[transfer(NEWCOMER, 0, 1)])]);
     let slot = &mut input.slots[0];
     lie(slot, &mut input.before);
-    let sender = Address::of_key(slot.terms.key).tree_key();
+    let sender = account_key(address_of_key(slot.terms.key));
     open(&tree, slot, &mut input.before, sender);
     input
 }
@@ -170,7 +170,7 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     let world = world();
     let victim = key(3).address();
     other.slots[0].sender = world.state.account(&victim).unwrap().fields();
-    open(&world.state.records.tree, &mut other.slots[0], &mut other.before, victim.tree_key());
+    open(&world.state.records.tree, &mut other.slots[0], &mut other.before, account_key(victim));
     attacks.push(("a signer who is not the charged account", other));
 
     // An account of another tree, in which its owner is rich.
@@ -186,7 +186,7 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
         &world.state.records.tree,
         &mut richer.slots[0],
         &mut lie(|_, _| {}).before,
-        key(0).address().tree_key(),
+        account_key(key(0).address()),
     );
     richer.slots[0].sender_leaf = leaf;
     attacks.push(("an account that is richer than its record", richer));
@@ -235,7 +235,7 @@ pub(super) fn attacks_on_two() -> Vec<(&'static str, SlotsInput)> {
     let actions = [transfer(1, 0, 5), transfer(1, 0, 6)];
     let (mut cut, _) = input(&mut world, 2, &[(0, &actions)]);
     let mut alone = KeyedTree::new(crate::state::TREE_DEPTH);
-    let sender = key(0).address().tree_key();
+    let sender = account_key(key(0).address());
     let idle = &mut cut.slots[1];
     alone.insert(sender, record(&idle.sender)).unwrap();
     idle.mode = F::ZERO;

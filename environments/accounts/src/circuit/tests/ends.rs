@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     AccountsError,
+    address::account_key,
     arrival::ArrivalError,
     block::MAX_TRANSACTIONS,
     circuit::SlotInput,
@@ -144,7 +145,7 @@ fn in_the_last_slot(set: &SetWitness, key: circuits_core::Digest) -> SetWitness 
 fn the_tree_ends_where_execution_says_it_is_full() {
     let world = world();
     let full = element(1 << TREE_DEPTH);
-    let key = key(NEWCOMER).address().tree_key();
+    let key = account_key(key(NEWCOMER).address());
     for (value, after) in [(DEPOSIT, full), (DEPOSIT - 1, element((1 << TREE_DEPTH) - 1))] {
         let (mut last, _) = slot(&world, transfer(NEWCOMER, 0, value));
         assert!(last.slots[0].set.insert);
@@ -169,7 +170,7 @@ fn a_message_finds_the_tree_as_full_as_execution_does() {
     known.before.count = full;
     assert_accepts(slots(1), &known);
     let (_, mut created) = claim(NEWCOMER);
-    let key = key(NEWCOMER).address().tree_key();
+    let key = account_key(key(NEWCOMER).address());
     created.slots[0].set = in_the_last_slot(&created.slots[0].set, key);
     created.before.count = element((1 << TREE_DEPTH) - 1);
     let found = Running::decode(&check(slots(1), &created).unwrap()).unwrap();

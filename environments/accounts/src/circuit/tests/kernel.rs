@@ -24,6 +24,7 @@ use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::Cir
 use super::{HERE, agree::give, attacks::element, world};
 use crate::{
     AccountsBlock,
+    address::account_key,
     block::{CHUNK_SLOTS, UNSIGNED_SLOTS, Variant, chunk_sizes},
     chunk::{ChunkChain, ChunkStatement},
     circuit::SlotInput,
@@ -415,7 +416,7 @@ fn too_rich() -> AccountsBlock {
         moved: state.running(),
         seal: SealWitness {
             account: state.account(&collector).unwrap().clone(),
-            leaf: state.records.tree.prove_update(&collector.tree_key()).unwrap(),
+            leaf: state.records.tree.prove_update(&account_key(collector)).unwrap(),
         },
     };
     assert!(state.seal().is_err());
@@ -428,7 +429,7 @@ fn astray(input: &BlockInput, state: &AccountsState) -> Vec<BlockInput> {
     let other = key(0).address();
     let mut stolen = input.clone();
     stolen.seal.account = state.account(&other).unwrap().clone();
-    stolen.seal.leaf = tree.prove_update(&other.tree_key()).unwrap();
+    stolen.seal.leaf = tree.prove_update(&account_key(other)).unwrap();
     let mut absent = input.clone();
     absent.before.fee_account = key(NEWCOMER).address().limbs();
     let mut invented = input.clone();

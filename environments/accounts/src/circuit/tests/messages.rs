@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     account::RESERVED_SLOTS,
+    address::account_key,
     circuit::{CONSUMES, SlotInput, TRANSACTS},
     execute::Outcome,
     fixtures::{DEPOSIT, NEWCOMER, START, World, amount, asset, bridge, key, swap, transfer},
@@ -221,7 +222,7 @@ fn a_refund_does_not_go_to_the_recipient_nor_a_claim_to_the_sender() {
     let slot = &mut stolen.slots[0];
     slot.action.to = key(1).address().limbs();
     slot.receiver = before.state.account(&key(1).address()).unwrap().fields();
-    slot.set = before.state.records.tree.prove_set(&key(1).address().tree_key()).unwrap();
+    slot.set = before.state.records.tree.prove_set(&account_key(key(1).address())).unwrap();
     // The two change places in the message, and it is another one.
     assert_ne!(leads_to(&stolen).unwrap().inbox, inbox);
     stolen.slots[0].message.other = sent.sender;
@@ -237,7 +238,7 @@ fn no_message_is_taken_in_within_or_after_a_transaction() {
     let (mut late, _) = input(&mut world, 2, &[(0, &[transfer(1, 0, 5)])]);
     let after = world.state.running();
     late.slots[1] = claimed.clone();
-    late.slots[1].set = world.state.records.tree.prove_set(&key(3).address().tree_key()).unwrap();
+    late.slots[1].set = world.state.records.tree.prove_set(&account_key(key(3).address())).unwrap();
     assert!(leads_to(&late).is_none_or(|found| found == after));
     let (mut within, _) = input(&mut super::world(), 2, &[(0, &[transfer(1, 0, 5), transfer(1, 0, 6)])]);
     within.slots[1] = claimed.clone();
@@ -257,7 +258,7 @@ fn credit(world: &World, consumption: Consumption, n: u32, value: u64) -> SlotsI
     let mut input = taken(&mut super::world(), 1, &[(message, consumption)]);
     input.before = world.state.running();
     input.slots[0].receiver = world.state.account(&key(1).address()).unwrap().fields();
-    input.slots[0].set = world.state.records.tree.prove_set(&key(1).address().tree_key()).unwrap();
+    input.slots[0].set = world.state.records.tree.prove_set(&account_key(key(1).address())).unwrap();
     input
 }
 
@@ -362,8 +363,8 @@ fn case_91_a_flag_of_a_refund_opens_nothing_in_a_transaction() {
         let mut paid = after.state.account(&sender).unwrap().clone();
         paid.balances.debit(asset, amount).unwrap();
         let mut tree = after.state.records.tree.clone();
-        tree.update(sender.tree_key(), paid.hash()).unwrap();
-        failing.slots[0].set = tree.prove_set(&to.tree_key()).unwrap();
+        tree.update(account_key(sender), paid.hash()).unwrap();
+        failing.slots[0].set = tree.prove_set(&account_key(to)).unwrap();
         assert_rejects(slots(1), &failing);
     }
 }
@@ -404,7 +405,7 @@ fn a_message_says_who_sends_what_and_where_from() {
 
 #[test]
 fn case_69_a_message_is_neither_sent_by_who_cannot_pay_nor_left_out() {
-    let sender = key(0).address().tree_key();
+    let sender = account_key(key(0).address());
     // Marked as failed: the record is written as it was before the message.
     let (mut unsent, outcomes) = input(&mut world(), 1, &[(0, &[bridge(6, 0, 50)])]);
     assert_eq!(outcomes, [Outcome::Done]);

@@ -14,6 +14,7 @@ use super::{
     input, slots, taken, world,
 };
 use crate::{
+    address::account_key,
     circuit::SlotInput,
     execute::Outcome,
     fixtures::{DEPOSIT, NEWCOMER, START, amount, asset, bridge, key, swap, transfer},
@@ -124,7 +125,7 @@ fn case_69_a_good_transaction_is_not_marked_as_failed_nor_a_failing_one_as_good(
     let (world, good) = paid();
     let mut failed = good.clone();
     let tree = &mut world.state.records.tree.clone();
-    let sender = key(0).address().tree_key();
+    let sender = account_key(key(0).address());
     let charged = {
         let mut account = world.state.account(&key(0).address()).unwrap().clone();
         account.balances.credit(asset(0), amount(5)).unwrap();
@@ -133,8 +134,8 @@ fn case_69_a_good_transaction_is_not_marked_as_failed_nor_a_failing_one_as_good(
     tree.update(sender, charged.hash()).unwrap();
     let receiver = key(1).address();
     let before = super::world().state.account(&receiver).unwrap().hash();
-    tree.update(receiver.tree_key(), before).unwrap();
-    failed.slots[0].set = tree.prove_set(&receiver.tree_key()).unwrap();
+    tree.update(account_key(receiver), before).unwrap();
+    failed.slots[0].set = tree.prove_set(&account_key(receiver)).unwrap();
     assert_rejects(slots(1), &failed);
 
     // Not enough for an account, marked as done: written on a tree where the sender has paid.
@@ -145,7 +146,7 @@ fn case_69_a_good_transaction_is_not_marked_as_failed_nor_a_failing_one_as_good(
     account.nonce = 1;
     account.balances.debit(asset(0), amount(3)).unwrap();
     paid_tree.update(sender, account.hash()).unwrap();
-    done.slots[0].set = paid_tree.prove_set(&key(NEWCOMER).address().tree_key()).unwrap();
+    done.slots[0].set = paid_tree.prove_set(&account_key(key(NEWCOMER).address())).unwrap();
     assert_rejects(slots(1), &done);
 }
 

@@ -1,0 +1,177 @@
+//! Ethereum's addresses, as accounts have them and L1 knows them.
+
+use std::{fmt, str::FromStr};
+
+use circuits_core::{Digest, F};
+use circuits_files::text::quoted;
+use circuits_tables::keccak::keccak256;
+use plonky2::field::types::Field;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use thiserror::Error;
+
+/// Limbs of an address.
+pub const LIMBS: usize = 4;
+/// Bits of a limb.
+pub const LIMB_BITS: usize = 40;
+/// Bytes of an address.
+pub const ADDRESS_BYTES: usize = 20;
+
+/// 160 bits that name an account. As text `0x` and 40 lower-case hexadecimal digits, the bytes in order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Address(pub [u8; ADDRESS_BYTES]);
+
+/// Why a text is not an address.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AddressError {
+    /// It is not `0x` and 40 hexadecimal digits.
+    #[error("an address is 0x and 40 hexadecimal digits, found {0}")]
+    Form(String),
+    /// It has capitals, and they are not the checksum of its digits: one of them is mistyped.
+    #[error("the capitals of {0} are not the checksum of its digits")]
+    Checksum(String),
+}
+
+impl Address {
+    /// Four big-endian integers of 5 bytes each.
+    #[must_use]
+    pub fn limbs(self) -> [F; LIMBS] {
+        let limb =
+            |i: usize| self.0[5 * i..5 * i + 5].iter().fold(0, |limb, &byte| limb << 8 | u64::from(byte));
+        std::array::from_fn(|i| F::from_canonical_u64(limb(i)))
+    }
+
+    /// The address as messages name it: its limbs.
+    #[must_use]
+    pub fn to_digest(self) -> Digest {
+        Digest(self.limbs())
+    }
+
+    /// The address that a message names; `None` if a limb is not below `2^40`.
+    #[must_use]
+    pub fn from_digest(digest: Digest) -> Option<Self> {
+        let mut bytes = [0; ADDRESS_BYTES];
+        for (bytes, limb) in bytes.chunks_exact_mut(5).zip(digest.to_u64s()) {
+            if limb >> LIMB_BITS != 0 {
+                return None;
+            }
+            bytes.copy_from_slice(&limb.to_be_bytes()[3..]);
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{}", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+/// Reads lower-case digits, and digits whose capitals are their checksum (ERC-55), as wallets show them.
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let malformed = || AddressError::Form(quoted(text));
+        let mut bytes = [0; ADDRESS_BYTES];
+        let digits = text.strip_prefix("0x").ok_or_else(malformed)?;
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| malformed())?;
+        let has_capitals = digits.chars().any(|digit| digit.is_ascii_uppercase());
+        if has_capitals && digits != checksummed(&bytes) {
+            return Err(AddressError::Checksum(quoted(text)));
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// The digits of an address, those of them capitals whose place in the Keccak-256 digest of the lower-case digits has its
+/// highest bit set (ERC-55).
+fn checksummed(address: &[u8; ADDRESS_BYTES]) -> String {
+    let digits = hex::encode(address);
+    let hashed = hex::encode(keccak256(digits.as_bytes()));
+    let capital =
+        |(digit, hashed): (char, char)| if hashed >= '8' { digit.to_ascii_uppercase() } else { digit };
+    digits.chars().zip(hashed.chars()).map(capital).collect()
+}
+
+/// Text in text formats, 20 bytes in binary ones.
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+        } else {
+            Deserialize::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plonky2::field::types::{Field as _, PrimeField64 as _};
+
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_in_one_way() {
+        let text = "0x0102030405060708090a0b0c0d0e0f10fffefdfc";
+        let address: Address = text.parse().unwrap();
+        assert_eq!(address.to_string(), text);
+        assert_eq!(address.limbs().map(|limb| limb.to_canonical_u64())[3], 0x10_fffe_fdfc);
+        assert_eq!(postcard::from_bytes::<Address>(&postcard::to_stdvec(&address).unwrap()), Ok(address));
+        for other in
+            [&text[2..], &text[..41], &format!("{text}0"), &text.to_uppercase().replace('X', "x"), "0x"]
+        {
+            assert!(other.parse::<Address>().is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn capitals_are_a_checksum() {
+        // The examples of ERC-55.
+        for text in [
+            "0x52908400098527886E0F7030069857D2E4169EE7",
+            "0xde709f2102306220921060314715629080e2fb77",
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+            "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+            "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string(), text.to_lowercase());
+            let one_digit_other = text.replacen('2', "3", 1);
+            if text.to_lowercase() != text && one_digit_other != text {
+                assert!(
+                    matches!(one_digit_other.parse::<Address>(), Err(AddressError::Checksum(_))),
+                    "{text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_digest_names_at_most_one_address() {
+        for address in [Address::default(), Address([0xff; ADDRESS_BYTES]), Address([7; ADDRESS_BYTES])] {
+            assert_eq!(Address::from_digest(address.to_digest()), Some(address));
+            for limb in 0..LIMBS {
+                let mut digest = address.to_digest();
+                digest.0[limb] += F::from_canonical_u64(1 << LIMB_BITS);
+                assert_eq!(Address::from_digest(digest), None);
+            }
+        }
+    }
+}
