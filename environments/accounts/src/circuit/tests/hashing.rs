@@ -130,7 +130,7 @@ fn with_another_key(digest: [F; 8]) -> SlotsInput {
         let other = key(3).public_key();
         let (x, y) = other.words();
         slot.terms.key = key_commitment(&x, &y);
-        let [key_x, key_y] = [other.x(), other.y()].map(|bytes| words(bytes));
+        let [key_x, key_y] = [other.x(), other.y()].map(words);
         slot.hashes = SlotHashes { key_x, key_y, key: digest, ..slot.hashes };
     })
 }
