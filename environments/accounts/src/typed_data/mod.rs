@@ -37,4 +37,4 @@ pub use slot::SlotHashes;
 pub(crate) use slot::{Hashed, SlotFlags, SlotTerms};
 pub use type_tree::TypeStep;
 pub use types::{ACTION_TYPES, ActionType, transaction_type_hash};
-pub(crate) use words::{ADDRESS_WORDS, Parts, WORD_BITS, join_circuit, parts_circuit, split_circuit};
+pub(crate) use words::{ADDRESS_WORDS, Parts, WORD_BITS, join_circuit, parts_circuit};
