@@ -17,7 +17,7 @@ pub const CHUNK_SLOTS: usize = 57;
 /// Slots that the kernels of small blocks apply themselves: as many as 2^15 and 2^16 rows hold.
 pub const DIRECT_SLOTS: [usize; 2] = [20, 77];
 /// Slots of the kernel of blocks without signatures: as many as 2^13 rows hold.
-pub const UNSIGNED_SLOTS: usize = 13;
+pub const UNSIGNED_SLOTS: usize = 14;
 /// Chunks or folds that the kernels of large blocks verify, in 2^16 rows, which hold no more than the larger number.
 pub const CHILDREN: [usize; 2] = [2, 4];
 /// Arities of folds, the largest first: 3 children fill the shape of chunks.
@@ -87,7 +87,11 @@ impl Variant {
         let holds = |&variant: &Self| match variant {
             Self::Empty | Self::Unsigned => false,
             Self::Direct { slots: most, table } => slots <= most && signatures <= table,
-            Self::Chunks { children, table } => child_sizes(chunks).len() == children && signatures <= table,
+            Self::Chunks { children, table } => {
+                children == kernel_children(chunks)
+                    && (children..=children * FOLD_ARITIES[0]).contains(&chunks)
+                    && signatures <= table
+            }
         };
         SIGNED_VARIANTS.into_iter().find(holds)
     }

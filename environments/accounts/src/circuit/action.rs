@@ -3,7 +3,7 @@
 use bridge_core::asset::ASSET_BITS;
 use circuits_core::{
     Builder, F, Witness,
-    amount::AMOUNT_BITS,
+    amount::enforce_amount,
     constrain::Constrain,
     integer::is_less,
     layout::{self, WitnessError},
@@ -17,10 +17,7 @@ use plonky2::{
 use crate::{
     address::{LIMB_BITS, LIMBS},
     transaction::ActionFields,
-    typed_data::{
-        ACTION_TYPES, ADDRESS_WORDS, ActionWords, Parts, WORD_BITS, join_circuit, parts_circuit,
-        split_circuit,
-    },
+    typed_data::{ACTION_TYPES, ADDRESS_WORDS, ActionWords, Parts, WORD_BITS, join_circuit, parts_circuit},
 };
 
 /// Bits of the number of an asset within its environment.
@@ -83,7 +80,13 @@ impl ActionTarget {
 
     /// Enforces the rules of [`ActionFields`]' table, and those of
     /// [`Transaction::check`](crate::transaction::Transaction::check).
-    pub(super) fn well_formed(&self, builder: &mut Builder, environment: Target) -> WellFormed {
+    /// The prover knows the low words of amount and limits.
+    pub(super) fn well_formed(
+        &self,
+        builder: &mut Builder,
+        environment: Target,
+        lows: &[Target; 3],
+    ) -> WellFormed {
         let fields = self.fields;
         let kinds = kinds_circuit(builder, fields.kind);
         let Kinds { transfer, bridge, of_pool, .. } = kinds;
@@ -127,11 +130,14 @@ impl ActionTarget {
         let of_liquidity = builder.or(kinds.add, kinds.remove);
         enforce_zero_if(builder, of_liquidity, disordered.target);
 
-        // The amount is not 0. Amount and limits are in range, and limits are 0 for actions that have none.
+        // The amount is not 0; it is in range, because every action divides it. Limits are in range, and 0 for actions
+        // that have none.
         let nothing = builder.is_equal(fields.amount, zero);
         builder.enforce_zero(nothing.target);
-        let amounts = [fields.amount, fields.limit_a, fields.limit_b]
-            .map(|amount| amount_words_circuit(builder, amount));
+        enforce_amount(builder, fields.limit_a);
+        enforce_amount(builder, fields.limit_b);
+        let amounts = [fields.amount, fields.limit_a, fields.limit_b];
+        let amounts = std::array::from_fn(|i| amount_words_circuit(builder, amounts[i], lows[i]));
         let without_first = builder.not(of_pool);
         enforce_zero_if(builder, without_first, fields.limit_a);
         let without_second = builder.not(of_liquidity);
@@ -196,10 +202,11 @@ fn asset_circuit(builder: &mut Builder, asset: Target) -> AssetParts {
     AssetParts { origin, local, words: [high, low] }
 }
 
-/// The words of an amount, high word first. The decomposition enforces that it is one.
-pub(super) fn amount_words_circuit(builder: &mut Builder, amount: Target) -> [Target; 2] {
-    let Parts { high, low } = split_circuit(builder, amount, AMOUNT_BITS, WORD_BITS);
-    [high, low]
+/// The words of an amount, high word first, of which the prover knows the low one. That both have 32 bits follows where they
+/// are hashed; then there is one pair for an amount.
+pub(super) fn amount_words_circuit(builder: &mut Builder, amount: Target, low: Target) -> [Target; 2] {
+    let (one, scale) = (builder.one(), F::from_canonical_u64(1 << WORD_BITS).inverse());
+    [builder.arithmetic(-scale, scale, one, low, amount), low]
 }
 
 /// Who receives something: an address as its limbs, or four elements in another environment's terms.

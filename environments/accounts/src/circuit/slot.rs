@@ -162,7 +162,7 @@ fn slot_circuit(
     let base = select_ledger(builder, first, &here, &cursor.base);
 
     // What is hashed: the key if the sender has made no transaction yet, the action, and the transaction if it ends here.
-    let action = slot.action.well_formed(builder, context.environment);
+    let action = slot.action.well_formed(builder, context.environment, &slot.hashes.amounts);
     let signed = SlotTerms {
         domain: &context.domain,
         key,
@@ -171,7 +171,7 @@ fn slot_circuit(
         action: action.words,
         is_at: positions_circuit(builder, first, done),
         nonce: builder.add_const(sender.nonce, F::NEG_ONE),
-        fee: amount_words_circuit(builder, fee),
+        fee: amount_words_circuit(builder, fee, slot.hashes.fee),
         deadline: terms.deadline,
     };
     let flags = SlotFlags { spends_first: builder.and(starts, unspent), active, ends };

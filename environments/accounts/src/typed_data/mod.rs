@@ -39,4 +39,4 @@ pub(crate) use slot::{Hashed, SlotFlags, SlotTerms};
 pub use text::InOrder;
 pub use type_tree::TypeStep;
 pub use types::{ACTION_TYPES, ActionType, transaction_type_hash};
-pub(crate) use words::{ADDRESS_WORDS, Parts, WORD_BITS, join_circuit, parts_circuit, split_circuit};
+pub(crate) use words::{ADDRESS_WORDS, Parts, WORD_BITS, join_circuit, parts_circuit};

@@ -22,11 +22,11 @@ use super::{
     domain::DOMAIN_WORDS,
     type_tree::{TypeStep, type_root, type_step, type_step_circuit},
     types::{ACTION_TYPES, ActionType},
-    words::{ADDRESS_WORDS, address_limbs_circuit, claim_words_circuit, digest_words},
+    words::{ADDRESS_WORDS, address_limbs_circuit, claim_words_circuit, digest_words, low_word},
 };
 use crate::{
     address::LIMBS,
-    transaction::{MAX_ACTIONS, Transaction},
+    transaction::{ActionFields, MAX_ACTIONS, Transaction},
 };
 
 circuits_core::layout! {
@@ -44,6 +44,10 @@ circuits_core::layout! {
         pub transaction: [T; 8],
         /// What is signed.
         pub signed: [T; 8],
+        /// The low words of the action's amount and limits.
+        pub amounts: [T; 3],
+        /// The low word of the fee.
+        pub fee: T,
         /// The step to the transaction's type with this action.
         pub step: TypeStep<T>,
     }
@@ -66,13 +70,18 @@ impl SlotHashes {
         let types: Vec<_> = transaction.actions.iter().map(ActionType::of).collect();
         let key = first.map(|key| (digest_words(key.x()), digest_words(key.y()), next()));
         let mut slots: Vec<_> = (1..=types.len())
-            .map(|count| Self { action: next(), step: type_step(&types[..count]), ..Self::idle() })
+            .map(|count| {
+                let ActionFields { amount, limit_a, limit_b, .. } = transaction.actions[count - 1].fields();
+                let (action, step) = (next(), type_step(&types[..count]));
+                Self { action, amounts: [amount, limit_a, limit_b].map(low_word), step, ..Self::idle() }
+            })
             .collect();
         if let (Some(slot), Some((key_x, key_y, key))) = (slots.first_mut(), key) {
             *slot = Self { key_x, key_y, key, ..*slot };
         }
         if let Some(slot) = slots.last_mut() {
-            *slot = Self { transaction: next(), signed: next(), ..*slot };
+            let fee = low_word(transaction.fee.to_field());
+            *slot = Self { transaction: next(), signed: next(), fee, ..*slot };
         }
         slots
     }
@@ -88,6 +97,8 @@ impl SlotHashes {
             action: nothing,
             transaction: nothing,
             signed: nothing,
+            amounts: [F::ZERO; 3],
+            fee: F::ZERO,
             step: type_step(&[ActionType::Transfer]),
         }
     }

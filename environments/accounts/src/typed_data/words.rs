@@ -7,7 +7,7 @@ use circuits_tables::{
     keccak::{DIGEST_WORDS, to_words},
 };
 use plonky2::{
-    field::types::Field,
+    field::types::{Field, PrimeField64},
     iop::target::{BoolTarget, Target},
 };
 
@@ -22,6 +22,11 @@ pub(crate) const ADDRESS_WORDS: usize = 5;
 pub(crate) fn digest_words(bytes: &[u8; 32]) -> [F; DIGEST_WORDS] {
     let words = to_words(bytes);
     std::array::from_fn(|i| F::from_canonical_u32(words[i]))
+}
+
+/// The low word of an amount.
+pub(crate) fn low_word(amount: F) -> F {
+    F::from_canonical_u64(amount.to_canonical_u64() & u64::from(u32::MAX))
 }
 
 /// Two parts of an integer.
@@ -107,7 +112,6 @@ mod tests {
     use circuits_prover::basetypes::standard_config;
     use circuits_tables::ecdsa;
     use environments_core::address::Address;
-    use plonky2::field::types::PrimeField64;
 
     use super::*;
 
