@@ -15,7 +15,7 @@ use plonky2::{
     },
 };
 
-use crate::{basetypes::F, commitment::Commitment, hasher::PackedHasher};
+use crate::{basetypes::F, commitment::batch_of_coefficients, hasher::PackedHasher};
 
 /// The configuration `C` with commitments that cost nothing and bind nothing, for circuits that are not proved with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,12 +94,10 @@ where
         lut_to_lookups,
     } = prover_only;
     drop((uncommitted.merkle_tree, verifier_only));
-    let polynomials: Vec<Vec<F>> =
-        uncommitted.polynomials.into_iter().map(|polynomial| polynomial.coeffs).collect();
     let fri = &common.config.fri_config;
-    let commitment = Commitment::of_coefficients(polynomials, fri.rate_bits, fri.cap_height)
+    let commitment = batch_of_coefficients::<C, D>(uncommitted.polynomials, fri.rate_bits, fri.cap_height)
         .expect("plonky2 has committed to polynomials of this shape");
-    let constants_sigmas_cap = commitment.cap().clone();
+    let constants_sigmas_cap = commitment.merkle_tree.cap.clone();
     let degree_bits = F::from_canonical_usize(common.degree_bits());
     let circuit_digest = C::Hasher::hash_no_pad(
         &[constants_sigmas_cap.flatten(), domain_separator.elements.to_vec(), vec![degree_bits]].concat(),
@@ -108,7 +106,7 @@ where
         prover_only: ProverOnlyCircuitData {
             generators,
             generator_indices_by_watches,
-            constants_sigmas_commitment: commitment.into_batch(),
+            constants_sigmas_commitment: commitment,
             sigmas,
             subgroup,
             public_inputs,
