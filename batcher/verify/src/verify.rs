@@ -367,3 +367,122 @@ fn untrusted<const N: usize>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use circuits_core::{F, layout::Layout};
+    use circuits_protocol::{l1::PayoutRange, statement::L1Body};
+    use plonky2::field::types::Field;
+
+    use super::*;
+    use crate::trust::Checkpoint;
+
+    fn digest(byte: u8) -> KeccakDigest {
+        KeccakDigest([byte; 32])
+    }
+
+    /// What a block of environment 0 does that brings the deposits taken to `length`.
+    fn outcome(length: u32) -> L1Outcome {
+        let queue = QueuePosition { digest: digest(length as u8), length };
+        L1Outcome { queue, payouts: PayoutRange { digest: digest(99), first: 0, count: 2 } }
+    }
+
+    /// A superblock that is opened, with and without a block of environment 0.
+    fn opened(l1: Option<L1Outcome>) -> Opened {
+        let elements = vec![F::ONE; <SuperblockStatement as Layout<F>>::LEN];
+        let mut statement = SuperblockStatement::decode(&elements).expect("the length is the layout's");
+        statement.has_l1_block = F::from_bool(l1.is_some());
+        statement.l1_body = l1.as_ref().map_or(L1Body::ZERO, L1Body::from);
+        assert_eq!(l1_outcome(&statement), Ok(l1));
+        Opened {
+            path: PathBuf::from("superblock"),
+            statement,
+            source: SuperblockCircuit::Blocks(1),
+            key: Digest::ZERO,
+            older_key: false,
+            l1,
+            l1_published: L1Published::default(),
+        }
+    }
+
+    fn report(l1: &[Option<L1Outcome>]) -> Report {
+        let verified = l1.iter().zip(1..).map(|(&l1, number)| Verified {
+            file: PathBuf::from("superblock"),
+            number,
+            previous_state: Digest::ZERO,
+            new_state: Digest::ZERO,
+            registry_root: Digest::ZERO,
+            blocks: 1,
+            body_chain: Digest::ZERO,
+            l1,
+            l1_published: L1Published::default(),
+            circuit: "superblock-blocks-1".to_owned(),
+            key: Digest::ZERO,
+            older_key: false,
+        });
+        Report {
+            anchored: false,
+            chain_id: 1,
+            start_state: Digest::ZERO,
+            end_state: Digest::ZERO,
+            l1_queue: l1.iter().rev().flatten().next().map(|outcome| outcome.queue),
+            deposits_checked: false,
+            superblocks: verified.collect(),
+        }
+    }
+
+    #[test]
+    fn deposits_are_the_beginning_of_l1s_queue_or_refused() {
+        let queue = |length: u32| (length <= 5).then(|| digest(length as u8));
+        let taken = report(&[Some(outcome(2)), Some(outcome(5)), None]);
+        assert!(taken.clone().check_deposits(queue).expect("L1's").deposits_checked);
+        let mine = |length: u32| (length != 5).then(|| digest(length as u8));
+        for other in [mine, |_| Some(digest(7)), |_| None] {
+            let error = taken.clone().check_deposits(other).unwrap_err();
+            let found = outcome(5).queue;
+            assert!(
+                matches!(error, VerifyError::Deposits { number: 2, found: of } if of == found),
+                "{error}"
+            );
+        }
+        assert!(report(&[None]).check_deposits(|_| None).expect("nothing was taken").deposits_checked);
+    }
+
+    #[test]
+    fn the_queue_of_a_trust_file_is_the_one_that_was_taken() {
+        let trusting = |l1_queue| Trust {
+            chain_id: 1,
+            keys: vec![],
+            start: Checkpoint { number: 0, state: Digest::ZERO },
+            l1_queue,
+            registry: vec![],
+            older_keys: vec![],
+        };
+        let taken = opened(Some(outcome(5)));
+        let QueuePosition { digest: known, length } = outcome(5).queue;
+        for queue in [None, Some(QueuePosition { digest: known, length })] {
+            taken.check_queue(&trusting(queue)).expect("L1's");
+        }
+        for other in [QueuePosition { digest: digest(6), length }, QueuePosition { digest: known, length: 4 }]
+        {
+            let error = taken.check_queue(&trusting(Some(other))).unwrap_err();
+            assert!(matches!(error, VerifyError::Untrusted { field: "L1's queue", .. }), "{error}");
+            opened(None).check_queue(&trusting(Some(other))).expect("nothing was taken");
+        }
+    }
+
+    #[test]
+    fn a_report_says_what_l1_is_told_and_whether_deposits_were_compared() {
+        let text = report(&[Some(outcome(5))]).to_string();
+        assert!(
+            text.contains("5 deposits with digest 0x0505") && text.contains("2 payouts from number 0 on"),
+            "{text}"
+        );
+        assert!(text.ends_with("deposits: not compared with L1's queue"), "{text}");
+        let silent = report(&[None]).to_string();
+        assert!(
+            silent.ends_with("deposits: none, because no superblock has a block of environment 0"),
+            "{silent}"
+        );
+    }
+}
