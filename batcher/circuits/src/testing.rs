@@ -5,16 +5,15 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use batcher_verify::keys::PinnedKeys;
-use bridge_core::{AssetId, BlockMessages, Consumption, Message};
-use circuits_core::{
-    Digest, F, Proof, VerifierKey,
-    amount::Amount,
-    layout::{self, Layout},
-    recursion::key_digest,
+use batcher_verify::{
+    keys::PinnedKeys,
+    payouts::{PAYOUT_BYTES, payouts_digest},
 };
+use bridge_core::{AssetId, BlockMessages, Consumption, Message};
+use circuits_core::{Digest, F, Proof, VerifierKey, amount::Amount, layout, recursion::key_digest};
 use circuits_forging::fixtures::{FreeKernel, cache};
 use circuits_protocol::{
+    l1::{KeccakDigest, L1Outcome, PayoutRange, QueuePosition},
     registry::{EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry},
     statement::{BlockStatement, L1Body, empty_list, l1_body_digest},
     wrap::Wrapper,
@@ -190,15 +189,25 @@ pub fn block_with(height: u32, messages: &BlockMessages) -> BlockStatement {
     BlockStatement { outbox: messages.outbox_digest(), inbox: messages.inbox_digest(), ..statement }
 }
 
-/// The body of the block of environment 0 in superblock `number`: no two of its elements are the same.
-///
-/// # Panics
-/// Never: it has as many elements as its layout.
+/// The payouts of the block of environment 0 in superblock `number`, as bundles carry them.
+#[must_use]
+pub fn l1_payouts(number: u32) -> Vec<u8> {
+    payouts(number).as_flattened().to_vec()
+}
+
+fn payouts(number: u32) -> [[u8; PAYOUT_BYTES]; 2] {
+    [1, 2].map(|index| [number as u8 ^ index; PAYOUT_BYTES])
+}
+
+/// The body of the block of environment 0 in superblock `number`.
 #[must_use]
 pub fn l1_body(number: u32) -> L1Body {
-    let elements = (0..<L1Body as Layout<F>>::LEN as u64).map(|index| 100 * u64::from(number) + index);
-    let elements: Vec<_> = elements.map(F::from_canonical_u64).collect();
-    L1Body::decode(&elements).expect("the length is the layout's")
+    let payouts = payouts(number);
+    let first = 2 * number;
+    L1Body::from(&L1Outcome {
+        queue: QueuePosition { digest: KeccakDigest([number as u8; 32]), length: 7 * number },
+        payouts: PayoutRange { digest: payouts_digest(&payouts), first, count: payouts.len() as u32 },
+    })
 }
 
 /// A block of environment 0 in superblock `number`, after its block of height `before`, with messages.

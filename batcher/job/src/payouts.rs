@@ -81,13 +81,9 @@ impl L1Summary {
 impl fmt::Display for L1Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { superblock, deposits, bounced, payouts, .. } = self;
-        let count = payouts.len();
-        write!(
-            f,
-            "superblock {superblock:>6}  L1: {deposits} deposits taken, {bounced} of them bounced, {count} payouts"
-        )?;
+        write!(f, "L1 in superblock {superblock}: {deposits} deposits taken, {bounced} of them bounced")?;
         payouts.iter().try_for_each(|Payout { index, recipient, kind, asset, amount, .. }| {
-            write!(f, "\npayout {index}  {kind}  {amount} of {asset} to {recipient}")
+            write!(f, "\n    payout {index}: {kind}, {amount} of {asset} to {recipient}")
         })
     }
 }

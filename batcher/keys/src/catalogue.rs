@@ -126,7 +126,7 @@ mod tests {
     use std::sync::Arc;
 
     use circuits_keys::pins::Pin;
-    use circuits_protocol::key_set::KeySet;
+    use circuits_protocol::{key_set::KeySet, wrap::Wrapper};
 
     use super::*;
     use crate::pins::embedded;
@@ -154,6 +154,19 @@ mod tests {
         let batcher = batcher_names().expect("nothing is built");
         assert_eq!(batcher.len(), SegmentCircuit::all().count() + SuperblockCircuit::all().count());
         assert!(batcher.is_subset(&pinned));
+    }
+
+    /// Every run lists them, and a circuit that hashes takes long to build.
+    #[test]
+    fn the_kernels_of_environment_0_are_listed_without_a_circuit() {
+        let pins = embedded().expect("well-formed");
+        let cache = CircuitCache::default()
+            .with_pins(pins.clone())
+            .with_listener(Arc::new(|event| panic!("nothing is built or read: {event:?}")));
+        let listed = KERNELS.key_digests(&cache).expect("nothing is built");
+        let wraps = Variant::ALL.map(|variant| Wrapper::name_of(&variant.kernel_name()));
+        let pinned = wraps.map(|name| pins.get(&name).expect("pinned").key);
+        assert_eq!(listed, pinned);
     }
 
     #[test]

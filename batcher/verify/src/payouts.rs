@@ -27,15 +27,21 @@ pub struct OtherPayouts {
 /// [`OtherPayouts`]
 pub fn check_payouts(payouts: &[u8], stated: PayoutRange) -> Result<(), OtherPayouts> {
     let (whole, rest) = payouts.as_chunks::<PAYOUT_BYTES>();
-    let found = whole.iter().fold(KeccakDigest::ZERO, |digest, payout| {
-        KeccakDigest(keccak256(&[&digest.0[..], payout].concat()))
-    });
+    let found = payouts_digest(whole);
     let is_whole = rest.is_empty() && u32::try_from(whole.len()) == Ok(stated.count);
     if is_whole && found == stated.digest {
         Ok(())
     } else {
         Err(OtherPayouts { stated, listed: payouts.len(), found })
     }
+}
+
+/// The running Keccak-256 digest of these payouts, each hashed after the digest of those before it.
+#[must_use]
+pub fn payouts_digest(payouts: &[[u8; PAYOUT_BYTES]]) -> KeccakDigest {
+    payouts
+        .iter()
+        .fold(KeccakDigest::ZERO, |digest, payout| KeccakDigest(keccak256(&[&digest.0[..], payout].concat())))
 }
 
 #[cfg(test)]

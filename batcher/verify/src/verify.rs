@@ -401,6 +401,7 @@ mod tests {
             key: Digest::ZERO,
             older_key: false,
             l1,
+            l1_published: L1Published::default(),
         }
     }
 
@@ -414,6 +415,7 @@ mod tests {
             blocks: 1,
             body_chain: Digest::ZERO,
             l1,
+            l1_published: L1Published::default(),
             circuit: "superblock-blocks-1".to_owned(),
             key: Digest::ZERO,
             older_key: false,

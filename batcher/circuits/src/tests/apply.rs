@@ -1,6 +1,8 @@
 //! Each rule of applying a block, broken alone: natively with its own error, and in-circuit with the native check
 //! switched off.
 
+mod attacks;
+
 use std::sync::LazyLock;
 
 use bridge_core::BlockMessages;
@@ -8,7 +10,7 @@ use circuits_core::{
     Builder, Compiled, Definition, Digest, F, Witness,
     layout::{Layout, WitnessError, new_virtual, set},
 };
-use circuits_forging::{Exception, Kind, Kit, Mutator, assert_accepts, assert_rejects};
+use circuits_forging::{Exception, Kind, assert_accepts, assert_rejects};
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError, RegistryMembership},
     statement::{Accumulators, BlockStatement, SegmentStatement, empty_list},
@@ -446,82 +448,4 @@ pub(super) fn passes_through() -> Exception {
     Exception::new(Kind::Free, "passes through this segment, and its neighbours bind it", move |class| {
         class.public_input.is_some_and(|position| positions.contains(&position))
     })
-}
-
-/// One input for each rule, breaking it alone.
-fn dishonest() -> Vec<ApplyInput> {
-    let changed = |id: u16, change: &dyn Fn(&mut ApplyInput)| {
-        let mut input = honest(id);
-        change(&mut input);
-        input
-    };
-    let mut inputs = vec![
-        changed(0, &|input| input.block.last_height -= F::ONE),
-        changed(0, &|input| input.block.last_height += F::ONE),
-        changed(1, &|input| input.start.accumulated_before.l1_body = input.block.body),
-        changed(1, &|input| input.block.environment += F::from_canonical_u64(1 << 16)),
-        changed(1, &|input| input.block.last_height = F::from_canonical_u64(1 << 32)),
-        changed(1, &|input| input.block.last_height -= F::ONE),
-        changed(1, &|input| input.block.producer = digest(9)),
-        changed(1, &|input| input.block.previous_state = digest(1)),
-        changed(0xffff, &|input| input.block.previous_state = digest(1)),
-        changed(0xffff, &|input| {
-            input.block.first_height = F::TWO;
-            input.block.last_height = F::TWO;
-        }),
-        changed(0xffff, &|input| input.applied.is_first = false),
-        changed(1, &|input| input.key = digest(1)),
-        changed(0xffff, &|input| {
-            input.block.first_height = F::TWO;
-            input.block.last_height = F::TWO;
-            input.applied.is_first = true;
-        }),
-    ];
-    for (kernel, number) in [(digest(41), NUMBER - 1), (digest(43), NUMBER + 1)] {
-        inputs.push(changed(1, &|input| {
-            input.key = kernel;
-            input.applied.registry = kernel_outside_its_window(kernel, number);
-        }));
-    }
-    for (label, number) in [(EARLIER, NUMBER - 1), (LATER, NUMBER + 1)] {
-        inputs.push(changed(1, &|input| {
-            input.key = digest(101);
-            input.block.producer = digest(label);
-            input.applied.registry = membership(1, input.key, label, number);
-        }));
-    }
-    inputs
-}
-
-#[test]
-fn every_assertion_of_applying_a_block_is_needed() {
-    let [talking, ..] = talking();
-    let honest = [honest(0xffff), honest(1), honest(0), talking];
-    Mutator::new(&ApplyOne)
-        .honest(&honest)
-        .dishonest(&dishonest())
-        .masked(BRANCHES)
-        .except(passes_through())
-        .allow("enforce_bool", "a fraction of a head's hash is no leaf's preimage, so no tree opens to it")
-        .allow("circuits/protocol/src/registry/", "attacked in the registry's own tests")
-        .run()
-        .assert_complete();
-}
-
-#[test]
-fn applying_a_block_survives_the_forging_kit() {
-    let [talking, ..] = talking();
-    let inputs = [honest(0xffff), honest(1), honest(0), talking];
-    let first_height = Exception::fields(
-        Kind::Unranged,
-        &["BlockStatement.first_height"],
-        "the head before has the height below it, and heads have the heights of blocks, which have 32 bits",
-    );
-    Kit::new(&CIRCUIT)
-        .inputs(&inputs)
-        .masked(BRANCHES)
-        .except(passes_through())
-        .except(first_height)
-        .run()
-        .assert_sound();
 }

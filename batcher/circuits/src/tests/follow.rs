@@ -34,7 +34,9 @@ use crate::{
     packing::{Load, Share},
     segment::{empty_segment, set_start},
     superblock::{FrameTargets, SuperblockChildren, SuperblockInput},
-    testing::{block, digest, free_key_digest, free_proof, free_registry_with_l1, moves, talking},
+    testing::{
+        block, digest, free_key_digest, free_proof, free_registry_with_l1, l1_payouts, moves, talking,
+    },
     transition::{Transition, TransitionError},
 };
 
@@ -127,7 +129,13 @@ fn input(scene: &Scene, transition: &Transition) -> BareInput {
 }
 
 fn bundle(transition: &Transition) -> SuperblockBundle {
-    transition.bundle(&PROOF, digest(1))
+    with_payouts(transition.bundle(&PROOF, digest(1)), &transition.statement)
+}
+
+/// The bundle with what its block of environment 0 pays, if it has one.
+fn with_payouts(bundle: SuperblockBundle, statement: &SuperblockStatement) -> SuperblockBundle {
+    let payouts = statement.l1_block().map(|_| l1_payouts(integer(statement.number)));
+    bundle.with_payouts(payouts.unwrap_or_default())
 }
 
 #[test]
@@ -138,6 +146,8 @@ fn a_follower_reaches_the_state_of_the_batcher_from_its_bundle() {
         let bundle = bundle(&transition);
         bundle.check_published(&transition.statement).unwrap();
         assert_eq!(follow(&scene.state, &bundle), Ok(transition.new_state));
+        let other = bundle.with_payouts(l1_payouts(99)).check_published(&transition.statement);
+        assert!(matches!(other, Err(BundleError::Payouts(_))), "{other:?}");
     }
 }
 
@@ -417,7 +427,7 @@ fn published(input: &BareInput, statement: &SuperblockStatement) -> SuperblockBu
     };
     let messages = if block.is_empty() { vec![] } else { vec![block] };
     let published = Published { blocks: vec![entry], messages, consumed };
-    SuperblockBundle::new(statement, published, &PROOF, digest(1))
+    with_payouts(SuperblockBundle::new(statement, published, &PROOF, digest(1)), statement)
 }
 
 fn integer(element: F) -> u32 {
