@@ -14,7 +14,7 @@ use circuits_tables::{
     },
     keccak::{
         Block,
-        batch::{KeccakInput, KeccakSize, keccak_shape},
+        batch::{KeccakCircuit, KeccakInput, KeccakSize, keccak_shape},
     },
 };
 
@@ -68,6 +68,19 @@ impl Signatures for SignatureTables {
     }
 }
 
+impl HashTables {
+    /// The circuit of the smallest table that holds this number of blocks.
+    ///
+    /// # Errors
+    /// If they fit no table.
+    pub fn definition(blocks: usize) -> Result<KeccakCircuit, CircuitError> {
+        KeccakSize::fitting(blocks).map(BatchCircuit).ok_or_else(|| CircuitError::Unprovable {
+            name: BatchCircuit(KeccakSize::Large).name(),
+            reason: format!("{blocks} blocks are more than {MAX_BLOCKS}"),
+        })
+    }
+}
+
 impl Hashes for HashTables {
     fn shape(&self) -> &'static Shape {
         keccak_shape()
@@ -79,12 +92,8 @@ impl Hashes for HashTables {
     }
 
     fn prove(&self, cache: &CircuitCache, blocks: &[Block]) -> Result<FoldChild, CircuitError> {
-        let size = KeccakSize::fitting(blocks.len()).ok_or_else(|| CircuitError::Unprovable {
-            name: BatchCircuit(KeccakSize::Large).name(),
-            reason: format!("{} blocks are more than {MAX_BLOCKS}", blocks.len()),
-        })?;
-        let definition = BatchCircuit(size);
-        let proof = prove(size, blocks).map_err(|error| CircuitError::Unprovable {
+        let definition = Self::definition(blocks.len())?;
+        let proof = prove(definition.0, blocks).map_err(|error| CircuitError::Unprovable {
             name: definition.name(),
             reason: error.to_string(),
         })?;

@@ -13,6 +13,7 @@ use crate::{
     pool::POOL_NUMBER_BITS,
     state::Running,
     transaction::{Action, ActionFields, Kind},
+    typed_data::{ActionType, type_step},
 };
 
 pub(super) fn element(value: u64) -> F {
@@ -69,6 +70,7 @@ pub(super) fn lie(lie: impl FnOnce(&mut SlotInput, &mut Running)) -> SlotsInput 
 fn lie_about(action: Action, change: impl FnOnce(&mut ActionFields)) -> SlotsInput {
     lie(|slot, _| {
         slot.action = action.fields();
+        slot.hashes.step = type_step(&[ActionType::of(&action)]);
         change(&mut slot.action);
     })
 }
@@ -165,6 +167,11 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
         attacks.push(("a receiver that is no address", far));
     }
 
+    for limb in 0..4 {
+        let far = lie_about(bridge(0, 0, 1 << 57), |action| action.to[limb] += element(1 << LIMB_BITS));
+        attacks.push(("a withdrawal to what is no address", far));
+    }
+
     // The signer is not the charged account: client 0 signs, client 3 pays.
     let mut other = lie(|_, _| {});
     let world = world();
@@ -172,6 +179,22 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     other.slots[0].sender = world.state.account(&victim).unwrap().fields();
     open(&world.state.records.tree, &mut other.slots[0], &mut other.before, account_key(victim));
     attacks.push(("a signer who is not the charged account", other));
+
+    // The same, and the victim has made no transaction yet, so its account has no key.
+    for limb in 0..4 {
+        let other = lie(|slot, _| slot.terms.sender[limb] += F::ONE);
+        attacks.push(("a key that has another address", other));
+    }
+    attacks.extend([
+        ("another key than the one committed to", lie(|slot, _| slot.hashes.key_x[7] += F::ONE)),
+        ("the hash of another type", lie(|slot, _| slot.hashes.step.type_hash[0] += F::ONE)),
+        ("other types than there are", lie(|slot, _| slot.hashes.step.nodes[5].0[0] += F::ONE)),
+        ("the type of another action", lie(|slot, _| slot.hashes.step = type_step(&[ActionType::Swap]))),
+        (
+            "the type of two actions",
+            lie(|slot, _| slot.hashes.step = type_step(&[ActionType::Transfer, ActionType::Transfer])),
+        ),
+    ]);
 
     // An account of another tree, in which its owner is rich.
     let mut rich = lie(|slot, _| slot.sender.vault[1] = element(1 << 40));
