@@ -17,7 +17,7 @@ use environments_accounts::{
     transaction::{Action, Transaction},
 };
 use environments_conformance::secret;
-use environments_core::{BlockProducer, DynEnvironment, Environment as _, ProposedBlock};
+use environments_core::{BlockProducer, DynEnvironment, ProposedBlock};
 use environments_notes::{Notes, emission::Emission, fixtures as notes};
 use proptest::{collection::vec, prelude::*};
 
@@ -125,7 +125,7 @@ impl Economy {
     /// Who client `n` is, in the terms of an environment.
     fn party(&self, index: usize, n: usize) -> Digest {
         match index {
-            0 => secret(900).expose(),
+            0 => accounts::key(900).address().to_digest(),
             1 => self.notes.0.clients[n % 3].id(),
             _ => Digest(accounts::key(n).address().limbs()),
         }
@@ -158,8 +158,7 @@ impl Economy {
                 deadline: u32::MAX,
                 actions: vec![Action::Bridge { destination, recipient, asset, amount, deadline }],
             };
-            let id = environment.id();
-            let signed = key.sign(transaction, CHAIN_ID, id).unwrap();
+            let signed = key.sign(transaction, &environment.deployment().signing_domain()).unwrap();
             producer.submit(signed.into()).unwrap();
         }
         self.busy.push((from, client));
@@ -335,7 +334,8 @@ fn a_claim_too_little_for_an_account_stops_no_block_and_goes_home() {
         deadline: u32::MAX,
         actions: vec![send],
     };
-    let signed = sender.sign(transaction, CHAIN_ID, LEFT).unwrap();
+    let domain = economy.accounts[0].environment().deployment().signing_domain();
+    let signed = sender.sign(transaction, &domain).unwrap();
     economy.accounts[0].submit(signed.into()).unwrap();
     let held = |economy: &Economy| economy.circulating(2, asset);
     let before = held(&economy);

@@ -7,16 +7,12 @@ use std::{fmt, time::Instant};
 use batcher_job::prove::Progress;
 use bridge_core::AssetId;
 use circuits_core::{
-    Digest, Proof,
+    Digest,
     amount::Amount,
     hash::{Domain, hash},
 };
 use circuits_keys::CircuitCache;
 use circuits_protocol::fold::FoldChild;
-use circuits_tables::{
-    batch::prove,
-    ecdsa::{Signed, batch::SignatureInput},
-};
 use environments_accounts::{
     Accounts, AccountsBlock, Genesis, GenesisAccount, GenesisPool,
     address::Address,
@@ -25,8 +21,9 @@ use environments_accounts::{
     kernel::{BlockInput, BlockTransactions},
     key::SecretKey,
     prove::{chunk_inputs, direct},
-    signatures::{KERNELS, SignatureTables},
+    signatures::{HashTables, KERNELS, SignatureTables},
     transaction::{AccountsTransaction, Action, MAX_ACTIONS, SignedTransaction, Transaction},
+    typed_data::Settlement,
 };
 use environments_core::{
     Environment as _, EnvironmentId, ProposedBlock, ProveError,
@@ -48,16 +45,20 @@ const CHAIN: u64 = 1;
 const ENVIRONMENT: EnvironmentId = EnvironmentId(1);
 const SECRET: Domain = Domain::new("benchky");
 
-/// The cost of a block, part by part: seconds, except for the last two fields.
+/// The cost of a block, part by part: seconds, except for the first four fields and the last two.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     pub transactions: usize,
     /// The actions of all transactions.
     pub actions: usize,
+    /// The blocks of Keccak-256 that the transactions hash.
+    pub keccak_blocks: usize,
     /// The name of the kernel.
     pub kernel: String,
     /// The table of signatures and the circuit that verifies it.
     pub signatures: f64,
+    /// The table of what is hashed and the circuit that verifies it.
+    pub hashes: f64,
     /// The chunks; 0 if the kernel applies the actions itself.
     pub chunks: f64,
     /// The folds of chunks.
@@ -89,15 +90,20 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = unit(self.t1_seconds, &self.t1_runs, self.threads);
         write!(f, "{unit}; the parts below per transaction, in t1\n\n")?;
-        write!(f, "transactions   actions   signatures   chunks   folds   kernel   wrap    all   circuit")?;
+        write!(
+            f,
+            "transactions   actions   blocks   signatures   hashes   chunks   folds   kernel   wrap    all   circuit"
+        )?;
         for row in &self.blocks {
             let unit = self.t1_seconds * f64::from(u32::try_from(row.transactions).unwrap_or(u32::MAX));
             write!(
                 f,
-                "\n{:>12}  {:>8}  {:>11.3}  {:>7.3}  {:>6.3}  {:>7.3}  {:>5.3}  {:>5.3}   {}",
+                "\n{:>12}  {:>8}  {:>7}  {:>11.3}  {:>7.3}  {:>7.3}  {:>6.3}  {:>7.3}  {:>5.3}  {:>5.3}   {}",
                 row.transactions,
                 row.actions,
+                row.keccak_blocks,
                 row.signatures / unit,
+                row.hashes / unit,
                 row.chunks / unit,
                 row.folds / unit,
                 row.block / unit,
@@ -134,7 +140,7 @@ pub fn measure(
     for row in &mut blocks {
         #[expect(clippy::cast_precision_loss, reason = "a few hundred transactions")]
         let unit = t1_seconds * row.transactions as f64;
-        let unwrapped = row.signatures + row.chunks + row.folds + row.block;
+        let unwrapped = row.signatures + row.hashes + row.chunks + row.folds + row.block;
         row.per_transaction_unwrapped = unwrapped / unit;
         row.per_transaction = (unwrapped + row.wrap) / unit;
     }
@@ -177,11 +183,15 @@ fn block(
     // All circuits are loaded before the clock starts.
     let circuit = kernel.circuit(cache).map_err(BenchError::blocks)?;
     kernel.wrapper(cache).and_then(|wrapper| wrapper.load(cache)).map_err(BenchError::blocks)?;
+    let blocks: Vec<_> =
+        witness.transactions.iter().flat_map(|transaction| transaction.blocks.clone()).collect();
     let mut row = Row {
         transactions: size,
         actions,
+        keccak_blocks: blocks.len(),
         kernel: circuits_core::Definition::name(&kernel.definition),
         signatures: 0.0,
+        hashes: 0.0,
         chunks: 0.0,
         folds: 0.0,
         block: 0.0,
@@ -190,16 +200,19 @@ fn block(
         per_transaction_unwrapped: 0.0,
     };
     if let Some(table) = variant.table() {
-        SignatureTables::definition(table)
-            .and_then(|table| cache.circuit(table))
-            .map_err(BenchError::blocks)?;
+        let load_signatures = || cache.circuit(SignatureTables::definition(table)?);
+        load_signatures().map_err(BenchError::blocks)?;
+        let load_hashes = || cache.circuit(HashTables::definition(blocks.len())?);
+        load_hashes().map_err(BenchError::blocks)?;
     }
-    let signatures = variant
-        .table()
-        .map(|table| {
-            timed(&mut row.signatures, (baseline, t1), || prove_signatures(cache, table, &witness.signatures))
-        })
-        .transpose()?;
+    let mut prove_signatures = |table| {
+        let prove = || Ok(KERNELS.signatures().prove(cache, table, &witness.signatures)?);
+        timed(&mut row.signatures, (baseline, t1), prove)
+    };
+    let signatures = variant.table().map(&mut prove_signatures).transpose()?;
+    let mut prove_hashes =
+        |_| timed(&mut row.hashes, (baseline, t1), || Ok(KERNELS.hashes().prove(cache, &blocks)?));
+    let hashes = variant.table().map(&mut prove_hashes).transpose()?;
     let transactions = match variant {
         Variant::Empty | Variant::Unsigned | Variant::Direct { .. } => direct(witness, variant),
         Variant::Chunks { .. } => {
@@ -220,17 +233,10 @@ fn block(
         }
     };
     let (before, seal) = (witness.before, witness.seal.clone());
-    let input = BlockInput { before, transactions, signatures, seal, secret: world.secret };
+    let input = BlockInput { before, transactions, signatures, hashes, seal, secret: world.secret };
     let proof = timed(&mut row.block, (baseline, t1), || Ok(circuit.prove(&input)?))?;
     timed(&mut row.wrap, (baseline, t1), || Ok(kernel.wrapper(cache)?.prove(cache, &proof)?))?;
     Ok(row)
-}
-
-fn prove_signatures(cache: &CircuitCache, table: usize, signatures: &[Signed]) -> Result<Proof, ProveError> {
-    let circuit = cache.circuit(SignatureTables::definition(table)?)?;
-    let proof = prove(circuit.definition.0, signatures).map_err(|error| ProveError::Part(Box::new(error)))?;
-    let items = signatures.iter().map(Signed::claim).collect();
-    Ok(circuit.prove(&SignatureInput { items, proof })?)
 }
 
 /// An environment and the secret keys of its clients.
@@ -266,6 +272,7 @@ impl World {
             fee_account: keys[0].address(),
             minimum_deposit: amount(1)?,
             minimum_fee: amount(1)?,
+            settlement: Settlement { chain_id: 1, contract: Address::default() },
             accounts: accounts.collect(),
             pools: vec![GenesisPool {
                 asset_a: fee_asset,
@@ -318,6 +325,8 @@ impl World {
             deadline: u32::MAX,
             actions: self.actions(number, sender)?,
         };
-        self.keys[sender].sign(transaction, CHAIN, ENVIRONMENT).map_err(BenchError::blocks)
+        self.keys[sender]
+            .sign(transaction, &self.environment.deployment().signing_domain())
+            .map_err(BenchError::blocks)
     }
 }

@@ -1,35 +1,36 @@
 //! `superblock account`.
 
+mod transactions;
+
 use std::{
     fmt, fs,
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use circuits_core::{Digest, chain_id::parse_chain_id};
+use circuits_core::Digest;
 use circuits_files::{
     file::{self, SMALL_LIMIT},
-    text::{may_be_secret, shown, without_secrets},
+    text::may_be_secret,
 };
-use circuits_protocol::registry::{EnvironmentId, EnvironmentIdError};
+use circuits_protocol::registry::EnvironmentIdError;
 use circuits_tables::ecdsa::PublicKey;
 use environments_accounts::{
     address::Address,
     key::{KeyError, SecretKey, address_of},
-    transaction::{Malformed, SignedTransaction, Transaction},
+    signature::RecoveryError,
+    transaction::Malformed,
+    typed_data::TypedDataError,
 };
 use serde::Serialize;
 use thiserror::Error;
 
+use self::transactions::{Attach, Sign, TypedData};
 use crate::{
     answer::{Answer, Failure},
-    as_text,
     exit::{ExitCode, HasExitCode},
     new_file::check_is_new,
 };
-
-/// Bytes of the largest file of transactions to sign.
-const TRANSACTIONS_LIMIT: u64 = 64 << 20;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -43,55 +44,43 @@ pub(crate) enum Command {
         /// Only its owner can read it. The key is never printed.
         file: PathBuf,
     },
-    /// Print the address and the public key of a secret or public key.
+    /// Print the address of a key, and how messages name it.
     ///
-    /// The answer also names the recipient that a message from another environment needs in order to pay this account.
+    /// The address is the one that Ethereum gives the key. A message names its recipient in another form, which this prints
+    /// too: use it to pay the account from another environment, or an account on L1 from here.
     Address {
         /// Read the secret key from this file.
         ///
         /// It is the file that `account keygen` wrote.
-        #[arg(required_unless_present = "public")]
+        #[arg(required_unless_present_any = ["public", "address"])]
         file: Option<PathBuf>,
         /// Take this public key instead: SEC1 in hexadecimal.
         ///
         /// For accounts whose secret key somebody else holds.
         #[arg(long, value_name = "KEY", conflicts_with = "file")]
         public: Option<PublicKey>,
+        /// Take this address instead: 0x and 40 hexadecimal digits, as wallets show it or in lower case.
+        ///
+        /// For accounts of wallets, which show no public keys.
+        #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["file", "public"])]
+        address: Option<Address>,
     },
-    /// Sign transactions and print them in the form that producers take.
+    /// Print what a wallet signs for transactions.
+    ///
+    /// The input has one transaction per line, as JSON. The output has one line for each: the typed data of EIP-712 that
+    /// `eth_signTypedData_v4` takes. A wallet shows all of it before it signs. `account attach` takes what it returns.
+    TypedData(TypedData),
+    /// Sign transactions with a local key and print them in the form that producers take.
     ///
     /// The input has one JSON object per line, the output one signed transaction per line: a file of transactions of a
-    /// scenario. All lines are signed or none. Any other secp256k1 library can sign transactions as well.
+    /// scenario. All lines are signed or none. What is signed is what `account typed-data` prints.
     Sign(Sign),
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Sign {
-    /// Sign with the secret key in this file.
+    /// Attach signatures that a wallet made and print the transactions in the form that producers take.
     ///
-    /// The sender of every transaction must be the address of this key.
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
-    /// Sign for the deployment with this chain id.
-    ///
-    /// A signature holds in one deployment only, so that nobody can replay it in another one.
-    #[arg(long, value_name = "NUMBER", value_parser = parse_chain_id)]
-    chain_id: u64,
-    /// Sign for the environment with this id, from 1 to 65535.
-    ///
-    /// A signature holds in one environment only.
-    #[arg(long, value_name = "ID")]
-    environment: u16,
-    /// Read the transactions from this file instead of standard input.
-    ///
-    /// Blank lines are skipped.
-    #[arg(value_name = "FILE")]
-    transactions: Option<PathBuf>,
-    /// Write the signed transactions to this file instead of standard output.
-    ///
-    /// The file is replaced as a whole, or stays as it was if a line is refused.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    /// The input has one transaction per line, or one line of typed data as the wallet got it. A signature determines its
+    /// key, so this says whether the sender signed exactly this transaction for this environment; of typed data it also
+    /// says what differs from that of `account typed-data`. All lines are signed or none.
+    Attach(Attach),
 }
 
 /// Why a key is not shown or transactions are not signed.
@@ -115,9 +104,20 @@ pub(crate) enum AccountError {
     OtherSender { line: usize, sender: Address, address: Address },
     #[error("line {line}")]
     Sign { line: usize, source: KeyError },
-    #[error("there is no transaction to sign")]
+    #[error("line {line}: this is not typed data of the environment")]
+    TypedData { line: usize, source: TypedDataError },
+    #[error("line {line}")]
+    Recover { line: usize, source: RecoveryError },
+    #[error(
+        "line {line}: the sender is {sender}, the signature is by {address}, or for another transaction, environment or \
+         deployment"
+    )]
+    OtherSigner { line: usize, sender: Address, address: Address },
+    #[error("there are {transactions} transactions and {signatures} signatures")]
+    Signatures { transactions: usize, signatures: usize },
+    #[error("there is no transaction")]
     NoTransaction,
-    #[error("a signed transaction cannot be written")]
+    #[error("a line cannot be written")]
     Write(#[source] serde_json::Error),
 }
 
@@ -132,6 +132,10 @@ impl HasExitCode for AccountError {
             | Self::NotATransaction { .. }
             | Self::Malformed { .. }
             | Self::OtherSender { .. }
+            | Self::TypedData { .. }
+            | Self::Recover { .. }
+            | Self::OtherSigner { .. }
+            | Self::Signatures { .. }
             | Self::NoTransaction
             | Self::Write(_) => ExitCode::Rejected,
         }
@@ -146,27 +150,35 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
             file::write_new(&file, format!("{}\n", key.expose()).as_bytes())?;
             Ok(Answer::new(&Account::new(key.public_key())))
         }
-        Command::Address { file, public } => {
+        Command::Address { address: Some(address), .. } => Ok(Answer::new(&Account::of(address, None))),
+        Command::Address { file, public, address: None } => {
             let secret = || file.as_deref().map(|file| read_secret(file).map(|key| key.public_key()));
             let public = public.map(Ok).or_else(secret).transpose()?;
-            Ok(Answer::new(&Account::new(public.expect("clap requires the one or the other"))))
+            Ok(Answer::new(&Account::new(public.expect("clap requires one of them"))))
         }
-        Command::Sign(arguments) => sign(&arguments),
+        Command::TypedData(arguments) => transactions::show(&arguments),
+        Command::Sign(arguments) => transactions::sign(&arguments),
+        Command::Attach(arguments) => transactions::attach(&arguments),
     }
 }
 
-/// An account, as its public key determines it.
+/// An account, as its public key or its address determines it.
 #[derive(Serialize)]
 struct Account {
     address: Address,
-    public_key: PublicKey,
-    /// The name of the account in messages from other environments.
+    /// Of an account that was named by its address, only its transactions show the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<PublicKey>,
+    /// The name of the account in messages from other environments, and of one on L1 in messages from here.
     recipient: Digest,
 }
 
 impl Account {
     fn new(public_key: PublicKey) -> Self {
-        let address = address_of(&public_key);
+        Self::of(address_of(&public_key), Some(public_key))
+    }
+
+    fn of(address: Address, public_key: Option<PublicKey>) -> Self {
         Self { address, public_key, recipient: address.to_digest() }
     }
 }
@@ -174,7 +186,11 @@ impl Account {
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, public_key, recipient } = self;
-        write!(f, "address {address}\npublic key {public_key}\nrecipient of messages {recipient}")
+        writeln!(f, "address {address}")?;
+        if let Some(public_key) = public_key {
+            writeln!(f, "public key {public_key}")?;
+        }
+        write!(f, "recipient of messages {recipient}")
     }
 }
 
@@ -206,89 +222,4 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> Result<String, AccountError>
 fn read_secret(path: &Path) -> Result<SecretKey, AccountError> {
     let text = read_file(path, SMALL_LIMIT)?;
     text.trim_end().parse().map_err(|source| AccountError::Key { name: name_of(path), source })
-}
-
-/// Transactions that were signed and printed.
-#[derive(Serialize)]
-struct Signed {
-    address: Address,
-    transactions: Vec<SignedTransaction>,
-    /// The transactions as JSON Lines.
-    #[serde(skip)]
-    lines: Vec<String>,
-}
-
-impl fmt::Display for Signed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.lines.join("\n"))
-    }
-}
-
-/// Transactions that were signed and written to a file.
-#[derive(Serialize)]
-struct Written<'a> {
-    address: Address,
-    #[serde(serialize_with = "as_text::path")]
-    file: &'a Path,
-    /// How many there are.
-    transactions: usize,
-}
-
-impl fmt::Display for Written<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, file, transactions } = self;
-        write!(f, "{transactions} transactions of {address} signed: {}", shown(file.display()))
-    }
-}
-
-fn sign(arguments: &Sign) -> Result<Answer, Failure> {
-    let key = read_secret(&arguments.key)?;
-    let environment = EnvironmentId::new(arguments.environment).map_err(AccountError::from)?;
-    let text = match &arguments.transactions {
-        Some(path) => read_file(path, TRANSACTIONS_LIMIT)?,
-        None => read_text(io::stdin(), "standard input".to_owned(), TRANSACTIONS_LIMIT)?,
-    };
-    let transactions = sign_lines(&key, arguments.chain_id, environment, &text)?;
-    if transactions.is_empty() {
-        return Err(AccountError::NoTransaction.into());
-    }
-    let lines = transactions.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
-    let lines = lines.map_err(AccountError::Write)?;
-    let address = key.address();
-    Ok(match &arguments.out {
-        Some(file) => {
-            let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
-            // Who reads the file has the same limit.
-            if text.len() as u64 > TRANSACTIONS_LIMIT {
-                return Err(AccountError::TooLarge { name: name_of(file), limit: TRANSACTIONS_LIMIT }.into());
-            }
-            file::write_atomic(file, text.as_bytes())?;
-            Answer::new(&Written { address, file, transactions: transactions.len() })
-        }
-        None => Answer::new(&Signed { address, transactions, lines }),
-    })
-}
-
-/// Signs every line, or none.
-fn sign_lines(
-    key: &SecretKey,
-    chain_id: u64,
-    environment: EnvironmentId,
-    text: &str,
-) -> Result<Vec<SignedTransaction>, AccountError> {
-    let address = key.address();
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let signed = lines.map(|(index, text)| {
-        let line = index + 1;
-        let transaction: Transaction = serde_json::from_str(text).map_err(|error| {
-            AccountError::NotATransaction { line, reason: without_secrets(&error.to_string()) }
-        })?;
-        transaction.check(environment).map_err(|source| AccountError::Malformed { line, source })?;
-        let sender = transaction.sender;
-        if sender != address {
-            return Err(AccountError::OtherSender { line, sender, address });
-        }
-        key.sign(transaction, chain_id, environment).map_err(|source| AccountError::Sign { line, source })
-    });
-    signed.collect()
 }

@@ -176,7 +176,7 @@ impl HasExitCode for KeyError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Random(_) => ExitCode::Unavailable,
-            Self::NotHex { .. } | Self::Range | Self::ChainId(_) | Self::Sign(_) => ExitCode::Rejected,
+            Self::NotHex { .. } | Self::Range | Self::Unrecoverable => ExitCode::Rejected,
         }
     }
 }

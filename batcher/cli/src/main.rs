@@ -238,7 +238,18 @@ mod tests {
         let dashed = format!("--{secret}");
         for arguments in [
             vec!["superblock", "account", "address", "--public", &secret],
-            vec!["superblock", "account", "sign", "--key", "k", "--environment", "1", "--chain-id", &secret],
+            vec![
+                "superblock",
+                "account",
+                "sign",
+                "--key",
+                "k",
+                "--environment",
+                "1",
+                "--l1-chain-id",
+                &secret,
+            ],
+            vec!["superblock", "account", "attach", "--signature", &secret],
             vec!["superblock", "keys", &secret],
             vec!["superblock", "security", &secret],
             vec!["superblock", "account", "address", &dashed],

@@ -1,15 +1,25 @@
-//! Writes the scenarios of `examples/`: `cargo run -p superblock-batcher-job --example scenarios`.
+//! Writes the scenarios of `examples/`: `cargo run -p superblock-batcher-job --example scenarios`, after `npm ci --prefix
+//! tests/viem`, as viem signs two transactions.
 
 use std::{error::Error, fmt::Write as _, fs, path::Path};
 
 use bridge_core::{AssetId, Consumption, Message};
 use circuits_core::{Digest, F};
 use circuits_protocol::registry::EnvironmentId;
-use environments_accounts::{fixtures as accounts, transaction::Action};
+use environments_accounts::{
+    Accounts, Genesis as AccountsGenesis, GenesisAccount,
+    address::Address,
+    fixtures::{
+        self as accounts,
+        viem::{self, WALLETS},
+    },
+    transaction::{Action, SignedTransaction, Transaction},
+    typed_data::{Settlement, typed_data},
+};
 use environments_core::{BlockProducer, Environment as _, kernel::ProducerSecret};
 use environments_notes::{
     NotesTransaction,
-    config::{Genesis as NotesGenesis, GenesisAccount},
+    config::{Genesis as NotesGenesis, GenesisAccount as NotesAccount},
     emission::Emission,
     fixtures as notes,
     note::Script,
@@ -40,8 +50,39 @@ fn notes_world() -> notes::World {
     notes::World::new(CHAIN_ID, NOTES, producer_secret(NOTES))
 }
 
-fn accounts_world() -> accounts::World {
-    accounts::World::new(CHAIN_ID, ACCOUNTS, producer_secret(ACCOUNTS))
+/// The contract that settles the scenarios' deployment: the first one that a development node's first account deploys.
+const SETTLEMENT: Settlement = Settlement {
+    chain_id: 31_337,
+    contract: Address([
+        0x5f, 0xbd, 0xb2, 0x31, 0x56, 0x78, 0xaf, 0xec, 0xb3, 0x67, 0xf0, 0x32, 0xd9, 0x3f, 0x64, 0x2f, 0x64,
+        0x18, 0x0a, 0xa3,
+    ]),
+};
+
+/// Writes the genesis of the account-based environment, in which the wallets have as much as the clients.
+fn accounts_world(directory: &Path) -> Result<accounts::World, Box<dyn Error>> {
+    let mut genesis = AccountsGenesis { settlement: SETTLEMENT, ..accounts::genesis(ACCOUNTS) };
+    let holdings = genesis.accounts[0].holdings.clone();
+    let wallets = WALLETS.map(|address| GenesisAccount { address, holdings: holdings.clone() });
+    genesis.accounts.extend(wallets);
+    write_json(directory, "accounts-2.genesis.json", &genesis)?;
+    let environment = Accounts::new(CHAIN_ID, ACCOUNTS, producer_secret(ACCOUNTS), &genesis)?;
+    Ok(accounts::World { state: environment.genesis(), environment })
+}
+
+/// The first transaction of a wallet, signed by viem: an implementation that is not ours.
+fn wallet_acts(
+    world: &mut accounts::World,
+    wallet: usize,
+    action: Action,
+) -> Result<SignedTransaction, Box<dyn Error>> {
+    let sender = WALLETS[wallet];
+    let transaction = Transaction { sender, nonce: 0, ..world.unsigned(0, &[action]) };
+    let shown = typed_data(&world.environment.deployment().signing_domain(), &transaction);
+    let signed = viem::sign(wallet, &[shown])?.pop().ok_or("a signature")?;
+    let signed = SignedTransaction { transaction, signature: signed.signature };
+    world.state.execute(&signed)?;
+    Ok(signed)
 }
 
 fn write_json(directory: &Path, name: &str, value: &impl Serialize) -> Outcome {
@@ -60,7 +101,7 @@ fn write_lines(directory: &Path, name: &str, values: impl IntoIterator<Item = im
 fn write_notes_genesis(directory: &Path, world: &notes::World) -> Outcome {
     let existing = world.clients.iter().filter(|client| client.exists);
     let accounts = existing
-        .map(|client| GenesisAccount {
+        .map(|client| NotesAccount {
             authorisation: client.account.authorisation,
             salt: client.salt,
             vault: client.account.vault.clone(),
@@ -101,10 +142,10 @@ fn small() -> Outcome {
     fs::create_dir_all(directory)?;
     let mut notes = notes_world();
     write_notes_genesis(directory, &notes)?;
-    let mut accounts = accounts_world();
-    write_json(directory, "accounts-2.genesis.json", &accounts::genesis(ACCOUNTS))?;
+    let mut accounts = accounts_world(directory)?;
 
-    let address = |n| Digest(accounts::key(n).address().limbs());
+    let address = |n| accounts::key(n).address().to_digest();
+    let wallet = WALLETS[0].to_digest();
     let from_l1 = AssetId::new(0, 1)?;
     let deposit = |sequence, destination, recipient, amount, deadline| Message {
         chain_id: CHAIN_ID,
@@ -119,7 +160,7 @@ fn small() -> Outcome {
         data: Digest::ZERO,
     };
     // The second one is for nobody, and its deadline is near: it goes back.
-    let deposits = [deposit(0, ACCOUNTS, address(1), 500, DEADLINE), deposit(1, NOTES, Digest::ZERO, 70, 1)];
+    let deposits = [deposit(0, ACCOUNTS, wallet, 500, DEADLINE), deposit(1, NOTES, Digest::ZERO, 70, 1)];
     write_lines(directory, "deposits.jsonl", &deposits)?;
 
     let send = |asset, amount, to| Emission {
@@ -169,13 +210,14 @@ fn small() -> Outcome {
     let taken = notes.take(1, &paid);
     let (other, other_paid) = notes.pay(2, &[0], 7);
 
-    // Superblock 2. What was unlocked and minted is used; what was minted goes home in part; somebody withdraws
-    // to L1.
+    // Superblock 2. What was unlocked and minted is used; what was minted goes home in part. A wallet
+    // withdraws to L1, another one swaps.
     let unlocked = notes.take(1, &[unlocked]);
     let home =
         notes.request_with(0, &[minted], vec![], Some(send(accounts::asset_of(ACCOUNTS, 1), 15, 1)), 0);
-    let withdrawal = accounts.act(1, &[bridge(EnvironmentId::L1, notes::secret(501), from_l1, 200)]);
-    let swap = accounts.act(0, &[accounts.here(accounts::swap(0, 1000, 400))]);
+    let withdrawal = wallet_acts(&mut accounts, 0, bridge(EnvironmentId::L1, wallet, from_l1, 200))?;
+    let swap = accounts.here(accounts::swap(0, 1000, 400));
+    let swap = wallet_acts(&mut accounts, 1, swap)?;
     let taken_too = notes.take(0, &other_paid);
     let (last, _) = notes.pay(2, &[1], 3);
 
@@ -202,8 +244,7 @@ fn three() -> Outcome {
     let mut notes = notes_world();
     write_notes_genesis(directory, &notes)?;
     write_lines(directory, "notes-1.jsonl", notes.ping_pong(BLOCKS * NOTES_PER_BLOCK))?;
-    let mut accounts = accounts_world();
-    write_json(directory, "accounts-2.genesis.json", &accounts::genesis(ACCOUNTS))?;
+    let mut accounts = accounts_world(directory)?;
     write_lines(directory, "accounts-2.jsonl", accounts.mix(0, BLOCKS * ACCOUNTS_PER_BLOCK))?;
     let adds: String = (1..=2 * BLOCKS).map(|n| format!("{{\"add\": {n}}}\n")).collect();
     fs::write(directory.join("counter-3.jsonl"), adds)?;

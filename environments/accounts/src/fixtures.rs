@@ -1,5 +1,7 @@
 //! Simulated clients: keys, and signed transactions that follow on each other.
 
+pub mod viem;
+
 use bridge_core::{AssetId, Message};
 use circuits_core::{
     F,

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use circuits_core::{Digest, F};
 use circuits_files::text::quoted;
+use circuits_tables::keccak::keccak256;
 use plonky2::field::types::Field;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
@@ -15,14 +16,26 @@ pub const LIMB_BITS: usize = 40;
 /// Bytes of an address.
 pub const ADDRESS_BYTES: usize = 20;
 
-/// 160 bits that name an account. As text `0x` and 40 hexadecimal digits, the bytes in order.
+/// 160 bits that name an account. As text `0x` and 40 lower-case hexadecimal digits, the bytes in order. Digits of both cases are
+/// read, too, if they are those of [`Self::checksummed`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Address(pub [u8; ADDRESS_BYTES]);
 
-/// The text is not an address.
+/// Why text is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("an address is 0x and 40 lower-case hexadecimal digits, found {0}")]
-pub struct AddressError(String);
+pub enum AddressError {
+    /// It is something else.
+    #[error("an address is 0x and 40 hexadecimal digits, found {0}")]
+    NotHex(String),
+    /// A digit was mistyped, or the case of one.
+    #[error("the case of the digits of {found} is not the checksum of this address, which is {expected}")]
+    Checksum {
+        /// The address with its checksum.
+        expected: String,
+        /// What it is instead.
+        found: String,
+    },
+}
 
 impl Address {
     /// Four big-endian integers of 5 bytes each.
@@ -51,6 +64,19 @@ impl Address {
         }
         Some(Self(bytes))
     }
+
+    /// The text that wallets show: the case of its digits is a checksum, as EIP-55 has it.
+    #[must_use]
+    pub fn checksummed(self) -> String {
+        let digits = hex::encode(self.0);
+        let digest = hex::encode(keccak256(digits.as_bytes()));
+        // A letter is upper-case where the digest's digit is 8 or more.
+        let cased = digits.chars().zip(digest.chars()).map(|(digit, of_digest)| match of_digest {
+            '0'..='7' => digit,
+            _ => digit.to_ascii_uppercase(),
+        });
+        "0x".chars().chain(cased).collect()
+    }
 }
 
 impl fmt::Display for Address {
@@ -69,14 +95,21 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let error = || AddressError(quoted(text));
+        let error = || AddressError::NotHex(quoted(text));
         let mut bytes = [0; ADDRESS_BYTES];
         let digits = text.strip_prefix("0x").ok_or_else(error)?;
         hex::decode_to_slice(digits, &mut bytes).map_err(|_| error())?;
-        if digits.chars().any(|digit| digit.is_ascii_uppercase()) {
-            return Err(error());
+        let address = Self(bytes);
+        // Programs write no checksum.
+        if !digits.bytes().any(|digit| digit.is_ascii_uppercase()) {
+            return Ok(address);
         }
-        Ok(Self(bytes))
+        let expected = address.checksummed();
+        if text == expected {
+            Ok(address)
+        } else {
+            Err(AddressError::Checksum { expected, found: text.to_owned() })
+        }
     }
 }
 
@@ -119,6 +152,26 @@ mod tests {
         {
             assert!(other.parse::<Address>().is_err(), "{other}");
         }
+    }
+
+    #[test]
+    fn the_checksums_of_eip_55_are_read_and_no_others() {
+        // Published with EIP-55.
+        for text in [
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+            "0xdbF03B407c01E7cD3CBea99509d93f8DDDC8C6FB",
+            "0xD1220A0cf47c7B9Be7A2E6BA89F429762e7b9aDb",
+            "0x52908400098527886E0F7030069857D2E4169EE7",
+            "0xde709f2102306220921060314715629080e2fb77",
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!((address.checksummed(), address.to_string()), (text.to_owned(), text.to_lowercase()));
+        }
+        let (expected, found) =
+            ("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1Beaed");
+        let wrong = AddressError::Checksum { expected: expected.to_owned(), found: found.to_owned() };
+        assert_eq!(found.parse::<Address>(), Err(wrong));
     }
 
     #[test]

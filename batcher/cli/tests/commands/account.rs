@@ -8,12 +8,25 @@ use std::{
 };
 
 use circuits_protocol::registry::EnvironmentId;
-use environments_accounts::{address::Address, key::SecretKey, transaction::SignedTransaction};
+use environments_accounts::{
+    address::Address,
+    key::SecretKey,
+    transaction::{SignedTransaction, Transaction},
+    typed_data::{Settlement, SigningDomain, typed_data},
+};
 use serde_json::{Value, json};
 
-const CHAIN_ID: u64 = 77;
+const CONTRACT: &str = "0x5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f5f";
+/// The domain of every signature here.
+pub(crate) const DOMAIN: [&str; 6] = ["--environment", "2", "--l1-chain-id", "31337", "--contract", CONTRACT];
 
-fn superblock(arguments: &[&str], input: &str) -> Output {
+fn domain() -> SigningDomain {
+    let settlement = Settlement { chain_id: 31_337, contract: CONTRACT.parse().expect("an address") };
+    SigningDomain { settlement, environment: EnvironmentId(2) }
+}
+
+/// Runs the binary with `input` on its standard input.
+pub(crate) fn superblock(arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_superblock"))
         .args(["--json"])
         .args(arguments)
@@ -27,7 +40,7 @@ fn superblock(arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("the binary ends")
 }
 
-fn answer(output: &Output, code: i32) -> Value {
+pub(crate) fn answer(output: &Output, code: i32) -> Value {
     assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("one JSON object")
 }
@@ -64,6 +77,10 @@ fn a_generated_key_is_its_owners_alone_and_is_never_overwritten() {
     assert_eq!(shown, made);
     let public = made["public_key"].as_str().expect("text");
     assert_eq!(answer(&superblock(&["account", "address", "--public", public], ""), 0), made);
+    let address = made["address"].as_str().expect("text");
+    let mut named = answer(&superblock(&["account", "address", "--address", address], ""), 0);
+    named["public_key"] = made["public_key"].clone();
+    assert_eq!(named, made);
 }
 
 #[test]
@@ -72,8 +89,7 @@ fn signed_lines_are_those_that_the_library_signs() {
     let (file, out) = (root.path().join("key"), root.path().join("signed.jsonl"));
     let sender = answer(&superblock(&["account", "keygen", text(&file)], ""), 0)["address"].clone();
     let input = format!("{}\n\n{}\n", line(&sender), line(&sender).replace("\"nonce\":3", "\"nonce\":4"));
-    let mut arguments =
-        vec!["account", "sign", "--key", text(&file), "--chain-id", "77", "--environment", "2"];
+    let mut arguments = [&["account", "sign", "--key", text(&file)][..], &DOMAIN].concat();
     let printed = answer(&superblock(&arguments, &input), 0);
     arguments.extend(["--out", text(&out)]);
     assert_eq!(answer(&superblock(&arguments, &input), 0)["transactions"], 2);
@@ -85,9 +101,8 @@ fn signed_lines_are_those_that_the_library_signs() {
         let signed: SignedTransaction = serde_json::from_str(written).expect("a signed transaction");
         assert_eq!(serde_json::to_value(&signed).expect("JSON"), *printed);
         assert_eq!(signed.transaction.nonce, nonce);
-        let environment = EnvironmentId::new(2).expect("not L1");
-        assert_eq!(key.sign(signed.transaction.clone(), CHAIN_ID, environment).expect("signs"), signed);
-        signed.signed(CHAIN_ID, environment).verify().expect("holds");
+        assert_eq!(key.sign(signed.transaction.clone(), &domain()).expect("signs"), signed);
+        assert_eq!(signed.recover(&domain()), Ok(key.public_key()));
     }
 }
 
@@ -103,24 +118,76 @@ fn a_line_that_is_not_the_keys_transaction_stops_the_signing() {
         (good.replace("\"amount\":5", "\"amount\":0"), "amount 0"),
     ] {
         let input = format!("{good}\n{bad}\n");
-        let arguments = [
-            "account",
-            "sign",
-            "--key",
-            text(&file),
-            "--chain-id",
-            "77",
-            "--environment",
-            "2",
-            "--out",
-            text(&out),
-        ];
+        let arguments =
+            [&["account", "sign", "--key", text(&file), "--out", text(&out)][..], &DOMAIN].concat();
         let refused = answer(&superblock(&arguments, &input), 3);
         let message = refused["error"].as_str().expect("text");
         assert!(message.contains("line 2") && message.contains(reason), "{message}");
         assert!(!out.exists());
     }
     fs::write(&file, "0".repeat(64)).expect("writable");
-    let arguments = ["account", "sign", "--key", text(&file), "--chain-id", "77", "--environment", "2"];
+    let arguments = [&["account", "sign", "--key", text(&file)][..], &DOMAIN].concat();
     answer(&superblock(&arguments, &good), 3);
+}
+
+/// A key, and a transaction of its account.
+fn signer() -> (SecretKey, Transaction) {
+    let key = SecretKey::from_bytes(&[7; 32]).expect("a key");
+    let transaction = serde_json::from_str(&line(&json!(key.address()))).expect("a transaction");
+    (key, transaction)
+}
+
+/// The answer to `account attach` with one signature.
+fn attach(line: &str, signature: &str, code: i32) -> Value {
+    let arguments = [&["account", "attach", "--signature", signature][..], &DOMAIN].concat();
+    answer(&superblock(&arguments, line), code)
+}
+
+#[test]
+fn a_signature_from_elsewhere_is_attached_to_the_transaction_or_to_what_the_wallet_was_shown() {
+    let (key, transaction) = signer();
+    let arguments = [&["account", "typed-data"][..], &DOMAIN].concat();
+    let line = json!(transaction).to_string();
+    let shown = answer(&superblock(&arguments, &line), 0)["transactions"][0].clone();
+    assert_eq!(shown, typed_data(&domain(), &transaction));
+    // A file has one line for each, in which members are in the order in which a wallet shows them.
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let written = [&arguments[..], &["--out", text(file.path())]].concat();
+    answer(&superblock(&written, &line), 0);
+    let written = fs::read_to_string(file.path()).expect("written");
+    assert_eq!(serde_json::from_str::<Value>(&written).expect("JSON"), shown);
+    assert!(written.find("nonce").expect("there") < written.find("action1").expect("there"), "{written}");
+    let signed = key.sign(transaction, &domain()).expect("signs");
+    let signature = signed.signature.to_string();
+    for line in [line, shown.to_string()] {
+        assert_eq!(attach(&line, &signature, 0)["transactions"], json!([signed]));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_signature_from_elsewhere_is_named() {
+    let (key, transaction) = signer();
+    let line = json!(transaction).to_string();
+    let signature = key.sign(transaction.clone(), &domain()).expect("signs").signature.to_string();
+    let refused = |line: &str, signature: &str, code, reason: &str| {
+        let error = attach(line, signature, code)["error"].as_str().expect("text").to_owned();
+        assert!(error.contains(reason), "{error}");
+    };
+    // The domain and the fields are in what is signed.
+    let settlement = domain().settlement;
+    let other = SigningDomain { settlement: Settlement { chain_id: 1, ..settlement }, ..domain() };
+    let elsewhere = key.sign(transaction.clone(), &other).expect("signs").signature.to_string();
+    refused(&line, &elsewhere, 3, "another transaction, environment or deployment");
+    refused(&line.replace("\"nonce\":3", "\"nonce\":4"), &signature, 3, "another transaction");
+    refused(&typed_data(&other, &transaction).to_string(), &elsewhere, 3, "the chain id is 1, not 31337");
+    // Numbers that no signature has.
+    let zero = format!("0x{}1b", "00".repeat(64));
+    refused(&line, &zero, 3, "r");
+    refused("{}", &signature, 3, "line 1: not a transaction");
+    refused(&format!("{line}\n{line}"), &signature, 3, "2 transactions and 1 signatures");
+    // What is none does not pass the arguments.
+    for none in [&signature[..130], &format!("{}1d", &signature[..130]), "0x"] {
+        let arguments = [&["account", "attach", "--signature", none][..], &DOMAIN].concat();
+        assert_eq!(superblock(&arguments, &line).status.code(), Some(2), "{none}");
+    }
 }

@@ -11,3 +11,4 @@ mod messages;
 mod process;
 mod registry;
 mod states;
+mod wallets;

@@ -3,6 +3,7 @@
 mod agree;
 mod attacks;
 mod ends;
+mod hashing;
 mod kernel;
 mod messages;
 mod rejects;
