@@ -91,7 +91,7 @@ fn whatever_a_slot_hashes_instead_is_refused_or_is_another_list() {
 }
 
 #[test]
-fn case_9_an_amount_has_one_pair_of_words() {
+fn case_09_an_amount_has_one_pair_of_words() {
     // 2^32 - 1 and x + 1 are the words of x + p, which is x in the field: whoever signed for that would give x.
     let honest = lie(|_, _| {});
     assert_accepts(slots(1), &honest);
