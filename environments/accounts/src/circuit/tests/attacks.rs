@@ -246,6 +246,17 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     let mut nothing = claim(1).1;
     nothing.slots[0].action.amount = F::ZERO;
     attacks.push(("a message about nothing that is taken in", nothing));
+
+    // The words of an amount's sum with the field's order.
+    for which in 0..3 {
+        let second = lie(|slot, _| {
+            let amounts = [slot.action.amount, slot.action.limit_a, slot.action.limit_b];
+            slot.hashes.amounts[which] = amounts[which] + F::ONE;
+        });
+        attacks.push(("an amount that is signed as more than there is", second));
+    }
+    let fee = lie(|slot, _| slot.hashes.fee = slot.terms.fee + F::ONE);
+    attacks.push(("a fee that is signed as more than there is", fee));
     attacks
 }
 
