@@ -14,7 +14,7 @@ use circuits_tables::{
     },
     keccak::{
         Block,
-        batch::{KeccakInput, KeccakSize, keccak_shape},
+        batch::{KeccakCircuit, KeccakInput, KeccakSize, keccak_shape},
     },
 };
 
@@ -73,7 +73,7 @@ impl HashTables {
     ///
     /// # Errors
     /// If they fit no table.
-    pub fn definition(blocks: usize) -> Result<BatchCircuit<KeccakSize>, CircuitError> {
+    pub fn definition(blocks: usize) -> Result<KeccakCircuit, CircuitError> {
         KeccakSize::fitting(blocks).map(BatchCircuit).ok_or_else(|| CircuitError::Unprovable {
             name: BatchCircuit(KeccakSize::Large).name(),
             reason: format!("{blocks} blocks are more than {MAX_BLOCKS}"),

@@ -470,7 +470,16 @@ mod tests {
         assert_eq!(check(vec![transfer, nothing]), Err(Malformed::ZeroAmount { action: 1 }));
         assert_eq!(check(vec![same]), Err(Malformed::SameAsset { action: 0, asset: asset(1) }));
         assert!(matches!(check(vec![order]), Err(Malformed::PairOrder { action: 0, .. })));
-        assert_eq!(check(vec![bridge(6, 1), bridge(0, 1)]), Ok(()));
+        let withdraw = |recipient| {
+            let Action::Bridge { destination, asset, amount, deadline, .. } = bridge(0, 1) else {
+                panic!("a message")
+            };
+            Action::Bridge { destination, recipient, asset, amount, deadline }
+        };
+        assert_eq!(check(vec![bridge(6, 1), withdraw(Address([9; 20]).to_digest())]), Ok(()));
+        let recipient = Digest([F::NEG_ONE; 4]);
+        let no_address = Malformed::NoAddress { action: 1, recipient };
+        assert_eq!(check(vec![transfer, withdraw(recipient)]), Err(no_address));
         let to_itself = Malformed::ToItself { action: 1, environment: HERE };
         assert_eq!(check(vec![transfer, bridge(HERE.get(), 1)]), Err(to_itself));
         assert_eq!(check(vec![bridge(6, 0)]), Err(Malformed::ZeroAmount { action: 0 }));

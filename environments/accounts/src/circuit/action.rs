@@ -203,10 +203,15 @@ fn asset_circuit(builder: &mut Builder, asset: Target) -> AssetParts {
 }
 
 /// The words of an amount, high word first, of which the prover knows the low one. That both have 32 bits follows where they
-/// are hashed; then there is one pair for an amount.
+/// are hashed. Two pairs of such words have the amount's value in the field: its own, and if it is below `2^32 - 1` those of
+/// its sum with the field's order, whose high word is `2^32 - 1`.
 pub(super) fn amount_words_circuit(builder: &mut Builder, amount: Target, low: Target) -> [Target; 2] {
     let (one, scale) = (builder.one(), F::from_canonical_u64(1 << WORD_BITS).inverse());
-    [builder.arithmetic(-scale, scale, one, low, amount), low]
+    let high = builder.arithmetic(-scale, scale, one, low, amount);
+    let largest = builder.constant(F::from_canonical_u64((1 << WORD_BITS) - 1));
+    let beyond = builder.is_equal(high, largest);
+    builder.enforce_zero(beyond.target);
+    [high, low]
 }
 
 /// Who receives something: an address as its limbs, or four elements in another environment's terms.

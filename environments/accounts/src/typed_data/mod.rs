@@ -37,6 +37,6 @@ pub use read::check_typed_data;
 pub use slot::SlotHashes;
 pub(crate) use slot::{Hashed, SlotFlags, SlotTerms};
 pub use text::InOrder;
-pub use type_tree::TypeStep;
+pub use type_tree::{TypeStep, type_step};
 pub use types::{ACTION_TYPES, ActionType, transaction_type_hash};
 pub(crate) use words::{ADDRESS_WORDS, Parts, WORD_BITS, join_circuit, parts_circuit};

@@ -91,7 +91,7 @@ pub(super) fn type_root() -> Digest {
 /// # Panics
 /// If there are no types, or more than a transaction has.
 #[must_use]
-pub(super) fn type_step(types: &[ActionType]) -> TypeStep {
+pub fn type_step(types: &[ActionType]) -> TypeStep {
     *TREE.steps.get(types).expect("a transaction has 1 to 4 actions")
 }
 

@@ -13,6 +13,7 @@ use crate::{
     pool::POOL_NUMBER_BITS,
     state::Running,
     transaction::{Action, ActionFields, Kind},
+    typed_data::{ActionType, type_step},
 };
 
 pub(super) fn element(value: u64) -> F {
@@ -59,10 +60,23 @@ pub(super) fn lie(lie: impl FnOnce(&mut SlotInput, &mut Running)) -> SlotsInput 
     let tree = world.state.records.tree.clone();
     let (mut input, _) = input(&mut world, 1, &[(0, &[transfer(NEWCOMER, 0, 1)])]);
     let slot = &mut input.slots[0];
+    let step = slot.hashes.step;
     lie(slot, &mut input.before);
+    if slot.hashes.step == step {
+        slot.hashes.step = type_step(&[type_of(&slot.action)]);
+    }
     let sender = account_key(Address::from_digest(Digest(slot.terms.sender)).unwrap());
     open(&tree, slot, &mut input.before, sender);
     input
+}
+
+/// The type as which an action is signed, as far as it has a kind.
+fn type_of(action: &ActionFields) -> ActionType {
+    let of = ActionType::ALL.into_iter().find(|&of| element(of as u64) == action.kind);
+    match of.unwrap_or(ActionType::Transfer) {
+        ActionType::Bridge if action.asset_out.to_canonical_u64() >> 32 == 0 => ActionType::Withdraw,
+        of => of,
+    }
 }
 
 /// As [`lie`], of another action, which must fail.
@@ -165,6 +179,11 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
         attacks.push(("a receiver that is no address", far));
     }
 
+    for limb in 0..4 {
+        let far = lie_about(bridge(0, 0, 1 << 57), |action| action.to[limb] += element(1 << LIMB_BITS));
+        attacks.push(("a withdrawal to what is no address", far));
+    }
+
     // The signer is not the charged account: client 0 signs, client 3 pays.
     let mut other = lie(|_, _| {});
     let world = world();
@@ -172,6 +191,22 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     other.slots[0].sender = world.state.account(&victim).unwrap().fields();
     open(&world.state.records.tree, &mut other.slots[0], &mut other.before, account_key(victim));
     attacks.push(("a signer who is not the charged account", other));
+
+    // The same, and the victim has made no transaction yet, so its account has no key.
+    for limb in 0..4 {
+        let other = lie(|slot, _| slot.terms.sender[limb] += F::ONE);
+        attacks.push(("a key that has another address", other));
+    }
+    attacks.extend([
+        ("another key than the one committed to", lie(|slot, _| slot.hashes.key_x[7] += F::ONE)),
+        ("the hash of another type", lie(|slot, _| slot.hashes.step.type_hash[0] += F::ONE)),
+        ("other types than there are", lie(|slot, _| slot.hashes.step.nodes[5].0[0] += F::ONE)),
+        ("the type of another action", lie(|slot, _| slot.hashes.step = type_step(&[ActionType::Swap]))),
+        (
+            "the type of two actions",
+            lie(|slot, _| slot.hashes.step = type_step(&[ActionType::Transfer, ActionType::Transfer])),
+        ),
+    ]);
 
     // An account of another tree, in which its owner is rich.
     let mut rich = lie(|slot, _| slot.sender.vault[1] = element(1 << 40));
@@ -211,6 +246,17 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     let mut nothing = claim(1).1;
     nothing.slots[0].action.amount = F::ZERO;
     attacks.push(("a message about nothing that is taken in", nothing));
+
+    // The words of an amount's sum with the field's order.
+    for which in 0..3 {
+        let second = lie(|slot, _| {
+            let amounts = [slot.action.amount, slot.action.limit_a, slot.action.limit_b];
+            slot.hashes.amounts[which] = amounts[which] + F::ONE;
+        });
+        attacks.push(("an amount that is signed as more than there is", second));
+    }
+    let fee = lie(|slot, _| slot.hashes.fee = slot.terms.fee + F::ONE);
+    attacks.push(("a fee that is signed as more than there is", fee));
     attacks
 }
 

@@ -9,7 +9,7 @@ use circuits_tables::{
 };
 use plonky2::field::types::Field;
 
-use super::{SlotsInput, attacks::lie, execute, input, slots, world};
+use super::{SlotsInput, agree::add, attacks::lie, execute, input, slots, world};
 use crate::{
     fixtures::{NEWCOMER, World, bridge, key, swap, transfer},
     state::Running,
@@ -17,8 +17,9 @@ use crate::{
     typed_data::{SlotHashes, TypeStep, key_bytes},
 };
 
-/// Fields of [`SlotHashes`] up to its step: both coordinates of the key, and four digests of 8 words.
-const WORDS: usize = 6 * 8;
+/// Fields of [`SlotHashes`] up to its step: both coordinates of the key and four digests of 8 words, the low words of amount
+/// and limits, and that of the fee.
+const WORDS: usize = 6 * 8 + 3 + 1;
 
 fn after(count: usize, input: &SlotsInput) -> Option<Running> {
     let statement = check(slots(count), input).ok()?;
@@ -67,9 +68,9 @@ fn whatever_a_slot_hashes_instead_is_refused_or_is_another_list() {
         for (slot, [key, action, transaction]) in hashed.into_iter().enumerate() {
             for place in 0..WORDS {
                 let other = change(&input, slot, place);
-                let is_hashed = match place / 8 {
-                    0..3 => key,
-                    3 => action,
+                let is_hashed = match place {
+                    0..24 => key,
+                    24..32 | 48..51 => action,
                     _ => transaction,
                 };
                 match after(count, &other) {
@@ -86,6 +87,26 @@ fn whatever_a_slot_hashes_instead_is_refused_or_is_another_list() {
                 assert_rejects(slots(count), &other);
             }
         }
+    }
+}
+
+#[test]
+fn case_09_an_amount_has_one_pair_of_words() {
+    // 2^32 - 1 and x + 1 are the words of x + p, which is x in the field: whoever signed for that would give x.
+    let honest = lie(|_, _| {});
+    assert_accepts(slots(1), &honest);
+    let mut amount = honest.clone();
+    amount.slots[0].hashes.amounts[0] += F::ONE;
+    assert_rejects(slots(1), &amount);
+    let mut fee = honest;
+    fee.slots[0].hashes.fee += F::ONE;
+    assert_rejects(slots(1), &fee);
+    let limits = later(&[add((0, 1), 100, (1000, 1000))]);
+    assert_accepts(slots(1), &limits);
+    for limit in 1..3 {
+        let mut other = limits.clone();
+        other.slots[0].hashes.amounts[limit] += F::ONE;
+        assert_rejects(slots(1), &other);
     }
 }
 

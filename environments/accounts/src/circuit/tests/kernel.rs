@@ -116,7 +116,7 @@ fn blocks_with_messages_are_proven() {
 #[test]
 fn a_block_of_chunks_is_proven() {
     let (world, signed) =
-        transactions(24, &[transfer(3, 0, 5), bridge(6, 0, 5), transfer(3, 1, 5), bridge(6, 1, 5)]);
+        transactions(23, &[transfer(3, 0, 5), bridge(6, 0, 5), transfer(3, 1, 5), bridge(6, 1, 5)]);
     let proposed = propose_with(&world, 19, &signed);
     let (variant, input) = kernel_input(cache(), &KERNELS, secret(), proposed.witness()).unwrap();
     assert_eq!(variant, Variant::Chunks { children: 2, table: 60 });

@@ -1,9 +1,13 @@
 //! The circuit rejects every lie, and the kit finds no other one.
 
 use bridge_core::Consumption;
-use circuits_core::{Digest, F, layout::Layout};
+use circuits_core::{F, layout::Layout};
 use circuits_forging::{
     Exception, Forgery, Kind, Kit, Mutator, assert_accepts, assert_rejects, assert_rejects_forgery, check,
+};
+use circuits_tables::{
+    ecdsa::key_commitment,
+    keccak::{self, Block, KeccakError},
 };
 use plonky2::field::types::Field;
 
@@ -20,6 +24,7 @@ use crate::{
     fixtures::{DEPOSIT, NEWCOMER, START, amount, asset, bridge, key, swap, transfer},
     state::Running,
     transaction::Action,
+    typed_data::{DOMAIN_WORDS, key_bytes},
 };
 
 /// One of each kind, done and failed, to what exists and to what does not, and nothing at all.
@@ -171,6 +176,24 @@ fn case_78_an_account_is_its_owners_whoever_gave_to_it_first() {
     let mut stolen = spent;
     stolen.slots[0].terms.key = paid().1.slots[0].terms.key;
     assert_rejects(slots(1), &stolen);
+
+    // Somebody else's key, with its digest and with the sender's, which no batch of hashes proves.
+    let thief = key(1).public_key();
+    let with = |digest: Option<[F; 8]>| {
+        lie(|slot, _| {
+            let (x, y) = thief.words();
+            slot.terms.key = key_commitment(&x, &y);
+            let [block] = keccak::blocks(&key_bytes(&thief))[..] else { panic!("one block") };
+            slot.hashes.key_x.copy_from_slice(&block.words[..8]);
+            slot.hashes.key_y.copy_from_slice(&block.words[8..16]);
+            slot.hashes.key = digest.unwrap_or(block.digest);
+        })
+    };
+    assert_rejects(slots(1), &with(None));
+    let digest = lie(|_, _| {}).slots[0].hashes.key;
+    check(slots(1), &with(Some(digest))).unwrap();
+    let invented = Block { digest, ..keccak::blocks(&key_bytes(&thief))[0] };
+    assert!(matches!(keccak::check_blocks(&[invented]), Err((0, KeccakError::Digest { .. }))));
 }
 
 #[test]
@@ -220,20 +243,35 @@ fn a_swap_pays_what_the_reserves_say() {
 }
 
 #[test]
-fn case_39_a_transaction_of_another_chain_environment_or_nonce_claims_another_signature() {
-    let claims = |change: fn(&mut SlotsInput)| {
+fn case_39_a_transaction_of_another_domain_or_nonce_hashes_something_else() {
+    let hashes = |change: fn(&mut SlotsInput)| {
         let mut input = lie(|_, _| {});
         change(&mut input);
         let after = Running::decode(&check(slots(1), &input).unwrap()).unwrap();
-        after.claims
+        after.hashes
     };
-    let honest = claims(|_| {});
-    assert_ne!(honest, claims(|input| input.context.chain_id += F::ONE));
-    assert_ne!(honest, claims(|input| input.context.environment += F::ONE));
-    assert_ne!(honest, claims(|input| input.slots[0].terms.deadline += F::ONE));
-    assert_ne!(honest, Digest::ZERO);
+    let honest = hashes(|_| {});
+    for word in 0..DOMAIN_WORDS {
+        let mut input = lie(|_, _| {});
+        input.context.domain[word] += F::ONE;
+        let after = Running::decode(&check(slots(1), &input).unwrap()).unwrap();
+        assert_ne!(honest, after.hashes);
+    }
+    assert_ne!(honest, hashes(|input| input.slots[0].terms.deadline += F::ONE));
+    assert_ne!(honest, hashes(|input| input.slots[0].hashes.fee += F::ONE));
+    assert_ne!(honest, hashes(|input| input.slots[0].hashes.amounts[0] += F::ONE));
+    assert_ne!(honest, hashes(|input| input.slots[0].hashes.action[0] += F::ONE));
+    assert_ne!(honest, hashes(|input| input.slots[0].hashes.transaction[0] += F::ONE));
+    assert_ne!(honest, hashes(|input| input.slots[0].hashes.signed[0] += F::ONE));
     let used = lie(|slot, _| slot.sender.nonce += F::ONE);
-    assert_ne!(honest, Running::decode(&check(slots(1), &used).unwrap()).unwrap().claims);
+    assert_ne!(honest, Running::decode(&check(slots(1), &used).unwrap()).unwrap().hashes);
+    // What is signed is what is claimed.
+    let claims = |change: fn(&mut SlotsInput)| {
+        let mut input = lie(|_, _| {});
+        change(&mut input);
+        Running::decode(&check(slots(1), &input).unwrap()).unwrap().claims
+    };
+    assert_ne!(claims(|_| {}), claims(|input| input.slots[0].hashes.signed[0] += F::ONE));
 }
 
 /// Why what only the message has is not compared with the state.
@@ -251,6 +289,7 @@ fn exceptions<'k>(kit: Kit<'k, super::Slots>) -> Kit<'k, super::Slots> {
                 "Running.pool_count",
                 "Running.fees",
                 "Running.transactions",
+                "Running.blocks",
             ],
             "the kernel starts with the state before, whose commitment has it, and without fees and transactions",
         ))
