@@ -152,7 +152,7 @@ fn a_messages_life_is_told_from_the_state() {
             .map(|row| row[side].clone())
     };
     assert_eq!((row(1, "outstanding"), row(2, "let_in")), (Some(13.into()), Some(10.into())));
-    assert_eq!((row(0, "let_in"), row(0, "outstanding")), (Some(3.into()), None));
+    assert_eq!((row(0, "let_in"), row(0, "outstanding")), (Some(3.into()), Some(serde_json::Value::Null)));
 }
 
 #[test]

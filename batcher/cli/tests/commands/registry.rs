@@ -174,7 +174,8 @@ fn processes_that_rotate_add_and_prune_lose_no_change_of_each_other() {
         scope.spawn(move || superblock(&["registry", "prune", text(file), "--before", "10"]));
     });
     let listed = call(&file, "list", &[], 0);
-    for listed in listed["environments"].as_array().expect("a list") {
+    // After environment 0, which nobody changes.
+    for listed in &listed["environments"].as_array().expect("a list")[1..] {
         let entry = &listed["entry"];
         assert_eq!(entry["producers"].as_array().map(Vec::len), Some(2), "{listed}");
         let [kernels, removed] = [&entry["kernels"], &entry["removed"]["kernels"]];
