@@ -13,11 +13,7 @@ use plonky2::{
         types::Field as _,
     },
     fri::oracle::PolynomialBatch,
-    hash::{
-        hash_types::HashOut,
-        merkle_proofs::MerkleProof,
-        merkle_tree::{MerkleCap, MerkleTree},
-    },
+    hash::{hash_types::HashOut, merkle_proofs::MerkleProof, merkle_tree::MerkleCap},
     plonk::config::GenericConfig,
 };
 
@@ -127,7 +123,7 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
     }
 
     fn of_matrix(coefficients: RowMajorMatrix<Goldilocks>, rate_bits: usize, cap_height: usize) -> Self {
-        let (digests, cap) = hash::<H>(&coefficients, rate_bits, cap_height, |_, _| {});
+        let (digests, cap) = hash::<H>(&coefficients, rate_bits, cap_height);
         Self { coefficients, leaves: None, digests: Cow::Owned(digests), cap, rate_bits }
     }
 
@@ -298,45 +294,11 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
     }
 }
 
-/// Commits to polynomials in plonky2's type, for the data of a circuit. This is the one commitment that keeps all values.
-///
-/// # Errors
-/// As [`Commitment::of_values`].
-pub fn batch_of_coefficients<C, const D: usize>(
-    polynomials: Vec<PolynomialCoeffs<F>>,
-    rate_bits: usize,
-    cap_height: usize,
-) -> Result<PolynomialBatch<F, C, D>, CommitmentError>
-where
-    F: Extendable<D>,
-    C: GenericConfig<D, F = F>,
-    C::Hasher: PackedHasher,
-{
-    let columns: Vec<_> = polynomials.iter().map(|polynomial| &polynomial.coeffs).collect();
-    let degree_log = degree_bits(&columns, rate_bits, cap_height)?;
-    let coefficients = row_major(&columns, |row| row);
-    let mut leaves = vec![vec![]; 1 << (degree_log + rate_bits)];
-    let (digests, cap) = hash::<C::Hasher>(&coefficients, rate_bits, cap_height, |first_leaf, coset| {
-        leaves[first_leaf..][..1 << degree_log].par_iter_mut().enumerate().for_each(|(leaf, values)| {
-            *values = coset.leaf(leaf).iter().map(|&value| from_p3(value)).collect();
-        });
-    });
-    Ok(PolynomialBatch {
-        polynomials,
-        degree_log,
-        rate_bits,
-        merkle_tree: MerkleTree { leaves, digests, cap },
-        blinding: false,
-    })
-}
-
-/// Hashes the tree over the values of polynomials, coset by coset: digests and cap. `visit` is called for each coset with
-/// the number of its first leaf.
+/// Hashes the tree over the values of polynomials, coset by coset: digests and cap.
 fn hash<H: PackedHasher>(
     coefficients: &RowMajorMatrix<Goldilocks>,
     rate_bits: usize,
     cap_height: usize,
-    mut visit: impl FnMut(usize, &Cosets<'_>),
 ) -> (Vec<HashOut<F>>, MerkleCap<F, H>) {
     let num_rows = coefficients.height();
     let mut coset = Cosets::new(coefficients, rate_bits, None);
@@ -344,8 +306,11 @@ fn hash<H: PackedHasher>(
     for index in 0..1 << rate_bits {
         coset.enter(index);
         let first_leaf = coset.first_leaf(index);
-        merkle::hash_rows::<H>(&mut leaves[first_leaf..][..num_rows], |leaf| coset.leaf(leaf));
-        visit(first_leaf, &coset);
+        merkle::hash_rows::<H, _>(
+            &mut leaves[first_leaf..][..num_rows],
+            |leaf| coset.leaf(leaf),
+            |value| value,
+        );
     }
     merkle::hash_tree(leaves, cap_height)
 }

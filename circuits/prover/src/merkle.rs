@@ -18,13 +18,14 @@ use crate::{
 const SERIAL_LEAVES: usize = 1 << 9;
 
 /// Fills `leaves` with the hashes of rows, of which `row` returns each, all of one length.
-pub(crate) fn hash_rows<'r, H: PackedHasher>(
+pub(crate) fn hash_rows<'r, H: PackedHasher, T: Copy + 'r>(
     leaves: &mut [HashOut<F>],
-    row: impl Fn(usize) -> &'r [Goldilocks] + Sync,
+    row: impl Fn(usize) -> &'r [T] + Sync,
+    convert: impl Fn(T) -> Goldilocks + Sync,
 ) {
     leaves.par_chunks_mut(SERIAL_LEAVES).enumerate().for_each(|(task, leaves)| {
         for (i, leaves) in leaves.chunks_mut(Packed::WIDTH).enumerate() {
-            hash_leaves::<H>(leaves, task * SERIAL_LEAVES + i * Packed::WIDTH, &row);
+            hash_leaves::<H, T>(leaves, task * SERIAL_LEAVES + i * Packed::WIDTH, &row, &convert);
         }
     });
 }
@@ -116,18 +117,18 @@ fn hash_layers<H: PackedHasher>(digests: &mut [HashOut<F>], leaves: &[HashOut<F>
 }
 
 /// Hashes as many rows from `first` as `out` has digests, at most one a lane.
-fn hash_leaves<'r, H: PackedHasher>(
+fn hash_leaves<'r, H: PackedHasher, T: Copy + 'r>(
     out: &mut [HashOut<F>],
     first: usize,
-    row: &impl Fn(usize) -> &'r [Goldilocks],
+    row: &impl Fn(usize) -> &'r [T],
+    convert: &impl Fn(T) -> Goldilocks,
 ) {
-    let rows: [&[Goldilocks]; Packed::WIDTH] =
-        std::array::from_fn(|lane| row(first + lane.min(out.len() - 1)));
+    let rows: [&[T]; Packed::WIDTH] = std::array::from_fn(|lane| row(first + lane.min(out.len() - 1)));
     if rows[0].len() <= NUM_HASH_OUT_ELTS {
         for (digest, row) in out.iter_mut().zip(rows) {
             *digest = HashOut::ZERO;
             for (element, value) in digest.elements.iter_mut().zip(row) {
-                *element = from_p3(*value);
+                *element = from_p3(convert(*value));
             }
         }
         return;
@@ -136,7 +137,7 @@ fn hash_leaves<'r, H: PackedHasher>(
     for start in (0..rows[0].len()).step_by(SPONGE_RATE) {
         let count = SPONGE_RATE.min(rows[0].len() - start);
         for (i, packed) in state[..count].iter_mut().enumerate() {
-            *packed = Packed::from_fn(|lane| rows[lane][start + i]);
+            *packed = Packed::from_fn(|lane| convert(rows[lane][start + i]));
         }
         H::permute_packed(&mut state);
     }

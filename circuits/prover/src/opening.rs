@@ -358,7 +358,8 @@ where
         let leaf_width = D << arity_bits;
         let values = extend_extension::<D>(&coefficients, params.config.rate_bits, shift);
         let mut leaves = vec![HashOut::ZERO; values.len() / leaf_width];
-        merkle::hash_rows::<H>(&mut leaves, |leaf| &values[leaf * leaf_width..][..leaf_width]);
+        let row = |leaf| &values[leaf * leaf_width..][..leaf_width];
+        merkle::hash_rows::<H, _>(&mut leaves, row, |value| value);
         let (digests, cap) = merkle::hash_tree(leaves, cap_height);
         challenger.observe_cap(&cap);
         layers.push(Layer { values, leaf_width, digests, cap });

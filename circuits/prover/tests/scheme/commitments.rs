@@ -1,6 +1,6 @@
 //! Commitments beside plonky2's `PolynomialBatch`.
 
-use circuits_prover::commitment::{Commitment, CommitmentError, batch_of_coefficients};
+use circuits_prover::commitment::{Commitment, CommitmentError};
 use plonky2::{
     field::{extension::FieldExtension as _, polynomial::PolynomialCoeffs},
     fri::oracle::PolynomialBatch,
@@ -53,10 +53,6 @@ where
             stock.polynomials[range.clone()].iter().map(|p| p.to_extension::<D>().eval(point)).collect();
         assert_eq!(ours.evaluate::<D>(range, point), expected);
     }
-    let polynomials = ours.coefficients();
-    let batch =
-        batch_of_coefficients::<C, D>(polynomials, stock.rate_bits, stock.merkle_tree.cap.height()).unwrap();
-    assert_eq!(&batch, stock);
 }
 
 fn assert_values_equal<C, const D: usize>(
