@@ -169,13 +169,13 @@ fn an_extra_field_is_refused_wherever_it_is() {
         data["types"][name].as_array_mut().unwrap().push(json!({ "name": "memo", "type": "string" }));
         data["message"]["memo"] = json!("for lunch");
         data["message"]["action1"]["memo"] = json!("for lunch");
-        let (name, member) = (name.to_owned(), "memo".to_owned());
+        let (name, member) = (name.to_owned(), "\"memo\"".to_owned());
         assert_eq!(difference(&data), TypedDataError::ExtraMember { name, member });
     }
     let (_, mut data) = payment();
     data["types"]["EIP712Domain"].as_array_mut().unwrap().push(json!({ "name": "salt", "type": "bytes32" }));
     data["domain"]["salt"] = json!(format!("0x{}", "00".repeat(32)));
-    assert_eq!(difference(&data), TypedDataError::Unexpected { path: "domain.salt".to_owned() });
+    assert_eq!(difference(&data), TypedDataError::Unexpected { path: "domain.\"salt\"".to_owned() });
 }
 
 #[test]
