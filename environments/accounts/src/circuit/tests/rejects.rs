@@ -258,8 +258,8 @@ fn case_39_a_transaction_of_another_domain_or_nonce_hashes_something_else() {
         assert_ne!(honest, after.hashes);
     }
     assert_ne!(honest, hashes(|input| input.slots[0].terms.deadline += F::ONE));
-    assert_ne!(honest, hashes(|input| input.slots[0].hashes.fee += F::ONE));
-    assert_ne!(honest, hashes(|input| input.slots[0].hashes.amounts[0] += F::ONE));
+    assert_ne!(honest, hashes(|input| input.slots[0].hashes.fee -= F::ONE));
+    assert_ne!(honest, hashes(|input| input.slots[0].hashes.amounts[0] -= F::ONE));
     assert_ne!(honest, hashes(|input| input.slots[0].hashes.action[0] += F::ONE));
     assert_ne!(honest, hashes(|input| input.slots[0].hashes.transaction[0] += F::ONE));
     assert_ne!(honest, hashes(|input| input.slots[0].hashes.signed[0] += F::ONE));
