@@ -39,7 +39,7 @@ pub enum Invalid {
     #[error(transparent)]
     Malformed(#[from] Malformed),
     /// No key makes the signature.
-    #[error("the signature is none")]
+    #[error("the signature is invalid")]
     Signature(#[from] RecoveryError),
     /// The key belongs to another account: somebody else signed, or the sender signed something else, in this domain or in
     /// another one.

@@ -175,7 +175,7 @@ fn an_extra_field_is_refused_wherever_it_is() {
     let (_, mut data) = payment();
     data["types"]["EIP712Domain"].as_array_mut().unwrap().push(json!({ "name": "salt", "type": "bytes32" }));
     data["domain"]["salt"] = json!(format!("0x{}", "00".repeat(32)));
-    assert_eq!(difference(&data), TypedDataError::Unexpected { path: "domain.salt".to_owned() });
+    assert_eq!(difference(&data), TypedDataError::Unexpected { path: "domain.\"salt\"".to_owned() });
 }
 
 #[test]
