@@ -403,6 +403,7 @@ impl HasExitCode for FollowerError {
         match self {
             Self::Files(error) => error.exit_code(),
             Self::Untrusted(error) => error.exit_code(),
+            Self::Queue(error) => error.exit_code(),
             Self::State(error) => error.exit_code(),
         }
     }

@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// Compare the deposits with L1's queue in this file.
     ///
     /// It has every deposit ever made on L1, in order, as `batch` takes it. A superblock that takes other deposits is
-    /// refused. Without it, and without `l1_queue` in the trust file, deposits are not compared.
+    /// refused, and so is everything if the state itself has taken others. Without it, and without `l1_queue` in the trust file, deposits are not compared.
     #[arg(long, value_name = "FILE")]
     deposits: Option<PathBuf>,
 }

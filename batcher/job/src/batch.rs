@@ -20,7 +20,7 @@ use batcher_verify::{
 use circuits_core::{CircuitError, Digest, recursion::key_digest};
 use circuits_files::file::{self, FileError};
 use circuits_protocol::{registry::Registry, statement::SuperblockStatement};
-use environments_l1::{Deposit, L1Block};
+use environments_l1::Deposit;
 use thiserror::Error;
 
 use crate::{
@@ -193,7 +193,7 @@ impl Batcher<'_> {
             outcome.left_out = others.map(|(_, block)| (block.path.clone(), LeftOut::MadeWithout)).collect();
             return Ok(outcome);
         }
-        let key = |block: &L1Block| self.l1.key_digest(self.engine.cache(), block);
+        let key = |variant| self.l1.key_digest(self.engine.cache(), variant);
         let l1 = L1Input { state: l1::l1_state(state), deposits, key: &key };
         let selection = self.planner.select(state, registry, &candidates, Some(&l1))?;
         if selection.contents.blocks.is_empty() {

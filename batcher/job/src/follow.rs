@@ -32,7 +32,8 @@ use thiserror::Error;
 
 use crate::{
     anchor::{self, Untrusted},
-    queue::Queue,
+    queue::{Queue, QueueError},
+    state::{self, InvalidState},
     states::{States, StatesError},
 };
 
@@ -111,6 +112,10 @@ pub enum Refusal {
     /// What the bundle publishes does not lead on from the state.
     #[error("superblock {number}: {source}")]
     Follow { number: u64, source: FollowError },
+    /// The state that it leads to breaks a rule of every state. Only a kernel that is not ours does that: the registry's
+    /// environment 0 then says of itself something else than it tells L1.
+    #[error("superblock {number} leads to an impossible state: {source}")]
+    State { number: u64, source: InvalidState },
 }
 
 impl Refusal {
@@ -119,7 +124,7 @@ impl Refusal {
     pub fn is_invalid(&self) -> bool {
         match self {
             Self::Invalid(error) => error.is_invalid(),
-            Self::OtherChain { .. } | Self::Rival { .. } | Self::Follow { .. } => true,
+            Self::OtherChain { .. } | Self::Rival { .. } | Self::Follow { .. } | Self::State { .. } => true,
             Self::Replaced { .. } => false,
         }
     }
@@ -134,6 +139,9 @@ pub enum FollowerError {
     /// The state is not one that the trust file's start leads to.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
+    /// The state has taken other deposits than L1's queue has, so L1 accepts nothing that continues it.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     /// A state cannot be written. Those before it are there, and the next call lists their superblocks as known.
     #[error(transparent)]
     State(#[from] StatesError),
@@ -177,6 +185,9 @@ impl Follower<'_> {
         if let Some(trust) = self.trust {
             anchor::check_state(trust, states.latest())?;
         }
+        if let Some(queue) = self.queue {
+            queue.pending(states.latest().l1.queue)?;
+        }
         let (mut candidates, mut invalid) = (vec![], vec![]);
         for path in paths {
             match self.open(&path) {
@@ -193,9 +204,13 @@ impl Follower<'_> {
         let mut unremoved = vec![];
         let mut links = chain.into_iter();
         for candidate in links.by_ref() {
-            match self.next_state(states.latest(), &candidate) {
+            let next = self.next_state(states.latest(), &candidate);
+            let next = match next {
+                Ok(state) => check_state(states, state)?,
+                Err(refusal) => Err(refusal),
+            };
+            match next {
                 Ok(state) => {
-                    states.check(&state)?;
                     unremoved = states.advance(state)?;
                     let reached = candidate.opened.statement().new_state;
                     superblocks.push(candidate.decided(Decision::Applied(reached)));
@@ -298,6 +313,18 @@ impl Follower<'_> {
     }
 }
 
+/// Checks that the state can be written. What it is refused for is the superblock's own fault, or else an error.
+fn check_state(
+    states: &States,
+    state: SuperblockState,
+) -> Result<Result<SuperblockState, Refusal>, StatesError> {
+    let Err(error) = states.check(&state) else { return Ok(Ok(state)) };
+    match state::check(&state) {
+        Err(source) => Ok(Err(Refusal::State { number: state.number.into(), source })),
+        Ok(()) => Err(error),
+    }
+}
+
 /// Checks that the file has the superblock that was verified before.
 fn check_same(
     path: &Path,
@@ -361,6 +388,22 @@ mod tests {
     use plonky2::field::types::Field;
 
     use super::*;
+
+    #[test]
+    fn a_state_in_which_environment_0_is_not_what_l1_was_told_refuses_its_superblock_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let states = States::open(directory.path(), Some(1)).expect("no state yet");
+        let mut state = SuperblockState::genesis(1);
+        assert!(matches!(check_state(&states, state.clone()), Ok(Ok(same)) if same == state));
+        state.l1.payouts = 1;
+        let refusal =
+            check_state(&states, state).expect("it could be written").expect_err("it is impossible");
+        assert!(
+            matches!(refusal, Refusal::State { number: 0, source: InvalidState::L1 { .. } }),
+            "{refusal}"
+        );
+        assert!(refusal.is_invalid());
+    }
 
     #[test]
     fn a_file_that_is_replaced_after_it_was_verified_is_refused_whatever_differs() {

@@ -6,7 +6,6 @@
 use std::path::PathBuf;
 
 use batcher_circuits::state::SuperblockState;
-use bridge_core::BlockMessages;
 use circuits_core::{CircuitError, Digest};
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind};
 use circuits_keys::CircuitCache;
@@ -17,7 +16,7 @@ use environments_core::{
     bundle::BundleError,
     kernel::{AnyKernel as _, Kernels as _},
 };
-use environments_l1::{L1Block, L1State, circuits::L1Kernels, kernel::Variant, prove::prove_block};
+use environments_l1::{L1Block, L1State, circuits::L1Kernels, kernel::Variant, prove::prove_block_by};
 use thiserror::Error;
 
 use crate::{
@@ -29,30 +28,36 @@ use crate::{
 
 /// Proves blocks of environment 0.
 pub trait L1Prover: Sync {
-    /// The digest of the key that the proof of `block` verifies under.
+    /// The digest of the key that proofs by this kernel verify under.
     ///
     /// # Errors
     /// If the kernel, or a circuit below it, cannot be built.
-    fn key_digest(&self, cache: &CircuitCache, block: &L1Block) -> Result<Digest, CircuitError>;
+    fn key_digest(&self, cache: &CircuitCache, variant: Variant) -> Result<Digest, CircuitError>;
 
-    /// Proves `block`.
+    /// Proves `block` by a kernel that takes it.
     ///
     /// # Errors
     /// [`ProveError`]
-    fn prove(&self, cache: &CircuitCache, block: &L1Block) -> Result<ProvenBlock, ProveError>;
+    fn prove(
+        &self,
+        cache: &CircuitCache,
+        block: &L1Block,
+        variant: Variant,
+    ) -> Result<ProvenBlock, ProveError>;
 }
 
 impl L1Prover for L1Kernels {
-    fn key_digest(&self, cache: &CircuitCache, block: &L1Block) -> Result<Digest, CircuitError> {
-        let BlockMessages { inbox, .. } = block.messages();
-        let deposits = block.witness().body.deposits.len();
-        // A block larger than any kernel is none that `L1State::block` makes.
-        let variant = Variant::fitting(inbox.len(), deposits).unwrap_or(Variant::LARGE);
+    fn key_digest(&self, cache: &CircuitCache, variant: Variant) -> Result<Digest, CircuitError> {
         self.get(cache, variant)?.key_digest(cache)
     }
 
-    fn prove(&self, cache: &CircuitCache, block: &L1Block) -> Result<ProvenBlock, ProveError> {
-        prove_block(cache, self, block)
+    fn prove(
+        &self,
+        cache: &CircuitCache,
+        block: &L1Block,
+        variant: Variant,
+    ) -> Result<ProvenBlock, ProveError> {
+        prove_block_by(cache, self, block, variant)
     }
 }
 
@@ -92,7 +97,7 @@ pub(crate) fn proven_block(
     store: &Store,
     progress: &dyn Progress,
 ) -> Result<CheckedBlock, L1ProveError> {
-    let PlannedL1 { block, key } = planned;
+    let PlannedL1 { block, variant, key } = planned;
     let path = store.l1_block_path(TaskId::of_block(*key, block.statement()));
     let name = format!("block {} of environment 0", block.last_height());
     progress.begin(1);
@@ -104,7 +109,7 @@ pub(crate) fn proven_block(
         progress.done(&name, true);
         return Ok(checked);
     }
-    let bundle = BlockBundle::new(&prover.prove(cache, block)?);
+    let bundle = BlockBundle::new(&prover.prove(cache, block, *variant)?);
     let checked = checked(planned, path, &bundle)?;
     file::write_atomic(&checked.path, &bundle.encode()?)?;
     progress.done(&name, false);
@@ -113,7 +118,7 @@ pub(crate) fn proven_block(
 
 /// The block with the proof of `bundle`, which is verified.
 fn checked(planned: &PlannedL1, path: PathBuf, bundle: &BlockBundle) -> Result<CheckedBlock, L1ProveError> {
-    let PlannedL1 { block, key: expected } = planned;
+    let PlannedL1 { block, key: expected, .. } = planned;
     let bundle = BlockBundle { statement: *block.statement(), ..bundle.clone() };
     let (proof, key, found) = bundle.open(&block_shape().common)?;
     if found != *expected {

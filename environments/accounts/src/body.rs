@@ -14,7 +14,7 @@ use crate::{
     address::Address,
     block::{MAX_TRANSACTIONS, UNSIGNED_SLOTS},
     key::address_of,
-    transaction::Transaction,
+    transaction::{Malformed, Transaction},
     typed_data::{SigningDomain, claim},
 };
 
@@ -66,6 +66,14 @@ pub enum BodyError {
         /// The key's address.
         found: Address,
     },
+    /// A recipient on L1 is no address, so that it is hashed as another one.
+    #[error("transaction {index} of the body")]
+    Recipient {
+        /// Its position.
+        index: usize,
+        /// The recipient.
+        source: Malformed,
+    },
     /// No block has this many transactions.
     #[error("a body has at most {MAX_TRANSACTIONS} transactions, found {found}")]
     Count {
@@ -111,10 +119,9 @@ impl Body {
         if found > limit {
             return Err(BodyError::Messages { transactions, limit, found });
         }
-        for (index, BodyTransaction { transaction: Transaction { sender, .. }, key }) in
-            body.transactions.iter().enumerate()
-        {
-            let (sender, found) = (*sender, address_of(key));
+        for (index, BodyTransaction { transaction, key }) in body.transactions.iter().enumerate() {
+            transaction.check_recipients().map_err(|source| BodyError::Recipient { index, source })?;
+            let (sender, found) = (transaction.sender, address_of(key));
             if sender != found {
                 return Err(BodyError::Sender { index, sender, found });
             }

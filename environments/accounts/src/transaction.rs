@@ -268,15 +268,23 @@ impl Action {
         }
     }
 
-    fn check(&self, environment: EnvironmentId, action: usize) -> Result<(), Malformed> {
-        let amount = match *self {
-            Self::Bridge { destination, .. } if destination == environment => {
-                return Err(Malformed::ToItself { action, environment });
-            }
+    /// Checks that a recipient on L1 is an address, without which the action has no hash of its own.
+    fn check_recipient(&self, action: usize) -> Result<(), Malformed> {
+        match *self {
             Self::Bridge { destination: EnvironmentId::L1, recipient, .. }
                 if Address::from_digest(recipient).is_none() =>
             {
-                return Err(Malformed::NoAddress { action, recipient });
+                Err(Malformed::NoAddress { action, recipient })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&self, environment: EnvironmentId, action: usize) -> Result<(), Malformed> {
+        self.check_recipient(action)?;
+        let amount = match *self {
+            Self::Bridge { destination, .. } if destination == environment => {
+                return Err(Malformed::ToItself { action, environment });
             }
             Self::Transfer { amount, .. } | Self::Bridge { amount, .. } => amount,
             Self::Swap { asset_in, asset_out, .. } if asset_in == asset_out => {
@@ -322,6 +330,15 @@ impl Transaction {
         }
         let mut actions = self.actions.iter().enumerate();
         actions.try_for_each(|(position, action)| action.check(environment, position))
+    }
+
+    /// Checks that every recipient on L1 is an address. Nothing else of an action is left out of its hash.
+    ///
+    /// # Errors
+    /// [`Malformed::NoAddress`]
+    pub(crate) fn check_recipients(&self) -> Result<(), Malformed> {
+        let mut actions = self.actions.iter().enumerate();
+        actions.try_for_each(|(position, action)| action.check_recipient(position))
     }
 
     /// The messages that the transaction emits in this deployment and environment if it is done, in order.

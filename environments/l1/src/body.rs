@@ -1,7 +1,7 @@
 //! Published block data, and what a block does.
 
 use bridge_core::{BlockMessages, Consumption, Message};
-use circuits_core::F;
+use circuits_core::{F, chain_id::check_chain_id};
 use circuits_protocol::{
     l1::{L1Outcome, PayoutRange},
     statement::{BlockStatement, L1Body, l1_body_digest},
@@ -68,6 +68,8 @@ impl Body {
             return Err(BodyError::TooLarge { found });
         }
         let body: Self = postcard::from_bytes(bytes).map_err(BodyError::Malformed)?;
+        // The commitment of a state has the chain id as an element, which another number may be, too.
+        check_chain_id(body.before.chain_id).map_err(BodyError::ChainId)?;
         if body.encode()? == bytes { Ok(body) } else { Err(BodyError::NotCanonical) }
     }
 

@@ -1,6 +1,6 @@
 //! Why there is no such block of environment 0.
 
-use circuits_core::Digest;
+use circuits_core::{Digest, chain_id::ChainIdError};
 use environments_core::{block::BlockError, environment::EnvironmentId};
 use thiserror::Error;
 
@@ -75,6 +75,9 @@ pub enum BodyError {
     /// The bytes are not a state, a number, messages and deposits.
     #[error("the body is not a state, a number, messages and deposits")]
     Malformed(#[source] postcard::Error),
+    /// No deployment has the state's chain id.
+    #[error("the state before the block")]
+    ChainId(#[source] ChainIdError),
     /// The encoding is not the canonical one.
     #[error("the body is not in the canonical encoding")]
     NotCanonical,

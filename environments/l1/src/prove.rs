@@ -112,3 +112,17 @@ pub fn prove_block(
     let (variant, input) = kernel_input(cache, kernels, block.witness())?;
     kernels.get(cache, variant)?.prove(cache, block, &input)
 }
+
+/// As [`prove_block`], by the kernel of a variant that takes the block and need not be the smallest.
+///
+/// # Errors
+/// [`ProveError::Circuit`] or [`ProveError::Block`] if the block breaks a rule.
+pub fn prove_block_by(
+    cache: &CircuitCache,
+    kernels: &L1Kernels,
+    block: &L1Block,
+    variant: Variant,
+) -> Result<ProvenBlock, ProveError> {
+    let input = input(cache, kernels, block.witness(), variant)?;
+    kernels.get(cache, variant)?.prove(cache, block, &input)
+}

@@ -6,8 +6,9 @@ use circuits_core::{CircuitError, F};
 use circuits_protocol::registry::{EnvironmentId, KernelEntry, RegistryEntry};
 use environments_core::{address::Address, block::check_statement};
 use environments_l1::{
-    Bytes32, Deposit, L1Block, PRODUCER_SECRET, PayoutKind,
+    Bytes32, Deposit, L1Error, PRODUCER_SECRET, PayoutKind,
     block::{MAX_CONSUMED, MAX_DEPOSITS},
+    kernel::Variant,
     registry_entry,
 };
 use plonky2::field::types::Field;
@@ -25,7 +26,7 @@ pub(super) fn registry_with_l1(environments: u16) -> Registry {
     registry
 }
 
-fn free_key(_: &L1Block) -> Result<Digest, CircuitError> {
+fn free_key(_: Variant) -> Result<Digest, CircuitError> {
     Ok(free_key_digest())
 }
 
@@ -221,6 +222,87 @@ fn case_90_an_environment_that_floods_l1_keeps_nobody_elses_messages_waiting() {
     assert_eq!(paid.iter().filter(|(message, _)| message.source == EnvironmentId::L1).count(), 1);
     let flooded: Vec<_> = paid.iter().filter(|(message, _)| message.source == EnvironmentId(1)).collect();
     assert!(flooded.iter().zip(&flood).all(|((paid, _), sent)| paid == sent), "in the order of emission");
+}
+
+#[test]
+fn case_90_refunds_have_a_share_first_and_what_one_kind_leaves_is_for_the_other() {
+    // More deposits that nobody claimed than there is room for, and as many withdrawals.
+    let deposits = vec![deposit(3); MAX_DEPOSITS];
+    let mut state = SuperblockState::genesis(CHAIN);
+    for _ in 0..2 {
+        state = plan(&state, &[], &deposits).transition.new_state;
+    }
+    let late = before(MIN_LIFETIME + 3, state);
+    let deadline = late.number + 1 + MIN_LIFETIME;
+    let kinds_with = |count: usize| {
+        let sent: Vec<_> = (0..count as u64).map(|n| Message { deadline, ..withdrawal(n) }).collect();
+        let sending = candidate(1, moves(1, &[], &sent.iter().collect::<Vec<_>>()));
+        kinds(&plan(&late, &[sending], &[]))
+    };
+    let half = MAX_CONSUMED / 2;
+    let both = kinds_with(MAX_BLOCK_STEPS);
+    assert_eq!(both, [[PayoutKind::Refund].repeat(half), [PayoutKind::Claim].repeat(half)].concat());
+    let few = kinds_with(5);
+    let refunds = few.iter().filter(|&&kind| kind == PayoutKind::Refund).count();
+    assert_eq!((refunds, few.len()), (MAX_CONSUMED - 5, MAX_CONSUMED));
+}
+
+#[test]
+fn each_superblock_begins_with_the_next_environment_that_withdraws() {
+    let genesis = SuperblockState::genesis(CHAIN);
+    let candidates = [1, 2, 3].map(|id| candidate(1, moves(id, &[], &[&message(CHAIN, id, 0, 10)])));
+    let sources = |number: u32| {
+        let state = before(number, genesis.clone());
+        let plan = plan(&state, &candidates, &[]);
+        of_l1(&plan).inbox.iter().map(|(message, _)| message.source.get()).collect::<Vec<_>>()
+    };
+    assert_eq!([1, 2, 3, 4].map(sources), [[1, 2, 3], [2, 3, 1], [3, 1, 2], [1, 2, 3]]);
+}
+
+#[test]
+fn a_listed_kernel_proves_what_fits_it_if_the_smallest_one_is_not_listed() {
+    let genesis = SuperblockState::genesis(CHAIN);
+    let key = |variant: Variant| digest(100 + variant.consumed as u64);
+    let select = |listed: &[Variant], sent: usize, deposits: &[Deposit]| {
+        let mut registry = free_registry(4);
+        let keys: Vec<_> = listed.iter().map(|&variant| key(variant)).collect();
+        registry.insert(EnvironmentId::L1, registry_entry(CHAIN, &keys).expect("a chain id")).expect("new");
+        let sent: Vec<_> = (0..sent as u64).map(withdrawal).collect();
+        let sending = candidate(1, moves(1, &[], &sent.iter().collect::<Vec<_>>()));
+        let l1 = L1Input { state: l1_state(&genesis), deposits, key: &|variant| Ok(key(variant)) };
+        let planner = Planner::default();
+        let selection = planner.select(&genesis, &registry, &[sending], Some(&l1)).expect("nothing is built");
+        let sizes = selection.l1.map(|PlannedL1 { block, variant, key: found }| {
+            assert_eq!(found, key(variant));
+            (variant, block.messages().inbox.len(), block.witness().body.deposits.len())
+        });
+        (sizes, selection.l1_waits)
+    };
+    let (small, large, queue) = (Variant::SMALL, Variant::LARGE, [deposit(1); MAX_DEPOSITS]);
+    // The smallest that takes all, a larger one, and a smaller one for a part of it.
+    assert_eq!(select(&Variant::ALL, 3, &queue[..2]).0, Some((small, 3, 2)));
+    assert_eq!(select(&[large], 3, &queue[..2]).0, Some((large, 3, 2)));
+    assert_eq!(select(&[Variant::EMPTY, small], 90, &queue).0, Some((small, small.consumed, small.deposits)));
+    // The kernel of a block of nothing takes nothing of it.
+    let (none, waits) = select(&[Variant::EMPTY], 3, &queue[..2]);
+    assert_eq!(none, None);
+    assert!(matches!(waits, Some(L1Waits::Registry(_))), "{waits:?}");
+}
+
+#[test]
+fn counts_at_their_end_stop_environment_0_alone() {
+    let mut genesis = SuperblockState::genesis(CHAIN);
+    genesis.l1.payouts = u32::MAX;
+    let candidates = [candidate(1, moves(1, &[], &[&withdrawal(0)]))];
+    // The registry starts environment 0 in the state that is at its end.
+    let mut registry = free_registry(4);
+    let kernel = KernelEntry { key: free_key_digest(), valid_from: 1, valid_until: u32::MAX };
+    let start = l1_state(&genesis).commitment();
+    let entry = RegistryEntry::new(start, PRODUCER_SECRET.producer(), vec![kernel]);
+    registry.insert(EnvironmentId::L1, entry).expect("it is not listed yet");
+    let selection = select_over(Planner::default(), &registry, &genesis, &candidates, &[]);
+    assert_eq!((selection.order.len(), selection.l1.is_none()), (1, true));
+    assert_eq!(selection.l1_waits, Some(L1Waits::Block(L1Error::PayoutsFull)));
 }
 
 #[test]

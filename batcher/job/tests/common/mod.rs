@@ -29,7 +29,7 @@ use circuits_protocol::{
     statement::BlockStatement,
 };
 use environments_core::{BlockBundle, ProveError, ProvenBlock, address::Address};
-use environments_l1::{Bytes32, Deposit, L1Block, registry_entry};
+use environments_l1::{Bytes32, Deposit, L1Block, kernel::Variant, registry_entry};
 use plonky2::field::types::PrimeField64;
 
 /// Circuits shared by the tests of one process.
@@ -75,11 +75,11 @@ pub(crate) fn registry() -> Registry {
 pub(crate) struct FreeL1;
 
 impl L1Prover for FreeL1 {
-    fn key_digest(&self, _: &CircuitCache, _: &L1Block) -> Result<Digest, CircuitError> {
+    fn key_digest(&self, _: &CircuitCache, _: Variant) -> Result<Digest, CircuitError> {
         Ok(free_key_digest())
     }
 
-    fn prove(&self, _: &CircuitCache, block: &L1Block) -> Result<ProvenBlock, ProveError> {
+    fn prove(&self, _: &CircuitCache, block: &L1Block, _: Variant) -> Result<ProvenBlock, ProveError> {
         Ok(ProvenBlock::new(block, free_proof(block.statement()), free_key().clone())?)
     }
 }

@@ -23,7 +23,7 @@ use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::recursion::key_digest;
 use circuits_protocol::{l1::QueuePosition, registry::EnvironmentId};
 use environments_core::BlockBundle;
-use environments_l1::{Bytes32, Deposit, PayoutKind, queue::append};
+use environments_l1::{Bytes32, Deposit, PayoutKind, kernel::Variant, queue::append};
 use plonky2::field::types::PrimeField64 as _;
 
 use crate::common::{
@@ -155,7 +155,8 @@ fn a_bundle_of_environment_0_among_the_blocks_is_refused() {
     let root = directory.path();
     waiting(root, &[(1, 1)]);
     let block = l1_state(&SuperblockState::genesis(CHAIN)).block(1, &[deposit()], &[]).expect("a block");
-    let bundle = BlockBundle::new(&FreeL1.prove(ENGINE.cache(), &block).expect("it proves anything"));
+    let bundle =
+        BlockBundle::new(&FreeL1.prove(ENGINE.cache(), &block, Variant::SMALL).expect("it proves anything"));
     let path = write_block(&root.join("blocks"), "0-1.block", &bundle);
     let outcome = batch(root).expect("a valid block");
     let [refused] = &outcome.refused[..] else { panic!("{:?}", outcome.refused) };

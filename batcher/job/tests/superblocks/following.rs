@@ -14,7 +14,7 @@ use batcher_job::{
     anchor::Untrusted,
     follow::{Decision, Followed, Follower, FollowerError, Refusal},
     output::state_numbers,
-    queue::{Queue, QueueHeader},
+    queue::{Queue, QueueError, QueueHeader},
     states::{States, latest},
 };
 use batcher_verify::{
@@ -129,6 +129,19 @@ fn bundles_in_any_order_lead_another_to_the_state_of_their_batcher() {
         matches!(other.decision, Decision::Refused(Refusal::OtherChain { number: 1, field: "new", .. }));
     assert!(is_other, "{other:?}");
     assert_eq!(latest(&states, None).expect("still there"), WORLD.end);
+}
+
+#[test]
+fn a_state_that_took_other_deposits_than_l1s_queue_has_goes_no_further() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (root, states) = (directory.path(), directory.path().join("state"));
+    let [first, second] = &WORLD.superblocks;
+    assert!(!follow(&states, &[first], None, None).expect("a superblock").deposits_checked);
+    let other = queue(root, &[Deposit { amount: 7, ..deposit() }]);
+    let refused = follow(&states, &[second], None, Some(&other));
+    assert!(matches!(refused, Err(FollowerError::Queue(QueueError::OtherQueue { .. }))), "{refused:?}");
+    let followed = follow(&states, &[second], None, Some(&queue(root, &[deposit()]))).expect("L1's queue");
+    assert_eq!((followed.number, followed.deposits_checked), (2, true));
 }
 
 #[test]

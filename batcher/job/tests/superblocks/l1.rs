@@ -8,11 +8,11 @@ use batcher_circuits::{
     testing::{free_registry, message, moves},
 };
 use batcher_job::{
-    batch::{Batcher, Made},
+    batch::{BatchError, Batcher, Made},
     l1::L1Prover,
     output::OutputDirectory,
     planner::Planner,
-    prove::Quiet,
+    prove::{ProveError::Stopped, Quiet},
     states::States,
 };
 use batcher_verify::{bundle::SuperblockBundle, keys::PinnedKeys, verify::verify};
@@ -21,9 +21,9 @@ use circuits_core::{CircuitError, Digest};
 use circuits_keys::CircuitCache;
 use circuits_protocol::registry::{EnvironmentId, Registry};
 use environments_core::{ProveError, ProvenBlock};
-use environments_l1::{Deposit, KERNELS, L1Block, PayoutKind, registry_entry};
+use environments_l1::{Deposit, KERNELS, L1Block, PayoutKind, kernel::Variant, registry_entry};
 
-use crate::common::{CHAIN, ENGINE, deposit, talking_bundle, waiting, write_block};
+use crate::common::{CHAIN, ENGINE, FreeL1, deposit, registry, talking_bundle, waiting, write_block};
 
 struct World {
     directory: tempfile::TempDir,
@@ -71,11 +71,11 @@ fn batch(root: &Path, registry: &Registry, l1: &dyn L1Prover) -> Made {
 struct Known;
 
 impl L1Prover for Known {
-    fn key_digest(&self, cache: &CircuitCache, block: &L1Block) -> Result<Digest, CircuitError> {
-        L1Prover::key_digest(&KERNELS, cache, block)
+    fn key_digest(&self, cache: &CircuitCache, variant: Variant) -> Result<Digest, CircuitError> {
+        L1Prover::key_digest(&KERNELS, cache, variant)
     }
 
-    fn prove(&self, _: &CircuitCache, block: &L1Block) -> Result<ProvenBlock, ProveError> {
+    fn prove(&self, _: &CircuitCache, block: &L1Block, _: Variant) -> Result<ProvenBlock, ProveError> {
         panic!("block {} is proved already", block.last_height());
     }
 }
@@ -95,6 +95,39 @@ fn a_deposit_a_bounce_and_a_withdrawal_are_proved_and_followed() {
     assert_eq!(follow(&SuperblockState::genesis(CHAIN), &bundle).as_ref(), Ok(&made.state));
     let [pending] = made.state.bridge.in_flight().collect::<Vec<_>>()[..] else { panic!("one message") };
     assert_eq!(pending.message, Message { deadline: 101, ..deposit().message(CHAIN, 0, 1).expect("good") });
+}
+
+/// The free kernel, by a prover that is never asked to prove.
+struct Unasked;
+
+impl L1Prover for Unasked {
+    fn key_digest(&self, cache: &CircuitCache, variant: Variant) -> Result<Digest, CircuitError> {
+        FreeL1.key_digest(cache, variant)
+    }
+
+    fn prove(&self, _: &CircuitCache, block: &L1Block, _: Variant) -> Result<ProvenBlock, ProveError> {
+        panic!("block {} is proved after the stop", block.last_height());
+    }
+}
+
+#[test]
+fn a_batch_that_is_stopped_proves_no_block_of_environment_0() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    waiting(root, &[]);
+    let batcher = Batcher {
+        engine: &ENGINE,
+        output: &OutputDirectory::new(root),
+        trust: None,
+        l1: &Unasked,
+        progress: &Quiet,
+        planner: Planner::default(),
+        jobs: 1,
+        stop: &true.into(),
+    };
+    let mut states = States::open(root, None).expect("a chain");
+    let stopped = batcher.run(&root.join("blocks"), &queue(), &mut states, &registry(), root);
+    assert!(matches!(stopped, Err(BatchError::Prove(Stopped))), "{stopped:?}");
 }
 
 #[test]

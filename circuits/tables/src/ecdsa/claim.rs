@@ -48,7 +48,7 @@ pub fn empty_claims() -> Digest {
     hash(CLAIMS, &[])
 }
 
-/// The commitment to a public key, which addresses derive from.
+/// The commitment to a public key.
 #[must_use]
 pub fn key_commitment(x: &Words, y: &Words) -> Digest {
     hash(KEY, &[*x, *y].concat())

@@ -20,7 +20,7 @@ use crate::{
     execute::{Failure, Invalid, Outcome},
     fixtures::{COLLECTOR, DEPOSIT, FEE, NEWCOMER, START, World, amount, asset, bridge, key, transfer},
     state::AccountsState,
-    transaction::{AccountsTransaction, Malformed},
+    transaction::{AccountsTransaction, Action, Malformed},
 };
 
 /// The reason of a refusal, which changes nothing.
@@ -349,6 +349,38 @@ fn a_body_takes_in_no_more_messages_than_a_kernel_holds() {
         let (transactions, found) = (transactions.len(), limit + 1);
         assert_eq!(Body::decode(&too_many), Err(BodyError::Messages { transactions, limit, found }));
     }
+}
+
+#[test]
+fn a_malformed_recipient_or_another_sender_which_the_digest_does_not_cover_is_in_no_body() {
+    let world = world();
+    let to = |recipient| Action::Bridge {
+        destination: EnvironmentId::L1,
+        recipient,
+        asset: asset(1),
+        amount: amount(5),
+        deadline: 9,
+    };
+    let body = |recipient| {
+        let transaction = world.unsigned(0, &[transfer(1, 0, 1), to(recipient)]);
+        Body {
+            arrivals: vec![],
+            transactions: vec![BodyTransaction { transaction, key: key(0).public_key() }],
+        }
+    };
+    let domain = world.environment.deployment().signing_domain();
+    let good = body(Address::default().to_digest());
+    assert_eq!(Body::decode(&good.encode().unwrap()), Ok(good.clone()));
+    // Another recipient that is hashed alike.
+    let recipient = Digest([F::NEG_ONE; 4]);
+    let twin = body(recipient);
+    assert_eq!(twin.clone().digest(&domain), good.clone().digest(&domain));
+    let source = Malformed::NoAddress { action: 1, recipient };
+    assert_eq!(Body::decode(&twin.encode().unwrap()), Err(BodyError::Recipient { index: 0, source }));
+    // Another sender, which is not hashed at all.
+    let (mut other, sender, found) = (good, address(1), address(0));
+    other.transactions[0].transaction.sender = sender;
+    assert_eq!(Body::decode(&other.encode().unwrap()), Err(BodyError::Sender { index: 0, sender, found }));
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub enum TypedDataError {
         found: String,
     },
     /// The domain is another environment's, or another application's.
-    #[error("the domain is named {found:?}, not {expected:?}")]
+    #[error("the domain is named {found}, not {expected:?}")]
     DomainName {
         /// This environment's.
         expected: String,
@@ -38,7 +38,7 @@ pub enum TypedDataError {
         found: String,
     },
     /// The domain has another version.
-    #[error("the domain has version {found:?}, not {expected:?}")]
+    #[error("the domain has version {found}, not {expected:?}")]
     DomainVersion {
         /// This version.
         expected: &'static str,

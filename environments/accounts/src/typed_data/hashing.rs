@@ -39,7 +39,8 @@ pub fn action_bytes(action: &Action) -> Vec<u8> {
         ],
         Action::Bridge { destination, recipient, asset, amount, deadline } => {
             let common = [asset_word(asset), uint_word(amount.get()), uint_word(deadline.into())];
-            // A recipient on L1 that is no address makes the transaction malformed; its elements are not hashed then.
+            // A recipient on L1 that is no address makes the transaction malformed, and no body holds it: its elements are
+            // not hashed, so it would pass for a message to address 0.
             let to = if destination == EnvironmentId::L1 {
                 vec![address_word(Address::from_digest(recipient).unwrap_or_default())]
             } else {

@@ -59,11 +59,11 @@ fn check_domain(expected: &SigningDomain, found: &Object<'_>) -> Result<(), Type
     found.has_only(&DOMAIN_MEMBERS.map(|(_, name)| name))?;
     let name = found.text("name")?;
     if name != expected.name() {
-        return Err(TypedDataError::DomainName { expected: expected.name(), found: name.to_owned() });
+        return Err(TypedDataError::DomainName { expected: expected.name(), found: quoted(name) });
     }
     let version = found.text("version")?;
     if version != VERSION {
-        return Err(TypedDataError::DomainVersion { expected: VERSION, found: version.to_owned() });
+        return Err(TypedDataError::DomainVersion { expected: VERSION, found: quoted(version) });
     }
     let chain_id = found.uint("chainId", "an integer of 64 bits")?;
     if chain_id != expected.settlement.chain_id {

@@ -72,6 +72,12 @@ fn case_39_each_difference_of_the_domain_has_its_verdict() {
     let other = of(|domain| domain["name"] = json!("Superblock environment 6"));
     assert!(matches!(other, TypedDataError::DomainName { .. }));
     assert!(matches!(of(|domain| domain["version"] = json!("2")), TypedDataError::DomainVersion { .. }));
+    // A key that was pasted in place of either is not shown.
+    let secret = "5e".repeat(32);
+    for member in ["name", "version"] {
+        let error = verdict(|data| data["domain"][member] = json!(secret)).unwrap_err().to_string();
+        assert!(error.contains("64 characters") && !error.contains(&secret), "{error}");
+    }
     assert!(matches!(of(|domain| domain["salt"] = json!("0x00")), TypedDataError::Unexpected { .. }));
     assert!(matches!(
         of(|domain| drop(domain.as_object_mut().unwrap().remove("name"))),

@@ -143,11 +143,11 @@ fn case_39_a_signature_for_another_chain_contract_or_environment_is_refused() {
     let (expected, found) = (settlement.contract.to_string(), other.to_string());
     assert_eq!(difference(&shown(contract)), TypedDataError::OtherContract { expected, found });
     let environment = SigningDomain { environment: EnvironmentId(6), ..domain };
-    let (expected, found) = (domain.name(), "Superblock environment 6".to_owned());
+    let (expected, found) = (domain.name(), "\"Superblock environment 6\"".to_owned());
     assert_eq!(difference(&shown(environment)), TypedDataError::DomainName { expected, found });
     let mut version = shown(domain);
     version["domain"]["version"] = json!("2");
-    assert_eq!(difference(&version), TypedDataError::DomainVersion { expected: "1", found: "2".to_owned() });
+    assert_eq!(difference(&version), TypedDataError::DomainVersion { expected: "1", found: "\"2\"".to_owned() });
 }
 
 #[test]

@@ -7,6 +7,7 @@ use bridge_core::{
 use circuits_core::{
     F,
     amount::{Amount, AmountError},
+    chain_id::ChainIdError,
     digest::DigestError,
     layout::Layout,
 };
@@ -15,7 +16,7 @@ use circuits_protocol::{
     statement::{BlockStatement, L1Body, l1_body_digest},
 };
 use environments_core::{block::BlockError, environment::EnvironmentId};
-use plonky2::field::types::Field;
+use plonky2::field::types::{Field, Field64 as _};
 
 use super::{CHAIN_ID, NUMBER, address, block, broken, claim, deposit, refund, state, withdrawal};
 use crate::{
@@ -234,6 +235,15 @@ fn a_body_is_that_of_one_statement() {
         other => panic!("{other:?}"),
     };
     assert!(matches!(open(&bytes[1..]), BodyError::Malformed(_)));
+    // A chain id that is the same element, in a block that consumes nothing: the statement is the same.
+    let silent = state().block(NUMBER, &[deposit(1), broken(2)], &[]).unwrap();
+    let mut other = silent.witness().body.clone();
+    other.before.chain_id += F::ORDER;
+    let bytes_of_other = other.encode().unwrap();
+    assert_eq!(other.statement(&other.outcome().unwrap()), *silent.statement());
+    let chain_id = ChainIdError(CHAIN_ID + F::ORDER);
+    let opened = Body::open(silent.statement(), &bytes_of_other);
+    assert_eq!(opened, Err(L1Error::Body(BodyError::ChainId(chain_id))));
     assert_eq!(open(&[bytes, &[0]].concat()), BodyError::NotCanonical);
     assert_eq!(open(&vec![0; MAX_BODY_BYTES + 1]), BodyError::TooLarge { found: MAX_BODY_BYTES + 1 });
 }
