@@ -4,9 +4,12 @@
 use std::{cell::RefCell, collections::BTreeMap};
 
 use batcher_circuits::state::SuperblockState;
-use batcher_job::planner::{Candidate, Planner};
+use batcher_job::{
+    l1::l1_state,
+    planner::{Candidate, L1Input, Planner},
+};
 use bridge_core::{
-    AssetId, BalanceKey, Consumption, Message,
+    AssetId, BalanceKey, Consumption,
     message::{MIN_LIFETIME, TIMING_MARGIN},
 };
 use circuits_core::{Digest, amount::Amount};
@@ -17,7 +20,11 @@ use environments_accounts::{
     transaction::{Action, Transaction},
 };
 use environments_conformance::secret;
-use environments_core::{BlockProducer, DynEnvironment, ProposedBlock};
+use environments_core::{
+    BlockProducer, DynEnvironment, ProposedBlock,
+    address::{ADDRESS_BYTES, Address},
+};
+use environments_l1::{Bytes32, Deposit, L1Witness, Outcome, PayoutKind, registry_entry};
 use environments_notes::{Notes, emission::Emission, fixtures as notes};
 use proptest::{collection::vec, prelude::*};
 
@@ -27,6 +34,9 @@ const LEFT: EnvironmentId = EnvironmentId(2);
 const RIGHT: EnvironmentId = EnvironmentId(3);
 const L1: EnvironmentId = EnvironmentId::L1;
 const EVERYWHERE: [EnvironmentId; 4] = [L1, NOTES, LEFT, RIGHT];
+
+/// Everybody on L1.
+const SOMEBODY: Address = Address([9; ADDRESS_BYTES]);
 
 /// The asset that an environment issues and that pays no fees.
 fn asset(issuer: EnvironmentId) -> AssetId {
@@ -61,7 +71,8 @@ fn tries() -> impl Strategy<Value = Try> {
         40 => (1..4usize, 0..4usize, 0..4usize, 0..CLIENTS, value(), 80..120u32).prop_map(
             |(from, to, of, client, value, lifetime)| Try::Send { from, to, of, client, value, lifetime }
         ),
-        8 => (1..4usize, 0..CLIENTS, value(), prop_oneof![Just(0), 1..120u32])
+        // With some lifetimes that no message has: these deposits go back at once.
+        8 => (1..4usize, 0..CLIENTS, value(), 50..120u32)
             .prop_map(|(to, client, value, lifetime)| Try::Deposit { to, client, value, lifetime }),
         12 => proptest::option::of(1..4usize).prop_map(|without| Try::Superblock { without }),
         1 => (100..130u32).prop_map(Try::Wait),
@@ -83,8 +94,10 @@ struct Economy {
     issued: [u64; 4],
     /// Clients with a transaction in a pool, which is one at a time.
     busy: Vec<(usize, usize)>,
-    deposits: Vec<Message>,
-    sequence: u64,
+    /// L1's queue, as far as it was not taken.
+    deposits: Vec<Deposit>,
+    /// What L1 has of each asset: locked, if it is its own, and in circulation otherwise.
+    on_l1: BTreeMap<AssetId, i128>,
     /// What waits in a pool to be consumed.
     offered: BTreeMap<Digest, Consumption>,
 }
@@ -100,10 +113,11 @@ impl Economy {
             accounts: [accounts_of(LEFT), accounts_of(RIGHT)],
             busy: vec![],
             deposits: vec![],
-            sequence: 0,
+            on_l1: BTreeMap::new(),
             offered: BTreeMap::new(),
             issued: [0; 4],
         };
+        economy.registry.insert(L1, registry_entry(CHAIN_ID, &[kernel()]).unwrap()).unwrap();
         for (index, id) in EVERYWHERE.into_iter().enumerate().skip(1) {
             let producer = economy.producer(index);
             let kernel = KernelEntry { key: kernel(), valid_from: 1, valid_until: u32::MAX };
@@ -125,7 +139,7 @@ impl Economy {
     /// Who client `n` is, in the terms of an environment.
     fn party(&self, index: usize, n: usize) -> Digest {
         match index {
-            0 => accounts::key(900).address().to_digest(),
+            0 => SOMEBODY.to_digest(),
             1 => self.notes.0.clients[n % 3].id(),
             _ => Digest(accounts::key(n).address().limbs()),
         }
@@ -165,20 +179,14 @@ impl Economy {
     }
 
     fn deposit(&mut self, to: usize, client: usize, value: u64, lifetime: u32) {
-        self.sequence += 1;
-        let message = Message {
-            chain_id: CHAIN_ID,
-            source: L1,
-            destination: EVERYWHERE[to],
-            sequence: self.sequence,
-            sender: secret(900).expose(),
-            recipient: self.party(to, client),
-            asset: asset(L1),
-            amount: amount(value),
-            deadline: self.state.number + lifetime,
-            data: Digest::ZERO,
-        };
-        self.deposits.push(message);
+        self.deposits.push(Deposit {
+            depositor: SOMEBODY,
+            destination: EVERYWHERE[to].get(),
+            recipient: Bytes32::of_digest(self.party(to, client)),
+            asset: asset(L1).into(),
+            amount: value,
+            lifetime,
+        });
     }
 
     /// Offers what can be consumed in the next superblock to whom it is for.
@@ -201,7 +209,8 @@ impl Economy {
         }
     }
 
-    /// One superblock of everybody's next blocks; those of `without` come with the next one.
+    /// One superblock of everybody's next blocks, and of one of environment 0 if that has anything to do; those of
+    /// `without` come with the next one.
     fn superblock(&mut self, without: Option<usize>, claims: bool) {
         let number = self.state.number + 1;
         self.offer(number, claims);
@@ -215,11 +224,14 @@ impl Economy {
             }
         }
         let planner = Planner::default();
-        let selection = planner.select(&self.state, &self.registry, &candidates, &self.deposits);
+        let l1 = L1Input { state: l1_state(&self.state), deposits: &self.deposits, key: &|_| Ok(kernel()) };
+        let selection = planner.select(&self.state, &self.registry, &candidates, Some(&l1)).unwrap();
         let plan = planner.plan(&self.state, &self.registry, kernel(), selection).unwrap();
-        assert_eq!((plan.left_out, plan.stuck), (vec![], None));
+        assert_eq!((plan.left_out, plan.l1_waits), (vec![], None));
         self.state = plan.transition.new_state;
-        self.deposits.drain(..plan.transition.l1_inbox.len());
+        if let Some(planned) = plan.l1 {
+            self.settle(planned.block.witness());
+        }
         self.busy.clear();
         for index in (1..4).filter(|index| without != Some(*index)) {
             let height = self.state.environments[&EVERYWHERE[index]].height;
@@ -228,6 +240,28 @@ impl Economy {
         assert!(self.state.bridge.is_balanced());
         if without.is_none() {
             self.check();
+        }
+    }
+
+    /// What a block of environment 0 means on L1.
+    fn settle(&mut self, block: &L1Witness) {
+        let Outcome { payouts, bounces, .. } = &block.outcome;
+        let taken = self.deposits.drain(..block.body.deposits.len()).enumerate();
+        let first = block.body.before.queue.length;
+        let bounced =
+            |position: usize| bounces.iter().any(|&(index, _)| index as usize == first as usize + position);
+        let kept = taken.filter(|&(position, _)| !bounced(position));
+        for (_, Deposit { asset, amount, lifetime, .. }) in kept {
+            assert!(lifetime >= MIN_LIFETIME);
+            *self.on_l1.entry(asset.id().unwrap()).or_default() += i128::from(amount);
+        }
+        let paid = payouts.iter().filter(|payout| payout.kind != PayoutKind::Bounce);
+        for payout in paid {
+            assert_eq!(payout.recipient, SOMEBODY);
+            let asset = payout.asset.id().unwrap();
+            // L1 unlocks what is its own, and mints what is not.
+            let sign = if asset.origin() == L1.get() { -1 } else { 1 };
+            *self.on_l1.entry(asset).or_default() += sign * i128::from(payout.amount);
         }
     }
 
@@ -274,6 +308,12 @@ impl Economy {
                     assert_eq!(circulating, row, "of {asset} in environment {environment}");
                 }
             }
+            let row = self.state.bridge.balance(BalanceKey { environment: L1, asset }).get();
+            assert_eq!(
+                self.on_l1.get(&asset).copied().unwrap_or_default(),
+                i128::from(row),
+                "of {asset} on L1"
+            );
         }
     }
 }
@@ -368,7 +408,8 @@ fn what_needs_a_missing_block_waits_and_is_proposed_again() {
     }
     let candidates = [economy.blocks(2), economy.blocks(3)].concat();
     let planner = Planner::default();
-    let selection = planner.select(&economy.state, &economy.registry, &candidates, &[]);
+    let selection =
+        planner.select(&economy.state, &economy.registry, &candidates, None).expect("no kernel is built");
     let plan = planner.plan(&economy.state, &economy.registry, kernel(), selection).unwrap();
     assert_eq!(plan.order, [1], "the third environment does not wait");
     assert_eq!(plan.left_out.len(), 1);
@@ -383,7 +424,7 @@ fn what_needs_a_missing_block_waits_and_is_proposed_again() {
     assert_eq!(again.messages.inbox, [(message, Consumption::Claim)]);
     let candidates = [economy.blocks(2), economy.blocks(1)].concat();
     let state = plan.transition.new_state;
-    let selection = planner.select(&state, &economy.registry, &candidates, &[]);
+    let selection = planner.select(&state, &economy.registry, &candidates, None).expect("no kernel is built");
     let plan = planner.plan(&state, &economy.registry, kernel(), selection).unwrap();
     assert_eq!(plan.order, [1, 0], "emission comes first");
     assert_eq!(plan.transition.new_state.bridge.in_flight().count(), 0);

@@ -140,7 +140,7 @@ fn apply(applied: usize, block: &ProvenBlock) -> Result<AppliedBlock, ApplyError
 /// The state after `applied` of our own blocks.
 fn after(applied: usize) -> (SuperblockState, Accumulators) {
     let mut state = SuperblockState::genesis(CHAIN);
-    let mut accumulators = Accumulators::start(state.l1_inbox);
+    let mut accumulators = Accumulators::start();
     for block in &OURS[..applied] {
         let key = block.key_digest();
         apply_block(&mut state, &mut accumulators, &REGISTRY, NUMBER, key, block.statement()).unwrap();

@@ -245,14 +245,15 @@ impl Producers {
     fn superblock(&self, engine: &Engine, blocks: &[CheckedBlock]) -> Result<Stopwatch, BenchError> {
         let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
         let (genesis, root) = (SuperblockState::genesis(CHAIN_ID), engine.pinned().key_set().root());
-        let selection = Planner::default().select(&genesis, &self.registry, &candidates, &[]);
+        let selection = Planner::default().select(&genesis, &self.registry, &candidates, None);
+        let selection = selection.map_err(BenchError::blocks)?;
         let plan = Planner::default().plan(&genesis, &self.registry, root, selection)?;
         if plan.order.len() != blocks.len() {
             return Err(BenchError::blocks(format!("left out: {:?}", plan.left_out)));
         }
         let (stopwatch, stop) = (Stopwatch::default(), AtomicBool::new(false));
         let prover = Prover { engine, store: None, progress: &stopwatch, jobs: 1, stop: &stop };
-        prover.run(&plan, blocks)?;
+        prover.run(&plan, blocks, None)?;
         Ok(stopwatch)
     }
 }

@@ -215,12 +215,12 @@ fn superblock(engine: &Engine, registry: &Registry, blocks: &[CheckedBlock]) -> 
     let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
     let root = engine.pinned().key_set().root();
     let (planner, genesis) = (Planner::default(), SuperblockState::genesis(1));
-    let selection = planner.select(&genesis, registry, &candidates, &[]);
+    let selection = planner.select(&genesis, registry, &candidates, None).map_err(BenchError::blocks)?;
     let plan = planner.plan(&genesis, registry, root, selection)?;
     let stopwatch = Stopwatch::default();
     let stop = AtomicBool::new(false);
     let prover = Prover { engine, store: None, progress: &stopwatch, jobs: 1, stop: &stop };
-    let finished = prover.run(&plan, blocks)?;
+    let finished = prover.run(&plan, blocks, None)?;
 
     let bundle = plan.transition.bundle(&finished.proof, finished.key_digest());
     bundle.verify(engine.pinned())?;

@@ -53,6 +53,12 @@ pub enum ApplyError {
         expected: Digest,
         found: Digest,
     },
+    /// A block comes after the superblock's block of environment 0.
+    #[error("environment {0}: the superblock has a block of environment 0 already, which is its last one")]
+    AfterL1(EnvironmentId),
+    /// The heights of environment 0 are superblock numbers.
+    #[error("environment 0: the last height is {found}, not the superblock's number {number}")]
+    L1Height { number: u32, found: u64 },
 }
 
 /// In-circuit twin of [`BlockEntry::element`].
@@ -116,6 +122,12 @@ pub fn apply_block(
             found: block.previous_state,
         });
     }
+    if accumulators.l1_body != Digest::ZERO {
+        return Err(ApplyError::AfterL1(environment));
+    }
+    if environment == EnvironmentId::L1 && height != number {
+        return Err(ApplyError::L1Height { number, found: last });
+    }
 
     let head_path = state.environments_tree().path(u64::from(environment.0));
     state.environments.insert(environment, EnvironmentHead { height, state: block.new_state });
@@ -130,6 +142,9 @@ pub fn apply_block(
     };
     accumulators.body_chain = chain(BODY_CHAIN, accumulators.body_chain, entry.element());
     accumulators.block_count += F::ONE;
+    if environment == EnvironmentId::L1 {
+        accumulators.l1_body = block.body;
+    }
     if block.outbox != empty_list() || block.inbox != empty_list() {
         let element = block_messages(block.environment, block.outbox, block.inbox);
         accumulators.block_messages = append_block_messages(accumulators.block_messages, element);
@@ -185,11 +200,8 @@ impl AppliedBlockTarget {
         roots: &mut SuperblockRoots<Target>,
         accumulators: &mut Accumulators<Target>,
     ) {
-        // The environment is not L1, and its id has 16 bits: the index in both trees.
+        // The environment's id has 16 bits: the index in both trees.
         let environment_bits = index_bits(builder, block.environment, ENVIRONMENT_BITS);
-        let zero = builder.zero();
-        let is_l1 = builder.is_equal(block.environment, zero);
-        builder.enforce_zero(is_l1.target);
 
         // The registry allows the kernel and the producer for this environment in this superblock.
         self.registry.verify(
@@ -204,7 +216,7 @@ impl AppliedBlockTarget {
 
         // first = old height + 1 and last >= first. The old height has 32 bits: it is 0, or this circuit wrote
         // it as the last height of a head.
-        let one = builder.one();
+        let (zero, one) = (builder.zero(), builder.one());
         let old_height = builder.sub(block.first_height, one);
         builder.enforce_range(block.last_height, HEIGHT_BITS);
         enforce_less_or_equal(builder, block.first_height, block.last_height, HEIGHT_BITS);
@@ -224,6 +236,13 @@ impl AppliedBlockTarget {
         let new_head =
             environment_head_circuit(builder, block.environment, block.last_height, block.new_state);
         roots.environments_root = self.head_path.root_circuit(builder, &environment_bits, new_head);
+
+        // No block comes after one of environment 0, whose kernel takes its last height for the superblock's number.
+        let none = builder.constant_digest(Digest::ZERO);
+        builder.enforce_digest_equal(accumulators.l1_body, none);
+        let is_l1 = builder.is_equal(block.environment, zero);
+        builder.enforce_equal_if(is_l1, block.last_height, number);
+        accumulators.l1_body = Digest(block.body.0.map(|element| builder.mul(is_l1.target, element)));
 
         // A block that emits or consumes joins the blocks whose messages the superblock must move.
         let none = builder.constant_digest(empty_list());

@@ -6,8 +6,9 @@
 use bridge_core::{BalanceKey, BlockMessages, BridgeLists, Chunk, Crossing, OtherMessages};
 use circuits_core::{Digest, F, hash::chain};
 use circuits_protocol::{
+    l1::L1Outcome,
     registry::Registry,
-    statement::{Accumulators, BODY_CHAIN, SuperblockRoots, SuperblockStatement},
+    statement::{Accumulators, BODY_CHAIN, L1Body, SuperblockRoots, SuperblockStatement, l1_body_digest},
 };
 use plonky2::field::types::Field;
 
@@ -15,7 +16,7 @@ use super::{
     apply::{AppliedBlock, apply_block},
     contents::{ContentBlock, Contents},
     packing::{Load, Move, Share},
-    state::SuperblockState,
+    state::{L1Head, SuperblockState},
     transition::{Transition, TransitionError},
 };
 
@@ -70,6 +71,7 @@ pub(crate) struct Assembly<'a> {
     new_state: SuperblockState,
     environments_root: Digest,
     accumulators: Accumulators,
+    l1_body: Option<L1Body>,
     applied: Vec<AppliedBlock>,
     messages: Vec<BlockMessages>,
     boundaries: Vec<(SuperblockRoots, Accumulators)>,
@@ -83,6 +85,8 @@ impl<'a> Assembly<'a> {
     /// # Errors
     /// - [`TransitionError::Empty`], [`TransitionError::LastNumber`]
     /// - [`TransitionError::Block`]: a block does not apply.
+    /// - [`TransitionError::OtherL1Body`], [`TransitionError::L1Body`]: the body is not that of the block of environment 0, or
+    ///   no contract could have computed it.
     /// - [`TransitionError::Balances`]: the tree of balances is full.
     pub(crate) fn apply_blocks(
         state: &'a SuperblockState,
@@ -95,7 +99,7 @@ impl<'a> Assembly<'a> {
         }
         let number = state.number.checked_add(1).ok_or(TransitionError::LastNumber(state.number))?;
         let mut new_state = state.clone();
-        let mut accumulators = Accumulators::start(state.l1_inbox);
+        let mut accumulators = Accumulators::start();
         let mut boundaries = vec![(state.roots(), accumulators)];
         let mut applied = vec![];
         for (index, ContentBlock { key, statement, .. }) in contents.blocks.iter().enumerate() {
@@ -103,6 +107,13 @@ impl<'a> Assembly<'a> {
                 .map_err(|source| TransitionError::Block { index, source })?;
             applied.push(one);
             boundaries.push((new_state.roots(), accumulators));
+        }
+        let (expected, found) = (accumulators.l1_body, contents.l1_body.map(|body| l1_body_digest(&body)));
+        if found.unwrap_or(Digest::ZERO) != expected {
+            return Err(TransitionError::OtherL1Body { expected, found });
+        }
+        if let Some(body) = &contents.l1_body {
+            new_state.l1 = L1Head::after(&L1Outcome::try_from(body)?);
         }
         let messages = contents.blocks.iter().map(|block| &block.messages).filter(|one| !one.is_empty());
         let environments_root = new_state.environments_tree().root();
@@ -118,6 +129,7 @@ impl<'a> Assembly<'a> {
             new_state,
             environments_root,
             accumulators,
+            l1_body: contents.l1_body,
             applied,
             messages: messages.cloned().collect(),
             boundaries,
@@ -134,28 +146,14 @@ impl<'a> Assembly<'a> {
         self.crossing.open_balances(keys.iter().copied()).map_err(TransitionError::Balances)
     }
 
-    /// Moves messages under the rules of the bridge.
+    /// Moves a block's messages under the rules of the bridge.
     ///
     /// # Errors
     /// [`TransitionError`], with the first rule broken.
     pub(crate) fn carry_out(&mut self, one: &Move<'_>) -> Result<(), TransitionError> {
-        self.crossing.height = match one {
-            Move::Block(index, _) => Some(self.applied[*index].entry.first_height),
-            Move::Deposit(..) | Move::Refund(..) => None,
-        };
-        match *one {
-            Move::Deposit(index, message) => {
-                self.crossing.deposit(message).map_err(|source| TransitionError::Deposit { index, source })
-            }
-            Move::Refund(index, message) => self
-                .crossing
-                .refund_deposit(message)
-                .map_err(|source| TransitionError::DepositRefund { index, source }),
-            Move::Block(index, messages) => self
-                .crossing
-                .apply_block(messages)
-                .map_err(|source| TransitionError::Bridge { index, source }),
-        }
+        let &Move { block: index, messages } = one;
+        self.crossing.height = self.applied[index].entry.first_height;
+        self.crossing.apply_block(messages).map_err(|source| TransitionError::Bridge { index, source })
     }
 
     /// Ends the present chunk.
@@ -190,7 +188,6 @@ impl<'a> Assembly<'a> {
         let previous_state = state.commitment();
         new_state.number = self.number;
         new_state.history.push(previous_state);
-        new_state.l1_inbox = accumulators.l1_inbox;
         new_state.bridge = crossing.state;
         let statement = SuperblockStatement {
             chain_id: F::from_canonical_u64(state.chain_id),
@@ -200,10 +197,9 @@ impl<'a> Assembly<'a> {
             registry_root: self.registry.root(),
             // The list of indices is the last element of the body chain.
             body_chain: chain(BODY_CHAIN, accumulators.body_chain, accumulators.consumed),
-            l1_inbox_before: state.l1_inbox,
-            l1_inbox_after: accumulators.l1_inbox,
-            l1_outbox: accumulators.l1_outbox,
             block_count: accumulators.block_count,
+            has_l1_block: F::from_bool(self.l1_body.is_some()),
+            l1_body: self.l1_body.unwrap_or(L1Body::ZERO),
         };
         Transition {
             statement,
@@ -212,8 +208,6 @@ impl<'a> Assembly<'a> {
             chunks: self.chunks,
             messages: self.messages,
             consumed: crossing.consumed,
-            l1_inbox: crossing.l1_inbox,
-            l1_outbox: crossing.l1_outbox,
             boundaries,
             segment_set_root: self.segment_set_root,
             history_root: state.history_tree().root(),

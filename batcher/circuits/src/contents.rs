@@ -1,8 +1,8 @@
-//! What a superblock is made of: blocks with their messages, and what L1 sends and takes back.
+//! What a superblock is made of: blocks with their messages.
 
-use bridge_core::{BlockMessages, Message};
+use bridge_core::BlockMessages;
 use circuits_core::Digest;
-use circuits_protocol::statement::BlockStatement;
+use circuits_protocol::statement::{BlockStatement, L1Body};
 
 use super::{
     packing::{Load, Move},
@@ -20,16 +20,13 @@ pub struct ContentBlock {
     pub messages: BlockMessages,
 }
 
-/// What a superblock is made of. Deposits are taken first, then those that expired are sent back, then the
-/// blocks' messages are moved.
+/// What a superblock is made of. Its blocks are applied first, then their messages are moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// Blocks, in the order of application.
+    /// Blocks, in the order of application. One of environment 0 is the last.
     pub blocks: Vec<ContentBlock>,
-    /// Deposits that are taken from L1's queue, in its order.
-    pub deposits: Vec<Message>,
-    /// Deposits that nobody claimed in time.
-    pub refunds: Vec<Message>,
+    /// The body of the block of environment 0, if there is one.
+    pub l1_body: Option<L1Body>,
 }
 
 impl Contents {
@@ -37,17 +34,12 @@ impl Contents {
     #[must_use]
     pub fn moves(&self) -> Vec<Move<'_>> {
         let blocks = self.blocks.iter().enumerate().filter(|(_, block)| !block.messages.is_empty());
-        let deposits = self.deposits.iter().enumerate().map(|(index, message)| Move::Deposit(index, message));
-        let refunds = self.refunds.iter().enumerate().map(|(index, message)| Move::Refund(index, message));
-        deposits
-            .chain(refunds)
-            .chain(blocks.map(|(index, block)| Move::Block(index, &block.messages)))
-            .collect()
+        blocks.map(|(block, ContentBlock { messages, .. })| Move { block, messages }).collect()
     }
 
     /// What the circuits have to move on top of `state`.
     #[must_use]
     pub fn load(&self, state: &SuperblockState) -> Load {
-        Load::new(&state.bridge, state.number.saturating_add(1), &self.moves())
+        Load::new(&state.bridge, self.moves().into_iter().map(|one| one.messages))
     }
 }

@@ -1,10 +1,10 @@
 //! Following superblocks that others made: the state after, from the state before and a bundle, without any proof.
 //!
 //! A verified bundle has all that this takes, and its statement commits to it: which blocks were applied, what they emit and
-//! consume, where in the tree of messages they consume it, what was taken from L1's queue, and what L1 was given. The order
-//! of the bridge's steps follows from these lists. The state reached is compared with the one that the statement names.
+//! consume, and where in the tree of messages they consume it. The order of the bridge's steps follows from these lists.
+//! The state reached is compared with the one that the statement names.
 
-use batcher_verify::bundle::{BlockEntry, BundleError, SuperblockBundle};
+use batcher_verify::bundle::{BlockEntry, BundleError, SuperblockBundle, l1_outcome};
 use bridge_core::{BridgeError, BridgeLists, Crossing};
 use circuits_core::Digest;
 use circuits_protocol::{registry::EnvironmentId, statement::SuperblockStatement};
@@ -12,8 +12,8 @@ use plonky2::field::types::PrimeField64;
 use thiserror::Error;
 
 use super::{
-    packing::{Load, Move},
-    state::{EnvironmentHead, SuperblockState},
+    packing::Load,
+    state::{EnvironmentHead, L1Head, SuperblockState},
 };
 
 /// Why a bundle does not lead on from a state. A verified one that continues the state always does.
@@ -53,31 +53,21 @@ pub fn follow(state: &SuperblockState, bundle: &SuperblockBundle) -> Result<Supe
     bundle.blocks.iter().try_for_each(|block| apply_head(&mut next, block))?;
 
     let blocks = bundle.block_messages()?;
-    let deposits = bundle.deposits.iter().enumerate().map(|(index, message)| Move::Deposit(index, message));
-    let refunds = bundle.refunds(statement.number).enumerate();
-    let refunds = refunds.map(|(index, message)| Move::Refund(index, message));
-    let talking = blocks.iter().enumerate().map(|(index, (_, messages))| Move::Block(index, messages));
-    let moves: Vec<_> = deposits.chain(refunds).chain(talking).collect();
-
+    let load = Load::new(&state.bridge, blocks.iter().map(|&(_, messages)| messages));
     let bridge = std::mem::take(&mut next.bridge);
-    let lists = BridgeLists::start(state.l1_inbox);
-    let mut crossing =
-        Crossing::new(state.chain_id, number, bridge, lists)?.following(bundle.consumed.clone());
-    crossing.open_balances(Load::new(&state.bridge, number, &moves).new_balances)?;
-    for one in moves {
-        match one {
-            Move::Deposit(_, message) => crossing.deposit(message)?,
-            Move::Refund(_, message) => crossing.refund_deposit(message)?,
-            Move::Block(index, messages) => {
-                crossing.height = Some(blocks[index].0.first_height);
-                crossing.apply_block(messages)?;
-            }
-        }
+    let mut crossing = Crossing::new(state.chain_id, number, bridge, BridgeLists::start())?
+        .following(bundle.consumed.clone());
+    crossing.open_balances(load.new_balances)?;
+    for (block, messages) in blocks {
+        crossing.height = block.first_height;
+        crossing.apply_block(messages)?;
     }
 
+    if let Some(outcome) = l1_outcome(&statement).map_err(BundleError::from)? {
+        next.l1 = L1Head::after(&outcome);
+    }
     next.number = number;
     next.history.push(statement.previous_state);
-    next.l1_inbox = crossing.lists.l1_inbox;
     next.bridge = crossing.state;
     let (expected, found) = (statement.new_state, next.commitment());
     if found == expected { Ok(next) } else { Err(FollowError::OtherState { expected, found }) }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bridge_core::{BridgeLists, Capacity, Chunk, CrossingTarget};
+use bridge_core::{BridgeLists, Capacity, Chunk, CrossingTarget, MAX_BLOCK_STEPS, MAX_L1_BLOCK_STEPS};
 use circuits_core::{Builder, Definition, Witness, circuit::named, layout::WitnessError, recursion::Shape};
 use circuits_protocol::statement::SegmentStatement;
 use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
@@ -10,8 +10,9 @@ use plonky2::{iop::target::Target, plonk::circuit_data::CircuitConfig};
 use super::segment::{empty_segment, segment_shape, set_start};
 
 /// Slots of a message segment: they fill 2^15 rows, and take the messages of any block.
-pub const MESSAGE_CAPACITY: Capacity = Capacity { new_balances: 24, steps: 174 };
-const _: () = assert!(MESSAGE_CAPACITY.steps >= bridge_core::MAX_BLOCK_STEPS);
+pub const MESSAGE_CAPACITY: Capacity = Capacity { new_balances: 24, steps: 179 };
+const _: () = assert!(MESSAGE_CAPACITY.steps >= MAX_BLOCK_STEPS);
+const _: () = assert!(MESSAGE_CAPACITY.steps >= MAX_L1_BLOCK_STEPS);
 
 /// Takes the bridge's steps after the end of `segment`, and moves the end.
 pub(super) fn cross(

@@ -2,9 +2,8 @@
 //!
 //! # The problem
 //!
-//! A superblock moves messages in order: deposits, refunds, then the messages of each block. A circuit that moves
-//! messages first adds balances and then takes steps, and has a fixed number of slots for each: its
-//! [`Capacity`]. Message segments have many slots, and each costs a proof. The superblock's own circuit has some that
+//! A superblock moves the messages of its blocks, in their order. A circuit that moves messages first adds balances and
+//! then takes steps, and has a fixed number of slots for each: its [`Capacity`]. Message segments have many slots, and each costs a proof. The superblock's own circuit has some that
 //! cost nothing, because its rows would be padding otherwise; its slots come last. So the moves are to be cut into as few
 //! segments as possible, such that what is left fits the superblock's own slots.
 //!
@@ -42,39 +41,15 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use bridge_core::{BalanceKey, BlockMessages, BridgeState, Capacity, Message};
-use circuits_protocol::registry::EnvironmentId;
+use bridge_core::{BalanceKey, BlockMessages, BridgeState, Capacity};
 
 /// What is moved at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Move<'a> {
-    /// The deposit at this position, taken from L1's queue.
-    Deposit(usize, &'a Message),
-    /// The deposit at this position among those that nobody claimed in time, sent back.
-    Refund(usize, &'a Message),
-    /// What the block at this position emits and consumes.
-    Block(usize, &'a BlockMessages),
-}
-
-impl Move<'_> {
-    fn steps(&self) -> usize {
-        match self {
-            Self::Deposit(..) | Self::Refund(..) => 1,
-            Self::Block(_, messages) => messages.steps(),
-        }
-    }
-
-    /// The balances that the move changes, in superblock `number`.
-    fn balance_keys(&self, number: u32) -> Vec<BalanceKey> {
-        match self {
-            // It goes straight back.
-            Self::Deposit(_, message) if message.deadline < number => vec![],
-            Self::Deposit(_, message) | Self::Refund(_, message) => {
-                vec![message.balance_key(EnvironmentId::L1)]
-            }
-            Self::Block(_, messages) => messages.balance_keys().collect(),
-        }
-    }
+pub struct Move<'a> {
+    /// The block's position in the superblock.
+    pub block: usize,
+    /// What the block emits and consumes.
+    pub messages: &'a BlockMessages,
 }
 
 /// What the packing of a move depends on.
@@ -105,18 +80,17 @@ pub struct Share {
 }
 
 impl Load {
-    /// What `moves` need on top of `state` in superblock `number`.
-    #[must_use]
-    pub fn new(state: &BridgeState, number: u32, moves: &[Move<'_>]) -> Self {
+    /// What it takes to move the messages of `blocks` on top of `state`.
+    pub fn new<'m>(state: &BridgeState, blocks: impl IntoIterator<Item = &'m BlockMessages>) -> Self {
         let mut load = Self::default();
         let mut opened = BTreeSet::new();
-        for one in moves {
-            for key in one.balance_keys(number) {
+        for messages in blocks {
+            for key in messages.balance_keys() {
                 if !state.has_balance(key) && opened.insert(key) {
                     load.new_balances.push(key);
                 }
             }
-            load.units.push(Unit { steps: one.steps(), new_balances: load.new_balances.len() });
+            load.units.push(Unit { steps: messages.steps(), new_balances: load.new_balances.len() });
         }
         load
     }
@@ -176,6 +150,7 @@ impl Load {
 #[cfg(test)]
 mod tests {
     use bridge_core::AssetId;
+    use circuits_protocol::registry::EnvironmentId;
 
     use super::*;
 

@@ -1,9 +1,8 @@
 //! The state that superblocks move forward, natively and as the hashes that circuits compute.
 //!
 //! ```text
-//! state = H(STATE, chain id, number, roots, L1 inbox, history root)
-//!                                     |        |         └─ (depth 32) state of superblock n at index n
-//!                                     |        └─ digest of the deposits consumed so far
+//! state = H(STATE, chain id, number, roots, history root)
+//!                                     |      └─ (depth 32) state of superblock n at index n
 //!                                     ├─ environments root: (depth 16) H(ENVIRONMENT, environment, height, state)
 //!                                     └─ messages and balances: the bridge's
 //! ```
@@ -19,8 +18,9 @@ use circuits_core::{
     trees::{IndexTree, Path},
 };
 use circuits_protocol::{
+    l1::{L1Outcome, QueuePosition},
     registry::{ENVIRONMENT_BITS, EnvironmentId},
-    statement::{SuperblockRoots, empty_list},
+    statement::SuperblockRoots,
 };
 use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,25 @@ pub struct EnvironmentHead {
     pub state: Digest,
 }
 
+/// What the state of environment 0 commits to, beside its height and the deployment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct L1Head {
+    /// The deposits that its blocks have taken.
+    pub queue: QueuePosition,
+    /// How many payouts they have made.
+    pub payouts: u32,
+}
+
+impl L1Head {
+    /// The head after a block with this outcome.
+    #[must_use]
+    pub fn after(outcome: &L1Outcome) -> Self {
+        let L1Outcome { queue, payouts } = outcome;
+        Self { queue: *queue, payouts: payouts.first.wrapping_add(payouts.count) }
+    }
+}
+
 /// `H(ENVIRONMENT, environment, height, state)`.
 #[must_use]
 pub fn environment_head(environment: F, height: F, state: Digest) -> Digest {
@@ -58,18 +77,11 @@ pub fn environment_head_circuit(
     hash_circuit(builder, ENVIRONMENT, &[&[environment, height], state.0.as_slice()].concat())
 }
 
-/// `H(STATE, chain id, number, roots, L1 inbox, history root)`.
+/// `H(STATE, chain id, number, roots, history root)`.
 #[must_use]
-pub fn superblock_state(
-    chain_id: F,
-    number: F,
-    roots: &SuperblockRoots,
-    l1_inbox: Digest,
-    history_root: Digest,
-) -> Digest {
+pub fn superblock_state(chain_id: F, number: F, roots: &SuperblockRoots, history_root: Digest) -> Digest {
     let mut input = vec![chain_id, number];
     roots.encode_into(&mut input);
-    l1_inbox.encode_into(&mut input);
     history_root.encode_into(&mut input);
     hash(STATE, &input)
 }
@@ -80,12 +92,10 @@ pub fn superblock_state_circuit(
     chain_id: Target,
     number: Target,
     roots: &SuperblockRoots<Target>,
-    l1_inbox: DigestTarget,
     history_root: DigestTarget,
 ) -> DigestTarget {
     let mut input = vec![chain_id, number];
     roots.encode_into(&mut input);
-    l1_inbox.encode_into(&mut input);
     history_root.encode_into(&mut input);
     hash_circuit(builder, STATE, &input)
 }
@@ -99,11 +109,11 @@ pub struct SuperblockState {
     pub number: u32,
     /// The head of each environment that has a block.
     pub environments: BTreeMap<EnvironmentId, EnvironmentHead>,
+    /// What opens the state of environment 0, so that whoever has this state can make the next block of it.
+    pub l1: L1Head,
     pub bridge: BridgeState,
     /// States of superblocks `0..number`, in order.
     pub history: Vec<Digest>,
-    /// Digest of the L1 deposits consumed so far.
-    pub l1_inbox: Digest,
 }
 
 impl SuperblockState {
@@ -114,9 +124,9 @@ impl SuperblockState {
             chain_id,
             number: 0,
             environments: BTreeMap::new(),
+            l1: L1Head::default(),
             bridge: BridgeState::default(),
             history: vec![],
-            l1_inbox: empty_list(),
         }
     }
 
@@ -158,7 +168,6 @@ impl SuperblockState {
             F::from_canonical_u64(self.chain_id),
             F::from_canonical_u32(self.number),
             &self.roots(),
-            self.l1_inbox,
             self.history_tree().root(),
         )
     }

@@ -9,14 +9,15 @@ use circuits_core::{
     circuit::named,
     constrain::{Constrain, DigestOps},
     hash::chain_circuit,
-    layout::{self, WitnessError, new_virtual, set, set_target},
+    layout::{self, Layout, WitnessError, new_virtual, set, set_target},
     recursion::Shape,
     trees::{Path, PathTarget, index_bits},
 };
 use circuits_protocol::{
     fold::{Chain, FoldChild, ListedChildTarget},
     statement::{
-        Accumulators, BODY_CHAIN, SegmentStatement, SuperblockRoots, SuperblockStatement, empty_list,
+        Accumulators, BODY_CHAIN, L1Body, SegmentStatement, SuperblockRoots, SuperblockStatement,
+        l1_body_digest_circuit,
     },
 };
 use plonky2::{
@@ -70,6 +71,10 @@ pub struct SuperblockInput {
     /// What the proofs state together, as one segment; only its start is assigned.
     pub segment: SegmentStatement,
     pub source: SuperblockChildren,
+    /// 1 if the last block is of environment 0, otherwise 0.
+    pub has_l1_block: F,
+    /// The body of that block, or zeros.
+    pub l1_body: L1Body,
     /// The messages that are moved after them.
     pub chunk: Chunk,
 }
@@ -90,10 +95,9 @@ enum SourceTargets {
 struct StartTarget {
     registry_root: circuits_core::DigestTarget,
     roots: SuperblockRoots<Target>,
-    l1_inbox: circuits_core::DigestTarget,
 }
 
-/// What encloses a superblock's segment: the state before it, and the history.
+/// What encloses a superblock's segment: the state before it, the history, and what it tells L1.
 pub(super) struct FrameTargets {
     chain_id: Target,
     previous_number: Target,
@@ -101,6 +105,8 @@ pub(super) struct FrameTargets {
     history_path: PathTarget,
     number_bits: Vec<BoolTarget>,
     number: Target,
+    has_l1_block: BoolTarget,
+    l1_body: L1Body<Target>,
 }
 
 impl FrameTargets {
@@ -114,7 +120,16 @@ impl FrameTargets {
         let number_bits = index_bits(builder, previous_number, HISTORY_DEPTH);
         let one = builder.one();
         let number = builder.add(previous_number, one);
-        Self { chain_id, previous_number, history_root, history_path, number_bits, number }
+        Self {
+            chain_id,
+            previous_number,
+            history_root,
+            history_path,
+            number_bits,
+            number,
+            has_l1_block: builder.new_bool(),
+            l1_body: new_virtual(builder),
+        }
     }
 
     /// The statement of the superblock whose blocks `segment` applies. Circuits of the set with the root
@@ -125,16 +140,16 @@ impl FrameTargets {
         segment: &SegmentStatement<Target>,
         segment_set_root: circuits_core::DigestTarget,
     ) -> SuperblockStatement<Target> {
-        let &Self { chain_id, previous_number, history_root, ref history_path, ref number_bits, number } =
-            self;
+        let &Self { chain_id, previous_number, history_root, number, has_l1_block, l1_body, .. } = self;
+        let Self { history_path, number_bits, .. } = self;
         builder.enforce_equal(segment.chain_id, chain_id);
         builder.enforce_equal(segment.number, number);
         builder.enforce_digest_equal(segment.segment_set_root, segment_set_root);
 
-        // All lists but the L1 inbox start empty, and counts start at 0.
-        let start: Accumulators<Target> = layout::constant(builder, &Accumulators::start(empty_list()));
+        // Lists start empty and counts at 0, and no block of environment 0 was applied.
+        let start: Accumulators<Target> = layout::constant(builder, &Accumulators::start());
         builder.enforce_digest_equal(segment.accumulated_before.body_chain, start.body_chain);
-        builder.enforce_digest_equal(segment.accumulated_before.l1_outbox, start.l1_outbox);
+        builder.enforce_digest_equal(segment.accumulated_before.l1_body, start.l1_body);
         builder.enforce_equal(segment.accumulated_before.block_count, start.block_count);
         builder.enforce_digest_equal(segment.accumulated_before.block_messages, start.block_messages);
         builder.enforce_digest_equal(segment.accumulated_before.applied, start.applied);
@@ -152,16 +167,23 @@ impl FrameTargets {
         let no_block = builder.is_equal(end.block_count, start.block_count);
         builder.enforce_zero(no_block.target);
 
-        // The previous state opens to the roots and the L1 inbox that the segment starts from.
-        let l1_inbox = segment.accumulated_before.l1_inbox;
-        let previous_state = superblock_state_circuit(
-            builder,
-            chain_id,
-            previous_number,
-            &segment.before,
-            l1_inbox,
-            history_root,
-        );
+        // L1 is told the body of the block of environment 0, and zeros if there is none.
+        //
+        // | has_l1_block | body in the statement | body in the block's statement |
+        // |---|---|---|
+        // | 1 | any | H(L1_BODY, body) |
+        // | 0 | zeros | zero: there is no block |
+        let body_digest = l1_body_digest_circuit(builder, &l1_body);
+        let expected = Digest(body_digest.0.map(|element| builder.mul(has_l1_block.target, element)));
+        builder.enforce_digest_equal(expected, end.l1_body);
+        for element in l1_body.encode() {
+            let kept = builder.mul(has_l1_block.target, element);
+            builder.enforce_equal(kept, element);
+        }
+
+        // The previous state opens to the roots that the segment starts from.
+        let previous_state =
+            superblock_state_circuit(builder, chain_id, previous_number, &segment.before, history_root);
 
         // The history gains the previous state at its number, where its leaf was empty.
         let empty = builder.constant_digest(Digest::ZERO);
@@ -169,14 +191,7 @@ impl FrameTargets {
         builder.enforce_digest_equal(without, history_root);
         let new_history_root = history_path.root_circuit(builder, number_bits, previous_state);
 
-        let new_state = superblock_state_circuit(
-            builder,
-            chain_id,
-            number,
-            &segment.after,
-            end.l1_inbox,
-            new_history_root,
-        );
+        let new_state = superblock_state_circuit(builder, chain_id, number, &segment.after, new_history_root);
         // The list of indices is the last element of the body chain.
         let body_chain = chain_circuit(builder, BODY_CHAIN, end.body_chain, end.consumed);
         SuperblockStatement {
@@ -186,10 +201,9 @@ impl FrameTargets {
             new_state,
             registry_root: segment.registry_root,
             body_chain,
-            l1_inbox_before: l1_inbox,
-            l1_inbox_after: end.l1_inbox,
-            l1_outbox: end.l1_outbox,
             block_count: end.block_count,
+            has_l1_block: has_l1_block.target,
+            l1_body,
         }
     }
 
@@ -201,7 +215,9 @@ impl FrameTargets {
         set_target(witness, self.chain_id, F::from_canonical_u64(input.chain_id))?;
         set_target(witness, self.previous_number, F::from_canonical_u32(input.previous_number))?;
         set(witness, &self.history_root, &input.history_root)?;
-        self.history_path.set_targets(witness, &input.history_path)
+        self.history_path.set_targets(witness, &input.history_path)?;
+        set_target(witness, self.has_l1_block.target, input.has_l1_block)?;
+        set(witness, &self.l1_body, &input.l1_body)
     }
 }
 
@@ -264,7 +280,6 @@ impl Definition for SuperblockDefinition {
             (SourceTargets::Blocks { start, blocks }, SuperblockChildren::Blocks(inputs)) => {
                 set(witness, &start.registry_root, &input.segment.registry_root)?;
                 set(witness, &start.roots, &input.segment.before)?;
-                set(witness, &start.l1_inbox, &input.segment.accumulated_before.l1_inbox)?;
                 blocks.iter().zip(inputs).try_for_each(|(target, block)| target.set_targets(witness, block))
             }
             (SourceTargets::Segments(children), SuperblockChildren::Segments(inputs)) => {
@@ -284,13 +299,8 @@ impl SuperblockDefinition {
         blocks: usize,
         frame: &FrameTargets,
     ) -> (SegmentStatement<Target>, SourceTargets) {
-        let start = StartTarget {
-            registry_root: builder.new_digest(),
-            roots: new_virtual(builder),
-            l1_inbox: builder.new_digest(),
-        };
-        let fixed: Accumulators<Target> = layout::constant(builder, &Accumulators::start(empty_list()));
-        let accumulated = Accumulators { l1_inbox: start.l1_inbox, ..fixed };
+        let start = StartTarget { registry_root: builder.new_digest(), roots: new_virtual(builder) };
+        let accumulated: Accumulators<Target> = layout::constant(builder, &Accumulators::start());
         let mut segment = SegmentStatement {
             chain_id: frame.chain_id,
             number: frame.number,

@@ -5,13 +5,17 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use batcher_verify::keys::PinnedKeys;
+use batcher_verify::{
+    keys::PinnedKeys,
+    payouts::{PAYOUT_BYTES, payouts_digest},
+};
 use bridge_core::{AssetId, BlockMessages, Consumption, Message};
 use circuits_core::{Digest, F, Proof, VerifierKey, amount::Amount, layout, recursion::key_digest};
 use circuits_forging::fixtures::{FreeKernel, cache};
 use circuits_protocol::{
+    l1::{KeccakDigest, L1Outcome, PayoutRange, QueuePosition},
     registry::{EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry},
-    statement::{BlockStatement, empty_list},
+    statement::{BlockStatement, L1Body, empty_list, l1_body_digest},
     wrap::Wrapper,
 };
 use circuits_prover::basetypes::VerifierData;
@@ -93,7 +97,14 @@ pub fn producer(label: u64) -> Producer {
     Producer::fixture(digest(label))
 }
 
-/// A registry of the free kernel for environments `1..=environments`, valid in superblocks 1 to 1000.
+/// An environment of the free kernel, valid in superblocks 1 to 1000, that starts from `genesis_state`.
+#[must_use]
+pub fn free_entry(genesis_state: Digest) -> RegistryEntry {
+    let kernel = KernelEntry { key: free_key_digest(), valid_from: 1, valid_until: 1000 };
+    RegistryEntry::new(genesis_state, producer(PRODUCER), vec![kernel])
+}
+
+/// A registry of the free kernel for environments `1..=environments`; L1 has no entry.
 ///
 /// # Panics
 /// Never: the entries are well-formed.
@@ -101,10 +112,19 @@ pub fn producer(label: u64) -> Producer {
 pub fn free_registry(environments: u16) -> Registry {
     let mut registry = Registry::default();
     for id in 1..=environments {
-        let kernel = KernelEntry { key: free_key_digest(), valid_from: 1, valid_until: 1000 };
-        let entry = RegistryEntry::new(genesis_state(id), producer(PRODUCER), vec![kernel]);
-        registry.insert(EnvironmentId(id), entry).expect("ids are distinct and not 0");
+        registry.insert(EnvironmentId(id), free_entry(genesis_state(id))).expect("ids are distinct");
     }
+    registry
+}
+
+/// [`free_registry`] with L1, whose kernel is the free one, too.
+///
+/// # Panics
+/// Never: the entries are well-formed.
+#[must_use]
+pub fn free_registry_with_l1(environments: u16) -> Registry {
+    let mut registry = free_registry(environments);
+    registry.insert(EnvironmentId::L1, free_entry(genesis_state(0))).expect("ids are distinct");
     registry
 }
 
@@ -167,6 +187,39 @@ pub fn talking(height: u32, messages: BlockMessages) -> ContentBlock {
 pub fn block_with(height: u32, messages: &BlockMessages) -> BlockStatement {
     let statement = block(messages.environment.0, height);
     BlockStatement { outbox: messages.outbox_digest(), inbox: messages.inbox_digest(), ..statement }
+}
+
+/// The payouts of the block of environment 0 in superblock `number`, as bundles carry them.
+#[must_use]
+pub fn l1_payouts(number: u32) -> Vec<u8> {
+    payouts(number).as_flattened().to_vec()
+}
+
+fn payouts(number: u32) -> [[u8; PAYOUT_BYTES]; 2] {
+    [1, 2].map(|index| [number as u8 ^ index; PAYOUT_BYTES])
+}
+
+/// The body of the block of environment 0 in superblock `number`.
+#[must_use]
+pub fn l1_body(number: u32) -> L1Body {
+    let payouts = payouts(number);
+    let first = 2 * number;
+    L1Body::from(&L1Outcome {
+        queue: QueuePosition { digest: KeccakDigest([number as u8; 32]), length: 7 * number },
+        payouts: PayoutRange { digest: payouts_digest(&payouts), first, count: payouts.len() as u32 },
+    })
+}
+
+/// A block of environment 0 in superblock `number`, after its block of height `before`, with messages.
+#[must_use]
+pub fn l1_block(before: u32, number: u32, messages: BlockMessages) -> ContentBlock {
+    let statement = BlockStatement {
+        first_height: F::from_canonical_u32(before + 1),
+        previous_state: block(0, before + 1).previous_state,
+        body: l1_body_digest(&l1_body(number)),
+        ..block_with(number, &messages)
+    };
+    ContentBlock { key: free_key_digest(), statement, messages }
 }
 
 /// Block `height` of environment `id`, continuing block `height - 1` of the same fixtures.

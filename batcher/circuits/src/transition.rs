@@ -4,9 +4,12 @@
 use std::ops::Range;
 
 use batcher_verify::bundle::{Published, SuperblockBundle};
-use bridge_core::{BlockMessages, BridgeError, Chunk, Consumption, Message};
+use bridge_core::{BlockMessages, BridgeError, Chunk};
 use circuits_core::{Digest, Proof, trees::Path};
-use circuits_protocol::statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement};
+use circuits_protocol::{
+    l1::NotAWord,
+    statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement},
+};
 use thiserror::Error;
 
 use super::{
@@ -47,20 +50,17 @@ pub enum TransitionError {
         index: usize,
         source: BridgeError,
     },
-    /// A deposit cannot be taken from L1's queue.
-    #[error("deposit {index} cannot be taken: {source}")]
-    Deposit {
-        /// Position among the deposits.
-        index: usize,
-        source: BridgeError,
+    /// The body is not that of the superblock's block of environment 0.
+    #[error("the body of environment 0's block has digest {expected}, the one given has {}", given(*.found))]
+    OtherL1Body {
+        /// The digest in the block's statement; zero if the superblock has no block of environment 0.
+        expected: Digest,
+        /// The digest of the body given, if one is.
+        found: Option<Digest>,
     },
-    /// A deposit cannot be sent back.
-    #[error("deposit {index} of those that go back: {source}")]
-    DepositRefund {
-        /// Position among the refunds.
-        index: usize,
-        source: BridgeError,
-    },
+    /// The body of environment 0's block is nothing that a contract could have computed.
+    #[error(transparent)]
+    L1Body(#[from] NotAWord),
     /// The tree of balances takes no more balances.
     #[error("a balance cannot be opened: {0}")]
     Balances(BridgeError),
@@ -74,6 +74,10 @@ pub enum TransitionError {
     /// A balance was added that no message moves.
     #[error("balances were added that no message moves")]
     UnusedBalances,
+}
+
+fn given(digest: Option<Digest>) -> Digest {
+    digest.unwrap_or(Digest::ZERO)
 }
 
 /// One superblock's effect on a state.
@@ -91,10 +95,6 @@ pub struct Transition {
     pub messages: Vec<BlockMessages>,
     /// The indices of the messages consumed, in order.
     pub consumed: Vec<u32>,
-    /// What was taken from L1's queue.
-    pub l1_inbox: Vec<Message>,
-    /// What L1 must pay or give back, in the order of the L1 outbox.
-    pub l1_outbox: Vec<(Message, Consumption)>,
     /// Roots and accumulators before the first block, after each block, and after each message segment.
     pub(crate) boundaries: Vec<(SuperblockRoots, Accumulators)>,
     pub(crate) segment_set_root: Digest,
@@ -104,15 +104,14 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// The superblock with its `proof`, `key` being the digest of the key that it verifies under.
+    /// The superblock with its `proof`, `key` being the digest of the key that it verifies under. Payouts are still to be
+    /// added, if it has a block of environment 0.
     #[must_use]
     pub fn bundle(&self, proof: &Proof, key: Digest) -> SuperblockBundle {
         let published = Published {
             blocks: self.applied.iter().map(|applied| applied.entry).collect(),
             messages: self.messages.clone(),
             consumed: self.consumed.clone(),
-            deposits: self.l1_inbox.clone(),
-            l1_outbox: self.l1_outbox.clone(),
         };
         SuperblockBundle::new(&self.statement, published, proof, key)
     }
@@ -166,6 +165,8 @@ impl Transition {
             history_path: self.history_path.clone(),
             segment: self.segment(0..self.positions()),
             source,
+            has_l1_block: self.statement.has_l1_block,
+            l1_body: self.statement.l1_body,
             chunk: self.chunks.last().expect("the superblock has a chunk").clone(),
         }
     }

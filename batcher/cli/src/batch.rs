@@ -14,6 +14,7 @@ use batcher_verify::trust::Trust;
 use circuits_core::chain_id::parse_chain_id;
 use circuits_files::file::{self, FileKind, SMALL_LIMIT};
 use circuits_protocol::registry::Registry;
+use environments_l1::circuits::KERNELS;
 
 use crate::{
     answer::{Answer, Failure},
@@ -25,8 +26,8 @@ use crate::{
 
 /// Make the next superblock from block bundles.
 ///
-/// Use this to batch blocks that producers have made: it checks and orders them, proves the superblock, and writes its
-/// bundle and the new state. A bad bundle is refused with its reason and recorded under DIR/quarantine, and a block
+/// Use this to batch blocks that producers have made: it checks and orders them, adds a block of environment 0 if L1's
+/// queue or a message to L1 asks for one, proves the superblock, and writes its bundle and the new state. A bad bundle is refused with its reason and recorded under DIR/quarantine, and a block
 /// that cannot be applied is left out; neither touches the others. A call that was stopped goes on from its finished
 /// proofs if it is repeated, and adopts the bundle if it was stopped after writing that.
 #[derive(clap::Args)]
@@ -62,8 +63,8 @@ pub(crate) struct Arguments {
     registry: PathBuf,
     /// Take deposits from the queue in this file.
     ///
-    /// It has every deposit ever made on L1, in order, one JSON message per line. The superblock takes those that no
-    /// earlier one has taken. Without this flag it takes none.
+    /// Its first line is {"deployment": CHAIN_ID}, each further one a deposit, in L1's order: every deposit ever made. The
+    /// superblock takes the next ones, at most 64. Without this flag it takes none, and still pays what L1 owes.
     #[arg(long, value_name = "FILE")]
     deposits: Option<PathBuf>,
     /// Start a new chain with this id if the state's directory has no state.
@@ -77,7 +78,7 @@ pub(crate) struct Arguments {
     /// superblock, and a circuit that L1 does not accept end the command before anything is proved.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
-    /// Take at most this many blocks.
+    /// Take at most this many blocks, that of environment 0 aside.
     ///
     /// Lower it to bound the time of one superblock; the blocks that are left stay for the next one.
     #[arg(long, value_name = "N", default_value_t = MAX_BLOCKS as u16,
@@ -108,7 +109,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         Some(path) => Queue::read(path, latest.chain_id)?,
         None => Queue::default(),
     };
-    let deposits = if arguments.deposits.is_some() { queue.pending(latest.l1_inbox)? } else { &[] };
+    let deposits = if arguments.deposits.is_some() { queue.pending(latest.l1.queue)? } else { &[] };
     let engine = arguments.keys.engine(options)?;
     let outcome = {
         let progress = progress::progress(options);
@@ -116,6 +117,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             engine: &engine,
             output: &OutputDirectory::new(&arguments.out),
             trust: trust.as_ref(),
+            l1: &KERNELS,
             progress: progress.as_ref(),
             planner: Planner { max_blocks: arguments.max_blocks.into(), ..Planner::default() },
             jobs: progress::jobs(arguments.jobs),
@@ -126,7 +128,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let has_refusals = !outcome.refused.is_empty()
         || !outcome.left_out.is_empty()
         || !outcome.waiting.is_empty()
-        || outcome.stuck.is_some();
+        || outcome.l1_waits.is_some();
     let answer = Answer::new(&outcome).with_refusals(has_refusals);
     Ok(answer.or_else(outcome.made.is_some(), ExitCode::Rejected))
 }

@@ -8,12 +8,12 @@ use batcher_bench::BenchError;
 use batcher_circuits::engine::EngineError;
 use batcher_job::{
     anchor::Untrusted, batch::BatchError, follow::FollowerError, intake::IntakeError,
-    leftover::LeftoverError, prove::ProveError, queue::QueueError, run::RunError, scenario::ScenarioError,
-    state::StateError, states::StatesError, store,
+    leftover::LeftoverError, payouts::MalformedPayouts, planner::L1BlockError, prove::ProveError,
+    queue::QueueError, run::RunError, scenario::ScenarioError, state::StateError, states::StatesError, store,
 };
 use batcher_keys::{AddressError, ListedError, OpenError, config::ConfigError, pins::MalformedPins};
 use batcher_verify::{bundle::BundleError, trust::TrustError, verify::VerifyError};
-use circuits_core::{CircuitError, security::TooWeak};
+use circuits_core::{CircuitError, chain_id::ChainIdError, security::TooWeak};
 use circuits_files::{
     file::{FileError, FormatError},
     text::TextError,
@@ -153,8 +153,7 @@ impl HasExitCode for EngineError {
 impl HasExitCode for RegistryError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::L1
-            | Self::Exists(_)
+            Self::Exists(_)
             | Self::UnknownEnvironment(_)
             | Self::TooManyKernels { .. }
             | Self::TooManyProducers { .. }
@@ -375,7 +374,28 @@ impl HasExitCode for BatchError {
             Self::File(error) => error.exit_code(),
             // The program made the bundle itself, so no input is to blame.
             Self::Bundle(_) => ExitCode::Invalid,
+            Self::L1Block(L1BlockError::Block(_)) => ExitCode::Limit,
+            Self::L1Block(L1BlockError::Circuit(_)) | Self::L1Prove(_) => ExitCode::Unavailable,
+            Self::Payouts(error) => error.exit_code(),
         }
+    }
+}
+
+impl HasExitCode for MalformedPayouts {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Invalid
+    }
+}
+
+impl HasExitCode for environments_core::ProveError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Unavailable
+    }
+}
+
+impl HasExitCode for ChainIdError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Rejected
     }
 }
 
@@ -394,6 +414,7 @@ impl HasExitCode for ScenarioError {
         match self {
             Self::Text(error) => error.exit_code(),
             Self::Kernel(_) => ExitCode::Unavailable,
+            Self::ChainId(error) => error.exit_code(),
             Self::Malformed { .. } | Self::Environment { .. } => ExitCode::Rejected,
             Self::Registry(error) => error.exit_code(),
         }
@@ -404,7 +425,11 @@ impl HasExitCode for QueueError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Text(error) => error.exit_code(),
-            Self::Line { .. } | Self::Deposit { .. } | Self::OtherQueue { .. } => ExitCode::Rejected,
+            Self::Header { .. }
+            | Self::Deployment { .. }
+            | Self::Line { .. }
+            | Self::Full { .. }
+            | Self::OtherQueue { .. } => ExitCode::Rejected,
         }
     }
 }
@@ -420,6 +445,7 @@ impl HasExitCode for RunError {
             Self::Batch(error) => error.exit_code(),
             Self::Trust(error) => error.exit_code(),
             Self::Verify(error) => error.exit_code(),
+            Self::Payouts(error) => error.exit_code(),
             Self::Producer { .. } | Self::Stopped => ExitCode::Unavailable,
             Self::Bundle(_) | Self::OtherRun { .. } | Self::NoBlock { .. } => ExitCode::Rejected,
             Self::Incomplete { .. } => ExitCode::Invalid,

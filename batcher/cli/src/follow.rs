@@ -45,16 +45,16 @@ pub(crate) struct Arguments {
     genesis: Option<u64>,
     /// Apply nothing that `verify --trust` would refuse with this file.
     ///
-    /// The file's start state must have led to the latest state of the directory. With `l1_inbox` in the file, the bundles
-    /// must lead to a superblock that has consumed exactly these deposits: a part of the chain that ends earlier is refused,
-    /// and so is what consumes more. Without this flag, the answer is relative to that state, to the registries that the
+    /// The file's start state must have led to the latest state of the directory. With `l1_queue` in the file, the last
+    /// superblock with a block of environment 0 must have taken exactly these deposits: a part of the chain that has taken
+    /// fewer is refused, and so is what takes more. Without this flag, the answer is relative to that state, to the registries that the
     /// superblocks name, and to the embedded keys.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
     /// Compare the deposits with L1's queue in this file.
     ///
-    /// It has every deposit ever made on L1, in order, one JSON message per line. A superblock that consumes other deposits
-    /// is refused. Without it, and without `l1_inbox` in the trust file, deposits are not compared.
+    /// It has every deposit ever made on L1, in order, as `batch` takes it. A superblock that takes other deposits is
+    /// refused. Without it, and without `l1_queue` in the trust file, deposits are not compared.
     #[arg(long, value_name = "FILE")]
     deposits: Option<PathBuf>,
 }

@@ -39,14 +39,17 @@ pub(crate) struct Arguments {
     ///
     /// A block does not say which state model it is of, so KIND does: `accounts` shows every transaction and every
     /// message that the block consumed, `notes` the notes that arrived, the number of transactions and the network accounts
-    /// that they leave.
+    /// that they leave, `l1` the messages that a block of environment 0 consumed and the deposits that it took.
     #[arg(long, value_name = "KIND", num_args = 0..=1, require_equals = true, default_missing_value = "accounts", value_parser = kinds())]
     transactions: Option<String>,
 }
 
+/// What a block of environment 0 is called, which is of no kind that a scenario can name.
+const L1: &str = "l1";
+
 /// The names of the state models that this program knows.
 fn kinds() -> PossibleValuesParser {
-    KINDS.map(|kind| kind.name()).into()
+    KINDS.iter().map(|kind| kind.name()).chain([L1]).collect::<Vec<_>>().into()
 }
 
 /// What a file holds.

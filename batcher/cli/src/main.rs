@@ -154,7 +154,7 @@ impl Command {
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::State(command) => state::run(command),
             Self::Message(command) => message::run(command),
-            Self::Registry(command) => registry::run(command),
+            Self::Registry(command) => registry::run(command, options),
             Self::Account(command) => account::run(command),
             Self::Keys(command) => keys::run(command, options),
             Self::Config(command) => config::run(command),

@@ -1,23 +1,15 @@
 //! `superblock message`.
 
-use std::{
-    fmt, fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fmt, path::PathBuf};
 
 use batcher_circuits::state::SuperblockState;
 use batcher_job::{
     lifecycle::{Fate, Lifecycle, lifecycles},
     states,
 };
-use batcher_verify::bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle};
 use circuits_core::Digest;
-use circuits_files::{
-    file::{self, FileError, FileKind},
-    text::quoted,
-};
+use circuits_files::text::quoted;
 use circuits_protocol::registry::EnvironmentId;
-use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -30,12 +22,6 @@ use crate::{
 /// Why messages are not shown.
 #[derive(Debug, Error)]
 enum MessageError {
-    #[error("{path}: cannot read the directory: {source}", path = .path.display())]
-    Directory { path: PathBuf, source: io::Error },
-    #[error("{path}: {source}", path = .path.display())]
-    Bundle { path: PathBuf, source: BundleError },
-    #[error(transparent)]
-    File(#[from] FileError),
     #[error("no message's hash begins with {start}")]
     Unknown { start: String },
     #[error("the hashes {first} and {second} both begin with {start}")]
@@ -45,11 +31,7 @@ enum MessageError {
 impl HasExitCode for MessageError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::File(error) => error.exit_code(),
-            // Nothing is verified here, so a bundle is bad input whatever is wrong with it.
-            Self::Bundle { .. } | Self::Directory { .. } | Self::Unknown { .. } | Self::Ambiguous { .. } => {
-                ExitCode::Rejected
-            }
+            Self::Unknown { .. } | Self::Ambiguous { .. } => ExitCode::Rejected,
         }
     }
 }
@@ -58,16 +40,9 @@ impl HasExitCode for MessageError {
 pub(crate) struct Sources {
     /// Look messages up in the latest superblock state of this directory.
     ///
-    /// The state has every message between environments and every deposit that was taken in. It is not verified: use
-    /// `verify` for that.
+    /// The state has every message ever emitted, those from and to L1 included. It is not verified: use `verify` for that.
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
-    /// Look messages to L1 up in the superblock bundles of this directory.
-    ///
-    /// No state keeps messages to L1 and deposits that went back, because they are final in the superblock that moves
-    /// them.
-    #[arg(long, value_name = "DIR")]
-    superblocks: Option<PathBuf>,
 }
 
 #[derive(clap::Subcommand)]
@@ -119,7 +94,7 @@ impl fmt::Display for List {
             ("emitted in", Align::Left),
             ("fate", Align::Left),
         ]);
-        for Lifecycle { hash, message, emitted, fate } in &self.messages {
+        for life @ Lifecycle { hash, message, emitted, .. } in &self.messages {
             table.push([
                 format!("{:.8}", hash.to_string()),
                 name(message.source),
@@ -127,13 +102,7 @@ impl fmt::Display for List {
                 message.amount.to_string(),
                 message.asset.to_string(),
                 format!("superblock {}", emitted.superblock),
-                match fate {
-                    Fate::Pending => format!("pending until superblock {}", message.deadline),
-                    Fate::Claimed(at) => format!("claimed in superblock {}", at.superblock),
-                    Fate::Refunded(at) => format!("refunded in superblock {}", at.superblock),
-                    Fate::PaidOut => "paid out on L1".to_owned(),
-                    Fate::SentBack => "sent back on L1".to_owned(),
-                },
+                life.outcome(),
             ]);
         }
         table.fmt(f)
@@ -184,31 +153,7 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
 impl Sources {
     fn read(&self) -> Result<(SuperblockState, Vec<Lifecycle>), Failure> {
         let state = states::latest(&self.state, None)?;
-        let bundles = self.superblocks.as_deref().map(bundles).transpose()?.unwrap_or_default();
-        let lifecycles = lifecycles(&state.bridge, bundles.iter().map(|(number, bundle)| (*number, bundle)));
+        let lifecycles = lifecycles(&state.bridge);
         Ok((state, lifecycles))
     }
-}
-
-/// The superblock bundles of a directory, by number.
-fn bundles(directory: &Path) -> Result<Vec<(u32, SuperblockBundle)>, MessageError> {
-    let failed = |source| MessageError::Directory { path: directory.to_owned(), source };
-    let mut bundles = vec![];
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_none_or(|extension| extension != "superblock") {
-            continue;
-        }
-        let bytes = file::read_bytes(FileKind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
-        let in_file = |source| FileError::Format { path: path.clone(), source };
-        if file::open(&bytes).map_err(in_file)?.0 != FileKind::SuperblockBundle {
-            continue;
-        }
-        let malformed = |source| MessageError::Bundle { path: path.clone(), source };
-        let bundle = SuperblockBundle::decode(&bytes).map_err(malformed)?;
-        let number = bundle.statement().map_err(malformed)?.number.to_canonical_u64();
-        bundles.push((u32::try_from(number).unwrap_or(u32::MAX), bundle));
-    }
-    bundles.sort_by_key(|(number, _)| *number);
-    Ok(bundles)
 }

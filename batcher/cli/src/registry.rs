@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use circuits_core::{Digest, digest::DigestError};
+use circuits_core::{Digest, chain_id::parse_chain_id, digest::DigestError};
 use circuits_files::{
     file::{self, FileError, FileKind, SMALL_LIMIT},
     text::quoted,
@@ -16,6 +16,7 @@ use circuits_protocol::registry::{
 };
 use circuits_tables::ecdsa::PublicKey;
 use environments_core::kernel::ProducerSecret;
+use environments_l1::{circuits::KERNELS, registry_entry};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -24,22 +25,20 @@ use crate::{
     answer::{Answer, Failure},
     as_text,
     exit::{ExitCode, HasExitCode},
+    key_arguments::KeyArguments,
     new_file::check_is_new,
+    options::Options,
     table::{Align, Table},
 };
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
-    /// Make an empty registry.
+    /// Make a registry of environment 0.
     ///
-    /// The first step of a deployment: environments, with their producers and kernels, are added to the file afterwards,
-    /// and L1 fixes the root.
-    Make {
-        /// Write the registry to this file, which must not exist.
-        ///
-        /// `batch --registry` reads it.
-        file: PathBuf,
-    },
+    /// The first step of a deployment: its entry says where L1's queue and payouts start and which kernels prove their
+    /// blocks. Other environments, with their producers and kernels, are added to the file afterwards, and L1 fixes the
+    /// root.
+    Make(Make),
     /// List environments, producers and kernels.
     ///
     /// Use this to see which keys and producers a registry allows, and in which superblocks, and which it had before.
@@ -98,15 +97,30 @@ pub(crate) enum Command {
 }
 
 #[derive(clap::Args)]
+pub(crate) struct Make {
+    /// Write the registry to this file, which must not exist.
+    ///
+    /// `batch --registry` reads it.
+    file: PathBuf,
+    /// Make it for the deployment with this chain id.
+    ///
+    /// The state that environment 0 starts from contains it.
+    #[arg(long, value_name = "CHAIN_ID", value_parser = parse_chain_id)]
+    chain_id: u64,
+    #[command(flatten)]
+    keys: KeyArguments,
+}
+
+#[derive(clap::Args)]
 pub(crate) struct Add {
     /// Change the registry in this file.
     ///
     /// If a rule is broken, the file stays as it was. Processes that change one file wait for each other, by a lock beside
     /// it.
     file: PathBuf,
-    /// Add to the environment with this id, from 1 to 65535.
+    /// Add to the environment with this id, from 0 to 65535.
     ///
-    /// Id 0 is L1, which has no kernels.
+    /// Id 0 is L1, whose entry `registry make` writes; it may get more kernels.
     #[arg(long, value_name = "ID")]
     environment: u16,
     /// Start the new environment from this state commitment.
@@ -336,11 +350,13 @@ fn answer(file: &Path, registry: &Registry) -> Answer {
     Answer::new(&Listed { file, content: Listing::new(registry) })
 }
 
-pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
+pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
     match command {
-        Command::Make { file } => {
+        Command::Make(Make { file, chain_id, keys }) => {
             check_is_new(&file)?;
-            let registry = Registry::default();
+            let kernels = KERNELS.key_digests(&keys.cache(options)?)?;
+            let mut registry = Registry::default();
+            registry.insert(EnvironmentId::L1, registry_entry(chain_id, &kernels)?)?;
             file::create(FileKind::Registry, &file, &registry, SMALL_LIMIT)?;
             Ok(answer(&file, &registry))
         }

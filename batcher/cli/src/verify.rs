@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Instant};
 
-use batcher_job::queue::Queue;
+use batcher_job::{payouts::L1Summary, queue::Queue};
 use batcher_verify::{
     keys::PinnedKeys,
     report_display::QualifiedReport,
@@ -35,8 +35,8 @@ pub(crate) struct Arguments {
     trust: Option<PathBuf>,
     /// Compare the deposits with L1's queue in this file.
     ///
-    /// It has every deposit ever made on L1, in order, one JSON message per line. Without it, and without `l1_inbox` in
-    /// the trust file, the answer says that deposits were not compared: a batcher could have made them up.
+    /// It has every deposit ever made on L1, in order, as `batch` takes it. Without it, and without `l1_queue` in the trust
+    /// file, the answer says that deposits were not compared: a batcher could have made them up.
     #[arg(long, value_name = "FILE")]
     deposits: Option<PathBuf>,
 }
@@ -46,6 +46,8 @@ pub(crate) struct Arguments {
 struct Verified<'a> {
     #[serde(flatten)]
     fields: QualifiedReport<'a>,
+    /// What blocks of environment 0 did.
+    l1: Vec<L1Summary>,
     seconds: f64,
     #[serde(skip)]
     report: &'a Report,
@@ -53,6 +55,7 @@ struct Verified<'a> {
 
 impl fmt::Display for Verified<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.l1.iter().try_for_each(|one| writeln!(f, "{one}"))?;
         self.report.fmt(f)
     }
 }
@@ -63,8 +66,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let mut report = verify(arguments.files, trust.as_ref(), PinnedKeys::embedded())?;
     if let Some(path) = &arguments.deposits {
         let queue = Queue::read(path, report.chain_id)?;
-        report = report.check_deposits(queue.deposits())?;
+        report = report.check_deposits(|length| queue.digest_of(length))?;
     }
     let seconds = started.elapsed().as_secs_f64();
-    Ok(Answer::new(&Verified { fields: report.qualified(), seconds, report: &report }))
+    let l1 = L1Summary::of_verified(&report.superblocks)?;
+    Ok(Answer::new(&Verified { fields: report.qualified(), l1, seconds, report: &report }))
 }

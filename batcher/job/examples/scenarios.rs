@@ -3,7 +3,8 @@
 
 use std::{error::Error, fmt::Write as _, fs, path::Path};
 
-use bridge_core::{AssetId, Consumption, Message};
+use batcher_job::queue::QueueHeader;
+use bridge_core::{AssetId, Consumption, message::MIN_LIFETIME};
 use circuits_core::{Digest, F};
 use circuits_protocol::registry::EnvironmentId;
 use environments_accounts::{
@@ -16,7 +17,8 @@ use environments_accounts::{
     transaction::{Action, SignedTransaction, Transaction},
     typed_data::{Settlement, typed_data},
 };
-use environments_core::{BlockProducer, Environment as _, kernel::ProducerSecret};
+use environments_core::{BlockProducer, Environment as _, address::ADDRESS_BYTES, kernel::ProducerSecret};
+use environments_l1::{Bytes32, Deposit};
 use environments_notes::{
     NotesTransaction,
     config::{Genesis as NotesGenesis, GenesisAccount as NotesAccount},
@@ -38,6 +40,8 @@ const NOTES: EnvironmentId = EnvironmentId(1);
 const ACCOUNTS: EnvironmentId = EnvironmentId(2);
 /// The deadline of every message that somebody claims.
 const DEADLINE: u32 = 1000;
+/// The lifetime of a deposit that somebody claims.
+const LIFETIME: u32 = 1000;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -97,6 +101,13 @@ fn write_lines(directory: &Path, name: &str, values: impl IntoIterator<Item = im
     Ok(fs::write(directory.join(name), lines)?)
 }
 
+/// Writes L1's queue.
+fn write_queue(directory: &Path, name: &str, deposits: &[Deposit]) -> Outcome {
+    let header = serde_json::to_value(QueueHeader { deployment: CHAIN_ID })?;
+    let deposits = deposits.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    write_lines(directory, name, std::iter::once(header).chain(deposits))
+}
+
 /// Writes the genesis of the note-based environment.
 fn write_notes_genesis(directory: &Path, world: &notes::World) -> Outcome {
     let existing = world.clients.iter().filter(|client| client.exists);
@@ -147,21 +158,17 @@ fn small() -> Outcome {
     let address = |n| accounts::key(n).address().to_digest();
     let wallet = WALLETS[0].to_digest();
     let from_l1 = AssetId::new(0, 1)?;
-    let deposit = |sequence, destination, recipient, amount, deadline| Message {
-        chain_id: CHAIN_ID,
-        source: EnvironmentId::L1,
-        destination,
-        sequence,
-        sender: notes::secret(500),
-        recipient,
-        asset: from_l1,
-        amount: accounts::amount(amount),
-        deadline,
-        data: Digest::ZERO,
+    let deposit = |recipient, amount, lifetime| Deposit {
+        depositor: Address([0x11; ADDRESS_BYTES]),
+        destination: ACCOUNTS.get(),
+        recipient: Bytes32::of_digest(recipient),
+        asset: from_l1.into(),
+        amount,
+        lifetime,
     };
-    // The second one is for nobody, and its deadline is near: it goes back.
-    let deposits = [deposit(0, ACCOUNTS, wallet, 500, DEADLINE), deposit(1, NOTES, Digest::ZERO, 70, 1)];
-    write_lines(directory, "deposits.jsonl", &deposits)?;
+    // The second one names a lifetime that no message has: it goes back at once.
+    let deposits = [deposit(wallet, 500, LIFETIME), deposit(wallet, 70, MIN_LIFETIME - 1)];
+    write_queue(directory, "deposits.jsonl", &deposits)?;
 
     let send = |asset, amount, to| Emission {
         destination: ACCOUNTS,
@@ -179,15 +186,17 @@ fn small() -> Outcome {
         deadline: DEADLINE,
     };
     // Superblock 1. An asset is locked here and minted there; a part is burned there and unlocked here, in one
-    // superblock.
+    // superblock. A wallet withdraws to L1, which is paid in the same superblock.
     let lock = notes.request_with(0, &[], vec![], Some(send(notes::asset(1), 300, 0)), 0);
     let (payment, paid) = notes.pay(0, &[1], 5);
     let locked = notes.environment.messages(&lock.clone().into()).outbox;
-    for message in locked.iter().chain(&deposits[..1]) {
+    for message in &locked {
         let claim = accounts.environment.consume(message, Consumption::Claim).ok_or("it has messages")??;
         accounts.environment.execute(&mut accounts.state, &claim)?;
     }
     let burn = accounts.act(0, &[bridge(NOTES, notes.clients[1].id(), notes::asset(1), 100)]);
+    let own_asset = accounts::asset_of(ACCOUNTS, 0);
+    let withdrawal = wallet_acts(&mut accounts, 0, bridge(EnvironmentId::L1, wallet, own_asset, 200))?;
     let lock_there =
         accounts.act(1, &[bridge(NOTES, notes.clients[0].id(), accounts::asset_of(ACCOUNTS, 1), 40)]);
     // A run offers them in the order of their emission, after the first block of notes; the second one takes them in.
@@ -210,12 +219,11 @@ fn small() -> Outcome {
     let taken = notes.take(1, &paid);
     let (other, other_paid) = notes.pay(2, &[0], 7);
 
-    // Superblock 2. What was unlocked and minted is used; what was minted goes home in part. A wallet
-    // withdraws to L1, another one swaps.
+    // Superblock 2. What was unlocked and minted is used; what was minted goes home in part; the deposit arrives. Another
+    // wallet swaps.
     let unlocked = notes.take(1, &[unlocked]);
     let home =
         notes.request_with(0, &[minted], vec![], Some(send(accounts::asset_of(ACCOUNTS, 1), 15, 1)), 0);
-    let withdrawal = wallet_acts(&mut accounts, 0, bridge(EnvironmentId::L1, wallet, from_l1, 200))?;
     let swap = accounts.here(accounts::swap(0, 1000, 400));
     let swap = wallet_acts(&mut accounts, 1, swap)?;
     let taken_too = notes.take(0, &other_paid);
@@ -226,12 +234,12 @@ fn small() -> Outcome {
         "notes-1.jsonl",
         [lock, payment, taken, other, unlocked, home, taken_too, last].map(NotesTransaction::from),
     )?;
-    write_lines(directory, "accounts-2.jsonl", [burn, lock_there, withdrawal, swap])?;
+    write_lines(directory, "accounts-2.jsonl", [burn, withdrawal, lock_there, swap])?;
     let scenario =
         head("Two superblocks of two economies that send assets to each other, and from and to L1.", 2)
             + "deposits = \"deposits.jsonl\"\n"
             + &environment("notes", NOTES, 2, 2, NOTES_PER_BLOCK)
-            + &environment("accounts", ACCOUNTS, 1, 2, 4);
+            + &environment("accounts", ACCOUNTS, 1, 3, 4);
     Ok(fs::write(directory.join("scenario.toml"), scenario)?)
 }
 

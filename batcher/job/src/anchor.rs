@@ -84,6 +84,7 @@ mod tests {
         older_key::OlderKey,
         trust::{Checkpoint, RegistryFrom},
     };
+    use circuits_protocol::l1::QueuePosition;
 
     use super::*;
 
@@ -99,7 +100,7 @@ mod tests {
             chain_id: 5,
             keys: vec![digest(8)],
             start: Checkpoint { number: 1, state: digest(1) },
-            l1_inbox: Some(digest(9)),
+            l1_queue: Some(QueuePosition { length: 9, ..QueuePosition::default() }),
             registry: vec![
                 RegistryFrom { from: 2, root: digest(6) },
                 RegistryFrom { from: 4, root: digest(7) },

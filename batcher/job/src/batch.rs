@@ -13,19 +13,24 @@ use batcher_circuits::{
     state::SuperblockState,
     transition::{Transition, TransitionError},
 };
-use batcher_verify::{bundle::BundleError, trust::Trust};
-use bridge_core::{BridgeError, Consumption, Message};
+use batcher_verify::{
+    bundle::{BundleError, SuperblockBundle},
+    trust::Trust,
+};
 use circuits_core::{Digest, recursion::key_digest};
 use circuits_files::file::{self, FileError};
 use circuits_protocol::{registry::Registry, statement::SuperblockStatement};
+use environments_l1::{Deposit, L1Block};
 use thiserror::Error;
 
 use crate::{
     anchor::{self, Untrusted},
     intake::{CheckedBlock, Intake, IntakeError, MAX_VERIFIED, Reader, Refusal, Refused, Stale},
+    l1::{self, L1ProveError, L1Prover},
     leftover::{self, Leftover, LeftoverError},
     output::{OutputDirectory, superblock_file},
-    planner::{LeftOut, MAX_BLOCKS, Plan, Planner, Selection},
+    payouts::{L1Summary, MalformedPayouts, packed},
+    planner::{L1BlockError, L1Input, L1Waits, LeftOut, MAX_BLOCKS, Plan, Planner, Selection},
     prove::{Progress, ProveError, Prover},
     states::{States, StatesError},
     store::{Store, StoreError},
@@ -38,6 +43,8 @@ pub struct Batcher<'a> {
     pub output: &'a OutputDirectory,
     /// Nothing is made that this would refuse, deposits aside.
     pub trust: Option<&'a Trust>,
+    /// Proves the blocks of environment 0.
+    pub l1: &'a dyn L1Prover,
     /// Receives progress events.
     pub progress: &'a dyn Progress,
     /// Chooses blocks and trees of proofs.
@@ -57,12 +64,10 @@ pub struct Made {
     pub path: PathBuf,
     /// Whether an interrupted run had written the bundle.
     pub is_adopted: bool,
-    /// The blocks in it, in order.
+    /// The blocks in it that came as files, in order.
     pub included: Vec<PathBuf>,
-    /// Deposits that it takes from L1's queue, in order.
-    pub deposits: Vec<Message>,
-    /// What L1 must pay or give back, in the order of the L1 outbox.
-    pub l1_outbox: Vec<(Message, Consumption)>,
+    /// What its block of environment 0 did, if it has one.
+    pub l1: Option<L1Summary>,
 }
 
 /// What became of the bundles and deposits.
@@ -77,8 +82,8 @@ pub struct Outcome {
     pub unremoved: Vec<FileError>,
     /// Valid blocks that are not in the superblock, with the reasons.
     pub left_out: Vec<(PathBuf, LeftOut)>,
-    /// The position of the deposit that stays in L1's queue, with all after it, and the rule of the bridge that it breaks.
-    pub stuck: Option<(usize, BridgeError)>,
+    /// What is not done for L1.
+    pub l1_waits: Option<L1Waits>,
     /// Bundles of blocks that earlier superblocks have.
     pub stale: Vec<Stale>,
     /// Further files with a block that is in another file.
@@ -105,6 +110,12 @@ pub enum BatchError {
     /// A checked block does not apply.
     #[error(transparent)]
     Transition(#[from] TransitionError),
+    /// The block of environment 0 cannot be made.
+    #[error("the block of environment 0: {0}")]
+    L1Block(#[from] L1BlockError),
+    /// The block of environment 0 was not proved.
+    #[error("the block of environment 0: {0}")]
+    L1Prove(#[from] L1ProveError),
     /// A proof was not made.
     #[error(transparent)]
     Prove(#[from] ProveError),
@@ -117,11 +128,14 @@ pub enum BatchError {
     /// The bundle just made does not verify.
     #[error("the superblock just made is not accepted: {0}")]
     Bundle(#[from] BundleError),
+    /// The bundle that is there pays what no block of environment 0 pays.
+    #[error(transparent)]
+    Payouts(#[from] MalformedPayouts),
 }
 
 impl Batcher<'_> {
-    /// Makes the next superblock after the latest of `states` from the bundles in the directory `blocks` and the `deposits`
-    /// that L1's queue has beyond those consumed. Writes its bundle to the directory `superblocks`, which exists, then the
+    /// Makes the next superblock after the latest of `states` from the bundles in the directory `blocks` and a block of
+    /// environment 0, if that has anything to do. `deposits` are what L1's queue has beyond those taken. Writes its bundle to the directory `superblocks`, which exists, then the
     /// new state; before both, it remembers the directory beside the states. A crash before the last write leaves the old
     /// state, from which the same run starts again with the proofs that were finished, or adopts the bundle.
     ///
@@ -130,7 +144,7 @@ impl Batcher<'_> {
     pub fn run(
         &self,
         blocks: &Path,
-        deposits: &[Message],
+        deposits: &[Deposit],
         states: &mut States,
         registry: &Registry,
         superblocks: &Path,
@@ -155,18 +169,17 @@ impl Batcher<'_> {
             unrecorded,
             unremoved: vec![],
             left_out: vec![],
-            stuck: None,
+            l1_waits: None,
             stale,
             copies,
             waiting,
         };
         if let Some(leftover) = leftover {
-            let order = leftover.check_input(registry_root, deposits, &candidates)?;
+            let order = leftover.check_input(registry_root, state, deposits, &candidates)?;
             let new_state = leftover.follow(state)?;
             self.check_key(leftover.bundle().key, new_state.number)?;
             states.check(&new_state)?;
             let (path, unremoved) = write(superblocks, leftover.bytes(), &new_state, states)?;
-            let bundle = leftover.bundle();
             outcome.unremoved = unremoved;
             outcome.made = Some(Made {
                 statement: *leftover.statement(),
@@ -174,46 +187,51 @@ impl Batcher<'_> {
                 path,
                 is_adopted: true,
                 included: order.iter().map(|&index| blocks[index].path.clone()).collect(),
-                deposits: bundle.deposits.clone(),
-                l1_outbox: bundle.l1_outbox.clone(),
+                l1: L1Summary::of(leftover.bundle())?,
             });
             let others = blocks.iter().enumerate().filter(|(index, _)| !order.contains(index));
             outcome.left_out = others.map(|(_, block)| (block.path.clone(), LeftOut::MadeWithout)).collect();
             return Ok(outcome);
         }
-        let selection = self.planner.select(state, registry, &candidates, deposits);
-        if selection.order.is_empty() {
-            let Selection { left_out, stuck, .. } = selection;
+        let key = |block: &L1Block| self.l1.key_digest(self.engine.cache(), block);
+        let l1 = L1Input { state: l1::l1_state(state), deposits, key: &key };
+        let selection = self.planner.select(state, registry, &candidates, Some(&l1))?;
+        if selection.contents.blocks.is_empty() {
+            let Selection { left_out, l1_waits, .. } = selection;
             outcome.left_out = with_paths(left_out, &blocks);
-            outcome.stuck = stuck;
+            outcome.l1_waits = l1_waits;
             return Ok(outcome);
         }
         let segment_set_root = self.engine.pinned().key_set().root();
         let plan = self.planner.plan(state, registry, segment_set_root, selection)?;
         // A state that is too large to be written would make all proofs useless.
         states.check(&plan.transition.new_state)?;
-        let bytes = self.prove(&plan, &blocks, &store)?;
+        let bundle = self.prove(&plan, &blocks, &store)?;
 
-        let Plan { order, left_out, stuck, transition, .. } = plan;
-        let Transition { statement, new_state, l1_inbox, l1_outbox, .. } = transition;
-        let (path, unremoved) = write(superblocks, &bytes, &new_state, states)?;
+        let Plan { order, left_out, l1_waits, transition, .. } = plan;
+        let Transition { statement, new_state, .. } = transition;
+        let (path, unremoved) = write(superblocks, &bundle.encode()?, &new_state, states)?;
         outcome.unremoved = unremoved;
-        outcome.stuck = stuck;
+        outcome.l1_waits = l1_waits;
         outcome.made = Some(Made {
             statement,
             state: new_state,
             path,
             is_adopted: false,
             included: order.iter().map(|&index| blocks[index].path.clone()).collect(),
-            deposits: l1_inbox,
-            l1_outbox,
+            l1: L1Summary::of(&bundle)?,
         });
         outcome.left_out = with_paths(left_out, &blocks);
         Ok(outcome)
     }
 
-    /// Proves a plan over `blocks` and returns the bundle as the bytes of a file.
-    fn prove(&self, plan: &Plan, blocks: &[CheckedBlock], store: &Store) -> Result<Vec<u8>, BatchError> {
+    /// Proves a plan over `blocks`, the block of environment 0 first, and returns the bundle.
+    fn prove(
+        &self,
+        plan: &Plan,
+        blocks: &[CheckedBlock],
+        store: &Store,
+    ) -> Result<SuperblockBundle, BatchError> {
         if let Some(key) = self.engine.pinned().superblock(plan.tree.source) {
             self.check_key(key_digest(key), plan.transition.new_state.number)?;
         }
@@ -224,10 +242,17 @@ impl Batcher<'_> {
             jobs: self.jobs,
             stop: self.stop,
         };
-        let finished = prover.run(plan, blocks)?;
+        let l1_block = plan
+            .l1
+            .as_ref()
+            .map(|planned| l1::proven_block(planned, self.l1, self.engine.cache(), store, self.progress));
+        let l1_block = l1_block.transpose()?;
+        let finished = prover.run(plan, blocks, l1_block.as_ref())?;
+        let payouts = plan.l1.as_ref().map_or(&[][..], |planned| &planned.block.witness().outcome.payouts);
         let bundle = plan.transition.bundle(&finished.proof, finished.key_digest());
+        let bundle = bundle.with_payouts(packed(payouts));
         bundle.verify(self.engine.pinned())?;
-        Ok(bundle.encode()?)
+        Ok(bundle)
     }
 
     /// Checks that the trust file, if there is one, lists the key of the superblock.

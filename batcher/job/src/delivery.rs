@@ -8,12 +8,52 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bridge_core::{Consumption, Message};
+use bridge_core::{
+    BridgeState, Consumption, Message,
+    state::{Location, Record},
+};
 use circuits_core::Digest;
 use circuits_protocol::registry::EnvironmentId;
 use environments_core::{DeliveryError, dynamic::BlockReport, producer::TransactionId};
 
 use crate::scenario::{Participant, chain_of};
+
+/// What the block of environment 0 of one superblock did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct L1Effects {
+    /// The deposits that it sent on.
+    pub emitted: Vec<Message>,
+    /// What it paid out.
+    pub consumed: Vec<Message>,
+}
+
+impl L1Effects {
+    /// What the block of superblock `number` did, from the messages of that or a later superblock.
+    #[must_use]
+    pub fn of(number: u32, bridge: &BridgeState) -> Self {
+        let is_here = |location: Location| location.superblock == number;
+        let messages = |chosen: &dyn Fn(&Record) -> bool| {
+            bridge
+                .records()
+                .iter()
+                .filter(|&record| chosen(record))
+                .map(|record| record.message.clone())
+                .collect()
+        };
+        let consumer = |message: &Message, consumption| match consumption {
+            Consumption::Claim => message.destination,
+            Consumption::Refund => message.source,
+        };
+        Self {
+            emitted: messages(&|one| one.message.source == EnvironmentId::L1 && is_here(one.emitted)),
+            consumed: messages(&|one| {
+                one.consumed.is_some_and(|(consumption, location)| {
+                    consumer(&one.message, consumption) == EnvironmentId::L1 && is_here(location)
+                })
+            }),
+        }
+    }
+}
 
 /// Messages that were emitted and are not consumed yet.
 #[derive(Debug, Default)]
@@ -53,23 +93,20 @@ pub struct Undeliverable {
 }
 
 impl Deliveries {
-    /// To be called before the blocks of superblock `number`. Adds the deposits that it takes, and offers all messages that
-    /// wait, those that were rejected before among them. Expired messages are offered to their source; expired deposits are
-    /// dropped, since the superblock itself sends them back.
-    pub fn open(
-        &mut self,
-        number: u32,
-        deposits: &[Message],
-        participants: &mut [Participant],
-    ) -> Vec<Undeliverable> {
-        self.flights.retain(|_, flight| {
-            flight.message.source != EnvironmentId::L1 || flight.message.deadline >= number
-        });
-        for message in deposits.iter().filter(|message| message.deadline >= number) {
-            self.add(message);
-        }
+    /// To be called before the blocks of superblock `number`. Offers all messages that wait, those that were rejected
+    /// before among them. Expired messages are offered to their source. Nobody is offered what environment 0 consumes:
+    /// its block is the batch's.
+    pub fn open(&mut self, number: u32, participants: &mut [Participant]) -> Vec<Undeliverable> {
         self.flights.values_mut().for_each(|flight| flight.is_back = false);
         self.offer(number, participants)
+    }
+
+    /// To be called after a superblock was made, with what its block of environment 0 did.
+    pub fn pass_l1(&mut self, effects: &L1Effects) {
+        for message in &effects.consumed {
+            self.flights.remove(&message.hash());
+        }
+        effects.emitted.iter().for_each(|message| self.add(message));
     }
 
     /// To be called after a block of superblock `number`. Drops the messages that it consumed, offers those that it
@@ -84,10 +121,7 @@ impl Deliveries {
         for (message, _) in &messages.inbox {
             self.flights.remove(&message.hash());
         }
-        // A message to L1 is final.
-        for message in messages.outbox.iter().filter(|message| message.destination != EnvironmentId::L1) {
-            self.add(message);
-        }
+        messages.outbox.iter().for_each(|message| self.add(message));
         let rejected: BTreeSet<_> = report.rejected.iter().map(|(id, _)| *id).collect();
         for flight in self.flights.values_mut() {
             let is_rejected =

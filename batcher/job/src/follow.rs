@@ -10,10 +10,7 @@
 //! A bundle can have 16 MiB, and ten thousand can be followed at a time. Only their statements stay in memory: a bundle that
 //! is applied is read once more when its turn comes, and must then have the same statement.
 
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use batcher_circuits::{
     follow::{FollowError, follow},
@@ -26,7 +23,10 @@ use batcher_verify::{
 };
 use circuits_core::Digest;
 use circuits_files::file::FileError;
-use circuits_protocol::statement::SuperblockStatement;
+use circuits_protocol::{
+    l1::{L1Outcome, QueuePosition},
+    statement::SuperblockStatement,
+};
 use plonky2::field::types::PrimeField64;
 use thiserror::Error;
 
@@ -216,7 +216,7 @@ impl Follower<'_> {
             number: latest.number,
             state: latest.commitment(),
             anchored: self.trust.is_some(),
-            deposits_checked: self.knows_deposits(latest.l1_inbox),
+            deposits_checked: self.knows_deposits(latest.l1.queue),
             unremoved,
         })
     }
@@ -245,21 +245,17 @@ impl Follower<'_> {
     ) -> Vec<Candidate> {
         let mut chain: Vec<Candidate> = vec![];
         let (mut number, mut reached) = (u64::from(state.number), state.commitment());
-        let inboxes: Option<HashSet<Digest>> = self.queue.map(|queue| queue.inboxes().collect());
         loop {
             let is_next = |one: &mut Candidate| one.continues(number, reached);
             // L1 accepts no superblock with other deposits than its own: that is no rival of one that it accepts.
-            let is_possible = |one: &Candidate| {
-                inboxes
-                    .as_ref()
-                    .is_none_or(|inboxes| inboxes.contains(&one.opened.statement().l1_inbox_after))
-            };
-            let (mut next, others): (Vec<_>, Vec<_>) =
-                candidates.extract_if(.., is_next).partition(is_possible);
-            decided.extend(others.into_iter().map(|one| {
-                let error = other_deposits(&one.opened);
-                one.decided(Decision::Refused(error.into()))
-            }));
+            let (mut next, mut others) = (vec![], vec![]);
+            for one in candidates.extract_if(.., is_next) {
+                match self.check_deposits(&one) {
+                    Ok(()) => next.push(one),
+                    Err(error) => others.push(one.decided(Decision::Refused(error.into()))),
+                }
+            }
+            decided.extend(others);
             if next.len() != 1 {
                 decided.extend(rivals(next));
                 break;
@@ -269,23 +265,36 @@ impl Follower<'_> {
                 (number, reached) = (last.number(), last.opened.statement().new_state);
             }
         }
-        // What the last one has consumed begins with what those before it have.
-        while let Some(last) = chain.pop() {
-            match self.trust.map_or(Ok(()), |trust| last.opened.check_inbox(trust)) {
-                Ok(()) => {
-                    chain.push(last);
-                    break;
-                }
-                Err(error) => decided.push(last.decided(Decision::Refused(error.into()))),
-            }
+        // What the last block of environment 0 has taken begins with what those before it have. Superblocks after that block
+        // take nothing: they stand or fall with it.
+        while let Some(last) = chain.iter().rposition(|one| one.opened.l1().is_some()) {
+            let error = match self.trust.map_or(Ok(()), |trust| chain[last].opened.check_queue(trust)) {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            let mut after = chain.split_off(last).into_iter();
+            let refused = after.next().map(|one| one.decided(Decision::Refused(error.into())));
+            decided.extend(refused);
+            candidates.extend(after);
         }
         chain
     }
 
-    /// Whether the deposits with the digest `l1_inbox` are L1's for sure.
-    fn knows_deposits(&self, l1_inbox: Digest) -> bool {
-        self.trust.is_some_and(|trust| trust.l1_inbox == Some(l1_inbox))
-            || self.queue.is_some_and(|queue| queue.pending(l1_inbox).is_ok())
+    /// L1 accepts no superblock that takes other deposits than its own: that is no rival of one that it accepts.
+    fn check_deposits(&self, one: &Candidate) -> Result<(), VerifyError> {
+        let (Some(queue), Some(L1Outcome { queue: found, .. })) = (self.queue, one.opened.l1()) else {
+            return Ok(());
+        };
+        match queue.pending(*found) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(VerifyError::Deposits { number: one.number(), found: *found }),
+        }
+    }
+
+    /// Whether the deposits taken are L1's for sure.
+    fn knows_deposits(&self, taken: QueuePosition) -> bool {
+        self.trust.is_some_and(|trust| trust.l1_queue == Some(taken))
+            || self.queue.is_some_and(|queue| queue.pending(taken).is_ok())
     }
 }
 
@@ -296,13 +305,6 @@ fn check_same(
     found: &SuperblockStatement,
 ) -> Result<(), Refusal> {
     if found == verified { Ok(()) } else { Err(Refusal::Replaced { path: path.to_owned() }) }
-}
-
-/// The superblock consumes deposits that L1's queue does not have there.
-fn other_deposits(opened: &Opened) -> VerifyError {
-    let statement = opened.statement();
-    let (number, found) = (statement.number.to_canonical_u64(), statement.l1_inbox_after);
-    VerifyError::Deposits { number, found }
 }
 
 /// Takes further files with the superblock of another one from the candidates.

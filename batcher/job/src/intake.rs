@@ -55,6 +55,9 @@ pub enum Refusal {
     /// The registry does not allow the kernel or the producer.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The block is environment 0's, which the batch makes itself of L1's queue.
+    #[error("a block of environment 0 is made by the batch itself")]
+    OfL1,
     /// An earlier call refused the same bytes, and nothing changes its answer.
     #[error("{reason} (refused before)")]
     Recorded {
@@ -68,7 +71,7 @@ impl Refusal {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Bundle(_) | Self::Recorded { .. } => true,
+            Self::Bundle(_) | Self::OfL1 | Self::Recorded { .. } => true,
             Self::File(_) | Self::Registry(_) => false,
         }
     }
@@ -234,6 +237,9 @@ impl Reader<'_> {
             Err(error) => return (refused(path, BundleError::from(error).into()), None),
         };
         let environment = header.environment;
+        if environment == EnvironmentId::L1 {
+            return (refused(path, Refusal::OfL1), None);
+        }
         if let Some(head) = self.state.environments.get(&environment)
             && header.first_height <= head.height
         {

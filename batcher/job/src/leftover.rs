@@ -16,13 +16,13 @@ use batcher_circuits::{
     state::SuperblockState,
 };
 use batcher_verify::{
-    bundle::{BlockEntry, BundleError, SUPERBLOCK_LIMIT, SuperblockBundle},
+    bundle::{BlockEntry, BundleError, SUPERBLOCK_LIMIT, SuperblockBundle, l1_outcome},
     keys::PinnedKeys,
 };
-use bridge_core::Message;
 use circuits_core::Digest;
 use circuits_files::file::{self, FileError, FileKind};
-use circuits_protocol::{registry::EnvironmentId, statement::SuperblockStatement};
+use circuits_protocol::{l1::L1Outcome, registry::EnvironmentId, statement::SuperblockStatement};
+use environments_l1::{Deposit, queue::append};
 use thiserror::Error;
 
 use crate::{output::superblock_file, planner::Candidate, states::States};
@@ -162,27 +162,40 @@ impl Leftover {
         &self.statement
     }
 
-    /// Checks that it was made of this input, beside which there may be more: with the registry, of the queue's next
-    /// deposits, and of some of the blocks. Returns the indices of these, in the order of the superblock.
+    /// Checks that it was made of this input, beside which there may be more: with the registry, of the deposits that the
+    /// queue has after those that `state` has taken, and of some of the blocks. Returns the indices of these, in the order of
+    /// the superblock. Its block of environment 0 follows from them.
     ///
     /// # Errors
     /// [`LeftoverError::OtherInput`]
     pub(crate) fn check_input(
         &self,
         registry_root: Digest,
-        pending: &[Message],
+        state: &SuperblockState,
+        pending: &[Deposit],
         blocks: &[Candidate],
     ) -> Result<Vec<usize>, LeftoverError> {
         let other = |with| LeftoverError::OtherInput { path: self.path.clone(), number: self.number, with };
         if self.statement.registry_root != registry_root {
             return Err(other(OtherInput::Registry));
         }
-        if !pending.starts_with(&self.bundle.deposits) {
+        if !self.takes_from(state, pending) {
             return Err(other(OtherInput::Deposits));
         }
-        let index = |entry| blocks.iter().position(|block| is(entry, block));
-        let order: Option<_> = self.bundle.blocks.iter().map(index).collect();
+        let index = |entry: &BlockEntry| blocks.iter().position(|block| is(entry, block));
+        let of_producers =
+            self.bundle.blocks.iter().filter(|entry| entry.environment != EnvironmentId::L1.get());
+        let order: Option<_> = of_producers.map(index).collect();
         order.ok_or_else(|| other(OtherInput::Blocks))
+    }
+
+    /// Whether the deposits that it takes are the first of `pending`, which come after those that `state` has taken.
+    fn takes_from(&self, state: &SuperblockState, pending: &[Deposit]) -> bool {
+        let Ok(Some(L1Outcome { queue: after, .. })) = l1_outcome(&self.statement) else { return true };
+        let before = state.l1.queue;
+        let count = usize::try_from(after.length.saturating_sub(before.length)).unwrap_or(usize::MAX);
+        let taken = pending.get(..count).unwrap_or(pending);
+        taken.iter().try_fold(before, append) == Ok(after)
     }
 
     /// The state that it leads to from `state`, which it continues.

@@ -1,8 +1,7 @@
-//! What became of each message, from the superblock state and from superblock bundles.
+//! What became of each message, from the superblock state.
 
 use std::fmt;
 
-use batcher_verify::bundle::SuperblockBundle;
 use bridge_core::{BridgeState, Consumption, Message, state::Location};
 use circuits_core::Digest;
 use circuits_protocol::registry::EnvironmentId;
@@ -18,10 +17,6 @@ pub enum Fate {
     Claimed(Location),
     /// Its source took it back.
     Refunded(Location),
-    /// L1 owes it to its recipient: a withdrawal, final when it was emitted.
-    PaidOut,
-    /// L1 owes it to its sender: a deposit that came after its deadline and never entered the tree.
-    SentBack,
 }
 
 /// One message's life.
@@ -34,14 +29,10 @@ pub struct Lifecycle {
     pub fate: Fate,
 }
 
-/// The lives of all messages: first those of the tree, in the order of emission, then those that never enter the tree.
-/// Only the superblocks that moved the latter have them.
+/// The lives of all messages, in the order of emission.
 #[must_use]
-pub fn lifecycles<'b>(
-    state: &BridgeState,
-    superblocks: impl IntoIterator<Item = (u32, &'b SuperblockBundle)>,
-) -> Vec<Lifecycle> {
-    let in_tree = state.records().iter().map(|record| Lifecycle {
+pub fn lifecycles(state: &BridgeState) -> Vec<Lifecycle> {
+    let lives = state.records().iter().map(|record| Lifecycle {
         hash: record.message.hash(),
         message: record.message.clone(),
         emitted: record.emitted,
@@ -51,23 +42,30 @@ pub fn lifecycles<'b>(
             Some((Consumption::Refund, location)) => Fate::Refunded(location),
         },
     });
-    let mut lifecycles: Vec<_> = in_tree.collect();
-    for (number, bundle) in superblocks {
-        for (message, consumption) in &bundle.l1_outbox {
-            let fate = match consumption {
-                Consumption::Claim => Fate::PaidOut,
-                // A deposit that was in the tree is among its messages already.
-                Consumption::Refund if bundle.deposits.contains(message) => Fate::SentBack,
-                Consumption::Refund => continue,
-            };
-            let emitted = Location { superblock: number, height: None };
-            lifecycles.push(Lifecycle { hash: message.hash(), message: message.clone(), emitted, fate });
-        }
-    }
-    lifecycles
+    lives.collect()
+}
+
+/// What a claim by the destination is called.
+fn claimed(destination: EnvironmentId) -> &'static str {
+    if destination == EnvironmentId::L1 { "paid out on L1" } else { "claimed" }
 }
 
 impl Lifecycle {
+    /// What became of the message, in a few words.
+    #[must_use]
+    pub fn outcome(&self) -> String {
+        let Message { source, destination, deadline, .. } = &self.message;
+        match self.fate {
+            Fate::Pending => format!("pending until superblock {deadline}"),
+            Fate::Claimed(at) => format!("{} in superblock {}", claimed(*destination), at.superblock),
+            Fate::Refunded(at) => {
+                // A deposit that comes home is a refund on L1 too.
+                let word = if *source == EnvironmentId::L1 { "refunded on L1" } else { "refunded" };
+                format!("{word} in superblock {}", at.superblock)
+            }
+        }
+    }
+
     /// The message's life in sentences, as of superblock `number`.
     #[must_use]
     pub fn explain(&self, number: u32) -> Vec<String> {
@@ -91,10 +89,10 @@ impl Lifecycle {
                 "pending after superblock {number}: it was claimable until superblock {deadline}; {} can take it back",
                 name(*source)
             ),
-            Fate::Claimed(at) => format!("claimed in {}", location(at, *destination)),
+            Fate::Claimed(at) => {
+                format!("{} in {}", claimed(*destination), location(at, *destination))
+            }
             Fate::Refunded(at) => format!("refunded in {}", location(at, *source)),
-            Fate::PaidOut => "final: L1 owes it to the recipient".to_owned(),
-            Fate::SentBack => format!("came after its deadline, superblock {deadline}: L1 owes it to the sender"),
         });
         lines
     }
@@ -103,7 +101,7 @@ impl Lifecycle {
 /// Writes the message's life in one line.
 impl fmt::Display for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Message { source, destination, amount, asset, deadline, .. } = &self.message;
+        let Message { source, destination, amount, asset, .. } = &self.message;
         let [from, to] = [source, destination].map(|&environment| name(environment));
         write!(
             f,
@@ -111,13 +109,7 @@ impl fmt::Display for Lifecycle {
             self.hash.to_string(),
             self.emitted.superblock
         )?;
-        match self.fate {
-            Fate::Pending => write!(f, "pending until superblock {deadline}"),
-            Fate::Claimed(at) => write!(f, "claimed in superblock {}", at.superblock),
-            Fate::Refunded(at) => write!(f, "refunded in superblock {}", at.superblock),
-            Fate::PaidOut => write!(f, "paid out on L1"),
-            Fate::SentBack => write!(f, "sent back on L1"),
-        }
+        f.write_str(&self.outcome())
     }
 }
 
@@ -126,6 +118,5 @@ fn name(environment: EnvironmentId) -> String {
 }
 
 fn location(location: Location, environment: EnvironmentId) -> String {
-    let block = location.height.map(|height| format!(", block {height} of {}", name(environment)));
-    format!("superblock {}{}", location.superblock, block.unwrap_or_default())
+    format!("superblock {}, block {} of {}", location.superblock, location.height, name(environment))
 }

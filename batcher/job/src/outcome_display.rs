@@ -5,7 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bridge_core::{Consumption, Message};
 use circuits_core::Digest;
 use circuits_files::text::shown;
 use circuits_protocol::registry::EnvironmentId;
@@ -14,6 +13,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     batch::{Made, Outcome},
     intake::{MAX_VERIFIED, Refused, Stale},
+    payouts::L1Summary,
     planner::LeftOut,
 };
 
@@ -29,7 +29,7 @@ struct OutcomeFields<'a> {
     unrecorded: Vec<String>,
     unremoved_states: Vec<String>,
     left_out: Vec<LeftOutFields>,
-    stuck_deposit: Option<StuckFields>,
+    l1_waits: Option<String>,
     already_included: Vec<StaleFields>,
     copies: Vec<String>,
     waiting: Vec<String>,
@@ -43,8 +43,7 @@ struct SuperblockFields<'a> {
     registry_root: Digest,
     adopted: bool,
     blocks: Vec<String>,
-    deposits: &'a [Message],
-    l1_outbox: &'a [(Message, Consumption)],
+    l1: Option<&'a L1Summary>,
 }
 
 #[derive(Serialize)]
@@ -59,12 +58,6 @@ struct LeftOutFields {
     file: String,
     reason: String,
     may_come_later: bool,
-}
-
-#[derive(Serialize)]
-struct StuckFields {
-    position: usize,
-    reason: String,
 }
 
 #[derive(Serialize)]
@@ -83,8 +76,7 @@ impl<'a> SuperblockFields<'a> {
             registry_root: made.statement.registry_root,
             adopted: made.is_adopted,
             blocks: made.included.iter().map(|path| path_text(path)).collect(),
-            deposits: &made.deposits,
-            l1_outbox: &made.l1_outbox,
+            l1: made.l1.as_ref(),
         }
     }
 }
@@ -113,10 +105,7 @@ impl Serialize for Outcome {
             unrecorded: self.unrecorded.iter().map(ToString::to_string).collect(),
             unremoved_states: self.unremoved.iter().map(ToString::to_string).collect(),
             left_out: self.left_out.iter().map(left_out).collect(),
-            stuck_deposit: self
-                .stuck
-                .as_ref()
-                .map(|(position, reason)| StuckFields { position: *position, reason: reason.to_string() }),
+            l1_waits: self.l1_waits.as_ref().map(ToString::to_string),
             already_included: self.stale.iter().map(stale).collect(),
             copies: self.copies.iter().map(|path| path_text(path)).collect(),
             waiting: self.waiting.iter().map(|path| path_text(path)).collect(),
@@ -134,12 +123,15 @@ impl fmt::Display for Outcome {
                     f,
                     "superblock {} of {} blocks: {}\nstate {}",
                     made.state.number,
-                    made.included.len(),
+                    made.statement.block_count,
                     shown(made.path.display()),
                     made.state.commitment()
                 )?;
                 if made.is_adopted {
                     write!(f, "\nadopted: an interrupted run had written the bundle")?;
+                }
+                if let Some(l1) = &made.l1 {
+                    write!(f, "\n{l1}")?;
                 }
             }
             None => write!(f, "no superblock: no block can be batched")?,
@@ -162,8 +154,8 @@ impl fmt::Display for Outcome {
         for (path, reason) in &self.left_out {
             write!(f, "\nleft out: {}: {}", shown(path.display()), shown(reason))?;
         }
-        if let Some((index, reason)) = &self.stuck {
-            write!(f, "\ndeposit {} stays in the queue, with all after it: {}", index + 1, shown(reason))?;
+        if let Some(reason) = &self.l1_waits {
+            write!(f, "\n{}", shown(reason))?;
         }
         match self.stale.len() {
             0 => {}
@@ -200,7 +192,7 @@ mod tests {
             unrecorded: vec![],
             unremoved: vec![],
             left_out: vec![],
-            stuck: None,
+            l1_waits: None,
             stale: vec![],
             copies: vec![path()],
             waiting: vec![path()],

@@ -10,6 +10,7 @@
 //!   registry.superblock                                   environments and their kernels
 //!   trust.toml                                            what a verifier trusts
 //!   proofs/<task>.proof                                   a finished proof
+//!   proofs/<task>.block                                   a proven block of environment 0
 //!   quarantine/<SHA3-256>.record                          why a bundle was refused
 //! ```
 //!
@@ -105,6 +106,12 @@ impl OutputDirectory {
     #[must_use]
     pub fn proof_file(&self, task: &[u8; 32]) -> PathBuf {
         self.proofs().join(format!("{}.proof", hex::encode(task)))
+    }
+
+    /// The bundle of a block of environment 0, which the task with this hash proves.
+    #[must_use]
+    pub fn l1_block_file(&self, task: &[u8; 32]) -> PathBuf {
+        self.proofs().join(format!("{}.block", hex::encode(task)))
     }
 
     /// The directory of records of refused bundles.

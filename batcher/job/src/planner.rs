@@ -3,7 +3,8 @@
 //! A plan is a function of its inputs; the order of files has no influence. It is made in three steps:
 //!
 //! 1. `chains`: which candidates continue the state and each other, environment by environment.
-//! 2. `schedule`: which of them come, in which order, as long as there is `room`; and `reasons`: why the others do not.
+//! 2. `schedule`: which of them come, in which order, as long as there is `room`; `reasons`: why the others do not; and
+//!    `l1`: the block of environment 0, which is made here and comes last.
 //! 3. [`ProofTree::cheapest`]: which circuits apply the blocks and move the messages.
 //!
 //! The first two make a [`Selection`], which carries what the third needs. Then the [`Transition`] applies every rule to
@@ -13,6 +14,9 @@
 mod alternative_tests;
 mod candidate;
 mod chains;
+mod l1;
+#[cfg(test)]
+mod l1_tests;
 mod left_out;
 #[cfg(test)]
 mod message_tests;
@@ -33,7 +37,7 @@ use batcher_circuits::{
     state::SuperblockState,
     transition::{Transition, TransitionError},
 };
-use bridge_core::{BridgeError, Capacity, Message};
+use bridge_core::Capacity;
 use circuits_core::Digest;
 use circuits_protocol::registry::Registry;
 
@@ -41,12 +45,12 @@ use crate::proof_tree::{ProofTree, ProofTreeLimits};
 
 pub use candidate::Candidate;
 use chains::chains;
+pub use l1::{L1BlockError, L1Input, L1Waits, PlannedL1};
 pub use left_out::{BlockName, LeftOut};
 pub(crate) use room::Room;
-pub use schedule::MAX_DEPOSITS;
 use schedule::Schedule;
 
-/// The most blocks of one superblock, unless the caller says less.
+/// The most blocks of one superblock beside that of environment 0, unless the caller says less.
 pub const MAX_BLOCKS: usize = 512;
 
 /// As many message segments' worth of steps and balances has one superblock at most, unless the caller says less. Their
@@ -66,8 +70,10 @@ pub struct Plan {
     pub order: Vec<usize>,
     /// The others, each with its reason, by index.
     pub left_out: Vec<(usize, LeftOut)>,
-    /// Why a deposit stays in L1's queue, with all after it: which one, and the rule that it breaks.
-    pub stuck: Option<(usize, BridgeError)>,
+    /// The block of environment 0, which is the last one.
+    pub l1: Option<PlannedL1>,
+    /// What is not done for L1.
+    pub l1_waits: Option<L1Waits>,
     /// The superblock, computed natively.
     pub transition: Transition,
     /// The proofs to make.
@@ -79,22 +85,25 @@ impl fmt::Debug for Plan {
         f.debug_struct("Plan")
             .field("order", &self.order)
             .field("left_out", &self.left_out)
-            .field("stuck", &self.stuck)
+            .field("l1", &self.l1)
+            .field("l1_waits", &self.l1_waits)
             .field("tree", &self.tree)
             .finish_non_exhaustive()
     }
 }
 
 /// Which blocks come into a superblock, with what was computed to find out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Selection {
     /// Indices of the candidates that are in the superblock, in the order of application.
     pub order: Vec<usize>,
     /// The others, each with its reason, by index.
     pub left_out: Vec<(usize, LeftOut)>,
-    /// The deposit that stays in L1's queue with all after it, and the rule of the bridge that keeps it there.
-    pub stuck: Option<(usize, BridgeError)>,
-    /// The blocks of `order`, the deposits that are taken, and those that nobody claimed in time, which go back.
+    /// The block of environment 0, if there is something for it to do.
+    pub l1: Option<PlannedL1>,
+    /// What is not done for L1.
+    pub l1_waits: Option<L1Waits>,
+    /// The blocks of `order`, then that of environment 0.
     pub contents: Contents,
     /// What the circuits have to move.
     pub load: Load,
@@ -103,10 +112,11 @@ pub struct Selection {
 /// Makes plans.
 #[derive(Clone, Copy, Debug)]
 pub struct Planner {
-    /// The most blocks of one superblock.
+    /// The most blocks of one superblock beside that of environment 0.
     pub max_blocks: usize,
     /// The most steps and new balances of one superblock. A block that needs more never comes; one takes at most
-    /// [`MAX_BLOCK_STEPS`](bridge_core::MAX_BLOCK_STEPS) steps, and as many new balances.
+    /// [`MAX_BLOCK_STEPS`](bridge_core::MAX_BLOCK_STEPS) steps, and as many new balances. If the registry lists
+    /// environment 0, what its block may take is kept free.
     pub max_messages: Capacity,
     /// Which trees are considered.
     pub limits: ProofTreeLimits,
@@ -126,30 +136,36 @@ impl Planner {
     /// digest; another one takes its place only if no environment can add its first choice. A block that cannot come is left
     /// out with those that need it, each with its own reason. The order of `candidates` has no influence on what is stated.
     ///
-    /// `deposits` are those that L1's queue has and no superblock took.
-    #[must_use]
+    /// Then it makes the block of environment 0, if `l1` is given: whatever the queue has for it and whatever it can pay,
+    /// up to what one block takes.
+    ///
+    /// # Errors
+    /// [`L1BlockError`]: the queue or the payouts of the deployment are full, or a kernel cannot be built.
     pub fn select(
         &self,
         state: &SuperblockState,
         registry: &Registry,
         candidates: &[Candidate],
-        deposits: &[Message],
-    ) -> Selection {
+        l1: Option<&L1Input<'_>>,
+    ) -> Result<Selection, L1BlockError> {
         let room = Room::new(self.max_blocks, self.max_messages);
+        let room = if l1::is_listed(registry) { room.beside_l1() } else { room };
         let mut schedule = Schedule::new(state, candidates, chains(state, registry, candidates), room);
-        let (taken, stuck) = schedule.take_deposits(deposits);
-        let refunds = schedule.send_back(state);
         schedule.fill();
         let mut left_out = schedule.reasons();
         left_out.sort_unstable_by_key(|(index, _)| *index);
+        let (l1, l1_waits) = match l1 {
+            Some(l1) => schedule.l1_block(state, registry, l1)?,
+            None => (None, None),
+        };
         let order = schedule.order;
+        let blocks = order.iter().map(|&index| candidates[index].content());
         let contents = Contents {
-            blocks: order.iter().map(|&index| candidates[index].content()).collect(),
-            deposits: deposits[..taken].to_vec(),
-            refunds,
+            blocks: blocks.chain(l1.as_ref().map(PlannedL1::content)).collect(),
+            l1_body: l1.as_ref().map(|l1| (&l1.block.witness().outcome.l1()).into()),
         };
         let load = contents.load(state);
-        Selection { order, left_out, stuck, contents, load }
+        Ok(Selection { order, left_out, l1, l1_waits, contents, load })
     }
 
     /// Chooses the tree of proofs for a selection, and applies it to the `state` that it was made for.
@@ -163,9 +179,9 @@ impl Planner {
         segment_set_root: Digest,
         selection: Selection,
     ) -> Result<Plan, TransitionError> {
-        let Selection { order, left_out, stuck, contents, load } = selection;
+        let Selection { order, left_out, l1, l1_waits, contents, load } = selection;
         let tree = ProofTree::cheapest(contents.blocks.len(), &load, self.limits);
         let transition = Transition::new(state, registry, segment_set_root, &contents, &load, &tree.shares)?;
-        Ok(Plan { order, left_out, stuck, transition, tree })
+        Ok(Plan { order, left_out, l1, l1_waits, transition, tree })
     }
 }

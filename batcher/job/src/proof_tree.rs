@@ -193,7 +193,6 @@ impl ProofTree {
 
 #[cfg(test)]
 mod tests {
-    use batcher_circuits::packing::Move;
     use batcher_verify::circuit::DIRECT_MAX_BLOCKS;
 
     use super::*;
@@ -304,8 +303,7 @@ mod tests {
                 batcher_circuits::testing::moves(1, &[], &sent.iter().collect::<Vec<_>>())
             })
             .collect();
-        let moves: Vec<_> = moves.iter().enumerate().map(|(index, one)| Move::Block(index, one)).collect();
-        Load::new(&bridge_core::BridgeState::default(), 1, &moves)
+        Load::new(&bridge_core::BridgeState::default(), &moves)
     }
 
     #[test]

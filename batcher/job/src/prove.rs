@@ -131,14 +131,21 @@ pub fn jobs_for(memory: u64, cores: usize) -> usize {
 }
 
 impl Prover<'_> {
-    /// Proves every task of `plan` over `blocks`, which the plan was made from, and returns the superblock's proof.
+    /// Proves every task of `plan` over `blocks`, which the plan was made from, and over the block of environment 0, if the
+    /// plan has one. Returns the superblock's proof.
     ///
     /// # Errors
     /// [`ProveError`]; what was finished stays in the store.
-    pub fn run(&self, plan: &Plan, blocks: &[CheckedBlock]) -> Result<Finished, ProveError> {
+    pub fn run(
+        &self,
+        plan: &Plan,
+        blocks: &[CheckedBlock],
+        l1_block: Option<&CheckedBlock>,
+    ) -> Result<Finished, ProveError> {
         let tasks = &plan.tree.tasks;
         self.progress.begin(tasks.len());
-        let ordered: Vec<&CheckedBlock> = plan.order.iter().map(|&index| &blocks[index]).collect();
+        let ordered: Vec<&CheckedBlock> =
+            plan.order.iter().map(|&index| &blocks[index]).chain(l1_block).collect();
         let mut finished: Vec<Option<Finished>> = vec![None; tasks.len()];
         let mut done = vec![false; tasks.len()];
         loop {

@@ -1,16 +1,27 @@
-//! L1's queue of deposits as a file: every deposit ever made, in L1's order, one JSON message per line.
+//! L1's queue of deposits as a file of JSON Lines. The first line names the deployment, each further one is a deposit, in
+//! L1's order: every deposit ever made.
 
 use std::path::{Path, PathBuf};
 
-use batcher_verify::verify::inboxes;
-use bridge_core::Message;
-use circuits_core::{Digest, amount::Amount};
 use circuits_files::text::{self, TextError, without_secrets};
-use circuits_protocol::registry::EnvironmentId;
+use circuits_protocol::l1::{KeccakDigest, QueuePosition};
+use environments_l1::{
+    Deposit,
+    queue::{QueueFull, append},
+};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Bytes of the largest queue that is read.
 const QUEUE_LIMIT: u64 = 256 << 20;
+
+/// The first line: whose queue it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueHeader {
+    /// The deployment, which is its chain id.
+    pub deployment: u64,
+}
 
 /// Why a queue is not used.
 #[derive(Debug, Error)]
@@ -18,184 +29,186 @@ pub enum QueueError {
     /// A file cannot be read.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// A line is not a message.
-    #[error("{path}, line {line}: a deposit is one JSON message: {reason}", path = .path.display())]
+    /// The first line does not name a deployment.
+    #[error("{path}, line {line}: a queue begins with {{\"deployment\": CHAIN_ID}}: {reason}", path = .path.display())]
+    Header {
+        path: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        reason: String,
+    },
+    /// The queue is another deployment's.
+    #[error("{path}, line {line}: the queue is that of deployment {found}, expected {expected}", path = .path.display())]
+    Deployment {
+        path: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        expected: u64,
+        found: u64,
+    },
+    /// A line is not a deposit.
+    #[error("{path}, line {line}: a deposit is one JSON object: {reason}", path = .path.display())]
     Line {
         path: PathBuf,
         /// Its line, from 1.
         line: usize,
         reason: String,
     },
-    /// L1 cannot send the message.
-    #[error("{path}, line {line}: {field} is {found}, expected {expected}", path = .path.display())]
-    Deposit {
-        path: PathBuf,
-        /// Its line, from 1.
-        line: usize,
-        field: &'static str,
-        found: String,
-        /// The value that a deposit has.
-        expected: String,
-    },
-    /// The queue does not begin with the deposits that were consumed.
-    #[error("{path}: no beginning of the queue has the digest {consumed} of the deposits consumed so far", path = .path.display())]
-    OtherQueue {
-        path: PathBuf,
-        /// Digest in the superblock state.
-        consumed: Digest,
-    },
+    /// There are too many deposits.
+    #[error("{path}: {source}", path = .path.display())]
+    Full { path: PathBuf, source: QueueFull },
+    /// The queue does not begin with the deposits that were taken.
+    #[error("{path}: no beginning of the queue is the {taken} that blocks of environment 0 have taken", path = .path.display())]
+    OtherQueue { path: PathBuf, taken: QueuePosition },
 }
 
 /// L1's deposits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
     path: PathBuf,
-    deposits: Vec<Message>,
+    deposits: Vec<Deposit>,
+    /// The running digest after each deposit.
+    digests: Vec<KeccakDigest>,
 }
 
 impl Queue {
-    /// Reads a queue of the deployment `chain_id`. Blank lines are skipped.
+    /// Reads the queue of the deployment `chain_id`. Blank lines are skipped.
     ///
     /// # Errors
     /// [`QueueError`], which names the file and the line.
     pub fn read(path: &Path, chain_id: u64) -> Result<Self, QueueError> {
         let content = text::read(path, QUEUE_LIMIT)?;
-        let mut deposits = vec![];
-        for (line, text) in (1..).zip(content.lines()).filter(|(_, text)| !text.trim().is_empty()) {
-            let message: Message = serde_json::from_str(text).map_err(|error| QueueError::Line {
-                path: path.to_owned(),
+        let mut lines = (1..).zip(content.lines()).filter(|(_, text)| !text.trim().is_empty());
+        let (line, header) = lines.next().unwrap_or((1, ""));
+        let path = path.to_owned();
+        match serde_json::from_str(header) {
+            Ok(QueueHeader { deployment }) if deployment == chain_id => {}
+            Ok(QueueHeader { deployment: found }) => {
+                return Err(QueueError::Deployment { path, line, expected: chain_id, found });
+            }
+            Err(error) => {
+                return Err(QueueError::Header { path, line, reason: without_secrets(&error.to_string()) });
+            }
+        }
+        let mut queue = Self { path: path.clone(), ..Self::default() };
+        let mut position = QueuePosition::default();
+        for (line, text) in lines {
+            let deposit: Deposit = serde_json::from_str(text).map_err(|error| QueueError::Line {
+                path: path.clone(),
                 line,
                 reason: without_secrets(&error.to_string()),
             })?;
-            check(&message, chain_id).map_err(|(field, found, expected)| QueueError::Deposit {
-                path: path.to_owned(),
-                line,
-                field,
-                found,
-                expected,
-            })?;
-            deposits.push(message);
+            position = append(position, &deposit)
+                .map_err(|source| QueueError::Full { path: path.clone(), source })?;
+            queue.deposits.push(deposit);
+            queue.digests.push(position.digest);
         }
-        Ok(Self { path: path.to_owned(), deposits })
+        Ok(queue)
     }
 
     /// All deposits, in L1's order.
     #[must_use]
-    pub fn deposits(&self) -> &[Message] {
+    pub fn deposits(&self) -> &[Deposit] {
         &self.deposits
     }
 
-    /// The digest of each beginning of the queue, from the empty one on.
-    pub(crate) fn inboxes(&self) -> impl Iterator<Item = Digest> {
-        inboxes(&self.deposits)
+    /// The running digest of the first `length` deposits; `None` if there are fewer.
+    #[must_use]
+    pub fn digest_of(&self, length: u32) -> Option<KeccakDigest> {
+        match usize::try_from(length).ok()?.checked_sub(1) {
+            None => Some(KeccakDigest::ZERO),
+            Some(last) => self.digests.get(last).copied(),
+        }
     }
 
-    /// The deposits after those that `l1_inbox` is the digest of.
+    /// The deposits after those that were taken.
     ///
     /// # Errors
     /// [`QueueError::OtherQueue`]
-    pub fn pending(&self, l1_inbox: Digest) -> Result<&[Message], QueueError> {
-        let consumed = self.inboxes().position(|inbox| inbox == l1_inbox);
-        let other = || QueueError::OtherQueue { path: self.path.clone(), consumed: l1_inbox };
-        Ok(&self.deposits[consumed.ok_or_else(other)?..])
+    pub fn pending(&self, taken: QueuePosition) -> Result<&[Deposit], QueueError> {
+        if self.digest_of(taken.length) == Some(taken.digest) {
+            Ok(self.deposits.get(taken.length as usize..).unwrap_or_default())
+        } else {
+            Err(QueueError::OtherQueue { path: self.path.clone(), taken })
+        }
     }
-}
-
-/// Checks the rules of the bridge that refuse a deposit in every superblock: such a deposit would stop the queue for
-/// good. An error has the field, what was found, and what was expected.
-fn check(message: &Message, chain_id: u64) -> Result<(), (&'static str, String, String)> {
-    let text = |value: &dyn ToString| value.to_string();
-    if message.chain_id != chain_id {
-        return Err(("chain_id", text(&message.chain_id), text(&chain_id)));
-    }
-    if message.source != EnvironmentId::L1 {
-        return Err(("source", text(&message.source), text(&EnvironmentId::L1)));
-    }
-    if message.destination == EnvironmentId::L1 {
-        return Err(("destination", text(&message.destination), "an environment".to_owned()));
-    }
-    if message.amount == Amount::ZERO {
-        return Err(("amount", text(&message.amount), "more than nothing".to_owned()));
-    }
-    if message.sequence >> bridge_core::message::SEQUENCE_BITS != 0 {
-        return Err(("sequence", text(&message.sequence), "a number below 2^34".to_owned()));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use batcher_circuits::testing::digest;
-    use bridge_core::{AssetId, message::outbox_append};
-    use circuits_protocol::statement::empty_list;
+    use environments_core::address::Address;
+    use environments_l1::Bytes32;
 
     use super::*;
 
-    fn deposit(sequence: u64) -> Message {
-        Message {
-            chain_id: 5,
-            source: EnvironmentId::L1,
-            destination: EnvironmentId(2),
-            sequence,
-            sender: digest(1),
-            recipient: digest(2),
-            asset: AssetId::new(0, 1).expect("an asset"),
-            amount: Amount::new(7).expect("in range"),
-            deadline: 100,
-            data: Digest::ZERO,
+    fn deposit(amount: u64) -> Deposit {
+        Deposit {
+            depositor: Address([1; 20]),
+            destination: 2,
+            recipient: Bytes32([0; 32]),
+            asset: "0:1".parse().expect("an asset"),
+            amount,
+            lifetime: 100,
         }
     }
 
-    fn read(messages: &[Message]) -> Result<Queue, QueueError> {
+    fn read(lines: &[String]) -> Result<Queue, QueueError> {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("queue.jsonl");
-        let lines: Vec<_> =
-            messages.iter().map(|message| serde_json::to_string(message).expect("serialisable")).collect();
         fs::write(&path, lines.join("\n\n")).expect("writable");
         Queue::read(&path, 5)
     }
 
-    #[test]
-    fn what_was_consumed_is_a_beginning_of_the_queue() {
-        let messages: Vec<_> = (0..3).map(deposit).collect();
-        let queue = read(&messages).expect("valid deposits");
-        let mut digest = empty_list();
-        for (index, message) in messages.iter().enumerate() {
-            assert_eq!(queue.pending(digest).expect("a beginning"), &messages[index..]);
-            digest = outbox_append(digest, message.hash());
-        }
-        assert!(queue.pending(digest).expect("all of it").is_empty());
-        let other = outbox_append(digest, deposit(9).hash());
-        assert!(matches!(queue.pending(other), Err(QueueError::OtherQueue { .. })));
+    fn header(deployment: u64) -> String {
+        serde_json::to_string(&QueueHeader { deployment }).expect("serialisable")
+    }
+
+    fn with_deposits(amounts: &[u64]) -> Vec<String> {
+        let lines =
+            amounts.iter().map(|&amount| serde_json::to_string(&deposit(amount)).expect("serialisable"));
+        std::iter::once(header(5)).chain(lines).collect()
     }
 
     #[test]
-    fn a_deposit_that_no_superblock_takes_is_named_with_its_line_and_field() {
-        let good = deposit(0);
-        let cases = [
-            ("chain_id", Message { chain_id: 6, ..good.clone() }),
-            ("source", Message { source: EnvironmentId(1), ..good.clone() }),
-            ("destination", Message { destination: EnvironmentId::L1, ..good.clone() }),
-            ("amount", Message { amount: Amount::ZERO, ..good.clone() }),
-            ("sequence", Message { sequence: 1 << 34, ..good.clone() }),
-        ];
-        for (expected, bad) in cases {
-            let error = read(&[good.clone(), bad]).expect_err("a bad deposit");
-            assert!(
-                matches!(error, QueueError::Deposit { line: 3, field, .. } if field == expected),
-                "{expected}: {error}"
-            );
+    fn what_was_taken_is_a_beginning_of_the_queue() {
+        // What a contract takes, it takes however broken it is.
+        let queue = read(&with_deposits(&[7, 0, u64::MAX])).expect("a queue");
+        let mut taken = QueuePosition::default();
+        for (index, deposit) in queue.deposits().iter().enumerate() {
+            assert_eq!(queue.pending(taken).expect("a beginning"), &queue.deposits()[index..]);
+            taken = append(taken, deposit).expect("there is room");
+        }
+        assert!(queue.pending(taken).expect("all of it").is_empty());
+        let last = taken;
+        for taken in [
+            QueuePosition { length: last.length - 1, ..last },
+            QueuePosition { length: last.length + 1, ..last },
+            QueuePosition { digest: KeccakDigest::ZERO, ..last },
+            QueuePosition { length: 0, ..last },
+        ] {
+            assert!(matches!(queue.pending(taken), Err(QueueError::OtherQueue { .. })), "{taken}");
+        }
+        assert!(read(&[header(5)]).expect("an empty queue").deposits().is_empty());
+    }
+
+    #[test]
+    fn a_queue_without_its_deployment_or_of_another_one_is_refused_with_file_and_line() {
+        let mut lines = with_deposits(&[7]);
+        lines[0] = header(6);
+        let error = read(&lines).expect_err("another deployment's");
+        assert!(matches!(error, QueueError::Deployment { line: 1, expected: 5, found: 6, .. }), "{error}");
+        assert!(error.to_string().contains("queue.jsonl, line 1: "), "{error}");
+        for lines in [&lines[1..], &[]] {
+            let error = read(lines).expect_err("no deployment");
+            assert!(matches!(error, QueueError::Header { line: 1, .. }), "{error}");
         }
     }
 
     #[test]
-    fn a_line_that_is_no_message_is_named() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("queue.jsonl");
-        fs::write(&path, "\n{}\n").expect("writable");
-        let error = Queue::read(&path, 5).expect_err("no message");
-        assert!(matches!(error, QueueError::Line { line: 2, .. }), "{error}");
+    fn a_line_that_is_no_deposit_is_named() {
+        let error = read(&[header(5), "{}".to_owned()]).expect_err("no deposit");
+        assert!(matches!(error, QueueError::Line { line: 3, .. }), "{error}");
     }
 }

@@ -27,24 +27,24 @@ use batcher_verify::{
     trust::{Checkpoint, RegistryFrom, Trust, TrustError},
     verify,
 };
-use bridge_core::Message;
 use circuits_core::recursion::key_digest;
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind, SMALL_LIMIT};
 use circuits_protocol::{registry::Registry, statement::BlockStatement, wrap::block_shape};
 use environments_core::{BlockBundle, ProducerError, kind::Kind};
+use environments_l1::{Deposit, block::MAX_DEPOSITS, circuits::KERNELS};
 
+use self::execution::{ExecutedBlock, Execution};
 pub use self::{
     error::RunError,
     report::{FailedTransaction, RejectedTransaction, RunReport},
 };
-use self::{
-    execution::{ExecutedBlock, Execution},
-    report::message_lives,
-};
 use crate::{
     batch::{Batcher, Outcome},
+    delivery::L1Effects,
+    lifecycle::lifecycles,
     output::{OutputDirectory, create_directory},
-    planner::{MAX_DEPOSITS, Planner},
+    payouts::L1Summary,
+    planner::Planner,
     prove::Progress,
     scenario::{self, Participant, Scenario, chain_of},
     states::States,
@@ -77,28 +77,25 @@ impl Runner<'_> {
 
         let participants = scenario.participants(self.kinds)?;
         let queue = scenario.queue()?;
-        let mut deposits = queue.deposits();
         self.progress.note("building the environments' kernels");
-        let registry = scenario::registry(self.engine.cache(), &participants)?;
+        let registry = scenario::registry(self.engine.cache(), scenario.chain_id, &participants)?;
         let trust = self.prepare(scenario, &output, &registry)?;
 
         let mut execution = Execution::new(self.engine.cache(), participants);
-        let (mut blocks, mut superblocks) = (0, vec![]);
+        let mut superblocks = vec![];
         for number in 1..=scenario.superblocks {
-            let share = scenario.deposits_per_superblock.unwrap_or(MAX_DEPOSITS);
-            let (taken, rest) = deposits.split_at(share.min(deposits.len()));
-            deposits = rest;
-            let executed = execution.execute_blocks(number, taken)?;
-            if executed.is_empty() {
-                break;
+            let executed = execution.execute_blocks(number)?;
+            if states.latest().number < number {
+                let share = scenario.deposits_per_superblock.unwrap_or(MAX_DEPOSITS);
+                let waiting = queue.pending(states.latest().l1.queue)?;
+                let deposits = &waiting[..share.min(waiting.len())];
+                self.prove_blocks(execution.participants(), number, &executed, &output)?;
+                if !self.batch(number, executed.len(), deposits, &output, &mut states, &registry)? {
+                    break;
+                }
             }
-            blocks += executed.len();
             superblocks.push(output.superblock_file(number));
-            if states.latest().number >= number {
-                continue;
-            }
-            self.prove_blocks(execution.participants(), number, &executed, &output)?;
-            self.batch(number, executed.len(), taken, &output, &mut states, &registry)?;
+            execution.pass_l1(&L1Effects::of(number, &states.latest().bridge));
         }
         if superblocks.is_empty() {
             let (transactions, _) = execution.finish();
@@ -107,16 +104,17 @@ impl Runner<'_> {
         let state = states.latest();
         check_same_blocks(execution.participants(), state, &output)?;
         let verified = verify::verify(superblocks.clone(), Some(&trust), self.engine.pinned())?
-            .check_deposits(queue.deposits())?;
-        let messages = message_lives(&state.bridge, &superblocks)?;
+            .check_deposits(|length| queue.digest_of(length))?;
+        let (messages, l1) = (lifecycles(&state.bridge), L1Summary::of_verified(&verified.superblocks)?);
         let (transactions, undeliverable) = execution.finish();
         Ok(RunReport {
-            blocks,
+            blocks: verified.superblocks.iter().map(|one| one.blocks).sum(),
             transactions: transactions.included,
             rejected: transactions.rejected,
             failed: transactions.failed,
             undeliverable,
             messages,
+            l1,
             verified,
             superblocks,
             trust: output.trust_file(),
@@ -139,7 +137,7 @@ impl Runner<'_> {
                 .map(key_digest)
                 .collect(),
             start: Checkpoint { number: 0, state: genesis.commitment() },
-            l1_inbox: None,
+            l1_queue: None,
             registry: vec![RegistryFrom { from: 1, root: registry.root() }],
             older_keys: vec![],
         };
@@ -195,21 +193,23 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Makes superblock `number` of all its blocks, `expected` of them, and of all `deposits`.
+    /// Makes superblock `number` of all its blocks, `expected` of them beside that of environment 0, and of all `deposits`.
+    /// Returns whether there is anything to make it of.
     fn batch(
         &self,
         number: u32,
         expected: usize,
-        deposits: &[Message],
+        deposits: &[Deposit],
         output: &OutputDirectory,
         states: &mut States,
         registry: &Registry,
-    ) -> Result<(), RunError> {
-        self.progress.note(&format!("superblock {number}: {expected} blocks"));
+    ) -> Result<bool, RunError> {
+        self.progress.note(&format!("superblock {number}: {expected} blocks of producers"));
         let batcher = Batcher {
             engine: self.engine,
             output,
             trust: None,
+            l1: &KERNELS,
             progress: self.progress,
             planner: Planner::default(),
             jobs: self.jobs,
@@ -217,25 +217,26 @@ impl Runner<'_> {
         };
         let (blocks, superblocks) = (output.blocks(number), output.superblocks());
         let outcome = batcher.run(&blocks, deposits, states, registry, &superblocks)?;
-        check_complete(number, expected, &outcome)
+        check_complete(number, expected, &outcome)?;
+        Ok(outcome.made.is_some())
     }
 }
 
-/// Checks that a superblock has every block and every deposit.
+/// Checks that a superblock has every block of a producer and every deposit.
 fn check_complete(number: u32, expected: usize, outcome: &Outcome) -> Result<(), RunError> {
     let included = outcome.made.as_ref().map_or(0, |made| made.included.len());
-    if included == expected && outcome.stuck.is_none() {
+    if included == expected && outcome.l1_waits.is_none() {
         return Ok(());
     }
     let refused = outcome.refused.iter().map(|one| format!("{}: {}", one.path.display(), one.reason));
     let left_out = outcome.left_out.iter().map(|(path, reason)| format!("{}: {reason}", path.display()));
-    let stuck = outcome.stuck.iter().map(|(index, reason)| format!("deposit {}: {reason}", index + 1));
+    let l1_waits = outcome.l1_waits.iter().map(ToString::to_string);
     let waiting =
         outcome.waiting.iter().map(|path| format!("{}: it waits for the next call", path.display()));
-    let reasons: Vec<_> = refused.chain(left_out).chain(stuck).chain(waiting).collect();
+    let reasons: Vec<_> = refused.chain(left_out).chain(l1_waits).chain(waiting).collect();
     Err(RunError::Incomplete {
         number,
-        reason: format!("{included} of {expected} blocks were batched; {}", reasons.join("; ")),
+        reason: format!("{included} of {expected} blocks of producers were batched; {}", reasons.join("; ")),
     })
 }
 

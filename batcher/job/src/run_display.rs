@@ -8,16 +8,17 @@ use circuits_files::text::shown;
 use circuits_protocol::registry::EnvironmentId;
 use serde::{Serialize, Serializer};
 
-use crate::{lifecycle::Lifecycle, outcome_display::path_text, run::RunReport};
+use crate::{lifecycle::Lifecycle, outcome_display::path_text, payouts::L1Summary, run::RunReport};
 
 #[derive(Serialize)]
 struct ReportFields<'a> {
-    blocks: usize,
+    blocks: u64,
     transactions: usize,
     rejected_transactions: Vec<RejectedFields<'a>>,
     failed_transactions: Vec<FailedFields<'a>>,
     undeliverable_messages: Vec<UndeliverableFields<'a>>,
     messages: &'a [Lifecycle],
+    l1: &'a [L1Summary],
     superblocks: Vec<String>,
     trust: String,
     verification: QualifiedReport<'a>,
@@ -71,6 +72,7 @@ impl Serialize for RunReport {
             failed_transactions: failed.collect(),
             undeliverable_messages: undeliverable.collect(),
             messages: &self.messages,
+            l1: &self.l1,
             superblocks: self.superblocks.iter().map(|path| path_text(path)).collect(),
             trust: path_text(&self.trust),
             verification: self.verified.qualified(),
@@ -105,6 +107,7 @@ impl fmt::Display for RunReport {
             writeln!(f, "not delivered: message {message} in environment {environment}: {}", one.reason)?;
         }
         self.messages.iter().try_for_each(|one| writeln!(f, "{one}"))?;
+        self.l1.iter().try_for_each(|one| writeln!(f, "{one}"))?;
         writeln!(f, "{}", self.verified)?;
         write!(
             f,

@@ -6,7 +6,7 @@ use std::{
     str::Utf8Error,
 };
 
-use circuits_core::chain_id::check_chain_id;
+use circuits_core::chain_id::{ChainIdError, check_chain_id};
 use circuits_files::text::{self, TextError, may_be_secret, quoted, shown, without_secrets};
 use circuits_keys::CircuitCache;
 use circuits_protocol::registry::{
@@ -20,11 +20,15 @@ use environments_core::{
     pool::PoolError,
     producer::ProducerError,
 };
+use environments_l1::{
+    block::{MAX_DEPOSITS, registry_entry},
+    circuits::KERNELS,
+};
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{
-    planner::{MAX_BLOCKS, MAX_DEPOSITS},
+    planner::MAX_BLOCKS,
     queue::{Queue, QueueError},
 };
 
@@ -40,7 +44,7 @@ pub struct Scenario {
     pub chain_id: u64,
     /// How many superblocks to make.
     pub superblocks: u32,
-    /// The path of L1's deposits, one JSON message per line.
+    /// The path of [L1's queue](crate::queue).
     pub deposits: Option<PathBuf>,
     /// How many deposits each superblock takes, at most [`MAX_DEPOSITS`]; without this, as many as are left, up to that.
     pub deposits_per_superblock: Option<usize>,
@@ -94,6 +98,9 @@ pub enum ScenarioError {
     /// An environment cannot be made.
     #[error("{path}: environment {id}: {reason}", path = .path.display())]
     Environment { path: PathBuf, id: u16, reason: String },
+    /// There is no deployment with this chain id.
+    #[error(transparent)]
+    ChainId(#[from] ChainIdError),
     /// A kernel cannot be built.
     #[error(transparent)]
     Kernel(#[from] ProveError),
@@ -321,12 +328,18 @@ impl Scenario {
     }
 }
 
-/// The registry of the environments' producers and kernels, valid from superblock 1 on.
+/// The registry of environment 0 and of the environments' producers and kernels, valid from superblock 1 on.
 ///
 /// # Errors
-/// [`ScenarioError::Kernel`] if a kernel cannot be built.
-pub fn registry(cache: &CircuitCache, participants: &[Participant]) -> Result<Registry, ScenarioError> {
+/// - [`ScenarioError::ChainId`]
+/// - [`ScenarioError::Kernel`] if a kernel cannot be built.
+pub fn registry(
+    cache: &CircuitCache,
+    chain_id: u64,
+    participants: &[Participant],
+) -> Result<Registry, ScenarioError> {
     let mut registry = Registry::default();
+    registry.insert(EnvironmentId::L1, registry_entry(chain_id, &KERNELS.key_digests(cache)?)?)?;
     for Participant { producer, registered, .. } in participants {
         let kernels = producer
             .key_digests(cache)?
@@ -369,7 +382,7 @@ mod tests {
                 "blocks_per_superblock must be at most 512 for all environments together, found 513",
             ),
             (&[u32::MAX, u32::MAX][..], 1, "found 8589934590"),
-            (&[1][..], MAX_DEPOSITS + 1, "deposits_per_superblock must be at most 128, found 129"),
+            (&[1][..], MAX_DEPOSITS + 1, "deposits_per_superblock must be at most 64, found 65"),
         ] {
             let error = read(blocks, deposits).expect_err("too many").to_string();
             assert!(error.contains(part) && error.contains("scenario.toml"), "{error}");

@@ -10,8 +10,11 @@ use circuits_core::{
 };
 use circuits_files::file::{self, FileError, FileKind, FormatError};
 use circuits_protocol::registry::EnvironmentId;
+use environments_l1::L1State;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::l1::l1_state;
 
 /// Bytes of the largest state that is read and written: a history of a million superblocks, every environment, and some
 /// 150,000 messages, delivered ones included.
@@ -60,9 +63,12 @@ pub enum InvalidState {
     /// The history does not have one state for each number.
     #[error("superblock {number} has {number} states before it, found {found}")]
     History { number: u32, found: usize },
-    /// L1 has no head, and neither has an environment without blocks.
+    /// An environment without blocks has no head, and no block of environment 0 comes from a later superblock.
     #[error("environment {0} cannot be in a superblock state at height {1}")]
     Environment(EnvironmentId, u32),
+    /// What was taken from L1's queue and paid is not what the state of environment 0 commits to.
+    #[error("environment 0 is in state {expected}, the deposits taken and the payouts made give {found}")]
+    L1 { expected: Digest, found: Digest },
     /// No superblock leads to these messages and balances.
     #[error(transparent)]
     Bridge(#[from] InvalidBridge),
@@ -84,10 +90,16 @@ pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
         return Err(InvalidState::History { number: state.number, found: state.history.len() });
     }
     state.bridge.check(state.chain_id, state.number)?;
-    match state.environments.iter().find(|(id, head)| **id == EnvironmentId::L1 || head.height == 0) {
-        Some((&id, head)) => Err(InvalidState::Environment(id, head.height)),
-        None => Ok(()),
+    let is_possible =
+        |id: EnvironmentId, height| height > 0 && (id != EnvironmentId::L1 || height <= state.number);
+    if let Some((&id, head)) = state.environments.iter().find(|&(&id, head)| !is_possible(id, head.height)) {
+        return Err(InvalidState::Environment(id, head.height));
     }
+    let l1 = l1_state(state);
+    let before_any = L1State::genesis(state.chain_id)?.commitment();
+    let expected = state.environments.get(&EnvironmentId::L1).map_or(before_any, |head| head.state);
+    let found = l1.commitment();
+    if found == expected { Ok(()) } else { Err(InvalidState::L1 { expected, found }) }
 }
 
 /// Reads a state file and checks it.
@@ -140,7 +152,7 @@ pub fn write(path: &Path, state: &SuperblockState) -> Result<(), StateError> {
 mod tests {
     use batcher_circuits::{
         packing::Load,
-        state::EnvironmentHead,
+        state::{EnvironmentHead, L1Head},
         testing::{block, digest, free_registry, silent},
         transition::Transition,
     };
@@ -205,13 +217,22 @@ mod tests {
     #[test]
     fn a_state_that_no_superblock_leads_to_is_rejected() {
         let head = EnvironmentHead { height: 1, state: digest(1) };
-        let mut l1 = SuperblockState::genesis(5);
-        l1.environments.insert(EnvironmentId::L1, head);
+        let with_l1 = |height| {
+            let mut state = example();
+            state.environments.insert(EnvironmentId::L1, EnvironmentHead { height, ..head });
+            state
+        };
+        let (late, other) = (with_l1(2), with_l1(1));
+        let l1 = L1Head { payouts: 1, ..L1Head::default() };
+        let without_block = SuperblockState { l1, ..example() };
         let mut zero = SuperblockState::genesis(5);
         zero.environments.insert(EnvironmentId(3), EnvironmentHead { height: 0, ..head });
         let history = SuperblockState { number: 2, ..SuperblockState::genesis(5) };
         let chain_id = SuperblockState::genesis(F::ORDER);
-        assert_eq!(check(&l1), Err(InvalidState::Environment(EnvironmentId::L1, 1)));
+        assert_eq!(check(&late), Err(InvalidState::Environment(EnvironmentId::L1, 2)));
+        let found = l1_state(&other).commitment();
+        assert_eq!(check(&other), Err(InvalidState::L1 { expected: head.state, found }));
+        assert!(matches!(check(&without_block), Err(InvalidState::L1 { .. })));
         assert_eq!(check(&zero), Err(InvalidState::Environment(EnvironmentId(3), 0)));
         assert_eq!(check(&history), Err(InvalidState::History { number: 2, found: 0 }));
         assert_eq!(check(&chain_id), Err(InvalidState::ChainId(ChainIdError(F::ORDER))));

@@ -420,7 +420,7 @@ mod tests {
         let directory = chain(1, 5);
         let path = state_file(directory.path(), 1);
         state::write(&path, &after(1)).expect("the same state");
-        let other = SuperblockState { l1_inbox: digest(1), ..after(1) };
+        let other = SuperblockState { chain_id: CHAIN_ID + 1, ..after(1) };
         let error = state::write(&path, &other).expect_err("another state");
         assert!(matches!(error, StateError::File(FileError::Exists { .. })), "{error}");
         assert_eq!(read(directory.path(), 1).expect("still there"), after(1));

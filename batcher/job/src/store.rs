@@ -112,6 +112,12 @@ impl Store {
         self.output.proof_file(&id.0)
     }
 
+    /// The path of the proven block of environment 0 that this task makes.
+    #[must_use]
+    pub fn l1_block_path(&self, id: TaskId) -> PathBuf {
+        self.output.l1_block_file(&id.0)
+    }
+
     /// The finished proof of a task, verified; `None` if it is not finished.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ use environments_core::{
     kernel::{AnyKernel as _, Kernel},
 };
 use environments_counter::{Add, Counter};
+use environments_l1::circuits::KERNELS;
 use environments_notes::{NotesTransaction, fixtures};
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
@@ -139,6 +140,7 @@ fn a_block_of_counters_and_its_superblock_need_no_more_than_they_collected() {
             engine: &Engine::new(PinnedKeys::embedded().clone(), cache.clone()),
             output: &OutputDirectory::new(root),
             trust: None,
+            l1: &KERNELS,
             progress: &Quiet,
             planner: Planner::default(),
             jobs: 1,

@@ -17,13 +17,13 @@ use batcher_job::{
 };
 use batcher_verify::{keys::PinnedKeys, verify::verify};
 use circuits_files::faults;
-use common::{batch, batch_to, block_bundle, waiting, write_block};
+use common::{batch, batch_to, batch_with, block_bundle, deposit, waiting, write_block};
 
 /// One test at a time.
 static FAULTS: Mutex<()> = Mutex::new(());
 
 /// Durable steps before the last rename has happened: a proof, a location, a superblock and a state, each written, synced
-/// and renamed.
+/// and renamed. The block of environment 0 is proved once, and is there from an earlier run by then.
 const LEAST_STEPS: u64 = 4 * 3;
 
 /// The number of the latest state.
@@ -40,7 +40,7 @@ fn a_run_stopped_at_any_durable_step_is_completed_by_the_next_one() {
     let mut bundle = None;
     for step in 0..100 {
         faults::arm(step);
-        let result = batch(root);
+        let result = batch_with(root, &[deposit()]);
         let faulted = faults::disarm();
         match result {
             Ok(_) => {
@@ -56,7 +56,8 @@ fn a_run_stopped_at_any_durable_step_is_completed_by_the_next_one() {
             // Stopped after the last rename: the state is the new one already.
             assert!(step >= LEAST_STEPS, "only {step} durable steps made a new state");
             let paths = vec![superblock_file(root, 1)];
-            verify(paths, None, PinnedKeys::embedded()).expect("written before the state");
+            let report = verify(paths, None, PinnedKeys::embedded()).expect("written before the state");
+            assert_eq!(report.l1_queue.map(|queue| queue.length), Some(1));
             return;
         }
     }

@@ -14,8 +14,12 @@ use circuits_tables::{
     batch::{Batch as _, BatchCircuit},
     keccak::batch::KeccakSize,
 };
-use environments_core::walk::{Visitor, Walk, WalkError};
+use environments_core::{
+    kernel::Kernels as _,
+    walk::{Visitor, Walk, WalkError},
+};
 use environments_kinds::KINDS;
+use environments_l1::{KERNELS, kernel::Variant};
 
 /// Shows `visitor` every circuit that this workspace ships, children before parents. The superblock circuits are those
 /// over the embedded segment set.
@@ -44,8 +48,11 @@ pub(crate) fn tables(walk: &mut Walk<'_>) -> Result<(), WalkError> {
     KeccakSize::ALL.iter().try_for_each(|&size| walk.circuit(BatchCircuit(size)))
 }
 
-/// Visits the circuits of every kind of environment.
+/// Visits the kernels of environment 0 and the circuits of every kind of environment.
 pub(crate) fn environments(walk: &mut Walk<'_>) -> Result<(), WalkError> {
+    for variant in Variant::ALL {
+        walk.kernel(&variant.kernel_name(), |cache| KERNELS.definition(cache, variant))?;
+    }
     KINDS.into_iter().try_for_each(|kind| kind.circuits(walk))
 }
 
@@ -119,7 +126,7 @@ mod tests {
     use std::sync::Arc;
 
     use circuits_keys::pins::Pin;
-    use circuits_protocol::key_set::KeySet;
+    use circuits_protocol::{key_set::KeySet, wrap::Wrapper};
 
     use super::*;
     use crate::pins::embedded;
@@ -147,6 +154,19 @@ mod tests {
         let batcher = batcher_names().expect("nothing is built");
         assert_eq!(batcher.len(), SegmentCircuit::all().count() + SuperblockCircuit::all().count());
         assert!(batcher.is_subset(&pinned));
+    }
+
+    /// Every run lists them, and a circuit that hashes takes long to build.
+    #[test]
+    fn the_kernels_of_environment_0_are_listed_without_a_circuit() {
+        let pins = embedded().expect("well-formed");
+        let cache = CircuitCache::default()
+            .with_pins(pins.clone())
+            .with_listener(Arc::new(|event| panic!("nothing is built or read: {event:?}")));
+        let listed = KERNELS.key_digests(&cache).expect("nothing is built");
+        let wraps = Variant::ALL.map(|variant| Wrapper::name_of(&variant.kernel_name()));
+        let pinned = wraps.map(|name| pins.get(&name).expect("pinned").key);
+        assert_eq!(listed, pinned);
     }
 
     #[test]

@@ -1,10 +1,6 @@
 //! A superblock as it travels: its statement, the blocks that it names, its proof, and which circuit made it.
 
-use bridge_core::{
-    BlockMessages, Consumption, Message,
-    lists::indices_digest,
-    message::{inbox_digest, outbox_digest},
-};
+use bridge_core::{BlockMessages, lists::indices_digest};
 use circuits_core::{
     Digest, F, VerifierKey,
     hash::{chain, hash},
@@ -12,7 +8,10 @@ use circuits_core::{
     proof::{self, ProofError},
 };
 use circuits_files::file::{self, FileKind, FormatError};
-use circuits_protocol::statement::{BODY_CHAIN, BODY_ELEMENT, SuperblockStatement, empty_list};
+use circuits_protocol::{
+    l1::{L1Outcome, NotAWord, PayoutRange},
+    statement::{BODY_CHAIN, BODY_ELEMENT, SuperblockStatement, empty_list},
+};
 use plonky2::field::types::{Field, PrimeField64};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -21,6 +20,7 @@ use crate::{
     circuit::{SuperblockCircuit, superblock_shape},
     keys::PinnedKeys,
     older_key::OlderKeyError,
+    payouts::{OtherPayouts, check_payouts},
 };
 
 /// Bytes of the largest superblock bundle.
@@ -73,13 +73,10 @@ pub struct SuperblockBundle {
     /// The messages of those blocks that emit or consume, in order. With them, anybody who has the state before computes
     /// the state after.
     pub messages: Vec<BlockMessages>,
-    /// The index of each message that is consumed, in the order of the bridge's steps: first those that go back to L1, then
-    /// those of the blocks.
+    /// The index of each message that is consumed, in the order of the blocks and their inboxes.
     pub consumed: Vec<u32>,
-    /// What was taken from L1's queue, in order.
-    pub deposits: Vec<Message>,
-    /// What L1 must pay (claims) or give back (refunds), in order.
-    pub l1_outbox: Vec<(Message, Consumption)>,
+    /// What L1 pays, [`PAYOUT_BYTES`](crate::payouts::PAYOUT_BYTES) for each payout: what its contract takes.
+    pub payouts: Vec<u8>,
     pub proof: Vec<u8>,
 }
 
@@ -132,15 +129,12 @@ pub enum BundleError {
         /// Position of the block; the number of blocks if there are more messages than theirs.
         index: usize,
     },
-    /// The deposits or the messages to L1 are not those that the statement commits to.
-    #[error("the statement's {list} leads to {expected}, the {listed} listed messages give {found}")]
-    L1 {
-        /// `L1 inbox` or `L1 outbox`.
-        list: &'static str,
-        listed: usize,
-        expected: Digest,
-        found: Digest,
-    },
+    /// The body of environment 0's block is nothing that a contract could have computed.
+    #[error(transparent)]
+    L1Body(#[from] NotAWord),
+    /// The payouts are not those of the block of environment 0.
+    #[error(transparent)]
+    Payouts(#[from] OtherPayouts),
 }
 
 impl BundleError {
@@ -153,7 +147,8 @@ impl BundleError {
             | Self::Blocks { .. }
             | Self::Indices { .. }
             | Self::Messages { .. }
-            | Self::L1 { .. }
+            | Self::L1Body(_)
+            | Self::Payouts(_)
             | Self::UnknownKey(_) => true,
             Self::Format(_) | Self::Statement(_) | Self::OlderKey(_) => false,
         }
@@ -169,14 +164,11 @@ pub struct Published {
     pub messages: Vec<BlockMessages>,
     /// The indices of the messages consumed.
     pub consumed: Vec<u32>,
-    /// What was taken from L1's queue.
-    pub deposits: Vec<Message>,
-    /// What L1 must pay or give back.
-    pub l1_outbox: Vec<(Message, Consumption)>,
 }
 
 impl SuperblockBundle {
-    /// A superblock with what it publishes and with its proof, which verifies under the key with this digest.
+    /// A superblock with what it publishes and with its proof, which verifies under the key with this digest. It makes no
+    /// payouts yet.
     #[must_use]
     pub fn new(
         statement: &SuperblockStatement,
@@ -184,9 +176,15 @@ impl SuperblockBundle {
         proof: &circuits_core::Proof,
         key: Digest,
     ) -> Self {
-        let Published { blocks, messages, consumed, deposits, l1_outbox } = published;
+        let Published { blocks, messages, consumed } = published;
         let (statement, proof) = (layout::to_bytes(statement), proof::encode(proof));
-        Self { key, statement, blocks, messages, consumed, deposits, l1_outbox, proof }
+        Self { key, statement, blocks, messages, consumed, payouts: vec![], proof }
+    }
+
+    /// The bundle with these payouts, which are those of its block of environment 0.
+    #[must_use]
+    pub fn with_payouts(self, payouts: Vec<u8>) -> Self {
+        Self { payouts, ..self }
     }
 
     /// The bundle as the bytes of a file.
@@ -216,7 +214,7 @@ impl SuperblockBundle {
     }
 
     /// Verifies the proof with the embedded key that the bundle names, and checks that the statement, the blocks with their
-    /// messages, the indices and L1's lists are the proved ones.
+    /// messages, the indices and the payouts are the proved ones.
     ///
     /// # Errors
     /// [`BundleError`], one variant per rule.
@@ -248,12 +246,13 @@ impl SuperblockBundle {
     /// Checks that `statement` commits to what the bundle publishes. No proof is verified.
     ///
     /// # Errors
-    /// [`BundleError::L1`], [`BundleError::Indices`], [`BundleError::Blocks`] or [`BundleError::Messages`].
+    /// [`BundleError::L1Body`], [`BundleError::Payouts`], [`BundleError::Indices`], [`BundleError::Blocks`] or
+    /// [`BundleError::Messages`].
     pub fn check_published(&self, statement: &SuperblockStatement) -> Result<(), BundleError> {
-        self.check_l1(statement)?;
+        let stated = l1_outcome(statement)?.map_or_else(PayoutRange::default, |outcome| outcome.payouts);
+        check_payouts(&self.payouts, stated)?;
         // An index takes one byte and is hashed: millions of them would take seconds.
-        let by_blocks = self.messages.iter().map(|block| block.inbox.len()).sum::<usize>();
-        let expected = by_blocks + self.refunds(statement.number).count();
+        let expected = self.messages.iter().map(|block| block.inbox.len()).sum();
         let found = self.consumed.len();
         if found != expected {
             return Err(BundleError::Indices { expected, found });
@@ -297,28 +296,12 @@ impl SuperblockBundle {
             Some(_) => Err(BundleError::Messages { index: self.blocks.len() }),
         }
     }
+}
 
-    /// The deposits that nobody claimed in time and that go back in superblock `number`, in order: what L1 is given back
-    /// after the deposits of this superblock that came too late, which come first.
-    pub fn refunds(&self, number: F) -> impl Iterator<Item = &Message> {
-        let number = number.to_canonical_u64();
-        let bounced = self.deposits.iter().filter(|deposit| u64::from(deposit.deadline) < number).count();
-        let returned = self.l1_outbox.iter().filter(|(_, consumption)| *consumption == Consumption::Refund);
-        returned.map(|(message, _)| message).skip(bounced)
-    }
-
-    /// Checks that the statement's L1 inbox and outbox are those listed.
-    fn check_l1(&self, statement: &SuperblockStatement) -> Result<(), BundleError> {
-        // L1's queue is an outbox: what L1 sends. Its outbox is what L1 consumes, and so an inbox.
-        let inbox = outbox_digest(statement.l1_inbox_before, &self.deposits);
-        let outbox = inbox_digest(empty_list(), &self.l1_outbox);
-        let rules = [
-            ("L1 inbox", self.deposits.len(), statement.l1_inbox_after, inbox),
-            ("L1 outbox", self.l1_outbox.len(), statement.l1_outbox, outbox),
-        ];
-        match rules.into_iter().find(|(_, _, expected, found)| expected != found) {
-            Some((list, listed, expected, found)) => Err(BundleError::L1 { list, listed, expected, found }),
-            None => Ok(()),
-        }
-    }
+/// What the superblock's block of environment 0 means to L1, if there is one.
+///
+/// # Errors
+/// [`NotAWord`] if the body is not in integers of 32 bits.
+pub fn l1_outcome(statement: &SuperblockStatement) -> Result<Option<L1Outcome>, NotAWord> {
+    statement.l1_block().map(|body| L1Outcome::try_from(&body)).transpose()
 }

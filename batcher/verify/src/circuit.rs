@@ -36,15 +36,15 @@ impl SuperblockCircuit {
     #[must_use]
     pub fn capacity(self) -> Capacity {
         match self {
-            Self::Blocks(..=1) => Capacity { new_balances: 8, steps: 32 },
-            Self::Blocks(2) => Capacity { new_balances: 16, steps: 65 },
+            Self::Blocks(..=1) => Capacity { new_balances: 8, steps: 33 },
+            Self::Blocks(2) => Capacity { new_balances: 16, steps: 66 },
             Self::Blocks(3) => Capacity { new_balances: 8, steps: 14 },
-            Self::Blocks(4) => Capacity { new_balances: 32, steps: 131 },
-            Self::Blocks(5) => Capacity { new_balances: 24, steps: 80 },
-            Self::Blocks(_) => Capacity { new_balances: 8, steps: 36 },
-            Self::Segments(..=1) => Capacity { new_balances: 8, steps: 29 },
-            Self::Segments(2) => Capacity { new_balances: 16, steps: 59 },
-            Self::Segments(3) => Capacity { new_balances: 4, steps: 8 },
+            Self::Blocks(4) => Capacity { new_balances: 32, steps: 134 },
+            Self::Blocks(5) => Capacity { new_balances: 24, steps: 82 },
+            Self::Blocks(_) => Capacity { new_balances: 8, steps: 37 },
+            Self::Segments(..=1) => Capacity { new_balances: 8, steps: 30 },
+            Self::Segments(2) => Capacity { new_balances: 16, steps: 60 },
+            Self::Segments(3) => Capacity { new_balances: 4, steps: 9 },
             Self::Segments(_) => Capacity { new_balances: 8, steps: 18 },
         }
     }

@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod circuit;
 pub mod keys;
 pub mod older_key;
+pub mod payouts;
 pub mod report_display;
 pub mod trust;
 pub mod verify;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use circuits_core::Digest;
+use circuits_protocol::l1::{L1Outcome, PayoutRange};
 use serde::Serialize;
 
 use crate::verify::Report;
@@ -55,6 +56,12 @@ impl fmt::Display for Report {
                 "superblock {:>6}  {:>4} blocks  {}{older}  state {}",
                 one.number, one.blocks, one.circuit, one.new_state
             )?;
+            if let Some(L1Outcome { queue, payouts: PayoutRange { digest, first, count } }) = one.l1 {
+                writeln!(
+                    f,
+                    "    L1: {queue} taken; {count} payouts from number {first} on, with digest {digest}"
+                )?;
+            }
         }
         writeln!(f, "chain {}: {} -> {}", self.chain_id, self.start_state, self.end_state)?;
         match self.relative_to() {
@@ -72,10 +79,10 @@ impl fmt::Display for Report {
                 )
             }
         }?;
-        f.write_str(if self.deposits_checked {
-            "deposits: compared with L1's queue"
-        } else {
-            "deposits: not compared with L1's queue"
+        f.write_str(match (self.deposits_checked, self.l1_queue) {
+            (true, _) => "deposits: compared with L1's queue",
+            (false, Some(_)) => "deposits: not compared with L1's queue",
+            (false, None) => "deposits: none, because no superblock has a block of environment 0",
         })
     }
 }

@@ -7,6 +7,7 @@ use circuits_files::{
     file::{self, FileError},
     text::{self, TextError},
 };
+use circuits_protocol::l1::QueuePosition;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -21,7 +22,7 @@ const TRUST_LIMIT: u64 = 1 << 20;
 pub struct Checkpoint {
     /// The number; 0 is genesis.
     pub number: u32,
-    /// The state commitment, which covers the L1 deposits consumed so far.
+    /// The state commitment.
     pub state: Digest,
 }
 
@@ -43,10 +44,10 @@ pub struct Trust {
     pub keys: Vec<Digest>,
     /// The state that the first superblock must continue.
     pub start: Checkpoint,
-    /// Digest of the deposits that the last of the superblocks that are verified together has consumed, as L1 computes it
-    /// from its queue; without it, deposits are not compared.
+    /// How much of L1's queue the superblocks that are verified together have taken, as L1 records it; without it, deposits
+    /// are not compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub l1_inbox: Option<Digest>,
+    pub l1_queue: Option<QueuePosition>,
     /// The registry's root over time, by ascending number.
     pub registry: Vec<RegistryFrom>,
     /// Keys that L1 accepted before a change of the circuits, for programs that embed the newer ones.
@@ -138,6 +139,7 @@ impl Trust {
 #[cfg(test)]
 mod tests {
     use circuits_core::F;
+    use circuits_protocol::l1::KeccakDigest;
     use plonky2::field::types::Field;
 
     use super::*;
@@ -152,7 +154,7 @@ mod tests {
             chain_id: 5,
             keys: vec![Digest::ZERO],
             start: Checkpoint { number: 0, state: Digest::ZERO },
-            l1_inbox: Some(digest(9)),
+            l1_queue: Some(QueuePosition { digest: KeccakDigest([9; 32]), length: 3 }),
             registry: [1, 10].map(|from| RegistryFrom { from, root: Digest::ZERO }).into(),
             older_keys: vec![
                 older_key(SuperblockCircuit::Segments(6)),

@@ -3,16 +3,19 @@
 
 use std::path::{Path, PathBuf};
 
-use bridge_core::{Message, message::outbox_append};
 use circuits_core::Digest;
 use circuits_files::file::{self, FileError, FileKind};
-use circuits_protocol::statement::{SuperblockStatement, empty_list};
+use circuits_protocol::{
+    l1::{KeccakDigest, L1Outcome, QueuePosition},
+    registry::EnvironmentId,
+    statement::SuperblockStatement,
+};
 use plonky2::field::types::PrimeField64;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use crate::{
-    bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle},
+    bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle, l1_outcome},
     circuit::SuperblockCircuit,
     keys::PinnedKeys,
     trust::Trust,
@@ -54,11 +57,13 @@ pub enum VerifyError {
     /// A superblock is not what the trust file says.
     #[error("{path}: superblock {number}: {field} is {found}, the trust file has {expected}", path = .path.display())]
     Untrusted { path: PathBuf, number: u64, field: &'static str, expected: String, found: String },
-    /// The superblocks consume deposits that L1's queue does not have there.
-    #[error(
-        "superblock {number}: no beginning of L1's queue has the digest {found} of the deposits consumed"
-    )]
-    Deposits { number: u64, found: Digest },
+    /// The superblocks take deposits that L1's queue does not begin with.
+    #[error("superblock {number}: L1's queue does not begin with the {found} that were taken")]
+    Deposits {
+        /// The last superblock with a block of environment 0.
+        number: u64,
+        found: QueuePosition,
+    },
 }
 
 impl VerifyError {
@@ -86,15 +91,34 @@ pub struct Verified {
     pub blocks: u64,
     /// Digest of its blocks.
     pub body_chain: Digest,
-    /// Deposits that it takes from L1's queue.
-    pub deposits: usize,
-    /// Messages that it sends to L1, deposits that go back included.
-    pub l1_outbox: usize,
+    /// What its block of environment 0 takes from L1's queue and pays; `None` if it has no such block.
+    pub l1: Option<L1Outcome>,
+    /// What its bundle says of that block; nothing if it has no such block.
+    #[serde(skip)]
+    pub l1_published: L1Published,
     /// The circuit that proved it.
     pub circuit: String,
     pub key: Digest,
     /// Whether the key is an older circuit's, and comes from the trust file.
     pub older_key: bool,
+}
+
+/// What a bundle publishes of a block of environment 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct L1Published {
+    /// How many deposits it sends on.
+    pub emitted: usize,
+    /// What L1 pays, [`PAYOUT_BYTES`](crate::payouts::PAYOUT_BYTES) for each payout.
+    pub payouts: Vec<u8>,
+}
+
+impl L1Published {
+    /// What `bundle` publishes.
+    #[must_use]
+    pub fn of(bundle: &SuperblockBundle) -> Self {
+        let of_l1 = bundle.messages.iter().filter(|block| block.environment == EnvironmentId::L1);
+        Self { emitted: of_l1.map(|block| block.outbox.len()).sum(), payouts: bundle.payouts.clone() }
+    }
 }
 
 /// Writes a path as text, as well as that is possible: JSON is UTF-8, and a path need not be.
@@ -113,9 +137,9 @@ pub struct Report {
     pub start_state: Digest,
     /// The state that the last one leads to.
     pub end_state: Digest,
-    /// Digest of the deposits consumed up to the last one, in the order of L1's queue.
-    pub l1_inbox: Digest,
-    /// Whether these deposits are known to be L1's: compared with its queue, or with the digest in a trust file.
+    /// How much of L1's queue was taken up to the last of them; `None` if none has a block of environment 0.
+    pub l1_queue: Option<QueuePosition>,
+    /// Whether the deposits taken are known to be L1's: compared with its queue, or with the digest in a trust file.
     pub deposits_checked: bool,
     /// The superblocks, by number.
     pub superblocks: Vec<Verified>,
@@ -129,8 +153,8 @@ pub struct Opened {
     source: SuperblockCircuit,
     key: Digest,
     older_key: bool,
-    deposits: usize,
-    l1_outbox: usize,
+    l1: Option<L1Outcome>,
+    l1_published: L1Published,
 }
 
 /// Reads the superblock at `path`, and verifies its proof and its lists. A key that is not among `keys` comes from `trust`.
@@ -152,12 +176,13 @@ pub fn open(
                 older.ok_or(BundleError::UnknownKey(bundle.key))?.open()?
             }
         };
-        Ok((bundle.verify_with(source, key)?, source, embedded.is_none(), bundle))
+        let statement = bundle.verify_with(source, key)?;
+        Ok((statement, l1_outcome(&statement)?, source, embedded.is_none(), bundle))
     });
     match opened {
-        Ok((statement, source, older_key, bundle)) => {
-            let (key, deposits, l1_outbox) = (bundle.key, bundle.deposits.len(), bundle.l1_outbox.len());
-            Ok((Opened { path, statement, source, key, older_key, deposits, l1_outbox }, bundle))
+        Ok((statement, l1, source, older_key, bundle)) => {
+            let (key, l1_published) = (bundle.key, L1Published::of(&bundle));
+            Ok((Opened { path, statement, source, key, older_key, l1, l1_published }, bundle))
         }
         Err(source) => Err(VerifyError::Bundle { path, source }),
     }
@@ -182,11 +207,13 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
         (Some(first), Some(last)) => (first.statement, last.statement),
         _ => return Err(VerifyError::Empty),
     };
+    let last_l1 = opened.iter().rev().find(|one| one.l1.is_some());
     if let Some(trust) = trust {
         check_start(trust, &opened[0])?;
         opened.iter().try_for_each(|one| one.check_trusted(trust))?;
-        opened[opened.len() - 1].check_inbox(trust)?;
+        last_l1.map_or(Ok(()), |one| one.check_queue(trust))?;
     }
+    let l1_queue = last_l1.and_then(|one| Some(one.l1?.queue));
     let verified = |one: Opened| Verified {
         file: one.path,
         number: one.statement.number.to_canonical_u64(),
@@ -195,8 +222,8 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
         registry_root: one.statement.registry_root,
         blocks: one.statement.block_count.to_canonical_u64(),
         body_chain: one.statement.body_chain,
-        deposits: one.deposits,
-        l1_outbox: one.l1_outbox,
+        l1: one.l1,
+        l1_published: one.l1_published,
         circuit: one.source.name(),
         key: one.key,
         older_key: one.older_key,
@@ -206,34 +233,31 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
         chain_id: first.chain_id.to_canonical_u64(),
         start_state: first.previous_state,
         end_state: last.new_state,
-        l1_inbox: last.l1_inbox_after,
-        deposits_checked: trust.is_some_and(|trust| trust.l1_inbox.is_some()),
+        l1_queue,
+        deposits_checked: trust.is_some_and(|trust| trust.l1_queue.is_some()),
         superblocks: opened.into_iter().map(verified).collect(),
     })
 }
 
 impl Report {
-    /// Checks that the deposits consumed are the beginning of L1's queue. No proof can: whoever makes a superblock chooses
-    /// the deposits that it states.
+    /// Checks that the deposits taken are the beginning of L1's queue: `digest_of` has the running digest of its first
+    /// deposits, by their number, and nothing for more than it has. No proof can check that: whoever makes a superblock
+    /// chooses the deposits that it states.
     ///
     /// # Errors
     /// [`VerifyError::Deposits`]
-    pub fn check_deposits(self, queue: &[Message]) -> Result<Self, VerifyError> {
-        if !inboxes(queue).any(|inbox| inbox == self.l1_inbox) {
-            let number = self.superblocks.last().map_or(0, |last| last.number);
-            return Err(VerifyError::Deposits { number, found: self.l1_inbox });
+    pub fn check_deposits(
+        self,
+        digest_of: impl FnOnce(u32) -> Option<KeccakDigest>,
+    ) -> Result<Self, VerifyError> {
+        if let Some(found) = self.l1_queue
+            && digest_of(found.length) != Some(found.digest)
+        {
+            let last = self.superblocks.iter().rev().find(|one| one.l1.is_some());
+            return Err(VerifyError::Deposits { number: last.map_or(0, |last| last.number), found });
         }
         Ok(Self { deposits_checked: true, ..self })
     }
-}
-
-/// The digest of each beginning of L1's queue, from the empty one on.
-pub fn inboxes(queue: &[Message]) -> impl Iterator<Item = Digest> {
-    let appended = |digest: &mut Digest, message: &Message| {
-        *digest = outbox_append(*digest, message.hash());
-        Some(*digest)
-    };
-    std::iter::once(empty_list()).chain(queue.iter().scan(empty_list(), appended))
 }
 
 fn check_chain(left: &SuperblockStatement, right: &Opened) -> Result<(), VerifyError> {
@@ -309,15 +333,22 @@ impl Opened {
         untrusted(self, [("key", expected, found)])
     }
 
-    /// Checks that the deposits consumed up to this superblock, the last of a chain, are those of the trust file, if that
-    /// names any.
+    /// What its block of environment 0 takes from L1's queue and pays; `None` if it has no such block.
+    #[must_use]
+    pub fn l1(&self) -> Option<&L1Outcome> {
+        self.l1.as_ref()
+    }
+
+    /// Checks that the deposits taken up to this superblock, the last of a chain that has a block of environment 0, are
+    /// those of the trust file, if that names any. There is nothing to check of a superblock without such a block.
     ///
     /// # Errors
     /// [`VerifyError::Untrusted`]
-    pub fn check_inbox(&self, trust: &Trust) -> Result<(), VerifyError> {
-        let found = self.statement.l1_inbox_after;
-        let expected = trust.l1_inbox.unwrap_or(found);
-        untrusted(self, [("digest of the deposits consumed", expected.to_string(), found.to_string())])
+    pub fn check_queue(&self, trust: &Trust) -> Result<(), VerifyError> {
+        let (Some(expected), Some(L1Outcome { queue: found, .. })) = (trust.l1_queue, self.l1) else {
+            return Ok(());
+        };
+        untrusted(self, [("L1's queue", expected.to_string(), found.to_string())])
     }
 }
 
@@ -334,5 +365,124 @@ fn untrusted<const N: usize>(
             expected,
             found,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use circuits_core::{F, layout::Layout};
+    use circuits_protocol::{l1::PayoutRange, statement::L1Body};
+    use plonky2::field::types::Field;
+
+    use super::*;
+    use crate::trust::Checkpoint;
+
+    fn digest(byte: u8) -> KeccakDigest {
+        KeccakDigest([byte; 32])
+    }
+
+    /// What a block of environment 0 does that brings the deposits taken to `length`.
+    fn outcome(length: u32) -> L1Outcome {
+        let queue = QueuePosition { digest: digest(length as u8), length };
+        L1Outcome { queue, payouts: PayoutRange { digest: digest(99), first: 0, count: 2 } }
+    }
+
+    /// A superblock that is opened, with and without a block of environment 0.
+    fn opened(l1: Option<L1Outcome>) -> Opened {
+        let elements = vec![F::ONE; <SuperblockStatement as Layout<F>>::LEN];
+        let mut statement = SuperblockStatement::decode(&elements).expect("the length is the layout's");
+        statement.has_l1_block = F::from_bool(l1.is_some());
+        statement.l1_body = l1.as_ref().map_or(L1Body::ZERO, L1Body::from);
+        assert_eq!(l1_outcome(&statement), Ok(l1));
+        Opened {
+            path: PathBuf::from("superblock"),
+            statement,
+            source: SuperblockCircuit::Blocks(1),
+            key: Digest::ZERO,
+            older_key: false,
+            l1,
+            l1_published: L1Published::default(),
+        }
+    }
+
+    fn report(l1: &[Option<L1Outcome>]) -> Report {
+        let verified = l1.iter().zip(1..).map(|(&l1, number)| Verified {
+            file: PathBuf::from("superblock"),
+            number,
+            previous_state: Digest::ZERO,
+            new_state: Digest::ZERO,
+            registry_root: Digest::ZERO,
+            blocks: 1,
+            body_chain: Digest::ZERO,
+            l1,
+            l1_published: L1Published::default(),
+            circuit: "superblock-blocks-1".to_owned(),
+            key: Digest::ZERO,
+            older_key: false,
+        });
+        Report {
+            anchored: false,
+            chain_id: 1,
+            start_state: Digest::ZERO,
+            end_state: Digest::ZERO,
+            l1_queue: l1.iter().rev().flatten().next().map(|outcome| outcome.queue),
+            deposits_checked: false,
+            superblocks: verified.collect(),
+        }
+    }
+
+    #[test]
+    fn deposits_are_the_beginning_of_l1s_queue_or_refused() {
+        let queue = |length: u32| (length <= 5).then(|| digest(length as u8));
+        let taken = report(&[Some(outcome(2)), Some(outcome(5)), None]);
+        assert!(taken.clone().check_deposits(queue).expect("L1's").deposits_checked);
+        let mine = |length: u32| (length != 5).then(|| digest(length as u8));
+        for other in [mine, |_| Some(digest(7)), |_| None] {
+            let error = taken.clone().check_deposits(other).unwrap_err();
+            let found = outcome(5).queue;
+            assert!(
+                matches!(error, VerifyError::Deposits { number: 2, found: of } if of == found),
+                "{error}"
+            );
+        }
+        assert!(report(&[None]).check_deposits(|_| None).expect("nothing was taken").deposits_checked);
+    }
+
+    #[test]
+    fn the_queue_of_a_trust_file_is_the_one_that_was_taken() {
+        let trusting = |l1_queue| Trust {
+            chain_id: 1,
+            keys: vec![],
+            start: Checkpoint { number: 0, state: Digest::ZERO },
+            l1_queue,
+            registry: vec![],
+            older_keys: vec![],
+        };
+        let taken = opened(Some(outcome(5)));
+        let QueuePosition { digest: known, length } = outcome(5).queue;
+        for queue in [None, Some(QueuePosition { digest: known, length })] {
+            taken.check_queue(&trusting(queue)).expect("L1's");
+        }
+        for other in [QueuePosition { digest: digest(6), length }, QueuePosition { digest: known, length: 4 }]
+        {
+            let error = taken.check_queue(&trusting(Some(other))).unwrap_err();
+            assert!(matches!(error, VerifyError::Untrusted { field: "L1's queue", .. }), "{error}");
+            opened(None).check_queue(&trusting(Some(other))).expect("nothing was taken");
+        }
+    }
+
+    #[test]
+    fn a_report_says_what_l1_is_told_and_whether_deposits_were_compared() {
+        let text = report(&[Some(outcome(5))]).to_string();
+        assert!(
+            text.contains("5 deposits with digest 0x0505") && text.contains("2 payouts from number 0 on"),
+            "{text}"
+        );
+        assert!(text.ends_with("deposits: not compared with L1's queue"), "{text}");
+        let silent = report(&[None]).to_string();
+        assert!(
+            silent.ends_with("deposits: none, because no superblock has a block of environment 0"),
+            "{silent}"
+        );
     }
 }

@@ -18,6 +18,14 @@ use crate::{
 
 /// The most steps that the messages of one block may take: what one circuit has slots for beside those for balances.
 pub const MAX_BLOCK_STEPS: usize = 128;
+/// The same for environment 0, whose blocks are few and the last of their superblocks: 96 messages consumed and 64 emitted.
+pub const MAX_L1_BLOCK_STEPS: usize = 160;
+
+/// The most steps that the messages of one block of `environment` may take.
+#[must_use]
+pub const fn max_block_steps(environment: EnvironmentId) -> usize {
+    if environment.get() == EnvironmentId::L1.get() { MAX_L1_BLOCK_STEPS } else { MAX_BLOCK_STEPS }
+}
 
 /// The messages of one block, in the order of its two lists. The inbox comes first: what a block receives it
 /// can send on.
@@ -47,20 +55,16 @@ impl BlockMessages {
     /// How many steps the bridge takes to move them.
     #[must_use]
     pub fn steps(&self) -> usize {
-        self.movements().count()
+        self.inbox.len() + self.outbox.len()
     }
 
-    /// The steps, in order. A message to L1 arrives in the step after its emission.
+    /// The steps, in order.
     pub(crate) fn movements(&self) -> impl Iterator<Item = Movement<'_>> {
         let consumed = self.inbox.iter().map(|(message, consumption)| {
             Movement::new(Action::Consume(*consumption), self.environment, message)
         });
-        let emitted = self.outbox.iter().flat_map(|message| {
-            let arrives = message.destination == EnvironmentId::L1;
-            let claim = Action::Consume(Consumption::Claim);
-            let arrival = arrives.then(|| Movement::new(claim, EnvironmentId::L1, message));
-            std::iter::once(Movement::new(Action::Emit, self.environment, message)).chain(arrival)
-        });
+        let emitted =
+            self.outbox.iter().map(|message| Movement::new(Action::Emit, self.environment, message));
         consumed.chain(emitted)
     }
 

@@ -4,7 +4,7 @@ use circuits_protocol::registry::EnvironmentId;
 use thiserror::Error;
 
 use crate::{
-    message::Consumption,
+    message::{Consumption, MAX_LIFETIME, MIN_LIFETIME},
     state::{BridgeState, Location, Record},
 };
 
@@ -17,13 +17,19 @@ pub enum InvalidBridge {
     /// A message of another deployment.
     #[error("message {index} is of chain {found}, not of {expected}")]
     ChainId { index: usize, expected: u64, found: u64 },
-    /// Messages to L1 and from an environment to itself are never in the tree.
-    #[error("message {index} from environment {source_environment} to {destination} cannot be in the tree")]
-    Parties { index: usize, source_environment: EnvironmentId, destination: EnvironmentId },
+    /// A message from an environment to itself.
+    #[error("message {index} is from environment {environment} to itself")]
+    SelfMessage { index: usize, environment: EnvironmentId },
     /// The superblock that is said to have emitted the message does not exist, or comes before the one that emitted the
     /// message before.
     #[error("message {index} is said to be emitted in superblock {emitted}")]
     Emitted { index: usize, emitted: u32 },
+    /// The superblock that is said to have emitted the message could not: its deadline is too near or too far.
+    #[error(
+        "message {index} is said to be emitted in superblock {emitted}, but its deadline {deadline} is not \
+         {MIN_LIFETIME} to {MAX_LIFETIME} superblocks later"
+    )]
+    Lifetime { index: usize, emitted: u32, deadline: u32 },
     /// The message cannot be consumed in that superblock.
     #[error(
         "message {index} with deadline {deadline} is said to be consumed in superblock {number} by {consumption:?}"
@@ -56,12 +62,15 @@ fn check_record(
     if message.chain_id != chain_id {
         return Err(InvalidBridge::ChainId { index, expected: chain_id, found: message.chain_id });
     }
-    let (source_environment, destination) = (message.source, message.destination);
-    if destination == EnvironmentId::L1 || destination == source_environment {
-        return Err(InvalidBridge::Parties { index, source_environment, destination });
+    if message.destination == message.source {
+        return Err(InvalidBridge::SelfMessage { index, environment: message.source });
     }
-    if !numbers.contains(emitted) || message.deadline < *emitted {
+    if !numbers.contains(emitted) {
         return Err(InvalidBridge::Emitted { index, emitted: *emitted });
+    }
+    let lifetime = message.deadline.saturating_sub(*emitted);
+    if !(MIN_LIFETIME..=MAX_LIFETIME).contains(&lifetime) {
+        return Err(InvalidBridge::Lifetime { index, emitted: *emitted, deadline: message.deadline });
     }
     if let &Some((consumption, Location { superblock: number, .. })) = consumed {
         let deadline = message.deadline;

@@ -40,29 +40,20 @@ struct Running {
     environment: Target,
     outbox: DigestTarget,
     inbox: DigestTarget,
-    /// Whether a message was consumed in this superblock.
-    after_consumption: BoolTarget,
-    /// Whether a block's message was moved in this superblock.
-    after_block: BoolTarget,
     /// Whether the block whose messages are being moved has emitted one.
     after_emission: BoolTarget,
-    /// Whether the last step's message goes to L1, where it arrives in the next step; and the message's hash.
-    arriving: BoolTarget,
-    last: DigestTarget,
 }
 
 /// What more than one rule asks about a step.
 struct Facts {
     emit: BoolTarget,
     claim: BoolTarget,
-    refund: BoolTarget,
-    bounce: BoolTarget,
+    /// Whether it is a claim or a refund.
+    consume: BoolTarget,
+    active: BoolTarget,
     ends_block: BoolTarget,
     /// Whether the actor's balance is moved for the first time.
     first: BoolTarget,
-    active: BoolTarget,
-    by_l1: BoolTarget,
-    to_l1: BoolTarget,
     hash: DigestTarget,
 }
 
@@ -113,8 +104,6 @@ impl CrossingTarget {
             (0..new_balances).map(|_| NewBalanceTarget::apply(builder, roots, lists)).collect();
         let (nobody, no) = (builder.zero(), builder._false());
         let empty = builder.constant_digest(empty_list());
-        let [none_consumed, no_block] =
-            [lists.consumed, lists.applied].map(|list| builder.digests_equal(list, empty));
         let mut running = Running {
             roots: *roots,
             lists: *lists,
@@ -122,18 +111,13 @@ impl CrossingTarget {
             environment: nobody,
             outbox: empty,
             inbox: empty,
-            after_consumption: builder.not(none_consumed),
-            after_block: builder.not(no_block),
             after_emission: no,
-            arriving: no,
-            last: empty,
         };
         let steps =
             (0..steps).map(|_| StepTarget::apply(builder, (chain_id, number), &mut running)).collect();
 
-        // No block is moved in part only, and no message to L1 is still on its way.
+        // No block is moved in part only.
         builder.enforce_zero(running.in_block.target);
-        builder.enforce_zero(running.arriving.target);
         (*roots, *lists) = (running.roots, running.lists);
         Self { new_balances, steps }
     }
@@ -217,25 +201,22 @@ impl StepTarget {
 
     /// A step does one thing, or nothing.
     fn facts(&self, builder: &mut Builder) -> Facts {
-        let StepFields { emit, claim, refund, bounce, ends_block, first, actor, message, .. } = self.fields;
+        let StepFields { emit, claim, refund, ends_block, first, message, .. } = self.fields;
         let mut flag = |target| {
             let flag = BoolTarget::new_unsafe(target);
             builder.enforce_bool(flag);
             flag
         };
-        let [emit, claim, refund, bounce, ends_block, first] =
-            [emit, claim, refund, bounce, ends_block, first].map(&mut flag);
-        let active = builder.add_many([emit, claim, refund, bounce].map(|action| action.target));
-        let active = BoolTarget::new_unsafe(active);
+        let [emit, claim, refund, ends_block, first] =
+            [emit, claim, refund, ends_block, first].map(&mut flag);
+        let consume = BoolTarget::new_unsafe(builder.add(claim.target, refund.target));
+        let active = BoolTarget::new_unsafe(builder.add(emit.target, consume.target));
         builder.enforce_bool(active);
-        let l1 = builder.zero();
-        let by_l1 = builder.is_equal(actor, l1);
-        let to_l1 = builder.is_equal(message.destination, l1);
         let hash = message_hash_circuit(builder, &message);
-        Facts { emit, claim, refund, bounce, ends_block, first, active, by_l1, to_l1, hash }
+        Facts { emit, claim, consume, active, ends_block, first, hash }
     }
 
-    /// The numbers that a kernel or L1 chooses have their bits, and neither the amount nor the asset's number is zero: a
+    /// The numbers that a kernel chooses have their bits, and neither the amount nor the asset's number is zero: a
     /// message has one reading, and native code can represent it. The source is the actor.
     fn enforce_well_formed(&self, builder: &mut Builder) {
         let MessageFields { destination, asset, sequence, amount, deadline, .. } = self.fields.message;
@@ -262,7 +243,6 @@ impl StepTarget {
     /// | emit | the source | not the destination |
     /// | claim | the destination | |
     /// | refund | the source | |
-    /// | bounce | the source | L1 |
     fn enforce_parties(&self, builder: &mut Builder, facts: &Facts, chain_id: Target) {
         let MessageFields { source, destination, .. } = self.fields.message;
         builder.enforce_equal_if(facts.active, self.fields.message.chain_id, chain_id);
@@ -271,20 +251,15 @@ impl StepTarget {
         let to_itself = builder.is_equal(source, destination);
         let to_itself = builder.and(facts.emit, to_itself);
         builder.enforce_zero(to_itself.target);
-        let environment = builder.not(facts.by_l1);
-        let foreign_bounce = builder.and(facts.bounce, environment);
-        builder.enforce_zero(foreign_bounce.target);
     }
 
-    /// With `left = deadline - number`: an environment emits with `MIN_LIFETIME <= left <= MAX_LIFETIME`, L1
-    /// with `left >= 0`; a claim needs `left >= 0`, refund and bounce `left < 0`.
+    /// With `left = deadline - number`: an emission needs `MIN_LIFETIME <= left <= MAX_LIFETIME`, a claim `left >= 0`, a
+    /// refund `left < 0`.
     fn enforce_time(&self, builder: &mut Builder, facts: &Facts, number: Target) {
         let left = builder.sub(self.fields.message.deadline, number);
-        let environment = builder.not(facts.by_l1);
-        let emitted_by_environment = builder.and(facts.emit, environment);
 
         let minimum = F::from_canonical_u32(MIN_LIFETIME);
-        let minimum = builder.mul_const(minimum, emitted_by_environment.target);
+        let minimum = builder.mul_const(minimum, facts.emit.target);
         let beyond_minimum = builder.sub(left, minimum);
         let overdue = builder.neg(left);
         let overdue = builder.add_const(overdue, F::NEG_ONE);
@@ -295,61 +270,25 @@ impl StepTarget {
 
         let maximum = builder.constant(F::from_canonical_u32(MAX_LIFETIME));
         let below_maximum = builder.sub(maximum, left);
-        let below_maximum = builder.mul(below_maximum, emitted_by_environment.target);
+        let below_maximum = builder.mul(below_maximum, facts.emit.target);
         builder.enforce_range(below_maximum, HEIGHT_BITS);
     }
 
-    /// Steps have one order, which follows from the lists: L1's deposits, its refunds, then the blocks, in each of which
-    /// claims and refunds come before emissions.
-    ///
-    /// | step | not after |
-    /// |---|---|
-    /// | deposit | a refund by L1, a block |
-    /// | refund by L1 | a block |
-    /// | claim or refund by an environment | an emission of the same block |
+    /// Steps have one order, which follows from the blocks and their lists: each consumes before it emits.
     fn enforce_order(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
-        let sends = builder.or(facts.emit, facts.bounce);
-        let deposit = builder.and(sends, facts.by_l1);
-        let deposit_after_refund = builder.and(deposit, running.after_consumption);
-        builder.enforce_zero(deposit_after_refund.target);
-
-        let refund_by_l1 = builder.and(facts.refund, facts.by_l1);
-        let by_l1 = builder.or(deposit, refund_by_l1);
-        let l1_after_block = builder.and(by_l1, running.after_block);
-        builder.enforce_zero(l1_after_block.target);
-
-        let environment = builder.not(facts.by_l1);
-        let receives = builder.or(facts.claim, facts.refund);
-        let received = builder.and(receives, environment);
-        let consumption_after_emission = builder.and(received, running.after_emission);
+        let consumption_after_emission = builder.and(facts.consume, running.after_emission);
         builder.enforce_zero(consumption_after_emission.target);
-
-        let emitted = builder.and(facts.emit, environment);
-        let by_block = builder.or(received, emitted);
-        running.after_block = builder.or(running.after_block, by_block);
-        let consumes = builder.or(received, refund_by_l1);
-        running.after_consumption = builder.or(running.after_consumption, consumes);
-        running.after_emission = builder.or(running.after_emission, emitted);
+        running.after_emission = builder.or(running.after_emission, facts.emit);
     }
 
     /// | action | leaf before | leaf after | at |
     /// |---|---|---|---|
-    /// | emit, not to L1 | empty | the message | the count, which grows |
-    /// | claim by an environment, refund | the message | tombstone | any index, which joins the list of these |
-    /// | emit to L1 | no leaf; the next step is the claim by L1 | | |
-    /// | claim by L1 | no leaf; the step before was the emission | | |
-    /// | bounce | no leaf | | |
+    /// | emit | empty | the message | the count, which grows |
+    /// | claim, refund | the message | tombstone | any index, which joins the list of these |
     fn move_leaf(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
-        let environment = builder.not(facts.by_l1);
-        let kept = builder.not(facts.to_l1);
-        let appends = builder.and(facts.emit, kept);
-        let claimed = builder.and(facts.claim, environment);
-        let consumes = builder.or(claimed, facts.refund);
-        let moves = builder.or(appends, consumes);
-
         let count = running.roots.message_count;
-        builder.enforce_equal_if(appends, self.fields.index, count);
-        running.roots.message_count = builder.add(count, appends.target);
+        builder.enforce_equal_if(facts.emit, self.fields.index, count);
+        running.roots.message_count = builder.add(count, facts.emit.target);
 
         let empty = builder.constant_digest(circuits_core::Digest::ZERO);
         let tombstone = builder.constant_digest(tombstone());
@@ -358,34 +297,27 @@ impl StepTarget {
         let bits = index_bits(builder, self.fields.index, MESSAGES_DEPTH);
         let root = running.roots.messages_root;
         let found = self.path.root_circuit(builder, &bits, before);
-        builder.enforce_digest_equal_if(moves, found, root);
+        builder.enforce_digest_equal_if(facts.active, found, root);
         let moved = self.path.root_circuit(builder, &bits, after);
-        running.roots.messages_root = builder.select_digest(moves, moved, root);
+        running.roots.messages_root = builder.select_digest(facts.active, moved, root);
 
         let consumed = append_index_circuit(builder, running.lists.consumed, self.fields.index);
-        running.lists.consumed = builder.select_digest(consumes, consumed, running.lists.consumed);
-
-        let arrives = builder.and(facts.claim, facts.by_l1);
-        builder.enforce_equal(arrives.target, running.arriving.target);
-        builder.enforce_digest_equal_if(arrives, facts.hash, running.last);
-        running.arriving = builder.and(facts.emit, facts.to_l1);
-        running.last = facts.hash;
+        running.lists.consumed = builder.select_digest(facts.consume, consumed, running.lists.consumed);
     }
 
     /// The actor's balance rises if the asset's origin emits it or another environment consumes it, and falls
-    /// otherwise. A bounce changes no balance. A balance that no message has moved yet is the next one.
+    /// otherwise. A balance that no message has moved yet is the next one.
     fn move_balance(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
         let MessageFields { asset, amount, .. } = self.fields.message;
-        let moves = BoolTarget::new_unsafe(builder.sub(facts.active.target, facts.bounce.target));
         let is_origin = builder.is_equal(self.fields.actor, self.fields.asset_origin);
         let rises = builder.is_equal(is_origin.target, facts.emit.target);
         let fallen = builder.neg(amount);
         let change = builder.select(rises, amount, fallen);
-        let change = builder.mul(change, moves.target);
+        let change = builder.mul(change, facts.active.target);
         let after = builder.add(self.fields.balance, change);
         enforce_amount(builder, after);
 
-        let is_next = builder.and(facts.first, moves);
+        let is_next = builder.and(facts.first, facts.active);
         let count = running.roots.balance_count;
         builder.enforce_equal_if(is_next, self.balance_leaf.index, count);
         running.roots.balance_count = builder.add(count, is_next.target);
@@ -398,7 +330,7 @@ impl StepTarget {
         let new_value = balance_value_circuit(builder, after, used);
         running.roots.balances_root = update_if_circuit(
             builder,
-            moves,
+            facts.active,
             running.roots.balances_root,
             key,
             old_value,
@@ -407,32 +339,19 @@ impl StepTarget {
         );
     }
 
-    /// The step joins the lists of its actor: the block's, or L1's. Where a block's messages end, its lists join the
-    /// list of blocks whose messages were moved.
+    /// The step joins the lists of its block. Where a block's messages end, its lists join the list of blocks whose
+    /// messages were moved.
     fn extend_lists(&self, builder: &mut Builder, facts: &Facts, running: &mut Running) {
-        let environment = builder.not(facts.by_l1);
-        let by_block = builder.and(facts.active, environment);
-
         // Blocks come one at a time.
-        let continues = builder.and(by_block, running.in_block);
+        let continues = builder.and(facts.active, running.in_block);
         builder.enforce_equal_if(continues, self.fields.actor, running.environment);
-        running.environment = builder.select(by_block, self.fields.actor, running.environment);
-        let in_block = builder.or(by_block, running.in_block);
+        running.environment = builder.select(facts.active, self.fields.actor, running.environment);
+        let in_block = builder.or(facts.active, running.in_block);
 
-        let sends = builder.or(facts.emit, facts.bounce);
-        let before = builder.select_digest(facts.by_l1, running.lists.l1_inbox, running.outbox);
-        let sent = outbox_append_circuit(builder, before, facts.hash);
-        let [by_environment, by_l1] = [environment, facts.by_l1].map(|who| builder.and(sends, who));
-        let outbox = builder.select_digest(by_environment, sent, running.outbox);
-        running.lists.l1_inbox = builder.select_digest(by_l1, sent, running.lists.l1_inbox);
-
-        let returns = builder.or(facts.refund, facts.bounce);
-        let receives = builder.or(facts.claim, returns);
-        let before = builder.select_digest(facts.by_l1, running.lists.l1_outbox, running.inbox);
-        let received = inbox_append_circuit(builder, before, facts.hash, returns.target);
-        let [by_environment, by_l1] = [environment, facts.by_l1].map(|who| builder.and(receives, who));
-        let inbox = builder.select_digest(by_environment, received, running.inbox);
-        running.lists.l1_outbox = builder.select_digest(by_l1, received, running.lists.l1_outbox);
+        let sent = outbox_append_circuit(builder, running.outbox, facts.hash);
+        let outbox = builder.select_digest(facts.emit, sent, running.outbox);
+        let received = inbox_append_circuit(builder, running.inbox, facts.hash, self.fields.refund);
+        let inbox = builder.select_digest(facts.consume, received, running.inbox);
 
         // Only a block ends.
         let ends = builder.and(facts.ends_block, in_block);

@@ -24,7 +24,7 @@ impl Crossing {
         let consumed = || self.state.records().iter().position(|record| record.message == *message);
         let index = match action {
             Action::Consume(_) => self.state.pending(&hash).or_else(|| Some(consumed()? as u64)),
-            Action::Emit | Action::Bounce => None,
+            Action::Emit => None,
         };
         let index = index.unwrap_or(self.state.message_count());
         let step = self.open(movement, index).expect("the balance is open");
@@ -34,21 +34,18 @@ impl Crossing {
         if let Ok(after) = movement.balance_after(self.state.balance(key)) {
             self.state.set_balance(key, after).expect("the balance is open");
         }
-        let location = Location { superblock: self.number, height: None };
-        if movement.uses_tree() {
-            match action {
-                Action::Consume(consumption) => {
-                    if index < self.state.message_count() {
-                        self.state.consume(index, consumption, location).expect("the index was used");
-                    }
-                    self.note_index(index);
+        let location = Location { superblock: self.number, height: self.height };
+        match action {
+            Action::Consume(consumption) => {
+                if index < self.state.message_count() {
+                    self.state.consume(index, consumption, location).expect("the index was used");
                 }
-                Action::Emit | Action::Bounce => {
-                    self.state.push(message.clone(), location).expect("the tree has room");
-                }
+                self.note_index(index);
+            }
+            Action::Emit => {
+                self.state.push(message.clone(), location).expect("the tree has room");
             }
         }
-        self.note(movement, hash);
         self.chunk.steps.push(step);
     }
 }

@@ -62,12 +62,6 @@ pub enum BridgeError {
     /// Another balance is to be moved for the first time before this one, because it was added before.
     #[error("{key} is moved before {next}, which was added before it")]
     OutOfTurn { key: BalanceKey, next: BalanceKey },
-    /// L1 comes before the blocks in every superblock.
-    #[error("L1 sends and takes back before the messages of any block are moved")]
-    L1AfterBlock,
-    /// L1 sends before it takes back.
-    #[error("deposits are taken in before any deposit goes back")]
-    DepositAfterRefund,
     /// The message is not pending where it is said to have been consumed.
     #[error("message {message} is consumed at {}, where it is not pending", place(.index))]
     OtherIndex {

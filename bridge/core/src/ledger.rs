@@ -13,7 +13,7 @@ use crate::{
     balance::{BALANCES_DEPTH, BalanceKey},
     block::BlockMessages,
     error::BridgeError,
-    message::{MESSAGES_DEPTH, Message},
+    message::MESSAGES_DEPTH,
     rules::{Action, Holdings, Movement},
     state::BridgeState,
 };
@@ -63,23 +63,18 @@ impl<'s> Ledger<'s> {
     /// # Errors
     /// [`BridgeError`], the first rule broken.
     pub fn apply_block(&mut self, block: &BlockMessages) -> Result<(), BridgeError> {
-        self.apply(block.movements())
-    }
-
-    /// Takes the next deposit from L1's queue. Nothing is changed on error.
-    ///
-    /// # Errors
-    /// [`BridgeError`], the first rule broken.
-    pub fn deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
-        self.apply([Movement::deposit(message, self.number)])
-    }
-
-    /// Sends a deposit back that nobody claimed in time. Nothing is changed on error.
-    ///
-    /// # Errors
-    /// [`BridgeError`], the first rule broken.
-    pub fn refund_deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
-        self.apply([Movement::deposit_refund(message)])
+        let mut attempt = Attempt { ledger: self, changes: Changes::default() };
+        for movement in block.movements() {
+            let hash = movement.message.hash();
+            let after = movement.check(self.chain_id, self.number, hash, &attempt)?;
+            attempt.record(&movement, hash, after)?;
+        }
+        let Changes { balances, pending, pushed, opened } = attempt.changes;
+        self.changes.balances.extend(balances);
+        self.changes.pending.extend(pending);
+        self.changes.pushed += pushed;
+        self.changes.opened += opened;
+        Ok(())
     }
 
     /// Whether a message with this hash is neither claimed nor refunded.
@@ -119,23 +114,6 @@ impl<'s> Ledger<'s> {
     fn has_balance(&self, key: BalanceKey) -> bool {
         self.changes.balances.contains_key(&key) || self.state.has_balance(key)
     }
-
-    fn apply<'m>(&mut self, movements: impl IntoIterator<Item = Movement<'m>>) -> Result<(), BridgeError> {
-        let mut attempt = Attempt { ledger: self, changes: Changes::default() };
-        let mut emitted = None;
-        for movement in movements {
-            let hash = movement.message.hash();
-            let after = movement.check(self.chain_id, self.number, hash, emitted, &attempt)?;
-            attempt.record(&movement, hash, after)?;
-            emitted = (movement.action == Action::Emit).then_some(hash);
-        }
-        let Changes { balances, pending, pushed, opened } = attempt.changes;
-        self.changes.balances.extend(balances);
-        self.changes.pending.extend(pending);
-        self.changes.pushed += pushed;
-        self.changes.opened += opened;
-        Ok(())
-    }
 }
 
 impl Holdings for Attempt<'_, '_> {
@@ -158,31 +136,26 @@ impl Attempt<'_, '_> {
     /// # Errors
     /// [`BridgeError::Tree`] if a tree has no room for what the step adds.
     fn record(&mut self, movement: &Movement<'_>, hash: Digest, after: Amount) -> Result<(), BridgeError> {
-        if movement.action != Action::Bounce {
-            let key = movement.balance_key();
-            if !self.changes.balances.contains_key(&key) && !self.ledger.has_balance(key) {
-                self.changes.opened += 1;
-                // A circuit must be able to show one more balance that does not exist.
+        let key = movement.balance_key();
+        if !self.changes.balances.contains_key(&key) && !self.ledger.has_balance(key) {
+            self.changes.opened += 1;
+            // A circuit must be able to show one more balance that does not exist.
+            let count = self.ledger.state.balance_count() + self.ledger.changes.opened + self.changes.opened;
+            check_room(count, BALANCES_DEPTH)?;
+        }
+        self.changes.balances.insert(key, after);
+        let pending = self.pending(&hash);
+        let pending = match movement.action {
+            Action::Consume(_) => pending.saturating_sub(1),
+            Action::Emit => {
                 let count =
-                    self.ledger.state.balance_count() + self.ledger.changes.opened + self.changes.opened;
-                check_room(count, BALANCES_DEPTH)?;
+                    self.ledger.state.message_count() + self.ledger.changes.pushed + self.changes.pushed;
+                check_room(count, MESSAGES_DEPTH)?;
+                self.changes.pushed += 1;
+                pending + 1
             }
-            self.changes.balances.insert(key, after);
-        }
-        if movement.uses_tree() {
-            let pending = self.pending(&hash);
-            let pending = match movement.action {
-                Action::Consume(_) => pending.saturating_sub(1),
-                Action::Emit | Action::Bounce => {
-                    let count =
-                        self.ledger.state.message_count() + self.ledger.changes.pushed + self.changes.pushed;
-                    check_room(count, MESSAGES_DEPTH)?;
-                    self.changes.pushed += 1;
-                    pending + 1
-                }
-            };
-            self.changes.pending.insert(hash, pending);
-        }
+        };
+        self.changes.pending.insert(hash, pending);
         Ok(())
     }
 }

@@ -20,7 +20,7 @@ mod tests;
 
 pub use asset::{AssetError, AssetId};
 pub use balance::{BALANCES_DEPTH, BalanceKey};
-pub use block::{BlockMessages, MAX_BLOCK_STEPS, OtherMessages};
+pub use block::{BlockMessages, MAX_BLOCK_STEPS, MAX_L1_BLOCK_STEPS, OtherMessages, max_block_steps};
 pub use check::InvalidBridge;
 pub use circuit::{Capacity, CrossingTarget};
 pub use error::BridgeError;

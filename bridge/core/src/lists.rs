@@ -13,13 +13,8 @@ const BLOCK_MESSAGES: Domain = Domain::new("blkmsgs");
 const INDICES: Domain = Domain::new("indices");
 
 circuits_core::layout! {
-    /// What L1 sent, what it is owed, the blocks whose messages were moved, where messages were consumed, and the balances
-    /// that wait for a message.
+    /// The blocks whose messages were moved, where messages were consumed, and the balances that wait for a message.
     pub struct BridgeLists<T> {
-        /// Digest of the deposits taken from L1's queue, as an outbox.
-        pub l1_inbox: Digest<T>,
-        /// Digest of what L1 must pay or give back, as an inbox.
-        pub l1_outbox: Digest<T>,
         /// Digest of the blocks whose outbox and inbox were moved. At the end of a superblock it equals
         /// the digest of the blocks that have messages.
         pub applied: Digest<T>,
@@ -33,24 +28,23 @@ circuits_core::layout! {
 impl<T: Copy> BridgeLists<T> {
     /// The lists among a superblock's accumulators.
     pub fn of(accumulators: &Accumulators<T>) -> Self {
-        let &Accumulators { l1_inbox, l1_outbox, applied, consumed, unused_balances, .. } = accumulators;
-        Self { l1_inbox, l1_outbox, applied, consumed, unused_balances }
+        let &Accumulators { applied, consumed, unused_balances, .. } = accumulators;
+        Self { applied, consumed, unused_balances }
     }
 
     /// Writes the lists back to the accumulators.
     pub fn store(self, accumulators: &mut Accumulators<T>) {
-        let Self { l1_inbox, l1_outbox, applied, consumed, unused_balances } = self;
-        *accumulators =
-            Accumulators { l1_inbox, l1_outbox, applied, consumed, unused_balances, ..*accumulators };
+        let Self { applied, consumed, unused_balances } = self;
+        *accumulators = Accumulators { applied, consumed, unused_balances, ..*accumulators };
     }
 }
 
 impl BridgeLists {
     /// The lists at the start of a superblock.
     #[must_use]
-    pub fn start(l1_inbox: Digest) -> Self {
+    pub fn start() -> Self {
         let empty = empty_list();
-        Self { l1_inbox, l1_outbox: empty, applied: empty, consumed: empty, unused_balances: F::ZERO }
+        Self { applied: empty, consumed: empty, unused_balances: F::ZERO }
     }
 
     /// Adds a block whose messages were moved.

@@ -22,8 +22,6 @@ pub enum Action {
     Emit,
     /// Consumes it.
     Consume(Consumption),
-    /// Sends a deposit back that came after its deadline.
-    Bounce,
 }
 
 /// One message and what an environment does with it: a step that may still break a rule.
@@ -48,17 +46,6 @@ impl<'m> Movement<'m> {
         Self { action, actor, message }
     }
 
-    /// L1 sends a deposit. One whose deadline has passed by superblock `number` goes straight back.
-    pub(crate) fn deposit(message: &'m Message, number: u32) -> Self {
-        let action = if message.deadline < number { Action::Bounce } else { Action::Emit };
-        Self::new(action, EnvironmentId::L1, message)
-    }
-
-    /// L1 takes back a deposit that nobody claimed in time.
-    pub(crate) fn deposit_refund(message: &'m Message) -> Self {
-        Self::new(Action::Consume(Consumption::Refund), EnvironmentId::L1, message)
-    }
-
     /// The balance that the step changes.
     pub(crate) fn balance_key(&self) -> BalanceKey {
         self.message.balance_key(self.actor)
@@ -68,32 +55,13 @@ impl<'m> Movement<'m> {
     pub(crate) fn balance_after(&self, before: Amount) -> Result<Amount, AmountError> {
         let amount = self.message.amount;
         match (self.action, self.balance_key().is_origin()) {
-            (Action::Bounce, _) => Ok(before),
             (Action::Emit, true) | (Action::Consume(_), false) => before.checked_add(amount),
             (Action::Emit, false) | (Action::Consume(_), true) => before.checked_sub(amount),
         }
     }
 
-    /// Whether the step touches the tree of messages. A message to L1 arrives at once, and a deposit that bounces
-    /// goes straight back: neither is ever in the tree.
-    pub(crate) fn uses_tree(&self) -> bool {
-        match self.action {
-            Action::Emit => self.message.destination != EnvironmentId::L1,
-            Action::Consume(Consumption::Claim) => self.actor != EnvironmentId::L1,
-            Action::Consume(Consumption::Refund) => true,
-            Action::Bounce => false,
-        }
-    }
-
-    /// Whether L1 claims the message `emitted`, which the step before emitted.
-    pub(crate) fn is_arrival(&self, hash: Digest, emitted: Option<Digest>) -> bool {
-        self.actor == EnvironmentId::L1
-            && self.action == Action::Consume(Consumption::Claim)
-            && emitted == Some(hash)
-    }
-
     /// Applies every rule to the step in superblock `number` and returns what its balance holds afterwards. `hash` is
-    /// the message's, and `emitted` the hash of the message that the step before emitted, if it emitted one.
+    /// the message's.
     ///
     /// # Errors
     /// [`BridgeError`], the first rule broken.
@@ -102,12 +70,10 @@ impl<'m> Movement<'m> {
         chain_id: u64,
         number: u32,
         hash: Digest,
-        emitted: Option<Digest>,
         holdings: &impl Holdings,
     ) -> Result<Amount, BridgeError> {
         self.check_message(chain_id, number)?;
         if let Action::Consume(consumption) = self.action
-            && !self.is_arrival(hash, emitted)
             && !holdings.is_pending(&hash)
         {
             return Err(BridgeError::NotPending { message: hash, consumption });
@@ -142,7 +108,7 @@ impl<'m> Movement<'m> {
                     return Err(BridgeError::ClaimTooLate { number, deadline });
                 }
             }
-            Action::Emit | Action::Bounce | Action::Consume(Consumption::Refund) => {
+            Action::Emit | Action::Consume(Consumption::Refund) => {
                 if message.source != actor {
                     return Err(BridgeError::Source { actor, source_environment: message.source });
                 }
@@ -154,13 +120,11 @@ impl<'m> Movement<'m> {
                     return Err(BridgeError::SelfMessage(actor));
                 }
                 let lifetime = deadline.checked_sub(number);
-                let allowed =
-                    if actor == EnvironmentId::L1 { 0..=u32::MAX } else { MIN_LIFETIME..=MAX_LIFETIME };
-                if !lifetime.is_some_and(|lifetime| allowed.contains(&lifetime)) {
+                if !lifetime.is_some_and(|lifetime| (MIN_LIFETIME..=MAX_LIFETIME).contains(&lifetime)) {
                     return Err(BridgeError::Lifetime { number, deadline });
                 }
             }
-            Action::Bounce | Action::Consume(Consumption::Refund) => {
+            Action::Consume(Consumption::Refund) => {
                 if number <= deadline {
                     return Err(BridgeError::RefundTooEarly { number, deadline });
                 }

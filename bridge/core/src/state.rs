@@ -25,8 +25,8 @@ const SENTINELS: u64 = 1;
 #[serde(deny_unknown_fields)]
 pub struct Location {
     pub superblock: u32,
-    /// First height of the block; `None` if L1 did it.
-    pub height: Option<u32>,
+    /// First height of the block.
+    pub height: u32,
 }
 
 /// One message's life.

@@ -2,21 +2,14 @@
 //!
 //! | step | actor | list that gains | leaf | balance of the actor |
 //! |---|---|---|---|---|
-//! | emit | an environment | its outbox | empty to message, unless it goes to L1 | origin +, else - |
-//! | emit | L1: a deposit | L1 inbox | empty to message | origin +, else - |
-//! | claim | an environment | its inbox | message to tombstone | origin -, else + |
-//! | claim | L1: right after the emission | L1 outbox | none | origin -, else + |
-//! | refund | an environment | its inbox | message to tombstone | origin -, else + |
-//! | refund | L1: an expired deposit | L1 outbox | message to tombstone | origin -, else + |
-//! | bounce | L1: a deposit that came too late | L1 inbox and L1 outbox | none | none |
+//! | emit | the source | its outbox | empty to message | origin +, else - |
+//! | claim | the destination | its inbox | message to tombstone | origin -, else + |
+//! | refund | the source | its inbox | message to tombstone | origin -, else + |
 //!
-//! So L1 is an environment like the others, with the L1 inbox as its outbox and the L1 outbox as its inbox. A message to
-//! L1 is final: the step after its emission consumes it, and it is never in the tree.
-//!
-//! Whoever knows a superblock's lists can compute the state that its steps lead to. Steps have one order: L1's deposits,
-//! then its refunds, then the blocks, in each of which what it consumes comes before what it emits. Balances take their
-//! slots in the order in which steps first move them. A list of its own says at which index each message is consumed, because
-//! a dishonest kernel can emit one message twice.
+//! Whoever knows a superblock's lists can compute the state that its steps lead to. Steps have one order: that of the
+//! blocks, in each of which what it consumes comes before what it emits. Balances take their slots in the order in which
+//! steps first move them. A list of its own says at which index each message is consumed, because a dishonest kernel can
+//! emit one message twice.
 
 use circuits_core::{
     Digest, F,
@@ -24,7 +17,7 @@ use circuits_core::{
     layout::Layout,
     trees::{InsertWitness, KeyedTree, LeafOpening, Path},
 };
-use circuits_protocol::{registry::EnvironmentId, statement::empty_list};
+use circuits_protocol::registry::EnvironmentId;
 use plonky2::field::types::Field;
 
 use crate::{
@@ -33,7 +26,7 @@ use crate::{
     block::BlockMessages,
     error::BridgeError,
     lists::{BridgeLists, append_index},
-    message::{Consumption, Message, MessageFields, inbox_append, message_hash, outbox_append},
+    message::{Consumption, MessageFields},
     rules::{Action, Holdings, Movement},
     state::{BridgeState, Location, Undo},
 };
@@ -44,8 +37,6 @@ circuits_core::layout! {
         pub emit: T,
         pub claim: T,
         pub refund: T,
-        /// Whether it is a deposit that goes straight back.
-        pub bounce: T,
         /// Whether the block's messages end here.
         pub ends_block: T,
         pub actor: T,
@@ -94,14 +85,10 @@ pub struct Crossing {
     pub chain_id: u64,
     pub number: u32,
     /// First height of the block whose messages are moved: recorded with each message.
-    pub height: Option<u32>,
+    pub height: u32,
     pub state: BridgeState,
     /// The running lists reached.
     pub lists: BridgeLists,
-    /// What was taken from L1's queue, in order.
-    pub l1_inbox: Vec<Message>,
-    /// What L1 must pay or give back, in order.
-    pub l1_outbox: Vec<(Message, Consumption)>,
     /// The indices of the messages consumed, in order.
     pub consumed: Vec<u32>,
     /// The indices at which messages are to be consumed, if somebody else has chosen them.
@@ -119,14 +106,10 @@ impl Step {
             Layout::decode(&[F::ZERO; <StepFields as Layout<F>>::LEN]).expect("the length is the layout's");
         let message = MessageFields { amount: F::ONE, asset: F::ONE, ..nothing.message };
         let path = Path { siblings: vec![] };
-        Self { fields: StepFields { message, ..nothing }, path, balance_leaf: no_balance() }
+        let (key, value, next_key) = (Digest::ZERO, Digest::ZERO, Digest::ZERO);
+        let balance_leaf = LeafOpening { index: 0, key, value, next_key, path: path.clone() };
+        Self { fields: StepFields { message, ..nothing }, path, balance_leaf }
     }
-}
-
-/// Stands for the leaf of a balance that no rule looks at.
-fn no_balance() -> LeafOpening {
-    let path = Path { siblings: vec![] };
-    LeafOpening { index: 0, key: Digest::ZERO, value: Digest::ZERO, next_key: Digest::ZERO, path }
 }
 
 impl Chunk {
@@ -165,20 +148,8 @@ impl Crossing {
         lists: BridgeLists,
     ) -> Result<Self, BridgeError> {
         let chunk = Chunk::new(&state.balance_tree)?;
-        let (height, l1_inbox, l1_outbox, consumed, published, journal) = Default::default();
-        Ok(Self {
-            chain_id,
-            number,
-            height,
-            state,
-            lists,
-            l1_inbox,
-            l1_outbox,
-            consumed,
-            published,
-            chunk,
-            journal,
-        })
+        let (height, consumed, published, journal) = Default::default();
+        Ok(Self { chain_id, number, height, state, lists, consumed, published, chunk, journal })
     }
 
     /// Consumes messages at these indices, as another batcher did, and not each at the first index at which it is pending.
@@ -221,7 +192,19 @@ impl Crossing {
     /// # Errors
     /// [`BridgeError`], the first rule broken.
     pub fn apply_block(&mut self, block: &BlockMessages) -> Result<(), BridgeError> {
-        self.all_or_nothing(|crossing| block.movements().try_for_each(|movement| crossing.step(movement)))?;
+        let lists = self.lists;
+        let (steps, consumed) = (self.chunk.steps.len(), self.consumed.len());
+        self.journal.clear();
+        let result = block.movements().try_for_each(|movement| self.step(movement));
+        if result.is_err() {
+            while let Some(change) = self.journal.pop() {
+                self.state.undo(change)?;
+            }
+            self.lists = lists;
+            self.chunk.steps.truncate(steps);
+            self.consumed.truncate(consumed);
+            return result;
+        }
         self.end_block(block);
         Ok(())
     }
@@ -234,97 +217,40 @@ impl Crossing {
         }
     }
 
-    /// Undoes what `steps` did if it ends with an error.
-    fn all_or_nothing(
-        &mut self,
-        steps: impl FnOnce(&mut Self) -> Result<(), BridgeError>,
-    ) -> Result<(), BridgeError> {
-        let lists = self.lists;
-        let lengths =
-            (self.chunk.steps.len(), self.l1_inbox.len(), self.l1_outbox.len(), self.consumed.len());
-        self.journal.clear();
-        let result = steps(self);
-        if result.is_err() {
-            while let Some(change) = self.journal.pop() {
-                self.state.undo(change)?;
-            }
-            self.lists = lists;
-            self.chunk.steps.truncate(lengths.0);
-            self.l1_inbox.truncate(lengths.1);
-            self.l1_outbox.truncate(lengths.2);
-            self.consumed.truncate(lengths.3);
-        }
-        result
-    }
-
-    /// Takes the next deposit from L1's queue. One whose deadline has passed goes straight back.
-    ///
-    /// # Errors
-    /// [`BridgeError`], the first rule broken; nothing is changed then.
-    pub fn deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
-        self.check_before_blocks()?;
-        if self.lists.consumed != empty_list() {
-            return Err(BridgeError::DepositAfterRefund);
-        }
-        self.all_or_nothing(|crossing| crossing.step(Movement::deposit(message, crossing.number)))
-    }
-
-    /// Sends a deposit back that nobody claimed in time.
-    ///
-    /// # Errors
-    /// [`BridgeError`], the first rule broken; nothing is changed then.
-    pub fn refund_deposit(&mut self, message: &Message) -> Result<(), BridgeError> {
-        self.check_before_blocks()?;
-        self.all_or_nothing(|crossing| crossing.step(Movement::deposit_refund(message)))
-    }
-
-    /// L1 comes first, so that whoever follows knows the order of all steps of a superblock.
-    fn check_before_blocks(&self) -> Result<(), BridgeError> {
-        if self.lists.applied == empty_list() { Ok(()) } else { Err(BridgeError::L1AfterBlock) }
-    }
-
     /// Takes one step. What it changed is in the journal, also on error.
     fn step(&mut self, movement: Movement<'_>) -> Result<(), BridgeError> {
-        let Movement { action, actor, message } = movement;
+        let Movement { action, message, .. } = movement;
         let hash = message.hash();
-        // Only L1 consumes what the step before emitted.
-        let emitted = if actor == EnvironmentId::L1 { self.last_emitted() } else { None };
-        let after = movement.check(self.chain_id, self.number, hash, emitted, &self.state)?;
+        let after = movement.check(self.chain_id, self.number, hash, &self.state)?;
         let key = movement.balance_key();
-        let height = self.height.filter(|_| actor != EnvironmentId::L1);
-        let location = Location { superblock: self.number, height };
+        let location = Location { superblock: self.number, height: self.height };
         let index = match action {
-            Action::Consume(_) if !movement.is_arrival(hash, emitted) => self.consumed_index(hash)?,
-            Action::Consume(_) | Action::Emit | Action::Bounce => self.state.message_count(),
+            Action::Consume(_) => self.consumed_index(hash)?,
+            Action::Emit => self.state.message_count(),
         };
 
         let step = self.open(&movement, index)?;
-        if action != Action::Bounce {
-            let undo = if self.state.is_unused(key) {
-                self.check_turn(key)?;
-                Undo::FirstUse(key)
-            } else {
-                Undo::Balance(key, self.state.balance(key))
-            };
-            self.state.set_balance(key, after)?;
-            self.lists.unused_balances -= step.fields.first;
-            self.journal.push(undo);
-        }
-        if movement.uses_tree() {
-            match action {
-                Action::Consume(consumption) => {
-                    self.state.consume(index, consumption, location)?;
-                    self.journal.push(Undo::Consume(index));
-                    self.note_index(index);
-                }
-                Action::Emit | Action::Bounce => {
-                    let known = self.state.knows(&hash);
-                    self.state.push(message.clone(), location)?;
-                    self.journal.push(Undo::Push { known });
-                }
+        let undo = if self.state.is_unused(key) {
+            self.check_turn(key)?;
+            Undo::FirstUse(key)
+        } else {
+            Undo::Balance(key, self.state.balance(key))
+        };
+        self.state.set_balance(key, after)?;
+        self.lists.unused_balances -= step.fields.first;
+        self.journal.push(undo);
+        match action {
+            Action::Consume(consumption) => {
+                self.state.consume(index, consumption, location)?;
+                self.journal.push(Undo::Consume(index));
+                self.note_index(index);
+            }
+            Action::Emit => {
+                let known = self.state.knows(&hash);
+                self.state.push(message.clone(), location)?;
+                self.journal.push(Undo::Push { known });
             }
         }
-        self.note(&movement, hash);
         self.chunk.steps.push(step);
         Ok(())
     }
@@ -354,27 +280,6 @@ impl Crossing {
         self.consumed.push(index as u32);
     }
 
-    /// Adds the step to L1's lists, if L1 takes it.
-    pub(crate) fn note(&mut self, movement: &Movement<'_>, hash: Digest) {
-        let &Movement { action, actor, message } = movement;
-        if actor != EnvironmentId::L1 {
-            return;
-        }
-        let (sent, returned) = match action {
-            Action::Emit => (true, None),
-            Action::Consume(consumption) => (false, Some(consumption)),
-            Action::Bounce => (true, Some(Consumption::Refund)),
-        };
-        if sent {
-            self.lists.l1_inbox = outbox_append(self.lists.l1_inbox, hash);
-            self.l1_inbox.push(message.clone());
-        }
-        if let Some(consumption) = returned {
-            self.lists.l1_outbox = inbox_append(self.lists.l1_outbox, hash, consumption);
-            self.l1_outbox.push((message.clone(), consumption));
-        }
-    }
-
     /// What a circuit must know to take the step from the present state, whether or not a rule forbids it.
     ///
     /// # Errors
@@ -387,27 +292,16 @@ impl Crossing {
             emit: is(Action::Emit),
             claim: is(Action::Consume(Consumption::Claim)),
             refund: is(Action::Consume(Consumption::Refund)),
-            bounce: is(Action::Bounce),
             ends_block: F::ZERO,
             actor: actor.to_field(),
             message: message.fields(),
             asset_origin: F::from_canonical_u16(message.asset.origin()),
             index: F::from_canonical_u64(index),
             balance: self.state.balance(key).to_field(),
-            first: F::from_bool(action != Action::Bounce && self.state.is_unused(key)),
+            first: F::from_bool(self.state.is_unused(key)),
         };
-        let balance_leaf = match action {
-            // It changes no balance.
-            Action::Bounce => no_balance(),
-            Action::Emit | Action::Consume(_) => self.state.balance_tree.prove_update(&key.digest())?,
-        };
+        let balance_leaf = self.state.balance_tree.prove_update(&key.digest())?;
         Ok(Step { fields, path: self.state.message_path(index), balance_leaf })
-    }
-
-    /// The hash of the message that the last step emitted, if it emitted one.
-    fn last_emitted(&self) -> Option<Digest> {
-        let last = self.chunk.steps.last().filter(|last| last.fields.emit == F::ONE)?;
-        Some(message_hash(&last.fields.message))
     }
 }
 

@@ -6,7 +6,7 @@ mod invariant;
 mod native;
 
 use circuits_core::{Digest, F, amount::Amount};
-use circuits_protocol::{registry::EnvironmentId, statement::empty_list};
+use circuits_protocol::registry::EnvironmentId;
 use plonky2::field::types::Field;
 
 use crate::{AssetId, BlockMessages, BridgeLists, BridgeState, Consumption, Crossing, Message};
@@ -61,7 +61,7 @@ fn refunds(message: &Message) -> BlockMessages {
 
 /// A superblock in which the balances that these blocks move exist.
 fn crossing(number: u32, state: &BridgeState, blocks: &[BlockMessages]) -> Crossing {
-    let mut crossing = Crossing::new(CHAIN, number, state.clone(), BridgeLists::start(empty_list())).unwrap();
+    let mut crossing = Crossing::new(CHAIN, number, state.clone(), BridgeLists::start()).unwrap();
     crossing.open_balances(blocks.iter().flat_map(BlockMessages::balance_keys)).unwrap();
     crossing
 }

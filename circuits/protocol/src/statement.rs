@@ -1,12 +1,13 @@
 //! The statements that proofs make to each other and to L1. Each is one struct with one order of its fields.
 
 use circuits_core::{
-    F,
+    Builder, DigestTarget, F,
     digest::Digest,
-    hash::{Domain, hash},
+    hash::{Domain, hash, hash_circuit},
     layout::Layout,
 };
-use plonky2::field::types::Field;
+use circuits_tables::keccak::DIGEST_WORDS;
+use plonky2::{field::types::Field, iop::target::Target};
 
 /// The domain of a block's element of the body chain.
 pub const BODY_ELEMENT: Domain = Domain::new("body-el");
@@ -14,6 +15,8 @@ pub const BODY_ELEMENT: Domain = Domain::new("body-el");
 pub const BODY_CHAIN: Domain = Domain::new("body-ch");
 /// The domain of message lists (outbox and inbox).
 pub const MESSAGE_LIST: Domain = Domain::new("msglist");
+/// The domain of the body of a block of environment 0.
+const L1_BODY: Domain = Domain::new("l1-body");
 /// The domain of a statement's own digest.
 pub const STATEMENT: Domain = Domain::new("stmt");
 
@@ -43,6 +46,46 @@ circuits_core::layout! {
 }
 
 circuits_core::layout! {
+    /// The body of a block of environment 0, which is L1: what the contract compares with its queue of deposits, and pays.
+    /// A superblock's statement carries it as it is, because a contract cannot afford to open its Poseidon digest. Words of
+    /// Keccak-256 digests are big-endian.
+    pub struct L1Body<T> {
+        /// The running Keccak-256 digest of all deposits taken from L1's queue, this block's included.
+        pub queue_digest: [T; DIGEST_WORDS],
+        /// How many deposits these are.
+        pub queue_length: T,
+        /// The running Keccak-256 digest of this block's payouts.
+        pub payouts_digest: [T; DIGEST_WORDS],
+        /// The index of the first of them among all payouts of the deployment.
+        pub first_payout: T,
+        /// How many payouts the block makes.
+        pub payout_count: T,
+    }
+}
+
+impl L1Body {
+    /// Stands in a statement for the body of a block that there is not.
+    pub const ZERO: Self = Self {
+        queue_digest: [F::ZERO; DIGEST_WORDS],
+        queue_length: F::ZERO,
+        payouts_digest: [F::ZERO; DIGEST_WORDS],
+        first_payout: F::ZERO,
+        payout_count: F::ZERO,
+    };
+}
+
+/// `H(L1_BODY, fields)`: the body in the statement of a block of environment 0.
+#[must_use]
+pub fn l1_body_digest(body: &L1Body) -> Digest {
+    hash(L1_BODY, &body.encode())
+}
+
+/// In-circuit twin of [`l1_body_digest`]. Three rows.
+pub fn l1_body_digest_circuit(builder: &mut Builder, body: &L1Body<Target>) -> DigestTarget {
+    hash_circuit(builder, L1_BODY, &body.encode())
+}
+
+circuits_core::layout! {
     /// The commitments that a superblock moves forward.
     pub struct SuperblockRoots<T> {
         /// Root of the tree of environments, by id.
@@ -63,10 +106,8 @@ circuits_core::layout! {
     pub struct Accumulators<T> {
         /// Digest of the blocks applied, in order.
         pub body_chain: Digest<T>,
-        /// Digest of the L1 deposits consumed, in order.
-        pub l1_inbox: Digest<T>,
-        /// Digest of the messages to L1, in order.
-        pub l1_outbox: Digest<T>,
+        /// Body of the block of environment 0, which is the last one; zero as long as there is none.
+        pub l1_body: Digest<T>,
         /// Block statements applied.
         pub block_count: T,
         /// Digest of the blocks that emit or consume, in order.
@@ -118,14 +159,20 @@ circuits_core::layout! {
         pub registry_root: Digest<T>,
         /// Digest of this superblock's blocks, in order, and last of the indices of the messages that it consumes.
         pub body_chain: Digest<T>,
-        /// Digest of the L1 deposits consumed before this superblock.
-        pub l1_inbox_before: Digest<T>,
-        /// Digest of the L1 deposits consumed up to this superblock.
-        pub l1_inbox_after: Digest<T>,
-        /// Digest of this superblock's messages to L1.
-        pub l1_outbox: Digest<T>,
         /// Block statements applied.
         pub block_count: T,
+        /// 1 if the last of them is a block of environment 0, otherwise 0.
+        pub has_l1_block: T,
+        /// The body of that block; zeros if there is none.
+        pub l1_body: L1Body<T>,
+    }
+}
+
+impl SuperblockStatement {
+    /// The body of the superblock's block of environment 0, if it has one.
+    #[must_use]
+    pub fn l1_block(&self) -> Option<L1Body> {
+        (self.has_l1_block == F::ONE).then_some(self.l1_body)
     }
 }
 
@@ -136,14 +183,13 @@ pub fn empty_list() -> Digest {
 }
 
 impl Accumulators {
-    /// Where a superblock starts: empty lists, no blocks, and the L1 inbox where the previous superblock left it.
+    /// Where a superblock starts: empty lists and no blocks.
     #[must_use]
-    pub fn start(l1_inbox: Digest) -> Self {
+    pub fn start() -> Self {
         let empty = empty_list();
         Self {
             body_chain: empty,
-            l1_inbox,
-            l1_outbox: empty,
+            l1_body: Digest::ZERO,
             block_count: F::ZERO,
             block_messages: empty,
             applied: empty,

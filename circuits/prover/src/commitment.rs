@@ -1,8 +1,8 @@
-//! Commitments to batches of polynomials: plonky2's `PolynomialBatch` without its second copy of every polynomial.
+//! Commitments to batches of polynomials: plonky2's `PolynomialBatch` without the values on the extended domain.
 
 use std::{borrow::Cow, ops::Range};
 
-use p3_field::{PackedValue as _, PrimeCharacteristicRing as _, TwoAdicField as _};
+use p3_field::{PackedValue as _, PrimeCharacteristicRing as _};
 use p3_goldilocks::Goldilocks;
 use p3_matrix::{Matrix as _, dense::RowMajorMatrix};
 use p3_maybe_rayon::prelude::*;
@@ -13,11 +13,7 @@ use plonky2::{
         types::Field as _,
     },
     fri::oracle::PolynomialBatch,
-    hash::{
-        hash_types::HashOut,
-        merkle_proofs::MerkleProof,
-        merkle_tree::{MerkleCap, MerkleTree},
-    },
+    hash::{hash_types::HashOut, merkle_proofs::MerkleProof, merkle_tree::MerkleCap},
     plonk::config::GenericConfig,
 };
 
@@ -33,26 +29,20 @@ pub(crate) const ROWS_PER_TASK: usize = 256;
 
 /// A batch of polynomials and the Merkle tree over their values on the extended domain.
 ///
-/// Caps, digests, leaves and paths are those of plonky2's `PolynomialBatch`. Coefficients are not kept: the first
-/// `2^degree_bits` rows hold the values on a coset, which determine everything.
+/// Caps, digests, leaves and paths are those of plonky2's `PolynomialBatch`. The values are not kept, which take many times
+/// the memory of the coefficients: the extended domain is a union of cosets of the subgroup, and the values on one of them
+/// at a time are computed from the coefficients, for the tree and whenever they are needed again ([`Cosets`]).
 ///
 /// The lifetime is that of the batch of an existing circuit, which [`Commitment::of_batch`] borrows.
 #[derive(Clone, Debug)]
 pub struct Commitment<'b, H: PackedHasher> {
-    rows: Rows<'b>,
+    /// Row `i` has the coefficients of `X^i`.
+    coefficients: RowMajorMatrix<Goldilocks>,
+    /// The leaves of plonky2's tree, if it exists.
+    leaves: Option<&'b [Vec<F>]>,
     digests: Cow<'b, [HashOut<F>]>,
     cap: MerkleCap<F, H>,
-    degree_bits: usize,
-    domain: Domain,
-}
-
-/// The values on the extended domain, one row a point.
-#[derive(Clone, Debug)]
-enum Rows<'b> {
-    /// Rows in the order of [`Domain`].
-    Extended(RowMajorMatrix<Goldilocks>),
-    /// The leaves of plonky2's tree.
-    Leaves(&'b [Vec<F>]),
+    rate_bits: usize,
 }
 
 /// Why polynomials cannot be committed to.
@@ -100,7 +90,7 @@ pub enum CommitmentError {
 
 impl<'b, H: PackedHasher> Commitment<'b, H> {
     /// Commits to the polynomials with these `columns` of values on the subgroup, in the order of plonky2's root of unity.
-    /// Columns that are given away are freed before the domain is extended, which takes the most memory.
+    /// Columns that are given away are freed as soon as they are copied.
     ///
     /// # Errors
     /// If there is no column, if columns have different lengths or one that is not a power of two, if the field has no
@@ -112,9 +102,9 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
     ) -> Result<Self, CommitmentError> {
         let degree_bits = degree_bits(columns.as_ref(), rate_bits, cap_height)?;
         let subgroup = Domain::new(degree_bits);
-        let values = row_major(columns.as_ref(), rate_bits, |row| subgroup.plonky2_index(row));
+        let values = row_major(columns.as_ref(), |row| subgroup.plonky2_index(row));
         drop(columns);
-        Ok(Self::of_rows(transform::extend(values, rate_bits, coset_shift()), degree_bits, cap_height))
+        Ok(Self::of_matrix(transform::interpolate(values), rate_bits, cap_height))
     }
 
     /// Commits to the polynomials with these `columns` of coefficients, lowest degree first.
@@ -126,14 +116,18 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
         rate_bits: usize,
         cap_height: usize,
     ) -> Result<Self, CommitmentError> {
-        let degree_bits = degree_bits(columns.as_ref(), rate_bits, cap_height)?;
-        let values = row_major(columns.as_ref(), 0, |row| row);
+        degree_bits(columns.as_ref(), rate_bits, cap_height)?;
+        let coefficients = row_major(columns.as_ref(), |row| row);
         drop(columns);
-        let values = transform::evaluate(values);
-        Ok(Self::of_rows(transform::extend(values, rate_bits, coset_shift()), degree_bits, cap_height))
+        Ok(Self::of_matrix(coefficients, rate_bits, cap_height))
     }
 
-    /// The commitment that plonky2 made to `batch`, which is borrowed: nothing is hashed or copied but the cap.
+    fn of_matrix(coefficients: RowMajorMatrix<Goldilocks>, rate_bits: usize, cap_height: usize) -> Self {
+        let (digests, cap) = hash::<H>(&coefficients, rate_bits, cap_height);
+        Self { coefficients, leaves: None, digests: Cow::Owned(digests), cap, rate_bits }
+    }
+
+    /// The commitment that plonky2 made to `batch`. Leaves and digests are borrowed, and only coefficients are copied.
     ///
     /// # Errors
     /// If the batch is blinded or has no polynomial.
@@ -149,40 +143,14 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
             return Err(CommitmentError::NoPolynomials);
         }
         let tree = &batch.merkle_tree;
+        let columns: Vec<_> = batch.polynomials.iter().map(|polynomial| &polynomial.coeffs).collect();
         Ok(Self {
-            rows: Rows::Leaves(&tree.leaves),
+            coefficients: row_major(&columns, |row| row),
+            leaves: Some(&tree.leaves),
             digests: Cow::Borrowed(&tree.digests),
             cap: tree.cap.clone(),
-            degree_bits: batch.degree_log,
-            domain: Domain::new(batch.degree_log + batch.rate_bits),
+            rate_bits: batch.rate_bits,
         })
-    }
-
-    fn of_rows(rows: RowMajorMatrix<Goldilocks>, degree_bits: usize, cap_height: usize) -> Self {
-        let domain = Domain::new(rows.height().ilog2() as usize);
-        let (digests, cap) = merkle::hash_tree::<H>(domain.len(), cap_height, |leaf| {
-            let row = domain.row(domain.reverse(leaf));
-            &rows.values[row * rows.width..][..rows.width]
-        });
-        Self { rows: Rows::Extended(rows), digests: Cow::Owned(digests), cap, degree_bits, domain }
-    }
-
-    /// Turns the commitment into plonky2's type, for the data of a circuit.
-    #[must_use]
-    pub fn into_batch<C, const D: usize>(self) -> PolynomialBatch<F, C, D>
-    where
-        F: Extendable<D>,
-        C: GenericConfig<D, F = F, Hasher = H>,
-    {
-        let polynomials = self.coefficients();
-        let leaves = (0..self.domain.len()).into_par_iter().map(|leaf| self.leaf(leaf)).collect();
-        PolynomialBatch {
-            polynomials,
-            degree_log: self.degree_bits,
-            rate_bits: self.rate_bits(),
-            merkle_tree: MerkleTree { leaves, digests: self.digests.into_owned(), cap: self.cap },
-            blinding: false,
-        }
     }
 
     /// The cap of the Merkle tree.
@@ -199,63 +167,40 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
 
     /// The number of polynomials.
     #[must_use]
-    pub fn num_polynomials(&self) -> usize {
-        match &self.rows {
-            Rows::Extended(rows) => rows.width,
-            Rows::Leaves(leaves) => leaves[0].len(),
-        }
+    pub const fn num_polynomials(&self) -> usize {
+        self.coefficients.width
     }
 
     /// The logarithm of the number of coefficients of each polynomial.
     #[must_use]
-    pub const fn degree_bits(&self) -> usize {
-        self.degree_bits
+    pub fn degree_bits(&self) -> usize {
+        self.coefficients.height().ilog2() as usize
     }
 
     /// The logarithm of the inverse of the rate.
     #[must_use]
     pub const fn rate_bits(&self) -> usize {
-        self.domain.bits() - self.degree_bits
+        self.rate_bits
     }
 
     /// The coefficients of each polynomial, lowest degree first.
     #[must_use]
     pub fn coefficients(&self) -> Vec<PolynomialCoeffs<F>> {
-        let subgroup = Domain::new(self.degree_bits);
         let width = self.num_polynomials();
-        let mut values = Goldilocks::zero_vec(width << self.degree_bits);
-        values.par_chunks_exact_mut(width).enumerate().for_each(|(index, values)| {
-            let mut scratch = Vec::new();
-            values.copy_from_slice(self.row(subgroup.reverse(index), &mut scratch));
-        });
-        let coefficients = transform::interpolate(RowMajorMatrix::new(values, width), coset_shift());
-        (0..width)
-            .into_par_iter()
-            .map(|k| {
-                PolynomialCoeffs::new(
-                    coefficients.values.iter().skip(k).step_by(width).map(|&c| from_p3(c)).collect(),
-                )
-            })
-            .collect()
+        let column =
+            |k| self.coefficients.values.iter().skip(k).step_by(width).map(|&c| from_p3(c)).collect();
+        (0..width).into_par_iter().map(|k| PolynomialCoeffs::new(column(k))).collect()
     }
 
-    /// Replaces `out` by the values of all polynomials at some points of the extended domain, polynomial by polynomial:
-    /// `out[k * indices.len() + j]` is polynomial `k` at `coset_shift * g^indices[j]`, where `g` is plonky2's root of unity
-    /// of the domain's order.
-    ///
-    /// # Panics
-    /// If an index is beyond the extended domain.
-    pub fn gather(&self, indices: &[usize], out: &mut Vec<F>) {
-        out.clear();
-        out.resize(self.num_polynomials() * indices.len(), F::ZERO);
-        match &self.rows {
-            Rows::Extended(rows) => transpose(indices, out, from_p3, |index| {
-                &rows.values[self.domain.row(index) * rows.width..][..rows.width]
-            }),
-            Rows::Leaves(leaves) => {
-                transpose(indices, out, |value| value, |index| &leaves[self.domain.reverse(index)]);
-            }
-        }
+    /// The coefficients of `X^power` of all polynomials.
+    pub(crate) fn coefficients_of(&self, power: usize) -> &[Goldilocks] {
+        row_of(&self.coefficients, power)
+    }
+
+    /// The values on the cosets, of which there are none before [`Cosets::enter`].
+    #[must_use]
+    pub fn cosets(&self) -> Cosets<'_> {
+        Cosets::new(&self.coefficients, self.rate_bits, self.leaves)
     }
 
     /// The values of some polynomials at a point.
@@ -271,94 +216,183 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
     where
         F: Extendable<D>,
     {
-        let coset = Domain::new(self.degree_bits);
-        let points = coset_points(coset);
-        if let Some(row) = points.iter().position(|&x| point == from_p3(x).into()) {
-            let mut scratch = Vec::new();
-            let row = &self.row(row, &mut scratch)[polynomials];
-            return row.iter().map(|&value| from_p3(value).into()).collect();
-        }
-
-        // The barycentric formula on the coset s H with n points:
-        // f(z) = (z^n - s^n) / (n s^n) * sum of f(x) x / (z - x) over its points.
-        let width = polynomials.len();
-        let sums = points
-            .par_chunks(ROWS_PER_TASK)
-            .enumerate()
-            .map(|(task, points)| {
-                let differences: Vec<_> = points
-                    .iter()
-                    .map(|&x| point - <F as Extendable<D>>::Extension::from(from_p3(x)))
-                    .collect();
-                let inverses = <F as Extendable<D>>::Extension::batch_multiplicative_inverse(&differences);
-                let mut sums: [Vec<Goldilocks>; D] = std::array::from_fn(|_| Goldilocks::zero_vec(width));
-                let mut scratch = Vec::new();
-                for (i, (&x, inverse)) in points.iter().zip(inverses).enumerate() {
-                    let row = &self.row(task * ROWS_PER_TASK + i, &mut scratch)[polynomials.clone()];
-                    for (sums, weight) in sums.iter_mut().zip(inverse.to_basefield_array()) {
-                        add_scaled(sums, row, x * to_p3(weight));
-                    }
+        let sums = self.weighted_sums(polynomials.clone(), D, |first, weights| {
+            let powers = point.powers();
+            let start = point.exp_u64(first as u64);
+            for (weights, power) in weights.chunks_exact_mut(D).zip(powers) {
+                for (weight, coordinate) in weights.iter_mut().zip((start * power).to_basefield_array()) {
+                    *weight = to_p3(coordinate);
                 }
-                sums
-            })
-            .reduce(
-                || std::array::from_fn(|_| Goldilocks::zero_vec(width)),
-                |mut left, right| {
-                    for (left, right) in left.iter_mut().zip(&right) {
-                        add_scaled(left, right, Goldilocks::ONE);
-                    }
-                    left
-                },
-            );
-        let shift_power = F::coset_shift().exp_power_of_2(self.degree_bits);
-        let scale = (point.exp_power_of_2(self.degree_bits)
-            - <F as Extendable<D>>::Extension::from(shift_power))
-            * <F as Extendable<D>>::Extension::from(
-                (shift_power * F::from_canonical_usize(coset.len())).inverse(),
-            );
-        (0..width)
+            }
+        });
+        (0..polynomials.len())
             .map(|k| {
-                let sum = std::array::from_fn(|d| from_p3(sums[d][k]));
-                <F as Extendable<D>>::Extension::from_basefield_array(sum) * scale
+                let coordinates = std::array::from_fn(|d| from_p3(sums[d][k]));
+                <F as Extendable<D>>::Extension::from_basefield_array(coordinates)
             })
             .collect()
     }
 
-    /// A leaf of plonky2's tree.
-    pub(crate) fn leaf(&self, leaf: usize) -> Vec<F> {
-        match &self.rows {
-            Rows::Extended(rows) => {
-                let row = self.domain.row(self.domain.reverse(leaf));
-                rows.values[row * rows.width..][..rows.width].iter().map(|&value| from_p3(value)).collect()
-            }
-            Rows::Leaves(leaves) => leaves[leaf].clone(),
+    /// The leaves of plonky2's tree with these indices. They are few: each costs an evaluation of all polynomials.
+    pub(crate) fn leaves(&self, indices: &[usize]) -> Vec<Vec<F>> {
+        if let Some(leaves) = self.leaves {
+            return indices.iter().map(|&index| leaves[index].clone()).collect();
         }
+        let domain_bits = self.degree_bits() + self.rate_bits;
+        let domain = Domain::new(domain_bits);
+        let root = to_p3(F::primitive_root_of_unity(domain_bits));
+        let points: Vec<_> =
+            indices.iter().map(|&index| coset_shift() * root.exp_u64(domain.reverse(index) as u64)).collect();
+        let sums = self.weighted_sums(0..self.num_polynomials(), points.len(), |first, weights| {
+            let mut powers: Vec<_> = points.iter().map(|point| point.exp_u64(first as u64)).collect();
+            for weights in weights.chunks_exact_mut(points.len()) {
+                weights.copy_from_slice(&powers);
+                powers.iter_mut().zip(&points).for_each(|(power, &point)| *power *= point);
+            }
+        });
+        sums.into_iter().map(|sums| sums.into_iter().map(from_p3).collect()).collect()
+    }
+
+    /// `count` sums of the rows of coefficients, in each of which every row has a weight of its own.
+    ///
+    /// `weigh` is called with the number of a row and a buffer for the weights of this row and those after it: `count` for
+    /// the first one, then for the next.
+    fn weighted_sums(
+        &self,
+        polynomials: Range<usize>,
+        count: usize,
+        weigh: impl Fn(usize, &mut [Goldilocks]) + Sync,
+    ) -> Vec<Vec<Goldilocks>> {
+        let zeros = || vec![Goldilocks::zero_vec(polynomials.len()); count];
+        let width = self.num_polynomials();
+        self.coefficients
+            .values
+            .par_chunks(width * ROWS_PER_TASK)
+            .enumerate()
+            .map(|(task, rows)| {
+                let mut sums = zeros();
+                let mut weights = Goldilocks::zero_vec(rows.len() / width * count);
+                weigh(task * ROWS_PER_TASK, &mut weights);
+                for (row, weights) in rows.chunks_exact(width).zip(weights.chunks_exact(count)) {
+                    for (sums, &weight) in sums.iter_mut().zip(weights) {
+                        add_scaled(sums, &row[polynomials.clone()], weight);
+                    }
+                }
+                sums
+            })
+            .reduce(zeros, |mut left, right| {
+                for (left, right) in left.iter_mut().zip(&right) {
+                    add_scaled(left, right, Goldilocks::ONE);
+                }
+                left
+            })
     }
 
     /// The path from a leaf of plonky2's tree to the cap.
     pub(crate) fn prove(&self, leaf: usize) -> MerkleProof<F, H> {
         merkle::prove(&self.digests, &self.cap, leaf)
     }
+}
 
-    /// A row in the order of [`Domain`].
-    pub(crate) fn row<'s>(&'s self, row: usize, scratch: &'s mut Vec<Goldilocks>) -> &'s [Goldilocks] {
-        match &self.rows {
-            Rows::Extended(rows) => &rows.values[row * rows.width..][..rows.width],
-            Rows::Leaves(leaves) => {
-                scratch.clear();
-                scratch.extend(leaves[self.domain.leaf(row)].iter().map(|&value| to_p3(value)));
-                scratch
+/// Hashes the tree over the values of polynomials, coset by coset: digests and cap.
+fn hash<H: PackedHasher>(
+    coefficients: &RowMajorMatrix<Goldilocks>,
+    rate_bits: usize,
+    cap_height: usize,
+) -> (Vec<HashOut<F>>, MerkleCap<F, H>) {
+    let num_rows = coefficients.height();
+    let mut coset = Cosets::new(coefficients, rate_bits, None);
+    let mut leaves = vec![HashOut::ZERO; num_rows << rate_bits];
+    for index in 0..1 << rate_bits {
+        coset.enter(index);
+        let first_leaf = coset.first_leaf(index);
+        merkle::hash_rows::<H, _>(
+            &mut leaves[first_leaf..][..num_rows],
+            |leaf| coset.leaf(leaf),
+            |value| value,
+        );
+    }
+    merkle::hash_tree(leaves, cap_height)
+}
+
+/// The values of a commitment's polynomials on the cosets that make up the extended domain, one coset at a time.
+///
+/// With plonky2's roots of unity, `G` of the extended domain's order and `g` of the subgroup's, coset `c` has the points
+/// `coset_shift * G^c * g^i`. In plonky2's tree its leaves stand side by side.
+#[derive(Clone, Debug)]
+pub struct Cosets<'c> {
+    coefficients: &'c RowMajorMatrix<Goldilocks>,
+    subgroup: Domain,
+    rate_bits: usize,
+    /// The leaves of plonky2's tree, if it exists: there is nothing to compute.
+    all_leaves: Option<&'c [Vec<F>]>,
+    /// The values on the coset, row by row in the order of [`Domain`], if they are computed. The buffer is used for every
+    /// coset.
+    values: RowMajorMatrix<Goldilocks>,
+    /// The leaves of the coset.
+    leaves: Option<&'c [Vec<F>]>,
+}
+
+impl<'c> Cosets<'c> {
+    fn new(
+        coefficients: &'c RowMajorMatrix<Goldilocks>,
+        rate_bits: usize,
+        all_leaves: Option<&'c [Vec<F>]>,
+    ) -> Self {
+        Self {
+            coefficients,
+            subgroup: Domain::new(coefficients.height().ilog2() as usize),
+            rate_bits,
+            all_leaves,
+            values: RowMajorMatrix::new(vec![], coefficients.width),
+            leaves: None,
+        }
+    }
+
+    /// Goes to a coset.
+    ///
+    /// # Panics
+    /// If there are fewer cosets.
+    pub fn enter(&mut self, coset: usize) {
+        if let Some(leaves) = self.all_leaves {
+            self.leaves = Some(&leaves[self.first_leaf(coset)..][..self.subgroup.len()]);
+            return;
+        }
+        let root = to_p3(F::primitive_root_of_unity(self.subgroup.bits() + self.rate_bits));
+        let shift = coset_shift() * root.exp_u64(coset as u64);
+        let buffer = std::mem::take(&mut self.values.values);
+        self.values = transform::evaluate(self.coefficients, shift, buffer);
+    }
+
+    /// The number of the first leaf of a coset.
+    fn first_leaf(&self, coset: usize) -> usize {
+        Domain::new(self.rate_bits).reverse(coset) << self.subgroup.bits()
+    }
+
+    /// A leaf of the coset.
+    fn leaf(&self, leaf: usize) -> &[Goldilocks] {
+        row_of(&self.values, self.subgroup.row(self.subgroup.reverse(leaf)))
+    }
+
+    /// Replaces `out` by the values of all polynomials at some points of the coset, polynomial by polynomial:
+    /// `out[k * indices.len() + j]` is polynomial `k` at the point with `i = indices[j]`.
+    ///
+    /// # Panics
+    /// If an index is beyond the coset, or if none was entered.
+    pub fn gather(&self, indices: &[usize], out: &mut Vec<F>) {
+        out.clear();
+        out.resize(self.values.width * indices.len(), F::ZERO);
+        match self.leaves {
+            Some(leaves) => {
+                transpose(indices, out, |value| value, |index| &leaves[self.subgroup.reverse(index)]);
             }
+            None => transpose(indices, out, from_p3, |index| row_of(&self.values, self.subgroup.row(index))),
         }
     }
 }
 
-/// The points of the coset on which a polynomial of `coset.len()` coefficients is determined by the first rows of its
-/// extension, in the order of these rows.
-pub(crate) fn coset_points(coset: Domain) -> Vec<Goldilocks> {
-    let generator = Goldilocks::two_adic_generator(coset.bits());
-    let points: Vec<_> = generator.shifted_powers(coset_shift()).take(coset.len()).collect();
-    (0..coset.len()).map(|row| points[coset.reverse(row)]).collect()
+fn row_of(matrix: &RowMajorMatrix<Goldilocks>, row: usize) -> &[Goldilocks] {
+    &matrix.values[row * matrix.width..][..matrix.width]
 }
 
 /// The number of rows that [`transpose`] reads side by side: their elements fill a line of the cache.
@@ -424,16 +458,13 @@ fn degree_bits(
     Ok(degree_bits)
 }
 
-/// The matrix of these columns, in which row `i` has their elements at `source(i)`. Has the capacity for its extension.
+/// The matrix of these columns, in which row `i` has their elements at `source(i)`.
 fn row_major(
     columns: &[impl AsRef<[F]> + Sync],
-    rate_bits: usize,
     source: impl Fn(usize) -> usize + Sync,
 ) -> RowMajorMatrix<Goldilocks> {
     let width = columns.len();
-    let size = columns[0].as_ref().len() * width;
-    let mut values = Vec::with_capacity(size << rate_bits);
-    values.resize(size, Goldilocks::ZERO);
+    let mut values = Goldilocks::zero_vec(columns[0].as_ref().len() * width);
     values.par_chunks_mut(width * ROWS_PER_TASK).enumerate().for_each(|(task, rows)| {
         for (k, column) in columns.iter().enumerate() {
             for (i, value) in rows.iter_mut().skip(k).step_by(width).enumerate() {

@@ -38,12 +38,22 @@ impl Coset {
         Self { expansion_bits, points, first_row, vanishing }
     }
 
-    /// How many points further the point of the next row is.
-    pub(crate) const fn next_row(&self) -> usize {
+    /// How many cosets of the subgroup make up this one. They are those of a commitment, [`Coset::step`] apart.
+    pub(crate) const fn num_cosets(&self) -> usize {
         1 << self.expansion_bits
     }
 
-    /// How many points of a commitment's domain of this rate there are for each of the coset's.
+    /// The number of points of one of these cosets, a point for each row.
+    pub(crate) const fn num_rows(&self) -> usize {
+        self.points.len() >> self.expansion_bits
+    }
+
+    /// The place among all points of the point `row`, which may exceed the rows, of one of these cosets.
+    pub(crate) const fn index(&self, coset: usize, row: usize) -> usize {
+        coset + (row % self.num_rows() << self.expansion_bits)
+    }
+
+    /// How many cosets of a commitment of this rate there are for each of these cosets.
     pub(crate) const fn step(&self, rate_bits: usize) -> usize {
         1 << (rate_bits - self.expansion_bits)
     }

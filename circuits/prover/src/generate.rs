@@ -1,13 +1,14 @@
 //! Key generation: the data that proving and verifying need of a circuit, the same that plonky2's `build` returns.
 //!
-//! Most of the time of `build` goes into the commitment to constants and permutation. It is therefore called with a hasher
-//! that costs nothing, and the commitment is made here.
+//! Most of the time of `build` goes into hashing the commitment to constants and permutation. It is therefore called with a
+//! hasher that costs nothing, and what it did not hash is hashed here.
 
 use std::marker::PhantomData;
 
 use plonky2::{
     field::{extension::Extendable, types::Field},
-    hash::hash_types::HashOut,
+    fri::oracle::PolynomialBatch,
+    hash::{hash_types::HashOut, merkle_tree::MerkleTree},
     plonk::{
         circuit_builder::CircuitBuilder,
         circuit_data::{CircuitData, ProverOnlyCircuitData, VerifierOnlyCircuitData},
@@ -15,7 +16,11 @@ use plonky2::{
     },
 };
 
-use crate::{basetypes::F, commitment::Commitment, hasher::PackedHasher};
+use crate::{
+    basetypes::F,
+    hasher::{PackedHasher, to_p3},
+    merkle,
+};
 
 /// The configuration `C` with commitments that cost nothing and bind nothing, for circuits that are not proved with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,13 +98,15 @@ where
         lookup_rows,
         lut_to_lookups,
     } = prover_only;
-    drop((uncommitted.merkle_tree, verifier_only));
-    let polynomials: Vec<Vec<F>> =
-        uncommitted.polynomials.into_iter().map(|polynomial| polynomial.coeffs).collect();
-    let fri = &common.config.fri_config;
-    let commitment = Commitment::of_coefficients(polynomials, fri.rate_bits, fri.cap_height)
-        .expect("plonky2 has committed to polynomials of this shape");
-    let constants_sigmas_cap = commitment.cap().clone();
+    drop(verifier_only);
+    // Its leaves are right, and only what was hashed from them is not.
+    let PolynomialBatch { polynomials, merkle_tree, degree_log, rate_bits, blinding } = uncommitted;
+    let leaves = merkle_tree.leaves;
+    let mut hashes = vec![HashOut::ZERO; leaves.len()];
+    merkle::hash_rows::<C::Hasher, _>(&mut hashes, |leaf| leaves[leaf].as_slice(), to_p3);
+    let (digests, cap) = merkle::hash_tree(hashes, common.config.fri_config.cap_height);
+    let merkle_tree = MerkleTree { leaves, digests, cap };
+    let constants_sigmas_cap = merkle_tree.cap.clone();
     let degree_bits = F::from_canonical_usize(common.degree_bits());
     let circuit_digest = C::Hasher::hash_no_pad(
         &[constants_sigmas_cap.flatten(), domain_separator.elements.to_vec(), vec![degree_bits]].concat(),
@@ -108,7 +115,13 @@ where
         prover_only: ProverOnlyCircuitData {
             generators,
             generator_indices_by_watches,
-            constants_sigmas_commitment: commitment.into_batch(),
+            constants_sigmas_commitment: PolynomialBatch {
+                polynomials,
+                merkle_tree,
+                degree_log,
+                rate_bits,
+                blinding,
+            },
             sigmas,
             subgroup,
             public_inputs,

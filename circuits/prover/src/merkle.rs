@@ -17,32 +17,41 @@ use crate::{
 /// The number of leaves of the largest tree that one thread hashes alone, layer by layer.
 const SERIAL_LEAVES: usize = 1 << 9;
 
-/// Hashes a tree over `num_leaves` rows, of which `row` returns each, all of one length.
+/// Fills `leaves` with the hashes of rows, of which `row` returns each, all of one length.
+pub(crate) fn hash_rows<'r, H: PackedHasher, T: Copy + 'r>(
+    leaves: &mut [HashOut<F>],
+    row: impl Fn(usize) -> &'r [T] + Sync,
+    convert: impl Fn(T) -> Goldilocks + Sync,
+) {
+    leaves.par_chunks_mut(SERIAL_LEAVES).enumerate().for_each(|(task, leaves)| {
+        for (i, leaves) in leaves.chunks_mut(Packed::WIDTH).enumerate() {
+            hash_leaves::<H, T>(leaves, task * SERIAL_LEAVES + i * Packed::WIDTH, &row, &convert);
+        }
+    });
+}
+
+/// Hashes the tree over leaves with these hashes.
 ///
 /// Returns the digests in the layout of plonky2's `MerkleTree`, in which each half of a tree has its digests on its side
 /// of the pair of digests of the halves, and the cap of height `cap_height`.
 ///
-/// `num_leaves` is a power of two and at least `2^cap_height`.
-pub(crate) fn hash_tree<'r, H: PackedHasher>(
-    num_leaves: usize,
+/// The number of leaves is a power of two and at least `2^cap_height`.
+pub(crate) fn hash_tree<H: PackedHasher>(
+    leaves: Vec<HashOut<F>>,
     cap_height: usize,
-    row: impl Fn(usize) -> &'r [Goldilocks] + Sync,
 ) -> (Vec<HashOut<F>>, MerkleCap<F, H>) {
-    let subtree_leaves = num_leaves >> cap_height;
+    let subtree_leaves = leaves.len() >> cap_height;
+    if subtree_leaves == 1 {
+        return (vec![], MerkleCap(leaves));
+    }
     let subtree_digests = 2 * (subtree_leaves - 1);
     let mut digests = vec![HashOut::ZERO; subtree_digests << cap_height];
     let mut cap = vec![HashOut::ZERO; 1 << cap_height];
-    if subtree_leaves == 1 {
-        cap.par_chunks_mut(Packed::WIDTH).enumerate().for_each(|(i, cap)| {
-            hash_leaves::<H>(cap, i * Packed::WIDTH, &row);
-        });
-    } else {
-        digests.par_chunks_exact_mut(subtree_digests).zip(&mut cap).enumerate().for_each(
-            |(i, (digests, root))| {
-                *root = hash_subtree::<H>(digests, i * subtree_leaves, &row);
-            },
-        );
-    }
+    digests
+        .par_chunks_exact_mut(subtree_digests)
+        .zip(leaves.par_chunks_exact(subtree_leaves))
+        .zip(&mut cap)
+        .for_each(|((digests, leaves), root)| *root = hash_subtree::<H>(digests, leaves));
     (digests, MerkleCap(cap))
 }
 
@@ -72,36 +81,25 @@ const fn digest_index(layer: u32, node: usize) -> usize {
     2 * pair + (node & 1)
 }
 
-/// Fills the digests of the tree over the leaves from `first_leaf`, and returns its root.
-fn hash_subtree<'r, H: PackedHasher>(
-    digests: &mut [HashOut<F>],
-    first_leaf: usize,
-    row: &(impl Fn(usize) -> &'r [Goldilocks] + Sync),
-) -> HashOut<F> {
-    let num_leaves = digests.len() / 2 + 1;
-    if num_leaves <= SERIAL_LEAVES {
-        return hash_layers::<H>(digests, first_leaf, row);
+/// Fills the digests of the tree over leaves with these hashes, and returns its root.
+fn hash_subtree<H: PackedHasher>(digests: &mut [HashOut<F>], leaves: &[HashOut<F>]) -> HashOut<F> {
+    if leaves.len() <= SERIAL_LEAVES {
+        return hash_layers::<H>(digests, leaves);
     }
     let (left, right) = digests.split_at_mut(digests.len() / 2);
     let (left, left_root) = left.split_at_mut(left.len() - 1);
     let (right_root, right) = right.split_at_mut(1);
+    let (left_leaves, right_leaves) = leaves.split_at(leaves.len() / 2);
     (left_root[0], right_root[0]) = p3_maybe_rayon::prelude::join(
-        || hash_subtree::<H>(left, first_leaf, row),
-        || hash_subtree::<H>(right, first_leaf + num_leaves / 2, row),
+        || hash_subtree::<H>(left, left_leaves),
+        || hash_subtree::<H>(right, right_leaves),
     );
     H::two_to_one(left_root[0], right_root[0])
 }
 
 /// As [`hash_subtree`], layer by layer in one thread.
-fn hash_layers<'r, H: PackedHasher>(
-    digests: &mut [HashOut<F>],
-    first_leaf: usize,
-    row: &impl Fn(usize) -> &'r [Goldilocks],
-) -> HashOut<F> {
-    let mut nodes = vec![HashOut::ZERO; digests.len() / 2 + 1];
-    for (i, nodes) in nodes.chunks_mut(Packed::WIDTH).enumerate() {
-        hash_leaves::<H>(nodes, first_leaf + i * Packed::WIDTH, row);
-    }
+fn hash_layers<H: PackedHasher>(digests: &mut [HashOut<F>], leaves: &[HashOut<F>]) -> HashOut<F> {
+    let mut nodes = leaves.to_vec();
     for layer in 0..nodes.len().ilog2() {
         for (node, digest) in nodes.iter().enumerate() {
             digests[digest_index(layer, node)] = *digest;
@@ -119,18 +117,18 @@ fn hash_layers<'r, H: PackedHasher>(
 }
 
 /// Hashes as many rows from `first` as `out` has digests, at most one a lane.
-fn hash_leaves<'r, H: PackedHasher>(
+fn hash_leaves<'r, H: PackedHasher, T: Copy + 'r>(
     out: &mut [HashOut<F>],
     first: usize,
-    row: &impl Fn(usize) -> &'r [Goldilocks],
+    row: &impl Fn(usize) -> &'r [T],
+    convert: &impl Fn(T) -> Goldilocks,
 ) {
-    let rows: [&[Goldilocks]; Packed::WIDTH] =
-        std::array::from_fn(|lane| row(first + lane.min(out.len() - 1)));
+    let rows: [&[T]; Packed::WIDTH] = std::array::from_fn(|lane| row(first + lane.min(out.len() - 1)));
     if rows[0].len() <= NUM_HASH_OUT_ELTS {
         for (digest, row) in out.iter_mut().zip(rows) {
             *digest = HashOut::ZERO;
             for (element, value) in digest.elements.iter_mut().zip(row) {
-                *element = from_p3(*value);
+                *element = from_p3(convert(*value));
             }
         }
         return;
@@ -139,7 +137,7 @@ fn hash_leaves<'r, H: PackedHasher>(
     for start in (0..rows[0].len()).step_by(SPONGE_RATE) {
         let count = SPONGE_RATE.min(rows[0].len() - start);
         for (i, packed) in state[..count].iter_mut().enumerate() {
-            *packed = Packed::from_fn(|lane| rows[lane][start + i]);
+            *packed = Packed::from_fn(|lane| convert(rows[lane][start + i]));
         }
         H::permute_packed(&mut state);
     }

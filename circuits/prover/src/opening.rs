@@ -2,7 +2,7 @@
 
 use p3_field::{PackedValue as _, PrimeCharacteristicRing as _};
 use p3_goldilocks::Goldilocks;
-use p3_matrix::{dense::RowMajorMatrix, util::reverse_matrix_index_bits};
+use p3_matrix::dense::RowMajorMatrix;
 use p3_maybe_rayon::prelude::*;
 use plonky2::{
     field::{
@@ -29,7 +29,7 @@ use crate::{
     commitment::{Commitment, ROWS_PER_TASK},
     hasher::{Packed, PackedHasher, from_p3, to_p3},
     merkle,
-    transform::{self, Domain, coset_shift},
+    transform::{self, Domain},
 };
 
 /// Why openings cannot be proved.
@@ -147,11 +147,23 @@ where
         return Err(OpeningError::Nonce { nonce: pow_witness.to_canonical_u64(), bits });
     }
 
-    let query_round_proofs = challenger
+    let indices: Vec<_> = challenger
         .get_n_challenges(params.config.num_query_rounds)
         .into_iter()
-        .map(|challenge| {
-            query(oracles, &layers, params, challenge.to_canonical_u64() as usize % params.lde_size())
+        .map(|challenge| challenge.to_canonical_u64() as usize % params.lde_size())
+        .collect();
+    let mut oracle_leaves: Vec<_> =
+        oracles.iter().map(|oracle| oracle.leaves(&indices).into_iter()).collect();
+    let query_round_proofs = indices
+        .iter()
+        .map(|&index| {
+            let leaves = oracle_leaves.iter_mut().filter_map(Iterator::next);
+            let evals_proofs =
+                leaves.zip(oracles).map(|(leaf, oracle)| (leaf, oracle.prove(index))).collect();
+            FriQueryRound {
+                initial_trees_proof: FriInitialTreeProof { evals_proofs },
+                steps: query_layers(&layers, params, index),
+            }
         })
         .collect();
     Ok(FriProof {
@@ -285,34 +297,26 @@ fn combine<H: PackedHasher, const D: usize>(
 where
     F: Extendable<D>,
 {
-    let subgroup = Domain::new(degree_bits);
     let runs: Vec<_> = instance.batches.iter().map(|batch| Run::of_batch(batch, alpha)).collect();
-
-    // The first rows of each extension hold the values on a coset that determines it, in reversed order.
     let width = D * runs.len();
-    let mut values = Goldilocks::zero_vec(width * subgroup.len());
-    values.par_chunks_mut(width * ROWS_PER_TASK).enumerate().for_each(|(task, values)| {
-        let mut scratch = Vec::new();
-        for (i, values) in values.chunks_exact_mut(width).enumerate() {
-            let row = task * ROWS_PER_TASK + i;
-            for (runs, values) in runs.iter().zip(values.chunks_exact_mut(D)) {
+    let mut coefficients = Goldilocks::zero_vec(width << degree_bits);
+    coefficients.par_chunks_mut(width * ROWS_PER_TASK).enumerate().for_each(|(task, coefficients)| {
+        for (i, coefficients) in coefficients.chunks_exact_mut(width).enumerate() {
+            for (runs, coordinates) in runs.iter().zip(coefficients.chunks_exact_mut(D)) {
                 for run in runs {
-                    let row = &oracles[run.oracle].row(row, &mut scratch)[run.first..];
-                    for (value, powers) in values.iter_mut().zip(&run.powers) {
-                        *value += dot_product(&row[..powers.len()], powers);
+                    let row = &oracles[run.oracle].coefficients_of(task * ROWS_PER_TASK + i)[run.first..];
+                    for (coordinate, powers) in coordinates.iter_mut().zip(&run.powers) {
+                        *coordinate += dot_product(&row[..powers.len()], powers);
                     }
                 }
             }
         }
     });
-    let mut values = RowMajorMatrix::new(values, width);
-    reverse_matrix_index_bits(&mut values);
-    let coefficients = transform::interpolate(values, coset_shift());
 
-    let mut sum = PolynomialCoeffs::new(vec![<F as Extendable<D>>::Extension::ZERO; subgroup.len()]);
+    let mut sum = PolynomialCoeffs::new(vec![<F as Extendable<D>>::Extension::ZERO; 1 << degree_bits]);
     for (b, batch) in instance.batches.iter().enumerate() {
         let combination = PolynomialCoeffs::new(
-            coefficients.values.chunks_exact(width).map(|row| extension(&row[b * D..][..D])).collect(),
+            coefficients.chunks_exact(width).map(|row| extension(&row[b * D..][..D])).collect(),
         );
         sum *= alpha.exp_u64(batch.polynomials.len() as u64);
         sum += combination.divide_by_linear(batch.point);
@@ -353,9 +357,10 @@ where
     for &arity_bits in &params.reduction_arity_bits {
         let leaf_width = D << arity_bits;
         let values = extend_extension::<D>(&coefficients, params.config.rate_bits, shift);
-        let (digests, cap) = merkle::hash_tree::<H>(values.len() / leaf_width, cap_height, |leaf| {
-            &values[leaf * leaf_width..][..leaf_width]
-        });
+        let mut leaves = vec![HashOut::ZERO; values.len() / leaf_width];
+        let row = |leaf| &values[leaf * leaf_width..][..leaf_width];
+        merkle::hash_rows::<H, _>(&mut leaves, row, |value| value);
+        let (digests, cap) = merkle::hash_tree(leaves, cap_height);
         challenger.observe_cap(&cap);
         layers.push(Layer { values, leaf_width, digests, cap });
 
@@ -402,18 +407,16 @@ where
     values
 }
 
-/// Opens all oracles and layers at one index.
-fn query<H: PackedHasher, const D: usize>(
-    oracles: &[&Commitment<'_, H>],
+/// Opens all layers at one index of the oracles.
+fn query_layers<H: PackedHasher, const D: usize>(
     layers: &[Layer<H>],
     params: &FriParams,
     mut index: usize,
-) -> FriQueryRound<F, H, D>
+) -> Vec<FriQueryStep<F, H, D>>
 where
     F: Extendable<D>,
 {
-    let evals_proofs = oracles.iter().map(|oracle| (oracle.leaf(index), oracle.prove(index))).collect();
-    let steps = layers
+    layers
         .iter()
         .zip(&params.reduction_arity_bits)
         .map(|(layer, arity_bits)| {
@@ -424,6 +427,5 @@ where
                 merkle_proof: merkle::prove(&layer.digests, &layer.cap, index),
             }
         })
-        .collect();
-    FriQueryRound { initial_trees_proof: FriInitialTreeProof { evals_proofs }, steps }
+        .collect()
 }

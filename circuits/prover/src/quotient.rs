@@ -19,7 +19,7 @@ use plonky2::{
 
 use crate::{
     basetypes::F,
-    commitment::Commitment,
+    commitment::{Commitment, Cosets},
     coset::Coset,
     gates::{BATCH, Columns, Gates, PACKS, load},
     hasher::{Packed, PackedHasher, from_p3, to_p3},
@@ -41,6 +41,21 @@ where
     pub(crate) permutation: &'a PermutationChallenges,
     /// What the constraints are combined with: one quotient for each.
     pub(crate) alphas: &'a [F],
+}
+
+/// The values of the oracles on one coset of the subgroup.
+struct Oracles<'a> {
+    constants_sigmas: Cosets<'a>,
+    wires: Cosets<'a>,
+    accumulators: Cosets<'a>,
+}
+
+impl Oracles<'_> {
+    fn enter(&mut self, coset: usize) {
+        for oracle in [&mut self.constants_sigmas, &mut self.wires, &mut self.accumulators] {
+            oracle.enter(coset);
+        }
+    }
 }
 
 /// The buffers of one thread.
@@ -76,22 +91,32 @@ where
                 alpha.powers().take(num_terms).map(to_p3).collect()
             })
             .collect();
-        let batches: Vec<Vec<F>> = (0..coset.points.len())
+        let mut oracles = Oracles {
+            constants_sigmas: self.constants_sigmas.cosets(),
+            wires: self.wires.cosets(),
+            accumulators: self.accumulators.cosets(),
+        };
+        let mut quotients = vec![vec![F::ZERO; coset.points.len()]; self.alphas.len()];
+        for number in 0..coset.num_cosets() {
+            oracles.enter(number * coset.step(self.common.config.fri_config.rate_bits));
+            let batches: Vec<Vec<F>> = (0..coset.num_rows())
+                .into_par_iter()
+                .step_by(BATCH)
+                .map_init(
+                    || self.buffers(),
+                    |buffers, first| self.evaluate(&coset, number, &oracles, &powers, first, buffers),
+                )
+                .collect();
+            for (alpha, quotient) in quotients.iter_mut().enumerate() {
+                let values = batches.iter().flat_map(|batch| &batch[alpha * BATCH..(alpha + 1) * BATCH]);
+                let places = quotient.iter_mut().skip(number).step_by(coset.num_cosets());
+                places.zip(values).for_each(|(place, &value)| *place = value);
+            }
+        }
+        drop(oracles);
+        quotients
             .into_par_iter()
-            .step_by(BATCH)
-            .map_init(|| self.buffers(), |buffers, first| self.evaluate(&coset, &powers, first, buffers))
-            .collect();
-        (0..self.alphas.len())
-            .into_par_iter()
-            .map(|alpha| {
-                let mut values: Vec<F> = batches
-                    .iter()
-                    .flat_map(|batch| &batch[alpha * BATCH..(alpha + 1) * BATCH])
-                    .copied()
-                    .collect();
-                values.truncate(coset.points.len());
-                PolynomialValues::new(values).coset_ifft(F::coset_shift())
-            })
+            .map(|values| PolynomialValues::new(values).coset_ifft(F::coset_shift()))
             .collect()
     }
 
@@ -108,26 +133,24 @@ where
         }
     }
 
-    /// The values of the quotients at the points from `first`: [`BATCH`] for the first, then for the next.
+    /// The values of the quotients at the points of a coset from `first`: [`BATCH`] for the first, then for the next.
     fn evaluate(
         &self,
         coset: &Coset,
+        number: usize,
+        oracles: &Oracles<'_>,
         powers: &[Vec<Goldilocks>],
         first: usize,
         buffers: &mut Buffers,
     ) -> Vec<F> {
         // Of a coset smaller than a batch, points occur twice.
-        let size = coset.points.len();
-        let local: Vec<usize> = (first..first + BATCH).map(|index| index % size).collect();
-        let step = coset.step(self.common.config.fri_config.rate_bits);
-        let in_commitments =
-            |rows: usize| local.iter().map(|&index| (index + rows) % size * step).collect::<Vec<_>>();
-        let (here, next) = (in_commitments(0), in_commitments(coset.next_row()));
+        let rows = |first: usize| (first..first + BATCH).map(|row| row % coset.num_rows());
+        let (here, next): (Vec<_>, Vec<_>) = (rows(first).collect(), rows(first + 1).collect());
         let Buffers { constants_sigmas, wires, accumulators, next_accumulators, terms } = buffers;
-        self.constants_sigmas.gather(&here, constants_sigmas);
-        self.wires.gather(&here, wires);
-        self.accumulators.gather(&here, accumulators);
-        self.accumulators.gather(&next, next_accumulators);
+        oracles.constants_sigmas.gather(&here, constants_sigmas);
+        oracles.wires.gather(&here, wires);
+        oracles.accumulators.gather(&here, accumulators);
+        oracles.accumulators.gather(&next, next_accumulators);
         let constants = &constants_sigmas[..self.common.num_constants * BATCH];
         let sigmas = &constants_sigmas[self.common.num_constants * BATCH..];
 
@@ -135,22 +158,24 @@ where
         let (permutation_terms, constraints) = terms.split_at_mut(self.num_permutation_terms() * PACKS);
         let argument = Permutation { wires, sigmas, accumulators, next_accumulators };
         for pack in 0..PACKS {
-            let points = &local[pack * Packed::WIDTH..(pack + 1) * Packed::WIDTH];
-            let point = gather(&coset.points, points);
-            let first_row = gather(&coset.first_row, points);
+            let rows = &here[pack * Packed::WIDTH..];
+            let at_points =
+                |elements: &[F]| Packed::from_fn(|lane| to_p3(elements[coset.index(number, rows[lane])]));
+            let (point, first_row) = (at_points(&coset.points), at_points(&coset.first_row));
             self.permutation_terms(&argument, pack, point, first_row, permutation_terms);
         }
         let columns = Columns { constants, wires, public_inputs_hash: self.public_inputs_hash };
         self.gates.add_filtered(columns, constraints);
 
+        // The same at all points of the coset.
+        let inverse = coset.vanishing.eval_inverse(number);
         let mut values = vec![F::ZERO; powers.len() * BATCH];
         for (powers, values) in powers.iter().zip(values.chunks_exact_mut(BATCH)) {
             for (pack, values) in values.chunks_exact_mut(Packed::WIDTH).enumerate() {
                 let sum: Packed =
                     powers.iter().enumerate().map(|(term, &power)| terms[term * PACKS + pack] * power).sum();
-                let points = first + pack * Packed::WIDTH..;
-                for ((value, &sum), index) in values.iter_mut().zip(sum.as_slice()).zip(points) {
-                    *value = from_p3(sum) * coset.vanishing.eval_inverse(index);
+                for (value, &sum) in values.iter_mut().zip(sum.as_slice()) {
+                    *value = from_p3(sum) * inverse;
                 }
             }
         }
@@ -205,9 +230,4 @@ struct Permutation<'a> {
     accumulators: &'a [F],
     /// The accumulators in the next row.
     next_accumulators: &'a [F],
-}
-
-/// The elements at `indices`, of which there are as many as a [`Packed`] holds.
-fn gather(elements: &[F], indices: &[usize]) -> Packed {
-    Packed::from_fn(|lane| to_p3(elements[indices[lane]]))
 }

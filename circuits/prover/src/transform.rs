@@ -6,15 +6,13 @@
 use std::sync::OnceLock;
 
 use p3_dft::{Radix2DFTSmallBatch, Radix2DitParallel, TwoAdicSubgroupDft as _};
-use p3_field::{Field as _, PackedValue as _, PrimeCharacteristicRing as _, TwoAdicField as _};
+use p3_field::{Field as _, PrimeCharacteristicRing as _, TwoAdicField as _};
 use p3_goldilocks::Goldilocks;
-use p3_matrix::{Matrix as _, bitrev::BitReversibleMatrix as _, dense::RowMajorMatrix};
+use p3_matrix::{bitrev::BitReversibleMatrix as _, dense::RowMajorMatrix};
+use p3_maybe_rayon::prelude::*;
 use plonky2::field::types::Field as _;
 
-use crate::{
-    basetypes::F,
-    hasher::{Packed, to_p3},
-};
+use crate::{basetypes::F, hasher::to_p3};
 
 /// The orders of the points of a domain of `2^bits` points.
 ///
@@ -70,11 +68,6 @@ impl Domain {
     pub(crate) const fn row(self, index: usize) -> usize {
         self.reverse(self.p3_index(index))
     }
-
-    /// The leaf of plonky2's tree that has this extended row.
-    pub(crate) const fn leaf(self, row: usize) -> usize {
-        self.reverse(self.plonky2_index(self.reverse(row)))
-    }
 }
 
 /// plonky2's root of unity of order `2^bits` as a power of p3's, bit by bit.
@@ -108,32 +101,25 @@ fn narrow() -> &'static Radix2DFTSmallBatch<Goldilocks> {
     TRANSFORMS.get_or_init(Radix2DFTSmallBatch::default)
 }
 
-/// Extends columns of values on p3's subgroup, in the order of p3's indices, to `shift` times a subgroup that is
-/// `2^rate_bits` times as large. The rows of the result are in the order of [`Domain`].
-pub(crate) fn extend(
-    values: RowMajorMatrix<Goldilocks>,
-    rate_bits: usize,
+/// The number of elements that one thread copies at a stretch.
+const ELEMENTS_PER_TASK: usize = 1 << 14;
+
+/// The values of polynomials on `shift` times the subgroup, from columns of coefficients. The rows of the result are in the
+/// order of [`Domain`]. `buffer` is overwritten and becomes the result.
+pub(crate) fn evaluate(
+    coefficients: &RowMajorMatrix<Goldilocks>,
     shift: Goldilocks,
+    mut buffer: Vec<Goldilocks>,
 ) -> RowMajorMatrix<Goldilocks> {
-    wide().coset_lde_batch(values, rate_bits, shift).bit_reverse_rows()
+    buffer.resize(coefficients.values.len(), Goldilocks::ZERO);
+    let chunks = coefficients.values.par_chunks(ELEMENTS_PER_TASK);
+    buffer.par_chunks_mut(ELEMENTS_PER_TASK).zip(chunks).for_each(|(to, from)| to.copy_from_slice(from));
+    wide().coset_dft_batch(RowMajorMatrix::new(buffer, coefficients.width), shift).bit_reverse_rows()
 }
 
-/// The values of polynomials on p3's subgroup in the order of p3's indices, from columns of coefficients.
-pub(crate) fn evaluate(coefficients: RowMajorMatrix<Goldilocks>) -> RowMajorMatrix<Goldilocks> {
-    wide().dft_batch(coefficients).to_row_major_matrix()
-}
-
-/// The coefficients of polynomials from columns of their values on `shift` times p3's subgroup, in the order of p3's
-/// indices.
-pub(crate) fn interpolate(
-    values: RowMajorMatrix<Goldilocks>,
-    shift: Goldilocks,
-) -> RowMajorMatrix<Goldilocks> {
-    if values.width < Packed::WIDTH {
-        narrow().coset_idft_batch(values, shift)
-    } else {
-        wide().coset_idft_batch(values, shift)
-    }
+/// The coefficients of polynomials from columns of their values on p3's subgroup, in the order of p3's indices.
+pub(crate) fn interpolate(values: RowMajorMatrix<Goldilocks>) -> RowMajorMatrix<Goldilocks> {
+    wide().idft_batch(values)
 }
 
 /// The values of polynomials on `shift` times p3's subgroup that is `2^rate_bits` times as large as there are coefficients,

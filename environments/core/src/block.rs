@@ -1,6 +1,6 @@
 //! Blocks, as proposed (executed, commitments known, unproven) and as proven.
 
-use bridge_core::{BlockMessages, MAX_BLOCK_STEPS, OtherMessages};
+use bridge_core::{BlockMessages, OtherMessages, max_block_steps};
 use circuits_core::{
     Digest, F, Proof, VerifierKey,
     layout::{Layout, LayoutError},
@@ -15,7 +15,7 @@ pub const MAX_BODY_BYTES: usize = 16 << 20;
 /// Why values are not a block.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BlockError {
-    /// The statement's environment is 0 (L1) or not below 2^16.
+    /// The statement's environment is not below 2^16.
     #[error("{0} is not the id of an environment")]
     Environment(u64),
     /// A height is 0 or not below 2^32, or the last is before the first.
@@ -39,10 +39,12 @@ pub enum BlockError {
         list: &'static str,
     },
     /// The bridge moves fewer messages for one block.
-    #[error("the block's messages take {found} steps, the limit is {MAX_BLOCK_STEPS}")]
+    #[error("the block's messages take {found} steps, the limit is {limit}")]
     TooManyMessages {
         /// Steps.
         found: usize,
+        /// The most steps of a block of its environment.
+        limit: usize,
     },
     /// The proof's public inputs are not a block statement.
     #[error(transparent)]
@@ -58,7 +60,7 @@ pub enum BlockError {
 /// Which blocks a statement is about, as integers within their ranges: what is parsed once, when a statement is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BlockHeader {
-    /// Not L1.
+    /// The environment; 0 is L1.
     pub environment: EnvironmentId,
     /// Height of the first block covered, at least 1.
     pub first_height: u32,
@@ -73,10 +75,7 @@ pub struct BlockHeader {
 /// - [`BlockError::Heights`]
 pub fn check_statement(statement: &BlockStatement) -> Result<BlockHeader, BlockError> {
     let id = statement.environment.to_canonical_u64();
-    let environment = u16::try_from(id)
-        .ok()
-        .and_then(|id| EnvironmentId::new(id).ok())
-        .ok_or(BlockError::Environment(id))?;
+    let environment = u16::try_from(id).map(EnvironmentId).map_err(|_| BlockError::Environment(id))?;
     let (first, last) = (statement.first_height.to_canonical_u64(), statement.last_height.to_canonical_u64());
     match (u32::try_from(first), u32::try_from(last)) {
         (Ok(first_height), Ok(last_height)) if first_height >= 1 && first_height <= last_height => {
@@ -92,9 +91,9 @@ pub fn check_statement(statement: &BlockStatement) -> Result<BlockHeader, BlockE
 /// - [`BlockError::OtherMessages`]
 /// - [`BlockError::TooManyMessages`]
 pub fn check_messages(statement: &BlockStatement, messages: &BlockMessages) -> Result<(), BlockError> {
-    let found = messages.steps();
-    if found > MAX_BLOCK_STEPS {
-        return Err(BlockError::TooManyMessages { found });
+    let (found, limit) = (messages.steps(), max_block_steps(messages.environment));
+    if found > limit {
+        return Err(BlockError::TooManyMessages { found, limit });
     }
     messages.check_named_in(statement).map_err(|OtherMessages { list }| BlockError::OtherMessages { list })
 }
@@ -128,7 +127,7 @@ impl<W> ProposedBlock<W> {
     /// publish, and what the kernel's prover must know.
     ///
     /// # Errors
-    /// - [`BlockError::Environment`]: the statement's environment is 0 or not below 2^16.
+    /// - [`BlockError::Environment`]: the statement's environment is not below 2^16.
     /// - [`BlockError::Heights`]: a height is 0 or not below 2^32, or the last is before the first.
     /// - [`BlockError::BodyTooLarge`]: the body has more than [`MAX_BODY_BYTES`].
     /// - [`BlockError::OtherMessages`], [`BlockError::TooManyMessages`]
@@ -273,7 +272,8 @@ mod tests {
         let header =
             BlockHeader { environment: EnvironmentId(65535), first_height: 1, last_height: u32::MAX };
         assert_eq!(check(65535, 1, top), Ok(header));
-        for environment in [0, 1 << 16, (1 << 32) + 1] {
+        assert_eq!(check(0, 1, top), Ok(BlockHeader { environment: EnvironmentId::L1, ..header }));
+        for environment in [1 << 16, (1 << 32) + 1] {
             assert_eq!(check(environment, 1, 1), Err(BlockError::Environment(environment)));
         }
         for (first, last) in [(0, 0), (0, 1), (2, 1), (1, top + 1), (top + 1, top + 1), ((1 << 32) + 1, 1)] {

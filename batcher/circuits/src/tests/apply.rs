@@ -1,25 +1,32 @@
 //! Each rule of applying a block, broken alone: natively with its own error, and in-circuit with the native check
 //! switched off.
 
+mod attacks;
+
 use std::sync::LazyLock;
 
+use bridge_core::BlockMessages;
 use circuits_core::{
     Builder, Compiled, Definition, Digest, F, Witness,
     layout::{Layout, WitnessError, new_virtual, set},
 };
-use circuits_forging::{Exception, Kind, Kit, Mutator, assert_accepts, assert_rejects};
+use circuits_forging::{Exception, Kind, assert_accepts, assert_rejects};
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry, RegistryError, RegistryMembership},
     statement::{Accumulators, BlockStatement, SegmentStatement, empty_list},
 };
 use circuits_prover::basetypes::standard_config;
-use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
+use plonky2::{
+    field::types::{Field, PrimeField64},
+    iop::target::Target,
+    plonk::circuit_data::CircuitConfig,
+};
 
 use crate::{
     apply::{AppliedBlock, AppliedBlockTarget, ApplyError, apply_block},
     segment::{empty_segment, set_start},
     state::SuperblockState,
-    testing::{PRODUCER, block, digest, genesis_state, producer},
+    testing::{PRODUCER, block, digest, genesis_state, l1_block, producer},
 };
 
 /// Applies one block whose statement and key come from nowhere: the rules alone, without a proof.
@@ -91,7 +98,7 @@ fn key() -> Digest {
 
 fn registry() -> Registry {
     let mut registry = Registry::default();
-    for id in [1, 2, 0xffff] {
+    for id in [0, 1, 2, 0xffff] {
         let kernels = vec![
             KernelEntry { key: digest(41), valid_from: 1, valid_until: NUMBER - 1 },
             KernelEntry { key: key(), valid_from: NUMBER, valid_until: NUMBER },
@@ -111,11 +118,11 @@ fn membership(id: u16, kernel: Digest, producer: u64, number: u32) -> RegistryMe
     registry().membership(EnvironmentId(id), kernel, digest(producer), number).unwrap()
 }
 
-/// Environments 1 and 2 after their block 3; environment 0xffff before its first.
+/// Environments 0, 1 and 2 after their block 3; environment 0xffff before its first.
 fn state() -> SuperblockState {
     let mut state = SuperblockState::genesis(1);
     state.number = NUMBER - 1;
-    for id in [1, 2] {
+    for id in [0, 1, 2] {
         let row = crate::state::EnvironmentHead { height: 3, state: block(id, 3).new_state };
         state.environments.insert(EnvironmentId(id), row);
     }
@@ -123,7 +130,7 @@ fn state() -> SuperblockState {
 }
 
 fn start(state: &SuperblockState) -> SegmentStatement {
-    let accumulated = Accumulators::start(state.l1_inbox);
+    let accumulated = Accumulators::start();
     SegmentStatement {
         chain_id: F::ONE,
         number: F::from_canonical_u32(NUMBER),
@@ -136,9 +143,13 @@ fn start(state: &SuperblockState) -> SegmentStatement {
     }
 }
 
-/// The witness of an honest prover for `block(id, ..)` under `key`.
+/// The witness of an honest prover for the next block of environment `id` under `key`.
 fn honest(id: u16) -> ApplyInput {
-    applying(if id == 0xffff { block(id, 1) } else { block(id, 4) })
+    applying(match id {
+        0 => l1_block(3, NUMBER, BlockMessages::none(EnvironmentId::L1)).statement,
+        0xffff => block(id, 1),
+        _ => block(id, 4),
+    })
 }
 
 fn applying(block: BlockStatement) -> ApplyInput {
@@ -154,11 +165,11 @@ fn applying(block: BlockStatement) -> ApplyInput {
 fn native(block: &BlockStatement, key: Digest) -> Result<AppliedBlock, ApplyError> {
     let mut state = state();
     let unmoved = state.clone();
-    let mut accumulators = Accumulators::start(state.l1_inbox);
+    let mut accumulators = Accumulators::start();
     let result = apply_block(&mut state, &mut accumulators, &registry(), NUMBER, key, block);
     if result.is_err() {
         assert_eq!(state, unmoved, "an error changes nothing");
-        assert_eq!(accumulators, Accumulators::start(state.l1_inbox));
+        assert_eq!(accumulators, Accumulators::start());
     }
     result
 }
@@ -173,7 +184,7 @@ fn assert_block_rejected(id: u16, change: impl Fn(&mut BlockStatement)) -> Apply
 
 #[test]
 fn native_and_circuit_agree_on_an_honest_block() {
-    for id in [1, 2, 0xffff] {
+    for id in [0, 1, 2, 0xffff] {
         let input = honest(id);
         assert_accepts(&CIRCUIT, &input);
         let public = circuits_forging::check(&CIRCUIT, &input).unwrap();
@@ -355,32 +366,55 @@ fn a_kernel_that_is_not_listed_is_rejected() {
     assert!(native(&input.block, input.key).is_err());
 }
 
-/// What a prover could show of a registry that has an entry for L1, which none of ours can have.
-fn l1_block() -> ApplyInput {
-    let mut registry = registry();
-    let entry = registry.entry(EnvironmentId(1)).unwrap().clone();
-    registry.insert_unchecked(EnvironmentId::L1, entry);
-    let mut input = honest(0xffff);
-    input.start.registry_root = registry.root();
-    input.applied.registry = registry.membership(EnvironmentId::L1, key(), digest(PRODUCER), NUMBER).unwrap();
-    input.applied.head_path = state().environments_tree().path(0);
-    input.block = BlockStatement { previous_state: genesis_state(1), environment: F::ZERO, ..block(1, 1) };
-    input
+#[test]
+fn a_block_of_environment_0_leaves_its_body_to_the_superblock() {
+    for id in [0, 1] {
+        let public = circuits_forging::check(&CIRCUIT, &honest(id)).unwrap();
+        let statement = SegmentStatement::decode(&public).unwrap();
+        let expected = if id == 0 { honest(0).block.body } else { Digest::ZERO };
+        assert_eq!(statement.accumulated_after.l1_body, expected);
+    }
 }
 
 #[test]
-fn a_block_of_l1_is_rejected_even_if_the_registry_had_an_entry() {
-    assert_rejects(&CIRCUIT, &l1_block());
-    let unknown = RegistryError::UnknownEnvironment(EnvironmentId::L1);
-    assert_eq!(native(&l1_block().block, key()), Err(ApplyError::Registry(unknown)));
-    let entry = RegistryEntry::new(digest(1), producer(PRODUCER), vec![]);
-    assert_eq!(Registry::default().insert(EnvironmentId::L1, entry), Err(RegistryError::L1));
+fn a_block_of_environment_0_whose_last_height_is_not_the_superblocks_number_is_rejected() {
+    for last in [NUMBER - 1, NUMBER + 1] {
+        let error = assert_block_rejected(0, |block| block.last_height = F::from_canonical_u32(last));
+        assert_eq!(error, ApplyError::L1Height { number: NUMBER, found: last.into() });
+    }
+}
+
+#[test]
+fn no_block_comes_after_one_of_environment_0() {
+    // Neither one of another environment, nor a second one of environment 0, whatever height it has.
+    let second = l1_block(NUMBER, NUMBER + 1, BlockMessages::none(EnvironmentId::L1)).statement;
+    for next in [block(1, 4), second, BlockStatement { last_height: F::from_canonical_u32(NUMBER), ..second }]
+    {
+        let (mut state, mut accumulators) = (state(), Accumulators::start());
+        let mut apply = |block: &BlockStatement| {
+            apply_block(&mut state, &mut accumulators, &registry(), NUMBER, key(), block)
+        };
+        apply(&honest(0).block).unwrap();
+        let error = apply(&next).unwrap_err();
+        if next.last_height.to_canonical_u64() < next.first_height.to_canonical_u64() {
+            assert!(matches!(error, ApplyError::EmptyRange { .. }), "{error}");
+        } else {
+            let environment = EnvironmentId(next.environment.to_canonical_u64() as u16);
+            assert_eq!(error, ApplyError::AfterL1(environment));
+        }
+    }
+    for id in [0, 1, 0xffff] {
+        let mut input = honest(id);
+        assert_accepts(&CIRCUIT, &input);
+        input.start.accumulated_before.l1_body = honest(0).block.body;
+        assert_rejects(&CIRCUIT, &input);
+    }
 }
 
 #[test]
 fn accumulators_do_not_depend_on_how_blocks_are_grouped() {
     let mut state = state();
-    let mut accumulators = Accumulators::start(empty_list());
+    let mut accumulators = Accumulators::start();
     let mut chained = empty_list();
     for block in [block(1, 4), block(2, 4), block(1, 5)] {
         let applied = apply_block(&mut state, &mut accumulators, &registry(), NUMBER, key(), &block).unwrap();
@@ -405,8 +439,6 @@ pub(super) fn passes_through() -> Exception {
     positions.push(statement.before.message_count);
     positions.extend(statement.before.balances_root.0);
     positions.push(statement.before.balance_count);
-    positions.extend(statement.accumulated_before.l1_inbox.0);
-    positions.extend(statement.accumulated_before.l1_outbox.0);
     positions.extend(statement.accumulated_before.body_chain.0);
     positions.push(statement.accumulated_before.block_count);
     positions.extend(statement.accumulated_before.block_messages.0);
@@ -416,80 +448,4 @@ pub(super) fn passes_through() -> Exception {
     Exception::new(Kind::Free, "passes through this segment, and its neighbours bind it", move |class| {
         class.public_input.is_some_and(|position| positions.contains(&position))
     })
-}
-
-/// One input for each rule, breaking it alone.
-fn dishonest() -> Vec<ApplyInput> {
-    let changed = |id: u16, change: &dyn Fn(&mut ApplyInput)| {
-        let mut input = honest(id);
-        change(&mut input);
-        input
-    };
-    let mut inputs = vec![
-        l1_block(),
-        changed(1, &|input| input.block.environment += F::from_canonical_u64(1 << 16)),
-        changed(1, &|input| input.block.last_height = F::from_canonical_u64(1 << 32)),
-        changed(1, &|input| input.block.last_height -= F::ONE),
-        changed(1, &|input| input.block.producer = digest(9)),
-        changed(1, &|input| input.block.previous_state = digest(1)),
-        changed(0xffff, &|input| input.block.previous_state = digest(1)),
-        changed(0xffff, &|input| {
-            input.block.first_height = F::TWO;
-            input.block.last_height = F::TWO;
-        }),
-        changed(0xffff, &|input| input.applied.is_first = false),
-        changed(1, &|input| input.key = digest(1)),
-        changed(0xffff, &|input| {
-            input.block.first_height = F::TWO;
-            input.block.last_height = F::TWO;
-            input.applied.is_first = true;
-        }),
-    ];
-    for (kernel, number) in [(digest(41), NUMBER - 1), (digest(43), NUMBER + 1)] {
-        inputs.push(changed(1, &|input| {
-            input.key = kernel;
-            input.applied.registry = kernel_outside_its_window(kernel, number);
-        }));
-    }
-    for (label, number) in [(EARLIER, NUMBER - 1), (LATER, NUMBER + 1)] {
-        inputs.push(changed(1, &|input| {
-            input.key = digest(101);
-            input.block.producer = digest(label);
-            input.applied.registry = membership(1, input.key, label, number);
-        }));
-    }
-    inputs
-}
-
-#[test]
-fn every_assertion_of_applying_a_block_is_needed() {
-    let [talking, ..] = talking();
-    let honest = [honest(0xffff), honest(1), talking];
-    Mutator::new(&ApplyOne)
-        .honest(&honest)
-        .dishonest(&dishonest())
-        .masked(BRANCHES)
-        .except(passes_through())
-        .allow("enforce_bool", "a fraction of a head's hash is no leaf's preimage, so no tree opens to it")
-        .allow("circuits/protocol/src/registry/", "attacked in the registry's own tests")
-        .run()
-        .assert_complete();
-}
-
-#[test]
-fn applying_a_block_survives_the_forging_kit() {
-    let [talking, ..] = talking();
-    let inputs = [honest(0xffff), honest(1), talking];
-    let first_height = Exception::fields(
-        Kind::Unranged,
-        &["BlockStatement.first_height"],
-        "the head before has the height below it, and heads have the heights of blocks, which have 32 bits",
-    );
-    Kit::new(&CIRCUIT)
-        .inputs(&inputs)
-        .masked(BRANCHES)
-        .except(passes_through())
-        .except(first_height)
-        .run()
-        .assert_sound();
 }

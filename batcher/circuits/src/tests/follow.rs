@@ -34,7 +34,9 @@ use crate::{
     packing::{Load, Share},
     segment::{empty_segment, set_start},
     superblock::{FrameTargets, SuperblockChildren, SuperblockInput},
-    testing::{block, digest, free_key_digest, free_proof, free_registry, moves, talking},
+    testing::{
+        block, digest, free_key_digest, free_proof, free_registry_with_l1, l1_payouts, moves, talking,
+    },
     transition::{Transition, TransitionError},
 };
 
@@ -127,7 +129,13 @@ fn input(scene: &Scene, transition: &Transition) -> BareInput {
 }
 
 fn bundle(transition: &Transition) -> SuperblockBundle {
-    transition.bundle(&PROOF, digest(1))
+    with_payouts(transition.bundle(&PROOF, digest(1)), &transition.statement)
+}
+
+/// The bundle with what its block of environment 0 pays, if it has one.
+fn with_payouts(bundle: SuperblockBundle, statement: &SuperblockStatement) -> SuperblockBundle {
+    let payouts = statement.l1_block().map(|_| l1_payouts(integer(statement.number)));
+    bundle.with_payouts(payouts.unwrap_or_default())
 }
 
 #[test]
@@ -138,6 +146,8 @@ fn a_follower_reaches_the_state_of_the_batcher_from_its_bundle() {
         let bundle = bundle(&transition);
         bundle.check_published(&transition.statement).unwrap();
         assert_eq!(follow(&scene.state, &bundle), Ok(transition.new_state));
+        let other = bundle.with_payouts(l1_payouts(99)).check_published(&transition.statement);
+        assert!(matches!(other, Err(BundleError::Payouts(_))), "{other:?}");
     }
 }
 
@@ -176,7 +186,7 @@ fn what_does_not_continue_the_state_is_not_followed() {
 /// A superblock whose batcher adds `balances` and consumes messages at the indices in `consumed`, and skips the rules about
 /// whole superblocks.
 fn unchecked(scene: &Scene, balances: &[BalanceKey], consumed: Option<Vec<u32>>) -> Transition {
-    let registry = free_registry(3);
+    let registry = free_registry_with_l1(3);
     let mut assembly = Assembly::apply_blocks(&scene.state, &registry, digest(3), &scene.contents).unwrap();
     if let Some(consumed) = consumed {
         assembly.crossing = assembly.crossing.following(consumed);
@@ -211,8 +221,9 @@ fn a_balance_that_no_message_moves_is_refused_natively() {
     let mut load = Load::default();
     load.new_balances.push(junk);
     let shares = [Share { new_balances: 0..1, ..Default::default() }];
-    let error = Transition::new(&scene.state, &free_registry(3), digest(3), &scene.contents, &load, &shares)
-        .unwrap_err();
+    let error =
+        Transition::new(&scene.state, &free_registry_with_l1(3), digest(3), &scene.contents, &load, &shares)
+            .unwrap_err();
     assert_eq!(error, TransitionError::UnusedBalances);
 }
 
@@ -348,6 +359,7 @@ fn fill(input: &mut BareInput, random: &mut Random) {
         (4, _) => input.superblock.history_root = random.change(&input.superblock.history_root),
         (5, _) => input.superblock.segment = random.change(&input.superblock.segment),
         (6, _) => new_balances.push(idle.clone()),
+        (9, None) => input.superblock.l1_body = random.change(&input.superblock.l1_body),
         (7, Some(step)) => steps[step].balance_leaf.index = random.next() % 4,
         (8, Some(step)) => {
             let other = random.below(steps.len());
@@ -374,9 +386,6 @@ fn name_messages(input: &mut BareInput) {
     (*outbox, *inbox) = (empty_list(), empty_list());
     for step in &input.superblock.chunk.steps {
         let (fields, hash) = (step.fields, message_hash(&step.fields.message));
-        if fields.actor == F::ZERO {
-            continue;
-        }
         if fields.emit == F::ONE {
             *outbox = outbox_append(*outbox, hash);
         }
@@ -393,24 +402,16 @@ fn name_messages(input: &mut BareInput) {
 fn published(input: &BareInput, statement: &SuperblockStatement) -> SuperblockBundle {
     let environment = environment(input.block.environment);
     let mut block = BlockMessages::none(environment);
-    let (mut consumed, mut deposits, mut l1_outbox) = (vec![], vec![], vec![]);
+    let mut consumed = vec![];
     for step in &input.superblock.chunk.steps {
-        let (fields, is_l1) = (step.fields, step.fields.actor == F::ZERO);
-        let mut actions = vec![];
-        if fields.emit + fields.bounce == F::ONE {
-            let list = if is_l1 { &mut deposits } else { &mut block.outbox };
-            list.push(message_of(&fields.message));
+        let fields = step.fields;
+        if fields.emit == F::ONE {
+            block.outbox.push(message_of(&fields.message));
         }
-        if fields.claim == F::ONE {
-            actions.push(Consumption::Claim);
-        }
-        if fields.refund + fields.bounce == F::ONE {
-            actions.push(Consumption::Refund);
-        }
-        for consumption in actions {
-            let list = if is_l1 { &mut l1_outbox } else { &mut block.inbox };
-            list.push((message_of(&fields.message), consumption));
-            if fields.refund == F::ONE || fields.claim == F::ONE && !is_l1 {
+        for (flag, consumption) in [(fields.claim, Consumption::Claim), (fields.refund, Consumption::Refund)]
+        {
+            if flag == F::ONE {
+                block.inbox.push((message_of(&fields.message), consumption));
                 consumed.push(integer(fields.index));
             }
         }
@@ -425,8 +426,8 @@ fn published(input: &BareInput, statement: &SuperblockStatement) -> SuperblockBu
         inbox: input.block.inbox,
     };
     let messages = if block.is_empty() { vec![] } else { vec![block] };
-    let published = Published { blocks: vec![entry], messages, consumed, deposits, l1_outbox };
-    SuperblockBundle::new(statement, published, &PROOF, digest(1))
+    let published = Published { blocks: vec![entry], messages, consumed };
+    with_payouts(SuperblockBundle::new(statement, published, &PROOF, digest(1)), statement)
 }
 
 fn integer(element: F) -> u32 {

@@ -5,14 +5,17 @@
 use std::sync::LazyLock;
 
 use batcher_verify::circuit::SuperblockCircuit;
-use bridge_core::{BlockMessages, BridgeLists, Capacity, Consumption, Message};
+use bridge_core::{BlockMessages, BridgeLists, Capacity, Consumption, Message, message::MIN_LIFETIME};
 use circuits_core::{
     Builder, Compiled, Definition, Witness,
     layout::{Layout, WitnessError},
     recursion::Shape,
 };
 use circuits_forging::{Exception, Kind, Kit, check};
-use circuits_protocol::statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement};
+use circuits_protocol::{
+    registry::EnvironmentId,
+    statement::{Accumulators, SegmentStatement, SuperblockRoots, SuperblockStatement},
+};
 use circuits_prover::basetypes::standard_config;
 use plonky2::plonk::circuit_data::CircuitConfig;
 
@@ -23,7 +26,9 @@ use crate::{
     segment::BlockInput,
     state::SuperblockState,
     superblock::{SuperblockChildren, SuperblockDefinition, SuperblockInput},
-    testing::{digest, free_key, free_proof, free_registry, message, moves, talking},
+    testing::{
+        digest, free_key, free_proof, free_registry_with_l1, l1_block, l1_body, message, moves, talking,
+    },
     transition::Transition,
 };
 
@@ -70,7 +75,7 @@ impl Definition for SmallSegment {
 static SEGMENT: LazyLock<Compiled<SmallSegment>> =
     LazyLock::new(|| Compiled::new(SmallSegment(MessageSegment { capacity: SMALL })).unwrap());
 
-/// Blocks and deposits that follow a state.
+/// Blocks that follow a state.
 pub(super) struct Scene {
     pub(super) state: SuperblockState,
     pub(super) contents: Contents,
@@ -78,7 +83,9 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(state: &SuperblockState, blocks: Vec<ContentBlock>) -> Self {
-        Self { state: state.clone(), contents: Contents { blocks, ..Contents::default() } }
+        let has_l1_block = blocks.last().is_some_and(|last| last.messages.environment == EnvironmentId::L1);
+        let l1_body = has_l1_block.then(|| l1_body(state.number + 1));
+        Self { state: state.clone(), contents: Contents { blocks, l1_body } }
     }
 
     /// All messages in one chunk: of the superblock, or of a message segment if `apart`.
@@ -92,7 +99,7 @@ impl Scene {
         };
         let shares = [all, nothing];
         let used = if apart { &shares[..] } else { &shares[..1] };
-        Transition::new(&self.state, &free_registry(3), digest(3), &self.contents, &load, used)
+        Transition::new(&self.state, &free_registry_with_l1(3), digest(3), &self.contents, &load, used)
             .expect("honest")
     }
 
@@ -119,22 +126,28 @@ impl Scene {
 pub(super) fn after(scene: &Scene) -> SuperblockState {
     let load = scene.contents.load(&scene.state);
     let shares = load.pack(WIDE, WIDE, 0).expect("small moves");
-    Transition::new(&scene.state, &free_registry(3), digest(3), &scene.contents, &load, &shares)
+    Transition::new(&scene.state, &free_registry_with_l1(3), digest(3), &scene.contents, &load, &shares)
         .expect("honest")
         .new_state
 }
 
 const WIDE: Capacity = Capacity { new_balances: 8, steps: 8 };
 
-/// Environment 2 holds 10, another 10 are on their way to it, and L1 holds 5.
+/// A withdrawal of 5 by environment 1.
+fn withdrawal(sequence: u64) -> Message {
+    Message { sequence, ..message(CHAIN, 1, 0, 5) }
+}
+
+/// Environment 2 holds 10, another 10 are on their way to it, L1 holds 5, and another 5 are on their way to it.
 pub(super) fn start() -> (SuperblockState, Message) {
     let first = message(CHAIN, 1, 2, 10);
     let second = Message { sequence: 1, ..first.clone() };
-    let out = Message { sequence: 2, ..message(CHAIN, 1, 0, 5) };
+    let [paid, waiting] = [2, 3].map(withdrawal);
     let blocks = vec![
-        talking(1, moves(1, &[], &[&first, &second, &out])),
+        talking(1, moves(1, &[], &[&first, &second, &paid, &waiting])),
         talking(1, moves(2, &[&first], &[])),
         talking(1, moves(3, &[], &[])),
+        l1_block(0, 1, moves(0, &[&paid], &[])),
     ];
     (after(&Scene::new(&SuperblockState::genesis(CHAIN), blocks)), second)
 }
@@ -159,23 +172,31 @@ pub(super) fn scenes() -> Vec<Scene> {
     let one = |state: &SuperblockState, messages| Scene::new(state, vec![talking(2, messages)]);
     let back = |destination, value| Message {
         source: pending.destination,
-        destination: circuits_protocol::registry::EnvironmentId(destination),
+        destination: EnvironmentId(destination),
         ..Message { amount: circuits_core::amount::Amount::new(value).unwrap(), ..pending.clone() }
     };
     let unseen = Message { asset: bridge_core::AssetId::new(3, 1).unwrap(), ..message(CHAIN, 3, 2, 3) };
-    let refund = BlockMessages { inbox: vec![(pending.clone(), Consumption::Refund)], ..moves(1, &[], &[]) };
-    let mut deposited = silent(&state);
-    deposited.contents.deposits = vec![deposit(0)];
-    let mut refunded = silent(&expired(&after(&deposited), pending.deadline));
-    refunded.contents.blocks[0] = talking(3, moves(3, &[], &[]));
-    refunded.contents.deposits = vec![deposit(1)];
-    refunded.contents.refunds = vec![deposit(0)];
+    let refund = |environment, message: &Message, outbox: &[&Message]| BlockMessages {
+        inbox: vec![(message.clone(), Consumption::Refund)],
+        ..moves(environment, &[], outbox)
+    };
+    let late = pending.deadline + 1;
+    let by_l1 = |state: &SuperblockState, before, messages| {
+        Scene::new(state, vec![l1_block(before, state.number + 1, messages)])
+    };
+    let deposited = by_l1(&state, 1, moves(0, &[&withdrawal(3)], &[&deposit(0)]));
+    let next_deposit = Message { deadline: late + MIN_LIFETIME, ..deposit(1) };
+    let refunded =
+        by_l1(&expired(&after(&deposited), pending.deadline), 2, refund(0, &deposit(0), &[&next_deposit]));
     vec![
         silent(&state),
         one(&state, moves(2, &[&pending], &[&back(0, 7)])),
         one(&state, moves(2, &[&pending], &[&back(1, 3), &back(3, 4)])),
         one(&state, moves(3, &[], &[&unseen])),
-        one(&expired(&state, pending.deadline), refund),
+        one(&expired(&state, pending.deadline), refund(1, &pending, &[])),
+        one(&expired(&state, pending.deadline), refund(1, &withdrawal(3), &[])),
+        by_l1(&state, 1, moves(0, &[], &[])),
+        by_l1(&state, 1, moves(0, &[&withdrawal(3)], &[])),
         deposited,
         refunded,
     ]
@@ -211,16 +232,16 @@ fn untouched() -> Exception {
     let positions: Vec<usize> = (0..<SegmentStatement as Layout<circuits_core::F>>::LEN).collect();
     let statement: SegmentStatement<usize> = SegmentStatement::decode(&positions).unwrap();
     let SuperblockRoots { environments_root, .. } = statement.before;
-    let Accumulators { body_chain, block_count, block_messages, .. } = statement.accumulated_before;
+    let Accumulators { body_chain, l1_body, block_count, block_messages, .. } = statement.accumulated_before;
     let mut free =
         [statement.segment_set_root, statement.registry_root, environments_root, body_chain, block_messages]
             .map(|digest| digest.0)
             .concat();
+    free.extend(l1_body.0);
     free.push(block_count);
     // Lists are only lengthened.
-    let BridgeLists { l1_inbox, l1_outbox, applied, consumed, .. } =
-        BridgeLists::of(&statement.accumulated_before);
-    free.extend([l1_inbox, l1_outbox, applied, consumed].map(|digest| digest.0).concat());
+    let BridgeLists { applied, consumed, .. } = BridgeLists::of(&statement.accumulated_before);
+    free.extend([applied, consumed].map(|digest| digest.0).concat());
     Exception::new(Kind::Free, "passes through a message segment, and its neighbours bind it", move |class| {
         class.public_input.is_some_and(|position| free.contains(&position))
     })

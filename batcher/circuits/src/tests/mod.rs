@@ -1,4 +1,5 @@
 mod apply;
+mod capacities;
 mod follow;
 mod frame;
 mod lies;

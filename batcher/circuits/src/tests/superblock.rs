@@ -3,24 +3,30 @@
 use std::sync::LazyLock;
 
 use batcher_verify::circuit::SuperblockCircuit;
-use bridge_core::Capacity;
+use bridge_core::{BlockMessages, Capacity};
 use circuits_core::{Compiled, Digest, F, Proof};
-use circuits_forging::Kit;
+use circuits_forging::{Kit, check};
 use circuits_protocol::{
     fold::FoldChild,
-    statement::{BlockStatement, SegmentStatement, SuperblockStatement},
+    registry::EnvironmentId,
+    statement::{Accumulators, BlockStatement, SegmentStatement, SuperblockStatement},
 };
 use plonky2::field::types::Field;
 
 use super::apply::passes_through;
 use crate::{
+    apply::{ApplyError, apply_block},
+    contents::Contents,
     engine::{Engine, EngineError},
     packing::Load,
     segment::{BlockInput, LeafInput},
     state::SuperblockState,
     superblock::{SuperblockChildren, SuperblockDefinition, SuperblockInput},
-    testing::{block, digest, engine, free_key, free_proof, free_registry, silent},
-    transition::Transition,
+    testing::{
+        block, digest, engine, free_key, free_key_digest, free_proof, free_registry, free_registry_with_l1,
+        l1_block, l1_body, silent,
+    },
+    transition::{Transition, TransitionError},
 };
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(engine);
@@ -105,6 +111,62 @@ fn superblocks_over_blocks_chain_and_verify_with_embedded_keys() {
     assert_eq!(statement, next.statement);
     assert_eq!(statement.previous_state, transition.statement.new_state);
     assert_eq!(statement.number, F::TWO);
+}
+
+#[test]
+fn a_superblock_of_a_block_of_environment_0_alone_tells_l1_its_body() {
+    let contents = Contents {
+        blocks: vec![l1_block(0, 1, BlockMessages::none(EnvironmentId::L1))],
+        l1_body: Some(l1_body(1)),
+    };
+    let (state, registry) = (SuperblockState::genesis(9), free_registry_with_l1(2));
+    let root = ENGINE.pinned().key_set().root();
+    let transition = Transition::new(&state, &registry, root, &contents, &Load::default(), &[]).unwrap();
+    let blocks = [proven(contents.blocks[0].statement)];
+    let input = transition.superblock_input(SuperblockChildren::Blocks(inputs(&transition, &blocks, 0)));
+    let proof =
+        ENGINE.superblock(SuperblockCircuit::Blocks(1)).unwrap().circuit().unwrap().prove(&input).unwrap();
+    let statement = ENGINE.verify_superblock(SuperblockCircuit::Blocks(1), &proof).unwrap();
+    assert_eq!(statement, transition.statement);
+    assert_eq!(statement.l1_block(), Some(l1_body(1)));
+
+    let mut other = input;
+    other.l1_body = l1_body(2);
+    assert_unprovable(SuperblockCircuit::Blocks(1), &other);
+}
+
+#[test]
+fn a_block_of_environment_0_that_is_not_the_last_is_rejected() {
+    let last = |blocks: &[Proven]| {
+        let statements: Vec<_> = blocks.iter().map(|proven| proven.block).collect();
+        let contents = Contents { l1_body: Some(l1_body(1)), ..silent(&statements) };
+        let (state, registry) = (SuperblockState::genesis(9), free_registry_with_l1(2));
+        let root = ENGINE.pinned().key_set().root();
+        Transition::new(&state, &registry, root, &contents, &Load::default(), &[])
+    };
+    let l1 = || proven(l1_block(0, 1, BlockMessages::none(EnvironmentId::L1)).statement);
+    let honest = [proven(BLOCKS[0].block), l1()];
+    let transition = last(&honest).unwrap();
+    let blocks = inputs(&transition, &honest, 0);
+    let prove = |blocks: Vec<BlockInput>| {
+        let input = transition.superblock_input(SuperblockChildren::Blocks(blocks));
+        check(&ENGINE.superblock(SuperblockCircuit::Blocks(2)).unwrap().circuit().unwrap(), &input).is_ok()
+    };
+    assert!(prove(blocks.clone()));
+
+    let reversed = [l1(), proven(BLOCKS[0].block)];
+    let error = last(&reversed).unwrap_err();
+    let source = ApplyError::AfterL1(EnvironmentId(1));
+    assert_eq!(error, TransitionError::Block { index: 1, source });
+    // Each with the path that its head has in the other order.
+    let (mut state, registry) = (SuperblockState::genesis(9), free_registry_with_l1(2));
+    let in_reverse = reversed.iter().map(|Proven { block, proof }| {
+        let mut accumulators = Accumulators::start();
+        let applied =
+            apply_block(&mut state, &mut accumulators, &registry, 1, free_key_digest(), block).unwrap();
+        BlockInput { proof: proof.clone(), key: free_key().clone(), applied }
+    });
+    assert!(!prove(in_reverse.collect()));
 }
 
 #[test]
@@ -293,5 +355,5 @@ fn native_joining_names_the_field_that_does_not_continue() {
     assert_eq!(field(&|right| right.registry_root = Digest::ZERO), "registry root");
     assert_eq!(field(&|right| right.segment_set_root = Digest::ZERO), "segment set root");
     assert_eq!(field(&|right| right.before.message_count += F::ONE), "roots");
-    assert_eq!(field(&|right| right.accumulated_before.l1_inbox = Digest::ZERO), "accumulators");
+    assert_eq!(field(&|right| right.accumulated_before.l1_body = digest(1)), "accumulators");
 }

@@ -6,22 +6,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use batcher_circuits::state::{EnvironmentHead, SuperblockState};
+use batcher_circuits::state::{EnvironmentHead, L1Head, SuperblockState};
 use batcher_job::{
     location::Location,
+    payouts::L1Summary,
     state,
     store::{self, QuarantineRecord},
 };
 use batcher_verify::{
-    bundle::{BlockEntry, SuperblockBundle},
+    bundle::{BlockEntry, SuperblockBundle, l1_outcome},
     circuit::SuperblockCircuit,
     keys::PinnedKeys,
     trust::Trust,
 };
-use bridge_core::{AssetId, BlockMessages, BridgeState, Consumption, Message, state::Record};
+use bridge_core::{AssetId, BlockMessages, BridgeState, Consumption, state::Record};
 use circuits_core::{Digest, amount::Amount, proof, recursion::key_digest};
 use circuits_files::file::{self, FileError, FileKind, SMALL_LIMIT};
 use circuits_protocol::{
+    l1::{L1Outcome, NotAWord},
     registry::{EnvironmentId, Registry},
     statement::{BlockStatement, SuperblockStatement, statement_digest},
     wrap::block_shape,
@@ -32,7 +34,7 @@ use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::error::InspectError;
+use super::{L1, error::InspectError};
 use crate::{as_text, registry::Listing};
 
 /// What a file holds, by its kind.
@@ -152,6 +154,9 @@ impl BlockFields {
 
 /// What the block's state model shows of its body.
 fn describe_body(kind: &str, body: &[u8]) -> Result<Value, Malformed> {
+    if kind == L1 {
+        return Ok(serde_json::to_value(environments_l1::Body::decode(body)?)?);
+    }
     let kind = KINDS.into_iter().find(|known| known.name() == kind);
     let described = kind.and_then(|kind| kind.describe_body(body));
     Ok(described.ok_or("the state model does not show its bodies")??)
@@ -186,8 +191,8 @@ pub(super) struct Superblock {
     messages: Vec<BlockMessages>,
     /// The indices of the messages consumed.
     consumed: Vec<u32>,
-    deposits: Vec<Message>,
-    l1_outbox: Vec<(Message, Consumption)>,
+    /// What its block of environment 0 did.
+    l1: Option<L1Summary>,
     proof_bytes: usize,
 }
 
@@ -195,14 +200,13 @@ impl Superblock {
     fn read(bytes: &[u8]) -> Result<Self, Malformed> {
         let bundle = SuperblockBundle::decode(bytes)?;
         Ok(Self {
-            statement: SuperblockFields::new(&bundle.statement()?),
+            l1: L1Summary::of(&bundle)?,
+            statement: SuperblockFields::new(&bundle.statement()?)?,
             key: bundle.key,
             circuit: PinnedKeys::embedded().source_of(bundle.key).map(SuperblockCircuit::name),
             blocks: bundle.blocks,
             messages: bundle.messages,
             consumed: bundle.consumed,
-            deposits: bundle.deposits,
-            l1_outbox: bundle.l1_outbox,
             proof_bytes: bundle.proof.len(),
         })
     }
@@ -218,14 +222,13 @@ struct SuperblockFields {
     new_state: Digest,
     registry_root: Digest,
     body_chain: Digest,
-    l1_inbox_before: Digest,
-    l1_inbox_after: Digest,
-    l1_outbox: Digest,
+    /// What its block of environment 0 means to L1.
+    l1: Option<L1Outcome>,
 }
 
 impl SuperblockFields {
-    fn new(statement: &SuperblockStatement) -> Self {
-        Self {
+    fn new(statement: &SuperblockStatement) -> Result<Self, NotAWord> {
+        Ok(Self {
             chain_id: statement.chain_id.to_canonical_u64(),
             number: statement.number.to_canonical_u64(),
             block_count: statement.block_count.to_canonical_u64(),
@@ -233,10 +236,8 @@ impl SuperblockFields {
             new_state: statement.new_state,
             registry_root: statement.registry_root,
             body_chain: statement.body_chain,
-            l1_inbox_before: statement.l1_inbox_before,
-            l1_inbox_after: statement.l1_inbox_after,
-            l1_outbox: statement.l1_outbox,
-        }
+            l1: l1_outcome(statement)?,
+        })
     }
 }
 
@@ -248,7 +249,8 @@ pub(super) struct State {
     commitment: Digest,
     environments: BTreeMap<EnvironmentId, EnvironmentHead>,
     past_states: usize,
-    l1_inbox: Digest,
+    /// What blocks of environment 0 have taken from L1's queue, and how many payouts they have made.
+    l1: L1Head,
     messages: Messages,
     balances: Vec<Balance>,
 }
@@ -260,7 +262,7 @@ impl State {
             number: state.number,
             commitment: state.commitment(),
             past_states: state.history.len(),
-            l1_inbox: state.l1_inbox,
+            l1: state.l1,
             messages: Messages::new(&state.bridge),
             balances: balances(&state.bridge),
             environments: state.environments,

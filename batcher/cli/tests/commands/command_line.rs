@@ -67,7 +67,8 @@ fn deposits_are_compared_with_a_queue_or_its_digest_and_the_answer_says_whether(
     let (first, trust) = (bundle(1), out().join("trust.toml"));
     let root = tempfile::tempdir().expect("a directory");
     let queue = root.path().join("queue");
-    fs::write(&queue, "").expect("writable");
+    let of_deployment = |chain_id: u64| format!("{{\"deployment\": {chain_id}}}\n");
+    fs::write(&queue, of_deployment(CHAIN_ID)).expect("writable");
     let call = |extra: &[&str], code| {
         json(&superblock(&[&["verify", text(&first), "--json"], extra].concat()), code)["deposits_checked"]
             .clone()
@@ -75,13 +76,17 @@ fn deposits_are_compared_with_a_queue_or_its_digest_and_the_answer_says_whether(
     assert_eq!(call(&["--trust", text(&trust)], 0), false);
     assert_eq!(call(&["--deposits", text(&queue)], 0), true);
     let theirs = fs::read_to_string(&trust).expect("written by run");
-    let verified = json(&superblock(&["verify", text(&first), "--json"]), 0);
-    let inbox = verified["l1_inbox"].as_str().expect("a digest").to_owned();
-    for (digest, code, checked) in [(inbox, 0, Value::Bool(true)), ("01".repeat(32), 1, Value::Null)] {
-        let mine = root.path().join("trust.toml");
-        fs::write(&mine, format!("l1_inbox = \"{digest}\"\n{theirs}")).expect("writable");
-        assert_eq!(call(&["--trust", text(&mine)], code), checked);
-    }
+    // Nothing is taken from the queue here, so whatever it is, that is right.
+    let mine = root.path().join("trust.toml");
+    let position = format!("l1_queue = {{ digest = \"0x{}\", length = 1 }}", "01".repeat(32));
+    fs::write(&mine, format!("{position}\n{theirs}")).expect("writable");
+    assert_eq!(call(&["--trust", text(&mine)], 0), true);
+    let malformed = position.replace("0x", "");
+    fs::write(&mine, format!("{malformed}\n{theirs}")).expect("writable");
+    assert_eq!(call(&["--trust", text(&mine)], 3), Value::Null);
+    // The queue is that of the deployment.
+    fs::write(&queue, of_deployment(CHAIN_ID + 1)).expect("writable");
+    assert_eq!(call(&["--deposits", text(&queue)], 3), Value::Null);
 }
 
 #[test]
@@ -225,8 +230,8 @@ fn a_registry_grows_by_commands_and_a_gap_needs_force() {
     let path = directory.path().join("registry.superblock");
     let file = text(&path);
     let call = |arguments: &[&str], code| json(&superblock(&[arguments, &["--json"]].concat()), code);
-    let empty = call(&["registry", "make", file], 0)["root"].clone();
-    call(&["registry", "make", file], 3);
+    let empty = call(&["registry", "make", file, "--chain-id", "5"], 0)["root"].clone();
+    call(&["registry", "make", file, "--chain-id", "5"], 3);
 
     let [state, producer, first, second] = ["01", "02", "03", "04"].map(|byte| byte.repeat(32));
     let known = ["registry", "add", file, "--environment", "7"];
@@ -254,8 +259,8 @@ fn a_registry_grows_by_commands_and_a_gap_needs_force() {
     assert_eq!(call(&["registry", "list", file], 0)["root"], added["root"], "an error changes nothing");
     call(&[&gap[..], &["--force"]].concat(), 0);
     let listed = call(&["registry", "list", file], 0);
-    let kernels = listed["environments"][0]["entry"]["kernels"].as_array().expect("a list").len();
-    assert_eq!((listed["environments"][0]["id"].as_u64(), kernels), (Some(7), 2));
+    let kernels = listed["environments"][1]["entry"]["kernels"].as_array().expect("a list").len();
+    assert_eq!((listed["environments"][1]["id"].as_u64(), kernels), (Some(7), 2));
     assert_eq!(call(&["inspect", file], 0)["content"]["root"], listed["root"]);
 }
 

@@ -62,7 +62,7 @@ fn names_and_reasons_from_outside_move_no_cursor_and_break_no_line() {
     fs::create_dir(&blocks).expect("writable");
     fs::write(blocks.join("junk\u{1b}[2J\nforged line\u{202e}.block"), b"not a block").expect("writable");
     let registry = root.path().join("registry\u{1b}[31m.superblock");
-    let made = superblock(&["registry", "make", text(&registry)]);
+    let made = superblock(&["registry", "make", text(&registry), "--chain-id", "7"]);
     let out = root.path().join("out\r");
     let state = root.path().join("state");
     let batch = ["batch", "--blocks", text(&blocks), "--state", text(&state), "--out", text(&out)];
@@ -127,7 +127,7 @@ fn a_command_that_did_nothing_of_what_it_was_asked_does_not_end_with_0() {
     let (registry, key, lines) = (path("registry"), path("key"), path("lines"));
     fs::create_dir(&empty).expect("writable");
     fs::write(&lines, "\n\n").expect("writable");
-    json(&superblock(&["registry", "make", &registry, "--json"]), 0);
+    json(&superblock(&["registry", "make", &registry, "--chain-id", "7", "--json"]), 0);
     json(&superblock(&["account", "keygen", &key, "--json"]), 0);
     for arguments in [
         &["keys", "import", &missing, "--key-directory", &keys][..],
@@ -146,7 +146,7 @@ fn a_command_that_did_nothing_of_what_it_was_asked_does_not_end_with_0() {
 fn processes_that_change_one_registry_lose_no_change_of_each_other() {
     let root = tempfile::tempdir().expect("a directory");
     let file = root.path().join("registry");
-    json(&superblock(&["registry", "make", text(&file), "--json"]), 0);
+    json(&superblock(&["registry", "make", text(&file), "--chain-id", "7", "--json"]), 0);
     std::thread::scope(|scope| {
         for id in 1..=12 {
             let file = &file;
@@ -160,7 +160,7 @@ fn processes_that_change_one_registry_lose_no_change_of_each_other() {
         }
     });
     let listed = json(&superblock(&["registry", "list", text(&file), "--json"]), 0);
-    assert_eq!(listed["environments"].as_array().expect("a list").len(), 12);
+    assert_eq!(listed["environments"].as_array().expect("a list").len(), 13, "with environment 0");
 }
 
 #[test]
@@ -172,13 +172,13 @@ fn a_kernel_whose_window_begins_later_is_revoked_with_the_earlier_ones() {
         json(&superblock(&[&call[..], arguments].concat()), 0)
     };
     let [state, producer, first, second] = ["01", "02", "03", "04"].map(|byte| byte.repeat(32));
-    json(&superblock(&["registry", "make", text(&file), "--json"]), 0);
+    json(&superblock(&["registry", "make", text(&file), "--chain-id", "7", "--json"]), 0);
     let later = format!("{second}:100");
     let producer = ["--producer", &producer, "--signing-key", SIGNING_KEY];
     let new = ["--genesis-state", &state, "--kernel", &first, "--kernel", &later];
     add(&[&new[..], &producer].concat());
     let listed = add(&["--end-earlier", "50", "--force"]);
-    let kernels = listed["environments"][0]["entry"]["kernels"].as_array().expect("a list");
+    let kernels = listed["environments"][1]["entry"]["kernels"].as_array().expect("a list");
     assert_eq!(kernels.len(), 1, "{listed}");
     assert_eq!(
         (kernels[0]["key"].as_str(), kernels[0]["valid_until"].as_u64()),
@@ -200,7 +200,7 @@ fn a_refusal_that_cannot_be_recorded_is_reported_and_stops_nothing() {
     // A directory in place of the record's file.
     let record = format!("{}.record", hex::encode(circuits_files::file::sha3(junk)));
     fs::create_dir_all(out.join("quarantine").join(record)).expect("writable");
-    json(&superblock(&["registry", "make", text(&path("registry")), "--json"]), 0);
+    json(&superblock(&["registry", "make", text(&path("registry")), "--chain-id", "7", "--json"]), 0);
     let answer = superblock(&[
         "batch",
         "--blocks",
@@ -225,7 +225,7 @@ fn a_refusal_that_cannot_be_recorded_is_reported_and_stops_nothing() {
 fn a_registry_is_changed_where_a_link_to_it_leads() {
     let root = tempfile::tempdir().expect("a directory");
     let (file, link) = (root.path().join("registry"), root.path().join("link"));
-    json(&superblock(&["registry", "make", text(&file), "--json"]), 0);
+    json(&superblock(&["registry", "make", text(&file), "--chain-id", "7", "--json"]), 0);
     std::os::unix::fs::symlink(&file, &link).expect("writable");
     let [state, producer, key] = ["01", "02", "03"].map(|byte| byte.repeat(32));
     for (path, id) in [(&link, "1"), (&file, "2"), (&link, "3")] {
@@ -235,6 +235,6 @@ fn a_registry_is_changed_where_a_link_to_it_leads() {
         json(&superblock(&[&call[..], &new].concat()), 0);
     }
     let listed = json(&superblock(&["registry", "list", text(&file), "--json"]), 0);
-    assert_eq!(listed["environments"].as_array().expect("a list").len(), 3);
+    assert_eq!(listed["environments"].as_array().expect("a list").len(), 4, "with environment 0");
     assert!(link.is_symlink());
 }

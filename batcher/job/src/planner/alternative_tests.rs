@@ -67,7 +67,9 @@ fn tried(candidate: &Candidate, first: bool, other: &Candidate) -> Candidate {
 }
 
 fn select(candidates: &[Candidate]) -> Selection {
-    Planner::default().select(&SuperblockState::genesis(CHAIN), &free_registry(4), candidates, &[])
+    Planner::default()
+        .select(&SuperblockState::genesis(CHAIN), &free_registry(4), candidates, None)
+        .expect("no kernel is built")
 }
 
 /// The selection, after checking that it is the same in every order of files.
@@ -221,7 +223,9 @@ fn environments_give_way_one_at_a_time_and_another_one_first_in_each_superblock(
     {
         let history = vec![digest(1); number as usize];
         let state = SuperblockState { number, history, ..SuperblockState::genesis(CHAIN) };
-        let selection = Planner::default().select(&state, &free_registry(4), &candidates, &[]);
+        let selection = Planner::default()
+            .select(&state, &free_registry(4), &candidates, None)
+            .expect("no kernel is built");
         assert_eq!(selection.order, order, "after superblock {number}");
         assert_eq!(selection.left_out, [(loser, duplicate_of(winner)), (2, duplicate_of(&sending))]);
     }
@@ -320,8 +324,8 @@ proptest! {
         let (planner, registry) = (Planner::default(), free_registry(4));
         let (mut state, mut left, mut shuffled) = (SuperblockState::genesis(CHAIN), candidates, shuffled);
         loop {
-            let selection = planner.select(&state, &registry, &left, &[]);
-            let other = planner.select(&state, &registry, &shuffled, &[]);
+            let selection = planner.select(&state, &registry, &left, None).expect("no kernel is built");
+            let other = planner.select(&state, &registry, &shuffled, None).expect("no kernel is built");
             prop_assert_eq!(selection.order.len() + selection.left_out.len(), left.len());
             prop_assert_eq!(named(&selection, &left), named(&other, &shuffled));
             check_nothing_more_can_come(&state, &left, &selection)?;

@@ -129,8 +129,6 @@ fn passes_with_time(error: &BridgeError) -> bool {
         | BridgeError::NotPending { .. }
         | BridgeError::Balance { .. }
         | BridgeError::OutOfTurn { .. }
-        | BridgeError::L1AfterBlock
-        | BridgeError::DepositAfterRefund
         | BridgeError::OtherIndex { .. }
         | BridgeError::Tree(_) => false,
     }

@@ -6,9 +6,13 @@ use batcher_circuits::testing::{block_with, digest, free_key_digest, free_regist
 use bridge_core::{BlockMessages, BridgeError, Consumption, Message};
 use circuits_protocol::registry::EnvironmentId;
 use environments_core::block::check_statement;
+use environments_l1::Deposit;
 use proptest::{collection::vec, prelude::*};
 
-use super::*;
+use super::{
+    l1_tests::{deposit, registry_with_l1, select_with_l1},
+    *,
+};
 
 const CHAIN: u64 = 1;
 
@@ -23,13 +27,15 @@ fn silent(id: u16, height: u32) -> Candidate {
 }
 
 fn select(candidates: &[Candidate]) -> Selection {
-    Planner::default().select(&SuperblockState::genesis(CHAIN), &free_registry(4), candidates, &[])
+    Planner::default()
+        .select(&SuperblockState::genesis(CHAIN), &free_registry(4), candidates, None)
+        .expect("no kernel is built")
 }
 
-fn plan_on(state: &SuperblockState, candidates: &[Candidate], deposits: &[Message]) -> Plan {
-    let (planner, registry) = (Planner::default(), free_registry(4));
-    let selection = planner.select(state, &registry, candidates, deposits);
-    planner.plan(state, &registry, digest(1), selection).expect("a valid plan")
+fn plan_on(state: &SuperblockState, candidates: &[Candidate], deposits: &[Deposit]) -> Plan {
+    let planner = Planner::default();
+    let selection = select_with_l1(planner, state, candidates, deposits);
+    planner.plan(state, &registry_with_l1(4), digest(1), selection).expect("a valid plan")
 }
 
 fn name(environment: u16, height: u32) -> BlockName {
@@ -191,57 +197,14 @@ fn what_only_has_to_wait_may_come_later() {
 }
 
 #[test]
-fn a_deposit_is_taken_and_claimed_in_one_superblock_and_goes_back_if_nobody_claims_it() {
-    let [claimed, forgotten] = [0, 1].map(|sequence| out(0, 1, sequence));
-    let candidates = [candidate(1, moves(1, &[&claimed], &[])), silent(2, 1)];
-    let deposits = [claimed.clone(), forgotten.clone()];
-    let first = plan_on(&SuperblockState::genesis(CHAIN), &candidates, &deposits).transition;
-    assert_eq!(first.l1_inbox, deposits);
-    assert_ne!(first.statement.l1_inbox_after, first.statement.l1_inbox_before);
-    assert_eq!(first.l1_outbox, []);
-
-    let mut late = first.new_state;
-    late.number = forgotten.deadline;
-    late.history = vec![digest(1); late.number as usize];
-    let second = plan_on(&late, &[silent(2, 2)], std::slice::from_ref(&forgotten)).transition;
-    let back = (forgotten.clone(), Consumption::Refund);
-    // What comes too late goes straight back; what was taken goes back after it.
-    assert_eq!(second.l1_outbox, [back.clone(), back]);
-    assert!(second.new_state.bridge.is_balanced());
-}
-
-#[test]
-fn a_deposit_that_breaks_a_rule_stays_with_those_after_it() {
-    let other_chain = Message { chain_id: CHAIN + 1, ..out(0, 1, 1) };
-    let deposits = [out(0, 1, 0), other_chain, out(0, 1, 2)];
-    let plan = plan_on(&SuperblockState::genesis(CHAIN), &[silent(1, 1)], &deposits);
-    assert_eq!(plan.transition.l1_inbox, deposits[..1]);
-    assert!(matches!(plan.stuck, Some((1, BridgeError::ChainId { .. }))));
-}
-
-#[test]
-fn no_superblock_takes_more_deposits_than_its_limit() {
-    let deposits: Vec<_> = (0..MAX_DEPOSITS as u64 + 5).map(|sequence| out(0, 1, sequence)).collect();
-    let plan = plan_on(&SuperblockState::genesis(CHAIN), &[silent(1, 1)], &deposits);
-    assert_eq!((plan.transition.l1_inbox.len(), plan.stuck), (MAX_DEPOSITS, None));
-    assert!(plan.tree.shares.len() > 1, "they take a message segment");
-}
-
-#[test]
-fn a_message_to_l1_joins_its_outbox() {
-    let withdrawal = out(1, 0, 0);
-    let plan = plan_on(&SuperblockState::genesis(CHAIN), &[candidate(1, moves(1, &[], &[&withdrawal]))], &[]);
-    assert_eq!(plan.transition.l1_outbox, [(withdrawal, Consumption::Claim)]);
-    assert_eq!(plan.transition.new_state.bridge.message_count(), 0);
-}
-
-#[test]
 fn what_a_full_superblock_leaves_out_is_a_tail_of_the_order() {
     let sent = out(1, 2, 0);
     let candidates =
         [candidate(1, moves(1, &[], &[&sent])), candidate(1, moves(2, &[&sent], &[])), silent(1, 2)];
     let planner = Planner { max_blocks: 1, ..Planner::default() };
-    let selection = planner.select(&SuperblockState::genesis(CHAIN), &free_registry(4), &candidates, &[]);
+    let selection = planner
+        .select(&SuperblockState::genesis(CHAIN), &free_registry(4), &candidates, None)
+        .expect("no kernel is built");
     assert_eq!(selection.order, [0]);
     assert!(selection.left_out.iter().all(|(_, reason)| *reason == LeftOut::Full { limit: 1 }));
 }
@@ -283,36 +246,42 @@ proptest! {
     #[test]
     fn a_plan_always_applies_and_does_not_depend_on_the_order_of_files(
         candidates in world(),
+        amounts in vec(prop_oneof![Just(0), 1..30u64, Just(u64::MAX)], 0..80),
         turn in 0..100usize,
     ) {
+        let queue: Vec<_> = amounts.into_iter().map(|amount| Deposit { amount, ..deposit(1) }).collect();
+        let planner = Planner::default();
         // As many superblocks as it takes until nothing more can be placed.
         let mut state = SuperblockState::genesis(CHAIN);
         let mut left = candidates;
         loop {
-            let selection = Planner::default().select(&state, &free_registry(4), &left, &[]);
+            let deposits = &queue[state.l1.queue.length as usize..];
+            let selection = select_with_l1(planner, &state, &left, deposits);
             prop_assert_eq!(selection.order.len() + selection.left_out.len(), left.len());
+            prop_assert_eq!(&selection.l1_waits, &None);
 
             let mut turned = left.clone();
             turned.rotate_left(turn % left.len().max(1));
             turned.reverse();
-            let other = Planner::default().select(&state, &free_registry(4), &turned, &[]);
-            let taken = |selection: &Selection, candidates: &[Candidate]| -> Vec<_> {
-                selection.order.iter().map(|&index| candidates[index].name()).collect()
-            };
+            let other = select_with_l1(planner, &state, &turned, deposits);
+            prop_assert_eq!(&selection.contents, &other.contents);
             let reasons = |selection: &Selection, candidates: &[Candidate]| -> BTreeMap<_, _> {
                 let named = |(index, reason): &(usize, LeftOut)| (candidates[*index].name(), reason.to_string());
                 selection.left_out.iter().map(named).collect()
             };
-            prop_assert_eq!(taken(&selection, &left), taken(&other, &turned));
             prop_assert_eq!(reasons(&selection, &left), reasons(&other, &turned));
-            if selection.order.is_empty() {
+            if selection.contents.blocks.is_empty() {
                 break;
             }
-            let plan = plan_on(&state, &left, &[]);
+            let plan = plan_on(&state, &left, deposits);
             prop_assert_eq!(&plan.order, &selection.order);
             state = plan.transition.new_state;
             prop_assert!(crate::state::check(&state).is_ok());
+            prop_assert!(state.bridge.is_balanced());
             left = plan.left_out.iter().map(|&(index, _)| left[index].clone()).collect();
         }
+        prop_assert_eq!(state.l1.queue.length as usize, queue.len());
+        let to_l1 = |one: &&bridge_core::state::Record| one.message.destination == EnvironmentId::L1;
+        prop_assert!(state.bridge.records().iter().filter(to_l1).all(|one| one.consumed.is_some()));
     }
 }

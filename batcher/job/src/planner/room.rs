@@ -2,16 +2,15 @@
 
 use bridge_core::{Capacity, MAX_BLOCK_STEPS};
 
-use super::{MAX_BLOCKS, MAX_DEPOSITS, MAX_MESSAGES, left_out::LeftOut};
+use super::{MAX_BLOCKS, MAX_MESSAGES, l1::L1_BLOCK, left_out::LeftOut};
 
-// Whatever L1 sends and takes back, any block still fits.
+// Whatever environment 0 sends and takes back, any other block still fits.
 const _: () = {
-    let needed = 2 * MAX_DEPOSITS + MAX_BLOCK_STEPS;
-    assert!(MAX_MESSAGES.steps >= needed);
-    assert!(MAX_MESSAGES.new_balances >= needed);
+    assert!(MAX_MESSAGES.steps >= L1_BLOCK.steps + MAX_BLOCK_STEPS);
+    assert!(MAX_MESSAGES.new_balances >= L1_BLOCK.new_balances + MAX_BLOCK_STEPS);
 };
 
-/// The blocks and messages of a superblock, and the most that it may have.
+/// The blocks of producers with their messages, and the most of them that a superblock may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Room {
     max_blocks: usize,
@@ -25,16 +24,20 @@ impl Room {
         Self { max_blocks, max_messages, blocks: 0, messages: Capacity::NONE }
     }
 
-    /// Adds what is moved for L1.
-    pub(crate) fn add_messages(&mut self, Capacity { new_balances, steps }: Capacity) {
-        self.messages.new_balances += new_balances;
-        self.messages.steps += steps;
+    /// The same room, less what the block of environment 0 takes at most. That block does not count as one of the others.
+    pub(crate) fn beside_l1(self) -> Self {
+        let max_messages = Capacity {
+            new_balances: self.max_messages.new_balances.saturating_sub(L1_BLOCK.new_balances),
+            steps: self.max_messages.steps.saturating_sub(L1_BLOCK.steps),
+        };
+        Self { max_messages, ..self }
     }
 
     /// Adds a block whose messages take so much.
     pub(crate) fn add_block(&mut self, messages: Capacity) {
         self.blocks += 1;
-        self.add_messages(messages);
+        self.messages.new_balances += messages.new_balances;
+        self.messages.steps += messages.steps;
     }
 
     /// Checks that there is room for a block whose messages take so much.

@@ -3,7 +3,7 @@
 //! # The problem
 //!
 //! Each environment has blocks that continue each other. A block that consumes a message can only come once the message
-//! was emitted: by an earlier superblock, by a deposit, or by a block that comes before it. Balances add a condition of
+//! was emitted: by an earlier superblock, or by a block that comes before it. Balances add a condition of
 //! the same kind, and a superblock has [`Room`] for so many blocks and messages only. Sometimes an environment has several
 //! blocks that continue the same state, of which one can come: a producer that rolls back proposes another block. The
 //! superblock should have as many blocks as possible, a block that cannot come should stop no environment that has
@@ -45,13 +45,9 @@
 //! again for each message that it has waited for; a try hashes the messages of one block.
 
 use batcher_circuits::state::SuperblockState;
-use bridge_core::{BridgeError, Capacity, Ledger, Message};
-use circuits_protocol::registry::EnvironmentId;
+use bridge_core::{BridgeError, Capacity, Ledger};
 
 use super::{candidate::Candidate, chains::Chain, left_out::LeftOut, room::Room};
-
-/// The most deposits that one superblock takes, and the most that it sends back.
-pub const MAX_DEPOSITS: usize = 128;
 
 /// The superblock as far as it is planned.
 pub(super) struct Schedule<'c> {
@@ -72,37 +68,6 @@ impl<'c> Schedule<'c> {
     ) -> Self {
         let ledger = Ledger::new(state.chain_id, state.number.saturating_add(1), &state.bridge);
         Self { candidates, chains, ledger, room, order: vec![] }
-    }
-
-    /// Takes as many deposits as one superblock may, up to the first that breaks a rule: how many, and which one breaks
-    /// which rule. To be called before blocks are scheduled.
-    pub(super) fn take_deposits(&mut self, deposits: &[Message]) -> (usize, Option<(usize, BridgeError)>) {
-        let offered = &deposits[..deposits.len().min(MAX_DEPOSITS)];
-        let stuck = offered
-            .iter()
-            .enumerate()
-            .find_map(|(index, message)| Some((index, self.ledger.deposit(message).err()?)));
-        let taken = stuck.as_ref().map_or(offered.len(), |(index, _)| *index);
-        self.room.add_messages(Capacity { new_balances: self.ledger.added_balances(), steps: taken });
-        (taken, stuck)
-    }
-
-    /// Sends deposits back whose deadline has passed. They add no balance: their deposit did.
-    pub(super) fn send_back(&mut self, state: &SuperblockState) -> Vec<Message> {
-        let number = self.ledger.number();
-        let expired = state
-            .bridge
-            .in_flight()
-            .map(|record| &record.message)
-            .filter(|message| message.source == EnvironmentId::L1 && message.deadline < number);
-        let ledger = &mut self.ledger;
-        let refunds: Vec<_> = expired
-            .filter(|message| ledger.refund_deposit(message).is_ok())
-            .take(MAX_DEPOSITS)
-            .cloned()
-            .collect();
-        self.room.add_messages(Capacity { new_balances: 0, steps: refunds.len() });
-        refunds
     }
 
     /// Schedules what can be scheduled. Then every alternative at the head of a chain has an obstacle.

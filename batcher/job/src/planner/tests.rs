@@ -16,7 +16,9 @@ fn candidate(statement: BlockStatement, file: u8) -> Candidate {
 
 fn select(max_blocks: usize, candidates: &[Candidate]) -> Selection {
     let planner = Planner { max_blocks, ..Planner::default() };
-    planner.select(&SuperblockState::genesis(1), &free_registry(3), candidates, &[])
+    planner
+        .select(&SuperblockState::genesis(1), &free_registry(3), candidates, None)
+        .expect("no kernel is built")
 }
 
 #[test]
@@ -84,10 +86,12 @@ fn a_block_that_a_superblock_holds_is_left_out() {
     let registry = free_registry(3);
     let candidates = [block(1, 1), block(1, 2)].map(|statement| candidate(statement, 0));
     let genesis = SuperblockState::genesis(1);
-    let selection = Planner::default().select(&genesis, &registry, &candidates[..1], &[]);
+    let selection =
+        Planner::default().select(&genesis, &registry, &candidates[..1], None).expect("no kernel is built");
     let first = Planner::default().plan(&genesis, &registry, digest(1), selection).expect("valid");
     let state = first.transition.new_state;
-    let selection = Planner::default().select(&state, &registry, &candidates, &[]);
+    let selection =
+        Planner::default().select(&state, &registry, &candidates, None).expect("no kernel is built");
     assert_eq!(selection.order, [1]);
     let reason = LeftOut::AlreadyIncluded { environment: EnvironmentId(1), height: 1 };
     assert_eq!(selection.left_out, [(0, reason)]);
@@ -106,7 +110,7 @@ fn a_full_superblock_leaves_the_rest_for_the_next_one() {
 #[test]
 fn a_superblock_without_blocks_is_refused() {
     let (genesis, registry) = (SuperblockState::genesis(1), free_registry(1));
-    let selection = Planner::default().select(&genesis, &registry, &[], &[]);
+    let selection = Planner::default().select(&genesis, &registry, &[], None).expect("no kernel is built");
     let result = Planner::default().plan(&genesis, &registry, digest(1), selection);
     assert_eq!(result.expect_err("no blocks"), TransitionError::Empty);
 }

@@ -9,7 +9,8 @@ use thiserror::Error;
 
 use super::report::RejectedTransaction;
 use crate::{
-    batch::BatchError, queue::QueueError, scenario::ScenarioError, states::StatesError, store::StoreError,
+    batch::BatchError, payouts::MalformedPayouts, queue::QueueError, scenario::ScenarioError,
+    states::StatesError, store::StoreError,
 };
 
 /// The most reasons that one message gives.
@@ -42,6 +43,9 @@ pub enum RunError {
     /// A superblock was not made.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// A superblock pays what no block of environment 0 pays.
+    #[error(transparent)]
+    Payouts(#[from] MalformedPayouts),
     /// The trust file cannot be written.
     #[error(transparent)]
     Trust(#[from] TrustError),

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use bridge_core::{BalanceKey, BlockMessages, Capacity, MAX_BLOCK_STEPS, Message};
+use bridge_core::{BalanceKey, BlockMessages, Capacity, MAX_BLOCK_STEPS};
 use circuits_keys::CircuitCache;
-use circuits_protocol::{registry::EnvironmentId, statement::BlockStatement};
+use circuits_protocol::statement::BlockStatement;
 use environments_core::ProducerError;
 
 use super::{error::RunError, report::TransactionReport};
 use crate::{
-    delivery::{Deliveries, Undeliverable},
-    planner::{MAX_DEPOSITS, Room},
+    delivery::{Deliveries, L1Effects, Undeliverable},
+    planner::Room,
     scenario::{Participant, chain_of},
 };
 
@@ -51,8 +51,8 @@ impl<'a> Execution<'a> {
             participants,
             deliveries: Deliveries::default(),
             balances: BTreeSet::new(),
-            room: Room::default(),
-            whole_room: Room::default(),
+            room: Room::default().beside_l1(),
+            whole_room: Room::default().beside_l1(),
             first: 0,
             transactions: TransactionReport::default(),
             undeliverable: vec![],
@@ -73,20 +73,20 @@ impl<'a> Execution<'a> {
         (self.transactions, self.undeliverable)
     }
 
-    /// Executes every environment's blocks for superblock `number`, which takes `deposits`. The environments take turns,
-    /// one block each, so that an asset can go to another environment and back within one superblock. An environment
+    /// Takes over what the block of environment 0 of the superblock before did.
+    pub(super) fn pass_l1(&mut self, effects: &L1Effects) {
+        self.deliveries.pass_l1(effects);
+    }
+
+    /// Executes every environment's blocks for superblock `number`, all but that of environment 0. The environments take
+    /// turns, one block each, so that an asset can go to another environment and back within one superblock. An environment
     /// makes no block if it has no transactions, or only some that wait for others; if all are refused, it makes an empty
     /// one, because a refusal is as final as the block that made it. Once the superblock may have no room for
     /// another block, none makes one: their transactions stay for the next superblock, in which the one whose turn it was
     /// begins.
-    pub(super) fn execute_blocks(
-        &mut self,
-        number: u32,
-        deposits: &[Message],
-    ) -> Result<Vec<ExecutedBlock>, RunError> {
-        self.undeliverable.extend(self.deliveries.open(number, deposits, &mut self.participants));
+    pub(super) fn execute_blocks(&mut self, number: u32) -> Result<Vec<ExecutedBlock>, RunError> {
+        self.undeliverable.extend(self.deliveries.open(number, &mut self.participants));
         self.room = self.whole_room;
-        self.take_from_l1(number, deposits);
         let rounds = self.participants.iter().map(|one| one.blocks_per_superblock).max().unwrap_or(0);
         let (first, count) = (std::mem::take(&mut self.first), self.participants.len());
         let mut executed = vec![];
@@ -124,14 +124,6 @@ impl<'a> Execution<'a> {
         self.room.add_block(load);
         self.undeliverable.extend(self.deliveries.pass(number, &report, &mut self.participants));
         Ok(Some(ExecutedBlock { participant, height: report.height, statement: report.statement }))
-    }
-
-    /// Reserves what `deposits` take in superblock `number`, and what goes back to L1 at most.
-    fn take_from_l1(&mut self, number: u32, deposits: &[Message]) {
-        let keys = deposits.iter().filter(|message| message.deadline >= number);
-        let keys = keys.map(|message| message.balance_key(EnvironmentId::L1));
-        let new_balances = keys.filter(|&key| self.balances.insert(key)).count();
-        self.room.add_messages(Capacity { new_balances, steps: deposits.len() + MAX_DEPOSITS });
     }
 
     /// What a block's messages take.

@@ -2,19 +2,13 @@
 
 use std::path::PathBuf;
 
-use batcher_verify::{
-    bundle::{SUPERBLOCK_LIMIT, SuperblockBundle},
-    verify::Report,
-};
-use bridge_core::BridgeState;
-use circuits_files::file::{self, FileKind};
+use batcher_verify::verify::Report;
 use environments_core::{dynamic::BlockReport, producer::TransactionId};
 
-use super::error::RunError;
 use crate::{
-    batch::BatchError,
     delivery::Undeliverable,
-    lifecycle::{Lifecycle, lifecycles},
+    lifecycle::Lifecycle,
+    payouts::L1Summary,
     scenario::{RejectedLine, chain_of},
 };
 
@@ -83,8 +77,8 @@ impl TransactionReport {
 /// What a run did.
 #[derive(Debug)]
 pub struct RunReport {
-    /// Blocks in the superblocks.
-    pub blocks: usize,
+    /// Blocks in the superblocks, those of environment 0 included.
+    pub blocks: u64,
     /// Transactions in those blocks.
     pub transactions: usize,
     /// Transactions that are in no block.
@@ -95,22 +89,10 @@ pub struct RunReport {
     pub undeliverable: Vec<Undeliverable>,
     /// What became of the messages.
     pub messages: Vec<Lifecycle>,
+    /// What blocks of environment 0 did.
+    pub l1: Vec<L1Summary>,
     /// The superblocks, verified from their files against the trust file.
     pub verified: Report,
     pub superblocks: Vec<PathBuf>,
     pub trust: PathBuf,
-}
-
-/// The lives of all messages of a run whose superblocks, by number from 1, are in `superblocks`.
-pub(super) fn message_lives(
-    bridge: &BridgeState,
-    superblocks: &[PathBuf],
-) -> Result<Vec<Lifecycle>, RunError> {
-    let mut bundles = vec![];
-    for (number, path) in (1..).zip(superblocks) {
-        let bytes = file::read_bytes(FileKind::SuperblockBundle, path, SUPERBLOCK_LIMIT)?;
-        let bundle = SuperblockBundle::decode(&bytes).map_err(BatchError::Bundle)?;
-        bundles.push((number, bundle));
-    }
-    Ok(lifecycles(bridge, bundles.iter().map(|(number, bundle)| (*number, bundle))))
 }

@@ -9,10 +9,11 @@ use std::{
 use batcher_circuits::{
     engine::Engine,
     state::SuperblockState,
-    testing::{block, block_with, engine, free_key, free_proof, free_registry},
+    testing::{block, block_with, digest, engine, free_key, free_key_digest, free_proof, free_registry},
 };
 use batcher_job::{
     batch::{BatchError, Batcher, Outcome},
+    l1::L1Prover,
     output::{OutputDirectory, state_file},
     planner::Planner,
     prove::Quiet,
@@ -20,10 +21,15 @@ use batcher_job::{
     states::States,
 };
 use batcher_verify::trust::Trust;
-use bridge_core::{BlockMessages, Message};
-use circuits_core::proof;
-use circuits_protocol::{registry::EnvironmentId, statement::BlockStatement};
-use environments_core::BlockBundle;
+use bridge_core::BlockMessages;
+use circuits_core::{CircuitError, Digest, proof};
+use circuits_keys::CircuitCache;
+use circuits_protocol::{
+    registry::{EnvironmentId, Registry},
+    statement::BlockStatement,
+};
+use environments_core::{BlockBundle, ProveError, ProvenBlock, address::Address};
+use environments_l1::{Bytes32, Deposit, L1Block, registry_entry};
 use plonky2::field::types::PrimeField64;
 
 /// Circuits shared by the tests of one process.
@@ -54,13 +60,49 @@ pub(crate) fn talking_bundle(height: u32, messages: &BlockMessages) -> BlockBund
     BlockBundle { messages: messages.clone(), ..block_bundle(block_with(height, messages)) }
 }
 
+/// The deployment of [`waiting`].
+pub(crate) const CHAIN: u64 = 5;
+
+/// The free kernel's environments 1 and 2, and environment 0 with its kernel too.
+pub(crate) fn registry() -> Registry {
+    let mut registry = free_registry(2);
+    let entry = registry_entry(CHAIN, &[free_key_digest()]).expect("a chain id");
+    registry.insert(EnvironmentId::L1, entry).expect("it is not listed yet");
+    registry
+}
+
+/// Proves blocks of environment 0 with the free kernel.
+pub(crate) struct FreeL1;
+
+impl L1Prover for FreeL1 {
+    fn key_digest(&self, _: &CircuitCache, _: &L1Block) -> Result<Digest, CircuitError> {
+        Ok(free_key_digest())
+    }
+
+    fn prove(&self, _: &CircuitCache, block: &L1Block) -> Result<ProvenBlock, ProveError> {
+        Ok(ProvenBlock::new(block, free_proof(block.statement()), free_key().clone())?)
+    }
+}
+
+/// 6 of L1's asset 1 for environment 2.
+pub(crate) fn deposit() -> Deposit {
+    Deposit {
+        depositor: Address([7; 20]),
+        destination: 2,
+        recipient: Bytes32::of_digest(digest(12)),
+        asset: "0:1".parse().expect("an asset"),
+        amount: 6,
+        lifetime: 100,
+    }
+}
+
 /// Makes the next superblock of `root`.
 pub(crate) fn batch(root: &Path) -> Result<Outcome, BatchError> {
     batch_with(root, &[])
 }
 
 /// Makes the next superblock of `root`, with these deposits in L1's queue.
-pub(crate) fn batch_with(root: &Path, deposits: &[Message]) -> Result<Outcome, BatchError> {
+pub(crate) fn batch_with(root: &Path, deposits: &[Deposit]) -> Result<Outcome, BatchError> {
     batch_to(root, root, deposits, None)
 }
 
@@ -68,7 +110,7 @@ pub(crate) fn batch_with(root: &Path, deposits: &[Message]) -> Result<Outcome, B
 pub(crate) fn batch_to(
     root: &Path,
     out: &Path,
-    deposits: &[Message],
+    deposits: &[Deposit],
     trust: Option<&Trust>,
 ) -> Result<Outcome, BatchError> {
     let mut states = States::open(root, None)?;
@@ -77,18 +119,19 @@ pub(crate) fn batch_to(
         engine: &ENGINE,
         output: &OutputDirectory::new(out),
         trust,
+        l1: &FreeL1,
         progress: &Quiet,
         planner: Planner::default(),
         jobs: 1,
         stop: &stop,
     };
-    batcher.run(&root.join("blocks"), deposits, &mut states, &free_registry(2), out)
+    batcher.run(&root.join("blocks"), deposits, &mut states, &registry(), out)
 }
 
 /// An empty chain with these blocks waiting.
 pub(crate) fn waiting(root: &Path, blocks: &[(u16, u32)]) {
     fs::create_dir_all(root.join("blocks")).expect("writable");
-    state::write(&state_file(root, 0), &SuperblockState::genesis(5)).expect("writable");
+    state::write(&state_file(root, 0), &SuperblockState::genesis(CHAIN)).expect("writable");
     for &(id, height) in blocks {
         // Files are not in the order of blocks.
         let name = format!("{:02}-{id}.block", 99 - height);

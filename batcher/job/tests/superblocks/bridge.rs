@@ -1,32 +1,34 @@
 //! Superblocks with messages, from files to proofs and back.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use batcher_circuits::{
-    contents::Contents,
     state::SuperblockState,
-    testing::{digest, free_registry, message, moves, talking},
-    transition::Transition,
+    testing::{digest, message, moves},
 };
-use batcher_job::{output::state_file, state, states};
+use batcher_job::{
+    intake::Refusal,
+    l1::{L1Prover as _, l1_state},
+    output::state_file,
+    payouts::L1Summary,
+    state, states,
+};
 use batcher_verify::{
-    bundle::{BundleError, SuperblockBundle},
     circuit::SuperblockCircuit,
     keys::PinnedKeys,
     trust::{Checkpoint, RegistryFrom, Trust},
     verify::{Report, VerifyError, verify},
 };
-use bridge_core::{BlockMessages, Capacity, Consumption, Message};
+use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::recursion::key_digest;
-use circuits_protocol::registry::EnvironmentId;
+use circuits_protocol::{l1::QueuePosition, registry::EnvironmentId};
+use environments_core::BlockBundle;
+use environments_l1::{Bytes32, Deposit, PayoutKind, queue::append};
+use plonky2::field::types::PrimeField64 as _;
 
-use crate::common::{batch, batch_with, talking_bundle, waiting, write_block};
-
-/// What a forger does to a bundle.
-type Change = fn(&mut SuperblockBundle);
-
-const CHAIN: u64 = 5;
-const WIDE: Capacity = Capacity { new_balances: 10, steps: 10 };
+use crate::common::{
+    CHAIN, ENGINE, FreeL1, batch, batch_with, deposit, registry, talking_bundle, waiting, write_block,
+};
 
 fn put(root: &Path, height: u32, messages: &BlockMessages) {
     let name = format!("{}-{height}.block", messages.environment);
@@ -35,69 +37,89 @@ fn put(root: &Path, height: u32, messages: &BlockMessages) {
 
 /// Verifies a superblock that follows `start`, which alone is trusted.
 fn verified(path: &Path, start: &SuperblockState) -> Report {
+    verified_with(path, start, None).expect("a valid superblock")
+}
+
+/// [`verified`], if these deposits are what it and those before it took.
+fn verified_with(
+    path: &Path,
+    start: &SuperblockState,
+    l1_queue: Option<QueuePosition>,
+) -> Result<Report, VerifyError> {
     let keys = PinnedKeys::embedded();
     let trust = Trust {
         chain_id: CHAIN,
         keys: SuperblockCircuit::all().filter_map(|source| keys.superblock(source)).map(key_digest).collect(),
         start: Checkpoint { number: start.number, state: start.commitment() },
-        l1_inbox: None,
-        registry: vec![RegistryFrom { from: 1, root: free_registry(2).root() }],
+        l1_queue,
+        registry: vec![RegistryFrom { from: 1, root: registry().root() }],
         older_keys: vec![],
     };
-    verify(vec![path.to_owned()], Some(&trust), keys).expect("a valid superblock")
+    verify(vec![path.to_owned()], Some(&trust), keys)
 }
 
 #[test]
-fn an_asset_goes_there_and_back_in_one_superblock_that_lists_what_l1_sends_and_receives() {
+fn an_asset_goes_there_and_back_in_one_superblock_that_lists_what_l1_takes_in_and_pays() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path();
     waiting(root, &[]);
     let there = message(CHAIN, 1, 2, 10);
     let back = Message { source: there.destination, destination: there.source, ..there.clone() };
     let withdrawal = Message { sequence: 1, ..message(CHAIN, 1, 0, 4) };
-    let deposit = message(CHAIN, 0, 2, 6);
     put(root, 1, &moves(1, &[], &[&there]));
-    put(root, 1, &moves(2, &[&there, &deposit], &[&back]));
+    put(root, 1, &moves(2, &[&there], &[&back]));
     put(root, 2, &moves(1, &[&back], &[&withdrawal]));
-    let made =
-        batch_with(root, std::slice::from_ref(&deposit)).expect("valid blocks").made.expect("three blocks");
-    assert_eq!(made.included.len(), 3);
-    assert_eq!(made.deposits, std::slice::from_ref(&deposit));
-    assert_eq!(made.l1_outbox, [(withdrawal.clone(), Consumption::Claim)]);
+    let queue = [deposit(), Deposit { amount: 0, ..deposit() }];
+    let made = batch_with(root, &queue).expect("valid blocks").made.expect("four blocks");
+    assert_eq!((made.included.len(), made.statement.block_count.to_canonical_u64()), (3, 4));
+    let [deposited] = made.state.bridge.in_flight().collect::<Vec<_>>()[..] else { panic!("one message") };
+    assert_eq!(deposited.message, deposit().message(CHAIN, 0, 1).expect("a good deposit"));
     assert_eq!(made.state.bridge.balance(there.balance_key(EnvironmentId(1))), withdrawal.amount);
     assert!(made.state.bridge.is_balanced());
+    let l1 = made.l1.expect("a block of environment 0");
+    assert_eq!((l1.deposits, l1.bounced), (2, 1));
+    let [paid, bounced] = &l1.payouts[..] else { panic!("{:?}", l1.payouts) };
+    assert_eq!(
+        (paid.kind, paid.amount, paid.name),
+        (PayoutKind::Claim, 4, Bytes32::of_digest(withdrawal.hash()))
+    );
+    assert_eq!(
+        (bounced.kind, bounced.recipient, bounced.index),
+        (PayoutKind::Bounce, deposit().depositor, 1)
+    );
+
     let report = verified(&made.path, &SuperblockState::genesis(CHAIN));
     let superblock = &report.superblocks[0];
-    assert_eq!((superblock.deposits, superblock.l1_outbox), (1, 1));
-    assert_eq!(superblock.circuit, "superblock-blocks-3");
+    assert_eq!(superblock.circuit, "superblock-blocks-4");
+    let outcome = superblock.l1.expect("a block of environment 0");
+    assert_eq!((outcome.queue.length, outcome.payouts.first, outcome.payouts.count), (2, 0, 2));
+    assert_eq!(L1Summary::of_verified(&report.superblocks).expect("payouts"), [l1]);
 
     // What a superblock took is compared with what L1's queue has.
     assert!(!report.deposits_checked);
-    let made_up = Message { amount: withdrawal.amount, ..deposit.clone() };
-    let later = Message { sequence: deposit.sequence + 1, ..deposit.clone() };
-    for queue in [&[][..], std::slice::from_ref(&made_up), &[later.clone(), deposit.clone()]] {
-        let refused = report.clone().check_deposits(queue);
+    let digest_of = |deposits: &[Deposit], length: u32| {
+        let taken = deposits.get(..length as usize)?;
+        Some(taken.iter().try_fold(QueuePosition::default(), append).ok()?.digest)
+    };
+    let made_up = [deposit(), deposit()];
+    let swapped = [queue[1], queue[0]];
+    for queue in [&[][..], &queue[..1], &made_up, &swapped] {
+        let refused = report.clone().check_deposits(|length| digest_of(queue, length));
         assert!(matches!(refused, Err(VerifyError::Deposits { number: 1, .. })), "{refused:?}");
     }
-    assert!(report.check_deposits(&[deposit, later]).expect("L1's queue").deposits_checked);
-
-    let bundle = SuperblockBundle::decode(&fs::read(&made.path).expect("written")).expect("valid");
-    let changes: [(&str, Change); 5] = [
-        ("L1 inbox", |bundle| bundle.deposits.clear()),
-        ("L1 inbox", |bundle| bundle.deposits[0].recipient = digest(1)),
-        ("L1 outbox", |bundle| bundle.l1_outbox.clear()),
-        ("L1 outbox", |bundle| bundle.l1_outbox[0].1 = Consumption::Refund),
-        ("L1 outbox", |bundle| bundle.l1_outbox.push(bundle.l1_outbox[0].clone())),
-    ];
-    for (expected, change) in changes {
-        let mut changed = bundle.clone();
-        change(&mut changed);
-        let changed =
-            SuperblockBundle::decode(&changed.encode().expect("serialisable")).expect("well-formed");
-        let error = changed.verify(PinnedKeys::embedded()).expect_err("another list");
-        assert!(matches!(&error, BundleError::L1 { list, .. } if *list == expected), "{expected}: {error}");
-        assert!(error.is_invalid());
+    let genesis = SuperblockState::genesis(CHAIN);
+    let right = outcome.queue;
+    let trusted = verified_with(&made.path, &genesis, Some(right)).expect("what it took");
+    assert!(trusted.deposits_checked);
+    for other in [QueuePosition { length: 1, ..right }, QueuePosition::default()] {
+        let refused = verified_with(&made.path, &genesis, Some(other));
+        let is_queue =
+            |error: &VerifyError| matches!(error, VerifyError::Untrusted { field: "L1's queue", .. });
+        assert!(refused.as_ref().is_err_and(is_queue), "{refused:?}");
     }
+    let longer = [queue[0], queue[1], deposit()];
+    let checked = report.check_deposits(|length| digest_of(&longer, length));
+    assert!(checked.expect("L1's queue").deposits_checked);
 }
 
 #[test]
@@ -105,29 +127,41 @@ fn what_a_dead_destination_never_claimed_goes_back_after_the_deadline() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path();
     waiting(root, &[]);
-    let [sent, deposit] = [message(CHAIN, 1, 2, 10), message(CHAIN, 0, 2, 6)];
+    let sent = message(CHAIN, 1, 2, 10);
+    put(root, 1, &moves(1, &[], &[&sent]));
+    let first = batch_with(root, &[deposit()]).expect("a valid block").made.expect("two blocks");
 
-    // A superblock and a hundred silent ones, natively.
-    let genesis = SuperblockState::genesis(CHAIN);
-    let blocks = vec![talking(1, moves(1, &[], &[&sent]))];
-    let contents = Contents { blocks, deposits: vec![deposit.clone()], refunds: vec![] };
-    let load = contents.load(&genesis);
-    let shares = load.pack(WIDE, WIDE, 0).expect("few messages");
-    let first =
-        Transition::new(&genesis, &free_registry(2), digest(1), &contents, &load, &shares).expect("valid");
-    let mut late = first.new_state;
+    // A hundred silent superblocks later.
+    let mut late = first.state;
     late.number = sent.deadline;
     late.history = vec![digest(1); late.number as usize];
     state::write(&state_file(root, late.number), &late).expect("a possible state");
 
     let inbox = vec![(sent.clone(), Consumption::Refund)];
     put(root, 2, &BlockMessages { inbox, ..moves(1, &[], &[]) });
-    let made = batch(root).expect("a valid block").made.expect("a block");
-    assert_eq!(made.l1_outbox, [(deposit, Consumption::Refund)]);
+    let made = batch(root).expect("a valid block").made.expect("two blocks");
+    let l1 = made.l1.expect("a block of environment 0");
+    let [refund] = &l1.payouts[..] else { panic!("{:?}", l1.payouts) };
+    assert_eq!((refund.kind, refund.recipient, refund.amount), (PayoutKind::Refund, deposit().depositor, 6));
     assert!(made.state.bridge.in_flight().next().is_none());
     assert!(made.state.bridge.balances().iter().all(|(_, amount)| amount.get() == 0));
     verified(&made.path, &late);
     assert_eq!(states::latest(root, None).expect("written"), made.state);
+}
+
+#[test]
+fn a_bundle_of_environment_0_among_the_blocks_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let root = directory.path();
+    waiting(root, &[(1, 1)]);
+    let block = l1_state(&SuperblockState::genesis(CHAIN)).block(1, &[deposit()], &[]).expect("a block");
+    let bundle = BlockBundle::new(&FreeL1.prove(ENGINE.cache(), &block).expect("it proves anything"));
+    let path = write_block(&root.join("blocks"), "0-1.block", &bundle);
+    let outcome = batch(root).expect("a valid block");
+    let [refused] = &outcome.refused[..] else { panic!("{:?}", outcome.refused) };
+    assert!(matches!(refused.reason, Refusal::OfL1) && refused.path == path, "{}", refused.reason);
+    let made = outcome.made.expect("the other block");
+    assert!(made.l1.is_none() && made.state.l1.queue.length == 0);
 }
 
 #[test]

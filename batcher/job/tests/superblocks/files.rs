@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, sync::LazyLock};
 
 use batcher_circuits::{
     state::SuperblockState,
-    testing::{block, digest, free_key, free_registry},
+    testing::{block, digest, free_key},
 };
 use batcher_job::{
     intake::Refusal,
@@ -27,7 +27,7 @@ use circuits_protocol::{
 use environments_core::BlockBundle;
 use plonky2::field::types::Field64;
 
-use crate::common::{batch, block_bundle, waiting, write_block};
+use crate::common::{batch, block_bundle, registry, waiting, write_block};
 
 /// Statements' bytes are 8 for each element.
 const STATEMENT_BYTES: usize = 8 * <SuperblockStatement as Layout<circuits_core::F>>::LEN;
@@ -68,8 +68,8 @@ pub(crate) fn trust() -> Trust {
             .map(key_digest)
             .collect(),
         start: Checkpoint { number: 0, state: SuperblockState::genesis(5).commitment() },
-        l1_inbox: None,
-        registry: vec![RegistryFrom { from: 1, root: free_registry(2).root() }],
+        l1_queue: None,
+        registry: vec![RegistryFrom { from: 1, root: registry().root() }],
         older_keys: vec![],
     }
 }

@@ -14,31 +14,34 @@ use batcher_job::{
     anchor::Untrusted,
     follow::{Decision, Followed, Follower, FollowerError, Refusal},
     output::state_numbers,
-    queue::Queue,
+    queue::{Queue, QueueHeader},
     states::{States, latest},
 };
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
     keys::PinnedKeys,
+    payouts::PAYOUT_BYTES,
     trust::{RegistryFrom, Trust},
     verify::VerifyError,
 };
 use bridge_core::Message;
-use circuits_protocol::registry::EnvironmentId;
+use circuits_protocol::{
+    l1::{KeccakDigest, QueuePosition},
+    registry::EnvironmentId,
+};
+use environments_l1::Deposit;
 
 use crate::{
-    common::{batch, batch_with, block_bundle, talking_bundle, waiting, write_block},
+    common::{CHAIN, batch, batch_with, block_bundle, deposit, talking_bundle, waiting, write_block},
     files::trust,
 };
 
-const CHAIN: u64 = 5;
-
-/// What a batcher made: two superblocks with messages and a deposit, and, on another day, another first superblock.
+/// What a batcher made: two superblocks with messages, the first of which takes a deposit that the second one claims, and,
+/// on another day, another first superblock.
 struct World {
     directory: tempfile::TempDir,
     superblocks: [PathBuf; 2],
     rival: PathBuf,
-    deposit: Message,
     end: SuperblockState,
 }
 
@@ -48,22 +51,23 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     waiting(&root, &[]);
     let there = message(CHAIN, 1, 2, 10);
     let back = Message { source: EnvironmentId(2), destination: EnvironmentId(1), ..there.clone() };
-    let deposit = message(CHAIN, 0, 2, 6);
     let put = |name: &str, height, messages| {
         write_block(&root.join("blocks"), name, &talking_bundle(height, &messages));
     };
     put("1-1.block", 1, moves(1, &[], &[&there, &Message { sequence: 1, ..message(CHAIN, 1, 0, 4) }]));
-    put("2-1.block", 1, moves(2, &[&there, &deposit], &[&back]));
-    let queue = std::slice::from_ref(&deposit);
-    let first = batch_with(&root, queue).expect("valid blocks").made.expect("two blocks");
+    put("2-1.block", 1, moves(2, &[&there], &[&back]));
+    let first = batch_with(&root, &[deposit()]).expect("valid blocks").made.expect("three blocks");
     put("1-2.block", 2, moves(1, &[&back], &[]));
-    let second = batch(&root).expect("a valid block").made.expect("a block");
+    let deposited = deposit().message(CHAIN, 0, 1).expect("a good deposit");
+    put("2-2.block", 2, moves(2, &[&deposited], &[]));
+    let second = batch(&root).expect("a valid block").made.expect("two blocks");
+    assert_eq!(second.included.len(), 2);
 
     let other = directory.path().join("other");
     waiting(&other, &[(1, 1)]);
     let rival = batch(&other).expect("a valid block").made.expect("a block");
     let superblocks = [first.path, second.path];
-    World { directory, superblocks, rival: rival.path, deposit, end: second.state }
+    World { directory, superblocks, rival: rival.path, end: second.state }
 });
 
 /// Follows these bundles from the states in `directory`, or the genesis.
@@ -79,10 +83,12 @@ fn follow(
 }
 
 /// The queue of these deposits.
-fn queue(directory: &Path, deposits: &[&Message]) -> Queue {
+fn queue(directory: &Path, deposits: &[Deposit]) -> Queue {
     let path = directory.join("queue.jsonl");
-    let lines = deposits.iter().map(|deposit| serde_json::to_string(deposit).expect("serialisable") + "\n");
-    fs::write(&path, lines.collect::<String>()).expect("writable");
+    let header = serde_json::to_string(&QueueHeader { deployment: CHAIN }).expect("serialisable");
+    let lines = deposits.iter().map(|deposit| serde_json::to_string(deposit).expect("serialisable"));
+    let lines: Vec<_> = std::iter::once(header).chain(lines).collect();
+    fs::write(&path, lines.join("\n")).expect("writable");
     Queue::read(&path, CHAIN).expect("deposits")
 }
 
@@ -95,7 +101,7 @@ fn bundles_in_any_order_lead_another_to_the_state_of_their_batcher() {
     fs::copy(first, &copy).expect("writable");
     fs::write(&junk, b"noise").expect("writable");
     let states = root.join("state");
-    let queue = queue(root, &[&WORLD.deposit]);
+    let queue = queue(root, &[deposit()]);
     let paths = [second.as_path(), &junk, first, &copy];
     let followed = follow(&states, &paths, Some(&trust()), Some(&queue)).expect("a chain");
     let [one, two, three, four] = &followed.superblocks[..] else { panic!("four files: {followed:?}") };
@@ -145,8 +151,8 @@ fn a_gap_is_named_and_of_two_superblocks_on_one_state_none_is_chosen() {
 
     // One with other deposits than those of L1's queue is no rival.
     let elsewhere = tempfile::tempdir().expect("a directory");
-    let other = Message { sequence: 1, ..WORLD.deposit.clone() };
-    let queue = queue(elsewhere.path(), &[&other]);
+    let other = Deposit { amount: 7, ..deposit() };
+    let queue = queue(elsewhere.path(), &[other]);
     let judged = follow(elsewhere.path(), &[first, &WORLD.rival], None, Some(&queue)).expect("superblocks");
     for one in &judged.superblocks {
         match &one.decision {
@@ -203,19 +209,24 @@ fn what_the_trust_file_or_l1s_queue_refuses_is_not_applied() {
     assert!(matches!(refused[..], [VerifyError::Untrusted { number: 2, field: "registry root", .. }]));
     assert_eq!(number, 1);
 
-    // What was consumed up to the last superblock is what the trust file says, or nothing is applied.
-    let inbox = |l1_inbox| with(&|trust| trust.l1_inbox = Some(l1_inbox));
-    let (number, _, refused) = judge(Some(&inbox(digest(1))), None);
-    assert_eq!((number, refused.len()), (0, 2));
-    let (number, is_checked, refused) = judge(Some(&inbox(WORLD.end.l1_inbox)), None);
+    // What was taken up to the last superblock is what the trust file says, or what takes anything is not applied.
+    let taken = |l1_queue| with(&|trust| trust.l1_queue = Some(l1_queue));
+    let end = WORLD.end.l1.queue;
+    for other in [QueuePosition { length: 2, ..end }, QueuePosition { digest: KeccakDigest::ZERO, ..end }] {
+        // The second one then waits for another first one.
+        let (number, _, refused) = judge(Some(&taken(other)), None);
+        assert_eq!(number, 0);
+        assert!(matches!(refused[..], [VerifyError::Untrusted { number: 1, .. }]), "{refused:?}");
+    }
+    let (number, is_checked, refused) = judge(Some(&taken(end)), None);
     assert_eq!((number, is_checked, refused.len()), (2, true, 0));
 
-    let later = Message { sequence: 1, ..WORLD.deposit.clone() };
-    let (number, _, refused) = judge(None, Some(&queue(root, &[&later, &WORLD.deposit])));
+    let later = Deposit { amount: 7, ..deposit() };
+    let (number, _, refused) = judge(None, Some(&queue(root, &[later, deposit()])));
     // The second one then waits for another first one.
     assert_eq!((number, refused.len()), (0, 1));
     assert!(matches!(refused[0], VerifyError::Deposits { .. }));
-    let (number, is_checked, _) = judge(None, Some(&queue(root, &[&WORLD.deposit, &later])));
+    let (number, is_checked, _) = judge(None, Some(&queue(root, &[deposit(), later])));
     assert_eq!((number, is_checked), (2, true));
 
     // A state that the trust file does not lead to is not moved.
@@ -231,12 +242,17 @@ fn what_the_trust_file_or_l1s_queue_refuses_is_not_applied() {
 type Forgery = (fn(&mut SuperblockBundle), fn(&BundleError) -> bool);
 
 #[test]
-fn a_bundle_with_other_messages_or_indices_than_the_proved_ones_is_refused() {
+fn a_bundle_with_other_messages_indices_or_payouts_than_the_proved_ones_is_refused() {
     let path = WORLD.directory.path().join("changed.superblock");
     let [first, _] = &WORLD.superblocks;
     let bundle = SuperblockBundle::decode(&fs::read(first).expect("written")).expect("valid");
-    assert_eq!((bundle.messages.len(), &bundle.consumed[..]), (2, &[1, 0][..]));
-    let forgeries: [Forgery; 7] = [
+    assert_eq!((bundle.messages.len(), &bundle.consumed[..]), (3, &[0, 1][..]));
+    assert_eq!(bundle.payouts.len(), PAYOUT_BYTES);
+    let is_payouts: fn(&BundleError) -> bool = |error| matches!(error, BundleError::Payouts(_));
+    let forgeries: [Forgery; 10] = [
+        (|bundle| bundle.payouts.clear(), is_payouts),
+        (|bundle| bundle.payouts[30] ^= 1, is_payouts),
+        (|bundle| bundle.payouts.extend([0; PAYOUT_BYTES]), is_payouts),
         (
             |bundle| bundle.consumed.swap(0, 1),
             |error| matches!(error, BundleError::Blocks { consumed: 2, .. }),
@@ -248,7 +264,7 @@ fn a_bundle_with_other_messages_or_indices_than_the_proved_ones_is_refused() {
         (|bundle| bundle.messages.swap(0, 1), |error| *error == BundleError::Messages { index: 0 }),
         (
             |bundle| bundle.messages.push(moves(1, &[], &[])),
-            |error| *error == BundleError::Messages { index: 2 },
+            |error| *error == BundleError::Messages { index: 3 },
         ),
     ];
     for (index, (forge, is_expected)) in forgeries.into_iter().enumerate() {
@@ -276,7 +292,7 @@ fn who_follows_can_batch_next() {
     let [first, second] = WORLD.superblocks.each_ref().map(PathBuf::as_path);
     follow(root, &[first, second], None, None).expect("superblocks");
     fs::create_dir(root.join("blocks")).expect("writable");
-    write_block(&root.join("blocks"), "2-2.block", &block_bundle(block(2, 2)));
+    write_block(&root.join("blocks"), "1-3.block", &block_bundle(block(1, 3)));
     let made = batch(root).expect("a valid block").made.expect("a block");
     let third = follow(&root.join("fresh"), &[&made.path, first, second], None, None).expect("superblocks");
     assert_eq!((third.number, third.state), (3, made.state.commitment()));

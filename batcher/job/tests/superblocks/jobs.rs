@@ -2,7 +2,7 @@
 
 use std::{fs, sync::atomic::AtomicBool};
 
-use batcher_circuits::{packing::Share, state::SuperblockState, testing::free_registry};
+use batcher_circuits::{packing::Share, state::SuperblockState};
 use batcher_job::{
     intake::Reader,
     output::OutputDirectory,
@@ -13,7 +13,7 @@ use batcher_job::{
 };
 use batcher_verify::circuit::SuperblockCircuit;
 
-use crate::common::{ENGINE, batch, waiting};
+use crate::common::{ENGINE, batch, registry, waiting};
 
 /// Two leaves of one block each, which can be proved at the same time, below one superblock.
 fn two_leaves() -> ProofTree {
@@ -31,12 +31,13 @@ fn proofs_made_together_are_those_made_one_by_one() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path();
     waiting(root, &[(1, 1), (2, 1)]);
-    let (state, registry) = (SuperblockState::genesis(5), free_registry(2));
+    let (state, registry) = (SuperblockState::genesis(5), registry());
     let reader = Reader { state: &state, registry: &registry, refusal: &|_| None, max_verified: 2 };
     let blocks = reader.read(&root.join("blocks")).expect("readable").blocks;
     let candidates: Vec<_> = blocks.iter().map(|block| block.candidate.clone()).collect();
     let segment_set_root = ENGINE.pinned().key_set().root();
-    let selection = Planner::default().select(&state, &registry, &candidates, &[]);
+    let selection = Planner::default().select(&state, &registry, &candidates, None);
+    let selection = selection.expect("no kernel is built");
     let planned = Planner::default().plan(&state, &registry, segment_set_root, selection);
     let mut plan = planned.expect("both blocks apply");
     plan.tree = two_leaves();
@@ -46,7 +47,7 @@ fn proofs_made_together_are_those_made_one_by_one() {
         let store = Store::open(&output).expect("a directory");
         let stop = AtomicBool::new(false);
         let prover = Prover { engine: &ENGINE, store: Some(&store), progress: &Quiet, jobs, stop: &stop };
-        let finished = prover.run(&plan, &blocks).expect("valid blocks");
+        let finished = prover.run(&plan, &blocks, None).expect("valid blocks");
         let stated =
             ENGINE.verify_superblock(SuperblockCircuit::Segments(2), &finished.proof).expect("valid");
         assert_eq!(stated, plan.transition.statement);

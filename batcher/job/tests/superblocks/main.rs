@@ -7,5 +7,6 @@ mod files;
 mod following;
 mod intake;
 mod jobs;
+mod l1;
 mod moving;
 mod older_keys;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf, sync::Barrier, thread};
 
-use batcher_circuits::testing::{block, digest, free_key, free_registry, message};
+use batcher_circuits::testing::{block, digest, free_key};
 use batcher_job::{
     anchor::Untrusted,
     batch::BatchError,
@@ -17,11 +17,11 @@ use batcher_verify::{
     trust::{RegistryFrom, Trust},
     verify::verify,
 };
-use bridge_core::Message;
 use circuits_core::recursion::key_digest;
+use environments_l1::Deposit;
 
 use crate::{
-    common::{batch, batch_to, batch_with, block_bundle, waiting, write_block},
+    common::{batch, batch_to, batch_with, block_bundle, deposit, registry, waiting, write_block},
     files::trust,
 };
 
@@ -248,7 +248,7 @@ fn a_superblock_that_the_trust_file_would_refuse_is_not_made() {
     assert!(matches!(refused(&|trust| trust.chain_id = 6), Untrusted::ChainId { expected: 6, found: 5 }));
     assert!(matches!(refused(&|trust| trust.start.state = digest(1)), Untrusted::Start { number: 0, .. }));
     assert!(matches!(refused(&|trust| trust.start.number = 1), Untrusted::NotReached { .. }));
-    let registry_root = free_registry(2).root();
+    let registry_root = registry().root();
     assert_eq!(root_of(refused(&|trust| trust.registry[0].root = digest(1))), registry_root);
     assert_eq!(root_of(refused(&|trust| trust.registry[0].from = 2)), registry_root);
     assert!(!out.exists(), "nothing is written");
@@ -270,16 +270,26 @@ fn deposits_of_an_interrupted_superblock_are_given_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path();
     waiting(root, &[(1, 1)]);
-    let queue = [0, 1].map(|sequence| Message { sequence, ..message(5, 0, 2, 6) });
-    let first = batch_with(root, &queue[..1]).expect("valid").made.expect("a block");
+    let queue = [deposit(), Deposit { amount: 0, ..deposit() }, deposit()];
+    let first = batch_with(root, &queue[..2]).expect("valid").made.expect("a block");
     roll_back(root, 0, None).expect("the genesis is kept");
-    let error = batch(root).expect_err("the deposit is missing");
-    assert!(
-        matches!(error, BatchError::Leftover(LeftoverError::OtherInput { with: OtherInput::Deposits, .. })),
-        "{error}"
-    );
+    let other = [deposit(), deposit(), deposit()];
+    for queue in [&[][..], &queue[..1], &other] {
+        let error = batch_with(root, queue).expect_err("other deposits");
+        let LeftoverError::OtherInput { with: OtherInput::Deposits, .. } = (match error {
+            BatchError::Leftover(error) => error,
+            error => panic!("{error}"),
+        }) else {
+            panic!("{} deposits", queue.len());
+        };
+    }
     // L1 has taken another one meanwhile.
-    let adopted = batch_with(root, &queue).expect("the same deposit").made.expect("a block");
+    let adopted = batch_with(root, &queue).expect("the same deposits").made.expect("a block");
     assert!(adopted.is_adopted);
-    assert_eq!((adopted.deposits, adopted.state), (first.deposits, first.state));
+    assert_eq!((&adopted.l1, &adopted.state), (&first.l1, &first.state));
+    let l1 = adopted.l1.expect("a block of environment 0");
+    assert_eq!((l1.deposits, l1.bounced, l1.payouts.len()), (2, 1, 1));
+    // The next superblock goes on with what is left.
+    let next = batch_with(root, &queue[2..]).expect("valid").made.expect("a block of environment 0 alone");
+    assert_eq!((next.included.len(), next.state.l1.queue.length), (0, 3));
 }

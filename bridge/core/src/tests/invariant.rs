@@ -38,8 +38,6 @@ fn tries() -> impl Strategy<Value = Try> {
 /// What is tried, once it is known which messages there are.
 enum Operation {
     Block(BlockMessages),
-    Deposit(Message),
-    DepositRefund(Message),
     Wait(u32),
 }
 
@@ -56,15 +54,12 @@ fn operation(crossing: &Crossing, attempt: &Try) -> Option<Operation> {
                 sequence: crossing.chunk.steps.len() as u64,
                 ..message(A, B, value)
             };
-            if out.source == L1 { Operation::Deposit(out) } else { Operation::Block(emits(&out)) }
+            Operation::Block(emits(&out))
         }
         Try::Consume { actor, record, consumption } => {
             let records = crossing.state.records();
             let record = records.get(record % records.len().max(1))?;
             let (message, environment) = (record.message.clone(), ENVIRONMENTS[actor]);
-            if environment == L1 {
-                return Some(Operation::DepositRefund(message));
-            }
             let inbox = vec![(message, consumption)];
             Operation::Block(BlockMessages { environment, inbox, outbox: vec![] })
         }
@@ -74,8 +69,6 @@ fn operation(crossing: &Crossing, attempt: &Try) -> Option<Operation> {
 fn apply(crossing: &mut Crossing, operation: &Operation) -> Result<(), BridgeError> {
     match operation {
         Operation::Block(block) => crossing.apply_block(block),
-        Operation::Deposit(message) => crossing.deposit(message),
-        Operation::DepositRefund(message) => crossing.refund_deposit(message),
         Operation::Wait(superblocks) => {
             crossing.number += superblocks;
             Ok(())
@@ -83,31 +76,17 @@ fn apply(crossing: &mut Crossing, operation: &Operation) -> Result<(), BridgeErr
     }
 }
 
-/// Lets L1 come first again.
-fn next_superblock(crossing: &mut Crossing) {
-    crossing.lists.applied = empty_list();
-    crossing.lists.consumed = empty_list();
-}
-
 /// A bridge on which every balance exists and was moved.
 fn open() -> Crossing {
-    let mut crossing =
-        Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start(empty_list())).unwrap();
+    let mut crossing = Crossing::new(CHAIN, NUMBER, BridgeState::default(), BridgeLists::start()).unwrap();
     for origin in ENVIRONMENTS {
         for destination in ENVIRONMENTS.into_iter().filter(|destination| *destination != origin) {
             let out = Message { source: origin, destination, asset: asset(origin, 1), ..message(A, B, 1) };
-            next_superblock(&mut crossing);
             crossing
                 .open_balances([origin, destination].map(|environment| out.balance_key(environment)))
                 .unwrap();
-            if origin == L1 {
-                crossing.deposit(&out).unwrap();
-            } else {
-                crossing.apply_block(&emits(&out)).unwrap();
-            }
-            if destination != L1 {
-                crossing.apply_block(&claims(&out)).unwrap();
-            }
+            crossing.apply_block(&emits(&out)).unwrap();
+            crossing.apply_block(&claims(&out)).unwrap();
         }
     }
     crossing
@@ -139,10 +118,8 @@ proptest! {
         thread_local!(static PROVED: RefCell<usize> = const { RefCell::new(0) });
         let mut crossing = open();
         for attempt in &tries {
-            next_superblock(&mut crossing);
-            let what = |crossing: &Crossing| {
-                (crossing.state.clone(), crossing.lists, crossing.l1_outbox.clone(), crossing.consumed.clone())
-            };
+            let what =
+                |crossing: &Crossing| (crossing.state.clone(), crossing.lists, crossing.consumed.clone());
             let before = what(&crossing);
             let start = (roots(&crossing.state), crossing.lists);
             crossing.end_chunk().unwrap();
@@ -174,12 +151,9 @@ proptest! {
             let start = crossing.state.clone();
             let mut ledger = Ledger::new(CHAIN, crossing.number, &start);
             for attempt in superblock {
-                next_superblock(&mut crossing);
                 let Some(operation) = operation(&crossing, attempt) else { continue };
                 let tried = match &operation {
                     Operation::Block(block) => ledger.apply_block(block),
-                    Operation::Deposit(message) => ledger.deposit(message),
-                    Operation::DepositRefund(message) => ledger.refund_deposit(message),
                     Operation::Wait(_) => Ok(()),
                 };
                 prop_assert_eq!(tried, apply(&mut crossing, &operation));

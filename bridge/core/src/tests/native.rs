@@ -1,4 +1,3 @@
-use circuits_protocol::statement::empty_list;
 use plonky2::field::types::Field64;
 
 use super::*;
@@ -116,46 +115,60 @@ fn every_rule_about_a_message_has_its_own_error() {
 }
 
 #[test]
-fn a_message_to_l1_is_final_when_it_is_emitted() {
+fn a_withdrawal_is_claimed_by_l1_or_goes_home_and_never_both() {
     let out = message(A, L1, 10);
-    let mut crossing = crossing(NUMBER, &BridgeState::default(), &[emits(&out)]);
-    crossing.apply_block(&emits(&out)).unwrap();
-    assert_eq!(crossing.state.message_count(), 0, "it is never in the tree");
-    assert_eq!(crossing.state.balance(out.balance_key(L1)), amount(10));
-    assert_ne!(crossing.lists.l1_outbox, empty_list());
-    let state = crossing.state;
-    assert!(state.is_balanced());
-    let error = refused(out.deadline + 1, &state, &refunds(&out));
-    assert!(matches!(error, BridgeError::NotPending { .. }), "{error}");
+    let state = after(NUMBER, &BridgeState::default(), &[emits(&out)]);
+    assert_eq!((state.message_count(), state.in_flight().count()), (1, 1), "it waits like every message");
+    let deadline = out.deadline;
+    let early = refused(deadline, &state, &refunds(&out));
+    assert_eq!(early, BridgeError::RefundTooEarly { number: deadline, deadline });
+    let late = refused(deadline + 1, &state, &claims(&out));
+    assert_eq!(late, BridgeError::ClaimTooLate { number: deadline + 1, deadline });
+
+    let paid = after(deadline, &state, &[claims(&out)]);
+    assert_eq!(paid.balance(out.balance_key(L1)), amount(10), "which L1 may send back");
+    let home = after(deadline + 1, &state, &[refunds(&out)]);
+    assert_eq!((home.balance(out.balance_key(A)), home.balance(out.balance_key(L1))), Default::default());
+    for state in [paid, home] {
+        assert!(state.is_balanced());
+        for (number, block) in [(deadline, claims(&out)), (deadline + 1, refunds(&out))] {
+            let error = refused(number, &state, &block);
+            assert!(matches!(error, BridgeError::NotPending { .. }), "{error}");
+        }
+    }
 }
 
 #[test]
-fn a_deposit_is_claimed_or_goes_back() {
+fn a_deposit_is_an_emission_of_l1_under_the_rules_of_all() {
     let deposit = Message { asset: asset(L1, 1), ..message(L1, B, 10) };
-    let keys = [L1, B].map(|environment| deposit.balance_key(environment));
-    let start = |number, state: &BridgeState| crossing(number, state, &[]);
-    let mut first = start(NUMBER, &BridgeState::default());
-    first.open_balances([keys[0]]).unwrap();
-    first.deposit(&deposit).unwrap();
-    assert_eq!(first.state.balance(keys[0]), amount(10));
-    let state = first.state;
+    let deposited = after(NUMBER, &BridgeState::default(), &[emits(&deposit)]);
+    assert_eq!(deposited.balance(deposit.balance_key(L1)), amount(10), "outstanding");
+    let claimed = after(deposit.deadline, &deposited, &[claims(&deposit)]);
+    assert_eq!(claimed.balance(deposit.balance_key(B)), amount(10));
+    let refunded = after(deposit.deadline + 1, &deposited, &[refunds(&deposit)]);
+    assert_eq!(refunded.balance(deposit.balance_key(L1)), Amount::ZERO);
 
-    let mut claimed = start(NUMBER + 1, &state);
-    claimed.open_balances([keys[1]]).unwrap();
-    claimed.apply_block(&claims(&deposit)).unwrap();
-    assert_eq!(claimed.state.balance(keys[1]), amount(10));
+    for lifetime in [0, MIN_LIFETIME - 1, MAX_LIFETIME + 1] {
+        let other = Message { deadline: NUMBER + lifetime, ..deposit.clone() };
+        let error = refused(NUMBER, &BridgeState::default(), &emits(&other));
+        assert_eq!(error, BridgeError::Lifetime { number: NUMBER, deadline: NUMBER + lifetime });
+    }
+    // What L1 does not hold it cannot send, whatever its kernel proves.
+    let minted = message(L1, B, 1);
+    let error = refused(NUMBER, &BridgeState::default(), &emits(&minted));
+    assert!(matches!(error, BridgeError::Balance { .. }), "{error}");
+}
 
-    let mut early = start(deposit.deadline, &state);
-    assert!(matches!(early.refund_deposit(&deposit), Err(BridgeError::RefundTooEarly { .. })));
-    let mut refunded = start(deposit.deadline + 1, &state);
-    refunded.refund_deposit(&deposit).unwrap();
-    assert_eq!(refunded.state.balance(keys[0]), Amount::ZERO);
-    assert_ne!(refunded.lists.l1_outbox, empty_list());
-
-    let mut late = start(deposit.deadline + 1, &BridgeState::default());
-    late.deposit(&deposit).unwrap();
-    assert_eq!((late.state.message_count(), late.state.balance(keys[0])), (0, Amount::ZERO));
-    assert_eq!(late.lists.l1_outbox, refunded.lists.l1_outbox, "L1 owes the same");
+#[test]
+fn deposits_are_emitted_refunded_and_paid_without_any_other_producer() {
+    let deposit = |sequence| Message { asset: asset(L1, 1), sequence, ..message(L1, B, 10) };
+    let state = after(NUMBER, &BridgeState::default(), &[emits(&deposit(0))]);
+    let number = deposit(0).deadline + 1;
+    let later = Message { deadline: number + MIN_LIFETIME, ..deposit(1) };
+    let block = BlockMessages { outbox: vec![later.clone()], ..refunds(&deposit(0)) };
+    let state = after(number, &state, &[block]);
+    assert!(state.is_balanced());
+    assert_eq!(state.balance(later.balance_key(L1)), amount(10), "of the second deposit alone");
 }
 
 #[test]
@@ -177,24 +190,6 @@ fn balances_take_their_slots_in_the_order_in_which_messages_move_them() {
     honest.apply_block(&claims(&out)).unwrap();
     let roots = honest.state.roots(digest(1));
     assert_eq!((honest.lists.unused_balances, roots.balance_count), (F::ZERO, F::from_canonical_u64(3)));
-}
-
-#[test]
-fn l1_comes_before_the_blocks_and_deposits_before_what_goes_back() {
-    let deposit = Message { asset: asset(L1, 1), ..message(L1, B, 10) };
-    let out = message(A, B, 10);
-    let mut first = crossing(NUMBER, &BridgeState::default(), &[emits(&out)]);
-    first.apply_block(&emits(&out)).unwrap();
-    first.open_balances([deposit.balance_key(L1)]).unwrap();
-    assert_eq!(first.deposit(&deposit), Err(BridgeError::L1AfterBlock));
-    assert_eq!(first.refund_deposit(&deposit), Err(BridgeError::L1AfterBlock));
-
-    let mut earlier = crossing(NUMBER, &BridgeState::default(), &[]);
-    earlier.open_balances([deposit.balance_key(L1)]).unwrap();
-    earlier.deposit(&deposit).unwrap();
-    let mut late = crossing(deposit.deadline + 1, &earlier.state, &[]);
-    late.refund_deposit(&deposit).unwrap();
-    assert_eq!(late.deposit(&deposit), Err(BridgeError::DepositAfterRefund));
 }
 
 #[test]
@@ -280,9 +275,11 @@ fn a_stored_bridge_that_no_superblock_leads_to_is_refused() {
             InvalidBridge::Consumed { .. }
         ));
     }
-    for destination in [L1, A] {
-        let error = judged("/messages/1/message/destination", destination.0.into());
-        assert_eq!(error, InvalidBridge::Parties { index: 1, source_environment: A, destination });
+    let error = judged("/messages/1/message/destination", A.0.into());
+    assert_eq!(error, InvalidBridge::SelfMessage { index: 1, environment: A });
+    for deadline in [0, NUMBER + MIN_LIFETIME - 1, NUMBER + MAX_LIFETIME + 1] {
+        let error = judged("/messages/1/message/deadline", deadline.into());
+        assert_eq!(error, InvalidBridge::Lifetime { index: 1, emitted: NUMBER, deadline });
     }
     assert_eq!(judged("/balances/1/1", 11.into()), InvalidBridge::Unbalanced);
     assert_eq!(judged("/messages/0/consumed", serde_json::Value::Null), InvalidBridge::Unbalanced);

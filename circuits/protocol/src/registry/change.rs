@@ -30,12 +30,9 @@ impl Registry {
     /// Adds an environment.
     ///
     /// # Errors
-    /// [`RegistryError::L1`], [`RegistryError::Exists`], [`RegistryError::TooManyKernels`],
-    /// [`RegistryError::TooManyProducers`], [`RegistryError::EmptyWindow`] or [`RegistryError::TwoProducers`].
+    /// [`RegistryError::Exists`], [`RegistryError::TooManyKernels`], [`RegistryError::TooManyProducers`],
+    /// [`RegistryError::EmptyWindow`] or [`RegistryError::TwoProducers`].
     pub fn insert(&mut self, id: EnvironmentId, entry: RegistryEntry) -> Result<(), RegistryError> {
-        if id == EnvironmentId::L1 {
-            return Err(RegistryError::L1);
-        }
         if self.entries.contains_key(&id) {
             return Err(RegistryError::Exists(id));
         }

@@ -11,9 +11,6 @@ use super::{
 /// Why a change of the registry is refused, or a kernel or a producer is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RegistryError {
-    /// Environment 0 is L1.
-    #[error("environment 0 is L1 and has no entry in the registry")]
-    L1,
     /// The id is taken.
     #[error("environment {0} is already in the registry")]
     Exists(EnvironmentId),

@@ -8,7 +8,7 @@ use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// The id of an environment. 0 is L1, which has no kernels.
+/// The id of an environment. 0 is L1, whose kernels prove what its contract's queue and payouts do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EnvironmentId(pub u16);
@@ -17,17 +17,17 @@ pub struct EnvironmentId(pub u16);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EnvironmentIdError {
     /// The number is 0, which is L1.
-    #[error("environment id 0 is L1, which no environment can have")]
+    #[error("environment id 0 is L1's, no other environment can have it")]
     L1,
     /// The text is not an integer of 16 bits.
-    #[error("an environment id is an integer from 1 to 65535, found {0}")]
+    #[error("an environment id is an integer from 0 to 65535, found {0}")]
     NotANumber(String),
 }
 
 impl EnvironmentId {
     pub const L1: Self = Self(0);
 
-    /// Checks that `id` is an environment's, and not L1's.
+    /// The id of an environment that is not L1, for state models that L1 cannot have.
     ///
     /// # Errors
     /// [`EnvironmentIdError::L1`] for 0.
@@ -54,12 +54,11 @@ impl fmt::Display for EnvironmentId {
     }
 }
 
-/// Parses the id of an environment, which is not L1's.
+/// Parses the id of any environment, L1 included.
 impl FromStr for EnvironmentId {
     type Err = EnvironmentIdError;
 
     fn from_str(text: &str) -> Result<Self, EnvironmentIdError> {
-        let id = text.parse().map_err(|_| EnvironmentIdError::NotANumber(quoted(text)))?;
-        Self::new(id)
+        text.parse().map(Self).map_err(|_| EnvironmentIdError::NotANumber(quoted(text)))
     }
 }

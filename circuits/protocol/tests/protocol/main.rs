@@ -1,5 +1,6 @@
 //! The registry and the recursion, attacked.
 
+mod l1_body;
 mod recursion;
 mod registry;
 mod registry_changes;

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     basetypes::F,
-    commitment::Commitment,
+    commitment::{Commitment, Cosets},
     coset::{self, Coset},
     hasher::PackedHasher,
 };
@@ -47,7 +47,7 @@ where
     let factor = constraints.stark.quotient_degree_factor();
     let degree_bits = committed.trace.degree_bits();
     let coset = Coset::new(degree_bits, factor);
-    let values = if coset.points.len().is_multiple_of(<F as Packable>::Packing::WIDTH) {
+    let values = if coset.num_rows().is_multiple_of(<F as Packable>::Packing::WIDTH) {
         quotient_values::<<F as Packable>::Packing, H, S, D>(constraints, committed, alphas, &coset)
     } else {
         quotient_values::<F, H, S, D>(constraints, committed, alphas, &coset)
@@ -72,45 +72,55 @@ where
     H: PackedHasher,
     S: LookupStark<D>,
 {
-    let size = coset.points.len();
     let last = F::primitive_root_of_unity(committed.trace.degree_bits()).inverse();
+    let mut trace = committed.trace.cosets();
+    let mut auxiliary = committed.auxiliary.map(Commitment::cosets);
+    let mut quotients = vec![vec![F::ZERO; coset.points.len()]; alphas.len()];
     // For each group of points the values under each challenge.
-    let mut grouped = vec![F::ZERO; size * alphas.len()];
-    grouped.par_chunks_mut(P::WIDTH * alphas.len()).enumerate().for_each_init(
-        Gathered::default,
-        |gathered, (group, values)| {
-            let start = group * P::WIDTH;
-            let packed = |from: &[F], at: usize| {
-                let mut packed = P::ZEROS;
-                let lanes = packed.as_slice_mut().iter_mut().zip(at..);
-                lanes.for_each(|(lane, i)| *lane = from[i % size]);
-                packed
-            };
-            let mut consumer = ConstraintConsumer::new(
-                alphas.to_vec(),
-                packed(&coset.points, start) - last,
-                packed(&coset.first_row, start),
-                // The last Lagrange polynomial is the first one at the next row's point.
-                packed(&coset.first_row, start + coset.next_row()),
-            );
-            gathered.fill::<P, H>(committed, coset, start);
-            constraints.evaluate::<F, P, D, 1>(
-                gathered.trace.rows(),
-                gathered.auxiliary.rows(),
-                constraints.public_inputs,
-                &mut consumer,
-            );
-            let inverse: P = coset.vanishing.eval_inverse_packed(start);
-            for (values, value) in values.chunks_mut(P::WIDTH).zip(consumer.accumulators()) {
-                values.copy_from_slice((value * inverse).as_slice());
-            }
-        },
-    );
-    (0..alphas.len())
-        .map(|challenge| {
-            grouped.chunks(P::WIDTH).skip(challenge).step_by(alphas.len()).flatten().copied().collect()
-        })
-        .collect()
+    let mut grouped = vec![F::ZERO; coset.num_rows() * alphas.len()];
+    for number in 0..coset.num_cosets() {
+        let in_commitments = number * coset.step(committed.trace.rate_bits());
+        for oracle in [&mut trace].into_iter().chain(&mut auxiliary) {
+            oracle.enter(in_commitments);
+        }
+        // The same at all points of the coset.
+        let inverse = coset.vanishing.eval_inverse(number);
+        grouped.par_chunks_mut(P::WIDTH * alphas.len()).enumerate().for_each_init(
+            Gathered::default,
+            |gathered, (group, values)| {
+                let start = group * P::WIDTH;
+                let packed = |from: &[F], start: usize| {
+                    let mut packed = P::ZEROS;
+                    let lanes = packed.as_slice_mut().iter_mut().zip(start..);
+                    lanes.for_each(|(lane, row)| *lane = from[coset.index(number, row)]);
+                    packed
+                };
+                let mut consumer = ConstraintConsumer::new(
+                    alphas.to_vec(),
+                    packed(&coset.points, start) - last,
+                    packed(&coset.first_row, start),
+                    // The last Lagrange polynomial is the first one at the next row's point.
+                    packed(&coset.first_row, start + 1),
+                );
+                gathered.fill::<P>(&trace, auxiliary.as_ref(), coset.num_rows(), start);
+                constraints.evaluate::<F, P, D, 1>(
+                    gathered.trace.rows(),
+                    gathered.auxiliary.rows(),
+                    constraints.public_inputs,
+                    &mut consumer,
+                );
+                for (values, value) in values.chunks_mut(P::WIDTH).zip(consumer.accumulators()) {
+                    values.copy_from_slice((value * inverse).as_slice());
+                }
+            },
+        );
+        for (challenge, quotient) in quotients.iter_mut().enumerate() {
+            let values = grouped.chunks(P::WIDTH).skip(challenge).step_by(alphas.len()).flatten();
+            let places = quotient.iter_mut().skip(number).step_by(coset.num_cosets());
+            places.zip(values).for_each(|(place, &value)| *place = value);
+        }
+    }
+    quotients
 }
 
 /// The columns of one oracle at a group of points and at those of the next row.
@@ -121,7 +131,7 @@ struct GatheredRows {
 }
 
 impl GatheredRows {
-    fn fill<H: PackedHasher>(&mut self, oracle: &Commitment<'_, H>, local: &[usize], next: &[usize]) {
+    fn fill(&mut self, oracle: &Cosets<'_>, local: &[usize], next: &[usize]) {
         oracle.gather(local, &mut self.local);
         oracle.gather(next, &mut self.next);
     }
@@ -141,20 +151,20 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn fill<P: PackedField<Scalar = F>, H: PackedHasher>(
+    fn fill<P: PackedField<Scalar = F>>(
         &mut self,
-        committed: &Committed<'_, H>,
-        coset: &Coset,
+        trace: &Cosets<'_>,
+        auxiliary: Option<&Cosets<'_>>,
+        num_rows: usize,
         start: usize,
     ) {
-        let (size, step) = (coset.points.len(), coset.step(committed.trace.rate_bits()));
-        let indices = |start: usize| (start..start + P::WIDTH).map(move |i| i % size * step);
+        let rows = |start: usize| (start..start + P::WIDTH).map(move |row| row % num_rows);
         self.local.clear();
-        self.local.extend(indices(start));
+        self.local.extend(rows(start));
         self.next.clear();
-        self.next.extend(indices(start + coset.next_row()));
-        self.trace.fill(committed.trace, &self.local, &self.next);
-        if let Some(auxiliary) = committed.auxiliary {
+        self.next.extend(rows(start + 1));
+        self.trace.fill(trace, &self.local, &self.next);
+        if let Some(auxiliary) = auxiliary {
             self.auxiliary.fill(auxiliary, &self.local, &self.next);
         }
     }

@@ -1,6 +1,6 @@
 use std::{fs, path::Path};
 
-use bridge_core::Consumption;
+use bridge_core::{Consumption, Message};
 use circuits_core::amount::Amount;
 use environments_accounts::{
     fixtures::{self, World, key, transfer},
@@ -13,15 +13,21 @@ use tempfile::TempDir;
 use super::*;
 use crate::{planner::MAX_MESSAGES, run::RejectedTransaction, scenario::Scenario};
 
-/// The blocks of a scenario, and what became of its transactions.
-fn execute(file: &Path) -> (usize, TransactionReport) {
+/// The blocks of a scenario, and what became of its transactions. These messages were emitted before, and L1 takes its
+/// queue in the first superblock.
+fn execute(file: &Path, before: &[Message]) -> (usize, TransactionReport) {
     let scenario = Scenario::read(file).unwrap();
     let (cache, queue) = (CircuitCache::default(), scenario.queue().unwrap());
     let mut execution = Execution::new(&cache, scenario.participants(&KINDS).unwrap());
+    execution.pass_l1(&L1Effects { emitted: before.to_vec(), consumed: vec![] });
     let mut blocks = 0;
     for number in 1..=scenario.superblocks {
-        let deposits = if number == 1 { queue.deposits() } else { &[] };
-        blocks += execution.execute_blocks(number, deposits).unwrap().len();
+        blocks += execution.execute_blocks(number).unwrap().len();
+        if number == 1 {
+            let taken = (0..).zip(queue.deposits());
+            let sent = taken.filter_map(|(index, one)| one.message(scenario.chain_id, index, number).ok());
+            execution.pass_l1(&L1Effects { emitted: sent.collect(), consumed: vec![] });
+        }
     }
     (blocks, execution.finish().0)
 }
@@ -31,7 +37,7 @@ fn every_transaction_of_the_examples_is_in_a_block() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     // With the messages that are taken in.
     for (name, expected_blocks, expected) in [("small", 6, 17), ("three", 12, 44)] {
-        let (blocks, report) = execute(&examples.join(name).join("scenario.toml"));
+        let (blocks, report) = execute(&examples.join(name).join("scenario.toml"), &[]);
         assert_eq!((blocks, report.included), (expected_blocks, expected), "{name}");
         assert_eq!((report.rejected, report.failed), (vec![], vec![]), "{name}");
     }
@@ -42,39 +48,31 @@ fn signed(world: &World, client: usize, nonce: u32) -> SignedTransaction {
     world.sign(client, Transaction { nonce, ..world.unsigned(client, &[transfer(3, 0, 5)]) })
 }
 
-/// A directory with the file `scenario`: an account-based environment with these transactions and deposits, and with more of
-/// its fields.
-fn scenario(
-    transactions: &[SignedTransaction],
-    deposits: &[Message],
-    superblocks: u32,
-    fields: &str,
-) -> TempDir {
+/// A directory with the file `scenario`: an account-based environment with these transactions, and with more of its fields.
+fn scenario(transactions: &[SignedTransaction], superblocks: u32, fields: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: String| fs::write(directory.path().join(name), text).unwrap();
     let lines = transactions.iter().map(|one| serde_json::to_string(one).unwrap()).collect::<Vec<_>>();
-    let queue = deposits.iter().map(|one| serde_json::to_string(one).unwrap()).collect::<Vec<_>>();
     write("lines", lines.join("\n"));
-    write("queue", queue.join("\n"));
     write("genesis", serde_json::to_string(&fixtures::genesis(fixtures::HOME)).unwrap());
     let environment = format!(
         "id = {}\nkind = \"accounts\"\nproducer_secret = \"{:064}\"\ngenesis = \"genesis\"\ntransactions = \"lines\"\n",
         fixtures::HOME,
         1,
     );
-    let scenario = format!("chain_id = 7\nsuperblocks = {superblocks}\ndeposits = \"queue\"\n");
+    let scenario = format!("chain_id = 7\nsuperblocks = {superblocks}\n");
     write("scenario", format!("{scenario}[[environments]]\n{environment}{fields}"));
     directory
 }
 
-/// What becomes of these transactions and deposits.
+/// What becomes of these transactions and of messages that were emitted before.
 fn run(
     transactions: &[SignedTransaction],
-    deposits: &[Message],
+    messages: &[Message],
     superblocks: u32,
     fields: &str,
 ) -> (usize, TransactionReport) {
-    execute(&scenario(transactions, deposits, superblocks, fields).path().join("scenario"))
+    execute(&scenario(transactions, superblocks, fields).path().join("scenario"), messages)
 }
 
 fn world() -> World {
@@ -149,11 +147,12 @@ fn messages_are_offered_in_their_order_whatever_their_hashes_are() {
     let world = world();
     let deposits: Vec<_> = (0..8).map(|sequence| world.message(0, sequence, 1, 1, 5)).collect();
     assert!(!deposits.is_sorted_by_key(Message::hash));
-    let directory = scenario(&[], &deposits, 1, "");
+    let directory = scenario(&[], 1, "");
     let scenario = Scenario::read(&directory.path().join("scenario")).unwrap();
     let cache = CircuitCache::default();
     let mut execution = Execution::new(&cache, scenario.participants(&KINDS).unwrap());
-    let blocks = execution.execute_blocks(1, &deposits).unwrap();
+    execution.pass_l1(&L1Effects { emitted: deposits.clone(), consumed: vec![] });
+    let blocks = execution.execute_blocks(1).unwrap();
     let inbox = deposits.into_iter().map(|message| (message, Consumption::Claim)).collect();
     let expected = BlockMessages { inbox, ..BlockMessages::none(fixtures::HOME) };
     assert_eq!(blocks[0].statement.inbox, expected.inbox_digest());
@@ -177,7 +176,7 @@ fn whose_turn_it_was_in_a_full_superblock_begins_the_next_one() {
         let mut execution = Execution::new(&cache, scenario.participants(&KINDS).unwrap());
         execution.whole_room = Room::new(max_blocks, MAX_MESSAGES);
         let mut superblock = |number| {
-            let blocks = execution.execute_blocks(number, &[]).unwrap();
+            let blocks = execution.execute_blocks(number).unwrap();
             blocks.into_iter().map(|block| block.participant).collect::<Vec<_>>()
         };
         [1, 2, 3, 4].map(&mut superblock)

@@ -1,0 +1,131 @@
+//! Environment 0 in the batch job: its block is made and proved here, because no producer makes it.
+//!
+//! A proven block is kept with the finished proofs, as a block bundle, so that a batch that was stopped does not prove it
+//! again.
+
+use std::path::PathBuf;
+
+use batcher_circuits::state::SuperblockState;
+use bridge_core::BlockMessages;
+use circuits_core::{CircuitError, Digest};
+use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind};
+use circuits_keys::CircuitCache;
+use circuits_protocol::{registry::EnvironmentId, wrap::block_shape};
+use environments_core::{
+    BlockBundle, ProveError,
+    block::ProvenBlock,
+    bundle::BundleError,
+    kernel::{AnyKernel as _, Kernels as _},
+};
+use environments_l1::{L1Block, L1State, circuits::L1Kernels, kernel::Variant, prove::prove_block};
+use thiserror::Error;
+
+use crate::{
+    intake::CheckedBlock,
+    planner::{Candidate, PlannedL1},
+    prove::Progress,
+    store::{Store, TaskId},
+};
+
+/// Proves blocks of environment 0.
+pub trait L1Prover: Sync {
+    /// The digest of the key that the proof of `block` verifies under.
+    ///
+    /// # Errors
+    /// If the kernel, or a circuit below it, cannot be built.
+    fn key_digest(&self, cache: &CircuitCache, block: &L1Block) -> Result<Digest, CircuitError>;
+
+    /// Proves `block`.
+    ///
+    /// # Errors
+    /// [`ProveError`]
+    fn prove(&self, cache: &CircuitCache, block: &L1Block) -> Result<ProvenBlock, ProveError>;
+}
+
+impl L1Prover for L1Kernels {
+    fn key_digest(&self, cache: &CircuitCache, block: &L1Block) -> Result<Digest, CircuitError> {
+        let BlockMessages { inbox, .. } = block.messages();
+        let deposits = block.witness().body.deposits.len();
+        // A block larger than any kernel is none that `L1State::block` makes.
+        let variant = Variant::fitting(inbox.len(), deposits).unwrap_or(Variant::LARGE);
+        self.get(cache, variant)?.key_digest(cache)
+    }
+
+    fn prove(&self, cache: &CircuitCache, block: &L1Block) -> Result<ProvenBlock, ProveError> {
+        prove_block(cache, self, block)
+    }
+}
+
+/// Why the block of environment 0 has no proof.
+#[derive(Debug, Error)]
+pub enum L1ProveError {
+    /// It cannot be proved.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    /// What was proved is no valid block.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Its proof verifies under another key than the planned one.
+    #[error("the proof's key is {found}, expected {expected}")]
+    Key { expected: Digest, found: Digest },
+    /// The proven block cannot be kept.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// The state of environment 0 within the state of all environments.
+#[must_use]
+pub fn l1_state(state: &SuperblockState) -> L1State {
+    L1State {
+        chain_id: state.chain_id,
+        height: state.environments.get(&EnvironmentId::L1).map_or(0, |head| head.height),
+        queue: state.l1.queue,
+        payouts: state.l1.payouts,
+    }
+}
+
+/// Loads the proven block, or proves and keeps it.
+pub(crate) fn proven_block(
+    planned: &PlannedL1,
+    prover: &dyn L1Prover,
+    cache: &CircuitCache,
+    store: &Store,
+    progress: &dyn Progress,
+) -> Result<CheckedBlock, L1ProveError> {
+    let PlannedL1 { block, key } = planned;
+    let path = store.l1_block_path(TaskId::of_block(*key, block.statement()));
+    let name = format!("block {} of environment 0", block.last_height());
+    progress.begin(1);
+    progress.start(&name);
+    let found = file::read_bytes(FileKind::BlockBundle, &path, BUNDLE_LIMIT).ok();
+    let found = found.and_then(|bytes| BlockBundle::decode(&bytes).ok());
+    // What is not this block is made again.
+    if let Some(checked) = found.and_then(|bundle| checked(planned, path.clone(), &bundle).ok()) {
+        progress.done(&name, true);
+        return Ok(checked);
+    }
+    let bundle = BlockBundle::new(&prover.prove(cache, block)?);
+    let checked = checked(planned, path, &bundle)?;
+    file::write_atomic(&checked.path, &bundle.encode()?)?;
+    progress.done(&name, false);
+    Ok(checked)
+}
+
+/// The block with the proof of `bundle`, which is verified.
+fn checked(planned: &PlannedL1, path: PathBuf, bundle: &BlockBundle) -> Result<CheckedBlock, L1ProveError> {
+    let PlannedL1 { block, key: expected } = planned;
+    let bundle = BlockBundle { statement: *block.statement(), ..bundle.clone() };
+    let (proof, key, found) = bundle.open(&block_shape().common)?;
+    if found != *expected {
+        return Err(L1ProveError::Key { expected: *expected, found });
+    }
+    let candidate = Candidate {
+        statement: bundle.statement,
+        header: block.header(),
+        key: found,
+        messages: block.messages().clone(),
+        // No other file competes with it.
+        file: [0; 32],
+    };
+    Ok(CheckedBlock { path, candidate, proof, key })
+}

@@ -1,0 +1,230 @@
+//! The block of environment 0 that a plan has.
+
+use batcher_circuits::testing::{block_with, digest, free_key_digest, free_registry, message, moves};
+use bridge_core::{BlockMessages, BridgeError, Consumption, Message, message::MIN_LIFETIME};
+use circuits_core::{CircuitError, F};
+use circuits_protocol::registry::{EnvironmentId, KernelEntry, RegistryEntry};
+use environments_core::{address::Address, block::check_statement};
+use environments_l1::{
+    Bytes32, Deposit, L1Block, PRODUCER_SECRET, PayoutKind,
+    block::{MAX_CONSUMED, MAX_DEPOSITS},
+    registry_entry,
+};
+use plonky2::field::types::Field;
+
+use super::*;
+use crate::l1::l1_state;
+
+const CHAIN: u64 = 1;
+
+/// The free kernel's environments, 1 to this number, and environment 0 with its kernel.
+pub(super) fn registry_with_l1(environments: u16) -> Registry {
+    let mut registry = free_registry(environments);
+    let entry = registry_entry(CHAIN, &[free_key_digest()]).expect("a chain id");
+    registry.insert(EnvironmentId::L1, entry).expect("it is not listed yet");
+    registry
+}
+
+fn free_key(_: &L1Block) -> Result<Digest, CircuitError> {
+    Ok(free_key_digest())
+}
+
+/// A selection over the registry of four environments and environment 0.
+pub(super) fn select_with_l1(
+    planner: Planner,
+    state: &SuperblockState,
+    candidates: &[Candidate],
+    deposits: &[Deposit],
+) -> Selection {
+    select_over(planner, &registry_with_l1(4), state, candidates, deposits)
+}
+
+fn select_over(
+    planner: Planner,
+    registry: &Registry,
+    state: &SuperblockState,
+    candidates: &[Candidate],
+    deposits: &[Deposit],
+) -> Selection {
+    let l1 = L1Input { state: l1_state(state), deposits, key: &free_key };
+    planner.select(state, registry, candidates, Some(&l1)).expect("the counts are small")
+}
+
+/// 10 of L1's asset 1 for environment 1.
+pub(super) fn deposit(destination: u16) -> Deposit {
+    Deposit {
+        depositor: Address([7; 20]),
+        destination,
+        recipient: Bytes32::of_digest(digest(12)),
+        asset: "0:1".parse().expect("an asset"),
+        amount: 10,
+        lifetime: MIN_LIFETIME,
+    }
+}
+
+fn plan(state: &SuperblockState, candidates: &[Candidate], deposits: &[Deposit]) -> Plan {
+    let selection = select_with_l1(Planner::default(), state, candidates, deposits);
+    let plan = Planner::default().plan(state, &registry_with_l1(4), digest(1), selection);
+    let plan = plan.expect("a valid plan");
+    crate::state::check(&plan.transition.new_state).expect("a possible state");
+    assert!(plan.transition.new_state.bridge.is_balanced());
+    plan
+}
+
+fn candidate(height: u32, messages: BlockMessages) -> Candidate {
+    let statement = block_with(height, &messages);
+    let header = check_statement(&statement).expect("a block");
+    Candidate { statement, header, key: free_key_digest(), messages, file: [0; 32] }
+}
+
+/// A withdrawal from environment 1, whose recipient is an address.
+fn withdrawal(sequence: u64) -> Message {
+    Message { sequence, ..message(CHAIN, 1, 0, 10) }
+}
+
+/// What the block of environment 0 consumes and emits.
+fn of_l1(plan: &Plan) -> &BlockMessages {
+    plan.l1.as_ref().expect("a block of environment 0").block.messages()
+}
+
+fn kinds(plan: &Plan) -> Vec<PayoutKind> {
+    let l1 = plan.l1.as_ref().expect("a block of environment 0");
+    l1.block.witness().outcome.payouts.iter().map(|payout| payout.kind).collect()
+}
+
+/// The state in which superblock `number` is next.
+fn before(number: u32, state: SuperblockState) -> SuperblockState {
+    let number = number - 1;
+    SuperblockState { number, history: vec![digest(1); number as usize], ..state }
+}
+
+#[test]
+fn case_83_deposits_are_taken_bounced_and_sent_home_without_any_producer() {
+    let broken = Deposit { amount: 0, ..deposit(1) };
+    let queue = [deposit(1), broken, deposit(2)];
+    let first = plan(&SuperblockState::genesis(CHAIN), &[], &queue);
+    assert_eq!((first.order.len(), first.transition.applied.len()), (0, 1));
+    assert_eq!((of_l1(&first).outbox.len(), kinds(&first)), (2, vec![PayoutKind::Bounce]));
+    assert_eq!(first.transition.new_state.l1.queue.length, 3);
+
+    // The first one is claimed in the next superblock, the other never.
+    let messages = of_l1(&first).outbox.clone();
+    let [sent, forgotten] = &messages[..] else { panic!("two messages") };
+    let state = first.transition.new_state;
+    let second = plan(&state, &[candidate(1, moves(1, &[sent], &[]))], &[]);
+    assert!(second.l1.is_none() && second.l1_waits.is_none(), "nothing is left to do");
+    let late = before(forgotten.deadline + 1, second.transition.new_state);
+    let third = plan(&late, &[], &[]);
+    assert_eq!(of_l1(&third).inbox, [(forgotten.clone(), Consumption::Refund)]);
+    assert_eq!(kinds(&third), [PayoutKind::Refund]);
+    assert_eq!(third.transition.new_state.bridge.in_flight().count(), 0);
+    assert_eq!(third.transition.new_state.l1.payouts, 2);
+}
+
+#[test]
+fn the_block_of_environment_0_is_last_and_pays_what_blocks_before_it_send() {
+    let sent = withdrawal(0);
+    let candidates = [candidate(1, moves(1, &[], &[&sent])), candidate(1, moves(2, &[], &[]))];
+    let plan = plan(&SuperblockState::genesis(CHAIN), &candidates, &[deposit(3)]);
+    let environments: Vec<_> =
+        plan.transition.applied.iter().map(|applied| applied.entry.environment).collect();
+    assert_eq!(environments, [1, 2, 0]);
+    assert_eq!(of_l1(&plan).inbox, [(sent, Consumption::Claim)]);
+    assert_eq!((of_l1(&plan).outbox.len(), kinds(&plan)), (1, vec![PayoutKind::Claim]));
+    assert_eq!(plan.transition.new_state.bridge.in_flight().count(), 1, "the deposit");
+}
+
+#[test]
+fn what_environment_0_emits_is_claimed_in_a_later_superblock() {
+    let genesis = SuperblockState::genesis(CHAIN);
+    let sent = deposit(1).message(CHAIN, 0, 1).expect("a good deposit");
+    let claims = [candidate(1, moves(1, &[&sent], &[]))];
+    let first = plan(&genesis, &claims, &[deposit(1)]);
+    assert_eq!(first.left_out, [(0, LeftOut::NotEmitted { message: sent.hash() })]);
+    assert!(first.left_out[0].1.may_come_later());
+    let second = plan(&first.transition.new_state, &claims, &[]);
+    assert_eq!(second.order, [0]);
+}
+
+#[test]
+fn case_66_a_withdrawal_is_paid_or_goes_home_and_never_both() {
+    let nobody = Message { recipient: Digest([F::NEG_ONE; 4]), ..withdrawal(1) };
+    let sent = candidate(1, moves(1, &[], &[&withdrawal(0), &nobody]));
+    let first = plan(&SuperblockState::genesis(CHAIN), &[sent], &[]);
+    assert_eq!(of_l1(&first).inbox, [(withdrawal(0), Consumption::Claim)]);
+    let refund = |message: Message| BlockMessages {
+        inbox: vec![(message, Consumption::Refund)],
+        ..BlockMessages::none(EnvironmentId(1))
+    };
+    let late = before(nobody.deadline + 1, first.transition.new_state);
+    let paid = [candidate(2, refund(withdrawal(0)))];
+    let paid = select_with_l1(Planner::default(), &late, &paid, &[]);
+    assert!(matches!(paid.left_out[0].1, LeftOut::Bridge(BridgeError::NotPending { .. })));
+    let home = plan(&late, &[candidate(2, refund(nobody))], &[]);
+    assert!(home.left_out.is_empty() && home.l1.is_none());
+    assert_eq!(home.transition.new_state.bridge.in_flight().count(), 0);
+}
+
+#[test]
+fn a_deposit_that_balances_refuse_stays_with_those_after_it_until_they_allow_it() {
+    let genesis = SuperblockState::genesis(CHAIN);
+    let foreign = Deposit { asset: "1:1".parse().expect("an asset"), ..deposit(2) };
+    let queue = [deposit(1), foreign, deposit(3)];
+    let first = plan(&genesis, &[], &queue);
+    assert_eq!(of_l1(&first).outbox.len(), 1);
+    let Some(L1Waits::Deposit { index: 1, source: BridgeError::Balance { .. } }) = first.l1_waits else {
+        panic!("{:?}", first.l1_waits);
+    };
+    // L1 gets some of the asset in the same superblock.
+    let sent = candidate(1, moves(1, &[], &[&withdrawal(0)]));
+    let second = plan(&first.transition.new_state, &[sent], &queue[1..]);
+    assert_eq!((of_l1(&second).outbox.len(), second.l1_waits), (2, None));
+}
+
+#[test]
+fn one_superblock_takes_so_many_deposits_and_messages_and_the_next_one_goes_on_in_order() {
+    let queue = vec![deposit(1); MAX_DEPOSITS + 5];
+    let sent: Vec<_> = (0..MAX_CONSUMED as u64 + 5).map(withdrawal).collect();
+    let sent: Vec<_> = sent.iter().collect();
+    let first = plan(&SuperblockState::genesis(CHAIN), &[candidate(1, moves(1, &[], &sent))], &queue);
+    let block = of_l1(&first);
+    assert_eq!((block.inbox.len(), block.outbox.len()), (MAX_CONSUMED, MAX_DEPOSITS));
+    assert!(block.inbox.iter().zip(&sent).all(|((paid, _), sent)| paid == *sent));
+    assert!(first.tree.shares.len() > 1, "they take a message segment");
+
+    let more = candidate(2, moves(1, &[], &[&withdrawal(1000)]));
+    let second = plan(&first.transition.new_state, &[more], &queue[MAX_DEPOSITS..]);
+    let block = of_l1(&second);
+    assert_eq!(block.outbox.len(), 5);
+    let paid: Vec<_> = block.inbox.iter().map(|(message, _)| message.sequence).collect();
+    let waited = (MAX_CONSUMED as u64..MAX_CONSUMED as u64 + 5).chain([1000]);
+    assert_eq!(paid, waited.collect::<Vec<_>>(), "in the order of emission");
+    assert_eq!(second.transition.new_state.l1.queue.length as usize, queue.len());
+}
+
+#[test]
+fn without_a_kernel_in_the_registry_nothing_is_done_for_l1_and_it_is_said() {
+    let genesis = SuperblockState::genesis(CHAIN);
+    let candidates = [candidate(1, moves(1, &[], &[&withdrawal(0)]))];
+    let with_entry = |entry: Option<RegistryEntry>| {
+        let mut registry = free_registry(4);
+        entry.into_iter().for_each(|entry| registry.insert(EnvironmentId::L1, entry).expect("a new one"));
+        registry
+    };
+    let kernel = |from, until| KernelEntry { key: free_key_digest(), valid_from: from, valid_until: until };
+    let state = l1_state(&genesis).commitment();
+    let entry = |state, kernel| Some(RegistryEntry::new(state, PRODUCER_SECRET.producer(), vec![kernel]));
+    for (entry, is_genesis) in
+        [(None, false), (entry(state, kernel(2, 9)), false), (entry(digest(5), kernel(1, 9)), true)]
+    {
+        let registry = with_entry(entry);
+        let selection = select_over(Planner::default(), &registry, &genesis, &candidates, &[deposit(1)]);
+        assert_eq!((selection.order.len(), selection.l1.is_none()), (1, true));
+        let waits = selection.l1_waits.expect("something is to be done");
+        assert_eq!(matches!(waits, L1Waits::Genesis { .. }), is_genesis, "{waits}");
+        // It says nothing if nothing is to be done.
+        let idle = [candidate(1, moves(1, &[], &[]))];
+        let selection = select_over(Planner::default(), &registry, &genesis, &idle, &[]);
+        assert_eq!(selection.l1_waits, None);
+    }
+}
