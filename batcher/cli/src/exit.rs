@@ -8,8 +8,8 @@ use batcher_bench::BenchError;
 use batcher_circuits::engine::EngineError;
 use batcher_job::{
     anchor::Untrusted, batch::BatchError, follow::FollowerError, intake::IntakeError,
-    leftover::LeftoverError, payouts::MalformedPayouts, planner::L1BlockError, prove::ProveError,
-    queue::QueueError, run::RunError, scenario::ScenarioError, state::StateError, states::StatesError, store,
+    leftover::LeftoverError, payouts::MalformedPayouts, prove::ProveError, queue::QueueError, run::RunError,
+    scenario::ScenarioError, state::StateError, states::StatesError, store,
 };
 use batcher_keys::{AddressError, ListedError, OpenError, config::ConfigError, pins::MalformedPins};
 use batcher_verify::{bundle::BundleError, trust::TrustError, verify::VerifyError};
@@ -374,8 +374,7 @@ impl HasExitCode for BatchError {
             Self::File(error) => error.exit_code(),
             // The program made the bundle itself, so no input is to blame.
             Self::Bundle(_) => ExitCode::Invalid,
-            Self::L1Block(L1BlockError::Block(_)) => ExitCode::Limit,
-            Self::L1Block(L1BlockError::Circuit(_)) | Self::L1Prove(_) => ExitCode::Unavailable,
+            Self::L1Kernel(_) | Self::L1Prove(_) => ExitCode::Unavailable,
             Self::Payouts(error) => error.exit_code(),
         }
     }

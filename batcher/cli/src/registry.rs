@@ -171,7 +171,7 @@ pub(crate) struct Rotate {
     file: PathBuf,
     /// Change the producer of the environment with this id.
     ///
-    /// It keeps its genesis, its state and its kernels.
+    /// It keeps its genesis, its state and its kernels. Environment 0 has no other producer than the one that everybody is.
     #[arg(long, value_name = "ID")]
     environment: u16,
     /// Let the holder of the secret behind this commitment produce blocks.
@@ -224,12 +224,14 @@ enum Nothing {
     Ends { environment: u16, end: u32 },
     #[error("every producer and kernel is valid in superblock {before} or later: nothing has expired")]
     Expired { before: u32 },
+    #[error("environment 0 is L1, whose genesis and producer are fixed; `registry make` writes its entry")]
+    L1,
 }
 
 impl HasExitCode for Nothing {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Added | Self::Ends { .. } | Self::Expired { .. } => ExitCode::Rejected,
+            Self::Added | Self::Ends { .. } | Self::Expired { .. } | Self::L1 => ExitCode::Rejected,
         }
     }
 }
@@ -366,6 +368,10 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
         Command::Rotate(arguments) => change(&arguments.file, |registry| {
             let Rotate { environment, producer: commitment, signing_key, from, readmit, .. } = arguments;
             let producer = Producer { commitment, signing_key };
+            // Its kernels state one producer, so with another one it would make no block any more.
+            if environment == EnvironmentId::L1.get() {
+                return Err(Nothing::L1.into());
+            }
             Ok(registry.rotate_producer(EnvironmentId(environment), producer, from, readmit)?)
         }),
         Command::Producer { file } => {
@@ -403,6 +409,9 @@ fn add(registry: &mut Registry, arguments: &Add) -> Result<(), Failure> {
         (genesis_state, producer, signing_key)
     {
         let producer = Producer { commitment, signing_key };
+        if id == EnvironmentId::L1 {
+            return Err(Nothing::L1.into());
+        }
         return Ok(registry.insert(id, RegistryEntry::new(genesis_state, producer, kernels.clone()))?);
     }
     if kernels.is_empty() {

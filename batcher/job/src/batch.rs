@@ -5,7 +5,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use batcher_circuits::{
@@ -17,7 +17,7 @@ use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
     trust::Trust,
 };
-use circuits_core::{Digest, recursion::key_digest};
+use circuits_core::{CircuitError, Digest, recursion::key_digest};
 use circuits_files::file::{self, FileError};
 use circuits_protocol::{registry::Registry, statement::SuperblockStatement};
 use environments_l1::{Deposit, L1Block};
@@ -30,7 +30,7 @@ use crate::{
     leftover::{self, Leftover, LeftoverError},
     output::{OutputDirectory, superblock_file},
     payouts::{L1Summary, MalformedPayouts, packed},
-    planner::{L1BlockError, L1Input, L1Waits, LeftOut, MAX_BLOCKS, Plan, Planner, Selection},
+    planner::{L1Input, L1Waits, LeftOut, MAX_BLOCKS, Plan, Planner, Selection},
     prove::{Progress, ProveError, Prover},
     states::{States, StatesError},
     store::{Store, StoreError},
@@ -110,9 +110,9 @@ pub enum BatchError {
     /// A checked block does not apply.
     #[error(transparent)]
     Transition(#[from] TransitionError),
-    /// The block of environment 0 cannot be made.
+    /// The kernel of environment 0's block cannot be built.
     #[error("the block of environment 0: {0}")]
-    L1Block(#[from] L1BlockError),
+    L1Kernel(#[from] CircuitError),
     /// The block of environment 0 was not proved.
     #[error("the block of environment 0: {0}")]
     L1Prove(#[from] L1ProveError),
@@ -242,6 +242,9 @@ impl Batcher<'_> {
             jobs: self.jobs,
             stop: self.stop,
         };
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(ProveError::Stopped.into());
+        }
         let l1_block = plan
             .l1
             .as_ref()

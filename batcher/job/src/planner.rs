@@ -38,14 +38,14 @@ use batcher_circuits::{
     transition::{Transition, TransitionError},
 };
 use bridge_core::Capacity;
-use circuits_core::Digest;
+use circuits_core::{CircuitError, Digest};
 use circuits_protocol::registry::Registry;
 
 use crate::proof_tree::{ProofTree, ProofTreeLimits};
 
 pub use candidate::Candidate;
 use chains::chains;
-pub use l1::{L1BlockError, L1Input, L1Waits, PlannedL1};
+pub use l1::{L1Input, L1Waits, PlannedL1};
 pub use left_out::{BlockName, LeftOut};
 pub(crate) use room::Room;
 use schedule::Schedule;
@@ -140,14 +140,14 @@ impl Planner {
     /// up to what one block takes.
     ///
     /// # Errors
-    /// [`L1BlockError`]: the queue or the payouts of the deployment are full, or a kernel cannot be built.
+    /// If the kernel of environment 0's block cannot be built.
     pub fn select(
         &self,
         state: &SuperblockState,
         registry: &Registry,
         candidates: &[Candidate],
         l1: Option<&L1Input<'_>>,
-    ) -> Result<Selection, L1BlockError> {
+    ) -> Result<Selection, CircuitError> {
         let room = Room::new(self.max_blocks, self.max_messages);
         let room = if l1::is_listed(registry) { room.beside_l1() } else { room };
         let mut schedule = Schedule::new(state, candidates, chains(state, registry, candidates), room);

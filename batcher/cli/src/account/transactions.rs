@@ -35,6 +35,8 @@ const PRIMARY_TYPE: &str = "primaryType";
 #[derive(clap::Args)]
 pub(crate) struct Domain {
     /// Sign for the environment with this id, from 1 to 65535.
+    ///
+    /// It is the environment's id in the registry. The domain's name, which a wallet shows, has it.
     #[arg(long, value_name = "ID")]
     environment: u16,
     /// Sign for a deployment on the L1 with this chain id.

@@ -77,6 +77,9 @@ fn a_producer_is_replaced_from_a_superblock_on_and_returns_only_if_that_is_said(
     assert_eq!(call(&file, "root", &[], 0)["root"], rotated["root"], "an error changes nothing");
     rotate(&file, "7", 2, SIGNING_KEY, "60", &["--readmit"], 0);
     rotate(&file, "8", 6, OTHER_KEYS[1], "60", &[], 3);
+    // L1 has one producer, which everybody is.
+    let error = rotate(&file, "0", 6, OTHER_KEYS[1], "60", &[], 3)["error"].to_string();
+    assert!(error.contains("environment 0 is L1"), "{error}");
     // No point of the curve, and a new environment whose producer has no key.
     let no_key = format!("02{}", "00".repeat(32));
     let usage = ["registry", "rotate", text(&file), "--environment", "7", "--from", "70", "--producer"];

@@ -1,12 +1,15 @@
 //! The block of environment 0: what it takes from L1's queue, and what it pays out.
 //!
 //! Nobody else makes this block, and it comes last. So it pays out what the blocks before it send to L1, and what it
-//! emits is claimed in a later superblock. It consumes messages in the order of their emission, whether it claims them or
-//! takes them back: each waits only for those that were emitted before it. Then it takes deposits in the order of the
-//! queue. What has no room waits for the next superblock.
+//! emits is claimed in a later superblock. Whether it claims messages or takes its own back, the environments that sent
+//! them take turns, and each superblock begins one place further on: an environment that floods L1 keeps nobody else's
+//! messages waiting. Those of one environment are consumed in the order of their emission. Then it takes deposits in the
+//! order of the queue. What has no room waits for the next superblock.
 //!
 //! A deposit that breaks a rule of the kernel goes back in the same block. Only the bridge's balances can refuse another
 //! one, which L1's own accounts rule out; if they do, it stays in the queue with all after it.
+
+use std::collections::{BTreeMap, VecDeque};
 
 use batcher_circuits::{contents::ContentBlock, state::SuperblockState};
 use bridge_core::{BlockMessages, BridgeError, Capacity, Consumption, MAX_L1_BLOCK_STEPS, Message};
@@ -36,17 +39,6 @@ pub struct L1Input<'a> {
     pub key: &'a dyn Fn(&L1Block) -> Result<Digest, CircuitError>,
 }
 
-/// Why no block of environment 0 can be made.
-#[derive(Debug, Error)]
-pub enum L1BlockError {
-    /// The block breaks a rule.
-    #[error(transparent)]
-    Block(#[from] L1Error),
-    /// Its kernel cannot be built.
-    #[error(transparent)]
-    Circuit(#[from] CircuitError),
-}
-
 /// What has to be done for L1, and is not.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum L1Waits {
@@ -56,6 +48,9 @@ pub enum L1Waits {
     /// The registry lets environment 0 start elsewhere.
     #[error("environment 0 makes no block: the registry's state before it is {found}, expected {expected}")]
     Genesis { expected: Digest, found: Digest },
+    /// The deployment has as many deposits or payouts as it can have.
+    #[error("environment 0 makes no block: {0}")]
+    Block(L1Error),
     /// The bridge's balances refuse a deposit.
     #[error("deposit {index} stays in L1's queue, with all after it: {source}")]
     Deposit {
@@ -93,14 +88,18 @@ impl Schedule<'_> {
         before: &SuperblockState,
         registry: &Registry,
         l1: &L1Input<'_>,
-    ) -> Result<(Option<PlannedL1>, Option<L1Waits>), L1BlockError> {
+    ) -> Result<(Option<PlannedL1>, Option<L1Waits>), CircuitError> {
         let number = self.ledger.number();
         let consumed = self.consumed_by_l1(before);
         let (taken, mut waits) = self.taken_by_l1(l1);
         if consumed.is_empty() && taken == 0 {
             return Ok((None, waits));
         }
-        let block = l1.state.block(number, &l1.deposits[..taken], &consumed)?;
+        let block = match l1.state.block(number, &l1.deposits[..taken], &consumed) {
+            Ok(block) => block,
+            // The deployment's counts have ended. That stops no other environment.
+            Err(error) => return Ok((None, Some(L1Waits::Block(error)))),
+        };
         let key = (l1.key)(&block)?;
         let allowed = registry.membership(EnvironmentId::L1, key, block.statement().producer, number);
         let refusal = match allowed {
@@ -130,13 +129,29 @@ impl Schedule<'_> {
                 if message.deadline < number { Consumption::Refund } else { Consumption::Claim };
             payee(chain_id, message, consumption).is_ok().then_some((message, consumption))
         });
-        let ledger = &mut self.ledger;
-        let moved = payable.filter(|&(message, consumption)| {
+        let mut by_source: BTreeMap<EnvironmentId, VecDeque<_>> = BTreeMap::new();
+        for (message, consumption) in payable {
+            by_source.entry(message.source).or_default().push_back((message, consumption));
+        }
+        let mut turns: VecDeque<_> = by_source.into_values().collect();
+        let first = (number as usize).checked_rem(turns.len()).unwrap_or(0);
+        turns.rotate_left(first);
+        let mut moved = vec![];
+        while moved.len() < MAX_CONSUMED
+            && let Some(mut waiting) = turns.pop_front()
+        {
+            let Some((message, consumption)) = waiting.pop_front() else { continue };
             let inbox = vec![(message.clone(), consumption)];
-            // What a block before it took back is not pending any more.
-            ledger.apply_block(&BlockMessages { inbox, ..BlockMessages::none(EnvironmentId::L1) }).is_ok()
-        });
-        moved.take(MAX_CONSUMED).map(|(message, consumption)| (message.clone(), consumption)).collect()
+            let block = BlockMessages { inbox, ..BlockMessages::none(EnvironmentId::L1) };
+            // What a block before it took back is not pending any more: the same environment has another turn.
+            if self.ledger.apply_block(&block).is_ok() {
+                moved.extend(block.inbox);
+                turns.push_back(waiting);
+            } else {
+                turns.push_front(waiting);
+            }
+        }
+        moved
     }
 
     /// How many deposits the block takes, whose messages are moved in the ledger, and why the next one stays.

@@ -1,7 +1,7 @@
 //! The block of environment 0 that a plan has.
 
 use batcher_circuits::testing::{block_with, digest, free_key_digest, free_registry, message, moves};
-use bridge_core::{BlockMessages, BridgeError, Consumption, Message, message::MIN_LIFETIME};
+use bridge_core::{BlockMessages, BridgeError, Consumption, MAX_BLOCK_STEPS, Message, message::MIN_LIFETIME};
 use circuits_core::{CircuitError, F};
 use circuits_protocol::registry::{EnvironmentId, KernelEntry, RegistryEntry};
 use environments_core::{address::Address, block::check_statement};
@@ -200,6 +200,27 @@ fn one_superblock_takes_so_many_deposits_and_messages_and_the_next_one_goes_on_i
     let waited = (MAX_CONSUMED as u64..MAX_CONSUMED as u64 + 5).chain([1000]);
     assert_eq!(paid, waited.collect::<Vec<_>>(), "in the order of emission");
     assert_eq!(second.transition.new_state.l1.queue.length as usize, queue.len());
+}
+
+#[test]
+fn case_90_an_environment_that_floods_l1_keeps_nobody_elses_messages_waiting() {
+    // A deposit that nobody claimed, a flood from environment 1, and a withdrawal from environment 2 after it.
+    let deposited = plan(&SuperblockState::genesis(CHAIN), &[], &[deposit(3)]).transition.new_state;
+    let late = before(MIN_LIFETIME + 2, deposited);
+    let deadline = late.number + 1 + MIN_LIFETIME;
+    let flood: Vec<_> = (0..MAX_BLOCK_STEPS as u64).map(|n| Message { deadline, ..withdrawal(n) }).collect();
+    let one = Message { deadline, ..message(CHAIN, 2, 0, 10) };
+    let candidates = [
+        candidate(1, moves(1, &[], &flood.iter().collect::<Vec<_>>())),
+        candidate(1, moves(2, &[], &[&one])),
+    ];
+    let plan = plan(&late, &candidates, &[]);
+    let paid = &of_l1(&plan).inbox;
+    assert_eq!(paid.len(), MAX_CONSUMED);
+    assert!(paid.contains(&(one, Consumption::Claim)));
+    assert_eq!(paid.iter().filter(|(message, _)| message.source == EnvironmentId::L1).count(), 1);
+    let flooded: Vec<_> = paid.iter().filter(|(message, _)| message.source == EnvironmentId(1)).collect();
+    assert!(flooded.iter().zip(&flood).all(|((paid, _), sent)| paid == sent), "in the order of emission");
 }
 
 #[test]

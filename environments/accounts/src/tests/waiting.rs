@@ -7,9 +7,10 @@ use environments_core::{BlockProducer, Environment, ProducerError, producer::Rej
 use super::{address, world};
 use crate::{
     Accounts,
+    block::{CHUNK_SLOTS, MAX_BLOCKS},
     execute::Invalid,
-    fixtures::{FEE, HOME, NEWCOMER, START, amount, bridge, key, settlement, transfer},
-    transaction::{AccountsTransaction, Transaction},
+    fixtures::{CLIENTS, FEE, HOME, NEWCOMER, START, amount, bridge, key, settlement, swap, transfer},
+    transaction::{AccountsTransaction, MAX_ACTIONS, Transaction},
     typed_data::SigningDomain,
 };
 
@@ -158,4 +159,42 @@ fn a_sender_without_room_for_its_messages_delays_nobody_else() {
     assert!(proposal.rejected.is_empty());
     let expected: Vec<_> = (0..count).chain([count + 2, count + 3]).collect();
     assert_eq!(proposal.included, expected);
+}
+
+#[test]
+fn a_block_ends_where_the_largest_table_of_hashes_is_full() {
+    let mut world = world();
+    let before = world.clone();
+    let swaps = [swap(0, 10, 0); MAX_ACTIONS];
+    let offered: Vec<_> =
+        (0..120).map(|n| AccountsTransaction::from(world.act(n % CLIENTS, &swaps))).collect();
+    let offered: Vec<_> = offered.iter().collect();
+    let proposal = before.environment.propose(&before.state, &offered).unwrap();
+    assert!(proposal.rejected.is_empty(), "what does not fit waits");
+    let block = proposal.block.witness();
+    let hashed: usize = block.transactions.iter().map(|transaction| transaction.blocks.len()).sum();
+    // Four swaps take two blocks each, and their transaction three; each client's first one has its key in one more.
+    assert_eq!((block.transactions.len(), hashed), (114, 114 * 11 + CLIENTS));
+    assert!(hashed <= MAX_BLOCKS && hashed + 11 > MAX_BLOCKS);
+    assert!(block.variant().is_some());
+}
+
+#[test]
+fn a_block_ends_where_the_chunks_of_the_largest_kernel_are_full() {
+    let mut world = world();
+    let before = world.clone();
+    let offered: Vec<_> = (0..180)
+        .map(|n| {
+            AccountsTransaction::from(
+                world.act(n % CLIENTS, &[transfer((n + 1) % CLIENTS, 0, 1); MAX_ACTIONS]),
+            )
+        })
+        .collect();
+    let offered: Vec<_> = offered.iter().collect();
+    let proposal = before.environment.propose(&before.state, &offered).unwrap();
+    assert!(proposal.rejected.is_empty(), "what does not fit waits");
+    let block = proposal.block.witness();
+    // Twelve chunks of fourteen transactions each.
+    assert_eq!(block.transactions.len(), 12 * (CHUNK_SLOTS / MAX_ACTIONS));
+    assert!(block.variant().is_some());
 }

@@ -3,6 +3,7 @@ use std::{fs, path::Path};
 use bridge_core::{Consumption, Message};
 use circuits_core::amount::Amount;
 use environments_accounts::{
+    Genesis,
     fixtures::{self, World, key, transfer},
     transaction::{SignedTransaction, Transaction},
 };
@@ -12,6 +13,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{planner::MAX_MESSAGES, run::RejectedTransaction, scenario::Scenario};
+
+/// The deployment of the scenarios that are made here.
+const CHAIN_ID: u64 = 7;
 
 /// The blocks of a scenario, and what became of its transactions. These messages were emitted before, and L1 takes its
 /// queue in the first superblock.
@@ -54,13 +58,14 @@ fn scenario(transactions: &[SignedTransaction], superblocks: u32, fields: &str) 
     let write = |name: &str, text: String| fs::write(directory.path().join(name), text).unwrap();
     let lines = transactions.iter().map(|one| serde_json::to_string(one).unwrap()).collect::<Vec<_>>();
     write("lines", lines.join("\n"));
-    write("genesis", serde_json::to_string(&fixtures::genesis(fixtures::HOME)).unwrap());
+    let genesis = Genesis { settlement: fixtures::settlement(CHAIN_ID), ..fixtures::genesis(fixtures::HOME) };
+    write("genesis", serde_json::to_string(&genesis).unwrap());
     let environment = format!(
         "id = {}\nkind = \"accounts\"\nproducer_secret = \"{:064}\"\ngenesis = \"genesis\"\ntransactions = \"lines\"\n",
         fixtures::HOME,
         1,
     );
-    let scenario = format!("chain_id = 7\nsuperblocks = {superblocks}\n");
+    let scenario = format!("chain_id = {CHAIN_ID}\nsuperblocks = {superblocks}\n");
     write("scenario", format!("{scenario}[[environments]]\n{environment}{fields}"));
     directory
 }
@@ -76,7 +81,7 @@ fn run(
 }
 
 fn world() -> World {
-    World::new(7, fixtures::HOME, environments_conformance::secret(0))
+    World::new(CHAIN_ID, fixtures::HOME, environments_conformance::secret(0))
 }
 
 /// One block of two transactions, which is made of these.

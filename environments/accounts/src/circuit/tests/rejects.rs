@@ -88,6 +88,8 @@ fn honest_pairs() -> Vec<SlotsInput> {
     inputs.push(late);
     inputs.push(input(&mut world, 2, &[(0, &[bridge(6, 0, 1), bridge(7, 0, 1)])]).0);
     inputs.push(input(&mut world, 2, &[(0, &[bridge(6, 0, 1), bad])]).0);
+    // What has a second limit, and names an asset of the environment.
+    inputs.push(input(&mut world, 2, &[(0, &[add((0, 1), 100, (1000, 1000)), bad])]).0);
     world.state.seal().unwrap();
     let message = world.message(6, 0, 1, 0, 5);
     let mut first = taken(&mut world, 1, &[(message, Consumption::Claim)]);
