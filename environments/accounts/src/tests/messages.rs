@@ -15,7 +15,7 @@ use crate::{
     account::ReceiveError,
     address::{Address, LIMB_BITS},
     arrival::ArrivalError,
-    block::{UNSIGNED_SLOTS, Variant},
+    block::{DIRECT_SLOTS, UNSIGNED_SLOTS, Variant},
     body::{Body, BodyError, BodyTransaction},
     execute::{Failure, Invalid, Outcome},
     fixtures::{COLLECTOR, DEPOSIT, FEE, NEWCOMER, START, World, amount, asset, bridge, key, transfer},
@@ -327,7 +327,10 @@ fn a_block_without_transactions_takes_in_what_its_kernel_holds() {
     offered.push(world.act(0, &[transfer(1, 0, 1)]).into());
     let (proposal, _) = propose(&before, &offered);
     assert_eq!(proposal.included.len(), UNSIGNED_SLOTS + 4);
-    assert_eq!(proposal.block.witness().variant(), Some(Variant::Direct { slots: 46, table: 30 }));
+    assert_eq!(
+        proposal.block.witness().variant(),
+        Some(Variant::Direct { slots: DIRECT_SLOTS[0], table: 30 })
+    );
     // The limit counts messages and transactions alike.
     let small = World { environment: before.environment.clone().with_limit(4), ..before };
     assert_eq!(propose(&small, &offered).0.included, [0, 1, 2, 3]);
