@@ -77,9 +77,9 @@ pub(crate) enum Command {
     Sign(Sign),
     /// Attach signatures that a wallet made and print the transactions in the form that producers take.
     ///
-    /// The input has one transaction per line, or one line of typed data as the wallet got it. A signature determines its
-    /// key, so this says whether the sender signed exactly this transaction for this environment; of typed data it also
-    /// says what differs from that of `account typed-data`. All lines are signed or none.
+    /// The input has one transaction per line, or one line of typed data as the wallet got it, with --sender. A signature
+    /// determines its key, so this says whether the sender signed exactly this transaction for this environment; of typed
+    /// data it also says what differs from that of `account typed-data`. All lines are signed or none.
     Attach(Attach),
 }
 
@@ -113,6 +113,10 @@ pub(crate) enum AccountError {
          deployment"
     )]
     OtherSigner { line: usize, sender: Address, address: Address },
+    #[error("line {line}: typed data does not name its sender; expected --sender ADDRESS")]
+    NoSender { line: usize },
+    #[error("line {line}: the sender is {sender}, expected {expected}")]
+    NotOfSender { line: usize, sender: Address, expected: Address },
     #[error("there are {transactions} transactions and {signatures} signatures")]
     Signatures { transactions: usize, signatures: usize },
     #[error("there is no transaction")]
@@ -135,6 +139,8 @@ impl HasExitCode for AccountError {
             | Self::TypedData { .. }
             | Self::Recover { .. }
             | Self::OtherSigner { .. }
+            | Self::NoSender { .. }
+            | Self::NotOfSender { .. }
             | Self::Signatures { .. }
             | Self::NoTransaction
             | Self::Write(_) => ExitCode::Rejected,

@@ -103,6 +103,11 @@ pub(crate) struct Attach {
     /// Once for each transaction, in their order.
     #[arg(long = "signature", value_name = "SIGNATURE", required = true)]
     signatures: Vec<RecoverableSignature>,
+    /// Attach to transactions of this address only.
+    ///
+    /// Typed data does not name its sender, so lines of it need this.
+    #[arg(long, value_name = "ADDRESS")]
+    sender: Option<Address>,
     #[command(flatten)]
     domain: Domain,
     #[command(flatten)]
@@ -220,37 +225,45 @@ pub(super) fn attach(arguments: &Attach) -> Result<Answer, Failure> {
         return Err(AccountError::Signatures { transactions, signatures }.into());
     }
     let signed = lines.iter().zip(&arguments.signatures);
-    let signed = signed.map(|((line, text), signature)| attach_line(&domain, *line, text, *signature));
+    let signed = signed.map(|((line, text), signature)| {
+        let transaction = unsigned(&domain, *line, text, arguments.sender)?;
+        attach_to(&domain, *line, transaction, *signature)
+    });
     arguments.files.write(signed.collect::<Result<Vec<_>, AccountError>>()?, serde_json::to_string)
 }
 
-/// A line is a transaction, whose sender must have signed it; or the typed data that a wallet signed, whose sender is
-/// whoever signed it.
-fn attach_line(
+/// Reads a line that is a transaction, or the typed data that a wallet signed of one. `sender` is whose it must be; only a
+/// transaction names its own.
+fn unsigned(
     domain: &SigningDomain,
     line: usize,
     text: &str,
-    signature: RecoverableSignature,
-) -> Result<SignedTransaction, AccountError> {
+    sender: Option<Address>,
+) -> Result<Transaction, AccountError> {
     let value: Value = parse(line, text)?;
-    let is_typed_data = value.get(PRIMARY_TYPE).is_some();
-    let transaction = if is_typed_data {
-        // What is signed does not name the sender.
-        let transaction = check_typed_data(domain, Address::default(), &value)
+    if value.get(PRIMARY_TYPE).is_some() {
+        let sender = sender.ok_or(AccountError::NoSender { line })?;
+        let transaction = check_typed_data(domain, sender, &value)
             .map_err(|source| AccountError::TypedData { line, source })?;
         transaction.check(domain.environment).map_err(|source| AccountError::Malformed { line, source })?;
-        transaction
-    } else {
-        transaction(domain, line, text)?
-    };
-    let mut signed = SignedTransaction { transaction, signature };
-    let key = signed.recover(domain).map_err(|source| AccountError::Recover { line, source })?;
-    let address = address_of(&key);
-    let sender = &mut signed.transaction.sender;
-    if is_typed_data {
-        *sender = address;
-    } else if *sender != address {
-        return Err(AccountError::OtherSigner { line, sender: *sender, address });
+        return Ok(transaction);
     }
-    Ok(signed)
+    let transaction = transaction(domain, line, text)?;
+    match sender.filter(|&expected| expected != transaction.sender) {
+        Some(expected) => Err(AccountError::NotOfSender { line, sender: transaction.sender, expected }),
+        None => Ok(transaction),
+    }
+}
+
+/// Attaches a signature, which the sender must have made.
+fn attach_to(
+    domain: &SigningDomain,
+    line: usize,
+    transaction: Transaction,
+    signature: RecoverableSignature,
+) -> Result<SignedTransaction, AccountError> {
+    let signed = SignedTransaction { transaction, signature };
+    let key = signed.recover(domain).map_err(|source| AccountError::Recover { line, source })?;
+    let (sender, address) = (signed.transaction.sender, address_of(&key));
+    if sender == address { Ok(signed) } else { Err(AccountError::OtherSigner { line, sender, address }) }
 }

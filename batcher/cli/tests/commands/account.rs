@@ -137,9 +137,9 @@ fn signer() -> (SecretKey, Transaction) {
     (key, transaction)
 }
 
-/// The answer to `account attach` with one signature.
-fn attach(line: &str, signature: &str, code: i32) -> Value {
-    let arguments = [&["account", "attach", "--signature", signature][..], &DOMAIN].concat();
+/// The answer to `account attach` with one signature and these further arguments.
+fn attach(line: &str, signature: &str, further: &[&str], code: i32) -> Value {
+    let arguments = [&["account", "attach", "--signature", signature][..], further, &DOMAIN].concat();
     answer(&superblock(&arguments, line), code)
 }
 
@@ -158,10 +158,32 @@ fn a_signature_from_elsewhere_is_attached_to_the_transaction_or_to_what_the_wall
     assert_eq!(serde_json::from_str::<Value>(&written).expect("JSON"), shown);
     assert!(written.find("nonce").expect("there") < written.find("action1").expect("there"), "{written}");
     let signed = key.sign(transaction, &domain()).expect("signs");
-    let signature = signed.signature.to_string();
-    for line in [line, shown.to_string()] {
-        assert_eq!(attach(&line, &signature, 0)["transactions"], json!([signed]));
+    let (signature, sender) = (signed.signature.to_string(), key.address().to_string());
+    let named = ["--sender", &sender];
+    for (line, further) in [(&line, &[][..]), (&line, &named[..]), (&shown.to_string(), &named[..])] {
+        assert_eq!(attach(line, &signature, further, 0)["transactions"], json!([signed]));
     }
+}
+
+#[test]
+fn a_signature_by_somebody_else_or_for_something_else_is_noticed_on_typed_data_too() {
+    let (key, transaction) = signer();
+    let (line, shown) = (json!(transaction).to_string(), typed_data(&domain(), &transaction).to_string());
+    let other_key = SecretKey::from_bytes(&[8; 32]).expect("a key");
+    let (sender, other) = (key.address().to_string(), other_key.address().to_string());
+    let refused = |line: &str, signature: &str, further: &[&str], parts: &[&str]| {
+        let error = attach(line, signature, further, 3)["error"].as_str().expect("text").to_owned();
+        assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+    };
+    let signature = key.sign(transaction.clone(), &domain()).expect("signs").signature.to_string();
+    // Who signed is not taken for the sender.
+    refused(&shown, &signature, &[], &["line 1", "--sender"]);
+    refused(&shown, &signature, &["--sender", &other], &[&sender, &other]);
+    refused(&line, &signature, &["--sender", &other], &[&sender, &other]);
+    // The signature is for another environment: it is somebody's, but not the sender's.
+    let elsewhere = SigningDomain { environment: EnvironmentId(3), ..domain() };
+    let elsewhere = key.sign(transaction, &elsewhere).expect("signs").signature.to_string();
+    refused(&shown, &elsewhere, &["--sender", &sender], &[&sender, "another transaction, environment"]);
 }
 
 #[test]
@@ -170,7 +192,9 @@ fn what_is_wrong_with_a_signature_from_elsewhere_is_named() {
     let line = json!(transaction).to_string();
     let signature = key.sign(transaction.clone(), &domain()).expect("signs").signature.to_string();
     let refused = |line: &str, signature: &str, code, reason: &str| {
-        let error = attach(line, signature, code)["error"].as_str().expect("text").to_owned();
+        let sender = ["--sender", &key.address().to_string()];
+        let further = if line.contains("primaryType") { &sender[..] } else { &[] };
+        let error = attach(line, signature, further, code)["error"].as_str().expect("text").to_owned();
         assert!(error.contains(reason), "{error}");
     };
     // The domain and the fields are in what is signed.

@@ -77,7 +77,13 @@ fn a_producer_is_replaced_from_a_superblock_on_and_returns_only_if_that_is_said(
     assert_eq!(call(&file, "root", &[], 0)["root"], rotated["root"], "an error changes nothing");
     rotate(&file, "7", 2, SIGNING_KEY, "60", &["--readmit"], 0);
     rotate(&file, "8", 6, OTHER_KEYS[1], "60", &[], 3);
-    // L1 has one producer, which everybody is.
+    // L1 has one producer, which everybody is, and starts in one state. Kernels of it may be listed and ended.
+    let (state, producer) = (digest(1), digest(2));
+    let entry = ["--genesis-state", &state, "--producer", &producer, "--signing-key", SIGNING_KEY];
+    let error = call(&file, "add", &[&["--environment", "0"][..], &entry].concat(), 3)["error"].to_string();
+    assert!(error.contains("environment 0 is L1"), "{error}");
+    let kernel = format!("{}:50", digest(9));
+    call(&file, "add", &["--environment", "0", "--kernel", &kernel, "--end-earlier", "49"], 0);
     let error = rotate(&file, "0", 6, OTHER_KEYS[1], "60", &[], 3)["error"].to_string();
     assert!(error.contains("environment 0 is L1"), "{error}");
     // No point of the curve, and a new environment whose producer has no key.

@@ -74,6 +74,7 @@ fn what_viem_signs_is_accepted() {
     let shown = lines(shown.as_array().expect("a list"));
     assert_eq!(signed.len(), transactions.len());
     let signatures: Vec<_> = signed.iter().map(|signed| signed.signature.to_string()).collect();
+    let sender = WALLETS[0].to_string();
     let mut command = vec!["attach"];
     for ((signed, signature), transaction) in signed.iter().zip(&signatures).zip(&transactions) {
         let transaction: Transaction = serde_json::from_value(transaction.clone()).expect("a transaction");
@@ -82,6 +83,7 @@ fn what_viem_signs_is_accepted() {
     }
     // From the transactions, and from what the wallet was shown.
     let attached = account(&command, &domain, &input);
+    command.extend(["--sender", &sender]);
     assert_eq!(account(&command, &domain, &shown), attached);
     for ((line, transaction), signature) in
         attached.as_array().expect("a list").iter().zip(&transactions).zip(&signatures)
