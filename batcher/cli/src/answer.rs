@@ -9,7 +9,9 @@ use std::{
 use batcher_job::scenario::chain_of;
 use circuits_files::text::{shown, shown_json};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+#[cfg(test)]
+use serde_json::Value;
+use serde_json::json;
 
 use crate::{
     exit::{ExitCode, HasExitCode},
@@ -19,7 +21,8 @@ use crate::{
 /// A command's outcome, ready to be printed for programs and for people.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    fields: Map<String, Value>,
+    /// The outcome as an object of JSON, whose members are in their own order.
+    object: String,
     text: String,
     code: ExitCode,
     has_refusals: bool,
@@ -31,11 +34,11 @@ impl Answer {
     /// # Panics
     /// If the outcome does not serialise to an object, which no command has.
     pub(crate) fn new(outcome: &(impl Serialize + Display)) -> Self {
-        let fields = match serde_json::to_value(outcome) {
-            Ok(Value::Object(fields)) => fields,
+        let object = match serde_json::to_string(outcome) {
+            Ok(object) if object.starts_with('{') => object,
             other => panic!("an outcome serialises to an object, found {other:?}"),
         };
-        Self { fields, text: outcome.to_string(), code: ExitCode::Done, has_refusals: false }
+        Self { object, text: outcome.to_string(), code: ExitCode::Done, has_refusals: false }
     }
 
     /// Says whether the outcome lists input that was refused or left out, which `--strict` does not accept.
@@ -56,10 +59,17 @@ impl Answer {
     }
 
     /// The outcome's fields and `ok`, which is false if the command did not do what it was asked to.
+    fn json_text(&self) -> String {
+        let ok = self.code == ExitCode::Done;
+        match &self.object[1..] {
+            "}" => format!("{{\"ok\":{ok}}}"),
+            fields => format!("{{\"ok\":{ok},{fields}"),
+        }
+    }
+
+    #[cfg(test)]
     pub(crate) fn json(&self) -> Value {
-        let mut fields = self.fields.clone();
-        fields.insert("ok".to_owned(), Value::Bool(self.code == ExitCode::Done));
-        Value::Object(fields)
+        serde_json::from_str(&self.json_text()).expect("JSON")
     }
 
     #[cfg(test)]
@@ -70,7 +80,7 @@ impl Answer {
     /// Prints the answer and returns the code that the program ends with.
     pub(crate) fn print(self, options: Options) -> ExitCode {
         let code = self.code(options.strict);
-        print(options.json.then(|| self.json()), &self.text);
+        print(options.json.then(|| self.json_text()), &self.text);
         code
     }
 }
@@ -105,19 +115,19 @@ impl Failure {
     pub(crate) fn print(self, options: Options) -> ExitCode {
         let error = self.to_string();
         eprintln!("error: {error}");
-        let json = || json!({ "ok": false, "exit_code": self.code.number(), "error": error });
+        let json = || json!({ "ok": false, "exit_code": self.code.number(), "error": error }).to_string();
         print(options.json.then(json), "");
         self.code
     }
 }
 
-fn print(json: Option<Value>, text: &str) {
+fn print(json: Option<String>, text: &str) {
     let mut out = std::io::stdout().lock();
     // Outcomes break lines where they mean to. Anything else that a terminal obeys comes from outside.
     let text = text.split('\n').map(|line| shown(line).to_string()).collect::<Vec<_>>().join("\n");
     // A reader that has gone away is not a failure of the command.
     let _ = match json {
-        Some(json) => writeln!(out, "{}", shown_json(&json.to_string())),
+        Some(json) => writeln!(out, "{}", shown_json(&json)),
         None if text.is_empty() => Ok(()),
         None => writeln!(out, "{text}"),
     };

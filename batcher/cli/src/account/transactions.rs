@@ -197,7 +197,7 @@ pub(super) fn show(arguments: &TypedData) -> Result<Answer, Failure> {
     let lines = arguments.files.read()?;
     let shown = lines.iter().map(|(line, text)| Ok(typed_data(&domain, &transaction(&domain, *line, text)?)));
     let shown = shown.collect::<Result<Vec<_>, AccountError>>()?;
-    arguments.files.write(shown, |data| Ok(InOrder(data).to_string()))
+    arguments.files.write(shown.iter().map(InOrder).collect(), serde_json::to_string)
 }
 
 /// Signs every line, or none.

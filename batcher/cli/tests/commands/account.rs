@@ -12,7 +12,7 @@ use environments_accounts::{
     address::Address,
     key::SecretKey,
     transaction::{SignedTransaction, Transaction},
-    typed_data::{Settlement, SigningDomain, typed_data},
+    typed_data::{InOrder, Settlement, SigningDomain, typed_data},
 };
 use serde_json::{Value, json};
 
@@ -150,7 +150,11 @@ fn a_signature_from_elsewhere_is_attached_to_the_transaction_or_to_what_the_wall
     let line = json!(transaction).to_string();
     let shown = answer(&superblock(&arguments, &line), 0)["transactions"][0].clone();
     assert_eq!(shown, typed_data(&domain(), &transaction));
-    // A file has one line for each, in which members are in the order in which a wallet shows them.
+    // Wallets show members in the order of the text, so an answer in JSON and a file keep that of the types. A file has one
+    // line for each transaction.
+    let output = superblock(&arguments, &line);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains(&InOrder(&shown).to_string()), "{printed}");
     let file = tempfile::NamedTempFile::new().expect("a file");
     let written = [&arguments[..], &["--out", text(file.path())]].concat();
     answer(&superblock(&written, &line), 0);

@@ -59,6 +59,9 @@ type Digest256<T> = [T; DIGEST_WORDS];
 impl SlotHashes {
     /// What each slot of a transaction hashes, given the blocks of everything that is hashed of it, and the key if this is
     /// the account's first transaction.
+    ///
+    /// # Panics
+    /// If the transaction has more actions than any may have.
     #[must_use]
     pub fn of_transaction(
         transaction: &Transaction,

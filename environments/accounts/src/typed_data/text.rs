@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::Value;
 
 use super::json::DOMAIN;
@@ -14,28 +15,41 @@ pub struct InOrder<'a>(
     pub &'a Value,
 );
 
-impl InOrder<'_> {
-    /// Writes a value of a type.
-    fn write(self, f: &mut fmt::Formatter<'_>, value: &Value, of: &Value) -> fmt::Result {
-        let members = of.as_str().and_then(|name| self.0["types"][name].as_array());
-        let Some(members) = members else { return write!(f, "{value}") };
-        for (i, member) in members.iter().enumerate() {
-            let (separator, name) = (if i == 0 { '{' } else { ',' }, &member["name"]);
-            write!(f, "{separator}{name}:")?;
-            self.write(f, &value[name.as_str().unwrap_or_default()], &member["type"])?;
+/// A value of the type `of`.
+struct TypedValue<'a> {
+    data: &'a Value,
+    value: &'a Value,
+    of: &'a str,
+}
+
+impl Serialize for TypedValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { data, value, of } = *self;
+        let Some(members) = data["types"][of].as_array() else { return value.serialize(serializer) };
+        serializer.collect_map(members.iter().map(|member| {
+            let [name, of] = ["name", "type"].map(|field| member[field].as_str().unwrap_or_default());
+            (name, TypedValue { data, value: &value[name], of })
+        }))
+    }
+}
+
+impl Serialize for InOrder<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let data = self.0;
+        let mut map = serializer.serialize_map(Some(4))?;
+        map.serialize_entry("types", &data["types"])?;
+        map.serialize_entry("primaryType", &data["primaryType"])?;
+        for (name, of) in [("domain", DOMAIN), ("message", data["primaryType"].as_str().unwrap_or_default())]
+        {
+            map.serialize_entry(name, &TypedValue { data, value: &data[name], of })?;
         }
-        f.write_str("}")
+        map.end()
     }
 }
 
 impl fmt::Display for InOrder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (types, primary) = (&self.0["types"], &self.0["primaryType"]);
-        write!(f, "{{\"types\":{types},\"primaryType\":{primary},\"domain\":")?;
-        self.write(f, &self.0["domain"], &DOMAIN.into())?;
-        f.write_str(",\"message\":")?;
-        self.write(f, &self.0["message"], primary)?;
-        f.write_str("}")
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 

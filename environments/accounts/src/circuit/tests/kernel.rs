@@ -140,6 +140,9 @@ fn a_block_of_chunks_is_proven() {
     assert_rejects(&kernel, &with(&|chunk| chunk.before.fees = F::ONE));
     assert_rejects(&kernel, &with(&|chunk| chunk.before.outbox = Digest::ZERO));
     assert_rejects(&kernel, &with(&|chunk| chunk.before.inbox = Digest::ZERO));
+    assert_rejects(&kernel, &with(&|chunk| chunk.before.hashes = Digest::ZERO));
+    assert_rejects(&kernel, &with(&|chunk| chunk.before.blocks = F::ONE));
+    assert_rejects(&kernel, &with(&|chunk| chunk.context.domain[0] += F::ONE));
     assert_rejects(&kernel, &with(&|chunk| chunk.key_set_root = Digest::ZERO));
     let mut unlisted = children[0].clone();
     unlisted.membership.index += 1;
