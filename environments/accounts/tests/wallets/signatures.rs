@@ -147,7 +147,10 @@ fn case_39_a_signature_for_another_chain_contract_or_environment_is_refused() {
     assert_eq!(difference(&shown(environment)), TypedDataError::DomainName { expected, found });
     let mut version = shown(domain);
     version["domain"]["version"] = json!("2");
-    assert_eq!(difference(&version), TypedDataError::DomainVersion { expected: "1", found: "\"2\"".to_owned() });
+    assert_eq!(
+        difference(&version),
+        TypedDataError::DomainVersion { expected: "1", found: "\"2\"".to_owned() }
+    );
 }
 
 #[test]
