@@ -66,7 +66,7 @@ fn what_is_sent_leaves_the_account_and_is_in_the_outbox() {
     let sent = BlockMessages { outbox: executed.emitted.clone(), ..BlockMessages::none(id(0)) };
     assert_eq!(world.state.running().outbox, sent.outbox_digest());
     assert_eq!(world.state.fee_supply(), before.fee_supply() - 50);
-    assert_eq!(sent.steps(), 3);
+    assert_eq!(sent.steps(), 2);
     // The next transaction's messages have other numbers.
     let signed = world.sign(0, world.unsigned(0, &[bridge(6, 0, 50)]));
     assert_eq!(world.state.execute(&signed).unwrap().emitted[0].sequence, 4);

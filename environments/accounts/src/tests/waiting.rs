@@ -143,13 +143,13 @@ fn messages_leave_half_of_a_block_to_transactions() {
 fn a_sender_without_room_for_its_messages_delays_nobody_else() {
     let mut world = world();
     let before = world.clone();
-    let count = MAX_BLOCK_STEPS - 4;
+    let count = MAX_BLOCK_STEPS - 2;
     let claim = |n| AccountsTransaction::Arrival {
         message: before.message(6, n as u64, n % 3, 1, 5),
         consumption: Consumption::Claim,
     };
     let mut offered: Vec<_> = (0..count).map(claim).collect();
-    // Three to L1 take six steps: they wait, and so does what their sender does next.
+    // Three take three steps: they wait, and so does what their sender does next.
     offered.push(world.act(0, &[bridge(0, 0, 1); 3]).into());
     offered.push(world.act(0, &[transfer(1, 0, 1)]).into());
     offered.push(world.act(1, &[transfer(0, 0, 1)]).into());
