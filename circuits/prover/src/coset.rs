@@ -50,7 +50,7 @@ impl Coset {
 
     /// The place among all points of the point `row`, which may exceed the rows, of one of these cosets.
     pub(crate) const fn index(&self, coset: usize, row: usize) -> usize {
-        coset + (row % self.num_rows() << self.expansion_bits)
+        coset + ((row % self.num_rows()) << self.expansion_bits)
     }
 
     /// How many cosets of a commitment of this rate there are for each of these cosets.
