@@ -331,7 +331,7 @@ fn what_arrives_and_what_is_sent_share_the_steps_of_the_bridge() {
 fn a_block_has_no_more_messages_than_the_bridge_moves() {
     let mut world = world();
     let mut transactions = vec![arrival(&world, &world.message_to(1, 1, 30, 0), Consumption::Claim)];
-    for _ in 0..64 {
+    for _ in 0..MAX_BLOCK_STEPS {
         let mut send = world.send(0, 1, 2);
         send.send.as_mut().unwrap().destination = EnvironmentId::L1;
         transactions.push(send.into());
@@ -339,8 +339,8 @@ fn a_block_has_no_more_messages_than_the_bridge_moves() {
     let offered: Vec<_> = transactions.iter().collect();
     let proposal = world.environment.propose(&world.genesis(), &offered).unwrap();
     assert!(proposal.rejected.is_empty());
-    assert_eq!(proposal.block.messages().steps(), MAX_BLOCK_STEPS - 1);
-    assert_eq!(proposal.included, (0..64).collect::<Vec<_>>());
+    assert_eq!(proposal.block.messages().steps(), MAX_BLOCK_STEPS);
+    assert_eq!(proposal.included, (0..MAX_BLOCK_STEPS).collect::<Vec<_>>());
 }
 
 #[test]

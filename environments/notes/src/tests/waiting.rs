@@ -1,5 +1,6 @@
 //! What waits for a block of a note-based environment.
 
+use bridge_core::MAX_BLOCK_STEPS;
 use bridge_core::Consumption;
 use environments_core::{BlockProducer, Environment, EnvironmentId, ProducerError, producer::Rejection};
 
@@ -285,8 +286,8 @@ fn a_trade_that_follows_on_one_that_never_comes_is_made_without_it() {
 fn an_account_without_room_for_its_messages_delays_nobody_else() {
     let mut world = world();
     let mut offered = vec![arrival(&world, &world.message_to(1, 1, 30, 0), Consumption::Claim)];
-    // Two steps each, with one left after 63 of them.
-    for _ in 0..64 {
+    // A step each, with room for all but the last one.
+    for _ in 0..MAX_BLOCK_STEPS {
         let mut send = world.send(0, 1, 2);
         send.send.as_mut().unwrap().destination = EnvironmentId::L1;
         offered.push(send.into());
@@ -296,5 +297,5 @@ fn an_account_without_room_for_its_messages_delays_nobody_else() {
     let offered: Vec<_> = offered.iter().collect();
     let proposal = world.environment.propose(&world.genesis(), &offered).unwrap();
     assert!(proposal.rejected.is_empty());
-    assert_eq!(proposal.included, (0..64).chain([66]).collect::<Vec<_>>());
+    assert_eq!(proposal.included, (0..MAX_BLOCK_STEPS).chain([MAX_BLOCK_STEPS + 2]).collect::<Vec<_>>());
 }
