@@ -330,9 +330,9 @@ fn what_arrives_and_what_is_sent_share_the_steps_of_the_bridge() {
 #[test]
 fn a_block_has_no_more_messages_than_the_bridge_moves() {
     let mut world = world();
-    let claim = |n| arrival(&world, &world.message_to(n, 1, 30, 0), Consumption::Claim);
-    let mut transactions: Vec<_> = (1..).take(MAX_BLOCK_STEPS - 63).map(claim).collect();
-    for _ in 0..64 {
+    let claim = |n| arrival(&world, &world.message_to(1, 1, 30, n), Consumption::Claim);
+    let mut transactions: Vec<_> = (1..).take(MAX_BLOCK_STEPS - 34).map(claim).collect();
+    for _ in 0..35 {
         let mut send = world.send(0, 1, 2);
         send.send.as_mut().unwrap().destination = EnvironmentId::L1;
         transactions.push(send.into());

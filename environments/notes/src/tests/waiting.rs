@@ -284,10 +284,10 @@ fn a_trade_that_follows_on_one_that_never_comes_is_made_without_it() {
 #[test]
 fn an_account_without_room_for_its_messages_delays_nobody_else() {
     let mut world = world();
-    let claim = |n| arrival(&world, &world.message_to(n, 1, 30, 0), Consumption::Claim);
-    let mut offered: Vec<_> = (1..).take(MAX_BLOCK_STEPS - 63).map(claim).collect();
+    let claim = |n| arrival(&world, &world.message_to(1, 1, 30, n), Consumption::Claim);
+    let mut offered: Vec<_> = (1..).take(MAX_BLOCK_STEPS - 34).map(claim).collect();
     // A step each, with room for all but the last one.
-    for _ in 0..64 {
+    for _ in 0..35 {
         let mut send = world.send(0, 1, 2);
         send.send.as_mut().unwrap().destination = EnvironmentId::L1;
         offered.push(send.into());
