@@ -302,7 +302,7 @@ fn a_block_has_room_for_what_the_bridge_moves() {
     let mut world = world();
     let before = world.clone();
     let mut offered = claims(&world, MAX_BLOCK_STEPS - 4);
-    // Three to L1 take six steps: they wait, and so does what comes after them.
+    // Three more do not fit into two steps: they wait, and so does what comes after them.
     let transactions = [&[bridge(6, 0, 1); 4][..2], &[bridge(0, 0, 1); 3], &[transfer(1, 0, 1)]];
     offered.extend(transactions.map(|actions| world.act(0, actions).into()));
     let (proposal, _) = propose(&before, &offered);
