@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IRegistryTree} from "./IRegistryTree.sol";
+import {IVerifierRouter} from "./IVerifierRouter.sol";
+import {Action, Asset, AssetId, Claim, Deposit, Parameters, Progress, Statement} from "./SettlementTypes.sol";
+
+/// @title The errors of the settlement contract
+interface ISettlementErrors {
+    // Deployment.
+
+    /// @notice Only the deployer initialises.
+    error NotDeployer(address caller);
+    /// @notice The contract has its genesis already.
+    error AlreadyInitialised();
+    /// @notice The contract has no genesis yet.
+    error NotInitialised();
+    /// @notice A parameter is outside its range.
+    error ParameterOutOfRange(string name, uint256 value, uint256 least, uint256 most);
+    /// @notice This is a fork of the chain on which the contract was deployed.
+    error WrongChain(uint256 chainId, uint256 expected);
+
+    // Settling.
+
+    /// @notice The superblock is not the next one.
+    error NotNext(uint32 number, uint32 expected);
+    /// @notice Another superblock with this number is settled.
+    error SettledOtherwise(uint32 number, bytes32 newState, bytes32 settled);
+    /// @notice The proof is of another deployment.
+    error WrongDeployment(uint64 deployment, uint64 expected);
+    /// @notice The superblock does not start from the newest state.
+    error WrongPreviousState(bytes32 previousState, bytes32 expected);
+    /// @notice The superblock's blocks were checked against another registry than its number has.
+    error WrongRegistryRoot(bytes32 registryRoot, bytes32 expected);
+    /// @notice The superblock leaves deposits in the queue that it owes.
+    error OwesDeposits(uint64 queueLength, uint32 owed);
+    /// @notice The superblock takes deposits that are not in the queue, or were cut from it.
+    error NotInQueue(uint64 queueLength, uint32 length);
+    /// @notice The superblock's queue is shorter than what was taken before.
+    error TakenBefore(uint64 queueLength, uint32 taken);
+    /// @notice The superblock took other deposits than the queue has.
+    error WrongQueueDigest(bytes32 queueDigest, bytes32 expected);
+    /// @notice The statement has no block of environment 0, and yet something in its body.
+    error BodyWithoutBlock();
+    /// @notice The payouts have another length than their number asks for.
+    error WrongPayoutsLength(uint256 length, uint256 expected);
+    /// @notice The payouts do not continue those before.
+    error WrongFirstPayout(uint64 firstPayout, uint32 expected);
+    /// @notice A payout has another index than its place.
+    error WrongPayoutIndex(uint32 index, uint32 expected);
+    /// @notice The payouts are not those of the proof.
+    error WrongPayoutsDigest(bytes32 payoutsDigest, bytes32 expected);
+    /// @notice More of an asset would be paid than was deposited.
+    error OverPaid(uint16 origin, uint32 number, uint64 amount, uint64 outstanding);
+    /// @notice The caller is no batcher, and strangers wait until `allowedAt` on the contract's clock.
+    error StrangerTooEarly(address caller, uint32 allowedAt, uint32 time);
+    /// @notice A stranger's superblock has one block, and it is of environment 0.
+    error StrangerBlocks(uint32 blockCount, bool hasL1Block);
+    /// @notice The day has all the superblocks that it may have.
+    error TooManySuperblocks(uint16 day, uint16 most);
+
+    // Deposits.
+
+    /// @notice The contract knows no such asset.
+    error UnknownAsset(uint16 origin, uint32 number);
+    /// @notice The ether sent is not what the deposit needs.
+    error WrongValue(uint256 value, uint256 expected);
+    /// @notice The tokens are no multiple of the asset's unit.
+    error Remainder(uint256 tokens, uint256 unit);
+    /// @notice The deposit's amount is less than the asset's minimum.
+    error BelowMinimum(uint256 amount, uint64 minimum);
+    /// @notice The amount, or what would be outstanding, is not below 2^58.
+    error AmountTooLarge(uint256 amount, uint64 limit);
+    /// @notice The day's limit of the asset would be passed.
+    error AboveDayLimit(uint256 deposited, uint64 limit);
+    /// @notice The contract received another number of tokens than it asked for: the token takes a fee.
+    error WrongReceipt(uint256 received, uint256 expected);
+    /// @notice A deposit to environment 0 would stay where it is.
+    error DestinationIsL1();
+    /// @notice The lifetime is outside its range.
+    error LifetimeOutOfRange(uint32 lifetime, uint32 least, uint32 most);
+    /// @notice A word of the recipient is not below the field's order, so it is nobody in any environment.
+    error RecipientOutOfField(bytes32 recipient);
+    /// @notice The queue holds as many deposits as it can.
+    error QueueFull();
+    /// @notice Superblock numbers end before the deposit's deadline might.
+    error NumbersEnd(uint32 number);
+
+    // Queues that were cut.
+
+    /// @notice There is no deposit to cut from the queue.
+    error NothingToCut();
+    /// @notice The queue may be cut at `allowedAt` on the contract's clock.
+    error CutTooEarly(uint32 allowedAt, uint32 time);
+    /// @notice The deposit is not among those that were cut in this generation.
+    error NotCut(uint32 generation, uint32 index);
+    /// @notice The queue has another deposit at this index.
+    error NotDeposited(uint32 generation, uint32 index);
+    /// @notice The deposit was withdrawn already.
+    error AlreadyWithdrawn(uint32 generation, uint32 index);
+
+    // Payouts.
+
+    /// @notice The superblock makes no such payout.
+    error NotAPayout(uint32 superblock, uint32 index);
+    /// @notice The payout was claimed already.
+    error AlreadyClaimed(uint32 index);
+    /// @notice The receiver refuses the payment.
+    error PaymentFailed(address recipient);
+
+    // Registry.
+
+    /// @notice A registry root is fixed further ahead.
+    error NoticeTooShort(uint32 number, uint256 earliest);
+    /// @notice The registry's entry of environment 0 is not the pinned one.
+    error OtherEntryZero(bytes32 registryRoot, bytes32 found);
+    /// @notice No change of entry 0 is announced.
+    error NoEntryZeroProposed();
+    /// @notice The change of entry 0 takes effect later.
+    error EntryZeroNotReady(uint64 readyAt);
+
+    // Assets and pauses.
+
+    /// @notice The asset is in the table, and neither its token nor its unit changes.
+    error AssetExists(uint16 origin, uint32 number);
+    /// @notice The contract lists only assets of L1, which have origin 0 and a number.
+    error NotAnL1Asset(uint32 number);
+    /// @notice A token has an address with code.
+    error NoToken(address token);
+    /// @notice The unit would be more than all amounts.
+    error UnitTooLarge(uint8 exponent, uint8 most);
+    /// @notice The pause is longer than it may be.
+    error PauseTooLong(uint32 duration, uint32 longest);
+    /// @notice The action is paused until this time.
+    error PausedUntil(Action action, uint32 until);
+    /// @notice The action was paused so lately that it may be paused again at `allowedAt`.
+    error PausedLately(Action action, uint32 allowedAt);
+    /// @notice The action is not paused.
+    error NotPaused(Action action);
+}
+
+/// @title The events of the settlement contract
+interface ISettlementEvents {
+    /// @notice The contract has its genesis.
+    event Initialised(bytes32 genesisState, bytes32 registryRoot, bytes32 entryZero);
+    /// @notice A superblock is settled.
+    /// @param blobs The versioned hashes of the transaction's blobs. That they hold the superblock's data is not proved.
+    event SuperblockSettled(
+        uint32 indexed number,
+        bytes32 newState,
+        bytes32 registryRoot,
+        bytes32 bodyChain,
+        uint32 queueLength,
+        address settler,
+        bytes32[] blobs
+    );
+    /// @notice A superblock makes payouts; their packed bytes are in the transaction's calldata.
+    event PayoutsListed(uint32 indexed number, uint32 firstPayout, uint32 payoutCount, bytes32 payoutRoot);
+    /// @notice A deposit joined the queue.
+    /// @param queueDigest The queue's digest after it.
+    event Deposited(
+        uint32 indexed generation,
+        uint32 indexed index,
+        address indexed depositor,
+        uint16 destination,
+        bytes32 recipient,
+        uint16 origin,
+        uint32 number,
+        uint64 amount,
+        uint32 lifetime,
+        bytes32 queueDigest
+    );
+    /// @notice Deposits `from..to` of a generation left the queue, and their depositors withdraw them.
+    event QueueCut(uint32 indexed generation, uint32 from, uint32 to);
+    /// @notice A deposit that was cut from the queue went back.
+    event Withdrawn(uint32 indexed generation, uint32 indexed index, address indexed depositor, uint64 amount);
+    /// @notice A payout was paid.
+    event PayoutClaimed(
+        uint32 indexed index, address indexed recipient, uint16 kind, uint16 origin, uint32 number, uint64 amount
+    );
+    /// @notice A receiver refused a payout of a batch, which can be claimed again.
+    event PayoutRefused(uint32 indexed index, address indexed recipient);
+    /// @notice The registry has this root from superblock `number` on.
+    event RegistryScheduled(uint32 indexed number, bytes32 registryRoot);
+    /// @notice The entry of environment 0 may change at `readyAt`.
+    event EntryZeroProposed(bytes32 entryZero, uint64 readyAt);
+    /// @notice The change that was announced is withdrawn.
+    event EntryZeroWithdrawn(bytes32 entryZero);
+    /// @notice Registries have this entry of environment 0 from now on.
+    event EntryZeroChanged(bytes32 entryZero);
+    /// @notice An asset joined the table.
+    event AssetListed(uint16 indexed origin, uint32 indexed number, address token, uint8 unitExponent);
+    /// @notice The limits of an asset's deposits changed.
+    event AssetLimited(uint16 indexed origin, uint32 indexed number, uint64 minimum, uint64 dayLimit);
+    /// @notice An action is paused.
+    event Paused(Action indexed action, uint32 until);
+    /// @notice A pause ended before its time.
+    event Resumed(Action indexed action);
+}
+
+/// @title Settles superblocks on L1, takes deposits and pays
+/// @notice Invariants:
+/// 1. The state changes only by a superblock whose proof an active verifier accepts for this deployment, whose number is the
+///    next and whose previous state is the newest.
+/// 2. For each asset of L1 the contract holds what is outstanding and what is listed as a payout and not claimed.
+/// 3. Each payout index is listed once and paid at most once. A deposit is taken by a superblock or withdrawn, never both.
+/// 4. Whatever kernels of other environments prove, no more of an asset of L1 is paid than was deposited of it.
+/// 5. Nothing that others deposit makes a superblock revert that was honest when its predecessor was settled.
+interface ISettlement is ISettlementErrors, ISettlementEvents {
+    // Deployment.
+
+    /// @notice Gives the contract its genesis, which names the contract's address. Once, by the deployer.
+    /// @param entryZero The leaf of environment 0 in the registry, and `path` its siblings.
+    /// @dev Errors: `NotDeployer`, `AlreadyInitialised`, `OtherEntryZero`.
+    function initialise(bytes32 genesisState, bytes32 registryRoot, bytes32 entryZero, bytes32[16] calldata path) external;
+
+    /// @notice The low 62 bits of `keccak256(abi.encode(block.chainid, address(this)))`.
+    function deployment() external view returns (uint64);
+
+    function router() external view returns (IVerifierRouter);
+
+    function registryTree() external view returns (IRegistryTree);
+
+    function parameters() external view returns (Parameters memory);
+
+    // Settling.
+
+    /// @notice Settles the next superblock. If it is settled already, with the same state, nothing happens.
+    /// @param outerDigest Names the verifier of the proof.
+    /// @param payouts The superblock's payouts, 72 bytes each: index 4, recipient 20, kind 2, origin 2, number 4, amount 8,
+    /// name 32. They travel in calldata, because a withheld list would be lost money.
+    /// @dev Errors: `PausedUntil`, the section "Settling" of `ISettlementErrors`, and those of router and verifier.
+    function settle(bytes32 outerDigest, Statement calldata statement, bytes calldata payouts, bytes calldata proof)
+        external;
+
+    /// @notice What was settled last, and what the next superblock owes.
+    function progress() external view returns (Progress memory);
+
+    /// @notice The state after superblock `number`; genesis is 0. Zero if it is not settled.
+    function stateOf(uint32 number) external view returns (bytes32);
+
+    /// @notice The root of the tree of the payouts of superblock `number`; zero if it makes none.
+    function payoutRoot(uint32 number) external view returns (bytes32);
+
+    /// @notice Whether `account` settles as a batcher does, without waiting.
+    function isBatcher(address account) external view returns (bool);
+
+    /// @notice The contract's clock: seconds since 1970 less those in which settling was paused.
+    function time() external view returns (uint32);
+
+    // Deposits.
+
+    /// @notice Locks ether or tokens of L1, or burns a wrapped asset, and adds a deposit to the queue.
+    /// @param tokens How much, in the smallest parts of the token; a multiple of the asset's unit. Ether is sent along.
+    /// @param recipient The recipient in the destination's terms: four big-endian integers of 64 bits, each below the field's order.
+    /// @param lifetime Superblocks from the one that takes the deposit to the last in which it may be claimed: 64 to 2^20.
+    /// @return index The deposit's index in the queue.
+    /// @dev Errors: `PausedUntil`, `NotInitialised`, and the section "Deposits" of `ISettlementErrors`.
+    function deposit(AssetId calldata asset, uint256 tokens, uint16 destination, bytes32 recipient, uint32 lifetime)
+        external
+        payable
+        returns (uint32 index);
+
+    /// @notice The queue: how often it was cut, how many deposits it has, and its digest.
+    function queue() external view returns (uint32 generation, uint32 length, bytes32 digest);
+
+    /// @notice The digest of the first `length` deposits of a generation; zero if there are not so many.
+    function queueDigest(uint32 generation, uint32 length) external view returns (bytes32);
+
+    /// @notice When a deposit of the current generation was made, on the contract's clock.
+    function depositedAt(uint32 index) external view returns (uint32);
+
+    /// @notice Cuts all deposits from the queue that no superblock has taken, after a long time without consumption. Anybody may.
+    /// @dev Errors: `NothingToCut`, `CutTooEarly`, `PausedUntil` for settling.
+    function cutQueue() external;
+
+    /// @notice Gives a deposit that was cut from the queue back to its depositor. Anybody may.
+    /// @dev Errors: `PausedUntil` for paying, `NotCut`, `NotDeposited`, `AlreadyWithdrawn`, `PaymentFailed`.
+    function withdraw(uint32 generation, uint32 index, Deposit calldata entry) external;
+
+    function isWithdrawn(uint32 generation, uint32 index) external view returns (bool);
+
+    // Payouts.
+
+    /// @notice Pays a payout to its recipient. Anybody may.
+    /// @dev Errors: `PausedUntil`, `NotAPayout`, `AlreadyClaimed`, `PaymentFailed`.
+    function claim(Claim calldata claimed) external;
+
+    /// @notice Pays several payouts. A receiver that refuses its payment does not keep others from theirs.
+    /// @dev Errors: `PausedUntil`, `NotAPayout`, `AlreadyClaimed`.
+    function claimAll(Claim[] calldata claimed) external;
+
+    function isClaimed(uint32 index) external view returns (bool);
+
+    // Registry.
+
+    /// @notice Fixes the registry root from superblock `number` on, ahead of it. Restricted.
+    /// @param path The siblings of the pinned entry of environment 0 under the root.
+    /// @dev Errors: `NoticeTooShort`, `OtherEntryZero`.
+    function scheduleRegistry(uint32 number, bytes32 registryRoot, bytes32[16] calldata path) external;
+
+    /// @notice The root that the next superblock must state.
+    function nextRegistryRoot() external view returns (bytes32);
+
+    /// @notice The root that is scheduled from superblock `number` on; zero if none is.
+    function scheduledRegistryRoot(uint32 number) external view returns (bytes32);
+
+    /// @notice The earliest number for which a root may be scheduled now.
+    function earliestRegistryChange() external view returns (uint256);
+
+    /// @notice The leaf of environment 0 that every scheduled registry has.
+    function entryZero() external view returns (bytes32);
+
+    /// @notice Announces another entry 0, which may take effect after the router's delay. Restricted.
+    function proposeEntryZero(bytes32 entry) external;
+
+    /// @notice Withdraws the announcement. Restricted.
+    /// @dev Errors: `NoEntryZeroProposed`.
+    function withdrawEntryZero() external;
+
+    /// @notice Makes the announced entry 0 the pinned one, after the delay. Anybody may.
+    /// @dev Errors: `NoEntryZeroProposed`, `EntryZeroNotReady`.
+    function changeEntryZero() external;
+
+    // Assets.
+
+    /// @notice An asset; `AssetKind.None` if it is unknown.
+    function assetOf(AssetId calldata asset) external view returns (Asset memory);
+
+    /// @notice Lists a token of L1 under a number, for good. Restricted.
+    /// @dev Errors: `NotAnL1Asset`, `AssetExists`, `NoToken`, `UnitTooLarge`.
+    function listAsset(uint32 number, address token, uint8 unitExponent, uint64 minimum, uint64 dayLimit) external;
+
+    /// @notice Changes the limits of an asset's deposits; a day's limit of 0 stops them. Restricted.
+    /// @dev Errors: `UnknownAsset`.
+    function limitAsset(AssetId calldata asset, uint64 minimum, uint64 dayLimit) external;
+
+    /// @notice The token of an environment's asset, which is made with its first payout.
+    function wrappedToken(AssetId calldata asset) external view returns (address);
+
+    // Pauses.
+
+    /// @notice Pauses an action; the pause ends by itself. It may be paused again once as much time has passed. Restricted.
+    /// @dev Errors: `PauseTooLong`, `PausedLately`, `PausedUntil`.
+    function pause(Action action, uint32 duration) external;
+
+    /// @notice Ends a pause before its time. Restricted.
+    /// @dev Errors: `NotPaused`.
+    function resume(Action action) external;
+
+    /// @notice Until when the action is paused; the past if it is not.
+    function pausedUntil(Action action) external view returns (uint32);
+}
