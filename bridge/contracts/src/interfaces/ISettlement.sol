@@ -286,8 +286,9 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @dev Errors: `PausedUntil`, `NotAPayout`, `AlreadyClaimed`, `PaymentFailed`.
     function claim(Claim calldata claimed) external;
 
-    /// @notice Pays several payouts. A receiver that refuses its payment does not keep others from theirs.
-    /// @dev Errors: `PausedUntil`, `NotAPayout`, `AlreadyClaimed`.
+    /// @notice Pays several payouts, but for those that are claimed already. A receiver that refuses its payment, or asks for more
+    /// than 100,000 gas, does not keep others from theirs; it can claim alone.
+    /// @dev Errors: `PausedUntil`, `NotAPayout`.
     function claimAll(Claim[] calldata claimed) external;
 
     function isClaimed(uint32 index) external view returns (bool);
