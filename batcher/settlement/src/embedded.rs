@@ -1,0 +1,271 @@
+//! An L1 in this process, for tests and trials: Ethereum's virtual machine, an empty state, and a block for each transaction.
+//! Every block is final at once, and earlier states are not kept.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use alloy_consensus::{
+    TxEnvelope,
+    transaction::{SignerRecoverable as _, Transaction as _},
+};
+use alloy_eips::eip2718::Decodable2718 as _;
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use revm::{
+    Context, DatabaseRef as _, ExecuteCommitEvm as _, ExecuteEvm as _, MainBuilder as _, MainContext as _,
+    context::{BlockEnv, CfgEnv, TxEnv},
+    context_interface::result::ExecutionResult,
+    database::{CacheDB, EmptyDB},
+    state::AccountInfo,
+};
+
+use crate::{
+    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt},
+    limits::{MAX_GAS, check_length},
+    reason::Revert,
+};
+
+/// The base fee, in wei: one gwei.
+const BASE_FEE: u64 = 1_000_000_000;
+/// The gas of a block.
+const BLOCK_GAS: u64 = 60_000_000;
+/// Seconds between two blocks.
+const BLOCK_SECONDS: u64 = 12;
+/// When the first block is: 1 January 2026, in seconds of the Unix epoch.
+const GENESIS_TIME: u64 = 1_767_225_600;
+
+type State = CacheDB<EmptyDB>;
+
+/// A network of one's own.
+#[derive(Debug)]
+pub struct Embedded {
+    chain_id: u64,
+    chain: Mutex<Chain>,
+}
+
+#[derive(Debug, Default)]
+struct Chain {
+    state: State,
+    blocks: Vec<Block>,
+    receipts: Vec<Receipt>,
+    events: Vec<(Address, Event)>,
+    /// Seconds that the clock is ahead of the blocks.
+    skipped: u64,
+}
+
+impl Embedded {
+    /// A network with this id, on which these accounts have so much wei.
+    #[must_use]
+    pub fn new(chain_id: u64, accounts: &[(Address, U256)]) -> Self {
+        let mut chain = Chain::default();
+        for &(address, balance) in accounts {
+            chain.state.insert_account_info(address, AccountInfo { balance, ..AccountInfo::default() });
+        }
+        chain.add_block();
+        Self { chain_id, chain: Mutex::new(chain) }
+    }
+
+    /// Moves the clock of the blocks to come forward.
+    pub fn skip(&self, seconds: u64) {
+        self.chain().skipped += seconds;
+    }
+
+    /// Puts code at an address.
+    pub fn set_code(&self, address: Address, code: Bytes) {
+        let info = AccountInfo::from_bytecode(revm::bytecode::Bytecode::new_raw(code));
+        self.chain().state.insert_account_info(address, info);
+    }
+
+    fn chain(&self) -> MutexGuard<'_, Chain> {
+        self.chain.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks that the block is the head, whose state is the only one.
+    fn check_head(&self, method: &'static str, at: At) -> Result<(), L1Error> {
+        let head = self.chain().head().number;
+        match at {
+            At::Number(number) if number != head => Err(L1Error::Refused {
+                method,
+                code: 0,
+                message: format!("the state of block {number} is not kept, only that of block {head}"),
+            }),
+            At::Number(_) | At::Latest | At::Finalized => Ok(()),
+        }
+    }
+
+    /// Runs a call without any trace of it.
+    fn simulate(&self, method: &'static str, call: &Call) -> Result<ExecutionResult, L1Error> {
+        let mut chain = self.chain();
+        let block = BlockEnv { basefee: 0, ..chain.next_block() };
+        let transaction = TxEnv::builder()
+            .caller(call.from)
+            .kind(kind(call.to))
+            .value(call.value)
+            .data(call.input.clone())
+            .gas_limit(MAX_GAS)
+            .chain_id(Some(self.chain_id))
+            .build_fill();
+        let mut configuration = configuration(self.chain_id);
+        configuration.disable_nonce_check = true;
+        let mut evm = Context::mainnet()
+            .with_cfg(configuration)
+            .with_block(block)
+            .with_db(&mut chain.state)
+            .build_mainnet();
+        let refused = |reason: String| L1Error::Refused { method, code: 0, message: reason };
+        let result = evm.transact(transaction).map_err(|error| refused(error.to_string()))?.result;
+        match result {
+            ExecutionResult::Revert { output, .. } => Err(L1Error::Reverted(Revert(output))),
+            ExecutionResult::Halt { reason, .. } => Err(refused(format!("{reason:?}"))),
+            success @ ExecutionResult::Success { .. } => Ok(success),
+        }
+    }
+}
+
+fn configuration(chain_id: u64) -> CfgEnv {
+    CfgEnv::new().with_chain_id(chain_id)
+}
+
+fn kind(to: Option<Address>) -> TxKind {
+    to.map_or(TxKind::Create, TxKind::Call)
+}
+
+impl Chain {
+    fn head(&self) -> Block {
+        self.blocks.last().copied().unwrap_or(Block {
+            number: 0,
+            hash: B256::ZERO,
+            timestamp: GENESIS_TIME,
+            base_fee: BASE_FEE.into(),
+        })
+    }
+
+    fn next_block(&self) -> BlockEnv {
+        let Block { number, timestamp, .. } = self.head();
+        BlockEnv {
+            number: U256::from(number + 1),
+            timestamp: U256::from(timestamp + BLOCK_SECONDS + self.skipped),
+            gas_limit: BLOCK_GAS,
+            basefee: BASE_FEE,
+            ..BlockEnv::default()
+        }
+    }
+
+    fn add_block(&mut self) -> Block {
+        let number = self.blocks.len() as u64;
+        let timestamp = self.head().timestamp + if number == 0 { 0 } else { BLOCK_SECONDS + self.skipped };
+        self.skipped = 0;
+        let hash = keccak256(number.to_be_bytes());
+        let block = Block { number, hash, timestamp, base_fee: BASE_FEE.into() };
+        self.blocks.push(block);
+        block
+    }
+}
+
+impl L1 for Embedded {
+    fn chain_id(&self) -> Result<u64, L1Error> {
+        Ok(self.chain_id)
+    }
+
+    fn block(&self, at: At) -> Result<Option<Block>, L1Error> {
+        let chain = self.chain();
+        Ok(match at {
+            At::Latest | At::Finalized => Some(chain.head()),
+            At::Number(number) => {
+                usize::try_from(number).ok().and_then(|number| chain.blocks.get(number)).copied()
+            }
+        })
+    }
+
+    fn nonces(&self, account: Address) -> Result<Nonces, L1Error> {
+        let Ok(info) = self.chain().state.basic_ref(account);
+        let nonce = info.map_or(0, |info| info.nonce);
+        Ok(Nonces { latest: nonce, pending: nonce })
+    }
+
+    fn balance(&self, account: Address) -> Result<U256, L1Error> {
+        let Ok(info) = self.chain().state.basic_ref(account);
+        Ok(info.map_or(U256::ZERO, |info| info.balance))
+    }
+
+    fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, L1Error> {
+        Ok(self.chain().receipts.iter().find(|receipt| receipt.transaction == transaction).copied())
+    }
+
+    fn send(&self, transaction: &[u8]) -> Result<(), L1Error> {
+        let refused = |reason: &dyn std::fmt::Display| L1Error::Transaction { reason: reason.to_string() };
+        check_length(transaction.len()).map_err(|limit| refused(&limit))?;
+        let mut encoded = transaction;
+        let signed = TxEnvelope::decode_2718(&mut encoded).map_err(|error| refused(&error))?;
+        let sender = signed.recover_signer().map_err(|error| refused(&error))?;
+        let hash = *signed.tx_hash();
+        let mut chain = self.chain();
+        if chain.receipts.iter().any(|receipt| receipt.transaction == hash) {
+            return Ok(());
+        }
+        let environment = TxEnv::builder()
+            .caller(sender)
+            .kind(signed.kind())
+            .value(signed.value())
+            .data(signed.input().clone())
+            .gas_limit(signed.gas_limit())
+            .gas_price(signed.max_fee_per_gas())
+            .gas_priority_fee(signed.max_priority_fee_per_gas())
+            .nonce(signed.nonce())
+            .chain_id(signed.chain_id())
+            .build()
+            .map_err(|error| refused(&format!("{error:?}")))?;
+        let block = chain.next_block();
+        let mut evm = Context::mainnet()
+            .with_cfg(configuration(self.chain_id))
+            .with_block(block)
+            .with_db(&mut chain.state)
+            .build_mainnet();
+        let result = evm.transact_commit(environment).map_err(|error| refused(&error))?;
+        let block = chain.add_block();
+        chain.receipts.push(Receipt {
+            transaction: hash,
+            block_number: block.number,
+            block_hash: block.hash,
+            succeeded: result.is_success(),
+            gas_used: result.tx_gas_used(),
+            created: result.created_address(),
+        });
+        let events = result.into_logs().into_iter().map(|log| {
+            let event = Event {
+                block_number: block.number,
+                transaction: hash,
+                topics: log.topics().to_vec(),
+                data: log.data.data.clone(),
+            };
+            (log.address, event)
+        });
+        chain.events.extend(events);
+        Ok(())
+    }
+
+    fn call(&self, call: &Call, at: At) -> Result<Bytes, L1Error> {
+        self.check_head("eth_call", at)?;
+        Ok(self.simulate("eth_call", call)?.into_output().unwrap_or_default())
+    }
+
+    fn estimate_gas(&self, call: &Call) -> Result<u64, L1Error> {
+        let result = self.simulate("eth_estimateGas", call)?;
+        // What is given back at the end has to be there until then.
+        Ok(result.gas().total_gas_spent().max(result.tx_gas_used()))
+    }
+
+    fn events(
+        &self,
+        contract: Address,
+        topics: &[B256],
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<Event>, L1Error> {
+        let chain = self.chain();
+        let is_asked = |(address, event): &&(Address, Event)| {
+            *address == contract
+                && (first..=last).contains(&event.block_number)
+                && event.topics.starts_with(topics)
+        };
+        Ok(chain.events.iter().filter(is_asked).map(|(_, event)| event.clone()).collect())
+    }
+}

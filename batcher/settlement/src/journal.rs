@@ -1,0 +1,323 @@
+//! The journal: what was done for each superblock, written before anything that L1 could see is done.
+//!
+//! ```text
+//! JOURNAL/settlement.lock                    one process at a time
+//! JOURNAL/superblock-000001.json             the record
+//! JOURNAL/superblock-000001.calldata         what the transaction calls the contract with, proof included
+//! ```
+//! Files are replaced whole, so that a process that is killed anywhere leaves the record before or after a step.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+};
+
+use alloy_primitives::{Address, B256, Bytes, keccak256};
+use circuits_files::{
+    file::{self, FileError},
+    text::{self, TextError, without_secrets},
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::fees::Fees;
+
+/// Bytes of the largest record and of the largest calldata, as text: a transaction of 128 KiB has room many times.
+const FILE_LIMIT: u64 = 16 << 20;
+/// The file that a process locks.
+const LOCK_NAME: &str = "settlement.lock";
+
+/// How far the settlement of a superblock is. A reorganisation of L1 leads back from `Included` to `Sent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// It is to be settled.
+    Planned,
+    /// Its calldata is on disk.
+    Proven,
+    /// A transaction is signed: its hash is known, and L1 may know it from now on.
+    Signed,
+    /// A node has taken the transaction.
+    Sent,
+    /// The contract has settled the superblock, in a block that may still go.
+    Included,
+    /// The contract has settled the superblock, for good.
+    Final,
+}
+
+/// A signed transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempt {
+    pub sender: Address,
+    pub nonce: u64,
+    pub hash: B256,
+    pub gas_limit: u64,
+    pub fees: Fees,
+    /// The transaction as a node takes it; absent once a later attempt has taken its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<Bytes>,
+    /// Whether it is in a block and failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+}
+
+/// Where L1 has settled a superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inclusion {
+    /// The transaction of this journal that did it; absent if somebody else did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<B256>,
+    /// The block that has it, or in which it was first seen.
+    pub block_number: u64,
+    pub block_hash: B256,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gas_used: Option<u64>,
+}
+
+/// What a superblock is settled as. A record of anything else is not continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Goal {
+    /// L1's network.
+    pub chain_id: u64,
+    pub contract: Address,
+    pub number: u32,
+    /// The state that the superblock leads to, as the contract has it.
+    pub state: B256,
+}
+
+/// What was done for a superblock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    pub goal: Goal,
+    pub stage: Stage,
+    /// Keccak-256 of the calldata on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calldata: Option<B256>,
+    /// All transactions that were signed, the last one last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inclusion: Option<Inclusion>,
+}
+
+impl Record {
+    /// The record of a superblock for which nothing was done.
+    #[must_use]
+    pub const fn new(goal: Goal) -> Self {
+        Self { goal, stage: Stage::Planned, calldata: None, attempts: vec![], inclusion: None }
+    }
+
+    /// Adds a signed transaction, which takes the place of those before.
+    pub fn sign(&mut self, attempt: Attempt) {
+        for earlier in &mut self.attempts {
+            earlier.transaction = None;
+        }
+        self.attempts.push(attempt);
+        self.stage = Stage::Signed;
+    }
+}
+
+/// Why a journal is not used.
+#[derive(Debug, Error)]
+pub enum JournalError {
+    /// A file cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file cannot be read.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The directory cannot be made or locked.
+    #[error("{path}: cannot use the journal: {source}", path = .path.display())]
+    Directory { path: PathBuf, source: std::io::Error },
+    /// Another process has the journal.
+    #[error("{path}: another process settles with this journal", path = .path.display())]
+    Locked { path: PathBuf },
+    /// A record is malformed.
+    #[error("{path}: {reason}", path = .path.display())]
+    Malformed { path: PathBuf, reason: String },
+    /// The record is about something else.
+    #[error(
+        "{path}: the journal is about superblock {} with state {} for contract {} on network {}, not about state {} for \
+         contract {} on network {}",
+        .found.number, .found.state, .found.contract, .found.chain_id,
+        .expected.state, .expected.contract, .expected.chain_id,
+        path = .path.display()
+    )]
+    OtherGoal { path: PathBuf, expected: Box<Goal>, found: Box<Goal> },
+    /// The calldata is not that of the record.
+    #[error("{path}: the calldata has the Keccak-256 digest {found}, the record names {expected}", path = .path.display())]
+    OtherCalldata { path: PathBuf, expected: B256, found: B256 },
+}
+
+/// The directory of the records, locked for this process.
+#[derive(Debug)]
+pub struct Journal {
+    directory: PathBuf,
+    _lock: File,
+}
+
+impl Journal {
+    /// Opens the journal in `directory`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// [`JournalError::Directory`] or [`JournalError::Locked`].
+    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+        let unusable = |source| JournalError::Directory { path: directory.to_owned(), source };
+        fs::create_dir_all(directory).map_err(unusable)?;
+        let lock = file::open_lock(&directory.join(LOCK_NAME)).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { directory: directory.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(JournalError::Locked { path: directory.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    /// The record for this goal; a new one, which is not written yet, if there is none.
+    ///
+    /// # Errors
+    /// [`JournalError::Text`], [`JournalError::Malformed`], or [`JournalError::OtherGoal`].
+    pub fn record(&self, goal: Goal) -> Result<Record, JournalError> {
+        let path = self.path(goal.number, "json");
+        if !path.exists() {
+            return Ok(Record::new(goal));
+        }
+        let record = read(&path)?;
+        if record.goal == goal {
+            Ok(record)
+        } else {
+            Err(JournalError::OtherGoal { path, expected: Box::new(goal), found: Box::new(record.goal) })
+        }
+    }
+
+    /// Writes a record durably.
+    ///
+    /// # Errors
+    /// [`JournalError::File`]
+    pub fn write(&self, record: &Record) -> Result<(), JournalError> {
+        let path = self.path(record.goal.number, "json");
+        let text = serde_json::to_string_pretty(record)
+            .map_err(|error| JournalError::Malformed { path: path.clone(), reason: error.to_string() })?;
+        Ok(file::write_shared(&path, text.as_bytes())?)
+    }
+
+    /// Writes calldata durably, and returns its digest, for the record.
+    ///
+    /// # Errors
+    /// [`JournalError::File`]
+    pub fn write_calldata(&self, number: u32, calldata: &Bytes) -> Result<B256, JournalError> {
+        file::write_shared(&self.path(number, "calldata"), calldata.to_string().as_bytes())?;
+        Ok(keccak256(calldata))
+    }
+
+    /// Reads the calldata with this digest.
+    ///
+    /// # Errors
+    /// [`JournalError::Text`], [`JournalError::Malformed`], or [`JournalError::OtherCalldata`].
+    pub fn calldata(&self, number: u32, expected: B256) -> Result<Bytes, JournalError> {
+        let path = self.path(number, "calldata");
+        let calldata: Bytes = match text::read(&path, FILE_LIMIT)?.parse() {
+            Ok(calldata) => calldata,
+            Err(_) => {
+                return Err(JournalError::Malformed { path, reason: "it is not hexadecimal".to_owned() });
+            }
+        };
+        let found = keccak256(&calldata);
+        if found == expected {
+            Ok(calldata)
+        } else {
+            Err(JournalError::OtherCalldata { path, expected, found })
+        }
+    }
+
+    fn path(&self, number: u32, extension: &str) -> PathBuf {
+        self.directory.join(format!("superblock-{number:06}.{extension}"))
+    }
+}
+
+/// Reads the record in a file.
+///
+/// # Errors
+/// [`JournalError::Text`] or [`JournalError::Malformed`].
+pub fn read(path: &Path) -> Result<Record, JournalError> {
+    let text = text::read(path, FILE_LIMIT)?;
+    serde_json::from_str(&text).map_err(|error| JournalError::Malformed {
+        path: path.to_owned(),
+        reason: without_secrets(&error.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOAL: Goal =
+        Goal { chain_id: 31337, contract: Address::repeat_byte(5), number: 7, state: B256::repeat_byte(9) };
+
+    fn attempt(nonce: u64) -> Attempt {
+        Attempt {
+            sender: Address::repeat_byte(1),
+            nonce,
+            hash: B256::with_last_byte(nonce as u8),
+            gas_limit: 21_000,
+            fees: Fees { max: 2, priority: 1 },
+            transaction: Some(Bytes::from_static(b"signed")),
+            failed: false,
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_back_and_holds_one_transaction() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = Journal::open(directory.path()).expect("an empty directory");
+        let mut record = journal.record(GOAL).expect("a new one");
+        assert_eq!(record, Record::new(GOAL));
+        record.sign(attempt(3));
+        record.sign(attempt(4));
+        assert_eq!(record.attempts.iter().filter(|one| one.transaction.is_some()).count(), 1);
+        record.inclusion = Some(Inclusion {
+            transaction: Some(B256::with_last_byte(4)),
+            block_number: 12,
+            block_hash: B256::repeat_byte(2),
+            gas_used: None,
+        });
+        journal.write(&record).expect("writable");
+        assert_eq!(journal.record(GOAL).expect("it is there"), record);
+    }
+
+    #[test]
+    fn a_journal_is_one_processs_and_one_goals() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = Journal::open(directory.path()).expect("an empty directory");
+        assert!(matches!(Journal::open(directory.path()), Err(JournalError::Locked { .. })));
+        journal.write(&Record::new(GOAL)).expect("writable");
+        for other in [
+            Goal { chain_id: 1, ..GOAL },
+            Goal { contract: Address::repeat_byte(6), ..GOAL },
+            Goal { state: B256::ZERO, ..GOAL },
+        ] {
+            let error = journal.record(other).expect_err("another goal");
+            assert!(matches!(error, JournalError::OtherGoal { .. }), "{error}");
+        }
+        assert!(journal.record(Goal { number: 8, ..GOAL }).is_ok());
+    }
+
+    #[test]
+    fn calldata_and_records_that_were_changed_are_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = Journal::open(directory.path()).expect("an empty directory");
+        let calldata = Bytes::from_static(b"calldata");
+        let digest = journal.write_calldata(7, &calldata).expect("writable");
+        assert_eq!(journal.calldata(7, digest).expect("it is there"), calldata);
+        let error = journal.calldata(7, B256::ZERO).expect_err("another digest");
+        assert!(matches!(error, JournalError::OtherCalldata { .. }), "{error}");
+        for (name, content) in [("superblock-000007.calldata", "0xzz"), ("superblock-000007.json", "{}")] {
+            fs::write(directory.path().join(name), content).expect("writable");
+        }
+        assert!(matches!(journal.calldata(7, digest), Err(JournalError::Malformed { .. })));
+        assert!(matches!(journal.record(GOAL), Err(JournalError::Malformed { .. })));
+    }
+}

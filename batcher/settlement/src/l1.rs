@@ -1,0 +1,165 @@
+//! What the job asks of L1: the part of a node that it needs. [`Rpc`](crate::rpc::Rpc) asks a node,
+//! [`Embedded`](crate::embedded::Embedded) is one.
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use thiserror::Error;
+
+use crate::reason::Revert;
+
+/// A block's header, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    pub number: u64,
+    pub hash: B256,
+    /// In seconds of the Unix epoch.
+    pub timestamp: u64,
+    /// In wei per gas.
+    pub base_fee: u128,
+}
+
+/// Which block is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The head of the chain.
+    Latest,
+    /// The last block that the node holds final.
+    Finalized,
+    /// The block with this number.
+    Number(u64),
+}
+
+/// A call, with which nothing is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub from: Address,
+    /// The contract; `None` creates one.
+    pub to: Option<Address>,
+    /// In wei.
+    pub value: U256,
+    pub input: Bytes,
+}
+
+/// What became of a transaction that is in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub transaction: B256,
+    pub block_number: u64,
+    pub block_hash: B256,
+    /// Whether it did what it was sent for; if not, it cost its gas and did nothing.
+    pub succeeded: bool,
+    pub gas_used: u64,
+    /// The contract that it created.
+    pub created: Option<Address>,
+}
+
+/// An event of a contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub block_number: u64,
+    pub transaction: B256,
+    pub topics: Vec<B256>,
+    pub data: Bytes,
+}
+
+/// Why L1 does not answer. No variant has the node's address, which may hold the key of an account there.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum L1Error {
+    /// Nothing came back, or nothing that a node says.
+    #[error("L1's node gives no answer to {method}: {reason}")]
+    Unreachable { method: &'static str, reason: String },
+    /// The node refuses the request.
+    #[error("L1's node refuses {method} with code {code}: {message}")]
+    Refused { method: &'static str, code: i64, message: String },
+    /// A contract reverts.
+    #[error("the contract reverts: {0}")]
+    Reverted(Revert),
+    /// The node's answer is not what the method returns.
+    #[error("L1's node answers {method} with {found}, not with {expected}")]
+    Malformed { method: &'static str, expected: &'static str, found: String },
+    /// The signed transaction is not one that this L1 takes.
+    #[error("L1 takes no such transaction: {reason}")]
+    Transaction { reason: String },
+}
+
+impl L1Error {
+    /// Whether the same question may have an answer later: nothing of it is the contract's word.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Refused { .. } | Self::Malformed { .. } => true,
+            Self::Reverted(_) | Self::Transaction { .. } => false,
+        }
+    }
+}
+
+/// A node of L1. No answer is trusted more than the contract's state, which the same node tells.
+pub trait L1 {
+    /// The network's id, which signatures name.
+    ///
+    /// # Errors
+    /// [`L1Error`]
+    fn chain_id(&self) -> Result<u64, L1Error>;
+
+    /// A block's header; `None` if there is no such block.
+    ///
+    /// # Errors
+    /// [`L1Error`]
+    fn block(&self, at: At) -> Result<Option<Block>, L1Error>;
+
+    /// How many transactions of the account are in blocks, and how many with those that wait.
+    ///
+    /// # Errors
+    /// [`L1Error`]
+    fn nonces(&self, account: Address) -> Result<Nonces, L1Error>;
+
+    /// The account's wei.
+    ///
+    /// # Errors
+    /// [`L1Error`]
+    fn balance(&self, account: Address) -> Result<U256, L1Error>;
+
+    /// What became of a transaction; `None` if it is in no block.
+    ///
+    /// # Errors
+    /// [`L1Error`]
+    fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, L1Error>;
+
+    /// Hands over a signed transaction in its EIP-2718 encoding.
+    ///
+    /// # Errors
+    /// [`L1Error`]. The transaction may be under way all the same.
+    fn send(&self, transaction: &[u8]) -> Result<(), L1Error>;
+
+    /// What the call returns.
+    ///
+    /// # Errors
+    /// [`L1Error`], [`L1Error::Reverted`] with the contract's reason.
+    fn call(&self, call: &Call, at: At) -> Result<Bytes, L1Error>;
+
+    /// The gas that the call takes at the head of the chain.
+    ///
+    /// # Errors
+    /// [`L1Error`], [`L1Error::Reverted`] with the contract's reason.
+    fn estimate_gas(&self, call: &Call) -> Result<u64, L1Error>;
+
+    /// The contract's events with this first topic in the blocks `first..=last`, in order.
+    ///
+    /// # Errors
+    /// [`L1Error`]
+    fn events(
+        &self,
+        contract: Address,
+        topics: &[B256],
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<Event>, L1Error>;
+}
+
+/// How many transactions an account has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nonces {
+    /// Those in blocks: the nonce of the next one.
+    pub latest: u64,
+    /// With those that wait without a gap.
+    pub pending: u64,
+}

@@ -1,0 +1,139 @@
+//! A superblock as the contract takes it.
+
+use alloy_primitives::{B256, Bytes};
+use alloy_sol_types::SolCall;
+use batcher_verify::bundle::{BundleError, SuperblockBundle, l1_outcome};
+use circuits_core::{Digest, F};
+use circuits_protocol::{l1::NotAWord, statement::SuperblockStatement};
+use environments_l1::Bytes32;
+use plonky2::field::types::PrimeField64;
+use thiserror::Error;
+
+use crate::{
+    abi::Settlement::{L1Body, Statement, settleCall},
+    job::L1Proof,
+};
+
+/// A superblock that is to be settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Superblock {
+    statement: SuperblockStatement,
+    stated: Statement,
+    payouts: Bytes,
+}
+
+/// The contract cannot take the superblock.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum UnstatableError {
+    /// A number in the statement is wider than its type in the contract.
+    #[error("the statement has {value} as its {field}, which the contract cannot take")]
+    Wide { field: &'static str, value: u64 },
+    /// The body of environment 0 is no body.
+    #[error(transparent)]
+    Body(#[from] NotAWord),
+    /// The bundle is no superblock.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}
+
+impl Superblock {
+    /// The superblock with this statement and these packed payouts. Nothing is verified.
+    ///
+    /// # Errors
+    /// [`UnstatableError`] if the contract has no room for a number of it.
+    pub fn new(statement: &SuperblockStatement, payouts: &[u8]) -> Result<Self, UnstatableError> {
+        let stated = state(statement)?;
+        Ok(Self { statement: *statement, stated, payouts: payouts.to_vec().into() })
+    }
+
+    /// The superblock of a bundle, whose proof is not verified here.
+    ///
+    /// # Errors
+    /// [`UnstatableError`]
+    pub fn of(bundle: &SuperblockBundle) -> Result<Self, UnstatableError> {
+        Self::new(&bundle.statement()?, &bundle.payouts)
+    }
+
+    /// What its proof states.
+    #[must_use]
+    pub const fn statement(&self) -> &SuperblockStatement {
+        &self.statement
+    }
+
+    /// The deployment that it is for.
+    #[must_use]
+    pub const fn deployment(&self) -> u64 {
+        self.stated.deployment
+    }
+
+    #[must_use]
+    pub const fn number(&self) -> u32 {
+        self.stated.number
+    }
+
+    /// The state that it continues, as the contract has it.
+    #[must_use]
+    pub const fn previous_state(&self) -> B256 {
+        self.stated.previousState
+    }
+
+    /// The state that it leads to, as the contract has it.
+    #[must_use]
+    pub const fn state(&self) -> B256 {
+        self.stated.newState
+    }
+
+    /// The call that settles it.
+    #[must_use]
+    pub fn calldata(&self, proof: &L1Proof) -> Bytes {
+        let call = settleCall {
+            outerDigest: proof.outer_digest,
+            statement: self.stated.clone(),
+            payouts: self.payouts.clone(),
+            proof: proof.proof.clone(),
+        };
+        call.abi_encode().into()
+    }
+}
+
+/// The statement as the contract takes it.
+fn state(statement: &SuperblockStatement) -> Result<Statement, UnstatableError> {
+    let outcome = l1_outcome(statement)?;
+    let narrow = |field, element: F| {
+        let value = element.to_canonical_u64();
+        u32::try_from(value).map_err(|_| UnstatableError::Wide { field, value })
+    };
+    let body = outcome.map_or_else(
+        || L1Body {
+            queueDigest: B256::ZERO,
+            queueLength: 0,
+            payoutsDigest: B256::ZERO,
+            firstPayout: 0,
+            payoutCount: 0,
+        },
+        |outcome| L1Body {
+            queueDigest: B256::new(outcome.queue.digest.0),
+            queueLength: outcome.queue.length.into(),
+            payoutsDigest: B256::new(outcome.payouts.digest.0),
+            firstPayout: outcome.payouts.first.into(),
+            payoutCount: outcome.payouts.count,
+        },
+    );
+    Ok(Statement {
+        deployment: statement.chain_id.to_canonical_u64(),
+        number: narrow("number", statement.number)?,
+        previousState: of_digest(statement.previous_state),
+        newState: of_digest(statement.new_state),
+        registryRoot: of_digest(statement.registry_root),
+        bodyChain: of_digest(statement.body_chain),
+        blockCount: narrow("number of blocks", statement.block_count)?,
+        hasL1Block: outcome.is_some(),
+        l1Body: body,
+    })
+}
+
+/// A digest as a contract has it.
+#[must_use]
+pub fn of_digest(digest: Digest) -> B256 {
+    B256::new(Bytes32::of_digest(digest).0)
+}

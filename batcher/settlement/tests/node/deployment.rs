@@ -1,0 +1,230 @@
+//! A deployment whose verifier accepts everything: these tests are about the job, and proofs take minutes.
+
+use std::{
+    error::Error,
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use alloy_sol_types::SolEvent as _;
+use batcher_settlement::{
+    abi::Settlement::SuperblockSettled,
+    deploy::{Deployed, Plan, deploy, predict},
+    fees::{FeeLimits, GWEI},
+    job::{Finality, Job, JobError, L1Proof, Policy, Progress, Prove},
+    journal::{Journal, Record},
+    l1::{At, L1 as _},
+    rpc::Rpc,
+    signer::Signer,
+    superblock::Superblock,
+    wallet::Wallet,
+};
+use circuits_core::{Digest, F};
+use circuits_protocol::{
+    registry::{EnvironmentId, Registry},
+    statement::{L1Body, SuperblockStatement},
+};
+use environments_l1::registry_entry;
+use plonky2::field::types::Field as _;
+use serde_json::json;
+
+use crate::anvil::{Anvil, CHAIN_ID, KEY, OTHER_KEY};
+
+/// Creates a verifier that names itself 42 and accepts every proof.
+const ANY_VERIFIER: [u8; 26] = hex!("6011806009" "5f395ff3" "36600414600857005b602a5f5260205ff3");
+/// The verifier's name.
+const ANY_DIGEST: u64 = 42;
+/// Creates a contract that answers everything with the 32 bytes that follow, and the end of its code.
+const CONSTANT: ([u8; 10], [u8; 6]) = (hex!("6027806009" "5f395ff3" "7f"), hex!("5f5260205ff3"));
+/// A node that says nothing for so long is asked again.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Quick, with finality as anvil tells it.
+pub(crate) const POLICY: Policy = Policy {
+    finality: Finality::Node,
+    fees: FeeLimits { cap: 200 * GWEI, priority: GWEI },
+    poll: Duration::from_millis(20),
+    raise_after: Duration::from_millis(600),
+    patience: Duration::from_secs(20),
+};
+
+/// The signer with this key.
+pub(crate) fn signer(key: &str) -> Signer {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("key");
+    fs::write(&path, key).expect("writable");
+    Signer::from_key_file(&path).expect("a key")
+}
+
+pub(crate) fn digest(value: u64) -> Digest {
+    Digest([1, 2, 3, value].map(F::from_canonical_u64))
+}
+
+/// A prover whose proofs only this verifier accepts.
+pub(crate) struct AnyProof;
+
+impl Prove for AnyProof {
+    fn prove(&self, _: &Superblock) -> Result<L1Proof, Box<dyn Error + Send + Sync>> {
+        let outer_digest = U256::from(ANY_DIGEST).into();
+        Ok(L1Proof { outer_digest, proof: Bytes::from_static(&[7; 500]) })
+    }
+}
+
+/// The contracts on a node.
+pub(crate) struct Deployment {
+    pub(crate) node: Anvil,
+    pub(crate) deployed: Deployed,
+    pub(crate) root: Digest,
+}
+
+/// The registry of a deployment: environment 0 with one kernel.
+pub(crate) fn registry(deployment: u64) -> Registry {
+    let mut registry = Registry::default();
+    let entry = registry_entry(deployment, &[digest(5)]).expect("62 bits");
+    registry.insert(EnvironmentId::L1, entry).expect("the first one");
+    registry
+}
+
+impl Deployment {
+    /// On a node that mines each transaction at once.
+    pub(crate) fn new() -> Self {
+        Self::on(Anvil::start(&[]))
+    }
+
+    /// On this node, which mines each transaction at once until now.
+    pub(crate) fn on(node: Anvil) -> Self {
+        let (rpc, signer) = (Rpc::new(&node.url(), TIMEOUT * 10).expect("an address"), signer(KEY));
+        let wallet = Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY };
+        let (_, deployment) = predict(&wallet).expect("the node answers");
+        let registry = registry(deployment);
+        let root = batcher_settlement::superblock::of_digest(registry.root());
+        let tree = [&CONSTANT.0[..], root.as_slice(), &CONSTANT.1[..]].concat();
+        let batchers = vec![signer.address(), crate::deployment::signer(OTHER_KEY).address()];
+        let plan = Plan::new(tree.into(), vec![ANY_VERIFIER.to_vec().into()], batchers);
+        let deployed = deploy(&wallet, &plan, &registry, digest(0)).expect("a fresh network");
+        Self { node, deployed, root: registry.root() }
+    }
+
+    /// The superblocks `numbers` of a chain whose states are 0 and those after `first_state`.
+    pub(crate) fn chain(&self, numbers: std::ops::RangeInclusive<u32>, first_state: u64) -> Vec<Superblock> {
+        let state = |number: u32| digest(if number == 0 { 0 } else { first_state + u64::from(number) });
+        numbers.map(|number| self.superblock(number, state(number - 1), state(number))).collect()
+    }
+
+    pub(crate) fn superblock(&self, number: u32, before: Digest, after: Digest) -> Superblock {
+        Superblock::new(&self.statement(number, before, after), &[]).expect("it fits")
+    }
+
+    pub(crate) fn statement(&self, number: u32, before: Digest, after: Digest) -> SuperblockStatement {
+        statement(self.deployed.deployment, self.root, number, before, after)
+    }
+
+    /// Settles with the first account.
+    pub(crate) fn settle(&self, superblocks: &[Superblock], journal: &Path) -> Result<Vec<Record>, JobError> {
+        self.settle_as(KEY, &self.node.url(), superblocks, journal, POLICY, &|_| {})
+    }
+
+    /// Settles through the node at `url`.
+    pub(crate) fn settle_as(
+        &self,
+        key: &str,
+        url: &str,
+        superblocks: &[Superblock],
+        journal: &Path,
+        policy: Policy,
+        listener: &dyn Fn(&Progress),
+    ) -> Result<Vec<Record>, JobError> {
+        settle(url, self.deployed.settlement, key, superblocks, journal, policy, listener)
+    }
+
+    /// How often each superblock was settled: numbers, in the order of L1.
+    pub(crate) fn settlements(&self) -> Vec<u32> {
+        let rpc = Rpc::new(&self.node.url(), TIMEOUT * 10).expect("an address");
+        let last = rpc.block(At::Latest).expect("it answers").expect("a block").number;
+        let events = rpc.events(self.deployed.settlement, &[SuperblockSettled::SIGNATURE_HASH], 0, last);
+        let number = |topic: &B256| U256::from_be_bytes(topic.0).to::<u32>();
+        events.expect("it answers").iter().map(|event| number(&event.topics[1])).collect()
+    }
+
+    /// Keeps mining in the background.
+    pub(crate) fn miner(&self) -> Miner {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (port, stopped) = (self.node.port, stop.clone());
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                let request = json!({ "jsonrpc": "2.0", "id": 1, "method": "anvil_mine", "params": ["0x1"] });
+                let _ = crate::anvil::post(port, request.to_string().as_bytes());
+                thread::sleep(Duration::from_millis(60));
+            }
+        });
+        Miner { stop, thread: Some(thread) }
+    }
+}
+
+/// The statement of a superblock without a block of environment 0.
+pub(crate) fn statement(
+    deployment: u64,
+    root: Digest,
+    number: u32,
+    before: Digest,
+    after: Digest,
+) -> SuperblockStatement {
+    SuperblockStatement {
+        chain_id: F::from_canonical_u64(deployment),
+        number: F::from_canonical_u32(number),
+        previous_state: before,
+        new_state: after,
+        registry_root: root,
+        body_chain: digest(77),
+        block_count: F::ONE,
+        has_l1_block: F::ZERO,
+        l1_body: L1Body::ZERO,
+    }
+}
+
+/// Settles for the contract at this address.
+pub(crate) fn settle(
+    url: &str,
+    contract: Address,
+    key: &str,
+    superblocks: &[Superblock],
+    journal: &Path,
+    policy: Policy,
+    listener: &dyn Fn(&Progress),
+) -> Result<Vec<Record>, JobError> {
+    let (rpc, signer) = (Rpc::new(url, TIMEOUT).expect("an address"), signer(key));
+    let journal = Journal::open(journal)?;
+    let stop = AtomicBool::new(false);
+    let job = Job {
+        l1: &rpc,
+        chain_id: CHAIN_ID,
+        contract,
+        signer: &signer,
+        prover: &AnyProof,
+        journal: &journal,
+        policy,
+        listener,
+        stop: &stop,
+    };
+    job.run(superblocks)
+}
+
+/// Mines until it is dropped.
+pub(crate) struct Miner {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Miner {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}

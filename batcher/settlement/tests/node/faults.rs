@@ -1,0 +1,307 @@
+//! Nodes that are away, slow or lie; fees and nonces; others who settle.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use batcher_settlement::{
+    fees::{FeeLimits, GWEI},
+    job::{JobError, Policy, Progress, Waiting},
+    journal::Stage,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    anvil::{Anvil, KEY, OTHER_KEY},
+    deployment::{Deployment, POLICY, TIMEOUT},
+    proxy::{self, Fate},
+};
+
+/// A job that gives up soon.
+const IMPATIENT: Policy = Policy { patience: Duration::from_millis(1500), ..POLICY };
+
+/// Settles superblock 1 through a proxy with this rule.
+fn settle_through(
+    deployment: &Deployment,
+    policy: Policy,
+    rule: impl FnMut(&str, &Value) -> Fate + Send + 'static,
+) -> Result<Stage, JobError> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let url = proxy::start(deployment.node.port, rule);
+    let superblocks = deployment.chain(1..=1, 0);
+    let records = deployment.settle_as(KEY, &url, &superblocks, directory.path(), policy, &|_| {})?;
+    Ok(records[0].stage)
+}
+
+/// The fate of the first requests, after which the node is as it should be.
+fn first(count: usize, fate: impl Fn() -> Fate + Send + 'static) -> impl FnMut(&str, &Value) -> Fate + Send {
+    let seen = Arc::new(AtomicUsize::new(0));
+    move |_: &str, _: &Value| if seen.fetch_add(1, Ordering::Relaxed) < count { fate() } else { Fate::Pass }
+}
+
+#[test]
+fn a_node_that_comes_back_is_asked_again() {
+    let deployment = Deployment::new();
+    let _miner = deployment.miner();
+    let stage = settle_through(&deployment, POLICY, first(12, || Fate::Drop)).expect("it comes back");
+    assert_eq!((stage, deployment.settlements()), (Stage::Final, vec![1]));
+}
+
+#[test]
+fn a_node_that_is_away_for_too_long_ends_the_job_with_that_reason() {
+    let deployment = Deployment::new();
+    let error = settle_through(&deployment, IMPATIENT, |_, _| Fate::Drop).expect_err("nobody answers");
+    assert!(matches!(error, JobError::Patience { number: 1, waiting: Waiting::L1(_), .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("gives no answer to eth_chainId") && !text.contains("127.0.0.1"), "{text}");
+}
+
+#[test]
+fn a_slow_node_is_asked_again() {
+    let deployment = Deployment::new();
+    let _miner = deployment.miner();
+    let stage =
+        settle_through(&deployment, POLICY, first(3, || Fate::Delay(TIMEOUT * 2))).expect("in the end");
+    assert_eq!((stage, deployment.settlements()), (Stage::Final, vec![1]));
+}
+
+#[test]
+fn every_third_answer_that_gets_lost_leads_to_one_settlement() {
+    let deployment = Deployment::new();
+    let _miner = deployment.miner();
+    let mut count = 0;
+    let rule = move |_: &str, _: &Value| {
+        count += 1;
+        if count % 3 == 0 { Fate::Lose } else { Fate::Pass }
+    };
+    let stage = settle_through(&deployment, POLICY, rule).expect("in the end");
+    assert_eq!((stage, deployment.settlements()), (Stage::Final, vec![1]));
+}
+
+#[test]
+fn a_transaction_whose_answer_gets_lost_is_settled_once() {
+    let deployment = Deployment::new();
+    let _miner = deployment.miner();
+    let mut lost = 0;
+    let rule = move |method: &str, _: &Value| {
+        if method == "eth_sendRawTransaction" && lost < 2 {
+            lost += 1;
+            return Fate::Lose;
+        }
+        Fate::Pass
+    };
+    let stage = settle_through(&deployment, POLICY, rule).expect("L1 has it");
+    assert_eq!((stage, deployment.settlements()), (Stage::Final, vec![1]));
+}
+
+#[test]
+fn a_receipt_that_lies_about_success_is_not_believed() {
+    let deployment = Deployment::new();
+    let _miner = deployment.miner();
+    let fail = |receipt: &mut Value| {
+        if receipt.is_object() {
+            receipt["status"] = json!("0x0");
+        }
+    };
+    let rule = move |method: &str, _: &Value| match method {
+        "eth_getTransactionReceipt" => Fate::Change(fail),
+        _ => Fate::Pass,
+    };
+    let stage = settle_through(&deployment, POLICY, rule).expect("the contract says so");
+    assert_eq!((stage, deployment.settlements()), (Stage::Final, vec![1]));
+}
+
+#[test]
+fn a_receipt_for_a_transaction_that_is_in_no_block_ends_the_job_with_that_reason() {
+    let deployment = Deployment::new();
+    let block = deployment.node.ask("eth_getBlockByNumber", json!(["latest", false]));
+    deployment.node.ask("evm_setAutomine", json!([false]));
+    let rule = move |method: &str, parameters: &Value| match method {
+        "eth_getTransactionReceipt" => Fate::Answer(json!({
+            "transactionHash": parameters[0],
+            "blockNumber": block["number"],
+            "blockHash": block["hash"],
+            "status": "0x1",
+            "gasUsed": "0x5208",
+        })),
+        _ => Fate::Pass,
+    };
+    let error = settle_through(&deployment, POLICY, rule).expect_err("it was never mined");
+    assert!(matches!(error, JobError::Contradiction { number: 1, .. }), "{error}");
+    assert!(deployment.settlements().is_empty());
+}
+
+#[test]
+fn a_receipt_of_another_transaction_ends_the_job_with_that_reason() {
+    let deployment = Deployment::new();
+    let other = |receipt: &mut Value| {
+        if receipt.is_object() {
+            receipt["transactionHash"] = json!(format!("0x{}", "11".repeat(32)));
+        }
+    };
+    let rule = move |method: &str, _: &Value| match method {
+        "eth_getTransactionReceipt" => Fate::Change(other),
+        _ => Fate::Pass,
+    };
+    let error = settle_through(&deployment, IMPATIENT, rule).expect_err("it makes no sense");
+    assert!(error.to_string().contains("not with the receipt that was asked for"), "{error}");
+    assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
+fn a_node_of_another_network_is_refused() {
+    let deployment = Deployment::new();
+    let rule = |method: &str, _: &Value| match method {
+        "eth_chainId" => Fate::Answer(json!("0x1")),
+        _ => Fate::Pass,
+    };
+    let error = settle_through(&deployment, POLICY, rule).expect_err("it is Ethereum");
+    assert!(matches!(error, JobError::Network { expected: 31337, found: 1 }), "{error}");
+    let other = Anvil::start(&["--chain-id", "5"]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let superblocks = deployment.chain(1..=1, 0);
+    let error = deployment
+        .settle_as(KEY, &other.url(), &superblocks, directory.path(), POLICY, &|_| {})
+        .expect_err("another network");
+    assert!(matches!(error, JobError::Network { expected: 31337, found: 5 }), "{error}");
+}
+
+/// Settles superblock 1 with a node that mines nothing until `act` has done its part, once the transaction is sent.
+fn settle_while_waiting(policy: Policy, act: impl Fn(&Anvil)) -> (Deployment, Vec<Progress>) {
+    let deployment = Deployment::new();
+    deployment.node.ask("evm_setAutomine", json!([false]));
+    let directory = tempfile::tempdir().expect("a directory");
+    let (seen, acted) = (RefCell::new(vec![]), Cell::new(false));
+    let listener = |progress: &Progress| {
+        seen.borrow_mut().push(progress.clone());
+        if matches!(progress, Progress::Reached { stage: Stage::Sent, .. }) && !acted.replace(true) {
+            act(&deployment.node);
+        } else if acted.get() {
+            deployment.node.mine(1);
+        }
+    };
+    let superblocks = deployment.chain(1..=1, 0);
+    let url = deployment.node.url();
+    deployment.settle_as(KEY, &url, &superblocks, directory.path(), policy, &listener).expect("it settles");
+    assert_eq!(deployment.settlements(), [1]);
+    (deployment, seen.into_inner())
+}
+
+fn offers(seen: &[Progress]) -> Vec<(u64, u128)> {
+    let offer = |progress: &Progress| match progress {
+        Progress::Sending { nonce, fees, .. } => Some((*nonce, fees.max)),
+        _ => None,
+    };
+    seen.iter().filter_map(offer).collect()
+}
+
+#[test]
+fn an_offer_that_is_too_low_is_raised_until_a_block_takes_it() {
+    let (_, seen) = settle_while_waiting(POLICY, |node| {
+        node.ask("anvil_setNextBlockBaseFeePerGas", json!(["0x174876e800"]));
+        node.mine(1);
+    });
+    let offers = offers(&seen);
+    assert!(offers.len() >= 2, "{offers:?}");
+    assert!(
+        offers.windows(2).all(|pair| pair[0].0 == pair[1].0 && pair[1].1 * 10 >= pair[0].1 * 11),
+        "{offers:?}"
+    );
+}
+
+#[test]
+fn an_offer_never_passes_the_cap_and_the_reason_is_told() {
+    let deployment = Deployment::new();
+    deployment.node.ask("anvil_setNextBlockBaseFeePerGas", json!([format!("{:#x}", 300 * GWEI)]));
+    deployment.node.mine(1);
+    let directory = tempfile::tempdir().expect("a directory");
+    let fees = FeeLimits { cap: 50 * GWEI, priority: GWEI };
+    let superblocks = deployment.chain(1..=1, 0);
+    let url = deployment.node.url();
+    let policy = Policy { fees, ..IMPATIENT };
+    let error = deployment.settle_as(KEY, &url, &superblocks, directory.path(), policy, &|_| {});
+    let error = error.expect_err("it is too expensive");
+    assert!(matches!(error, JobError::Patience { waiting: Waiting::Fee(_), .. }), "{error}");
+    // When gas is cheaper the journal goes on.
+    deployment.node.ask("anvil_setNextBlockBaseFeePerGas", json!([format!("{:#x}", GWEI)]));
+    deployment.node.mine(1);
+    let _miner = deployment.miner();
+    deployment.settle(&superblocks, directory.path()).expect("it is cheap");
+    assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
+fn a_nonce_that_another_transaction_takes_is_replaced_by_the_next_one() {
+    let (_, seen) = settle_while_waiting(POLICY, |node| {
+        let accounts = node.ask("eth_accounts", json!([]));
+        let waiting = node.ask("eth_getTransactionCount", json!([accounts[0], "latest"]));
+        node.ask(
+            "eth_sendTransaction",
+            json!([{ "from": accounts[0], "to": accounts[1], "value": "0x1", "nonce": waiting,
+                "maxFeePerGas": "0x2e90edd000", "maxPriorityFeePerGas": "0x2e90edd000", "gas": "0x5208" }]),
+        );
+        node.mine(1);
+    });
+    let nonces: Vec<_> = offers(&seen).iter().map(|offer| offer.0).collect();
+    assert_eq!(nonces.last(), nonces.first().map(|nonce| nonce + 1).as_ref(), "{nonces:?}");
+}
+
+#[test]
+fn somebody_else_with_the_same_superblock_is_no_error() {
+    let deployment = Deployment::new();
+    let _miner = deployment.miner();
+    let (own, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let superblocks = deployment.chain(1..=2, 0);
+    let url = deployment.node.url();
+    let by_other = Cell::new(0);
+    let listener = |progress: &Progress| match progress {
+        // Before our transaction is sent, theirs is in a block.
+        Progress::Reached { number: 1, stage: Stage::Signed } => {
+            let settled =
+                deployment.settle_as(OTHER_KEY, &url, &superblocks[..1], other.path(), POLICY, &|_| {});
+            settled.expect("it is theirs");
+        }
+        Progress::SettledByOther { number } => by_other.set(*number),
+        _ => {}
+    };
+    let records = deployment.settle_as(KEY, &url, &superblocks, own.path(), POLICY, &listener);
+    let records = records.expect("both are settled");
+    assert_eq!((by_other.get(), deployment.settlements()), (1, vec![1, 2]));
+    let [first, second] = [0, 1].map(|index| records[index].inclusion.expect("final").transaction);
+    assert!(first.is_none() && second.is_some());
+}
+
+#[test]
+fn somebody_else_with_another_superblock_ends_the_job() {
+    let deployment = Deployment::new();
+    let _miner = deployment.miner();
+    let (own, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let url = deployment.node.url();
+    let theirs = deployment.chain(1..=1, 500);
+    deployment.settle_as(OTHER_KEY, &url, &theirs, other.path(), POLICY, &|_| {}).expect("theirs");
+    let error = deployment.settle(&deployment.chain(1..=1, 0), own.path()).expect_err("L1 is elsewhere");
+    assert!(matches!(error, JobError::OtherState { number: 1, .. }), "{error}");
+    assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
+fn a_whole_chain_is_settled_in_one_call_and_once() {
+    let deployment = Deployment::new();
+    let _miner = deployment.miner();
+    let directory = tempfile::tempdir().expect("a directory");
+    let superblocks = deployment.chain(1..=5, 0);
+    let records = deployment.settle(&superblocks, directory.path()).expect("it settles");
+    assert!(records.iter().all(|record| record.stage == Stage::Final && record.attempts.len() == 1));
+    // Again, and with an empty journal: nothing is sent.
+    let again = deployment.settle(&superblocks, directory.path()).expect("it is settled");
+    assert_eq!(again, records);
+    let empty = tempfile::tempdir().expect("a directory");
+    let records = deployment.settle(&superblocks, empty.path()).expect("it is settled");
+    assert!(records.iter().all(|record| record.attempts.is_empty()));
+    assert_eq!(deployment.settlements(), [1, 2, 3, 4, 5]);
+}

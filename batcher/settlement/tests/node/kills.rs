@@ -1,0 +1,114 @@
+//! The process is killed at every step that it takes.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+use batcher_settlement::journal::Stage;
+
+use crate::{
+    anvil::KEY,
+    deployment::{Deployment, POLICY, digest, settle},
+};
+
+/// Says where the child's node, contract and journal are, and at which step it waits for its end.
+const VARIABLES: [&str; 5] =
+    ["SETTLE_URL", "SETTLE_CONTRACT", "SETTLE_JOURNAL", "SETTLE_STEP", "SETTLE_NUMBER"];
+const DEPLOYMENT: &str = "SETTLE_DEPLOYMENT";
+const ROOT: &str = "SETTLE_ROOT";
+
+/// Settles one superblock in a process of its own that is killed before it goes on from its `step`th event. Returns whether it came
+/// so far.
+fn settle_and_die(deployment: &Deployment, journal: &str, number: u32, step: usize) -> bool {
+    let values = [
+        deployment.node.url(),
+        deployment.deployed.settlement.to_string(),
+        journal.to_owned(),
+        step.to_string(),
+        number.to_string(),
+    ];
+    let mut child = Command::new(env::current_exe().expect("a test"))
+        .args(["--exact", "kills::child", "--ignored", "--nocapture"])
+        .envs(VARIABLES.into_iter().zip(values))
+        .env(DEPLOYMENT, deployment.deployed.deployment.to_string())
+        .env(ROOT, deployment.root.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the test runs itself");
+    let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let came = lines.map_while(Result::ok).any(|line| line.contains("at the step"));
+    // The kernel's own end of a process: nothing of it runs any more.
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ended");
+    came
+}
+
+#[test]
+#[ignore = "the other tests of this file run it in a process of its own"]
+fn child() {
+    let [url, contract, journal, step, number] =
+        VARIABLES.map(|name| env::var(name).expect("the parent sets it"));
+    let (step, number): (usize, u32) = (step.parse().expect("a number"), number.parse().expect("a number"));
+    let event = AtomicUsize::new(0);
+    let listener = |_: &_| {
+        if event.fetch_add(1, Ordering::Relaxed) == step {
+            println!("at the step");
+            std::io::stdout().flush().expect("a parent");
+            thread::sleep(Duration::from_secs(600));
+        }
+    };
+    let statement = crate::deployment::statement(
+        env::var(DEPLOYMENT).expect("set").parse().expect("a number"),
+        env::var(ROOT).expect("set").parse().expect("a digest"),
+        number,
+        digest(if number == 1 { 0 } else { u64::from(number) - 1 }),
+        digest(number.into()),
+    );
+    let superblock = batcher_settlement::superblock::Superblock::new(&statement, &[]).expect("it fits");
+    let contract = contract.parse().expect("an address");
+    settle(&url, contract, KEY, &[superblock], journal.as_ref(), POLICY, &listener).expect("it settles");
+}
+
+#[test]
+fn killed_at_any_step_the_job_goes_on_and_settles_once() {
+    let deployment = Deployment::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let journal = directory.path().to_str().expect("UTF-8");
+    let _miner = deployment.miner();
+    let mut number = 0;
+    for step in 0.. {
+        number += 1;
+        let killed = settle_and_die(&deployment, journal, number, step);
+        let states = [u64::from(number) - 1, u64::from(number)].map(digest);
+        let superblock = deployment.superblock(number, states[0], states[1]);
+        let records = deployment.settle(&[superblock], directory.path()).expect("it goes on");
+        assert_eq!(records[0].stage, Stage::Final);
+        if !killed {
+            break;
+        }
+        assert!(step < 100, "the job never ends");
+    }
+    assert!(number >= 6, "planned, proven, signed, sent, included, final: {number} steps");
+    let all: Vec<_> = (1..=number).collect();
+    assert_eq!(deployment.settlements(), all, "each once");
+}
+
+#[test]
+fn killed_at_one_step_after_the_other_the_job_settles_once() {
+    let deployment = Deployment::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let journal = directory.path().to_str().expect("UTF-8");
+    let _miner = deployment.miner();
+    for step in 0..6 {
+        settle_and_die(&deployment, journal, 1, step);
+    }
+    let records = deployment.settle(&deployment.chain(1..=1, 0), directory.path()).expect("it goes on");
+    assert_eq!(records[0].stage, Stage::Final);
+    assert_eq!(deployment.settlements(), [1]);
+}
