@@ -1,7 +1,10 @@
 //! An L1 in this process, for tests and trials: Ethereum's virtual machine, an empty state, and a block for each transaction.
 //! Every block is final at once, and earlier states are not kept.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use alloy_consensus::{
     TxEnvelope,
@@ -11,7 +14,7 @@ use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use revm::{
     Context, DatabaseRef as _, ExecuteCommitEvm as _, ExecuteEvm as _, MainBuilder as _, MainContext as _,
-    context::{BlockEnv, CfgEnv, TxEnv},
+    context::{BlockEnv, CfgEnv, TxEnv, tx::TxEnvBuilder},
     context_interface::result::ExecutionResult,
     database::{CacheDB, EmptyDB},
     state::AccountInfo,
@@ -72,6 +75,60 @@ impl Embedded {
     pub fn set_code(&self, address: Address, code: Bytes) {
         let info = AccountInfo::from_bytecode(revm::bytecode::Bytecode::new_raw(code));
         self.chain().state.insert_account_info(address, info);
+    }
+
+    /// Puts a call into a block as a transaction of `call.from`, without its signature.
+    ///
+    /// # Errors
+    /// [`L1Error::Transaction`] if the account cannot pay or the call asks for too much.
+    pub fn execute(&self, call: &Call) -> Result<Receipt, L1Error> {
+        let nonce = self.nonces(call.from)?.latest;
+        let transaction = TxEnv::builder()
+            .caller(call.from)
+            .kind(kind(call.to))
+            .value(call.value)
+            .data(call.input.clone())
+            .gas_limit(MAX_GAS)
+            .gas_price(BASE_FEE.into())
+            .nonce(nonce)
+            .chain_id(Some(self.chain_id));
+        let name = [call.from.as_slice(), &nonce.to_be_bytes()].concat();
+        self.include(keccak256(name), transaction)
+    }
+
+    /// Runs a transaction in a block of its own.
+    fn include(&self, hash: B256, transaction: TxEnvBuilder) -> Result<Receipt, L1Error> {
+        let refused = |reason: &dyn fmt::Display| L1Error::Transaction { reason: reason.to_string() };
+        let transaction = transaction.build().map_err(|error| refused(&format!("{error:?}")))?;
+        let mut chain = self.chain();
+        let block = chain.next_block();
+        let mut evm = Context::mainnet()
+            .with_cfg(configuration(self.chain_id))
+            .with_block(block)
+            .with_db(&mut chain.state)
+            .build_mainnet();
+        let result = evm.transact_commit(transaction).map_err(|error| refused(&error))?;
+        let block = chain.add_block();
+        let receipt = Receipt {
+            transaction: hash,
+            block_number: block.number,
+            block_hash: block.hash,
+            succeeded: result.is_success(),
+            gas_used: result.tx_gas_used(),
+            created: result.created_address(),
+        };
+        chain.receipts.push(receipt);
+        let events = result.into_logs().into_iter().map(|log| {
+            let event = Event {
+                block_number: block.number,
+                transaction: hash,
+                topics: log.topics().to_vec(),
+                data: log.data.data.clone(),
+            };
+            (log.address, event)
+        });
+        chain.events.extend(events);
+        Ok(receipt)
     }
 
     fn chain(&self) -> MutexGuard<'_, Chain> {
@@ -191,17 +248,16 @@ impl L1 for Embedded {
     }
 
     fn send(&self, transaction: &[u8]) -> Result<(), L1Error> {
-        let refused = |reason: &dyn std::fmt::Display| L1Error::Transaction { reason: reason.to_string() };
+        let refused = |reason: &dyn fmt::Display| L1Error::Transaction { reason: reason.to_string() };
         check_length(transaction.len()).map_err(|limit| refused(&limit))?;
         let mut encoded = transaction;
         let signed = TxEnvelope::decode_2718(&mut encoded).map_err(|error| refused(&error))?;
         let sender = signed.recover_signer().map_err(|error| refused(&error))?;
         let hash = *signed.tx_hash();
-        let mut chain = self.chain();
-        if chain.receipts.iter().any(|receipt| receipt.transaction == hash) {
+        if self.receipt(hash)?.is_some() {
             return Ok(());
         }
-        let environment = TxEnv::builder()
+        let transaction = TxEnv::builder()
             .caller(sender)
             .kind(signed.kind())
             .value(signed.value())
@@ -210,36 +266,8 @@ impl L1 for Embedded {
             .gas_price(signed.max_fee_per_gas())
             .gas_priority_fee(signed.max_priority_fee_per_gas())
             .nonce(signed.nonce())
-            .chain_id(signed.chain_id())
-            .build()
-            .map_err(|error| refused(&format!("{error:?}")))?;
-        let block = chain.next_block();
-        let mut evm = Context::mainnet()
-            .with_cfg(configuration(self.chain_id))
-            .with_block(block)
-            .with_db(&mut chain.state)
-            .build_mainnet();
-        let result = evm.transact_commit(environment).map_err(|error| refused(&error))?;
-        let block = chain.add_block();
-        chain.receipts.push(Receipt {
-            transaction: hash,
-            block_number: block.number,
-            block_hash: block.hash,
-            succeeded: result.is_success(),
-            gas_used: result.tx_gas_used(),
-            created: result.created_address(),
-        });
-        let events = result.into_logs().into_iter().map(|log| {
-            let event = Event {
-                block_number: block.number,
-                transaction: hash,
-                topics: log.topics().to_vec(),
-                data: log.data.data.clone(),
-            };
-            (log.address, event)
-        });
-        chain.events.extend(events);
-        Ok(())
+            .chain_id(signed.chain_id());
+        self.include(hash, transaction).map(drop)
     }
 
     fn call(&self, call: &Call, at: At) -> Result<Bytes, L1Error> {

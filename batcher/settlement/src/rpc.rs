@@ -79,7 +79,7 @@ impl Rpc {
 
     fn ask_once<P: RpcSend, R: RpcRecv>(&self, method: &'static str, parameters: P) -> Result<R, L1Error> {
         let request = self.client.request(Cow::Borrowed(method), parameters);
-        self.runtime.block_on(async { request.await }).map_err(|error| explain(method, error))
+        self.runtime.block_on(request).map_err(|error| explain(method, error))
     }
 }
 

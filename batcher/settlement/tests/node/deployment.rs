@@ -35,14 +35,12 @@ use environments_l1::registry_entry;
 use plonky2::field::types::Field as _;
 use serde_json::json;
 
-use crate::anvil::{Anvil, CHAIN_ID, KEY, OTHER_KEY};
+pub(crate) use crate::support::digest;
+use crate::{
+    anvil::{Anvil, CHAIN_ID, KEY, OTHER_KEY},
+    support::{AnyProof, plan, registry},
+};
 
-/// Creates a verifier that names itself 42 and accepts every proof.
-const ANY_VERIFIER: [u8; 26] = hex!("6011806009" "5f395ff3" "36600414600857005b602a5f5260205ff3");
-/// The verifier's name.
-const ANY_DIGEST: u64 = 42;
-/// Creates a contract that answers everything with the 32 bytes that follow, and the end of its code.
-const CONSTANT: ([u8; 10], [u8; 6]) = (hex!("6027806009" "5f395ff3" "7f"), hex!("5f5260205ff3"));
 /// A node that says nothing for so long is asked again.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -63,33 +61,11 @@ pub(crate) fn signer(key: &str) -> Signer {
     Signer::from_key_file(&path).expect("a key")
 }
 
-pub(crate) fn digest(value: u64) -> Digest {
-    Digest([1, 2, 3, value].map(F::from_canonical_u64))
-}
-
-/// A prover whose proofs only this verifier accepts.
-pub(crate) struct AnyProof;
-
-impl Prove for AnyProof {
-    fn prove(&self, _: &Superblock) -> Result<L1Proof, Box<dyn Error + Send + Sync>> {
-        let outer_digest = U256::from(ANY_DIGEST).into();
-        Ok(L1Proof { outer_digest, proof: Bytes::from_static(&[7; 500]) })
-    }
-}
-
 /// The contracts on a node.
 pub(crate) struct Deployment {
     pub(crate) node: Anvil,
     pub(crate) deployed: Deployed,
     pub(crate) root: Digest,
-}
-
-/// The registry of a deployment: environment 0 with one kernel.
-pub(crate) fn registry(deployment: u64) -> Registry {
-    let mut registry = Registry::default();
-    let entry = registry_entry(deployment, &[digest(5)]).expect("62 bits");
-    registry.insert(EnvironmentId::L1, entry).expect("the first one");
-    registry
 }
 
 impl Deployment {
@@ -104,10 +80,8 @@ impl Deployment {
         let wallet = Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY };
         let (_, deployment) = predict(&wallet).expect("the node answers");
         let registry = registry(deployment);
-        let root = batcher_settlement::superblock::of_digest(registry.root());
-        let tree = [&CONSTANT.0[..], root.as_slice(), &CONSTANT.1[..]].concat();
-        let batchers = vec![signer.address(), crate::deployment::signer(OTHER_KEY).address()];
-        let plan = Plan::new(tree.into(), vec![ANY_VERIFIER.to_vec().into()], batchers);
+        let batchers = [signer.address(), crate::deployment::signer(OTHER_KEY).address()];
+        let plan = plan(&registry, &batchers);
         let deployed = deploy(&wallet, &plan, &registry, digest(0)).expect("a fresh network");
         Self { node, deployed, root: registry.root() }
     }

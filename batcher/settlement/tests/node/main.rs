@@ -7,3 +7,5 @@ mod kills;
 mod proxy;
 mod refusals;
 mod reorganisations;
+#[path = "../support/mod.rs"]
+mod support;
