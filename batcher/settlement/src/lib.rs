@@ -1,19 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 pub mod abi;
+pub mod anchor;
 mod attempt;
 pub mod contract;
 pub mod deploy;
 pub mod deployment;
+pub mod deposit;
 pub mod embedded;
 pub mod fees;
+pub mod history;
 pub mod job;
 pub mod journal;
 pub mod l1;
 pub mod limits;
+pub mod payouts;
 pub mod reason;
 pub mod roles;
 pub mod rpc;
 pub mod signer;
+pub mod status;
 pub mod superblock;
 pub mod wallet;
+pub mod watch;

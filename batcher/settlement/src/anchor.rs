@@ -1,0 +1,113 @@
+//! What a verifier trusts, taken from the contract instead of a file.
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{B256, U256};
+use alloy_sol_types::SolEvent;
+use batcher_verify::trust::{Checkpoint, RegistryFrom, Trust};
+use circuits_core::{Digest, digest::DigestError};
+use environments_l1::Bytes32;
+use thiserror::Error;
+
+use crate::{
+    abi::Settlement::{SuperblockSettled, deploymentCall},
+    contract::{Contract, NoContract},
+    history::events,
+    job::Finality,
+    l1::{At, L1Error},
+};
+
+/// Why the contract is no anchor for these superblocks.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AnchorError {
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    #[error(transparent)]
+    NoContract(#[from] NoContract),
+    /// No block is final yet.
+    #[error("no block of L1 is final yet")]
+    NothingFinal,
+    /// L1 is not so far.
+    #[error("L1 has settled up to superblock {settled} for good, not up to superblock {number}")]
+    NotSettled { settled: u32, number: u32 },
+    /// The node leaves an event out.
+    #[error("the node tells no event of superblock {number}, which the contract has settled")]
+    NoEvent { number: u32 },
+    /// The contract has what is no digest.
+    #[error("the contract has {value} for superblock {number}, which is no digest: {source}")]
+    NoDigest { number: u32, value: B256, source: DigestError },
+    /// The superblock is another one than L1 settled.
+    #[error("L1 has settled superblock {number} with state {expected}, the file has state {found}")]
+    OtherState { number: u32, expected: Digest, found: Digest },
+}
+
+/// What L1 says of superblocks that it has settled for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    pub trust: Trust,
+    /// The final block of which this is true.
+    pub block: u64,
+    states: BTreeMap<u32, Digest>,
+}
+
+impl Anchor {
+    /// What L1 says of superblocks `first..=last`, which are proved with `keys`. No event is older than `first_block`.
+    ///
+    /// # Errors
+    /// [`AnchorError`]
+    pub fn read(
+        contract: &Contract<'_>,
+        finality: Finality,
+        first_block: u64,
+        (first, last): (u32, u32),
+        keys: Vec<Digest>,
+    ) -> Result<Self, AnchorError> {
+        let Contract { l1, address } = *contract;
+        let latest = l1.block(At::Latest)?.ok_or(AnchorError::NothingFinal)?;
+        let block = finality.block(l1, &latest)?.ok_or(AnchorError::NothingFinal)?;
+        let at = At::Number(block.number);
+        let deployment = contract.view(&deploymentCall {}, at)?.ok_or(NoContract(address))?;
+        let settled = contract.settled(at)?.ok_or(NoContract(address))?.number;
+        if last > settled {
+            return Err(AnchorError::NotSettled { settled, number: last });
+        }
+        let topic = SuperblockSettled::SIGNATURE_HASH;
+        let mut roots = BTreeMap::new();
+        for event in events(l1, address, &[topic], first_block, block.number)? {
+            let decoded = SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data);
+            let number = event.topics.get(1).map_or(U256::ZERO, |&topic| topic.into());
+            let number = number.try_into().unwrap_or(u32::MAX);
+            let decoded = decoded.map_err(|_| AnchorError::NoEvent { number })?;
+            roots.insert(decoded.number, decoded.registryRoot);
+        }
+        let state = |number| to_digest(number, contract.state(number, at)?);
+        let before = first.saturating_sub(1);
+        let start = Checkpoint { number: before, state: state(before)? };
+        let (mut states, mut registry) = (BTreeMap::new(), vec![]);
+        for number in first..=last {
+            states.insert(number, state(number)?);
+            let root = to_digest(number, *roots.get(&number).ok_or(AnchorError::NoEvent { number })?)?;
+            registry.push(RegistryFrom { from: number, root });
+        }
+        let trust = Trust { chain_id: deployment, keys, start, l1_queue: None, registry, older_keys: vec![] };
+        Ok(Self { trust, block: block.number, states })
+    }
+
+    /// Checks that L1 settled superblock `number` with this state. The state commits to that of environment 0, whose queue the
+    /// contract compared with its own: so the deposits taken are L1's.
+    ///
+    /// # Errors
+    /// [`AnchorError::NotSettled`] or [`AnchorError::OtherState`].
+    pub fn check_state(&self, number: u32, found: Digest) -> Result<(), AnchorError> {
+        let settled = self.states.keys().next_back().copied().unwrap_or_default();
+        match self.states.get(&number) {
+            None => Err(AnchorError::NotSettled { settled, number }),
+            Some(&expected) if expected != found => Err(AnchorError::OtherState { number, expected, found }),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+fn to_digest(number: u32, value: B256) -> Result<Digest, AnchorError> {
+    Bytes32(value.0).to_digest().map_err(|source| AnchorError::NoDigest { number, value, source })
+}

@@ -1,0 +1,177 @@
+//! L1's queue of deposits as the contract's events tell it, up to a final block.
+
+use alloy_primitives::{Address, B256};
+use alloy_sol_types::SolEvent;
+use batcher_job::queue::QueueHeader;
+use circuits_protocol::l1::{KeccakDigest, QueuePosition};
+use environments_core::address::Address as Account;
+use environments_l1::{
+    Bytes32, Deposit,
+    asset::AssetName,
+    queue::{QueueFull, append},
+};
+use thiserror::Error;
+
+use crate::{
+    abi::Settlement::{Deposited, QueueCut, deploymentCall, queueCall},
+    contract::{Contract, NoContract},
+    history::events,
+    job::Finality,
+    l1::{At, Block, Event, L1Error},
+};
+
+/// Why a queue is not read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WatchError {
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    #[error(transparent)]
+    NoContract(#[from] NoContract),
+    #[error(transparent)]
+    Full(#[from] QueueFull),
+    /// No block is final yet.
+    #[error("no block of L1 is final yet")]
+    NothingFinal,
+    /// An event is malformed.
+    #[error("the node tells an event of block {block} that is none of the contract's")]
+    Event { block: u64 },
+    /// The node leaves events out, or tells others.
+    #[error("the node tells {found} in events, and {expected} as the contract's queue in block {block}")]
+    OtherQueue { block: u64, expected: QueuePosition, found: QueuePosition },
+}
+
+/// The queue as it was in a final block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinalQueue {
+    pub deployment: u64,
+    pub block: Block,
+    pub deposits: Vec<Deposit>,
+    pub position: QueuePosition,
+}
+
+impl FinalQueue {
+    /// Reads the queue from the contract's events, of which none is older than block `first`. Their digest is compared with the
+    /// contract's.
+    ///
+    /// # Errors
+    /// [`WatchError`]
+    pub fn read(contract: &Contract<'_>, finality: Finality, first: u64) -> Result<Self, WatchError> {
+        let Contract { l1, address } = *contract;
+        let latest = l1.block(At::Latest)?.ok_or(WatchError::NothingFinal)?;
+        let block = finality.block(l1, &latest)?.ok_or(WatchError::NothingFinal)?;
+        let at = At::Number(block.number);
+        let deployment = contract.view(&deploymentCall {}, at)?.ok_or(NoContract(address))?;
+        let queue = contract.view(&queueCall {}, at)?.ok_or(NoContract(address))?;
+        let read = |topic| events(l1, address, &[topic], first, block.number);
+        let deposited = decode::<Deposited>(&read(Deposited::SIGNATURE_HASH)?)?;
+        let cuts = decode::<QueueCut>(&read(QueueCut::SIGNATURE_HASH)?)?;
+        let deposits = in_order(deposited, &cuts);
+        let position = deposits.iter().try_fold(QueuePosition::default(), append)?;
+        let expected = QueuePosition { digest: KeccakDigest(queue.digest.0), length: queue.length };
+        if position != expected {
+            return Err(WatchError::OtherQueue { block: block.number, expected, found: position });
+        }
+        Ok(Self { deployment, block, deposits, position })
+    }
+
+    /// The queue as [`batcher_job::queue`] reads it: JSON Lines.
+    ///
+    /// # Errors
+    /// None, as long as deposits serialise.
+    pub fn to_lines(&self) -> serde_json::Result<String> {
+        let mut text = serde_json::to_string(&QueueHeader { deployment: self.deployment })? + "\n";
+        for deposit in &self.deposits {
+            text += &serde_json::to_string(deposit)?;
+            text.push('\n');
+        }
+        Ok(text)
+    }
+}
+
+fn decode<E: SolEvent>(events: &[Event]) -> Result<Vec<E>, WatchError> {
+    let one = |event: &Event| {
+        E::decode_raw_log(event.topics.iter().copied(), &event.data)
+            .map_err(|_| WatchError::Event { block: event.block_number })
+    };
+    events.iter().map(one).collect()
+}
+
+/// The deposits that are in the queue. Each cut ends a generation, whose deposits from some index on left the queue; those of the
+/// next generation take these indices again.
+fn in_order(mut deposited: Vec<Deposited>, cuts: &[QueueCut]) -> Vec<Deposit> {
+    deposited.sort_by_key(|event| (event.generation, event.index));
+    let mut queue = vec![];
+    let mut generation = 0;
+    let cut = |queue: &mut Vec<Deposit>, from: u32, to: u32| {
+        for cut in cuts.iter().filter(|cut| (from..to).contains(&cut.generation)) {
+            queue.truncate(cut.from as usize);
+        }
+    };
+    for event in &deposited {
+        cut(&mut queue, generation, event.generation);
+        generation = event.generation;
+        queue.push(deposit(event));
+    }
+    cut(&mut queue, generation, u32::MAX);
+    queue
+}
+
+fn deposit(event: &Deposited) -> Deposit {
+    let &Deposited { depositor, destination, recipient, origin, number, amount, lifetime, .. } = event;
+    Deposit {
+        depositor: account(depositor),
+        destination,
+        recipient: bytes32(recipient),
+        asset: AssetName { origin, number },
+        amount,
+        lifetime,
+    }
+}
+
+/// An address in the words of the bridge.
+#[must_use]
+pub fn account(address: Address) -> Account {
+    Account(address.into_array())
+}
+
+fn bytes32(bytes: B256) -> Bytes32 {
+    Bytes32(bytes.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deposited(generation: u32, index: u32) -> Deposited {
+        Deposited {
+            generation,
+            index,
+            depositor: Address::ZERO,
+            destination: 1,
+            recipient: B256::ZERO,
+            origin: 0,
+            number: 1,
+            amount: u64::from(100 * generation + index),
+            lifetime: 64,
+            queueDigest: B256::ZERO,
+        }
+    }
+
+    fn amounts(deposited: Vec<Deposited>, cuts: &[QueueCut]) -> Vec<u64> {
+        in_order(deposited, cuts).iter().map(|deposit| deposit.amount).collect()
+    }
+
+    #[test]
+    fn deposits_that_were_cut_are_in_the_queue_no_more() {
+        let first: Vec<_> = (0..4).map(|index| deposited(0, index)).collect();
+        let cut = |generation, from| QueueCut { generation, from, to: 9 };
+        assert_eq!(amounts(first.clone(), &[]), [0, 1, 2, 3]);
+        assert_eq!(amounts(first.clone(), &[cut(0, 2)]), [0, 1]);
+        let second = [first.clone(), vec![deposited(1, 2), deposited(1, 3)]].concat();
+        assert_eq!(amounts(second.clone(), &[cut(0, 2)]), [0, 1, 102, 103]);
+        assert_eq!(amounts(second.clone(), &[cut(0, 2), cut(1, 3)]), [0, 1, 102]);
+        // A generation without deposits.
+        let third = [first, vec![deposited(2, 1)]].concat();
+        assert_eq!(amounts(third, &[cut(0, 2), cut(1, 1)]), [0, 201]);
+    }
+}
