@@ -22,9 +22,10 @@ import {Refuser} from "../../support/Mocks.sol";
 contract Handler is Fixture {
     error Surprise(string what);
 
-    /// @dev What moved of an asset, in units.
+    /// @dev What moved of an asset, in units. `taken` is what superblocks took of the deposits.
     struct Book {
         uint256 deposited;
+        uint256 taken;
         uint256 listed;
         uint256 claimed;
         uint256 withdrawn;
@@ -339,10 +340,10 @@ contract Handler is Fixture {
         list = new Payout[](seed % 4);
         for (uint256 i = 0; i < list.length; ++i) {
             uint256 asset = (seed >> 8 * i) % ASSETS;
-            // A quarter each, so that several never exceed what is there.
-            uint64 amount = asset == 2 ? uint64(1 + seed % 10_000) : settlement.assetOf(_assets[asset]).outstanding / 4;
+            // A quarter each, so that several never exceed what superblocks took in.
+            uint256 amount = asset == 2 ? 1 + seed % 10_000 : (books[asset].taken - books[asset].listed) / 4;
             address recipient = _people[(seed >> 16 + i) % 3];
-            list[i] = _payoutOf(_assets[asset], uint32(payouts + i), recipient, amount);
+            list[i] = _payoutOf(_assets[asset], uint32(payouts + i), recipient, uint64(amount));
         }
     }
 
@@ -354,7 +355,10 @@ contract Handler is Fixture {
     }
 
     function _keep(Statement memory statement, Payout[] memory list) private {
-        taken = statement.l1Body.queueLength;
+        for (; taken < statement.l1Body.queueLength; ++taken) {
+            Deposit storage entry = _entries[generation][taken];
+            books[_indexOf(entry.asset)].taken += entry.amount;
+        }
         payouts += list.length;
         if (list.length > 0) _withPayouts.push(statement.number);
         for (uint256 i = 0; i < list.length; ++i) {
