@@ -10,7 +10,7 @@ use circuits_prover::{
 };
 use plonky2::{
     field::{
-        extension::{FieldExtension, quartic::QuarticExtension},
+        extension::quartic::QuarticExtension,
         polynomial::PolynomialCoeffs,
         types::{Field, Field64, PrimeField64},
     },
@@ -79,8 +79,7 @@ fn walk(proof: &mut OuterProof, visitor: &mut impl Visitor) -> Result<(), Callda
         lookup_zs: _,
         lookup_zs_next: _,
     } = openings;
-    for values in
-        [constants, plonk_sigmas, wires, plonk_zs, partial_products, quotient_polys, plonk_zs_next]
+    for values in [constants, plonk_sigmas, wires, plonk_zs, partial_products, quotient_polys, plonk_zs_next]
     {
         visitor.extensions(values)?;
     }
