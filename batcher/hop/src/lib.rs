@@ -2,3 +2,4 @@
 
 pub mod calldata;
 pub mod config;
+pub mod fixture;

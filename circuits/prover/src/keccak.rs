@@ -52,8 +52,9 @@ const BLOCK_WORDS: usize = 17;
 const BLOCK_BYTES: usize = BLOCK_WORDS * WORD_BYTES;
 /// Words of Keccak's state.
 const STATE_WORDS: usize = 25;
-/// Bytes of a full Keccak-256 digest.
-const HASH_BYTES: usize = 32;
+/// Words and bytes of a full Keccak-256 digest.
+const HASH_WORDS: usize = 4;
+const HASH_BYTES: usize = HASH_WORDS * WORD_BYTES;
 /// What follows a message's last byte, and what ends its last block.
 const FIRST_PADDING: u8 = 1;
 const LAST_PADDING: u8 = 0x80;
@@ -95,26 +96,17 @@ impl GenericHashOut<F> for TreeDigest {
 /// Keccak-256 of a message.
 #[must_use]
 pub fn keccak256(message: &[u8]) -> [u8; HASH_BYTES] {
-    let mut state = [[0; 1]; STATE_WORDS];
+    let mut state = [0; STATE_WORDS];
     let (blocks, rest) = message.as_chunks::<BLOCK_BYTES>();
-    let mut last = [0; BLOCK_BYTES];
-    last[..rest.len()].copy_from_slice(rest);
-    last[rest.len()] = FIRST_PADDING;
-    last[BLOCK_BYTES - 1] |= LAST_PADDING;
-    for block in blocks.iter().chain([&last]) {
-        for (words, bytes) in state.iter_mut().zip(block.as_chunks::<WORD_BYTES>().0) {
-            words[0] ^= u64::from_le_bytes(*bytes);
+    for block in blocks {
+        for (word, bytes) in state.iter_mut().zip(block.as_chunks::<WORD_BYTES>().0) {
+            *word ^= u64::from_le_bytes(*bytes);
         }
-        permute_one(&mut state);
+        KeccakF.permute_mut(&mut state);
     }
-    hash_in(&state, 0)
-}
-
-/// Keccak's permutation of a single state.
-fn permute_one(state: &mut [[u64; 1]; STATE_WORDS]) {
-    let mut words: [u64; STATE_WORDS] = std::array::from_fn(|i| state[i][0]);
-    KeccakF.permute_mut(&mut words);
-    *state = words.map(|word| [word]);
+    state.iter_mut().zip(padded_block(rest)).for_each(|(word, absorbed)| *word ^= absorbed);
+    KeccakF.permute_mut(&mut state);
+    hash_in(&state.map(|word| [word]), 0)
 }
 
 /// The digest in one lane of a state.
@@ -131,31 +123,17 @@ fn digest_in(state: &Lanes, lane: usize) -> TreeDigest {
     TreeDigest::from_bytes(&hash_in(state, lane))
 }
 
-/// Keccak-256 in each lane of messages of one block. `byte` returns the bytes of all messages at a position.
-fn hash_short(length: usize, word: impl Fn(usize, usize) -> [u8; WORD_BYTES]) -> Lanes {
-    let mut state = [[0; VECTOR_LEN]; STATE_WORDS];
-    for (i, words) in state[..length.div_ceil(WORD_BYTES)].iter_mut().enumerate() {
-        *words = std::array::from_fn(|lane| u64::from_le_bytes(word(lane, i)));
+/// The state after a message of less than a block was absorbed, padding included.
+fn padded_block(message: &[u8]) -> [u64; STATE_WORDS] {
+    let mut bytes = [0; BLOCK_BYTES];
+    bytes[..message.len()].copy_from_slice(message);
+    bytes[message.len()] = FIRST_PADDING;
+    bytes[BLOCK_BYTES - 1] |= LAST_PADDING;
+    let mut words = [0; STATE_WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<WORD_BYTES>().0) {
+        *word = u64::from_le_bytes(*bytes);
     }
-    let first_padding = u64::from(FIRST_PADDING) << (length % WORD_BYTES * 8);
-    state[length / WORD_BYTES].iter_mut().for_each(|word| *word ^= first_padding);
-    end_block(&mut state);
-    state
-}
-
-/// Ends the last block, and permutes.
-fn end_block(state: &mut Lanes) {
-    let last_padding = u64::from(LAST_PADDING) << (u64::BITS - u8::BITS);
-    state[BLOCK_WORDS - 1].iter_mut().for_each(|word| *word ^= last_padding);
-    KeccakF.permute_mut(state);
-}
-
-/// The bytes of a word of a message, which is zero beyond its end.
-fn word_of(message: &[u8], word: usize) -> [u8; WORD_BYTES] {
-    let mut bytes = [0; WORD_BYTES];
-    let rest = message.get(word * WORD_BYTES..).unwrap_or_default();
-    bytes.iter_mut().zip(rest).for_each(|(byte, &value)| *byte = value);
-    bytes
+    words
 }
 
 impl Hasher<F> for KeccakHasher {
@@ -204,7 +182,9 @@ impl PackedHasher for KeccakHasher {
             }
             absorb(&mut state, last_block..length);
             state[length - last_block].iter_mut().for_each(|word| *word ^= u64::from(FIRST_PADDING));
-            end_block(&mut state);
+            let last_padding = u64::from(LAST_PADDING) << (u64::BITS - u8::BITS);
+            state[BLOCK_WORDS - 1].iter_mut().for_each(|word| *word ^= last_padding);
+            KeccakF.permute_mut(&mut state);
             for (lane, digest) in digests.iter_mut().enumerate() {
                 *digest = digest_in(&state, lane);
             }
@@ -214,12 +194,16 @@ impl PackedHasher for KeccakHasher {
     fn hash_pairs(children: &[TreeDigest], parents: &mut [TreeDigest]) {
         const NODE_BYTES: usize = 2 * DIGEST_BYTES;
         for (parents, children) in parents.chunks_mut(VECTOR_LEN).zip(children.chunks(2 * VECTOR_LEN)) {
-            let mut messages = [[0; NODE_BYTES]; VECTOR_LEN];
-            for (message, pair) in messages.iter_mut().zip(children.as_chunks::<2>().0) {
+            let mut message = [0; NODE_BYTES];
+            let mut state = [[0; VECTOR_LEN]; STATE_WORDS];
+            for (lane, pair) in children.as_chunks::<2>().0.iter().enumerate() {
                 message[..DIGEST_BYTES].copy_from_slice(&pair[0].0);
                 message[DIGEST_BYTES..].copy_from_slice(&pair[1].0);
+                for (words, word) in state.iter_mut().zip(padded_block(&message)) {
+                    words[lane] = word;
+                }
             }
-            let state = hash_short(NODE_BYTES, |lane, word| word_of(&messages[lane], word));
+            KeccakF.permute_mut(&mut state);
             for (lane, parent) in parents.iter_mut().enumerate() {
                 *parent = digest_in(&state, lane);
             }
@@ -232,16 +216,19 @@ impl PackedHasher for KeccakHasher {
         nonces: Range<u64>,
         bits: u32,
     ) -> Option<u64> {
-        let start = state.seed_message();
+        // Both hashes are of one block, in which only the nonce and the seed differ between lanes.
+        let seed_block = padded_block(&state.seed_message());
+        let last_part = (SPONGE_RATE / ELEMENTS_PER_HASH) as u8;
+        let mut part_message = [0; PART_BYTES];
+        part_message[HASH_BYTES] = last_part;
+        let part_block = padded_block(&part_message);
         nonces.step_by(VECTOR_LEN).find_map(|first| {
-            let seeds = hash_short(SEED_BYTES, |lane, word| {
-                if word == position { (first + lane as u64).to_be_bytes() } else { word_of(&start, word) }
-            });
-            let last_part = (SPONGE_RATE / ELEMENTS_PER_HASH) as u8;
-            let parts = hash_short(PART_BYTES, |lane, word| match seeds.get(word) {
-                Some(words) if word < NUM_HASH_OUT_ELTS => words[lane].to_le_bytes(),
-                _ => word_of(&[last_part], 0),
-            });
+            let mut seeds = seed_block.map(|word| [word; VECTOR_LEN]);
+            seeds[position] = std::array::from_fn(|lane| (first + lane as u64).swap_bytes());
+            KeccakF.permute_mut(&mut seeds);
+            let mut parts = part_block.map(|word| [word; VECTOR_LEN]);
+            parts[..HASH_WORDS].copy_from_slice(&seeds[..HASH_WORDS]);
+            KeccakF.permute_mut(&mut parts);
             let lane = (0..VECTOR_LEN).find(|&lane| {
                 let [_, response] = elements_of(&hash_in(&parts, lane));
                 response.to_canonical_u64().leading_zeros() >= bits
