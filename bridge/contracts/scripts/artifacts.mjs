@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(root, "artifacts");
 /** The contracts that are deployed. What these create is in their bytecode. */
-const contracts = ["AccessManager", "Settlement", "VerifierRouter"];
+const contracts = ["AccessManager", "RegistryTree", "Settlement", "SuperblockVerifier", "VerifierRouter"];
 
 const forge = spawnSync(join(root, "node_modules/.bin/forge"), ["build", "--root", root, "--skip", "test"], {
   stdio: ["ignore", "ignore", "inherit"],

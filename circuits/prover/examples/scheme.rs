@@ -12,7 +12,7 @@ use circuits_prover::{
     basetypes::{C, D, F, standard_config},
     challenger::Challenger,
     commitment::{Commitment, CommitmentError},
-    hasher::{Packed, PackedHasher as _, SPONGE_WIDTH},
+    hasher::{Packed, PackedSponge as _, SPONGE_WIDTH},
     opening::prove_openings,
 };
 use p3_field::{PackedValue as _, PrimeCharacteristicRing as _};

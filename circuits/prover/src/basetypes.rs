@@ -16,6 +16,8 @@ use plonky2::{
     util::serialization::{Buffer, IoResult},
 };
 
+use crate::keccak::KeccakHasher;
+
 /// The Goldilocks field, `p = 2^64 - 2^32 + 1`.
 pub type F = GoldilocksField;
 /// The degree of the extension field from which FRI's challenges are drawn. With 2, no number of queries would give 100
@@ -30,6 +32,18 @@ impl GenericConfig<D> for C {
     type F = F;
     type FE = QuarticExtension<F>;
     type Hasher = PoseidonHash;
+    type InnerHasher = PoseidonHash;
+}
+
+/// The configuration of proofs that L1 verifies: Keccak for Merkle trees and for the transcript. The hash of public inputs
+/// stays Poseidon's, because the circuit computes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OuterC;
+
+impl GenericConfig<D> for OuterC {
+    type F = F;
+    type FE = QuarticExtension<F>;
+    type Hasher = KeccakHasher;
     type InnerHasher = PoseidonHash;
 }
 

@@ -1,7 +1,5 @@
 //! The transcript: the same challenges as plonky2's `Challenger`, with grinding on packed states.
 
-use p3_field::{PackedValue as _, PrimeField64 as _};
-use p3_goldilocks::Goldilocks;
 use p3_maybe_rayon::prelude::*;
 use plonky2::{
     field::{
@@ -9,12 +7,13 @@ use plonky2::{
         types::{Field as _, Field64 as _, PrimeField64 as _},
     },
     fri::FriParams,
-    hash::{hash_types::HashOut, hashing::PlonkyPermutation as _, merkle_tree::MerkleCap},
+    hash::{hashing::PlonkyPermutation as _, merkle_tree::MerkleCap},
+    plonk::config::{GenericHashOut, Hasher},
 };
 
 use crate::{
     basetypes::F,
-    hasher::{Packed, PackedHasher, SPONGE_RATE, SPONGE_WIDTH, to_p3},
+    hasher::{PackedHasher, SPONGE_RATE},
 };
 
 /// The number of nonces that the threads try together before they look at what they found. A search for 20 bits takes 128
@@ -84,13 +83,13 @@ impl<H: PackedHasher> Challenger<H> {
         }
     }
 
-    /// Observes a hash.
-    pub fn observe_hash(&mut self, hash: &HashOut<F>) {
-        self.observe_elements(&hash.elements);
+    /// Observes a hash, of whatever hasher.
+    pub fn observe_hash(&mut self, hash: &impl GenericHashOut<F>) {
+        self.observe_elements(&hash.to_vec());
     }
 
     /// Observes the hashes of a cap in order.
-    pub fn observe_cap(&mut self, cap: &MerkleCap<F, H>) {
+    pub fn observe_cap<O: Hasher<F>>(&mut self, cap: &MerkleCap<F, O>) {
         for hash in &cap.0 {
             self.observe_hash(hash);
         }
@@ -155,9 +154,8 @@ impl<H: PackedHasher> Challenger<H> {
         if bits > u64::BITS {
             return None;
         }
-        let mut scalar = self.state;
-        scalar.set_from_iter(self.inputs.iter().copied(), 0);
-        let state: [Packed; SPONGE_WIDTH] = std::array::from_fn(|i| Packed::from(to_p3(scalar.as_ref()[i])));
+        let mut state = self.state;
+        state.set_from_iter(self.inputs.iter().copied(), 0);
         let position = self.inputs.len();
 
         let last_wave = F::ORDER - F::ORDER % NONCES_PER_WAVE;
@@ -167,9 +165,7 @@ impl<H: PackedHasher> Challenger<H> {
                 (0..NONCES_PER_WAVE / NONCES_PER_TASK)
                     .into_par_iter()
                     .map(|task| wave + task * NONCES_PER_TASK)
-                    .filter_map(|task| {
-                        lowest_nonce::<H>(&state, position, task..task + NONCES_PER_TASK, bits)
-                    })
+                    .filter_map(|task| H::lowest_nonce(&state, position, task..task + NONCES_PER_TASK, bits))
                     .min()
             })
             .map(F::from_canonical_u64)
@@ -188,21 +184,4 @@ impl<H: PackedHasher> Challenger<H> {
         self.outputs.clear();
         self.outputs.extend_from_slice(self.state.squeeze());
     }
-}
-
-/// The lowest of `nonces` that, at `position` of `state`, makes the last element that is squeezed begin with `bits` zeros.
-fn lowest_nonce<H: PackedHasher>(
-    state: &[Packed; SPONGE_WIDTH],
-    position: usize,
-    nonces: std::ops::Range<u64>,
-    bits: u32,
-) -> Option<u64> {
-    nonces.step_by(Packed::WIDTH).find_map(|first| {
-        let mut state = *state;
-        state[position] = Packed::from_fn(|lane| Goldilocks::new(first + lane as u64));
-        H::permute_packed(&mut state);
-        let responses = state[SPONGE_RATE - 1];
-        let lane = responses.as_slice().iter().position(|r| r.as_canonical_u64().leading_zeros() >= bits)?;
-        Some(first + lane as u64)
-    })
 }

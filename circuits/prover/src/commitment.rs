@@ -13,7 +13,7 @@ use plonky2::{
         types::Field as _,
     },
     fri::oracle::PolynomialBatch,
-    hash::{hash_types::HashOut, merkle_proofs::MerkleProof, merkle_tree::MerkleCap},
+    hash::{merkle_proofs::MerkleProof, merkle_tree::MerkleCap},
     plonk::config::GenericConfig,
 };
 
@@ -40,7 +40,7 @@ pub struct Commitment<'b, H: PackedHasher> {
     coefficients: RowMajorMatrix<Goldilocks>,
     /// The leaves of plonky2's tree, if it exists.
     leaves: Option<&'b [Vec<F>]>,
-    digests: Cow<'b, [HashOut<F>]>,
+    digests: Cow<'b, [H::Hash]>,
     cap: MerkleCap<F, H>,
     rate_bits: usize,
 }
@@ -127,7 +127,8 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
         Self { coefficients, leaves: None, digests: Cow::Owned(digests), cap, rate_bits }
     }
 
-    /// The commitment that plonky2 made to `batch`. Leaves and digests are borrowed, and only coefficients are copied.
+    /// The commitment that plonky2 made to `batch`. Leaves and digests are borrowed, and only coefficients are copied. The
+    /// tree may lack its leaves, which take many times the memory of the rest: then they are computed whenever needed.
     ///
     /// # Errors
     /// If the batch is blinded or has no polynomial.
@@ -146,11 +147,16 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
         let columns: Vec<_> = batch.polynomials.iter().map(|polynomial| &polynomial.coeffs).collect();
         Ok(Self {
             coefficients: row_major(&columns, |row| row),
-            leaves: Some(&tree.leaves),
+            leaves: (!tree.leaves.is_empty()).then_some(&tree.leaves[..]),
             digests: Cow::Borrowed(&tree.digests),
             cap: tree.cap.clone(),
             rate_bits: batch.rate_bits,
         })
+    }
+
+    /// The digests and the cap of the Merkle tree.
+    pub(crate) fn into_tree(self) -> (Vec<H::Hash>, MerkleCap<F, H>) {
+        (self.digests.into_owned(), self.cap)
     }
 
     /// The cap of the Merkle tree.
@@ -161,7 +167,7 @@ impl<'b, H: PackedHasher> Commitment<'b, H> {
 
     /// The digests of the Merkle tree in plonky2's layout.
     #[must_use]
-    pub fn digests(&self) -> &[HashOut<F>] {
+    pub fn digests(&self) -> &[H::Hash] {
         &self.digests
     }
 
@@ -299,10 +305,10 @@ fn hash<H: PackedHasher>(
     coefficients: &RowMajorMatrix<Goldilocks>,
     rate_bits: usize,
     cap_height: usize,
-) -> (Vec<HashOut<F>>, MerkleCap<F, H>) {
+) -> (Vec<H::Hash>, MerkleCap<F, H>) {
     let num_rows = coefficients.height();
     let mut coset = Cosets::new(coefficients, rate_bits, None);
-    let mut leaves = vec![HashOut::ZERO; num_rows << rate_bits];
+    let mut leaves = vec![H::Hash::default(); num_rows << rate_bits];
     for index in 0..1 << rate_bits {
         coset.enter(index);
         let first_leaf = coset.first_leaf(index);

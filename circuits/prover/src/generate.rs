@@ -8,16 +8,18 @@ use std::marker::PhantomData;
 use plonky2::{
     field::{extension::Extendable, types::Field},
     fri::oracle::PolynomialBatch,
-    hash::{hash_types::HashOut, merkle_tree::MerkleTree},
+    hash::{hash_types::NUM_HASH_OUT_ELTS, merkle_tree::MerkleTree},
     plonk::{
         circuit_builder::CircuitBuilder,
         circuit_data::{CircuitData, ProverOnlyCircuitData, VerifierOnlyCircuitData},
-        config::{GenericConfig, Hasher},
+        config::{GenericConfig, GenericHashOut as _, Hasher},
     },
+    util::log2_ceil,
 };
 
 use crate::{
     basetypes::F,
+    commitment::{Commitment, CommitmentError},
     hasher::{PackedHasher, to_p3},
     merkle,
 };
@@ -30,7 +32,7 @@ impl<C, const D: usize> GenericConfig<D> for Uncommitted<C, D>
 where
     F: Extendable<D, Extension = C::FE>,
     C: GenericConfig<D, F = F>,
-    C::Hasher: Hasher<F, Hash = HashOut<F>>,
+    C::Hasher: PackedHasher,
 {
     type F = F;
     type FE = C::FE;
@@ -46,30 +48,30 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoHasher<H>(PhantomData<H>);
 
-impl<H: Hasher<F, Hash = HashOut<F>>> Hasher<F> for NoHasher<H> {
+impl<H: PackedHasher> Hasher<F> for NoHasher<H> {
     const HASH_SIZE: usize = H::HASH_SIZE;
-    type Hash = HashOut<F>;
+    type Hash = H::Hash;
     type Permutation = H::Permutation;
 
-    fn hash_no_pad(input: &[F]) -> HashOut<F> {
-        let mut hash = HashOut::ZERO;
+    fn hash_no_pad(input: &[F]) -> H::Hash {
+        let mut elements = [F::ZERO; NUM_HASH_OUT_ELTS];
         let domain_separator = input.iter().rev().skip(1);
-        for (element, &input) in hash.elements.iter_mut().rev().zip(domain_separator) {
+        for (element, &input) in elements.iter_mut().rev().zip(domain_separator) {
             *element = input;
         }
-        hash
+        H::hash_of_elements(elements)
     }
 
-    fn hash_pad(input: &[F]) -> HashOut<F> {
+    fn hash_pad(input: &[F]) -> H::Hash {
         H::hash_pad(input)
     }
 
-    fn hash_or_noop(_: &[F]) -> HashOut<F> {
-        HashOut::ZERO
+    fn hash_or_noop(_: &[F]) -> H::Hash {
+        H::Hash::default()
     }
 
-    fn two_to_one(_: HashOut<F>, _: HashOut<F>) -> HashOut<F> {
-        HashOut::ZERO
+    fn two_to_one(_: H::Hash, _: H::Hash) -> H::Hash {
+        H::Hash::default()
     }
 }
 
@@ -84,7 +86,66 @@ where
     C: GenericConfig<D, F = F>,
     C::Hasher: PackedHasher,
 {
-    let CircuitData { prover_only, verifier_only, common } = builder.build::<Uncommitted<C, D>>();
+    let mut uncommitted = builder.build::<Uncommitted<C, D>>();
+    // Its leaves are right, and only what was hashed from them is not.
+    let leaves = std::mem::take(&mut uncommitted.prover_only.constants_sigmas_commitment.merkle_tree.leaves);
+    let mut hashes = vec![<C::Hasher as Hasher<F>>::Hash::default(); leaves.len()];
+    merkle::hash_rows::<C::Hasher, _>(&mut hashes, |leaf| leaves[leaf].as_slice(), to_p3);
+    let cap_height = uncommitted.common.config.fri_config.cap_height;
+    let (digests, cap) = merkle::hash_tree::<C::Hasher>(hashes, cap_height);
+    commit(uncommitted, MerkleTree { leaves, digests, cap })
+}
+
+/// Builds the circuit without the leaves of its commitment, for codes so long that these would fill the memory. A proof
+/// computes the few of them that it needs.
+///
+/// Everything else is as [`build`] returns it, but for plonky2's table of roots of unity, which `plonk` does not use: it is
+/// that of the shortest code.
+///
+/// # Errors
+/// [`CommitmentError`] if the field has no code of this length, or the cap is too high for it.
+///
+/// # Panics
+/// As [`build`].
+pub fn build_without_leaves<C, const D: usize>(
+    mut builder: CircuitBuilder<F, D>,
+) -> Result<CircuitData<F, C, D>, CommitmentError>
+where
+    F: Extendable<D, Extension = C::FE>,
+    C: GenericConfig<D, F = F>,
+    C::Hasher: PackedHasher,
+{
+    let fri_config = builder.config.fri_config.clone();
+    // `build` extends all polynomials to the whole code: it does so with the shortest one that has room for the quotient.
+    let shortest = log2_ceil(builder.config.max_quotient_degree_factor);
+    builder.config.fri_config.rate_bits = fri_config.rate_bits.min(shortest);
+    let mut uncommitted = builder.build::<Uncommitted<C, D>>();
+    let common = &mut uncommitted.common;
+    common.fri_params = fri_config.fri_params(common.degree_bits(), common.config.zero_knowledge);
+    common.config.fri_config = fri_config;
+    let batch = &mut uncommitted.prover_only.constants_sigmas_commitment;
+    batch.rate_bits = common.config.fri_config.rate_bits;
+    let columns: Vec<_> = batch.polynomials.iter().map(|polynomial| &polynomial.coeffs).collect();
+    let (digests, cap) = Commitment::<C::Hasher>::of_coefficients(
+        columns,
+        batch.rate_bits,
+        common.config.fri_config.cap_height,
+    )?
+    .into_tree();
+    Ok(commit(uncommitted, MerkleTree { leaves: vec![], digests, cap }))
+}
+
+/// The circuit with the tree over constants and permutation, and the digest that follows from it.
+fn commit<C, const D: usize>(
+    uncommitted: CircuitData<F, Uncommitted<C, D>, D>,
+    merkle_tree: MerkleTree<F, C::Hasher>,
+) -> CircuitData<F, C, D>
+where
+    F: Extendable<D, Extension = C::FE>,
+    C: GenericConfig<D, F = F>,
+    C::Hasher: PackedHasher,
+{
+    let CircuitData { prover_only, verifier_only: _, common } = uncommitted;
     let ProverOnlyCircuitData {
         generators,
         generator_indices_by_watches,
@@ -98,18 +159,11 @@ where
         lookup_rows,
         lut_to_lookups,
     } = prover_only;
-    drop(verifier_only);
-    // Its leaves are right, and only what was hashed from them is not.
-    let PolynomialBatch { polynomials, merkle_tree, degree_log, rate_bits, blinding } = uncommitted;
-    let leaves = merkle_tree.leaves;
-    let mut hashes = vec![HashOut::ZERO; leaves.len()];
-    merkle::hash_rows::<C::Hasher, _>(&mut hashes, |leaf| leaves[leaf].as_slice(), to_p3);
-    let (digests, cap) = merkle::hash_tree(hashes, common.config.fri_config.cap_height);
-    let merkle_tree = MerkleTree { leaves, digests, cap };
+    let PolynomialBatch { polynomials, merkle_tree: _, degree_log, rate_bits, blinding } = uncommitted;
     let constants_sigmas_cap = merkle_tree.cap.clone();
     let degree_bits = F::from_canonical_usize(common.degree_bits());
     let circuit_digest = C::Hasher::hash_no_pad(
-        &[constants_sigmas_cap.flatten(), domain_separator.elements.to_vec(), vec![degree_bits]].concat(),
+        &[constants_sigmas_cap.flatten(), domain_separator.to_vec(), vec![degree_bits]].concat(),
     );
     CircuitData {
         prover_only: ProverOnlyCircuitData {

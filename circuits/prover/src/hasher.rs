@@ -1,6 +1,8 @@
-//! Hashers that permute several states at once, one in each lane of the machine's vectors.
+//! Hashers that hash several inputs at once, one in each lane of the machine's vectors.
 
-use p3_field::{Field, PackedValue as _, PrimeField64 as _};
+use std::ops::Range;
+
+use p3_field::{Field, PrimeField64 as _};
 use p3_goldilocks::Goldilocks;
 use plonky2::{
     field::types::Field as _,
@@ -18,19 +20,35 @@ pub const SPONGE_WIDTH: usize = plonky2::hash::poseidon::SPONGE_WIDTH;
 /// The number of elements that a sponge absorbs in one permutation.
 pub const SPONGE_RATE: usize = plonky2::hash::poseidon::SPONGE_RATE;
 
-/// A hasher of plonky2 whose permutation also exists for packed states.
+/// A hasher of plonky2 that also hashes many inputs at once.
 ///
-/// Its `hash_no_pad` and `two_to_one` are plonky2's overwrite sponge of [`SPONGE_WIDTH`] elements and [`SPONGE_RATE`].
-pub trait PackedHasher: Hasher<F, Hash = HashOut<F>> {
-    /// Applies `Self::Permutation` in every lane.
-    fn permute_packed(state: &mut [Packed; SPONGE_WIDTH]);
+/// Its permutation has [`SPONGE_WIDTH`] elements and absorbs [`SPONGE_RATE`] of them. Every [`PackedSponge`] is one.
+pub trait PackedHasher: Hasher<F, Hash: Default + 'static> {
+    /// Fills `digests` with what plonky2 hashes leaves to. `row` returns the leaf of each digest, all of one length.
+    fn hash_rows<'r, T: Copy + 'r>(
+        digests: &mut [Self::Hash],
+        row: impl Fn(usize) -> &'r [T],
+        convert: impl Fn(T) -> Goldilocks,
+    );
+
+    /// Fills `parents` with the hashes of pairs of `children`, of which there are twice as many.
+    fn hash_pairs(children: &[Self::Hash], parents: &mut [Self::Hash]);
+
+    /// The lowest of `nonces` that, at `position` of `state`, makes the last element that is squeezed begin with `bits`
+    /// zeros.
+    fn lowest_nonce(state: &Self::Permutation, position: usize, nonces: Range<u64>, bits: u32)
+    -> Option<u64>;
+
+    /// The hash that the transcript observes as these elements.
+    fn hash_of_elements(elements: [F; NUM_HASH_OUT_ELTS]) -> Self::Hash;
 }
 
-/// The hash in each lane of a state.
-pub(crate) fn digests(state: &[Packed; SPONGE_WIDTH]) -> impl Iterator<Item = HashOut<F>> + '_ {
-    (0..Packed::WIDTH).map(|lane| HashOut {
-        elements: std::array::from_fn::<_, NUM_HASH_OUT_ELTS, _>(|i| from_p3(state[i].as_slice()[lane])),
-    })
+/// A sponge over field elements whose permutation also exists for packed states.
+///
+/// Its `hash_no_pad` and `two_to_one` are plonky2's overwrite sponge of [`SPONGE_WIDTH`] elements and [`SPONGE_RATE`].
+pub trait PackedSponge: Hasher<F, Hash = HashOut<F>> {
+    /// Applies `Self::Permutation` in every lane.
+    fn permute_packed(state: &mut [Packed; SPONGE_WIDTH]);
 }
 
 /// Converts an element of plonky2's field type.

@@ -16,10 +16,7 @@ use plonky2::{
         reduction_strategies::FriReductionStrategy,
         structure::{FriBatchInfo, FriInstanceInfo},
     },
-    hash::{
-        hash_types::{HashOut, NUM_HASH_OUT_ELTS},
-        merkle_tree::MerkleCap,
-    },
+    hash::{hash_types::NUM_HASH_OUT_ELTS, merkle_tree::MerkleCap},
     plonk::{config::GenericConfig, plonk_common::reduce_with_powers},
 };
 
@@ -104,7 +101,7 @@ pub enum OpeningError {
 struct Layer<H: PackedHasher> {
     values: Vec<Goldilocks>,
     leaf_width: usize,
-    digests: Vec<HashOut<F>>,
+    digests: Vec<H::Hash>,
     cap: MerkleCap<F, H>,
 }
 
@@ -357,10 +354,10 @@ where
     for &arity_bits in &params.reduction_arity_bits {
         let leaf_width = D << arity_bits;
         let values = extend_extension::<D>(&coefficients, params.config.rate_bits, shift);
-        let mut leaves = vec![HashOut::ZERO; values.len() / leaf_width];
+        let mut leaves = vec![H::Hash::default(); values.len() / leaf_width];
         let row = |leaf| &values[leaf * leaf_width..][..leaf_width];
         merkle::hash_rows::<H, _>(&mut leaves, row, |value| value);
-        let (digests, cap) = merkle::hash_tree(leaves, cap_height);
+        let (digests, cap) = merkle::hash_tree::<H>(leaves, cap_height);
         challenger.observe_cap(&cap);
         layers.push(Layer { values, leaf_width, digests, cap });
 

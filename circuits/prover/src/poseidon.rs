@@ -20,7 +20,7 @@ use plonky2::hash::poseidon::{
 
 use crate::{
     basetypes::F,
-    hasher::{Packed, PackedHasher, SPONGE_WIDTH},
+    hasher::{Packed, PackedSponge, SPONGE_WIDTH},
 };
 
 /// The number of bits of one half.
@@ -86,7 +86,7 @@ const fn halves(integer: u64) -> [Word; 2] {
 /// The matrix is the circulant one that [`multiply_circulant`] applies, plus this at its first entry.
 const FIRST_DIAGONAL: Word = Wrapping(<F as Poseidon>::MDS_MATRIX_DIAG[0]);
 
-impl PackedHasher for PoseidonHash {
+impl PackedSponge for PoseidonHash {
     fn permute_packed(state: &mut [Packed; SPONGE_WIDTH]) {
         permute_replacing(state, |_, _| {}, |_, _| {});
     }

@@ -36,11 +36,12 @@ library Entries {
     /// |-------|-------|-----------|------|--------|--------|--------|------|
     /// | field | index | recipient | kind | origin | number | amount | name |
     function unpack(bytes calldata packed) internal pure returns (Payout memory payout) {
-        payout.index = uint32(bytes4(packed[:4]));
-        payout.recipient = address(bytes20(packed[4:24]));
-        payout.kind = uint16(bytes2(packed[24:26]));
-        payout.asset.origin = uint16(bytes2(packed[26:28]));
-        payout.asset.number = uint32(bytes4(packed[28:32]));
+        uint256 head = uint256(bytes32(packed[:32]));
+        payout.index = uint32(head >> 224);
+        payout.recipient = address(uint160(head >> 64));
+        payout.kind = uint16(head >> 48);
+        payout.asset.origin = uint16(head >> 32);
+        payout.asset.number = uint32(head);
         payout.amount = uint64(bytes8(packed[32:40]));
         payout.name = bytes32(packed[40:72]);
     }

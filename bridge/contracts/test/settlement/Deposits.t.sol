@@ -6,11 +6,11 @@ import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessMana
 
 import {WrappedAsset} from "../../src/WrappedAsset.sol";
 import {Action, Asset, AssetId, AssetKind, Payout, Progress} from "../../src/interfaces/SettlementTypes.sol";
-import {Fixture} from "../support/Fixture.sol";
+import {DeployedTest} from "../support/Fixture.sol";
 import {FeeToken} from "../support/Mocks.sol";
 
 /// @notice What the queue takes, and what it refuses because kernels would send it back.
-contract DepositsTest is Fixture {
+contract DepositsTest is DeployedTest {
     uint64 private constant AMOUNT = 5000;
 
     function _refused(bytes memory reason, uint256 tokens, uint16 destination, bytes32 recipient, uint32 lifetime)

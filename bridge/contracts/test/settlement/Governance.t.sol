@@ -6,11 +6,11 @@ import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessMana
 import {ISuperblockVerifier} from "../../src/interfaces/ISuperblockVerifier.sol";
 import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
 import {Action, Parameters, Statement} from "../../src/interfaces/SettlementTypes.sol";
-import {Fixture} from "../support/Fixture.sol";
+import {DeployedTest} from "../support/Fixture.sol";
 import {MockVerifier} from "../support/Mocks.sol";
 
 /// @notice Registries, verifiers, pauses and roles: what governors can do, when, and what not.
-contract GovernanceTest is Fixture {
+contract GovernanceTest is DeployedTest {
     bytes32[16] private _path;
 
     /// @dev A registry whose other entries changed: the siblings of entry 0.

@@ -2,11 +2,11 @@
 pragma solidity 0.8.37;
 
 import {Action, Deposit, Payout, Statement} from "../../src/interfaces/SettlementTypes.sol";
-import {Fixture} from "../support/Fixture.sol";
+import {DeployedTest} from "../support/Fixture.sol";
 import {Refuser} from "../support/Mocks.sol";
 
 /// @notice What superblocks owe the queue, who settles if batchers do not, and how deposits leave a queue that nobody takes.
-contract OwedTest is Fixture {
+contract OwedTest is DeployedTest {
     uint64 private constant AMOUNT = 5000;
 
     function _refused(address caller, bytes memory reason, Statement memory statement) private {

@@ -3,11 +3,11 @@ pragma solidity 0.8.37;
 
 import {PayoutTree} from "../../src/lib/PayoutTree.sol";
 import {Action, AssetId, Claim, Payout, Statement} from "../../src/interfaces/SettlementTypes.sol";
-import {Fixture} from "../support/Fixture.sol";
+import {DeployedTest} from "../support/Fixture.sol";
 import {Guzzler, Reenterer, RefusingToken, Refuser, Wallet} from "../support/Mocks.sol";
 
 /// @notice What superblocks list, and what recipients get.
-contract PayoutsTest is Fixture {
+contract PayoutsTest is DeployedTest {
     uint64 private constant AMOUNT = 5000;
 
     function setUp() public override {

@@ -3,11 +3,11 @@ pragma solidity 0.8.37;
 
 import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
 import {Action, Payout, Progress, Statement} from "../../src/interfaces/SettlementTypes.sol";
-import {Fixture} from "../support/Fixture.sol";
+import {DeployedTest} from "../support/Fixture.sol";
 import {MockVerifier} from "../support/Mocks.sol";
 
 /// @notice Which superblocks are settled.
-contract SettleTest is Fixture {
+contract SettleTest is DeployedTest {
     function _refused(bytes memory reason, Statement memory statement, bytes memory payouts) internal {
         bytes memory proof = _prove(statement);
         vm.expectRevert(reason);

@@ -52,7 +52,8 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
     /// @dev The time. The compiler takes `block.timestamp` for a constant of a transaction, which it is not here.
     uint256 internal clock;
 
-    function setUp() public virtual {
+    /// @dev Deploys everything.
+    function _deployAll() internal {
         _waitUntil(1_800_000_000);
         manager = new AccessManager(ADMIN);
         verifier = new MockVerifier(OUTER);
@@ -305,5 +306,12 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
 
     function _pair(bytes32 a, bytes32 b) private pure returns (bytes32) {
         return a < b ? keccak256(abi.encode(a, b)) : keccak256(abi.encode(b, a));
+    }
+}
+
+/// @notice A test of one deployment.
+abstract contract DeployedTest is Fixture {
+    function setUp() public virtual {
+        _deployAll();
     }
 }

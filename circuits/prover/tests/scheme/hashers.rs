@@ -1,6 +1,6 @@
 //! Packed permutations beside plonky2's.
 
-use circuits_prover::hasher::{Packed, PackedHasher, SPONGE_WIDTH};
+use circuits_prover::hasher::{Packed, PackedSponge, SPONGE_WIDTH};
 use p3_field::{PackedValue as _, PrimeField64 as _};
 use p3_goldilocks::Goldilocks;
 use plonky2::{
@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use crate::fixtures::{Elements, F, Field as _};
 
 /// Compares the lanes with plonky2's permutation of each state.
-fn assert_permutes<H: PackedHasher>(states: &[[F; SPONGE_WIDTH]]) {
+fn assert_permutes<H: PackedSponge>(states: &[[F; SPONGE_WIDTH]]) {
     assert_eq!(states.len(), Packed::WIDTH);
     let mut packed: [Packed; SPONGE_WIDTH] =
         std::array::from_fn(|i| Packed::from_fn(|lane| Goldilocks::new(states[lane][i].0)));

@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+pub mod calldata;
+pub mod config;
+pub mod fixture;

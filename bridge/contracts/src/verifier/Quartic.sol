@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {Goldilocks, P} from "./Goldilocks.sol";
+
+/// @title Quartic
+/// @notice An element of the extension field F[x] / (x^4 - 7), F being the Goldilocks field: four coefficients of 64 bits
+/// in one word, that of 1 in the highest bits. A proof's calldata holds elements in the same form.
+/// @dev Every coefficient is below P, in arguments and in results. Products of coefficients have 128 bits, so a word takes
+/// sums of very many of them before one `mod`.
+type Quartic is uint256;
+
+using {add as +, sub as -, mul as *, equals as ==} for Quartic global;
+
+/// @dev The lowest 64 bits.
+uint256 constant COEFFICIENT = 0xffffffffffffffff;
+/// @dev Every second coefficient: two lanes of 128 bits, each with room for a carry.
+uint256 constant LANES = 0x0000000000000000ffffffffffffffff0000000000000000ffffffffffffffff;
+/// @dev 1 in both lanes.
+uint256 constant LANE_ONES = 0x0000000000000000000000000000000100000000000000000000000000000001;
+/// @dev 2^64 - P in both lanes: a lane plus this has bit 64 set if and only if the lane is P or more.
+uint256 constant LANE_COMPLEMENTS = 0x000000000000000000000000ffffffff000000000000000000000000ffffffff;
+/// @dev P in both lanes.
+uint256 constant LANE_ORDERS = 0x0000000000000000ffffffff000000010000000000000000ffffffff00000001;
+
+/// @dev The element that is in the base field.
+function fromBase(uint256 value) pure returns (Quartic) {
+    return Quartic.wrap(value << 192);
+}
+
+/// @dev Whether both are the same element.
+function equals(Quartic a, Quartic b) pure returns (bool) {
+    return Quartic.unwrap(a) == Quartic.unwrap(b);
+}
+
+/// @dev `a + b`.
+function add(Quartic a, Quartic b) pure returns (Quartic result) {
+    assembly ("memory-safe") {
+        let odd := add(and(shr(64, a), LANES), and(shr(64, b), LANES))
+        let even := add(and(a, LANES), and(b, LANES))
+        // Subtract P where a lane is not below it.
+        let carry := and(shr(64, add(odd, LANE_COMPLEMENTS)), LANE_ONES)
+        odd := and(add(odd, mul(carry, 0xffffffff)), LANES)
+        carry := and(shr(64, add(even, LANE_COMPLEMENTS)), LANE_ONES)
+        even := and(add(even, mul(carry, 0xffffffff)), LANES)
+        result := or(shl(64, odd), even)
+    }
+}
+
+/// @dev `a - b`.
+function sub(Quartic a, Quartic b) pure returns (Quartic result) {
+    assembly ("memory-safe") {
+        let odd := sub(add(and(shr(64, a), LANES), LANE_ORDERS), and(shr(64, b), LANES))
+        let even := sub(add(and(a, LANES), LANE_ORDERS), and(b, LANES))
+        let carry := and(shr(64, add(odd, LANE_COMPLEMENTS)), LANE_ONES)
+        odd := and(add(odd, mul(carry, 0xffffffff)), LANES)
+        carry := and(shr(64, add(even, LANE_COMPLEMENTS)), LANE_ONES)
+        even := and(add(even, mul(carry, 0xffffffff)), LANES)
+        result := or(shl(64, odd), even)
+    }
+}
+
+/// @dev `a * b`.
+function mul(Quartic a, Quartic b) pure returns (Quartic) {
+    (uint256 c0, uint256 c1, uint256 c2, uint256 c3) = mulUnreduced(a, b);
+    return reduce(c0, c1, c2, c3);
+}
+
+/// @dev The coefficients of `a * b`, each below 2^133.
+function mulUnreduced(Quartic a, Quartic b) pure returns (uint256 c0, uint256 c1, uint256 c2, uint256 c3) {
+    assembly ("memory-safe") {
+        let b0 := shr(192, b)
+        let b1 := and(shr(128, b), COEFFICIENT)
+        let b2 := and(shr(64, b), COEFFICIENT)
+        let b3 := and(b, COEFFICIENT)
+        let x := and(a, COEFFICIENT)
+        c0 := mul(x, b1)
+        c1 := mul(x, b2)
+        c2 := mul(mul(x, b3), 7)
+        c3 := mul(x, b0)
+        x := and(shr(64, a), COEFFICIENT)
+        c0 := add(c0, mul(x, b2))
+        c1 := mul(add(c1, mul(x, b3)), 7)
+        c2 := add(c2, mul(x, b0))
+        c3 := add(c3, mul(x, b1))
+        x := and(shr(128, a), COEFFICIENT)
+        c0 := mul(add(c0, mul(x, b3)), 7)
+        c1 := add(c1, mul(x, b0))
+        c2 := add(c2, mul(x, b1))
+        c3 := add(c3, mul(x, b2))
+        x := shr(192, a)
+        c0 := add(c0, mul(x, b0))
+        c1 := add(c1, mul(x, b1))
+        c2 := add(c2, mul(x, b2))
+        c3 := add(c3, mul(x, b3))
+    }
+}
+
+/// @dev The element with these coefficients, of any size.
+function reduce(uint256 c0, uint256 c1, uint256 c2, uint256 c3) pure returns (Quartic result) {
+    assembly ("memory-safe") {
+        result := or(or(shl(192, mod(c0, P)), shl(128, mod(c1, P))), or(shl(64, mod(c2, P)), mod(c3, P)))
+    }
+}
+
+/// @dev `a * b`, `b` being in the base field, plus `c`.
+function scaleAdd(Quartic a, uint256 b, Quartic c) pure returns (Quartic result) {
+    assembly ("memory-safe") {
+        let c0 := add(mul(shr(192, a), b), shr(192, c))
+        let c1 := add(mul(and(shr(128, a), COEFFICIENT), b), and(shr(128, c), COEFFICIENT))
+        let c2 := add(mul(and(shr(64, a), COEFFICIENT), b), and(shr(64, c), COEFFICIENT))
+        let c3 := add(mul(and(a, COEFFICIENT), b), and(c, COEFFICIENT))
+        result := or(or(shl(192, mod(c0, P)), shl(128, mod(c1, P))), or(shl(64, mod(c2, P)), mod(c3, P)))
+    }
+}
+
+/// @dev `a * b + c + d`, `b` and `d` being in the base field.
+function affine(Quartic a, uint256 b, Quartic c, uint256 d) pure returns (Quartic result) {
+    assembly ("memory-safe") {
+        let c0 := add(add(mul(shr(192, a), b), shr(192, c)), d)
+        let c1 := add(mul(and(shr(128, a), COEFFICIENT), b), and(shr(128, c), COEFFICIENT))
+        let c2 := add(mul(and(shr(64, a), COEFFICIENT), b), and(shr(64, c), COEFFICIENT))
+        let c3 := add(mul(and(a, COEFFICIENT), b), and(c, COEFFICIENT))
+        result := or(or(shl(192, mod(c0, P)), shl(128, mod(c1, P))), or(shl(64, mod(c2, P)), mod(c3, P)))
+    }
+}
+
+/// @dev The sum of `count` elements at `terms` times as many words at `weights`, which are in the base field.
+function combine(uint256 terms, uint256 weights, uint256 count) pure returns (Quartic) {
+    uint256 c0;
+    uint256 c1;
+    uint256 c2;
+    uint256 c3;
+    assembly ("memory-safe") {
+        for { let end := add(terms, shl(5, count)) } lt(terms, end) { terms := add(terms, 0x20) } {
+            let term := mload(terms)
+            let weight := mload(weights)
+            c0 := add(c0, mul(shr(192, term), weight))
+            c1 := add(c1, mul(and(shr(128, term), COEFFICIENT), weight))
+            c2 := add(c2, mul(and(shr(64, term), COEFFICIENT), weight))
+            c3 := add(c3, mul(and(term, COEFFICIENT), weight))
+            weights := add(weights, 0x20)
+        }
+    }
+    return reduce(c0, c1, c2, c3);
+}
+
+/// @dev `a * b`, `b` being in the base field.
+function scale(Quartic a, uint256 b) pure returns (Quartic result) {
+    assembly ("memory-safe") {
+        result := or(
+            or(shl(192, mulmod(shr(192, a), b, P)), shl(128, mulmod(and(shr(128, a), COEFFICIENT), b, P))),
+            or(shl(64, mulmod(and(shr(64, a), COEFFICIENT), b, P)), mulmod(and(a, COEFFICIENT), b, P))
+        )
+    }
+}
+
+/// @dev `a^(2^k)`.
+function powerOfTwoPower(Quartic a, uint256 k) pure returns (Quartic) {
+    unchecked {
+        for (; k != 0; --k) {
+            a = a * a;
+        }
+        return a;
+    }
+}
+
+/// @dev `1 / a` for `a != 0`, and 0 for 0.
+///
+/// With y = x^2 and a = A + x B, A and B in F[y] / (y^2 - 7): 1 / a = (A - x B) / (A^2 - y B^2), and the denominator
+/// n0 + n1 y has the inverse (n0 - n1 y) / (n0^2 - 7 n1^2).
+function inverse(Quartic a) pure returns (Quartic) {
+    unchecked {
+        uint256 word = Quartic.unwrap(a);
+        uint256 a0 = word >> 192;
+        uint256 a1 = (word >> 128) & COEFFICIENT;
+        uint256 a2 = (word >> 64) & COEFFICIENT;
+        uint256 a3 = word & COEFFICIENT;
+        // `n * P` keeps differences of products positive; 15 products of two coefficients have less than 132 bits.
+        uint256 n0 = (a0 * a0 + 7 * a2 * a2 + (P << 72) - 14 * a1 * a3) % P;
+        uint256 n1 = (2 * a0 * a2 + (P << 72) - a1 * a1 - 7 * a3 * a3) % P;
+        uint256 d = Goldilocks.inverse((n0 * n0 + (P << 72) - 7 * n1 * n1) % P);
+        n0 = mulmod(n0, d, P);
+        n1 = mulmod(P - n1, d, P);
+        return reduce(
+            a0 * n0 + 7 * a2 * n1, (P << 72) - a1 * n0 - 7 * a3 * n1, a0 * n1 + a2 * n0, (P << 72) - a1 * n1 - a3 * n0
+        );
+    }
+}
+
+/// @dev The `i`th element of an array in memory.
+function load(uint256 array, uint256 i) pure returns (Quartic result) {
+    assembly ("memory-safe") {
+        result := mload(add(array, shl(5, i)))
+    }
+}
+
+/// @dev Sets the `i`th element of an array in memory.
+function store(uint256 array, uint256 i, Quartic value) pure {
+    assembly ("memory-safe") {
+        mstore(add(array, shl(5, i)), value)
+    }
+}

@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {ISuperblockVerifier} from "../interfaces/ISuperblockVerifier.sol";
+import {Circuit} from "./Circuit.sol";
+import {Fri} from "./Fri.sol";
+import {GENERATOR, Goldilocks, P} from "./Goldilocks.sol";
+import {PermutationArgument} from "./PermutationArgument.sol";
+import {Poseidon} from "./Poseidon.sol";
+import {Quartic, combine, fromBase, load, powerOfTwoPower, scale, store} from "./Quartic.sol";
+import {Transcript, TranscriptLibrary} from "./Transcript.sol";
+
+/// @title SuperblockVerifier
+/// @notice plonky2's verifier for one circuit, the last of the hop. It has no setup, no owner and no storage, does every
+/// check for every proof, and accepts a proof in one encoding only:
+///
+///     caps of wires, products, quotients       digests of 25 bytes
+///     openings at zeta, and of the products at the next row: constants, sigmas, wires, products Z, partial products,
+///         quotients; Z at the next row          32 bytes each
+///     caps of FRI's layers                      digests of 25 bytes
+///     coefficients of the final polynomial      32 bytes each
+///     the nonce of the grinding                 8 bytes
+///     for each query, for each of four trees    its leaf, 8 bytes an element; its siblings, 25 bytes each
+///         and for each layer                    its coset's values, 32 bytes each; its siblings, 25 bytes each
+contract SuperblockVerifier is ISuperblockVerifier {
+    /// @notice The proof has `length` bytes and not `expected`.
+    error WrongProofLength(uint256 length, uint256 expected);
+    /// @notice There are `count` public inputs and not `expected`.
+    error WrongPublicInputCount(uint256 count, uint256 expected);
+    /// @notice The public input is at or above the field's order.
+    error PublicInputTooLarge(uint256 index, uint256 value);
+    /// @notice An element in the word at byte `position` of the proof is at or above the field's order.
+    error ElementTooLarge(uint256 position, uint256 word);
+    /// @notice The constraints do not hold: with this challenge their combination at zeta is not what the quotient says.
+    error WrongQuotient(uint256 challenge, Quartic constraints, Quartic quotient);
+    /// @notice The nonce's response has fewer leading zeros than the grinding asks for.
+    error TooLittleWork(uint256 response, uint256 limit);
+    /// @notice A query's leaf is not in the tree. Trees: constants, wires, products, quotients, FRI's layers.
+    error WrongLeaf(uint256 query, uint256 tree, bytes32 root, bytes32 expected);
+    /// @notice A query's point is one of the points of the openings.
+    error PointIsOpened(uint256 query);
+    /// @notice The first layer does not hold what follows from the openings at the query.
+    error WrongFirstLayer(uint256 query, Quartic value);
+    /// @notice The layer does not hold what follows from the layer before it.
+    error WrongLayer(uint256 query, uint256 layer, Quartic value, Quartic expected);
+    /// @notice The final polynomial is not what follows from the last layer.
+    error WrongFinalPolynomial(uint256 query, Quartic value, Quartic expected);
+
+    // Where the parts of a proof are, in bytes, and how many elements they have.
+    uint256 private constant CAP_SIZE = 1 << Circuit.CAP_HEIGHT;
+    uint256 private constant CAP_BYTES = CAP_SIZE * Fri.DIGEST_BYTES;
+    uint256 private constant PRODUCTS = Circuit.CHALLENGES * (1 + Circuit.PARTIAL_PRODUCTS);
+    uint256 private constant QUOTIENTS = Circuit.CHALLENGES * Circuit.QUOTIENT_DEGREE_FACTOR;
+    uint256 private constant FIXED = Circuit.CONSTANTS + Circuit.ROUTED_WIRES;
+    uint256 private constant POLYNOMIALS = FIXED + Circuit.WIRES + PRODUCTS + QUOTIENTS;
+    uint256 private constant OPENINGS = POLYNOMIALS + Circuit.CHALLENGES;
+    uint256 private constant OPENINGS_START = 3 * CAP_BYTES;
+    uint256 private constant LAYER_CAPS_START = OPENINGS_START + 32 * OPENINGS;
+    uint256 private constant FINAL_START = LAYER_CAPS_START + Circuit.LAYERS * CAP_BYTES;
+    uint256 private constant FINAL_BYTES = 32 * Circuit.FINAL_COEFFICIENTS + 8;
+    uint256 private constant QUERIES_START = FINAL_START + FINAL_BYTES;
+    uint256 private constant TREE_BITS = Circuit.DEGREE_BITS + Circuit.RATE_BITS;
+    uint256 private constant TREE_LEVELS = TREE_BITS - Circuit.CAP_HEIGHT;
+    uint256 private constant LEAVES_BYTES = 8 * POLYNOMIALS;
+    /// @dev The trees that a query opens before FRI's layers.
+    uint256 private constant TREES = 4;
+
+    // What the terms of the constraints are, in order.
+    uint256 private constant STEPS = Circuit.CHALLENGES * (1 + Circuit.PARTIAL_PRODUCTS);
+    uint256 private constant TERMS = Circuit.CHALLENGES + STEPS + Circuit.GATE_CONSTRAINTS;
+
+    /// @dev The element 1.
+    Quartic private constant ONE = Quartic.wrap(1 << 192);
+    /// @dev plonky2's mark in a selector for "the gate of this row is in another group".
+    uint256 private constant UNUSED_SELECTOR = 0xffffffff;
+
+    /// @dev What follows from the proof before the queries are looked at. Arrays are pointers: `betas`, `gammas`, `alphas` and
+    /// `queries` of words, `caps` of digests, the others of extension elements.
+    struct Proof {
+        uint256 start;
+        uint256 publicInputsHash;
+        uint256 poseidonTable;
+        uint256 openings;
+        uint256 betas;
+        uint256 gammas;
+        uint256 alphas;
+        Quartic zeta;
+        Quartic friAlpha;
+        uint256 friBetas;
+        uint256 finalPolynomial;
+        uint256 queries;
+        uint256 caps;
+    }
+
+    /// @dev What all queries share. `powers` are those of FRI's alpha, four words each, `roots` and `inverseRoots` those of
+    /// the domain, by bits of the index.
+    struct Combination {
+        uint256 powers;
+        Quartic openings;
+        Quartic nextOpenings;
+        Quartic shift;
+        Quartic zetaNext;
+        uint256 finalCoefficients;
+        uint256 foldRoots;
+        uint256 foldInverseRoots;
+        uint256 roots;
+        uint256 inverseRoots;
+        uint256 buffer;
+    }
+
+    /// @inheritdoc ISuperblockVerifier
+    function outerDigest() external pure returns (bytes32) {
+        return Circuit.OUTER_DIGEST;
+    }
+
+    /// @inheritdoc ISuperblockVerifier
+    function verify(bytes calldata proof, uint256[] calldata publicInputs) external pure {
+        uint256 length = proofLength();
+        if (proof.length != length) revert WrongProofLength(proof.length, length);
+        if (publicInputs.length != Circuit.PUBLIC_INPUTS) {
+            revert WrongPublicInputCount(publicInputs.length, Circuit.PUBLIC_INPUTS);
+        }
+        for (uint256 i = 0; i < Circuit.PUBLIC_INPUTS; ++i) {
+            if (publicInputs[i] >= P) revert PublicInputTooLarge(i, publicInputs[i]);
+        }
+
+        Proof memory read;
+        assembly ("memory-safe") {
+            mstore(read, proof.offset)
+        }
+        read.poseidonTable = Poseidon.loadConstants();
+        read.publicInputsHash = Poseidon.hashNoPad(publicInputs, read.poseidonTable);
+        readChallenges(read);
+        checkQuotients(read);
+        checkQueries(read);
+    }
+
+    /// @dev The bytes of a proof.
+    function proofLength() private pure returns (uint256 length) {
+        unchecked {
+            uint256 query = LEAVES_BYTES + TREES * TREE_LEVELS * Fri.DIGEST_BYTES;
+            uint256 bits = TREE_BITS;
+            for (uint256 layer = 0; layer < Circuit.LAYERS; ++layer) {
+                uint256 arityBits = layerArityBits(layer);
+                bits -= arityBits;
+                query += (32 << arityBits) + (bits - Circuit.CAP_HEIGHT) * Fri.DIGEST_BYTES;
+            }
+            return QUERIES_START + Circuit.QUERIES * query;
+        }
+    }
+
+    /// @dev The logarithm of the size of a layer's cosets.
+    function layerArityBits(uint256 layer) private pure returns (uint256) {
+        return (Circuit.ARITY_BITS >> (8 * layer)) & 0xff;
+    }
+
+    /// @dev Memory for `size` bytes, a multiple of 32.
+    function allocate(uint256 size) private pure returns (uint256 pointer) {
+        assembly ("memory-safe") {
+            pointer := mload(0x40)
+            mstore(0x40, add(pointer, size))
+        }
+    }
+
+    /// @dev Copies `length` bytes of elements at byte `position` of the proof to memory, zeros up to a multiple of 32 after
+    /// them, and refuses elements at or above the field's order.
+    function readElements(uint256 start, uint256 position, uint256 length, uint256 to) private pure {
+        unchecked {
+            assembly ("memory-safe") {
+                mstore(add(to, and(length, not(31))), 0)
+                calldatacopy(to, add(start, position), length)
+            }
+            uint256 tooLarge = Fri.firstTooLarge(to, length);
+            if (tooLarge != length) {
+                revert ElementTooLarge(position + tooLarge, Quartic.unwrap(load(to + tooLarge, 0)));
+            }
+        }
+    }
+
+    /// @dev Copies the cap at byte `position` of the proof to `caps`, and to `absorbed` in the form that the transcript
+    /// absorbs: each digest as four elements of 7, 7, 7 and 4 bytes.
+    function readCap(uint256 start, uint256 position, uint256 caps, uint256 absorbed) private pure {
+        uint256 mask = Fri.DIGEST_MASK;
+        uint256 size = CAP_SIZE;
+        assembly ("memory-safe") {
+            let from := add(start, position)
+            for { let i := 0 } lt(i, size) { i := add(i, 1) } {
+                let digest := and(calldataload(from), mask)
+                mstore(add(caps, shl(5, i)), digest)
+                let word := or(shl(192, shr(200, digest)), shl(128, and(shr(144, digest), 0xffffffffffffff)))
+                word := or(word, or(shl(64, and(shr(88, digest), 0xffffffffffffff)), and(shr(56, digest), 0xffffffff)))
+                mstore(add(absorbed, shl(5, i)), word)
+                from := add(from, 25)
+            }
+        }
+    }
+
+    /// @dev `count` challenges in the base field.
+    function squeezeMany(Transcript memory transcript, uint256 count) private pure returns (uint256 challenges) {
+        unchecked {
+            challenges = allocate(0x20 * count);
+            for (uint256 i = 0; i < count; ++i) {
+                store(challenges, i, Quartic.wrap(transcript.squeeze()));
+            }
+        }
+    }
+
+    /// @dev Reads everything before the queries, and derives all challenges, the queries' indices included.
+    function readChallenges(Proof memory proof) private pure {
+        unchecked {
+            Transcript memory transcript = TranscriptLibrary.create();
+            uint256 start = proof.start;
+            proof.caps = allocate((TREES + Circuit.LAYERS) * 32 * CAP_SIZE);
+            uint256 cap = proof.caps;
+            uint256 buffer = allocate(0x400 + 32 * CAP_SIZE + FINAL_BYTES);
+            {
+                bytes memory keyCap = Circuit.KEY_CAP;
+                uint256 mask = Fri.DIGEST_MASK;
+                uint256 size = CAP_SIZE;
+                assembly ("memory-safe") {
+                    for { let i := 0 } lt(i, size) { i := add(i, 1) } {
+                        mstore(add(cap, shl(5, i)), and(mload(add(keyCap, add(0x20, mul(25, i)))), mask))
+                    }
+                }
+                cap += 32 * CAP_SIZE;
+            }
+            {
+                bytes memory prefix = Circuit.TRANSCRIPT_START;
+                uint256 hash = proof.publicInputsHash;
+                uint256 length = prefix.length;
+                assembly ("memory-safe") {
+                    mcopy(buffer, add(prefix, 0x20), length)
+                    let word := or(shl(192, mload(hash)), shl(128, mload(add(hash, 0x20))))
+                    word := or(word, or(shl(64, mload(add(hash, 0x40))), mload(add(hash, 0x60))))
+                    mstore(add(buffer, length), word)
+                }
+                length += 32;
+                readCap(start, 0, cap, buffer + length);
+                transcript.absorb(buffer, length + 32 * CAP_SIZE);
+            }
+            proof.betas = squeezeMany(transcript, Circuit.CHALLENGES);
+            proof.gammas = squeezeMany(transcript, Circuit.CHALLENGES);
+
+            readCap(start, CAP_BYTES, cap += 32 * CAP_SIZE, buffer);
+            transcript.absorb(buffer, 32 * CAP_SIZE);
+            proof.alphas = squeezeMany(transcript, Circuit.CHALLENGES);
+
+            readCap(start, 2 * CAP_BYTES, cap += 32 * CAP_SIZE, buffer);
+            transcript.absorb(buffer, 32 * CAP_SIZE);
+            proof.zeta = transcript.squeezeQuartic();
+
+            proof.openings = allocate(32 * OPENINGS + 32);
+            readElements(start, OPENINGS_START, 32 * OPENINGS, proof.openings);
+            transcript.absorb(proof.openings, 32 * OPENINGS);
+            proof.friAlpha = transcript.squeezeQuartic();
+
+            proof.friBetas = allocate(32 * Circuit.LAYERS);
+            for (uint256 layer = 0; layer < Circuit.LAYERS; ++layer) {
+                readCap(start, LAYER_CAPS_START + layer * CAP_BYTES, cap += 32 * CAP_SIZE, buffer);
+                transcript.absorb(buffer, 32 * CAP_SIZE);
+                store(proof.friBetas, layer, transcript.squeezeQuartic());
+            }
+
+            proof.finalPolynomial = allocate(FINAL_BYTES + 32);
+            readElements(start, FINAL_START, FINAL_BYTES, proof.finalPolynomial);
+            transcript.absorb(proof.finalPolynomial, FINAL_BYTES);
+            uint256 response = transcript.squeeze();
+            uint256 limit = 1 << (64 - Circuit.GRINDING_BITS);
+            if (response >= limit) revert TooLittleWork(response, limit);
+            proof.queries = squeezeMany(transcript, Circuit.QUERIES);
+        }
+    }
+
+    /// @dev The constraints hold at zeta: for each challenge alpha, the sum of all terms times the powers of alpha is the
+    /// quotient times the polynomial that vanishes on all rows.
+    function checkQuotients(Proof memory proof) private pure {
+        unchecked {
+            uint256 openings = proof.openings;
+            Quartic zetaPower = powerOfTwoPower(proof.zeta, Circuit.DEGREE_BITS);
+            PermutationArgument.Openings memory argument;
+            argument.zeta = proof.zeta;
+            argument.sigmas = openings + 32 * Circuit.CONSTANTS;
+            argument.wires = openings + 32 * FIXED;
+            argument.zs = argument.wires + 32 * Circuit.WIRES;
+            argument.partialProducts = argument.zs + 32 * Circuit.CHALLENGES;
+            uint256 quotients = argument.zs + 32 * PRODUCTS;
+            argument.zsNext = quotients + 32 * QUOTIENTS;
+            argument.betas = proof.betas;
+            argument.gammas = proof.gammas;
+
+            uint256 terms = allocate(32 * (Circuit.CHALLENGES + STEPS));
+            uint256 end =
+                PermutationArgument.starts(argument, zetaPower, 1 << Circuit.DEGREE_BITS, Circuit.CHALLENGES, terms);
+            PermutationArgument.steps(
+                argument, Circuit.ROUTED_WIRES, Circuit.QUOTIENT_DEGREE_FACTOR, Circuit.CHALLENGES, end
+            );
+            uint256 powers = alphaPowers(proof.alphas);
+            uint256 sums = allocate(32 * Circuit.CHALLENGES);
+            for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
+                store(sums, i, combine(terms, powers + 32 * TERMS * i, Circuit.CHALLENGES + STEPS));
+            }
+            addGates(proof, argument.wires, powers + 32 * (Circuit.CHALLENGES + STEPS), sums);
+
+            Quartic vanishing = zetaPower - ONE;
+            for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
+                Quartic quotient = Quartic.wrap(0);
+                for (uint256 j = Circuit.QUOTIENT_DEGREE_FACTOR; j-- > 0;) {
+                    quotient = quotient * zetaPower + load(quotients, i * Circuit.QUOTIENT_DEGREE_FACTOR + j);
+                }
+                quotient = quotient * vanishing;
+                if (!(load(sums, i) == quotient)) revert WrongQuotient(i, load(sums, i), quotient);
+            }
+        }
+    }
+
+    /// @dev The powers of each alpha, `TERMS` words for each.
+    function alphaPowers(uint256 alphas) private pure returns (uint256 powers) {
+        unchecked {
+            powers = allocate(32 * TERMS * Circuit.CHALLENGES);
+            uint256 to = powers;
+            for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
+                uint256 alpha = Quartic.unwrap(load(alphas, i));
+                uint256 power = 1;
+                for (uint256 end = to + 32 * TERMS; to < end; to += 32) {
+                    store(to, 0, Quartic.wrap(power));
+                    power = mulmod(power, alpha, P);
+                }
+            }
+        }
+    }
+
+    /// @dev Adds the constraints of all gates, each times the gate's filter and a power of alpha, to `sums`.
+    function addGates(Proof memory proof, uint256 wires, uint256 powers, uint256 sums) private pure {
+        unchecked {
+            uint256 constraints = allocate(32 * Circuit.GATE_CONSTRAINTS);
+            uint256 constants = proof.openings + 32 * Circuit.SELECTORS;
+            for (uint256 gate = 0; gate < Circuit.GATES; ++gate) {
+                uint256 end = Circuit.evaluateGate(
+                    gate, wires, constants, proof.publicInputsHash, proof.poseidonTable, constraints
+                );
+                uint256 count = (end - constraints) / 32;
+                if (count == 0) continue;
+                Quartic filter = gateFilter(gate, proof.openings);
+                for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
+                    Quartic sum = combine(constraints, powers + 32 * TERMS * i, count);
+                    store(sums, i, load(sums, i) + filter * sum);
+                }
+            }
+        }
+    }
+
+    /// @dev What is not zero in rows of this gate only: the product of `i - selector` over the other gates of its group, and
+    /// over the mark of other groups if there are any.
+    function gateFilter(uint256 gate, uint256 selectors) private pure returns (Quartic filter) {
+        unchecked {
+            Quartic selector = load(selectors, (Circuit.GATE_SELECTORS >> (8 * gate)) & 0xff);
+            uint256 end = (Circuit.GATE_GROUP_ENDS >> (8 * gate)) & 0xff;
+            filter = Circuit.SELECTORS > 1 ? fromBase(UNUSED_SELECTOR) - selector : ONE;
+            for (uint256 i = (Circuit.GATE_GROUP_STARTS >> (8 * gate)) & 0xff; i < end; ++i) {
+                if (i != gate) filter = filter * (fromBase(i) - selector);
+            }
+        }
+    }
+
+    /// @dev The openings are those of polynomials of low degree: FRI at all queries.
+    function checkQueries(Proof memory proof) private pure {
+        unchecked {
+            Combination memory shared;
+            uint256 powers = allocate(32 * (POLYNOMIALS + 4));
+            shared.powers = allocate(128 * (POLYNOMIALS + 4));
+            Fri.writePowers(proof.friAlpha, POLYNOMIALS + 4, powers, shared.powers);
+            shared.openings = Fri.combine(proof.openings, powers, POLYNOMIALS);
+            shared.nextOpenings = Fri.combine(proof.openings + 32 * POLYNOMIALS, powers, Circuit.CHALLENGES);
+            shared.shift = load(powers, Circuit.CHALLENGES);
+            shared.zetaNext = scale(proof.zeta, Circuit.ROW_GENERATOR);
+            shared.finalCoefficients = allocate(128 * Circuit.FINAL_COEFFICIENTS);
+            for (uint256 i = 0; i < Circuit.FINAL_COEFFICIENTS; ++i) {
+                Fri.spread(shared.finalCoefficients + 128 * i, load(proof.finalPolynomial, i));
+            }
+            writeRoots(shared);
+            shared.buffer = allocate(LEAVES_BYTES + 0x40 + 32 * Fri.MAX_ARITY);
+
+            uint256 position = QUERIES_START;
+            for (uint256 query = 0; query < Circuit.QUERIES; ++query) {
+                position = checkQuery(proof, shared, query, position);
+            }
+        }
+    }
+
+    /// @dev Writes the roots of unity that queries need.
+    function writeRoots(Combination memory shared) private pure {
+        unchecked {
+            // The domain's generator to the powers 2^i, for bit TREE_BITS - 1 - i of an index, since indices are bit-reversed.
+            shared.roots = allocate(32 * TREE_BITS);
+            shared.inverseRoots = allocate(32 * TREE_BITS);
+            uint256 root = Circuit.DOMAIN_GENERATOR;
+            uint256 inverseRoot = Goldilocks.inverse(root);
+            for (uint256 i = TREE_BITS; i-- > 0;) {
+                store(shared.roots, i, Quartic.wrap(root));
+                store(shared.inverseRoots, i, Quartic.wrap(inverseRoot));
+                root = mulmod(root, root, P);
+                inverseRoot = mulmod(inverseRoot, inverseRoot, P);
+            }
+            // The roots of order 16: all that a coset's half needs, in bit-reversed order.
+            shared.foldRoots = allocate(16 * Fri.MAX_ARITY);
+            shared.foldInverseRoots = allocate(16 * Fri.MAX_ARITY);
+            store(shared.foldRoots, 0, Quartic.wrap(1));
+            store(shared.foldInverseRoots, 0, Quartic.wrap(1));
+            for (uint256 size = 1; size < Fri.MAX_ARITY / 2; size *= 2) {
+                // The root for index `size` is of order 4 times `size`: 4, 8, 16.
+                uint256 order = size == 1 ? 1 : size == 2 ? 2 : 3;
+                uint256 factor = Quartic.unwrap(load(shared.roots, order));
+                uint256 inverseFactor = Quartic.unwrap(load(shared.inverseRoots, order));
+                for (uint256 i = 0; i < size; ++i) {
+                    store(shared.foldRoots, size + i, Quartic.wrap(mulmod(Quartic.unwrap(load(shared.foldRoots, i)), factor, P)));
+                    store(
+                        shared.foldInverseRoots,
+                        size + i,
+                        Quartic.wrap(mulmod(Quartic.unwrap(load(shared.foldInverseRoots, i)), inverseFactor, P))
+                    );
+                }
+            }
+        }
+    }
+
+    /// @dev Checks the query that is at byte `position` of the proof, and returns the position after it.
+    function checkQuery(Proof memory proof, Combination memory shared, uint256 query, uint256 position)
+        private
+        pure
+        returns (uint256)
+    {
+        unchecked {
+            uint256 index = Quartic.unwrap(load(proof.queries, query)) & ((1 << TREE_BITS) - 1);
+            (uint256 x, uint256 xInverse) = pointAt(shared, index);
+            position = readLeaves(proof, shared, query, index, position);
+            (Quartic numerator, Quartic denominator) = combineOpenings(proof, shared, x);
+            if (Quartic.unwrap(denominator) == 0) revert PointIsOpened(query);
+
+            uint256 buffer = shared.buffer;
+            uint256 bits = TREE_BITS;
+            Quartic value;
+            for (uint256 layer = 0; layer < Circuit.LAYERS; ++layer) {
+                uint256 arityBits = layerArityBits(layer);
+                uint256 length = 32 << arityBits;
+                readElements(proof.start, position, length, buffer);
+                position += length;
+                uint256 place = index & ((1 << arityBits) - 1);
+                index >>= arityBits;
+                bits -= arityBits;
+                Quartic found = load(buffer, place);
+                if (layer == 0) {
+                    if (!(found * denominator == numerator)) revert WrongFirstLayer(query, found);
+                } else if (!(found == value)) {
+                    revert WrongLayer(query, layer, found, value);
+                }
+                position = checkLeaf(proof, query, TREES + layer, hashLeaf(buffer, length), index, bits, position);
+
+                // The coset's first point is the query's point divided by a root of unity.
+                uint256 root = Quartic.unwrap(load(shared.foldRoots, place >> 1));
+                if (place & 1 == 1) root = P - root;
+                xInverse = mulmod(xInverse, root, P);
+                value = Fri.fold(buffer, arityBits, xInverse, load(proof.friBetas, layer), shared.foldInverseRoots);
+                xInverse = Goldilocks.powerOfTwoPower(xInverse, arityBits);
+                x = Goldilocks.powerOfTwoPower(x, arityBits);
+            }
+            Quartic expected = Fri.evaluate(shared.finalCoefficients, Circuit.FINAL_COEFFICIENTS, x);
+            if (!(value == expected)) revert WrongFinalPolynomial(query, value, expected);
+            return position;
+        }
+    }
+
+    /// @dev The domain's point at an index, and its inverse.
+    function pointAt(Combination memory shared, uint256 index) private pure returns (uint256 x, uint256 xInverse) {
+        unchecked {
+            x = GENERATOR;
+            xInverse = Circuit.GENERATOR_INVERSE;
+            for (uint256 bit = 0; index >> bit != 0; ++bit) {
+                if ((index >> bit) & 1 == 1) {
+                    x = mulmod(x, Quartic.unwrap(load(shared.roots, bit)), P);
+                    xInverse = mulmod(xInverse, Quartic.unwrap(load(shared.inverseRoots, bit)), P);
+                }
+            }
+        }
+    }
+
+    /// @dev Reads a query's four leaves to the buffer, one after the other, and checks that they are in their trees.
+    function readLeaves(Proof memory proof, Combination memory shared, uint256 query, uint256 index, uint256 position)
+        private
+        pure
+        returns (uint256)
+    {
+        unchecked {
+            uint256 leaf = shared.buffer;
+            for (uint256 tree = 0; tree < TREES; ++tree) {
+                uint256 length = 8 * leafSize(tree);
+                readElements(proof.start, position, length, leaf);
+                position += length;
+                position = checkLeaf(proof, query, tree, hashLeaf(leaf, length), index, TREE_BITS, position);
+                leaf += length;
+            }
+            // Zeros follow what is combined four elements at a time.
+            assembly ("memory-safe") {
+                mstore(leaf, 0)
+            }
+            return position;
+        }
+    }
+
+    /// @dev The elements of a leaf of each tree.
+    function leafSize(uint256 tree) private pure returns (uint256) {
+        if (tree == 0) return FIXED;
+        if (tree == 1) return Circuit.WIRES;
+        if (tree == 2) return PRODUCTS;
+        return QUOTIENTS;
+    }
+
+    /// @dev The digest of a leaf.
+    function hashLeaf(uint256 leaf, uint256 length) private pure returns (uint256 digest) {
+        uint256 mask = Fri.DIGEST_MASK;
+        assembly ("memory-safe") {
+            digest := and(keccak256(leaf, length), mask)
+        }
+    }
+
+    /// @dev Checks that a leaf is at `index` of a tree of 2^`bits` leaves, and returns the position after its siblings.
+    function checkLeaf(
+        Proof memory proof,
+        uint256 query,
+        uint256 tree,
+        uint256 digest,
+        uint256 index,
+        uint256 bits,
+        uint256 position
+    ) private pure returns (uint256) {
+        unchecked {
+            uint256 levels = bits - Circuit.CAP_HEIGHT;
+            uint256 root = Fri.ancestor(digest, index, proof.start + position, levels);
+            uint256 expected = Quartic.unwrap(load(proof.caps, tree * CAP_SIZE + (index >> levels)));
+            if (root != expected) revert WrongLeaf(query, tree, bytes32(root), bytes32(expected));
+            return position + levels * Fri.DIGEST_BYTES;
+        }
+    }
+
+    /// @dev What the openings say that the first layer holds at `x`, as a fraction: with the leaf's values combined like the
+    /// openings, `shift (leaf - openings) / (x - zeta) + (products - nextOpenings) / (x - zetaNext)`.
+    function combineOpenings(Proof memory proof, Combination memory shared, uint256 x)
+        private
+        pure
+        returns (Quartic numerator, Quartic denominator)
+    {
+        unchecked {
+            uint256 products = shared.buffer + 8 * (FIXED + Circuit.WIRES);
+            Quartic point = fromBase(x);
+            Quartic toZeta = point - proof.zeta;
+            Quartic toZetaNext = point - shared.zetaNext;
+            Quartic first = Fri.combineBase(shared.buffer, shared.powers, POLYNOMIALS) - shared.openings;
+            Quartic second = Fri.combineBase(products, shared.powers, Circuit.CHALLENGES) - shared.nextOpenings;
+            numerator = shared.shift * first * toZetaNext + second * toZeta;
+            denominator = toZeta * toZetaNext;
+        }
+    }
+}
