@@ -32,9 +32,7 @@ use plonky2::{
     plonk::circuit_data::CircuitConfig,
 };
 
-use crate::config::{
-    HOP_DEGREE_BITS, SHRINK_DEGREE_BITS, keccak_config, poseidon_config, shrink_config,
-};
+use crate::config::{HOP_DEGREE_BITS, SHRINK_DEGREE_BITS, keccak_config, poseidon_config, shrink_config};
 
 /// Elements of the statement.
 const PUBLIC_INPUTS: usize = <SuperblockStatement<F> as Layout<F>>::LEN;
