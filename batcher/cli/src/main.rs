@@ -11,6 +11,9 @@ mod follow;
 mod inspect;
 mod key_arguments;
 mod keys;
+mod l1;
+mod l1_anchor;
+mod l1_arguments;
 mod message;
 mod new_file;
 mod options;
@@ -21,6 +24,7 @@ mod progress;
 mod registry;
 mod run;
 mod security;
+mod settle;
 mod state;
 mod table;
 mod verify;
@@ -84,6 +88,13 @@ enum Command {
     /// prove these in which superblocks. L1 fixes its root.
     #[command(subcommand)]
     Registry(registry::Command),
+    Settle(settle::Arguments),
+    /// Deploy the contracts on L1, ask them, deposit and claim.
+    ///
+    /// L1 settles superblocks in a contract, which takes deposits and pays withdrawals. Use these commands to set it up, and to
+    /// move money in and out.
+    #[command(subcommand)]
+    L1(l1::Command),
     /// Make keys of the account-based environment, and sign its transactions.
     ///
     /// Use these commands to write scenarios and tests, or to sign without a wallet.
@@ -155,6 +166,8 @@ impl Command {
             Self::State(command) => state::run(command),
             Self::Message(command) => message::run(command),
             Self::Registry(command) => registry::run(command, options),
+            Self::Settle(arguments) => settle::run(&arguments, options),
+            Self::L1(command) => l1::run(command, options),
             Self::Account(command) => account::run(command),
             Self::Keys(command) => keys::run(command, options),
             Self::Config(command) => config::run(command),

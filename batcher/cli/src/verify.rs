@@ -11,13 +11,16 @@ use batcher_verify::{
 };
 use serde::Serialize;
 
-use crate::answer::{Answer, Failure};
+use crate::{
+    answer::{Answer, Failure},
+    l1_anchor::{AnchorArguments, AnchoredTo},
+};
 
 /// Verify superblocks and the chain between them, from files alone.
 ///
 /// This is what an L1 contract would do: it uses the keys that the program embeds, builds no circuit, and takes
 /// milliseconds per superblock. With --trust the answer is anchored: deployment, start state, registry and keys are the
-/// trusted ones, and the file can give keys of older circuits. Without it, the answer is relative to what the superblocks
+/// trusted ones, and the file can give keys of older circuits. With --l1 the contract is the anchor. Without it, the answer is relative to what the superblocks
 /// themselves name. Deposits are compared with L1's queue if --deposits names it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -39,6 +42,8 @@ pub(crate) struct Arguments {
     /// file, the answer says that deposits were not compared: a batcher could have made them up.
     #[arg(long, value_name = "FILE")]
     deposits: Option<PathBuf>,
+    #[command(flatten)]
+    anchor: AnchorArguments,
 }
 
 /// Verified superblocks, and how long it took to verify them.
@@ -48,6 +53,9 @@ struct Verified<'a> {
     fields: QualifiedReport<'a>,
     /// What blocks of environment 0 did.
     l1: Vec<L1Summary>,
+    /// The contract, if L1 is the anchor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchor: Option<AnchoredTo>,
     seconds: f64,
     #[serde(skip)]
     report: &'a Report,
@@ -56,19 +64,27 @@ struct Verified<'a> {
 impl fmt::Display for Verified<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.l1.iter().try_for_each(|one| writeln!(f, "{one}"))?;
-        self.report.fmt(f)
+        self.report.fmt(f)?;
+        self.anchor.iter().try_for_each(|anchor| write!(f, "\n{anchor}"))
     }
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let started = Instant::now();
+    if let Some((report, anchor)) = arguments.anchor.verify(&arguments.files)? {
+        return answer(&report, Some(anchor), started);
+    }
     let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
     let mut report = verify(arguments.files, trust.as_ref(), PinnedKeys::embedded())?;
     if let Some(path) = &arguments.deposits {
         let queue = Queue::read(path, report.chain_id)?;
         report = report.check_deposits(|length| queue.digest_of(length))?;
     }
+    answer(&report, None, started)
+}
+
+fn answer(report: &Report, anchor: Option<AnchoredTo>, started: Instant) -> Result<Answer, Failure> {
     let seconds = started.elapsed().as_secs_f64();
     let l1 = L1Summary::of_verified(&report.superblocks)?;
-    Ok(Answer::new(&Verified { fields: report.qualified(), l1, seconds, report: &report }))
+    Ok(Answer::new(&Verified { fields: report.qualified(), l1, anchor, seconds, report }))
 }

@@ -19,3 +19,15 @@ alloy_sol_types::sol!(
     AccessManager,
     "../../bridge/contracts/artifacts/AccessManager.json"
 );
+
+alloy_sol_types::sol!(
+    #[derive(Debug, PartialEq, Eq)]
+    RegistryTree,
+    "../../bridge/contracts/artifacts/RegistryTree.json"
+);
+
+alloy_sol_types::sol!(
+    #[derive(Debug, PartialEq, Eq)]
+    SuperblockVerifier,
+    "../../bridge/contracts/artifacts/SuperblockVerifier.json"
+);

@@ -20,9 +20,9 @@ use thiserror::Error;
 
 use crate::{
     abi::{
-        AccessManager,
+        AccessManager, RegistryTree,
         Settlement::{self, Parameters},
-        VerifierRouter,
+        SuperblockVerifier, VerifierRouter,
     },
     deployment::deployment_id,
     l1::L1Error,
@@ -58,7 +58,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The rules that are used if nobody asks for others, with these verifiers and this tree.
+    /// The rules that are used if nobody asks for others, with the committed verifier and registry tree.
+    #[must_use]
+    pub fn standard(batchers: Vec<Address>) -> Self {
+        Self::new(RegistryTree::BYTECODE.clone(), vec![SuperblockVerifier::BYTECODE.clone()], batchers)
+    }
+
+    /// The rules that are used if nobody asks for others, with these verifiers and this tree instead.
     #[must_use]
     pub fn new(registry_tree: Bytes, verifiers: Vec<Bytes>, batchers: Vec<Address>) -> Self {
         Self {

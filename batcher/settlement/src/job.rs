@@ -12,6 +12,7 @@
 
 use std::{
     error::Error,
+    fmt,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -109,6 +110,24 @@ pub enum Progress {
     Waiting { number: u32, reason: Waiting },
 }
 
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reached { number, stage } => write!(f, "superblock {number} is {stage}"),
+            Self::Sending { number, transaction, nonce, fees } => write!(
+                f,
+                "superblock {number}: sending transaction {transaction} with nonce {nonce}, at most {} wei per gas",
+                fees.max
+            ),
+            Self::Reorganised { number } => {
+                write!(f, "superblock {number}: L1 has dropped the block in which it was settled")
+            }
+            Self::SettledByOther { number } => write!(f, "superblock {number}: somebody else has settled it"),
+            Self::Waiting { number, reason } => write!(f, "superblock {number}: {reason}"),
+        }
+    }
+}
+
 /// What the job waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Waiting {
@@ -184,7 +203,7 @@ pub enum JobError {
     )]
     Contradiction { number: u32, transaction: B256 },
     /// Nothing has happened for too long.
-    #[error("superblock {number} is {stage:?}, and nothing has happened for {} seconds: {waiting}", .patience.as_secs())]
+    #[error("superblock {number} is {stage}, and nothing has happened for {} seconds: {waiting}", .patience.as_secs())]
     Patience { number: u32, stage: Stage, patience: Duration, waiting: Waiting },
     /// The caller asked to stop.
     #[error("stopped; the same command goes on from the journal")]

@@ -8,6 +8,7 @@
 //! Files are replaced whole, so that a process that is killed anywhere leaves the record before or after a step.
 
 use std::{
+    fmt,
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
 };
@@ -43,6 +44,19 @@ pub enum Stage {
     Included,
     /// The contract has settled the superblock, for good.
     Final,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Planned => "planned",
+            Self::Proven => "proven",
+            Self::Signed => "signed",
+            Self::Sent => "sent",
+            Self::Included => "included",
+            Self::Final => "final",
+        })
+    }
 }
 
 /// A signed transaction.

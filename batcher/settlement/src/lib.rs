@@ -23,3 +23,6 @@ pub mod status;
 pub mod superblock;
 pub mod wallet;
 pub mod watch;
+
+/// Ethereum's integers, addresses and hashes.
+pub use alloy_primitives::{Address, B256, U256};

@@ -5,7 +5,10 @@ use std::fmt;
 use alloy_primitives::Bytes;
 use alloy_sol_types::{Revert as Message, SolError, SolInterface};
 
-use crate::abi::{Settlement::SettlementErrors, VerifierRouter::VerifierRouterErrors};
+use crate::abi::{
+    Settlement::SettlementErrors, SuperblockVerifier::SuperblockVerifierErrors,
+    VerifierRouter::VerifierRouterErrors,
+};
 
 /// Bytes of an error's selector.
 const SELECTOR_BYTES: usize = 4;
@@ -22,6 +25,9 @@ impl Revert {
             return Some(format!("{error:?}"));
         }
         if let Ok(error) = VerifierRouterErrors::abi_decode(data) {
+            return Some(format!("{error:?}"));
+        }
+        if let Ok(error) = SuperblockVerifierErrors::abi_decode(data) {
             return Some(format!("{error:?}"));
         }
         Message::abi_decode(data).ok().map(|Message { reason }| reason)

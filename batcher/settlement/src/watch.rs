@@ -38,6 +38,9 @@ pub enum WatchError {
     /// The node leaves events out, or tells others.
     #[error("the node tells {found} in events, and {expected} as the contract's queue in block {block}")]
     OtherQueue { block: u64, expected: QueuePosition, found: QueuePosition },
+    /// A deposit does not serialise.
+    #[error("a deposit cannot be written as JSON: {reason}")]
+    Json { reason: String },
 }
 
 /// The queue as it was in a final block.
@@ -77,11 +80,13 @@ impl FinalQueue {
     /// The queue as [`batcher_job::queue`] reads it: JSON Lines.
     ///
     /// # Errors
-    /// None, as long as deposits serialise.
-    pub fn to_lines(&self) -> serde_json::Result<String> {
-        let mut text = serde_json::to_string(&QueueHeader { deployment: self.deployment })? + "\n";
+    /// [`WatchError::Json`], which no queue leads to.
+    pub fn to_lines(&self) -> Result<String, WatchError> {
+        let unwritable = |error: serde_json::Error| WatchError::Json { reason: error.to_string() };
+        let header = serde_json::to_string(&QueueHeader { deployment: self.deployment });
+        let mut text = header.map_err(unwritable)? + "\n";
         for deposit in &self.deposits {
-            text += &serde_json::to_string(deposit)?;
+            text += &serde_json::to_string(deposit).map_err(unwritable)?;
             text.push('\n');
         }
         Ok(text)
@@ -130,8 +135,8 @@ fn deposit(event: &Deposited) -> Deposit {
 
 /// An address in the words of the bridge.
 #[must_use]
-pub fn account(address: Address) -> Account {
-    Account(address.into_array())
+pub const fn account(address: Address) -> Account {
+    Account(address.0.0)
 }
 
 fn bytes32(bytes: B256) -> Bytes32 {

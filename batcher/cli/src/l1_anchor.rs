@@ -1,0 +1,90 @@
+//! Verification that takes its anchor from L1.
+
+use std::{fmt, num::NonZeroU64, path::Path};
+
+use batcher_settlement::{
+    Address,
+    anchor::Anchor,
+    contract::Contract,
+    job::Finality,
+    rpc::{Rpc, TIMEOUT},
+};
+use batcher_verify::{
+    circuit::SuperblockCircuit,
+    keys::PinnedKeys,
+    verify::{Report, VerifyError, verify},
+};
+use circuits_core::recursion::key_digest;
+use serde::Serialize;
+
+use crate::answer::Failure;
+
+/// L1 as an anchor.
+#[derive(clap::Args)]
+pub(crate) struct AnchorArguments {
+    /// Take what is trusted from the contract, by asking the node of L1 at this address.
+    ///
+    /// The superblocks must be the ones that the contract has settled, in blocks that are final. The answer is worth as much as
+    /// the node.
+    #[arg(long = "l1", value_name = "URL", requires = "contract", conflicts_with_all = ["trust", "deposits"])]
+    url: Option<String>,
+    /// Ask the settlement contract at this address.
+    ///
+    /// It is the anchor: whoever names it has to know that it is the right one.
+    #[arg(long, value_name = "ADDRESS", requires = "url")]
+    contract: Option<Address>,
+    /// Read the contract's events from this block of L1 on.
+    ///
+    /// Without it, all blocks are read.
+    #[arg(long, value_name = "BLOCK", default_value_t = 0, requires = "url")]
+    from_block: u64,
+    /// Call a block final when N blocks are on top of it.
+    ///
+    /// Without it, a block is final when the node says so.
+    #[arg(long, value_name = "N", requires = "url")]
+    confirmations: Option<NonZeroU64>,
+}
+
+/// Which contract an answer is anchored to.
+#[derive(Serialize)]
+pub(crate) struct AnchoredTo {
+    contract: Address,
+    /// The final block of L1 in which it said so.
+    block: u64,
+}
+
+impl fmt::Display for AnchoredTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "The anchor is contract {} in final block {} of L1.", self.contract, self.block)
+    }
+}
+
+impl AnchorArguments {
+    /// Verifies the superblocks, which L1 has settled; `None` if L1 is not asked.
+    pub(crate) fn verify(&self, files: &[impl AsRef<Path>]) -> Result<Option<(Report, AnchoredTo)>, Failure> {
+        let (Some(url), Some(contract)) = (&self.url, self.contract) else { return Ok(None) };
+        let l1 = Rpc::new(url, TIMEOUT)?;
+        let finality = self.confirmations.map_or(Finality::Node, |depth| Finality::Depth(depth.get()));
+        let pinned = PinnedKeys::embedded();
+        let paths = || files.iter().map(|path| path.as_ref().to_owned()).collect();
+        let relative = verify(paths(), None, pinned)?;
+        let numbers = |report: &Report| {
+            let number = |one: Option<&batcher_verify::verify::Verified>| {
+                one.and_then(|one| u32::try_from(one.number).ok())
+            };
+            Some((number(report.superblocks.first())?, number(report.superblocks.last())?))
+        };
+        let range = numbers(&relative).ok_or(VerifyError::Empty)?;
+        let keys = SuperblockCircuit::all().filter_map(|circuit| pinned.superblock(circuit)).map(key_digest);
+        let asked = Contract { l1: &l1, address: contract };
+        let anchor = Anchor::read(&asked, finality, self.from_block, range, keys.collect())?;
+        let report = verify(paths(), Some(&anchor.trust), pinned)?;
+        for one in &report.superblocks {
+            let number = u32::try_from(one.number).unwrap_or(u32::MAX);
+            anchor.check_state(number, one.new_state)?;
+        }
+        // The contract compared the deposits with its queue before it settled this state.
+        let report = Report { deposits_checked: report.l1_queue.is_some(), ..report };
+        Ok(Some((report, AnchoredTo { contract, block: anchor.block })))
+    }
+}

@@ -1,0 +1,125 @@
+//! Which L1, who signs for it, and what transactions may cost.
+
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
+
+use batcher_settlement::{
+    Address,
+    fees::{FeeLimits, GWEI},
+    job::{Finality, Policy},
+    rpc::{Rpc, TIMEOUT, UrlError},
+    signer::{Signer, SignerError},
+};
+
+/// A node of L1.
+#[derive(clap::Args)]
+pub(crate) struct Node {
+    /// Ask the node of L1 at this address.
+    ///
+    /// It begins with http://. A program that is built with the feature `https` takes https:// too. Nothing repeats the
+    /// address, because it may hold the key of an account there.
+    #[arg(long = "l1", value_name = "URL")]
+    url: String,
+    /// Call a block final when N blocks are on top of it.
+    ///
+    /// Without it, a block is final when the node says so. Use it with networks that have no finality.
+    #[arg(long, value_name = "N")]
+    confirmations: Option<NonZeroU64>,
+}
+
+impl Node {
+    /// The node, which is not asked yet.
+    pub(crate) fn open(&self) -> Result<Rpc, UrlError> {
+        Rpc::new(&self.url, TIMEOUT)
+    }
+
+    pub(crate) fn finality(&self) -> Finality {
+        self.confirmations.map_or(Finality::Node, |depth| Finality::Depth(depth.get()))
+    }
+}
+
+/// The settlement contract.
+#[derive(clap::Args)]
+pub(crate) struct Contract {
+    #[command(flatten)]
+    pub(crate) node: Node,
+    /// Use the settlement contract at this address.
+    ///
+    /// `l1 deploy` prints it.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) contract: Address,
+}
+
+/// Who signs transactions. A key is never an argument, because others on the machine can read arguments.
+#[derive(clap::Args)]
+#[group(id = "signer", required = true, multiple = true)]
+pub(crate) struct SignerArguments {
+    /// Sign with the key in this encrypted keystore file.
+    ///
+    /// Wallets and nodes write such files: Web3 secret storage, version 3.
+    #[arg(long, value_name = "FILE", requires = "password_file", conflicts_with = "key_file")]
+    keystore: Option<PathBuf>,
+    /// Decrypt the keystore with the password in the first line of this file.
+    ///
+    /// Nobody but its owner should be able to read the file.
+    #[arg(long, value_name = "FILE", requires = "keystore")]
+    password_file: Option<PathBuf>,
+    /// Sign with the key in this file: 64 hexadecimal digits.
+    ///
+    /// For test networks. The key is not encrypted.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+impl SignerArguments {
+    pub(crate) fn open(&self) -> Result<Signer, SignerError> {
+        match (&self.keystore, &self.password_file, &self.key_file) {
+            (Some(keystore), Some(password), _) => Signer::from_keystore(keystore, password),
+            (_, _, Some(key)) => Signer::from_key_file(key),
+            // The group asks for one of them.
+            _ => Err(SignerError::NoKey { path: PathBuf::new() }),
+        }
+    }
+}
+
+/// What transactions may cost, and how long to wait for them.
+#[derive(clap::Args)]
+pub(crate) struct PolicyArguments {
+    /// Offer at most this much for gas, in gwei.
+    ///
+    /// An offer rises while no block takes it, and never above this.
+    #[arg(long, value_name = "GWEI", default_value_t = 200)]
+    max_fee: u64,
+    /// Offer this much of it to whoever makes the block, in gwei, at first.
+    ///
+    /// It rises with the offer.
+    #[arg(long, value_name = "GWEI", default_value_t = 1)]
+    priority_fee: u64,
+    /// Raise an offer that no block has taken for so many seconds.
+    ///
+    /// The transaction is replaced by one with the same nonce, so that only one of them can come.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    raise_after: u64,
+    /// Give up when nothing has happened for so many seconds.
+    ///
+    /// What was done is kept, and the same command goes on.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    patience: u64,
+    /// Ask L1 every so many milliseconds.
+    ///
+    /// Nodes that others run may count requests.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 4000)]
+    poll: u64,
+}
+
+impl PolicyArguments {
+    pub(crate) fn get(&self, finality: Finality) -> Policy {
+        let gwei = |fee: u64| u128::from(fee) * GWEI;
+        Policy {
+            finality,
+            fees: FeeLimits { cap: gwei(self.max_fee), priority: gwei(self.priority_fee) },
+            poll: Duration::from_millis(self.poll),
+            raise_after: Duration::from_secs(self.raise_after),
+            patience: Duration::from_secs(self.patience),
+        }
+    }
+}
