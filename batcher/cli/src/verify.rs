@@ -1,18 +1,21 @@
 //! `superblock verify`.
 
-use std::{fmt, path::PathBuf, time::Instant};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Instant};
 
+use batcher_hop::file::is_hop;
 use batcher_job::{payouts::L1Summary, queue::Queue};
 use batcher_verify::{
     keys::PinnedKeys,
     report_display::QualifiedReport,
     trust::Trust,
-    verify::{Report, verify},
+    verify::{Report, VerifyError, verify},
 };
+use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
 
 use crate::{
     answer::{Answer, Failure},
+    hop::{self, Hop},
     l1_anchor::{AnchorArguments, AnchoredTo},
 };
 
@@ -24,9 +27,10 @@ use crate::{
 /// themselves name. Deposits are compared with L1's queue if --deposits names it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Verify these superblock bundles, in any order.
+    /// Verify these superblock bundles and hops, in any order.
     ///
-    /// They must form one chain without gaps.
+    /// The superblocks must form one chain without gaps. A file with the extension `hop` is the proof of a superblock that L1
+    /// verifies: it must be of one of them, unless there are only hops, each of which is then verified alone.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Trust what this file says.
@@ -46,6 +50,20 @@ pub(crate) struct Arguments {
     anchor: AnchorArguments,
 }
 
+/// Verified hops without superblocks.
+#[derive(Serialize)]
+struct Hops {
+    hops: Vec<Hop>,
+    seconds: f64,
+}
+
+impl fmt::Display for Hops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hops.iter().try_for_each(|hop| writeln!(f, "{hop}"))?;
+        write!(f, "no superblock was verified: what a hop states is proved, and not compared with anything")
+    }
+}
+
 /// Verified superblocks, and how long it took to verify them.
 #[derive(Serialize)]
 struct Verified<'a> {
@@ -53,6 +71,8 @@ struct Verified<'a> {
     fields: QualifiedReport<'a>,
     /// What blocks of environment 0 did.
     l1: Vec<L1Summary>,
+    /// The proofs of superblocks that L1 verifies.
+    hops: Vec<Hop>,
     /// The contract, if L1 is the anchor.
     #[serde(skip_serializing_if = "Option::is_none")]
     anchor: Option<AnchoredTo>,
@@ -64,6 +84,7 @@ struct Verified<'a> {
 impl fmt::Display for Verified<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.l1.iter().try_for_each(|one| writeln!(f, "{one}"))?;
+        self.hops.iter().try_for_each(|one| writeln!(f, "{one}"))?;
         self.report.fmt(f)?;
         self.anchor.iter().try_for_each(|anchor| write!(f, "\n{anchor}"))
     }
@@ -71,20 +92,51 @@ impl fmt::Display for Verified<'_> {
 
 pub(crate) fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let started = Instant::now();
-    if let Some((report, anchor)) = arguments.anchor.verify(&arguments.files)? {
-        return answer(&report, Some(anchor), started);
+    let keys = PinnedKeys::embedded();
+    let (hops, files): (Vec<_>, Vec<_>) = arguments.files.into_iter().partition(|path| is_hop(path));
+    if let Some((report, anchor)) = arguments.anchor.verify(&files)? {
+        return answer(&report, verify_hops(hops, files, keys)?, Some(anchor), started);
     }
     let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
-    let mut report = verify(arguments.files, trust.as_ref(), PinnedKeys::embedded())?;
+    if files.is_empty() && trust.is_none() && arguments.deposits.is_none() {
+        let hops = hops.into_iter().map(|path| hop::verify(path, None, keys)).collect::<Result<_, _>>()?;
+        return Ok(Answer::new(&Hops { hops, seconds: started.elapsed().as_secs_f64() }));
+    }
+    let mut report = verify(files.clone(), trust.as_ref(), keys)?;
+    let hops = verify_hops(hops, files, keys)?;
     if let Some(path) = &arguments.deposits {
         let queue = Queue::read(path, report.chain_id)?;
         report = report.check_deposits(|length| queue.digest_of(length))?;
     }
-    answer(&report, None, started)
+    answer(&report, hops, None, started)
 }
 
-fn answer(report: &Report, anchor: Option<AnchoredTo>, started: Instant) -> Result<Answer, Failure> {
+fn answer(
+    report: &Report,
+    hops: Vec<Hop>,
+    anchor: Option<AnchoredTo>,
+    started: Instant,
+) -> Result<Answer, Failure> {
     let seconds = started.elapsed().as_secs_f64();
     let l1 = L1Summary::of_verified(&report.superblocks)?;
-    Ok(Answer::new(&Verified { fields: report.qualified(), l1, anchor, seconds, report }))
+    Ok(Answer::new(&Verified { fields: report.qualified(), l1, hops, anchor, seconds, report }))
+}
+
+/// Verifies hops of superblocks, each of which must be among the `files`.
+fn verify_hops(hops: Vec<PathBuf>, files: Vec<PathBuf>, keys: &PinnedKeys) -> Result<Vec<Hop>, Failure> {
+    if hops.is_empty() {
+        return Ok(vec![]);
+    }
+    let mut statements = BTreeMap::new();
+    for path in files {
+        let bundle = hop::read_bundle(path.clone())?;
+        let statement = bundle.statement().map_err(|source| VerifyError::Bundle { path, source })?;
+        statements.insert(statement.number.to_canonical_u64(), statement);
+    }
+    let verify = |path: PathBuf| {
+        let number = hop::number_in(&path)?;
+        let statement = statements.get(&number).ok_or(hop::NoSuperblock { path: path.clone(), number })?;
+        hop::verify(path, Some(statement), keys)
+    };
+    hops.into_iter().map(verify).collect()
 }

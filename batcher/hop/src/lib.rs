@@ -3,4 +3,12 @@
 pub mod calldata;
 pub mod circuits;
 pub mod config;
+pub mod file;
 pub mod fixture;
+pub mod keys;
+pub mod outer_circuit;
+pub mod proof;
+pub mod prove;
+
+pub use proof::{HopError, HopProof};
+pub use prove::{HopProveError, HopProver};
