@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::atomic::Ordering,
     thread,
     time::{Duration, Instant},
@@ -20,7 +20,6 @@ use batcher_settlement::{
     wallet::Wallet,
     watch::FinalQueue,
 };
-use batcher_verify::bundle::{SUPERBLOCK_LIMIT, SuperblockBundle};
 use circuits_files::file::{self, FileKind, SMALL_LIMIT};
 use circuits_protocol::{l1::QueuePosition, registry::Registry};
 use environments_core::address::Address as Account;
@@ -30,6 +29,7 @@ use serde::Serialize;
 use crate::{
     answer::{Answer, Failure},
     as_text,
+    hop::read_bundle,
     l1_arguments::{Contract, Node, PolicyArguments, SignerArguments},
     options::Options,
     progress,
@@ -337,16 +337,11 @@ fn run_claim(arguments: &Claim) -> Result<Answer, Failure> {
     };
     let mut claimed = vec![];
     for path in &arguments.files {
-        if let Some((superblock, payouts)) = payouts_of(&read_bundle(path)?)? {
+        if let Some((superblock, payouts)) = payouts_of(&read_bundle(path.clone())?)? {
             claimed.extend(claim(&wallet, *contract, superblock, &payouts, is_wanted)?);
         }
     }
     Ok(Answer::new(&Paid { claimed }))
-}
-
-/// A superblock's bundle, whose proof is not verified.
-fn read_bundle(path: &Path) -> Result<SuperblockBundle, Failure> {
-    Ok(file::read(FileKind::SuperblockBundle, path, SUPERBLOCK_LIMIT)?)
 }
 
 fn run_watch(arguments: &Watch, options: Options) -> Result<Answer, Failure> {

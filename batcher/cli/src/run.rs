@@ -10,7 +10,7 @@ use std::{
 use batcher_bench::{peak_memory, starts::Run};
 use batcher_job::{
     run::{RunReport, Runner},
-    scenario::Scenario,
+    scenario::{LOCAL_DEPLOYMENT, Scenario},
 };
 use circuits_keys::Event;
 use environments_kinds::KINDS;
@@ -21,6 +21,7 @@ use crate::{
     key_arguments::KeyArguments,
     options::Options,
     progress,
+    run_l1::{self, OnLocalL1},
 };
 
 /// Run a scenario: from its transactions to verified superblocks.
@@ -45,6 +46,12 @@ pub(crate) struct Arguments {
     /// Each needs about 1.5 GB of memory. Without this flag, as many as 6 GB and the cores allow.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    /// Make superblocks, and settle them nowhere.
+    ///
+    /// Without it, a scenario that names no chain id is settled on an L1 within the program: the contracts that Ethereum gets
+    /// take its deposits, verify its superblocks, which takes a proof of about a minute each, and pay.
+    #[arg(long)]
+    no_l1: bool,
     #[command(flatten)]
     keys: KeyArguments,
 }
@@ -87,12 +94,16 @@ impl Stopwatch {
 struct Outcome {
     #[serde(flatten)]
     report: RunReport,
+    /// What the embedded L1 did, if it was asked to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    embedded_l1: Option<OnLocalL1>,
     figures: Run,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.report.fmt(f)
+        self.report.fmt(f)?;
+        self.embedded_l1.iter().try_for_each(|l1| write!(f, "\n{l1}"))
     }
 }
 
@@ -122,6 +133,18 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         runner.run(&scenario, &arguments.out)?
     };
     let has_refusals = !report.rejected.is_empty();
-    let outcome = Outcome { report, figures: stopwatch.figures() };
+    let is_local = scenario.chain_id == LOCAL_DEPLOYMENT && !arguments.no_l1;
+    let embedded_l1 = if is_local {
+        let note = |message: &str| {
+            if !options.quiet {
+                eprintln!("{message}");
+            }
+        };
+        let queue = scenario.queue()?;
+        Some(run_l1::settle(&report, &queue, &arguments.out, engine.cache(), &note)?)
+    } else {
+        None
+    };
+    let outcome = Outcome { report, embedded_l1, figures: stopwatch.figures() };
     Ok(Answer::new(&outcome).with_refusals(has_refusals))
 }

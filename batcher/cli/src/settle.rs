@@ -1,25 +1,21 @@
 //! `superblock settle`.
 
-use std::{cell::RefCell, collections::BTreeMap, error::Error, fmt, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
-use batcher_hop::{HopProver, file as hop_file};
 use batcher_settlement::{
-    B256,
-    job::{Job, L1Proof, Progress, Prove},
+    Address, B256,
+    job::{Job, Progress},
     journal::{Inclusion, Journal, Record},
     l1::L1 as _,
-    superblock::Superblock,
 };
-use batcher_verify::{bundle::SuperblockBundle, circuit::SuperblockCircuit, keys::PinnedKeys, verify};
-use circuits_core::proof;
 use circuits_files::text::shown;
-use circuits_keys::CircuitCache;
 use serde::Serialize;
 
 use crate::{
     answer::{Answer, Failure},
     key_arguments::KeyArguments,
     l1_arguments::{Contract, PolicyArguments, SignerArguments},
+    l1_prover::L1Prover,
     options::Options,
     progress,
 };
@@ -55,7 +51,7 @@ pub(crate) struct Arguments {
 /// Superblocks that are settled for good.
 #[derive(Serialize)]
 struct Settled {
-    contract: batcher_settlement::Address,
+    contract: Address,
     superblocks: Vec<SettledSuperblock>,
 }
 
@@ -84,55 +80,13 @@ impl fmt::Display for Settled {
     }
 }
 
-/// Makes the hop of a superblock, or finds it beside its bundle.
-struct Hops<'a> {
-    prover: HopProver<'a>,
-    bundles: BTreeMap<u32, (PathBuf, SuperblockCircuit, RefCell<Option<SuperblockBundle>>)>,
-}
-
-impl Prove for Hops<'_> {
-    fn prove(&self, superblock: &Superblock) -> Result<L1Proof, Box<dyn Error + Send + Sync>> {
-        let number = superblock.number();
-        let (path, circuit, bundle) = self.bundles.get(&number).ok_or("the superblock has no bundle")?;
-        let path = hop_file::path_beside(path);
-        let pinned = PinnedKeys::embedded();
-        let known = hop_file::read(&path).ok().filter(|hop| {
-            hop_file::first_difference(hop, superblock.statement()).is_none()
-                && hop.verify(pinned.hop.keccak.get()).is_ok()
-        });
-        let hop = match known {
-            Some(hop) => hop,
-            None => {
-                let bundle = bundle.borrow_mut().take().ok_or("the bundle's proof was used already")?;
-                let common = &batcher_verify::circuit::superblock_shape(*circuit).common;
-                let hop = self.prover.prove(*circuit, proof::decode(&bundle.proof, common)?)?;
-                hop_file::write(&path, &hop)?;
-                hop
-            }
-        };
-        Ok(L1Proof { outer_digest: B256::new(hop.outer_digest()), proof: hop.to_calldata().into() })
-    }
-}
-
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     let Contract { node, contract } = &arguments.contract;
     let (l1, signer) = (node.open()?, arguments.signer.open()?);
-    let pinned = PinnedKeys::embedded();
-    // Before anything is proved: what is wrong with a file is told at once.
-    verify::verify(arguments.files.clone(), None, pinned)?;
-    let (mut superblocks, mut bundles) = (vec![], BTreeMap::new());
-    for path in &arguments.files {
-        let (opened, bundle) = verify::open(path.clone(), None, pinned)?;
-        let superblock = Superblock::new(opened.statement(), &bundle.payouts)?;
-        if let Some((circuit, _)) = pinned.find(bundle.key) {
-            bundles.insert(superblock.number(), (path.clone(), circuit, RefCell::new(Some(bundle))));
-        }
-        superblocks.push(superblock);
-    }
-    superblocks.sort_by_key(Superblock::number);
     progress::stop_on_interrupt();
-    let engine = arguments.keys.engine_with(progress::key_listener(options))?;
-    let cache: &CircuitCache = engine.cache();
+    let cache = arguments.keys.cache(options)?;
+    // Before anything is proved: what is wrong with a file is told at once.
+    let (prover, superblocks) = L1Prover::open(&arguments.files, &cache)?;
     let journal = Journal::open(&arguments.journal)?;
     let listener = |progress: &Progress| {
         if !options.quiet {
@@ -144,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         chain_id: l1.chain_id()?,
         contract: *contract,
         signer: &signer,
-        prover: &Hops { prover: HopProver::new(pinned, cache), bundles },
+        prover: &prover,
         journal: &journal,
         policy: arguments.policy.get(node.finality()),
         listener: &listener,

@@ -3,8 +3,8 @@
 
 use std::{error::Error, fmt::Write as _, fs, path::Path};
 
-use batcher_job::queue::QueueHeader;
-use bridge_core::{AssetId, Consumption, message::MIN_LIFETIME};
+use batcher_job::{queue::QueueHeader, scenario::LOCAL_DEPLOYMENT};
+use bridge_core::{AssetId, Consumption};
 use circuits_core::{Digest, F};
 use circuits_protocol::registry::EnvironmentId;
 use environments_accounts::{
@@ -29,8 +29,8 @@ use environments_notes::{
 use plonky2::field::types::Field;
 use serde::Serialize;
 
-/// The deployment of both scenarios.
-const CHAIN_ID: u64 = 2024;
+/// The deployment of both scenarios: that of the embedded L1, which settles them.
+const CHAIN_ID: u64 = LOCAL_DEPLOYMENT;
 
 /// Transactions of a note-based block.
 const NOTES_PER_BLOCK: usize = 4;
@@ -143,7 +143,7 @@ fn environment(kind: &str, id: EnvironmentId, blocks: usize, transactions: usize
 fn head(title: &str, superblocks: usize) -> String {
     format!(
         "# {title}\n# Written by `cargo run -p superblock-batcher-job --example scenarios`.\n\
-         chain_id = {CHAIN_ID}\nsuperblocks = {superblocks}\n"
+         superblocks = {superblocks}\n"
     )
 }
 
@@ -158,17 +158,15 @@ fn small() -> Outcome {
     let address = |n| accounts::key(n).address().to_digest();
     let wallet = WALLETS[0].to_digest();
     let from_l1 = AssetId::new(0, 1)?;
-    let deposit = |recipient, amount, lifetime| Deposit {
+    let deposit = Deposit {
         depositor: Address([0x11; ADDRESS_BYTES]),
         destination: ACCOUNTS.get(),
-        recipient: Bytes32::of_digest(recipient),
+        recipient: Bytes32::of_digest(wallet),
         asset: from_l1.into(),
-        amount,
-        lifetime,
+        amount: 500,
+        lifetime: LIFETIME,
     };
-    // The second one names a lifetime that no message has: it goes back at once.
-    let deposits = [deposit(wallet, 500, LIFETIME), deposit(wallet, 70, MIN_LIFETIME - 1)];
-    write_queue(directory, "deposits.jsonl", &deposits)?;
+    write_queue(directory, "deposits.jsonl", &[deposit])?;
 
     let send = |asset, amount, to| Emission {
         destination: ACCOUNTS,

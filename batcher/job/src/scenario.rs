@@ -37,10 +37,20 @@ const FILE_LIMIT: u64 = 64 << 20;
 /// The most superblocks of a scenario.
 const MAX_SUPERBLOCKS: u32 = 10_000;
 
+/// The deployment of a development network's first contract: the low 62 bits of Keccak-256 over the network's id, 31337, and
+/// the contract's address.
+pub const LOCAL_DEPLOYMENT: u64 = 2_212_840_405_466_451_118;
+
+const fn local_deployment() -> u64 {
+    LOCAL_DEPLOYMENT
+}
+
 /// A scenario file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
+    /// The deployment; without it, [`LOCAL_DEPLOYMENT`], whose contract an embedded L1 has.
+    #[serde(default = "local_deployment")]
     pub chain_id: u64,
     /// How many superblocks to make.
     pub superblocks: u32,

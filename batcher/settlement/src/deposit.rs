@@ -64,16 +64,10 @@ pub fn deposit(wallet: &Wallet<'_>, contract: Address, order: &Order) -> Result<
     let &Order { asset: name, amount, destination, recipient, lifetime } = order;
     let settlement = Contract { l1: wallet.l1, address: contract };
     let asset = AssetId { origin: name.origin, number: name.number };
-    let call = assetOfCall { asset: asset.clone() };
-    let known = settlement.view(&call, At::Latest)?.ok_or(NoContract(contract))?;
-    let Asset { kind, unitExponent, token, .. } = known;
-    if kind == UNKNOWN {
-        return Err(DepositError::UnknownAsset(name));
-    }
-    let unit = U256::from(10).checked_pow(U256::from(unitExponent));
-    let tokens = unit.and_then(|unit| unit.checked_mul(U256::from(amount)));
-    let tokens = tokens.ok_or(DepositError::TooMuch { amount, asset: name })?;
-    if kind == TOKEN {
+    let known = asset_of(&settlement, name)?;
+    let (tokens, value) = tokens_of(&settlement, name, amount)?;
+    if known.kind == TOKEN {
+        let token = known.token;
         let of_token = Contract { l1: wallet.l1, address: token };
         let allowance = Token::allowanceCall { owner: wallet.address(), spender: contract };
         let allowed = of_token.view(&allowance, At::Latest)?.ok_or(NoContract(token))?;
@@ -82,7 +76,28 @@ pub fn deposit(wallet: &Wallet<'_>, contract: Address, order: &Order) -> Result<
             wallet.send(Some(token), U256::ZERO, approve.abi_encode().into())?;
         }
     }
-    let value = if kind == ETHER { tokens } else { U256::ZERO };
     let call = depositCall { asset, tokens, destination, recipient: B256::new(recipient.0), lifetime };
     Ok(wallet.send(Some(contract), value, call.abi_encode().into())?)
+}
+
+/// How many of the token's smallest parts an amount is, and how many wei of them are sent along.
+///
+/// # Errors
+/// [`DepositError::UnknownAsset`], [`DepositError::TooMuch`], or why L1 does not answer.
+pub(crate) fn tokens_of(
+    settlement: &Contract<'_>,
+    asset: AssetName,
+    amount: u64,
+) -> Result<(U256, U256), DepositError> {
+    let Asset { kind, unitExponent, .. } = asset_of(settlement, asset)?;
+    let unit = U256::from(10).checked_pow(U256::from(unitExponent));
+    let tokens = unit.and_then(|unit| unit.checked_mul(U256::from(amount)));
+    let tokens = tokens.ok_or(DepositError::TooMuch { amount, asset })?;
+    Ok((tokens, if kind == ETHER { tokens } else { U256::ZERO }))
+}
+
+fn asset_of(settlement: &Contract<'_>, name: AssetName) -> Result<Asset, DepositError> {
+    let call = assetOfCall { asset: AssetId { origin: name.origin, number: name.number } };
+    let known = settlement.view(&call, At::Latest)?.ok_or(NoContract(settlement.address))?;
+    if known.kind == UNKNOWN { Err(DepositError::UnknownAsset(name)) } else { Ok(known) }
 }

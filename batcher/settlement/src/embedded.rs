@@ -71,10 +71,11 @@ impl Embedded {
         self.chain().skipped += seconds;
     }
 
-    /// Puts code at an address.
-    pub fn set_code(&self, address: Address, code: Bytes) {
-        let info = AccountInfo::from_bytecode(revm::bytecode::Bytecode::new_raw(code));
-        self.chain().state.insert_account_info(address, info);
+    /// Gives an account so much wei.
+    pub fn fund(&self, account: Address, balance: U256) {
+        let mut chain = self.chain();
+        let Ok(found) = chain.state.basic_ref(account);
+        chain.state.insert_account_info(account, AccountInfo { balance, ..found.unwrap_or_default() });
     }
 
     /// Puts a call into a block as a transaction of `call.from`, without its signature.

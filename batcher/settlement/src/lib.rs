@@ -14,6 +14,7 @@ pub mod job;
 pub mod journal;
 pub mod l1;
 pub mod limits;
+pub mod local;
 pub mod payouts;
 pub mod reason;
 pub mod roles;

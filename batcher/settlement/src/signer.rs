@@ -61,6 +61,11 @@ impl Signer {
             .map_err(|_| SignerError::Keystore { path: path.to_owned() })
     }
 
+    /// The signer with a key that is public.
+    pub(crate) fn of_key(key: &B256) -> Self {
+        Self(PrivateKeySigner::from_bytes(key).unwrap_or_else(|_| PrivateKeySigner::random()))
+    }
+
     /// A signer with a new key, for an L1 of one's own.
     #[must_use]
     pub fn random() -> Self {
