@@ -12,7 +12,7 @@ use batcher_circuits::state::SuperblockState;
 use batcher_settlement::{
     Address, B256,
     contract::Contract as OnL1,
-    deploy::{Deployed, Plan, deploy, predict},
+    deploy::{Deployed, ETHER_DAY_LIMIT, ETHER_MINIMUM, Plan, deploy, predict},
     deposit::{Order, deposit},
     l1::L1 as _,
     payouts::{Claimed, claim, payouts_of},
@@ -81,6 +81,16 @@ pub(crate) struct Deploy {
     /// Without it, the account that deploys has all roles.
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<Address>,
+    /// Take no deposit of ether of less than so many units of 10^10 wei.
+    ///
+    /// Each deposit costs batchers a place in a block. Those who govern assets can change it.
+    #[arg(long, value_name = "UNITS", default_value_t = ETHER_MINIMUM)]
+    ether_minimum: u64,
+    /// Take no more ether than so many units of 10^10 wei in a day.
+    ///
+    /// It limits what a mistake can cost. Those who govern assets can change it.
+    #[arg(long, value_name = "UNITS", default_value_t = ETHER_DAY_LIMIT)]
+    ether_day_limit: u64,
 }
 
 /// Print what the contract says: superblocks, queue, registry root, pauses.
@@ -297,7 +307,8 @@ fn run_deploy(arguments: &Deploy) -> Result<Answer, Failure> {
     if batchers.is_empty() {
         batchers.push(signer.address());
     }
-    let plan = Plan { admin: arguments.admin, ..Plan::standard(batchers) };
+    let &Deploy { admin, ether_minimum, ether_day_limit, .. } = arguments;
+    let plan = Plan { admin, ether_minimum, ether_day_limit, ..Plan::standard(batchers) };
     let genesis = SuperblockState::genesis(deployment).commitment();
     Ok(Answer::new(&NewDeployment(deploy(&wallet, &plan, &registry, genesis)?)))
 }

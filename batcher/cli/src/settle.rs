@@ -3,10 +3,11 @@
 use std::{fmt, path::PathBuf};
 
 use batcher_settlement::{
-    Address, B256,
+    Address,
     job::{Job, Progress},
     journal::{Inclusion, Journal, Record},
     l1::L1 as _,
+    superblock::ContractDigest,
 };
 use circuits_files::text::shown;
 use serde::Serialize;
@@ -58,7 +59,7 @@ struct Settled {
 #[derive(Serialize)]
 struct SettledSuperblock {
     number: u32,
-    state: B256,
+    state: ContractDigest,
     /// Where L1 has it; unknown if it was final before the journal began.
     #[serde(flatten)]
     inclusion: Option<Inclusion>,
@@ -107,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let records = job.run(&superblocks)?;
     let settled = |record: Record| SettledSuperblock {
         number: record.goal.number,
-        state: record.goal.state,
+        state: ContractDigest(record.goal.state),
         inclusion: record.inclusion,
     };
     let superblocks = records.into_iter().map(settled).collect();

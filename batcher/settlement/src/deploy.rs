@@ -35,6 +35,10 @@ use crate::{
 const ADMIN_ROLE: u64 = 0;
 /// Environment 0's depth in the registry.
 const REGISTRY_DEPTH: usize = 16;
+/// The least deposit of ether unless somebody asks for another one, a thousandth of an ether, in units of 10^10 wei.
+pub const ETHER_MINIMUM: u64 = 100_000;
+/// The most of a day, a thousand ether.
+pub const ETHER_DAY_LIMIT: u64 = 100_000_000_000;
 const HOUR: u32 = 60 * 60;
 const DAY: u32 = 24 * HOUR;
 
@@ -78,9 +82,8 @@ impl Plan {
                 longestPause: 7 * DAY,
             },
             router_delay: 30 * DAY,
-            // A thousandth of an ether, and a thousand.
-            ether_minimum: 100_000,
-            ether_day_limit: 100_000_000_000,
+            ether_minimum: ETHER_MINIMUM,
+            ether_day_limit: ETHER_DAY_LIMIT,
             registry_tree,
             verifiers,
             batchers,

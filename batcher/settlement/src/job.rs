@@ -30,7 +30,7 @@ use crate::{
     limits::Limit,
     reason::Revert,
     signer::Signer,
-    superblock::Superblock,
+    superblock::{ContractDigest, Superblock},
 };
 
 /// After so many failed transactions for one superblock, although the contract said that it would take each, there is no
@@ -181,10 +181,10 @@ pub enum JobError {
     Gap { settled: u32, first: u32 },
     /// L1 has settled another superblock of this number.
     #[error("L1 has settled superblock {number} with state {found}, not with state {expected}")]
-    OtherState { number: u32, expected: B256, found: B256 },
+    OtherState { number: u32, expected: ContractDigest, found: ContractDigest },
     /// The superblock continues another state than L1's.
     #[error("superblock {number} continues state {found}, L1 is at state {expected}")]
-    OtherPrevious { number: u32, expected: B256, found: B256 },
+    OtherPrevious { number: u32, expected: ContractDigest, found: ContractDigest },
     /// The contract takes no such superblock.
     #[error("the contract refuses superblock {number}: {reason}")]
     Refused { number: u32, reason: Revert },
@@ -436,6 +436,7 @@ impl Job<'_> {
         }
         let (expected, found) = (view.latest.settled.state, entry.superblock.previous_state());
         if expected != found {
+            let [expected, found] = [expected, found].map(ContractDigest);
             return Err(JobError::OtherPrevious { number, expected, found }.into());
         }
         self.make_calldata(entry)?;
@@ -447,6 +448,7 @@ impl Job<'_> {
         let Goal { number, state: expected, .. } = entry.record.goal;
         let found = self.contract().state(number, At::Number(seen.block.number))?;
         if found != expected {
+            let [expected, found] = [expected, found].map(ContractDigest);
             return Err(JobError::OtherState { number, expected, found }.into());
         }
         if let Some(known) = entry.record.inclusion

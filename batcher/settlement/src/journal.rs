@@ -21,7 +21,7 @@ use circuits_files::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::fees::Fees;
+use crate::{fees::Fees, superblock::ContractDigest};
 
 /// Bytes of the largest record and of the largest calldata, as text: a transaction of 128 KiB has room many times.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -157,8 +157,8 @@ pub enum JournalError {
     #[error(
         "{path}: the journal is about superblock {} with state {} for contract {} on network {}, not about state {} for \
          contract {} on network {}",
-        .found.number, .found.state, .found.contract, .found.chain_id,
-        .expected.state, .expected.contract, .expected.chain_id,
+        .found.number, ContractDigest(.found.state), .found.contract, .found.chain_id,
+        ContractDigest(.expected.state), .expected.contract, .expected.chain_id,
         path = .path.display()
     )]
     OtherGoal { path: PathBuf, expected: Box<Goal>, found: Box<Goal> },

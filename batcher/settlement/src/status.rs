@@ -10,6 +10,7 @@ use crate::{
     contract::{Contract, NoContract},
     job::Finality,
     l1::{At, L1Error},
+    superblock::ContractDigest,
     watch::WatchError,
 };
 
@@ -28,10 +29,9 @@ pub struct Status {
     pub final_block: Option<u64>,
     /// The last superblock that is settled; 0 is genesis.
     pub number: u32,
-    /// Its state, as the contract has it.
-    pub state: B256,
+    pub state: ContractDigest,
     /// The registry root of the next one.
-    pub registry_root: B256,
+    pub registry_root: ContractDigest,
     /// Deposits in the queue, and those that superblocks have taken.
     pub deposits: u32,
     pub taken: u32,
@@ -68,8 +68,8 @@ impl Status {
             block: latest.number,
             final_block: finality.block(l1, &latest)?.map(|block| block.number),
             number: settled.number,
-            state: settled.state,
-            registry_root: contract.view(&nextRegistryRootCall {}, at)?.ok_or(missing)?,
+            state: ContractDigest(settled.state),
+            registry_root: ContractDigest(contract.view(&nextRegistryRootCall {}, at)?.ok_or(missing)?),
             deposits: queue.length,
             taken: progress.taken,
             queue_digest: queue.digest,

@@ -1,5 +1,7 @@
 //! A superblock as the contract takes it.
 
+use std::fmt;
+
 use alloy_primitives::{B256, Bytes};
 use alloy_sol_types::SolCall;
 use batcher_verify::bundle::{BundleError, SuperblockBundle, l1_outcome};
@@ -7,6 +9,7 @@ use circuits_core::{Digest, F};
 use circuits_protocol::{l1::NotAWord, statement::SuperblockStatement};
 use environments_l1::Bytes32;
 use plonky2::field::types::PrimeField64;
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use crate::{
@@ -130,6 +133,25 @@ fn state(statement: &SuperblockStatement) -> Result<Statement, UnstatableError> 
         hasL1Block: outcome.is_some(),
         l1Body: body,
     })
+}
+
+/// A digest of the proof system as a contract has it, which prints and serialises as digests do elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContractDigest(pub B256);
+
+impl fmt::Display for ContractDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Bytes32(self.0.0).to_digest() {
+            Ok(digest) => digest.fmt(f),
+            Err(_) => write!(f, "{}, which is no digest", self.0),
+        }
+    }
+}
+
+impl Serialize for ContractDigest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// A digest as a contract has it.

@@ -1,12 +1,15 @@
 //! The binary, as its users call it.
 
 mod account;
+#[path = "../../../settlement/tests/node/anvil.rs"]
+mod anvil;
 mod command_line;
 mod config;
 mod counters;
 mod following;
 mod hostile;
 mod key_commands;
+mod l1;
 mod messages;
 mod process;
 mod registry;

@@ -10,13 +10,8 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// The network that anvil makes.
-pub(crate) const CHAIN_ID: u64 = 31337;
 /// The key of anvil's first account, which is public.
 pub(crate) const KEY: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-/// The key of its second account.
-pub(crate) const OTHER_KEY: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
-
 /// The program itself: the script that npm links to it would outlive its end.
 fn program() -> PathBuf {
     let packages =

@@ -1,7 +1,6 @@
 //! A deployment whose verifier accepts everything: these tests are about the job, and proofs take minutes.
 
 use std::{
-    error::Error,
     fs,
     path::Path,
     sync::{
@@ -12,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use alloy_primitives::{Address, B256, U256};
 use alloy_sol_types::SolEvent as _;
 use batcher_settlement::{
     abi::Settlement::SuperblockSettled,
-    deploy::{Deployed, Plan, deploy, predict},
+    deploy::{Deployed, deploy, predict},
     fees::{FeeLimits, GWEI},
-    job::{Finality, Job, JobError, L1Proof, Policy, Progress, Prove},
+    job::{Finality, Job, JobError, Policy, Progress},
     journal::{Journal, Record},
     l1::{At, L1 as _},
     rpc::Rpc,
@@ -27,20 +26,20 @@ use batcher_settlement::{
     wallet::Wallet,
 };
 use circuits_core::{Digest, F};
-use circuits_protocol::{
-    registry::{EnvironmentId, Registry},
-    statement::{L1Body, SuperblockStatement},
-};
-use environments_l1::registry_entry;
+use circuits_protocol::statement::{L1Body, SuperblockStatement};
 use plonky2::field::types::Field as _;
 use serde_json::json;
 
 pub(crate) use crate::support::digest;
 use crate::{
-    anvil::{Anvil, CHAIN_ID, KEY, OTHER_KEY},
+    anvil::{Anvil, KEY},
     support::{AnyProof, plan, registry},
 };
 
+/// The network that anvil makes.
+pub(crate) const CHAIN_ID: u64 = 31337;
+/// The key of anvil's second account.
+pub(crate) const OTHER_KEY: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 /// A node that says nothing for so long is asked again.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 

@@ -17,8 +17,8 @@ use batcher_settlement::{
 use serde_json::{Value, json};
 
 use crate::{
-    anvil::{Anvil, KEY, OTHER_KEY},
-    deployment::{Deployment, POLICY, TIMEOUT},
+    anvil::{Anvil, KEY},
+    deployment::{Deployment, OTHER_KEY, POLICY, TIMEOUT},
     proxy::{self, Fate},
 };
 

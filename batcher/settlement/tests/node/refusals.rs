@@ -11,8 +11,8 @@ use batcher_settlement::{
 use serde_json::json;
 
 use crate::{
-    anvil::{CHAIN_ID, KEY},
-    deployment::{Deployment, POLICY, TIMEOUT, digest, signer},
+    anvil::KEY,
+    deployment::{CHAIN_ID, Deployment, POLICY, TIMEOUT, digest, signer},
 };
 
 /// The reason for which the contract refuses the superblock. No transaction is sent.
@@ -62,7 +62,7 @@ fn another_state_before_is_refused() {
     let deployment = Deployment::new();
     let superblock = deployment.superblock(1, digest(8), digest(1));
     let reason = refusal(&deployment, superblock, KEY);
-    assert!(reason.starts_with("superblock 1 continues state 0x"), "{reason}");
+    assert!(reason.starts_with("superblock 1 continues state 0100000000"), "{reason}");
 }
 
 #[test]

@@ -1,0 +1,147 @@
+//! The contracts on a real node, from the command line. No superblock is settled here: a proof for L1 takes a minute, and
+//! `.ci/settle-on-anvil` settles those of the README.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{
+    anvil::{Anvil, KEY},
+    counters::{json, superblock, text},
+};
+
+/// The commands of one account on one node.
+struct Account {
+    node: Anvil,
+    directory: tempfile::TempDir,
+}
+
+impl Account {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("key"), KEY).expect("writable");
+        Self { node: Anvil::start(&[]), directory }
+    }
+
+    fn path(&self, name: &str) -> String {
+        text(&self.directory.path().join(name)).to_owned()
+    }
+
+    /// Calls a command that asks L1.
+    fn ask(&self, arguments: &[&str], code: i32) -> Value {
+        let url = self.node.url();
+        let arguments = [&["l1"], arguments, &["--l1", url.as_str(), "--json", "--quiet"]].concat();
+        json(&superblock(&arguments), code)
+    }
+
+    /// Calls a command that sends transactions.
+    fn send(&self, arguments: &[&str], code: i32) -> Value {
+        let key = self.path("key");
+        self.ask(&[arguments, &["--key-file", key.as_str(), "--poll", "20"]].concat(), code)
+    }
+
+    /// Deploys the contracts, and returns the settlement contract's address.
+    fn deploy(&self) -> String {
+        let predicted = self.send(&["deploy", "--predict"], 0);
+        let (id, registry) = (predicted["deployment"].to_string(), self.path("registry"));
+        let made = ["registry", "make", registry.as_str(), "--chain-id", id.as_str(), "--json"];
+        json(&superblock(&made), 0);
+        let deployed = self.send(&["deploy", "--registry", registry.as_str()], 0);
+        assert_eq!(
+            [&deployed["deployment"], &deployed["settlement"]],
+            [&predicted["deployment"], &predicted["settlement"]]
+        );
+        deployed["settlement"].as_str().expect("an address").to_owned()
+    }
+}
+
+#[test]
+fn contracts_are_deployed_and_take_deposits_that_a_queue_file_has_once_they_are_final() {
+    let account = Account::new();
+    let contract = account.deploy();
+    let contract = ["--contract", contract.as_str()];
+    let status = account.ask(&[&["status"][..], &contract].concat(), 0);
+    assert_eq!(
+        [&status["number"], &status["deposits"], &status["paused"]],
+        [&json!(0), &json!(0), &json!([])]
+    );
+
+    let deposit = |environment, code| {
+        let order = ["deposit", "--amount", "500000000", "--environment", environment];
+        let recipient = ["--recipient", "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"];
+        account.send(&[&order[..], &recipient, &contract].concat(), code)
+    };
+    let made = deposit("2", 0);
+    assert_eq!(made["queue_length"], 1);
+    let refused = deposit("0", 3);
+    assert_eq!(refused["error"], "the contract reverts: DestinationIsL1");
+
+    let queue = account.path("queue.jsonl");
+    let watch = || account.ask(&[&["watch", "--out", queue.as_str()][..], &contract].concat(), 0);
+    assert_eq!(watch()["queue"]["length"], 0, "it is not final");
+    account.node.mine(3);
+    assert_eq!(watch()["queue"]["length"], 1);
+    let lines = fs::read_to_string(&queue).expect("written");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines[0], json!({ "deployment": status["deployment"] }));
+    assert_eq!((lines.len(), &lines[1]["amount"]), (2, &json!(500_000_000)));
+    assert_eq!(lines[1]["depositor"], "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266");
+}
+
+#[test]
+fn a_registry_of_another_deployment_is_not_deployed() {
+    let account = Account::new();
+    let registry = account.path("registry");
+    json(&superblock(&["registry", "make", registry.as_str(), "--chain-id", "5", "--json"]), 0);
+    let refused = account.send(&["deploy", "--registry", registry.as_str()], 3);
+    let expected = "the registry is not that of deployment 2212840405466451118: make it with this chain id";
+    assert_eq!(refused["error"], expected);
+}
+
+#[test]
+fn where_no_contract_is_the_answer_says_so() {
+    let account = Account::new();
+    let nowhere = "0x0000000000000000000000000000000000001234";
+    let error = account.ask(&["status", "--contract", nowhere], 3)["error"].clone();
+    assert!(error.as_str().is_some_and(|error| error.contains("no settlement contract at 0x")), "{error}");
+}
+
+#[test]
+fn neither_a_nodes_address_nor_a_key_is_repeated() {
+    let account = Account::new();
+    let secret = "c4b6".repeat(16);
+    fs::write(account.directory.path().join("key"), format!("{secret}x")).expect("writable");
+    let refused = account.send(&["deploy", "--predict"], 3)["error"].to_string();
+    assert!(refused.contains("a key file holds") && !refused.contains("c4b6"), "{refused}");
+    let away = format!("http://127.0.0.1:9/{secret}");
+    let contract = "0x0000000000000000000000000000000000001234";
+    let status = ["l1", "status", "--l1", away.as_str(), "--contract", contract, "--json"];
+    let refused = json(&superblock(&status), 4)["error"].to_string();
+    assert!(refused.contains("no connection") && !refused.contains("c4b6"), "{refused}");
+}
+
+#[test]
+fn a_keystore_is_opened_with_its_password_only() {
+    let account = Account::new();
+    // Of the published test vectors of Web3 secret storage, with scrypt.
+    let keystore = r#"{"crypto":{"cipher":"aes-128-ctr","cipherparams":{"iv":"83dbcc02d8ccb40e466191a123791e0e"},
+        "ciphertext":"d172bf743a674da9cdad04534d56926ef8358534d458fffccd4e6ad2fbde479c","kdf":"scrypt",
+        "kdfparams":{"dklen":32,"n":262144,"p":8,"r":1,
+        "salt":"ab0c7876052600dd703518d6fc3fe8984592145b591fc8fb5c6d43190334ba19"},
+        "mac":"2103ac29920d71da29f15d75b4a16dbe95cfd7ff8faea1056c33131d846e3097"},
+        "id":"3198bc9c-6672-5ab3-d995-4942343ae5b6","version":3}"#;
+    fs::write(account.directory.path().join("keystore"), keystore).expect("writable");
+    for (password, code) in [("testpassword\n", 0), ("otherpassword\n", 3)] {
+        fs::write(account.directory.path().join("password"), password).expect("writable");
+        let (store, word) = (account.path("keystore"), account.path("password"));
+        let signer = ["--keystore", store.as_str(), "--password-file", word.as_str()];
+        let answer = account.ask(&[&["deploy", "--predict"][..], &signer].concat(), code);
+        assert!(!answer.to_string().contains("password\\n"), "{answer}");
+        assert_eq!(answer["settlement"].is_string(), code == 0);
+    }
+    let both = ["deploy", "--predict", "--key-file", "key", "--keystore", "store", "--password-file", "word"];
+    let url = account.node.url();
+    let arguments = [&["l1"], &both[..], &["--l1", url.as_str()]].concat();
+    assert_eq!(superblock(&arguments).status.code(), Some(2));
+    assert_eq!(superblock(&["l1", "deploy", "--predict", "--l1", url.as_str()]).status.code(), Some(2));
+}
