@@ -535,6 +535,7 @@ impl HasExitCode for WalletError {
             Self::Limit(limit) => limit.exit_code(),
             Self::Fee(_) => ExitCode::Limit,
             Self::Network { .. } | Self::Failed(_) => ExitCode::Rejected,
+            Self::NotTaken { source, .. } => source.exit_code(),
             Self::NonceUsed { .. } | Self::Patience { .. } => ExitCode::Unavailable,
         }
     }
@@ -594,7 +595,9 @@ impl HasExitCode for AnchorError {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
             Self::NothingFinal | Self::NoEvent { .. } | Self::NoDigest { .. } => ExitCode::Unavailable,
-            Self::NotSettled { .. } | Self::OtherState { .. } => ExitCode::Invalid,
+            Self::NotSettled { .. } | Self::OtherDeployment { .. } | Self::OtherSuperblock { .. } => {
+                ExitCode::Invalid
+            }
         }
     }
 }
@@ -634,7 +637,9 @@ impl HasExitCode for JobError {
             | Self::Gap { .. }
             | Self::Refused { .. }
             | Self::Failed { .. } => ExitCode::Rejected,
-            Self::OtherState { .. } | Self::OtherPrevious { .. } => ExitCode::Invalid,
+            Self::OtherState { .. } | Self::OtherPayouts { .. } | Self::OtherPrevious { .. } => {
+                ExitCode::Invalid
+            }
             Self::Prove { .. } | Self::Contradiction { .. } | Self::Patience { .. } | Self::Stopped => {
                 ExitCode::Unavailable
             }

@@ -14,8 +14,8 @@ use batcher_settlement::{
     contract::Contract as OnL1,
     deploy::{Deployed, ETHER_DAY_LIMIT, ETHER_MINIMUM, Plan, deploy, predict},
     deposit::{Order, deposit},
-    l1::L1 as _,
-    payouts::{Claimed, claim, payouts_of},
+    l1::Receipt,
+    payouts::{ClaimOutcome, Claimed, Claims, claim, payouts_of},
     status::Status,
     wallet::Wallet,
     watch::FinalQueue,
@@ -142,7 +142,8 @@ pub(crate) struct Deposit {
 
 /// Claim what superblocks pay on L1.
 ///
-/// Anybody may; the recipient is paid. What was claimed already is listed and costs nothing.
+/// Anybody may; the recipient is paid. Several payouts go into one transaction, in which a receiver gets a limited amount of gas.
+/// One that refuses is listed, and keeps no other from its payout. What was claimed already is listed and costs nothing.
 #[derive(clap::Args)]
 pub(crate) struct Claim {
     #[command(flatten)]
@@ -237,32 +238,31 @@ struct Deposited {
     transaction: B256,
     block: u64,
     gas_used: u64,
-    queue_length: u32,
 }
 
 impl fmt::Display for Deposited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { transaction, block, gas_used, queue_length } = self;
-        write!(f, "{transaction} in block {block}: {gas_used} gas, {queue_length} deposits in the queue")
+        let Self { transaction, block, gas_used } = self;
+        write!(f, "deposited by transaction {transaction} in block {block}, {gas_used} gas")
     }
 }
 
-/// Payouts that are paid.
+/// What claiming did.
 #[derive(Serialize)]
-struct Paid {
-    claimed: Vec<Claimed>,
-}
+struct Paid(Claims);
 
 impl fmt::Display for Paid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} payouts are claimed", self.claimed.len())?;
-        self.claimed.iter().try_for_each(|Claimed { superblock, payout, gas_used, .. }| {
+        let Claims { payouts, gas_used } = &self.0;
+        write!(f, "{} payouts, {gas_used} gas", payouts.len())?;
+        payouts.iter().try_for_each(|Claimed { superblock, payout, outcome }| {
             let Payout { index, recipient, asset, amount, .. } = payout;
-            write!(f, "\n    superblock {superblock}, payout {index}: {amount} of {asset} to {recipient}")?;
-            match gas_used {
-                Some(gas) => write!(f, ", {gas} gas"),
-                None => f.write_str(", claimed earlier"),
-            }
+            write!(f, "\n    superblock {superblock}, payout {index}: {amount} of {asset} to {recipient}, ")?;
+            f.write_str(match outcome {
+                ClaimOutcome::Paid(_) => "paid",
+                ClaimOutcome::PaidEarlier => "paid earlier",
+                ClaimOutcome::Refused(_) => "refused by the receiver",
+            })
         })
     }
 }
@@ -297,7 +297,7 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
 fn run_deploy(arguments: &Deploy) -> Result<Answer, Failure> {
     let (l1, signer) = (arguments.node.open()?, arguments.signer.open()?);
     let policy = arguments.policy.get(arguments.node.finality());
-    let wallet = Wallet { l1: &l1, chain_id: l1.chain_id()?, signer: &signer, policy };
+    let wallet = Wallet { l1: &l1, chain_id: arguments.node.l1_chain_id, signer: &signer, policy };
     let (settlement, deployment) = predict(&wallet)?;
     let Some(path) = &arguments.registry else {
         return Ok(Answer::new(&Predicted { settlement, deployment }));
@@ -324,35 +324,34 @@ fn run_deposit(arguments: &Deposit) -> Result<Answer, Failure> {
     let Contract { node, contract } = &arguments.contract;
     let (l1, signer) = (node.open()?, arguments.signer.open()?);
     let policy = arguments.policy.get(node.finality());
-    let wallet = Wallet { l1: &l1, chain_id: l1.chain_id()?, signer: &signer, policy };
+    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy };
     let &Deposit { asset, amount, environment, recipient, lifetime, .. } = arguments;
     let order = Order { asset, amount, destination: environment, recipient, lifetime };
     let receipt = deposit(&wallet, *contract, &order)?;
-    let status = Status::read(&OnL1 { l1: &l1, address: *contract }, node.finality())?;
-    Ok(Answer::new(&Deposited {
-        transaction: receipt.transaction,
-        block: receipt.block_number,
-        gas_used: receipt.gas_used,
-        queue_length: status.deposits,
-    }))
+    let Receipt { transaction, block_number: block, gas_used, .. } = receipt;
+    Ok(Answer::new(&Deposited { transaction, block, gas_used }))
 }
 
 fn run_claim(arguments: &Claim) -> Result<Answer, Failure> {
     let Contract { node, contract } = &arguments.contract;
     let (l1, signer) = (node.open()?, arguments.signer.open()?);
     let policy = arguments.policy.get(node.finality());
-    let wallet = Wallet { l1: &l1, chain_id: l1.chain_id()?, signer: &signer, policy };
+    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy };
     let is_wanted = |payout: &Payout| {
         (arguments.payouts.is_empty() || arguments.payouts.contains(&payout.index))
             && arguments.recipient.is_none_or(|recipient| recipient == payout.recipient)
     };
-    let mut claimed = vec![];
+    let mut paid = Claims::default();
     for path in &arguments.files {
         if let Some((superblock, payouts)) = payouts_of(&read_bundle(path.clone())?)? {
-            claimed.extend(claim(&wallet, *contract, superblock, &payouts, is_wanted)?);
+            let Claims { payouts, gas_used } = claim(&wallet, *contract, superblock, &payouts, is_wanted)?;
+            paid.payouts.extend(payouts);
+            paid.gas_used += gas_used;
         }
     }
-    Ok(Answer::new(&Paid { claimed }))
+    let is_refused = |claimed: &Claimed| matches!(claimed.outcome, ClaimOutcome::Refused(_));
+    let has_refusals = paid.payouts.iter().any(is_refused);
+    Ok(Answer::new(&Paid(paid)).with_refusals(has_refusals))
 }
 
 fn run_watch(arguments: &Watch, options: Options) -> Result<Answer, Failure> {

@@ -2,13 +2,7 @@
 
 use std::{fmt, num::NonZeroU64, path::Path};
 
-use batcher_settlement::{
-    Address,
-    anchor::Anchor,
-    contract::Contract,
-    job::Finality,
-    rpc::{Rpc, TIMEOUT},
-};
+use batcher_settlement::{Address, anchor::Anchor, contract::Contract, job::Finality};
 use batcher_verify::{
     circuit::SuperblockCircuit,
     keys::PinnedKeys,
@@ -17,7 +11,7 @@ use batcher_verify::{
 use circuits_core::recursion::key_digest;
 use serde::Serialize;
 
-use crate::answer::Failure;
+use crate::{answer::Failure, l1_arguments::open_node};
 
 /// L1 as an anchor.
 #[derive(clap::Args)]
@@ -26,13 +20,18 @@ pub(crate) struct AnchorArguments {
     ///
     /// The superblocks must be the ones that the contract has settled, in blocks that are final. The answer is worth as much as
     /// the node.
-    #[arg(long = "l1", value_name = "URL", requires = "contract", conflicts_with_all = ["trust", "deposits"])]
+    #[arg(long = "l1", value_name = "URL", requires_all = ["contract", "l1_chain_id"], conflicts_with_all = ["trust", "deposits"])]
     url: Option<String>,
     /// Ask the settlement contract at this address.
     ///
     /// It is the anchor: whoever names it has to know that it is the right one.
     #[arg(long, value_name = "ADDRESS", requires = "url")]
     contract: Option<Address>,
+    /// Ask on the network with this chain id only.
+    ///
+    /// Ethereum's is 1. A contract of a test network can have the same address.
+    #[arg(long, value_name = "NUMBER", requires = "url")]
+    l1_chain_id: Option<u64>,
     /// Read the contract's events from this block of L1 on.
     ///
     /// Without it, all blocks are read.
@@ -48,6 +47,7 @@ pub(crate) struct AnchorArguments {
 /// Which contract an answer is anchored to.
 #[derive(Serialize)]
 pub(crate) struct AnchoredTo {
+    l1_chain_id: u64,
     contract: Address,
     /// The final block of L1 in which it said so.
     block: u64,
@@ -55,15 +55,18 @@ pub(crate) struct AnchoredTo {
 
 impl fmt::Display for AnchoredTo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "The anchor is contract {} in final block {} of L1.", self.contract, self.block)
+        let Self { l1_chain_id, contract, block } = self;
+        write!(f, "The anchor is contract {contract} on network {l1_chain_id}, in final block {block}.")
     }
 }
 
 impl AnchorArguments {
     /// Verifies the superblocks, which L1 has settled; `None` if L1 is not asked.
     pub(crate) fn verify(&self, files: &[impl AsRef<Path>]) -> Result<Option<(Report, AnchoredTo)>, Failure> {
-        let (Some(url), Some(contract)) = (&self.url, self.contract) else { return Ok(None) };
-        let l1 = Rpc::new(url, TIMEOUT)?;
+        let (Some(url), Some(contract), Some(chain_id)) = (&self.url, self.contract, self.l1_chain_id) else {
+            return Ok(None);
+        };
+        let l1 = open_node(url, chain_id)?;
         let finality = self.confirmations.map_or(Finality::Node, |depth| Finality::Depth(depth.get()));
         let pinned = PinnedKeys::embedded();
         let paths = || files.iter().map(|path| path.as_ref().to_owned()).collect();
@@ -80,11 +83,10 @@ impl AnchorArguments {
         let anchor = Anchor::read(&asked, finality, self.from_block, range, keys.collect())?;
         let report = verify(paths(), Some(&anchor.trust), pinned)?;
         for one in &report.superblocks {
-            let number = u32::try_from(one.number).unwrap_or(u32::MAX);
-            anchor.check_state(number, one.new_state)?;
+            anchor.check(one)?;
         }
         // The contract compared the deposits with its queue before it settled this state.
         let report = Report { deposits_checked: report.l1_queue.is_some(), ..report };
-        Ok(Some((report, AnchoredTo { contract, block: anchor.block })))
+        Ok(Some((report, AnchoredTo { l1_chain_id: chain_id, contract, block: anchor.block })))
     }
 }

@@ -6,9 +6,13 @@ use batcher_settlement::{
     Address,
     fees::{FeeLimits, GWEI},
     job::{Finality, Policy},
-    rpc::{Rpc, TIMEOUT, UrlError},
+    l1::L1 as _,
+    rpc::{Rpc, TIMEOUT},
     signer::{Signer, SignerError},
+    wallet::WalletError,
 };
+
+use crate::answer::Failure;
 
 /// A node of L1.
 #[derive(clap::Args)]
@@ -19,6 +23,12 @@ pub(crate) struct Node {
     /// address, because it may hold the key of an account there.
     #[arg(long = "l1", value_name = "URL")]
     url: String,
+    /// Ask and sign on the network with this chain id only.
+    ///
+    /// Ethereum's is 1, that of development nodes 31337. A node that names another one is refused, so that nothing is signed
+    /// for a network that you do not mean.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) l1_chain_id: u64,
     /// Call a block final when N blocks are on top of it.
     ///
     /// Without it, a block is final when the node says so. Use it with networks that have no finality.
@@ -27,14 +37,21 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// The node, which is not asked yet.
-    pub(crate) fn open(&self) -> Result<Rpc, UrlError> {
-        Rpc::new(&self.url, TIMEOUT)
+    /// The node, which is on the network that was named.
+    pub(crate) fn open(&self) -> Result<Rpc, Failure> {
+        open_node(&self.url, self.l1_chain_id)
     }
 
     pub(crate) fn finality(&self) -> Finality {
         self.confirmations.map_or(Finality::Node, |depth| Finality::Depth(depth.get()))
     }
+}
+
+/// The node at this address, which is on the network with this chain id.
+pub(crate) fn open_node(url: &str, expected: u64) -> Result<Rpc, Failure> {
+    let node = Rpc::new(url, TIMEOUT)?;
+    let found = node.chain_id()?;
+    if found == expected { Ok(node) } else { Err(WalletError::Network { expected, found }.into()) }
 }
 
 /// The settlement contract.

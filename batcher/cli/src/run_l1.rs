@@ -8,7 +8,7 @@ use batcher_settlement::{
     deploy::DeployError,
     job::Prove as _,
     local::{LocalError, LocalL1},
-    payouts::{ClaimError, Claimed},
+    payouts::{ClaimError, ClaimOutcome, Claimed, Claims},
     superblock::Superblock,
     wallet::WalletError,
 };
@@ -65,7 +65,7 @@ pub(crate) struct OnLocalL1 {
     deployment_gas: u64,
     deposits: usize,
     superblocks: Vec<SettledSuperblock>,
-    claimed: Vec<Claimed>,
+    claims: Claims,
 }
 
 #[derive(Serialize)]
@@ -77,16 +77,17 @@ struct SettledSuperblock {
 
 impl fmt::Display for OnLocalL1 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { contract, deposits, superblocks, claimed, .. } = self;
+        let Self { contract, deposits, superblocks, claims, .. } = self;
         write!(f, "embedded L1: contract {contract}, {deposits} deposits in its queue")?;
         superblocks.iter().try_for_each(|SettledSuperblock { number, calldata_bytes, gas_used }| {
             write!(f, "\n    superblock {number} settled: {calldata_bytes} bytes of calldata, {gas_used} gas")
         })?;
-        claimed.iter().try_for_each(|Claimed { payout, gas_used, .. }| {
+        claims.payouts.iter().try_for_each(|Claimed { payout, outcome, .. }| {
             let Payout { index, recipient, asset, amount, .. } = payout;
-            write!(f, "\n    payout {index} claimed: {amount} of {asset} to {recipient}")?;
-            gas_used.map_or(Ok(()), |gas| write!(f, ", {gas} gas"))
-        })
+            let word = if matches!(outcome, ClaimOutcome::Refused(_)) { "refused" } else { "claimed" };
+            write!(f, "\n    payout {index} {word}: {amount} of {asset} to {recipient}")
+        })?;
+        if claims.payouts.is_empty() { Ok(()) } else { write!(f, "\n    claims: {} gas", claims.gas_used) }
     }
 }
 
@@ -119,17 +120,19 @@ pub(crate) fn settle(
         note(&format!("superblock {number}: making the proof for L1"));
         superblocks.push(settle_one(&l1, &prover, superblock)?);
     }
-    let mut claimed = vec![];
+    let mut claims = Claims::default();
     for L1Summary { superblock, payouts, .. } in &report.l1 {
         let number = u32::try_from(*superblock).unwrap_or(u32::MAX);
-        claimed.extend(l1.claim(number, payouts, |_| true).map_err(RunL1Error::from)?);
+        let Claims { payouts, gas_used } = l1.claim(number, payouts, |_| true).map_err(RunL1Error::from)?;
+        claims.payouts.extend(payouts);
+        claims.gas_used += gas_used;
     }
     Ok(OnLocalL1 {
         contract: deployed.settlement,
         deployment_gas: deployed.gas_used,
         deposits: queue.deposits().len(),
         superblocks,
-        claimed,
+        claims,
     })
 }
 

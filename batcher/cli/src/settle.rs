@@ -6,7 +6,6 @@ use batcher_settlement::{
     Address,
     job::{Job, Progress},
     journal::{Inclusion, Journal, Record},
-    l1::L1 as _,
     superblock::ContractDigest,
 };
 use circuits_files::text::shown;
@@ -96,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let job = Job {
         l1: &l1,
-        chain_id: l1.chain_id()?,
+        chain_id: node.l1_chain_id,
         contract: *contract,
         signer: &signer,
         prover: &prover,

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{B256, U256};
 use alloy_sol_types::SolEvent;
-use batcher_verify::trust::{Checkpoint, RegistryFrom, Trust};
+use batcher_verify::{
+    trust::{Checkpoint, RegistryFrom, Trust},
+    verify::Verified,
+};
 use circuits_core::{Digest, digest::DigestError};
 use environments_l1::Bytes32;
 use thiserror::Error;
@@ -12,6 +15,7 @@ use thiserror::Error;
 use crate::{
     abi::Settlement::{SuperblockSettled, deploymentCall},
     contract::{Contract, NoContract},
+    deployment::deployment_id,
     history::events,
     job::Finality,
     l1::{At, L1Error},
@@ -36,9 +40,18 @@ pub enum AnchorError {
     /// The contract has what is no digest.
     #[error("the contract has {value} for superblock {number}, which is no digest: {source}")]
     NoDigest { number: u32, value: B256, source: DigestError },
+    /// The contract is that of another network, or of another address.
+    #[error("the contract says that it is deployment {found}, by network and address it is {expected}")]
+    OtherDeployment { expected: u64, found: u64 },
     /// The superblock is another one than L1 settled.
-    #[error("L1 has settled superblock {number} with state {expected}, the file has state {found}")]
-    OtherState { number: u32, expected: Digest, found: Digest },
+    #[error("L1 has settled superblock {number} with {field} {expected}, the file has {found}")]
+    OtherSuperblock {
+        number: u32,
+        /// What differs.
+        field: &'static str,
+        expected: Digest,
+        found: Digest,
+    },
 }
 
 /// What L1 says of superblocks that it has settled for good.
@@ -47,7 +60,14 @@ pub struct Anchor {
     pub trust: Trust,
     /// The final block of which this is true.
     pub block: u64,
-    states: BTreeMap<u32, Digest>,
+    settled: BTreeMap<u32, Settled>,
+}
+
+/// What L1 says of a superblock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Settled {
+    state: Digest,
+    body_chain: Digest,
 }
 
 impl Anchor {
@@ -67,43 +87,55 @@ impl Anchor {
         let block = finality.block(l1, &latest)?.ok_or(AnchorError::NothingFinal)?;
         let at = At::Number(block.number);
         let deployment = contract.view(&deploymentCall {}, at)?.ok_or(NoContract(address))?;
+        let expected = deployment_id(l1.chain_id()?, address);
+        if deployment != expected {
+            return Err(AnchorError::OtherDeployment { expected, found: deployment });
+        }
         let settled = contract.settled(at)?.ok_or(NoContract(address))?.number;
         if last > settled {
             return Err(AnchorError::NotSettled { settled, number: last });
         }
         let topic = SuperblockSettled::SIGNATURE_HASH;
-        let mut roots = BTreeMap::new();
+        let mut told = BTreeMap::new();
         for event in events(l1, address, &[topic], first_block, block.number)? {
             let decoded = SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data);
             let number = event.topics.get(1).map_or(U256::ZERO, |&topic| topic.into());
             let number = number.try_into().unwrap_or(u32::MAX);
             let decoded = decoded.map_err(|_| AnchorError::NoEvent { number })?;
-            roots.insert(decoded.number, decoded.registryRoot);
+            told.insert(decoded.number, decoded);
         }
         let state = |number| to_digest(number, contract.state(number, at)?);
         let before = first.saturating_sub(1);
         let start = Checkpoint { number: before, state: state(before)? };
-        let (mut states, mut registry) = (BTreeMap::new(), vec![]);
+        let (mut superblocks, mut registry) = (BTreeMap::new(), vec![]);
         for number in first..=last {
-            states.insert(number, state(number)?);
-            let root = to_digest(number, *roots.get(&number).ok_or(AnchorError::NoEvent { number })?)?;
-            registry.push(RegistryFrom { from: number, root });
+            let event: &SuperblockSettled = told.get(&number).ok_or(AnchorError::NoEvent { number })?;
+            let body_chain = to_digest(number, event.bodyChain)?;
+            superblocks.insert(number, Settled { state: state(number)?, body_chain });
+            registry.push(RegistryFrom { from: number, root: to_digest(number, event.registryRoot)? });
         }
         let trust = Trust { chain_id: deployment, keys, start, l1_queue: None, registry, older_keys: vec![] };
-        Ok(Self { trust, block: block.number, states })
+        Ok(Self { trust, block: block.number, settled: superblocks })
     }
 
-    /// Checks that L1 settled superblock `number` with this state. The state commits to that of environment 0, whose queue the
-    /// contract compared with its own: so the deposits taken are L1's.
+    /// Checks that L1 settled the superblock with this state and these blocks. They commit to the block of environment 0, whose queue
+    /// the contract compared with its own, and whose payouts it lists: so deposits and payouts are L1's.
     ///
     /// # Errors
-    /// [`AnchorError::NotSettled`] or [`AnchorError::OtherState`].
-    pub fn check_state(&self, number: u32, found: Digest) -> Result<(), AnchorError> {
-        let settled = self.states.keys().next_back().copied().unwrap_or_default();
-        match self.states.get(&number) {
-            None => Err(AnchorError::NotSettled { settled, number }),
-            Some(&expected) if expected != found => Err(AnchorError::OtherState { number, expected, found }),
-            Some(_) => Ok(()),
+    /// [`AnchorError::NotSettled`] or [`AnchorError::OtherSuperblock`].
+    pub fn check(&self, superblock: &Verified) -> Result<(), AnchorError> {
+        let number = u32::try_from(superblock.number).unwrap_or(u32::MAX);
+        let last = self.settled.keys().next_back().copied().unwrap_or_default();
+        let settled = self.settled.get(&number).ok_or(AnchorError::NotSettled { settled: last, number })?;
+        let rules = [
+            ("state", settled.state, superblock.new_state),
+            ("body chain", settled.body_chain, superblock.body_chain),
+        ];
+        match rules.into_iter().find(|(_, expected, found)| expected != found) {
+            None => Ok(()),
+            Some((field, expected, found)) => {
+                Err(AnchorError::OtherSuperblock { number, field, expected, found })
+            }
         }
     }
 }

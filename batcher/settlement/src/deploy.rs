@@ -7,7 +7,7 @@
 //!       n + 2    registry tree
 //!       n + 3    verifiers, one after the other
 //!       ...      VerifierRouter
-//!       ...      roles, and last the genesis
+//!       ...      roles, the administrator, and last the genesis, without which the contract takes no money
 //! ```
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -217,6 +217,13 @@ pub fn deploy(
             steps.grant(access_manager, role.id, account)?;
         }
     }
+    if let Some(admin) = plan.admin.filter(|&admin| admin != wallet.address()) {
+        steps.grant(access_manager, ADMIN_ROLE, admin)?;
+        let own = wallet.address();
+        let renounce = AccessManager::renounceRoleCall { roleId: ADMIN_ROLE, callerConfirmation: own };
+        steps.call(access_manager, &renounce)?;
+    }
+    // Last: before it the contract takes nothing, whatever was cut off above.
     let call = Settlement::initialiseCall {
         genesisState: of_digest(genesis),
         registryRoot: of_digest(registry.root()),
@@ -224,12 +231,6 @@ pub fn deploy(
         path,
     };
     steps.call(settlement, &call)?;
-    if let Some(admin) = plan.admin.filter(|&admin| admin != wallet.address()) {
-        steps.grant(access_manager, ADMIN_ROLE, admin)?;
-        let own = wallet.address();
-        let renounce = AccessManager::renounceRoleCall { roleId: ADMIN_ROLE, callerConfirmation: own };
-        steps.call(access_manager, &renounce)?;
-    }
     Ok(Deployed {
         chain_id: wallet.chain_id,
         deployment,

@@ -19,7 +19,7 @@ use crate::{
     embedded::Embedded,
     job::{L1Proof, Policy},
     l1::{At, Call, L1 as _, L1Error, Receipt},
-    payouts::{ClaimError, Claimed, claim},
+    payouts::{ClaimError, Claims, claim},
     signer::Signer,
     superblock::Superblock,
     wallet::{Wallet, WalletError},
@@ -137,7 +137,7 @@ impl LocalL1 {
         superblock: u32,
         payouts: &[Payout],
         wanted: impl Fn(&Payout) -> bool,
-    ) -> Result<Vec<Claimed>, ClaimError> {
+    ) -> Result<Claims, ClaimError> {
         claim(&self.wallet(), self.settlement(), superblock, payouts, wanted)
     }
 

@@ -9,11 +9,14 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    abi::Settlement::{AssetId, Claim, Payout as ClaimedPayout, claimCall, isClaimedCall, payoutRootCall},
+    abi::Settlement::{AssetId, Claim, Payout as ClaimedPayout, claimAllCall, isClaimedCall, payoutRootCall},
     contract::{Contract, NoContract},
     l1::{At, L1Error},
     wallet::{Wallet, WalletError},
 };
+
+/// Payouts in one transaction: each takes about 60,000 gas, and its receiver at most 100,000.
+const BATCH: usize = 32;
 
 /// Why nothing is claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,28 +36,46 @@ pub enum ClaimError {
     OtherRoot { superblock: u32, expected: B256, found: B256 },
 }
 
-/// A payout that was claimed.
+/// A payout that was to be claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Claimed {
     pub superblock: u32,
     pub payout: Payout,
-    /// The transaction; none if somebody claimed it before.
-    pub transaction: Option<B256>,
-    pub gas_used: Option<u64>,
+    pub outcome: ClaimOutcome,
 }
 
-/// Claims those payouts of a superblock that `wanted` names, one transaction each. What was claimed already is listed and not
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClaimOutcome {
+    /// This transaction paid it.
+    Paid(B256),
+    /// Somebody claimed it before.
+    PaidEarlier,
+    /// The receiver refuses, or needs more gas than a batch gives it. It can be claimed again.
+    Refused(B256),
+}
+
+/// What claiming did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Claims {
+    pub payouts: Vec<Claimed>,
+    pub gas_used: u64,
+}
+
+/// Claims those payouts of a superblock that `wanted` names, several in a transaction. The contract gives each receiver a limited
+/// amount of gas, and a receiver that refuses keeps no other from its payout. What was claimed already is listed and not
 /// claimed again. Whoever claims, the recipient is paid.
 ///
 /// # Errors
-/// [`ClaimError`]. Payouts before the one that fails are claimed.
+/// [`ClaimError`]. Batches before the one that fails are claimed.
 pub fn claim(
     wallet: &Wallet<'_>,
     contract: Address,
     superblock: u32,
     payouts: &[Payout],
     wanted: impl Fn(&Payout) -> bool,
-) -> Result<Vec<Claimed>, ClaimError> {
+) -> Result<Claims, ClaimError> {
     let settlement = Contract { l1: wallet.l1, address: contract };
     let tree = PayoutTree::new(payouts);
     let expected = settlement.view(&payoutRootCall { number: superblock }, At::Latest)?;
@@ -62,25 +83,39 @@ pub fn claim(
     if expected != found {
         return Err(ClaimError::OtherRoot { superblock, expected, found });
     }
-    let mut claimed = vec![];
+    let is_claimed = |payout: &Payout| -> Result<bool, ClaimError> {
+        Ok(settlement.view(&isClaimedCall { index: payout.index }, At::Latest)?.unwrap_or_default())
+    };
+    let mut claims = Claims::default();
+    let mut open = vec![];
     for (position, &payout) in payouts.iter().enumerate().filter(|(_, payout)| wanted(payout)) {
-        let is_claimed = settlement.view(&isClaimedCall { index: payout.index }, At::Latest)?;
-        let receipt = if is_claimed == Some(true) {
-            None
+        if is_claimed(&payout)? {
+            claims.payouts.push(Claimed { superblock, payout, outcome: ClaimOutcome::PaidEarlier });
         } else {
-            let proof = tree.proof(position).unwrap_or_default();
-            let proof = proof.iter().map(|node| B256::new(node.0)).collect();
-            let call = claimCall { claimed: Claim { superblock, payout: of_payout(&payout), proof } };
-            Some(wallet.send(Some(contract), U256::ZERO, call.abi_encode().into())?)
-        };
-        claimed.push(Claimed {
-            superblock,
-            payout,
-            transaction: receipt.map(|receipt| receipt.transaction),
-            gas_used: receipt.map(|receipt| receipt.gas_used),
-        });
+            open.push((position, payout));
+        }
     }
-    Ok(claimed)
+    for batch in open.chunks(BATCH) {
+        let claimed = batch.iter().map(|(position, payout)| {
+            let proof = tree.proof(*position).unwrap_or_default();
+            let proof = proof.iter().map(|node| B256::new(node.0)).collect();
+            Claim { superblock, payout: of_payout(payout), proof }
+        });
+        let call = claimAllCall { claimed: claimed.collect() };
+        let receipt = wallet.send(Some(contract), U256::ZERO, call.abi_encode().into())?;
+        claims.gas_used += receipt.gas_used;
+        for &(_, payout) in batch {
+            let transaction = receipt.transaction;
+            let outcome = if is_claimed(&payout)? {
+                ClaimOutcome::Paid(transaction)
+            } else {
+                ClaimOutcome::Refused(transaction)
+            };
+            claims.payouts.push(Claimed { superblock, payout, outcome });
+        }
+    }
+    claims.payouts.sort_by_key(|claimed| claimed.payout.index);
+    Ok(claims)
 }
 
 /// The number and the payouts of a bundle, whose proof is not verified: the contract knows what it pays.

@@ -7,7 +7,7 @@ use alloy_sol_types::SolCall;
 use batcher_verify::bundle::{BundleError, SuperblockBundle, l1_outcome};
 use circuits_core::{Digest, F};
 use circuits_protocol::{l1::NotAWord, statement::SuperblockStatement};
-use environments_l1::Bytes32;
+use environments_l1::{Bytes32, Payout, PayoutTree, payout::PACKED_BYTES};
 use plonky2::field::types::PrimeField64;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
@@ -84,6 +84,15 @@ impl Superblock {
     #[must_use]
     pub const fn state(&self) -> B256 {
         self.stated.newState
+    }
+
+    /// The root of the tree of its payouts, as the contract builds it.
+    #[must_use]
+    pub fn payout_root(&self) -> B256 {
+        let (whole, _) = self.payouts.as_chunks::<PACKED_BYTES>();
+        // What is no payout has no place in a tree, and the contract refuses the list.
+        let payouts: Vec<_> = whole.iter().filter_map(|packed| Payout::from_packed(packed).ok()).collect();
+        B256::new(PayoutTree::new(&payouts).root().0)
     }
 
     /// The call that settles it.

@@ -10,8 +10,9 @@ use thiserror::Error;
 
 use crate::{
     attempt::{Sent, Unsigned},
-    fees::OverCap,
+    fees::{Fees, OverCap},
     job::Policy,
+    journal::Attempt,
     l1::{At, Call, L1, L1Error, Receipt},
     limits::Limit,
     signer::Signer,
@@ -23,27 +24,37 @@ const POLL: Duration = Duration::from_secs(2);
 /// So often is a receipt asked for once a nonce is used: a node may know the account before it knows the receipt.
 const GONE: usize = 5;
 
-/// Why a transaction did not do what it is for.
+/// Why a transaction did not do what it is for. Each error after signing names the transaction: it may still come.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WalletError {
+    /// Nothing was sent.
     #[error(transparent)]
     L1(#[from] L1Error),
+    /// Nothing was sent.
     #[error(transparent)]
     Limit(#[from] Limit),
+    /// Nothing was sent.
     #[error(transparent)]
     Fee(#[from] OverCap),
     /// The node is that of another network.
     #[error("the node is on the network with chain id {found}, expected {expected}")]
     Network { expected: u64, found: u64 },
     /// It is in a block and did nothing.
-    #[error("transaction {0} failed")]
+    #[error("transaction {0} is in a block, and failed")]
     Failed(B256),
     /// Another transaction of the account came first.
-    #[error("another transaction of {sender} has nonce {nonce}; ask for what was done, then start again")]
-    NonceUsed { sender: Address, nonce: u64 },
+    #[error("another transaction of {sender} has nonce {nonce}: transaction {transaction} will not come")]
+    NonceUsed { sender: Address, nonce: u64, transaction: B256 },
+    /// L1 takes no such transaction.
+    #[error("transaction {transaction} is not taken: {source}")]
+    NotTaken { transaction: B256, source: L1Error },
     /// No block has it.
-    #[error("no block has transaction {transaction} after {seconds} seconds; it may still come")]
-    Patience { transaction: B256, seconds: u64 },
+    #[error(
+        "no block has transaction {transaction} with nonce {nonce} after {seconds} seconds{}: it may still come, so ask for \
+         it before you repeat the command",
+        .last.as_ref().map(|error| format!(" ({error})")).unwrap_or_default()
+    )]
+    Patience { transaction: B256, nonce: u64, seconds: u64, last: Option<L1Error> },
 }
 
 /// An account that sends transactions to an L1.
@@ -56,6 +67,18 @@ pub struct Wallet<'a> {
     pub policy: Policy,
 }
 
+/// A transaction of a wallet, in all its offers.
+struct Pending {
+    nonce: u64,
+    fees: Fees,
+    /// The last offer.
+    attempt: Attempt,
+    hashes: Vec<B256>,
+    sent_at: Option<Instant>,
+    /// How often in a row the nonce was used and no receipt was there.
+    gone: usize,
+}
+
 impl Wallet<'_> {
     /// The account.
     #[must_use]
@@ -63,59 +86,74 @@ impl Wallet<'_> {
         self.signer.address()
     }
 
-    /// Sends a transaction and waits for the block that has it. `to` is `None` to create a contract.
+    /// Sends a transaction and waits for the block that has it. `to` is `None` to create a contract. Once it is signed, an L1 that
+    /// does not answer is asked again until the policy's patience ends.
     ///
     /// # Errors
-    /// [`WalletError`]. The transaction may have been sent if the error names it.
+    /// [`WalletError`]
     pub fn send(&self, to: Option<Address>, value: U256, input: Bytes) -> Result<Receipt, WalletError> {
         let found = self.l1.chain_id()?;
         if found != self.chain_id {
             return Err(WalletError::Network { expected: self.chain_id, found });
         }
         let sender = self.address();
-        let call = Call { from: sender, to, value, input };
-        let unsigned = Unsigned::new(self.l1, call)??;
-        let mut fees = self.policy.fees.first(self.base_fee()?)?;
+        let unsigned = Unsigned::new(self.l1, Call { from: sender, to, value, input })??;
+        let fees = self.policy.fees.first(self.base_fee()?)?;
         unsigned.check_funds(self.l1.balance(sender)?, fees)?;
         let nonce = self.l1.nonces(sender)?.pending;
-        let mut attempt = unsigned.sign(self.signer, self.chain_id, nonce, fees)?;
-        let mut hashes = vec![attempt.hash];
-        let started = Instant::now();
-        let (mut sent_at, mut gone) = (None::<Instant>, 0);
+        let attempt = unsigned.sign(self.signer, self.chain_id, nonce, fees)?;
+        let hashes = vec![attempt.hash];
+        let mut pending = Pending { nonce, fees, attempt, hashes, sent_at: None, gone: 0 };
+        let (started, mut last) = (Instant::now(), None);
         loop {
-            if sent_at.is_none_or(|at| at.elapsed() >= self.policy.raise_after) {
-                if sent_at.is_some()
-                    && let Some(raised) = self.policy.fees.raised(fees, self.base_fee()?)
-                {
-                    fees = raised;
-                    attempt = unsigned.sign(self.signer, self.chain_id, nonce, fees)?;
-                    hashes.push(attempt.hash);
-                }
-                let transaction = attempt.transaction.clone().unwrap_or_default();
-                match Sent::of(self.l1.send(&transaction)) {
-                    Sent::Taken | Sent::Underpriced(_) => {}
-                    Sent::Unknown(error) if error.is_transient() && sent_at.is_some() => {}
-                    Sent::Unknown(error) => return Err(error.into()),
-                }
-                sent_at = Some(Instant::now());
+            match self.round(&unsigned, &mut pending) {
+                Ok(Some(receipt)) => return Ok(receipt),
+                Ok(None) => {}
+                Err(WalletError::L1(error)) => last = Some(error),
+                Err(error) => return Err(error),
             }
-            for &hash in &hashes {
-                match self.l1.receipt(hash)? {
-                    Some(receipt) if receipt.succeeded => return Ok(receipt),
-                    Some(_) => return Err(WalletError::Failed(hash)),
-                    None => {}
-                }
-            }
-            gone = if self.l1.nonces(sender)?.latest > nonce { gone + 1 } else { 0 };
-            if gone >= GONE {
-                return Err(WalletError::NonceUsed { sender, nonce });
-            }
-            let waited = started.elapsed();
-            if waited >= self.policy.patience {
-                return Err(WalletError::Patience { transaction: attempt.hash, seconds: waited.as_secs() });
+            let seconds = started.elapsed().as_secs();
+            if started.elapsed() >= self.policy.patience {
+                let transaction = pending.attempt.hash;
+                return Err(WalletError::Patience { transaction, nonce, seconds, last });
             }
             thread::sleep(self.policy.poll.min(POLL));
         }
+    }
+
+    /// Hands the transaction over if that is due, and looks what became of it. [`WalletError::L1`] passes.
+    fn round(&self, unsigned: &Unsigned, pending: &mut Pending) -> Result<Option<Receipt>, WalletError> {
+        if pending.sent_at.is_none_or(|at| at.elapsed() >= self.policy.raise_after) {
+            if pending.sent_at.is_some()
+                && let Some(raised) = self.policy.fees.raised(pending.fees, self.base_fee()?)
+            {
+                pending.fees = raised;
+                pending.attempt = unsigned.sign(self.signer, self.chain_id, pending.nonce, raised)?;
+                pending.hashes.push(pending.attempt.hash);
+            }
+            let transaction = pending.attempt.transaction.clone().unwrap_or_default();
+            match Sent::of(self.l1.send(&transaction)) {
+                Sent::Taken | Sent::Underpriced(_) => pending.sent_at = Some(Instant::now()),
+                Sent::Unknown(source) if !source.is_transient() => {
+                    return Err(WalletError::NotTaken { transaction: pending.attempt.hash, source });
+                }
+                // It may have arrived: the next round asks.
+                Sent::Unknown(_) => {}
+            }
+        }
+        for &hash in &pending.hashes {
+            match self.l1.receipt(hash)? {
+                Some(receipt) if receipt.succeeded => return Ok(Some(receipt)),
+                Some(_) => return Err(WalletError::Failed(hash)),
+                None => {}
+            }
+        }
+        let (sender, nonce) = (self.address(), pending.nonce);
+        pending.gone = if self.l1.nonces(sender)?.latest > nonce { pending.gone + 1 } else { 0 };
+        if pending.gone >= GONE {
+            return Err(WalletError::NonceUsed { sender, nonce, transaction: pending.attempt.hash });
+        }
+        Ok(None)
     }
 
     fn base_fee(&self) -> Result<u128, L1Error> {

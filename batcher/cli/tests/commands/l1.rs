@@ -30,7 +30,9 @@ impl Account {
     /// Calls a command that asks L1.
     fn ask(&self, arguments: &[&str], code: i32) -> Value {
         let url = self.node.url();
-        let arguments = [&["l1"], arguments, &["--l1", url.as_str(), "--json", "--quiet"]].concat();
+        let arguments =
+            [&["l1"], arguments, &["--l1", url.as_str(), "--l1-chain-id", "31337", "--json", "--quiet"]]
+                .concat();
         json(&superblock(&arguments), code)
     }
 
@@ -71,8 +73,7 @@ fn contracts_are_deployed_and_take_deposits_that_a_queue_file_has_once_they_are_
         let recipient = ["--recipient", "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"];
         account.send(&[&order[..], &recipient, &contract].concat(), code)
     };
-    let made = deposit("2", 0);
-    assert_eq!(made["queue_length"], 1);
+    assert!(deposit("2", 0)["transaction"].is_string());
     let refused = deposit("0", 3);
     assert_eq!(refused["error"], "the contract reverts: DestinationIsL1");
 
@@ -99,6 +100,15 @@ fn a_registry_of_another_deployment_is_not_deployed() {
 }
 
 #[test]
+fn a_node_of_another_network_is_refused() {
+    let account = Account::new();
+    let (url, key) = (account.node.url(), account.path("key"));
+    let arguments = ["l1", "deploy", "--predict", "--l1", url.as_str(), "--key-file", key.as_str(), "--json"];
+    let refused = json(&superblock(&[&arguments[..], &["--l1-chain-id", "1"]].concat()), 3);
+    assert_eq!(refused["error"], "the node is on the network with chain id 31337, expected 1");
+}
+
+#[test]
 fn where_no_contract_is_the_answer_says_so() {
     let account = Account::new();
     let nowhere = "0x0000000000000000000000000000000000001234";
@@ -115,8 +125,8 @@ fn neither_a_nodes_address_nor_a_key_is_repeated() {
     assert!(refused.contains("a key file holds") && !refused.contains("c4b6"), "{refused}");
     let away = format!("http://127.0.0.1:9/{secret}");
     let contract = "0x0000000000000000000000000000000000001234";
-    let status = ["l1", "status", "--l1", away.as_str(), "--contract", contract, "--json"];
-    let refused = json(&superblock(&status), 4)["error"].to_string();
+    let status = ["l1", "status", "--l1", away.as_str(), "--contract", contract, "--l1-chain-id", "1"];
+    let refused = json(&superblock(&[&status[..], &["--json"]].concat()), 4)["error"].to_string();
     assert!(refused.contains("no connection") && !refused.contains("c4b6"), "{refused}");
 }
 
@@ -141,7 +151,12 @@ fn a_keystore_is_opened_with_its_password_only() {
     }
     let both = ["deploy", "--predict", "--key-file", "key", "--keystore", "store", "--password-file", "word"];
     let url = account.node.url();
-    let arguments = [&["l1"], &both[..], &["--l1", url.as_str()]].concat();
+    let arguments = [&["l1"], &both[..], &["--l1", url.as_str(), "--l1-chain-id", "31337"]].concat();
     assert_eq!(superblock(&arguments).status.code(), Some(2));
-    assert_eq!(superblock(&["l1", "deploy", "--predict", "--l1", url.as_str()]).status.code(), Some(2));
+    assert_eq!(
+        superblock(&["l1", "deploy", "--predict", "--l1", url.as_str(), "--l1-chain-id", "31337"])
+            .status
+            .code(),
+        Some(2)
+    );
 }

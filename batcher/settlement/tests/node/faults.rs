@@ -10,15 +10,22 @@ use std::{
 };
 
 use batcher_settlement::{
+    abi::Settlement::queueCall,
+    contract::Contract,
+    deposit::{Order, deposit},
     fees::{FeeLimits, GWEI},
     job::{JobError, Policy, Progress, Waiting},
     journal::Stage,
+    l1::At,
+    rpc::Rpc,
+    wallet::Wallet,
 };
+use environments_l1::Bytes32;
 use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, KEY},
-    deployment::{Deployment, OTHER_KEY, POLICY, TIMEOUT},
+    deployment::{CHAIN_ID, Deployment, OTHER_KEY, POLICY, TIMEOUT, signer},
     proxy::{self, Fate},
 };
 
@@ -304,4 +311,35 @@ fn a_whole_chain_is_settled_in_one_call_and_once() {
     let records = deployment.settle(&superblocks, empty.path()).expect("it is settled");
     assert!(records.iter().all(|record| record.attempts.is_empty()));
     assert_eq!(deployment.settlements(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_deposit_whose_answers_get_lost_is_made_once() {
+    let deployment = Deployment::new();
+    let mut count = 0;
+    let url = proxy::start(deployment.node.port, move |method, _| {
+        count += 1;
+        if method == "eth_sendRawTransaction" || count % 3 == 0 { Fate::Lose } else { Fate::Pass }
+    });
+    let (rpc, signer) = (Rpc::new(&url, TIMEOUT).expect("an address"), signer(KEY));
+    let wallet = Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY };
+    let asset = "0:1".parse().expect("an asset");
+    let order = Order { asset, amount: 100_000, destination: 5, recipient: Bytes32::default(), lifetime: 64 };
+    deposit(&wallet, deployment.deployed.settlement, &order).expect("it arrives");
+    let rpc = Rpc::new(&deployment.node.url(), TIMEOUT).expect("an address");
+    let contract = Contract { l1: &rpc, address: deployment.deployed.settlement };
+    let queue = contract.view(&queueCall {}, At::Latest).expect("it answers").expect("a contract");
+    assert_eq!(queue.length, 1);
+}
+
+#[test]
+fn what_a_journal_calls_final_is_settled_again_on_a_network_that_began_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    for _ in 0..2 {
+        // Both contracts have one address and one deployment id.
+        let deployment = Deployment::new();
+        let _miner = deployment.miner();
+        let records = deployment.settle(&deployment.chain(1..=1, 0), directory.path()).expect("it settles");
+        assert_eq!((records[0].stage, deployment.settlements()), (Stage::Final, vec![1]));
+    }
 }
