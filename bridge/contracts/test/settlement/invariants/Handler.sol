@@ -5,7 +5,6 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {
     Action,
-    Asset,
     AssetId,
     Claim,
     Deposit,
@@ -297,8 +296,9 @@ contract Handler is Fixture {
                 )
             );
         }
-        return found == generation && length == entries.length && digest == expected
-            && settlement.progress().taken == taken;
+        return
+            found == generation && length == entries.length && digest == expected
+                && settlement.progress().taken == taken;
     }
 
     /// @notice Whether exactly the payouts that were paid are marked as claimed.
