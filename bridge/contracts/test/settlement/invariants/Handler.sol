@@ -79,6 +79,9 @@ contract Handler is Fixture {
             books[asset].claimed += payout.amount;
             uint256 expected = before + payout.amount * _unit(asset);
             assertEq(_balance(asset, payout.recipient), expected, "the recipient's balance");
+            try settlement.claim(_claimOf(number, _listed[number], position)) {
+                revert Surprise("a payout was paid twice");
+            } catch {}
         } catch {
             if (pays) revert Surprise("a payout was not paid");
         }
@@ -114,6 +117,9 @@ contract Handler is Fixture {
             if (!pays) revert Surprise("a deposit was withdrawn");
             _withdrawn[cut][index] = true;
             books[_indexOf(entry.asset)].withdrawn += entry.amount;
+            try settlement.withdraw(cut, index, entry) {
+                revert Surprise("a deposit was withdrawn twice");
+            } catch {}
         } catch {
             if (pays) revert Surprise("a deposit was not withdrawn");
         }
