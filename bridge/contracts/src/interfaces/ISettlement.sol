@@ -212,7 +212,8 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @notice Gives the contract its genesis, which names the contract's address. Once, by the deployer.
     /// @param entryZero The leaf of environment 0 in the registry, and `path` its siblings.
     /// @dev Errors: `NotDeployer`, `AlreadyInitialised`, `OtherEntryZero`.
-    function initialise(bytes32 genesisState, bytes32 registryRoot, bytes32 entryZero, bytes32[16] calldata path) external;
+    function initialise(bytes32 genesisState, bytes32 registryRoot, bytes32 entryZero, bytes32[16] calldata path)
+        external;
 
     /// @notice The low 62 bits of `keccak256(abi.encode(block.chainid, address(this)))`.
     function deployment() external view returns (uint64);
@@ -286,8 +287,9 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @dev Errors: `PausedUntil`, `NotAPayout`, `AlreadyClaimed`, `PaymentFailed`.
     function claim(Claim calldata claimed) external;
 
-    /// @notice Pays several payouts. A receiver that refuses its payment does not keep others from theirs.
-    /// @dev Errors: `PausedUntil`, `NotAPayout`, `AlreadyClaimed`.
+    /// @notice Pays several payouts, but for those that are claimed already. A receiver that refuses its payment, or asks for more
+    /// than 100,000 gas, does not keep others from theirs; it can claim alone.
+    /// @dev Errors: `PausedUntil`, `NotAPayout`.
     function claimAll(Claim[] calldata claimed) external;
 
     function isClaimed(uint32 index) external view returns (bool);

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+
+import {ISuperblockVerifier} from "../../src/interfaces/ISuperblockVerifier.sol";
+import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
+import {Action, Parameters, Statement} from "../../src/interfaces/SettlementTypes.sol";
+import {DeployedTest} from "../support/Fixture.sol";
+import {MockVerifier} from "../support/Mocks.sol";
+
+/// @notice Registries, verifiers, pauses and roles: what governors can do, when, and what not.
+contract GovernanceTest is DeployedTest {
+    bytes32[16] private _path;
+
+    /// @dev A registry whose other entries changed: the siblings of entry 0.
+    function _changed(bytes32 entry) private returns (bytes32) {
+        _path[3] = bytes32(uint256(1));
+        return tree.rootOf(entry, _path);
+    }
+
+    function _unauthorized(address caller) private {
+        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, caller));
+        vm.prank(caller);
+    }
+
+    // Registry.
+
+    function test_a_registry_is_in_force_from_its_number_on() public {
+        bytes32 changed = _changed(ENTRY_ZERO);
+        uint32 number = uint32(settlement.earliestRegistryChange());
+        assertEq(number, 1 + 96 * 3, "earliest");
+        vm.expectEmit(address(settlement));
+        emit RegistryScheduled(number, changed);
+        vm.prank(REGISTRY_GOVERNOR);
+        settlement.scheduleRegistry(number, changed, _path);
+        assertEq(settlement.scheduledRegistryRoot(number), changed, "scheduled");
+        for (uint32 i = 1; i < number; ++i) {
+            assertEq(settlement.nextRegistryRoot(), registryRoot, "before");
+            _settle(_next(), "");
+            if (i % 96 == 0) _wait(1 days);
+        }
+        assertEq(settlement.nextRegistryRoot(), changed, "from there on");
+        Statement memory statement = _next();
+        statement.registryRoot = registryRoot;
+        bytes memory proof = _prove(statement);
+        vm.expectRevert(abi.encodeWithSelector(WrongRegistryRoot.selector, registryRoot, changed));
+        vm.prank(BATCHER);
+        settlement.settle(OUTER, statement, "", proof);
+        _settle(_next(), "");
+        assertEq(settlement.nextRegistryRoot(), changed, "later");
+        _settle(_next(), "");
+    }
+
+    function test_a_registry_is_scheduled_ahead() public {
+        bytes32 changed = _changed(ENTRY_ZERO);
+        uint32 number = uint32(settlement.earliestRegistryChange());
+        vm.startPrank(REGISTRY_GOVERNOR);
+        vm.expectRevert(abi.encodeWithSelector(NoticeTooShort.selector, number - 1, number));
+        settlement.scheduleRegistry(number - 1, changed, _path);
+        settlement.scheduleRegistry(number, changed, _path);
+        vm.stopPrank();
+        // What is fixed for a number cannot be changed once the number is near.
+        _settle(_next(), "");
+        vm.prank(REGISTRY_GOVERNOR);
+        vm.expectRevert(abi.encodeWithSelector(NoticeTooShort.selector, number, number + 1));
+        settlement.scheduleRegistry(number, changed, _path);
+    }
+
+    function test_a_registry_with_another_entry_0_is_refused() public {
+        bytes32 changed = _changed(bytes32(uint256(0xbad)));
+        bytes32 expected = tree.rootOf(ENTRY_ZERO, _path);
+        vm.prank(REGISTRY_GOVERNOR);
+        vm.expectRevert(abi.encodeWithSelector(OtherEntryZero.selector, changed, expected));
+        settlement.scheduleRegistry(1000, changed, _path);
+    }
+
+    function test_entry_0_changes_after_the_routers_delay() public {
+        bytes32 entry = bytes32(uint256(0xe1));
+        bytes32 changed = _changed(entry);
+        uint256 readyAt = clock + DELAY;
+        vm.expectEmit(address(settlement));
+        emit EntryZeroProposed(entry, uint64(readyAt));
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(entry);
+        _wait(DELAY - 1);
+        vm.expectRevert(abi.encodeWithSelector(EntryZeroNotReady.selector, readyAt));
+        settlement.changeEntryZero();
+        bytes32 found = tree.rootOf(ENTRY_ZERO, _path);
+        vm.expectRevert(abi.encodeWithSelector(OtherEntryZero.selector, changed, found));
+        vm.prank(REGISTRY_GOVERNOR);
+        settlement.scheduleRegistry(1000, changed, _path);
+        _wait(1);
+        vm.expectEmit(address(settlement));
+        emit EntryZeroChanged(entry);
+        settlement.changeEntryZero();
+        assertEq(settlement.entryZero(), entry, "entry 0");
+        vm.prank(REGISTRY_GOVERNOR);
+        settlement.scheduleRegistry(1000, changed, _path);
+        vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
+        settlement.changeEntryZero();
+    }
+
+    function test_another_proposal_waits_anew() public {
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(bytes32(uint256(1)));
+        _wait(DELAY);
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(bytes32(uint256(2)));
+        vm.expectRevert(abi.encodeWithSelector(EntryZeroNotReady.selector, clock + DELAY));
+        settlement.changeEntryZero();
+    }
+
+    function test_a_proposal_can_be_withdrawn() public {
+        vm.startPrank(GOVERNOR);
+        vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
+        settlement.withdrawEntryZero();
+        settlement.proposeEntryZero(bytes32(uint256(1)));
+        vm.expectEmit(address(settlement));
+        emit EntryZeroWithdrawn(bytes32(uint256(1)));
+        settlement.withdrawEntryZero();
+        vm.stopPrank();
+        _wait(DELAY);
+        vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
+        settlement.changeEntryZero();
+    }
+
+    // Verifiers.
+
+    function test_a_verifier_is_active_after_the_delay() public {
+        bytes32 outer = bytes32(uint256(0x456));
+        MockVerifier other = new MockVerifier(outer);
+        uint256 activeFrom = clock + DELAY;
+        vm.expectEmit(address(router));
+        emit IVerifierRouter.VerifierListed(outer, address(other), activeFrom);
+        vm.prank(GOVERNOR);
+        router.list(other);
+        uint256[] memory inputs = new uint256[](1);
+        bytes memory proof = abi.encodePacked(keccak256(abi.encodePacked(outer, inputs)));
+        _wait(DELAY - 1);
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.VerifierNotActive.selector, outer, activeFrom));
+        router.verify(outer, proof, inputs);
+        _wait(1);
+        router.verify(outer, proof, inputs);
+        vm.expectRevert(abi.encodeWithSelector(MockVerifier.InvalidProof.selector, bytes32(proof)));
+        router.verify(outer, "", inputs);
+        (ISuperblockVerifier listed, uint64 from, bool frozen) = router.verifierOf(outer);
+        assertEq(address(listed), address(other), "verifier");
+        assertEq(from, activeFrom, "activeFrom");
+        assertTrue(!frozen, "frozen");
+    }
+
+    function test_a_verifier_is_frozen_at_once_and_for_good() public {
+        vm.expectEmit(address(router));
+        emit IVerifierRouter.VerifierFrozen(OUTER);
+        vm.prank(GUARDIAN);
+        router.freeze(OUTER);
+        uint256[] memory inputs = new uint256[](1);
+        bytes memory reason = abi.encodeWithSelector(IVerifierRouter.FrozenVerifier.selector, OUTER);
+        vm.expectRevert(reason);
+        router.verify(OUTER, "", inputs);
+        vm.expectRevert(reason);
+        vm.prank(GUARDIAN);
+        router.freeze(OUTER);
+        MockVerifier again = new MockVerifier(OUTER);
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.AlreadyListed.selector, OUTER));
+        vm.prank(GOVERNOR);
+        router.list(again);
+        Statement memory statement = _next();
+        bytes memory proof = _prove(statement);
+        vm.expectRevert(reason);
+        vm.prank(BATCHER);
+        settlement.settle(OUTER, statement, "", proof);
+    }
+
+    function test_only_a_verifier_that_is_listed_is_frozen() public {
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, bytes32(0)));
+        vm.prank(GUARDIAN);
+        router.freeze(0);
+    }
+
+    function test_a_routers_delay_has_a_least() public {
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.DelayTooShort.selector, 1 days - 1, 1 days));
+        _deployRouter(1 days - 1, new ISuperblockVerifier[](0));
+    }
+
+    // Pauses.
+
+    function test_a_pause_ends_by_itself_and_comes_back_no_sooner_than_it_lasted() public {
+        vm.startPrank(GUARDIAN);
+        vm.expectEmit(address(settlement));
+        emit Paused(Action.Pay, uint32(clock + 2 days));
+        settlement.pause(Action.Pay, 2 days);
+        uint256 until = clock + 2 days;
+        assertEq(settlement.pausedUntil(Action.Pay), until, "until");
+        vm.expectRevert(abi.encodeWithSelector(PausedUntil.selector, Action.Pay, until));
+        settlement.pause(Action.Pay, 1);
+        _wait(4 days - 1);
+        vm.expectRevert(abi.encodeWithSelector(PausedLately.selector, Action.Pay, until + 2 days));
+        settlement.pause(Action.Pay, 1);
+        _wait(1);
+        settlement.pause(Action.Pay, 1);
+        vm.stopPrank();
+    }
+
+    function test_a_pause_has_a_longest() public {
+        vm.expectRevert(abi.encodeWithSelector(PauseTooLong.selector, 3 days + 1, 3 days));
+        vm.prank(GUARDIAN);
+        settlement.pause(Action.Settle, 3 days + 1);
+    }
+
+    function test_a_pause_can_end_before_its_time() public {
+        vm.startPrank(GUARDIAN);
+        vm.expectRevert(abi.encodeWithSelector(NotPaused.selector, Action.Settle));
+        settlement.resume(Action.Settle);
+        uint32 time = settlement.time();
+        settlement.pause(Action.Settle, 2 days);
+        _wait(1 hours);
+        vm.expectEmit(address(settlement));
+        emit Resumed(Action.Settle);
+        settlement.resume(Action.Settle);
+        vm.stopPrank();
+        _wait(1 minutes);
+        assertEq(settlement.time(), time + 1 minutes, "time");
+        _settle(_next(), "");
+    }
+
+    /// @dev Whatever is paused and resumed, the clock counts the seconds in which settling was open.
+    function test_the_clock_counts_open_seconds(uint256 seed) public {
+        uint256 open = settlement.time();
+        vm.startPrank(GUARDIAN);
+        for (uint256 i = 0; i < 8; ++i) {
+            seed = uint256(keccak256(abi.encode(seed)));
+            uint256 closed = bound(seed, 0, 3 days);
+            settlement.pause(Action.Settle, uint32(closed));
+            bool early = seed >> 128 & 1 == 1 && closed > 1;
+            if (early) closed /= 2;
+            _wait(closed / 2);
+            assertEq(settlement.time(), open, "within");
+            _wait(closed - closed / 2);
+            if (early) settlement.resume(Action.Settle);
+            assertEq(settlement.time(), open, "at the end");
+            _wait(closed + seed % 7);
+            open += closed + seed % 7;
+            assertEq(settlement.time(), open, "after");
+        }
+        vm.stopPrank();
+    }
+
+    // Parameters.
+
+    function test_parameters_are_on_record() public view {
+        assertEq(keccak256(abi.encode(settlement.parameters())), keccak256(abi.encode(_parameters())), "parameters");
+    }
+
+    function test_parameters_have_ranges() public {
+        string[7] memory names =
+            ["ripeAge", "stallAge", "strangerGap", "cutAge", "superblocksPerDay", "registryNoticeDays", "longestPause"];
+        uint256[7] memory least = [uint256(1 hours), 1 hours, 10 minutes, 2 days + 8 hours, 1, 1, 0];
+        uint256[7] memory most = [uint256(7 days), 30 days, 7 days, 365 days, 7200, 90, 30 days];
+        for (uint256 i = 0; i < 7; ++i) {
+            if (least[i] > 0) _refusedParameter(i, least[i] - 1, names[i], least[i], most[i]);
+            _refusedParameter(i, most[i] + 1, names[i], least[i], most[i]);
+        }
+    }
+
+    function _refusedParameter(uint256 i, uint256 value, string memory name, uint256 least, uint256 most) private {
+        Parameters memory rules = _parameters();
+        if (i == 0) rules.ripeAge = uint32(value);
+        if (i == 1) rules.stallAge = uint32(value);
+        if (i == 2) rules.strangerGap = uint32(value);
+        if (i == 3) rules.cutAge = uint32(value);
+        if (i == 4) rules.superblocksPerDay = uint16(value);
+        if (i == 5) rules.registryNoticeDays = uint16(value);
+        if (i == 6) rules.longestPause = uint32(value);
+        vm.expectRevert(abi.encodeWithSelector(ParameterOutOfRange.selector, name, value, least, most));
+        _deploySettlement(rules);
+    }
+
+    // Roles.
+
+    function test_each_function_has_its_role() public {
+        _unauthorized(GOVERNOR);
+        settlement.scheduleRegistry(1000, registryRoot, _path);
+        _unauthorized(REGISTRY_GOVERNOR);
+        settlement.proposeEntryZero(0);
+        _unauthorized(REGISTRY_GOVERNOR);
+        settlement.withdrawEntryZero();
+        _unauthorized(GOVERNOR);
+        settlement.pause(Action.Settle, 1);
+        _unauthorized(BATCHER);
+        settlement.resume(Action.Settle);
+        _unauthorized(REGISTRY_GOVERNOR);
+        router.list(verifier);
+        _unauthorized(GOVERNOR);
+        router.freeze(OUTER);
+    }
+
+    function test_batchers_are_those_with_the_role() public {
+        assertTrue(settlement.isBatcher(BATCHER), "batcher");
+        assertTrue(!settlement.isBatcher(ALICE) && !settlement.isBatcher(GOVERNOR), "others");
+        vm.prank(ADMIN);
+        manager.revokeRole(1, BATCHER);
+        assertTrue(!settlement.isBatcher(BATCHER), "batcher without role");
+    }
+}

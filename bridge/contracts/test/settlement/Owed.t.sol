@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {Action, Deposit, Payout, Statement} from "../../src/interfaces/SettlementTypes.sol";
+import {DeployedTest} from "../support/Fixture.sol";
+import {Refuser} from "../support/Mocks.sol";
+
+/// @notice What superblocks owe the queue, who settles if batchers do not, and how deposits leave a queue that nobody takes.
+contract OwedTest is DeployedTest {
+    uint64 private constant AMOUNT = 5000;
+
+    function _refused(address caller, bytes memory reason, Statement memory statement) private {
+        bytes memory proof = _prove(statement);
+        vm.expectRevert(reason);
+        vm.prank(caller);
+        settlement.settle(OUTER, statement, "", proof);
+    }
+
+    function _settleAs(address caller, Statement memory statement) private {
+        bytes memory proof = _prove(statement);
+        vm.prank(caller);
+        settlement.settle(OUTER, statement, "", proof);
+    }
+
+    /// @dev A superblock that strangers may settle.
+    function _lone(uint32 length) private view returns (Statement memory statement) {
+        statement = _nextWith(length, new Payout[](0));
+        statement.blockCount = 1;
+    }
+
+    // Forced inclusion.
+
+    function test_a_superblock_owes_what_was_ripe_when_its_predecessor_was_settled() public {
+        _deposit(ALICE, AMOUNT);
+        _deposit(ALICE, AMOUNT);
+        _wait(1);
+        _deposit(BOB, AMOUNT);
+        _wait(6 hours - 1);
+        _settle(_next(), "");
+        assertEq(settlement.progress().owed, 2, "owed");
+        _wait(1 days);
+        _refused(BATCHER, abi.encodeWithSelector(OwesDeposits.selector, 0, 2), _next());
+        _refused(BATCHER, abi.encodeWithSelector(OwesDeposits.selector, 1, 2), _nextWith(1, new Payout[](0)));
+        // The third one ripened since, and is owed by the next superblock only.
+        _settle(_nextWith(2, new Payout[](0)), "");
+        assertEq(settlement.progress().owed, 3, "owed");
+        _settle(_nextWith(3, new Payout[](0)), "");
+        assertEq(settlement.progress().owed, 3, "owed");
+        _settle(_next(), "");
+    }
+
+    function test_a_superblock_owes_no_more_than_it_can_take() public {
+        for (uint256 i = 0; i < 150; ++i) {
+            _deposit(ALICE, AMOUNT);
+        }
+        _wait(6 hours);
+        _settle(_next(), "");
+        assertEq(settlement.progress().owed, 64, "owed");
+        _settle(_nextWith(70, new Payout[](0)), "");
+        assertEq(settlement.progress().owed, 134, "owed");
+        _settle(_nextWith(150, new Payout[](0)), "");
+        assertEq(settlement.progress().owed, 150, "owed");
+    }
+
+    function test_a_pause_of_settling_stops_the_clock_of_ripening() public {
+        _deposit(ALICE, AMOUNT);
+        _wait(1 hours);
+        vm.prank(GUARDIAN);
+        settlement.pause(Action.Settle, 1 days);
+        uint32 time = settlement.time();
+        _wait(12 hours);
+        assertEq(settlement.time(), time, "time while paused");
+        _wait(12 hours);
+        assertEq(settlement.time(), time, "time after the pause");
+        _wait(5 hours - 1);
+        _settle(_next(), "");
+        assertEq(settlement.progress().owed, 0, "owed");
+        _wait(1);
+        _settle(_next(), "");
+        assertEq(settlement.progress().owed, 1, "owed");
+    }
+
+    // Strangers.
+
+    function test_strangers_wait_for_a_stall() public {
+        _wait(1 hours);
+        _settle(_next(), "");
+        uint32 allowedAt = settlement.time() + 2 days;
+        _wait(2 days - 1);
+        bytes memory reason = abi.encodeWithSelector(StrangerTooEarly.selector, ALICE, allowedAt, allowedAt - 1);
+        _refused(ALICE, reason, _lone(0));
+        _wait(1);
+        _settleAs(ALICE, _lone(0));
+        assertEq(settlement.progress().settledAt, allowedAt, "settledAt");
+        assertEq(settlement.progress().batcherAt, allowedAt - 2 days, "batcherAt");
+    }
+
+    function test_the_next_stranger_waits_and_batchers_do_not() public {
+        _wait(2 days);
+        _settleAs(ALICE, _lone(0));
+        uint32 allowedAt = settlement.time() + 2 hours;
+        _wait(2 hours - 1);
+        bytes memory reason = abi.encodeWithSelector(StrangerTooEarly.selector, BOB, allowedAt, allowedAt - 1);
+        _refused(BOB, reason, _lone(0));
+        _wait(1);
+        _settleAs(BOB, _lone(0));
+        _settle(_next(), "");
+        allowedAt = settlement.time() + 2 days;
+        _wait(2 hours);
+        reason = abi.encodeWithSelector(StrangerTooEarly.selector, BOB, allowedAt, settlement.time());
+        _refused(BOB, reason, _lone(0));
+    }
+
+    function test_strangers_settle_blocks_of_environment_0_only() public {
+        _wait(2 days);
+        Statement memory statement = _lone(0);
+        statement.blockCount = 2;
+        _refused(ALICE, abi.encodeWithSelector(StrangerBlocks.selector, 2, true), statement);
+        statement = _next();
+        statement.blockCount = 1;
+        _refused(ALICE, abi.encodeWithSelector(StrangerBlocks.selector, 1, false), statement);
+    }
+
+    function test_strangers_owe_deposits_too() public {
+        _deposit(BOB, AMOUNT);
+        _wait(2 days);
+        _settle(_next(), "");
+        _wait(2 days);
+        _refused(ALICE, abi.encodeWithSelector(OwesDeposits.selector, 0, 1), _lone(0));
+        _settleAs(ALICE, _lone(1));
+    }
+
+    function test_a_pause_of_settling_is_no_stall() public {
+        vm.prank(GUARDIAN);
+        settlement.pause(Action.Settle, 3 days);
+        _wait(3 days);
+        uint32 time = settlement.time();
+        bytes memory reason = abi.encodeWithSelector(StrangerTooEarly.selector, ALICE, time + 2 days, time);
+        _refused(ALICE, reason, _lone(0));
+    }
+
+    // Cutting.
+
+    function test_a_queue_that_nobody_takes_is_cut_and_withdrawn() public {
+        _deposit(ALICE, AMOUNT);
+        _settleAll();
+        bytes32 taken = settlement.queueDigest(0, 1);
+        _wait(3 days);
+        _deposit(ALICE, AMOUNT);
+        _deposit(BOB, 2 * AMOUNT);
+        _wait(14 days);
+        vm.expectEmit(address(settlement));
+        emit QueueCut(0, 1, 3);
+        vm.prank(BOB);
+        settlement.cutQueue();
+        (uint32 generation, uint32 length, bytes32 digest) = settlement.queue();
+        assertEq(generation, 1, "generation");
+        assertEq(length, 1, "length");
+        assertEq(digest, taken, "digest");
+
+        uint256 held = address(settlement).balance;
+        vm.expectEmit(address(settlement));
+        emit Withdrawn(0, 2, BOB, 2 * AMOUNT);
+        settlement.withdraw(0, 2, _entry(BOB, 2 * AMOUNT));
+        settlement.withdraw(0, 1, _entry(ALICE, AMOUNT));
+        assertEq(BOB.balance, 2 * AMOUNT * ETHER_UNIT, "Bob");
+        assertEq(ALICE.balance, AMOUNT * ETHER_UNIT, "Alice");
+        assertEq(address(settlement).balance, held - 3 * AMOUNT * ETHER_UNIT, "held");
+        assertEq(settlement.assetOf(_ether()).outstanding, AMOUNT, "outstanding");
+        assertTrue(settlement.isWithdrawn(0, 1) && settlement.isWithdrawn(0, 2), "withdrawn");
+
+        vm.expectRevert(abi.encodeWithSelector(AlreadyWithdrawn.selector, 0, 1));
+        settlement.withdraw(0, 1, _entry(ALICE, AMOUNT));
+        // What was taken before the cut is no longer anybody's to withdraw, and neither is what never was.
+        vm.expectRevert(abi.encodeWithSelector(NotCut.selector, 0, 0));
+        settlement.withdraw(0, 0, _entry(ALICE, AMOUNT));
+        vm.expectRevert(abi.encodeWithSelector(NotCut.selector, 0, 3));
+        settlement.withdraw(0, 3, _entry(ALICE, AMOUNT));
+        vm.expectRevert(abi.encodeWithSelector(NotCut.selector, 1, 1));
+        settlement.withdraw(1, 1, _entry(ALICE, AMOUNT));
+    }
+
+    function test_a_superblock_over_the_tail_that_was_cut_is_refused() public {
+        _deposit(ALICE, AMOUNT);
+        Statement memory statement = _nextWith(1, new Payout[](0));
+        _wait(14 days);
+        settlement.cutQueue();
+        _refused(BATCHER, abi.encodeWithSelector(NotInQueue.selector, 1, 0), statement);
+        _deposit(BOB, AMOUNT);
+        bytes32 expected = settlement.queueDigest(1, 1);
+        bytes32 found = statement.l1Body.queueDigest;
+        _refused(BATCHER, abi.encodeWithSelector(WrongQueueDigest.selector, found, expected), statement);
+        _settle(_nextWith(1, new Payout[](0)), "");
+    }
+
+    function test_generations_are_withdrawn_apart() public {
+        _deposit(ALICE, AMOUNT);
+        _wait(14 days);
+        settlement.cutQueue();
+        _deposit(ALICE, AMOUNT);
+        _wait(14 days);
+        settlement.cutQueue();
+        settlement.withdraw(1, 0, _entry(ALICE, AMOUNT));
+        settlement.withdraw(0, 0, _entry(ALICE, AMOUNT));
+        assertEq(ALICE.balance, 2 * AMOUNT * ETHER_UNIT, "Alice");
+        assertEq(settlement.assetOf(_ether()).outstanding, 0, "outstanding");
+    }
+
+    function test_what_was_owed_of_a_tail_that_was_cut_is_owed_no_more() public {
+        _deposit(ALICE, AMOUNT);
+        _wait(6 hours);
+        _settle(_next(), "");
+        assertEq(settlement.progress().owed, 1, "owed");
+        _wait(14 days);
+        settlement.cutQueue();
+        _settle(_next(), "");
+    }
+
+    function test_a_queue_is_cut_only_after_a_long_time_without_consumption() public {
+        vm.expectRevert(abi.encodeWithSelector(NothingToCut.selector));
+        settlement.cutQueue();
+        _deposit(ALICE, AMOUNT);
+        _deposit(ALICE, AMOUNT);
+        uint32 allowedAt = settlement.time() + 14 days;
+        _wait(14 days - 1);
+        vm.expectRevert(abi.encodeWithSelector(CutTooEarly.selector, allowedAt, allowedAt - 1));
+        settlement.cutQueue();
+        // Consumption starts the time anew, though the other deposit is as old.
+        _settle(_nextWith(1, new Payout[](0)), "");
+        _wait(14 days - 1);
+        vm.expectRevert(abi.encodeWithSelector(CutTooEarly.selector, allowedAt - 1 + 14 days, allowedAt + 14 days - 2));
+        settlement.cutQueue();
+        _wait(1);
+        settlement.cutQueue();
+    }
+
+    function test_a_pause_of_settling_stops_the_clock_of_cutting() public {
+        _deposit(ALICE, AMOUNT);
+        uint32 allowedAt = settlement.time() + 14 days;
+        _wait(14 days - 1);
+        vm.prank(GUARDIAN);
+        settlement.pause(Action.Settle, 1 days);
+        _wait(1 days - 1);
+        vm.expectRevert(abi.encodeWithSelector(PausedUntil.selector, Action.Settle, clock + 1));
+        settlement.cutQueue();
+        _wait(1);
+        vm.expectRevert(abi.encodeWithSelector(CutTooEarly.selector, allowedAt, allowedAt - 1));
+        settlement.cutQueue();
+        _wait(1);
+        settlement.cutQueue();
+    }
+
+    function test_only_what_was_deposited_is_withdrawn() public {
+        _deposit(ALICE, AMOUNT);
+        _wait(14 days);
+        settlement.cutQueue();
+        bytes memory reason = abi.encodeWithSelector(NotDeposited.selector, 0, 0);
+        for (uint256 field = 0; field < 6; ++field) {
+            Deposit memory entry = _entry(ALICE, AMOUNT);
+            if (field == 0) entry.depositor = BOB;
+            if (field == 1) entry.destination = 6;
+            if (field == 2) entry.recipient = 0;
+            if (field == 3) entry.asset.number = TOKEN;
+            if (field == 4) entry.amount += 1;
+            if (field == 5) entry.lifetime = 65;
+            vm.expectRevert(reason);
+            settlement.withdraw(0, 0, entry);
+        }
+    }
+
+    function test_a_depositor_that_refuses_ether_can_withdraw_later() public {
+        Refuser refuser = new Refuser();
+        _deposit(address(refuser), AMOUNT);
+        _wait(14 days);
+        settlement.cutQueue();
+        vm.expectRevert(abi.encodeWithSelector(PaymentFailed.selector, address(refuser)));
+        settlement.withdraw(0, 0, _entry(address(refuser), AMOUNT));
+        refuser.accept();
+        settlement.withdraw(0, 0, _entry(address(refuser), AMOUNT));
+        assertEq(address(refuser).balance, AMOUNT * ETHER_UNIT, "balance");
+    }
+
+    function test_withdrawing_is_paused_with_payments() public {
+        _deposit(ALICE, AMOUNT);
+        _wait(14 days);
+        settlement.cutQueue();
+        vm.prank(GUARDIAN);
+        settlement.pause(Action.Pay, 1 days);
+        vm.expectRevert(abi.encodeWithSelector(PausedUntil.selector, Action.Pay, clock + 1 days));
+        settlement.withdraw(0, 0, _entry(ALICE, AMOUNT));
+    }
+}
