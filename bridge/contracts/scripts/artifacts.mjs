@@ -1,34 +1,40 @@
 // Writes artifacts/NAME.json of each contract that is deployed, or with --check compares them byte for byte with what the
 // pinned compiler makes now.
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { forge, root } from "./forge.mjs";
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(root, "artifacts");
 /** The contracts that are deployed. What these create is in their bytecode. */
 const contracts = ["AccessManager", "RegistryTree", "Settlement", "SuperblockVerifier", "VerifierRouter"];
-
-const forge = spawnSync(join(root, "node_modules/.bin/forge"), ["build", "--root", root, "--skip", "test"], {
-  stdio: ["ignore", "ignore", "inherit"],
-});
-if (forge.status !== 0) {
-  console.error(`forge build failed with status ${forge.status}`);
-  process.exit(1);
-}
+/** The most bytes that a contract may have (EIP-170). */
+const MAX_CODE = 24576;
 
 /** An artefact's text: only what callers and deployments need, so that it changes with the contract alone. */
 function artifact(name) {
   const { abi, bytecode, deployedBytecode } = JSON.parse(readFileSync(join(root, `out/${name}.sol/${name}.json`), "utf8"));
-  const fields = { abi, bytecode: bytecode.object, deployedBytecode: deployedBytecode.object };
-  return JSON.stringify(fields, null, 1) + "\n";
+  const size = deployedBytecode.object.length / 2 - 1;
+  if (size > MAX_CODE) {
+    console.error(`${name} has ${size} bytes of code, more than ${MAX_CODE}`);
+    process.exit(1);
+  }
+  const entries = abi.map((entry) => `\n  ${JSON.stringify(entry)}`).join(",");
+  return `{
+ "abi": [${entries}
+ ],
+ "bytecode": "${bytecode.object}",
+ "deployedBytecode": "${deployedBytecode.object}"
+}
+`;
 }
 
+forge("default", "build");
 const expected = new Map(contracts.map((name) => [`${name}.json`, artifact(name)]));
 if (process.argv.includes("--check")) {
   const found = existsSync(folder) ? readdirSync(folder).sort() : [];
-  const wrong = [...expected].filter(([file, text]) => !found.includes(file) || readFileSync(join(folder, file), "utf8") !== text);
+  const wrong = [...expected].filter(
+    ([file, text]) => !found.includes(file) || readFileSync(join(folder, file), "utf8") !== text,
+  );
   const unknown = found.filter((file) => !expected.has(file));
   for (const [file] of wrong) console.error(`artifacts/${file} is not what the compiler makes: run \`npm run build\``);
   for (const file of unknown) console.error(`artifacts/${file} is no contract's`);

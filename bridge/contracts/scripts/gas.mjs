@@ -1,28 +1,17 @@
 // Measures the gas of transactions and fails if one uses over 2 % more than gas.json says; with --write it writes gas.json.
-import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { forge, root } from "./forge.mjs";
 
 /** Compilers and libraries change gas a little; more than this is a change of ours. */
 const TOLERANCE = 0.02;
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const committed = join(root, "gas.json");
 const measured = join(root, "cache/snapshots/gas.json");
 
 rmSync(measured, { force: true });
 // Isolated calls are transactions: they pay for calldata, and find nothing warm.
-const test = spawnSync(
-  join(root, "node_modules/.bin/forge"),
-  ["test", "--root", root, "--isolate", "--match-contract", "GasTest"],
-  { stdio: ["ignore", "pipe", "inherit"], encoding: "utf8" },
-);
-if (test.status !== 0 || !existsSync(measured)) {
-  process.stderr.write(test.stdout);
-  console.error(`forge test failed with status ${test.status}`);
-  process.exit(1);
-}
+forge("tests", "test", "--isolate", "--match-contract", "GasTest");
 const now = Object.fromEntries(
   Object.entries(JSON.parse(readFileSync(measured, "utf8"))).map(([name, gas]) => [name, Number(gas)]),
 );

@@ -60,8 +60,7 @@ contract Settlement is ISettlement, DepositQueue, PayoutBook, RegistrySchedule {
 
     /// @inheritdoc ISettlement
     function isBatcher(address account) public view returns (bool) {
-        (bool immediate,) =
-            AuthorityUtils.canCallWithDelay(authority(), account, address(this), this.settle.selector);
+        (bool immediate,) = AuthorityUtils.canCallWithDelay(authority(), account, address(this), this.settle.selector);
         return immediate;
     }
 

@@ -212,7 +212,8 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @notice Gives the contract its genesis, which names the contract's address. Once, by the deployer.
     /// @param entryZero The leaf of environment 0 in the registry, and `path` its siblings.
     /// @dev Errors: `NotDeployer`, `AlreadyInitialised`, `OtherEntryZero`.
-    function initialise(bytes32 genesisState, bytes32 registryRoot, bytes32 entryZero, bytes32[16] calldata path) external;
+    function initialise(bytes32 genesisState, bytes32 registryRoot, bytes32 entryZero, bytes32[16] calldata path)
+        external;
 
     /// @notice The low 62 bits of `keccak256(abi.encode(block.chainid, address(this)))`.
     function deployment() external view returns (uint64);

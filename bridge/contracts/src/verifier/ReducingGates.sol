@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Algebra} from "./Algebra.sol";
-import {load, store} from "./Quartic.sol";
+import {Quartic, load, store} from "./Quartic.sol";
 
 /// @title ReducingGates
 /// @notice The constraints of plonky2's gates that combine a list with powers of a challenge, at one point. Functions are as
@@ -23,10 +23,11 @@ library ReducingGates {
             for (; count != 0; --count) {
                 if (count == 1) accumulator = wires;
                 Algebra.mul(out, previous, alpha);
-                for (uint256 i = 0; i < width; ++i) {
-                    store(out, i, load(out, i) + load(coefficient, i));
+                for (uint256 i = 0; i < 4; ++i) {
+                    Quartic computed = load(out, i);
+                    if (i < width) computed = computed + load(coefficient, i);
+                    store(out, i, computed - load(accumulator, i));
                 }
-                Algebra.sub(out, accumulator);
                 out += Algebra.BYTES;
                 coefficient += 0x20 * width;
                 previous = accumulator;

@@ -297,7 +297,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
             uint256 powers = alphaPowers(proof.alphas);
             uint256 sums = allocate(32 * Circuit.CHALLENGES);
             for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
-                store(sums, i, combine(terms, powers + 32 * TERMS * i, Circuit.CHALLENGES + STEPS));
+                store(sums, i, combine(terms, 32, powers + 32 * TERMS * i, Circuit.CHALLENGES + STEPS));
             }
             addGates(proof, argument.wires, powers + 32 * (Circuit.CHALLENGES + STEPS), sums);
 
@@ -342,7 +342,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 if (count == 0) continue;
                 Quartic filter = gateFilter(gate, proof.openings);
                 for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
-                    Quartic sum = combine(constraints, powers + 32 * TERMS * i, count);
+                    Quartic sum = combine(constraints, 32, powers + 32 * TERMS * i, count);
                     store(sums, i, load(sums, i) + filter * sum);
                 }
             }
@@ -367,7 +367,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
         unchecked {
             Combination memory shared;
             uint256 powers = allocate(32 * (POLYNOMIALS + 4));
-            shared.powers = allocate(128 * (POLYNOMIALS + 4));
+            shared.powers = allocate(64 * (POLYNOMIALS + 4));
             Fri.writePowers(proof.friAlpha, POLYNOMIALS + 4, powers, shared.powers);
             shared.openings = Fri.combine(proof.openings, powers, POLYNOMIALS);
             shared.nextOpenings = Fri.combine(proof.openings + 32 * POLYNOMIALS, powers, Circuit.CHALLENGES);
@@ -549,7 +549,10 @@ contract SuperblockVerifier is ISuperblockVerifier {
         returns (Quartic numerator, Quartic denominator)
     {
         unchecked {
-            uint256 products = shared.buffer + 8 * (FIXED + Circuit.WIRES);
+            // The products' first elements alone, with zeros up to four.
+            uint256 products = shared.buffer + LEAVES_BYTES + 0x20;
+            uint256 word = Quartic.unwrap(load(shared.buffer + 8 * (FIXED + Circuit.WIRES), 0));
+            store(products, 0, Quartic.wrap(word & ~((1 << (256 - 64 * Circuit.CHALLENGES)) - 1)));
             Quartic point = fromBase(x);
             Quartic toZeta = point - proof.zeta;
             Quartic toZetaNext = point - shared.zetaNext;

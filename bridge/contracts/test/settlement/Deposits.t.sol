@@ -25,7 +25,8 @@ contract DepositsTest is DeployedTest {
     function test_a_deposit_joins_the_queue_with_the_digest_of_its_104_bytes() public {
         _deposit(ALICE, AMOUNT);
         (uint32 generation, uint32 length, bytes32 digest) = settlement.queue();
-        bytes memory packed = abi.encodePacked(bytes32(0), ALICE, RECIPIENT, uint16(5), uint16(0), uint32(1), AMOUNT, uint32(64));
+        bytes memory packed =
+            abi.encodePacked(bytes32(0), ALICE, RECIPIENT, uint16(5), uint16(0), uint32(1), AMOUNT, uint32(64));
         assertEq(packed.length, 104, "bytes");
         assertEq(digest, keccak256(packed), "digest");
         assertEq(generation, 0, "generation");
@@ -38,8 +39,9 @@ contract DepositsTest is DeployedTest {
     function test_a_deposit_is_announced_with_all_that_is_hashed() public {
         uint256 value = AMOUNT * ETHER_UNIT;
         vm.deal(ALICE, value);
-        bytes32 digest =
-            keccak256(abi.encodePacked(bytes32(0), ALICE, RECIPIENT, uint16(5), uint16(0), uint32(1), AMOUNT, uint32(64)));
+        bytes32 digest = keccak256(
+            abi.encodePacked(bytes32(0), ALICE, RECIPIENT, uint16(5), uint16(0), uint32(1), AMOUNT, uint32(64))
+        );
         vm.expectEmit(address(settlement));
         emit Deposited(0, 0, ALICE, 5, RECIPIENT, 0, 1, AMOUNT, 64, digest);
         vm.prank(ALICE);
@@ -91,7 +93,9 @@ contract DepositsTest is DeployedTest {
             bytes memory reason = abi.encodeWithSelector(RecipientOutOfField.selector, recipient);
             _refused(reason, AMOUNT * ETHER_UNIT, 5, recipient, 64);
             recipient = bytes32(uint256(type(uint64).max) << 64 * word);
-            _refused(abi.encodeWithSelector(RecipientOutOfField.selector, recipient), AMOUNT * ETHER_UNIT, 5, recipient, 64);
+            _refused(
+                abi.encodeWithSelector(RecipientOutOfField.selector, recipient), AMOUNT * ETHER_UNIT, 5, recipient, 64
+            );
         }
         uint256 largest = order - 1;
         bytes32 last = bytes32(largest << 192 | largest << 128 | largest << 64 | largest);
@@ -252,7 +256,11 @@ contract DepositsTest is DeployedTest {
         settlement.listAsset(3, ALICE, 2, 1, 1);
         vm.expectRevert(abi.encodeWithSelector(UnitTooLarge.selector, 58, 57));
         settlement.listAsset(3, address(token), 58, 1, 1);
-        settlement.listAsset(3, address(token), 57, 1, 1);
+        vm.expectEmit(address(settlement));
+        emit AssetListed(0, 3, address(token), 57);
+        vm.expectEmit(address(settlement));
+        emit AssetLimited(0, 3, 1, 2);
+        settlement.listAsset(3, address(token), 57, 1, 2);
         vm.stopPrank();
     }
 
@@ -264,7 +272,8 @@ contract DepositsTest is DeployedTest {
 
     function test_only_the_asset_governor_lists_and_limits() public {
         vm.startPrank(REGISTRY_GOVERNOR);
-        bytes memory reason = abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, REGISTRY_GOVERNOR);
+        bytes memory reason =
+            abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, REGISTRY_GOVERNOR);
         vm.expectRevert(reason);
         settlement.listAsset(3, address(token), 2, 1, 1);
         vm.expectRevert(reason);

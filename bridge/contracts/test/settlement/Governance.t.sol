@@ -78,9 +78,11 @@ contract GovernanceTest is DeployedTest {
     function test_entry_0_changes_after_the_routers_delay() public {
         bytes32 entry = bytes32(uint256(0xe1));
         bytes32 changed = _changed(entry);
+        uint256 readyAt = clock + DELAY;
+        vm.expectEmit(address(settlement));
+        emit EntryZeroProposed(entry, uint64(readyAt));
         vm.prank(GOVERNOR);
         settlement.proposeEntryZero(entry);
-        uint256 readyAt = clock + DELAY;
         _wait(DELAY - 1);
         vm.expectRevert(abi.encodeWithSelector(EntryZeroNotReady.selector, readyAt));
         settlement.changeEntryZero();
@@ -114,6 +116,8 @@ contract GovernanceTest is DeployedTest {
         vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
         settlement.withdrawEntryZero();
         settlement.proposeEntryZero(bytes32(uint256(1)));
+        vm.expectEmit(address(settlement));
+        emit EntryZeroWithdrawn(bytes32(uint256(1)));
         settlement.withdrawEntryZero();
         vm.stopPrank();
         _wait(DELAY);
@@ -126,9 +130,11 @@ contract GovernanceTest is DeployedTest {
     function test_a_verifier_is_active_after_the_delay() public {
         bytes32 outer = bytes32(uint256(0x456));
         MockVerifier other = new MockVerifier(outer);
+        uint256 activeFrom = clock + DELAY;
+        vm.expectEmit(address(router));
+        emit IVerifierRouter.VerifierListed(outer, address(other), activeFrom);
         vm.prank(GOVERNOR);
         router.list(other);
-        uint256 activeFrom = clock + DELAY;
         uint256[] memory inputs = new uint256[](1);
         bytes memory proof = abi.encodePacked(keccak256(abi.encodePacked(outer, inputs)));
         _wait(DELAY - 1);
@@ -145,6 +151,8 @@ contract GovernanceTest is DeployedTest {
     }
 
     function test_a_verifier_is_frozen_at_once_and_for_good() public {
+        vm.expectEmit(address(router));
+        emit IVerifierRouter.VerifierFrozen(OUTER);
         vm.prank(GUARDIAN);
         router.freeze(OUTER);
         uint256[] memory inputs = new uint256[](1);
@@ -180,6 +188,8 @@ contract GovernanceTest is DeployedTest {
 
     function test_a_pause_ends_by_itself_and_comes_back_no_sooner_than_it_lasted() public {
         vm.startPrank(GUARDIAN);
+        vm.expectEmit(address(settlement));
+        emit Paused(Action.Pay, uint32(clock + 2 days));
         settlement.pause(Action.Pay, 2 days);
         uint256 until = clock + 2 days;
         assertEq(settlement.pausedUntil(Action.Pay), until, "until");

@@ -159,6 +159,8 @@ contract OwedTest is DeployedTest {
         assertEq(digest, taken, "digest");
 
         uint256 held = address(settlement).balance;
+        vm.expectEmit(address(settlement));
+        emit Withdrawn(0, 2, BOB, 2 * AMOUNT);
         settlement.withdraw(0, 2, _entry(BOB, 2 * AMOUNT));
         settlement.withdraw(0, 1, _entry(ALICE, AMOUNT));
         assertEq(BOB.balance, 2 * AMOUNT * ETHER_UNIT, "Bob");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+
 import {PayoutTree} from "../../src/lib/PayoutTree.sol";
 import {Action, AssetId, Claim, Payout, Statement} from "../../src/interfaces/SettlementTypes.sol";
 import {DeployedTest} from "../support/Fixture.sol";
@@ -35,11 +37,18 @@ contract PayoutsTest is DeployedTest {
 
     function test_a_superblock_lists_payouts() public {
         Payout[] memory payouts = _several(3);
+        // The root, by way of the path of the first payout.
+        bytes32 root = MerkleProof.processProof(_claimOf(2, payouts, 0).proof, _leaf(payouts[0]));
         Statement memory statement = _nextWith(1, payouts);
-        _settle(statement, _pack(payouts));
+        bytes memory packed = _pack(payouts);
+        bytes memory proof = _prove(statement);
+        vm.expectEmit(address(settlement));
+        emit PayoutsListed(2, 0, 3, root);
+        vm.prank(BATCHER);
+        settlement.settle(OUTER, statement, packed, proof);
+        assertEq(settlement.payoutRoot(2), root, "root");
         assertEq(settlement.progress().nextPayout, 3, "nextPayout");
         assertEq(settlement.assetOf(_ether()).outstanding, 97 * AMOUNT - 3, "outstanding");
-        assertTrue(settlement.payoutRoot(2) != 0, "root");
         assertEq(settlement.payoutRoot(1), bytes32(0), "root of a superblock without payouts");
         _settlePayouts(_several(2));
         assertEq(settlement.progress().nextPayout, 5, "nextPayout");
@@ -68,8 +77,7 @@ contract PayoutsTest is DeployedTest {
             if (field == 2) others[1].asset.origin = 7;
             if (field == 3) others[1].amount -= 1;
             if (field == 4) others[1].name = 0;
-            bytes memory reason =
-                abi.encodeWithSelector(WrongPayoutsDigest.selector, _payoutsDigest(others), expected);
+            bytes memory reason = abi.encodeWithSelector(WrongPayoutsDigest.selector, _payoutsDigest(others), expected);
             _refused(reason, statement, _pack(others));
         }
     }

@@ -226,6 +226,8 @@ contract SettleTest is DeployedTest {
         bytes32[16] memory path;
         vm.expectRevert(abi.encodeWithSelector(OtherEntryZero.selector, bytes32(0), registryRoot));
         settlement.initialise(state, bytes32(0), ENTRY_ZERO, path);
+        vm.expectEmit(address(settlement));
+        emit Initialised(state, registryRoot, ENTRY_ZERO);
         settlement.initialise(state, registryRoot, ENTRY_ZERO, path);
     }
 }

@@ -86,12 +86,26 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
 
     function _deployRouter(uint32 delay, ISuperblockVerifier[] memory verifiers) internal returns (IVerifierRouter) {
         bytes memory arguments = abi.encode(manager, delay, verifiers);
-        return IVerifierRouter(vm.deployCode("VerifierRouter.sol:VerifierRouter", arguments));
+        return IVerifierRouter(_create("VerifierRouter", arguments));
     }
 
     function _deploySettlement(Parameters memory rules) internal returns (ISettlement) {
         bytes memory arguments = abi.encode(manager, router, tree, rules, MINIMUM, DAY_LIMIT);
-        return ISettlement(vm.deployCode("Settlement.sol:Settlement", arguments));
+        return ISettlement(_create("Settlement", arguments));
+    }
+
+    /// @dev Deploys a contract as its artefact has it, which is what users get.
+    function _create(string memory name, bytes memory arguments) private returns (address created) {
+        string memory artifact = vm.readFile(string.concat("artifacts/", name, ".json"));
+        bytes memory code = bytes.concat(vm.parseJsonBytes(artifact, ".bytecode"), arguments);
+        assembly ("memory-safe") {
+            created := create(0, add(code, 0x20), mload(code))
+            if iszero(created) {
+                let reason := mload(0x40)
+                returndatacopy(reason, 0, returndatasize())
+                revert(reason, returndatasize())
+            }
+        }
     }
 
     function _wait(uint256 duration) internal {
@@ -113,8 +127,7 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
             string memory functions = string.concat(".functions.", names[i]);
             string[] memory signatures = vm.parseJsonKeys(json, functions);
             for (uint256 j = 0; j < signatures.length; ++j) {
-                string memory role =
-                    vm.parseJsonString(json, string.concat(functions, "['", signatures[j], "']"));
+                string memory role = vm.parseJsonString(json, string.concat(functions, "['", signatures[j], "']"));
                 bytes4[] memory selectors = new bytes4[](1);
                 selectors[0] = bytes4(keccak256(bytes(signatures[j])));
                 manager.setTargetFunctionRole(targets[i], selectors, _role(json, role));
@@ -158,12 +171,7 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
     /// @dev What `_deposit` puts into the queue.
     function _entry(address depositor, uint64 amount) internal pure returns (Deposit memory) {
         return Deposit({
-            depositor: depositor,
-            destination: 5,
-            recipient: RECIPIENT,
-            asset: _ether(),
-            amount: amount,
-            lifetime: 64
+            depositor: depositor, destination: 5, recipient: RECIPIENT, asset: _ether(), amount: amount, lifetime: 64
         });
     }
 
@@ -277,17 +285,10 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
     }
 
     /// @dev The claim of the payout at `position` of superblock `number`, with its path from the leaf up.
-    function _claimOf(uint32 number, Payout[] memory payouts, uint256 position)
-        internal
-        pure
-        returns (Claim memory)
-    {
+    function _claimOf(uint32 number, Payout[] memory payouts, uint256 position) internal pure returns (Claim memory) {
         bytes32[] memory nodes = new bytes32[](2 * payouts.length - 1);
         for (uint256 i = 0; i < payouts.length; ++i) {
-            Payout memory p = payouts[i];
-            bytes memory encoded =
-                abi.encode(p.index, p.recipient, p.kind, p.asset.origin, p.asset.number, p.amount, p.name);
-            nodes[nodes.length - 1 - i] = keccak256(bytes.concat(keccak256(encoded)));
+            nodes[nodes.length - 1 - i] = _leaf(payouts[i]);
         }
         for (uint256 i = payouts.length - 1; i > 0; --i) {
             nodes[i - 1] = _pair(nodes[2 * i - 1], nodes[2 * i]);
@@ -302,6 +303,12 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
             proof[i] = siblings[i];
         }
         return Claim(number, payouts[position], proof);
+    }
+
+    function _leaf(Payout memory p) internal pure returns (bytes32) {
+        bytes memory encoded =
+            abi.encode(p.index, p.recipient, p.kind, p.asset.origin, p.asset.number, p.amount, p.name);
+        return keccak256(bytes.concat(keccak256(encoded)));
     }
 
     function _pair(bytes32 a, bytes32 b) private pure returns (bytes32) {

@@ -5,7 +5,6 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {
     Action,
-    Asset,
     AssetId,
     Claim,
     Deposit,
@@ -80,6 +79,9 @@ contract Handler is Fixture {
             books[asset].claimed += payout.amount;
             uint256 expected = before + payout.amount * _unit(asset);
             assertEq(_balance(asset, payout.recipient), expected, "the recipient's balance");
+            try settlement.claim(_claimOf(number, _listed[number], position)) {
+                revert Surprise("a payout was paid twice");
+            } catch {}
         } catch {
             if (pays) revert Surprise("a payout was not paid");
         }
@@ -115,6 +117,9 @@ contract Handler is Fixture {
             if (!pays) revert Surprise("a deposit was withdrawn");
             _withdrawn[cut][index] = true;
             books[_indexOf(entry.asset)].withdrawn += entry.amount;
+            try settlement.withdraw(cut, index, entry) {
+                revert Surprise("a deposit was withdrawn twice");
+            } catch {}
         } catch {
             if (pays) revert Surprise("a deposit was not withdrawn");
         }
@@ -297,8 +302,9 @@ contract Handler is Fixture {
                 )
             );
         }
-        return found == generation && length == entries.length && digest == expected
-            && settlement.progress().taken == taken;
+        return
+            found == generation && length == entries.length && digest == expected
+                && settlement.progress().taken == taken;
     }
 
     /// @notice Whether exactly the payouts that were paid are marked as claimed.

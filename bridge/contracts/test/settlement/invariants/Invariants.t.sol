@@ -21,7 +21,8 @@ contract InvariantsTest is Test {
     /// @dev One function, so that each sequence is played once and judged by all of them.
     function invariant_books_balance() external view {
         for (uint256 asset = 0; asset < _handler.ASSETS(); ++asset) {
-            (uint256 deposited, uint256 taken, uint256 listed, uint256 claimed, uint256 withdrawn) = _handler.books(asset);
+            (uint256 deposited, uint256 taken, uint256 listed, uint256 claimed, uint256 withdrawn) =
+                _handler.books(asset);
             assertTrue(taken + withdrawn <= deposited, "a deposit was both taken and withdrawn");
             assertTrue(claimed <= listed, "more was paid than listed");
             if (asset == 2) {
