@@ -218,10 +218,13 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @notice The low 62 bits of `keccak256(abi.encode(block.chainid, address(this)))`.
     function deployment() external view returns (uint64);
 
+    /// @notice Chooses the verifier of a proof. It never changes.
     function router() external view returns (IVerifierRouter);
 
+    /// @notice Computes the registry's root over an entry of environment 0. It never changes.
     function registryTree() external view returns (IRegistryTree);
 
+    /// @notice The rules of the deployment, which never change.
     function parameters() external view returns (Parameters memory);
 
     // Settling.
@@ -229,8 +232,9 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @notice Settles the next superblock. If it is settled already, with the same state, nothing happens.
     /// @param outerDigest Names the verifier of the proof.
     /// @param payouts The superblock's payouts, 72 bytes each: index 4, recipient 20, kind 2, origin 2, number 4, amount 8,
-    /// name 32. They travel in calldata, because a withheld list would be lost money.
-    /// @dev Errors: `PausedUntil`, the section "Settling" of `ISettlementErrors`, and those of router and verifier.
+    /// name 32. They travel in calldata, because a withheld list would be lost money. Blobs of the transaction hold what else others
+    /// need to follow the superblock; their versioned hashes are in the event.
+    /// @dev Errors: `PausedUntil`, `WrongChain`, `NotInitialised`, the section "Settling" of `ISettlementErrors`, and those of router and verifier.
     function settle(bytes32 outerDigest, Statement calldata statement, bytes calldata payouts, bytes calldata proof)
         external;
 
@@ -256,7 +260,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @param recipient The recipient in the destination's terms: four big-endian integers of 64 bits, each below the field's order.
     /// @param lifetime Superblocks from the one that takes the deposit to the last in which it may be claimed: 64 to 2^20.
     /// @return index The deposit's index in the queue.
-    /// @dev Errors: `PausedUntil`, `NotInitialised`, and the section "Deposits" of `ISettlementErrors`.
+    /// @dev Errors: `PausedUntil`, `WrongChain`, `NotInitialised`, and the section "Deposits" of `ISettlementErrors`.
     function deposit(AssetId calldata asset, uint256 tokens, uint16 destination, bytes32 recipient, uint32 lifetime)
         external
         payable
@@ -279,6 +283,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @dev Errors: `PausedUntil` for paying, `NotCut`, `NotDeposited`, `AlreadyWithdrawn`, `PaymentFailed`.
     function withdraw(uint32 generation, uint32 index, Deposit calldata entry) external;
 
+    /// @notice Whether a deposit that was cut from the queue went back.
     function isWithdrawn(uint32 generation, uint32 index) external view returns (bool);
 
     // Payouts.
@@ -292,6 +297,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @dev Errors: `PausedUntil`, `NotAPayout`.
     function claimAll(Claim[] calldata claimed) external;
 
+    /// @notice Whether the payout with this index was paid.
     function isClaimed(uint32 index) external view returns (bool);
 
     // Registry.

@@ -311,6 +311,7 @@ contract DepositsTest is DeployedTest {
         vm.startPrank(ALICE);
         settlement.deposit(AssetId(7, 9), 2000, 5, RECIPIENT, 64);
         assertEq(asset.totalSupply(), AMOUNT - 2000, "supply");
+        assertEq(settlement.assetOf(AssetId(7, 9)).outstanding, 0, "nothing of it is outstanding on L1");
         bytes4 selector = IERC20Errors.ERC20InsufficientBalance.selector;
         vm.expectRevert(abi.encodeWithSelector(selector, ALICE, AMOUNT - 2000, AMOUNT));
         settlement.deposit(AssetId(7, 9), AMOUNT, 5, RECIPIENT, 64);

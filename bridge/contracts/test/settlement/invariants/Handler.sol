@@ -125,8 +125,10 @@ contract Handler is Fixture {
         }
     }
 
-    function cutQueue() external {
+    function cutQueue(uint256 seed) external {
         uint32 length = _queueLength();
+        // Else few sequences would cut twice.
+        if (seed % 2 == 0 && length > taken) _wait(14 days);
         Progress memory current = settlement.progress();
         uint32 since = length == taken ? 0 : settlement.depositedAt(uint32(taken));
         if (since < current.takenAt) since = current.takenAt;
