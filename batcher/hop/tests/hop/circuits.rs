@@ -5,23 +5,31 @@
 use std::sync::LazyLock;
 
 use batcher_hop::{
-    HopProof,
+    HopProof, HopProveError, HopProver,
     circuits::{KeccakHop, PoseidonHop, Shrink, Source, keccak_common, poseidon_shape},
+    file,
+    keys::outer_digest,
     outer_circuit::OuterCompiled,
 };
-use batcher_verify::circuit::{SuperblockCircuit, superblock_shape};
+use batcher_verify::{
+    circuit::{SuperblockCircuit, superblock_shape},
+    hop_keys::{HopKeys, OuterKeyText},
+    keys::{KeyText, PinnedKeys},
+};
 use circuits_core::{
-    Builder, Compiled, Definition, F, Proof, VerifierKey, Witness,
+    Builder, CircuitError, Compiled, Definition, F, Proof, VerifierKey, Witness,
     constrain::Constrain as _,
     layout::{Layout, WitnessError, new_virtual, set},
     recursion::{Shape, key_digest},
     security::SecurityReport,
 };
 use circuits_forging::{Kit, Mutator, assert_accepts, assert_rejects};
+use circuits_keys::CircuitCache;
 use circuits_protocol::{fold::FoldChild, key_set::KeySet, statement::SuperblockStatement};
-use circuits_prover::basetypes::standard_config;
+use circuits_prover::{basetypes::standard_config, outer::OuterKey};
 use plonky2::{
     field::types::Field as _,
+    hash::hash_types::HashOut,
     iop::target::{BoolTarget, Target},
     plonk::circuit_data::CircuitConfig,
 };
@@ -84,7 +92,7 @@ static START: LazyLock<Start> = LazyLock::new(|| {
     let [listed, stranger] = [1, 2].map(|flavour| Compiled::new(FreeSuperblock(flavour)).expect("it fits"));
     let definition = Shrink::new(Source::Small, |circuit| match circuit {
         SuperblockCircuit::Blocks(_) => key_digest(listed.key()),
-        SuperblockCircuit::Segments(_) => circuits_core::Digest([F::TWO; 4]),
+        SuperblockCircuit::Segments(_) => key_digest(&another(listed.key())),
     });
     let membership = definition.superblock_set().membership(key_digest(listed.key())).expect("a member");
     let child = |circuit: &Compiled<FreeSuperblock>| FoldChild {
@@ -94,13 +102,7 @@ static START: LazyLock<Start> = LazyLock::new(|| {
     };
     let (listed, unlisted) = (child(&listed), child(&stranger));
     let shrink = Compiled::new(definition).expect("it fits");
-    let shrinks = KeySet::new(
-        &[F::ONE, F::TWO]
-            .map(|one| circuits_core::Digest([one; 4]))
-            .into_iter()
-            .chain([key_digest(shrink.key())])
-            .collect::<Vec<_>>(),
-    );
+    let shrinks = KeySet::new(&[key_digest(shrink.key())]);
     let shrunk = FoldChild {
         proof: shrink.prove(&listed).expect("provable"),
         key: shrink.key().clone(),
@@ -148,7 +150,7 @@ fn a_shrink_takes_proofs_of_its_superblock_circuits_and_no_others() {
 /// A hop whose set has another shrink's key in place of the honest one's.
 #[test]
 fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
-    let Start { shrunk, shrinks, unlisted, .. } = &*START;
+    let Start { shrunk, shrinks, listed, unlisted, .. } = &*START;
     let hop = Compiled::new(PoseidonHop::new(shrinks.root())).expect("it fits");
     assert_accepts(&hop, shrunk);
     // A shrink of the stranger, which is in no set.
@@ -168,15 +170,61 @@ fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
     assert_eq!(hop.statement(&hopped).expect("a statement"), statement());
     let keccak = OuterCompiled::new(KeccakHop::new(hop.key().clone())).expect("the code exists");
     assert_eq!(&keccak.circuit().common, keccak_common());
-    let mut other = hopped.clone();
+    let mut other = hopped;
     other.public_inputs[7] += F::ONE;
     assert!(keccak.prove(&other).is_err(), "another statement was proved");
-    let proof = keccak.prove(&hopped).expect("provable");
-    let digest = batcher_hop::keys::outer_digest(keccak.key());
-    let calldata = batcher_hop::calldata::encode(&proof);
-    let hop = HopProof::from_calldata(digest, &calldata, &proof.public_inputs).expect("well-formed");
-    assert_eq!(hop.verify(keccak.key()), Ok(()));
+    let pinned = pinned(hop.key().clone(), keccak.key().clone());
+    drop((hop, keccak));
+
+    let cache = CircuitCache::default();
+    let superblock = SuperblockCircuit::Blocks(1);
+    let hop = HopProver::new(&pinned, &cache).prove(superblock, listed.proof.clone()).expect("provable");
+    assert_eq!(hop.verify(pinned.hop.keccak.get()), Ok(()));
     assert_eq!(hop.statement().expect("a statement"), statement());
+    assert_eq!(hop.outer_digest(), outer_digest(pinned.hop.keccak.get()));
+    let decoded = HopProof::from_calldata(hop.outer_digest(), &hop.to_calldata(), hop.public_inputs());
+    assert_eq!(decoded.as_ref(), Ok(&hop));
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = file::path_beside(&directory.path().join("superblock-000001.superblock"));
+    file::write(&path, &hop).expect("writable");
+    assert!(file::is_hop(&path));
+    assert_eq!(file::read(&path).expect("readable"), hop);
+    assert_eq!(file::first_difference(&hop, &statement()), None);
+    let other = SuperblockStatement { block_count: F::ZERO, ..statement() };
+    assert_eq!(file::first_difference(&hop, &other), Some(18));
+
+    // The keys of other circuits are noticed where each circuit is used first.
+    let stale = PinnedKeys { hop: PinnedKeys::embedded().hop.clone(), ..pinned };
+    let error = HopProver::new(&stale, &cache).prove(superblock, listed.proof.clone()).expect_err("stale");
+    assert!(matches!(error, HopProveError::Circuit(CircuitError::Unlisted { .. })), "{error}");
+    let error = HopProver::new(&PinnedKeys { superblock: vec![], ..stale }, &cache)
+        .prove(superblock, listed.proof.clone())
+        .expect_err("there is none");
+    assert!(matches!(error, HopProveError::UnknownSuperblock(_)), "{error}");
+}
+
+/// A key of no circuit.
+fn another(key: &VerifierKey) -> VerifierKey {
+    VerifierKey { circuit_digest: HashOut::ZERO, ..key.clone() }
+}
+
+/// Keys with those of the test's circuits: superblocks over blocks are the listed circuit.
+fn pinned(poseidon: VerifierKey, keccak: OuterKey) -> PinnedKeys {
+    let Start { listed, shrink, .. } = &*START;
+    let key = |circuit| match circuit {
+        SuperblockCircuit::Blocks(_) => listed.key.clone(),
+        SuperblockCircuit::Segments(_) => another(&listed.key),
+    };
+    PinnedKeys {
+        segment_set: vec![],
+        superblock: SuperblockCircuit::all().map(|circuit| KeyText::new(key(circuit))).collect(),
+        hop: HopKeys {
+            shrink_set: vec![key_digest(shrink.key())],
+            poseidon: KeyText::new(poseidon),
+            keccak: OuterKeyText::new(keccak),
+        },
+    }
 }
 
 /// The Keccak hop with so short a code that the kit can build it under the workspace's configuration.
