@@ -7,6 +7,7 @@ mod command_line;
 mod config;
 mod counters;
 mod following;
+mod hops;
 mod hostile;
 mod key_commands;
 mod l1;

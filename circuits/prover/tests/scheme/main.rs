@@ -4,4 +4,5 @@ mod challengers;
 mod commitments;
 mod fixtures;
 mod hashers;
+mod keccak;
 mod openings;
