@@ -1,0 +1,270 @@
+//! The next step for one superblock.
+
+use std::time::Instant;
+
+use alloy_primitives::{B256, U256};
+
+use super::{Entry, Halt, Job, Seen, View};
+use crate::{
+    abi::Settlement::payoutRootCall,
+    attempt::{Sent, Unsigned},
+    fees::{Fees, OverCap},
+    job::{JobError, Progress, Waiting},
+    journal::{Goal, Inclusion, Stage},
+    l1::{At, Call, L1Error},
+    superblock::ContractDigest,
+};
+
+/// After so many failed transactions for one superblock, although the contract said that it would take each, there is no
+/// further one.
+const MAX_FAILED: usize = 3;
+/// So many rounds in a row may a node say that a transaction succeeded and that the contract has not settled: it may be
+/// behind a reorganisation.
+const MAX_CONTRADICTIONS: usize = 5;
+/// In so many rounds in a row the nonce of a transaction must be used by another one before there is a further transaction: a
+/// node may know the account before it knows the receipt.
+const ROUNDS_GONE: usize = 3;
+
+impl Job<'_> {
+    /// Takes the next step for one superblock, if there is one to take.
+    pub(super) fn advance(&self, entry: &mut Entry<'_>, view: &View) -> Result<(), Halt> {
+        let number = entry.number();
+        if let Some(finalized) = view.finalized.filter(|seen| seen.settled.number >= number) {
+            self.note_inclusion(entry, &finalized)?;
+            return Ok(self.reach(entry, Stage::Final)?);
+        }
+        if view.latest.settled.number >= number {
+            self.note_inclusion(entry, &view.latest)?;
+            self.reach(entry, Stage::Included)?;
+            let block = entry.record.inclusion.map_or(view.latest.block.number, |found| found.block_number);
+            return Err(Halt::Wait(Waiting::Finality(block)));
+        }
+        if entry.record.stage == Stage::Included {
+            entry.record.inclusion = None;
+            let is_signed = !entry.record.attempts.is_empty();
+            entry.sent_at = None;
+            self.write(entry, if is_signed { Stage::Signed } else { Stage::Planned })?;
+            (self.listener)(&Progress::Reorganised { number });
+        }
+        if view.latest.settled.number.checked_add(1) != Some(number) {
+            return Err(Halt::Wait(Waiting::Predecessor(view.latest.settled.number)));
+        }
+        let (expected, found) = (view.latest.settled.state, entry.superblock.previous_state());
+        if expected != found {
+            let [expected, found] = [expected, found].map(ContractDigest);
+            return Err(JobError::OtherPrevious { number, expected, found }.into());
+        }
+        self.make_calldata(entry)?;
+        self.settle(entry, view)
+    }
+
+    /// Checks that L1 settled this superblock and no other one, and finds out by which transaction.
+    fn note_inclusion(&self, entry: &mut Entry<'_>, seen: &Seen) -> Result<(), Halt> {
+        let Goal { number, state: expected, .. } = entry.record.goal;
+        let at = At::Number(seen.block.number);
+        let found = self.contract().state(number, at)?;
+        if found != expected {
+            let [expected, found] = [expected, found].map(ContractDigest);
+            return Err(JobError::OtherState { number, expected, found }.into());
+        }
+        // Superblocks that consume the same messages in another order have one state, and other payouts.
+        let expected = entry.superblock.payout_root();
+        let found = self.contract().view(&payoutRootCall { number }, at)?.unwrap_or_default();
+        if found != expected {
+            return Err(JobError::OtherPayouts { number, expected, found }.into());
+        }
+        if let Some(known) = entry.record.inclusion
+            && self.is_canonical(known.block_number, known.block_hash)?
+        {
+            return Ok(());
+        }
+        let mut inclusion = Inclusion {
+            transaction: None,
+            block_number: seen.block.number,
+            block_hash: seen.block.hash,
+            gas_used: None,
+        };
+        for attempt in &entry.record.attempts {
+            let Some(receipt) = self.l1.receipt(attempt.hash)? else { continue };
+            let at = receipt.block_number;
+            // A transaction after somebody else's succeeds too, and does nothing.
+            if receipt.succeeded
+                && receipt.transaction == attempt.hash
+                && at <= seen.block.number
+                && self.contract().has_settled_in(number, at, attempt.hash)?
+            {
+                inclusion = Inclusion {
+                    transaction: Some(attempt.hash),
+                    block_number: at,
+                    block_hash: receipt.block_hash,
+                    gas_used: Some(receipt.gas_used),
+                };
+            }
+        }
+        if inclusion.transaction.is_none() {
+            (self.listener)(&Progress::SettledByOther { number });
+        }
+        entry.record.inclusion = Some(inclusion);
+        Ok(())
+    }
+
+    fn is_canonical(&self, number: u64, hash: B256) -> Result<bool, L1Error> {
+        Ok(self.l1.block(At::Number(number))?.is_some_and(|block| block.hash == hash))
+    }
+
+    /// Has calldata on disk, which takes a proof if there is none.
+    fn make_calldata(&self, entry: &mut Entry<'_>) -> Result<(), Halt> {
+        if entry.record.calldata.is_some() {
+            return Ok(());
+        }
+        let number = entry.number();
+        self.reach(entry, Stage::Planned)?;
+        let proof =
+            self.prover.prove(entry.superblock).map_err(|source| JobError::Prove { number, source })?;
+        let calldata = entry.superblock.calldata(&proof);
+        entry.record.calldata = Some(self.journal.write_calldata(number, &calldata)?);
+        Ok(self.write(entry, Stage::Proven)?)
+    }
+
+    /// Has a transaction on its way to L1.
+    fn settle(&self, entry: &mut Entry<'_>, view: &View) -> Result<(), Halt> {
+        self.check_receipts(entry, view)?;
+        let nonces = self.l1.nonces(self.signer.address())?;
+        let sender = self.signer.address();
+        let live = entry.record.attempts.last().filter(|last| {
+            last.sender == sender && !last.failed && last.transaction.is_some() && last.nonce >= nonces.latest
+        });
+        let Some(live) = live.cloned() else {
+            let is_gone =
+                entry.record.attempts.last().is_some_and(|last| last.sender == sender && !last.failed);
+            if is_gone && entry.rounds_gone < ROUNDS_GONE {
+                entry.rounds_gone += 1;
+                return Err(Halt::Wait(Waiting::Changed));
+            }
+            let unsigned = self.prepare(entry, view)?;
+            let fees = self.policy.fees.first(view.latest.block.base_fee);
+            let fees = fees.map_err(|over| Halt::Wait(over.into()))?;
+            return self.sign_and_send(entry, &unsigned, nonces.pending, fees);
+        };
+        entry.rounds_gone = 0;
+        let Some(sent_at) = entry.sent_at else { return self.send(entry) };
+        let is_late = sent_at.elapsed() >= self.policy.raise_after;
+        let is_too_low = entry.underpriced || view.latest.block.base_fee > live.fees.max;
+        if is_late || is_too_low {
+            // A transaction before it was lost, and it would wait forever.
+            let nonce = if is_late && live.nonce > nonces.pending { nonces.pending } else { live.nonce };
+            let base_fee = view.latest.block.base_fee;
+            if let Some(fees) = self.policy.fees.raised(live.fees, base_fee) {
+                let unsigned = self.prepare(entry, view)?;
+                return self.sign_and_send(entry, &unsigned, nonce, fees);
+            }
+            if base_fee > self.policy.fees.cap {
+                return Err(Halt::Wait(OverCap { base_fee, cap: self.policy.fees.cap }.into()));
+            }
+            if is_late {
+                return self.send(entry);
+            }
+        }
+        Err(Halt::Wait(Waiting::Inclusion(live.hash)))
+    }
+
+    /// Looks what became of the transactions of a superblock that is not settled: they are in no block, or failed.
+    fn check_receipts(&self, entry: &mut Entry<'_>, view: &View) -> Result<(), Halt> {
+        let number = entry.number();
+        let mut failed = 0;
+        for position in 0..entry.record.attempts.len() {
+            let hash = entry.record.attempts[position].hash;
+            let Some(receipt) = self.l1.receipt(hash)? else { continue };
+            if receipt.transaction != hash || !self.is_canonical(receipt.block_number, receipt.block_hash)? {
+                continue;
+            }
+            if receipt.succeeded {
+                // The contract was asked before this block.
+                if receipt.block_number <= view.latest.block.number {
+                    entry.contradictions += 1;
+                }
+                if entry.contradictions >= MAX_CONTRADICTIONS {
+                    return Err(JobError::Contradiction { number, transaction: hash }.into());
+                }
+                return Err(Halt::Wait(Waiting::Contradiction(hash)));
+            }
+            failed += 1;
+            if !entry.record.attempts[position].failed {
+                entry.record.attempts[position].failed = true;
+                self.write(entry, entry.record.stage)?;
+            }
+            if failed >= MAX_FAILED {
+                return Err(JobError::Failed { number, failed, last: hash }.into());
+            }
+        }
+        entry.contradictions = 0;
+        Ok(())
+    }
+
+    /// The call, checked against the contract and L1's limits.
+    fn prepare(&self, entry: &Entry<'_>, view: &View) -> Result<Unsigned, Halt> {
+        let number = entry.number();
+        let digest = entry.record.calldata.ok_or(Halt::Wait(Waiting::Changed))?;
+        let calldata = self.journal.calldata(number, digest)?;
+        let call =
+            Call { from: self.signer.address(), to: Some(self.contract), value: U256::ZERO, input: calldata };
+        let answer = Unsigned::new(self.l1, call);
+        // The contract takes what it has settled already, without effect, and refuses what comes too early.
+        if self.contract().settled(At::Latest)? != Some(view.latest.settled) {
+            return Err(Halt::Wait(Waiting::Changed));
+        }
+        match answer {
+            Ok(Ok(unsigned)) => Ok(unsigned),
+            Ok(Err(source)) => Err(JobError::Limit { number, source }.into()),
+            Err(L1Error::Reverted(reason)) => Err(JobError::Refused { number, reason }.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn sign_and_send(
+        &self,
+        entry: &mut Entry<'_>,
+        unsigned: &Unsigned,
+        nonce: u64,
+        fees: Fees,
+    ) -> Result<(), Halt> {
+        let number = entry.number();
+        let limit = |source| JobError::Limit { number, source };
+        unsigned.check_funds(self.l1.balance(self.signer.address())?, fees).map_err(limit)?;
+        let attempt = unsigned.sign(self.signer, self.chain_id, nonce, fees).map_err(limit)?;
+        entry.record.sign(attempt);
+        entry.underpriced = false;
+        self.write(entry, Stage::Signed)?;
+        self.send(entry)
+    }
+
+    /// Hands the last signed transaction over.
+    fn send(&self, entry: &mut Entry<'_>) -> Result<(), Halt> {
+        let number = entry.number();
+        let Some(attempt) = entry.record.attempts.last() else { return Err(Halt::Wait(Waiting::Changed)) };
+        let (hash, transaction) = (attempt.hash, attempt.transaction.clone().unwrap_or_default());
+        (self.listener)(&Progress::Sending {
+            number,
+            transaction: hash,
+            nonce: attempt.nonce,
+            fees: attempt.fees,
+        });
+        // Whatever the node says, it may have the transaction now.
+        entry.sent_at = Some(Instant::now());
+        match Sent::of(self.l1.send(&transaction)) {
+            Sent::Taken => {
+                self.write(entry, Stage::Sent)?;
+                Err(Halt::Wait(Waiting::Inclusion(hash)))
+            }
+            Sent::Underpriced(error) => {
+                entry.underpriced = true;
+                Err(Halt::Wait(error.into()))
+            }
+            Sent::Unknown(error) => {
+                // Nothing is known of it: the next round asks, and hands it over again.
+                entry.sent_at = None;
+                Err(error.into())
+            }
+        }
+    }
+}
