@@ -559,7 +559,7 @@ impl HasExitCode for DepositError {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
             Self::Wallet(error) => error.exit_code(),
-            Self::UnknownAsset(_) | Self::TooMuch { .. } => ExitCode::Rejected,
+            Self::UnknownAsset(_) | Self::Tokens { .. } => ExitCode::Rejected,
         }
     }
 }

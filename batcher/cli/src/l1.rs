@@ -10,7 +10,7 @@ use std::{
 
 use batcher_circuits::state::SuperblockState;
 use batcher_settlement::{
-    Address, B256,
+    Address, B256, U256,
     contract::Contract as OnL1,
     deploy::{Deployed, ETHER_DAY_LIMIT, ETHER_MINIMUM, Plan, deploy, predict},
     deposit::{Order, deposit},
@@ -123,6 +123,11 @@ pub(crate) struct Deposit {
     /// A unit of ether is 10^10 wei.
     #[arg(long, value_name = "UNITS")]
     amount: u64,
+    /// For a token: the same amount in the token's smallest parts.
+    ///
+    /// It must be what the contract makes of the units, so that no node can name a unit that takes more. Ether needs none.
+    #[arg(long, value_name = "PARTS")]
+    tokens: Option<U256>,
     /// Deposit for the environment with this id.
     ///
     /// It is the id in the registry.
@@ -325,8 +330,8 @@ fn run_deposit(arguments: &Deposit) -> Result<Answer, Failure> {
     let (l1, signer) = (node.open()?, arguments.signer.open()?);
     let policy = arguments.policy.get(node.finality());
     let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy };
-    let &Deposit { asset, amount, environment, recipient, lifetime, .. } = arguments;
-    let order = Order { asset, amount, destination: environment, recipient, lifetime };
+    let &Deposit { asset, amount, tokens, environment, recipient, lifetime, .. } = arguments;
+    let order = Order { asset, amount, tokens, destination: environment, recipient, lifetime };
     let receipt = deposit(&wallet, *contract, &order)?;
     let Receipt { transaction, block_number: block, gas_used, .. } = receipt;
     Ok(Answer::new(&Deposited { transaction, block, gas_used }))

@@ -22,8 +22,10 @@ sol! {
 
 /// The contract's kinds of assets.
 const UNKNOWN: u8 = 0;
-const ETHER: u8 = 1;
 const TOKEN: u8 = 2;
+/// Ether as an asset, and wei in a unit of it. No node is asked for either: it could name a unit that costs more.
+const ETHER: AssetName = AssetName { origin: 0, number: 1 };
+const WEI_PER_UNIT: u64 = 10_000_000_000;
 
 /// What is deposited, for whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct Order {
     pub asset: AssetName,
     /// In units of the bridge.
     pub amount: u64,
+    /// How many of the token's smallest parts that is; not needed for ether.
+    pub tokens: Option<U256>,
     /// The environment.
     pub destination: u16,
     /// In the destination's terms.
@@ -51,9 +55,9 @@ pub enum DepositError {
     /// The contract does not know the asset.
     #[error("the contract knows no asset {0}")]
     UnknownAsset(AssetName),
-    /// The tokens have more than 256 bits.
-    #[error("{amount} of {asset} are more tokens than there can be")]
-    TooMuch { amount: u64, asset: AssetName },
+    /// The node names another number of tokens than the user.
+    #[error("{amount} units of {asset} are {told} of the token's smallest parts as the contract has it, which the user must state{}", stated.map(|stated| format!(", and states as {stated}")).unwrap_or_default())]
+    Tokens { amount: u64, asset: AssetName, told: U256, stated: Option<U256> },
 }
 
 /// Deposits. For a token, the contract is allowed to take it first.
@@ -61,12 +65,12 @@ pub enum DepositError {
 /// # Errors
 /// [`DepositError`], with the contract's reason if it refuses.
 pub fn deposit(wallet: &Wallet<'_>, contract: Address, order: &Order) -> Result<Receipt, DepositError> {
-    let &Order { asset: name, amount, destination, recipient, lifetime } = order;
+    let &Order { asset: name, amount, tokens: stated, destination, recipient, lifetime } = order;
     let settlement = Contract { l1: wallet.l1, address: contract };
     let asset = AssetId { origin: name.origin, number: name.number };
     let known = asset_of(&settlement, name)?;
-    let (tokens, value) = tokens_of(&settlement, name, amount)?;
-    if known.kind == TOKEN {
+    let (tokens, value) = tokens_of(&known, name, amount, stated)?;
+    if known.kind == TOKEN && name != ETHER {
         let token = known.token;
         let of_token = Contract { l1: wallet.l1, address: token };
         let allowance = Token::allowanceCall { owner: wallet.address(), spender: contract };
@@ -80,20 +84,30 @@ pub fn deposit(wallet: &Wallet<'_>, contract: Address, order: &Order) -> Result<
     Ok(wallet.send(Some(contract), value, call.abi_encode().into())?)
 }
 
-/// How many of the token's smallest parts an amount is, and how many wei of them are sent along.
-///
-/// # Errors
-/// [`DepositError::UnknownAsset`], [`DepositError::TooMuch`], or why L1 does not answer.
-pub(crate) fn tokens_of(
-    settlement: &Contract<'_>,
+/// How many of the token's smallest parts an amount is, and how many wei are sent along. What the node says of a token must be
+/// what the user states.
+fn tokens_of(
+    known: &Asset,
     asset: AssetName,
     amount: u64,
+    stated: Option<U256>,
 ) -> Result<(U256, U256), DepositError> {
-    let Asset { kind, unitExponent, .. } = asset_of(settlement, asset)?;
-    let unit = U256::from(10).checked_pow(U256::from(unitExponent));
-    let tokens = unit.and_then(|unit| unit.checked_mul(U256::from(amount)));
-    let tokens = tokens.ok_or(DepositError::TooMuch { amount, asset })?;
-    Ok((tokens, if kind == ETHER { tokens } else { U256::ZERO }))
+    if asset == ETHER {
+        let wei = wei_of(amount);
+        return Ok((wei, wei));
+    }
+    let unit = U256::from(10).checked_pow(U256::from(known.unitExponent)).unwrap_or(U256::MAX);
+    let told = unit.saturating_mul(U256::from(amount));
+    if stated == Some(told) {
+        Ok((told, U256::ZERO))
+    } else {
+        Err(DepositError::Tokens { amount, asset, told, stated })
+    }
+}
+
+/// The wei of an amount of ether.
+pub(crate) fn wei_of(amount: u64) -> U256 {
+    U256::from(amount) * U256::from(WEI_PER_UNIT)
 }
 
 fn asset_of(settlement: &Contract<'_>, name: AssetName) -> Result<Asset, DepositError> {

@@ -15,7 +15,7 @@ use crate::{
     contract::{Contract, NoContract},
     deploy::{DeployError, Deployed, Plan, deploy},
     deployment::deployment_id,
-    deposit::{DepositError, tokens_of},
+    deposit::wei_of,
     embedded::Embedded,
     job::{L1Proof, Policy},
     l1::{At, Call, L1 as _, L1Error, Receipt},
@@ -44,8 +44,6 @@ pub enum LocalError {
     L1(#[from] L1Error),
     #[error(transparent)]
     NoContract(#[from] NoContract),
-    #[error(transparent)]
-    Deposit(#[from] DepositError),
 }
 
 /// An L1 in this process, on which one account deploys, settles and claims.
@@ -101,7 +99,8 @@ impl LocalL1 {
     pub fn deposit(&self, deposit: &Deposit) -> Result<QueuePosition, LocalError> {
         let &Deposit { depositor, destination, recipient, asset, amount, lifetime } = deposit;
         let contract = Contract { l1: &self.l1, address: self.settlement() };
-        let (tokens, value) = tokens_of(&contract, asset, amount)?;
+        // The contract knows no other asset at first, and refuses any.
+        let tokens = wei_of(amount);
         let from = Address::new(depositor.0);
         self.l1.fund(from, RICH);
         let call = depositCall {
@@ -111,7 +110,7 @@ impl LocalL1 {
             recipient: alloy_primitives::B256::new(recipient.0),
             lifetime,
         };
-        let call = Call { from, to: Some(self.settlement()), value, input: call.abi_encode().into() };
+        let call = Call { from, to: Some(self.settlement()), value: tokens, input: call.abi_encode().into() };
         // Asking first gives the contract's reason.
         self.l1.call(&call, At::Latest)?;
         self.l1.execute(&call)?;

@@ -324,7 +324,8 @@ fn a_deposit_whose_answers_get_lost_is_made_once() {
     let (rpc, signer) = (Rpc::new(&url, TIMEOUT).expect("an address"), signer(KEY));
     let wallet = Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY };
     let asset = "0:1".parse().expect("an asset");
-    let order = Order { asset, amount: 100_000, destination: 5, recipient: Bytes32::default(), lifetime: 64 };
+    let recipient = Bytes32::default();
+    let order = Order { asset, amount: 100_000, tokens: None, destination: 5, recipient, lifetime: 64 };
     deposit(&wallet, deployment.deployed.settlement, &order).expect("it arrives");
     let rpc = Rpc::new(&deployment.node.url(), TIMEOUT).expect("an address");
     let contract = Contract { l1: &rpc, address: deployment.deployed.settlement };
