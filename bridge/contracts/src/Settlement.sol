@@ -26,6 +26,7 @@ contract Settlement is ISettlement, DepositQueue, PayoutBook, RegistrySchedule {
     address private immutable DEPLOYER;
 
     mapping(uint32 number => bytes32) private _states;
+    mapping(uint32 number => bytes32) private _statementDigests;
 
     /// @param authority OpenZeppelin's AccessManager: who has which role, and with which delay.
     /// @param etherMinimum The least amount of a deposit of ether, in units of 10^10 wei.
@@ -46,10 +47,11 @@ contract Settlement is ISettlement, DepositQueue, PayoutBook, RegistrySchedule {
     function initialise(bytes32 genesisState, bytes32 registryRoot, bytes32 entry, bytes32[16] calldata path) external {
         if (msg.sender != DEPLOYER) revert NotDeployer(msg.sender);
         if (_progress.settledAt != 0) revert AlreadyInitialised();
+        _checkDelay();
         _initialiseRegistry(registryRoot, entry, path);
         _states[0] = genesisState;
         uint32 timestamp = time();
-        (_progress.settledAt, _progress.batcherAt) = (timestamp, timestamp);
+        (_progress.settledAt, _progress.batcherAt, _progress.pacedUntil) = (timestamp, timestamp, timestamp);
         emit Initialised(genesisState, registryRoot, entry);
     }
 
@@ -65,26 +67,73 @@ contract Settlement is ISettlement, DepositQueue, PayoutBook, RegistrySchedule {
     }
 
     /// @inheritdoc ISettlement
+    function statementDigestOf(uint32 number) external view returns (bytes32) {
+        return _statementDigests[number];
+    }
+
+    /// @inheritdoc ISettlement
     function settle(bytes32 outerDigest, Statement calldata statement, bytes calldata payouts, bytes calldata proof)
         external
         nonReentrant
         onChain
         whenOpen(Action.Settle)
     {
+        if (_isSettled(statement)) return;
+        if (!isBatcher(msg.sender)) revert NotBatcher(msg.sender);
         Progress memory current = _progress;
-        if (current.settledAt == 0) revert NotInitialised();
-        if (statement.number <= current.number) {
-            // Whoever comes second with the same superblock has what they wanted.
-            bytes32 settled = _states[statement.number];
-            if (statement.newState == settled) return;
-            revert SettledOtherwise(statement.number, statement.newState, settled);
+        current.batcherAt = time();
+        _settle(current, outerDigest, statement, payouts, proof);
+    }
+
+    /// @inheritdoc ISettlement
+    function settleStalled(
+        bytes32 outerDigest,
+        Statement calldata statement,
+        bytes calldata payouts,
+        bytes calldata proof,
+        bytes32 blockDigest,
+        uint32[] calldata indices
+    ) external nonReentrant onChain whenOpen(Action.Settle) {
+        if (_isSettled(statement)) return;
+        Progress memory current = _progress;
+        // A batcher that comes back has the time to prove on the newest superblock.
+        uint32 allowedAt = current.settledAt + STRANGER_GAP;
+        uint32 stalledAt = current.batcherAt + STALL_AGE;
+        if (allowedAt < stalledAt) allowedAt = stalledAt;
+        if (time() < allowedAt) revert StrangerTooEarly(msg.sender, allowedAt, time());
+        if (statement.blockCount != 1 || !statement.hasL1Block) {
+            revert StrangerBlocks(statement.blockCount, statement.hasL1Block);
         }
+        bytes32 bodyChain = registryTree.bodyChainOf(blockDigest, indices);
+        if (statement.bodyChain != bodyChain) revert WrongBodyChain(statement.bodyChain, bodyChain);
+        _settle(current, outerDigest, statement, payouts, proof);
+    }
+
+    /// @dev Whether the superblock is settled already: then whoever comes second has what they wanted.
+    function _isSettled(Statement calldata statement) private view returns (bool) {
+        if (_progress.settledAt == 0) revert NotInitialised();
+        if (statement.number > _progress.number) return false;
+        bytes32 digest = keccak256(abi.encode(statement));
+        bytes32 settled = _statementDigests[statement.number];
+        if (digest != settled) revert SettledOtherwise(statement.number, digest, settled);
+        return true;
+    }
+
+    /// @dev Settles the next superblock for somebody who may.
+    function _settle(
+        Progress memory current,
+        bytes32 outerDigest,
+        Statement calldata statement,
+        bytes calldata payouts,
+        bytes calldata proof
+    ) private {
         _checkStatement(current, statement);
-        _advance(current, statement);
+        _advance(current, statement.number);
         _applyBody(current, statement, payouts);
         _progress = current;
         _useRegistry(statement.registryRoot);
         _states[statement.number] = statement.newState;
+        _statementDigests[statement.number] = keccak256(abi.encode(statement));
         router.verify(outerDigest, proof, PublicInputs.encode(statement));
         emit SuperblockSettled(
             statement.number,
@@ -109,33 +158,15 @@ contract Settlement is ISettlement, DepositQueue, PayoutBook, RegistrySchedule {
         if (statement.registryRoot != registryRoot) revert WrongRegistryRoot(statement.registryRoot, registryRoot);
     }
 
-    /// @dev Whether the caller may settle now, and whether the day has room for another superblock. Moves number and times on.
-    ///
-    /// | caller   | may settle                                                                                     |
-    /// |----------|------------------------------------------------------------------------------------------------|
-    /// | batcher  | any superblock, at any time                                                                    |
-    /// | stranger | one whose only block is of environment 0, which anybody can follow from calldata, and only     |
-    /// |          | `stallAge` after a batcher's last superblock and `strangerGap` after the newest: a batcher that |
-    /// |          | comes back has the time to prove on it                                                         |
-    function _advance(Progress memory current, Statement calldata statement) private view {
+    /// @dev Moves number and times on, unless superblocks come too fast. Each takes its share of a day, and they may be so many shares
+    /// ahead of the clock that `BURST` of them come at once.
+    function _advance(Progress memory current, uint32 number) private view {
         uint32 timestamp = time();
-        if (isBatcher(msg.sender)) {
-            current.batcherAt = timestamp;
-        } else {
-            uint32 stalledAt = current.batcherAt + STALL_AGE;
-            uint32 allowedAt = current.settledAt + STRANGER_GAP;
-            if (allowedAt < stalledAt) allowedAt = stalledAt;
-            if (timestamp < allowedAt) revert StrangerTooEarly(msg.sender, allowedAt, timestamp);
-            if (statement.blockCount != 1 || !statement.hasL1Block) {
-                revert StrangerBlocks(statement.blockCount, statement.hasL1Block);
-            }
-        }
-        uint16 day = uint16(timestamp / 1 days);
-        if (day != current.day) (current.day, current.settledToday) = (day, 0);
-        if (current.settledToday == SUPERBLOCKS_PER_DAY) revert TooManySuperblocks(day, SUPERBLOCKS_PER_DAY);
-        ++current.settledToday;
+        uint32 pacedUntil = (current.pacedUntil > timestamp ? current.pacedUntil : timestamp) + PACE;
+        if (pacedUntil > timestamp + BURST * PACE) revert TooManySuperblocks(pacedUntil - BURST * PACE, timestamp);
+        current.pacedUntil = pacedUntil;
         current.settledAt = timestamp;
-        current.number = statement.number;
+        current.number = number;
     }
 
     /// @dev Takes deposits and lists payouts as the block of environment 0 says, if there is one. Moves both counts on.

@@ -13,10 +13,14 @@ contract VerifierRouter is IVerifierRouter, AccessManaged {
         ISuperblockVerifier verifier;
         uint64 activeFrom;
         bool frozen;
+        uint64 suspendedUntil;
     }
 
     /// @dev Time for users to see a verifier that they do not trust, and to take their money out.
     uint32 private constant SHORTEST_DELAY = 1 days;
+
+    /// @dev Time for the governor to look at a verifier, and between two suspensions of one.
+    uint32 private constant LONGEST_SUSPENSION = 3 days;
 
     /// @inheritdoc IVerifierRouter
     uint32 public immutable delay;
@@ -36,15 +40,28 @@ contract VerifierRouter is IVerifierRouter, AccessManaged {
     function verifierOf(bytes32 outerDigest)
         external
         view
-        returns (ISuperblockVerifier verifier, uint64 activeFrom, bool frozen)
+        returns (ISuperblockVerifier verifier, uint64 activeFrom, bool frozen, uint64 suspendedUntil)
     {
         Listing memory listing = _listings[outerDigest];
-        return (listing.verifier, listing.activeFrom, listing.frozen);
+        return (listing.verifier, listing.activeFrom, listing.frozen, listing.suspendedUntil);
     }
 
     /// @inheritdoc IVerifierRouter
     function list(ISuperblockVerifier verifier) external restricted {
         _list(verifier, uint64(block.timestamp) + delay);
+    }
+
+    /// @inheritdoc IVerifierRouter
+    function suspend(bytes32 outerDigest, uint32 duration) external restricted {
+        if (duration > LONGEST_SUSPENSION) revert SuspensionTooLong(duration, LONGEST_SUSPENSION);
+        uint64 last = _listed(outerDigest).suspendedUntil;
+        if (block.timestamp < last) revert SuspendedVerifier(outerDigest, last);
+        if (last != 0 && block.timestamp < last + LONGEST_SUSPENSION) {
+            revert SuspendedLately(outerDigest, last + LONGEST_SUSPENSION);
+        }
+        uint64 until = uint64(block.timestamp) + duration;
+        _listings[outerDigest].suspendedUntil = until;
+        emit VerifierSuspended(outerDigest, until);
     }
 
     /// @inheritdoc IVerifierRouter
@@ -58,13 +75,14 @@ contract VerifierRouter is IVerifierRouter, AccessManaged {
     function verify(bytes32 outerDigest, bytes calldata proof, uint256[] calldata publicInputs) external view {
         Listing memory listing = _listed(outerDigest);
         if (block.timestamp < listing.activeFrom) revert VerifierNotActive(outerDigest, listing.activeFrom);
+        if (block.timestamp < listing.suspendedUntil) revert SuspendedVerifier(outerDigest, listing.suspendedUntil);
         listing.verifier.verify(proof, publicInputs);
     }
 
     function _list(ISuperblockVerifier verifier, uint64 activeFrom) private {
         bytes32 outerDigest = verifier.outerDigest();
         if (_listings[outerDigest].activeFrom != 0) revert AlreadyListed(outerDigest);
-        _listings[outerDigest] = Listing({verifier: verifier, activeFrom: activeFrom, frozen: false});
+        _listings[outerDigest] = Listing({verifier: verifier, activeFrom: activeFrom, frozen: false, suspendedUntil: 0});
         emit VerifierListed(outerDigest, address(verifier), activeFrom);
     }
 

@@ -17,6 +17,8 @@ interface ISettlementErrors {
     error NotInitialised();
     /// @notice A parameter is outside its range.
     error ParameterOutOfRange(string name, uint256 value, uint256 least, uint256 most);
+    /// @notice The router's delay leaves users too little time to leave.
+    error RouterDelayTooShort(uint32 delay, uint256 least);
     /// @notice This is a fork of the chain on which the contract was deployed.
     error WrongChain(uint256 chainId, uint256 expected);
 
@@ -25,7 +27,8 @@ interface ISettlementErrors {
     /// @notice The superblock is not the next one.
     error NotNext(uint32 number, uint32 expected);
     /// @notice Another superblock with this number is settled.
-    error SettledOtherwise(uint32 number, bytes32 newState, bytes32 settled);
+    /// @param statementDigest The Keccak-256 digest of the statement, and `settled` that of the one that is settled.
+    error SettledOtherwise(uint32 number, bytes32 statementDigest, bytes32 settled);
     /// @notice The proof is of another deployment.
     error WrongDeployment(uint64 deployment, uint64 expected);
     /// @notice The superblock does not start from the newest state.
@@ -52,12 +55,16 @@ interface ISettlementErrors {
     error WrongPayoutsDigest(bytes32 payoutsDigest, bytes32 expected);
     /// @notice More of an asset would be paid than was deposited.
     error OverPaid(uint16 origin, uint32 number, uint64 amount, uint64 outstanding);
-    /// @notice The caller is no batcher, and strangers wait until `allowedAt` on the contract's clock.
+    /// @notice Only batchers settle this way; others use `settleStalled`.
+    error NotBatcher(address caller);
+    /// @notice The body chain is not that of one block and these indices.
+    error WrongBodyChain(bytes32 bodyChain, bytes32 expected);
+    /// @notice Strangers wait until `allowedAt` on the contract's clock.
     error StrangerTooEarly(address caller, uint32 allowedAt, uint32 time);
     /// @notice A stranger's superblock has one block, and it is of environment 0.
     error StrangerBlocks(uint32 blockCount, bool hasL1Block);
-    /// @notice The day has all the superblocks that it may have.
-    error TooManySuperblocks(uint16 day, uint16 most);
+    /// @notice Superblocks come too fast; the next one may be settled at `allowedAt` on the contract's clock.
+    error TooManySuperblocks(uint32 allowedAt, uint32 time);
 
     // Deposits.
 
@@ -107,6 +114,8 @@ interface ISettlementErrors {
     error AlreadyClaimed(uint32 index);
     /// @notice The receiver refuses the payment.
     error PaymentFailed(address recipient);
+    /// @notice The transaction has too little gas left for a payment of a batch.
+    error TooLittleGas(uint256 gas, uint256 needed);
 
     // Registry.
 
@@ -116,8 +125,10 @@ interface ISettlementErrors {
     error OtherEntryZero(bytes32 registryRoot, bytes32 found);
     /// @notice No change of entry 0 is announced.
     error NoEntryZeroProposed();
-    /// @notice The change of entry 0 takes effect later.
-    error EntryZeroNotReady(uint64 readyAt);
+    /// @notice The change of entry 0 may take effect at `readyAt` on the contract's clock.
+    error EntryZeroNotReady(uint32 readyAt, uint32 time);
+    /// @notice The change of entry 0 was announced too long ago: users no longer expect it.
+    error EntryZeroExpired(uint32 expiredAt, uint32 time);
 
     // Assets and pauses.
 
@@ -173,7 +184,14 @@ interface ISettlementEvents {
     /// @notice Deposits `from..to` of a generation left the queue, and their depositors withdraw them.
     event QueueCut(uint32 indexed generation, uint32 from, uint32 to);
     /// @notice A deposit that was cut from the queue went back.
-    event Withdrawn(uint32 indexed generation, uint32 indexed index, address indexed depositor, uint64 amount);
+    event Withdrawn(
+        uint32 indexed generation,
+        uint32 indexed index,
+        address indexed depositor,
+        uint16 origin,
+        uint32 number,
+        uint64 amount
+    );
     /// @notice A payout was paid.
     event PayoutClaimed(
         uint32 indexed index, address indexed recipient, uint16 kind, uint16 origin, uint32 number, uint64 amount
@@ -182,12 +200,13 @@ interface ISettlementEvents {
     event PayoutRefused(uint32 indexed index, address indexed recipient);
     /// @notice The registry has this root from superblock `number` on.
     event RegistryScheduled(uint32 indexed number, bytes32 registryRoot);
-    /// @notice The entry of environment 0 may change at `readyAt`.
-    event EntryZeroProposed(bytes32 entryZero, uint64 readyAt);
+    /// @notice The entry of environment 0 may change at `readyAt` on the contract's clock.
+    event EntryZeroProposed(bytes32 entryZero, uint32 readyAt);
     /// @notice The change that was announced is withdrawn.
     event EntryZeroWithdrawn(bytes32 entryZero);
-    /// @notice Registries have this entry of environment 0 from now on.
-    event EntryZeroChanged(bytes32 entryZero);
+    /// @notice Registries have this entry of environment 0 from superblock `number` on; roots that were scheduled before for it or
+    /// later ones are void.
+    event EntryZeroChanged(bytes32 entryZero, uint32 number);
     /// @notice An asset joined the table.
     event AssetListed(uint16 indexed origin, uint32 indexed number, address token, uint8 unitExponent);
     /// @notice The limits of an asset's deposits changed.
@@ -202,7 +221,7 @@ interface ISettlementEvents {
 /// @notice Invariants:
 /// 1. The state changes only by a superblock whose proof an active verifier accepts for this deployment, whose number is the
 ///    next and whose previous state is the newest.
-/// 2. For each asset of L1 the contract holds what is outstanding and what is listed as a payout and not claimed.
+/// 2. For each asset of L1 the contract holds at least what is outstanding and what is listed as a payout and not claimed.
 /// 3. Each payout index is listed once and paid at most once. A deposit is taken by a superblock or withdrawn, never both.
 /// 4. Whatever kernels of other environments prove, no more of an asset of L1 is paid than was deposited of it.
 /// 5. Nothing that others deposit makes a superblock revert that was honest when its predecessor was settled.
@@ -211,7 +230,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
 
     /// @notice Gives the contract its genesis, which names the contract's address. Once, by the deployer.
     /// @param entryZero The leaf of environment 0 in the registry, and `path` its siblings.
-    /// @dev Errors: `NotDeployer`, `AlreadyInitialised`, `OtherEntryZero`.
+    /// @dev Errors: `NotDeployer`, `AlreadyInitialised`, `RouterDelayTooShort`, `OtherEntryZero`.
     function initialise(bytes32 genesisState, bytes32 registryRoot, bytes32 entryZero, bytes32[16] calldata path)
         external;
 
@@ -229,7 +248,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
 
     // Settling.
 
-    /// @notice Settles the next superblock. If it is settled already, with the same state, nothing happens.
+    /// @notice Settles the next superblock. If it is settled already, with the same statement, nothing happens. For batchers.
     /// @param outerDigest Names the verifier of the proof.
     /// @param payouts The superblock's payouts, 72 bytes each: index 4, recipient 20, kind 2, origin 2, number 4, amount 8,
     /// name 32. They travel in calldata, because a withheld list would be lost money. Blobs of the transaction hold what else others
@@ -237,6 +256,23 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @dev Errors: `PausedUntil`, `WrongChain`, `NotInitialised`, the section "Settling" of `ISettlementErrors`, and those of router and verifier.
     function settle(bytes32 outerDigest, Statement calldata statement, bytes calldata payouts, bytes calldata proof)
         external;
+
+    /// @notice Settles the next superblock in a stall. For anybody, if its only block is of environment 0. All that others need to
+    /// follow it is in calldata: payouts name the messages that it consumes, and a message can be in the tree twice.
+    /// @param blockDigest The element of the block in the body chain, a Poseidon digest.
+    /// @param indices The indices of the messages that the block consumes, in order.
+    /// @dev Errors: those of `settle` but `NotBatcher`, and `StrangerTooEarly`, `StrangerBlocks`, `WrongBodyChain`.
+    function settleStalled(
+        bytes32 outerDigest,
+        Statement calldata statement,
+        bytes calldata payouts,
+        bytes calldata proof,
+        bytes32 blockDigest,
+        uint32[] calldata indices
+    ) external;
+
+    /// @notice The digest of the statement of superblock `number`, `keccak256(abi.encode(statement))`; zero if it is not settled, or genesis.
+    function statementDigestOf(uint32 number) external view returns (bytes32);
 
     /// @notice What was settled last, and what the next superblock owes.
     function progress() external view returns (Progress memory);
@@ -319,16 +355,18 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @notice The leaf of environment 0 that every scheduled registry has.
     function entryZero() external view returns (bytes32);
 
-    /// @notice Announces another entry 0, which may take effect after the router's delay. Restricted.
+    /// @notice Announces another entry 0, which may take effect after the router's delay, on the contract's clock. Restricted.
+    /// @dev Errors: `NoFieldElement` of the registry's tree.
     function proposeEntryZero(bytes32 entry) external;
 
     /// @notice Withdraws the announcement. Restricted.
     /// @dev Errors: `NoEntryZeroProposed`.
     function withdrawEntryZero() external;
 
-    /// @notice Makes the announced entry 0 the pinned one, after the delay. Anybody may.
-    /// @dev Errors: `NoEntryZeroProposed`, `EntryZeroNotReady`.
-    function changeEntryZero() external;
+    /// @notice Makes the announced entry 0 the pinned one, after the delay and within as much time again, and schedules a root that
+    /// has it for the earliest number. Roots that were scheduled before for that number or later ones are void. Restricted.
+    /// @dev Errors: `NoEntryZeroProposed`, `EntryZeroNotReady`, `EntryZeroExpired`, `OtherEntryZero`, `NumbersEnd`.
+    function changeEntryZero(bytes32 registryRoot, bytes32[16] calldata path) external;
 
     // Assets.
 
@@ -339,8 +377,9 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @dev Errors: `NotAnL1Asset`, `AssetExists`, `NoToken`, `UnitTooLarge`.
     function listAsset(uint32 number, address token, uint8 unitExponent, uint64 minimum, uint64 dayLimit) external;
 
-    /// @notice Changes the limits of an asset's deposits; a day's limit of 0 stops them. Restricted.
-    /// @dev Errors: `UnknownAsset`.
+    /// @notice Changes the limits of deposits of an asset of L1; a day's limit of 0 stops them. An environment's asset has none, because
+    /// a deposit is its only way home. Restricted.
+    /// @dev Errors: `UnknownAsset`, `NotAnL1Asset`.
     function limitAsset(AssetId calldata asset, uint64 minimum, uint64 dayLimit) external;
 
     /// @notice The token of an environment's asset, which is made with its first payout.
@@ -348,7 +387,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
 
     // Pauses.
 
-    /// @notice Pauses an action; the pause ends by itself. It may be paused again once as much time has passed. Restricted.
+    /// @notice Pauses an action; the pause ends by itself. It may be paused again `longestPause` after that. Restricted.
     /// @dev Errors: `PauseTooLong`, `PausedLately`, `PausedUntil`.
     function pause(Action action, uint32 duration) external;
 

@@ -116,11 +116,11 @@ struct Parameters {
     uint32 strangerGap;
     /// After so long without consumption the queue may be cut.
     uint32 cutAge;
-    /// The most superblocks in 24 hours of the contract's clock.
+    /// The most superblocks in 24 hours of the contract's clock, but for 32 that may come at once.
     uint16 superblocksPerDay;
     /// A registry root is fixed at least as many superblocks ahead as so many days can have.
     uint16 registryNoticeDays;
-    /// The longest pause.
+    /// The longest pause, and the shortest time between two.
     uint32 longestPause;
 }
 
@@ -140,8 +140,6 @@ struct Progress {
     uint32 batcherAt;
     /// When a superblock last took deposits.
     uint32 takenAt;
-    /// The clock's day of `settledAt`.
-    uint16 day;
-    /// The superblocks settled on that day.
-    uint16 settledToday;
+    /// Up to when the superblocks settled so far would reach, if they came evenly: each takes its share of a day.
+    uint32 pacedUntil;
 }

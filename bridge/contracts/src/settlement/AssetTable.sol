@@ -8,13 +8,14 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {WrappedAsset} from "../WrappedAsset.sol";
 import {ISettlement} from "../interfaces/ISettlement.sol";
 import {Asset, AssetId, AssetKind} from "../interfaces/SettlementTypes.sol";
+import {Payments} from "../lib/Payments.sol";
 import {Base} from "./Base.sol";
 
 /// @title Assets: what is locked, what is paid, and how much of it
 /// @notice Invariants:
 /// 1. Token and unit of an asset never change.
-/// 2. For each asset of L1: `outstanding` is below 2^58, and what the contract holds is `outstanding` units and the payouts that
-///    are listed and not claimed.
+/// 2. For each asset of L1: `outstanding` is below 2^58, and the contract holds at least `outstanding` units and the payouts that
+///    are listed and not claimed; more only if somebody sent it some.
 /// 3. What is minted of an environment's asset was listed as a payout or deposited before; what is deposited is burned.
 abstract contract AssetTable is Base {
     using SafeERC20 for IERC20;
@@ -27,9 +28,9 @@ abstract contract AssetTable is Base {
     uint8 internal constant ETHER_UNIT_EXPONENT = 10;
     /// @dev 10^57 times 2^58 has less than 256 bits.
     uint8 internal constant MAX_UNIT_EXPONENT = 57;
-    /// @dev Gas for each receiver of a batch, so that none uses up what is for the others. Enough for a wallet that is a
-    /// contract; who needs more is paid alone.
-    uint256 internal constant BATCH_RECEIVER_GAS = 100_000;
+    /// @dev Gas for each payment of a batch, so that no receiver and no token uses up what is for the others. Enough for a wallet
+    /// that is a contract; who needs more is paid alone.
+    uint256 internal constant BATCH_PAYMENT_GAS = 100_000;
 
     /// @dev The code of all wrapped assets.
     WrappedAsset private immutable WRAPPED;
@@ -68,6 +69,7 @@ abstract contract AssetTable is Base {
     function limitAsset(AssetId calldata asset, uint64 minimum, uint64 dayLimit) external restricted {
         Asset storage row = _assets[_key(asset)];
         if (row.kind == AssetKind.None) revert UnknownAsset(asset.origin, asset.number);
+        if (row.kind == AssetKind.Wrapped) revert NotAnL1Asset(asset.number);
         row.minimum = minimum;
         row.dayLimit = dayLimit;
         emit AssetLimited(asset.origin, asset.number, minimum, dayLimit);
@@ -122,9 +124,10 @@ abstract contract AssetTable is Base {
         row.outstanding = outstanding - amount;
     }
 
-    /// @dev Pays `amount` units of an asset. A receiver of ether gets at most `receiverGas`. Returns whether the payment was
-    /// made; if not, nothing has moved.
-    function _pay(AssetId memory asset, address recipient, uint64 amount, uint256 receiverGas) internal returns (bool) {
+    /// @dev Pays `amount` units of an asset; receiver and token get at most `paymentGas`. Returns whether the payment was made; if
+    /// not, nothing has moved. Nothing is paid to this contract, which could do nothing with it.
+    function _pay(AssetId memory asset, address recipient, uint64 amount, uint256 paymentGas) internal returns (bool) {
+        if (recipient == address(this)) return false;
         Asset storage row = _assets[_key(asset)];
         AssetKind kind = row.kind;
         if (kind == AssetKind.None) {
@@ -134,11 +137,8 @@ abstract contract AssetTable is Base {
             kind = AssetKind.Wrapped;
         }
         uint256 tokens = amount * _unit(row.unitExponent);
-        if (kind == AssetKind.Ether) {
-            (bool paid,) = recipient.call{value: tokens, gas: receiverGas}("");
-            return paid;
-        }
-        if (kind == AssetKind.Token) return IERC20(row.token).trySafeTransfer(recipient, tokens);
+        if (kind == AssetKind.Ether) return Payments.sendEther(recipient, tokens, paymentGas);
+        if (kind == AssetKind.Token) return Payments.sendToken(row.token, recipient, tokens, paymentGas);
         try WrappedAsset(row.token).mint(recipient, tokens) {
             return true;
         } catch {

@@ -95,7 +95,7 @@ abstract contract DepositQueue is AssetTable {
     }
 
     /// @inheritdoc ISettlement
-    function cutQueue() external whenOpen(Action.Settle) {
+    function cutQueue() external nonReentrant whenOpen(Action.Settle) {
         Progress memory current = _progress;
         (uint32 generation, uint32 length) = (_generation, _length);
         if (length == current.taken) revert NothingToCut();
@@ -124,7 +124,7 @@ abstract contract DepositQueue is AssetTable {
         _withdrawn.set(withdrawal);
         _release(entry.asset, entry.amount);
         if (!_pay(entry.asset, entry.depositor, entry.amount, gasleft())) revert PaymentFailed(entry.depositor);
-        emit Withdrawn(generation, index, entry.depositor, entry.amount);
+        emit Withdrawn(generation, index, entry.depositor, entry.asset.origin, entry.asset.number, entry.amount);
     }
 
     /// @dev Compares the deposits that a superblock takes with the queue. Returns how many are taken after it.

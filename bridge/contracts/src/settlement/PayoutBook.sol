@@ -18,6 +18,9 @@ import {AssetTable} from "./AssetTable.sol";
 abstract contract PayoutBook is AssetTable {
     using BitMaps for BitMaps.BitMap;
 
+    /// @dev What a claim of a batch may take beside its payment: to check the proof, mark the index and make a wrapped token.
+    uint256 private constant BATCH_OVERHEAD_GAS = 300_000;
+
     mapping(uint32 number => bytes32) private _roots;
     BitMaps.BitMap private _claimed;
 
@@ -39,9 +42,12 @@ abstract contract PayoutBook is AssetTable {
     /// @inheritdoc ISettlement
     function claimAll(Claim[] calldata claimed) external nonReentrant whenOpen(Action.Pay) {
         for (uint256 i = 0; i < claimed.length; ++i) {
+            // A receiver that gets less gas than it may have would seem to refuse.
+            uint256 needed = BATCH_PAYMENT_GAS + BATCH_OVERHEAD_GAS;
+            if (gasleft() < needed) revert TooLittleGas(gasleft(), needed);
             // Whoever claims one of them first does not keep the others from being paid.
             if (_claimed.get(claimed[i].payout.index)) continue;
-            if (!_claim(claimed[i], BATCH_RECEIVER_GAS)) {
+            if (!_claim(claimed[i], BATCH_PAYMENT_GAS)) {
                 emit PayoutRefused(claimed[i].payout.index, claimed[i].payout.recipient);
             }
         }
@@ -76,9 +82,9 @@ abstract contract PayoutBook is AssetTable {
         return first + body.payoutCount;
     }
 
-    /// @dev Pays one payout; a receiver of ether gets at most `receiverGas`. Returns false if the receiver refuses, and the payout
+    /// @dev Pays one payout; receiver and token get at most `paymentGas`. Returns false if the receiver refuses, and the payout
     /// can then be claimed again.
-    function _claim(Claim calldata claimed, uint256 receiverGas) private returns (bool) {
+    function _claim(Claim calldata claimed, uint256 paymentGas) private returns (bool) {
         Payout memory payout = claimed.payout;
         // Nothing can be proved under the zero root of a superblock without payouts: a leaf and a node are hashes.
         bytes32 leaf = Entries.leaf(payout);
@@ -87,7 +93,7 @@ abstract contract PayoutBook is AssetTable {
         }
         if (_claimed.get(payout.index)) revert AlreadyClaimed(payout.index);
         _claimed.set(payout.index);
-        if (!_pay(payout.asset, payout.recipient, payout.amount, receiverGas)) {
+        if (!_pay(payout.asset, payout.recipient, payout.amount, paymentGas)) {
             _claimed.unset(payout.index);
             return false;
         }

@@ -10,9 +10,17 @@ import {Base} from "./Base.sol";
 /// @notice Invariants:
 /// 1. The root of a number is fixed at least `registryNoticeDays` before a superblock of that number can be settled, because no
 ///    more than `superblocksPerDay` are settled in a day.
-/// 2. Every root that was scheduled has the entry of environment 0 that was pinned then. That entry decides what L1 pays, and
-///    it changes only after the router's delay, like verifiers.
+/// 2. Every root in force has the entry of environment 0 that was pinned last, as soon as the notice of its change is over. That
+///    entry decides what L1 pays. It changes only after the router's delay, like verifiers, and with it a root that has the new
+///    entry is scheduled, and all that were scheduled for later before are void. So an old entry 0 never comes back, and nobody
+///    but the governor of verifiers changes it or keeps it.
 abstract contract RegistrySchedule is Base {
+    /// @dev A root, and the epoch in which it was scheduled.
+    struct Scheduled {
+        bytes32 root;
+        uint32 epoch;
+    }
+
     /// @inheritdoc ISettlement
     IVerifierRouter public immutable router;
     /// @inheritdoc ISettlement
@@ -23,8 +31,12 @@ abstract contract RegistrySchedule is Base {
     /// @dev The root of the newest superblock's number.
     bytes32 private _registryRoot;
     bytes32 private _proposedEntryZero;
-    uint64 private _entryZeroReadyAt;
-    mapping(uint32 number => bytes32) private _scheduled;
+    uint32 private _entryZeroReadyAt;
+    /// @dev How often entry 0 changed.
+    uint32 private _epoch;
+    /// @dev The first number for which the roots of an epoch that is over are void; 0 for the current one.
+    mapping(uint32 epoch => uint256) private _voidFrom;
+    mapping(uint32 number => Scheduled) private _scheduled;
 
     constructor(IVerifierRouter router_, IRegistryTree registryTree_) {
         router = router_;
@@ -33,33 +45,35 @@ abstract contract RegistrySchedule is Base {
 
     /// @inheritdoc ISettlement
     function nextRegistryRoot() public view returns (bytes32) {
-        bytes32 scheduled = _scheduled[_progress.number + 1];
+        bytes32 scheduled = scheduledRegistryRoot(_progress.number + 1);
         return scheduled == 0 ? _registryRoot : scheduled;
     }
 
     /// @inheritdoc ISettlement
-    function scheduledRegistryRoot(uint32 number) external view returns (bytes32) {
-        return _scheduled[number];
+    function scheduledRegistryRoot(uint32 number) public view returns (bytes32) {
+        Scheduled memory scheduled = _scheduled[number];
+        uint256 voidFrom = _voidFrom[scheduled.epoch];
+        return voidFrom != 0 && number >= voidFrom ? bytes32(0) : scheduled.root;
     }
 
     /// @inheritdoc ISettlement
     function earliestRegistryChange() public view returns (uint256) {
-        // One day more, because the superblocks of two days can follow on each other.
-        return uint256(_progress.number) + 1 + uint256(SUPERBLOCKS_PER_DAY) * (uint256(REGISTRY_NOTICE_DAYS) + 1);
+        return uint256(_progress.number) + 1 + BURST + uint256(SUPERBLOCKS_PER_DAY) * REGISTRY_NOTICE_DAYS;
     }
 
     /// @inheritdoc ISettlement
     function scheduleRegistry(uint32 number, bytes32 registryRoot, bytes32[16] calldata path) external restricted {
         uint256 earliest = earliestRegistryChange();
         if (number < earliest) revert NoticeTooShort(number, earliest);
-        _checkEntryZero(registryRoot, entryZero, path);
-        _scheduled[number] = registryRoot;
-        emit RegistryScheduled(number, registryRoot);
+        _schedule(number, registryRoot, path);
     }
 
     /// @inheritdoc ISettlement
     function proposeEntryZero(bytes32 entry) external restricted {
-        uint64 readyAt = uint64(block.timestamp) + router.delay();
+        // An entry with a word that is no field element would leave nothing that can be scheduled.
+        bytes32[16] memory path;
+        registryTree.rootOf(entry, path);
+        uint32 readyAt = time() + router.delay();
         (_proposedEntryZero, _entryZeroReadyAt) = (entry, readyAt);
         emit EntryZeroProposed(entry, readyAt);
     }
@@ -70,10 +84,25 @@ abstract contract RegistrySchedule is Base {
     }
 
     /// @inheritdoc ISettlement
-    function changeEntryZero() external {
-        if (block.timestamp < _entryZeroReadyAt) revert EntryZeroNotReady(_entryZeroReadyAt);
+    function changeEntryZero(bytes32 registryRoot, bytes32[16] calldata path) external restricted {
+        (uint32 readyAt, uint32 timestamp) = (_entryZeroReadyAt, time());
+        if (timestamp < readyAt) revert EntryZeroNotReady(readyAt, timestamp);
         entryZero = _takeProposal();
-        emit EntryZeroChanged(entryZero);
+        uint32 expiredAt = readyAt + router.delay();
+        if (timestamp > expiredAt) revert EntryZeroExpired(expiredAt, timestamp);
+        uint256 number = earliestRegistryChange();
+        if (number > type(uint32).max) revert NumbersEnd(_progress.number);
+        _voidFrom[_epoch] = number;
+        ++_epoch;
+        emit EntryZeroChanged(entryZero, uint32(number));
+        _schedule(uint32(number), registryRoot, path);
+    }
+
+    /// @dev Whether the router's delay is long enough for users to leave while it runs: settling and paying may be paused in it
+    /// twice, and batchers may have to stall before strangers settle.
+    function _checkDelay() internal view {
+        (uint32 delay, uint256 least) = (router.delay(), 2 * uint256(LONGEST_PAUSE) + STALL_AGE + STRANGER_GAP);
+        if (delay < least) revert RouterDelayTooShort(delay, least);
     }
 
     /// @dev The registry with which the deployment begins.
@@ -92,6 +121,12 @@ abstract contract RegistrySchedule is Base {
         entry = _proposedEntryZero;
         if (_entryZeroReadyAt == 0) revert NoEntryZeroProposed();
         (_proposedEntryZero, _entryZeroReadyAt) = (0, 0);
+    }
+
+    function _schedule(uint32 number, bytes32 registryRoot, bytes32[16] calldata path) private {
+        _checkEntryZero(registryRoot, entryZero, path);
+        _scheduled[number] = Scheduled({root: registryRoot, epoch: _epoch});
+        emit RegistryScheduled(number, registryRoot);
     }
 
     function _checkEntryZero(bytes32 registryRoot, bytes32 entry, bytes32[16] calldata path) private view {

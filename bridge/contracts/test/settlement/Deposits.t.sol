@@ -270,6 +270,15 @@ contract DepositsTest is DeployedTest {
         settlement.limitAsset(AssetId(0, 77), 1, 1);
     }
 
+    function test_an_environments_asset_has_no_limits() public {
+        _wrapped(AMOUNT);
+        vm.prank(ASSET_GOVERNOR);
+        vm.expectRevert(abi.encodeWithSelector(NotAnL1Asset.selector, 9));
+        settlement.limitAsset(AssetId(7, 9), 1, 0);
+        vm.prank(ALICE);
+        settlement.deposit(AssetId(7, 9), 1, 5, RECIPIENT, 64);
+    }
+
     function test_only_the_asset_governor_lists_and_limits() public {
         vm.startPrank(REGISTRY_GOVERNOR);
         bytes memory reason =

@@ -56,6 +56,13 @@ contract GasTest is DeployedTest {
         vm.prank(ALICE);
         settlement.deposit(AssetId(7, 9), 2000, 5, RECIPIENT, 64);
         _recordWithin("deposit of a wrapped asset", DEPOSIT_LIMIT);
+
+        // Every eighth deposit begins a word of times.
+        _deposit(ALICE, AMOUNT);
+        assertEq(_queueLength() % 8, 0, "the next deposit's lane");
+        vm.prank(ALICE);
+        settlement.deposit(AssetId(0, TOKEN), AMOUNT * TOKEN_UNIT, 5, RECIPIENT, 64);
+        _recordWithin("deposit of a token that begins a word of times", DEPOSIT_LIMIT);
     }
 
     function test_gas_of_claims() public {

@@ -29,7 +29,7 @@ contract GovernanceTest is DeployedTest {
     function test_a_registry_is_in_force_from_its_number_on() public {
         bytes32 changed = _changed(ENTRY_ZERO);
         uint32 number = uint32(settlement.earliestRegistryChange());
-        assertEq(number, 1 + 96 * 3, "earliest");
+        assertEq(number, 1 + 32 + 96 * 2, "earliest");
         vm.expectEmit(address(settlement));
         emit RegistryScheduled(number, changed);
         vm.prank(REGISTRY_GOVERNOR);
@@ -38,7 +38,7 @@ contract GovernanceTest is DeployedTest {
         for (uint32 i = 1; i < number; ++i) {
             assertEq(settlement.nextRegistryRoot(), registryRoot, "before");
             _settle(_next(), "");
-            if (i % 96 == 0) _wait(1 days);
+            if (i % BURST == 0) _waitForRoom();
         }
         assertEq(settlement.nextRegistryRoot(), changed, "from there on");
         Statement memory statement = _next();
@@ -78,27 +78,107 @@ contract GovernanceTest is DeployedTest {
     function test_entry_0_changes_after_the_routers_delay() public {
         bytes32 entry = bytes32(uint256(0xe1));
         bytes32 changed = _changed(entry);
-        uint256 readyAt = clock + DELAY;
+        uint256 readyAt = settlement.time() + DELAY;
         vm.expectEmit(address(settlement));
-        emit EntryZeroProposed(entry, uint64(readyAt));
+        emit EntryZeroProposed(entry, uint32(readyAt));
         vm.prank(GOVERNOR);
         settlement.proposeEntryZero(entry);
         _wait(DELAY - 1);
-        vm.expectRevert(abi.encodeWithSelector(EntryZeroNotReady.selector, readyAt));
-        settlement.changeEntryZero();
+        vm.expectRevert(abi.encodeWithSelector(EntryZeroNotReady.selector, readyAt, readyAt - 1));
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(changed, _path);
         bytes32 found = tree.rootOf(ENTRY_ZERO, _path);
         vm.expectRevert(abi.encodeWithSelector(OtherEntryZero.selector, changed, found));
         vm.prank(REGISTRY_GOVERNOR);
         settlement.scheduleRegistry(1000, changed, _path);
         _wait(1);
+        bytes32 wrong = tree.rootOf(ENTRY_ZERO, _path);
+        vm.expectRevert(abi.encodeWithSelector(OtherEntryZero.selector, wrong, changed));
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(wrong, _path);
+        uint32 number = uint32(settlement.earliestRegistryChange());
         vm.expectEmit(address(settlement));
-        emit EntryZeroChanged(entry);
-        settlement.changeEntryZero();
+        emit EntryZeroChanged(entry, number);
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(changed, _path);
         assertEq(settlement.entryZero(), entry, "entry 0");
+        assertEq(settlement.scheduledRegistryRoot(number), changed, "scheduled");
         vm.prank(REGISTRY_GOVERNOR);
         settlement.scheduleRegistry(1000, changed, _path);
         vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
-        settlement.changeEntryZero();
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(changed, _path);
+    }
+
+    function _change(bytes32 entry) private returns (bytes32 root) {
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(entry);
+        _wait(DELAY);
+        root = _changed(entry);
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(root, _path);
+    }
+
+    function _schedule(uint32 number, bytes32 entry) private returns (bytes32 root) {
+        root = _changed(entry);
+        vm.prank(REGISTRY_GOVERNOR);
+        settlement.scheduleRegistry(number, root, _path);
+    }
+
+    function test_an_old_entry_0_never_comes_back() public {
+        uint32 within = uint32(settlement.earliestRegistryChange());
+        bytes32 old = _schedule(within, ENTRY_ZERO);
+        for (uint32 number = within + 1; number < within + 400; number += 57) {
+            _schedule(number, ENTRY_ZERO);
+        }
+        _settle(_next(), "");
+        uint32 first = uint32(settlement.earliestRegistryChange());
+        bytes32 root = _change(bytes32(uint256(0xe1)));
+        // Within the notice nothing changes, so that proofs in the making stay valid.
+        assertEq(settlement.scheduledRegistryRoot(within), old, "within the notice");
+        assertEq(settlement.scheduledRegistryRoot(first), root, "the change");
+        for (uint32 number = first + 1; number < within + 400; ++number) {
+            assertEq(settlement.scheduledRegistryRoot(number), bytes32(0), "a void root");
+        }
+        // A second change does not bring back what the first one made void.
+        bytes32 later = _schedule(first + 5, bytes32(uint256(0xe1)));
+        for (uint256 i = 0; i < 60; ++i) {
+            if (i % BURST == 0) _waitForRoom();
+            _settle(_next(), "");
+        }
+        uint32 second = uint32(settlement.earliestRegistryChange());
+        bytes32 newest = _change(bytes32(uint256(0xe2)));
+        for (uint32 number = within; number < within + 400; ++number) {
+            bytes32 expected = number == within ? old : number == first ? root : bytes32(0);
+            if (number == first + 5) expected = later;
+            if (number == second) expected = newest;
+            assertEq(settlement.scheduledRegistryRoot(number), expected, "a root");
+        }
+    }
+
+    function test_a_proposal_expires() public {
+        bytes32 entry = bytes32(uint256(0xe1));
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(entry);
+        uint256 expiredAt = clock + 2 * DELAY;
+        _wait(2 * DELAY + 1);
+        bytes32 changed = _changed(entry);
+        vm.expectRevert(abi.encodeWithSelector(EntryZeroExpired.selector, expiredAt, expiredAt + 1));
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(changed, _path);
+    }
+
+    function test_the_delay_of_entry_0_does_not_run_in_pauses() public {
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(bytes32(uint256(0xe1)));
+        uint32 readyAt = settlement.time() + DELAY;
+        vm.prank(GUARDIAN);
+        settlement.pause(Action.Settle, 3 days);
+        _wait(DELAY);
+        bytes32 changed = _changed(bytes32(uint256(0xe1)));
+        vm.expectRevert(abi.encodeWithSelector(EntryZeroNotReady.selector, readyAt, readyAt - 3 days));
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(changed, _path);
     }
 
     function test_another_proposal_waits_anew() public {
@@ -107,8 +187,9 @@ contract GovernanceTest is DeployedTest {
         _wait(DELAY);
         vm.prank(GOVERNOR);
         settlement.proposeEntryZero(bytes32(uint256(2)));
-        vm.expectRevert(abi.encodeWithSelector(EntryZeroNotReady.selector, clock + DELAY));
-        settlement.changeEntryZero();
+        vm.expectRevert(abi.encodeWithSelector(EntryZeroNotReady.selector, clock + DELAY, clock));
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(0, _path);
     }
 
     function test_a_proposal_can_be_withdrawn() public {
@@ -122,7 +203,8 @@ contract GovernanceTest is DeployedTest {
         vm.stopPrank();
         _wait(DELAY);
         vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
-        settlement.changeEntryZero();
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(0, _path);
     }
 
     // Verifiers.
@@ -144,7 +226,7 @@ contract GovernanceTest is DeployedTest {
         router.verify(outer, proof, inputs);
         vm.expectRevert(abi.encodeWithSelector(MockVerifier.InvalidProof.selector, bytes32(proof)));
         router.verify(outer, "", inputs);
-        (ISuperblockVerifier listed, uint64 from, bool frozen) = router.verifierOf(outer);
+        (ISuperblockVerifier listed, uint64 from, bool frozen,) = router.verifierOf(outer);
         assertEq(address(listed), address(other), "verifier");
         assertEq(from, activeFrom, "activeFrom");
         assertTrue(!frozen, "frozen");
@@ -153,14 +235,14 @@ contract GovernanceTest is DeployedTest {
     function test_a_verifier_is_frozen_at_once_and_for_good() public {
         vm.expectEmit(address(router));
         emit IVerifierRouter.VerifierFrozen(OUTER);
-        vm.prank(GUARDIAN);
+        vm.prank(GOVERNOR);
         router.freeze(OUTER);
         uint256[] memory inputs = new uint256[](1);
         bytes memory reason = abi.encodeWithSelector(IVerifierRouter.FrozenVerifier.selector, OUTER);
         vm.expectRevert(reason);
         router.verify(OUTER, "", inputs);
         vm.expectRevert(reason);
-        vm.prank(GUARDIAN);
+        vm.prank(GOVERNOR);
         router.freeze(OUTER);
         MockVerifier again = new MockVerifier(OUTER);
         vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.AlreadyListed.selector, OUTER));
@@ -173,9 +255,39 @@ contract GovernanceTest is DeployedTest {
         settlement.settle(OUTER, statement, "", proof);
     }
 
+    function test_a_suspension_ends_by_itself() public {
+        Statement memory statement = _next();
+        bytes memory proof = _prove(statement);
+        uint256 until = clock + 3 days;
+        vm.startPrank(GUARDIAN);
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspensionTooLong.selector, 3 days + 1, 3 days));
+        router.suspend(OUTER, 3 days + 1);
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, bytes32(0)));
+        router.suspend(0, 1);
+        vm.expectEmit(address(router));
+        emit IVerifierRouter.VerifierSuspended(OUTER, until);
+        router.suspend(OUTER, 3 days);
+        bytes memory suspended = abi.encodeWithSelector(IVerifierRouter.SuspendedVerifier.selector, OUTER, until);
+        vm.expectRevert(suspended);
+        router.suspend(OUTER, 1);
+        vm.stopPrank();
+        _wait(3 days - 1);
+        vm.expectRevert(suspended);
+        vm.prank(BATCHER);
+        settlement.settle(OUTER, statement, "", proof);
+        _wait(1);
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspendedLately.selector, OUTER, until + 3 days));
+        vm.prank(GUARDIAN);
+        router.suspend(OUTER, 1);
+        _settle(statement, "");
+        _wait(3 days);
+        vm.prank(GUARDIAN);
+        router.suspend(OUTER, 1);
+    }
+
     function test_only_a_verifier_that_is_listed_is_frozen() public {
         vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, bytes32(0)));
-        vm.prank(GUARDIAN);
+        vm.prank(GOVERNOR);
         router.freeze(0);
     }
 
@@ -186,21 +298,26 @@ contract GovernanceTest is DeployedTest {
 
     // Pauses.
 
-    function test_a_pause_ends_by_itself_and_comes_back_no_sooner_than_it_lasted() public {
-        vm.startPrank(GUARDIAN);
-        vm.expectEmit(address(settlement));
-        emit Paused(Action.Pay, uint32(clock + 2 days));
-        settlement.pause(Action.Pay, 2 days);
-        uint256 until = clock + 2 days;
-        assertEq(settlement.pausedUntil(Action.Pay), until, "until");
-        vm.expectRevert(abi.encodeWithSelector(PausedUntil.selector, Action.Pay, until));
-        settlement.pause(Action.Pay, 1);
-        _wait(4 days - 1);
-        vm.expectRevert(abi.encodeWithSelector(PausedLately.selector, Action.Pay, until + 2 days));
-        settlement.pause(Action.Pay, 1);
-        _wait(1);
-        settlement.pause(Action.Pay, 1);
-        vm.stopPrank();
+    function test_a_pause_ends_by_itself_and_the_action_stays_open_then() public {
+        for (uint32 duration = 1; duration <= 3 days; duration += 1 days + 1) {
+            vm.startPrank(GUARDIAN);
+            uint256 until = clock + duration;
+            vm.expectEmit(address(settlement));
+            emit Paused(Action.Pay, uint32(until));
+            settlement.pause(Action.Pay, duration);
+            assertEq(settlement.pausedUntil(Action.Pay), until, "until");
+            vm.expectRevert(abi.encodeWithSelector(PausedUntil.selector, Action.Pay, until));
+            settlement.pause(Action.Pay, 1);
+            _wait(duration);
+            bytes memory lately = abi.encodeWithSelector(PausedLately.selector, Action.Pay, until + 3 days);
+            vm.expectRevert(lately);
+            settlement.pause(Action.Pay, 1);
+            _wait(3 days - 1);
+            vm.expectRevert(lately);
+            settlement.pause(Action.Pay, 1);
+            _wait(1);
+            vm.stopPrank();
+        }
     }
 
     function test_a_pause_has_a_longest() public {
@@ -240,8 +357,8 @@ contract GovernanceTest is DeployedTest {
             _wait(closed - closed / 2);
             if (early) settlement.resume(Action.Settle);
             assertEq(settlement.time(), open, "at the end");
-            _wait(closed + seed % 7);
-            open += closed + seed % 7;
+            _wait(3 days + seed % 7);
+            open += 3 days + seed % 7;
             assertEq(settlement.time(), open, "after");
         }
         vm.stopPrank();
@@ -256,7 +373,7 @@ contract GovernanceTest is DeployedTest {
     function test_parameters_have_ranges() public {
         string[7] memory names =
             ["ripeAge", "stallAge", "strangerGap", "cutAge", "superblocksPerDay", "registryNoticeDays", "longestPause"];
-        uint256[7] memory least = [uint256(1 hours), 1 hours, 10 minutes, 2 days + 8 hours, 1, 1, 0];
+        uint256[7] memory least = [uint256(1 hours), 1 hours, 10 minutes, 2 days + 8 hours, 1, 1, 1 days];
         uint256[7] memory most = [uint256(7 days), 30 days, 7 days, 365 days, 7200, 90, 30 days];
         for (uint256 i = 0; i < 7; ++i) {
             if (least[i] > 0) _refusedParameter(i, least[i] - 1, names[i], least[i], most[i]);
@@ -277,6 +394,18 @@ contract GovernanceTest is DeployedTest {
         _deploySettlement(rules);
     }
 
+    function test_the_routers_delay_leaves_time_to_leave() public {
+        router = _deployRouter(8 days + 2 hours - 1, new ISuperblockVerifier[](0));
+        settlement = _deploySettlement(_parameters());
+        bytes memory reason =
+            abi.encodeWithSelector(RouterDelayTooShort.selector, 8 days + 2 hours - 1, 8 days + 2 hours);
+        vm.expectRevert(reason);
+        settlement.initialise(state, registryRoot, ENTRY_ZERO, _path);
+        router = _deployRouter(8 days + 2 hours, new ISuperblockVerifier[](0));
+        settlement = _deploySettlement(_parameters());
+        settlement.initialise(state, registryRoot, ENTRY_ZERO, _path);
+    }
+
     // Roles.
 
     function test_each_function_has_its_role() public {
@@ -292,14 +421,18 @@ contract GovernanceTest is DeployedTest {
         settlement.resume(Action.Settle);
         _unauthorized(REGISTRY_GOVERNOR);
         router.list(verifier);
-        _unauthorized(GOVERNOR);
+        _unauthorized(GUARDIAN);
         router.freeze(OUTER);
+        _unauthorized(GOVERNOR);
+        router.suspend(OUTER, 1);
+        _unauthorized(GUARDIAN);
+        settlement.changeEntryZero(0, _path);
     }
 
     /// @dev Whoever adds a function has to say here that it is open, or give it a role.
     function test_each_function_that_changes_something_is_open_or_has_a_role() public view {
         string[8] memory settlementOpen =
-            ["initialise", "deposit", "cutQueue", "withdraw", "claim", "claimAll", "changeEntryZero", "setAuthority"];
+            ["initialise", "deposit", "cutQueue", "withdraw", "claim", "claimAll", "settleStalled", "setAuthority"];
         string[8] memory routerOpen = ["setAuthority", "", "", "", "", "", "", ""];
         _checkOpen("Settlement", settlementOpen, 8);
         _checkOpen("VerifierRouter", routerOpen, 1);

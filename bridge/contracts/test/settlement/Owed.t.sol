@@ -16,16 +16,20 @@ contract OwedTest is DeployedTest {
         settlement.settle(OUTER, statement, "", proof);
     }
 
-    function _settleAs(address caller, Statement memory statement) private {
+    function _refusedStranger(address caller, bytes memory reason, Statement memory statement) private {
         bytes memory proof = _prove(statement);
+        vm.expectRevert(reason);
         vm.prank(caller);
-        settlement.settle(OUTER, statement, "", proof);
+        settlement.settleStalled(OUTER, statement, "", proof, BLOCK, _indices());
+    }
+
+    function _settleAs(address caller, Statement memory statement) private {
+        _settleStalled(caller, statement, "");
     }
 
     /// @dev A superblock that strangers may settle.
-    function _lone(uint32 length) private view returns (Statement memory statement) {
-        statement = _nextWith(length, new Payout[](0));
-        statement.blockCount = 1;
+    function _lone(uint32 length) private view returns (Statement memory) {
+        return _lone(length, new Payout[](0));
     }
 
     // Forced inclusion.
@@ -88,7 +92,7 @@ contract OwedTest is DeployedTest {
         uint32 allowedAt = settlement.time() + 2 days;
         _wait(2 days - 1);
         bytes memory reason = abi.encodeWithSelector(StrangerTooEarly.selector, ALICE, allowedAt, allowedAt - 1);
-        _refused(ALICE, reason, _lone(0));
+        _refusedStranger(ALICE, reason, _lone(0));
         _wait(1);
         _settleAs(ALICE, _lone(0));
         assertEq(settlement.progress().settledAt, allowedAt, "settledAt");
@@ -101,24 +105,45 @@ contract OwedTest is DeployedTest {
         uint32 allowedAt = settlement.time() + 2 hours;
         _wait(2 hours - 1);
         bytes memory reason = abi.encodeWithSelector(StrangerTooEarly.selector, BOB, allowedAt, allowedAt - 1);
-        _refused(BOB, reason, _lone(0));
+        _refusedStranger(BOB, reason, _lone(0));
         _wait(1);
         _settleAs(BOB, _lone(0));
         _settle(_next(), "");
         allowedAt = settlement.time() + 2 days;
         _wait(2 hours);
         reason = abi.encodeWithSelector(StrangerTooEarly.selector, BOB, allowedAt, settlement.time());
-        _refused(BOB, reason, _lone(0));
+        _refusedStranger(BOB, reason, _lone(0));
     }
 
     function test_strangers_settle_blocks_of_environment_0_only() public {
         _wait(2 days);
         Statement memory statement = _lone(0);
         statement.blockCount = 2;
-        _refused(ALICE, abi.encodeWithSelector(StrangerBlocks.selector, 2, true), statement);
+        _refusedStranger(ALICE, abi.encodeWithSelector(StrangerBlocks.selector, 2, true), statement);
         statement = _next();
         statement.blockCount = 1;
-        _refused(ALICE, abi.encodeWithSelector(StrangerBlocks.selector, 1, false), statement);
+        _refusedStranger(ALICE, abi.encodeWithSelector(StrangerBlocks.selector, 1, false), statement);
+    }
+
+    function test_strangers_bring_what_others_need_to_follow() public {
+        _wait(2 days);
+        Statement memory statement = _lone(0);
+        bytes32 expected = statement.bodyChain;
+        statement.bodyChain = bytes32(uint256(1));
+        bytes memory reason = abi.encodeWithSelector(WrongBodyChain.selector, statement.bodyChain, expected);
+        _refusedStranger(ALICE, reason, statement);
+        statement = _lone(0);
+        bytes memory proof = _prove(statement);
+        uint32[] memory other = _indices();
+        other[1] = 4;
+        bytes32 found = tree.bodyChainOf(BLOCK, other);
+        vm.expectRevert(abi.encodeWithSelector(WrongBodyChain.selector, expected, found));
+        settlement.settleStalled(OUTER, statement, "", proof, BLOCK, other);
+    }
+
+    function test_only_batchers_settle_without_a_stall() public {
+        _wait(2 days);
+        _refused(ALICE, abi.encodeWithSelector(NotBatcher.selector, ALICE), _lone(0));
     }
 
     function test_strangers_owe_deposits_too() public {
@@ -126,7 +151,7 @@ contract OwedTest is DeployedTest {
         _wait(2 days);
         _settle(_next(), "");
         _wait(2 days);
-        _refused(ALICE, abi.encodeWithSelector(OwesDeposits.selector, 0, 1), _lone(0));
+        _refusedStranger(ALICE, abi.encodeWithSelector(OwesDeposits.selector, 0, 1), _lone(0));
         _settleAs(ALICE, _lone(1));
     }
 
@@ -136,7 +161,7 @@ contract OwedTest is DeployedTest {
         _wait(3 days);
         uint32 time = settlement.time();
         bytes memory reason = abi.encodeWithSelector(StrangerTooEarly.selector, ALICE, time + 2 days, time);
-        _refused(ALICE, reason, _lone(0));
+        _refusedStranger(ALICE, reason, _lone(0));
     }
 
     // Cutting.
@@ -160,7 +185,7 @@ contract OwedTest is DeployedTest {
 
         uint256 held = address(settlement).balance;
         vm.expectEmit(address(settlement));
-        emit Withdrawn(0, 2, BOB, 2 * AMOUNT);
+        emit Withdrawn(0, 2, BOB, 0, 1, 2 * AMOUNT);
         settlement.withdraw(0, 2, _entry(BOB, 2 * AMOUNT));
         settlement.withdraw(0, 1, _entry(ALICE, AMOUNT));
         assertEq(BOB.balance, 2 * AMOUNT * ETHER_UNIT, "Bob");

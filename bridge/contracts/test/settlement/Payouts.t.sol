@@ -6,7 +6,7 @@ import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProo
 import {PayoutTree} from "../../src/lib/PayoutTree.sol";
 import {Action, AssetId, Claim, Payout, Statement} from "../../src/interfaces/SettlementTypes.sol";
 import {DeployedTest} from "../support/Fixture.sol";
-import {Guzzler, Reenterer, RefusingToken, Refuser, Wallet} from "../support/Mocks.sol";
+import {Bomber, Guzzler, HookToken, Reenterer, RefusingToken, Refuser, Wallet} from "../support/Mocks.sol";
 
 /// @notice What superblocks list, and what recipients get.
 contract PayoutsTest is DeployedTest {
@@ -273,6 +273,58 @@ contract PayoutsTest is DeployedTest {
         settlement.claimAll{gas: 2_000_000}(claims);
         assertEq(refusing.balanceOf(BOB), AMOUNT, "Bob");
         assertEq(payouts[0].recipient.balance, payouts[0].amount * ETHER_UNIT, "first");
+    }
+
+    function test_receivers_and_tokens_of_a_batch_cannot_use_up_its_gas() public {
+        HookToken hooked = new HookToken();
+        vm.prank(ASSET_GOVERNOR);
+        settlement.listAsset(7, address(hooked), 0, 1, DAY_LIMIT);
+        hooked.mint(ALICE, AMOUNT);
+        vm.startPrank(ALICE);
+        hooked.approve(address(settlement), AMOUNT);
+        settlement.deposit(AssetId(0, 7), AMOUNT, 5, RECIPIENT, 64);
+        vm.stopPrank();
+        Payout[] memory payouts = _several(30);
+        for (uint32 i = 0; i < 29; ++i) {
+            payouts[i].recipient = address(new Bomber());
+        }
+        payouts[0] = _payoutOf(AssetId(0, 7), 0, address(new Guzzler()), 1);
+        payouts[1] = _payoutOf(AssetId(0, 7), 1, address(new Guzzler()), 1);
+        _settlePayouts(payouts);
+        Claim[] memory claims = new Claim[](30);
+        for (uint256 i = 0; i < 30; ++i) {
+            claims[i] = _claimOf(2, payouts, i);
+        }
+        // 100,000 for each, and what a claim takes itself.
+        settlement.claimAll{gas: 30 * 130_000 + 400_000}(claims);
+        assertTrue(settlement.isClaimed(29), "the last receiver was not paid");
+        assertTrue(!settlement.isClaimed(0) && !settlement.isClaimed(1), "a token paid without its hook");
+    }
+
+    function test_a_batch_has_the_gas_that_receivers_may_use() public {
+        Payout[] memory payouts = _several(1);
+        _settlePayouts(payouts);
+        Claim[] memory claims = new Claim[](1);
+        claims[0] = _claimOf(2, payouts, 0);
+        (bool done, bytes memory reason) =
+            address(settlement).call{gas: 390_000}(abi.encodeCall(settlement.claimAll, (claims)));
+        assertTrue(!done, "claimed with too little gas");
+        assertEq(bytes32(bytes4(reason)), bytes32(TooLittleGas.selector), "reason");
+    }
+
+    function test_nothing_is_paid_to_the_contract_itself() public {
+        _depositToken(BOB, 3 * AMOUNT);
+        Payout[] memory payouts = new Payout[](3);
+        payouts[0] = _payout(0, address(settlement), AMOUNT);
+        payouts[1] = _payoutOf(AssetId(0, TOKEN), 1, address(settlement), AMOUNT);
+        payouts[2] = _payoutOf(AssetId(7, 9), 2, address(settlement), AMOUNT);
+        _settlePayouts(payouts);
+        for (uint256 i = 0; i < 3; ++i) {
+            Claim memory claimed = _claimOf(2, payouts, i);
+            vm.expectRevert(abi.encodeWithSelector(PaymentFailed.selector, address(settlement)));
+            settlement.claim(claimed);
+            assertTrue(!settlement.isClaimed(uint32(i)), "claimed");
+        }
     }
 
     function test_a_payout_that_nobody_can_receive_harms_nobody() public {

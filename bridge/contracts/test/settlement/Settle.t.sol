@@ -30,7 +30,8 @@ contract SettleTest is DeployedTest {
         assertEq(current.number, 1, "number");
         assertEq(current.settledAt, clock, "settledAt");
         assertEq(current.batcherAt, clock, "batcherAt");
-        assertEq(current.settledToday, 1, "settledToday");
+        assertEq(current.pacedUntil, clock + PACE, "pacedUntil");
+        assertEq(settlement.statementDigestOf(1), keccak256(abi.encode(statement)), "statement");
     }
 
     function test_a_superblock_that_is_settled_changes_nothing() public {
@@ -46,12 +47,15 @@ contract SettleTest is DeployedTest {
 
     function test_another_superblock_with_a_settled_number_is_refused() public {
         Statement memory other = _next();
-        other.newState = bytes32(uint256(77));
-        bytes32 settled = _next().newState;
+        // The state is the same: payouts in another order lead to one.
+        other.bodyChain = bytes32(uint256(77));
+        bytes32 settled = keccak256(abi.encode(_next()));
         _settle(_next(), "");
-        _refused(abi.encodeWithSelector(SettledOtherwise.selector, 1, other.newState, settled), other, "");
+        bytes32 found = keccak256(abi.encode(other));
+        _refused(abi.encodeWithSelector(SettledOtherwise.selector, 1, found, settled), other, "");
         other.number = 0;
-        _refused(abi.encodeWithSelector(SettledOtherwise.selector, 0, other.newState, state), other, "");
+        found = keccak256(abi.encode(other));
+        _refused(abi.encodeWithSelector(SettledOtherwise.selector, 0, found, bytes32(0)), other, "");
     }
 
     function test_a_gap_is_refused() public {
@@ -130,15 +134,20 @@ contract SettleTest is DeployedTest {
         settlement.settle(other, statement, "", proof);
     }
 
-    function test_a_day_has_so_many_superblocks() public {
-        uint256 day = clock / 1 days;
-        for (uint256 i = 0; i < 96; ++i) {
+    function test_superblocks_come_in_bursts_and_then_evenly() public {
+        _waitForRoom();
+        for (uint256 i = 0; i < BURST; ++i) {
             _settle(_next(), "");
         }
-        _refused(abi.encodeWithSelector(TooManySuperblocks.selector, day, 96), _next(), "");
-        _waitUntil((day + 1) * 1 days);
-        _settle(_next(), "");
-        assertEq(settlement.progress().settledToday, 1, "settledToday");
+        for (uint256 i = 0; i < 3; ++i) {
+            bytes memory reason = abi.encodeWithSelector(TooManySuperblocks.selector, clock + PACE, clock);
+            _refused(reason, _next(), "");
+            _wait(PACE - 1);
+            reason = abi.encodeWithSelector(TooManySuperblocks.selector, clock + 1, clock);
+            _refused(reason, _next(), "");
+            _wait(1);
+            _settle(_next(), "");
+        }
     }
 
     // The queue.

@@ -22,7 +22,11 @@ import {Test} from "./Test.sol";
 /// @notice A deployment with a verifier that everybody can satisfy, and the ways to use it.
 abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
     bytes32 internal constant OUTER = bytes32(uint256(0x0123));
-    uint32 internal constant DELAY = 7 days;
+    uint32 internal constant DELAY = 14 days;
+    /// @dev Seconds between superblocks that come evenly, and how many may come at once.
+    uint256 internal constant PACE = 900;
+    uint256 internal constant BURST = 32;
+    bytes32 internal constant BLOCK = bytes32(uint256(0xb10c));
     uint64 internal constant MINIMUM = 1000;
     uint64 internal constant DAY_LIMIT = 1 << 40;
     uint256 internal constant ETHER_UNIT = 1e10;
@@ -211,6 +215,29 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
         bytes memory proof = _prove(statement);
         vm.prank(BATCHER);
         settlement.settle(OUTER, statement, payouts, proof);
+    }
+
+    /// @dev The next superblock, as a stranger may settle it in a stall.
+    function _lone(uint32 length, Payout[] memory payouts) internal view returns (Statement memory statement) {
+        statement = _nextWith(length, payouts);
+        statement.blockCount = 1;
+        statement.bodyChain = tree.bodyChainOf(BLOCK, _indices());
+    }
+
+    function _indices() internal pure returns (uint32[] memory indices) {
+        indices = new uint32[](2);
+        (indices[0], indices[1]) = (5, 3);
+    }
+
+    function _settleStalled(address stranger, Statement memory statement, bytes memory payouts) internal {
+        bytes memory proof = _prove(statement);
+        vm.prank(stranger);
+        settlement.settleStalled(OUTER, statement, payouts, proof, BLOCK, _indices());
+    }
+
+    /// @dev Waits until so many superblocks can be settled at once.
+    function _waitForRoom() internal {
+        _wait(BURST * PACE);
     }
 
     /// @dev Settles a superblock that takes the whole queue.

@@ -29,6 +29,10 @@ contract MockRegistryTree is IRegistryTree {
     function rootOf(bytes32 entry, bytes32[16] calldata path) external pure returns (bytes32) {
         return keccak256(abi.encode(entry, path));
     }
+
+    function bodyChainOf(bytes32 blockDigest, uint32[] calldata indices) external pure returns (bytes32) {
+        return keccak256(abi.encode(blockDigest, indices));
+    }
 }
 
 contract MockToken is ERC20 {
@@ -79,6 +83,24 @@ contract Guzzler {
 
     receive() external payable {
         while (true) ++_count;
+    }
+}
+
+/// @notice Returns much more than anybody asked for.
+contract Bomber {
+    receive() external payable {
+        assembly {
+            return(0, 100000)
+        }
+    }
+}
+
+/// @notice A token that calls its receivers.
+contract HookToken is MockToken {
+    function transfer(address to, uint256 value) public override returns (bool) {
+        super.transfer(to, value);
+        (bool called,) = to.call("");
+        return called;
     }
 }
 

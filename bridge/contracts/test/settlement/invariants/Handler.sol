@@ -33,7 +33,7 @@ contract Handler is Fixture {
     uint256 public constant ASSETS = 3;
 
     AssetId[3] private _assets;
-    address[3] private _people;
+    address[4] private _people;
     Refuser private _refuser;
 
     mapping(uint256 asset => Book) public books;
@@ -46,6 +46,7 @@ contract Handler is Fixture {
     mapping(uint256 generation => mapping(uint256 index => bool)) private _withdrawn;
     /// @dev The payouts of each superblock.
     mapping(uint256 number => Payout[]) private _listed;
+    bytes32 private _entryZero = ENTRY_ZERO;
     uint256 public payouts;
     mapping(uint256 index => bool) private _claimed;
     /// @dev Superblocks that list payouts.
@@ -57,7 +58,7 @@ contract Handler is Fixture {
         _assets[0] = AssetId(0, 1);
         _assets[1] = AssetId(0, TOKEN);
         _assets[2] = AssetId(7, 9);
-        _people = [ALICE, BOB, address(_refuser)];
+        _people = [ALICE, BOB, address(_refuser), address(settlement)];
     }
 
     // Users.
@@ -159,6 +160,8 @@ contract Handler is Fixture {
         for (uint256 i = 0; i < seed % 3; ++i) {
             _depositSome(seed >> i);
         }
+        // Proving takes time, in which deposits ripen.
+        _wait((seed >> 24) % 12 hours);
         if (!_open(Action.Settle)) return;
         _settle(statement, _pack(list));
         _keep(statement, list);
@@ -171,12 +174,13 @@ contract Handler is Fixture {
         uint32 time = settlement.time();
         bool stalled = time >= current.batcherAt + 2 days && time >= current.settledAt + 2 hours;
         Payout[] memory list = _honestPayouts(seed);
-        Statement memory statement = _nextWith(_honestLength(seed), list);
-        statement.blockCount = 1 + uint32(seed % 2);
+        Statement memory statement = _lone(_honestLength(seed), list);
+        statement.blockCount += uint32(seed % 2);
         bool settles = stalled && statement.blockCount == 1 && _open(Action.Settle);
         bytes memory proof = _prove(statement);
+        bytes memory packed = _pack(list);
         vm.prank(ALICE);
-        try settlement.settle(OUTER, statement, _pack(list), proof) {
+        try settlement.settleStalled(OUTER, statement, packed, proof, BLOCK, _indices()) {
             if (!settles) revert Surprise("a stranger settled");
             _keep(statement, list);
         } catch {
@@ -230,8 +234,15 @@ contract Handler is Fixture {
 
     function pause(uint256 seed) external {
         Action action = Action(seed % 3);
+        uint32 duration = uint32(seed & 1 << 64 == 0 ? (seed >> 8) % 3 days : 1);
+        uint32 last = settlement.pausedUntil(action);
+        bool pauses = last == 0 || clock >= last + 3 days;
         vm.prank(GUARDIAN);
-        try settlement.pause(action, uint32((seed >> 8) % 3 days)) {} catch {}
+        try settlement.pause(action, duration) {
+            if (!pauses) revert Surprise("an action was paused again so soon");
+        } catch {
+            if (pauses) revert Surprise("an action was not paused");
+        }
     }
 
     function resume(uint256 seed) external {
@@ -243,13 +254,33 @@ contract Handler is Fixture {
         _wait(seed % 3 == 0 ? seed % 20 days : seed % 6 hours);
     }
 
+    /// @notice The governor changes entry 0, and nothing that was scheduled before brings the old one back.
+    function changeEntryZero(uint256 seed) external {
+        bytes32 entry = keccak256(abi.encode("entry", seed));
+        bytes32[16] memory path;
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(entry);
+        uint32 readyAt = settlement.time() + DELAY;
+        _wait(DELAY);
+        while (settlement.time() < readyAt) _wait(readyAt - settlement.time());
+        bytes32 root = tree.rootOf(entry, path);
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(root, path);
+        _entryZero = entry;
+        uint32 number = uint32(settlement.earliestRegistryChange());
+        if (settlement.scheduledRegistryRoot(number) != root) revert Surprise("another root was scheduled");
+        for (uint32 i = 1; i < 300; ++i) {
+            if (settlement.scheduledRegistryRoot(number + i) != 0) revert Surprise("an old root is not void");
+        }
+    }
+
     /// @notice The registry's governor does what it can, and tries what it cannot.
     function govern(uint256 seed) external {
         bytes32[16] memory path;
         path[seed % 16] = bytes32(seed);
-        uint32 number = uint32(settlement.earliestRegistryChange());
+        uint32 number = uint32(settlement.earliestRegistryChange() + seed % 200);
         vm.startPrank(REGISTRY_GOVERNOR);
-        settlement.scheduleRegistry(number, tree.rootOf(ENTRY_ZERO, path), path);
+        settlement.scheduleRegistry(number, tree.rootOf(_entryZero, path), path);
         bytes32 other = tree.rootOf(keccak256(abi.encode(seed)), path);
         try settlement.scheduleRegistry(number, other, path) {
             revert Surprise("a registry with another entry 0 was scheduled");
@@ -350,7 +381,7 @@ contract Handler is Fixture {
             uint256 asset = (seed >> 8 * i) % ASSETS;
             // A quarter each, so that several never exceed what superblocks took in.
             uint256 amount = asset == 2 ? 1 + seed % 10_000 : (books[asset].taken - books[asset].listed) / 4;
-            address recipient = _people[(seed >> 16 + i) % 3];
+            address recipient = _people[(seed >> 16 + i) % 4];
             list[i] = _payoutOf(_assets[asset], uint32(payouts + i), recipient, uint64(amount));
         }
     }
@@ -382,6 +413,7 @@ contract Handler is Fixture {
     }
 
     function _accepts(Payout memory payout) private view returns (bool) {
+        if (payout.recipient == address(settlement)) return false;
         return payout.asset.number != 1 || payout.recipient != address(_refuser) || _refuser.accepts();
     }
 
@@ -391,7 +423,7 @@ contract Handler is Fixture {
 
     function _roomToday() private view returns (bool) {
         Progress memory current = settlement.progress();
-        return current.day != settlement.time() / 1 days || current.settledToday < 96;
+        return current.pacedUntil <= settlement.time() + (BURST - 1) * PACE;
     }
 
     function _balance(uint256 asset, address account) private view returns (uint256) {
