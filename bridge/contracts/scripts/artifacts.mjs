@@ -13,11 +13,11 @@ const folders = {
 const MAX_CODE = 24576;
 
 /** An artefact's text: only what callers and deployments need, so that it changes with the contract alone. */
-function artifact(name) {
+function artifact(name, limit) {
   const { abi, bytecode, deployedBytecode } = JSON.parse(readFileSync(join(root, `out/${name}.sol/${name}.json`), "utf8"));
   const size = deployedBytecode.object.length / 2 - 1;
-  if (size > MAX_CODE) {
-    console.error(`${name} has ${size} bytes of code, more than ${MAX_CODE}`);
+  if (size > limit) {
+    console.error(`${name} has ${size} bytes of code, more than ${limit}`);
     process.exit(1);
   }
   const entries = abi.map((entry) => `\n  ${JSON.stringify(entry)}`).join(",");
@@ -34,7 +34,7 @@ forge("default", "build");
 let failed = false;
 for (const [folder, contracts] of Object.entries(folders)) {
   const path = join(root, folder);
-  const expected = new Map(contracts.map((name) => [`${name}.json`, artifact(name)]));
+  const expected = new Map(contracts.map((name) => [`${name}.json`, artifact(name, folder === "artifacts" ? MAX_CODE : Infinity)]));
   if (process.argv.includes("--check")) {
     const found = existsSync(path) ? readdirSync(path).sort() : [];
     const wrong = [...expected].filter(
