@@ -103,7 +103,7 @@ library ArithmeticGates {
                 store(powers, i, Quartic.wrap(power));
                 power = addmod(power, power, P);
             }
-            store(out, 0, combine(wires + 0x20, 0x20, powers, limbs) - load(wires, 0));
+            store(out, 0, combine(wires + 0x20, 0x20, powers, 0x20, limbs) - load(wires, 0));
             return out + 0x20 * (limbs + 1);
         }
     }

@@ -46,7 +46,7 @@ library CosetInterpolationGate {
                 // The leading coefficient starts the sum.
                 if (k != points - 1) Algebra.mul(product, out, shifted);
                 for (uint256 i = 0; i < 4; ++i) {
-                    Quartic coefficient = combine(values + 0x20 * i, Algebra.BYTES, weights, points);
+                    Quartic coefficient = combine(values + 0x20 * i, Algebra.BYTES, weights, 0x20, points);
                     store(out, i, k == points - 1 ? coefficient : load(product, i) + coefficient);
                 }
             }

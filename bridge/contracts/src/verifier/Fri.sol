@@ -93,21 +93,6 @@ library Fri {
         }
     }
 
-    /// @notice The sum of `count` elements at `values` times as many at `powers`.
-    function combine(uint256 values, uint256 powers, uint256 count) internal pure returns (Quartic) {
-        unchecked {
-            uint256 c0;
-            uint256 c1;
-            uint256 c2;
-            uint256 c3;
-            for (uint256 i = 0; i < count; ++i) {
-                (uint256 d0, uint256 d1, uint256 d2, uint256 d3) = mulUnreduced(load(values, i), load(powers, i));
-                (c0, c1, c2, c3) = (c0 + d0, c1 + d1, c2 + d2, c3 + d3);
-            }
-            return reduce(c0, c1, c2, c3);
-        }
-    }
-
     /// @notice The sum of base field elements of 8 bytes each at `values`, times the elements at `pairs`, two words each.
     ///
     /// A word holds two coefficients, 128 bits apart, so one multiplication moves both without a carry between them. The sums
