@@ -637,7 +637,7 @@ impl HasExitCode for JobError {
             | Self::Gap { .. }
             | Self::Refused { .. }
             | Self::Failed { .. } => ExitCode::Rejected,
-            Self::OtherState { .. } | Self::OtherPayouts { .. } | Self::OtherPrevious { .. } => {
+            Self::OtherState { .. } | Self::OtherStatement { .. } | Self::OtherPrevious { .. } => {
                 ExitCode::Invalid
             }
             Self::Prove { .. } | Self::Contradiction { .. } | Self::Patience { .. } | Self::Stopped => {

@@ -76,7 +76,7 @@ fn coordinates(element: &QuarticExtension<F>) -> Vec<String> {
     decimals(&element.0)
 }
 
-/// Keeps what a transcript observes.
+/// The elements by which a transcript observes FRI's parameters, as plonky2's `FriParams::observe` does.
 fn fri_params_elements(common: &CommonData) -> Vec<F> {
     let (config, params) = (&common.config.fri_config, &common.fri_params);
     let usize_element = |value: &usize| F::from_canonical_usize(*value);

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use alloy_primitives::{B256, Bytes};
-use alloy_sol_types::SolCall;
+use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_sol_types::{SolCall, SolValue};
 use batcher_verify::bundle::{BundleError, SuperblockBundle, l1_outcome};
 use circuits_core::{Digest, F};
 use circuits_protocol::{l1::NotAWord, statement::SuperblockStatement};
-use environments_l1::{Bytes32, Payout, PayoutTree, payout::PACKED_BYTES};
+use environments_l1::Bytes32;
 use plonky2::field::types::PrimeField64;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
@@ -86,13 +86,10 @@ impl Superblock {
         self.stated.newState
     }
 
-    /// The root of the tree of its payouts, as the contract builds it.
+    /// The digest by which the contract knows the statement: `keccak256(abi.encode(statement))`.
     #[must_use]
-    pub fn payout_root(&self) -> B256 {
-        let (whole, _) = self.payouts.as_chunks::<PACKED_BYTES>();
-        // What is no payout has no place in a tree, and the contract refuses the list.
-        let payouts: Vec<_> = whole.iter().filter_map(|packed| Payout::from_packed(packed).ok()).collect();
-        B256::new(PayoutTree::new(&payouts).root().0)
+    pub fn statement_digest(&self) -> B256 {
+        keccak256(self.stated.abi_encode())
     }
 
     /// The call that settles it.

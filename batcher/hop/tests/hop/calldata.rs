@@ -4,14 +4,19 @@ use batcher_hop::{
     HopError, HopProof,
     calldata::{self, CalldataError, calldata_len},
     circuits::keccak_common,
+    fixture::Fixture,
     keys::outer_digest,
 };
 use circuits_core::F;
-use circuits_prover::{keccak::DIGEST_BYTES, outer};
+use circuits_prover::{
+    challenger::Challenger,
+    keccak::{DIGEST_BYTES, KeccakHasher},
+    outer,
+};
 use plonky2::field::types::{Field as _, Field64 as _};
 use proptest::prelude::*;
 
-use super::{RECORDED, key, recorded};
+use super::{RECORDED, element, key, recorded};
 
 /// The goal for calldata, and what of it is not the proof: statement, call and 96 payouts, rounded up.
 const GOAL_BYTES: usize = 120_000;
@@ -30,6 +35,18 @@ fn the_recorded_proof_verifies_with_the_embedded_key() {
     assert_eq!(hop.to_calldata(), *calldata);
     assert_eq!(hop.public_inputs(), public_inputs);
     assert!(hop.statement().expect("a statement").l1_block().is_some());
+}
+
+#[test]
+fn the_record_says_of_the_circuit_and_the_transcript_what_the_program_does() {
+    let recorded_text = include_str!("fixture.json");
+    let fixture = Fixture::new(&recorded(), key(), keccak_common()).expect("it has challenges");
+    let again = serde_json::to_string_pretty(&fixture).expect("it serialises");
+    assert_eq!(again.trim(), recorded_text.trim());
+    let (mut ours, mut told) = (Challenger::<KeccakHasher>::new(), Challenger::<KeccakHasher>::new());
+    ours.observe_fri_params(&keccak_common().fri_params);
+    told.observe_elements(&fixture.fri_params_elements.iter().map(|text| element(text)).collect::<Vec<_>>());
+    assert_eq!(ours.get_challenge(), told.get_challenge());
 }
 
 #[test]

@@ -20,6 +20,10 @@ struct Recorded {
     proof: String,
 }
 
+fn element(text: &str) -> F {
+    F::from_canonical_u64(text.parse().expect("a number"))
+}
+
 fn bytes(text: &str) -> Vec<u8> {
     hex::decode(text.trim_start_matches("0x")).expect("hexadecimal")
 }
@@ -27,9 +31,8 @@ fn bytes(text: &str) -> Vec<u8> {
 /// The digest, the public inputs and the calldata of the recorded proof.
 static RECORDED: LazyLock<([u8; 32], Vec<F>, Vec<u8>)> = LazyLock::new(|| {
     let recorded: Recorded = serde_json::from_str(include_str!("fixture.json")).expect("well-formed");
-    let element = |text: &String| F::from_canonical_u64(text.parse().expect("a number"));
     let digest = bytes(&recorded.outer_digest).try_into().expect("32 bytes");
-    (digest, recorded.public_inputs.iter().map(element).collect(), bytes(&recorded.proof))
+    (digest, recorded.public_inputs.iter().map(|text| element(text)).collect(), bytes(&recorded.proof))
 });
 
 /// The recorded proof.

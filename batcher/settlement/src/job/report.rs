@@ -102,9 +102,9 @@ pub enum JobError {
     /// L1 has settled another superblock of this number.
     #[error("L1 has settled superblock {number} with state {found}, not with state {expected}")]
     OtherState { number: u32, expected: ContractDigest, found: ContractDigest },
-    /// L1 has settled a superblock with this state and other payouts.
-    #[error("L1 has settled superblock {number} with payout root {found}, not with {expected}")]
-    OtherPayouts { number: u32, expected: B256, found: B256 },
+    /// L1 has settled a superblock with this state and another statement, such as one with other payouts.
+    #[error("L1 has settled superblock {number} with statement digest {found}, not with {expected}")]
+    OtherStatement { number: u32, expected: B256, found: B256 },
     /// The superblock continues another state than L1's.
     #[error("superblock {number} continues state {found}, L1 is at state {expected}")]
     OtherPrevious { number: u32, expected: ContractDigest, found: ContractDigest },

@@ -6,7 +6,7 @@ use alloy_primitives::{B256, U256};
 
 use super::{Entry, Halt, Job, Seen, View};
 use crate::{
-    abi::Settlement::payoutRootCall,
+    abi::Settlement::statementDigestOfCall,
     attempt::{Sent, Unsigned},
     fees::{Fees, OverCap},
     job::{JobError, Progress, Waiting},
@@ -68,10 +68,10 @@ impl Job<'_> {
             return Err(JobError::OtherState { number, expected, found }.into());
         }
         // Superblocks that consume the same messages in another order have one state, and other payouts.
-        let expected = entry.superblock.payout_root();
-        let found = self.contract().view(&payoutRootCall { number }, at)?.unwrap_or_default();
+        let expected = entry.superblock.statement_digest();
+        let found = self.contract().view(&statementDigestOfCall { number }, at)?.unwrap_or_default();
         if found != expected {
-            return Err(JobError::OtherPayouts { number, expected, found }.into());
+            return Err(JobError::OtherStatement { number, expected, found }.into());
         }
         if let Some(known) = entry.record.inclusion
             && self.is_canonical(known.block_number, known.block_hash)?
