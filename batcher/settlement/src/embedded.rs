@@ -35,6 +35,11 @@ const BLOCK_SECONDS: u64 = 12;
 /// When the first block is: 1 January 2026, in seconds of the Unix epoch.
 const GENESIS_TIME: u64 = 1_767_225_600;
 
+/// An estimate exceeds what is needed by at most one part in so many.
+const ESTIMATE_DIVISOR: u64 = 64;
+/// So many tries are next to each other, before the rest is halved.
+const NEAR_TRIES: usize = 4;
+
 type State = CacheDB<EmptyDB>;
 
 /// A network of one's own.
@@ -150,7 +155,7 @@ impl Embedded {
     }
 
     /// Runs a call without any trace of it.
-    fn simulate(&self, method: &'static str, call: &Call) -> Result<ExecutionResult, L1Error> {
+    fn simulate(&self, method: &'static str, call: &Call, gas: u64) -> Result<ExecutionResult, L1Error> {
         let mut chain = self.chain();
         let block = BlockEnv { basefee: 0, ..chain.next_block() };
         let transaction = TxEnv::builder()
@@ -158,7 +163,7 @@ impl Embedded {
             .kind(kind(call.to))
             .value(call.value)
             .data(call.input.clone())
-            .gas_limit(MAX_GAS)
+            .gas_limit(gas)
             .chain_id(Some(self.chain_id))
             .build_fill();
         let mut configuration = configuration(self.chain_id);
@@ -273,13 +278,28 @@ impl L1 for Embedded {
 
     fn call(&self, call: &Call, at: At) -> Result<Bytes, L1Error> {
         self.check_head("eth_call", at)?;
-        Ok(self.simulate("eth_call", call)?.into_output().unwrap_or_default())
+        Ok(self.simulate("eth_call", call, MAX_GAS)?.into_output().unwrap_or_default())
     }
 
     fn estimate_gas(&self, call: &Call) -> Result<u64, L1Error> {
-        let result = self.simulate("eth_estimateGas", call)?;
-        // What is given back at the end has to be there until then.
-        Ok(result.gas().total_gas_spent().max(result.tx_gas_used()))
+        let method = "eth_estimateGas";
+        let result = self.simulate(method, call, MAX_GAS)?;
+        // What is given back at the end has to be there until then, and a contract may ask how much is left. So the least gas
+        // with which the call succeeds is searched for; most often it is next to what is spent.
+        let spent = result.gas().total_gas_spent().max(result.tx_gas_used());
+        let (mut too_little, mut enough) = (spent.saturating_sub(1), MAX_GAS);
+        for tries in 0.. {
+            let step = too_little / ESTIMATE_DIVISOR + 1;
+            if enough - too_little <= step {
+                break;
+            }
+            let gas = if tries < NEAR_TRIES { too_little + step } else { too_little.midpoint(enough) };
+            match self.simulate(method, call, gas) {
+                Ok(_) => enough = gas,
+                Err(_) => too_little = gas,
+            }
+        }
+        Ok(enough)
     }
 
     fn events(
