@@ -115,6 +115,10 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     });
     progress::stop_on_interrupt();
     let scenario = Scenario::read(&arguments.scenario)?;
+    let is_local = scenario.chain_id == LOCAL_DEPLOYMENT && !arguments.no_l1;
+    if is_local {
+        run_l1::check(&scenario)?;
+    }
     let (measured, shown) = (stopwatch.clone(), progress::key_listener(options));
     let listener = move |event: &Event| {
         measured.note(event);
@@ -133,7 +137,6 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         runner.run(&scenario, &arguments.out)?
     };
     let has_refusals = !report.rejected.is_empty();
-    let is_local = scenario.chain_id == LOCAL_DEPLOYMENT && !arguments.no_l1;
     let embedded_l1 = if is_local {
         let note = |message: &str| {
             if !options.quiet {

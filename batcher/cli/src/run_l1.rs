@@ -2,15 +2,22 @@
 
 use std::{fmt, path::PathBuf};
 
-use batcher_job::{output::OutputDirectory, payouts::L1Summary, queue::Queue, run::RunReport};
+use batcher_job::{
+    output::OutputDirectory,
+    payouts::L1Summary,
+    queue::Queue,
+    run::RunReport,
+    scenario::{Scenario, SignedFor},
+};
 use batcher_settlement::{
     Address,
     deploy::DeployError,
     job::Prove as _,
-    local::{LocalError, LocalL1},
+    local::{self, LocalError, LocalL1},
     payouts::{ClaimError, ClaimOutcome, Claimed, Claims},
     superblock::Superblock,
     wallet::WalletError,
+    watch::account,
 };
 use circuits_files::file::{self, FileKind, SMALL_LIMIT};
 use circuits_keys::CircuitCache;
@@ -33,6 +40,13 @@ pub(crate) enum RunL1Error {
     /// The contract refuses a deposit of the scenario.
     #[error("the embedded L1: deposit {index}: {source}")]
     Deposit { index: usize, source: LocalError },
+    /// Accounts of an environment sign for another contract.
+    #[error(
+        "environment {environment}: its accounts sign for contract {} on network {}, the embedded L1 has contract {} on \
+         network {}",
+        .found.contract, .found.chain_id, .expected.contract, .expected.chain_id
+    )]
+    SignedFor { environment: u16, expected: SignedFor, found: SignedFor },
     /// The contract and the run hash the queue in different ways.
     #[error("the embedded L1 has {found}, the scenario's queue is {expected}")]
     OtherQueue { expected: QueuePosition, found: QueuePosition },
@@ -48,7 +62,7 @@ impl HasExitCode for RunL1Error {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Deploy(error) => error.exit_code(),
-            Self::Deposit { .. } => ExitCode::Rejected,
+            Self::Deposit { .. } | Self::SignedFor { .. } => ExitCode::Rejected,
             Self::OtherQueue { .. } => ExitCode::Invalid,
             Self::Settle { source, .. } => source.exit_code(),
             Self::Prove { .. } => ExitCode::Unavailable,
@@ -88,6 +102,16 @@ impl fmt::Display for OnLocalL1 {
             write!(f, "\n    payout {index} {word}: {amount} of {asset} to {recipient}")
         })?;
         if claims.payouts.is_empty() { Ok(()) } else { write!(f, "\n    claims: {} gas", claims.gas_used) }
+    }
+}
+
+/// Checks that the scenario's accounts sign for the contract that will settle it.
+pub(crate) fn check(scenario: &Scenario) -> Result<(), Failure> {
+    let contract = account(LocalL1::new().settlement());
+    let expected = SignedFor { chain_id: local::CHAIN_ID, contract };
+    match scenario.signed_for()?.into_iter().find(|&(_, found)| found != expected) {
+        None => Ok(()),
+        Some((environment, found)) => Err(RunL1Error::SignedFor { environment, expected, found }.into()),
     }
 }
 

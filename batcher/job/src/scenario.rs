@@ -14,6 +14,7 @@ use circuits_protocol::registry::{
 };
 use environments_core::{
     DynEnvironment, ProveError,
+    address::Address,
     dynamic::LineError,
     kernel::ProducerSecret,
     kind::{Kind, KindError, Start},
@@ -94,6 +95,14 @@ pub struct EnvironmentConfig {
 
 const fn one() -> u32 {
     1
+}
+
+/// The contract on L1 under which an environment's accounts sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct SignedFor {
+    /// L1's network.
+    pub chain_id: u64,
+    pub contract: Address,
 }
 
 /// Why a scenario is refused.
@@ -270,6 +279,24 @@ impl Scenario {
             || Ok(Queue::default()),
             |path| Queue::read(&self.directory.join(path), self.chain_id),
         )
+    }
+
+    /// The environments whose genesis has a `settlement`, which signatures name.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] if a genesis cannot be read. What is malformed in it, the environment says when it is started.
+    pub fn signed_for(&self) -> Result<Vec<(u16, SignedFor)>, ScenarioError> {
+        #[derive(Deserialize)]
+        struct Genesis {
+            settlement: Option<SignedFor>,
+        }
+        let mut found = vec![];
+        for config in &self.environments {
+            let genesis: Option<Genesis> = serde_json::from_str(&self.genesis(config)?.0).ok();
+            let settlement = genesis.and_then(|genesis| genesis.settlement);
+            found.extend(settlement.map(|settlement| (config.id, settlement)));
+        }
+        Ok(found)
     }
 
     fn participant(

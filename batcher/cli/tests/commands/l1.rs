@@ -160,3 +160,23 @@ fn a_keystore_is_opened_with_its_password_only() {
         Some(2)
     );
 }
+
+#[test]
+fn accounts_that_sign_for_another_contract_are_not_settled_on_the_embedded_l1() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let scenario = format!(
+        "superblocks = 1\n[[environments]]\nid = 2\nkind = \"accounts\"\nproducer_secret = \"{:064}\"\n\
+         genesis = {{ settlement = {{ chain_id = 1, contract = \"0x{}\" }} }}\ntransactions = \"none.jsonl\"\n",
+        2,
+        "12".repeat(20)
+    );
+    let path = directory.path().join("scenario.toml");
+    fs::write(&path, scenario).expect("writable");
+    let out = directory.path().join("out");
+    let run = ["run", "--scenario", text(&path), "--out", text(&out), "--json"];
+    let refused = json(&superblock(&run), 3)["error"].clone();
+    let expected = "environment 2: its accounts sign for contract 0x1212121212121212121212121212121212121212 on network 1, \
+        the embedded L1 has contract 0x5fbdb2315678afecb367f032d93f642f64180aa3 on network 31337";
+    assert_eq!(refused, expected);
+    assert!(!out.exists());
+}
