@@ -6,6 +6,7 @@ use std::{error::Error, io, process};
 
 use batcher_bench::BenchError;
 use batcher_circuits::engine::EngineError;
+use batcher_hop::{HopError, HopProveError, file::HopFileError};
 use batcher_job::{
     anchor::Untrusted, batch::BatchError, follow::FollowerError, intake::IntakeError,
     leftover::LeftoverError, payouts::MalformedPayouts, prove::ProveError, queue::QueueError, run::RunError,
@@ -258,6 +259,33 @@ impl HasExitCode for OpenError {
 impl HasExitCode for BundleError {
     fn exit_code(&self) -> ExitCode {
         if self.is_invalid() { ExitCode::Invalid } else { ExitCode::Rejected }
+    }
+}
+
+impl HasExitCode for HopError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Calldata(_) | Self::Statement(_) | Self::OtherKey { .. } => ExitCode::Rejected,
+            Self::Invalid { .. } => ExitCode::Invalid,
+        }
+    }
+}
+
+impl HasExitCode for HopFileError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::File(error) => error.exit_code(),
+            Self::Hop { source, .. } => source.exit_code(),
+        }
+    }
+}
+
+impl HasExitCode for HopProveError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Circuit(error) => error.exit_code(),
+            Self::UnknownSuperblock(_) | Self::StaleKey { .. } => ExitCode::Unavailable,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod bench;
 mod config;
 mod exit;
 mod follow;
+mod hop;
 mod inspect;
 mod key_arguments;
 mod keys;
@@ -66,6 +67,7 @@ enum Command {
     Batch(batch::Arguments),
     Verify(verify::Arguments),
     Follow(follow::Arguments),
+    Hop(hop::Arguments),
     Inspect(inspect::Arguments),
     /// List the superblock states of a directory, and go back to an earlier one.
     ///
@@ -151,6 +153,7 @@ impl Command {
             Self::Batch(arguments) => batch::run(&arguments, options),
             Self::Verify(arguments) => verify::run(arguments),
             Self::Follow(arguments) => follow::run(arguments),
+            Self::Hop(arguments) => hop::run(arguments, options),
             Self::Inspect(arguments) => inspect::run(&arguments),
             Self::State(command) => state::run(command),
             Self::Message(command) => message::run(command),

@@ -1,17 +1,22 @@
 //! `superblock verify`.
 
-use std::{fmt, path::PathBuf, time::Instant};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Instant};
 
+use batcher_hop::file::is_hop;
 use batcher_job::{payouts::L1Summary, queue::Queue};
 use batcher_verify::{
     keys::PinnedKeys,
     report_display::QualifiedReport,
     trust::Trust,
-    verify::{Report, verify},
+    verify::{Report, VerifyError, verify},
 };
+use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
 
-use crate::answer::{Answer, Failure};
+use crate::{
+    answer::{Answer, Failure},
+    hop::{self, Hop},
+};
 
 /// Verify superblocks and the chain between them, from files alone.
 ///
@@ -21,9 +26,10 @@ use crate::answer::{Answer, Failure};
 /// themselves name. Deposits are compared with L1's queue if --deposits names it.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Verify these superblock bundles, in any order.
+    /// Verify these superblock bundles and hops, in any order.
     ///
-    /// They must form one chain without gaps.
+    /// The superblocks must form one chain without gaps. A file with the extension `hop` is the proof of a superblock that L1
+    /// verifies: it must be of one of them, unless there are only hops, each of which is then verified alone.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Trust what this file says.
@@ -41,6 +47,20 @@ pub(crate) struct Arguments {
     deposits: Option<PathBuf>,
 }
 
+/// Verified hops without superblocks.
+#[derive(Serialize)]
+struct Hops {
+    hops: Vec<Hop>,
+    seconds: f64,
+}
+
+impl fmt::Display for Hops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hops.iter().try_for_each(|hop| writeln!(f, "{hop}"))?;
+        write!(f, "no superblock was verified: what a hop states is proved, and not compared with anything")
+    }
+}
+
 /// Verified superblocks, and how long it took to verify them.
 #[derive(Serialize)]
 struct Verified<'a> {
@@ -48,6 +68,8 @@ struct Verified<'a> {
     fields: QualifiedReport<'a>,
     /// What blocks of environment 0 did.
     l1: Vec<L1Summary>,
+    /// The proofs of superblocks that L1 verifies.
+    hops: Vec<Hop>,
     seconds: f64,
     #[serde(skip)]
     report: &'a Report,
@@ -56,6 +78,7 @@ struct Verified<'a> {
 impl fmt::Display for Verified<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.l1.iter().try_for_each(|one| writeln!(f, "{one}"))?;
+        self.hops.iter().try_for_each(|one| writeln!(f, "{one}"))?;
         self.report.fmt(f)
     }
 }
@@ -63,12 +86,38 @@ impl fmt::Display for Verified<'_> {
 pub(crate) fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let started = Instant::now();
     let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
-    let mut report = verify(arguments.files, trust.as_ref(), PinnedKeys::embedded())?;
+    let keys = PinnedKeys::embedded();
+    let (hops, files): (Vec<_>, Vec<_>) = arguments.files.into_iter().partition(|path| is_hop(path));
+    if files.is_empty() && trust.is_none() && arguments.deposits.is_none() {
+        let hops = hops.into_iter().map(|path| hop::verify(path, None, keys)).collect::<Result<_, _>>()?;
+        return Ok(Answer::new(&Hops { hops, seconds: started.elapsed().as_secs_f64() }));
+    }
+    let mut report = verify(files.clone(), trust.as_ref(), keys)?;
+    let hops = verify_hops(hops, files, keys)?;
     if let Some(path) = &arguments.deposits {
         let queue = Queue::read(path, report.chain_id)?;
         report = report.check_deposits(|length| queue.digest_of(length))?;
     }
     let seconds = started.elapsed().as_secs_f64();
     let l1 = L1Summary::of_verified(&report.superblocks)?;
-    Ok(Answer::new(&Verified { fields: report.qualified(), l1, seconds, report: &report }))
+    Ok(Answer::new(&Verified { fields: report.qualified(), l1, hops, seconds, report: &report }))
+}
+
+/// Verifies hops of superblocks, each of which must be among the `files`.
+fn verify_hops(hops: Vec<PathBuf>, files: Vec<PathBuf>, keys: &PinnedKeys) -> Result<Vec<Hop>, Failure> {
+    if hops.is_empty() {
+        return Ok(vec![]);
+    }
+    let mut statements = BTreeMap::new();
+    for path in files {
+        let bundle = hop::read_bundle(path.clone())?;
+        let statement = bundle.statement().map_err(|source| VerifyError::Bundle { path, source })?;
+        statements.insert(statement.number.to_canonical_u64(), statement);
+    }
+    let verify = |path: PathBuf| {
+        let number = hop::number_in(&path)?;
+        let statement = statements.get(&number).ok_or(hop::NoSuperblock { path: path.clone(), number })?;
+        hop::verify(path, Some(statement), keys)
+    };
+    hops.into_iter().map(verify).collect()
 }

@@ -22,6 +22,7 @@ use circuits_core::{
 };
 use circuits_protocol::{
     fold::{FoldChild, ListedChildTarget},
+    key_set::KeySet,
     statement::SuperblockStatement,
 };
 use circuits_prover::proving;
@@ -32,9 +33,7 @@ use plonky2::{
     plonk::circuit_data::CircuitConfig,
 };
 
-use crate::config::{
-    HOP_DEGREE_BITS, SHRINK_DEGREE_BITS, keccak_config, poseidon_config, shrink_config,
-};
+use crate::config::{HOP_DEGREE_BITS, SHRINK_DEGREE_BITS, keccak_config, poseidon_config, shrink_config};
 
 /// Elements of the statement.
 const PUBLIC_INPUTS: usize = <SuperblockStatement<F> as Layout<F>>::LEN;
@@ -118,17 +117,24 @@ pub fn keccak_common() -> &'static CommonData {
 }
 
 /// Verifies superblock proofs of one shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shrink {
     source: Source,
-    superblock_set_root: Digest,
+    superblocks: Vec<Digest>,
 }
 
 impl Shrink {
-    /// The shrink of superblock proofs of a shape, whose keys are in the set with this root.
+    /// The shrink of proofs of the superblock circuits with proofs of a shape. `key_of` returns the digests of their keys.
     #[must_use]
-    pub const fn new(source: Source, superblock_set_root: Digest) -> Self {
-        Self { source, superblock_set_root }
+    pub fn new(source: Source, key_of: impl Fn(SuperblockCircuit) -> Digest) -> Self {
+        Self { source, superblocks: source.circuits().map(key_of).collect() }
+    }
+
+    /// The set of the keys of superblock circuits. It is one for each shape, since a proof proves nothing if it is verified
+    /// with the common data of another circuit than its key's.
+    #[must_use]
+    pub fn superblock_set(&self) -> KeySet {
+        KeySet::new(&self.superblocks)
     }
 }
 
@@ -151,11 +157,12 @@ impl Definition for Shrink {
     }
 
     fn depends_on(&self) -> BTreeMap<String, Digest> {
-        named([("superblock-set", self.superblock_set_root)])
+        let names = self.source.circuits().map(SuperblockCircuit::name);
+        names.zip(self.superblocks.iter().copied()).collect()
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {
-        let root = builder.constant_digest(self.superblock_set_root);
+        let root = builder.constant_digest(self.superblock_set().root());
         let superblock = ListedChildTarget::verify(builder, self.source.shape(), |_| root);
         (superblock.child.statement, superblock)
     }
@@ -229,6 +236,9 @@ pub struct KeccakHop {
 }
 
 impl KeccakHop {
+    /// The name of the circuit.
+    pub const NAME: &'static str = "hop-keccak";
+
     /// The hop of proofs under this key of the Poseidon hop.
     #[must_use]
     pub const fn new(poseidon_key: VerifierKey) -> Self {
@@ -243,7 +253,7 @@ impl Definition for KeccakHop {
     type Input = Proof;
 
     fn name(&self) -> String {
-        "hop-keccak".to_owned()
+        Self::NAME.to_owned()
     }
 
     fn config(&self) -> CircuitConfig {

@@ -1,5 +1,6 @@
 //! The configurations of the hop's circuits. Each makes proofs that are cheaper to verify than the one before it.
 
+use batcher_verify::hop_keys::{KECCAK_HOP_CAP_HEIGHT, POSEIDON_HOP_CAP_HEIGHT};
 use circuits_prover::basetypes::standard_config;
 use plonky2::{
     fri::{FriConfig, reduction_strategies::FriReductionStrategy},
@@ -19,7 +20,6 @@ pub fn shrink_config() -> CircuitConfig {
         rate_bits: 5,
         num_query_rounds: 32,
         proof_of_work_bits: 21,
-        reduction_strategy: FriReductionStrategy::Fixed(vec![4, 4]),
         ..standard.fri_config.clone()
     };
     CircuitConfig { fri_config, ..standard }
@@ -34,7 +34,7 @@ pub fn poseidon_config() -> CircuitConfig {
     let standard = standard_config();
     let fri_config = FriConfig {
         rate_bits: 7,
-        cap_height: 3,
+        cap_height: POSEIDON_HOP_CAP_HEIGHT,
         num_query_rounds: 23,
         proof_of_work_bits: 20,
         reduction_strategy: FriReductionStrategy::Fixed(vec![3, 3]),
@@ -51,7 +51,7 @@ pub fn keccak_config() -> CircuitConfig {
     let standard = standard_config();
     let fri_config = FriConfig {
         rate_bits: 10,
-        cap_height: 4,
+        cap_height: KECCAK_HOP_CAP_HEIGHT,
         num_query_rounds: 15,
         proof_of_work_bits: 26,
         reduction_strategy: FriReductionStrategy::Fixed(vec![4, 4]),

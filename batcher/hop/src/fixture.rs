@@ -2,18 +2,20 @@
 
 use circuits_core::{CommonData, F};
 use circuits_prover::{
-    keccak::keccak256,
     outer::{OuterKey, OuterProof},
     selectors::Selectors,
 };
 use plonky2::{
-    field::{extension::quartic::QuarticExtension, types::PrimeField64},
+    field::{
+        extension::quartic::QuarticExtension,
+        types::{Field as _, PrimeField64 as _},
+    },
     hash::poseidon::PoseidonHash,
     plonk::config::Hasher,
 };
 use serde::Serialize;
 
-use crate::calldata;
+use crate::{calldata, keys::outer_digest};
 
 /// A proof of the last circuit with the constants of its verifier and, to find mistakes, the challenges. Bytes are
 /// hexadecimal, field elements decimal, extension elements lists of coordinates.
@@ -76,7 +78,6 @@ fn coordinates(element: &QuarticExtension<F>) -> Vec<String> {
 
 /// Keeps what a transcript observes.
 fn fri_params_elements(common: &CommonData) -> Vec<F> {
-    use plonky2::field::types::Field;
     let (config, params) = (&common.config.fri_config, &common.fri_params);
     let usize_element = |value: &usize| F::from_canonical_usize(*value);
     let mut elements = vec![
@@ -92,14 +93,6 @@ fn fri_params_elements(common: &CommonData) -> Vec<F> {
     ]);
     elements.extend(params.reduction_arity_bits.iter().map(usize_element));
     elements
-}
-
-/// The digest by which the contracts know a key: Keccak-256 of the cap over constants and permutation, then the circuit
-/// digest.
-#[must_use]
-pub fn outer_digest(key: &OuterKey) -> [u8; 32] {
-    let hashes = key.constants_sigmas_cap.0.iter().chain([&key.circuit_digest]);
-    keccak256(&hashes.flat_map(|hash| hash.0).collect::<Vec<_>>())
 }
 
 impl Fixture {

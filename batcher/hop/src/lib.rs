@@ -1,5 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 pub mod calldata;
+pub mod circuits;
 pub mod config;
+pub mod file;
 pub mod fixture;
+pub mod keys;
+pub mod outer_circuit;
+pub mod proof;
+pub mod prove;
+
+pub use proof::{HopError, HopProof};
+pub use prove::{HopProveError, HopProver};

@@ -7,8 +7,12 @@ use batcher_circuits::{
     segment::{SegmentCircuit, SegmentLeaf, segment_fold},
     superblock::SuperblockDefinition,
 };
+use batcher_hop::{
+    circuits::{PoseidonHop, Shrink, Source},
+    keys::shrink_set,
+};
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys};
-use circuits_core::{CircuitError, Digest};
+use circuits_core::{CircuitError, Digest, recursion::key_digest};
 use circuits_keys::{AnyDefinition, CircuitCache};
 use circuits_tables::{
     batch::{Batch as _, BatchCircuit},
@@ -21,26 +25,51 @@ use environments_core::{
 use environments_kinds::KINDS;
 use environments_l1::{KERNELS, kernel::Variant};
 
-/// Shows `visitor` every circuit that this workspace ships, children before parents. The superblock circuits are those
-/// over the embedded segment set.
+/// Shows `visitor` every circuit that this workspace ships, children before parents, but for the Keccak hop, whose proofs are
+/// of another configuration. The circuits of superblocks and of the hop are those over the embedded keys.
 ///
 /// # Errors
 /// The visitor's, or that of a circuit that cannot be built.
 pub fn visit_all(cache: &CircuitCache, visitor: &mut dyn Visitor) -> Result<(), WalkError> {
-    walk_all(&mut Walk::new(cache, visitor), PinnedKeys::embedded().key_set().root())
+    walk_all(&mut Walk::new(cache, visitor), &Below::embedded())
 }
 
-/// Visits every circuit. The superblock circuits are those over the segment set with this root.
-fn walk_all(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkError> {
+/// The keys that circuits of the batcher have as constants.
+struct Below<'a> {
+    /// The root of the segment set.
+    segments: Digest,
+    /// The key digest of a superblock circuit.
+    superblock: &'a dyn Fn(SuperblockCircuit) -> Digest,
+    /// The root of the set of shrinks.
+    shrinks: Digest,
+}
+
+impl Below<'_> {
+    fn embedded() -> Self {
+        let keys = PinnedKeys::embedded();
+        Self {
+            segments: keys.key_set().root(),
+            superblock: &|circuit| {
+                PinnedKeys::embedded().superblock(circuit).map_or(Digest::ZERO, key_digest)
+            },
+            shrinks: shrink_set(keys).root(),
+        }
+    }
+}
+
+/// Visits every circuit, those of the batcher over these keys.
+fn walk_all(walk: &mut Walk<'_>, below: &Below<'_>) -> Result<(), WalkError> {
     tables(walk)?;
     environments(walk)?;
-    batcher(walk, root)
+    batcher(walk, below)
 }
 
-/// Visits the batcher's circuits. The superblock circuits are those over the segment set with this root.
-fn batcher(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkError> {
+/// Visits the batcher's circuits over these keys.
+fn batcher(walk: &mut Walk<'_>, below: &Below<'_>) -> Result<(), WalkError> {
     segments(walk)?;
-    superblocks(walk, root)
+    superblocks(walk, below.segments)?;
+    shrinks(walk, below.superblock)?;
+    poseidon_hop(walk, below.shrinks)
 }
 
 /// Visits the circuits of tables that are no environment's own.
@@ -70,16 +99,30 @@ pub(crate) fn superblocks(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkE
     SuperblockCircuit::all().try_for_each(|circuit| walk.circuit(SuperblockDefinition::new(circuit, root)))
 }
 
-/// The root for a walk that asks for names alone, none of which depends on it. The embedded keys are not read: they may be
+/// Visits the shrinks of superblock proofs, whose circuits have these keys.
+pub(crate) fn shrinks(
+    walk: &mut Walk<'_>,
+    superblock: impl Fn(SuperblockCircuit) -> Digest,
+) -> Result<(), WalkError> {
+    Source::ALL.into_iter().try_for_each(|source| walk.circuit(Shrink::new(source, &superblock)))
+}
+
+/// Visits the Poseidon hop over the set of shrinks with this root.
+pub(crate) fn poseidon_hop(walk: &mut Walk<'_>, root: Digest) -> Result<(), WalkError> {
+    walk.circuit(PoseidonHop::new(root))
+}
+
+/// The keys for a walk that asks for names alone, none of which depends on them. The embedded keys are not read: they may be
 /// malformed when they are about to be replaced.
-const ANY_ROOT: Digest = Digest::ZERO;
+const ANY: Below<'static> =
+    Below { segments: Digest::ZERO, superblock: &|_| Digest::ZERO, shrinks: Digest::ZERO };
 
 /// The names of all circuits that this workspace ships.
 ///
 /// # Errors
 /// If a circuit is built for it and does not fit its shape.
 pub fn names() -> Result<BTreeSet<String>, CircuitError> {
-    Ok(offered(&CircuitCache::default(), |walk| walk_all(walk, ANY_ROOT))?.into_iter().collect())
+    Ok(offered(&CircuitCache::default(), |walk| walk_all(walk, &ANY))?.into_iter().collect())
 }
 
 /// The names of the batcher's circuits.
@@ -87,7 +130,7 @@ pub fn names() -> Result<BTreeSet<String>, CircuitError> {
 /// # Errors
 /// As [`names`].
 pub fn batcher_names() -> Result<BTreeSet<String>, CircuitError> {
-    Ok(offered(&CircuitCache::default(), |walk| batcher(walk, ANY_ROOT))?.into_iter().collect())
+    Ok(offered(&CircuitCache::default(), |walk| batcher(walk, &ANY))?.into_iter().collect())
 }
 
 /// Wants no circuit and records every name that it is asked about.
@@ -135,7 +178,7 @@ mod tests {
     fn in_order() -> Vec<String> {
         let keys = CircuitCache::default()
             .with_listener(Arc::new(|event| panic!("nothing is asked for: {event:?}")));
-        offered(&keys, |walk| walk_all(walk, ANY_ROOT)).expect("nothing is built")
+        offered(&keys, |walk| walk_all(walk, &ANY)).expect("nothing is built")
     }
 
     #[test]
@@ -152,7 +195,8 @@ mod tests {
         let pinned: BTreeSet<_> = pins.circuit.iter().map(|pin| pin.name.clone()).collect();
         assert_eq!(names().expect("nothing is built"), pinned);
         let batcher = batcher_names().expect("nothing is built");
-        assert_eq!(batcher.len(), SegmentCircuit::all().count() + SuperblockCircuit::all().count());
+        let hop = Source::ALL.len() + 1;
+        assert_eq!(batcher.len(), SegmentCircuit::all().count() + SuperblockCircuit::all().count() + hop);
         assert!(batcher.is_subset(&pinned));
     }
 

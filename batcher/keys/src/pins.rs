@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use batcher_verify::keys::PinnedKeys;
+use circuits_core::Digest;
 use circuits_keys::{
     Origin, PLONKY2_VERSION, STARKY_VERSION,
     pins::{Pin, Pins},
@@ -46,18 +47,20 @@ pub fn origin(pins: &Pins) -> Origin {
 }
 
 /// The names of the circuit called `name` and of those that it cannot be built without: the circuits that it verifies,
-/// alone or as members of a set, and those below them. The segments are left out, because their set is embedded. The
-/// answer is empty if no circuit is called `name`.
+/// alone or as members of a set, and those below them. Segments and superblocks are left out, because their keys are
+/// embedded. The answer is empty if no circuit is called `name`.
 #[must_use]
 pub fn needed(pins: &Pins, name: &str) -> BTreeSet<String> {
-    let embedded = PinnedKeys::embedded().key_set().root();
+    let keys = PinnedKeys::embedded();
+    let segments = keys.key_set().root();
+    let is_embedded = |digest: Digest| digest == segments || keys.find(digest).is_some();
     let mut needed = BTreeSet::new();
     let mut open = vec![name];
     while let Some(pin) = open.pop().and_then(|name| pins.get(name)) {
         if !needed.insert(pin.name.clone()) {
             continue;
         }
-        for (dependency, digest) in pin.depends_on.iter().filter(|(_, digest)| **digest != embedded) {
+        for (dependency, digest) in pin.depends_on.iter().filter(|(_, digest)| !is_embedded(**digest)) {
             let members = dependency.strip_suffix("-set").map(|set| format!("{set}-"));
             let is_member = |name: &str| members.as_ref().is_some_and(|start| name.starts_with(start));
             let below = |other: &&Pin| other.key == *digest || is_member(&other.name);
@@ -112,6 +115,8 @@ mod tests {
         assert_eq!(needed("accounts-block-empty"), ["accounts-block-empty"]);
         assert_eq!(needed("counter-kernel-wrap"), ["counter-kernel", "counter-kernel-wrap"]);
         assert_eq!(needed("superblock-segments-6"), ["superblock-segments-6"]);
+        let hop = ["hop-poseidon", "hop-shrink-14", "hop-shrink-15", "hop-shrink-16"];
+        assert_eq!(needed("hop-poseidon"), hop);
         let direct = ["notes-block-direct-3", "notes-block-direct-3-wrap"];
         let transactions = ["notes-transaction-exchange", "notes-transaction-local"];
         assert_eq!(needed(direct[1]), [&direct[..], &transactions].concat());

@@ -2,8 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use batcher_verify::keys::{KeyText, PinnedKeys};
-use circuits_core::{CircuitError, Digest, VerifierKey, security::TooWeak};
+use batcher_hop::{
+    circuits::{KeccakHop, PoseidonHop},
+    outer_circuit::OuterCompiled,
+};
+use batcher_verify::{
+    circuit::SuperblockCircuit,
+    hop_keys::{HopKeys, OuterKeyText},
+    keys::{KeyText, PinnedKeys},
+};
+use circuits_core::{CircuitError, Definition as _, Digest, VerifierKey, security::TooWeak};
 use circuits_keys::{
     AnyDefinition, CircuitCache,
     pins::{Pin, Pins},
@@ -76,10 +84,10 @@ pub fn kept(
     names.difference(batcher).map(keep).collect()
 }
 
-/// The batcher's circuits: the segment circuits, then the superblock circuits over them.
+/// The batcher's circuits: the segment circuits, the superblock circuits over them, and the hop over these.
 struct BatcherCircuits {
-    segment_set: Vec<Digest>,
-    circuits: Vec<(Pin, VerifierKey)>,
+    pins: Vec<Pin>,
+    keys: PinnedKeys,
 }
 
 fn batcher_circuits(
@@ -92,15 +100,32 @@ fn batcher_circuits(
     // Not the embedded set, which may be of other segments.
     let root = KeySet::new(&segment_set).root();
     built.walk(cache, |walk| catalogue::superblocks(walk, root))?;
-    Ok(BatcherCircuits { segment_set, circuits: built.circuits })
+    let superblock = built.circuits[segment_set.len()..].to_vec();
+    let key_of = |circuit| {
+        let index = SuperblockCircuit::all().position(|other| other == circuit);
+        index.and_then(|index| superblock.get(index)).map_or(Digest::ZERO, |(pin, _)| pin.key)
+    };
+    let before = built.circuits.len();
+    built.walk(cache, |walk| catalogue::shrinks(walk, key_of))?;
+    let shrink_set: Vec<_> = built.circuits[before..].iter().map(|(pin, _)| pin.key).collect();
+    let poseidon = PoseidonHop::new(KeySet::new(&shrink_set).root());
+    built.walk(cache, |walk| walk.circuit(poseidon))?;
+    let poseidon = cache.circuit(poseidon)?.key().clone();
+    let definition = KeccakHop::new(poseidon.clone());
+    let name = definition.name();
+    let keccak = OuterCompiled::new(definition)?.key().clone();
+    each(&name);
+    let keys = PinnedKeys {
+        segment_set,
+        superblock: superblock.into_iter().map(|(_, key)| KeyText::new(key)).collect(),
+        hop: HopKeys { shrink_set, poseidon: KeyText::new(poseidon), keccak: OuterKeyText::new(keccak) },
+    };
+    Ok(BatcherCircuits { pins: built.circuits.into_iter().map(|(pin, _)| pin).collect(), keys })
 }
 
 fn pinned(batcher: BatcherCircuits, others: impl IntoIterator<Item = Pin>) -> (Pins, PinnedKeys) {
-    let BatcherCircuits { segment_set, circuits } = batcher;
-    let (pins, made): (Vec<_>, Vec<_>) = circuits.into_iter().unzip();
-    let superblock = made.into_iter().skip(segment_set.len()).map(KeyText::new).collect();
-    let pins = Pins::new(others.into_iter().chain(pins));
-    (pins, PinnedKeys { segment_set, superblock })
+    let BatcherCircuits { pins, keys } = batcher;
+    (Pins::new(others.into_iter().chain(pins)), keys)
 }
 
 /// Builds every circuit and keeps its pin and its key.

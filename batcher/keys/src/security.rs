@@ -1,5 +1,6 @@
 //! The security of all that this workspace proves with.
 
+use batcher_hop::circuits::{KeccakHop, keccak_common};
 use circuits_core::security::{SecurityReport, TooWeak};
 use circuits_keys::pins::Pins;
 use circuits_tables::{
@@ -11,12 +12,13 @@ use environments_kinds::KINDS;
 #[cfg(test)]
 mod tests;
 
-/// The security of every pinned circuit, and of every STARK that circuits verify.
+/// The security of every pinned circuit, of the Keccak hop, and of every STARK that circuits verify.
 #[must_use]
 pub fn reports(pins: &Pins) -> Vec<SecurityReport> {
     let tables = KeccakSize::ALL.iter().copied().map(security);
     let starks = tables.chain(KINDS.into_iter().flat_map(|kind| kind.starks()));
-    pins.circuit.iter().map(|pin| pin.security()).chain(starks).collect()
+    let keccak_hop = SecurityReport::of_circuit(KeccakHop::NAME, keccak_common());
+    pins.circuit.iter().map(|pin| pin.security()).chain([keccak_hop]).chain(starks).collect()
 }
 
 /// Those circuits and STARKs that have fewer proven bits than are

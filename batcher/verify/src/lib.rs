@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod circuit;
+pub mod hop_keys;
 pub mod keys;
 pub mod older_key;
 pub mod payouts;

@@ -43,6 +43,8 @@ pub enum FileKind {
     Registry = 8,
     /// The directory to which a superblock's bundle goes.
     SuperblockLocation = 9,
+    /// The proof of a superblock that L1 verifies.
+    SuperblockHop = 10,
 }
 
 /// Codes that kinds had in earlier layouts, which nobody reads any more. No kind gets one of them again.
@@ -50,7 +52,7 @@ const FORMER_CODES: [(u16, FileKind); 1] = [(1, FileKind::Registry)];
 
 impl FileKind {
     /// Every kind, ascending by code.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BlockBundle,
         Self::TransactionBundle,
         Self::SuperblockBundle,
@@ -59,6 +61,7 @@ impl FileKind {
         Self::QuarantineRecord,
         Self::Registry,
         Self::SuperblockLocation,
+        Self::SuperblockHop,
     ];
 
     fn from_code(code: u16) -> Result<Self, FormatError> {
@@ -82,6 +85,7 @@ impl fmt::Display for FileKind {
             Self::TaskProof => "task proof",
             Self::QuarantineRecord => "quarantine record",
             Self::SuperblockLocation => "superblock location",
+            Self::SuperblockHop => "superblock hop",
         })
     }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use batcher_circuits::state::{EnvironmentHead, L1Head, SuperblockState};
+use batcher_hop::HopProof;
 use batcher_job::{
     location::Location,
     payouts::L1Summary,
@@ -49,6 +50,7 @@ pub(super) enum Content {
     TaskProof(TaskProof),
     Quarantine(QuarantineRecord),
     Location(SuperblocksDirectory),
+    Hop(Box<Hop>),
     Trust(Trust),
 }
 
@@ -86,6 +88,10 @@ pub(super) fn read(
         FileKind::SuperblockLocation => {
             let location: Location = file::decode(kind, bytes, SMALL_LIMIT).map_err(in_file)?;
             Content::Location(SuperblocksDirectory { superblocks: location.path().to_owned() })
+        }
+        FileKind::SuperblockHop => {
+            let hop = batcher_hop::file::read(path).map_err(|error| malformed(error.into()))?;
+            Content::Hop(Box::new(Hop::new(&hop).map_err(malformed)?))
         }
     };
     Ok((kind, content))
@@ -208,6 +214,25 @@ impl Superblock {
             messages: bundle.messages,
             consumed: bundle.consumed,
             proof_bytes: bundle.proof.len(),
+        })
+    }
+}
+
+/// The hop of a superblock.
+#[derive(Serialize)]
+pub(super) struct Hop {
+    statement: SuperblockFields,
+    /// By which a router of contracts finds the verifier.
+    outer_digest: String,
+    calldata_bytes: usize,
+}
+
+impl Hop {
+    fn new(hop: &HopProof) -> Result<Self, Malformed> {
+        Ok(Self {
+            statement: SuperblockFields::new(&hop.statement()?)?,
+            outer_digest: format!("0x{}", hex::encode(hop.outer_digest())),
+            calldata_bytes: hop.to_calldata().len(),
         })
     }
 }

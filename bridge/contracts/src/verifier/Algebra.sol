@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {Quartic, load, mulUnreduced, reduce, scaleAdd, store} from "./Quartic.sol";
+import {load, mulUnreduced, reduce, store} from "./Quartic.sol";
 
 /// @title Algebra
 /// @notice Arithmetic on what four wires at zeta are that carry one element of the extension field on every row: an element
@@ -14,45 +14,21 @@ library Algebra {
     function mul(uint256 result, uint256 a, uint256 b) internal pure {
         unchecked {
             for (uint256 k = 0; k < 4; ++k) {
+                // y^4 = 7: first the products that wrap.
                 uint256 c0;
                 uint256 c1;
                 uint256 c2;
                 uint256 c3;
-                // y^4 = 7: first the products that wrap.
-                for (uint256 i = 4; i-- > 0;) {
-                    if (i == k) (c0, c1, c2, c3) = (7 * c0, 7 * c1, 7 * c2, 7 * c3);
-                    (uint256 d0, uint256 d1, uint256 d2, uint256 d3) =
-                        mulUnreduced(load(a, i), load(b, (k + 4 - i) & 3));
+                for (uint256 i = 3; i > k; --i) {
+                    (uint256 d0, uint256 d1, uint256 d2, uint256 d3) = mulUnreduced(load(a, i), load(b, k + 4 - i));
+                    (c0, c1, c2, c3) = (c0 + d0, c1 + d1, c2 + d2, c3 + d3);
+                }
+                (c0, c1, c2, c3) = (7 * c0, 7 * c1, 7 * c2, 7 * c3);
+                for (uint256 i = 0; i <= k; ++i) {
+                    (uint256 d0, uint256 d1, uint256 d2, uint256 d3) = mulUnreduced(load(a, i), load(b, k - i));
                     (c0, c1, c2, c3) = (c0 + d0, c1 + d1, c2 + d2, c3 + d3);
                 }
                 store(result, k, reduce(c0, c1, c2, c3));
-            }
-        }
-    }
-
-    /// @notice Adds `a * factor`, the factor being in the base field, to `result`.
-    function addScaled(uint256 result, uint256 a, uint256 factor) internal pure {
-        unchecked {
-            for (uint256 i = 0; i < 4; ++i) {
-                store(result, i, scaleAdd(load(a, i), factor, load(result, i)));
-            }
-        }
-    }
-
-    /// @notice Adds `a` to `result`.
-    function add(uint256 result, uint256 a) internal pure {
-        unchecked {
-            for (uint256 i = 0; i < 4; ++i) {
-                store(result, i, load(result, i) + load(a, i));
-            }
-        }
-    }
-
-    /// @notice Subtracts `a` from `result`.
-    function sub(uint256 result, uint256 a) internal pure {
-        unchecked {
-            for (uint256 i = 0; i < 4; ++i) {
-                store(result, i, load(result, i) - load(a, i));
             }
         }
     }

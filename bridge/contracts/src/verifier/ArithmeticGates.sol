@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {Algebra} from "./Algebra.sol";
-import {Quartic, fromBase, load, store} from "./Quartic.sol";
+import {P} from "./Goldilocks.sol";
+import {Quartic, combine, fromBase, load, mulAdd, mulSub, store} from "./Quartic.sol";
 
 /// @title ArithmeticGates
 /// @notice The constraints of plonky2's gates for arithmetic, constants, bits and lists, at one point.
@@ -11,6 +12,8 @@ import {Quartic, fromBase, load, store} from "./Quartic.sol";
 library ArithmeticGates {
     /// @dev The element 1.
     Quartic private constant ONE = Quartic.wrap(1 << 192);
+    /// @dev The element 0.
+    Quartic private constant ZERO = Quartic.wrap(0);
 
     /// @notice `ConstantGate`: wire i equals constant i.
     function constants(uint256 wires, uint256 constants_, uint256 out, uint256 count) internal pure returns (uint256) {
@@ -35,11 +38,11 @@ library ArithmeticGates {
     /// @notice `ArithmeticGate`: `count` times `output = c0 * x * y + c1 * z`, wires x, y, z, output.
     function arithmetic(uint256 wires, uint256 constants_, uint256 out, uint256 count) internal pure returns (uint256) {
         unchecked {
-            Quartic c0 = load(constants_, 0);
-            Quartic c1 = load(constants_, 1);
+            Quartic minusC0 = ZERO - load(constants_, 0);
+            Quartic minusC1 = ZERO - load(constants_, 1);
             for (uint256 end = out + 0x20 * count; out < end; out += 0x20) {
-                Quartic computed = load(wires, 0) * load(wires, 1) * c0 + load(wires, 2) * c1;
-                store(out, 0, load(wires, 3) - computed);
+                Quartic rest = mulAdd(load(wires, 2), minusC1, load(wires, 3));
+                store(out, 0, mulAdd(load(wires, 0) * load(wires, 1), minusC0, rest));
                 wires += 0x80;
             }
             return out;
@@ -53,13 +56,13 @@ library ArithmeticGates {
         returns (uint256)
     {
         unchecked {
-            Quartic c0 = load(constants_, 0);
-            Quartic c1 = load(constants_, 1);
+            Quartic minusC0 = ZERO - load(constants_, 0);
+            Quartic minusC1 = ZERO - load(constants_, 1);
             for (uint256 end = out + Algebra.BYTES * count; out < end; out += Algebra.BYTES) {
                 Algebra.mul(out, wires, wires + Algebra.BYTES);
                 for (uint256 i = 0; i < 4; ++i) {
-                    Quartic computed = load(out, i) * c0 + load(wires, 8 + i) * c1;
-                    store(out, i, load(wires, 12 + i) - computed);
+                    Quartic rest = mulAdd(load(wires, 8 + i), minusC1, load(wires, 12 + i));
+                    store(out, i, mulAdd(load(out, i), minusC0, rest));
                 }
                 wires += 4 * Algebra.BYTES;
             }
@@ -74,11 +77,11 @@ library ArithmeticGates {
         returns (uint256)
     {
         unchecked {
-            Quartic c0 = load(constants_, 0);
+            Quartic minusC0 = ZERO - load(constants_, 0);
             for (uint256 end = out + Algebra.BYTES * count; out < end; out += Algebra.BYTES) {
                 Algebra.mul(out, wires, wires + Algebra.BYTES);
                 for (uint256 i = 0; i < 4; ++i) {
-                    store(out, i, load(wires, 8 + i) - load(out, i) * c0);
+                    store(out, i, mulAdd(load(out, i), minusC0, load(wires, 8 + i)));
                 }
                 wires += 3 * Algebra.BYTES;
             }
@@ -89,13 +92,18 @@ library ArithmeticGates {
     /// @notice `BaseSumGate<2>`: the first wire is the sum of the next `limbs`, which are bits, the lowest first.
     function baseSum(uint256 wires, uint256 out, uint256 limbs) internal pure returns (uint256) {
         unchecked {
-            Quartic sum = Quartic.wrap(0);
-            for (uint256 i = limbs; i > 0; --i) {
-                Quartic limb = load(wires, i);
-                sum = sum + sum + limb;
-                store(out, i, limb * (limb - ONE));
+            uint256 powers;
+            assembly ("memory-safe") {
+                powers := mload(0x40)
             }
-            store(out, 0, sum - load(wires, 0));
+            uint256 power = 1;
+            for (uint256 i = 0; i < limbs; ++i) {
+                Quartic limb = load(wires, i + 1);
+                store(out, i + 1, mulSub(limb, limb, limb));
+                store(powers, i, Quartic.wrap(power));
+                power = addmod(power, power, P);
+            }
+            store(out, 0, combine(wires + 0x20, 0x20, powers, 0x20, limbs) - load(wires, 0));
             return out + 0x20 * (limbs + 1);
         }
     }
@@ -104,13 +112,13 @@ library ArithmeticGates {
     /// intermediate values, the last of which is the output.
     function exponentiation(uint256 wires, uint256 out, uint256 bits) internal pure returns (uint256) {
         unchecked {
-            Quartic base = load(wires, 0);
+            Quartic factor = load(wires, 0) - ONE;
             uint256 intermediates = wires + 0x20 * (2 + bits);
             Quartic previous = ONE;
             for (uint256 i = 0; i < bits; ++i) {
                 Quartic bit = load(wires, bits - i);
                 Quartic value = load(intermediates, i);
-                store(out, i, previous * (bit * base + (ONE - bit)) - value);
+                store(out, i, mulSub(previous, mulAdd(bit, factor, ONE), value));
                 previous = value * value;
             }
             store(out, bits, load(wires, 1 + bits) - load(intermediates, bits - 1));
@@ -138,7 +146,7 @@ library ArithmeticGates {
                 for (uint256 i = bits; i-- > 0;) {
                     Quartic bit = load(bitWires, i);
                     index = index + index + bit;
-                    store(out, i, bit * (bit - ONE));
+                    store(out, i, mulSub(bit, bit, bit));
                 }
                 store(out, bits, index - load(wires, 0));
 
@@ -149,7 +157,7 @@ library ArithmeticGates {
                     Quartic bit = load(bitWires, i);
                     for (uint256 j = 0; j < size >> (i + 1); ++j) {
                         Quartic left = load(items, 2 * j);
-                        store(items, j, left + bit * (load(items, 2 * j + 1) - left));
+                        store(items, j, mulAdd(bit, load(items, 2 * j + 1) - left, left));
                     }
                 }
                 store(out, bits + 1, load(items, 0) - load(wires, 1));

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Algebra} from "./Algebra.sol";
 import {P} from "./Goldilocks.sol";
-import {Quartic, load, store, sub} from "./Quartic.sol";
+import {Quartic, combine, load, store} from "./Quartic.sol";
 
 /// @title CosetInterpolationGate
 /// @notice The constraints of plonky2's `CosetInterpolationGate` at one point: a polynomial given by its values on a coset of
@@ -26,31 +26,28 @@ library CosetInterpolationGate {
             out += Algebra.BYTES;
 
             // The polynomial's coefficients, from its values on the subgroup, then Horner's rule: plonky2 computes the same
-            // polynomial in the point from barycentric weights.
-            uint256 scaleInverse = P - (P - 1) / points;
-            uint256 product;
+            // polynomial in the point from barycentric weights. Coefficient k is the mean of the values times
+            // generator^(-k i).
+            uint256 powers;
             assembly ("memory-safe") {
-                product := mload(0x40)
+                powers := mload(0x40)
             }
-            uint256 coefficient = product + Algebra.BYTES;
-            uint256 rootInverse = generatorPower(generator, points - 1);
-            for (uint256 i = 0; i < 4; ++i) {
-                store(out, i, Quartic.wrap(0));
+            uint256 weights = powers + 0x20 * points;
+            uint256 product = weights + 0x20 * points;
+            uint256 power = P - (P - 1) / points;
+            for (uint256 i = points; i > 0; --i) {
+                store(powers, i & (points - 1), Quartic.wrap(power));
+                power = mulmod(power, generator, P);
             }
             for (uint256 k = points; k-- > 0;) {
-                Algebra.mul(product, out, shifted);
-                // The k-th coefficient is the mean of the values times root^(-k i).
-                for (uint256 i = 0; i < 4; ++i) {
-                    store(coefficient, i, Quartic.wrap(0));
-                }
-                uint256 step = generatorPower(rootInverse, k);
-                uint256 factor = scaleInverse;
                 for (uint256 i = 0; i < points; ++i) {
-                    Algebra.addScaled(coefficient, values + Algebra.BYTES * i, factor);
-                    factor = mulmod(factor, step, P);
+                    store(weights, i, load(powers, (k * i) & (points - 1)));
                 }
+                // The leading coefficient starts the sum.
+                if (k != points - 1) Algebra.mul(product, out, shifted);
                 for (uint256 i = 0; i < 4; ++i) {
-                    store(out, i, load(product, i) + load(coefficient, i));
+                    Quartic coefficient = combine(values + 0x20 * i, Algebra.BYTES, weights, 0x20, points);
+                    store(out, i, k == points - 1 ? coefficient : load(product, i) + coefficient);
                 }
             }
             uint256 evaluation = point + Algebra.BYTES;
@@ -58,16 +55,6 @@ library CosetInterpolationGate {
                 store(out, i, load(evaluation, i) - load(out, i));
             }
             return out + Algebra.BYTES;
-        }
-    }
-
-    /// @dev `base^exponent`, for small exponents.
-    function generatorPower(uint256 base, uint256 exponent) private pure returns (uint256 result) {
-        unchecked {
-            result = 1;
-            for (; exponent != 0; --exponent) {
-                result = mulmod(result, base, P);
-            }
         }
     }
 }

@@ -54,23 +54,30 @@ library Fri {
             for { let end := add(siblings, mul(DIGEST_BYTES, levels)) } lt(siblings, end) {
                 siblings := add(siblings, DIGEST_BYTES)
             } {
-                // Writing the left child first keeps the 7 zero bytes after it from overwriting the right one.
-                let difference := mul(and(index, 1), xor(node, calldataload(siblings)))
+                // What follows the 25 bytes of a word is not hashed: the right child overwrites it in the left one.
+                let sibling := calldataload(siblings)
+                let difference := mul(and(index, 1), xor(node, sibling))
                 mstore(0, xor(node, difference))
-                mstore(DIGEST_BYTES, xor(calldataload(siblings), difference))
-                node := and(keccak256(0, mul(2, DIGEST_BYTES)), DIGEST_MASK)
+                mstore(DIGEST_BYTES, xor(sibling, difference))
+                node := keccak256(0, 50)
                 index := shr(1, index)
             }
+            node := and(node, DIGEST_MASK)
         }
     }
 
-    /// @notice Writes the powers of `alpha`, from 1 on, to `powers`, and their coefficients, a word each, to `coefficients`.
-    function writePowers(Quartic alpha, uint256 count, uint256 powers, uint256 coefficients) internal pure {
+    /// @notice Writes the powers of `alpha`, from 1 on, to `powers`, and to `pairs` two words each: the coefficients of 1 and x,
+    /// and those of x^2 and x^3, 128 bits apart.
+    function writePowers(Quartic alpha, uint256 count, uint256 powers, uint256 pairs) internal pure {
         unchecked {
             Quartic power = Quartic.wrap(1 << 192);
-            for (uint256 i = 0; i < count; ++i) {
-                store(powers, i, power);
-                spread(coefficients + 0x80 * i, power);
+            for (uint256 end = powers + 0x20 * count; powers < end; powers += 0x20) {
+                store(powers, 0, power);
+                assembly ("memory-safe") {
+                    mstore(pairs, or(shl(128, shr(192, power)), and(shr(128, power), COEFFICIENT)))
+                    mstore(add(pairs, 0x20), or(shl(128, and(shr(64, power), COEFFICIENT)), and(power, COEFFICIENT)))
+                }
+                pairs += 0x40;
                 power = power * alpha;
             }
         }
@@ -86,40 +93,62 @@ library Fri {
         }
     }
 
-    /// @notice The sum of `count` elements at `values` times as many at `powers`.
-    function combine(uint256 values, uint256 powers, uint256 count) internal pure returns (Quartic) {
-        unchecked {
-            uint256 c0;
-            uint256 c1;
-            uint256 c2;
-            uint256 c3;
-            for (uint256 i = 0; i < count; ++i) {
-                (uint256 d0, uint256 d1, uint256 d2, uint256 d3) = mulUnreduced(load(values, i), load(powers, i));
-                (c0, c1, c2, c3) = (c0 + d0, c1 + d1, c2 + d2, c3 + d3);
-            }
-            return reduce(c0, c1, c2, c3);
-        }
-    }
-
-    /// @notice The sum of base field elements of 8 bytes each at `values`, times the elements whose coefficients are at
-    /// `coefficients`.
+    /// @notice The sum of base field elements of 8 bytes each at `values`, times the elements at `pairs`, two words each.
+    ///
+    /// A word holds two coefficients, 128 bits apart, so one multiplication moves both without a carry between them. The sums
+    /// do carry: what the upper halves lost to it is the difference to their exact sum.
     /// @param count How many, rounded up to a multiple of four; the values beyond the last are zero.
-    function combineBase(uint256 values, uint256 coefficients, uint256 count) internal pure returns (Quartic) {
-        uint256 c0;
-        uint256 c1;
-        uint256 c2;
-        uint256 c3;
+    function combineBase(uint256 values, uint256 pairs, uint256 count) internal pure returns (Quartic) {
+        uint256 sum0;
+        uint256 sum01;
+        uint256 sum2;
+        uint256 sum23;
         assembly ("memory-safe") {
-            for { let end := add(values, shl(3, count)) } lt(values, end) { values := add(values, 8) } {
-                let value := shr(192, mload(values))
-                c0 := add(c0, mul(value, mload(coefficients)))
-                c1 := add(c1, mul(value, mload(add(coefficients, 0x20))))
-                c2 := add(c2, mul(value, mload(add(coefficients, 0x40))))
-                c3 := add(c3, mul(value, mload(add(coefficients, 0x60))))
-                coefficients := add(coefficients, 0x80)
+            let coefficients := pairs
+            for { let end := add(values, shl(3, count)) } lt(values, end) { values := add(values, 0x20) } {
+                let word := mload(values)
+                {
+                    let value := shr(192, word)
+                    let product := mul(value, mload(coefficients))
+                    sum01 := add(sum01, product)
+                    sum0 := add(sum0, shr(128, product))
+                    product := mul(value, mload(add(coefficients, 0x20)))
+                    sum23 := add(sum23, product)
+                    sum2 := add(sum2, shr(128, product))
+                }
+                {
+                    let value := and(shr(128, word), COEFFICIENT)
+                    let product := mul(value, mload(add(coefficients, 0x40)))
+                    sum01 := add(sum01, product)
+                    sum0 := add(sum0, shr(128, product))
+                    product := mul(value, mload(add(coefficients, 0x60)))
+                    sum23 := add(sum23, product)
+                    sum2 := add(sum2, shr(128, product))
+                }
+                {
+                    let value := and(shr(64, word), COEFFICIENT)
+                    let product := mul(value, mload(add(coefficients, 0x80)))
+                    sum01 := add(sum01, product)
+                    sum0 := add(sum0, shr(128, product))
+                    product := mul(value, mload(add(coefficients, 0xa0)))
+                    sum23 := add(sum23, product)
+                    sum2 := add(sum2, shr(128, product))
+                }
+                {
+                    let value := and(word, COEFFICIENT)
+                    let product := mul(value, mload(add(coefficients, 0xc0)))
+                    sum01 := add(sum01, product)
+                    sum0 := add(sum0, shr(128, product))
+                    product := mul(value, mload(add(coefficients, 0xe0)))
+                    sum23 := add(sum23, product)
+                    sum2 := add(sum2, shr(128, product))
+                }
+                coefficients := add(coefficients, 0x100)
             }
+            sum01 := sub(sum01, shl(128, sum0))
+            sum23 := sub(sum23, shl(128, sum2))
         }
-        return reduce(c0, c1, c2, c3);
+        return reduce(sum0, sum01, sum2, sum23);
     }
 
     /// @notice The sum of `count` elements, whose coefficients are at `coefficients`, times the powers of `x`, from 1 on: a
@@ -163,10 +192,9 @@ library Fri {
             uint256 halves = P - ((P - 1) >> arityBits);
             while (size > 1) {
                 size >>= 1;
-                Quartic start = scale(beta, startInverse);
                 for (uint256 i = 0; i < size; ++i) {
-                    uint256 root = Quartic.unwrap(load(roots, i));
-                    store(values, i, foldPair(load(values, 2 * i), load(values, 2 * i + 1), scale(start, root)));
+                    uint256 xInverse = mulmod(startInverse, Quartic.unwrap(load(roots, i)), P);
+                    store(values, i, foldPair(load(values, 2 * i), load(values, 2 * i + 1), xInverse, beta));
                 }
                 beta = beta * beta;
                 startInverse = mulmod(startInverse, startInverse, P);
@@ -175,8 +203,38 @@ library Fri {
         }
     }
 
-    /// @dev `a + b + (a - b) * factor`.
-    function foldPair(Quartic a, Quartic b, Quartic factor) private pure returns (Quartic) {
-        return a + b + (a - b) * factor;
+    /// @dev `a + b + (a - b) * factor * beta`, the factor being in the base field.
+    function foldPair(Quartic a, Quartic b, uint256 factor, Quartic beta) private pure returns (Quartic) {
+        uint256 c0;
+        uint256 c1;
+        uint256 c2;
+        uint256 c3;
+        assembly ("memory-safe") {
+            let d0 := mulmod(sub(add(shr(192, a), P), shr(192, b)), factor, P)
+            let d1 := mulmod(sub(add(and(shr(128, a), COEFFICIENT), P), and(shr(128, b), COEFFICIENT)), factor, P)
+            let d2 := mulmod(sub(add(and(shr(64, a), COEFFICIENT), P), and(shr(64, b), COEFFICIENT)), factor, P)
+            let d3 := mulmod(sub(add(and(a, COEFFICIENT), P), and(b, COEFFICIENT)), factor, P)
+            let x := and(beta, COEFFICIENT)
+            c0 := mul(x, d1)
+            c1 := mul(x, d2)
+            c2 := mul(mul(x, d3), 7)
+            c3 := mul(x, d0)
+            x := and(shr(64, beta), COEFFICIENT)
+            c0 := add(c0, mul(x, d2))
+            c1 := mul(add(c1, mul(x, d3)), 7)
+            c2 := add(c2, mul(x, d0))
+            c3 := add(c3, mul(x, d1))
+            x := and(shr(128, beta), COEFFICIENT)
+            c0 := mul(add(c0, mul(x, d3)), 7)
+            c1 := add(c1, mul(x, d0))
+            c2 := add(c2, mul(x, d1))
+            c3 := add(c3, mul(x, d2))
+            x := shr(192, beta)
+            c0 := add(add(c0, mul(x, d0)), add(shr(192, a), shr(192, b)))
+            c1 := add(add(c1, mul(x, d1)), add(and(shr(128, a), COEFFICIENT), and(shr(128, b), COEFFICIENT)))
+            c2 := add(add(c2, mul(x, d2)), add(and(shr(64, a), COEFFICIENT), and(shr(64, b), COEFFICIENT)))
+            c3 := add(add(c3, mul(x, d3)), add(and(a, COEFFICIENT), and(b, COEFFICIENT)))
+        }
+        return reduce(c0, c1, c2, c3);
     }
 }

@@ -35,7 +35,7 @@ library PoseidonGate {
             out = swapInputs(wires, state, out);
             Poseidon.addConstants(state, table);
             for (uint256 i = 0; i < Poseidon.WIDTH; ++i) {
-                spread(state + 0x20 * i, seventhPower(collect(state + 0x20 * i)));
+                seventhPower(state + 0x20 * i, collect(state + 0x20 * i));
             }
             uint256 constants = table + Poseidon.LAYER_BYTES;
             mix(state, constants, table);
@@ -108,7 +108,7 @@ library PoseidonGate {
         unchecked {
             Quartic wire = load(input, 0);
             store(out, 0, collect(element) - wire);
-            spread(element, seventhPower(wire));
+            seventhPower(element, wire);
             return out + 0x20;
         }
     }
@@ -146,9 +146,30 @@ library PoseidonGate {
         }
     }
 
-    /// @dev `x^7`.
-    function seventhPower(Quartic x) private pure returns (Quartic) {
-        Quartic cube = x * x * x;
-        return cube * cube * x;
+    /// @dev Writes the coefficients of `value^7` to four rows.
+    function seventhPower(uint256 element, Quartic value) private pure {
+        assembly ("memory-safe") {
+            // `z^2 x`. Coefficients of the square have less than 133 bits, so only the product is reduced.
+            function squareTimes(z0, z1, z2, z3, x0, x1, x2, x3) -> r0, r1, r2, r3 {
+                let y0 := add(mul(z0, z0), mul(7, add(mul(z2, z2), shl(1, mul(z1, z3)))))
+                let y1 := shl(1, add(mul(z0, z1), mul(7, mul(z2, z3))))
+                let y2 := add(add(mul(z1, z1), shl(1, mul(z0, z2))), mul(7, mul(z3, z3)))
+                let y3 := shl(1, add(mul(z0, z3), mul(z1, z2)))
+                r0 := mod(add(mul(y0, x0), mul(7, add(add(mul(y1, x3), mul(y2, x2)), mul(y3, x1)))), P)
+                r1 := mod(add(add(mul(y0, x1), mul(y1, x0)), mul(7, add(mul(y2, x3), mul(y3, x2)))), P)
+                r2 := mod(add(add(mul(y0, x2), mul(y1, x1)), add(mul(y2, x0), mul(7, mul(y3, x3)))), P)
+                r3 := mod(add(add(mul(y0, x3), mul(y1, x2)), add(mul(y2, x1), mul(y3, x0))), P)
+            }
+            let x0 := shr(192, value)
+            let x1 := and(shr(128, value), COEFFICIENT)
+            let x2 := and(shr(64, value), COEFFICIENT)
+            let x3 := and(value, COEFFICIENT)
+            let z0, z1, z2, z3 := squareTimes(x0, x1, x2, x3, x0, x1, x2, x3)
+            z0, z1, z2, z3 := squareTimes(z0, z1, z2, z3, x0, x1, x2, x3)
+            mstore(element, z0)
+            mstore(add(element, ROW), z1)
+            mstore(add(element, mul(2, ROW)), z2)
+            mstore(add(element, mul(3, ROW)), z3)
+        }
     }
 }

@@ -66,6 +66,30 @@ function mul(Quartic a, Quartic b) pure returns (Quartic) {
     return reduce(c0, c1, c2, c3);
 }
 
+/// @dev `a * b + c`.
+function mulAdd(Quartic a, Quartic b, Quartic c) pure returns (Quartic) {
+    (uint256 c0, uint256 c1, uint256 c2, uint256 c3) = mulUnreduced(a, b);
+    assembly ("memory-safe") {
+        c0 := add(c0, shr(192, c))
+        c1 := add(c1, and(shr(128, c), COEFFICIENT))
+        c2 := add(c2, and(shr(64, c), COEFFICIENT))
+        c3 := add(c3, and(c, COEFFICIENT))
+    }
+    return reduce(c0, c1, c2, c3);
+}
+
+/// @dev `a * b - c`.
+function mulSub(Quartic a, Quartic b, Quartic c) pure returns (Quartic) {
+    (uint256 c0, uint256 c1, uint256 c2, uint256 c3) = mulUnreduced(a, b);
+    assembly ("memory-safe") {
+        c0 := sub(add(c0, P), shr(192, c))
+        c1 := sub(add(c1, P), and(shr(128, c), COEFFICIENT))
+        c2 := sub(add(c2, P), and(shr(64, c), COEFFICIENT))
+        c3 := sub(add(c3, P), and(c, COEFFICIENT))
+    }
+    return reduce(c0, c1, c2, c3);
+}
+
 /// @dev The coefficients of `a * b`, each below 2^133.
 function mulUnreduced(Quartic a, Quartic b) pure returns (uint256 c0, uint256 c1, uint256 c2, uint256 c3) {
     assembly ("memory-safe") {
@@ -125,24 +149,44 @@ function affine(Quartic a, uint256 b, Quartic c, uint256 d) pure returns (Quarti
     }
 }
 
-/// @dev The sum of `count` elements at `terms` times as many words at `weights`, which are in the base field.
-function combine(uint256 terms, uint256 weights, uint256 count) pure returns (Quartic) {
+/// @dev The sum of `count` elements times as many words, which are in the base field. Elements are `stride` bytes apart, from
+/// `terms` on, and words `weightStride` bytes, from `weights` on.
+function combine(uint256 terms, uint256 stride, uint256 weights, uint256 weightStride, uint256 count)
+    pure
+    returns (Quartic)
+{
     uint256 c0;
     uint256 c1;
     uint256 c2;
     uint256 c3;
     assembly ("memory-safe") {
-        for { let end := add(terms, shl(5, count)) } lt(terms, end) { terms := add(terms, 0x20) } {
+        for { let end := add(terms, mul(stride, count)) } lt(terms, end) { terms := add(terms, stride) } {
             let term := mload(terms)
             let weight := mload(weights)
             c0 := add(c0, mul(shr(192, term), weight))
             c1 := add(c1, mul(and(shr(128, term), COEFFICIENT), weight))
             c2 := add(c2, mul(and(shr(64, term), COEFFICIENT), weight))
             c3 := add(c3, mul(and(term, COEFFICIENT), weight))
-            weights := add(weights, 0x20)
+            weights := add(weights, weightStride)
         }
     }
     return reduce(c0, c1, c2, c3);
+}
+
+/// @dev The sum of `count` elements at `a` times as many at `b`.
+function innerProduct(uint256 a, uint256 b, uint256 count) pure returns (Quartic) {
+    unchecked {
+        uint256 c0;
+        uint256 c1;
+        uint256 c2;
+        uint256 c3;
+        for (uint256 end = a + 0x20 * count; a < end; a += 0x20) {
+            (uint256 d0, uint256 d1, uint256 d2, uint256 d3) = mulUnreduced(load(a, 0), load(b, 0));
+            (c0, c1, c2, c3) = (c0 + d0, c1 + d1, c2 + d2, c3 + d3);
+            b += 0x20;
+        }
+        return reduce(c0, c1, c2, c3);
+    }
 }
 
 /// @dev `a * b`, `b` being in the base field.

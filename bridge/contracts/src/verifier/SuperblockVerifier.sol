@@ -7,7 +7,7 @@ import {Fri} from "./Fri.sol";
 import {GENERATOR, Goldilocks, P} from "./Goldilocks.sol";
 import {PermutationArgument} from "./PermutationArgument.sol";
 import {Poseidon} from "./Poseidon.sol";
-import {Quartic, combine, fromBase, load, powerOfTwoPower, scale, store} from "./Quartic.sol";
+import {Quartic, combine, fromBase, innerProduct, load, mulAdd, powerOfTwoPower, scale, store} from "./Quartic.sol";
 import {Transcript, TranscriptLibrary} from "./Transcript.sol";
 
 /// @title SuperblockVerifier
@@ -297,7 +297,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
             uint256 powers = alphaPowers(proof.alphas);
             uint256 sums = allocate(32 * Circuit.CHALLENGES);
             for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
-                store(sums, i, combine(terms, powers + 32 * TERMS * i, Circuit.CHALLENGES + STEPS));
+                store(sums, i, combine(terms, 32, powers + 32 * TERMS * i, 32, Circuit.CHALLENGES + STEPS));
             }
             addGates(proof, argument.wires, powers + 32 * (Circuit.CHALLENGES + STEPS), sums);
 
@@ -305,7 +305,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
             for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
                 Quartic quotient = Quartic.wrap(0);
                 for (uint256 j = Circuit.QUOTIENT_DEGREE_FACTOR; j-- > 0;) {
-                    quotient = quotient * zetaPower + load(quotients, i * Circuit.QUOTIENT_DEGREE_FACTOR + j);
+                    quotient = mulAdd(quotient, zetaPower, load(quotients, i * Circuit.QUOTIENT_DEGREE_FACTOR + j));
                 }
                 quotient = quotient * vanishing;
                 if (!(load(sums, i) == quotient)) revert WrongQuotient(i, load(sums, i), quotient);
@@ -339,11 +339,15 @@ contract SuperblockVerifier is ISuperblockVerifier {
                     gate, wires, constants, proof.publicInputsHash, proof.poseidonTable, constraints
                 );
                 uint256 count = (end - constraints) / 32;
-                if (count == 0) continue;
+                bool isReducing = (Circuit.REDUCING_GATES >> gate) & 1 == 1;
+                if (count == 0 && !isReducing) continue;
                 Quartic filter = gateFilter(gate, proof.openings);
                 for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
-                    Quartic sum = combine(constraints, powers + 32 * TERMS * i, count);
-                    store(sums, i, load(sums, i) + filter * sum);
+                    uint256 weights = powers + 32 * TERMS * i;
+                    Quartic sum = isReducing
+                        ? Circuit.combineReducingGate(gate, wires, weights, Quartic.unwrap(load(proof.alphas, i)))
+                        : combine(constraints, 32, weights, 32, count);
+                    store(sums, i, mulAdd(filter, sum, load(sums, i)));
                 }
             }
         }
@@ -367,10 +371,10 @@ contract SuperblockVerifier is ISuperblockVerifier {
         unchecked {
             Combination memory shared;
             uint256 powers = allocate(32 * (POLYNOMIALS + 4));
-            shared.powers = allocate(128 * (POLYNOMIALS + 4));
+            shared.powers = allocate(64 * (POLYNOMIALS + 4));
             Fri.writePowers(proof.friAlpha, POLYNOMIALS + 4, powers, shared.powers);
-            shared.openings = Fri.combine(proof.openings, powers, POLYNOMIALS);
-            shared.nextOpenings = Fri.combine(proof.openings + 32 * POLYNOMIALS, powers, Circuit.CHALLENGES);
+            shared.openings = innerProduct(proof.openings, powers, POLYNOMIALS);
+            shared.nextOpenings = innerProduct(proof.openings + 32 * POLYNOMIALS, powers, Circuit.CHALLENGES);
             shared.shift = load(powers, Circuit.CHALLENGES);
             shared.zetaNext = scale(proof.zeta, Circuit.ROW_GENERATOR);
             shared.finalCoefficients = allocate(128 * Circuit.FINAL_COEFFICIENTS);
@@ -549,7 +553,10 @@ contract SuperblockVerifier is ISuperblockVerifier {
         returns (Quartic numerator, Quartic denominator)
     {
         unchecked {
-            uint256 products = shared.buffer + 8 * (FIXED + Circuit.WIRES);
+            // The products' first elements alone, with zeros up to four.
+            uint256 products = shared.buffer + LEAVES_BYTES + 0x20;
+            uint256 word = Quartic.unwrap(load(shared.buffer + 8 * (FIXED + Circuit.WIRES), 0));
+            store(products, 0, Quartic.wrap(word & ~((1 << (256 - 64 * Circuit.CHALLENGES)) - 1)));
             Quartic point = fromBase(x);
             Quartic toZeta = point - proof.zeta;
             Quartic toZetaNext = point - shared.zetaNext;

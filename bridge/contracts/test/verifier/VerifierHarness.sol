@@ -87,15 +87,31 @@ contract VerifierHarness {
         else if (kind == 5) end = ArithmeticGates.baseSum(w, o, p[0]);
         else if (kind == 6) end = ArithmeticGates.exponentiation(w, o, p[0]);
         else if (kind == 7) end = ArithmeticGates.randomAccess(w, c, o, p[0], p[1], p[2]);
-        else if (kind == 8) end = ReducingGates.reducing(w, o, p[0], 1);
-        else if (kind == 9) end = ReducingGates.reducing(w, o, p[0], 4);
-        else if (kind == 10) end = CosetInterpolationGate.evaluate(w, o, p[0], p[1]);
-        else if (kind == 11) end = PoseidonGate.evaluate(w, table, o);
+        else if (kind == 8) end = CosetInterpolationGate.evaluate(w, o, p[0], p[1]);
+        else if (kind == 9) end = PoseidonGate.evaluate(w, table, o);
         else revert UnknownGate(kind);
         gasUsed -= gasleft();
         assembly ("memory-safe") {
             mstore(constraints, shr(5, sub(end, o)))
         }
+    }
+
+    /// @return sum The constraints of a reducing gate, combined with the powers of `challenge`, the first of which is `first`.
+    function reducing(uint256[] memory wires, uint256 first, uint256 challenge, uint256 count, uint256 width)
+        external
+        view
+        returns (Quartic sum, uint256 gasUsed)
+    {
+        uint256[] memory powers = new uint256[](4 * count);
+        for (uint256 i = 0; i < powers.length; ++i) {
+            powers[i] = first;
+            first = mulmod(first, challenge, P);
+        }
+        uint256 w = pointerTo(wires);
+        uint256 weights = pointerTo(powers);
+        gasUsed = gasleft();
+        sum = ReducingGates.combined(w, weights, challenge, count, width);
+        gasUsed -= gasleft();
     }
 
     function pointerTo(uint256[] memory array) private pure returns (uint256 pointer) {

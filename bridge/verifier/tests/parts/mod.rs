@@ -24,6 +24,8 @@ sol! {
     function hashNoPad(uint256[] calldata inputs) external view returns (uint256[4] memory digest, uint256 gasUsed);
     function gate(uint256 kind, uint256[] memory parameters, uint256[] memory wires, uint256[] memory constants, uint256[4] memory publicInputsHash)
         external view returns (uint256[] memory constraints, uint256 gasUsed);
+    function reducing(uint256[] memory wires, uint256 first, uint256 challenge, uint256 count, uint256 width)
+        external view returns (uint256 sum, uint256 gasUsed);
 }
 
 static HARNESS: LazyLock<Contract> = LazyLock::new(|| {
@@ -49,6 +51,11 @@ pub fn base_word(x: F) -> U256 {
 pub fn word(x: E) -> U256 {
     let coefficients: [F; D] = FieldExtension::<D>::to_basefield_array(&x);
     coefficients.iter().fold(U256::ZERO, |word, &c| word << 64 | base_word(c))
+}
+
+/// `x * factor`.
+pub fn scaled(x: E, factor: F) -> E {
+    FieldExtension::<D>::scalar_mul(&x, factor)
 }
 
 /// Elements of the base field, with those at the ends of their range often among them.

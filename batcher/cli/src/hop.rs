@@ -1,0 +1,182 @@
+//! `superblock hop`, and the hops that `superblock verify` verifies.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use batcher_hop::{
+    HopProver,
+    file::{self as hop_file, HopFileError, path_beside},
+};
+use batcher_verify::{
+    bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle},
+    circuit::superblock_shape,
+    keys::PinnedKeys,
+    verify::VerifyError,
+};
+use circuits_core::{Digest, proof};
+use circuits_files::file::{self, FileKind};
+use circuits_protocol::statement::SuperblockStatement;
+use plonky2::field::types::PrimeField64 as _;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::{
+    answer::{Answer, Failure},
+    as_text,
+    exit::{ExitCode, HasExitCode},
+    key_arguments::KeyArguments,
+    options::Options,
+};
+
+/// Make the proofs of superblocks that L1 verifies.
+///
+/// A superblock's own proof is too large for a contract. Use this to bring it to the form in which a contract verifies it,
+/// in three proofs, the last of which has Keccak where the others have Poseidon. It is written beside the bundle, with the
+/// extension `hop`, and verified; a hop that is there already is verified and kept. `settle` does the same by itself.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Make the hops of these superblock bundles.
+    ///
+    /// Their proofs must be of this program's circuits.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArguments,
+}
+
+/// Hops, each beside its superblock.
+#[derive(Serialize)]
+struct Made {
+    hops: Vec<Hop>,
+}
+
+/// A verified hop.
+#[derive(Serialize)]
+pub(crate) struct Hop {
+    #[serde(serialize_with = "as_text::path")]
+    file: PathBuf,
+    number: u64,
+    chain_id: u64,
+    previous_state: Digest,
+    new_state: Digest,
+    /// By which a router of contracts finds the verifier.
+    outer_digest: String,
+    calldata_bytes: usize,
+    /// How long it took to make; `None` if it was there.
+    seconds: Option<f64>,
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.hops.iter().map(ToString::to_string);
+        f.write_str(&lines.next().unwrap_or_default())?;
+        lines.try_for_each(|line| write!(f, "\n{line}"))
+    }
+}
+
+impl fmt::Display for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, calldata_bytes, outer_digest, seconds, .. } = self;
+        write!(
+            f,
+            "hop of superblock {number}: {calldata_bytes} bytes of calldata for the verifier {outer_digest}"
+        )?;
+        seconds.map_or(Ok(()), |seconds| write!(f, ", made in {seconds:.1} s"))
+    }
+}
+
+/// A hop is not that of the superblock beside it.
+#[derive(Debug, Error)]
+#[error("{path}: it is the hop of another superblock: element {element} of the statement differs", path = .path.display())]
+pub(crate) struct OtherSuperblock {
+    path: PathBuf,
+    /// The first element that differs.
+    element: usize,
+}
+
+/// A hop is of a superblock that is not among those to be verified.
+#[derive(Debug, Error)]
+#[error("{path}: it is the hop of superblock {number}, which is not among the files", path = .path.display())]
+pub(crate) struct NoSuperblock {
+    pub(crate) path: PathBuf,
+    pub(crate) number: u64,
+}
+
+impl HasExitCode for NoSuperblock {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Rejected
+    }
+}
+
+impl HasExitCode for OtherSuperblock {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Invalid
+    }
+}
+
+pub(crate) fn run(arguments: Arguments, options: Options) -> Result<Answer, Failure> {
+    let cache = arguments.keys.cache(options)?;
+    let keys = PinnedKeys::embedded();
+    let prover = HopProver::new(keys, &cache);
+    let hops = arguments.files.into_iter().map(|path| make(path, keys, &prover)).collect::<Result<_, _>>()?;
+    Ok(Answer::new(&Made { hops }))
+}
+
+fn make(bundle_path: PathBuf, keys: &PinnedKeys, prover: &HopProver<'_>) -> Result<Hop, Failure> {
+    let started = Instant::now();
+    let bundle = read_bundle(bundle_path.clone())?;
+    let in_bundle = |source| VerifyError::Bundle { path: bundle_path.clone(), source };
+    let statement = bundle.statement().map_err(in_bundle)?;
+    let path = path_beside(&bundle_path);
+    if path.symlink_metadata().is_ok() {
+        return verify(path, Some(&statement), keys);
+    }
+    let (circuit, _) = keys.find(bundle.key).ok_or_else(|| in_bundle(BundleError::UnknownKey(bundle.key)))?;
+    bundle.verify(keys).map_err(in_bundle)?;
+    let decoded = proof::decode(&bundle.proof, &superblock_shape(circuit).common);
+    let hop = prover.prove(circuit, decoded.map_err(|error| in_bundle(error.into()))?)?;
+    hop_file::write(&path, &hop)?;
+    Ok(Hop { seconds: Some(started.elapsed().as_secs_f64()), ..verify(path, Some(&statement), keys)? })
+}
+
+/// Reads a superblock bundle.
+pub(crate) fn read_bundle(path: PathBuf) -> Result<SuperblockBundle, VerifyError> {
+    let bytes = file::read_bytes(FileKind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
+    SuperblockBundle::decode(&bytes).map_err(|source| VerifyError::Bundle { path, source })
+}
+
+/// The number of the superblock that a hop says it is of. Nothing is verified.
+pub(crate) fn number_in(path: &Path) -> Result<u64, HopFileError> {
+    let statement = hop_file::read(path)?.statement();
+    let statement = statement.map_err(|source| HopFileError::Hop { path: path.to_owned(), source })?;
+    Ok(statement.number.to_canonical_u64())
+}
+
+/// Verifies the hop in a file, and that it makes this statement, if there is one.
+pub(crate) fn verify(
+    path: PathBuf,
+    statement: Option<&SuperblockStatement>,
+    keys: &PinnedKeys,
+) -> Result<Hop, Failure> {
+    let hop = hop_file::read(&path)?;
+    let in_hop = |source| HopFileError::Hop { path: path.clone(), source };
+    hop.verify(keys.hop.keccak.get()).map_err(in_hop)?;
+    let stated = hop.statement().map_err(in_hop)?;
+    if let Some(element) = statement.and_then(|statement| hop_file::first_difference(&hop, statement)) {
+        return Err(OtherSuperblock { path, element }.into());
+    }
+    let outer_digest = format!("0x{}", hex::encode(hop.outer_digest()));
+    Ok(Hop {
+        number: stated.number.to_canonical_u64(),
+        chain_id: stated.chain_id.to_canonical_u64(),
+        previous_state: stated.previous_state,
+        new_state: stated.new_state,
+        outer_digest,
+        calldata_bytes: hop.to_calldata().len(),
+        seconds: None,
+        file: path,
+    })
+}
