@@ -342,6 +342,18 @@ contract GovernanceTest is DeployedTest {
         _settle(_next(), "");
     }
 
+    function test_only_pauses_of_settling_stop_the_clock() public {
+        vm.startPrank(GUARDIAN);
+        for (uint256 i = 0; i < 2; ++i) {
+            settlement.pause(Action.Deposit, 1 days);
+            settlement.pause(Action.Pay, 1 days);
+            assertEq(settlement.time(), clock, "within");
+            _wait(4 days);
+            assertEq(settlement.time(), clock, "after");
+        }
+        vm.stopPrank();
+    }
+
     /// @dev Whatever is paused and resumed, the clock counts the seconds in which settling was open.
     function test_the_clock_counts_open_seconds(uint256 seed) public {
         uint256 open = settlement.time();
