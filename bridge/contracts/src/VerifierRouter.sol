@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 
 import {ISuperblockVerifier} from "./interfaces/ISuperblockVerifier.sol";
-import {IVerifierRouter} from "./interfaces/IVerifierRouter.sol";
+import {IVerifierRouter, LONGEST_SUSPENSION} from "./interfaces/IVerifierRouter.sol";
 
 /// @title Chooses the verifier of a proof
 /// @notice The invariants are those of `IVerifierRouter`. The delay is this contract's own, whatever delays roles have.
@@ -19,8 +19,9 @@ contract VerifierRouter is IVerifierRouter, AccessManaged {
     /// @dev Time for users to see a verifier that they do not trust, and to take their money out.
     uint32 private constant SHORTEST_DELAY = 1 days;
 
-    /// @dev Time for the governor to look at a verifier, and between two suspensions of one.
-    uint32 private constant LONGEST_SUSPENSION = 3 days;
+    /// @dev Time between two suspensions of a verifier. It is so long that suspensions and pauses of settling together cannot close
+    /// it for good.
+    uint32 private constant SUSPENSION_GAP = 30 days;
 
     /// @inheritdoc IVerifierRouter
     uint32 public immutable delay;
@@ -56,8 +57,8 @@ contract VerifierRouter is IVerifierRouter, AccessManaged {
         if (duration > LONGEST_SUSPENSION) revert SuspensionTooLong(duration, LONGEST_SUSPENSION);
         uint64 last = _listed(outerDigest).suspendedUntil;
         if (block.timestamp < last) revert SuspendedVerifier(outerDigest, last);
-        if (last != 0 && block.timestamp < last + LONGEST_SUSPENSION) {
-            revert SuspendedLately(outerDigest, last + LONGEST_SUSPENSION);
+        if (last != 0 && block.timestamp < last + SUSPENSION_GAP) {
+            revert SuspendedLately(outerDigest, last + SUSPENSION_GAP);
         }
         uint64 until = uint64(block.timestamp) + duration;
         _listings[outerDigest].suspendedUntil = until;

@@ -1,14 +1,17 @@
-//! The contract's tree of environments is the registry's.
+//! What the contract recomputes in Poseidon is what Rust computes: the registry's tree of environments, and the body chain.
 
 use std::sync::LazyLock;
 
 use alloy_sol_types::{SolError, sol};
+use bridge_core::indices_digest;
 use bridge_verifier::evm::{CallError, Contract};
 use circuits_core::{
     Digest, F,
+    hash::chain,
     trees::{IndexTree, Path},
 };
-use plonky2::field::types::{Field64, PrimeField64};
+use circuits_protocol::statement::{BODY_CHAIN, empty_list};
+use plonky2::field::types::{Field as _, Field64, PrimeField64};
 use proptest::prelude::*;
 use revm::primitives::B256;
 
@@ -17,6 +20,7 @@ const DEPTH: usize = 16;
 
 sol! {
     function rootOf(bytes32 entry, bytes32[16] path) external view returns (bytes32 root);
+    function bodyChainOf(bytes32 blockDigest, uint32[] indices) external view returns (bytes32 bodyChain);
     error NoFieldElement(uint64 word);
 }
 
@@ -38,7 +42,7 @@ fn call(entry: Digest, path: &Path) -> rootOfCall {
 }
 
 fn digest() -> impl Strategy<Value = Digest> {
-    prop::array::uniform4((0..F::ORDER).prop_map(plonky2::field::types::Field::from_canonical_u64)).prop_map(Digest)
+    prop::array::uniform4((0..F::ORDER).prop_map(F::from_canonical_u64)).prop_map(Digest)
 }
 
 proptest! {
@@ -53,6 +57,14 @@ proptest! {
         tree.set(0, entry).unwrap();
         let outcome = TREE.call(&call(entry, &tree.path(0))).unwrap();
         prop_assert_eq!(outcome.result, word(tree.root()));
+    }
+
+    #[test]
+    fn the_body_chain_of_one_block_is_the_same(block in digest(), indices in prop::collection::vec(any::<u32>(), 0..20)) {
+        let blocks = chain(BODY_CHAIN, empty_list(), block);
+        let expected = chain(BODY_CHAIN, blocks, indices_digest(&indices));
+        let outcome = TREE.call(&bodyChainOfCall { blockDigest: word(block), indices }).unwrap();
+        prop_assert_eq!(outcome.result, word(expected));
     }
 }
 
@@ -78,8 +90,12 @@ fn a_word_at_or_above_the_fields_order_is_refused() {
 }
 
 #[test]
-fn scheduling_a_root_costs_little() {
-    let outcome = TREE.call(&call(Digest::ZERO, &IndexTree::new(DEPTH).path(0))).unwrap();
-    println!("gas of a path: {}", outcome.gas);
-    assert!(outcome.gas < 2_000_000, "{}", outcome.gas);
+fn both_fit_into_a_transaction() {
+    let path = TREE.call(&call(Digest::ZERO, &IndexTree::new(DEPTH).path(0))).unwrap().gas;
+    assert!(path < 1_500_000, "a path takes {path} gas");
+    // As many messages as a block of environment 0 consumes. A transaction has 16,777,216 gas, and a proof takes its part.
+    let indices = vec![u32::MAX; 96];
+    let chain = TREE.call(&bodyChainOfCall { blockDigest: word(Digest::ZERO), indices }).unwrap().gas;
+    assert!(chain < 8_000_000, "the body chain takes {chain} gas");
+    println!("gas: {path} for a path, {chain} for a body chain");
 }

@@ -3,10 +3,13 @@ pragma solidity 0.8.37;
 
 import {ISuperblockVerifier} from "./ISuperblockVerifier.sol";
 
+/// @dev The longest suspension of a verifier: time for the governor to look at it.
+uint32 constant LONGEST_SUSPENSION = 3 days;
+
 /// @title Chooses the verifier of a proof by its outer digest
 /// @notice Invariants: a verifier that was not listed at deployment verifies nothing before `delay` seconds have passed since
 /// it was announced, and a frozen one never verifies again, nor does another one with its digest. A suspension ends by itself, and the next one of the
-/// same verifier begins no sooner than 3 days after it.
+/// same verifier begins no sooner than 30 days after it.
 interface IVerifierRouter {
     /// @notice A verifier is listed, and verifies from `activeFrom` on.
     event VerifierListed(bytes32 indexed outerDigest, address indexed verifier, uint256 activeFrom);

@@ -151,9 +151,9 @@ abstract contract DepositQueue is AssetTable {
 
     /// @dev The rules of the bridge for whom a deposit is for.
     function _checkDestination(uint16 destination, bytes32 recipient, uint32 lifetime) private view {
-        Progress memory current = _progress;
-        if (current.settledAt == 0) revert NotInitialised();
-        if (current.number > LAST_NUMBER) revert NumbersEnd(current.number);
+        if (_progress.settledAt == 0) revert NotInitialised();
+        uint32 number = _progress.number;
+        if (number > LAST_NUMBER) revert NumbersEnd(number);
         if (destination == 0) revert DestinationIsL1();
         if (lifetime < MIN_LIFETIME || lifetime > MAX_LIFETIME) {
             revert LifetimeOutOfRange(lifetime, MIN_LIFETIME, MAX_LIFETIME);

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {ISettlement} from "../interfaces/ISettlement.sol";
 import {IRegistryTree} from "../interfaces/IRegistryTree.sol";
-import {IVerifierRouter} from "../interfaces/IVerifierRouter.sol";
+import {IVerifierRouter, LONGEST_SUSPENSION} from "../interfaces/IVerifierRouter.sol";
 import {Base} from "./Base.sol";
 
 /// @title Registry roots by superblock number
@@ -99,9 +99,10 @@ abstract contract RegistrySchedule is Base {
     }
 
     /// @dev Whether the router's delay is long enough for users to leave while it runs: settling and paying may be paused in it
-    /// twice, and batchers may have to stall before strangers settle.
+    /// twice, the verifier suspended once, and batchers may have to stall before strangers settle.
     function _checkDelay() internal view {
-        (uint32 delay, uint256 least) = (router.delay(), 2 * uint256(LONGEST_PAUSE) + STALL_AGE + STRANGER_GAP);
+        (uint32 delay, uint256 least) =
+            (router.delay(), 2 * uint256(LONGEST_PAUSE) + LONGEST_SUSPENSION + STALL_AGE + STRANGER_GAP);
         if (delay < least) revert RouterDelayTooShort(delay, least);
     }
 

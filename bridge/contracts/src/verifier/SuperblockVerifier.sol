@@ -416,7 +416,11 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 uint256 factor = Quartic.unwrap(load(shared.roots, order));
                 uint256 inverseFactor = Quartic.unwrap(load(shared.inverseRoots, order));
                 for (uint256 i = 0; i < size; ++i) {
-                    store(shared.foldRoots, size + i, Quartic.wrap(mulmod(Quartic.unwrap(load(shared.foldRoots, i)), factor, P)));
+                    store(
+                        shared.foldRoots,
+                        size + i,
+                        Quartic.wrap(mulmod(Quartic.unwrap(load(shared.foldRoots, i)), factor, P))
+                    );
                     store(
                         shared.foldInverseRoots,
                         size + i,

@@ -46,9 +46,10 @@ contract GasTest is DeployedTest {
         settlement.deposit{value: value}(_ether(), value, 5, RECIPIENT, 64);
         _recordWithin("deposit of ether", DEPOSIT_LIMIT);
 
-        token.mint(ALICE, 2 * AMOUNT * TOKEN_UNIT);
+        // More than is deposited: what becomes zero is refunded.
+        token.mint(ALICE, 3 * AMOUNT * TOKEN_UNIT);
         vm.prank(ALICE);
-        token.approve(address(settlement), 2 * AMOUNT * TOKEN_UNIT);
+        token.approve(address(settlement), 3 * AMOUNT * TOKEN_UNIT);
         vm.prank(ALICE);
         settlement.deposit(AssetId(0, TOKEN), AMOUNT * TOKEN_UNIT, 5, RECIPIENT, 64);
         _recordWithin("deposit of a token", DEPOSIT_LIMIT);

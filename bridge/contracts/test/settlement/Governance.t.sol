@@ -276,11 +276,11 @@ contract GovernanceTest is DeployedTest {
         vm.prank(BATCHER);
         settlement.settle(OUTER, statement, "", proof);
         _wait(1);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspendedLately.selector, OUTER, until + 3 days));
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspendedLately.selector, OUTER, until + 30 days));
         vm.prank(GUARDIAN);
         router.suspend(OUTER, 1);
         _settle(statement, "");
-        _wait(3 days);
+        _wait(30 days);
         vm.prank(GUARDIAN);
         router.suspend(OUTER, 1);
     }
@@ -342,6 +342,18 @@ contract GovernanceTest is DeployedTest {
         _settle(_next(), "");
     }
 
+    function test_only_pauses_of_settling_stop_the_clock() public {
+        vm.startPrank(GUARDIAN);
+        for (uint256 i = 0; i < 2; ++i) {
+            settlement.pause(Action.Deposit, 1 days);
+            settlement.pause(Action.Pay, 1 days);
+            assertEq(settlement.time(), clock, "within");
+            _wait(4 days);
+            assertEq(settlement.time(), clock, "after");
+        }
+        vm.stopPrank();
+    }
+
     /// @dev Whatever is paused and resumed, the clock counts the seconds in which settling was open.
     function test_the_clock_counts_open_seconds(uint256 seed) public {
         uint256 open = settlement.time();
@@ -395,13 +407,13 @@ contract GovernanceTest is DeployedTest {
     }
 
     function test_the_routers_delay_leaves_time_to_leave() public {
-        router = _deployRouter(8 days + 2 hours - 1, new ISuperblockVerifier[](0));
+        router = _deployRouter(11 days + 2 hours - 1, new ISuperblockVerifier[](0));
         settlement = _deploySettlement(_parameters());
         bytes memory reason =
-            abi.encodeWithSelector(RouterDelayTooShort.selector, 8 days + 2 hours - 1, 8 days + 2 hours);
+            abi.encodeWithSelector(RouterDelayTooShort.selector, 11 days + 2 hours - 1, 11 days + 2 hours);
         vm.expectRevert(reason);
         settlement.initialise(state, registryRoot, ENTRY_ZERO, _path);
-        router = _deployRouter(8 days + 2 hours, new ISuperblockVerifier[](0));
+        router = _deployRouter(11 days + 2 hours, new ISuperblockVerifier[](0));
         settlement = _deploySettlement(_parameters());
         settlement.initialise(state, registryRoot, ENTRY_ZERO, _path);
     }
