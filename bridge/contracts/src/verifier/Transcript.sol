@@ -48,15 +48,16 @@ library TranscriptLibrary {
     function absorb(Transcript memory self, uint256 data, uint256 length) internal pure {
         unchecked {
             uint256 state = self.state;
-            for (; length >= RATE_BYTES; length -= RATE_BYTES) {
-                assembly ("memory-safe") {
-                    mcopy(state, data, RATE_BYTES)
+            if (length >= RATE_BYTES) {
+                for (; length >= RATE_BYTES; length -= RATE_BYTES) {
+                    assembly ("memory-safe") {
+                        mcopy(state, data, RATE_BYTES)
+                    }
+                    permuteCapacity(state);
+                    data += RATE_BYTES;
                 }
-                permuteCapacity(state);
-                data += RATE_BYTES;
-                self.available = 0;
+                fillRate(state);
             }
-            fillRate(state);
             if (length != 0) {
                 // The elements that are not overwritten stay.
                 assembly ("memory-safe") {

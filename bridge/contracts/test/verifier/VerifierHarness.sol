@@ -4,11 +4,14 @@ pragma solidity 0.8.37;
 import {Algebra} from "../../src/verifier/Algebra.sol";
 import {ArithmeticGates} from "../../src/verifier/ArithmeticGates.sol";
 import {CosetInterpolationGate} from "../../src/verifier/CosetInterpolationGate.sol";
+import {Fri} from "../../src/verifier/Fri.sol";
 import {Goldilocks, P} from "../../src/verifier/Goldilocks.sol";
+import {PermutationArgument} from "../../src/verifier/PermutationArgument.sol";
 import {Poseidon} from "../../src/verifier/Poseidon.sol";
 import {PoseidonGate} from "../../src/verifier/PoseidonGate.sol";
 import {Quartic, inverse, load, powerOfTwoPower, scale, scaleAdd} from "../../src/verifier/Quartic.sol";
 import {ReducingGates} from "../../src/verifier/ReducingGates.sol";
+import {Transcript, TranscriptLibrary} from "../../src/verifier/Transcript.sol";
 
 /// @title VerifierHarness
 /// @notice The verifier's parts as external functions, for the tests that compare them with plonky2. Elements of the
@@ -112,6 +115,100 @@ contract VerifierHarness {
         gasUsed = gasleft();
         sum = ReducingGates.combined(w, weights, challenge, count, width);
         gasUsed -= gasleft();
+    }
+
+    /// @notice Absorbs each of `inputs` and then squeezes as many elements as `counts` says.
+    function challenges(bytes[] calldata inputs, uint256[] calldata counts)
+        external
+        pure
+        returns (uint256[] memory elements)
+    {
+        Transcript memory transcript = TranscriptLibrary.create();
+        elements = new uint256[](256);
+        uint256 count;
+        for (uint256 i = 0; i < inputs.length; ++i) {
+            bytes memory input = inputs[i];
+            uint256 data;
+            assembly ("memory-safe") {
+                data := add(input, 0x20)
+            }
+            if (input.length != 0) transcript.absorb(data, input.length);
+            for (uint256 j = 0; j < counts[i]; ++j) {
+                elements[count++] = transcript.squeeze();
+            }
+        }
+        assembly ("memory-safe") {
+            mstore(elements, count)
+        }
+    }
+
+    /// @param values The values on a coset, 2^arityBits of them.
+    /// @param roots As `Fri.fold` takes them.
+    function fold(
+        uint256[] memory values,
+        uint256 arityBits,
+        uint256 startInverse,
+        Quartic beta,
+        uint256[] memory roots
+    ) external view returns (Quartic value, uint256 gasUsed) {
+        uint256 v = pointerTo(values);
+        uint256 r = pointerTo(roots);
+        gasUsed = gasleft();
+        value = Fri.fold(v, arityBits, startInverse, beta, r);
+        gasUsed -= gasleft();
+    }
+
+    /// @return combination The sum of the values, 8 bytes each, times the powers of `alpha`.
+    function combineBase(bytes memory values, Quartic alpha)
+        external
+        view
+        returns (Quartic combination, uint256 gasUsed, uint256 powersGasUsed)
+    {
+        uint256 count = (values.length / 8 + 3) & ~uint256(3);
+        uint256[] memory pairs = new uint256[](2 * count);
+        uint256[] memory powers = new uint256[](count);
+        bytes memory padded = bytes.concat(values, new bytes(32));
+        uint256 v;
+        assembly ("memory-safe") {
+            v := add(padded, 0x20)
+        }
+        powersGasUsed = gasleft();
+        Fri.writePowers(alpha, count, pointerTo(powers), pointerTo(pairs));
+        powersGasUsed -= gasleft();
+        gasUsed = gasleft();
+        combination = Fri.combineBase(v, pointerTo(pairs), count);
+        gasUsed -= gasleft();
+    }
+
+    /// @notice The terms of the permutation argument, with `routedWires` wires and as many sigmas.
+    function permutationArgument(
+        uint256[4] memory sizes,
+        Quartic zeta,
+        uint256[][5] memory openings,
+        uint256[] memory betas,
+        uint256[] memory gammas
+    ) external view returns (uint256[] memory terms, uint256 gasUsed) {
+        PermutationArgument.Openings memory argument;
+        argument.zeta = zeta;
+        argument.wires = pointerTo(openings[0]);
+        argument.sigmas = pointerTo(openings[1]);
+        argument.zs = pointerTo(openings[2]);
+        argument.zsNext = pointerTo(openings[3]);
+        argument.partialProducts = pointerTo(openings[4]);
+        argument.betas = pointerTo(betas);
+        argument.gammas = pointerTo(gammas);
+        terms = new uint256[](256);
+        uint256 out = pointerTo(terms);
+        uint256 degreeBits = sizes[0];
+        gasUsed = gasleft();
+        uint256 end = PermutationArgument.starts(
+            argument, powerOfTwoPower(zeta, degreeBits), 1 << degreeBits, sizes[3], out
+        );
+        end = PermutationArgument.steps(argument, sizes[1], sizes[2], sizes[3], end);
+        gasUsed -= gasleft();
+        assembly ("memory-safe") {
+            mstore(terms, shr(5, sub(end, out)))
+        }
     }
 
     function pointerTo(uint256[] memory array) private pure returns (uint256 pointer) {

@@ -1,5 +1,5 @@
 //! The harness of the contract's parts, and the values that tests give it.
-#![allow(dead_code, reason = "each test file uses some of it")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses some of it")]
 
 use std::sync::LazyLock;
 
@@ -24,6 +24,13 @@ sol! {
     function hashNoPad(uint256[] calldata inputs) external view returns (uint256[4] memory digest, uint256 gasUsed);
     function gate(uint256 kind, uint256[] memory parameters, uint256[] memory wires, uint256[] memory constants, uint256[4] memory publicInputsHash)
         external view returns (uint256[] memory constraints, uint256 gasUsed);
+    function challenges(bytes[] calldata inputs, uint256[] calldata counts) external pure returns (uint256[] memory elements);
+    function fold(uint256[] memory values, uint256 arityBits, uint256 startInverse, uint256 beta, uint256[] memory roots)
+        external view returns (uint256 value, uint256 gasUsed);
+    function combineBase(bytes memory values, uint256 alpha)
+        external view returns (uint256 combination, uint256 gasUsed, uint256 powersGasUsed);
+    function permutationArgument(uint256[4] memory sizes, uint256 zeta, uint256[][5] memory openings, uint256[] memory betas, uint256[] memory gammas)
+        external view returns (uint256[] memory terms, uint256 gasUsed);
     function reducing(uint256[] memory wires, uint256 first, uint256 challenge, uint256 count, uint256 width)
         external view returns (uint256 sum, uint256 gasUsed);
 }
