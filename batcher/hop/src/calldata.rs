@@ -1,7 +1,7 @@
 //! The last proof as calldata: what a contract reads, in the order in which it reads it.
 //!
 //! Everything is packed, integers have their high byte first, and there are no lengths: the circuit's common data determine
-//! them. [`walk`] is the only place that knows the order; the README has it as a table.
+//! them. `walk` is the only place that knows the order; the README has it as a table.
 
 use circuits_core::{CommonData, F};
 use circuits_prover::{

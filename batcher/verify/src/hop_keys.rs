@@ -40,7 +40,9 @@ pub enum OuterKeyTextError {
     #[error("a key of the Keccak hop is {expected} digests, found {found}")]
     Length { expected: usize, found: usize },
     /// A digest is not hexadecimal, or of another length.
-    #[error("digest {index} of a key of the Keccak hop is not {DIGEST_BYTES} bytes in lower-case hexadecimal")]
+    #[error(
+        "digest {index} of a key of the Keccak hop is not {DIGEST_BYTES} bytes in lower-case hexadecimal"
+    )]
     Digest { index: usize },
 }
 
@@ -74,9 +76,8 @@ impl TryFrom<Vec<String>> for OuterKeyText {
         if texts.len() != expected {
             return Err(wrong_length);
         }
-        let read = |(index, text): (usize, &String)| {
-            digest_of(text).ok_or(OuterKeyTextError::Digest { index })
-        };
+        let read =
+            |(index, text): (usize, &String)| digest_of(text).ok_or(OuterKeyTextError::Digest { index });
         let mut digests = texts.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?.into_iter();
         let circuit_digest = digests.next().ok_or(wrong_length)?;
         Ok(Self(OuterKey { constants_sigmas_cap: MerkleCap(digests.collect()), circuit_digest }))

@@ -58,7 +58,6 @@ fn a_damaged_hop_is_refused_and_one_of_another_statement_is_invalid() {
     let answer = json(&superblock(&["verify", text(&path), "--json"]), 1);
     assert!(answer["error"].as_str().expect("a text").contains("does not verify"), "{answer}");
     // Another key.
-    let mut payload = payload;
     payload[number] = 1;
     payload[0] ^= 1;
     fs::write(&path, circuits_files::file::seal(kind, &payload)).expect("writable");
