@@ -25,7 +25,8 @@ use crate::{
 /// Each superblock is verified, its proof is brought to the form that the contract verifies, which takes about a minute, and a
 /// transaction is sent and followed until its block is final. What was done is written to the journal before L1 can see
 /// it: a call that was stopped goes on if it is repeated, and nothing is settled twice. A superblock that somebody else
-/// has settled is done; another one of the same number is an error.
+/// has settled is done; another one of the same number is an error. What others need to follow a superblock is in its bundle,
+/// which is not published by this command: keep it, and publish it. Only batchers settle this way.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Settle these superblock bundles, in any order.

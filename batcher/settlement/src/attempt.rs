@@ -95,7 +95,9 @@ impl Sent {
                 let words = message.to_ascii_lowercase();
                 let says = |parts: &[&str]| parts.iter().any(|part| words.contains(part));
                 let error = L1Error::Refused { method, code, message };
-                if says(&["already known", "already imported", "alreadyknown", "known transaction"]) {
+                let is_known =
+                    says(&["already known", "already imported", "alreadyknown", "known transaction"]);
+                if is_known && !words.contains("unknown") {
                     Self::Taken
                 } else if says(&["underpriced", "less than block base fee", "fee too low", "feetoolow"]) {
                     Self::Underpriced(error)

@@ -114,6 +114,8 @@ pub(crate) struct Entry<'a> {
     /// Whether a node says that the offer is too low.
     pub(crate) underpriced: bool,
     contradictions: usize,
+    /// Transactions of this process that failed.
+    failed: usize,
     /// Rounds in a row in which the transaction's nonce is used and no block has the transaction.
     rounds_gone: usize,
 }
@@ -236,6 +238,7 @@ impl Job<'_> {
                 sent_at: None,
                 underpriced: false,
                 contradictions: 0,
+                failed: 0,
                 rounds_gone: 0,
             })
         };
@@ -284,7 +287,9 @@ impl Job<'_> {
         if is_ahead && first.attempts.is_empty() {
             return Err(JobError::Gap { settled: settled.number, first: first.goal.number }.into());
         }
-        let finalized = match self.policy.finality.block(self.l1, &latest)? {
+        // A node whose finality is far behind may not keep that state, and before inclusion nobody needs it.
+        let is_awaited = settled.number >= first.goal.number;
+        let finalized = match self.policy.finality.block(self.l1, &latest)?.filter(|_| is_awaited) {
             // The contract may be younger.
             Some(block) => {
                 self.contract().settled(At::Number(block.number))?.map(|settled| Seen { block, settled })

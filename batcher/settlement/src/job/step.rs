@@ -15,7 +15,7 @@ use crate::{
     superblock::ContractDigest,
 };
 
-/// After so many failed transactions for one superblock, although the contract said that it would take each, there is no
+/// After so many failed transactions of this process for one superblock, although the contract said that it would take each, there is no
 /// further one.
 const MAX_FAILED: usize = 3;
 /// So many rounds in a row may a node say that a transaction succeeded and that the contract has not settled: it may be
@@ -171,7 +171,6 @@ impl Job<'_> {
     /// Looks what became of the transactions of a superblock that is not settled: they are in no block, or failed.
     fn check_receipts(&self, entry: &mut Entry<'_>, view: &View) -> Result<(), Halt> {
         let number = entry.number();
-        let mut failed = 0;
         for position in 0..entry.record.attempts.len() {
             let hash = entry.record.attempts[position].hash;
             let Some(receipt) = self.l1.receipt(hash)? else { continue };
@@ -188,13 +187,13 @@ impl Job<'_> {
                 }
                 return Err(Halt::Wait(Waiting::Contradiction(hash)));
             }
-            failed += 1;
             if !entry.record.attempts[position].failed {
+                entry.failed += 1;
                 entry.record.attempts[position].failed = true;
                 self.write(entry, entry.record.stage)?;
             }
-            if failed >= MAX_FAILED {
-                return Err(JobError::Failed { number, failed, last: hash }.into());
+            if entry.failed >= MAX_FAILED {
+                return Err(JobError::Failed { number, failed: entry.failed, last: hash }.into());
             }
         }
         entry.contradictions = 0;
