@@ -291,18 +291,34 @@ impl fmt::Display for Written {
 
 pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
     match command {
-        Command::Deploy(arguments) => run_deploy(&arguments),
+        Command::Deploy(arguments) => run_deploy(&arguments, options),
         Command::Status(arguments) => run_status(&arguments),
-        Command::Deposit(arguments) => run_deposit(&arguments),
-        Command::Claim(arguments) => run_claim(&arguments),
+        Command::Deposit(arguments) => run_deposit(&arguments, options),
+        Command::Claim(arguments) => run_claim(&arguments, options),
         Command::Watch(arguments) => run_watch(&arguments, options),
     }
 }
 
-fn run_deploy(arguments: &Deploy) -> Result<Answer, Failure> {
+/// Prints the name of each transaction before it is sent.
+fn announcer(options: Options) -> impl Fn(B256, u64) {
+    move |transaction, nonce| {
+        if !options.quiet {
+            eprintln!("sending transaction {transaction} with nonce {nonce}");
+        }
+    }
+}
+
+fn run_deploy(arguments: &Deploy, options: Options) -> Result<Answer, Failure> {
+    let announce = announcer(options);
     let (l1, signer) = (arguments.node.open()?, arguments.signer.open()?);
     let policy = arguments.policy.get(arguments.node.finality());
-    let wallet = Wallet { l1: &l1, chain_id: arguments.node.l1_chain_id, signer: &signer, policy };
+    let wallet = Wallet {
+        l1: &l1,
+        chain_id: arguments.node.l1_chain_id,
+        signer: &signer,
+        policy,
+        announce: &announce,
+    };
     let (settlement, deployment) = predict(&wallet)?;
     let Some(path) = &arguments.registry else {
         return Ok(Answer::new(&Predicted { settlement, deployment }));
@@ -325,11 +341,12 @@ fn run_status(arguments: &StatusArguments) -> Result<Answer, Failure> {
     Ok(Answer::new(&Status::read(&contract, node.finality())?))
 }
 
-fn run_deposit(arguments: &Deposit) -> Result<Answer, Failure> {
+fn run_deposit(arguments: &Deposit, options: Options) -> Result<Answer, Failure> {
+    let announce = announcer(options);
     let Contract { node, contract } = &arguments.contract;
     let (l1, signer) = (node.open()?, arguments.signer.open()?);
     let policy = arguments.policy.get(node.finality());
-    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy };
+    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy, announce: &announce };
     let &Deposit { asset, amount, tokens, environment, recipient, lifetime, .. } = arguments;
     let order = Order { asset, amount, tokens, destination: environment, recipient, lifetime };
     let receipt = deposit(&wallet, *contract, &order)?;
@@ -337,11 +354,12 @@ fn run_deposit(arguments: &Deposit) -> Result<Answer, Failure> {
     Ok(Answer::new(&Deposited { transaction, block, gas_used }))
 }
 
-fn run_claim(arguments: &Claim) -> Result<Answer, Failure> {
+fn run_claim(arguments: &Claim, options: Options) -> Result<Answer, Failure> {
+    let announce = announcer(options);
     let Contract { node, contract } = &arguments.contract;
     let (l1, signer) = (node.open()?, arguments.signer.open()?);
     let policy = arguments.policy.get(node.finality());
-    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy };
+    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy, announce: &announce };
     let is_wanted = |payout: &Payout| {
         (arguments.payouts.is_empty() || arguments.payouts.contains(&payout.index))
             && arguments.recipient.is_none_or(|recipient| recipient == payout.recipient)

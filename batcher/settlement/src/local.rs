@@ -143,7 +143,13 @@ impl LocalL1 {
     /// The account that deploys, settles and claims.
     #[must_use]
     pub fn wallet(&self) -> Wallet<'_> {
-        Wallet { l1: &self.l1, chain_id: CHAIN_ID, signer: &self.signer, policy: Policy::default() }
+        Wallet {
+            l1: &self.l1,
+            chain_id: CHAIN_ID,
+            signer: &self.signer,
+            policy: Policy::default(),
+            announce: &|_, _| {},
+        }
     }
 
     /// The network itself.

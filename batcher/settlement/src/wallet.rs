@@ -65,6 +65,9 @@ pub struct Wallet<'a> {
     pub chain_id: u64,
     pub signer: &'a Signer,
     pub policy: Policy,
+    /// Receives the hash and the nonce of each transaction before anybody else has it: whoever is cut off afterwards can ask
+    /// for it.
+    pub announce: &'a dyn Fn(B256, u64),
 }
 
 /// A transaction of a wallet, in all its offers.
@@ -132,6 +135,7 @@ impl Wallet<'_> {
                 pending.hashes.push(pending.attempt.hash);
             }
             let transaction = pending.attempt.transaction.clone().unwrap_or_default();
+            (self.announce)(pending.attempt.hash, pending.nonce);
             match Sent::of(self.l1.send(&transaction)) {
                 Sent::Taken | Sent::Underpriced(_) => pending.sent_at = Some(Instant::now()),
                 Sent::Unknown(source) if !source.is_transient() => {

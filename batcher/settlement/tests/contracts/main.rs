@@ -59,7 +59,13 @@ impl Local {
     fn new() -> Self {
         let signer = SIGNER.clone();
         let l1 = Embedded::new(CHAIN_ID, &[(signer.address(), RICH)]);
-        let wallet = Wallet { l1: &l1, chain_id: CHAIN_ID, signer: &signer, policy: Policy::default() };
+        let wallet = Wallet {
+            l1: &l1,
+            chain_id: CHAIN_ID,
+            signer: &signer,
+            policy: Policy::default(),
+            announce: &|_, _| {},
+        };
         let (_, deployment) = predict(&wallet).expect("it answers");
         let registry = registry(deployment);
         let mut plan = plan(&registry, &[signer.address()]);

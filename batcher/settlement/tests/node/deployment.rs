@@ -76,7 +76,8 @@ impl Deployment {
     /// On this node, which mines each transaction at once until now.
     pub(crate) fn on(node: Anvil) -> Self {
         let (rpc, signer) = (Rpc::new(&node.url(), TIMEOUT * 10).expect("an address"), signer(KEY));
-        let wallet = Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY };
+        let wallet =
+            Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
         let (_, deployment) = predict(&wallet).expect("the node answers");
         let registry = registry(deployment);
         let batchers = [signer.address(), crate::deployment::signer(OTHER_KEY).address()];

@@ -322,7 +322,8 @@ fn a_deposit_whose_answers_get_lost_is_made_once() {
         if method == "eth_sendRawTransaction" || count % 3 == 0 { Fate::Lose } else { Fate::Pass }
     });
     let (rpc, signer) = (Rpc::new(&url, TIMEOUT).expect("an address"), signer(KEY));
-    let wallet = Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY };
+    let wallet =
+        Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
     let asset = "0:1".parse().expect("an asset");
     let recipient = Bytes32::default();
     let order = Order { asset, amount: 100_000, tokens: None, destination: 5, recipient, lifetime: 64 };

@@ -35,7 +35,8 @@ fn refusal(deployment: &Deployment, superblock: Superblock, key: &str) -> String
 /// A transaction of the first account.
 fn send(deployment: &Deployment, value: U256, call: &impl alloy_sol_types::SolCall) {
     let (rpc, signer) = (Rpc::new(&deployment.node.url(), TIMEOUT * 4).expect("an address"), signer(KEY));
-    let wallet = Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY };
+    let wallet =
+        Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
     wallet.send(Some(deployment.deployed.settlement), value, call.abi_encode().into()).expect("it succeeds");
 }
 
