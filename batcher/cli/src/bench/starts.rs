@@ -60,7 +60,8 @@ pub(super) fn measure(arguments: &Arguments, progress: &dyn Progress) -> Result<
     let inside = |name: &str| directory.path().join(name);
     let keys = inside("keys");
     let run = |out: &str| -> Result<Run, BenchError> {
-        let mut command = superblock(directory.path(), &["run"])?;
+        // What is measured are the starts of proofs: those for L1 come after all others.
+        let mut command = superblock(directory.path(), &["run", "--no-l1"])?;
         command.arg("--scenario").arg(&arguments.scenario).arg("--out").arg(inside(out));
         figures(command.arg("--key-directory").arg(&keys))
     };
