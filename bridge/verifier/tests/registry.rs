@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use alloy_sol_types::{SolError, sol};
-use bridge_core::indices_digest;
+use bridge_core::lists::indices_digest;
 use bridge_verifier::evm::{CallError, Contract};
 use circuits_core::{
     Digest, F,
@@ -95,7 +95,7 @@ fn both_fit_into_a_transaction() {
     assert!(path < 1_500_000, "a path takes {path} gas");
     // As many messages as a block of environment 0 consumes. A transaction has 16,777,216 gas, and a proof takes its part.
     let indices = vec![u32::MAX; 96];
-    let chain = TREE.call(&bodyChainOfCall { blockDigest: word(Digest::ZERO), indices }).unwrap().gas;
-    assert!(chain < 8_000_000, "the body chain takes {chain} gas");
-    println!("gas: {path} for a path, {chain} for a body chain");
+    let call = bodyChainOfCall { blockDigest: word(Digest::ZERO), indices };
+    let body_chain = TREE.call(&call).unwrap().gas;
+    assert!(body_chain < 8_000_000, "a body chain takes {body_chain} gas");
 }
