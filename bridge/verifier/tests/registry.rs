@@ -38,7 +38,8 @@ fn call(entry: Digest, path: &Path) -> rootOfCall {
 }
 
 fn digest() -> impl Strategy<Value = Digest> {
-    prop::array::uniform4((0..F::ORDER).prop_map(plonky2::field::types::Field::from_canonical_u64)).prop_map(Digest)
+    prop::array::uniform4((0..F::ORDER).prop_map(plonky2::field::types::Field::from_canonical_u64))
+        .prop_map(Digest)
 }
 
 proptest! {
