@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { forge, root } from "./forge.mjs";
 
-/** Contracts by the folder of their artefacts: those that are deployed, and one that Rust tests call. */
+/** Contracts by the folder of their artefacts: those that are deployed, and those that Rust tests call. */
 const folders = {
   artifacts: ["AccessManager", "RegistryTree", "Settlement", "SuperblockVerifier", "VerifierRouter"],
-  "test/artifacts": ["VerifierHarness"],
+  "test/artifacts": ["FixedChallenges", "VerifierHarness"],
 };
 /** The most bytes that a contract may have (EIP-170). */
 const MAX_CODE = 24576;

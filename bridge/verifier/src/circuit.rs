@@ -2,20 +2,15 @@
 
 use std::fmt::Write;
 
-use circuits_prover::{
-    D, F,
-    keccak::keccak256,
-    outer::OuterKey,
-    selectors::Selectors,
-};
+use circuits_prover::{D, F, keccak::keccak256, outer::OuterKey, selectors::Selectors};
 use plonky2::{
     field::types::{Field, PrimeField64},
     gates::{
-        arithmetic_base::ArithmeticGate, arithmetic_extension::ArithmeticExtensionGate, base_sum::BaseSumGate,
-        constant::ConstantGate, coset_interpolation::CosetInterpolationGate, exponentiation::ExponentiationGate,
-        gate::GateRef, multiplication_extension::MulExtensionGate, noop::NoopGate, poseidon::PoseidonGate,
-        public_input::PublicInputGate, random_access::RandomAccessGate, reducing::ReducingGate,
-        reducing_extension::ReducingExtensionGate,
+        arithmetic_base::ArithmeticGate, arithmetic_extension::ArithmeticExtensionGate,
+        base_sum::BaseSumGate, constant::ConstantGate, coset_interpolation::CosetInterpolationGate,
+        exponentiation::ExponentiationGate, gate::GateRef, multiplication_extension::MulExtensionGate,
+        noop::NoopGate, poseidon::PoseidonGate, public_input::PublicInputGate,
+        random_access::RandomAccessGate, reducing::ReducingGate, reducing_extension::ReducingExtensionGate,
     },
     plonk::{circuit_data::CommonCircuitData, config::GenericHashOut},
 };
@@ -71,7 +66,10 @@ pub enum UnsupportedCircuit {
 /// # Panics
 ///
 /// Never.
-pub fn circuit_source(key: &OuterKey, common: &CommonCircuitData<F, D>) -> Result<String, UnsupportedCircuit> {
+pub fn circuit_source(
+    key: &OuterKey,
+    common: &CommonCircuitData<F, D>,
+) -> Result<String, UnsupportedCircuit> {
     let config = &common.config;
     let fri = &config.fri_config;
     let params = &common.fri_params;
@@ -87,7 +85,8 @@ pub fn circuit_source(key: &OuterKey, common: &CommonCircuitData<F, D>) -> Resul
     if common.gates.len() > MAX_GATES {
         return Err(UnsupportedCircuit::Gates { found: common.gates.len() });
     }
-    let selectors = Selectors::of(common).map_err(|error| UnsupportedCircuit::Selectors(format!("{error:?}")))?;
+    let selectors =
+        Selectors::of(common).map_err(|error| UnsupportedCircuit::Selectors(format!("{error:?}")))?;
     let groups: Vec<_> = selectors.polynomials.iter().map(|&i| selectors.groups[i].clone()).collect();
 
     let reducing = common.gates.iter().enumerate().filter(|(_, gate)| reducing_call(gate).is_some());
@@ -176,7 +175,8 @@ pub fn circuit_source(key: &OuterKey, common: &CommonCircuitData<F, D>) -> Resul
     for (comment, name, value) in constants {
         text += &format!("    /// @notice {comment}\n    uint256 internal constant {name} = {value};\n");
     }
-    text += "    /// @notice The cap over constants and permutation.\n    bytes internal constant KEY_CAP =\n";
+    text +=
+        "    /// @notice The cap over constants and permutation.\n    bytes internal constant KEY_CAP =\n";
     text += &literal(&cap);
     text += "    /// @notice What the transcript absorbs first: FRI's parameters and the circuit's digest.\n    \
              bytes internal constant TRANSCRIPT_START =\n";

@@ -51,7 +51,9 @@ fn constants() -> Vec<u8> {
         .flat_map(|r| {
             // plonky2 adds no constant in the last round.
             let constant = if r + 1 < N_PARTIAL_ROUNDS { F::FAST_PARTIAL_ROUND_CONSTANTS[r] } else { 0 };
-            std::iter::once(constant).chain(F::FAST_PARTIAL_ROUND_W_HATS[r]).chain(F::FAST_PARTIAL_ROUND_VS[r])
+            std::iter::once(constant)
+                .chain(F::FAST_PARTIAL_ROUND_W_HATS[r])
+                .chain(F::FAST_PARTIAL_ROUND_VS[r])
         })
         .flat_map(u64::to_be_bytes);
     first_half.chain(partial).chain(second_half).chain(zeros).chain(matrix).chain(rounds).collect()
@@ -68,8 +70,10 @@ fn layer(constants: &[u64]) -> Vec<u8> {
                     bits[255 - LANE_BITS * lane - bit] = constant >> bit & 1 == 1;
                 }
             }
-            let bytes: Vec<u8> =
-                bits.chunks(8).map(|byte| byte.iter().fold(0, |acc, &bit| acc << 1 | u8::from(bit))).collect();
+            let bytes: Vec<u8> = bits
+                .chunks(8)
+                .map(|byte| byte.iter().fold(0, |acc, &bit| acc << 1 | u8::from(bit)))
+                .collect();
             bytes
         })
         .collect()

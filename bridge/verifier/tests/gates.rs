@@ -7,11 +7,11 @@ use parts::{base, base_word, call, extension, scaled, word};
 use plonky2::{
     field::types::Field,
     gates::{
-        arithmetic_base::ArithmeticGate, arithmetic_extension::ArithmeticExtensionGate, base_sum::BaseSumGate,
-        constant::ConstantGate, coset_interpolation::CosetInterpolationGate, exponentiation::ExponentiationGate,
-        gate::Gate, multiplication_extension::MulExtensionGate, poseidon::PoseidonGate,
-        public_input::PublicInputGate, random_access::RandomAccessGate, reducing::ReducingGate,
-        reducing_extension::ReducingExtensionGate,
+        arithmetic_base::ArithmeticGate, arithmetic_extension::ArithmeticExtensionGate,
+        base_sum::BaseSumGate, constant::ConstantGate, coset_interpolation::CosetInterpolationGate,
+        exponentiation::ExponentiationGate, gate::Gate, multiplication_extension::MulExtensionGate,
+        poseidon::PoseidonGate, public_input::PublicInputGate, random_access::RandomAccessGate,
+        reducing::ReducingGate, reducing_extension::ReducingExtensionGate,
     },
     hash::hash_types::HashOut,
     plonk::{circuit_data::CircuitConfig, vars::EvaluationVars},
@@ -121,7 +121,8 @@ fn compare_reducing(count: usize, width: usize, gate: &impl Gate<F, D>) {
             public_inputs_hash: &HashOut { elements: [F::ZERO; 4] },
         };
         let powers = std::iter::successors(Some(first), |&power| Some(power * challenge));
-        let expected = gate.eval_unfiltered(vars).into_iter().zip(powers).map(|(c, power)| scaled(c, power)).sum();
+        let expected =
+            gate.eval_unfiltered(vars).into_iter().zip(powers).map(|(c, power)| scaled(c, power)).sum();
         let outcome = call(&parts::reducingCall {
             wires: wires.into_iter().map(word).collect(),
             first: base_word(first),

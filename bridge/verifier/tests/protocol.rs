@@ -161,5 +161,8 @@ fn gas_by_part() {
         roots: inverse_roots(),
     });
     let combination = call(&parts::combineBaseCall { values: vec![7; 8 * 224].into(), alpha: word(value()) });
-    println!("fold of 16: {}; combination of 224: {}; powers: {}", fold.gasUsed, combination.gasUsed, combination.powersGasUsed);
+    println!(
+        "fold of 16: {}; combination of 224: {}; powers: {}",
+        fold.gasUsed, combination.gasUsed, combination.powersGasUsed
+    );
 }

@@ -1,9 +1,6 @@
 //! The contract accepts a proof of the hop, and nothing that differs from it.
 
-use std::{
-    ops::Range,
-    sync::LazyLock,
-};
+use std::{ops::Range, sync::LazyLock};
 
 use alloy_sol_types::{SolError, sol};
 use batcher_hop::circuits::keccak_common;
@@ -17,6 +14,7 @@ use plonky2::field::types::Field64;
 use revm::primitives::{Bytes, U256, hex};
 
 sol! {
+    function verifyWith(bytes calldata honest, bytes calldata proof, uint256[] calldata publicInputs) external view;
     function outerDigest() external view returns (bytes32);
     function verify(bytes calldata proof, uint256[] calldata publicInputs) external view;
 
@@ -41,6 +39,15 @@ static VERIFIER: LazyLock<Contract> = LazyLock::new(|| {
     Contract::from_artifact(&text).unwrap()
 });
 
+/// The verifier with the challenges of another proof.
+static FIXED_CHALLENGES: LazyLock<Contract> = LazyLock::new(|| {
+    let text = std::env::var("SUPERBLOCK_FIXED_CHALLENGES_ARTIFACT").map_or_else(
+        |_| include_str!("../../contracts/test/artifacts/FixedChallenges.json").to_owned(),
+        |path| std::fs::read_to_string(path).unwrap(),
+    );
+    Contract::from_artifact(&text).unwrap()
+});
+
 static FIXTURE: LazyLock<serde_json::Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../../batcher/hop/tests/fixture.json")).unwrap());
 
@@ -56,7 +63,12 @@ fn proof() -> Vec<u8> {
 }
 
 fn public_inputs() -> Vec<U256> {
-    FIXTURE["public_inputs"].as_array().unwrap().iter().map(|x| x.as_str().unwrap().parse().unwrap()).collect()
+    FIXTURE["public_inputs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|x| x.as_str().unwrap().parse().unwrap())
+        .collect()
 }
 
 /// Calls the contract, and returns the gas or the data of the error.
@@ -73,6 +85,21 @@ fn verify(proof: &[u8], public_inputs: Vec<U256>) -> Result<u64, Bytes> {
 fn refused<E: SolError>(proof: &[u8], public_inputs: Vec<U256>) -> E {
     let data = verify(proof, public_inputs).expect_err("a proof that differs was accepted");
     E::abi_decode(&data).unwrap_or_else(|_| panic!("expected {}, got 0x{}", E::SIGNATURE, hex::encode(&data)))
+}
+
+/// As [`refused`], with the challenges of the honest proof.
+fn refused_with_its_challenges<E: SolError>(proof: &[u8]) -> E {
+    let call = verifyWithCall {
+        honest: self::proof().into(),
+        proof: proof.to_vec().into(),
+        publicInputs: public_inputs(),
+    };
+    match FIXED_CHALLENGES.call(&call) {
+        Err(CallError::Reverted(data)) => E::abi_decode(&data)
+            .unwrap_or_else(|_| panic!("expected {}, got 0x{}", E::SIGNATURE, hex::encode(&data))),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("a proof that differs was accepted"),
+    }
 }
 
 /// Where the parts of a proof are.
@@ -278,4 +305,22 @@ fn queries_in_another_order_are_refused() {
     proof[bytes(&places.queries[0])].copy_from_slice(&second);
     proof[bytes(&places.queries[1])].copy_from_slice(&first);
     refused::<WrongLeaf>(&proof, public_inputs());
+}
+
+#[test]
+fn each_opening_is_constrained() {
+    for position in Places::new().openings.step_by(ELEMENT) {
+        refused_with_its_challenges::<WrongQuotient>(&with_other_element(position));
+    }
+}
+
+#[test]
+fn the_final_polynomial_is_compared_at_every_query() {
+    let honest =
+        verifyWithCall { honest: proof().into(), proof: proof().into(), publicInputs: public_inputs() };
+    assert!(FIXED_CHALLENGES.call(&honest).is_ok());
+    for position in Places::new().final_polynomial.step_by(ELEMENT) {
+        let error = refused_with_its_challenges::<WrongFinalPolynomial>(&with_other_element(position));
+        assert_eq!(error.query, U256::ZERO);
+    }
 }

@@ -72,12 +72,12 @@ library Fri {
         unchecked {
             Quartic power = Quartic.wrap(1 << 192);
             for (uint256 end = powers + 0x20 * count; powers < end; powers += 0x20) {
-                store(powers, 0, power);
                 assembly ("memory-safe") {
-                    mstore(pairs, or(shl(128, shr(192, power)), and(shr(128, power), COEFFICIENT)))
-                    mstore(add(pairs, 0x20), or(shl(128, and(shr(64, power), COEFFICIENT)), and(power, COEFFICIENT)))
+                    mstore(powers, power)
+                    mstore(pairs, or(and(shr(128, power), COEFFICIENT), shl(128, shr(192, power))))
+                    mstore(add(pairs, 0x20), or(and(power, COEFFICIENT), shl(128, and(shr(64, power), COEFFICIENT))))
+                    pairs := add(pairs, 0x40)
                 }
-                pairs += 0x40;
                 power = power * alpha;
             }
         }
@@ -192,9 +192,13 @@ library Fri {
             uint256 halves = P - ((P - 1) >> arityBits);
             while (size > 1) {
                 size >>= 1;
-                for (uint256 i = 0; i < size; ++i) {
-                    uint256 xInverse = mulmod(startInverse, Quartic.unwrap(load(roots, i)), P);
-                    store(values, i, foldPair(load(values, 2 * i), load(values, 2 * i + 1), xInverse, beta));
+                uint256 from = values;
+                uint256 root = roots;
+                for (uint256 to = values; to < values + 0x20 * size; to += 0x20) {
+                    uint256 xInverse = mulmod(startInverse, Quartic.unwrap(load(root, 0)), P);
+                    store(to, 0, foldPair(load(from, 0), load(from, 1), xInverse, beta));
+                    from += 0x40;
+                    root += 0x20;
                 }
                 beta = beta * beta;
                 startInverse = mulmod(startInverse, startInverse, P);

@@ -49,34 +49,58 @@ library PermutationArgument {
     {
         unchecked {
             uint256 partialProduct = openings.partialProducts;
+            uint256 zeta;
+            assembly ("memory-safe") {
+                // The first field of the openings.
+                zeta := openings
+            }
             for (uint256 i = 0; i < challenges; ++i) {
                 Quartic before = load(openings.zs, i);
                 // The identity permutation sends wire j at row x to GENERATOR^j x.
-                uint256 betaShift = Quartic.unwrap(load(openings.betas, i));
-                for (uint256 wire = 0; wire < routedWires;) {
-                    uint256 chunkEnd = wire + chunkSize;
-                    if (chunkEnd > routedWires) chunkEnd = routedWires;
-                    Quartic numerators = before;
-                    Quartic denominators = ONE;
-                    uint256 beta = Quartic.unwrap(load(openings.betas, i));
+                uint256 shift = Quartic.unwrap(load(openings.betas, i));
+                for (uint256 wire = 0; wire < routedWires; wire += chunkSize) {
+                    uint256 count = routedWires - wire;
+                    if (count > chunkSize) count = chunkSize;
+                    uint256 wires = openings.wires + 0x20 * wire;
                     uint256 gamma = Quartic.unwrap(load(openings.gammas, i));
-                    for (; wire < chunkEnd; ++wire) {
-                        Quartic value = load(openings.wires, wire);
-                        numerators = numerators * affine(openings.zeta, betaShift, value, gamma);
-                        denominators = denominators * affine(load(openings.sigmas, wire), beta, value, gamma);
-                        betaShift = mulmod(betaShift, GENERATOR, P);
-                    }
-                    if (chunkEnd == routedWires) {
+                    Quartic numerators;
+                    (numerators, shift) = multiply(before, zeta, 0, shift, GENERATOR, wires, count, gamma);
+                    if (wire + count == routedWires) {
                         before = load(openings.zsNext, i);
                     } else {
                         before = load(partialProduct, 0);
                         partialProduct += 0x20;
                     }
-                    store(out, 0, numerators - before * denominators);
+                    uint256 beta = Quartic.unwrap(load(openings.betas, i));
+                    (Quartic denominators,) =
+                        multiply(before, openings.sigmas + 0x20 * wire, 0x20, beta, 1, wires, count, gamma);
+                    store(out, 0, numerators - denominators);
                     out += 0x20;
                 }
             }
             return out;
+        }
+    }
+
+    /// @dev `product` times `wire + shift * point + gamma` for each of `count` wires. Points are `stride` bytes apart, and
+    /// the shift is multiplied by `factor` after each; returns it as it is in the end.
+    function multiply(
+        Quartic product,
+        uint256 points,
+        uint256 stride,
+        uint256 shift,
+        uint256 factor,
+        uint256 wires,
+        uint256 count,
+        uint256 gamma
+    ) private pure returns (Quartic, uint256) {
+        unchecked {
+            for (uint256 end = wires + 0x20 * count; wires < end; wires += 0x20) {
+                product = product * affine(load(points, 0), shift, load(wires, 0), gamma);
+                points += stride;
+                shift = mulmod(shift, factor, P);
+            }
+            return (product, shift);
         }
     }
 

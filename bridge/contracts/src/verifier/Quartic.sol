@@ -61,9 +61,25 @@ function sub(Quartic a, Quartic b) pure returns (Quartic result) {
 }
 
 /// @dev `a * b`.
-function mul(Quartic a, Quartic b) pure returns (Quartic) {
-    (uint256 c0, uint256 c1, uint256 c2, uint256 c3) = mulUnreduced(a, b);
-    return reduce(c0, c1, c2, c3);
+function mul(Quartic a, Quartic b) pure returns (Quartic result) {
+    assembly ("memory-safe") {
+        let b0 := shr(192, b)
+        let b1 := and(shr(128, b), COEFFICIENT)
+        let b2 := and(shr(64, b), COEFFICIENT)
+        let b3 := and(b, COEFFICIENT)
+        let a0 := shr(192, a)
+        let a1 := and(shr(128, a), COEFFICIENT)
+        let a2 := and(shr(64, a), COEFFICIENT)
+        let a3 := and(a, COEFFICIENT)
+        // x^4 = 7.
+        result := mod(add(add(mul(a0, b3), mul(a1, b2)), add(mul(a2, b1), mul(a3, b0))), P)
+        let c := add(add(mul(a0, b2), mul(a1, b1)), add(mul(a2, b0), mul(7, mul(a3, b3))))
+        result := or(result, shl(64, mod(c, P)))
+        c := add(add(mul(a0, b1), mul(a1, b0)), mul(7, add(mul(a2, b3), mul(a3, b2))))
+        result := or(result, shl(128, mod(c, P)))
+        c := add(mul(a0, b0), mul(7, add(add(mul(a1, b3), mul(a2, b2)), mul(a3, b1))))
+        result := or(result, shl(192, mod(c, P)))
+    }
 }
 
 /// @dev `a * b + c`.
@@ -97,26 +113,15 @@ function mulUnreduced(Quartic a, Quartic b) pure returns (uint256 c0, uint256 c1
         let b1 := and(shr(128, b), COEFFICIENT)
         let b2 := and(shr(64, b), COEFFICIENT)
         let b3 := and(b, COEFFICIENT)
-        let x := and(a, COEFFICIENT)
-        c0 := mul(x, b1)
-        c1 := mul(x, b2)
-        c2 := mul(mul(x, b3), 7)
-        c3 := mul(x, b0)
-        x := and(shr(64, a), COEFFICIENT)
-        c0 := add(c0, mul(x, b2))
-        c1 := mul(add(c1, mul(x, b3)), 7)
-        c2 := add(c2, mul(x, b0))
-        c3 := add(c3, mul(x, b1))
-        x := and(shr(128, a), COEFFICIENT)
-        c0 := mul(add(c0, mul(x, b3)), 7)
-        c1 := add(c1, mul(x, b0))
-        c2 := add(c2, mul(x, b1))
-        c3 := add(c3, mul(x, b2))
-        x := shr(192, a)
-        c0 := add(c0, mul(x, b0))
-        c1 := add(c1, mul(x, b1))
-        c2 := add(c2, mul(x, b2))
-        c3 := add(c3, mul(x, b3))
+        let a0 := shr(192, a)
+        let a1 := and(shr(128, a), COEFFICIENT)
+        let a2 := and(shr(64, a), COEFFICIENT)
+        let a3 := and(a, COEFFICIENT)
+        // x^4 = 7.
+        c0 := add(mul(a0, b0), mul(7, add(add(mul(a1, b3), mul(a2, b2)), mul(a3, b1))))
+        c1 := add(add(mul(a0, b1), mul(a1, b0)), mul(7, add(mul(a2, b3), mul(a3, b2))))
+        c2 := add(add(mul(a0, b2), mul(a1, b1)), add(mul(a2, b0), mul(7, mul(a3, b3))))
+        c3 := add(add(mul(a0, b3), mul(a1, b2)), add(mul(a2, b1), mul(a3, b0)))
     }
 }
 

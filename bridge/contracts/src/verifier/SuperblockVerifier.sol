@@ -88,6 +88,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
         Quartic friAlpha;
         uint256 friBetas;
         uint256 finalPolynomial;
+        uint256 response;
         uint256 queries;
         uint256 caps;
     }
@@ -115,6 +116,15 @@ contract SuperblockVerifier is ISuperblockVerifier {
 
     /// @inheritdoc ISuperblockVerifier
     function verify(bytes calldata proof, uint256[] calldata publicInputs) external pure {
+        Proof memory read = begin(proof, publicInputs);
+        readChallenges(read);
+        checkWork(read);
+        checkQuotients(read);
+        checkQueries(read);
+    }
+
+    /// @dev Checks lengths and public inputs.
+    function begin(bytes calldata proof, uint256[] calldata publicInputs) internal pure returns (Proof memory read) {
         uint256 length = proofLength();
         if (proof.length != length) revert WrongProofLength(proof.length, length);
         if (publicInputs.length != Circuit.PUBLIC_INPUTS) {
@@ -123,16 +133,11 @@ contract SuperblockVerifier is ISuperblockVerifier {
         for (uint256 i = 0; i < Circuit.PUBLIC_INPUTS; ++i) {
             if (publicInputs[i] >= P) revert PublicInputTooLarge(i, publicInputs[i]);
         }
-
-        Proof memory read;
         assembly ("memory-safe") {
             mstore(read, proof.offset)
         }
         read.poseidonTable = Poseidon.loadConstants();
         read.publicInputsHash = Poseidon.hashNoPad(publicInputs, read.poseidonTable);
-        readChallenges(read);
-        checkQuotients(read);
-        checkQueries(read);
     }
 
     /// @dev The bytes of a proof.
@@ -206,7 +211,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
     }
 
     /// @dev Reads everything before the queries, and derives all challenges, the queries' indices included.
-    function readChallenges(Proof memory proof) private pure {
+    function readChallenges(Proof memory proof) internal pure {
         unchecked {
             Transcript memory transcript = TranscriptLibrary.create();
             uint256 start = proof.start;
@@ -264,16 +269,20 @@ contract SuperblockVerifier is ISuperblockVerifier {
             proof.finalPolynomial = allocate(FINAL_BYTES + 32);
             readElements(start, FINAL_START, FINAL_BYTES, proof.finalPolynomial);
             transcript.absorb(proof.finalPolynomial, FINAL_BYTES);
-            uint256 response = transcript.squeeze();
-            uint256 limit = 1 << (64 - Circuit.GRINDING_BITS);
-            if (response >= limit) revert TooLittleWork(response, limit);
+            proof.response = transcript.squeeze();
             proof.queries = squeezeMany(transcript, Circuit.QUERIES);
         }
     }
 
+    /// @dev The nonce was searched for.
+    function checkWork(Proof memory proof) internal pure {
+        uint256 limit = 1 << (64 - Circuit.GRINDING_BITS);
+        if (proof.response >= limit) revert TooLittleWork(proof.response, limit);
+    }
+
     /// @dev The constraints hold at zeta: for each challenge alpha, the sum of all terms times the powers of alpha is the
     /// quotient times the polynomial that vanishes on all rows.
-    function checkQuotients(Proof memory proof) private pure {
+    function checkQuotients(Proof memory proof) internal pure {
         unchecked {
             uint256 openings = proof.openings;
             Quartic zetaPower = powerOfTwoPower(proof.zeta, Circuit.DEGREE_BITS);
@@ -367,7 +376,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
     }
 
     /// @dev The openings are those of polynomials of low degree: FRI at all queries.
-    function checkQueries(Proof memory proof) private pure {
+    function checkQueries(Proof memory proof) internal pure {
         unchecked {
             Combination memory shared;
             uint256 powers = allocate(32 * (POLYNOMIALS + 4));

@@ -201,9 +201,8 @@ contract VerifierHarness {
         uint256 out = pointerTo(terms);
         uint256 degreeBits = sizes[0];
         gasUsed = gasleft();
-        uint256 end = PermutationArgument.starts(
-            argument, powerOfTwoPower(zeta, degreeBits), 1 << degreeBits, sizes[3], out
-        );
+        uint256 end =
+            PermutationArgument.starts(argument, powerOfTwoPower(zeta, degreeBits), 1 << degreeBits, sizes[3], out);
         end = PermutationArgument.steps(argument, sizes[1], sizes[2], sizes[3], end);
         gasUsed -= gasleft();
         assembly ("memory-safe") {
