@@ -48,8 +48,9 @@ static FIXED_CHALLENGES: LazyLock<Contract> = LazyLock::new(|| {
     Contract::from_artifact(&text).unwrap()
 });
 
-static FIXTURE: LazyLock<serde_json::Value> =
-    LazyLock::new(|| serde_json::from_str(include_str!("../../../batcher/hop/tests/fixture.json")).unwrap());
+static FIXTURE: LazyLock<serde_json::Value> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../../batcher/hop/tests/hop/fixture.json")).unwrap()
+});
 
 /// The bytes of an element, and of an element of the extension field.
 const ELEMENT: usize = 8;
