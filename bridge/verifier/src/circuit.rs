@@ -49,7 +49,7 @@ pub enum UnsupportedCircuit {
         /// How many there are.
         found: usize,
     },
-    /// Lookup tables, zero-knowledge, or rows before which no selector is read.
+    /// The contract has neither lookup tables nor salts.
     #[error("the circuit has lookup tables or is zero-knowledge")]
     Features,
     /// The selectors cannot be read.
@@ -62,10 +62,6 @@ pub enum UnsupportedCircuit {
 /// # Errors
 ///
 /// [`UnsupportedCircuit`] if the contract cannot verify it.
-///
-/// # Panics
-///
-/// Never.
 pub fn circuit_source(
     key: &OuterKey,
     common: &CommonCircuitData<F, D>,
