@@ -67,7 +67,7 @@ impl SuperblockCircuit {
     }
 }
 
-/// Height of the Merkle caps of superblock proofs. No circuit verifies them, so caps may be larger than
+/// Height of the Merkle caps of superblock proofs. No circuit but a hop's shrink verifies them, so caps may be larger than
 /// elsewhere, which shortens every opened path: the largest proof stays below 340,000 bytes. With one level more, caps
 /// would grow by as much as paths would shrink.
 pub const SUPERBLOCK_CAP_HEIGHT: usize = 6;
