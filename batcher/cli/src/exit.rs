@@ -2,6 +2,8 @@
 //!
 //! Every match on an error is exhaustive, so that a new variant asks for a decision.
 
+mod settlement;
+
 use std::{error::Error, io, process};
 
 use batcher_bench::BenchError;
@@ -13,11 +15,6 @@ use batcher_job::{
     scenario::ScenarioError, state::StateError, states::StatesError, store,
 };
 use batcher_keys::{AddressError, ListedError, OpenError, config::ConfigError, pins::MalformedPins};
-use batcher_settlement::{
-    anchor::AnchorError, contract::NoContract, deploy::DeployError, deposit::DepositError, job::JobError,
-    journal::JournalError, l1::L1Error, limits::Limit, payouts::ClaimError, rpc::UrlError,
-    signer::SignerError, superblock::UnstatableError, wallet::WalletError, watch::WatchError,
-};
 use batcher_verify::{bundle::BundleError, trust::TrustError, verify::VerifyError};
 use circuits_core::{CircuitError, chain_id::ChainIdError, security::TooWeak};
 use circuits_files::{
@@ -482,167 +479,6 @@ impl HasExitCode for RunError {
             Self::Producer { .. } | Self::Stopped => ExitCode::Unavailable,
             Self::Bundle(_) | Self::OtherRun { .. } | Self::NoBlock { .. } => ExitCode::Rejected,
             Self::Incomplete { .. } => ExitCode::Invalid,
-        }
-    }
-}
-
-impl HasExitCode for L1Error {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::Malformed { .. } => ExitCode::Unavailable,
-            Self::Reverted(_) | Self::Transaction { .. } => ExitCode::Rejected,
-        }
-    }
-}
-
-impl HasExitCode for Limit {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Bytes { .. } | Self::Gas { .. } => ExitCode::Limit,
-            Self::Funds { .. } | Self::Signing => ExitCode::Rejected,
-        }
-    }
-}
-
-impl HasExitCode for NoContract {
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Rejected
-    }
-}
-
-impl HasExitCode for UrlError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Malformed | Self::NoTls => ExitCode::Rejected,
-            Self::System => ExitCode::Unavailable,
-        }
-    }
-}
-
-impl HasExitCode for SignerError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Text(error) => error.exit_code(),
-            Self::NoKey { .. } | Self::Keystore { .. } => ExitCode::Rejected,
-        }
-    }
-}
-
-impl HasExitCode for WalletError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::L1(error) => error.exit_code(),
-            Self::Limit(limit) => limit.exit_code(),
-            Self::Fee(_) => ExitCode::Limit,
-            Self::Network { .. } | Self::Failed(_) => ExitCode::Rejected,
-            Self::NotTaken { source, .. } => source.exit_code(),
-            Self::NonceUsed { .. } | Self::Patience { .. } => ExitCode::Unavailable,
-        }
-    }
-}
-
-impl HasExitCode for DeployError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Wallet(error) => error.exit_code(),
-            Self::L1(error) => error.exit_code(),
-            Self::Registry(error) => error.exit_code(),
-            Self::OtherRegistry { .. } => ExitCode::Rejected,
-            Self::Roles(_) | Self::OtherAddress { .. } => ExitCode::Unavailable,
-        }
-    }
-}
-
-impl HasExitCode for DepositError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::L1(error) => error.exit_code(),
-            Self::NoContract(error) => error.exit_code(),
-            Self::Wallet(error) => error.exit_code(),
-            Self::UnknownAsset(_) | Self::Tokens { .. } => ExitCode::Rejected,
-        }
-    }
-}
-
-impl HasExitCode for ClaimError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::L1(error) => error.exit_code(),
-            Self::NoContract(error) => error.exit_code(),
-            Self::Wallet(error) => error.exit_code(),
-            Self::Payouts(error) => error.exit_code(),
-            Self::OtherRoot { .. } => ExitCode::Rejected,
-        }
-    }
-}
-
-impl HasExitCode for WatchError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::L1(error) => error.exit_code(),
-            Self::NoContract(error) => error.exit_code(),
-            Self::Full(_) => ExitCode::Limit,
-            Self::NothingFinal | Self::Event { .. } | Self::OtherQueue { .. } | Self::Json { .. } => {
-                ExitCode::Unavailable
-            }
-        }
-    }
-}
-
-impl HasExitCode for AnchorError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::L1(error) => error.exit_code(),
-            Self::NoContract(error) => error.exit_code(),
-            Self::NothingFinal | Self::NoEvent { .. } | Self::NoDigest { .. } => ExitCode::Unavailable,
-            Self::NotSettled { .. } | Self::OtherDeployment { .. } | Self::OtherSuperblock { .. } => {
-                ExitCode::Invalid
-            }
-        }
-    }
-}
-
-impl HasExitCode for JournalError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::File(error) => error.exit_code(),
-            Self::Text(error) => error.exit_code(),
-            Self::Directory { .. } | Self::Locked { .. } => ExitCode::Unavailable,
-            Self::Malformed { .. } | Self::OtherGoal { .. } | Self::OtherCalldata { .. } => {
-                ExitCode::Rejected
-            }
-        }
-    }
-}
-
-impl HasExitCode for UnstatableError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Wide { .. } | Self::Body(_) => ExitCode::Invalid,
-            Self::Bundle(error) => error.exit_code(),
-        }
-    }
-}
-
-impl HasExitCode for JobError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Journal(error) => error.exit_code(),
-            Self::L1(error) => error.exit_code(),
-            Self::NoContract(error) => error.exit_code(),
-            Self::Limit { source, .. } => source.exit_code(),
-            Self::Network { .. }
-            | Self::OtherDeployment { .. }
-            | Self::Order { .. }
-            | Self::Gap { .. }
-            | Self::Refused { .. }
-            | Self::Failed { .. } => ExitCode::Rejected,
-            Self::OtherState { .. } | Self::OtherStatement { .. } | Self::OtherPrevious { .. } => {
-                ExitCode::Invalid
-            }
-            Self::Prove { .. } | Self::Contradiction { .. } | Self::Patience { .. } | Self::Stopped => {
-                ExitCode::Unavailable
-            }
         }
     }
 }
