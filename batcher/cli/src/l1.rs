@@ -194,7 +194,7 @@ pub(crate) struct Watch {
     from_block: u64,
     /// Go on until the command is interrupted.
     ///
-    /// The file is written anew whenever the queue has changed.
+    /// The file is written anew every 12 seconds.
     #[arg(long)]
     follow: bool,
 }
