@@ -192,15 +192,16 @@ contract GovernanceTest is DeployedTest {
         settlement.changeEntryZero(0, _path);
     }
 
-    function test_a_proposal_can_be_withdrawn() public {
-        vm.startPrank(GOVERNOR);
+    function test_a_guardian_withdraws_a_proposal() public {
+        vm.prank(GUARDIAN);
         vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
         settlement.withdrawEntryZero();
+        vm.prank(GOVERNOR);
         settlement.proposeEntryZero(bytes32(uint256(1)));
         vm.expectEmit(address(settlement));
         emit EntryZeroWithdrawn(bytes32(uint256(1)));
+        vm.prank(GUARDIAN);
         settlement.withdrawEntryZero();
-        vm.stopPrank();
         _wait(DELAY);
         vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
         vm.prank(GOVERNOR);
