@@ -9,7 +9,7 @@ use std::{
 };
 
 use batcher_circuits::state::SuperblockState;
-use batcher_hop::keys::outer_digest;
+use batcher_hop::{circuits::keccak_common, keys::outer_digest};
 use batcher_keys::pins;
 use batcher_settlement::{
     Address, B256, U256,
@@ -356,7 +356,7 @@ fn run_deploy(arguments: &Deploy, options: Options) -> Result<Answer, Failure> {
 fn program_keys() -> Result<ProgramKeys, Failure> {
     // Pinned kernels are listed without a circuit.
     let kernels = KERNELS.key_digests(&CircuitCache::default().with_pins(pins::embedded()?))?;
-    let outer_digest = B256::new(outer_digest(PinnedKeys::embedded().hop.keccak.get()));
+    let outer_digest = B256::new(outer_digest(PinnedKeys::embedded().hop.keccak.get(), keccak_common()));
     Ok(ProgramKeys { kernels, outer_digest })
 }
 
