@@ -4,6 +4,7 @@ mod roles;
 mod stalls;
 #[path = "../support/mod.rs"]
 mod support;
+mod verifier;
 
 use std::{cell::RefCell, sync::LazyLock};
 
