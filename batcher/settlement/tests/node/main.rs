@@ -2,6 +2,7 @@
 
 mod anvil;
 mod deployment;
+mod deployments;
 mod faults;
 mod kills;
 mod offers;
