@@ -25,7 +25,7 @@ function passes(file, options, { env, cwd = root }) {
 export class Lane {
   #worker = new Worker(new URL("./compile.mjs", import.meta.url));
 
-  /** `tests` lists the Rust tests of each set, the fastest first. */
+  /** `tests` lists the Rust tests of each set that has any. */
   constructor(number, tests) {
     this.tests = tests;
     this.folder = join(root, `cache/mutants/${number}`);
@@ -48,25 +48,46 @@ export class Lane {
     return artifacts;
   }
 
-  /** The tests that fail with these sources: the first one that does, or none. */
-  async killer(set, changed) {
-    const artifacts = await this.#build(set, changed);
+  /** The runs of tests of a set, each with a name; they read the artefacts of this lane. */
+  #runs(set) {
+    const artifact = (name) => join(this.contracts, "artifacts", `${name}.json`);
+    if (set.binary) {
+      const env = Object.fromEntries(Object.entries(set.environment).map(([name, contract]) => [name, artifact(contract)]));
+      const run = ({ name, program }) => ({ name, passes: () => passes(program, ["--exact", name], { env }) });
+      return this.tests.get(set).map(run);
+    }
+    return set.stages.map(({ options, env }) => {
+      const all = ["test", "--fail-fast", "--code-size-limit", CODE_LIMIT, ...options];
+      const place = { cwd: this.contracts, env: { FOUNDRY_PROFILE: "tests", ...env } };
+      return { name: `forge ${options.join(" ")}`, passes: () => passes(program, all, place) };
+    });
+  }
+
+  /** Puts the artefacts of these sources in place of the committed ones. */
+  async #install(set, changed) {
     const folder = join(this.contracts, "artifacts");
     cpSync(join(root, "artifacts"), folder, { recursive: true });
+    const artifacts = await this.#build(set, changed);
     for (const [name, text] of Object.entries(artifacts)) writeFileSync(join(folder, `${name}.json`), text);
-    if (set.binary) {
-      const env = Object.fromEntries(
-        Object.entries(set.environment).map(([name, contract]) => [name, join(folder, `${contract}.json`)]),
-      );
-      for (const test of this.tests.get(set)) {
-        if (!(await passes(test.program, ["--exact", test.name], { env }))) return test.name;
-      }
-      return undefined;
+  }
+
+  /** Runs all tests of a set without a change, and puts the fastest Rust tests first. */
+  async rehearse(set) {
+    await this.#install(set, {});
+    const times = new Map();
+    for (const { name, passes } of this.#runs(set)) {
+      const start = performance.now();
+      if (!(await passes())) throw new Error(`${name} fails without any change`);
+      times.set(name, performance.now() - start);
     }
-    for (const { options, env } of set.stages) {
-      const all = ["test", "--fail-fast", "--code-size-limit", CODE_LIMIT, ...options];
-      const passed = await passes(program, all, { cwd: this.contracts, env: { FOUNDRY_PROFILE: "tests", ...env } });
-      if (!passed) return `forge ${options.join(" ")}`;
+    this.tests.get(set)?.sort((a, b) => times.get(a.name) - times.get(b.name));
+  }
+
+  /** The first run of tests that fails with these sources, if one does. */
+  async killer(set, changed) {
+    await this.#install(set, changed);
+    for (const { name, passes } of this.#runs(set)) {
+      if (!(await passes())) return name;
     }
     return undefined;
   }

@@ -119,6 +119,23 @@ contract HookToken is MockToken {
     }
 }
 
+/// @notice A token that calls the settlement contract while it takes a deposit.
+contract CallingToken is MockToken {
+    address private _target;
+    bytes private _call;
+    bytes public reason;
+
+    function plan(address target, bytes calldata call) external {
+        (_target, _call) = (target, call);
+        reason = "";
+    }
+
+    function transferFrom(address from, address to, uint256 value) public override returns (bool) {
+        (, reason) = _target.call(_call);
+        return super.transferFrom(from, to, value);
+    }
+}
+
 /// @notice Claims its payout again while it is paid.
 contract Reenterer {
     ISettlement private immutable SETTLEMENT;
