@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Algebra} from "./Algebra.sol";
 import {P} from "./Goldilocks.sol";
-import {Quartic, combine, load, store} from "./Quartic.sol";
+import {Quartic, evaluateAt, load, scale, store} from "./Quartic.sol";
 
 /// @title CosetInterpolationGate
 /// @notice The constraints of plonky2's `CosetInterpolationGate` at one point: a polynomial given by its values on a coset of
@@ -28,27 +28,21 @@ library CosetInterpolationGate {
             // The polynomial's coefficients, from its values on the subgroup, then Horner's rule: plonky2 computes the same
             // polynomial in the point from barycentric weights. Coefficient k is the mean of the values times
             // generator^(-k i).
-            uint256 powers;
+            uint256 product;
             assembly ("memory-safe") {
-                powers := mload(0x40)
+                product := mload(0x40)
             }
-            uint256 weights = powers + 0x20 * points;
-            uint256 product = weights + 0x20 * points;
-            uint256 power = P - (P - 1) / points;
-            for (uint256 i = points; i > 0; --i) {
-                store(powers, i & (points - 1), Quartic.wrap(power));
-                power = mulmod(power, generator, P);
-            }
+            uint256 mean = P - (P - 1) / points;
+            // generator^(-k), from the last coefficient down.
+            uint256 root = generator;
             for (uint256 k = points; k-- > 0;) {
-                for (uint256 i = 0; i < points; ++i) {
-                    store(weights, i, load(powers, (k * i) & (points - 1)));
-                }
                 // The leading coefficient starts the sum.
                 if (k != points - 1) Algebra.mul(product, out, shifted);
                 for (uint256 i = 0; i < 4; ++i) {
-                    Quartic coefficient = combine(values + 0x20 * i, Algebra.BYTES, weights, 0x20, points);
+                    Quartic coefficient = scale(evaluateAt(values + 0x20 * i, Algebra.BYTES, points, root), mean);
                     store(out, i, k == points - 1 ? coefficient : load(product, i) + coefficient);
                 }
+                root = mulmod(root, generator, P);
             }
             uint256 evaluation = point + Algebra.BYTES;
             for (uint256 i = 0; i < 4; ++i) {

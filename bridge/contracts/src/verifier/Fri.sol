@@ -4,9 +4,8 @@ pragma solidity 0.8.37;
 import {P} from "./Goldilocks.sol";
 import {
     COEFFICIENT,
-    LANES,
-    LANE_COMPLEMENTS,
-    LANE_ONES,
+    COEFFICIENT_COMPLEMENTS,
+    COEFFICIENT_SIGNS,
     Quartic,
     load,
     mulUnreduced,
@@ -26,17 +25,30 @@ library Fri {
     /// @dev The most points of a layer's coset.
     uint256 internal constant MAX_ARITY = 16;
 
-    /// @notice The position of the first word among `length` bytes at `data` that holds an element at or above P, or `length`
-    /// if there is none. The bytes after the last element, up to a multiple of 32, are zero.
-    function firstTooLarge(uint256 data, uint256 length) internal pure returns (uint256 position) {
+    /// @notice Whether one of the elements of 8 bytes in the `length` bytes at `data` is at or above P. The bytes after the last
+    /// element, up to a multiple of 32, are zero.
+    ///
+    /// An element is at or above P if and only if it carries when 2^64 - P is added, which is below 2^32: then its highest bit
+    /// is set before and not after. The lowest such element of a word gets no carry from those below it, so it is found.
+    function anyTooLarge(uint256 data, uint256 length) internal pure returns (bool found) {
         assembly ("memory-safe") {
-            for {} lt(position, length) { position := add(position, 0x20) } {
-                let word := mload(add(data, position))
-                let odd := add(and(shr(64, word), LANES), LANE_COMPLEMENTS)
-                let even := add(and(word, LANES), LANE_COMPLEMENTS)
-                if and(shr(64, or(odd, even)), LANE_ONES) { break }
+            let flags := 0
+            let end := add(data, length)
+            for {} lt(add(data, 0x60), end) { data := add(data, 0x80) } {
+                let word := mload(data)
+                let flag := and(word, not(add(word, COEFFICIENT_COMPLEMENTS)))
+                word := mload(add(data, 0x20))
+                flag := or(flag, and(word, not(add(word, COEFFICIENT_COMPLEMENTS))))
+                word := mload(add(data, 0x40))
+                flag := or(flag, and(word, not(add(word, COEFFICIENT_COMPLEMENTS))))
+                word := mload(add(data, 0x60))
+                flags := or(or(flags, flag), and(word, not(add(word, COEFFICIENT_COMPLEMENTS))))
             }
-            if gt(position, length) { position := length }
+            for {} lt(data, end) { data := add(data, 0x20) } {
+                let word := mload(data)
+                flags := or(flags, and(word, not(add(word, COEFFICIENT_COMPLEMENTS))))
+            }
+            found := iszero(iszero(and(flags, COEFFICIENT_SIGNS)))
         }
     }
 
@@ -51,10 +63,33 @@ library Fri {
     {
         assembly ("memory-safe") {
             node := digest
-            for { let end := add(siblings, mul(DIGEST_BYTES, levels)) } lt(siblings, end) {
-                siblings := add(siblings, DIGEST_BYTES)
-            } {
-                // What follows the 25 bytes of a word is not hashed: the right child overwrites it in the left one.
+            let end := add(siblings, mul(DIGEST_BYTES, levels))
+            // What follows the 25 bytes of a word is not hashed: the right child overwrites it in the left one. Four levels at a
+            // time, then one by one.
+            for { let last := sub(end, 75) } lt(siblings, last) { siblings := add(siblings, 100) } {
+                let sibling := calldataload(siblings)
+                let difference := mul(and(index, 1), xor(node, sibling))
+                mstore(0, xor(node, difference))
+                mstore(DIGEST_BYTES, xor(sibling, difference))
+                node := keccak256(0, 50)
+                sibling := calldataload(add(siblings, 25))
+                difference := mul(and(shr(1, index), 1), xor(node, sibling))
+                mstore(0, xor(node, difference))
+                mstore(DIGEST_BYTES, xor(sibling, difference))
+                node := keccak256(0, 50)
+                sibling := calldataload(add(siblings, 50))
+                difference := mul(and(shr(2, index), 1), xor(node, sibling))
+                mstore(0, xor(node, difference))
+                mstore(DIGEST_BYTES, xor(sibling, difference))
+                node := keccak256(0, 50)
+                sibling := calldataload(add(siblings, 75))
+                difference := mul(and(shr(3, index), 1), xor(node, sibling))
+                mstore(0, xor(node, difference))
+                mstore(DIGEST_BYTES, xor(sibling, difference))
+                node := keccak256(0, 50)
+                index := shr(4, index)
+            }
+            for {} lt(siblings, end) { siblings := add(siblings, DIGEST_BYTES) } {
                 let sibling := calldataload(siblings)
                 let difference := mul(and(index, 1), xor(node, sibling))
                 mstore(0, xor(node, difference))
@@ -67,10 +102,14 @@ library Fri {
     }
 
     /// @notice Writes the powers of `alpha`, from 1 on, to `powers`, and to `pairs` two words each: the coefficients of 1 and x,
-    /// and those of x^2 and x^3, 128 bits apart.
-    function writePowers(Quartic alpha, uint256 count, uint256 powers, uint256 pairs) internal pure {
+    /// and those of x^2 and x^3, 128 bits apart. Returns the power that comes next.
+    function writePowers(Quartic alpha, uint256 count, uint256 powers, uint256 pairs)
+        internal
+        pure
+        returns (Quartic power)
+    {
         unchecked {
-            Quartic power = Quartic.wrap(1 << 192);
+            power = Quartic.wrap(1 << 192);
             for (uint256 end = powers + 0x20 * count; powers < end; powers += 0x20) {
                 assembly ("memory-safe") {
                     mstore(powers, power)
@@ -80,16 +119,6 @@ library Fri {
                 }
                 power = power * alpha;
             }
-        }
-    }
-
-    /// @notice Writes the four coefficients of an element, a word each.
-    function spread(uint256 coefficients, Quartic value) internal pure {
-        assembly ("memory-safe") {
-            mstore(coefficients, shr(192, value))
-            mstore(add(coefficients, 0x20), and(shr(128, value), COEFFICIENT))
-            mstore(add(coefficients, 0x40), and(shr(64, value), COEFFICIENT))
-            mstore(add(coefficients, 0x60), and(value, COEFFICIENT))
         }
     }
 
@@ -149,28 +178,6 @@ library Fri {
             sum23 := sub(sum23, shl(128, sum2))
         }
         return reduce(sum0, sum01, sum2, sum23);
-    }
-
-    /// @notice The sum of `count` elements, whose coefficients are at `coefficients`, times the powers of `x`, from 1 on: a
-    /// polynomial at a point of the base field.
-    function evaluate(uint256 coefficients, uint256 count, uint256 x) internal pure returns (Quartic) {
-        uint256 c0;
-        uint256 c1;
-        uint256 c2;
-        uint256 c3;
-        assembly ("memory-safe") {
-            let power := 1
-            for { let end := add(coefficients, shl(7, count)) } lt(coefficients, end) {
-                coefficients := add(coefficients, 0x80)
-            } {
-                c0 := add(c0, mul(power, mload(coefficients)))
-                c1 := add(c1, mul(power, mload(add(coefficients, 0x20))))
-                c2 := add(c2, mul(power, mload(add(coefficients, 0x40))))
-                c3 := add(c3, mul(power, mload(add(coefficients, 0x60))))
-                power := mulmod(power, x, P)
-            }
-        }
-        return reduce(c0, c1, c2, c3);
     }
 
     /// @notice The value at `beta` of the polynomial whose values on a coset of 2^`arityBits` points are at `values`, which it

@@ -7,7 +7,18 @@ import {Fri} from "./Fri.sol";
 import {GENERATOR, Goldilocks, P} from "./Goldilocks.sol";
 import {PermutationArgument} from "./PermutationArgument.sol";
 import {Poseidon} from "./Poseidon.sol";
-import {Quartic, combine, fromBase, innerProduct, load, mulAdd, powerOfTwoPower, scale, store} from "./Quartic.sol";
+import {
+    Quartic,
+    evaluateAt,
+    fromBase,
+    innerProduct,
+    load,
+    mulAdd,
+    powerOfTwoPower,
+    scale,
+    scaleAdd,
+    store
+} from "./Quartic.sol";
 import {Transcript, TranscriptLibrary} from "./Transcript.sol";
 
 /// @title SuperblockVerifier
@@ -65,9 +76,12 @@ contract SuperblockVerifier is ISuperblockVerifier {
     /// @dev The trees that a query opens before FRI's layers.
     uint256 private constant TREES = 4;
 
-    // What the terms of the constraints are, in order.
-    uint256 private constant STEPS = Circuit.CHALLENGES * (1 + Circuit.PARTIAL_PRODUCTS);
-    uint256 private constant TERMS = Circuit.CHALLENGES + STEPS + Circuit.GATE_CONSTRAINTS;
+    /// @dev The terms of the permutation argument, which come before those of gates.
+    uint256 private constant ARGUMENT_TERMS = Circuit.CHALLENGES * (2 + Circuit.PARTIAL_PRODUCTS);
+
+    /// @dev How many powers of FRI's alpha are written down. Longer lists are combined so many elements at a time, which takes a
+    /// product for each part.
+    uint256 private constant POWERS = 56;
 
     /// @dev The element 1.
     Quartic private constant ONE = Quartic.wrap(1 << 192);
@@ -93,15 +107,15 @@ contract SuperblockVerifier is ISuperblockVerifier {
         uint256 caps;
     }
 
-    /// @dev What all queries share. `powers` are those of FRI's alpha, four words each, `roots` and `inverseRoots` those of
-    /// the domain, by bits of the index.
+    /// @dev What all queries share. `powers` are those of FRI's alpha, two words each, and `power` the one that comes next;
+    /// `roots` and `inverseRoots` are those of the domain, by bits of the index.
     struct Combination {
         uint256 powers;
+        Quartic power;
         Quartic openings;
         Quartic nextOpenings;
         Quartic shift;
         Quartic zetaNext;
-        uint256 finalCoefficients;
         uint256 foldRoots;
         uint256 foldInverseRoots;
         uint256 roots;
@@ -170,14 +184,29 @@ contract SuperblockVerifier is ISuperblockVerifier {
     /// @dev Copies `length` bytes of elements at byte `position` of the proof to memory, zeros up to a multiple of 32 after
     /// them, and refuses elements at or above the field's order.
     function readElements(uint256 start, uint256 position, uint256 length, uint256 to) private pure {
+        copyElements(start, position, length, to);
+        if (Fri.anyTooLarge(to, length)) refuseElements(start, position, length);
+    }
+
+    /// @dev Copies without looking at the elements.
+    function copyElements(uint256 start, uint256 position, uint256 length, uint256 to) private pure {
+        assembly ("memory-safe") {
+            mstore(add(to, and(length, not(31))), 0)
+            calldatacopy(to, add(start, position), length)
+        }
+    }
+
+    /// @dev Reverts with the first word among `length` bytes at byte `position` of the proof that holds an element at or above
+    /// the field's order, if there is one.
+    function refuseElements(uint256 start, uint256 position, uint256 length) private pure {
         unchecked {
-            assembly ("memory-safe") {
-                mstore(add(to, and(length, not(31))), 0)
-                calldatacopy(to, add(start, position), length)
-            }
-            uint256 tooLarge = Fri.firstTooLarge(to, length);
-            if (tooLarge != length) {
-                revert ElementTooLarge(position + tooLarge, Quartic.unwrap(load(to + tooLarge, 0)));
+            uint256 buffer = allocate(0x20);
+            for (uint256 end = position + length; position < end; position += 0x20) {
+                uint256 size = end - position < 0x20 ? end - position : 0x20;
+                copyElements(start, position, size, buffer);
+                if (Fri.anyTooLarge(buffer, 0x20)) {
+                    revert ElementTooLarge(position, Quartic.unwrap(load(buffer, 0)));
+                }
             }
         }
     }
@@ -297,18 +326,18 @@ contract SuperblockVerifier is ISuperblockVerifier {
             argument.betas = proof.betas;
             argument.gammas = proof.gammas;
 
-            uint256 terms = allocate(32 * (Circuit.CHALLENGES + STEPS));
+            uint256 terms = allocate(32 * ARGUMENT_TERMS);
             uint256 end =
                 PermutationArgument.starts(argument, zetaPower, 1 << Circuit.DEGREE_BITS, Circuit.CHALLENGES, terms);
             PermutationArgument.steps(
                 argument, Circuit.ROUTED_WIRES, Circuit.QUOTIENT_DEGREE_FACTOR, Circuit.CHALLENGES, end
             );
-            uint256 powers = alphaPowers(proof.alphas);
-            uint256 sums = allocate(32 * Circuit.CHALLENGES);
+            uint256 sums = combineGates(proof, argument.wires);
             for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
-                store(sums, i, combine(terms, 32, powers + 32 * TERMS * i, 32, Circuit.CHALLENGES + STEPS));
+                uint256 alpha = Quartic.unwrap(load(proof.alphas, i));
+                Quartic argumentSum = evaluateAt(terms, 32, ARGUMENT_TERMS, alpha);
+                store(sums, i, scaleAdd(load(sums, i), Goldilocks.power(alpha, ARGUMENT_TERMS), argumentSum));
             }
-            addGates(proof, argument.wires, powers + 32 * (Circuit.CHALLENGES + STEPS), sums);
 
             Quartic vanishing = zetaPower - ONE;
             for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
@@ -322,25 +351,13 @@ contract SuperblockVerifier is ISuperblockVerifier {
         }
     }
 
-    /// @dev The powers of each alpha, `TERMS` words for each.
-    function alphaPowers(uint256 alphas) private pure returns (uint256 powers) {
+    /// @dev For each alpha, the sum of the constraints of all gates, each times the gate's filter and a power of alpha.
+    function combineGates(Proof memory proof, uint256 wires) private pure returns (uint256 sums) {
         unchecked {
-            powers = allocate(32 * TERMS * Circuit.CHALLENGES);
-            uint256 to = powers;
+            sums = allocate(32 * Circuit.CHALLENGES);
             for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
-                uint256 alpha = Quartic.unwrap(load(alphas, i));
-                uint256 power = 1;
-                for (uint256 end = to + 32 * TERMS; to < end; to += 32) {
-                    store(to, 0, Quartic.wrap(power));
-                    power = mulmod(power, alpha, P);
-                }
+                store(sums, i, Quartic.wrap(0));
             }
-        }
-    }
-
-    /// @dev Adds the constraints of all gates, each times the gate's filter and a power of alpha, to `sums`.
-    function addGates(Proof memory proof, uint256 wires, uint256 powers, uint256 sums) private pure {
-        unchecked {
             uint256 constraints = allocate(32 * Circuit.GATE_CONSTRAINTS);
             uint256 constants = proof.openings + 32 * Circuit.SELECTORS;
             for (uint256 gate = 0; gate < Circuit.GATES; ++gate) {
@@ -352,10 +369,10 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 if (count == 0 && !isReducing) continue;
                 Quartic filter = gateFilter(gate, proof.openings);
                 for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
-                    uint256 weights = powers + 32 * TERMS * i;
+                    uint256 alpha = Quartic.unwrap(load(proof.alphas, i));
                     Quartic sum = isReducing
-                        ? Circuit.combineReducingGate(gate, wires, weights, Quartic.unwrap(load(proof.alphas, i)))
-                        : combine(constraints, 32, weights, 32, count);
+                        ? Circuit.combineReducingGate(gate, wires, alpha)
+                        : evaluateAt(constraints, 32, count, alpha);
                     store(sums, i, mulAdd(filter, sum, load(sums, i)));
                 }
             }
@@ -379,17 +396,19 @@ contract SuperblockVerifier is ISuperblockVerifier {
     function checkQueries(Proof memory proof) internal pure {
         unchecked {
             Combination memory shared;
-            uint256 powers = allocate(32 * (POLYNOMIALS + 4));
-            shared.powers = allocate(64 * (POLYNOMIALS + 4));
-            Fri.writePowers(proof.friAlpha, POLYNOMIALS + 4, powers, shared.powers);
-            shared.openings = innerProduct(proof.openings, powers, POLYNOMIALS);
+            uint256 powers = allocate(32 * POWERS);
+            shared.powers = allocate(64 * POWERS);
+            shared.power = Fri.writePowers(proof.friAlpha, POWERS, powers, shared.powers);
+            Quartic sum = Quartic.wrap(0);
+            for (uint256 part = (POLYNOMIALS + POWERS - 1) / POWERS; part-- > 0;) {
+                uint256 from = part * POWERS;
+                uint256 count = POLYNOMIALS - from < POWERS ? POLYNOMIALS - from : POWERS;
+                sum = mulAdd(sum, shared.power, innerProduct(proof.openings + 32 * from, powers, count));
+            }
+            shared.openings = sum;
             shared.nextOpenings = innerProduct(proof.openings + 32 * POLYNOMIALS, powers, Circuit.CHALLENGES);
             shared.shift = load(powers, Circuit.CHALLENGES);
             shared.zetaNext = scale(proof.zeta, Circuit.ROW_GENERATOR);
-            shared.finalCoefficients = allocate(128 * Circuit.FINAL_COEFFICIENTS);
-            for (uint256 i = 0; i < Circuit.FINAL_COEFFICIENTS; ++i) {
-                Fri.spread(shared.finalCoefficients + 128 * i, load(proof.finalPolynomial, i));
-            }
             writeRoots(shared);
             shared.buffer = allocate(LEAVES_BYTES + 0x40 + 32 * Fri.MAX_ARITY);
 
@@ -480,7 +499,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 xInverse = Goldilocks.powerOfTwoPower(xInverse, arityBits);
                 x = Goldilocks.powerOfTwoPower(x, arityBits);
             }
-            Quartic expected = Fri.evaluate(shared.finalCoefficients, Circuit.FINAL_COEFFICIENTS, x);
+            Quartic expected = evaluateAt(proof.finalPolynomial, 32, Circuit.FINAL_COEFFICIENTS, x);
             if (!(value == expected)) revert WrongFinalPolynomial(query, value, expected);
             return position;
         }
@@ -507,17 +526,32 @@ contract SuperblockVerifier is ISuperblockVerifier {
         returns (uint256)
     {
         unchecked {
-            uint256 leaf = shared.buffer;
+            uint256 buffer = shared.buffer;
+            uint256 leaf = buffer;
+            uint256 leafPosition = position;
             for (uint256 tree = 0; tree < TREES; ++tree) {
                 uint256 length = 8 * leafSize(tree);
-                readElements(proof.start, position, length, leaf);
+                copyElements(proof.start, leafPosition, length, leaf);
+                leaf += length;
+                leafPosition += length + TREE_LEVELS * Fri.DIGEST_BYTES;
+            }
+            // Zeros follow: the elements are checked and combined four at a time.
+            assembly ("memory-safe") {
+                mstore(leaf, 0)
+            }
+            if (Fri.anyTooLarge(buffer, LEAVES_BYTES)) {
+                for (uint256 tree = 0; tree < TREES; ++tree) {
+                    uint256 length = 8 * leafSize(tree);
+                    refuseElements(proof.start, position, length);
+                    position += length + TREE_LEVELS * Fri.DIGEST_BYTES;
+                }
+            }
+            leaf = buffer;
+            for (uint256 tree = 0; tree < TREES; ++tree) {
+                uint256 length = 8 * leafSize(tree);
                 position += length;
                 position = checkLeaf(proof, query, tree, hashLeaf(leaf, length), index, TREE_BITS, position);
                 leaf += length;
-            }
-            // Zeros follow what is combined four elements at a time.
-            assembly ("memory-safe") {
-                mstore(leaf, 0)
             }
             return position;
         }
@@ -573,10 +607,21 @@ contract SuperblockVerifier is ISuperblockVerifier {
             Quartic point = fromBase(x);
             Quartic toZeta = point - proof.zeta;
             Quartic toZetaNext = point - shared.zetaNext;
-            Quartic first = Fri.combineBase(shared.buffer, shared.powers, POLYNOMIALS) - shared.openings;
+            Quartic first = combineLeaves(shared) - shared.openings;
             Quartic second = Fri.combineBase(products, shared.powers, Circuit.CHALLENGES) - shared.nextOpenings;
             numerator = shared.shift * first * toZetaNext + second * toZeta;
             denominator = toZeta * toZetaNext;
+        }
+    }
+    /// @dev The sum of the elements of a query's leaves, which are in the buffer, times the powers of FRI's alpha.
+    function combineLeaves(Combination memory shared) private pure returns (Quartic sum) {
+        unchecked {
+            for (uint256 part = (POLYNOMIALS + POWERS - 1) / POWERS; part-- > 0;) {
+                uint256 from = part * POWERS;
+                uint256 count = POLYNOMIALS - from < POWERS ? POLYNOMIALS - from : POWERS;
+                Quartic combined = Fri.combineBase(shared.buffer + 8 * from, shared.powers, count);
+                sum = mulAdd(sum, shared.power, combined);
+            }
         }
     }
 }

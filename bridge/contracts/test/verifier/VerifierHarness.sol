@@ -5,7 +5,7 @@ import {Algebra} from "../../src/verifier/Algebra.sol";
 import {ArithmeticGates} from "../../src/verifier/ArithmeticGates.sol";
 import {CosetInterpolationGate} from "../../src/verifier/CosetInterpolationGate.sol";
 import {Fri} from "../../src/verifier/Fri.sol";
-import {Goldilocks, P} from "../../src/verifier/Goldilocks.sol";
+import {Goldilocks} from "../../src/verifier/Goldilocks.sol";
 import {PermutationArgument} from "../../src/verifier/PermutationArgument.sol";
 import {Poseidon} from "../../src/verifier/Poseidon.sol";
 import {PoseidonGate} from "../../src/verifier/PoseidonGate.sol";
@@ -99,21 +99,15 @@ contract VerifierHarness {
         }
     }
 
-    /// @return sum The constraints of a reducing gate, combined with the powers of `challenge`, the first of which is `first`.
-    function reducing(uint256[] memory wires, uint256 first, uint256 challenge, uint256 count, uint256 width)
+    /// @return sum The constraints of a reducing gate, combined with the powers of `challenge`.
+    function reducing(uint256[] memory wires, uint256 challenge, uint256 count, uint256 width)
         external
         view
         returns (Quartic sum, uint256 gasUsed)
     {
-        uint256[] memory powers = new uint256[](4 * count);
-        for (uint256 i = 0; i < powers.length; ++i) {
-            powers[i] = first;
-            first = mulmod(first, challenge, P);
-        }
         uint256 w = pointerTo(wires);
-        uint256 weights = pointerTo(powers);
         gasUsed = gasleft();
-        sum = ReducingGates.combined(w, weights, challenge, count, width);
+        sum = ReducingGates.combined(w, challenge, count, width);
         gasUsed -= gasleft();
     }
 
