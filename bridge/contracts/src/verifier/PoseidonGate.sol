@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {P} from "./Goldilocks.sol";
 import {Poseidon} from "./Poseidon.sol";
-import {COEFFICIENT, Quartic, load, reduce, store} from "./Quartic.sol";
+import {COEFFICIENT, Quartic, load, store} from "./Quartic.sol";
 
 /// @title PoseidonGate
 /// @notice The constraints of plonky2's `PoseidonGate` at one point. Functions are as in `ArithmeticGates`.
@@ -36,7 +36,7 @@ library PoseidonGate {
             addConstants(state, table);
             for (uint256 i = 0; i < Poseidon.WIDTH; ++i) {
                 (uint256 word, uint256 shift) = place(state, i);
-                replace(word, shift, collect(word, shift));
+                replace(word, shift, collect(word, shift, Quartic.wrap(0)));
             }
             mix(state);
             uint256 inputs = wires + 0x20 * SBOXES;
@@ -64,7 +64,7 @@ library PoseidonGate {
             }
             for (uint256 i = 0; i < Poseidon.WIDTH; ++i) {
                 (uint256 word, uint256 shift) = place(state, i);
-                store(out, i, collect(word, shift) - load(wires, OUTPUT + i));
+                store(out, i, collect(word, shift, load(wires, OUTPUT + i)));
             }
             return out + 0x20 * Poseidon.WIDTH;
         }
@@ -134,7 +134,7 @@ library PoseidonGate {
     function sbox(uint256 word, uint256 shift, uint256 input, uint256 out) private pure returns (uint256) {
         unchecked {
             Quartic wire = load(input, 0);
-            store(out, 0, collect(word, shift) - wire);
+            store(out, 0, collect(word, shift, wire));
             replace(word, shift, wire);
             return out + 0x20;
         }
@@ -184,14 +184,20 @@ library PoseidonGate {
         }
     }
 
-    /// @dev The element whose coefficients, of any size, are in four rows.
-    function collect(uint256 word, uint256 shift) private pure returns (Quartic result) {
+    /// @dev The element whose coefficients are in four rows, minus `value`.
+    function collect(uint256 word, uint256 shift, Quartic value) private pure returns (Quartic result) {
         uint256 lane = Poseidon.LANE;
         assembly ("memory-safe") {
-            result := shl(192, mod(and(shr(shift, mload(word)), lane), P))
-            result := or(result, shl(128, mod(and(shr(shift, mload(add(word, ROW))), lane), P)))
-            result := or(result, shl(64, mod(and(shr(shift, mload(add(word, mul(2, ROW)))), lane), P)))
-            result := or(result, mod(and(shr(shift, mload(add(word, mul(3, ROW)))), lane), P))
+            result := shl(192, mod(sub(add(and(shr(shift, mload(word)), lane), P), shr(192, value)), P))
+            word := add(word, ROW)
+            let c := sub(add(and(shr(shift, mload(word)), lane), P), and(shr(128, value), COEFFICIENT))
+            result := or(result, shl(128, mod(c, P)))
+            word := add(word, ROW)
+            c := sub(add(and(shr(shift, mload(word)), lane), P), and(shr(64, value), COEFFICIENT))
+            result := or(result, shl(64, mod(c, P)))
+            word := add(word, ROW)
+            c := sub(add(and(shr(shift, mload(word)), lane), P), and(value, COEFFICIENT))
+            result := or(result, mod(c, P))
         }
     }
 

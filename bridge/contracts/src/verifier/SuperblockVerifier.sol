@@ -108,7 +108,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
     }
 
     /// @dev What all queries share. `powers` are those of FRI's alpha, two words each, and `power` the one that comes next;
-    /// `roots` and `inverseRoots` are those of the domain, by bits of the index.
+    /// `betas` are those of `Fri.fold`, for each layer. `points` and `inversePoints` are those of the queries, a word each.
     struct Combination {
         uint256 powers;
         Quartic power;
@@ -118,8 +118,9 @@ contract SuperblockVerifier is ISuperblockVerifier {
         Quartic zetaNext;
         uint256 foldRoots;
         uint256 foldInverseRoots;
-        uint256 roots;
-        uint256 inverseRoots;
+        uint256 points;
+        uint256 inversePoints;
+        uint256 betas;
         uint256 buffer;
     }
 
@@ -409,8 +410,16 @@ contract SuperblockVerifier is ISuperblockVerifier {
             shared.nextOpenings = innerProduct(proof.openings + 32 * POLYNOMIALS, powers, Circuit.CHALLENGES);
             shared.shift = load(powers, Circuit.CHALLENGES);
             shared.zetaNext = scale(proof.zeta, Circuit.ROW_GENERATOR);
-            writeRoots(shared);
-            shared.buffer = allocate(LEAVES_BYTES + 0x40 + 32 * Fri.MAX_ARITY);
+            shared.betas = allocate(32 * Fri.MAX_ARITY_BITS * Circuit.LAYERS);
+            for (uint256 layer = 0; layer < Circuit.LAYERS; ++layer) {
+                Quartic beta = load(proof.friBetas, layer);
+                for (uint256 i = 0; i < Fri.MAX_ARITY_BITS; ++i) {
+                    store(shared.betas, Fri.MAX_ARITY_BITS * layer + i, beta);
+                    beta = beta * beta;
+                }
+            }
+            writePoints(shared, proof.queries);
+            shared.buffer = allocate(LEAVES_BYTES + 0x40 + (32 << Fri.MAX_ARITY_BITS));
 
             uint256 position = QUERIES_START;
             for (uint256 query = 0; query < Circuit.QUERIES; ++query) {
@@ -419,41 +428,62 @@ contract SuperblockVerifier is ISuperblockVerifier {
         }
     }
 
-    /// @dev Writes the roots of unity that queries need.
-    function writeRoots(Combination memory shared) private pure {
+    /// @dev Writes the points of all queries, their inverses, and the roots of unity that cosets need.
+    function writePoints(Combination memory shared, uint256 queries) private pure {
         unchecked {
-            // The domain's generator to the powers 2^i, for bit TREE_BITS - 1 - i of an index, since indices are bit-reversed.
-            shared.roots = allocate(32 * TREE_BITS);
-            shared.inverseRoots = allocate(32 * TREE_BITS);
+            // Indices are bit-reversed: bit i stands for the generator to the power of 2^(TREE_BITS - 1 - i).
+            uint256 roots = allocate(32 * TREE_BITS);
             uint256 root = Circuit.DOMAIN_GENERATOR;
-            uint256 inverseRoot = Goldilocks.inverse(root);
             for (uint256 i = TREE_BITS; i-- > 0;) {
-                store(shared.roots, i, Quartic.wrap(root));
-                store(shared.inverseRoots, i, Quartic.wrap(inverseRoot));
+                store(roots, i, Quartic.wrap(root));
                 root = mulmod(root, root, P);
-                inverseRoot = mulmod(inverseRoot, inverseRoot, P);
             }
-            // The roots of order 16: all that a coset's half needs, in bit-reversed order.
-            shared.foldRoots = allocate(16 * Fri.MAX_ARITY);
-            shared.foldInverseRoots = allocate(16 * Fri.MAX_ARITY);
-            store(shared.foldRoots, 0, Quartic.wrap(1));
-            store(shared.foldInverseRoots, 0, Quartic.wrap(1));
-            for (uint256 size = 1; size < Fri.MAX_ARITY / 2; size *= 2) {
-                // The root for index `size` is of order 4 times `size`: 4, 8, 16.
-                uint256 order = size == 1 ? 1 : size == 2 ? 2 : 3;
-                uint256 factor = Quartic.unwrap(load(shared.roots, order));
-                uint256 inverseFactor = Quartic.unwrap(load(shared.inverseRoots, order));
-                for (uint256 i = 0; i < size; ++i) {
-                    store(
-                        shared.foldRoots,
-                        size + i,
-                        Quartic.wrap(mulmod(Quartic.unwrap(load(shared.foldRoots, i)), factor, P))
-                    );
-                    store(
-                        shared.foldInverseRoots,
-                        size + i,
-                        Quartic.wrap(mulmod(Quartic.unwrap(load(shared.foldInverseRoots, i)), inverseFactor, P))
-                    );
+            // All inverses from that of the product of all points, the last one first: until then the place of a point's inverse
+            // holds the product of the points before it.
+            uint256 points = allocate(32 * Circuit.QUERIES);
+            uint256 inverses = allocate(32 * Circuit.QUERIES);
+            uint256 product = 1;
+            for (uint256 i = 0; i < Circuit.QUERIES; ++i) {
+                uint256 x = pointAt(roots, Quartic.unwrap(load(queries, i)) & ((1 << TREE_BITS) - 1));
+                store(points, i, Quartic.wrap(x));
+                store(inverses, i, Quartic.wrap(product));
+                product = mulmod(product, x, P);
+            }
+            product = Goldilocks.inverse(product);
+            for (uint256 i = Circuit.QUERIES; i-- > 0;) {
+                store(inverses, i, Quartic.wrap(mulmod(Quartic.unwrap(load(inverses, i)), product, P)));
+                product = mulmod(product, Quartic.unwrap(load(points, i)), P);
+            }
+            (shared.points, shared.inversePoints) = (points, inverses);
+            shared.foldRoots = cosetRoots(roots, false);
+            shared.foldInverseRoots = cosetRoots(roots, true);
+        }
+    }
+
+    /// @dev The domain's point at an index.
+    function pointAt(uint256 roots, uint256 index) private pure returns (uint256 x) {
+        unchecked {
+            for (x = GENERATOR; index != 0; index >>= 1) {
+                if (index & 1 == 1) x = mulmod(x, Quartic.unwrap(load(roots, 0)), P);
+                roots += 0x20;
+            }
+        }
+    }
+
+    /// @dev The first half of the roots of the largest coset, bit-reversed, or their inverses.
+    function cosetRoots(uint256 roots, bool inverted) private pure returns (uint256 result) {
+        unchecked {
+            result = allocate(16 << Fri.MAX_ARITY_BITS);
+            store(result, 0, Quartic.wrap(1));
+            // The root of order 2 is what tells one half from the other, so the first bit stands for that of order 4. The inverse
+            // of a root of order 2^n is the product of this root and all those of lower orders.
+            uint256 lower = Quartic.unwrap(load(roots, 0));
+            for (uint256 bit = 0; bit < Fri.MAX_ARITY_BITS - 1; ++bit) {
+                uint256 root = Quartic.unwrap(load(roots, bit + 1));
+                lower = mulmod(lower, root, P);
+                if (inverted) root = lower;
+                for (uint256 i = 0; i < 1 << bit; ++i) {
+                    store(result, (1 << bit) + i, Quartic.wrap(mulmod(Quartic.unwrap(load(result, i)), root, P)));
                 }
             }
         }
@@ -467,8 +497,10 @@ contract SuperblockVerifier is ISuperblockVerifier {
     {
         unchecked {
             uint256 index = Quartic.unwrap(load(proof.queries, query)) & ((1 << TREE_BITS) - 1);
-            (uint256 x, uint256 xInverse) = pointAt(shared, index);
-            position = readLeaves(proof, shared, query, index, position);
+            uint256 x = Quartic.unwrap(load(shared.points, query));
+            uint256 xInverse = Quartic.unwrap(load(shared.inversePoints, query));
+            uint256 sides = Fri.sidesOf(index);
+            position = readLeaves(proof, shared, query, index, sides, position);
             (Quartic numerator, Quartic denominator) = combineOpenings(proof, shared, x);
             if (Quartic.unwrap(denominator) == 0) revert PointIsOpened(query);
 
@@ -482,6 +514,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 position += length;
                 uint256 place = index & ((1 << arityBits) - 1);
                 index >>= arityBits;
+                sides >>= 8 * arityBits;
                 bits -= arityBits;
                 Quartic found = load(buffer, place);
                 if (layer == 0) {
@@ -489,13 +522,14 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 } else if (!(found == value)) {
                     revert WrongLayer(query, layer, found, value);
                 }
-                position = checkLeaf(proof, query, TREES + layer, hashLeaf(buffer, length), index, bits, position);
+                position = checkLeaf(proof, query, TREES + layer, hashLeaf(buffer, length), index, sides, bits, position);
 
                 // The coset's first point is the query's point divided by a root of unity.
                 uint256 root = Quartic.unwrap(load(shared.foldRoots, place >> 1));
                 if (place & 1 == 1) root = P - root;
                 xInverse = mulmod(xInverse, root, P);
-                value = Fri.fold(buffer, arityBits, xInverse, load(proof.friBetas, layer), shared.foldInverseRoots);
+                uint256 betas = shared.betas + 32 * Fri.MAX_ARITY_BITS * layer;
+                value = Fri.fold(buffer, arityBits, xInverse, betas, shared.foldInverseRoots);
                 xInverse = Goldilocks.powerOfTwoPower(xInverse, arityBits);
                 x = Goldilocks.powerOfTwoPower(x, arityBits);
             }
@@ -505,26 +539,15 @@ contract SuperblockVerifier is ISuperblockVerifier {
         }
     }
 
-    /// @dev The domain's point at an index, and its inverse.
-    function pointAt(Combination memory shared, uint256 index) private pure returns (uint256 x, uint256 xInverse) {
-        unchecked {
-            x = GENERATOR;
-            xInverse = Circuit.GENERATOR_INVERSE;
-            for (uint256 bit = 0; index >> bit != 0; ++bit) {
-                if ((index >> bit) & 1 == 1) {
-                    x = mulmod(x, Quartic.unwrap(load(shared.roots, bit)), P);
-                    xInverse = mulmod(xInverse, Quartic.unwrap(load(shared.inverseRoots, bit)), P);
-                }
-            }
-        }
-    }
-
     /// @dev Reads a query's four leaves to the buffer, one after the other, and checks that they are in their trees.
-    function readLeaves(Proof memory proof, Combination memory shared, uint256 query, uint256 index, uint256 position)
-        private
-        pure
-        returns (uint256)
-    {
+    function readLeaves(
+        Proof memory proof,
+        Combination memory shared,
+        uint256 query,
+        uint256 index,
+        uint256 sides,
+        uint256 position
+    ) private pure returns (uint256) {
         unchecked {
             uint256 buffer = shared.buffer;
             uint256 leaf = buffer;
@@ -550,7 +573,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
             for (uint256 tree = 0; tree < TREES; ++tree) {
                 uint256 length = 8 * leafSize(tree);
                 position += length;
-                position = checkLeaf(proof, query, tree, hashLeaf(leaf, length), index, TREE_BITS, position);
+                position = checkLeaf(proof, query, tree, hashLeaf(leaf, length), index, sides, TREE_BITS, position);
                 leaf += length;
             }
             return position;
@@ -573,19 +596,20 @@ contract SuperblockVerifier is ISuperblockVerifier {
         }
     }
 
-    /// @dev Checks that a leaf is at `index` of a tree of 2^`bits` leaves, and returns the position after its siblings.
+    /// @dev Checks that a leaf is at `index`, on these sides, of a tree of 2^`bits` leaves, and returns the position after its siblings.
     function checkLeaf(
         Proof memory proof,
         uint256 query,
         uint256 tree,
         uint256 digest,
         uint256 index,
+        uint256 sides,
         uint256 bits,
         uint256 position
     ) private pure returns (uint256) {
         unchecked {
             uint256 levels = bits - Circuit.CAP_HEIGHT;
-            uint256 root = Fri.ancestor(digest, index, proof.start + position, levels);
+            uint256 root = Fri.ancestor(digest, sides, proof.start + position, levels);
             uint256 expected = Quartic.unwrap(load(proof.caps, tree * CAP_SIZE + (index >> levels)));
             if (root != expected) revert WrongLeaf(query, tree, bytes32(root), bytes32(expected));
             return position + levels * Fri.DIGEST_BYTES;

@@ -145,10 +145,16 @@ contract VerifierHarness {
         Quartic beta,
         uint256[] memory roots
     ) external view returns (Quartic value, uint256 gasUsed) {
+        uint256[] memory betas = new uint256[](arityBits);
+        for (uint256 i = 0; i < arityBits; ++i) {
+            betas[i] = Quartic.unwrap(beta);
+            beta = beta * beta;
+        }
         uint256 v = pointerTo(values);
         uint256 r = pointerTo(roots);
+        uint256 b = pointerTo(betas);
         gasUsed = gasleft();
-        value = Fri.fold(v, arityBits, startInverse, beta, r);
+        value = Fri.fold(v, arityBits, startInverse, b, r);
         gasUsed -= gasleft();
     }
 
