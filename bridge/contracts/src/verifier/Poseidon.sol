@@ -73,7 +73,8 @@ library Poseidon {
             constants = table + PARTIAL_CONSTANTS;
             for (uint256 round = 0; round < PARTIAL_ROUNDS; round += 2) {
                 (a, b, c, d) = mix(firstSbox(a, constants), b, c, d);
-                (a, b, c, d) = mix(firstSbox(reduceLanes(a), constants + 8), reduceLanes(b), reduceLanes(c), reduceLanes(d));
+                (a, b, c, d) =
+                    mix(firstSbox(reduceLanes(a), constants + 8), reduceLanes(b), reduceLanes(c), reduceLanes(d));
                 constants += 16;
             }
             constants = table + SECOND_HALF;

@@ -87,28 +87,62 @@ function mul(Quartic a, Quartic b) pure returns (Quartic result) {
     }
 }
 
-/// @dev `a * b + c`.
-function mulAdd(Quartic a, Quartic b, Quartic c) pure returns (Quartic) {
-    (uint256 c0, uint256 c1, uint256 c2, uint256 c3) = mulUnreduced(a, b);
+/// @dev `a * b + d`.
+function mulAdd(Quartic a, Quartic b, Quartic d) pure returns (Quartic result) {
     assembly ("memory-safe") {
-        c0 := add(c0, shr(192, c))
-        c1 := add(c1, and(shr(128, c), COEFFICIENT))
-        c2 := add(c2, and(shr(64, c), COEFFICIENT))
-        c3 := add(c3, and(c, COEFFICIENT))
+        let a0 := shr(192, a)
+        let a1 := and(shr(128, a), COEFFICIENT)
+        let a2 := and(shr(64, a), COEFFICIENT)
+        let a3 := and(a, COEFFICIENT)
+        let b0 := shr(192, b)
+        let b1 := and(shr(128, b), COEFFICIENT)
+        let b2 := and(shr(64, b), COEFFICIENT)
+        let b3 := and(b, COEFFICIENT)
+        // x^4 = 7.
+        let c := add(add(mul(a0, b0), mul(7, add(add(mul(a1, b3), mul(a2, b2)), mul(a3, b1)))), shr(192, d))
+        result := shl(192, mod(c, P))
+        c := add(
+            add(add(mul(a0, b1), mul(a1, b0)), mul(7, add(mul(a2, b3), mul(a3, b2)))),
+            and(shr(128, d), COEFFICIENT)
+        )
+        result := or(result, shl(128, mod(c, P)))
+        c := add(
+            add(add(mul(a0, b2), mul(a1, b1)), add(mul(a2, b0), mul(7, mul(a3, b3)))),
+            and(shr(64, d), COEFFICIENT)
+        )
+        result := or(result, shl(64, mod(c, P)))
+        c := add(add(add(mul(a0, b3), mul(a1, b2)), add(mul(a2, b1), mul(a3, b0))), and(d, COEFFICIENT))
+        result := or(result, mod(c, P))
     }
-    return reduce(c0, c1, c2, c3);
 }
 
-/// @dev `a * b - c`.
-function mulSub(Quartic a, Quartic b, Quartic c) pure returns (Quartic) {
-    (uint256 c0, uint256 c1, uint256 c2, uint256 c3) = mulUnreduced(a, b);
+/// @dev `a * b - d`.
+function mulSub(Quartic a, Quartic b, Quartic d) pure returns (Quartic result) {
     assembly ("memory-safe") {
-        c0 := sub(add(c0, P), shr(192, c))
-        c1 := sub(add(c1, P), and(shr(128, c), COEFFICIENT))
-        c2 := sub(add(c2, P), and(shr(64, c), COEFFICIENT))
-        c3 := sub(add(c3, P), and(c, COEFFICIENT))
+        let a0 := shr(192, a)
+        let a1 := and(shr(128, a), COEFFICIENT)
+        let a2 := and(shr(64, a), COEFFICIENT)
+        let a3 := and(a, COEFFICIENT)
+        let b0 := shr(192, b)
+        let b1 := and(shr(128, b), COEFFICIENT)
+        let b2 := and(shr(64, b), COEFFICIENT)
+        let b3 := and(b, COEFFICIENT)
+        // x^4 = 7.
+        let c := sub(add(add(mul(a0, b0), mul(7, add(add(mul(a1, b3), mul(a2, b2)), mul(a3, b1)))), P), shr(192, d))
+        result := shl(192, mod(c, P))
+        c := sub(
+            add(add(add(mul(a0, b1), mul(a1, b0)), mul(7, add(mul(a2, b3), mul(a3, b2)))), P),
+            and(shr(128, d), COEFFICIENT)
+        )
+        result := or(result, shl(128, mod(c, P)))
+        c := sub(
+            add(add(add(mul(a0, b2), mul(a1, b1)), add(mul(a2, b0), mul(7, mul(a3, b3)))), P),
+            and(shr(64, d), COEFFICIENT)
+        )
+        result := or(result, shl(64, mod(c, P)))
+        c := sub(add(add(add(mul(a0, b3), mul(a1, b2)), add(mul(a2, b1), mul(a3, b0))), P), and(d, COEFFICIENT))
+        result := or(result, mod(c, P))
     }
-    return reduce(c0, c1, c2, c3);
 }
 
 /// @dev The coefficients of `a * b`, each below 2^133.
@@ -150,11 +184,7 @@ function scaleAdd(Quartic a, uint256 b, Quartic c) pure returns (Quartic result)
 
 /// @dev `product * (a * b + c + d)`, `b` and `d` being in the base field. The coefficients of the second factor are not reduced:
 /// they have 129 bits, so those of the product have less than 200.
-function mulAffine(Quartic product, Quartic a, uint256 b, Quartic c, uint256 d) pure returns (Quartic) {
-    uint256 c0;
-    uint256 c1;
-    uint256 c2;
-    uint256 c3;
+function mulAffine(Quartic product, Quartic a, uint256 b, Quartic c, uint256 d) pure returns (Quartic result) {
     assembly ("memory-safe") {
         let f0 := add(add(mul(shr(192, a), b), shr(192, c)), d)
         let f1 := add(mul(and(shr(128, a), COEFFICIENT), b), and(shr(128, c), COEFFICIENT))
@@ -164,12 +194,16 @@ function mulAffine(Quartic product, Quartic a, uint256 b, Quartic c, uint256 d) 
         let p1 := and(shr(128, product), COEFFICIENT)
         let p2 := and(shr(64, product), COEFFICIENT)
         let p3 := and(product, COEFFICIENT)
-        c0 := add(mul(f0, p0), mul(7, add(add(mul(f1, p3), mul(f2, p2)), mul(f3, p1))))
-        c1 := add(add(mul(f0, p1), mul(f1, p0)), mul(7, add(mul(f2, p3), mul(f3, p2))))
-        c2 := add(add(mul(f0, p2), mul(f1, p1)), add(mul(f2, p0), mul(7, mul(f3, p3))))
-        c3 := add(add(mul(f0, p3), mul(f1, p2)), add(mul(f2, p1), mul(f3, p0)))
+        // x^4 = 7.
+        let e := add(mul(f0, p0), mul(7, add(add(mul(f1, p3), mul(f2, p2)), mul(f3, p1))))
+        result := shl(192, mod(e, P))
+        e := add(add(mul(f0, p1), mul(f1, p0)), mul(7, add(mul(f2, p3), mul(f3, p2))))
+        result := or(result, shl(128, mod(e, P)))
+        e := add(add(mul(f0, p2), mul(f1, p1)), add(mul(f2, p0), mul(7, mul(f3, p3))))
+        result := or(result, shl(64, mod(e, P)))
+        e := add(add(mul(f0, p3), mul(f1, p2)), add(mul(f2, p1), mul(f3, p0)))
+        result := or(result, mod(e, P))
     }
-    return reduce(c0, c1, c2, c3);
 }
 
 /// @dev The polynomial with `count` coefficients, `stride` bytes apart from `terms` on, at `x` of the base field: the sum of the
@@ -202,9 +236,7 @@ function evaluateAt(uint256 terms, uint256 stride, uint256 count, uint256 x) pur
             c1 := mod(
                 add(
                     mul(
-                        add(
-                            mul(add(mul(c1, x), and(shr(128, t2), COEFFICIENT)), x), and(shr(128, t1), COEFFICIENT)
-                        ),
+                        add(mul(add(mul(c1, x), and(shr(128, t2), COEFFICIENT)), x), and(shr(128, t1), COEFFICIENT)),
                         x
                     ),
                     and(shr(128, t0), COEFFICIENT)
@@ -213,22 +245,14 @@ function evaluateAt(uint256 terms, uint256 stride, uint256 count, uint256 x) pur
             )
             c2 := mod(
                 add(
-                    mul(
-                        add(
-                            mul(add(mul(c2, x), and(shr(64, t2), COEFFICIENT)), x), and(shr(64, t1), COEFFICIENT)
-                        ),
-                        x
-                    ),
+                    mul(add(mul(add(mul(c2, x), and(shr(64, t2), COEFFICIENT)), x), and(shr(64, t1), COEFFICIENT)), x),
                     and(shr(64, t0), COEFFICIENT)
                 ),
                 P
             )
             c3 := mod(
                 add(
-                    mul(
-                        add(mul(add(mul(c3, x), and(t2, COEFFICIENT)), x), and(t1, COEFFICIENT)),
-                        x
-                    ),
+                    mul(add(mul(add(mul(c3, x), and(t2, COEFFICIENT)), x), and(t1, COEFFICIENT)), x),
                     and(t0, COEFFICIENT)
                 ),
                 P

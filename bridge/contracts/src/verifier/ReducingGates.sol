@@ -24,8 +24,7 @@ library ReducingGates {
             uint256 coefficients = wires + 3 * Algebra.BYTES;
             uint256 fourth = Goldilocks.powerOfTwoPower(challenge, 2);
             Quartic linear = evaluateAt(coefficients, 0x20, width * count, width == 1 ? fourth : challenge);
-            linear =
-                linear - scale(evaluateAt(wires, 0x20, 4, challenge), Goldilocks.power(fourth, count - 1));
+            linear = linear - scale(evaluateAt(wires, 0x20, 4, challenge), Goldilocks.power(fourth, count - 1));
 
             uint256 accumulators = coefficients + 0x20 * width * count;
             uint256 sums;

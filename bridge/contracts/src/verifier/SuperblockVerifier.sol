@@ -522,7 +522,8 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 } else if (!(found == value)) {
                     revert WrongLayer(query, layer, found, value);
                 }
-                position = checkLeaf(proof, query, TREES + layer, hashLeaf(buffer, length), index, sides, bits, position);
+                position =
+                    checkLeaf(proof, query, TREES + layer, hashLeaf(buffer, length), index, sides, bits, position);
 
                 // The coset's first point is the query's point divided by a root of unity.
                 uint256 root = Quartic.unwrap(load(shared.foldRoots, place >> 1));
@@ -637,6 +638,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
             denominator = toZeta * toZetaNext;
         }
     }
+
     /// @dev The sum of the elements of a query's leaves, which are in the buffer, times the powers of FRI's alpha.
     function combineLeaves(Combination memory shared) private pure returns (Quartic sum) {
         unchecked {
