@@ -24,13 +24,32 @@ const LINE: usize = 48;
 /// The text of `PoseidonConstants.sol`. `Poseidon.sol` draws the layout.
 #[must_use]
 pub fn constants_source() -> String {
-    let bytes = constants();
-    let mut text = String::from(
+    source(
+        "The constants of plonky2's Poseidon over Goldilocks, laid out as `Poseidon` describes.",
+        "POSEIDON_CONSTANTS",
+        &constants(),
+    )
+}
+
+/// The text of `RoundConstants.sol`, which the contract's twin in plain Solidity uses.
+#[must_use]
+pub fn round_constants_source() -> String {
+    let bytes: Vec<u8> = ALL_ROUND_CONSTANTS.into_iter().flat_map(u64::to_be_bytes).collect();
+    source(
+        "The constants of plonky2's Poseidon as it has them: 12 of 8 bytes for each of 30 rounds.",
+        "ROUND_CONSTANTS",
+        &bytes,
+    )
+}
+
+/// A Solidity file with one constant.
+fn source(comment: &str, name: &str, bytes: &[u8]) -> String {
+    let mut text = format!(
         "// SPDX-License-Identifier: MIT OR Apache-2.0\n\
          pragma solidity 0.8.37;\n\
          \n\
-         /// @dev The constants of plonky2's Poseidon over Goldilocks, laid out as `Poseidon` describes.\n\
-         bytes constant POSEIDON_CONSTANTS =\n",
+         /// @dev {comment} Written by Rust.\n\
+         bytes constant {name} =\n",
     );
     for (i, line) in bytes.chunks(LINE).enumerate() {
         let end = if (i + 1) * LINE >= bytes.len() { ";\n" } else { "\n" };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-/// @dev The constants of plonky2's Poseidon over Goldilocks, laid out as `Poseidon` describes.
+/// @dev The constants of plonky2's Poseidon over Goldilocks, laid out as `Poseidon` describes. Written by Rust.
 bytes constant POSEIDON_CONSTANTS =
     hex"000003371288e6c311109800001c21acccca1e9c02400000b585f766f214440500000232b8532c1f426fc400000ee8d4"
     hex"abe872435ae00000277fa208bf337bff000002cbec34c73b9e66d000001c2eca7453b4af14200000d438539c95f63e9f"
