@@ -61,9 +61,7 @@ fn source(comment: &str, name: &str, bytes: &[u8]) -> String {
 
 /// The constants' bytes.
 fn constants() -> Vec<u8> {
-    let round = |r: usize| {
-        std::array::from_fn(|i| F::from_canonical_u64(ALL_ROUND_CONSTANTS[WIDTH * r + i]))
-    };
+    let round = |r: usize| std::array::from_fn(|i| F::from_canonical_u64(ALL_ROUND_CONSTANTS[WIDTH * r + i]));
     let first_half = (0..HALF_N_FULL_ROUNDS).map(round);
     // What has not been added yet. In a partial round the first element's part is added before its S-box; the rest, on which
     // nothing but the matrix acts, moves on.
@@ -76,8 +74,8 @@ fn constants() -> Vec<u8> {
             first.to_canonical_u64()
         })
         .collect();
-    let second_half = (N_ROUNDS - HALF_N_FULL_ROUNDS..N_ROUNDS)
-        .map(|r| sum(std::mem::take(&mut pending), round(r)));
+    let second_half =
+        (N_ROUNDS - HALF_N_FULL_ROUNDS..N_ROUNDS).map(|r| sum(std::mem::take(&mut pending), round(r)));
     let layers: Vec<u8> = first_half.chain(second_half).flat_map(layer).collect();
     layers.into_iter().chain(partial.into_iter().flat_map(u64::to_be_bytes)).collect()
 }
@@ -92,7 +90,8 @@ fn layer(constants: [F; WIDTH]) -> Vec<u8> {
     let mut words = [[false; 256]; WORDS];
     for (i, constant) in constants.iter().enumerate() {
         for bit in 0..64 {
-            words[i % WORDS][255 - LANE_BITS * (i % LANES) - bit] = constant.to_canonical_u64() >> bit & 1 == 1;
+            words[i % WORDS][255 - LANE_BITS * (i % LANES) - bit] =
+                constant.to_canonical_u64() >> bit & 1 == 1;
         }
     }
     words
