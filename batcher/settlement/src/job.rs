@@ -15,6 +15,7 @@ mod report;
 mod step;
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -122,8 +123,8 @@ pub(crate) struct Entry<'a> {
     /// Whether a node says that the offer is too low.
     pub(crate) underpriced: bool,
     contradictions: usize,
-    /// Transactions of this process that failed.
-    failed: usize,
+    /// Transactions that this process saw fail. A node that is behind may forget that it said so.
+    failed: BTreeSet<B256>,
     /// Rounds in a row in which the transaction's nonce is used and no block has the transaction.
     rounds_gone: usize,
 }
@@ -258,7 +259,7 @@ impl Job<'_> {
                 sent_at: None,
                 underpriced: false,
                 contradictions: 0,
-                failed: 0,
+                failed: BTreeSet::new(),
                 rounds_gone: 0,
             })
         };
