@@ -68,6 +68,12 @@ pub struct Run {
     pub memory_bytes: Option<u64>,
 }
 
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a block in {:.4} s, a restart in {:.3} s", self.block_seconds, self.restart_seconds)
+    }
+}
+
 /// A state of one size.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
