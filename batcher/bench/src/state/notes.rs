@@ -62,7 +62,7 @@ pub(super) fn run(size: u32) -> Result<Run, BenchError> {
     };
     let (restart_seconds, (state, memory_bytes)) = timed(|| weighed(grow))?;
 
-    let ids: Vec<_> = genesis.accounts.iter().map(|account| id(account)).collect();
+    let ids: Vec<_> = genesis.accounts.iter().map(id).collect();
     let record = |number: usize| {
         let fresh = FRESH + 4 * number as u64;
         let first = |digest| move |index| if index == 0 { digest } else { Digest::ZERO };
