@@ -3,7 +3,9 @@
 pub mod abi;
 pub mod anchor;
 mod attempt;
+pub mod blobs;
 pub mod contract;
+pub mod data;
 pub mod deploy;
 pub mod deployment;
 pub mod deposit;
