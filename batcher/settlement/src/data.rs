@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 use batcher_verify::bundle::{BlockEntry, BundleError, SuperblockBundle};
 use circuits_core::Digest;
 use circuits_files::file::{self, FileKind, FormatError};
-use circuits_protocol::{registry::EnvironmentId, statement::SuperblockStatement};
+use circuits_protocol::registry::EnvironmentId;
 use environments_core::BlockBundle;
 use plonky2::field::types::PrimeField64 as _;
 use serde::{Deserialize, Serialize};
@@ -144,14 +144,6 @@ impl SuperblockData {
     #[must_use]
     pub const fn superblock(&self) -> &SuperblockBundle {
         &self.superblock
-    }
-
-    /// What the contract has verified of it.
-    ///
-    /// # Errors
-    /// [`DataError::Bundle`]; never of decoded data.
-    pub fn statement(&self) -> Result<SuperblockStatement, DataError> {
-        Ok(self.superblock.statement()?)
     }
 
     /// The blocks with their published bodies; none if no bodies are published. Whether a body is the block's, only the
