@@ -133,7 +133,11 @@ impl PolicyArguments {
         let gwei = |fee: u64| u128::from(fee) * GWEI;
         Policy {
             finality,
-            fees: FeeLimits { cap: gwei(self.max_fee), priority: gwei(self.priority_fee) },
+            fees: FeeLimits {
+                cap: gwei(self.max_fee),
+                priority: gwei(self.priority_fee),
+                ..FeeLimits::default()
+            },
             poll: Duration::from_millis(self.poll),
             raise_after: Duration::from_secs(self.raise_after),
             patience: Duration::from_secs(self.patience),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use alloy_primitives::B256;
 use batcher_verify::bundle::{BlockEntry, BundleError, SuperblockBundle};
 use circuits_core::Digest;
-use circuits_files::file::{self, FileKind, FormatError};
+use circuits_files::file::{self, FileKind, FormatError, HEADER_BYTES};
 use circuits_protocol::registry::EnvironmentId;
 use environments_core::BlockBundle;
 use plonky2::field::types::PrimeField64 as _;
@@ -18,6 +18,9 @@ use crate::{
     blobs::MAX_DATA_BYTES,
     superblock::{Superblock, UnstatableError},
 };
+
+/// Bytes of the largest payload: with its header it fits the blobs of one transaction.
+pub const PAYLOAD_LIMIT: u64 = (MAX_DATA_BYTES - HEADER_BYTES) as u64;
 
 /// Why bytes are not the data of a superblock, or why there is none to publish.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -104,7 +107,7 @@ impl SuperblockData {
     /// # Errors
     /// [`DataError::Format`] if it is more than the blobs of one transaction hold.
     pub fn encode(&self) -> Result<Vec<u8>, DataError> {
-        Ok(file::encode(FileKind::SuperblockData, self, MAX_DATA_BYTES as u64)?)
+        Ok(file::encode(FileKind::SuperblockData, self, PAYLOAD_LIMIT)?)
     }
 
     /// Reads what [`Self::encode`] wrote, and checks that the statement commits to the lists. Whether L1 has settled the
@@ -113,7 +116,7 @@ impl SuperblockData {
     /// # Errors
     /// [`DataError::Format`], [`DataError::Proof`], [`DataError::Bodies`] or [`DataError::Bundle`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DataError> {
-        let data: Self = file::decode(FileKind::SuperblockData, bytes, MAX_DATA_BYTES as u64)?;
+        let data: Self = file::decode(FileKind::SuperblockData, bytes, PAYLOAD_LIMIT)?;
         let Self { superblock, bodies } = &data;
         if superblock.key != Digest::ZERO || !superblock.proof.is_empty() {
             return Err(DataError::Proof(superblock.proof.len()));
@@ -138,6 +141,14 @@ impl SuperblockData {
         } else {
             Err(DataError::OtherStatement { number, expected: settled, found })
         }
+    }
+
+    /// The superblock's number.
+    ///
+    /// # Errors
+    /// [`DataError::Statement`]
+    pub fn number(&self) -> Result<u32, DataError> {
+        Ok(Superblock::of(&self.superblock)?.number())
     }
 
     /// The superblock, without its key and its proof.

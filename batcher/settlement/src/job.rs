@@ -24,6 +24,7 @@ use alloy_primitives::{Address, B256, Bytes};
 
 pub use self::report::{JobError, Progress, Waiting};
 use crate::{
+    blobs::Blobs,
     contract::{Contract, NoContract, Settled},
     fees::FeeLimits,
     journal::{Goal, Journal, JournalError, Record, Stage},
@@ -114,6 +115,8 @@ pub(crate) struct Entry<'a> {
     /// Whether a node says that the offer is too low.
     pub(crate) underpriced: bool,
     contradictions: usize,
+    /// The blobs of the record's data, once this process has made them.
+    blobs: Option<Blobs>,
     /// Transactions of this process that failed.
     failed: usize,
     /// Rounds in a row in which the transaction's nonce is used and no block has the transaction.
@@ -156,7 +159,7 @@ pub struct L1Proof {
     pub proof: Bytes,
 }
 
-/// Settles superblocks.
+/// Settles superblocks, and publishes the data of those that have it.
 pub struct Job<'a> {
     pub l1: &'a dyn L1,
     /// The network that L1 must be.
@@ -238,6 +241,7 @@ impl Job<'_> {
                 sent_at: None,
                 underpriced: false,
                 contradictions: 0,
+                blobs: None,
                 failed: 0,
                 rounds_gone: 0,
             })

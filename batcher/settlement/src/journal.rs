@@ -4,6 +4,7 @@
 //! JOURNAL/settlement.lock                    one process at a time
 //! JOURNAL/superblock-000001.json             the record
 //! JOURNAL/superblock-000001.calldata         what the transaction calls the contract with, proof included
+//! JOURNAL/superblock-000001.data             what its blobs hold
 //! ```
 //! Files are replaced whole, so that a process that is killed anywhere leaves the record before or after a step.
 
@@ -15,13 +16,13 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use circuits_files::{
-    file::{self, FileError},
+    file::{self, FileError, FileKind},
     text::{self, TextError, without_secrets},
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{fees::Fees, superblock::ContractDigest};
+use crate::{data::PAYLOAD_LIMIT, fees::Fees, superblock::ContractDigest};
 
 /// Bytes of the largest record and of the largest calldata, as text: a transaction of 128 KiB has room many times.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -116,13 +117,16 @@ pub struct Record {
     pub attempts: Vec<Attempt>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inclusion: Option<Inclusion>,
+    /// Keccak-256 of the data on disk, which the blobs of the transactions hold; absent if nothing is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<B256>,
 }
 
 impl Record {
     /// The record of a superblock for which nothing was done.
     #[must_use]
     pub const fn new(goal: Goal) -> Self {
-        Self { goal, stage: Stage::Planned, calldata: None, attempts: vec![], inclusion: None }
+        Self { goal, stage: Stage::Planned, calldata: None, attempts: vec![], inclusion: None, data: None }
     }
 
     /// Adds a signed transaction, which takes the place of those before.
@@ -165,6 +169,9 @@ pub enum JournalError {
     /// The calldata is not that of the record.
     #[error("{path}: the calldata has the Keccak-256 digest {found}, the record names {expected}", path = .path.display())]
     OtherCalldata { path: PathBuf, expected: B256, found: B256 },
+    /// The data is not that of the record.
+    #[error("{path}: the data has the Keccak-256 digest {found}, the record names {expected}", path = .path.display())]
+    OtherData { path: PathBuf, expected: B256, found: B256 },
 }
 
 /// The directory of the records, locked for this process.
@@ -247,6 +254,30 @@ impl Journal {
         }
     }
 
+    /// Writes what is published durably, and returns its digest, for the record.
+    ///
+    /// # Errors
+    /// [`JournalError::File`]
+    pub fn write_data(&self, number: u32, data: &Bytes) -> Result<B256, JournalError> {
+        file::write_shared(&self.path(number, "data"), data)?;
+        Ok(keccak256(data))
+    }
+
+    /// Reads the data with this digest.
+    ///
+    /// # Errors
+    /// [`JournalError::File`] or [`JournalError::OtherData`].
+    pub fn data(&self, number: u32, expected: B256) -> Result<Bytes, JournalError> {
+        let path = self.path(number, "data");
+        let data = file::read_bytes(FileKind::SuperblockData, &path, PAYLOAD_LIMIT)?;
+        let found = keccak256(&data);
+        if found == expected {
+            Ok(data.into())
+        } else {
+            Err(JournalError::OtherData { path, expected, found })
+        }
+    }
+
     fn path(&self, number: u32, extension: &str) -> PathBuf {
         self.directory.join(format!("superblock-{number:06}.{extension}"))
     }
@@ -277,7 +308,7 @@ mod tests {
             nonce,
             hash: B256::with_last_byte(nonce as u8),
             gas_limit: 21_000,
-            fees: Fees { max: 2, priority: 1 },
+            fees: Fees { max: 2, priority: 1, blob: None },
             transaction: Some(Bytes::from_static(b"signed")),
             failed: false,
         }
@@ -332,6 +363,11 @@ mod tests {
             fs::write(directory.path().join(name), content).expect("writable");
         }
         assert!(matches!(journal.calldata(7, digest), Err(JournalError::Malformed { .. })));
+        let data = Bytes::from_static(b"data");
+        let digest = journal.write_data(7, &data).expect("writable");
+        assert_eq!(journal.data(7, digest).expect("it is there"), data);
+        fs::write(directory.path().join("superblock-000007.data"), "other").expect("writable");
+        assert!(matches!(journal.data(7, digest), Err(JournalError::OtherData { .. })));
         assert!(matches!(journal.record(GOAL), Err(JournalError::Malformed { .. })));
     }
 }

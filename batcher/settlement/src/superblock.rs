@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::{
     abi::Settlement::{L1Body, Statement, settleCall},
+    data::{DataError, SuperblockData},
     job::L1Proof,
 };
 
@@ -23,6 +24,7 @@ pub struct Superblock {
     statement: SuperblockStatement,
     stated: Statement,
     payouts: Bytes,
+    data: Option<Bytes>,
 }
 
 /// The contract cannot take the superblock.
@@ -46,7 +48,22 @@ impl Superblock {
     /// [`UnstatableError`] if the contract has no room for a number of it.
     pub fn new(statement: &SuperblockStatement, payouts: &[u8]) -> Result<Self, UnstatableError> {
         let stated = state(statement)?;
-        Ok(Self { statement: *statement, stated, payouts: payouts.to_vec().into() })
+        Ok(Self { statement: *statement, stated, payouts: payouts.to_vec().into(), data: None })
+    }
+
+    /// The superblock with its data, which the job publishes in blobs.
+    ///
+    /// # Errors
+    /// [`DataError`] if it is that of another superblock, or more than blobs hold.
+    pub fn with_data(self, data: &SuperblockData) -> Result<Self, DataError> {
+        data.check_settled(self.statement_digest())?;
+        Ok(Self { data: Some(data.encode()?.into()), ..self })
+    }
+
+    /// What is published of it, encoded.
+    #[must_use]
+    pub const fn data(&self) -> Option<&Bytes> {
+        self.data.as_ref()
     }
 
     /// The superblock of a bundle, whose proof is not verified here.

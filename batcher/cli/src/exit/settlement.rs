@@ -130,9 +130,10 @@ impl HasExitCode for JournalError {
             Self::File(error) => error.exit_code(),
             Self::Text(error) => error.exit_code(),
             Self::Directory { .. } | Self::Locked { .. } => ExitCode::Unavailable,
-            Self::Malformed { .. } | Self::OtherGoal { .. } | Self::OtherCalldata { .. } => {
-                ExitCode::Rejected
-            }
+            Self::Malformed { .. }
+            | Self::OtherGoal { .. }
+            | Self::OtherCalldata { .. }
+            | Self::OtherData { .. } => ExitCode::Rejected,
         }
     }
 }
@@ -153,7 +154,9 @@ impl HasExitCode for JobError {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
             Self::Limit { source, .. } => source.exit_code(),
-            Self::Network { .. }
+            Self::Blobs { source, .. } => source.exit_code(),
+            Self::NoBlobs { .. }
+            | Self::Network { .. }
             | Self::OtherDeployment { .. }
             | Self::Order { .. }
             | Self::Gap { .. }

@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, Bytes, U256, keccak256};
 
 use super::{Entry, Halt, Job, Seen, View};
 use crate::{
     abi::Settlement::statementDigestOfCall,
     attempt::{Sent, Unsigned},
-    fees::{Fees, OverCap},
+    blobs::Blobs,
+    fees::{BaseFees, Fees},
     job::{JobError, Progress, Waiting},
     journal::{Goal, Inclusion, Stage},
     l1::{At, Call, L1Error},
@@ -55,6 +56,7 @@ impl Job<'_> {
             return Err(JobError::OtherPrevious { number, expected, found }.into());
         }
         self.make_calldata(entry)?;
+        self.write_data(entry)?;
         self.settle(entry, view)
     }
 
@@ -126,6 +128,42 @@ impl Job<'_> {
         Ok(self.write(entry, Stage::Proven)?)
     }
 
+    /// Has on disk what is published, before anything is signed that names it.
+    fn write_data(&self, entry: &mut Entry<'_>) -> Result<(), Halt> {
+        let data = entry.superblock.data();
+        // Whatever the caller asks for now, nodes replace a transaction that waits only by one of its kind.
+        let last = entry.record.attempts.last();
+        let is_decided = last.is_some_and(|last| last.fees.blob.is_none() || entry.record.data.is_some());
+        if is_decided || data.map(keccak256) == entry.record.data {
+            return Ok(());
+        }
+        let number = entry.number();
+        entry.record.data = data.map(|data| self.journal.write_data(number, data)).transpose()?;
+        entry.blobs = None;
+        Ok(self.write(entry, entry.record.stage)?)
+    }
+
+    /// Makes the blobs of the record's data, which takes a moment.
+    fn make_blobs(&self, entry: &mut Entry<'_>) -> Result<(), Halt> {
+        let number = entry.number();
+        if let (Some(digest), None) = (entry.record.data, &entry.blobs) {
+            let data = self.journal.data(number, digest)?;
+            let blobs = Blobs::of(&data).map_err(|source| JobError::Blobs { number, source })?;
+            entry.blobs = Some(blobs);
+        }
+        Ok(())
+    }
+
+    /// What the next block takes of a transaction for the superblock.
+    fn base_fees(&self, entry: &Entry<'_>, view: &View) -> Result<BaseFees, Halt> {
+        let number = entry.number();
+        let blob = match entry.record.data {
+            Some(_) => Some(self.l1.blob_base_fee()?.ok_or(JobError::NoBlobs { number })?),
+            None => None,
+        };
+        Ok(BaseFees { gas: view.latest.block.base_fee, blob })
+    }
+
     /// Has a transaction on its way to L1.
     fn settle(&self, entry: &mut Entry<'_>, view: &View) -> Result<(), Halt> {
         self.check_receipts(entry, view)?;
@@ -142,24 +180,24 @@ impl Job<'_> {
                 return Err(Halt::Wait(Waiting::Changed));
             }
             let unsigned = self.prepare(entry, view)?;
-            let fees = self.policy.fees.first(view.latest.block.base_fee);
+            let fees = self.policy.fees.first(self.base_fees(entry, view)?);
             let fees = fees.map_err(|over| Halt::Wait(over.into()))?;
             return self.sign_and_send(entry, &unsigned, nonces.pending, fees);
         };
         entry.rounds_gone = 0;
         let Some(sent_at) = entry.sent_at else { return self.send(entry) };
         let is_late = sent_at.elapsed() >= self.policy.raise_after;
-        let is_too_low = entry.underpriced || view.latest.block.base_fee > live.fees.max;
+        let base_fees = self.base_fees(entry, view)?;
+        let is_too_low = entry.underpriced || base_fees.exceed(&live.fees);
         if is_late || is_too_low {
             // A transaction before it was lost, and it would wait forever.
             let nonce = if is_late && live.nonce > nonces.pending { nonces.pending } else { live.nonce };
-            let base_fee = view.latest.block.base_fee;
-            if let Some(fees) = self.policy.fees.raised(live.fees, base_fee) {
+            if let Some(fees) = self.policy.fees.raised(live.fees, base_fees) {
                 let unsigned = self.prepare(entry, view)?;
                 return self.sign_and_send(entry, &unsigned, nonce, fees);
             }
-            if base_fee > self.policy.fees.cap {
-                return Err(Halt::Wait(OverCap { base_fee, cap: self.policy.fees.cap }.into()));
+            if let Some(over) = self.policy.fees.over_cap(base_fees) {
+                return Err(Halt::Wait(over.into()));
             }
             if is_late {
                 return self.send(entry);
@@ -201,19 +239,20 @@ impl Job<'_> {
     }
 
     /// The call, checked against the contract and L1's limits.
-    fn prepare(&self, entry: &Entry<'_>, view: &View) -> Result<Unsigned, Halt> {
+    fn prepare(&self, entry: &mut Entry<'_>, view: &View) -> Result<Unsigned, Halt> {
         let number = entry.number();
         let digest = entry.record.calldata.ok_or(Halt::Wait(Waiting::Changed))?;
         let calldata = self.journal.calldata(number, digest)?;
         let call =
             Call { from: self.signer.address(), to: Some(self.contract), value: U256::ZERO, input: calldata };
+        self.make_blobs(entry)?;
         let answer = Unsigned::new(self.l1, call);
         // The contract takes what it has settled already, without effect, and refuses what comes too early.
         if self.contract().settled(At::Latest)? != Some(view.latest.settled) {
             return Err(Halt::Wait(Waiting::Changed));
         }
         match answer {
-            Ok(Ok(unsigned)) => Ok(unsigned),
+            Ok(Ok(unsigned)) => Ok(unsigned.with_blobs(entry.blobs.as_ref().map_or(&[], Blobs::hashes))),
             Ok(Err(source)) => Err(JobError::Limit { number, source }.into()),
             Err(L1Error::Reverted(reason)) => Err(JobError::Refused { number, reason }.into()),
             Err(error) => Err(error.into()),
@@ -237,11 +276,23 @@ impl Job<'_> {
         self.send(entry)
     }
 
+    /// The signed transaction with its blobs.
+    fn attach(&self, entry: &mut Entry<'_>, transaction: &Bytes) -> Result<Bytes, Halt> {
+        let number = entry.number();
+        self.make_blobs(entry)?;
+        let blobs = entry.blobs.as_ref().ok_or(Halt::Wait(Waiting::Changed))?;
+        let attached = blobs.attach(transaction).map_err(|source| JobError::Blobs { number, source })?;
+        Ok(attached.into())
+    }
+
     /// Hands the last signed transaction over.
     fn send(&self, entry: &mut Entry<'_>) -> Result<(), Halt> {
         let number = entry.number();
         let Some(attempt) = entry.record.attempts.last() else { return Err(Halt::Wait(Waiting::Changed)) };
         let (hash, transaction) = (attempt.hash, attempt.transaction.clone().unwrap_or_default());
+        let transaction =
+            if attempt.fees.blob.is_some() { self.attach(entry, &transaction)? } else { transaction };
+        let Some(attempt) = entry.record.attempts.last() else { return Err(Halt::Wait(Waiting::Changed)) };
         (self.listener)(&Progress::Sending {
             number,
             transaction: hash,

@@ -46,7 +46,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 /// Quick, with finality as anvil tells it.
 pub(crate) const POLICY: Policy = Policy {
     finality: Finality::Node,
-    fees: FeeLimits { cap: 200 * GWEI, priority: GWEI },
+    fees: FeeLimits { cap: 200 * GWEI, priority: GWEI, blob_cap: 100 * GWEI },
     poll: Duration::from_millis(20),
     raise_after: Duration::from_millis(600),
     patience: Duration::from_secs(20),

@@ -227,7 +227,7 @@ fn an_offer_never_passes_the_cap_and_the_reason_is_told() {
     deployment.node.ask("anvil_setNextBlockBaseFeePerGas", json!([format!("{:#x}", 300 * GWEI)]));
     deployment.node.mine(1);
     let directory = tempfile::tempdir().expect("a directory");
-    let fees = FeeLimits { cap: 50 * GWEI, priority: GWEI };
+    let fees = FeeLimits { cap: 50 * GWEI, ..FeeLimits::default() };
     let superblocks = deployment.chain(1..=1, 0);
     let url = deployment.node.url();
     let policy = Policy { fees, ..IMPATIENT };
