@@ -6,8 +6,8 @@ use alloy_primitives::Bytes;
 use alloy_sol_types::{Revert as Message, SolError, SolInterface};
 
 use crate::abi::{
-    Settlement::SettlementErrors, SuperblockVerifier::SuperblockVerifierErrors,
-    VerifierRouter::VerifierRouterErrors,
+    AccessManager::AccessManagerErrors, RegistryTree::RegistryTreeErrors, Settlement::SettlementErrors,
+    SuperblockVerifier::SuperblockVerifierErrors, VerifierRouter::VerifierRouterErrors,
 };
 
 /// Bytes of an error's selector.
@@ -21,14 +21,15 @@ impl Revert {
     /// The error's name with its values, if it is one of our contracts'.
     fn known(&self) -> Option<String> {
         let Self(data) = self;
-        if let Ok(error) = SettlementErrors::abi_decode(data) {
-            return Some(format!("{error:?}"));
-        }
-        if let Ok(error) = VerifierRouterErrors::abi_decode(data) {
-            return Some(format!("{error:?}"));
-        }
-        if let Ok(error) = SuperblockVerifierErrors::abi_decode(data) {
-            return Some(format!("{error:?}"));
+        let errors = [
+            in_words::<SettlementErrors>,
+            in_words::<VerifierRouterErrors>,
+            in_words::<SuperblockVerifierErrors>,
+            in_words::<AccessManagerErrors>,
+            in_words::<RegistryTreeErrors>,
+        ];
+        if let Some(known) = errors.iter().find_map(|known| known(data)) {
+            return Some(known);
         }
         Message::abi_decode(data).ok().map(|Message { reason }| reason)
     }
@@ -46,6 +47,11 @@ impl fmt::Display for Revert {
             (None, None) => f.write_str("without a reason"),
         }
     }
+}
+
+/// The error of a contract with its values, if it is one of `E`.
+fn in_words<E: SolInterface + fmt::Debug>(data: &Bytes) -> Option<String> {
+    E::abi_decode(data).ok().map(|error| format!("{error:?}"))
 }
 
 /// What the parentheses of a variant hold.

@@ -1,5 +1,6 @@
 //! The contracts beside the Rust code that says the same: both see the same deposits and payouts.
 
+mod roles;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -57,6 +58,11 @@ static SIGNER: LazyLock<Signer> = LazyLock::new(Signer::random);
 
 impl Local {
     fn new() -> Self {
+        Self::governed_by(None)
+    }
+
+    /// With an administrator other than the account.
+    fn governed_by(admin: Option<Address>) -> Self {
         let signer = SIGNER.clone();
         let l1 = Embedded::new(CHAIN_ID, &[(signer.address(), RICH)]);
         let wallet = Wallet {
@@ -69,6 +75,7 @@ impl Local {
         let (_, deployment) = predict(&wallet).expect("it answers");
         let registry = registry(deployment);
         let mut plan = plan(&registry, &[signer.address()]);
+        plan.admin = admin;
         plan.ether_minimum = 1;
         plan.ether_day_limit = u64::MAX;
         let deployed = deploy(&wallet, &plan, &registry, digest(0)).expect("a fresh network");
@@ -82,12 +89,18 @@ impl Local {
 
     /// A transaction of the account; the contract's reason if it refuses.
     fn send(&self, value: U256, call: &impl SolCall) -> Result<Receipt, L1Error> {
-        let call = Call {
-            from: self.signer.address(),
-            to: Some(self.deployed.settlement),
-            value,
-            input: call.abi_encode().into(),
-        };
+        self.send_as(self.signer.address(), self.deployed.settlement, value, call)
+    }
+
+    /// A transaction of anybody, to any contract.
+    fn send_as(
+        &self,
+        from: Address,
+        to: Address,
+        value: U256,
+        call: &impl SolCall,
+    ) -> Result<Receipt, L1Error> {
+        let call = Call { from, to: Some(to), value, input: call.abi_encode().into() };
         self.l1.call(&call, At::Latest)?;
         let receipt = self.l1.execute(&call)?;
         assert!(receipt.succeeded, "it did before");
