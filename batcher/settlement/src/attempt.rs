@@ -4,7 +4,7 @@ use alloy_consensus::{
     EthereumTxEnvelope, SignableTransaction, TxEip1559, TxEip4844, transaction::Transaction as _,
 };
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{B256, Bytes, TxKind, U256};
+use alloy_primitives::{B256, Bytes, TxKind, U256, keccak256};
 
 use crate::{
     blobs::GAS_PER_BLOB,
@@ -76,6 +76,7 @@ impl Unsigned {
             sender: signer.address(),
             nonce,
             hash: *signed.tx_hash(),
+            call: keccak256(&self.call.input),
             gas_limit: signed.gas_limit(),
             fees,
             transaction: Some(Bytes::from(encoded)),

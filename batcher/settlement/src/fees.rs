@@ -56,13 +56,15 @@ pub struct FeeLimits {
     pub cap: u128,
     /// What the first offer has for whoever makes the block.
     pub priority: u128,
+    /// The most that whoever makes the block is offered.
+    pub priority_cap: u128,
     /// No transaction offers more for the gas of its blobs.
     pub blob_cap: u128,
 }
 
 impl Default for FeeLimits {
     fn default() -> Self {
-        Self { cap: 200 * GWEI, priority: GWEI, blob_cap: 100 * GWEI }
+        Self { cap: 200 * GWEI, priority: GWEI, priority_cap: 10 * GWEI, blob_cap: 100 * GWEI }
     }
 }
 
@@ -89,8 +91,9 @@ impl FeeLimits {
     /// # Errors
     /// [`OverCap`] if the next block would not take what the caps allow.
     pub fn first(&self, base_fees: impl Into<BaseFees>) -> Result<Fees, OverCap> {
-        let &Self { cap, priority, blob_cap } = self;
+        let &Self { cap, blob_cap, .. } = self;
         let BaseFees { gas: base_fee, blob } = base_fees.into();
+        let priority = self.priority.min(self.priority_cap);
         if base_fee.saturating_add(priority) > cap {
             return Err(OverCap::Gas { base_fee, cap });
         }
@@ -114,17 +117,16 @@ impl FeeLimits {
         }
     }
 
+    /// What is for the block's maker rises no more than nodes ask for, unless the old offer was good for the next block: then it is
+    /// what did not suffice.
     fn raised_without_blobs(&self, fees: Fees, base_fee: u128) -> Option<Fees> {
-        let fresh =
-            self.first(base_fee).unwrap_or(Fees { max: self.cap, priority: self.priority, blob: None });
-        let rise = |fee: u128, fresh: u128| percent(fee, RISE_PERCENT).max(fresh).min(self.cap);
-        let raised = Fees {
-            max: rise(fees.max, fresh.max),
-            priority: rise(fees.priority, fresh.priority),
-            blob: None,
-        };
-        let is_enough = |raised: u128, fee: u128| raised >= percent(fee, LEAST_RISE_PERCENT);
-        (is_enough(raised.max, fees.max) && is_enough(raised.priority, fees.priority)).then_some(raised)
+        let fresh = self.first(base_fee).map_or(self.cap, |fresh| fresh.max);
+        let (least_max, least_priority) = (least_rise(fees.max), least_rise(fees.priority));
+        let is_tip_too_low = base_fee.saturating_add(fees.priority) <= fees.max;
+        let wanted = if is_tip_too_low { percent(fees.priority, RISE_PERCENT) } else { least_priority };
+        let max = percent(fees.max, RISE_PERCENT).max(fresh).max(least_max).min(self.cap);
+        let priority = wanted.max(least_priority).min(self.priority_cap).min(max);
+        (max >= least_max && priority >= least_priority).then_some(Fees { max, priority, blob: None })
     }
 
     fn raised_with_blobs(&self, fees: Fees, blob: u128, base_fees: BaseFees) -> Option<Fees> {
@@ -134,10 +136,16 @@ impl FeeLimits {
             (least <= cap).then(|| least.max(fresh.unwrap_or(cap)).min(cap))
         };
         let max = rise(fees.max, fresh.map(|fresh| fresh.max), self.cap)?;
-        let priority = rise(fees.priority, Some(self.priority), max)?;
+        let priority = rise(fees.priority, Some(self.priority), self.priority_cap.min(max))?;
         let blob = rise(blob, fresh.and_then(|fresh| fresh.blob), self.blob_cap)?;
         Some(Fees { max, priority, blob: Some(blob) })
     }
+}
+
+/// The least fee that nodes take in place of this one: a tenth more, and more.
+const fn least_rise(fee: u128) -> u128 {
+    let (tenth, one) = (percent(fee, LEAST_RISE_PERCENT), fee.saturating_add(1));
+    if tenth > one { tenth } else { one }
 }
 
 /// So many percent of the fee, rounded up.
@@ -153,23 +161,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_offer_rises_by_a_tenth_at_least_and_never_beyond_the_cap(
+        fn an_offer_rises_by_a_tenth_at_least_and_never_beyond_the_caps(
             cap in 1..u128::from(u64::MAX),
             priority in 0..u128::from(u64::MAX),
+            priority_cap in 0..u128::from(u64::MAX),
             base_fee in 0..u128::from(u64::MAX),
         ) {
-            let limits = FeeLimits { cap, priority, blob_cap: 0 };
+            let limits = FeeLimits { cap, priority, priority_cap, blob_cap: 0 };
             match limits.first(base_fee) {
                 Err(over) => prop_assert_eq!(over, OverCap::Gas { base_fee, cap }),
                 Ok(mut fees) => {
                     prop_assert!(base_fee + fees.priority <= fees.max && fees.max <= cap);
+                    prop_assert!(fees.priority <= priority_cap);
                     let mut rises = 0;
                     while let Some(raised) = limits.raised(fees, base_fee) {
                         prop_assert!(raised.max * 10 >= fees.max * 11 && raised.max <= cap);
-                        prop_assert!(raised.priority * 10 >= fees.priority * 11 && raised.priority <= raised.max);
-                        if raised == fees {
-                            break;
-                        }
+                        prop_assert!(raised.priority * 10 >= fees.priority * 11);
+                        prop_assert!(raised.max > fees.max && raised.priority > fees.priority);
+                        prop_assert!(raised.priority <= raised.max.min(priority_cap));
                         fees = raised;
                         rises += 1;
                         prop_assert!(rises < 1000);
@@ -179,18 +188,30 @@ mod tests {
         }
     }
 
+    const LIMITS: FeeLimits = FeeLimits { cap: 100, priority: 2, priority_cap: 20, blob_cap: 30 };
+
+    const fn plain(max: u128, priority: u128) -> Fees {
+        Fees { max, priority, blob: None }
+    }
+
     #[test]
     fn a_base_fee_at_the_cap_leaves_nothing_to_offer() {
-        let limits = FeeLimits { cap: 100, priority: 2, blob_cap: 0 };
-        assert_eq!(limits.first(98), Ok(Fees { max: 100, priority: 2, blob: None }));
-        let error = limits.first(99).unwrap_err();
+        assert_eq!(LIMITS.first(98), Ok(plain(100, 2)));
+        let error = LIMITS.first(99).unwrap_err();
         assert!(error.to_string().contains("99 wei per gas, and the cap of 100"), "{error}");
-        assert_eq!(limits.first(10), Ok(Fees { max: 22, priority: 2, blob: None }));
-        assert_eq!(
-            limits.raised(Fees { max: 22, priority: 2, blob: None }, 10),
-            Some(Fees { max: 28, priority: 3, blob: None })
-        );
-        assert_eq!(limits.raised(Fees { max: 95, priority: 3, blob: None }, 10), None);
+        assert_eq!(LIMITS.first(10), Ok(plain(22, 2)));
+        assert_eq!(LIMITS.raised(plain(22, 2), 10), Some(plain(28, 3)));
+        assert_eq!(LIMITS.raised(plain(95, 3), 10), None);
+    }
+
+    #[test]
+    fn the_tip_rises_by_the_least_unless_it_is_what_was_too_low() {
+        // The next block's base fee is above the offer.
+        assert_eq!(LIMITS.raised(plain(40, 10), 45), Some(plain(92, 11)));
+        // It is not, and still no block took the offer.
+        assert_eq!(LIMITS.raised(plain(40, 10), 20), Some(plain(50, 13)));
+        assert_eq!(LIMITS.raised(plain(40, 0), 20), Some(plain(50, 1)));
+        assert_eq!(LIMITS.raised(plain(40, 20), 20), None);
     }
 
     proptest! {
@@ -198,21 +219,23 @@ mod tests {
         fn an_offer_with_blobs_doubles_all_its_fees_or_stays(
             cap in 1..u128::from(u64::MAX),
             priority in 0..u128::from(u64::MAX),
+            priority_cap in 1..u128::from(u64::MAX),
             blob_cap in 1..u128::from(u64::MAX),
             gas in 0..u128::from(u64::MAX),
             blob in 0..u128::from(u64::MAX),
         ) {
-            let (limits, base_fees) =
-                (FeeLimits { cap, priority, blob_cap }, BaseFees { gas, blob: Some(blob) });
+            let limits = FeeLimits { cap, priority, priority_cap, blob_cap };
+            let base_fees = BaseFees { gas, blob: Some(blob) };
             let Ok(mut fees) = limits.first(base_fees) else {
-                prop_assert!(gas + priority > cap || blob > blob_cap);
+                prop_assert!(gas + priority.min(priority_cap) > cap || blob > blob_cap);
                 return Ok(());
             };
             prop_assert!(!base_fees.exceed(&fees) && fees.blob > Some(0));
             let mut rises = 0;
             while let Some(raised) = limits.raised(fees, base_fees) {
                 let offers = |fees: Fees| [fees.max, fees.priority, fees.blob.unwrap_or_default()];
-                for ((now, before), cap) in offers(raised).into_iter().zip(offers(fees)).zip([cap, cap, blob_cap]) {
+                let caps = [cap, priority_cap, blob_cap];
+                for ((now, before), cap) in offers(raised).into_iter().zip(offers(fees)).zip(caps) {
                     prop_assert!(now >= 2 * before && now > before && now <= cap);
                 }
                 prop_assert!(raised.priority <= raised.max);
@@ -225,16 +248,15 @@ mod tests {
 
     #[test]
     fn an_offer_for_blobs_has_a_cap_of_its_own() {
-        let limits = FeeLimits { cap: 100, priority: 2, blob_cap: 30 };
         let base_fees = |blob| BaseFees { gas: 10, blob: Some(blob) };
         let fees = Fees { max: 22, priority: 2, blob: Some(14) };
-        assert_eq!(limits.first(base_fees(7)), Ok(fees));
-        let error = limits.first(base_fees(31)).unwrap_err();
+        assert_eq!(LIMITS.first(base_fees(7)), Ok(fees));
+        let error = LIMITS.first(base_fees(31)).unwrap_err();
         assert!(error.to_string().contains("blobs is 31 wei per gas, the cap is 30"), "{error}");
         let raised = Fees { max: 44, priority: 4, blob: Some(28) };
-        assert_eq!(limits.raised(fees, base_fees(7)), Some(raised));
-        assert_eq!(limits.raised(raised, base_fees(7)), None);
+        assert_eq!(LIMITS.raised(fees, base_fees(7)), Some(raised));
+        assert_eq!(LIMITS.raised(raised, base_fees(7)), None);
         // What the next block takes for blobs is more than twice the offer.
-        assert_eq!(limits.raised(fees, base_fees(16)).and_then(|fees| fees.blob), Some(30));
+        assert_eq!(LIMITS.raised(fees, base_fees(16)).and_then(|fees| fees.blob), Some(30));
     }
 }

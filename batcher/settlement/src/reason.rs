@@ -17,7 +17,58 @@ const SELECTOR_BYTES: usize = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revert(pub Bytes);
 
+/// From when on a contract no longer reverts for a reason that passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Until {
+    /// The name of the contract's error.
+    pub reason: &'static str,
+    /// In seconds of the Unix epoch, on the clock that the error is about.
+    pub at: u64,
+    /// What that clock says now; `None` if it is that of L1's blocks. The contract's own stands still in pauses.
+    pub now: Option<u64>,
+}
+
 impl Revert {
+    /// From when on the reason is gone by itself; `None` if waiting does not help.
+    #[must_use]
+    pub fn until(&self) -> Option<Until> {
+        let Self(data) = self;
+        if let Ok(error) = SettlementErrors::abi_decode(data) {
+            let (reason, at, now) = match error {
+                SettlementErrors::StrangerTooEarly(error) => {
+                    ("StrangerTooEarly", error.allowedAt, Some(error.time))
+                }
+                SettlementErrors::TooManySuperblocks(error) => {
+                    ("TooManySuperblocks", error.allowedAt, Some(error.time))
+                }
+                SettlementErrors::PausedUntil(error) => ("PausedUntil", error.until, None),
+                _ => return None,
+            };
+            return Some(Until { reason, at: at.into(), now: now.map(u64::from) });
+        }
+        let (reason, at) = match VerifierRouterErrors::abi_decode(data).ok()? {
+            VerifierRouterErrors::VerifierNotActive(error) => ("VerifierNotActive", error.activeFrom),
+            VerifierRouterErrors::SuspendedVerifier(error) => ("SuspendedVerifier", error.until),
+            _ => return None,
+        };
+        Some(Until { reason, at: at.saturating_to(), now: None })
+    }
+
+    /// Whether the verifier says so, which the contract asks last: then everything but the proof is as it should be. Errors that
+    /// are neither the contract's nor the router's can be of nothing else.
+    #[must_use]
+    pub fn is_of_verifier(&self) -> bool {
+        let Self(data) = self;
+        SettlementErrors::abi_decode(data).is_err() && !self.is_of_router()
+    }
+
+    /// Whether the router says so: the verifier that the proof names does not count, now or at all.
+    #[must_use]
+    pub fn is_of_router(&self) -> bool {
+        let Self(data) = self;
+        VerifierRouterErrors::abi_decode(data).is_ok()
+    }
+
     /// The error's name with its values, if it is one of our contracts'.
     fn known(&self) -> Option<String> {
         let Self(data) = self;
@@ -64,8 +115,13 @@ fn inner(debug: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::{Address, U256};
+
     use super::*;
-    use crate::abi::Settlement::NotNext;
+    use crate::abi::{
+        Settlement::{NotNext, StrangerTooEarly},
+        VerifierRouter::{FrozenVerifier, SuspendedVerifier},
+    };
 
     #[test]
     fn a_reason_has_its_values() {
@@ -76,5 +132,21 @@ mod tests {
         let unknown = Revert(Bytes::from_static(&[1, 2, 3, 4, 5]));
         assert_eq!(unknown.to_string(), "an error with selector 0x01020304 and 5 bytes");
         assert_eq!(Revert::default().to_string(), "without a reason");
+    }
+
+    #[test]
+    fn a_reason_that_passes_says_when() {
+        let early = StrangerTooEarly { caller: Address::ZERO, allowedAt: 90, time: 50 };
+        let reason = Revert(early.abi_encode().into());
+        assert_eq!(reason.until(), Some(Until { reason: "StrangerTooEarly", at: 90, now: Some(50) }));
+        let suspended = SuspendedVerifier { outerDigest: Default::default(), until: U256::MAX };
+        let reason = Revert(suspended.abi_encode().into());
+        assert_eq!(reason.until(), Some(Until { reason: "SuspendedVerifier", at: u64::MAX, now: None }));
+        assert!(reason.is_of_router() && !reason.is_of_verifier());
+        let frozen = Revert(FrozenVerifier { outerDigest: Default::default() }.abi_encode().into());
+        assert!(frozen.until().is_none() && frozen.is_of_router());
+        let settled = Revert(NotNext { number: 3, expected: 2 }.abi_encode().into());
+        assert!(settled.until().is_none() && !settled.is_of_router() && !settled.is_of_verifier());
+        assert!(Revert::default().is_of_verifier());
     }
 }

@@ -1,6 +1,7 @@
 //! The contracts beside the Rust code that says the same: both see the same deposits and payouts.
 
 mod roles;
+mod stalls;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -35,7 +36,7 @@ use environments_l1::{
 use plonky2::field::types::Field as _;
 use proptest::prelude::*;
 
-use self::support::{AnyProof, digest, plan, registry};
+use self::support::{GOOD_PROOF, digest, plan, registry};
 
 /// The network of the tests.
 const CHAIN_ID: u64 = 31337;
@@ -74,7 +75,7 @@ impl Local {
         };
         let (_, deployment) = predict(&wallet).expect("it answers");
         let registry = registry(deployment);
-        let mut plan = plan(&registry, &[signer.address()]);
+        let mut plan = plan(&[signer.address()]);
         plan.admin = admin;
         plan.ether_minimum = 1;
         plan.ether_day_limit = u64::MAX;
@@ -135,7 +136,7 @@ impl Local {
         };
         let packed: Vec<u8> = payouts.iter().flat_map(Payout::packed).collect();
         let superblock = Superblock::new(&statement, &packed).expect("it fits");
-        let proof = AnyProof.prove(&superblock).expect("there is always one");
+        let proof = GOOD_PROOF.prove(&superblock).expect("there is always one");
         let call = Call {
             from: self.signer.address(),
             to: Some(self.deployed.settlement),

@@ -4,8 +4,11 @@ mod anvil;
 mod deployment;
 mod faults;
 mod kills;
+mod offers;
+mod proofs;
 mod proxy;
 mod refusals;
 mod reorganisations;
+mod stalls;
 #[path = "../support/mod.rs"]
 mod support;
