@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use alloy_eips::eip4844::{BYTES_PER_BLOB, Blob};
+use alloy_eips::eip4844::BYTES_PER_BLOB;
 use alloy_primitives::{B256, Bytes};
 use circuits_files::file::{self, FileError};
 use reqwest::redirect;
@@ -59,7 +59,7 @@ pub trait BlobSource {
     ///
     /// # Errors
     /// [`SourceError`]
-    fn blobs(&self, settlement: &Settlement) -> Result<Vec<Blob>, SourceError>;
+    fn blobs(&self, settlement: &Settlement) -> Result<Vec<Bytes>, SourceError>;
 }
 
 /// A directory in which each blob is a file, named by its versioned hash.
@@ -81,7 +81,7 @@ impl BlobDirectory {
     ///
     /// # Errors
     /// [`SourceError::File`]
-    pub fn keep(&self, hash: B256, blob: &Blob) -> Result<(), SourceError> {
+    pub fn keep(&self, hash: B256, blob: &[u8]) -> Result<(), SourceError> {
         let path = self.file(hash);
         std::fs::create_dir_all(&self.0).map_err(|source| FileError::Io {
             path: self.0.clone(),
@@ -89,14 +89,14 @@ impl BlobDirectory {
             source,
         })?;
         if !path.exists() {
-            file::write_shared(&path, blob.as_slice())?;
+            file::write_shared(&path, blob)?;
         }
         Ok(())
     }
 }
 
 impl BlobSource for BlobDirectory {
-    fn blobs(&self, settlement: &Settlement) -> Result<Vec<Blob>, SourceError> {
+    fn blobs(&self, settlement: &Settlement) -> Result<Vec<Bytes>, SourceError> {
         let mut found = vec![];
         for &hash in &settlement.hashes {
             let path = self.file(hash);
@@ -109,7 +109,7 @@ impl BlobSource for BlobDirectory {
             }
             let bytes =
                 std::fs::read(&path).map_err(|source| FileError::Io { path, action: "read it", source })?;
-            found.extend(Blob::try_from(bytes.as_slice()));
+            found.push(bytes.into());
         }
         Ok(found)
     }
@@ -164,7 +164,7 @@ impl<'a> Beacon<'a> {
 }
 
 impl BlobSource for Beacon<'_> {
-    fn blobs(&self, settlement: &Settlement) -> Result<Vec<Blob>, SourceError> {
+    fn blobs(&self, settlement: &Settlement) -> Result<Vec<Bytes>, SourceError> {
         // The root names the block on every network; development nodes have no beacon chain, and go by L1's number.
         let block = match self.l1.beacon_block(settlement.block_number)? {
             Some(root) => root.to_string(),
@@ -177,8 +177,6 @@ impl BlobSource for Beacon<'_> {
         }
         let body = self.runtime.block_on(self.get(url, &block))?;
         let answer: Result<Answer, _> = serde_json::from_slice(&body);
-        let Answer { data } = answer.map_err(|_| SourceError::Malformed { block: block.clone() })?;
-        let blobs = data.iter().map(|bytes| Blob::try_from(bytes.as_ref()));
-        blobs.collect::<Result<_, _>>().map_err(|_| SourceError::Malformed { block })
+        answer.map(|answer| answer.data).map_err(|_| SourceError::Malformed { block })
     }
 }

@@ -36,6 +36,9 @@ pub enum BlobError {
     /// The data is too long.
     #[error("the data has {found} bytes, the {MAX_BLOBS} blobs of a transaction hold {MAX_DATA_BYTES}")]
     TooLong { found: usize },
+    /// It has another length than a blob.
+    #[error("blob {blob} has {found} bytes, a blob has {BYTES_PER_BLOB}")]
+    Length { blob: usize, found: usize },
     /// There is no blob.
     #[error("there is no blob")]
     Empty,
@@ -129,10 +132,14 @@ fn pack(data: &[u8]) -> Result<Vec<Blob>, BlobError> {
 /// Takes the data out of the blobs of a transaction. Any other blobs than those that [`Blobs::of`] makes are refused.
 ///
 /// # Errors
-/// [`BlobError::Empty`], [`BlobError::TooLong`], [`BlobError::Count`], [`BlobError::Element`] or [`BlobError::Trailing`].
-pub fn data_of(blobs: &[Blob]) -> Result<Vec<u8>, BlobError> {
+/// [`BlobError::Length`], [`BlobError::Empty`], [`BlobError::TooLong`], [`BlobError::Count`], [`BlobError::Element`] or
+/// [`BlobError::Trailing`].
+pub fn data_of(blobs: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, BlobError> {
     let mut stream = Vec::with_capacity(blobs.len().min(MAX_BLOBS) * BLOB_DATA_BYTES);
-    for (blob, bytes) in blobs.iter().enumerate().take(MAX_BLOBS) {
+    for (blob, bytes) in blobs.iter().map(AsRef::as_ref).enumerate().take(MAX_BLOBS) {
+        if bytes.len() != BYTES_PER_BLOB {
+            return Err(BlobError::Length { blob, found: bytes.len() });
+        }
         for (element, bytes) in bytes.chunks_exact(ELEMENT_BYTES).enumerate() {
             if bytes[0] != 0 {
                 return Err(BlobError::Element { blob, element, found: bytes[0] });
@@ -159,8 +166,10 @@ pub fn data_of(blobs: &[Blob]) -> Result<Vec<u8>, BlobError> {
 /// The versioned hash of a blob, which L1 knows it by.
 ///
 /// # Errors
-/// [`BlobError::Commitment`] if an element of it is none of the field.
-pub fn versioned_hash(blob: &Blob) -> Result<B256, BlobError> {
+/// [`BlobError::Length`], or [`BlobError::Commitment`] if an element of it is none of the field.
+pub fn versioned_hash(blob: &[u8]) -> Result<B256, BlobError> {
+    let wrong = |_| BlobError::Length { blob: 0, found: blob.len() };
+    let blob = <&Blob>::try_from(blob).map_err(wrong)?;
     let commitment = EnvKzgSettings::Default.get().blob_to_kzg_commitment(blob.as_ckzg());
     let commitment = commitment.map_err(|error| BlobError::Commitment { reason: error.to_string() })?;
     Ok(kzg_to_versioned_hash(commitment.as_slice()))
@@ -227,7 +236,7 @@ mod tests {
         assert_eq!(changed(0, 1, 101).map(|data| data.len()), Ok(101));
         assert_eq!(changed(0, 4, 0xff), Err(BlobError::TooLong { found: 0xff00_0064 }));
         // Blobs that are missing, or too many.
-        assert_eq!(data_of(&[]), Err(BlobError::Empty));
+        assert_eq!(data_of::<Blob>(&[]), Err(BlobError::Empty));
         let count = |blobs: &[Blob]| data_of(blobs);
         let two = [blobs.clone(), vec![Blob::ZERO]].concat();
         assert_eq!(count(&two), Err(BlobError::Count { length: 100, expected: 1, found: 2 }));
@@ -242,14 +251,16 @@ mod tests {
     fn hashes_are_those_that_others_compute() {
         // The commitment to zeros is the point at infinity: 0xc0, then zeros.
         let infinity = b256!("010657f37554c781402a22917dee2f75def7ab966d7b770905398eba3c444014");
-        assert_eq!(versioned_hash(&Blob::ZERO), Ok(infinity));
+        assert_eq!(versioned_hash(Blob::ZERO.as_slice()), Ok(infinity));
         let blobs = Blobs::of(&bytes(BLOB_DATA_BYTES)).expect("it fits");
         let hashes: Vec<_> =
-            blobs.blobs().iter().map(|blob| versioned_hash(blob).expect("in range")).collect();
+            blobs.blobs().iter().map(|blob| versioned_hash(blob.as_slice()).expect("in range")).collect();
         assert_eq!((hashes.len(), &*hashes), (2, blobs.hashes()));
         blobs.sidecar.validate(&hashes, EnvKzgSettings::Default.get()).expect("the proofs are right");
+        assert_eq!(versioned_hash(&[0; 5]), Err(BlobError::Length { blob: 0, found: 5 }));
+        assert_eq!(data_of(&[[0; 5]]), Err(BlobError::Length { blob: 0, found: 5 }));
         let mut high = Blob::ZERO;
         high[..ELEMENT_BYTES].copy_from_slice(&U256::MAX.to_be_bytes::<32>());
-        assert!(matches!(versioned_hash(&high), Err(BlobError::Commitment { .. })));
+        assert!(matches!(versioned_hash(high.as_slice()), Err(BlobError::Commitment { .. })));
     }
 }

@@ -9,8 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_eips::eip4844::Blob;
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use alloy_sol_types::SolEvent as _;
 use batcher_circuits::{
     follow::{FollowError, follow},
@@ -181,10 +180,10 @@ impl L1Follower<'_> {
     }
 
     /// The blobs with the settlement's hashes, in their order.
-    fn find(&self, settlement: &Settlement) -> Result<Vec<Blob>, L1FollowError> {
+    fn find(&self, settlement: &Settlement) -> Result<Vec<Bytes>, L1FollowError> {
         let number = settlement.number;
         let mut missing: BTreeSet<B256> = settlement.hashes.iter().copied().collect();
-        let mut found = BTreeMap::new();
+        let mut found: Vec<(B256, Bytes)> = vec![];
         let mut failed = None;
         for source in self.sources {
             if missing.is_empty() {
@@ -197,7 +196,7 @@ impl L1Follower<'_> {
                         if let Ok(hash) = versioned_hash(&blob)
                             && missing.remove(&hash)
                         {
-                            found.insert(hash, blob);
+                            found.push((hash, blob));
                         }
                         if missing.is_empty() {
                             break;
@@ -213,6 +212,7 @@ impl L1Follower<'_> {
             (Some(_), Some(source)) => return Err(L1FollowError::Source { number, source }),
             (Some(&hash), None) => return Err(L1FollowError::Missing { number, hash }),
         }
-        Ok(settlement.hashes.iter().filter_map(|hash| found.get(hash).copied()).collect())
+        let blob = |hash| found.iter().find(|(one, _)| one == hash).map(|(_, blob)| blob.clone());
+        Ok(settlement.hashes.iter().filter_map(blob).collect())
     }
 }

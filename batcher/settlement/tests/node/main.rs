@@ -1,12 +1,14 @@
 //! The settlement job against a real node, and what can go wrong between them.
 
 mod anvil;
+mod blobs;
 mod deployment;
 mod faults;
 mod kills;
 mod offers;
 mod proofs;
 mod proxy;
+mod published;
 mod refusals;
 mod reorganisations;
 mod stalls;
