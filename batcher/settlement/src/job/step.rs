@@ -70,6 +70,10 @@ impl Job<'_> {
         let Goal { number, state: expected, .. } = entry.record.goal;
         let at = At::Number(seen.block.number);
         let found = self.contract().state(number, at)?;
+        if found.is_zero() {
+            // The node was between two blocks when it said that the contract has settled the superblock.
+            return Err(Halt::Wait(Waiting::Changed));
+        }
         if found != expected {
             let [expected, found] = [expected, found].map(ContractDigest);
             return Err(JobError::OtherState { number, expected, found }.into());

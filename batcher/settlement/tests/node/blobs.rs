@@ -85,8 +85,8 @@ fn a_state_that_l1_did_not_settle_is_not_continued() {
     deployment.settle(&chain.superblocks()[..1], journal.path()).expect("it settles");
     let l1 = rpc(deployment);
     let follower = follower(deployment, &l1, &[]);
-    let mut other = chain.genesis.clone();
-    other.history.push(Digest::ZERO);
+    let mut other = chain.links[0].state.clone();
+    other.number = 0;
     let error = follower.settlements(&other).expect_err("another genesis");
     assert!(matches!(error, L1FollowError::OtherState { number: 0, .. }), "{error}");
     let error = follower.settlements(&chain.links[1].state).expect_err("L1 is behind");
