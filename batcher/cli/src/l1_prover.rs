@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, error::Error, path::PathBuf};
 
-use batcher_hop::{HopProver, file as hop_file, keys::outer_digest};
+use batcher_hop::{HopProver, circuits::keccak_common, file as hop_file, keys::outer_digest};
 use batcher_settlement::{
     B256,
     job::{L1Proof, Prove},
@@ -53,7 +53,7 @@ impl<'a> L1Prover<'a> {
 
 impl Prove for L1Prover<'_> {
     fn outer_digest(&self) -> B256 {
-        B256::new(outer_digest(PinnedKeys::embedded().hop.keccak.get()))
+        B256::new(outer_digest(PinnedKeys::embedded().hop.keccak.get(), keccak_common()))
     }
 
     fn prove(&self, superblock: &Superblock) -> Result<L1Proof, Box<dyn Error + Send + Sync>> {

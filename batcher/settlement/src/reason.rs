@@ -47,8 +47,8 @@ impl Revert {
             return Some(Until { reason, at: at.into(), now: now.map(u64::from) });
         }
         let (reason, at) = match VerifierRouterErrors::abi_decode(data).ok()? {
-            VerifierRouterErrors::VerifierNotActive(error) => ("VerifierNotActive", error.activeFrom),
-            VerifierRouterErrors::SuspendedVerifier(error) => ("SuspendedVerifier", error.until),
+            VerifierRouterErrors::NoVerifierActive(error) => ("NoVerifierActive", error.activeFrom),
+            VerifierRouterErrors::SuspendedCircuit(error) => ("SuspendedCircuit", error.until),
             _ => return None,
         };
         Some(Until { reason, at: at.saturating_to(), now: None })
@@ -62,7 +62,7 @@ impl Revert {
         SettlementErrors::abi_decode(data).is_err() && !self.is_of_router()
     }
 
-    /// Whether the router says so: the verifier that the proof names does not count, now or at all.
+    /// Whether the router says so: no verifier of the circuit that the proof names counts, now or at all.
     #[must_use]
     pub fn is_of_router(&self) -> bool {
         let Self(data) = self;
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use crate::abi::{
         Settlement::{NotNext, StrangerTooEarly},
-        VerifierRouter::{FrozenVerifier, SuspendedVerifier},
+        VerifierRouter::{AllVerifiersFrozen, SuspendedCircuit},
     };
 
     #[test]
@@ -139,11 +139,11 @@ mod tests {
         let early = StrangerTooEarly { caller: Address::ZERO, allowedAt: 90, time: 50 };
         let reason = Revert(early.abi_encode().into());
         assert_eq!(reason.until(), Some(Until { reason: "StrangerTooEarly", at: 90, now: Some(50) }));
-        let suspended = SuspendedVerifier { outerDigest: Default::default(), until: U256::MAX };
+        let suspended = SuspendedCircuit { outerDigest: Default::default(), until: U256::MAX };
         let reason = Revert(suspended.abi_encode().into());
-        assert_eq!(reason.until(), Some(Until { reason: "SuspendedVerifier", at: u64::MAX, now: None }));
+        assert_eq!(reason.until(), Some(Until { reason: "SuspendedCircuit", at: u64::MAX, now: None }));
         assert!(reason.is_of_router() && !reason.is_of_verifier());
-        let frozen = Revert(FrozenVerifier { outerDigest: Default::default() }.abi_encode().into());
+        let frozen = Revert(AllVerifiersFrozen { outerDigest: Default::default() }.abi_encode().into());
         assert!(frozen.until().is_none() && frozen.is_of_router());
         let settled = Revert(NotNext { number: 3, expected: 2 }.abi_encode().into());
         assert!(settled.until().is_none() && !settled.is_of_router() && !settled.is_of_verifier());

@@ -80,7 +80,7 @@ fn a_suspended_verifier_without_another_one_is_told() {
     let superblock = deployment.superblock(1, digest(0), digest(1));
     let error = settle(&deployment, &GOOD_PROOF, superblock, journal.path(), POLICY).expect_err("3 days");
     assert!(matches!(error, JobError::TooEarly { number: 1, .. }), "{error}");
-    assert!(error.to_string().contains("SuspendedVerifier {"), "{error}");
+    assert!(error.to_string().contains("SuspendedCircuit {"), "{error}");
 }
 
 #[test]

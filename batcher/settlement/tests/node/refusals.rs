@@ -170,7 +170,7 @@ fn superblocks_that_come_too_fast_are_told() {
 }
 
 #[test]
-fn a_verifier_that_the_router_does_not_know_is_refused() {
+fn a_circuit_that_the_router_does_not_know_is_refused() {
     struct Unknown;
     impl Prove for Unknown {
         fn outer_digest(&self) -> B256 {
@@ -183,7 +183,7 @@ fn a_verifier_that_the_router_does_not_know_is_refused() {
     let deployment = Deployment::new();
     let superblock = deployment.superblock(1, digest(0), digest(1));
     let error = refused_with(&Unknown, &deployment, superblock, KEY).to_string();
-    assert!(error.contains("UnknownVerifier { outerDigest: 0x060606"), "{error}");
+    assert!(error.contains("UnknownCircuit { outerDigest: 0x060606"), "{error}");
 }
 
 #[test]

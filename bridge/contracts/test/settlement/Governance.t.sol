@@ -3,12 +3,10 @@ pragma solidity 0.8.37;
 
 import {IRegistryTree} from "../../src/interfaces/IRegistryTree.sol";
 import {ISuperblockVerifier} from "../../src/interfaces/ISuperblockVerifier.sol";
-import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
 import {Action, Parameters, Statement} from "../../src/interfaces/SettlementTypes.sol";
 import {DeployedTest} from "../support/Fixture.sol";
-import {MockVerifier} from "../support/Mocks.sol";
 
-/// @notice Registries, verifiers and pauses: what governors can do, when, and what not.
+/// @notice Registries and pauses: what governors can do, when, and what not.
 contract GovernanceTest is DeployedTest {
     bytes32[16] private _path;
 
@@ -215,95 +213,6 @@ contract GovernanceTest is DeployedTest {
         vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
         vm.prank(GOVERNOR);
         settlement.changeEntryZero(0, _path);
-    }
-
-    // Verifiers.
-
-    function test_a_verifier_is_active_after_the_delay() public {
-        bytes32 outer = bytes32(uint256(0x456));
-        MockVerifier other = new MockVerifier(outer);
-        uint256 activeFrom = clock + DELAY;
-        vm.expectEmit(address(router));
-        emit IVerifierRouter.VerifierListed(outer, address(other), activeFrom);
-        vm.prank(GOVERNOR);
-        router.list(other);
-        uint256[] memory inputs = new uint256[](1);
-        bytes memory proof = abi.encodePacked(keccak256(abi.encodePacked(outer, inputs)));
-        _wait(DELAY - 1);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.VerifierNotActive.selector, outer, activeFrom));
-        router.verify(outer, proof, inputs);
-        _wait(1);
-        router.verify(outer, proof, inputs);
-        vm.expectRevert(abi.encodeWithSelector(MockVerifier.InvalidProof.selector, bytes32(proof)));
-        router.verify(outer, "", inputs);
-        (ISuperblockVerifier listed, uint64 from, bool frozen,) = router.verifierOf(outer);
-        assertEq(address(listed), address(other), "verifier");
-        assertEq(from, activeFrom, "activeFrom");
-        assertTrue(!frozen, "frozen");
-    }
-
-    function test_a_verifier_is_frozen_at_once_and_for_good() public {
-        vm.expectEmit(address(router));
-        emit IVerifierRouter.VerifierFrozen(OUTER);
-        vm.prank(GOVERNOR);
-        router.freeze(OUTER);
-        uint256[] memory inputs = new uint256[](1);
-        bytes memory reason = abi.encodeWithSelector(IVerifierRouter.FrozenVerifier.selector, OUTER);
-        vm.expectRevert(reason);
-        router.verify(OUTER, "", inputs);
-        vm.expectRevert(reason);
-        vm.prank(GOVERNOR);
-        router.freeze(OUTER);
-        MockVerifier again = new MockVerifier(OUTER);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.AlreadyListed.selector, OUTER));
-        vm.prank(GOVERNOR);
-        router.list(again);
-        Statement memory statement = _next();
-        bytes memory proof = _prove(statement);
-        vm.expectRevert(reason);
-        vm.prank(BATCHER);
-        settlement.settle(OUTER, statement, "", proof);
-    }
-
-    function test_a_suspension_ends_by_itself() public {
-        Statement memory statement = _next();
-        bytes memory proof = _prove(statement);
-        uint256 until = clock + 3 days;
-        vm.startPrank(GUARDIAN);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspensionTooLong.selector, 3 days + 1, 3 days));
-        router.suspend(OUTER, 3 days + 1);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, bytes32(0)));
-        router.suspend(0, 1);
-        vm.expectEmit(address(router));
-        emit IVerifierRouter.VerifierSuspended(OUTER, until);
-        router.suspend(OUTER, 3 days);
-        bytes memory suspended = abi.encodeWithSelector(IVerifierRouter.SuspendedVerifier.selector, OUTER, until);
-        vm.expectRevert(suspended);
-        router.suspend(OUTER, 1);
-        vm.stopPrank();
-        _wait(3 days - 1);
-        vm.expectRevert(suspended);
-        vm.prank(BATCHER);
-        settlement.settle(OUTER, statement, "", proof);
-        _wait(1);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspendedLately.selector, OUTER, until + 30 days));
-        vm.prank(GUARDIAN);
-        router.suspend(OUTER, 1);
-        _settle(statement, "");
-        _wait(30 days);
-        vm.prank(GUARDIAN);
-        router.suspend(OUTER, 1);
-    }
-
-    function test_only_a_verifier_that_is_listed_is_frozen() public {
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, bytes32(0)));
-        vm.prank(GOVERNOR);
-        router.freeze(0);
-    }
-
-    function test_a_routers_delay_has_a_least() public {
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.DelayTooShort.selector, 1 days - 1, 1 days));
-        _deployRouter(1 days - 1, new ISuperblockVerifier[](0));
     }
 
     // Pauses.

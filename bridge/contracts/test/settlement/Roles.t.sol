@@ -29,7 +29,7 @@ contract RolesTest is DeployedTest {
         _unauthorized(REGISTRY_GOVERNOR);
         router.list(verifier);
         _unauthorized(GUARDIAN);
-        router.freeze(OUTER);
+        router.freeze(OUTER, verifier);
         _unauthorized(GOVERNOR);
         router.suspend(OUTER, 1);
         _unauthorized(GUARDIAN);
