@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(changed(0, 1, 101).map(|data| data.len()), Ok(101));
         assert_eq!(changed(0, 4, 0xff), Err(BlobError::TooLong { found: 0xff00_0064 }));
         // Blobs that are missing, or too many.
-        assert_eq!(data_of::<Blob>(&[]), Err(BlobError::Empty));
+        assert_eq!(data_of(&[] as &[Blob]), Err(BlobError::Empty));
         let count = |blobs: &[Blob]| data_of(blobs);
         let two = [blobs.clone(), vec![Blob::ZERO]].concat();
         assert_eq!(count(&two), Err(BlobError::Count { length: 100, expected: 1, found: 2 }));
