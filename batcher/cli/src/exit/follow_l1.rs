@@ -10,9 +10,11 @@ impl HasExitCode for BlobError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::TooLong { .. } => ExitCode::Limit,
-            Self::Empty | Self::Count { .. } | Self::Element { .. } | Self::Trailing { .. } => {
-                ExitCode::Invalid
-            }
+            Self::Length { .. }
+            | Self::Empty
+            | Self::Count { .. }
+            | Self::Element { .. }
+            | Self::Trailing { .. } => ExitCode::Invalid,
             Self::Commitment { .. } | Self::OtherTransaction => ExitCode::Rejected,
         }
     }
