@@ -3,6 +3,7 @@
 mod anvil;
 mod blobs;
 mod deployment;
+mod deployments;
 mod faults;
 mod kills;
 mod offers;
