@@ -43,6 +43,23 @@ contract GuardsTest is DeployedTest {
         vm.stopPrank();
     }
 
+    function test_each_function_can_be_paused() public {
+        bytes[9] memory calls = _calls();
+        Action[3] memory actions = [Action.Deposit, Action.Settle, Action.Pay];
+        vm.startPrank(GUARDIAN);
+        for (uint256 i = 0; i < actions.length; ++i) {
+            settlement.pause(actions[i], 1 days);
+        }
+        vm.stopPrank();
+        for (uint256 i = 0; i < calls.length; ++i) {
+            Action action = i == 2 ? Action.Deposit : i < 4 ? Action.Settle : Action.Pay;
+            (bool called, bytes memory reason) = address(settlement).call(calls[i]);
+            assertTrue(!called, "called");
+            bytes memory expected = abi.encodeWithSelector(PausedUntil.selector, action, clock + 1 days);
+            assertEq(keccak256(reason), keccak256(expected), "reason");
+        }
+    }
+
     // Strangers.
 
     /// @dev A superblock that strangers may settle, in a stall.
