@@ -3,7 +3,9 @@
 //! ```text
 //! JOURNAL/settlement.lock                    one process at a time
 //! JOURNAL/superblock-000001.json             the record
+//! JOURNAL/deployment.json                    what was sent to deploy the contracts
 //! JOURNAL/superblock-000001.proof            the proof for the contract, which takes about a minute to make
+//! JOURNAL/superblock-000001.data             what the blobs of its transactions hold
 //! ```
 //! Files are replaced whole, so that a process that is killed anywhere leaves the record before or after a step.
 
@@ -15,16 +17,18 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use circuits_files::{
-    file::{self, FileError},
+    file::{self, FileError, FileKind},
     text::{self, TextError, without_secrets},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::fees::Fees;
+use crate::{data::PAYLOAD_LIMIT, deployment::deployment_id, fees::Fees};
 
 /// Bytes of the largest record and of the largest proof, as text: a transaction of 128 KiB has room many times.
 const FILE_LIMIT: u64 = 16 << 20;
+/// The file of a deployment.
+const DEPLOYMENT_NAME: &str = "deployment.json";
 /// The file that a process locks.
 const LOCK_NAME: &str = "settlement.lock";
 
@@ -129,13 +133,16 @@ pub struct Record {
     pub attempts: Vec<Attempt>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inclusion: Option<Inclusion>,
+    /// Keccak-256 of the data on disk, which the blobs of the transactions hold; absent if nothing is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<B256>,
 }
 
 impl Record {
     /// The record of a superblock for which nothing was done.
     #[must_use]
     pub const fn new(goal: Goal) -> Self {
-        Self { goal, stage: Stage::Planned, proof: None, attempts: vec![], inclusion: None }
+        Self { goal, stage: Stage::Planned, proof: None, attempts: vec![], inclusion: None, data: None }
     }
 
     /// Adds a signed transaction, the only one that is handed over from now on. One before it with another nonce may still come.
@@ -145,6 +152,29 @@ impl Record {
         }
         self.attempts.push(attempt);
         self.stage = Stage::Signed;
+    }
+}
+
+/// What was sent to deploy the contracts: a transaction for each nonce, the first one's and those after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentRecord {
+    pub chain_id: u64,
+    pub deployer: Address,
+    /// The nonce of the first transaction, from which all addresses follow.
+    pub first_nonce: u64,
+    /// Keccak-256 of what all transactions do. One that does something else is not continued.
+    pub content: B256,
+    /// For each nonce, the hashes of the transactions that were signed with it.
+    pub transactions: Vec<Vec<B256>>,
+}
+
+impl DeploymentRecord {
+    /// The address of the settlement contract, and the deployment's id.
+    #[must_use]
+    pub fn predicted(&self) -> (Address, u64) {
+        let settlement = self.deployer.create(self.first_nonce);
+        (settlement, deployment_id(self.chain_id, settlement))
     }
 }
 
@@ -180,6 +210,9 @@ pub enum JournalError {
     /// The proof is not that of the record.
     #[error("{path}: the proof has the Keccak-256 digest {found}, the record names {expected}", path = .path.display())]
     OtherProof { path: PathBuf, expected: B256, found: B256 },
+    /// The data is not that of the record.
+    #[error("{path}: the data has the Keccak-256 digest {found}, the record names {expected}", path = .path.display())]
+    OtherData { path: PathBuf, expected: B256, found: B256 },
 }
 
 /// The directory of the records, locked for this process.
@@ -214,13 +247,10 @@ impl Journal {
     /// [`JournalError::Unreadable`], [`JournalError::Text`], [`JournalError::Malformed`], or [`JournalError::OtherGoal`].
     pub fn record(&self, goal: Goal) -> Result<Record, JournalError> {
         let path = self.path(goal.number, "json");
-        // A record that cannot be looked up is not one that is missing: its transaction may be under way.
-        match path.try_exists() {
-            Ok(true) => {}
-            Ok(false) => return Ok(Record::new(goal)),
-            Err(source) => return Err(JournalError::Unreadable { path, source }),
+        if !exists(&path)? {
+            return Ok(Record::new(goal));
         }
-        let record = read(&path)?;
+        let record: Record = read(&path)?;
         if record.goal == goal {
             return Ok(record);
         }
@@ -235,10 +265,29 @@ impl Journal {
     /// # Errors
     /// [`JournalError::File`]
     pub fn write(&self, record: &Record) -> Result<(), JournalError> {
-        let path = self.path(record.goal.number, "json");
-        let text = serde_json::to_string_pretty(record)
-            .map_err(|error| JournalError::Malformed { path: path.clone(), reason: error.to_string() })?;
-        Ok(file::write_shared(&path, text.as_bytes())?)
+        write(&self.path(record.goal.number, "json"), record)
+    }
+
+    /// The record of a deployment, if there is one.
+    ///
+    /// # Errors
+    /// [`JournalError::Unreadable`], [`JournalError::Text`] or [`JournalError::Malformed`].
+    pub fn deployment(&self) -> Result<Option<DeploymentRecord>, JournalError> {
+        let path = self.deployment_path();
+        if exists(&path)? { read(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// Writes the record of a deployment durably.
+    ///
+    /// # Errors
+    /// [`JournalError::File`]
+    pub fn write_deployment(&self, record: &DeploymentRecord) -> Result<(), JournalError> {
+        write(&self.deployment_path(), record)
+    }
+
+    /// The file of a deployment.
+    pub(crate) fn deployment_path(&self) -> PathBuf {
+        self.directory.join(DEPLOYMENT_NAME)
     }
 
     /// Writes a proof durably, and returns its digest, for the record.
@@ -266,16 +315,47 @@ impl Journal {
         if found == expected { Ok(proof) } else { Err(JournalError::OtherProof { path, expected, found }) }
     }
 
+    /// Writes what is published durably, and returns its digest, for the record.
+    ///
+    /// # Errors
+    /// [`JournalError::File`]
+    pub fn write_data(&self, number: u32, data: &Bytes) -> Result<B256, JournalError> {
+        file::write_shared(&self.path(number, "data"), data)?;
+        Ok(keccak256(data))
+    }
+
+    /// Reads the data with this digest.
+    ///
+    /// # Errors
+    /// [`JournalError::File`] or [`JournalError::OtherData`].
+    pub fn data(&self, number: u32, expected: B256) -> Result<Bytes, JournalError> {
+        let path = self.path(number, "data");
+        let data = file::read_bytes(FileKind::SuperblockData, &path, PAYLOAD_LIMIT)?;
+        let found = keccak256(&data);
+        if found == expected {
+            Ok(data.into())
+        } else {
+            Err(JournalError::OtherData { path, expected, found })
+        }
+    }
+
     fn path(&self, number: u32, extension: &str) -> PathBuf {
         self.directory.join(format!("superblock-{number:06}.{extension}"))
     }
 }
 
-/// Reads the record in a file.
-///
-/// # Errors
-/// [`JournalError::Text`] or [`JournalError::Malformed`].
-pub fn read(path: &Path) -> Result<Record, JournalError> {
+/// Whether a file is there. One that cannot be looked up is not missing: what it names may be under way.
+fn exists(path: &Path) -> Result<bool, JournalError> {
+    path.try_exists().map_err(|source| JournalError::Unreadable { path: path.to_owned(), source })
+}
+
+fn write(path: &Path, record: &impl Serialize) -> Result<(), JournalError> {
+    let text = serde_json::to_string_pretty(record)
+        .map_err(|error| JournalError::Malformed { path: path.to_owned(), reason: error.to_string() })?;
+    Ok(file::write_shared(path, text.as_bytes())?)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, JournalError> {
     let text = text::read(path, FILE_LIMIT)?;
     serde_json::from_str(&text).map_err(|error| JournalError::Malformed {
         path: path.to_owned(),
@@ -297,7 +377,7 @@ mod tests {
             hash: B256::with_last_byte(nonce as u8),
             call: B256::ZERO,
             gas_limit: 21_000,
-            fees: Fees { max: 2, priority: 1 },
+            fees: Fees { max: 2, priority: 1, blob: None },
             transaction: Some(Bytes::from_static(b"signed")),
             failed: false,
         }
@@ -373,6 +453,11 @@ mod tests {
             fs::write(directory.path().join(name), content).expect("writable");
         }
         assert!(matches!(journal.proof(7, digest), Err(JournalError::Malformed { .. })));
+        let data = Bytes::from_static(b"data");
+        let digest = journal.write_data(7, &data).expect("writable");
+        assert_eq!(journal.data(7, digest).expect("it is there"), data);
+        fs::write(directory.path().join("superblock-000007.data"), "other").expect("writable");
+        assert!(matches!(journal.data(7, digest), Err(JournalError::OtherData { .. })));
         assert!(matches!(journal.record(GOAL), Err(JournalError::Malformed { .. })));
     }
 }

@@ -6,6 +6,7 @@ use alloy_primitives::{Address, B256};
 use thiserror::Error;
 
 use crate::{
+    blobs::BlobError,
     contract::NoContract,
     fees::{Fees, OverCap},
     journal::{JournalError, Stage},
@@ -28,6 +29,9 @@ pub enum Progress {
     Stranger { number: u32, account: Address },
     /// A node that is behind others may be the reason for an answer that would end the job.
     AskingAgain { reason: String },
+    /// A transaction is in a block and did nothing. The reason is what the contract says to the same call after that block; it may have
+    /// changed its mind.
+    Failed { number: u32, transaction: B256, reason: Option<Revert> },
     /// Somebody else has settled the superblock, with the same state.
     SettledByOther { number: u32 },
     /// There is nothing to do but to wait.
@@ -53,6 +57,10 @@ impl fmt::Display for Progress {
                 )
             }
             Self::AskingAgain { reason } => write!(f, "{reason}; asking again, as the node may be behind"),
+            Self::Failed { number, transaction, reason } => {
+                write!(f, "superblock {number}: transaction {transaction} is in a block, and failed")?;
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+            }
             Self::SettledByOther { number } => write!(f, "superblock {number}: somebody else has settled it"),
             Self::Waiting { number, reason } => write!(f, "superblock {number}: {reason}"),
         }
@@ -140,8 +148,8 @@ pub enum JobError {
     OtherPrevious { number: u32, expected: ContractDigest, found: ContractDigest },
     /// Only batchers settle it.
     #[error(
-        "{account} is no batcher, and superblock {number} has {blocks} blocks, of which not all are environment 0's: nobody else \
-         may settle it"
+        "{account} is no batcher, and only batchers settle superblocks with other blocks than one of environment 0: superblock \
+         {number} has {blocks} in all"
     )]
     Stranger { number: u32, account: Address, blocks: u32 },
     /// The contract takes it later, and that is too long to wait for.
@@ -153,6 +161,12 @@ pub enum JobError {
     /// L1 would take no such transaction.
     #[error("superblock {number}: {source}")]
     Limit { number: u32, source: Limit },
+    /// What is to be published cannot be.
+    #[error("superblock {number}: {source}")]
+    Blobs { number: u32, source: BlobError },
+    /// L1 takes no blobs.
+    #[error("superblock {number}: L1's node knows no blobs, so nothing can be published there")]
+    NoBlobs { number: u32 },
     /// There is no proof for L1.
     #[error("superblock {number}: cannot make the proof for L1")]
     Prove { number: u32, source: Box<dyn Error + Send + Sync> },
