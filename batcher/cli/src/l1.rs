@@ -1,5 +1,7 @@
 //! `superblock l1`.
 
+mod follow;
+
 use std::{
     fmt,
     path::PathBuf,
@@ -52,6 +54,7 @@ pub(crate) enum Command {
     Deposit(Deposit),
     Claim(Claim),
     Watch(Watch),
+    Follow(follow::Arguments),
 }
 
 /// Deploy the contracts, and give them their genesis.
@@ -308,6 +311,7 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
         Command::Deposit(arguments) => run_deposit(&arguments, options),
         Command::Claim(arguments) => run_claim(&arguments, options),
         Command::Watch(arguments) => run_watch(&arguments, options),
+        Command::Follow(arguments) => follow::run(&arguments, options),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The settlement job against a real node, and what can go wrong between them.
 
 mod anvil;
+mod blobs;
 mod deployment;
 mod deployments;
 mod faults;
@@ -8,6 +9,7 @@ mod kills;
 mod offers;
 mod proofs;
 mod proxy;
+mod published;
 mod refusals;
 mod reorganisations;
 mod stalls;
