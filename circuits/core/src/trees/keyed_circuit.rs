@@ -99,12 +99,18 @@ impl LeafOpeningTarget {
         })
     }
 
-    /// The root of the tree with `value` in this leaf, from one set of siblings: with its old value it is the
+    /// The roots of the tree with each of `values` in this leaf, from one set of siblings: with its old value it is the
     /// root that the leaf is in, with others those that it leads to.
-    pub fn root_circuit(&self, builder: &mut Builder, value: DigestTarget) -> DigestTarget {
+    pub fn roots_circuit<const N: usize>(
+        &self,
+        builder: &mut Builder,
+        values: [DigestTarget; N],
+    ) -> [DigestTarget; N] {
         let bits = self.index_bits(builder);
-        let leaf = leaf_hash_circuit(builder, self.key, value, self.next_key);
-        self.path.root_circuit(builder, &bits, leaf)
+        values.map(|value| {
+            let leaf = leaf_hash_circuit(builder, self.key, value, self.next_key);
+            self.path.root_circuit(builder, &bits, leaf)
+        })
     }
 
     /// The leaf's hash, two rows.

@@ -155,11 +155,6 @@ fn slot_circuit(
     let before = account_hash_circuit(builder, &slot.sender.0);
     let charged = account_hash_circuit(builder, &sender);
     builder.enforce_digest_equal(slot.sender_leaf.value, before);
-    let found = slot.sender_leaf.root_circuit(builder, slot.sender_leaf.value);
-    builder.enforce_digest_equal(found, root);
-    let charged_root = slot.sender_leaf.root_circuit(builder, charged);
-    let here = Ledger { root: charged_root, ..ledger_of(cursor) };
-    let base = select_ledger(builder, first, &here, &cursor.base);
 
     // What is hashed: the key if the sender has made no transaction yet, the action, and the transaction if it ends here.
     let action = slot.action.well_formed(builder, context.environment, &slot.hashes.amounts);
@@ -182,10 +177,13 @@ fn slot_circuit(
     let Kinds { transfer, bridge, .. } = action.kinds;
     let returns = builder.and(takes_in, slot.message.refund);
     let from = (&address, &sender);
-    let effect = effect_circuit(builder, context, slot, &action, from, returns, here.pool_count);
+    let effect = effect_circuit(builder, context, slot, &action, from, returns, cursor.running.pool_count);
     let after = account_hash_circuit(builder, &AccountFields { vault: effect.vault, ..sender });
     let after = builder.select_digest(effect.possible, after, charged);
-    let middle = slot.sender_leaf.root_circuit(builder, after);
+    let [found, charged_root, middle] = slot.sender_leaf.roots_circuit(builder, [before, charged, after]);
+    builder.enforce_digest_equal(found, root);
+    let here = Ledger { root: charged_root, ..ledger_of(cursor) };
+    let base = select_ledger(builder, first, &here, &cursor.base);
 
     // Nobody signs for a message that is taken in. The circuit computes that it is a credit that can be made, before
     // all transactions; otherwise it does nothing.

@@ -52,20 +52,22 @@ pub(super) fn trade_circuit(
     let Kinds { swap, add, remove, .. } = kinds;
     let (amount, zero) = (fields.amount, builder.zero());
 
-    // A swap sells what is left of the amount after the fee, which is rounded up and stays in the pool.
+    // There are two divisions. Liquidity takes one for each asset. A swap takes the second one for its fee, which is rounded up
+    // and stays in the pool, and sells the rest in the first one:
+    // bought = reserve_out * sold / (reserve_in + sold).
     let [fee, whole] = [SWAP_FEE, SWAP_FEE_WHOLE].map(|value| builder.constant_u64(value));
-    let fee = mul_div_circuit(builder, amount, fee, whole).ceil;
-    let sold = builder.sub(amount, fee);
+    let of = builder.select(swap, amount, pool.reserve_b);
+    let times = builder.select(swap, fee, amount);
+    let by = builder.select(swap, whole, pool.shares);
+    let second = mul_div_circuit(builder, of, times, by);
+    let sold = builder.sub(amount, second.ceil);
     let reserve_in = builder.select(ordered, pool.reserve_a, pool.reserve_b);
     let reserve_out = builder.select(ordered, pool.reserve_b, pool.reserve_a);
     let reserve_sold = builder.add(reserve_in, sold);
-
-    // bought = reserve_out * sold / (reserve_in + sold); the first asset of liquidity takes the same division.
     let of = builder.select(swap, reserve_out, pool.reserve_a);
     let times = builder.select(swap, sold, amount);
     let by = builder.select(swap, reserve_sold, pool.shares);
     let first = mul_div_circuit(builder, of, times, by);
-    let second = mul_div_circuit(builder, pool.reserve_b, amount, pool.shares);
 
     // The maker of the pool pays the limits exactly, and gets the shares that are not locked.
     let makes = builder.and(add, absent);
