@@ -28,14 +28,17 @@ pub(super) enum Question {
     /// For two digests: one-hot, the position of the first difference among limbs 1 to 3 (all zero for limb 0 or no
     /// difference), and whether the high words of that limb agree.
     FirstDifference,
+    /// For two digests: the one-hot position of [`Self::FirstDifference`] alone.
+    FirstLimb,
 }
 
-const ALL: [Question; 5] = [
+const ALL: [Question; 6] = [
     Question::NonzeroWeights,
     Question::IsZero,
     Question::Words,
     Question::CanonicalWords,
     Question::FirstDifference,
+    Question::FirstLimb,
 ];
 
 impl Question {
@@ -48,7 +51,7 @@ impl Question {
             Self::NonzeroWeights | Self::FirstDifference => 4,
             Self::IsZero => 1,
             Self::Words => 2,
-            Self::CanonicalWords => 3,
+            Self::CanonicalWords | Self::FirstLimb => 3,
         }
     }
 
@@ -70,11 +73,12 @@ impl Question {
                 answer.truncate(self.answer_len());
                 answer
             }
-            Self::FirstDifference => {
+            Self::FirstDifference | Self::FirstLimb => {
                 let (a, b) = input.split_at(input.len() / 2);
                 let position = (0..a.len()).find(|&i| a[i] != b[i]).unwrap_or(0);
                 let mut answer: Vec<_> = (1..a.len()).map(|i| F::from_bool(i == position)).collect();
                 answer.push(F::from_bool(words(a[position]).0 == words(b[position]).0));
+                answer.truncate(self.answer_len());
                 answer
             }
         }

@@ -33,7 +33,7 @@ pub use keyed_circuit::{
 };
 pub use keyed_opening::{InsertWitness, KEYED, LeafOpening, PRESENT, SetOutcome, SetWitness, leaf_hash};
 pub use node::{MAX_DEPTH, NODE, empty_root};
-pub use order::{canonical_bits, canonical_split, enforce_less_if};
+pub use order::{Limbs, SHORT_LIMB_BITS, canonical_bits, canonical_split, enforce_less_if};
 pub use path::{Path, PathTarget, enforce_nonzero, index_bits};
 
 #[cfg(doc)]

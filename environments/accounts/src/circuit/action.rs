@@ -195,8 +195,7 @@ struct AssetParts {
 /// The parts of an asset. The decomposition enforces that the name has its bits.
 fn asset_circuit(builder: &mut Builder, asset: Target) -> AssetParts {
     let bits = builder.split_le(asset, ASSET_BITS);
-    let (local, origin) = bits.split_at(LOCAL_BITS);
-    let (local, origin) = (builder.le_sum(local.iter()), builder.le_sum(origin.iter()));
+    let Parts { high: origin, low: local } = parts_circuit(builder, asset, &bits, LOCAL_BITS);
     let Parts { high, low } = parts_circuit(builder, asset, &bits, ASSET_LOW_BITS);
     let low = builder.mul_const(F::from_canonical_u64(1 << (WORD_BITS - ASSET_LOW_BITS)), low);
     AssetParts { origin, local, words: [high, low] }

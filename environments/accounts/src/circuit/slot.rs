@@ -476,6 +476,7 @@ fn counterpart_circuit(
     let pool_after = pool_hash_circuit(builder, after);
     let value = builder.select_digest(transfer, account_after, pool_after);
     let value = builder.select_digest(bridge, ground.record, value);
+    // The limbs of keys are short: those of addresses have 40 bits, where an action names one, and assets have 48.
     let outcome = set_circuit(builder, ground.root, here.count, key, value, &slot.set);
 
     // The record before is the one found; what is absent is all 0.

@@ -17,6 +17,12 @@ use crate::address::{LIMB_BITS, LIMBS};
 pub(crate) const WORD_BITS: usize = 32;
 /// Words of an address.
 pub(crate) const ADDRESS_WORDS: usize = 5;
+/// Bits of half a word.
+pub(crate) const HALF_BITS: usize = WORD_BITS / 2;
+/// Low halves in an element: as many as one row splits.
+const HALVES_IN_PACK: usize = 3;
+/// Elements that hold the low halves of a digest's words.
+pub(crate) const HALF_PACKS: usize = DIGEST_WORDS.div_ceil(HALVES_IN_PACK);
 
 /// The words of 32 bytes.
 pub(crate) fn digest_words(bytes: &[u8; 32]) -> [F; DIGEST_WORDS] {
@@ -27,6 +33,46 @@ pub(crate) fn digest_words(bytes: &[u8; 32]) -> [F; DIGEST_WORDS] {
 /// The low word of an amount.
 pub(crate) fn low_word(amount: F) -> F {
     F::from_canonical_u64(amount.to_canonical_u64() & u64::from(u32::MAX))
+}
+
+/// The low halves of the words of a digest, several in an element.
+pub(crate) fn low_halves(words: &[F; DIGEST_WORDS]) -> [F; HALF_PACKS] {
+    let half = |word: &F| word.to_canonical_u64() & ((1 << HALF_BITS) - 1);
+    let mut packs = words.chunks(HALVES_IN_PACK).map(|words| {
+        F::from_canonical_u64(words.iter().rfold(0, |pack, word| pack << HALF_BITS | half(word)))
+    });
+    std::array::from_fn(|_| packs.next().unwrap_or_default())
+}
+
+/// The halves of the words of a digest, of whose low halves the prover knows [`low_halves`].
+///
+/// Only the low halves are bounded here. That the high ones are the rest of their words follows where both are hashed, the
+/// words and those that the halves are shifted into: a shifted word is `2^16 low + high` and has 32 bits, so `high` is an
+/// integer between `-2^32` and `2^32`, and `2^16 high + low = word` holds for integers, of which only one `low` has 16 bits.
+pub(crate) fn halves_circuit(
+    builder: &mut Builder,
+    words: &[Target; DIGEST_WORDS],
+    packs: &[Target; HALF_PACKS],
+) -> [Parts; DIGEST_WORDS] {
+    let mut lows = vec![];
+    for (&pack, words) in packs.iter().zip(words.chunks(HALVES_IN_PACK)) {
+        let bits = builder.split_le(pack, words.len() * HALF_BITS);
+        // The last one is what the others leave.
+        let mut rest = pack;
+        for bits in bits.chunks(HALF_BITS).take(words.len() - 1) {
+            let low = builder.le_sum(bits.iter());
+            rest = shifted_down(builder, rest, low, HALF_BITS);
+            lows.push(low);
+        }
+        lows.push(rest);
+    }
+    std::array::from_fn(|i| Parts { high: shifted_down(builder, words[i], lows[i], HALF_BITS), low: lows[i] })
+}
+
+/// `(value - low) / 2^bits` in the field.
+fn shifted_down(builder: &mut Builder, value: Target, low: Target, bits: usize) -> Target {
+    let (one, scale) = (builder.one(), F::from_canonical_u64(1 << bits).inverse());
+    builder.arithmetic(-scale, scale, one, low, value)
 }
 
 /// Two parts of an integer.
@@ -46,15 +92,14 @@ pub(crate) fn split_circuit(builder: &mut Builder, value: Target, bits: usize, l
 
 /// Splits an integer, whose bits are given, above its `low` lowest ones.
 pub(crate) fn parts_circuit(builder: &mut Builder, value: Target, bits: &[BoolTarget], low: usize) -> Parts {
-    let one = builder.one();
-    let shift = F::from_canonical_u64(1 << low);
     // The shorter part is summed up, and the other one is the rest.
     if low <= bits.len() - low {
-        let low = builder.le_sum(bits[..low].iter());
-        let scale = shift.inverse();
-        Parts { high: builder.arithmetic(-scale, scale, one, low, value), low }
+        let sum = builder.le_sum(bits[..low].iter());
+        Parts { high: shifted_down(builder, value, sum, low), low: sum }
     } else {
+        let one = builder.one();
         let high = builder.le_sum(bits[low..].iter());
+        let shift = F::from_canonical_u64(1 << low);
         Parts { high, low: builder.arithmetic(-shift, F::ONE, one, high, value) }
     }
 }
@@ -140,6 +185,16 @@ mod tests {
             assert_eq!(claimed, ecdsa::to_words(&bytes).map(|word| word.to_canonical_u64()));
 
             let words: [F; DIGEST_WORDS] = digest_words(&bytes);
+            let packs = low_halves(&words);
+            let given: [F; DIGEST_WORDS + HALF_PACKS] =
+                std::array::from_fn(|i| if i < DIGEST_WORDS { words[i] } else { packs[i - DIGEST_WORDS] });
+            let halves = made(&given, |builder, given| {
+                let (words, packs) = given.split_first_chunk().expect("as many");
+                let halves = halves_circuit(builder, words, packs.try_into().expect("as many"));
+                halves.iter().flat_map(|half| [half.high, half.low]).collect()
+            });
+            let expected = bytes.chunks(2).map(|half| u64::from(u16::from_be_bytes([half[0], half[1]])));
+            assert_eq!(halves, expected.collect::<Vec<_>>());
             let words: [F; ADDRESS_WORDS] = std::array::from_fn(|i| words[DIGEST_WORDS - ADDRESS_WORDS + i]);
             let mut address = Address::default();
             address.0.copy_from_slice(&bytes[12..]);

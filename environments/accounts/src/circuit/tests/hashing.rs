@@ -18,8 +18,8 @@ use crate::{
 };
 
 /// Fields of [`SlotHashes`] up to its step: both coordinates of the key and four digests of 8 words, the low words of amount
-/// and limits, and that of the fee.
-const WORDS: usize = 6 * 8 + 3 + 1;
+/// and limits, that of the fee, and the low halves of the transaction's digest.
+const WORDS: usize = 6 * 8 + 3 + 1 + 3;
 
 fn after(count: usize, input: &SlotsInput) -> Option<Running> {
     let statement = check(slots(count), input).ok()?;
