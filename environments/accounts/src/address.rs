@@ -56,7 +56,10 @@ mod tests {
         let most = account_key(Address([0xff; ADDRESS_BYTES])).to_u64s()[3];
         assert!(most < pool && account_key(Address::default()) != Digest::ZERO);
         for key in [account_key(Address([0xff; ADDRESS_BYTES])), pool_key(asset, asset)] {
-            assert!(key.to_u64s().iter().all(|limb| limb >> SHORT_LIMB_BITS == 0), "as the tree's order needs");
+            assert!(
+                key.to_u64s().iter().all(|limb| limb >> SHORT_LIMB_BITS == 0),
+                "as the tree's order needs"
+            );
         }
     }
 }

@@ -24,7 +24,7 @@ mod path;
 
 pub use append::{AppendTree, append, append_circuit, append_subtree, append_subtree_circuit, subtree_root};
 pub use error::TreeError;
-pub(crate) use hint::hint_readers;
+pub(crate) use hint::{Question, hint, hint_readers};
 pub use index::IndexTree;
 pub use keyed::KeyedTree;
 pub use keyed_circuit::{

@@ -15,7 +15,7 @@ use circuits_core::{
     amount::AMOUNT_BITS,
     constrain::DigestOps,
     division::{SATURATED, mul_div_circuit},
-    integer::is_less,
+    integer::{is_less, is_nonzero},
 };
 use plonky2::{
     field::types::Field,
@@ -77,8 +77,7 @@ pub(super) fn trade_circuit(
     let second = builder.select(add, paid_second, second.floor);
     let minted = builder.mul_const_add(F::from_canonical_u64(MINIMUM_SHARES), makes.target, amount);
     let is_price = builder.is_equal(minted, fields.limit_a);
-    let gives_none = builder.is_equal(fields.limit_b, zero);
-    let gives_second = builder.not(gives_none);
+    let gives_second = is_nonzero(builder, fields.limit_b);
     let well_made = builder.and(is_price, gives_second);
 
     // The reserves and the shares stay amounts.
@@ -100,11 +99,13 @@ pub(super) fn trade_circuit(
     let missing = builder.and(absent, no_add);
     let not_well_made = builder.not(well_made);
     let badly_made = builder.and(makes, not_well_made);
-    let nothing = builder.is_equal(first, zero);
+    let something = is_nonzero(builder, first);
+    let nothing = builder.not(something);
     let buys_nothing = builder.and(swap, nothing);
     // The locked shares stay.
     let shares = builder.add(pool.shares, change_shares.delta);
-    let no_shares = builder.is_equal(shares, zero);
+    let some_shares = is_nonzero(builder, shares);
+    let no_shares = builder.not(some_shares);
     let emptied = builder.and(remove, no_shares);
     let within =
         [is_within(builder, add, first, fields.limit_a), is_within(builder, add, second, fields.limit_b)];

@@ -23,7 +23,7 @@ use super::{
     type_tree::{TypeStep, type_root, type_step, type_step_circuit},
     types::{ACTION_TYPES, ActionType},
     words::{
-        ADDRESS_WORDS, HALF_PACKS, address_limbs_circuit, claim_words_circuit, digest_words, halves_circuit,
+        ADDRESS_WORDS, HALF_PACKS, claim_words_circuit, digest_words, enforce_address_if, halves_circuit,
         low_halves, low_word,
     },
 };
@@ -186,10 +186,7 @@ impl SlotHashes<Target> {
         builder.enforce_digest_equal_if(spends_first, commitment, terms.key);
         let address: [Target; ADDRESS_WORDS] =
             std::array::from_fn(|i| self.key[DIGEST_WORDS - ADDRESS_WORDS + i]);
-        let address = address_limbs_circuit(builder, &address);
-        for (limb, &sender) in address.into_iter().zip(terms.sender) {
-            builder.enforce_equal_if(spends_first, limb, sender);
-        }
+        enforce_address_if(builder, spends_first, &address, terms.sender);
         let key = key_block_circuit(builder, &self.key_x, &self.key_y, &self.key);
         let with_key = list.append(builder, &key);
         let list = BlockList::select(builder, spends_first, with_key, list);

@@ -1,7 +1,7 @@
 //! Words of what is hashed, natively and in-circuit: big-endian integers of 32 bits, as [`circuits_tables::keccak`] lists
 //! them. That a word has 32 bits follows where the block that it is in is proved.
 
-use circuits_core::{Builder, F};
+use circuits_core::{Builder, F, constrain::Constrain};
 use circuits_tables::{
     ecdsa::{WORD_BITS as CLAIM_WORD_BITS, WORDS as CLAIM_WORDS, Words},
     keccak::{DIGEST_WORDS, to_words},
@@ -131,30 +131,57 @@ pub(crate) fn claim_words_circuit(builder: &mut Builder, words: &[Target; DIGEST
     claimed
 }
 
-/// The limbs of an address, from its words.
-pub(crate) fn address_limbs_circuit(
+/// Enforces that the words of an address are those of its limbs, if `condition`. Words have 32 bits where they are hashed, and
+/// limbs have 40.
+///
+/// ```text
+/// limb    [ 32 | tops 0: 8 ][ 24 | tops 1: 16 ][ 16 | tops 2: 24 ][ rest: 8 | 32 ]
+/// word    [ 32 ][ tops 0: 8 | 24 ][ tops 1: 16 | 16 ][ tops 2: 24 | rest: 8 ][ 32 ]
+/// ```
+pub(crate) fn enforce_address_if(
     builder: &mut Builder,
+    condition: BoolTarget,
     words: &[Target; ADDRESS_WORDS],
-) -> [Target; LIMBS] {
-    // A limb has 8 bits more than a word, so limb `i` ends 8 (i + 1) bits into word `i + 1`.
-    let extra = LIMB_BITS - WORD_BITS;
+    limbs: &[Target; LIMBS],
+) {
+    let above = |builder: &mut Builder, high: Target, bits: usize, value: Target| {
+        builder.mul_const_add(-F::from_canonical_u64(1 << bits), high, value)
+    };
+    let mut parts = vec![];
     let mut rest = words[0];
-    std::array::from_fn(|limb| {
-        let taken = extra * (limb + 1);
-        if taken == WORD_BITS {
-            return join_circuit(builder, rest, WORD_BITS, words[limb + 1]);
-        }
-        let Parts { high, low } = split_circuit(builder, words[limb + 1], WORD_BITS, WORD_BITS - taken);
-        let joined = join_circuit(builder, rest, taken, high);
-        rest = low;
-        joined
-    })
+    for limb in 0..LIMBS - 1 {
+        // The limb has so many bits more than what is left of the word before, and this word so many more than those.
+        let taken = (LIMB_BITS - WORD_BITS) * (limb + 1);
+        let top = above(builder, rest, taken, limbs[limb]);
+        rest = above(builder, top, WORD_BITS - taken, words[limb + 1]);
+        parts.push((top, taken));
+    }
+    let last = join_circuit(builder, rest, WORD_BITS, words[LIMBS]);
+    builder.enforce_equal_if(condition, last, limbs[LIMBS - 1]);
+    parts.insert(0, (rest, LIMB_BITS - WORD_BITS));
+
+    // All parts have their bits: one row for all of them, as integers side by side. The last and longest part is what the others
+    // leave of the row.
+    let (mut packed, mut start) = (builder.zero(), 0);
+    for (part, bits) in &mut parts {
+        *part = builder.mul(condition.target, *part);
+        packed = builder.mul_const_add(F::from_canonical_u64(1 << start), *part, packed);
+        start += *bits;
+    }
+    let all = builder.split_le(packed, start);
+    let mut all = all.as_slice();
+    for &(part, bits) in &parts[..LIMBS - 1] {
+        let (own, others) = all.split_at(bits);
+        all = others;
+        let sum = builder.le_sum(own.iter());
+        builder.enforce_equal(sum, part);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use circuits_core::{Circuit, Witness, layout};
-    use circuits_prover::basetypes::standard_config;
+    use circuits_prover::{basetypes::standard_config, panics::contained};
     use circuits_tables::ecdsa;
     use environments_core::address::Address;
 
@@ -174,6 +201,21 @@ mod tests {
         layout::set(&mut witness, &targets, words).unwrap();
         let proof = circuit.prove(witness).unwrap();
         proof.public_inputs.iter().map(|word| word.to_canonical_u64()).collect()
+    }
+
+    /// Whether words are those of limbs, if `condition`.
+    fn is_address(words: &[F; ADDRESS_WORDS], limbs: &[F; LIMBS], condition: F) -> bool {
+        let mut builder = Builder::new(standard_config());
+        let targets: ([Target; ADDRESS_WORDS], [Target; LIMBS]) =
+            (layout::new_virtual(&mut builder), layout::new_virtual(&mut builder));
+        let flag = builder.add_virtual_bool_target_safe();
+        enforce_address_if(&mut builder, flag, &targets.0, &targets.1);
+        let circuit: Circuit = builder.build();
+        let mut witness = Witness::new();
+        layout::set(&mut witness, &targets.0, words).unwrap();
+        layout::set(&mut witness, &targets.1, limbs).unwrap();
+        layout::set_target(&mut witness, flag.target, condition).unwrap();
+        contained(|| circuit.prove(witness).is_ok_and(|proof| circuit.verify(proof).is_ok())).unwrap_or(false)
     }
 
     #[test]
@@ -198,8 +240,15 @@ mod tests {
             let words: [F; ADDRESS_WORDS] = std::array::from_fn(|i| words[DIGEST_WORDS - ADDRESS_WORDS + i]);
             let mut address = Address::default();
             address.0.copy_from_slice(&bytes[12..]);
-            let limbs = made(&words, |builder, words| address_limbs_circuit(builder, words).to_vec());
-            assert_eq!(limbs, address.limbs().map(|limb| limb.to_canonical_u64()));
+            assert!(is_address(&words, &address.limbs(), F::ONE));
+            for i in 0..ADDRESS_WORDS {
+                let mut other = words;
+                other[i] += F::ONE;
+                assert!(
+                    !is_address(&other, &address.limbs(), F::ONE)
+                        && is_address(&other, &address.limbs(), F::ZERO)
+                );
+            }
         }
     }
 }
