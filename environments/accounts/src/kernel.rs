@@ -295,7 +295,7 @@ fn collect_circuit(
     record.vault[1] = builder.add(record.vault[1], end.fees);
     enforce_amount(builder, record.vault[1]);
     let paid = account_hash_circuit(builder, &record);
-    let [found, collected] = leaf.roots_circuit(builder, [value, paid]);
+    let [found, collected] = leaf.roots_circuit(builder, [leaf.value, paid]);
     builder.enforce_digest_equal(found, end.root);
     collected
 }

@@ -185,7 +185,8 @@ fn slot_circuit(
     let effect = effect_circuit(builder, context, slot, &action, from, returns, cursor.running.pool_count);
     let after = account_hash_circuit(builder, &AccountFields { vault: effect.vault, ..sender });
     let after = builder.select_digest(effect.possible, after, charged);
-    let [found, charged_root, middle] = slot.sender_leaf.roots_circuit(builder, [before, charged, after]);
+    let leaf = &slot.sender_leaf;
+    let [found, charged_root, middle] = leaf.roots_circuit(builder, [leaf.value, charged, after]);
     builder.enforce_digest_equal(found, root);
     let here = Ledger { root: charged_root, ..ledger_of(cursor) };
     let base = select_ledger(builder, first, &here, &cursor.base);
