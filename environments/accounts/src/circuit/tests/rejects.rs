@@ -386,6 +386,7 @@ fn no_rule_of_a_slot_is_needless() {
         .honest(honest.last())
         .dishonest(&attacks)
         .elsewhere("circuits/core/src/division.rs")
+        .elsewhere("circuits/core/src/integer.rs")
         .elsewhere("circuits/core/src/trees/")
         .allow_up_to(
             "enforce_equal at environments/accounts/src/circuit/slot.rs",
