@@ -308,7 +308,6 @@ fn exceptions<'k>(kit: Kit<'k, super::Slots>) -> Kit<'k, super::Slots> {
         .except(Exception::fields(
             Kind::Unranged,
             &[
-                "SlotHashes.key",
                 "SlotHashes.action",
                 "SlotHashes.transaction",
                 "SlotHashes.amounts",
