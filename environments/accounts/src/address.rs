@@ -45,6 +45,8 @@ pub fn pool_key_circuit(builder: &mut Builder, asset_a: Target, asset_b: Target)
 
 #[cfg(test)]
 mod tests {
+    use circuits_core::trees::SHORT_LIMB_BITS;
+
     use super::*;
 
     #[test]
@@ -53,5 +55,11 @@ mod tests {
         let pool = pool_key(asset, asset).to_u64s()[3];
         let most = account_key(Address([0xff; ADDRESS_BYTES])).to_u64s()[3];
         assert!(most < pool && account_key(Address::default()) != Digest::ZERO);
+        for key in [account_key(Address([0xff; ADDRESS_BYTES])), pool_key(asset, asset)] {
+            assert!(
+                key.to_u64s().iter().all(|limb| limb >> SHORT_LIMB_BITS == 0),
+                "as the tree's order needs"
+            );
+        }
     }
 }

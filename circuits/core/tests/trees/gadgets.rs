@@ -7,8 +7,8 @@ use circuits_core::{
     constrain::Constrain,
     layout::{self, Layout, WitnessError},
     trees::{
-        InsertTarget, InsertWitness, LeafOpening, LeafOpeningTarget, Path, PathTarget, SetTarget, SetWitness,
-        append_circuit, append_subtree_circuit, enforce_less_if, index_bits, insert_circuit,
+        InsertTarget, InsertWitness, LeafOpening, LeafOpeningTarget, Limbs, Path, PathTarget, SetTarget,
+        SetWitness, append_circuit, append_subtree_circuit, enforce_less_if, index_bits, insert_circuit,
         membership_circuit, non_membership_circuit, set_circuit, update_circuit,
     },
 };
@@ -270,10 +270,10 @@ rule! {
 
 /// (condition, a, b): if the condition holds then key a is below key b.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KeyOrder;
+pub(crate) struct KeyOrder<const SHORT: bool>;
 
-impl Rule<9> for KeyOrder {
-    const NAME: &'static str = "key-order";
+impl<const SHORT: bool> Rule<9> for KeyOrder<SHORT> {
+    const NAME: &'static str = if SHORT { "short-key-order" } else { "key-order" };
     const GIVEN: usize = 9;
     type Witness = ();
     type Targets = ();
@@ -282,7 +282,8 @@ impl Rule<9> for KeyOrder {
         let condition = BoolTarget::new_unsafe(given.element());
         builder.enforce_bool(condition);
         let (a, b) = (given.digest(), given.digest());
-        enforce_less_if(builder, condition, a, b);
+        let limbs = if SHORT { Limbs::Short } else { Limbs::Any };
+        enforce_less_if(builder, condition, a, b, limbs);
         (vec![], ())
     }
 

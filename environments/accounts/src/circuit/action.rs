@@ -5,7 +5,7 @@ use circuits_core::{
     Builder, F, Witness,
     amount::enforce_amount,
     constrain::Constrain,
-    integer::is_less,
+    integer::{is_less, is_nonzero},
     layout::{self, WitnessError},
     trees::canonical_split,
 };
@@ -96,10 +96,10 @@ impl ActionTarget {
         let sold = asset_circuit(builder, fields.asset_in);
         let bought = asset_circuit(builder, fields.asset_out);
         let (local_in, local_out, destination) = (sold.local, bought.local, bought.origin);
-        let zero = builder.zero();
-        let none_in = builder.is_equal(local_in, zero);
-        builder.enforce_zero(none_in.target);
-        let none_out = builder.is_equal(local_out, zero);
+        let some_in = is_nonzero(builder, local_in);
+        builder.enforce_true(some_in);
+        let some_out = is_nonzero(builder, local_out);
+        let none_out = builder.not(some_out);
         let none_out = builder.and(no_bridge, none_out);
         builder.enforce_equal(none_out.target, transfer.target);
         enforce_zero_if(builder, transfer, fields.asset_out);
@@ -110,10 +110,9 @@ impl ActionTarget {
 
         // A receiver is an address, and so is a recipient on L1; elsewhere it is the destination's concern. Four limbs do not
         // sum to a multiple of p.
-        let to_l1 = builder.is_equal(destination, zero);
-        let withdraw = builder.and(bridge, to_l1);
-        let not_withdraw = builder.not(withdraw);
-        let elsewhere = builder.and(bridge, not_withdraw);
+        let not_to_l1 = is_nonzero(builder, destination);
+        let elsewhere = builder.and(bridge, not_to_l1);
+        let withdraw = BoolTarget::new_unsafe(builder.sub(bridge.target, elsewhere.target));
         let names_address = builder.not(elsewhere);
         let receiver = receiver_circuit(builder, &fields.to);
         for beyond in receiver.beyond {
@@ -132,8 +131,8 @@ impl ActionTarget {
 
         // The amount is not 0; it is in range, because every action divides it. Limits are in range, and 0 for actions
         // that have none.
-        let nothing = builder.is_equal(fields.amount, zero);
-        builder.enforce_zero(nothing.target);
+        let something = is_nonzero(builder, fields.amount);
+        builder.enforce_true(something);
         enforce_amount(builder, fields.limit_a);
         enforce_amount(builder, fields.limit_b);
         let amounts = [fields.amount, fields.limit_a, fields.limit_b];
@@ -195,8 +194,7 @@ struct AssetParts {
 /// The parts of an asset. The decomposition enforces that the name has its bits.
 fn asset_circuit(builder: &mut Builder, asset: Target) -> AssetParts {
     let bits = builder.split_le(asset, ASSET_BITS);
-    let (local, origin) = bits.split_at(LOCAL_BITS);
-    let (local, origin) = (builder.le_sum(local.iter()), builder.le_sum(origin.iter()));
+    let Parts { high: origin, low: local } = parts_circuit(builder, asset, &bits, LOCAL_BITS);
     let Parts { high, low } = parts_circuit(builder, asset, &bits, ASSET_LOW_BITS);
     let low = builder.mul_const(F::from_canonical_u64(1 << (WORD_BITS - ASSET_LOW_BITS)), low);
     AssetParts { origin, local, words: [high, low] }
@@ -208,9 +206,9 @@ fn asset_circuit(builder: &mut Builder, asset: Target) -> AssetParts {
 pub(super) fn amount_words_circuit(builder: &mut Builder, amount: Target, low: Target) -> [Target; 2] {
     let (one, scale) = (builder.one(), F::from_canonical_u64(1 << WORD_BITS).inverse());
     let high = builder.arithmetic(-scale, scale, one, low, amount);
-    let largest = builder.constant(F::from_canonical_u64((1 << WORD_BITS) - 1));
-    let beyond = builder.is_equal(high, largest);
-    builder.enforce_zero(beyond.target);
+    let below_largest = builder.add_const(high, -F::from_canonical_u64((1 << WORD_BITS) - 1));
+    let within = is_nonzero(builder, below_largest);
+    builder.enforce_true(within);
     [high, low]
 }
 

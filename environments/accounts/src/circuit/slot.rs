@@ -21,7 +21,7 @@
 
 use circuits_core::{
     Builder, Digest, DigestTarget, F,
-    amount::{AMOUNT_BITS, enforce_amount},
+    amount::{AMOUNT_BITS, MAX_SUMMANDS, enforce_amount},
     constrain::{Constrain, DigestOps},
     integer::{HEIGHT_BITS, enforce_less_or_equal, is_less},
     trees::set_circuit,
@@ -102,10 +102,14 @@ pub fn slots_circuit(
         done: zero,
     };
     let mut slots = vec![];
-    for _ in 0..count {
+    for number in 1..=count {
         let slot = SlotTargets::new_virtual(builder, context);
         cursor = slot_circuit(builder, context, empty, &cursor, &slot);
         slots.push(slot);
+        // The sum of all fees only grows, so it is an amount throughout if it is one before it can wrap.
+        if number % (MAX_SUMMANDS - 1) == 0 || number == count {
+            enforce_amount(builder, cursor.running.fees);
+        }
     }
     builder.enforce_true(cursor.first);
     (cursor.running, slots)
@@ -137,13 +141,14 @@ fn slot_circuit(
     builder.enforce_zero(gap.target);
     let root = builder.select_digest(active, cursor.running.root, slot.idle_root);
 
-    // A transaction has 1 to 4 actions; which one is this?
+    // A transaction has 1 to 4 actions, of which this is one.
     let terms = select_terms(builder, first, &slot.terms, &cursor.terms);
     let Terms { sender: address, key, fee, actions, .. } = terms;
-    let more = builder.sub(actions, one);
-    builder.enforce_range(more, MAX_ACTIONS.ilog2() as usize);
     let done = builder.select(first, zero, cursor.done);
     let done = builder.add(done, one);
+    let is_at = positions_circuit(builder, first, done);
+    let is_one = builder.add_many(is_at.map(|flag| flag.target));
+    builder.enforce_equal(is_one, one);
     let last = builder.is_equal(done, actions);
     let ends = builder.and(active, last);
     let starts = builder.and(active, first);
@@ -155,11 +160,6 @@ fn slot_circuit(
     let before = account_hash_circuit(builder, &slot.sender.0);
     let charged = account_hash_circuit(builder, &sender);
     builder.enforce_digest_equal(slot.sender_leaf.value, before);
-    let found = slot.sender_leaf.root_circuit(builder, slot.sender_leaf.value);
-    builder.enforce_digest_equal(found, root);
-    let charged_root = slot.sender_leaf.root_circuit(builder, charged);
-    let here = Ledger { root: charged_root, ..ledger_of(cursor) };
-    let base = select_ledger(builder, first, &here, &cursor.base);
 
     // What is hashed: the key if the sender has made no transaction yet, the action, and the transaction if it ends here.
     let action = slot.action.well_formed(builder, context.environment, &slot.hashes.amounts);
@@ -169,7 +169,7 @@ fn slot_circuit(
         sender: &address,
         is_type: action.is_type,
         action: action.words,
-        is_at: positions_circuit(builder, first, done),
+        is_at,
         nonce: builder.add_const(sender.nonce, F::NEG_ONE),
         fee: amount_words_circuit(builder, fee, slot.hashes.fee),
         deadline: terms.deadline,
@@ -182,10 +182,14 @@ fn slot_circuit(
     let Kinds { transfer, bridge, .. } = action.kinds;
     let returns = builder.and(takes_in, slot.message.refund);
     let from = (&address, &sender);
-    let effect = effect_circuit(builder, context, slot, &action, from, returns, here.pool_count);
+    let effect = effect_circuit(builder, context, slot, &action, from, returns, cursor.running.pool_count);
     let after = account_hash_circuit(builder, &AccountFields { vault: effect.vault, ..sender });
     let after = builder.select_digest(effect.possible, after, charged);
-    let middle = slot.sender_leaf.root_circuit(builder, after);
+    let leaf = &slot.sender_leaf;
+    let [found, charged_root, middle] = leaf.roots_circuit(builder, [leaf.value, charged, after]);
+    builder.enforce_digest_equal(found, root);
+    let here = Ledger { root: charged_root, ..ledger_of(cursor) };
+    let base = select_ledger(builder, first, &here, &cursor.base);
 
     // Nobody signs for a message that is taken in. The circuit computes that it is a credit that can be made, before
     // all transactions; otherwise it does nothing.
@@ -216,7 +220,6 @@ fn slot_circuit(
     let claimed = append_committed_circuit(builder, cursor.running.claims, key, &hash);
     let claims = builder.select_digest(ends, claimed, cursor.running.claims);
     let fees = builder.mul_add(starts.target, fee, cursor.running.fees);
-    enforce_amount(builder, fees);
     let transactions = builder.add(cursor.running.transactions, ends.target);
 
     Cursor {
@@ -478,6 +481,7 @@ fn counterpart_circuit(
     let pool_after = pool_hash_circuit(builder, after);
     let value = builder.select_digest(transfer, account_after, pool_after);
     let value = builder.select_digest(bridge, ground.record, value);
+    // The limbs of keys are short: those of addresses have 40 bits, where an action names one, and assets have 48.
     let outcome = set_circuit(builder, ground.root, here.count, key, value, &slot.set);
 
     // The record before is the one found; what is absent is all 0.

@@ -1,12 +1,16 @@
 //! The keyed tree.
 
-use circuits_core::trees::{IndexTree, InsertWitness, KeyedTree, LeafOpening, Path, SetWitness, leaf_hash};
+use circuits_core::trees::{
+    IndexTree, InsertWitness, KeyedTree, LeafOpening, Path, SHORT_LIMB_BITS, SetWitness, leaf_hash,
+};
+use plonky2::field::types::PrimeField64;
 
 use super::*;
 
-/// Keys whose limbs and words are not small, in increasing order.
+/// Keys whose limbs and words are not small, although the limbs are short, in increasing order.
 fn key(position: u64) -> Digest {
-    let mut keys: Vec<_> = (0..9).map(|value| leaf(1000 + value)).collect();
+    let short = |limb: F| element(limb.to_canonical_u64() & ((1 << SHORT_LIMB_BITS) - 1));
+    let mut keys: Vec<_> = (0..9).map(|value| Digest(leaf(1000 + value).0.map(short))).collect();
     keys.sort();
     keys[position as usize]
 }
@@ -76,7 +80,7 @@ const NEXT_POINTER: usize = 4;
 const NEXT_Y: usize = 6;
 /// Of a set.
 const FLAG: usize = 0;
-const SET_IS_LAST: usize = 6;
+const SET_IS_LAST: usize = 4;
 
 /// A list of the one key (10, 0, 0, 0).
 fn tiny_tree() -> (KeyedTree, Digest) {

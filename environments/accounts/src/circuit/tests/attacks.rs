@@ -53,6 +53,31 @@ pub(super) fn open(tree: &KeyedTree, slot: &mut SlotInput, before: &mut Running,
     slot.set = tree.prove_set(&counterpart(&slot.action, sender)).unwrap();
 }
 
+/// What of the words of the key's digest crosses from one limb of the sender's address to the next, and what the last limb
+/// takes of the word before its own.
+fn address_parts(slot: &SlotInput) -> [F; 4] {
+    let [.., w0, w1, w2, w3, _] = slot.hashes.key;
+    let [l0, l1, l2, _] = slot.terms.sender;
+    let below = |value: F, high: F, bits: usize| value - high * element(1 << bits);
+    let first = below(l0, w0, 8);
+    let second = below(l1, below(w1, first, 24), 16);
+    let third = below(l2, below(w2, second, 16), 24);
+    [first, second, third, below(w3, third, 8)]
+}
+
+/// Gives the key a digest with these parts, whose words need not have 32 bits.
+fn set_address_parts(slot: &mut SlotInput, [first, second, third, rest]: [F; 4]) {
+    let [.., w0, w1, w2, w3, w4] = &mut slot.hashes.key;
+    let [l0, l1, l2, l3] = slot.terms.sender;
+    let above = |value: F, low: F, bits: usize| (value - low) * F::inverse_2exp(bits);
+    let join = |high: F, bits: usize, low: F| high * element(1 << bits) + low;
+    *w0 = above(l0, first, 8);
+    *w1 = join(first, 24, above(l1, second, 16));
+    *w2 = join(second, 16, above(l2, third, 24));
+    *w3 = join(third, 8, rest);
+    *w4 = l3 - rest * element(1 << 32);
+}
+
 /// Client 0 gives less to an absent account than would create it: a transaction that fails, and of which `lie`
 /// changes something. The rest follows from what it says.
 pub(super) fn lie(lie: impl FnOnce(&mut SlotInput, &mut Running)) -> SlotsInput {
@@ -196,6 +221,16 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     for limb in 0..4 {
         let other = lie(|slot, _| slot.terms.sender[limb] += F::ONE);
         attacks.push(("a key that has another address", other));
+    }
+    // Beside the longest part, one more of a shorter one leaves their sum as it is.
+    for (part, bits) in [(0, 24), (1, 16), (3, 32)] {
+        let other = lie(|slot, _| {
+            let mut parts = address_parts(slot);
+            parts[part] += element(1 << bits);
+            parts[2] -= F::ONE;
+            set_address_parts(slot, parts);
+        });
+        attacks.push(("a part of an address that has more than its bits", other));
     }
     attacks.extend([
         ("another key than the one committed to", lie(|slot, _| slot.hashes.key_x[7] += F::ONE)),
