@@ -34,6 +34,10 @@ pub(crate) enum Question {
     Inverse,
 }
 
+/// Questions whose readers precede those of divisions.
+pub(crate) const FIRST_QUESTIONS: usize = 5;
+
+/// All questions. The position of one is part of prover keys, as that of its reader is.
 const ALL: [Question; 7] = [
     Question::NonzeroWeights,
     Question::IsZero,
@@ -102,7 +106,7 @@ pub(crate) fn hint(builder: &mut Builder, question: Question, inputs: &[Target])
     outputs
 }
 
-/// The functions that read the hints of trees, with the hints' ids.
+/// The functions that read the hints, with their ids.
 pub(crate) fn hint_readers() -> Vec<(String, ReadGenerator)> {
     let read: ReadGenerator =
         |source, common| Ok(WitnessGeneratorRef::new(Hint::deserialize(source, common)?.adapter()));

@@ -19,8 +19,9 @@ use plonky2::{
 use super::{
     hint::{Question, hint},
     keyed_opening::{InsertWitness, KEYED, LeafOpening, SetWitness},
-    order::{Limbs, enforce_less_if},
+    order::{Limbs, enforce_order_if},
     path::{PathTarget, enforce_nonzero, index_bits},
+    short::SetKeyTarget,
 };
 use crate::{
     Builder, Digest, DigestTarget, F, Witness,
@@ -152,7 +153,7 @@ impl LeafOpeningTarget {
         key: DigestTarget,
         limbs: Limbs,
     ) {
-        enforce_less_if(builder, condition, self.key, key, limbs);
+        enforce_order_if(builder, condition, self.key, key, limbs);
         // Claiming infinity needs a zero next key; denying it needs a next key above `key`, which is not zero.
         // A claim that is neither 0 nor 1 needs a zero next key too, and is no lie then.
         let is_last = hint(builder, Question::IsZero, &self.next_key.0)[0];
@@ -161,7 +162,7 @@ impl LeafOpeningTarget {
         builder.enforce_digest_equal(claimed, zero);
         let masked = builder.mul(condition.target, is_last);
         let compare = BoolTarget::new_unsafe(builder.sub(condition.target, masked));
-        enforce_less_if(builder, compare, key, self.next_key, limbs);
+        enforce_order_if(builder, compare, key, self.next_key, limbs);
     }
 }
 
@@ -305,16 +306,16 @@ pub fn update_if_circuit(
 /// The in-circuit twin of [`SetWitness::apply`]: inserts `key` if it is absent, updates it if it is present;
 /// neither `key` nor `value` is 0. See the module's table.
 ///
-/// It is for trees of keys with [`Limbs::Short`]: the caller enforces that of each key that may be absent, and then it holds
-/// for all keys of the tree, which are compared with it.
+/// A short key is compared as such, so it has to be set in a tree of short keys.
 pub fn set_circuit(
     builder: &mut Builder,
     root: DigestTarget,
     count: Target,
-    key: DigestTarget,
+    key: impl Into<SetKeyTarget>,
     value: DigestTarget,
     witness: &SetTarget,
 ) -> SetOutcomeTarget {
+    let (key, limbs) = key.into().parts();
     let SetTarget { insert, leaf, slot } = witness;
     let insert = *insert;
     let update = builder.not(insert);
@@ -324,7 +325,7 @@ pub fn set_circuit(
     // The opened leaf is the key's own, or the one before it: one flag cannot claim both.
     let own_key = builder.select_digest(insert, key, leaf.key);
     builder.enforce_digest_equal(own_key, key);
-    leaf.enforce_between_if(builder, insert, key, Limbs::Short);
+    leaf.enforce_between_if(builder, insert, key, limbs);
     let leaf_value = builder.select_digest(insert, leaf.value, value);
     let leaf_next = builder.select_digest(insert, key, leaf.next_key);
     let changed = leaf.replace_circuit(builder, root, leaf_value, leaf_next);

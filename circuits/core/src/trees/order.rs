@@ -19,7 +19,10 @@ use plonky2::{
     iop::target::{BoolTarget, Target},
 };
 
-use super::hint::{Question, hint};
+use super::{
+    hint::{Question, hint},
+    short::{ShortKeyTarget, ShortLimb},
+};
 use crate::{
     Builder, DigestTarget, F,
     constrain::{Constrain, MAX_RANGE_BITS},
@@ -35,7 +38,7 @@ pub const SHORT_LIMB_BITS: usize = MAX_RANGE_BITS;
 
 /// What is known of the limbs of keys that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limbs {
+pub(super) enum Limbs {
     /// They are any elements, as those of hashes are.
     Any,
     /// They have at most [`SHORT_LIMB_BITS`] bits. The comparison does not enforce it.
@@ -43,7 +46,22 @@ pub enum Limbs {
 }
 
 /// Enforces `a < b` as 256-bit integers of four canonical limbs, the first one most significant, if `condition`.
-pub fn enforce_less_if(
+pub fn enforce_less_if(builder: &mut Builder, condition: BoolTarget, a: DigestTarget, b: DigestTarget) {
+    enforce_order_if(builder, condition, a, b, Limbs::Any);
+}
+
+/// [`enforce_less_if`] for keys with short limbs.
+pub fn enforce_short_less_if(
+    builder: &mut Builder,
+    condition: BoolTarget,
+    a: ShortKeyTarget,
+    b: ShortKeyTarget,
+) {
+    enforce_order_if(builder, condition, a.digest(), b.digest(), Limbs::Short);
+}
+
+/// Enforces `a < b`, if `condition`, for keys with such limbs.
+pub(super) fn enforce_order_if(
     builder: &mut Builder,
     condition: BoolTarget,
     a: DigestTarget,
@@ -135,18 +153,49 @@ fn canonical_words(builder: &mut Builder, x: Target) -> (Target, Target) {
 
 /// The 64 bits of the canonical integer of `x`, least significant first.
 pub fn canonical_bits(builder: &mut Builder, x: Target) -> Vec<BoolTarget> {
-    canonical_split(builder, x).1
+    canonical_split(builder, x).bits
 }
 
-/// The high and low 32 bits of the canonical integer of `x`, and all its bits, least significant first.
-pub fn canonical_split(builder: &mut Builder, x: Target) -> ([Target; 2], Vec<BoolTarget>) {
+/// The canonical integer of an element, in parts.
+#[derive(Clone, Debug)]
+pub struct CanonicalSplit {
+    high: Target,
+    low: Target,
+    bits: Vec<BoolTarget>,
+}
+
+impl CanonicalSplit {
+    /// The high and low 32 bits.
+    #[must_use]
+    pub fn words(&self) -> [Target; 2] {
+        [self.high, self.low]
+    }
+
+    /// All 64 bits, least significant first.
+    #[must_use]
+    pub fn bits(&self) -> &[BoolTarget] {
+        &self.bits
+    }
+
+    /// The integer's lowest `bits` bits, and those of them that are in the high word. The others are the low word.
+    ///
+    /// # Panics
+    /// If these are fewer than a word's, or more than those of a short limb.
+    #[must_use]
+    pub fn lowest(&self, builder: &mut Builder, bits: usize) -> (ShortLimb, Target) {
+        ShortLimb::join(builder, &self.bits[WORD_BITS..bits], self.low, WORD_BITS)
+    }
+}
+
+/// The canonical integer of `x`.
+pub fn canonical_split(builder: &mut Builder, x: Target) -> CanonicalSplit {
     let answer = hint(builder, Question::CanonicalWords, &[x]);
     let [high, low, inverse] = answer[..] else { unreachable!("the hint has three elements") };
     // The two decompositions are also range checks.
     let bits = [low, high].map(|word| builder.split_le(word, WORD_BITS)).concat();
     enforce_recomposed(builder, x, high, low);
     enforce_canonical(builder, high, low, inverse);
-    ([high, low], bits)
+    CanonicalSplit { high, low, bits }
 }
 
 /// Enforces `high * 2^32 + low < p`, for two words.

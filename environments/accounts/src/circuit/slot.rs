@@ -24,7 +24,7 @@ use circuits_core::{
     amount::{AMOUNT_BITS, MAX_SUMMANDS, enforce_amount},
     constrain::{Constrain, DigestOps},
     integer::{HEIGHT_BITS, enforce_less_or_equal, is_less},
-    trees::set_circuit,
+    trees::{ShortKeyTarget, set_circuit},
 };
 use circuits_tables::ecdsa::append_committed_circuit;
 use plonky2::{
@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     account::{AccountFields, account_hash_circuit},
-    address::{LIMBS, account_key_circuit, pool_key_circuit},
+    address::{LIMBS, account_key_circuit, pool_key_circuit, receiver_key_circuit},
     pool::{POOL_NUMBER_BITS, PoolFields, pool_hash_circuit, share_asset_circuit},
     state::{BlockContext, Running},
     transaction::{MAX_ACTIONS, NONCE_BITS},
@@ -369,7 +369,7 @@ fn effect_circuit(
     returns: BoolTarget,
     pool_count: Target,
 ) -> Effect {
-    let WellFormed { fields, kinds, ordered, .. } = *action;
+    let WellFormed { fields, kinds, .. } = *action;
     let Kinds { transfer, add, remove, bridge, of_pool, .. } = kinds;
     let absent = slot.set.insert;
 
@@ -379,11 +379,8 @@ fn effect_circuit(
     let oneself = all_circuit(builder, &same);
     let another = builder.not(oneself);
     let welcome = builder.and(another, fits);
-    let before = PoolFields {
-        asset_a: builder.select(ordered, fields.asset_in, fields.asset_out),
-        asset_b: builder.select(ordered, fields.asset_out, fields.asset_in),
-        ..slot.pool
-    };
+    let before =
+        PoolFields { asset_a: action.pair[0].target(), asset_b: action.pair[1].target(), ..slot.pool };
     let trade = trade_circuit(builder, action, &before, absent, pool_count);
     let Trade { after, first, second, possible } = trade;
     let counterpart = builder.select(transfer, welcome.target, possible.target);
@@ -473,15 +470,14 @@ fn counterpart_circuit(
 ) -> Ledger<Target> {
     let Kinds { transfer, bridge, of_pool, .. } = action.kinds;
     let [before, after] = &effect.pool;
-    let account_key = account_key_circuit(builder, &action.fields.to);
-    let pool_key = pool_key_circuit(builder, before.asset_a, before.asset_b);
-    let key = builder.select_digest(transfer, account_key, pool_key);
-    let key = builder.select_digest(bridge, ground.sender, key);
+    let receiver_key = receiver_key_circuit(builder, &action.receiver);
+    let pool_key = pool_key_circuit(builder, action.pair);
+    let key = ShortKeyTarget::select(builder, transfer, receiver_key, pool_key);
+    let key = key.or_present(builder, bridge, ground.sender, &slot.set);
     let account_after = account_hash_circuit(builder, &effect.receiver);
     let pool_after = pool_hash_circuit(builder, after);
     let value = builder.select_digest(transfer, account_after, pool_after);
     let value = builder.select_digest(bridge, ground.record, value);
-    // The limbs of keys are short: those of addresses have 40 bits, where an action names one, and assets have 48.
     let outcome = set_circuit(builder, ground.root, here.count, key, value, &slot.set);
 
     // The record before is the one found; what is absent is all 0.

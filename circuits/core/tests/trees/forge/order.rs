@@ -166,6 +166,9 @@ fn short_lies() -> Vec<Lie<()>> {
         less([7, 0, 1, 0], [6, 0, 3, 0]).answer(POINTER, &[minus, 1, 0]),
         less([7, 0, 3, 0], [6, 0, 1, 0]).answer(POINTER, &[1, minus, 0]),
         less([7, 0, 0, 3], [6, 0, 0, 1]).answer(POINTER, &[1, 0, minus]),
+        // In the field, 7 is 12 more than p - 5: only short limbs are compared as they are.
+        less([ORDER - 5, 0, 0, 0], [7, 0, 0, 0]),
+        less([1 << SHORT_LIMB_BITS, 0, 0, 0], [(1 << SHORT_LIMB_BITS) + 1, 0, 0, 0]),
         // Two pointers: the later one counts.
         less([2, 0, 3, 0], [2, 0, 1, 0]).answer(POINTER, &[1, 1, 0]),
     ]

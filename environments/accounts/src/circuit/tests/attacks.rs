@@ -50,7 +50,7 @@ pub(super) fn open(tree: &KeyedTree, slot: &mut SlotInput, before: &mut Running,
     charged.nonce += F::ONE;
     charged.vault[1] -= slot.terms.fee;
     tree.update(sender, record(&charged)).unwrap();
-    slot.set = tree.prove_set(&counterpart(&slot.action, sender)).unwrap();
+    slot.set = tree.prove_set(counterpart(&slot.action, sender)).unwrap();
 }
 
 /// What of the words of the key's digest crosses from one limb of the sender's address to the next, and what the last limb
@@ -91,7 +91,7 @@ pub(super) fn lie(lie: impl FnOnce(&mut SlotInput, &mut Running)) -> SlotsInput 
         slot.hashes.step = type_step(&[type_of(&slot.action)]);
     }
     let sender = account_key(Address::from_digest(Digest(slot.terms.sender)).unwrap());
-    open(&tree, slot, &mut input.before, sender);
+    open(&tree, slot, &mut input.before, *sender);
     input
 }
 
@@ -214,7 +214,7 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     let world = world();
     let victim = key(3).address();
     other.slots[0].sender = world.state.account(&victim).unwrap().fields();
-    open(&world.state.records.tree, &mut other.slots[0], &mut other.before, account_key(victim));
+    open(&world.state.records.tree, &mut other.slots[0], &mut other.before, *account_key(victim));
     attacks.push(("a signer who is not the charged account", other));
 
     // The same, and the victim has made no transaction yet, so its account has no key.
@@ -256,7 +256,7 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
         &world.state.records.tree,
         &mut richer.slots[0],
         &mut lie(|_, _| {}).before,
-        account_key(key(0).address()),
+        *account_key(key(0).address()),
     );
     richer.slots[0].sender_leaf = leaf;
     attacks.push(("an account that is richer than its record", richer));
@@ -306,7 +306,7 @@ pub(super) fn claim(to: usize) -> (World, SlotsInput) {
 /// Opens whatever the first slot credits in the state of [`world`].
 pub(super) fn reopen(input: &mut SlotsInput) {
     let slot = &mut input.slots[0];
-    slot.set = world().state.records.tree.prove_set(&counterpart(&slot.action, Digest::ZERO)).unwrap();
+    slot.set = world().state.records.tree.prove_set(counterpart(&slot.action, Digest::ZERO)).unwrap();
 }
 
 /// Lies that need two slots.
@@ -318,14 +318,14 @@ pub(super) fn attacks_on_two() -> Vec<(&'static str, SlotsInput)> {
     let mut alone = KeyedTree::new(crate::state::TREE_DEPTH);
     let sender = account_key(key(0).address());
     let idle = &mut cut.slots[1];
-    alone.insert(sender, record(&idle.sender)).unwrap();
+    alone.insert(*sender, record(&idle.sender)).unwrap();
     idle.mode = F::ZERO;
     idle.idle_root = alone.root();
     idle.action = transfer(NEWCOMER, 0, 1).fields();
     idle.receiver = AccountFields { key: Digest::ZERO, nonce: F::ZERO, vault: [F::ZERO; _] };
     idle.receiver.vault[0] = cut.context.fee_asset;
     idle.sender_leaf = alone.prove_update(&sender).unwrap();
-    idle.set = alone.prove_set(&counterpart(&idle.action, sender)).unwrap();
+    idle.set = alone.prove_set(counterpart(&idle.action, *sender)).unwrap();
     // Two actions that pay for one and a half.
     let (mut low, _) = input(&mut super::world(), 2, &[(0, &actions)]);
     low.context.minimum_fee = element(FEE / 2 + 1);

@@ -138,11 +138,11 @@ fn case_69_a_good_transaction_is_not_marked_as_failed_nor_a_failing_one_as_good(
         account.balances.credit(asset(0), amount(5)).unwrap();
         account
     };
-    tree.update(sender, charged.hash()).unwrap();
+    tree.update(*sender, charged.hash()).unwrap();
     let receiver = key(1).address();
     let before = super::world().state.account(&receiver).unwrap().hash();
-    tree.update(account_key(receiver), before).unwrap();
-    failed.slots[0].set = tree.prove_set(&account_key(receiver)).unwrap();
+    tree.update(*account_key(receiver), before).unwrap();
+    failed.slots[0].set = tree.prove_set(account_key(receiver)).unwrap();
     assert_rejects(slots(1), &failed);
 
     // Not enough for an account, marked as done: written on a tree where the sender has paid.
@@ -152,8 +152,8 @@ fn case_69_a_good_transaction_is_not_marked_as_failed_nor_a_failing_one_as_good(
     account.key = done.slots[0].terms.key;
     account.nonce = 1;
     account.balances.debit(asset(0), amount(3)).unwrap();
-    paid_tree.update(sender, account.hash()).unwrap();
-    done.slots[0].set = paid_tree.prove_set(&account_key(key(NEWCOMER).address())).unwrap();
+    paid_tree.update(*sender, account.hash()).unwrap();
+    done.slots[0].set = paid_tree.prove_set(account_key(key(NEWCOMER).address())).unwrap();
     assert_rejects(slots(1), &done);
 }
 
