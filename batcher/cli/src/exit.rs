@@ -2,6 +2,7 @@
 //!
 //! Every match on an error is exhaustive, so that a new variant asks for a decision.
 
+mod follow_l1;
 mod settlement;
 
 use std::{error::Error, io, process};
@@ -492,6 +493,7 @@ impl HasExitCode for BenchError {
             | Self::Keccak(_)
             | Self::Recursion(_)
             | Self::Starts(_)
+            | Self::State(_)
             | Self::Transition(_)
             | Self::Prove(_)
             | Self::Bundle(_) => ExitCode::Unavailable,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, error::Error, path::PathBuf};
 
-use batcher_hop::{HopProver, file as hop_file};
+use batcher_hop::{HopProver, circuits::keccak_common, file as hop_file, keys::outer_digest};
 use batcher_settlement::{
     B256,
     job::{L1Proof, Prove},
@@ -39,8 +39,8 @@ impl<'a> L1Prover<'a> {
         let pinned = PinnedKeys::embedded();
         let (mut superblocks, mut proved) = (vec![], BTreeMap::new());
         for path in files {
-            let (opened, bundle) = verify::open(path.clone(), None, pinned)?;
-            let superblock = Superblock::new(opened.statement(), &bundle.payouts)?;
+            let (_, bundle) = verify::open(path.clone(), None, pinned)?;
+            let superblock = Superblock::of(&bundle)?;
             if let Some((circuit, _)) = pinned.find(bundle.key) {
                 proved.insert(superblock.number(), Proved { path: path.clone(), circuit });
             }
@@ -52,6 +52,10 @@ impl<'a> L1Prover<'a> {
 }
 
 impl Prove for L1Prover<'_> {
+    fn outer_digest(&self) -> B256 {
+        B256::new(outer_digest(PinnedKeys::embedded().hop.keccak.get(), keccak_common()))
+    }
+
     fn prove(&self, superblock: &Superblock) -> Result<L1Proof, Box<dyn Error + Send + Sync>> {
         let Proved { path: bundle, circuit } =
             self.proved.get(&superblock.number()).ok_or("the superblock's key is not the program's")?;

@@ -89,7 +89,7 @@ impl LocalL1 {
         plan.ether_minimum = 1;
         (plan.parameters.superblocksPerDay, plan.parameters.ripeAge) = (MOST_SUPERBLOCKS, LONGEST_RIPE_AGE);
         let genesis = SuperblockState::genesis(self.deployment()).commitment();
-        deploy(&self.wallet(), &plan, registry, genesis)
+        deploy(&self.wallet(), &plan, registry, genesis, None)
     }
 
     /// Makes a deposit of its depositor, who needs no key here, and returns the contract's queue.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, error::Error, time::Duration};
 
 use alloy_json_rpc::{ErrorPayload, RpcError, RpcRecv, RpcSend};
-use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_primitives::{Address, B256, Bytes, U64, U128, U256};
 use alloy_rpc_client::RpcClient;
 use alloy_transport::{TransportError, TransportErrorKind};
 use alloy_transport_http::Http;
@@ -25,6 +25,8 @@ pub const TIMEOUT: Duration = Duration::from_secs(30);
 const READS: usize = 3;
 /// The code of calls that revert, in nodes that have one.
 const REVERTED: i64 = 3;
+/// The code of nodes that know no such method.
+const NO_METHOD: i64 = -32601;
 /// Characters of a node's message that are repeated.
 const MAX_MESSAGE: usize = 500;
 
@@ -54,13 +56,7 @@ impl Rpc {
     /// # Errors
     /// [`UrlError`]
     pub fn new(url: &str, timeout: Duration) -> Result<Self, UrlError> {
-        let url: Url = url.parse().map_err(|_| UrlError::Malformed)?;
-        match url.scheme() {
-            "http" => {}
-            "https" if cfg!(feature = "https") => {}
-            "https" => return Err(UrlError::NoTls),
-            _ => return Err(UrlError::Malformed),
-        }
+        let url = parse_url(url)?;
         let http = reqwest::Client::builder().timeout(timeout).build().map_err(|_| UrlError::System)?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|_| UrlError::System)?;
         Ok(Self { client: RpcClient::new(Http::with_client(http, url), false), runtime })
@@ -80,6 +76,17 @@ impl Rpc {
     fn ask_once<P: RpcSend, R: RpcRecv>(&self, method: &'static str, parameters: P) -> Result<R, L1Error> {
         let request = self.client.request(Cow::Borrowed(method), parameters);
         self.runtime.block_on(request).map_err(|error| explain(method, error))
+    }
+}
+
+/// The address of a node that this program can ask.
+pub(crate) fn parse_url(url: &str) -> Result<Url, UrlError> {
+    let url: Url = url.parse().map_err(|_| UrlError::Malformed)?;
+    match url.scheme() {
+        "http" => Ok(url),
+        "https" if cfg!(feature = "https") => Ok(url),
+        "https" => Err(UrlError::NoTls),
+        _ => Err(UrlError::Malformed),
     }
 }
 
@@ -119,9 +126,19 @@ fn explain(method: &'static str, error: TransportError) -> L1Error {
 
 fn of_transport(error: &(dyn Error + 'static)) -> String {
     match error.downcast_ref::<reqwest::Error>() {
-        Some(error) if error.is_timeout() => "it takes too long".to_owned(),
-        Some(error) if error.is_connect() => "no connection".to_owned(),
-        _ => "the connection ended".to_owned(),
+        Some(error) => reason_of(error).to_owned(),
+        None => "the connection ended".to_owned(),
+    }
+}
+
+/// The reason without the node's address, which the error's own message repeats.
+pub(crate) fn reason_of(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "it takes too long"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "the connection ended"
     }
 }
 
@@ -138,6 +155,7 @@ struct RpcBlock {
     hash: B256,
     timestamp: U64,
     base_fee_per_gas: Option<U256>,
+    parent_beacon_block_root: Option<B256>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -185,7 +203,7 @@ impl L1 for Rpc {
             Err(L1Error::Refused { .. }) if at == At::Finalized => None,
             answer => answer?,
         };
-        let Some(RpcBlock { number, hash, timestamp, base_fee_per_gas }) = found else { return Ok(None) };
+        let Some(RpcBlock { number, hash, timestamp, base_fee_per_gas, .. }) = found else { return Ok(None) };
         let base_fee = base_fee_per_gas.unwrap_or_default();
         let malformed = |_| L1Error::Malformed {
             method,
@@ -194,6 +212,22 @@ impl L1 for Rpc {
         };
         let base_fee = base_fee.try_into().map_err(malformed)?;
         Ok(Some(Block { number: number.to(), hash, timestamp: timestamp.to(), base_fee }))
+    }
+
+    fn beacon_block(&self, number: u64) -> Result<Option<B256>, L1Error> {
+        // The next block names the beacon block before it, which is the one that has this block.
+        let next = At::Number(number.saturating_add(1));
+        let found: Option<RpcBlock> = self.ask("eth_getBlockByNumber", (tag(next), false))?;
+        let root = found.and_then(|block| block.parent_beacon_block_root);
+        // Development nodes have zeros.
+        Ok(root.filter(|root| !root.is_zero()))
+    }
+
+    fn blob_base_fee(&self) -> Result<Option<u128>, L1Error> {
+        match self.ask::<_, U128>("eth_blobBaseFee", ()) {
+            Err(L1Error::Refused { code: NO_METHOD, .. }) => Ok(None),
+            answer => Ok(Some(answer?.to())),
+        }
     }
 
     fn nonces(&self, account: Address) -> Result<Nonces, L1Error> {

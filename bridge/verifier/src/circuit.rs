@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use circuits_prover::{D, F, keccak::keccak256, outer::OuterKey, selectors::Selectors};
+use batcher_hop::keys::{key_cap, outer_digest, transcript_start};
+use circuits_prover::{D, F, outer::OuterKey, selectors::Selectors};
 use plonky2::{
     field::types::{Field, PrimeField64},
     gates::{
@@ -12,7 +13,7 @@ use plonky2::{
         noop::NoopGate, poseidon::PoseidonGate, public_input::PublicInputGate,
         random_access::RandomAccessGate, reducing::ReducingGate, reducing_extension::ReducingExtensionGate,
     },
-    plonk::{circuit_data::CommonCircuitData, config::GenericHashOut},
+    plonk::circuit_data::CommonCircuitData,
 };
 use revm::primitives::hex;
 
@@ -20,6 +21,8 @@ use revm::primitives::hex;
 const MAX_GATES: usize = 32;
 /// The arity that the contract folds by has at most so many bits.
 const MAX_ARITY_BITS: usize = 4;
+/// Merkle trees that the contract climbs have at most so many levels below their caps.
+const MAX_LEVELS: usize = 21;
 /// Challenges of each argument that the contract combines at once: elements of 64 bits in a word.
 const MAX_CHALLENGES: usize = 4;
 /// Bytes of one line of a literal.
@@ -41,6 +44,12 @@ pub enum UnsupportedCircuit {
     #[error("a layer of FRI is folded by 2^{found}, and the contract folds by at most 2^{MAX_ARITY_BITS}")]
     Arity {
         /// The logarithm of the size of its cosets.
+        found: usize,
+    },
+    /// A Merkle tree is too high.
+    #[error("a tree has {found} levels below its cap, and the contract climbs at most {MAX_LEVELS}")]
+    Levels {
+        /// How many levels it has.
         found: usize,
     },
     /// There are too many challenges.
@@ -75,6 +84,10 @@ pub fn circuit_source(
     if let Some(&found) = params.reduction_arity_bits.iter().find(|&&bits| bits > MAX_ARITY_BITS) {
         return Err(UnsupportedCircuit::Arity { found });
     }
+    let levels = common.degree_bits() + fri.rate_bits - fri.cap_height;
+    if levels > MAX_LEVELS {
+        return Err(UnsupportedCircuit::Levels { found: levels });
+    }
     if config.num_challenges > MAX_CHALLENGES {
         return Err(UnsupportedCircuit::Challenges { found: config.num_challenges });
     }
@@ -88,8 +101,7 @@ pub fn circuit_source(
     let reducing = common.gates.iter().enumerate().filter(|(_, gate)| reducing_call(gate).is_some());
     let reducing_mask = reducing.fold(0u32, |mask, (i, _)| mask | 1 << i);
 
-    let cap: Vec<u8> = key.constants_sigmas_cap.0.iter().flat_map(|digest| digest.0).collect();
-    let outer_digest = keccak256(&[&cap[..], &key.circuit_digest.0].concat());
+    let cap = key_cap(key);
     let start = transcript_start(key, common);
 
     let root = |bits: usize| F::primitive_root_of_unity(bits).to_canonical_u64().to_string();
@@ -164,9 +176,9 @@ pub fn circuit_source(
          /// @title Circuit\n\
          /// @notice The last circuit of the hop: its parameters, key and gates. Written by Rust, crate `bridge/verifier`.\n\
          library Circuit {{\n    \
-             /// @notice Keccak-256 of the key: `KEY_CAP`, then the circuit's digest.\n    \
+             /// @notice The name of the circuit: Keccak-256 of `TRANSCRIPT_START`, then `KEY_CAP`.\n    \
              bytes32 internal constant OUTER_DIGEST = 0x{};\n",
-        hex::encode(outer_digest)
+        hex::encode(outer_digest(key, common))
     );
     for (comment, name, value) in constants {
         text += &format!("    /// @notice {comment}\n    uint256 internal constant {name} = {value};\n");
@@ -192,8 +204,8 @@ pub fn circuit_source(
         text += &format!("        if (gate == {i}) return {};\n", gate_call(gate)?);
     }
     text += "        return out;\n    }\n\n    \
-             /// @notice The sum of a reducing gate's constraints times the words at `powers`, those of `challenge`.\n    \
-             function combineReducingGate(uint256 gate, uint256 wires, uint256 powers, uint256 challenge)\n        \
+             /// @notice The sum of a reducing gate's constraints times the powers of `challenge`.\n    \
+             function combineReducingGate(uint256 gate, uint256 wires, uint256 challenge)\n        \
                  internal\n        \
                  pure\n        \
                  returns (Quartic)\n    \
@@ -257,27 +269,11 @@ fn gate_call(gate: &GateRef<F, D>) -> Result<String, UnsupportedCircuit> {
 /// The call that combines the constraints of a gate whose constraints are combined at once.
 fn reducing_call(gate: &GateRef<F, D>) -> Option<String> {
     let any = gate.0.as_any();
-    let call = |count, width| format!("ReducingGates.combined(wires, powers, challenge, {count}, {width})");
+    let call = |count, width| format!("ReducingGates.combined(wires, challenge, {count}, {width})");
     if let Some(gate) = any.downcast_ref::<ReducingGate<D>>() {
         return Some(call(gate.num_coeffs, 1));
     }
     any.downcast_ref::<ReducingExtensionGate<D>>().map(|gate| call(gate.num_coeffs, D))
-}
-
-/// What the transcript absorbs before the digest of the public inputs, big-endian.
-fn transcript_start(key: &OuterKey, common: &CommonCircuitData<F, D>) -> Vec<u8> {
-    let params = &common.fri_params;
-    let fri = &params.config;
-    let from = F::from_canonical_usize;
-    let strategy: Vec<F> = fri.reduction_strategy.serialize();
-    [from(fri.rate_bits), from(fri.cap_height), F::from_canonical_u32(fri.proof_of_work_bits)]
-        .into_iter()
-        .chain(strategy)
-        .chain([from(fri.num_query_rounds), F::from_bool(params.hiding), from(params.degree_bits)])
-        .chain(params.reduction_arity_bits.iter().map(|&bits| from(bits)))
-        .chain(key.circuit_digest.to_vec())
-        .flat_map(|element| element.to_canonical_u64().to_be_bytes())
-        .collect()
 }
 
 /// Numbers below 256, a byte each, the first one lowest.

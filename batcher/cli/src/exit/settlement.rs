@@ -12,6 +12,8 @@ impl HasExitCode for L1Error {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Unreachable { .. } | Self::Refused { .. } | Self::Malformed { .. } => ExitCode::Unavailable,
+            // What passes in time is no fault of the input.
+            Self::Reverted(reason) if reason.until().is_some() => ExitCode::Unavailable,
             Self::Reverted(_) | Self::Transaction { .. } => ExitCode::Rejected,
         }
     }
@@ -69,8 +71,12 @@ impl HasExitCode for DeployError {
             Self::Wallet(error) => error.exit_code(),
             Self::L1(error) => error.exit_code(),
             Self::Registry(error) => error.exit_code(),
-            Self::OtherRegistry { .. } => ExitCode::Rejected,
-            Self::Roles(_) | Self::OtherAddress { .. } => ExitCode::Unavailable,
+            Self::Journal(error) => error.exit_code(),
+            Self::OtherRegistry { .. }
+            | Self::OtherDeployment { .. }
+            | Self::OtherKernels { .. }
+            | Self::OtherVerifier { .. } => ExitCode::Rejected,
+            Self::Roles(_) | Self::OtherAddress { .. } | Self::OtherContract { .. } => ExitCode::Unavailable,
         }
     }
 }
@@ -116,10 +122,11 @@ impl HasExitCode for AnchorError {
         match self {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
-            Self::NothingFinal | Self::NoEvent { .. } | Self::NoDigest { .. } => ExitCode::Unavailable,
-            Self::NotSettled { .. } | Self::OtherDeployment { .. } | Self::OtherSuperblock { .. } => {
-                ExitCode::Invalid
+            // L1 may settle it later.
+            Self::NothingFinal | Self::NoEvent { .. } | Self::NoDigest { .. } | Self::NotSettled { .. } => {
+                ExitCode::Unavailable
             }
+            Self::OtherDeployment { .. } | Self::OtherSuperblock { .. } => ExitCode::Invalid,
         }
     }
 }
@@ -129,10 +136,11 @@ impl HasExitCode for JournalError {
         match self {
             Self::File(error) => error.exit_code(),
             Self::Text(error) => error.exit_code(),
-            Self::Directory { .. } | Self::Locked { .. } => ExitCode::Unavailable,
-            Self::Malformed { .. } | Self::OtherGoal { .. } | Self::OtherCalldata { .. } => {
-                ExitCode::Rejected
-            }
+            Self::Directory { .. } | Self::Locked { .. } | Self::Unreadable { .. } => ExitCode::Unavailable,
+            Self::Malformed { .. }
+            | Self::OtherGoal { .. }
+            | Self::OtherProof { .. }
+            | Self::OtherData { .. } => ExitCode::Rejected,
         }
     }
 }
@@ -153,18 +161,23 @@ impl HasExitCode for JobError {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
             Self::Limit { source, .. } => source.exit_code(),
-            Self::Network { .. }
+            Self::Blobs { source, .. } => source.exit_code(),
+            Self::NoBlobs { .. }
+            | Self::Network { .. }
             | Self::OtherDeployment { .. }
             | Self::Order { .. }
             | Self::Gap { .. }
+            | Self::Stranger { .. }
             | Self::Refused { .. }
             | Self::Failed { .. } => ExitCode::Rejected,
             Self::OtherState { .. } | Self::OtherStatement { .. } | Self::OtherPrevious { .. } => {
                 ExitCode::Invalid
             }
-            Self::Prove { .. } | Self::Contradiction { .. } | Self::Patience { .. } | Self::Stopped => {
-                ExitCode::Unavailable
-            }
+            Self::Prove { .. }
+            | Self::TooEarly { .. }
+            | Self::Contradiction { .. }
+            | Self::Patience { .. }
+            | Self::Stopped => ExitCode::Unavailable,
         }
     }
 }

@@ -48,7 +48,10 @@ impl Account {
         let (id, registry) = (predicted["deployment"].to_string(), self.path("registry"));
         let made = ["registry", "make", registry.as_str(), "--chain-id", id.as_str(), "--json"];
         json(&superblock(&made), 0);
-        let deployed = self.send(&["deploy", "--registry", registry.as_str()], 0);
+        let journal = self.path("journal");
+        let deploy = ["deploy", "--registry", registry.as_str(), "--journal", journal.as_str()];
+        let deployed = self.send(&deploy, 0);
+        assert_eq!(self.send(&deploy, 0), deployed, "everything is there");
         assert_eq!(
             [&deployed["deployment"], &deployed["settlement"]],
             [&predicted["deployment"], &predicted["settlement"]]
@@ -94,7 +97,9 @@ fn a_registry_of_another_deployment_is_not_deployed() {
     let account = Account::new();
     let registry = account.path("registry");
     json(&superblock(&["registry", "make", registry.as_str(), "--chain-id", "5", "--json"]), 0);
-    let refused = account.send(&["deploy", "--registry", registry.as_str()], 3);
+    let journal = account.path("journal");
+    let deploy = ["deploy", "--registry", registry.as_str(), "--journal", journal.as_str()];
+    let refused = account.send(&deploy, 3);
     let expected = "the registry is not that of deployment 2212840405466451118: make it with this chain id";
     assert_eq!(refused["error"], expected);
 }

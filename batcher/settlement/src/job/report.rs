@@ -2,10 +2,11 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use thiserror::Error;
 
 use crate::{
+    blobs::BlobError,
     contract::NoContract,
     fees::{Fees, OverCap},
     journal::{JournalError, Stage},
@@ -24,6 +25,13 @@ pub enum Progress {
     Sending { number: u32, transaction: B256, nonce: u64, fees: Fees },
     /// L1 has dropped the block in which the superblock was settled.
     Reorganised { number: u32 },
+    /// The account is no batcher, and settles as anybody may in a stall.
+    Stranger { number: u32, account: Address },
+    /// A node that is behind others may be the reason for an answer that would end the job.
+    AskingAgain { reason: String },
+    /// A transaction is in a block and did nothing. The reason is what the contract says to the same call after that block; it may have
+    /// changed its mind.
+    Failed { number: u32, transaction: B256, reason: Option<Revert> },
     /// Somebody else has settled the superblock, with the same state.
     SettledByOther { number: u32 },
     /// There is nothing to do but to wait.
@@ -41,6 +49,17 @@ impl fmt::Display for Progress {
             ),
             Self::Reorganised { number } => {
                 write!(f, "superblock {number}: L1 has dropped the block in which it was settled")
+            }
+            Self::Stranger { number, account } => {
+                write!(
+                    f,
+                    "superblock {number}: {account} is no batcher, and settles as anybody may in a stall"
+                )
+            }
+            Self::AskingAgain { reason } => write!(f, "{reason}; asking again, as the node may be behind"),
+            Self::Failed { number, transaction, reason } => {
+                write!(f, "superblock {number}: transaction {transaction} is in a block, and failed")?;
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
             }
             Self::SettledByOther { number } => write!(f, "superblock {number}: somebody else has settled it"),
             Self::Waiting { number, reason } => write!(f, "superblock {number}: {reason}"),
@@ -71,6 +90,25 @@ pub enum Waiting {
         "the node says that transaction {0} succeeded, and that its contract has not settled the superblock"
     )]
     Contradiction(B256),
+    /// The contract takes it later.
+    #[error("the contract refuses with {reason}, until time {at}")]
+    TooEarly {
+        /// The name of the contract's error.
+        reason: &'static str,
+        /// In seconds of the Unix epoch, on the clock of the error.
+        at: u64,
+    },
+    /// A transaction of the account that this job does not know comes first.
+    #[error(
+        "no block has the transaction with nonce {nonce} of {account}, which comes first and is not this job's"
+    )]
+    EarlierNonce { account: Address, nonce: u64 },
+    /// The account cannot pay for a higher offer, and the lower one waits.
+    #[error("transaction {transaction} waits, and its offer cannot be raised: {limit}")]
+    NotRaised { transaction: B256, limit: Box<Limit> },
+    /// The caps allow no offer that nodes take in place of the last one.
+    #[error("no block has transaction {0} yet, and its offer is as high as the caps allow")]
+    AtCap(B256),
     /// L1 has moved since it was asked.
     #[error("L1 has changed in the meantime")]
     Changed,
@@ -108,12 +146,27 @@ pub enum JobError {
     /// The superblock continues another state than L1's.
     #[error("superblock {number} continues state {found}, L1 is at state {expected}")]
     OtherPrevious { number: u32, expected: ContractDigest, found: ContractDigest },
+    /// Only batchers settle it.
+    #[error(
+        "{account} is no batcher, and only batchers settle superblocks with other blocks than one of environment 0: superblock \
+         {number} has {blocks} in all"
+    )]
+    Stranger { number: u32, account: Address, blocks: u32 },
+    /// The contract takes it later, and that is too long to wait for.
+    #[error("the contract takes superblock {number} in {seconds} seconds at the earliest: {reason}")]
+    TooEarly { number: u32, seconds: u64, reason: Revert },
     /// The contract takes no such superblock.
     #[error("the contract refuses superblock {number}: {reason}")]
     Refused { number: u32, reason: Revert },
     /// L1 would take no such transaction.
     #[error("superblock {number}: {source}")]
     Limit { number: u32, source: Limit },
+    /// What is to be published cannot be.
+    #[error("superblock {number}: {source}")]
+    Blobs { number: u32, source: BlobError },
+    /// L1 takes no blobs.
+    #[error("superblock {number}: L1's node knows no blobs, so nothing can be published there")]
+    NoBlobs { number: u32 },
     /// There is no proof for L1.
     #[error("superblock {number}: cannot make the proof for L1")]
     Prove { number: u32, source: Box<dyn Error + Send + Sync> },
@@ -138,7 +191,11 @@ impl JobError {
     pub(super) const fn is_doubtful(&self) -> bool {
         matches!(
             self,
-            Self::NoContract(_) | Self::Gap { .. } | Self::OtherPrevious { .. } | Self::Refused { .. }
+            Self::NoContract(_)
+                | Self::Gap { .. }
+                | Self::OtherPrevious { .. }
+                | Self::Stranger { .. }
+                | Self::Refused { .. }
         )
     }
 }

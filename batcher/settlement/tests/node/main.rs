@@ -1,11 +1,17 @@
 //! The settlement job against a real node, and what can go wrong between them.
 
 mod anvil;
+mod blobs;
 mod deployment;
+mod deployments;
 mod faults;
 mod kills;
+mod offers;
+mod proofs;
 mod proxy;
+mod published;
 mod refusals;
 mod reorganisations;
+mod stalls;
 #[path = "../support/mod.rs"]
 mod support;

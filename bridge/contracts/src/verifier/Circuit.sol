@@ -10,8 +10,8 @@ import {ReducingGates} from "./ReducingGates.sol";
 /// @title Circuit
 /// @notice The last circuit of the hop: its parameters, key and gates. Written by Rust, crate `bridge/verifier`.
 library Circuit {
-    /// @notice Keccak-256 of the key: `KEY_CAP`, then the circuit's digest.
-    bytes32 internal constant OUTER_DIGEST = 0xe8a16c938379615817522c0d8bca864108ddeefef7b1a1c949ce46d617c34b1d;
+    /// @notice The name of the circuit: Keccak-256 of `TRANSCRIPT_START`, then `KEY_CAP`.
+    bytes32 internal constant OUTER_DIGEST = 0x5cf1f0fda6e967b94781592030dc24367b1cb037407810e1abe68cee6bf9f3e6;
     /// @notice The number of public inputs.
     uint256 internal constant PUBLIC_INPUTS = 39;
     /// @notice The number of challenges of each argument.
@@ -104,14 +104,14 @@ library Circuit {
         return out;
     }
 
-    /// @notice The sum of a reducing gate's constraints times the words at `powers`, those of `challenge`.
-    function combineReducingGate(uint256 gate, uint256 wires, uint256 powers, uint256 challenge)
+    /// @notice The sum of a reducing gate's constraints times the powers of `challenge`.
+    function combineReducingGate(uint256 gate, uint256 wires, uint256 challenge)
         internal
         pure
         returns (Quartic)
     {
-        if (gate == 4) return ReducingGates.combined(wires, powers, challenge, 7, 4);
-        if (gate == 5) return ReducingGates.combined(wires, powers, challenge, 25, 1);
+        if (gate == 4) return ReducingGates.combined(wires, challenge, 7, 4);
+        if (gate == 5) return ReducingGates.combined(wires, challenge, 25, 1);
         return Quartic.wrap(0);
     }
 }

@@ -99,7 +99,7 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
     }
 
     /// @dev Deploys a contract as its artefact has it, which is what users get.
-    function _create(string memory name, bytes memory arguments) private returns (address created) {
+    function _create(string memory name, bytes memory arguments) internal returns (address created) {
         string memory artifact = vm.readFile(string.concat("artifacts/", name, ".json"));
         bytes memory code = bytes.concat(vm.parseJsonBytes(artifact, ".bytecode"), arguments);
         assembly ("memory-safe") {
@@ -121,7 +121,8 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
         vm.warp(timestamp);
     }
 
-    /// @dev Gives each function the role of roles.json, and each role its holder.
+    /// @dev Gives each function the role of roles.json, and each role its holder, who need not announce calls: the delays of
+    /// roles.json are AccessManager's, and the deployment's tests are about them.
     function _setRoles() private {
         string memory json = vm.readFile("roles.json");
         string[2] memory names = ["Settlement", "VerifierRouter"];
@@ -146,7 +147,7 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
     }
 
     function _role(string memory json, string memory name) private pure returns (uint64) {
-        return uint64(vm.parseJsonUint(json, string.concat(".roles.", name)));
+        return uint64(vm.parseJsonUint(json, string.concat(".roles.", name, ".id")));
     }
 
     // Deposits.
