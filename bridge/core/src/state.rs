@@ -157,7 +157,6 @@ impl BridgeState {
     }
 
     /// Every message that entered the tree, by index.
-    #[must_use]
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.records.iter()
     }
