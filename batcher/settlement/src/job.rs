@@ -16,6 +16,7 @@ mod report;
 mod step;
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -126,8 +127,8 @@ pub(crate) struct Entry<'a> {
     contradictions: usize,
     /// The blobs of the record's data, once this process has made them.
     blobs: Option<Blobs>,
-    /// Transactions of this process that failed.
-    failed: usize,
+    /// Transactions that this process saw fail. A node that is behind may forget that it said so.
+    failed: BTreeSet<B256>,
     /// Rounds in a row in which the transaction's nonce is used and no block has the transaction.
     rounds_gone: usize,
 }
@@ -263,7 +264,7 @@ impl Job<'_> {
                 underpriced: false,
                 contradictions: 0,
                 blobs: None,
-                failed: 0,
+                failed: BTreeSet::new(),
                 rounds_gone: 0,
             })
         };

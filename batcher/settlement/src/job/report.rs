@@ -148,8 +148,8 @@ pub enum JobError {
     OtherPrevious { number: u32, expected: ContractDigest, found: ContractDigest },
     /// Only batchers settle it.
     #[error(
-        "{account} is no batcher, and superblock {number} has {blocks} blocks, of which not all are environment 0's: nobody else \
-         may settle it"
+        "{account} is no batcher, and only batchers settle superblocks with other blocks than one of environment 0: superblock \
+         {number} has {blocks} in all"
     )]
     Stranger { number: u32, account: Address, blocks: u32 },
     /// The contract takes it later, and that is too long to wait for.

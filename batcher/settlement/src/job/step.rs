@@ -218,14 +218,17 @@ impl Job<'_> {
                 return Err(Halt::Wait(Waiting::Contradiction(hash)));
             }
             if !entry.record.attempts[position].failed {
-                entry.failed += 1;
+                let is_news = entry.failed.insert(hash);
                 entry.record.attempts[position].failed = true;
                 self.write(entry, entry.record.stage)?;
-                let reason = self.reason_at(entry, receipt.block_number);
-                (self.listener)(&Progress::Failed { number, transaction: hash, reason });
+                if is_news {
+                    let reason = self.reason_at(entry, receipt.block_number);
+                    (self.listener)(&Progress::Failed { number, transaction: hash, reason });
+                }
             }
-            if entry.failed >= MAX_FAILED {
-                return Err(JobError::Failed { number, failed: entry.failed, last: hash }.into());
+            let failed = entry.failed.len();
+            if failed >= MAX_FAILED {
+                return Err(JobError::Failed { number, failed, last: hash }.into());
             }
         }
         entry.contradictions = 0;
