@@ -1,22 +1,35 @@
 //! What L1 verifies of superblocks: hops, found beside the bundles or made.
 
-use std::{collections::BTreeMap, error::Error, path::PathBuf};
-
-use batcher_hop::{HopProver, file as hop_file};
-use batcher_settlement::{
-    B256,
-    job::{L1Proof, Prove},
-    superblock::Superblock,
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    path::PathBuf,
 };
+
+use alloy_primitives::B256;
+use batcher_hop::{HopProver, file as hop_file};
 use batcher_verify::{
     circuit::{SuperblockCircuit, superblock_shape},
     keys::PinnedKeys,
-    verify,
+    verify::{self, VerifyError},
 };
 use circuits_core::proof;
 use circuits_keys::CircuitCache;
+use thiserror::Error;
 
-use crate::{answer::Failure, hop::read_bundle};
+use crate::{
+    job::{L1Proof, Prove},
+    superblock::{Superblock, UnstatableError},
+};
+
+/// Why bundles cannot be settled.
+#[derive(Debug, Error)]
+pub enum HopsError {
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    #[error(transparent)]
+    Superblock(#[from] UnstatableError),
+}
 
 /// Where a superblock's bundle is, and the circuit that proved it.
 struct Proved {
@@ -25,17 +38,20 @@ struct Proved {
 }
 
 /// Verified superblocks, and what makes their hops.
-pub(crate) struct L1Prover<'a> {
+pub struct Hops<'a> {
     hops: HopProver<'a>,
     proved: BTreeMap<u32, Proved>,
 }
 
-impl<'a> L1Prover<'a> {
+impl<'a> Hops<'a> {
     /// Verifies the superblocks of these bundles, and returns them in their order.
-    pub(crate) fn open(
+    ///
+    /// # Errors
+    /// [`HopsError`]
+    pub fn open(
         files: &[PathBuf],
         cache: &'a CircuitCache,
-    ) -> Result<(Self, Vec<Superblock>), Failure> {
+    ) -> Result<(Self, Vec<Superblock>), HopsError> {
         let pinned = PinnedKeys::embedded();
         let (mut superblocks, mut proved) = (vec![], BTreeMap::new());
         for path in files {
@@ -51,7 +67,7 @@ impl<'a> L1Prover<'a> {
     }
 }
 
-impl Prove for L1Prover<'_> {
+impl Prove for Hops<'_> {
     fn prove(&self, superblock: &Superblock) -> Result<L1Proof, Box<dyn Error + Send + Sync>> {
         let Proved { path: bundle, circuit } =
             self.proved.get(&superblock.number()).ok_or("the superblock's key is not the program's")?;
@@ -64,7 +80,7 @@ impl Prove for L1Prover<'_> {
         let hop = match known {
             Some(hop) => hop,
             None => {
-                let bundle = read_bundle(bundle.clone())?;
+                let bundle = verify::read(bundle)?;
                 let decoded = proof::decode(&bundle.proof, &superblock_shape(*circuit).common)?;
                 let hop = self.hops.prove(*circuit, decoded)?;
                 hop_file::write(&path, &hop)?;
