@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use batcher_settlement::{
     Address,
+    hops::Hops,
     job::{Job, Progress},
     journal::{Inclusion, Journal, Record},
     superblock::ContractDigest,
@@ -15,7 +16,6 @@ use crate::{
     answer::{Answer, Failure},
     key_arguments::KeyArguments,
     l1_arguments::{Contract, PolicyArguments, SignerArguments},
-    l1_prover::L1Prover,
     options::Options,
     progress,
 };
@@ -87,7 +87,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     progress::stop_on_interrupt();
     let cache = arguments.keys.cache(options)?;
     // Before anything is proved: what is wrong with a file is told at once.
-    let (prover, superblocks) = L1Prover::open(&arguments.files, &cache)?;
+    let (prover, superblocks) = Hops::open(&arguments.files, &cache)?;
     let journal = Journal::open(&arguments.journal)?;
     let listener = |progress: &Progress| {
         if !options.quiet {

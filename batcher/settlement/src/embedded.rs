@@ -294,7 +294,11 @@ impl L1 for Embedded {
         let signed = TxEnvelope::decode_2718(&mut encoded).map_err(|error| refused(&error))?;
         let sender = signed.recover_signer().map_err(|error| refused(&error))?;
         if signed.chain_id() != Some(self.chain_id) {
-            return Err(refused(&format!("it is signed for {:?}, not for {}", signed.chain_id(), self.chain_id)));
+            return Err(refused(&format!(
+                "it is signed for {:?}, not for {}",
+                signed.chain_id(),
+                self.chain_id
+            )));
         }
         let hash = *signed.tx_hash();
         if self.receipt(hash)?.is_some() {

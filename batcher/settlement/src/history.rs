@@ -233,7 +233,9 @@ mod tests {
     #[test]
     fn the_first_block_of_a_time_is_found_by_headers() {
         let node = Node::new(&[], 0);
-        for (timestamp, block) in [(0, 0), (100, 0), (101, 1), (112, 1), (113, 2), (1_300, 100), (99_999, 1_000)] {
+        for (timestamp, block) in
+            [(0, 0), (100, 0), (101, 1), (112, 1), (113, 2), (1_300, 100), (99_999, 1_000)]
+        {
             assert_eq!(first_block_since(&node, timestamp, 1_000), Ok(block), "{timestamp}");
         }
     }

@@ -1,10 +1,6 @@
 //! What L1 verifies of superblocks: hops, found beside the bundles or made.
 
-use std::{
-    collections::BTreeMap,
-    error::Error,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, error::Error, path::PathBuf};
 
 use alloy_primitives::B256;
 use batcher_hop::{HopProver, file as hop_file};
@@ -48,10 +44,7 @@ impl<'a> Hops<'a> {
     ///
     /// # Errors
     /// [`HopsError`]
-    pub fn open(
-        files: &[PathBuf],
-        cache: &'a CircuitCache,
-    ) -> Result<(Self, Vec<Superblock>), HopsError> {
+    pub fn open(files: &[PathBuf], cache: &'a CircuitCache) -> Result<(Self, Vec<Superblock>), HopsError> {
         let pinned = PinnedKeys::embedded();
         let (mut superblocks, mut proved) = (vec![], BTreeMap::new());
         for path in files {

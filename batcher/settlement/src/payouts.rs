@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::{
     abi::Settlement::{
-        AssetId, Claim, Payout as ClaimedPayout, SuperblockSettled, claimAllCall, isClaimedCall, payoutRootCall,
-        settleCall, settleStalledCall,
+        AssetId, Claim, Payout as ClaimedPayout, SuperblockSettled, claimAllCall, isClaimedCall,
+        payoutRootCall, settleCall, settleStalledCall,
     },
     contract::{Contract, NoContract},
     history::search_back,
@@ -42,7 +42,9 @@ pub enum ClaimError {
     #[error("L1 has settled up to superblock {settled}, not superblock {superblock}")]
     NotSettled { superblock: u32, settled: u32 },
     /// The node leaves out the event or the transaction of a superblock.
-    #[error("the node does not tell which transaction settled superblock {superblock}: name its bundle instead")]
+    #[error(
+        "the node does not tell which transaction settled superblock {superblock}: name its bundle instead"
+    )]
     NoTransaction { superblock: u32 },
     /// The payouts are not in the transaction's calldata as the contract takes them.
     #[error(

@@ -126,7 +126,8 @@ impl Rpc {
     /// Posts a question. Returns whether the answer's status is that of success, the status, and the body.
     async fn post(&self, method: &'static str, question: String) -> Result<(bool, u16, Vec<u8>), L1Error> {
         let gone = |error| L1Error::Unreachable { method, reason: reason_of(&error).to_owned() };
-        let request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(question);
+        let request =
+            self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(question);
         let mut response = request.send().await.map_err(gone)?;
         let status = response.status();
         let mut body = vec![];
@@ -288,7 +289,9 @@ impl L1 for Rpc {
                 let found = found.to_string();
                 Err(L1Error::Malformed { method, expected: "the transaction that was asked for", found })
             }
-            Some(RpcTransaction { block_number: Some(_), to, input, .. }) => Ok(Some(Transaction { to, input })),
+            Some(RpcTransaction { block_number: Some(_), to, input, .. }) => {
+                Ok(Some(Transaction { to, input }))
+            }
             _ => Ok(None),
         }
     }
@@ -322,7 +325,8 @@ impl L1 for Rpc {
         let method = "eth_getLogs";
         let found: Vec<RpcLog> = self.ask(method, (&filter,))?;
         let event = |log: RpcLog| {
-            let RpcLog { address, removed, block_number, transaction_hash: transaction, topics: all, data } = log;
+            let RpcLog { address, removed, block_number, transaction_hash: transaction, topics: all, data } =
+                log;
             let block_number: u64 = block_number.to();
             let is_asked = address == contract && all.starts_with(topics) && !removed;
             if !is_asked || !(first..=last).contains(&block_number) {

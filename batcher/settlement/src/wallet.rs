@@ -95,6 +95,21 @@ impl Wallet<'_> {
     /// # Errors
     /// [`WalletError`]
     pub fn send(&self, to: Option<Address>, value: U256, input: Bytes) -> Result<Receipt, WalletError> {
+        let nonce = self.l1.nonces(self.address())?.pending;
+        self.send_with(nonce, to, value, input)
+    }
+
+    /// [`Self::send`] with this nonce of the account: of all transactions with it, one comes.
+    ///
+    /// # Errors
+    /// [`WalletError`]
+    pub fn send_with(
+        &self,
+        nonce: u64,
+        to: Option<Address>,
+        value: U256,
+        input: Bytes,
+    ) -> Result<Receipt, WalletError> {
         let found = self.l1.chain_id()?;
         if found != self.chain_id {
             return Err(WalletError::Network { expected: self.chain_id, found });
@@ -103,7 +118,6 @@ impl Wallet<'_> {
         let unsigned = Unsigned::new(self.l1, Call { from: sender, to, value, input })??;
         let fees = self.policy.fees.first(self.base_fee()?)?;
         unsigned.check_funds(self.l1.balance(sender)?, fees)?;
-        let nonce = self.l1.nonces(sender)?.pending;
         let attempt = unsigned.sign(self.signer, self.chain_id, nonce, fees)?;
         let hashes = vec![attempt.hash];
         let mut pending = Pending { nonce, fees, attempt, hashes, sent_at: None, gone: 0 };

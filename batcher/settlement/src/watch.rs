@@ -16,7 +16,7 @@ use environments_l1::{
 use thiserror::Error;
 
 use crate::{
-    abi::Settlement::{Deposited, QueueCut, depositedAtCall, deploymentCall, queueCall},
+    abi::Settlement::{Deposited, QueueCut, deploymentCall, depositedAtCall, queueCall},
     contract::{Contract, NoContract},
     history::{events, first_block_since},
     job::Finality,
@@ -140,7 +140,8 @@ impl FinalQueue {
     /// [`WatchError::NoQueue`] or [`WatchError::OtherDeposits`] if the file has something else; [`WatchError::File`].
     pub fn write(&self, path: &Path) -> Result<(), WatchError> {
         if path.symlink_metadata().is_ok() {
-            let known = Queue::read(path, self.deployment).map_err(|source| WatchError::NoQueue { source })?;
+            let known =
+                Queue::read(path, self.deployment).map_err(|source| WatchError::NoQueue { source })?;
             if !self.has_cuts && !self.deposits.starts_with(known.deposits()) {
                 let (path, known) = (path.to_owned(), known.position());
                 return Err(WatchError::OtherDeposits { path, known, found: self.position });
