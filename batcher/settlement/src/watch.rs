@@ -252,4 +252,38 @@ mod tests {
         let third = [first, vec![deposited(2, 1)]].concat();
         assert_eq!(amounts(third, &[cut(0, 2), cut(1, 1)]), [0, 201]);
     }
+
+    /// A queue of so many deposits.
+    fn queue(count: u32, has_cuts: bool) -> FinalQueue {
+        let deposits: Vec<_> = (0..count).map(|index| deposit(&deposited(0, index))).collect();
+        let position = deposits.iter().try_fold(QueuePosition::default(), append).expect("there is room");
+        let block = Block { number: 7, hash: B256::ZERO, timestamp: 0, base_fee: 0 };
+        FinalQueue { deployment: 5, block, deposits, position, has_cuts }
+    }
+
+    #[test]
+    fn a_file_is_replaced_by_a_longer_queue_of_the_same_contract_only() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("queue");
+        let length = || Queue::read(&path, 5).map(|queue| queue.deposits().len());
+        for count in [1, 1, 3] {
+            queue(count, false).write(&path).expect("it continues");
+            assert_eq!(length().expect("a queue"), count as usize);
+        }
+        let error = queue(2, false).write(&path).expect_err("a deposit is gone");
+        assert!(matches!(error, WatchError::OtherDeposits { .. }), "{error}");
+        let error =
+            FinalQueue { deployment: 6, ..queue(4, true) }.write(&path).expect_err("another contract");
+        assert!(
+            error.to_string().contains("that of deployment 5, expected 6; it is not replaced"),
+            "{error}"
+        );
+        assert_eq!(length().expect("a queue"), 3);
+        queue(2, true).write(&path).expect("the others were cut");
+        assert_eq!(length().expect("a queue"), 2);
+        std::fs::write(&path, "notes of mine").expect("writable");
+        let error = queue(4, true).write(&path).expect_err("no queue");
+        assert!(matches!(error, WatchError::NoQueue { .. }), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), "notes of mine");
+    }
 }

@@ -5,7 +5,7 @@ mod support;
 
 use std::{cell::RefCell, sync::LazyLock};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, hex};
 use alloy_sol_types::SolCall;
 use batcher_settlement::{
     abi::Settlement::{
@@ -18,6 +18,7 @@ use batcher_settlement::{
     embedded::Embedded,
     job::{Policy, Prove as _},
     l1::{At, Call, L1, L1Error, Receipt},
+    payouts::{ClaimError, settled_payouts},
     signer::Signer,
     superblock::{Superblock, of_digest},
     wallet::Wallet,
@@ -42,6 +43,12 @@ const CHAIN_ID: u64 = 31337;
 const UNIT: u64 = 10_000_000_000;
 /// What the account has: more than there is.
 const RICH: U256 = U256::from_limbs([0, 0, 1 << 20, 0]);
+
+/// Creates a contract that hands its calls to the contract whose address is between these bytes, and answers whether it took them.
+const FORWARDER: ([u8; 19], [u8; 8]) =
+    (hex!("6026806009" "5f395ff3" "365f5f375f5f365f5f73"), hex!("5af15f5260205ff3"));
+/// Who creates it.
+const FORWARDER_OWNER: Address = Address::repeat_byte(0x77);
 
 /// The contracts on a network of their own.
 struct Local {
@@ -68,7 +75,7 @@ impl Local {
         };
         let (_, deployment) = predict(&wallet).expect("it answers");
         let registry = registry(deployment);
-        let mut plan = plan(&registry, &[signer.address()]);
+        let mut plan = plan(&registry, &[signer.address(), FORWARDER_OWNER.create(0)]);
         plan.ether_minimum = 1;
         plan.ether_day_limit = u64::MAX;
         let deployed = deploy(&wallet, &plan, &registry, digest(0)).expect("a fresh network");
@@ -101,6 +108,11 @@ impl Local {
 
     /// Settles a superblock that takes the whole queue and makes these payouts.
     fn settle(&self, payouts: &[Payout]) -> Result<Receipt, L1Error> {
+        self.settle_through(self.deployed.settlement, payouts)
+    }
+
+    /// [`Self::settle`], by a call of the contract `to`.
+    fn settle_through(&self, to: Address, payouts: &[Payout]) -> Result<Receipt, L1Error> {
         let (number, before) = *self.end.borrow();
         let (number, after) = (number + 1, digest(u64::from(number) + 1));
         let first = self.view(&progressCall {}).nextPayout;
@@ -125,7 +137,7 @@ impl Local {
         let proof = AnyProof.prove(&superblock).expect("there is always one");
         let call = Call {
             from: self.signer.address(),
-            to: Some(self.deployed.settlement),
+            to: Some(to),
             value: U256::ZERO,
             input: superblock.calldata(&proof),
         };
@@ -305,4 +317,35 @@ fn more_than_was_deposited_is_never_paid() {
     let reason = local.settle(&[payout]).expect_err("nothing was deposited");
     assert!(reason.to_string().contains("OverPaid"), "{reason}");
     assert_ne!(of_digest(digest(0)), B256::ZERO);
+}
+
+#[test]
+fn payouts_are_read_from_the_transaction_that_settled_them() {
+    let local = Local::new();
+    let contract = Contract { l1: &local.l1, address: local.deployed.settlement };
+    let payout = |index| Payout {
+        index,
+        recipient: Account([9; 20]),
+        kind: PayoutKind::Claim,
+        asset: AssetName { origin: 7, number: 1 },
+        amount: 5,
+        name: Bytes32([3; 32]),
+    };
+    let read = |number| settled_payouts(&contract, number, 0);
+    assert_eq!(read(1), Err(ClaimError::NotSettled { superblock: 1, settled: 0 }));
+    local.settle(&[payout(0), payout(1)]).expect("it settles");
+    local.settle(&[]).expect("it settles");
+    assert_eq!(read(1), Ok(vec![payout(0), payout(1)]));
+    assert_eq!(read(2), Ok(vec![]));
+    // Nothing is known of a block that is not searched.
+    let head = local.l1.block(At::Latest).expect("it answers").expect("a head").number;
+    assert_eq!(settled_payouts(&contract, 1, head), Err(ClaimError::NoTransaction { superblock: 1 }));
+
+    let code = [&FORWARDER.0[..], contract.address.as_slice(), &FORWARDER.1[..]].concat();
+    local.l1.fund(FORWARDER_OWNER, RICH);
+    let creation = Call { from: FORWARDER_OWNER, to: None, value: U256::ZERO, input: code.into() };
+    let forwarder = local.l1.execute(&creation).expect("it can pay").created.expect("a contract");
+    let receipt = local.settle_through(forwarder, &[payout(2)]).expect("it settles");
+    assert_eq!(local.view(&progressCall {}).number, 3);
+    assert_eq!(read(3), Err(ClaimError::Indirect { superblock: 3, transaction: receipt.transaction }));
 }

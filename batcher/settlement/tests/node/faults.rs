@@ -10,17 +10,10 @@ use std::{
 };
 
 use batcher_settlement::{
-    abi::Settlement::queueCall,
-    contract::Contract,
-    deposit::{Order, deposit},
     fees::{FeeLimits, GWEI},
     job::{JobError, Policy, Progress, Waiting},
     journal::Stage,
-    l1::At,
-    rpc::Rpc,
-    wallet::Wallet,
 };
-use environments_l1::Bytes32;
 use serde_json::{Value, json};
 
 use crate::{
@@ -311,27 +304,6 @@ fn a_whole_chain_is_settled_in_one_call_and_once() {
     let records = deployment.settle(&superblocks, empty.path()).expect("it is settled");
     assert!(records.iter().all(|record| record.attempts.is_empty()));
     assert_eq!(deployment.settlements(), [1, 2, 3, 4, 5]);
-}
-
-#[test]
-fn a_deposit_whose_answers_get_lost_is_made_once() {
-    let deployment = Deployment::new();
-    let mut count = 0;
-    let url = proxy::start(deployment.node.port, move |method, _| {
-        count += 1;
-        if method == "eth_sendRawTransaction" || count % 3 == 0 { Fate::Lose } else { Fate::Pass }
-    });
-    let (rpc, signer) = (Rpc::new(&url, TIMEOUT).expect("an address"), signer(KEY));
-    let wallet =
-        Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
-    let asset = "0:1".parse().expect("an asset");
-    let recipient = Bytes32::default();
-    let order = Order { asset, amount: 100_000, tokens: None, destination: 5, recipient, lifetime: 64 };
-    deposit(&wallet, deployment.deployed.settlement, &order).expect("it arrives");
-    let rpc = Rpc::new(&deployment.node.url(), TIMEOUT).expect("an address");
-    let contract = Contract { l1: &rpc, address: deployment.deployed.settlement };
-    let queue = contract.view(&queueCall {}, At::Latest).expect("it answers").expect("a contract");
-    assert_eq!(queue.length, 1);
 }
 
 #[test]
