@@ -5,15 +5,12 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
-use batcher_verify::{
-    keys::PinnedKeys,
-    payouts::{PAYOUT_BYTES, payouts_digest},
-};
+use batcher_verify::{keys::PinnedKeys, payouts::payouts_digest};
 use bridge_core::{AssetId, BlockMessages, Consumption, Message};
 use circuits_core::{Digest, F, Proof, VerifierKey, amount::Amount, layout, recursion::key_digest};
 use circuits_forging::fixtures::{FreeKernel, cache};
 use circuits_protocol::{
-    l1::{KeccakDigest, L1Outcome, PayoutRange, QueuePosition},
+    l1::{KeccakDigest, L1Outcome, PAYOUT_BYTES, PayoutRange, QueuePosition},
     registry::{EnvironmentId, KernelEntry, Producer, Registry, RegistryEntry},
     statement::{BlockStatement, L1Body, empty_list, l1_body_digest},
     wrap::Wrapper,

@@ -115,9 +115,14 @@ pub(crate) struct PolicyArguments {
     max_fee: u64,
     /// Offer this much of it to whoever makes the block, in gwei, at first.
     ///
-    /// It rises with the offer.
+    /// It rises with the offer, up to --max-priority-fee.
     #[arg(long, value_name = "GWEI", default_value_t = 1)]
     priority_fee: u64,
+    /// Offer at most this much of it to whoever makes the block, in gwei.
+    ///
+    /// Whoever makes the block gets it whatever the block's base fee is.
+    #[arg(long, value_name = "GWEI", default_value_t = 10)]
+    max_priority_fee: u64,
     /// Raise an offer that no block has taken for so many seconds.
     ///
     /// The transaction is replaced by one with the same nonce, so that only one of them can come.
@@ -140,10 +145,15 @@ impl PolicyArguments {
         let gwei = |fee: u64| u128::from(fee) * GWEI;
         Policy {
             finality,
-            fees: FeeLimits { cap: gwei(self.max_fee), priority: gwei(self.priority_fee) },
+            fees: FeeLimits {
+                cap: gwei(self.max_fee),
+                priority: gwei(self.priority_fee),
+                priority_cap: gwei(self.max_priority_fee),
+            },
             poll: Duration::from_millis(self.poll),
             raise_after: Duration::from_secs(self.raise_after),
             patience: Duration::from_secs(self.patience),
+            ..Policy::default()
         }
     }
 }

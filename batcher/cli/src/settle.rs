@@ -26,7 +26,8 @@ use crate::{
 /// transaction is sent and followed until its block is final. What was done is written to the journal before L1 can see
 /// it: a call that was stopped goes on if it is repeated, and nothing is settled twice. A superblock that somebody else
 /// has settled is done; another one of the same number is an error. What others need to follow a superblock is in its bundle,
-/// which is not published by this command: keep it, and publish it. Only batchers settle this way.
+/// which is not published by this command: keep it, and publish it. An account that is no batcher settles in a stall only, and only
+/// superblocks whose single block is environment 0's.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Settle these superblock bundles, in any order.

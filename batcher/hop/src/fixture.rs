@@ -6,16 +6,16 @@ use circuits_prover::{
     selectors::Selectors,
 };
 use plonky2::{
-    field::{
-        extension::quartic::QuarticExtension,
-        types::{Field as _, PrimeField64 as _},
-    },
+    field::{extension::quartic::QuarticExtension, types::PrimeField64 as _},
     hash::poseidon::PoseidonHash,
     plonk::config::Hasher,
 };
 use serde::Serialize;
 
-use crate::{calldata, keys::outer_digest};
+use crate::{
+    calldata,
+    keys::{fri_params_elements, outer_digest},
+};
 
 /// A proof of the last circuit with the constants of its verifier and, to find mistakes, the challenges. Bytes are
 /// hexadecimal, field elements decimal, extension elements lists of coordinates.
@@ -76,25 +76,6 @@ fn coordinates(element: &QuarticExtension<F>) -> Vec<String> {
     decimals(&element.0)
 }
 
-/// The elements by which a transcript observes FRI's parameters, as plonky2's `FriParams::observe` does.
-fn fri_params_elements(common: &CommonData) -> Vec<F> {
-    let (config, params) = (&common.config.fri_config, &common.fri_params);
-    let usize_element = |value: &usize| F::from_canonical_usize(*value);
-    let mut elements = vec![
-        usize_element(&config.rate_bits),
-        usize_element(&config.cap_height),
-        F::from_canonical_u32(config.proof_of_work_bits),
-    ];
-    elements.extend(config.reduction_strategy.serialize::<F>());
-    elements.extend([
-        usize_element(&config.num_query_rounds),
-        F::from_bool(params.hiding),
-        usize_element(&params.degree_bits),
-    ]);
-    elements.extend(params.reduction_arity_bits.iter().map(usize_element));
-    elements
-}
-
 impl Fixture {
     /// The fixture of a proof.
     ///
@@ -109,7 +90,7 @@ impl Fixture {
         let selectors = Selectors::of(common).map_err(|error| format!("{error:?}"))?;
         let config = &common.config;
         Ok(Self {
-            outer_digest: hex(&outer_digest(key)),
+            outer_digest: hex(&outer_digest(key, common)),
             circuit_digest: hex(&key.circuit_digest.0),
             constants_sigmas_cap: key.constants_sigmas_cap.0.iter().map(|hash| hex(&hash.0)).collect(),
             degree_bits: common.degree_bits(),

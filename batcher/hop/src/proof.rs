@@ -91,7 +91,7 @@ impl HopProof {
     /// # Errors
     /// [`HopError::OtherKey`] or [`HopError::Invalid`].
     pub fn verify(&self, key: &OuterKey) -> Result<(), HopError> {
-        let (expected, found) = (outer_digest(key), self.outer_digest);
+        let (expected, found) = (outer_digest(key, keccak_common()), self.outer_digest);
         if expected != found {
             return Err(HopError::OtherKey { expected, found });
         }

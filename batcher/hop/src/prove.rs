@@ -9,7 +9,7 @@ use circuits_protocol::fold::FoldChild;
 use thiserror::Error;
 
 use crate::{
-    circuits::{KeccakHop, Source},
+    circuits::{KeccakHop, Source, keccak_common},
     keys::{outer_digest, poseidon_hop, shrink, shrink_set},
     outer_circuit::OuterCompiled,
     proof::HopProof,
@@ -65,7 +65,7 @@ impl<'a> HopProver<'a> {
         let hopped = poseidon.prove(&shrunk)?;
         drop((shrunk, poseidon));
         let keccak = self.keccak()?;
-        Ok(HopProof::new(outer_digest(keccak.key()), keccak.prove(&hopped)?))
+        Ok(HopProof::new(outer_digest(keccak.key(), keccak_common()), keccak.prove(&hopped)?))
     }
 
     /// The Keccak hop, which is built when it is asked for first.
@@ -81,8 +81,10 @@ impl<'a> HopProver<'a> {
         let built = OuterCompiled::new(definition)?;
         let pinned = self.pinned.hop.keccak.get();
         if built.key() != pinned {
-            let spelled = |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            let (pinned, built) = (spelled(outer_digest(pinned)), spelled(outer_digest(built.key())));
+            let spelled =
+                |key, common| outer_digest(key, common).iter().map(|b| format!("{b:02x}")).collect();
+            let pinned = spelled(pinned, keccak_common());
+            let built = spelled(built.key(), &built.circuit().common);
             return Err(HopProveError::StaleKey { name, pinned, built });
         }
         Ok(self.keccak.get_or_init(|| built))

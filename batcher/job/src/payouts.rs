@@ -4,10 +4,9 @@ use std::fmt;
 
 use batcher_verify::{
     bundle::{SuperblockBundle, l1_outcome},
-    payouts::PAYOUT_BYTES,
     verify::{L1Published, Verified},
 };
-use circuits_protocol::l1::{L1Outcome, QueuePosition};
+use circuits_protocol::l1::{L1Outcome, PAYOUT_BYTES, QueuePosition};
 use environments_l1::{Payout, PayoutKind, payout::UnknownKind};
 use plonky2::field::types::PrimeField64;
 use serde::Serialize;

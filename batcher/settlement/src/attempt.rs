@@ -2,7 +2,7 @@
 
 use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope, transaction::Transaction as _};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Bytes, TxKind, U256};
+use alloy_primitives::{Bytes, TxKind, U256, keccak256};
 
 use crate::{
     fees::Fees,
@@ -68,6 +68,7 @@ impl Unsigned {
             sender: signer.address(),
             nonce,
             hash: *signed.tx_hash(),
+            call: keccak256(input),
             gas_limit: signed.gas_limit(),
             fees,
             transaction: Some(Bytes::from(encoded)),

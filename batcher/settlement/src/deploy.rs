@@ -7,10 +7,10 @@
 //!       n + 2    registry tree
 //!       n + 3    verifiers, one after the other
 //!       ...      VerifierRouter
-//!       ...      roles, the administrator, and last the genesis, without which the contract takes no money
+//!       ...      all roles, and last the genesis, without which the contract takes no money
 //! ```
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolConstructor};
 use circuits_core::Digest;
 use circuits_protocol::registry::{EnvironmentId, Registry, RegistryError, entry_leaf};
@@ -26,13 +26,11 @@ use crate::{
     },
     deployment::deployment_id,
     l1::L1Error,
-    roles::{Role, RoleError, roles},
+    roles::{Parties, RoleError, Roles},
     superblock::of_digest,
     wallet::{Wallet, WalletError},
 };
 
-/// The role of OpenZeppelin's AccessManager that grants all others.
-const ADMIN_ROLE: u64 = 0;
 /// Environment 0's depth in the registry.
 const REGISTRY_DEPTH: usize = 16;
 /// The least deposit of ether unless somebody asks for another one, a thousandth of an ether, in units of 10^10 wei.
@@ -205,24 +203,14 @@ pub fn deploy(
     };
     steps.create(router, init(&VerifierRouter::BYTECODE, &constructor))?;
 
-    for role in roles()? {
-        let target = if role.contract == "VerifierRouter" { router } else { settlement };
-        steps.set_role(access_manager, target, &role)?;
-        let members = if role.is_batchers() {
-            plan.batchers.clone()
-        } else {
-            vec![plan.admin.unwrap_or(wallet.address())]
-        };
-        for account in members {
-            steps.grant(access_manager, role.id, account)?;
-        }
-    }
-    if let Some(admin) = plan.admin.filter(|&admin| admin != wallet.address()) {
-        steps.grant(access_manager, ADMIN_ROLE, admin)?;
-        let own = wallet.address();
-        let renounce = AccessManager::renounceRoleCall { roleId: ADMIN_ROLE, callerConfirmation: own };
-        steps.call(access_manager, &renounce)?;
-    }
+    let parties = Parties {
+        settlement,
+        router,
+        batchers: &plan.batchers,
+        admin: plan.admin.unwrap_or(wallet.address()),
+        deployer: wallet.address(),
+    };
+    steps.call(access_manager, &Roles::embedded()?.setup(&parties)?)?;
     // Last: before it the contract takes nothing, whatever was cut off above.
     let call = Settlement::initialiseCall {
         genesisState: of_digest(genesis),
@@ -266,23 +254,9 @@ impl Steps<'_> {
         self.gas_used += receipt.gas_used;
         Ok(())
     }
-
-    fn set_role(&mut self, manager: Address, target: Address, role: &Role) -> Result<(), DeployError> {
-        let selectors = role.functions.iter().map(|signature| selector(signature)).collect();
-        self.call(manager, &AccessManager::setTargetFunctionRoleCall { target, selectors, roleId: role.id })
-    }
-
-    fn grant(&mut self, manager: Address, role: u64, account: Address) -> Result<(), DeployError> {
-        self.call(manager, &AccessManager::grantRoleCall { roleId: role, account, executionDelay: 0 })
-    }
 }
 
 /// What creates a contract: its code and its constructor's arguments.
 fn init(code: &Bytes, constructor: &impl SolConstructor) -> Bytes {
     [code, constructor.abi_encode().as_slice()].concat().into()
-}
-
-fn selector(signature: &str) -> alloy_primitives::FixedBytes<4> {
-    let digest = keccak256(signature);
-    alloy_primitives::FixedBytes([digest[0], digest[1], digest[2], digest[3]])
 }

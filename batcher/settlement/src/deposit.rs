@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, utils::format_ether};
 use alloy_sol_types::{SolCall as _, sol};
 use circuits_files::{
     file::{self, FileError},
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    abi::Settlement::{Asset, AssetId, assetOfCall, depositCall},
+    abi::Settlement::{Asset, AssetId, assetOfCall, depositCall, depositFeeCall},
     contract::{Contract, NoContract},
     l1::{At, Call, L1Error, Receipt},
     wallet::{Wallet, WalletError},
@@ -55,6 +55,8 @@ pub struct Order {
     pub recipient: Bytes32,
     /// In superblocks.
     pub lifetime: u32,
+    /// The most that is paid for a place in a long queue, in units of ether. What the contract does not ask for comes back.
+    pub fee: u64,
 }
 
 /// Why nothing is deposited.
@@ -75,6 +77,13 @@ pub enum DepositError {
     /// The node names another token than the user.
     #[error("the contract has token {told} for {asset}, which the user must state{}", stated.map(|stated| format!(", and states as {stated}")).unwrap_or_default())]
     Token { asset: AssetName, told: Address, stated: Option<Address> },
+    /// The queue is long, and a place in it costs more than the user states.
+    #[error("the contract asks for a fee of {} ether for a place in its queue, the user pays at most {}", format_ether(*.told), format_ether(*.stated))]
+    Fee {
+        /// Both in wei.
+        told: U256,
+        stated: U256,
+    },
     /// A record cannot be read.
     #[error(transparent)]
     Text(#[from] TextError),
@@ -185,8 +194,15 @@ pub fn deposit_once(
         (wallet.announce)(hash, nonce);
     };
     let wallet = Wallet { announce: &announce, ..*wallet };
-    let receipt = wallet.send_with(nonce, Some(contract), value, call)?;
-    Ok(Deposited { receipt, earlier: false })
+    match wallet.send_with(nonce, Some(contract), value, call) {
+        Ok(receipt) => Ok(Deposited { receipt, earlier: false }),
+        // An offer of an earlier call came first.
+        Err(error @ WalletError::NonceUsed { .. }) => match receipt_of(&wallet, &kept.borrow())? {
+            Some(receipt) => Ok(Deposited { receipt, earlier: true }),
+            None => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The receipt of a record's transaction, if one of them is in a block.
@@ -203,7 +219,7 @@ fn receipt_of(wallet: &Wallet<'_>, record: &Record) -> Result<Option<Receipt>, D
 
 /// The call that deposits, and the wei that are sent along. A token is approved first.
 fn prepare(wallet: &Wallet<'_>, contract: Address, order: &Order) -> Result<(Bytes, U256), DepositError> {
-    let &Order { asset: name, amount, tokens: stated, token, destination, recipient, lifetime } = order;
+    let &Order { asset: name, amount, tokens: stated, token, destination, recipient, lifetime, fee } = order;
     let settlement = Contract { l1: wallet.l1, address: contract };
     let asset = AssetId { origin: name.origin, number: name.number };
     let known = asset_of(&settlement, name)?;
@@ -214,8 +230,13 @@ fn prepare(wallet: &Wallet<'_>, contract: Address, order: &Order) -> Result<(Byt
     if known.kind == TOKEN && name != ETHER {
         approve(wallet, contract, known.token, tokens)?;
     }
+    let told = settlement.view(&depositFeeCall {}, At::Latest)?.ok_or(NoContract(contract))?;
+    let stated = wei_of(fee);
+    if told > stated {
+        return Err(DepositError::Fee { told, stated });
+    }
     let call = depositCall { asset, tokens, destination, recipient: B256::new(recipient.0), lifetime };
-    Ok((call.abi_encode().into(), value))
+    Ok((call.abi_encode().into(), value.saturating_add(stated)))
 }
 
 /// Lets the contract take so much of a token. Some tokens change an allowance from nothing only.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, error::Error, path::PathBuf};
 
 use alloy_primitives::B256;
-use batcher_hop::{HopProver, file as hop_file};
+use batcher_hop::{HopProver, circuits::keccak_common, file as hop_file, keys::outer_digest};
 use batcher_verify::{
     circuit::{SuperblockCircuit, superblock_shape},
     keys::PinnedKeys,
@@ -48,8 +48,8 @@ impl<'a> Hops<'a> {
         let pinned = PinnedKeys::embedded();
         let (mut superblocks, mut proved) = (vec![], BTreeMap::new());
         for path in files {
-            let (opened, bundle) = verify::open(path.clone(), None, pinned)?;
-            let superblock = Superblock::new(opened.statement(), &bundle.payouts)?;
+            let (_, bundle) = verify::open(path.clone(), None, pinned)?;
+            let superblock = Superblock::of(&bundle)?;
             if let Some((circuit, _)) = pinned.find(bundle.key) {
                 proved.insert(superblock.number(), Proved { path: path.clone(), circuit });
             }
@@ -61,6 +61,10 @@ impl<'a> Hops<'a> {
 }
 
 impl Prove for Hops<'_> {
+    fn outer_digest(&self) -> B256 {
+        B256::new(outer_digest(PinnedKeys::embedded().hop.keccak.get(), keccak_common()))
+    }
+
     fn prove(&self, superblock: &Superblock) -> Result<L1Proof, Box<dyn Error + Send + Sync>> {
         let Proved { path: bundle, circuit } =
             self.proved.get(&superblock.number()).ok_or("the superblock's key is not the program's")?;

@@ -10,6 +10,7 @@
 //! that is killed anywhere, a block that goes, a transaction that gets lost, and somebody else who settles the same
 //! superblock are all met in the same way. The contract takes a superblock once, so what is sent twice costs gas only.
 
+mod proof;
 mod report;
 mod step;
 
@@ -32,8 +33,6 @@ use crate::{
     superblock::Superblock,
 };
 
-/// So many rounds in a row may end with an error for which a node that is behind may be the reason.
-const MAX_DOUBTS: usize = 2;
 /// How often a wait looks whether it is to end.
 const NAP: Duration = Duration::from_millis(100);
 
@@ -71,8 +70,10 @@ pub struct Policy {
     pub poll: Duration,
     /// A transaction that waits longer is replaced by one that offers more.
     pub raise_after: Duration,
-    /// Without any progress for so long, the job ends; it can be started again.
+    /// Without any progress for so long, the job ends; it can be started again. A higher offer is no progress.
     pub patience: Duration,
+    /// So long the job asks again after an answer that would end it, if a node that is behind others may be the reason.
+    pub doubt: Duration,
 }
 
 impl Default for Policy {
@@ -83,6 +84,7 @@ impl Default for Policy {
             poll: Duration::from_secs(4),
             raise_after: Duration::from_secs(60),
             patience: Duration::from_secs(60 * 60),
+            doubt: Duration::from_secs(30),
         }
     }
 }
@@ -109,6 +111,12 @@ impl<E: Into<JobError>> From<E> for Halt {
 pub(crate) struct Entry<'a> {
     pub(crate) superblock: &'a Superblock,
     pub(crate) record: Record,
+    /// The proof that the record names, once this process has it.
+    proof: Option<L1Proof>,
+    /// Whether this process made it.
+    is_proof_fresh: bool,
+    /// Whether the account settles as a stranger, and the listener knows.
+    is_stranger: bool,
     /// When this process last handed over the transaction.
     pub(crate) sent_at: Option<Instant>,
     /// Whether a node says that the offer is too low.
@@ -141,6 +149,9 @@ pub(crate) struct View {
 
 /// Makes what the contract verifies of a superblock.
 pub trait Prove {
+    /// Names the verifier that the proofs are for.
+    fn outer_digest(&self) -> B256;
+
     /// The proof of superblock `number`.
     ///
     /// # Errors
@@ -182,15 +193,21 @@ impl Job<'_> {
     pub fn run(&self, superblocks: &[Superblock]) -> Result<Vec<Record>, JobError> {
         let mut entries = self.entries(superblocks)?;
         let mut last = (Instant::now(), stages(&entries));
-        let (mut told, mut doubts) = (None, 0);
+        let (mut told, mut doubtful_since) = (None, None);
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(JobError::Stopped);
             }
             let (number, stage, waiting) = match self.round(&mut entries) {
                 Ok(None) => return Ok(entries.into_iter().map(|entry| entry.record).collect()),
-                Err(error) if error.is_doubtful() && doubts < MAX_DOUBTS => {
-                    doubts += 1;
+                Err(error) if error.is_doubtful() => {
+                    let since = *doubtful_since.get_or_insert_with(|| {
+                        (self.listener)(&Progress::AskingAgain { reason: error.to_string() });
+                        Instant::now()
+                    });
+                    if since.elapsed() >= self.policy.doubt {
+                        return Err(error);
+                    }
                     self.pause();
                     continue;
                 }
@@ -199,7 +216,7 @@ impl Job<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            doubts = 0;
+            doubtful_since = None;
             let now = stages(&entries);
             if now != last.1 {
                 last = (Instant::now(), now);
@@ -235,6 +252,9 @@ impl Job<'_> {
             Ok(Entry {
                 superblock,
                 record,
+                proof: None,
+                is_proof_fresh: false,
+                is_stranger: false,
                 sent_at: None,
                 underpriced: false,
                 contradictions: 0,
@@ -287,16 +307,20 @@ impl Job<'_> {
         if is_ahead && first.attempts.is_empty() {
             return Err(JobError::Gap { settled: settled.number, first: first.goal.number }.into());
         }
-        // A node whose finality is far behind may not keep that state, and before inclusion nobody needs it.
         let is_awaited = settled.number >= first.goal.number;
-        let finalized = match self.policy.finality.block(self.l1, &latest)?.filter(|_| is_awaited) {
-            // The contract may be younger.
-            Some(block) => {
-                self.contract().settled(At::Number(block.number))?.map(|settled| Seen { block, settled })
-            }
-            None => None,
-        };
+        let finalized = if is_awaited { self.finalized(&latest)? } else { None };
         Ok(View { latest: Seen { block: latest, settled }, finalized })
+    }
+
+    /// The contract in the last final block, in which it may not be yet. A node whose finality is late does not keep that state:
+    /// then nothing is known to be final, and later superblocks go on.
+    fn finalized(&self, latest: &Block) -> Result<Option<Seen>, L1Error> {
+        let Some(block) = self.policy.finality.block(self.l1, latest)? else { return Ok(None) };
+        match self.contract().settled(At::Number(block.number)) {
+            Ok(settled) => Ok(settled.map(|settled| Seen { block, settled })),
+            Err(error) if error.is_transient() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) fn contract(&self) -> Contract<'_> {
@@ -330,6 +354,11 @@ impl Job<'_> {
     }
 }
 
-fn stages(entries: &[Entry<'_>]) -> Vec<(Stage, usize)> {
-    entries.iter().map(|entry| (entry.record.stage, entry.record.attempts.len())).collect()
+/// How far the superblocks are. One whose transaction is signed anew, with a higher offer, is as far as before.
+fn stages(entries: &[Entry<'_>]) -> Vec<Stage> {
+    let stage = |entry: &Entry<'_>| match entry.record.stage {
+        Stage::Signed => Stage::Sent,
+        stage => stage,
+    };
+    entries.iter().map(stage).collect()
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! JOURNAL/settlement.lock                    one process at a time
 //! JOURNAL/superblock-000001.json             the record
-//! JOURNAL/superblock-000001.calldata         what the transaction calls the contract with, proof included
+//! JOURNAL/superblock-000001.proof            the proof for the contract, which takes about a minute to make
 //! ```
 //! Files are replaced whole, so that a process that is killed anywhere leaves the record before or after a step.
 
@@ -21,9 +21,9 @@ use circuits_files::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{fees::Fees, superblock::ContractDigest};
+use crate::fees::Fees;
 
-/// Bytes of the largest record and of the largest calldata, as text: a transaction of 128 KiB has room many times.
+/// Bytes of the largest record and of the largest proof, as text: a transaction of 128 KiB has room many times.
 const FILE_LIMIT: u64 = 16 << 20;
 /// The file that a process locks.
 const LOCK_NAME: &str = "settlement.lock";
@@ -34,7 +34,7 @@ const LOCK_NAME: &str = "settlement.lock";
 pub enum Stage {
     /// It is to be settled.
     Planned,
-    /// Its calldata is on disk.
+    /// Its proof for the contract is on disk.
     Proven,
     /// A transaction is signed: its hash is known, and L1 may know it from now on.
     Signed,
@@ -66,6 +66,8 @@ pub struct Attempt {
     pub sender: Address,
     pub nonce: u64,
     pub hash: B256,
+    /// Keccak-256 of its calldata.
+    pub call: B256,
     pub gas_limit: u64,
     pub fees: Fees,
     /// The transaction as a node takes it; absent once a later attempt has taken its place.
@@ -90,7 +92,19 @@ pub struct Inclusion {
     pub gas_used: Option<u64>,
 }
 
-/// What a superblock is settled as. A record of anything else is not continued.
+/// The proof on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofOnDisk {
+    /// Keccak-256 of the proof.
+    pub digest: B256,
+    /// Names the verifier that it is for.
+    pub outer_digest: B256,
+    /// The statement that it proves, as the contract names it.
+    pub statement: B256,
+}
+
+/// What a superblock is settled as. A record for another contract is not continued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Goal {
@@ -108,9 +122,8 @@ pub struct Goal {
 pub struct Record {
     pub goal: Goal,
     pub stage: Stage,
-    /// Keccak-256 of the calldata on disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calldata: Option<B256>,
+    pub proof: Option<ProofOnDisk>,
     /// All transactions that were signed, the last one last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
@@ -122,10 +135,10 @@ impl Record {
     /// The record of a superblock for which nothing was done.
     #[must_use]
     pub const fn new(goal: Goal) -> Self {
-        Self { goal, stage: Stage::Planned, calldata: None, attempts: vec![], inclusion: None }
+        Self { goal, stage: Stage::Planned, proof: None, attempts: vec![], inclusion: None }
     }
 
-    /// Adds a signed transaction, which takes the place of those before.
+    /// Adds a signed transaction, the only one that is handed over from now on. One before it with another nonce may still come.
     pub fn sign(&mut self, attempt: Attempt) {
         for earlier in &mut self.attempts {
             earlier.transaction = None;
@@ -147,6 +160,9 @@ pub enum JournalError {
     /// The directory cannot be made or locked.
     #[error("{path}: cannot use the journal: {source}", path = .path.display())]
     Directory { path: PathBuf, source: std::io::Error },
+    /// Whether there is a record cannot be found out.
+    #[error("{path}: cannot look for the record: {source}", path = .path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
     /// Another process has the journal.
     #[error("{path}: another process settles with this journal", path = .path.display())]
     Locked { path: PathBuf },
@@ -155,16 +171,15 @@ pub enum JournalError {
     Malformed { path: PathBuf, reason: String },
     /// The record is about something else.
     #[error(
-        "{path}: the journal is about superblock {} with state {} for contract {} on network {}, not about state {} for \
-         contract {} on network {}",
-        .found.number, ContractDigest(.found.state), .found.contract, .found.chain_id,
-        ContractDigest(.expected.state), .expected.contract, .expected.chain_id,
+        "{path}: the journal is about superblock {} for contract {} on network {}, not about superblock {} for contract {} on \
+         network {}",
+        .found.number, .found.contract, .found.chain_id, .expected.number, .expected.contract, .expected.chain_id,
         path = .path.display()
     )]
     OtherGoal { path: PathBuf, expected: Box<Goal>, found: Box<Goal> },
-    /// The calldata is not that of the record.
-    #[error("{path}: the calldata has the Keccak-256 digest {found}, the record names {expected}", path = .path.display())]
-    OtherCalldata { path: PathBuf, expected: B256, found: B256 },
+    /// The proof is not that of the record.
+    #[error("{path}: the proof has the Keccak-256 digest {found}, the record names {expected}", path = .path.display())]
+    OtherProof { path: PathBuf, expected: B256, found: B256 },
 }
 
 /// The directory of the records, locked for this process.
@@ -192,19 +207,27 @@ impl Journal {
 
     /// The record for this goal; a new one, which is not written yet, if there is none.
     ///
+    /// A superblock is made anew when what it continued is gone. Then the record is that of its new state, and keeps the
+    /// transactions: one of them may hold the nonce that the next one needs.
+    ///
     /// # Errors
-    /// [`JournalError::Text`], [`JournalError::Malformed`], or [`JournalError::OtherGoal`].
+    /// [`JournalError::Unreadable`], [`JournalError::Text`], [`JournalError::Malformed`], or [`JournalError::OtherGoal`].
     pub fn record(&self, goal: Goal) -> Result<Record, JournalError> {
         let path = self.path(goal.number, "json");
-        if !path.exists() {
-            return Ok(Record::new(goal));
+        // A record that cannot be looked up is not one that is missing: its transaction may be under way.
+        match path.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Ok(Record::new(goal)),
+            Err(source) => return Err(JournalError::Unreadable { path, source }),
         }
         let record = read(&path)?;
         if record.goal == goal {
-            Ok(record)
-        } else {
-            Err(JournalError::OtherGoal { path, expected: Box::new(goal), found: Box::new(record.goal) })
+            return Ok(record);
         }
+        if (Goal { state: goal.state, ..record.goal }) == goal {
+            return Ok(Record { attempts: record.attempts, ..Record::new(goal) });
+        }
+        Err(JournalError::OtherGoal { path, expected: Box::new(goal), found: Box::new(record.goal) })
     }
 
     /// Writes a record durably.
@@ -218,33 +241,29 @@ impl Journal {
         Ok(file::write_shared(&path, text.as_bytes())?)
     }
 
-    /// Writes calldata durably, and returns its digest, for the record.
+    /// Writes a proof durably, and returns its digest, for the record.
     ///
     /// # Errors
     /// [`JournalError::File`]
-    pub fn write_calldata(&self, number: u32, calldata: &Bytes) -> Result<B256, JournalError> {
-        file::write_shared(&self.path(number, "calldata"), calldata.to_string().as_bytes())?;
-        Ok(keccak256(calldata))
+    pub fn write_proof(&self, number: u32, proof: &Bytes) -> Result<B256, JournalError> {
+        file::write_shared(&self.path(number, "proof"), proof.to_string().as_bytes())?;
+        Ok(keccak256(proof))
     }
 
-    /// Reads the calldata with this digest.
+    /// Reads the proof with this digest.
     ///
     /// # Errors
-    /// [`JournalError::Text`], [`JournalError::Malformed`], or [`JournalError::OtherCalldata`].
-    pub fn calldata(&self, number: u32, expected: B256) -> Result<Bytes, JournalError> {
-        let path = self.path(number, "calldata");
-        let calldata: Bytes = match text::read(&path, FILE_LIMIT)?.parse() {
-            Ok(calldata) => calldata,
+    /// [`JournalError::Text`], [`JournalError::Malformed`], or [`JournalError::OtherProof`].
+    pub fn proof(&self, number: u32, expected: B256) -> Result<Bytes, JournalError> {
+        let path = self.path(number, "proof");
+        let proof: Bytes = match text::read(&path, FILE_LIMIT)?.parse() {
+            Ok(proof) => proof,
             Err(_) => {
                 return Err(JournalError::Malformed { path, reason: "it is not hexadecimal".to_owned() });
             }
         };
-        let found = keccak256(&calldata);
-        if found == expected {
-            Ok(calldata)
-        } else {
-            Err(JournalError::OtherCalldata { path, expected, found })
-        }
+        let found = keccak256(&proof);
+        if found == expected { Ok(proof) } else { Err(JournalError::OtherProof { path, expected, found }) }
     }
 
     fn path(&self, number: u32, extension: &str) -> PathBuf {
@@ -276,6 +295,7 @@ mod tests {
             sender: Address::repeat_byte(1),
             nonce,
             hash: B256::with_last_byte(nonce as u8),
+            call: B256::ZERO,
             gas_limit: 21_000,
             fees: Fees { max: 2, priority: 1 },
             transaction: Some(Bytes::from_static(b"signed")),
@@ -308,11 +328,7 @@ mod tests {
         let journal = Journal::open(directory.path()).expect("an empty directory");
         assert!(matches!(Journal::open(directory.path()), Err(JournalError::Locked { .. })));
         journal.write(&Record::new(GOAL)).expect("writable");
-        for other in [
-            Goal { chain_id: 1, ..GOAL },
-            Goal { contract: Address::repeat_byte(6), ..GOAL },
-            Goal { state: B256::ZERO, ..GOAL },
-        ] {
+        for other in [Goal { chain_id: 1, ..GOAL }, Goal { contract: Address::repeat_byte(6), ..GOAL }] {
             let error = journal.record(other).expect_err("another goal");
             assert!(matches!(error, JournalError::OtherGoal { .. }), "{error}");
         }
@@ -320,18 +336,43 @@ mod tests {
     }
 
     #[test]
-    fn calldata_and_records_that_were_changed_are_refused() {
+    fn a_superblock_that_is_made_anew_keeps_its_transactions_only() {
         let directory = tempfile::tempdir().expect("a directory");
         let journal = Journal::open(directory.path()).expect("an empty directory");
-        let calldata = Bytes::from_static(b"calldata");
-        let digest = journal.write_calldata(7, &calldata).expect("writable");
-        assert_eq!(journal.calldata(7, digest).expect("it is there"), calldata);
-        let error = journal.calldata(7, B256::ZERO).expect_err("another digest");
-        assert!(matches!(error, JournalError::OtherCalldata { .. }), "{error}");
-        for (name, content) in [("superblock-000007.calldata", "0xzz"), ("superblock-000007.json", "{}")] {
+        let mut record = Record::new(GOAL);
+        record.proof =
+            Some(ProofOnDisk { digest: B256::ZERO, outer_digest: B256::ZERO, statement: B256::ZERO });
+        record.sign(attempt(3));
+        journal.write(&record).expect("writable");
+        let anew = Goal { state: B256::ZERO, ..GOAL };
+        let expected = Record { attempts: record.attempts, ..Record::new(anew) };
+        assert_eq!(journal.record(anew).expect("another state"), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_record_that_cannot_be_looked_up_is_not_taken_for_a_missing_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = Journal::open(directory.path()).expect("an empty directory");
+        // A link to itself: what it names cannot be found out.
+        let path = directory.path().join("superblock-000007.json");
+        std::os::unix::fs::symlink(&path, &path).expect("writable");
+        assert!(matches!(journal.record(GOAL), Err(JournalError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn proofs_and_records_that_were_changed_are_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = Journal::open(directory.path()).expect("an empty directory");
+        let proof = Bytes::from_static(b"proof");
+        let digest = journal.write_proof(7, &proof).expect("writable");
+        assert_eq!(journal.proof(7, digest).expect("it is there"), proof);
+        let error = journal.proof(7, B256::ZERO).expect_err("another digest");
+        assert!(matches!(error, JournalError::OtherProof { .. }), "{error}");
+        for (name, content) in [("superblock-000007.proof", "0xzz"), ("superblock-000007.json", "{}")] {
             fs::write(directory.path().join(name), content).expect("writable");
         }
-        assert!(matches!(journal.calldata(7, digest), Err(JournalError::Malformed { .. })));
+        assert!(matches!(journal.proof(7, digest), Err(JournalError::Malformed { .. })));
         assert!(matches!(journal.record(GOAL), Err(JournalError::Malformed { .. })));
     }
 }

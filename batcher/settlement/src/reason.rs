@@ -6,8 +6,8 @@ use alloy_primitives::Bytes;
 use alloy_sol_types::{Revert as Message, SolError, SolInterface};
 
 use crate::abi::{
-    Settlement::SettlementErrors, SuperblockVerifier::SuperblockVerifierErrors,
-    VerifierRouter::VerifierRouterErrors,
+    AccessManager::AccessManagerErrors, RegistryTree::RegistryTreeErrors, Settlement::SettlementErrors,
+    SuperblockVerifier::SuperblockVerifierErrors, VerifierRouter::VerifierRouterErrors,
 };
 
 /// Bytes of an error's selector.
@@ -17,18 +17,70 @@ const SELECTOR_BYTES: usize = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revert(pub Bytes);
 
+/// From when on a contract no longer reverts for a reason that passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Until {
+    /// The name of the contract's error.
+    pub reason: &'static str,
+    /// In seconds of the Unix epoch, on the clock that the error is about.
+    pub at: u64,
+    /// What that clock says now; `None` if it is that of L1's blocks. The contract's own stands still in pauses.
+    pub now: Option<u64>,
+}
+
 impl Revert {
+    /// From when on the reason is gone by itself; `None` if waiting does not help.
+    #[must_use]
+    pub fn until(&self) -> Option<Until> {
+        let Self(data) = self;
+        if let Ok(error) = SettlementErrors::abi_decode(data) {
+            let (reason, at, now) = match error {
+                SettlementErrors::StrangerTooEarly(error) => {
+                    ("StrangerTooEarly", error.allowedAt, Some(error.time))
+                }
+                SettlementErrors::TooManySuperblocks(error) => {
+                    ("TooManySuperblocks", error.allowedAt, Some(error.time))
+                }
+                SettlementErrors::PausedUntil(error) => ("PausedUntil", error.until, None),
+                _ => return None,
+            };
+            return Some(Until { reason, at: at.into(), now: now.map(u64::from) });
+        }
+        let (reason, at) = match VerifierRouterErrors::abi_decode(data).ok()? {
+            VerifierRouterErrors::NoVerifierActive(error) => ("NoVerifierActive", error.activeFrom),
+            VerifierRouterErrors::SuspendedCircuit(error) => ("SuspendedCircuit", error.until),
+            _ => return None,
+        };
+        Some(Until { reason, at: at.saturating_to(), now: None })
+    }
+
+    /// Whether the verifier says so, which the contract asks last: then everything but the proof is as it should be. Errors that
+    /// are neither the contract's nor the router's can be of nothing else.
+    #[must_use]
+    pub fn is_of_verifier(&self) -> bool {
+        let Self(data) = self;
+        SettlementErrors::abi_decode(data).is_err() && !self.is_of_router()
+    }
+
+    /// Whether the router says so: no verifier of the circuit that the proof names counts, now or at all.
+    #[must_use]
+    pub fn is_of_router(&self) -> bool {
+        let Self(data) = self;
+        VerifierRouterErrors::abi_decode(data).is_ok()
+    }
+
     /// The error's name with its values, if it is one of our contracts'.
     fn known(&self) -> Option<String> {
         let Self(data) = self;
-        if let Ok(error) = SettlementErrors::abi_decode(data) {
-            return Some(format!("{error:?}"));
-        }
-        if let Ok(error) = VerifierRouterErrors::abi_decode(data) {
-            return Some(format!("{error:?}"));
-        }
-        if let Ok(error) = SuperblockVerifierErrors::abi_decode(data) {
-            return Some(format!("{error:?}"));
+        let errors = [
+            in_words::<SettlementErrors>,
+            in_words::<VerifierRouterErrors>,
+            in_words::<SuperblockVerifierErrors>,
+            in_words::<AccessManagerErrors>,
+            in_words::<RegistryTreeErrors>,
+        ];
+        if let Some(known) = errors.iter().find_map(|known| known(data)) {
+            return Some(known);
         }
         Message::abi_decode(data).ok().map(|Message { reason }| reason)
     }
@@ -48,6 +100,11 @@ impl fmt::Display for Revert {
     }
 }
 
+/// The error of a contract with its values, if it is one of `E`.
+fn in_words<E: SolInterface + fmt::Debug>(data: &Bytes) -> Option<String> {
+    E::abi_decode(data).ok().map(|error| format!("{error:?}"))
+}
+
 /// What the parentheses of a variant hold.
 fn inner(debug: &str) -> &str {
     match debug.split_once('(') {
@@ -58,8 +115,13 @@ fn inner(debug: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::{Address, U256};
+
     use super::*;
-    use crate::abi::Settlement::NotNext;
+    use crate::abi::{
+        Settlement::{NotNext, StrangerTooEarly},
+        VerifierRouter::{AllVerifiersFrozen, SuspendedCircuit},
+    };
 
     #[test]
     fn a_reason_has_its_values() {
@@ -70,5 +132,21 @@ mod tests {
         let unknown = Revert(Bytes::from_static(&[1, 2, 3, 4, 5]));
         assert_eq!(unknown.to_string(), "an error with selector 0x01020304 and 5 bytes");
         assert_eq!(Revert::default().to_string(), "without a reason");
+    }
+
+    #[test]
+    fn a_reason_that_passes_says_when() {
+        let early = StrangerTooEarly { caller: Address::ZERO, allowedAt: 90, time: 50 };
+        let reason = Revert(early.abi_encode().into());
+        assert_eq!(reason.until(), Some(Until { reason: "StrangerTooEarly", at: 90, now: Some(50) }));
+        let suspended = SuspendedCircuit { outerDigest: Default::default(), until: U256::MAX };
+        let reason = Revert(suspended.abi_encode().into());
+        assert_eq!(reason.until(), Some(Until { reason: "SuspendedCircuit", at: u64::MAX, now: None }));
+        assert!(reason.is_of_router() && !reason.is_of_verifier());
+        let frozen = Revert(AllVerifiersFrozen { outerDigest: Default::default() }.abi_encode().into());
+        assert!(frozen.until().is_none() && frozen.is_of_router());
+        let settled = Revert(NotNext { number: 3, expected: 2 }.abi_encode().into());
+        assert!(settled.until().is_none() && !settled.is_of_router() && !settled.is_of_verifier());
+        assert!(Revert::default().is_of_verifier());
     }
 }

@@ -6,14 +6,14 @@ use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
 use batcher_verify::bundle::{BundleError, SuperblockBundle, l1_outcome};
 use circuits_core::{Digest, F};
-use circuits_protocol::{l1::NotAWord, statement::SuperblockStatement};
+use circuits_protocol::{l1::NotAWord, registry::EnvironmentId, statement::SuperblockStatement};
 use environments_l1::Bytes32;
 use plonky2::field::types::PrimeField64;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use crate::{
-    abi::Settlement::{L1Body, Statement, settleCall},
+    abi::Settlement::{L1Body, Statement, settleCall, settleStalledCall},
     job::L1Proof,
 };
 
@@ -23,6 +23,16 @@ pub struct Superblock {
     statement: SuperblockStatement,
     stated: Statement,
     payouts: Bytes,
+    only_block: Option<OnlyBlock>,
+}
+
+/// The block of environment 0 of a superblock without other blocks: what a stranger has to tell the contract of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OnlyBlock {
+    /// The block's element of the body chain.
+    element: B256,
+    /// The indices of the messages that it consumes.
+    consumed: Vec<u32>,
 }
 
 /// The contract cannot take the superblock.
@@ -40,13 +50,22 @@ pub enum UnstatableError {
 }
 
 impl Superblock {
-    /// The superblock with this statement and these packed payouts. Nothing is verified.
+    /// The superblock with this statement and these packed payouts. Nothing is verified. Only batchers can settle it, until
+    /// [`Self::with_only_block`] says what its block is.
     ///
     /// # Errors
     /// [`UnstatableError`] if the contract has no room for a number of it.
     pub fn new(statement: &SuperblockStatement, payouts: &[u8]) -> Result<Self, UnstatableError> {
         let stated = state(statement)?;
-        Ok(Self { statement: *statement, stated, payouts: payouts.to_vec().into() })
+        Ok(Self { statement: *statement, stated, payouts: payouts.to_vec().into(), only_block: None })
+    }
+
+    /// The superblock with a single block, which is of environment 0: its element of the body chain, and the indices of the messages
+    /// that it consumes.
+    #[must_use]
+    pub fn with_only_block(self, element: Digest, consumed: &[u32]) -> Self {
+        let only_block = OnlyBlock { element: of_digest(element), consumed: consumed.to_vec() };
+        Self { only_block: Some(only_block), ..self }
     }
 
     /// The superblock of a bundle, whose proof is not verified here.
@@ -54,7 +73,13 @@ impl Superblock {
     /// # Errors
     /// [`UnstatableError`]
     pub fn of(bundle: &SuperblockBundle) -> Result<Self, UnstatableError> {
-        Self::new(&bundle.statement()?, &bundle.payouts)
+        let superblock = Self::new(&bundle.statement()?, &bundle.payouts)?;
+        Ok(match bundle.blocks.as_slice() {
+            [block] if block.environment == EnvironmentId::L1.get() => {
+                superblock.with_only_block(block.element(), &bundle.consumed)
+            }
+            _ => superblock,
+        })
     }
 
     /// What its proof states.
@@ -92,7 +117,13 @@ impl Superblock {
         keccak256(self.stated.abi_encode())
     }
 
-    /// The call that settles it.
+    /// How many blocks it has.
+    #[must_use]
+    pub const fn block_count(&self) -> u32 {
+        self.stated.blockCount
+    }
+
+    /// The call with which a batcher settles it.
     #[must_use]
     pub fn calldata(&self, proof: &L1Proof) -> Bytes {
         let call = settleCall {
@@ -102,6 +133,21 @@ impl Superblock {
             proof: proof.proof.clone(),
         };
         call.abi_encode().into()
+    }
+
+    /// The call with which anybody settles it in a stall; `None` if it has another block than one of environment 0.
+    #[must_use]
+    pub fn stalled_calldata(&self, proof: &L1Proof) -> Option<Bytes> {
+        let OnlyBlock { element, consumed } = self.only_block.as_ref()?;
+        let call = settleStalledCall {
+            outerDigest: proof.outer_digest,
+            statement: self.stated.clone(),
+            payouts: self.payouts.clone(),
+            proof: proof.proof.clone(),
+            blockDigest: *element,
+            indices: consumed.clone(),
+        };
+        Some(call.abi_encode().into())
     }
 }
 

@@ -50,11 +50,19 @@ pub enum WalletError {
     NotTaken { transaction: B256, source: L1Error },
     /// No block has it.
     #[error(
-        "no block has transaction {transaction} with nonce {nonce} after {seconds} seconds{}: it may still come, so ask for \
-         it before you repeat the command",
+        "no block has transaction {transaction} with nonce {nonce} after {seconds} seconds{}{}: it may still come, so ask \
+         for it before you repeat the command",
+        .earlier.map(|earlier| format!(", as the account's transaction with nonce {earlier} comes first")).unwrap_or_default(),
         .last.as_ref().map(|error| format!(" ({error})")).unwrap_or_default()
     )]
-    Patience { transaction: B256, nonce: u64, seconds: u64, last: Option<L1Error> },
+    Patience {
+        transaction: B256,
+        nonce: u64,
+        seconds: u64,
+        /// The nonce that has to be used before.
+        earlier: Option<u64>,
+        last: Option<Box<L1Error>>,
+    },
 }
 
 /// An account that sends transactions to an L1.
@@ -78,6 +86,8 @@ struct Pending {
     attempt: Attempt,
     hashes: Vec<B256>,
     sent_at: Option<Instant>,
+    /// The account's nonce that no block has yet, if it comes before this one.
+    earlier: Option<u64>,
     /// How often in a row the nonce was used and no receipt was there.
     gone: usize,
 }
@@ -120,19 +130,19 @@ impl Wallet<'_> {
         unsigned.check_funds(self.l1.balance(sender)?, fees)?;
         let attempt = unsigned.sign(self.signer, self.chain_id, nonce, fees)?;
         let hashes = vec![attempt.hash];
-        let mut pending = Pending { nonce, fees, attempt, hashes, sent_at: None, gone: 0 };
+        let mut pending = Pending { nonce, fees, attempt, hashes, sent_at: None, earlier: None, gone: 0 };
         let (started, mut last) = (Instant::now(), None);
         loop {
             match self.round(&unsigned, &mut pending) {
                 Ok(Some(receipt)) => return Ok(receipt),
                 Ok(None) => {}
-                Err(WalletError::L1(error)) => last = Some(error),
+                Err(WalletError::L1(error)) => last = Some(Box::new(error)),
                 Err(error) => return Err(error),
             }
             let seconds = started.elapsed().as_secs();
             if started.elapsed() >= self.policy.patience {
-                let transaction = pending.attempt.hash;
-                return Err(WalletError::Patience { transaction, nonce, seconds, last });
+                let (transaction, earlier) = (pending.attempt.hash, pending.earlier);
+                return Err(WalletError::Patience { transaction, nonce, seconds, earlier, last });
             }
             thread::sleep(self.policy.poll.min(POLL));
         }
@@ -141,7 +151,9 @@ impl Wallet<'_> {
     /// Hands the transaction over if that is due, and looks what became of it. [`WalletError::L1`] passes.
     fn round(&self, unsigned: &Unsigned, pending: &mut Pending) -> Result<Option<Receipt>, WalletError> {
         if pending.sent_at.is_none_or(|at| at.elapsed() >= self.policy.raise_after) {
+            // Before an earlier nonce is used, no offer is good enough.
             if pending.sent_at.is_some()
+                && pending.earlier.is_none()
                 && let Some(raised) = self.policy.fees.raised(pending.fees, self.base_fee()?)
             {
                 pending.fees = raised;
@@ -167,7 +179,9 @@ impl Wallet<'_> {
             }
         }
         let (sender, nonce) = (self.address(), pending.nonce);
-        pending.gone = if self.l1.nonces(sender)?.latest > nonce { pending.gone + 1 } else { 0 };
+        let latest = self.l1.nonces(sender)?.latest;
+        pending.earlier = (latest < nonce).then_some(latest);
+        pending.gone = if latest > nonce { pending.gone + 1 } else { 0 };
         if pending.gone >= GONE {
             return Err(WalletError::NonceUsed { sender, nonce, transaction: pending.attempt.hash });
         }

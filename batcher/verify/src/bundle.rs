@@ -75,7 +75,7 @@ pub struct SuperblockBundle {
     pub messages: Vec<BlockMessages>,
     /// The index of each message that is consumed, in the order of the blocks and their inboxes.
     pub consumed: Vec<u32>,
-    /// What L1 pays, [`PAYOUT_BYTES`](crate::payouts::PAYOUT_BYTES) for each payout: what its contract takes.
+    /// What L1 pays, [`PAYOUT_BYTES`](circuits_protocol::l1::PAYOUT_BYTES) for each payout: what its contract takes.
     pub payouts: Vec<u8>,
     pub proof: Vec<u8>,
 }

@@ -1,11 +1,8 @@
 //! The payouts of a superblock as L1 takes them: 72 bytes each, hashed one after the other.
 
-use circuits_protocol::l1::{KeccakDigest, PayoutRange};
+use circuits_protocol::l1::{KeccakDigest, PAYOUT_BYTES, PayoutRange};
 use circuits_tables::keccak::keccak256;
 use thiserror::Error;
-
-/// Bytes of a payout: its index, its recipient, its kind, the asset's origin and number, the amount, and its name.
-pub const PAYOUT_BYTES: usize = 72;
 
 /// The payouts are not those that the statement commits to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

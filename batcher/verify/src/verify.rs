@@ -111,7 +111,7 @@ pub struct Verified {
 pub struct L1Published {
     /// How many deposits it sends on.
     pub emitted: usize,
-    /// What L1 pays, [`PAYOUT_BYTES`](crate::payouts::PAYOUT_BYTES) for each payout.
+    /// What L1 pays, [`PAYOUT_BYTES`](circuits_protocol::l1::PAYOUT_BYTES) for each payout.
     pub payouts: Vec<u8>,
 }
 

@@ -4,29 +4,26 @@ pragma solidity 0.8.37;
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 
 import {ISuperblockVerifier} from "./interfaces/ISuperblockVerifier.sol";
-import {IVerifierRouter, LONGEST_SUSPENSION} from "./interfaces/IVerifierRouter.sol";
+import {IVerifierRouter, LONGEST_SUSPENSION, Listing} from "./interfaces/IVerifierRouter.sol";
 
 /// @title Chooses the verifier of a proof
 /// @notice The invariants are those of `IVerifierRouter`. The delay is this contract's own, whatever delays roles have.
 contract VerifierRouter is IVerifierRouter, AccessManaged {
-    struct Listing {
-        ISuperblockVerifier verifier;
-        uint64 activeFrom;
-        bool frozen;
-        uint64 suspendedUntil;
-    }
-
     /// @dev Time for users to see a verifier that they do not trust, and to take their money out.
     uint32 private constant SHORTEST_DELAY = 1 days;
 
-    /// @dev Time between two suspensions of a verifier. It is so long that suspensions and pauses of settling together cannot close
-    /// it for good.
+    /// @dev Time between two suspensions of a circuit. It is so long that suspensions and pauses of settling together cannot
+    /// close it for good.
     uint32 private constant SUSPENSION_GAP = 30 days;
 
     /// @inheritdoc IVerifierRouter
     uint32 public immutable delay;
 
-    mapping(bytes32 outerDigest => Listing) private _listings;
+    /// @dev The verifiers of each circuit, in the order in which they become active.
+    mapping(bytes32 outerDigest => Listing[]) private _listings;
+    mapping(bytes32 outerDigest => uint64) private _suspendedUntil;
+    /// @dev Code that is listed, or was.
+    mapping(bytes32 codeHash => bool) private _isListed;
 
     /// @param verifiers Those that are active from the start.
     constructor(address authority, uint32 delay_, ISuperblockVerifier[] memory verifiers) AccessManaged(authority) {
@@ -38,13 +35,13 @@ contract VerifierRouter is IVerifierRouter, AccessManaged {
     }
 
     /// @inheritdoc IVerifierRouter
-    function verifierOf(bytes32 outerDigest)
-        external
-        view
-        returns (ISuperblockVerifier verifier, uint64 activeFrom, bool frozen, uint64 suspendedUntil)
-    {
-        Listing memory listing = _listings[outerDigest];
-        return (listing.verifier, listing.activeFrom, listing.frozen, listing.suspendedUntil);
+    function listingsOf(bytes32 outerDigest) external view returns (Listing[] memory) {
+        return _listings[outerDigest];
+    }
+
+    /// @inheritdoc IVerifierRouter
+    function suspendedUntil(bytes32 outerDigest) external view returns (uint64) {
+        return _suspendedUntil[outerDigest];
     }
 
     /// @inheritdoc IVerifierRouter
@@ -55,42 +52,60 @@ contract VerifierRouter is IVerifierRouter, AccessManaged {
     /// @inheritdoc IVerifierRouter
     function suspend(bytes32 outerDigest, uint32 duration) external restricted {
         if (duration > LONGEST_SUSPENSION) revert SuspensionTooLong(duration, LONGEST_SUSPENSION);
-        uint64 last = _listed(outerDigest).suspendedUntil;
-        if (block.timestamp < last) revert SuspendedVerifier(outerDigest, last);
+        if (_listings[outerDigest].length == 0) revert UnknownCircuit(outerDigest);
+        uint64 last = _suspendedUntil[outerDigest];
+        if (block.timestamp < last) revert SuspendedCircuit(outerDigest, last);
         if (last != 0 && block.timestamp < last + SUSPENSION_GAP) {
             revert SuspendedLately(outerDigest, last + SUSPENSION_GAP);
         }
         uint64 until = uint64(block.timestamp) + duration;
-        _listings[outerDigest].suspendedUntil = until;
-        emit VerifierSuspended(outerDigest, until);
+        _suspendedUntil[outerDigest] = until;
+        emit CircuitSuspended(outerDigest, until);
     }
 
     /// @inheritdoc IVerifierRouter
-    function freeze(bytes32 outerDigest) external restricted {
-        _listed(outerDigest);
-        _listings[outerDigest].frozen = true;
-        emit VerifierFrozen(outerDigest);
+    function freeze(bytes32 outerDigest, ISuperblockVerifier verifier) external restricted {
+        Listing[] storage listings = _listings[outerDigest];
+        for (uint256 i = 0; i < listings.length; ++i) {
+            if (address(listings[i].verifier) != address(verifier)) continue;
+            if (listings[i].frozen) revert AlreadyFrozen(outerDigest, verifier);
+            listings[i].frozen = true;
+            emit VerifierFrozen(outerDigest, verifier);
+            return;
+        }
+        revert UnknownVerifier(outerDigest, verifier);
     }
 
     /// @inheritdoc IVerifierRouter
     function verify(bytes32 outerDigest, bytes calldata proof, uint256[] calldata publicInputs) external view {
-        Listing memory listing = _listed(outerDigest);
-        if (block.timestamp < listing.activeFrom) revert VerifierNotActive(outerDigest, listing.activeFrom);
-        if (block.timestamp < listing.suspendedUntil) revert SuspendedVerifier(outerDigest, listing.suspendedUntil);
-        listing.verifier.verify(proof, publicInputs);
+        ISuperblockVerifier verifier = verifierOf(outerDigest);
+        uint64 until = _suspendedUntil[outerDigest];
+        if (block.timestamp < until) revert SuspendedCircuit(outerDigest, until);
+        verifier.verify(proof, publicInputs);
+    }
+
+    /// @inheritdoc IVerifierRouter
+    function verifierOf(bytes32 outerDigest) public view returns (ISuperblockVerifier) {
+        Listing[] storage listings = _listings[outerDigest];
+        uint256 length = listings.length;
+        if (length == 0) revert UnknownCircuit(outerDigest);
+        uint64 next;
+        for (uint256 i = length; i != 0; --i) {
+            Listing memory listing = listings[i - 1];
+            if (listing.frozen) continue;
+            if (block.timestamp >= listing.activeFrom) return listing.verifier;
+            next = listing.activeFrom;
+        }
+        if (next == 0) revert AllVerifiersFrozen(outerDigest);
+        revert NoVerifierActive(outerDigest, next);
     }
 
     function _list(ISuperblockVerifier verifier, uint64 activeFrom) private {
+        bytes32 codeHash = address(verifier).codehash;
+        if (_isListed[codeHash]) revert AlreadyListed(verifier, codeHash);
+        _isListed[codeHash] = true;
         bytes32 outerDigest = verifier.outerDigest();
-        if (_listings[outerDigest].activeFrom != 0) revert AlreadyListed(outerDigest);
-        _listings[outerDigest] = Listing({verifier: verifier, activeFrom: activeFrom, frozen: false, suspendedUntil: 0});
-        emit VerifierListed(outerDigest, address(verifier), activeFrom);
-    }
-
-    /// @dev A listing that is not frozen.
-    function _listed(bytes32 outerDigest) private view returns (Listing memory listing) {
-        listing = _listings[outerDigest];
-        if (listing.activeFrom == 0) revert UnknownVerifier(outerDigest);
-        if (listing.frozen) revert FrozenVerifier(outerDigest);
+        _listings[outerDigest].push(Listing({verifier: verifier, activeFrom: activeFrom, frozen: false}));
+        emit VerifierListed(outerDigest, verifier, codeHash, activeFrom);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use circuits_prover::{D, F, keccak::keccak256, outer::OuterKey, selectors::Selectors};
+use batcher_hop::keys::{key_cap, outer_digest, transcript_start};
+use circuits_prover::{D, F, outer::OuterKey, selectors::Selectors};
 use plonky2::{
     field::types::{Field, PrimeField64},
     gates::{
@@ -12,7 +13,7 @@ use plonky2::{
         noop::NoopGate, poseidon::PoseidonGate, public_input::PublicInputGate,
         random_access::RandomAccessGate, reducing::ReducingGate, reducing_extension::ReducingExtensionGate,
     },
-    plonk::{circuit_data::CommonCircuitData, config::GenericHashOut},
+    plonk::circuit_data::CommonCircuitData,
 };
 use revm::primitives::hex;
 
@@ -88,8 +89,7 @@ pub fn circuit_source(
     let reducing = common.gates.iter().enumerate().filter(|(_, gate)| reducing_call(gate).is_some());
     let reducing_mask = reducing.fold(0u32, |mask, (i, _)| mask | 1 << i);
 
-    let cap: Vec<u8> = key.constants_sigmas_cap.0.iter().flat_map(|digest| digest.0).collect();
-    let outer_digest = keccak256(&[&cap[..], &key.circuit_digest.0].concat());
+    let cap = key_cap(key);
     let start = transcript_start(key, common);
 
     let root = |bits: usize| F::primitive_root_of_unity(bits).to_canonical_u64().to_string();
@@ -164,9 +164,9 @@ pub fn circuit_source(
          /// @title Circuit\n\
          /// @notice The last circuit of the hop: its parameters, key and gates. Written by Rust, crate `bridge/verifier`.\n\
          library Circuit {{\n    \
-             /// @notice Keccak-256 of the key: `KEY_CAP`, then the circuit's digest.\n    \
+             /// @notice The name of the circuit: Keccak-256 of `TRANSCRIPT_START`, then `KEY_CAP`.\n    \
              bytes32 internal constant OUTER_DIGEST = 0x{};\n",
-        hex::encode(outer_digest)
+        hex::encode(outer_digest(key, common))
     );
     for (comment, name, value) in constants {
         text += &format!("    /// @notice {comment}\n    uint256 internal constant {name} = {value};\n");
@@ -262,22 +262,6 @@ fn reducing_call(gate: &GateRef<F, D>) -> Option<String> {
         return Some(call(gate.num_coeffs, 1));
     }
     any.downcast_ref::<ReducingExtensionGate<D>>().map(|gate| call(gate.num_coeffs, D))
-}
-
-/// What the transcript absorbs before the digest of the public inputs, big-endian.
-fn transcript_start(key: &OuterKey, common: &CommonCircuitData<F, D>) -> Vec<u8> {
-    let params = &common.fri_params;
-    let fri = &params.config;
-    let from = F::from_canonical_usize;
-    let strategy: Vec<F> = fri.reduction_strategy.serialize();
-    [from(fri.rate_bits), from(fri.cap_height), F::from_canonical_u32(fri.proof_of_work_bits)]
-        .into_iter()
-        .chain(strategy)
-        .chain([from(fri.num_query_rounds), F::from_bool(params.hiding), from(params.degree_bits)])
-        .chain(params.reduction_arity_bits.iter().map(|&bits| from(bits)))
-        .chain(key.circuit_digest.to_vec())
-        .flat_map(|element| element.to_canonical_u64().to_be_bytes())
-        .collect()
 }
 
 /// Numbers below 256, a byte each, the first one lowest.

@@ -29,6 +29,9 @@ pub struct QueuePosition {
     pub length: u32,
 }
 
+/// Bytes of a payout as L1 takes it: its index, its recipient, its kind, the asset's origin and number, the amount, its name.
+pub const PAYOUT_BYTES: usize = 72;
+
 /// The payouts of one block of environment 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,7 +11,7 @@ use std::fmt;
 
 use bridge_core::Consumption;
 use circuits_core::Builder;
-use circuits_protocol::l1::KeccakDigest;
+use circuits_protocol::l1::{KeccakDigest, PAYOUT_BYTES};
 use circuits_tables::keccak::DIGEST_WORDS;
 use environments_core::address::Address;
 use plonky2::iop::target::Target;
@@ -24,9 +24,6 @@ use crate::{
     queue::{ENTRY_BYTES, concatenated},
     words::{AddressPieces, half_words_circuit},
 };
-
-/// Bytes of a payout in calldata.
-pub const PACKED_BYTES: usize = 72;
 
 /// Why L1 pays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -96,7 +93,7 @@ pub struct Payout {
 impl Payout {
     /// The payout as calldata has it: everything that is hashed but the digest before it.
     #[must_use]
-    pub fn packed(&self) -> [u8; PACKED_BYTES] {
+    pub fn packed(&self) -> [u8; PAYOUT_BYTES] {
         let &Self { index, recipient, kind, asset, amount, name } = self;
         concatenated(&[
             &index.to_be_bytes(),
@@ -113,7 +110,7 @@ impl Payout {
     ///
     /// # Errors
     /// [`UnknownKind`]
-    pub fn from_packed(packed: &[u8; PACKED_BYTES]) -> Result<Self, UnknownKind> {
+    pub fn from_packed(packed: &[u8; PAYOUT_BYTES]) -> Result<Self, UnknownKind> {
         let mut rest = packed.as_slice();
         let index = u32::from_be_bytes(take(&mut rest));
         let recipient = Address(take(&mut rest));

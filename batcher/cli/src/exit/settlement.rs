@@ -16,6 +16,8 @@ impl HasExitCode for L1Error {
             | Self::Refused { .. }
             | Self::Malformed { .. }
             | Self::Oversized { .. } => ExitCode::Unavailable,
+            // What passes in time is no fault of the input.
+            Self::Reverted(reason) if reason.until().is_some() => ExitCode::Unavailable,
             Self::Reverted(_) | Self::Transaction { .. } => ExitCode::Rejected,
         }
     }
@@ -90,6 +92,7 @@ impl HasExitCode for DepositError {
             Self::UnknownAsset(_)
             | Self::Tokens { .. }
             | Self::Token { .. }
+            | Self::Fee { .. }
             | Self::NoRecord { .. }
             | Self::OtherDeposit { .. } => ExitCode::Rejected,
             Self::NonceUsed { .. } => ExitCode::Unavailable,
@@ -130,10 +133,11 @@ impl HasExitCode for AnchorError {
         match self {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
-            Self::NothingFinal | Self::NoEvent { .. } | Self::NoDigest { .. } => ExitCode::Unavailable,
-            Self::NotSettled { .. } | Self::OtherDeployment { .. } | Self::OtherSuperblock { .. } => {
-                ExitCode::Invalid
+            // L1 may settle it later.
+            Self::NothingFinal | Self::NoEvent { .. } | Self::NoDigest { .. } | Self::NotSettled { .. } => {
+                ExitCode::Unavailable
             }
+            Self::OtherDeployment { .. } | Self::OtherSuperblock { .. } => ExitCode::Invalid,
         }
     }
 }
@@ -143,10 +147,8 @@ impl HasExitCode for JournalError {
         match self {
             Self::File(error) => error.exit_code(),
             Self::Text(error) => error.exit_code(),
-            Self::Directory { .. } | Self::Locked { .. } => ExitCode::Unavailable,
-            Self::Malformed { .. } | Self::OtherGoal { .. } | Self::OtherCalldata { .. } => {
-                ExitCode::Rejected
-            }
+            Self::Directory { .. } | Self::Locked { .. } | Self::Unreadable { .. } => ExitCode::Unavailable,
+            Self::Malformed { .. } | Self::OtherGoal { .. } | Self::OtherProof { .. } => ExitCode::Rejected,
         }
     }
 }
@@ -171,14 +173,17 @@ impl HasExitCode for JobError {
             | Self::OtherDeployment { .. }
             | Self::Order { .. }
             | Self::Gap { .. }
+            | Self::Stranger { .. }
             | Self::Refused { .. }
             | Self::Failed { .. } => ExitCode::Rejected,
             Self::OtherState { .. } | Self::OtherStatement { .. } | Self::OtherPrevious { .. } => {
                 ExitCode::Invalid
             }
-            Self::Prove { .. } | Self::Contradiction { .. } | Self::Patience { .. } | Self::Stopped => {
-                ExitCode::Unavailable
-            }
+            Self::Prove { .. }
+            | Self::TooEarly { .. }
+            | Self::Contradiction { .. }
+            | Self::Patience { .. }
+            | Self::Stopped => ExitCode::Unavailable,
         }
     }
 }

@@ -75,6 +75,11 @@ pub(crate) struct Arguments {
     /// From 64 to 1048576, counted from the one that takes the deposit.
     #[arg(long, value_name = "SUPERBLOCKS", default_value_t = LIFETIME)]
     lifetime: u32,
+    /// Pay at most so many units of 10^10 wei for a place in a long queue.
+    ///
+    /// The contract asks for nothing while few deposits wait. What it does not ask for comes back.
+    #[arg(long, value_name = "UNITS", default_value_t = 0)]
+    fee: u64,
 }
 
 /// The recipient of a deposit, in its environment's terms.
@@ -109,8 +114,8 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let (l1, signer) = (node.open()?, arguments.signer.open()?);
     let policy = arguments.policy.get(node.finality());
     let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy, announce: &announce };
-    let &Arguments { asset, amount, tokens, token, environment, recipient, lifetime, .. } = arguments;
-    let order = Order { asset, amount, tokens, token, destination: environment, recipient, lifetime };
+    let &Arguments { asset, amount, tokens, token, environment, recipient, lifetime, fee, .. } = arguments;
+    let order = Order { asset, amount, tokens, token, destination: environment, recipient, lifetime, fee };
     let made = deposit_once(&wallet, *contract, &order, &arguments.record)?;
     let Receipt { transaction, block_number: block, gas_used, .. } = made.receipt;
     Ok(Answer::new(&Deposited { transaction, block, gas_used, earlier: made.earlier }))

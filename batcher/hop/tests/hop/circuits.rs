@@ -181,7 +181,7 @@ fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
     let hop = HopProver::new(&pinned, &cache).prove(superblock, listed.proof.clone()).expect("provable");
     assert_eq!(hop.verify(pinned.hop.keccak.get()), Ok(()));
     assert_eq!(hop.statement().expect("a statement"), statement());
-    assert_eq!(hop.outer_digest(), outer_digest(pinned.hop.keccak.get()));
+    assert_eq!(hop.outer_digest(), outer_digest(pinned.hop.keccak.get(), keccak_common()));
     let decoded = HopProof::from_calldata(hop.outer_digest(), &hop.to_calldata(), hop.public_inputs());
     assert_eq!(decoded.as_ref(), Ok(&hop));
 

@@ -4,14 +4,11 @@ use batcher_circuits::{
     messages::MESSAGE_CAPACITY,
     testing::{block_with, digest, free_key_digest, free_registry, message, moves},
 };
-use batcher_verify::{
-    bundle::{BlockEntry, SUPERBLOCK_LIMIT},
-    payouts::PAYOUT_BYTES,
-};
+use batcher_verify::bundle::{BlockEntry, SUPERBLOCK_LIMIT};
 use bridge_core::{AssetId, Consumption, MAX_BLOCK_STEPS, Message};
 use circuits_core::{F, amount::Amount};
 use circuits_files::file::{self, FileKind};
-use circuits_protocol::registry::EnvironmentId;
+use circuits_protocol::{l1::PAYOUT_BYTES, registry::EnvironmentId};
 use environments_core::block::check_statement;
 use environments_l1::block::{MAX_CONSUMED, MAX_DEPOSITS};
 use plonky2::field::types::{Field, Field64};

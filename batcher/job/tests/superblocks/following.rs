@@ -20,13 +20,12 @@ use batcher_job::{
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
     keys::PinnedKeys,
-    payouts::PAYOUT_BYTES,
     trust::{RegistryFrom, Trust},
     verify::VerifyError,
 };
 use bridge_core::Message;
 use circuits_protocol::{
-    l1::{KeccakDigest, QueuePosition},
+    l1::{KeccakDigest, PAYOUT_BYTES, QueuePosition},
     registry::EnvironmentId,
 };
 use environments_l1::Deposit;

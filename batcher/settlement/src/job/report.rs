@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use thiserror::Error;
 
 use crate::{
@@ -24,6 +24,10 @@ pub enum Progress {
     Sending { number: u32, transaction: B256, nonce: u64, fees: Fees },
     /// L1 has dropped the block in which the superblock was settled.
     Reorganised { number: u32 },
+    /// The account is no batcher, and settles as anybody may in a stall.
+    Stranger { number: u32, account: Address },
+    /// A node that is behind others may be the reason for an answer that would end the job.
+    AskingAgain { reason: String },
     /// Somebody else has settled the superblock, with the same state.
     SettledByOther { number: u32 },
     /// There is nothing to do but to wait.
@@ -42,6 +46,13 @@ impl fmt::Display for Progress {
             Self::Reorganised { number } => {
                 write!(f, "superblock {number}: L1 has dropped the block in which it was settled")
             }
+            Self::Stranger { number, account } => {
+                write!(
+                    f,
+                    "superblock {number}: {account} is no batcher, and settles as anybody may in a stall"
+                )
+            }
+            Self::AskingAgain { reason } => write!(f, "{reason}; asking again, as the node may be behind"),
             Self::SettledByOther { number } => write!(f, "superblock {number}: somebody else has settled it"),
             Self::Waiting { number, reason } => write!(f, "superblock {number}: {reason}"),
         }
@@ -71,6 +82,25 @@ pub enum Waiting {
         "the node says that transaction {0} succeeded, and that its contract has not settled the superblock"
     )]
     Contradiction(B256),
+    /// The contract takes it later.
+    #[error("the contract refuses with {reason}, until time {at}")]
+    TooEarly {
+        /// The name of the contract's error.
+        reason: &'static str,
+        /// In seconds of the Unix epoch, on the clock of the error.
+        at: u64,
+    },
+    /// A transaction of the account that this job does not know comes first.
+    #[error(
+        "no block has the transaction with nonce {nonce} of {account}, which comes first and is not this job's"
+    )]
+    EarlierNonce { account: Address, nonce: u64 },
+    /// The account cannot pay for a higher offer, and the lower one waits.
+    #[error("transaction {transaction} waits, and its offer cannot be raised: {limit}")]
+    NotRaised { transaction: B256, limit: Box<Limit> },
+    /// The caps allow no offer that nodes take in place of the last one.
+    #[error("no block has transaction {0} yet, and its offer is as high as the caps allow")]
+    AtCap(B256),
     /// L1 has moved since it was asked.
     #[error("L1 has changed in the meantime")]
     Changed,
@@ -108,6 +138,15 @@ pub enum JobError {
     /// The superblock continues another state than L1's.
     #[error("superblock {number} continues state {found}, L1 is at state {expected}")]
     OtherPrevious { number: u32, expected: ContractDigest, found: ContractDigest },
+    /// Only batchers settle it.
+    #[error(
+        "{account} is no batcher, and superblock {number} has {blocks} blocks, of which not all are environment 0's: nobody else \
+         may settle it"
+    )]
+    Stranger { number: u32, account: Address, blocks: u32 },
+    /// The contract takes it later, and that is too long to wait for.
+    #[error("the contract takes superblock {number} in {seconds} seconds at the earliest: {reason}")]
+    TooEarly { number: u32, seconds: u64, reason: Revert },
     /// The contract takes no such superblock.
     #[error("the contract refuses superblock {number}: {reason}")]
     Refused { number: u32, reason: Revert },
@@ -138,7 +177,11 @@ impl JobError {
     pub(super) const fn is_doubtful(&self) -> bool {
         matches!(
             self,
-            Self::NoContract(_) | Self::Gap { .. } | Self::OtherPrevious { .. } | Self::Refused { .. }
+            Self::NoContract(_)
+                | Self::Gap { .. }
+                | Self::OtherPrevious { .. }
+                | Self::Stranger { .. }
+                | Self::Refused { .. }
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, keccak256};
 
 use super::{Entry, Halt, Job, Seen, View};
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
     attempt::{Sent, Unsigned},
     fees::{Fees, OverCap},
     job::{JobError, Progress, Waiting},
-    journal::{Goal, Inclusion, Stage},
-    l1::{At, Call, L1Error},
+    journal::{Attempt, Goal, Inclusion, Stage},
+    l1::{At, L1Error},
     superblock::ContractDigest,
 };
 
@@ -34,8 +34,13 @@ impl Job<'_> {
             return Ok(self.reach(entry, Stage::Final)?);
         }
         if view.latest.settled.number >= number {
+            let known = entry.record.inclusion;
             self.note_inclusion(entry, &view.latest)?;
-            self.reach(entry, Stage::Included)?;
+            if entry.record.inclusion == known {
+                self.reach(entry, Stage::Included)?;
+            } else {
+                self.write(entry, Stage::Included)?;
+            }
             let block = entry.record.inclusion.map_or(view.latest.block.number, |found| found.block_number);
             return Err(Halt::Wait(Waiting::Finality(block)));
         }
@@ -54,7 +59,7 @@ impl Job<'_> {
             let [expected, found] = [expected, found].map(ContractDigest);
             return Err(JobError::OtherPrevious { number, expected, found }.into());
         }
-        self.make_calldata(entry)?;
+        self.have_proof(entry, view)?;
         self.settle(entry, view)
     }
 
@@ -112,60 +117,70 @@ impl Job<'_> {
         Ok(self.l1.block(At::Number(number))?.is_some_and(|block| block.hash == hash))
     }
 
-    /// Has calldata on disk, which takes a proof if there is none.
-    fn make_calldata(&self, entry: &mut Entry<'_>) -> Result<(), Halt> {
-        if entry.record.calldata.is_some() {
-            return Ok(());
-        }
-        let number = entry.number();
-        self.reach(entry, Stage::Planned)?;
-        let proof =
-            self.prover.prove(entry.superblock).map_err(|source| JobError::Prove { number, source })?;
-        let calldata = entry.superblock.calldata(&proof);
-        entry.record.calldata = Some(self.journal.write_calldata(number, &calldata)?);
-        Ok(self.write(entry, Stage::Proven)?)
-    }
-
     /// Has a transaction on its way to L1.
     fn settle(&self, entry: &mut Entry<'_>, view: &View) -> Result<(), Halt> {
         self.check_receipts(entry, view)?;
-        let nonces = self.l1.nonces(self.signer.address())?;
         let sender = self.signer.address();
-        let live = entry.record.attempts.last().filter(|last| {
-            last.sender == sender && !last.failed && last.transaction.is_some() && last.nonce >= nonces.latest
-        });
-        let Some(live) = live.cloned() else {
-            let is_gone =
-                entry.record.attempts.last().is_some_and(|last| last.sender == sender && !last.failed);
-            if is_gone && entry.rounds_gone < ROUNDS_GONE {
+        let nonces = self.l1.nonces(sender)?;
+        let base_fee = view.latest.block.base_fee;
+        let last = entry.record.attempts.last().filter(|last| last.sender == sender && !last.failed);
+        let is_live = |last: &&Attempt| last.transaction.is_some() && last.nonce >= nonces.latest;
+        let Some(live) = last.filter(is_live).cloned() else {
+            if last.is_some() && entry.rounds_gone < ROUNDS_GONE {
                 entry.rounds_gone += 1;
                 return Err(Halt::Wait(Waiting::Changed));
             }
-            let unsigned = self.prepare(entry, view)?;
-            let fees = self.policy.fees.first(view.latest.block.base_fee);
-            let fees = fees.map_err(|over| Halt::Wait(over.into()))?;
-            return self.sign_and_send(entry, &unsigned, nonces.pending, fees);
+            return self.offer_first(entry, view, nonces.pending);
         };
         entry.rounds_gone = 0;
-        let Some(sent_at) = entry.sent_at else { return self.send(entry) };
+        // The proof or the account's role may be another one than when it was signed.
+        let proof = entry.proof.clone().ok_or(Halt::Wait(Waiting::Changed))?;
+        let is_stale = live.call != keccak256(self.call(entry, &proof)?.input);
+        let Some(sent_at) = entry.sent_at.or(is_stale.then(Instant::now)) else { return self.send(entry) };
         let is_late = sent_at.elapsed() >= self.policy.raise_after;
-        let is_too_low = entry.underpriced || view.latest.block.base_fee > live.fees.max;
-        if is_late || is_too_low {
-            // A transaction before it was lost, and it would wait forever.
-            let nonce = if is_late && live.nonce > nonces.pending { nonces.pending } else { live.nonce };
-            let base_fee = view.latest.block.base_fee;
+        if nonces.latest < live.nonce && !is_stale {
+            // Whatever this transaction offers, no block can take it before that one.
+            let earlier = Waiting::EarlierNonce { account: sender, nonce: nonces.latest };
+            if is_late && nonces.pending < live.nonce {
+                // The one before it was lost, and it would wait forever.
+                return self.offer_first(entry, view, nonces.pending);
+            }
+            return self.wait_on(entry, is_late, earlier);
+        }
+        if is_stale || is_late || entry.underpriced || base_fee > live.fees.max {
             if let Some(fees) = self.policy.fees.raised(live.fees, base_fee) {
                 let unsigned = self.prepare(entry, view)?;
-                return self.sign_and_send(entry, &unsigned, nonce, fees);
+                if let Err(limit) = unsigned.check_funds(self.l1.balance(sender)?, fees) {
+                    let limit = Box::new(limit);
+                    return Err(Halt::Wait(Waiting::NotRaised { transaction: live.hash, limit }));
+                }
+                return self.sign_and_send(entry, &unsigned, live.nonce, fees);
             }
             if base_fee > self.policy.fees.cap {
                 return Err(Halt::Wait(OverCap { base_fee, cap: self.policy.fees.cap }.into()));
             }
-            if is_late {
-                return self.send(entry);
-            }
+            return self.wait_on(entry, is_late && !is_stale, Waiting::AtCap(live.hash));
         }
         Err(Halt::Wait(Waiting::Inclusion(live.hash)))
+    }
+
+    /// Waits for something else than the transaction, which is handed over again if that `is_due`.
+    fn wait_on(&self, entry: &mut Entry<'_>, is_due: bool, waiting: Waiting) -> Result<(), Halt> {
+        match if is_due { self.send(entry) } else { Ok(()) } {
+            Ok(()) | Err(Halt::Wait(Waiting::Inclusion(_))) => Err(Halt::Wait(waiting)),
+            other => other,
+        }
+    }
+
+    /// Signs with a nonce that no transaction has, and sends.
+    fn offer_first(&self, entry: &mut Entry<'_>, view: &View, nonce: u64) -> Result<(), Halt> {
+        let number = entry.number();
+        let unsigned = self.prepare(entry, view)?;
+        let fees = self.policy.fees.first(view.latest.block.base_fee);
+        let fees = fees.map_err(|over| Halt::Wait(over.into()))?;
+        let funds = unsigned.check_funds(self.l1.balance(self.signer.address())?, fees);
+        funds.map_err(|source| JobError::Limit { number, source })?;
+        self.sign_and_send(entry, &unsigned, nonce, fees)
     }
 
     /// Looks what became of the transactions of a superblock that is not settled: they are in no block, or failed.
@@ -173,11 +188,19 @@ impl Job<'_> {
         let number = entry.number();
         for position in 0..entry.record.attempts.len() {
             let hash = entry.record.attempts[position].hash;
-            let Some(receipt) = self.l1.receipt(hash)? else { continue };
-            if receipt.transaction != hash || !self.is_canonical(receipt.block_number, receipt.block_hash)? {
-                continue;
-            }
+            let receipt = self.l1.receipt(hash)?.filter(|receipt| receipt.transaction == hash);
+            let receipt = match receipt {
+                Some(receipt) if self.is_canonical(receipt.block_number, receipt.block_hash)? => receipt,
+                _ => {
+                    // The block in which it failed is gone, and it may come again.
+                    if std::mem::take(&mut entry.record.attempts[position].failed) {
+                        self.write(entry, entry.record.stage)?;
+                    }
+                    continue;
+                }
+            };
             if receipt.succeeded {
+                entry.rounds_gone = 0;
                 // The contract was asked before this block.
                 if receipt.block_number <= view.latest.block.number {
                     entry.contradictions += 1;
@@ -201,13 +224,10 @@ impl Job<'_> {
     }
 
     /// The call, checked against the contract and L1's limits.
-    fn prepare(&self, entry: &Entry<'_>, view: &View) -> Result<Unsigned, Halt> {
+    fn prepare(&self, entry: &mut Entry<'_>, view: &View) -> Result<Unsigned, Halt> {
         let number = entry.number();
-        let digest = entry.record.calldata.ok_or(Halt::Wait(Waiting::Changed))?;
-        let calldata = self.journal.calldata(number, digest)?;
-        let call =
-            Call { from: self.signer.address(), to: Some(self.contract), value: U256::ZERO, input: calldata };
-        let answer = Unsigned::new(self.l1, call);
+        let proof = entry.proof.clone().ok_or(Halt::Wait(Waiting::Changed))?;
+        let answer = Unsigned::new(self.l1, self.call(entry, &proof)?);
         // The contract takes what it has settled already, without effect, and refuses what comes too early.
         if self.contract().settled(At::Latest)? != Some(view.latest.settled) {
             return Err(Halt::Wait(Waiting::Changed));
@@ -215,7 +235,7 @@ impl Job<'_> {
         match answer {
             Ok(Ok(unsigned)) => Ok(unsigned),
             Ok(Err(source)) => Err(JobError::Limit { number, source }.into()),
-            Err(L1Error::Reverted(reason)) => Err(JobError::Refused { number, reason }.into()),
+            Err(L1Error::Reverted(reason)) => Err(self.refused(entry, &proof, reason, view)),
             Err(error) => Err(error.into()),
         }
     }
@@ -228,9 +248,8 @@ impl Job<'_> {
         fees: Fees,
     ) -> Result<(), Halt> {
         let number = entry.number();
-        let limit = |source| JobError::Limit { number, source };
-        unsigned.check_funds(self.l1.balance(self.signer.address())?, fees).map_err(limit)?;
-        let attempt = unsigned.sign(self.signer, self.chain_id, nonce, fees).map_err(limit)?;
+        let attempt = unsigned.sign(self.signer, self.chain_id, nonce, fees);
+        let attempt = attempt.map_err(|source| JobError::Limit { number, source })?;
         entry.record.sign(attempt);
         entry.underpriced = false;
         self.write(entry, Stage::Signed)?;

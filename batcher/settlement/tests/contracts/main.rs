@@ -1,5 +1,7 @@
 //! The contracts beside the Rust code that says the same: both see the same deposits and payouts.
 
+mod roles;
+mod stalls;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -35,7 +37,7 @@ use environments_l1::{
 use plonky2::field::types::Field as _;
 use proptest::prelude::*;
 
-use self::support::{AnyProof, digest, plan, registry};
+use self::support::{GOOD_PROOF, digest, plan, registry};
 
 /// The network of the tests.
 const CHAIN_ID: u64 = 31337;
@@ -64,6 +66,11 @@ static SIGNER: LazyLock<Signer> = LazyLock::new(Signer::random);
 
 impl Local {
     fn new() -> Self {
+        Self::governed_by(None)
+    }
+
+    /// With an administrator other than the account.
+    fn governed_by(admin: Option<Address>) -> Self {
         let signer = SIGNER.clone();
         let l1 = Embedded::new(CHAIN_ID, &[(signer.address(), RICH)]);
         let wallet = Wallet {
@@ -75,7 +82,8 @@ impl Local {
         };
         let (_, deployment) = predict(&wallet).expect("it answers");
         let registry = registry(deployment);
-        let mut plan = plan(&registry, &[signer.address(), FORWARDER_OWNER.create(0)]);
+        let mut plan = plan(&[signer.address(), FORWARDER_OWNER.create(0)]);
+        plan.admin = admin;
         plan.ether_minimum = 1;
         plan.ether_day_limit = u64::MAX;
         let deployed = deploy(&wallet, &plan, &registry, digest(0)).expect("a fresh network");
@@ -89,12 +97,18 @@ impl Local {
 
     /// A transaction of the account; the contract's reason if it refuses.
     fn send(&self, value: U256, call: &impl SolCall) -> Result<Receipt, L1Error> {
-        let call = Call {
-            from: self.signer.address(),
-            to: Some(self.deployed.settlement),
-            value,
-            input: call.abi_encode().into(),
-        };
+        self.send_as(self.signer.address(), self.deployed.settlement, value, call)
+    }
+
+    /// A transaction of anybody, to any contract.
+    fn send_as(
+        &self,
+        from: Address,
+        to: Address,
+        value: U256,
+        call: &impl SolCall,
+    ) -> Result<Receipt, L1Error> {
+        let call = Call { from, to: Some(to), value, input: call.abi_encode().into() };
         self.l1.call(&call, At::Latest)?;
         let receipt = self.l1.execute(&call)?;
         assert!(receipt.succeeded, "it did before");
@@ -134,7 +148,7 @@ impl Local {
         };
         let packed: Vec<u8> = payouts.iter().flat_map(Payout::packed).collect();
         let superblock = Superblock::new(&statement, &packed).expect("it fits");
-        let proof = AnyProof.prove(&superblock).expect("there is always one");
+        let proof = GOOD_PROOF.prove(&superblock).expect("there is always one");
         let call = Call {
             from: self.signer.address(),
             to: Some(to),

@@ -1,4 +1,4 @@
-//! A deployment whose verifier accepts everything: these tests are about the job, and proofs take minutes.
+//! A deployment whose verifiers hardly look at proofs: these tests are about the job, and proofs take minutes.
 
 use std::{
     fs,
@@ -12,12 +12,13 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, U256};
-use alloy_sol_types::SolEvent as _;
+use alloy_sol_types::{SolCall, SolEvent as _};
 use batcher_settlement::{
     abi::Settlement::SuperblockSettled,
+    contract::Contract,
     deploy::{Deployed, deploy, predict},
     fees::{FeeLimits, GWEI},
-    job::{Finality, Job, JobError, Policy, Progress},
+    job::{Finality, Job, JobError, Policy, Progress, Prove},
     journal::{Journal, Record},
     l1::{At, L1 as _},
     rpc::Rpc,
@@ -26,31 +27,40 @@ use batcher_settlement::{
     wallet::Wallet,
 };
 use circuits_core::{Digest, F};
-use circuits_protocol::statement::{L1Body, SuperblockStatement};
+use circuits_protocol::{
+    l1::QueuePosition,
+    statement::{L1Body, SuperblockStatement},
+};
 use plonky2::field::types::Field as _;
 use serde_json::json;
 
 pub(crate) use crate::support::digest;
 use crate::{
     anvil::{Anvil, KEY},
-    support::{AnyProof, plan, registry},
+    support::{GOOD_PROOF, l1_statement, plan, registry},
 };
 
 /// The network that anvil makes.
 pub(crate) const CHAIN_ID: u64 = 31337;
 /// The key of anvil's second account.
 pub(crate) const OTHER_KEY: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+/// The key of anvil's third account, which is no batcher.
+pub(crate) const STRANGER_KEY: &str = "5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a";
 /// A node that says nothing for so long is asked again.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Quick, with finality as anvil tells it.
 pub(crate) const POLICY: Policy = Policy {
     finality: Finality::Node,
-    fees: FeeLimits { cap: 200 * GWEI, priority: GWEI },
+    fees: FeeLimits { cap: 200 * GWEI, priority: GWEI, priority_cap: 10 * GWEI },
     poll: Duration::from_millis(20),
     raise_after: Duration::from_millis(600),
     patience: Duration::from_secs(20),
+    doubt: Duration::from_millis(60),
 };
+
+/// Gives up soon.
+pub(crate) const IMPATIENT: Policy = Policy { patience: Duration::from_millis(1500), ..POLICY };
 
 /// The signer with this key.
 pub(crate) fn signer(key: &str) -> Signer {
@@ -81,7 +91,7 @@ impl Deployment {
         let (_, deployment) = predict(&wallet).expect("the node answers");
         let registry = registry(deployment);
         let batchers = [signer.address(), crate::deployment::signer(OTHER_KEY).address()];
-        let plan = plan(&registry, &batchers);
+        let plan = plan(&batchers);
         let deployed = deploy(&wallet, &plan, &registry, digest(0)).expect("a fresh network");
         Self { node, deployed, root: registry.root() }
     }
@@ -100,6 +110,35 @@ impl Deployment {
         statement(self.deployed.deployment, self.root, number, before, after)
     }
 
+    /// A superblock whose only block is environment 0's, and which does nothing there.
+    pub(crate) fn l1_superblock(&self, number: u32, before: Digest, after: Digest) -> Superblock {
+        let statement = self.statement(number, before, after);
+        let consumed = [3, 8];
+        let (statement, element) = l1_statement(statement, QueuePosition::default(), 0, &consumed);
+        Superblock::new(&statement, &[]).expect("it fits").with_only_block(element, &consumed)
+    }
+
+    /// Moves the clock of L1 forward.
+    pub(crate) fn skip(&self, seconds: u64) {
+        self.node.ask("evm_increaseTime", json!([seconds]));
+        self.node.mine(1);
+    }
+
+    /// What a view of the contract returns.
+    pub(crate) fn view<C: SolCall>(&self, call: &C) -> C::Return {
+        let l1 = Rpc::new(&self.node.url(), TIMEOUT * 10).expect("an address");
+        let contract = Contract { l1: &l1, address: self.deployed.settlement };
+        contract.view(call, At::Latest).expect("it answers").expect("a contract")
+    }
+
+    /// A transaction of the first account, which has all roles.
+    pub(crate) fn send(&self, to: Address, value: U256, call: &impl SolCall) {
+        let (rpc, signer) = (Rpc::new(&self.node.url(), TIMEOUT * 10).expect("an address"), signer(KEY));
+        let wallet =
+            Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
+        wallet.send(Some(to), value, call.abi_encode().into()).expect("it succeeds");
+    }
+
     /// Settles with the first account.
     pub(crate) fn settle(&self, superblocks: &[Superblock], journal: &Path) -> Result<Vec<Record>, JobError> {
         self.settle_as(KEY, &self.node.url(), superblocks, journal, POLICY, &|_| {})
@@ -115,7 +154,22 @@ impl Deployment {
         policy: Policy,
         listener: &dyn Fn(&Progress),
     ) -> Result<Vec<Record>, JobError> {
-        settle(url, self.deployed.settlement, key, superblocks, journal, policy, listener)
+        self.settle_with(&GOOD_PROOF, key, url, superblocks, journal, policy, listener)
+    }
+
+    /// Settles with the proofs of this prover.
+    #[expect(clippy::too_many_arguments, reason = "a job has so many parts")]
+    pub(crate) fn settle_with(
+        &self,
+        prover: &dyn Prove,
+        key: &str,
+        url: &str,
+        superblocks: &[Superblock],
+        journal: &Path,
+        policy: Policy,
+        listener: &dyn Fn(&Progress),
+    ) -> Result<Vec<Record>, JobError> {
+        settle(url, self.deployed.settlement, prover, key, superblocks, journal, policy, listener)
     }
 
     /// How often each superblock was settled: numbers, in the order of L1.
@@ -164,9 +218,11 @@ pub(crate) fn statement(
 }
 
 /// Settles for the contract at this address.
+#[expect(clippy::too_many_arguments, reason = "a job has so many parts")]
 pub(crate) fn settle(
     url: &str,
     contract: Address,
+    prover: &dyn Prove,
     key: &str,
     superblocks: &[Superblock],
     journal: &Path,
@@ -181,7 +237,7 @@ pub(crate) fn settle(
         chain_id: CHAIN_ID,
         contract,
         signer: &signer,
-        prover: &AnyProof,
+        prover,
         journal: &journal,
         policy,
         listener,

@@ -27,7 +27,7 @@ const IMPATIENT: Policy = Policy { patience: Duration::from_millis(300), ..POLIC
 fn order(amount: u64) -> Order {
     let asset = "0:1".parse().expect("an asset");
     let recipient = Bytes32::default();
-    Order { asset, amount, tokens: None, token: None, destination: 5, recipient, lifetime: 64 }
+    Order { asset, amount, tokens: None, token: None, destination: 5, recipient, lifetime: 64, fee: 0 }
 }
 
 /// Deposits through the node at `url`.

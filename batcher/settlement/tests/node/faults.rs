@@ -1,7 +1,7 @@
-//! Nodes that are away, slow or lie; fees and nonces; others who settle.
+//! Nodes that are away, slow or lie, and others who settle.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,7 +10,6 @@ use std::{
 };
 
 use batcher_settlement::{
-    fees::{FeeLimits, GWEI},
     job::{JobError, Policy, Progress, Waiting},
     journal::Stage,
 };
@@ -18,12 +17,9 @@ use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, KEY},
-    deployment::{CHAIN_ID, Deployment, OTHER_KEY, POLICY, TIMEOUT, signer},
+    deployment::{CHAIN_ID, Deployment, IMPATIENT, OTHER_KEY, POLICY, TIMEOUT, signer},
     proxy::{self, Fate},
 };
-
-/// A job that gives up soon.
-const IMPATIENT: Policy = Policy { patience: Duration::from_millis(1500), ..POLICY };
 
 /// Settles superblock 1 through a proxy with this rule.
 fn settle_through(
@@ -171,84 +167,47 @@ fn a_node_of_another_network_is_refused() {
     assert!(matches!(error, JobError::Network { expected: 31337, found: 5 }), "{error}");
 }
 
-/// Settles superblock 1 with a node that mines nothing until `act` has done its part, once the transaction is sent.
-fn settle_while_waiting(policy: Policy, act: impl Fn(&Anvil)) -> (Deployment, Vec<Progress>) {
+#[test]
+fn a_failure_that_a_node_makes_up_ends_the_job_and_settles_once() {
     let deployment = Deployment::new();
+    let block = deployment.node.ask("eth_getBlockByNumber", json!(["latest", false]));
     deployment.node.ask("evm_setAutomine", json!([false]));
-    let directory = tempfile::tempdir().expect("a directory");
-    let (seen, acted) = (RefCell::new(vec![]), Cell::new(false));
-    let listener = |progress: &Progress| {
-        seen.borrow_mut().push(progress.clone());
-        if matches!(progress, Progress::Reached { stage: Stage::Sent, .. }) && !acted.replace(true) {
-            act(&deployment.node);
-        } else if acted.get() {
-            deployment.node.mine(1);
-        }
+    let rule = move |method: &str, parameters: &Value| match method {
+        "eth_getTransactionReceipt" => Fate::Answer(json!({
+            "transactionHash": parameters[0],
+            "blockNumber": block["number"],
+            "blockHash": block["hash"],
+            "status": "0x0",
+            "gasUsed": "0x5208",
+        })),
+        _ => Fate::Pass,
     };
-    let superblocks = deployment.chain(1..=1, 0);
-    let url = deployment.node.url();
-    deployment.settle_as(KEY, &url, &superblocks, directory.path(), policy, &listener).expect("it settles");
+    let error = settle_through(&deployment, POLICY, rule).expect_err("it fails again and again");
+    assert!(matches!(error, JobError::Failed { number: 1, failed: 3, .. }), "{error}");
+    deployment.node.ask("evm_setAutomine", json!([true]));
+    deployment.node.mine(1);
     assert_eq!(deployment.settlements(), [1]);
-    (deployment, seen.into_inner())
-}
-
-fn offers(seen: &[Progress]) -> Vec<(u64, u128)> {
-    let offer = |progress: &Progress| match progress {
-        Progress::Sending { nonce, fees, .. } => Some((*nonce, fees.max)),
-        _ => None,
-    };
-    seen.iter().filter_map(offer).collect()
 }
 
 #[test]
-fn an_offer_that_is_too_low_is_raised_until_a_block_takes_it() {
-    let (_, seen) = settle_while_waiting(POLICY, |node| {
-        node.ask("anvil_setNextBlockBaseFeePerGas", json!(["0x174876e800"]));
-        node.mine(1);
-    });
-    let offers = offers(&seen);
-    assert!(offers.len() >= 2, "{offers:?}");
-    assert!(
-        offers.windows(2).all(|pair| pair[0].0 == pair[1].0 && pair[1].1 * 10 >= pair[0].1 * 11),
-        "{offers:?}"
-    );
-}
-
-#[test]
-fn an_offer_never_passes_the_cap_and_the_reason_is_told() {
+fn late_finality_keeps_no_superblock_from_being_settled() {
     let deployment = Deployment::new();
-    deployment.node.ask("anvil_setNextBlockBaseFeePerGas", json!([format!("{:#x}", 300 * GWEI)]));
-    deployment.node.mine(1);
-    let directory = tempfile::tempdir().expect("a directory");
-    let fees = FeeLimits { cap: 50 * GWEI, priority: GWEI };
-    let superblocks = deployment.chain(1..=1, 0);
-    let url = deployment.node.url();
-    let policy = Policy { fees, ..IMPATIENT };
-    let error = deployment.settle_as(KEY, &url, &superblocks, directory.path(), policy, &|_| {});
-    let error = error.expect_err("it is too expensive");
-    assert!(matches!(error, JobError::Patience { waiting: Waiting::Fee(_), .. }), "{error}");
-    // When gas is cheaper the journal goes on.
-    deployment.node.ask("anvil_setNextBlockBaseFeePerGas", json!([format!("{:#x}", GWEI)]));
-    deployment.node.mine(1);
     let _miner = deployment.miner();
-    deployment.settle(&superblocks, directory.path()).expect("it is cheap");
-    assert_eq!(deployment.settlements(), [1]);
-}
-
-#[test]
-fn a_nonce_that_another_transaction_takes_is_replaced_by_the_next_one() {
-    let (_, seen) = settle_while_waiting(POLICY, |node| {
-        let accounts = node.ask("eth_accounts", json!([]));
-        let waiting = node.ask("eth_getTransactionCount", json!([accounts[0], "latest"]));
-        node.ask(
-            "eth_sendTransaction",
-            json!([{ "from": accounts[0], "to": accounts[1], "value": "0x1", "nonce": waiting,
-                "maxFeePerGas": "0x2e90edd000", "maxPriorityFeePerGas": "0x2e90edd000", "gas": "0x5208" }]),
-        );
-        node.mine(1);
+    let directory = tempfile::tempdir().expect("a directory");
+    // The node keeps no state of final blocks.
+    let url = proxy::start(deployment.node.port, |method, parameters| match method {
+        "eth_getBlockByNumber" if parameters[0] == "finalized" => Fate::Change(|block| {
+            block["number"] = json!("0x1");
+        }),
+        "eth_call" if parameters[1] == "0x1" => Fate::Drop,
+        _ => Fate::Pass,
     });
-    let nonces: Vec<_> = offers(&seen).iter().map(|offer| offer.0).collect();
-    assert_eq!(nonces.last(), nonces.first().map(|nonce| nonce + 1).as_ref(), "{nonces:?}");
+    let superblocks = deployment.chain(1..=3, 0);
+    let policy = Policy { patience: Duration::from_secs(4), ..POLICY };
+    let error = deployment.settle_as(KEY, &url, &superblocks, directory.path(), policy, &|_| {});
+    let error = error.expect_err("nothing gets final");
+    assert!(matches!(error, JobError::Patience { waiting: Waiting::Finality(_), .. }), "{error}");
+    assert_eq!(deployment.settlements(), [1, 2, 3]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use batcher_settlement::journal::Stage;
 use crate::{
     anvil::KEY,
     deployment::{Deployment, POLICY, digest, settle},
+    support::GOOD_PROOF,
 };
 
 /// Says where the child's node, contract and journal are, and at which step it waits for its end.
@@ -72,7 +73,8 @@ fn child() {
     );
     let superblock = batcher_settlement::superblock::Superblock::new(&statement, &[]).expect("it fits");
     let contract = contract.parse().expect("an address");
-    settle(&url, contract, KEY, &[superblock], journal.as_ref(), POLICY, &listener).expect("it settles");
+    settle(&url, contract, &GOOD_PROOF, KEY, &[superblock], journal.as_ref(), POLICY, &listener)
+        .expect("it settles");
 }
 
 #[test]

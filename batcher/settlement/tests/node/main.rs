@@ -6,8 +6,11 @@ mod deployment;
 mod deposits;
 mod faults;
 mod kills;
+mod offers;
+mod proofs;
 mod proxy;
 mod refusals;
 mod reorganisations;
+mod stalls;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,32 +1,61 @@
-//! Contracts that only tests deploy: a verifier that accepts everything, because these tests are not about proofs.
+//! Verifiers that only tests deploy: they look at one byte of a proof, because these tests are not about proofs.
 
 use std::error::Error;
 
-use alloy_primitives::{Address, Bytes, U256, hex};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use batcher_settlement::{
+    abi::RegistryTree,
     deploy::Plan,
     job::{L1Proof, Prove},
-    superblock::{Superblock, of_digest},
+    superblock::Superblock,
 };
-use circuits_core::{Digest, F};
-use circuits_protocol::registry::{EnvironmentId, Registry};
+use bridge_core::lists::indices_digest;
+use circuits_core::{Digest, F, hash::chain};
+use circuits_protocol::{
+    l1::{L1Outcome, PayoutRange, QueuePosition},
+    registry::{EnvironmentId, Registry},
+    statement::{BODY_CHAIN, L1Body, SuperblockStatement, empty_list},
+};
 use environments_l1::registry_entry;
 use plonky2::field::types::Field as _;
 
-/// Creates a verifier that names itself 42 and accepts every proof.
-const ANY_VERIFIER: [u8; 26] = hex!("6011806009" "5f395ff3" "36600414600857005b602a5f5260205ff3");
-/// The verifier's name.
-const ANY_DIGEST: u64 = 42;
-/// Creates a contract that answers everything with the 32 bytes that follow, and the end of its code.
-const CONSTANT: ([u8; 10], [u8; 6]) = (hex!("6027806009" "5f395ff3" "7f"), hex!("5f5260205ff3"));
+/// The verifiers' names.
+pub(crate) const DIGESTS: [u8; 2] = [42, 43];
+/// The first byte of the proofs that they accept.
+const GOOD: u8 = 7;
 
-/// A prover whose proofs only this verifier accepts.
-pub(crate) struct AnyProof;
+/// Creates a verifier with this name that accepts the proofs that begin with [`GOOD`], and reverts without a reason.
+fn verifier(name: u8) -> Bytes {
+    let mut code = hex!(
+        "6020806009" "5f395ff3" // creates what follows
+        "366004146017" "57" // calls without arguments ask for the name
+        "6064355f1a" "600714" "601557" "5f5ffd" "5b00" // the first byte of the proof
+        "5b" "60ff5f52" "60205ff3" // the name
+    );
+    for byte in &mut code {
+        if *byte == 0xff {
+            *byte = name;
+        }
+    }
+    code.to_vec().into()
+}
+
+/// A prover for the verifier with this name, whose proofs begin with this byte.
+pub(crate) struct AnyProof {
+    pub(crate) verifier: u8,
+    pub(crate) first: u8,
+}
+
+/// Its proofs are accepted.
+pub(crate) const GOOD_PROOF: AnyProof = AnyProof { verifier: DIGESTS[0], first: GOOD };
 
 impl Prove for AnyProof {
+    fn outer_digest(&self) -> B256 {
+        U256::from(self.verifier).into()
+    }
+
     fn prove(&self, _: &Superblock) -> Result<L1Proof, Box<dyn Error + Send + Sync>> {
-        let outer_digest = U256::from(ANY_DIGEST).into();
-        Ok(L1Proof { outer_digest, proof: Bytes::from_static(&[7; 500]) })
+        Ok(L1Proof { outer_digest: self.outer_digest(), proof: vec![self.first; 500].into() })
     }
 }
 
@@ -42,9 +71,27 @@ pub(crate) fn registry(deployment: u64) -> Registry {
     registry
 }
 
-/// A deployment with that verifier, and with a registry tree that knows this registry only.
-pub(crate) fn plan(registry: &Registry, batchers: &[Address]) -> Plan {
-    let root = of_digest(registry.root());
-    let tree = [&CONSTANT.0[..], root.as_slice(), &CONSTANT.1[..]].concat();
-    Plan::new(tree.into(), vec![ANY_VERIFIER.to_vec().into()], batchers.to_vec())
+/// A deployment with these verifiers.
+pub(crate) fn plan(batchers: &[Address]) -> Plan {
+    Plan::new(RegistryTree::BYTECODE.clone(), DIGESTS.map(verifier).to_vec(), batchers.to_vec())
+}
+
+/// The statement of a superblock that has one block, which is of environment 0, and that block's element. It takes no deposits,
+/// pays nothing and consumes these messages.
+pub(crate) fn l1_statement(
+    statement: SuperblockStatement,
+    queue: QueuePosition,
+    first_payout: u32,
+    consumed: &[u32],
+) -> (SuperblockStatement, Digest) {
+    let element = digest(600);
+    let chained = chain(BODY_CHAIN, empty_list(), element);
+    let payouts = PayoutRange { first: first_payout, ..PayoutRange::default() };
+    let statement = SuperblockStatement {
+        body_chain: chain(BODY_CHAIN, chained, indices_digest(consumed)),
+        has_l1_block: F::ONE,
+        l1_body: L1Body::from(&L1Outcome { queue, payouts }),
+        ..statement
+    };
+    (statement, element)
 }

@@ -70,8 +70,8 @@ interface ISettlementErrors {
 
     /// @notice The contract knows no such asset.
     error UnknownAsset(uint16 origin, uint32 number);
-    /// @notice The ether sent is not what the deposit needs.
-    error WrongValue(uint256 value, uint256 expected);
+    /// @notice The ether sent is less than the deposit and its fee are together.
+    error TooLittleValue(uint256 value, uint256 needed);
     /// @notice The tokens are no multiple of the asset's unit.
     error Remainder(uint256 tokens, uint256 unit);
     /// @notice The deposit's amount is less than the asset's minimum.
@@ -113,7 +113,9 @@ interface ISettlementErrors {
     /// @notice The payout was claimed already.
     error AlreadyClaimed(uint32 index);
     /// @notice The receiver refuses the payment.
-    error PaymentFailed(address recipient);
+    error PaymentFailed(address receiver);
+    /// @notice Only the payee chooses another receiver.
+    error NotPayee(address caller, address payee);
     /// @notice The transaction has too little gas left for a payment of a batch.
     error TooLittleGas(uint256 gas, uint256 needed);
 
@@ -123,6 +125,8 @@ interface ISettlementErrors {
     error NoticeTooShort(uint32 number, uint256 earliest);
     /// @notice The registry's entry of environment 0 is not the pinned one.
     error OtherEntryZero(bytes32 registryRoot, bytes32 found);
+    /// @notice An entry 0 of zeros is no environment.
+    error EmptyEntryZero();
     /// @notice No change of entry 0 is announced.
     error NoEntryZeroProposed();
     /// @notice The change of entry 0 may take effect at `readyAt` on the contract's clock.
@@ -184,17 +188,26 @@ interface ISettlementEvents {
     /// @notice Deposits `from..to` of a generation left the queue, and their depositors withdraw them.
     event QueueCut(uint32 indexed generation, uint32 from, uint32 to);
     /// @notice A deposit that was cut from the queue went back.
+    /// @param receiver The depositor, or whom it named.
     event Withdrawn(
         uint32 indexed generation,
         uint32 indexed index,
         address indexed depositor,
+        address receiver,
         uint16 origin,
         uint32 number,
         uint64 amount
     );
     /// @notice A payout was paid.
+    /// @param receiver The recipient, or whom it named.
     event PayoutClaimed(
-        uint32 indexed index, address indexed recipient, uint16 kind, uint16 origin, uint32 number, uint64 amount
+        uint32 indexed index,
+        address indexed recipient,
+        address receiver,
+        uint16 kind,
+        uint16 origin,
+        uint32 number,
+        uint64 amount
     );
     /// @notice A receiver refused a payout of a batch, which can be claimed again.
     event PayoutRefused(uint32 indexed index, address indexed recipient);
@@ -292,7 +305,8 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     // Deposits.
 
     /// @notice Locks ether or tokens of L1, or burns a wrapped asset, and adds a deposit to the queue.
-    /// @param tokens How much, in the smallest parts of the token; a multiple of the asset's unit. Ether is sent along.
+    /// @param tokens How much, in the smallest parts of the token; a multiple of the asset's unit. Ether is sent along, and so is
+    /// `depositFee()`, whatever the asset; what is sent beyond that comes back.
     /// @param recipient The recipient in the destination's terms: four big-endian integers of 64 bits, each below the field's order.
     /// @param lifetime Superblocks from the one that takes the deposit to the last in which it may be claimed: 64 to 2^20.
     /// @return index The deposit's index in the queue.
@@ -311,13 +325,22 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @notice When a deposit of the current generation was made, on the contract's clock.
     function depositedAt(uint32 index) external view returns (uint32);
 
-    /// @notice Cuts all deposits from the queue that no superblock has taken, after a long time without consumption. Anybody may.
+    /// @notice What a deposit costs now beside its amount, in wei. Nothing while fewer than 1,024 deposits wait; from there on
+    /// 0.0001 ether, and twice as much for each 512 more. It stays in the contract and is nobody's.
+    function depositFee() external view returns (uint256);
+
+    /// @notice Cuts the queue: after `cutAge` without consumption, all deposits that no superblock has taken; if superblocks take
+    /// deposits, and one that the next superblock does not owe has waited for twice `cutAge`, that one and all behind it. Anybody may.
     /// @dev Errors: `NothingToCut`, `CutTooEarly`, `PausedUntil` for settling.
     function cutQueue() external;
 
     /// @notice Gives a deposit that was cut from the queue back to its depositor. Anybody may.
     /// @dev Errors: `PausedUntil` for paying, `NotCut`, `NotDeposited`, `AlreadyWithdrawn`, `PaymentFailed`.
     function withdraw(uint32 generation, uint32 index, Deposit calldata entry) external;
+
+    /// @notice Pays a deposit that was cut from the queue to somebody else. Only its depositor may.
+    /// @dev Errors: those of `withdraw`, and `NotPayee`.
+    function withdrawTo(uint32 generation, uint32 index, Deposit calldata entry, address receiver) external;
 
     /// @notice Whether a deposit that was cut from the queue went back.
     function isWithdrawn(uint32 generation, uint32 index) external view returns (bool);
@@ -327,6 +350,10 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @notice Pays a payout to its recipient. Anybody may.
     /// @dev Errors: `PausedUntil`, `NotAPayout`, `AlreadyClaimed`, `PaymentFailed`.
     function claim(Claim calldata claimed) external;
+
+    /// @notice Pays a payout to somebody else. Only its recipient may.
+    /// @dev Errors: those of `claim`, and `NotPayee`.
+    function claimTo(Claim calldata claimed, address receiver) external;
 
     /// @notice Pays several payouts, but for those that are claimed already. A receiver that refuses its payment, or asks for more
     /// than 100,000 gas, does not keep others from theirs; it can claim alone.
@@ -356,7 +383,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     function entryZero() external view returns (bytes32);
 
     /// @notice Announces another entry 0, which may take effect after the router's delay, on the contract's clock. Restricted.
-    /// @dev Errors: `NoFieldElement` of the registry's tree.
+    /// @dev Errors: `EmptyEntryZero`, and `NoFieldElement` of the registry's tree.
     function proposeEntryZero(bytes32 entry) external;
 
     /// @notice Withdraws the announcement. Restricted.
@@ -382,7 +409,7 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @dev Errors: `UnknownAsset`, `NotAnL1Asset`.
     function limitAsset(AssetId calldata asset, uint64 minimum, uint64 dayLimit) external;
 
-    /// @notice The token of an environment's asset, which is made with its first payout.
+    /// @notice The token of an environment's asset, which is made when its first payout is claimed.
     function wrappedToken(AssetId calldata asset) external view returns (address);
 
     // Pauses.

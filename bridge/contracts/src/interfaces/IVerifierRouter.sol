@@ -3,60 +3,82 @@ pragma solidity 0.8.37;
 
 import {ISuperblockVerifier} from "./ISuperblockVerifier.sol";
 
-/// @dev The longest suspension of a verifier: time for the governor to look at it.
+/// @dev The longest suspension of a circuit: time for the governor to look at it.
 uint32 constant LONGEST_SUSPENSION = 3 days;
 
-/// @title Chooses the verifier of a proof by its outer digest
-/// @notice Invariants: a verifier that was not listed at deployment verifies nothing before `delay` seconds have passed since
-/// it was announced, and a frozen one never verifies again, nor does another one with its digest. A suspension ends by itself, and the next one of the
-/// same verifier begins no sooner than 30 days after it.
+/// @notice A verifier of a circuit, which verifies from `activeFrom` on unless it is frozen.
+struct Listing {
+    ISuperblockVerifier verifier;
+    uint64 activeFrom;
+    bool frozen;
+}
+
+/// @title Chooses the verifier of a proof by the circuit that made it
+/// @notice A circuit may have several verifiers: contracts with the same key and other code. Of those that are active and not
+/// frozen the one that was listed last verifies, so a corrected contract takes the place of the one before it, and accepts proofs
+/// that were made earlier.
+///
+/// Invariants: a verifier that was not listed at deployment verifies nothing before `delay` seconds have passed since
+/// it was announced. A frozen one never verifies again, and neither does another contract with its code. A suspension ends by
+/// itself, and the next one of the same circuit begins no sooner than 30 days after it.
 interface IVerifierRouter {
-    /// @notice A verifier is listed, and verifies from `activeFrom` on.
-    event VerifierListed(bytes32 indexed outerDigest, address indexed verifier, uint256 activeFrom);
+    /// @notice A verifier with this code is listed, and verifies from `activeFrom` on.
+    event VerifierListed(
+        bytes32 indexed outerDigest, ISuperblockVerifier indexed verifier, bytes32 codeHash, uint256 activeFrom
+    );
     /// @notice A verifier never verifies again.
-    event VerifierFrozen(bytes32 indexed outerDigest);
-    /// @notice A verifier verifies nothing until then.
-    event VerifierSuspended(bytes32 indexed outerDigest, uint256 until);
+    event VerifierFrozen(bytes32 indexed outerDigest, ISuperblockVerifier indexed verifier);
+    /// @notice No proof of the circuit is verified until then.
+    event CircuitSuspended(bytes32 indexed outerDigest, uint256 until);
 
     /// @notice The delay is shorter than it may be.
     error DelayTooShort(uint32 delay, uint32 shortest);
-    /// @notice A verifier with this digest is listed, or was.
-    error AlreadyListed(bytes32 outerDigest);
-    /// @notice No verifier with this digest is listed.
-    error UnknownVerifier(bytes32 outerDigest);
-    /// @notice The verifier is listed, and does not verify yet.
-    error VerifierNotActive(bytes32 outerDigest, uint256 activeFrom);
+    /// @notice A verifier with the code of this one is listed, or was.
+    error AlreadyListed(ISuperblockVerifier verifier, bytes32 codeHash);
+    /// @notice The verifier is not listed for this circuit.
+    error UnknownVerifier(bytes32 outerDigest, ISuperblockVerifier verifier);
     /// @notice The verifier is frozen.
-    error FrozenVerifier(bytes32 outerDigest);
-    /// @notice The verifier is suspended.
-    error SuspendedVerifier(bytes32 outerDigest, uint256 until);
+    error AlreadyFrozen(bytes32 outerDigest, ISuperblockVerifier verifier);
+    /// @notice No verifier of this circuit is listed.
+    error UnknownCircuit(bytes32 outerDigest);
+    /// @notice No verifier of the circuit verifies yet; the first one does from `activeFrom` on.
+    error NoVerifierActive(bytes32 outerDigest, uint256 activeFrom);
+    /// @notice Every verifier of the circuit is frozen.
+    error AllVerifiersFrozen(bytes32 outerDigest);
+    /// @notice The circuit is suspended.
+    error SuspendedCircuit(bytes32 outerDigest, uint256 until);
     /// @notice The suspension is longer than it may be.
     error SuspensionTooLong(uint32 duration, uint32 longest);
-    /// @notice The verifier was suspended so lately that it may be suspended again at `allowedAt`.
+    /// @notice The circuit was suspended so lately that it may be suspended again at `allowedAt`.
     error SuspendedLately(bytes32 outerDigest, uint256 allowedAt);
 
     /// @notice Seconds between the announcement of a verifier and its first use. It never changes.
     function delay() external view returns (uint32);
 
-    /// @notice What is listed under a digest; zeros if nothing is.
-    function verifierOf(bytes32 outerDigest)
-        external
-        view
-        returns (ISuperblockVerifier verifier, uint64 activeFrom, bool frozen, uint64 suspendedUntil);
+    /// @notice The verifiers that were ever listed for a circuit, in the order in which they become active.
+    function listingsOf(bytes32 outerDigest) external view returns (Listing[] memory);
 
-    /// @notice Lists a verifier, under its own digest; it is active after the delay. Restricted.
+    /// @notice When the circuit's last suspension ends or ended; 0 if there was none.
+    function suspendedUntil(bytes32 outerDigest) external view returns (uint64);
+
+    /// @notice The verifier of a circuit, suspended or not.
+    /// @dev Errors: `UnknownCircuit`, `NoVerifierActive`, `AllVerifiersFrozen`.
+    function verifierOf(bytes32 outerDigest) external view returns (ISuperblockVerifier);
+
+    /// @notice Lists a verifier for its circuit; it is active after the delay. Restricted.
     /// @dev Errors: `AlreadyListed`.
     function list(ISuperblockVerifier verifier) external;
 
-    /// @notice Suspends a verifier, active or not, at once, for at most 3 days: time for the governor to look. Restricted.
-    /// @dev Errors: `UnknownVerifier`, `FrozenVerifier`, `SuspensionTooLong`, `SuspendedVerifier`, `SuspendedLately`.
+    /// @notice Suspends a circuit at once, for at most 3 days: time for the governor to look. Restricted.
+    /// @dev Errors: `UnknownCircuit`, `SuspensionTooLong`, `SuspendedCircuit`, `SuspendedLately`.
     function suspend(bytes32 outerDigest, uint32 duration) external;
 
-    /// @notice Freezes a verifier, active or not, at once and for good. Restricted.
-    /// @dev Errors: `UnknownVerifier`, `FrozenVerifier`.
-    function freeze(bytes32 outerDigest) external;
+    /// @notice Freezes a verifier, active or not, at once and for good. If it was the circuit's last one that is active, the one
+    /// before it verifies again, unless that is frozen too. Restricted.
+    /// @dev Errors: `UnknownVerifier`, `AlreadyFrozen`.
+    function freeze(bytes32 outerDigest, ISuperblockVerifier verifier) external;
 
-    /// @notice Verifies `proof` with the active verifier of this digest.
-    /// @dev Errors: `UnknownVerifier`, `VerifierNotActive`, `FrozenVerifier`, `SuspendedVerifier`, and those of the verifier.
+    /// @notice Verifies `proof` with the verifier of its circuit.
+    /// @dev Errors: those of `verifierOf`, `SuspendedCircuit`, and those of the verifier.
     function verify(bytes32 outerDigest, bytes calldata proof, uint256[] calldata publicInputs) external view;
 }

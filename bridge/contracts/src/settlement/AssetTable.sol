@@ -75,14 +75,15 @@ abstract contract AssetTable is Base {
         emit AssetLimited(asset.origin, asset.number, minimum, dayLimit);
     }
 
-    /// @dev Takes `tokens` of an asset from the caller and returns how many units they are.
-    function _take(AssetId calldata asset, uint256 tokens) internal returns (uint64 amount) {
+    /// @dev Takes `tokens` of an asset and a fee in wei from the caller, and gives back what else was sent along. Returns how many
+    /// units the tokens are.
+    function _take(AssetId calldata asset, uint256 tokens, uint256 fee) internal returns (uint64 amount) {
         Asset storage row = _assets[_key(asset)];
         AssetKind kind = row.kind;
         if (kind == AssetKind.None) revert UnknownAsset(asset.origin, asset.number);
         amount = _count(row, kind, tokens);
-        uint256 value = kind == AssetKind.Ether ? tokens : 0;
-        if (msg.value != value) revert WrongValue(msg.value, value);
+        uint256 value = kind == AssetKind.Ether ? tokens + fee : fee;
+        if (msg.value < value) revert TooLittleValue(msg.value, value);
         if (kind == AssetKind.Token) {
             IERC20 token = IERC20(row.token);
             uint256 before = token.balanceOf(address(this));
@@ -91,6 +92,9 @@ abstract contract AssetTable is Base {
             if (received != tokens) revert WrongReceipt(received, tokens);
         } else if (kind == AssetKind.Wrapped) {
             WrappedAsset(row.token).burn(msg.sender, tokens);
+        }
+        if (msg.value > value && !Payments.sendEther(msg.sender, msg.value - value, gasleft())) {
+            revert PaymentFailed(msg.sender);
         }
     }
 
@@ -144,6 +148,11 @@ abstract contract AssetTable is Base {
         } catch {
             return false;
         }
+    }
+
+    /// @dev Only the payee itself names another receiver.
+    function _checkPayee(address payee) internal view {
+        if (msg.sender != payee) revert NotPayee(msg.sender, payee);
     }
 
     /// @dev Makes the token of an environment's asset.

@@ -15,11 +15,15 @@ import {AssetTable} from "./AssetTable.sol";
 ///     generation 0:   0  1  2 | 3  4  5        taken = 3; deposits 3 to 5 are cut, and can be withdrawn as (0, 3) to (0, 5)
 ///     generation 1:             3  4           later deposits take the indices again; they are (1, 3) and (1, 4)
 ///
+/// A queue that no superblock takes from is cut behind what was taken; one that is taken from and is too long, behind what the next
+/// superblock owes. While many wait, a deposit pays a fee that nobody gets: whoever earned by a long queue would make it long.
+///
 /// Invariants:
 /// 1. The contract keeps no deposit that kernels send back at once: every rule of `Deposit::verdict` in `environments/l1` that
 ///    does not depend on the superblock's number is checked, and numbers end far above those for which it could matter.
 /// 2. A deposit is either taken by a superblock or cut, never both; one that was cut is withdrawn at most once.
 /// 3. What the next superblock owes is fixed when its predecessor is settled.
+/// 4. A deposit that is behind what the next superblock owes, and has waited for twice `cutAge`, can be cut.
 abstract contract DepositQueue is AssetTable {
     using BitMaps for BitMaps.BitMap;
 
@@ -39,6 +43,12 @@ abstract contract DepositQueue is AssetTable {
     uint32 private constant LAST_NUMBER = type(uint32).max - 4 * MAX_LIFETIME;
     /// @dev The most deposits that a superblock owes, which are the most that it can take.
     uint32 internal constant MOST_OWED = 64;
+    /// @dev A deposit is free while fewer than these wait: 16 superblocks take them.
+    uint256 private constant FREE_PLACES = 16 * MOST_OWED;
+    /// @dev What the first deposit beyond them costs, in wei: what its gas costs at 1.3 gwei.
+    uint256 private constant FIRST_FEE = 0.0001 ether;
+    /// @dev The fee doubles with so many more: 8 superblocks take them.
+    uint256 private constant FEE_STEP = 8 * MOST_OWED;
     /// @dev Times have 32 bits, and a word holds so many.
     uint32 private constant TIMES_PER_WORD = 8;
 
@@ -69,6 +79,13 @@ abstract contract DepositQueue is AssetTable {
     }
 
     /// @inheritdoc ISettlement
+    function depositFee() public view returns (uint256) {
+        uint256 waiting = _length - _progress.taken;
+        // There is not enough ether for a hundred steps.
+        return waiting < FREE_PLACES ? 0 : FIRST_FEE << (waiting - FREE_PLACES) / FEE_STEP;
+    }
+
+    /// @inheritdoc ISettlement
     function isWithdrawn(uint32 generation, uint32 index) external view returns (bool) {
         return _withdrawn.get(_withdrawal(generation, index));
     }
@@ -88,7 +105,7 @@ abstract contract DepositQueue is AssetTable {
             destination: destination,
             recipient: recipient,
             asset: asset,
-            amount: _take(asset, tokens),
+            amount: _take(asset, tokens, depositFee()),
             lifetime: lifetime
         });
         index = _append(entry);
@@ -98,15 +115,25 @@ abstract contract DepositQueue is AssetTable {
     function cutQueue() external nonReentrant whenOpen(Action.Settle) {
         Progress memory current = _progress;
         (uint32 generation, uint32 length) = (_generation, _length);
-        if (length == current.taken) revert NothingToCut();
-        uint32 oldest = depositedAt(current.taken);
+        (uint32 from, uint32 timestamp) = (current.taken, time());
+        if (length == from) revert NothingToCut();
+        uint32 oldest = depositedAt(from);
         uint32 allowedAt = (oldest > current.takenAt ? oldest : current.takenAt) + CUT_AGE;
-        if (time() < allowedAt) revert CutTooEarly(allowedAt, time());
-        _cuts[generation] = Cut({from: current.taken, to: length});
-        _digests[generation + 1][current.taken] = _digests[generation][current.taken];
-        (_generation, _length) = (generation + 1, current.taken);
-        _progress.owed = current.taken;
-        emit QueueCut(generation, current.taken, length);
+        if (timestamp < allowedAt) {
+            // Superblocks take deposits, and fewer than come in. The next one may be proved, and keeps what it owes: 64, since
+            // these were ripe when its predecessor was settled.
+            from = current.owed;
+            uint32 waitedUntil = from == length ? allowedAt : depositedAt(from) + 2 * CUT_AGE;
+            if (waitedUntil < allowedAt) allowedAt = waitedUntil;
+            if (timestamp < allowedAt) revert CutTooEarly(allowedAt, timestamp);
+        }
+        _cuts[generation] = Cut({from: from, to: length});
+        for (uint32 i = current.taken; i <= from; ++i) {
+            _digests[generation + 1][i] = _digests[generation][i];
+        }
+        (_generation, _length) = (generation + 1, from);
+        _progress.owed = from;
+        emit QueueCut(generation, from, length);
     }
 
     /// @inheritdoc ISettlement
@@ -115,6 +142,21 @@ abstract contract DepositQueue is AssetTable {
         nonReentrant
         whenOpen(Action.Pay)
     {
+        _withdraw(generation, index, entry, entry.depositor);
+    }
+
+    /// @inheritdoc ISettlement
+    function withdrawTo(uint32 generation, uint32 index, Deposit calldata entry, address receiver)
+        external
+        nonReentrant
+        whenOpen(Action.Pay)
+    {
+        _checkPayee(entry.depositor);
+        _withdraw(generation, index, entry, receiver);
+    }
+
+    /// @dev Pays a deposit that was cut to `receiver`, who is the depositor or was named by it.
+    function _withdraw(uint32 generation, uint32 index, Deposit calldata entry, address receiver) private {
         Cut memory cut = _cuts[generation];
         if (index < cut.from || index >= cut.to) revert NotCut(generation, index);
         bytes32 digest = Entries.appendDeposit(_digests[generation][index], entry);
@@ -123,8 +165,10 @@ abstract contract DepositQueue is AssetTable {
         if (_withdrawn.get(withdrawal)) revert AlreadyWithdrawn(generation, index);
         _withdrawn.set(withdrawal);
         _release(entry.asset, entry.amount);
-        if (!_pay(entry.asset, entry.depositor, entry.amount, gasleft())) revert PaymentFailed(entry.depositor);
-        emit Withdrawn(generation, index, entry.depositor, entry.asset.origin, entry.asset.number, entry.amount);
+        if (!_pay(entry.asset, receiver, entry.amount, gasleft())) revert PaymentFailed(receiver);
+        emit Withdrawn(
+            generation, index, entry.depositor, receiver, entry.asset.origin, entry.asset.number, entry.amount
+        );
     }
 
     /// @dev Compares the deposits that a superblock takes with the queue. Returns how many are taken after it.

@@ -13,7 +13,7 @@ import {AssetTable} from "./AssetTable.sol";
 /// @title Payouts: listed by superblocks, pulled by recipients
 /// @notice Invariants:
 /// 1. Indices run over the whole deployment without a gap: each is listed once.
-/// 2. Each index is paid at most once, to its recipient, in its asset and amount.
+/// 2. Each index is paid at most once, to its recipient or whom the recipient names itself, in its asset and amount.
 /// 3. A receiver that refuses keeps nobody else from being paid, and can still be paid later.
 abstract contract PayoutBook is AssetTable {
     using BitMaps for BitMaps.BitMap;
@@ -36,7 +36,13 @@ abstract contract PayoutBook is AssetTable {
 
     /// @inheritdoc ISettlement
     function claim(Claim calldata claimed) external nonReentrant whenOpen(Action.Pay) {
-        if (!_claim(claimed, gasleft())) revert PaymentFailed(claimed.payout.recipient);
+        _claimAlone(claimed, claimed.payout.recipient);
+    }
+
+    /// @inheritdoc ISettlement
+    function claimTo(Claim calldata claimed, address receiver) external nonReentrant whenOpen(Action.Pay) {
+        _checkPayee(claimed.payout.recipient);
+        _claimAlone(claimed, receiver);
     }
 
     /// @inheritdoc ISettlement
@@ -45,11 +51,11 @@ abstract contract PayoutBook is AssetTable {
             // A receiver that gets less gas than it may have would seem to refuse.
             uint256 needed = BATCH_PAYMENT_GAS + BATCH_OVERHEAD_GAS;
             if (gasleft() < needed) revert TooLittleGas(gasleft(), needed);
+            Claim calldata one = claimed[i];
+            (uint32 index, address recipient) = (one.payout.index, one.payout.recipient);
             // Whoever claims one of them first does not keep the others from being paid.
-            if (_claimed.get(claimed[i].payout.index)) continue;
-            if (!_claim(claimed[i], BATCH_PAYMENT_GAS)) {
-                emit PayoutRefused(claimed[i].payout.index, claimed[i].payout.recipient);
-            }
+            if (_claimed.get(index)) continue;
+            if (!_claim(one, recipient, BATCH_PAYMENT_GAS)) emit PayoutRefused(index, recipient);
         }
     }
 
@@ -82,9 +88,14 @@ abstract contract PayoutBook is AssetTable {
         return first + body.payoutCount;
     }
 
-    /// @dev Pays one payout; receiver and token get at most `paymentGas`. Returns false if the receiver refuses, and the payout
-    /// can then be claimed again.
-    function _claim(Claim calldata claimed, uint256 paymentGas) private returns (bool) {
+    /// @dev Pays one payout with all gas that there is, or reverts.
+    function _claimAlone(Claim calldata claimed, address receiver) private {
+        if (!_claim(claimed, receiver, gasleft())) revert PaymentFailed(receiver);
+    }
+
+    /// @dev Pays one payout to `receiver`, who is the recipient or was named by it; receiver and token get at most `paymentGas`.
+    /// Returns false if the receiver refuses, and the payout can then be claimed again.
+    function _claim(Claim calldata claimed, address receiver, uint256 paymentGas) private returns (bool) {
         Payout memory payout = claimed.payout;
         // Nothing can be proved under the zero root of a superblock without payouts: a leaf and a node are hashes.
         bytes32 leaf = Entries.leaf(payout);
@@ -93,12 +104,18 @@ abstract contract PayoutBook is AssetTable {
         }
         if (_claimed.get(payout.index)) revert AlreadyClaimed(payout.index);
         _claimed.set(payout.index);
-        if (!_pay(payout.asset, payout.recipient, payout.amount, paymentGas)) {
+        if (!_pay(payout.asset, receiver, payout.amount, paymentGas)) {
             _claimed.unset(payout.index);
             return false;
         }
         emit PayoutClaimed(
-            payout.index, payout.recipient, payout.kind, payout.asset.origin, payout.asset.number, payout.amount
+            payout.index,
+            payout.recipient,
+            receiver,
+            payout.kind,
+            payout.asset.origin,
+            payout.asset.number,
+            payout.amount
         );
         return true;
     }

@@ -70,7 +70,9 @@ abstract contract RegistrySchedule is Base {
 
     /// @inheritdoc ISettlement
     function proposeEntryZero(bytes32 entry) external restricted {
-        // An entry with a word that is no field element would leave nothing that can be scheduled.
+        // An empty entry has no kernels, so L1 would neither pay nor take deposits.
+        if (entry == 0) revert EmptyEntryZero();
+        // One with a word that is no field element would leave nothing that can be scheduled.
         bytes32[16] memory path;
         registryTree.rootOf(entry, path);
         uint32 readyAt = time() + router.delay();

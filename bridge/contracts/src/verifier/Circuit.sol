@@ -10,8 +10,8 @@ import {ReducingGates} from "./ReducingGates.sol";
 /// @title Circuit
 /// @notice The last circuit of the hop: its parameters, key and gates. Written by Rust, crate `bridge/verifier`.
 library Circuit {
-    /// @notice Keccak-256 of the key: `KEY_CAP`, then the circuit's digest.
-    bytes32 internal constant OUTER_DIGEST = 0xe8a16c938379615817522c0d8bca864108ddeefef7b1a1c949ce46d617c34b1d;
+    /// @notice The name of the circuit: Keccak-256 of `TRANSCRIPT_START`, then `KEY_CAP`.
+    bytes32 internal constant OUTER_DIGEST = 0x5cf1f0fda6e967b94781592030dc24367b1cb037407810e1abe68cee6bf9f3e6;
     /// @notice The number of public inputs.
     uint256 internal constant PUBLIC_INPUTS = 39;
     /// @notice The number of challenges of each argument.

@@ -7,7 +7,7 @@ import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessMana
 import {WrappedAsset} from "../../src/WrappedAsset.sol";
 import {Action, Asset, AssetId, AssetKind, Payout, Progress} from "../../src/interfaces/SettlementTypes.sol";
 import {DeployedTest} from "../support/Fixture.sol";
-import {FeeToken} from "../support/Mocks.sol";
+import {FeeToken, Refuser} from "../support/Mocks.sol";
 
 /// @notice What the queue takes, and what it refuses because kernels would send it back.
 contract DepositsTest is DeployedTest {
@@ -152,13 +152,28 @@ contract DepositsTest is DeployedTest {
         _refused(reason, huge * ETHER_UNIT, 5, RECIPIENT, 64);
     }
 
-    function test_ether_is_sent_along_exactly() public {
+    function test_ether_is_sent_along_and_the_rest_comes_back() public {
         vm.deal(ALICE, 1 ether);
         vm.startPrank(ALICE);
-        vm.expectRevert(abi.encodeWithSelector(WrongValue.selector, 1 gwei, 1e14));
-        settlement.deposit{value: 1 gwei}(_ether(), 1e14, 5, RECIPIENT, 64);
-        vm.expectRevert(abi.encodeWithSelector(WrongValue.selector, 1 gwei, 0));
+        vm.expectRevert(abi.encodeWithSelector(TooLittleValue.selector, 1e14 - 1, 1e14));
+        settlement.deposit{value: 1e14 - 1}(_ether(), 1e14, 5, RECIPIENT, 64);
+        settlement.deposit{value: 3e14}(_ether(), 1e14, 5, RECIPIENT, 64);
+        assertEq(ALICE.balance, 1 ether - 1e14, "Alice");
+        token.mint(ALICE, AMOUNT * TOKEN_UNIT);
+        token.approve(address(settlement), AMOUNT * TOKEN_UNIT);
         settlement.deposit{value: 1 gwei}(AssetId(0, TOKEN), AMOUNT * TOKEN_UNIT, 5, RECIPIENT, 64);
+        assertEq(ALICE.balance, 1 ether - 1e14, "Alice");
+        assertEq(address(settlement).balance, 1e14, "held");
+        vm.stopPrank();
+    }
+
+    function test_a_depositor_that_cannot_take_the_rest_back_sends_what_is_needed() public {
+        address refuser = address(new Refuser());
+        vm.deal(refuser, 1 ether);
+        vm.startPrank(refuser);
+        vm.expectRevert(abi.encodeWithSelector(PaymentFailed.selector, refuser));
+        settlement.deposit{value: 1e14 + 1}(_ether(), 1e14, 5, RECIPIENT, 64);
+        settlement.deposit{value: 1e14}(_ether(), 1e14, 5, RECIPIENT, 64);
         vm.stopPrank();
     }
 

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
-
+import {IRegistryTree} from "../../src/interfaces/IRegistryTree.sol";
 import {ISuperblockVerifier} from "../../src/interfaces/ISuperblockVerifier.sol";
-import {IVerifierRouter} from "../../src/interfaces/IVerifierRouter.sol";
 import {Action, Parameters, Statement} from "../../src/interfaces/SettlementTypes.sol";
 import {DeployedTest} from "../support/Fixture.sol";
-import {MockVerifier} from "../support/Mocks.sol";
 
-/// @notice Registries, verifiers, pauses and roles: what governors can do, when, and what not.
+/// @notice Registries and pauses: what governors can do, when, and what not.
 contract GovernanceTest is DeployedTest {
     bytes32[16] private _path;
 
@@ -17,11 +14,6 @@ contract GovernanceTest is DeployedTest {
     function _changed(bytes32 entry) private returns (bytes32) {
         _path[3] = bytes32(uint256(1));
         return tree.rootOf(entry, _path);
-    }
-
-    function _unauthorized(address caller) private {
-        vm.expectRevert(abi.encodeWithSelector(IAccessManaged.AccessManagedUnauthorized.selector, caller));
-        vm.prank(caller);
     }
 
     // Registry.
@@ -181,6 +173,21 @@ contract GovernanceTest is DeployedTest {
         settlement.changeEntryZero(changed, _path);
     }
 
+    function test_an_empty_entry_0_is_not_proposed() public {
+        vm.expectRevert(abi.encodeWithSelector(EmptyEntryZero.selector));
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(0);
+        vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
+        vm.prank(GUARDIAN);
+        settlement.withdrawEntryZero();
+    }
+
+    function test_an_entry_0_that_no_registry_can_have_is_not_proposed() public {
+        vm.expectRevert(abi.encodeWithSelector(IRegistryTree.NoFieldElement.selector, type(uint64).max));
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(bytes32(type(uint256).max));
+    }
+
     function test_another_proposal_waits_anew() public {
         vm.prank(GOVERNOR);
         settlement.proposeEntryZero(bytes32(uint256(1)));
@@ -192,108 +199,20 @@ contract GovernanceTest is DeployedTest {
         settlement.changeEntryZero(0, _path);
     }
 
-    function test_a_proposal_can_be_withdrawn() public {
-        vm.startPrank(GOVERNOR);
+    function test_a_guardian_withdraws_a_proposal() public {
+        vm.prank(GUARDIAN);
         vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
         settlement.withdrawEntryZero();
+        vm.prank(GOVERNOR);
         settlement.proposeEntryZero(bytes32(uint256(1)));
         vm.expectEmit(address(settlement));
         emit EntryZeroWithdrawn(bytes32(uint256(1)));
+        vm.prank(GUARDIAN);
         settlement.withdrawEntryZero();
-        vm.stopPrank();
         _wait(DELAY);
         vm.expectRevert(abi.encodeWithSelector(NoEntryZeroProposed.selector));
         vm.prank(GOVERNOR);
         settlement.changeEntryZero(0, _path);
-    }
-
-    // Verifiers.
-
-    function test_a_verifier_is_active_after_the_delay() public {
-        bytes32 outer = bytes32(uint256(0x456));
-        MockVerifier other = new MockVerifier(outer);
-        uint256 activeFrom = clock + DELAY;
-        vm.expectEmit(address(router));
-        emit IVerifierRouter.VerifierListed(outer, address(other), activeFrom);
-        vm.prank(GOVERNOR);
-        router.list(other);
-        uint256[] memory inputs = new uint256[](1);
-        bytes memory proof = abi.encodePacked(keccak256(abi.encodePacked(outer, inputs)));
-        _wait(DELAY - 1);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.VerifierNotActive.selector, outer, activeFrom));
-        router.verify(outer, proof, inputs);
-        _wait(1);
-        router.verify(outer, proof, inputs);
-        vm.expectRevert(abi.encodeWithSelector(MockVerifier.InvalidProof.selector, bytes32(proof)));
-        router.verify(outer, "", inputs);
-        (ISuperblockVerifier listed, uint64 from, bool frozen,) = router.verifierOf(outer);
-        assertEq(address(listed), address(other), "verifier");
-        assertEq(from, activeFrom, "activeFrom");
-        assertTrue(!frozen, "frozen");
-    }
-
-    function test_a_verifier_is_frozen_at_once_and_for_good() public {
-        vm.expectEmit(address(router));
-        emit IVerifierRouter.VerifierFrozen(OUTER);
-        vm.prank(GOVERNOR);
-        router.freeze(OUTER);
-        uint256[] memory inputs = new uint256[](1);
-        bytes memory reason = abi.encodeWithSelector(IVerifierRouter.FrozenVerifier.selector, OUTER);
-        vm.expectRevert(reason);
-        router.verify(OUTER, "", inputs);
-        vm.expectRevert(reason);
-        vm.prank(GOVERNOR);
-        router.freeze(OUTER);
-        MockVerifier again = new MockVerifier(OUTER);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.AlreadyListed.selector, OUTER));
-        vm.prank(GOVERNOR);
-        router.list(again);
-        Statement memory statement = _next();
-        bytes memory proof = _prove(statement);
-        vm.expectRevert(reason);
-        vm.prank(BATCHER);
-        settlement.settle(OUTER, statement, "", proof);
-    }
-
-    function test_a_suspension_ends_by_itself() public {
-        Statement memory statement = _next();
-        bytes memory proof = _prove(statement);
-        uint256 until = clock + 3 days;
-        vm.startPrank(GUARDIAN);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspensionTooLong.selector, 3 days + 1, 3 days));
-        router.suspend(OUTER, 3 days + 1);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, bytes32(0)));
-        router.suspend(0, 1);
-        vm.expectEmit(address(router));
-        emit IVerifierRouter.VerifierSuspended(OUTER, until);
-        router.suspend(OUTER, 3 days);
-        bytes memory suspended = abi.encodeWithSelector(IVerifierRouter.SuspendedVerifier.selector, OUTER, until);
-        vm.expectRevert(suspended);
-        router.suspend(OUTER, 1);
-        vm.stopPrank();
-        _wait(3 days - 1);
-        vm.expectRevert(suspended);
-        vm.prank(BATCHER);
-        settlement.settle(OUTER, statement, "", proof);
-        _wait(1);
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.SuspendedLately.selector, OUTER, until + 30 days));
-        vm.prank(GUARDIAN);
-        router.suspend(OUTER, 1);
-        _settle(statement, "");
-        _wait(30 days);
-        vm.prank(GUARDIAN);
-        router.suspend(OUTER, 1);
-    }
-
-    function test_only_a_verifier_that_is_listed_is_frozen() public {
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, bytes32(0)));
-        vm.prank(GOVERNOR);
-        router.freeze(0);
-    }
-
-    function test_a_routers_delay_has_a_least() public {
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.DelayTooShort.selector, 1 days - 1, 1 days));
-        _deployRouter(1 days - 1, new ISuperblockVerifier[](0));
     }
 
     // Pauses.
@@ -416,83 +335,5 @@ contract GovernanceTest is DeployedTest {
         router = _deployRouter(11 days + 2 hours, new ISuperblockVerifier[](0));
         settlement = _deploySettlement(_parameters());
         settlement.initialise(state, registryRoot, ENTRY_ZERO, _path);
-    }
-
-    // Roles.
-
-    function test_each_function_has_its_role() public {
-        _unauthorized(GOVERNOR);
-        settlement.scheduleRegistry(1000, registryRoot, _path);
-        _unauthorized(REGISTRY_GOVERNOR);
-        settlement.proposeEntryZero(0);
-        _unauthorized(REGISTRY_GOVERNOR);
-        settlement.withdrawEntryZero();
-        _unauthorized(GOVERNOR);
-        settlement.pause(Action.Settle, 1);
-        _unauthorized(BATCHER);
-        settlement.resume(Action.Settle);
-        _unauthorized(REGISTRY_GOVERNOR);
-        router.list(verifier);
-        _unauthorized(GUARDIAN);
-        router.freeze(OUTER);
-        _unauthorized(GOVERNOR);
-        router.suspend(OUTER, 1);
-        _unauthorized(GUARDIAN);
-        settlement.changeEntryZero(0, _path);
-    }
-
-    /// @dev Whoever adds a function has to say here that it is open, or give it a role.
-    function test_each_function_that_changes_something_is_open_or_has_a_role() public view {
-        string[8] memory settlementOpen =
-            ["initialise", "deposit", "cutQueue", "withdraw", "claim", "claimAll", "settleStalled", "setAuthority"];
-        string[8] memory routerOpen = ["setAuthority", "", "", "", "", "", "", ""];
-        _checkOpen("Settlement", settlementOpen, 8);
-        _checkOpen("VerifierRouter", routerOpen, 1);
-    }
-
-    function _checkOpen(string memory name, string[8] memory open, uint256 expected) private view {
-        string memory artifact = vm.readFile(string.concat("artifacts/", name, ".json"));
-        string[] memory signatures = vm.parseJsonKeys(vm.readFile("roles.json"), string.concat(".functions.", name));
-        uint256 found = 0;
-        uint256 withRole = 0;
-        uint256 functions = 0;
-        for (uint256 i = 0;; ++i) {
-            string memory entry = string.concat(".abi[", vm.toString(i), "]");
-            if (!vm.keyExistsJson(artifact, entry)) break;
-            if (!vm.keyExistsJson(artifact, string.concat(entry, ".stateMutability"))) continue;
-            bytes32 mutability =
-                keccak256(bytes(vm.parseJsonString(artifact, string.concat(entry, ".stateMutability"))));
-            if (mutability == keccak256("view") || mutability == keccak256("pure")) continue;
-            // The constructor has no name.
-            if (!vm.keyExistsJson(artifact, string.concat(entry, ".name"))) continue;
-            string memory named = vm.parseJsonString(artifact, string.concat(entry, ".name"));
-            for (uint256 j = 0; j < open.length; ++j) {
-                if (keccak256(bytes(open[j])) == keccak256(bytes(named))) ++found;
-            }
-            for (uint256 j = 0; j < signatures.length; ++j) {
-                if (_startsWith(bytes(signatures[j]), string.concat(named, "("))) ++withRole;
-            }
-            ++functions;
-        }
-        assertEq(found, expected, "open functions");
-        assertEq(withRole, signatures.length, "functions with roles");
-        assertEq(functions, found + withRole, "functions");
-    }
-
-    function _startsWith(bytes memory text, string memory start) private pure returns (bool) {
-        bytes memory expected = bytes(start);
-        if (text.length < expected.length) return false;
-        for (uint256 i = 0; i < expected.length; ++i) {
-            if (text[i] != expected[i]) return false;
-        }
-        return true;
-    }
-
-    function test_batchers_are_those_with_the_role() public {
-        assertTrue(settlement.isBatcher(BATCHER), "batcher");
-        assertTrue(!settlement.isBatcher(ALICE) && !settlement.isBatcher(GOVERNOR), "others");
-        vm.prank(ADMIN);
-        manager.revokeRole(1, BATCHER);
-        assertTrue(!settlement.isBatcher(BATCHER), "batcher without role");
     }
 }

@@ -6,7 +6,16 @@ import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProo
 import {PayoutTree} from "../../src/lib/PayoutTree.sol";
 import {Action, AssetId, Claim, Payout, Statement} from "../../src/interfaces/SettlementTypes.sol";
 import {DeployedTest} from "../support/Fixture.sol";
-import {Bomber, Guzzler, HookToken, Reenterer, RefusingToken, Refuser, Wallet} from "../support/Mocks.sol";
+import {
+    Bomber,
+    Guzzler,
+    HookToken,
+    MockToken,
+    Reenterer,
+    RefusingToken,
+    Refuser,
+    Wallet
+} from "../support/Mocks.sol";
 
 /// @notice What superblocks list, and what recipients get.
 contract PayoutsTest is DeployedTest {
@@ -167,7 +176,7 @@ contract PayoutsTest is DeployedTest {
                 uint256 before = payout.recipient.balance;
                 assertTrue(!settlement.isClaimed(payout.index), "claimed before");
                 vm.expectEmit(address(settlement));
-                emit PayoutClaimed(payout.index, payout.recipient, 0, 0, 1, payout.amount);
+                emit PayoutClaimed(payout.index, payout.recipient, payout.recipient, 0, 0, 1, payout.amount);
                 settlement.claim(_claimOf(number, payouts, i));
                 assertEq(payout.recipient.balance, before + payout.amount * ETHER_UNIT, "balance");
                 assertTrue(settlement.isClaimed(payout.index), "not claimed after");
@@ -237,6 +246,50 @@ contract PayoutsTest is DeployedTest {
         refuser.accept();
         settlement.claim(_claimOf(2, payouts, 0));
         assertEq(address(refuser).balance, AMOUNT * ETHER_UNIT, "balance");
+    }
+
+    function test_a_recipient_that_cannot_receive_names_somebody_else() public {
+        Refuser refuser = new Refuser();
+        Payout[] memory payouts = _several(2);
+        payouts[0].recipient = address(refuser);
+        _settlePayouts(payouts);
+        Claim memory claimed = _claimOf(2, payouts, 0);
+        vm.expectRevert(abi.encodeWithSelector(NotPayee.selector, ALICE, address(refuser)));
+        vm.prank(ALICE);
+        settlement.claimTo(claimed, ALICE);
+        // Another one that refuses takes nothing away.
+        vm.startPrank(address(refuser));
+        vm.expectRevert(abi.encodeWithSelector(PaymentFailed.selector, address(refuser)));
+        settlement.claimTo(claimed, address(refuser));
+        vm.expectRevert(abi.encodeWithSelector(PaymentFailed.selector, address(settlement)));
+        settlement.claimTo(claimed, address(settlement));
+        vm.expectEmit(address(settlement));
+        emit PayoutClaimed(0, address(refuser), BOB, 0, 0, 1, AMOUNT);
+        settlement.claimTo(claimed, BOB);
+        assertEq(BOB.balance, AMOUNT * ETHER_UNIT, "Bob");
+        vm.expectRevert(abi.encodeWithSelector(AlreadyClaimed.selector, 0));
+        settlement.claimTo(claimed, BOB);
+        vm.stopPrank();
+        claimed = _claimOf(2, payouts, 1);
+        claimed.payout.amount += 1;
+        vm.expectRevert(abi.encodeWithSelector(NotAPayout.selector, 2, 1));
+        vm.prank(payouts[1].recipient);
+        settlement.claimTo(claimed, BOB);
+    }
+
+    function test_tokens_are_paid_to_whom_the_recipient_names() public {
+        _depositToken(BOB, AMOUNT);
+        Payout[] memory payouts = new Payout[](2);
+        payouts[0] = _payoutOf(AssetId(0, TOKEN), 0, ALICE, AMOUNT);
+        payouts[1] = _payoutOf(AssetId(7, 9), 1, ALICE, AMOUNT);
+        _settlePayouts(payouts);
+        for (uint256 i = 0; i < 2; ++i) {
+            Claim memory claimed = _claimOf(2, payouts, i);
+            vm.prank(ALICE);
+            settlement.claimTo(claimed, BOB);
+        }
+        assertEq(token.balanceOf(BOB), AMOUNT * TOKEN_UNIT, "token");
+        assertEq(MockToken(settlement.wrappedToken(AssetId(7, 9))).balanceOf(BOB), AMOUNT, "wrapped");
     }
 
     function test_a_failing_receiver_harms_nobody_else() public {
@@ -367,6 +420,9 @@ contract PayoutsTest is DeployedTest {
         settlement.claim(claims[0]);
         vm.expectRevert(reason);
         settlement.claimAll(claims);
+        vm.expectRevert(reason);
+        vm.prank(payouts[0].recipient);
+        settlement.claimTo(claims[0], BOB);
         _deposit(ALICE, AMOUNT);
         _settleAll();
         _wait(1 days);

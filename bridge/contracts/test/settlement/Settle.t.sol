@@ -129,7 +129,7 @@ contract SettleTest is DeployedTest {
         Statement memory statement = _next();
         bytes memory proof = _prove(statement);
         bytes32 other = bytes32(uint256(5));
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, other));
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownCircuit.selector, other));
         vm.prank(BATCHER);
         settlement.settle(other, statement, "", proof);
     }

@@ -121,7 +121,8 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
         vm.warp(timestamp);
     }
 
-    /// @dev Gives each function the role of roles.json, and each role its holder.
+    /// @dev Gives each function the role of roles.json, and each role its holder, who need not announce calls: the delays of
+    /// roles.json are AccessManager's, and the deployment's tests are about them.
     function _setRoles() private {
         string memory json = vm.readFile("roles.json");
         string[2] memory names = ["Settlement", "VerifierRouter"];
@@ -146,7 +147,7 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
     }
 
     function _role(string memory json, string memory name) private pure returns (uint64) {
-        return uint64(vm.parseJsonUint(json, string.concat(".roles.", name)));
+        return uint64(vm.parseJsonUint(json, string.concat(".roles.", name, ".id")));
     }
 
     // Deposits.

@@ -24,9 +24,24 @@ contract MockVerifier is ISuperblockVerifier {
     }
 }
 
-/// @notice A tree that costs nothing.
+/// @notice A verifier of the same circuit with other code: it accepts the complement of what the other one accepts.
+contract ReversedMockVerifier is ISuperblockVerifier {
+    bytes32 public immutable outerDigest;
+
+    constructor(bytes32 outerDigest_) {
+        outerDigest = outerDigest_;
+    }
+
+    function verify(bytes calldata proof, uint256[] calldata publicInputs) external view {
+        bytes32 expected = ~keccak256(abi.encodePacked(outerDigest, publicInputs));
+        if (proof.length != 32 || bytes32(proof) != expected) revert MockVerifier.InvalidProof(expected);
+    }
+}
+
+/// @notice A tree that costs nothing, and takes all entries but that of ones.
 contract MockRegistryTree is IRegistryTree {
     function rootOf(bytes32 entry, bytes32[16] calldata path) external pure returns (bytes32) {
+        if (entry == bytes32(type(uint256).max)) revert NoFieldElement(type(uint64).max);
         return keccak256(abi.encode(entry, path));
     }
 

@@ -1,0 +1,186 @@
+//! What transactions offer, and which nonces they have.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+    path::Path,
+};
+
+use batcher_settlement::{
+    fees::{FeeLimits, Fees, GWEI},
+    job::{JobError, Policy, Progress, Waiting},
+    journal::Stage,
+    limits::Limit,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    anvil::{Anvil, KEY},
+    deployment::{Deployment, IMPATIENT, POLICY, signer},
+    proxy::{self, Fate},
+};
+
+/// Settles superblock 1 with a node that mines nothing until `act` has done its part, once the transaction is sent.
+fn settle_while_waiting(policy: Policy, act: impl Fn(&Anvil)) -> (Deployment, Vec<Progress>) {
+    let deployment = Deployment::new();
+    deployment.node.ask("evm_setAutomine", json!([false]));
+    let directory = tempfile::tempdir().expect("a directory");
+    let (seen, acted) = (RefCell::new(vec![]), Cell::new(false));
+    let listener = |progress: &Progress| {
+        seen.borrow_mut().push(progress.clone());
+        if matches!(progress, Progress::Reached { stage: Stage::Sent, .. }) && !acted.replace(true) {
+            act(&deployment.node);
+        } else if acted.get() {
+            deployment.node.mine(1);
+        }
+    };
+    let superblocks = deployment.chain(1..=1, 0);
+    let url = deployment.node.url();
+    deployment.settle_as(KEY, &url, &superblocks, directory.path(), policy, &listener).expect("it settles");
+    assert_eq!(deployment.settlements(), [1]);
+    (deployment, seen.into_inner())
+}
+
+fn offers(seen: &[Progress]) -> Vec<(u64, u128)> {
+    let offer = |progress: &Progress| match progress {
+        Progress::Sending { nonce, fees, .. } => Some((*nonce, fees.max)),
+        _ => None,
+    };
+    seen.iter().filter_map(offer).collect()
+}
+
+#[test]
+fn an_offer_that_is_too_low_is_raised_until_a_block_takes_it() {
+    let (_, seen) = settle_while_waiting(POLICY, |node| {
+        node.ask("anvil_setNextBlockBaseFeePerGas", json!(["0x174876e800"]));
+        node.mine(1);
+    });
+    let offers = offers(&seen);
+    assert!(offers.len() >= 2, "{offers:?}");
+    assert!(
+        offers.windows(2).all(|pair| pair[0].0 == pair[1].0 && pair[1].1 * 10 >= pair[0].1 * 11),
+        "{offers:?}"
+    );
+}
+
+#[test]
+fn an_offer_never_passes_the_cap_and_the_reason_is_told() {
+    let deployment = Deployment::new();
+    deployment.node.ask("anvil_setNextBlockBaseFeePerGas", json!([format!("{:#x}", 300 * GWEI)]));
+    deployment.node.mine(1);
+    let directory = tempfile::tempdir().expect("a directory");
+    let fees = FeeLimits { cap: 50 * GWEI, ..POLICY.fees };
+    let superblocks = deployment.chain(1..=1, 0);
+    let url = deployment.node.url();
+    let policy = Policy { fees, ..IMPATIENT };
+    let error = deployment.settle_as(KEY, &url, &superblocks, directory.path(), policy, &|_| {});
+    let error = error.expect_err("it is too expensive");
+    assert!(matches!(error, JobError::Patience { waiting: Waiting::Fee(_), .. }), "{error}");
+    // When gas is cheaper the journal goes on.
+    deployment.node.ask("anvil_setNextBlockBaseFeePerGas", json!([format!("{:#x}", GWEI)]));
+    deployment.node.mine(1);
+    let _miner = deployment.miner();
+    deployment.settle(&superblocks, directory.path()).expect("it is cheap");
+    assert_eq!(deployment.settlements(), [1]);
+}
+
+/// The offers of a job whose transaction is in no block until its patience ends, and what it waits for then.
+fn offers_without_a_block(
+    deployment: &Deployment,
+    journal: &Path,
+    url: &str,
+    policy: Policy,
+) -> (Vec<Fees>, Waiting) {
+    let seen = RefCell::new(vec![]);
+    let listener = |progress: &Progress| {
+        if let Progress::Sending { fees, .. } = progress {
+            seen.borrow_mut().push(*fees);
+        }
+    };
+    let superblocks = deployment.chain(1..=1, 0);
+    let error = deployment.settle_as(KEY, url, &superblocks, journal, policy, &listener);
+    match error.expect_err("no block has it") {
+        JobError::Patience { waiting, .. } => (seen.into_inner(), waiting),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn offers_rise_to_the_caps_and_no_further() {
+    let deployment = Deployment::new();
+    deployment.node.ask("evm_setAutomine", json!([false]));
+    let directory = tempfile::tempdir().expect("a directory");
+    let fees = FeeLimits { cap: 50 * GWEI, priority: GWEI, priority_cap: 2 * GWEI };
+    let policy = Policy { fees, raise_after: POLICY.poll, ..IMPATIENT };
+    let url = deployment.node.url();
+    let (offers, waiting) = offers_without_a_block(&deployment, directory.path(), &url, policy);
+    assert!(matches!(waiting, Waiting::AtCap(_)), "{waiting}");
+    let tips: BTreeSet<_> = offers.iter().map(|offer| offer.priority).collect();
+    // 1, 1.25, 1.5625 and 1.953125 gwei.
+    assert_eq!(tips.len(), 4, "{tips:?}");
+    assert!(tips.iter().all(|&tip| tip <= 2 * GWEI) && offers.iter().all(|offer| offer.max <= 50 * GWEI));
+    deployment.node.ask("evm_setAutomine", json!([true]));
+    let _miner = deployment.miner();
+    deployment.settle(&deployment.chain(1..=1, 0), directory.path()).expect("a block takes it");
+    assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
+fn an_account_that_cannot_pay_for_a_higher_offer_keeps_the_one_that_waits() {
+    let deployment = Deployment::new();
+    deployment.node.ask("evm_setAutomine", json!([false]));
+    // Once the transaction is out, the account has less than a higher offer needs.
+    let mut sent = false;
+    let url = proxy::start(deployment.node.port, move |method, _| {
+        sent |= method == "eth_sendRawTransaction";
+        if sent && method == "eth_getBalance" { Fate::Answer(json!("0x1")) } else { Fate::Pass }
+    });
+    let directory = tempfile::tempdir().expect("a directory");
+    let (offers, waiting) = offers_without_a_block(&deployment, directory.path(), &url, IMPATIENT);
+    let Waiting::NotRaised { limit, .. } = waiting else { panic!("{waiting}") };
+    assert!(matches!(*limit, Limit::Funds { .. }), "{limit}");
+    assert!(offers.iter().all(|offer| *offer == offers[0]), "{offers:?}");
+    let _miner = deployment.miner();
+    deployment.settle(&deployment.chain(1..=1, 0), directory.path()).expect("a block takes it");
+    assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
+fn an_earlier_nonce_that_is_stuck_is_told_and_not_bid_against() {
+    let deployment = Deployment::new();
+    let more = |count: &mut Value| {
+        let found = u64::from_str_radix(&count.as_str().expect("a number")[2..], 16).expect("hexadecimal");
+        *count = json!(format!("{:#x}", found + 1));
+    };
+    // The node has a transaction of the account that no block takes.
+    let url = proxy::start(deployment.node.port, move |method, parameters| match method {
+        "eth_getTransactionCount" if parameters[1] == "pending" => Fate::Change(more),
+        _ => Fate::Pass,
+    });
+    let directory = tempfile::tempdir().expect("a directory");
+    let policy = Policy { raise_after: POLICY.poll, ..IMPATIENT };
+    let (offers, waiting) = offers_without_a_block(&deployment, directory.path(), &url, policy);
+    let Waiting::EarlierNonce { account, .. } = waiting else { panic!("{waiting}") };
+    assert_eq!(account, signer(KEY).address());
+    assert!(offers.len() > 1 && offers.iter().all(|offer| *offer == offers[0]), "{offers:?}");
+    // It got lost: the nonce is free, and the superblock is settled with it.
+    let _miner = deployment.miner();
+    deployment.settle(&deployment.chain(1..=1, 0), directory.path()).expect("it settles");
+    assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
+fn a_nonce_that_another_transaction_takes_is_replaced_by_the_next_one() {
+    let (_, seen) = settle_while_waiting(POLICY, |node| {
+        let accounts = node.ask("eth_accounts", json!([]));
+        let waiting = node.ask("eth_getTransactionCount", json!([accounts[0], "latest"]));
+        node.ask(
+            "eth_sendTransaction",
+            json!([{ "from": accounts[0], "to": accounts[1], "value": "0x1", "nonce": waiting,
+                "maxFeePerGas": "0x2e90edd000", "maxPriorityFeePerGas": "0x2e90edd000", "gas": "0x5208" }]),
+        );
+        node.mine(1);
+    });
+    let nonces: Vec<_> = offers(&seen).iter().map(|offer| offer.0).collect();
+    assert_eq!(nonces.last(), nonces.first().map(|nonce| nonce + 1).as_ref(), "{nonces:?}");
+}
