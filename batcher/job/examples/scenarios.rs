@@ -292,8 +292,29 @@ fn withdrawal() -> Outcome {
     Ok(fs::write(directory.join("scenario.toml"), scenario)?)
 }
 
+/// The smallest run with a bounce, of a deposit that no contract takes: its lifetime is too short.
+fn bounce() -> Outcome {
+    let directory = Path::new("examples/bounce");
+    fs::create_dir_all(directory)?;
+    fs::write(directory.join("counter-1.jsonl"), "{\"add\": 1}\n")?;
+    let deposit = Deposit {
+        depositor: Address([0x11; ADDRESS_BYTES]),
+        destination: 1,
+        recipient: Bytes32::default(),
+        asset: AssetId::new(0, 1)?.into(),
+        amount: 500,
+        lifetime: 63,
+    };
+    write_queue(directory, "deposits.jsonl", &[deposit])?;
+    let scenario = head("A superblock that sends a deposit back. No contract takes it: run with --no-l1.", 1)
+        + "deposits = \"deposits.jsonl\"\n"
+        + &counter(EnvironmentId(1), 1, 1);
+    Ok(fs::write(directory.join("scenario.toml"), scenario)?)
+}
+
 fn main() -> Outcome {
     small()?;
     three()?;
-    withdrawal()
+    withdrawal()?;
+    bounce()
 }
