@@ -70,7 +70,8 @@ fn contracts_are_deployed_and_take_deposits_that_a_queue_file_has_once_they_are_
 
     let record = account.path("record");
     let deposit = |environment, code| {
-        let order = ["deposit", "--amount", "500000000", "--environment", environment, "--record", record.as_str()];
+        let order =
+            ["deposit", "--amount", "500000000", "--environment", environment, "--record", record.as_str()];
         let recipient = ["--recipient", "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"];
         account.send(&[&order[..], &recipient, &contract].concat(), code)
     };

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, KEY},
-    deployment::{CHAIN_ID, Deployment, IMPATIENT, OTHER_KEY, POLICY, TIMEOUT, signer},
+    deployment::{Deployment, IMPATIENT, OTHER_KEY, POLICY, TIMEOUT},
     proxy::{self, Fate},
 };
 
