@@ -179,25 +179,31 @@ pub fn open(
     keys: &PinnedKeys,
 ) -> Result<(Opened, SuperblockBundle), VerifyError> {
     let bundle = read(&path)?;
-    let opened = (|| {
-        let embedded = keys.find(bundle.key);
-        let (source, key) = match embedded {
-            Some(found) => found,
-            None => {
-                let older = trust.and_then(|trust| trust.older_key(bundle.key));
-                older.ok_or(BundleError::UnknownKey(bundle.key))?.open()?
-            }
-        };
-        let statement = bundle.verify_with(source, key)?;
-        Ok((statement, l1_outcome(&statement)?, source, embedded.is_none()))
-    })();
-    match opened {
+    let (key, l1_published) = (bundle.key, L1Published::of(&bundle));
+    match check(&bundle, trust, keys) {
         Ok((statement, l1, source, older_key)) => {
-            let (key, l1_published) = (bundle.key, L1Published::of(&bundle));
             Ok((Opened { path, statement, source, key, older_key, l1, l1_published }, bundle))
         }
         Err(source) => Err(VerifyError::Bundle { path, source }),
     }
+}
+
+/// Verifies a bundle. Returns what it states, the circuit that proved it, and whether that is an older one.
+fn check(
+    bundle: &SuperblockBundle,
+    trust: Option<&Trust>,
+    keys: &PinnedKeys,
+) -> Result<(SuperblockStatement, Option<L1Outcome>, SuperblockCircuit, bool), BundleError> {
+    let embedded = keys.find(bundle.key);
+    let (source, key) = match embedded {
+        Some(found) => found,
+        None => {
+            let older = trust.and_then(|trust| trust.older_key(bundle.key));
+            older.ok_or(BundleError::UnknownKey(bundle.key))?.open()?
+        }
+    };
+    let statement = bundle.verify_with(source, key)?;
+    Ok((statement, l1_outcome(&statement)?, source, embedded.is_none()))
 }
 
 /// Verifies the superblocks in `paths`, in any order, and that they form one chain; with `trust`, that the
