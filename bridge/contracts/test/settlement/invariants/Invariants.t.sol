@@ -21,8 +21,14 @@ contract InvariantsTest is Test {
     /// @dev One function, so that each sequence is played once and judged by all of them.
     function invariant_books_balance() external view {
         for (uint256 asset = 0; asset < _handler.ASSETS(); ++asset) {
-            (uint256 deposited, uint256 taken, uint256 listed, uint256 claimed, uint256 withdrawn) =
-                _handler.books(asset);
+            (
+                uint256 deposited,
+                uint256 taken,
+                uint256 listed,
+                uint256 claimed,
+                uint256 withdrawn,
+                uint256 donated
+            ) = _handler.books(asset);
             assertTrue(taken + withdrawn <= deposited, "a deposit was both taken and withdrawn");
             assertTrue(claimed <= listed, "more was paid than listed");
             if (asset == 2) {
@@ -31,10 +37,13 @@ contract InvariantsTest is Test {
             }
             uint256 outstanding = _handler.outstanding(asset);
             assertEq(outstanding, deposited - listed - withdrawn, "outstanding = deposited - listed - withdrawn");
-            assertEq(_handler.held(asset), outstanding + (listed - claimed), "held = outstanding + owed");
+            // What somebody sent for nothing is the only reason to hold more.
+            uint256 owed = (outstanding + listed - claimed) * _handler.unitOf(asset);
+            assertEq(_handler.held(asset), owed + donated, "held = outstanding + owed + donated");
         }
         assertTrue(_handler.queueIsKept(), "the queue is another one");
         assertTrue(_handler.claimsAreKept(), "claims are other ones");
+        assertTrue(_handler.entryZeroIsPinned(), "a registry has another entry 0");
         assertTrue(_handler.owedIsPayable(), "the next superblock owes what it cannot take");
     }
 }
