@@ -27,6 +27,9 @@ pub enum BenchError {
     /// Circuits cannot be loaded or built, or a process that does so fails.
     #[error("the starts cannot be measured")]
     Starts(#[source] Box<dyn Error + Send + Sync>),
+    /// A process that measures a state fails.
+    #[error("the state cannot be measured")]
+    State(#[source] Box<dyn Error + Send + Sync>),
     /// The blocks do not chain.
     #[error(transparent)]
     Transition(#[from] TransitionError),
@@ -59,5 +62,10 @@ impl BenchError {
     /// [`Self::Starts`] with this source.
     pub fn starts(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Starts(source.into())
+    }
+
+    /// [`Self::State`] with this source.
+    pub fn state(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::State(source.into())
     }
 }

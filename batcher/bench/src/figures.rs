@@ -25,8 +25,17 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> Result<T, BenchError>) -> Result<(
 /// The largest resident memory that the process has had, in bytes; `None` where the system does not say.
 #[must_use]
 pub fn peak_memory() -> Option<u64> {
+    memory("VmHWM:")
+}
+
+/// The resident memory of the process, in bytes; `None` where the system does not say.
+pub(crate) fn resident_memory() -> Option<u64> {
+    memory("VmRSS:")
+}
+
+fn memory(field: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let line = status.lines().find(|line| line.starts_with(field))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(1024 * kilobytes)
 }

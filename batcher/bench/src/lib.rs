@@ -10,6 +10,7 @@ pub mod keccak;
 pub mod messages;
 pub mod prover;
 pub mod starts;
+pub mod state;
 mod stock;
 mod stopwatch;
 pub mod superblocks;

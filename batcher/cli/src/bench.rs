@@ -2,6 +2,7 @@
 
 mod prover;
 mod starts;
+mod state;
 
 use std::fmt;
 
@@ -121,6 +122,9 @@ enum Subject {
     Keys(starts::Arguments),
     #[command(hide = true)]
     KeysStart(starts::StartArguments),
+    State(state::Arguments),
+    #[command(hide = true)]
+    StateRun(state::RunArguments),
 }
 
 /// Figures of a benchmark.
@@ -185,6 +189,10 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             measured(progress(), |progress| starts::measure(arguments, progress))?
         }
         Some(Subject::KeysStart(arguments)) => Measured::answer(starts::start_once(arguments)?),
+        Some(Subject::State(arguments)) => {
+            measured(progress(), |progress| state::measure(arguments, progress))?
+        }
+        Some(Subject::StateRun(arguments)) => Measured::answer(state::run_once(arguments)?),
     })
 }
 

@@ -492,6 +492,7 @@ impl HasExitCode for BenchError {
             | Self::Keccak(_)
             | Self::Recursion(_)
             | Self::Starts(_)
+            | Self::State(_)
             | Self::Transition(_)
             | Self::Prove(_)
             | Self::Bundle(_) => ExitCode::Unavailable,

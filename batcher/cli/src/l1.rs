@@ -7,15 +7,21 @@ mod watch;
 use std::{fmt, path::PathBuf};
 
 use batcher_circuits::state::SuperblockState;
+use batcher_hop::{circuits::keccak_common, keys::outer_digest};
+use batcher_keys::pins;
 use batcher_settlement::{
     Address, B256,
     contract::Contract as OnL1,
-    deploy::{Deployed, ETHER_DAY_LIMIT, ETHER_MINIMUM, Plan, deploy, predict},
+    deploy::{Deployed, ETHER_DAY_LIMIT, ETHER_MINIMUM, Plan, ProgramKeys, deploy, predict},
+    journal::Journal,
     status::Status,
     wallet::Wallet,
 };
+use batcher_verify::keys::PinnedKeys;
 use circuits_files::file::{self, FileKind, SMALL_LIMIT};
+use circuits_keys::CircuitCache;
 use circuits_protocol::registry::Registry;
+use environments_l1::circuits::KERNELS;
 use serde::Serialize;
 
 use crate::{
@@ -36,7 +42,9 @@ pub(crate) enum Command {
 /// Deploy the contracts, and give them their genesis.
 ///
 /// The registry is that of the deployment, whose id follows from the account and from how many transactions it has sent:
-/// --predict prints it, for `registry make --chain-id`. Send nothing else from the account in between.
+/// --predict prints it, for `registry make --chain-id`. Send nothing else from the account in between. A call that was stopped goes
+/// on if it is repeated with the same journal, and prints the same if everything is there. Kernels of environment 0 and verifiers that
+/// are not this program's are refused.
 #[derive(clap::Args)]
 pub(crate) struct Deploy {
     #[command(flatten)]
@@ -48,8 +56,13 @@ pub(crate) struct Deploy {
     /// Print the address and the id that the deployment would have, and deploy nothing.
     ///
     /// The id is the chain id of registry, scenario and trust file.
-    #[arg(long, conflicts_with_all = ["registry", "batchers", "admin"])]
+    #[arg(long, conflicts_with_all = ["registry", "batchers", "admin", "journal"])]
     predict: bool,
+    /// Keep the journal in this directory, which is made if it is missing.
+    ///
+    /// It has what was sent. `settle` can use the same directory.
+    #[arg(long, value_name = "DIR", required_unless_present = "predict")]
+    journal: Option<PathBuf>,
     /// Start with the registry in this file.
     ///
     /// Its environment 0 is pinned: it decides what L1 pays.
@@ -146,8 +159,8 @@ fn run_deploy(arguments: &Deploy, options: Options) -> Result<Answer, Failure> {
         policy,
         announce: &announce,
     };
-    let (settlement, deployment) = predict(&wallet)?;
-    let Some(path) = &arguments.registry else {
+    let (Some(path), Some(directory)) = (&arguments.registry, &arguments.journal) else {
+        let (settlement, deployment) = predict(&wallet)?;
         return Ok(Answer::new(&Predicted { settlement, deployment }));
     };
     let registry: Registry = file::read(FileKind::Registry, path, SMALL_LIMIT)?;
@@ -156,9 +169,23 @@ fn run_deploy(arguments: &Deploy, options: Options) -> Result<Answer, Failure> {
         batchers.push(signer.address());
     }
     let &Deploy { admin, ether_minimum, ether_day_limit, .. } = arguments;
-    let plan = Plan { admin, ether_minimum, ether_day_limit, ..Plan::standard(batchers) };
+    let program = Some(program_keys()?);
+    let plan = Plan { admin, ether_minimum, ether_day_limit, program, ..Plan::standard(batchers) };
+    let journal = Journal::open(directory)?;
+    let deployment = match journal.deployment()? {
+        Some(known) => known.predicted().1,
+        None => predict(&wallet)?.1,
+    };
     let genesis = SuperblockState::genesis(deployment).commitment();
-    Ok(Answer::new(&NewDeployment(deploy(&wallet, &plan, &registry, genesis)?)))
+    Ok(Answer::new(&NewDeployment(deploy(&wallet, &plan, &registry, genesis, Some(&journal))?)))
+}
+
+/// What this program proves with.
+fn program_keys() -> Result<ProgramKeys, Failure> {
+    // Pinned kernels are listed without a circuit.
+    let kernels = KERNELS.key_digests(&CircuitCache::default().with_pins(pins::embedded()?))?;
+    let outer_digest = B256::new(outer_digest(PinnedKeys::embedded().hop.keccak.get(), keccak_common()));
+    Ok(ProgramKeys { kernels, outer_digest })
 }
 
 fn run_status(arguments: &StatusArguments) -> Result<Answer, Failure> {

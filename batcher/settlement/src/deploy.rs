@@ -9,24 +9,29 @@
 //!       ...      VerifierRouter
 //!       ...      all roles, and last the genesis, without which the contract takes no money
 //! ```
+//! All transactions are known before the first one is sent, and so are their nonces. A journal has them, so a deployment that was cut
+//! off goes on: L1 is asked for each transaction before it is sent, and of those with one nonce only one comes.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::{SolCall, SolConstructor};
+mod check;
+mod steps;
+
+use std::path::PathBuf;
+
+use alloy_primitives::{Address, B256, Bytes};
+use alloy_sol_types::SolConstructor;
 use circuits_core::Digest;
 use circuits_protocol::registry::{EnvironmentId, Registry, RegistryError, entry_leaf};
 use environments_l1::L1State;
 use serde::Serialize;
 use thiserror::Error;
 
+use self::steps::Transactions;
 use crate::{
-    abi::{
-        AccessManager, RegistryTree,
-        Settlement::{self, Parameters},
-        SuperblockVerifier, VerifierRouter,
-    },
+    abi::{RegistryTree, Settlement::Parameters, SuperblockVerifier},
     deployment::deployment_id,
+    journal::{Journal, JournalError},
     l1::L1Error,
-    roles::{Parties, RoleError, Roles},
+    roles::RoleError,
     superblock::of_digest,
     wallet::{Wallet, WalletError},
 };
@@ -57,6 +62,17 @@ pub struct Plan {
     pub batchers: Vec<Address>,
     /// Who gets all other roles; the deploying account, if there is nobody.
     pub admin: Option<Address>,
+    /// What superblocks will be proved with: registry and verifiers for anything else are refused. `None` compares nothing, for tests.
+    pub program: Option<ProgramKeys>,
+}
+
+/// What a program proves with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramKeys {
+    /// The digests of the kernels of environment 0.
+    pub kernels: Vec<Digest>,
+    /// Names the circuit of the last proof.
+    pub outer_digest: B256,
 }
 
 impl Plan {
@@ -86,6 +102,7 @@ impl Plan {
             verifiers,
             batchers,
             admin: None,
+            program: None,
         }
     }
 }
@@ -121,11 +138,39 @@ pub enum DeployError {
     /// The registry is for another contract.
     #[error("the registry is not that of deployment {expected}: make it with this chain id")]
     OtherRegistry { expected: u64 },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal has another deployment.
+    #[error(
+        "{path}: the journal is about the deployment of {deployer} on network {chain_id} from nonce {first_nonce} on, by other \
+         rules or with other contracts",
+        path = .path.display()
+    )]
+    OtherDeployment { path: PathBuf, deployer: Address, chain_id: u64, first_nonce: u64 },
+    /// The kernels of environment 0 in the registry decide what L1 pays, and superblocks are made with others.
+    #[error(
+        "the registry lists the kernels {} of environment 0, the program makes superblocks with {}",
+        listed(.found), listed(.expected)
+    )]
+    OtherKernels { expected: Vec<Digest>, found: Vec<Digest> },
+    /// A verifier verifies proofs of another circuit.
+    #[error("a verifier is for the outer digest {found}, the program makes proofs for {expected}")]
+    OtherVerifier { expected: B256, found: B256 },
     /// A contract has another address than the others were told.
     #[error(
         "a contract was created at {found}, expected {expected}: another transaction of the account came between"
     )]
     OtherAddress { expected: Address, found: Address },
+    /// What was deployed is not what was sent, as the node has it.
+    #[error(
+        "the contract at {contract} has {found} as its {what}, expected {expected}: the node may be behind, or lie"
+    )]
+    OtherContract { contract: Address, what: &'static str, expected: String, found: String },
+}
+
+/// Digests in words.
+fn listed(digests: &[Digest]) -> String {
+    digests.iter().map(Digest::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The address that the settlement contract will have if `deployer` deploys next, and its deployment id.
@@ -156,7 +201,7 @@ pub fn entry_zero(registry: &Registry) -> Result<(Digest, [B256; REGISTRY_DEPTH]
 }
 
 /// Deploys the contracts for `registry`, which is that of the predicted deployment, and gives them `genesis`, its state before
-/// the first superblock.
+/// the first superblock. With the journal of a deployment that was cut off, it goes on.
 ///
 /// # Errors
 /// [`DeployError`]. What was deployed before an error stays, and has no genesis.
@@ -165,95 +210,24 @@ pub fn deploy(
     plan: &Plan,
     registry: &Registry,
     genesis: Digest,
+    journal: Option<&Journal>,
 ) -> Result<Deployed, DeployError> {
-    let (settlement, deployment) = predict(wallet)?;
-    let is_ours = L1State::genesis(deployment).is_ok_and(|state| {
+    let known = journal.map(Journal::deployment).transpose()?.flatten();
+    let first_nonce = match &known {
+        Some(known) => known.first_nonce,
+        None => wallet.l1.nonces(wallet.address())?.pending,
+    };
+    let expected = deployment_id(wallet.chain_id, wallet.address().create(first_nonce));
+    let is_ours = L1State::genesis(expected).is_ok_and(|state| {
         registry.entry(EnvironmentId::L1).is_ok_and(|entry| entry.genesis_state == state.commitment())
     });
     if !is_ours {
-        return Err(DeployError::OtherRegistry { expected: deployment });
+        return Err(DeployError::OtherRegistry { expected });
     }
-    let (leaf, path) = entry_zero(registry)?;
-    let first_nonce = wallet.l1.nonces(wallet.address())?.pending;
-    let created = |position: usize| wallet.address().create(first_nonce + position as u64);
-    let (access_manager, registry_tree) = (created(1), created(2));
-    let verifiers: Vec<_> = (0..plan.verifiers.len()).map(|index| created(3 + index)).collect();
-    let router = created(3 + verifiers.len());
-
-    let mut steps = Steps { wallet, gas_used: 0 };
-    let constructor = Settlement::constructorCall {
-        authority: access_manager,
-        router,
-        registryTree: registry_tree,
-        rules: plan.parameters.clone(),
-        etherMinimum: plan.ether_minimum,
-        etherDayLimit: plan.ether_day_limit,
-    };
-    let first_block = steps.create(settlement, init(&Settlement::BYTECODE, &constructor))?;
-    let constructor = AccessManager::constructorCall { initialAdmin: wallet.address() };
-    steps.create(access_manager, init(&AccessManager::BYTECODE, &constructor))?;
-    steps.create(registry_tree, plan.registry_tree.clone())?;
-    for (&address, code) in verifiers.iter().zip(&plan.verifiers) {
-        steps.create(address, code.clone())?;
-    }
-    let constructor = VerifierRouter::constructorCall {
-        authority: access_manager,
-        delay_: plan.router_delay,
-        verifiers: verifiers.clone(),
-    };
-    steps.create(router, init(&VerifierRouter::BYTECODE, &constructor))?;
-
-    let parties = Parties {
-        settlement,
-        router,
-        batchers: &plan.batchers,
-        admin: plan.admin.unwrap_or(wallet.address()),
-        deployer: wallet.address(),
-    };
-    steps.call(access_manager, &Roles::embedded()?.setup(&parties)?)?;
-    // Last: before it the contract takes nothing, whatever was cut off above.
-    let call = Settlement::initialiseCall {
-        genesisState: of_digest(genesis),
-        registryRoot: of_digest(registry.root()),
-        entry: of_digest(leaf),
-        path,
-    };
-    steps.call(settlement, &call)?;
-    Ok(Deployed {
-        chain_id: wallet.chain_id,
-        deployment,
-        settlement,
-        access_manager,
-        router,
-        registry_tree,
-        verifiers,
-        first_block,
-        gas_used: steps.gas_used,
-    })
-}
-
-/// Transactions one after the other.
-struct Steps<'a> {
-    wallet: &'a Wallet<'a>,
-    gas_used: u64,
-}
-
-impl Steps<'_> {
-    /// Creates a contract and returns its block.
-    fn create(&mut self, expected: Address, code: Bytes) -> Result<u64, DeployError> {
-        let receipt = self.wallet.send(None, U256::ZERO, code)?;
-        self.gas_used += receipt.gas_used;
-        match receipt.created {
-            Some(found) if found == expected => Ok(receipt.block_number),
-            found => Err(DeployError::OtherAddress { expected, found: found.unwrap_or_default() }),
-        }
-    }
-
-    fn call(&mut self, contract: Address, call: &impl SolCall) -> Result<(), DeployError> {
-        let receipt = self.wallet.send(Some(contract), U256::ZERO, call.abi_encode().into())?;
-        self.gas_used += receipt.gas_used;
-        Ok(())
-    }
+    plan.check(registry)?;
+    let transactions = Transactions::new(wallet, plan, registry, genesis, first_nonce)?;
+    let record = transactions.record(wallet, known, journal)?;
+    transactions.send(wallet, plan, record, journal)
 }
 
 /// What creates a contract: its code and its constructor's arguments.

@@ -3,6 +3,7 @@
 //! ```text
 //! JOURNAL/settlement.lock                    one process at a time
 //! JOURNAL/superblock-000001.json             the record
+//! JOURNAL/deployment.json                    what was sent to deploy the contracts
 //! JOURNAL/superblock-000001.proof            the proof for the contract, which takes about a minute to make
 //! ```
 //! Files are replaced whole, so that a process that is killed anywhere leaves the record before or after a step.
@@ -18,13 +19,15 @@ use circuits_files::{
     file::{self, FileError},
     text::{self, TextError, without_secrets},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::fees::Fees;
+use crate::{deployment::deployment_id, fees::Fees};
 
 /// Bytes of the largest record and of the largest proof, as text: a transaction of 128 KiB has room many times.
 const FILE_LIMIT: u64 = 16 << 20;
+/// The file of a deployment.
+const DEPLOYMENT_NAME: &str = "deployment.json";
 /// The file that a process locks.
 const LOCK_NAME: &str = "settlement.lock";
 
@@ -148,6 +151,29 @@ impl Record {
     }
 }
 
+/// What was sent to deploy the contracts: a transaction for each nonce, the first one's and those after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentRecord {
+    pub chain_id: u64,
+    pub deployer: Address,
+    /// The nonce of the first transaction, from which all addresses follow.
+    pub first_nonce: u64,
+    /// Keccak-256 of what all transactions do. One that does something else is not continued.
+    pub content: B256,
+    /// For each nonce, the hashes of the transactions that were signed with it.
+    pub transactions: Vec<Vec<B256>>,
+}
+
+impl DeploymentRecord {
+    /// The address of the settlement contract, and the deployment's id.
+    #[must_use]
+    pub fn predicted(&self) -> (Address, u64) {
+        let settlement = self.deployer.create(self.first_nonce);
+        (settlement, deployment_id(self.chain_id, settlement))
+    }
+}
+
 /// Why a journal is not used.
 #[derive(Debug, Error)]
 pub enum JournalError {
@@ -214,13 +240,10 @@ impl Journal {
     /// [`JournalError::Unreadable`], [`JournalError::Text`], [`JournalError::Malformed`], or [`JournalError::OtherGoal`].
     pub fn record(&self, goal: Goal) -> Result<Record, JournalError> {
         let path = self.path(goal.number, "json");
-        // A record that cannot be looked up is not one that is missing: its transaction may be under way.
-        match path.try_exists() {
-            Ok(true) => {}
-            Ok(false) => return Ok(Record::new(goal)),
-            Err(source) => return Err(JournalError::Unreadable { path, source }),
+        if !exists(&path)? {
+            return Ok(Record::new(goal));
         }
-        let record = read(&path)?;
+        let record: Record = read(&path)?;
         if record.goal == goal {
             return Ok(record);
         }
@@ -235,10 +258,29 @@ impl Journal {
     /// # Errors
     /// [`JournalError::File`]
     pub fn write(&self, record: &Record) -> Result<(), JournalError> {
-        let path = self.path(record.goal.number, "json");
-        let text = serde_json::to_string_pretty(record)
-            .map_err(|error| JournalError::Malformed { path: path.clone(), reason: error.to_string() })?;
-        Ok(file::write_shared(&path, text.as_bytes())?)
+        write(&self.path(record.goal.number, "json"), record)
+    }
+
+    /// The record of a deployment, if there is one.
+    ///
+    /// # Errors
+    /// [`JournalError::Unreadable`], [`JournalError::Text`] or [`JournalError::Malformed`].
+    pub fn deployment(&self) -> Result<Option<DeploymentRecord>, JournalError> {
+        let path = self.deployment_path();
+        if exists(&path)? { read(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// Writes the record of a deployment durably.
+    ///
+    /// # Errors
+    /// [`JournalError::File`]
+    pub fn write_deployment(&self, record: &DeploymentRecord) -> Result<(), JournalError> {
+        write(&self.deployment_path(), record)
+    }
+
+    /// The file of a deployment.
+    pub(crate) fn deployment_path(&self) -> PathBuf {
+        self.directory.join(DEPLOYMENT_NAME)
     }
 
     /// Writes a proof durably, and returns its digest, for the record.
@@ -271,11 +313,18 @@ impl Journal {
     }
 }
 
-/// Reads the record in a file.
-///
-/// # Errors
-/// [`JournalError::Text`] or [`JournalError::Malformed`].
-pub fn read(path: &Path) -> Result<Record, JournalError> {
+/// Whether a file is there. One that cannot be looked up is not missing: what it names may be under way.
+fn exists(path: &Path) -> Result<bool, JournalError> {
+    path.try_exists().map_err(|source| JournalError::Unreadable { path: path.to_owned(), source })
+}
+
+fn write(path: &Path, record: &impl Serialize) -> Result<(), JournalError> {
+    let text = serde_json::to_string_pretty(record)
+        .map_err(|error| JournalError::Malformed { path: path.to_owned(), reason: error.to_string() })?;
+    Ok(file::write_shared(path, text.as_bytes())?)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, JournalError> {
     let text = text::read(path, FILE_LIMIT)?;
     serde_json::from_str(&text).map_err(|error| JournalError::Malformed {
         path: path.to_owned(),

@@ -18,6 +18,8 @@ const ROLES: &str = include_str!("../../../bridge/contracts/roles.json");
 const BATCHER: &str = "batcher";
 /// The role that grants all others: AccessManager's own, whose id is 0.
 const ADMINISTRATOR: &str = "administrator";
+/// Its id.
+pub(crate) const ADMINISTRATOR_ID: u64 = 0;
 const SETTLEMENT: &str = "Settlement";
 const VERIFIER_ROUTER: &str = "VerifierRouter";
 
@@ -187,7 +189,10 @@ mod tests {
     #[test]
     fn the_administrator_is_the_managers_own() {
         let administrator = embedded().role(ADMINISTRATOR).expect("listed").clone();
-        assert_eq!((administrator.id, administrator.admin, administrator.guardian), (0, None, None));
+        assert_eq!(
+            (administrator.id, administrator.admin, administrator.guardian),
+            (ADMINISTRATOR_ID, None, None)
+        );
     }
 
     #[test]

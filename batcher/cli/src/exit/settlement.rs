@@ -75,8 +75,12 @@ impl HasExitCode for DeployError {
             Self::Wallet(error) => error.exit_code(),
             Self::L1(error) => error.exit_code(),
             Self::Registry(error) => error.exit_code(),
-            Self::OtherRegistry { .. } => ExitCode::Rejected,
-            Self::Roles(_) | Self::OtherAddress { .. } => ExitCode::Unavailable,
+            Self::Journal(error) => error.exit_code(),
+            Self::OtherRegistry { .. }
+            | Self::OtherDeployment { .. }
+            | Self::OtherKernels { .. }
+            | Self::OtherVerifier { .. } => ExitCode::Rejected,
+            Self::Roles(_) | Self::OtherAddress { .. } | Self::OtherContract { .. } => ExitCode::Unavailable,
         }
     }
 }

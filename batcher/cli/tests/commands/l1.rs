@@ -48,7 +48,10 @@ impl Account {
         let (id, registry) = (predicted["deployment"].to_string(), self.path("registry"));
         let made = ["registry", "make", registry.as_str(), "--chain-id", id.as_str(), "--json"];
         json(&superblock(&made), 0);
-        let deployed = self.send(&["deploy", "--registry", registry.as_str()], 0);
+        let journal = self.path("journal");
+        let deploy = ["deploy", "--registry", registry.as_str(), "--journal", journal.as_str()];
+        let deployed = self.send(&deploy, 0);
+        assert_eq!(self.send(&deploy, 0), deployed, "everything is there");
         assert_eq!(
             [&deployed["deployment"], &deployed["settlement"]],
             [&predicted["deployment"], &predicted["settlement"]]
@@ -110,8 +113,8 @@ fn a_mistyped_address_is_refused_by_its_checksum() {
     let network = ["--l1", "http://127.0.0.1:9", "--l1-chain-id", "1", "--json"];
     for command in [
         vec!["l1", "status", "--contract", mistyped],
-        vec!["l1", "deploy", "--registry", "none", "--key-file", "none", "--admin", mistyped],
-        vec!["l1", "deploy", "--registry", "none", "--key-file", "none", "--batcher", mistyped],
+        vec!["l1", "deploy", "--registry", "r", "--journal", "j", "--key-file", "k", "--admin", mistyped],
+        vec!["l1", "deploy", "--registry", "r", "--journal", "j", "--key-file", "k", "--batcher", mistyped],
         vec!["verify", "none", "--contract", mistyped],
     ] {
         let output = superblock(&[&command[..], &network].concat());
@@ -126,7 +129,9 @@ fn a_registry_of_another_deployment_is_not_deployed() {
     let account = Account::new();
     let registry = account.path("registry");
     json(&superblock(&["registry", "make", registry.as_str(), "--chain-id", "5", "--json"]), 0);
-    let refused = account.send(&["deploy", "--registry", registry.as_str()], 3);
+    let journal = account.path("journal");
+    let deploy = ["deploy", "--registry", registry.as_str(), "--journal", journal.as_str()];
+    let refused = account.send(&deploy, 3);
     let expected = "the registry is not that of deployment 2212840405466451118: make it with this chain id";
     assert_eq!(refused["error"], expected);
 }

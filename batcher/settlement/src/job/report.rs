@@ -28,6 +28,9 @@ pub enum Progress {
     Stranger { number: u32, account: Address },
     /// A node that is behind others may be the reason for an answer that would end the job.
     AskingAgain { reason: String },
+    /// A transaction is in a block and did nothing. The reason is what the contract says to the same call after that block; it may have
+    /// changed its mind.
+    Failed { number: u32, transaction: B256, reason: Option<Revert> },
     /// Somebody else has settled the superblock, with the same state.
     SettledByOther { number: u32 },
     /// There is nothing to do but to wait.
@@ -53,6 +56,10 @@ impl fmt::Display for Progress {
                 )
             }
             Self::AskingAgain { reason } => write!(f, "{reason}; asking again, as the node may be behind"),
+            Self::Failed { number, transaction, reason } => {
+                write!(f, "superblock {number}: transaction {transaction} is in a block, and failed")?;
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+            }
             Self::SettledByOther { number } => write!(f, "superblock {number}: somebody else has settled it"),
             Self::Waiting { number, reason } => write!(f, "superblock {number}: {reason}"),
         }

@@ -12,6 +12,7 @@ use crate::{
     job::{JobError, Progress, Waiting},
     journal::{Attempt, Goal, Inclusion, Stage},
     l1::{At, L1Error},
+    reason::Revert,
     superblock::ContractDigest,
 };
 
@@ -214,6 +215,8 @@ impl Job<'_> {
                 entry.failed += 1;
                 entry.record.attempts[position].failed = true;
                 self.write(entry, entry.record.stage)?;
+                let reason = self.reason_at(entry, receipt.block_number);
+                (self.listener)(&Progress::Failed { number, transaction: hash, reason });
             }
             if entry.failed >= MAX_FAILED {
                 return Err(JobError::Failed { number, failed: entry.failed, last: hash }.into());
@@ -221,6 +224,16 @@ impl Job<'_> {
         }
         entry.contradictions = 0;
         Ok(())
+    }
+
+    /// Why the contract refuses the superblock after this block, if it does and the node has its state.
+    fn reason_at(&self, entry: &mut Entry<'_>, block: u64) -> Option<Revert> {
+        let proof = entry.proof.clone()?;
+        let call = self.call(entry, &proof).ok()?;
+        match self.l1.call(&call, At::Number(block)) {
+            Err(L1Error::Reverted(reason)) => Some(reason),
+            _ => None,
+        }
     }
 
     /// The call, checked against the contract and L1's limits.

@@ -1,9 +1,11 @@
 //! The contracts beside the Rust code that says the same: both see the same deposits and payouts.
 
+mod moves;
 mod roles;
 mod stalls;
 #[path = "../support/mod.rs"]
 mod support;
+mod verifier;
 
 use std::{cell::RefCell, sync::LazyLock};
 
@@ -43,6 +45,8 @@ use self::support::{GOOD_PROOF, digest, plan, registry};
 const CHAIN_ID: u64 = 31337;
 /// Wei in a unit of the bridge.
 const UNIT: u64 = 10_000_000_000;
+/// Up to this superblock a deposit of any lifetime has a deadline of 32 bits.
+const LAST_KEPT: u32 = u32::MAX - (1 << 20);
 /// What the account has: more than there is.
 const RICH: U256 = U256::from_limbs([0, 0, 1 << 20, 0]);
 
@@ -86,7 +90,7 @@ impl Local {
         plan.admin = admin;
         plan.ether_minimum = 1;
         plan.ether_day_limit = u64::MAX;
-        let deployed = deploy(&wallet, &plan, &registry, digest(0)).expect("a fresh network");
+        let deployed = deploy(&wallet, &plan, &registry, digest(0), None).expect("a fresh network");
         Self { l1, signer, deployed, root: registry.root(), end: RefCell::new((0, digest(0))) }
     }
 
@@ -127,14 +131,21 @@ impl Local {
 
     /// [`Self::settle`], by a call of the contract `to`.
     fn settle_through(&self, to: Address, payouts: &[Payout]) -> Result<Receipt, L1Error> {
-        let (number, before) = *self.end.borrow();
-        let (number, after) = (number + 1, digest(u64::from(number) + 1));
         let first = self.view(&progressCall {}).nextPayout;
         let count = payouts.len() as u32;
-        let outcome = L1Outcome {
-            queue: self.queue(),
-            payouts: PayoutRange { digest: payouts_digest(payouts), first, count },
-        };
+        let payouts_range = PayoutRange { digest: payouts_digest(payouts), first, count };
+        self.settle_outcome(to, &L1Outcome { queue: self.queue(), payouts: payouts_range }, payouts)
+    }
+
+    /// Settles a superblock whose block of environment 0 has this outcome, by a call of the contract `to`.
+    fn settle_outcome(
+        &self,
+        to: Address,
+        outcome: &L1Outcome,
+        payouts: &[Payout],
+    ) -> Result<Receipt, L1Error> {
+        let (number, before) = *self.end.borrow();
+        let (number, after) = (number + 1, digest(u64::from(number) + 1));
         let statement = SuperblockStatement {
             chain_id: F::from_canonical_u64(self.deployed.deployment),
             number: F::from_canonical_u32(number),
@@ -144,7 +155,7 @@ impl Local {
             body_chain: digest(9),
             block_count: F::ONE,
             has_l1_block: F::ONE,
-            l1_body: L1Body::from(&outcome),
+            l1_body: L1Body::from(outcome),
         };
         let packed: Vec<u8> = payouts.iter().flat_map(Payout::packed).collect();
         let superblock = Superblock::new(&statement, &packed).expect("it fits");
@@ -195,7 +206,7 @@ fn deposits(depositor: Address) -> impl Strategy<Value = Deposit> {
         1 => u64::MAX - u64::from(u32::MAX) - 1..u64::MAX - u64::from(u32::MAX) + 3,
         1 => any::<u64>(),
     ];
-    let destination = prop_oneof![6 => 1..u16::MAX, 1 => Just(0_u16)];
+    let destination = prop_oneof![6 => 1..=u16::MAX, 1 => Just(0_u16), 1 => Just(u16::MAX)];
     let number = prop_oneof![6 => Just(1_u32), 1 => 0..3_u32];
     let origin = prop_oneof![9 => Just(0_u16), 1 => 0..3_u16];
     let words = prop::array::uniform4(word);
@@ -242,6 +253,9 @@ proptest! {
             match &accepted {
                 Ok(_) => {
                     prop_assert!(verdict.is_ok(), "{deposit:?}: {verdict:?}");
+                    // The last number for which the contract takes deposits is three million before this one.
+                    let late = deposit.verdict(LAST_KEPT);
+                    prop_assert!(late.is_ok(), "{deposit:?}: {late:?}");
                     queue = append(queue, deposit).expect("there is room");
                     outstanding += deposit.amount;
                     prop_assert!(outstanding < 1 << 58);

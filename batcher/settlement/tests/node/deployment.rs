@@ -92,7 +92,7 @@ impl Deployment {
         let registry = registry(deployment);
         let batchers = [signer.address(), crate::deployment::signer(OTHER_KEY).address()];
         let plan = plan(&batchers);
-        let deployed = deploy(&wallet, &plan, &registry, digest(0)).expect("a fresh network");
+        let deployed = deploy(&wallet, &plan, &registry, digest(0), None).expect("a fresh network");
         Self { node, deployed, root: registry.root() }
     }
 

@@ -1,7 +1,7 @@
 //! Nodes that are away, slow or lie, and others who settle.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell, RefCell},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,14 +9,16 @@ use std::{
     time::Duration,
 };
 
+use alloy_sol_types::SolCall as _;
 use batcher_settlement::{
+    abi::Settlement::pauseCall,
     job::{JobError, Policy, Progress, Waiting},
     journal::Stage,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    anvil::{Anvil, KEY},
+    anvil::{Anvil, KEY, post},
     deployment::{Deployment, IMPATIENT, OTHER_KEY, POLICY, TIMEOUT},
     proxy::{self, Fate},
 };
@@ -263,6 +265,72 @@ fn a_whole_chain_is_settled_in_one_call_and_once() {
     let records = deployment.settle(&superblocks, empty.path()).expect("it is settled");
     assert!(records.iter().all(|record| record.attempts.is_empty()));
     assert_eq!(deployment.settlements(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_transaction_that_fails_in_its_block_is_followed_by_another_one_and_the_reason_is_told() {
+    let deployment = Deployment::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    deployment.node.ask("evm_setAutomine", json!([false]));
+    let (reasons, miner) = (RefCell::new(vec![]), OnceCell::new());
+    let listener = |progress: &Progress| match progress {
+        // The guardian pauses in the same block, and first: it offers more.
+        Progress::Reached { stage: Stage::Sent, .. } if miner.get().is_none() => {
+            let call = pauseCall { action: 1, duration: 5 }.abi_encode();
+            let guardian = deployment.node.ask("eth_accounts", json!([]))[0].clone();
+            deployment.node.ask(
+                "eth_sendTransaction",
+                json!([{ "from": guardian, "to": deployment.deployed.settlement, "gas": "0x186a0",
+                    "data": format!("0x{}", hex::encode(call)), "maxFeePerGas": "0x174876e800",
+                    "maxPriorityFeePerGas": "0x174876e800" }]),
+            );
+            deployment.node.mine(1);
+            miner.get_or_init(|| deployment.miner());
+        }
+        Progress::Failed { reason, .. } => {
+            reasons.borrow_mut().push(reason.clone().expect("it is paused").to_string());
+        }
+        _ => {}
+    };
+    let (superblocks, url) = (deployment.chain(1..=1, 0), deployment.node.url());
+    let records = deployment.settle_as(OTHER_KEY, &url, &superblocks, directory.path(), POLICY, &listener);
+    let records = records.expect("the pause ends");
+    assert!(records[0].attempts.len() >= 2 && records[0].attempts[0].failed);
+    assert_eq!((records[0].stage, deployment.settlements()), (Stage::Final, vec![1]));
+    let reasons = reasons.into_inner();
+    assert!(reasons.len() == 1 && reasons[0].starts_with("PausedUntil {"), "{reasons:?}");
+}
+
+#[test]
+fn nodes_of_which_some_are_behind_settle_each_superblock_once() {
+    let deployment = Deployment::new();
+    deployment.node.mine(10);
+    let _miner = deployment.miner();
+    let (port, mut count) = (deployment.node.port, 0);
+    let older = move |blocks: u64| {
+        let ask = |method, parameters: Value| {
+            let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": parameters });
+            let answer = post(port, request.to_string().as_bytes()).expect("it answers");
+            serde_json::from_slice::<Value>(&answer).expect("JSON")["result"].clone()
+        };
+        let head = ask("eth_blockNumber", json!([]));
+        let head = u64::from_str_radix(&head.as_str().expect("a number")[2..], 16).expect("hexadecimal");
+        ask("eth_getBlockByNumber", json!([format!("{:#x}", head - blocks), false]))
+    };
+    // Every other look at the head is that of a node which is three blocks behind.
+    let url = proxy::start(port, move |method, parameters| {
+        if method != "eth_getBlockByNumber" || parameters[0] != "latest" {
+            return Fate::Pass;
+        }
+        count += 1;
+        if count % 2 == 0 { Fate::Answer(older(3)) } else { Fate::Pass }
+    });
+    let directory = tempfile::tempdir().expect("a directory");
+    let superblocks = deployment.chain(1..=4, 0);
+    let policy = Policy { doubt: POLICY.patience, ..POLICY };
+    let records = deployment.settle_as(KEY, &url, &superblocks, directory.path(), policy, &|_| {});
+    assert!(records.expect("in the end").iter().all(|record| record.stage == Stage::Final));
+    assert_eq!(deployment.settlements(), [1, 2, 3, 4]);
 }
 
 #[test]

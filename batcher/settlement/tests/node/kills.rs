@@ -1,9 +1,9 @@
 //! The process is killed at every step that it takes.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader, Write as _},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::Duration,
@@ -14,6 +14,7 @@ use batcher_settlement::journal::Stage;
 use crate::{
     anvil::KEY,
     deployment::{Deployment, POLICY, digest, settle},
+    proxy::{self, Moment},
     support::GOOD_PROOF,
 };
 
@@ -23,17 +24,16 @@ const VARIABLES: [&str; 5] =
 const DEPLOYMENT: &str = "SETTLE_DEPLOYMENT";
 const ROOT: &str = "SETTLE_ROOT";
 
-/// Settles one superblock in a process of its own that is killed before it goes on from its `step`th event. Returns whether it came
-/// so far.
-fn settle_and_die(deployment: &Deployment, journal: &str, number: u32, step: usize) -> bool {
+/// Starts a process that settles one superblock through the node at `url`, and waits for its end before its `step`th event.
+fn start(deployment: &Deployment, url: &str, journal: &str, number: u32, step: usize) -> Child {
     let values = [
-        deployment.node.url(),
+        url.to_owned(),
         deployment.deployed.settlement.to_string(),
         journal.to_owned(),
         step.to_string(),
         number.to_string(),
     ];
-    let mut child = Command::new(env::current_exe().expect("a test"))
+    Command::new(env::current_exe().expect("a test"))
         .args(["--exact", "kills::child", "--ignored", "--nocapture"])
         .envs(VARIABLES.into_iter().zip(values))
         .env(DEPLOYMENT, deployment.deployed.deployment.to_string())
@@ -41,7 +41,13 @@ fn settle_and_die(deployment: &Deployment, journal: &str, number: u32, step: usi
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .expect("the test runs itself");
+        .expect("the test runs itself")
+}
+
+/// Settles one superblock in a process of its own that is killed before it goes on from its `step`th event. Returns whether it came
+/// so far.
+fn settle_and_die(deployment: &Deployment, journal: &str, number: u32, step: usize) -> bool {
+    let mut child = start(deployment, &deployment.node.url(), journal, number, step);
     let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
     let came = lines.map_while(Result::ok).any(|line| line.contains("at the step"));
     // The kernel's own end of a process: nothing of it runs any more.
@@ -113,4 +119,35 @@ fn killed_at_one_step_after_the_other_the_job_settles_once() {
     let records = deployment.settle(&deployment.chain(1..=1, 0), directory.path()).expect("it goes on");
     assert_eq!(records[0].stage, Stage::Final);
     assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
+fn killed_around_the_sending_the_job_settles_once() {
+    let deployment = Deployment::new();
+    let _miner = deployment.miner();
+    for (number, moment) in (1..).zip([Moment::BeforeSending, Moment::AfterSending]) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let journal = directory.path().to_str().expect("UTF-8");
+        let killed = proxy::kill_at(deployment.node.port, moment, |url| {
+            start(&deployment, url, journal, number, usize::MAX)
+        });
+        assert!(killed, "it sends");
+        let [before, after] = [number - 1, number].map(|number| digest(number.into()));
+        let superblock = deployment.superblock(number, before, after);
+        let records = deployment.settle(&[superblock], directory.path()).expect("it goes on");
+        assert_eq!((records[0].stage, records[0].attempts.len()), (Stage::Final, 1), "{moment:?}");
+    }
+    assert_eq!(deployment.settlements(), [1, 2]);
+}
+
+#[test]
+fn killed_between_a_proof_and_its_record_the_job_proves_again() {
+    let deployment = Deployment::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let _miner = deployment.miner();
+    // The first event is the record of a superblock that is planned.
+    assert!(settle_and_die(&deployment, directory.path().to_str().expect("UTF-8"), 1, 0));
+    fs::write(directory.path().join("superblock-000001.proof"), "0x0102").expect("writable");
+    let records = deployment.settle(&deployment.chain(1..=1, 0), directory.path()).expect("it goes on");
+    assert_eq!((records[0].stage, deployment.settlements()), (Stage::Final, vec![1]));
 }

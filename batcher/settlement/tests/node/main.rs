@@ -3,6 +3,7 @@
 mod answers;
 mod anvil;
 mod deployment;
+mod deployments;
 mod deposits;
 mod faults;
 mod kills;

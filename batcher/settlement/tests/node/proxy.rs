@@ -3,7 +3,8 @@
 use std::{
     io::{BufReader, Write as _},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Mutex},
+    process::Child,
+    sync::{Arc, Mutex, mpsc},
     thread,
     time::Duration,
 };
@@ -12,12 +13,17 @@ use serde_json::Value;
 
 use crate::anvil::{post, read_body};
 
+/// Longer than a test.
+pub(crate) const FOREVER: Duration = Duration::from_secs(600);
+
 /// What becomes of a request.
 pub(crate) enum Fate {
     /// The node answers.
     Pass,
     /// The connection ends without an answer; the node is not asked.
     Drop,
+    /// The node is not asked, and nothing is answered for longer than anybody waits.
+    Hang,
     /// The node is asked, and its answer is lost.
     Lose,
     /// The node's answer comes late.
@@ -53,6 +59,10 @@ fn serve(mut stream: TcpStream, port: u16, rule: &Mutex<Rule>) -> std::io::Resul
     let fate = (rule.lock().expect("no rule panics"))(method, &request["params"]);
     let answer = match fate {
         Fate::Drop => return Ok(()),
+        Fate::Hang => {
+            thread::sleep(FOREVER);
+            return Ok(());
+        }
         Fate::Pass => post(port, &body)?,
         Fate::Lose => {
             post(port, &body)?;
@@ -80,4 +90,44 @@ fn serve(mut stream: TcpStream, port: u16, rule: &Mutex<Rule>) -> std::io::Resul
         answer.len()
     )?;
     stream.write_all(&answer)
+}
+
+/// A moment at which a process is killed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moment {
+    /// Before the node gets a transaction.
+    BeforeSending,
+    /// When the node has it, and before it says so.
+    AfterSending,
+}
+
+/// Runs a process, which gets the address of a proxy and is killed when it first sends a transaction. Returns whether it did.
+pub(crate) fn kill_at(port: u16, moment: Moment, start: impl FnOnce(&str) -> Child) -> bool {
+    let (told, tells) = mpsc::channel();
+    let url = self::start(port, move |method, _| {
+        if method != "eth_sendRawTransaction" {
+            return Fate::Pass;
+        }
+        let _ = told.send(());
+        match moment {
+            Moment::BeforeSending => Fate::Hang,
+            Moment::AfterSending => Fate::Delay(FOREVER),
+        }
+    });
+    let mut child = start(&url);
+    loop {
+        if tells.recv_timeout(Duration::from_millis(10)).is_ok() {
+            if matches!(moment, Moment::AfterSending) {
+                // The proxy tells before it asks the node.
+                thread::sleep(Duration::from_millis(200));
+            }
+            child.kill().expect("it can be killed");
+            child.wait().expect("it ended");
+            return true;
+        }
+        if let Some(status) = child.try_wait().expect("it runs") {
+            assert!(status.success(), "{status}");
+            return false;
+        }
+    }
 }

@@ -1,0 +1,230 @@
+//! The transactions of a deployment, and sending them.
+
+use std::cell::RefCell;
+
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_sol_types::SolCall;
+use circuits_core::Digest;
+use circuits_protocol::registry::Registry;
+
+use super::{DeployError, Deployed, Plan, entry_zero, init};
+use crate::{
+    abi::{AccessManager, Settlement, VerifierRouter},
+    deployment::deployment_id,
+    journal::{DeploymentRecord, Journal, JournalError},
+    l1::Receipt,
+    roles::{Parties, Roles},
+    superblock::of_digest,
+    wallet::{Wallet, WalletError},
+};
+
+/// What is sent, in the order of nonces, and what comes of it.
+pub(super) struct Transactions {
+    first_nonce: u64,
+    all: Vec<Transaction>,
+    pub(super) leaf: B256,
+    pub(super) root: B256,
+    pub(super) genesis: B256,
+    pub(super) settlement: Address,
+    pub(super) access_manager: Address,
+    pub(super) registry_tree: Address,
+    pub(super) verifiers: Vec<Address>,
+    pub(super) router: Address,
+}
+
+/// A contract is created where `to` is `None`.
+struct Transaction {
+    to: Option<Address>,
+    input: Bytes,
+}
+
+impl Transactions {
+    /// The transactions from this nonce on.
+    pub(super) fn new(
+        wallet: &Wallet<'_>,
+        plan: &Plan,
+        registry: &Registry,
+        genesis: Digest,
+        first_nonce: u64,
+    ) -> Result<Self, DeployError> {
+        let created = |position: usize| wallet.address().create(first_nonce + position as u64);
+        let (settlement, access_manager, registry_tree) = (created(0), created(1), created(2));
+        let verifiers: Vec<_> = (0..plan.verifiers.len()).map(|index| created(3 + index)).collect();
+        let router = created(3 + verifiers.len());
+        let (leaf, path) = entry_zero(registry)?;
+        let (leaf, root, genesis) = (of_digest(leaf), of_digest(registry.root()), of_digest(genesis));
+
+        let create = |input: Bytes| Transaction { to: None, input };
+        let constructor = Settlement::constructorCall {
+            authority: access_manager,
+            router,
+            registryTree: registry_tree,
+            rules: plan.parameters.clone(),
+            etherMinimum: plan.ether_minimum,
+            etherDayLimit: plan.ether_day_limit,
+        };
+        let mut all = vec![create(init(&Settlement::BYTECODE, &constructor))];
+        let constructor = AccessManager::constructorCall { initialAdmin: wallet.address() };
+        all.push(create(init(&AccessManager::BYTECODE, &constructor)));
+        all.push(create(plan.registry_tree.clone()));
+        all.extend(plan.verifiers.iter().cloned().map(create));
+        let constructor = VerifierRouter::constructorCall {
+            authority: access_manager,
+            delay_: plan.router_delay,
+            verifiers: verifiers.clone(),
+        };
+        all.push(create(init(&VerifierRouter::BYTECODE, &constructor)));
+        let parties = Parties {
+            settlement,
+            router,
+            batchers: &plan.batchers,
+            admin: plan.admin.unwrap_or(wallet.address()),
+            deployer: wallet.address(),
+        };
+        let roles = Roles::embedded()?.setup(&parties)?.abi_encode();
+        all.push(Transaction { to: Some(access_manager), input: roles.into() });
+        // Last: before it the contract takes nothing, whatever is cut off above.
+        let initialise =
+            Settlement::initialiseCall { genesisState: genesis, registryRoot: root, entry: leaf, path };
+        all.push(Transaction { to: Some(settlement), input: initialise.abi_encode().into() });
+        Ok(Self {
+            first_nonce,
+            all,
+            leaf,
+            root,
+            genesis,
+            settlement,
+            access_manager,
+            registry_tree,
+            verifiers,
+            router,
+        })
+    }
+
+    /// Keccak-256 of what all of them do.
+    fn content(&self) -> B256 {
+        let one = |Transaction { to, input }: &Transaction| {
+            [to.unwrap_or_default().as_slice(), keccak256(input).as_slice()].concat()
+        };
+        keccak256(self.all.iter().flat_map(one).collect::<Vec<_>>())
+    }
+
+    /// The record of this deployment: the known one, if that is about the same. A new one is written before anything is sent.
+    pub(super) fn record(
+        &self,
+        wallet: &Wallet<'_>,
+        known: Option<DeploymentRecord>,
+        journal: Option<&Journal>,
+    ) -> Result<DeploymentRecord, DeployError> {
+        let new = DeploymentRecord {
+            chain_id: wallet.chain_id,
+            deployer: wallet.address(),
+            first_nonce: self.first_nonce,
+            content: self.content(),
+            transactions: vec![vec![]; self.all.len()],
+        };
+        let Some(journal) = journal else { return Ok(new) };
+        let Some(known) = known else {
+            journal.write_deployment(&new)?;
+            return Ok(new);
+        };
+        let expected = DeploymentRecord { transactions: known.transactions.clone(), ..new.clone() };
+        if known == expected && known.transactions.len() == self.all.len() {
+            return Ok(known);
+        }
+        let DeploymentRecord { deployer, chain_id, first_nonce, .. } = known;
+        let path = journal.deployment_path();
+        Err(DeployError::OtherDeployment { path, deployer, chain_id, first_nonce })
+    }
+
+    /// Sends what L1 does not have yet.
+    pub(super) fn send(
+        &self,
+        wallet: &Wallet<'_>,
+        plan: &Plan,
+        record: DeploymentRecord,
+        journal: Option<&Journal>,
+    ) -> Result<Deployed, DeployError> {
+        let record = RefCell::new(record);
+        let (mut gas_used, mut first_block, mut sent) = (0, None, false);
+        for (position, transaction) in self.all.iter().enumerate() {
+            let known = find(wallet, &record.borrow().transactions[position])?;
+            let receipt = match known {
+                Some(receipt) => receipt,
+                None => {
+                    sent = true;
+                    self.send_one(wallet, transaction, position, &record, journal)?
+                }
+            };
+            gas_used += receipt.gas_used;
+            first_block.get_or_insert(receipt.block_number);
+            let expected = wallet.address().create(self.first_nonce + position as u64);
+            if transaction.to.is_none() && receipt.created != Some(expected) {
+                let found = receipt.created.unwrap_or_default();
+                return Err(DeployError::OtherAddress { expected, found });
+            }
+        }
+        self.check(wallet, plan, sent)?;
+        Ok(Deployed {
+            chain_id: wallet.chain_id,
+            deployment: deployment_id(wallet.chain_id, self.settlement),
+            settlement: self.settlement,
+            access_manager: self.access_manager,
+            router: self.router,
+            registry_tree: self.registry_tree,
+            verifiers: self.verifiers.clone(),
+            first_block: first_block.unwrap_or_default(),
+            gas_used,
+        })
+    }
+
+    /// Sends a transaction with its nonce, and has its hash in the journal before anybody else has it.
+    fn send_one(
+        &self,
+        wallet: &Wallet<'_>,
+        Transaction { to, input }: &Transaction,
+        position: usize,
+        record: &RefCell<DeploymentRecord>,
+        journal: Option<&Journal>,
+    ) -> Result<Receipt, DeployError> {
+        let nonce = self.first_nonce + position as u64;
+        let keep = |hash| -> Result<(), JournalError> {
+            let mut record = record.borrow_mut();
+            if !record.transactions[position].contains(&hash) {
+                record.transactions[position].push(hash);
+                journal.map_or(Ok(()), |journal| journal.write_deployment(&record))?;
+            }
+            Ok(())
+        };
+        // An announcement cannot stop the wallet. Without the hash the nonce still keeps a second transaction away.
+        let unkept = RefCell::new(None);
+        let announce = |hash, nonce| {
+            if let Err(error) = keep(hash) {
+                unkept.borrow_mut().get_or_insert(error);
+            }
+            (wallet.announce)(hash, nonce);
+        };
+        let answer =
+            Wallet { announce: &announce, ..*wallet }.send_with(nonce, *to, U256::ZERO, input.clone());
+        if let Some(error) = unkept.into_inner() {
+            return Err(error.into());
+        }
+        match answer {
+            Ok(receipt) => Ok(receipt),
+            // One of a call that was cut off may have come meanwhile.
+            Err(error) => find(wallet, &record.borrow().transactions[position])?.ok_or(error.into()),
+        }
+    }
+}
+
+/// The receipt of one of these transactions, if a block has it.
+fn find(wallet: &Wallet<'_>, hashes: &[B256]) -> Result<Option<Receipt>, DeployError> {
+    for &hash in hashes {
+        match wallet.l1.receipt(hash)? {
+            Some(receipt) if receipt.succeeded => return Ok(Some(receipt)),
+            Some(_) => return Err(WalletError::Failed(hash).into()),
+            None => {}
+        }
+    }
+    Ok(None)
+}
