@@ -2,6 +2,7 @@
 //!
 //! Every match on an error is exhaustive, so that a new variant asks for a decision.
 
+mod follow_l1;
 mod settlement;
 
 use std::{error::Error, io, process};

@@ -2,6 +2,7 @@
 
 mod claim;
 mod deposit;
+mod follow;
 mod watch;
 
 use std::{fmt, path::PathBuf};
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Deposit(deposit::Arguments),
     Claim(claim::Arguments),
     Watch(watch::Arguments),
+    Follow(follow::Arguments),
 }
 
 /// Deploy the contracts, and give them their genesis.
@@ -136,6 +138,7 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
         Command::Deposit(arguments) => deposit::run(&arguments, options),
         Command::Claim(arguments) => claim::run(&arguments, options),
         Command::Watch(arguments) => watch::run(&arguments, options),
+        Command::Follow(arguments) => follow::run(&arguments, options),
     }
 }
 

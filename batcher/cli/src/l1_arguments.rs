@@ -149,6 +149,7 @@ impl PolicyArguments {
                 cap: gwei(self.max_fee),
                 priority: gwei(self.priority_fee),
                 priority_cap: gwei(self.max_priority_fee),
+                ..FeeLimits::default()
             },
             poll: Duration::from_millis(self.poll),
             raise_after: Duration::from_secs(self.raise_after),

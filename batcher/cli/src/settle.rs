@@ -1,19 +1,28 @@
 //! `superblock settle`.
 
-use std::{fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
 
 use batcher_settlement::{
     Address,
+    data::{Bodies, SuperblockData},
+    fees::GWEI,
     hops::Hops,
     job::{Job, Progress},
     journal::{Inclusion, Journal, Record},
-    superblock::ContractDigest,
+    superblock::{ContractDigest, Superblock},
 };
-use circuits_files::text::shown;
+use batcher_verify::verify;
+use circuits_files::{
+    file::{self, BUNDLE_LIMIT, FileError, FileKind},
+    text::shown,
+};
+use environments_core::bundle::{BlockBundle, BundleError};
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::{
     answer::{Answer, Failure},
+    exit::{ExitCode, HasExitCode},
     key_arguments::KeyArguments,
     l1_arguments::{Contract, PolicyArguments, SignerArguments},
     options::Options,
@@ -25,9 +34,9 @@ use crate::{
 /// Each superblock is verified, its proof is brought to the form that the contract verifies, which takes about a minute, and a
 /// transaction is sent and followed until its block is final. What was done is written to the journal before L1 can see
 /// it: a call that was stopped goes on if it is repeated, and nothing is settled twice. A superblock that somebody else
-/// has settled is done; another one of the same number is an error. What others need to follow a superblock is in its bundle,
-/// which is not published by this command: keep it, and publish it. An account that is no batcher settles in a stall only, and only
-/// superblocks whose single block is environment 0's.
+/// has settled is done; another one of the same number is an error. What others need to follow a superblock is published in blobs of
+/// the transaction: `l1 follow` reads it. An account that is no batcher settles in a stall only, and only superblocks whose single
+/// block is environment 0's.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Settle these superblock bundles, in any order.
@@ -42,6 +51,23 @@ pub(crate) struct Arguments {
     /// One process at a time settles with it. Its records say what was sent, and where L1 has it.
     #[arg(long, value_name = "DIR")]
     journal: PathBuf,
+    /// Publish nothing.
+    ///
+    /// Without it, what others need to follow a superblock goes into blobs of the transaction that settles it. Use it on a network
+    /// without blobs, or if you publish bundles elsewhere. A superblock for which a transaction was signed keeps to its kind.
+    #[arg(long)]
+    no_blobs: bool,
+    /// Publish the bodies of blocks too, from the block bundles in this directory.
+    ///
+    /// Those who follow an environment need them. May be given several times. Every block of the superblocks must be there, but those
+    /// of L1.
+    #[arg(long, value_name = "DIR", conflicts_with = "no_blobs")]
+    blocks: Vec<PathBuf>,
+    /// Offer at most this much for the gas of blobs, in gwei.
+    ///
+    /// A blob has 131072 of that gas, which has a price of its own.
+    #[arg(long, value_name = "GWEI", default_value_t = 100, conflicts_with = "no_blobs")]
+    max_blob_fee: u64,
     #[command(flatten)]
     signer: SignerArguments,
     #[command(flatten)]
@@ -88,7 +114,12 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     progress::stop_on_interrupt();
     let cache = arguments.keys.cache(options)?;
     // Before anything is proved: what is wrong with a file is told at once.
-    let (prover, superblocks) = Hops::open(&arguments.files, &cache)?;
+    let (prover, mut superblocks) = Hops::open(&arguments.files, &cache)?;
+    if !arguments.no_blobs {
+        superblocks = with_data(superblocks, arguments)?;
+    }
+    let mut policy = arguments.policy.get(node.finality());
+    policy.fees.blob_cap = u128::from(arguments.max_blob_fee) * GWEI;
     let journal = Journal::open(&arguments.journal)?;
     let listener = |progress: &Progress| {
         if !options.quiet {
@@ -102,7 +133,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         signer: &signer,
         prover: &prover,
         journal: &journal,
-        policy: arguments.policy.get(node.finality()),
+        policy,
         listener: &listener,
         stop: &progress::STOP,
     };
@@ -114,4 +145,53 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let superblocks = records.into_iter().map(settled).collect();
     Ok(Answer::new(&Settled { contract: *contract, superblocks }))
+}
+
+/// The superblocks with what is published of each.
+fn with_data(superblocks: Vec<Superblock>, arguments: &Arguments) -> Result<Vec<Superblock>, Failure> {
+    let bodies = read_bodies(&arguments.blocks)?;
+    let mut published = BTreeMap::new();
+    for path in &arguments.files {
+        let data = SuperblockData::new(&verify::read(path)?, bodies.as_ref())?;
+        published.insert(data.number()?, data);
+    }
+    let with_data = |superblock: Superblock| match published.get(&superblock.number()) {
+        Some(data) => Ok(superblock.with_data(data)?),
+        None => Ok(superblock),
+    };
+    superblocks.into_iter().map(with_data).collect()
+}
+
+/// The bodies of the blocks in these directories; `None` if there is no directory.
+fn read_bodies(directories: &[PathBuf]) -> Result<Option<Bodies>, Failure> {
+    if directories.is_empty() {
+        return Ok(None);
+    }
+    let mut bodies = Bodies::default();
+    for directory in directories {
+        let failed = |source| FileError::Io { path: directory.clone(), action: "read it", source };
+        for entry in fs::read_dir(directory).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|extension| extension == "block") {
+                let bytes = file::read_bytes(FileKind::BlockBundle, &path, BUNDLE_LIMIT)?;
+                let bundle = BlockBundle::decode(&bytes);
+                bodies.add(&bundle.map_err(|source| BlockFileError { path, source })?);
+            }
+        }
+    }
+    Ok(Some(bodies))
+}
+
+/// A file holds no block.
+#[derive(Debug, Error)]
+#[error("{path}: {source}", path = .path.display())]
+struct BlockFileError {
+    path: PathBuf,
+    source: BundleError,
+}
+
+impl HasExitCode for BlockFileError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Rejected
+    }
 }

@@ -1,21 +1,29 @@
 //! Transactions: checked, signed, handed over.
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TxEnvelope, transaction::Transaction as _};
+use alloy_consensus::{
+    EthereumTxEnvelope, SignableTransaction, TxEip1559, TxEip4844, transaction::Transaction as _,
+};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Bytes, TxKind, U256, keccak256};
+use alloy_primitives::{B256, Bytes, TxKind, U256, keccak256};
 
 use crate::{
+    blobs::GAS_PER_BLOB,
     fees::Fees,
     journal::Attempt,
     l1::{Call, L1, L1Error},
-    limits::{Limit, check_length, gas_limit},
+    limits::{Limit, MAX_GAS, check_length, gas_limit},
     signer::Signer,
 };
+
+/// What a contract takes to read the hash of a blob and to name it in an event, rounded up. Nodes estimate calls without blobs.
+const GAS_PER_HASH: u64 = 1_000;
 
 /// A call that L1 would take now.
 pub(crate) struct Unsigned {
     call: Call,
     gas_limit: u64,
+    /// The versioned hashes of the blobs that go with it.
+    blobs: Vec<B256>,
 }
 
 impl Unsigned {
@@ -25,7 +33,13 @@ impl Unsigned {
     /// [`L1Error`], [`L1Error::Reverted`] if the contract refuses. The inner result is [`Limit::Gas`] if it takes too much.
     pub(crate) fn new(l1: &dyn L1, call: Call) -> Result<Result<Self, Limit>, L1Error> {
         let estimate = l1.estimate_gas(&call)?;
-        Ok(gas_limit(estimate, &call.input).map(|gas_limit| Self { call, gas_limit }))
+        Ok(gas_limit(estimate, &call.input).map(|gas_limit| Self { call, gas_limit, blobs: vec![] }))
+    }
+
+    /// The call with blobs of these versioned hashes.
+    pub(crate) fn with_blobs(self, blobs: &[B256]) -> Self {
+        let gas_limit = (self.gas_limit + GAS_PER_HASH * blobs.len() as u64).min(MAX_GAS);
+        Self { gas_limit, blobs: blobs.to_vec(), ..self }
     }
 
     /// Checks that the sender can pay what the transaction offers.
@@ -33,7 +47,10 @@ impl Unsigned {
     /// # Errors
     /// [`Limit::Funds`]
     pub(crate) fn check_funds(&self, balance: U256, fees: Fees) -> Result<(), Limit> {
-        let needed = U256::from(self.gas_limit) * U256::from(fees.max) + self.call.value;
+        let blob_gas = U256::from(GAS_PER_BLOB) * U256::from(self.blobs.len());
+        let needed = U256::from(self.gas_limit) * U256::from(fees.max)
+            + blob_gas * U256::from(fees.blob.unwrap_or_default())
+            + self.call.value;
         if needed > balance { Err(Limit::Funds { needed, balance }) } else { Ok(()) }
     }
 
@@ -48,6 +65,32 @@ impl Unsigned {
         nonce: u64,
         fees: Fees,
     ) -> Result<Attempt, Limit> {
+        let fees = Fees { blob: fees.blob.filter(|_| !self.blobs.is_empty()), ..fees };
+        let signed = match fees.blob {
+            None => self.sign_plain(signer, chain_id, nonce, fees)?,
+            Some(blob_fee) => self.sign_with_blobs(signer, chain_id, nonce, fees, blob_fee)?,
+        };
+        let encoded = signed.encoded_2718();
+        check_length(encoded.len())?;
+        Ok(Attempt {
+            sender: signer.address(),
+            nonce,
+            hash: *signed.tx_hash(),
+            call: keccak256(&self.call.input),
+            gas_limit: signed.gas_limit(),
+            fees,
+            transaction: Some(Bytes::from(encoded)),
+            failed: false,
+        })
+    }
+
+    fn sign_plain(
+        &self,
+        signer: &Signer,
+        chain_id: u64,
+        nonce: u64,
+        fees: Fees,
+    ) -> Result<EthereumTxEnvelope<TxEip4844>, Limit> {
         let Call { to, value, ref input, .. } = self.call;
         let transaction = TxEip1559 {
             chain_id,
@@ -61,21 +104,46 @@ impl Unsigned {
             input: input.clone(),
         };
         let signature = signer.sign(transaction.signature_hash()).map_err(|_| Limit::Signing)?;
-        let signed = TxEnvelope::from(transaction.into_signed(signature));
-        let encoded = signed.encoded_2718();
-        check_length(encoded.len())?;
-        Ok(Attempt {
-            sender: signer.address(),
+        Ok(EthereumTxEnvelope::Eip1559(transaction.into_signed(signature)))
+    }
+
+    fn sign_with_blobs(
+        &self,
+        signer: &Signer,
+        chain_id: u64,
+        nonce: u64,
+        fees: Fees,
+        blob_fee: u128,
+    ) -> Result<EthereumTxEnvelope<TxEip4844>, Limit> {
+        let Call { to, value, ref input, .. } = self.call;
+        let transaction = TxEip4844 {
+            chain_id,
             nonce,
-            hash: *signed.tx_hash(),
-            call: keccak256(input),
-            gas_limit: signed.gas_limit(),
-            fees,
-            transaction: Some(Bytes::from(encoded)),
-            failed: false,
-        })
+            gas_limit: self.gas_limit,
+            max_fee_per_gas: fees.max,
+            max_priority_fee_per_gas: fees.priority,
+            // A transaction with blobs creates no contract.
+            to: to.ok_or(Limit::Signing)?,
+            value,
+            access_list: Default::default(),
+            blob_versioned_hashes: self.blobs.clone(),
+            max_fee_per_blob_gas: blob_fee,
+            input: input.clone(),
+        };
+        let signature = signer.sign(transaction.signature_hash()).map_err(|_| Limit::Signing)?;
+        Ok(EthereumTxEnvelope::Eip4844(transaction.into_signed(signature)))
     }
 }
+
+/// How nodes say that an offer is too low.
+const UNDERPRICED: [&str; 6] = [
+    "underpriced",
+    "less than block base fee",
+    "less than block blob gas fee",
+    "greater than max fee per blob gas",
+    "fee too low",
+    "feetoolow",
+];
 
 /// What a node says of a transaction that it is handed.
 pub(crate) enum Sent {
@@ -100,7 +168,7 @@ impl Sent {
                     says(&["already known", "already imported", "alreadyknown", "known transaction"]);
                 if is_known && !words.contains("unknown") {
                     Self::Taken
-                } else if says(&["underpriced", "less than block base fee", "fee too low", "feetoolow"]) {
+                } else if says(&UNDERPRICED) {
                     Self::Underpriced(error)
                 } else {
                     Self::Unknown(error)

@@ -7,12 +7,14 @@ use std::{
 };
 
 use alloy_consensus::{
-    TxEnvelope,
+    EthereumTxEnvelope, TxEip4844WithSidecar,
     transaction::{SignerRecoverable as _, Transaction as _},
 };
 use alloy_eips::{
     eip1559::{BaseFeeParams, calc_next_block_base_fee},
     eip2718::Decodable2718 as _,
+    eip4844::env_settings::EnvKzgSettings,
+    eip7594::BlobTransactionSidecarEip7594,
 };
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use revm::{
@@ -24,6 +26,7 @@ use revm::{
 };
 
 use crate::{
+    blob_source::{BlobSource, Settlement, SourceError},
     l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction},
     limits::{MAX_GAS, check_length},
     reason::Revert,
@@ -45,6 +48,9 @@ const NEAR_TRIES: usize = 4;
 
 type State = CacheDB<EmptyDB>;
 
+/// A signed transaction as nodes take it: with its blobs, if it has any.
+type Pooled = EthereumTxEnvelope<TxEip4844WithSidecar<BlobTransactionSidecarEip7594>>;
+
 /// A network of one's own.
 #[derive(Debug)]
 pub struct Embedded {
@@ -59,6 +65,8 @@ struct Chain {
     receipts: Vec<Receipt>,
     transactions: Vec<(B256, Transaction)>,
     events: Vec<(Address, Event)>,
+    /// The blobs of transactions that are in blocks.
+    blobs: Vec<(B256, Vec<Bytes>)>,
     /// The base fee of the next block, in wei.
     base_fee: u64,
     /// Seconds that the clock is ahead of the blocks.
@@ -212,6 +220,7 @@ impl Chain {
             receipts: vec![],
             transactions: vec![],
             events: vec![],
+            blobs: vec![],
             base_fee: BASE_FEE,
             skipped: 0,
         }
@@ -251,6 +260,14 @@ impl Chain {
     }
 }
 
+impl BlobSource for Embedded {
+    fn blobs(&self, settlement: &Settlement) -> Result<Vec<Bytes>, SourceError> {
+        let chain = self.chain();
+        let found = chain.blobs.iter().find(|(transaction, _)| *transaction == settlement.transaction);
+        Ok(found.map(|(_, blobs)| blobs.clone()).unwrap_or_default())
+    }
+}
+
 impl L1 for Embedded {
     fn chain_id(&self) -> Result<u64, L1Error> {
         Ok(self.chain_id)
@@ -264,6 +281,10 @@ impl L1 for Embedded {
                 usize::try_from(number).ok().and_then(|number| chain.blocks.get(number)).copied()
             }
         })
+    }
+
+    fn blob_base_fee(&self) -> Result<Option<u128>, L1Error> {
+        Ok(self.chain().next_block().blob_excess_gas_and_price.map(|blobs| blobs.blob_gasprice))
     }
 
     fn nonces(&self, account: Address) -> Result<Nonces, L1Error> {
@@ -289,9 +310,18 @@ impl L1 for Embedded {
 
     fn send(&self, transaction: &[u8]) -> Result<(), L1Error> {
         let refused = |reason: &dyn fmt::Display| L1Error::Transaction { reason: reason.to_string() };
-        check_length(transaction.len()).map_err(|limit| refused(&limit))?;
         let mut encoded = transaction;
-        let signed = TxEnvelope::decode_2718(&mut encoded).map_err(|error| refused(&error))?;
+        let signed = Pooled::decode_2718(&mut encoded).map_err(|error| refused(&error))?;
+        let sidecar = match &signed {
+            Pooled::Eip4844(signed) => Some(&signed.tx().sidecar),
+            _ => None,
+        };
+        let blob_bytes = sidecar.map_or(0, BlobTransactionSidecarEip7594::rlp_encoded_fields_length);
+        check_length(transaction.len().saturating_sub(blob_bytes)).map_err(|limit| refused(&limit))?;
+        if let Some(sidecar) = sidecar {
+            let hashes = signed.blob_versioned_hashes().unwrap_or_default();
+            sidecar.validate(hashes, EnvKzgSettings::Default.get()).map_err(|error| refused(&error))?;
+        }
         let sender = signed.recover_signer().map_err(|error| refused(&error))?;
         if signed.chain_id() != Some(self.chain_id) {
             return Err(refused(&format!(
@@ -313,9 +343,16 @@ impl L1 for Embedded {
             .gas_price(signed.max_fee_per_gas())
             .gas_priority_fee(signed.max_priority_fee_per_gas())
             .nonce(signed.nonce())
-            .chain_id(signed.chain_id());
+            .chain_id(signed.chain_id())
+            .blob_hashes(signed.blob_versioned_hashes().unwrap_or_default().to_vec())
+            .max_fee_per_blob_gas(signed.max_fee_per_blob_gas().unwrap_or_default());
         let called = Transaction { to: signed.to(), input: signed.input().clone() };
-        self.include(hash, transaction, called).map(drop)
+        self.include(hash, transaction, called)?;
+        if let Some(sidecar) = sidecar {
+            let blobs = sidecar.blobs.iter().map(|blob| Bytes::copy_from_slice(blob.as_slice()));
+            self.chain().blobs.push((hash, blobs.collect()));
+        }
+        Ok(())
     }
 
     fn call(&self, call: &Call, at: At) -> Result<Bytes, L1Error> {
@@ -358,5 +395,54 @@ impl L1 for Embedded {
                 && event.topics.starts_with(topics)
         };
         Ok(chain.events.iter().filter(is_asked).map(|(_, event)| event.clone()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        attempt::Unsigned,
+        blobs::{Blobs, data_of},
+        fees::{BaseFees, FeeLimits},
+        signer::Signer,
+    };
+
+    #[test]
+    fn blobs_are_checked_and_kept() {
+        let signer = Signer::random();
+        let l1 = Embedded::new(5, &[(signer.address(), U256::from(u64::MAX))]);
+        let call = Call {
+            from: signer.address(),
+            to: Some(Address::repeat_byte(9)),
+            value: U256::ZERO,
+            input: Bytes::new(),
+        };
+        let blobs = Blobs::of(b"data").expect("it fits");
+        let base_fees = BaseFees { gas: BASE_FEE.into(), blob: l1.blob_base_fee().expect("it answers") };
+        let fees = FeeLimits::default().first(base_fees).expect("it is cheap");
+        let unsigned = Unsigned::new(&l1, call).expect("it answers").expect("it is small");
+        let attempt = unsigned.with_blobs(blobs.hashes()).sign(&signer, 5, 0, fees).expect("a key");
+        let signed = attempt.transaction.expect("it is signed");
+        // Without its blobs, and with others.
+        assert!(matches!(l1.send(&signed), Err(L1Error::Transaction { .. })));
+        let other = Blobs::of(b"other").expect("it fits");
+        assert!(other.attach(&signed).is_err());
+        let mut changed = blobs.attach(&signed).expect("they are its blobs");
+        let position = changed.windows(4).position(|bytes| bytes == b"data").expect("it is in there");
+        changed[position] ^= 1;
+        assert!(matches!(l1.send(&changed), Err(L1Error::Transaction { .. })));
+
+        l1.send(&blobs.attach(&signed).expect("they are its blobs")).expect("they are right");
+        let receipt = l1.receipt(attempt.hash).expect("it answers").expect("it is in a block");
+        assert!(receipt.succeeded);
+        let settlement = Settlement {
+            number: 1,
+            block_number: receipt.block_number,
+            transaction: attempt.hash,
+            hashes: blobs.hashes().to_vec(),
+        };
+        let found = l1.blobs(&settlement).expect("it has them");
+        assert_eq!(data_of(&found), Ok(b"data".to_vec()));
     }
 }

@@ -11,10 +11,12 @@
 //! superblock are all met in the same way. The contract takes a superblock once, so what is sent twice costs gas only.
 
 mod proof;
+mod publish;
 mod report;
 mod step;
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -25,6 +27,7 @@ use alloy_primitives::{Address, B256, Bytes};
 
 pub use self::report::{JobError, Progress, Waiting};
 use crate::{
+    blobs::Blobs,
     contract::{Contract, NoContract, Settled},
     fees::FeeLimits,
     journal::{Goal, Journal, JournalError, Record, Stage},
@@ -122,8 +125,10 @@ pub(crate) struct Entry<'a> {
     /// Whether a node says that the offer is too low.
     pub(crate) underpriced: bool,
     contradictions: usize,
-    /// Transactions of this process that failed.
-    failed: usize,
+    /// The blobs of the record's data, once this process has made them.
+    blobs: Option<Blobs>,
+    /// Transactions that this process saw fail. A node that is behind may forget that it said so.
+    failed: BTreeSet<B256>,
     /// Rounds in a row in which the transaction's nonce is used and no block has the transaction.
     rounds_gone: usize,
 }
@@ -167,7 +172,7 @@ pub struct L1Proof {
     pub proof: Bytes,
 }
 
-/// Settles superblocks.
+/// Settles superblocks, and publishes the data of those that have it.
 pub struct Job<'a> {
     pub l1: &'a dyn L1,
     /// The network that L1 must be.
@@ -258,7 +263,8 @@ impl Job<'_> {
                 sent_at: None,
                 underpriced: false,
                 contradictions: 0,
-                failed: 0,
+                blobs: None,
+                failed: BTreeSet::new(),
                 rounds_gone: 0,
             })
         };

@@ -5,6 +5,7 @@
 //! JOURNAL/superblock-000001.json             the record
 //! JOURNAL/deployment.json                    what was sent to deploy the contracts
 //! JOURNAL/superblock-000001.proof            the proof for the contract, which takes about a minute to make
+//! JOURNAL/superblock-000001.data             what the blobs of its transactions hold
 //! ```
 //! Files are replaced whole, so that a process that is killed anywhere leaves the record before or after a step.
 
@@ -16,13 +17,13 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use circuits_files::{
-    file::{self, FileError},
+    file::{self, FileError, FileKind},
     text::{self, TextError, without_secrets},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{deployment::deployment_id, fees::Fees};
+use crate::{data::PAYLOAD_LIMIT, deployment::deployment_id, fees::Fees};
 
 /// Bytes of the largest record and of the largest proof, as text: a transaction of 128 KiB has room many times.
 const FILE_LIMIT: u64 = 16 << 20;
@@ -132,13 +133,16 @@ pub struct Record {
     pub attempts: Vec<Attempt>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inclusion: Option<Inclusion>,
+    /// Keccak-256 of the data on disk, which the blobs of the transactions hold; absent if nothing is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<B256>,
 }
 
 impl Record {
     /// The record of a superblock for which nothing was done.
     #[must_use]
     pub const fn new(goal: Goal) -> Self {
-        Self { goal, stage: Stage::Planned, proof: None, attempts: vec![], inclusion: None }
+        Self { goal, stage: Stage::Planned, proof: None, attempts: vec![], inclusion: None, data: None }
     }
 
     /// Adds a signed transaction, the only one that is handed over from now on. One before it with another nonce may still come.
@@ -206,6 +210,9 @@ pub enum JournalError {
     /// The proof is not that of the record.
     #[error("{path}: the proof has the Keccak-256 digest {found}, the record names {expected}", path = .path.display())]
     OtherProof { path: PathBuf, expected: B256, found: B256 },
+    /// The data is not that of the record.
+    #[error("{path}: the data has the Keccak-256 digest {found}, the record names {expected}", path = .path.display())]
+    OtherData { path: PathBuf, expected: B256, found: B256 },
 }
 
 /// The directory of the records, locked for this process.
@@ -308,6 +315,30 @@ impl Journal {
         if found == expected { Ok(proof) } else { Err(JournalError::OtherProof { path, expected, found }) }
     }
 
+    /// Writes what is published durably, and returns its digest, for the record.
+    ///
+    /// # Errors
+    /// [`JournalError::File`]
+    pub fn write_data(&self, number: u32, data: &Bytes) -> Result<B256, JournalError> {
+        file::write_shared(&self.path(number, "data"), data)?;
+        Ok(keccak256(data))
+    }
+
+    /// Reads the data with this digest.
+    ///
+    /// # Errors
+    /// [`JournalError::File`] or [`JournalError::OtherData`].
+    pub fn data(&self, number: u32, expected: B256) -> Result<Bytes, JournalError> {
+        let path = self.path(number, "data");
+        let data = file::read_bytes(FileKind::SuperblockData, &path, PAYLOAD_LIMIT)?;
+        let found = keccak256(&data);
+        if found == expected {
+            Ok(data.into())
+        } else {
+            Err(JournalError::OtherData { path, expected, found })
+        }
+    }
+
     fn path(&self, number: u32, extension: &str) -> PathBuf {
         self.directory.join(format!("superblock-{number:06}.{extension}"))
     }
@@ -346,7 +377,7 @@ mod tests {
             hash: B256::with_last_byte(nonce as u8),
             call: B256::ZERO,
             gas_limit: 21_000,
-            fees: Fees { max: 2, priority: 1 },
+            fees: Fees { max: 2, priority: 1, blob: None },
             transaction: Some(Bytes::from_static(b"signed")),
             failed: false,
         }
@@ -422,6 +453,11 @@ mod tests {
             fs::write(directory.path().join(name), content).expect("writable");
         }
         assert!(matches!(journal.proof(7, digest), Err(JournalError::Malformed { .. })));
+        let data = Bytes::from_static(b"data");
+        let digest = journal.write_data(7, &data).expect("writable");
+        assert_eq!(journal.data(7, digest).expect("it is there"), data);
+        fs::write(directory.path().join("superblock-000007.data"), "other").expect("writable");
+        assert!(matches!(journal.data(7, digest), Err(JournalError::OtherData { .. })));
         assert!(matches!(journal.record(GOAL), Err(JournalError::Malformed { .. })));
     }
 }

@@ -120,6 +120,23 @@ pub trait L1 {
     /// [`L1Error`]
     fn block(&self, at: At) -> Result<Option<Block>, L1Error>;
 
+    /// The root of the beacon block that has block `number`; `None` on a network without a beacon chain.
+    ///
+    /// # Errors
+    /// [`L1Error`]
+    fn beacon_block(&self, number: u64) -> Result<Option<B256>, L1Error> {
+        let _ = number;
+        Ok(None)
+    }
+
+    /// What the next block takes for the gas of blobs, in wei per gas; `None` if the network has no blobs.
+    ///
+    /// # Errors
+    /// [`L1Error`]
+    fn blob_base_fee(&self) -> Result<Option<u128>, L1Error> {
+        Ok(None)
+    }
+
     /// How many transactions of the account are in blocks, and how many with those that wait.
     ///
     /// # Errors

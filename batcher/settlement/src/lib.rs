@@ -3,12 +3,16 @@
 pub mod abi;
 pub mod anchor;
 mod attempt;
+pub mod blob_source;
+pub mod blobs;
 pub mod contract;
+pub mod data;
 pub mod deploy;
 pub mod deployment;
 pub mod deposit;
 pub mod embedded;
 pub mod fees;
+pub mod follow;
 pub mod history;
 pub mod hops;
 pub mod job;

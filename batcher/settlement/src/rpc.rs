@@ -9,7 +9,7 @@ use std::{
 };
 
 use alloy_json_rpc::ErrorPayload;
-use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_primitives::{Address, B256, Bytes, U64, U128, U256};
 use circuits_files::text::shown;
 use reqwest::{Client, header::CONTENT_TYPE, redirect};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -31,6 +31,8 @@ const READS: usize = 3;
 const MAX_ANSWER: usize = 16 << 20;
 /// The code of calls that revert, in nodes that have one.
 const REVERTED: i64 = 3;
+/// The code of nodes that know no such method.
+const NO_METHOD: i64 = -32601;
 /// Characters of a node's message that are repeated.
 const MAX_MESSAGE: usize = 500;
 
@@ -63,19 +65,12 @@ struct Answer {
 }
 
 impl Rpc {
-    /// The node at this address, which is not asked yet. It is asked directly, whatever proxies the environment names, and where it
-    /// redirects to is not.
+    /// The node at this address, which is not asked yet.
     ///
     /// # Errors
     /// [`UrlError`]
     pub fn new(url: &str, timeout: Duration) -> Result<Self, UrlError> {
-        let url: Url = url.parse().map_err(|_| UrlError::Malformed)?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(UrlError::Malformed);
-        }
-        choose_cryptography();
-        let client = Client::builder().timeout(timeout).redirect(redirect::Policy::none()).no_proxy();
-        let http = client.build().map_err(|_| UrlError::System)?;
+        let (url, http) = (parse_url(url)?, client(timeout)?);
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|_| UrlError::System)?;
         Ok(Self { http, url, runtime, next: AtomicU64::new(1) })
     }
@@ -141,6 +136,19 @@ impl Rpc {
     }
 }
 
+/// The address of a node.
+pub(crate) fn parse_url(url: &str) -> Result<Url, UrlError> {
+    let url: Url = url.parse().map_err(|_| UrlError::Malformed)?;
+    if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(UrlError::Malformed) }
+}
+
+/// What asks nodes: directly, whatever proxies the environment names, and never where a node redirects to.
+pub(crate) fn client(timeout: Duration) -> Result<Client, UrlError> {
+    choose_cryptography();
+    let client = Client::builder().timeout(timeout).redirect(redirect::Policy::none()).no_proxy();
+    client.build().map_err(|_| UrlError::System)
+}
+
 /// Lets TLS use ring, unless the program has chosen something else.
 fn choose_cryptography() {
     static CHOICE: Once = Once::new();
@@ -157,7 +165,7 @@ fn refusal(method: &'static str, error: ErrorPayload) -> L1Error {
 }
 
 /// The reason without the node's address, which the error's own message repeats.
-fn reason_of(error: &reqwest::Error) -> &'static str {
+pub(crate) fn reason_of(error: &reqwest::Error) -> &'static str {
     if error.is_timeout() {
         "it takes too long"
     } else if error.is_connect() {
@@ -180,6 +188,7 @@ struct RpcBlock {
     hash: B256,
     timestamp: U64,
     base_fee_per_gas: Option<U256>,
+    parent_beacon_block_root: Option<B256>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -239,7 +248,7 @@ impl L1 for Rpc {
             Err(L1Error::Refused { .. }) if at == At::Finalized => None,
             answer => answer?,
         };
-        let Some(RpcBlock { number, hash, timestamp, base_fee_per_gas }) = found else { return Ok(None) };
+        let Some(RpcBlock { number, hash, timestamp, base_fee_per_gas, .. }) = found else { return Ok(None) };
         let base_fee = base_fee_per_gas.unwrap_or_default();
         let malformed = |_| L1Error::Malformed {
             method,
@@ -248,6 +257,22 @@ impl L1 for Rpc {
         };
         let base_fee = base_fee.try_into().map_err(malformed)?;
         Ok(Some(Block { number: number.to(), hash, timestamp: timestamp.to(), base_fee }))
+    }
+
+    fn beacon_block(&self, number: u64) -> Result<Option<B256>, L1Error> {
+        // The next block names the beacon block before it, which is the one that has this block.
+        let next = At::Number(number.saturating_add(1));
+        let found: Option<RpcBlock> = self.ask("eth_getBlockByNumber", (&tag(next), false))?;
+        let root = found.and_then(|block| block.parent_beacon_block_root);
+        // Development nodes have zeros.
+        Ok(root.filter(|root| !root.is_zero()))
+    }
+
+    fn blob_base_fee(&self) -> Result<Option<u128>, L1Error> {
+        match self.ask::<U128>("eth_blobBaseFee", ()) {
+            Err(L1Error::Refused { code: NO_METHOD, .. }) => Ok(None),
+            answer => Ok(Some(answer?.to())),
+        }
     }
 
     fn nonces(&self, account: Address) -> Result<Nonces, L1Error> {

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::{
     abi::Settlement::{L1Body, Statement, settleCall, settleStalledCall},
+    data::{DataError, SuperblockData},
     job::L1Proof,
 };
 
@@ -24,6 +25,7 @@ pub struct Superblock {
     stated: Statement,
     payouts: Bytes,
     only_block: Option<OnlyBlock>,
+    data: Option<Bytes>,
 }
 
 /// The block of environment 0 of a superblock without other blocks: what a stranger has to tell the contract of it.
@@ -57,7 +59,28 @@ impl Superblock {
     /// [`UnstatableError`] if the contract has no room for a number of it.
     pub fn new(statement: &SuperblockStatement, payouts: &[u8]) -> Result<Self, UnstatableError> {
         let stated = state(statement)?;
-        Ok(Self { statement: *statement, stated, payouts: payouts.to_vec().into(), only_block: None })
+        Ok(Self {
+            statement: *statement,
+            stated,
+            payouts: payouts.to_vec().into(),
+            only_block: None,
+            data: None,
+        })
+    }
+
+    /// The superblock with its data, which the job publishes in blobs.
+    ///
+    /// # Errors
+    /// [`DataError`] if it is that of another superblock, or more than blobs hold.
+    pub fn with_data(self, data: &SuperblockData) -> Result<Self, DataError> {
+        data.check_settled(self.statement_digest())?;
+        Ok(Self { data: Some(data.encode()?.into()), ..self })
+    }
+
+    /// What is published of it, encoded.
+    #[must_use]
+    pub const fn data(&self) -> Option<&Bytes> {
+        self.data.as_ref()
     }
 
     /// The superblock with a single block, which is of environment 0: its element of the body chain, and the indices of the messages

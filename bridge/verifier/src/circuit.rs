@@ -192,8 +192,8 @@ pub fn circuit_source(
         text += &format!("        if (gate == {i}) return {};\n", gate_call(gate)?);
     }
     text += "        return out;\n    }\n\n    \
-             /// @notice The sum of a reducing gate's constraints times the words at `powers`, those of `challenge`.\n    \
-             function combineReducingGate(uint256 gate, uint256 wires, uint256 powers, uint256 challenge)\n        \
+             /// @notice The sum of a reducing gate's constraints times the powers of `challenge`.\n    \
+             function combineReducingGate(uint256 gate, uint256 wires, uint256 challenge)\n        \
                  internal\n        \
                  pure\n        \
                  returns (Quartic)\n    \
@@ -257,7 +257,7 @@ fn gate_call(gate: &GateRef<F, D>) -> Result<String, UnsupportedCircuit> {
 /// The call that combines the constraints of a gate whose constraints are combined at once.
 fn reducing_call(gate: &GateRef<F, D>) -> Option<String> {
     let any = gate.0.as_any();
-    let call = |count, width| format!("ReducingGates.combined(wires, powers, challenge, {count}, {width})");
+    let call = |count, width| format!("ReducingGates.combined(wires, challenge, {count}, {width})");
     if let Some(gate) = any.downcast_ref::<ReducingGate<D>>() {
         return Some(call(gate.num_coeffs, 1));
     }

@@ -2,7 +2,7 @@
 
 mod parts;
 
-use bridge_verifier::poseidon::constants_source;
+use bridge_verifier::poseidon::{constants_source, round_constants_source};
 use circuits_prover::{D, F};
 use parts::{E, base, base_word, call, extension, word};
 use plonky2::{
@@ -62,4 +62,6 @@ proptest! {
 fn constants_of_the_permutation_are_plonky2s() {
     let committed = include_str!("../../contracts/src/verifier/PoseidonConstants.sol");
     assert_eq!(committed, constants_source());
+    let twins = include_str!("../../contracts/test/twins/RoundConstants.sol");
+    assert_eq!(twins, round_constants_source());
 }

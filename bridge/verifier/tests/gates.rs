@@ -112,20 +112,19 @@ fn random_access_is_the_same() {
 /// Compares a reducing gate, whose constraints the contract combines at once.
 fn compare_reducing(count: usize, width: usize, gate: &impl Gate<F, D>) {
     let mut runner = TestRunner::deterministic();
-    let strategy = (prop::collection::vec(extension(), config().num_wires), base(), base());
+    let strategy = (prop::collection::vec(extension(), config().num_wires), base());
     for _ in 0..CASES {
-        let (wires, first, challenge) = strategy.new_tree(&mut runner).unwrap().current();
+        let (wires, challenge) = strategy.new_tree(&mut runner).unwrap().current();
         let vars = EvaluationVars {
             local_constants: &[],
             local_wires: &wires,
             public_inputs_hash: &HashOut { elements: [F::ZERO; 4] },
         };
-        let powers = std::iter::successors(Some(first), |&power| Some(power * challenge));
+        let powers = challenge.powers();
         let expected =
             gate.eval_unfiltered(vars).into_iter().zip(powers).map(|(c, power)| scaled(c, power)).sum();
         let outcome = call(&parts::reducingCall {
             wires: wires.into_iter().map(word).collect(),
-            first: base_word(first),
             challenge: base_word(challenge),
             count: U256::from(count),
             width: U256::from(width),

@@ -45,6 +45,8 @@ pub enum FileKind {
     SuperblockLocation = 9,
     /// The proof of a superblock that L1 verifies.
     SuperblockHop = 10,
+    /// What a batcher publishes of a superblock on L1.
+    SuperblockData = 11,
 }
 
 /// Codes that kinds had in earlier layouts, which nobody reads any more. No kind gets one of them again.
@@ -52,7 +54,7 @@ const FORMER_CODES: [(u16, FileKind); 1] = [(1, FileKind::Registry)];
 
 impl FileKind {
     /// Every kind, ascending by code.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::BlockBundle,
         Self::TransactionBundle,
         Self::SuperblockBundle,
@@ -62,6 +64,7 @@ impl FileKind {
         Self::Registry,
         Self::SuperblockLocation,
         Self::SuperblockHop,
+        Self::SuperblockData,
     ];
 
     fn from_code(code: u16) -> Result<Self, FormatError> {
@@ -86,6 +89,7 @@ impl fmt::Display for FileKind {
             Self::QuarantineRecord => "quarantine record",
             Self::SuperblockLocation => "superblock location",
             Self::SuperblockHop => "superblock hop",
+            Self::SuperblockData => "superblock data",
         })
     }
 }

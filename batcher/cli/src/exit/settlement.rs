@@ -152,7 +152,10 @@ impl HasExitCode for JournalError {
             Self::File(error) => error.exit_code(),
             Self::Text(error) => error.exit_code(),
             Self::Directory { .. } | Self::Locked { .. } | Self::Unreadable { .. } => ExitCode::Unavailable,
-            Self::Malformed { .. } | Self::OtherGoal { .. } | Self::OtherProof { .. } => ExitCode::Rejected,
+            Self::Malformed { .. }
+            | Self::OtherGoal { .. }
+            | Self::OtherProof { .. }
+            | Self::OtherData { .. } => ExitCode::Rejected,
         }
     }
 }
@@ -173,7 +176,9 @@ impl HasExitCode for JobError {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
             Self::Limit { source, .. } => source.exit_code(),
-            Self::Network { .. }
+            Self::Blobs { source, .. } => source.exit_code(),
+            Self::NoBlobs { .. }
+            | Self::Network { .. }
             | Self::OtherDeployment { .. }
             | Self::Order { .. }
             | Self::Gap { .. }

@@ -14,6 +14,7 @@ use batcher_job::{
     state,
     store::{self, QuarantineRecord},
 };
+use batcher_settlement::data::SuperblockData;
 use batcher_verify::{
     bundle::{BlockEntry, SuperblockBundle, l1_outcome},
     circuit::SuperblockCircuit,
@@ -51,6 +52,7 @@ pub(super) enum Content {
     Quarantine(QuarantineRecord),
     Location(SuperblocksDirectory),
     Hop(Box<Hop>),
+    Data(Box<Data>),
     Trust(Trust),
 }
 
@@ -93,6 +95,7 @@ pub(super) fn read(
             let hop = batcher_hop::file::read(path).map_err(|error| malformed(error.into()))?;
             Content::Hop(Box::new(Hop::new(&hop).map_err(malformed)?))
         }
+        FileKind::SuperblockData => Content::Data(Box::new(Data::read(bytes).map_err(malformed)?)),
     };
     Ok((kind, content))
 }
@@ -214,6 +217,34 @@ impl Superblock {
             messages: bundle.messages,
             consumed: bundle.consumed,
             proof_bytes: bundle.proof.len(),
+        })
+    }
+}
+
+/// What is published of a superblock on L1.
+#[derive(Serialize)]
+pub(super) struct Data {
+    statement: SuperblockFields,
+    blocks: Vec<BlockEntry>,
+    messages: Vec<BlockMessages>,
+    consumed: Vec<u32>,
+    payout_bytes: usize,
+    /// Bytes of each published body.
+    body_bytes: Vec<usize>,
+}
+
+impl Data {
+    fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+        let data = SuperblockData::decode(bytes)?;
+        let body_bytes = data.bodies().map(|(_, body)| body.len()).collect();
+        let bundle = data.superblock().clone();
+        Ok(Self {
+            statement: SuperblockFields::new(&bundle.statement()?)?,
+            blocks: bundle.blocks,
+            messages: bundle.messages,
+            consumed: bundle.consumed,
+            payout_bytes: bundle.payouts.len(),
+            body_bytes,
         })
     }
 }

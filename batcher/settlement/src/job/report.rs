@@ -6,6 +6,7 @@ use alloy_primitives::{Address, B256};
 use thiserror::Error;
 
 use crate::{
+    blobs::BlobError,
     contract::NoContract,
     fees::{Fees, OverCap},
     journal::{JournalError, Stage},
@@ -147,8 +148,8 @@ pub enum JobError {
     OtherPrevious { number: u32, expected: ContractDigest, found: ContractDigest },
     /// Only batchers settle it.
     #[error(
-        "{account} is no batcher, and superblock {number} has {blocks} blocks, of which not all are environment 0's: nobody else \
-         may settle it"
+        "{account} is no batcher, and only batchers settle superblocks with other blocks than one of environment 0: superblock \
+         {number} has {blocks} in all"
     )]
     Stranger { number: u32, account: Address, blocks: u32 },
     /// The contract takes it later, and that is too long to wait for.
@@ -160,6 +161,12 @@ pub enum JobError {
     /// L1 would take no such transaction.
     #[error("superblock {number}: {source}")]
     Limit { number: u32, source: Limit },
+    /// What is to be published cannot be.
+    #[error("superblock {number}: {source}")]
+    Blobs { number: u32, source: BlobError },
+    /// L1 takes no blobs.
+    #[error("superblock {number}: L1's node knows no blobs, so nothing can be published there")]
+    NoBlobs { number: u32 },
     /// There is no proof for L1.
     #[error("superblock {number}: cannot make the proof for L1")]
     Prove { number: u32, source: Box<dyn Error + Send + Sync> },

@@ -8,7 +8,8 @@ use super::{Entry, Halt, Job, Seen, View};
 use crate::{
     abi::Settlement::statementDigestOfCall,
     attempt::{Sent, Unsigned},
-    fees::{Fees, OverCap},
+    blobs::Blobs,
+    fees::Fees,
     job::{JobError, Progress, Waiting},
     journal::{Attempt, Goal, Inclusion, Stage},
     l1::{At, L1Error},
@@ -61,6 +62,7 @@ impl Job<'_> {
             return Err(JobError::OtherPrevious { number, expected, found }.into());
         }
         self.have_proof(entry, view)?;
+        self.have_data(entry)?;
         self.settle(entry, view)
     }
 
@@ -69,6 +71,10 @@ impl Job<'_> {
         let Goal { number, state: expected, .. } = entry.record.goal;
         let at = At::Number(seen.block.number);
         let found = self.contract().state(number, at)?;
+        if found.is_zero() {
+            // The node was between two blocks when it said that the contract has settled the superblock.
+            return Err(Halt::Wait(Waiting::Changed));
+        }
         if found != expected {
             let [expected, found] = [expected, found].map(ContractDigest);
             return Err(JobError::OtherState { number, expected, found }.into());
@@ -123,7 +129,7 @@ impl Job<'_> {
         self.check_receipts(entry, view)?;
         let sender = self.signer.address();
         let nonces = self.l1.nonces(sender)?;
-        let base_fee = view.latest.block.base_fee;
+        let base_fees = self.base_fees(entry, view)?;
         let last = entry.record.attempts.last().filter(|last| last.sender == sender && !last.failed);
         let is_live = |last: &&Attempt| last.transaction.is_some() && last.nonce >= nonces.latest;
         let Some(live) = last.filter(is_live).cloned() else {
@@ -148,8 +154,8 @@ impl Job<'_> {
             }
             return self.wait_on(entry, is_late, earlier);
         }
-        if is_stale || is_late || entry.underpriced || base_fee > live.fees.max {
-            if let Some(fees) = self.policy.fees.raised(live.fees, base_fee) {
+        if is_stale || is_late || entry.underpriced || base_fees.exceed(&live.fees) {
+            if let Some(fees) = self.policy.fees.raised(live.fees, base_fees) {
                 let unsigned = self.prepare(entry, view)?;
                 if let Err(limit) = unsigned.check_funds(self.l1.balance(sender)?, fees) {
                     let limit = Box::new(limit);
@@ -157,8 +163,8 @@ impl Job<'_> {
                 }
                 return self.sign_and_send(entry, &unsigned, live.nonce, fees);
             }
-            if base_fee > self.policy.fees.cap {
-                return Err(Halt::Wait(OverCap { base_fee, cap: self.policy.fees.cap }.into()));
+            if let Some(over) = self.policy.fees.over_cap(base_fees) {
+                return Err(Halt::Wait(over.into()));
             }
             return self.wait_on(entry, is_late && !is_stale, Waiting::AtCap(live.hash));
         }
@@ -177,7 +183,7 @@ impl Job<'_> {
     fn offer_first(&self, entry: &mut Entry<'_>, view: &View, nonce: u64) -> Result<(), Halt> {
         let number = entry.number();
         let unsigned = self.prepare(entry, view)?;
-        let fees = self.policy.fees.first(view.latest.block.base_fee);
+        let fees = self.policy.fees.first(self.base_fees(entry, view)?);
         let fees = fees.map_err(|over| Halt::Wait(over.into()))?;
         let funds = unsigned.check_funds(self.l1.balance(self.signer.address())?, fees);
         funds.map_err(|source| JobError::Limit { number, source })?;
@@ -212,14 +218,17 @@ impl Job<'_> {
                 return Err(Halt::Wait(Waiting::Contradiction(hash)));
             }
             if !entry.record.attempts[position].failed {
-                entry.failed += 1;
+                let is_news = entry.failed.insert(hash);
                 entry.record.attempts[position].failed = true;
                 self.write(entry, entry.record.stage)?;
-                let reason = self.reason_at(entry, receipt.block_number);
-                (self.listener)(&Progress::Failed { number, transaction: hash, reason });
+                if is_news {
+                    let reason = self.reason_at(entry, receipt.block_number);
+                    (self.listener)(&Progress::Failed { number, transaction: hash, reason });
+                }
             }
-            if entry.failed >= MAX_FAILED {
-                return Err(JobError::Failed { number, failed: entry.failed, last: hash }.into());
+            let failed = entry.failed.len();
+            if failed >= MAX_FAILED {
+                return Err(JobError::Failed { number, failed, last: hash }.into());
             }
         }
         entry.contradictions = 0;
@@ -240,13 +249,14 @@ impl Job<'_> {
     fn prepare(&self, entry: &mut Entry<'_>, view: &View) -> Result<Unsigned, Halt> {
         let number = entry.number();
         let proof = entry.proof.clone().ok_or(Halt::Wait(Waiting::Changed))?;
+        self.make_blobs(entry)?;
         let answer = Unsigned::new(self.l1, self.call(entry, &proof)?);
         // The contract takes what it has settled already, without effect, and refuses what comes too early.
         if self.contract().settled(At::Latest)? != Some(view.latest.settled) {
             return Err(Halt::Wait(Waiting::Changed));
         }
         match answer {
-            Ok(Ok(unsigned)) => Ok(unsigned),
+            Ok(Ok(unsigned)) => Ok(unsigned.with_blobs(entry.blobs.as_ref().map_or(&[], Blobs::hashes))),
             Ok(Err(source)) => Err(JobError::Limit { number, source }.into()),
             Err(L1Error::Reverted(reason)) => Err(self.refused(entry, &proof, reason, view)),
             Err(error) => Err(error.into()),
@@ -273,13 +283,10 @@ impl Job<'_> {
     fn send(&self, entry: &mut Entry<'_>) -> Result<(), Halt> {
         let number = entry.number();
         let Some(attempt) = entry.record.attempts.last() else { return Err(Halt::Wait(Waiting::Changed)) };
-        let (hash, transaction) = (attempt.hash, attempt.transaction.clone().unwrap_or_default());
-        (self.listener)(&Progress::Sending {
-            number,
-            transaction: hash,
-            nonce: attempt.nonce,
-            fees: attempt.fees,
-        });
+        let Attempt { hash, nonce, fees, .. } = *attempt;
+        let signed = attempt.transaction.clone().unwrap_or_default();
+        let transaction = if fees.blob.is_some() { self.attach(entry, &signed)? } else { signed };
+        (self.listener)(&Progress::Sending { number, transaction: hash, nonce, fees });
         // Whatever the node says, it may have the transaction now.
         entry.sent_at = Some(Instant::now());
         match Sent::of(self.l1.send(&transaction)) {

@@ -27,6 +27,7 @@ use batcher_settlement::{
     wallet::Wallet,
 };
 use circuits_core::{Digest, F};
+use circuits_protocol::registry::Registry;
 use circuits_protocol::{
     l1::QueuePosition,
     statement::{L1Body, SuperblockStatement},
@@ -52,7 +53,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_millis(500);
 /// Quick, with finality as anvil tells it.
 pub(crate) const POLICY: Policy = Policy {
     finality: Finality::Node,
-    fees: FeeLimits { cap: 200 * GWEI, priority: GWEI, priority_cap: 10 * GWEI },
+    fees: FeeLimits { cap: 200 * GWEI, priority: GWEI, priority_cap: 10 * GWEI, blob_cap: 100 * GWEI },
     poll: Duration::from_millis(20),
     raise_after: Duration::from_millis(600),
     patience: Duration::from_secs(20),
@@ -85,6 +86,15 @@ impl Deployment {
 
     /// On this node, which mines each transaction at once until now.
     pub(crate) fn on(node: Anvil) -> Self {
+        Self::from_genesis(node, registry, |_| digest(0))
+    }
+
+    /// With the registry and the genesis of the deployment with an id.
+    pub(crate) fn from_genesis(
+        node: Anvil,
+        registry: impl Fn(u64) -> Registry,
+        genesis: impl Fn(u64) -> Digest,
+    ) -> Self {
         let (rpc, signer) = (Rpc::new(&node.url(), TIMEOUT * 10).expect("an address"), signer(KEY));
         let wallet =
             Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
@@ -92,7 +102,7 @@ impl Deployment {
         let registry = registry(deployment);
         let batchers = [signer.address(), crate::deployment::signer(OTHER_KEY).address()];
         let plan = plan(&batchers);
-        let deployed = deploy(&wallet, &plan, &registry, digest(0), None).expect("a fresh network");
+        let deployed = deploy(&wallet, &plan, &registry, genesis(deployment), None).expect("a fresh network");
         Self { node, deployed, root: registry.root() }
     }
 

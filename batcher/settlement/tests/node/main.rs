@@ -2,6 +2,7 @@
 
 mod answers;
 mod anvil;
+mod blobs;
 mod deployment;
 mod deployments;
 mod deposits;
@@ -10,6 +11,7 @@ mod kills;
 mod offers;
 mod proofs;
 mod proxy;
+mod published;
 mod refusals;
 mod reorganisations;
 mod stalls;

@@ -110,7 +110,7 @@ fn offers_rise_to_the_caps_and_no_further() {
     let deployment = Deployment::new();
     deployment.node.ask("evm_setAutomine", json!([false]));
     let directory = tempfile::tempdir().expect("a directory");
-    let fees = FeeLimits { cap: 50 * GWEI, priority: GWEI, priority_cap: 2 * GWEI };
+    let fees = FeeLimits { cap: 50 * GWEI, priority_cap: 2 * GWEI, ..POLICY.fees };
     let policy = Policy { fees, raise_after: POLICY.poll, ..IMPATIENT };
     let url = deployment.node.url();
     let (offers, waiting) = offers_without_a_block(&deployment, directory.path(), &url, policy);

@@ -32,6 +32,8 @@ pub(crate) enum Fate {
     Change(fn(&mut Value)),
     /// This is the answer; the node is not asked.
     Answer(Value),
+    /// The node refuses with this code and these words; it is not asked.
+    Refuse(i64, &'static str),
 }
 
 type Rule = Box<dyn FnMut(&str, &Value) -> Fate + Send>;
@@ -77,6 +79,12 @@ fn serve(mut stream: TcpStream, port: u16, rule: &Mutex<Rule>) -> std::io::Resul
             let mut answer: Value = serde_json::from_slice(&post(port, &body)?)?;
             change(&mut answer["result"]);
             answer.to_string().into_bytes()
+        }
+        Fate::Refuse(code, message) => {
+            let error = serde_json::json!({ "code": code, "message": message });
+            serde_json::json!({ "jsonrpc": "2.0", "id": request["id"], "error": error })
+                .to_string()
+                .into_bytes()
         }
         Fate::Answer(result) => {
             serde_json::json!({ "jsonrpc": "2.0", "id": request["id"], "result": result })

@@ -2,8 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Algebra} from "./Algebra.sol";
-import {P} from "./Goldilocks.sol";
-import {Quartic, combine, fromBase, load, mulAdd, mulSub, store} from "./Quartic.sol";
+import {Quartic, evaluateAt, fromBase, load, mulAdd, mulSub, store} from "./Quartic.sol";
 
 /// @title ArithmeticGates
 /// @notice The constraints of plonky2's gates for arithmetic, constants, bits and lists, at one point.
@@ -92,18 +91,11 @@ library ArithmeticGates {
     /// @notice `BaseSumGate<2>`: the first wire is the sum of the next `limbs`, which are bits, the lowest first.
     function baseSum(uint256 wires, uint256 out, uint256 limbs) internal pure returns (uint256) {
         unchecked {
-            uint256 powers;
-            assembly ("memory-safe") {
-                powers := mload(0x40)
+            for (uint256 i = 1; i <= limbs; ++i) {
+                Quartic limb = load(wires, i);
+                store(out, i, mulSub(limb, limb, limb));
             }
-            uint256 power = 1;
-            for (uint256 i = 0; i < limbs; ++i) {
-                Quartic limb = load(wires, i + 1);
-                store(out, i + 1, mulSub(limb, limb, limb));
-                store(powers, i, Quartic.wrap(power));
-                power = addmod(power, power, P);
-            }
-            store(out, 0, combine(wires + 0x20, 0x20, powers, 0x20, limbs) - load(wires, 0));
+            store(out, 0, evaluateAt(wires + 0x20, 0x20, limbs, 2) - load(wires, 0));
             return out + 0x20 * (limbs + 1);
         }
     }

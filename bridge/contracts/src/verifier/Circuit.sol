@@ -104,14 +104,14 @@ library Circuit {
         return out;
     }
 
-    /// @notice The sum of a reducing gate's constraints times the words at `powers`, those of `challenge`.
-    function combineReducingGate(uint256 gate, uint256 wires, uint256 powers, uint256 challenge)
+    /// @notice The sum of a reducing gate's constraints times the powers of `challenge`.
+    function combineReducingGate(uint256 gate, uint256 wires, uint256 challenge)
         internal
         pure
         returns (Quartic)
     {
-        if (gate == 4) return ReducingGates.combined(wires, powers, challenge, 7, 4);
-        if (gate == 5) return ReducingGates.combined(wires, powers, challenge, 25, 1);
+        if (gate == 4) return ReducingGates.combined(wires, challenge, 7, 4);
+        if (gate == 5) return ReducingGates.combined(wires, challenge, 25, 1);
         return Quartic.wrap(0);
     }
 }

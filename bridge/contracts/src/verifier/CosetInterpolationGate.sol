@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Algebra} from "./Algebra.sol";
 import {P} from "./Goldilocks.sol";
-import {Quartic, combine, load, store} from "./Quartic.sol";
+import {Quartic, evaluateAt, load, mulAdd, scale, store} from "./Quartic.sol";
 
 /// @title CosetInterpolationGate
 /// @notice The constraints of plonky2's `CosetInterpolationGate` at one point: a polynomial given by its values on a coset of
@@ -27,32 +27,32 @@ library CosetInterpolationGate {
 
             // The polynomial's coefficients, from its values on the subgroup, then Horner's rule: plonky2 computes the same
             // polynomial in the point from barycentric weights. Coefficient k is the mean of the values times
-            // generator^(-k i).
-            uint256 powers;
+            // generator^(-k i). Products are those of places at roots, see `Algebra`.
+            uint256 places;
             assembly ("memory-safe") {
-                powers := mload(0x40)
+                places := mload(0x40)
             }
-            uint256 weights = powers + 0x20 * points;
-            uint256 product = weights + 0x20 * points;
-            uint256 power = P - (P - 1) / points;
-            for (uint256 i = points; i > 0; --i) {
-                store(powers, i & (points - 1), Quartic.wrap(power));
-                power = mulmod(power, generator, P);
-            }
+            uint256 sum = places + Algebra.BYTES;
+            uint256 mean = P - (P - 1) / points;
+            Algebra.toRoots(places, shifted);
+            // generator^(-k), from the last coefficient down.
+            uint256 root = generator;
             for (uint256 k = points; k-- > 0;) {
-                for (uint256 i = 0; i < points; ++i) {
-                    store(weights, i, load(powers, (k * i) & (points - 1)));
-                }
-                // The leading coefficient starts the sum.
-                if (k != points - 1) Algebra.mul(product, out, shifted);
                 for (uint256 i = 0; i < 4; ++i) {
-                    Quartic coefficient = combine(values + 0x20 * i, Algebra.BYTES, weights, 0x20, points);
-                    store(out, i, k == points - 1 ? coefficient : load(product, i) + coefficient);
+                    store(out, i, scale(evaluateAt(values + 0x20 * i, Algebra.BYTES, points, root), mean));
                 }
+                Algebra.toRoots(out, out);
+                for (uint256 i = 0; i < 4; ++i) {
+                    Quartic value = load(out, i);
+                    // The leading coefficient starts the sum.
+                    store(sum, i, k == points - 1 ? value : mulAdd(load(sum, i), load(places, i), value));
+                }
+                root = mulmod(root, generator, P);
             }
+            Algebra.fromRoots(sum, sum);
             uint256 evaluation = point + Algebra.BYTES;
             for (uint256 i = 0; i < 4; ++i) {
-                store(out, i, load(evaluation, i) - load(out, i));
+                store(out, i, load(evaluation, i) - load(sum, i));
             }
             return out + Algebra.BYTES;
         }

@@ -21,6 +21,15 @@ library Goldilocks {
         }
     }
 
+    /// @notice `x^n`.
+    function power(uint256 x, uint256 n) internal pure returns (uint256 result) {
+        result = 1;
+        for (; n != 0; n >>= 1) {
+            if (n & 1 == 1) result = mulmod(result, x, P);
+            x = mulmod(x, x, P);
+        }
+    }
+
     /// @notice `1 / x` for `x != 0`, and 0 for 0: `x^(P - 2)`.
     function inverse(uint256 x) internal pure returns (uint256 result) {
         // P - 2 = 2^64 - 2^32 - 1: 31 ones, a zero, 32 ones.

@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {GENERATOR, P} from "./Goldilocks.sol";
-import {Quartic, affine, inverse, load, scale, store} from "./Quartic.sol";
+import {Quartic, inverse, load, mulAffine, scale, store} from "./Quartic.sol";
 
 /// @title PermutationArgument
 /// @notice The terms of plonky2's permutation argument at zeta.
@@ -96,7 +96,7 @@ library PermutationArgument {
     ) private pure returns (Quartic, uint256) {
         unchecked {
             for (uint256 end = wires + 0x20 * count; wires < end; wires += 0x20) {
-                product = product * affine(load(points, 0), shift, load(wires, 0), gamma);
+                product = mulAffine(product, load(points, 0), shift, load(wires, 0), gamma);
                 points += stride;
                 shift = mulmod(shift, factor, P);
             }

@@ -23,6 +23,11 @@ uint256 constant LANE_COMPLEMENTS = 0x000000000000000000000000ffffffff0000000000
 /// @dev P in both lanes.
 uint256 constant LANE_ORDERS = 0x0000000000000000ffffffff000000010000000000000000ffffffff00000001;
 
+/// @dev 2^64 - P in each coefficient.
+uint256 constant COEFFICIENT_COMPLEMENTS = 0x00000000ffffffff00000000ffffffff00000000ffffffff00000000ffffffff;
+/// @dev The highest bit of each coefficient.
+uint256 constant COEFFICIENT_SIGNS = 0x8000000000000000800000000000000080000000000000008000000000000000;
+
 /// @dev The element that is in the base field.
 function fromBase(uint256 value) pure returns (Quartic) {
     return Quartic.wrap(value << 192);
@@ -82,28 +87,62 @@ function mul(Quartic a, Quartic b) pure returns (Quartic result) {
     }
 }
 
-/// @dev `a * b + c`.
-function mulAdd(Quartic a, Quartic b, Quartic c) pure returns (Quartic) {
-    (uint256 c0, uint256 c1, uint256 c2, uint256 c3) = mulUnreduced(a, b);
+/// @dev `a * b + d`.
+function mulAdd(Quartic a, Quartic b, Quartic d) pure returns (Quartic result) {
     assembly ("memory-safe") {
-        c0 := add(c0, shr(192, c))
-        c1 := add(c1, and(shr(128, c), COEFFICIENT))
-        c2 := add(c2, and(shr(64, c), COEFFICIENT))
-        c3 := add(c3, and(c, COEFFICIENT))
+        let a0 := shr(192, a)
+        let a1 := and(shr(128, a), COEFFICIENT)
+        let a2 := and(shr(64, a), COEFFICIENT)
+        let a3 := and(a, COEFFICIENT)
+        let b0 := shr(192, b)
+        let b1 := and(shr(128, b), COEFFICIENT)
+        let b2 := and(shr(64, b), COEFFICIENT)
+        let b3 := and(b, COEFFICIENT)
+        // x^4 = 7.
+        let c := add(add(mul(a0, b0), mul(7, add(add(mul(a1, b3), mul(a2, b2)), mul(a3, b1)))), shr(192, d))
+        result := shl(192, mod(c, P))
+        c := add(
+            add(add(mul(a0, b1), mul(a1, b0)), mul(7, add(mul(a2, b3), mul(a3, b2)))),
+            and(shr(128, d), COEFFICIENT)
+        )
+        result := or(result, shl(128, mod(c, P)))
+        c := add(
+            add(add(mul(a0, b2), mul(a1, b1)), add(mul(a2, b0), mul(7, mul(a3, b3)))),
+            and(shr(64, d), COEFFICIENT)
+        )
+        result := or(result, shl(64, mod(c, P)))
+        c := add(add(add(mul(a0, b3), mul(a1, b2)), add(mul(a2, b1), mul(a3, b0))), and(d, COEFFICIENT))
+        result := or(result, mod(c, P))
     }
-    return reduce(c0, c1, c2, c3);
 }
 
-/// @dev `a * b - c`.
-function mulSub(Quartic a, Quartic b, Quartic c) pure returns (Quartic) {
-    (uint256 c0, uint256 c1, uint256 c2, uint256 c3) = mulUnreduced(a, b);
+/// @dev `a * b - d`.
+function mulSub(Quartic a, Quartic b, Quartic d) pure returns (Quartic result) {
     assembly ("memory-safe") {
-        c0 := sub(add(c0, P), shr(192, c))
-        c1 := sub(add(c1, P), and(shr(128, c), COEFFICIENT))
-        c2 := sub(add(c2, P), and(shr(64, c), COEFFICIENT))
-        c3 := sub(add(c3, P), and(c, COEFFICIENT))
+        let a0 := shr(192, a)
+        let a1 := and(shr(128, a), COEFFICIENT)
+        let a2 := and(shr(64, a), COEFFICIENT)
+        let a3 := and(a, COEFFICIENT)
+        let b0 := shr(192, b)
+        let b1 := and(shr(128, b), COEFFICIENT)
+        let b2 := and(shr(64, b), COEFFICIENT)
+        let b3 := and(b, COEFFICIENT)
+        // x^4 = 7.
+        let c := sub(add(add(mul(a0, b0), mul(7, add(add(mul(a1, b3), mul(a2, b2)), mul(a3, b1)))), P), shr(192, d))
+        result := shl(192, mod(c, P))
+        c := sub(
+            add(add(add(mul(a0, b1), mul(a1, b0)), mul(7, add(mul(a2, b3), mul(a3, b2)))), P),
+            and(shr(128, d), COEFFICIENT)
+        )
+        result := or(result, shl(128, mod(c, P)))
+        c := sub(
+            add(add(add(mul(a0, b2), mul(a1, b1)), add(mul(a2, b0), mul(7, mul(a3, b3)))), P),
+            and(shr(64, d), COEFFICIENT)
+        )
+        result := or(result, shl(64, mod(c, P)))
+        c := sub(add(add(add(mul(a0, b3), mul(a1, b2)), add(mul(a2, b1), mul(a3, b0))), P), and(d, COEFFICIENT))
+        result := or(result, mod(c, P))
     }
-    return reduce(c0, c1, c2, c3);
 }
 
 /// @dev The coefficients of `a * b`, each below 2^133.
@@ -143,39 +182,84 @@ function scaleAdd(Quartic a, uint256 b, Quartic c) pure returns (Quartic result)
     }
 }
 
-/// @dev `a * b + c + d`, `b` and `d` being in the base field.
-function affine(Quartic a, uint256 b, Quartic c, uint256 d) pure returns (Quartic result) {
+/// @dev `product * (a * b + c + d)`, `b` and `d` being in the base field. The coefficients of the second factor are not reduced:
+/// they have 129 bits, so those of the product have less than 200.
+function mulAffine(Quartic product, Quartic a, uint256 b, Quartic c, uint256 d) pure returns (Quartic result) {
     assembly ("memory-safe") {
-        let c0 := add(add(mul(shr(192, a), b), shr(192, c)), d)
-        let c1 := add(mul(and(shr(128, a), COEFFICIENT), b), and(shr(128, c), COEFFICIENT))
-        let c2 := add(mul(and(shr(64, a), COEFFICIENT), b), and(shr(64, c), COEFFICIENT))
-        let c3 := add(mul(and(a, COEFFICIENT), b), and(c, COEFFICIENT))
-        result := or(or(shl(192, mod(c0, P)), shl(128, mod(c1, P))), or(shl(64, mod(c2, P)), mod(c3, P)))
+        let f0 := add(add(mul(shr(192, a), b), shr(192, c)), d)
+        let f1 := add(mul(and(shr(128, a), COEFFICIENT), b), and(shr(128, c), COEFFICIENT))
+        let f2 := add(mul(and(shr(64, a), COEFFICIENT), b), and(shr(64, c), COEFFICIENT))
+        let f3 := add(mul(and(a, COEFFICIENT), b), and(c, COEFFICIENT))
+        let p0 := shr(192, product)
+        let p1 := and(shr(128, product), COEFFICIENT)
+        let p2 := and(shr(64, product), COEFFICIENT)
+        let p3 := and(product, COEFFICIENT)
+        // x^4 = 7.
+        let e := add(mul(f0, p0), mul(7, add(add(mul(f1, p3), mul(f2, p2)), mul(f3, p1))))
+        result := shl(192, mod(e, P))
+        e := add(add(mul(f0, p1), mul(f1, p0)), mul(7, add(mul(f2, p3), mul(f3, p2))))
+        result := or(result, shl(128, mod(e, P)))
+        e := add(add(mul(f0, p2), mul(f1, p1)), add(mul(f2, p0), mul(7, mul(f3, p3))))
+        result := or(result, shl(64, mod(e, P)))
+        e := add(add(mul(f0, p3), mul(f1, p2)), add(mul(f2, p1), mul(f3, p0)))
+        result := or(result, mod(e, P))
     }
 }
 
-/// @dev The sum of `count` elements times as many words, which are in the base field. Elements are `stride` bytes apart, from
-/// `terms` on, and words `weightStride` bytes, from `weights` on.
-function combine(uint256 terms, uint256 stride, uint256 weights, uint256 weightStride, uint256 count)
-    pure
-    returns (Quartic)
-{
+/// @dev The polynomial with `count` coefficients, `stride` bytes apart from `terms` on, at `x` of the base field: the sum of the
+/// coefficients times the powers of `x`, from 1 on.
+function evaluateAt(uint256 terms, uint256 stride, uint256 count, uint256 x) pure returns (Quartic result) {
     uint256 c0;
     uint256 c1;
     uint256 c2;
     uint256 c3;
     assembly ("memory-safe") {
-        for { let end := add(terms, mul(stride, count)) } lt(terms, end) { terms := add(terms, stride) } {
-            let term := mload(terms)
-            let weight := mload(weights)
-            c0 := add(c0, mul(shr(192, term), weight))
-            c1 := add(c1, mul(and(shr(128, term), COEFFICIENT), weight))
-            c2 := add(c2, mul(and(shr(64, term), COEFFICIENT), weight))
-            c3 := add(c3, mul(and(term, COEFFICIENT), weight))
-            weights := add(weights, weightStride)
+        // Horner's rule from the last one down: what three do not divide first, one by one, then three at a time. With all
+        // numbers below P, the sum is below P^4, which a word holds.
+        let term := add(terms, mul(stride, count))
+        for { let rest := mod(count, 3) } rest { rest := sub(rest, 1) } {
+            term := sub(term, stride)
+            let t := mload(term)
+            c0 := mod(add(mul(c0, x), shr(192, t)), P)
+            c1 := mod(add(mul(c1, x), and(shr(128, t), COEFFICIENT)), P)
+            c2 := mod(add(mul(c2, x), and(shr(64, t), COEFFICIENT)), P)
+            c3 := mod(add(mul(c3, x), and(t, COEFFICIENT)), P)
         }
+        for {} gt(term, terms) {} {
+            term := sub(term, stride)
+            let t2 := mload(term)
+            term := sub(term, stride)
+            let t1 := mload(term)
+            term := sub(term, stride)
+            let t0 := mload(term)
+            c0 := mod(add(mul(add(mul(add(mul(c0, x), shr(192, t2)), x), shr(192, t1)), x), shr(192, t0)), P)
+            c1 := mod(
+                add(
+                    mul(
+                        add(mul(add(mul(c1, x), and(shr(128, t2), COEFFICIENT)), x), and(shr(128, t1), COEFFICIENT)),
+                        x
+                    ),
+                    and(shr(128, t0), COEFFICIENT)
+                ),
+                P
+            )
+            c2 := mod(
+                add(
+                    mul(add(mul(add(mul(c2, x), and(shr(64, t2), COEFFICIENT)), x), and(shr(64, t1), COEFFICIENT)), x),
+                    and(shr(64, t0), COEFFICIENT)
+                ),
+                P
+            )
+            c3 := mod(
+                add(
+                    mul(add(mul(add(mul(c3, x), and(t2, COEFFICIENT)), x), and(t1, COEFFICIENT)), x),
+                    and(t0, COEFFICIENT)
+                ),
+                P
+            )
+        }
+        result := or(or(shl(192, c0), shl(128, c1)), or(shl(64, c2), c3))
     }
-    return reduce(c0, c1, c2, c3);
 }
 
 /// @dev The sum of `count` elements at `a` times as many at `b`.

@@ -7,7 +7,18 @@ import {Fri} from "./Fri.sol";
 import {GENERATOR, Goldilocks, P} from "./Goldilocks.sol";
 import {PermutationArgument} from "./PermutationArgument.sol";
 import {Poseidon} from "./Poseidon.sol";
-import {Quartic, combine, fromBase, innerProduct, load, mulAdd, powerOfTwoPower, scale, store} from "./Quartic.sol";
+import {
+    Quartic,
+    evaluateAt,
+    fromBase,
+    innerProduct,
+    load,
+    mulAdd,
+    powerOfTwoPower,
+    scale,
+    scaleAdd,
+    store
+} from "./Quartic.sol";
 import {Transcript, TranscriptLibrary} from "./Transcript.sol";
 
 /// @title SuperblockVerifier
@@ -65,9 +76,12 @@ contract SuperblockVerifier is ISuperblockVerifier {
     /// @dev The trees that a query opens before FRI's layers.
     uint256 private constant TREES = 4;
 
-    // What the terms of the constraints are, in order.
-    uint256 private constant STEPS = Circuit.CHALLENGES * (1 + Circuit.PARTIAL_PRODUCTS);
-    uint256 private constant TERMS = Circuit.CHALLENGES + STEPS + Circuit.GATE_CONSTRAINTS;
+    /// @dev The terms of the permutation argument, which come before those of gates.
+    uint256 private constant ARGUMENT_TERMS = Circuit.CHALLENGES * (2 + Circuit.PARTIAL_PRODUCTS);
+
+    /// @dev How many powers of FRI's alpha are written down. Longer lists are combined so many elements at a time, which takes a
+    /// product for each part.
+    uint256 private constant POWERS = 56;
 
     /// @dev The element 1.
     Quartic private constant ONE = Quartic.wrap(1 << 192);
@@ -93,19 +107,20 @@ contract SuperblockVerifier is ISuperblockVerifier {
         uint256 caps;
     }
 
-    /// @dev What all queries share. `powers` are those of FRI's alpha, four words each, `roots` and `inverseRoots` those of
-    /// the domain, by bits of the index.
+    /// @dev What all queries share. `powers` are those of FRI's alpha, two words each, and `power` the one that comes next;
+    /// `betas` are those of `Fri.fold`, for each layer. `points` and `inversePoints` are those of the queries, a word each.
     struct Combination {
         uint256 powers;
+        Quartic power;
         Quartic openings;
         Quartic nextOpenings;
         Quartic shift;
         Quartic zetaNext;
-        uint256 finalCoefficients;
         uint256 foldRoots;
         uint256 foldInverseRoots;
-        uint256 roots;
-        uint256 inverseRoots;
+        uint256 points;
+        uint256 inversePoints;
+        uint256 betas;
         uint256 buffer;
     }
 
@@ -170,14 +185,29 @@ contract SuperblockVerifier is ISuperblockVerifier {
     /// @dev Copies `length` bytes of elements at byte `position` of the proof to memory, zeros up to a multiple of 32 after
     /// them, and refuses elements at or above the field's order.
     function readElements(uint256 start, uint256 position, uint256 length, uint256 to) private pure {
+        copyElements(start, position, length, to);
+        if (Fri.anyTooLarge(to, length)) refuseElements(start, position, length);
+    }
+
+    /// @dev Copies without looking at the elements.
+    function copyElements(uint256 start, uint256 position, uint256 length, uint256 to) private pure {
+        assembly ("memory-safe") {
+            mstore(add(to, and(length, not(31))), 0)
+            calldatacopy(to, add(start, position), length)
+        }
+    }
+
+    /// @dev Reverts with the first word among `length` bytes at byte `position` of the proof that holds an element at or above
+    /// the field's order, if there is one.
+    function refuseElements(uint256 start, uint256 position, uint256 length) private pure {
         unchecked {
-            assembly ("memory-safe") {
-                mstore(add(to, and(length, not(31))), 0)
-                calldatacopy(to, add(start, position), length)
-            }
-            uint256 tooLarge = Fri.firstTooLarge(to, length);
-            if (tooLarge != length) {
-                revert ElementTooLarge(position + tooLarge, Quartic.unwrap(load(to + tooLarge, 0)));
+            uint256 buffer = allocate(0x20);
+            for (uint256 end = position + length; position < end; position += 0x20) {
+                uint256 size = end - position < 0x20 ? end - position : 0x20;
+                copyElements(start, position, size, buffer);
+                if (Fri.anyTooLarge(buffer, 0x20)) {
+                    revert ElementTooLarge(position, Quartic.unwrap(load(buffer, 0)));
+                }
             }
         }
     }
@@ -297,18 +327,18 @@ contract SuperblockVerifier is ISuperblockVerifier {
             argument.betas = proof.betas;
             argument.gammas = proof.gammas;
 
-            uint256 terms = allocate(32 * (Circuit.CHALLENGES + STEPS));
+            uint256 terms = allocate(32 * ARGUMENT_TERMS);
             uint256 end =
                 PermutationArgument.starts(argument, zetaPower, 1 << Circuit.DEGREE_BITS, Circuit.CHALLENGES, terms);
             PermutationArgument.steps(
                 argument, Circuit.ROUTED_WIRES, Circuit.QUOTIENT_DEGREE_FACTOR, Circuit.CHALLENGES, end
             );
-            uint256 powers = alphaPowers(proof.alphas);
-            uint256 sums = allocate(32 * Circuit.CHALLENGES);
+            uint256 sums = combineGates(proof, argument.wires);
             for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
-                store(sums, i, combine(terms, 32, powers + 32 * TERMS * i, 32, Circuit.CHALLENGES + STEPS));
+                uint256 alpha = Quartic.unwrap(load(proof.alphas, i));
+                Quartic argumentSum = evaluateAt(terms, 32, ARGUMENT_TERMS, alpha);
+                store(sums, i, scaleAdd(load(sums, i), Goldilocks.power(alpha, ARGUMENT_TERMS), argumentSum));
             }
-            addGates(proof, argument.wires, powers + 32 * (Circuit.CHALLENGES + STEPS), sums);
 
             Quartic vanishing = zetaPower - ONE;
             for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
@@ -322,25 +352,13 @@ contract SuperblockVerifier is ISuperblockVerifier {
         }
     }
 
-    /// @dev The powers of each alpha, `TERMS` words for each.
-    function alphaPowers(uint256 alphas) private pure returns (uint256 powers) {
+    /// @dev For each alpha, the sum of the constraints of all gates, each times the gate's filter and a power of alpha.
+    function combineGates(Proof memory proof, uint256 wires) private pure returns (uint256 sums) {
         unchecked {
-            powers = allocate(32 * TERMS * Circuit.CHALLENGES);
-            uint256 to = powers;
+            sums = allocate(32 * Circuit.CHALLENGES);
             for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
-                uint256 alpha = Quartic.unwrap(load(alphas, i));
-                uint256 power = 1;
-                for (uint256 end = to + 32 * TERMS; to < end; to += 32) {
-                    store(to, 0, Quartic.wrap(power));
-                    power = mulmod(power, alpha, P);
-                }
+                store(sums, i, Quartic.wrap(0));
             }
-        }
-    }
-
-    /// @dev Adds the constraints of all gates, each times the gate's filter and a power of alpha, to `sums`.
-    function addGates(Proof memory proof, uint256 wires, uint256 powers, uint256 sums) private pure {
-        unchecked {
             uint256 constraints = allocate(32 * Circuit.GATE_CONSTRAINTS);
             uint256 constants = proof.openings + 32 * Circuit.SELECTORS;
             for (uint256 gate = 0; gate < Circuit.GATES; ++gate) {
@@ -352,10 +370,10 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 if (count == 0 && !isReducing) continue;
                 Quartic filter = gateFilter(gate, proof.openings);
                 for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
-                    uint256 weights = powers + 32 * TERMS * i;
+                    uint256 alpha = Quartic.unwrap(load(proof.alphas, i));
                     Quartic sum = isReducing
-                        ? Circuit.combineReducingGate(gate, wires, weights, Quartic.unwrap(load(proof.alphas, i)))
-                        : combine(constraints, 32, weights, 32, count);
+                        ? Circuit.combineReducingGate(gate, wires, alpha)
+                        : evaluateAt(constraints, 32, count, alpha);
                     store(sums, i, mulAdd(filter, sum, load(sums, i)));
                 }
             }
@@ -379,19 +397,29 @@ contract SuperblockVerifier is ISuperblockVerifier {
     function checkQueries(Proof memory proof) internal pure {
         unchecked {
             Combination memory shared;
-            uint256 powers = allocate(32 * (POLYNOMIALS + 4));
-            shared.powers = allocate(64 * (POLYNOMIALS + 4));
-            Fri.writePowers(proof.friAlpha, POLYNOMIALS + 4, powers, shared.powers);
-            shared.openings = innerProduct(proof.openings, powers, POLYNOMIALS);
+            uint256 powers = allocate(32 * POWERS);
+            shared.powers = allocate(64 * POWERS);
+            shared.power = Fri.writePowers(proof.friAlpha, POWERS, powers, shared.powers);
+            Quartic sum = Quartic.wrap(0);
+            for (uint256 part = (POLYNOMIALS + POWERS - 1) / POWERS; part-- > 0;) {
+                uint256 from = part * POWERS;
+                uint256 count = POLYNOMIALS - from < POWERS ? POLYNOMIALS - from : POWERS;
+                sum = mulAdd(sum, shared.power, innerProduct(proof.openings + 32 * from, powers, count));
+            }
+            shared.openings = sum;
             shared.nextOpenings = innerProduct(proof.openings + 32 * POLYNOMIALS, powers, Circuit.CHALLENGES);
             shared.shift = load(powers, Circuit.CHALLENGES);
             shared.zetaNext = scale(proof.zeta, Circuit.ROW_GENERATOR);
-            shared.finalCoefficients = allocate(128 * Circuit.FINAL_COEFFICIENTS);
-            for (uint256 i = 0; i < Circuit.FINAL_COEFFICIENTS; ++i) {
-                Fri.spread(shared.finalCoefficients + 128 * i, load(proof.finalPolynomial, i));
+            shared.betas = allocate(32 * Fri.MAX_ARITY_BITS * Circuit.LAYERS);
+            for (uint256 layer = 0; layer < Circuit.LAYERS; ++layer) {
+                Quartic beta = load(proof.friBetas, layer);
+                for (uint256 i = 0; i < Fri.MAX_ARITY_BITS; ++i) {
+                    store(shared.betas, Fri.MAX_ARITY_BITS * layer + i, beta);
+                    beta = beta * beta;
+                }
             }
-            writeRoots(shared);
-            shared.buffer = allocate(LEAVES_BYTES + 0x40 + 32 * Fri.MAX_ARITY);
+            writePoints(shared, proof.queries);
+            shared.buffer = allocate(LEAVES_BYTES + 0x40 + (32 << Fri.MAX_ARITY_BITS));
 
             uint256 position = QUERIES_START;
             for (uint256 query = 0; query < Circuit.QUERIES; ++query) {
@@ -400,41 +428,62 @@ contract SuperblockVerifier is ISuperblockVerifier {
         }
     }
 
-    /// @dev Writes the roots of unity that queries need.
-    function writeRoots(Combination memory shared) private pure {
+    /// @dev Writes the points of all queries, their inverses, and the roots of unity that cosets need.
+    function writePoints(Combination memory shared, uint256 queries) private pure {
         unchecked {
-            // The domain's generator to the powers 2^i, for bit TREE_BITS - 1 - i of an index, since indices are bit-reversed.
-            shared.roots = allocate(32 * TREE_BITS);
-            shared.inverseRoots = allocate(32 * TREE_BITS);
+            // Indices are bit-reversed: bit i stands for the generator to the power of 2^(TREE_BITS - 1 - i).
+            uint256 roots = allocate(32 * TREE_BITS);
             uint256 root = Circuit.DOMAIN_GENERATOR;
-            uint256 inverseRoot = Goldilocks.inverse(root);
             for (uint256 i = TREE_BITS; i-- > 0;) {
-                store(shared.roots, i, Quartic.wrap(root));
-                store(shared.inverseRoots, i, Quartic.wrap(inverseRoot));
+                store(roots, i, Quartic.wrap(root));
                 root = mulmod(root, root, P);
-                inverseRoot = mulmod(inverseRoot, inverseRoot, P);
             }
-            // The roots of order 16: all that a coset's half needs, in bit-reversed order.
-            shared.foldRoots = allocate(16 * Fri.MAX_ARITY);
-            shared.foldInverseRoots = allocate(16 * Fri.MAX_ARITY);
-            store(shared.foldRoots, 0, Quartic.wrap(1));
-            store(shared.foldInverseRoots, 0, Quartic.wrap(1));
-            for (uint256 size = 1; size < Fri.MAX_ARITY / 2; size *= 2) {
-                // The root for index `size` is of order 4 times `size`: 4, 8, 16.
-                uint256 order = size == 1 ? 1 : size == 2 ? 2 : 3;
-                uint256 factor = Quartic.unwrap(load(shared.roots, order));
-                uint256 inverseFactor = Quartic.unwrap(load(shared.inverseRoots, order));
-                for (uint256 i = 0; i < size; ++i) {
-                    store(
-                        shared.foldRoots,
-                        size + i,
-                        Quartic.wrap(mulmod(Quartic.unwrap(load(shared.foldRoots, i)), factor, P))
-                    );
-                    store(
-                        shared.foldInverseRoots,
-                        size + i,
-                        Quartic.wrap(mulmod(Quartic.unwrap(load(shared.foldInverseRoots, i)), inverseFactor, P))
-                    );
+            // All inverses from that of the product of all points, the last one first: until then the place of a point's inverse
+            // holds the product of the points before it.
+            uint256 points = allocate(32 * Circuit.QUERIES);
+            uint256 inverses = allocate(32 * Circuit.QUERIES);
+            uint256 product = 1;
+            for (uint256 i = 0; i < Circuit.QUERIES; ++i) {
+                uint256 x = pointAt(roots, Quartic.unwrap(load(queries, i)) & ((1 << TREE_BITS) - 1));
+                store(points, i, Quartic.wrap(x));
+                store(inverses, i, Quartic.wrap(product));
+                product = mulmod(product, x, P);
+            }
+            product = Goldilocks.inverse(product);
+            for (uint256 i = Circuit.QUERIES; i-- > 0;) {
+                store(inverses, i, Quartic.wrap(mulmod(Quartic.unwrap(load(inverses, i)), product, P)));
+                product = mulmod(product, Quartic.unwrap(load(points, i)), P);
+            }
+            (shared.points, shared.inversePoints) = (points, inverses);
+            shared.foldRoots = cosetRoots(roots, false);
+            shared.foldInverseRoots = cosetRoots(roots, true);
+        }
+    }
+
+    /// @dev The domain's point at an index.
+    function pointAt(uint256 roots, uint256 index) private pure returns (uint256 x) {
+        unchecked {
+            for (x = GENERATOR; index != 0; index >>= 1) {
+                if (index & 1 == 1) x = mulmod(x, Quartic.unwrap(load(roots, 0)), P);
+                roots += 0x20;
+            }
+        }
+    }
+
+    /// @dev The first half of the roots of the largest coset, bit-reversed, or their inverses.
+    function cosetRoots(uint256 roots, bool inverted) private pure returns (uint256 result) {
+        unchecked {
+            result = allocate(16 << Fri.MAX_ARITY_BITS);
+            store(result, 0, Quartic.wrap(1));
+            // The root of order 2 is what tells one half from the other, so the first bit stands for that of order 4. The inverse
+            // of a root of order 2^n is the product of this root and all those of lower orders.
+            uint256 lower = Quartic.unwrap(load(roots, 0));
+            for (uint256 bit = 0; bit < Fri.MAX_ARITY_BITS - 1; ++bit) {
+                uint256 root = Quartic.unwrap(load(roots, bit + 1));
+                lower = mulmod(lower, root, P);
+                if (inverted) root = lower;
+                for (uint256 i = 0; i < 1 << bit; ++i) {
+                    store(result, (1 << bit) + i, Quartic.wrap(mulmod(Quartic.unwrap(load(result, i)), root, P)));
                 }
             }
         }
@@ -448,8 +497,10 @@ contract SuperblockVerifier is ISuperblockVerifier {
     {
         unchecked {
             uint256 index = Quartic.unwrap(load(proof.queries, query)) & ((1 << TREE_BITS) - 1);
-            (uint256 x, uint256 xInverse) = pointAt(shared, index);
-            position = readLeaves(proof, shared, query, index, position);
+            uint256 x = Quartic.unwrap(load(shared.points, query));
+            uint256 xInverse = Quartic.unwrap(load(shared.inversePoints, query));
+            uint256 sides = Fri.sidesOf(index);
+            position = readLeaves(proof, shared, query, index, sides, position);
             (Quartic numerator, Quartic denominator) = combineOpenings(proof, shared, x);
             if (Quartic.unwrap(denominator) == 0) revert PointIsOpened(query);
 
@@ -463,6 +514,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 position += length;
                 uint256 place = index & ((1 << arityBits) - 1);
                 index >>= arityBits;
+                sides >>= 8 * arityBits;
                 bits -= arityBits;
                 Quartic found = load(buffer, place);
                 if (layer == 0) {
@@ -470,54 +522,60 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 } else if (!(found == value)) {
                     revert WrongLayer(query, layer, found, value);
                 }
-                position = checkLeaf(proof, query, TREES + layer, hashLeaf(buffer, length), index, bits, position);
+                position =
+                    checkLeaf(proof, query, TREES + layer, hashLeaf(buffer, length), index, sides, bits, position);
 
                 // The coset's first point is the query's point divided by a root of unity.
                 uint256 root = Quartic.unwrap(load(shared.foldRoots, place >> 1));
                 if (place & 1 == 1) root = P - root;
                 xInverse = mulmod(xInverse, root, P);
-                value = Fri.fold(buffer, arityBits, xInverse, load(proof.friBetas, layer), shared.foldInverseRoots);
+                uint256 betas = shared.betas + 32 * Fri.MAX_ARITY_BITS * layer;
+                value = Fri.fold(buffer, arityBits, xInverse, betas, shared.foldInverseRoots);
                 xInverse = Goldilocks.powerOfTwoPower(xInverse, arityBits);
                 x = Goldilocks.powerOfTwoPower(x, arityBits);
             }
-            Quartic expected = Fri.evaluate(shared.finalCoefficients, Circuit.FINAL_COEFFICIENTS, x);
+            Quartic expected = evaluateAt(proof.finalPolynomial, 32, Circuit.FINAL_COEFFICIENTS, x);
             if (!(value == expected)) revert WrongFinalPolynomial(query, value, expected);
             return position;
         }
     }
 
-    /// @dev The domain's point at an index, and its inverse.
-    function pointAt(Combination memory shared, uint256 index) private pure returns (uint256 x, uint256 xInverse) {
-        unchecked {
-            x = GENERATOR;
-            xInverse = Circuit.GENERATOR_INVERSE;
-            for (uint256 bit = 0; index >> bit != 0; ++bit) {
-                if ((index >> bit) & 1 == 1) {
-                    x = mulmod(x, Quartic.unwrap(load(shared.roots, bit)), P);
-                    xInverse = mulmod(xInverse, Quartic.unwrap(load(shared.inverseRoots, bit)), P);
-                }
-            }
-        }
-    }
-
     /// @dev Reads a query's four leaves to the buffer, one after the other, and checks that they are in their trees.
-    function readLeaves(Proof memory proof, Combination memory shared, uint256 query, uint256 index, uint256 position)
-        private
-        pure
-        returns (uint256)
-    {
+    function readLeaves(
+        Proof memory proof,
+        Combination memory shared,
+        uint256 query,
+        uint256 index,
+        uint256 sides,
+        uint256 position
+    ) private pure returns (uint256) {
         unchecked {
-            uint256 leaf = shared.buffer;
+            uint256 buffer = shared.buffer;
+            uint256 leaf = buffer;
+            uint256 leafPosition = position;
             for (uint256 tree = 0; tree < TREES; ++tree) {
                 uint256 length = 8 * leafSize(tree);
-                readElements(proof.start, position, length, leaf);
-                position += length;
-                position = checkLeaf(proof, query, tree, hashLeaf(leaf, length), index, TREE_BITS, position);
+                copyElements(proof.start, leafPosition, length, leaf);
                 leaf += length;
+                leafPosition += length + TREE_LEVELS * Fri.DIGEST_BYTES;
             }
-            // Zeros follow what is combined four elements at a time.
+            // Zeros follow: the elements are checked and combined four at a time.
             assembly ("memory-safe") {
                 mstore(leaf, 0)
+            }
+            if (Fri.anyTooLarge(buffer, LEAVES_BYTES)) {
+                for (uint256 tree = 0; tree < TREES; ++tree) {
+                    uint256 length = 8 * leafSize(tree);
+                    refuseElements(proof.start, position, length);
+                    position += length + TREE_LEVELS * Fri.DIGEST_BYTES;
+                }
+            }
+            leaf = buffer;
+            for (uint256 tree = 0; tree < TREES; ++tree) {
+                uint256 length = 8 * leafSize(tree);
+                position += length;
+                position = checkLeaf(proof, query, tree, hashLeaf(leaf, length), index, sides, TREE_BITS, position);
+                leaf += length;
             }
             return position;
         }
@@ -539,19 +597,20 @@ contract SuperblockVerifier is ISuperblockVerifier {
         }
     }
 
-    /// @dev Checks that a leaf is at `index` of a tree of 2^`bits` leaves, and returns the position after its siblings.
+    /// @dev Checks that a leaf is at `index`, on these sides, of a tree of 2^`bits` leaves, and returns the position after its siblings.
     function checkLeaf(
         Proof memory proof,
         uint256 query,
         uint256 tree,
         uint256 digest,
         uint256 index,
+        uint256 sides,
         uint256 bits,
         uint256 position
     ) private pure returns (uint256) {
         unchecked {
             uint256 levels = bits - Circuit.CAP_HEIGHT;
-            uint256 root = Fri.ancestor(digest, index, proof.start + position, levels);
+            uint256 root = Fri.ancestor(digest, sides, proof.start + position, levels);
             uint256 expected = Quartic.unwrap(load(proof.caps, tree * CAP_SIZE + (index >> levels)));
             if (root != expected) revert WrongLeaf(query, tree, bytes32(root), bytes32(expected));
             return position + levels * Fri.DIGEST_BYTES;
@@ -573,10 +632,22 @@ contract SuperblockVerifier is ISuperblockVerifier {
             Quartic point = fromBase(x);
             Quartic toZeta = point - proof.zeta;
             Quartic toZetaNext = point - shared.zetaNext;
-            Quartic first = Fri.combineBase(shared.buffer, shared.powers, POLYNOMIALS) - shared.openings;
+            Quartic first = combineLeaves(shared) - shared.openings;
             Quartic second = Fri.combineBase(products, shared.powers, Circuit.CHALLENGES) - shared.nextOpenings;
             numerator = shared.shift * first * toZetaNext + second * toZeta;
             denominator = toZeta * toZetaNext;
+        }
+    }
+
+    /// @dev The sum of the elements of a query's leaves, which are in the buffer, times the powers of FRI's alpha.
+    function combineLeaves(Combination memory shared) private pure returns (Quartic sum) {
+        unchecked {
+            for (uint256 part = (POLYNOMIALS + POWERS - 1) / POWERS; part-- > 0;) {
+                uint256 from = part * POWERS;
+                uint256 count = POLYNOMIALS - from < POWERS ? POLYNOMIALS - from : POWERS;
+                Quartic combined = Fri.combineBase(shared.buffer + 8 * from, shared.powers, count);
+                sum = mulAdd(sum, shared.power, combined);
+            }
         }
     }
 }

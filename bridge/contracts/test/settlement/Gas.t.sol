@@ -2,7 +2,10 @@
 pragma solidity 0.8.37;
 
 import {AssetId, Claim, Deposit, Payout, Statement} from "../../src/interfaces/SettlementTypes.sol";
+import {ISettlement} from "../../src/interfaces/ISettlement.sol";
+import {ISuperblockVerifier} from "../../src/interfaces/ISuperblockVerifier.sol";
 import {DeployedTest} from "../support/Fixture.sol";
+import {BurningVerifier} from "../support/Mocks.sol";
 
 /// @notice Gas of whole transactions: `npm run gas` runs each call as one, and compares with gas.json.
 contract GasTest is DeployedTest {
@@ -119,6 +122,50 @@ contract GasTest is DeployedTest {
         _record("settle, 64 deposits and 96 payouts, no verifier");
         settlement.settle(OUTER, statement, "", "");
         _record("settle again");
+    }
+
+    /// @dev A proof states one statement, of one deployment. So the recorded one is verified apart, and settling takes its calldata
+    /// and a verifier that uses as much gas.
+    function test_gas_with_a_real_proof() public {
+        string memory recorded = vm.readFile("../../batcher/hop/tests/hop/fixture.json");
+        bytes memory proof = vm.parseJsonBytes(recorded, ".proof");
+        uint256[] memory inputs = vm.parseJsonUintArray(recorded, ".public_inputs");
+        ISuperblockVerifier real = ISuperblockVerifier(_create("SuperblockVerifier", ""));
+        // A static call is no transaction: this is what the contract executes.
+        real.verify(proof, inputs);
+        uint256 verifying = _record("verify: execution");
+
+        vm.etch(address(verifier), address(new BurningVerifier()).code);
+        vm.store(address(verifier), 0, bytes32(verifying));
+        _recordSettling("settle, no payouts", new Payout[](0), proof);
+        for (uint256 i = 0; i < 64; ++i) {
+            _deposit(ALICE, AMOUNT);
+        }
+        _wait(1 days);
+        Payout[] memory payouts = new Payout[](96);
+        for (uint32 i = 0; i < 96; ++i) {
+            payouts[i] = _payoutOf(AssetId(0, 1 + i % 2), 3 + i, ALICE, AMOUNT);
+        }
+        _recordSettling("settle, 64 deposits and 96 payouts", payouts, proof);
+    }
+
+    function _recordSettling(string memory name, Payout[] memory payouts, bytes memory proof) private {
+        Statement memory statement = _nextWith(_queueLength(), payouts);
+        bytes memory packed = _pack(payouts);
+        vm.prank(BATCHER);
+        settlement.settle(OUTER, statement, packed, proof);
+        _record(name);
+        _recordCalldata(name, abi.encodeCall(ISettlement.settle, (OUTER, statement, packed, proof)));
+    }
+
+    /// @dev Records what calldata has of zeros and others, from which scripts/gas.mjs computes what it costs.
+    function _recordCalldata(string memory name, bytes memory data) private {
+        uint256 zeros = 0;
+        for (uint256 i = 0; i < data.length; ++i) {
+            if (data[i] == 0) ++zeros;
+        }
+        vm.snapshotValue("calldata", string.concat(name, ": zeros"), zeros);
+        vm.snapshotValue("calldata", string.concat(name, ": others"), data.length - zeros);
     }
 
     function test_gas_of_the_queues_end() public {

@@ -99,7 +99,7 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
     }
 
     /// @dev Deploys a contract as its artefact has it, which is what users get.
-    function _create(string memory name, bytes memory arguments) private returns (address created) {
+    function _create(string memory name, bytes memory arguments) internal returns (address created) {
         string memory artifact = vm.readFile(string.concat("artifacts/", name, ".json"));
         bytes memory code = bytes.concat(vm.parseJsonBytes(artifact, ".bytecode"), arguments);
         assembly ("memory-safe") {

@@ -24,6 +24,20 @@ contract MockVerifier is ISuperblockVerifier {
     }
 }
 
+/// @notice Accepts everything, and uses as much gas for it as it is told.
+contract BurningVerifier is ISuperblockVerifier {
+    uint256 private _amount;
+
+    function outerDigest() external pure returns (bytes32) {
+        return 0;
+    }
+
+    function verify(bytes calldata, uint256[] calldata) external view {
+        uint256 end = gasleft() - _amount;
+        while (gasleft() > end) {}
+    }
+}
+
 /// @notice A verifier of the same circuit with other code: it accepts the complement of what the other one accepts.
 contract ReversedMockVerifier is ISuperblockVerifier {
     bytes32 public immutable outerDigest;

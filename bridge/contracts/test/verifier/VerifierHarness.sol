@@ -5,11 +5,22 @@ import {Algebra} from "../../src/verifier/Algebra.sol";
 import {ArithmeticGates} from "../../src/verifier/ArithmeticGates.sol";
 import {CosetInterpolationGate} from "../../src/verifier/CosetInterpolationGate.sol";
 import {Fri} from "../../src/verifier/Fri.sol";
-import {Goldilocks, P} from "../../src/verifier/Goldilocks.sol";
+import {Goldilocks} from "../../src/verifier/Goldilocks.sol";
 import {PermutationArgument} from "../../src/verifier/PermutationArgument.sol";
 import {Poseidon} from "../../src/verifier/Poseidon.sol";
 import {PoseidonGate} from "../../src/verifier/PoseidonGate.sol";
-import {Quartic, inverse, load, powerOfTwoPower, scale, scaleAdd} from "../../src/verifier/Quartic.sol";
+import {
+    Quartic,
+    inverse,
+    load,
+    mulAdd,
+    mulAffine,
+    mulSub,
+    powerOfTwoPower,
+    scale,
+    scaleAdd
+} from "../../src/verifier/Quartic.sol";
+import "../../src/verifier/Quartic.sol" as Quartics;
 import {ReducingGates} from "../../src/verifier/ReducingGates.sol";
 import {Transcript, TranscriptLibrary} from "../../src/verifier/Transcript.sol";
 
@@ -27,6 +38,63 @@ contract VerifierHarness {
     function quartic(Quartic a, Quartic b) external pure returns (Quartic[7] memory results) {
         uint256 base = Quartic.unwrap(b) >> 192;
         return [a + b, a - b, a * b, scaleAdd(a, base, b), scale(a, base), inverse(a), powerOfTwoPower(a, 3)];
+    }
+
+    /// @return results `a * b + c`, `a * b - c`, `a * (b * x + c + y)`.
+    function fused(Quartic a, Quartic b, Quartic c, uint256 x, uint256 y)
+        external
+        pure
+        returns (Quartic[3] memory results)
+    {
+        return [mulAdd(a, b, c), mulSub(a, b, c), mulAffine(a, b, x, c, y)];
+    }
+
+    /// @notice Every `stride`th of `coefficients`, as a polynomial at `x`.
+    function evaluateAt(uint256[] memory coefficients, uint256 stride, uint256 x) external pure returns (Quartic) {
+        return Quartics.evaluateAt(pointerTo(coefficients), 0x20 * stride, coefficients.length / stride, x);
+    }
+
+    function innerProduct(uint256[] memory a, uint256[] memory b) external pure returns (Quartic) {
+        return Quartics.innerProduct(pointerTo(a), pointerTo(b), a.length);
+    }
+
+    /// @return values The values of `a` at the roots of y^4 - 7.
+    /// @return same `a` again, from its values.
+    function valuesAtRoots(uint256[4] memory a)
+        external
+        pure
+        returns (uint256[4] memory values, uint256[4] memory same)
+    {
+        uint256 x;
+        uint256 y;
+        uint256 z;
+        assembly ("memory-safe") {
+            x := a
+            y := values
+            z := same
+        }
+        Algebra.toRoots(y, x);
+        Algebra.fromRoots(z, y);
+    }
+
+    /// @notice Whether an element among `data`, 8 bytes each, is at or above the field's order.
+    function anyTooLarge(bytes memory data) external pure returns (bool) {
+        uint256 length = data.length;
+        data = bytes.concat(data, new bytes(32));
+        uint256 pointer;
+        assembly ("memory-safe") {
+            pointer := add(data, 0x20)
+        }
+        return Fri.anyTooLarge(pointer, length);
+    }
+
+    /// @notice The root over a leaf with this digest, 25 bytes for each of `siblings`.
+    function ancestor(bytes32 digest, uint256 index, bytes calldata siblings) external pure returns (bytes32) {
+        uint256 from;
+        assembly ("memory-safe") {
+            from := siblings.offset
+        }
+        return bytes32(Fri.ancestor(uint256(digest), Fri.sidesOf(index), from, siblings.length / Fri.DIGEST_BYTES));
     }
 
     function algebra(uint256[4] memory a, uint256[4] memory b) external pure returns (uint256[4] memory product) {
@@ -99,21 +167,15 @@ contract VerifierHarness {
         }
     }
 
-    /// @return sum The constraints of a reducing gate, combined with the powers of `challenge`, the first of which is `first`.
-    function reducing(uint256[] memory wires, uint256 first, uint256 challenge, uint256 count, uint256 width)
+    /// @return sum The constraints of a reducing gate, combined with the powers of `challenge`.
+    function reducing(uint256[] memory wires, uint256 challenge, uint256 count, uint256 width)
         external
         view
         returns (Quartic sum, uint256 gasUsed)
     {
-        uint256[] memory powers = new uint256[](4 * count);
-        for (uint256 i = 0; i < powers.length; ++i) {
-            powers[i] = first;
-            first = mulmod(first, challenge, P);
-        }
         uint256 w = pointerTo(wires);
-        uint256 weights = pointerTo(powers);
         gasUsed = gasleft();
-        sum = ReducingGates.combined(w, weights, challenge, count, width);
+        sum = ReducingGates.combined(w, challenge, count, width);
         gasUsed -= gasleft();
     }
 
@@ -151,10 +213,16 @@ contract VerifierHarness {
         Quartic beta,
         uint256[] memory roots
     ) external view returns (Quartic value, uint256 gasUsed) {
+        uint256[] memory betas = new uint256[](arityBits);
+        for (uint256 i = 0; i < arityBits; ++i) {
+            betas[i] = Quartic.unwrap(beta);
+            beta = beta * beta;
+        }
         uint256 v = pointerTo(values);
         uint256 r = pointerTo(roots);
+        uint256 b = pointerTo(betas);
         gasUsed = gasleft();
-        value = Fri.fold(v, arityBits, startInverse, beta, r);
+        value = Fri.fold(v, arityBits, startInverse, b, r);
         gasUsed -= gasleft();
     }
 

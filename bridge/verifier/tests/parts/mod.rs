@@ -31,7 +31,7 @@ sol! {
         external view returns (uint256 combination, uint256 gasUsed, uint256 powersGasUsed);
     function permutationArgument(uint256[4] memory sizes, uint256 zeta, uint256[][5] memory openings, uint256[] memory betas, uint256[] memory gammas)
         external view returns (uint256[] memory terms, uint256 gasUsed);
-    function reducing(uint256[] memory wires, uint256 first, uint256 challenge, uint256 count, uint256 width)
+    function reducing(uint256[] memory wires, uint256 challenge, uint256 count, uint256 width)
         external view returns (uint256 sum, uint256 gasUsed);
 }
 

@@ -1,0 +1,63 @@
+//! Errors of what is published on L1.
+
+use batcher_settlement::{
+    blob_source::SourceError, blobs::BlobError, data::DataError, follow::L1FollowError,
+};
+
+use super::{ExitCode, HasExitCode};
+
+impl HasExitCode for BlobError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::TooLong { .. } => ExitCode::Limit,
+            Self::Length { .. }
+            | Self::Empty
+            | Self::Count { .. }
+            | Self::Element { .. }
+            | Self::Trailing { .. } => ExitCode::Invalid,
+            Self::Commitment { .. } | Self::OtherTransaction => ExitCode::Rejected,
+        }
+    }
+}
+
+impl HasExitCode for DataError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Format(error) => error.exit_code(),
+            Self::Bundle(error) => error.exit_code(),
+            Self::Statement(error) => error.exit_code(),
+            Self::NoBody { .. } => ExitCode::Rejected,
+            Self::Proof(_) | Self::Bodies { .. } | Self::OtherStatement { .. } => ExitCode::Invalid,
+        }
+    }
+}
+
+impl HasExitCode for SourceError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::File(error) => error.exit_code(),
+            Self::L1(error) => error.exit_code(),
+            Self::Unreachable { .. } | Self::Malformed { .. } => ExitCode::Unavailable,
+            Self::TooLong { .. } => ExitCode::Limit,
+        }
+    }
+}
+
+impl HasExitCode for L1FollowError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::L1(error) => error.exit_code(),
+            Self::NoContract(error) => error.exit_code(),
+            Self::Source { source, .. } => source.exit_code(),
+            Self::NothingFinal | Self::NoEvent { .. } | Self::Missing { .. } | Self::Ahead { .. } => {
+                ExitCode::Unavailable
+            }
+            Self::NoBlobs { .. } | Self::OtherDeployment { .. } => ExitCode::Rejected,
+            Self::TooMany { .. }
+            | Self::OtherState { .. }
+            | Self::Blobs { .. }
+            | Self::Data { .. }
+            | Self::Follow { .. } => ExitCode::Invalid,
+        }
+    }
+}

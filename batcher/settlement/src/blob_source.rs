@@ -1,0 +1,178 @@
+//! Where blobs are found again: files, and beacon nodes, which keep them for about 18 days.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use alloy_eips::eip4844::BYTES_PER_BLOB;
+use alloy_primitives::{B256, Bytes};
+use circuits_files::file::{self, FileError};
+use serde::Deserialize;
+use thiserror::Error;
+use tokio::runtime::{Builder, Runtime};
+use url::Url;
+
+use crate::{
+    l1::{L1, L1Error},
+    rpc::UrlError,
+};
+
+/// Bytes of the longest answer of a beacon node: the blobs of a block in hexadecimal, of which no network has more than 100.
+const MAX_ANSWER: usize = 32 << 20;
+/// A node that says nothing for so long does not answer: blobs are megabytes.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where L1 settled a superblock, and by which blobs its data goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    pub number: u32,
+    pub block_number: u64,
+    pub transaction: B256,
+    /// The versioned hashes of the transaction's blobs, in order.
+    pub hashes: Vec<B256>,
+}
+
+/// Why a source gives no blobs.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    /// The beacon node gives no answer.
+    #[error("the beacon node gives no blobs of block {block}: {reason}")]
+    Unreachable { block: String, reason: String },
+    /// The answer is too long.
+    #[error("the beacon node's answer about block {block} has more than {MAX_ANSWER} bytes")]
+    TooLong { block: String },
+    /// The answer has no blobs.
+    #[error("the beacon node's answer about block {block} is no list of blobs")]
+    Malformed { block: String },
+}
+
+/// Finds blobs. Whoever asks compares them with their hashes.
+pub trait BlobSource {
+    /// Blobs of a settlement, in any order, perhaps not all, and perhaps with others among them.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    fn blobs(&self, settlement: &Settlement) -> Result<Vec<Bytes>, SourceError>;
+}
+
+/// A directory in which each blob is a file, named by its versioned hash.
+#[derive(Clone, Debug)]
+pub struct BlobDirectory(PathBuf);
+
+impl BlobDirectory {
+    /// The directory at this path, which need not exist.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    fn file(&self, hash: B256) -> PathBuf {
+        self.0.join(format!("{hash}.blob"))
+    }
+
+    /// Keeps a blob under its hash, durably. The directory is made if it is missing.
+    ///
+    /// # Errors
+    /// [`SourceError::File`]
+    pub fn keep(&self, hash: B256, blob: &[u8]) -> Result<(), SourceError> {
+        let path = self.file(hash);
+        std::fs::create_dir_all(&self.0).map_err(|source| FileError::Io {
+            path: self.0.clone(),
+            action: "make it",
+            source,
+        })?;
+        if !path.exists() {
+            file::write_shared(&path, blob)?;
+        }
+        Ok(())
+    }
+}
+
+impl BlobSource for BlobDirectory {
+    fn blobs(&self, settlement: &Settlement) -> Result<Vec<Bytes>, SourceError> {
+        let mut found = vec![];
+        for &hash in &settlement.hashes {
+            let path = self.file(hash);
+            match std::fs::metadata(&path) {
+                // A file of another size is no blob, and is not read.
+                Ok(metadata) if metadata.len() == BYTES_PER_BLOB as u64 => {}
+                Ok(_) => continue,
+                Err(source) if source.kind() == io::ErrorKind::NotFound => continue,
+                Err(source) => return Err(FileError::Io { path, action: "read it", source }.into()),
+            }
+            let bytes =
+                std::fs::read(&path).map_err(|source| FileError::Io { path, action: "read it", source })?;
+            found.push(bytes.into());
+        }
+        Ok(found)
+    }
+}
+
+/// A beacon node of L1, asked by its standard interface.
+pub struct Beacon<'a> {
+    l1: &'a dyn L1,
+    url: Url,
+    http: reqwest::Client,
+    runtime: Runtime,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Vec<Bytes>,
+}
+
+impl<'a> Beacon<'a> {
+    /// The beacon node at this address, which is not asked yet; `l1` knows which of its blocks has which of L1's. It is asked
+    /// directly, whatever proxies the environment names, and where it redirects to is not.
+    ///
+    /// # Errors
+    /// [`UrlError`]
+    pub fn new(l1: &'a dyn L1, url: &str, timeout: Duration) -> Result<Self, UrlError> {
+        let (url, http) = (crate::rpc::parse_url(url)?, crate::rpc::client(timeout)?);
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(|_| UrlError::System)?;
+        Ok(Self { l1, url, http, runtime })
+    }
+
+    /// The body of the node's answer, up to the limit.
+    async fn get(&self, url: Url, block: &str) -> Result<Vec<u8>, SourceError> {
+        let unreachable =
+            |reason: &str| SourceError::Unreachable { block: block.to_owned(), reason: reason.to_owned() };
+        let failed = |error: reqwest::Error| unreachable(crate::rpc::reason_of(&error));
+        let mut response = self.http.get(url).send().await.map_err(failed)?;
+        if !response.status().is_success() {
+            return Err(unreachable(&format!("HTTP status {}", response.status().as_u16())));
+        }
+        let mut body = vec![];
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(SourceError::TooLong { block: block.to_owned() });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+impl BlobSource for Beacon<'_> {
+    fn blobs(&self, settlement: &Settlement) -> Result<Vec<Bytes>, SourceError> {
+        // The root names the block on every network; development nodes have no beacon chain, and go by L1's number.
+        let block = match self.l1.beacon_block(settlement.block_number)? {
+            Some(root) => root.to_string(),
+            None => settlement.block_number.to_string(),
+        };
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/eth/v1/beacon/blobs/{block}", url.path().trim_end_matches('/')));
+        for hash in &settlement.hashes {
+            url.query_pairs_mut().append_pair("versioned_hashes", &hash.to_string());
+        }
+        let body = self.runtime.block_on(self.get(url, &block))?;
+        let answer: Result<Answer, _> = serde_json::from_slice(&body);
+        answer.map(|answer| answer.data).map_err(|_| SourceError::Malformed { block })
+    }
+}

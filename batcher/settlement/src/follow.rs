@@ -1,0 +1,218 @@
+//! Following superblocks with nothing but L1: the contract says which ones it settled and by which blobs their data goes, and the
+//! blobs say the rest.
+//!
+//! ```text
+//! event: number, hashes of blobs --source--> blobs --hashes--> data --statement digest--> superblock --follow--> state
+//! ```
+//! No proof is verified here, as the contract has verified one of the statement whose digest it keeps. The statement commits to the
+//! lists in the data, so whatever a source gives, the state that is reached is the one that L1 settled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::{B256, Bytes, U256};
+use alloy_sol_types::SolEvent as _;
+use batcher_circuits::{
+    follow::{FollowError, follow},
+    state::SuperblockState,
+};
+use thiserror::Error;
+
+use crate::{
+    abi::Settlement::{SuperblockSettled, deploymentCall, statementDigestOfCall},
+    blob_source::{BlobDirectory, BlobSource, Settlement, SourceError},
+    blobs::{BlobError, MAX_BLOBS, data_of, versioned_hash},
+    contract::{Contract, NoContract},
+    data::{DataError, SuperblockData},
+    history::events,
+    job::Finality,
+    l1::{At, L1Error},
+    superblock::{ContractDigest, of_digest},
+};
+
+/// The most blobs of one answer whose hashes are computed: as many as fit the longest answer that is read.
+const MAX_CANDIDATES: usize = 128;
+
+/// Why L1 does not lead on from a state.
+#[derive(Debug, Error)]
+pub enum L1FollowError {
+    #[error(transparent)]
+    L1(#[from] L1Error),
+    #[error(transparent)]
+    NoContract(#[from] NoContract),
+    /// No block is final yet.
+    #[error("no block of L1 is final yet")]
+    NothingFinal,
+    /// The states are those of another deployment.
+    #[error("the contract is that of deployment {expected}, the state is of chain {found}")]
+    OtherDeployment { expected: u64, found: u64 },
+    /// L1 is behind, or the states are of another chain.
+    #[error(
+        "L1 has settled up to superblock {settled} for good, the state is that after superblock {number}"
+    )]
+    Ahead { settled: u32, number: u32 },
+    /// The states are not those that L1 settled.
+    #[error("L1 has settled superblock {number} with state {expected}, the state here is {found}")]
+    OtherState { number: u32, expected: ContractDigest, found: ContractDigest },
+    /// The node leaves an event out.
+    #[error("the node tells no event of superblock {number}, which the contract has settled")]
+    NoEvent { number: u32 },
+    /// Nothing was published.
+    #[error("superblock {number} was settled without blobs: follow it with its bundle")]
+    NoBlobs { number: u32 },
+    /// More blobs than a transaction has.
+    #[error("the node tells of {found} blobs of superblock {number}, a transaction has at most {MAX_BLOBS}")]
+    TooMany { number: u32, found: usize },
+    /// A source cannot be asked.
+    #[error("superblock {number}: {source}")]
+    Source { number: u32, source: SourceError },
+    /// No source has a blob.
+    #[error("superblock {number}: nobody who was asked has the blob with hash {hash}")]
+    Missing { number: u32, hash: B256 },
+    /// The blobs hold no data.
+    #[error("superblock {number}: its blobs hold no data: {source}: follow it with its bundle")]
+    Blobs { number: u32, source: BlobError },
+    /// The data is not that of the superblock.
+    #[error("superblock {number}: its blobs do not hold its data: {source}: follow it with its bundle")]
+    Data { number: u32, source: DataError },
+    /// The superblock does not continue the state.
+    #[error("superblock {number}: {source}")]
+    Follow { number: u32, source: FollowError },
+}
+
+impl L1FollowError {
+    /// Whether what was published is wrong, rather than missing or unreadable.
+    #[must_use]
+    pub const fn is_invalid(&self) -> bool {
+        matches!(self, Self::Blobs { .. } | Self::Data { .. } | Self::Follow { .. } | Self::OtherState { .. })
+    }
+}
+
+/// Reads superblocks from L1.
+pub struct L1Follower<'a> {
+    pub contract: Contract<'a>,
+    pub finality: Finality,
+    /// No event is older than this block.
+    pub first_block: u64,
+    /// Where blobs are looked for, in this order.
+    pub sources: &'a [&'a dyn BlobSource],
+    /// Where those that were found are kept.
+    pub keep: Option<&'a BlobDirectory>,
+}
+
+impl L1Follower<'_> {
+    /// The settlements for good that come after the state, in order. The state must be one that L1 settled.
+    ///
+    /// # Errors
+    /// [`L1FollowError`], of L1 and of what it says of the state.
+    pub fn settlements(&self, state: &SuperblockState) -> Result<Vec<Settlement>, L1FollowError> {
+        let Contract { l1, address } = self.contract;
+        let latest = l1.block(At::Latest)?.ok_or(L1FollowError::NothingFinal)?;
+        let last = self.finality.block(l1, &latest)?.ok_or(L1FollowError::NothingFinal)?;
+        let at = At::Number(last.number);
+        let deployment = self.contract.view(&deploymentCall {}, at)?.ok_or(NoContract(address))?;
+        if deployment != state.chain_id {
+            return Err(L1FollowError::OtherDeployment { expected: deployment, found: state.chain_id });
+        }
+        let settled = self.contract.settled(at)?.ok_or(NoContract(address))?.number;
+        let number = state.number;
+        if settled < number {
+            return Err(L1FollowError::Ahead { settled, number });
+        }
+        let (expected, found) = (self.contract.state(number, at)?, of_digest(state.commitment()));
+        if expected != found {
+            let [expected, found] = [expected, found].map(ContractDigest);
+            return Err(L1FollowError::OtherState { number, expected, found });
+        }
+        let mut told = BTreeMap::new();
+        if settled > number {
+            let topics = [SuperblockSettled::SIGNATURE_HASH];
+            for event in events(l1, address, &topics, self.first_block, last.number)? {
+                let (block_number, transaction) = (event.block_number, event.transaction);
+                let number: u32 =
+                    event.topics.get(1).map_or(U256::ZERO, |&topic| topic.into()).saturating_to();
+                let event = SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data)
+                    .map_err(|_| L1FollowError::NoEvent { number })?;
+                let number = event.number;
+                told.insert(number, Settlement { number, block_number, transaction, hashes: event.blobs });
+            }
+        }
+        let wanted = number.saturating_add(1)..=settled;
+        wanted.map(|number| told.remove(&number).ok_or(L1FollowError::NoEvent { number })).collect()
+    }
+
+    /// The data of a superblock, checked against its blobs' hashes and against the statement that the contract settled.
+    ///
+    /// # Errors
+    /// [`L1FollowError`]
+    pub fn read(&self, settlement: &Settlement) -> Result<SuperblockData, L1FollowError> {
+        let number = settlement.number;
+        match settlement.hashes.len() {
+            0 => return Err(L1FollowError::NoBlobs { number }),
+            found if found > MAX_BLOBS => return Err(L1FollowError::TooMany { number, found }),
+            _ => {}
+        }
+        let blobs = self.find(settlement)?;
+        if let Some(directory) = self.keep {
+            for (&hash, blob) in settlement.hashes.iter().zip(&blobs) {
+                directory.keep(hash, blob).map_err(|source| L1FollowError::Source { number, source })?;
+            }
+        }
+        let bytes = data_of(&blobs).map_err(|source| L1FollowError::Blobs { number, source })?;
+        let failed = |source| L1FollowError::Data { number, source };
+        let data = SuperblockData::decode(&bytes).map_err(failed)?;
+        // The contract never replaces a digest, so the newest block has that of the final one.
+        let settled = self.contract.view(&statementDigestOfCall { number }, At::Latest)?;
+        data.check_settled(settled.unwrap_or_default()).map_err(failed)?;
+        Ok(data)
+    }
+
+    /// The state after a superblock whose data was read.
+    ///
+    /// # Errors
+    /// [`L1FollowError::Follow`]
+    pub fn next_state(
+        &self,
+        state: &SuperblockState,
+        data: &SuperblockData,
+    ) -> Result<SuperblockState, L1FollowError> {
+        let number = state.number.saturating_add(1);
+        follow(state, data.superblock()).map_err(|source| L1FollowError::Follow { number, source })
+    }
+
+    /// The blobs with the settlement's hashes, in their order.
+    fn find(&self, settlement: &Settlement) -> Result<Vec<Bytes>, L1FollowError> {
+        let number = settlement.number;
+        let mut missing: BTreeSet<B256> = settlement.hashes.iter().copied().collect();
+        let mut found: Vec<(B256, Bytes)> = vec![];
+        let mut failed = None;
+        for source in self.sources {
+            if missing.is_empty() {
+                break;
+            }
+            match source.blobs(settlement) {
+                Ok(candidates) => {
+                    for blob in candidates.into_iter().take(MAX_CANDIDATES) {
+                        // What has no hash is not the blob that is looked for.
+                        if let Ok(hash) = versioned_hash(&blob)
+                            && missing.remove(&hash)
+                        {
+                            found.push((hash, blob));
+                        }
+                        if missing.is_empty() {
+                            break;
+                        }
+                    }
+                }
+                // Another source may have them.
+                Err(source) => failed = Some(source),
+            }
+        }
+        match (missing.first(), failed) {
+            (None, _) => {}
+            (Some(_), Some(source)) => return Err(L1FollowError::Source { number, source }),
+            (Some(&hash), None) => return Err(L1FollowError::Missing { number, hash }),
+        }
+        let blob = |hash| found.iter().find(|(one, _)| one == hash).map(|(_, blob)| blob.clone());
+        Ok(settlement.hashes.iter().filter_map(blob).collect())
+    }
+}
