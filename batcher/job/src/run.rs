@@ -117,6 +117,7 @@ impl Runner<'_> {
             l1,
             verified,
             superblocks,
+            registry: output.registry_file(),
             trust: output.trust_file(),
         })
     }
