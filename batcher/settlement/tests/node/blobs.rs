@@ -10,7 +10,7 @@ use alloy_eips::eip4844::Blob;
 use alloy_primitives::{B256, Bytes};
 use batcher_settlement::{
     blob_source::{self, Beacon, BlobDirectory, BlobSource, Settlement, SourceError},
-    blobs::{BlobError, Blobs, MAX_BLOBS},
+    blobs::{BlobError, Blobs, MAX_BLOBS, MAX_DATA_BYTES},
     contract::Contract,
     data::{DataError, PAYLOAD_LIMIT, SuperblockData},
     fees::{Fees, OverCap},
@@ -29,7 +29,7 @@ use crate::{
     anvil::KEY,
     deployment::{CHAIN_ID, Deployment, IMPATIENT, POLICY, TIMEOUT, signer},
     proxy::{self, Fate},
-    published::{Chain, bundle},
+    published::{Chain, bodies, bundle},
     support::GOOD_PROOF,
 };
 
@@ -371,4 +371,25 @@ fn data_is_published_with_its_own_superblock_only() {
     let error = SuperblockData::new(&first.bundle, Some(&second.bodies)).expect_err("other bodies");
     assert!(matches!(error, DataError::NoBody { height: 1, .. }), "{error}");
     assert_eq!(SuperblockData::new(&first.bundle, None).expect("no bodies").bodies().count(), 0);
+}
+
+#[test]
+fn data_of_more_than_six_blobs_is_refused_before_anything_is_signed() {
+    let chain = Chain::new();
+    let first = &chain.links[0];
+    let plain = SuperblockData::new(&first.bundle, None).expect("no bodies").encode().expect("small").len();
+    let with_bodies = |bytes: usize| {
+        let data =
+            SuperblockData::new(&first.bundle, Some(&bodies(&first.bundle, bytes))).expect("they are known");
+        Superblock::of(&first.bundle).expect("it fits").with_data(&data)
+    };
+    // Two bodies of so many bytes each, with two lengths of three bytes.
+    let most = (MAX_DATA_BYTES - plain - 6) / 2;
+    let superblock = with_bodies(most).expect("six blobs hold it");
+    assert_eq!(
+        Blobs::of(superblock.data().expect("it has data")).expect("they do").hashes().len(),
+        MAX_BLOBS
+    );
+    let error = with_bodies(most + 1).expect_err("a byte or two more");
+    assert!(matches!(error, DataError::TooLong { .. }), "{error}");
 }

@@ -2,11 +2,10 @@
 pragma solidity 0.8.37;
 
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
-import {Action, AssetId, Claim, Deposit, Payout, Statement} from "../../src/interfaces/SettlementTypes.sol";
+import {Action, Claim, Deposit, Payout, Statement} from "../../src/interfaces/SettlementTypes.sol";
 import {DeployedTest} from "../support/Fixture.sol";
-import {CallingToken} from "../support/Mocks.sol";
 
-/// @notice What stands before every function: no reentrancy, the chain, pauses.
+/// @notice What stands before every function: the chain and pauses. `ReentrancyTest` has the rest.
 contract GuardsTest is DeployedTest {
     uint64 private constant AMOUNT = 5000;
 
@@ -24,23 +23,6 @@ contract GuardsTest is DeployedTest {
         calls[6] = abi.encodeCall(ISettlement.claim, (claimed));
         calls[7] = abi.encodeCall(ISettlement.claimTo, (claimed, BOB));
         calls[8] = abi.encodeCall(ISettlement.claimAll, (new Claim[](0)));
-    }
-
-    function test_a_token_reaches_no_function_while_it_is_deposited() public {
-        CallingToken calling = new CallingToken();
-        vm.prank(ASSET_GOVERNOR);
-        settlement.listAsset(3, address(calling), 2, MINIMUM, DAY_LIMIT);
-        bytes[9] memory calls = _calls();
-        calling.mint(ALICE, calls.length * AMOUNT * TOKEN_UNIT);
-        vm.startPrank(ALICE);
-        calling.approve(address(settlement), type(uint256).max);
-        for (uint256 i = 0; i < calls.length; ++i) {
-            calling.plan(address(settlement), calls[i]);
-            settlement.deposit(AssetId(0, 3), AMOUNT * TOKEN_UNIT, 5, RECIPIENT, 64);
-            bytes4 reason = bytes4(calling.reason());
-            assertEq(bytes32(reason), bytes32(bytes4(keccak256("ReentrancyGuardReentrantCall()"))), "reason");
-        }
-        vm.stopPrank();
     }
 
     function test_each_function_can_be_paused() public {
