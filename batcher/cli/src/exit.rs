@@ -55,7 +55,7 @@ impl ExitCode {
             Self::Invalid => "a proof or statement is invalid",
             Self::Usage => "wrong usage, or the program is compiled for another processor",
             Self::Rejected => "input rejected",
-            Self::Unavailable => "prover or store unavailable, or stopped",
+            Self::Unavailable => "prover, store or L1 unavailable, what passes in time, or stopped",
             Self::Limit => "limit exceeded",
         }
     }

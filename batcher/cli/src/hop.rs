@@ -1,23 +1,19 @@
 //! `superblock hop`, and the hops that `superblock verify` verifies.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{fmt, path::PathBuf, time::Instant};
 
 use batcher_hop::{
-    HopProver,
+    HopProof, HopProver,
     file::{self as hop_file, HopFileError, path_beside},
 };
 use batcher_verify::{
-    bundle::{BundleError, SUPERBLOCK_LIMIT, SuperblockBundle},
+    bundle::BundleError,
     circuit::superblock_shape,
     keys::PinnedKeys,
-    verify::VerifyError,
+    verify::{self, Verified, VerifyError},
 };
 use circuits_core::{Digest, proof};
-use circuits_files::file::{self, FileKind};
+use circuits_files::text::shown;
 use circuits_protocol::statement::SuperblockStatement;
 use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
@@ -35,7 +31,8 @@ use crate::{
 ///
 /// A superblock's own proof is too large for a contract. Use this to bring it to the form in which a contract verifies it,
 /// in three proofs, the last of which has Keccak where the others have Poseidon. It is written beside the bundle, with the
-/// extension `hop`, and verified; a hop that is there already is verified and kept. `settle` does the same by itself.
+/// further extension `hop`, and verified. A hop that is there already is verified and kept; anything else that is there is made
+/// anew, with a warning. `settle` does the same by itself.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Make the hops of these superblock bundles.
@@ -101,8 +98,8 @@ pub(crate) struct OtherSuperblock {
 #[derive(Debug, Error)]
 #[error("{path}: it is the hop of superblock {number}, which is not among the files", path = .path.display())]
 pub(crate) struct NoSuperblock {
-    pub(crate) path: PathBuf,
-    pub(crate) number: u64,
+    path: PathBuf,
+    number: u64,
 }
 
 impl HasExitCode for NoSuperblock {
@@ -121,18 +118,22 @@ pub(crate) fn run(arguments: Arguments, options: Options) -> Result<Answer, Fail
     let cache = arguments.keys.cache(options)?;
     let keys = PinnedKeys::embedded();
     let prover = HopProver::new(keys, &cache);
-    let hops = arguments.files.into_iter().map(|path| make(path, keys, &prover)).collect::<Result<_, _>>()?;
+    let make = |path| make(path, keys, &prover);
+    let hops = arguments.files.into_iter().map(make).collect::<Result<_, _>>()?;
     Ok(Answer::new(&Made { hops }))
 }
 
 fn make(bundle_path: PathBuf, keys: &PinnedKeys, prover: &HopProver<'_>) -> Result<Hop, Failure> {
     let started = Instant::now();
-    let bundle = read_bundle(bundle_path.clone())?;
+    let bundle = verify::read(&bundle_path)?;
     let in_bundle = |source| VerifyError::Bundle { path: bundle_path.clone(), source };
     let statement = bundle.statement().map_err(in_bundle)?;
     let path = path_beside(&bundle_path);
     if path.symlink_metadata().is_ok() {
-        return verify(path, Some(&statement), keys);
+        match verify(path.clone(), Some(&statement), keys) {
+            Ok(hop) => return Ok(hop),
+            Err(failure) => eprintln!("warning: {}; it is made anew", shown(&failure.to_string())),
+        }
     }
     let (circuit, _) = keys.find(bundle.key).ok_or_else(|| in_bundle(BundleError::UnknownKey(bundle.key)))?;
     bundle.verify(keys).map_err(in_bundle)?;
@@ -142,19 +143,6 @@ fn make(bundle_path: PathBuf, keys: &PinnedKeys, prover: &HopProver<'_>) -> Resu
     Ok(Hop { seconds: Some(started.elapsed().as_secs_f64()), ..verify(path, Some(&statement), keys)? })
 }
 
-/// Reads a superblock bundle.
-pub(crate) fn read_bundle(path: PathBuf) -> Result<SuperblockBundle, VerifyError> {
-    let bytes = file::read_bytes(FileKind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
-    SuperblockBundle::decode(&bytes).map_err(|source| VerifyError::Bundle { path, source })
-}
-
-/// The number of the superblock that a hop says it is of. Nothing is verified.
-pub(crate) fn number_in(path: &Path) -> Result<u64, HopFileError> {
-    let statement = hop_file::read(path)?.statement();
-    let statement = statement.map_err(|source| HopFileError::Hop { path: path.to_owned(), source })?;
-    Ok(statement.number.to_canonical_u64())
-}
-
 /// Verifies the hop in a file, and that it makes this statement, if there is one.
 pub(crate) fn verify(
     path: PathBuf,
@@ -162,10 +150,33 @@ pub(crate) fn verify(
     keys: &PinnedKeys,
 ) -> Result<Hop, Failure> {
     let hop = hop_file::read(&path)?;
+    verify_read(path, &hop, statement, keys)
+}
+
+/// Verifies a hop that was read from `path`, and that it makes the statement of its superblock, which is one of these.
+pub(crate) fn verify_among(
+    path: PathBuf,
+    superblocks: &[Verified],
+    keys: &PinnedKeys,
+) -> Result<Hop, Failure> {
+    let hop = hop_file::read(&path)?;
+    let stated = hop.statement().map_err(|source| HopFileError::Hop { path: path.clone(), source })?;
+    let number = stated.number.to_canonical_u64();
+    let superblock = superblocks.iter().find(|superblock| superblock.number == number);
+    let superblock = superblock.ok_or_else(|| NoSuperblock { path: path.clone(), number })?;
+    verify_read(path, &hop, Some(&superblock.statement), keys)
+}
+
+fn verify_read(
+    path: PathBuf,
+    hop: &HopProof,
+    statement: Option<&SuperblockStatement>,
+    keys: &PinnedKeys,
+) -> Result<Hop, Failure> {
     let in_hop = |source| HopFileError::Hop { path: path.clone(), source };
     hop.verify(keys.hop.keccak.get()).map_err(in_hop)?;
     let stated = hop.statement().map_err(in_hop)?;
-    if let Some(element) = statement.and_then(|statement| hop_file::first_difference(&hop, statement)) {
+    if let Some(element) = statement.and_then(|statement| hop_file::first_difference(hop, statement)) {
         return Err(OtherSuperblock { path, element }.into());
     }
     let outer_digest = format!("0x{}", hex::encode(hop.outer_digest()));

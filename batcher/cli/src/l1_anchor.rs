@@ -11,7 +11,10 @@ use batcher_verify::{
 use circuits_core::recursion::key_digest;
 use serde::Serialize;
 
-use crate::{answer::Failure, l1_arguments::open_node};
+use crate::{
+    answer::Failure,
+    l1_arguments::{open_node, parse_address},
+};
 
 /// L1 as an anchor.
 #[derive(clap::Args)]
@@ -25,16 +28,16 @@ pub(crate) struct AnchorArguments {
     /// Ask the settlement contract at this address.
     ///
     /// It is the anchor: whoever names it has to know that it is the right one.
-    #[arg(long, value_name = "ADDRESS", requires = "url")]
+    #[arg(long, value_name = "ADDRESS", requires = "url", value_parser = parse_address)]
     contract: Option<Address>,
     /// Ask on the network with this chain id only.
     ///
     /// Ethereum's is 1. A contract of a test network can have the same address.
     #[arg(long, value_name = "NUMBER", requires = "url")]
     l1_chain_id: Option<u64>,
-    /// Read the contract's events from this block of L1 on.
+    /// Search the contract's events from this block of L1 on.
     ///
-    /// Without it, all blocks are read.
+    /// The newest are searched first, and the search ends once the superblocks are found. Without it, no block is left out.
     #[arg(long, value_name = "BLOCK", default_value_t = 0, requires = "url")]
     from_block: u64,
     /// Call a block final when N blocks are on top of it.

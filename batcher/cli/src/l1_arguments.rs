@@ -12,6 +12,8 @@ use batcher_settlement::{
     wallet::WalletError,
 };
 
+use environments_core::address::{Address as Account, AddressError};
+
 use crate::answer::Failure;
 
 /// A node of L1.
@@ -19,8 +21,8 @@ use crate::answer::Failure;
 pub(crate) struct Node {
     /// Ask the node of L1 at this address.
     ///
-    /// It begins with http://. A program that is built with the feature `https` takes https:// too. Nothing repeats the
-    /// address, because it may hold the key of an account there.
+    /// It begins with https://, or with http:// for a node that is near. Nothing repeats the address, because it may hold the key of
+    /// an account there.
     #[arg(long = "l1", value_name = "URL")]
     url: String,
     /// Ask and sign on the network with this chain id only.
@@ -54,6 +56,11 @@ pub(crate) fn open_node(url: &str, expected: u64) -> Result<Rpc, Failure> {
     if found == expected { Ok(node) } else { Err(WalletError::Network { expected, found }.into()) }
 }
 
+/// An address of L1, whose checksum is right if it has one.
+pub(crate) fn parse_address(text: &str) -> Result<Address, AddressError> {
+    text.parse::<Account>().map(|account| Address::new(account.0))
+}
+
 /// The settlement contract.
 #[derive(clap::Args)]
 pub(crate) struct Contract {
@@ -62,7 +69,7 @@ pub(crate) struct Contract {
     /// Use the settlement contract at this address.
     ///
     /// `l1 deploy` prints it.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     pub(crate) contract: Address,
 }
 

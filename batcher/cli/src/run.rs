@@ -12,6 +12,10 @@ use batcher_job::{
     run::{RunReport, Runner},
     scenario::{LOCAL_DEPLOYMENT, Scenario},
 };
+use batcher_settlement::{
+    local::LocalL1,
+    settled_run::{SettledRun, check_signed_for},
+};
 use circuits_keys::Event;
 use environments_kinds::KINDS;
 use serde::Serialize;
@@ -21,7 +25,6 @@ use crate::{
     key_arguments::KeyArguments,
     options::Options,
     progress,
-    run_l1::{self, OnLocalL1},
 };
 
 /// Run a scenario: from its transactions to verified superblocks.
@@ -48,7 +51,7 @@ pub(crate) struct Arguments {
     jobs: Option<usize>,
     /// Make superblocks, and settle them nowhere.
     ///
-    /// Without it, a scenario that names no chain id is settled on an L1 within the program: the contracts that Ethereum gets
+    /// Without it, a scenario that names no chain id, or that of the contract there, is settled on an L1 within the program: the contracts that Ethereum gets
     /// take its deposits, verify its superblocks, which takes a proof of about a minute each, and pay.
     #[arg(long)]
     no_l1: bool,
@@ -89,21 +92,58 @@ impl Stopwatch {
     }
 }
 
+/// Why a run is not settled on the embedded L1.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum NotSettled {
+    /// Nobody wants it.
+    NoL1,
+    /// No contract can have the scenario's deployment id: it follows from the contract's address.
+    OtherDeployment { scenario: u64, embedded_l1: u64 },
+}
+
+impl NotSettled {
+    fn of(arguments: &Arguments, scenario: &Scenario) -> Option<Self> {
+        if arguments.no_l1 {
+            return Some(Self::NoL1);
+        }
+        let (scenario, embedded_l1) = (scenario.chain_id, LOCAL_DEPLOYMENT);
+        (scenario != embedded_l1).then_some(Self::OtherDeployment { scenario, embedded_l1 })
+    }
+}
+
+impl fmt::Display for NotSettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoL1 => f.write_str("--no-l1 was given"),
+            Self::OtherDeployment { scenario, embedded_l1 } => write!(
+                f,
+                "the scenario's chain id is {scenario}, and the embedded L1's contract is deployment {embedded_l1}; leave \
+                 chain_id out to settle the run there"
+            ),
+        }
+    }
+}
+
 /// What a run did, and the time that it took.
 #[derive(Serialize)]
 struct Outcome {
     #[serde(flatten)]
     report: RunReport,
-    /// What the embedded L1 did, if it was asked to.
+    /// What the embedded L1 did.
     #[serde(skip_serializing_if = "Option::is_none")]
-    embedded_l1: Option<OnLocalL1>,
+    embedded_l1: Option<SettledRun>,
+    /// Why the embedded L1 did nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_settled: Option<NotSettled>,
     figures: Run,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.report.fmt(f)?;
-        self.embedded_l1.iter().try_for_each(|l1| write!(f, "\n{l1}"))
+        self.embedded_l1.iter().try_for_each(|l1| write!(f, "\n{l1}"))?;
+        self.not_settled.iter().try_for_each(|reason| write!(f, "\nnot settled: {reason}"))
     }
 }
 
@@ -115,9 +155,9 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     });
     progress::stop_on_interrupt();
     let scenario = Scenario::read(&arguments.scenario)?;
-    let is_local = scenario.chain_id == LOCAL_DEPLOYMENT && !arguments.no_l1;
-    if is_local {
-        run_l1::check(&scenario)?;
+    let not_settled = NotSettled::of(arguments, &scenario);
+    if not_settled.is_none() {
+        check_signed_for(&scenario)?;
     }
     let (measured, shown) = (stopwatch.clone(), progress::key_listener(options));
     let listener = move |event: &Event| {
@@ -137,17 +177,17 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         runner.run(&scenario, &arguments.out)?
     };
     let has_refusals = !report.rejected.is_empty();
-    let embedded_l1 = if is_local {
+    let embedded_l1 = if not_settled.is_none() {
         let note = |message: &str| {
             if !options.quiet {
                 eprintln!("{message}");
             }
         };
         let queue = scenario.queue()?;
-        Some(run_l1::settle(&report, &queue, &arguments.out, engine.cache(), &note)?)
+        Some(LocalL1::new().settle_run(&report, &queue, engine.cache(), &note)?)
     } else {
         None
     };
-    let outcome = Outcome { report, embedded_l1, figures: stopwatch.figures() };
+    let outcome = Outcome { report, embedded_l1, not_settled, figures: stopwatch.figures() };
     Ok(Answer::new(&outcome).with_refusals(has_refusals))
 }

@@ -6,10 +6,12 @@ use batcher_settlement::{
     Address,
     data::{Bodies, SuperblockData},
     fees::GWEI,
+    hops::Hops,
     job::{Job, Progress},
     journal::{Inclusion, Journal, Record},
     superblock::{ContractDigest, Superblock},
 };
+use batcher_verify::verify;
 use circuits_files::{
     file::{self, BUNDLE_LIMIT, FileError, FileKind},
     text::shown,
@@ -21,10 +23,8 @@ use thiserror::Error;
 use crate::{
     answer::{Answer, Failure},
     exit::{ExitCode, HasExitCode},
-    hop::read_bundle,
     key_arguments::KeyArguments,
     l1_arguments::{Contract, PolicyArguments, SignerArguments},
-    l1_prover::L1Prover,
     options::Options,
     progress,
 };
@@ -114,7 +114,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     progress::stop_on_interrupt();
     let cache = arguments.keys.cache(options)?;
     // Before anything is proved: what is wrong with a file is told at once.
-    let (prover, mut superblocks) = L1Prover::open(&arguments.files, &cache)?;
+    let (prover, mut superblocks) = Hops::open(&arguments.files, &cache)?;
     if !arguments.no_blobs {
         superblocks = with_data(superblocks, arguments)?;
     }
@@ -152,7 +152,7 @@ fn with_data(superblocks: Vec<Superblock>, arguments: &Arguments) -> Result<Vec<
     let bodies = read_bodies(&arguments.blocks)?;
     let mut published = BTreeMap::new();
     for path in &arguments.files {
-        let data = SuperblockData::new(&read_bundle(path.clone())?, bodies.as_ref())?;
+        let data = SuperblockData::new(&verify::read(path)?, bodies.as_ref())?;
         published.insert(data.number()?, data);
     }
     let with_data = |superblock: Superblock| match published.get(&superblock.number()) {

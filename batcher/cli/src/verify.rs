@@ -1,6 +1,6 @@
 //! `superblock verify`.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Instant};
+use std::{fmt, path::PathBuf, time::Instant};
 
 use batcher_hop::file::is_hop;
 use batcher_job::{payouts::L1Summary, queue::Queue};
@@ -8,9 +8,8 @@ use batcher_verify::{
     keys::PinnedKeys,
     report_display::QualifiedReport,
     trust::Trust,
-    verify::{Report, VerifyError, verify},
+    verify::{Report, verify},
 };
-use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
 
 use crate::{
@@ -95,15 +94,15 @@ pub(crate) fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let keys = PinnedKeys::embedded();
     let (hops, files): (Vec<_>, Vec<_>) = arguments.files.into_iter().partition(|path| is_hop(path));
     if let Some((report, anchor)) = arguments.anchor.verify(&files)? {
-        return answer(&report, verify_hops(hops, files, keys)?, Some(anchor), started);
+        return answer(&report, verify_hops(hops, &report, keys)?, Some(anchor), started);
     }
     let trust = arguments.trust.as_deref().map(Trust::read).transpose()?;
     if files.is_empty() && trust.is_none() && arguments.deposits.is_none() {
         let hops = hops.into_iter().map(|path| hop::verify(path, None, keys)).collect::<Result<_, _>>()?;
         return Ok(Answer::new(&Hops { hops, seconds: started.elapsed().as_secs_f64() }));
     }
-    let mut report = verify(files.clone(), trust.as_ref(), keys)?;
-    let hops = verify_hops(hops, files, keys)?;
+    let mut report = verify(files, trust.as_ref(), keys)?;
+    let hops = verify_hops(hops, &report, keys)?;
     if let Some(path) = &arguments.deposits {
         let queue = Queue::read(path, report.chain_id)?;
         report = report.check_deposits(|length| queue.digest_of(length))?;
@@ -122,21 +121,7 @@ fn answer(
     Ok(Answer::new(&Verified { fields: report.qualified(), l1, hops, anchor, seconds, report }))
 }
 
-/// Verifies hops of superblocks, each of which must be among the `files`.
-fn verify_hops(hops: Vec<PathBuf>, files: Vec<PathBuf>, keys: &PinnedKeys) -> Result<Vec<Hop>, Failure> {
-    if hops.is_empty() {
-        return Ok(vec![]);
-    }
-    let mut statements = BTreeMap::new();
-    for path in files {
-        let bundle = hop::read_bundle(path.clone())?;
-        let statement = bundle.statement().map_err(|source| VerifyError::Bundle { path, source })?;
-        statements.insert(statement.number.to_canonical_u64(), statement);
-    }
-    let verify = |path: PathBuf| {
-        let number = hop::number_in(&path)?;
-        let statement = statements.get(&number).ok_or(hop::NoSuperblock { path: path.clone(), number })?;
-        hop::verify(path, Some(statement), keys)
-    };
-    hops.into_iter().map(verify).collect()
+/// Verifies hops, each of which must be of a superblock in the report.
+fn verify_hops(hops: Vec<PathBuf>, report: &Report, keys: &PinnedKeys) -> Result<Vec<Hop>, Failure> {
+    hops.into_iter().map(|path| hop::verify_among(path, &report.superblocks, keys)).collect()
 }

@@ -35,10 +35,14 @@ pub enum HopFileError {
 /// The extension of files that have the hop of a superblock.
 const EXTENSION: &str = "hop";
 
-/// The name of the file that has the hop of the superblock in the file `bundle`.
+/// The name of the file that has the hop of the superblock in the file `bundle`: the whole name of the bundle and an extension, so
+/// that it is never the bundle's own, nor that of another bundle's hop.
 #[must_use]
 pub fn path_beside(bundle: &Path) -> PathBuf {
-    bundle.with_extension(EXTENSION)
+    let mut name = bundle.as_os_str().to_owned();
+    name.push(".");
+    name.push(EXTENSION);
+    name.into()
 }
 
 /// Whether a file has the name of a hop.
@@ -76,4 +80,20 @@ pub fn read(path: &Path) -> Result<HopProof, HopFileError> {
 pub fn first_difference(hop: &HopProof, statement: &SuperblockStatement) -> Option<usize> {
     let stated: Vec<F> = statement.encode();
     hop.public_inputs().iter().zip(&stated).position(|(a, b)| a != b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bundle_has_a_hop_of_its_own() {
+        let names = ["a", "a.superblock", "a.hop", "a.superblock.hop"].map(Path::new);
+        let hops = names.map(path_beside);
+        for (index, hop) in hops.iter().enumerate() {
+            assert!(is_hop(hop) && hops.iter().skip(index + 1).all(|other| other != hop));
+            assert!(hop != names[index]);
+        }
+        assert_eq!(path_beside(Path::new("out/a.superblock")), Path::new("out/a.superblock.hop"));
+    }
 }

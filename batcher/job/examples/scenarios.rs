@@ -29,7 +29,7 @@ use environments_notes::{
 use plonky2::field::types::Field;
 use serde::Serialize;
 
-/// The deployment of both scenarios: that of the embedded L1, which settles them.
+/// The deployment of the scenarios: that of the embedded L1, which settles them.
 const CHAIN_ID: u64 = LOCAL_DEPLOYMENT;
 
 /// Transactions of a note-based block.
@@ -136,6 +136,16 @@ fn environment(kind: &str, id: EnvironmentId, blocks: usize, transactions: usize
          producer_secret = \"{}\"\ngenesis = \"{kind}-{id}.genesis.json\"\n\
          transactions = \"{kind}-{id}.jsonl\"\nblocks_per_superblock = {blocks}\n\
          transactions_per_block = {transactions}\nblock_limit = {limit}\n",
+        producer_secret(id).expose(),
+    )
+}
+
+/// A counter of a scenario, as TOML.
+fn counter(id: EnvironmentId, blocks: usize, transactions: usize) -> String {
+    format!(
+        "\n[[environments]]\nid = {id}\nkind = \"counter\"\nproducer_secret = \"{}\"\n\
+         genesis = {{ start = 100 }}\ntransactions = \"counter-{id}.jsonl\"\n\
+         blocks_per_superblock = {blocks}\ntransactions_per_block = {transactions}\n",
         producer_secret(id).expose(),
     )
 }
@@ -257,16 +267,54 @@ fn three() -> Outcome {
     let scenario = head("One superblock of three environments with four blocks each.", 1)
         + &environment("notes", NOTES, BLOCKS, NOTES_PER_BLOCK, NOTES_PER_BLOCK)
         + &environment("accounts", ACCOUNTS, BLOCKS, ACCOUNTS_PER_BLOCK, ACCOUNTS_PER_BLOCK)
-        + &format!(
-            "\n[[environments]]\nid = 3\nkind = \"counter\"\nproducer_secret = \"{}\"\n\
-             genesis = {{ start = 100 }}\ntransactions = \"counter-3.jsonl\"\n\
-             blocks_per_superblock = {BLOCKS}\ntransactions_per_block = 2\n",
-            producer_secret(EnvironmentId(3)).expose(),
-        );
+        + &counter(EnvironmentId(3), BLOCKS, 2);
+    Ok(fs::write(directory.join("scenario.toml"), scenario)?)
+}
+
+/// The smallest run that L1 pays: a counter, and a wallet of the other environment that withdraws what it has there.
+fn withdrawal() -> Outcome {
+    let directory = Path::new("examples/withdrawal");
+    fs::create_dir_all(directory)?;
+    fs::write(directory.join("counter-1.jsonl"), "{\"add\": 1}\n")?;
+    let mut accounts = accounts_world(directory)?;
+    let withdrawal = Action::Bridge {
+        destination: EnvironmentId::L1,
+        recipient: WALLETS[0].to_digest(),
+        asset: accounts::asset_of(ACCOUNTS, 0),
+        amount: accounts::amount(200),
+        deadline: DEADLINE,
+    };
+    write_lines(directory, "accounts-2.jsonl", [wallet_acts(&mut accounts, 0, withdrawal)?])?;
+    let scenario =
+        head("One superblock of a counter and an economy, from which somebody withdraws to L1.", 1)
+            + &counter(EnvironmentId(1), 1, 1)
+            + &environment("accounts", ACCOUNTS, 1, 1, 4);
+    Ok(fs::write(directory.join("scenario.toml"), scenario)?)
+}
+
+/// The smallest run with a bounce, of a deposit that no contract takes: its lifetime is too short.
+fn bounce() -> Outcome {
+    let directory = Path::new("examples/bounce");
+    fs::create_dir_all(directory)?;
+    fs::write(directory.join("counter-1.jsonl"), "{\"add\": 1}\n")?;
+    let deposit = Deposit {
+        depositor: Address([0x11; ADDRESS_BYTES]),
+        destination: 1,
+        recipient: Bytes32::default(),
+        asset: AssetId::new(0, 1)?.into(),
+        amount: 500,
+        lifetime: 63,
+    };
+    write_queue(directory, "deposits.jsonl", &[deposit])?;
+    let scenario = head("A superblock that sends a deposit back. No contract takes it: run with --no-l1.", 1)
+        + "deposits = \"deposits.jsonl\"\n"
+        + &counter(EnvironmentId(1), 1, 1);
     Ok(fs::write(directory.join("scenario.toml"), scenario)?)
 }
 
 fn main() -> Outcome {
     small()?;
-    three()
+    three()?;
+    withdrawal()?;
+    bounce()
 }

@@ -43,6 +43,18 @@ pub fn packed(payouts: &[Payout]) -> Vec<u8> {
     payouts.iter().flat_map(Payout::packed).collect()
 }
 
+/// The payouts of a superblock, as they were packed.
+///
+/// # Errors
+/// [`MalformedPayouts`]
+pub fn unpacked(superblock: u64, packed: &[u8]) -> Result<Vec<Payout>, MalformedPayouts> {
+    let (whole, _) = packed.as_chunks::<PAYOUT_BYTES>();
+    let payout = |(index, bytes)| {
+        Payout::from_packed(bytes).map_err(|source| MalformedPayouts { superblock, index, source })
+    };
+    whole.iter().enumerate().map(payout).collect()
+}
+
 impl L1Summary {
     /// What the superblock of `bundle` did for L1; `None` if it has no block of environment 0. Nothing is verified.
     ///
@@ -65,11 +77,7 @@ impl L1Summary {
     }
 
     fn new(superblock: u64, outcome: &L1Outcome, published: &L1Published) -> Result<Self, MalformedPayouts> {
-        let (whole, _) = published.payouts.as_chunks::<PAYOUT_BYTES>();
-        let payouts = whole.iter().enumerate().map(|(index, bytes)| {
-            Payout::from_packed(bytes).map_err(|source| MalformedPayouts { superblock, index, source })
-        });
-        let payouts: Vec<_> = payouts.collect::<Result<_, _>>()?;
+        let payouts = unpacked(superblock, &published.payouts)?;
         let bounced = payouts.iter().filter(|payout| payout.kind == PayoutKind::Bounce).count();
         let deposits = published.emitted + bounced;
         Ok(Self { superblock, deposits, bounced, queue: outcome.queue, payouts })

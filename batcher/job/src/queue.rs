@@ -112,6 +112,13 @@ impl Queue {
         &self.deposits
     }
 
+    /// How long the queue is, with its digest.
+    #[must_use]
+    pub fn position(&self) -> QueuePosition {
+        let length = u32::try_from(self.deposits.len()).unwrap_or(u32::MAX);
+        QueuePosition { digest: self.digest_of(length).unwrap_or_default(), length }
+    }
+
     /// The running digest of the first `length` deposits; `None` if there are fewer.
     #[must_use]
     pub fn digest_of(&self, length: u32) -> Option<KeccakDigest> {

@@ -20,6 +20,7 @@ struct ReportFields<'a> {
     messages: &'a [Lifecycle],
     l1: &'a [L1Summary],
     superblocks: Vec<String>,
+    registry: String,
     trust: String,
     verification: QualifiedReport<'a>,
 }
@@ -74,6 +75,7 @@ impl Serialize for RunReport {
             messages: &self.messages,
             l1: &self.l1,
             superblocks: self.superblocks.iter().map(|path| path_text(path)).collect(),
+            registry: path_text(&self.registry),
             trust: path_text(&self.trust),
             verification: self.verified.qualified(),
         }

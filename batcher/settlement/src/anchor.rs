@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::B256;
 use alloy_sol_types::SolEvent;
 use batcher_verify::{
     trust::{Checkpoint, RegistryFrom, Trust},
@@ -16,7 +16,7 @@ use crate::{
     abi::Settlement::{SuperblockSettled, deploymentCall},
     contract::{Contract, NoContract},
     deployment::deployment_id,
-    history::events,
+    history::search_back,
     job::Finality,
     l1::{At, L1Error},
 };
@@ -95,21 +95,25 @@ impl Anchor {
         if last > settled {
             return Err(AnchorError::NotSettled { settled, number: last });
         }
-        let topic = SuperblockSettled::SIGNATURE_HASH;
-        let mut told = BTreeMap::new();
-        for event in events(l1, address, &[topic], first_block, block.number)? {
-            let decoded = SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data);
-            let number = event.topics.get(1).map_or(U256::ZERO, |&topic| topic.into());
-            let number = number.try_into().unwrap_or(u32::MAX);
-            let decoded = decoded.map_err(|_| AnchorError::NoEvent { number })?;
-            told.insert(decoded.number, decoded);
-        }
         let state = |number| to_digest(number, contract.state(number, at)?);
         let before = first.saturating_sub(1);
         let start = Checkpoint { number: before, state: state(before)? };
         let (mut superblocks, mut registry) = (BTreeMap::new(), vec![]);
+        let mut told = BTreeMap::new();
+        let topic = SuperblockSettled::SIGNATURE_HASH;
+        search_back(l1, address, &[topic], (first_block, block.number), |event| {
+            match SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data) {
+                Ok(event) => {
+                    let number = event.number;
+                    told.insert(number, event);
+                    number > first
+                }
+                // It is missed below, if it is one of these superblocks.
+                Err(_) => true,
+            }
+        })?;
         for number in first..=last {
-            let event: &SuperblockSettled = told.get(&number).ok_or(AnchorError::NoEvent { number })?;
+            let event = told.get(&number).ok_or(AnchorError::NoEvent { number })?;
             let body_chain = to_digest(number, event.bodyChain)?;
             superblocks.insert(number, Settled { state: state(number)?, body_chain });
             registry.push(RegistryFrom { from: number, root: to_digest(number, event.registryRoot)? });

@@ -9,7 +9,6 @@ use std::{
 use alloy_eips::eip4844::BYTES_PER_BLOB;
 use alloy_primitives::{B256, Bytes};
 use circuits_files::file::{self, FileError};
-use reqwest::redirect;
 use serde::Deserialize;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
@@ -135,10 +134,7 @@ impl<'a> Beacon<'a> {
     /// # Errors
     /// [`UrlError`]
     pub fn new(l1: &'a dyn L1, url: &str, timeout: Duration) -> Result<Self, UrlError> {
-        let url = crate::rpc::parse_url(url)?;
-        let client =
-            reqwest::Client::builder().timeout(timeout).redirect(redirect::Policy::none()).no_proxy();
-        let http = client.build().map_err(|_| UrlError::System)?;
+        let (url, http) = (crate::rpc::parse_url(url)?, crate::rpc::client(timeout)?);
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|_| UrlError::System)?;
         Ok(Self { l1, url, http, runtime })
     }

@@ -1,14 +1,24 @@
 //! Depositing ether and tokens of L1.
 
-use alloy_primitives::{Address, B256, U256};
+use std::{
+    cell::RefCell,
+    path::{Path, PathBuf},
+};
+
+use alloy_primitives::{Address, B256, Bytes, U256, utils::format_ether};
 use alloy_sol_types::{SolCall as _, sol};
+use circuits_files::{
+    file::{self, FileError},
+    text::{self, TextError, without_secrets},
+};
 use environments_l1::{Bytes32, asset::AssetName};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    abi::Settlement::{Asset, AssetId, assetOfCall, depositCall},
+    abi::Settlement::{Asset, AssetId, assetOfCall, depositCall, depositFeeCall},
     contract::{Contract, NoContract},
-    l1::{At, L1Error, Receipt},
+    l1::{At, Call, L1Error, Receipt},
     wallet::{Wallet, WalletError},
 };
 
@@ -20,6 +30,8 @@ sol! {
     }
 }
 
+/// Bytes of the largest record.
+const RECORD_LIMIT: u64 = 64 << 10;
 /// The contract's kinds of assets.
 const UNKNOWN: u8 = 0;
 const TOKEN: u8 = 2;
@@ -28,23 +40,27 @@ const ETHER: AssetName = AssetName { origin: 0, number: 1 };
 const WEI_PER_UNIT: u64 = 10_000_000_000;
 
 /// What is deposited, for whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Order {
     pub asset: AssetName,
     /// In units of the bridge.
     pub amount: u64,
-    /// How many of the token's smallest parts that is; not needed for ether.
+    /// How many of the token's smallest parts that is, and the token's contract; not needed for ether.
     pub tokens: Option<U256>,
+    pub token: Option<Address>,
     /// The environment.
     pub destination: u16,
     /// In the destination's terms.
     pub recipient: Bytes32,
     /// In superblocks.
     pub lifetime: u32,
+    /// The most that is paid for a place in a long queue, in units of ether. What the contract does not ask for comes back.
+    pub fee: u64,
 }
 
 /// Why nothing is deposited.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Error)]
 pub enum DepositError {
     #[error(transparent)]
     L1(#[from] L1Error),
@@ -58,30 +74,185 @@ pub enum DepositError {
     /// The node names another number of tokens than the user.
     #[error("{amount} units of {asset} are {told} of the token's smallest parts as the contract has it, which the user must state{}", stated.map(|stated| format!(", and states as {stated}")).unwrap_or_default())]
     Tokens { amount: u64, asset: AssetName, told: U256, stated: Option<U256> },
+    /// The node names another token than the user.
+    #[error("the contract has token {told} for {asset}, which the user must state{}", stated.map(|stated| format!(", and states as {stated}")).unwrap_or_default())]
+    Token { asset: AssetName, told: Address, stated: Option<Address> },
+    /// The queue is long, and a place in it costs more than the user states.
+    #[error("the contract asks for a fee of {} ether for a place in its queue, the user pays at most {}", format_ether(*.told), format_ether(*.stated))]
+    Fee {
+        /// Both in wei.
+        told: U256,
+        stated: U256,
+    },
+    /// A record cannot be read.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A record cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file holds no record of a deposit.
+    #[error("{path}: it is no record of a deposit: {reason}", path = .path.display())]
+    NoRecord { path: PathBuf, reason: String },
+    /// The record is that of another deposit.
+    #[error("{path}: it is the record of another deposit, by {sender} on network {chain_id}: name another file", path = .path.display())]
+    OtherDeposit { path: PathBuf, sender: Address, chain_id: u64 },
+    /// The record's nonce is used, by a transaction that the node does not tell.
+    #[error(
+        "{path}: nonce {nonce} of {sender} is used, and the node tells no transaction that the record names: look for the deposit \
+         in L1's queue, and repeat the command with another file only if it is not there",
+        path = .path.display()
+    )]
+    NonceUsed { path: PathBuf, sender: Address, nonce: u64 },
 }
 
-/// Deposits. For a token, the contract is allowed to take it first.
+/// A deposit that is in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deposited {
+    pub receipt: Receipt,
+    /// Whether an earlier call sent it.
+    pub earlier: bool,
+}
+
+/// What a file keeps of a deposit: its nonce, before anything is sent, and the hashes of its transactions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    chain_id: u64,
+    contract: Address,
+    sender: Address,
+    order: Order,
+    nonce: u64,
+    transactions: Vec<B256>,
+}
+
+impl Record {
+    fn read(path: &Path) -> Result<Self, DepositError> {
+        let text = text::read(path, RECORD_LIMIT)?;
+        serde_json::from_str(&text).map_err(|error| DepositError::NoRecord {
+            path: path.to_owned(),
+            reason: without_secrets(&error.to_string()),
+        })
+    }
+
+    fn to_json(&self) -> Vec<u8> {
+        // A record has no key that is not a text, so it always serialises.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// Deposits, once for each `record`: a file that is made before anything is sent, and with which a call that was cut off goes on. For
+/// a token, the contract is allowed to take it first.
 ///
 /// # Errors
 /// [`DepositError`], with the contract's reason if it refuses.
-pub fn deposit(wallet: &Wallet<'_>, contract: Address, order: &Order) -> Result<Receipt, DepositError> {
-    let &Order { asset: name, amount, tokens: stated, destination, recipient, lifetime } = order;
+pub fn deposit_once(
+    wallet: &Wallet<'_>,
+    contract: Address,
+    order: &Order,
+    record: &Path,
+) -> Result<Deposited, DepositError> {
+    let (sender, chain_id) = (wallet.address(), wallet.chain_id);
+    let known = record.symlink_metadata().is_ok().then(|| Record::read(record)).transpose()?;
+    if let Some(known) = &known {
+        if (known.chain_id, known.contract, known.sender, known.order) != (chain_id, contract, sender, *order)
+        {
+            let Record { sender, chain_id, .. } = *known;
+            return Err(DepositError::OtherDeposit { path: record.to_owned(), sender, chain_id });
+        }
+        if let Some(receipt) = receipt_of(wallet, known)? {
+            return Ok(Deposited { receipt, earlier: true });
+        }
+        if wallet.l1.nonces(sender)?.latest > known.nonce {
+            // It may have come since.
+            return match receipt_of(wallet, known)? {
+                Some(receipt) => Ok(Deposited { receipt, earlier: true }),
+                None => Err(DepositError::NonceUsed { path: record.to_owned(), sender, nonce: known.nonce }),
+            };
+        }
+    }
+    let (call, value) = prepare(wallet, contract, order)?;
+    let kept = match known {
+        Some(known) => known,
+        None => {
+            // Asking first gives the contract's reason, and leaves no record of what is refused.
+            let nonce = wallet.l1.nonces(sender)?.pending;
+            let asked = Call { from: sender, to: Some(contract), value, input: call.clone() };
+            wallet.l1.call(&asked, At::Latest)?;
+            let new = Record { chain_id, contract, sender, order: *order, nonce, transactions: vec![] };
+            file::write_shared(record, &new.to_json())?;
+            new
+        }
+    };
+    let (nonce, kept) = (kept.nonce, RefCell::new(kept));
+    let announce = |hash, nonce| {
+        let mut kept = kept.borrow_mut();
+        if !kept.transactions.contains(&hash) {
+            kept.transactions.push(hash);
+            // The nonce alone keeps a second deposit away; the hashes are for the answer.
+            let _ = file::write_shared(record, &kept.to_json());
+        }
+        (wallet.announce)(hash, nonce);
+    };
+    let wallet = Wallet { announce: &announce, ..*wallet };
+    match wallet.send_with(nonce, Some(contract), value, call) {
+        Ok(receipt) => Ok(Deposited { receipt, earlier: false }),
+        // An offer of an earlier call came first.
+        Err(error @ WalletError::NonceUsed { .. }) => match receipt_of(&wallet, &kept.borrow())? {
+            Some(receipt) => Ok(Deposited { receipt, earlier: true }),
+            None => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The receipt of a record's transaction, if one of them is in a block.
+fn receipt_of(wallet: &Wallet<'_>, record: &Record) -> Result<Option<Receipt>, DepositError> {
+    for &hash in &record.transactions {
+        match wallet.l1.receipt(hash)? {
+            Some(receipt) if receipt.succeeded => return Ok(Some(receipt)),
+            Some(_) => return Err(WalletError::Failed(hash).into()),
+            None => {}
+        }
+    }
+    Ok(None)
+}
+
+/// The call that deposits, and the wei that are sent along. A token is approved first.
+fn prepare(wallet: &Wallet<'_>, contract: Address, order: &Order) -> Result<(Bytes, U256), DepositError> {
+    let &Order { asset: name, amount, tokens: stated, token, destination, recipient, lifetime, fee } = order;
     let settlement = Contract { l1: wallet.l1, address: contract };
     let asset = AssetId { origin: name.origin, number: name.number };
     let known = asset_of(&settlement, name)?;
     let (tokens, value) = tokens_of(&known, name, amount, stated)?;
+    if name != ETHER && token != Some(known.token) {
+        return Err(DepositError::Token { asset: name, told: known.token, stated: token });
+    }
     if known.kind == TOKEN && name != ETHER {
-        let token = known.token;
-        let of_token = Contract { l1: wallet.l1, address: token };
-        let allowance = Token::allowanceCall { owner: wallet.address(), spender: contract };
-        let allowed = of_token.view(&allowance, At::Latest)?.ok_or(NoContract(token))?;
-        if allowed < tokens {
-            let approve = Token::approveCall { spender: contract, tokens };
-            wallet.send(Some(token), U256::ZERO, approve.abi_encode().into())?;
-        }
+        approve(wallet, contract, known.token, tokens)?;
+    }
+    let told = settlement.view(&depositFeeCall {}, At::Latest)?.ok_or(NoContract(contract))?;
+    let stated = wei_of(fee);
+    if told > stated {
+        return Err(DepositError::Fee { told, stated });
     }
     let call = depositCall { asset, tokens, destination, recipient: B256::new(recipient.0), lifetime };
-    Ok(wallet.send(Some(contract), value, call.abi_encode().into())?)
+    Ok((call.abi_encode().into(), value.saturating_add(stated)))
+}
+
+/// Lets the contract take so much of a token. Some tokens change an allowance from nothing only.
+fn approve(wallet: &Wallet<'_>, contract: Address, token: Address, tokens: U256) -> Result<(), DepositError> {
+    let of_token = Contract { l1: wallet.l1, address: token };
+    let allowance = Token::allowanceCall { owner: wallet.address(), spender: contract };
+    let allowed = of_token.view(&allowance, At::Latest)?.ok_or(NoContract(token))?;
+    if allowed >= tokens {
+        return Ok(());
+    }
+    let amounts = if allowed == U256::ZERO { vec![tokens] } else { vec![U256::ZERO, tokens] };
+    for tokens in amounts {
+        let approve = Token::approveCall { spender: contract, tokens };
+        wallet.send(Some(token), U256::ZERO, approve.abi_encode().into())?;
+    }
+    Ok(())
 }
 
 /// How many of the token's smallest parts an amount is, and how many wei are sent along. What the node says of a token must be

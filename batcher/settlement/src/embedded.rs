@@ -11,7 +11,9 @@ use alloy_consensus::{
     transaction::{SignerRecoverable as _, Transaction as _},
 };
 use alloy_eips::{
-    eip2718::Decodable2718 as _, eip4844::env_settings::EnvKzgSettings,
+    eip1559::{BaseFeeParams, calc_next_block_base_fee},
+    eip2718::Decodable2718 as _,
+    eip4844::env_settings::EnvKzgSettings,
     eip7594::BlobTransactionSidecarEip7594,
 };
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
@@ -25,12 +27,12 @@ use revm::{
 
 use crate::{
     blob_source::{BlobSource, Settlement, SourceError},
-    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt},
+    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction},
     limits::{MAX_GAS, check_length},
     reason::Revert,
 };
 
-/// The base fee, in wei: one gwei.
+/// The base fee of the first block, in wei: one gwei. It moves as EIP-1559 says.
 const BASE_FEE: u64 = 1_000_000_000;
 /// The gas of a block.
 const BLOCK_GAS: u64 = 60_000_000;
@@ -56,14 +58,17 @@ pub struct Embedded {
     chain: Mutex<Chain>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Chain {
     state: State,
     blocks: Vec<Block>,
     receipts: Vec<Receipt>,
+    transactions: Vec<(B256, Transaction)>,
     events: Vec<(Address, Event)>,
     /// The blobs of transactions that are in blocks.
     blobs: Vec<(B256, Vec<Bytes>)>,
+    /// The base fee of the next block, in wei.
+    base_fee: u64,
     /// Seconds that the clock is ahead of the blocks.
     skipped: u64,
 }
@@ -72,11 +77,11 @@ impl Embedded {
     /// A network with this id, on which these accounts have so much wei.
     #[must_use]
     pub fn new(chain_id: u64, accounts: &[(Address, U256)]) -> Self {
-        let mut chain = Chain::default();
+        let mut chain = Chain::new();
         for &(address, balance) in accounts {
             chain.state.insert_account_info(address, AccountInfo { balance, ..AccountInfo::default() });
         }
-        chain.add_block();
+        chain.add_block(0);
         Self { chain_id, chain: Mutex::new(chain) }
     }
 
@@ -104,15 +109,21 @@ impl Embedded {
             .value(call.value)
             .data(call.input.clone())
             .gas_limit(MAX_GAS)
-            .gas_price(BASE_FEE.into())
+            .gas_price(self.chain().base_fee.into())
             .nonce(nonce)
             .chain_id(Some(self.chain_id));
         let name = [call.from.as_slice(), &nonce.to_be_bytes()].concat();
-        self.include(keccak256(name), transaction)
+        let called = Transaction { to: call.to, input: call.input.clone() };
+        self.include(keccak256(name), transaction, called)
     }
 
     /// Runs a transaction in a block of its own.
-    fn include(&self, hash: B256, transaction: TxEnvBuilder) -> Result<Receipt, L1Error> {
+    fn include(
+        &self,
+        hash: B256,
+        transaction: TxEnvBuilder,
+        called: Transaction,
+    ) -> Result<Receipt, L1Error> {
         let refused = |reason: &dyn fmt::Display| L1Error::Transaction { reason: reason.to_string() };
         let transaction = transaction.build().map_err(|error| refused(&format!("{error:?}")))?;
         let mut chain = self.chain();
@@ -123,7 +134,8 @@ impl Embedded {
             .with_db(&mut chain.state)
             .build_mainnet();
         let result = evm.transact_commit(transaction).map_err(|error| refused(&error))?;
-        let block = chain.add_block();
+        let block = chain.add_block(result.tx_gas_used());
+        chain.transactions.push((hash, called));
         let receipt = Receipt {
             transaction: hash,
             block_number: block.number,
@@ -201,12 +213,25 @@ fn kind(to: Option<Address>) -> TxKind {
 }
 
 impl Chain {
+    fn new() -> Self {
+        Self {
+            state: State::default(),
+            blocks: vec![],
+            receipts: vec![],
+            transactions: vec![],
+            events: vec![],
+            blobs: vec![],
+            base_fee: BASE_FEE,
+            skipped: 0,
+        }
+    }
+
     fn head(&self) -> Block {
         self.blocks.last().copied().unwrap_or(Block {
             number: 0,
             hash: B256::ZERO,
             timestamp: GENESIS_TIME,
-            base_fee: BASE_FEE.into(),
+            base_fee: self.base_fee.into(),
         })
     }
 
@@ -216,17 +241,20 @@ impl Chain {
             number: U256::from(number + 1),
             timestamp: U256::from(timestamp + BLOCK_SECONDS + self.skipped),
             gas_limit: BLOCK_GAS,
-            basefee: BASE_FEE,
+            basefee: self.base_fee,
             ..BlockEnv::default()
         }
     }
 
-    fn add_block(&mut self) -> Block {
+    /// Adds a block with transactions that have used so much gas.
+    fn add_block(&mut self, gas_used: u64) -> Block {
         let number = self.blocks.len() as u64;
         let timestamp = self.head().timestamp + if number == 0 { 0 } else { BLOCK_SECONDS + self.skipped };
         self.skipped = 0;
         let hash = keccak256(number.to_be_bytes());
-        let block = Block { number, hash, timestamp, base_fee: BASE_FEE.into() };
+        let block = Block { number, hash, timestamp, base_fee: self.base_fee.into() };
+        let parameters = BaseFeeParams::ethereum();
+        self.base_fee = calc_next_block_base_fee(gas_used, BLOCK_GAS, self.base_fee, parameters);
         self.blocks.push(block);
         block
     }
@@ -274,6 +302,12 @@ impl L1 for Embedded {
         Ok(self.chain().receipts.iter().find(|receipt| receipt.transaction == transaction).copied())
     }
 
+    fn transaction(&self, hash: B256) -> Result<Option<Transaction>, L1Error> {
+        let chain = self.chain();
+        let found = chain.transactions.iter().find(|(included, _)| *included == hash);
+        Ok(found.map(|(_, called)| called.clone()))
+    }
+
     fn send(&self, transaction: &[u8]) -> Result<(), L1Error> {
         let refused = |reason: &dyn fmt::Display| L1Error::Transaction { reason: reason.to_string() };
         let mut encoded = transaction;
@@ -289,6 +323,13 @@ impl L1 for Embedded {
             sidecar.validate(hashes, EnvKzgSettings::Default.get()).map_err(|error| refused(&error))?;
         }
         let sender = signed.recover_signer().map_err(|error| refused(&error))?;
+        if signed.chain_id() != Some(self.chain_id) {
+            return Err(refused(&format!(
+                "it is signed for {:?}, not for {}",
+                signed.chain_id(),
+                self.chain_id
+            )));
+        }
         let hash = *signed.tx_hash();
         if self.receipt(hash)?.is_some() {
             return Ok(());
@@ -305,7 +346,8 @@ impl L1 for Embedded {
             .chain_id(signed.chain_id())
             .blob_hashes(signed.blob_versioned_hashes().unwrap_or_default().to_vec())
             .max_fee_per_blob_gas(signed.max_fee_per_blob_gas().unwrap_or_default());
-        self.include(hash, transaction)?;
+        let called = Transaction { to: signed.to(), input: signed.input().clone() };
+        self.include(hash, transaction, called)?;
         if let Some(sidecar) = sidecar {
             let blobs = sidecar.blobs.iter().map(|blob| Bytes::copy_from_slice(blob.as_slice()));
             self.chain().blobs.push((hash, blobs.collect()));

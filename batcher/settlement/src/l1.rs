@@ -52,6 +52,14 @@ pub struct Receipt {
     pub created: Option<Address>,
 }
 
+/// What a transaction that is in a block calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transaction {
+    /// The contract; `None` if it creates one.
+    pub to: Option<Address>,
+    pub input: Bytes,
+}
+
 /// An event of a contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -76,6 +84,9 @@ pub enum L1Error {
     /// The node's answer is not what the method returns.
     #[error("L1's node answers {method} with {found}, not with {expected}")]
     Malformed { method: &'static str, expected: &'static str, found: String },
+    /// The node's answer is too long to be read.
+    #[error("L1's node answers {method} with more than {limit} bytes")]
+    Oversized { method: &'static str, limit: usize },
     /// The signed transaction is not one that this L1 takes.
     #[error("L1 takes no such transaction: {reason}")]
     Transaction { reason: String },
@@ -86,7 +97,10 @@ impl L1Error {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::Malformed { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::Malformed { .. }
+            | Self::Oversized { .. } => true,
             Self::Reverted(_) | Self::Transaction { .. } => false,
         }
     }
@@ -141,6 +155,12 @@ pub trait L1 {
     /// [`L1Error`]
     fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, L1Error>;
 
+    /// What a transaction calls; `None` if it is in no block.
+    ///
+    /// # Errors
+    /// [`L1Error`]
+    fn transaction(&self, hash: B256) -> Result<Option<Transaction>, L1Error>;
+
     /// Hands over a signed transaction in its EIP-2718 encoding.
     ///
     /// # Errors
@@ -159,7 +179,7 @@ pub trait L1 {
     /// [`L1Error`], [`L1Error::Reverted`] with the contract's reason.
     fn estimate_gas(&self, call: &Call) -> Result<u64, L1Error>;
 
-    /// The contract's events with this first topic in the blocks `first..=last`, in order.
+    /// The contract's events that begin with these topics in the blocks `first..=last`, in order.
     ///
     /// # Errors
     /// [`L1Error`]

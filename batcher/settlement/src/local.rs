@@ -29,9 +29,7 @@ use crate::{
 pub const CHAIN_ID: u64 = 31_337;
 /// The id of the deployment, which follows from the network's id and the key.
 pub const DEPLOYMENT: u64 = batcher_job::scenario::LOCAL_DEPLOYMENT;
-/// The most superblocks in a day, and the longest time before a deposit is owed, that the contract allows.
-const MOST_SUPERBLOCKS: u16 = 7_200;
-const LONGEST_RIPE_AGE: u32 = 7 * 24 * 60 * 60;
+const DAY: u64 = 24 * 60 * 60;
 /// The key of development nodes' first account, which is public. Its first contract has the same address there.
 const KEY: alloy_primitives::B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
 /// What accounts have: 10,000 ether, in wei.
@@ -79,17 +77,17 @@ impl LocalL1 {
         deployment_id(CHAIN_ID, self.settlement())
     }
 
-    /// Deploys the committed contracts for this registry, with the smallest deposits allowed.
+    /// Deploys the committed contracts for this registry, with the rules of every deployment, but for deposits of any size.
     ///
     /// # Errors
     /// [`DeployError`]
     pub fn deploy(&self, registry: &Registry) -> Result<Deployed, DeployError> {
-        let mut plan = Plan::standard(vec![self.signer.address()]);
-        // A run may have many superblocks, and leave deposits to later ones.
-        plan.ether_minimum = 1;
-        (plan.parameters.superblocksPerDay, plan.parameters.ripeAge) = (MOST_SUPERBLOCKS, LONGEST_RIPE_AGE);
         let genesis = SuperblockState::genesis(self.deployment()).commitment();
-        deploy(&self.wallet(), &plan, registry, genesis, None)
+        deploy(&self.wallet(), &self.plan(), registry, genesis, None)
+    }
+
+    fn plan(&self) -> Plan {
+        Plan { ether_minimum: 1, ..Plan::standard(vec![self.signer.address()]) }
     }
 
     /// Makes a deposit of its depositor, who needs no key here, and returns the contract's queue.
@@ -118,12 +116,13 @@ impl LocalL1 {
         Ok(QueuePosition { digest: KeccakDigest(queue.digest.0), length: queue.length })
     }
 
-    /// Settles a superblock with its proof for L1.
+    /// Settles a superblock with its proof for L1, as long after the one before as the contract's pace asks for.
     ///
     /// # Errors
     /// [`WalletError`], with the contract's reason if it refuses.
     pub fn settle(&self, superblock: &Superblock, proof: &L1Proof) -> Result<Receipt, WalletError> {
         let calldata = superblock.calldata(proof);
+        self.l1.skip(DAY.div_ceil(self.plan().parameters.superblocksPerDay.into()));
         self.wallet().send(Some(self.settlement()), U256::ZERO, calldata)
     }
 
@@ -161,7 +160,23 @@ impl LocalL1 {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::Bytes;
+
     use super::*;
+    use crate::fees::GWEI;
+
+    #[test]
+    fn blocks_move_the_base_fee_as_on_ethereum() {
+        let local = LocalL1::new();
+        let base_fee = || local.network().block(At::Latest).expect("it answers").expect("a head").base_fee;
+        assert_eq!(base_fee(), GWEI);
+        let to = Some(Address::repeat_byte(1));
+        // A block without gas lowers it by an eighth, one with a transfer of 21,000 gas by a little less.
+        for expected in [875_000_000, 765_701_563] {
+            local.wallet().send(to, U256::from(1), Bytes::new()).expect("it can pay");
+            assert_eq!(base_fee(), expected);
+        }
+    }
 
     #[test]
     fn the_deployment_of_scenarios_is_that_of_the_first_contract() {

@@ -1,17 +1,21 @@
 //! Claiming what superblocks pay.
 
-use alloy_primitives::{Address, B256, U256};
-use alloy_sol_types::SolCall as _;
-use batcher_job::payouts::{L1Summary, MalformedPayouts};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::{SolCall as _, SolEvent as _};
+use batcher_job::payouts::{L1Summary, MalformedPayouts, unpacked};
 use batcher_verify::bundle::SuperblockBundle;
 use environments_l1::{Payout, PayoutTree};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    abi::Settlement::{AssetId, Claim, Payout as ClaimedPayout, claimAllCall, isClaimedCall, payoutRootCall},
+    abi::Settlement::{
+        AssetId, Claim, Payout as ClaimedPayout, SuperblockSettled, claimAllCall, isClaimedCall,
+        payoutRootCall, settleCall, settleStalledCall,
+    },
     contract::{Contract, NoContract},
-    l1::{At, L1Error},
+    history::search_back,
+    l1::{At, L1Error, Transaction},
     wallet::{Wallet, WalletError},
 };
 
@@ -34,6 +38,20 @@ pub enum ClaimError {
         "the contract has payout root {expected} for superblock {superblock}, the superblock's payouts give {found}"
     )]
     OtherRoot { superblock: u32, expected: B256, found: B256 },
+    /// L1 is not so far.
+    #[error("L1 has settled up to superblock {settled}, not superblock {superblock}")]
+    NotSettled { superblock: u32, settled: u32 },
+    /// The node leaves out the event or the transaction of a superblock.
+    #[error(
+        "the node does not tell which transaction settled superblock {superblock}: name its bundle instead"
+    )]
+    NoTransaction { superblock: u32 },
+    /// The payouts are not in the transaction's calldata as the contract takes them.
+    #[error(
+        "transaction {transaction} settled superblock {superblock}, and is no call of the contract itself, so its payouts \
+         cannot be read from it: name the superblock's bundle instead"
+    )]
+    Indirect { superblock: u32, transaction: B256 },
 }
 
 /// A payout that was to be claimed.
@@ -61,6 +79,14 @@ pub enum ClaimOutcome {
 pub struct Claims {
     pub payouts: Vec<Claimed>,
     pub gas_used: u64,
+}
+
+impl Claims {
+    /// Adds the claims of another superblock.
+    pub fn extend(&mut self, other: Self) {
+        self.payouts.extend(other.payouts);
+        self.gas_used += other.gas_used;
+    }
 }
 
 /// Claims those payouts of a superblock that `wanted` names, several in a transaction. The contract gives each receiver a limited
@@ -125,6 +151,46 @@ pub fn claim(
 pub fn payouts_of(bundle: &SuperblockBundle) -> Result<Option<(u32, Vec<Payout>)>, ClaimError> {
     let summary = L1Summary::of(bundle)?;
     Ok(summary.and_then(|summary| Some((u32::try_from(summary.superblock).ok()?, summary.payouts))))
+}
+
+/// The payouts of a superblock from the calldata of the transaction that settled it, for which blocks from `first_block` on are
+/// searched, the newest first. Nobody has to be asked for a bundle, and [`claim`] compares what was read with the contract.
+///
+/// # Errors
+/// [`ClaimError`]
+pub fn settled_payouts(
+    contract: &Contract<'_>,
+    superblock: u32,
+    first_block: u64,
+) -> Result<Vec<Payout>, ClaimError> {
+    let &Contract { l1, address } = contract;
+    let settled = contract.settled(At::Latest)?.ok_or(NoContract(address))?.number;
+    if superblock > settled {
+        return Err(ClaimError::NotSettled { superblock, settled });
+    }
+    let root = contract.view(&payoutRootCall { number: superblock }, At::Latest)?;
+    if root.ok_or(NoContract(address))? == B256::ZERO {
+        return Ok(vec![]);
+    }
+    let missing = ClaimError::NoTransaction { superblock };
+    let Some(head) = l1.block(At::Latest)? else { return Err(missing) };
+    let topics = [SuperblockSettled::SIGNATURE_HASH, U256::from(superblock).into()];
+    let mut found = None;
+    search_back(l1, address, &topics, (first_block, head.number), |event| {
+        found = Some(event.transaction);
+        false
+    })?;
+    let Some(transaction) = found else { return Err(missing) };
+    let Some(Transaction { to, input }) = l1.transaction(transaction)? else { return Err(missing) };
+    let packed = if to == Some(address) { payouts_in(&input) } else { None };
+    let packed = packed.ok_or(ClaimError::Indirect { superblock, transaction })?;
+    Ok(unpacked(superblock.into(), &packed)?)
+}
+
+/// The payouts in the calldata of either function that settles.
+fn payouts_in(calldata: &[u8]) -> Option<Bytes> {
+    let settle = settleCall::abi_decode(calldata).map(|call| call.payouts);
+    settle.or_else(|_| settleStalledCall::abi_decode(calldata).map(|call| call.payouts)).ok()
 }
 
 /// The payout as the contract takes it.

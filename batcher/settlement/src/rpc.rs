@@ -1,21 +1,25 @@
 //! L1 as a node tells it, over JSON-RPC.
 
-use std::{borrow::Cow, error::Error, time::Duration};
+use std::{
+    sync::{
+        Once,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use alloy_json_rpc::{ErrorPayload, RpcError, RpcRecv, RpcSend};
+use alloy_json_rpc::ErrorPayload;
 use alloy_primitives::{Address, B256, Bytes, U64, U128, U256};
-use alloy_rpc_client::RpcClient;
-use alloy_transport::{TransportError, TransportErrorKind};
-use alloy_transport_http::Http;
 use circuits_files::text::shown;
-use serde::Deserialize;
+use reqwest::{Client, header::CONTENT_TYPE, redirect};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use crate::{
-    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt},
+    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction},
     reason::Revert,
 };
 
@@ -23,6 +27,8 @@ use crate::{
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 /// So often is a question asked that changes nothing.
 const READS: usize = 3;
+/// Bytes of the longest answer that is read. The largest block that gas allows has less in its events.
+const MAX_ANSWER: usize = 16 << 20;
 /// The code of calls that revert, in nodes that have one.
 const REVERTED: i64 = 3;
 /// The code of nodes that know no such method.
@@ -36,9 +42,6 @@ pub enum UrlError {
     /// It is no address.
     #[error("a node's address is http://HOST:PORT/PATH, or begins with https://")]
     Malformed,
-    /// The program has no TLS.
-    #[error("this program is built without the feature https; use a node's http:// address")]
-    NoTls,
     /// The operating system refuses.
     #[error("the program cannot open connections")]
     System,
@@ -46,8 +49,19 @@ pub enum UrlError {
 
 /// A node of L1.
 pub struct Rpc {
-    client: RpcClient,
+    http: Client,
+    url: Url,
     runtime: Runtime,
+    /// The number of the next question, which its answer repeats.
+    next: AtomicU64,
+}
+
+/// What a node answers.
+#[derive(Deserialize)]
+struct Answer {
+    id: Value,
+    result: Option<Value>,
+    error: Option<ErrorPayload>,
 }
 
 impl Rpc {
@@ -56,16 +70,19 @@ impl Rpc {
     /// # Errors
     /// [`UrlError`]
     pub fn new(url: &str, timeout: Duration) -> Result<Self, UrlError> {
-        let url = parse_url(url)?;
-        let http = reqwest::Client::builder().timeout(timeout).build().map_err(|_| UrlError::System)?;
+        let (url, http) = (parse_url(url)?, client(timeout)?);
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|_| UrlError::System)?;
-        Ok(Self { client: RpcClient::new(Http::with_client(http, url), false), runtime })
+        Ok(Self { http, url, runtime, next: AtomicU64::new(1) })
     }
 
     /// Asks, and asks again if nothing comes back.
-    fn ask<P: RpcSend + Clone, R: RpcRecv>(&self, method: &'static str, parameters: P) -> Result<R, L1Error> {
+    fn ask<R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        parameters: impl Serialize + Copy,
+    ) -> Result<R, L1Error> {
         for _ in 1..READS {
-            match self.ask_once(method, parameters.clone()) {
+            match self.ask_once(method, parameters) {
                 Err(L1Error::Unreachable { .. }) => {}
                 answer => return answer,
             }
@@ -73,61 +90,77 @@ impl Rpc {
         self.ask_once(method, parameters)
     }
 
-    fn ask_once<P: RpcSend, R: RpcRecv>(&self, method: &'static str, parameters: P) -> Result<R, L1Error> {
-        let request = self.client.request(Cow::Borrowed(method), parameters);
-        self.runtime.block_on(request).map_err(|error| explain(method, error))
+    fn ask_once<R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        parameters: impl Serialize,
+    ) -> Result<R, L1Error> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let question = json!({ "jsonrpc": "2.0", "id": number, "method": method, "params": parameters });
+        let (is_success, status, body) = self.runtime.block_on(self.post(method, question.to_string()))?;
+        let malformed = |expected, found: &str| L1Error::Malformed { method, expected, found: short(found) };
+        let answer: Answer = match serde_json::from_slice(&body) {
+            // Nodes refuse with a status of their own as well; without a reason there is nothing to learn from the body.
+            Ok(Answer { error: None, .. }) | Err(_) if !is_success => {
+                return Err(L1Error::Unreachable { method, reason: format!("HTTP status {status}") });
+            }
+            Ok(answer) => answer,
+            Err(_) => return Err(malformed("an answer of JSON-RPC", &String::from_utf8_lossy(&body))),
+        };
+        if let Some(error) = answer.error {
+            return Err(refusal(method, error));
+        }
+        if answer.id != number {
+            return Err(malformed("the number of the question", &answer.id.to_string()));
+        }
+        let result = answer.result.unwrap_or_default();
+        let text = result.to_string();
+        serde_json::from_value(result).map_err(|_| malformed("JSON of the method", &text))
+    }
+
+    /// Posts a question. Returns whether the answer's status is that of success, the status, and the body.
+    async fn post(&self, method: &'static str, question: String) -> Result<(bool, u16, Vec<u8>), L1Error> {
+        let gone = |error| L1Error::Unreachable { method, reason: reason_of(&error).to_owned() };
+        let request =
+            self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(question);
+        let mut response = request.send().await.map_err(gone)?;
+        let status = response.status();
+        let mut body = vec![];
+        while let Some(piece) = response.chunk().await.map_err(gone)? {
+            if body.len() + piece.len() > MAX_ANSWER {
+                return Err(L1Error::Oversized { method, limit: MAX_ANSWER });
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok((status.is_success(), status.as_u16(), body))
     }
 }
 
-/// The address of a node that this program can ask.
+/// The address of a node.
 pub(crate) fn parse_url(url: &str) -> Result<Url, UrlError> {
     let url: Url = url.parse().map_err(|_| UrlError::Malformed)?;
-    match url.scheme() {
-        "http" => Ok(url),
-        "https" if cfg!(feature = "https") => Ok(url),
-        "https" => Err(UrlError::NoTls),
-        _ => Err(UrlError::Malformed),
-    }
+    if matches!(url.scheme(), "http" | "https") { Ok(url) } else { Err(UrlError::Malformed) }
 }
 
-/// The error without the node's address, which messages of the transport repeat.
-fn explain(method: &'static str, error: TransportError) -> L1Error {
-    let unreachable = |reason: String| L1Error::Unreachable { method, reason };
-    match error {
-        RpcError::ErrorResp(ErrorPayload { code, message, data }) => {
-            let payload = ErrorPayload { code, message, data };
-            if let Some(data) = payload.as_revert_data() {
-                return L1Error::Reverted(Revert(data));
-            }
-            if payload.code == REVERTED {
-                return L1Error::Reverted(Revert::default());
-            }
-            L1Error::Refused { method, code, message: short(&payload.message) }
-        }
-        RpcError::Transport(TransportErrorKind::HttpError(error)) => {
-            unreachable(format!("HTTP status {}", error.status))
-        }
-        RpcError::Transport(TransportErrorKind::HttpErrorWithRetryAfter { error, .. }) => {
-            unreachable(format!("HTTP status {}", error.status))
-        }
-        RpcError::Transport(TransportErrorKind::Custom(error) | TransportErrorKind::NonRetryable(error)) => {
-            unreachable(of_transport(error.as_ref()))
-        }
-        RpcError::Transport(_) => unreachable("the connection ended".to_owned()),
-        RpcError::NullResp => L1Error::Malformed { method, expected: "an answer", found: "null".to_owned() },
-        RpcError::DeserError { text, .. } => {
-            L1Error::Malformed { method, expected: "JSON of the method", found: short(&text) }
-        }
-        RpcError::UnsupportedFeature(_) | RpcError::LocalUsageError(_) | RpcError::SerError(_) => {
-            unreachable("the request could not be made".to_owned())
-        }
-    }
+/// What asks nodes: directly, whatever proxies the environment names, and never where a node redirects to.
+pub(crate) fn client(timeout: Duration) -> Result<Client, UrlError> {
+    choose_cryptography();
+    let client = Client::builder().timeout(timeout).redirect(redirect::Policy::none()).no_proxy();
+    client.build().map_err(|_| UrlError::System)
 }
 
-fn of_transport(error: &(dyn Error + 'static)) -> String {
-    match error.downcast_ref::<reqwest::Error>() {
-        Some(error) => reason_of(error).to_owned(),
-        None => "the connection ended".to_owned(),
+/// Lets TLS use ring, unless the program has chosen something else.
+fn choose_cryptography() {
+    static CHOICE: Once = Once::new();
+    // An error means that there is one already.
+    CHOICE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+}
+
+fn refusal(method: &'static str, error: ErrorPayload) -> L1Error {
+    match error.as_revert_data() {
+        Some(data) => L1Error::Reverted(Revert(data)),
+        None if error.code == REVERTED => L1Error::Reverted(Revert::default()),
+        None => L1Error::Refused { method, code: error.code, message: short(&error.message) },
     }
 }
 
@@ -171,7 +204,19 @@ struct RpcReceipt {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
+struct RpcTransaction {
+    hash: B256,
+    block_number: Option<U64>,
+    to: Option<Address>,
+    input: Bytes,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RpcLog {
+    address: Address,
+    #[serde(default)]
+    removed: bool,
     block_number: U64,
     transaction_hash: B256,
     topics: Vec<B256>,
@@ -193,12 +238,12 @@ fn request(call: &Call) -> Value {
 
 impl L1 for Rpc {
     fn chain_id(&self) -> Result<u64, L1Error> {
-        Ok(self.ask::<_, U64>("eth_chainId", ())?.to())
+        Ok(self.ask::<U64>("eth_chainId", ())?.to())
     }
 
     fn block(&self, at: At) -> Result<Option<Block>, L1Error> {
         let method = "eth_getBlockByNumber";
-        let found: Option<RpcBlock> = match self.ask(method, (tag(at), false)) {
+        let found: Option<RpcBlock> = match self.ask(method, (&tag(at), false)) {
             // A young network has no final block, and nodes say so in words of their own.
             Err(L1Error::Refused { .. }) if at == At::Finalized => None,
             answer => answer?,
@@ -217,21 +262,21 @@ impl L1 for Rpc {
     fn beacon_block(&self, number: u64) -> Result<Option<B256>, L1Error> {
         // The next block names the beacon block before it, which is the one that has this block.
         let next = At::Number(number.saturating_add(1));
-        let found: Option<RpcBlock> = self.ask("eth_getBlockByNumber", (tag(next), false))?;
+        let found: Option<RpcBlock> = self.ask("eth_getBlockByNumber", (&tag(next), false))?;
         let root = found.and_then(|block| block.parent_beacon_block_root);
         // Development nodes have zeros.
         Ok(root.filter(|root| !root.is_zero()))
     }
 
     fn blob_base_fee(&self) -> Result<Option<u128>, L1Error> {
-        match self.ask::<_, U128>("eth_blobBaseFee", ()) {
+        match self.ask::<U128>("eth_blobBaseFee", ()) {
             Err(L1Error::Refused { code: NO_METHOD, .. }) => Ok(None),
             answer => Ok(Some(answer?.to())),
         }
     }
 
     fn nonces(&self, account: Address) -> Result<Nonces, L1Error> {
-        let count = |tag| Ok(self.ask::<_, U64>("eth_getTransactionCount", (account, tag))?.to());
+        let count = |tag| Ok(self.ask::<U64>("eth_getTransactionCount", (account, tag))?.to());
         Ok(Nonces { latest: count("latest")?, pending: count("pending")? })
     }
 
@@ -261,17 +306,32 @@ impl L1 for Rpc {
         }))
     }
 
+    fn transaction(&self, hash: B256) -> Result<Option<Transaction>, L1Error> {
+        let method = "eth_getTransactionByHash";
+        let found: Option<RpcTransaction> = self.ask(method, (hash,))?;
+        match found {
+            Some(RpcTransaction { hash: found, .. }) if found != hash => {
+                let found = found.to_string();
+                Err(L1Error::Malformed { method, expected: "the transaction that was asked for", found })
+            }
+            Some(RpcTransaction { block_number: Some(_), to, input, .. }) => {
+                Ok(Some(Transaction { to, input }))
+            }
+            _ => Ok(None),
+        }
+    }
+
     fn send(&self, transaction: &[u8]) -> Result<(), L1Error> {
         let bytes = Bytes::copy_from_slice(transaction);
-        self.ask_once::<_, B256>("eth_sendRawTransaction", (bytes,)).map(drop)
+        self.ask_once::<B256>("eth_sendRawTransaction", (bytes,)).map(drop)
     }
 
     fn call(&self, call: &Call, at: At) -> Result<Bytes, L1Error> {
-        self.ask("eth_call", (request(call), tag(at)))
+        self.ask("eth_call", (&request(call), &tag(at)))
     }
 
     fn estimate_gas(&self, call: &Call) -> Result<u64, L1Error> {
-        Ok(self.ask::<_, U64>("eth_estimateGas", (request(call),))?.to())
+        Ok(self.ask::<U64>("eth_estimateGas", (&request(call),))?.to())
     }
 
     fn events(
@@ -287,13 +347,19 @@ impl L1 for Rpc {
             "fromBlock": U64::from(first),
             "toBlock": U64::from(last),
         });
-        let found: Vec<RpcLog> = self.ask("eth_getLogs", (filter,))?;
-        let event = |log: RpcLog| Event {
-            block_number: log.block_number.to(),
-            transaction: log.transaction_hash,
-            topics: log.topics,
-            data: log.data,
+        let method = "eth_getLogs";
+        let found: Vec<RpcLog> = self.ask(method, (&filter,))?;
+        let event = |log: RpcLog| {
+            let RpcLog { address, removed, block_number, transaction_hash: transaction, topics: all, data } =
+                log;
+            let block_number: u64 = block_number.to();
+            let is_asked = address == contract && all.starts_with(topics) && !removed;
+            if !is_asked || !(first..=last).contains(&block_number) {
+                let found = format!("one of contract {address} in block {block_number}");
+                return Err(L1Error::Malformed { method, expected: "events that were asked for", found });
+            }
+            Ok(Event { block_number, transaction, topics: all, data })
         };
-        Ok(found.into_iter().map(event).collect())
+        found.into_iter().map(event).collect()
     }
 }

@@ -1,8 +1,11 @@
 //! L1's queue of deposits as the contract's events tell it, up to a final block.
 
+use std::path::{Path, PathBuf};
+
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
-use batcher_job::queue::QueueHeader;
+use batcher_job::queue::{Queue, QueueError, QueueHeader};
+use circuits_files::file::{self, FileError};
 use circuits_protocol::l1::{KeccakDigest, QueuePosition};
 use environments_core::address::Address as Account;
 use environments_l1::{
@@ -13,15 +16,15 @@ use environments_l1::{
 use thiserror::Error;
 
 use crate::{
-    abi::Settlement::{Deposited, QueueCut, deploymentCall, queueCall},
+    abi::Settlement::{Deposited, QueueCut, deploymentCall, depositedAtCall, queueCall},
     contract::{Contract, NoContract},
-    history::events,
+    history::{events, first_block_since},
     job::Finality,
     l1::{At, Block, Event, L1Error},
 };
 
-/// Why a queue is not read.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+/// Why a queue is neither read nor written.
+#[derive(Debug, Error)]
 pub enum WatchError {
     #[error(transparent)]
     L1(#[from] L1Error),
@@ -38,6 +41,24 @@ pub enum WatchError {
     /// The node leaves events out, or tells others.
     #[error("the node tells {found} in events, and {expected} as the contract's queue in block {block}")]
     OtherQueue { block: u64, expected: QueuePosition, found: QueuePosition },
+    /// The file cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The file is there, and is no queue of this contract.
+    #[error("{source}; it is not replaced")]
+    NoQueue { source: QueueError },
+    /// The file has deposits that L1 does not have.
+    #[error(
+        "{path}: it has {known}, of which L1's {found} are no continuation; it is not replaced",
+        path = .path.display()
+    )]
+    OtherDeposits {
+        path: PathBuf,
+        /// What the file has.
+        known: QueuePosition,
+        /// What L1 has.
+        found: QueuePosition,
+    },
     /// A deposit does not serialise.
     #[error("a deposit cannot be written as JSON: {reason}")]
     Json { reason: String },
@@ -50,31 +71,83 @@ pub struct FinalQueue {
     pub block: Block,
     pub deposits: Vec<Deposit>,
     pub position: QueuePosition,
+    /// Whether deposits have left the queue since its first one.
+    pub has_cuts: bool,
 }
 
-impl FinalQueue {
-    /// Reads the queue from the contract's events, of which none is older than block `first`. Their digest is compared with the
-    /// contract's.
+/// The contract's events about its queue, up to the last final block that was read. Reading again asks for later ones only.
+#[derive(Default)]
+pub struct QueueReader {
+    /// The next block to read; nothing is known yet if it is `None`.
+    next: Option<u64>,
+    deposited: Vec<Deposited>,
+    cuts: Vec<QueueCut>,
+}
+
+impl QueueReader {
+    /// Reads the queue as it is in the last final block, and compares its digest with the contract's.
     ///
     /// # Errors
-    /// [`WatchError`]
-    pub fn read(contract: &Contract<'_>, finality: Finality, first: u64) -> Result<Self, WatchError> {
+    /// [`WatchError`]. After [`WatchError::OtherQueue`], all events are read again.
+    pub fn read(&mut self, contract: &Contract<'_>, finality: Finality) -> Result<FinalQueue, WatchError> {
         let Contract { l1, address } = *contract;
         let latest = l1.block(At::Latest)?.ok_or(WatchError::NothingFinal)?;
         let block = finality.block(l1, &latest)?.ok_or(WatchError::NothingFinal)?;
         let at = At::Number(block.number);
         let deployment = contract.view(&deploymentCall {}, at)?.ok_or(NoContract(address))?;
         let queue = contract.view(&queueCall {}, at)?.ok_or(NoContract(address))?;
+        let end = block.number.saturating_add(1);
+        if self.next.is_some_and(|next| next > end) {
+            // What was final is so no more, or the node is another one.
+            *self = Self::default();
+        }
+        let first = match self.next {
+            Some(next) => next,
+            None => first_block(contract, &block, queue.length)?,
+        };
         let read = |topic| events(l1, address, &[topic], first, block.number);
         let deposited = decode::<Deposited>(&read(Deposited::SIGNATURE_HASH)?)?;
         let cuts = decode::<QueueCut>(&read(QueueCut::SIGNATURE_HASH)?)?;
-        let deposits = in_order(deposited, &cuts);
+        self.deposited.extend(deposited);
+        self.cuts.extend(cuts);
+        self.next = Some(end);
+        let deposits = in_order(self.deposited.clone(), &self.cuts);
         let position = deposits.iter().try_fold(QueuePosition::default(), append)?;
         let expected = QueuePosition { digest: KeccakDigest(queue.digest.0), length: queue.length };
         if position != expected {
+            *self = Self::default();
             return Err(WatchError::OtherQueue { block: block.number, expected, found: position });
         }
-        Ok(Self { deployment, block, deposits, position })
+        Ok(FinalQueue { deployment, block, deposits, position, has_cuts: !self.cuts.is_empty() })
+    }
+}
+
+/// No deposit in the queue is older than this block: deposits are in the order of the contract's clock, which is never ahead of L1's.
+fn first_block(contract: &Contract<'_>, last: &Block, length: u32) -> Result<u64, WatchError> {
+    if length == 0 {
+        return Ok(last.number);
+    }
+    let at = At::Number(last.number);
+    let time = contract.view(&depositedAtCall { index: 0 }, at)?.ok_or(NoContract(contract.address))?;
+    Ok(first_block_since(contract.l1, time.into(), last.number)?)
+}
+
+impl FinalQueue {
+    /// Writes the queue to a file, if that is new or has an earlier part of the same queue. Deposits that left the queue leave the
+    /// file.
+    ///
+    /// # Errors
+    /// [`WatchError::NoQueue`] or [`WatchError::OtherDeposits`] if the file has something else; [`WatchError::File`].
+    pub fn write(&self, path: &Path) -> Result<(), WatchError> {
+        if path.symlink_metadata().is_ok() {
+            let known =
+                Queue::read(path, self.deployment).map_err(|source| WatchError::NoQueue { source })?;
+            if !self.has_cuts && !self.deposits.starts_with(known.deposits()) {
+                let (path, known) = (path.to_owned(), known.position());
+                return Err(WatchError::OtherDeposits { path, known, found: self.position });
+            }
+        }
+        Ok(file::write_shared(path, self.to_lines()?.as_bytes())?)
     }
 
     /// The queue as [`batcher_job::queue`] reads it: JSON Lines.
@@ -178,5 +251,39 @@ mod tests {
         // A generation without deposits.
         let third = [first, vec![deposited(2, 1)]].concat();
         assert_eq!(amounts(third, &[cut(0, 2), cut(1, 1)]), [0, 201]);
+    }
+
+    /// A queue of so many deposits.
+    fn queue(count: u32, has_cuts: bool) -> FinalQueue {
+        let deposits: Vec<_> = (0..count).map(|index| deposit(&deposited(0, index))).collect();
+        let position = deposits.iter().try_fold(QueuePosition::default(), append).expect("there is room");
+        let block = Block { number: 7, hash: B256::ZERO, timestamp: 0, base_fee: 0 };
+        FinalQueue { deployment: 5, block, deposits, position, has_cuts }
+    }
+
+    #[test]
+    fn a_file_is_replaced_by_a_longer_queue_of_the_same_contract_only() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("queue");
+        let length = || Queue::read(&path, 5).map(|queue| queue.deposits().len());
+        for count in [1, 1, 3] {
+            queue(count, false).write(&path).expect("it continues");
+            assert_eq!(length().expect("a queue"), count as usize);
+        }
+        let error = queue(2, false).write(&path).expect_err("a deposit is gone");
+        assert!(matches!(error, WatchError::OtherDeposits { .. }), "{error}");
+        let error =
+            FinalQueue { deployment: 6, ..queue(4, true) }.write(&path).expect_err("another contract");
+        assert!(
+            error.to_string().contains("that of deployment 5, expected 6; it is not replaced"),
+            "{error}"
+        );
+        assert_eq!(length().expect("a queue"), 3);
+        queue(2, true).write(&path).expect("the others were cut");
+        assert_eq!(length().expect("a queue"), 2);
+        std::fs::write(&path, "notes of mine").expect("writable");
+        let error = queue(4, true).write(&path).expect_err("no queue");
+        assert!(matches!(error, WatchError::NoQueue { .. }), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), "notes of mine");
     }
 }

@@ -96,6 +96,9 @@ pub struct Verified {
     /// What its bundle says of that block; nothing if it has no such block.
     #[serde(skip)]
     pub l1_published: L1Published,
+    /// What its proof states.
+    #[serde(skip)]
+    pub statement: SuperblockStatement,
     /// The circuit that proved it.
     pub circuit: String,
     pub key: Digest,
@@ -157,6 +160,15 @@ pub struct Opened {
     l1_published: L1Published,
 }
 
+/// Reads the superblock at `path`, of which nothing is verified.
+///
+/// # Errors
+/// [`VerifyError::File`] or [`VerifyError::Bundle`].
+pub fn read(path: &Path) -> Result<SuperblockBundle, VerifyError> {
+    let bytes = file::read_bytes(FileKind::SuperblockBundle, path, SUPERBLOCK_LIMIT)?;
+    SuperblockBundle::decode(&bytes).map_err(|source| VerifyError::Bundle { path: path.to_owned(), source })
+}
+
 /// Reads the superblock at `path`, and verifies its proof and its lists. A key that is not among `keys` comes from `trust`.
 ///
 /// # Errors
@@ -166,26 +178,32 @@ pub fn open(
     trust: Option<&Trust>,
     keys: &PinnedKeys,
 ) -> Result<(Opened, SuperblockBundle), VerifyError> {
-    let bytes = file::read_bytes(FileKind::SuperblockBundle, &path, SUPERBLOCK_LIMIT)?;
-    let opened = SuperblockBundle::decode(&bytes).and_then(|bundle| {
-        let embedded = keys.find(bundle.key);
-        let (source, key) = match embedded {
-            Some(found) => found,
-            None => {
-                let older = trust.and_then(|trust| trust.older_key(bundle.key));
-                older.ok_or(BundleError::UnknownKey(bundle.key))?.open()?
-            }
-        };
-        let statement = bundle.verify_with(source, key)?;
-        Ok((statement, l1_outcome(&statement)?, source, embedded.is_none(), bundle))
-    });
-    match opened {
-        Ok((statement, l1, source, older_key, bundle)) => {
-            let (key, l1_published) = (bundle.key, L1Published::of(&bundle));
+    let bundle = read(&path)?;
+    let (key, l1_published) = (bundle.key, L1Published::of(&bundle));
+    match check(&bundle, trust, keys) {
+        Ok((statement, l1, source, older_key)) => {
             Ok((Opened { path, statement, source, key, older_key, l1, l1_published }, bundle))
         }
         Err(source) => Err(VerifyError::Bundle { path, source }),
     }
+}
+
+/// Verifies a bundle. Returns what it states, the circuit that proved it, and whether that is an older one.
+fn check(
+    bundle: &SuperblockBundle,
+    trust: Option<&Trust>,
+    keys: &PinnedKeys,
+) -> Result<(SuperblockStatement, Option<L1Outcome>, SuperblockCircuit, bool), BundleError> {
+    let embedded = keys.find(bundle.key);
+    let (source, key) = match embedded {
+        Some(found) => found,
+        None => {
+            let older = trust.and_then(|trust| trust.older_key(bundle.key));
+            older.ok_or(BundleError::UnknownKey(bundle.key))?.open()?
+        }
+    };
+    let statement = bundle.verify_with(source, key)?;
+    Ok((statement, l1_outcome(&statement)?, source, embedded.is_none()))
 }
 
 /// Verifies the superblocks in `paths`, in any order, and that they form one chain; with `trust`, that the
@@ -224,6 +242,7 @@ pub fn verify(paths: Vec<PathBuf>, trust: Option<&Trust>, keys: &PinnedKeys) -> 
         body_chain: one.statement.body_chain,
         l1: one.l1,
         l1_published: one.l1_published,
+        statement: one.statement,
         circuit: one.source.name(),
         key: one.key,
         older_key: one.older_key,
@@ -416,6 +435,7 @@ mod tests {
             body_chain: Digest::ZERO,
             l1,
             l1_published: L1Published::default(),
+            statement: opened(l1).statement,
             circuit: "superblock-blocks-1".to_owned(),
             key: Digest::ZERO,
             older_key: false,

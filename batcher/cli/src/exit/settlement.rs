@@ -1,9 +1,10 @@
 //! Errors of settling on L1.
 
 use batcher_settlement::{
-    anchor::AnchorError, contract::NoContract, deploy::DeployError, deposit::DepositError, job::JobError,
-    journal::JournalError, l1::L1Error, limits::Limit, payouts::ClaimError, rpc::UrlError,
-    signer::SignerError, superblock::UnstatableError, wallet::WalletError, watch::WatchError,
+    anchor::AnchorError, contract::NoContract, deploy::DeployError, deposit::DepositError, hops::HopsError,
+    job::JobError, journal::JournalError, l1::L1Error, limits::Limit, payouts::ClaimError, rpc::UrlError,
+    settled_run::SettledRunError, signer::SignerError, superblock::UnstatableError, wallet::WalletError,
+    watch::WatchError,
 };
 
 use super::{ExitCode, HasExitCode};
@@ -11,7 +12,10 @@ use super::{ExitCode, HasExitCode};
 impl HasExitCode for L1Error {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::Malformed { .. } => ExitCode::Unavailable,
+            Self::Unreachable { .. }
+            | Self::Refused { .. }
+            | Self::Malformed { .. }
+            | Self::Oversized { .. } => ExitCode::Unavailable,
             // What passes in time is no fault of the input.
             Self::Reverted(reason) if reason.until().is_some() => ExitCode::Unavailable,
             Self::Reverted(_) | Self::Transaction { .. } => ExitCode::Rejected,
@@ -37,7 +41,7 @@ impl HasExitCode for NoContract {
 impl HasExitCode for UrlError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Malformed | Self::NoTls => ExitCode::Rejected,
+            Self::Malformed => ExitCode::Rejected,
             Self::System => ExitCode::Unavailable,
         }
     }
@@ -87,7 +91,15 @@ impl HasExitCode for DepositError {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
             Self::Wallet(error) => error.exit_code(),
-            Self::UnknownAsset(_) | Self::Tokens { .. } => ExitCode::Rejected,
+            Self::Text(error) => error.exit_code(),
+            Self::File(error) => error.exit_code(),
+            Self::UnknownAsset(_)
+            | Self::Tokens { .. }
+            | Self::Token { .. }
+            | Self::Fee { .. }
+            | Self::NoRecord { .. }
+            | Self::OtherDeposit { .. } => ExitCode::Rejected,
+            Self::NonceUsed { .. } => ExitCode::Unavailable,
         }
     }
 }
@@ -99,7 +111,8 @@ impl HasExitCode for ClaimError {
             Self::NoContract(error) => error.exit_code(),
             Self::Wallet(error) => error.exit_code(),
             Self::Payouts(error) => error.exit_code(),
-            Self::OtherRoot { .. } => ExitCode::Rejected,
+            Self::OtherRoot { .. } | Self::NotSettled { .. } | Self::Indirect { .. } => ExitCode::Rejected,
+            Self::NoTransaction { .. } => ExitCode::Unavailable,
         }
     }
 }
@@ -110,6 +123,8 @@ impl HasExitCode for WatchError {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
             Self::Full(_) => ExitCode::Limit,
+            Self::File(error) => error.exit_code(),
+            Self::NoQueue { .. } | Self::OtherDeposits { .. } => ExitCode::Rejected,
             Self::NothingFinal | Self::Event { .. } | Self::OtherQueue { .. } | Self::Json { .. } => {
                 ExitCode::Unavailable
             }
@@ -178,6 +193,31 @@ impl HasExitCode for JobError {
             | Self::Contradiction { .. }
             | Self::Patience { .. }
             | Self::Stopped => ExitCode::Unavailable,
+        }
+    }
+}
+
+impl HasExitCode for HopsError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Verify(error) => error.exit_code(),
+            Self::Superblock(error) => error.exit_code(),
+        }
+    }
+}
+
+impl HasExitCode for SettledRunError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Scenario(error) => error.exit_code(),
+            Self::Registry(error) => error.exit_code(),
+            Self::Hops(error) => error.exit_code(),
+            Self::Deploy(error) => error.exit_code(),
+            Self::Deposit { .. } | Self::SignedFor { .. } => ExitCode::Rejected,
+            Self::OtherQueue { .. } => ExitCode::Invalid,
+            Self::Settle { source, .. } => source.exit_code(),
+            Self::Prove { .. } => ExitCode::Unavailable,
+            Self::Claim(error) => error.exit_code(),
         }
     }
 }

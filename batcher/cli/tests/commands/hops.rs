@@ -25,7 +25,7 @@ fn recorded() -> (TempDir, PathBuf, Value) {
     let digest = bytes("outer_digest").try_into().expect("32 bytes");
     let hop = HopProof::from_calldata(digest, &bytes("proof"), &public_inputs).expect("well-formed");
     let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("superblock-000001.hop");
+    let path = directory.path().join("superblock-000001.superblock.hop");
     file::write(&path, &hop).expect("writable");
     (directory, path, recorded)
 }

@@ -71,14 +71,20 @@ fn contracts_are_deployed_and_take_deposits_that_a_queue_file_has_once_they_are_
         [&json!(0), &json!(0), &json!([])]
     );
 
+    let record = account.path("record");
     let deposit = |environment, code| {
-        let order = ["deposit", "--amount", "500000000", "--environment", environment];
+        let order =
+            ["deposit", "--amount", "500000000", "--environment", environment, "--record", record.as_str()];
         let recipient = ["--recipient", "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"];
         account.send(&[&order[..], &recipient, &contract].concat(), code)
     };
-    assert!(deposit("2", 0)["transaction"].is_string());
     let refused = deposit("0", 3);
     assert_eq!(refused["error"], "the contract reverts: DestinationIsL1");
+    let made = deposit("2", 0);
+    assert!(made["transaction"].is_string() && made["earlier"] == false, "{made}");
+    // Whoever was cut off repeats the command, and makes no second deposit.
+    let again = deposit("2", 0);
+    assert!(again["transaction"] == made["transaction"] && again["earlier"] == true, "{again}");
 
     let queue = account.path("queue.jsonl");
     let watch = || account.ask(&[&["watch", "--out", queue.as_str()][..], &contract].concat(), 0);
@@ -90,6 +96,32 @@ fn contracts_are_deployed_and_take_deposits_that_a_queue_file_has_once_they_are_
     assert_eq!(lines[0], json!({ "deployment": status["deployment"] }));
     assert_eq!((lines.len(), &lines[1]["amount"]), (2, &json!(500_000_000)));
     assert_eq!(lines[1]["depositor"], "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266");
+
+    // Only an earlier part of this queue is replaced.
+    fs::write(&queue, "notes of mine").expect("writable");
+    let kept = account.ask(&[&["watch", "--out", queue.as_str()][..], &contract].concat(), 3);
+    assert!(kept["error"].as_str().is_some_and(|error| error.ends_with("it is not replaced")), "{kept}");
+    assert_eq!(fs::read_to_string(&queue).expect("readable"), "notes of mine");
+
+    let early = account.send(&[&["claim", "--superblock", "1"][..], &contract].concat(), 3);
+    assert_eq!(early["error"], "L1 has settled up to superblock 0, not superblock 1");
+}
+
+#[test]
+fn a_mistyped_address_is_refused_by_its_checksum() {
+    let mistyped = "0x5FbDB2315678afecb367f032d93F642f64180aA3";
+    let network = ["--l1", "http://127.0.0.1:9", "--l1-chain-id", "1", "--json"];
+    for command in [
+        vec!["l1", "status", "--contract", mistyped],
+        vec!["l1", "deploy", "--registry", "r", "--journal", "j", "--key-file", "k", "--admin", mistyped],
+        vec!["l1", "deploy", "--registry", "r", "--journal", "j", "--key-file", "k", "--batcher", mistyped],
+        vec!["verify", "none", "--contract", mistyped],
+    ] {
+        let output = superblock(&[&command[..], &network].concat());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains("not the checksum of this address"), "{error}");
+    }
 }
 
 #[test]

@@ -15,4 +15,5 @@ mod messages;
 mod process;
 mod registry;
 mod states;
+mod tls;
 mod wallets;

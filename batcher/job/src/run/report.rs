@@ -94,5 +94,7 @@ pub struct RunReport {
     /// The superblocks, verified from their files against the trust file.
     pub verified: Report,
     pub superblocks: Vec<PathBuf>,
+    /// The registry's file.
+    pub registry: PathBuf,
     pub trust: PathBuf,
 }

@@ -9,7 +9,7 @@ mod verifier;
 
 use std::{cell::RefCell, sync::LazyLock};
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, hex};
 use alloy_sol_types::SolCall;
 use batcher_settlement::{
     abi::Settlement::{
@@ -22,6 +22,7 @@ use batcher_settlement::{
     embedded::Embedded,
     job::{Policy, Prove as _},
     l1::{At, Call, L1, L1Error, Receipt},
+    payouts::{ClaimError, settled_payouts},
     signer::Signer,
     superblock::{Superblock, of_digest},
     wallet::Wallet,
@@ -48,6 +49,12 @@ const UNIT: u64 = 10_000_000_000;
 const LAST_KEPT: u32 = u32::MAX - (1 << 20);
 /// What the account has: more than there is.
 const RICH: U256 = U256::from_limbs([0, 0, 1 << 20, 0]);
+
+/// Creates a contract that hands its calls to the contract whose address is between these bytes, and answers whether it took them.
+const FORWARDER: ([u8; 19], [u8; 8]) =
+    (hex!("6026806009" "5f395ff3" "365f5f375f5f365f5f73"), hex!("5af15f5260205ff3"));
+/// Who creates it.
+const FORWARDER_OWNER: Address = Address::repeat_byte(0x77);
 
 /// The contracts on a network of their own.
 struct Local {
@@ -79,7 +86,7 @@ impl Local {
         };
         let (_, deployment) = predict(&wallet).expect("it answers");
         let registry = registry(deployment);
-        let mut plan = plan(&[signer.address()]);
+        let mut plan = plan(&[signer.address(), FORWARDER_OWNER.create(0)]);
         plan.admin = admin;
         plan.ether_minimum = 1;
         plan.ether_day_limit = u64::MAX;
@@ -119,14 +126,24 @@ impl Local {
 
     /// Settles a superblock that takes the whole queue and makes these payouts.
     fn settle(&self, payouts: &[Payout]) -> Result<Receipt, L1Error> {
+        self.settle_through(self.deployed.settlement, payouts)
+    }
+
+    /// [`Self::settle`], by a call of the contract `to`.
+    fn settle_through(&self, to: Address, payouts: &[Payout]) -> Result<Receipt, L1Error> {
         let first = self.view(&progressCall {}).nextPayout;
         let count = payouts.len() as u32;
         let payouts_range = PayoutRange { digest: payouts_digest(payouts), first, count };
-        self.settle_outcome(&L1Outcome { queue: self.queue(), payouts: payouts_range }, payouts)
+        self.settle_outcome(to, &L1Outcome { queue: self.queue(), payouts: payouts_range }, payouts)
     }
 
-    /// Settles a superblock whose block of environment 0 has this outcome.
-    fn settle_outcome(&self, outcome: &L1Outcome, payouts: &[Payout]) -> Result<Receipt, L1Error> {
+    /// Settles a superblock whose block of environment 0 has this outcome, by a call of the contract `to`.
+    fn settle_outcome(
+        &self,
+        to: Address,
+        outcome: &L1Outcome,
+        payouts: &[Payout],
+    ) -> Result<Receipt, L1Error> {
         let (number, before) = *self.end.borrow();
         let (number, after) = (number + 1, digest(u64::from(number) + 1));
         let statement = SuperblockStatement {
@@ -145,7 +162,7 @@ impl Local {
         let proof = GOOD_PROOF.prove(&superblock).expect("there is always one");
         let call = Call {
             from: self.signer.address(),
-            to: Some(self.deployed.settlement),
+            to: Some(to),
             value: U256::ZERO,
             input: superblock.calldata(&proof),
         };
@@ -328,4 +345,35 @@ fn more_than_was_deposited_is_never_paid() {
     let reason = local.settle(&[payout]).expect_err("nothing was deposited");
     assert!(reason.to_string().contains("OverPaid"), "{reason}");
     assert_ne!(of_digest(digest(0)), B256::ZERO);
+}
+
+#[test]
+fn payouts_are_read_from_the_transaction_that_settled_them() {
+    let local = Local::new();
+    let contract = Contract { l1: &local.l1, address: local.deployed.settlement };
+    let payout = |index| Payout {
+        index,
+        recipient: Account([9; 20]),
+        kind: PayoutKind::Claim,
+        asset: AssetName { origin: 7, number: 1 },
+        amount: 5,
+        name: Bytes32([3; 32]),
+    };
+    let read = |number| settled_payouts(&contract, number, 0);
+    assert_eq!(read(1), Err(ClaimError::NotSettled { superblock: 1, settled: 0 }));
+    local.settle(&[payout(0), payout(1)]).expect("it settles");
+    local.settle(&[]).expect("it settles");
+    assert_eq!(read(1), Ok(vec![payout(0), payout(1)]));
+    assert_eq!(read(2), Ok(vec![]));
+    // Nothing is known of a block that is not searched.
+    let head = local.l1.block(At::Latest).expect("it answers").expect("a head").number;
+    assert_eq!(settled_payouts(&contract, 1, head), Err(ClaimError::NoTransaction { superblock: 1 }));
+
+    let code = [&FORWARDER.0[..], contract.address.as_slice(), &FORWARDER.1[..]].concat();
+    local.l1.fund(FORWARDER_OWNER, RICH);
+    let creation = Call { from: FORWARDER_OWNER, to: None, value: U256::ZERO, input: code.into() };
+    let forwarder = local.l1.execute(&creation).expect("it can pay").created.expect("a contract");
+    let receipt = local.settle_through(forwarder, &[payout(2)]).expect("it settles");
+    assert_eq!(local.view(&progressCall {}).number, 3);
+    assert_eq!(read(3), Err(ClaimError::Indirect { superblock: 3, transaction: receipt.transaction }));
 }

@@ -184,7 +184,9 @@ impl World {
         (self.bridge, self.number) = (crossing.state, number);
         self.bridge.check(deployment, number).expect("balances are sums");
 
-        self.local.settle_outcome(&outcome.l1(), &outcome.payouts).expect("the contract agrees");
+        self.local
+            .settle_outcome(self.local.deployed.settlement, &outcome.l1(), &outcome.payouts)
+            .expect("the contract agrees");
         let tree = PayoutTree::new(&outcome.payouts);
         for (position, payout) in outcome.payouts.iter().enumerate() {
             let claimed = Claim {

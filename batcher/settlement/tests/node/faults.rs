@@ -11,21 +11,15 @@ use std::{
 
 use alloy_sol_types::SolCall as _;
 use batcher_settlement::{
-    abi::Settlement::{pauseCall, queueCall},
-    contract::Contract,
-    deposit::{Order, deposit},
+    abi::Settlement::pauseCall,
     job::{JobError, Policy, Progress, Waiting},
     journal::Stage,
-    l1::At,
-    rpc::Rpc,
-    wallet::Wallet,
 };
-use environments_l1::Bytes32;
 use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, KEY, post},
-    deployment::{CHAIN_ID, Deployment, IMPATIENT, OTHER_KEY, POLICY, TIMEOUT, signer},
+    deployment::{Deployment, IMPATIENT, OTHER_KEY, POLICY, TIMEOUT},
     proxy::{self, Fate},
 };
 
@@ -337,27 +331,6 @@ fn nodes_of_which_some_are_behind_settle_each_superblock_once() {
     let records = deployment.settle_as(KEY, &url, &superblocks, directory.path(), policy, &|_| {});
     assert!(records.expect("in the end").iter().all(|record| record.stage == Stage::Final));
     assert_eq!(deployment.settlements(), [1, 2, 3, 4]);
-}
-
-#[test]
-fn a_deposit_whose_answers_get_lost_is_made_once() {
-    let deployment = Deployment::new();
-    let mut count = 0;
-    let url = proxy::start(deployment.node.port, move |method, _| {
-        count += 1;
-        if method == "eth_sendRawTransaction" || count % 3 == 0 { Fate::Lose } else { Fate::Pass }
-    });
-    let (rpc, signer) = (Rpc::new(&url, TIMEOUT).expect("an address"), signer(KEY));
-    let wallet =
-        Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
-    let asset = "0:1".parse().expect("an asset");
-    let recipient = Bytes32::default();
-    let order = Order { asset, amount: 100_000, tokens: None, destination: 5, recipient, lifetime: 64 };
-    deposit(&wallet, deployment.deployed.settlement, &order).expect("it arrives");
-    let rpc = Rpc::new(&deployment.node.url(), TIMEOUT).expect("an address");
-    let contract = Contract { l1: &rpc, address: deployment.deployed.settlement };
-    let queue = contract.view(&queueCall {}, At::Latest).expect("it answers").expect("a contract");
-    assert_eq!(queue.length, 1);
 }
 
 #[test]

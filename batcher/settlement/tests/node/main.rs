@@ -1,9 +1,11 @@
 //! The settlement job against a real node, and what can go wrong between them.
 
+mod answers;
 mod anvil;
 mod blobs;
 mod deployment;
 mod deployments;
+mod deposits;
 mod faults;
 mod kills;
 mod offers;

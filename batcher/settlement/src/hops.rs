@@ -2,21 +2,30 @@
 
 use std::{collections::BTreeMap, error::Error, path::PathBuf};
 
+use alloy_primitives::B256;
 use batcher_hop::{HopProver, circuits::keccak_common, file as hop_file, keys::outer_digest};
-use batcher_settlement::{
-    B256,
-    job::{L1Proof, Prove},
-    superblock::Superblock,
-};
 use batcher_verify::{
     circuit::{SuperblockCircuit, superblock_shape},
     keys::PinnedKeys,
-    verify,
+    verify::{self, VerifyError},
 };
 use circuits_core::proof;
 use circuits_keys::CircuitCache;
+use thiserror::Error;
 
-use crate::{answer::Failure, hop::read_bundle};
+use crate::{
+    job::{L1Proof, Prove},
+    superblock::{Superblock, UnstatableError},
+};
+
+/// Why bundles cannot be settled.
+#[derive(Debug, Error)]
+pub enum HopsError {
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    #[error(transparent)]
+    Superblock(#[from] UnstatableError),
+}
 
 /// Where a superblock's bundle is, and the circuit that proved it.
 struct Proved {
@@ -25,17 +34,17 @@ struct Proved {
 }
 
 /// Verified superblocks, and what makes their hops.
-pub(crate) struct L1Prover<'a> {
+pub struct Hops<'a> {
     hops: HopProver<'a>,
     proved: BTreeMap<u32, Proved>,
 }
 
-impl<'a> L1Prover<'a> {
+impl<'a> Hops<'a> {
     /// Verifies the superblocks of these bundles, and returns them in their order.
-    pub(crate) fn open(
-        files: &[PathBuf],
-        cache: &'a CircuitCache,
-    ) -> Result<(Self, Vec<Superblock>), Failure> {
+    ///
+    /// # Errors
+    /// [`HopsError`]
+    pub fn open(files: &[PathBuf], cache: &'a CircuitCache) -> Result<(Self, Vec<Superblock>), HopsError> {
         let pinned = PinnedKeys::embedded();
         let (mut superblocks, mut proved) = (vec![], BTreeMap::new());
         for path in files {
@@ -51,7 +60,7 @@ impl<'a> L1Prover<'a> {
     }
 }
 
-impl Prove for L1Prover<'_> {
+impl Prove for Hops<'_> {
     fn outer_digest(&self) -> B256 {
         B256::new(outer_digest(PinnedKeys::embedded().hop.keccak.get(), keccak_common()))
     }
@@ -68,7 +77,7 @@ impl Prove for L1Prover<'_> {
         let hop = match known {
             Some(hop) => hop,
             None => {
-                let bundle = read_bundle(bundle.clone())?;
+                let bundle = verify::read(bundle)?;
                 let decoded = proof::decode(&bundle.proof, &superblock_shape(*circuit).common)?;
                 let hop = self.hops.prove(*circuit, decoded)?;
                 hop_file::write(&path, &hop)?;

@@ -1,0 +1,106 @@
+//! `superblock l1 claim`.
+
+use std::{fmt, path::PathBuf};
+
+use batcher_settlement::{
+    contract::Contract as OnL1,
+    payouts::{ClaimOutcome, Claimed, Claims, claim, payouts_of, settled_payouts},
+    wallet::Wallet,
+};
+use batcher_verify::verify;
+use environments_core::address::Address as Account;
+use environments_l1::Payout;
+use serde::Serialize;
+
+use crate::{
+    answer::{Answer, Failure},
+    l1::announcer,
+    l1_arguments::{Contract, PolicyArguments, SignerArguments},
+    options::Options,
+};
+
+/// Claim what superblocks pay on L1.
+///
+/// Anybody may; the recipient is paid. Several payouts go into one transaction, in which a receiver gets a limited amount of gas.
+/// One that refuses is listed, and keeps no other from its payout. What was claimed already is listed and costs nothing.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    contract: Contract,
+    #[command(flatten)]
+    signer: SignerArguments,
+    #[command(flatten)]
+    policy: PolicyArguments,
+    /// Claim payouts of the superblock with this number.
+    ///
+    /// May be given several times. The list of payouts is read from the transaction that settled the superblock, and compared with
+    /// the contract's root: nobody has to be asked for a file.
+    #[arg(long = "superblock", value_name = "NUMBER", required_unless_present = "files")]
+    superblocks: Vec<u32>,
+    /// Claim payouts of these superblock bundles, which L1 has settled.
+    ///
+    /// For superblocks that were settled through another contract, whose transactions do not have the list as the contract takes it.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Search for those transactions from this block of L1 on.
+    ///
+    /// The newest blocks are searched first. Without it, no block is left out.
+    #[arg(long, value_name = "BLOCK", default_value_t = 0)]
+    from_block: u64,
+    /// Claim the payout with this number only.
+    ///
+    /// May be given several times. Without it and without --recipient, all are claimed.
+    #[arg(long = "payout", value_name = "NUMBER")]
+    payouts: Vec<u32>,
+    /// Claim only what this address gets.
+    ///
+    /// May be given with --payout, which narrows it further.
+    #[arg(long, value_name = "ADDRESS")]
+    recipient: Option<Account>,
+}
+
+/// What claiming did.
+#[derive(Serialize)]
+struct Paid(Claims);
+
+impl fmt::Display for Paid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Claims { payouts, gas_used } = &self.0;
+        write!(f, "{} payouts, {gas_used} gas", payouts.len())?;
+        payouts.iter().try_for_each(|Claimed { superblock, payout, outcome }| {
+            let Payout { index, recipient, asset, amount, .. } = payout;
+            write!(f, "\n    superblock {superblock}, payout {index}: {amount} of {asset} to {recipient}, ")?;
+            f.write_str(match outcome {
+                ClaimOutcome::Paid(_) => "paid",
+                ClaimOutcome::PaidEarlier => "paid earlier",
+                ClaimOutcome::Refused(_) => "refused by the receiver",
+            })
+        })
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+    let announce = announcer(options);
+    let Contract { node, contract } = &arguments.contract;
+    let (l1, signer) = (node.open()?, arguments.signer.open()?);
+    let policy = arguments.policy.get(node.finality());
+    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy, announce: &announce };
+    let is_wanted = |payout: &Payout| {
+        (arguments.payouts.is_empty() || arguments.payouts.contains(&payout.index))
+            && arguments.recipient.is_none_or(|recipient| recipient == payout.recipient)
+    };
+    let mut paid = Claims::default();
+    let settlement = OnL1 { l1: &l1, address: *contract };
+    for &superblock in &arguments.superblocks {
+        let payouts = settled_payouts(&settlement, superblock, arguments.from_block)?;
+        paid.extend(claim(&wallet, *contract, superblock, &payouts, is_wanted)?);
+    }
+    for path in &arguments.files {
+        if let Some((superblock, payouts)) = payouts_of(&verify::read(path)?)? {
+            paid.extend(claim(&wallet, *contract, superblock, &payouts, is_wanted)?);
+        }
+    }
+    let is_refused = |claimed: &Claimed| matches!(claimed.outcome, ClaimOutcome::Refused(_));
+    let has_refusals = paid.payouts.iter().any(is_refused);
+    Ok(Answer::new(&Paid(paid)).with_refusals(has_refusals))
+}

@@ -1,0 +1,102 @@
+//! What is done with a node's answers: none is followed elsewhere, read without a limit, or taken for another question's.
+
+use std::{
+    io::{BufReader, Write as _},
+    net::TcpListener,
+    thread,
+};
+
+use alloy_primitives::{Address, B256};
+use batcher_settlement::{
+    l1::{At, L1 as _, L1Error},
+    rpc::Rpc,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    anvil::{Anvil, read_body},
+    deployment::TIMEOUT,
+    proxy::{self, Fate},
+};
+
+fn rpc(url: &str) -> Rpc {
+    Rpc::new(url, TIMEOUT * 10).expect("an address")
+}
+
+#[test]
+fn only_events_that_were_asked_for_are_taken() {
+    let node = Anvil::start(&[]);
+    let (contract, topic) = (Address::repeat_byte(1), B256::repeat_byte(2));
+    let event = json!({
+        "address": contract, "topics": [topic, B256::ZERO], "data": "0x", "removed": false,
+        "blockNumber": "0x5", "transactionHash": B256::ZERO,
+    });
+    let asked = |event: Value| {
+        let url = proxy::start(node.port, move |_, _| Fate::Answer(json!([event])));
+        rpc(&url).events(contract, &[topic], 5, 6)
+    };
+    assert_eq!(asked(event.clone()).expect("it is what was asked for").len(), 1);
+    for (field, other) in [
+        ("address", json!(Address::ZERO)),
+        ("topics", json!([])),
+        ("topics", json!([B256::ZERO, topic])),
+        ("removed", json!(true)),
+        ("blockNumber", json!("0x4")),
+        ("blockNumber", json!("0x7")),
+    ] {
+        let mut changed = event.clone();
+        changed[field] = other;
+        let error = asked(changed).expect_err(field);
+        assert!(matches!(error, L1Error::Malformed { method: "eth_getLogs", .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_long_answer_is_not_read() {
+    let node = Anvil::start(&[]);
+    let url = proxy::start(node.port, |_, _| Fate::Answer(json!("0".repeat(17 << 20))));
+    let error = rpc(&url).chain_id().expect_err("too long");
+    assert!(matches!(error, L1Error::Oversized { .. }), "{error}");
+    assert_eq!(error.to_string(), "L1's node answers eth_chainId with more than 16777216 bytes");
+}
+
+#[test]
+fn the_answer_to_another_question_is_none() {
+    let node = Anvil::start(&[]);
+    let transaction = B256::repeat_byte(7);
+    let url = proxy::start(node.port, |_, _| {
+        Fate::Answer(json!({ "hash": B256::ZERO, "blockNumber": "0x1", "to": null, "input": "0x" }))
+    });
+    let error = rpc(&url).transaction(transaction).expect_err("another transaction");
+    assert!(matches!(error, L1Error::Malformed { .. }), "{error}");
+}
+
+/// A server that answers everything with this, and counts nothing.
+fn server(head: &'static str, body: &'static str) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = read_body(&mut BufReader::new(&stream));
+            let length = body.len();
+            let _ = write!(stream, "{head}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_redirect_is_not_followed_and_an_answer_has_its_questions_number() {
+    let node = Anvil::start(&[]);
+    let elsewhere: &'static str =
+        format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {}", node.url()).leak();
+    let error = rpc(&server(elsewhere, "")).chain_id().expect_err("it is elsewhere");
+    assert!(error.to_string().ends_with("HTTP status 307"), "{error}");
+    let other = r#"{"jsonrpc":"2.0","id":99,"result":"0x1"}"#;
+    let error = rpc(&server("HTTP/1.1 200 OK", other)).chain_id().expect_err("another number");
+    assert!(matches!(error, L1Error::Malformed { expected: "the number of the question", .. }), "{error}");
+    // A refusal with a status of its own is a refusal all the same.
+    let refusal = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"range too large"}}"#;
+    let error = rpc(&server("HTTP/1.1 400 Bad Request", refusal)).block(At::Latest).expect_err("refused");
+    assert!(matches!(error, L1Error::Refused { code: -32_005, .. }), "{error}");
+}
