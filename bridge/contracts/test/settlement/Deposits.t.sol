@@ -241,18 +241,6 @@ contract DepositsTest is DeployedTest {
         _refused(abi.encodeWithSelector(NumbersEnd.selector, last + 1), AMOUNT * ETHER_UNIT, 5, RECIPIENT, 64);
     }
 
-    function _setNumber(uint32 number) private {
-        bytes32 slot = bytes32(uint256(_progressSlot()));
-        uint256 word = uint256(vm.load(address(settlement), slot));
-        vm.store(address(settlement), slot, bytes32(word >> 32 << 32 | number));
-        assertEq(settlement.progress().number, number, "slot of the progress");
-    }
-
-    /// @dev OpenZeppelin's AccessManaged takes the first slot.
-    function _progressSlot() private pure returns (uint256) {
-        return 1;
-    }
-
     function test_the_queue_holds_fewer_than_2_to_the_32_deposits() public {
         _deposit(ALICE, AMOUNT);
         uint256 slot = 0;

@@ -212,6 +212,19 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
         });
     }
 
+    /// @dev OpenZeppelin's AccessManaged takes the first slot.
+    function _progressSlot() internal pure returns (uint256) {
+        return 1;
+    }
+
+    /// @dev Sets the newest superblock's number, which is in the low bits of the slot of `Progress`.
+    function _setNumber(uint32 number) internal {
+        bytes32 slot = bytes32(uint256(_progressSlot()));
+        uint256 word = uint256(vm.load(address(settlement), slot));
+        vm.store(address(settlement), slot, bytes32(word >> 32 << 32 | number));
+        assertEq(settlement.progress().number, number, "slot of the progress");
+    }
+
     function _settle(Statement memory statement, bytes memory payouts) internal {
         bytes memory proof = _prove(statement);
         vm.prank(BATCHER);
