@@ -195,6 +195,7 @@ impl JobError {
                 | Self::Gap { .. }
                 | Self::OtherPrevious { .. }
                 | Self::Stranger { .. }
+                | Self::TooEarly { .. }
                 | Self::Refused { .. }
         )
     }
