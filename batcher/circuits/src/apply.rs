@@ -104,7 +104,7 @@ pub fn apply_block(
     let height = u32::try_from(last).map_err(|_| ApplyError::Height(last))?;
 
     let membership = registry.membership(environment, key, block.producer, number)?;
-    let head = state.environments.get(&environment).copied();
+    let head = state.environments.get(environment);
     let (old_height, old_state) =
         head.map_or((0, membership.digests.genesis_state), |head| (head.height, head.state));
     let expected = u64::from(old_height) + 1;
@@ -129,7 +129,7 @@ pub fn apply_block(
         return Err(ApplyError::L1Height { number, found: last });
     }
 
-    let head_path = state.environments_tree().path(u64::from(environment.0));
+    let head_path = state.environments.path(environment);
     state.environments.insert(environment, EnvironmentHead { height, state: block.new_state });
     let entry = BlockEntry {
         environment: environment.0,

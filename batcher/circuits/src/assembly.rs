@@ -116,7 +116,7 @@ impl<'a> Assembly<'a> {
             new_state.l1 = L1Head::after(&L1Outcome::try_from(body)?);
         }
         let messages = contents.blocks.iter().map(|block| &block.messages).filter(|one| !one.is_empty());
-        let environments_root = new_state.environments_tree().root();
+        let environments_root = new_state.environments.root();
         let bridge = std::mem::take(&mut new_state.bridge);
         let lists = BridgeLists::of(&accumulators);
         let crossing =
@@ -210,8 +210,8 @@ impl<'a> Assembly<'a> {
             consumed: crossing.consumed,
             boundaries,
             segment_set_root: self.segment_set_root,
-            history_root: state.history_tree().root(),
-            history_path: state.history_path(),
+            history_root: state.history.root(),
+            history_path: state.history.next_path(),
             previous_number: state.number,
         }
     }

@@ -91,7 +91,7 @@ fn check_next(state: &SuperblockState, statement: &SuperblockStatement) -> Resul
 /// Moves an environment's head.
 fn apply_head(state: &mut SuperblockState, block: &BlockEntry) -> Result<(), FollowError> {
     let environment = EnvironmentId(block.environment);
-    let height = state.environments.get(&environment).map_or(0, |head| head.height);
+    let height = state.environments.get(environment).map_or(0, |head| head.height);
     let expected = u64::from(height) + 1;
     if u64::from(block.first_height) != expected {
         return Err(FollowError::Block { environment, expected, found: block.first_height });

@@ -5,6 +5,7 @@ mod assembly;
 pub mod contents;
 pub mod engine;
 pub mod follow;
+pub mod heads;
 pub mod messages;
 pub mod packing;
 pub mod segment;

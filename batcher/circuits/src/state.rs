@@ -7,23 +7,21 @@
 //!                                     └─ messages and balances: the bridge's
 //! ```
 
-use std::collections::BTreeMap;
-
 use bridge_core::BridgeState;
 use circuits_core::{
     Builder, Digest, DigestTarget, F,
     hash::{Domain, hash, hash_circuit},
     integer::HEIGHT_BITS,
     layout::Layout,
-    trees::{IndexTree, Path},
 };
 use circuits_protocol::{
     l1::{L1Outcome, QueuePosition},
-    registry::{ENVIRONMENT_BITS, EnvironmentId},
     statement::SuperblockRoots,
 };
 use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
+
+use super::heads::{EnvironmentHeads, History};
 
 /// Domain of superblock states.
 const STATE: Domain = Domain::new("sbstate");
@@ -100,7 +98,8 @@ pub fn superblock_state_circuit(
     hash_circuit(builder, STATE, &input)
 }
 
-/// Everything that the batcher knows between two superblocks. It contains no environment's state, only commitments.
+/// Everything that the batcher knows between two superblocks. It contains no environment's state, only commitments. Copies
+/// share what they have in common, so that a copy costs the same however much there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SuperblockState {
@@ -108,12 +107,12 @@ pub struct SuperblockState {
     /// Number of the last superblock; 0 is genesis.
     pub number: u32,
     /// The head of each environment that has a block.
-    pub environments: BTreeMap<EnvironmentId, EnvironmentHead>,
+    pub environments: EnvironmentHeads,
     /// What opens the state of environment 0, so that whoever has this state can make the next block of it.
     pub l1: L1Head,
     pub bridge: BridgeState,
     /// States of superblocks `0..number`, in order.
-    pub history: Vec<Digest>,
+    pub history: History,
 }
 
 impl SuperblockState {
@@ -123,42 +122,17 @@ impl SuperblockState {
         Self {
             chain_id,
             number: 0,
-            environments: BTreeMap::new(),
+            environments: EnvironmentHeads::default(),
             l1: L1Head::default(),
             bridge: BridgeState::default(),
-            history: vec![],
+            history: History::default(),
         }
-    }
-
-    /// The tree of environments.
-    #[must_use]
-    pub fn environments_tree(&self) -> IndexTree {
-        let mut tree = IndexTree::new(ENVIRONMENT_BITS);
-        for (id, head) in &self.environments {
-            let leaf = environment_head(id.to_field(), F::from_canonical_u32(head.height), head.state);
-            tree.set(u64::from(id.0), leaf).expect("ids have 16 bits");
-        }
-        tree
-    }
-
-    /// The tree of past states.
-    #[must_use]
-    pub fn history_tree(&self) -> IndexTree {
-        let mut tree = IndexTree::new(HISTORY_DEPTH);
-        tree.set_range(0, &self.history).expect("numbers have 32 bits");
-        tree
-    }
-
-    /// Path of the history's next free leaf.
-    #[must_use]
-    pub fn history_path(&self) -> Path {
-        self.history_tree().path(u64::from(self.number))
     }
 
     /// The roots, as statements carry them.
     #[must_use]
     pub fn roots(&self) -> SuperblockRoots {
-        self.bridge.roots(self.environments_tree().root())
+        self.bridge.roots(self.environments.root())
     }
 
     /// The commitment that L1 stores.
@@ -168,7 +142,7 @@ impl SuperblockState {
             F::from_canonical_u64(self.chain_id),
             F::from_canonical_u32(self.number),
             &self.roots(),
-            self.history_tree().root(),
+            self.history.root(),
         )
     }
 }

@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use batcher_keys::{
     catalogue::{batcher_names, names},
+    intended::{Intended, NotIntended},
     pins::{self, KEYS_FILE, MalformedPins, PINS_FILE},
     rebuild::{StalePins, kept, rebuild_all, rebuild_batcher},
     security::too_weak,
@@ -40,11 +41,18 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
-    /// Build every circuit and write pins and keys, if each has the required security.
+    /// Build every circuit and write pins and keys, if no other circuits have changed than those named and each has the
+    /// required security.
     ///
     /// Use this when a circuit is meant to change. It takes minutes, and the program must be built again afterwards,
     /// because it embeds what is written.
     Regenerate {
+        /// The circuits that are meant to change.
+        ///
+        /// Each is a name, or the beginning of names and a *: 'accounts-*'. If others differ from their pins, they are listed,
+        /// and nothing is written.
+        #[arg(value_name = "CIRCUIT")]
+        circuits: Vec<String>,
         /// Write pins.toml and keys.json to this directory.
         ///
         /// It is the directory that the program is built from.
@@ -97,6 +105,15 @@ impl HasExitCode for StalePins {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Missing { .. } | Self::Weak(_) => ExitCode::Unavailable,
+        }
+    }
+}
+
+impl HasExitCode for NotIntended {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NoCircuit { .. } => ExitCode::Rejected,
+            Self::Changed { .. } => ExitCode::Invalid,
         }
     }
 }
@@ -250,8 +267,13 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
             let comparison = Comparison { circuits: pinned.circuit.len(), differences };
             Ok(Answer::new(&comparison).or_else(ok, ExitCode::Invalid))
         }
-        Command::Regenerate { directory, batcher_only, date } => {
+        Command::Regenerate { circuits, directory, batcher_only, date } => {
+            // What cannot be read is about to be replaced, and differs from everything.
+            let pinned = embedded().unwrap_or_default();
+            let pinned_keys = PinnedKeys::read_embedded().ok();
+            let intended = Intended::new(circuits, &pinned, &names()?)?;
             let (mut built, keys) = build(CircuitCache::default(), batcher_only, options)?;
+            intended.check((&pinned, pinned_keys.as_ref()), (&built, &keys))?;
             if let Some(weak) = too_weak(&built).into_iter().next() {
                 return Err(weak.into());
             }

@@ -363,10 +363,7 @@ fn rivals(candidates: Vec<Candidate>) -> Vec<Considered> {
 fn left_over(candidate: Candidate, latest: &SuperblockState) -> Considered {
     let (number, statement) = (candidate.number(), candidate.opened.statement());
     let reached = latest.commitment();
-    let past = |number: u64| {
-        let number = usize::try_from(number).ok();
-        number.and_then(|number| latest.history.get(number)).copied().unwrap_or(reached)
-    };
+    let past = |number: u64| latest.history.get(number).unwrap_or(reached);
     let missing = u64::from(latest.number) + 1;
     let other =
         |field, expected, found| Decision::Refused(Refusal::OtherChain { number, field, expected, found });

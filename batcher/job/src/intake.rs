@@ -240,7 +240,7 @@ impl Reader<'_> {
         if environment == EnvironmentId::L1 {
             return (refused(path, Refusal::OfL1), None);
         }
-        if let Some(head) = self.state.environments.get(&environment)
+        if let Some(head) = self.state.environments.get(environment)
             && header.first_height <= head.height
         {
             return (Judged::Stale(Stale { path, environment, height: head.height }), None);

@@ -83,7 +83,7 @@ pub enum L1ProveError {
 pub fn l1_state(state: &SuperblockState) -> L1State {
     L1State {
         chain_id: state.chain_id,
-        height: state.environments.get(&EnvironmentId::L1).map_or(0, |head| head.height),
+        height: state.environments.get(EnvironmentId::L1).map_or(0, |head| head.height),
         queue: state.l1.queue,
         payouts: state.l1.payouts,
     }

@@ -32,7 +32,7 @@ pub struct Lifecycle {
 /// The lives of all messages, in the order of emission.
 #[must_use]
 pub fn lifecycles(state: &BridgeState) -> Vec<Lifecycle> {
-    let lives = state.records().iter().map(|record| Lifecycle {
+    let lives = state.records().map(|record| Lifecycle {
         hash: record.message.hash(),
         message: record.message.clone(),
         emitted: record.emitted,

@@ -250,7 +250,7 @@ fn check_same_blocks(
 ) -> Result<(), RunError> {
     for Participant { producer, .. } in participants {
         let id = producer.id();
-        let head = state.environments.get(&id);
+        let head = state.environments.get(id);
         let reached = head.map_or((0, producer.genesis_commitment()), |head| (head.height, head.state));
         if reached != (producer.height(), producer.commitment()) {
             let reason = format!(

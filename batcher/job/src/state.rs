@@ -62,7 +62,7 @@ pub enum InvalidState {
     ChainId(#[from] ChainIdError),
     /// The history does not have one state for each number.
     #[error("superblock {number} has {number} states before it, found {found}")]
-    History { number: u32, found: usize },
+    History { number: u32, found: u64 },
     /// An environment without blocks has no head, and no block of environment 0 comes from a later superblock.
     #[error("environment {0} cannot be in a superblock state at height {1}")]
     Environment(EnvironmentId, u32),
@@ -86,7 +86,7 @@ pub enum InvalidState {
 /// [`InvalidState`], one variant per rule.
 pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
     check_chain_id(state.chain_id)?;
-    if u32::try_from(state.history.len()) != Ok(state.number) {
+    if state.history.len() != u64::from(state.number) {
         return Err(InvalidState::History { number: state.number, found: state.history.len() });
     }
     state.bridge.check(state.chain_id, state.number)?;
@@ -97,7 +97,7 @@ pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
     }
     let l1 = l1_state(state);
     let before_any = L1State::genesis(state.chain_id)?.commitment();
-    let expected = state.environments.get(&EnvironmentId::L1).map_or(before_any, |head| head.state);
+    let expected = state.environments.get(EnvironmentId::L1).map_or(before_any, |head| head.state);
     let found = l1.commitment();
     if found == expected { Ok(()) } else { Err(InvalidState::L1 { expected, found }) }
 }

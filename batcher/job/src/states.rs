@@ -313,7 +313,7 @@ mod tests {
 
     /// A state after `number` superblocks without messages.
     fn after(number: u32) -> SuperblockState {
-        let history = vec![digest(1); number as usize];
+        let history = vec![digest(1); number as usize].try_into().expect("not zero");
         SuperblockState { number, history, ..SuperblockState::genesis(CHAIN_ID) }
     }
 

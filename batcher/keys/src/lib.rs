@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod config;
+pub mod intended;
 mod listed_files;
 mod object_stores;
 mod open;

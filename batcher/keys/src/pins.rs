@@ -121,7 +121,7 @@ mod tests {
         let transactions = ["notes-transaction-exchange", "notes-transaction-local"];
         assert_eq!(needed(direct[1]), [&direct[..], &transactions].concat());
         let chunks = needed("accounts-block-chunks-2-of-60");
-        let names = ["accounts-block-chunks-2-of-60", "accounts-chunk-57", "accounts-chunk-fold-2"];
+        let names = ["accounts-block-chunks-2-of-60", "accounts-chunk-63", "accounts-chunk-fold-2"];
         assert_eq!(chunks[..3], names);
         let tables = ["keccak-1260", "keccak-315", "keccak-78", "signatures-60"];
         assert_eq!(chunks[3..], [&["accounts-chunk-fold-3"], &tables[..]].concat());

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    blobs::MAX_DATA_BYTES,
+    blobs::{MAX_BLOBS, MAX_DATA_BYTES},
     superblock::{Superblock, UnstatableError},
 };
 
@@ -28,6 +28,12 @@ pub enum DataError {
     /// The bytes are not the one encoding of some data, or there are more than blobs hold.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// It is more than blobs hold.
+    #[error(
+        "the data has {found} bytes, and the {MAX_BLOBS} blobs of a transaction hold {PAYLOAD_LIMIT}: settle with fewer blocks in \
+         a superblock, without their bodies, or without blobs"
+    )]
+    TooLong { found: u64 },
     /// The statement is malformed, or does not commit to the lists.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -105,9 +111,12 @@ impl SuperblockData {
     /// The data as the bytes of a file: magic, version, kind, length, checksum, and the payload in postcard's encoding.
     ///
     /// # Errors
-    /// [`DataError::Format`] if it is more than the blobs of one transaction hold.
+    /// [`DataError::TooLong`] if it is more than the blobs of one transaction hold, and [`DataError::Format`].
     pub fn encode(&self) -> Result<Vec<u8>, DataError> {
-        Ok(file::encode(FileKind::SuperblockData, self, PAYLOAD_LIMIT)?)
+        match file::encode(FileKind::SuperblockData, self, PAYLOAD_LIMIT) {
+            Err(FormatError::TooLarge { found, .. }) => Err(DataError::TooLong { found }),
+            other => Ok(other?),
+        }
     }
 
     /// Reads what [`Self::encode`] wrote, and checks that the statement commits to the lists. Whether L1 has settled the

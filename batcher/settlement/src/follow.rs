@@ -79,14 +79,6 @@ pub enum L1FollowError {
     Follow { number: u32, source: FollowError },
 }
 
-impl L1FollowError {
-    /// Whether what was published is wrong, rather than missing or unreadable.
-    #[must_use]
-    pub const fn is_invalid(&self) -> bool {
-        matches!(self, Self::Blobs { .. } | Self::Data { .. } | Self::Follow { .. } | Self::OtherState { .. })
-    }
-}
-
 /// Reads superblocks from L1.
 pub struct L1Follower<'a> {
     pub contract: Contract<'a>,

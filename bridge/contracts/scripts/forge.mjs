@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 /** The folder of the contracts. */
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-// The launcher in node_modules/.bin exits with 0 whatever forge says, so the program itself is run.
 const arch = { x64: "amd64" }[process.arch] ?? process.arch;
-const program = createRequire(import.meta.url).resolve(`@foundry-rs/forge-${process.platform}-${arch}/bin/forge`);
+/** The program itself: the launcher in node_modules/.bin exits with 0 whatever forge says. */
+export const program = createRequire(import.meta.url).resolve(`@foundry-rs/forge-${process.platform}-${arch}/bin/forge`);
 
 function run(profile, options, output) {
   const env = { ...process.env, FOUNDRY_PROFILE: profile };

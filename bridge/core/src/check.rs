@@ -14,6 +14,9 @@ pub enum InvalidBridge {
     /// What is outstanding of some asset is not what others hold and what is in flight.
     #[error("what is outstanding is not what was let in elsewhere and what is in flight")]
     Unbalanced,
+    /// A message is gone that was there.
+    #[error("message {index} is gone")]
+    Missing { index: usize },
     /// A message of another deployment.
     #[error("message {index} is of chain {found}, not of {expected}")]
     ChainId { index: usize, expected: u64, found: u64 },
@@ -43,21 +46,32 @@ impl BridgeState {
     /// # Errors
     /// [`InvalidBridge`], one variant per rule.
     pub fn check(&self, chain_id: u64, number: u32) -> Result<(), InvalidBridge> {
-        let mut first = 1;
-        for (index, record) in self.records().iter().enumerate() {
-            first = check_record(index, record, chain_id, first..=number)?;
+        self.check_after(&Self::default(), chain_id, number)
+    }
+
+    /// [`Self::check`], if superblocks led from `before`, which was checked, to this state. It looks only at the messages in which
+    /// they differ.
+    ///
+    /// # Errors
+    /// [`InvalidBridge`], one variant per rule.
+    pub fn check_after(&self, before: &Self, chain_id: u64, number: u32) -> Result<(), InvalidBridge> {
+        for (index, record) in before.changed_records(self) {
+            let previous = index.checked_sub(1).and_then(|previous| self.record(previous as u64));
+            let first = previous.map_or(1, |previous| previous.emitted.superblock);
+            let record = record.ok_or(InvalidBridge::Missing { index })?;
+            check_record(index, record, chain_id, first..=number)?;
         }
         if self.is_balanced() { Ok(()) } else { Err(InvalidBridge::Unbalanced) }
     }
 }
 
-/// Checks one record and returns its superblock, one of `numbers`.
+/// Checks one record, whose superblock is one of `numbers`.
 fn check_record(
     index: usize,
     record: &Record,
     chain_id: u64,
     numbers: std::ops::RangeInclusive<u32>,
-) -> Result<u32, InvalidBridge> {
+) -> Result<(), InvalidBridge> {
     let Record { message, emitted: Location { superblock: emitted, .. }, consumed } = record;
     if message.chain_id != chain_id {
         return Err(InvalidBridge::ChainId { index, expected: chain_id, found: message.chain_id });
@@ -82,5 +96,5 @@ fn check_record(
             return Err(InvalidBridge::Consumed { index, consumption, number, deadline });
         }
     }
-    Ok(*emitted)
+    Ok(())
 }

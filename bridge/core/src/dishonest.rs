@@ -21,7 +21,7 @@ impl Crossing {
     fn step_unchecked(&mut self, movement: &Movement<'_>) {
         let &Movement { action, message, .. } = movement;
         let hash = message.hash();
-        let consumed = || self.state.records().iter().position(|record| record.message == *message);
+        let consumed = || self.state.records().position(|record| record.message == *message);
         let index = match action {
             Action::Consume(_) => self.state.pending(&hash).or_else(|| Some(consumed()? as u64)),
             Action::Emit => None,

@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod lists;
 pub mod message;
 pub mod rules;
+mod shared_list;
 pub mod state;
 pub mod step;
 

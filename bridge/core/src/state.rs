@@ -1,10 +1,11 @@
 //! What the bridge knows: every message ever emitted, and the balances.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::BTreeSet;
 
 use circuits_core::{
     Digest, F,
     amount::Amount,
+    shared::SharedMap,
     trees::{AppendTree, KeyedTree, Path, TreeError},
 };
 use circuits_protocol::statement::SuperblockRoots;
@@ -15,6 +16,7 @@ use crate::{
     asset::AssetId,
     balance::{BALANCES_DEPTH, BalanceKey, balance_value, unused_balance_value},
     message::{Consumption, MESSAGES_DEPTH, Message, tombstone},
+    shared_list::SharedList,
 };
 
 /// Leaves of the tree of balances that are no balance.
@@ -40,18 +42,24 @@ pub struct Record {
     pub consumed: Option<(Consumption, Location)>,
 }
 
-/// The state of the bridge: what two of the superblock's roots commit to.
+/// The state of the bridge: what two of the superblock's roots commit to. Copies share what they have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BridgeData", into = "BridgeData")]
 pub struct BridgeState {
-    records: Vec<Record>,
+    /// By index.
+    records: SharedList<Record>,
     messages: AppendTree,
+    /// The indices of the messages that are not consumed.
+    in_flight: SharedMap<u64, ()>,
+    /// What they move together, of each asset.
+    in_flight_amounts: SharedMap<AssetId, u128>,
     /// By the hash of every message ever emitted, the indices of those that are not consumed. There can be several: a
     /// dishonest kernel can emit one message twice.
-    pending: BTreeMap<Digest, BTreeSet<u64>>,
-    balances: Vec<(BalanceKey, Amount)>,
+    pending: SharedMap<Digest, BTreeSet<u64>>,
+    /// In the order in which they were added.
+    balances: SharedList<(BalanceKey, Amount)>,
     /// The index of each balance in `balances`.
-    positions: BTreeMap<BalanceKey, usize>,
+    positions: SharedMap<BalanceKey, usize>,
     /// How many balances messages have moved: the first ones.
     used: usize,
     pub(crate) balance_tree: KeyedTree,
@@ -67,7 +75,7 @@ struct BridgeData {
 
 impl From<BridgeState> for BridgeData {
     fn from(state: BridgeState) -> Self {
-        Self { messages: state.records, balances: state.balances }
+        Self { messages: state.records().cloned().collect(), balances: state.balances().collect() }
     }
 }
 
@@ -75,18 +83,7 @@ impl TryFrom<BridgeData> for BridgeState {
     type Error = TreeError;
 
     fn try_from(data: BridgeData) -> Result<Self, TreeError> {
-        let mut state = Self::default();
-        for Record { message, emitted, consumed } in data.messages {
-            let index = state.push(message, emitted)?;
-            if let Some((consumption, location)) = consumed {
-                state.consume(index, consumption, location)?;
-            }
-        }
-        for (key, amount) in data.balances {
-            state.add_balance(key)?;
-            state.set_balance(key, amount)?;
-        }
-        Ok(state)
+        Self::from_records(data.messages, data.balances)
     }
 }
 
@@ -106,11 +103,13 @@ pub(crate) enum Undo {
 impl Default for BridgeState {
     fn default() -> Self {
         Self {
-            records: vec![],
+            records: SharedList::default(),
             messages: AppendTree::new(MESSAGES_DEPTH),
-            pending: BTreeMap::new(),
-            balances: vec![],
-            positions: BTreeMap::new(),
+            in_flight: SharedMap::new(),
+            in_flight_amounts: SharedMap::new(),
+            pending: SharedMap::new(),
+            balances: SharedList::default(),
+            positions: SharedMap::new(),
             used: 0,
             balance_tree: KeyedTree::new(BALANCES_DEPTH),
         }
@@ -118,10 +117,54 @@ impl Default for BridgeState {
 }
 
 impl BridgeState {
-    /// Every message that entered the tree, by index.
+    /// The state with these messages, by index, and these balances, in the order in which they were first used. All trees
+    /// follow from them.
+    ///
+    /// # Errors
+    /// [`TreeError`]: a balance is listed twice, or a tree has no room for all.
+    pub fn from_records(
+        records: impl IntoIterator<Item = Record>,
+        balances: impl IntoIterator<Item = (BalanceKey, Amount)>,
+    ) -> Result<Self, TreeError> {
+        let mut state = Self::default();
+        let mut leaves = vec![];
+        for (index, record) in (0..).zip(records) {
+            let (hash, is_in_flight) = (record.message.hash(), record.consumed.is_none());
+            state.note(index, &record.message, hash, is_in_flight);
+            leaves.push(if is_in_flight { hash } else { tombstone() });
+            state.records.push(record);
+        }
+        append_all(&mut state.messages, &leaves)?;
+        for (key, amount) in balances {
+            state.add_balance(key)?;
+            state.set_balance(key, amount)?;
+        }
+        Ok(state)
+    }
+
+    /// The indices of the messages in which `after` differs from this state, ascending, with what is there after; `None` where
+    /// nothing is.
     #[must_use]
-    pub fn records(&self) -> &[Record] {
-        &self.records
+    pub fn changed_records<'s>(&'s self, after: &'s Self) -> Vec<(usize, Option<&'s Record>)> {
+        self.records.differences(&after.records)
+    }
+
+    /// The positions in [`Self::balances`] at which `after` differs from this state, ascending, with what is there after; `None`
+    /// where nothing is.
+    #[must_use]
+    pub fn changed_balances<'s>(&'s self, after: &'s Self) -> Vec<(usize, Option<&'s (BalanceKey, Amount)>)> {
+        self.balances.differences(&after.balances)
+    }
+
+    /// Every message that entered the tree, by index.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter()
+    }
+
+    /// The message at an index, if one entered the tree there.
+    #[must_use]
+    pub fn record(&self, index: u64) -> Option<&Record> {
+        self.records.get(usize::try_from(index).ok()?)
     }
 
     /// Root of the tree of messages.
@@ -160,9 +203,8 @@ impl BridgeState {
     }
 
     /// The balances, in the order in which they were first used.
-    #[must_use]
-    pub fn balances(&self) -> &[(BalanceKey, Amount)] {
-        &self.balances
+    pub fn balances(&self) -> impl Iterator<Item = (BalanceKey, Amount)> {
+        self.balances.iter().copied()
     }
 
     /// Leaves of the tree of balances, its sentinel included.
@@ -173,17 +215,23 @@ impl BridgeState {
     /// What `key` holds; 0 if there is no such balance.
     #[must_use]
     pub fn balance(&self, key: BalanceKey) -> Amount {
-        self.positions.get(&key).map_or(Amount::ZERO, |&position| self.balances[position].1)
+        self.position(key).map_or(Amount::ZERO, |(_, amount)| amount)
     }
 
     /// Whether no message has moved the balance yet.
     pub(crate) fn is_unused(&self, key: BalanceKey) -> bool {
-        self.positions.get(&key).is_some_and(|&position| position >= self.used)
+        self.position(key).is_some_and(|(position, _)| position >= self.used)
     }
 
     /// The balance that must be moved before any other that was not moved yet.
     pub(crate) fn next_unused(&self) -> Option<BalanceKey> {
         self.balances.get(self.used).map(|&(key, _)| key)
+    }
+
+    /// The position of a balance in the order of all, and its amount.
+    fn position(&self, key: BalanceKey) -> Option<(usize, Amount)> {
+        let &position = self.positions.get(&key)?;
+        self.balances.get(position).map(|&(_, amount)| (position, amount))
     }
 
     /// Whether there is such a balance.
@@ -216,30 +264,49 @@ impl BridgeState {
 
     /// Messages that are neither claimed nor refunded.
     pub fn in_flight(&self) -> impl Iterator<Item = &Record> {
-        self.records.iter().filter(|record| record.consumed.is_none())
+        self.in_flight.iter().filter_map(|(&index, ())| self.record(index))
     }
 
     /// Whether for every asset what is outstanding equals what was let in elsewhere and what is in flight.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
-        let mut difference: BTreeMap<AssetId, i128> = BTreeMap::new();
-        for &(key, amount) in &self.balances {
-            let sign = if key.is_origin() { 1 } else { -1 };
-            *difference.entry(key.asset).or_default() += sign * i128::from(amount.get());
+        // What is let in elsewhere and what is in flight; what is outstanding.
+        let mut held = self.in_flight_amounts.clone();
+        let mut outstanding = SharedMap::new();
+        for (key, amount) in self.balances() {
+            let side = if key.is_origin() { &mut outstanding } else { &mut held };
+            let sum = side.get(&key.asset).copied().unwrap_or(0) + u128::from(amount.get());
+            side.insert(key.asset, sum);
         }
-        for Record { message, .. } in self.in_flight() {
-            *difference.entry(message.asset).or_default() -= i128::from(message.amount.get());
-        }
-        difference.values().all(|&difference| difference == 0)
+        let is_some = |entry: &(&AssetId, &u128)| *entry.1 > 0;
+        held.iter().filter(is_some).eq(outstanding.iter().filter(is_some))
     }
 
     /// Appends a message to the tree.
     pub(crate) fn push(&mut self, message: Message, location: Location) -> Result<u64, TreeError> {
         let hash = message.hash();
         let index = self.messages.push(hash)?;
-        self.pending.entry(hash).or_default().insert(index);
+        self.note(index, &message, hash, true);
         self.records.push(Record { message, emitted: location, consumed: None });
         Ok(index)
+    }
+
+    /// Notes whether the message at `index` is in flight. Its hash is known from now on.
+    fn note(&mut self, index: u64, message: &Message, hash: Digest, is_in_flight: bool) {
+        let mut indices = self.pending.get(&hash).cloned().unwrap_or_default();
+        let sum = self.in_flight_amounts.get(&message.asset).copied().unwrap_or(0);
+        let amount = u128::from(message.amount.get());
+        if is_in_flight && self.in_flight.insert(index, ()).is_none() {
+            indices.insert(index);
+            self.in_flight_amounts.insert(message.asset, sum + amount);
+        } else if !is_in_flight && self.in_flight.remove(&index).is_some() {
+            indices.remove(&index);
+            match sum.saturating_sub(amount) {
+                0 => drop(self.in_flight_amounts.remove(&message.asset)),
+                rest => drop(self.in_flight_amounts.insert(message.asset, rest)),
+            }
+        }
+        self.pending.insert(hash, indices);
     }
 
     /// Turns a pending message's leaf into a tombstone.
@@ -250,19 +317,24 @@ impl BridgeState {
         location: Location,
     ) -> Result<(), TreeError> {
         self.messages.replace(index, tombstone())?;
-        let record = &mut self.records[index as usize];
-        record.consumed = Some((consumption, location));
-        if let Some(indices) = self.pending.get_mut(&record.message.hash()) {
-            indices.remove(&index);
-        }
+        self.set_consumed(index, Some((consumption, location)));
         Ok(())
+    }
+
+    /// Records what became of the message at `index`, and returns its hash if there is one.
+    fn set_consumed(&mut self, index: u64, consumed: Option<(Consumption, Location)>) -> Option<Digest> {
+        let record = Record { consumed, ..self.record(index)?.clone() };
+        let hash = record.message.hash();
+        self.note(index, &record.message, hash, consumed.is_none());
+        self.records.set(index as usize, record);
+        Some(hash)
     }
 
     /// Sets a balance that exists, which counts as moving it and those before it.
     pub(crate) fn set_balance(&mut self, key: BalanceKey, amount: Amount) -> Result<(), TreeError> {
         self.balance_tree.update(key.digest(), balance_value(amount))?;
-        if let Some(&position) = self.positions.get(&key) {
-            self.balances[position].1 = amount;
+        if let Some((position, _)) = self.position(key) {
+            self.balances.set(position, (key, amount));
             self.used = self.used.max(position + 1);
         }
         Ok(())
@@ -271,7 +343,8 @@ impl BridgeState {
     /// Adds a balance of 0 that no message has moved yet.
     pub(crate) fn add_balance(&mut self, key: BalanceKey) -> Result<(), TreeError> {
         self.balance_tree.insert(key.digest(), unused_balance_value())?;
-        self.positions.insert(key, self.balances.len());
+        let position = self.balances.len();
+        self.positions.insert(key, position);
         self.balances.push((key, Amount::ZERO));
         Ok(())
     }
@@ -280,22 +353,20 @@ impl BridgeState {
     pub(crate) fn undo(&mut self, change: Undo) -> Result<(), TreeError> {
         match change {
             Undo::Push { known } => {
-                self.records.pop();
-                if let Some(hash) = self.messages.pop()
-                    && let Entry::Occupied(mut indices) = self.pending.entry(hash)
-                {
-                    indices.get_mut().remove(&self.messages.count());
+                if let Some(hash) = self.messages.pop() {
+                    let index = self.messages.count();
+                    if let Some(record) = self.records.pop() {
+                        self.note(index, &record.message, hash, false);
+                    }
                     if !known {
-                        indices.remove();
+                        self.pending.remove(&hash);
                     }
                 }
             }
             Undo::Consume(index) => {
-                let record = &mut self.records[index as usize];
-                record.consumed = None;
-                let hash = record.message.hash();
-                self.messages.replace(index, hash)?;
-                self.pending.entry(hash).or_default().insert(index);
+                if let Some(hash) = self.set_consumed(index, None) {
+                    self.messages.replace(index, hash)?;
+                }
             }
             Undo::Balance(key, amount) => self.set_balance(key, amount)?,
             Undo::FirstUse(key) => {
@@ -306,4 +377,18 @@ impl BridgeState {
         }
         Ok(())
     }
+}
+
+/// Appends leaves to an empty tree, in subtrees as large as possible, so that each node is hashed once.
+///
+/// # Errors
+/// [`TreeError::Full`] if they do not fit.
+pub fn append_all(tree: &mut AppendTree, leaves: &[Digest]) -> Result<(), TreeError> {
+    let mut rest = leaves;
+    while let Some(height) = rest.len().checked_ilog2() {
+        let (subtree, others) = rest.split_at(1 << height);
+        tree.push_subtree(subtree)?;
+        rest = others;
+    }
+    Ok(())
 }

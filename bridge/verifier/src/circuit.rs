@@ -21,6 +21,8 @@ use revm::primitives::hex;
 const MAX_GATES: usize = 32;
 /// The arity that the contract folds by has at most so many bits.
 const MAX_ARITY_BITS: usize = 4;
+/// Merkle trees that the contract climbs have at most so many levels below their caps.
+const MAX_LEVELS: usize = 21;
 /// Challenges of each argument that the contract combines at once: elements of 64 bits in a word.
 const MAX_CHALLENGES: usize = 4;
 /// Bytes of one line of a literal.
@@ -42,6 +44,12 @@ pub enum UnsupportedCircuit {
     #[error("a layer of FRI is folded by 2^{found}, and the contract folds by at most 2^{MAX_ARITY_BITS}")]
     Arity {
         /// The logarithm of the size of its cosets.
+        found: usize,
+    },
+    /// A Merkle tree is too high.
+    #[error("a tree has {found} levels below its cap, and the contract climbs at most {MAX_LEVELS}")]
+    Levels {
+        /// How many levels it has.
         found: usize,
     },
     /// There are too many challenges.
@@ -75,6 +83,10 @@ pub fn circuit_source(
     }
     if let Some(&found) = params.reduction_arity_bits.iter().find(|&&bits| bits > MAX_ARITY_BITS) {
         return Err(UnsupportedCircuit::Arity { found });
+    }
+    let levels = common.degree_bits() + fri.rate_bits - fri.cap_height;
+    if levels > MAX_LEVELS {
+        return Err(UnsupportedCircuit::Levels { found: levels });
     }
     if config.num_challenges > MAX_CHALLENGES {
         return Err(UnsupportedCircuit::Challenges { found: config.num_challenges });

@@ -20,7 +20,7 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use revm::primitives::U256;
 
 /// The vectors of each gate.
-const CASES: u32 = 100;
+const CASES: u32 = 1000;
 /// Routed wires of the last circuit.
 const ROUTED_WIRES: usize = 41;
 

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, sync::LazyLock};
 
-use alloy_sol_types::{SolError, sol};
+use alloy_sol_types::{SolCall, SolError, sol};
 use batcher_hop::circuits::keccak_common;
 use batcher_verify::keys::PinnedKeys;
 use bridge_verifier::{
@@ -10,11 +10,13 @@ use bridge_verifier::{
     evm::{CallError, Contract},
 };
 use circuits_prover::{F, keccak::DIGEST_BYTES};
-use plonky2::field::types::Field64;
+use plonky2::field::types::{Field as _, Field64 as _, PrimeField64 as _};
 use revm::primitives::{Bytes, U256, hex};
 
 sol! {
     function verifyWith(bytes calldata honest, bytes calldata proof, uint256[] calldata publicInputs) external view;
+    function verifyQueries(bytes calldata proof, uint256[] calldata publicInputs) external view;
+    function verifyQueriesAt(uint256 zeta, bytes calldata proof, uint256[] calldata publicInputs) external view;
     function outerDigest() external view returns (bytes32);
     function verify(bytes calldata proof, uint256[] calldata publicInputs) external view;
 
@@ -25,17 +27,19 @@ sol! {
     error WrongQuotient(uint256 challenge, uint256 constraints, uint256 quotient);
     error TooLittleWork(uint256 response, uint256 limit);
     error WrongLeaf(uint256 query, uint256 tree, bytes32 root, bytes32 expected);
+    error PointIsOpened(uint256 query);
     error WrongFirstLayer(uint256 query, uint256 value);
     error WrongLayer(uint256 query, uint256 layer, uint256 value, uint256 expected);
     error WrongFinalPolynomial(uint256 query, uint256 value, uint256 expected);
 }
 
+/// The committed artefact.
+const ARTIFACT: &str = include_str!("../../contracts/artifacts/SuperblockVerifier.json");
+
 /// The artefact, or another one that the environment names: a build from which a check was removed, which must not pass.
 static VERIFIER: LazyLock<Contract> = LazyLock::new(|| {
-    let text = std::env::var("SUPERBLOCK_VERIFIER_ARTIFACT").map_or_else(
-        |_| include_str!("../../contracts/artifacts/SuperblockVerifier.json").to_owned(),
-        |path| std::fs::read_to_string(path).unwrap(),
-    );
+    let text = std::env::var("SUPERBLOCK_VERIFIER_ARTIFACT")
+        .map_or_else(|_| ARTIFACT.to_owned(), |path| std::fs::read_to_string(path).unwrap());
     Contract::from_artifact(&text).unwrap()
 });
 
@@ -55,9 +59,6 @@ static FIXTURE: LazyLock<serde_json::Value> = LazyLock::new(|| {
 /// The bytes of an element, and of an element of the extension field.
 const ELEMENT: usize = 8;
 const EXTENSION: usize = 32;
-
-/// One in so many elements of a leaf is changed.
-const SAMPLE: usize = 32;
 
 fn proof() -> Vec<u8> {
     hex::decode(FIXTURE["proof"].as_str().unwrap()).unwrap()
@@ -84,8 +85,21 @@ fn verify(proof: &[u8], public_inputs: Vec<U256>) -> Result<u64, Bytes> {
 
 /// Asserts that the contract refuses with an error, and returns the error.
 fn refused<E: SolError>(proof: &[u8], public_inputs: Vec<U256>) -> E {
-    let data = verify(proof, public_inputs).expect_err("a proof that differs was accepted");
-    E::abi_decode(&data).unwrap_or_else(|_| panic!("expected {}, got 0x{}", E::SIGNATURE, hex::encode(&data)))
+    decoded(&verify(proof, public_inputs).expect_err("a proof that differs was accepted"))
+}
+
+/// The error of this kind that the data of a revert is.
+fn decoded<E: SolError>(data: &[u8]) -> E {
+    E::abi_decode(data).unwrap_or_else(|_| panic!("expected {}, got 0x{}", E::SIGNATURE, hex::encode(data)))
+}
+
+/// Calls the verifier with other challenges, and returns the data of its error.
+fn refusal(call: &impl SolCall) -> Bytes {
+    match FIXED_CHALLENGES.call(call) {
+        Err(CallError::Reverted(data)) => data,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("a proof that differs was accepted"),
+    }
 }
 
 /// As [`refused`], with the challenges of the honest proof.
@@ -95,12 +109,7 @@ fn refused_with_its_challenges<E: SolError>(proof: &[u8]) -> E {
         proof: proof.to_vec().into(),
         publicInputs: public_inputs(),
     };
-    match FIXED_CHALLENGES.call(&call) {
-        Err(CallError::Reverted(data)) => E::abi_decode(&data)
-            .unwrap_or_else(|_| panic!("expected {}, got 0x{}", E::SIGNATURE, hex::encode(&data))),
-        Err(error) => panic!("{error}"),
-        Ok(_) => panic!("a proof that differs was accepted"),
-    }
+    decoded(&refusal(&call))
 }
 
 /// Where the parts of a proof are.
@@ -175,9 +184,16 @@ fn with_number(position: usize, number: u64) -> Vec<u8> {
 #[test]
 fn a_proof_of_the_hop_is_accepted() {
     let gas = verify(&proof(), public_inputs()).unwrap();
-    println!("gas of the transaction: {gas}; bytes of code: {}", VERIFIER.size());
+    println!("gas of the transaction: {gas}");
     assert_eq!(Places::new().end, proof().len());
-    assert!(VERIFIER.size() <= 24_576);
+}
+
+#[test]
+fn the_contract_can_be_deployed() {
+    let size = Contract::from_artifact(ARTIFACT).unwrap().size();
+    println!("bytes of code: {size}");
+    // EIP-170.
+    assert!(size <= 24_576);
 }
 
 #[test]
@@ -263,37 +279,90 @@ fn elements_at_or_above_the_order_are_refused() {
     }
 }
 
+/// Asserts that this is how a proof is refused whose query `query` has another leaf in its tree `tree`. In a layer, the value
+/// that follows from before is compared first. Returns whether it was the tree that noticed.
+fn refused_by_leaf(data: &[u8], query: usize, tree: usize) -> bool {
+    if tree < 4 || WrongLeaf::abi_decode(data).is_ok() {
+        let error: WrongLeaf = decoded(data);
+        assert_eq!((error.query, error.tree), (U256::from(query), U256::from(tree)));
+        return true;
+    }
+    if tree == 4 {
+        assert_eq!(decoded::<WrongFirstLayer>(data).query, U256::from(query));
+    } else {
+        let error: WrongLayer = decoded(data);
+        assert_eq!((error.query, error.layer), (U256::from(query), U256::from(tree - 4)));
+    }
+    false
+}
+
 #[test]
-fn each_other_leaf_and_sibling_is_refused() {
-    for (i, query) in Places::new().queries.iter().enumerate() {
-        for (tree, (leaf, siblings)) in query.trees.iter().enumerate() {
-            // In a layer, the value that follows from before is compared first.
-            let mut wrong_leaves = 0;
-            // All of the first query, which takes seconds, and some of each other one.
-            let elements = leaf.clone().step_by(if i == 0 { ELEMENT } else { SAMPLE * ELEMENT });
-            for position in elements {
-                let data = verify(&with_other_element(position), public_inputs()).unwrap_err();
-                if tree < 4 || WrongLeaf::abi_decode(&data).is_ok() {
-                    let error = WrongLeaf::abi_decode(&data).unwrap();
-                    assert_eq!((error.query, error.tree), (U256::from(i), U256::from(tree)));
-                    wrong_leaves += 1;
-                } else if tree == 4 {
-                    assert_eq!(WrongFirstLayer::abi_decode(&data).unwrap().query, U256::from(i));
-                } else {
-                    let error = WrongLayer::abi_decode(&data).unwrap();
-                    assert_eq!((error.query, error.layer), (U256::from(i), U256::from(tree - 4)));
-                }
-            }
-            assert!(wrong_leaves > 0);
-            for position in siblings.clone().step_by(if i == 0 { DIGEST_BYTES } else { 4 * DIGEST_BYTES }) {
-                for byte in [position, position + DIGEST_BYTES - 1] {
-                    let mut proof = proof();
-                    proof[byte] ^= 1;
-                    let error = refused::<WrongLeaf>(&proof, public_inputs());
-                    assert_eq!((error.query, error.tree), (U256::from(i), U256::from(tree)));
-                }
+fn each_other_leaf_and_sibling_of_the_first_query_is_refused() {
+    for (tree, (leaf, siblings)) in Places::new().queries[0].trees.iter().enumerate() {
+        let mut wrong_leaves = 0;
+        for position in leaf.clone().step_by(ELEMENT) {
+            let data = verify(&with_other_element(position), public_inputs()).unwrap_err();
+            wrong_leaves += usize::from(refused_by_leaf(&data, 0, tree));
+        }
+        assert!(wrong_leaves > 0);
+        for position in siblings.clone().step_by(DIGEST_BYTES) {
+            for byte in [position, position + DIGEST_BYTES - 1] {
+                let mut proof = proof();
+                proof[byte] ^= 1;
+                let error = refused::<WrongLeaf>(&proof, public_inputs());
+                assert_eq!((error.query, error.tree), (U256::ZERO, U256::from(tree)));
             }
         }
+    }
+}
+
+/// The checks of queries alone, which halves the time. Challenges do not depend on queries.
+fn refusal_of_queries(proof: Vec<u8>) -> Bytes {
+    refusal(&verifyQueriesCall { proof: proof.into(), publicInputs: public_inputs() })
+}
+
+#[test]
+fn each_other_leaf_of_each_query_is_refused() {
+    for (i, query) in Places::new().queries.iter().enumerate() {
+        for (tree, (leaf, _)) in query.trees.iter().enumerate() {
+            let mut wrong_leaves = 0;
+            for position in leaf.clone().step_by(ELEMENT) {
+                let data = refusal_of_queries(with_other_element(position));
+                wrong_leaves += usize::from(refused_by_leaf(&data, i, tree));
+            }
+            assert!(wrong_leaves > 0);
+        }
+    }
+}
+
+#[test]
+fn each_other_sibling_of_each_query_is_refused() {
+    for (i, query) in Places::new().queries.iter().enumerate() {
+        for (tree, (_, siblings)) in query.trees.iter().enumerate() {
+            for position in siblings.clone().step_by(DIGEST_BYTES) {
+                let mut proof = proof();
+                proof[position + i] ^= 1;
+                let error: WrongLeaf = decoded(&refusal_of_queries(proof));
+                assert_eq!((error.query, error.tree), (U256::from(i), U256::from(tree)));
+            }
+        }
+    }
+}
+
+/// Openings at a point of a query would make what the first layer holds 0 / 0.
+#[test]
+fn a_query_at_a_point_of_the_openings_is_refused() {
+    let common = keccak_common();
+    let bits = common.degree_bits() + common.config.fri_config.rate_bits;
+    // Other points make the first query wrong already, so it is the only one that can be reached.
+    let index = FIXTURE["query_indices"][0].as_u64().unwrap();
+    let exponent = index.reverse_bits() >> (u64::BITS as usize - bits);
+    let point = F::MULTIPLICATIVE_GROUP_GENERATOR * F::primitive_root_of_unity(bits).exp_u64(exponent);
+    let next_row = F::primitive_root_of_unity(common.degree_bits());
+    for zeta in [point, point * next_row.inverse()] {
+        let zeta = U256::from(zeta.to_canonical_u64()) << 192;
+        let call = verifyQueriesAtCall { zeta, proof: proof().into(), publicInputs: public_inputs() };
+        assert_eq!(decoded::<PointIsOpened>(&refusal(&call)).query, U256::ZERO);
     }
 }
 

@@ -8,5 +8,8 @@ use crate::{division, trees};
 /// prover keys, so the order is part of every pin.
 #[must_use]
 pub fn readers() -> Vec<(String, ReadGenerator)> {
-    trees::hint_readers().into_iter().chain(division::hint_readers()).collect()
+    let mut readers = trees::hint_readers();
+    // Questions that were added later come after the hints of divisions.
+    let later = readers.split_off(trees::FIRST_QUESTIONS);
+    readers.into_iter().chain(division::hint_readers()).chain(later).collect()
 }

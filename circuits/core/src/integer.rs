@@ -6,7 +6,10 @@ use plonky2::{
     iop::target::{BoolTarget, Target},
 };
 
-use crate::constrain::{Constrain, MAX_RANGE_BITS};
+use crate::{
+    constrain::{Constrain, MAX_RANGE_BITS},
+    trees::{Question, hint},
+};
 
 /// The number of bits of a height, and of a superblock number.
 pub const HEIGHT_BITS: usize = 32;
@@ -18,6 +21,17 @@ pub const HEIGHT_BITS: usize = 32;
 pub fn enforce_less_or_equal(builder: &mut Builder, a: Target, b: Target, bits: usize) {
     let difference = builder.sub(b, a);
     builder.enforce_range(difference, bits);
+}
+
+/// Whether `x` is not 0, in two operations where a comparison with 0 takes four.
+///
+/// `flag = x * inverse` is 0 if `x` is, whatever the hint; else `x * flag = x` leaves only 1.
+pub fn is_nonzero(builder: &mut Builder, x: Target) -> BoolTarget {
+    let inverse = hint(builder, Question::Inverse, &[x])[0];
+    let flag = builder.mul(x, inverse);
+    let masked = builder.mul(x, flag);
+    builder.enforce_equal(masked, x);
+    BoolTarget::new_unsafe(flag)
 }
 
 /// Whether `a < b`, for two integers that are both known to be below `2^bits`, `bits < 59`.

@@ -55,10 +55,12 @@ impl Exception {
     pub(super) fn reviewed() -> Vec<Self> {
         let unused_inverse = Self::new(
             Kind::Free,
-            "the inverse in is_equal is multiplied by the difference, so it is free when both sides are equal",
+            "the inverse in is_equal and is_nonzero is multiplied by the difference, so it is free when that is 0",
             |class| {
-                // The generator's second output; it sets 0 exactly if the sides are equal.
-                class.value == Some(F::ZERO) && class.hint == Some(("EqualityGenerator".to_owned(), 1))
+                // The generator's second output, or the only one; it sets 0 exactly if the difference is 0.
+                let inverses = [("EqualityGenerator".to_owned(), 1), ("Inverse".to_owned(), 0)];
+                class.value == Some(F::ZERO)
+                    && inverses.into_iter().any(|inverse| class.hint == Some(inverse))
             },
         );
         let unneeded_inverse = Self::new(

@@ -160,6 +160,16 @@ pub enum Difference {
     Changed { name: String, field: &'static str, pinned: String, built: String },
 }
 
+impl Difference {
+    /// The name of the circuit.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Gone { name } | Self::Unpinned { name } | Self::Changed { name, .. } => name,
+        }
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

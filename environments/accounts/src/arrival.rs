@@ -184,7 +184,7 @@ impl AccountsState {
         credited.map_err(|source| ArrivalError::Vault { beneficiary, source })?;
 
         let before = self.running();
-        let set = self.records.tree.prove_set(&account_key(beneficiary))?;
+        let set = self.records.tree.prove_set(account_key(beneficiary))?;
         self.records.set_account(beneficiary, after)?;
         if asset == self.deployment.fee_asset {
             self.records.fee_supply = self.records.fee_supply.saturating_add(amount.get());

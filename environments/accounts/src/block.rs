@@ -13,11 +13,11 @@ pub const MAX_TRANSACTIONS: usize = 240;
 pub const MAX_BLOCKS: usize = 1260;
 
 /// Slots of the circuit of a chunk: as many as its shape holds.
-pub const CHUNK_SLOTS: usize = 57;
+pub const CHUNK_SLOTS: usize = 63;
 /// Slots that the kernels of small blocks apply themselves: as many as 2^15 and 2^16 rows hold.
-pub const DIRECT_SLOTS: [usize; 2] = [20, 77];
+pub const DIRECT_SLOTS: [usize; 2] = [22, 85];
 /// Slots of the kernel of blocks without signatures: as many as 2^13 rows hold.
-pub const UNSIGNED_SLOTS: usize = 14;
+pub const UNSIGNED_SLOTS: usize = 15;
 /// Chunks or folds that the kernels of large blocks verify, in 2^16 rows, which hold no more than the larger number.
 pub const CHILDREN: [usize; 2] = [2, 4];
 /// Arities of folds, the largest first: 3 children fill the shape of chunks.
@@ -219,24 +219,24 @@ mod tests {
         };
         let direct = |slots, table| Variant::Direct { slots, table };
         for (arrivals, transactions, actions, expected) in [
-            (0, 1, 1, direct(20, 30)),
-            (16, 1, 4, direct(20, 30)),
-            (17, 1, 4, direct(77, 60)),
-            (47, 30, 1, direct(77, 60)),
-            (17, 60, 1, direct(77, 60)),
-            (0, 61, 1, direct(77, 240)),
-            (0, 77, 1, direct(77, 240)),
+            (0, 1, 1, direct(22, 30)),
+            (18, 1, 4, direct(22, 30)),
+            (19, 1, 4, direct(85, 60)),
+            (55, 30, 1, direct(85, 60)),
+            (25, 60, 1, direct(85, 60)),
+            (0, 61, 1, direct(85, 240)),
+            (0, 85, 1, direct(85, 240)),
         ] {
             assert_eq!(kernel(arrivals, transactions, actions).0, expected);
         }
         let chunks = |children, table| Variant::Chunks { children, table };
         for (arrivals, transactions, actions, expected, folds) in [
-            (18, 60, 1, chunks(2, 60), vec![1, 1]),
-            (0, 78, 1, chunks(2, 240), vec![1, 1]),
-            (0, 115, 1, chunks(2, 240), vec![2, 1]),
-            (0, 172, 1, chunks(4, 240), vec![1; 4]),
-            (0, 240, 1, chunks(4, 240), vec![2, 1, 1, 1]),
-            (0, 168, 4, chunks(4, 240), vec![3; 4]),
+            (26, 60, 1, chunks(2, 60), vec![1, 1]),
+            (0, 86, 1, chunks(2, 240), vec![1, 1]),
+            (0, 127, 1, chunks(2, 240), vec![2, 1]),
+            (0, 190, 1, chunks(4, 240), vec![1; 4]),
+            (13, 240, 1, chunks(4, 240), vec![2, 1, 1, 1]),
+            (0, 180, 4, chunks(4, 240), vec![3; 4]),
         ] {
             assert_eq!(kernel(arrivals, transactions, actions), (expected, folds));
         }

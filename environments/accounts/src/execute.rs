@@ -440,7 +440,7 @@ impl Records {
         if let Ok((after, _)) = &attempt {
             journal.push(self.set_account(address, after.clone())?);
         }
-        let set = self.tree.prove_set(&key)?;
+        let set = self.tree.prove_set(key)?;
         let done = attempt.is_ok();
         let result = match attempt {
             Ok((_, record)) => {

@@ -292,10 +292,10 @@ fn collect_circuit(
     let mut record = collector.0;
     let value = account_hash_circuit(builder, &record);
     builder.enforce_digest_equal(leaf.value, value);
-    let found = leaf.root_circuit(builder, leaf.value);
-    builder.enforce_digest_equal(found, end.root);
     record.vault[1] = builder.add(record.vault[1], end.fees);
     enforce_amount(builder, record.vault[1]);
     let paid = account_hash_circuit(builder, &record);
-    leaf.root_circuit(builder, paid)
+    let [found, collected] = leaf.roots_circuit(builder, [leaf.value, paid]);
+    builder.enforce_digest_equal(found, end.root);
+    collected
 }

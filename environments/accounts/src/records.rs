@@ -42,9 +42,9 @@ impl Records {
     /// The records at height 0: accounts enter the tree before pools.
     pub(super) fn genesis(genesis: GenesisRecords) -> Result<Self, TreeError> {
         let GenesisRecords { accounts, pools, fee_supply } = genesis;
-        let leaves = accounts.iter().map(|(address, account)| (account_key(*address), account.hash()));
+        let leaves = accounts.iter().map(|(address, account)| (*account_key(*address), account.hash()));
         let leaves =
-            leaves.chain(pools.iter().map(|pool| (pool_key(pool.asset_a, pool.asset_b), pool.hash())));
+            leaves.chain(pools.iter().map(|pool| (*pool_key(pool.asset_a, pool.asset_b), pool.hash())));
         Ok(Self {
             tree: KeyedTree::from_entries(TREE_DEPTH, leaves)?,
             pool_count: pools.last().map_or(0, |last| last.number + 1),
@@ -56,14 +56,14 @@ impl Records {
 
     /// Writes an account. Returns what it replaced.
     pub(super) fn set_account(&mut self, address: Address, account: Account) -> Result<Undo, TreeError> {
-        self.tree.set(account_key(address), account.hash())?;
+        self.tree.set(*account_key(address), account.hash())?;
         Ok(Undo::Account(address, self.accounts.insert(address, account).map(Box::new)))
     }
 
     /// Writes a pool, which is counted if it is new. Returns what it replaced.
     pub(super) fn set_pool(&mut self, pool: Pool) -> Result<Undo, TreeError> {
         let pair = (pool.asset_a, pool.asset_b);
-        self.tree.set(pool_key(pair.0, pair.1), pool.hash())?;
+        self.tree.set(*pool_key(pair.0, pair.1), pool.hash())?;
         let known = self.pools.insert(pair, pool);
         self.pool_count += u32::from(known.is_none());
         Ok(Undo::Pool(pair, known))

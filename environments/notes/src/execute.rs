@@ -364,7 +364,7 @@ impl NotesState {
         let root = statement.notes_root;
         let reference = *self.root_heights.get(&root).ok_or(StateError::UnknownRoot(root))?;
         let reference_path = self.past_roots.path(reference.into());
-        let account = self.accounts.prove_set(&statement.account)?;
+        let account = self.accounts.prove_set(statement.account)?;
         self.accounts.set(statement.account, statement.after)?;
 
         let mut nullifiers = statement.nullifiers;

@@ -96,7 +96,8 @@ fn state(environments: u32, messages: u32) -> Result<SuperblockState, BenchError
         state.environments.insert(id, EnvironmentHead { height: 1, state: head(id.get(), 1) });
     }
     state.number = NUMBER;
-    state.history = (0..NUMBER).map(|number| Digest([F::from_canonical_u32(number + 1); 4])).collect();
+    let states: Vec<_> = (1..=NUMBER).map(|number| Digest([F::from_canonical_u32(number); 4])).collect();
+    state.history = states.try_into().map_err(BenchError::blocks)?;
     state.bridge = bridge(messages)?;
     Ok(state)
 }

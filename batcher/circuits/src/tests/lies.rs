@@ -84,7 +84,7 @@ const SEGMENT: bridge_core::Capacity = crate::messages::MESSAGE_CAPACITY;
 fn late() -> SuperblockState {
     let mut state = state();
     state.number = sent()[0].deadline;
-    state.history = vec![digest(1); state.number as usize];
+    state.history = vec![digest(1); state.number as usize].try_into().expect("not zero");
     state
 }
 

@@ -155,7 +155,7 @@ pub(super) fn start() -> (SuperblockState, Message) {
 fn expired(state: &SuperblockState, deadline: u32) -> SuperblockState {
     let mut late = state.clone();
     late.number = deadline;
-    late.history = vec![digest(1); deadline as usize];
+    late.history = vec![digest(1); deadline as usize].try_into().expect("not zero");
     late
 }
 

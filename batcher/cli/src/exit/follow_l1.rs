@@ -26,6 +26,7 @@ impl HasExitCode for DataError {
             Self::Format(error) => error.exit_code(),
             Self::Bundle(error) => error.exit_code(),
             Self::Statement(error) => error.exit_code(),
+            Self::TooLong { .. } => ExitCode::Limit,
             Self::NoBody { .. } => ExitCode::Rejected,
             Self::Proof(_) | Self::Bodies { .. } | Self::OtherStatement { .. } => ExitCode::Invalid,
         }

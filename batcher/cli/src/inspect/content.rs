@@ -1,12 +1,14 @@
 //! The contents of files by kind, in the form in which they are shown.
 
 use std::{
-    collections::BTreeMap,
     error::Error,
     path::{Path, PathBuf},
 };
 
-use batcher_circuits::state::{EnvironmentHead, L1Head, SuperblockState};
+use batcher_circuits::{
+    heads::EnvironmentHeads,
+    state::{L1Head, SuperblockState},
+};
 use batcher_hop::HopProof;
 use batcher_job::{
     location::Location,
@@ -303,8 +305,8 @@ pub(super) struct State {
     chain_id: u64,
     number: u32,
     commitment: Digest,
-    environments: BTreeMap<EnvironmentId, EnvironmentHead>,
-    past_states: usize,
+    environments: EnvironmentHeads,
+    past_states: u64,
     /// What blocks of environment 0 have taken from L1's queue, and how many payouts they have made.
     l1: L1Head,
     messages: Messages,
@@ -339,7 +341,7 @@ impl Messages {
     fn new(bridge: &BridgeState) -> Self {
         let count = |consumption| {
             let is = |record: &&Record| record.consumed.is_some_and(|(found, _)| found == consumption);
-            bridge.records().iter().filter(is).count()
+            bridge.records().filter(is).count()
         };
         Self {
             emitted: bridge.message_count(),
@@ -362,7 +364,7 @@ struct Balance {
 }
 
 fn balances(bridge: &BridgeState) -> Vec<Balance> {
-    let balances = bridge.balances().iter().map(|&(key, amount)| Balance {
+    let balances = bridge.balances().map(|(key, amount)| Balance {
         environment: key.environment,
         asset: key.asset,
         outstanding: key.is_origin().then_some(amount),

@@ -112,14 +112,14 @@ fn a_messages_life_is_told_from_the_state() {
 
     let mut late = after(&claimed, vec![(2, BlockMessages::none(EnvironmentId(1)))], &[], &[]);
     while late.number <= second.deadline {
-        let next = late.environments[&EnvironmentId(1)].height + 1;
+        let next = late.environments.get(EnvironmentId(1)).expect("it has blocks").height + 1;
         late = after(&late, vec![(next, BlockMessages::none(EnvironmentId(1)))], &[], &[]);
     }
     written(directory.path(), &late);
     assert!(
         explain(&second).contains("it was claimable until superblock 101; environment 1 can take it back")
     );
-    let next = late.environments[&EnvironmentId(1)].height + 1;
+    let next = late.environments.get(EnvironmentId(1)).expect("it has blocks").height + 1;
     let refund = BlockMessages {
         inbox: vec![(second.clone(), Consumption::Refund)],
         ..BlockMessages::none(EnvironmentId(1))

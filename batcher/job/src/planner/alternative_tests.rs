@@ -221,7 +221,7 @@ fn environments_give_way_one_at_a_time_and_another_one_first_in_each_superblock(
     for (number, order, winner, loser) in
         [(0, [1, 3], &spare, 0), (1, [3, 0], &waiting, 1), (2, [1, 3], &spare, 0)]
     {
-        let history = vec![digest(1); number as usize];
+        let history = vec![digest(1); number as usize].try_into().expect("not zero");
         let state = SuperblockState { number, history, ..SuperblockState::genesis(CHAIN) };
         let selection = Planner::default()
             .select(&state, &free_registry(4), &candidates, None)
@@ -298,7 +298,7 @@ fn check_nothing_more_can_come(
     }
     for (index, _) in &selection.left_out {
         let one = &candidates[*index];
-        let origin = state.environments.get(&one.environment());
+        let origin = state.environments.get(one.environment());
         let start = one.start();
         let head = heads.get(&one.environment()).map_or_else(
             || {

@@ -56,7 +56,7 @@ pub(super) fn chains(state: &SuperblockState, registry: &Registry, candidates: &
     }
     let chain = |(environment, continuations)| {
         let genesis = registry.entry(environment).map_or(Digest::ZERO, |entry| entry.genesis_state);
-        let head = state.environments.get(&environment);
+        let head = state.environments.get(environment);
         let (height, state) = head.map_or((0, genesis), |head| (head.height, head.state));
         Chain::new(Point { height, state }, continuations)
     };

@@ -158,7 +158,7 @@ impl Schedule<'_> {
         let (producer, number) = (PRODUCER_SECRET.commitment(), self.ledger.number());
         let allowed = registry.membership(EnvironmentId::L1, key, producer, number)?;
         let (expected, found) = (l1.state.commitment(), allowed.digests.genesis_state);
-        let is_first = !before.environments.contains_key(&EnvironmentId::L1);
+        let is_first = before.environments.get(EnvironmentId::L1).is_none();
         if is_first && found != expected { Err(L1Waits::Genesis { expected, found }) } else { Ok(()) }
     }
 

@@ -96,7 +96,11 @@ fn kinds(plan: &Plan) -> Vec<PayoutKind> {
 /// The state in which superblock `number` is next.
 fn before(number: u32, state: SuperblockState) -> SuperblockState {
     let number = number - 1;
-    SuperblockState { number, history: vec![digest(1); number as usize], ..state }
+    SuperblockState {
+        number,
+        history: vec![digest(1); number as usize].try_into().expect("not zero"),
+        ..state
+    }
 }
 
 #[test]

@@ -282,6 +282,6 @@ proptest! {
         }
         prop_assert_eq!(state.l1.queue.length as usize, queue.len());
         let to_l1 = |one: &&bridge_core::state::Record| one.message.destination == EnvironmentId::L1;
-        prop_assert!(state.bridge.records().iter().filter(to_l1).all(|one| one.consumed.is_some()));
+        prop_assert!(state.bridge.records().filter(to_l1).all(|one| one.consumed.is_some()));
     }
 }

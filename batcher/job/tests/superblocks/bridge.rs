@@ -134,7 +134,7 @@ fn what_a_dead_destination_never_claimed_goes_back_after_the_deadline() {
     // A hundred silent superblocks later.
     let mut late = first.state;
     late.number = sent.deadline;
-    late.history = vec![digest(1); late.number as usize];
+    late.history = vec![digest(1); late.number as usize].try_into().expect("not zero");
     state::write(&state_file(root, late.number), &late).expect("a possible state");
 
     let inbox = vec![(sent.clone(), Consumption::Refund)];
@@ -144,7 +144,7 @@ fn what_a_dead_destination_never_claimed_goes_back_after_the_deadline() {
     let [refund] = &l1.payouts[..] else { panic!("{:?}", l1.payouts) };
     assert_eq!((refund.kind, refund.recipient, refund.amount), (PayoutKind::Refund, deposit().depositor, 6));
     assert!(made.state.bridge.in_flight().next().is_none());
-    assert!(made.state.bridge.balances().iter().all(|(_, amount)| amount.get() == 0));
+    assert!(made.state.bridge.balances().all(|(_, amount)| amount.get() == 0));
     verified(&made.path, &late);
     assert_eq!(states::latest(root, None).expect("written"), made.state);
 }

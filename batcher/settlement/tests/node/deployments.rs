@@ -120,6 +120,17 @@ fn a_deployment_on_a_network_that_began_anew_is_the_same() {
 }
 
 #[test]
+fn a_deployment_whose_last_blocks_go_goes_on() {
+    let (node, directory) = (Anvil::start(&[]), tempfile::tempdir().expect("a directory"));
+    let deployed = deploy_with(&node.url(), KEY, Some(directory.path()), |_, _| {}).expect("it deploys");
+    node.ask("anvil_reorg", json!([3, []]));
+    node.ask("anvil_dropAllTransactions", json!([]));
+    assert_eq!(count(&node), TRANSACTIONS - 3, "they are gone");
+    let again = deploy_with(&node.url(), KEY, Some(directory.path()), |_, _| {}).expect("it goes on");
+    assert_eq!((count(&node), again.settlement), (TRANSACTIONS, deployed.settlement));
+}
+
+#[test]
 fn another_deployment_is_refused_by_the_journal() {
     let (node, directory) = (Anvil::start(&[]), tempfile::tempdir().expect("a directory"));
     deploy_with(&node.url(), KEY, Some(directory.path()), |_, _| {}).expect("a fresh network");

@@ -6,17 +6,21 @@ use std::{
     path::Path,
 };
 
+use alloy_primitives::{Bytes, U256};
 use batcher_settlement::{
     fees::{FeeLimits, Fees, GWEI},
     job::{JobError, Policy, Progress, Waiting},
     journal::Stage,
+    l1::L1 as _,
     limits::Limit,
+    rpc::Rpc,
+    wallet::{Wallet, WalletError},
 };
 use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, KEY},
-    deployment::{Deployment, IMPATIENT, POLICY, signer},
+    deployment::{CHAIN_ID, Deployment, IMPATIENT, POLICY, TIMEOUT, signer},
     proxy::{self, Fate},
 };
 
@@ -145,18 +149,40 @@ fn an_account_that_cannot_pay_for_a_higher_offer_keeps_the_one_that_waits() {
     assert_eq!(deployment.settlements(), [1]);
 }
 
-#[test]
-fn an_earlier_nonce_that_is_stuck_is_told_and_not_bid_against() {
-    let deployment = Deployment::new();
+/// The address of a node that has a transaction of the account which no block takes.
+fn with_a_stuck_transaction(deployment: &Deployment) -> String {
     let more = |count: &mut Value| {
         let found = u64::from_str_radix(&count.as_str().expect("a number")[2..], 16).expect("hexadecimal");
         *count = json!(format!("{:#x}", found + 1));
     };
-    // The node has a transaction of the account that no block takes.
-    let url = proxy::start(deployment.node.port, move |method, parameters| match method {
+    proxy::start(deployment.node.port, move |method, parameters| match method {
         "eth_getTransactionCount" if parameters[1] == "pending" => Fate::Change(more),
         _ => Fate::Pass,
-    });
+    })
+}
+
+#[test]
+fn a_wallet_tells_of_an_earlier_nonce_that_is_stuck_and_does_not_bid_against_it() {
+    let deployment = Deployment::new();
+    let url = with_a_stuck_transaction(&deployment);
+    let (rpc, signer, hashes) =
+        (Rpc::new(&url, TIMEOUT * 10).expect("an address"), signer(KEY), RefCell::new(BTreeSet::new()));
+    let policy = Policy { raise_after: POLICY.poll, ..IMPATIENT };
+    let announce = |hash, _| {
+        hashes.borrow_mut().insert(hash);
+    };
+    let wallet = Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy, announce: &announce };
+    let nonce = rpc.nonces(signer.address()).expect("it answers").latest;
+    let error = wallet.send(Some(signer.address()), U256::from(1), Bytes::new()).expect_err("it waits");
+    assert!(matches!(error, WalletError::Patience { earlier: Some(earlier), .. } if earlier == nonce));
+    assert!(error.to_string().contains(&format!("transaction with nonce {nonce} comes first")), "{error}");
+    assert_eq!(hashes.borrow().len(), 1, "one offer");
+}
+
+#[test]
+fn an_earlier_nonce_that_is_stuck_is_told_and_not_bid_against() {
+    let deployment = Deployment::new();
+    let url = with_a_stuck_transaction(&deployment);
     let directory = tempfile::tempdir().expect("a directory");
     let policy = Policy { raise_after: POLICY.poll, ..IMPATIENT };
     let (offers, waiting) = offers_without_a_block(&deployment, directory.path(), &url, policy);

@@ -16,7 +16,7 @@ use circuits_core::layout;
 use circuits_files::file::{self, FileKind};
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
-    statement::SuperblockStatement,
+    statement::{BlockStatement, SuperblockStatement},
 };
 use environments_core::BlockBundle;
 
@@ -107,6 +107,21 @@ fn link(before: &SuperblockState, registry: &Registry, blocks: Vec<(u32, BlockMe
     let entries: Vec<_> = transition.applied.iter().map(|applied| applied.entry).collect();
     let bundle = bundle(&transition.statement, &entries, &transition.messages, &transition.consumed);
     Link { bundle, bodies, state: transition.new_state }
+}
+
+/// Bodies of so many bytes for the blocks of a superblock.
+pub(crate) fn bodies(bundle: &SuperblockBundle, bytes: usize) -> Bodies {
+    let mut bodies = Bodies::default();
+    for block in &bundle.blocks {
+        let messages = BlockMessages::none(EnvironmentId(block.environment));
+        let statement = BlockStatement {
+            new_state: block.new_state,
+            body: block.body,
+            ..block_with(block.last_height, &messages)
+        };
+        bodies.add(&BlockBundle { statement, proof: vec![], key: vec![], messages, body: vec![1; bytes] });
+    }
+    bodies
 }
 
 /// A bundle with a key and a proof that nobody looks at.

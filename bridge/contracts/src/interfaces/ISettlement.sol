@@ -78,8 +78,8 @@ interface ISettlementErrors {
     error BelowMinimum(uint256 amount, uint64 minimum);
     /// @notice The amount, or what would be outstanding, is not below 2^58.
     error AmountTooLarge(uint256 amount, uint64 limit);
-    /// @notice The day's limit of the asset would be passed.
-    error AboveDayLimit(uint256 deposited, uint64 limit);
+    /// @notice More than the day's limit of the asset would be in use. It comes free again evenly, all of it in a day.
+    error AboveDayLimit(uint256 used, uint64 limit);
     /// @notice The contract received another number of tokens than it asked for: the token takes a fee.
     error WrongReceipt(uint256 received, uint256 expected);
     /// @notice A deposit to environment 0 would stay where it is.

@@ -89,14 +89,14 @@ struct Asset {
     address token;
     /// The least amount of a deposit.
     uint64 minimum;
-    /// The most that is deposited in a day.
+    /// The most that is deposited at once, and comes free again in a day, evenly.
     uint64 dayLimit;
     /// For ether and tokens: what was deposited and not listed as a payout, nor withdrawn from a queue that was cut; below 2^58.
     uint64 outstanding;
-    /// What was deposited on `day`.
-    uint64 depositedToday;
-    /// The day of the last deposit, in days since 1970.
-    uint32 day;
+    /// What of the day's limit was not free after the last deposit, in units times the seconds of a day.
+    uint96 used;
+    /// When the last deposit was made, in seconds since 1970.
+    uint32 usedAt;
 }
 
 /// @notice What can be paused apart.

@@ -109,12 +109,14 @@ abstract contract AssetTable is Base {
         // An environment's asset was let in by the bridge, which takes no more of it than this either.
         uint256 outstanding = kind == AssetKind.Wrapped ? amount : row.outstanding + amount;
         if (outstanding >= AMOUNT_LIMIT) revert AmountTooLarge(outstanding, AMOUNT_LIMIT);
-        uint32 day = uint32(block.timestamp / 1 days);
-        uint256 deposited = (row.day == day ? row.depositedToday : 0) + amount;
-        if (deposited > row.dayLimit) revert AboveDayLimit(deposited, row.dayLimit);
+        uint64 dayLimit = row.dayLimit;
+        uint32 timestamp = _now();
+        uint256 used = row.used;
+        uint256 refilled = uint256(dayLimit) * (timestamp - row.usedAt);
+        used = (used > refilled ? used - refilled : 0) + amount * 1 days;
+        if (used > uint256(dayLimit) * 1 days) revert AboveDayLimit((used + 1 days - 1) / 1 days, dayLimit);
         if (kind != AssetKind.Wrapped) row.outstanding = uint64(outstanding);
-        row.depositedToday = uint64(deposited);
-        row.day = day;
+        (row.used, row.usedAt) = (uint96(used), timestamp);
         return uint64(amount);
     }
 

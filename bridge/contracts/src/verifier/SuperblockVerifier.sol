@@ -186,7 +186,10 @@ contract SuperblockVerifier is ISuperblockVerifier {
     /// them, and refuses elements at or above the field's order.
     function readElements(uint256 start, uint256 position, uint256 length, uint256 to) private pure {
         copyElements(start, position, length, to);
-        if (Fri.anyTooLarge(to, length)) refuseElements(start, position, length);
+        if (Fri.anyTooLarge(to, length)) {
+            refuseElements(start, position, length);
+            assert(false);
+        }
     }
 
     /// @dev Copies without looking at the elements.
@@ -569,6 +572,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
                     refuseElements(proof.start, position, length);
                     position += length + TREE_LEVELS * Fri.DIGEST_BYTES;
                 }
+                assert(false);
             }
             leaf = buffer;
             for (uint256 tree = 0; tree < TREES; ++tree) {

@@ -64,7 +64,8 @@ contract DepositsTest is DeployedTest {
         assertEq(token.balanceOf(address(settlement)), AMOUNT * TOKEN_UNIT, "held");
         Asset memory asset = settlement.assetOf(AssetId(0, TOKEN));
         assertEq(asset.outstanding, AMOUNT, "outstanding");
-        assertEq(asset.depositedToday, AMOUNT, "today");
+        assertEq(asset.used, uint256(AMOUNT) * 1 days, "used");
+        assertEq(asset.usedAt, clock, "usedAt");
         assertTrue(asset.kind == AssetKind.Token, "kind");
     }
 
@@ -121,15 +122,29 @@ contract DepositsTest is DeployedTest {
         _refused(abi.encodeWithSelector(BelowMinimum.selector, 0, 0), 0, 5, RECIPIENT, 64);
     }
 
-    function test_a_days_limit_starts_anew_each_day() public {
+    function test_a_days_limit_comes_free_again_evenly() public {
+        uint64 limit = 2 * AMOUNT;
         vm.prank(ASSET_GOVERNOR);
-        settlement.limitAsset(_ether(), MINIMUM, 2 * AMOUNT);
+        settlement.limitAsset(_ether(), 1, limit);
         _deposit(ALICE, AMOUNT);
-        bytes memory reason = abi.encodeWithSelector(AboveDayLimit.selector, 2 * AMOUNT + 1, 2 * AMOUNT);
+        bytes memory reason = abi.encodeWithSelector(AboveDayLimit.selector, limit + 1, limit);
         _refused(reason, (AMOUNT + 1) * ETHER_UNIT, 5, RECIPIENT, 64);
         _deposit(ALICE, AMOUNT);
-        _waitUntil((clock / 1 days + 1) * 1 days);
-        _deposit(ALICE, AMOUNT);
+        // All of it is in use; a unit comes free in 8.64 seconds.
+        _wait(8);
+        _refused(reason, ETHER_UNIT, 5, RECIPIENT, 64);
+        _wait(1);
+        _deposit(ALICE, 1);
+        // Whoever deposits often keeps nothing of it: 25 units in 216 seconds.
+        for (uint256 i = 0; i < 24; ++i) {
+            _wait(i < 15 ? 9 : 8);
+            _deposit(ALICE, 1);
+        }
+        _refused(reason, ETHER_UNIT, 5, RECIPIENT, 64);
+        // What is free does not grow beyond the limit.
+        _wait(3 days);
+        _refused(reason, (limit + 1) * ETHER_UNIT, 5, RECIPIENT, 64);
+        _deposit(ALICE, limit);
     }
 
     function test_a_limit_of_zero_stops_deposits() public {

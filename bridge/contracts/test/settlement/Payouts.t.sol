@@ -11,7 +11,6 @@ import {
     Guzzler,
     HookToken,
     MockToken,
-    Reenterer,
     RefusingToken,
     Refuser,
     Wallet
@@ -393,19 +392,6 @@ contract PayoutsTest is DeployedTest {
         _settlePayouts(payouts);
         vm.expectRevert(abi.encodeWithSelector(PaymentFailed.selector, ALICE));
         settlement.claim(_claimOf(2, payouts, 0));
-    }
-
-    function test_a_receiver_cannot_claim_while_it_is_paid() public {
-        Reenterer reenterer = new Reenterer(settlement);
-        Payout[] memory payouts = _several(2);
-        payouts[0].recipient = address(reenterer);
-        payouts[1].recipient = address(reenterer);
-        _settlePayouts(payouts);
-        reenterer.plan(_claimOf(2, payouts, 1));
-        settlement.claim(_claimOf(2, payouts, 0));
-        bytes4 reason = bytes4(reenterer.reason());
-        assertEq(bytes32(reason), bytes32(bytes4(keccak256("ReentrancyGuardReentrantCall()"))), "reason");
-        assertTrue(!settlement.isClaimed(1), "claimed");
     }
 
     function test_paying_can_be_paused_apart() public {

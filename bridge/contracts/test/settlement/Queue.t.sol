@@ -165,8 +165,12 @@ contract QueueTest is DeployedTest {
         settlement.cutQueue();
         vm.prank(GUARDIAN);
         settlement.pause(Action.Pay, 1 days);
-        vm.expectRevert(abi.encodeWithSelector(PausedUntil.selector, Action.Pay, clock + 1 days));
+        bytes memory reason = abi.encodeWithSelector(PausedUntil.selector, Action.Pay, clock + 1 days);
+        vm.expectRevert(reason);
         settlement.withdraw(0, 0, _entry(ALICE, AMOUNT));
+        vm.expectRevert(reason);
+        vm.prank(ALICE);
+        settlement.withdrawTo(0, 0, _entry(ALICE, AMOUNT), BOB);
     }
 
     function test_whoever_deposited_and_cannot_receive_names_somebody_else() public {

@@ -6,7 +6,7 @@ import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 import {IRegistryTree} from "../../src/interfaces/IRegistryTree.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
 import {ISuperblockVerifier} from "../../src/interfaces/ISuperblockVerifier.sol";
-import {AssetId, Claim} from "../../src/interfaces/SettlementTypes.sol";
+import {AssetId} from "../../src/interfaces/SettlementTypes.sol";
 
 /// @notice Accepts as a proof of public inputs their digest, which everybody can make.
 contract MockVerifier is ISuperblockVerifier {
@@ -130,25 +130,6 @@ contract HookToken is MockToken {
         super.transfer(to, value);
         (bool called,) = to.call("");
         return called;
-    }
-}
-
-/// @notice Claims its payout again while it is paid.
-contract Reenterer {
-    ISettlement private immutable SETTLEMENT;
-    bytes private _claim;
-    bytes public reason;
-
-    constructor(ISettlement settlement) {
-        SETTLEMENT = settlement;
-    }
-
-    function plan(Claim calldata claimed) external {
-        _claim = abi.encodeCall(ISettlement.claim, (claimed));
-    }
-
-    receive() external payable {
-        (, reason) = address(SETTLEMENT).call(_claim);
     }
 }
 

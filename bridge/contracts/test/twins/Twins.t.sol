@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Test} from "../support/Test.sol";
 import {A, E, P, Twin, TwinTranscript} from "./Twin.sol";
+import {TwinGates} from "./TwinGates.sol";
 
 /// @notice `VerifierHarness`, with elements of the extension field as words.
 interface IHarness {
@@ -26,6 +27,13 @@ interface IHarness {
         external
         view
         returns (uint256 sum, uint256 gasUsed);
+    function permutationArgument(
+        uint256[4] memory sizes,
+        uint256 zeta,
+        uint256[][5] memory openings,
+        uint256[] memory betas,
+        uint256[] memory gammas
+    ) external view returns (uint256[] memory terms, uint256 gasUsed);
     function challenges(bytes[] calldata inputs, uint256[] calldata counts) external pure returns (uint256[] memory);
     function anyTooLarge(bytes memory data) external pure returns (bool);
     function ancestor(bytes32 digest, uint256 index, bytes calldata siblings) external pure returns (bytes32);
@@ -239,31 +247,103 @@ contract TwinsTest is Test {
 
     // Gates.
 
-    function _compareGate(uint256 kind, uint256[] memory parameters, E[] memory wires, E[] memory expected)
-        private
-        view
-    {
-        uint256[4] memory none;
-        (uint256[] memory found,) = HARNESS.gate(kind, parameters, _words(wires), new uint256[](0), none);
-        assertEq(found.length, expected.length, "constraints");
+    /// @dev A gate's wires and constants, and the digest of public inputs.
+    struct Row {
+        E[] wires;
+        E[] constants;
+        uint256[4] digest;
+    }
+
+    function _row(uint256 seed) private pure returns (Row memory row) {
+        row.wires = _extensions(seed, WIRES);
+        row.constants = _extensions(~seed, 2);
+        uint256[] memory digest = _bases(seed ^ 1, 4);
+        row.digest = [digest[0], digest[1], digest[2], digest[3]];
+    }
+
+    function _compare(uint256 kind, uint256[3] memory sizes, Row memory row, E[] memory expected) private view {
+        uint256[] memory parameters = new uint256[](3);
+        (parameters[0], parameters[1], parameters[2]) = (sizes[0], sizes[1], sizes[2]);
+        (uint256[] memory found,) =
+            HARNESS.gate(kind, parameters, _words(row.wires), _words(row.constants), row.digest);
+        _assertSame(found, expected);
+    }
+
+    function _assertSame(uint256[] memory found, E[] memory expected) private pure {
+        assertEq(found.length, expected.length, "how many");
         for (uint256 i = 0; i < expected.length; ++i) {
             assertEq(found[i], _word(expected[i]), "constraint");
         }
     }
 
+    function testFuzz_small_gates(uint256 seed) public view {
+        Row memory row = _row(seed);
+        _compare(0, [uint256(2), 0, 0], row, TwinGates.constantGate(row.wires, row.constants));
+        _compare(1, [uint256(0), 0, 0], row, TwinGates.publicInputGate(row.wires, row.digest));
+        _compare(2, [uint256(10), 0, 0], row, TwinGates.arithmeticGate(row.wires, row.constants, 10));
+    }
+
+    /// forge-config: twins.fuzz.runs = 32
+    function testFuzz_gates_of_the_extension_field(uint256 seed) public view {
+        Row memory row = _row(seed);
+        _compare(3, [uint256(2), 0, 0], row, TwinGates.algebraGate(row.wires, row.constants, 2, true));
+        _compare(4, [uint256(3), 0, 0], row, TwinGates.algebraGate(row.wires, row.constants, 3, false));
+    }
+
+    function testFuzz_gates_of_bits(uint256 seed, uint256 limbs, uint256 bits) public view {
+        Row memory row = _row(seed);
+        limbs = bound(limbs, 1, 63);
+        bits = bound(bits, 1, 39);
+        _compare(5, [limbs, 0, 0], row, TwinGates.baseSumGate(row.wires, limbs));
+        _compare(6, [bits, 0, 0], row, TwinGates.exponentiationGate(row.wires, bits));
+    }
+
+    /// forge-config: twins.fuzz.runs = 32
+    function testFuzz_random_access(uint256 seed, uint256 bits, uint256 copies, uint256 extra) public view {
+        Row memory row = _row(seed);
+        bits = bound(bits, 1, 4);
+        copies = bound(copies, 1, 3);
+        extra = bound(extra, 0, 2);
+        E[] memory expected = TwinGates.randomAccessGate(row.wires, row.constants, bits, copies, extra);
+        _compare(7, [bits, copies, extra], row, expected);
+    }
+
+    /// forge-config: twins.fuzz.runs = 16
+    function testFuzz_permutation_argument(uint256 seed, uint256 wires, uint256 chunk) public view {
+        TwinGates.Argument memory a;
+        a.degreeBits = 13;
+        wires = bound(wires, 1, 20);
+        a.chunk = bound(chunk, 1, 8);
+        a.zeta = _extension(seed);
+        a.wires = _extensions(seed ^ 1 << 64, wires);
+        a.sigmas = _extensions(seed ^ 2 << 64, wires);
+        a.zs = _extensions(seed ^ 3 << 64, 2);
+        a.zsNext = _extensions(seed ^ 4 << 64, 2);
+        a.partialProducts = _extensions(seed ^ 5 << 64, 2 * ((wires - 1) / a.chunk));
+        a.betas = _bases(seed ^ 6 << 64, 2);
+        a.gammas = _bases(seed ^ 7 << 64, 2);
+        (uint256[] memory found,) = HARNESS.permutationArgument(
+            [a.degreeBits, wires, a.chunk, 2],
+            _word(a.zeta),
+            [_words(a.wires), _words(a.sigmas), _words(a.zs), _words(a.zsNext), _words(a.partialProducts)],
+            a.betas,
+            a.gammas
+        );
+        _assertSame(found, TwinGates.permutationTerms(a));
+    }
+
     /// forge-config: twins.fuzz.runs = 8
     function testFuzz_poseidon_gate(uint256 seed) public view {
-        E[] memory wires = _extensions(seed, WIRES);
-        _compareGate(9, new uint256[](0), wires, Twin.poseidonGate(wires));
+        Row memory row = _row(seed);
+        _compare(9, [uint256(0), 0, 0], row, Twin.poseidonGate(row.wires));
     }
 
     /// forge-config: twins.fuzz.runs = 16
     function testFuzz_interpolation_gate(uint256 seed, uint256 bits) public view {
         bits = bound(bits, 1, 3);
-        E[] memory wires = _extensions(seed, WIRES);
-        uint256[] memory parameters = new uint256[](2);
-        (parameters[0], parameters[1]) = (2 ** bits, Twin.rootOfUnity(bits));
-        _compareGate(8, parameters, wires, Twin.interpolationGate(wires, bits));
+        Row memory row = _row(seed);
+        uint256[3] memory sizes = [2 ** bits, Twin.rootOfUnity(bits), 0];
+        _compare(8, sizes, row, Twin.interpolationGate(row.wires, bits));
     }
 
     function testFuzz_reducing_gates(uint256 seed, uint256 count, bool wide) public view {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {Quartic} from "../../src/verifier/Quartic.sol";
 import {SuperblockVerifier} from "../../src/verifier/SuperblockVerifier.sol";
 
 /// @title FixedChallenges
@@ -21,6 +22,21 @@ contract FixedChallenges is SuperblockVerifier {
         read.friBetas = source.friBetas;
         read.queries = source.queries;
         checkQuotients(read);
+        checkQueries(read);
+    }
+
+    /// @notice Runs the checks of the queries alone, whose challenges nothing in the queries changes.
+    function verifyQueries(bytes calldata proof, uint256[] calldata publicInputs) external pure {
+        Proof memory read = begin(proof, publicInputs);
+        readChallenges(read);
+        checkQueries(read);
+    }
+
+    /// @notice As `verifyQueries`, with another point of the openings.
+    function verifyQueriesAt(Quartic zeta, bytes calldata proof, uint256[] calldata publicInputs) external pure {
+        Proof memory read = begin(proof, publicInputs);
+        readChallenges(read);
+        read.zeta = zeta;
         checkQueries(read);
     }
 }

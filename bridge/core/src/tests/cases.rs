@@ -136,6 +136,6 @@ fn case_72_a_row_comes_once_and_is_never_split() {
     crossing.open_balances([key]).unwrap();
     let Chunk { new_balances, .. } = crossing.end_chunk().unwrap();
     assert_eq!(new_balances.len(), 1);
-    assert_eq!(crossing.state.balances(), [(key, Amount::ZERO)]);
+    assert_eq!(crossing.state.balances().collect::<Vec<_>>(), [(key, Amount::ZERO)]);
     assert!(matches!(crossing.state.add_balance(key), Err(TreeError::Present { .. })));
 }

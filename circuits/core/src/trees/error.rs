@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::node::MAX_DEPTH;
+use super::{node::MAX_DEPTH, order::SHORT_LIMB_BITS};
 use crate::Digest;
 
 /// Why a tree operation or an opening is refused.
@@ -58,6 +58,13 @@ pub enum TreeError {
     /// The opened leaf has another value.
     #[error("key {key} has value {found}, expected {expected}")]
     Value { key: Digest, expected: Digest, found: Digest },
+    /// A key of a tree of short keys has a limb that is not short.
+    #[error("limb {limb} of key {key} has more than the {SHORT_LIMB_BITS} bits of a short one")]
+    LongLimb {
+        key: Digest,
+        /// From 0, the most significant one.
+        limb: usize,
+    },
     /// The key does not lie between the opened leaf's key and its successor.
     #[error("key {key} does not lie between {low} and {next}")]
     Order {

@@ -1,4 +1,4 @@
-//! Values that a prover may choose, and that the gadgets of this module constrain. They are not trusted.
+//! Values that a prover may choose, and that gadgets constrain. They are not trusted.
 
 use circuits_prover::basetypes::{Builder, CommonData, D, F, ReadGenerator};
 use plonky2::{
@@ -15,7 +15,7 @@ use crate::constrain::note_choice;
 
 /// What a hint computes. The number of elements of the answer does not depend on the inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Question {
+pub(crate) enum Question {
     /// For a digest: weights `w` with `w * digest = 1`, if it is not zero.
     #[default]
     NonzeroWeights,
@@ -28,14 +28,24 @@ pub(super) enum Question {
     /// For two digests: one-hot, the position of the first difference among limbs 1 to 3 (all zero for limb 0 or no
     /// difference), and whether the high words of that limb agree.
     FirstDifference,
+    /// For two digests: the one-hot position of [`Self::FirstDifference`] alone.
+    FirstLimb,
+    /// For an element: its inverse, or 0 if it has none.
+    Inverse,
 }
 
-const ALL: [Question; 5] = [
+/// Questions whose readers precede those of divisions.
+pub(crate) const FIRST_QUESTIONS: usize = 5;
+
+/// All questions. The position of one is part of prover keys, as that of its reader is.
+const ALL: [Question; 7] = [
     Question::NonzeroWeights,
     Question::IsZero,
     Question::Words,
     Question::CanonicalWords,
     Question::FirstDifference,
+    Question::FirstLimb,
+    Question::Inverse,
 ];
 
 impl Question {
@@ -46,9 +56,9 @@ impl Question {
     fn answer_len(self) -> usize {
         match self {
             Self::NonzeroWeights | Self::FirstDifference => 4,
-            Self::IsZero => 1,
+            Self::IsZero | Self::Inverse => 1,
             Self::Words => 2,
-            Self::CanonicalWords => 3,
+            Self::CanonicalWords | Self::FirstLimb => 3,
         }
     }
 
@@ -62,6 +72,7 @@ impl Question {
                 weights
             }
             Self::IsZero => vec![F::from_bool(input.iter().all(|limb| *limb == F::ZERO))],
+            Self::Inverse => vec![input[0].try_inverse().unwrap_or(F::ZERO)],
             Self::Words | Self::CanonicalWords => {
                 let (high, low) = words(input[0]);
                 let above = F::from_canonical_u64(high) - F::from_canonical_u64(u64::from(u32::MAX));
@@ -70,11 +81,12 @@ impl Question {
                 answer.truncate(self.answer_len());
                 answer
             }
-            Self::FirstDifference => {
+            Self::FirstDifference | Self::FirstLimb => {
                 let (a, b) = input.split_at(input.len() / 2);
                 let position = (0..a.len()).find(|&i| a[i] != b[i]).unwrap_or(0);
                 let mut answer: Vec<_> = (1..a.len()).map(|i| F::from_bool(i == position)).collect();
                 answer.push(F::from_bool(words(a[position]).0 == words(b[position]).0));
+                answer.truncate(self.answer_len());
                 answer
             }
         }
@@ -87,14 +99,14 @@ fn words(element: F) -> (u64, u64) {
 }
 
 /// Allocates targets that an honest prover fills with the answer. The caller must constrain them.
-pub(super) fn hint(builder: &mut Builder, question: Question, inputs: &[Target]) -> Vec<Target> {
+pub(crate) fn hint(builder: &mut Builder, question: Question, inputs: &[Target]) -> Vec<Target> {
     let outputs = builder.add_virtual_targets(question.answer_len());
     builder.add_simple_generator(Hint { question, inputs: inputs.to_vec(), outputs: outputs.clone() });
     note_choice(&outputs);
     outputs
 }
 
-/// The functions that read the hints of trees, with the hints' ids.
+/// The functions that read the hints, with their ids.
 pub(crate) fn hint_readers() -> Vec<(String, ReadGenerator)> {
     let read: ReadGenerator =
         |source, common| Ok(WitnessGeneratorRef::new(Hint::deserialize(source, common)?.adapter()));

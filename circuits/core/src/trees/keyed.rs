@@ -26,6 +26,7 @@ use super::{
     keyed_opening::{InsertWitness, LeafOpening, SetWitness, check_value, leaf_hash},
     node::MAX_DEPTH,
     path::Path,
+    short::SetKey,
 };
 use crate::{Digest, shared::SharedMap};
 
@@ -219,14 +220,19 @@ impl KeyedTree {
     /// The witness of setting `key`. Take it before [`Self::set`].
     ///
     /// # Errors
-    /// [`TreeError::ZeroKey`], or [`TreeError::Full`] if the key is absent and all slots are taken.
-    pub fn prove_set(&self, key: &Digest) -> Result<SetWitness, TreeError> {
+    /// - [`TreeError::ZeroKey`]
+    /// - [`TreeError::Full`] if the key is absent and all slots are taken
+    /// - [`TreeError::LongLimb`] if a short key is absent and a key next to it is not short
+    pub fn prove_set(&self, key: impl Into<SetKey>) -> Result<SetWitness, TreeError> {
+        let kind = key.into();
+        let key = &kind.digest();
         if self.entries.contains_key(key) {
             let leaf = self.opening(key)?;
             let slot = leaf.path.clone();
             Ok(SetWitness { insert: false, leaf, slot })
         } else {
             let InsertWitness { low, slot } = self.prove_insert(key)?;
+            kind.check_neighbours(&low)?;
             Ok(SetWitness { insert: true, leaf: low, slot })
         }
     }
@@ -313,7 +319,7 @@ mod tests {
         let mut tree = KeyedTree::new(4);
         for (i, key) in [50, 20, 30, 70, 60, 10, 20, 70, 1].into_iter().enumerate() {
             let (key, value) = (digest(key), digest(100 + i as u64));
-            let witness = tree.prove_set(&key).unwrap();
+            let witness = tree.prove_set(key).unwrap();
             let outcome = witness.apply(tree.root(), tree.count(), key, value).unwrap();
             let old = tree.set(key, value).unwrap();
             assert_eq!(

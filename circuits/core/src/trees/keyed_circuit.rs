@@ -19,8 +19,9 @@ use plonky2::{
 use super::{
     hint::{Question, hint},
     keyed_opening::{InsertWitness, KEYED, LeafOpening, SetWitness},
-    order::enforce_less_if,
+    order::{Limbs, enforce_order_if},
     path::{PathTarget, enforce_nonzero, index_bits},
+    short::SetKeyTarget,
 };
 use crate::{
     Builder, Digest, DigestTarget, F, Witness,
@@ -99,12 +100,18 @@ impl LeafOpeningTarget {
         })
     }
 
-    /// The root of the tree with `value` in this leaf, from one set of siblings: with its old value it is the
+    /// The roots of the tree with each of `values` in this leaf, from one set of siblings: with its old value it is the
     /// root that the leaf is in, with others those that it leads to.
-    pub fn root_circuit(&self, builder: &mut Builder, value: DigestTarget) -> DigestTarget {
+    pub fn roots_circuit<const N: usize>(
+        &self,
+        builder: &mut Builder,
+        values: [DigestTarget; N],
+    ) -> [DigestTarget; N] {
         let bits = self.index_bits(builder);
-        let leaf = leaf_hash_circuit(builder, self.key, value, self.next_key);
-        self.path.root_circuit(builder, &bits, leaf)
+        values.map(|value| {
+            let leaf = leaf_hash_circuit(builder, self.key, value, self.next_key);
+            self.path.root_circuit(builder, &bits, leaf)
+        })
     }
 
     /// The leaf's hash, two rows.
@@ -139,8 +146,14 @@ impl LeafOpeningTarget {
     }
 
     /// Enforces `self.key < key < self.next_key`, where a next key of 0 is infinity, if `condition`.
-    fn enforce_between_if(&self, builder: &mut Builder, condition: BoolTarget, key: DigestTarget) {
-        enforce_less_if(builder, condition, self.key, key);
+    fn enforce_between_if(
+        &self,
+        builder: &mut Builder,
+        condition: BoolTarget,
+        key: DigestTarget,
+        limbs: Limbs,
+    ) {
+        enforce_order_if(builder, condition, self.key, key, limbs);
         // Claiming infinity needs a zero next key; denying it needs a next key above `key`, which is not zero.
         // A claim that is neither 0 nor 1 needs a zero next key too, and is no lie then.
         let is_last = hint(builder, Question::IsZero, &self.next_key.0)[0];
@@ -149,7 +162,7 @@ impl LeafOpeningTarget {
         builder.enforce_digest_equal(claimed, zero);
         let masked = builder.mul(condition.target, is_last);
         let compare = BoolTarget::new_unsafe(builder.sub(condition.target, masked));
-        enforce_less_if(builder, compare, key, self.next_key);
+        enforce_order_if(builder, compare, key, self.next_key, limbs);
     }
 }
 
@@ -223,7 +236,7 @@ pub fn non_membership_circuit(
     low: &LeafOpeningTarget,
 ) {
     let always = builder._true();
-    low.enforce_between_if(builder, always, key);
+    low.enforce_between_if(builder, always, key, Limbs::Any);
     low.verify_circuit(builder, root);
 }
 
@@ -240,7 +253,7 @@ pub fn insert_circuit(
     let InsertTarget { low, slot } = witness;
     let always = builder._true();
     // The key is above some key, so it is not 0.
-    low.enforce_between_if(builder, always, key);
+    low.enforce_between_if(builder, always, key, Limbs::Any);
     enforce_nonzero(builder, value);
     let linked = low.replace_circuit(builder, root, low.value, key);
     let leaf = leaf_hash_circuit(builder, key, value, low.next_key);
@@ -292,14 +305,17 @@ pub fn update_if_circuit(
 
 /// The in-circuit twin of [`SetWitness::apply`]: inserts `key` if it is absent, updates it if it is present;
 /// neither `key` nor `value` is 0. See the module's table.
+///
+/// A short key is compared as such, so it has to be set in a tree of short keys.
 pub fn set_circuit(
     builder: &mut Builder,
     root: DigestTarget,
     count: Target,
-    key: DigestTarget,
+    key: impl Into<SetKeyTarget>,
     value: DigestTarget,
     witness: &SetTarget,
 ) -> SetOutcomeTarget {
+    let (key, limbs) = key.into().parts();
     let SetTarget { insert, leaf, slot } = witness;
     let insert = *insert;
     let update = builder.not(insert);
@@ -309,7 +325,7 @@ pub fn set_circuit(
     // The opened leaf is the key's own, or the one before it: one flag cannot claim both.
     let own_key = builder.select_digest(insert, key, leaf.key);
     builder.enforce_digest_equal(own_key, key);
-    leaf.enforce_between_if(builder, insert, key);
+    leaf.enforce_between_if(builder, insert, key, limbs);
     let leaf_value = builder.select_digest(insert, leaf.value, value);
     let leaf_next = builder.select_digest(insert, key, leaf.next_key);
     let changed = leaf.replace_circuit(builder, root, leaf_value, leaf_next);

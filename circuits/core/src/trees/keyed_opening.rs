@@ -3,7 +3,7 @@
 use plonky2::field::types::Field;
 use serde::{Deserialize, Serialize};
 
-use super::{append::append, error::TreeError, path::Path};
+use super::{append::append, error::TreeError, path::Path, short::SetKey};
 use crate::{
     Digest, F,
     hash::{Domain, hash},
@@ -151,15 +151,19 @@ impl SetWitness {
     /// The tree's commitment after `key` was set to `value`, and the value before.
     ///
     /// # Errors
-    /// Those of [`InsertWitness::apply`] for an insertion, of [`LeafOpening::apply_update`] for an update.
+    /// - those of [`InsertWitness::apply`] for an insertion, of [`LeafOpening::apply_update`] for an update
+    /// - [`TreeError::LongLimb`] if a short key is inserted next to one that is not
     pub fn apply(
         &self,
         root: Digest,
         count: u64,
-        key: Digest,
+        key: impl Into<SetKey>,
         value: Digest,
     ) -> Result<SetOutcome, TreeError> {
+        let kind = key.into();
+        let key = kind.digest();
         if self.insert {
+            kind.check_neighbours(&self.leaf)?;
             let insertion = InsertWitness { low: self.leaf.clone(), slot: self.slot.clone() };
             let (root, count) = insertion.apply(root, count, key, value)?;
             Ok(SetOutcome { root, count, old_value: Digest::ZERO })

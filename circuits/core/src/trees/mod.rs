@@ -21,10 +21,11 @@ mod keyed_opening;
 mod node;
 mod order;
 mod path;
+mod short;
 
 pub use append::{AppendTree, append, append_circuit, append_subtree, append_subtree_circuit, subtree_root};
 pub use error::TreeError;
-pub(crate) use hint::hint_readers;
+pub(crate) use hint::{FIRST_QUESTIONS, Question, hint, hint_readers};
 pub use index::IndexTree;
 pub use keyed::KeyedTree;
 pub use keyed_circuit::{
@@ -33,8 +34,11 @@ pub use keyed_circuit::{
 };
 pub use keyed_opening::{InsertWitness, KEYED, LeafOpening, PRESENT, SetOutcome, SetWitness, leaf_hash};
 pub use node::{MAX_DEPTH, NODE, empty_root};
-pub use order::{canonical_bits, canonical_split, enforce_less_if};
+pub use order::{
+    CanonicalSplit, SHORT_LIMB_BITS, canonical_bits, canonical_split, enforce_less_if, enforce_short_less_if,
+};
 pub use path::{Path, PathTarget, enforce_nonzero, index_bits};
+pub use short::{SetKey, SetKeyTarget, ShortKey, ShortKeyTarget, ShortLimb};
 
 #[cfg(doc)]
 use crate::Digest;

@@ -6,7 +6,7 @@ use circuits_core::{
     constrain::{Constrain, DigestOps},
     digest::{Digest, DigestTarget},
     hash::{Domain, hash_circuit, hash_pair_swapped_circuit},
-    integer::{HEIGHT_BITS, enforce_less_or_equal, is_less},
+    integer::{HEIGHT_BITS, enforce_less_or_equal, is_less, is_nonzero},
     layout::{Layout, WitnessError, set_target},
 };
 use circuits_forging::{Exception, Kind};
@@ -82,6 +82,19 @@ fn a_comparison_has_one_answer() {
             )
         },
     );
+}
+
+#[test]
+fn zero_is_told_from_all_other_elements() {
+    let define = |builder: &mut Builder, [x, claimed]: [Target; 2]| {
+        let flag = is_nonzero(builder, x);
+        builder.enforce_equal(flag.target, claimed);
+        [x, claimed]
+    };
+    let honest = [[F::ZERO, F::ZERO], [F::ONE, F::ONE], [element(5), F::ONE], [F::NEG_ONE, F::ONE]];
+    let dishonest =
+        [[F::ZERO, F::ONE], [element(5), F::ZERO], [element(5), element(2)], [F::NEG_ONE, F::NEG_ONE]];
+    examine(Gadget { name: "is-nonzero", define }, &honest, &dishonest, |kit| kit, |mutator| mutator);
 }
 
 #[test]

@@ -7,9 +7,10 @@ use circuits_core::{
     constrain::Constrain,
     layout::{self, Layout, WitnessError},
     trees::{
-        InsertTarget, InsertWitness, LeafOpening, LeafOpeningTarget, Path, PathTarget, SetTarget, SetWitness,
-        append_circuit, append_subtree_circuit, enforce_less_if, index_bits, insert_circuit,
-        membership_circuit, non_membership_circuit, set_circuit, update_circuit,
+        InsertTarget, InsertWitness, LeafOpening, LeafOpeningTarget, Path, PathTarget, SHORT_LIMB_BITS,
+        SetTarget, SetWitness, ShortKeyTarget, ShortLimb, append_circuit, append_subtree_circuit,
+        enforce_less_if, enforce_short_less_if, index_bits, insert_circuit, membership_circuit,
+        non_membership_circuit, set_circuit, update_circuit,
     },
 };
 use circuits_prover::basetypes::standard_config;
@@ -257,23 +258,64 @@ rule! {
     }
 }
 
+/// (root, count, key, value) to the new root and count, the old value, and whether the key was absent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeyedSet<const SHORT: bool>;
+
+impl<const SHORT: bool> Rule<23> for KeyedSet<SHORT> {
+    const NAME: &'static str = if SHORT { "short-keyed-set" } else { "keyed-set" };
+    const GIVEN: usize = 13;
+    type Witness = SetWitness;
+    type Targets = SetTarget;
+
+    fn define(builder: &mut Builder, depth: usize, given: &mut Reader<'_>) -> (Vec<Target>, SetTarget) {
+        let witness = SetTarget::new_virtual(builder, depth);
+        let (root, count) = (given.digest(), given.element());
+        let (key, value) = (given.digest(), given.digest());
+        let outcome = if SHORT {
+            let key = short(builder, key);
+            set_circuit(builder, root, count, key, value, &witness)
+        } else {
+            set_circuit(builder, root, count, key, value, &witness)
+        };
+        let results =
+            [&outcome.root.0[..], &[outcome.count], &outcome.old_value.0, &[outcome.inserted.target]]
+                .concat();
+        (results, witness)
+    }
+
+    fn assign(targets: &SetTarget, value: &SetWitness, witness: &mut Witness) -> Result<(), WitnessError> {
+        targets.set_targets(witness, value)
+    }
+}
+
 rule! {
-    /// (root, count, key, value) to the new root and count, the old value, and whether the key was absent.
-    KeyedSet, "keyed-set", 23, 13, SetWitness, SetTarget,
+    /// (condition, present, root, count, key, value) to the new root and count: sets the short key, or if the condition holds
+    /// updates the present one.
+    KeyedSetOrPresent, "keyed-set-or-present", 23, 18, SetWitness, SetTarget,
     |builder, _depth, reader| |witness: &SetTarget| {
+        let condition = BoolTarget::new_unsafe(reader.element());
+        builder.assert_bool(condition);
+        let present = reader.digest();
         let (root, count) = (reader.digest(), reader.element());
         let (key, value) = (reader.digest(), reader.digest());
+        let key = short(builder, key).or_present(builder, condition, present, witness);
         let outcome = set_circuit(builder, root, count, key, value, witness);
-        [&outcome.root.0[..], &[outcome.count], &outcome.old_value.0, &[outcome.inserted.target]].concat()
+        [&outcome.root.0[..], &[outcome.count]].concat()
     }
+}
+
+/// Bounds the limbs of a key.
+fn short(builder: &mut Builder, key: DigestTarget) -> ShortKeyTarget {
+    ShortKeyTarget::new(key.0.map(|limb| ShortLimb::split(builder, limb, SHORT_LIMB_BITS).0))
 }
 
 /// (condition, a, b): if the condition holds then key a is below key b.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct KeyOrder;
+pub(crate) struct KeyOrder<const SHORT: bool>;
 
-impl Rule<9> for KeyOrder {
-    const NAME: &'static str = "key-order";
+impl<const SHORT: bool> Rule<9> for KeyOrder<SHORT> {
+    const NAME: &'static str = if SHORT { "short-key-order" } else { "key-order" };
     const GIVEN: usize = 9;
     type Witness = ();
     type Targets = ();
@@ -282,7 +324,12 @@ impl Rule<9> for KeyOrder {
         let condition = BoolTarget::new_unsafe(given.element());
         builder.enforce_bool(condition);
         let (a, b) = (given.digest(), given.digest());
-        enforce_less_if(builder, condition, a, b);
+        if SHORT {
+            let (a, b) = (short(builder, a), short(builder, b));
+            enforce_short_less_if(builder, condition, a, b);
+        } else {
+            enforce_less_if(builder, condition, a, b);
+        }
         (vec![], ())
     }
 

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use circuits_core::trees::{InsertWitness, KeyedTree, LeafOpening, PRESENT, SetWitness, leaf_hash};
+use circuits_core::trees::{
+    InsertWitness, KeyedTree, LeafOpening, PRESENT, SHORT_LIMB_BITS, SetKey, SetWitness, ShortKey, leaf_hash,
+};
 use proptest::prelude::*;
 
 use super::*;
@@ -9,7 +11,7 @@ type Membership = Bench<gadgets::KeyedMembership, 12>;
 type NonMembership = Bench<gadgets::KeyedNonMembership, 8>;
 type Insert = Bench<gadgets::KeyedInsert, 18>;
 type Update = Bench<gadgets::KeyedUpdate, 20>;
-type Set = Bench<gadgets::KeyedSet, 23>;
+type Set<const SHORT: bool> = Bench<gadgets::KeyedSet<SHORT>, 23>;
 
 /// The largest element.
 const TOP: u64 = 0xffff_ffff_0000_0000;
@@ -81,14 +83,19 @@ fn check_update(
     native
 }
 
-fn check_set(
-    bench: &Set,
+/// A key as a set of its kind takes it.
+fn set_key<const SHORT: bool>(key: Digest) -> Result<SetKey, TreeError> {
+    if SHORT { ShortKey::try_from(key).map(SetKey::from) } else { Ok(key.into()) }
+}
+
+fn check_set<const SHORT: bool>(
+    bench: &Set<SHORT>,
     (root, count): (Digest, u64),
     key: Digest,
     value: Digest,
     witness: &SetWitness,
 ) -> Result<(Digest, u64), TreeError> {
-    let native = witness.apply(root, count, key, value);
+    let native = set_key::<SHORT>(key).and_then(|key| witness.apply(root, count, key, value));
     let given = [&root.0[..], &[element(count)], &key.0, &value.0].concat();
     let results = native.clone().map(|outcome| {
         let inserted = F::from_bool(witness.insert);
@@ -272,11 +279,16 @@ fn an_update_changes_one_value_of_a_present_key() {
 
 #[test]
 fn a_set_inserts_what_is_absent_and_updates_what_is_present() {
-    let (bench, before) = (Set::new(), tree());
+    set_inserts_what_is_absent_and_updates_what_is_present::<false>();
+    set_inserts_what_is_absent_and_updates_what_is_present::<true>();
+}
+
+fn set_inserts_what_is_absent_and_updates_what_is_present<const SHORT: bool>() {
+    let (bench, before) = (Set::<SHORT>::new(), tree());
     for value in [5, 10, 25, 30] {
         let mut after = before.clone();
         let old = after.set(small(value), leaf(99)).unwrap();
-        let witness = before.prove_set(&small(value)).unwrap();
+        let witness = before.prove_set(small(value)).unwrap();
         assert_eq!(witness.insert, old.is_none());
         let result = check_set(&bench, commitment(&before), small(value), leaf(99), &witness);
         assert_eq!(result, Ok(commitment(&after)));
@@ -284,17 +296,22 @@ fn a_set_inserts_what_is_absent_and_updates_what_is_present() {
     // A full tree can still be updated.
     let mut full = KeyedTree::new(DEPTH);
     (1..16).for_each(|value| assert_eq!(full.insert(small(value), leaf(value)), Ok(value)));
-    let witness = full.prove_set(&small(7)).unwrap();
+    let witness = full.prove_set(small(7)).unwrap();
     assert!(check_set(&bench, commitment(&full), small(7), leaf(99), &witness).is_ok());
-    assert!(matches!(full.prove_set(&small(99)), Err(TreeError::Full { .. })));
+    assert!(matches!(full.prove_set(small(99)), Err(TreeError::Full { .. })));
 }
 
 #[test]
 fn a_set_with_the_wrong_flag_is_rejected() {
-    let (bench, before) = (Set::new(), tree());
+    set_with_the_wrong_flag_is_rejected::<false>();
+    set_with_the_wrong_flag_is_rejected::<true>();
+}
+
+fn set_with_the_wrong_flag_is_rejected<const SHORT: bool>() {
+    let (bench, before) = (Set::<SHORT>::new(), tree());
     let at = commitment(&before);
-    let absent = before.prove_set(&small(15)).unwrap();
-    let present = before.prove_set(&small(20)).unwrap();
+    let absent = before.prove_set(small(15)).unwrap();
+    let present = before.prove_set(small(20)).unwrap();
 
     // A present key inserted a second time, with its own leaf, or with the leaf before it.
     let slot = absent.slot.clone();
@@ -307,7 +324,7 @@ fn a_set_with_the_wrong_flag_is_rejected() {
     let result = check_set(&bench, at, small(15), leaf(1), &SetWitness { insert: false, ..absent.clone() });
     assert!(matches!(result, Err(TreeError::Key { .. })));
     // The sentinel updated or inserted.
-    let sentinel = before.prove_set(&small(5)).unwrap();
+    let sentinel = before.prove_set(small(5)).unwrap();
     for insert in [false, true] {
         let witness = SetWitness { insert, ..sentinel.clone() };
         assert!(check_set(&bench, at, Digest::ZERO, leaf(1), &witness).is_err());
@@ -328,6 +345,78 @@ fn a_set_with_the_wrong_flag_is_rejected() {
     }
 }
 
+/// Sets a key in a tree and in-circuit.
+fn set_both<const SHORT: bool>(bench: &Set<SHORT>, tree: &mut KeyedTree, key: Digest, value: Digest) {
+    let witness = tree.prove_set(set_key::<SHORT>(key).unwrap()).unwrap();
+    let result = check_set(bench, commitment(tree), key, value, &witness);
+    tree.set(key, value).unwrap();
+    assert_eq!(result, Ok(commitment(tree)));
+}
+
+/// Keys that are hashes lie far apart, and each can come before, between and after others.
+#[test]
+fn keys_are_set_in_gaps_wider_than_a_short_limb() {
+    let bench = Set::<false>::new();
+    let mut tree = KeyedTree::new(DEPTH);
+    let far = 3 << SHORT_LIMB_BITS;
+    // Alone, last, first, in the middle, and again.
+    for (value, limb) in [2 * far, TOP, 1, far, TOP - far, far, TOP].into_iter().enumerate() {
+        set_both(&bench, &mut tree, key([limb, 7, 7, 7]), leaf(value as u64));
+    }
+    // The same where the first limbs are equal.
+    for (value, limb) in [2 * far, TOP, 1, far].into_iter().enumerate() {
+        set_both(&bench, &mut tree, key([TOP, 7, limb, 7]), leaf(value as u64));
+    }
+}
+
+#[test]
+fn steps_that_once_needed_long_limbs_are_made() {
+    let bench = Set::<false>::new();
+    let mut tree = KeyedTree::new(DEPTH);
+    let word = 1 << 32;
+    let steps = [
+        ([0, 0, 0, word], 1),
+        ([0, 0, 0, word], 1),
+        ([0, 0, 1, 0], 2),
+        ([TOP, TOP, word + 1, 0], 7),
+        ([TOP, TOP, 0, TOP], 6),
+        ([TOP - 1, 1, TOP - 1, TOP], 1),
+    ];
+    for (limbs, value) in steps {
+        set_both(&bench, &mut tree, key(limbs), leaf(value));
+    }
+}
+
+#[test]
+fn a_key_with_a_long_limb_is_not_set_as_a_short_one() {
+    let bench = Set::<true>::new();
+    let largest = (1 << SHORT_LIMB_BITS) - 1;
+    let mut tree = KeyedTree::new(DEPTH);
+    set_both(&bench, &mut tree, key([largest; 4]), leaf(1));
+    for limb in 0..4 {
+        for long in [largest + 1, TOP] {
+            let mut limbs = [5; 4];
+            limbs[limb] = long;
+            let key = key(limbs);
+            let refused = TreeError::LongLimb { key, limb };
+            // In-circuit, what would be a witness of it.
+            let witness = tree.prove_set(key).unwrap();
+            let result = check_set(&bench, commitment(&tree), key, leaf(2), &witness);
+            assert_eq!(result, Err(refused.clone()));
+
+            // Nor is a short one set beside it.
+            let mut mixed = KeyedTree::new(DEPTH);
+            mixed.insert(key, leaf(2)).unwrap();
+            for near in [4, 6] {
+                let near = ShortKey::try_from(small(near)).unwrap();
+                assert_eq!(mixed.prove_set(near), Err(refused.clone()));
+                let witness = mixed.prove_set(*near).unwrap();
+                assert_eq!(witness.apply(mixed.root(), mixed.count(), near, leaf(3)), Err(refused.clone()));
+            }
+        }
+    }
+}
+
 /// Each leaf's next key is the next larger one, and every leaf is where it came.
 fn assert_linked(tree: &KeyedTree, model: &BTreeMap<Digest, Digest>) {
     let entries: Vec<_> = tree.iter().collect();
@@ -343,9 +432,9 @@ fn assert_linked(tree: &KeyedTree, model: &BTreeMap<Digest, Digest>) {
     }
 }
 
-/// Keys that meet in some limbs and words.
-fn keys() -> impl Strategy<Value = Digest> {
-    let limb = prop::sample::select(vec![0, 1, 1 << 32, (1 << 32) + 1, TOP - 1, TOP]);
+/// Keys that meet in some limbs and words, of limbs up to `top`.
+fn keys(top: u64) -> impl Strategy<Value = Digest> {
+    let limb = prop::sample::select(vec![0, 1, 1 << 32, (1 << 32) + 1, top - 1, top]);
     prop::array::uniform4(limb).prop_map(key).prop_filter("not the first keys", |key| *key > small(1))
 }
 
@@ -353,12 +442,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_keyed_tree_is_a_map(steps in prop::collection::vec((keys(), 1u64..9), 1..24)) {
+    fn a_keyed_tree_is_a_map(steps in prop::collection::vec((keys(TOP), 1u64..9), 1..24)) {
         let mut tree = KeyedTree::new(6);
         let mut model = BTreeMap::new();
         for (key, value) in steps {
             let value = leaf(value);
-            let witness = tree.prove_set(&key).unwrap();
+            let witness = tree.prove_set(key).unwrap();
             let outcome = witness.apply(tree.root(), tree.count(), key, value).unwrap();
             let old = model.insert(key, value);
             prop_assert_eq!(tree.set(key, value).unwrap(), old);
@@ -376,15 +465,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_keyed_tree_is_set_in_circuit_as_natively(steps in prop::collection::vec((keys(), 1u64..9), 6)) {
-        let bench = Set::new();
+    fn a_keyed_tree_is_set_in_circuit_as_natively(steps in prop::collection::vec((keys(TOP), 1u64..9), 6)) {
+        let bench = Set::<false>::new();
         let mut tree = KeyedTree::new(DEPTH);
         for (key, value) in steps {
-            let value = leaf(value);
-            let witness = tree.prove_set(&key).unwrap();
-            let result = check_set(&bench, commitment(&tree), key, value, &witness);
-            tree.set(key, value).unwrap();
-            prop_assert_eq!(result, Ok(commitment(&tree)));
+            set_both(&bench, &mut tree, key, leaf(value));
+        }
+    }
+
+    #[test]
+    fn a_tree_of_short_keys_is_set_in_circuit_as_natively(
+        steps in prop::collection::vec((keys((1 << SHORT_LIMB_BITS) - 1), 1u64..9), 6),
+    ) {
+        let bench = Set::<true>::new();
+        let mut tree = KeyedTree::new(DEPTH);
+        for (key, value) in steps {
+            set_both(&bench, &mut tree, key, leaf(value));
         }
     }
 }

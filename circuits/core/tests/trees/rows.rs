@@ -29,7 +29,9 @@ fn gadgets_cost_what_their_documentation_says() {
         ("keyed non-membership, depth 32", rows::<gadgets::KeyedNonMembership, 8>(32)),
         ("keyed insert, depth 32", rows::<gadgets::KeyedInsert, 18>(32)),
         ("keyed update, depth 32", rows::<gadgets::KeyedUpdate, 20>(32)),
-        ("keyed set, depth 32", rows::<gadgets::KeyedSet, 23>(32)),
+        ("keyed set, depth 32", rows::<gadgets::KeyedSet<false>, 23>(32)),
+        // Four of them bound the key's limbs.
+        ("keyed set of a short key, depth 32", rows::<gadgets::KeyedSet<true>, 23>(32)),
     ];
-    assert_eq!(costs.map(|(_, rows)| rows), [18, 33, 66, 64, 36, 49, 151, 70, 153], "{costs:?}");
+    assert_eq!(costs.map(|(_, rows)| rows), [18, 33, 66, 64, 36, 49, 151, 70, 153, 148], "{costs:?}");
 }

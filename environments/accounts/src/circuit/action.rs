@@ -5,9 +5,9 @@ use circuits_core::{
     Builder, F, Witness,
     amount::enforce_amount,
     constrain::Constrain,
-    integer::is_less,
+    integer::{is_less, is_nonzero},
     layout::{self, WitnessError},
-    trees::canonical_split,
+    trees::{ShortLimb, canonical_split},
 };
 use plonky2::{
     field::types::Field,
@@ -53,6 +53,10 @@ pub(super) struct WellFormed {
     pub(super) kinds: Kinds,
     /// Whether the first asset named is the smaller one.
     pub(super) ordered: BoolTarget,
+    /// The two assets in order.
+    pub(super) pair: [ShortLimb; 2],
+    /// The address of the receiver; the lowest bits of its elements if they are none.
+    pub(super) receiver: [ShortLimb; LIMBS],
     /// The destination of a message.
     pub(super) destination: Target,
     /// The last superblock in which it may be claimed.
@@ -96,10 +100,10 @@ impl ActionTarget {
         let sold = asset_circuit(builder, fields.asset_in);
         let bought = asset_circuit(builder, fields.asset_out);
         let (local_in, local_out, destination) = (sold.local, bought.local, bought.origin);
-        let zero = builder.zero();
-        let none_in = builder.is_equal(local_in, zero);
-        builder.enforce_zero(none_in.target);
-        let none_out = builder.is_equal(local_out, zero);
+        let some_in = is_nonzero(builder, local_in);
+        builder.enforce_true(some_in);
+        let some_out = is_nonzero(builder, local_out);
+        let none_out = builder.not(some_out);
         let none_out = builder.and(no_bridge, none_out);
         builder.enforce_equal(none_out.target, transfer.target);
         enforce_zero_if(builder, transfer, fields.asset_out);
@@ -110,14 +114,13 @@ impl ActionTarget {
 
         // A receiver is an address, and so is a recipient on L1; elsewhere it is the destination's concern. Four limbs do not
         // sum to a multiple of p.
-        let to_l1 = builder.is_equal(destination, zero);
-        let withdraw = builder.and(bridge, to_l1);
-        let not_withdraw = builder.not(withdraw);
-        let elsewhere = builder.and(bridge, not_withdraw);
+        let not_to_l1 = is_nonzero(builder, destination);
+        let elsewhere = builder.and(bridge, not_to_l1);
+        let withdraw = BoolTarget::new_unsafe(builder.sub(bridge.target, elsewhere.target));
         let names_address = builder.not(elsewhere);
         let receiver = receiver_circuit(builder, &fields.to);
-        for beyond in receiver.beyond {
-            enforce_zero_if(builder, names_address, beyond);
+        for (limb, element) in receiver.limbs.into_iter().zip(fields.to) {
+            builder.enforce_equal_if(names_address, limb.target(), element);
         }
         let to = builder.add_many(fields.to);
         enforce_zero_if(builder, of_pool, to);
@@ -127,13 +130,15 @@ impl ActionTarget {
         enforce_zero_if(builder, no_bridge, same.target);
         let ordered = is_less(builder, fields.asset_in, fields.asset_out, ASSET_BITS);
         let disordered = builder.not(ordered);
+        let pair = [(sold.name, bought.name), (bought.name, sold.name)]
+            .map(|(a, b)| ShortLimb::select(builder, ordered, a, b));
         let of_liquidity = builder.or(kinds.add, kinds.remove);
         enforce_zero_if(builder, of_liquidity, disordered.target);
 
         // The amount is not 0; it is in range, because every action divides it. Limits are in range, and 0 for actions
         // that have none.
-        let nothing = builder.is_equal(fields.amount, zero);
-        builder.enforce_zero(nothing.target);
+        let something = is_nonzero(builder, fields.amount);
+        builder.enforce_true(something);
         enforce_amount(builder, fields.limit_a);
         enforce_amount(builder, fields.limit_b);
         let amounts = [fields.amount, fields.limit_a, fields.limit_b];
@@ -153,7 +158,8 @@ impl ActionTarget {
             deadline: local_out,
         };
         let is_type = [transfer, swap, add, remove, elsewhere, withdraw];
-        WellFormed { fields, kinds, ordered, destination, deadline: local_out, is_type, words }
+        let (receiver, deadline) = (receiver.limbs, local_out);
+        WellFormed { fields, kinds, ordered, pair, receiver, destination, deadline, is_type, words }
     }
 }
 
@@ -184,6 +190,8 @@ fn enforce_zero_if(builder: &mut Builder, condition: BoolTarget, value: Target) 
 
 /// An asset in parts.
 struct AssetParts {
+    /// All of it.
+    name: ShortLimb,
     /// The environment that issues it.
     origin: Target,
     /// Its number there; 0 if there is no such asset.
@@ -194,12 +202,11 @@ struct AssetParts {
 
 /// The parts of an asset. The decomposition enforces that the name has its bits.
 fn asset_circuit(builder: &mut Builder, asset: Target) -> AssetParts {
-    let bits = builder.split_le(asset, ASSET_BITS);
-    let (local, origin) = bits.split_at(LOCAL_BITS);
-    let (local, origin) = (builder.le_sum(local.iter()), builder.le_sum(origin.iter()));
+    let (name, bits) = ShortLimb::split(builder, asset, ASSET_BITS);
+    let Parts { high: origin, low: local } = parts_circuit(builder, asset, &bits, LOCAL_BITS);
     let Parts { high, low } = parts_circuit(builder, asset, &bits, ASSET_LOW_BITS);
     let low = builder.mul_const(F::from_canonical_u64(1 << (WORD_BITS - ASSET_LOW_BITS)), low);
-    AssetParts { origin, local, words: [high, low] }
+    AssetParts { name, origin, local, words: [high, low] }
 }
 
 /// The words of an amount, high word first, of which the prover knows the low one. That both have 32 bits follows where they
@@ -208,16 +215,16 @@ fn asset_circuit(builder: &mut Builder, asset: Target) -> AssetParts {
 pub(super) fn amount_words_circuit(builder: &mut Builder, amount: Target, low: Target) -> [Target; 2] {
     let (one, scale) = (builder.one(), F::from_canonical_u64(1 << WORD_BITS).inverse());
     let high = builder.arithmetic(-scale, scale, one, low, amount);
-    let largest = builder.constant(F::from_canonical_u64((1 << WORD_BITS) - 1));
-    let beyond = builder.is_equal(high, largest);
-    builder.enforce_zero(beyond.target);
+    let below_largest = builder.add_const(high, -F::from_canonical_u64((1 << WORD_BITS) - 1));
+    let within = is_nonzero(builder, below_largest);
+    builder.enforce_true(within);
     [high, low]
 }
 
 /// Who receives something: an address as its limbs, or four elements in another environment's terms.
 struct Receiver {
-    /// What is above the bits of a limb in each element; 0 for a limb.
-    beyond: [Target; LIMBS],
+    /// The elements without what is above the bits of a limb.
+    limbs: [ShortLimb; LIMBS],
     /// The words of the elements, high words first.
     words: [[Target; 2]; LIMBS],
     /// The words of the address, if the elements are limbs.
@@ -233,15 +240,17 @@ struct Receiver {
 fn receiver_circuit(builder: &mut Builder, to: &[Target; LIMBS]) -> Receiver {
     let extra = LIMB_BITS - WORD_BITS;
     let (one, zero) = (builder.one(), builder.zero());
-    let (shift, scale) = (F::from_canonical_u64(1 << extra), F::from_canonical_u64(1 << extra).inverse());
-    let mut receiver = Receiver { beyond: [zero; _], words: [[zero; 2]; _], address: [zero; _] };
+    let shift = F::from_canonical_u64(1 << extra);
+    let no_limb = ShortLimb::constant(builder, 0);
+    let mut receiver = Receiver { limbs: [no_limb; _], words: [[zero; 2]; _], address: [zero; _] };
     // The bits of the limb before that are in this limb's word.
     let mut rest = zero;
     for (i, &element) in to.iter().enumerate() {
-        let ([high, low], bits) = canonical_split(builder, element);
-        receiver.words[i] = [high, low];
-        let top = builder.le_sum(bits[WORD_BITS..LIMB_BITS].iter());
-        receiver.beyond[i] = builder.arithmetic(-scale, scale, one, top, high);
+        let split = canonical_split(builder, element);
+        let ([_, low], bits) = (split.words(), split.bits());
+        receiver.words[i] = split.words();
+        let (limb, top) = split.lowest(builder, LIMB_BITS);
+        receiver.limbs[i] = limb;
         let start = builder.arithmetic(shift, F::ONE, one, rest, top);
         let left = extra * (i + 1);
         if left == WORD_BITS {

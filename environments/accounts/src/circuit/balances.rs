@@ -8,11 +8,16 @@
 //! asset                    f        u        0        0
 //! difference to t = 0      f        u        0        0
 //! product so far           f        f u      0        0       never leaves 0 again
-//! product is 0             0        0        1        1
+//! product is not 0         1        1        0        0
 //! the slot                 0        0        1        0       where it becomes 0
 //! ```
 
-use circuits_core::{Builder, F, amount::AMOUNT_BITS, constrain::DigestOps, integer::is_less};
+use circuits_core::{
+    Builder, F,
+    amount::AMOUNT_BITS,
+    constrain::DigestOps,
+    integer::{is_less, is_nonzero},
+};
 use environments_core::vault::VAULT_SLOTS;
 use plonky2::{
     field::types::Field,
@@ -24,8 +29,8 @@ use crate::account::RESERVED_SLOTS;
 /// The slots of a vault, an (asset, amount) pair each.
 pub(super) type VaultTarget = [Target; 2 * VAULT_SLOTS];
 
-/// Bits of a number of empty slots, of which the fee asset's is never one.
-const EMPTY_BITS: usize = VAULT_SLOTS.ilog2() as usize;
+/// Bits of a number of slots without the fee asset's.
+const SLOT_BITS: usize = VAULT_SLOTS.ilog2() as usize;
 
 /// A change of a balance.
 pub(super) struct Change {
@@ -53,7 +58,9 @@ pub(super) fn change_circuit(
     let offset = F::from_canonical_u64(1 << AMOUNT_BITS);
     let shifted = builder.mul_const_add(offset, debit.target, after);
     let top = builder.split_le(shifted, AMOUNT_BITS + 1)[AMOUNT_BITS];
-    Change { delta, possible: builder.is_equal(top.target, debit.target) }
+    let clear = builder.not(top);
+    let possible = builder.select(debit, top.target, clear.target);
+    Change { delta, possible: BoolTarget::new_unsafe(possible) }
 }
 
 /// A change of a vault.
@@ -76,17 +83,18 @@ pub(super) fn change_vault_circuit(
 ) -> VaultChange {
     let zero = builder.zero();
     let all = products_circuit(builder, vault, asset);
-    let held = builder.is_equal(all[VAULT_SLOTS - 1], zero);
+    let missing = is_nonzero(builder, all[VAULT_SLOTS - 1]);
+    let held = builder.not(missing);
     let sought = builder.mul(held.target, asset);
 
-    let mut seen = zero;
+    let mut sought_before = builder._true();
     let here: [Target; VAULT_SLOTS] = products_circuit(builder, vault, sought).map(|product| {
-        let found = builder.is_equal(product, zero).target;
-        let here = builder.sub(found, seen);
-        seen = found;
+        let sought_after = is_nonzero(builder, product);
+        let here = builder.sub(sought_before.target, sought_after.target);
+        sought_before = sought_after;
         here
     });
-    let found = BoolTarget::new_unsafe(seen);
+    let found = builder.not(sought_before);
 
     let mut balance = zero;
     for (slot, &here) in here.iter().enumerate() {
@@ -98,8 +106,7 @@ pub(super) fn change_vault_circuit(
 
     // A slot that holds nothing names no asset; the fee asset keeps its slot.
     let after = builder.add(balance, delta);
-    let is_empty = builder.is_equal(after, zero);
-    let named = builder.not(is_empty);
+    let named = is_nonzero(builder, after);
     let name = builder.mul(named.target, asset);
     let renamed = builder.sub(name, sought);
     let renamed = builder.mul(possible.target, renamed);
@@ -115,12 +122,11 @@ pub(super) fn change_vault_circuit(
 
 /// Whether others may open a slot: more than [`RESERVED_SLOTS`] are empty.
 pub(super) fn is_open_circuit(builder: &mut Builder, vault: &VaultTarget) -> BoolTarget {
-    let zero = builder.zero();
-    let empty: [Target; VAULT_SLOTS - 1] =
-        std::array::from_fn(|slot| builder.is_equal(vault[2 * (slot + 1)], zero).target);
-    let empty = builder.add_many(empty);
-    let reserved = builder.constant_u64(RESERVED_SLOTS as u64);
-    is_less(builder, reserved, empty, EMPTY_BITS)
+    let taken: [Target; VAULT_SLOTS - 1] =
+        std::array::from_fn(|slot| is_nonzero(builder, vault[2 * (slot + 1)]).target);
+    let taken = builder.add_many(taken);
+    let public = builder.constant_u64((VAULT_SLOTS - 1 - RESERVED_SLOTS) as u64);
+    is_less(builder, taken, public, SLOT_BITS)
 }
 
 /// The products of the differences between `asset` and the assets of the slots up to each: 0 from the first

@@ -21,10 +21,10 @@
 
 use circuits_core::{
     Builder, Digest, DigestTarget, F,
-    amount::{AMOUNT_BITS, enforce_amount},
+    amount::{AMOUNT_BITS, MAX_SUMMANDS, enforce_amount},
     constrain::{Constrain, DigestOps},
     integer::{HEIGHT_BITS, enforce_less_or_equal, is_less},
-    trees::set_circuit,
+    trees::{ShortKeyTarget, set_circuit},
 };
 use circuits_tables::ecdsa::append_committed_circuit;
 use plonky2::{
@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     account::{AccountFields, account_hash_circuit},
-    address::{LIMBS, account_key_circuit, pool_key_circuit},
+    address::{LIMBS, account_key_circuit, pool_key_circuit, receiver_key_circuit},
     pool::{POOL_NUMBER_BITS, PoolFields, pool_hash_circuit, share_asset_circuit},
     state::{BlockContext, Running},
     transaction::{MAX_ACTIONS, NONCE_BITS},
@@ -102,10 +102,14 @@ pub fn slots_circuit(
         done: zero,
     };
     let mut slots = vec![];
-    for _ in 0..count {
+    for number in 1..=count {
         let slot = SlotTargets::new_virtual(builder, context);
         cursor = slot_circuit(builder, context, empty, &cursor, &slot);
         slots.push(slot);
+        // The sum of all fees only grows, so it is an amount throughout if it is one before it can wrap.
+        if number % (MAX_SUMMANDS - 1) == 0 || number == count {
+            enforce_amount(builder, cursor.running.fees);
+        }
     }
     builder.enforce_true(cursor.first);
     (cursor.running, slots)
@@ -137,13 +141,14 @@ fn slot_circuit(
     builder.enforce_zero(gap.target);
     let root = builder.select_digest(active, cursor.running.root, slot.idle_root);
 
-    // A transaction has 1 to 4 actions; which one is this?
+    // A transaction has 1 to 4 actions, of which this is one.
     let terms = select_terms(builder, first, &slot.terms, &cursor.terms);
     let Terms { sender: address, key, fee, actions, .. } = terms;
-    let more = builder.sub(actions, one);
-    builder.enforce_range(more, MAX_ACTIONS.ilog2() as usize);
     let done = builder.select(first, zero, cursor.done);
     let done = builder.add(done, one);
+    let is_at = positions_circuit(builder, first, done);
+    let is_one = builder.add_many(is_at.map(|flag| flag.target));
+    builder.enforce_equal(is_one, one);
     let last = builder.is_equal(done, actions);
     let ends = builder.and(active, last);
     let starts = builder.and(active, first);
@@ -155,11 +160,6 @@ fn slot_circuit(
     let before = account_hash_circuit(builder, &slot.sender.0);
     let charged = account_hash_circuit(builder, &sender);
     builder.enforce_digest_equal(slot.sender_leaf.value, before);
-    let found = slot.sender_leaf.root_circuit(builder, slot.sender_leaf.value);
-    builder.enforce_digest_equal(found, root);
-    let charged_root = slot.sender_leaf.root_circuit(builder, charged);
-    let here = Ledger { root: charged_root, ..ledger_of(cursor) };
-    let base = select_ledger(builder, first, &here, &cursor.base);
 
     // What is hashed: the key if the sender has made no transaction yet, the action, and the transaction if it ends here.
     let action = slot.action.well_formed(builder, context.environment, &slot.hashes.amounts);
@@ -169,7 +169,7 @@ fn slot_circuit(
         sender: &address,
         is_type: action.is_type,
         action: action.words,
-        is_at: positions_circuit(builder, first, done),
+        is_at,
         nonce: builder.add_const(sender.nonce, F::NEG_ONE),
         fee: amount_words_circuit(builder, fee, slot.hashes.fee),
         deadline: terms.deadline,
@@ -182,10 +182,14 @@ fn slot_circuit(
     let Kinds { transfer, bridge, .. } = action.kinds;
     let returns = builder.and(takes_in, slot.message.refund);
     let from = (&address, &sender);
-    let effect = effect_circuit(builder, context, slot, &action, from, returns, here.pool_count);
+    let effect = effect_circuit(builder, context, slot, &action, from, returns, cursor.running.pool_count);
     let after = account_hash_circuit(builder, &AccountFields { vault: effect.vault, ..sender });
     let after = builder.select_digest(effect.possible, after, charged);
-    let middle = slot.sender_leaf.root_circuit(builder, after);
+    let leaf = &slot.sender_leaf;
+    let [found, charged_root, middle] = leaf.roots_circuit(builder, [leaf.value, charged, after]);
+    builder.enforce_digest_equal(found, root);
+    let here = Ledger { root: charged_root, ..ledger_of(cursor) };
+    let base = select_ledger(builder, first, &here, &cursor.base);
 
     // Nobody signs for a message that is taken in. The circuit computes that it is a credit that can be made, before
     // all transactions; otherwise it does nothing.
@@ -216,7 +220,6 @@ fn slot_circuit(
     let claimed = append_committed_circuit(builder, cursor.running.claims, key, &hash);
     let claims = builder.select_digest(ends, claimed, cursor.running.claims);
     let fees = builder.mul_add(starts.target, fee, cursor.running.fees);
-    enforce_amount(builder, fees);
     let transactions = builder.add(cursor.running.transactions, ends.target);
 
     Cursor {
@@ -366,7 +369,7 @@ fn effect_circuit(
     returns: BoolTarget,
     pool_count: Target,
 ) -> Effect {
-    let WellFormed { fields, kinds, ordered, .. } = *action;
+    let WellFormed { fields, kinds, .. } = *action;
     let Kinds { transfer, add, remove, bridge, of_pool, .. } = kinds;
     let absent = slot.set.insert;
 
@@ -376,11 +379,8 @@ fn effect_circuit(
     let oneself = all_circuit(builder, &same);
     let another = builder.not(oneself);
     let welcome = builder.and(another, fits);
-    let before = PoolFields {
-        asset_a: builder.select(ordered, fields.asset_in, fields.asset_out),
-        asset_b: builder.select(ordered, fields.asset_out, fields.asset_in),
-        ..slot.pool
-    };
+    let before =
+        PoolFields { asset_a: action.pair[0].target(), asset_b: action.pair[1].target(), ..slot.pool };
     let trade = trade_circuit(builder, action, &before, absent, pool_count);
     let Trade { after, first, second, possible } = trade;
     let counterpart = builder.select(transfer, welcome.target, possible.target);
@@ -470,10 +470,10 @@ fn counterpart_circuit(
 ) -> Ledger<Target> {
     let Kinds { transfer, bridge, of_pool, .. } = action.kinds;
     let [before, after] = &effect.pool;
-    let account_key = account_key_circuit(builder, &action.fields.to);
-    let pool_key = pool_key_circuit(builder, before.asset_a, before.asset_b);
-    let key = builder.select_digest(transfer, account_key, pool_key);
-    let key = builder.select_digest(bridge, ground.sender, key);
+    let receiver_key = receiver_key_circuit(builder, &action.receiver);
+    let pool_key = pool_key_circuit(builder, action.pair);
+    let key = ShortKeyTarget::select(builder, transfer, receiver_key, pool_key);
+    let key = key.or_present(builder, bridge, ground.sender, &slot.set);
     let account_after = account_hash_circuit(builder, &effect.receiver);
     let pool_after = pool_hash_circuit(builder, after);
     let value = builder.select_digest(transfer, account_after, pool_after);

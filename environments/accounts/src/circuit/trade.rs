@@ -15,7 +15,7 @@ use circuits_core::{
     amount::AMOUNT_BITS,
     constrain::DigestOps,
     division::{SATURATED, mul_div_circuit},
-    integer::is_less,
+    integer::{is_less, is_nonzero},
 };
 use plonky2::{
     field::types::Field,
@@ -52,20 +52,22 @@ pub(super) fn trade_circuit(
     let Kinds { swap, add, remove, .. } = kinds;
     let (amount, zero) = (fields.amount, builder.zero());
 
-    // A swap sells what is left of the amount after the fee, which is rounded up and stays in the pool.
+    // There are two divisions. Liquidity takes one for each asset. A swap takes the second one for its fee, which is rounded up
+    // and stays in the pool, and sells the rest in the first one:
+    // bought = reserve_out * sold / (reserve_in + sold).
     let [fee, whole] = [SWAP_FEE, SWAP_FEE_WHOLE].map(|value| builder.constant_u64(value));
-    let fee = mul_div_circuit(builder, amount, fee, whole).ceil;
-    let sold = builder.sub(amount, fee);
+    let of = builder.select(swap, amount, pool.reserve_b);
+    let times = builder.select(swap, fee, amount);
+    let by = builder.select(swap, whole, pool.shares);
+    let second = mul_div_circuit(builder, of, times, by);
+    let sold = builder.sub(amount, second.ceil);
     let reserve_in = builder.select(ordered, pool.reserve_a, pool.reserve_b);
     let reserve_out = builder.select(ordered, pool.reserve_b, pool.reserve_a);
     let reserve_sold = builder.add(reserve_in, sold);
-
-    // bought = reserve_out * sold / (reserve_in + sold); the first asset of liquidity takes the same division.
     let of = builder.select(swap, reserve_out, pool.reserve_a);
     let times = builder.select(swap, sold, amount);
     let by = builder.select(swap, reserve_sold, pool.shares);
     let first = mul_div_circuit(builder, of, times, by);
-    let second = mul_div_circuit(builder, pool.reserve_b, amount, pool.shares);
 
     // The maker of the pool pays the limits exactly, and gets the shares that are not locked.
     let makes = builder.and(add, absent);
@@ -75,8 +77,7 @@ pub(super) fn trade_circuit(
     let second = builder.select(add, paid_second, second.floor);
     let minted = builder.mul_const_add(F::from_canonical_u64(MINIMUM_SHARES), makes.target, amount);
     let is_price = builder.is_equal(minted, fields.limit_a);
-    let gives_none = builder.is_equal(fields.limit_b, zero);
-    let gives_second = builder.not(gives_none);
+    let gives_second = is_nonzero(builder, fields.limit_b);
     let well_made = builder.and(is_price, gives_second);
 
     // The reserves and the shares stay amounts.
@@ -98,11 +99,13 @@ pub(super) fn trade_circuit(
     let missing = builder.and(absent, no_add);
     let not_well_made = builder.not(well_made);
     let badly_made = builder.and(makes, not_well_made);
-    let nothing = builder.is_equal(first, zero);
+    let something = is_nonzero(builder, first);
+    let nothing = builder.not(something);
     let buys_nothing = builder.and(swap, nothing);
     // The locked shares stay.
     let shares = builder.add(pool.shares, change_shares.delta);
-    let no_shares = builder.is_equal(shares, zero);
+    let some_shares = is_nonzero(builder, shares);
+    let no_shares = builder.not(some_shares);
     let emptied = builder.and(remove, no_shares);
     let within =
         [is_within(builder, add, first, fields.limit_a), is_within(builder, add, second, fields.limit_b)];

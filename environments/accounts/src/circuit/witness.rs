@@ -156,7 +156,7 @@ impl SlotInput {
         account.vault[1] = context.minimum_fee;
         let mut tree = KeyedTree::new(TREE_DEPTH);
         let tree_key = account_key(address);
-        tree.insert(tree_key, hash(ACCOUNT, &account.encode())).expect("an empty tree has room");
+        tree.insert(*tree_key, hash(ACCOUNT, &account.encode())).expect("an empty tree has room");
         let sender_leaf = tree.prove_update(&tree_key).expect("the account is there");
         let action = ActionFields {
             kind: F::from_canonical_u8(Kind::Transfer as u8),
@@ -168,8 +168,8 @@ impl SlotInput {
             limit_b: F::ZERO,
         };
         let charged = AccountFields { nonce: F::ONE, ..broke };
-        tree.update(tree_key, hash(ACCOUNT, &charged.encode())).expect("the account is there");
-        let set = tree.prove_set(&tree_key).expect("the account is there");
+        tree.update(*tree_key, hash(ACCOUNT, &charged.encode())).expect("the account is there");
+        let set = tree.prove_set(tree_key).expect("the account is there");
         Self {
             mode: F::ZERO,
             idle_root: sender_leaf.path.root(sender_leaf.index, sender_leaf.leaf()),

@@ -181,20 +181,25 @@ fn a_block_ends_where_the_largest_table_of_hashes_is_full() {
 
 #[test]
 fn a_block_ends_where_the_chunks_of_the_largest_kernel_are_full() {
+    // Messages take slots and hash nothing; these leave none in the first chunk for four actions.
+    const MESSAGES: usize = CHUNK_SLOTS - MAX_ACTIONS + 1;
     let mut world = world();
     let before = world.clone();
-    let offered: Vec<_> = (0..180)
-        .map(|n| {
-            AccountsTransaction::from(
-                world.act(n % CLIENTS, &[transfer((n + 1) % CLIENTS, 0, 1); MAX_ACTIONS]),
-            )
+    let mut offered: Vec<_> = (0..MESSAGES)
+        .map(|n| AccountsTransaction::Arrival {
+            message: before.message(6, n as u64, n % CLIENTS, 0, 5),
+            consumption: Consumption::Claim,
         })
         .collect();
+    offered.extend((0..180).map(|n| {
+        AccountsTransaction::from(world.act(n % CLIENTS, &[transfer((n + 1) % CLIENTS, 0, 1); MAX_ACTIONS]))
+    }));
     let offered: Vec<_> = offered.iter().collect();
     let proposal = before.environment.propose(&before.state, &offered).unwrap();
     assert!(proposal.rejected.is_empty(), "what does not fit waits");
     let block = proposal.block.witness();
-    // Twelve chunks of fourteen transactions each.
-    assert_eq!(block.transactions.len(), 12 * (CHUNK_SLOTS / MAX_ACTIONS));
+    assert_eq!(block.arrivals.len(), MESSAGES);
+    // Eleven chunks of fifteen transactions each.
+    assert_eq!(block.transactions.len(), 11 * (CHUNK_SLOTS / MAX_ACTIONS));
     assert!(block.variant().is_some());
 }

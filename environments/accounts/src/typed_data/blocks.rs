@@ -11,7 +11,7 @@ use plonky2::{
 use super::{
     domain::DOMAIN_WORDS,
     types::{ACTION_TYPES, ActionType},
-    words::{ADDRESS_WORDS, Parts, WORD_BITS, digest_words, join_circuit, split_circuit},
+    words::{ADDRESS_WORDS, HALF_BITS, Parts, WORD_BITS, digest_words, join_circuit},
 };
 use crate::{address::LIMBS, transaction::MAX_ACTIONS};
 
@@ -19,9 +19,6 @@ use crate::{address::LIMBS, transaction::MAX_ACTIONS};
 const VALUE_WORDS: usize = DIGEST_WORDS;
 /// Words of what has two blocks.
 const TWO_BLOCKS: usize = 2 * BLOCK_WORDS;
-/// Bits of a byte pair: what is signed has its digests two bytes after the start of a word.
-const PAIR_BITS: usize = 16;
-
 /// A word of something hashed.
 #[derive(Clone, Copy)]
 enum Word {
@@ -163,25 +160,25 @@ pub(crate) fn transaction_blocks_circuit(
     [Block { words: first, last: zero, digest: nothing }, Block { words: second, last: one, digest: *digest }]
 }
 
-/// The block of what is signed: the domain's words, and the transaction's digest two bytes after the start of a word.
+/// The block of what is signed: the domain's words, and the transaction's digest, whose words are given by their halves, two
+/// bytes after the start of a word.
 pub(crate) fn signed_block_circuit(
     builder: &mut Builder,
     domain: &[Target; DOMAIN_WORDS],
-    transaction: &[Target; DIGEST_WORDS],
+    transaction: &[Parts; DIGEST_WORDS],
     digest: &[Target; DIGEST_WORDS],
 ) -> Block<Target> {
-    let padding = &keccak::blocks(&[0; (2 * DIGEST_WORDS * WORD_BITS + PAIR_BITS) / 8])[0].words;
+    let padding = &keccak::blocks(&[0; (2 * DIGEST_WORDS * WORD_BITS + HALF_BITS) / 8])[0].words;
     let mut words = padding.map(|word| builder.constant(word));
     words[..DOMAIN_WORDS].copy_from_slice(domain);
     let mut rest = domain[DOMAIN_WORDS - 1];
-    for (word, &value) in words[DOMAIN_WORDS - 1..].iter_mut().zip(transaction) {
-        let Parts { high, low } = split_circuit(builder, value, WORD_BITS, PAIR_BITS);
-        *word = join_circuit(builder, rest, PAIR_BITS, high);
+    for (word, &Parts { high, low }) in words[DOMAIN_WORDS - 1..].iter_mut().zip(transaction) {
+        *word = join_circuit(builder, rest, HALF_BITS, high);
         rest = low;
     }
-    // The last pair is before the padding.
+    // The last half is before the padding.
     let end = &mut words[DOMAIN_WORDS - 1 + DIGEST_WORDS];
-    *end = join_circuit(builder, rest, PAIR_BITS, *end);
+    *end = join_circuit(builder, rest, HALF_BITS, *end);
     Block { words, last: builder.one(), digest: *digest }
 }
 

@@ -22,7 +22,10 @@ use super::{
     domain::DOMAIN_WORDS,
     type_tree::{TypeStep, type_root, type_step, type_step_circuit},
     types::{ACTION_TYPES, ActionType},
-    words::{ADDRESS_WORDS, address_limbs_circuit, claim_words_circuit, digest_words, low_word},
+    words::{
+        ADDRESS_WORDS, HALF_PACKS, claim_words_circuit, digest_words, enforce_address_if, halves_circuit,
+        low_halves, low_word,
+    },
 };
 use crate::{
     address::LIMBS,
@@ -48,10 +51,14 @@ circuits_core::layout! {
         pub amounts: [T; 3],
         /// The low word of the fee.
         pub fee: T,
+        /// The low halves of the words of the transaction's digest, several in an element.
+        pub low_halves: [T; 3],
         /// The step to the transaction's type with this action.
         pub step: TypeStep<T>,
     }
 }
+
+const _: () = assert!(HALF_PACKS == 3, "as the layout says");
 
 /// The words of a digest or of a coordinate.
 type Digest256<T> = [T; DIGEST_WORDS];
@@ -84,7 +91,9 @@ impl SlotHashes {
         }
         if let Some(slot) = slots.last_mut() {
             let fee = low_word(transaction.fee.to_field());
-            *slot = Self { transaction: next(), signed: next(), fee, ..*slot };
+            let transaction = next();
+            let low_halves = low_halves(&transaction);
+            *slot = Self { transaction, signed: next(), fee, low_halves, ..*slot };
         }
         slots
     }
@@ -102,6 +111,7 @@ impl SlotHashes {
             signed: nothing,
             amounts: [F::ZERO; 3],
             fee: F::ZERO,
+            low_halves: [F::ZERO; HALF_PACKS],
             step: type_step(&[ActionType::Transfer]),
         }
     }
@@ -176,10 +186,7 @@ impl SlotHashes<Target> {
         builder.enforce_digest_equal_if(spends_first, commitment, terms.key);
         let address: [Target; ADDRESS_WORDS] =
             std::array::from_fn(|i| self.key[DIGEST_WORDS - ADDRESS_WORDS + i]);
-        let address = address_limbs_circuit(builder, &address);
-        for (limb, &sender) in address.into_iter().zip(terms.sender) {
-            builder.enforce_equal_if(spends_first, limb, sender);
-        }
+        enforce_address_if(builder, spends_first, &address, terms.sender);
         let key = key_block_circuit(builder, &self.key_x, &self.key_y, &self.key);
         let with_key = list.append(builder, &key);
         let list = BlockList::select(builder, spends_first, with_key, list);
@@ -199,7 +206,8 @@ impl SlotHashes<Target> {
         let mut actions = start.actions;
         for (action, &is_at) in actions.iter_mut().zip(&terms.is_at) {
             for (word, &digest) in action.iter_mut().zip(&self.action) {
-                *word = builder.select(is_at, digest, *word);
+                // There are zeros so far.
+                *word = builder.mul_add(is_at.target, digest, *word);
             }
         }
 
@@ -211,7 +219,8 @@ impl SlotHashes<Target> {
             deadline: terms.deadline,
         };
         let blocks = transaction_blocks_circuit(builder, &header, &actions, &terms.is_at, &self.transaction);
-        let signed = signed_block_circuit(builder, terms.domain, &self.transaction, &self.signed);
+        let halves = halves_circuit(builder, &self.transaction, &self.low_halves);
+        let signed = signed_block_circuit(builder, terms.domain, &halves, &self.signed);
         let mut with_transaction = list;
         for block in blocks.iter().chain([&signed]) {
             with_transaction = with_transaction.append(builder, block);
@@ -225,9 +234,8 @@ impl SlotHashes<Target> {
     fn start(builder: &mut Builder, is_first: BoolTarget, before: &Hashed) -> Hashed {
         let nothing = Hashed::nothing(builder);
         let later = builder.not(is_first);
-        // The first action's digest is replaced anyway.
         let mut actions = before.actions;
-        for word in actions[1..].as_flattened_mut() {
+        for word in actions.as_flattened_mut() {
             *word = builder.mul(later.target, *word);
         }
         Hashed { below: builder.select_digest(is_first, nothing.below, before.below), actions }

@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod ends;
+mod opening;
 
 /// Two transactions, applied.
 struct Pair;

@@ -1,5 +1,6 @@
 //! The order of keys.
 
+use circuits_core::trees::SHORT_LIMB_BITS;
 use plonky2::field::types::PrimeField64;
 
 use super::*;
@@ -112,7 +113,7 @@ fn lies() -> Vec<Lie<()>> {
 
 #[test]
 fn keys_out_of_order_are_rejected_whatever_the_prover_answers() {
-    let compiled = Compiled::new(Lying(Gadget::<gadgets::KeyOrder, 9>::new(DEPTH))).unwrap();
+    let compiled = Compiled::new(Lying(Gadget::<gadgets::KeyOrder<false>, 9>::new(DEPTH))).unwrap();
     for lie in lies() {
         assert_rejects(&compiled, &lie);
     }
@@ -120,9 +121,64 @@ fn keys_out_of_order_are_rejected_whatever_the_prover_answers() {
 
 #[test]
 fn the_order_of_keys_withstands_the_kit() {
-    attack_with::<gadgets::KeyOrder, 9>(
+    attack_with::<gadgets::KeyOrder<false>, 9>(
         &honest_comparisons(),
         &lies(),
+        |kit| kit.masked(MASKED),
+        |mutator| mutator.masked(MASKED),
+    );
+}
+
+/// Comparisons of short limbs that hold.
+fn honest_short_comparisons() -> Vec<Lie<()>> {
+    const MIDDLE: u64 = 0x0234_5678_9abc_def0;
+    const LARGEST: u64 = (1 << SHORT_LIMB_BITS) - 1;
+    let mut inputs = vec![];
+    for limb in 0..4 {
+        for distance in [1, 1 << 36] {
+            let (mut a, mut b) = ([MIDDLE; 4], [MIDDLE; 4]);
+            a[limb] -= distance;
+            b[limb] += distance;
+            a[limb + 1..].fill(LARGEST);
+            b[limb + 1..].fill(0);
+            inputs.push(less(a, b));
+            inputs.push(compare(F::ZERO, b, a));
+        }
+    }
+    inputs.push(compare(F::ZERO, [MIDDLE; 4], [MIDDLE; 4]));
+    inputs.push(less([0; 4], [LARGEST, 0, 0, 0]));
+    inputs
+}
+
+/// Keys of short limbs that are not in order, with honest hints, and pointers that are not one-hot or point too far.
+fn short_lies() -> Vec<Lie<()>> {
+    let minus = ORDER - 1;
+    let half = F::TWO.inverse();
+    vec![
+        less([10, 0, 0, 0], [9, 0, 0, 0]),
+        less([10, 3, 0, 0], [10, 3, 0, 0]),
+        less([0, 0, 0, 1], [0; 4]),
+        less([(1 << SHORT_LIMB_BITS) - 1, 0, 0, 0], [0; 4]),
+        compare(-half, [10, 0, 0, 0], [9, 0, 0, 0]),
+        less([8, 6, 7, 7], [7, 7, 7, 7]).answer(POINTER, &[1, 0, 0]),
+        less([7, 8, 6, 7], [7, 7, 7, 7]).answer(POINTER, &[0, 1, 0]),
+        less([7, 7, 8, 6], [7, 7, 7, 7]).answer(POINTER, &[0, 0, 1]),
+        less([7, 0, 1, 0], [6, 0, 3, 0]).answer(POINTER, &[minus, 1, 0]),
+        less([7, 0, 3, 0], [6, 0, 1, 0]).answer(POINTER, &[1, minus, 0]),
+        less([7, 0, 0, 3], [6, 0, 0, 1]).answer(POINTER, &[1, 0, minus]),
+        // In the field, 7 is 12 more than p - 5: only short limbs are compared as they are.
+        less([ORDER - 5, 0, 0, 0], [7, 0, 0, 0]),
+        less([1 << SHORT_LIMB_BITS, 0, 0, 0], [(1 << SHORT_LIMB_BITS) + 1, 0, 0, 0]),
+        // Two pointers: the later one counts.
+        less([2, 0, 3, 0], [2, 0, 1, 0]).answer(POINTER, &[1, 1, 0]),
+    ]
+}
+
+#[test]
+fn the_order_of_keys_with_short_limbs_withstands_the_kit() {
+    attack_with::<gadgets::KeyOrder<true>, 9>(
+        &honest_short_comparisons(),
+        &short_lies(),
         |kit| kit.masked(MASKED),
         |mutator| mutator.masked(MASKED),
     );

@@ -50,7 +50,32 @@ pub(super) fn open(tree: &KeyedTree, slot: &mut SlotInput, before: &mut Running,
     charged.nonce += F::ONE;
     charged.vault[1] -= slot.terms.fee;
     tree.update(sender, record(&charged)).unwrap();
-    slot.set = tree.prove_set(&counterpart(&slot.action, sender)).unwrap();
+    slot.set = tree.prove_set(counterpart(&slot.action, sender)).unwrap();
+}
+
+/// What of the words of the key's digest crosses from one limb of the sender's address to the next, and what the last limb
+/// takes of the word before its own.
+fn address_parts(slot: &SlotInput) -> [F; 4] {
+    let [.., w0, w1, w2, w3, _] = slot.hashes.key;
+    let [l0, l1, l2, _] = slot.terms.sender;
+    let below = |value: F, high: F, bits: usize| value - high * element(1 << bits);
+    let first = below(l0, w0, 8);
+    let second = below(l1, below(w1, first, 24), 16);
+    let third = below(l2, below(w2, second, 16), 24);
+    [first, second, third, below(w3, third, 8)]
+}
+
+/// Gives the key a digest with these parts, whose words need not have 32 bits.
+fn set_address_parts(slot: &mut SlotInput, [first, second, third, rest]: [F; 4]) {
+    let [.., w0, w1, w2, w3, w4] = &mut slot.hashes.key;
+    let [l0, l1, l2, l3] = slot.terms.sender;
+    let above = |value: F, low: F, bits: usize| (value - low) * F::inverse_2exp(bits);
+    let join = |high: F, bits: usize, low: F| high * element(1 << bits) + low;
+    *w0 = above(l0, first, 8);
+    *w1 = join(first, 24, above(l1, second, 16));
+    *w2 = join(second, 16, above(l2, third, 24));
+    *w3 = join(third, 8, rest);
+    *w4 = l3 - rest * element(1 << 32);
 }
 
 /// Client 0 gives less to an absent account than would create it: a transaction that fails, and of which `lie`
@@ -66,7 +91,7 @@ pub(super) fn lie(lie: impl FnOnce(&mut SlotInput, &mut Running)) -> SlotsInput 
         slot.hashes.step = type_step(&[type_of(&slot.action)]);
     }
     let sender = account_key(Address::from_digest(Digest(slot.terms.sender)).unwrap());
-    open(&tree, slot, &mut input.before, sender);
+    open(&tree, slot, &mut input.before, *sender);
     input
 }
 
@@ -189,13 +214,23 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
     let world = world();
     let victim = key(3).address();
     other.slots[0].sender = world.state.account(&victim).unwrap().fields();
-    open(&world.state.records.tree, &mut other.slots[0], &mut other.before, account_key(victim));
+    open(&world.state.records.tree, &mut other.slots[0], &mut other.before, *account_key(victim));
     attacks.push(("a signer who is not the charged account", other));
 
     // The same, and the victim has made no transaction yet, so its account has no key.
     for limb in 0..4 {
         let other = lie(|slot, _| slot.terms.sender[limb] += F::ONE);
         attacks.push(("a key that has another address", other));
+    }
+    // Beside the longest part, one more of a shorter one leaves their sum as it is.
+    for (part, bits) in [(0, 24), (1, 16), (3, 32)] {
+        let other = lie(|slot, _| {
+            let mut parts = address_parts(slot);
+            parts[part] += element(1 << bits);
+            parts[2] -= F::ONE;
+            set_address_parts(slot, parts);
+        });
+        attacks.push(("a part of an address that has more than its bits", other));
     }
     attacks.extend([
         ("another key than the one committed to", lie(|slot, _| slot.hashes.key_x[7] += F::ONE)),
@@ -221,7 +256,7 @@ pub(super) fn attacks() -> Vec<(&'static str, SlotsInput)> {
         &world.state.records.tree,
         &mut richer.slots[0],
         &mut lie(|_, _| {}).before,
-        account_key(key(0).address()),
+        *account_key(key(0).address()),
     );
     richer.slots[0].sender_leaf = leaf;
     attacks.push(("an account that is richer than its record", richer));
@@ -271,7 +306,7 @@ pub(super) fn claim(to: usize) -> (World, SlotsInput) {
 /// Opens whatever the first slot credits in the state of [`world`].
 pub(super) fn reopen(input: &mut SlotsInput) {
     let slot = &mut input.slots[0];
-    slot.set = world().state.records.tree.prove_set(&counterpart(&slot.action, Digest::ZERO)).unwrap();
+    slot.set = world().state.records.tree.prove_set(counterpart(&slot.action, Digest::ZERO)).unwrap();
 }
 
 /// Lies that need two slots.
@@ -283,14 +318,14 @@ pub(super) fn attacks_on_two() -> Vec<(&'static str, SlotsInput)> {
     let mut alone = KeyedTree::new(crate::state::TREE_DEPTH);
     let sender = account_key(key(0).address());
     let idle = &mut cut.slots[1];
-    alone.insert(sender, record(&idle.sender)).unwrap();
+    alone.insert(*sender, record(&idle.sender)).unwrap();
     idle.mode = F::ZERO;
     idle.idle_root = alone.root();
     idle.action = transfer(NEWCOMER, 0, 1).fields();
     idle.receiver = AccountFields { key: Digest::ZERO, nonce: F::ZERO, vault: [F::ZERO; _] };
     idle.receiver.vault[0] = cut.context.fee_asset;
     idle.sender_leaf = alone.prove_update(&sender).unwrap();
-    idle.set = alone.prove_set(&counterpart(&idle.action, sender)).unwrap();
+    idle.set = alone.prove_set(counterpart(&idle.action, *sender)).unwrap();
     // Two actions that pay for one and a half.
     let (mut low, _) = input(&mut super::world(), 2, &[(0, &actions)]);
     low.context.minimum_fee = element(FEE / 2 + 1);

@@ -149,7 +149,7 @@ fn the_tree_ends_where_execution_says_it_is_full() {
     for (value, after) in [(DEPOSIT, full), (DEPOSIT - 1, element((1 << TREE_DEPTH) - 1))] {
         let (mut last, _) = slot(&world, transfer(NEWCOMER, 0, value));
         assert!(last.slots[0].set.insert);
-        last.slots[0].set = in_the_last_slot(&last.slots[0].set, key);
+        last.slots[0].set = in_the_last_slot(&last.slots[0].set, *key);
         last.before.count = element((1 << TREE_DEPTH) - 1);
         let found = Running::decode(&check(slots(1), &last).unwrap()).unwrap();
         assert_eq!(found.count, after);
@@ -171,7 +171,7 @@ fn a_message_finds_the_tree_as_full_as_execution_does() {
     assert_accepts(slots(1), &known);
     let (_, mut created) = claim(NEWCOMER);
     let key = account_key(key(NEWCOMER).address());
-    created.slots[0].set = in_the_last_slot(&created.slots[0].set, key);
+    created.slots[0].set = in_the_last_slot(&created.slots[0].set, *key);
     created.before.count = element((1 << TREE_DEPTH) - 1);
     let found = Running::decode(&check(slots(1), &created).unwrap()).unwrap();
     assert_eq!(found.count, full);

@@ -5,11 +5,16 @@ use circuits_core::{F, layout::Layout};
 use circuits_forging::{assert_accepts, assert_rejects, check};
 use circuits_tables::{
     ecdsa::key_commitment,
-    keccak::{Block, KeccakStatement, check_blocks, keccak256, to_words},
+    keccak::{Block, KeccakError, KeccakStatement, check_blocks, keccak256, to_words},
 };
 use plonky2::field::types::Field;
 
-use super::{SlotsInput, agree::add, attacks::lie, execute, input, slots, world};
+use super::{
+    SlotsInput,
+    agree::add,
+    attacks::{element, lie},
+    execute, input, slots, world,
+};
 use crate::{
     fixtures::{NEWCOMER, World, bridge, key, swap, transfer},
     state::Running,
@@ -18,8 +23,8 @@ use crate::{
 };
 
 /// Fields of [`SlotHashes`] up to its step: both coordinates of the key and four digests of 8 words, the low words of amount
-/// and limits, and that of the fee.
-const WORDS: usize = 6 * 8 + 3 + 1;
+/// and limits, that of the fee, and the low halves of the transaction's digest.
+const WORDS: usize = 6 * 8 + 3 + 1 + 3;
 
 fn after(count: usize, input: &SlotsInput) -> Option<Running> {
     let statement = check(slots(count), input).ok()?;
@@ -179,6 +184,22 @@ fn the_first_transaction_of_an_account_hashes_its_key() {
     // Nor is another key hashed than the one that is committed to.
     let lied = lie(|slot, _| slot.hashes.key_x[7] += F::ONE);
     assert_rejects(slots(1), &lied);
+}
+
+#[test]
+fn case_09_a_word_of_what_is_signed_has_one_low_half() {
+    // With another low half, the high one is no integer: the words that they are shifted into have more than 32 bits.
+    let forged = lie(|slot, _| slot.hashes.low_halves[0] += F::ONE);
+    let listed = after(1, &forged).expect("the slot does not hash").hashes;
+    let mut blocks = hashed(&mut world());
+    let words = &mut blocks.last_mut().expect("what is signed").words;
+    words[8] -= F::inverse_2exp(16);
+    words[9] += F::from_canonical_u64(1 << 16);
+    assert_eq!(KeccakStatement::new(&blocks).list, listed);
+    assert!(matches!(check_blocks(&blocks), Err((_, KeccakError::Wide { word: 8, .. }))));
+    // A half has 16 bits.
+    let wide = lie(|slot, _| slot.hashes.low_halves[0] += element(1 << 48));
+    assert_rejects(slots(1), &wide);
 }
 
 /// The blocks of the transaction that [`lie`] lies about.

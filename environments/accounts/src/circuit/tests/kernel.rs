@@ -155,9 +155,9 @@ fn chunks_cover_a_block_without_a_gap() {
     let proposed = propose(&world, &signed);
     let block = proposed.witness();
     let sizes = chunk_sizes(&[2; 80]);
-    assert_eq!(sizes, [28, 28, 24]);
-    let starts = [0, 28, 56].map(|first: usize| block.transactions[first].before);
-    assert_eq!(starts[1].transactions, element(28));
+    assert_eq!(sizes, [31, 31, 18]);
+    let starts = [0, 31, 62].map(|first: usize| block.transactions[first].before);
+    assert_eq!(starts[1].transactions, element(31));
     let part = |from: usize, to: Option<usize>| ChunkStatement {
         key_set_root: Digest::ZERO,
         context: block.context,

@@ -135,7 +135,7 @@ fn case_28_what_takes_a_message_in_does_nothing_else() {
         // The counterpart as it is written after the sender, and as it is before.
         assert!(leads_to(&disguised).is_none_or(|after| after == before), "{action:?}");
         let slot = &mut disguised.slots[0];
-        slot.set = rich.state.records.tree.prove_set(&slot.set.leaf.key).unwrap();
+        slot.set = rich.state.records.tree.prove_set(slot.set.leaf.key).unwrap();
         match (leads_to(&disguised), action) {
             (None, _) => {}
             // A credit of what a message must say.
@@ -222,7 +222,7 @@ fn a_refund_does_not_go_to_the_recipient_nor_a_claim_to_the_sender() {
     let slot = &mut stolen.slots[0];
     slot.action.to = key(1).address().limbs();
     slot.receiver = before.state.account(&key(1).address()).unwrap().fields();
-    slot.set = before.state.records.tree.prove_set(&account_key(key(1).address())).unwrap();
+    slot.set = before.state.records.tree.prove_set(account_key(key(1).address())).unwrap();
     // The two change places in the message, and it is another one.
     assert_ne!(leads_to(&stolen).unwrap().inbox, inbox);
     stolen.slots[0].message.other = sent.sender;
@@ -238,7 +238,7 @@ fn no_message_is_taken_in_within_or_after_a_transaction() {
     let (mut late, _) = input(&mut world, 2, &[(0, &[transfer(1, 0, 5)])]);
     let after = world.state.running();
     late.slots[1] = claimed.clone();
-    late.slots[1].set = world.state.records.tree.prove_set(&account_key(key(3).address())).unwrap();
+    late.slots[1].set = world.state.records.tree.prove_set(account_key(key(3).address())).unwrap();
     assert!(leads_to(&late).is_none_or(|found| found == after));
     let (mut within, _) = input(&mut super::world(), 2, &[(0, &[transfer(1, 0, 5), transfer(1, 0, 6)])]);
     within.slots[1] = claimed.clone();
@@ -258,7 +258,7 @@ fn credit(world: &World, consumption: Consumption, n: u32, value: u64) -> SlotsI
     let mut input = taken(&mut super::world(), 1, &[(message, consumption)]);
     input.before = world.state.running();
     input.slots[0].receiver = world.state.account(&key(1).address()).unwrap().fields();
-    input.slots[0].set = world.state.records.tree.prove_set(&account_key(key(1).address())).unwrap();
+    input.slots[0].set = world.state.records.tree.prove_set(account_key(key(1).address())).unwrap();
     input
 }
 
@@ -363,8 +363,8 @@ fn case_91_a_flag_of_a_refund_opens_nothing_in_a_transaction() {
         let mut paid = after.state.account(&sender).unwrap().clone();
         paid.balances.debit(asset, amount).unwrap();
         let mut tree = after.state.records.tree.clone();
-        tree.update(account_key(sender), paid.hash()).unwrap();
-        failing.slots[0].set = tree.prove_set(&account_key(to)).unwrap();
+        tree.update(*account_key(sender), paid.hash()).unwrap();
+        failing.slots[0].set = tree.prove_set(account_key(to)).unwrap();
         assert_rejects(slots(1), &failing);
     }
 }
@@ -417,8 +417,8 @@ fn case_69_a_message_is_neither_sent_by_who_cannot_pay_nor_left_out() {
     let mut tree = world().state.records.tree.clone();
     let mut broke = world().state.account(&key(0).address()).unwrap().clone();
     broke.balances.debit(asset(0), amount(START)).unwrap();
-    tree.update(sender, broke.hash()).unwrap();
+    tree.update(*sender, broke.hash()).unwrap();
     let mut sent = fails;
-    sent.slots[0].set = tree.prove_set(&sender).unwrap();
+    sent.slots[0].set = tree.prove_set(sender).unwrap();
     assert_rejects(slots(1), &sent);
 }
