@@ -148,7 +148,7 @@ impl Transactions {
         let record = RefCell::new(record);
         let (mut gas_used, mut first_block, mut sent) = (0, None, false);
         for (position, transaction) in self.all.iter().enumerate() {
-            let known = find(wallet, &record.borrow().transactions[position])?;
+            let known = find(wallet, transaction, &record.borrow().transactions[position])?;
             let receipt = match known {
                 Some(receipt) => receipt,
                 None => {
@@ -178,16 +178,22 @@ impl Transactions {
         })
     }
 
-    /// Sends a transaction with its nonce, and has its hash in the journal before anybody else has it.
+    /// Sends a transaction with its nonce, and has its hash in the journal before anybody else has it. Only the addresses of contracts
+    /// follow from nonces: a call that failed, or whose nonce is used, takes the next one.
     fn send_one(
         &self,
         wallet: &Wallet<'_>,
-        Transaction { to, input }: &Transaction,
+        transaction: &Transaction,
         position: usize,
         record: &RefCell<DeploymentRecord>,
         journal: Option<&Journal>,
     ) -> Result<Receipt, DeployError> {
-        let nonce = self.first_nonce + position as u64;
+        let Transaction { to, input } = transaction;
+        let planned = self.first_nonce + position as u64;
+        let nonce = match to {
+            Some(_) => planned.max(wallet.l1.nonces(wallet.address())?.latest),
+            None => planned,
+        };
         let keep = |hash| -> Result<(), JournalError> {
             let mut record = record.borrow_mut();
             if !record.transactions[position].contains(&hash) {
@@ -212,18 +218,24 @@ impl Transactions {
         match answer {
             Ok(receipt) => Ok(receipt),
             // One of a call that was cut off may have come meanwhile.
-            Err(error) => find(wallet, &record.borrow().transactions[position])?.ok_or(error.into()),
+            Err(error) => {
+                find(wallet, transaction, &record.borrow().transactions[position])?.ok_or(error.into())
+            }
         }
     }
 }
 
-/// The receipt of one of these transactions, if a block has it.
-fn find(wallet: &Wallet<'_>, hashes: &[B256]) -> Result<Option<Receipt>, DeployError> {
+/// The receipt of one of these transactions, if a block has it. A contract whose creation failed has no other address.
+fn find(
+    wallet: &Wallet<'_>,
+    transaction: &Transaction,
+    hashes: &[B256],
+) -> Result<Option<Receipt>, DeployError> {
     for &hash in hashes {
         match wallet.l1.receipt(hash)? {
             Some(receipt) if receipt.succeeded => return Ok(Some(receipt)),
-            Some(_) => return Err(WalletError::Failed(hash).into()),
-            None => {}
+            Some(_) if transaction.to.is_none() => return Err(WalletError::Failed(hash).into()),
+            Some(_) | None => {}
         }
     }
     Ok(None)

@@ -169,6 +169,10 @@ impl Job<'_> {
             if let Some(over) = self.policy.fees.over_cap(base_fees) {
                 return Err(Halt::Wait(over.into()));
             }
+            if nonces.pending <= live.nonce && (is_late || is_stale) {
+                // No pool has it any more, so there is nothing to replace.
+                return self.offer_first(entry, view, live.nonce);
+            }
             return self.wait_on(entry, is_late && !is_stale, Waiting::AtCap(live.hash));
         }
         Err(Halt::Wait(Waiting::Inclusion(live.hash)))

@@ -135,6 +135,23 @@ fn a_node_that_does_not_know_a_new_contract_yet_spoils_no_deployment() {
 }
 
 #[test]
+fn a_call_that_fails_in_its_block_is_sent_again_with_the_next_nonce() {
+    let (node, directory) = (Anvil::start(&[]), tempfile::tempdir().expect("a directory"));
+    // More than calldata costs, and less than roles do.
+    let url = proxy::start(node.port, |method, parameters| match method {
+        "eth_estimateGas" if parameters[0]["to"].is_string() => proxy::Fate::Answer(json!("0x493e0")),
+        _ => proxy::Fate::Pass,
+    });
+    let error = deploy_with(&url, KEY, Some(directory.path()), |_, _| {}).expect_err("it lacks gas");
+    assert!(error.to_string().ends_with("is in a block, and failed"), "{error}");
+    assert_eq!(count(&node), TRANSACTIONS - 1, "the roles failed");
+    let deployed = deploy_with(&node.url(), KEY, Some(directory.path()), |_, _| {}).expect("it goes on");
+    assert_eq!(count(&node), TRANSACTIONS + 1);
+    let again = deploy_with(&node.url(), KEY, Some(directory.path()), |_, _| {});
+    assert_eq!((again.expect("it is there"), count(&node)), (deployed, TRANSACTIONS + 1));
+}
+
+#[test]
 fn a_deployment_whose_last_blocks_go_goes_on() {
     let (node, directory) = (Anvil::start(&[]), tempfile::tempdir().expect("a directory"));
     let deployed = deploy_with(&node.url(), KEY, Some(directory.path()), |_, _| {}).expect("it deploys");
