@@ -31,20 +31,19 @@ impl Intended {
     /// # Errors
     /// [`NotIntended::NoCircuit`] if one of them names none.
     pub fn new(patterns: Vec<String>, pinned: &Pins, built: &BTreeSet<String>) -> Result<Self, NotIntended> {
-        let named = |pattern: &&String| {
+        let names_none = |pattern: &&String| {
             let pinned = pinned.circuit.iter().map(|pin| &pin.name);
             let mut names = pinned.chain(built).map(String::as_str).chain([KeccakHop::NAME]);
             !names.any(|name| matches(pattern, name))
         };
-        match patterns.iter().find(named) {
+        match patterns.iter().find(names_none) {
             Some(pattern) => Err(NotIntended::NoCircuit { pattern: pattern.clone() }),
             None => Ok(Self(patterns)),
         }
     }
 
-    /// Checks that no other circuit differs between the pins and the code, new and gone ones included. The Keccak hop has a key
-    /// and no pin; pinned
-    /// keys that cannot be read are other ones.
+    /// Checks that no other circuit differs between the pins and the code, new and gone ones included. The Keccak hop has no
+    /// pin, so its keys are compared; without `keys`, which could not be read, it has changed.
     ///
     /// # Errors
     /// [`NotIntended::Changed`] with the names of all that do, in order.

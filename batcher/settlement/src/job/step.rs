@@ -82,6 +82,9 @@ impl Job<'_> {
         // Superblocks that consume the same messages in another order have one state, and other payouts.
         let expected = entry.superblock.statement_digest();
         let found = self.contract().view(&statementDigestOfCall { number }, at)?.unwrap_or_default();
+        if found.is_zero() {
+            return Err(Halt::Wait(Waiting::Changed));
+        }
         if found != expected {
             return Err(JobError::OtherStatement { number, expected, found }.into());
         }

@@ -1,7 +1,7 @@
 //! What is published: blobs from the job to a follower, and blobs that are not what they should be.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -184,16 +184,19 @@ fn an_offer_for_blobs_is_replaced_by_twice_as_much_of_everything() {
     let deployment = &chain.deployment;
     deployment.node.ask("evm_setAutomine", json!([false]));
     let journal = tempfile::tempdir().expect("a directory");
-    let (offers, acted) = (RefCell::new(vec![]), Cell::new(false));
+    let (offers, sent, miner) = (RefCell::new(vec![]), Cell::new(0), OnceCell::new());
     let listener = |progress: &Progress| {
         if let Progress::Sending { fees, .. } = progress {
             offers.borrow_mut().push(*fees);
         }
-        if matches!(progress, Progress::Reached { stage: Stage::Sent, .. }) && !acted.replace(true) {
-            deployment.node.ask("anvil_setNextBlockBaseFeePerGas", json!(["0x4a817c800"]));
-            deployment.node.mine(1);
-        } else if acted.get() {
-            deployment.node.mine(1);
+        if matches!(progress, Progress::Reached { stage: Stage::Sent, .. }) {
+            sent.set(sent.get() + 1);
+            if sent.get() == 1 {
+                deployment.node.ask("anvil_setNextBlockBaseFeePerGas", json!(["0x4a817c800"]));
+                deployment.node.mine(1);
+            } else {
+                miner.get_or_init(|| deployment.miner());
+            }
         }
     };
     let url = deployment.node.url();
@@ -374,7 +377,7 @@ fn data_is_published_with_its_own_superblock_only() {
 }
 
 #[test]
-fn data_of_more_than_six_blobs_is_refused_before_anything_is_signed() {
+fn six_blobs_are_settled_and_more_are_refused_before_anything_is_signed() {
     let chain = Chain::new();
     let first = &chain.links[0];
     let plain = SuperblockData::new(&first.bundle, None).expect("no bodies").encode().expect("small").len();
@@ -392,4 +395,19 @@ fn data_of_more_than_six_blobs_is_refused_before_anything_is_signed() {
     );
     let error = with_bodies(most + 1).expect_err("a byte or two more");
     assert!(matches!(error, DataError::TooLong { .. }), "{error}");
+
+    let deployment = &chain.deployment;
+    let _miner = deployment.miner();
+    let journal = tempfile::tempdir().expect("a directory");
+    let policy = Policy { patience: TIMEOUT * 240, ..POLICY };
+    let url = deployment.node.url();
+    deployment.settle_as(KEY, &url, &[superblock], journal.path(), policy, &|_| {}).expect("it settles");
+    let l1 = rpc(deployment);
+    let beacon = Beacon::new(&l1, &url, blob_source::TIMEOUT).expect("an address");
+    let sources: [&dyn BlobSource; 1] = [&beacon];
+    let follower = follower(deployment, &l1, &sources);
+    let settlements = follower.settlements(&chain.genesis).expect("it is final");
+    assert_eq!(settlements[0].hashes.len(), MAX_BLOBS);
+    let data = follower.read(&settlements[0]).expect("it was published");
+    assert!(data.bodies().all(|(_, body)| body.len() == most));
 }
