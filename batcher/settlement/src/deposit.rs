@@ -179,7 +179,8 @@ pub fn deposit_once(
             let asked = Call { from: sender, to: Some(contract), value, input: call.clone() };
             wallet.l1.call(&asked, At::Latest)?;
             let new = Record { chain_id, contract, sender, order: *order, nonce, transactions: vec![] };
-            file::write_shared(record, &new.to_json())?;
+            // Another call may have made it since it was looked for; then this one sends nothing.
+            file::write_new(record, &new.to_json())?;
             new
         }
     };

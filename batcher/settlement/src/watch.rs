@@ -1,6 +1,9 @@
 //! L1's queue of deposits as the contract's events tell it, up to a final block.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
@@ -139,7 +142,8 @@ impl FinalQueue {
     /// # Errors
     /// [`WatchError::NoQueue`] or [`WatchError::OtherDeposits`] if the file has something else; [`WatchError::File`].
     pub fn write(&self, path: &Path) -> Result<(), WatchError> {
-        if path.symlink_metadata().is_ok() {
+        let is_missing = path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        if !is_missing {
             let known =
                 Queue::read(path, self.deployment).map_err(|source| WatchError::NoQueue { source })?;
             if !self.has_cuts && !self.deposits.starts_with(known.deposits()) {

@@ -147,6 +147,18 @@ contract DepositsTest is DeployedTest {
         _deposit(ALICE, limit);
     }
 
+    function test_a_lower_limit_comes_free_in_a_day_whatever_was_used() public {
+        _deposit(ALICE, 10 * AMOUNT);
+        vm.prank(ASSET_GOVERNOR);
+        settlement.limitAsset(_ether(), 1, AMOUNT);
+        bytes memory reason = abi.encodeWithSelector(AboveDayLimit.selector, AMOUNT + 1, AMOUNT);
+        _refused(reason, ETHER_UNIT, 5, RECIPIENT, 64);
+        _wait(1 days - 1);
+        _refused(reason, AMOUNT * ETHER_UNIT, 5, RECIPIENT, 64);
+        _wait(1);
+        _deposit(ALICE, AMOUNT);
+    }
+
     function test_a_limit_of_zero_stops_deposits() public {
         vm.prank(ASSET_GOVERNOR);
         settlement.limitAsset(_ether(), 1, 0);

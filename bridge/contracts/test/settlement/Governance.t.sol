@@ -342,13 +342,13 @@ contract GovernanceTest is DeployedTest {
     }
 
     function test_the_routers_delay_leaves_time_to_leave() public {
-        router = _deployRouter(11 days + 2 hours - 1, new ISuperblockVerifier[](0));
+        router = _deployRouter(21 days + 2 hours - 1, new ISuperblockVerifier[](0));
         settlement = _deploySettlement(_parameters());
         bytes memory reason =
-            abi.encodeWithSelector(RouterDelayTooShort.selector, 11 days + 2 hours - 1, 11 days + 2 hours);
+            abi.encodeWithSelector(RouterDelayTooShort.selector, 21 days + 2 hours - 1, 21 days + 2 hours);
         vm.expectRevert(reason);
         settlement.initialise(state, registryRoot, ENTRY_ZERO, _path);
-        router = _deployRouter(11 days + 2 hours, new ISuperblockVerifier[](0));
+        router = _deployRouter(21 days + 2 hours, new ISuperblockVerifier[](0));
         settlement = _deploySettlement(_parameters());
         settlement.initialise(state, registryRoot, ENTRY_ZERO, _path);
     }

@@ -22,7 +22,7 @@ import {Test} from "./Test.sol";
 /// @notice A deployment with a verifier that everybody can satisfy, and the ways to use it.
 abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
     bytes32 internal constant OUTER = bytes32(uint256(0x0123));
-    uint32 internal constant DELAY = 14 days;
+    uint32 internal constant DELAY = 22 days;
     /// @dev Seconds between superblocks that come evenly, and how many may come at once.
     uint256 internal constant PACE = 900;
     uint256 internal constant BURST = 32;
