@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
     /// Publish nothing.
     ///
     /// Without it, what others need to follow a superblock goes into blobs of the transaction that settles it. Use it on a network
-    /// without blobs, or if you publish bundles elsewhere. A superblock for which a transaction was signed keeps to its kind.
+    /// without blobs, or if you publish bundles elsewhere. A superblock keeps to the kind of a transaction that waits.
     #[arg(long)]
     no_blobs: bool,
     /// Publish the bodies of blocks too, from the block bundles in this directory.
