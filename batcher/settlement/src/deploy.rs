@@ -88,12 +88,13 @@ impl Plan {
         Self {
             parameters: Parameters {
                 ripeAge: 12 * HOUR,
-                stallAge: 3 * DAY,
+                // Longer than a suspension, so that batchers keep their turn.
+                stallAge: 4 * DAY,
                 strangerGap: 2 * HOUR,
                 cutAge: 30 * DAY,
-                superblocksPerDay: 144,
+                superblocksPerDay: 96,
                 registryNoticeDays: 7,
-                longestPause: 7 * DAY,
+                longestPause: 2 * DAY,
             },
             router_delay: 30 * DAY,
             ether_minimum: ETHER_MINIMUM,

@@ -2,6 +2,8 @@
 
 use std::{
     cell::RefCell,
+    fs::{File, TryLockError},
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
@@ -90,6 +92,12 @@ pub enum DepositError {
     /// A record cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A record cannot be locked.
+    #[error("{path}: cannot lock it: {source}", path = .path.display())]
+    Lock { path: PathBuf, source: io::Error },
+    /// Another process has the record.
+    #[error("{path}: another process deposits with this record", path = .path.display())]
+    Locked { path: PathBuf },
     /// The file holds no record of a deposit.
     #[error("{path}: it is no record of a deposit: {reason}", path = .path.display())]
     NoRecord { path: PathBuf, reason: String },
@@ -126,9 +134,14 @@ struct Record {
 }
 
 impl Record {
-    fn read(path: &Path) -> Result<Self, DepositError> {
+    /// The record in the file; `None` if there is no file.
+    fn find(path: &Path) -> Result<Option<Self>, DepositError> {
+        // Whatever else keeps the file from being seen, it may be there.
+        if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Ok(None);
+        }
         let text = text::read(path, RECORD_LIMIT)?;
-        serde_json::from_str(&text).map_err(|error| DepositError::NoRecord {
+        serde_json::from_str(&text).map(Some).map_err(|error| DepositError::NoRecord {
             path: path.to_owned(),
             reason: without_secrets(&error.to_string()),
         })
@@ -152,7 +165,9 @@ pub fn deposit_once(
     record: &Path,
 ) -> Result<Deposited, DepositError> {
     let (sender, chain_id) = (wallet.address(), wallet.chain_id);
-    let known = record.symlink_metadata().is_ok().then(|| Record::read(record)).transpose()?;
+    // Held to the end: of two calls with one record, one deposits.
+    let _lock = lock(record)?;
+    let known = Record::find(record)?;
     if let Some(known) = &known {
         if (known.chain_id, known.contract, known.sender, known.order) != (chain_id, contract, sender, *order)
         {
@@ -179,7 +194,8 @@ pub fn deposit_once(
             let asked = Call { from: sender, to: Some(contract), value, input: call.clone() };
             wallet.l1.call(&asked, At::Latest)?;
             let new = Record { chain_id, contract, sender, order: *order, nonce, transactions: vec![] };
-            file::write_shared(record, &new.to_json())?;
+            // It replaces nothing, however late something appears.
+            file::write_new(record, &new.to_json())?;
             new
         }
     };
@@ -202,6 +218,20 @@ pub fn deposit_once(
             None => Err(error.into()),
         },
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Locks the record, by a file beside it.
+fn lock(record: &Path) -> Result<File, DepositError> {
+    let mut path = record.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let unusable = |source| DepositError::Lock { path: path.clone(), source };
+    let lock = file::open_lock(&path).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DepositError::Locked { path: record.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
 }
 

@@ -9,16 +9,32 @@ const FIRST_PIECE: u64 = 2_000;
 /// The most blocks of a question, for nodes that refuse none.
 const LARGEST_PIECE: u64 = 64_000;
 
-/// Asks for events in pieces. A piece that the node refuses is halved, and one that it answers lets the next one be twice as large,
-/// until the node has refused one.
+/// The most blocks of a search: eight years of blocks that come every second. A node that names a later head makes it up.
+const MOST_BLOCKS: u64 = 1 << 28;
+/// The most questions of a search.
+const MOST_QUESTIONS: usize = 1 << 17;
+/// The most events that are kept.
+const MOST_EVENTS: usize = 1 << 21;
+/// After so many answers in a row a node is asked for more again: it may have refused because it was asked too often.
+const ANSWERS_TO_GROW: usize = 16;
+
+/// Asks for events in pieces. A piece that the node refuses is halved, and answers let the pieces grow again.
 struct Pieces {
     blocks: u64,
-    may_grow: bool,
+    /// What the pieces may grow to.
+    ceiling: u64,
+    /// Answers since the last refusal.
+    answers: usize,
+    questions: usize,
 }
 
 impl Pieces {
-    const fn new() -> Self {
-        Self { blocks: FIRST_PIECE, may_grow: true }
+    /// For a search of these blocks.
+    fn new((first, last): (u64, u64)) -> Result<Self, L1Error> {
+        if last.saturating_sub(first) >= MOST_BLOCKS {
+            return Err(too_much(format!("{MOST_BLOCKS} blocks and more, up to block {last}")));
+        }
+        Ok(Self { blocks: FIRST_PIECE, ceiling: LARGEST_PIECE, answers: 0, questions: 0 })
     }
 
     /// What the node says to a question about `first..=last`; `None` if it is to be asked about fewer blocks.
@@ -28,20 +44,31 @@ impl Pieces {
         (first, last): (u64, u64),
     ) -> Result<Option<Vec<Event>>, L1Error> {
         let asked = last - first + 1;
+        self.questions += 1;
+        if self.questions > MOST_QUESTIONS {
+            return Err(too_much(format!("more than {MOST_QUESTIONS} pieces")));
+        }
         match answer {
             Ok(events) => {
-                if self.may_grow {
-                    self.blocks = (2 * self.blocks).min(LARGEST_PIECE);
+                self.answers += 1;
+                if self.answers.is_multiple_of(ANSWERS_TO_GROW) {
+                    self.ceiling = (2 * self.ceiling).min(LARGEST_PIECE);
                 }
+                self.blocks = (2 * self.blocks).min(self.ceiling);
                 Ok(Some(events))
             }
             Err(L1Error::Refused { .. } | L1Error::Oversized { .. }) if asked > 1 => {
-                (self.blocks, self.may_grow) = (asked / 2, false);
+                (self.blocks, self.ceiling, self.answers) = (asked / 2, asked / 2, 0);
                 Ok(None)
             }
             Err(error) => Err(error),
         }
     }
+}
+
+/// A search that would not end.
+fn too_much(found: String) -> L1Error {
+    L1Error::Malformed { method: "eth_getLogs", expected: "events that can be searched", found }
 }
 
 /// The contract's events that begin with these topics in the blocks `first..=last`, in order.
@@ -55,11 +82,14 @@ pub fn events(
     first: u64,
     last: u64,
 ) -> Result<Vec<Event>, L1Error> {
-    let (mut found, mut pieces, mut start) = (vec![], Pieces::new(), first);
+    let (mut found, mut pieces, mut start) = (vec![], Pieces::new((first, last))?, first);
     while start <= last {
         let end = last.min(start.saturating_add(pieces.blocks - 1));
         if let Some(events) = pieces.answer(l1.events(contract, topics, start, end), (start, end))? {
             found.extend(events);
+            if found.len() > MOST_EVENTS {
+                return Err(too_much(format!("more than {MOST_EVENTS} events")));
+            }
             let Some(next) = end.checked_add(1) else { break };
             start = next;
         }
@@ -79,7 +109,7 @@ pub fn search_back(
     (first, last): (u64, u64),
     mut visit: impl FnMut(Event) -> bool,
 ) -> Result<(), L1Error> {
-    let (mut pieces, mut end) = (Pieces::new(), last);
+    let (mut pieces, mut end) = (Pieces::new((first, last))?, last);
     while end >= first {
         let start = first.max(end.saturating_sub(pieces.blocks - 1));
         if let Some(events) = pieces.answer(l1.events(contract, topics, start, end), (start, end))? {
@@ -214,6 +244,32 @@ mod tests {
         }
         let node = Node::new(&[3, 5], 1);
         assert_eq!(node.forward(0, 9), Ok(vec![3, 5]));
+    }
+
+    #[test]
+    fn a_search_ends_whatever_head_a_node_names() {
+        let node = Node::new(&[], u64::MAX);
+        for last in [MOST_BLOCKS, u64::MAX >> 1, u64::MAX] {
+            assert!(matches!(node.forward(0, last), Err(L1Error::Malformed { .. })), "{last}");
+            let found = search_back(&node, Address::ZERO, &[], (0, last), |_| true);
+            assert!(matches!(found, Err(L1Error::Malformed { .. })), "{last}");
+        }
+        assert!(node.asked.borrow().is_empty());
+    }
+
+    #[test]
+    fn a_node_that_was_asked_too_often_is_asked_for_more_again() {
+        let mut pieces = Pieces::new((0, 9)).expect("ten blocks");
+        let refused =
+            || Err(L1Error::Refused { method: "eth_getLogs", code: -32_005, message: String::new() });
+        for asked in [2_000, 1_000, 500] {
+            assert_eq!(pieces.answer(refused(), (1, asked)), Ok(None));
+        }
+        assert_eq!(pieces.blocks, 250);
+        for _ in 0..ANSWERS_TO_GROW * 4 {
+            assert_eq!(pieces.answer(Ok(vec![]), (1, pieces.blocks)), Ok(Some(vec![])));
+        }
+        assert_eq!(pieces.blocks, 4_000);
     }
 
     #[test]

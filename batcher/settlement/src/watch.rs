@@ -1,6 +1,9 @@
 //! L1's queue of deposits as the contract's events tell it, up to a final block.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
@@ -71,8 +74,8 @@ pub struct FinalQueue {
     pub block: Block,
     pub deposits: Vec<Deposit>,
     pub position: QueuePosition,
-    /// Whether deposits have left the queue since its first one.
-    pub has_cuts: bool,
+    /// No deposit before this index has ever left the queue; `None` if none has left it at all.
+    pub cut_from: Option<u32>,
 }
 
 /// The contract's events about its queue, up to the last final block that was read. Reading again asks for later ones only.
@@ -118,7 +121,10 @@ impl QueueReader {
             *self = Self::default();
             return Err(WatchError::OtherQueue { block: block.number, expected, found: position });
         }
-        Ok(FinalQueue { deployment, block, deposits, position, has_cuts: !self.cuts.is_empty() })
+        // A cut that lies before the first deposit left nothing.
+        let is_complete = self.cuts.len() >= queue.generation as usize;
+        let cut_from = if is_complete { self.cuts.iter().map(|cut| cut.from).min() } else { Some(0) };
+        Ok(FinalQueue { deployment, block, deposits, position, cut_from })
     }
 }
 
@@ -139,10 +145,13 @@ impl FinalQueue {
     /// # Errors
     /// [`WatchError::NoQueue`] or [`WatchError::OtherDeposits`] if the file has something else; [`WatchError::File`].
     pub fn write(&self, path: &Path) -> Result<(), WatchError> {
-        if path.symlink_metadata().is_ok() {
+        let is_missing = path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        if !is_missing {
             let known =
                 Queue::read(path, self.deployment).map_err(|source| WatchError::NoQueue { source })?;
-            if !self.has_cuts && !self.deposits.starts_with(known.deposits()) {
+            let kept = self.cut_from.map_or(usize::MAX, |from| from as usize);
+            let kept = &known.deposits()[..kept.min(known.deposits().len())];
+            if !self.deposits.starts_with(kept) {
                 let (path, known) = (path.to_owned(), known.position());
                 return Err(WatchError::OtherDeposits { path, known, found: self.position });
             }
@@ -254,11 +263,11 @@ mod tests {
     }
 
     /// A queue of so many deposits.
-    fn queue(count: u32, has_cuts: bool) -> FinalQueue {
+    fn queue(count: u32, cut_from: Option<u32>) -> FinalQueue {
         let deposits: Vec<_> = (0..count).map(|index| deposit(&deposited(0, index))).collect();
         let position = deposits.iter().try_fold(QueuePosition::default(), append).expect("there is room");
         let block = Block { number: 7, hash: B256::ZERO, timestamp: 0, base_fee: 0 };
-        FinalQueue { deployment: 5, block, deposits, position, has_cuts }
+        FinalQueue { deployment: 5, block, deposits, position, cut_from }
     }
 
     #[test]
@@ -267,22 +276,24 @@ mod tests {
         let path = directory.path().join("queue");
         let length = || Queue::read(&path, 5).map(|queue| queue.deposits().len());
         for count in [1, 1, 3] {
-            queue(count, false).write(&path).expect("it continues");
+            queue(count, None).write(&path).expect("it continues");
             assert_eq!(length().expect("a queue"), count as usize);
         }
-        let error = queue(2, false).write(&path).expect_err("a deposit is gone");
+        let error = queue(2, None).write(&path).expect_err("a deposit is gone");
         assert!(matches!(error, WatchError::OtherDeposits { .. }), "{error}");
         let error =
-            FinalQueue { deployment: 6, ..queue(4, true) }.write(&path).expect_err("another contract");
+            FinalQueue { deployment: 6, ..queue(4, Some(0)) }.write(&path).expect_err("another contract");
         assert!(
             error.to_string().contains("that of deployment 5, expected 6; it is not replaced"),
             "{error}"
         );
         assert_eq!(length().expect("a queue"), 3);
-        queue(2, true).write(&path).expect("the others were cut");
+        let error = queue(2, Some(3)).write(&path).expect_err("the third was never cut");
+        assert!(matches!(error, WatchError::OtherDeposits { .. }), "{error}");
+        queue(2, Some(2)).write(&path).expect("the third was cut");
         assert_eq!(length().expect("a queue"), 2);
         std::fs::write(&path, "notes of mine").expect("writable");
-        let error = queue(4, true).write(&path).expect_err("no queue");
+        let error = queue(4, Some(0)).write(&path).expect_err("no queue");
         assert!(matches!(error, WatchError::NoQueue { .. }), "{error}");
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), "notes of mine");
     }

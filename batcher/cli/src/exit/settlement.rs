@@ -99,7 +99,7 @@ impl HasExitCode for DepositError {
             | Self::Fee { .. }
             | Self::NoRecord { .. }
             | Self::OtherDeposit { .. } => ExitCode::Rejected,
-            Self::NonceUsed { .. } => ExitCode::Unavailable,
+            Self::NonceUsed { .. } | Self::Lock { .. } | Self::Locked { .. } => ExitCode::Unavailable,
         }
     }
 }
@@ -111,8 +111,8 @@ impl HasExitCode for ClaimError {
             Self::NoContract(error) => error.exit_code(),
             Self::Wallet(error) => error.exit_code(),
             Self::Payouts(error) => error.exit_code(),
-            Self::OtherRoot { .. } | Self::NotSettled { .. } | Self::Indirect { .. } => ExitCode::Rejected,
-            Self::NoTransaction { .. } => ExitCode::Unavailable,
+            Self::OtherRoot { .. } | Self::Indirect { .. } => ExitCode::Rejected,
+            Self::NoTransaction { .. } | Self::NotSettled { .. } => ExitCode::Unavailable,
         }
     }
 }

@@ -68,10 +68,13 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let Contract { node, contract } = &arguments.contract;
     let l1 = node.open()?;
     let contract = OnL1 { l1: &l1, address: *contract };
-    progress::stop_on_interrupt();
     let mut reader = QueueReader::default();
     let mut read = || reader.read(&contract, node.finality());
+    // Until then an interrupt ends the command: all blocks may have to be searched, and nothing is half done.
     let mut outcome = write(arguments, &read()?)?;
+    if arguments.follow {
+        progress::stop_on_interrupt();
+    }
     while arguments.follow && is_to_go_on() {
         match read() {
             Ok(queue) if queue.position == outcome.queue => outcome.block = queue.block.number,

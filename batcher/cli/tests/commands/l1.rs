@@ -103,7 +103,7 @@ fn contracts_are_deployed_and_take_deposits_that_a_queue_file_has_once_they_are_
     assert!(kept["error"].as_str().is_some_and(|error| error.ends_with("it is not replaced")), "{kept}");
     assert_eq!(fs::read_to_string(&queue).expect("readable"), "notes of mine");
 
-    let early = account.send(&[&["claim", "--superblock", "1"][..], &contract].concat(), 3);
+    let early = account.send(&[&["claim", "--superblock", "1"][..], &contract].concat(), 4);
     assert_eq!(early["error"], "L1 has settled up to superblock 0, not superblock 1");
 }
 

@@ -1,6 +1,7 @@
 //! The contracts beside the Rust code that says the same: both see the same deposits and payouts.
 
 mod moves;
+mod plan;
 mod roles;
 mod stalls;
 #[path = "../support/mod.rs"]

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The stall of the tests' deployment, in seconds.
-const STALL: u64 = 3 * 24 * 60 * 60;
+const STALL: u64 = 4 * 24 * 60 * 60;
 
 /// Settles a superblock that takes the whole queue.
 fn settle(local: &Local, signer: &Signer) -> Result<Vec<Record>, JobError> {

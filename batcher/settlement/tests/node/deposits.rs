@@ -126,3 +126,28 @@ fn what_the_contract_refuses_leaves_no_record() {
         deposit(&deployment, &deployment.node.url(), POLICY, &order(1), &record).expect_err("no record");
     assert!(matches!(error, DepositError::NoRecord { .. }), "{error}");
 }
+
+#[test]
+fn two_calls_with_one_record_make_one_deposit() {
+    let deployment = Deployment::new();
+    let (url, directory) = (deployment.node.url(), tempfile::tempdir().expect("a directory"));
+    let record = directory.path().join("record");
+    // The first call's node takes its time before it has named a nonce, and the second call comes then.
+    let (began, begins) = std::sync::mpsc::channel();
+    let slow = proxy::start(deployment.node.port, move |method, _| {
+        if method != "eth_getTransactionCount" {
+            return Fate::Pass;
+        }
+        let _ = began.send(());
+        Fate::Delay(TIMEOUT / 4)
+    });
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| deposit(&deployment, &slow, POLICY, &order(100_000), &record));
+        begins.recv().expect("it asks");
+        let error = deposit(&deployment, &url, POLICY, &order(100_000), &record).expect_err("it is locked");
+        assert!(matches!(error, DepositError::Locked { .. }), "{error}");
+        assert!(!first.join().expect("no panic").expect("it deposits").earlier);
+    });
+    assert!(deposit(&deployment, &url, POLICY, &order(100_000), &record).expect("it is known").earlier);
+    assert_eq!(queue_length(&deployment), 1);
+}

@@ -78,7 +78,7 @@ fn a_suspended_verifier_without_another_one_is_told() {
     leave_a_proof(&deployment, journal.path());
     suspend(&deployment);
     let superblock = deployment.superblock(1, digest(0), digest(1));
-    let error = settle(&deployment, &GOOD_PROOF, superblock, journal.path(), POLICY).expect_err("3 days");
+    let error = settle(&deployment, &GOOD_PROOF, superblock, journal.path(), POLICY).expect_err("4 days");
     assert!(matches!(error, JobError::TooEarly { number: 1, .. }), "{error}");
     assert!(error.to_string().contains("SuspendedCircuit {"), "{error}");
 }

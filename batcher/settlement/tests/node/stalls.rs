@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The stall of the tests' deployment, in seconds.
-const STALL: u64 = 3 * 24 * 60 * 60;
+const STALL: u64 = 4 * 24 * 60 * 60;
 
 /// Settles as a stranger. Returns whether the job said so, too.
 fn settle(deployment: &Deployment, superblock: Superblock) -> (Result<Vec<Record>, JobError>, bool) {

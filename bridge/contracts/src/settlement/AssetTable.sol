@@ -110,11 +110,13 @@ abstract contract AssetTable is Base {
         uint256 outstanding = kind == AssetKind.Wrapped ? amount : row.outstanding + amount;
         if (outstanding >= AMOUNT_LIMIT) revert AmountTooLarge(outstanding, AMOUNT_LIMIT);
         uint64 dayLimit = row.dayLimit;
+        uint256 full = uint256(dayLimit) * 1 days;
         uint32 timestamp = _now();
-        uint256 used = row.used;
+        // After the limit was lowered, what it has no room for does not count against it.
+        uint256 used = row.used > full ? full : row.used;
         uint256 refilled = uint256(dayLimit) * (timestamp - row.usedAt);
         used = (used > refilled ? used - refilled : 0) + amount * 1 days;
-        if (used > uint256(dayLimit) * 1 days) revert AboveDayLimit((used + 1 days - 1) / 1 days, dayLimit);
+        if (used > full) revert AboveDayLimit((used + 1 days - 1) / 1 days, dayLimit);
         if (kind != AssetKind.Wrapped) row.outstanding = uint64(outstanding);
         (row.used, row.usedAt) = (uint96(used), timestamp);
         return uint64(amount);

@@ -112,7 +112,7 @@ abstract contract Base is ISettlement, AccessManaged, ReentrancyGuardTransient {
         (uint32 from, uint32 last) = _lastPause(pauses, action);
         uint32 timestamp = _now();
         if (timestamp < last) revert PausedUntil(action, last);
-        if (last != 0 && timestamp < last + LONGEST_PAUSE) revert PausedLately(action, last + LONGEST_PAUSE);
+        if (timestamp < last + LONGEST_PAUSE) revert PausedLately(action, last + LONGEST_PAUSE);
         if (action == Action.Settle) pauses += uint256(last - from) << STOPPED_SHIFT;
         uint32 until = timestamp + duration;
         _pauses = _withPause(pauses, action, timestamp, until);

@@ -100,11 +100,12 @@ abstract contract RegistrySchedule is Base {
         _schedule(uint32(number), registryRoot, path);
     }
 
-    /// @dev Whether the router's delay is long enough for users to leave while it runs: settling and paying may be paused in it
-    /// twice, the verifier suspended once, and batchers may have to stall before strangers settle.
+    /// @dev Whether the router's delay is long enough for users to leave while it runs. A guardian closes settling and paying for half
+    /// of the time at most, and for a suspension on top; so of twice two pauses and a suspension two pauses and a
+    /// suspension's time stay open at least. Batchers may have to stall before strangers settle, who then have a day.
     function _checkDelay() internal view {
         (uint32 delay, uint256 least) =
-            (router.delay(), 2 * uint256(LONGEST_PAUSE) + LONGEST_SUSPENSION + STALL_AGE + STRANGER_GAP);
+            (router.delay(), 2 * (2 * uint256(LONGEST_PAUSE) + LONGEST_SUSPENSION) + STALL_AGE + STRANGER_GAP + 1 days);
         if (delay < least) revert RouterDelayTooShort(delay, least);
     }
 

@@ -147,6 +147,18 @@ contract DepositsTest is DeployedTest {
         _deposit(ALICE, limit);
     }
 
+    function test_a_lower_limit_comes_free_in_a_day_whatever_was_used() public {
+        _deposit(ALICE, 10 * AMOUNT);
+        vm.prank(ASSET_GOVERNOR);
+        settlement.limitAsset(_ether(), 1, AMOUNT);
+        bytes memory reason = abi.encodeWithSelector(AboveDayLimit.selector, AMOUNT + 1, AMOUNT);
+        _refused(reason, ETHER_UNIT, 5, RECIPIENT, 64);
+        _wait(1 days - 1);
+        _refused(reason, AMOUNT * ETHER_UNIT, 5, RECIPIENT, 64);
+        _wait(1);
+        _deposit(ALICE, AMOUNT);
+    }
+
     function test_a_limit_of_zero_stops_deposits() public {
         vm.prank(ASSET_GOVERNOR);
         settlement.limitAsset(_ether(), 1, 0);
@@ -227,18 +239,6 @@ contract DepositsTest is DeployedTest {
         _deposit(ALICE, AMOUNT);
         _setNumber(last + 1);
         _refused(abi.encodeWithSelector(NumbersEnd.selector, last + 1), AMOUNT * ETHER_UNIT, 5, RECIPIENT, 64);
-    }
-
-    function _setNumber(uint32 number) private {
-        bytes32 slot = bytes32(uint256(_progressSlot()));
-        uint256 word = uint256(vm.load(address(settlement), slot));
-        vm.store(address(settlement), slot, bytes32(word >> 32 << 32 | number));
-        assertEq(settlement.progress().number, number, "slot of the progress");
-    }
-
-    /// @dev OpenZeppelin's AccessManaged takes the first slot.
-    function _progressSlot() private pure returns (uint256) {
-        return 1;
     }
 
     function test_the_queue_holds_fewer_than_2_to_the_32_deposits() public {

@@ -67,6 +67,22 @@ contract GovernanceTest is DeployedTest {
         settlement.scheduleRegistry(1000, changed, _path);
     }
 
+    function test_entry_0_stays_when_numbers_end() public {
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(bytes32(uint256(0xe1)));
+        _wait(DELAY);
+        bytes32 changed = _changed(bytes32(uint256(0xe1)));
+        // The last number from which a registry can still be announced.
+        uint32 last = uint32(type(uint32).max - settlement.earliestRegistryChange());
+        _setNumber(last + 1);
+        vm.expectRevert(abi.encodeWithSelector(NumbersEnd.selector, last + 1));
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(changed, _path);
+        _setNumber(last);
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(changed, _path);
+    }
+
     function test_entry_0_changes_after_the_routers_delay() public {
         bytes32 entry = bytes32(uint256(0xe1));
         bytes32 changed = _changed(entry);
@@ -326,13 +342,13 @@ contract GovernanceTest is DeployedTest {
     }
 
     function test_the_routers_delay_leaves_time_to_leave() public {
-        router = _deployRouter(11 days + 2 hours - 1, new ISuperblockVerifier[](0));
+        router = _deployRouter(21 days + 2 hours - 1, new ISuperblockVerifier[](0));
         settlement = _deploySettlement(_parameters());
         bytes memory reason =
-            abi.encodeWithSelector(RouterDelayTooShort.selector, 11 days + 2 hours - 1, 11 days + 2 hours);
+            abi.encodeWithSelector(RouterDelayTooShort.selector, 21 days + 2 hours - 1, 21 days + 2 hours);
         vm.expectRevert(reason);
         settlement.initialise(state, registryRoot, ENTRY_ZERO, _path);
-        router = _deployRouter(11 days + 2 hours, new ISuperblockVerifier[](0));
+        router = _deployRouter(21 days + 2 hours, new ISuperblockVerifier[](0));
         settlement = _deploySettlement(_parameters());
         settlement.initialise(state, registryRoot, ENTRY_ZERO, _path);
     }

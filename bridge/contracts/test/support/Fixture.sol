@@ -22,7 +22,7 @@ import {Test} from "./Test.sol";
 /// @notice A deployment with a verifier that everybody can satisfy, and the ways to use it.
 abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
     bytes32 internal constant OUTER = bytes32(uint256(0x0123));
-    uint32 internal constant DELAY = 14 days;
+    uint32 internal constant DELAY = 22 days;
     /// @dev Seconds between superblocks that come evenly, and how many may come at once.
     uint256 internal constant PACE = 900;
     uint256 internal constant BURST = 32;
@@ -210,6 +210,19 @@ abstract contract Fixture is Test, ISettlementErrors, ISettlementEvents {
             firstPayout: settlement.progress().nextPayout,
             payoutCount: uint32(payouts.length)
         });
+    }
+
+    /// @dev OpenZeppelin's AccessManaged takes the first slot.
+    function _progressSlot() internal pure returns (uint256) {
+        return 1;
+    }
+
+    /// @dev Sets the newest superblock's number, which is in the low bits of the slot of `Progress`.
+    function _setNumber(uint32 number) internal {
+        bytes32 slot = bytes32(uint256(_progressSlot()));
+        uint256 word = uint256(vm.load(address(settlement), slot));
+        vm.store(address(settlement), slot, bytes32(word >> 32 << 32 | number));
+        assertEq(settlement.progress().number, number, "slot of the progress");
     }
 
     function _settle(Statement memory statement, bytes memory payouts) internal {
