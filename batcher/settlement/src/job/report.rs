@@ -207,6 +207,7 @@ impl JobError {
                 | Self::OtherPrevious { .. }
                 | Self::Stranger { .. }
                 | Self::NoBlobs { .. }
+                | Self::TooEarly { .. }
                 | Self::Refused { .. }
         )
     }
