@@ -178,6 +178,7 @@ impl HasExitCode for JobError {
             Self::Limit { source, .. } => source.exit_code(),
             Self::Blobs { source, .. } => source.exit_code(),
             Self::NoBlobs { .. }
+            | Self::BlobsNeeded { .. }
             | Self::Network { .. }
             | Self::OtherDeployment { .. }
             | Self::Order { .. }
