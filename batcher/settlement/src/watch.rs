@@ -48,7 +48,7 @@ pub enum WatchError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file is there, and is no queue of this contract.
-    #[error("{source}; it is not replaced")]
+    #[error("the file is not replaced")]
     NoQueue { source: QueueError },
     /// The file has deposits that L1 does not have.
     #[error(
