@@ -45,7 +45,8 @@ pub(crate) enum Command {
 ///
 /// The registry is that of the deployment, whose id follows from the account and from how many transactions it has sent:
 /// --predict prints it, for `registry make --chain-id`. Send nothing else from the account in between. A call that was stopped goes
-/// on if it is repeated with the same journal, and prints the same if everything is there. Kernels of environment 0 and verifiers that
+/// on if it is repeated with the same journal, and prints the same if everything is there. Repeat it once the blocks are final, before
+/// money is sent to the contract. Kernels of environment 0 and verifiers that
 /// are not this program's are refused.
 #[derive(clap::Args)]
 pub(crate) struct Deploy {

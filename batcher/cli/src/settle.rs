@@ -1,6 +1,10 @@
 //! `superblock settle`.
 
-use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use batcher_settlement::{
     Address,
@@ -22,7 +26,6 @@ use thiserror::Error;
 
 use crate::{
     answer::{Answer, Failure},
-    exit::{ExitCode, HasExitCode},
     key_arguments::KeyArguments,
     l1_arguments::{Contract, PolicyArguments, SignerArguments},
     options::Options,
@@ -54,13 +57,13 @@ pub(crate) struct Arguments {
     /// Publish nothing.
     ///
     /// Without it, what others need to follow a superblock goes into blobs of the transaction that settles it. Use it on a network
-    /// without blobs, or if you publish bundles elsewhere. A superblock for which a transaction was signed keeps to its kind.
+    /// without blobs, or if you publish bundles elsewhere. A superblock keeps to the kind of a transaction that waits.
     #[arg(long)]
     no_blobs: bool,
     /// Publish the bodies of blocks too, from the block bundles in this directory.
     ///
     /// Those who follow an environment need them. May be given several times. Every block of the superblocks must be there, but those
-    /// of L1.
+    /// of L1. Bodies are taken as the files have them, so name a directory to which only you write.
     #[arg(long, value_name = "DIR", conflicts_with = "no_blobs")]
     blocks: Vec<PathBuf>,
     /// Offer at most this much for the gas of blobs, in gwei.
@@ -90,17 +93,20 @@ struct SettledSuperblock {
     /// Where L1 has it; unknown if it was final before the journal began.
     #[serde(flatten)]
     inclusion: Option<Inclusion>,
+    /// Whether the journal's transactions publish its data.
+    published: bool,
 }
 
 impl fmt::Display for Settled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} superblocks are settled in contract {}", self.superblocks.len(), self.contract)?;
-        self.superblocks.iter().try_for_each(|SettledSuperblock { number, state, inclusion }| {
+        self.superblocks.iter().try_for_each(|SettledSuperblock { number, state, inclusion, published }| {
             write!(f, "\nsuperblock {number:>6}  state {state}")?;
             match inclusion {
                 Some(Inclusion { transaction: Some(transaction), block_number, gas_used, .. }) => {
                     write!(f, "\n    transaction {transaction} in block {block_number}")?;
-                    gas_used.map_or(Ok(()), |gas| write!(f, ", {gas} gas"))
+                    gas_used.map_or(Ok(()), |gas| write!(f, ", {gas} gas"))?;
+                    f.write_str(if *published { ", with its data" } else { ", nothing published" })
                 }
                 _ => f.write_str("\n    settled by another account, or earlier"),
             }
@@ -141,6 +147,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let settled = |record: Record| SettledSuperblock {
         number: record.goal.number,
         state: ContractDigest(record.goal.state),
+        published: record.data.is_some(),
         inclusion: record.inclusion,
     };
     let superblocks = records.into_iter().map(settled).collect();
@@ -173,25 +180,27 @@ fn read_bodies(directories: &[PathBuf]) -> Result<Option<Bodies>, Failure> {
         for entry in fs::read_dir(directory).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             if path.extension().is_some_and(|extension| extension == "block") {
-                let bytes = file::read_bytes(FileKind::BlockBundle, &path, BUNDLE_LIMIT)?;
-                let bundle = BlockBundle::decode(&bytes);
-                bodies.add(&bundle.map_err(|source| BlockFileError { path, source })?);
+                match read_block(&path) {
+                    Ok(bundle) => bodies.add(&bundle),
+                    // Anybody may have put it there. A body that is missing is told later.
+                    Err(error) => eprintln!("warning: {}", shown(&error.to_string())),
+                }
             }
         }
     }
     Ok(Some(bodies))
 }
 
-/// A file holds no block.
-#[derive(Debug, Error)]
-#[error("{path}: {source}", path = .path.display())]
-struct BlockFileError {
-    path: PathBuf,
-    source: BundleError,
+fn read_block(path: &Path) -> Result<BlockBundle, BlockFileError> {
+    let bytes = file::read_bytes(FileKind::BlockBundle, path, BUNDLE_LIMIT)?;
+    BlockBundle::decode(&bytes).map_err(|source| BlockFileError::Block { path: path.to_owned(), source })
 }
 
-impl HasExitCode for BlockFileError {
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Rejected
-    }
+/// Why a file holds no block.
+#[derive(Debug, Error)]
+enum BlockFileError {
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error("{path}: {source}", path = .path.display())]
+    Block { path: PathBuf, source: BundleError },
 }

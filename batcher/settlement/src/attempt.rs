@@ -11,7 +11,7 @@ use crate::{
     fees::Fees,
     journal::Attempt,
     l1::{Call, L1, L1Error},
-    limits::{Limit, MAX_GAS, check_length, gas_limit},
+    limits::{Limit, MAX_GAS, check_length, floor_gas, gas_limit},
     signer::Signer,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Unsigned {
     gas_limit: u64,
     /// The versioned hashes of the blobs that go with it.
     blobs: Vec<B256>,
+    /// Whether the node says that it costs more than its calldata alone.
+    pub(crate) runs_code: bool,
 }
 
 impl Unsigned {
@@ -33,7 +35,13 @@ impl Unsigned {
     /// [`L1Error`], [`L1Error::Reverted`] if the contract refuses. The inner result is [`Limit::Gas`] if it takes too much.
     pub(crate) fn new(l1: &dyn L1, call: Call) -> Result<Result<Self, Limit>, L1Error> {
         let estimate = l1.estimate_gas(&call)?;
-        Ok(gas_limit(estimate, &call.input).map(|gas_limit| Self { call, gas_limit, blobs: vec![] }))
+        let runs_code = estimate > floor_gas(&call.input);
+        Ok(gas_limit(estimate, &call.input).map(|gas_limit| Self {
+            call,
+            gas_limit,
+            blobs: vec![],
+            runs_code,
+        }))
     }
 
     /// The call with blobs of these versioned hashes.

@@ -51,6 +51,9 @@ pub enum DataError {
         "environment {environment}: the body of block {height} of the superblock is not among those given"
     )]
     NoBody { environment: EnvironmentId, height: u32 },
+    /// Two bodies are given for a block, and only its environment knows which one is right.
+    #[error("environment {environment}: two bodies are given for block {height} of the superblock")]
+    TwoBodies { environment: EnvironmentId, height: u32 },
     /// L1 settled another superblock.
     #[error("L1 has settled superblock {number} with statement digest {expected}, the data is about {found}")]
     OtherStatement { number: u32, expected: B256, found: B256 },
@@ -66,26 +69,32 @@ pub struct SuperblockData {
     bodies: Vec<Vec<u8>>,
 }
 
-/// The published bodies of blocks, by what a superblock says of the blocks.
+/// The bodies of blocks, by what a superblock says of the blocks; `None` where two are given.
 #[derive(Clone, Debug, Default)]
-pub struct Bodies(BTreeMap<(u16, u32, Digest, Digest), Vec<u8>>);
+pub struct Bodies(BTreeMap<(u16, u32, Digest, Digest), Option<Vec<u8>>>);
 
 impl Bodies {
-    /// Adds the body of a block, whose proof is not looked at: a superblock names the block's digests.
+    /// Adds the body of a block. Nothing is verified: that the body is the block's, only the environment can tell.
     pub fn add(&mut self, bundle: &BlockBundle) {
         let statement = &bundle.statement;
         let [environment, height] =
             [statement.environment, statement.last_height].map(|one| one.to_canonical_u64());
         // A bundle that decodes has both in range.
         if let (Ok(environment), Ok(height)) = (u16::try_from(environment), u32::try_from(height)) {
-            self.0.insert((environment, height, statement.new_state, statement.body), bundle.body.clone());
+            let block = (environment, height, statement.new_state, statement.body);
+            let known = self.0.entry(block).or_insert_with(|| Some(bundle.body.clone()));
+            if known.as_ref() != Some(&bundle.body) {
+                *known = None;
+            }
         }
     }
 
     fn get(&self, block: &BlockEntry) -> Result<Vec<u8>, DataError> {
         let BlockEntry { environment, last_height, new_state, body, .. } = *block;
-        let no_body = DataError::NoBody { environment: EnvironmentId(environment), height: last_height };
-        self.0.get(&(environment, last_height, new_state, body)).cloned().ok_or(no_body)
+        let found = self.0.get(&(environment, last_height, new_state, body));
+        let (environment, height) = (EnvironmentId(environment), last_height);
+        let found = found.ok_or(DataError::NoBody { environment, height })?;
+        found.clone().ok_or(DataError::TwoBodies { environment, height })
     }
 }
 
@@ -98,7 +107,7 @@ impl SuperblockData {
     /// What to publish of a verified superblock; with the bodies of its blocks, if there are any.
     ///
     /// # Errors
-    /// [`DataError::NoBody`]
+    /// [`DataError::NoBody`] or [`DataError::TwoBodies`].
     pub fn new(bundle: &SuperblockBundle, bodies: Option<&Bodies>) -> Result<Self, DataError> {
         let blocks = bundle.blocks.iter().filter(has_body);
         let bodies =

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{B256, Bytes, U256};
+use alloy_primitives::{B256, Bytes};
 use alloy_sol_types::SolEvent as _;
 use batcher_circuits::{
     follow::{FollowError, follow},
@@ -23,7 +23,7 @@ use crate::{
     blobs::{BlobError, MAX_BLOBS, data_of, versioned_hash},
     contract::{Contract, NoContract},
     data::{DataError, SuperblockData},
-    history::events,
+    history::search_back,
     job::Finality,
     l1::{At, L1Error},
     superblock::{ContractDigest, of_digest},
@@ -118,15 +118,17 @@ impl L1Follower<'_> {
         let mut told = BTreeMap::new();
         if settled > number {
             let topics = [SuperblockSettled::SIGNATURE_HASH];
-            for event in events(l1, address, &topics, self.first_block, last.number)? {
+            search_back(l1, address, &topics, (self.first_block, last.number), |event| {
                 let (block_number, transaction) = (event.block_number, event.transaction);
-                let number: u32 =
-                    event.topics.get(1).map_or(U256::ZERO, |&topic| topic.into()).saturating_to();
-                let event = SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data)
-                    .map_err(|_| L1FollowError::NoEvent { number })?;
-                let number = event.number;
-                told.insert(number, Settlement { number, block_number, transaction, hashes: event.blobs });
-            }
+                match SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data) {
+                    Ok(SuperblockSettled { number: found, blobs: hashes, .. }) => {
+                        told.insert(found, Settlement { number: found, block_number, transaction, hashes });
+                        found > number.saturating_add(1)
+                    }
+                    // It is missed below, if it is one of these superblocks.
+                    Err(_) => true,
+                }
+            })?;
         }
         let wanted = number.saturating_add(1)..=settled;
         wanted.map(|number| told.remove(&number).ok_or(L1FollowError::NoEvent { number })).collect()

@@ -120,6 +120,8 @@ pub(crate) struct Entry<'a> {
     is_proof_fresh: bool,
     /// Whether the account settles as a stranger, and the listener knows.
     is_stranger: bool,
+    /// Whether nothing is published although the caller wants it, and the listener knows.
+    is_silent: bool,
     /// When this process last handed over the transaction.
     pub(crate) sent_at: Option<Instant>,
     /// Whether a node says that the offer is too low.
@@ -260,6 +262,7 @@ impl Job<'_> {
                 proof: None,
                 is_proof_fresh: false,
                 is_stranger: false,
+                is_silent: false,
                 sent_at: None,
                 underpriced: false,
                 contradictions: 0,

@@ -108,6 +108,16 @@ pub struct ProofOnDisk {
     pub statement: B256,
 }
 
+/// The data on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataOnDisk {
+    /// Keccak-256 of the data.
+    pub digest: B256,
+    /// The statement of the superblock whose data it is, as the contract names it.
+    pub statement: B256,
+}
+
 /// What a superblock is settled as. A record for another contract is not continued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -133,9 +143,9 @@ pub struct Record {
     pub attempts: Vec<Attempt>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inclusion: Option<Inclusion>,
-    /// Keccak-256 of the data on disk, which the blobs of the transactions hold; absent if nothing is published.
+    /// What the blobs of the last transaction hold; absent if nothing is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<B256>,
+    pub data: Option<DataOnDisk>,
 }
 
 impl Record {

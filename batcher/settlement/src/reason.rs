@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use crate::abi::{
         Settlement::{NotNext, StrangerTooEarly},
-        VerifierRouter::{AllVerifiersFrozen, SuspendedCircuit},
+        VerifierRouter::{SuspendedCircuit, UnknownCircuit},
     };
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
         let reason = Revert(suspended.abi_encode().into());
         assert_eq!(reason.until(), Some(Until { reason: "SuspendedCircuit", at: u64::MAX, now: None }));
         assert!(reason.is_of_router() && !reason.is_of_verifier());
-        let frozen = Revert(AllVerifiersFrozen { outerDigest: Default::default() }.abi_encode().into());
+        let frozen = Revert(UnknownCircuit { outerDigest: Default::default() }.abi_encode().into());
         assert!(frozen.until().is_none() && frozen.is_of_router());
         let settled = Revert(NotNext { number: 3, expected: 2 }.abi_encode().into());
         assert!(settled.until().is_none() && !settled.is_of_router() && !settled.is_of_verifier());

@@ -39,6 +39,9 @@ pub enum WalletError {
     /// The node is that of another network.
     #[error("the node is on the network with chain id {found}, expected {expected}")]
     Network { expected: u64, found: u64 },
+    /// Nothing was sent: the node may be behind the block that created the contract.
+    #[error("the node knows no contract at {0}")]
+    NoCode(Address),
     /// It is in a block and did nothing.
     #[error("transaction {0} is in a block, and failed")]
     Failed(B256),
@@ -125,7 +128,15 @@ impl Wallet<'_> {
             return Err(WalletError::Network { expected: self.chain_id, found });
         }
         let sender = self.address();
+        let has_input = !input.is_empty();
         let unsigned = Unsigned::new(self.l1, Call { from: sender, to, value, input })??;
+        // With the gas of a call to nobody, the call of a contract would fail in its block, and use up the nonce.
+        if let Some(to) = to
+            && has_input
+            && !unsigned.runs_code
+        {
+            return Err(WalletError::NoCode(to));
+        }
         let fees = self.policy.fees.first(self.base_fee()?)?;
         unsigned.check_funds(self.l1.balance(sender)?, fees)?;
         let attempt = unsigned.sign(self.signer, self.chain_id, nonce, fees)?;

@@ -33,7 +33,7 @@ const SETS = [
   },
   {
     holds: (file) => file === "src/RegistryTree.sol",
-    pipeline: "legacy",
+    pipeline: "ir",
     contracts: { RegistryTree: "src/RegistryTree.sol" },
     binary: "registry",
     environment: { SUPERBLOCK_REGISTRY_TREE_ARTIFACT: "RegistryTree" },

@@ -64,7 +64,7 @@ impl HasExitCode for WalletError {
             Self::Fee(_) => ExitCode::Limit,
             Self::Network { .. } | Self::Failed(_) => ExitCode::Rejected,
             Self::NotTaken { source, .. } => source.exit_code(),
-            Self::NonceUsed { .. } | Self::Patience { .. } => ExitCode::Unavailable,
+            Self::NoCode(_) | Self::NonceUsed { .. } | Self::Patience { .. } => ExitCode::Unavailable,
         }
     }
 }
@@ -178,6 +178,7 @@ impl HasExitCode for JobError {
             Self::Limit { source, .. } => source.exit_code(),
             Self::Blobs { source, .. } => source.exit_code(),
             Self::NoBlobs { .. }
+            | Self::BlobsNeeded { .. }
             | Self::Network { .. }
             | Self::OtherDeployment { .. }
             | Self::Order { .. }

@@ -64,7 +64,8 @@ pub(crate) struct Arguments {
     blobs: Option<PathBuf>,
     /// Write the published bodies of blocks to this directory.
     ///
-    /// Those who follow an environment apply them. Whether a body is the block's, only the environment can tell.
+    /// Those who follow an environment apply them. Whether a body is the block's, only the environment can tell, so none replaces a
+    /// file.
     #[arg(long, value_name = "DIR")]
     bodies: Option<PathBuf>,
     /// Read events from this block of L1 on.
@@ -168,7 +169,8 @@ fn write_bodies(directory: &Path, data: &SuperblockData) -> Result<(), Failure> 
     made.map_err(|source| FileError::Io { path: directory.to_owned(), action: "make it", source })?;
     for (block, body) in data.bodies() {
         let name = format!("environment-{:05}-block-{:06}.body", block.environment, block.last_height);
-        file::write_shared(&directory.join(name), body)?;
+        // What lies there may be the right one.
+        file::write_new(&directory.join(name), body)?;
     }
     Ok(())
 }

@@ -6,21 +6,40 @@ use super::{Entry, Halt, Job, View};
 use crate::{
     blobs::Blobs,
     fees::BaseFees,
-    job::{JobError, Waiting},
+    job::{JobError, Progress, Waiting},
+    journal::{Attempt, DataOnDisk, JournalError},
 };
 
 impl Job<'_> {
-    /// Has on disk what is published, before anything is signed that names it.
-    pub(super) fn have_data(&self, entry: &mut Entry<'_>) -> Result<(), Halt> {
-        let data = entry.superblock.data();
-        // Whatever the caller asks for now, nodes replace a transaction that waits only by one of its kind.
-        let last = entry.record.attempts.last();
-        let is_decided = last.is_some_and(|last| last.fees.blob.is_none() || entry.record.data.is_some());
-        if is_decided || data.map(keccak256) == entry.record.data {
+    /// Has on disk what is published, before anything is signed that names it. Nodes replace the transaction that waits only by one of
+    /// its kind, so the caller's wish decides what is signed first.
+    pub(super) fn have_data(&self, entry: &mut Entry<'_>, live: Option<&Attempt>) -> Result<(), Halt> {
+        let number = entry.number();
+        let statement = entry.superblock.statement_digest();
+        // A superblock with another statement has other data, also if it leads to the same state.
+        let known = entry.record.data.filter(|known| known.statement == statement);
+        let wanted = entry.superblock.data();
+        let wanted = match live {
+            None => wanted,
+            Some(live) if live.fees.blob.is_none() => {
+                if wanted.is_some() && !std::mem::replace(&mut entry.is_silent, true) {
+                    (self.listener)(&Progress::Silent { number, transaction: live.hash });
+                }
+                None
+            }
+            Some(_) if known.is_some() => return Ok(()),
+            Some(live) => match wanted {
+                Some(data) => Some(data),
+                None => return Err(JobError::BlobsNeeded { number, transaction: live.hash }.into()),
+            },
+        };
+        if known == entry.record.data && known.map(|known| known.digest) == wanted.map(keccak256) {
             return Ok(());
         }
-        let number = entry.number();
-        entry.record.data = data.map(|data| self.journal.write_data(number, data)).transpose()?;
+        let on_disk = |data| {
+            Ok::<_, JournalError>(DataOnDisk { digest: self.journal.write_data(number, data)?, statement })
+        };
+        entry.record.data = wanted.map(on_disk).transpose()?;
         entry.blobs = None;
         Ok(self.write(entry, entry.record.stage)?)
     }
@@ -28,8 +47,16 @@ impl Job<'_> {
     /// Makes the blobs of the record's data, which takes a moment.
     pub(super) fn make_blobs(&self, entry: &mut Entry<'_>) -> Result<(), Halt> {
         let number = entry.number();
-        if let (Some(digest), None) = (entry.record.data, &entry.blobs) {
-            let data = self.journal.data(number, digest)?;
+        if let (Some(DataOnDisk { digest, .. }), None) = (entry.record.data, &entry.blobs) {
+            let data = match (self.journal.data(number, digest), entry.superblock.data()) {
+                (Ok(data), _) => data,
+                // What the journal lost, the caller has.
+                (Err(_), Some(data)) if keccak256(data) == digest => {
+                    self.journal.write_data(number, data)?;
+                    data.clone()
+                }
+                (Err(error), _) => return Err(error.into()),
+            };
             let blobs = Blobs::of(&data).map_err(|source| JobError::Blobs { number, source })?;
             entry.blobs = Some(blobs);
         }

@@ -21,6 +21,8 @@ use crate::{
 pub enum Progress {
     /// The journal has the superblock at this stage.
     Reached { number: u32, stage: Stage },
+    /// Nothing is published, as this transaction without blobs waits.
+    Silent { number: u32, transaction: B256 },
     /// A node is about to get a transaction.
     Sending { number: u32, transaction: B256, nonce: u64, fees: Fees },
     /// L1 has dropped the block in which the superblock was settled.
@@ -42,6 +44,10 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reached { number, stage } => write!(f, "superblock {number} is {stage}"),
+            Self::Silent { number, transaction } => write!(
+                f,
+                "superblock {number}: its data is not published, because transaction {transaction} without blobs waits already"
+            ),
             Self::Sending { number, transaction, nonce, fees } => write!(
                 f,
                 "superblock {number}: sending transaction {transaction} with nonce {nonce}, at most {} wei per gas",
@@ -167,6 +173,11 @@ pub enum JobError {
     /// L1 takes no blobs.
     #[error("superblock {number}: L1's node knows no blobs, so nothing can be published there")]
     NoBlobs { number: u32 },
+    /// Nodes replace a transaction with blobs only by another one.
+    #[error(
+        "superblock {number}: transaction {transaction} has blobs and waits, so it cannot be settled without them now"
+    )]
+    BlobsNeeded { number: u32, transaction: B256 },
     /// There is no proof for L1.
     #[error("superblock {number}: cannot make the proof for L1")]
     Prove { number: u32, source: Box<dyn Error + Send + Sync> },
@@ -195,6 +206,8 @@ impl JobError {
                 | Self::Gap { .. }
                 | Self::OtherPrevious { .. }
                 | Self::Stranger { .. }
+                | Self::NoBlobs { .. }
+                | Self::TooEarly { .. }
                 | Self::Refused { .. }
         )
     }

@@ -62,7 +62,6 @@ impl Job<'_> {
             return Err(JobError::OtherPrevious { number, expected, found }.into());
         }
         self.have_proof(entry, view)?;
-        self.have_data(entry)?;
         self.settle(entry, view)
     }
 
@@ -132,11 +131,13 @@ impl Job<'_> {
         self.check_receipts(entry, view)?;
         let sender = self.signer.address();
         let nonces = self.l1.nonces(sender)?;
-        let base_fees = self.base_fees(entry, view)?;
         let last = entry.record.attempts.last().filter(|last| last.sender == sender && !last.failed);
         let is_live = |last: &&Attempt| last.transaction.is_some() && last.nonce >= nonces.latest;
-        let Some(live) = last.filter(is_live).cloned() else {
-            if last.is_some() && entry.rounds_gone < ROUNDS_GONE {
+        let (is_signed, live) = (last.is_some(), last.filter(is_live).cloned());
+        self.have_data(entry, live.as_ref())?;
+        let base_fees = self.base_fees(entry, view)?;
+        let Some(live) = live else {
+            if is_signed && entry.rounds_gone < ROUNDS_GONE {
                 entry.rounds_gone += 1;
                 return Err(Halt::Wait(Waiting::Changed));
             }

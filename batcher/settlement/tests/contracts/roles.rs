@@ -127,7 +127,7 @@ fn a_governor_announces_first_and_a_guardian_cancels() {
     announce(&local, router, &freeze).expect("again");
     local.l1.skip(DAY);
     execute(&local, router, &freeze).expect("a day has passed");
-    assert!(!listed.frozen && listings().expect("it answers").expect("a router")[0].frozen);
+    assert!(listings().expect("it answers").expect("a router").is_empty());
 }
 
 #[test]

@@ -20,17 +20,19 @@ use batcher_settlement::{
     rpc::Rpc,
     superblock::Superblock,
 };
-use batcher_verify::bundle::BundleError;
-use circuits_core::Digest;
+use batcher_verify::bundle::{BlockEntry, BundleError};
+use bridge_core::lists::indices_digest;
+use circuits_core::{Digest, hash::chain as hash_chain};
 use circuits_files::file::{self, FileKind, FormatError};
+use circuits_protocol::statement::{BODY_CHAIN, empty_list};
 use serde_json::json;
 
 use crate::{
     anvil::KEY,
     deployment::{CHAIN_ID, Deployment, IMPATIENT, POLICY, TIMEOUT, signer},
     proxy::{self, Fate},
-    published::{Chain, bodies, bundle},
-    support::GOOD_PROOF,
+    published::{Chain, add_bodies, bodies, bundle},
+    support::{self, GOOD_PROOF},
 };
 
 fn rpc(deployment: &Deployment) -> Rpc {
@@ -173,9 +175,14 @@ fn data_in_the_journal_that_was_changed_is_not_sent() {
     std::fs::write(journal.path().join("superblock-000001.data"), b"other").expect("writable");
     // What nodes had is lost, and has to be handed over again.
     chain.deployment.node.ask("anvil_dropAllTransactions", json!([]));
-    let error = chain.deployment.settle(&chain.superblocks()[..1], journal.path()).expect_err("other data");
+    let silent = Superblock::of(&chain.links[0].bundle).expect("it fits");
+    let error = chain.deployment.settle(&[silent], journal.path()).expect_err("other data");
     assert!(matches!(error, JobError::Journal(_)), "{error}");
     assert!(chain.deployment.settlements().is_empty());
+    // Whoever has the data gives it again.
+    let _miner = chain.deployment.miner();
+    chain.deployment.settle(&chain.superblocks()[..1], journal.path()).expect("it is written again");
+    assert_eq!(chain.deployment.settlements(), [1]);
 }
 
 #[test]
@@ -240,6 +247,69 @@ fn a_network_without_blobs_ends_the_job_with_that_reason() {
     let settled = chain.deployment.settle_as(KEY, &url, superblocks, journal.path(), policy, &|_| {});
     let error = settled.expect_err("nothing can be published");
     assert!(matches!(error, JobError::NoBlobs { number: 1 }), "{error}");
+}
+
+#[test]
+fn a_superblock_with_the_same_state_and_another_statement_publishes_its_own_data() {
+    let chain = Chain::new();
+    let deployment = &chain.deployment;
+    deployment.node.ask("evm_setAutomine", json!([false]));
+    let journal = tempfile::tempdir().expect("a directory");
+    // Another body chain: the contract knows neither list.
+    let mut statement = chain.links[0].bundle.statement().expect("ours");
+    let mut blocks = chain.links[0].bundle.blocks.clone();
+    blocks[0].body = support::digest(900);
+    let elements = blocks.iter().map(BlockEntry::element).chain([indices_digest(&[])]);
+    statement.body_chain =
+        elements.fold(empty_list(), |digest, element| hash_chain(BODY_CHAIN, digest, element));
+    let other = bundle(&statement, &blocks, &chain.links[0].bundle.messages, &[]);
+    let data = SuperblockData::new(&other, None).expect("no bodies");
+    let other = Superblock::of(&other).expect("it fits").with_data(&data).expect("it is its data");
+    settle_until(&chain, &[other], journal.path(), Stage::Sent);
+    // The node estimates on top of what waits, so what waits is lost.
+    deployment.node.ask("anvil_dropAllTransactions", json!([]));
+    let _miner = deployment.miner();
+    let records = deployment.settle(&chain.superblocks()[..1], journal.path()).expect("it settles");
+    assert!(records[0].attempts.iter().all(|attempt| attempt.fees.blob.is_some()));
+    let l1 = rpc(deployment);
+    let beacon = Beacon::new(&l1, &deployment.node.url(), blob_source::TIMEOUT).expect("an address");
+    let sources: [&dyn BlobSource; 1] = [&beacon];
+    let follower = follower(deployment, &l1, &sources);
+    let settlements = follower.settlements(&chain.genesis).expect("it is final");
+    assert_eq!(follower.read(&settlements[0]).expect("its own data"), chain.links[0].data());
+}
+
+#[test]
+fn what_is_published_follows_the_callers_wish_unless_a_transaction_waits() {
+    let chain = Chain::new();
+    let deployment = &chain.deployment;
+    deployment.node.ask("evm_setAutomine", json!([false]));
+    let journal = tempfile::tempdir().expect("a directory");
+    let silent = [Superblock::of(&chain.links[0].bundle).expect("it fits")];
+    settle_until(&chain, &silent, journal.path(), Stage::Sent);
+    // The transaction is lost, and another one takes its nonce.
+    deployment.node.ask("anvil_dropAllTransactions", json!([]));
+    let accounts = deployment.node.ask("eth_accounts", json!([]));
+    let transfer = json!([{ "from": accounts[0], "to": accounts[1], "value": "0x1" }]);
+    deployment.node.ask("eth_sendTransaction", transfer);
+    deployment.node.mine(1);
+    let _miner = deployment.miner();
+    let records = deployment.settle(&chain.superblocks()[..1], journal.path()).expect("it settles");
+    assert!(records[0].data.is_some());
+    assert!(records[0].attempts.last().is_some_and(|last| last.fees.blob.is_some()));
+}
+
+#[test]
+fn a_blob_that_was_spoilt_in_its_directory_is_written_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let kept = BlobDirectory::new(directory.path());
+    let blobs = Blobs::of(b"data").expect("it fits");
+    let path = directory.path().join(format!("{}.blob", blobs.hashes()[0]));
+    for content in [vec![], vec![0; 131_072]] {
+        std::fs::write(&path, content).expect("writable");
+        kept.keep(blobs.hashes()[0], blobs.blobs()[0].as_slice()).expect("writable");
+        assert_eq!(std::fs::read(&path).expect("readable"), blobs.blobs()[0].as_slice());
+    }
 }
 
 /// Gives these blobs, whatever it is asked for.
@@ -373,6 +443,10 @@ fn data_is_published_with_its_own_superblock_only() {
     assert!(matches!(error, Err(DataError::OtherStatement { number: 2, .. })));
     let error = SuperblockData::new(&first.bundle, Some(&second.bodies)).expect_err("other bodies");
     assert!(matches!(error, DataError::NoBody { height: 1, .. }), "{error}");
+    let mut two = bodies(&first.bundle, 5);
+    add_bodies(&mut two, &first.bundle, 6);
+    let error = SuperblockData::new(&first.bundle, Some(&two)).expect_err("which one?");
+    assert!(matches!(error, DataError::TwoBodies { height: 1, .. }), "{error}");
     assert_eq!(SuperblockData::new(&first.bundle, None).expect("no bodies").bodies().count(), 0);
 }
 

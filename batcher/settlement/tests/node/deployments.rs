@@ -120,6 +120,21 @@ fn a_deployment_on_a_network_that_began_anew_is_the_same() {
 }
 
 #[test]
+fn a_node_that_does_not_know_a_new_contract_yet_spoils_no_deployment() {
+    let (node, directory) = (Anvil::start(&[]), tempfile::tempdir().expect("a directory"));
+    // What a call of an account without code needs.
+    let url = proxy::start(node.port, |method, parameters| match method {
+        "eth_estimateGas" if parameters[0]["to"].is_string() => proxy::Fate::Answer(json!("0x5208")),
+        _ => proxy::Fate::Pass,
+    });
+    let error = deploy_with(&url, KEY, Some(directory.path()), |_, _| {}).expect_err("it is behind");
+    assert!(error.to_string().starts_with("the node knows no contract at 0x"), "{error}");
+    assert_eq!(count(&node), TRANSACTIONS - 2, "no call was sent");
+    deploy_with(&node.url(), KEY, Some(directory.path()), |_, _| {}).expect("it goes on");
+    assert_eq!(count(&node), TRANSACTIONS);
+}
+
+#[test]
 fn a_deployment_whose_last_blocks_go_goes_on() {
     let (node, directory) = (Anvil::start(&[]), tempfile::tempdir().expect("a directory"));
     let deployed = deploy_with(&node.url(), KEY, Some(directory.path()), |_, _| {}).expect("it deploys");

@@ -112,6 +112,11 @@ fn link(before: &SuperblockState, registry: &Registry, blocks: Vec<(u32, BlockMe
 /// Bodies of so many bytes for the blocks of a superblock.
 pub(crate) fn bodies(bundle: &SuperblockBundle, bytes: usize) -> Bodies {
     let mut bodies = Bodies::default();
+    add_bodies(&mut bodies, bundle, bytes);
+    bodies
+}
+
+pub(crate) fn add_bodies(bodies: &mut Bodies, bundle: &SuperblockBundle, bytes: usize) {
     for block in &bundle.blocks {
         let messages = BlockMessages::none(EnvironmentId(block.environment));
         let statement = BlockStatement {
@@ -121,7 +126,6 @@ pub(crate) fn bodies(bundle: &SuperblockBundle, bytes: usize) -> Bodies {
         };
         bodies.add(&BlockBundle { statement, proof: vec![], key: vec![], messages, body: vec![1; bytes] });
     }
-    bodies
 }
 
 /// A bundle with a key and a proof that nobody looks at.

@@ -5,7 +5,7 @@ import { parentPort } from "node:worker_threads";
 import { compile } from "../compiler.mjs";
 import { root } from "../forge.mjs";
 
-/** What the compiler does at least for each set: the verifier has too many variables for the older code generator. */
+/** What the compiler does at least for each set: the verifier and its Poseidon have too many variables for the older code generator. */
 const PIPELINES = {
   legacy: { optimizer: { enabled: false } },
   ir: {

@@ -6,11 +6,11 @@ import {ISuperblockVerifier} from "./ISuperblockVerifier.sol";
 /// @dev The longest suspension of a circuit: time for the governor to look at it.
 uint32 constant LONGEST_SUSPENSION = 3 days;
 
-/// @notice A verifier of a circuit, which verifies from `activeFrom` on unless it is frozen.
+/// @notice A verifier of a circuit, which verifies from `activeFrom` on as long as its code is that which was listed.
 struct Listing {
     ISuperblockVerifier verifier;
     uint64 activeFrom;
-    bool frozen;
+    bytes32 codeHash;
 }
 
 /// @title Chooses the verifier of a proof by the circuit that made it
@@ -19,8 +19,8 @@ struct Listing {
 /// that were made earlier.
 ///
 /// Invariants: a verifier that was not listed at deployment verifies nothing before `delay` seconds have passed since
-/// it was announced. A frozen one never verifies again, and neither does another contract with its code. A suspension ends by
-/// itself, and the next one of the same circuit begins no sooner than 30 days after it.
+/// it was announced, and can be withdrawn until then. A frozen one never verifies again, and neither does another contract with its
+/// code. A verifier whose code is another one than was listed verifies nothing. A suspension ends by itself, and the next one of the same circuit begins no sooner than 30 days after it.
 interface IVerifierRouter {
     /// @notice A verifier with this code is listed, and verifies from `activeFrom` on.
     event VerifierListed(
@@ -28,23 +28,29 @@ interface IVerifierRouter {
     );
     /// @notice A verifier never verifies again.
     event VerifierFrozen(bytes32 indexed outerDigest, ISuperblockVerifier indexed verifier);
+    /// @notice A verifier is not listed any more, and was never active.
+    event VerifierWithdrawn(bytes32 indexed outerDigest, ISuperblockVerifier indexed verifier);
     /// @notice No proof of the circuit is verified until then.
     event CircuitSuspended(bytes32 indexed outerDigest, uint256 until);
 
     /// @notice The delay is shorter than it may be.
     error DelayTooShort(uint32 delay, uint32 shortest);
-    /// @notice A verifier with the code of this one is listed, or was.
+    /// @notice The account has no code, or code that delegates to code that can change.
+    error NoFixedCode(ISuperblockVerifier verifier);
+    /// @notice The verifier has other code than was listed.
+    error CodeChanged(ISuperblockVerifier verifier, bytes32 listed, bytes32 found);
+    /// @notice The circuit has the most verifiers that it may have, those that are not active yet included.
+    error TooManyVerifiers(bytes32 outerDigest, uint256 most);
+    /// @notice A verifier with the code of this one is listed, or frozen.
     error AlreadyListed(ISuperblockVerifier verifier, bytes32 codeHash);
-    /// @notice The verifier is not listed for this circuit.
+    /// @notice The verifier is not listed for this circuit, or not any more.
     error UnknownVerifier(bytes32 outerDigest, ISuperblockVerifier verifier);
-    /// @notice The verifier is frozen.
-    error AlreadyFrozen(bytes32 outerDigest, ISuperblockVerifier verifier);
-    /// @notice No verifier of this circuit is listed.
+    /// @notice The verifier is active, so it is frozen and not withdrawn.
+    error VerifierActive(bytes32 outerDigest, ISuperblockVerifier verifier, uint256 activeFrom);
+    /// @notice No verifier of this circuit is listed: none was, or all are frozen or withdrawn.
     error UnknownCircuit(bytes32 outerDigest);
     /// @notice No verifier of the circuit verifies yet; the first one does from `activeFrom` on.
     error NoVerifierActive(bytes32 outerDigest, uint256 activeFrom);
-    /// @notice Every verifier of the circuit is frozen.
-    error AllVerifiersFrozen(bytes32 outerDigest);
     /// @notice The circuit is suspended.
     error SuspendedCircuit(bytes32 outerDigest, uint256 until);
     /// @notice The suspension is longer than it may be.
@@ -55,18 +61,18 @@ interface IVerifierRouter {
     /// @notice Seconds between the announcement of a verifier and its first use. It never changes.
     function delay() external view returns (uint32);
 
-    /// @notice The verifiers that were ever listed for a circuit, in the order in which they become active.
+    /// @notice The verifiers of a circuit that are not frozen, at most 8, in the order in which they become active.
     function listingsOf(bytes32 outerDigest) external view returns (Listing[] memory);
 
     /// @notice When the circuit's last suspension ends or ended; 0 if there was none.
     function suspendedUntil(bytes32 outerDigest) external view returns (uint64);
 
     /// @notice The verifier of a circuit, suspended or not.
-    /// @dev Errors: `UnknownCircuit`, `NoVerifierActive`, `AllVerifiersFrozen`.
+    /// @dev Errors: `UnknownCircuit`, `NoVerifierActive`, `CodeChanged`.
     function verifierOf(bytes32 outerDigest) external view returns (ISuperblockVerifier);
 
     /// @notice Lists a verifier for its circuit; it is active after the delay. Restricted.
-    /// @dev Errors: `AlreadyListed`.
+    /// @dev Errors: `NoFixedCode`, `AlreadyListed`, `TooManyVerifiers`.
     function list(ISuperblockVerifier verifier) external;
 
     /// @notice Suspends a circuit at once, for at most 3 days: time for the governor to look. Restricted.
@@ -74,9 +80,13 @@ interface IVerifierRouter {
     function suspend(bytes32 outerDigest, uint32 duration) external;
 
     /// @notice Freezes a verifier, active or not, at once and for good. If it was the circuit's last one that is active, the one
-    /// before it verifies again, unless that is frozen too. Restricted.
-    /// @dev Errors: `UnknownVerifier`, `AlreadyFrozen`.
+    /// before it verifies again, if there is one. Restricted.
+    /// @dev Errors: `UnknownVerifier`.
     function freeze(bytes32 outerDigest, ISuperblockVerifier verifier) external;
+
+    /// @notice Takes back a verifier that is not active yet. It may be listed again. Restricted.
+    /// @dev Errors: `UnknownVerifier`, `VerifierActive`.
+    function withdraw(bytes32 outerDigest, ISuperblockVerifier verifier) external;
 
     /// @notice Verifies `proof` with the verifier of its circuit.
     /// @dev Errors: those of `verifierOf`, `SuspendedCircuit`, and those of the verifier.

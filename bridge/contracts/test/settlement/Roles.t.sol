@@ -31,6 +31,8 @@ contract RolesTest is DeployedTest {
         _unauthorized(GUARDIAN);
         router.freeze(OUTER, verifier);
         _unauthorized(GOVERNOR);
+        router.withdraw(OUTER, verifier);
+        _unauthorized(GOVERNOR);
         router.suspend(OUTER, 1);
         _unauthorized(GUARDIAN);
         settlement.changeEntryZero(0, _path);

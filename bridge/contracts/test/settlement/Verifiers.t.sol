@@ -33,7 +33,7 @@ contract VerifiersTest is DeployedTest {
         assertEq(listings.length, 1, "listings");
         assertEq(address(listings[0].verifier), address(other), "listed");
         assertEq(listings[0].activeFrom, activeFrom, "activeFrom");
-        assertTrue(!listings[0].frozen, "frozen");
+        assertEq(listings[0].codeHash, address(other).codehash, "codeHash");
     }
 
     function test_a_corrected_verifier_takes_the_place_of_the_one_before_it() public {
@@ -64,7 +64,7 @@ contract VerifiersTest is DeployedTest {
         router.verify(OUTER, _mockProof(OUTER), _oneInput());
         router.freeze(OUTER, verifier);
         vm.stopPrank();
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.AllVerifiersFrozen.selector, OUTER));
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownCircuit.selector, OUTER));
         router.verify(OUTER, _mockProof(OUTER), _oneInput());
     }
 
@@ -83,10 +83,10 @@ contract VerifiersTest is DeployedTest {
         emit IVerifierRouter.VerifierFrozen(OUTER, verifier);
         vm.prank(GOVERNOR);
         router.freeze(OUTER, verifier);
-        bytes memory reason = abi.encodeWithSelector(IVerifierRouter.AllVerifiersFrozen.selector, OUTER);
+        bytes memory reason = abi.encodeWithSelector(IVerifierRouter.UnknownCircuit.selector, OUTER);
         vm.expectRevert(reason);
         router.verify(OUTER, "", _oneInput());
-        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.AlreadyFrozen.selector, OUTER, verifier));
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, OUTER, verifier));
         vm.prank(GOVERNOR);
         router.freeze(OUTER, verifier);
         // The same contract, and another one with its code.
@@ -160,6 +160,92 @@ contract VerifiersTest is DeployedTest {
         vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, bytes32(0), verifier));
         vm.prank(GOVERNOR);
         router.freeze(0, verifier);
+    }
+
+    function test_a_guardian_withdraws_a_verifier_that_is_not_active_yet() public {
+        ReversedMockVerifier corrected = new ReversedMockVerifier(OUTER);
+        vm.prank(GOVERNOR);
+        router.list(corrected);
+        uint256 activeFrom = clock + DELAY;
+        _wait(DELAY - 1);
+        vm.expectEmit(address(router));
+        emit IVerifierRouter.VerifierWithdrawn(OUTER, corrected);
+        vm.prank(GUARDIAN);
+        router.withdraw(OUTER, corrected);
+        bytes memory unknown = abi.encodeWithSelector(IVerifierRouter.UnknownVerifier.selector, OUTER, corrected);
+        vm.expectRevert(unknown);
+        vm.prank(GUARDIAN);
+        router.withdraw(OUTER, corrected);
+        _wait(1);
+        assertEq(address(router.verifierOf(OUTER)), address(verifier), "verifier");
+        // It is announced again, and waits again.
+        vm.prank(GOVERNOR);
+        router.list(corrected);
+        activeFrom = clock + DELAY;
+        _wait(DELAY);
+        vm.expectRevert(
+            abi.encodeWithSelector(IVerifierRouter.VerifierActive.selector, OUTER, corrected, activeFrom)
+        );
+        vm.prank(GUARDIAN);
+        router.withdraw(OUTER, corrected);
+        assertEq(address(router.verifierOf(OUTER)), address(corrected), "verifier");
+    }
+
+    function test_a_circuit_has_at_most_8_verifiers_that_are_not_frozen() public {
+        for (uint256 i = 1; i < 8; ++i) {
+            _listVariant(uint8(i));
+        }
+        MockVerifier ninth = _variant(8);
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.TooManyVerifiers.selector, OUTER, 8));
+        vm.prank(GOVERNOR);
+        router.list(ninth);
+        _wait(DELAY);
+        Listing[] memory listings = router.listingsOf(OUTER);
+        // One from the middle leaves the order of the others.
+        vm.startPrank(GOVERNOR);
+        router.freeze(OUTER, listings[4].verifier);
+        router.list(ninth);
+        vm.stopPrank();
+        Listing[] memory left = router.listingsOf(OUTER);
+        assertEq(left.length, 8, "listings");
+        for (uint256 i = 0; i < 7; ++i) {
+            uint256 before = i < 4 ? i : i + 1;
+            assertEq(address(left[i].verifier), address(listings[before].verifier), "order");
+        }
+        assertEq(address(left[7].verifier), address(ninth), "last");
+        assertEq(address(router.verifierOf(OUTER)), address(listings[7].verifier), "verifier");
+    }
+
+    function test_a_verifier_has_code_that_cannot_change() public {
+        address delegating = address(0xde1e);
+        vm.etch(delegating, abi.encodePacked(hex"ef0100", address(verifier)));
+        address[2] memory others = [address(0xe0a), delegating];
+        for (uint256 i = 0; i < others.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.NoFixedCode.selector, others[i]));
+            vm.prank(GOVERNOR);
+            router.list(ISuperblockVerifier(others[i]));
+        }
+    }
+
+    function test_a_verifier_with_other_code_than_was_listed_verifies_nothing() public {
+        bytes32 listed = address(verifier).codehash;
+        vm.etch(address(verifier), address(_variant(1)).code);
+        bytes32 found = address(verifier).codehash;
+        vm.expectRevert(abi.encodeWithSelector(IVerifierRouter.CodeChanged.selector, verifier, listed, found));
+        router.verify(OUTER, _mockProof(OUTER), _oneInput());
+    }
+
+    /// @dev A verifier of the circuit with code of its own: a byte follows that is never reached.
+    function _variant(uint8 variant) private returns (MockVerifier) {
+        address account = address(uint160(0x7000 + uint256(variant)));
+        vm.etch(account, abi.encodePacked(address(verifier).code, variant));
+        return MockVerifier(account);
+    }
+
+    function _listVariant(uint8 variant) private {
+        MockVerifier other = _variant(variant);
+        vm.prank(GOVERNOR);
+        router.list(other);
     }
 
     function _oneInput() private pure returns (uint256[] memory) {

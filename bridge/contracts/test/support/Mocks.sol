@@ -26,14 +26,16 @@ contract MockVerifier is ISuperblockVerifier {
 
 /// @notice Accepts everything, and uses as much gas for it as it is told.
 contract BurningVerifier is ISuperblockVerifier {
-    uint256 private _amount;
+    bytes32 public immutable outerDigest;
+    uint256 private immutable AMOUNT;
 
-    function outerDigest() external pure returns (bytes32) {
-        return 0;
+    constructor(bytes32 outerDigest_, uint256 amount) {
+        outerDigest = outerDigest_;
+        AMOUNT = amount;
     }
 
     function verify(bytes calldata, uint256[] calldata) external view {
-        uint256 end = gasleft() - _amount;
+        uint256 end = gasleft() - AMOUNT;
         while (gasleft() > end) {}
     }
 }
