@@ -32,7 +32,9 @@ impl Pieces {
     /// For a search of these blocks.
     fn new((first, last): (u64, u64)) -> Result<Self, L1Error> {
         if last.saturating_sub(first) >= MOST_BLOCKS {
-            return Err(too_much(format!("{MOST_BLOCKS} blocks and more, up to block {last}")));
+            return Err(too_much(format!(
+                "{MOST_BLOCKS} blocks and more, up to block {last}: name a later first block"
+            )));
         }
         Ok(Self { blocks: FIRST_PIECE, ceiling: LARGEST_PIECE, answers: 0, questions: 0 })
     }

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use crate::abi::{
         Settlement::{NotNext, StrangerTooEarly},
-        VerifierRouter::{UnknownCircuit, SuspendedCircuit},
+        VerifierRouter::{SuspendedCircuit, UnknownCircuit},
     };
 
     #[test]

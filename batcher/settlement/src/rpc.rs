@@ -114,8 +114,7 @@ impl Rpc {
             return Err(malformed("the number of the question", &answer.id.to_string()));
         }
         let result = answer.result.unwrap_or_default();
-        let text = result.to_string();
-        serde_json::from_value(result).map_err(|_| malformed("JSON of the method", &text))
+        R::deserialize(&result).map_err(|_| malformed("JSON of the method", &result.to_string()))
     }
 
     /// Posts a question. Returns whether the answer's status is that of success, the status, and the body.

@@ -48,7 +48,7 @@ pub enum WatchError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The file is there, and is no queue of this contract.
-    #[error("{source}; it is not replaced")]
+    #[error("the file is not replaced")]
     NoQueue { source: QueueError },
     /// The file has deposits that L1 does not have.
     #[error(
@@ -283,10 +283,8 @@ mod tests {
         assert!(matches!(error, WatchError::OtherDeposits { .. }), "{error}");
         let error =
             FinalQueue { deployment: 6, ..queue(4, Some(0)) }.write(&path).expect_err("another contract");
-        assert!(
-            error.to_string().contains("that of deployment 5, expected 6; it is not replaced"),
-            "{error}"
-        );
+        let WatchError::NoQueue { source } = error else { panic!("{error}") };
+        assert!(matches!(source, QueueError::Deployment { expected: 6, found: 5, .. }), "{source}");
         assert_eq!(length().expect("a queue"), 3);
         let error = queue(2, Some(3)).write(&path).expect_err("the third was never cut");
         assert!(matches!(error, WatchError::OtherDeposits { .. }), "{error}");
