@@ -93,7 +93,7 @@ struct SettledSuperblock {
     /// Where L1 has it; unknown if it was final before the journal began.
     #[serde(flatten)]
     inclusion: Option<Inclusion>,
-    /// Whether the journal's transactions publish its data.
+    /// Whether the transaction that settled it publishes its data.
     published: bool,
 }
 
@@ -147,7 +147,10 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let settled = |record: Record| SettledSuperblock {
         number: record.goal.number,
         state: ContractDigest(record.goal.state),
-        published: record.data.is_some(),
+        published: record.attempts.iter().any(|attempt| {
+            let transaction = record.inclusion.and_then(|inclusion| inclusion.transaction);
+            transaction == Some(attempt.hash) && attempt.fees.blob.is_some()
+        }),
         inclusion: record.inclusion,
     };
     let superblocks = records.into_iter().map(settled).collect();

@@ -5,7 +5,7 @@
 //! JOURNAL/superblock-000001.json             the record
 //! JOURNAL/deployment.json                    what was sent to deploy the contracts
 //! JOURNAL/superblock-000001.proof            the proof for the contract, which takes about a minute to make
-//! JOURNAL/superblock-000001.data             what the blobs of its transactions hold
+//! JOURNAL/superblock-000001.0123456789abcdef.data   what blobs of its transactions hold, named by its digest
 //! ```
 //! Files are replaced whole, so that a process that is killed anywhere leaves the record before or after a step.
 
@@ -330,8 +330,9 @@ impl Journal {
     /// # Errors
     /// [`JournalError::File`]
     pub fn write_data(&self, number: u32, data: &Bytes) -> Result<B256, JournalError> {
-        file::write_shared(&self.path(number, "data"), data)?;
-        Ok(keccak256(data))
+        let digest = keccak256(data);
+        file::write_shared(&self.data_path(number, digest), data)?;
+        Ok(digest)
     }
 
     /// Reads the data with this digest.
@@ -339,7 +340,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::File`] or [`JournalError::OtherData`].
     pub fn data(&self, number: u32, expected: B256) -> Result<Bytes, JournalError> {
-        let path = self.path(number, "data");
+        let path = self.data_path(number, expected);
         let data = file::read_bytes(FileKind::SuperblockData, &path, PAYLOAD_LIMIT)?;
         let found = keccak256(&data);
         if found == expected {
@@ -347,6 +348,11 @@ impl Journal {
         } else {
             Err(JournalError::OtherData { path, expected, found })
         }
+    }
+
+    /// Data that an earlier transaction names stays.
+    fn data_path(&self, number: u32, digest: B256) -> PathBuf {
+        self.path(number, &format!("{}.data", hex::encode(&digest[..8])))
     }
 
     fn path(&self, number: u32, extension: &str) -> PathBuf {
@@ -466,7 +472,7 @@ mod tests {
         let data = Bytes::from_static(b"data");
         let digest = journal.write_data(7, &data).expect("writable");
         assert_eq!(journal.data(7, digest).expect("it is there"), data);
-        fs::write(directory.path().join("superblock-000007.data"), "other").expect("writable");
+        fs::write(journal.data_path(7, digest), "other").expect("writable");
         assert!(matches!(journal.data(7, digest), Err(JournalError::OtherData { .. })));
         assert!(matches!(journal.record(GOAL), Err(JournalError::Malformed { .. })));
     }

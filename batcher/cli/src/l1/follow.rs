@@ -15,7 +15,10 @@ use batcher_settlement::{
     follow::L1Follower,
 };
 use circuits_core::{Digest, chain_id::parse_chain_id};
-use circuits_files::file::{self, FileError};
+use circuits_files::{
+    file::{self, Checksum, FileError},
+    text::shown,
+};
 use serde::Serialize;
 
 use crate::{
@@ -168,9 +171,21 @@ fn write_bodies(directory: &Path, data: &SuperblockData) -> Result<(), Failure> 
     let made = fs::create_dir_all(directory);
     made.map_err(|source| FileError::Io { path: directory.to_owned(), action: "make it", source })?;
     for (block, body) in data.bodies() {
-        let name = format!("environment-{:05}-block-{:06}.body", block.environment, block.last_height);
-        // What lies there may be the right one.
-        file::write_new(&directory.join(name), body)?;
+        let name = format!("environment-{:05}-block-{:06}", block.environment, block.last_height);
+        match file::write_new(&directory.join(&name).with_extension("body"), body) {
+            // What lies there may be the right one.
+            Err(FileError::Exists { path }) => {
+                let other = directory.join(format!("{name}-{}.body", Checksum::of(body)));
+                let told = (path.display().to_string(), other.display().to_string());
+                eprintln!(
+                    "warning: {}: another body was published, which is in {}",
+                    shown(&told.0),
+                    shown(&told.1)
+                );
+                file::write_new(&other, body)?;
+            }
+            written => written?,
+        }
     }
     Ok(())
 }

@@ -7,12 +7,13 @@ use crate::{
     blobs::Blobs,
     fees::BaseFees,
     job::{JobError, Progress, Waiting},
-    journal::{Attempt, DataOnDisk, JournalError},
+    journal::{Attempt, DataOnDisk},
 };
 
 impl Job<'_> {
     /// Has on disk what is published, before anything is signed that names it. Nodes replace the transaction that waits only by one of
-    /// its kind, so the caller's wish decides what is signed first.
+    /// its kind, so the caller's wish decides what is signed first. The record is written once something is signed: until then it
+    /// names what the transaction that waits holds.
     pub(super) fn have_data(&self, entry: &mut Entry<'_>, live: Option<&Attempt>) -> Result<(), Halt> {
         let number = entry.number();
         let statement = entry.superblock.statement_digest();
@@ -33,15 +34,16 @@ impl Job<'_> {
                 None => return Err(JobError::BlobsNeeded { number, transaction: live.hash }.into()),
             },
         };
-        if known == entry.record.data && known.map(|known| known.digest) == wanted.map(keccak256) {
+        let digest = wanted.map(keccak256);
+        if known == entry.record.data && known.map(|known| known.digest) == digest {
             return Ok(());
         }
-        let on_disk = |data| {
-            Ok::<_, JournalError>(DataOnDisk { digest: self.journal.write_data(number, data)?, statement })
-        };
-        entry.record.data = wanted.map(on_disk).transpose()?;
+        if let Some(data) = wanted {
+            self.journal.write_data(number, data)?;
+        }
+        entry.record.data = digest.map(|digest| DataOnDisk { digest, statement });
         entry.blobs = None;
-        Ok(self.write(entry, entry.record.stage)?)
+        Ok(())
     }
 
     /// Makes the blobs of the record's data, which takes a moment.

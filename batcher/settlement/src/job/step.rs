@@ -133,17 +133,16 @@ impl Job<'_> {
         let nonces = self.l1.nonces(sender)?;
         let last = entry.record.attempts.last().filter(|last| last.sender == sender && !last.failed);
         let is_live = |last: &&Attempt| last.transaction.is_some() && last.nonce >= nonces.latest;
-        let (is_signed, live) = (last.is_some(), last.filter(is_live).cloned());
-        self.have_data(entry, live.as_ref())?;
-        let base_fees = self.base_fees(entry, view)?;
-        let Some(live) = live else {
-            if is_signed && entry.rounds_gone < ROUNDS_GONE {
+        let Some(live) = last.filter(is_live).cloned() else {
+            if last.is_some() && entry.rounds_gone < ROUNDS_GONE {
                 entry.rounds_gone += 1;
                 return Err(Halt::Wait(Waiting::Changed));
             }
             return self.offer_first(entry, view, nonces.pending);
         };
         entry.rounds_gone = 0;
+        self.have_data(entry, Some(&live))?;
+        let base_fees = self.base_fees(entry, view)?;
         // The proof or the account's role may be another one than when it was signed.
         let proof = entry.proof.clone().ok_or(Halt::Wait(Waiting::Changed))?;
         let is_stale = live.call != keccak256(self.call(entry, &proof)?.input);
@@ -189,6 +188,17 @@ impl Job<'_> {
 
     /// Signs with a nonce that no transaction has, and sends.
     fn offer_first(&self, entry: &mut Entry<'_>, view: &View, nonce: u64) -> Result<(), Halt> {
+        let (known, signed) = (entry.record.data, entry.record.attempts.len());
+        self.have_data(entry, None)?;
+        let offered = self.offer(entry, view, nonce);
+        if signed > 0 && entry.record.attempts.len() == signed && entry.record.data != known {
+            // The transaction before it may still come, and holds what it held.
+            (entry.record.data, entry.blobs) = (known, None);
+        }
+        offered
+    }
+
+    fn offer(&self, entry: &mut Entry<'_>, view: &View, nonce: u64) -> Result<(), Halt> {
         let number = entry.number();
         let unsigned = self.prepare(entry, view)?;
         let fees = self.policy.fees.first(self.base_fees(entry, view)?);

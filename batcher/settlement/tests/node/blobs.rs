@@ -114,6 +114,13 @@ fn what_was_settled_without_blobs_is_not_followed() {
     assert!(matches!(error, L1FollowError::NoBlobs { number: 1 }), "{error}");
 }
 
+/// The only file of data in a journal.
+fn data_file(journal: &Path) -> std::path::PathBuf {
+    let entries = std::fs::read_dir(journal).expect("a journal");
+    let mut files = entries.map(|entry| entry.expect("a file").path());
+    files.find(|path| path.extension().is_some_and(|extension| extension == "data")).expect("data")
+}
+
 /// Settles until the job reaches a stage.
 fn settle_until(chain: &Chain, superblocks: &[Superblock], journal: &Path, end: Stage) {
     let (l1, signer) = (rpc(&chain.deployment), signer(KEY));
@@ -172,7 +179,7 @@ fn data_in_the_journal_that_was_changed_is_not_sent() {
     let journal = tempfile::tempdir().expect("a directory");
     chain.deployment.node.ask("evm_setAutomine", json!([false]));
     settle_until(&chain, &chain.superblocks()[..1], journal.path(), Stage::Sent);
-    std::fs::write(journal.path().join("superblock-000001.data"), b"other").expect("writable");
+    std::fs::write(data_file(journal.path()), b"other").expect("writable");
     // What nodes had is lost, and has to be handed over again.
     chain.deployment.node.ask("anvil_dropAllTransactions", json!([]));
     let silent = Superblock::of(&chain.links[0].bundle).expect("it fits");
@@ -484,4 +491,38 @@ fn six_blobs_are_settled_and_more_are_refused_before_anything_is_signed() {
     assert_eq!(settlements[0].hashes.len(), MAX_BLOBS);
     let data = follower.read(&settlements[0]).expect("it was published");
     assert!(data.bodies().all(|(_, body)| body.len() == most));
+}
+
+#[test]
+fn a_node_that_is_ahead_once_changes_nothing_of_what_was_signed() {
+    let links = Chain::new().links;
+    let superblock = || Superblock::of(&links[0].bundle).expect("it fits");
+    let plain = SuperblockData::new(&links[0].bundle, None).expect("no bodies");
+    let other = superblock().with_data(&plain).expect("its data");
+    for again in [other, superblock()] {
+        let chain = Chain::new();
+        chain.deployment.node.ask("evm_setAutomine", json!([false]));
+        let journal = tempfile::tempdir().expect("a directory");
+        settle_until(&chain, &chain.superblocks()[..1], journal.path(), Stage::Signed);
+        let before = std::fs::read(data_file(journal.path())).expect("data");
+        let mut lies = 1;
+        let url = proxy::start(chain.deployment.node.port, move |method, parameters| {
+            if method == "eth_getTransactionCount" && parameters[1] == "latest" && lies > 0 {
+                lies -= 1;
+                return Fate::Change(|answer| *answer = json!("0xffff"));
+            }
+            Fate::Pass
+        });
+        let _miner = chain.deployment.miner();
+        let records = chain.deployment.settle_as(KEY, &url, &[again], journal.path(), POLICY, &|_| {});
+        assert!(records.expect("it settles")[0].data.is_some());
+        assert_eq!(std::fs::read(data_file(journal.path())).expect("data"), before);
+        let l1 = rpc(&chain.deployment);
+        let beacon =
+            Beacon::new(&l1, &chain.deployment.node.url(), blob_source::TIMEOUT).expect("an address");
+        let sources: [&dyn BlobSource; 1] = [&beacon];
+        let follower = follower(&chain.deployment, &l1, &sources);
+        let settlements = follower.settlements(&chain.genesis).expect("it is final");
+        assert_eq!(follower.read(&settlements[0]).expect("it was published"), chain.links[0].data());
+    }
 }
