@@ -21,8 +21,7 @@ contract FixedChallenges is SuperblockVerifier {
         read.friAlpha = source.friAlpha;
         read.friBetas = source.friBetas;
         read.queries = source.queries;
-        checkQuotients(read);
-        checkQueries(read);
+        checkChallenged(read);
     }
 
     /// @notice Runs the checks of the queries alone, whose challenges nothing in the queries changes.
