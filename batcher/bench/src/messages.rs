@@ -197,7 +197,7 @@ impl Producers {
         let mut registry = Registry::default();
         for id in 1..=BLOCKS {
             let kernel = KernelEntry { key: key_digest(&key), valid_from: 1, valid_until: u32::MAX };
-            let entry = RegistryEntry::new(state(id, 0), SECRET.producer(), vec![kernel]);
+            let entry = RegistryEntry::new(environment_state(id, 0), SECRET.producer(), vec![kernel]);
             registry.insert(EnvironmentId(id), entry).map_err(BenchError::blocks)?;
         }
         Ok(Self { kernel, wrapper, key, registry })
@@ -216,8 +216,8 @@ impl Producers {
                 environment: id.to_field(),
                 first_height: F::ONE,
                 last_height: F::ONE,
-                previous_state: state(id.0, 0),
-                new_state: state(id.0, 1),
+                previous_state: environment_state(id.0, 0),
+                new_state: environment_state(id.0, 1),
                 outbox: messages.outbox_digest(),
                 inbox: messages.inbox_digest(),
                 body: Digest::ZERO,
@@ -259,7 +259,7 @@ impl Producers {
 }
 
 /// The state of an environment at a height; any digest would do.
-fn state(id: u16, height: u16) -> Digest {
+pub(crate) fn environment_state(id: u16, height: u16) -> Digest {
     Digest([F::from_canonical_u16(id), F::from_canonical_u16(height), F::ZERO, F::ONE])
 }
 

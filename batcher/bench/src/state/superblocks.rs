@@ -24,6 +24,7 @@ use super::{RUNS, Run, weighed};
 use crate::{
     error::BenchError,
     figures::{median, timed},
+    messages::environment_state,
 };
 
 /// Environments of a state of which the messages grow.
@@ -93,7 +94,7 @@ fn state(environments: u32, messages: u32) -> Result<SuperblockState, BenchError
     for id in 1..=environments {
         let id =
             EnvironmentId::new(u16::try_from(id).map_err(BenchError::blocks)?).map_err(BenchError::blocks)?;
-        state.environments.insert(id, EnvironmentHead { height: 1, state: head(id.get(), 1) });
+        state.environments.insert(id, EnvironmentHead { height: 1, state: environment_state(id.get(), 1) });
     }
     state.number = NUMBER;
     let states: Vec<_> = (1..=NUMBER).map(|number| Digest([F::from_canonical_u32(number); 4])).collect();
@@ -149,7 +150,7 @@ fn registry() -> Result<Registry, BenchError> {
     let mut registry = Registry::default();
     for id in 1..=BLOCKS {
         let kernel = KernelEntry { key: KEY, valid_from: 1, valid_until: u32::MAX };
-        let entry = RegistryEntry::new(head(id, 0), SECRET.producer(), vec![kernel]);
+        let entry = RegistryEntry::new(environment_state(id, 0), SECRET.producer(), vec![kernel]);
         registry.insert(EnvironmentId(id), entry).map_err(BenchError::blocks)?;
     }
     Ok(registry)
@@ -173,8 +174,8 @@ fn candidates() -> Result<Vec<Candidate>, BenchError> {
             environment: id.to_field(),
             first_height: F::TWO,
             last_height: F::TWO,
-            previous_state: head(id.0, 1),
-            new_state: head(id.0, 2),
+            previous_state: environment_state(id.0, 1),
+            new_state: environment_state(id.0, 2),
             outbox: messages.outbox_digest(),
             inbox: messages.inbox_digest(),
             body: Digest::ZERO,
@@ -184,11 +185,6 @@ fn candidates() -> Result<Vec<Candidate>, BenchError> {
         Candidate { statement, header, key: KEY, messages, file: [0; 32] }
     };
     Ok(blocks.into_iter().map(candidate).collect())
-}
-
-/// The state of an environment at a height; any digest would do.
-fn head(id: u16, height: u16) -> Digest {
-    Digest([F::from_canonical_u16(id), F::from_canonical_u16(height), F::ZERO, F::ONE])
 }
 
 #[cfg(test)]
