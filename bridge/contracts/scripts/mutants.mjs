@@ -22,7 +22,6 @@ const STAGES = [
 const SETS = [
   {
     holds: (file) => file.startsWith("src/verifier/"),
-    pipeline: "ir",
     // It is the verifier and more.
     contracts: { FixedChallenges: "test/verifier/FixedChallenges.sol" },
     binary: "verifier",
@@ -33,20 +32,17 @@ const SETS = [
   },
   {
     holds: (file) => file === "src/RegistryTree.sol",
-    pipeline: "ir",
     contracts: { RegistryTree: "src/RegistryTree.sol" },
     binary: "registry",
     environment: { SUPERBLOCK_REGISTRY_TREE_ARTIFACT: "RegistryTree" },
   },
   {
     holds: (file) => file === "src/VerifierRouter.sol",
-    pipeline: "legacy",
     contracts: { VerifierRouter: "src/VerifierRouter.sol" },
     stages: STAGES,
   },
   {
     holds: () => true,
-    pipeline: "legacy",
     contracts: { Settlement: "src/Settlement.sol" },
     stages: STAGES,
   },
