@@ -15,7 +15,7 @@ import { mutantsOf, sampleOf } from "./mutants/places.mjs";
 /** The settlement contracts' tests: first those of single rules, with few random cases, then some random sequences. */
 const STAGES = [
   { options: ["--no-match-contract", "GasTest|Invariants"], env: { FOUNDRY_FUZZ_RUNS: "64" } },
-  { options: ["--match-contract", "Invariants"], env: { FOUNDRY_INVARIANT_RUNS: "100" } },
+  { options: ["--match-contract", "Invariants"], env: { FOUNDRY_INVARIANT_RUNS: "50" } },
 ];
 
 /** The contracts that are built for a mutant, and the tests of which one should fail. The first set that holds a file has it. */
