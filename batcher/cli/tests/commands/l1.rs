@@ -134,11 +134,20 @@ fn deposits_that_nobody_takes_are_cut_and_come_back() {
     assert_eq!(call(&["withdraw"], 0)["deposits"], json!([]));
     assert_eq!(error(&["withdraw", "--deposit", "0:0"], 3), "deposit 0:0 was not cut from the queue");
 
+    let queue = account.path("queue.jsonl");
+    let queue_length = || {
+        account.node.mine(3);
+        let watch = ["watch", "--out", queue.as_str()];
+        account.ask(&[&watch[..], &contract].concat(), 0)["queue"]["length"].clone()
+    };
+    assert_eq!(queue_length(), 2);
+
     account.node.ask("evm_increaseTime", json!([AFTER_CUT_AGE]));
     account.node.mine(1);
     let cut = call(&["cut"], 0);
     assert_eq!([&cut["generation"], &cut["from"], &cut["to"]], [&json!(0), &json!(0), &json!(2)]);
     assert_eq!(error(&["cut"], 3), "the contract reverts: NothingToCut");
+    assert_eq!(queue_length(), 0, "they leave the file too");
 
     let (receiver, zero) = (format!("0x{}", "77".repeat(20)), format!("0x{}", "00".repeat(20)));
     let balance = |address: &str| {
