@@ -7,7 +7,7 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
-use batcher_job::queue::{Queue, QueueError, QueueHeader};
+use batcher_job::queue::{QUEUE_LIMIT, Queue, QueueError, QueueHeader};
 use circuits_files::file::{self, FileError};
 use circuits_protocol::l1::{KeccakDigest, QueuePosition};
 use environments_core::address::Address as Account;
@@ -60,6 +60,9 @@ pub enum WatchError {
         /// What L1 has.
         found: QueuePosition,
     },
+    /// Nobody reads a file with so many deposits.
+    #[error("{path}: the queue takes {found} bytes, at most {limit} are read; the file stays as it is", path = .path.display())]
+    TooLong { path: PathBuf, found: usize, limit: u64 },
     /// A deposit does not serialise.
     #[error("a deposit cannot be written as JSON: {reason}")]
     Json { reason: String },
@@ -166,8 +169,14 @@ impl FinalQueue {
     /// is behind takes none out of it.
     ///
     /// # Errors
-    /// [`WatchError::NoQueue`] or [`WatchError::OtherDeposits`] if the file has something else; [`WatchError::File`].
+    /// [`WatchError::NoQueue`] or [`WatchError::OtherDeposits`] if the file has something else; [`WatchError::TooLong`];
+    /// [`WatchError::File`].
     pub fn write(&self, path: &Path) -> Result<(), WatchError> {
+        self.write_within(path, QUEUE_LIMIT)
+    }
+
+    /// [`Self::write`] if it takes at most `limit` bytes.
+    fn write_within(&self, path: &Path, limit: u64) -> Result<(), WatchError> {
         let is_missing = path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
         if !is_missing {
             let known =
@@ -177,7 +186,11 @@ impl FinalQueue {
                 return Err(WatchError::OtherDeposits { path, known, found: self.position });
             }
         }
-        Ok(file::write_shared(path, self.to_lines()?.as_bytes())?)
+        let text = self.to_lines()?;
+        if text.len() as u64 > limit {
+            return Err(WatchError::TooLong { path: path.to_owned(), found: text.len(), limit });
+        }
+        Ok(file::write_shared(path, text.as_bytes())?)
     }
 
     /// The queue as [`batcher_job::queue`] reads it: JSON Lines.
@@ -279,6 +292,12 @@ mod tests {
         // All were cut, and none came.
         queue(&[3, 2], &[2, 0]).write(&path).expect("nothing is left");
         assert_eq!(length().expect("a queue"), 0);
+        // Whoever wrote more than is read could not go on with it.
+        let text = queue(&[2], &[]).to_lines().expect("it serialises");
+        queue(&[2], &[]).write_within(&path, text.len() as u64).expect("as much as is read");
+        let error = queue(&[3], &[]).write_within(&path, text.len() as u64).expect_err("a line more");
+        assert!(matches!(error, WatchError::TooLong { .. }), "{error}");
+        assert_eq!(length().expect("a queue"), 2);
         std::fs::write(&path, "notes of mine").expect("writable");
         let error = queue(&[4], &[]).write(&path).expect_err("no queue");
         assert!(matches!(error, WatchError::NoQueue { .. }), "{error}");

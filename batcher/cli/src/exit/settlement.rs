@@ -135,7 +135,7 @@ impl HasExitCode for WatchError {
         match self {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
-            Self::Full(_) => ExitCode::Limit,
+            Self::Full(_) | Self::TooLong { .. } => ExitCode::Limit,
             Self::File(error) => error.exit_code(),
             Self::NoQueue { .. } | Self::OtherDeposits { .. } => ExitCode::Rejected,
             Self::NothingFinal | Self::OtherQueue { .. } | Self::Json { .. } => ExitCode::Unavailable,

@@ -97,7 +97,7 @@ fn contracts_are_deployed_and_take_deposits_that_a_queue_file_has_once_they_are_
     assert_eq!((lines.len(), &lines[1]["amount"]), (2, &json!(500_000_000)));
     assert_eq!(lines[1]["depositor"], "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266");
 
-    // Only an earlier part of this queue is replaced.
+    // Only what this queue was is replaced.
     fs::write(&queue, "notes of mine").expect("writable");
     let kept = account.ask(&[&["watch", "--out", queue.as_str()][..], &contract].concat(), 3);
     assert!(
