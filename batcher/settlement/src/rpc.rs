@@ -206,8 +206,7 @@ fn distrust(error: &reqwest::Error) -> Option<&'static str> {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     "it is that of another host"
                 }
-                CertificateError::UnknownIssuer => "the system does not trust whoever issued it",
-                _ => "it is not valid",
+                _ => "nobody whom the system trusts vouches for it",
             });
         }
         // What such an error holds is not its source.

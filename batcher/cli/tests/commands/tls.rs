@@ -90,7 +90,8 @@ fn a_node_over_tls_is_asked_if_its_certificate_is_trusted() {
     };
     assert_eq!(status(Some(&trusted), 3), "the node is on the network with chain id 31337, expected 1");
     let before = visits.load(Ordering::Relaxed);
-    let expected = "the certificate of L1's node is not trusted: the system does not trust whoever issued it";
+    let expected =
+        "the certificate of L1's node is not trusted: nobody whom the system trusts vouches for it";
     assert_eq!(status(None, 3), expected);
     assert_eq!(visits.load(Ordering::Relaxed), before + 1, "it is not asked again");
 }
