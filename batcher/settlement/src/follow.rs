@@ -117,7 +117,7 @@ impl L1Follower<'_> {
         }
         let mut told = BTreeMap::new();
         if settled > number {
-            let topics = [SuperblockSettled::SIGNATURE_HASH];
+            let topics = [Some(SuperblockSettled::SIGNATURE_HASH)];
             search_back(l1, address, &topics, (self.first_block, last.number), |event| {
                 let (block_number, transaction) = (event.block_number, event.transaction);
                 match SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data) {

@@ -80,7 +80,7 @@ fn too_much(found: String) -> L1Error {
 pub fn events(
     l1: &dyn L1,
     contract: Address,
-    topics: &[B256],
+    topics: &[Option<B256>],
     first: u64,
     last: u64,
 ) -> Result<Vec<Event>, L1Error> {
@@ -107,7 +107,7 @@ pub fn events(
 pub fn search_back(
     l1: &dyn L1,
     contract: Address,
-    topics: &[B256],
+    topics: &[Option<B256>],
     (first, last): (u64, u64),
     mut visit: impl FnMut(Event) -> bool,
 ) -> Result<(), L1Error> {
@@ -191,7 +191,13 @@ mod tests {
             Ok(Some(Block { number, hash: B256::ZERO, timestamp: 100 + 12 * number, base_fee: 0 }))
         }
 
-        fn events(&self, _: Address, _: &[B256], first: u64, last: u64) -> Result<Vec<Event>, L1Error> {
+        fn events(
+            &self,
+            _: Address,
+            _: &[Option<B256>],
+            first: u64,
+            last: u64,
+        ) -> Result<Vec<Event>, L1Error> {
             self.asked.borrow_mut().push((first, last));
             if last - first + 1 > self.limit {
                 let message = "range too large".to_owned();

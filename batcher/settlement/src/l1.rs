@@ -69,6 +69,12 @@ pub struct Event {
     pub data: Bytes,
 }
 
+/// Whether an event's topics begin with those that are asked for.
+pub(crate) fn begins_with(topics: &[B256], asked: &[Option<B256>]) -> bool {
+    asked.len() <= topics.len()
+        && asked.iter().zip(topics).all(|(asked, topic)| asked.is_none_or(|one| one == *topic))
+}
+
 /// Why L1 does not answer. No variant has the node's address, which may hold the key of an account there.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum L1Error {
@@ -179,14 +185,14 @@ pub trait L1 {
     /// [`L1Error`], [`L1Error::Reverted`] with the contract's reason.
     fn estimate_gas(&self, call: &Call) -> Result<u64, L1Error>;
 
-    /// The contract's events that begin with these topics in the blocks `first..=last`, in order.
+    /// The contract's events that begin with these topics in the blocks `first..=last`, in order. `None` stands for every topic.
     ///
     /// # Errors
     /// [`L1Error`]
     fn events(
         &self,
         contract: Address,
-        topics: &[B256],
+        topics: &[Option<B256>],
         first: u64,
         last: u64,
     ) -> Result<Vec<Event>, L1Error>;

@@ -31,6 +31,7 @@ pub mod status;
 pub mod superblock;
 pub mod wallet;
 pub mod watch;
+pub mod withdrawals;
 
 /// Ethereum's integers, addresses and hashes.
 pub use alloy_primitives::{Address, B256, U256};

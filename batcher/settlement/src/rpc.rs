@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use crate::{
-    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction},
+    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction, begins_with},
     reason::Revert,
 };
 
@@ -336,7 +336,7 @@ impl L1 for Rpc {
     fn events(
         &self,
         contract: Address,
-        topics: &[B256],
+        topics: &[Option<B256>],
         first: u64,
         last: u64,
     ) -> Result<Vec<Event>, L1Error> {
@@ -352,7 +352,7 @@ impl L1 for Rpc {
             let RpcLog { address, removed, block_number, transaction_hash: transaction, topics: all, data } =
                 log;
             let block_number: u64 = block_number.to();
-            let is_asked = address == contract && all.starts_with(topics) && !removed;
+            let is_asked = address == contract && begins_with(&all, topics) && !removed;
             if !is_asked || !(first..=last).contains(&block_number) {
                 let found = format!("one of contract {address} in block {block_number}");
                 return Err(L1Error::Malformed { method, expected: "events that were asked for", found });

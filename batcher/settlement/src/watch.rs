@@ -108,7 +108,7 @@ impl QueueReader {
             Some(next) => next,
             None => first_block(contract, &block, queue.length)?,
         };
-        let read = |topic| events(l1, address, &[topic], first, block.number);
+        let read = |topic| events(l1, address, &[Some(topic)], first, block.number);
         let deposited = decode::<Deposited>(&read(Deposited::SIGNATURE_HASH)?)?;
         let cuts = decode::<QueueCut>(&read(QueueCut::SIGNATURE_HASH)?)?;
         self.deposited.extend(deposited);

@@ -4,7 +4,7 @@ use batcher_settlement::{
     anchor::AnchorError, contract::NoContract, deploy::DeployError, deposit::DepositError, hops::HopsError,
     job::JobError, journal::JournalError, l1::L1Error, limits::Limit, payouts::ClaimError, rpc::UrlError,
     settled_run::SettledRunError, signer::SignerError, superblock::UnstatableError, wallet::WalletError,
-    watch::WatchError,
+    watch::WatchError, withdrawals::WithdrawError,
 };
 
 use super::{ExitCode, HasExitCode};
@@ -111,8 +111,20 @@ impl HasExitCode for ClaimError {
             Self::NoContract(error) => error.exit_code(),
             Self::Wallet(error) => error.exit_code(),
             Self::Payouts(error) => error.exit_code(),
-            Self::OtherRoot { .. } | Self::Indirect { .. } => ExitCode::Rejected,
+            Self::OtherRoot { .. } | Self::Indirect { .. } | Self::NotRecipient { .. } => ExitCode::Rejected,
             Self::NoTransaction { .. } | Self::NotSettled { .. } => ExitCode::Unavailable,
+        }
+    }
+}
+
+impl HasExitCode for WithdrawError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::L1(error) => error.exit_code(),
+            Self::NoContract(error) => error.exit_code(),
+            Self::Wallet(error) => error.exit_code(),
+            Self::NotCut(_) | Self::NotDepositor { .. } => ExitCode::Rejected,
+            Self::NoCut { .. } | Self::Event { .. } | Self::Unknown(_) => ExitCode::Unavailable,
         }
     }
 }

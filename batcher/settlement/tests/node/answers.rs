@@ -33,7 +33,7 @@ fn only_events_that_were_asked_for_are_taken() {
     });
     let asked = |event: Value| {
         let url = proxy::start(node.port, move |_, _| Fate::Answer(json!([event])));
-        rpc(&url).events(contract, &[topic], 5, 6)
+        rpc(&url).events(contract, &[Some(topic), None], 5, 6)
     };
     assert_eq!(asked(event.clone()).expect("it is what was asked for").len(), 1);
     for (field, other) in [
