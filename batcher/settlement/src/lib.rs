@@ -5,6 +5,7 @@ pub mod anchor;
 mod attempt;
 pub mod blob_source;
 pub mod blobs;
+pub mod bodies;
 pub mod contract;
 pub mod data;
 pub mod deploy;

@@ -27,7 +27,7 @@ impl HasExitCode for DataError {
             Self::Bundle(error) => error.exit_code(),
             Self::Statement(error) => error.exit_code(),
             Self::TooLong { .. } => ExitCode::Limit,
-            Self::NoBody { .. } | Self::TwoBodies { .. } => ExitCode::Rejected,
+            Self::NoBody { .. } => ExitCode::Rejected,
             Self::Proof(_) | Self::Bodies { .. } | Self::OtherStatement { .. } => ExitCode::Invalid,
         }
     }
