@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    blobs::{MAX_BLOBS, MAX_DATA_BYTES},
+    blobs::{MAX_BLOBS, MAX_DATA_BYTES, MOST_READ_BYTES},
     bodies::Bodies,
     superblock::{Superblock, UnstatableError},
 };
 
 /// Bytes of the largest payload: with its header it fits the blobs of one transaction.
 pub const PAYLOAD_LIMIT: u64 = (MAX_DATA_BYTES - HEADER_BYTES) as u64;
+/// Bytes of the largest payload that is read.
+const READ_LIMIT: u64 = (MOST_READ_BYTES - HEADER_BYTES) as u64;
 
 /// Why bytes are not the data of a superblock, or why there is none to publish.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -105,7 +107,7 @@ impl SuperblockData {
     /// # Errors
     /// [`DataError::Format`], [`DataError::Proof`], [`DataError::Bodies`] or [`DataError::Bundle`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DataError> {
-        let data: Self = file::decode(FileKind::SuperblockData, bytes, PAYLOAD_LIMIT)?;
+        let data: Self = file::decode(FileKind::SuperblockData, bytes, READ_LIMIT)?;
         let Self { superblock, bodies } = &data;
         if superblock.key != Digest::ZERO || !superblock.proof.is_empty() {
             return Err(DataError::Proof(superblock.proof.len()));

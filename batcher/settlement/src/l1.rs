@@ -93,6 +93,14 @@ pub enum L1Error {
     /// The node's answer is too long to be read.
     #[error("L1's node answers {method} with more than {limit} bytes")]
     Oversized { method: &'static str, limit: usize },
+    /// Somebody answers for the node who does not prove to be it.
+    #[error("the certificate of L1's node is not trusted: {reason}")]
+    Untrusted { reason: &'static str },
+    /// A search of events would not end.
+    #[error(
+        "L1's events in blocks {first} to {last} take {what}, which is too much: search from a later block on (--from-block)"
+    )]
+    Search { first: u64, last: u64, what: String },
     /// The signed transaction is not one that this L1 takes.
     #[error("L1 takes no such transaction: {reason}")]
     Transaction { reason: String },
@@ -107,7 +115,9 @@ impl L1Error {
             | Self::Refused { .. }
             | Self::Malformed { .. }
             | Self::Oversized { .. } => true,
-            Self::Reverted(_) | Self::Transaction { .. } => false,
+            Self::Reverted(_) | Self::Untrusted { .. } | Self::Search { .. } | Self::Transaction { .. } => {
+                false
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod deposit;
 pub mod embedded;
 pub mod fees;
 pub mod follow;
+pub mod generations;
 pub mod history;
 pub mod hops;
 pub mod job;

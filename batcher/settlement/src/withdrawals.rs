@@ -14,7 +14,7 @@ use crate::{
         withdrawToCall,
     },
     contract::{Contract, NoContract},
-    history::search_back,
+    history::{decode, search_back_for},
     l1::{At, Call, L1Error, Receipt},
     reason::Revert,
     wallet::{Wallet, WalletError},
@@ -32,9 +32,6 @@ pub enum WithdrawError {
     /// The node leaves out what a transaction did.
     #[error("transaction {transaction} is in block {block}, and the node tells no cut of it")]
     NoCut { transaction: B256, block: u64 },
-    /// An event is malformed.
-    #[error("the node tells an event of block {block} that is none of the contract's")]
-    Event { block: u64 },
     /// No block has a deposit with this name.
     #[error("the node tells of no deposit {0} in the blocks that were searched")]
     Unknown(DepositName),
@@ -102,9 +99,7 @@ pub fn cut_queue(wallet: &Wallet<'_>, contract: Address) -> Result<Cut, Withdraw
     let events = wallet.l1.events(contract, &[Some(QueueCut::SIGNATURE_HASH)], block, block)?;
     let event = events.iter().find(|event| event.transaction == transaction);
     let event = event.ok_or(WithdrawError::NoCut { transaction, block })?;
-    let QueueCut { generation, from, to } =
-        QueueCut::decode_raw_log(event.topics.iter().copied(), &event.data)
-            .map_err(|_| WithdrawError::Event { block })?;
+    let QueueCut { generation, from, to } = decode(event)?;
     Ok(Cut { generation, from, to, transaction, gas_used })
 }
 
@@ -201,25 +196,22 @@ fn deposits(
     let missing = NoContract(address);
     let queue = contract.view(&queueCall {}, At::Latest)?.ok_or(missing)?;
     let head = l1.block(At::Latest)?.ok_or(missing)?.number;
-    let search = |topics: [Option<B256>; 3], is_wanted: &dyn Fn(&Deposited) -> bool| {
-        let (mut found, mut malformed) = (vec![], None);
-        let topics = [&[Some(Deposited::SIGNATURE_HASH)], &topics[..]].concat();
-        search_back(l1, address, &topics, (first_block, head), |event| {
-            match Deposited::decode_raw_log(event.topics.iter().copied(), &event.data) {
-                Ok(deposited) if is_wanted(&deposited) => found.push(deposited),
-                Ok(_) => {}
-                Err(_) => malformed = Some(WithdrawError::Event { block: event.block_number }),
+    let search = |topics: &[Option<B256>], most: usize, is_wanted: &dyn Fn(&Deposited) -> bool| {
+        let mut found = vec![];
+        search_back_for(l1, address, topics, (first_block, head), |deposited| {
+            if is_wanted(&deposited) {
+                found.push(deposited);
             }
-            malformed.is_none()
+            found.len() < most
         })?;
-        malformed.map_or(Ok(found), Err)
+        Ok::<_, L1Error>(found)
     };
     let mut found = vec![];
     match wanted {
         Wanted::Of(_) if queue.generation == 0 => {}
         Wanted::Of(depositor) => {
             let topics = [None, None, Some(depositor.into_word())];
-            found = search(topics, &|deposited| deposited.generation < queue.generation)?;
+            found = search(&topics, usize::MAX, &|deposited| deposited.generation < queue.generation)?;
         }
         Wanted::Named(names) => {
             for &name in names {
@@ -228,7 +220,7 @@ fn deposits(
                 }
                 let [generation, index] =
                     [name.generation, name.index].map(|number| Some(U256::from(number).into()));
-                let one = search([generation, index, None], &|_| true)?.pop();
+                let one = search(&[generation, index], 1, &|_| true)?.pop();
                 found.push(one.ok_or(WithdrawError::Unknown(name))?);
             }
         }

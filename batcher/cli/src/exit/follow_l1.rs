@@ -54,11 +54,10 @@ impl HasExitCode for L1FollowError {
                 ExitCode::Unavailable
             }
             Self::NoBlobs { .. } | Self::OtherDeployment { .. } => ExitCode::Rejected,
-            Self::TooMany { .. }
-            | Self::OtherState { .. }
-            | Self::Blobs { .. }
-            | Self::Data { .. }
-            | Self::Follow { .. } => ExitCode::Invalid,
+            Self::TooMany { .. } => ExitCode::Limit,
+            Self::OtherState { .. } | Self::Blobs { .. } | Self::Data { .. } | Self::Follow { .. } => {
+                ExitCode::Invalid
+            }
         }
     }
 }

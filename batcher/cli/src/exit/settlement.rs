@@ -18,7 +18,8 @@ impl HasExitCode for L1Error {
             | Self::Oversized { .. } => ExitCode::Unavailable,
             // What passes in time is no fault of the input.
             Self::Reverted(reason) if reason.until().is_some() => ExitCode::Unavailable,
-            Self::Reverted(_) | Self::Transaction { .. } => ExitCode::Rejected,
+            Self::Search { .. } => ExitCode::Limit,
+            Self::Reverted(_) | Self::Untrusted { .. } | Self::Transaction { .. } => ExitCode::Rejected,
         }
     }
 }
@@ -126,7 +127,7 @@ impl HasExitCode for WithdrawError {
             Self::NoContract(error) => error.exit_code(),
             Self::Wallet(error) => error.exit_code(),
             Self::NotCut(_) | Self::NotDepositor { .. } => ExitCode::Rejected,
-            Self::NoCut { .. } | Self::Event { .. } | Self::Unknown(_) => ExitCode::Unavailable,
+            Self::NoCut { .. } | Self::Unknown(_) => ExitCode::Unavailable,
         }
     }
 }
@@ -136,12 +137,10 @@ impl HasExitCode for WatchError {
         match self {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
-            Self::Full(_) => ExitCode::Limit,
+            Self::Full(_) | Self::TooLong { .. } => ExitCode::Limit,
             Self::File(error) => error.exit_code(),
             Self::NoQueue { .. } | Self::OtherDeposits { .. } => ExitCode::Rejected,
-            Self::NothingFinal | Self::Event { .. } | Self::OtherQueue { .. } | Self::Json { .. } => {
-                ExitCode::Unavailable
-            }
+            Self::NothingFinal | Self::OtherQueue { .. } | Self::Json { .. } => ExitCode::Unavailable,
         }
     }
 }

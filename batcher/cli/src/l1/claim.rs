@@ -68,20 +68,27 @@ pub(crate) struct Arguments {
 
 /// What claiming did.
 #[derive(Serialize)]
-struct Paid(Claims);
+struct Paid {
+    #[serde(flatten)]
+    claims: Claims,
+    /// Who was paid in place of the recipients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receiver: Option<Address>,
+}
 
 impl fmt::Display for Paid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Claims { payouts, gas_used } = &self.0;
+        let Self { claims: Claims { payouts, gas_used }, receiver } = self;
         write!(f, "{} payouts, {gas_used} gas", payouts.len())?;
         payouts.iter().try_for_each(|Claimed { superblock, payout, outcome }| {
             let Payout { index, recipient, asset, amount, .. } = payout;
             write!(f, "\n    superblock {superblock}, payout {index}: {amount} of {asset} to {recipient}, ")?;
-            f.write_str(match outcome {
-                ClaimOutcome::Paid(_) => "paid",
-                ClaimOutcome::PaidEarlier => "paid earlier",
-                ClaimOutcome::Refused(_) => "refused by the receiver",
-            })
+            match (outcome, receiver) {
+                (ClaimOutcome::Paid(_), Some(receiver)) => write!(f, "paid at {receiver}"),
+                (ClaimOutcome::Paid(_), None) => f.write_str("paid"),
+                (ClaimOutcome::PaidEarlier, _) => f.write_str("paid earlier"),
+                (ClaimOutcome::Refused(_), _) => f.write_str("refused by the receiver"),
+            }
         })
     }
 }
@@ -119,5 +126,5 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     }
     let is_refused = |claimed: &Claimed| matches!(claimed.outcome, ClaimOutcome::Refused(_));
     let has_refusals = paid.payouts.iter().any(is_refused);
-    Ok(Answer::new(&Paid(paid)).with_refusals(has_refusals))
+    Ok(Answer::new(&Paid { claims: paid, receiver: arguments.to }).with_refusals(has_refusals))
 }

@@ -52,19 +52,26 @@ pub(crate) struct Arguments {
 
 /// What withdrawing did.
 #[derive(Serialize)]
-struct Withdrawn(Withdrawals);
+struct Withdrawn {
+    #[serde(flatten)]
+    withdrawals: Withdrawals,
+    /// Who was paid in place of the depositor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receiver: Option<Address>,
+}
 
 impl fmt::Display for Withdrawn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Withdrawals { deposits, gas_used } = &self.0;
+        let Self { withdrawals: Withdrawals { deposits, gas_used }, receiver } = self;
         write!(f, "{} deposits that were cut, {gas_used} gas", deposits.len())?;
         deposits.iter().try_for_each(|Withdrawal { name, depositor, asset, amount, outcome }| {
             write!(f, "\n    deposit {name}: {amount} of {asset} by {depositor}, ")?;
-            f.write_str(match outcome {
-                WithdrawalOutcome::Paid(_) => "paid back",
-                WithdrawalOutcome::PaidEarlier => "paid back earlier",
-                WithdrawalOutcome::Refused => "refused by the receiver",
-            })
+            match (outcome, receiver) {
+                (WithdrawalOutcome::Paid(_), Some(receiver)) => write!(f, "paid at {receiver}"),
+                (WithdrawalOutcome::Paid(_), None) => f.write_str("paid back"),
+                (WithdrawalOutcome::PaidEarlier, _) => f.write_str("paid earlier"),
+                (WithdrawalOutcome::Refused, _) => f.write_str("refused by the receiver"),
+            }
         })
     }
 }
@@ -82,5 +89,5 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let done = withdraw(&wallet, *contract, &wanted, arguments.to, arguments.from_block)?;
     let has_refusals = done.deposits.iter().any(|one| one.outcome == WithdrawalOutcome::Refused);
-    Ok(Answer::new(&Withdrawn(done)).with_refusals(has_refusals))
+    Ok(Answer::new(&Withdrawn { withdrawals: done, receiver: arguments.to }).with_refusals(has_refusals))
 }

@@ -97,7 +97,7 @@ fn contracts_are_deployed_and_take_deposits_that_a_queue_file_has_once_they_are_
     assert_eq!((lines.len(), &lines[1]["amount"]), (2, &json!(500_000_000)));
     assert_eq!(lines[1]["depositor"], "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266");
 
-    // Only an earlier part of this queue is replaced.
+    // Only what this queue was is replaced.
     fs::write(&queue, "notes of mine").expect("writable");
     let kept = account.ask(&[&["watch", "--out", queue.as_str()][..], &contract].concat(), 3);
     assert!(
@@ -134,11 +134,20 @@ fn deposits_that_nobody_takes_are_cut_and_come_back() {
     assert_eq!(call(&["withdraw"], 0)["deposits"], json!([]));
     assert_eq!(error(&["withdraw", "--deposit", "0:0"], 3), "deposit 0:0 was not cut from the queue");
 
+    let queue = account.path("queue.jsonl");
+    let queue_length = || {
+        account.node.mine(3);
+        let watch = ["watch", "--out", queue.as_str()];
+        account.ask(&[&watch[..], &contract].concat(), 0)["queue"]["length"].clone()
+    };
+    assert_eq!(queue_length(), 2);
+
     account.node.ask("evm_increaseTime", json!([AFTER_CUT_AGE]));
     account.node.mine(1);
     let cut = call(&["cut"], 0);
     assert_eq!([&cut["generation"], &cut["from"], &cut["to"]], [&json!(0), &json!(0), &json!(2)]);
     assert_eq!(error(&["cut"], 3), "the contract reverts: NothingToCut");
+    assert_eq!(queue_length(), 0, "they leave the file too");
 
     let (receiver, zero) = (format!("0x{}", "77".repeat(20)), format!("0x{}", "00".repeat(20)));
     let balance = |address: &str| {
