@@ -83,7 +83,10 @@ impl HasExitCode for DeployError {
             | Self::OtherDeployment { .. }
             | Self::OtherKernels { .. }
             | Self::OtherVerifier { .. } => ExitCode::Rejected,
-            Self::Roles(_) | Self::OtherAddress { .. } | Self::OtherContract { .. } => ExitCode::Unavailable,
+            Self::Roles(_)
+            | Self::OtherAddress { .. }
+            | Self::NotFinal { .. }
+            | Self::OtherContract { .. } => ExitCode::Unavailable,
         }
     }
 }
