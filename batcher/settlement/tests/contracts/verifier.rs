@@ -73,7 +73,7 @@ fn the_deployed_verifier_is_the_hops_and_refuses_its_proof_of_another_statement(
     let registry = registry(deployment);
     let program = ProgramKeys { kernels: vec![digest(5)], outer_digest: recorded.outer_digest.into() };
     let plan = Plan { program: Some(program), ..Plan::standard(vec![SIGNER.address()]) };
-    deploy(&wallet(&l1), &plan, &registry, digest(0), None).expect("it verifies the hop's proofs");
+    deploy(&wallet(&l1), &plan, &registry, digest(0), None, &|_| {}).expect("it verifies the hop's proofs");
 
     let statement = SuperblockStatement {
         chain_id: F::from_canonical_u64(deployment),
@@ -126,7 +126,7 @@ fn deployed(
     let standard = Plan::standard(vec![SIGNER.address()]);
     let plan = Plan { verifiers: verifiers.into_iter().map(Bytes::from).collect(), program, ..standard };
     let registry = registry(deployment_id(CHAIN_ID, SIGNER.address().create(0)));
-    deploy(&wallet(l1), &plan, &registry, digest(0), None)
+    deploy(&wallet(l1), &plan, &registry, digest(0), None, &|_| {})
 }
 
 /// What the router says of a proof under the name of a circuit: nothing, or the verifier's error.
