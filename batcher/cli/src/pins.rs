@@ -12,7 +12,10 @@ use batcher_keys::{
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys, older_key::OlderKey};
 use circuits_core::security::{REQUIRED_BITS, TooWeak};
 use circuits_files::{file::write_atomic, text::shown};
-use circuits_keys::{CircuitCache, DirectoryStore, pins::Difference};
+use circuits_keys::{
+    CircuitCache, DirectoryStore,
+    pins::{Difference, Pins},
+};
 use serde::Serialize;
 use thiserror::Error;
 
