@@ -213,6 +213,8 @@ interface ISettlementEvents {
     event PayoutRefused(uint32 indexed index, address indexed recipient);
     /// @notice The registry has this root from superblock `number` on.
     event RegistryScheduled(uint32 indexed number, bytes32 registryRoot);
+    /// @notice Roots that were scheduled before for superblock `number` or later ones are void.
+    event RegistriesWithdrawn(uint256 number);
     /// @notice The entry of environment 0 may change at `readyAt` on the contract's clock.
     event EntryZeroProposed(bytes32 entryZero, uint32 readyAt);
     /// @notice The change that was announced is withdrawn.
@@ -369,6 +371,10 @@ interface ISettlement is ISettlementErrors, ISettlementEvents {
     /// @param path The siblings of the pinned entry of environment 0 under the root.
     /// @dev Errors: `NoticeTooShort`, `OtherEntryZero`.
     function scheduleRegistry(uint32 number, bytes32 registryRoot, bytes32[16] calldata path) external;
+
+    /// @notice Makes all scheduled roots void, but those of the next superblocks that may come at once, and the last change of entry 0 with
+    /// what was scheduled for numbers before it. Restricted.
+    function withdrawRegistries() external;
 
     /// @notice The root that the next superblock must state.
     function nextRegistryRoot() external view returns (bytes32);

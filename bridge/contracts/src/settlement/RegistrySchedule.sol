@@ -14,6 +14,7 @@ import {Base} from "./Base.sol";
 ///    entry decides what L1 pays. It changes only after the router's delay, like verifiers, and with it a root that has the new
 ///    entry is scheduled, and all that were scheduled for later before are void. So an old entry 0 never comes back, and nobody
 ///    but the governor of verifiers changes it or keeps it.
+/// 3. What is scheduled can be withdrawn until its number is among the next `BURST`, and the change of entry 0 never.
 abstract contract RegistrySchedule is Base {
     /// @dev A root, and the epoch in which it was scheduled.
     struct Scheduled {
@@ -32,9 +33,12 @@ abstract contract RegistrySchedule is Base {
     bytes32 private _registryRoot;
     bytes32 private _proposedEntryZero;
     uint32 private _entryZeroReadyAt;
-    /// @dev How often entry 0 changed.
+    /// @dev How often entry 0 changed or roots were withdrawn.
     uint32 private _epoch;
-    /// @dev The first number for which the roots of an epoch that is over are void; 0 for the current one.
+    /// @dev From which number on the pinned entry 0 is in force; 0 for the first one.
+    uint32 private _entryZeroFrom;
+    /// @dev The first number for which the roots of an epoch that is over are void; 0 for the current one. It is never above that of a later
+    /// epoch, so what is void for an epoch is so for those before it.
     mapping(uint32 epoch => uint256) private _voidFrom;
     mapping(uint32 number => Scheduled) private _scheduled;
 
@@ -57,8 +61,10 @@ abstract contract RegistrySchedule is Base {
     }
 
     /// @inheritdoc ISettlement
-    function earliestRegistryChange() public view returns (uint256) {
-        return uint256(_progress.number) + 1 + BURST + uint256(SUPERBLOCKS_PER_DAY) * REGISTRY_NOTICE_DAYS;
+    function earliestRegistryChange() public view returns (uint256 number) {
+        number = _firstOpen() + uint256(SUPERBLOCKS_PER_DAY) * REGISTRY_NOTICE_DAYS;
+        // Nobody schedules over a change of entry 0, which is not withdrawn.
+        if (number <= _entryZeroFrom) number = uint256(_entryZeroFrom) + 1;
     }
 
     /// @inheritdoc ISettlement
@@ -66,6 +72,14 @@ abstract contract RegistrySchedule is Base {
         uint256 earliest = earliestRegistryChange();
         if (number < earliest) revert NoticeTooShort(number, earliest);
         _schedule(number, registryRoot, path);
+    }
+
+    /// @inheritdoc ISettlement
+    function withdrawRegistries() external restricted {
+        uint256 number = _firstOpen();
+        if (number <= _entryZeroFrom) number = uint256(_entryZeroFrom) + 1;
+        _void(number);
+        emit RegistriesWithdrawn(number);
     }
 
     /// @inheritdoc ISettlement
@@ -94,8 +108,8 @@ abstract contract RegistrySchedule is Base {
         if (timestamp > expiredAt) revert EntryZeroExpired(expiredAt, timestamp);
         uint256 number = earliestRegistryChange();
         if (number > type(uint32).max) revert NumbersEnd(_progress.number);
-        _voidFrom[_epoch] = number;
-        ++_epoch;
+        _void(number);
+        _entryZeroFrom = uint32(number);
         emit EntryZeroChanged(entryZero, uint32(number));
         _schedule(uint32(number), registryRoot, path);
     }
@@ -118,6 +132,17 @@ abstract contract RegistrySchedule is Base {
     /// @dev Remembers the root of the superblock that is settled.
     function _useRegistry(bytes32 registryRoot) internal {
         if (registryRoot != _registryRoot) _registryRoot = registryRoot;
+    }
+
+    /// @dev The first number of which no superblock is proved yet: `BURST` of them may be settled at once.
+    function _firstOpen() private view returns (uint256) {
+        return uint256(_progress.number) + 1 + BURST;
+    }
+
+    /// @dev Makes all roots void that were scheduled for `number` or later.
+    function _void(uint256 number) private {
+        _voidFrom[_epoch] = number;
+        ++_epoch;
     }
 
     /// @dev Ends the announcement of a change, and returns the entry announced.

@@ -164,6 +164,67 @@ contract GovernanceTest is DeployedTest {
         }
     }
 
+    /// @dev Whoever stole the key of a registry governor schedules once; nobody could schedule again for that number.
+    function test_what_is_scheduled_can_be_withdrawn() public {
+        uint32 number = uint32(settlement.earliestRegistryChange());
+        _schedule(number, ENTRY_ZERO);
+        _schedule(number + 5000, ENTRY_ZERO);
+        _settle(_next(), "");
+        vm.expectEmit(address(settlement));
+        emit RegistriesWithdrawn(2 + BURST);
+        vm.prank(GUARDIAN);
+        settlement.withdrawRegistries();
+        assertEq(settlement.scheduledRegistryRoot(number), bytes32(0), "the earliest");
+        assertEq(settlement.scheduledRegistryRoot(number + 5000), bytes32(0), "a far one");
+        // What is scheduled afterwards counts.
+        bytes32 later = _schedule(number + 5000, ENTRY_ZERO);
+        assertEq(settlement.scheduledRegistryRoot(number + 5000), later, "scheduled again");
+    }
+
+    function test_the_last_moment_to_withdraw_a_registry() public {
+        uint32 number = uint32(settlement.earliestRegistryChange());
+        _schedule(number, ENTRY_ZERO);
+        _setNumber(number - 1 - uint32(BURST));
+        vm.prank(GUARDIAN);
+        settlement.withdrawRegistries();
+        assertEq(settlement.scheduledRegistryRoot(number), bytes32(0), "withdrawn");
+    }
+
+    function test_a_registry_that_may_be_proved_already_is_not_withdrawn() public {
+        uint32 number = uint32(settlement.earliestRegistryChange());
+        bytes32 near = _schedule(number, ENTRY_ZERO);
+        _setNumber(number - uint32(BURST));
+        vm.prank(GUARDIAN);
+        settlement.withdrawRegistries();
+        assertEq(settlement.scheduledRegistryRoot(number), near, "it may be proved already");
+    }
+
+    /// @dev Else a guardian could keep or bring back an entry 0 that the governor changed.
+    function test_a_change_of_entry_0_is_not_withdrawn() public {
+        uint32 far = uint32(settlement.earliestRegistryChange()) + 1000;
+        _schedule(far, ENTRY_ZERO);
+        vm.prank(GUARDIAN);
+        settlement.withdrawRegistries();
+        bytes32 entry = bytes32(uint256(0xe1));
+        uint32 number = uint32(settlement.earliestRegistryChange());
+        bytes32 root = _change(entry);
+        _schedule(number + 1, entry);
+        vm.expectEmit(address(settlement));
+        emit RegistriesWithdrawn(number + 1);
+        vm.prank(GUARDIAN);
+        settlement.withdrawRegistries();
+        assertEq(settlement.scheduledRegistryRoot(number), root, "the change");
+        assertEq(settlement.scheduledRegistryRoot(number + 1), bytes32(0), "what came after it");
+        assertEq(settlement.scheduledRegistryRoot(far), bytes32(0), "with the old entry");
+        // Nor is anything scheduled over it.
+        vm.expectRevert(abi.encodeWithSelector(NoticeTooShort.selector, number, number + 1));
+        vm.prank(REGISTRY_GOVERNOR);
+        settlement.scheduleRegistry(number, root, _path);
+        bytes32 newest = _change(bytes32(uint256(0xe2)));
+        assertEq(settlement.scheduledRegistryRoot(number), root, "the first change");
+        assertEq(settlement.scheduledRegistryRoot(number + 1), newest, "the second change");
+    }
+
     function test_a_proposal_expires() public {
         bytes32 entry = bytes32(uint256(0xe1));
         vm.prank(GOVERNOR);

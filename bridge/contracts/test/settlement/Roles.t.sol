@@ -19,6 +19,8 @@ contract RolesTest is DeployedTest {
         _unauthorized(GOVERNOR);
         settlement.scheduleRegistry(1000, registryRoot, _path);
         _unauthorized(REGISTRY_GOVERNOR);
+        settlement.withdrawRegistries();
+        _unauthorized(REGISTRY_GOVERNOR);
         settlement.proposeEntryZero(0);
         _unauthorized(REGISTRY_GOVERNOR);
         settlement.withdrawEntryZero();

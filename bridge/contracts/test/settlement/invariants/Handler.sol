@@ -320,6 +320,7 @@ contract Handler is Books {
             _proposedFor != 0 && settlement.time() >= _proposedFor && settlement.time() <= _proposedFor + DELAY;
         bytes32[16] memory path;
         bytes32 root = tree.rootOf(_proposed, path);
+        uint32 number = uint32(settlement.earliestRegistryChange());
         vm.prank(GOVERNOR);
         try settlement.changeEntryZero(root, path) {
             if (!ready) revert Surprise("entry 0 changed");
@@ -329,7 +330,6 @@ contract Handler is Books {
         }
         (_entryZero, _proposedFor) = (_proposed, 0);
         _entryOf[root] = _entryZero;
-        uint32 number = uint32(settlement.earliestRegistryChange());
         _entryZeroFrom = number;
         if (settlement.scheduledRegistryRoot(number) != root) revert Surprise("another root was scheduled");
         for (uint32 i = 1; i < 300; i += 23) {
@@ -337,6 +337,22 @@ contract Handler is Books {
         }
         // Else no sequence would come so far.
         if (seed >> 8 & 15 == 0) _advance(number);
+    }
+
+    /// @notice The guardian withdraws what is scheduled. The change of entry 0 stays.
+    function withdrawRegistries() external {
+        bytes32 change = settlement.scheduledRegistryRoot(uint32(_entryZeroFrom));
+        uint32 first = settlement.progress().number + 1 + uint32(BURST);
+        bytes32 near = settlement.scheduledRegistryRoot(first - 1);
+        vm.prank(GUARDIAN);
+        settlement.withdrawRegistries();
+        if (settlement.scheduledRegistryRoot(uint32(_entryZeroFrom)) != change) revert Surprise("entry 0 is another one");
+        if (settlement.scheduledRegistryRoot(first - 1) != near) revert Surprise("a root that is near is void");
+        for (uint32 number = first; number < first + 300; number += 23) {
+            if (number > _entryZeroFrom && settlement.scheduledRegistryRoot(number) != 0) {
+                revert Surprise("a root was not withdrawn");
+            }
+        }
     }
 
     /// @notice The registry's governor does what it can, and tries what it cannot.
