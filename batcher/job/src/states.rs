@@ -227,7 +227,9 @@ impl States {
     /// As [`latest`], and [`StatesError::Locked`].
     pub fn open(directory: &Path, chain_id: Option<u64>) -> Result<Self, StatesError> {
         // A directory with nothing to lock gets no lock.
-        latest(directory, chain_id)?;
+        if chain_id.is_none() && !database_file(directory).exists() {
+            return Err(StatesError::Empty { path: directory.to_owned() });
+        }
         create_directory(directory)?;
         let lock = lock(directory)?;
         let (latest, is_new) = find_latest(directory, chain_id)?;
