@@ -82,7 +82,7 @@ pub enum InvalidState {
     Incomplete { map: &'static str },
     /// A tree cannot be made from its leaves.
     #[error(transparent)]
-    Tree(#[from] TreeError),
+    Tree(Box<TreeError>),
     /// The file that was written reads back as another state.
     #[error("the file that was written reads back as another state")]
     ReadBack,

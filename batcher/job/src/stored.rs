@@ -94,10 +94,11 @@ pub(crate) fn read(view: &View<'_>, chain_id: u64) -> Result<SuperblockState, Un
         Ok((EnvironmentId(u16::from_be_bytes(id)), head))
     });
     let environments = heads.collect::<Result<EnvironmentHeads, InvalidState>>()?;
+    let tree = |error| InvalidState::Tree(Box::new(error));
     let records: Vec<Record> = list(view, MESSAGES)?;
     let balances: Vec<(BalanceKey, Amount)> = list(view, BALANCES)?;
-    let bridge = BridgeState::from_records(records, balances).map_err(InvalidState::Tree)?;
-    let history = list::<Digest>(view, HISTORY)?.try_into().map_err(InvalidState::Tree)?;
+    let bridge = BridgeState::from_records(records, balances).map_err(tree)?;
+    let history = list::<Digest>(view, HISTORY)?.try_into().map_err(tree)?;
     let Summary { commitment, number, l1 } = summary;
     let state = SuperblockState { chain_id, number, environments, l1, bridge, history };
     check(&state)?;
