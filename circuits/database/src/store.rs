@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::{self, File},
+    fs,
     io,
     path::{Path, PathBuf},
 };
@@ -11,6 +11,7 @@ use circuits_files::file::TEMPORARY_PREFIX;
 use redb::{Builder, Database, ReadableDatabase as _, TableDefinition, WriteTransaction};
 
 use crate::{
+    backend::{self, durable_step, sync_directory},
     changes::Change,
     error::DatabaseError,
     layout::{Before, Format, HEADER, HEIGHTS, heights, undo},
@@ -53,14 +54,13 @@ impl Store {
         height: u64,
         changes: &[Change],
     ) -> Result<Self, DatabaseError> {
-        let directory = path.parent().unwrap_or(Path::new("."));
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let failed = |action| move |error| DatabaseError::new(path, action, redb::Error::Io(error));
         let unfinished = tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
             .tempfile_in(directory)
             .map_err(failed("make a file beside it"))?;
-        let database = builder()
-            .create(unfinished.path())
+        let database = backend::open(&builder(), unfinished.path())
             .map_err(|error| DatabaseError::new(path, "make it", error))?;
         let store = Self { database, path: path.to_owned(), chain_id };
         store.change("make it", |transaction| {
@@ -77,13 +77,12 @@ impl Store {
         })?;
         let Self { database, .. } = store;
         database.close().map_err(|error| DatabaseError::new(path, "close it", error))?;
+        durable_step(None, &[]).map_err(failed("rename it"))?;
         unfinished.persist_noclobber(path).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => DatabaseError::Exists { path: path.to_owned() },
             _ => failed("rename it")(error.error),
         })?;
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(failed("sync its directory"))?;
+        sync_directory(directory).map_err(failed("sync its directory"))?;
         Self::open(path, format)
     }
 
@@ -97,7 +96,7 @@ impl Store {
         let length = fs::metadata(path).map(|metadata| metadata.len());
         let length = length.map_err(|error| DatabaseError::new(path, "open it", redb::Error::Io(error)))?;
         check_length(path, length)?;
-        let database = builder().open(path).map_err(|error| DatabaseError::new(path, "open it", error))?;
+        let database = backend::open(&builder(), path).map_err(|error| DatabaseError::new(path, "open it", error))?;
         let failed = |error| DatabaseError::new(path, "read the header", error);
         let transaction =
             database.begin_read().map_err(|error| DatabaseError::new(path, "read it", error))?;

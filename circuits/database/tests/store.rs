@@ -203,6 +203,9 @@ fn a_file_that_was_cut_off_or_altered_is_refused_and_never_read_as_another_one()
 /// Says to this test's own process, started again, where the database is that it changes until it is killed.
 const CHILD: &str = "SUPERBLOCK_TEST_DATABASE";
 
+/// The environment variable that says how often it is killed instead of 40 times.
+const KILLS: &str = "SUPERBLOCK_TEST_KILLS";
+
 /// Not a test of its own: the process that is killed. At each height both maps have the height under the same keys.
 #[test]
 fn child_that_commits_until_it_is_killed() {
@@ -224,13 +227,17 @@ fn changes_of(number: u32) -> Vec<Change> {
     (0..50).flat_map(|key| [ONE, TWO].map(|map| change((map, key, Some(number))))).collect()
 }
 
+fn kills() -> u64 {
+    std::env::var(KILLS).ok().and_then(|kills| kills.parse().ok()).unwrap_or(40)
+}
+
 #[test]
 fn a_process_that_is_killed_at_any_moment_leaves_one_whole_height() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("database");
     drop(Store::create(&path, FORMAT, CHAIN, 0, &changes_of(0)).expect("a new one"));
     let mut heights = vec![0];
-    for round in 0..40_u64 {
+    for round in 0..kills() {
         let mut child = Command::new(std::env::current_exe().expect("this test"))
             .args(["child_that_commits_until_it_is_killed", "--exact"])
             .env(CHILD, &path)
