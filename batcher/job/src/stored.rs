@@ -89,6 +89,9 @@ pub(crate) fn all(state: &SuperblockState) -> Result<Vec<Change>, DatabaseError>
 pub(crate) fn read(view: &View<'_>, chain_id: u64) -> Result<SuperblockState, Unreadable> {
     let summaries = view.entries::<Summary>(STATE)?;
     let [(_, summary)] = summaries[..] else { return Err(InvalidState::Incomplete { map: STATE.0 }.into()) };
+    if u64::from(summary.number) != view.height() {
+        return Err(InvalidState::OtherNumber { expected: view.height(), found: summary.number }.into());
+    }
     let heads = view.entries::<EnvironmentHead>(HEADS)?.into_iter().map(|(key, head)| {
         let id = <[u8; 2]>::try_from(key).map_err(|_| InvalidState::Incomplete { map: HEADS.0 })?;
         Ok((EnvironmentId(u16::from_be_bytes(id)), head))

@@ -1,9 +1,7 @@
 //! A database that this process changes.
 
 use std::{
-    fmt,
-    fs,
-    io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
@@ -54,7 +52,8 @@ impl Store {
         height: u64,
         changes: &[Change],
     ) -> Result<Self, DatabaseError> {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let failed = |action| move |error| DatabaseError::new(path, action, redb::Error::Io(error));
         let unfinished = tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
@@ -96,7 +95,8 @@ impl Store {
         let length = fs::metadata(path).map(|metadata| metadata.len());
         let length = length.map_err(|error| DatabaseError::new(path, "open it", redb::Error::Io(error)))?;
         check_length(path, length)?;
-        let database = backend::open(&builder(), path).map_err(|error| DatabaseError::new(path, "open it", error))?;
+        let database =
+            backend::open(&builder(), path).map_err(|error| DatabaseError::new(path, "open it", error))?;
         let failed = |error| DatabaseError::new(path, "read the header", error);
         let transaction =
             database.begin_read().map_err(|error| DatabaseError::new(path, "read it", error))?;

@@ -48,7 +48,10 @@ fn whole(path: &Path) -> u64 {
         assert_eq!(entries.len() as u64, ENTRIES);
         assert!(entries.iter().all(|(_, (found, bytes))| *found == height && bytes.len() == BYTES));
     }
-    assert_eq!(Store::open(path, FORMAT).expect("whole").latest().expect("readable").height(), latest.height());
+    assert_eq!(
+        Store::open(path, FORMAT).expect("whole").latest().expect("readable").height(),
+        latest.height()
+    );
     latest.height()
 }
 
