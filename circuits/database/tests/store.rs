@@ -126,7 +126,7 @@ fn heights_only_grow_and_what_is_not_kept_is_refused_with_the_range() {
     assert_eq!(content(&store.latest().expect("readable")).len(), 200, "nothing changed");
     let error = store.roll_back(2).expect_err("never made");
     assert!(matches!(error, DatabaseError::NotKept { height: 2, first: 0, latest: 1, .. }), "{error}");
-    let error = Store::create(&path, FORMAT, CHAIN, 0, &[]).err().expect("a file is there");
+    let error = Store::create(&path, FORMAT, CHAIN, 0, &[]).expect_err("a file is there");
     assert!(matches!(error, DatabaseError::Exists { .. }), "{error}");
 }
 
@@ -134,7 +134,7 @@ fn heights_only_grow_and_what_is_not_kept_is_refused_with_the_range() {
 fn a_database_of_something_else_is_refused_with_both_names() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("database");
-    let error = Store::open(&path, FORMAT).err().expect("no file");
+    let error = Store::open(&path, FORMAT).expect_err("no file");
     assert!(matches!(error, DatabaseError::Missing { .. }), "{error}");
     drop(example(&path));
     assert_eq!(Store::open(&path, FORMAT).expect("whole").chain_id(), CHAIN);
@@ -144,12 +144,12 @@ fn a_database_of_something_else_is_refused_with_both_names() {
         assert!(error.to_string().contains("the database is of test, expected other"), "{error}");
     }
     let later = Format { version: 4, ..FORMAT };
-    let error = Store::open(&path, later).err().expect("another version");
+    let error = Store::open(&path, later).expect_err("another version");
     assert!(matches!(error, DatabaseError::OtherVersion { expected: 4, found: 3, .. }), "{error}");
     // One that another program made has no header.
     let foreign = directory.path().join("foreign");
     drop(redb::Database::create(&foreign).expect("a new one"));
-    let error = Store::open(&foreign, FORMAT).err().expect("no header");
+    let error = Store::open(&foreign, FORMAT).expect_err("no header");
     assert!(matches!(error, DatabaseError::Damaged { .. }), "{error}");
 }
 
@@ -158,7 +158,7 @@ fn a_second_store_is_refused_until_the_first_is_dropped() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("database");
     let store = example(&path);
-    let error = Store::open(&path, FORMAT).err().expect("open already");
+    let error = Store::open(&path, FORMAT).expect_err("open already");
     assert!(matches!(error, DatabaseError::Locked { .. }), "{error}");
     drop(store);
     Store::open(&path, FORMAT).expect("nobody else is here");
