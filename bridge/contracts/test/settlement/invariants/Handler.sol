@@ -113,7 +113,9 @@ contract Handler is Books {
     function _ageQueue(uint256 seed) private {
         if (_queueLength() <= taken + 64 || !_open(Action.Settle)) return;
         _wait(28 days);
-        _settleBy(BATCHER, _nextWith(uint32(taken) + 1 + uint32(seed >> 8) % 64, _none()), _none());
+        uint32 length = uint32(taken) + 1 + uint32(seed >> 8) % 64;
+        uint32 owed = settlement.progress().owed;
+        _settleBy(BATCHER, _nextWith(length < owed ? owed : length, _none()), _none());
     }
 
     function accept() external {
