@@ -16,7 +16,6 @@ use batcher_job::{
     l1::L1Prover,
     output::{OutputDirectory, state_file},
     planner::Planner,
-    prove::Quiet,
     state,
     states::States,
 };
@@ -28,6 +27,7 @@ use circuits_protocol::{
     registry::{EnvironmentId, Registry},
     statement::BlockStatement,
 };
+use circuits_tasks::progress::Quiet;
 use environments_core::{BlockBundle, ProveError, ProvenBlock, address::Address};
 use environments_l1::{Bytes32, Deposit, L1Block, kernel::Variant, registry_entry};
 use plonky2::field::types::PrimeField64;

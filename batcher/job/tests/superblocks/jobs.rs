@@ -7,23 +7,24 @@ use batcher_job::{
     intake::Reader,
     output::OutputDirectory,
     planner::Planner,
-    proof_tree::{ProofTree, Task, Work},
-    prove::{Prover, Quiet},
+    proof_tree::{Node, ProofTree, Work},
+    prove::Prover,
     store::Store,
 };
 use batcher_verify::circuit::SuperblockCircuit;
+use circuits_tasks::progress::Quiet;
 
 use crate::common::{ENGINE, batch, registry, waiting};
 
 /// Two leaves of one block each, which can be proved at the same time, below one superblock.
 fn two_leaves() -> ProofTree {
-    let task = |name: &str, work, span| Task { name: name.to_owned(), work, span };
-    let tasks = vec![
-        task("leaf 0..1", Work::Leaf, 0..1),
-        task("leaf 1..2", Work::Leaf, 1..2),
-        task("superblock 0..2", Work::Top(vec![0, 1]), 0..2),
+    let node = |name: &str, work, span| Node { name: name.to_owned(), work, span };
+    let nodes = vec![
+        node("leaf 0..1", Work::Leaf, 0..1),
+        node("leaf 1..2", Work::Leaf, 1..2),
+        node("superblock 0..2", Work::Top(vec![0, 1]), 0..2),
     ];
-    ProofTree { tasks, source: SuperblockCircuit::Segments(2), shares: vec![Share::default()] }
+    ProofTree { nodes, source: SuperblockCircuit::Segments(2), shares: vec![Share::default()] }
 }
 
 #[test]
