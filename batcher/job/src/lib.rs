@@ -25,3 +25,4 @@ pub mod scenario;
 pub mod state;
 pub mod states;
 pub mod store;
+mod stored;

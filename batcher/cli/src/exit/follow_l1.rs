@@ -27,7 +27,7 @@ impl HasExitCode for DataError {
             Self::Bundle(error) => error.exit_code(),
             Self::Statement(error) => error.exit_code(),
             Self::TooLong { .. } => ExitCode::Limit,
-            Self::NoBody { .. } | Self::TwoBodies { .. } => ExitCode::Rejected,
+            Self::NoBody { .. } => ExitCode::Rejected,
             Self::Proof(_) | Self::Bodies { .. } | Self::OtherStatement { .. } => ExitCode::Invalid,
         }
     }
@@ -48,17 +48,14 @@ impl HasExitCode for L1FollowError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::L1(error) => error.exit_code(),
-            Self::NoContract(error) => error.exit_code(),
+            Self::Finalized(error) => error.exit_code(),
             Self::Source { source, .. } => source.exit_code(),
-            Self::NothingFinal | Self::NoEvent { .. } | Self::Missing { .. } | Self::Ahead { .. } => {
-                ExitCode::Unavailable
-            }
+            Self::Missing { .. } | Self::Ahead { .. } => ExitCode::Unavailable,
             Self::NoBlobs { .. } | Self::OtherDeployment { .. } => ExitCode::Rejected,
-            Self::TooMany { .. }
-            | Self::OtherState { .. }
-            | Self::Blobs { .. }
-            | Self::Data { .. }
-            | Self::Follow { .. } => ExitCode::Invalid,
+            Self::TooMany { .. } => ExitCode::Limit,
+            Self::OtherState { .. } | Self::Blobs { .. } | Self::Data { .. } | Self::Follow { .. } => {
+                ExitCode::Invalid
+            }
         }
     }
 }
