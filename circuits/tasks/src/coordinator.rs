@@ -119,7 +119,8 @@ pub struct Coordinator<'a> {
     pub catalogue: &'a Catalogue<'a>,
     /// Where proofs are, and where workers find inputs.
     pub store: &'a dyn Store,
-    /// Does the tasks that must not leave this process, and all others without [`Self::queue`].
+    /// Does the tasks that must not leave this process, and all others without [`Self::queue`]. It is this coordinator's alone:
+    /// nobody else finds what stays in this process.
     pub here: &'a InProcess,
     /// Does the tasks that any worker may do.
     pub queue: Option<&'a dyn Queue>,
