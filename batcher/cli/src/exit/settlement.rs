@@ -220,6 +220,7 @@ impl HasExitCode for JobError {
             Self::Prove { .. }
             | Self::TooEarly { .. }
             | Self::Contradiction { .. }
+            | Self::Nonces { .. }
             | Self::Patience { .. }
             | Self::Stopped => ExitCode::Unavailable,
         }
