@@ -189,7 +189,9 @@ fn run_deploy(arguments: &Deploy, options: Options) -> Result<Answer, Failure> {
     let genesis = SuperblockState::genesis(deployment).commitment();
     let waiting = |block| {
         if !options.quiet {
-            eprintln!("everything is deployed; waiting until block {block} is final");
+            eprintln!(
+                "everything is deployed; waiting until block {block} is final (on a network without finality, use --confirmations)"
+            );
         }
     };
     let deployed = deploy(&wallet, &plan, &registry, genesis, Some(&journal), &waiting)?;

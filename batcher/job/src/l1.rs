@@ -135,3 +135,65 @@ fn checked(planned: &PlannedL1, path: PathBuf, bundle: &BlockBundle) -> Result<C
     };
     Ok(CheckedBlock { path, candidate, proof, key })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use batcher_circuits::testing::{free_key, free_key_digest, free_proof};
+
+    use super::*;
+    use crate::{output::OutputDirectory, prove::Quiet};
+
+    /// Proves blocks with the free kernel, and counts them.
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl L1Prover for Counted {
+        fn key_digest(&self, _: &CircuitCache, _: Variant) -> Result<Digest, CircuitError> {
+            Ok(free_key_digest())
+        }
+
+        fn prove(&self, _: &CircuitCache, block: &L1Block, _: Variant) -> Result<ProvenBlock, ProveError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(ProvenBlock::new(block, free_proof(block.statement()), free_key().clone())?)
+        }
+    }
+
+    #[test]
+    fn a_kept_block_is_used_and_a_damaged_one_is_made_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(&OutputDirectory::new(directory.path())).expect("writable");
+        let state = L1State::genesis(1).expect("a chain id");
+        let planned = |number| PlannedL1 {
+            block: state.block(number, &[], &[]).expect("an empty block"),
+            variant: Variant::EMPTY,
+            key: free_key_digest(),
+        };
+        let (cache, prover) = (CircuitCache::default(), Counted::default());
+        let prove = |number| {
+            let block = proven_block(&planned(number), &prover, &cache, &store, &Quiet).expect("a block");
+            (block.path, prover.0.load(Ordering::Relaxed))
+        };
+        let (path, proved) = prove(1);
+        assert_eq!(proved, 1);
+        assert_eq!(prove(1).1, 1, "it is kept");
+        let whole = fs::read(&path).expect("it was written");
+        let other = fs::read(prove(2).0).expect("it was written");
+        let flipped: Vec<_> =
+            whole.iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 5_000)).collect();
+        // With its right checksum: a proof that does not verify.
+        let bundle = BlockBundle::decode(&whole).expect("a block");
+        let mut proof = bundle.proof.clone();
+        proof[5_000] ^= 1;
+        let resealed = BlockBundle { proof, ..bundle }.encode().expect("small");
+        for (count, damaged) in (3..).zip([b"".as_slice(), &whole[..9_000], &flipped, &resealed, &other]) {
+            fs::write(&path, damaged).expect("writable");
+            assert_eq!(prove(1).1, count, "it is made again");
+            assert_eq!(fs::read(&path).expect("it was written"), whole);
+        }
+    }
+}

@@ -90,6 +90,15 @@ impl SuperblockData {
         Ok(Self { superblock, bodies })
     }
 
+    /// The data of a superblock without key and proof, and without bodies. It is checked as what is read is.
+    ///
+    /// # Errors
+    /// [`DataError::Bundle`]
+    pub(crate) fn of_unproved(superblock: SuperblockBundle) -> Result<Self, DataError> {
+        superblock.check_published(&superblock.statement()?)?;
+        Ok(Self { superblock, bodies: vec![] })
+    }
+
     /// The data as the bytes of a file: magic, version, kind, length, checksum, and the payload in postcard's encoding.
     ///
     /// # Errors

@@ -165,7 +165,7 @@ pub enum DeployError {
     /// Everything is in blocks, and not for good.
     #[error(
         "the contracts are deployed, and block {block} is not final after {seconds} seconds: repeat the command before money is sent \
-         to them"
+         to them, and count confirmations on a network without finality"
     )]
     NotFinal { block: u64, seconds: u64 },
     /// What was deployed is not what was sent, as the node has it.

@@ -25,6 +25,7 @@ use crate::{
     finalized::{Finalized, FinalizedError},
     job::Finality,
     l1::{At, Event, L1Error},
+    lone_block::{CallError, superblock_of_call},
     superblock::{ContractDigest, of_digest},
 };
 
@@ -66,6 +67,9 @@ pub enum L1FollowError {
     /// The data is not that of the superblock.
     #[error("superblock {number}: its blobs do not hold its data: {source}: follow it with its bundle")]
     Data { number: u32, source: DataError },
+    /// A stranger settled it, and the call does not lead to it.
+    #[error("superblock {number}: {source}")]
+    Call { number: u32, source: CallError },
     /// The superblock does not continue the state.
     #[error("superblock {number}: {source}")]
     Follow { number: u32, source: FollowError },
@@ -134,10 +138,42 @@ impl L1Follower<'_> {
         let bytes = data_of(&blobs).map_err(|source| L1FollowError::Blobs { number, source })?;
         let failed = |source| L1FollowError::Data { number, source };
         let data = SuperblockData::decode(&bytes).map_err(failed)?;
+        self.check_settled(number, &data)?;
+        Ok(data)
+    }
+
+    /// The data of the superblock after `state`: from its blobs, or, if these do not have it, from the call by which a stranger settled
+    /// it. Strangers need not publish anything, as their superblocks have a block of environment 0 only.
+    ///
+    /// # Errors
+    /// [`L1FollowError`]: that of [`Self::read`], if no stranger settled it.
+    pub fn data_after(
+        &self,
+        state: &SuperblockState,
+        settlement: &Settlement,
+    ) -> Result<SuperblockData, L1FollowError> {
+        let number = settlement.number;
+        let unread = match self.read(settlement) {
+            Err(error) if !matches!(error, L1FollowError::L1(_)) => error,
+            read => return read,
+        };
+        let superblock = match superblock_of_call(&self.contract, self.finality, state, settlement) {
+            Ok(superblock) => superblock,
+            Err(CallError::OtherCall(_)) => return Err(unread),
+            Err(source) => return Err(L1FollowError::Call { number, source }),
+        };
+        let failed = |source| L1FollowError::Data { number, source };
+        let data = SuperblockData::of_unproved(superblock).map_err(failed)?;
+        self.check_settled(number, &data)?;
+        Ok(data)
+    }
+
+    /// Compares the data's statement with what the contract settled.
+    fn check_settled(&self, number: u32, data: &SuperblockData) -> Result<(), L1FollowError> {
         // The contract never replaces a digest, so the newest block has that of the final one.
         let settled = self.contract.view(&statementDigestOfCall { number }, At::Latest)?;
-        data.check_settled(settled.unwrap_or_default()).map_err(failed)?;
-        Ok(data)
+        data.check_settled(settled.unwrap_or_default())
+            .map_err(|source| L1FollowError::Data { number, source })
     }
 
     /// The state after a superblock whose data was read.

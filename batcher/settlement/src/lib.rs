@@ -23,6 +23,7 @@ pub mod journal;
 pub mod l1;
 pub mod limits;
 pub mod local;
+pub mod lone_block;
 pub mod payouts;
 pub mod reason;
 pub mod roles;

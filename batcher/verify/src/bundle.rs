@@ -181,6 +181,14 @@ impl SuperblockBundle {
         Self { key, statement, blocks, messages, consumed, payouts: vec![], proof }
     }
 
+    /// A superblock with what it publishes, without key and proof: for whoever knows that its statement holds.
+    #[must_use]
+    pub fn unproved(statement: &SuperblockStatement, published: Published, payouts: Vec<u8>) -> Self {
+        let Published { blocks, messages, consumed } = published;
+        let statement = layout::to_bytes(statement);
+        Self { key: Digest::ZERO, statement, blocks, messages, consumed, payouts, proof: vec![] }
+    }
+
     /// The bundle with these payouts, which are those of its block of environment 0.
     #[must_use]
     pub fn with_payouts(self, payouts: Vec<u8>) -> Self {

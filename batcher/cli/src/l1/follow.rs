@@ -35,7 +35,8 @@ use crate::{
 /// Use this to keep up with a chain without its batcher: the contract says which superblocks it has settled for good, and the blobs
 /// of the transactions that settled them have what is needed to follow. Whatever is published is compared with the statement that
 /// the contract has verified, so no proof is needed, and the answer is worth as much as the node. Batchers can publish nothing, or
-/// nonsense: then the command ends with that superblock, and goes on once `follow` has applied its bundle.
+/// nonsense: then the command ends with that superblock, and goes on once `follow` has applied its bundle. What a stranger settled in a
+/// stall needs no blobs: the call has what is needed, if it was one of the contract itself.
 #[derive(clap::Args)]
 #[group(id = "sources", required = true, multiple = true, args = ["beacon", "blobs"])]
 pub(crate) struct Arguments {
@@ -145,7 +146,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     // Another process may have moved the states since.
     let reached = states.latest().number;
     for settlement in settlements.iter().filter(|one| one.number > reached) {
-        let data = follower.read(settlement)?;
+        let data = follower.data_after(states.latest(), settlement)?;
         let next = follower.next_state(states.latest(), &data)?;
         if let Some(bodies) = &arguments.bodies {
             write_bodies(bodies, &data, &known)?;

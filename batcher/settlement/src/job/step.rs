@@ -36,6 +36,9 @@ impl Job<'_> {
         let number = entry.number();
         if let Some(finalized) = view.finalized.filter(|seen| seen.settled.number >= number) {
             self.note_inclusion(entry, &finalized)?;
+            if entry.record.inclusion.is_some_and(|found| found.transaction.is_none()) {
+                (self.listener)(&Progress::SettledByOther { number });
+            }
             return Ok(self.reach(entry, Stage::Final)?);
         }
         if view.latest.settled.number >= number {
@@ -90,10 +93,13 @@ impl Job<'_> {
         if found != expected {
             return Err(JobError::OtherStatement { number, expected, found }.into());
         }
-        if let Some(known) = entry.record.inclusion
-            && self.is_canonical(known.block_number, known.block_hash)?
-        {
-            return Ok(());
+        let mut is_known = false;
+        if let Some(known) = entry.record.inclusion {
+            is_known = self.is_canonical(known.block_number, known.block_hash)?;
+            // The block may have been known before its receipts, so the job's own transactions are looked for until finality.
+            if is_known && (known.transaction.is_some() || entry.record.attempts.is_empty()) {
+                return Ok(());
+            }
         }
         let mut inclusion = Inclusion {
             transaction: None,
@@ -118,10 +124,9 @@ impl Job<'_> {
                 };
             }
         }
-        if inclusion.transaction.is_none() {
-            (self.listener)(&Progress::SettledByOther { number });
+        if inclusion.transaction.is_some() || !is_known {
+            entry.record.inclusion = Some(inclusion);
         }
-        entry.record.inclusion = Some(inclusion);
         Ok(())
     }
 

@@ -37,12 +37,16 @@ use crate::{
     support::{self, GOOD_PROOF},
 };
 
-fn rpc(deployment: &Deployment) -> Rpc {
+pub(crate) fn rpc(deployment: &Deployment) -> Rpc {
     Rpc::new(&deployment.node.url(), TIMEOUT * 10).expect("an address")
 }
 
 /// A follower of the deployment that looks for blobs there.
-fn follower<'a>(deployment: &Deployment, l1: &'a Rpc, sources: &'a [&'a dyn BlobSource]) -> L1Follower<'a> {
+pub(crate) fn follower<'a>(
+    deployment: &Deployment,
+    l1: &'a Rpc,
+    sources: &'a [&'a dyn BlobSource],
+) -> L1Follower<'a> {
     let contract = Contract { l1, address: deployment.deployed.settlement };
     L1Follower { contract, finality: Finality::Node, first_block: 0, sources, keep: None }
 }

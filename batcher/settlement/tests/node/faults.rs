@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, OnceCell, RefCell},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -378,4 +378,26 @@ fn a_node_that_hides_transactions_gets_no_further_ones_without_end() {
     let _miner = deployment.miner();
     deployment.settle(&superblocks, journal.path()).expect("it is settled");
     assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
+fn a_receipt_that_comes_after_its_block_is_found_before_finality() {
+    let deployment = Deployment::new();
+    let _miner = deployment.miner();
+    let is_included = Arc::new(AtomicBool::new(false));
+    let included = is_included.clone();
+    let url = proxy::start(deployment.node.port, move |method, _| match method {
+        "eth_getTransactionReceipt" if !included.load(Ordering::Relaxed) => Fate::Answer(Value::Null),
+        _ => Fate::Pass,
+    });
+    let by_other = Cell::new(false);
+    let listener = |progress: &Progress| match progress {
+        Progress::Reached { stage: Stage::Included, .. } => is_included.store(true, Ordering::Relaxed),
+        Progress::SettledByOther { .. } => by_other.set(true),
+        _ => {}
+    };
+    let (directory, superblocks) = (tempfile::tempdir().expect("a directory"), deployment.chain(1..=1, 0));
+    let records = deployment.settle_as(KEY, &url, &superblocks, directory.path(), POLICY, &listener);
+    let inclusion = records.expect("it is settled")[0].inclusion.expect("final");
+    assert!(inclusion.transaction.is_some() && inclusion.gas_used.is_some() && !by_other.get());
 }

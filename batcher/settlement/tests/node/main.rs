@@ -16,5 +16,6 @@ mod published;
 mod refusals;
 mod reorganisations;
 mod stalls;
+mod strangers;
 #[path = "../support/mod.rs"]
 mod support;

@@ -34,7 +34,7 @@ use crate::{
     support::{self, digest},
 };
 
-const ROOM: Capacity = Capacity { new_balances: 100, steps: 100 };
+pub(crate) const ROOM: Capacity = Capacity { new_balances: 100, steps: 100 };
 
 /// A deployment that starts from genesis, and its first two superblocks: environment 1 sends something to environment 2, which claims
 /// it in the superblock after.
@@ -64,7 +64,7 @@ impl Link {
     }
 }
 
-fn registry(deployment: u64) -> Registry {
+pub(crate) fn registry(deployment: u64) -> Registry {
     let mut registry = support::registry(deployment);
     for id in [1, 2] {
         let kernel = KernelEntry { key: digest(5), valid_from: 1, valid_until: 1000 };
@@ -98,7 +98,8 @@ impl Chain {
     }
 }
 
-fn link(before: &SuperblockState, registry: &Registry, blocks: Vec<(u32, BlockMessages)>) -> Link {
+/// The superblock after `before` with blocks of these heights.
+pub(crate) fn link(before: &SuperblockState, registry: &Registry, blocks: Vec<(u32, BlockMessages)>) -> Link {
     let block = |(height, messages)| {
         let statement = block_with(height, &messages);
         ContentBlock { key: digest(5), statement, messages }

@@ -93,7 +93,7 @@ fn another_deployment_is_refused() {
 }
 
 /// Deposits an ether.
-fn deposit(deployment: &Deployment) {
+pub(crate) fn deposit(deployment: &Deployment) {
     let deposit = depositCall {
         asset: AssetId { origin: 0, number: 1 },
         tokens: U256::from(10).pow(U256::from(18)),

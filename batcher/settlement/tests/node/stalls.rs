@@ -15,10 +15,13 @@ use crate::{
 };
 
 /// The stall of the tests' deployment, in seconds.
-const STALL: u64 = 4 * 24 * 60 * 60;
+pub(crate) const STALL: u64 = 4 * 24 * 60 * 60;
 
 /// Settles as a stranger. Returns whether the job said so, too.
-fn settle(deployment: &Deployment, superblock: Superblock) -> (Result<Vec<Record>, JobError>, bool) {
+pub(crate) fn settle(
+    deployment: &Deployment,
+    superblock: Superblock,
+) -> (Result<Vec<Record>, JobError>, bool) {
     let directory = tempfile::tempdir().expect("a directory");
     let said = Cell::new(false);
     let listener = |progress: &Progress| {
