@@ -23,7 +23,7 @@ const MOST_BYTES: usize = 512 << 20;
 /// After so many answers in a row a node is asked for more again: it may have refused because it was asked too often.
 const ANSWERS_TO_GROW: usize = 16;
 /// The code of what is above a limit (EIP-1474): the blocks of a question, or the questions of a while.
-const LIMIT_EXCEEDED: i64 = -32005;
+pub(crate) const LIMIT_EXCEEDED: i64 = -32005;
 /// How long a node is left alone that was perhaps asked too often.
 const PAUSE: Duration = Duration::from_secs(1);
 

@@ -58,6 +58,9 @@ pub enum ClaimError {
         "the node does not tell which transaction settled superblock {superblock}: name its bundle instead"
     )]
     NoTransaction { superblock: u32 },
+    /// A payout that was named is in none of the superblocks.
+    #[error("none of these superblocks makes payout {index}")]
+    NoPayout { index: u32 },
     /// No kernel of environment 0 makes so many.
     #[error(
         "the node tells of {found} payouts of superblock {superblock}, a superblock has at most {MOST_PAYOUTS}"
@@ -136,9 +139,11 @@ pub fn claim(
                 ClaimOutcome::Paid(transaction)
             } else if says(PayoutRefused::SIGNATURE_HASH, &payout) {
                 ClaimOutcome::Refused(transaction)
-            } else {
+            } else if is_claimed(&settlement, &payout, At::Number(receipt.block_number))? {
                 // Somebody claimed it in between, and the contract left it out.
                 ClaimOutcome::PaidEarlier
+            } else {
+                ClaimOutcome::Refused(transaction)
             };
             claims.payouts.push(Claimed { superblock, payout, outcome });
         }
@@ -204,7 +209,7 @@ fn open_claims(
     }
     let (mut claims, mut open) = (Claims::default(), vec![]);
     for (position, &payout) in payouts.iter().enumerate().filter(|(_, payout)| wanted(payout)) {
-        if is_claimed(settlement, &payout)? {
+        if is_claimed(settlement, &payout, At::Latest)? {
             claims.payouts.push(Claimed { superblock, payout, outcome: ClaimOutcome::PaidEarlier });
         } else {
             let proof = tree.proof(position).unwrap_or_default();
@@ -215,8 +220,8 @@ fn open_claims(
     Ok((claims, open))
 }
 
-fn is_claimed(settlement: &Contract<'_>, payout: &Payout) -> Result<bool, ClaimError> {
-    Ok(settlement.view(&isClaimedCall { index: payout.index }, At::Latest)?.unwrap_or_default())
+fn is_claimed(settlement: &Contract<'_>, payout: &Payout, at: At) -> Result<bool, ClaimError> {
+    Ok(settlement.view(&isClaimedCall { index: payout.index }, at)?.unwrap_or_default())
 }
 
 /// The number and the payouts of a bundle, whose proof is not verified: the contract knows what it pays.

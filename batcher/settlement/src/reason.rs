@@ -5,9 +5,12 @@ use std::fmt;
 use alloy_primitives::Bytes;
 use alloy_sol_types::{Panic, Revert as Message, SolError, SolInterface};
 
-use crate::abi::{
-    AccessManager::AccessManagerErrors, RegistryTree::RegistryTreeErrors, Settlement::SettlementErrors,
-    SuperblockVerifier::SuperblockVerifierErrors, VerifierRouter::VerifierRouterErrors,
+use crate::{
+    abi::{
+        AccessManager::AccessManagerErrors, RegistryTree::RegistryTreeErrors, Settlement::SettlementErrors,
+        SuperblockVerifier::SuperblockVerifierErrors, VerifierRouter::VerifierRouterErrors,
+    },
+    rpc::short,
 };
 
 /// Bytes of an error's selector.
@@ -98,7 +101,8 @@ impl Revert {
         if let Some(known) = errors.iter().find_map(|known| known(data)) {
             return Some(known);
         }
-        Message::abi_decode(data).ok().map(|Message { reason }| reason)
+        // Whoever is called writes this text.
+        Message::abi_decode(data).ok().map(|Message { reason }| short(&reason))
     }
 }
 
@@ -150,6 +154,12 @@ mod tests {
         let unknown = Revert(Bytes::from_static(&[1, 2, 3, 4, 5]));
         assert_eq!(unknown.to_string(), "an error with selector 0x01020304 and 5 bytes");
         assert_eq!(Revert::default().to_string(), "without a reason");
+    }
+
+    #[test]
+    fn a_text_of_any_length_is_repeated_in_part_and_without_what_terminals_obey() {
+        let text = Revert(Message::from("\u{1b}[2J".repeat(1_000)).abi_encode().into()).to_string();
+        assert!(text.len() < 5_000 && !text.contains('\u{1b}'), "{text}");
     }
 
     #[test]

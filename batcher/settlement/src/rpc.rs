@@ -24,6 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use crate::{
+    history::LIMIT_EXCEEDED,
     l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction, begins_with},
     reason::Revert,
 };
@@ -222,7 +223,7 @@ fn beginning(body: &[u8]) -> Cow<'_, str> {
 }
 
 /// The beginning of a node's message, without what terminals obey.
-fn short(message: &str) -> String {
+pub(crate) fn short(message: &str) -> String {
     let message: String = message.chars().take(MAX_MESSAGE).collect();
     shown(&message).to_string()
 }
@@ -307,7 +308,11 @@ impl L1 for Rpc {
         let method = "eth_getBlockByNumber";
         let found: Option<RpcBlock> = match self.ask(method, (&tag(at), false)) {
             // A young network has no final block, and nodes say so in words of their own.
-            Err(L1Error::Refused { code, .. }) if at == At::Finalized && code != TOO_OFTEN => None,
+            Err(L1Error::Refused { code, .. })
+                if at == At::Finalized && ![TOO_OFTEN, LIMIT_EXCEEDED].contains(&code) =>
+            {
+                None
+            }
             answer => answer?,
         };
         let Some(RpcBlock { number, hash, timestamp, base_fee_per_gas, .. }) = found else { return Ok(None) };

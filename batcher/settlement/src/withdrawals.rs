@@ -93,6 +93,8 @@ pub struct Cut {
 /// # Errors
 /// [`WithdrawError`], with the contract's reason if there is nothing to cut or it is too early.
 pub fn cut_queue(wallet: &Wallet<'_>, contract: Address) -> Result<Cut, WithdrawError> {
+    let settlement = Contract { l1: wallet.l1, address: contract };
+    settlement.view(&queueCall {}, At::Latest)?.ok_or(NoContract(contract))?;
     let receipt = wallet.send(Some(contract), U256::ZERO, cutQueueCall {}.abi_encode().into())?;
     let Receipt { transaction, block_number: block, gas_used, .. } = receipt;
     let events = wallet.events_of(contract, transaction)?;

@@ -119,7 +119,10 @@ impl HasExitCode for ClaimError {
             Self::NoContract(error) => error.exit_code(),
             Self::Wallet(error) => error.exit_code(),
             Self::Payouts(error) => error.exit_code(),
-            Self::OtherRoot { .. } | Self::Indirect { .. } | Self::NotRecipient { .. } => ExitCode::Rejected,
+            Self::OtherRoot { .. }
+            | Self::Indirect { .. }
+            | Self::NotRecipient { .. }
+            | Self::NoPayout { .. } => ExitCode::Rejected,
             Self::NoTransaction { .. } | Self::TooMany { .. } | Self::NotSettled { .. } => {
                 ExitCode::Unavailable
             }

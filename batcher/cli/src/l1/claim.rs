@@ -1,6 +1,6 @@
 //! `superblock l1 claim`.
 
-use std::{fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use batcher_settlement::{
     Address,
@@ -115,14 +115,20 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let mut paid = Claims::default();
     let settlement = OnL1 { l1: &l1, address: *contract };
+    let mut listed = BTreeMap::new();
     for &superblock in &arguments.superblocks {
-        let payouts = settled_payouts(&settlement, superblock, arguments.from_block)?;
-        paid.extend(claim(superblock, &payouts)?);
+        listed.insert(superblock, settled_payouts(&settlement, superblock, arguments.from_block)?);
     }
     for path in &arguments.files {
-        if let Some((superblock, payouts)) = payouts_of(&verify::read(path)?)? {
-            paid.extend(claim(superblock, &payouts)?);
-        }
+        listed.extend(payouts_of(&verify::read(path)?)?);
+    }
+    // A number that was mistyped would look like a payout that is paid.
+    let is_listed = |&index: &u32| listed.values().flatten().any(|payout| payout.index == index);
+    if let Some(&index) = arguments.payouts.iter().find(|index| !is_listed(index)) {
+        return Err(ClaimError::NoPayout { index }.into());
+    }
+    for (&superblock, payouts) in &listed {
+        paid.extend(claim(superblock, payouts)?);
     }
     let is_refused = |claimed: &Claimed| matches!(claimed.outcome, ClaimOutcome::Refused(_));
     let has_refusals = paid.payouts.iter().any(is_refused);
