@@ -77,6 +77,9 @@ pub enum InvalidState {
     /// The commitment is of another state.
     #[error("the state's commitment is {found}, the file says {expected}")]
     Commitment { expected: Digest, found: Digest },
+    /// The database has another state at this height.
+    #[error("the database holds the state after superblock {found}, expected {expected}")]
+    OtherNumber { expected: u64, found: u32 },
     /// A map of the database lacks an entry, or has one too many.
     #[error("the map {map} of the database is not that of one state")]
     Incomplete { map: &'static str },
