@@ -129,6 +129,19 @@ pub fn read(directory: &Path, number: u32) -> Result<SuperblockState, StatesErro
     read_view(directory, &view.back_to(number.into())?, reader.chain_id())
 }
 
+/// Reads every state that is kept in `directory`, by ascending number, and shows each to `visit`.
+///
+/// # Errors
+/// [`StatesError::Empty`], or why a state cannot be read.
+pub fn for_each(directory: &Path, mut visit: impl FnMut(&SuperblockState)) -> Result<(), StatesError> {
+    let reader = open_reader(directory)?.ok_or_else(|| StatesError::Empty { path: directory.to_owned() })?;
+    for number in numbers_of(directory, &reader.latest()?)? {
+        let view = reader.latest()?.back_to(number.into())?;
+        visit(&read_view(directory, &view, reader.chain_id())?);
+    }
+    Ok(())
+}
+
 /// The database in `directory`, if there is one.
 fn open_reader(directory: &Path) -> Result<Option<Reader>, StatesError> {
     match Reader::open(&database_file(directory), FORMAT) {
