@@ -180,15 +180,6 @@ fn a_state_under_another_number_is_rejected() {
 }
 
 #[test]
-fn a_state_under_another_number_is_rejected() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let changes = stored::all(&after(1)).expect("they encode");
-    drop(Store::create(&database_file(directory.path()), FORMAT, CHAIN_ID, 7, &changes).expect("writable"));
-    let error = States::open(directory.path(), None).expect_err("superblock 7 was never made");
-    assert!(error.to_string().contains("the state after superblock 1, expected 7"), "{error}");
-}
-
-#[test]
 fn a_state_is_put_where_there_is_none_and_the_chain_goes_on() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("state");
