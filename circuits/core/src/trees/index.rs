@@ -484,8 +484,10 @@ mod tests {
         roots[0] = roots[1];
         let other = IndexTree::from_pages(16, &leaves, &roots).unwrap();
         assert_ne!(other, tree);
-        assert!(other.path(3).verify(tree.root(), 3, leaves[3]).is_err());
+        // The page is not below its root, and the other one not below the tree's.
         assert!(other.path(3).verify(other.root(), 3, leaves[3]).is_err());
+        let last = PAGE_LEAVES as u64;
+        assert!(other.path(last).verify(tree.root(), last, leaves[PAGE_LEAVES]).is_err());
     }
 
     #[test]
