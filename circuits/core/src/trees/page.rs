@@ -62,5 +62,5 @@ impl Page {
 
 /// Where a level's nodes begin among all inner ones.
 const fn first_of_level(level: usize) -> usize {
-    PAGE_LEAVES - (2 * PAGE_LEAVES >> level)
+    PAGE_LEAVES - ((2 * PAGE_LEAVES) >> level)
 }
