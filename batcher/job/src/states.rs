@@ -8,7 +8,7 @@
 //!   rolled-back-1/state-00000008.superblock       the latest state before a rollback
 //! ```
 //!
-//! Moving forward writes what a superblock changes ([`crate::stored`]) in one transaction, and moving back undoes it in one; the
+//! Moving forward writes what a superblock changes (`stored`) in one transaction, and moving back undoes it in one; the
 //! locations stay then, since the superblocks do. So the directory holds a chain of states at any moment, and a crash leaves
 //! it where it was or where it was going. Reading takes no lock.
 
