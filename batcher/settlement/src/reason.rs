@@ -3,7 +3,7 @@
 use std::fmt;
 
 use alloy_primitives::Bytes;
-use alloy_sol_types::{Revert as Message, SolError, SolInterface};
+use alloy_sol_types::{Panic, Revert as Message, SolError, SolInterface};
 
 use crate::abi::{
     AccessManager::AccessManagerErrors, RegistryTree::RegistryTreeErrors, Settlement::SettlementErrors,
@@ -55,12 +55,21 @@ impl Revert {
         Some(Until { reason, at: at.saturating_to(), now: None })
     }
 
-    /// Whether the verifier says so, which the contract asks last: then everything but the proof is as it should be. Errors that
-    /// are neither the contract's nor the router's can be of nothing else.
+    /// Whether the verifier says so, which the contract asks last: then everything but the proof is as it should be. An error
+    /// without a name says nothing of the proof: a node gives it too where its own limit of gas ends.
     #[must_use]
     pub fn is_of_verifier(&self) -> bool {
         let Self(data) = self;
-        SettlementErrors::abi_decode(data).is_err() && !self.is_of_router()
+        SuperblockVerifierErrors::abi_decode(data).is_ok()
+    }
+
+    /// Whether nobody but a verifier can say so: that of this program, or a later one for the same circuit, whose errors may have other
+    /// names.
+    #[must_use]
+    pub fn may_be_of_verifier(&self) -> bool {
+        let Self(data) = self;
+        let is_named = data.len() >= SELECTOR_BYTES && Panic::abi_decode(data).is_err();
+        self.is_of_verifier() || (is_named && self.known().is_none())
     }
 
     /// Whether the router says so: no verifier of the circuit that the proof names counts, now or at all.
@@ -68,6 +77,12 @@ impl Revert {
     pub fn is_of_router(&self) -> bool {
         let Self(data) = self;
         VerifierRouterErrors::abi_decode(data).is_ok()
+    }
+
+    /// The settlement contract's error, if it is one.
+    #[must_use]
+    pub fn of_settlement(&self) -> Option<SettlementErrors> {
+        SettlementErrors::abi_decode(&self.0).ok()
     }
 
     /// The error's name with its values, if it is one of our contracts'.
@@ -120,7 +135,9 @@ mod tests {
 
     use super::*;
     use crate::abi::{
+        RegistryTree::NoFieldElement,
         Settlement::{NotNext, StrangerTooEarly},
+        SuperblockVerifier::WrongProofLength,
         VerifierRouter::{SuspendedCircuit, UnknownCircuit},
     };
 
@@ -148,6 +165,34 @@ mod tests {
         assert!(frozen.until().is_none() && frozen.is_of_router());
         let settled = Revert(NotNext { number: 3, expected: 2 }.abi_encode().into());
         assert!(settled.until().is_none() && !settled.is_of_router() && !settled.is_of_verifier());
-        assert!(Revert::default().is_of_verifier());
+    }
+
+    #[test]
+    fn only_the_verifiers_own_errors_are_about_the_proof() {
+        let length = WrongProofLength { length: U256::ZERO, expected: U256::from(1) };
+        assert!(Revert(length.abi_encode().into()).is_of_verifier());
+        let tree = NoFieldElement { word: u64::MAX };
+        // Of `assert` and of arithmetic, as the compiler makes it.
+        let panic = Panic { code: U256::from(0x11) };
+        for other in [tree.abi_encode(), panic.abi_encode(), Message::from("no").abi_encode(), vec![]] {
+            let reason = Revert(other.into());
+            assert!(!reason.is_of_verifier() && !reason.is_of_router(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_no_known_contract_has_may_be_a_later_verifiers() {
+        let unknown = Revert(vec![9; 4].into());
+        assert!(!unknown.is_of_verifier() && unknown.may_be_of_verifier());
+        let length = WrongProofLength { length: U256::ZERO, expected: U256::from(1) };
+        assert!(Revert(length.abi_encode().into()).may_be_of_verifier());
+        let panic = Panic { code: U256::from(1) };
+        let next = NotNext { number: 3, expected: 2 };
+        for other in
+            [panic.abi_encode(), next.abi_encode(), Message::from("no").abi_encode(), vec![], vec![9; 3]]
+        {
+            let reason = Revert(other.into());
+            assert!(!reason.may_be_of_verifier(), "{reason}");
+        }
     }
 }

@@ -39,6 +39,7 @@ impl HasExitCode for SourceError {
             Self::File(error) => error.exit_code(),
             Self::L1(error) => error.exit_code(),
             Self::Unreachable { .. } | Self::Malformed { .. } => ExitCode::Unavailable,
+            Self::Untrusted { .. } => ExitCode::Rejected,
             Self::TooLong { .. } => ExitCode::Limit,
         }
     }
@@ -48,11 +49,9 @@ impl HasExitCode for L1FollowError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::L1(error) => error.exit_code(),
-            Self::NoContract(error) => error.exit_code(),
+            Self::Finalized(error) => error.exit_code(),
             Self::Source { source, .. } => source.exit_code(),
-            Self::NothingFinal | Self::NoEvent { .. } | Self::Missing { .. } | Self::Ahead { .. } => {
-                ExitCode::Unavailable
-            }
+            Self::Missing { .. } | Self::Ahead { .. } => ExitCode::Unavailable,
             Self::NoBlobs { .. } | Self::OtherDeployment { .. } => ExitCode::Rejected,
             Self::TooMany { .. } => ExitCode::Limit,
             Self::OtherState { .. } | Self::Blobs { .. } | Self::Data { .. } | Self::Follow { .. } => {

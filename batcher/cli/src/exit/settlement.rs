@@ -1,10 +1,10 @@
 //! Errors of settling on L1.
 
 use batcher_settlement::{
-    anchor::AnchorError, contract::NoContract, deploy::DeployError, deposit::DepositError, hops::HopsError,
-    job::JobError, journal::JournalError, l1::L1Error, limits::Limit, payouts::ClaimError, rpc::UrlError,
-    settled_run::SettledRunError, signer::SignerError, superblock::UnstatableError, wallet::WalletError,
-    watch::WatchError, withdrawals::WithdrawError,
+    anchor::AnchorError, contract::NoContract, deploy::DeployError, deposit::DepositError,
+    finalized::FinalizedError, hops::HopsError, job::JobError, journal::JournalError, l1::L1Error,
+    limits::Limit, payouts::ClaimError, rpc::UrlError, settled_run::SettledRunError, signer::SignerError,
+    superblock::UnstatableError, wallet::WalletError, watch::WatchError, withdrawals::WithdrawError,
 };
 
 use super::{ExitCode, HasExitCode};
@@ -62,10 +62,14 @@ impl HasExitCode for WalletError {
         match self {
             Self::L1(error) => error.exit_code(),
             Self::Limit(limit) => limit.exit_code(),
-            Self::Fee(_) => ExitCode::Limit,
             Self::Network { .. } | Self::Failed(_) => ExitCode::Rejected,
             Self::NotTaken { source, .. } => source.exit_code(),
-            Self::NoCode(_) | Self::NonceUsed { .. } | Self::Patience { .. } => ExitCode::Unavailable,
+            // Gas that is too expensive gets cheaper, as `settle` waits for.
+            Self::Fee(_)
+            | Self::NoCode(_)
+            | Self::NoEvents(_)
+            | Self::NonceUsed { .. }
+            | Self::Patience { .. } => ExitCode::Unavailable,
         }
     }
 }
@@ -81,7 +85,10 @@ impl HasExitCode for DeployError {
             | Self::OtherDeployment { .. }
             | Self::OtherKernels { .. }
             | Self::OtherVerifier { .. } => ExitCode::Rejected,
-            Self::Roles(_) | Self::OtherAddress { .. } | Self::OtherContract { .. } => ExitCode::Unavailable,
+            Self::Roles(_)
+            | Self::OtherAddress { .. }
+            | Self::NotFinal { .. }
+            | Self::OtherContract { .. } => ExitCode::Unavailable,
         }
     }
 }
@@ -113,7 +120,9 @@ impl HasExitCode for ClaimError {
             Self::Wallet(error) => error.exit_code(),
             Self::Payouts(error) => error.exit_code(),
             Self::OtherRoot { .. } | Self::Indirect { .. } | Self::NotRecipient { .. } => ExitCode::Rejected,
-            Self::NoTransaction { .. } | Self::NotSettled { .. } => ExitCode::Unavailable,
+            Self::NoTransaction { .. } | Self::TooMany { .. } | Self::NotSettled { .. } => {
+                ExitCode::Unavailable
+            }
         }
     }
 }
@@ -143,15 +152,23 @@ impl HasExitCode for WatchError {
     }
 }
 
-impl HasExitCode for AnchorError {
+impl HasExitCode for FinalizedError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
+            Self::NothingFinal | Self::NoEvent { .. } => ExitCode::Unavailable,
+        }
+    }
+}
+
+impl HasExitCode for AnchorError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::L1(error) => error.exit_code(),
+            Self::Finalized(error) => error.exit_code(),
             // L1 may settle it later.
-            Self::NothingFinal | Self::NoEvent { .. } | Self::NoDigest { .. } | Self::NotSettled { .. } => {
-                ExitCode::Unavailable
-            }
+            Self::NoDigest { .. } | Self::NotSettled { .. } => ExitCode::Unavailable,
             Self::OtherDeployment { .. } | Self::OtherSuperblock { .. } => ExitCode::Invalid,
         }
     }
@@ -203,6 +220,7 @@ impl HasExitCode for JobError {
             Self::Prove { .. }
             | Self::TooEarly { .. }
             | Self::Contradiction { .. }
+            | Self::Nonces { .. }
             | Self::Patience { .. }
             | Self::Stopped => ExitCode::Unavailable,
         }
@@ -231,5 +249,27 @@ impl HasExitCode for SettledRunError {
             Self::Prove { .. } => ExitCode::Unavailable,
             Self::Claim(error) => error.exit_code(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use batcher_settlement::{fees::OverCap, job::Waiting, journal::Stage};
+
+    use super::*;
+
+    #[test]
+    fn gas_above_the_cap_ends_all_commands_alike() {
+        let over = OverCap::Gas { base_fee: 2, cap: 1 };
+        let settled = JobError::Patience {
+            number: 1,
+            stage: Stage::Proven,
+            patience: Duration::ZERO,
+            waiting: Waiting::Fee(over),
+        };
+        let sent = WalletError::Fee(over);
+        assert_eq!((settled.exit_code(), sent.exit_code()), (ExitCode::Unavailable, ExitCode::Unavailable));
     }
 }

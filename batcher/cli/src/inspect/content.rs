@@ -10,12 +10,7 @@ use batcher_circuits::{
     state::{L1Head, SuperblockState},
 };
 use batcher_hop::HopProof;
-use batcher_job::{
-    location::Location,
-    payouts::L1Summary,
-    state,
-    store::{self, QuarantineRecord},
-};
+use batcher_job::{location::Location, payouts::L1Summary, state, store::QuarantineRecord};
 use batcher_settlement::data::SuperblockData;
 use batcher_verify::{
     bundle::{BlockEntry, SuperblockBundle, l1_outcome},
@@ -31,6 +26,11 @@ use circuits_protocol::{
     registry::{EnvironmentId, Registry},
     statement::{BlockStatement, SuperblockStatement, statement_digest},
     wrap::block_shape,
+};
+use circuits_tasks::{
+    graph::{self, Graph, Place},
+    id::TaskId,
+    proof::StoredProof,
 };
 use environments_core::BlockBundle;
 use environments_kinds::KINDS;
@@ -51,6 +51,9 @@ pub(super) enum Content {
     Superblock(Box<Superblock>),
     State(Box<State>),
     TaskProof(TaskProof),
+    Task(Task),
+    TaskInput(TaskInput),
+    TaskGraph(Vec<Task>),
     Quarantine(QuarantineRecord),
     Location(SuperblocksDirectory),
     Hop(Box<Hop>),
@@ -83,8 +86,12 @@ pub(super) fn read(
         }
         FileKind::SuperblockState => Content::State(Box::new(State::new(state::read(path)?))),
         FileKind::TaskProof => {
-            let (task, key, proof_bytes) = store::describe(bytes).map_err(in_file)?;
-            Content::TaskProof(TaskProof { task, key, proof_bytes })
+            let stored = StoredProof::decode(bytes).map_err(in_file)?;
+            Content::TaskProof(TaskProof {
+                task: stored.label,
+                key: hex::encode(stored.key),
+                proof_bytes: stored.proof.len(),
+            })
         }
         FileKind::QuarantineRecord => {
             Content::Quarantine(file::decode(kind, bytes, SMALL_LIMIT).map_err(in_file)?)
@@ -98,6 +105,15 @@ pub(super) fn read(
             Content::Hop(Box::new(Hop::new(&hop).map_err(malformed)?))
         }
         FileKind::SuperblockData => Content::Data(Box::new(Data::read(bytes).map_err(malformed)?)),
+        FileKind::Task => {
+            let task = graph::Task::decode(bytes).map_err(|error| malformed(error.into()))?;
+            Content::Task(Task::new(task.id(), &task))
+        }
+        FileKind::TaskInput => Content::TaskInput(TaskInput { input_bytes: payload.len() }),
+        FileKind::TaskGraph => {
+            let graph = Graph::decode(bytes).map_err(|error| malformed(error.into()))?;
+            Content::TaskGraph(graph.tasks().map(|(id, task)| Task::new(id, task)).collect())
+        }
     };
     Ok((kind, content))
 }
@@ -377,8 +393,42 @@ fn balances(bridge: &BridgeState) -> Vec<Balance> {
 #[derive(Serialize)]
 pub(super) struct TaskProof {
     task: String,
-    key: Digest,
+    key: String,
     proof_bytes: usize,
+}
+
+/// What the prover of a task must know. Only the circuit that it is for can read it.
+#[derive(Serialize)]
+pub(super) struct TaskInput {
+    input_bytes: usize,
+}
+
+/// A task whose proof is to be made.
+#[derive(Serialize)]
+pub(super) struct Task {
+    id: String,
+    label: String,
+    provable: String,
+    key: String,
+    statement_bytes: usize,
+    children: Vec<String>,
+    memory: u64,
+    place: Place,
+}
+
+impl Task {
+    fn new(id: TaskId, task: &graph::Task) -> Self {
+        Self {
+            id: id.to_string(),
+            label: task.label.clone(),
+            provable: task.provable.clone(),
+            key: hex::encode(task.key),
+            statement_bytes: task.statement.len(),
+            children: task.children.iter().map(TaskId::to_string).collect(),
+            memory: task.memory,
+            place: task.place,
+        }
+    }
 }
 
 /// Where a superblock goes, seen from its states.

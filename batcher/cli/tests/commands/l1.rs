@@ -1,7 +1,12 @@
 //! The contracts on a real node, from the command line. No superblock is settled here: a proof for L1 takes a minute, and
 //! `.ci/settle-on-anvil` settles those of the README.
 
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -42,6 +47,27 @@ impl Account {
         self.ask(&[arguments, &["--key-file", key.as_str(), "--poll", "20"]].concat(), code)
     }
 
+    /// Does something that ends when a block is final.
+    fn while_mining<T>(&self, act: impl FnOnce() -> T) -> T {
+        struct Done<'a>(&'a AtomicBool);
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    self.node.mine(1);
+                    thread::sleep(Duration::from_millis(100));
+                }
+            });
+            let _done = Done(&done);
+            act()
+        })
+    }
+
     /// Deploys the contracts, and returns the settlement contract's address.
     fn deploy(&self) -> String {
         let predicted = self.send(&["deploy", "--predict"], 0);
@@ -50,7 +76,7 @@ impl Account {
         json(&superblock(&made), 0);
         let journal = self.path("journal");
         let deploy = ["deploy", "--registry", registry.as_str(), "--journal", journal.as_str()];
-        let deployed = self.send(&deploy, 0);
+        let deployed = self.while_mining(|| self.send(&deploy, 0));
         assert_eq!(self.send(&deploy, 0), deployed, "everything is there");
         assert_eq!(
             [&deployed["deployment"], &deployed["settlement"]],
@@ -148,6 +174,9 @@ fn deposits_that_nobody_takes_are_cut_and_come_back() {
     assert_eq!([&cut["generation"], &cut["from"], &cut["to"]], [&json!(0), &json!(0), &json!(2)]);
     assert_eq!(error(&["cut"], 3), "the contract reverts: NothingToCut");
     assert_eq!(queue_length(), 0, "they leave the file too");
+    let file = fs::read_to_string(&queue).expect("written");
+    let header: Value = serde_json::from_str(file.trim()).expect("only the header is left");
+    assert_eq!(header["generation"], 1);
 
     let (receiver, zero) = (format!("0x{}", "77".repeat(20)), format!("0x{}", "00".repeat(20)));
     let balance = |address: &str| {

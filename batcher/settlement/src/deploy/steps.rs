@@ -1,6 +1,6 @@
 //! The transactions of a deployment, and sending them.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap, thread, time::Instant};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
@@ -12,11 +12,14 @@ use crate::{
     abi::{AccessManager, Settlement, VerifierRouter},
     deployment::deployment_id,
     journal::{DeploymentRecord, Journal, JournalError},
-    l1::Receipt,
+    l1::{At, L1Error, Receipt},
     roles::{Parties, Roles},
     superblock::of_digest,
     wallet::{Wallet, WalletError},
 };
+
+/// So often is sent again what a reorganisation took away, until the command is repeated: a call takes another nonce each time.
+const MOST_REPEATS: usize = 3;
 
 /// What is sent, in the order of nonces, and what comes of it.
 pub(super) struct Transactions {
@@ -137,35 +140,104 @@ impl Transactions {
         Err(DeployError::OtherDeployment { path, deployer, chain_id, first_nonce })
     }
 
-    /// Sends what L1 does not have yet.
+    /// Sends what L1 does not have, and waits until the blocks that have everything are final. What a reorganisation takes away is sent
+    /// again. `waiting` is given the last of these blocks, whenever it is another one.
     pub(super) fn send(
         &self,
         wallet: &Wallet<'_>,
         plan: &Plan,
         record: DeploymentRecord,
         journal: Option<&Journal>,
+        waiting: &dyn Fn(u64),
     ) -> Result<Deployed, DeployError> {
-        let record = RefCell::new(record);
-        let (mut gas_used, mut first_block, mut sent) = (0, None, false);
+        let (record, mut sent) = (RefCell::new(record), false);
+        let mut receipts = self.receipts(wallet, &record, journal, &mut sent)?;
+        self.check_in_doubt(wallet, plan, sent)?;
+        let (mut since, mut gone_since, mut told, mut repeats) = (Instant::now(), None, None, 0);
+        loop {
+            let blocks = match standing(wallet, &receipts) {
+                Ok(blocks) => blocks,
+                // The journal has everything, so a node that is away is asked again.
+                Err(error) if error.is_transient() => Standing::Waiting,
+                Err(error) => return Err(error.into()),
+            };
+            match blocks {
+                Standing::Final => return Ok(self.deployed(wallet, &receipts)),
+                Standing::Waiting => gone_since = None,
+                // One of several nodes may lack a block for a while: nothing is sent before that lasts.
+                Standing::Gone
+                    if gone_since.get_or_insert_with(Instant::now).elapsed() < wallet.policy.doubt => {}
+                Standing::Gone if repeats < MOST_REPEATS => {
+                    repeats += 1;
+                    gone_since = None;
+                    match self.receipts(wallet, &record, journal, &mut sent) {
+                        Ok(found) => {
+                            self.check_in_doubt(wallet, plan, sent)?;
+                            (receipts, since) = (found, Instant::now());
+                        }
+                        Err(error) if repeats == MOST_REPEATS => return Err(error),
+                        // The nodes may not agree yet.
+                        Err(_) => {}
+                    }
+                    continue;
+                }
+                Standing::Gone => {}
+            }
+            let block = last_block(&receipts);
+            if gone_since.is_none() && told.replace(block) != Some(block) {
+                waiting(block);
+            }
+            if since.elapsed() >= wallet.policy.patience {
+                return Err(DeployError::NotFinal { block, seconds: since.elapsed().as_secs() });
+            }
+            thread::sleep(wallet.policy.poll);
+        }
+    }
+
+    /// [`Self::check`], again for a while if a node that is behind may be the reason for what it says.
+    fn check_in_doubt(&self, wallet: &Wallet<'_>, plan: &Plan, is_new: bool) -> Result<(), DeployError> {
+        let since = Instant::now();
+        loop {
+            match self.check(wallet, plan, is_new) {
+                Err(DeployError::OtherContract { .. }) if since.elapsed() < wallet.policy.doubt => {
+                    thread::sleep(wallet.policy.poll);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The receipts of all transactions, each of which is `sent` if no block has it.
+    fn receipts(
+        &self,
+        wallet: &Wallet<'_>,
+        record: &RefCell<DeploymentRecord>,
+        journal: Option<&Journal>,
+        sent: &mut bool,
+    ) -> Result<Vec<Receipt>, DeployError> {
+        let mut receipts = vec![];
         for (position, transaction) in self.all.iter().enumerate() {
-            let known = find(wallet, transaction, &record.borrow().transactions[position])?;
+            let planned = self.first_nonce + position as u64;
+            let known = find_in_doubt(wallet, transaction, planned, &record.borrow().transactions[position])?;
             let receipt = match known {
                 Some(receipt) => receipt,
                 None => {
-                    sent = true;
-                    self.send_one(wallet, transaction, position, &record, journal)?
+                    *sent = true;
+                    self.send_one(wallet, transaction, position, record, journal)?
                 }
             };
-            gas_used += receipt.gas_used;
-            first_block.get_or_insert(receipt.block_number);
-            let expected = wallet.address().create(self.first_nonce + position as u64);
+            let expected = wallet.address().create(planned);
             if transaction.to.is_none() && receipt.created != Some(expected) {
                 let found = receipt.created.unwrap_or_default();
                 return Err(DeployError::OtherAddress { expected, found });
             }
+            receipts.push(receipt);
         }
-        self.check(wallet, plan, sent)?;
-        Ok(Deployed {
+        Ok(receipts)
+    }
+
+    fn deployed(&self, wallet: &Wallet<'_>, receipts: &[Receipt]) -> Deployed {
+        Deployed {
             chain_id: wallet.chain_id,
             deployment: deployment_id(wallet.chain_id, self.settlement),
             settlement: self.settlement,
@@ -173,9 +245,9 @@ impl Transactions {
             router: self.router,
             registry_tree: self.registry_tree,
             verifiers: self.verifiers.clone(),
-            first_block: first_block.unwrap_or_default(),
-            gas_used,
-        })
+            first_block: receipts.first().map_or(0, |receipt| receipt.block_number),
+            gas_used: receipts.iter().map(|receipt| receipt.gas_used).sum(),
+        }
     }
 
     /// Sends a transaction with its nonce, and has its hash in the journal before anybody else has it. Only the addresses of contracts
@@ -225,6 +297,36 @@ impl Transactions {
     }
 }
 
+fn last_block(receipts: &[Receipt]) -> u64 {
+    receipts.iter().map(|receipt| receipt.block_number).max().unwrap_or_default()
+}
+
+/// What L1 says of blocks that had all transactions.
+enum Standing {
+    /// They stay for good.
+    Final,
+    /// They are there.
+    Waiting,
+    /// One of them is not.
+    Gone,
+}
+
+fn standing(wallet: &Wallet<'_>, receipts: &[Receipt]) -> Result<Standing, L1Error> {
+    let Wallet { l1, policy, .. } = wallet;
+    let Some(latest) = l1.block(At::Latest)? else { return Ok(Standing::Waiting) };
+    let last = policy.finality.block(*l1, &latest)?;
+    // Asked after finality: a block that was there before may have gone since.
+    let blocks: BTreeMap<_, _> =
+        receipts.iter().map(|receipt| (receipt.block_number, receipt.block_hash)).collect();
+    for (number, hash) in blocks {
+        if l1.block(At::Number(number))?.is_none_or(|block| block.hash != hash) {
+            return Ok(Standing::Gone);
+        }
+    }
+    let is_final = last.is_some_and(|last| last.number >= last_block(receipts));
+    Ok(if is_final { Standing::Final } else { Standing::Waiting })
+}
+
 /// The receipt of one of these transactions, if a block has it. A contract whose creation failed has no other address.
 fn find(
     wallet: &Wallet<'_>,
@@ -239,4 +341,22 @@ fn find(
         }
     }
     Ok(None)
+}
+
+/// [`find`], again for a while if the nonce that was planned for them is used: one of several nodes may lack the block.
+fn find_in_doubt(
+    wallet: &Wallet<'_>,
+    transaction: &Transaction,
+    planned: u64,
+    hashes: &[B256],
+) -> Result<Option<Receipt>, DeployError> {
+    let since = Instant::now();
+    loop {
+        let found = find(wallet, transaction, hashes)?;
+        let is_doubtful = found.is_none() && !hashes.is_empty() && since.elapsed() < wallet.policy.doubt;
+        if !is_doubtful || wallet.l1.nonces(wallet.address())?.latest <= planned {
+            return Ok(found);
+        }
+        thread::sleep(wallet.policy.poll);
+    }
 }
