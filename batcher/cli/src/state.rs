@@ -141,12 +141,10 @@ struct Listed {
 
 impl List {
     fn read(directory: &Path) -> Result<Self, StatesError> {
-        let numbers = states::numbers(directory)?;
-        let Some(&superblocks) = numbers.last() else {
-            return Err(StatesError::Empty { path: directory.to_owned() });
-        };
-        let listed = |number| states::read(directory, number).map(|state| Listed::new(&state));
-        Ok(Self { superblocks, states: numbers.into_iter().map(listed).collect::<Result<_, _>>()? })
+        let mut listed = vec![];
+        states::for_each(directory, |state| listed.push(Listed::new(state)))?;
+        let superblocks = listed.last().map_or(0, |latest: &Listed| latest.number);
+        Ok(Self { superblocks, states: listed })
     }
 }
 

@@ -8,7 +8,7 @@
 //!   rolled-back-1/state-00000008.superblock       the latest state before a rollback
 //! ```
 //!
-//! Moving forward writes what a superblock changes ([`crate::stored`]) in one transaction, and moving back undoes it in one; the
+//! Moving forward writes what a superblock changes (`stored`) in one transaction, and moving back undoes it in one; the
 //! locations stay then, since the superblocks do. So the directory holds a chain of states at any moment, and a crash leaves
 //! it where it was or where it was going. Reading takes no lock.
 
@@ -127,6 +127,19 @@ pub fn read(directory: &Path, number: u32) -> Result<SuperblockState, StatesErro
     let numbers = numbers_of(directory, &view)?;
     check_kept(directory, &numbers, number)?;
     read_view(directory, &view.back_to(number.into())?, reader.chain_id())
+}
+
+/// Reads every state that is kept in `directory`, by ascending number, and shows each to `visit`.
+///
+/// # Errors
+/// [`StatesError::Empty`], or why a state cannot be read.
+pub fn for_each(directory: &Path, mut visit: impl FnMut(&SuperblockState)) -> Result<(), StatesError> {
+    let reader = open_reader(directory)?.ok_or_else(|| StatesError::Empty { path: directory.to_owned() })?;
+    for number in numbers_of(directory, &reader.latest()?)? {
+        let view = reader.latest()?.back_to(number.into())?;
+        visit(&read_view(directory, &view, reader.chain_id())?);
+    }
+    Ok(())
 }
 
 /// The database in `directory`, if there is one.

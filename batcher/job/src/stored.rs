@@ -4,18 +4,22 @@
 //! |---|---|---|
 //! | `state` | none | commitment, number, and what opens the state of environment 0 |
 //! | `heads` | environment | its head |
-//! | `messages` | index | the message, where it was emitted, and what became of it |
+//! | `messages` | index | its hash, the message, where it was emitted, and what became of it |
+//! | `pages` | number of a page | the root of the page of the tree of messages |
 //! | `balances` | position in the order of first use | key and amount |
 //! | `history` | superblock number | the state before the next one |
 //!
-//! Numbers in keys are big-endian. The trees are not stored, since they follow.
+//! Numbers in keys are big-endian. What takes long to compute is stored and believed when a state is read: hashes of messages, and
+//! roots of the pages of their tree. The other trees follow.
+
+use std::collections::BTreeSet;
 
 use batcher_circuits::{
     heads::EnvironmentHeads,
     state::{EnvironmentHead, L1Head, SuperblockState},
 };
 use bridge_core::{BalanceKey, BridgeState, Record};
-use circuits_core::{Digest, amount::Amount};
+use circuits_core::{Digest, amount::Amount, trees::PAGE_LEAVES};
 use circuits_database::{Change, DatabaseError, Format, Map, View};
 use circuits_protocol::registry::EnvironmentId;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -27,7 +31,8 @@ pub(crate) const FORMAT: Format = Format { kind: "superblock states", version: 1
 
 const STATE: Map = Map("state");
 const HEADS: Map = Map("heads");
-const MESSAGES: Map = Map("messages");
+pub(crate) const MESSAGES: Map = Map("messages");
+pub(crate) const PAGES: Map = Map("pages");
 const BALANCES: Map = Map("balances");
 const HISTORY: Map = Map("history");
 
@@ -68,8 +73,16 @@ pub(crate) fn changes(
     for (id, head) in before.environments.moved(&after.environments) {
         changes.push(HEADS.change(id.0.to_be_bytes(), Some(&head))?);
     }
+    let mut pages = BTreeSet::new();
     for (index, record) in before.bridge.changed_records(&after.bridge) {
-        changes.push(MESSAGES.change((index as u64).to_be_bytes(), record)?);
+        let hashed = record.map(|record| (record.message.hash(), record));
+        changes.push(MESSAGES.change((index as u64).to_be_bytes(), hashed.as_ref())?);
+        pages.insert((index / PAGE_LEAVES) as u64);
+    }
+    let page_count = after.bridge.message_count().div_ceil(PAGE_LEAVES as u64);
+    for page in pages {
+        let root = after.bridge.message_page_root(page).filter(|_| page < page_count);
+        changes.push(PAGES.change(page.to_be_bytes(), root.as_ref())?);
     }
     for (position, balance) in before.bridge.changed_balances(&after.bridge) {
         changes.push(BALANCES.change((position as u64).to_be_bytes(), balance)?);
@@ -98,9 +111,10 @@ pub(crate) fn read(view: &View<'_>, chain_id: u64) -> Result<SuperblockState, Un
     });
     let environments = heads.collect::<Result<EnvironmentHeads, InvalidState>>()?;
     let tree = |error| InvalidState::Tree(Box::new(error));
-    let records: Vec<Record> = list(view, MESSAGES)?;
+    let records: Vec<(Digest, Record)> = list(view, MESSAGES)?;
+    let pages: Vec<Digest> = list(view, PAGES)?;
     let balances: Vec<(BalanceKey, Amount)> = list(view, BALANCES)?;
-    let bridge = BridgeState::from_records(records, balances).map_err(tree)?;
+    let bridge = BridgeState::from_pages(records, &pages, balances).map_err(tree)?;
     let history = list::<Digest>(view, HISTORY)?.try_into().map_err(tree)?;
     let Summary { commitment, number, l1 } = summary;
     let state = SuperblockState { chain_id, number, environments, l1, bridge, history };

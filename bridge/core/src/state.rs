@@ -126,20 +126,79 @@ impl BridgeState {
         records: impl IntoIterator<Item = Record>,
         balances: impl IntoIterator<Item = (BalanceKey, Amount)>,
     ) -> Result<Self, TreeError> {
-        let mut state = Self::default();
-        let mut leaves = vec![];
-        for (index, record) in (0..).zip(records) {
-            let (hash, is_in_flight) = (record.message.hash(), record.consumed.is_none());
-            state.note(index, &record.message, hash, is_in_flight);
+        let hashed = records.into_iter().map(|record| (record.message.hash(), record));
+        let tree = |leaves: &[Digest]| {
+            let mut tree = AppendTree::new(MESSAGES_DEPTH);
+            append_all(&mut tree, leaves)?;
+            Ok(tree)
+        };
+        Self::from_hashed(hashed, tree, balances)
+    }
+
+    /// [`Self::from_records`], from the hash of each message and the roots of the pages of their tree
+    /// ([`Self::message_page_root`]). Neither is computed: wrong ones give a state whose paths do not verify.
+    ///
+    /// # Errors
+    /// As [`Self::from_records`], and [`TreeError::Pages`] if there is not one root for each page.
+    pub fn from_pages(
+        records: impl IntoIterator<Item = (Digest, Record)>,
+        pages: &[Digest],
+        balances: impl IntoIterator<Item = (BalanceKey, Amount)>,
+    ) -> Result<Self, TreeError> {
+        let tree = |leaves: &[Digest]| AppendTree::from_pages(MESSAGES_DEPTH, leaves, pages);
+        Self::from_hashed(records, tree, balances)
+    }
+
+    fn from_hashed(
+        hashed: impl IntoIterator<Item = (Digest, Record)>,
+        tree: impl FnOnce(&[Digest]) -> Result<AppendTree, TreeError>,
+        balances: impl IntoIterator<Item = (BalanceKey, Amount)>,
+    ) -> Result<Self, TreeError> {
+        let mut records = SharedList::default();
+        let (mut leaves, mut in_flight, mut known) = (vec![], vec![], vec![]);
+        let mut in_flight_amounts = SharedMap::new();
+        for (index, (hash, record)) in (0..).zip(hashed) {
+            let is_in_flight = record.consumed.is_none();
+            if is_in_flight {
+                in_flight.push((index, ()));
+                let asset = record.message.asset;
+                let sum = in_flight_amounts.get(&asset).copied().unwrap_or(0);
+                in_flight_amounts.insert(asset, sum + u128::from(record.message.amount.get()));
+            }
             leaves.push(if is_in_flight { hash } else { tombstone() });
-            state.records.push(record);
+            known.push((hash, index, is_in_flight));
+            records.push(record);
         }
-        append_all(&mut state.messages, &leaves)?;
+        known.sort_unstable();
+        let same_hash = known.chunk_by(|one, other| one.0 == other.0);
+        let pending = same_hash.map(|messages| {
+            let indices = messages.iter().filter(|message| message.2).map(|message| message.1);
+            (messages[0].0, indices.collect())
+        });
+        let (mut list, mut positions, mut entries) = (SharedList::default(), vec![], vec![]);
         for (key, amount) in balances {
-            state.add_balance(key)?;
-            state.set_balance(key, amount)?;
+            entries.push((key.digest(), balance_value(amount)));
+            positions.push((key, list.len()));
+            list.push((key, amount));
         }
-        Ok(state)
+        Ok(Self {
+            records,
+            messages: tree(&leaves)?,
+            in_flight: in_flight.into_iter().collect(),
+            in_flight_amounts,
+            pending: pending.collect(),
+            used: list.len(),
+            balances: list,
+            positions: positions.into_iter().collect(),
+            balance_tree: KeyedTree::from_entries(BALANCES_DEPTH, entries)?,
+        })
+    }
+
+    /// The root of the page of the tree of messages with the [`PAGE_LEAVES`](circuits_core::trees::PAGE_LEAVES) messages from
+    /// `PAGE_LEAVES * page` on.
+    #[must_use]
+    pub fn message_page_root(&self, page: u64) -> Option<Digest> {
+        self.messages.page_root(page)
     }
 
     /// The indices of the messages in which `after` differs from this state, ascending, with what is there after; `None` where

@@ -285,12 +285,33 @@ impl<K: Ord + Clone, V: Clone> Extend<(K, V)> for SharedMap<K, V> {
     }
 }
 
+/// Of equal keys, the last one counts. Costs a sort.
 impl<K: Ord + Clone, V: Clone> FromIterator<(K, V)> for SharedMap<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let mut map = Self::new();
-        map.extend(entries);
-        map
+        let mut all: Vec<_> = entries.into_iter().collect();
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        // The later of two stays in the place of the earlier.
+        all.dedup_by(|later, earlier| {
+            let is_same = later.0 == earlier.0;
+            if is_same {
+                std::mem::swap(later, earlier);
+            }
+            is_same
+        });
+        let len = all.len();
+        Self { root: balanced(&mut all.into_iter(), len), len }
     }
+}
+
+/// The subtree of the next `len` entries, which ascend.
+fn balanced<K, V>(entries: &mut impl Iterator<Item = (K, V)>, len: usize) -> Link<K, V> {
+    let left_len = len.checked_sub(1)? / 2;
+    let left = balanced(entries, left_len);
+    let (key, value) = entries.next()?;
+    let right = balanced(entries, len - 1 - left_len);
+    let mut node = Node { key, value, height: 1, children: [left, right] };
+    node.measure();
+    Some(Arc::new(node))
 }
 
 #[cfg(test)]
@@ -339,7 +360,13 @@ mod tests {
             for (map, expected) in copies {
                 prop_assert!(map.iter().eq(expected.iter()));
                 prop_assert_eq!(map.is_empty(), expected.is_empty());
-                prop_assert_eq!(map, expected.into_iter().rev().collect::<SharedMap<_, _>>());
+                let twice = expected.iter().map(|(&key, _)| (key, 0)).chain(expected.clone()).rev();
+                let reversed: SharedMap<_, _> = expected.clone().into_iter().rev().collect();
+                check(&reversed);
+                prop_assert_eq!(&map, &reversed);
+                let of_two: SharedMap<_, _> = twice.collect();
+                check(&of_two);
+                prop_assert!(of_two.iter().all(|(_, &value)| value == 0) && of_two.len() == map.len());
             }
         }
     }

@@ -1,6 +1,14 @@
-use batcher_circuits::testing::digest;
+use batcher_circuits::testing::{digest, message};
+use bridge_core::{
+    BalanceKey, BridgeState, Consumption, Message,
+    state::{Location, Record},
+};
+use circuits_core::{Digest, amount::Amount, trees::TreeError};
+use circuits_database::Change;
+use circuits_protocol::registry::EnvironmentId;
 
 use super::*;
+use crate::stored::{MESSAGES, PAGES};
 
 const CHAIN_ID: u64 = 5;
 
@@ -81,11 +89,92 @@ fn a_state_is_read_as_it_was_written_and_so_are_those_before() {
     assert!(matches!(read(&directory.path().join("none"), 1), Err(StatesError::Empty { .. })));
 }
 
+/// The state after `number` superblocks, with as many messages, of which the first `claimed` were claimed in the last one.
+fn with_messages(number: u32, messages: u64, claimed: u64) -> SuperblockState {
+    let location = |superblock| Location { superblock, height: 1 };
+    let record = |sequence| Record {
+        message: Message { sequence, ..message(CHAIN_ID, 1, 2, 1) },
+        emitted: location(1),
+        consumed: (sequence < claimed).then_some((Consumption::Claim, location(number))),
+    };
+    let balance = |environment, value| {
+        let key = BalanceKey { environment: EnvironmentId(environment), asset: record(0).message.asset };
+        (key, Amount::new(value).expect("an amount"))
+    };
+    let balances = [balance(1, messages), balance(2, claimed)];
+    let bridge = BridgeState::from_records((0..messages).map(record), balances).expect("room for all");
+    SuperblockState { bridge, ..after(number) }
+}
+
+#[test]
+fn messages_are_read_with_the_pages_of_their_tree() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let all = [(1, 0, 0), (2, 1, 0), (3, 300, 0), (4, 512, 0), (5, 600, 0)]
+        .map(|(number, messages, claimed)| with_messages(number, messages, claimed));
+    let mut states = States::open(directory.path(), Some(CHAIN_ID)).expect("a new chain");
+    for state in &all {
+        states.advance(state.clone()).expect("the next state");
+    }
+    drop(states);
+    let mut found = vec![];
+    for_each(directory.path(), |state| found.push(state.clone())).expect("readable");
+    assert_eq!(found[1..], all);
+    // What is hashed when it is needed is what was hashed at once.
+    let (read, made) = (found.pop().expect("the latest"), &all[4]);
+    assert_eq!((read.commitment(), read.roots()), (made.commitment(), made.roots()));
+    assert!((0..4).all(|page| read.bridge.message_page_root(page) == made.bridge.message_page_root(page)));
+    // A message of the first page is claimed.
+    let next = with_messages(6, 600, 1);
+    let changes = stored::changes(&read, &next).expect("they encode");
+    assert_eq!(changes.iter().filter(|change| change.map == PAGES).count(), 1);
+    let mut states = States::open(directory.path(), None).expect("a chain");
+    states.advance(next.clone()).expect("the next state");
+    drop(states);
+    assert_eq!(latest(directory.path(), None).expect("a chain"), next);
+    assert_eq!(super::read(directory.path(), 5).expect("kept"), all[4]);
+}
+
+/// A directory whose database has the entries of a state, and then this change, at a height.
+fn tampered(state: &SuperblockState, height: u64, change: Option<Change>) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut changes = stored::all(state).expect("they encode");
+    changes.extend(change);
+    drop(
+        Store::create(&database_file(directory.path()), FORMAT, CHAIN_ID, height, &changes)
+            .expect("writable"),
+    );
+    directory
+}
+
+#[test]
+fn a_state_whose_stored_hashes_are_others_is_refused_or_cannot_be_exported() {
+    let state = with_messages(1, 300, 7);
+    // The root of a page decides the commitment.
+    let root = PAGES.change(0_u64.to_be_bytes(), Some(&digest(9))).expect("it encodes");
+    let error = latest(tampered(&state, 1, Some(root)).path(), None).expect_err("another root");
+    let source = |error| match error {
+        StatesError::State(StateError::Invalid { source, .. }) => source,
+        error => panic!("{error}"),
+    };
+    assert!(matches!(source(error), InvalidState::Commitment { .. }));
+    // There is one for each page.
+    let root = PAGES.change(1_u64.to_be_bytes(), None::<&Digest>).expect("it encodes");
+    let error = latest(tampered(&state, 1, Some(root)).path(), None).expect_err("a page without a root");
+    let expected = TreeError::Pages { leaves: 300, expected: 2, found: 1 };
+    assert!(matches!(source(error), InvalidState::Tree(error) if *error == expected));
+    // The hash of a message decides nothing, until all is computed again.
+    let record = state.bridge.record(9).expect("one of 300");
+    let hashed = MESSAGES.change(9_u64.to_be_bytes(), Some(&(digest(9), record))).expect("it encodes");
+    let directory = tampered(&state, 1, Some(hashed));
+    let read = latest(directory.path(), None).expect("nothing says that it is wrong");
+    assert_ne!(read, state);
+    let error = state::write(&directory.path().join("file"), &read).expect_err("another message");
+    assert!(matches!(error, StateError::Invalid { source: InvalidState::ReadBack, .. }), "{error}");
+}
+
 #[test]
 fn a_state_under_another_number_is_rejected() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let changes = stored::all(&after(1)).expect("they encode");
-    drop(Store::create(&database_file(directory.path()), FORMAT, CHAIN_ID, 7, &changes).expect("writable"));
+    let directory = tampered(&after(1), 7, None);
     let error = States::open(directory.path(), None).expect_err("superblock 7 was never made");
     assert!(error.to_string().contains("the state after superblock 1, expected 7"), "{error}");
 }

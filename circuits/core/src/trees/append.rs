@@ -40,10 +40,32 @@ impl AppendTree {
         Self { tree: IndexTree::new(depth), count: 0 }
     }
 
+    /// The tree to which these leaves were appended, from the roots of its pages ([`Self::page_root`]). No page is hashed before one
+    /// of its leaves is needed: roots of other leaves give a tree whose paths do not verify.
+    ///
+    /// # Errors
+    /// - [`TreeError::Depth`]
+    /// - [`TreeError::EmptyLeaf`] if a leaf is empty
+    /// - [`TreeError::Index`] if they do not fit
+    /// - [`TreeError::Pages`] if there is not one root for each page
+    pub fn from_pages(depth: usize, leaves: &[Digest], roots: &[Digest]) -> Result<Self, TreeError> {
+        if let Some(index) = leaves.iter().position(|&leaf| leaf == Digest::ZERO) {
+            return Err(TreeError::EmptyLeaf { index: index as u64 });
+        }
+        Ok(Self { tree: IndexTree::from_pages(depth, leaves, roots)?, count: leaves.len() as u64 })
+    }
+
     /// The number of levels between leaf and root.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.tree.depth()
+    }
+
+    /// The root of the page with the [`PAGE_LEAVES`](super::PAGE_LEAVES) leaves from `PAGE_LEAVES * page` on. A tree that is smaller
+    /// than a page has none.
+    #[must_use]
+    pub fn page_root(&self, page: u64) -> Option<Digest> {
+        self.tree.page_root(page)
     }
 
     /// The root.

@@ -17,6 +17,9 @@ pub enum TreeError {
     /// The tree has no empty slot left for this many leaves.
     #[error("{added} leaves do not fit after the first {count} of a tree of depth {depth}")]
     Full { count: u64, added: u64, depth: usize },
+    /// A tree of stored pages has one root for each.
+    #[error("a tree of {leaves} leaves has {expected} pages, and there are {found} roots of pages")]
+    Pages { leaves: usize, expected: usize, found: usize },
     /// A subtree has a number of leaves that is not a power of two.
     #[error("a subtree has a power of two of leaves, found {found}")]
     Subtree { found: usize },

@@ -7,6 +7,9 @@
 //!             /         \
 //! level 0    l0          l1 = 0                            0 is the empty leaf
 //! ```
+//! A tree that is made again from what is stored has *pages*: subtrees of 2^8 leaves with their roots, whose inner nodes are hashed
+//! when somebody asks for a path through them or changes a leaf, and not before.
+//!
 //! The i-th bit of an index, least significant first, says on which side of its parent the node at level i is.
 
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     error::TreeError,
     node::{MAX_DEPTH, NODE, empty_root, fits},
+    page::{PAGE_LEAVES, PAGE_LEVEL, Page},
     path::Path,
 };
 use crate::{Digest, hash::hash_pair};
@@ -23,7 +27,7 @@ use crate::{Digest, hash::hash_pair};
 /// A sparse tree by index; see the module's drawing.
 ///
 /// Two trees are equal if and only if they have the same depth and leaves, regardless of their history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "IndexTreeData", into = "IndexTreeData")]
 pub struct IndexTree {
     depth: usize,
@@ -34,11 +38,26 @@ pub struct IndexTree {
 type Link = Option<Arc<Node>>;
 
 /// The root of a subtree that is not empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Node {
     digest: Digest,
-    /// None for a leaf.
-    children: [Link; 2],
+    below: Below,
+}
+
+/// What is below the root of a subtree.
+#[derive(Clone, Debug)]
+enum Below {
+    /// Its children; none of a leaf.
+    Children([Link; 2]),
+    /// Leaves whose inner nodes are hashed when one of them is needed. The root is at [`PAGE_LEVEL`].
+    Page(Arc<Page>),
+}
+
+impl Node {
+    /// What every subtree begins as: the leaf or inner node without children.
+    const fn alone(digest: Digest) -> Self {
+        Self { digest, below: Below::Children([None, None]) }
+    }
 }
 
 impl IndexTree {
@@ -50,6 +69,46 @@ impl IndexTree {
     pub fn new(depth: usize) -> Self {
         assert!(depth <= MAX_DEPTH, "a tree has at most {MAX_DEPTH} levels, not {depth}");
         Self { depth, root: None }
+    }
+
+    /// The tree with these leaves from index 0 on, whose pages have these roots. Only nodes above pages are hashed: whoever gives
+    /// roots of other leaves gets a tree whose paths do not verify, and which equals no other.
+    ///
+    /// # Errors
+    /// - [`TreeError::Depth`]
+    /// - [`TreeError::Index`] if they do not fit
+    /// - [`TreeError::Pages`] if there is not one root for each page
+    pub fn from_pages(depth: usize, leaves: &[Digest], roots: &[Digest]) -> Result<Self, TreeError> {
+        if depth > MAX_DEPTH {
+            return Err(TreeError::Depth { depth });
+        }
+        let expected = leaves.len().div_ceil(PAGE_LEAVES);
+        if roots.len() != expected {
+            return Err(TreeError::Pages { leaves: leaves.len(), expected, found: roots.len() });
+        }
+        let mut tree = Self::new(depth);
+        if depth < PAGE_LEVEL {
+            tree.set_range(0, leaves)?;
+            return Ok(tree);
+        }
+        let last = (leaves.len() as u64).saturating_sub(1);
+        if !fits(last, depth) {
+            return Err(TreeError::Index { index: last, depth });
+        }
+        let pages = leaves.chunks(PAGE_LEAVES).zip(roots).map(|(leaves, &digest)| {
+            let is_empty = leaves.iter().all(|&leaf| leaf == Digest::ZERO);
+            (!is_empty).then(|| Arc::new(Node { digest, below: Below::Page(Arc::new(Page::new(leaves))) }))
+        });
+        let mut level: Vec<Link> = pages.collect();
+        for height in PAGE_LEVEL..depth {
+            let mut children = level.into_iter();
+            level = vec![];
+            while let Some(left) = children.next() {
+                level.push(parent([left, children.next().flatten()], height));
+            }
+        }
+        tree.root = level.pop().flatten();
+        Ok(tree)
     }
 
     /// The number of levels between leaf and root.
@@ -67,30 +126,57 @@ impl IndexTree {
     /// The leaf at `index`, which is empty if none was set or the index does not exist.
     #[must_use]
     pub fn get(&self, index: u64) -> Digest {
-        if !fits(index, self.depth) {
-            return Digest::ZERO;
-        }
+        if fits(index, self.depth) { self.node(0, index) } else { Digest::ZERO }
+    }
+
+    /// The root of a page: of the [`PAGE_LEAVES`] leaves from `PAGE_LEAVES * page` on. A tree that is smaller has none.
+    #[must_use]
+    pub fn page_root(&self, page: u64) -> Option<Digest> {
+        let above = self.depth.checked_sub(PAGE_LEVEL)?;
+        fits(page, above).then(|| self.node(PAGE_LEVEL, page))
+    }
+
+    /// The digest of the node at `level` and `position`, which exists.
+    fn node(&self, level: usize, position: u64) -> Digest {
         let mut node = self.root.as_deref();
-        for level in (0..self.depth).rev() {
-            node = node.and_then(|node| node.children[side(index, level)].as_deref());
+        for below in (level..self.depth).rev() {
+            match node.map(|node| &node.below) {
+                None => break,
+                Some(Below::Children(children)) => {
+                    node = children[side(position, below - level)].as_deref();
+                }
+                Some(Below::Page(page)) => return page.node(level, position),
+            }
         }
-        digest(node, 0)
+        digest(node, level)
     }
 
     /// The leaves that are not empty, ascending by index.
     pub fn leaves(&self) -> impl Iterator<Item = (u64, Digest)> {
         let mut stack: Vec<_> = self.root.as_deref().map(|root| (self.depth, 0, root)).into_iter().collect();
+        let mut page: (u64, &[Digest]) = (0, &[]);
         std::iter::from_fn(move || {
             loop {
-                let (level, position, node): (usize, u64, &Node) = stack.pop()?;
-                if level == 0 {
-                    return Some((position, node.digest));
+                if let [leaf, rest @ ..] = page.1 {
+                    let index = page.0;
+                    page = (index + 1, rest);
+                    if *leaf != Digest::ZERO {
+                        return Some((index, *leaf));
+                    }
+                    continue;
                 }
-                let [left, right] = &node.children;
-                let children = [(2 * position + 1, right), (2 * position, left)];
-                let present =
-                    children.into_iter().filter_map(|(position, child)| Some((position, child.as_deref()?)));
-                stack.extend(present.map(|(position, child)| (level - 1, position, child)));
+                let (level, position, node): (usize, u64, &Node) = stack.pop()?;
+                match &node.below {
+                    Below::Page(below) => page = (position << level, below.leaves()),
+                    Below::Children(_) if level == 0 => return Some((position, node.digest)),
+                    Below::Children([left, right]) => {
+                        let children = [(2 * position + 1, right), (2 * position, left)];
+                        let present = children
+                            .into_iter()
+                            .filter_map(|(position, child)| Some((position, child.as_deref()?)));
+                        stack.extend(present.map(|(position, child)| (level - 1, position, child)));
+                    }
+                }
             }
         })
     }
@@ -131,12 +217,55 @@ impl IndexTree {
         let mut siblings = Vec::with_capacity(self.depth.saturating_sub(level));
         for below in (level..self.depth).rev() {
             let side = side(position, below - level);
-            let child = |side: usize| node.and_then(|node| node.children[side].as_deref());
-            siblings.push(digest(child(1 - side), below));
-            node = child(side);
+            match node.map(|node| &node.below) {
+                None => siblings.push(empty_root(below)),
+                Some(Below::Children(children)) => {
+                    siblings.push(digest(children[1 - side].as_deref(), below));
+                    node = children[side].as_deref();
+                }
+                // It has everything that is below it.
+                Some(Below::Page(page)) => {
+                    siblings.push(page.node(below, position >> (below - level) ^ 1));
+                }
+            }
         }
         siblings.reverse();
         Path { siblings }
+    }
+}
+
+/// Leaves decide, and so do the roots of pages, which [`IndexTree::from_pages`] takes as they are.
+impl PartialEq for IndexTree {
+    fn eq(&self, other: &Self) -> bool {
+        self.depth == other.depth && is_same(self.root.as_ref(), other.root.as_ref(), self.depth)
+    }
+}
+
+impl Eq for IndexTree {}
+
+/// Whether two subtrees at `level` are equal.
+fn is_same(one: Option<&Arc<Node>>, other: Option<&Arc<Node>>, level: usize) -> bool {
+    let (one, other) = match (one, other) {
+        (None, None) => return true,
+        (Some(one), Some(other)) => (one, other),
+        _ => return false,
+    };
+    if Arc::ptr_eq(one, other) {
+        return true;
+    }
+    if one.digest != other.digest {
+        return false;
+    }
+    match (&one.below, &other.below) {
+        (Below::Children(_), Below::Children(_)) if level == 0 => true,
+        (Below::Children(ones), Below::Children(others)) => {
+            ones.iter().zip(others).all(|(one, other)| is_same(one.as_ref(), other.as_ref(), level - 1))
+        }
+        // The digests of all nodes of one are those of the other if the leaves are, so leaves say it all.
+        _ => {
+            let leaves = |node: &Arc<Node>| IndexTree { depth: level, root: Some(node.clone()) };
+            leaves(one).leaves().eq(leaves(other).leaves())
+        }
     }
 }
 
@@ -150,20 +279,42 @@ fn digest(node: Option<&Node>, level: usize) -> Digest {
     node.map_or_else(|| empty_root(level), |node| node.digest)
 }
 
+/// The subtree over two subtrees at `level`.
+fn parent(children: [Link; 2], level: usize) -> Link {
+    let [left, right] = children.each_ref().map(Option::as_deref);
+    if left.is_none() && right.is_none() {
+        return None;
+    }
+    let digest = hash_pair(NODE, digest(left, level), digest(right, level));
+    Some(Arc::new(Node { digest, below: Below::Children(children) }))
+}
+
+/// The subtree at `level` and `position` of a page, whose nodes become nodes of the tree.
+fn opened(page: &Page, level: usize, position: u64) -> Link {
+    let digest = page.node(level, position);
+    if digest == empty_root(level) {
+        return None;
+    }
+    let child = |side| level.checked_sub(1).and_then(|below| opened(page, below, 2 * position + side));
+    Some(Arc::new(Node { digest, below: Below::Children([child(0), child(1)]) }))
+}
+
 /// Sets neighbouring leaves of a subtree at `level`, from its leaf `first` on; all of them are its leaves.
 fn write(link: &mut Link, level: usize, first: u64, leaves: &[Digest]) {
     let [leaf, ..] = *leaves else { return };
     if level == 0 {
-        *link = (leaf != Digest::ZERO).then(|| Arc::new(Node { digest: leaf, children: [None, None] }));
+        *link = (leaf != Digest::ZERO).then(|| Arc::new(Node::alone(leaf)));
         return;
     }
-    let node =
-        link.get_or_insert_with(|| Arc::new(Node { digest: empty_root(level), children: [None, None] }));
+    let node = link.get_or_insert_with(|| Arc::new(Node::alone(empty_root(level))));
     let node = Arc::make_mut(node);
+    if let Below::Page(page) = &node.below {
+        node.below = Below::Children([0, 1].map(|side| opened(page, level - 1, side)));
+    }
+    let Below::Children([left, right]) = &mut node.below else { return };
     let half = 1 << (level - 1);
     let in_left = usize::try_from(half - first.min(half)).unwrap_or(usize::MAX).min(leaves.len());
     let (to_left, to_right) = leaves.split_at(in_left);
-    let [left, right] = &mut node.children;
     write(left, level - 1, first, to_left);
     write(right, level - 1, first.saturating_sub(half), to_right);
     if left.is_none() && right.is_none() {
@@ -214,6 +365,8 @@ impl TryFrom<IndexTreeData> for IndexTree {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -271,6 +424,70 @@ mod tests {
         assert_eq!(one_by_one, at_once);
         assert!(at_once.set_range(12, &leaves).is_err());
         assert_eq!(one_by_one, at_once);
+    }
+
+    /// A tree of this depth with these leaves, hashed as a whole, and the roots of its pages.
+    fn whole(depth: usize, leaves: &[Digest]) -> (IndexTree, Vec<Digest>) {
+        let mut tree = IndexTree::new(depth);
+        tree.set_range(0, leaves).unwrap();
+        let pages = 0..leaves.len().div_ceil(PAGE_LEAVES) as u64;
+        let roots = pages.filter_map(|page| tree.page_root(page)).collect();
+        (tree, roots)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn a_tree_from_its_pages_is_the_tree(
+            depth in PAGE_LEVEL..12,
+            leaves in prop::collection::vec(prop::option::of(1..40_usize), 0..=2 * PAGE_LEAVES + 3),
+            changes in prop::collection::vec((0..4 * PAGE_LEAVES as u64, 0..40_usize), 0..12),
+        ) {
+            let leaves: Vec<_> = leaves.into_iter().map(|leaf| leaf.map_or(Digest::ZERO, empty_root)).collect();
+            prop_assume!(leaves.len() <= 1 << depth);
+            let (mut expected, roots) = whole(depth, &leaves);
+            let mut tree = IndexTree::from_pages(depth, &leaves, &roots).unwrap();
+            let unopened = tree.clone();
+            prop_assert_eq!(tree.root(), expected.root());
+            for (index, leaf) in changes {
+                let (index, leaf) = (index % (1 << depth), empty_root(leaf));
+                prop_assert_eq!(tree.get(index), expected.get(index));
+                prop_assert_eq!(tree.path(index), expected.path(index));
+                prop_assert_eq!(tree.path_above(3, index >> 3), expected.path_above(3, index >> 3));
+                tree.set(index, leaf).unwrap();
+                expected.set(index, leaf).unwrap();
+                prop_assert_eq!(tree.root(), expected.root());
+                let page = index / PAGE_LEAVES as u64;
+                prop_assert_eq!(tree.page_root(page), expected.page_root(page));
+            }
+            prop_assert!(tree.leaves().eq(expected.leaves()));
+            prop_assert_eq!(&tree, &expected);
+            // A copy keeps what it had, opened or not.
+            let (before, _) = whole(depth, &leaves);
+            prop_assert_eq!(&unopened, &before);
+            prop_assert!(unopened.leaves().eq(before.leaves()));
+            prop_assert_eq!(unopened == tree, before == expected);
+        }
+    }
+
+    #[test]
+    fn roots_of_other_pages_give_another_tree_and_there_is_one_for_each_page() {
+        let leaves: Vec<_> = (0..PAGE_LEAVES + 1).map(|leaf| empty_root(1 + leaf % 7)).collect();
+        let (tree, mut roots) = whole(16, &leaves);
+        let refused = IndexTree::from_pages(16, &leaves, &roots[1..]);
+        let expected = TreeError::Pages { leaves: leaves.len(), expected: 2, found: 1 };
+        assert_eq!(refused, Err(expected));
+        assert!(matches!(IndexTree::from_pages(PAGE_LEVEL, &leaves, &roots), Err(TreeError::Index { .. })));
+        assert!(matches!(IndexTree::from_pages(MAX_DEPTH + 1, &[], &[]), Err(TreeError::Depth { .. })));
+        assert_eq!(IndexTree::from_pages(5, &[], &[]), Ok(IndexTree::new(5)));
+        roots[0] = roots[1];
+        let other = IndexTree::from_pages(16, &leaves, &roots).unwrap();
+        assert_ne!(other, tree);
+        // The page is not below its root, and the other one not below the tree's.
+        assert!(other.path(3).verify(other.root(), 3, leaves[3]).is_err());
+        let last = PAGE_LEAVES as u64;
+        assert!(other.path(last).verify(tree.root(), last, leaves[PAGE_LEAVES]).is_err());
     }
 
     #[test]

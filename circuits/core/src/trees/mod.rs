@@ -20,6 +20,7 @@ mod keyed_circuit;
 mod keyed_opening;
 mod node;
 mod order;
+mod page;
 mod path;
 mod short;
 
@@ -37,6 +38,7 @@ pub use node::{MAX_DEPTH, NODE, empty_root};
 pub use order::{
     CanonicalSplit, SHORT_LIMB_BITS, canonical_bits, canonical_split, enforce_less_if, enforce_short_less_if,
 };
+pub use page::PAGE_LEAVES;
 pub use path::{Path, PathTarget, enforce_nonzero, index_bits};
 pub use short::{SetKey, SetKeyTarget, ShortKey, ShortKeyTarget, ShortLimb};
 
