@@ -11,5 +11,6 @@ pub mod rebuild;
 pub mod security;
 
 pub use listed_files::{ListedError, ListedFiles, header_of};
-pub use object_stores::{AddressError, ObjectStore};
+pub use circuits_objects::AddressError;
+pub use object_stores::ObjectStore;
 pub use open::{OpenError, open};

@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod connection;
+mod memory;
+mod queue;
+mod serve;
+mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use connection::{Connection, ConnectionError};
+pub use queue::{PostgresQueue, QueueOptions};
+pub use store::ObjectStore;
