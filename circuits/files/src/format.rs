@@ -47,6 +47,10 @@ pub enum FileKind {
     SuperblockHop = 10,
     /// What a batcher publishes of a superblock on L1.
     SuperblockData = 11,
+    /// What a task has to prove.
+    Task = 12,
+    /// The tasks that one proof needs.
+    TaskGraph = 13,
 }
 
 /// Codes that kinds had in earlier layouts, which nobody reads any more. No kind gets one of them again.
@@ -54,7 +58,7 @@ const FORMER_CODES: [(u16, FileKind); 1] = [(1, FileKind::Registry)];
 
 impl FileKind {
     /// Every kind, ascending by code.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::BlockBundle,
         Self::TransactionBundle,
         Self::SuperblockBundle,
@@ -65,6 +69,8 @@ impl FileKind {
         Self::SuperblockLocation,
         Self::SuperblockHop,
         Self::SuperblockData,
+        Self::Task,
+        Self::TaskGraph,
     ];
 
     fn from_code(code: u16) -> Result<Self, FormatError> {
@@ -90,6 +96,8 @@ impl fmt::Display for FileKind {
             Self::SuperblockLocation => "superblock location",
             Self::SuperblockHop => "superblock hop",
             Self::SuperblockData => "superblock data",
+            Self::Task => "task",
+            Self::TaskGraph => "graph of tasks",
         })
     }
 }

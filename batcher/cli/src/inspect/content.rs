@@ -32,6 +32,10 @@ use circuits_protocol::{
     statement::{BlockStatement, SuperblockStatement, statement_digest},
     wrap::block_shape,
 };
+use circuits_tasks::{
+    graph::{self, Graph, Place},
+    id::TaskId,
+};
 use environments_core::BlockBundle;
 use environments_kinds::KINDS;
 use plonky2::field::types::PrimeField64 as _;
@@ -51,6 +55,8 @@ pub(super) enum Content {
     Superblock(Box<Superblock>),
     State(Box<State>),
     TaskProof(TaskProof),
+    Task(Task),
+    TaskGraph(Vec<Task>),
     Quarantine(QuarantineRecord),
     Location(SuperblocksDirectory),
     Hop(Box<Hop>),
@@ -98,6 +104,14 @@ pub(super) fn read(
             Content::Hop(Box::new(Hop::new(&hop).map_err(malformed)?))
         }
         FileKind::SuperblockData => Content::Data(Box::new(Data::read(bytes).map_err(malformed)?)),
+        FileKind::Task => {
+            let task = graph::Task::decode(bytes).map_err(|error| malformed(error.into()))?;
+            Content::Task(Task::new(task.id(), &task))
+        }
+        FileKind::TaskGraph => {
+            let graph = Graph::decode(bytes).map_err(|error| malformed(error.into()))?;
+            Content::TaskGraph(graph.tasks().map(|(id, task)| Task::new(id, task)).collect())
+        }
     };
     Ok((kind, content))
 }
@@ -379,6 +393,34 @@ pub(super) struct TaskProof {
     task: String,
     key: Digest,
     proof_bytes: usize,
+}
+
+/// A task whose proof is to be made.
+#[derive(Serialize)]
+pub(super) struct Task {
+    id: String,
+    label: String,
+    provable: String,
+    key: String,
+    statement_bytes: usize,
+    children: Vec<String>,
+    memory: u64,
+    place: Place,
+}
+
+impl Task {
+    fn new(id: TaskId, task: &graph::Task) -> Self {
+        Self {
+            id: id.to_string(),
+            label: task.label.clone(),
+            provable: task.provable.clone(),
+            key: hex::encode(task.key),
+            statement_bytes: task.statement.len(),
+            children: task.children.iter().map(TaskId::to_string).collect(),
+            memory: task.memory,
+            place: task.place,
+        }
+    }
 }
 
 /// Where a superblock goes, seen from its states.

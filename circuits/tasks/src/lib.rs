@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+pub mod graph;
+pub mod id;
+pub mod proof;
+pub mod provable;
+pub mod queue;
+pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod worker;

@@ -1,0 +1,214 @@
+//! The handler that every queue runs: from a task's id to a stored proof.
+
+use circuits_files::file::FormatError;
+use thiserror::Error;
+
+use crate::{
+    graph::{GraphError, Place, Task},
+    id::{KeyBytes, TaskId},
+    proof::StoredProof,
+    provable::{Catalogue, Child, Provable, ProvableError, Request},
+    queue::{Handled, Handler},
+    store::{Object, Store, StoreError},
+};
+
+/// Why a task is not done.
+#[derive(Debug, Error)]
+pub enum TaskError {
+    /// The store did not do what it was asked for.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What the store has is not the task of this id.
+    #[error("task {id}: {source}")]
+    Malformed { id: TaskId, source: GraphError },
+    /// The store has another task under this id.
+    #[error("task {id}: the store has task {found} in its place")]
+    OtherTask { id: TaskId, found: TaskId },
+    /// This program does not know the circuit. Another worker may.
+    #[error("task {label}: this program has no {provable}")]
+    UnknownProvable { label: String, provable: String },
+    /// The task has no proof, or a proof that was made is not accepted.
+    #[error("task {label}: {source}")]
+    Provable { label: String, source: ProvableError },
+    /// A proof is too large to be kept.
+    #[error("task {label}: {source}")]
+    Format { label: String, source: FormatError },
+    /// Another process failed.
+    #[error("{message}")]
+    Elsewhere { message: String },
+}
+
+impl TaskError {
+    /// Whether another attempt may succeed: the store was away, or another worker is needed.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_passing(),
+            Self::UnknownProvable { .. } => true,
+            Self::Malformed { .. }
+            | Self::OtherTask { .. }
+            | Self::Provable { .. }
+            | Self::Format { .. }
+            | Self::Elsewhere { .. } => false,
+        }
+    }
+}
+
+/// Why what a store has is not the proof of a task.
+#[derive(Debug, Error)]
+pub enum Damage {
+    /// The bytes are not those of a stored proof.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// It is the proof of something else.
+    #[error("the stored proof is of another task")]
+    OtherTask,
+    /// It does not verify.
+    #[error(transparent)]
+    Proof(#[from] ProvableError),
+}
+
+/// Receives what a worker does.
+pub trait Observer: Sync {
+    /// The proof of a task is needed now, and is not stored.
+    fn started(&self, _id: TaskId, _task: &Task) {}
+    /// The proof of a task is stored.
+    fn stored(&self, _id: TaskId, _task: &Task) {}
+    /// A proof in the store is not valid, and is made again.
+    fn refused(&self, _id: TaskId, _task: &Task, _reason: &Damage) {}
+}
+
+/// Observes nothing.
+impl Observer for () {}
+
+/// Does tasks whose parts lie in a store.
+#[derive(Clone, Copy)]
+pub struct Worker<'a> {
+    pub catalogue: &'a Catalogue<'a>,
+    pub store: &'a dyn Store,
+    pub observer: &'a dyn Observer,
+}
+
+/// Whether a task's proof is stored.
+enum Stored {
+    Valid(Vec<u8>),
+    Missing,
+    /// There are bytes that are not a proof of the task.
+    Damaged(Damage),
+}
+
+impl<'a> Worker<'a> {
+    /// The task called `id`; `None` if the store does not have it.
+    ///
+    /// # Errors
+    /// [`TaskError::Malformed`], [`TaskError::OtherTask`] or [`TaskError::Store`].
+    pub fn task(&self, id: TaskId) -> Result<Option<Task>, TaskError> {
+        let Some(bytes) = self.store.get(&Object::Task(id))? else { return Ok(None) };
+        let task = Task::decode(&bytes).map_err(|source| TaskError::Malformed { id, source })?;
+        match task.id() {
+            found if found == id => Ok(Some(task)),
+            found => Err(TaskError::OtherTask { id, found }),
+        }
+    }
+
+    /// The proof of `task`, verified; `None` if the store has none that is valid.
+    ///
+    /// # Errors
+    /// [`TaskError::Store`] or [`TaskError::UnknownProvable`].
+    pub fn proof(&self, id: TaskId, task: &Task) -> Result<Option<Vec<u8>>, TaskError> {
+        match self.stored(id, task)? {
+            Stored::Valid(proof) => Ok(Some(proof)),
+            Stored::Missing | Stored::Damaged(_) => Ok(None),
+        }
+    }
+
+    /// Verifies `proof` and stores it, as whoever has a [given](Place::Given) proof does, and whoever gets one from a
+    /// stranger. A valid proof that is there stays. Removes the task's input.
+    ///
+    /// # Errors
+    /// [`TaskError::Provable`] if it is not valid; nothing is stored then.
+    pub fn accept(&self, id: TaskId, task: &Task, proof: &[u8]) -> Result<(), TaskError> {
+        self.provable(task)?.verify(task, proof).map_err(|source| failed(task, source))?;
+        let bytes = StoredProof::new(task, proof.to_vec()).encode();
+        let bytes = bytes.map_err(|source| TaskError::Format { label: task.label.clone(), source })?;
+        if !self.store.create(&Object::Proof(id), &bytes)?
+            && let Stored::Damaged(_) | Stored::Missing = self.stored(id, task)?
+        {
+            self.store.replace(&Object::Proof(id), &bytes)?;
+        }
+        self.store.remove(&Object::Input(id))?;
+        self.observer.stored(id, task);
+        Ok(())
+    }
+
+    fn provable(&self, task: &Task) -> Result<&'a (dyn Provable<Secret = ()> + 'a), TaskError> {
+        self.catalogue.find(&task.provable).ok_or_else(|| TaskError::UnknownProvable {
+            label: task.label.clone(),
+            provable: task.provable.clone(),
+        })
+    }
+
+    fn stored(&self, id: TaskId, task: &Task) -> Result<Stored, TaskError> {
+        let provable = self.provable(task)?;
+        let Some(bytes) = self.store.get(&Object::Proof(id))? else { return Ok(Stored::Missing) };
+        let checked = || {
+            let stored = StoredProof::decode(&bytes)?;
+            if !stored.is_of(task) {
+                return Err(Damage::OtherTask);
+            }
+            provable.verify(task, &stored.proof)?;
+            Ok(stored.proof)
+        };
+        Ok(checked().map_or_else(Stored::Damaged, Stored::Valid))
+    }
+
+    /// Makes the proof of `task` from `input` and the proofs of its children.
+    fn prove(&self, task: &Task, input: &[u8], children: &[(Task, Vec<u8>)]) -> Result<Vec<u8>, TaskError> {
+        let provable = self.provable(task)?;
+        let failed = |source| failed(task, source);
+        let key = provable.key().map_err(failed)?;
+        if key != task.key {
+            let spelled = |key: &KeyBytes| hex::encode(key);
+            return Err(failed(ProvableError::OtherKey {
+                name: task.provable.clone(),
+                expected: spelled(&task.key),
+                found: spelled(&key),
+            }));
+        }
+        let children: Vec<_> = children.iter().map(|(task, proof)| Child { task, proof }).collect();
+        provable.prove(&Request { task, input, children: &children }, &()).map_err(failed)
+    }
+}
+
+fn failed(task: &Task, source: ProvableError) -> TaskError {
+    TaskError::Provable { label: task.label.clone(), source }
+}
+
+impl Handler for Worker<'_> {
+    fn handle(&self, id: TaskId) -> Result<Handled, TaskError> {
+        let Some(task) = self.task(id)? else { return Ok(Handled::Unwanted) };
+        match self.stored(id, &task)? {
+            Stored::Valid(_) => {
+                self.store.remove(&Object::Input(id))?;
+                return Ok(Handled::Stored);
+            }
+            Stored::Missing => {}
+            Stored::Damaged(reason) => self.observer.refused(id, &task, &reason),
+        }
+        if task.place == Place::Given {
+            return Ok(Handled::Unwanted);
+        }
+        // The input is removed when nobody wants the proof any more.
+        let Some(input) = self.store.get(&Object::Input(id))? else { return Ok(Handled::Unwanted) };
+        let mut children = Vec::with_capacity(task.children.len());
+        for &child in &task.children {
+            let Some(below) = self.task(child)? else { return Ok(Handled::Early) };
+            let Some(proof) = self.proof(child, &below)? else { return Ok(Handled::Early) };
+            children.push((below, proof));
+        }
+        self.observer.started(id, &task);
+        let proof = self.prove(&task, &input, &children)?;
+        self.accept(id, &task, &proof)?;
+        Ok(Handled::Stored)
+    }
+}
