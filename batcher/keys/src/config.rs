@@ -10,8 +10,8 @@ use std::{
 };
 
 use circuits_files::text::{self, TextError};
-use circuits_objects::{AddressError, check_address, shown_option};
 use circuits_keys::{DEFAULT_MEMORY_BYTES, DirectoryStore, KeyKind, KeyStore, pins::Pins};
+use circuits_objects::{AddressError, check_address, shown_option};
 use etcetera::base_strategy::{BaseStrategy as _, choose_native_strategy};
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
@@ -364,8 +364,7 @@ fn read_file(path: &Path) -> Result<ConfigFile, ConfigError> {
     }
     // Messages show addresses, so an address with a secret is refused before anything else happens.
     for store in &file.object_stores {
-        check_address(&store.url)
-            .map_err(|source| ConfigError::Address { file: path.to_owned(), source })?;
+        check_address(&store.url).map_err(|source| ConfigError::Address { file: path.to_owned(), source })?;
     }
     Ok(file)
 }

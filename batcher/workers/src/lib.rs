@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod connection;
+pub mod helpers;
 mod memory;
 mod queue;
 mod serve;

@@ -14,7 +14,10 @@ use circuits_tasks::{
 };
 use futures_util::StreamExt as _;
 use graphile_worker::{Database, Schema, WorkerUtils, tokio_postgres::TokioPostgresDatabase};
-use tokio::{sync::Notify, time::{sleep, timeout}};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 use tokio_postgres::types::ToSql;
 
 use crate::{
@@ -184,7 +187,8 @@ impl Queue for PostgresQueue {
         offers.dedup_by_key(|offer| offer.id);
         let ids: Vec<_> = offers.iter().map(|offer| offer.id.to_string()).collect();
         let priorities: Vec<_> = offers.iter().map(|offer| i32::from(offer.priority)).collect();
-        let memory: Vec<_> = offers.iter().map(|offer| i64::try_from(offer.memory).unwrap_or(i64::MAX)).collect();
+        let memory: Vec<_> =
+            offers.iter().map(|offer| i64::try_from(offer.memory).unwrap_or(i64::MAX)).collect();
         // An array of arrays would need rows of one length.
         let flags: Vec<_> =
             offers.iter().map(|offer| memory::flags(offer.memory).collect::<Vec<_>>().join(",")).collect();

@@ -20,8 +20,8 @@ use circuits_tasks::{
     worker::TaskError,
 };
 use graphile_worker::{
-    Database, DbExecutor as _, DbValue, FailureReason, IntoTaskHandlerResult, JobComplete, JobPermanentlyFail,
-    JobRecovery, JobRecoveryResult, TaskHandler, Worker, WorkerContext, WorkerContextExt as _, WorkerOptions,
+    Database, DbExecutor as _, DbValue, FailureReason, IntoTaskHandlerResult, JobComplete,
+    JobPermanentlyFail, JobRecovery, JobRecoveryResult, TaskHandler, Worker, WorkerContext, WorkerOptions,
     WorkerRecoveryConfig,
 };
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// interrupted, and what is made is worth keeping; the longest one takes minutes.
 const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Takes back that an attempt was counted, since it was not the task's fault that it failed.
+const NOT_COUNTED: &str = "attempts = greatest(attempts - 1, 0)";
+
 /// A job's payload.
 #[derive(Serialize, Deserialize)]
 struct Prove {
@@ -60,7 +63,8 @@ struct Prove {
 struct Request {
     task: TaskId,
     memory: u64,
-    reply: oneshot::Sender<Result<Handled, TaskError>>,
+    /// `None` if it was not begun, because the worker ends.
+    reply: oneshot::Sender<Option<Result<Handled, TaskError>>>,
 }
 
 /// Where jobs go.
@@ -97,14 +101,26 @@ impl TaskHandler for Prove {
         let away = || Message("the worker ends".to_owned());
         threads.send(Request { task, memory: self.memory, reply }).map_err(|_| away())?;
         match answer.await.map_err(|_| away())? {
-            Ok(Handled::Stored | Handled::Unwanted | Handled::Early) => keep_if_lost(&context).await,
-            Err(error) if error.is_passing() => {
-                // It was not the task's fault, so it does not count.
-                count(&context, "attempts = greatest(attempts - 1, 0)").await?;
-                Err(Message(error.to_string()))
+            None => {
+                count(&context, NOT_COUNTED).await?;
+                Err(away())
             }
-            Err(error) => give_up(&context, error.to_string()).await,
+            Some(result) => release(&context, result).await,
         }
+    }
+}
+
+/// Ends the job, or leaves it to another attempt.
+async fn release(context: &WorkerContext, result: Result<Handled, TaskError>) -> Result<(), Message> {
+    match result {
+        Ok(Handled::Stored | Handled::Unwanted | Handled::Early) => keep_if_lost(context).await,
+        // It may have been the task's fault, so it counts as a crash does.
+        Err(error @ TaskError::Vanished { .. }) => Err(Message(error.to_string())),
+        Err(error) if error.is_passing() => {
+            count(context, NOT_COUNTED).await?;
+            Err(Message(error.to_string()))
+        }
+        Err(error) => give_up(context, error.to_string()).await,
     }
 }
 
@@ -145,7 +161,7 @@ pub(crate) fn run(queue: &PostgresQueue, handler: &dyn Handler, stop: &AtomicBoo
     let receiver = Mutex::new(receiver);
     thread::scope(|scope| {
         for _ in 0..queue.options.jobs {
-            scope.spawn(|| do_requests(&receiver, &memory, handler));
+            scope.spawn(|| do_requests(&receiver, &memory, handler, stop));
         }
         // The threads end when nobody has the sender any more.
         queue.blocking.wait(serve(queue, sender, stop))
@@ -153,13 +169,19 @@ pub(crate) fn run(queue: &PostgresQueue, handler: &dyn Handler, stop: &AtomicBoo
 }
 
 /// Does what is asked for on this thread, until nobody can ask any more.
-fn do_requests(requests: &Mutex<mpsc::Receiver<Request>>, memory: &Memory, handler: &dyn Handler) {
+fn do_requests(
+    requests: &Mutex<mpsc::Receiver<Request>>,
+    memory: &Memory,
+    handler: &dyn Handler,
+    stop: &AtomicBool,
+) {
     loop {
         let request = requests.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Request { task, memory: bytes, reply }) = request else { return };
-        let work = || catch_unwind(AssertUnwindSafe(|| handler.handle(task)));
-        let result = memory.with(bytes, work).unwrap_or_else(|_| {
-            Err(TaskError::Elsewhere { message: format!("task {task}: the prover panicked") })
+        let panicked = |_| Err(TaskError::Elsewhere { message: format!("task {task}: the prover panicked") });
+        let result = memory.with(bytes, || {
+            let is_begun = !stop.load(Ordering::Relaxed);
+            is_begun.then(|| catch_unwind(AssertUnwindSafe(|| handler.handle(task))).unwrap_or_else(panicked))
         });
         // Nobody waits for the answer if the worker was dropped: the proof is stored all the same.
         let _ = reply.send(result);

@@ -10,7 +10,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use thiserror::Error;
 
 /// The user that a server runs as if the tests run as root: PostgreSQL refuses to.
@@ -74,7 +74,8 @@ impl Postgres {
         let metadata = directory.path().metadata().map_err(io_error("look at a directory"))?;
         let user = if metadata.uid() == 0 { Some(unprivileged()?) } else { None };
         if let Some(user) = user {
-            chown(directory.path(), Some(user.uid), Some(user.gid)).map_err(io_error("give a directory away"))?;
+            chown(directory.path(), Some(user.uid), Some(user.gid))
+                .map_err(io_error("give a directory away"))?;
         }
         let mut server = Self { directory: directory.keep(), programs, user, watcher: None };
         let pg_ctl = server.programs.join("pg_ctl");
@@ -91,7 +92,9 @@ impl Postgres {
             .spawn()
             .map_err(io_error("start sh"))?;
         server.watcher = Some(watcher);
-        let options = ["--no-sync", "--auth=trust", "--encoding=UTF8", "--no-locale", "--username", ROLE, "-D"];
+        let data = server.data();
+        let options =
+            ["--no-sync", "--auth=trust", "--encoding=UTF8", "--no-locale", "--username", ROLE, "-D", &data];
         server.run("initdb", &options)?;
         server.resume()?;
         Ok(server)
@@ -108,7 +111,7 @@ impl Postgres {
     /// # Errors
     /// [`PostgresError::Failed`]
     pub fn crash(&self) -> Result<(), PostgresError> {
-        self.run("pg_ctl", &["stop", "-s", "-m", "immediate", "-D"])
+        self.run("pg_ctl", &["stop", "-s", "-m", "immediate", "-D", &self.data()]).map(drop)
     }
 
     /// Starts the server, and waits until it answers.
@@ -120,28 +123,55 @@ impl Postgres {
         // Tests lose no power, so nothing is synced.
         let options = format!("-F -c listen_addresses='' -c max_connections=200 -k '{directory}'");
         let log = self.directory.join("log").display().to_string();
-        self.run("pg_ctl", &["start", "-s", "-w", "-l", &log, "-o", &options, "-D"])
+        self.run("pg_ctl", &["start", "-s", "-w", "-l", &log, "-o", &options, "-D", &self.data()]).map(drop)
     }
 
-    /// Runs one of PostgreSQL's programs; the data directory is its last argument.
-    fn run(&self, program: &'static str, arguments: &[&str]) -> Result<(), PostgresError> {
+    /// Runs statements, and returns the rows of the last one as `psql` prints them: a line each, with `|` between columns.
+    ///
+    /// # Errors
+    /// [`PostgresError::Failed`]
+    pub fn sql(&self, statements: &str) -> Result<String, PostgresError> {
+        let host = self.directory.display().to_string();
+        let flags = [
+            "-X",
+            "-q",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+            &host,
+            "-U",
+            ROLE,
+            "-d",
+            "postgres",
+            "-c",
+        ];
+        Ok(self.run("psql", &[&flags[..], &[statements]].concat())?.trim().to_owned())
+    }
+
+    fn data(&self) -> String {
+        self.directory.join("data").display().to_string()
+    }
+
+    /// Runs one of PostgreSQL's programs, and returns what it prints.
+    fn run(&self, program: &'static str, arguments: &[&str]) -> Result<String, PostgresError> {
         // Not a pipe: a server that `pg_ctl` starts would hold it open.
-        let path = self.directory.join("output");
-        let output = fs::File::create(&path).map_err(io_error("make a file"))?;
-        let errors = output.try_clone().map_err(io_error("make a file"))?;
+        let output = NamedTempFile::new_in(&self.directory).map_err(io_error("make a file"))?;
+        let writers = output.reopen().and_then(|file| Ok((file.try_clone()?, file)));
+        let (output_writer, error_writer) = writers.map_err(io_error("make a file"))?;
         let status = self
             .command(&self.programs.join(program))
             .args(arguments)
-            .arg(self.directory.join("data"))
             .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors)
+            .stdout(output_writer)
+            .stderr(error_writer)
             .status()
             .map_err(io_error("start a program of PostgreSQL"))?;
+        let output = fs::read_to_string(output.path()).unwrap_or_default();
         if status.success() {
-            return Ok(());
+            return Ok(output);
         }
-        let output = fs::read_to_string(&path).unwrap_or_default();
         let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
         Err(PostgresError::Failed { program, output: output + &log })
     }
@@ -183,9 +213,12 @@ fn programs() -> Result<PathBuf, PostgresError> {
     versions.sort();
     let debian = versions.into_iter().rev().map(|(_, path)| path);
     let has_all = |directory: &PathBuf| {
-        ["initdb", "pg_ctl", "postgres"].iter().all(|program| directory.join(program).is_file())
+        ["initdb", "pg_ctl", "postgres", "psql"].iter().all(|program| directory.join(program).is_file())
     };
-    std::env::split_paths(&path).chain(debian).find(has_all).ok_or(PostgresError::Missing { program: "initdb" })
+    std::env::split_paths(&path)
+        .chain(debian)
+        .find(has_all)
+        .ok_or(PostgresError::Missing { program: "initdb" })
 }
 
 fn unprivileged() -> Result<User, PostgresError> {

@@ -33,6 +33,9 @@ pub enum TaskError {
     /// A proof is too large to be kept.
     #[error("task {label}: {source}")]
     Format { label: String, source: FormatError },
+    /// Whoever had the task went silent, or returned no valid proof. Another worker may do better.
+    #[error("{message}")]
+    Vanished { message: String },
     /// Another process failed.
     #[error("{message}")]
     Elsewhere { message: String },
@@ -44,7 +47,7 @@ impl TaskError {
     pub const fn is_passing(&self) -> bool {
         match self {
             Self::Store(error) => error.is_passing(),
-            Self::UnknownProvable { .. } => true,
+            Self::UnknownProvable { .. } | Self::Vanished { .. } => true,
             Self::Malformed { .. }
             | Self::OtherTask { .. }
             | Self::Provable { .. }
