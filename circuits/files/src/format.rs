@@ -51,6 +51,8 @@ pub enum FileKind {
     Task = 12,
     /// The tasks that one proof needs.
     TaskGraph = 13,
+    /// What the prover of a task must know.
+    TaskInput = 14,
 }
 
 /// Codes that kinds had in earlier layouts, which nobody reads any more. No kind gets one of them again.
@@ -58,7 +60,7 @@ const FORMER_CODES: [(u16, FileKind); 1] = [(1, FileKind::Registry)];
 
 impl FileKind {
     /// Every kind, ascending by code.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BlockBundle,
         Self::TransactionBundle,
         Self::SuperblockBundle,
@@ -71,6 +73,7 @@ impl FileKind {
         Self::SuperblockData,
         Self::Task,
         Self::TaskGraph,
+        Self::TaskInput,
     ];
 
     fn from_code(code: u16) -> Result<Self, FormatError> {
@@ -98,6 +101,7 @@ impl fmt::Display for FileKind {
             Self::SuperblockData => "superblock data",
             Self::Task => "task",
             Self::TaskGraph => "graph of tasks",
+            Self::TaskInput => "input of a task",
         })
     }
 }

@@ -187,6 +187,12 @@ impl Graph {
         self.positions.get(&id).map(|&position| &self.tasks[position])
     }
 
+    /// The position of the task called `id` among [`Self::tasks`].
+    #[must_use]
+    pub fn position(&self, id: TaskId) -> Option<usize> {
+        self.positions.get(&id).copied()
+    }
+
     /// The bytes of the graph in a store.
     ///
     /// # Errors

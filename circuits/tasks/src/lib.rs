@@ -1,7 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod coordinator;
+pub mod folder;
 pub mod graph;
 pub mod id;
+pub mod in_process;
+mod private;
+pub mod progress;
 pub mod proof;
 pub mod provable;
 pub mod queue;

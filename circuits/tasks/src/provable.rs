@@ -40,6 +40,9 @@ pub enum ProvableError {
     /// Proofs of this kind come from outside and are never made here.
     #[error("the proof of {name} must be given: no task makes it")]
     Given { name: String },
+    /// This process lacks the secret with which proofs are made.
+    #[error("{name} is proved with a secret that this process does not have")]
+    NoSecret { name: String },
     /// The provable's own reason.
     #[error(transparent)]
     Other(Box<dyn Error + Send + Sync>),
@@ -129,6 +132,29 @@ impl<P: Provable> Provable for Bound<P> {
     }
 }
 
+/// A provable without its secret.
+struct Unbound<P>(P);
+
+impl<P: Provable> Provable for Unbound<P> {
+    type Secret = ();
+
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn key(&self) -> Result<KeyBytes, ProvableError> {
+        self.0.key()
+    }
+
+    fn verify(&self, task: &Task, proof: &[u8]) -> Result<(), ProvableError> {
+        self.0.verify(task, proof)
+    }
+
+    fn prove(&self, _: &Request<'_>, (): &()) -> Result<Vec<u8>, ProvableError> {
+        Err(ProvableError::NoSecret { name: self.name() })
+    }
+}
+
 /// Provables by name.
 #[derive(Default)]
 pub struct Catalogue<'a> {
@@ -140,6 +166,13 @@ impl<'a> Catalogue<'a> {
     #[must_use]
     pub fn with(mut self, provable: impl Provable<Secret = ()> + 'a) -> Self {
         self.provables.insert(provable.name(), Box::new(provable));
+        self
+    }
+
+    /// Adds a provable whose secret this process does not have: it verifies proofs, and makes none.
+    #[must_use]
+    pub fn with_verifier<P: Provable + 'a>(mut self, provable: P) -> Self {
+        self.provables.insert(provable.name(), Box::new(Unbound(provable)));
         self
     }
 

@@ -40,8 +40,7 @@ pub trait Handler: Sync {
     /// task, one after the other or at the same time, do no harm.
     ///
     /// # Errors
-    /// [`TaskError`]. If [it is passing](TaskError::is_passing), the queue has the task tried again after a while; if not,
-    /// it gives the task up.
+    /// [`TaskError`]. [`TaskError::retry`] says whether the queue has the task tried again.
     fn handle(&self, id: TaskId) -> Result<Handled, TaskError>;
 }
 

@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use circuits_files::file::{BUNDLE_LIMIT, SMALL_LIMIT};
+use circuits_files::file::{BUNDLE_LIMIT, FileError, HEADER_BYTES, SMALL_LIMIT};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -66,22 +66,23 @@ impl Object {
     /// The most bytes of an object of this sort. A store returns no more, and refuses to keep more.
     #[must_use]
     pub const fn limit(&self) -> u64 {
-        match self {
+        let payload = match self {
             Self::Graph(_) => MAX_GRAPH_BYTES,
             Self::Task(_) => MAX_TASK_BYTES,
             Self::Input(_) => BUNDLE_LIMIT,
             Self::Proof(_) => SMALL_LIMIT,
-        }
+        };
+        payload + HEADER_BYTES as u64
     }
 
     /// The folder of this sort of object, and the object's name in it.
     #[must_use]
     pub fn path(&self) -> (&'static str, String) {
         match self {
-            Self::Graph(name) => ("graphs", name.to_string()),
-            Self::Task(id) => ("tasks", id.to_string()),
-            Self::Input(id) => ("inputs", id.to_string()),
-            Self::Proof(id) => ("proofs", id.to_string()),
+            Self::Graph(name) => ("graphs", format!("{name}.graph")),
+            Self::Task(id) => ("tasks", format!("{id}.task")),
+            Self::Input(id) => ("inputs", format!("{id}.input")),
+            Self::Proof(id) => ("proofs", format!("{id}.proof")),
         }
     }
 }
@@ -102,6 +103,9 @@ pub enum StoreError {
     /// The store refuses, and will again.
     #[error("{object}: {source}")]
     Refused { object: Object, source: Box<dyn Error + Send + Sync> },
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The object is too large.
     #[error("{object}: at most {limit} bytes, found {found}")]
     TooLarge { object: Object, limit: u64, found: u64 },
@@ -135,8 +139,8 @@ pub trait Store: Send + Sync {
         Ok(self.get(object)?.is_some())
     }
 
-    /// Keeps the object if there is none, and says whether there was none. Of several that do so at once, exactly one is
-    /// told so.
+    /// Keeps the object if there is none, and says whether it did. Of several that do so at once with different bytes, only
+    /// one does.
     ///
     /// # Errors
     /// [`StoreError`]

@@ -1,6 +1,11 @@
 //! The handler that every queue runs: from a task's id to a stored proof.
 
-use circuits_files::file::FormatError;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
+use circuits_files::file::{self, FormatError};
 use thiserror::Error;
 
 use crate::{
@@ -33,7 +38,7 @@ pub enum TaskError {
     /// A proof is too large to be kept.
     #[error("task {label}: {source}")]
     Format { label: String, source: FormatError },
-    /// Whoever had the task went silent, or returned no valid proof. Another worker may do better.
+    /// Whoever did it went silent, or returned no valid proof.
     #[error("{message}")]
     Vanished { message: String },
     /// Another process failed.
@@ -41,18 +46,35 @@ pub enum TaskError {
     Elsewhere { message: String },
 }
 
+/// Whether a task that failed is worth another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// After a while: the store was away. It says nothing of the task.
+    Later,
+    /// By another worker, which may have another version of this program.
+    Elsewhere,
+    /// No: it would fail again.
+    Never,
+}
+
 impl TaskError {
-    /// Whether another attempt may succeed: the store was away, or another worker is needed.
+    /// Whether another attempt is worth it.
     #[must_use]
-    pub const fn is_passing(&self) -> bool {
+    pub const fn retry(&self) -> Retry {
         match self {
-            Self::Store(error) => error.is_passing(),
-            Self::UnknownProvable { .. } | Self::Vanished { .. } => true,
-            Self::Malformed { .. }
+            Self::Store(error) if error.is_passing() => Retry::Later,
+            Self::UnknownProvable { .. }
+            | Self::Vanished { .. }
+            | Self::Provable {
+                source: ProvableError::OtherKey { .. } | ProvableError::NoSecret { .. },
+                ..
+            } => Retry::Elsewhere,
+            Self::Store(_)
+            | Self::Malformed { .. }
             | Self::OtherTask { .. }
             | Self::Provable { .. }
             | Self::Format { .. }
-            | Self::Elsewhere { .. } => false,
+            | Self::Elsewhere { .. } => Retry::Never,
         }
     }
 }
@@ -85,11 +107,12 @@ pub trait Observer: Sync {
 impl Observer for () {}
 
 /// Does tasks whose parts lie in a store.
-#[derive(Clone, Copy)]
 pub struct Worker<'a> {
-    pub catalogue: &'a Catalogue<'a>,
-    pub store: &'a dyn Store,
-    pub observer: &'a dyn Observer,
+    catalogue: &'a Catalogue<'a>,
+    store: &'a dyn Store,
+    observer: &'a dyn Observer,
+    /// Hashes of tasks with proofs that this worker has verified, so that it verifies none twice.
+    verified: Mutex<BTreeSet<[u8; 32]>>,
 }
 
 /// Whether a task's proof is stored.
@@ -101,17 +124,18 @@ enum Stored {
 }
 
 impl<'a> Worker<'a> {
-    /// The task called `id`; `None` if the store does not have it.
+    /// A worker that proves and verifies what is in `catalogue`.
+    #[must_use]
+    pub fn new(catalogue: &'a Catalogue<'a>, store: &'a dyn Store, observer: &'a dyn Observer) -> Self {
+        Self { catalogue, store, observer, verified: Mutex::default() }
+    }
+
+    /// As [`task_in`] its store.
     ///
     /// # Errors
-    /// [`TaskError::Malformed`], [`TaskError::OtherTask`] or [`TaskError::Store`].
+    /// As [`task_in`].
     pub fn task(&self, id: TaskId) -> Result<Option<Task>, TaskError> {
-        let Some(bytes) = self.store.get(&Object::Task(id))? else { return Ok(None) };
-        let task = Task::decode(&bytes).map_err(|source| TaskError::Malformed { id, source })?;
-        match task.id() {
-            found if found == id => Ok(Some(task)),
-            found => Err(TaskError::OtherTask { id, found }),
-        }
+        task_in(self.store, id)
     }
 
     /// The proof of `task`, verified; `None` if the store has none that is valid.
@@ -131,7 +155,7 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// [`TaskError::Provable`] if it is not valid; nothing is stored then.
     pub fn accept(&self, id: TaskId, task: &Task, proof: &[u8]) -> Result<(), TaskError> {
-        self.provable(task)?.verify(task, proof).map_err(|source| failed(task, source))?;
+        self.verify(self.provable(task)?, id, task, proof).map_err(|source| failed(task, source))?;
         let bytes = StoredProof::new(task, proof.to_vec()).encode();
         let bytes = bytes.map_err(|source| TaskError::Format { label: task.label.clone(), source })?;
         if !self.store.create(&Object::Proof(id), &bytes)?
@@ -141,6 +165,23 @@ impl<'a> Worker<'a> {
         }
         self.store.remove(&Object::Input(id))?;
         self.observer.stored(id, task);
+        Ok(())
+    }
+
+    /// Verifies a proof, unless this worker has verified the same bytes.
+    fn verify(
+        &self,
+        provable: &dyn Provable<Secret = ()>,
+        id: TaskId,
+        task: &Task,
+        proof: &[u8],
+    ) -> Result<(), ProvableError> {
+        let hash = file::sha3(&[&id.to_bytes(), proof].concat());
+        let verified = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if !verified().contains(&hash) {
+            provable.verify(task, proof)?;
+            verified().insert(hash);
+        }
         Ok(())
     }
 
@@ -159,7 +200,7 @@ impl<'a> Worker<'a> {
             if !stored.is_of(task) {
                 return Err(Damage::OtherTask);
             }
-            provable.verify(task, &stored.proof)?;
+            self.verify(provable, id, task, &stored.proof)?;
             Ok(stored.proof)
         };
         Ok(checked().map_or_else(Stored::Damaged, Stored::Valid))
@@ -180,6 +221,19 @@ impl<'a> Worker<'a> {
         }
         let children: Vec<_> = children.iter().map(|(task, proof)| Child { task, proof }).collect();
         provable.prove(&Request { task, input, children: &children }, &()).map_err(failed)
+    }
+}
+
+/// The task called `id` in `store`; `None` if it is not there.
+///
+/// # Errors
+/// [`TaskError::Malformed`], [`TaskError::OtherTask`] or [`TaskError::Store`].
+pub fn task_in(store: &dyn Store, id: TaskId) -> Result<Option<Task>, TaskError> {
+    let Some(bytes) = store.get(&Object::Task(id))? else { return Ok(None) };
+    let task = Task::decode(&bytes).map_err(|source| TaskError::Malformed { id, source })?;
+    match task.id() {
+        found if found == id => Ok(Some(task)),
+        found => Err(TaskError::OtherTask { id, found }),
     }
 }
 
@@ -206,8 +260,16 @@ impl Handler for Worker<'_> {
         let mut children = Vec::with_capacity(task.children.len());
         for &child in &task.children {
             let Some(below) = self.task(child)? else { return Ok(Handled::Early) };
-            let Some(proof) = self.proof(child, &below)? else { return Ok(Handled::Early) };
-            children.push((below, proof));
+            match self.stored(child, &below)? {
+                Stored::Valid(proof) => children.push((below, proof)),
+                Stored::Missing => return Ok(Handled::Early),
+                Stored::Damaged(damage) => {
+                    // A coordinator that believes it to be there finds that it is not.
+                    self.observer.refused(child, &below, &damage);
+                    self.store.remove(&Object::Proof(child))?;
+                    return Ok(Handled::Early);
+                }
+            }
         }
         self.observer.started(id, &task);
         let proof = self.prove(&task, &input, &children)?;

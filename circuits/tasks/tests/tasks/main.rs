@@ -1,0 +1,7 @@
+//! Graphs, queues, workers and coordinators, with tasks whose proofs are hashes.
+
+mod coordinator;
+mod graph;
+mod in_process;
+mod support;
+mod worker;
