@@ -17,7 +17,7 @@ use std::{
 use circuits_tasks::{
     id::TaskId,
     queue::{Handled, Handler, QueueError},
-    worker::TaskError,
+    worker::{Retry, TaskError},
 };
 use graphile_worker::{
     Database, DbExecutor as _, DbValue, FailureReason, IntoTaskHandlerResult, JobComplete,
@@ -114,13 +114,15 @@ impl TaskHandler for Prove {
 async fn release(context: &WorkerContext, result: Result<Handled, TaskError>) -> Result<(), Message> {
     match result {
         Ok(Handled::Stored | Handled::Unwanted | Handled::Early) => keep_if_lost(context).await,
-        // It may have been the task's fault, so it counts as a crash does.
-        Err(error @ TaskError::Vanished { .. }) => Err(Message(error.to_string())),
-        Err(error) if error.is_passing() => {
-            count(context, NOT_COUNTED).await?;
-            Err(Message(error.to_string()))
-        }
-        Err(error) => give_up(context, error.to_string()).await,
+        Err(error) => match error.retry() {
+            Retry::Later => {
+                count(context, NOT_COUNTED).await?;
+                Err(Message(error.to_string()))
+            }
+            // It may have been the task's fault, so it counts as a crash does.
+            Retry::Elsewhere => Err(Message(error.to_string())),
+            Retry::Never => give_up(context, error.to_string()).await,
+        },
     }
 }
 

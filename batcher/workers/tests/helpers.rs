@@ -1,11 +1,11 @@
 //! A broker and its helpers, over HTTP on this machine.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     net::TcpListener,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{scope, sleep},
@@ -19,20 +19,16 @@ use batcher_workers::{
 use circuits_tasks::{
     graph::Task,
     id::TaskId,
-    in_process::InProcess,
     provable::{Catalogue, Provable, ProvableError, Request},
-    queue::{Offer, Queue as _},
+    queue::{GivenUp, Handler, Offer, Queue, QueueError},
     store::{Object, Store as _},
     testing::{TOY_KEY, Toy},
-    worker::Worker,
+    worker::{Retry, Worker},
 };
 use object_store::memory::InMemory;
 
 /// How long a test waits for what must happen, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Bytes of memory of every process.
-const MEMORY: u64 = 1 << 30;
 
 /// What a provable of a [`Stranger`] does with a request.
 type Act<'a> = dyn Fn(&Request<'_>) -> Result<Vec<u8>, ProvableError> + Send + Sync + 'a;
@@ -60,10 +56,43 @@ impl Provable for Stranger<'_> {
     }
 }
 
+/// Tasks one after another, tried again at once.
+#[derive(Default)]
+struct Line(Mutex<VecDeque<TaskId>>);
+
+impl Queue for Line {
+    fn offer(&self, offers: &[Offer]) -> Result<(), QueueError> {
+        self.0.lock().expect("no panic").extend(offers.iter().map(|offer| offer.id));
+        Ok(())
+    }
+
+    fn run(&self, handler: &dyn Handler, stop: &AtomicBool) -> Result<(), QueueError> {
+        while !stop.load(Ordering::Relaxed) {
+            let next = self.0.lock().expect("no panic").pop_front();
+            let Some(id) = next else {
+                sleep(Duration::from_millis(5));
+                continue;
+            };
+            if handler.handle(id).is_err_and(|error| error.retry() != Retry::Never) {
+                self.0.lock().expect("no panic").push_back(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&self, _: Duration) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    fn given_up(&self, _: &[TaskId]) -> Result<Vec<GivenUp>, QueueError> {
+        Ok(vec![])
+    }
+}
+
 /// A broker with the helpers `ada` and `bob`, and its queue.
 struct Office {
     store: ObjectStore,
-    queue: InProcess,
+    queue: Line,
     directory: tempfile::TempDir,
     tokens: BTreeMap<&'static str, NewToken>,
     address: String,
@@ -121,7 +150,7 @@ fn with_office(lease: Duration, work: impl FnOnce(&Office)) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}/", listener.local_addr().expect("an address"));
     let store = ObjectStore::with_backend("memory", Arc::new(InMemory::new()), "tasks".into());
-    let (store, queue) = (store.expect("a runtime"), InProcess::new(1, MEMORY));
+    let (store, queue) = (store.expect("a runtime"), Line::default());
     let office = Office { store, queue, directory, tokens, address };
     let catalogue = Catalogue::default().with(Toy);
     let worker = Worker::new(&catalogue, &office.store, &());
@@ -260,7 +289,8 @@ fn a_slow_helper_keeps_its_task() {
 fn nobody_without_a_token_gets_anything() {
     with_office(PATIENCE, |office| {
         office.offer(&Toy::task("task", b"task", vec![]));
-        for token in ["", "0", NewToken::random().expect("randomness").token(), &office.tokens["ada"].hash()] {
+        for token in ["", "0", NewToken::random().expect("randomness").token(), &office.tokens["ada"].hash()]
+        {
             let answer = post(office, token, "v1/leases");
             assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
         }
@@ -320,7 +350,9 @@ fn a_ledger_goes_on_after_a_line_that_was_cut_off() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("ledger");
     let line = |task: &str| {
-        format!("{{\"helper\":\"ada\",\"task\":\"{task}\",\"label\":\"leaf\",\"provable\":\"toy\",\"memory\":1}}")
+        format!(
+            "{{\"helper\":\"ada\",\"task\":\"{task}\",\"label\":\"leaf\",\"provable\":\"toy\",\"memory\":1}}"
+        )
     };
     std::fs::write(&path, format!("{}\n{}", line("a"), &line("b")[..20])).expect("a file");
     drop(Ledger::open(&path).expect("a ledger"));
@@ -332,10 +364,13 @@ fn a_ledger_goes_on_after_a_line_that_was_cut_off() {
 
 #[test]
 fn a_helper_sends_its_token_over_tls_or_to_this_machine_only() {
-    for address in ["https://broker.example/", "http://127.0.0.1:9/", "http://[::1]:9/", "http://localhost/"] {
+    for address in ["https://broker.example/", "http://127.0.0.1:9/", "http://[::1]:9/", "http://localhost/"]
+    {
         Helper::new(address, "token").expect("an address");
     }
-    for address in ["http://broker.example/", "https://name:hunter2@broker.example/", "broker", "ftp://localhost/"] {
+    for address in
+        ["http://broker.example/", "https://name:hunter2@broker.example/", "broker", "ftp://localhost/"]
+    {
         let error = Helper::new(address, "token").expect_err("refused");
         assert!(!error.to_string().contains("hunter2"));
     }
@@ -350,7 +385,9 @@ fn ask(office: &Office, token: &str, method: &str, path: &str) -> String {
     use std::io::{Read as _, Write as _};
     let host = office.address.trim_start_matches("http://").trim_end_matches('/');
     let mut stream = std::net::TcpStream::connect(host).expect("a connection");
-    let head = format!("{method} /{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n");
+    let head = format!(
+        "{method} /{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
+    );
     stream.write_all(head.as_bytes()).expect("sent");
     let mut answer = vec![];
     stream.read_to_end(&mut answer).expect("an answer");

@@ -255,6 +255,8 @@ impl<'a> Run<'a> {
             if self.pending.contains(&id) {
                 stack.extend(&task.children);
             } else if self.worker.proof(id, task)?.is_some() {
+                // A coordinator that ended before it could see the proof has left it.
+                self.store.remove(&Object::Input(id))?;
                 self.done.insert(id);
                 if task.place != Place::Given {
                     resumed.push(&task.label);

@@ -21,7 +21,7 @@ use circuits_tasks::{
     proof::StoredProof,
     queue::{Handled, Handler, Queue},
     store::{Object, Store},
-    worker::{TaskError, Worker},
+    worker::{Retry, TaskError, Worker},
 };
 use hyper::{Method, StatusCode};
 use thiserror::Error;
@@ -300,7 +300,7 @@ impl Broker<'_> {
             };
             match accepted {
                 Ok(()) => is_owed = true,
-                Err(error) if error.is_passing() => {
+                Err(error) if error.retry() != Retry::Never => {
                     return Answer::refused(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
                 }
                 Err(error) => {

@@ -186,7 +186,7 @@ impl Helper {
         let is_done = AtomicBool::new(false);
         let result = scope(|scope| {
             scope.spawn(|| self.keep_alive(leased, &is_done));
-            let result = Worker { catalogue, store: &store, observer }.handle(id);
+            let result = Worker::new(catalogue, &store, observer).handle(id);
             is_done.store(true, Ordering::Relaxed);
             result
         });
