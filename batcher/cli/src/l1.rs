@@ -1,9 +1,11 @@
 //! `superblock l1`.
 
 mod claim;
+mod cut;
 mod deposit;
 mod follow;
 mod watch;
+mod withdraw;
 
 use std::{fmt, path::PathBuf};
 
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Status(StatusArguments),
     Deposit(deposit::Arguments),
     Claim(claim::Arguments),
+    Cut(cut::Arguments),
+    Withdraw(withdraw::Arguments),
     Watch(watch::Arguments),
     Follow(follow::Arguments),
 }
@@ -138,6 +142,8 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
         Command::Status(arguments) => run_status(&arguments),
         Command::Deposit(arguments) => deposit::run(&arguments, options),
         Command::Claim(arguments) => claim::run(&arguments, options),
+        Command::Cut(arguments) => cut::run(&arguments, options),
+        Command::Withdraw(arguments) => withdraw::run(&arguments, options),
         Command::Watch(arguments) => watch::run(&arguments, options),
         Command::Follow(arguments) => follow::run(&arguments, options),
     }

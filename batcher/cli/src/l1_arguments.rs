@@ -61,6 +61,12 @@ pub(crate) fn parse_address(text: &str) -> Result<Address, AddressError> {
     text.parse::<Account>().map(|account| Address::new(account.0))
 }
 
+/// An address of L1 that is paid. What the zero address gets is lost, and nobody means it.
+pub(crate) fn parse_receiver(text: &str) -> Result<Address, String> {
+    let address = parse_address(text).map_err(|error| error.to_string())?;
+    if address.is_zero() { Err("nobody has the zero address".to_owned()) } else { Ok(address) }
+}
+
 /// The settlement contract.
 #[derive(clap::Args)]
 pub(crate) struct Contract {

@@ -1,14 +1,11 @@
 //! `superblock settle`.
 
-use std::{
-    collections::BTreeMap,
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use batcher_settlement::{
     Address,
-    data::{Bodies, SuperblockData},
+    bodies::{Bodies, KnownKinds},
+    data::SuperblockData,
     fees::GWEI,
     hops::Hops,
     job::{Job, Progress},
@@ -16,13 +13,9 @@ use batcher_settlement::{
     superblock::{ContractDigest, Superblock},
 };
 use batcher_verify::verify;
-use circuits_files::{
-    file::{self, BUNDLE_LIMIT, FileError, FileKind},
-    text::shown,
-};
-use environments_core::bundle::{BlockBundle, BundleError};
+use circuits_files::text::shown;
+use environments_kinds::KINDS;
 use serde::Serialize;
-use thiserror::Error;
 
 use crate::{
     answer::{Answer, Failure},
@@ -63,7 +56,8 @@ pub(crate) struct Arguments {
     /// Publish the bodies of blocks too, from the block bundles in this directory.
     ///
     /// Those who follow an environment need them. May be given several times. Every block of the superblocks must be there, but those
-    /// of L1. Bodies are taken as the files have them, so name a directory to which only you write.
+    /// of L1. Each body is compared with the digest that its block states; files without a body that is looked for are skipped. So
+    /// anybody may write to the directory, but the program has to know the state models of all environments.
     #[arg(long, value_name = "DIR", conflicts_with = "no_blobs")]
     blocks: Vec<PathBuf>,
     /// Offer at most this much for the gas of blobs, in gwei.
@@ -159,10 +153,19 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
 
 /// The superblocks with what is published of each.
 fn with_data(superblocks: Vec<Superblock>, arguments: &Arguments) -> Result<Vec<Superblock>, Failure> {
-    let bodies = read_bodies(&arguments.blocks)?;
+    let bundles = arguments.files.iter().map(|path| verify::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let Contract { node, contract } = &arguments.contract;
+    let known = KnownKinds { kinds: &KINDS, l1_chain_id: node.l1_chain_id, contract: *contract };
+    let mut bodies = (!arguments.blocks.is_empty()).then(|| Bodies::of(&bundles));
+    for directory in &arguments.blocks {
+        if let Some(bodies) = &mut bodies {
+            bodies
+                .read(directory, &known, &mut |error| eprintln!("warning: {}", shown(&error.to_string())))?;
+        }
+    }
     let mut published = BTreeMap::new();
-    for path in &arguments.files {
-        let data = SuperblockData::new(&verify::read(path)?, bodies.as_ref())?;
+    for bundle in &bundles {
+        let data = SuperblockData::new(bundle, bodies.as_ref())?;
         published.insert(data.number()?, data);
     }
     let with_data = |superblock: Superblock| match published.get(&superblock.number()) {
@@ -170,40 +173,4 @@ fn with_data(superblocks: Vec<Superblock>, arguments: &Arguments) -> Result<Vec<
         None => Ok(superblock),
     };
     superblocks.into_iter().map(with_data).collect()
-}
-
-/// The bodies of the blocks in these directories; `None` if there is no directory.
-fn read_bodies(directories: &[PathBuf]) -> Result<Option<Bodies>, Failure> {
-    if directories.is_empty() {
-        return Ok(None);
-    }
-    let mut bodies = Bodies::default();
-    for directory in directories {
-        let failed = |source| FileError::Io { path: directory.clone(), action: "read it", source };
-        for entry in fs::read_dir(directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.extension().is_some_and(|extension| extension == "block") {
-                match read_block(&path) {
-                    Ok(bundle) => bodies.add(&bundle),
-                    // Anybody may have put it there. A body that is missing is told later.
-                    Err(error) => eprintln!("warning: {}", shown(&error.to_string())),
-                }
-            }
-        }
-    }
-    Ok(Some(bodies))
-}
-
-fn read_block(path: &Path) -> Result<BlockBundle, BlockFileError> {
-    let bytes = file::read_bytes(FileKind::BlockBundle, path, BUNDLE_LIMIT)?;
-    BlockBundle::decode(&bytes).map_err(|source| BlockFileError::Block { path: path.to_owned(), source })
-}
-
-/// Why a file holds no block.
-#[derive(Debug, Error)]
-enum BlockFileError {
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error("{path}: {source}", path = .path.display())]
-    Block { path: PathBuf, source: BundleError },
 }

@@ -12,8 +12,8 @@ use environments_l1::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Bytes of the largest queue that is read.
-const QUEUE_LIMIT: u64 = 256 << 20;
+/// Bytes of the largest queue that is read: some million deposits.
+pub const QUEUE_LIMIT: u64 = 256 << 20;
 
 /// The first line: whose queue it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

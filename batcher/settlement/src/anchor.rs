@@ -101,7 +101,7 @@ impl Anchor {
         let (mut superblocks, mut registry) = (BTreeMap::new(), vec![]);
         let mut told = BTreeMap::new();
         let topic = SuperblockSettled::SIGNATURE_HASH;
-        search_back(l1, address, &[topic], (first_block, block.number), |event| {
+        search_back(l1, address, &[Some(topic)], (first_block, block.number), |event| {
             match SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data) {
                 Ok(event) => {
                     let number = event.number;

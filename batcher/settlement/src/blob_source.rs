@@ -1,7 +1,7 @@
 //! Where blobs are found again: files, and beacon nodes, which keep them for about 18 days.
 
 use std::{
-    io,
+    fmt, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -9,7 +9,10 @@ use std::{
 use alloy_eips::eip4844::BYTES_PER_BLOB;
 use alloy_primitives::{B256, Bytes};
 use circuits_files::file::{self, FileError};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, SeqAccess, Visitor},
+};
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
@@ -21,6 +24,8 @@ use crate::{
 
 /// Bytes of the longest answer of a beacon node: the blobs of a block in hexadecimal, of which no network has more than 100.
 const MAX_ANSWER: usize = 32 << 20;
+/// The most blobs of one answer: no longest answer holds as many.
+pub(crate) const MOST_CANDIDATES: usize = 128;
 /// A node that says nothing for so long does not answer: blobs are megabytes.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -76,22 +81,31 @@ impl BlobDirectory {
         self.0.join(format!("{hash}.blob"))
     }
 
-    /// Keeps a blob under its hash, durably. The directory is made if it is missing.
+    /// The file with this blob's name, if it is there and has the size of a blob: what has another size is none, and is not read.
+    fn read(&self, hash: B256) -> Result<Option<Vec<u8>>, FileError> {
+        let path = self.file(hash);
+        let found = match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.len() != BYTES_PER_BLOB as u64 => return Ok(None),
+            Ok(_) => std::fs::read(&path),
+            Err(source) => Err(source),
+        };
+        match found {
+            Ok(found) => Ok(Some(found)),
+            // Whatever else keeps a file from being read, it may be there.
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FileError::Io { path, action: "read it", source }),
+        }
+    }
+
+    /// Keeps a blob under its hash, durably. The directory is made if it is missing, and a file that was spoilt is written again.
     ///
     /// # Errors
     /// [`SourceError::File`]
     pub fn keep(&self, hash: B256, blob: &[u8]) -> Result<(), SourceError> {
-        let path = self.file(hash);
-        std::fs::create_dir_all(&self.0).map_err(|source| FileError::Io {
-            path: self.0.clone(),
-            action: "make it",
-            source,
-        })?;
-        // A file that was spoilt is written again.
-        let is_there = std::fs::metadata(&path).is_ok_and(|found| found.len() == BYTES_PER_BLOB as u64)
-            && std::fs::read(&path).is_ok_and(|found| found == blob);
-        if !is_there {
-            file::write_shared(&path, blob)?;
+        let made = std::fs::create_dir_all(&self.0);
+        made.map_err(|source| FileError::Io { path: self.0.clone(), action: "make it", source })?;
+        if self.read(hash)?.as_deref() != Some(blob) {
+            file::write_shared(&self.file(hash), blob)?;
         }
         Ok(())
     }
@@ -99,21 +113,8 @@ impl BlobDirectory {
 
 impl BlobSource for BlobDirectory {
     fn blobs(&self, settlement: &Settlement) -> Result<Vec<Bytes>, SourceError> {
-        let mut found = vec![];
-        for &hash in &settlement.hashes {
-            let path = self.file(hash);
-            match std::fs::metadata(&path) {
-                // A file of another size is no blob, and is not read.
-                Ok(metadata) if metadata.len() == BYTES_PER_BLOB as u64 => {}
-                Ok(_) => continue,
-                Err(source) if source.kind() == io::ErrorKind::NotFound => continue,
-                Err(source) => return Err(FileError::Io { path, action: "read it", source }.into()),
-            }
-            let bytes =
-                std::fs::read(&path).map_err(|source| FileError::Io { path, action: "read it", source })?;
-            found.push(bytes.into());
-        }
-        Ok(found)
+        let found = settlement.hashes.iter().filter_map(|&hash| self.read(hash).transpose());
+        Ok(found.map(|blob| blob.map(Bytes::from)).collect::<Result<_, _>>()?)
     }
 }
 
@@ -127,7 +128,34 @@ pub struct Beacon<'a> {
 
 #[derive(Deserialize)]
 struct Answer {
+    #[serde(deserialize_with = "candidates")]
     data: Vec<Bytes>,
+}
+
+/// Reads a list of blobs that is not too long: many empty ones would take more memory than the answer.
+fn candidates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Bytes>, D::Error> {
+    struct Candidates;
+
+    impl<'de> Visitor<'de> for Candidates {
+        type Value = Vec<Bytes>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MOST_CANDIDATES} blobs")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut blobs: A) -> Result<Self::Value, A::Error> {
+            let mut found = vec![];
+            while let Some(blob) = blobs.next_element()? {
+                if found.len() == MOST_CANDIDATES {
+                    return Err(A::Error::invalid_length(found.len() + 1, &self));
+                }
+                found.push(blob);
+            }
+            Ok(found)
+        }
+    }
+
+    deserializer.deserialize_seq(Candidates)
 }
 
 impl<'a> Beacon<'a> {
@@ -175,5 +203,22 @@ impl BlobSource for Beacon<'_> {
         let body = self.runtime.block_on(self.get(url, &block))?;
         let answer: Result<Answer, _> = serde_json::from_slice(&body);
         answer.map(|answer| answer.data).map_err(|_| SourceError::Malformed { block })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_no_more_blobs_than_fit_it() {
+        let answer = |count: usize| {
+            let blobs = vec!["\"0x07\""; count].join(",");
+            serde_json::from_str::<Answer>(&format!("{{\"data\":[{blobs}]}}")).map(|answer| answer.data.len())
+        };
+        assert_eq!(answer(0).expect("a list"), 0);
+        assert_eq!(answer(MOST_CANDIDATES).expect("a list"), MOST_CANDIDATES);
+        let error = answer(MOST_CANDIDATES + 1).expect_err("too long").to_string();
+        assert!(error.starts_with("invalid length 129, expected at most 128 blobs"), "{error}");
     }
 }

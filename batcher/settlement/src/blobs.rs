@@ -17,6 +17,8 @@ use thiserror::Error;
 
 /// The most blobs of a transaction (EIP-7594).
 pub const MAX_BLOBS: usize = alloy_eips::eip7594::MAX_BLOBS_PER_TX_FUSAKA as usize;
+/// The most blobs that are read. L1 may raise its limit, and others may settle with more then.
+pub const MOST_READ_BLOBS: usize = 64;
 /// The gas of a blob, on a market of its own (EIP-4844).
 pub const GAS_PER_BLOB: u64 = alloy_eips::eip4844::DATA_GAS_PER_BLOB;
 /// Bytes of a field element.
@@ -28,14 +30,16 @@ const BLOB_DATA_BYTES: usize = BYTES_PER_BLOB / ELEMENT_BYTES * DATA_BYTES;
 /// Bytes of the length.
 const LENGTH_BYTES: usize = size_of::<u32>();
 /// Bytes of the most data that the blobs of one transaction hold.
-pub const MAX_DATA_BYTES: usize = MAX_BLOBS * BLOB_DATA_BYTES - LENGTH_BYTES;
+pub const MAX_DATA_BYTES: usize = data_bytes(MAX_BLOBS);
+/// Bytes of the most data that is read.
+pub const MOST_READ_BYTES: usize = data_bytes(MOST_READ_BLOBS);
 
 /// Why there are no blobs for some data, or no data in some blobs.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BlobError {
     /// The data is too long.
-    #[error("the data has {found} bytes, the {MAX_BLOBS} blobs of a transaction hold {MAX_DATA_BYTES}")]
-    TooLong { found: usize },
+    #[error("the data has {found} bytes, {blobs} blobs hold {}", data_bytes(*blobs))]
+    TooLong { found: usize, blobs: usize },
     /// It has another length than a blob.
     #[error("blob {blob} has {found} bytes, a blob has {BYTES_PER_BLOB}")]
     Length { blob: usize, found: usize },
@@ -107,6 +111,11 @@ impl Blobs {
     }
 }
 
+/// Bytes of the most data in so many blobs.
+const fn data_bytes(blobs: usize) -> usize {
+    blobs * BLOB_DATA_BYTES - LENGTH_BYTES
+}
+
 /// How many blobs data of so many bytes needs.
 const fn count(length: usize) -> usize {
     (LENGTH_BYTES + length).div_ceil(BLOB_DATA_BYTES)
@@ -114,11 +123,10 @@ const fn count(length: usize) -> usize {
 
 /// Puts data into blobs.
 fn pack(data: &[u8]) -> Result<Vec<Blob>, BlobError> {
-    let too_long = BlobError::TooLong { found: data.len() };
-    if data.len() > MAX_DATA_BYTES {
-        return Err(too_long);
-    }
-    let length = u32::try_from(data.len()).map_err(|_| too_long)?;
+    let length = match u32::try_from(data.len()) {
+        Ok(length) if data.len() <= MAX_DATA_BYTES => length,
+        _ => return Err(BlobError::TooLong { found: data.len(), blobs: MAX_BLOBS }),
+    };
     let stream = [&length.to_le_bytes()[..], data].concat();
     let mut blobs = vec![Blob::ZERO; count(data.len())];
     for (blob, bytes) in blobs.iter_mut().zip(stream.chunks(BLOB_DATA_BYTES)) {
@@ -129,14 +137,15 @@ fn pack(data: &[u8]) -> Result<Vec<Blob>, BlobError> {
     Ok(blobs)
 }
 
-/// Takes the data out of the blobs of a transaction. Any other blobs than those that [`Blobs::of`] makes are refused.
+/// Takes the data out of the blobs of a transaction, up to [`MOST_READ_BLOBS`]. Any other blobs than those that [`Blobs::of`] makes are
+/// refused, or would make of as much data.
 ///
 /// # Errors
 /// [`BlobError::Length`], [`BlobError::Empty`], [`BlobError::TooLong`], [`BlobError::Count`], [`BlobError::Element`] or
 /// [`BlobError::Trailing`].
 pub fn data_of(blobs: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, BlobError> {
-    let mut stream = Vec::with_capacity(blobs.len().min(MAX_BLOBS) * BLOB_DATA_BYTES);
-    for (blob, bytes) in blobs.iter().map(AsRef::as_ref).enumerate().take(MAX_BLOBS) {
+    let mut stream = Vec::with_capacity(blobs.len().min(MOST_READ_BLOBS) * BLOB_DATA_BYTES);
+    for (blob, bytes) in blobs.iter().map(AsRef::as_ref).enumerate().take(MOST_READ_BLOBS) {
         if bytes.len() != BYTES_PER_BLOB {
             return Err(BlobError::Length { blob, found: bytes.len() });
         }
@@ -149,8 +158,8 @@ pub fn data_of(blobs: &[impl AsRef<[u8]>]) -> Result<Vec<u8>, BlobError> {
     }
     let (length, rest) = stream.split_first_chunk().ok_or(BlobError::Empty)?;
     let length = u32::from_le_bytes(*length) as usize;
-    if length > MAX_DATA_BYTES {
-        return Err(BlobError::TooLong { found: length });
+    if length > MOST_READ_BYTES {
+        return Err(BlobError::TooLong { found: length, blobs: MOST_READ_BLOBS });
     }
     let (expected, found) = (count(length), blobs.len());
     if expected != found {
@@ -198,8 +207,18 @@ mod tests {
             assert_eq!(data_of(&blobs), Ok(bytes(length)), "{length}");
         }
         let found = MAX_DATA_BYTES + 1;
-        assert_eq!(pack(&bytes(found)), Err(BlobError::TooLong { found }));
+        assert_eq!(pack(&bytes(found)), Err(BlobError::TooLong { found, blobs: MAX_BLOBS }));
         assert_eq!(MAX_DATA_BYTES, 761_852);
+    }
+
+    #[test]
+    fn blobs_that_a_later_program_may_publish_are_read() {
+        // Seven blobs: six of them full, and the length stands in the first.
+        let length = MAX_DATA_BYTES + 1;
+        let mut blobs = pack(&bytes(MAX_DATA_BYTES)).expect("it fits");
+        blobs[0][1..=LENGTH_BYTES].copy_from_slice(&u32::try_from(length).expect("small").to_le_bytes());
+        blobs.push(Blob::ZERO);
+        assert_eq!(data_of(&blobs).map(|data| data.len()), Ok(length));
     }
 
     proptest! {
@@ -234,7 +253,10 @@ mod tests {
         );
         // A longer length takes zeros for data, one that asks for gigabytes takes nothing.
         assert_eq!(changed(0, 1, 101).map(|data| data.len()), Ok(101));
-        assert_eq!(changed(0, 4, 0xff), Err(BlobError::TooLong { found: 0xff00_0064 }));
+        assert_eq!(
+            changed(0, 4, 0xff),
+            Err(BlobError::TooLong { found: 0xff00_0064, blobs: MOST_READ_BLOBS })
+        );
         // Blobs that are missing, or too many.
         assert_eq!(data_of(&[] as &[Blob]), Err(BlobError::Empty));
         let count = |blobs: &[Blob]| data_of(blobs);

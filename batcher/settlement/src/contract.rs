@@ -78,7 +78,7 @@ impl Contract<'_> {
     /// # Errors
     /// [`L1Error`]
     pub fn has_settled_in(&self, number: u32, block: u64, transaction: B256) -> Result<bool, L1Error> {
-        let topics = [SuperblockSettled::SIGNATURE_HASH, U256::from(number).into()];
+        let topics = [SuperblockSettled::SIGNATURE_HASH, U256::from(number).into()].map(Some);
         let events = self.l1.events(self.address, &topics, block, block)?;
         Ok(events.iter().any(|event| event.transaction == transaction))
     }

@@ -2,25 +2,24 @@
 //! because the contract has verified one: it knows the digest of the statement, and the statement commits to everything here
 //! but the bodies.
 
-use std::collections::BTreeMap;
-
 use alloy_primitives::B256;
 use batcher_verify::bundle::{BlockEntry, BundleError, SuperblockBundle};
 use circuits_core::Digest;
 use circuits_files::file::{self, FileKind, FormatError, HEADER_BYTES};
 use circuits_protocol::registry::EnvironmentId;
-use environments_core::BlockBundle;
-use plonky2::field::types::PrimeField64 as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    blobs::{MAX_BLOBS, MAX_DATA_BYTES},
+    blobs::{MAX_BLOBS, MAX_DATA_BYTES, MOST_READ_BYTES},
+    bodies::Bodies,
     superblock::{Superblock, UnstatableError},
 };
 
 /// Bytes of the largest payload: with its header it fits the blobs of one transaction.
 pub const PAYLOAD_LIMIT: u64 = (MAX_DATA_BYTES - HEADER_BYTES) as u64;
+/// Bytes of the largest payload that is read.
+const READ_LIMIT: u64 = (MOST_READ_BYTES - HEADER_BYTES) as u64;
 
 /// Why bytes are not the data of a superblock, or why there is none to publish.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -51,9 +50,6 @@ pub enum DataError {
         "environment {environment}: the body of block {height} of the superblock is not among those given"
     )]
     NoBody { environment: EnvironmentId, height: u32 },
-    /// Two bodies are given for a block, and only its environment knows which one is right.
-    #[error("environment {environment}: two bodies are given for block {height} of the superblock")]
-    TwoBodies { environment: EnvironmentId, height: u32 },
     /// L1 settled another superblock.
     #[error("L1 has settled superblock {number} with statement digest {expected}, the data is about {found}")]
     OtherStatement { number: u32, expected: B256, found: B256 },
@@ -69,37 +65,8 @@ pub struct SuperblockData {
     bodies: Vec<Vec<u8>>,
 }
 
-/// The bodies of blocks, by what a superblock says of the blocks; `None` where two are given.
-#[derive(Clone, Debug, Default)]
-pub struct Bodies(BTreeMap<(u16, u32, Digest, Digest), Option<Vec<u8>>>);
-
-impl Bodies {
-    /// Adds the body of a block. Nothing is verified: that the body is the block's, only the environment can tell.
-    pub fn add(&mut self, bundle: &BlockBundle) {
-        let statement = &bundle.statement;
-        let [environment, height] =
-            [statement.environment, statement.last_height].map(|one| one.to_canonical_u64());
-        // A bundle that decodes has both in range.
-        if let (Ok(environment), Ok(height)) = (u16::try_from(environment), u32::try_from(height)) {
-            let block = (environment, height, statement.new_state, statement.body);
-            let known = self.0.entry(block).or_insert_with(|| Some(bundle.body.clone()));
-            if known.as_ref() != Some(&bundle.body) {
-                *known = None;
-            }
-        }
-    }
-
-    fn get(&self, block: &BlockEntry) -> Result<Vec<u8>, DataError> {
-        let BlockEntry { environment, last_height, new_state, body, .. } = *block;
-        let found = self.0.get(&(environment, last_height, new_state, body));
-        let (environment, height) = (EnvironmentId(environment), last_height);
-        let found = found.ok_or(DataError::NoBody { environment, height })?;
-        found.clone().ok_or(DataError::TwoBodies { environment, height })
-    }
-}
-
 /// Whether the block's body is published by itself.
-fn has_body(block: &&BlockEntry) -> bool {
+pub(crate) fn has_body(block: &&BlockEntry) -> bool {
     block.environment != EnvironmentId::L1.get()
 }
 
@@ -107,11 +74,17 @@ impl SuperblockData {
     /// What to publish of a verified superblock; with the bodies of its blocks, if there are any.
     ///
     /// # Errors
-    /// [`DataError::NoBody`] or [`DataError::TwoBodies`].
+    /// [`DataError::NoBody`]
     pub fn new(bundle: &SuperblockBundle, bodies: Option<&Bodies>) -> Result<Self, DataError> {
         let blocks = bundle.blocks.iter().filter(has_body);
-        let bodies =
-            bodies.map_or_else(|| Ok(vec![]), |bodies| blocks.map(|block| bodies.get(block)).collect())?;
+        let body = |bodies: &Bodies, block: &BlockEntry| {
+            let (environment, height) = (EnvironmentId(block.environment), block.last_height);
+            bodies.get(block).map(<[u8]>::to_vec).ok_or(DataError::NoBody { environment, height })
+        };
+        let bodies = match bodies {
+            Some(bodies) => blocks.map(|block| body(bodies, block)).collect::<Result<_, _>>()?,
+            None => vec![],
+        };
         let mut superblock = bundle.clone();
         (superblock.key, superblock.proof) = (Digest::ZERO, vec![]);
         Ok(Self { superblock, bodies })
@@ -134,7 +107,7 @@ impl SuperblockData {
     /// # Errors
     /// [`DataError::Format`], [`DataError::Proof`], [`DataError::Bodies`] or [`DataError::Bundle`].
     pub fn decode(bytes: &[u8]) -> Result<Self, DataError> {
-        let data: Self = file::decode(FileKind::SuperblockData, bytes, PAYLOAD_LIMIT)?;
+        let data: Self = file::decode(FileKind::SuperblockData, bytes, READ_LIMIT)?;
         let Self { superblock, bodies } = &data;
         if superblock.key != Digest::ZERO || !superblock.proof.is_empty() {
             return Err(DataError::Proof(superblock.proof.len()));
@@ -175,8 +148,8 @@ impl SuperblockData {
         &self.superblock
     }
 
-    /// The blocks with their published bodies; none if no bodies are published. Whether a body is the block's, only the
-    /// environment can tell.
+    /// The blocks with their published bodies; none if no bodies are published. Whether a body is the block's,
+    /// [`KnownKinds::is_body`](crate::bodies::KnownKinds::is_body) tells.
     pub fn bodies(&self) -> impl Iterator<Item = (&BlockEntry, &[u8])> {
         self.superblock.blocks.iter().filter(has_body).zip(self.bodies.iter().map(Vec::as_slice))
     }

@@ -27,7 +27,7 @@ use revm::{
 
 use crate::{
     blob_source::{BlobSource, Settlement, SourceError},
-    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction},
+    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction, begins_with},
     limits::{MAX_GAS, check_length},
     reason::Revert,
 };
@@ -384,7 +384,7 @@ impl L1 for Embedded {
     fn events(
         &self,
         contract: Address,
-        topics: &[B256],
+        topics: &[Option<B256>],
         first: u64,
         last: u64,
     ) -> Result<Vec<Event>, L1Error> {
@@ -392,7 +392,7 @@ impl L1 for Embedded {
         let is_asked = |(address, event): &&(Address, Event)| {
             *address == contract
                 && (first..=last).contains(&event.block_number)
-                && event.topics.starts_with(topics)
+                && begins_with(&event.topics, topics)
         };
         Ok(chain.events.iter().filter(is_asked).map(|(_, event)| event.clone()).collect())
     }

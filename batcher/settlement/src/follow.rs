@@ -19,8 +19,8 @@ use thiserror::Error;
 
 use crate::{
     abi::Settlement::{SuperblockSettled, deploymentCall, statementDigestOfCall},
-    blob_source::{BlobDirectory, BlobSource, Settlement, SourceError},
-    blobs::{BlobError, MAX_BLOBS, data_of, versioned_hash},
+    blob_source::{BlobDirectory, BlobSource, MOST_CANDIDATES, Settlement, SourceError},
+    blobs::{BlobError, MOST_READ_BLOBS, data_of, versioned_hash},
     contract::{Contract, NoContract},
     data::{DataError, SuperblockData},
     history::search_back,
@@ -28,9 +28,6 @@ use crate::{
     l1::{At, L1Error},
     superblock::{ContractDigest, of_digest},
 };
-
-/// The most blobs of one answer whose hashes are computed: as many as fit the longest answer that is read.
-const MAX_CANDIDATES: usize = 128;
 
 /// Why L1 does not lead on from a state.
 #[derive(Debug, Error)]
@@ -59,8 +56,8 @@ pub enum L1FollowError {
     /// Nothing was published.
     #[error("superblock {number} was settled without blobs: follow it with its bundle")]
     NoBlobs { number: u32 },
-    /// More blobs than a transaction has.
-    #[error("the node tells of {found} blobs of superblock {number}, a transaction has at most {MAX_BLOBS}")]
+    /// More blobs than are read.
+    #[error("the node tells of {found} blobs of superblock {number}, at most {MOST_READ_BLOBS} are read")]
     TooMany { number: u32, found: usize },
     /// A source cannot be asked.
     #[error("superblock {number}: {source}")]
@@ -117,7 +114,7 @@ impl L1Follower<'_> {
         }
         let mut told = BTreeMap::new();
         if settled > number {
-            let topics = [SuperblockSettled::SIGNATURE_HASH];
+            let topics = [Some(SuperblockSettled::SIGNATURE_HASH)];
             search_back(l1, address, &topics, (self.first_block, last.number), |event| {
                 let (block_number, transaction) = (event.block_number, event.transaction);
                 match SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data) {
@@ -142,7 +139,7 @@ impl L1Follower<'_> {
         let number = settlement.number;
         match settlement.hashes.len() {
             0 => return Err(L1FollowError::NoBlobs { number }),
-            found if found > MAX_BLOBS => return Err(L1FollowError::TooMany { number, found }),
+            found if found > MOST_READ_BLOBS => return Err(L1FollowError::TooMany { number, found }),
             _ => {}
         }
         let blobs = self.find(settlement)?;
@@ -185,7 +182,7 @@ impl L1Follower<'_> {
             }
             match source.blobs(settlement) {
                 Ok(candidates) => {
-                    for blob in candidates.into_iter().take(MAX_CANDIDATES) {
+                    for blob in candidates.into_iter().take(MOST_CANDIDATES) {
                         // What has no hash is not the blob that is looked for.
                         if let Ok(hash) = versioned_hash(&blob)
                             && missing.remove(&hash)

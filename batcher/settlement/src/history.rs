@@ -1,42 +1,60 @@
 //! The contract's events, in pieces that nodes answer.
 
-use alloy_primitives::{Address, B256};
+use std::{thread, time::Duration};
 
-use crate::l1::{At, Event, L1, L1Error};
+use alloy_primitives::{Address, B256};
+use alloy_sol_types::SolEvent;
+
+use crate::l1::{Event, L1, L1Error};
 
 /// Blocks of the first question: many nodes refuse more.
 const FIRST_PIECE: u64 = 2_000;
 /// The most blocks of a question, for nodes that refuse none.
 const LARGEST_PIECE: u64 = 64_000;
 
-/// The most blocks of a search: eight years of blocks that come every second. A node that names a later head makes it up.
-const MOST_BLOCKS: u64 = 1 << 28;
-/// The most questions of a search.
-const MOST_QUESTIONS: usize = 1 << 17;
+/// The most blocks of a search: 34 years of blocks that come every quarter of a second. A node that names a later head makes it up.
+const MOST_BLOCKS: u64 = 1 << 32;
+/// The most questions of a search: [`MOST_BLOCKS`] of a node that answers about 5,000 blocks at a time.
+const MOST_QUESTIONS: usize = 1 << 20;
 /// The most events that are kept.
 const MOST_EVENTS: usize = 1 << 21;
 /// After so many answers in a row a node is asked for more again: it may have refused because it was asked too often.
 const ANSWERS_TO_GROW: usize = 16;
+/// The code of what is above a limit (EIP-1474): the blocks of a question, or the questions of a while.
+const LIMIT_EXCEEDED: i64 = -32005;
+/// How long a node is left alone that was perhaps asked too often.
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// Asks for events in pieces. A piece that the node refuses is halved, and answers let the pieces grow again.
+/// Asks for events in pieces. A piece that the node refuses is halved, and answers let the pieces grow again. If it may have been asked
+/// too often, the same piece is asked for once more after a pause.
 struct Pieces {
+    /// The blocks of the whole search.
+    range: (u64, u64),
     blocks: u64,
     /// What the pieces may grow to.
     ceiling: u64,
     /// Answers since the last refusal.
     answers: usize,
     questions: usize,
+    /// Whether there was a pause before the last question.
+    has_paused: bool,
 }
 
 impl Pieces {
     /// For a search of these blocks.
-    fn new((first, last): (u64, u64)) -> Result<Self, L1Error> {
-        if last.saturating_sub(first) >= MOST_BLOCKS {
-            return Err(too_much(format!(
-                "{MOST_BLOCKS} blocks and more, up to block {last}: name a later first block"
-            )));
+    fn new(range: (u64, u64)) -> Result<Self, L1Error> {
+        let (blocks, ceiling) = (FIRST_PIECE, LARGEST_PIECE);
+        let pieces = Self { range, blocks, ceiling, answers: 0, questions: 0, has_paused: false };
+        if range.1.saturating_sub(range.0) >= MOST_BLOCKS {
+            return Err(pieces.too_much(format!("{MOST_BLOCKS} blocks and more")));
         }
-        Ok(Self { blocks: FIRST_PIECE, ceiling: LARGEST_PIECE, answers: 0, questions: 0 })
+        Ok(pieces)
+    }
+
+    /// The search would not end.
+    fn too_much(&self, what: String) -> L1Error {
+        let (first, last) = self.range;
+        L1Error::Search { first, last, what }
     }
 
     /// What the node says to a question about `first..=last`; `None` if it is to be asked about fewer blocks.
@@ -48,8 +66,9 @@ impl Pieces {
         let asked = last - first + 1;
         self.questions += 1;
         if self.questions > MOST_QUESTIONS {
-            return Err(too_much(format!("more than {MOST_QUESTIONS} pieces")));
+            return Err(self.too_much(format!("more than {MOST_QUESTIONS} questions")));
         }
+        let has_paused = std::mem::take(&mut self.has_paused);
         match answer {
             Ok(events) => {
                 self.answers += 1;
@@ -58,6 +77,11 @@ impl Pieces {
                 }
                 self.blocks = (2 * self.blocks).min(self.ceiling);
                 Ok(Some(events))
+            }
+            Err(L1Error::Refused { code: LIMIT_EXCEEDED, .. }) if !has_paused => {
+                self.has_paused = true;
+                thread::sleep(PAUSE);
+                Ok(None)
             }
             Err(L1Error::Refused { .. } | L1Error::Oversized { .. }) if asked > 1 => {
                 (self.blocks, self.ceiling, self.answers) = (asked / 2, asked / 2, 0);
@@ -68,11 +92,6 @@ impl Pieces {
     }
 }
 
-/// A search that would not end.
-fn too_much(found: String) -> L1Error {
-    L1Error::Malformed { method: "eth_getLogs", expected: "events that can be searched", found }
-}
-
 /// The contract's events that begin with these topics in the blocks `first..=last`, in order.
 ///
 /// # Errors
@@ -80,7 +99,7 @@ fn too_much(found: String) -> L1Error {
 pub fn events(
     l1: &dyn L1,
     contract: Address,
-    topics: &[B256],
+    topics: &[Option<B256>],
     first: u64,
     last: u64,
 ) -> Result<Vec<Event>, L1Error> {
@@ -90,7 +109,7 @@ pub fn events(
         if let Some(events) = pieces.answer(l1.events(contract, topics, start, end), (start, end))? {
             found.extend(events);
             if found.len() > MOST_EVENTS {
-                return Err(too_much(format!("more than {MOST_EVENTS} events")));
+                return Err(pieces.too_much(format!("more than {MOST_EVENTS} events")));
             }
             let Some(next) = end.checked_add(1) else { break };
             start = next;
@@ -107,14 +126,18 @@ pub fn events(
 pub fn search_back(
     l1: &dyn L1,
     contract: Address,
-    topics: &[B256],
+    topics: &[Option<B256>],
     (first, last): (u64, u64),
     mut visit: impl FnMut(Event) -> bool,
 ) -> Result<(), L1Error> {
-    let (mut pieces, mut end) = (Pieces::new((first, last))?, last);
+    let (mut pieces, mut end, mut visited) = (Pieces::new((first, last))?, last, 0);
     while end >= first {
         let start = first.max(end.saturating_sub(pieces.blocks - 1));
         if let Some(events) = pieces.answer(l1.events(contract, topics, start, end), (start, end))? {
+            visited += events.len();
+            if visited > MOST_EVENTS {
+                return Err(pieces.too_much(format!("more than {MOST_EVENTS} events")));
+            }
             if !events.into_iter().rev().all(&mut visit) {
                 break;
             }
@@ -125,27 +148,40 @@ pub fn search_back(
     Ok(())
 }
 
-/// The first block up to `last` that is not older than `timestamp`, in seconds of the Unix epoch. Only headers are asked for,
-/// which every node has.
+/// [`search_back`] for events of a kind, with these topics after the kind's own.
 ///
 /// # Errors
-/// [`L1Error`]
-pub fn first_block_since(l1: &dyn L1, timestamp: u64, last: u64) -> Result<u64, L1Error> {
-    let (mut low, mut high) = (0, last);
-    while low < high {
-        let middle = low.midpoint(high);
-        let missing = || L1Error::Malformed {
-            method: "eth_getBlockByNumber",
-            expected: "a block below the head",
-            found: format!("no block {middle}"),
-        };
-        if l1.block(At::Number(middle))?.ok_or_else(missing)?.timestamp < timestamp {
-            low = middle + 1;
-        } else {
-            high = middle;
+/// [`L1Error`], [`L1Error::Malformed`] if the node tells an event that is none of the kind.
+pub fn search_back_for<E: SolEvent>(
+    l1: &dyn L1,
+    contract: Address,
+    topics: &[Option<B256>],
+    range: (u64, u64),
+    mut visit: impl FnMut(E) -> bool,
+) -> Result<(), L1Error> {
+    let mut malformed = Ok(());
+    let topics = [&[Some(E::SIGNATURE_HASH)], topics].concat();
+    search_back(l1, contract, &topics, range, |event| match decode(&event) {
+        Ok(event) => visit(event),
+        Err(error) => {
+            malformed = Err(error);
+            false
         }
-    }
-    Ok(low)
+    })?;
+    malformed
+}
+
+/// An event as the contract's interface has it.
+///
+/// # Errors
+/// [`L1Error::Malformed`]
+pub fn decode<E: SolEvent>(event: &Event) -> Result<E, L1Error> {
+    let malformed = |_| L1Error::Malformed {
+        method: "eth_getLogs",
+        expected: E::SIGNATURE,
+        found: format!("an event of block {} that is none", event.block_number),
+    };
+    E::decode_raw_log(event.topics.iter().copied(), &event.data).map_err(malformed)
 }
 
 #[cfg(test)]
@@ -155,18 +191,23 @@ mod tests {
     use alloy_primitives::{Bytes, U256};
 
     use super::*;
-    use crate::l1::{Block, Call, Nonces, Receipt, Transaction};
+    use crate::l1::{At, Block, Call, Nonces, Receipt, Transaction};
+
+    /// What nodes say that allow a question fewer blocks.
+    const TOO_WIDE: i64 = -32602;
 
     /// A node with an event in each of these blocks, that refuses questions about more than so many blocks.
     struct Node {
         events: Vec<u64>,
         limit: u64,
+        /// So many questions come too often.
+        too_often: RefCell<usize>,
         asked: RefCell<Vec<(u64, u64)>>,
     }
 
     impl Node {
         fn new(events: &[u64], limit: u64) -> Self {
-            Self { events: events.to_vec(), limit, asked: RefCell::default() }
+            Self { events: events.to_vec(), limit, too_often: RefCell::default(), asked: RefCell::default() }
         }
 
         fn forward(&self, first: u64, last: u64) -> Result<Vec<u64>, L1Error> {
@@ -191,11 +232,22 @@ mod tests {
             Ok(Some(Block { number, hash: B256::ZERO, timestamp: 100 + 12 * number, base_fee: 0 }))
         }
 
-        fn events(&self, _: Address, _: &[B256], first: u64, last: u64) -> Result<Vec<Event>, L1Error> {
+        fn events(
+            &self,
+            _: Address,
+            _: &[Option<B256>],
+            first: u64,
+            last: u64,
+        ) -> Result<Vec<Event>, L1Error> {
             self.asked.borrow_mut().push((first, last));
+            let refused =
+                |code| Err(L1Error::Refused { method: "eth_getLogs", code, message: String::new() });
+            if *self.too_often.borrow() > 0 {
+                *self.too_often.borrow_mut() -= 1;
+                return refused(LIMIT_EXCEEDED);
+            }
             if last - first + 1 > self.limit {
-                let message = "range too large".to_owned();
-                return Err(L1Error::Refused { method: "eth_getLogs", code: -32_005, message });
+                return refused(TOO_WIDE);
             }
             let inside = self.events.iter().filter(|block| (first..=last).contains(block));
             let event = |&block_number: &u64| Event {
@@ -252,18 +304,36 @@ mod tests {
     fn a_search_ends_whatever_head_a_node_names() {
         let node = Node::new(&[], u64::MAX);
         for last in [MOST_BLOCKS, u64::MAX >> 1, u64::MAX] {
-            assert!(matches!(node.forward(0, last), Err(L1Error::Malformed { .. })), "{last}");
-            let found = search_back(&node, Address::ZERO, &[], (0, last), |_| true);
-            assert!(matches!(found, Err(L1Error::Malformed { .. })), "{last}");
+            let error = node.forward(0, last).expect_err("it is made up");
+            assert!(matches!(error, L1Error::Search { first: 0, last: end, .. } if end == last), "{error}");
+            assert!(error.to_string().contains("4294967296 blocks and more"), "{error}");
+            assert!(error.to_string().ends_with("search from a later block on (--from-block)"), "{error}");
+            assert_eq!(search_back(&node, Address::ZERO, &[], (0, last), |_| true), Err(error));
         }
         assert!(node.asked.borrow().is_empty());
+        // Four blocks a second for ten years.
+        let head = 10 * 365 * 86_400 * 4;
+        let node = Node::new(&[head - 5], u64::MAX);
+        assert_eq!(node.back(0, head, head - 5), [head - 5]);
     }
 
     #[test]
-    fn a_node_that_was_asked_too_often_is_asked_for_more_again() {
+    fn a_node_that_was_asked_too_often_is_asked_for_the_same_once_more_and_then_for_less() {
+        let node = Node::new(&[3], u64::MAX);
+        *node.too_often.borrow_mut() = 1;
+        assert_eq!(node.forward(1, 2_000), Ok(vec![3]));
+        assert_eq!(*node.asked.borrow(), [(1, 2_000); 2]);
+        let node = Node::new(&[3], u64::MAX);
+        *node.too_often.borrow_mut() = 2;
+        assert_eq!(node.forward(1, 2_000), Ok(vec![3]));
+        assert_eq!(*node.asked.borrow(), [(1, 2_000), (1, 2_000), (1, 1_000), (1_001, 2_000)]);
+    }
+
+    #[test]
+    fn a_node_that_allows_few_blocks_for_a_while_is_asked_for_more_again() {
         let mut pieces = Pieces::new((0, 9)).expect("ten blocks");
         let refused =
-            || Err(L1Error::Refused { method: "eth_getLogs", code: -32_005, message: String::new() });
+            || Err(L1Error::Refused { method: "eth_getLogs", code: TOO_WIDE, message: String::new() });
         for asked in [2_000, 1_000, 500] {
             assert_eq!(pieces.answer(refused(), (1, asked)), Ok(None));
         }
@@ -286,15 +356,5 @@ mod tests {
         let node = Node::new(&[10, 999_000, 999_900], u64::MAX);
         assert_eq!(node.back(0, 1_000_000, 999_000), [999_900, 999_000]);
         assert_eq!(*node.asked.borrow(), [(998_001, 1_000_000)]);
-    }
-
-    #[test]
-    fn the_first_block_of_a_time_is_found_by_headers() {
-        let node = Node::new(&[], 0);
-        for (timestamp, block) in
-            [(0, 0), (100, 0), (101, 1), (112, 1), (113, 2), (1_300, 100), (99_999, 1_000)]
-        {
-            assert_eq!(first_block_since(&node, timestamp, 1_000), Ok(block), "{timestamp}");
-        }
     }
 }

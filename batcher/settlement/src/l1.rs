@@ -69,6 +69,12 @@ pub struct Event {
     pub data: Bytes,
 }
 
+/// Whether an event's topics begin with those that are asked for.
+pub(crate) fn begins_with(topics: &[B256], asked: &[Option<B256>]) -> bool {
+    asked.len() <= topics.len()
+        && asked.iter().zip(topics).all(|(asked, topic)| asked.is_none_or(|one| one == *topic))
+}
+
 /// Why L1 does not answer. No variant has the node's address, which may hold the key of an account there.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum L1Error {
@@ -87,6 +93,14 @@ pub enum L1Error {
     /// The node's answer is too long to be read.
     #[error("L1's node answers {method} with more than {limit} bytes")]
     Oversized { method: &'static str, limit: usize },
+    /// Somebody answers for the node who does not prove to be it.
+    #[error("the certificate of L1's node is not trusted: {reason}")]
+    Untrusted { reason: &'static str },
+    /// A search of events would not end.
+    #[error(
+        "L1's events in blocks {first} to {last} take {what}, which is too much: search from a later block on (--from-block)"
+    )]
+    Search { first: u64, last: u64, what: String },
     /// The signed transaction is not one that this L1 takes.
     #[error("L1 takes no such transaction: {reason}")]
     Transaction { reason: String },
@@ -101,7 +115,9 @@ impl L1Error {
             | Self::Refused { .. }
             | Self::Malformed { .. }
             | Self::Oversized { .. } => true,
-            Self::Reverted(_) | Self::Transaction { .. } => false,
+            Self::Reverted(_) | Self::Untrusted { .. } | Self::Search { .. } | Self::Transaction { .. } => {
+                false
+            }
         }
     }
 }
@@ -179,14 +195,14 @@ pub trait L1 {
     /// [`L1Error`], [`L1Error::Reverted`] with the contract's reason.
     fn estimate_gas(&self, call: &Call) -> Result<u64, L1Error>;
 
-    /// The contract's events that begin with these topics in the blocks `first..=last`, in order.
+    /// The contract's events that begin with these topics in the blocks `first..=last`, in order. `None` stands for every topic.
     ///
     /// # Errors
     /// [`L1Error`]
     fn events(
         &self,
         contract: Address,
-        topics: &[B256],
+        topics: &[Option<B256>],
         first: u64,
         last: u64,
     ) -> Result<Vec<Event>, L1Error>;

@@ -5,6 +5,7 @@ pub mod anchor;
 mod attempt;
 pub mod blob_source;
 pub mod blobs;
+pub mod bodies;
 pub mod contract;
 pub mod data;
 pub mod deploy;
@@ -13,6 +14,7 @@ pub mod deposit;
 pub mod embedded;
 pub mod fees;
 pub mod follow;
+pub mod generations;
 pub mod history;
 pub mod hops;
 pub mod job;
@@ -30,6 +32,7 @@ pub mod status;
 pub mod superblock;
 pub mod wallet;
 pub mod watch;
+pub mod withdrawals;
 
 /// Ethereum's integers, addresses and hashes.
 pub use alloy_primitives::{Address, B256, U256};

@@ -4,13 +4,14 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use batcher_job::payouts::{L1Summary, MalformedPayouts, unpacked};
 use batcher_verify::bundle::SuperblockBundle;
+use environments_core::address::Address as Account;
 use environments_l1::{Payout, PayoutTree};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
     abi::Settlement::{
-        AssetId, Claim, Payout as ClaimedPayout, SuperblockSettled, claimAllCall, isClaimedCall,
+        AssetId, Claim, Payout as ClaimedPayout, SuperblockSettled, claimAllCall, claimToCall, isClaimedCall,
         payoutRootCall, settleCall, settleStalledCall,
     },
     contract::{Contract, NoContract},
@@ -38,6 +39,9 @@ pub enum ClaimError {
         "the contract has payout root {expected} for superblock {superblock}, the superblock's payouts give {found}"
     )]
     OtherRoot { superblock: u32, expected: B256, found: B256 },
+    /// The payout is somebody else's, and would be paid to another address.
+    #[error("payout {index} is one to {recipient}, who alone names another receiver; the signer is {signer}")]
+    NotRecipient { index: u32, recipient: Account, signer: Address },
     /// L1 is not so far.
     #[error("L1 has settled up to superblock {settled}, not superblock {superblock}")]
     NotSettled { superblock: u32, settled: u32 },
@@ -103,36 +107,14 @@ pub fn claim(
     wanted: impl Fn(&Payout) -> bool,
 ) -> Result<Claims, ClaimError> {
     let settlement = Contract { l1: wallet.l1, address: contract };
-    let tree = PayoutTree::new(payouts);
-    let expected = settlement.view(&payoutRootCall { number: superblock }, At::Latest)?;
-    let (expected, found) = (expected.ok_or(NoContract(contract))?, B256::new(tree.root().0));
-    if expected != found {
-        return Err(ClaimError::OtherRoot { superblock, expected, found });
-    }
-    let is_claimed = |payout: &Payout| -> Result<bool, ClaimError> {
-        Ok(settlement.view(&isClaimedCall { index: payout.index }, At::Latest)?.unwrap_or_default())
-    };
-    let mut claims = Claims::default();
-    let mut open = vec![];
-    for (position, &payout) in payouts.iter().enumerate().filter(|(_, payout)| wanted(payout)) {
-        if is_claimed(&payout)? {
-            claims.payouts.push(Claimed { superblock, payout, outcome: ClaimOutcome::PaidEarlier });
-        } else {
-            open.push((position, payout));
-        }
-    }
+    let (mut claims, open) = open_claims(&settlement, superblock, payouts, wanted)?;
     for batch in open.chunks(BATCH) {
-        let claimed = batch.iter().map(|(position, payout)| {
-            let proof = tree.proof(*position).unwrap_or_default();
-            let proof = proof.iter().map(|node| B256::new(node.0)).collect();
-            Claim { superblock, payout: of_payout(payout), proof }
-        });
-        let call = claimAllCall { claimed: claimed.collect() };
+        let call = claimAllCall { claimed: batch.iter().map(|(_, claim)| claim.clone()).collect() };
         let receipt = wallet.send(Some(contract), U256::ZERO, call.abi_encode().into())?;
         claims.gas_used += receipt.gas_used;
-        for &(_, payout) in batch {
+        for &(payout, _) in batch {
             let transaction = receipt.transaction;
-            let outcome = if is_claimed(&payout)? {
+            let outcome = if is_claimed(&settlement, &payout)? {
                 ClaimOutcome::Paid(transaction)
             } else {
                 ClaimOutcome::Refused(transaction)
@@ -142,6 +124,68 @@ pub fn claim(
     }
     claims.payouts.sort_by_key(|claimed| claimed.payout.index);
     Ok(claims)
+}
+
+/// Has those payouts of a superblock that `wanted` names paid to `receiver` in place of their recipient, who must be the wallet's
+/// account. Each has a transaction of its own, in which the receiver may use all gas. What was claimed already is listed.
+///
+/// # Errors
+/// [`ClaimError`], [`ClaimError::NotRecipient`] before anything is sent. Payouts before the one that fails are claimed.
+pub fn claim_to(
+    wallet: &Wallet<'_>,
+    contract: Address,
+    superblock: u32,
+    payouts: &[Payout],
+    wanted: impl Fn(&Payout) -> bool,
+    receiver: Address,
+) -> Result<Claims, ClaimError> {
+    let signer = wallet.address();
+    let others = |payout: &&Payout| wanted(payout) && payout.recipient.0 != signer.0.0;
+    if let Some(&Payout { index, recipient, .. }) = payouts.iter().find(others) {
+        return Err(ClaimError::NotRecipient { index, recipient, signer });
+    }
+    let settlement = Contract { l1: wallet.l1, address: contract };
+    let (mut claims, open) = open_claims(&settlement, superblock, payouts, wanted)?;
+    for (payout, claimed) in open {
+        let call = claimToCall { claimed, receiver };
+        let receipt = wallet.send(Some(contract), U256::ZERO, call.abi_encode().into())?;
+        claims.gas_used += receipt.gas_used;
+        let outcome = ClaimOutcome::Paid(receipt.transaction);
+        claims.payouts.push(Claimed { superblock, payout, outcome });
+    }
+    claims.payouts.sort_by_key(|claimed| claimed.payout.index);
+    Ok(claims)
+}
+
+/// The wanted payouts that were claimed before, and those that were not, each with what the contract asks for. The payouts must be
+/// the contract's own.
+fn open_claims(
+    settlement: &Contract<'_>,
+    superblock: u32,
+    payouts: &[Payout],
+    wanted: impl Fn(&Payout) -> bool,
+) -> Result<(Claims, Vec<(Payout, Claim)>), ClaimError> {
+    let tree = PayoutTree::new(payouts);
+    let expected = settlement.view(&payoutRootCall { number: superblock }, At::Latest)?;
+    let (expected, found) = (expected.ok_or(NoContract(settlement.address))?, B256::new(tree.root().0));
+    if expected != found {
+        return Err(ClaimError::OtherRoot { superblock, expected, found });
+    }
+    let (mut claims, mut open) = (Claims::default(), vec![]);
+    for (position, &payout) in payouts.iter().enumerate().filter(|(_, payout)| wanted(payout)) {
+        if is_claimed(settlement, &payout)? {
+            claims.payouts.push(Claimed { superblock, payout, outcome: ClaimOutcome::PaidEarlier });
+        } else {
+            let proof = tree.proof(position).unwrap_or_default();
+            let proof = proof.iter().map(|node| B256::new(node.0)).collect();
+            open.push((payout, Claim { superblock, payout: of_payout(&payout), proof }));
+        }
+    }
+    Ok((claims, open))
+}
+
+fn is_claimed(settlement: &Contract<'_>, payout: &Payout) -> Result<bool, ClaimError> {
+    Ok(settlement.view(&isClaimedCall { index: payout.index }, At::Latest)?.unwrap_or_default())
 }
 
 /// The number and the payouts of a bundle, whose proof is not verified: the contract knows what it pays.
@@ -174,7 +218,7 @@ pub fn settled_payouts(
     }
     let missing = ClaimError::NoTransaction { superblock };
     let Some(head) = l1.block(At::Latest)? else { return Err(missing) };
-    let topics = [SuperblockSettled::SIGNATURE_HASH, U256::from(superblock).into()];
+    let topics = [SuperblockSettled::SIGNATURE_HASH, U256::from(superblock).into()].map(Some);
     let mut found = None;
     search_back(l1, address, &topics, (first_block, head.number), |event| {
         found = Some(event.transaction);

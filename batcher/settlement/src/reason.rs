@@ -41,6 +41,7 @@ impl Revert {
                 SettlementErrors::TooManySuperblocks(error) => {
                     ("TooManySuperblocks", error.allowedAt, Some(error.time))
                 }
+                SettlementErrors::CutTooEarly(error) => ("CutTooEarly", error.allowedAt, Some(error.time)),
                 SettlementErrors::PausedUntil(error) => ("PausedUntil", error.until, None),
                 _ => return None,
             };

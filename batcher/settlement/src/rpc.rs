@@ -1,25 +1,30 @@
 //! L1 as a node tells it, over JSON-RPC.
 
 use std::{
+    borrow::Cow,
+    error::Error,
+    io,
     sync::{
         Once,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
     time::Duration,
 };
 
 use alloy_json_rpc::ErrorPayload;
 use alloy_primitives::{Address, B256, Bytes, U64, U128, U256};
 use circuits_files::text::shown;
-use reqwest::{Client, header::CONTENT_TYPE, redirect};
+use reqwest::{Client, StatusCode, header::CONTENT_TYPE, redirect};
+use rustls::CertificateError;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use crate::{
-    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction},
+    l1::{At, Block, Call, Event, L1, L1Error, Nonces, Receipt, Transaction, begins_with},
     reason::Revert,
 };
 
@@ -33,6 +38,10 @@ const MAX_ANSWER: usize = 16 << 20;
 const REVERTED: i64 = 3;
 /// The code of nodes that know no such method.
 const NO_METHOD: i64 = -32601;
+/// The code of nodes, and the HTTP status of balancers, that are asked too often.
+const TOO_OFTEN: i64 = 429;
+/// How long such a node is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Characters of a node's message that are repeated.
 const MAX_MESSAGE: usize = 500;
 
@@ -56,11 +65,14 @@ pub struct Rpc {
     next: AtomicU64,
 }
 
-/// What a node answers.
+/// What a node answers. Values stay text until it is known of which type they are: a value of any type can take many times the memory of
+/// its text.
 #[derive(Deserialize)]
-struct Answer {
-    id: Value,
-    result: Option<Value>,
+struct Answer<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
     error: Option<ErrorPayload>,
 }
 
@@ -75,7 +87,7 @@ impl Rpc {
         Ok(Self { http, url, runtime, next: AtomicU64::new(1) })
     }
 
-    /// Asks, and asks again if nothing comes back.
+    /// Asks, and asks again if nothing comes back, or after a pause if the node is asked too often.
     fn ask<R: DeserializeOwned>(
         &self,
         method: &'static str,
@@ -84,6 +96,7 @@ impl Rpc {
         for _ in 1..READS {
             match self.ask_once(method, parameters) {
                 Err(L1Error::Unreachable { .. }) => {}
+                Err(L1Error::Refused { code: TOO_OFTEN, .. }) => thread::sleep(PAUSE),
                 answer => return answer,
             }
         }
@@ -97,29 +110,36 @@ impl Rpc {
     ) -> Result<R, L1Error> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let question = json!({ "jsonrpc": "2.0", "id": number, "method": method, "params": parameters });
-        let (is_success, status, body) = self.runtime.block_on(self.post(method, question.to_string()))?;
+        let (status, body) = self.runtime.block_on(self.post(method, question.to_string()))?;
         let malformed = |expected, found: &str| L1Error::Malformed { method, expected, found: short(found) };
-        let answer: Answer = match serde_json::from_slice(&body) {
+        let told = || format!("HTTP status {}", status.as_u16());
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(L1Error::Refused { method, code: TOO_OFTEN, message: told() });
+        }
+        let answer: Answer<'_> = match serde_json::from_slice(&body) {
             // Nodes refuse with a status of their own as well; without a reason there is nothing to learn from the body.
-            Ok(Answer { error: None, .. }) | Err(_) if !is_success => {
-                return Err(L1Error::Unreachable { method, reason: format!("HTTP status {status}") });
+            Ok(Answer { error: None, .. }) | Err(_) if !status.is_success() => {
+                return Err(L1Error::Unreachable { method, reason: told() });
             }
             Ok(answer) => answer,
-            Err(_) => return Err(malformed("an answer of JSON-RPC", &String::from_utf8_lossy(&body))),
+            Err(_) => return Err(malformed("an answer of JSON-RPC", &beginning(&body))),
         };
         if let Some(error) = answer.error {
             return Err(refusal(method, error));
         }
-        if answer.id != number {
-            return Err(malformed("the number of the question", &answer.id.to_string()));
+        if answer.id.get() != number.to_string() {
+            return Err(malformed("the number of the question", answer.id.get()));
         }
-        let result = answer.result.unwrap_or_default();
-        R::deserialize(&result).map_err(|_| malformed("JSON of the method", &result.to_string()))
+        let result = answer.result.map_or("null", RawValue::get);
+        serde_json::from_str(result).map_err(|_| malformed("JSON of the method", result))
     }
 
-    /// Posts a question. Returns whether the answer's status is that of success, the status, and the body.
-    async fn post(&self, method: &'static str, question: String) -> Result<(bool, u16, Vec<u8>), L1Error> {
-        let gone = |error| L1Error::Unreachable { method, reason: reason_of(&error).to_owned() };
+    /// Posts a question. Returns the answer's status and body.
+    async fn post(&self, method: &'static str, question: String) -> Result<(StatusCode, Vec<u8>), L1Error> {
+        let gone = |error| match distrust(&error) {
+            Some(reason) => L1Error::Untrusted { reason },
+            None => L1Error::Unreachable { method, reason: reason_of(&error).to_owned() },
+        };
         let request =
             self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(question);
         let mut response = request.send().await.map_err(gone)?;
@@ -131,7 +151,7 @@ impl Rpc {
             }
             body.extend_from_slice(&piece);
         }
-        Ok((status.is_success(), status.as_u16(), body))
+        Ok((status, body))
     }
 }
 
@@ -165,13 +185,42 @@ fn refusal(method: &'static str, error: ErrorPayload) -> L1Error {
 
 /// The reason without the node's address, which the error's own message repeats.
 pub(crate) fn reason_of(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
+    if let Some(reason) = distrust(error) {
+        reason
+    } else if error.is_timeout() {
         "it takes too long"
     } else if error.is_connect() {
         "no connection"
     } else {
         "the connection ended"
     }
+}
+
+/// Why the other side's certificate is not trusted, if that is what is wrong. The reason has no name of a host.
+fn distrust(error: &reqwest::Error) -> Option<&'static str> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(rustls::Error::InvalidCertificate(error)) = error.downcast_ref() {
+            return Some(match error {
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                    "it is that of another host"
+                }
+                _ => "nobody whom the system trusts vouches for it",
+            });
+        }
+        // What such an error holds is not its source.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// What may be repeated of bytes that are no answer, and no more: text takes more memory than bytes that are none.
+fn beginning(body: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(&body[..body.len().min(MAX_MESSAGE * size_of::<char>())])
 }
 
 /// The beginning of a node's message, without what terminals obey.
@@ -244,7 +293,7 @@ impl L1 for Rpc {
         let method = "eth_getBlockByNumber";
         let found: Option<RpcBlock> = match self.ask(method, (&tag(at), false)) {
             // A young network has no final block, and nodes say so in words of their own.
-            Err(L1Error::Refused { .. }) if at == At::Finalized => None,
+            Err(L1Error::Refused { code, .. }) if at == At::Finalized && code != TOO_OFTEN => None,
             answer => answer?,
         };
         let Some(RpcBlock { number, hash, timestamp, base_fee_per_gas, .. }) = found else { return Ok(None) };
@@ -336,7 +385,7 @@ impl L1 for Rpc {
     fn events(
         &self,
         contract: Address,
-        topics: &[B256],
+        topics: &[Option<B256>],
         first: u64,
         last: u64,
     ) -> Result<Vec<Event>, L1Error> {
@@ -352,7 +401,7 @@ impl L1 for Rpc {
             let RpcLog { address, removed, block_number, transaction_hash: transaction, topics: all, data } =
                 log;
             let block_number: u64 = block_number.to();
-            let is_asked = address == contract && all.starts_with(topics) && !removed;
+            let is_asked = address == contract && begins_with(&all, topics) && !removed;
             if !is_asked || !(first..=last).contains(&block_number) {
                 let found = format!("one of contract {address} in block {block_number}");
                 return Err(L1Error::Malformed { method, expected: "events that were asked for", found });

@@ -7,7 +7,7 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use alloy_sol_types::SolEvent;
-use batcher_job::queue::{Queue, QueueError, QueueHeader};
+use batcher_job::queue::{QUEUE_LIMIT, Queue, QueueError, QueueHeader};
 use circuits_files::file::{self, FileError};
 use circuits_protocol::l1::{KeccakDigest, QueuePosition};
 use environments_core::address::Address as Account;
@@ -19,11 +19,12 @@ use environments_l1::{
 use thiserror::Error;
 
 use crate::{
-    abi::Settlement::{Deposited, QueueCut, deploymentCall, depositedAtCall, queueCall},
+    abi::Settlement::{Deposited, QueueCut, deploymentCall, queueCall},
     contract::{Contract, NoContract},
-    history::{events, first_block_since},
+    generations::Generations,
+    history::{decode, events, search_back_for},
     job::Finality,
-    l1::{At, Block, Event, L1Error},
+    l1::{At, Block, L1Error},
 };
 
 /// Why a queue is neither read nor written.
@@ -38,9 +39,6 @@ pub enum WatchError {
     /// No block is final yet.
     #[error("no block of L1 is final yet")]
     NothingFinal,
-    /// An event is malformed.
-    #[error("the node tells an event of block {block} that is none of the contract's")]
-    Event { block: u64 },
     /// The node leaves events out, or tells others.
     #[error("the node tells {found} in events, and {expected} as the contract's queue in block {block}")]
     OtherQueue { block: u64, expected: QueuePosition, found: QueuePosition },
@@ -50,9 +48,9 @@ pub enum WatchError {
     /// The file is there, and is no queue of this contract.
     #[error("the file is not replaced")]
     NoQueue { source: QueueError },
-    /// The file has deposits that L1 does not have.
+    /// The file has deposits that L1 does not have, or the node is behind.
     #[error(
-        "{path}: it has {known}, of which L1's {found} are no continuation; it is not replaced",
+        "{path}: it has {known}, which L1's queue never was, as the node tells it, up to its {found}; it is not replaced",
         path = .path.display()
     )]
     OtherDeposits {
@@ -62,6 +60,9 @@ pub enum WatchError {
         /// What L1 has.
         found: QueuePosition,
     },
+    /// Nobody reads a file with so many deposits.
+    #[error("{path}: the queue takes {found} bytes, at most {limit} are read; the file stays as it is", path = .path.display())]
+    TooLong { path: PathBuf, found: usize, limit: u64 },
     /// A deposit does not serialise.
     #[error("a deposit cannot be written as JSON: {reason}")]
     Json { reason: String },
@@ -74,8 +75,8 @@ pub struct FinalQueue {
     pub block: Block,
     pub deposits: Vec<Deposit>,
     pub position: QueuePosition,
-    /// No deposit before this index has ever left the queue; `None` if none has left it at all.
-    pub cut_from: Option<u32>,
+    /// How it came to be so.
+    pub generations: Generations,
 }
 
 /// The contract's events about its queue, up to the last final block that was read. Reading again asks for later ones only.
@@ -83,8 +84,7 @@ pub struct FinalQueue {
 pub struct QueueReader {
     /// The next block to read; nothing is known yet if it is `None`.
     next: Option<u64>,
-    deposited: Vec<Deposited>,
-    cuts: Vec<QueueCut>,
+    generations: Generations,
 }
 
 impl QueueReader {
@@ -104,59 +104,93 @@ impl QueueReader {
             // What was final is so no more, or the node is another one.
             *self = Self::default();
         }
-        let first = match self.next {
-            Some(next) => next,
-            None => first_block(contract, &block, queue.length)?,
+        let (deposited, cuts) = match self.next {
+            Some(first) => (
+                later::<Deposited>(contract, first, block.number)?,
+                later::<QueueCut>(contract, first, block.number)?,
+            ),
+            None => {
+                let is_empty = queue.length == 0 && queue.generation == 0;
+                let is_first = |event: &Deposited| event.generation == 0 && event.index == 0;
+                let mut missing = queue.generation;
+                let is_last_missing = |_: &QueueCut| {
+                    missing = missing.saturating_sub(1);
+                    missing == 0
+                };
+                (
+                    if is_empty { vec![] } else { back_to(contract, block.number, is_first)? },
+                    if queue.generation == 0 {
+                        vec![]
+                    } else {
+                        back_to(contract, block.number, is_last_missing)?
+                    },
+                )
+            }
         };
-        let read = |topic| events(l1, address, &[topic], first, block.number);
-        let deposited = decode::<Deposited>(&read(Deposited::SIGNATURE_HASH)?)?;
-        let cuts = decode::<QueueCut>(&read(QueueCut::SIGNATURE_HASH)?)?;
-        self.deposited.extend(deposited);
-        self.cuts.extend(cuts);
+        deposited.iter().for_each(|event| self.generations.push(event.generation, deposit(event)));
+        cuts.iter().for_each(|event| self.generations.cut(event.generation, event.from));
         self.next = Some(end);
-        let deposits = in_order(self.deposited.clone(), &self.cuts);
+        let deposits = self.generations.queue();
         let position = deposits.iter().try_fold(QueuePosition::default(), append)?;
         let expected = QueuePosition { digest: KeccakDigest(queue.digest.0), length: queue.length };
         if position != expected {
             *self = Self::default();
             return Err(WatchError::OtherQueue { block: block.number, expected, found: position });
         }
-        // A cut that lies before the first deposit left nothing.
-        let is_complete = self.cuts.len() >= queue.generation as usize;
-        let cut_from = if is_complete { self.cuts.iter().map(|cut| cut.from).min() } else { Some(0) };
-        Ok(FinalQueue { deployment, block, deposits, position, cut_from })
+        Ok(FinalQueue { deployment, block, deposits, position, generations: self.generations.clone() })
     }
 }
 
-/// No deposit in the queue is older than this block: deposits are in the order of the contract's clock, which is never ahead of L1's.
-fn first_block(contract: &Contract<'_>, last: &Block, length: u32) -> Result<u64, WatchError> {
-    if length == 0 {
-        return Ok(last.number);
-    }
-    let at = At::Number(last.number);
-    let time = contract.view(&depositedAtCall { index: 0 }, at)?.ok_or(NoContract(contract.address))?;
-    Ok(first_block_since(contract.l1, time.into(), last.number)?)
+/// The contract's events of a kind in the blocks `first..=last`, in order.
+fn later<E: SolEvent>(contract: &Contract<'_>, first: u64, last: u64) -> Result<Vec<E>, L1Error> {
+    let found = events(contract.l1, contract.address, &[Some(E::SIGNATURE_HASH)], first, last)?;
+    found.iter().map(decode).collect()
+}
+
+/// The contract's events of a kind up to block `last`, in order. They are searched from there back to the one that is first, so nobody
+/// has to be asked where that is.
+fn back_to<E: SolEvent>(
+    contract: &Contract<'_>,
+    last: u64,
+    mut is_first: impl FnMut(&E) -> bool,
+) -> Result<Vec<E>, L1Error> {
+    let mut found = vec![];
+    search_back_for(contract.l1, contract.address, &[], (0, last), |event| {
+        let is_first = is_first(&event);
+        found.push(event);
+        !is_first
+    })?;
+    found.reverse();
+    Ok(found)
 }
 
 impl FinalQueue {
-    /// Writes the queue to a file, if that is new or has an earlier part of the same queue. Deposits that left the queue leave the
-    /// file.
+    /// Writes the queue to a file, if that is new or has what this queue has once been. Deposits that were cut leave the file; a node that
+    /// is behind takes none out of it.
     ///
     /// # Errors
-    /// [`WatchError::NoQueue`] or [`WatchError::OtherDeposits`] if the file has something else; [`WatchError::File`].
+    /// [`WatchError::NoQueue`] or [`WatchError::OtherDeposits`] if the file has something else; [`WatchError::TooLong`];
+    /// [`WatchError::File`].
     pub fn write(&self, path: &Path) -> Result<(), WatchError> {
+        self.write_within(path, QUEUE_LIMIT)
+    }
+
+    /// [`Self::write`] if it takes at most `limit` bytes.
+    fn write_within(&self, path: &Path, limit: u64) -> Result<(), WatchError> {
         let is_missing = path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
         if !is_missing {
             let known =
                 Queue::read(path, self.deployment).map_err(|source| WatchError::NoQueue { source })?;
-            let kept = self.cut_from.map_or(usize::MAX, |from| from as usize);
-            let kept = &known.deposits()[..kept.min(known.deposits().len())];
-            if !self.deposits.starts_with(kept) {
+            if !self.generations.have_been(known.deposits()) {
                 let (path, known) = (path.to_owned(), known.position());
                 return Err(WatchError::OtherDeposits { path, known, found: self.position });
             }
         }
-        Ok(file::write_shared(path, self.to_lines()?.as_bytes())?)
+        let text = self.to_lines()?;
+        if text.len() as u64 > limit {
+            return Err(WatchError::TooLong { path: path.to_owned(), found: text.len(), limit });
+        }
+        Ok(file::write_shared(path, text.as_bytes())?)
     }
 
     /// The queue as [`batcher_job::queue`] reads it: JSON Lines.
@@ -173,34 +207,6 @@ impl FinalQueue {
         }
         Ok(text)
     }
-}
-
-fn decode<E: SolEvent>(events: &[Event]) -> Result<Vec<E>, WatchError> {
-    let one = |event: &Event| {
-        E::decode_raw_log(event.topics.iter().copied(), &event.data)
-            .map_err(|_| WatchError::Event { block: event.block_number })
-    };
-    events.iter().map(one).collect()
-}
-
-/// The deposits that are in the queue. Each cut ends a generation, whose deposits from some index on left the queue; those of the
-/// next generation take these indices again.
-fn in_order(mut deposited: Vec<Deposited>, cuts: &[QueueCut]) -> Vec<Deposit> {
-    deposited.sort_by_key(|event| (event.generation, event.index));
-    let mut queue = vec![];
-    let mut generation = 0;
-    let cut = |queue: &mut Vec<Deposit>, from: u32, to: u32| {
-        for cut in cuts.iter().filter(|cut| (from..to).contains(&cut.generation)) {
-            queue.truncate(cut.from as usize);
-        }
-    };
-    for event in &deposited {
-        cut(&mut queue, generation, event.generation);
-        generation = event.generation;
-        queue.push(deposit(event));
-    }
-    cut(&mut queue, generation, u32::MAX);
-    queue
 }
 
 fn deposit(event: &Deposited) -> Deposit {
@@ -244,54 +250,56 @@ mod tests {
         }
     }
 
-    fn amounts(deposited: Vec<Deposited>, cuts: &[QueueCut]) -> Vec<u64> {
-        in_order(deposited, cuts).iter().map(|deposit| deposit.amount).collect()
-    }
-
-    #[test]
-    fn deposits_that_were_cut_are_in_the_queue_no_more() {
-        let first: Vec<_> = (0..4).map(|index| deposited(0, index)).collect();
-        let cut = |generation, from| QueueCut { generation, from, to: 9 };
-        assert_eq!(amounts(first.clone(), &[]), [0, 1, 2, 3]);
-        assert_eq!(amounts(first.clone(), &[cut(0, 2)]), [0, 1]);
-        let second = [first.clone(), vec![deposited(1, 2), deposited(1, 3)]].concat();
-        assert_eq!(amounts(second.clone(), &[cut(0, 2)]), [0, 1, 102, 103]);
-        assert_eq!(amounts(second.clone(), &[cut(0, 2), cut(1, 3)]), [0, 1, 102]);
-        // A generation without deposits.
-        let third = [first, vec![deposited(2, 1)]].concat();
-        assert_eq!(amounts(third, &[cut(0, 2), cut(1, 1)]), [0, 201]);
-    }
-
-    /// A queue of so many deposits.
-    fn queue(count: u32, cut_from: Option<u32>) -> FinalQueue {
-        let deposits: Vec<_> = (0..count).map(|index| deposit(&deposited(0, index))).collect();
+    /// The queue as a node tells it that has seen so many deposits of each generation, and the cuts that ended all but the last one.
+    fn queue(counts: &[u32], cuts: &[u32]) -> FinalQueue {
+        let mut generations = Generations::default();
+        for (generation, &count) in (0..).zip(counts) {
+            (0..count).for_each(|index| generations.push(generation, deposit(&deposited(generation, index))));
+        }
+        (0..).zip(cuts).for_each(|(generation, &from)| generations.cut(generation, from));
+        let deposits = generations.queue();
         let position = deposits.iter().try_fold(QueuePosition::default(), append).expect("there is room");
         let block = Block { number: 7, hash: B256::ZERO, timestamp: 0, base_fee: 0 };
-        FinalQueue { deployment: 5, block, deposits, position, cut_from }
+        FinalQueue { deployment: 5, block, deposits, position, generations }
     }
 
     #[test]
-    fn a_file_is_replaced_by_a_longer_queue_of_the_same_contract_only() {
+    fn a_file_is_replaced_by_a_later_queue_of_the_same_contract_only() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("queue");
         let length = || Queue::read(&path, 5).map(|queue| queue.deposits().len());
+        let refused = |queue: FinalQueue| {
+            let error = queue.write(&path).expect_err("it is no later queue");
+            assert!(matches!(error, WatchError::OtherDeposits { .. }), "{error}");
+        };
         for count in [1, 1, 3] {
-            queue(count, None).write(&path).expect("it continues");
+            queue(&[count], &[]).write(&path).expect("it continues");
             assert_eq!(length().expect("a queue"), count as usize);
         }
-        let error = queue(2, None).write(&path).expect_err("a deposit is gone");
-        assert!(matches!(error, WatchError::OtherDeposits { .. }), "{error}");
+        refused(queue(&[2], &[]));
         let error =
-            FinalQueue { deployment: 6, ..queue(4, Some(0)) }.write(&path).expect_err("another contract");
+            FinalQueue { deployment: 6, ..queue(&[4], &[]) }.write(&path).expect_err("another contract");
         let WatchError::NoQueue { source } = error else { panic!("{error}") };
         assert!(matches!(source, QueueError::Deployment { expected: 6, found: 5, .. }), "{source}");
         assert_eq!(length().expect("a queue"), 3);
-        let error = queue(2, Some(3)).write(&path).expect_err("the third was never cut");
-        assert!(matches!(error, WatchError::OtherDeposits { .. }), "{error}");
-        queue(2, Some(2)).write(&path).expect("the third was cut");
+        // The third one was cut, and two came after it.
+        queue(&[3, 2], &[2]).write(&path).expect("it is shorter for a reason");
+        assert_eq!(length().expect("a queue"), 4);
+        // A node that is behind, before the cut or after it.
+        refused(queue(&[3], &[]));
+        refused(queue(&[5], &[]));
+        refused(queue(&[3, 1], &[2]));
+        // All were cut, and none came.
+        queue(&[3, 2], &[2, 0]).write(&path).expect("nothing is left");
+        assert_eq!(length().expect("a queue"), 0);
+        // Whoever wrote more than is read could not go on with it.
+        let text = queue(&[2], &[]).to_lines().expect("it serialises");
+        queue(&[2], &[]).write_within(&path, text.len() as u64).expect("as much as is read");
+        let error = queue(&[3], &[]).write_within(&path, text.len() as u64).expect_err("a line more");
+        assert!(matches!(error, WatchError::TooLong { .. }), "{error}");
         assert_eq!(length().expect("a queue"), 2);
         std::fs::write(&path, "notes of mine").expect("writable");
-        let error = queue(4, Some(0)).write(&path).expect_err("no queue");
+        let error = queue(&[4], &[]).write(&path).expect_err("no queue");
         assert!(matches!(error, WatchError::NoQueue { .. }), "{error}");
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), "notes of mine");
     }

@@ -1,6 +1,6 @@
 //! The account-based state model as a [`Kind`].
 
-use circuits_core::security::SecurityReport;
+use circuits_core::{Digest, security::SecurityReport};
 use circuits_tables::{
     batch::{Batch as _, BatchCircuit, security},
     ecdsa::batch::SignatureSize,
@@ -8,7 +8,7 @@ use circuits_tables::{
 use environments_core::{
     BlockProducer, DynEnvironment, Environment as _,
     kernel::Kernels as _,
-    kind::{Kind, KindError, Start},
+    kind::{Kind, KindError, SettledEnvironment, Start},
     walk::{Walk, WalkError},
 };
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ use crate::{
     circuits::ChunkCircuits,
     config::Genesis,
     signatures::KERNELS,
+    typed_data::{Settlement, SigningDomain},
 };
 
 /// The account-based state model.
@@ -51,6 +52,12 @@ impl Kind for AccountsKind {
 
     fn starks(&self) -> Vec<SecurityReport> {
         SignatureSize::ALL.iter().copied().map(security).collect()
+    }
+
+    fn body_digest(&self, environment: &SettledEnvironment, body: &[u8]) -> Result<Digest, KindError> {
+        let &SettledEnvironment { id, l1_chain_id: chain_id, contract } = environment;
+        let domain = SigningDomain { settlement: Settlement { chain_id, contract }, environment: id };
+        Ok(Body::decode(body).map_err(KindError::refused)?.digest(&domain))
     }
 
     fn describe_body(&self, body: &[u8]) -> Option<Result<Value, KindError>> {

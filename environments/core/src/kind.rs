@@ -3,12 +3,13 @@
 
 use std::error::Error;
 
-use circuits_core::security::SecurityReport;
+use circuits_core::{Digest, security::SecurityReport};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 
 use crate::{
+    address::Address,
     dynamic::DynEnvironment,
     environment::EnvironmentId,
     kernel::ProducerSecret,
@@ -38,6 +39,17 @@ impl Start<'_> {
     pub fn genesis<T: DeserializeOwned>(&self) -> Result<T, KindError> {
         serde_json::from_str(self.genesis).map_err(KindError::Genesis)
     }
+}
+
+/// An environment, and the contract that settles it. Together they say what its bodies' digests depend on, without a genesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettledEnvironment {
+    /// The environment.
+    pub id: EnvironmentId,
+    /// The chain id of L1.
+    pub l1_chain_id: u64,
+    /// The contract's address there.
+    pub contract: Address,
 }
 
 /// Why a kind does not do what it is asked for.
@@ -79,6 +91,13 @@ pub trait Kind: Send + Sync {
     fn starks(&self) -> Vec<SecurityReport> {
         vec![]
     }
+
+    /// The digest of a body, as the statements of the environment's blocks carry it: what
+    /// [`Environment::body_digest`](crate::Environment::body_digest) says, for a program that has no genesis of the environment.
+    ///
+    /// # Errors
+    /// [`KindError::Refused`] if the body is not in the canonical encoding.
+    fn body_digest(&self, environment: &SettledEnvironment, body: &[u8]) -> Result<Digest, KindError>;
 
     /// A block's published body for people, if the state model can show it.
     ///

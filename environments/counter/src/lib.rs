@@ -28,7 +28,7 @@ use environments_core::{
     environment::{Environment, EnvironmentId, EnvironmentIdError, Proposal, ProveError},
     genesis::{ChainIdError, check_chain_id},
     kernel::{AnyKernel, Kernel, OneBlock, ProducerSecret},
-    kind::{Kind, KindError, Start},
+    kind::{Kind, KindError, SettledEnvironment, Start},
     walk::{Walk, WalkError},
 };
 
@@ -219,6 +219,11 @@ fn read_body(body: &[u8]) -> Result<[Amount; ADDS], CounterError> {
     Ok(adds)
 }
 
+/// The digest of a body: `H(BODY, additions)`.
+fn digest_of(body: &[u8]) -> Result<Digest, CounterError> {
+    Ok(hash(BODY, &read_body(body)?.map(Amount::to_field)))
+}
+
 /// The kernel of all counters.
 pub const KERNEL: Kernel<CounterKernel> = Kernel { definition: CounterKernel };
 
@@ -295,7 +300,7 @@ impl Environment for Counter {
     }
 
     fn body_digest(&self, body: &[u8]) -> Result<Digest, CounterError> {
-        Ok(hash(BODY, &read_body(body)?.map(Amount::to_field)))
+        digest_of(body)
     }
 
     fn kernels(&self, _: &CircuitCache) -> Result<Vec<Box<dyn AnyKernel>>, ProveError> {
@@ -520,6 +525,10 @@ impl Kind for CounterKind {
 
     fn circuits(&self, walk: &mut Walk<'_>) -> Result<(), WalkError> {
         walk.kernel(&CounterKernel.name(), |_| Ok(CounterKernel))
+    }
+
+    fn body_digest(&self, _: &SettledEnvironment, body: &[u8]) -> Result<Digest, KindError> {
+        digest_of(body).map_err(KindError::refused)
     }
 }
 

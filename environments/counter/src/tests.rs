@@ -4,6 +4,7 @@ use environments_conformance::{
 };
 use environments_core::{
     Rejection,
+    address::Address,
     deps::{circuits_core::layout::Layout, circuits_prover::proving, plonky2::field::types::Field64},
 };
 
@@ -99,6 +100,17 @@ fn an_addition_beyond_its_bits_is_no_body() {
     body[8..16].copy_from_slice(&(1_u64 << 58).to_le_bytes());
     let refused = CounterError::BodyAdd { index: 1, source: AmountError::TooLarge(1 << 58) };
     assert_eq!(counter.body_digest(&body), Err(refused));
+}
+
+#[test]
+fn the_kind_says_the_digest_of_a_body_as_the_environment_does() {
+    let counter = environments_conformance::environment(&Counters);
+    let contract = Address([7; 20]);
+    let environment = SettledEnvironment { id: counter.id(), l1_chain_id: 1, contract };
+    let body = [3; BODY_BYTES].map(|byte| byte % 2);
+    let found = CounterKind.body_digest(&environment, &body).unwrap();
+    assert_eq!(found, counter.body_digest(&body).unwrap());
+    assert!(CounterKind.body_digest(&environment, &body[1..]).is_err());
 }
 
 #[test]

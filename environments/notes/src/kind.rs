@@ -5,7 +5,7 @@ use circuits_core::{Definition as _, Digest};
 use environments_core::{
     BlockProducer, DynEnvironment, Environment as _,
     kernel::Kernels as _,
-    kind::{Kind, KindError, Start},
+    kind::{Kind, KindError, SettledEnvironment, Start},
     walk::{Walk, WalkError},
 };
 use plonky2::field::types::PrimeField64 as _;
@@ -51,6 +51,10 @@ impl Kind for NotesKind {
             walk.kernel(&variant.kernel_name(), |cache| KERNELS.definition(cache, variant))?;
         }
         Ok(())
+    }
+
+    fn body_digest(&self, _: &SettledEnvironment, body: &[u8]) -> Result<Digest, KindError> {
+        Ok(Body::decode(body).map_err(KindError::refused)?.digest())
     }
 
     fn describe_body(&self, body: &[u8]) -> Option<Result<Value, KindError>> {

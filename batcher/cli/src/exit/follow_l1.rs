@@ -27,7 +27,7 @@ impl HasExitCode for DataError {
             Self::Bundle(error) => error.exit_code(),
             Self::Statement(error) => error.exit_code(),
             Self::TooLong { .. } => ExitCode::Limit,
-            Self::NoBody { .. } | Self::TwoBodies { .. } => ExitCode::Rejected,
+            Self::NoBody { .. } => ExitCode::Rejected,
             Self::Proof(_) | Self::Bodies { .. } | Self::OtherStatement { .. } => ExitCode::Invalid,
         }
     }
@@ -54,11 +54,10 @@ impl HasExitCode for L1FollowError {
                 ExitCode::Unavailable
             }
             Self::NoBlobs { .. } | Self::OtherDeployment { .. } => ExitCode::Rejected,
-            Self::TooMany { .. }
-            | Self::OtherState { .. }
-            | Self::Blobs { .. }
-            | Self::Data { .. }
-            | Self::Follow { .. } => ExitCode::Invalid,
+            Self::TooMany { .. } => ExitCode::Limit,
+            Self::OtherState { .. } | Self::Blobs { .. } | Self::Data { .. } | Self::Follow { .. } => {
+                ExitCode::Invalid
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use batcher_settlement::{
     anchor::AnchorError, contract::NoContract, deploy::DeployError, deposit::DepositError, hops::HopsError,
     job::JobError, journal::JournalError, l1::L1Error, limits::Limit, payouts::ClaimError, rpc::UrlError,
     settled_run::SettledRunError, signer::SignerError, superblock::UnstatableError, wallet::WalletError,
-    watch::WatchError,
+    watch::WatchError, withdrawals::WithdrawError,
 };
 
 use super::{ExitCode, HasExitCode};
@@ -18,7 +18,8 @@ impl HasExitCode for L1Error {
             | Self::Oversized { .. } => ExitCode::Unavailable,
             // What passes in time is no fault of the input.
             Self::Reverted(reason) if reason.until().is_some() => ExitCode::Unavailable,
-            Self::Reverted(_) | Self::Transaction { .. } => ExitCode::Rejected,
+            Self::Search { .. } => ExitCode::Limit,
+            Self::Reverted(_) | Self::Untrusted { .. } | Self::Transaction { .. } => ExitCode::Rejected,
         }
     }
 }
@@ -111,8 +112,20 @@ impl HasExitCode for ClaimError {
             Self::NoContract(error) => error.exit_code(),
             Self::Wallet(error) => error.exit_code(),
             Self::Payouts(error) => error.exit_code(),
-            Self::OtherRoot { .. } | Self::Indirect { .. } => ExitCode::Rejected,
+            Self::OtherRoot { .. } | Self::Indirect { .. } | Self::NotRecipient { .. } => ExitCode::Rejected,
             Self::NoTransaction { .. } | Self::NotSettled { .. } => ExitCode::Unavailable,
+        }
+    }
+}
+
+impl HasExitCode for WithdrawError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::L1(error) => error.exit_code(),
+            Self::NoContract(error) => error.exit_code(),
+            Self::Wallet(error) => error.exit_code(),
+            Self::NotCut(_) | Self::NotDepositor { .. } => ExitCode::Rejected,
+            Self::NoCut { .. } | Self::Unknown(_) => ExitCode::Unavailable,
         }
     }
 }
@@ -122,12 +135,10 @@ impl HasExitCode for WatchError {
         match self {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
-            Self::Full(_) => ExitCode::Limit,
+            Self::Full(_) | Self::TooLong { .. } => ExitCode::Limit,
             Self::File(error) => error.exit_code(),
             Self::NoQueue { .. } | Self::OtherDeposits { .. } => ExitCode::Rejected,
-            Self::NothingFinal | Self::Event { .. } | Self::OtherQueue { .. } | Self::Json { .. } => {
-                ExitCode::Unavailable
-            }
+            Self::NothingFinal | Self::OtherQueue { .. } | Self::Json { .. } => ExitCode::Unavailable,
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::{fmt, path::PathBuf};
 
 use batcher_settlement::{
+    Address,
     contract::Contract as OnL1,
-    payouts::{ClaimOutcome, Claimed, Claims, claim, payouts_of, settled_payouts},
+    payouts::{ClaimError, ClaimOutcome, Claimed, Claims, claim, claim_to, payouts_of, settled_payouts},
     wallet::Wallet,
 };
 use batcher_verify::verify;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use crate::{
     answer::{Answer, Failure},
     l1::announcer,
-    l1_arguments::{Contract, PolicyArguments, SignerArguments},
+    l1_arguments::{Contract, PolicyArguments, SignerArguments, parse_receiver},
     options::Options,
 };
 
@@ -57,24 +58,37 @@ pub(crate) struct Arguments {
     /// May be given with --payout, which narrows it further.
     #[arg(long, value_name = "ADDRESS")]
     recipient: Option<Account>,
+    /// Pay to this address in place of the recipient.
+    ///
+    /// Only the recipient can say so, and has to sign: without --payout and --recipient, what the signer gets is claimed. Each payout
+    /// has a transaction of its own. For an account that cannot receive what it is owed.
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_receiver)]
+    to: Option<Address>,
 }
 
 /// What claiming did.
 #[derive(Serialize)]
-struct Paid(Claims);
+struct Paid {
+    #[serde(flatten)]
+    claims: Claims,
+    /// Who was paid in place of the recipients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receiver: Option<Address>,
+}
 
 impl fmt::Display for Paid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Claims { payouts, gas_used } = &self.0;
+        let Self { claims: Claims { payouts, gas_used }, receiver } = self;
         write!(f, "{} payouts, {gas_used} gas", payouts.len())?;
         payouts.iter().try_for_each(|Claimed { superblock, payout, outcome }| {
             let Payout { index, recipient, asset, amount, .. } = payout;
             write!(f, "\n    superblock {superblock}, payout {index}: {amount} of {asset} to {recipient}, ")?;
-            f.write_str(match outcome {
-                ClaimOutcome::Paid(_) => "paid",
-                ClaimOutcome::PaidEarlier => "paid earlier",
-                ClaimOutcome::Refused(_) => "refused by the receiver",
-            })
+            match (outcome, receiver) {
+                (ClaimOutcome::Paid(_), Some(receiver)) => write!(f, "paid at {receiver}"),
+                (ClaimOutcome::Paid(_), None) => f.write_str("paid"),
+                (ClaimOutcome::PaidEarlier, _) => f.write_str("paid earlier"),
+                (ClaimOutcome::Refused(_), _) => f.write_str("refused by the receiver"),
+            }
         })
     }
 }
@@ -85,22 +99,32 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     let (l1, signer) = (node.open()?, arguments.signer.open()?);
     let policy = arguments.policy.get(node.finality());
     let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy, announce: &announce };
+    let recipient = match (arguments.to, arguments.recipient) {
+        (Some(_), None) if arguments.payouts.is_empty() => Some(Account(signer.address().0.0)),
+        (_, recipient) => recipient,
+    };
     let is_wanted = |payout: &Payout| {
         (arguments.payouts.is_empty() || arguments.payouts.contains(&payout.index))
-            && arguments.recipient.is_none_or(|recipient| recipient == payout.recipient)
+            && recipient.is_none_or(|recipient| recipient == payout.recipient)
+    };
+    let claim = |superblock, payouts: &[Payout]| -> Result<Claims, ClaimError> {
+        match arguments.to {
+            None => claim(&wallet, *contract, superblock, payouts, is_wanted),
+            Some(receiver) => claim_to(&wallet, *contract, superblock, payouts, is_wanted, receiver),
+        }
     };
     let mut paid = Claims::default();
     let settlement = OnL1 { l1: &l1, address: *contract };
     for &superblock in &arguments.superblocks {
         let payouts = settled_payouts(&settlement, superblock, arguments.from_block)?;
-        paid.extend(claim(&wallet, *contract, superblock, &payouts, is_wanted)?);
+        paid.extend(claim(superblock, &payouts)?);
     }
     for path in &arguments.files {
         if let Some((superblock, payouts)) = payouts_of(&verify::read(path)?)? {
-            paid.extend(claim(&wallet, *contract, superblock, &payouts, is_wanted)?);
+            paid.extend(claim(superblock, &payouts)?);
         }
     }
     let is_refused = |claimed: &Claimed| matches!(claimed.outcome, ClaimOutcome::Refused(_));
     let has_refusals = paid.payouts.iter().any(is_refused);
-    Ok(Answer::new(&Paid(paid)).with_refusals(has_refusals))
+    Ok(Answer::new(&Paid { claims: paid, receiver: arguments.to }).with_refusals(has_refusals))
 }

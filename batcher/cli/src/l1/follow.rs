@@ -10,6 +10,7 @@ use batcher_job::states::{self, KEPT, States};
 use batcher_settlement::{
     Address, B256,
     blob_source::{Beacon, BlobDirectory, BlobSource, TIMEOUT},
+    bodies::KnownKinds,
     contract::Contract as OnL1,
     data::SuperblockData,
     follow::L1Follower,
@@ -19,6 +20,8 @@ use circuits_files::{
     file::{self, Checksum, FileError},
     text::shown,
 };
+use environments_core::EnvironmentId;
+use environments_kinds::KINDS;
 use serde::Serialize;
 
 use crate::{
@@ -67,8 +70,8 @@ pub(crate) struct Arguments {
     blobs: Option<PathBuf>,
     /// Write the published bodies of blocks to this directory.
     ///
-    /// Those who follow an environment apply them. Whether a body is the block's, only the environment can tell, so none replaces a
-    /// file.
+    /// Those who follow an environment apply them. A body that has not the digest of its block, by any state model that this program
+    /// knows, gets another name, and none replaces a file.
     #[arg(long, value_name = "DIR")]
     bodies: Option<PathBuf>,
     /// Read events from this block of L1 on.
@@ -133,6 +136,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         sources: &sources,
         keep: directory.as_ref(),
     };
+    let known = KnownKinds { kinds: &KINDS, l1_chain_id: node.l1_chain_id, contract: *contract };
     // Before a directory is made.
     let start = states::latest(&arguments.state, arguments.genesis)?;
     let settlements = follower.settlements(&start)?;
@@ -144,7 +148,7 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         let data = follower.read(settlement)?;
         let next = follower.next_state(states.latest(), &data)?;
         if let Some(bodies) = &arguments.bodies {
-            write_bodies(bodies, &data)?;
+            write_bodies(bodies, &data, &known)?;
         }
         for error in states.advance(next)? {
             eprintln!("warning: {error}");
@@ -166,26 +170,33 @@ pub(super) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     Ok(Answer::new(&Followed { contract: *contract, number, state, superblocks }))
 }
 
-/// Writes each published body to a file of its own.
-fn write_bodies(directory: &Path, data: &SuperblockData) -> Result<(), Failure> {
+/// Writes each published body to a file of its own. Only one that is the block's gets the block's name.
+fn write_bodies(directory: &Path, data: &SuperblockData, known: &KnownKinds<'_>) -> Result<(), Failure> {
     let made = fs::create_dir_all(directory);
     made.map_err(|source| FileError::Io { path: directory.to_owned(), action: "make it", source })?;
     for (block, body) in data.bodies() {
         let name = format!("environment-{:05}-block-{:06}", block.environment, block.last_height);
-        match file::write_new(&directory.join(&name).with_extension("body"), body) {
-            // What lies there may be the right one.
-            Err(FileError::Exists { path }) => {
-                let other = directory.join(format!("{name}-{}.body", Checksum::of(body)));
-                let told = (path.display().to_string(), other.display().to_string());
-                eprintln!(
-                    "warning: {}: another body was published, which is in {}",
-                    shown(&told.0),
-                    shown(&told.1)
-                );
-                file::write_new(&other, body)?;
+        let (path, other) = (
+            directory.join(&name).with_extension("body"),
+            directory.join(format!("{name}-{}.body", Checksum::of(body))),
+        );
+        let reason = if known.is_body(EnvironmentId(block.environment), block.body, body) {
+            match file::write_new(&path, body) {
+                Err(FileError::Exists { .. }) => "another file has its name",
+                written => {
+                    written?;
+                    continue;
+                }
             }
-            written => written?,
-        }
+        } else {
+            "it has not the digest that the block states, by any state model that this program knows"
+        };
+        eprintln!(
+            "warning: {}: the published body is in {}, because {reason}",
+            shown(&path.display().to_string()),
+            shown(&other.display().to_string())
+        );
+        file::write_new(&other, body)?;
     }
     Ok(())
 }

@@ -35,9 +35,10 @@ const WATCH_EVERY: Duration = Duration::from_secs(12);
 pub(crate) struct Arguments {
     #[command(flatten)]
     contract: Contract,
-    /// Write the queue to this file, which is replaced as a whole if it has an earlier part of the same queue.
+    /// Write the queue to this file, which is replaced as a whole if it has what the same queue was earlier.
     ///
-    /// The first line names the deployment, each further one is a deposit. Nothing else is replaced.
+    /// The first line names the deployment, each further one is a deposit. Nothing else is replaced. Deposits leave the file only if
+    /// they were cut from the queue.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Go on until the command is interrupted.
@@ -78,17 +79,27 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     while arguments.follow && is_to_go_on() {
         match read() {
             Ok(queue) if queue.position == outcome.queue => outcome.block = queue.block.number,
-            Ok(queue) => {
-                outcome = write(arguments, &queue)?;
-                if !options.quiet {
-                    eprintln!("{outcome}");
+            Ok(queue) => match write(arguments, &queue) {
+                Ok(written) => {
+                    outcome = written;
+                    if !options.quiet {
+                        eprintln!("{outcome}");
+                    }
                 }
-            }
+                // The file has what was written before, so the node is behind.
+                Err(error @ WatchError::OtherDeposits { .. }) => warn(&error),
+                Err(error) => return Err(error.into()),
+            },
             // The node may be back next time.
-            Err(error) => eprintln!("warning: {}", shown(&error.to_string())),
+            Err(error) => warn(&error),
         }
     }
     Ok(Answer::new(&outcome))
+}
+
+/// Says what may be over at the next look.
+fn warn(error: &WatchError) {
+    eprintln!("warning: {}", shown(&error.to_string()));
 }
 
 /// Writes the queue as it is in a final block.

@@ -97,7 +97,7 @@ fn contracts_are_deployed_and_take_deposits_that_a_queue_file_has_once_they_are_
     assert_eq!((lines.len(), &lines[1]["amount"]), (2, &json!(500_000_000)));
     assert_eq!(lines[1]["depositor"], "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266");
 
-    // Only an earlier part of this queue is replaced.
+    // Only what this queue was is replaced.
     fs::write(&queue, "notes of mine").expect("writable");
     let kept = account.ask(&[&["watch", "--out", queue.as_str()][..], &contract].concat(), 3);
     assert!(
@@ -108,6 +108,75 @@ fn contracts_are_deployed_and_take_deposits_that_a_queue_file_has_once_they_are_
 
     let early = account.send(&[&["claim", "--superblock", "1"][..], &contract].concat(), 4);
     assert_eq!(early["error"], "L1 has settled up to superblock 0, not superblock 1");
+}
+
+/// Longer than `l1 deploy` lets deposits wait before anybody may cut the queue, in seconds.
+const AFTER_CUT_AGE: u64 = 31 * 86_400;
+/// The key of the node's second account.
+const OTHER_KEY: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+
+#[test]
+fn deposits_that_nobody_takes_are_cut_and_come_back() {
+    let account = Account::new();
+    let contract = account.deploy();
+    let contract = ["--contract", contract.as_str()];
+    let own = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
+    for record in ["first", "second"] {
+        let record = account.path(record);
+        let order = ["deposit", "--amount", "500000000", "--environment", "2", "--record", record.as_str()];
+        account.send(&[&order[..], &["--recipient", own], &contract].concat(), 0);
+    }
+    let call = |arguments: &[&str], code| account.send(&[arguments, &contract].concat(), code);
+    let error = |arguments: &[&str], code| call(arguments, code)["error"].as_str().expect("text").to_owned();
+    // A superblock may take them yet.
+    let early = error(&["cut"], 4);
+    assert!(early.starts_with("the contract reverts: CutTooEarly { allowedAt: "), "{early}");
+    assert_eq!(call(&["withdraw"], 0)["deposits"], json!([]));
+    assert_eq!(error(&["withdraw", "--deposit", "0:0"], 3), "deposit 0:0 was not cut from the queue");
+
+    let queue = account.path("queue.jsonl");
+    let queue_length = || {
+        account.node.mine(3);
+        let watch = ["watch", "--out", queue.as_str()];
+        account.ask(&[&watch[..], &contract].concat(), 0)["queue"]["length"].clone()
+    };
+    assert_eq!(queue_length(), 2);
+
+    account.node.ask("evm_increaseTime", json!([AFTER_CUT_AGE]));
+    account.node.mine(1);
+    let cut = call(&["cut"], 0);
+    assert_eq!([&cut["generation"], &cut["from"], &cut["to"]], [&json!(0), &json!(0), &json!(2)]);
+    assert_eq!(error(&["cut"], 3), "the contract reverts: NothingToCut");
+    assert_eq!(queue_length(), 0, "they leave the file too");
+
+    let (receiver, zero) = (format!("0x{}", "77".repeat(20)), format!("0x{}", "00".repeat(20)));
+    let balance = |address: &str| {
+        let balance = account.node.ask("eth_getBalance", json!([address, "latest"]));
+        u128::from_str_radix(&balance.as_str().expect("a number")[2..], 16).expect("hexadecimal")
+    };
+    // Somebody else can have the depositor paid, and nobody else.
+    fs::write(account.path("key"), OTHER_KEY).expect("writable");
+    let refused = error(&["withdraw", "--depositor", own, "--to", receiver.as_str()], 3);
+    assert!(refused.starts_with("deposit 0:0 is one of 0xf39F"), "{refused}");
+    assert!(refused.contains("alone names another receiver"), "{refused}");
+    assert_eq!(call(&["withdraw"], 0)["deposits"], json!([]), "it has made none");
+    let before = balance(own);
+    let paid = call(&["withdraw", "--deposit", "0:1"], 0);
+    assert_eq!(balance(own) - before, 5_000_000_000_000_000_000);
+    assert!(paid["deposits"][0]["outcome"]["paid"].is_string(), "{paid}");
+    let unknown = error(&["withdraw", "--deposit", "0:2"], 4);
+    assert_eq!(unknown, "the node tells of no deposit 0:2 in the blocks that were searched");
+
+    fs::write(account.path("key"), KEY).expect("writable");
+    call(&["withdraw", "--to", receiver.as_str()], 0);
+    assert_eq!(balance(&receiver), 5_000_000_000_000_000_000);
+    let again = call(&["withdraw"], 0);
+    let outcomes = again["deposits"].as_array().expect("a list").iter().map(|one| &one["outcome"]);
+    assert_eq!(outcomes.collect::<Vec<_>>(), [&json!("paid-earlier"); 2]);
+    let url = account.node.url();
+    let nowhere = ["l1", "withdraw", "--to", zero.as_str(), "--key-file", "key", "--l1", url.as_str()];
+    let output = superblock(&[&nowhere[..], &["--l1-chain-id", "31337"], &contract].concat());
+    assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]

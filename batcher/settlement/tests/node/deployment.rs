@@ -186,7 +186,8 @@ impl Deployment {
     pub(crate) fn settlements(&self) -> Vec<u32> {
         let rpc = Rpc::new(&self.node.url(), TIMEOUT * 10).expect("an address");
         let last = rpc.block(At::Latest).expect("it answers").expect("a block").number;
-        let events = rpc.events(self.deployed.settlement, &[SuperblockSettled::SIGNATURE_HASH], 0, last);
+        let events =
+            rpc.events(self.deployed.settlement, &[Some(SuperblockSettled::SIGNATURE_HASH)], 0, last);
         let number = |topic: &B256| U256::from_be_bytes(topic.0).to::<u32>();
         events.expect("it answers").iter().map(|event| number(&event.topics[1])).collect()
     }

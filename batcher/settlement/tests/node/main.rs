@@ -6,6 +6,7 @@ mod blobs;
 mod deployment;
 mod deployments;
 mod deposits;
+mod escapes;
 mod faults;
 mod kills;
 mod offers;

@@ -1,5 +1,8 @@
 //! A chain of superblocks that can be followed, computed natively: its proofs are made up.
 
+use std::io;
+
+use alloy_primitives::Address;
 use batcher_circuits::{
     contents::{ContentBlock, Contents},
     state::SuperblockState,
@@ -7,22 +10,27 @@ use batcher_circuits::{
     transition::Transition,
 };
 use batcher_settlement::{
-    data::{Bodies, SuperblockData},
+    bodies::{Bodies, KnownKinds},
+    data::SuperblockData,
     superblock::Superblock,
 };
 use batcher_verify::bundle::{BlockEntry, SUPERBLOCK_LIMIT, SuperblockBundle};
 use bridge_core::{BlockMessages, Capacity};
-use circuits_core::layout;
+use circuits_core::{Digest, layout};
 use circuits_files::file::{self, FileKind};
 use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     statement::{BlockStatement, SuperblockStatement},
 };
-use environments_core::BlockBundle;
+use environments_core::{
+    BlockBundle, DynEnvironment,
+    kind::{Kind, KindError, SettledEnvironment, Start},
+    walk::{Walk, WalkError},
+};
 
 use crate::{
     anvil::Anvil,
-    deployment::Deployment,
+    deployment::{CHAIN_ID, Deployment},
     support::{self, digest},
 };
 
@@ -91,41 +99,76 @@ impl Chain {
 }
 
 fn link(before: &SuperblockState, registry: &Registry, blocks: Vec<(u32, BlockMessages)>) -> Link {
-    let mut bodies = Bodies::default();
-    let blocks = blocks.into_iter().map(|(height, messages)| {
+    let block = |(height, messages)| {
         let statement = block_with(height, &messages);
-        let body = vec![messages.environment.get() as u8; 500 + height as usize];
-        let bundle = BlockBundle { statement, proof: vec![], key: vec![], messages: messages.clone(), body };
-        bodies.add(&bundle);
         ContentBlock { key: digest(5), statement, messages }
-    });
-    let contents = Contents { blocks: blocks.collect(), l1_body: None };
+    };
+    let height = blocks.first().map_or(0, |(height, _)| *height as usize);
+    let contents = Contents { blocks: blocks.into_iter().map(block).collect(), l1_body: None };
     let load = contents.load(before);
     let shares = load.pack(ROOM, ROOM, 0).expect("there is room");
     let transition =
         Transition::new(before, registry, digest(1), &contents, &load, &shares).expect("valid blocks");
     let entries: Vec<_> = transition.applied.iter().map(|applied| applied.entry).collect();
     let bundle = bundle(&transition.statement, &entries, &transition.messages, &transition.consumed);
+    let bodies = bodies(&bundle, 500 + height);
     Link { bundle, bodies, state: transition.new_state }
+}
+
+/// A state model whose bodies begin with their digests.
+struct Digested;
+
+impl Kind for Digested {
+    fn name(&self) -> &'static str {
+        "digested"
+    }
+
+    fn start(&self, _: &Start<'_>) -> Result<Box<dyn DynEnvironment>, KindError> {
+        Err(KindError::refused(io::Error::other("it has no environments")))
+    }
+
+    fn circuits(&self, _: &mut Walk<'_>) -> Result<(), WalkError> {
+        Ok(())
+    }
+
+    fn body_digest(&self, _: &SettledEnvironment, body: &[u8]) -> Result<Digest, KindError> {
+        let digest = body.first_chunk().ok_or_else(|| KindError::refused(io::Error::other("it is short")))?;
+        Digest::from_bytes(*digest).map_err(KindError::refused)
+    }
+}
+
+/// What the tests' bodies are compared with.
+pub(crate) const KNOWN: KnownKinds<'static> =
+    KnownKinds { kinds: &[&Digested], l1_chain_id: CHAIN_ID, contract: Address::ZERO };
+
+/// A body of so many bytes with this digest.
+fn body(digest: Digest, bytes: usize) -> Vec<u8> {
+    let mut body = digest.to_bytes().to_vec();
+    body.resize(bytes, 1);
+    body
 }
 
 /// Bodies of so many bytes for the blocks of a superblock.
 pub(crate) fn bodies(bundle: &SuperblockBundle, bytes: usize) -> Bodies {
-    let mut bodies = Bodies::default();
-    add_bodies(&mut bodies, bundle, bytes);
+    let mut bodies = Bodies::of([bundle]);
+    for block in blocks(bundle, bytes) {
+        bodies.add(&block, &KNOWN).expect("its own body");
+    }
     bodies
 }
 
-pub(crate) fn add_bodies(bodies: &mut Bodies, bundle: &SuperblockBundle, bytes: usize) {
-    for block in &bundle.blocks {
+/// The blocks of a superblock, with bodies of so many bytes.
+pub(crate) fn blocks(bundle: &SuperblockBundle, bytes: usize) -> Vec<BlockBundle> {
+    let block = |block: &BlockEntry| {
         let messages = BlockMessages::none(EnvironmentId(block.environment));
         let statement = BlockStatement {
             new_state: block.new_state,
             body: block.body,
             ..block_with(block.last_height, &messages)
         };
-        bodies.add(&BlockBundle { statement, proof: vec![], key: vec![], messages, body: vec![1; bytes] });
-    }
+        BlockBundle { statement, proof: vec![], key: vec![], messages, body: body(block.body, bytes) }
+    };
+    bundle.blocks.iter().map(block).collect()
 }
 
 /// A bundle with a key and a proof that nobody looks at.

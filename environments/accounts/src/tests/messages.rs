@@ -5,13 +5,16 @@ use circuits_core::{Digest, F, amount::Amount};
 use circuits_protocol::statement::empty_list;
 use environments_conformance::{CHAIN_ID, id};
 use environments_core::{
-    BlockProducer, DynEnvironment, Environment, EnvironmentId, producer::Rejection, vault::VaultError,
+    BlockProducer, DynEnvironment, Environment, EnvironmentId,
+    kind::{Kind as _, SettledEnvironment},
+    producer::Rejection,
+    vault::VaultError,
 };
 use plonky2::field::types::Field;
 
 use super::{address, balance, failure, outcome, world};
 use crate::{
-    AccountsError,
+    AccountsError, AccountsKind,
     account::ReceiveError,
     address::{Address, LIMB_BITS},
     arrival::ArrivalError,
@@ -21,6 +24,7 @@ use crate::{
     fixtures::{COLLECTOR, DEPOSIT, FEE, NEWCOMER, START, World, amount, asset, bridge, key, transfer},
     state::AccountsState,
     transaction::{AccountsTransaction, Action, Malformed},
+    typed_data::Settlement,
 };
 
 /// The reason of a refusal, which changes nothing.
@@ -250,7 +254,11 @@ fn propose(
     let body = proposal.block.body();
     let after = world.environment.apply_body(&world.state, body).unwrap();
     assert_eq!(after, proposal.state);
-    assert_eq!(world.environment.body_digest(body).unwrap(), proposal.block.statement().body);
+    let stated = proposal.block.statement().body;
+    assert_eq!(world.environment.body_digest(body).unwrap(), stated);
+    let Settlement { chain_id: l1_chain_id, contract } = world.environment.deployment().settlement;
+    let environment = SettledEnvironment { id: world.environment.id(), l1_chain_id, contract };
+    assert_eq!(AccountsKind.body_digest(&environment, body).unwrap(), stated);
     (proposal, after)
 }
 

@@ -3,13 +3,17 @@
 use bridge_core::{BlockMessages, Consumption, MAX_BLOCK_STEPS, Message};
 use circuits_core::{Digest, F};
 use circuits_forging::fixtures::cache;
-use environments_core::{BlockProducer, Environment, EnvironmentId};
+use environments_core::{
+    BlockProducer, Environment, EnvironmentId,
+    address::Address,
+    kind::{Kind as _, SettledEnvironment},
+};
 use plonky2::field::types::Field;
 use proptest::prelude::*;
 
 use super::world;
 use crate::{
-    NotesError, NotesTransaction,
+    NotesError, NotesKind, NotesTransaction,
     arrival::{ArrivalError, MAX_ARRIVALS, arrival_note},
     block::arrivals_beside,
     body::{Body, BodyError},
@@ -51,7 +55,11 @@ fn block(
     assert_eq!(proposal.included.len(), transactions.len());
     let body = proposal.block.body();
     assert_eq!(world.environment.apply_body(state, body).unwrap(), proposal.state);
-    assert_eq!(world.environment.body_digest(body).unwrap(), proposal.block.statement().body);
+    let stated = proposal.block.statement().body;
+    assert_eq!(world.environment.body_digest(body).unwrap(), stated);
+    let environment =
+        SettledEnvironment { id: world.environment.id(), l1_chain_id: 1, contract: Address::default() };
+    assert_eq!(NotesKind.body_digest(&environment, body).unwrap(), stated);
     (proposal.state, proposal.block.messages().clone())
 }
 

@@ -1,0 +1,93 @@
+//! `superblock l1 withdraw`.
+
+use std::fmt;
+
+use batcher_settlement::{
+    Address,
+    wallet::Wallet,
+    withdrawals::{DepositName, Wanted, Withdrawal, WithdrawalOutcome, Withdrawals, withdraw},
+};
+use serde::Serialize;
+
+use crate::{
+    answer::{Answer, Failure},
+    l1::announcer,
+    l1_arguments::{Contract, PolicyArguments, SignerArguments, parse_address, parse_receiver},
+    options::Options,
+};
+
+/// Get deposits back that were cut from L1's queue.
+///
+/// Without --deposit and --depositor, those of the account that signs. Anybody may withdraw for a depositor, who is paid. What was
+/// withdrawn already is listed and costs nothing, and deposits that were not cut are left out: a superblock takes them.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    contract: Contract,
+    #[command(flatten)]
+    signer: SignerArguments,
+    #[command(flatten)]
+    policy: PolicyArguments,
+    /// Withdraw the deposit with this generation of the queue and this index.
+    ///
+    /// May be given several times. The events `Deposited` and `QueueCut` have both numbers.
+    #[arg(long = "deposit", value_name = "GENERATION:INDEX")]
+    deposits: Vec<DepositName>,
+    /// Withdraw all deposits of this account.
+    ///
+    /// The account gets them, whoever signs.
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address, conflicts_with = "deposits")]
+    depositor: Option<Address>,
+    /// Pay to this address in place of the depositor.
+    ///
+    /// Only the depositor can say so, and has to sign. For an account that cannot receive what it deposited.
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_receiver)]
+    to: Option<Address>,
+    /// Search for the deposits from this block of L1 on.
+    ///
+    /// `l1 deploy` prints the block of the deployment. Without it, no block is left out.
+    #[arg(long, value_name = "BLOCK", default_value_t = 0)]
+    from_block: u64,
+}
+
+/// What withdrawing did.
+#[derive(Serialize)]
+struct Withdrawn {
+    #[serde(flatten)]
+    withdrawals: Withdrawals,
+    /// Who was paid in place of the depositor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receiver: Option<Address>,
+}
+
+impl fmt::Display for Withdrawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { withdrawals: Withdrawals { deposits, gas_used }, receiver } = self;
+        write!(f, "{} deposits that were cut, {gas_used} gas", deposits.len())?;
+        deposits.iter().try_for_each(|Withdrawal { name, depositor, asset, amount, outcome }| {
+            write!(f, "\n    deposit {name}: {amount} of {asset} by {depositor}, ")?;
+            match (outcome, receiver) {
+                (WithdrawalOutcome::Paid(_), Some(receiver)) => write!(f, "paid at {receiver}"),
+                (WithdrawalOutcome::Paid(_), None) => f.write_str("paid back"),
+                (WithdrawalOutcome::PaidEarlier, _) => f.write_str("paid earlier"),
+                (WithdrawalOutcome::Refused, _) => f.write_str("refused by the receiver"),
+            }
+        })
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
+    let announce = announcer(options);
+    let Contract { node, contract } = &arguments.contract;
+    let (l1, signer) = (node.open()?, arguments.signer.open()?);
+    let policy = arguments.policy.get(node.finality());
+    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy, announce: &announce };
+    let wanted = if arguments.deposits.is_empty() {
+        Wanted::Of(arguments.depositor.unwrap_or_else(|| signer.address()))
+    } else {
+        Wanted::Named(arguments.deposits.clone())
+    };
+    let done = withdraw(&wallet, *contract, &wanted, arguments.to, arguments.from_block)?;
+    let has_refusals = done.deposits.iter().any(|one| one.outcome == WithdrawalOutcome::Refused);
+    Ok(Answer::new(&Withdrawn { withdrawals: done, receiver: arguments.to }).with_refusals(has_refusals))
+}

@@ -1,0 +1,87 @@
+//! Money that an account takes out by itself, where it cannot be paid as usual.
+
+use alloy_primitives::{Address, U256};
+use batcher_settlement::{
+    abi::Settlement::{AssetId, depositCall, queueCall},
+    l1::L1 as _,
+    payouts::{ClaimError, ClaimOutcome, Claims, claim_to},
+    rpc::Rpc,
+    superblock::Superblock,
+    wallet::Wallet,
+};
+use circuits_core::F;
+use circuits_protocol::{
+    l1::{KeccakDigest, L1Outcome, PayoutRange, QueuePosition},
+    statement::{L1Body, SuperblockStatement},
+};
+use environments_core::address::Address as Account;
+use environments_l1::{Bytes32, Payout, PayoutKind, payout::payouts_digest};
+use plonky2::field::types::Field as _;
+
+use crate::{
+    anvil::KEY,
+    deployment::{CHAIN_ID, Deployment, POLICY, STRANGER_KEY, TIMEOUT, digest, signer},
+};
+
+/// Wei in a unit of ether.
+const UNIT: u64 = 10_000_000_000;
+const RECEIVER: Address = Address::repeat_byte(0x77);
+
+/// A payout of ether to the account with this key.
+fn payout(index: u32, key: &str, amount: u64) -> Payout {
+    let recipient = Account(signer(key).address().0.0);
+    let asset = "0:1".parse().expect("ether");
+    Payout { index, recipient, kind: PayoutKind::Claim, asset, amount, name: Bytes32::default() }
+}
+
+/// Settles superblock 1, which takes a deposit of ether and makes these payouts of it.
+fn settle(deployment: &Deployment, payouts: &[Payout]) {
+    let tokens = U256::from(100_000) * U256::from(UNIT);
+    let asset = AssetId { origin: 0, number: 1 };
+    let recipient = Default::default();
+    let deposit = depositCall { asset, tokens, destination: 5, recipient, lifetime: 64 };
+    deployment.send(deployment.deployed.settlement, tokens, &deposit);
+    let queue = deployment.view(&queueCall {});
+    let queue = QueuePosition { digest: KeccakDigest(queue.digest.0), length: queue.length };
+    let count = u32::try_from(payouts.len()).expect("few");
+    let range = PayoutRange { digest: payouts_digest(payouts), first: 0, count };
+    let statement = SuperblockStatement {
+        has_l1_block: F::ONE,
+        l1_body: L1Body::from(&L1Outcome { queue, payouts: range }),
+        ..deployment.statement(1, digest(0), digest(1))
+    };
+    let packed: Vec<u8> = payouts.iter().flat_map(Payout::packed).collect();
+    let superblock = Superblock::new(&statement, &packed).expect("it fits");
+    let journal = tempfile::tempdir().expect("a directory");
+    let _miner = deployment.miner();
+    deployment.settle(&[superblock], journal.path()).expect("it settles");
+}
+
+#[test]
+fn a_payout_is_claimed_to_another_address_by_its_recipient_alone() {
+    let deployment = Deployment::new();
+    let payouts = [payout(0, STRANGER_KEY, 30_000), payout(1, KEY, 20_000)];
+    settle(&deployment, &payouts);
+    let (contract, rpc) =
+        (deployment.deployed.settlement, Rpc::new(&deployment.node.url(), TIMEOUT * 10).expect("an address"));
+    let claim = |key, wanted: &[u32], receiver| -> Result<Claims, ClaimError> {
+        let signer = signer(key);
+        let announce = |_, _| {};
+        let wallet =
+            Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &announce };
+        claim_to(&wallet, contract, 1, &payouts, |payout| wanted.contains(&payout.index), receiver)
+    };
+    // With one of their own they cannot take another's along.
+    let error = claim(KEY, &[0, 1], RECEIVER).expect_err("it is the stranger's");
+    assert!(matches!(error, ClaimError::NotRecipient { index: 0, .. }), "{error}");
+    assert!(error.to_string().contains("alone names another receiver"), "{error}");
+    assert_eq!(rpc.balance(RECEIVER).expect("it answers"), U256::ZERO, "nothing was sent");
+    let error = claim(STRANGER_KEY, &[0], contract).expect_err("the contract pays nothing to itself");
+    assert!(error.to_string().contains("PaymentFailed"), "{error}");
+
+    let claims = claim(STRANGER_KEY, &[0], RECEIVER).expect("it is theirs");
+    assert!(matches!(claims.payouts[0].outcome, ClaimOutcome::Paid(_)) && claims.gas_used > 0);
+    assert_eq!(rpc.balance(RECEIVER).expect("it answers"), U256::from(30_000) * U256::from(UNIT));
+    let again = claim(STRANGER_KEY, &[0], RECEIVER).expect("it is theirs");
+    assert_eq!((again.payouts[0].outcome, again.gas_used), (ClaimOutcome::PaidEarlier, 0));
+}
