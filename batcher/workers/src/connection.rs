@@ -59,13 +59,17 @@ impl Connection {
     pub fn new(text: &str) -> Result<Self, ConnectionError> {
         // The parser's own message may repeat a part of the text.
         let mut config: Config = text.parse().map_err(|_| ConnectionError::Malformed)?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(ConnectionError::Malformed);
+        }
         if config.get_ssl_mode() != SslMode::Require {
-            let mut hosts = config.get_hosts().iter();
-            let remote = hosts.find_map(|host| match host {
-                Host::Tcp(name) if !is_this_machine(name) => Some(name.clone()),
-                _ => None,
+            let names = config.get_hosts().iter().filter_map(|host| match host {
+                Host::Tcp(name) => Some(name.clone()),
+                #[cfg(unix)]
+                Host::Unix(_) => None,
             });
-            if let Some(host) = remote {
+            let addresses = config.get_hostaddrs().iter().map(IpAddr::to_string);
+            if let Some(host) = names.chain(addresses).find(|host| !is_this_machine(host)) {
                 return Err(ConnectionError::Unencrypted { host });
             }
         }
@@ -77,6 +81,12 @@ impl Connection {
         }
         config.application_name("superblock");
         Ok(Self { config })
+    }
+
+    /// Whether the connection string has a password.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        self.config.get_password().is_some()
     }
 
     /// A runtime, and at most `connections` connections, which are made when they are needed, beside those that listen.

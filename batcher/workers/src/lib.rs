@@ -9,6 +9,8 @@ mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use circuits_objects::AddressError;
 pub use connection::{Connection, ConnectionError};
+pub use memory::memory_of_system;
 pub use queue::{PostgresQueue, QueueOptions};
 pub use store::ObjectStore;

@@ -1,6 +1,37 @@
 //! Memory for tasks that are done at the same time, and classes of tasks by the memory that they need.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::{
+    fs,
+    path::Path,
+    sync::{Condvar, Mutex, PoisonError},
+};
+
+/// The bytes of memory that the operating system gives this process: those of the machine, or fewer if a control group says so.
+/// `None` if it does not tell.
+#[must_use]
+pub fn memory_of_system() -> Option<u64> {
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1 << 10)
+    });
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    machine.into_iter().chain(groups.lines().flat_map(limits_of_group)).min()
+}
+
+/// The limits of a control group and of those that it is in, from its line of `/proc/self/cgroup`.
+fn limits_of_group(line: &str) -> Vec<u64> {
+    let mut fields = line.splitn(3, ':').skip(1);
+    let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else { return vec![] };
+    let (root, file) = match controllers {
+        "" => ("/sys/fs/cgroup", "memory.max"),
+        "memory" => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        _ => return vec![],
+    };
+    let group = Path::new(root).join(path.trim_start_matches('/'));
+    let within = group.ancestors().take_while(|group| group.starts_with(root));
+    // A group without a limit says `max`, or has no file, as the root does.
+    within.filter_map(|group| fs::read_to_string(group.join(file)).ok()?.trim().parse().ok()).collect()
+}
 
 /// The least of the classes: tasks that need no more are for every worker.
 const LEAST_CLASS: u64 = 256 << 20;

@@ -115,6 +115,33 @@ impl PostgresQueue {
         self.blocking.wait(self.migrate_now())
     }
 
+    /// The address of the store that belongs to this queue, so that a worker needs to know the database only. The first
+    /// caller that has one `asked` for sets it.
+    ///
+    /// # Errors
+    /// [`QueueError::Refused`] if another one is set than the one that is asked for, or what the database reports.
+    pub fn store_address(&self, asked: Option<&str>) -> Result<Option<String>, QueueError> {
+        let table = self.schema.identifier("store");
+        // One row at most.
+        let make = format!(
+            "create table if not exists {table} (is_one bool primary key default true check (is_one), address text not null)"
+        );
+        self.query(&make, &[])?;
+        if let Some(asked) = asked {
+            let set = format!("insert into {table} (address) values ($1) on conflict do nothing");
+            self.query(&set, &[&asked])?;
+        }
+        let rows = self.query(&format!("select address from {table}"), &[])?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let set: String = row.try_get(0).map_err(queue_error)?;
+        match asked {
+            Some(asked) if asked != set => Err(QueueError::Refused {
+                source: format!("the store of this queue is {set}, and {asked} is asked for").into(),
+            }),
+            _ => Ok(Some(set)),
+        }
+    }
+
     /// Removes the tasks that wait or were given up, as whoever coordinates does when it needs them no more. Those that are
     /// being done are done to the end.
     ///

@@ -314,6 +314,43 @@ fn a_worker_goes_on_after_the_database_was_away() {
 }
 
 #[test]
+fn the_first_who_names_a_store_sets_it_for_everybody() {
+    let server = server();
+    let queue = queue(&server, options(1));
+    assert_eq!(queue.store_address(None).expect("an answer"), None);
+    let address = Some("file:///srv/tasks".to_owned());
+    assert_eq!(queue.store_address(address.as_deref()).expect("an answer"), address);
+    assert_eq!(queue.store_address(None).expect("an answer"), address);
+    assert_eq!(queue.store_address(address.as_deref()).expect("an answer"), address);
+    let error = queue.store_address(Some("file:///other")).expect_err("another one");
+    assert!(!error.is_passing() && error.to_string().contains("file:///srv/tasks"), "{error}");
+}
+
+#[test]
+fn a_connection_string_is_refused_without_repeating_it() {
+    for text in [
+        "postgres://name:hunter2@",
+        "host=a hunter2",
+        "postgres://name:hunter2@db.example/x",
+        "hunter2",
+        "hostaddr=192.0.2.1 password=hunter2",
+    ] {
+        let error = Connection::new(text).expect_err("refused");
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+    }
+    for text in [
+        "postgres://name:hunter2@db.example/x?sslmode=require",
+        "postgres://name@localhost/x",
+        "postgres://name@127.0.0.1/x",
+        "host=/run/postgresql user=name",
+    ] {
+        let connection = Connection::new(text).expect("a connection string");
+        assert_eq!(connection.has_password(), text.contains("hunter2"));
+        assert!(!format!("{connection:?}").contains("hunter2"));
+    }
+}
+
+#[test]
 fn a_database_that_refuses_ends_the_worker() {
     let server = server();
     let connection = server.connection().replace("dbname=postgres", "dbname=absent");
