@@ -279,6 +279,7 @@ impl HasExitCode for HopFileError {
         match self {
             Self::File(error) => error.exit_code(),
             Self::Hop { source, .. } => source.exit_code(),
+            Self::OtherSuperblock { .. } => ExitCode::Invalid,
         }
     }
 }

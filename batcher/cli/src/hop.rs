@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, time::Instant};
 
 use batcher_hop::{
     HopProof, HopProver,
-    file::{self as hop_file, HopFileError, path_beside},
+    file::{self as hop_file, Found, HopFileError, path_beside},
 };
 use batcher_verify::{
     bundle::BundleError,
@@ -31,8 +31,9 @@ use crate::{
 ///
 /// A superblock's own proof is too large for a contract. Use this to bring it to the form in which a contract verifies it,
 /// in three proofs, the last of which has Keccak where the others have Poseidon. It is written beside the bundle, with the
-/// further extension `hop`, and verified. A hop that is there already is verified and kept; anything else that is there is made
-/// anew, with a warning. `settle` does the same by itself.
+/// further extension `hop`, and verified. A hop that is there already is verified and kept. One that is damaged, or of a program with
+/// another key, is made anew with a warning; anything else that is there is left alone, and ends the command. `settle` makes hops by
+/// itself.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Make the hops of these superblock bundles.
@@ -85,15 +86,6 @@ impl fmt::Display for Hop {
     }
 }
 
-/// A hop is not that of the superblock beside it.
-#[derive(Debug, Error)]
-#[error("{path}: it is the hop of another superblock: element {element} of the statement differs", path = .path.display())]
-pub(crate) struct OtherSuperblock {
-    path: PathBuf,
-    /// The first element that differs.
-    element: usize,
-}
-
 /// A hop is of a superblock that is not among those to be verified.
 #[derive(Debug, Error)]
 #[error("{path}: it is the hop of superblock {number}, which is not among the files", path = .path.display())]
@@ -105,12 +97,6 @@ pub(crate) struct NoSuperblock {
 impl HasExitCode for NoSuperblock {
     fn exit_code(&self) -> ExitCode {
         ExitCode::Rejected
-    }
-}
-
-impl HasExitCode for OtherSuperblock {
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Invalid
     }
 }
 
@@ -129,11 +115,10 @@ fn make(bundle_path: PathBuf, keys: &PinnedKeys, prover: &HopProver<'_>) -> Resu
     let in_bundle = |source| VerifyError::Bundle { path: bundle_path.clone(), source };
     let statement = bundle.statement().map_err(in_bundle)?;
     let path = path_beside(&bundle_path);
-    if path.symlink_metadata().is_ok() {
-        match verify(path.clone(), Some(&statement), keys) {
-            Ok(hop) => return Ok(hop),
-            Err(failure) => eprintln!("warning: {}; it is made anew", shown(&failure.to_string())),
-        }
+    match hop_file::find(&path, &statement, keys.hop.keccak.get())? {
+        Found::Hop(hop) => return verified(path, &hop),
+        Found::Damaged(error) => eprintln!("warning: {}; it is made anew", shown(&error.to_string())),
+        Found::Nothing => {}
     }
     let (circuit, _) = keys.find(bundle.key).ok_or_else(|| in_bundle(BundleError::UnknownKey(bundle.key)))?;
     bundle.verify(keys).map_err(in_bundle)?;
@@ -175,10 +160,15 @@ fn verify_read(
 ) -> Result<Hop, Failure> {
     let in_hop = |source| HopFileError::Hop { path: path.clone(), source };
     hop.verify(keys.hop.keccak.get()).map_err(in_hop)?;
-    let stated = hop.statement().map_err(in_hop)?;
     if let Some(element) = statement.and_then(|statement| hop_file::first_difference(hop, statement)) {
-        return Err(OtherSuperblock { path, element }.into());
+        return Err(HopFileError::OtherSuperblock { path, element }.into());
     }
+    verified(path, hop)
+}
+
+/// What is told of a verified hop.
+fn verified(path: PathBuf, hop: &HopProof) -> Result<Hop, Failure> {
+    let stated = hop.statement().map_err(|source| HopFileError::Hop { path: path.clone(), source })?;
     let outer_digest = format!("0x{}", hex::encode(hop.outer_digest()));
     Ok(Hop {
         number: stated.number.to_canonical_u64(),

@@ -49,8 +49,8 @@ pub(crate) enum Command {
 ///
 /// The registry is that of the deployment, whose id follows from the account and from how many transactions it has sent:
 /// --predict prints it, for `registry make --chain-id`. Send nothing else from the account in between. A call that was stopped goes
-/// on if it is repeated with the same journal, and prints the same if everything is there. Repeat it once the blocks are final, before
-/// money is sent to the contract. Kernels of environment 0 and verifiers that
+/// on if it is repeated with the same journal, and prints the same if everything is there. It ends when all of it is final: before
+/// that, a reorganisation can take a contract away, and money that is sent there is lost. Kernels of environment 0 and verifiers that
 /// are not this program's are refused.
 #[derive(clap::Args)]
 pub(crate) struct Deploy {
@@ -187,7 +187,13 @@ fn run_deploy(arguments: &Deploy, options: Options) -> Result<Answer, Failure> {
         None => predict(&wallet)?.1,
     };
     let genesis = SuperblockState::genesis(deployment).commitment();
-    Ok(Answer::new(&NewDeployment(deploy(&wallet, &plan, &registry, genesis, Some(&journal))?)))
+    let waiting = |block| {
+        if !options.quiet {
+            eprintln!("everything is deployed; waiting until block {block} is final");
+        }
+    };
+    let deployed = deploy(&wallet, &plan, &registry, genesis, Some(&journal), &waiting)?;
+    Ok(Answer::new(&NewDeployment(deployed)))
 }
 
 /// What this program proves with.

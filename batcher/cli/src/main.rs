@@ -91,7 +91,7 @@ enum Command {
     #[command(subcommand)]
     Registry(registry::Command),
     Settle(settle::Arguments),
-    /// Deploy the contracts on L1, ask them, deposit and claim.
+    /// Deploy the contracts on L1, ask them, and move money in and out.
     ///
     /// L1 settles superblocks in a contract, which takes deposits and pays withdrawals. Use these commands to set it up, and to
     /// move money in and out.

@@ -1,13 +1,17 @@
 //! The hop of a superblock as a file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use circuits_core::{
     F,
     layout::{self, Layout as _},
 };
-use circuits_files::file::{self, FileError, FileKind, SMALL_LIMIT};
+use circuits_files::file::{self, FileError, FileKind, FormatError, SMALL_LIMIT};
 use circuits_protocol::statement::SuperblockStatement;
+use circuits_prover::outer::OuterKey;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -30,6 +34,73 @@ pub enum HopFileError {
     /// The hop in it is malformed or does not verify.
     #[error("{path}: {source}", path = .path.display())]
     Hop { path: PathBuf, source: HopError },
+    /// The hop is that of another superblock.
+    #[error("{path}: it is the hop of another superblock: element {element} of the statement differs", path = .path.display())]
+    OtherSuperblock {
+        path: PathBuf,
+        /// The first element that differs.
+        element: usize,
+    },
+}
+
+impl HopFileError {
+    /// Whether the file is damaged, or the hop of a program with another key. It has nothing that a new hop does not have: no reader
+    /// takes a file whose checksum is wrong, whatever it was.
+    const fn is_damage(&self) -> bool {
+        match self {
+            Self::Hop { .. } => true,
+            Self::File(FileError::Format { source, .. }) => matches!(
+                source,
+                FormatError::Length { .. }
+                    | FormatError::Checksum { .. }
+                    | FormatError::Payload { .. }
+                    | FormatError::NotCanonical { .. }
+            ),
+            Self::File(_) | Self::OtherSuperblock { .. } => false,
+        }
+    }
+}
+
+/// What lies where the hop of a superblock is kept.
+#[derive(Debug)]
+pub enum Found {
+    Nothing,
+    /// The superblock's hop, which verifies.
+    Hop(Box<HopProof>),
+    /// A damaged hop, or one of a program with another key. It can be made again.
+    Damaged(HopFileError),
+}
+
+/// Looks for the hop of the superblock with this statement. Whatever the place holds that is no hop is somebody else's.
+///
+/// # Errors
+/// [`HopFileError`] if something else is there: it is not to be replaced.
+pub fn find(path: &Path, statement: &SuperblockStatement, key: &OuterKey) -> Result<Found, HopFileError> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        // What else is wrong, reading says.
+        _ => {}
+    }
+    match read(path).and_then(|hop| verify(path, hop, statement, key)) {
+        Ok(hop) => Ok(Found::Hop(Box::new(hop))),
+        Err(error) if error.is_damage() => Ok(Found::Damaged(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Verifies a hop that was read from a file, and that it is that of the superblock with this statement.
+fn verify(
+    path: &Path,
+    hop: HopProof,
+    statement: &SuperblockStatement,
+    key: &OuterKey,
+) -> Result<HopProof, HopFileError> {
+    let path = || path.to_owned();
+    if let Some(element) = first_difference(&hop, statement) {
+        return Err(HopFileError::OtherSuperblock { path: path(), element });
+    }
+    hop.verify(key).map_err(|source| HopFileError::Hop { path: path(), source })?;
+    Ok(hop)
 }
 
 /// The extension of files that have the hop of a superblock.
@@ -51,7 +122,7 @@ pub fn is_hop(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == EXTENSION)
 }
 
-/// Writes a hop. A file that is there is replaced: two hops of one superblock say the same.
+/// Writes a hop. A file that is there is replaced: [`find`] says whether it may be.
 ///
 /// # Errors
 /// [`HopFileError`]

@@ -162,6 +162,12 @@ pub enum DeployError {
         "a contract was created at {found}, expected {expected}: another transaction of the account came between"
     )]
     OtherAddress { expected: Address, found: Address },
+    /// Everything is in blocks, and not for good.
+    #[error(
+        "the contracts are deployed, and block {block} is not final after {seconds} seconds: repeat the command before money is sent \
+         to them"
+    )]
+    NotFinal { block: u64, seconds: u64 },
     /// What was deployed is not what was sent, as the node has it.
     #[error(
         "the contract at {contract} has {found} as its {what}, expected {expected}: the node may be behind, or lie"
@@ -202,16 +208,18 @@ pub fn entry_zero(registry: &Registry) -> Result<(Digest, [B256; REGISTRY_DEPTH]
 }
 
 /// Deploys the contracts for `registry`, which is that of the predicted deployment, and gives them `genesis`, its state before
-/// the first superblock. With the journal of a deployment that was cut off, it goes on.
+/// the first superblock. With the journal of a deployment that was cut off, it goes on. It returns once all of it is final:
+/// `waiting` is given the last block that is to be, whenever that is another one.
 ///
 /// # Errors
-/// [`DeployError`]. What was deployed before an error stays, and has no genesis.
+/// [`DeployError`]. What was deployed before an error stays; before the last transaction it has no genesis.
 pub fn deploy(
     wallet: &Wallet<'_>,
     plan: &Plan,
     registry: &Registry,
     genesis: Digest,
     journal: Option<&Journal>,
+    waiting: &dyn Fn(u64),
 ) -> Result<Deployed, DeployError> {
     let known = journal.map(Journal::deployment).transpose()?.flatten();
     let first_nonce = match &known {
@@ -228,7 +236,7 @@ pub fn deploy(
     plan.check(registry)?;
     let transactions = Transactions::new(wallet, plan, registry, genesis, first_nonce)?;
     let record = transactions.record(wallet, known, journal)?;
-    transactions.send(wallet, plan, record, journal)
+    transactions.send(wallet, plan, record, journal, waiting)
 }
 
 /// What creates a contract: its code and its constructor's arguments.

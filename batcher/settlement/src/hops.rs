@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, error::Error, path::PathBuf};
 
 use alloy_primitives::B256;
-use batcher_hop::{HopProver, circuits::keccak_common, file as hop_file, keys::outer_digest};
+use batcher_hop::{
+    HopProver,
+    circuits::keccak_common,
+    file::{self as hop_file, Found},
+    keys::outer_digest,
+};
 use batcher_verify::{
     circuit::{SuperblockCircuit, superblock_shape},
     keys::PinnedKeys,
@@ -70,18 +75,18 @@ impl Prove for Hops<'_> {
             self.proved.get(&superblock.number()).ok_or("the superblock's key is not the program's")?;
         let path = hop_file::path_beside(bundle);
         let key = PinnedKeys::embedded().hop.keccak.get();
-        // What is beside the bundle is used if it is the superblock's, and made again if it is not.
-        let known = hop_file::read(&path).ok().filter(|hop| {
-            hop_file::first_difference(hop, superblock.statement()).is_none() && hop.verify(key).is_ok()
-        });
-        let hop = match known {
-            Some(hop) => hop,
-            None => {
+        let found = hop_file::find(&path, superblock.statement(), key);
+        let hop = match found {
+            Ok(Found::Hop(hop)) => *hop,
+            Ok(Found::Nothing | Found::Damaged(_)) | Err(_) => {
                 let bundle = verify::read(bundle)?;
                 let decoded = proof::decode(&bundle.proof, &superblock_shape(*circuit).common)?;
                 let hop = self.hops.prove(*circuit, decoded)?;
-                // It is for later calls: that it cannot be written is no reason to do without it now.
-                let _ = hop_file::write(&path, &hop);
+                // It is for later calls: that it cannot be written, or that something else is there, is no reason to do without
+                // it now.
+                if found.is_ok() {
+                    let _ = hop_file::write(&path, &hop);
+                }
                 hop
             }
         };

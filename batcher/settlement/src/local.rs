@@ -83,7 +83,7 @@ impl LocalL1 {
     /// [`DeployError`]
     pub fn deploy(&self, registry: &Registry) -> Result<Deployed, DeployError> {
         let genesis = SuperblockState::genesis(self.deployment()).commitment();
-        deploy(&self.wallet(), &self.plan(), registry, genesis, None)
+        deploy(&self.wallet(), &self.plan(), registry, genesis, None, &|_| {})
     }
 
     fn plan(&self) -> Plan {

@@ -55,12 +55,12 @@ impl Revert {
         Some(Until { reason, at: at.saturating_to(), now: None })
     }
 
-    /// Whether the verifier says so, which the contract asks last: then everything but the proof is as it should be. Errors that
-    /// are neither the contract's nor the router's can be of nothing else.
+    /// Whether the verifier says so, which the contract asks last: then everything but the proof is as it should be. An error
+    /// without a name says nothing of the proof: a node gives it too where its own limit of gas ends.
     #[must_use]
     pub fn is_of_verifier(&self) -> bool {
         let Self(data) = self;
-        SettlementErrors::abi_decode(data).is_err() && !self.is_of_router()
+        SuperblockVerifierErrors::abi_decode(data).is_ok()
     }
 
     /// Whether the router says so: no verifier of the circuit that the proof names counts, now or at all.
@@ -117,10 +117,13 @@ fn inner(debug: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use alloy_primitives::{Address, U256};
+    use alloy_sol_types::Panic;
 
     use super::*;
     use crate::abi::{
+        RegistryTree::NoFieldElement,
         Settlement::{NotNext, StrangerTooEarly},
+        SuperblockVerifier::WrongProofLength,
         VerifierRouter::{SuspendedCircuit, UnknownCircuit},
     };
 
@@ -148,6 +151,20 @@ mod tests {
         assert!(frozen.until().is_none() && frozen.is_of_router());
         let settled = Revert(NotNext { number: 3, expected: 2 }.abi_encode().into());
         assert!(settled.until().is_none() && !settled.is_of_router() && !settled.is_of_verifier());
-        assert!(Revert::default().is_of_verifier());
+    }
+
+    #[test]
+    fn only_the_verifiers_own_errors_are_about_the_proof() {
+        let length = WrongProofLength { length: U256::ZERO, expected: U256::from(1) };
+        assert!(Revert(length.abi_encode().into()).is_of_verifier());
+        let tree = NoFieldElement { word: u64::MAX };
+        // Of `assert` and of arithmetic, as the compiler makes it.
+        let panic = Panic { code: U256::from(0x11) };
+        for other in
+            [tree.abi_encode(), panic.abi_encode(), Message::from("no").abi_encode(), vec![], vec![9; 4]]
+        {
+            let reason = Revert(other.into());
+            assert!(!reason.is_of_verifier() && !reason.is_of_router(), "{reason}");
+        }
     }
 }

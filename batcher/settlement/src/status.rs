@@ -87,6 +87,8 @@ impl fmt::Display for Status {
         writeln!(f, "superblock {number} is settled, state {state}")?;
         writeln!(f, "the next one states registry root {}", self.registry_root)?;
         write!(f, "{deposits} deposits, {taken} taken, {owed} owed by then; {} payouts", self.next_payout)?;
-        self.paused.iter().try_for_each(|(action, until)| write!(f, "\n{action} is paused until {until}"))
+        self.paused.iter().try_for_each(|(action, until)| {
+            write!(f, "\n{action} is paused until {until}, in seconds of the Unix epoch")
+        })
     }
 }

@@ -62,10 +62,12 @@ impl HasExitCode for WalletError {
         match self {
             Self::L1(error) => error.exit_code(),
             Self::Limit(limit) => limit.exit_code(),
-            Self::Fee(_) => ExitCode::Limit,
             Self::Network { .. } | Self::Failed(_) => ExitCode::Rejected,
             Self::NotTaken { source, .. } => source.exit_code(),
-            Self::NoCode(_) | Self::NonceUsed { .. } | Self::Patience { .. } => ExitCode::Unavailable,
+            // Gas that is too expensive gets cheaper, as `settle` waits for.
+            Self::Fee(_) | Self::NoCode(_) | Self::NonceUsed { .. } | Self::Patience { .. } => {
+                ExitCode::Unavailable
+            }
         }
     }
 }
@@ -81,7 +83,10 @@ impl HasExitCode for DeployError {
             | Self::OtherDeployment { .. }
             | Self::OtherKernels { .. }
             | Self::OtherVerifier { .. } => ExitCode::Rejected,
-            Self::Roles(_) | Self::OtherAddress { .. } | Self::OtherContract { .. } => ExitCode::Unavailable,
+            Self::Roles(_)
+            | Self::OtherAddress { .. }
+            | Self::NotFinal { .. }
+            | Self::OtherContract { .. } => ExitCode::Unavailable,
         }
     }
 }
@@ -231,5 +236,27 @@ impl HasExitCode for SettledRunError {
             Self::Prove { .. } => ExitCode::Unavailable,
             Self::Claim(error) => error.exit_code(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use batcher_settlement::{fees::OverCap, job::Waiting, journal::Stage};
+
+    use super::*;
+
+    #[test]
+    fn gas_above_the_cap_ends_all_commands_alike() {
+        let over = OverCap::Gas { base_fee: 2, cap: 1 };
+        let settled = JobError::Patience {
+            number: 1,
+            stage: Stage::Proven,
+            patience: Duration::ZERO,
+            waiting: Waiting::Fee(over),
+        };
+        let sent = WalletError::Fee(over);
+        assert_eq!((settled.exit_code(), sent.exit_code()), (ExitCode::Unavailable, ExitCode::Unavailable));
     }
 }

@@ -149,6 +149,17 @@ fn a_truncated_file_is_rejected_by_name() {
 }
 
 #[test]
+fn what_lies_in_a_hops_place_and_is_none_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let (copied, junk) = (directory.path().join("a.superblock"), directory.path().join("a.superblock.hop"));
+    fs::copy(bundle(1), &copied).unwrap();
+    fs::write(&junk, "junk").unwrap();
+    let answer = json(&superblock(&["hop", text(&copied), "--json"]), 3);
+    assert!(answer["error"].as_str().unwrap().starts_with(text(&junk)), "{answer}");
+    assert_eq!(fs::read(&junk).unwrap(), b"junk");
+}
+
+#[test]
 fn batch_takes_the_good_blocks_and_names_the_bad_one() {
     let root = tempfile::tempdir().expect("a directory");
     let blocks = root.path().join("blocks");

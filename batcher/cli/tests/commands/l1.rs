@@ -1,7 +1,12 @@
 //! The contracts on a real node, from the command line. No superblock is settled here: a proof for L1 takes a minute, and
 //! `.ci/settle-on-anvil` settles those of the README.
 
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -42,6 +47,27 @@ impl Account {
         self.ask(&[arguments, &["--key-file", key.as_str(), "--poll", "20"]].concat(), code)
     }
 
+    /// Does something that ends when a block is final.
+    fn while_mining<T>(&self, act: impl FnOnce() -> T) -> T {
+        struct Done<'a>(&'a AtomicBool);
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    self.node.mine(1);
+                    thread::sleep(Duration::from_millis(100));
+                }
+            });
+            let _done = Done(&done);
+            act()
+        })
+    }
+
     /// Deploys the contracts, and returns the settlement contract's address.
     fn deploy(&self) -> String {
         let predicted = self.send(&["deploy", "--predict"], 0);
@@ -50,7 +76,7 @@ impl Account {
         json(&superblock(&made), 0);
         let journal = self.path("journal");
         let deploy = ["deploy", "--registry", registry.as_str(), "--journal", journal.as_str()];
-        let deployed = self.send(&deploy, 0);
+        let deployed = self.while_mining(|| self.send(&deploy, 0));
         assert_eq!(self.send(&deploy, 0), deployed, "everything is there");
         assert_eq!(
             [&deployed["deployment"], &deployed["settlement"]],

@@ -2,6 +2,7 @@
 
 mod calldata;
 mod circuits;
+mod files;
 
 use std::sync::LazyLock;
 

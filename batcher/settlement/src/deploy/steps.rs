@@ -1,6 +1,6 @@
 //! The transactions of a deployment, and sending them.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap, thread, time::Instant};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolCall;
@@ -12,7 +12,7 @@ use crate::{
     abi::{AccessManager, Settlement, VerifierRouter},
     deployment::deployment_id,
     journal::{DeploymentRecord, Journal, JournalError},
-    l1::Receipt,
+    l1::{At, L1Error, Receipt},
     roles::{Parties, Roles},
     superblock::of_digest,
     wallet::{Wallet, WalletError},
@@ -137,35 +137,75 @@ impl Transactions {
         Err(DeployError::OtherDeployment { path, deployer, chain_id, first_nonce })
     }
 
-    /// Sends what L1 does not have yet.
+    /// Sends what L1 does not have, and waits until the blocks that have everything are final. What a reorganisation takes away is sent
+    /// again. `waiting` is given the last of these blocks, whenever it is another one.
     pub(super) fn send(
         &self,
         wallet: &Wallet<'_>,
         plan: &Plan,
         record: DeploymentRecord,
         journal: Option<&Journal>,
+        waiting: &dyn Fn(u64),
     ) -> Result<Deployed, DeployError> {
         let record = RefCell::new(record);
-        let (mut gas_used, mut first_block, mut sent) = (0, None, false);
+        let (mut known, mut sent, mut since) = (vec![], false, Instant::now());
+        loop {
+            match self.receipts(wallet, &record, journal, &mut sent) {
+                Ok(receipts) if receipts == known => {}
+                Ok(receipts) => {
+                    self.check(wallet, plan, sent)?;
+                    (known, since) = (receipts, Instant::now());
+                    if !is_final(wallet, &known)? {
+                        waiting(last_block(&known));
+                    }
+                }
+                // The journal has everything, so a node that is away is asked again.
+                Err(DeployError::L1(error)) if !known.is_empty() && error.is_transient() => {}
+                Err(error) => return Err(error),
+            }
+            match is_final(wallet, &known) {
+                Ok(true) => return Ok(self.deployed(wallet, &known)),
+                Err(error) if !error.is_transient() => return Err(error.into()),
+                Ok(false) | Err(_) => {}
+            }
+            if since.elapsed() >= wallet.policy.patience {
+                let (block, seconds) = (last_block(&known), since.elapsed().as_secs());
+                return Err(DeployError::NotFinal { block, seconds });
+            }
+            thread::sleep(wallet.policy.poll);
+        }
+    }
+
+    /// The receipts of all transactions, each of which is `sent` if no block has it.
+    fn receipts(
+        &self,
+        wallet: &Wallet<'_>,
+        record: &RefCell<DeploymentRecord>,
+        journal: Option<&Journal>,
+        sent: &mut bool,
+    ) -> Result<Vec<Receipt>, DeployError> {
+        let mut receipts = vec![];
         for (position, transaction) in self.all.iter().enumerate() {
             let known = find(wallet, transaction, &record.borrow().transactions[position])?;
             let receipt = match known {
                 Some(receipt) => receipt,
                 None => {
-                    sent = true;
-                    self.send_one(wallet, transaction, position, &record, journal)?
+                    *sent = true;
+                    self.send_one(wallet, transaction, position, record, journal)?
                 }
             };
-            gas_used += receipt.gas_used;
-            first_block.get_or_insert(receipt.block_number);
             let expected = wallet.address().create(self.first_nonce + position as u64);
             if transaction.to.is_none() && receipt.created != Some(expected) {
                 let found = receipt.created.unwrap_or_default();
                 return Err(DeployError::OtherAddress { expected, found });
             }
+            receipts.push(receipt);
         }
-        self.check(wallet, plan, sent)?;
-        Ok(Deployed {
+        Ok(receipts)
+    }
+
+    fn deployed(&self, wallet: &Wallet<'_>, receipts: &[Receipt]) -> Deployed {
+        Deployed {
             chain_id: wallet.chain_id,
             deployment: deployment_id(wallet.chain_id, self.settlement),
             settlement: self.settlement,
@@ -173,9 +213,9 @@ impl Transactions {
             router: self.router,
             registry_tree: self.registry_tree,
             verifiers: self.verifiers.clone(),
-            first_block: first_block.unwrap_or_default(),
-            gas_used,
-        })
+            first_block: receipts.first().map_or(0, |receipt| receipt.block_number),
+            gas_used: receipts.iter().map(|receipt| receipt.gas_used).sum(),
+        }
     }
 
     /// Sends a transaction with its nonce, and has its hash in the journal before anybody else has it. Only the addresses of contracts
@@ -223,6 +263,29 @@ impl Transactions {
             }
         }
     }
+}
+
+fn last_block(receipts: &[Receipt]) -> u64 {
+    receipts.iter().map(|receipt| receipt.block_number).max().unwrap_or_default()
+}
+
+/// Whether the blocks of these receipts stay for good.
+fn is_final(wallet: &Wallet<'_>, receipts: &[Receipt]) -> Result<bool, L1Error> {
+    let Wallet { l1, policy, .. } = wallet;
+    let Some(latest) = l1.block(At::Latest)? else { return Ok(false) };
+    let last = policy.finality.block(*l1, &latest)?;
+    if last.is_none_or(|last| last.number < last_block(receipts)) {
+        return Ok(false);
+    }
+    // The receipts may be those of blocks that went before the others became final.
+    let blocks: BTreeMap<_, _> =
+        receipts.iter().map(|receipt| (receipt.block_number, receipt.block_hash)).collect();
+    for (number, hash) in blocks {
+        if l1.block(At::Number(number))?.is_none_or(|block| block.hash != hash) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The receipt of one of these transactions, if a block has it. A contract whose creation failed has no other address.

@@ -204,6 +204,8 @@ impl JobError {
             self,
             Self::NoContract(_)
                 | Self::Gap { .. }
+                | Self::OtherState { .. }
+                | Self::OtherStatement { .. }
                 | Self::OtherPrevious { .. }
                 | Self::Stranger { .. }
                 | Self::NoBlobs { .. }

@@ -91,7 +91,7 @@ impl Local {
         plan.admin = admin;
         plan.ether_minimum = 1;
         plan.ether_day_limit = u64::MAX;
-        let deployed = deploy(&wallet, &plan, &registry, digest(0), None).expect("a fresh network");
+        let deployed = deploy(&wallet, &plan, &registry, digest(0), None, &|_| {}).expect("a fresh network");
         Self { l1, signer, deployed, root: registry.root(), end: RefCell::new((0, digest(0))) }
     }
 

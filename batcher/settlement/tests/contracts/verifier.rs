@@ -56,7 +56,7 @@ fn the_deployed_verifier_is_the_hops_and_refuses_its_proof_of_another_statement(
     let registry = registry(deployment);
     let program = ProgramKeys { kernels: vec![digest(5)], outer_digest: recorded.outer_digest };
     let plan = Plan { program: Some(program), ..Plan::standard(vec![signer.address()]) };
-    deploy(&wallet, &plan, &registry, digest(0), None).expect("it verifies the hop's proofs");
+    deploy(&wallet, &plan, &registry, digest(0), None, &|_| {}).expect("it verifies the hop's proofs");
 
     let statement = SuperblockStatement {
         chain_id: F::from_canonical_u64(deployment),

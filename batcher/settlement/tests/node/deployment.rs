@@ -63,6 +63,9 @@ pub(crate) const POLICY: Policy = Policy {
 /// Gives up soon.
 pub(crate) const IMPATIENT: Policy = Policy { patience: Duration::from_millis(1500), ..POLICY };
 
+/// Takes every block for final.
+pub(crate) const AT_ONCE: Policy = Policy { finality: Finality::Depth(0), ..POLICY };
+
 /// The signer with this key.
 pub(crate) fn signer(key: &str) -> Signer {
     let directory = tempfile::tempdir().expect("a directory");
@@ -97,12 +100,13 @@ impl Deployment {
     ) -> Self {
         let (rpc, signer) = (Rpc::new(&node.url(), TIMEOUT * 10).expect("an address"), signer(KEY));
         let wallet =
-            Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
+            Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: AT_ONCE, announce: &|_, _| {} };
         let (_, deployment) = predict(&wallet).expect("the node answers");
         let registry = registry(deployment);
         let batchers = [signer.address(), crate::deployment::signer(OTHER_KEY).address()];
         let plan = plan(&batchers);
-        let deployed = deploy(&wallet, &plan, &registry, genesis(deployment), None).expect("a fresh network");
+        let deployed =
+            deploy(&wallet, &plan, &registry, genesis(deployment), None, &|_| {}).expect("a fresh network");
         Self { node, deployed, root: registry.root() }
     }
 

@@ -1,6 +1,7 @@
 //! Deployments that are cut off, and those that superblocks of another program would be made for.
 
 use std::{
+    cell::RefCell,
     env,
     path::Path,
     process::{Child, Command, Stdio},
@@ -9,6 +10,7 @@ use std::{
 use alloy_primitives::{Address, B256, U256};
 use batcher_settlement::{
     deploy::{DeployError, Deployed, Plan, ProgramKeys, deploy, predict},
+    job::Policy,
     journal::Journal,
     l1::L1 as _,
     rpc::Rpc,
@@ -19,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, KEY},
-    deployment::{CHAIN_ID, Deployment, OTHER_KEY, POLICY, TIMEOUT, digest, signer},
+    deployment::{AT_ONCE, CHAIN_ID, Deployment, OTHER_KEY, POLICY, TIMEOUT, digest, signer},
     proxy::{self, Moment},
     support::{DIGESTS, plan, registry},
 };
@@ -41,16 +43,27 @@ fn deploy_with(
     journal: Option<&Path>,
     change: impl FnOnce(&mut Plan, &mut Registry),
 ) -> Result<Deployed, DeployError> {
+    deploy_by(AT_ONCE, url, key, journal, change, &|_| {})
+}
+
+/// [`deploy_with`], with this policy.
+fn deploy_by(
+    policy: Policy,
+    url: &str,
+    key: &str,
+    journal: Option<&Path>,
+    change: impl FnOnce(&mut Plan, &mut Registry),
+    waiting: &dyn Fn(u64),
+) -> Result<Deployed, DeployError> {
     let (rpc, signer) = (Rpc::new(url, TIMEOUT * 10).expect("an address"), signer(key));
-    let wallet =
-        Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
+    let wallet = Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy, announce: &|_, _| {} };
     let journal = journal.map(|journal| Journal::open(journal).expect("one process at a time"));
     let known = journal.as_ref().and_then(|journal| journal.deployment().expect("well-formed"));
     let (_, deployment) =
         known.map_or_else(|| predict(&wallet).expect("it answers"), |known| known.predicted());
     let (mut plan, mut registry) = (plan_of_test(), registry(deployment));
     change(&mut plan, &mut registry);
-    deploy(&wallet, &plan, &registry, digest(0), journal.as_ref())
+    deploy(&wallet, &plan, &registry, digest(0), journal.as_ref(), waiting)
 }
 
 /// How many transactions the first account has sent.
@@ -152,14 +165,37 @@ fn a_call_that_fails_in_its_block_is_sent_again_with_the_next_nonce() {
 }
 
 #[test]
-fn a_deployment_whose_last_blocks_go_goes_on() {
+fn a_deployment_ends_when_it_is_final_and_sends_again_what_goes_before() {
     let (node, directory) = (Anvil::start(&[]), tempfile::tempdir().expect("a directory"));
-    let deployed = deploy_with(&node.url(), KEY, Some(directory.path()), |_, _| {}).expect("it deploys");
-    node.ask("anvil_reorg", json!([3, []]));
-    node.ask("anvil_dropAllTransactions", json!([]));
-    assert_eq!(count(&node), TRANSACTIONS - 3, "they are gone");
-    let again = deploy_with(&node.url(), KEY, Some(directory.path()), |_, _| {}).expect("it goes on");
-    assert_eq!((count(&node), again.settlement), (TRANSACTIONS, deployed.settlement));
+    let (url, seen) = (node.url(), RefCell::new(vec![]));
+    let waiting = |block| {
+        seen.borrow_mut().push(block);
+        if seen.borrow().len() == 1 {
+            assert_eq!(count(&node), TRANSACTIONS, "all are sent");
+            node.ask("anvil_reorg", json!([3, []]));
+            node.ask("anvil_dropAllTransactions", json!([]));
+            assert_eq!(count(&node), TRANSACTIONS - 3, "they are gone");
+        } else {
+            node.mine(3);
+        }
+    };
+    let deployed =
+        deploy_by(POLICY, &url, KEY, Some(directory.path()), |_, _| {}, &waiting).expect("it goes on");
+    assert_eq!((count(&node), deployed.settlement), (TRANSACTIONS, signer(KEY).address().create(0)));
+    // Three blocks took the place of those that went, and three more have their transactions.
+    assert_eq!(seen.into_inner(), [TRANSACTIONS, TRANSACTIONS + 3]);
+}
+
+#[test]
+fn a_deployment_that_does_not_become_final_is_told_and_goes_on() {
+    let (node, directory) = (Anvil::start(&[]), tempfile::tempdir().expect("a directory"));
+    let hasty = Policy { patience: POLICY.poll, ..POLICY };
+    let deploy = || deploy_by(hasty, &node.url(), KEY, Some(directory.path()), |_, _| {}, &|_| {});
+    let error = deploy().expect_err("nothing is mined");
+    assert!(matches!(error, DeployError::NotFinal { block: TRANSACTIONS, .. }), "{error}");
+    node.mine(3);
+    deploy().expect("it is final");
+    assert_eq!(count(&node), TRANSACTIONS, "nothing is sent again");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, KEY},
-    deployment::{CHAIN_ID, Deployment, IMPATIENT, POLICY, TIMEOUT, signer},
+    deployment::{CHAIN_ID, Deployment, IMPATIENT, POLICY, TIMEOUT, digest, signer},
     proxy::{self, Fate},
 };
 
@@ -126,6 +126,27 @@ fn offers_rise_to_the_caps_and_no_further() {
     deployment.node.ask("evm_setAutomine", json!([true]));
     let _miner = deployment.miner();
     deployment.settle(&deployment.chain(1..=1, 0), directory.path()).expect("a block takes it");
+    assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
+fn a_superblock_made_anew_does_not_wait_on_an_offer_at_the_cap_that_no_pool_has() {
+    let deployment = Deployment::new();
+    deployment.node.ask("evm_setAutomine", json!([false]));
+    let (journal, url) = (tempfile::tempdir().expect("a directory"), deployment.node.url());
+    // The first offer is the highest one.
+    let fees = FeeLimits { priority_cap: POLICY.fees.priority, ..POLICY.fees };
+    let hasty = Policy { fees, patience: POLICY.poll, ..POLICY };
+    let (before, _) = offers_without_a_block(&deployment, journal.path(), &url, hasty);
+    assert_eq!(before.len(), 1);
+    deployment.node.ask("anvil_dropAllTransactions", json!([]));
+    let _miner = deployment.miner();
+    let anew = deployment.superblock(1, digest(0), digest(50));
+    let policy = Policy { fees, ..POLICY };
+    let records = deployment.settle_as(KEY, &url, &[anew], journal.path(), policy, &|_| {});
+    let records = records.expect("it takes the nonce that is free");
+    let [first, .., last] = records[0].attempts.as_slice() else { panic!("both were signed") };
+    assert!(first.call != last.call && first.nonce == last.nonce);
     assert_eq!(deployment.settlements(), [1]);
 }
 

@@ -1,11 +1,11 @@
 //! Proofs in the journal that are of no use any more.
 
-use std::{fs, path::Path};
+use std::{cell::RefCell, fs, path::Path};
 
 use alloy_primitives::U256;
 use batcher_settlement::{
     abi::VerifierRouter::suspendCall,
-    job::{JobError, Policy},
+    job::{JobError, Policy, Progress},
     journal::{Record, Stage},
     superblock::Superblock,
 };
@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::{
     anvil::KEY,
     deployment::{Deployment, POLICY, digest},
+    proxy::{self, Fate},
     support::{AnyProof, DIGESTS, GOOD_PROOF},
 };
 
@@ -96,6 +97,36 @@ fn a_proof_that_the_verifier_refuses_is_made_again_by_the_next_process() {
 }
 
 #[test]
+fn a_good_proof_is_not_made_again_for_a_refusal_without_a_reason() {
+    let (deployment, journal) = (Deployment::new(), tempfile::tempdir().expect("a directory"));
+    leave_a_proof(&deployment, journal.path());
+    let _miner = deployment.miner();
+    // As nodes answer whose limit of gas is too low.
+    let mut refusals = 2;
+    let url = proxy::start(deployment.node.port, move |method, _| {
+        if method == "eth_estimateGas" && refusals > 0 {
+            refusals -= 1;
+            return Fate::Refuse(3, "execution reverted");
+        }
+        Fate::Pass
+    });
+    let asked = RefCell::new(vec![]);
+    let listener = |progress: &Progress| {
+        if let Progress::AskingAgain { reason } = progress {
+            asked.borrow_mut().push(reason.clone());
+        }
+    };
+    let policy = Policy { doubt: POLICY.patience, ..POLICY };
+    let superblock = deployment.superblock(1, digest(0), digest(1));
+    // Another proof would be refused.
+    let records =
+        deployment.settle_with(&SPOILT_PROOF, KEY, &url, &[superblock], journal.path(), policy, &listener);
+    records.expect("the proof in the journal is good");
+    assert_eq!(asked.into_inner(), ["the contract refuses superblock 1: without a reason"]);
+    assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
 fn a_proof_that_cannot_be_read_is_made_again() {
     for content in ["0x0102", "no proof", ""] {
         let (deployment, journal) = (Deployment::new(), tempfile::tempdir().expect("a directory"));
@@ -118,7 +149,7 @@ fn a_superblock_that_is_made_anew_takes_the_nonce_of_the_one_before() {
     let state = anew.state();
     let miner = std::cell::OnceCell::new();
     let listener = |progress: &_| {
-        if matches!(progress, batcher_settlement::job::Progress::Sending { .. }) {
+        if matches!(progress, Progress::Sending { .. }) {
             miner.get_or_init(|| deployment.miner());
         }
     };

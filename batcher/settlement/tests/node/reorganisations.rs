@@ -1,16 +1,16 @@
 //! Blocks of L1 that go again.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell, RefCell};
 
 use batcher_settlement::{
-    job::Progress,
+    job::{Policy, Progress},
     journal::{Record, Stage},
 };
 use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, KEY},
-    deployment::{Deployment, POLICY},
+    deployment::{Deployment, OTHER_KEY, POLICY},
 };
 
 /// Settles superblock 1 and does `disturb` at the first progress for which it says that it did something.
@@ -89,4 +89,33 @@ fn a_transaction_that_gets_lost_is_sent_again() {
     });
     assert_eq!(records[0].stage, Stage::Final);
     assert_eq!(deployment.settlements(), [1]);
+}
+
+#[test]
+fn another_superblock_in_a_block_that_goes_ends_no_job() {
+    let deployment = Deployment::new();
+    let (own, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let url = deployment.node.url();
+    // Theirs is in the last block, which is not final.
+    let hasty = Policy { patience: POLICY.poll, ..POLICY };
+    let theirs = deployment.chain(1..=1, 500);
+    deployment
+        .settle_as(OTHER_KEY, &url, &theirs, other.path(), hasty, &|_| {})
+        .expect_err("it is not final");
+    assert_eq!(deployment.settlements(), [1]);
+    let (asked, miner) = (RefCell::new(vec![]), OnceCell::new());
+    let listener = |progress: &Progress| {
+        if let Progress::AskingAgain { reason } = progress {
+            asked.borrow_mut().push(reason.clone());
+            reorganise(&deployment.node, 1);
+            deployment.node.ask("anvil_dropAllTransactions", json!([]));
+            miner.get_or_init(|| deployment.miner());
+        }
+    };
+    let policy = Policy { doubt: POLICY.patience, ..POLICY };
+    let ours = deployment.chain(1..=1, 0);
+    let records = deployment.settle_as(KEY, &url, &ours, own.path(), policy, &listener).expect("it settles");
+    let asked = asked.into_inner();
+    assert!(asked[0].starts_with("L1 has settled superblock 1 with state"), "{asked:?}");
+    assert_eq!((records[0].stage, deployment.settlements()), (Stage::Final, vec![1]));
 }

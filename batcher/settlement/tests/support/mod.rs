@@ -3,8 +3,9 @@
 use std::error::Error;
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use alloy_sol_types::SolError as _;
 use batcher_settlement::{
-    abi::RegistryTree,
+    abi::{RegistryTree, SuperblockVerifier::WrongProofLength},
     deploy::Plan,
     job::{L1Proof, Prove},
     superblock::Superblock,
@@ -24,20 +25,20 @@ pub(crate) const DIGESTS: [u8; 2] = [42, 43];
 /// The first byte of the proofs that they accept.
 const GOOD: u8 = 7;
 
-/// Creates a verifier with this name that accepts the proofs that begin with [`GOOD`], and reverts without a reason.
+/// Creates a verifier with this name that accepts the proofs that begin with [`GOOD`], and refuses others for their length.
 fn verifier(name: u8) -> Bytes {
-    let mut code = hex!(
-        "6020806009" "5f395ff3" // creates what follows
-        "366004146017" "57" // calls without arguments ask for the name
-        "6064355f1a" "600714" "601557" "5f5ffd" "5b00" // the first byte of the proof
-        "5b" "60ff5f52" "60205ff3" // the name
-    );
-    for byte in &mut code {
-        if *byte == 0xff {
-            *byte = name;
-        }
-    }
-    code.to_vec().into()
+    let code = [
+        &hex!(
+            "602b806009" "5f395ff3" // creates what follows
+            "366004146022" "57" // calls without arguments ask for the name
+            "6064355f1a" "600714" "602057" "63" // the first byte of the proof
+        )[..],
+        &WrongProofLength::SELECTOR,
+        &hex!("60e01b5f52" "60445ffd" "5b00"),
+        &[0x5b, 0x60, name],
+        &hex!("5f52" "60205ff3"),
+    ];
+    code.concat().into()
 }
 
 /// A prover for the verifier with this name, whose proofs begin with this byte.

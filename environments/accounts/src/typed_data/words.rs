@@ -49,6 +49,7 @@ pub(crate) fn low_halves(words: &[F; DIGEST_WORDS]) -> [F; HALF_PACKS] {
 /// Only the low halves are bounded here. That the high ones are the rest of their words follows where both are hashed, the
 /// words and those that the halves are shifted into: a shifted word is `2^16 low + high` and has 32 bits, so `high` is an
 /// integer between `-2^32` and `2^32`, and `2^16 high + low = word` holds for integers, of which only one `low` has 16 bits.
+/// The `low` before the first word is the domain's last half, which a state commits to; its environment makes it of 16 bits.
 pub(crate) fn halves_circuit(
     builder: &mut Builder,
     words: &[Target; DIGEST_WORDS],

@@ -2,8 +2,9 @@
 
 use bridge_core::{AssetId, Consumption, Message, message::SEQUENCE_BITS};
 use circuits_core::{
-    F,
+    Compiled, F,
     amount::{AMOUNT_BITS, Amount},
+    constrain::ledger::{self, Assertion},
     layout::Layout,
     trees::{KeyedTree, Path, SetWitness, TreeError, empty_root, leaf_hash},
 };
@@ -12,16 +13,17 @@ use environments_core::{Environment, EnvironmentId};
 use plonky2::field::types::Field;
 
 use super::{
-    SlotsInput,
+    Slots, SlotsInput,
     agree::{add, done, fails, give, remove},
     attacks::{claim, element},
     input, slots, taken, world,
 };
 use crate::{
     AccountsError,
+    account::Account,
     address::account_key,
     arrival::ArrivalError,
-    block::MAX_TRANSACTIONS,
+    block::{CHUNK_SLOTS, MAX_TRANSACTIONS},
     circuit::SlotInput,
     execute::{Invalid, Outcome},
     fixtures::{DEPOSIT, FEE, NEWCOMER, START, World, amount, asset, bridge, key, swap, transfer},
@@ -390,4 +392,47 @@ fn names_at_the_end_of_their_ranges_agree() {
     };
     let credited = taken(&mut world, 1, &[(message, Consumption::Claim)]);
     assert_eq!(check(slots(1), &credited).unwrap(), world.state.running().encode());
+}
+
+/// Fees of a chunk that wrap around the field: each of them is an amount, and so is their sum as a field element.
+fn fees_that_wrap() -> SlotsInput {
+    let mut world = world();
+    for client in 0..CHUNK_SLOTS {
+        let mut account = Account::new(asset(0));
+        account.balances.credit(asset(0), Amount::MAX).unwrap();
+        world.state.records.set_account(key(client).address(), account).unwrap();
+    }
+    let context = world.state.context();
+    let before = Running { fees: Amount::MAX.to_field(), ..world.state.running() };
+    let slots = (0..CHUNK_SLOTS).flat_map(|client| {
+        // Execution would refuse the sum.
+        world.state.fees = Amount::ZERO;
+        let receiver = (client + 1) % CHUNK_SLOTS;
+        let transaction =
+            Transaction { fee: Amount::MAX, ..world.unsigned(client, &[transfer(receiver, 0, 1)]) };
+        let executed = world.state.execute_proven(&transaction, key(client).public_key()).unwrap();
+        SlotInput::of_transaction(&context, &executed)
+    });
+    let slots = slots.collect();
+    SlotsInput { context, before, slots }
+}
+
+#[test]
+fn case_65_fees_are_bounded_before_their_sum_can_wrap() {
+    let (definition, lie) = (Slots(CHUNK_SLOTS), fees_that_wrap());
+    let (honest, record) = ledger::record(&[], || Compiled::new(Slots(CHUNK_SLOTS)).unwrap());
+    assert_rejects(&honest, &lie);
+
+    let check_of_fees = "enforce_amount(builder, cursor.running.fees)";
+    let line = include_str!("../slot.rs").lines().position(|line| line.contains(check_of_fees)).unwrap() + 1;
+    let is_check = |assertion: &Assertion| {
+        assertion.location.file().ends_with("circuit/slot.rs") && assertion.location.line() == line as u32
+    };
+    let assertions = record.assertions.iter().enumerate();
+    let at: Vec<_> = assertions.filter(|(_, one)| is_check(one)).map(|(index, _)| index).collect();
+    let (_, between) = at.split_last().unwrap();
+    assert!(!between.is_empty());
+    let (mutant, _) = ledger::record(between, || Compiled::new(definition).unwrap());
+    let after = Running::decode(&check(&mutant, &lie).unwrap()).unwrap();
+    assert_eq!(after.fees, F::from_canonical_usize(CHUNK_SLOTS + 1) * Amount::MAX.to_field());
 }
