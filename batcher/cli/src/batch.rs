@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, path::PathBuf};
 
 use batcher_job::{
     anchor,
-    batch::Batcher,
+    batch::{Batcher, Outcome},
     output::OutputDirectory,
     planner::{MAX_BLOCKS, Planner},
     queue::Queue,
@@ -125,10 +125,63 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         };
         batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?
     };
+    Ok(answer(&outcome))
+}
+
+/// The answer, which says whether anything was refused, left out or not done for L1.
+fn answer(outcome: &Outcome) -> Answer {
     let has_refusals = !outcome.refused.is_empty()
         || !outcome.left_out.is_empty()
         || !outcome.waiting.is_empty()
         || outcome.l1_waits.is_some();
-    let answer = Answer::new(&outcome).with_refusals(has_refusals);
-    Ok(answer.or_else(outcome.made.is_some(), ExitCode::Rejected))
+    Answer::new(outcome).with_refusals(has_refusals).or_else(outcome.made.is_some(), ExitCode::Rejected)
+}
+
+#[cfg(test)]
+mod tests {
+    use batcher_circuits::state::SuperblockState;
+    use batcher_job::{batch::Made, planner::L1Waits};
+    use circuits_core::{
+        Digest, F,
+        layout::{self, Layout},
+    };
+    use circuits_protocol::statement::SuperblockStatement;
+
+    use super::*;
+
+    fn outcome(is_made: bool, l1_waits: Option<L1Waits>) -> Outcome {
+        let bytes = [0; 8 * <SuperblockStatement as Layout<F>>::LEN];
+        let made = Made {
+            statement: layout::from_bytes(&bytes).expect("zeros"),
+            state: SuperblockState::genesis(1),
+            path: PathBuf::new(),
+            is_adopted: false,
+            included: vec![],
+            l1: None,
+        };
+        Outcome {
+            made: is_made.then_some(made),
+            refused: vec![],
+            unrecorded: vec![],
+            unremoved: vec![],
+            left_out: vec![],
+            l1_waits,
+            stale: vec![],
+            copies: vec![],
+            waiting: vec![],
+        }
+    }
+
+    #[test]
+    fn what_is_not_done_for_l1_is_told_and_no_success_with_strict() {
+        let waits = || Some(L1Waits::Genesis { expected: Digest::ZERO, found: Digest::ZERO });
+        let codes = |outcome| [false, true].map(|strict| answer(&outcome).code(strict));
+        assert_eq!(codes(outcome(true, None)), [ExitCode::Done, ExitCode::Done]);
+        assert_eq!(codes(outcome(true, waits())), [ExitCode::Done, ExitCode::Invalid]);
+        assert_eq!(codes(outcome(false, waits())), [ExitCode::Rejected, ExitCode::Rejected]);
+        let made = answer(&outcome(true, waits()));
+        let reason = waits().expect("a reason").to_string();
+        assert_eq!(made.json()["l1_waits"], reason);
+        assert!(made.text().contains(&reason), "{}", made.text());
+    }
 }

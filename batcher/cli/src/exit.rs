@@ -18,6 +18,7 @@ use batcher_job::{
 use batcher_keys::{AddressError, ListedError, OpenError, config::ConfigError, pins::MalformedPins};
 use batcher_verify::{bundle::BundleError, trust::TrustError, verify::VerifyError};
 use circuits_core::{CircuitError, chain_id::ChainIdError, security::TooWeak};
+use circuits_database::DatabaseError;
 use circuits_files::{
     file::{FileError, FormatError},
     text::TextError,
@@ -325,14 +326,34 @@ impl HasExitCode for StateError {
     }
 }
 
+impl HasExitCode for DatabaseError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Io { .. } | Self::Locked { .. } | Self::Busy { .. } | Self::Encode { .. } => {
+                ExitCode::Unavailable
+            }
+            Self::Missing { .. }
+            | Self::Exists { .. }
+            | Self::Damaged { .. }
+            | Self::OtherKind { .. }
+            | Self::OtherVersion { .. }
+            | Self::NotNext { .. }
+            | Self::NotKept { .. }
+            | Self::Decode { .. } => ExitCode::Rejected,
+        }
+    }
+}
+
 impl HasExitCode for StatesError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::State(error) => error.exit_code(),
+            Self::Database(error) => error.exit_code(),
             Self::File(error) => error.exit_code(),
             Self::Directory(_) | Self::Locked { .. } => ExitCode::Unavailable,
-            Self::Empty { .. } | Self::OtherChain { .. } | Self::NotKept { .. } => ExitCode::Rejected,
-            Self::OtherNumber { .. } => ExitCode::Invalid,
+            Self::Empty { .. } | Self::Exists { .. } | Self::OtherChain { .. } | Self::NotKept { .. } => {
+                ExitCode::Rejected
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 use batcher_keys::{
     catalogue::{batcher_names, names},
     intended::{Intended, NotIntended},
-    pins::{self, KEYS_FILE, MalformedPins, PINS_FILE},
+    pins::{self, AllPins, KEYS_FILE, MalformedPins, PINS_FILE},
     rebuild::{StalePins, kept, rebuild_all, rebuild_batcher},
     security::too_weak,
 };
@@ -118,13 +118,17 @@ impl HasExitCode for NotIntended {
     }
 }
 
-/// The pins that the program was built with.
+/// The pins that the program was built with, of circuits whose keys are kept in files.
 pub(crate) fn embedded() -> Result<Pins, MalformedPins> {
     pins::embedded()
 }
 
 /// Builds circuits with `cache`, which has no stores, because what is compared must come from the code.
-fn build(cache: CircuitCache, batcher_only: bool, options: Options) -> Result<(Pins, PinnedKeys), Failure> {
+fn build(
+    cache: CircuitCache,
+    batcher_only: bool,
+    options: Options,
+) -> Result<(AllPins, PinnedKeys), Failure> {
     let mut names = names()?;
     let kept = if batcher_only {
         let all = std::mem::replace(&mut names, batcher_names()?);
@@ -161,7 +165,7 @@ impl fmt::Display for Changed {
 /// Builds every circuit with `cache`, compares pins and keys with the embedded ones, and looks for what is too weak.
 pub(crate) fn differences(cache: CircuitCache, options: Options) -> Result<Vec<Changed>, Failure> {
     let (built, keys) = build(cache, false, options)?;
-    let differences = embedded()?.differences(&built).into_iter().map(Changed::Circuit);
+    let differences = pins::embedded_all()?.differences(&built).into_iter().map(Changed::Circuit);
     // Malformed keys are those of other circuits.
     let as_embedded = PinnedKeys::read_embedded().is_ok_and(|embedded| embedded == keys);
     let keys = (!as_embedded).then_some(Changed::Keys);
@@ -257,27 +261,26 @@ impl fmt::Display for OlderKeys {
 pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure> {
     match command {
         Command::Check { keep } => {
-            let pinned = embedded()?;
-            let mut cache = CircuitCache::new(pins::origin(&pinned));
+            let pinned = pins::embedded_all()?;
+            let mut cache = CircuitCache::new(pins::origin(&pinned.circuits));
             if let Some(directory) = keep {
                 cache = cache.with_collection(Arc::new(DirectoryStore::new(directory)));
             }
             let differences = differences(cache, options)?;
             let ok = differences.is_empty();
-            let comparison = Comparison { circuits: pinned.circuit.len(), differences };
+            let comparison = Comparison { circuits: pinned.count(), differences };
             Ok(Answer::new(&comparison).or_else(ok, ExitCode::Invalid))
         }
         Command::Regenerate { circuits, directory, batcher_only, date } => {
             // What cannot be read is about to be replaced, and differs from everything.
-            let pinned = embedded().unwrap_or_default();
-            let pinned_keys = PinnedKeys::read_embedded().ok();
+            let pinned = pins::embedded_all().unwrap_or_default();
             let intended = Intended::new(circuits, &pinned, &names()?)?;
             let (mut built, keys) = build(CircuitCache::default(), batcher_only, options)?;
-            intended.check((&pinned, pinned_keys.as_ref()), (&built, &keys))?;
+            intended.check(&pinned, &built)?;
             if let Some(weak) = too_weak(&built).into_iter().next() {
                 return Err(weak.into());
             }
-            built.date = match date {
+            built.circuits.date = match date {
                 Some(date) => date,
                 None => embedded()?.date,
             };
@@ -285,7 +288,7 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
             let keys = serde_json::to_string_pretty(&keys).map_err(WriteError::from)? + "\n";
             write_atomic(&directory.join(PINS_FILE), pins.as_bytes())?;
             write_atomic(&directory.join(KEYS_FILE), keys.as_bytes())?;
-            Ok(Answer::new(&Regenerated { circuits: built.circuit.len(), directory }))
+            Ok(Answer::new(&Regenerated { circuits: built.count(), directory }))
         }
         Command::OlderKeys { valid_until } => Ok(Answer::new(&OlderKeys::embedded(valid_until))),
     }

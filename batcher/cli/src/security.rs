@@ -86,5 +86,5 @@ impl fmt::Display for Security {
 }
 
 pub(crate) fn run() -> Result<Answer, Failure> {
-    Ok(Answer::new(&Security::new(reports(&pins::embedded()?))))
+    Ok(Answer::new(&Security::new(reports(&pins::embedded_all()?))))
 }

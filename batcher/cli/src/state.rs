@@ -7,17 +7,18 @@ use std::{
 
 use batcher_circuits::state::SuperblockState;
 use batcher_job::{
-    output::{state_file, state_numbers},
+    state,
     states::{self, RolledBack, StatesError},
 };
 use circuits_core::Digest;
 use circuits_files::text::shown;
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::{
     answer::{Answer, Failure},
     as_text,
-    exit::ExitCode,
+    exit::{ExitCode, HasExitCode},
     table::{Align, Table},
 };
 
@@ -25,8 +26,7 @@ use crate::{
 pub(crate) enum Command {
     /// List the states of a directory.
     ///
-    /// Use this to see how many superblocks a chain has, and to which of its states it can be rolled back. A state that
-    /// cannot be read is listed with the reason.
+    /// Use this to see how many superblocks a chain has, and to which of its states it can be rolled back.
     List {
         /// List the states of this directory.
         ///
@@ -36,8 +36,8 @@ pub(crate) enum Command {
     },
     /// Make an earlier state the latest one.
     ///
-    /// Use this if superblocks that were made will never be on L1, or if the latest state is damaged. Later states are
-    /// moved to a new directory STATE_DIR/rolled-back-N, and nothing is removed.
+    /// Use this if superblocks that were made will never be on L1. Later states are undone. The latest of them is first written
+    /// to a file in a new directory STATE_DIR/rolled-back-N, from which `state import` takes it.
     Rollback {
         /// Roll back the states of this directory.
         ///
@@ -56,6 +56,67 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR")]
         superblocks: Option<PathBuf>,
     },
+    /// Write a state to a file.
+    ///
+    /// Use this to give a state to others, who begin with it instead of the genesis, or to keep it elsewhere.
+    Export {
+        /// Export from this directory.
+        #[arg(value_name = "STATE_DIR")]
+        directory: PathBuf,
+        /// Write to this file, which must not exist.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Export the state after this superblock instead of the latest one.
+        #[arg(long, value_name = "NUMBER")]
+        number: Option<u32>,
+    },
+    /// Begin with a state from a file.
+    ///
+    /// Use this to follow a chain without all of its superblocks, or to have a state again that `state rollback` wrote to a file. All
+    /// rules of states are checked. Whether it is the chain's state only its commitment says, which L1 has.
+    Import {
+        /// Import this file.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Import to this directory, which must not have a state.
+        #[arg(value_name = "STATE_DIR")]
+        directory: PathBuf,
+        /// Refuse a state with another commitment.
+        #[arg(long, value_name = "DIGEST")]
+        commitment: Option<Digest>,
+    },
+}
+
+/// Why a state is not imported.
+#[derive(Debug, Error)]
+#[error("{file}: the state after superblock {number} has the commitment {found}, expected {expected}", file = .file.display())]
+struct OtherCommitment {
+    file: PathBuf,
+    number: u32,
+    expected: Digest,
+    found: Digest,
+}
+
+impl HasExitCode for OtherCommitment {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Rejected
+    }
+}
+
+/// A state that was exported or imported.
+#[derive(Serialize)]
+struct Transferred {
+    number: u32,
+    commitment: Digest,
+    #[serde(serialize_with = "as_text::path")]
+    to: PathBuf,
+}
+
+impl fmt::Display for Transferred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, commitment, to } = self;
+        write!(f, "the state after superblock {number} is in {}: {commitment}", shown(to.display()))
+    }
 }
 
 /// The states of a directory, by ascending number.
@@ -66,59 +127,33 @@ struct List {
     states: Vec<Listed>,
 }
 
-/// A state, or a file that should be one.
+/// A state.
 #[derive(Serialize)]
 struct Listed {
     number: u32,
-    #[serde(serialize_with = "as_text::path")]
-    file: PathBuf,
-    #[serde(flatten)]
-    content: Content,
-}
-
-/// What a state file holds.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Content {
-    State {
-        chain_id: u64,
-        commitment: Digest,
-        /// Environments with blocks.
-        environments: usize,
-        /// Messages that are neither claimed nor refunded.
-        pending: usize,
-    },
-    Unreadable {
-        #[serde(serialize_with = "as_text::display")]
-        error: StatesError,
-    },
+    chain_id: u64,
+    commitment: Digest,
+    /// Environments with blocks.
+    environments: usize,
+    /// Messages that are neither claimed nor refunded.
+    pending: usize,
 }
 
 impl List {
     fn read(directory: &Path) -> Result<Self, StatesError> {
-        let numbers = state_numbers(directory)?;
+        let numbers = states::numbers(directory)?;
         let Some(&superblocks) = numbers.last() else {
             return Err(StatesError::Empty { path: directory.to_owned() });
         };
-        let listed = |number| Listed {
-            number,
-            file: state_file(directory, number),
-            content: match states::read(directory, number) {
-                Ok(state) => Content::new(&state),
-                Err(error) => Content::Unreadable { error },
-            },
-        };
-        Ok(Self { superblocks, states: numbers.into_iter().map(listed).collect() })
-    }
-
-    fn is_whole(&self) -> bool {
-        self.states.iter().all(|state| matches!(state.content, Content::State { .. }))
+        let listed = |number| states::read(directory, number).map(|state| Listed::new(&state));
+        Ok(Self { superblocks, states: numbers.into_iter().map(listed).collect::<Result<_, _>>()? })
     }
 }
 
-impl Content {
+impl Listed {
     fn new(state: &SuperblockState) -> Self {
-        Self::State {
+        Self {
+            number: state.number,
             chain_id: state.chain_id,
             commitment: state.commitment(),
             environments: state.environments.len(),
@@ -136,25 +171,16 @@ impl fmt::Display for List {
             ("environments", Align::Right),
             ("pending messages", Align::Right),
         ]);
-        for Listed { number, content, .. } in &self.states {
-            table.push(match content {
-                Content::State { chain_id, commitment, environments, pending } => [
-                    number.to_string(),
-                    commitment.to_string(),
-                    chain_id.to_string(),
-                    environments.to_string(),
-                    pending.to_string(),
-                ],
-                Content::Unreadable { .. } => {
-                    [number.to_string(), "unreadable".to_owned(), String::new(), String::new(), String::new()]
-                }
-            });
+        for Listed { number, chain_id, commitment, environments, pending } in &self.states {
+            table.push([
+                number.to_string(),
+                commitment.to_string(),
+                chain_id.to_string(),
+                environments.to_string(),
+                pending.to_string(),
+            ]);
         }
-        table.fmt(f)?;
-        self.states.iter().try_for_each(|state| match &state.content {
-            Content::State { .. } => Ok(()),
-            Content::Unreadable { error } => write!(f, "\nunreadable: {}", shown(error)),
-        })
+        table.fmt(f)
     }
 }
 
@@ -164,6 +190,9 @@ struct Rollback {
     number: u32,
     commitment: Digest,
     moved: Vec<Moved>,
+    /// The file that has what was the latest state.
+    #[serde(serialize_with = "as_text::optional_path")]
+    saved: Option<PathBuf>,
 }
 
 /// A file that was moved aside.
@@ -177,18 +206,18 @@ struct Moved {
 
 impl Rollback {
     fn new(rolled_back: RolledBack) -> Self {
-        let RolledBack { latest, moved } = rolled_back;
+        let RolledBack { latest, moved, saved } = rolled_back;
         let moved = moved.into_iter().map(|(from, to)| Moved { from, to });
-        Self { number: latest.number, commitment: latest.commitment(), moved: moved.collect() }
+        Self { number: latest.number, commitment: latest.commitment(), moved: moved.collect(), saved }
     }
 }
 
 impl fmt::Display for Rollback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { number, commitment, moved } = self;
+        let Self { number, commitment, moved, saved } = self;
         write!(f, "the latest state is the one after superblock {number}: {commitment}")?;
-        if moved.is_empty() {
-            return write!(f, "\nno file was to be moved");
+        if let Some(saved) = saved {
+            write!(f, "\nthe latest state before is in {}", shown(saved.display()))?;
         }
         moved.iter().try_for_each(|one| {
             write!(f, "\nmoved {} to {}", shown(one.from.display()), shown(one.to.display()))
@@ -200,11 +229,28 @@ pub(crate) fn run(command: Command) -> Result<Answer, Failure> {
     match command {
         Command::List { directory } => {
             let list = List::read(&directory)?;
-            Ok(Answer::new(&list).or_else(list.is_whole(), ExitCode::Rejected))
+            Ok(Answer::new(&list))
         }
         Command::Rollback { directory, number, superblocks } => {
             let rolled_back = states::roll_back(&directory, number, superblocks.as_deref())?;
             Ok(Answer::new(&Rollback::new(rolled_back)))
+        }
+        Command::Export { directory, file, number } => {
+            let state = match number {
+                Some(number) => states::read(&directory, number)?,
+                None => states::latest(&directory, None)?,
+            };
+            state::write(&file, &state)?;
+            Ok(Answer::new(&Transferred { number: state.number, commitment: state.commitment(), to: file }))
+        }
+        Command::Import { file, directory, commitment } => {
+            let state = state::read(&file)?;
+            let (number, found) = (state.number, state.commitment());
+            if let Some(expected) = commitment.filter(|&expected| expected != found) {
+                return Err(OtherCommitment { file, number, expected, found }.into());
+            }
+            states::put(&directory, &state)?;
+            Ok(Answer::new(&Transferred { number, commitment: found, to: directory }))
         }
     }
 }

@@ -23,3 +23,4 @@ pub mod scenario;
 pub mod state;
 pub mod states;
 pub mod store;
+mod stored;

@@ -4,7 +4,7 @@
 //! out/
 //!   blocks/000001/environment-00001-block-000001.block    a block bundle of superblock 1
 //!   superblocks/superblock-000001.superblock              a superblock bundle
-//!   state/state-00000001.superblock                       the state after superblock 1
+//!   state/states.redb                                     the latest state, and what leads back from it
 //!   state/location-00000001.superblock                    the directory to which superblock 1 goes
 //!   state/state.lock                                      held while a process moves the state forward
 //!   registry.superblock                                   environments and their kernels
@@ -14,7 +14,7 @@
 //!   quarantine/<SHA3-256>.record                          why a bundle was refused
 //! ```
 //!
-//! A command may keep the states or the superblocks in a directory of its own: [`state_file`], [`location_file`],
+//! A command may keep the states or the superblocks in a directory of its own: [`database_file`], [`location_file`],
 //! [`lock_file`] and [`superblock_file`] name the files there.
 
 use std::{
@@ -127,14 +127,16 @@ impl OutputDirectory {
     }
 }
 
-/// The state after superblock `number` in `directory`.
+/// The database of the states in `directory`.
 #[must_use]
-pub fn state_file(directory: &Path, number: u32) -> PathBuf {
-    directory.join(state_name(number))
+pub fn database_file(directory: &Path) -> PathBuf {
+    directory.join("states.redb")
 }
 
-fn state_name(number: u32) -> String {
-    format!("state-{number:08}.superblock")
+/// The state after superblock `number`, if it lies in `directory` as a file of its own.
+#[must_use]
+pub fn state_file(directory: &Path, number: u32) -> PathBuf {
+    directory.join(format!("state-{number:08}.superblock"))
 }
 
 /// The file in the directory of states that says where superblock `number` goes.
@@ -161,14 +163,6 @@ pub fn superblock_file(directory: &Path, number: u32) -> PathBuf {
 
 fn superblock_name(number: u32) -> String {
     format!("superblock-{number:06}.superblock")
-}
-
-/// The numbers of the states in `directory`, ascending. A directory that is missing has none.
-///
-/// # Errors
-/// [`FileError::Io`]
-pub fn state_numbers(directory: &Path) -> Result<Vec<u32>, FileError> {
-    numbers(directory, "state-", state_name)
 }
 
 /// The numbers of the superblocks of which `directory` says where they go, ascending. A directory that is missing has none.

@@ -1,4 +1,6 @@
-//! A superblock state as a file: written once, read back, and checked whenever it is read.
+//! What holds in every superblock state, and a state as a file of its own, which is checked whenever it is read.
+//!
+//! A file is how a state goes from one directory to another: the states of a chain are in a database ([`crate::states`]).
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +9,7 @@ use bridge_core::InvalidBridge;
 use circuits_core::{
     Digest,
     chain_id::{ChainIdError, check_chain_id},
+    trees::TreeError,
 };
 use circuits_files::file::{self, FileError, FileKind, FormatError};
 use circuits_protocol::registry::EnvironmentId;
@@ -16,9 +19,8 @@ use thiserror::Error;
 
 use crate::l1::l1_state;
 
-/// Bytes of the largest state that is read and written: a history of a million superblocks, every environment, and some
-/// 150,000 messages, delivered ones included.
-const STATE_LIMIT: u64 = 64 << 20;
+/// Bytes of the largest state that is read from a file and written to one: several million messages.
+const STATE_LIMIT: u64 = 1 << 30;
 
 /// The payload of the file: the state and its commitment.
 #[derive(Serialize, Deserialize)]
@@ -75,6 +77,15 @@ pub enum InvalidState {
     /// The commitment is of another state.
     #[error("the state's commitment is {found}, the file says {expected}")]
     Commitment { expected: Digest, found: Digest },
+    /// The database has another state at this height.
+    #[error("the database holds the state after superblock {found}, expected {expected}")]
+    OtherNumber { expected: u64, found: u32 },
+    /// A map of the database lacks an entry, or has one too many.
+    #[error("the map {map} of the database is not that of one state")]
+    Incomplete { map: &'static str },
+    /// A tree cannot be made from its leaves.
+    #[error(transparent)]
+    Tree(Box<TreeError>),
     /// The file that was written reads back as another state.
     #[error("the file that was written reads back as another state")]
     ReadBack,
@@ -85,14 +96,23 @@ pub enum InvalidState {
 /// # Errors
 /// [`InvalidState`], one variant per rule.
 pub fn check(state: &SuperblockState) -> Result<(), InvalidState> {
+    check_after(&SuperblockState::genesis(state.chain_id), state)
+}
+
+/// [`check`], if superblocks led from `before`, which was checked, to `state`. It looks only at what differs.
+///
+/// # Errors
+/// [`InvalidState`], one variant per rule.
+pub fn check_after(before: &SuperblockState, state: &SuperblockState) -> Result<(), InvalidState> {
     check_chain_id(state.chain_id)?;
     if state.history.len() != u64::from(state.number) {
         return Err(InvalidState::History { number: state.number, found: state.history.len() });
     }
-    state.bridge.check(state.chain_id, state.number)?;
+    state.bridge.check_after(&before.bridge, state.chain_id, state.number)?;
     let is_possible =
         |id: EnvironmentId, height| height > 0 && (id != EnvironmentId::L1 || height <= state.number);
-    if let Some((&id, head)) = state.environments.iter().find(|&(&id, head)| !is_possible(id, head.height)) {
+    let mut moved = before.environments.moved(&state.environments);
+    if let Some((id, head)) = moved.find(|&(id, head)| !is_possible(id, head.height)) {
         return Err(InvalidState::Environment(id, head.height));
     }
     let l1 = l1_state(state);

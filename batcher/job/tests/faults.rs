@@ -4,7 +4,7 @@ mod common;
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -13,17 +13,17 @@ use batcher_job::{
     batch::BatchError,
     leftover::{LeftoverError, OtherInput},
     output::{superblock_file, superblock_numbers},
-    states,
+    state, states,
 };
 use batcher_verify::{keys::PinnedKeys, verify::verify};
-use circuits_files::faults;
+use circuits_files::{faults, file::TEMPORARY_PREFIX};
 use common::{batch, batch_to, batch_with, block_bundle, deposit, waiting, write_block};
 
 /// One test at a time.
 static FAULTS: Mutex<()> = Mutex::new(());
 
-/// Durable steps before the last rename has happened: a proof, a location, a superblock and a state, each written, synced
-/// and renamed. The block of environment 0 is proved once, and is there from an earlier run by then.
+/// Durable steps before the state has moved: a proof, a location and a superblock, each written, synced and renamed, and those
+/// of the database. The block of environment 0 is proved once, and is there from an earlier run by then.
 const LEAST_STEPS: u64 = 4 * 3;
 
 /// The number of the latest state.
@@ -44,7 +44,9 @@ fn a_run_stopped_at_any_durable_step_is_completed_by_the_next_one() {
         let faulted = faults::disarm();
         match result {
             Ok(_) => {
-                panic!("step {step} of the run was not durable, though no step before was its last");
+                // Stopped when the database was closed, if at all: by then the state has moved.
+                assert_moved(root, step);
+                return;
             }
             Err(error) => assert!(faulted, "{error}"),
         }
@@ -53,15 +55,20 @@ fn a_run_stopped_at_any_durable_step_is_completed_by_the_next_one() {
         assert!(bundle.is_none() || found == bundle, "step {step} replaced the bundle");
         bundle = found;
         if number(root) == 1 {
-            // Stopped after the last rename: the state is the new one already.
-            assert!(step >= LEAST_STEPS, "only {step} durable steps made a new state");
-            let paths = vec![superblock_file(root, 1)];
-            let report = verify(paths, None, PinnedKeys::embedded()).expect("written before the state");
-            assert_eq!(report.l1_queue.map(|queue| queue.length), Some(1));
+            // Stopped after the commit: the state is the new one already.
+            assert_moved(root, step);
             return;
         }
     }
     panic!("no run was completed");
+}
+
+/// Asserts that a run that was stopped at `step` has made superblock 1 and moved the state.
+fn assert_moved(root: &Path, step: u64) {
+    assert!(step >= LEAST_STEPS, "only {step} durable steps made a new state");
+    assert_eq!(number(root), 1);
+    let report = verify(vec![superblock_file(root, 1)], None, PinnedKeys::embedded());
+    assert_eq!(report.expect("written before the state").l1_queue.map(|queue| queue.length), Some(1));
 }
 
 /// Stops a run of two blocks after it has written the bundle and before it moves the state.
@@ -162,6 +169,7 @@ fn a_rollback_stopped_at_any_step_is_completed_by_the_same_one() {
         write_block(&root.join("blocks"), &format!("{height}.block"), &block_bundle(block(1, height)));
         batch_to(root, &out, &[], None).expect("a valid block").made.expect("a block");
     }
+    let before = states::latest(root, None).expect("a chain");
     for step in 0..100 {
         faults::arm(step);
         let result = states::roll_back(root, 0, Some(&out));
@@ -172,20 +180,29 @@ fn a_rollback_stopped_at_any_step_is_completed_by_the_same_one() {
                 assert_eq!((rolled_back.latest.number, latest), (0, 0));
                 assert!(superblock_numbers(&out).expect("readable").is_empty());
                 assert!(step >= 3, "a rollback has more than {step} steps");
-                // Nothing is lost: both later superblocks lie aside, with their states.
-                assert_eq!([aside(&out), aside(root)], [2, 2]);
+                // Nothing is lost: both later superblocks lie aside, with the state that they led to.
+                assert_eq!(moved(&out).len(), 2);
+                let saved = moved(root);
+                assert!(!saved.is_empty());
+                for file in saved {
+                    assert_eq!(state::read(&file).expect("whole"), before);
+                }
                 return;
             }
-            // What is left is a chain that the same call shortens.
-            Err(_) => assert!(latest <= 2 && aside(root) == 2 - latest as usize),
+            // The states go back last, and at once.
+            Err(_) => assert!(latest == 2 || latest == 0, "{latest}"),
         }
     }
     panic!("no rollback was completed");
 }
 
-/// How many files were moved aside in a directory.
-fn aside(directory: &Path) -> usize {
-    let entries = fs::read_dir(directory).expect("readable").map(|entry| entry.expect("readable"));
-    let moved = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("rolled-back-"));
-    moved.map(|entry| fs::read_dir(entry.path()).expect("readable").count()).sum()
+/// The files that were moved aside in a directory, but for unfinished ones.
+fn moved(directory: &Path) -> Vec<PathBuf> {
+    let entries = |directory: &Path| {
+        let entries = fs::read_dir(directory).expect("readable").map(|entry| entry.expect("readable").path());
+        entries.collect::<Vec<_>>()
+    };
+    let begins = |path: &PathBuf, with| path.file_name().expect("a name").to_string_lossy().starts_with(with);
+    let aside = entries(directory).into_iter().filter(|path| begins(path, "rolled-back-"));
+    aside.flat_map(|aside| entries(&aside)).filter(|path| !begins(path, TEMPORARY_PREFIX)).collect()
 }

@@ -6,6 +6,7 @@ pub mod intended;
 mod listed_files;
 mod object_stores;
 mod open;
+mod outer_pin;
 pub mod pins;
 pub mod rebuild;
 pub mod security;

@@ -6,9 +6,12 @@ use batcher_verify::keys::PinnedKeys;
 use circuits_core::Digest;
 use circuits_keys::{
     Origin, PLONKY2_VERSION, STARKY_VERSION,
-    pins::{Pin, Pins},
+    pins::{Difference, Pin, Pins},
 };
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use crate::outer_pin::OuterPin;
 
 /// The name of the checked-in file of pins.
 pub const PINS_FILE: &str = "pins.toml";
@@ -18,17 +21,77 @@ pub const KEYS_FILE: &str = "keys.json";
 /// The content of [`PINS_FILE`].
 const EMBEDDED: &str = include_str!(env!("SUPERBLOCK_PINS"));
 
+/// The pins of all circuits, as [`PINS_FILE`] has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Content", into = "Content")]
+pub struct AllPins {
+    /// Those of circuits whose keys are kept in files.
+    pub circuits: Pins,
+    /// That of the Keccak hop.
+    pub keccak_hop: Option<OuterPin>,
+}
+
+/// The tables of [`PINS_FILE`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    date: String,
+    circuit: Vec<Pin>,
+    outer_circuit: Option<OuterPin>,
+}
+
+impl From<Content> for AllPins {
+    fn from(Content { date, circuit, outer_circuit }: Content) -> Self {
+        Self { circuits: Pins { date, circuit }, keccak_hop: outer_circuit }
+    }
+}
+
+impl From<AllPins> for Content {
+    fn from(AllPins { circuits: Pins { date, circuit }, keccak_hop }: AllPins) -> Self {
+        Self { date, circuit, outer_circuit: keccak_hop }
+    }
+}
+
+impl AllPins {
+    /// How many circuits are pinned.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.circuits.circuit.len() + usize::from(self.keccak_hop.is_some())
+    }
+
+    /// How `built` differs from these pins. Empty if it does not.
+    #[must_use]
+    pub fn differences(&self, built: &Self) -> Vec<Difference> {
+        let mut differences = self.circuits.differences(&built.circuits);
+        match (&self.keccak_hop, &built.keccak_hop) {
+            (Some(pinned), Some(built)) => differences.extend(pinned.differences(built)),
+            (Some(pinned), None) => differences.push(Difference::Gone { name: pinned.name.clone() }),
+            (None, Some(built)) => differences.push(Difference::Unpinned { name: built.name.clone() }),
+            (None, None) => {}
+        }
+        differences
+    }
+}
+
 /// The embedded pins are malformed.
 #[derive(Debug, Error)]
 #[error("the embedded pins are malformed: {0}")]
 pub struct MalformedPins(#[from] toml::de::Error);
 
-/// The pins that the program was built with.
+/// All pins that the program was built with.
+///
+/// # Errors
+/// [`MalformedPins`].
+pub fn embedded_all() -> Result<AllPins, MalformedPins> {
+    Ok(toml::from_str(EMBEDDED)?)
+}
+
+/// The pins that the program was built with, of circuits whose keys are kept in files.
 ///
 /// # Errors
 /// [`MalformedPins`].
 pub fn embedded() -> Result<Pins, MalformedPins> {
-    Ok(toml::from_str(EMBEDDED)?)
+    Ok(embedded_all()?.circuits)
 }
 
 /// The code that this program's circuits are built from: versions, the checksum of the sources, and the date in `pins`.
@@ -73,7 +136,9 @@ pub fn needed(pins: &Pins, name: &str) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use batcher_circuits::segment::SegmentCircuit;
+    use batcher_hop::circuits::{KeccakHop, keccak_common};
     use batcher_verify::{circuit::SuperblockCircuit, older_key::OlderKey};
+    use circuits_core::circuit::defined;
 
     use super::*;
 
@@ -88,12 +153,58 @@ mod tests {
     }
 
     #[test]
+    fn the_checked_in_pins_are_as_they_would_be_written() {
+        assert_eq!(toml::to_string(&embedded_all().expect("well-formed")).expect("it serialises"), EMBEDDED);
+    }
+
+    #[test]
     fn the_checked_in_pins_name_the_embedded_keys() {
         let pins = embedded().expect("well-formed");
         assert_eq!(PinnedKeys::embedded().segment_set.len(), SegmentCircuit::all().count());
         for key in &PinnedKeys::embedded().segment_set {
             assert!(pins.circuit.iter().any(|pin| pin.key == *key), "key {key} is not pinned");
         }
+    }
+
+    #[test]
+    fn the_keccak_hop_is_pinned_as_its_embedded_key() {
+        let pin = embedded_all().expect("well-formed").keccak_hop.expect("pinned");
+        let keys = &PinnedKeys::embedded().hop;
+        let definition = KeccakHop::new(keys.poseidon.get().clone());
+        let (_, _, gates) = defined(&definition);
+        assert_eq!(pin, OuterPin::new(&definition, keys.keccak.get(), keccak_common(), gates));
+    }
+
+    #[test]
+    fn every_change_of_the_keccak_hop_is_a_difference() {
+        let pinned = embedded_all().expect("well-formed");
+        assert!(pinned.differences(&pinned).is_empty());
+        let changed = |change: fn(&mut OuterPin)| {
+            let mut built = pinned.clone();
+            change(built.keccak_hop.as_mut().expect("pinned"));
+            pinned.differences(&built)
+        };
+        let gates = changed(|pin| pin.gates = 9);
+        assert_eq!(gates.len(), 1);
+        let count = pinned.keccak_hop.as_ref().expect("pinned").gates;
+        assert_eq!(gates[0].to_string(), format!("circuit hop-keccak: gates is pinned as {count} but is 9"));
+        let all = changed(|pin| {
+            pin.digest.push('0');
+            pin.outer_digest.push('0');
+            pin.gates += 1;
+            pin.degree_bits += 1;
+            pin.public_inputs += 1;
+            pin.proof_bytes += 1;
+            pin.parameters.clear();
+            pin.depends_on.clear();
+            pin.security.queries += 1;
+        });
+        assert_eq!(all.len(), 9);
+        let without = AllPins { keccak_hop: None, ..pinned.clone() };
+        let name = "hop-keccak".to_owned();
+        assert_eq!(pinned.differences(&without), [Difference::Gone { name: name.clone() }]);
+        assert_eq!(without.differences(&pinned), [Difference::Unpinned { name }]);
+        assert_eq!(pinned.count(), without.count() + 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use batcher_verify::{
     hop_keys::{HopKeys, OuterKeyText},
     keys::{KeyText, PinnedKeys},
 };
-use circuits_core::{CircuitError, Definition as _, Digest, VerifierKey, security::TooWeak};
+use circuits_core::{CircuitError, Digest, VerifierKey, security::TooWeak};
 use circuits_keys::{
     AnyDefinition, CircuitCache,
     pins::{Pin, Pins},
@@ -20,7 +20,10 @@ use circuits_protocol::key_set::KeySet;
 use environments_core::walk::{Visitor, Walk, WalkError};
 use thiserror::Error;
 
-use crate::catalogue;
+use crate::{
+    catalogue,
+    pins::{AllPins, OuterPin},
+};
 
 /// Builds every circuit and returns the pins and the batcher's keys; `each` receives the name of every circuit that is
 /// built. The circuits of the environments and those of the batcher do not verify each other and are built at the same
@@ -31,7 +34,7 @@ use crate::catalogue;
 pub fn rebuild_all(
     cache: &CircuitCache,
     each: &(dyn Fn(&str) + Sync),
-) -> Result<(Pins, PinnedKeys), CircuitError> {
+) -> Result<(AllPins, PinnedKeys), CircuitError> {
     let environments = || {
         let mut built = Built { each, circuits: vec![] };
         built.walk(cache, catalogue::tables)?;
@@ -51,7 +54,7 @@ pub fn rebuild_batcher(
     cache: &CircuitCache,
     kept: Vec<Pin>,
     each: &(dyn Fn(&str) + Sync),
-) -> Result<(Pins, PinnedKeys), CircuitError> {
+) -> Result<(AllPins, PinnedKeys), CircuitError> {
     Ok(pinned(batcher_circuits(cache, each)?, kept))
 }
 
@@ -87,6 +90,7 @@ pub fn kept(
 /// The batcher's circuits: the segment circuits, the superblock circuits over them, and the hop over these.
 struct BatcherCircuits {
     pins: Vec<Pin>,
+    keccak_hop: OuterPin,
     keys: PinnedKeys,
 }
 
@@ -112,20 +116,23 @@ fn batcher_circuits(
     built.walk(cache, |walk| walk.circuit(poseidon))?;
     let poseidon = cache.circuit(poseidon)?.key().clone();
     let definition = KeccakHop::new(poseidon.clone());
-    let name = definition.name();
-    let keccak = OuterCompiled::new(definition)?.key().clone();
-    each(&name);
+    let compiled = OuterCompiled::new(definition.clone())?;
+    each(KeccakHop::NAME);
+    let keccak = compiled.key().clone();
+    let keccak_hop = OuterPin::new(&definition, &keccak, &compiled.circuit().common, compiled.gates());
     let keys = PinnedKeys {
         segment_set,
         superblock: superblock.into_iter().map(|(_, key)| KeyText::new(key)).collect(),
         hop: HopKeys { shrink_set, poseidon: KeyText::new(poseidon), keccak: OuterKeyText::new(keccak) },
     };
-    Ok(BatcherCircuits { pins: built.circuits.into_iter().map(|(pin, _)| pin).collect(), keys })
+    let pins = built.circuits.into_iter().map(|(pin, _)| pin).collect();
+    Ok(BatcherCircuits { pins, keccak_hop, keys })
 }
 
-fn pinned(batcher: BatcherCircuits, others: impl IntoIterator<Item = Pin>) -> (Pins, PinnedKeys) {
-    let BatcherCircuits { pins, keys } = batcher;
-    (Pins::new(others.into_iter().chain(pins)), keys)
+fn pinned(batcher: BatcherCircuits, others: impl IntoIterator<Item = Pin>) -> (AllPins, PinnedKeys) {
+    let BatcherCircuits { pins, keccak_hop, keys } = batcher;
+    let circuits = Pins::new(others.into_iter().chain(pins));
+    (AllPins { circuits, keccak_hop: Some(keccak_hop) }, keys)
 }
 
 /// Builds every circuit and keeps its pin and its key.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::B256;
-use alloy_sol_types::SolEvent;
 use batcher_verify::{
     trust::{Checkpoint, RegistryFrom, Trust},
     verify::Verified,
@@ -13,12 +12,11 @@ use environments_l1::Bytes32;
 use thiserror::Error;
 
 use crate::{
-    abi::Settlement::{SuperblockSettled, deploymentCall},
-    contract::{Contract, NoContract},
+    contract::Contract,
     deployment::deployment_id,
-    history::search_back,
+    finalized::{Finalized, FinalizedError},
     job::Finality,
-    l1::{At, L1Error},
+    l1::L1Error,
 };
 
 /// Why the contract is no anchor for these superblocks.
@@ -27,16 +25,10 @@ pub enum AnchorError {
     #[error(transparent)]
     L1(#[from] L1Error),
     #[error(transparent)]
-    NoContract(#[from] NoContract),
-    /// No block is final yet.
-    #[error("no block of L1 is final yet")]
-    NothingFinal,
+    Finalized(#[from] FinalizedError),
     /// L1 is not so far.
     #[error("L1 has settled up to superblock {settled} for good, not up to superblock {number}")]
     NotSettled { settled: u32, number: u32 },
-    /// The node leaves an event out.
-    #[error("the node tells no event of superblock {number}, which the contract has settled")]
-    NoEvent { number: u32 },
     /// The contract has what is no digest.
     #[error("the contract has {value} for superblock {number}, which is no digest: {source}")]
     NoDigest { number: u32, value: B256, source: DigestError },
@@ -82,44 +74,27 @@ impl Anchor {
         (first, last): (u32, u32),
         keys: Vec<Digest>,
     ) -> Result<Self, AnchorError> {
-        let Contract { l1, address } = *contract;
-        let latest = l1.block(At::Latest)?.ok_or(AnchorError::NothingFinal)?;
-        let block = finality.block(l1, &latest)?.ok_or(AnchorError::NothingFinal)?;
-        let at = At::Number(block.number);
-        let deployment = contract.view(&deploymentCall {}, at)?.ok_or(NoContract(address))?;
-        let expected = deployment_id(l1.chain_id()?, address);
+        let finalized = Finalized::read(*contract, finality)?;
+        let (block, deployment, settled) = (finalized.block, finalized.deployment, finalized.settled);
+        let expected = deployment_id(contract.l1.chain_id()?, contract.address);
         if deployment != expected {
             return Err(AnchorError::OtherDeployment { expected, found: deployment });
         }
-        let settled = contract.settled(at)?.ok_or(NoContract(address))?.number;
         if last > settled {
             return Err(AnchorError::NotSettled { settled, number: last });
         }
-        let state = |number| to_digest(number, contract.state(number, at)?);
+        let state = |number| to_digest(number, finalized.state(number)?);
         let before = first.saturating_sub(1);
         let start = Checkpoint { number: before, state: state(before)? };
         let (mut superblocks, mut registry) = (BTreeMap::new(), vec![]);
-        let mut told = BTreeMap::new();
-        let topic = SuperblockSettled::SIGNATURE_HASH;
-        search_back(l1, address, &[Some(topic)], (first_block, block.number), |event| {
-            match SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data) {
-                Ok(event) => {
-                    let number = event.number;
-                    told.insert(number, event);
-                    number > first
-                }
-                // It is missed below, if it is one of these superblocks.
-                Err(_) => true,
-            }
-        })?;
-        for number in first..=last {
-            let event = told.get(&number).ok_or(AnchorError::NoEvent { number })?;
+        for (_, event) in finalized.settlements(first_block, (first, last))? {
+            let number = event.number;
             let body_chain = to_digest(number, event.bodyChain)?;
             superblocks.insert(number, Settled { state: state(number)?, body_chain });
             registry.push(RegistryFrom { from: number, root: to_digest(number, event.registryRoot)? });
         }
         let trust = Trust { chain_id: deployment, keys, start, l1_queue: None, registry, older_keys: vec![] };
-        Ok(Self { trust, block: block.number, settled: superblocks })
+        Ok(Self { trust, block, settled: superblocks })
     }
 
     /// Checks that L1 settled the superblock with this state and these blocks. They commit to the block of environment 0, whose queue

@@ -7,10 +7,9 @@
 //! No proof is verified here, as the contract has verified one of the statement whose digest it keeps. The statement commits to the
 //! lists in the data, so whatever a source gives, the state that is reached is the one that L1 settled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use alloy_primitives::{B256, Bytes};
-use alloy_sol_types::SolEvent as _;
 use batcher_circuits::{
     follow::{FollowError, follow},
     state::SuperblockState,
@@ -18,14 +17,14 @@ use batcher_circuits::{
 use thiserror::Error;
 
 use crate::{
-    abi::Settlement::{SuperblockSettled, deploymentCall, statementDigestOfCall},
+    abi::Settlement::{SuperblockSettled, statementDigestOfCall},
     blob_source::{BlobDirectory, BlobSource, MOST_CANDIDATES, Settlement, SourceError},
     blobs::{BlobError, MOST_READ_BLOBS, data_of, versioned_hash},
-    contract::{Contract, NoContract},
+    contract::Contract,
     data::{DataError, SuperblockData},
-    history::search_back,
+    finalized::{Finalized, FinalizedError},
     job::Finality,
-    l1::{At, L1Error},
+    l1::{At, Event, L1Error},
     superblock::{ContractDigest, of_digest},
 };
 
@@ -35,10 +34,7 @@ pub enum L1FollowError {
     #[error(transparent)]
     L1(#[from] L1Error),
     #[error(transparent)]
-    NoContract(#[from] NoContract),
-    /// No block is final yet.
-    #[error("no block of L1 is final yet")]
-    NothingFinal,
+    Finalized(#[from] FinalizedError),
     /// The states are those of another deployment.
     #[error("the contract is that of deployment {expected}, the state is of chain {found}")]
     OtherDeployment { expected: u64, found: u64 },
@@ -50,9 +46,6 @@ pub enum L1FollowError {
     /// The states are not those that L1 settled.
     #[error("L1 has settled superblock {number} with state {expected}, the state here is {found}")]
     OtherState { number: u32, expected: ContractDigest, found: ContractDigest },
-    /// The node leaves an event out.
-    #[error("the node tells no event of superblock {number}, which the contract has settled")]
-    NoEvent { number: u32 },
     /// Nothing was published.
     #[error("superblock {number} was settled without blobs: follow it with its bundle")]
     NoBlobs { number: u32 },
@@ -94,41 +87,29 @@ impl L1Follower<'_> {
     /// # Errors
     /// [`L1FollowError`], of L1 and of what it says of the state.
     pub fn settlements(&self, state: &SuperblockState) -> Result<Vec<Settlement>, L1FollowError> {
-        let Contract { l1, address } = self.contract;
-        let latest = l1.block(At::Latest)?.ok_or(L1FollowError::NothingFinal)?;
-        let last = self.finality.block(l1, &latest)?.ok_or(L1FollowError::NothingFinal)?;
-        let at = At::Number(last.number);
-        let deployment = self.contract.view(&deploymentCall {}, at)?.ok_or(NoContract(address))?;
+        let finalized = Finalized::read(self.contract, self.finality)?;
+        let (deployment, settled, number) = (finalized.deployment, finalized.settled, state.number);
         if deployment != state.chain_id {
             return Err(L1FollowError::OtherDeployment { expected: deployment, found: state.chain_id });
         }
-        let settled = self.contract.settled(at)?.ok_or(NoContract(address))?.number;
-        let number = state.number;
         if settled < number {
             return Err(L1FollowError::Ahead { settled, number });
         }
-        let (expected, found) = (self.contract.state(number, at)?, of_digest(state.commitment()));
+        let (expected, found) = (finalized.state(number)?, of_digest(state.commitment()));
         if expected != found {
             let [expected, found] = [expected, found].map(ContractDigest);
             return Err(L1FollowError::OtherState { number, expected, found });
         }
-        let mut told = BTreeMap::new();
-        if settled > number {
-            let topics = [Some(SuperblockSettled::SIGNATURE_HASH)];
-            search_back(l1, address, &topics, (self.first_block, last.number), |event| {
-                let (block_number, transaction) = (event.block_number, event.transaction);
-                match SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data) {
-                    Ok(SuperblockSettled { number: found, blobs: hashes, .. }) => {
-                        told.insert(found, Settlement { number: found, block_number, transaction, hashes });
-                        found > number.saturating_add(1)
-                    }
-                    // It is missed below, if it is one of these superblocks.
-                    Err(_) => true,
-                }
-            })?;
-        }
-        let wanted = number.saturating_add(1)..=settled;
-        wanted.map(|number| told.remove(&number).ok_or(L1FollowError::NoEvent { number })).collect()
+        // If the numbers end with this state, there is nothing after it.
+        let Some(first) = number.checked_add(1) else { return Ok(vec![]) };
+        let settlement = |(event, settled): (Event, SuperblockSettled)| Settlement {
+            number: settled.number,
+            block_number: event.block_number,
+            transaction: event.transaction,
+            hashes: settled.blobs,
+        };
+        let settlements = finalized.settlements(self.first_block, (first, settled))?;
+        Ok(settlements.into_iter().map(settlement).collect())
     }
 
     /// The data of a superblock, checked against its blobs' hashes and against the statement that the contract settled.

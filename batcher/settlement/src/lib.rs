@@ -13,6 +13,7 @@ pub mod deployment;
 pub mod deposit;
 pub mod embedded;
 pub mod fees;
+pub mod finalized;
 pub mod follow;
 pub mod generations;
 pub mod history;

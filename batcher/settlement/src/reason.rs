@@ -3,7 +3,7 @@
 use std::fmt;
 
 use alloy_primitives::Bytes;
-use alloy_sol_types::{Revert as Message, SolError, SolInterface};
+use alloy_sol_types::{Panic, Revert as Message, SolError, SolInterface};
 
 use crate::abi::{
     AccessManager::AccessManagerErrors, RegistryTree::RegistryTreeErrors, Settlement::SettlementErrors,
@@ -63,6 +63,15 @@ impl Revert {
         SuperblockVerifierErrors::abi_decode(data).is_ok()
     }
 
+    /// Whether nobody but a verifier can say so: that of this program, or a later one for the same circuit, whose errors may have other
+    /// names.
+    #[must_use]
+    pub fn may_be_of_verifier(&self) -> bool {
+        let Self(data) = self;
+        let is_named = data.len() >= SELECTOR_BYTES && Panic::abi_decode(data).is_err();
+        self.is_of_verifier() || (is_named && self.known().is_none())
+    }
+
     /// Whether the router says so: no verifier of the circuit that the proof names counts, now or at all.
     #[must_use]
     pub fn is_of_router(&self) -> bool {
@@ -117,7 +126,6 @@ fn inner(debug: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use alloy_primitives::{Address, U256};
-    use alloy_sol_types::Panic;
 
     use super::*;
     use crate::abi::{
@@ -160,11 +168,25 @@ mod tests {
         let tree = NoFieldElement { word: u64::MAX };
         // Of `assert` and of arithmetic, as the compiler makes it.
         let panic = Panic { code: U256::from(0x11) };
-        for other in
-            [tree.abi_encode(), panic.abi_encode(), Message::from("no").abi_encode(), vec![], vec![9; 4]]
-        {
+        for other in [tree.abi_encode(), panic.abi_encode(), Message::from("no").abi_encode(), vec![]] {
             let reason = Revert(other.into());
             assert!(!reason.is_of_verifier() && !reason.is_of_router(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_no_known_contract_has_may_be_a_later_verifiers() {
+        let unknown = Revert(vec![9; 4].into());
+        assert!(!unknown.is_of_verifier() && unknown.may_be_of_verifier());
+        let length = WrongProofLength { length: U256::ZERO, expected: U256::from(1) };
+        assert!(Revert(length.abi_encode().into()).may_be_of_verifier());
+        let panic = Panic { code: U256::from(1) };
+        let next = NotNext { number: 3, expected: 2 };
+        for other in
+            [panic.abi_encode(), next.abi_encode(), Message::from("no").abi_encode(), vec![], vec![9; 3]]
+        {
+            let reason = Revert(other.into());
+            assert!(!reason.may_be_of_verifier(), "{reason}");
         }
     }
 }

@@ -15,14 +15,13 @@ import { mutantsOf, sampleOf } from "./mutants/places.mjs";
 /** The settlement contracts' tests: first those of single rules, with few random cases, then some random sequences. */
 const STAGES = [
   { options: ["--no-match-contract", "GasTest|Invariants"], env: { FOUNDRY_FUZZ_RUNS: "64" } },
-  { options: ["--match-contract", "Invariants"], env: { FOUNDRY_INVARIANT_RUNS: "100" } },
+  { options: ["--match-contract", "Invariants"], env: { FOUNDRY_INVARIANT_RUNS: "50" } },
 ];
 
 /** The contracts that are built for a mutant, and the tests of which one should fail. The first set that holds a file has it. */
 const SETS = [
   {
     holds: (file) => file.startsWith("src/verifier/"),
-    pipeline: "ir",
     // It is the verifier and more.
     contracts: { FixedChallenges: "test/verifier/FixedChallenges.sol" },
     binary: "verifier",
@@ -33,20 +32,17 @@ const SETS = [
   },
   {
     holds: (file) => file === "src/RegistryTree.sol",
-    pipeline: "ir",
     contracts: { RegistryTree: "src/RegistryTree.sol" },
     binary: "registry",
     environment: { SUPERBLOCK_REGISTRY_TREE_ARTIFACT: "RegistryTree" },
   },
   {
     holds: (file) => file === "src/VerifierRouter.sol",
-    pipeline: "legacy",
     contracts: { VerifierRouter: "src/VerifierRouter.sol" },
     stages: STAGES,
   },
   {
     holds: () => true,
-    pipeline: "legacy",
     contracts: { Settlement: "src/Settlement.sol" },
     stages: STAGES,
   },

@@ -68,14 +68,19 @@ impl Contract {
     pub fn from_artifact(text: &str) -> Result<Self, ArtifactError> {
         let artifact: serde_json::Value = serde_json::from_str(text)?;
         let code = artifact["deployedBytecode"].as_str().ok_or(ArtifactError::Bytecode)?;
-        let code = hex::decode(code).map_err(|_| ArtifactError::Bytecode)?;
-        Ok(Self { code: Bytecode::new_legacy(code.into()) })
+        Ok(Self::new(hex::decode(code).map_err(|_| ArtifactError::Bytecode)?))
     }
 
-    /// The bytes of its runtime code.
+    /// The contract with this runtime code.
     #[must_use]
-    pub fn size(&self) -> usize {
-        self.code.original_bytes().len()
+    pub fn new(code: Vec<u8>) -> Self {
+        Self { code: Bytecode::new_legacy(code.into()) }
+    }
+
+    /// Its runtime code.
+    #[must_use]
+    pub fn code(&self) -> &[u8] {
+        self.code.original_byte_slice()
     }
 
     /// Calls a function, in a transaction under the rules of the Osaka upgrade.

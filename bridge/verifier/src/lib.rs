@@ -2,4 +2,6 @@
 
 pub mod circuit;
 pub mod evm;
+pub mod literal;
 pub mod poseidon;
+pub mod recorded;

@@ -8,6 +8,7 @@ use batcher_verify::keys::PinnedKeys;
 use bridge_verifier::{
     circuit::circuit_source,
     evm::{CallError, Contract},
+    recorded::Recorded,
 };
 use circuits_prover::{F, keccak::DIGEST_BYTES};
 use plonky2::field::types::{Field as _, Field64 as _, PrimeField64 as _};
@@ -52,8 +53,8 @@ static FIXED_CHALLENGES: LazyLock<Contract> = LazyLock::new(|| {
     Contract::from_artifact(&text).unwrap()
 });
 
-static FIXTURE: LazyLock<serde_json::Value> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("../../../batcher/hop/tests/hop/fixture.json")).unwrap()
+static RECORDED: LazyLock<Recorded> = LazyLock::new(|| {
+    Recorded::from_json(include_str!("../../../batcher/hop/tests/hop/fixture.json")).unwrap()
 });
 
 /// The bytes of an element, and of an element of the extension field.
@@ -61,16 +62,11 @@ const ELEMENT: usize = 8;
 const EXTENSION: usize = 32;
 
 fn proof() -> Vec<u8> {
-    hex::decode(FIXTURE["proof"].as_str().unwrap()).unwrap()
+    RECORDED.proof.clone()
 }
 
 fn public_inputs() -> Vec<U256> {
-    FIXTURE["public_inputs"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|x| x.as_str().unwrap().parse().unwrap())
-        .collect()
+    RECORDED.public_inputs.clone()
 }
 
 /// Calls the contract, and returns the gas or the data of the error.
@@ -190,7 +186,7 @@ fn a_proof_of_the_hop_is_accepted() {
 
 #[test]
 fn the_contract_can_be_deployed() {
-    let size = Contract::from_artifact(ARTIFACT).unwrap().size();
+    let size = Contract::from_artifact(ARTIFACT).unwrap().code().len();
     println!("bytes of code: {size}");
     // EIP-170.
     assert!(size <= 24_576);
@@ -201,7 +197,7 @@ fn the_contract_is_compiled_for_the_embedded_key() {
     let source = circuit_source(PinnedKeys::embedded().hop.keccak.get(), keccak_common()).unwrap();
     assert_eq!(include_str!("../../contracts/src/verifier/Circuit.sol"), source);
     let digest = VERIFIER.call(&outerDigestCall {}).unwrap().result;
-    assert_eq!(hex::encode_prefixed(digest), FIXTURE["outer_digest"].as_str().unwrap());
+    assert_eq!(digest, RECORDED.outer_digest);
 }
 
 #[test]
@@ -360,7 +356,7 @@ fn a_query_at_a_point_of_the_openings_is_refused() {
     let common = keccak_common();
     let bits = common.degree_bits() + common.config.fri_config.rate_bits;
     // Other points make the first query wrong already, so it is the only one that can be reached.
-    let index = FIXTURE["query_indices"][0].as_u64().unwrap();
+    let index = RECORDED.query_indices[0];
     let exponent = index.reverse_bits() >> (u64::BITS as usize - bits);
     let point = F::MULTIPLICATIVE_GROUP_GENERATOR * F::primitive_root_of_unity(bits).exp_u64(exponent);
     let next_row = F::primitive_root_of_unity(common.degree_bits());

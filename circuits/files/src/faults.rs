@@ -33,7 +33,10 @@ pub fn disarm() -> bool {
 
 /// Stops before a durable step if it is the step's turn. A step that is about to write `bytes` to `file` leaves half of
 /// them behind.
-pub(crate) fn before_step(file: Option<&mut impl Write>, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// [`io::ErrorKind::StorageFull`] if the step is to fail.
+pub fn before_step(file: Option<&mut dyn Write>, bytes: &[u8]) -> io::Result<()> {
     let is_killed = UNTIL_KILL.fetch_sub(1, Ordering::SeqCst) == 0;
     let left = UNTIL_FAILURE.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
         Some(if left == NEVER { left } else { left.saturating_sub(1) })

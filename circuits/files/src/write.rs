@@ -80,7 +80,7 @@ pub fn move_into(path: &Path, directory: &Path) -> Result<PathBuf, FileError> {
 
 fn durable_step(step: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     #[cfg(feature = "testing")]
-    crate::faults::before_step(None::<&mut File>, &[])?;
+    crate::faults::before_step(None, &[])?;
     step()
 }
 
@@ -156,7 +156,10 @@ impl<'a> Replacement<'a> {
 
     fn perform(&mut self, step: Step) -> io::Result<()> {
         #[cfg(feature = "testing")]
-        crate::faults::before_step(self.temporary.as_mut().filter(|_| step == Step::Write), self.bytes)?;
+        {
+            let file = self.temporary.as_mut().filter(|_| step == Step::Write);
+            crate::faults::before_step(file.map(|file| file as &mut dyn io::Write), self.bytes)?;
+        }
         match (step, self.temporary.take()) {
             (Step::CreateTemporary, _) => self.temporary = Some(self.builder.tempfile_in(self.directory)?),
             (Step::Write, Some(mut file)) => {

@@ -48,11 +48,9 @@ impl HasExitCode for L1FollowError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::L1(error) => error.exit_code(),
-            Self::NoContract(error) => error.exit_code(),
+            Self::Finalized(error) => error.exit_code(),
             Self::Source { source, .. } => source.exit_code(),
-            Self::NothingFinal | Self::NoEvent { .. } | Self::Missing { .. } | Self::Ahead { .. } => {
-                ExitCode::Unavailable
-            }
+            Self::Missing { .. } | Self::Ahead { .. } => ExitCode::Unavailable,
             Self::NoBlobs { .. } | Self::OtherDeployment { .. } => ExitCode::Rejected,
             Self::TooMany { .. } => ExitCode::Limit,
             Self::OtherState { .. } | Self::Blobs { .. } | Self::Data { .. } | Self::Follow { .. } => {

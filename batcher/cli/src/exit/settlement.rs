@@ -1,10 +1,10 @@
 //! Errors of settling on L1.
 
 use batcher_settlement::{
-    anchor::AnchorError, contract::NoContract, deploy::DeployError, deposit::DepositError, hops::HopsError,
-    job::JobError, journal::JournalError, l1::L1Error, limits::Limit, payouts::ClaimError, rpc::UrlError,
-    settled_run::SettledRunError, signer::SignerError, superblock::UnstatableError, wallet::WalletError,
-    watch::WatchError, withdrawals::WithdrawError,
+    anchor::AnchorError, contract::NoContract, deploy::DeployError, deposit::DepositError,
+    finalized::FinalizedError, hops::HopsError, job::JobError, journal::JournalError, l1::L1Error,
+    limits::Limit, payouts::ClaimError, rpc::UrlError, settled_run::SettledRunError, signer::SignerError,
+    superblock::UnstatableError, wallet::WalletError, watch::WatchError, withdrawals::WithdrawError,
 };
 
 use super::{ExitCode, HasExitCode};
@@ -148,15 +148,23 @@ impl HasExitCode for WatchError {
     }
 }
 
-impl HasExitCode for AnchorError {
+impl HasExitCode for FinalizedError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::L1(error) => error.exit_code(),
             Self::NoContract(error) => error.exit_code(),
+            Self::NothingFinal | Self::NoEvent { .. } => ExitCode::Unavailable,
+        }
+    }
+}
+
+impl HasExitCode for AnchorError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::L1(error) => error.exit_code(),
+            Self::Finalized(error) => error.exit_code(),
             // L1 may settle it later.
-            Self::NothingFinal | Self::NoEvent { .. } | Self::NoDigest { .. } | Self::NotSettled { .. } => {
-                ExitCode::Unavailable
-            }
+            Self::NoDigest { .. } | Self::NotSettled { .. } => ExitCode::Unavailable,
             Self::OtherDeployment { .. } | Self::OtherSuperblock { .. } => ExitCode::Invalid,
         }
     }
@@ -208,6 +216,7 @@ impl HasExitCode for JobError {
             Self::Prove { .. }
             | Self::TooEarly { .. }
             | Self::Contradiction { .. }
+            | Self::Nonces { .. }
             | Self::Patience { .. }
             | Self::Stopped => ExitCode::Unavailable,
         }

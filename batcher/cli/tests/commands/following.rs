@@ -1,13 +1,17 @@
 //! `superblock follow`.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::process::ExitStatusExt as _, path::Path, process::Command};
 
+use circuits_files::{faults::KILL_AFTER, file::TEMPORARY_PREFIX};
 use serde_json::{Value, json};
 
 use crate::{
     command_line::{bundle, out},
-    counters::{CHAIN_ID, files, json as answer, superblock, text},
+    counters::{CHAIN_ID, files, json as answer, superblock, text, with_keys},
 };
+
+/// More durable steps than following two superblocks takes.
+const MAX_STEPS: u64 = 200;
 
 /// Follows these bundles into `state`, and returns the answer of a call that ends with `code`.
 fn follow(state: &Path, bundles: &[&Path], extra: &[&str], code: i32) -> Value {
@@ -32,20 +36,59 @@ fn whoever_follows_has_the_states_of_the_batcher() {
     assert_eq!(decisions(&followed), ["applied", "applied"]);
     assert_eq!((&followed["number"], &followed["anchored"]), (&json!(2), &json!(true)));
     assert_eq!(followed["superblocks"][1]["state"], followed["state"]);
-    // Where superblocks went is the batcher's own affair.
-    let states = |directory: &Path| {
-        let named = files(directory)
-            .into_iter()
-            .map(|(path, bytes)| (path.file_name().expect("a file").to_string_lossy().into_owned(), bytes));
-        named.filter(|(name, _)| !name.starts_with("location-")).collect::<Vec<_>>()
-    };
-    assert_eq!(states(&state), states(&out().join("state")));
+    assert_same_states(&state, &out().join("state"));
 
     let again = follow(&state, &[&second, &first], &["--strict"], 0);
     assert_eq!((decisions(&again), &again["anchored"]), (vec!["known", "known"], &json!(false)));
     let people = superblock(&["follow", "--state", text(&state), text(&first)]);
     let shown = String::from_utf8_lossy(&people.stdout).into_owned();
     assert!(shown.contains("known: the chain has it") && shown.contains("anchored: false"), "{shown}");
+}
+
+/// Asserts that two directories have the same states, byte for byte.
+fn assert_same_states(one: &Path, other: &Path) {
+    // Where superblocks went is the batcher's own affair, and a kill leaves unfinished files.
+    let is_state = |name: &String| !name.starts_with("location-") && !name.starts_with(TEMPORARY_PREFIX);
+    let names = |directory: &Path| {
+        let names = files(directory).into_keys();
+        let names = names.map(|path| path.file_name().expect("a file").to_string_lossy().into_owned());
+        names.filter(is_state).collect::<Vec<_>>()
+    };
+    assert_eq!(names(one), names(other));
+    let root = tempfile::tempdir().expect("a directory");
+    for number in ["0", "1", "2"] {
+        let exported = [("one", one), ("other", other)].map(|(name, directory)| {
+            let file = root.path().join(format!("{name}-{number}"));
+            let export = ["state", "export", text(directory), text(&file), "--number", number, "--json"];
+            answer(&superblock(&export), 0);
+            fs::read(file).expect("written")
+        });
+        assert!(exported[0] == exported[1], "the states after superblock {number} differ");
+    }
+    let list = |directory| answer(&superblock(&["state", "list", text(directory), "--json"]), 0);
+    assert_eq!(list(one), list(other));
+}
+
+#[test]
+fn whoever_is_killed_at_any_durable_step_follows_on_to_the_states_of_the_batcher() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (state, chain) = (root.path().join("state"), CHAIN_ID.to_string());
+    let (first, second) = (bundle(1), bundle(2));
+    for step in 0..MAX_STEPS {
+        let follow = ["follow", text(&first), text(&second), "--state", text(&state), "--genesis", &chain];
+        let mut command = with_keys(Command::new(env!("CARGO_BIN_EXE_superblock")));
+        let ended = command.args(follow).env(KILL_AFTER, step.to_string()).output().expect("it runs");
+        // What is there is whole, whenever it was stopped.
+        let listed = superblock(&["state", "list", text(&state), "--json"]);
+        assert!(matches!(listed.status.code(), Some(0 | 3)), "step {step}: {listed:?}");
+        if ended.status.success() {
+            assert!(step > 10, "two superblocks are followed in {step} steps");
+            assert_same_states(&state, &out().join("state"));
+            return;
+        }
+        assert_eq!(ended.status.signal(), Some(9), "step {step}: {ended:?}");
+    }
+    panic!("two superblocks take more than {MAX_STEPS} steps");
 }
 
 #[test]

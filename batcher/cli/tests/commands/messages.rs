@@ -8,7 +8,11 @@ use batcher_circuits::{
     testing::{digest, free_key_digest, free_registry, message, moves, talking},
     transition::Transition,
 };
-use batcher_job::{l1::l1_state, output::state_file, queue::QueueHeader, state};
+use batcher_job::{
+    l1::l1_state,
+    queue::QueueHeader,
+    states::{self, States, StatesError},
+};
 use bridge_core::{BlockMessages, Capacity, Consumption, Message, message::MIN_LIFETIME};
 use circuits_protocol::registry::{EnvironmentId, Registry};
 use environments_core::address::Address;
@@ -62,7 +66,13 @@ fn deposit() -> Deposit {
 }
 
 fn written(directory: &Path, state: &SuperblockState) {
-    state::write(&state_file(directory, state.number), state).expect("a valid state");
+    match states::put(directory, state) {
+        Err(StatesError::Exists { .. }) => {
+            let mut states = States::open(directory, None).expect("a chain");
+            states.advance(state.clone()).expect("a valid state");
+        }
+        put => put.expect("a valid state"),
+    }
 }
 
 #[test]
@@ -133,8 +143,9 @@ fn a_messages_life_is_told_from_the_state() {
         explain(&second)
     );
 
-    let state =
-        json(&superblock(&["inspect", text(&state_file(directory.path(), refunded.number)), "--json"]), 0);
+    let file = directory.path().join("latest");
+    json(&superblock(&["state", "export", text(directory.path()), text(&file), "--json"]), 0);
+    let state = json(&superblock(&["inspect", text(&file), "--json"]), 0);
     let messages = &state["content"]["messages"];
     assert_eq!(
         (&messages["emitted"], &messages["claimed"], &messages["refunded"]),

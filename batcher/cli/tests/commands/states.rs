@@ -69,10 +69,9 @@ fn a_chain_is_listed_rolled_back_and_continued() {
     };
     let rolled_back = rollback(&[], 0);
     assert_eq!(rolled_back["commitment"], before["states"][1]["commitment"]);
-    let moved = rolled_back["moved"].as_array().expect("a list");
-    assert_eq!(moved.len(), 1);
+    assert_eq!(rolled_back["moved"], json!([]));
     let aside = state.join("rolled-back-1/state-00000002.superblock");
-    assert_eq!(moved[0]["to"], text(&aside));
+    assert_eq!(rolled_back["saved"], text(&aside));
     assert!(aside.exists());
     assert_eq!(numbers(&list(&state)), [0, 1]);
     let adopted = answer(&batch(2, &state, &superblocks, &[]), 0)["superblock"].clone();
@@ -83,7 +82,7 @@ fn a_chain_is_listed_rolled_back_and_continued() {
     let name = "superblock-000002.superblock";
     assert_eq!(
         rollback(&["--superblocks", text(&superblocks)], 0)["moved"].as_array().map(Vec::len),
-        Some(2)
+        Some(1)
     );
     let aside = superblocks.join("rolled-back-1").join(name);
     assert_eq!(fs::read(aside).expect("moved"), fs::read(bundle(2)).expect("written"));
@@ -111,13 +110,18 @@ fn a_state_that_is_not_kept_cannot_be_rolled_back_to() {
 }
 
 #[test]
-fn a_damaged_state_is_listed_and_a_directory_without_states_is_refused() {
+fn damaged_states_and_a_directory_without_states_are_refused() {
     let root = tempfile::tempdir().expect("a directory");
     let (state, _) = copies(root.path());
-    fs::write(state.join("state-00000002.superblock"), b"damaged").expect("ours");
-    let listed = answer(&superblock(&["state", "list", text(&state), "--json"]), 3);
-    assert!(listed["states"][2]["error"].as_str().is_some_and(|error| error.contains("state-00000002")));
-    assert!(listed["states"][1]["commitment"].is_string());
+    fs::write(state.join("states.redb"), b"damaged").expect("ours");
+    let before = files(&state);
+    for arguments in [&["list"][..], &["rollback"]] {
+        let number = if arguments == ["rollback"] { &["1"][..] } else { &[] };
+        let call = [&["state"], arguments, &[text(&state)], number, &["--json"]].concat();
+        let error = answer(&superblock(&call), 3)["error"].to_string();
+        assert!(error.contains("states.redb") && error.contains("damaged"), "{error}");
+    }
+    assert_eq!(files(&state), before);
     for arguments in [&["list"][..], &["rollback"]] {
         let empty = root.path().join("empty");
         let number = if arguments == ["rollback"] { &["0"][..] } else { &[] };
@@ -125,6 +129,38 @@ fn a_damaged_state_is_listed_and_a_directory_without_states_is_refused() {
         answer(&superblock(&call), 3);
         assert!(!empty.exists());
     }
+}
+
+#[test]
+fn a_state_goes_from_one_directory_to_another_by_its_commitment() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (state, superblocks) = copies(root.path());
+    let (file, mine) = (root.path().join("one"), root.path().join("mine"));
+    let before = list(&state);
+    let exported =
+        answer(&superblock(&["state", "export", text(&state), text(&file), "--number", "1", "--json"]), 0);
+    assert_eq!(
+        (&exported["number"], &exported["commitment"]),
+        (&json!(1), &before["states"][1]["commitment"])
+    );
+    let import = |commitment: &str, code| {
+        let call = ["state", "import", text(&file), text(&mine), "--commitment", commitment, "--json"];
+        answer(&superblock(&call), code)
+    };
+    let refused = import(&"01".repeat(32), 3)["error"].to_string();
+    assert!(refused.contains("expected 0101"), "{refused}");
+    assert!(!mine.exists());
+    let commitment = before["states"][1]["commitment"].as_str().expect("a digest");
+    assert_eq!(import(commitment, 0)["number"], 1);
+    assert!(import(commitment, 3)["error"].to_string().contains("there are states already"));
+    assert_eq!(numbers(&list(&mine)), [1]);
+
+    // Who begins with it goes on as others do.
+    let second = superblocks.join("superblock-000002.superblock");
+    let call = ["follow", text(&second), "--state", text(&mine), "--json"];
+    answer(&superblock(&call), 0);
+    let followed = list(&mine);
+    assert_eq!(followed["states"][1], before["states"][2]);
 }
 
 #[test]

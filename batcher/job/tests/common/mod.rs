@@ -14,11 +14,10 @@ use batcher_circuits::{
 use batcher_job::{
     batch::{BatchError, Batcher, Outcome},
     l1::L1Prover,
-    output::{OutputDirectory, state_file},
+    output::OutputDirectory,
     planner::Planner,
     prove::Quiet,
-    state,
-    states::States,
+    states::{self, States},
 };
 use batcher_verify::trust::Trust;
 use bridge_core::BlockMessages;
@@ -131,7 +130,7 @@ pub(crate) fn batch_to(
 /// An empty chain with these blocks waiting.
 pub(crate) fn waiting(root: &Path, blocks: &[(u16, u32)]) {
     fs::create_dir_all(root.join("blocks")).expect("writable");
-    state::write(&state_file(root, 0), &SuperblockState::genesis(CHAIN)).expect("writable");
+    states::put(root, &SuperblockState::genesis(CHAIN)).expect("writable");
     for &(id, height) in blocks {
         // Files are not in the order of blocks.
         let name = format!("{:02}-{id}.block", 99 - height);

@@ -9,9 +9,8 @@ use batcher_circuits::{
 use batcher_job::{
     intake::Refusal,
     l1::{L1Prover as _, l1_state},
-    output::state_file,
     payouts::L1Summary,
-    state, states,
+    states::{self, States},
 };
 use batcher_verify::{
     circuit::SuperblockCircuit,
@@ -134,8 +133,12 @@ fn what_a_dead_destination_never_claimed_goes_back_after_the_deadline() {
     // A hundred silent superblocks later.
     let mut late = first.state;
     late.number = sent.deadline;
-    late.history = vec![digest(1); late.number as usize].try_into().expect("not zero");
-    state::write(&state_file(root, late.number), &late).expect("a possible state");
+    while late.history.len() < u64::from(late.number) {
+        late.history.push(digest(1));
+    }
+    let mut states = States::open(root, None).expect("a chain");
+    states.advance(late.clone()).expect("a possible state");
+    drop(states);
 
     let inbox = vec![(sent.clone(), Consumption::Refund)];
     put(root, 2, &BlockMessages { inbox, ..moves(1, &[], &[]) });

@@ -13,9 +13,8 @@ use batcher_circuits::{
 use batcher_job::{
     anchor::Untrusted,
     follow::{Decision, Followed, Follower, FollowerError, Refusal},
-    output::state_numbers,
     queue::{Queue, QueueError, QueueHeader},
-    states::{States, latest},
+    states::{States, latest, numbers as states_of},
 };
 use batcher_verify::{
     bundle::{BundleError, SuperblockBundle},
@@ -115,7 +114,7 @@ fn bundles_in_any_order_lead_another_to_the_state_of_their_batcher() {
     assert_eq!((followed.number, followed.state), (2, WORLD.end.commitment()));
     assert!(followed.anchored && followed.deposits_checked);
     assert_eq!(latest(&states, None).expect("written"), WORLD.end);
-    assert_eq!(state_numbers(&states).expect("readable"), [0, 1, 2]);
+    assert_eq!(states_of(&states).expect("readable"), [0, 1, 2]);
 
     // The same again is known, and the rival of what is there is of another chain.
     let paths = [WORLD.rival.as_path(), second, first];
@@ -159,7 +158,7 @@ fn a_gap_is_named_and_of_two_superblocks_on_one_state_none_is_chosen() {
         assert_eq!(found, other);
     }
     assert!(rivals.superblocks.iter().any(|one| matches!(one.decision, Decision::Early { missing: 1 })));
-    assert!(state_numbers(root).expect("readable").is_empty());
+    assert!(states_of(root).expect("readable").is_empty());
 
     // One with other deposits than those of L1's queue is no rival.
     let elsewhere = tempfile::tempdir().expect("a directory");
@@ -200,7 +199,7 @@ fn what_the_trust_file_or_l1s_queue_refuses_is_not_applied() {
         let states = tempfile::tempdir().expect("a directory");
         let followed = follow(states.path(), &[first, second], trust, queue).expect("superblocks");
         assert_eq!(
-            state_numbers(states.path()).expect("readable").len() as u32,
+            states_of(states.path()).expect("readable").len() as u32,
             match followed.number {
                 0 => 0,
                 number => number + 1,
@@ -245,7 +244,7 @@ fn what_the_trust_file_or_l1s_queue_refuses_is_not_applied() {
     let start = with(&|trust| trust.start.state = digest(1));
     let error = follow(root, &[first], Some(&start), None).expect_err("another start");
     assert!(matches!(error, FollowerError::Untrusted(Untrusted::Start { number: 0, .. })), "{error}");
-    assert!(state_numbers(root).expect("readable").is_empty());
+    assert!(states_of(root).expect("readable").is_empty());
     let error = follow(root, &[], None, None).expect_err("nothing to follow");
     assert!(matches!(error, FollowerError::Files(VerifyError::Empty)), "{error}");
 }

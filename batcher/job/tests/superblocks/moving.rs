@@ -7,9 +7,9 @@ use batcher_job::{
     anchor::Untrusted,
     batch::BatchError,
     leftover::{LeftoverError, OtherInput},
-    output::{location_file, state_numbers, superblock_file, superblock_numbers},
+    output::{location_file, superblock_file, superblock_numbers},
     planner::LeftOut,
-    states::{StatesError, latest, roll_back},
+    states::{StatesError, latest, numbers as states_of, roll_back},
 };
 use batcher_verify::{
     bundle::SuperblockBundle,
@@ -99,7 +99,7 @@ fn a_rolled_back_superblock_is_adopted_by_its_input_and_is_in_the_way_of_any_oth
     // The chain goes on, back, and on again in another way.
     let second = batch(root).expect("the late block").made.expect("a block");
     assert_eq!(second.included.len(), 1);
-    assert_eq!(state_numbers(root).expect("readable"), [0, 1, 2]);
+    assert_eq!(states_of(root).expect("readable"), [0, 1, 2]);
     write_block(&root.join("blocks"), "2-2.block", &block_bundle(block(2, 2)));
     roll_back(root, 1, Some(root)).expect("kept");
     assert_eq!(superblock_numbers(root).expect("readable"), [1]);
@@ -254,7 +254,7 @@ fn a_superblock_that_the_trust_file_would_refuse_is_not_made() {
     assert!(!out.exists(), "nothing is written");
     assert!(matches!(refused(&|trust| trust.keys.clear()), Untrusted::Key { .. }));
     assert!(superblock_numbers(&out).expect("readable").is_empty());
-    assert_eq!(state_numbers(root).expect("readable"), [0]);
+    assert_eq!(states_of(root).expect("readable"), [0]);
 
     // A registry that L1 fixes later does not matter yet.
     let mut later = trust();

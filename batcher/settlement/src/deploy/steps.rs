@@ -18,6 +18,9 @@ use crate::{
     wallet::{Wallet, WalletError},
 };
 
+/// So often is sent again what a reorganisation took away, until the command is repeated: a call takes another nonce each time.
+const MOST_REPEATS: usize = 3;
+
 /// What is sent, in the order of nonces, and what comes of it.
 pub(super) struct Transactions {
     first_nonce: u64,
@@ -147,32 +150,60 @@ impl Transactions {
         journal: Option<&Journal>,
         waiting: &dyn Fn(u64),
     ) -> Result<Deployed, DeployError> {
-        let record = RefCell::new(record);
-        let (mut known, mut sent, mut since) = (vec![], false, Instant::now());
+        let (record, mut sent) = (RefCell::new(record), false);
+        let mut receipts = self.receipts(wallet, &record, journal, &mut sent)?;
+        self.check_in_doubt(wallet, plan, sent)?;
+        let (mut since, mut gone_since, mut told, mut repeats) = (Instant::now(), None, None, 0);
         loop {
-            match self.receipts(wallet, &record, journal, &mut sent) {
-                Ok(receipts) if receipts == known => {}
-                Ok(receipts) => {
-                    self.check(wallet, plan, sent)?;
-                    (known, since) = (receipts, Instant::now());
-                    if !is_final(wallet, &known)? {
-                        waiting(last_block(&known));
-                    }
-                }
+            let blocks = match standing(wallet, &receipts) {
+                Ok(blocks) => blocks,
                 // The journal has everything, so a node that is away is asked again.
-                Err(DeployError::L1(error)) if !known.is_empty() && error.is_transient() => {}
-                Err(error) => return Err(error),
+                Err(error) if error.is_transient() => Standing::Waiting,
+                Err(error) => return Err(error.into()),
+            };
+            match blocks {
+                Standing::Final => return Ok(self.deployed(wallet, &receipts)),
+                Standing::Waiting => gone_since = None,
+                // One of several nodes may lack a block for a while: nothing is sent before that lasts.
+                Standing::Gone
+                    if gone_since.get_or_insert_with(Instant::now).elapsed() < wallet.policy.doubt => {}
+                Standing::Gone if repeats < MOST_REPEATS => {
+                    repeats += 1;
+                    gone_since = None;
+                    match self.receipts(wallet, &record, journal, &mut sent) {
+                        Ok(found) => {
+                            self.check_in_doubt(wallet, plan, sent)?;
+                            (receipts, since) = (found, Instant::now());
+                        }
+                        Err(error) if repeats == MOST_REPEATS => return Err(error),
+                        // The nodes may not agree yet.
+                        Err(_) => {}
+                    }
+                    continue;
+                }
+                Standing::Gone => {}
             }
-            match is_final(wallet, &known) {
-                Ok(true) => return Ok(self.deployed(wallet, &known)),
-                Err(error) if !error.is_transient() => return Err(error.into()),
-                Ok(false) | Err(_) => {}
+            let block = last_block(&receipts);
+            if gone_since.is_none() && told.replace(block) != Some(block) {
+                waiting(block);
             }
             if since.elapsed() >= wallet.policy.patience {
-                let (block, seconds) = (last_block(&known), since.elapsed().as_secs());
-                return Err(DeployError::NotFinal { block, seconds });
+                return Err(DeployError::NotFinal { block, seconds: since.elapsed().as_secs() });
             }
             thread::sleep(wallet.policy.poll);
+        }
+    }
+
+    /// [`Self::check`], again for a while if a node that is behind may be the reason for what it says.
+    fn check_in_doubt(&self, wallet: &Wallet<'_>, plan: &Plan, is_new: bool) -> Result<(), DeployError> {
+        let since = Instant::now();
+        loop {
+            match self.check(wallet, plan, is_new) {
+                Err(DeployError::OtherContract { .. }) if since.elapsed() < wallet.policy.doubt => {
+                    thread::sleep(wallet.policy.poll);
+                }
+                answer => return answer,
+            }
         }
     }
 
@@ -186,7 +217,8 @@ impl Transactions {
     ) -> Result<Vec<Receipt>, DeployError> {
         let mut receipts = vec![];
         for (position, transaction) in self.all.iter().enumerate() {
-            let known = find(wallet, transaction, &record.borrow().transactions[position])?;
+            let planned = self.first_nonce + position as u64;
+            let known = find_in_doubt(wallet, transaction, planned, &record.borrow().transactions[position])?;
             let receipt = match known {
                 Some(receipt) => receipt,
                 None => {
@@ -194,7 +226,7 @@ impl Transactions {
                     self.send_one(wallet, transaction, position, record, journal)?
                 }
             };
-            let expected = wallet.address().create(self.first_nonce + position as u64);
+            let expected = wallet.address().create(planned);
             if transaction.to.is_none() && receipt.created != Some(expected) {
                 let found = receipt.created.unwrap_or_default();
                 return Err(DeployError::OtherAddress { expected, found });
@@ -269,23 +301,30 @@ fn last_block(receipts: &[Receipt]) -> u64 {
     receipts.iter().map(|receipt| receipt.block_number).max().unwrap_or_default()
 }
 
-/// Whether the blocks of these receipts stay for good.
-fn is_final(wallet: &Wallet<'_>, receipts: &[Receipt]) -> Result<bool, L1Error> {
+/// What L1 says of blocks that had all transactions.
+enum Standing {
+    /// They stay for good.
+    Final,
+    /// They are there.
+    Waiting,
+    /// One of them is not.
+    Gone,
+}
+
+fn standing(wallet: &Wallet<'_>, receipts: &[Receipt]) -> Result<Standing, L1Error> {
     let Wallet { l1, policy, .. } = wallet;
-    let Some(latest) = l1.block(At::Latest)? else { return Ok(false) };
+    let Some(latest) = l1.block(At::Latest)? else { return Ok(Standing::Waiting) };
     let last = policy.finality.block(*l1, &latest)?;
-    if last.is_none_or(|last| last.number < last_block(receipts)) {
-        return Ok(false);
-    }
-    // The receipts may be those of blocks that went before the others became final.
+    // Asked after finality: a block that was there before may have gone since.
     let blocks: BTreeMap<_, _> =
         receipts.iter().map(|receipt| (receipt.block_number, receipt.block_hash)).collect();
     for (number, hash) in blocks {
         if l1.block(At::Number(number))?.is_none_or(|block| block.hash != hash) {
-            return Ok(false);
+            return Ok(Standing::Gone);
         }
     }
-    Ok(true)
+    let is_final = last.is_some_and(|last| last.number >= last_block(receipts));
+    Ok(if is_final { Standing::Final } else { Standing::Waiting })
 }
 
 /// The receipt of one of these transactions, if a block has it. A contract whose creation failed has no other address.
@@ -302,4 +341,22 @@ fn find(
         }
     }
     Ok(None)
+}
+
+/// [`find`], again for a while if the nonce that was planned for them is used: one of several nodes may lack the block.
+fn find_in_doubt(
+    wallet: &Wallet<'_>,
+    transaction: &Transaction,
+    planned: u64,
+    hashes: &[B256],
+) -> Result<Option<Receipt>, DeployError> {
+    let since = Instant::now();
+    loop {
+        let found = find(wallet, transaction, hashes)?;
+        let is_doubtful = found.is_none() && !hashes.is_empty() && since.elapsed() < wallet.policy.doubt;
+        if !is_doubtful || wallet.l1.nonces(wallet.address())?.latest <= planned {
+            return Ok(found);
+        }
+        thread::sleep(wallet.policy.poll);
+    }
 }

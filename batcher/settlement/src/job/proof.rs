@@ -54,7 +54,7 @@ impl Job<'_> {
         let call = self.call(entry, &no_proof)?;
         match self.l1.call(&call, At::Number(view.latest.block.number)) {
             Ok(_) => Ok(()),
-            Err(L1Error::Reverted(reason)) if reason.is_of_verifier() => Ok(()),
+            Err(L1Error::Reverted(reason)) if reason.may_be_of_verifier() => Ok(()),
             Err(L1Error::Reverted(reason)) => Err(self.refusal(entry.number(), reason, view)),
             Err(error) => Err(error.into()),
         }

@@ -184,6 +184,12 @@ pub enum JobError {
     /// Transactions fail that should not.
     #[error("superblock {number}: {failed} transactions failed, the last one is {last}")]
     Failed { number: u32, failed: usize, last: B256 },
+    /// Each transaction is gone, as the node says, and each may still settle, or cost its gas.
+    #[error(
+        "superblock {number}: transactions with {nonces} nonces were signed, and none has settled it as the node says; the last one is \
+         {last}: ask another node for those in the journal's record, and remove the record to sign further ones"
+    )]
+    Nonces { number: u32, nonces: usize, last: B256 },
     /// The node contradicts itself for too long.
     #[error(
         "superblock {number}: the node says that transaction {transaction} succeeded, and that the contract has not settled"

@@ -1,6 +1,6 @@
 //! The next step for one superblock.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use alloy_primitives::{B256, keccak256};
 
@@ -20,6 +20,9 @@ use crate::{
 /// After so many failed transactions of this process for one superblock, although the contract said that it would take each, there is no
 /// further one.
 const MAX_FAILED: usize = 3;
+/// So many nonces has a superblock in its record at most: the first one, and some that reorganisations, failures and the account's other
+/// transactions cost. Each may cost the gas of a settlement, whatever the contract does, and a node decides whether there is a next.
+const MOST_NONCES: usize = 4;
 /// So many rounds in a row may a node say that a transaction succeeded and that the contract has not settled: it may be
 /// behind a reorganisation.
 const MAX_CONTRADICTIONS: usize = 5;
@@ -189,6 +192,14 @@ impl Job<'_> {
     /// Signs with a nonce that no transaction has, and sends.
     fn offer_first(&self, entry: &mut Entry<'_>, view: &View, nonce: u64) -> Result<(), Halt> {
         let (known, signed) = (entry.record.data, entry.record.attempts.len());
+        let nonces: BTreeSet<_> = entry.record.attempts.iter().map(|one| (one.sender, one.nonce)).collect();
+        if let Some(last) = entry.record.attempts.last()
+            && nonces.len() >= MOST_NONCES
+            && !nonces.contains(&(self.signer.address(), nonce))
+        {
+            let (number, last) = (entry.number(), last.hash);
+            return Err(JobError::Nonces { number, nonces: nonces.len(), last }.into());
+        }
         self.have_data(entry, None)?;
         let offered = self.offer(entry, view, nonce);
         if signed > 0 && entry.record.attempts.len() == signed && entry.record.data != known {

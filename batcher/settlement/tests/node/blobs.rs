@@ -9,11 +9,13 @@ use std::{
 use alloy_eips::eip4844::Blob;
 use alloy_primitives::{B256, Bytes};
 use batcher_settlement::{
+    anchor::{Anchor, AnchorError},
     blob_source::{self, Beacon, BlobDirectory, BlobSource, Settlement, SourceError},
     blobs::{BlobError, Blobs, MAX_BLOBS, MAX_DATA_BYTES, MOST_READ_BLOBS},
     contract::Contract,
     data::{DataError, PAYLOAD_LIMIT, SuperblockData},
     fees::{Fees, OverCap},
+    finalized::FinalizedError,
     follow::{L1FollowError, L1Follower},
     job::{Finality, Job, JobError, Policy, Progress, Waiting},
     journal::{Journal, Stage},
@@ -76,6 +78,22 @@ fn what_is_settled_is_followed_with_nothing_but_l1() {
         assert!(follower.settlements(&state).expect("L1 is there too").is_empty());
         assert_eq!(follower.settlements(&chain.links[0].state).expect("one is left"), settlements[1..]);
     }
+    // The same contract is an anchor, and a node that leaves an event out is noticed.
+    let address = deployment.deployed.settlement;
+    let anchor = |l1, range| Anchor::read(&Contract { l1, address }, Finality::Node, 0, range, vec![]);
+    let found = anchor(&l1, (1, 2)).expect("both are final");
+    assert_eq!((found.trust.start.state, found.trust.registry.len()), (chain.genesis.commitment(), 2));
+    let early = anchor(&l1, (2, 3)).expect_err("there is no third one");
+    assert_eq!(early, AnchorError::NotSettled { settled: 2, number: 3 });
+    let url = proxy::start(deployment.node.port, |method, _| match method {
+        "eth_getLogs" => Fate::Answer(json!([])),
+        _ => Fate::Pass,
+    });
+    let silent = Rpc::new(&url, TIMEOUT * 10).expect("an address");
+    let missing = FinalizedError::NoEvent { number: 1 };
+    assert_eq!(anchor(&silent, (1, 2)).expect_err("no event"), missing.clone().into());
+    let error = follower(deployment, &silent, &[]).settlements(&chain.genesis).expect_err("no event");
+    assert!(matches!(error, L1FollowError::Finalized(found) if found == missing));
 }
 
 #[test]

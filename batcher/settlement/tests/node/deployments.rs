@@ -5,6 +5,10 @@ use std::{
     env,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use alloy_primitives::{Address, B256, U256};
@@ -184,6 +188,33 @@ fn a_deployment_ends_when_it_is_final_and_sends_again_what_goes_before() {
     assert_eq!((count(&node), deployed.settlement), (TRANSACTIONS, signer(KEY).address().create(0)));
     // Three blocks took the place of those that went, and three more have their transactions.
     assert_eq!(seen.into_inner(), [TRANSACTIONS, TRANSACTIONS + 3]);
+}
+
+#[test]
+fn a_node_that_lacks_a_block_for_a_while_has_nothing_sent_again() {
+    let (node, directory) = (Anvil::start(&[]), tempfile::tempdir().expect("a directory"));
+    let is_deployed = Arc::new(AtomicBool::new(false));
+    let (deployed, mut lacking) = (is_deployed.clone(), 3);
+    let url = proxy::start(node.port, move |method, parameters| {
+        if !deployed.load(Ordering::Relaxed) {
+            return proxy::Fate::Pass;
+        }
+        match method {
+            "eth_getTransactionReceipt" => proxy::Fate::Answer(Value::Null),
+            "eth_getBlockByNumber" if parameters[0] == "0x2" && lacking > 0 => {
+                lacking -= 1;
+                proxy::Fate::Answer(Value::Null)
+            }
+            _ => proxy::Fate::Pass,
+        }
+    });
+    let waiting = |_| {
+        is_deployed.store(true, Ordering::Relaxed);
+        node.mine(3);
+    };
+    let policy = Policy { doubt: POLICY.patience, ..POLICY };
+    deploy_by(policy, &url, KEY, Some(directory.path()), |_, _| {}, &waiting).expect("it is final");
+    assert_eq!(count(&node), TRANSACTIONS, "nothing is sent again");
 }
 
 #[test]

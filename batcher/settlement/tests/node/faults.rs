@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::{
     anvil::{Anvil, KEY, post},
-    deployment::{Deployment, IMPATIENT, OTHER_KEY, POLICY, TIMEOUT},
+    deployment::{Deployment, IMPATIENT, OTHER_KEY, POLICY, TIMEOUT, signer},
     proxy::{self, Fate},
 };
 
@@ -343,4 +343,39 @@ fn what_a_journal_calls_final_is_settled_again_on_a_network_that_began_anew() {
         let records = deployment.settle(&deployment.chain(1..=1, 0), directory.path()).expect("it settles");
         assert_eq!((records[0].stage, deployment.settlements()), (Stage::Final, vec![1]));
     }
+}
+
+#[test]
+fn a_node_that_hides_transactions_gets_no_further_ones_without_end() {
+    let deployment = Deployment::new();
+    deployment.node.ask("evm_setAutomine", json!([false]));
+    let account = signer(KEY).address().to_string();
+    let count = deployment.node.ask("eth_getTransactionCount", json!([account, "latest"]));
+    let first = u64::from_str_radix(&count.as_str().expect("a number")[2..], 16).expect("hexadecimal");
+    // Each nonce is used as soon as a transaction has it, and no block has the transaction.
+    let sent = Arc::new(AtomicUsize::new(0));
+    let taken = sent.clone();
+    let url = proxy::start(deployment.node.port, move |method, _| match method {
+        "eth_getTransactionCount" => {
+            Fate::Answer(json!(format!("{:#x}", first + taken.load(Ordering::Relaxed) as u64)))
+        }
+        "eth_sendRawTransaction" => {
+            taken.fetch_add(1, Ordering::Relaxed);
+            Fate::Pass
+        }
+        _ => Fate::Pass,
+    });
+    let journal = tempfile::tempdir().expect("a directory");
+    let superblocks = deployment.chain(1..=1, 0);
+    // Started again, it counts what the journal has.
+    for _ in 0..2 {
+        let error = deployment.settle_as(KEY, &url, &superblocks, journal.path(), POLICY, &|_| {});
+        let error = error.expect_err("the node hides everything");
+        assert!(matches!(error, JobError::Nonces { number: 1, nonces: 4, .. }), "{error}");
+        assert_eq!(sent.load(Ordering::Relaxed), 4);
+    }
+    // An honest node has the first one in a block.
+    let _miner = deployment.miner();
+    deployment.settle(&superblocks, journal.path()).expect("it is settled");
+    assert_eq!(deployment.settlements(), [1]);
 }

@@ -5,13 +5,10 @@ import { parentPort } from "node:worker_threads";
 import { compile } from "../compiler.mjs";
 import { root } from "../forge.mjs";
 
-/** What the compiler does at least for each set: the verifier and its Poseidon have too many variables for the older code generator. */
-const PIPELINES = {
-  legacy: { optimizer: { enabled: false } },
-  ir: {
-    viaIR: true,
-    optimizer: { enabled: true, runs: 1, details: { yul: true, yulDetails: { stackAllocation: true, optimizerSteps: ":" } } },
-  },
+/** What the compiler does at least: contracts have too many variables for the older code generator, and the verifier for a stack. */
+const PIPELINE = {
+  viaIR: true,
+  optimizer: { enabled: true, runs: 1, details: { yul: true, yulDetails: { stackAllocation: true, optimizerSteps: ":" } } },
 };
 
 /** The sources that a file needs, itself included. */
@@ -30,11 +27,11 @@ function closure(entry, changed) {
   return sources;
 }
 
-parentPort.on("message", ({ pipeline, contracts, changed }) => {
+parentPort.on("message", ({ contracts, changed }) => {
   const artifacts = {};
   for (const [name, file] of Object.entries(contracts)) {
     const settings = {
-      ...PIPELINES[pipeline],
+      ...PIPELINE,
       evmVersion: "osaka",
       metadata: { bytecodeHash: "none", appendCBOR: false },
       outputSelection: { [file]: { [name]: ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },

@@ -41,8 +41,8 @@ export class Lane {
   }
 
   /** The artefacts of a set's contracts, with these sources in place of the committed ones. */
-  async #build({ pipeline, contracts }, changed) {
-    this.#worker.postMessage({ pipeline, contracts, changed });
+  async #build({ contracts }, changed) {
+    this.#worker.postMessage({ contracts, changed });
     const [{ artifacts, error }] = await once(this.#worker, "message");
     if (error) throw new Error(`it does not compile: ${error}`);
     return artifacts;

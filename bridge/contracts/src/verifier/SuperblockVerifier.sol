@@ -7,6 +7,7 @@ import {Fri} from "./Fri.sol";
 import {GENERATOR, Goldilocks, P} from "./Goldilocks.sol";
 import {PermutationArgument} from "./PermutationArgument.sol";
 import {Poseidon} from "./Poseidon.sol";
+import {ProofBytes} from "./ProofBytes.sol";
 import {
     Quartic,
     evaluateAt,
@@ -40,8 +41,6 @@ contract SuperblockVerifier is ISuperblockVerifier {
     error WrongPublicInputCount(uint256 count, uint256 expected);
     /// @notice The public input is at or above the field's order.
     error PublicInputTooLarge(uint256 index, uint256 value);
-    /// @notice An element in the word at byte `position` of the proof is at or above the field's order.
-    error ElementTooLarge(uint256 position, uint256 word);
     /// @notice The constraints do not hold: with this challenge their combination at zeta is not what the quotient says.
     error WrongQuotient(uint256 challenge, Quartic constraints, Quartic quotient);
     /// @notice The nonce's response has fewer leading zeros than the grinding asks for.
@@ -154,9 +153,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
         for (uint256 i = 0; i < Circuit.PUBLIC_INPUTS; ++i) {
             if (publicInputs[i] >= P) revert PublicInputTooLarge(i, publicInputs[i]);
         }
-        assembly ("memory-safe") {
-            mstore(read, proof.offset)
-        }
+        read.start = ProofBytes.startOf(proof);
         read.poseidonTable = Poseidon.loadConstants();
         read.publicInputsHash = Poseidon.hashNoPad(publicInputs, read.poseidonTable);
     }
@@ -180,73 +177,20 @@ contract SuperblockVerifier is ISuperblockVerifier {
         return (Circuit.ARITY_BITS >> (8 * layer)) & 0xff;
     }
 
-    /// @dev Memory for `size` bytes, a multiple of 32.
-    function allocate(uint256 size) private pure returns (uint256 pointer) {
-        assembly ("memory-safe") {
-            pointer := mload(0x40)
-            mstore(0x40, add(pointer, size))
-        }
-    }
-
-    /// @dev Copies `length` bytes of elements at byte `position` of the proof to memory, zeros up to a multiple of 32 after
-    /// them, and refuses elements at or above the field's order.
-    function readElements(uint256 start, uint256 position, uint256 length, uint256 to) private pure {
-        copyElements(start, position, length, to);
-        if (Fri.anyTooLarge(to, length)) {
-            refuseElements(start, position, length);
-            assert(false);
-        }
-    }
-
-    /// @dev Copies without looking at the elements.
-    function copyElements(uint256 start, uint256 position, uint256 length, uint256 to) private pure {
-        assembly ("memory-safe") {
-            mstore(add(to, and(length, not(31))), 0)
-            calldatacopy(to, add(start, position), length)
-        }
-    }
-
-    /// @dev Reverts with the first word among `length` bytes at byte `position` of the proof that holds an element at or above
-    /// the field's order, if there is one.
-    function refuseElements(uint256 start, uint256 position, uint256 length) private pure {
-        unchecked {
-            uint256 buffer = allocate(0x20);
-            for (uint256 end = position + length; position < end; position += 0x20) {
-                uint256 size = end - position < 0x20 ? end - position : 0x20;
-                copyElements(start, position, size, buffer);
-                if (Fri.anyTooLarge(buffer, 0x20)) {
-                    revert ElementTooLarge(position, Quartic.unwrap(load(buffer, 0)));
-                }
-            }
-        }
-    }
-
-    /// @dev Copies the cap at byte `position` of the proof to `caps`, and to `absorbed` in the form that the transcript
-    /// absorbs: each digest as four elements of 7, 7, 7 and 4 bytes.
-    function readCap(uint256 start, uint256 position, uint256 caps, uint256 absorbed) private pure {
-        uint256 mask = Fri.DIGEST_MASK;
-        uint256 size = CAP_SIZE;
-        assembly ("memory-safe") {
-            let from := add(start, position)
-            for { let i := 0 } lt(i, size) { i := add(i, 1) } {
-                let digest := and(calldataload(from), mask)
-                mstore(add(caps, shl(5, i)), digest)
-                let word := or(shl(192, shr(200, digest)), shl(128, and(shr(144, digest), 0xffffffffffffff)))
-                word := or(word, or(shl(64, and(shr(88, digest), 0xffffffffffffff)), and(shr(56, digest), 0xffffffff)))
-                mstore(add(absorbed, shl(5, i)), word)
-                from := add(from, 25)
-            }
-        }
-    }
-
     /// @dev `count` challenges in the base field.
     function squeezeMany(Transcript memory transcript, uint256 count) private pure returns (uint256 challenges) {
         unchecked {
-            challenges = allocate(0x20 * count);
+            challenges = ProofBytes.allocate(0x20 * count);
             for (uint256 i = 0; i < count; ++i) {
                 store(challenges, i, Quartic.wrap(transcript.squeeze()));
             }
         }
+    }
+
+    /// @dev The four elements of a hash as a word.
+    function packedHash(uint256 hash) private pure returns (Quartic) {
+        uint256 word = Quartic.unwrap(load(hash, 0)) << 192 | Quartic.unwrap(load(hash, 1)) << 128;
+        return Quartic.wrap(word | Quartic.unwrap(load(hash, 2)) << 64 | Quartic.unwrap(load(hash, 3)));
     }
 
     /// @dev Reads everything before the queries, and derives all challenges, the queries' indices included.
@@ -254,59 +198,45 @@ contract SuperblockVerifier is ISuperblockVerifier {
         unchecked {
             Transcript memory transcript = TranscriptLibrary.create();
             uint256 start = proof.start;
-            proof.caps = allocate((TREES + Circuit.LAYERS) * 32 * CAP_SIZE);
+            proof.caps = ProofBytes.allocate((TREES + Circuit.LAYERS) * 32 * CAP_SIZE);
             uint256 cap = proof.caps;
-            uint256 buffer = allocate(0x400 + 32 * CAP_SIZE + FINAL_BYTES);
-            {
-                bytes memory keyCap = Circuit.KEY_CAP;
-                uint256 mask = Fri.DIGEST_MASK;
-                uint256 size = CAP_SIZE;
-                assembly ("memory-safe") {
-                    for { let i := 0 } lt(i, size) { i := add(i, 1) } {
-                        mstore(add(cap, shl(5, i)), and(mload(add(keyCap, add(0x20, mul(25, i)))), mask))
-                    }
-                }
-                cap += 32 * CAP_SIZE;
-            }
+            uint256 buffer = ProofBytes.allocate(0x400 + 32 * CAP_SIZE + FINAL_BYTES);
+            ProofBytes.expandCap(Circuit.KEY_CAP, CAP_SIZE, cap);
+            cap += 32 * CAP_SIZE;
             {
                 bytes memory prefix = Circuit.TRANSCRIPT_START;
-                uint256 hash = proof.publicInputsHash;
+                ProofBytes.copy(prefix, buffer);
                 uint256 length = prefix.length;
-                assembly ("memory-safe") {
-                    mcopy(buffer, add(prefix, 0x20), length)
-                    let word := or(shl(192, mload(hash)), shl(128, mload(add(hash, 0x20))))
-                    word := or(word, or(shl(64, mload(add(hash, 0x40))), mload(add(hash, 0x60))))
-                    mstore(add(buffer, length), word)
-                }
+                store(buffer + length, 0, packedHash(proof.publicInputsHash));
                 length += 32;
-                readCap(start, 0, cap, buffer + length);
+                ProofBytes.readCap(start, 0, CAP_SIZE, cap, buffer + length);
                 transcript.absorb(buffer, length + 32 * CAP_SIZE);
             }
             proof.betas = squeezeMany(transcript, Circuit.CHALLENGES);
             proof.gammas = squeezeMany(transcript, Circuit.CHALLENGES);
 
-            readCap(start, CAP_BYTES, cap += 32 * CAP_SIZE, buffer);
+            ProofBytes.readCap(start, CAP_BYTES, CAP_SIZE, cap += 32 * CAP_SIZE, buffer);
             transcript.absorb(buffer, 32 * CAP_SIZE);
             proof.alphas = squeezeMany(transcript, Circuit.CHALLENGES);
 
-            readCap(start, 2 * CAP_BYTES, cap += 32 * CAP_SIZE, buffer);
+            ProofBytes.readCap(start, 2 * CAP_BYTES, CAP_SIZE, cap += 32 * CAP_SIZE, buffer);
             transcript.absorb(buffer, 32 * CAP_SIZE);
             proof.zeta = transcript.squeezeQuartic();
 
-            proof.openings = allocate(32 * OPENINGS + 32);
-            readElements(start, OPENINGS_START, 32 * OPENINGS, proof.openings);
+            proof.openings = ProofBytes.allocate(32 * OPENINGS + 32);
+            ProofBytes.readElements(start, OPENINGS_START, 32 * OPENINGS, proof.openings);
             transcript.absorb(proof.openings, 32 * OPENINGS);
             proof.friAlpha = transcript.squeezeQuartic();
 
-            proof.friBetas = allocate(32 * Circuit.LAYERS);
+            proof.friBetas = ProofBytes.allocate(32 * Circuit.LAYERS);
             for (uint256 layer = 0; layer < Circuit.LAYERS; ++layer) {
-                readCap(start, LAYER_CAPS_START + layer * CAP_BYTES, cap += 32 * CAP_SIZE, buffer);
+                ProofBytes.readCap(start, LAYER_CAPS_START + layer * CAP_BYTES, CAP_SIZE, cap += 32 * CAP_SIZE, buffer);
                 transcript.absorb(buffer, 32 * CAP_SIZE);
                 store(proof.friBetas, layer, transcript.squeezeQuartic());
             }
 
-            proof.finalPolynomial = allocate(FINAL_BYTES + 32);
-            readElements(start, FINAL_START, FINAL_BYTES, proof.finalPolynomial);
+            proof.finalPolynomial = ProofBytes.allocate(FINAL_BYTES + 32);
+            ProofBytes.readElements(start, FINAL_START, FINAL_BYTES, proof.finalPolynomial);
             transcript.absorb(proof.finalPolynomial, FINAL_BYTES);
             proof.response = transcript.squeeze();
             proof.queries = squeezeMany(transcript, Circuit.QUERIES);
@@ -336,7 +266,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
             argument.betas = proof.betas;
             argument.gammas = proof.gammas;
 
-            uint256 terms = allocate(32 * ARGUMENT_TERMS);
+            uint256 terms = ProofBytes.allocate(32 * ARGUMENT_TERMS);
             uint256 end =
                 PermutationArgument.starts(argument, zetaPower, 1 << Circuit.DEGREE_BITS, Circuit.CHALLENGES, terms);
             PermutationArgument.steps(
@@ -364,11 +294,11 @@ contract SuperblockVerifier is ISuperblockVerifier {
     /// @dev For each alpha, the sum of the constraints of all gates, each times the gate's filter and a power of alpha.
     function combineGates(Proof memory proof, uint256 wires) private pure returns (uint256 sums) {
         unchecked {
-            sums = allocate(32 * Circuit.CHALLENGES);
+            sums = ProofBytes.allocate(32 * Circuit.CHALLENGES);
             for (uint256 i = 0; i < Circuit.CHALLENGES; ++i) {
                 store(sums, i, Quartic.wrap(0));
             }
-            uint256 constraints = allocate(32 * Circuit.GATE_CONSTRAINTS);
+            uint256 constraints = ProofBytes.allocate(32 * Circuit.GATE_CONSTRAINTS);
             uint256 constants = proof.openings + 32 * Circuit.SELECTORS;
             for (uint256 gate = 0; gate < Circuit.GATES; ++gate) {
                 uint256 end = Circuit.evaluateGate(
@@ -406,8 +336,8 @@ contract SuperblockVerifier is ISuperblockVerifier {
     function checkQueries(Proof memory proof) internal pure {
         unchecked {
             Combination memory shared;
-            uint256 powers = allocate(32 * POWERS);
-            shared.powers = allocate(64 * POWERS);
+            uint256 powers = ProofBytes.allocate(32 * POWERS);
+            shared.powers = ProofBytes.allocate(64 * POWERS);
             shared.power = Fri.writePowers(proof.friAlpha, POWERS, powers, shared.powers);
             Quartic sum = Quartic.wrap(0);
             for (uint256 part = (POLYNOMIALS + POWERS - 1) / POWERS; part-- > 0;) {
@@ -419,7 +349,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
             shared.nextOpenings = innerProduct(proof.openings + 32 * POLYNOMIALS, powers, Circuit.CHALLENGES);
             shared.shift = load(powers, Circuit.CHALLENGES);
             shared.zetaNext = scale(proof.zeta, Circuit.ROW_GENERATOR);
-            shared.betas = allocate(32 * Fri.MAX_ARITY_BITS * Circuit.LAYERS);
+            shared.betas = ProofBytes.allocate(32 * Fri.MAX_ARITY_BITS * Circuit.LAYERS);
             for (uint256 layer = 0; layer < Circuit.LAYERS; ++layer) {
                 Quartic beta = load(proof.friBetas, layer);
                 for (uint256 i = 0; i < Fri.MAX_ARITY_BITS; ++i) {
@@ -428,7 +358,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 }
             }
             writePoints(shared, proof.queries);
-            shared.buffer = allocate(LEAVES_BYTES + 0x40 + (32 << Fri.MAX_ARITY_BITS));
+            shared.buffer = ProofBytes.allocate(LEAVES_BYTES + 0x40 + (32 << Fri.MAX_ARITY_BITS));
 
             uint256 position = QUERIES_START;
             for (uint256 query = 0; query < Circuit.QUERIES; ++query) {
@@ -441,7 +371,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
     function writePoints(Combination memory shared, uint256 queries) private pure {
         unchecked {
             // Indices are bit-reversed: bit i stands for the generator to the power of 2^(TREE_BITS - 1 - i).
-            uint256 roots = allocate(32 * TREE_BITS);
+            uint256 roots = ProofBytes.allocate(32 * TREE_BITS);
             uint256 root = Circuit.DOMAIN_GENERATOR;
             for (uint256 i = TREE_BITS; i-- > 0;) {
                 store(roots, i, Quartic.wrap(root));
@@ -449,8 +379,8 @@ contract SuperblockVerifier is ISuperblockVerifier {
             }
             // All inverses from that of the product of all points, the last one first: until then the place of a point's inverse
             // holds the product of the points before it.
-            uint256 points = allocate(32 * Circuit.QUERIES);
-            uint256 inverses = allocate(32 * Circuit.QUERIES);
+            uint256 points = ProofBytes.allocate(32 * Circuit.QUERIES);
+            uint256 inverses = ProofBytes.allocate(32 * Circuit.QUERIES);
             uint256 product = 1;
             for (uint256 i = 0; i < Circuit.QUERIES; ++i) {
                 uint256 x = pointAt(roots, Quartic.unwrap(load(queries, i)) & ((1 << TREE_BITS) - 1));
@@ -482,7 +412,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
     /// @dev The first half of the roots of the largest coset, bit-reversed, or their inverses.
     function cosetRoots(uint256 roots, bool inverted) private pure returns (uint256 result) {
         unchecked {
-            result = allocate(16 << Fri.MAX_ARITY_BITS);
+            result = ProofBytes.allocate(16 << Fri.MAX_ARITY_BITS);
             store(result, 0, Quartic.wrap(1));
             // The root of order 2 is what tells one half from the other, so the first bit stands for that of order 4. The inverse
             // of a root of order 2^n is the product of this root and all those of lower orders.
@@ -519,7 +449,7 @@ contract SuperblockVerifier is ISuperblockVerifier {
             for (uint256 layer = 0; layer < Circuit.LAYERS; ++layer) {
                 uint256 arityBits = layerArityBits(layer);
                 uint256 length = 32 << arityBits;
-                readElements(proof.start, position, length, buffer);
+                ProofBytes.readElements(proof.start, position, length, buffer);
                 position += length;
                 uint256 place = index & ((1 << arityBits) - 1);
                 index >>= arityBits;
@@ -531,8 +461,9 @@ contract SuperblockVerifier is ISuperblockVerifier {
                 } else if (!(found == value)) {
                     revert WrongLayer(query, layer, found, value);
                 }
-                position =
-                    checkLeaf(proof, query, TREES + layer, hashLeaf(buffer, length), index, sides, bits, position);
+                position = checkLeaf(
+                    proof, query, TREES + layer, ProofBytes.hashLeaf(buffer, length), index, sides, bits, position
+                );
 
                 // The coset's first point is the query's point divided by a root of unity.
                 uint256 root = Quartic.unwrap(load(shared.foldRoots, place >> 1));
@@ -564,18 +495,16 @@ contract SuperblockVerifier is ISuperblockVerifier {
             uint256 leafPosition = position;
             for (uint256 tree = 0; tree < TREES; ++tree) {
                 uint256 length = 8 * leafSize(tree);
-                copyElements(proof.start, leafPosition, length, leaf);
+                ProofBytes.copyElements(proof.start, leafPosition, length, leaf);
                 leaf += length;
                 leafPosition += length + TREE_LEVELS * Fri.DIGEST_BYTES;
             }
             // Zeros follow: the elements are checked and combined four at a time.
-            assembly ("memory-safe") {
-                mstore(leaf, 0)
-            }
+            store(leaf, 0, Quartic.wrap(0));
             if (Fri.anyTooLarge(buffer, LEAVES_BYTES)) {
                 for (uint256 tree = 0; tree < TREES; ++tree) {
                     uint256 length = 8 * leafSize(tree);
-                    refuseElements(proof.start, position, length);
+                    ProofBytes.refuseElements(proof.start, position, length);
                     position += length + TREE_LEVELS * Fri.DIGEST_BYTES;
                 }
                 assert(false);
@@ -584,7 +513,8 @@ contract SuperblockVerifier is ISuperblockVerifier {
             for (uint256 tree = 0; tree < TREES; ++tree) {
                 uint256 length = 8 * leafSize(tree);
                 position += length;
-                position = checkLeaf(proof, query, tree, hashLeaf(leaf, length), index, sides, TREE_BITS, position);
+                position =
+                    checkLeaf(proof, query, tree, ProofBytes.hashLeaf(leaf, length), index, sides, TREE_BITS, position);
                 leaf += length;
             }
             return position;
@@ -597,14 +527,6 @@ contract SuperblockVerifier is ISuperblockVerifier {
         if (tree == 1) return Circuit.WIRES;
         if (tree == 2) return PRODUCTS;
         return QUOTIENTS;
-    }
-
-    /// @dev The digest of a leaf.
-    function hashLeaf(uint256 leaf, uint256 length) private pure returns (uint256 digest) {
-        uint256 mask = Fri.DIGEST_MASK;
-        assembly ("memory-safe") {
-            digest := and(keccak256(leaf, length), mask)
-        }
     }
 
     /// @dev Checks that a leaf is at `index`, on these sides, of a tree of 2^`bits` leaves, and returns the position after its siblings.

@@ -9,6 +9,7 @@ import {Goldilocks} from "../../src/verifier/Goldilocks.sol";
 import {PermutationArgument} from "../../src/verifier/PermutationArgument.sol";
 import {Poseidon} from "../../src/verifier/Poseidon.sol";
 import {PoseidonGate} from "../../src/verifier/PoseidonGate.sol";
+import {ProofBytes} from "../../src/verifier/ProofBytes.sol";
 import {
     Quartic,
     inverse,
@@ -81,19 +82,12 @@ contract VerifierHarness {
     function anyTooLarge(bytes memory data) external pure returns (bool) {
         uint256 length = data.length;
         data = bytes.concat(data, new bytes(32));
-        uint256 pointer;
-        assembly ("memory-safe") {
-            pointer := add(data, 0x20)
-        }
-        return Fri.anyTooLarge(pointer, length);
+        return Fri.anyTooLarge(pointerTo(data), length);
     }
 
     /// @notice The root over a leaf with this digest, 25 bytes for each of `siblings`.
     function ancestor(bytes32 digest, uint256 index, bytes calldata siblings) external pure returns (bytes32) {
-        uint256 from;
-        assembly ("memory-safe") {
-            from := siblings.offset
-        }
+        uint256 from = ProofBytes.startOf(siblings);
         return bytes32(Fri.ancestor(uint256(digest), Fri.sidesOf(index), from, siblings.length / Fri.DIGEST_BYTES));
     }
 
@@ -190,11 +184,7 @@ contract VerifierHarness {
         uint256 count;
         for (uint256 i = 0; i < inputs.length; ++i) {
             bytes memory input = inputs[i];
-            uint256 data;
-            assembly ("memory-safe") {
-                data := add(input, 0x20)
-            }
-            if (input.length != 0) transcript.absorb(data, input.length);
+            if (input.length != 0) transcript.absorb(pointerTo(input), input.length);
             for (uint256 j = 0; j < counts[i]; ++j) {
                 elements[count++] = transcript.squeeze();
             }
@@ -235,11 +225,7 @@ contract VerifierHarness {
         uint256 count = (values.length / 8 + 3) & ~uint256(3);
         uint256[] memory pairs = new uint256[](2 * count);
         uint256[] memory powers = new uint256[](count);
-        bytes memory padded = bytes.concat(values, new bytes(32));
-        uint256 v;
-        assembly ("memory-safe") {
-            v := add(padded, 0x20)
-        }
+        uint256 v = pointerTo(bytes.concat(values, new bytes(32)));
         powersGasUsed = gasleft();
         Fri.writePowers(alpha, count, pointerTo(powers), pointerTo(pairs));
         powersGasUsed -= gasleft();
@@ -275,6 +261,72 @@ contract VerifierHarness {
         gasUsed -= gasleft();
         assembly ("memory-safe") {
             mstore(terms, shr(5, sub(end, out)))
+        }
+    }
+
+    /// @notice The elements as they are copied over bytes that are not zero, up to the end of the word after the last whole one.
+    function copyElements(bytes calldata proof, uint256 position, uint256 length)
+        external
+        pure
+        returns (bytes memory elements)
+    {
+        elements = ones(length / 32 * 32 + 32);
+        ProofBytes.copyElements(ProofBytes.startOf(proof), position, length, pointerTo(elements));
+    }
+
+    /// @notice As `copyElements`; reverts if one is at or above the field's order.
+    function readElements(bytes calldata proof, uint256 position, uint256 length)
+        external
+        pure
+        returns (bytes memory elements)
+    {
+        elements = ones(length / 32 * 32 + 32);
+        ProofBytes.readElements(ProofBytes.startOf(proof), position, length, pointerTo(elements));
+    }
+
+    /// @return cap The digests.
+    /// @return absorbed What a transcript absorbs of them.
+    function readCap(bytes calldata proof, uint256 position, uint256 size)
+        external
+        pure
+        returns (uint256[] memory cap, uint256[] memory absorbed)
+    {
+        cap = new uint256[](size);
+        absorbed = new uint256[](size);
+        ProofBytes.readCap(ProofBytes.startOf(proof), position, size, pointerTo(cap), pointerTo(absorbed));
+    }
+
+    function expandCap(bytes memory digests, uint256 size) external pure returns (uint256[] memory cap) {
+        cap = new uint256[](size);
+        ProofBytes.expandCap(digests, size, pointerTo(cap));
+    }
+
+    function copy(bytes memory data) external pure returns (bytes memory copied) {
+        copied = ones(data.length);
+        ProofBytes.copy(data, pointerTo(copied));
+    }
+
+    function hashLeaf(bytes memory leaf) external pure returns (bytes32) {
+        return bytes32(ProofBytes.hashLeaf(pointerTo(leaf), leaf.length));
+    }
+
+    /// @return used The bytes from what is allocated to what is allocated next.
+    function allocate(uint256 size) external pure returns (uint256 used) {
+        uint256 pointer = ProofBytes.allocate(size);
+        return ProofBytes.allocate(0) - pointer;
+    }
+
+    /// @dev Bytes that are not zero.
+    function ones(uint256 length) private pure returns (bytes memory data) {
+        data = new bytes(length);
+        for (uint256 i = 0; i < length; ++i) {
+            data[i] = 0xff;
+        }
+    }
+
+    function pointerTo(bytes memory data) private pure returns (uint256 pointer) {
+        assembly ("memory-safe") {
+            pointer := add(data, 0x20)
         }
     }
 

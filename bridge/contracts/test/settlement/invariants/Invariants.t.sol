@@ -4,8 +4,9 @@ pragma solidity 0.8.37;
 import {Test} from "../../support/Test.sol";
 import {Handler} from "./Handler.sol";
 
-/// @notice What holds after any sequence of actions; foundry.toml says how many sequences.
-contract InvariantsTest is Test {
+/// @notice What holds after any sequence of actions; foundry.toml says how many sequences. They are played by two contracts, since forge
+/// plays those of one contract one after the other and those of two at the same time.
+abstract contract Invariants is Test {
     Handler private _handler;
 
     function setUp() public {
@@ -47,3 +48,9 @@ contract InvariantsTest is Test {
         assertTrue(_handler.owedIsPayable(), "the next superblock owes what it cannot take");
     }
 }
+
+contract FirstInvariantsTest is Invariants {}
+
+/// @notice Other sequences.
+/// forge-config: tests.fuzz.seed = "0x5eee"
+contract SecondInvariantsTest is Invariants {}
