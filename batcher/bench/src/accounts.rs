@@ -4,7 +4,6 @@
 
 use std::{fmt, time::Instant};
 
-use batcher_job::prove::Progress;
 use bridge_core::AssetId;
 use circuits_core::{
     Digest,
@@ -13,6 +12,7 @@ use circuits_core::{
 };
 use circuits_keys::CircuitCache;
 use circuits_protocol::fold::FoldChild;
+use circuits_tasks::progress::Progress;
 use environments_accounts::{
     Accounts, AccountsBlock, Genesis, GenesisAccount, GenesisPool,
     address::Address,

@@ -3,12 +3,12 @@
 
 use std::fmt;
 
-use batcher_job::prove::Progress;
 use circuits_keys::CircuitCache;
 use circuits_tables::{
     batch::Batch as _,
     ecdsa::{PublicKey, Signature, Signed, batch::SignatureSize},
 };
+use circuits_tasks::progress::Progress;
 use k256::ecdsa::{self, SigningKey, signature::hazmat::PrehashSigner as _};
 use plonky2::plonk::circuit_data::CircuitConfig;
 use serde::Serialize;

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use batcher_job::prove::Progress;
 use circuits_keys::CircuitCache;
 use circuits_tables::{
     batch::Batch as _,
     keccak::{batch::KeccakSize, blocks},
 };
+use circuits_tasks::progress::Progress;
 use serde::Serialize;
 
 use crate::{

@@ -6,7 +6,7 @@ use batcher_circuits::{engine::Engine, messages::MESSAGE_CAPACITY, state::Superb
 use batcher_job::{
     intake::CheckedBlock,
     planner::{Candidate, Planner},
-    prove::{Progress, Prover},
+    prove::Prover,
 };
 use bridge_core::{AssetId, BlockMessages, Consumption, Message};
 use circuits_core::{Digest, F, VerifierKey, amount::Amount, recursion::key_digest};
@@ -16,6 +16,7 @@ use circuits_protocol::{
     statement::BlockStatement,
     wrap::Wrapper,
 };
+use circuits_tasks::progress::Progress;
 use environments_core::{
     BlockHeader,
     kernel::{Kernel, ProducerSecret},

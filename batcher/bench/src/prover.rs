@@ -11,7 +11,6 @@ pub use stark::StarkRow;
 
 use std::{fmt, time::Instant};
 
-use batcher_job::prove::Progress;
 use circuits_core::{Builder, Circuit, F, Proof, Witness};
 use circuits_prover::{
     basetypes::standard_config,
@@ -19,6 +18,7 @@ use circuits_prover::{
     proving::{self, ProofTarget},
     stock,
 };
+use circuits_tasks::progress::Progress;
 use plonky2::{
     field::types::Field as _,
     gates::noop::NoopGate,

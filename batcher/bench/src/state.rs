@@ -16,7 +16,7 @@ mod superblocks;
 
 use std::fmt;
 
-use batcher_job::prove::Progress;
+use circuits_tasks::progress::Progress;
 use serde::{Deserialize, Serialize};
 
 use crate::{error::BenchError, figures::resident_memory};

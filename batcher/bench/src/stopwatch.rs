@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use batcher_job::prove::Progress;
+use circuits_tasks::progress::Progress;
 
 /// Adds up the seconds of proofs by the first word of their tasks' names.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use batcher_circuits::{engine::Engine, state::SuperblockState};
 use batcher_job::{
     intake::CheckedBlock,
     planner::{Candidate, Planner},
-    prove::{Progress, Prover},
+    prove::Prover,
 };
 use batcher_verify::circuit::superblock_shape;
 use circuits_core::{Digest, amount::Amount, proof, recursion::key_digest};
@@ -16,6 +16,7 @@ use circuits_protocol::{
     registry::{EnvironmentId, KernelEntry, Registry, RegistryEntry},
     wrap::block_shape,
 };
+use circuits_tasks::progress::Progress;
 use environments_core::{
     BlockProducer, DynEnvironment, Environment as _, block::check_statement, kernel::ProducerSecret,
 };

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, fmt, time::Instant};
 
-use batcher_job::prove::Progress;
 use circuits_core::{
     Builder, Definition, Digest, Witness,
     circuit::named,
@@ -12,6 +11,7 @@ use circuits_core::{
 use circuits_keys::CircuitCache;
 use circuits_protocol::statement::{BlockStatement, empty_list};
 use circuits_prover::basetypes::standard_config;
+use circuits_tasks::progress::Progress;
 use environments_core::kernel::Kernel;
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 use serde::Serialize;

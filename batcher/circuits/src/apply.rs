@@ -23,6 +23,7 @@ use plonky2::{
     field::types::{Field, PrimeField64},
     iop::target::{BoolTarget, Target},
 };
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::state::{EnvironmentHead, SuperblockState, environment_head_circuit};
@@ -72,7 +73,7 @@ pub fn body_element_circuit(builder: &mut Builder, block: &BlockStatement<Target
 
 /// How a block applies: its entry in the superblock's list of blocks, and what a circuit needs besides the block's
 /// statement to apply it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedBlock {
     pub entry: BlockEntry,
     /// Proof that the registry allows the kernel and the producer.

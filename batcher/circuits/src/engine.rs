@@ -14,7 +14,6 @@ use circuits_core::{
 };
 use circuits_keys::CircuitCache;
 use circuits_protocol::{fold::FoldDefinition, key_set::KeyMembership, statement::SuperblockStatement};
-use circuits_prover::basetypes::VerifierData;
 use thiserror::Error;
 
 use super::{
@@ -170,13 +169,15 @@ impl<Def: Definition + Clone + 'static> Required<'_, Def> {
         Ok(circuit)
     }
 
-    /// What a verifier of its proofs needs.
-    ///
-    /// # Errors
-    /// As [`Self::circuit`].
-    pub fn verifier(&self) -> Result<Arc<VerifierData>, EngineError> {
-        let data = self.cache.verifier(self.definition.clone())?;
-        self.check(&data.verifier_only)?;
-        Ok(data)
+    /// The circuit's name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.definition.name()
+    }
+
+    /// The digest of the key that the circuit must have; `None` if the pinned keys lack it.
+    #[must_use]
+    pub const fn key(&self) -> Option<Digest> {
+        self.key
     }
 }

@@ -7,8 +7,9 @@ mod state;
 use std::fmt;
 
 use batcher_bench::{accounts, ecdsa, keccak, messages, superblocks, wrap};
-use batcher_job::{planner::MAX_BLOCKS, prove::Progress};
+use batcher_job::planner::MAX_BLOCKS;
 use circuits_keys::CircuitCache;
+use circuits_tasks::progress::Progress;
 use serde::Serialize;
 
 use crate::{

@@ -4,6 +4,7 @@
 
 mod follow_l1;
 mod settlement;
+mod tasks;
 
 use std::{error::Error, io, process};
 
@@ -12,7 +13,7 @@ use batcher_circuits::engine::EngineError;
 use batcher_hop::{HopError, HopProveError, file::HopFileError};
 use batcher_job::{
     anchor::Untrusted, batch::BatchError, follow::FollowerError, intake::IntakeError,
-    leftover::LeftoverError, payouts::MalformedPayouts, prove::ProveError, queue::QueueError, run::RunError,
+    leftover::LeftoverError, payouts::MalformedPayouts, queue::QueueError, run::RunError,
     scenario::ScenarioError, state::StateError, states::StatesError, store,
 };
 use batcher_keys::{AddressError, ListedError, OpenError, config::ConfigError, pins::MalformedPins};
@@ -388,9 +389,7 @@ impl HasExitCode for LeftoverError {
 impl HasExitCode for store::StoreError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::File(_) | Self::Directory { .. } | Self::OtherTask { .. } | Self::Proof { .. } => {
-                ExitCode::Unavailable
-            }
+            Self::File(_) | Self::Directory { .. } => ExitCode::Unavailable,
         }
     }
 }
@@ -399,17 +398,6 @@ impl HasExitCode for IntakeError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Directory { .. } => ExitCode::Rejected,
-        }
-    }
-}
-
-impl HasExitCode for ProveError {
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::OtherStatement { .. } => ExitCode::Invalid,
-            Self::Engine { source, .. } => source.exit_code(),
-            Self::Store { source, .. } => source.exit_code(),
-            Self::Stopped | Self::MissingChild { .. } => ExitCode::Unavailable,
         }
     }
 }

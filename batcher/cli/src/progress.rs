@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use batcher_job::prove::{Progress, Quiet};
 use circuits_files::text::shown;
 use circuits_keys::{Event, Listener};
+use circuits_tasks::progress::{Progress, Quiet};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{exit::ExitCode, options::Options};

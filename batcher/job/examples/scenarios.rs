@@ -103,7 +103,7 @@ fn write_lines(directory: &Path, name: &str, values: impl IntoIterator<Item = im
 
 /// Writes L1's queue.
 fn write_queue(directory: &Path, name: &str, deposits: &[Deposit]) -> Outcome {
-    let header = serde_json::to_value(QueueHeader { deployment: CHAIN_ID })?;
+    let header = serde_json::to_value(QueueHeader::from(CHAIN_ID))?;
     let deposits = deposits.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
     write_lines(directory, name, std::iter::once(header).chain(deposits))
 }

@@ -20,6 +20,7 @@ use batcher_verify::{
 use circuits_core::{CircuitError, Digest, recursion::key_digest};
 use circuits_files::file::{self, FileError};
 use circuits_protocol::{registry::Registry, statement::SuperblockStatement};
+use circuits_tasks::progress::Progress;
 use environments_l1::Deposit;
 use thiserror::Error;
 
@@ -31,7 +32,7 @@ use crate::{
     output::{OutputDirectory, superblock_file},
     payouts::{L1Summary, MalformedPayouts, packed},
     planner::{L1Input, L1Waits, LeftOut, MAX_BLOCKS, Plan, Planner, Selection},
-    prove::{Progress, ProveError, Prover},
+    prove::{ProveError, Prover},
     states::{States, StatesError},
     store::{Store, StoreError},
 };

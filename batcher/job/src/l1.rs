@@ -10,6 +10,7 @@ use circuits_core::{CircuitError, Digest};
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind};
 use circuits_keys::CircuitCache;
 use circuits_protocol::{registry::EnvironmentId, wrap::block_shape};
+use circuits_tasks::progress::Progress;
 use environments_core::{
     BlockBundle, ProveError,
     block::ProvenBlock,
@@ -20,10 +21,10 @@ use environments_l1::{L1Block, L1State, circuits::L1Kernels, kernel::Variant, pr
 use thiserror::Error;
 
 use crate::{
+    graph::block_id,
     intake::CheckedBlock,
     planner::{Candidate, PlannedL1},
-    prove::Progress,
-    store::{Store, TaskId},
+    store::Store,
 };
 
 /// Proves blocks of environment 0.
@@ -98,7 +99,7 @@ pub(crate) fn proven_block(
     progress: &dyn Progress,
 ) -> Result<CheckedBlock, L1ProveError> {
     let PlannedL1 { block, variant, key } = planned;
-    let path = store.l1_block_path(TaskId::of_block(*key, block.statement()));
+    let path = store.l1_block_path(block_id(*key, block.statement()));
     let name = format!("block {} of environment 0", block.last_height());
     progress.begin(1);
     progress.start(&name);

@@ -1,4 +1,5 @@
-//! The files below an output directory: every path that a job reads or writes is spelled here.
+//! The files below an output directory: every path that a job reads or writes is spelled here, but for those of finished
+//! proofs, which [`FolderStore`](circuits_tasks::folder::FolderStore) spells.
 //!
 //! ```text
 //! out/
@@ -24,6 +25,7 @@ use std::{
 
 use circuits_files::file::FileError;
 use circuits_protocol::registry::EnvironmentId;
+use circuits_tasks::id::TaskId;
 use thiserror::Error;
 
 /// A directory cannot be made.
@@ -102,16 +104,10 @@ impl OutputDirectory {
         self.root.join("proofs")
     }
 
-    /// The finished proof of the task with this hash.
+    /// The bundle of a block of environment 0, which this task proves.
     #[must_use]
-    pub fn proof_file(&self, task: &[u8; 32]) -> PathBuf {
-        self.proofs().join(format!("{}.proof", hex::encode(task)))
-    }
-
-    /// The bundle of a block of environment 0, which the task with this hash proves.
-    #[must_use]
-    pub fn l1_block_file(&self, task: &[u8; 32]) -> PathBuf {
-        self.proofs().join(format!("{}.block", hex::encode(task)))
+    pub fn l1_block_file(&self, task: TaskId) -> PathBuf {
+        self.proofs().join(format!("{task}.block"))
     }
 
     /// The directory of records of refused bundles.

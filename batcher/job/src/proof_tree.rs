@@ -47,7 +47,7 @@ use batcher_verify::circuit::{SEGMENT_ARITIES, SuperblockCircuit};
 use bridge_core::Capacity;
 
 /// Rows of every segment circuit.
-const SEGMENT_ROWS: usize = 1 << 15;
+pub(crate) const SEGMENT_ROWS: usize = 1 << 15;
 
 /// What a proof of the tree verifies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,18 +56,18 @@ pub enum Work {
     Leaf,
     /// A message segment.
     Messages,
-    /// A fold of earlier tasks.
+    /// A fold of earlier nodes.
     Fold(Vec<usize>),
     /// The superblock over blocks.
     Direct,
-    /// The superblock over earlier tasks.
+    /// The superblock over earlier nodes.
     Top(Vec<usize>),
 }
 
 /// One proof to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Task {
-    /// Names the task within its plan, such as `leaf 0..3`; the same in every run.
+pub struct Node {
+    /// Names the node within its plan, such as `leaf 0..3`; the same in every run.
     pub name: String,
     /// What it verifies.
     pub work: Work,
@@ -75,7 +75,7 @@ pub struct Task {
     pub span: Range<usize>,
 }
 
-impl Task {
+impl Node {
     fn new(label: &str, work: Work, span: Range<usize>) -> Self {
         Self { name: format!("{label} {}..{}", span.start, span.end), work, span }
     }
@@ -91,7 +91,7 @@ impl Task {
         Self { name, work: Work::Messages, span: position..position + 1 }
     }
 
-    /// Indices of the tasks that must be done before.
+    /// Indices of the nodes that must be done before.
     #[must_use]
     pub fn children(&self) -> &[usize] {
         match &self.work {
@@ -118,7 +118,7 @@ impl Default for ProofTreeLimits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProofTree {
     /// The proofs, in an order that satisfies their dependencies.
-    pub tasks: Vec<Task>,
+    pub nodes: Vec<Node>,
     /// What the superblock verifies.
     pub source: SuperblockCircuit,
     /// What each message segment moves, and last what the superblock moves itself.
@@ -146,14 +146,14 @@ impl ProofTree {
     /// Rows of all proofs.
     #[must_use]
     pub fn rows(&self) -> usize {
-        SEGMENT_ROWS * (self.tasks.len() - 1) + superblock_rows(self.source)
+        SEGMENT_ROWS * (self.nodes.len() - 1) + superblock_rows(self.source)
     }
 
     /// A superblock that verifies its blocks and moves their messages itself.
     fn direct(source: SuperblockCircuit, load: &Load) -> Option<Self> {
         let shares = load.pack(Capacity::NONE, source.capacity(), 0)?;
-        let tasks = vec![Task::new("superblock", Work::Direct, 0..source.blocks())];
-        Some(Self { tasks, source, shares })
+        let nodes = vec![Node::new("superblock", Work::Direct, 0..source.blocks())];
+        Some(Self { nodes, source, shares })
     }
 
     /// Full leaves, the last one smaller, then message segments; as few folds as reduce them to `arity`
@@ -161,19 +161,19 @@ impl ProofTree {
     fn segments(blocks: usize, load: &Load, arity: usize) -> Option<Self> {
         let least = arity.saturating_sub(blocks.div_ceil(LEAF_MAX_BLOCKS));
         let shares = load.pack(MESSAGE_CAPACITY, SuperblockCircuit::Segments(arity).capacity(), least)?;
-        let mut tasks: Vec<_> = (0..blocks)
+        let mut nodes: Vec<_> = (0..blocks)
             .step_by(LEAF_MAX_BLOCKS)
-            .map(|start| Task::new("leaf", Work::Leaf, start..blocks.min(start + LEAF_MAX_BLOCKS)))
+            .map(|start| Node::new("leaf", Work::Leaf, start..blocks.min(start + LEAF_MAX_BLOCKS)))
             .collect();
         let own = shares.len() - 1;
-        tasks.extend((blocks..).zip(&shares[..own]).map(|(position, share)| Task::messages(position, share)));
-        Some(Self::top(tasks, shares, arity))
+        nodes.extend((blocks..).zip(&shares[..own]).map(|(position, share)| Node::messages(position, share)));
+        Some(Self::top(nodes, shares, arity))
     }
 
-    /// Folds `tasks` until `arity` are left, which the superblock verifies.
-    fn top(mut tasks: Vec<Task>, shares: Vec<Share>, arity: usize) -> Self {
-        let span = tasks.last().map_or(0, |task| task.span.end);
-        let mut frontier: Vec<usize> = (0..tasks.len()).collect();
+    /// Folds `nodes` until `arity` are left, which the superblock verifies.
+    fn top(mut nodes: Vec<Node>, shares: Vec<Share>, arity: usize) -> Self {
+        let span = nodes.last().map_or(0, |node| node.span.end);
+        let mut frontier: Vec<usize> = (0..nodes.len()).collect();
         let mut position = 0;
         while frontier.len() > arity {
             let width = FOLD_MAX_ARITY.min(frontier.len() - arity + 1);
@@ -181,13 +181,13 @@ impl ProofTree {
                 position = 0;
             }
             let children: Vec<_> = frontier[position..position + width].to_vec();
-            let covered = tasks[children[0]].span.start..tasks[children[width - 1]].span.end;
-            frontier.splice(position..position + width, [tasks.len()]);
-            tasks.push(Task::new("fold", Work::Fold(children), covered));
+            let covered = nodes[children[0]].span.start..nodes[children[width - 1]].span.end;
+            frontier.splice(position..position + width, [nodes.len()]);
+            nodes.push(Node::new("fold", Work::Fold(children), covered));
             position += 1;
         }
-        tasks.push(Task::new("superblock", Work::Top(frontier), 0..span));
-        Self { tasks, source: SuperblockCircuit::Segments(arity), shares }
+        nodes.push(Node::new("superblock", Work::Top(frontier), 0..span));
+        Self { nodes, source: SuperblockCircuit::Segments(arity), shares }
     }
 }
 
@@ -202,31 +202,31 @@ mod tests {
         ProofTree::cheapest(blocks, &Load::default(), limits)
     }
 
-    /// Checks that every task covers its children's positions, without a gap and in order, and that every proof is used.
+    /// Checks that every node covers its children's positions, without a gap and in order, and that every proof is used.
     fn check(tree: &ProofTree, blocks: usize) {
-        let last = tree.tasks.last().expect("a tree has a superblock");
+        let last = tree.nodes.last().expect("a tree has a superblock");
         assert_eq!(last.span, 0..blocks + tree.shares.len() - 1);
-        let mut parents = vec![0; tree.tasks.len()];
-        for (index, task) in tree.tasks.iter().enumerate() {
-            let children = task.children();
+        let mut parents = vec![0; tree.nodes.len()];
+        for (index, node) in tree.nodes.iter().enumerate() {
+            let children = node.children();
             for &child in children {
-                assert!(child < index, "{} comes before its child", task.name);
+                assert!(child < index, "{} comes before its child", node.name);
                 parents[child] += 1;
             }
-            match &task.work {
-                Work::Leaf => assert!((1..=LEAF_MAX_BLOCKS).contains(&task.span.len())),
-                Work::Messages => assert_eq!(task.span.len(), 1),
-                Work::Direct => assert!((1..=DIRECT_MAX_BLOCKS).contains(&task.span.len())),
+            match &node.work {
+                Work::Leaf => assert!((1..=LEAF_MAX_BLOCKS).contains(&node.span.len())),
+                Work::Messages => assert_eq!(node.span.len(), 1),
+                Work::Direct => assert!((1..=DIRECT_MAX_BLOCKS).contains(&node.span.len())),
                 Work::Fold(children) => assert!((2..=FOLD_MAX_ARITY).contains(&children.len())),
                 Work::Top(children) => assert_eq!(tree.source, SuperblockCircuit::Segments(children.len())),
             }
-            let mut at = task.span.start;
+            let mut at = node.span.start;
             for &child in children {
-                assert_eq!(tree.tasks[child].span.start, at);
-                at = tree.tasks[child].span.end;
+                assert_eq!(tree.nodes[child].span.start, at);
+                at = tree.nodes[child].span.end;
             }
             if !children.is_empty() {
-                assert_eq!(at, task.span.end);
+                assert_eq!(at, node.span.end);
             }
         }
         assert_eq!(parents.pop(), Some(0));
@@ -266,7 +266,7 @@ mod tests {
             let leaves = usize::div_ceil(blocks, LEAF_MAX_BLOCKS);
             for arity in SEGMENT_ARITIES.into_iter().filter(|&arity| arity <= leaves) {
                 let tree = ProofTree::segments(blocks, &Load::default(), arity).expect("enough leaves");
-                let folds = tree.tasks.iter().filter(|task| matches!(task.work, Work::Fold(_))).count();
+                let folds = tree.nodes.iter().filter(|node| matches!(node.work, Work::Fold(_))).count();
                 assert_eq!(folds, (leaves - arity).div_ceil(FOLD_MAX_ARITY - 1));
             }
         }
@@ -283,10 +283,10 @@ mod tests {
     #[test]
     fn names_are_unique() {
         let tree = silent(100, ProofTreeLimits::default());
-        let mut names: Vec<_> = tree.tasks.iter().map(|task| &task.name).collect();
+        let mut names: Vec<_> = tree.nodes.iter().map(|node| &node.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), tree.tasks.len());
+        assert_eq!(names.len(), tree.nodes.len());
     }
 
     /// The load of moves with these numbers of steps.
@@ -314,10 +314,10 @@ mod tests {
                 check(&tree, blocks);
                 let moved: usize = tree.shares.iter().map(|share| share.steps.len()).sum();
                 assert_eq!(moved, steps.iter().sum::<usize>());
-                let mut names: Vec<_> = tree.tasks.iter().map(|task| &task.name).collect();
+                let mut names: Vec<_> = tree.nodes.iter().map(|node| &node.name).collect();
                 names.sort_unstable();
                 names.dedup();
-                assert_eq!(names.len(), tree.tasks.len());
+                assert_eq!(names.len(), tree.nodes.len());
             }
         }
     }

@@ -21,6 +21,21 @@ pub const QUEUE_LIMIT: u64 = 256 << 20;
 pub struct QueueHeader {
     /// The deployment, which is its chain id.
     pub deployment: u64,
+    /// How often L1's contract had cut its queue.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub generation: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(generation: &u32) -> bool {
+    *generation == 0
+}
+
+impl From<u64> for QueueHeader {
+    /// The header of a queue of this deployment that was never cut.
+    fn from(deployment: u64) -> Self {
+        Self { deployment, generation: 0 }
+    }
 }
 
 /// Why a queue is not used.
@@ -66,6 +81,7 @@ pub enum QueueError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queue {
     path: PathBuf,
+    generation: u32,
     deposits: Vec<Deposit>,
     /// The running digest after each deposit.
     digests: Vec<KeccakDigest>,
@@ -81,16 +97,16 @@ impl Queue {
         let mut lines = (1..).zip(content.lines()).filter(|(_, text)| !text.trim().is_empty());
         let (line, header) = lines.next().unwrap_or((1, ""));
         let path = path.to_owned();
-        match serde_json::from_str(header) {
-            Ok(QueueHeader { deployment }) if deployment == chain_id => {}
-            Ok(QueueHeader { deployment: found }) => {
+        let generation = match serde_json::from_str(header) {
+            Ok(QueueHeader { deployment, generation }) if deployment == chain_id => generation,
+            Ok(QueueHeader { deployment: found, .. }) => {
                 return Err(QueueError::Deployment { path, line, expected: chain_id, found });
             }
             Err(error) => {
                 return Err(QueueError::Header { path, line, reason: without_secrets(&error.to_string()) });
             }
-        }
-        let mut queue = Self { path: path.clone(), ..Self::default() };
+        };
+        let mut queue = Self { path: path.clone(), generation, ..Self::default() };
         let mut position = QueuePosition::default();
         for (line, text) in lines {
             let deposit: Deposit = serde_json::from_str(text).map_err(|error| QueueError::Line {
@@ -104,6 +120,12 @@ impl Queue {
             queue.digests.push(position.digest);
         }
         Ok(queue)
+    }
+
+    /// How often L1's contract had cut its queue.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// All deposits, in L1's order.
@@ -169,7 +191,7 @@ mod tests {
     }
 
     fn header(deployment: u64) -> String {
-        serde_json::to_string(&QueueHeader { deployment }).expect("serialisable")
+        serde_json::to_string(&QueueHeader::from(deployment)).expect("serialisable")
     }
 
     fn with_deposits(amounts: &[u64]) -> Vec<String> {

@@ -30,6 +30,7 @@ use batcher_verify::{
 use circuits_core::recursion::key_digest;
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind, SMALL_LIMIT};
 use circuits_protocol::{registry::Registry, statement::BlockStatement, wrap::block_shape};
+use circuits_tasks::progress::Progress;
 use environments_core::{BlockBundle, ProducerError, kind::Kind};
 use environments_l1::{Deposit, block::MAX_DEPOSITS, circuits::KERNELS};
 
@@ -45,7 +46,6 @@ use crate::{
     output::{OutputDirectory, create_directory},
     payouts::L1Summary,
     planner::Planner,
-    prove::Progress,
     scenario::{self, Participant, Scenario, chain_of},
     states::States,
     store::StoreError,

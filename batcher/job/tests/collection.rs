@@ -8,7 +8,7 @@ use std::{
 };
 
 use batcher_circuits::engine::Engine;
-use batcher_job::{batch::Batcher, output::OutputDirectory, planner::Planner, prove::Quiet, states::States};
+use batcher_job::{batch::Batcher, output::OutputDirectory, planner::Planner, states::States};
 use batcher_keys::{
     config::{Config, Flags, Surroundings},
     open, pins,
@@ -28,6 +28,7 @@ use circuits_protocol::{
     statement::BlockStatement,
 };
 use circuits_prover::basetypes::standard_config;
+use circuits_tasks::progress::Quiet;
 use environments_conformance::secret;
 use environments_core::{
     BlockBundle, BlockProducer, Environment, EnvironmentId,

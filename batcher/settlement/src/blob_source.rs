@@ -49,6 +49,9 @@ pub enum SourceError {
     /// The beacon node gives no answer.
     #[error("the beacon node gives no blobs of block {block}: {reason}")]
     Unreachable { block: String, reason: String },
+    /// Somebody answers for the beacon node who does not prove to be it.
+    #[error("the certificate of the beacon node is not trusted: {reason}")]
+    Untrusted { reason: &'static str },
     /// The answer is too long.
     #[error("the beacon node's answer about block {block} has more than {MAX_ANSWER} bytes")]
     TooLong { block: String },
@@ -174,7 +177,10 @@ impl<'a> Beacon<'a> {
     async fn get(&self, url: Url, block: &str) -> Result<Vec<u8>, SourceError> {
         let unreachable =
             |reason: &str| SourceError::Unreachable { block: block.to_owned(), reason: reason.to_owned() };
-        let failed = |error: reqwest::Error| unreachable(crate::rpc::reason_of(&error));
+        let failed = |error: reqwest::Error| match crate::rpc::distrust(&error) {
+            Some(reason) => SourceError::Untrusted { reason },
+            None => unreachable(crate::rpc::reason_of(&error)),
+        };
         let mut response = self.http.get(url).send().await.map_err(failed)?;
         if !response.status().is_success() {
             return Err(unreachable(&format!("HTTP status {}", response.status().as_u16())));

@@ -381,6 +381,15 @@ impl L1 for Embedded {
         Ok(enough)
     }
 
+    fn events_of(&self, contract: Address, transaction: B256) -> Result<Option<Vec<Event>>, L1Error> {
+        let chain = self.chain();
+        let is_included = chain.receipts.iter().any(|receipt| receipt.transaction == transaction);
+        let is_asked =
+            |(address, event): &&(Address, Event)| *address == contract && event.transaction == transaction;
+        let found = || chain.events.iter().filter(is_asked).map(|(_, event)| event.clone()).collect();
+        Ok(is_included.then(found))
+    }
+
     fn events(
         &self,
         contract: Address,

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use alloy_sol_types::SolEvent as _;
 use thiserror::Error;
 
 use crate::{
     abi::Settlement::{SuperblockSettled, deploymentCall},
+    blobs::MOST_READ_BLOBS,
     contract::{Contract, NoContract},
-    history::search_back,
+    history::{decode, search_back},
     job::Finality,
     l1::{At, Event, L1Error},
 };
@@ -56,7 +57,8 @@ impl<'a> Finalized<'a> {
         Ok(self.contract.state(number, At::Number(self.block))?)
     }
 
-    /// The events of superblocks `first..=last`, which are settled, in their order. No event is older than `first_block`.
+    /// The events of superblocks `first..=last`, which are settled, in their order, without their data as bytes. No event is older than
+    /// `first_block`.
     pub(crate) fn settlements(
         &self,
         first_block: u64,
@@ -66,15 +68,16 @@ impl<'a> Finalized<'a> {
         if first <= last {
             let (topics, range) = ([Some(SuperblockSettled::SIGNATURE_HASH)], (first_block, self.block));
             search_back(self.contract.l1, self.contract.address, &topics, range, |event| {
-                match SuperblockSettled::decode_raw_log(event.topics.iter().copied(), &event.data) {
-                    Ok(settled) => {
-                        let number = settled.number;
-                        told.insert(number, (event, settled));
-                        number > first
-                    }
-                    // It is missed below, if it is one of these superblocks.
-                    Err(_) => true,
+                // One that is malformed is missed below, if it is one of these superblocks.
+                let Ok(mut settled) = decode::<SuperblockSettled>(&event) else { return true };
+                let number = settled.number;
+                if (first..=last).contains(&number) {
+                    // A node can tell any number of blobs, and that there are too many is all that is asked about them.
+                    settled.blobs.truncate(MOST_READ_BLOBS + 1);
+                    settled.blobs.shrink_to_fit();
+                    told.insert(number, (Event { data: Bytes::new(), ..event }, settled));
                 }
+                number > first
             })?;
         }
         let told = |number| told.remove(&number).ok_or(FinalizedError::NoEvent { number });

@@ -50,8 +50,10 @@ pub enum L1FollowError {
     #[error("superblock {number} was settled without blobs: follow it with its bundle")]
     NoBlobs { number: u32 },
     /// More blobs than are read.
-    #[error("the node tells of {found} blobs of superblock {number}, at most {MOST_READ_BLOBS} are read")]
-    TooMany { number: u32, found: usize },
+    #[error(
+        "the node tells of more than {MOST_READ_BLOBS} blobs of superblock {number}, and no more are read"
+    )]
+    TooMany { number: u32 },
     /// A source cannot be asked.
     #[error("superblock {number}: {source}")]
     Source { number: u32, source: SourceError },
@@ -120,7 +122,7 @@ impl L1Follower<'_> {
         let number = settlement.number;
         match settlement.hashes.len() {
             0 => return Err(L1FollowError::NoBlobs { number }),
-            found if found > MOST_READ_BLOBS => return Err(L1FollowError::TooMany { number, found }),
+            found if found > MOST_READ_BLOBS => return Err(L1FollowError::TooMany { number }),
             _ => {}
         }
         let blobs = self.find(settlement)?;

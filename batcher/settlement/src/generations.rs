@@ -32,34 +32,19 @@ impl Generations {
         self.0.entry(generation).or_default().cut_from = Some(from);
     }
 
-    /// The deposits that are in the queue.
+    /// The queue at the end of a generation, or as it is now.
     #[must_use]
-    pub fn queue(&self) -> Vec<Deposit> {
+    pub fn queue(&self, generation: u32) -> Vec<Deposit> {
         let mut queue = vec![];
-        self.visit(&mut queue, |_| false);
-        queue
-    }
-
-    /// Whether these deposits were the whole queue at some time. Whoever is behind has not seen a later queue, so it is none of theirs.
-    #[must_use]
-    pub fn have_been(&self, deposits: &[Deposit]) -> bool {
-        // What a generation begins with, the one before it has had, and all beginnings of that too.
-        deposits.is_empty() || self.visit(&mut vec![], |queue| queue.starts_with(deposits))
-    }
-
-    /// Shows the queue as it was when each generation ended, or is. Returns whether one of them is what is looked for; the queue is then
-    /// that one.
-    fn visit(&self, queue: &mut Vec<Deposit>, mut is_found: impl FnMut(&[Deposit]) -> bool) -> bool {
-        self.0.values().any(|Generation { deposits, cut_from }| {
+        for (&number, Generation { deposits, cut_from }) in self.0.range(..=generation) {
             queue.extend(deposits);
-            let found = is_found(queue);
             if let Some(from) = *cut_from
-                && !found
+                && number < generation
             {
                 queue.truncate(from as usize);
             }
-            found
-        })
+        }
+        queue
     }
 }
 
@@ -92,47 +77,20 @@ mod tests {
         generations
     }
 
-    fn amounts(generations: &Generations) -> Vec<u64> {
-        generations.queue().iter().map(|deposit| deposit.amount).collect()
+    fn amounts(generations: &Generations, generation: u32) -> Vec<u64> {
+        generations.queue(generation).iter().map(|deposit| deposit.amount).collect()
     }
 
     #[test]
     fn deposits_that_were_cut_are_in_the_queue_no_more() {
-        assert_eq!(amounts(&generations(&[(0, 0..4)], &[])), [0, 1, 2, 3]);
-        assert_eq!(amounts(&generations(&[(0, 0..4)], &[(0, 2)])), [0, 1]);
-        let two = [(0, 0..4), (1, 2..4)];
-        assert_eq!(amounts(&generations(&two, &[(0, 2)])), [0, 1, 102, 103]);
-        assert_eq!(amounts(&generations(&two, &[(0, 2), (1, 3)])), [0, 1, 102]);
-        // A generation without deposits.
-        assert_eq!(amounts(&generations(&[(0, 0..4), (2, 1..2)], &[(0, 2), (1, 1)])), [0, 201]);
-    }
-
-    #[test]
-    fn the_queue_has_been_what_events_lead_to_and_nothing_else() {
         let all = generations(&[(0, 0..4), (1, 2..4), (2, 1..3)], &[(0, 2), (1, 1)]);
-        let queue = |names: &[(u32, u32)]| -> Vec<_> {
-            names.iter().map(|&(generation, index)| deposit(generation, index)).collect()
-        };
-        for names in [
-            &[][..],
-            &[(0, 0)],
-            &[(0, 0), (0, 1), (0, 2), (0, 3)],
-            &[(0, 0), (0, 1)],
-            &[(0, 0), (0, 1), (1, 2), (1, 3)],
-            &[(0, 0), (2, 1)],
-            &[(0, 0), (2, 1), (2, 2)],
-        ] {
-            assert!(all.have_been(&queue(names)), "{names:?}");
-        }
-        for names in [
-            &[(0, 1)][..],
-            &[(0, 0), (1, 2)],
-            &[(0, 0), (0, 1), (0, 2), (1, 3)],
-            &[(0, 0), (0, 1), (2, 1)],
-            &[(0, 0), (0, 1), (0, 2), (0, 3), (0, 4)],
-            &[(0, 0), (2, 1), (2, 2), (2, 3)],
-        ] {
-            assert!(!all.have_been(&queue(names)), "{names:?}");
-        }
+        assert_eq!(amounts(&all, 0), [0, 1, 2, 3]);
+        assert_eq!(amounts(&all, 1), [0, 1, 102, 103]);
+        assert_eq!(amounts(&all, 2), [0, 201, 202]);
+        // Generations without deposits.
+        let all = generations(&[(0, 0..4), (2, 1..2)], &[(0, 2), (1, 1), (2, 1)]);
+        assert_eq!(amounts(&all, 1), [0, 1]);
+        assert_eq!(amounts(&all, 2), [0, 201]);
+        assert_eq!(amounts(&all, 3), [0]);
     }
 }

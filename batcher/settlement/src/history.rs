@@ -16,8 +16,10 @@ const LARGEST_PIECE: u64 = 64_000;
 const MOST_BLOCKS: u64 = 1 << 32;
 /// The most questions of a search: [`MOST_BLOCKS`] of a node that answers about 5,000 blocks at a time.
 const MOST_QUESTIONS: usize = 1 << 20;
-/// The most events that are kept.
+/// The most events of a search.
 const MOST_EVENTS: usize = 1 << 21;
+/// The most bytes of their topics and data. A deposit has 352, and a queue that is read about a million deposits.
+const MOST_BYTES: usize = 512 << 20;
 /// After so many answers in a row a node is asked for more again: it may have refused because it was asked too often.
 const ANSWERS_TO_GROW: usize = 16;
 /// The code of what is above a limit (EIP-1474): the blocks of a question, or the questions of a while.
@@ -36,6 +38,8 @@ struct Pieces {
     /// Answers since the last refusal.
     answers: usize,
     questions: usize,
+    events: usize,
+    bytes: usize,
     /// Whether there was a pause before the last question.
     has_paused: bool,
 }
@@ -44,7 +48,8 @@ impl Pieces {
     /// For a search of these blocks.
     fn new(range: (u64, u64)) -> Result<Self, L1Error> {
         let (blocks, ceiling) = (FIRST_PIECE, LARGEST_PIECE);
-        let pieces = Self { range, blocks, ceiling, answers: 0, questions: 0, has_paused: false };
+        let pieces =
+            Self { range, blocks, ceiling, answers: 0, questions: 0, events: 0, bytes: 0, has_paused: false };
         if range.1.saturating_sub(range.0) >= MOST_BLOCKS {
             return Err(pieces.too_much(format!("{MOST_BLOCKS} blocks and more")));
         }
@@ -55,6 +60,20 @@ impl Pieces {
     fn too_much(&self, what: String) -> L1Error {
         let (first, last) = self.range;
         L1Error::Search { first, last, what }
+    }
+
+    /// Whoever searches may keep all of them.
+    fn count(&mut self, events: &[Event]) -> Result<(), L1Error> {
+        let bytes = |event: &Event| event.data.len() + size_of_val(&event.topics[..]);
+        self.events += events.len();
+        self.bytes += events.iter().map(bytes).sum::<usize>();
+        if self.events > MOST_EVENTS {
+            return Err(self.too_much(format!("more than {MOST_EVENTS} events")));
+        }
+        if self.bytes > MOST_BYTES {
+            return Err(self.too_much(format!("events of more than {MOST_BYTES} bytes")));
+        }
+        Ok(())
     }
 
     /// What the node says to a question about `first..=last`; `None` if it is to be asked about fewer blocks.
@@ -71,6 +90,7 @@ impl Pieces {
         let has_paused = std::mem::take(&mut self.has_paused);
         match answer {
             Ok(events) => {
+                self.count(&events)?;
                 self.answers += 1;
                 if self.answers.is_multiple_of(ANSWERS_TO_GROW) {
                     self.ceiling = (2 * self.ceiling).min(LARGEST_PIECE);
@@ -92,30 +112,27 @@ impl Pieces {
     }
 }
 
-/// The contract's events that begin with these topics in the blocks `first..=last`, in order.
+/// Visits the contract's events that begin with these topics in the blocks `first..=last`, in order.
 ///
 /// # Errors
-/// [`L1Error`]
-pub fn events(
+/// [`L1Error`], and what `visit` returns.
+pub fn search(
     l1: &dyn L1,
     contract: Address,
     topics: &[Option<B256>],
-    first: u64,
-    last: u64,
-) -> Result<Vec<Event>, L1Error> {
-    let (mut found, mut pieces, mut start) = (vec![], Pieces::new((first, last))?, first);
+    (first, last): (u64, u64),
+    mut visit: impl FnMut(Event) -> Result<(), L1Error>,
+) -> Result<(), L1Error> {
+    let (mut pieces, mut start) = (Pieces::new((first, last))?, first);
     while start <= last {
         let end = last.min(start.saturating_add(pieces.blocks - 1));
         if let Some(events) = pieces.answer(l1.events(contract, topics, start, end), (start, end))? {
-            found.extend(events);
-            if found.len() > MOST_EVENTS {
-                return Err(pieces.too_much(format!("more than {MOST_EVENTS} events")));
-            }
+            events.into_iter().try_for_each(&mut visit)?;
             let Some(next) = end.checked_add(1) else { break };
             start = next;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Visits such events from block `last` back to `first`, the newest one first, until `visit` returns false: what is looked for is
@@ -130,14 +147,10 @@ pub fn search_back(
     (first, last): (u64, u64),
     mut visit: impl FnMut(Event) -> bool,
 ) -> Result<(), L1Error> {
-    let (mut pieces, mut end, mut visited) = (Pieces::new((first, last))?, last, 0);
+    let (mut pieces, mut end) = (Pieces::new((first, last))?, last);
     while end >= first {
         let start = first.max(end.saturating_sub(pieces.blocks - 1));
         if let Some(events) = pieces.answer(l1.events(contract, topics, start, end), (start, end))? {
-            visited += events.len();
-            if visited > MOST_EVENTS {
-                return Err(pieces.too_much(format!("more than {MOST_EVENTS} events")));
-            }
             if !events.into_iter().rev().all(&mut visit) {
                 break;
             }
@@ -211,8 +224,12 @@ mod tests {
         }
 
         fn forward(&self, first: u64, last: u64) -> Result<Vec<u64>, L1Error> {
-            let found = events(self, Address::ZERO, &[], first, last)?;
-            Ok(found.iter().map(|event| event.block_number).collect())
+            let mut found = vec![];
+            search(self, Address::ZERO, &[], (first, last), |event| {
+                found.push(event.block_number);
+                Ok(())
+            })?;
+            Ok(found)
         }
 
         fn back(&self, first: u64, last: u64, until: u64) -> Vec<u64> {
@@ -259,6 +276,9 @@ mod tests {
             Ok(inside.map(event).collect())
         }
 
+        fn events_of(&self, _: Address, _: B256) -> Result<Option<Vec<Event>>, L1Error> {
+            unreachable!()
+        }
         fn chain_id(&self) -> Result<u64, L1Error> {
             unreachable!()
         }
@@ -315,6 +335,28 @@ mod tests {
         let head = 10 * 365 * 86_400 * 4;
         let node = Node::new(&[head - 5], u64::MAX);
         assert_eq!(node.back(0, head, head - 5), [head - 5]);
+    }
+
+    #[test]
+    fn a_search_ends_whatever_events_a_node_tells() {
+        let event = |bytes: usize| Event {
+            block_number: 1,
+            transaction: B256::ZERO,
+            topics: vec![B256::ZERO],
+            data: vec![0; bytes].into(),
+        };
+        // One event, and as many as are read of answers that are as long as they may be.
+        let long = event((16 << 20) - 32);
+        let mut pieces = Pieces::new((0, 9)).expect("ten blocks");
+        for _ in 0..MOST_BYTES / (16 << 20) {
+            pieces.answer(Ok(vec![long.clone()]), (1, 1)).expect("not too many").expect("the node's answer");
+        }
+        let error = pieces.answer(Ok(vec![event(0)]), (1, 1)).expect_err("32 bytes more");
+        assert!(error.to_string().contains("take events of more than 536870912 bytes"), "{error}");
+        let mut pieces = Pieces { events: MOST_EVENTS, ..Pieces::new((0, 9)).expect("ten blocks") };
+        pieces.answer(Ok(vec![]), (1, 1)).expect("no more").expect("the node's answer");
+        let error = pieces.answer(Ok(vec![event(0)]), (1, 1)).expect_err("one more");
+        assert!(error.to_string().contains("take more than 2097152 events"), "{error}");
     }
 
     #[test]

@@ -171,6 +171,12 @@ pub trait L1 {
     /// [`L1Error`]
     fn receipt(&self, transaction: B256) -> Result<Option<Receipt>, L1Error>;
 
+    /// The contract's events of a transaction, in order; `None` if it is in no block.
+    ///
+    /// # Errors
+    /// [`L1Error`]
+    fn events_of(&self, contract: Address, transaction: B256) -> Result<Option<Vec<Event>>, L1Error>;
+
     /// What a transaction calls; `None` if it is in no block.
     ///
     /// # Errors

@@ -4,15 +4,20 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall as _, SolEvent as _};
 use batcher_job::payouts::{L1Summary, MalformedPayouts, unpacked};
 use batcher_verify::bundle::SuperblockBundle;
+use circuits_protocol::l1::PAYOUT_BYTES;
 use environments_core::address::Address as Account;
-use environments_l1::{Payout, PayoutTree};
+use environments_l1::{
+    Payout, PayoutTree,
+    block::{MAX_CONSUMED, MAX_DEPOSITS},
+};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
     abi::Settlement::{
-        AssetId, Claim, Payout as ClaimedPayout, SuperblockSettled, claimAllCall, claimToCall, isClaimedCall,
-        payoutRootCall, settleCall, settleStalledCall,
+        AssetId, Claim, Payout as ClaimedPayout, PayoutClaimed, PayoutRefused, SettlementErrors,
+        SuperblockSettled, claimAllCall, claimToCall, isClaimedCall, payoutRootCall, settleCall,
+        settleStalledCall,
     },
     contract::{Contract, NoContract},
     history::search_back,
@@ -22,6 +27,9 @@ use crate::{
 
 /// Payouts in one transaction: each takes about 60,000 gas, and its receiver at most 100,000.
 const BATCH: usize = 32;
+
+/// The most payouts of a superblock: what its block of environment 0 consumes, and deposits that bounce.
+const MOST_PAYOUTS: usize = MAX_CONSUMED + MAX_DEPOSITS;
 
 /// Why nothing is claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -50,6 +58,11 @@ pub enum ClaimError {
         "the node does not tell which transaction settled superblock {superblock}: name its bundle instead"
     )]
     NoTransaction { superblock: u32 },
+    /// No kernel of environment 0 makes so many.
+    #[error(
+        "the node tells of {found} payouts of superblock {superblock}, a superblock has at most {MOST_PAYOUTS}"
+    )]
+    TooMany { superblock: u32, found: usize },
     /// The payouts are not in the transaction's calldata as the contract takes them.
     #[error(
         "transaction {transaction} settled superblock {superblock}, and is no call of the contract itself, so its payouts \
@@ -112,12 +125,20 @@ pub fn claim(
         let call = claimAllCall { claimed: batch.iter().map(|(_, claim)| claim.clone()).collect() };
         let receipt = wallet.send(Some(contract), U256::ZERO, call.abi_encode().into())?;
         claims.gas_used += receipt.gas_used;
+        let transaction = receipt.transaction;
+        let events = wallet.events_of(contract, transaction)?;
+        let says = |topic, payout: &Payout| {
+            let topics = [topic, U256::from(payout.index).into()];
+            events.iter().any(|event| event.topics.starts_with(&topics))
+        };
         for &(payout, _) in batch {
-            let transaction = receipt.transaction;
-            let outcome = if is_claimed(&settlement, &payout)? {
+            let outcome = if says(PayoutClaimed::SIGNATURE_HASH, &payout) {
                 ClaimOutcome::Paid(transaction)
-            } else {
+            } else if says(PayoutRefused::SIGNATURE_HASH, &payout) {
                 ClaimOutcome::Refused(transaction)
+            } else {
+                // Somebody claimed it in between, and the contract left it out.
+                ClaimOutcome::PaidEarlier
             };
             claims.payouts.push(Claimed { superblock, payout, outcome });
         }
@@ -148,9 +169,19 @@ pub fn claim_to(
     let (mut claims, open) = open_claims(&settlement, superblock, payouts, wanted)?;
     for (payout, claimed) in open {
         let call = claimToCall { claimed, receiver };
-        let receipt = wallet.send(Some(contract), U256::ZERO, call.abi_encode().into())?;
-        claims.gas_used += receipt.gas_used;
-        let outcome = ClaimOutcome::Paid(receipt.transaction);
+        let outcome = match wallet.send(Some(contract), U256::ZERO, call.abi_encode().into()) {
+            Ok(receipt) => {
+                claims.gas_used += receipt.gas_used;
+                ClaimOutcome::Paid(receipt.transaction)
+            }
+            // Somebody claimed it in between.
+            Err(WalletError::L1(L1Error::Reverted(reason)))
+                if matches!(reason.of_settlement(), Some(SettlementErrors::AlreadyClaimed(_))) =>
+            {
+                ClaimOutcome::PaidEarlier
+            }
+            Err(error) => return Err(error.into()),
+        };
         claims.payouts.push(Claimed { superblock, payout, outcome });
     }
     claims.payouts.sort_by_key(|claimed| claimed.payout.index);
@@ -228,6 +259,10 @@ pub fn settled_payouts(
     let Some(Transaction { to, input }) = l1.transaction(transaction)? else { return Err(missing) };
     let packed = if to == Some(address) { payouts_in(&input) } else { None };
     let packed = packed.ok_or(ClaimError::Indirect { superblock, transaction })?;
+    let found = packed.len() / PAYOUT_BYTES;
+    if found > MOST_PAYOUTS {
+        return Err(ClaimError::TooMany { superblock, found });
+    }
     Ok(unpacked(superblock.into(), &packed)?)
 }
 

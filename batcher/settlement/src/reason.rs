@@ -79,6 +79,12 @@ impl Revert {
         VerifierRouterErrors::abi_decode(data).is_ok()
     }
 
+    /// The settlement contract's error, if it is one.
+    #[must_use]
+    pub fn of_settlement(&self) -> Option<SettlementErrors> {
+        SettlementErrors::abi_decode(&self.0).ok()
+    }
+
     /// The error's name with its values, if it is one of our contracts'.
     fn known(&self) -> Option<String> {
         let Self(data) = self;

@@ -185,9 +185,7 @@ fn refusal(method: &'static str, error: ErrorPayload) -> L1Error {
 
 /// The reason without the node's address, which the error's own message repeats.
 pub(crate) fn reason_of(error: &reqwest::Error) -> &'static str {
-    if let Some(reason) = distrust(error) {
-        reason
-    } else if error.is_timeout() {
+    if error.is_timeout() {
         "it takes too long"
     } else if error.is_connect() {
         "no connection"
@@ -197,7 +195,7 @@ pub(crate) fn reason_of(error: &reqwest::Error) -> &'static str {
 }
 
 /// Why the other side's certificate is not trusted, if that is what is wrong. The reason has no name of a host.
-fn distrust(error: &reqwest::Error) -> Option<&'static str> {
+pub(crate) fn distrust(error: &reqwest::Error) -> Option<&'static str> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(rustls::Error::InvalidCertificate(error)) = error.downcast_ref() {
@@ -250,6 +248,15 @@ struct RpcReceipt {
     contract_address: Option<Address>,
 }
 
+/// What a receipt says that the transaction did.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RpcLogs {
+    transaction_hash: B256,
+    block_number: Option<U64>,
+    logs: Vec<RpcLog>,
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RpcTransaction {
@@ -269,6 +276,13 @@ struct RpcLog {
     transaction_hash: B256,
     topics: Vec<B256>,
     data: Bytes,
+}
+
+impl RpcLog {
+    fn into_event(self) -> Event {
+        let Self { block_number, transaction_hash: transaction, topics, data, .. } = self;
+        Event { block_number: block_number.to(), transaction, topics, data }
+    }
 }
 
 fn tag(at: At) -> Value {
@@ -354,6 +368,18 @@ impl L1 for Rpc {
         }))
     }
 
+    fn events_of(&self, contract: Address, transaction: B256) -> Result<Option<Vec<Event>>, L1Error> {
+        let method = "eth_getTransactionReceipt";
+        let found: Option<RpcLogs> = self.ask(method, (transaction,))?;
+        let Some(RpcLogs { transaction_hash, block_number: Some(_), logs }) = found else { return Ok(None) };
+        if transaction_hash != transaction || logs.iter().any(|log| log.transaction_hash != transaction) {
+            let found = transaction_hash.to_string();
+            return Err(L1Error::Malformed { method, expected: "the receipt that was asked for", found });
+        }
+        let logs = logs.into_iter().filter(|log| log.address == contract);
+        Ok(Some(logs.map(RpcLog::into_event).collect()))
+    }
+
     fn transaction(&self, hash: B256) -> Result<Option<Transaction>, L1Error> {
         let method = "eth_getTransactionByHash";
         let found: Option<RpcTransaction> = self.ask(method, (hash,))?;
@@ -398,15 +424,12 @@ impl L1 for Rpc {
         let method = "eth_getLogs";
         let found: Vec<RpcLog> = self.ask(method, (&filter,))?;
         let event = |log: RpcLog| {
-            let RpcLog { address, removed, block_number, transaction_hash: transaction, topics: all, data } =
-                log;
-            let block_number: u64 = block_number.to();
-            let is_asked = address == contract && begins_with(&all, topics) && !removed;
-            if !is_asked || !(first..=last).contains(&block_number) {
-                let found = format!("one of contract {address} in block {block_number}");
+            let is_asked = log.address == contract && begins_with(&log.topics, topics) && !log.removed;
+            if !is_asked || !(first..=last).contains(&log.block_number.to()) {
+                let found = format!("one of contract {} in block {}", log.address, log.block_number);
                 return Err(L1Error::Malformed { method, expected: "events that were asked for", found });
             }
-            Ok(Event { block_number, transaction, topics: all, data })
+            Ok(log.into_event())
         };
         found.into_iter().map(event).collect()
     }

@@ -13,7 +13,7 @@ use crate::{
     fees::{Fees, OverCap},
     job::Policy,
     journal::Attempt,
-    l1::{At, Call, L1, L1Error, Receipt},
+    l1::{At, Call, Event, L1, L1Error, Receipt},
     limits::Limit,
     signer::Signer,
 };
@@ -45,6 +45,9 @@ pub enum WalletError {
     /// It is in a block and did nothing.
     #[error("transaction {0} is in a block, and failed")]
     Failed(B256),
+    /// It is in a block and did what it was sent for.
+    #[error("transaction {0} is in a block, and the node does not tell what came of it")]
+    NoEvents(B256),
     /// Another transaction of the account came first.
     #[error("another transaction of {sender} has nonce {nonce}: transaction {transaction} will not come")]
     NonceUsed { sender: Address, nonce: u64, transaction: B256 },
@@ -157,6 +160,21 @@ impl Wallet<'_> {
             }
             thread::sleep(self.policy.poll.min(POLL));
         }
+    }
+
+    /// What a transaction did in a contract: its events. A node that is behind, where another one told the receipt, is asked again.
+    ///
+    /// # Errors
+    /// [`WalletError::NoEvents`], or [`WalletError::L1`] for what does not pass.
+    pub fn events_of(&self, contract: Address, transaction: B256) -> Result<Vec<Event>, WalletError> {
+        for _ in 0..GONE {
+            match self.l1.events_of(contract, transaction) {
+                Ok(Some(events)) => return Ok(events),
+                Err(error) if !error.is_transient() => return Err(error.into()),
+                Ok(None) | Err(_) => thread::sleep(self.policy.poll.min(POLL)),
+            }
+        }
+        Err(WalletError::NoEvents(transaction))
     }
 
     /// Hands the transaction over if that is due, and looks what became of it. [`WalletError::L1`] passes.

@@ -22,7 +22,7 @@ use crate::{
     abi::Settlement::{Deposited, QueueCut, deploymentCall, queueCall},
     contract::{Contract, NoContract},
     generations::Generations,
-    history::{decode, events, search_back_for},
+    history::{decode, search, search_back_for},
     job::Finality,
     l1::{At, Block, L1Error},
 };
@@ -75,6 +75,8 @@ pub struct FinalQueue {
     pub block: Block,
     pub deposits: Vec<Deposit>,
     pub position: QueuePosition,
+    /// How often it had been cut.
+    pub generation: u32,
     /// How it came to be so.
     pub generations: Generations,
 }
@@ -130,21 +132,28 @@ impl QueueReader {
         deposited.iter().for_each(|event| self.generations.push(event.generation, deposit(event)));
         cuts.iter().for_each(|event| self.generations.cut(event.generation, event.from));
         self.next = Some(end);
-        let deposits = self.generations.queue();
+        let generation = queue.generation;
+        let deposits = self.generations.queue(generation);
         let position = deposits.iter().try_fold(QueuePosition::default(), append)?;
         let expected = QueuePosition { digest: KeccakDigest(queue.digest.0), length: queue.length };
         if position != expected {
             *self = Self::default();
             return Err(WatchError::OtherQueue { block: block.number, expected, found: position });
         }
-        Ok(FinalQueue { deployment, block, deposits, position, generations: self.generations.clone() })
+        let generations = self.generations.clone();
+        Ok(FinalQueue { deployment, block, deposits, position, generation, generations })
     }
 }
 
 /// The contract's events of a kind in the blocks `first..=last`, in order.
 fn later<E: SolEvent>(contract: &Contract<'_>, first: u64, last: u64) -> Result<Vec<E>, L1Error> {
-    let found = events(contract.l1, contract.address, &[Some(E::SIGNATURE_HASH)], first, last)?;
-    found.iter().map(decode).collect()
+    let mut found = vec![];
+    let topics = [Some(E::SIGNATURE_HASH)];
+    search(contract.l1, contract.address, &topics, (first, last), |event| {
+        found.push(decode(&event)?);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// The contract's events of a kind up to block `last`, in order. They are searched from there back to the one that is first, so nobody
@@ -181,7 +190,10 @@ impl FinalQueue {
         if !is_missing {
             let known =
                 Queue::read(path, self.deployment).map_err(|source| WatchError::NoQueue { source })?;
-            if !self.generations.have_been(known.deposits()) {
+            // A node that is behind does not know the file's generation, or not all that the file has of it.
+            let is_earlier = known.generation() <= self.generation
+                && self.generations.queue(known.generation()).starts_with(known.deposits());
+            if !is_earlier {
                 let (path, known) = (path.to_owned(), known.position());
                 return Err(WatchError::OtherDeposits { path, known, found: self.position });
             }
@@ -199,7 +211,8 @@ impl FinalQueue {
     /// [`WatchError::Json`], which no queue leads to.
     pub fn to_lines(&self) -> Result<String, WatchError> {
         let unwritable = |error: serde_json::Error| WatchError::Json { reason: error.to_string() };
-        let header = serde_json::to_string(&QueueHeader { deployment: self.deployment });
+        let header = QueueHeader { deployment: self.deployment, generation: self.generation };
+        let header = serde_json::to_string(&header);
         let mut text = header.map_err(unwritable)? + "\n";
         for deposit in &self.deposits {
             text += &serde_json::to_string(deposit).map_err(unwritable)?;
@@ -257,10 +270,11 @@ mod tests {
             (0..count).for_each(|index| generations.push(generation, deposit(&deposited(generation, index))));
         }
         (0..).zip(cuts).for_each(|(generation, &from)| generations.cut(generation, from));
-        let deposits = generations.queue();
+        let generation = cuts.len() as u32;
+        let deposits = generations.queue(generation);
         let position = deposits.iter().try_fold(QueuePosition::default(), append).expect("there is room");
         let block = Block { number: 7, hash: B256::ZERO, timestamp: 0, base_fee: 0 };
-        FinalQueue { deployment: 5, block, deposits, position, generations }
+        FinalQueue { deployment: 5, block, deposits, position, generation, generations }
     }
 
     #[test]
@@ -289,10 +303,17 @@ mod tests {
         refused(queue(&[3], &[]));
         refused(queue(&[5], &[]));
         refused(queue(&[3, 1], &[2]));
+        // The file has a beginning of what was cut, and the node is before the cut.
+        queue(&[3, 2, 0], &[2, 1]).write(&path).expect("one is left");
+        assert_eq!(length().expect("a queue"), 1);
+        refused(queue(&[3], &[]));
+        refused(queue(&[3, 2], &[2]));
         // All were cut, and none came.
-        queue(&[3, 2], &[2, 0]).write(&path).expect("nothing is left");
+        queue(&[3, 2, 0], &[2, 1, 0]).write(&path).expect("nothing is left");
         assert_eq!(length().expect("a queue"), 0);
+        refused(queue(&[3, 2, 0], &[2, 1]));
         // Whoever wrote more than is read could not go on with it.
+        std::fs::remove_file(&path).expect("it is there");
         let text = queue(&[2], &[]).to_lines().expect("it serialises");
         queue(&[2], &[]).write_within(&path, text.len() as u64).expect("as much as is read");
         let error = queue(&[3], &[]).write_within(&path, text.len() as u64).expect_err("a line more");

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::{SolCall as _, SolEvent as _, SolInterface as _};
+use alloy_sol_types::{SolCall as _, SolEvent as _};
 use environments_l1::asset::AssetName;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
@@ -16,7 +16,6 @@ use crate::{
     contract::{Contract, NoContract},
     history::{decode, search_back_for},
     l1::{At, Call, L1Error, Receipt},
-    reason::Revert,
     wallet::{Wallet, WalletError},
 };
 
@@ -96,8 +95,8 @@ pub struct Cut {
 pub fn cut_queue(wallet: &Wallet<'_>, contract: Address) -> Result<Cut, WithdrawError> {
     let receipt = wallet.send(Some(contract), U256::ZERO, cutQueueCall {}.abi_encode().into())?;
     let Receipt { transaction, block_number: block, gas_used, .. } = receipt;
-    let events = wallet.l1.events(contract, &[Some(QueueCut::SIGNATURE_HASH)], block, block)?;
-    let event = events.iter().find(|event| event.transaction == transaction);
+    let events = wallet.events_of(contract, transaction)?;
+    let event = events.iter().find(|event| event.topics.first() == Some(&QueueCut::SIGNATURE_HASH));
     let event = event.ok_or(WithdrawError::NoCut { transaction, block })?;
     let QueueCut { generation, from, to } = decode(event)?;
     Ok(Cut { generation, from, to, transaction, gas_used })
@@ -165,18 +164,22 @@ pub fn withdraw(
         let (name, input) = (name_of(&event), calldata(&event, receiver));
         let Deposited { depositor, origin, number, amount, .. } = event;
         let asked = Call { from: signer, to: Some(contract), value: U256::ZERO, input };
-        let outcome = match wallet.l1.call(&asked, At::Latest) {
-            Ok(_) => {
-                let receipt = wallet.send(Some(contract), U256::ZERO, asked.input)?;
+        let sent = match wallet.l1.call(&asked, At::Latest) {
+            Ok(_) => wallet.send(Some(contract), U256::ZERO, asked.input),
+            Err(error) => Err(error.into()),
+        };
+        let outcome = match sent {
+            Ok(receipt) => {
                 done.gas_used += receipt.gas_used;
                 WithdrawalOutcome::Paid(receipt.transaction)
             }
-            Err(L1Error::Reverted(Revert(data))) => match SettlementErrors::abi_decode(&data) {
-                Ok(SettlementErrors::AlreadyWithdrawn(_)) => WithdrawalOutcome::PaidEarlier,
-                Ok(SettlementErrors::PaymentFailed(_)) => WithdrawalOutcome::Refused,
-                Ok(SettlementErrors::NotCut(_)) if matches!(wanted, Wanted::Of(_)) => continue,
-                Ok(SettlementErrors::NotCut(_)) => return Err(WithdrawError::NotCut(name)),
-                _ => return Err(L1Error::Reverted(Revert(data)).into()),
+            // Somebody may have withdrawn it in between.
+            Err(WalletError::L1(L1Error::Reverted(reason))) => match reason.of_settlement() {
+                Some(SettlementErrors::AlreadyWithdrawn(_)) => WithdrawalOutcome::PaidEarlier,
+                Some(SettlementErrors::PaymentFailed(_)) => WithdrawalOutcome::Refused,
+                Some(SettlementErrors::NotCut(_)) if matches!(wanted, Wanted::Of(_)) => continue,
+                Some(SettlementErrors::NotCut(_)) => return Err(WithdrawError::NotCut(name)),
+                _ => return Err(L1Error::Reverted(reason).into()),
             },
             Err(error) => return Err(error.into()),
         };

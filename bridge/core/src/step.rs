@@ -19,6 +19,7 @@ use circuits_core::{
 };
 use circuits_protocol::registry::EnvironmentId;
 use plonky2::field::types::Field;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     asset::AssetId,
@@ -53,8 +54,9 @@ circuits_core::layout! {
 }
 
 /// What a circuit must know of one step.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
+    #[serde(with = "circuits_core::layout::as_bytes")]
     pub fields: StepFields,
     /// The path of the message's leaf.
     pub path: Path,
@@ -63,7 +65,7 @@ pub struct Step {
 }
 
 /// A balance that is added, of amount 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewBalance {
     pub key: BalanceKey,
     /// What the insertion into the tree of balances must know.
@@ -71,7 +73,7 @@ pub struct NewBalance {
 }
 
 /// What one circuit moves: balances are added first, then steps are taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
     pub new_balances: Vec<NewBalance>,
     /// A balance that could be added after these: fills the circuit's slots for balances that are left over.

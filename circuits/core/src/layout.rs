@@ -190,6 +190,31 @@ macro_rules! layout {
     };
 }
 
+/// Serialises a value as the bytes of [`to_bytes`], for fields of structs that are serialised: `#[serde(with =
+/// "circuits_core::layout::as_bytes")]`.
+pub mod as_bytes {
+    use circuits_prover::basetypes::F;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    use super::Layout;
+
+    /// Writes the bytes.
+    ///
+    /// # Errors
+    /// Those of the serialiser.
+    pub fn serialize<L: Layout<F>, S: Serializer>(value: &L, serializer: S) -> Result<S::Ok, S::Error> {
+        super::to_bytes(value).serialize(serializer)
+    }
+
+    /// Reads the bytes.
+    ///
+    /// # Errors
+    /// Those of the deserialiser, and one for bytes that are not the encoding of a value.
+    pub fn deserialize<'de, L: Layout<F>, De: Deserializer<'de>>(deserializer: De) -> Result<L, De::Error> {
+        super::from_bytes(&Vec::<u8>::deserialize(deserializer)?).map_err(De::Error::custom)
+    }
+}
+
 /// Encodes a value as bytes, 8 little-endian bytes for each element.
 #[must_use]
 pub fn to_bytes<L: Layout<F>>(value: &L) -> Vec<u8> {

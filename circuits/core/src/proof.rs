@@ -130,6 +130,12 @@ pub fn verify(proof: &Proof, key: &VerifierKey, common: &CommonData) -> Result<(
     proving::verify(proof, key, common).map_err(|reason| ProofError::Invalid { reason })
 }
 
+/// The size of every verifier key of a circuit, in bytes.
+#[must_use]
+pub fn encoded_key_len(common: &CommonData) -> usize {
+    DIGEST_BYTES * ((1 << common.config.fri_config.cap_height) + 1)
+}
+
 /// Encodes a verifier key: the cap's hashes, then the circuit digest.
 #[must_use]
 pub fn encode_key(key: &VerifierKey) -> Vec<u8> {
@@ -145,12 +151,11 @@ pub fn encode_key(key: &VerifierKey) -> Vec<u8> {
 /// # Errors
 /// [`ProofError::KeySize`] or [`ProofError::Key`] if the bytes are not exactly the encoding of a key.
 pub fn decode_key(bytes: &[u8], common: &CommonData) -> Result<VerifierKey, ProofError> {
-    let cap = 1 << common.config.fri_config.cap_height;
-    let expected = DIGEST_BYTES * (cap + 1);
+    let expected = encoded_key_len(common);
     if bytes.len() != expected {
         return Err(ProofError::KeySize { expected, found: bytes.len() });
     }
-    let mut hashes = Vec::with_capacity(cap + 1);
+    let mut hashes = Vec::with_capacity(expected / DIGEST_BYTES);
     for (index, chunk) in bytes.chunks_exact(DIGEST_BYTES).enumerate() {
         let mut hash = [0; DIGEST_BYTES];
         hash.copy_from_slice(chunk);

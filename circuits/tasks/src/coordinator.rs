@@ -45,7 +45,7 @@ use crate::{
     private::Private,
     progress::{Progress, Reported},
     provable::Catalogue,
-    queue::{GivenUp, Offer, Queue, QueueError},
+    queue::{GivenUp, Handled, Handler, Offer, Queue, QueueError},
     store::{Object, Store, StoreError},
     worker::{TaskError, Worker, task_in},
 };
@@ -73,7 +73,7 @@ impl Default for Pace {
 #[derive(Debug, Error)]
 pub enum GraphRunError {
     /// A task was given up.
-    #[error("task {label} failed after {} attempts: {}", .given_up.attempts, .given_up.error)]
+    #[error("task {label} was given up after {} attempts: {}", .given_up.attempts, .given_up.error)]
     GivenUp { label: String, given_up: GivenUp },
     /// A task is not what the store or this program says.
     #[error(transparent)]
@@ -119,7 +119,8 @@ pub struct Coordinator<'a> {
     pub catalogue: &'a Catalogue<'a>,
     /// Where proofs are, and where workers find inputs.
     pub store: &'a dyn Store,
-    /// Does the tasks that must not leave this process, and all others without [`Self::queue`].
+    /// Does the tasks that must not leave this process, and all others without [`Self::queue`]. It is this coordinator's alone:
+    /// nobody else finds what stays in this process.
     pub here: &'a InProcess,
     /// Does the tasks that any worker may do.
     pub queue: Option<&'a dyn Queue>,
@@ -140,13 +141,14 @@ impl Coordinator<'_> {
     /// [`GraphRunError`]; what was proved stays in the store.
     pub fn run(&self, graph: &Graph, inputs: Inputs<'_>) -> Result<Vec<u8>, GraphRunError> {
         let private = Private::new(self.store);
-        let observer = Reported(self.progress);
+        let observer = Reported::new(self.progress);
         let worker = Worker::new(self.catalogue, &private, &observer);
         let mut run = Run {
             coordinator: self,
             graph,
             inputs,
             worker: &worker,
+            reported: &observer,
             store: &private,
             done: BTreeSet::new(),
             pending: BTreeSet::new(),
@@ -154,8 +156,10 @@ impl Coordinator<'_> {
             last_survey: None,
         };
         let end = AtomicBool::new(false);
+        let ended = &end;
         thread::scope(|scope| {
-            let here = scope.spawn(|| self.here.run(&worker, &end));
+            let handler = UntilStopped { worker: &worker, stop: self.stop };
+            let here = scope.spawn(move || self.here.run(&handler, ended));
             let result = run.finish(&|| here.is_finished());
             end.store(true, Ordering::Relaxed);
             self.here.wake();
@@ -167,12 +171,26 @@ impl Coordinator<'_> {
     }
 }
 
+/// A worker that starts nothing more once the caller has asked to stop.
+struct UntilStopped<'a> {
+    worker: &'a Worker<'a>,
+    stop: &'a AtomicBool,
+}
+
+impl Handler for UntilStopped<'_> {
+    fn handle(&self, id: TaskId) -> Result<Handled, TaskError> {
+        if self.stop.load(Ordering::Relaxed) { Ok(Handled::Early) } else { self.worker.handle(id) }
+    }
+}
+
 /// A graph on its way.
 struct Run<'a> {
     coordinator: &'a Coordinator<'a>,
     graph: &'a Graph,
     inputs: Inputs<'a>,
     worker: &'a Worker<'a>,
+    /// What the worker of this process has reported.
+    reported: &'a Reported<'a>,
     /// The store, and beside it what stays in this process.
     store: &'a Private<'a>,
     /// The tasks whose proofs were in the store and valid when this was last looked at.
@@ -255,15 +273,14 @@ impl<'a> Run<'a> {
             if self.pending.contains(&id) {
                 stack.extend(&task.children);
             } else if self.worker.proof(id, task)?.is_some() {
-                // A coordinator that ended before it could see the proof has left it.
+                // A coordinator that ended may have offered it.
                 self.store.remove(&Object::Input(id))?;
                 self.done.insert(id);
                 if task.place != Place::Given {
                     resumed.push(&task.label);
                 }
             } else if task.place == Place::Given {
-                let proof = self.input(id)?;
-                self.worker.accept(id, task, &proof)?;
+                self.give(id, task)?;
                 self.done.insert(id);
             } else {
                 self.pending.insert(id);
@@ -278,6 +295,16 @@ impl<'a> Run<'a> {
         self.offered.clear();
         self.last_survey = Some(Instant::now());
         Ok(())
+    }
+
+    /// Puts a given proof to where workers find it.
+    fn give(&self, id: TaskId, task: &Task) -> Result<(), GraphRunError> {
+        let proof = self.input(id)?;
+        if self.coordinator.queue.is_some() {
+            return Ok(self.worker.accept(id, task, &proof)?);
+        }
+        // Its giver keeps it anyway.
+        Ok(self.store.keep(&Object::Proof(id), &self.worker.checked(id, task, &proof)?)?)
     }
 
     /// The tasks that have no proof yet although all their children have one, children before parents.
@@ -301,7 +328,9 @@ impl<'a> Run<'a> {
                 self.store.remove(&Object::Input(id))?;
                 self.pending.remove(&id);
                 self.done.insert(id);
-                self.coordinator.progress.done(&task.label, false);
+                if !self.reported.has(id) {
+                    self.coordinator.progress.done(&task.label, false);
+                }
             }
         }
         Ok(())

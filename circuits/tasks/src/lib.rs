@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod circuit;
 pub mod coordinator;
 pub mod folder;
 pub mod graph;

@@ -1,7 +1,12 @@
 //! What people see of a graph that is being proved.
 
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
+
 use crate::{
-    graph::Task,
+    graph::{Place, Task},
     id::TaskId,
     worker::{Damage, Observer},
 };
@@ -29,17 +34,40 @@ impl Progress for Quiet {
     fn note(&self, _: &str) {}
 }
 
-/// Reports what the workers of this process do as progress. That a proof is there is for the coordinator to report, whoever
-/// made it.
-#[derive(Clone, Copy)]
-pub struct Reported<'a>(pub &'a dyn Progress);
+/// Reports what the worker of this process does as progress.
+pub(crate) struct Reported<'a> {
+    progress: &'a dyn Progress,
+    stored: Mutex<BTreeSet<TaskId>>,
+}
+
+impl<'a> Reported<'a> {
+    pub(crate) fn new(progress: &'a dyn Progress) -> Self {
+        Self { progress, stored: Mutex::default() }
+    }
+
+    /// Whether the worker of this process has stored the proof of the task called `id`, and reported that.
+    pub(crate) fn has(&self, id: TaskId) -> bool {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+}
 
 impl Observer for Reported<'_> {
     fn started(&self, _: TaskId, task: &Task) {
-        self.0.start(&task.label);
+        self.progress.start(&task.label);
+    }
+
+    fn stored(&self, id: TaskId, task: &Task) {
+        // Nobody works on a given proof.
+        if task.place != Place::Given {
+            self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+            self.progress.done(&task.label, false);
+        }
     }
 
     fn refused(&self, id: TaskId, task: &Task, damage: &Damage) {
-        self.0.note(&format!("task {}: the proof stored as {id}: {damage}; it is made again", task.label));
+        self.progress.note(&format!(
+            "task {}: the proof that is stored as {id}: {damage}; it is made again",
+            task.label
+        ));
     }
 }

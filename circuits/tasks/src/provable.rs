@@ -91,7 +91,7 @@ pub trait Provable: Send + Sync {
     /// If it does not.
     fn verify(&self, task: &Task, proof: &[u8]) -> Result<(), ProvableError>;
 
-    /// Makes the proof. The caller verifies it.
+    /// Makes the proof, and verifies it before it is returned.
     ///
     /// # Errors
     /// If the input is malformed, or does not satisfy the circuit with these children.

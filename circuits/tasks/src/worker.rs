@@ -155,9 +155,7 @@ impl<'a> Worker<'a> {
     /// # Errors
     /// [`TaskError::Provable`] if it is not valid; nothing is stored then.
     pub fn accept(&self, id: TaskId, task: &Task, proof: &[u8]) -> Result<(), TaskError> {
-        self.verify(self.provable(task)?, id, task, proof).map_err(|source| failed(task, source))?;
-        let bytes = StoredProof::new(task, proof.to_vec()).encode();
-        let bytes = bytes.map_err(|source| TaskError::Format { label: task.label.clone(), source })?;
+        let bytes = self.checked(id, task, proof)?;
         if !self.store.create(&Object::Proof(id), &bytes)?
             && let Stored::Damaged(_) | Stored::Missing = self.stored(id, task)?
         {
@@ -166,6 +164,16 @@ impl<'a> Worker<'a> {
         self.store.remove(&Object::Input(id))?;
         self.observer.stored(id, task);
         Ok(())
+    }
+
+    /// Verifies `proof`, and returns the bytes that a store keeps of it.
+    ///
+    /// # Errors
+    /// [`TaskError::Provable`] if it is not valid, and [`TaskError::Format`] if it is too large.
+    pub(crate) fn checked(&self, id: TaskId, task: &Task, proof: &[u8]) -> Result<Vec<u8>, TaskError> {
+        self.verify(self.provable(task)?, id, task, proof).map_err(|source| failed(task, source))?;
+        let bytes = StoredProof::new(task, proof.to_vec()).encode();
+        bytes.map_err(|source| TaskError::Format { label: task.label.clone(), source })
     }
 
     /// Verifies a proof, unless this worker has verified the same bytes.

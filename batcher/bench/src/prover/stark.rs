@@ -1,6 +1,5 @@
 //! The STARK of signatures by our prover and by starky's.
 
-use batcher_job::prove::Progress;
 use circuits_tables::{
     batch::{Batch as _, prove_trace, prove_trace_with_starky, verify_batch},
     ecdsa::{
@@ -9,6 +8,7 @@ use circuits_tables::{
         table::trace::{Assignment, Trace},
     },
 };
+use circuits_tasks::progress::Progress;
 use serde::Serialize;
 
 use super::{Peaks, Run, Work};

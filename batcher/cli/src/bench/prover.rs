@@ -4,7 +4,7 @@ use batcher_bench::{
     BenchError,
     prover::{self, Figures, Run, Work},
 };
-use batcher_job::prove::Progress;
+use circuits_tasks::progress::Progress;
 use tempfile::TempDir;
 
 use super::starts::{figures, superblock};

@@ -9,8 +9,8 @@ use batcher_bench::{
     BenchError,
     starts::{Figures, Run, Start, on_disk, start},
 };
-use batcher_job::prove::Progress;
 use batcher_keys::config;
+use circuits_tasks::progress::Progress;
 use serde::{Deserialize, de::DeserializeOwned};
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use batcher_bench::{
     BenchError,
     state::{self, Figures, Run, Subject},
 };
-use batcher_job::prove::Progress;
+use circuits_tasks::progress::Progress;
 use tempfile::TempDir;
 
 use super::starts::{figures, superblock};

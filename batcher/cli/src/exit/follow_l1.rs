@@ -39,6 +39,7 @@ impl HasExitCode for SourceError {
             Self::File(error) => error.exit_code(),
             Self::L1(error) => error.exit_code(),
             Self::Unreachable { .. } | Self::Malformed { .. } => ExitCode::Unavailable,
+            Self::Untrusted { .. } => ExitCode::Rejected,
             Self::TooLong { .. } => ExitCode::Limit,
         }
     }

@@ -65,9 +65,11 @@ impl HasExitCode for WalletError {
             Self::Network { .. } | Self::Failed(_) => ExitCode::Rejected,
             Self::NotTaken { source, .. } => source.exit_code(),
             // Gas that is too expensive gets cheaper, as `settle` waits for.
-            Self::Fee(_) | Self::NoCode(_) | Self::NonceUsed { .. } | Self::Patience { .. } => {
-                ExitCode::Unavailable
-            }
+            Self::Fee(_)
+            | Self::NoCode(_)
+            | Self::NoEvents(_)
+            | Self::NonceUsed { .. }
+            | Self::Patience { .. } => ExitCode::Unavailable,
         }
     }
 }
@@ -118,7 +120,9 @@ impl HasExitCode for ClaimError {
             Self::Wallet(error) => error.exit_code(),
             Self::Payouts(error) => error.exit_code(),
             Self::OtherRoot { .. } | Self::Indirect { .. } | Self::NotRecipient { .. } => ExitCode::Rejected,
-            Self::NoTransaction { .. } | Self::NotSettled { .. } => ExitCode::Unavailable,
+            Self::NoTransaction { .. } | Self::TooMany { .. } | Self::NotSettled { .. } => {
+                ExitCode::Unavailable
+            }
         }
     }
 }

@@ -10,12 +10,7 @@ use batcher_circuits::{
     state::{L1Head, SuperblockState},
 };
 use batcher_hop::HopProof;
-use batcher_job::{
-    location::Location,
-    payouts::L1Summary,
-    state,
-    store::{self, QuarantineRecord},
-};
+use batcher_job::{location::Location, payouts::L1Summary, state, store::QuarantineRecord};
 use batcher_settlement::data::SuperblockData;
 use batcher_verify::{
     bundle::{BlockEntry, SuperblockBundle, l1_outcome},
@@ -35,6 +30,7 @@ use circuits_protocol::{
 use circuits_tasks::{
     graph::{self, Graph, Place},
     id::TaskId,
+    proof::StoredProof,
 };
 use environments_core::BlockBundle;
 use environments_kinds::KINDS;
@@ -56,6 +52,7 @@ pub(super) enum Content {
     State(Box<State>),
     TaskProof(TaskProof),
     Task(Task),
+    TaskInput(TaskInput),
     TaskGraph(Vec<Task>),
     Quarantine(QuarantineRecord),
     Location(SuperblocksDirectory),
@@ -89,8 +86,12 @@ pub(super) fn read(
         }
         FileKind::SuperblockState => Content::State(Box::new(State::new(state::read(path)?))),
         FileKind::TaskProof => {
-            let (task, key, proof_bytes) = store::describe(bytes).map_err(in_file)?;
-            Content::TaskProof(TaskProof { task, key, proof_bytes })
+            let stored = StoredProof::decode(bytes).map_err(in_file)?;
+            Content::TaskProof(TaskProof {
+                task: stored.label,
+                key: hex::encode(stored.key),
+                proof_bytes: stored.proof.len(),
+            })
         }
         FileKind::QuarantineRecord => {
             Content::Quarantine(file::decode(kind, bytes, SMALL_LIMIT).map_err(in_file)?)
@@ -108,6 +109,7 @@ pub(super) fn read(
             let task = graph::Task::decode(bytes).map_err(|error| malformed(error.into()))?;
             Content::Task(Task::new(task.id(), &task))
         }
+        FileKind::TaskInput => Content::TaskInput(TaskInput { input_bytes: payload.len() }),
         FileKind::TaskGraph => {
             let graph = Graph::decode(bytes).map_err(|error| malformed(error.into()))?;
             Content::TaskGraph(graph.tasks().map(|(id, task)| Task::new(id, task)).collect())
@@ -391,8 +393,14 @@ fn balances(bridge: &BridgeState) -> Vec<Balance> {
 #[derive(Serialize)]
 pub(super) struct TaskProof {
     task: String,
-    key: Digest,
+    key: String,
     proof_bytes: usize,
+}
+
+/// What the prover of a task must know. Only the circuit that it is for can read it.
+#[derive(Serialize)]
+pub(super) struct TaskInput {
+    input_bytes: usize,
 }
 
 /// A task whose proof is to be made.

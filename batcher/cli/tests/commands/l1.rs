@@ -174,6 +174,9 @@ fn deposits_that_nobody_takes_are_cut_and_come_back() {
     assert_eq!([&cut["generation"], &cut["from"], &cut["to"]], [&json!(0), &json!(0), &json!(2)]);
     assert_eq!(error(&["cut"], 3), "the contract reverts: NothingToCut");
     assert_eq!(queue_length(), 0, "they leave the file too");
+    let file = fs::read_to_string(&queue).expect("written");
+    let header: Value = serde_json::from_str(file.trim()).expect("only the header is left");
+    assert_eq!(header["generation"], 1);
 
     let (receiver, zero) = (format!("0x{}", "77".repeat(20)), format!("0x{}", "00".repeat(20)));
     let balance = |address: &str| {

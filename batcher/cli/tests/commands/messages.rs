@@ -182,7 +182,7 @@ fn another_queue_than_the_one_consumed_from_is_refused() {
     written(root, &after(&genesis, vec![], &[deposit()], &[]));
     let queue = root.join("queue.jsonl");
     let written_queue = |deployment, deposit: &Deposit| {
-        let header = serde_json::to_string(&QueueHeader { deployment }).expect("serialisable");
+        let header = serde_json::to_string(&QueueHeader::from(deployment)).expect("serialisable");
         let line = serde_json::to_string(deposit).expect("serialisable");
         std::fs::write(&queue, format!("{header}\n{line}\n")).expect("writable");
     };

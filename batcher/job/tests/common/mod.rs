@@ -16,7 +16,6 @@ use batcher_job::{
     l1::L1Prover,
     output::OutputDirectory,
     planner::Planner,
-    prove::Quiet,
     states::{self, States},
 };
 use batcher_verify::trust::Trust;
@@ -27,6 +26,7 @@ use circuits_protocol::{
     registry::{EnvironmentId, Registry},
     statement::BlockStatement,
 };
+use circuits_tasks::progress::Quiet;
 use environments_core::{BlockBundle, ProveError, ProvenBlock, address::Address};
 use environments_l1::{Bytes32, Deposit, L1Block, kernel::Variant, registry_entry};
 use plonky2::field::types::PrimeField64;

@@ -83,7 +83,7 @@ fn follow(
 /// The queue of these deposits.
 fn queue(directory: &Path, deposits: &[Deposit]) -> Queue {
     let path = directory.join("queue.jsonl");
-    let header = serde_json::to_string(&QueueHeader { deployment: CHAIN }).expect("serialisable");
+    let header = serde_json::to_string(&QueueHeader::from(CHAIN)).expect("serialisable");
     let lines = deposits.iter().map(|deposit| serde_json::to_string(deposit).expect("serialisable"));
     let lines: Vec<_> = std::iter::once(header).chain(lines).collect();
     fs::write(&path, lines.join("\n")).expect("writable");

@@ -1,33 +1,95 @@
-//! Proofs made one after the other and at the same time.
+//! Proofs made one after the other in this process, and at the same time by workers that know nothing but a store.
 
-use std::{fs, sync::atomic::AtomicBool};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use batcher_circuits::{packing::Share, state::SuperblockState};
 use batcher_job::{
+    graph::{PlanGraph, TASK_BYTES},
     intake::Reader,
     output::OutputDirectory,
     planner::Planner,
-    proof_tree::{ProofTree, Task, Work},
-    prove::{Prover, Quiet},
+    proof_tree::{Node, ProofTree, Work},
+    provables::catalogue,
+    prove::Prover,
     store::Store,
 };
-use batcher_verify::circuit::SuperblockCircuit;
+use batcher_verify::circuit::{SuperblockCircuit, superblock_shape};
+use circuits_tasks::{
+    circuit::KeyedProof,
+    coordinator::{Coordinator, Pace},
+    graph::{Graph, Place, Task},
+    in_process::InProcess,
+    progress::Quiet,
+    provable::{Child, ProvableError, Request},
+    queue::Queue as _,
+    store::{MemoryStore, Object, Store as _},
+    worker::Worker,
+};
 
 use crate::common::{ENGINE, batch, registry, waiting};
 
 /// Two leaves of one block each, which can be proved at the same time, below one superblock.
 fn two_leaves() -> ProofTree {
-    let task = |name: &str, work, span| Task { name: name.to_owned(), work, span };
-    let tasks = vec![
-        task("leaf 0..1", Work::Leaf, 0..1),
-        task("leaf 1..2", Work::Leaf, 1..2),
-        task("superblock 0..2", Work::Top(vec![0, 1]), 0..2),
+    let node = |name: &str, work, span| Node { name: name.to_owned(), work, span };
+    let nodes = vec![
+        node("leaf 0..1", Work::Leaf, 0..1),
+        node("leaf 1..2", Work::Leaf, 1..2),
+        node("superblock 0..2", Work::Top(vec![0, 1]), 0..2),
     ];
-    ProofTree { tasks, source: SuperblockCircuit::Segments(2), shares: vec![Share::default()] }
+    ProofTree { nodes, source: SuperblockCircuit::Segments(2), shares: vec![Share::default()] }
+}
+
+/// Proves a graph by a worker that has no more than the store and the batcher's circuits.
+fn prove_elsewhere(planned: &PlanGraph<'_>, store: &MemoryStore) -> Vec<u8> {
+    let (own, foreign) = (catalogue(&ENGINE), catalogue(&ENGINE));
+    let (queue, stop) = (InProcess::new(2, 2 * TASK_BYTES), AtomicBool::new(false));
+    let coordinator = Coordinator {
+        catalogue: &own,
+        store,
+        here: &InProcess::new(1, 0),
+        queue: Some(&queue),
+        priority: 0,
+        pace: Pace::default(),
+        progress: &Quiet,
+        stop: &AtomicBool::new(false),
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| queue.run(&Worker::new(&foreign, store, &()), &stop));
+        let proof = coordinator.run(planned.graph(), &|position| planned.input(position));
+        stop.store(true, Ordering::Relaxed);
+        proof.expect("valid blocks")
+    })
+}
+
+/// Whoever can write to a store can give a worker any bytes.
+fn no_input_brings_a_worker_down(graph: &Graph) {
+    let catalogue = catalogue(&ENGINE);
+    let empty = circuits_tasks::circuit::encode_input(&()).expect("small");
+    for (_, task) in graph.tasks().filter(|(_, task)| task.place == Place::Anywhere) {
+        let provable = catalogue.find(&task.provable).expect("the batcher's");
+        let below: Vec<&Task> =
+            task.children.iter().map(|&child| graph.task(child).expect("in the graph")).collect();
+        let children: Vec<_> = below.iter().map(|task| Child { task, proof: &[7; 9] }).collect();
+        for (input, children) in
+            [(&[][..], &[][..]), (&empty, &[]), (&empty, &children), (&[1, 2, 3], &children)]
+        {
+            let error = provable.prove(&Request { task, input, children }, &()).expect_err("no input");
+            assert!(
+                matches!(
+                    error,
+                    ProvableError::Input { .. } | ProvableError::Children { .. } | ProvableError::Proof(_)
+                ),
+                "{error}"
+            );
+        }
+    }
 }
 
 #[test]
-fn proofs_made_together_are_those_made_one_by_one() {
+fn proofs_made_elsewhere_are_those_made_here_one_by_one() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path();
     waiting(root, &[(1, 1), (2, 1)]);
@@ -41,24 +103,31 @@ fn proofs_made_together_are_those_made_one_by_one() {
     let planned = Planner::default().plan(&state, &registry, segment_set_root, selection);
     let mut plan = planned.expect("both blocks apply");
     plan.tree = two_leaves();
+    let stated = |proof| ENGINE.verify_superblock(SuperblockCircuit::Segments(2), proof).expect("valid");
 
-    let results = [1, 2].map(|jobs| {
-        let output = OutputDirectory::new(&root.join(format!("jobs-{jobs}")));
-        let store = Store::open(&output).expect("a directory");
-        let stop = AtomicBool::new(false);
-        let prover = Prover { engine: &ENGINE, store: Some(&store), progress: &Quiet, jobs, stop: &stop };
-        let finished = prover.run(&plan, &blocks, None).expect("valid blocks");
-        let stated =
-            ENGINE.verify_superblock(SuperblockCircuit::Segments(2), &finished.proof).expect("valid");
-        assert_eq!(stated, plan.transition.statement);
-        let stored = fs::read_dir(output.proofs()).expect("readable");
-        let mut names: Vec<_> = stored.map(|entry| entry.expect("readable").file_name()).collect();
-        names.sort();
-        assert_eq!(names.len(), 3);
-        (stated, names)
-    });
-    assert_eq!(results[0], results[1]);
+    let output = OutputDirectory::new(&root.join("here"));
+    let store = Store::open(&output).expect("a directory");
+    let stop = AtomicBool::new(false);
+    let prover = Prover { engine: &ENGINE, store: Some(&store), progress: &Quiet, jobs: 1, stop: &stop };
+    let finished = prover.run(&plan, &blocks, None).expect("valid blocks");
+    assert_eq!(stated(&finished.proof), plan.transition.statement);
+
+    let shared = MemoryStore::default();
+    let planned = PlanGraph::new(&ENGINE, &plan, &blocks, None).expect("every circuit is pinned");
+    no_input_brings_a_worker_down(planned.graph());
+    let proof = prove_elsewhere(&planned, &shared);
+    let common = &superblock_shape(SuperblockCircuit::Segments(2)).common;
+    let KeyedProof { proof, .. } = KeyedProof::decode(&proof, common).expect("a proof");
+    assert_eq!(stated(&proof), plan.transition.statement);
+
+    // Both have a proof of each task that is not given, and of nothing else.
+    for (id, task) in planned.graph().tasks() {
+        let proof = Object::Proof(id);
+        assert!(shared.has(&proof).expect("in memory"));
+        assert_eq!(store.proofs().path(&proof).exists(), task.place == Place::Anywhere, "{}", task.label);
+    }
+    assert!(shared.everything().iter().all(|(object, _)| !matches!(object, Object::Input(_))));
     // Nor does another tree over the same blocks change what is stated.
     let direct = batch(root).expect("valid blocks").made.expect("two blocks");
-    assert_eq!(direct.statement, results[0].0);
+    assert_eq!(direct.statement, plan.transition.statement);
 }

@@ -12,7 +12,7 @@ use batcher_job::{
     l1::L1Prover,
     output::OutputDirectory,
     planner::Planner,
-    prove::{ProveError::Stopped, Quiet},
+    prove::ProveError::Stopped,
     states::States,
 };
 use batcher_verify::{bundle::SuperblockBundle, keys::PinnedKeys, verify::verify};
@@ -20,6 +20,7 @@ use bridge_core::Message;
 use circuits_core::{CircuitError, Digest};
 use circuits_keys::CircuitCache;
 use circuits_protocol::registry::{EnvironmentId, Registry};
+use circuits_tasks::progress::Quiet;
 use environments_core::{ProveError, ProvenBlock};
 use environments_l1::{Deposit, KERNELS, L1Block, PayoutKind, kernel::Variant, registry_entry};
 

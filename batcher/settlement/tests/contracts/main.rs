@@ -377,4 +377,9 @@ fn payouts_are_read_from_the_transaction_that_settled_them() {
     let receipt = local.settle_through(forwarder, &[payout(2)]).expect("it settles");
     assert_eq!(local.view(&progressCall {}).number, 3);
     assert_eq!(read(3), Err(ClaimError::Indirect { superblock: 3, transaction: receipt.transaction }));
+
+    // More than a kernel makes: a node that makes up a list would have somebody claim it for hours.
+    let many: Vec<_> = (3..164).map(payout).collect();
+    local.settle(&many).expect("this verifier accepts it");
+    assert_eq!(read(4), Err(ClaimError::TooMany { superblock: 4, found: 161 }));
 }

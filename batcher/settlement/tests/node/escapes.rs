@@ -1,10 +1,11 @@
 //! Money that an account takes out by itself, where it cannot be paid as usual.
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256, hex};
+use alloy_sol_types::SolCall as _;
 use batcher_settlement::{
-    abi::Settlement::{AssetId, depositCall, queueCall},
+    abi::Settlement::{AssetId, depositCall, isClaimedCall, queueCall},
     l1::L1 as _,
-    payouts::{ClaimError, ClaimOutcome, Claims, claim_to},
+    payouts::{ClaimError, ClaimOutcome, Claims, claim, claim_to},
     rpc::Rpc,
     superblock::Superblock,
     wallet::Wallet,
@@ -21,15 +22,16 @@ use plonky2::field::types::Field as _;
 use crate::{
     anvil::KEY,
     deployment::{CHAIN_ID, Deployment, POLICY, STRANGER_KEY, TIMEOUT, digest, signer},
+    proxy::{self, Fate},
 };
 
 /// Wei in a unit of ether.
 const UNIT: u64 = 10_000_000_000;
 const RECEIVER: Address = Address::repeat_byte(0x77);
 
-/// A payout of ether to the account with this key.
-fn payout(index: u32, key: &str, amount: u64) -> Payout {
-    let recipient = Account(signer(key).address().0.0);
+/// A payout of ether to an account.
+fn payout(index: u32, recipient: Address, amount: u64) -> Payout {
+    let recipient = Account(recipient.0.0);
     let asset = "0:1".parse().expect("ether");
     Payout { index, recipient, kind: PayoutKind::Claim, asset, amount, name: Bytes32::default() }
 }
@@ -60,7 +62,8 @@ fn settle(deployment: &Deployment, payouts: &[Payout]) {
 #[test]
 fn a_payout_is_claimed_to_another_address_by_its_recipient_alone() {
     let deployment = Deployment::new();
-    let payouts = [payout(0, STRANGER_KEY, 30_000), payout(1, KEY, 20_000)];
+    let recipients = [STRANGER_KEY, KEY].map(|key| signer(key).address());
+    let payouts = [payout(0, recipients[0], 30_000), payout(1, recipients[1], 20_000)];
     settle(&deployment, &payouts);
     let (contract, rpc) =
         (deployment.deployed.settlement, Rpc::new(&deployment.node.url(), TIMEOUT * 10).expect("an address"));
@@ -84,4 +87,32 @@ fn a_payout_is_claimed_to_another_address_by_its_recipient_alone() {
     assert_eq!(rpc.balance(RECEIVER).expect("it answers"), U256::from(30_000) * U256::from(UNIT));
     let again = claim(STRANGER_KEY, &[0], RECEIVER).expect("it is theirs");
     assert_eq!((again.payouts[0].outcome, again.gas_used), (ClaimOutcome::PaidEarlier, 0));
+}
+
+#[test]
+fn what_came_of_claims_is_said_by_their_transaction_and_not_by_a_node_that_is_behind() {
+    let deployment = Deployment::new();
+    let contract = deployment.deployed.settlement;
+    // The contract pays nothing to itself.
+    let payouts = [payout(0, RECEIVER, 30_000), payout(1, contract, 20_000)];
+    settle(&deployment, &payouts);
+    let is_claimed = format!("0x{}", hex::encode(isClaimedCall::SELECTOR));
+    let behind = proxy::start(deployment.node.port, move |method, parameters| {
+        let asks = |data: &str| method == "eth_call" && data.starts_with(&is_claimed);
+        if parameters[0]["data"].as_str().is_some_and(asks) {
+            return Fate::Answer(serde_json::json!(B256::ZERO));
+        }
+        Fate::Pass
+    });
+    let (rpc, signer) = (Rpc::new(&behind, TIMEOUT * 10).expect("an address"), signer(KEY));
+    let wallet =
+        Wallet { l1: &rpc, chain_id: CHAIN_ID, signer: &signer, policy: POLICY, announce: &|_, _| {} };
+    let outcomes = || {
+        let claims = claim(&wallet, contract, 1, &payouts, |_| true).expect("it is sent");
+        claims.payouts.iter().map(|claimed| claimed.outcome).collect::<Vec<_>>()
+    };
+    assert!(matches!(outcomes()[..], [ClaimOutcome::Paid(_), ClaimOutcome::Refused(_)]));
+    assert_eq!(rpc.balance(RECEIVER).expect("it answers"), U256::from(30_000) * U256::from(UNIT));
+    // It is sent again, since this node says so, and nothing is paid again.
+    assert!(matches!(outcomes()[..], [ClaimOutcome::PaidEarlier, ClaimOutcome::Refused(_)]));
 }

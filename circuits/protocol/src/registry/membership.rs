@@ -12,6 +12,7 @@ use plonky2::{
     field::types::Field,
     iop::target::{BoolTarget, Target},
 };
+use serde::{Deserialize, Serialize};
 
 use super::leaves::{
     ENVIRONMENT_BITS, EntryDigests, KERNELS_DEPTH, PRODUCERS_DEPTH, entry_leaf_circuit, kernel_leaf_circuit,
@@ -19,20 +20,22 @@ use super::leaves::{
 };
 
 /// Where one of an environment's lists has a leaf, and the window that the leaf commits to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
     /// The position in the list.
     pub index: u64,
     /// The first and the last superblock number.
+    #[serde(with = "circuits_core::layout::as_bytes")]
     pub window: [F; 2],
     /// The path of the leaf.
     pub path: Path,
 }
 
 /// The evidence that a registry allows a kernel and a producer in a superblock.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistryMembership {
     /// What the environment's entry commits to.
+    #[serde(with = "circuits_core::layout::as_bytes")]
     pub digests: EntryDigests,
     /// The path of the environment's entry.
     pub entry_path: Path,
