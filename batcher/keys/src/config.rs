@@ -11,13 +11,14 @@ use std::{
 
 use circuits_files::text::{self, TextError};
 use circuits_keys::{DEFAULT_MEMORY_BYTES, DirectoryStore, KeyKind, KeyStore, pins::Pins};
+use circuits_objects::{AddressError, check_address, shown_option};
 use etcetera::base_strategy::{BaseStrategy as _, choose_native_strategy};
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
 use crate::{
     listed_files::{ListedError, ListedFiles},
-    object_stores::{AddressError, ObjectStore, shown_option},
+    object_stores::ObjectStore,
 };
 
 /// The environment variable with the directories of key files, separated as in `PATH`.
@@ -363,8 +364,7 @@ fn read_file(path: &Path) -> Result<ConfigFile, ConfigError> {
     }
     // Messages show addresses, so an address with a secret is refused before anything else happens.
     for store in &file.object_stores {
-        ObjectStore::check_address(&store.url)
-            .map_err(|source| ConfigError::Address { file: path.to_owned(), source })?;
+        check_address(&store.url).map_err(|source| ConfigError::Address { file: path.to_owned(), source })?;
     }
     Ok(file)
 }

@@ -11,6 +11,7 @@ pub mod pins;
 pub mod rebuild;
 pub mod security;
 
+pub use circuits_objects::AddressError;
 pub use listed_files::{ListedError, ListedFiles, header_of};
-pub use object_stores::{AddressError, ObjectStore};
+pub use object_stores::ObjectStore;
 pub use open::{OpenError, open};
