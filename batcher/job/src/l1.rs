@@ -144,9 +144,10 @@ mod tests {
     };
 
     use batcher_circuits::testing::{free_key, free_key_digest, free_proof};
+    use circuits_tasks::progress::Quiet;
 
     use super::*;
-    use crate::{output::OutputDirectory, prove::Quiet};
+    use crate::output::OutputDirectory;
 
     /// Proves blocks with the free kernel, and counts them.
     #[derive(Default)]
