@@ -237,6 +237,16 @@ contract GovernanceTest is DeployedTest {
         settlement.changeEntryZero(changed, _path);
     }
 
+    function test_a_proposal_counts_to_its_last_second() public {
+        bytes32 entry = bytes32(uint256(0xe1));
+        vm.prank(GOVERNOR);
+        settlement.proposeEntryZero(entry);
+        _wait(2 * DELAY);
+        bytes32 changed = _changed(entry);
+        vm.prank(GOVERNOR);
+        settlement.changeEntryZero(changed, _path);
+    }
+
     function test_the_delay_of_entry_0_does_not_run_in_pauses() public {
         vm.prank(GOVERNOR);
         settlement.proposeEntryZero(bytes32(uint256(0xe1)));

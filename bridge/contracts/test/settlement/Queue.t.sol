@@ -113,6 +113,15 @@ contract QueueTest is DeployedTest {
         settlement.cutQueue();
     }
 
+    function test_a_block_of_environment_0_that_takes_nothing_does_not_stop_a_cut() public {
+        _settle(_next(), "");
+        _deposit(ALICE, AMOUNT);
+        _wait(14 days - 1);
+        _settle(_nextWith(0, new Payout[](0)), "");
+        _wait(1);
+        settlement.cutQueue();
+    }
+
     function test_a_pause_of_settling_stops_the_clock_of_cutting() public {
         _deposit(ALICE, AMOUNT);
         uint32 allowedAt = settlement.time() + 14 days;
