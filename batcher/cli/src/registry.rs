@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use batcher_settlement::{B256, deploy::entry_zero, superblock::of_digest};
 use circuits_core::{Digest, chain_id::parse_chain_id, digest::DigestError};
 use circuits_files::{
     file::{self, FileError, FileKind, SMALL_LIMIT},
     text::quoted,
 };
 use circuits_protocol::registry::{
-    EnvironmentId, KernelChange, KernelEntry, Producer, ProducerEntry, Registry, RegistryEntry,
+    EnvironmentId, KernelChange, KernelEntry, Producer, ProducerEntry, Registry, RegistryEntry, RegistryError,
 };
 use circuits_tables::ecdsa::PublicKey;
 use environments_core::kernel::ProducerSecret;
@@ -92,6 +93,16 @@ pub(crate) enum Command {
         /// Read the registry from this file.
         ///
         /// The root commits to everything that the file holds.
+        file: PathBuf,
+    },
+    /// Print what the contract on L1 takes of a registry: its root, its entry 0 and the siblings of that.
+    ///
+    /// Those who govern the registry pass root and path to `scheduleRegistry`; those who change entry 0 pass it to `proposeEntryZero`,
+    /// and root and path to `changeEntryZero`. All are words as `cast` takes them, unlike the root that `registry root` prints.
+    L1 {
+        /// Read the registry from this file.
+        ///
+        /// Its entry 0 is the one that the contract pins, unless entry 0 is what changes.
         file: PathBuf,
     },
 }
@@ -289,6 +300,22 @@ struct Root {
     root: Digest,
 }
 
+/// What the contract takes of a registry, each digest as a word.
+#[derive(Serialize)]
+struct OnL1 {
+    root: B256,
+    entry_zero: B256,
+    /// The siblings of entry 0, from the leaf up.
+    path: Vec<B256>,
+}
+
+impl OnL1 {
+    fn new(registry: &Registry) -> Result<Self, RegistryError> {
+        let (entry_zero, path) = entry_zero(registry)?;
+        Ok(Self { root: of_digest(registry.root()), entry_zero: of_digest(entry_zero), path: path.into() })
+    }
+}
+
 impl Listing {
     pub(crate) fn new(registry: &Registry) -> Self {
         let environments =
@@ -336,6 +363,13 @@ impl fmt::Display for Root {
     }
 }
 
+impl fmt::Display for OnL1 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path: Vec<_> = self.path.iter().map(B256::to_string).collect();
+        write!(f, "root: {}\nentry 0: {}\npath: [{}]", self.root, self.entry_zero, path.join(","))
+    }
+}
+
 fn read(path: &Path) -> Result<Registry, FileError> {
     file::read(FileKind::Registry, path, SMALL_LIMIT)
 }
@@ -364,6 +398,7 @@ pub(crate) fn run(command: Command, options: Options) -> Result<Answer, Failure>
         }
         Command::List { file } => Ok(answer(&file, &read(&file)?)),
         Command::Root { file } => Ok(Answer::new(&Root { root: read(&file)?.root() })),
+        Command::L1 { file } => Ok(Answer::new(&OnL1::new(&read(&file)?)?)),
         Command::Add(arguments) => change(&arguments.file, |registry| add(registry, &arguments)),
         Command::Rotate(arguments) => change(&arguments.file, |registry| {
             let Rotate { environment, producer: commitment, signing_key, from, readmit, .. } = arguments;
