@@ -31,6 +31,9 @@ const EXTENSION: &str = "block";
 pub enum BodyError {
     #[error(transparent)]
     File(#[from] FileError),
+    /// A link may lead to a file that whoever made it cannot read, and parts of that would be printed.
+    #[error("{path}: it is a link", path = .path.display())]
+    Link { path: PathBuf },
     /// The file is no block.
     #[error("{path}: {source}", path = .path.display())]
     Block { path: PathBuf, source: BundleError },
@@ -104,10 +107,14 @@ impl Bodies {
     ) -> Result<(), FileError> {
         let failed = |source| FileError::Io { path: directory.to_owned(), action: "read it", source };
         for entry in fs::read_dir(directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.extension().is_some_and(|extension| extension == EXTENSION)
-                && let Err(error) = self.read_file(&path, known)
-            {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            if path.extension().is_none_or(|extension| extension != EXTENSION) {
+                continue;
+            }
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            let read = if is_link { Err(BodyError::Link { path }) } else { self.read_file(&path, known) };
+            if let Err(error) = read {
                 skipped(&error);
             }
         }
@@ -194,6 +201,12 @@ mod tests {
             fs::write(directory.path().join(name), content).expect("writable");
         }
         fs::create_dir(directory.path().join("directory.block")).expect("writable");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(
+            directory.path().join("honest.block"),
+            directory.path().join("link.block"),
+        )
+        .expect("writable");
         let key = (ENVIRONMENT.get(), digest_of(body));
         let (mut bodies, mut skipped) = (Bodies(BTreeMap::from([(key, None)])), BTreeSet::new());
         let skip = &mut |error: &BodyError| {
@@ -218,8 +231,12 @@ mod tests {
             ("other.block", file(&counter_body(7), counter_body(7))),
             ("readme.txt", b"hello".to_vec()),
         ];
-        let skipped = ["first", "last", "text", "empty", "directory"].map(str::to_owned);
-        let expected = (Some(honest.clone()), skipped.into());
+        let mut skipped: BTreeSet<_> =
+            ["first", "last", "text", "empty", "directory"].map(str::to_owned).into();
+        if cfg!(unix) {
+            skipped.insert("link".to_owned());
+        }
+        let expected = (Some(honest.clone()), skipped);
         assert_eq!(read(&honest, &files), expected);
         // Whatever order a file system has.
         let mut renamed = files.clone();
