@@ -100,17 +100,17 @@ await Promise.all(
   lanes.map(async (lane) => {
     for (let mutant = queue.shift(); mutant; mutant = queue.shift()) {
       const began = performance.now();
+      let reason;
       const killer = await lane.killer(setOf(mutant), { [mutant.file]: mutant.text }).catch((error) => {
-        found.wrong.push(mutant.id);
-        return error.message;
+        reason = error.message;
       });
       const seconds = ((performance.now() - began) / 1000).toFixed(1);
       const isEquivalent = equivalent.has(mutant.id);
-      if (killer && isEquivalent) found.wrong.push(mutant.id);
+      if (reason || (killer && isEquivalent)) found.wrong.push(mutant.id);
       else if (killer) ++found.killed;
       else if (isEquivalent) ++found.equivalent;
       else found.survived.push(mutant.id);
-      const fate = killer ? `killed by ${killer}` : isEquivalent ? "equivalent" : "SURVIVED";
+      const fate = reason ? `not judged: ${reason}` : killer ? `killed by ${killer}` : isEquivalent ? "equivalent" : "SURVIVED";
       console.log(`${mutant.id}: ${fate} (${seconds} s)`);
     }
     await lane.close();
@@ -124,5 +124,5 @@ console.log(
     `${wrong.length} wrong; ${seconds} s`,
 );
 for (const id of survived) console.error(`no test fails: ${id}`);
-for (const id of wrong) console.error(`it does not compile, or is listed as equivalent and is not: ${id}`);
+for (const id of wrong) console.error(`it is not judged, or is listed as equivalent and is not: ${id}`);
 process.exit(survived.length + wrong.length + unmatched.length > 0 ? 1 : 0);

@@ -13,12 +13,19 @@ const LIMIT_MS = 10 * 60 * 1000;
 /** The code of mutants is not optimised, so it is larger than networks take. */
 const CODE_LIMIT = "100000";
 
-/** Whether a program ends well. */
+/** What forge and Rust's tests end with if a test fails. */
+const FAILED = [1, 101];
+
+/** Whether tests pass. One that loops until the limit does not; one that ends in any other way says nothing. */
 function passes(file, options, { env, cwd = root }) {
   return new Promise((resolve, reject) => {
     const child = spawn(file, options, { cwd, env: { ...process.env, ...env }, stdio: "ignore", timeout: LIMIT_MS });
     child.on("error", reject);
-    child.on("exit", (status) => resolve(status === 0));
+    child.on("exit", (status, signal) => {
+      if (status === 0) resolve(true);
+      else if (FAILED.includes(status) || child.killed) resolve(false);
+      else reject(new Error(`${file} ended with ${signal ?? `status ${status}`}`));
+    });
   });
 }
 
