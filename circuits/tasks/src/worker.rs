@@ -17,6 +17,9 @@ use crate::{
     store::{Object, Store, StoreError},
 };
 
+/// The most proofs that a worker knows to be valid: several superblocks' worth, in 2 MiB. After that it verifies some again.
+const MAX_VERIFIED: usize = 1 << 16;
+
 /// Why a task is not done.
 #[derive(Debug, Error)]
 pub enum TaskError {
@@ -188,7 +191,11 @@ impl<'a> Worker<'a> {
         let verified = || self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if !verified().contains(&hash) {
             provable.verify(task, proof)?;
-            verified().insert(hash);
+            let mut verified = verified();
+            if verified.len() == MAX_VERIFIED {
+                verified.clear();
+            }
+            verified.insert(hash);
         }
         Ok(())
     }
