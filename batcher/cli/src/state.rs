@@ -61,12 +61,18 @@ pub(crate) enum Command {
     /// Use this to give a state to others, who begin with it instead of the genesis, or to keep it elsewhere.
     Export {
         /// Export from this directory.
+        ///
+        /// Another process may be working on it: what it committed last is exported.
         #[arg(value_name = "STATE_DIR")]
         directory: PathBuf,
         /// Write to this file, which must not exist.
+        ///
+        /// It has the whole state, and `state import` and `inspect` read it.
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// Export the state after this superblock instead of the latest one.
+        ///
+        /// `state list` shows the numbers. Number 0 is the genesis.
         #[arg(long, value_name = "NUMBER")]
         number: Option<u32>,
     },
@@ -76,12 +82,18 @@ pub(crate) enum Command {
     /// rules of states are checked. Whether it is the chain's state only its commitment says, which L1 has.
     Import {
         /// Import this file.
+        ///
+        /// `state export` writes such files, and `state rollback` one of the latest state that it undoes.
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// Import to this directory, which must not have a state.
+        ///
+        /// `batch --state` and `follow --state` go on from it.
         #[arg(value_name = "STATE_DIR")]
         directory: PathBuf,
         /// Refuse a state with another commitment.
+        ///
+        /// Take it from L1 or from somebody you trust; without it the file is believed.
         #[arg(long, value_name = "DIGEST")]
         commitment: Option<Digest>,
     },

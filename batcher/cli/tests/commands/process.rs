@@ -20,19 +20,24 @@ use crate::counters::{CHAIN_ID, json, run, run_arguments, superblock, text, with
 /// one statement.
 type Said = BTreeMap<PathBuf, Value>;
 
-/// Reads every file; one that is not whole is no file of ours.
+/// Reads every file, and every state by itself; a file that is not whole is no file of ours.
 fn said(root: &Path) -> Said {
     let out = root.join("out");
     let mut said = Said::new();
     let mut directories = vec![out.clone()];
     while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).into_iter().flatten() {
+        for entry in fs::read_dir(&directory).into_iter().flatten() {
             let path = entry.expect("readable").path();
+            let name = path.strip_prefix(&out).expect("below it").to_owned();
             if path.is_dir() {
                 directories.push(path);
+            } else if path.ends_with("states.redb") {
+                let list = json(&superblock(&["state", "list", text(&directory), "--json"]), 0);
+                for state in list["states"].as_array().expect("a list") {
+                    said.insert(name.join(state["number"].to_string()), state.clone());
+                }
             } else if path.extension().is_none_or(|extension| extension != "lock") {
                 let answer = json(&superblock(&["inspect", text(&path), "--json"]), 0);
-                let name = path.strip_prefix(&out).expect("below it").to_owned();
                 said.insert(name, answer["content"].clone());
             }
         }
