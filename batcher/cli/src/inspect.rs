@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use batcher_job::output::database_file;
 use batcher_verify::trust::Trust;
 use circuits_files::{
     file::{self, BUNDLE_LIMIT, FileKind, MAGIC},
@@ -92,6 +93,9 @@ fn write_value(text: &mut String, value: &Value, depth: usize) {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Answer, Failure> {
     let path = arguments.file.as_path();
+    if path.parent().is_some_and(|directory| database_file(directory) == path) {
+        return Err(InspectError::States { path: path.to_owned() }.into());
+    }
     // Any kind serves for reading the bytes: the header says which one it is.
     let bytes = file::read_bytes(FileKind::BlockBundle, path, BUNDLE_LIMIT)?;
     let (kind, content) = if bytes.starts_with(&MAGIC) {

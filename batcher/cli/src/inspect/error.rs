@@ -16,6 +16,8 @@ pub(super) enum InspectError {
     File(#[from] FileError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error("{path} is a database of states; `state list` shows them, and `state export` writes one to a file", path = .path.display())]
+    States { path: PathBuf },
     #[error("{path} is neither a binary file of superblock nor a trust file", path = .path.display())]
     Neither { path: PathBuf, source: TrustError },
     #[error("{path}", path = .path.display())]
@@ -28,7 +30,7 @@ impl HasExitCode for InspectError {
             Self::File(error) => error.exit_code(),
             Self::State(error) => error.exit_code(),
             Self::Neither { source, .. } => source.exit_code(),
-            Self::Malformed { .. } => ExitCode::Rejected,
+            Self::States { .. } | Self::Malformed { .. } => ExitCode::Rejected,
         }
     }
 }

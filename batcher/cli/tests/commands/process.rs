@@ -32,6 +32,11 @@ fn said(root: &Path) -> Said {
             if path.is_dir() {
                 directories.push(path);
             } else if path.ends_with("states.redb") {
+                let refused = json(&superblock(&["inspect", text(&path), "--json"]), 3);
+                assert!(
+                    refused["error"].as_str().is_some_and(|error| error.contains("state list")),
+                    "{refused}"
+                );
                 let list = json(&superblock(&["state", "list", text(&directory), "--json"]), 0);
                 for state in list["states"].as_array().expect("a list") {
                     said.insert(name.join(state["number"].to_string()), state.clone());
