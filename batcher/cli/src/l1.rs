@@ -1,5 +1,6 @@
 //! `superblock l1`.
 
+mod call;
 mod claim;
 mod cut;
 mod deposit;

@@ -6,7 +6,6 @@ use batcher_settlement::{
     Address,
     contract::Contract as OnL1,
     payouts::{ClaimError, ClaimOutcome, Claimed, Claims, claim, claim_to, payouts_of, settled_payouts},
-    wallet::Wallet,
 };
 use batcher_verify::verify;
 use environments_core::address::Address as Account;
@@ -15,8 +14,8 @@ use serde::Serialize;
 
 use crate::{
     answer::{Answer, Failure},
-    l1::announcer,
-    l1_arguments::{Contract, PolicyArguments, SignerArguments, parse_receiver},
+    l1::call::CallArguments,
+    l1_arguments::parse_receiver,
     options::Options,
 };
 
@@ -27,11 +26,7 @@ use crate::{
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    contract: Contract,
-    #[command(flatten)]
-    signer: SignerArguments,
-    #[command(flatten)]
-    policy: PolicyArguments,
+    call: CallArguments,
     /// Claim payouts of the superblock with this number.
     ///
     /// May be given several times. The list of payouts is read from the transaction that settled the superblock, and compared with
@@ -94,43 +89,40 @@ impl fmt::Display for Paid {
 }
 
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
-    let announce = announcer(options);
-    let Contract { node, contract } = &arguments.contract;
-    let (l1, signer) = (node.open()?, arguments.signer.open()?);
-    let policy = arguments.policy.get(node.finality());
-    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy, announce: &announce };
-    let recipient = match (arguments.to, arguments.recipient) {
-        (Some(_), None) if arguments.payouts.is_empty() => Some(Account(signer.address().0.0)),
-        (_, recipient) => recipient,
-    };
-    let is_wanted = |payout: &Payout| {
-        (arguments.payouts.is_empty() || arguments.payouts.contains(&payout.index))
-            && recipient.is_none_or(|recipient| recipient == payout.recipient)
-    };
-    let claim = |superblock, payouts: &[Payout]| -> Result<Claims, ClaimError> {
-        match arguments.to {
-            None => claim(&wallet, *contract, superblock, payouts, is_wanted),
-            Some(receiver) => claim_to(&wallet, *contract, superblock, payouts, is_wanted, receiver),
+    arguments.call.run(options, |wallet, contract| {
+        let recipient = match (arguments.to, arguments.recipient) {
+            (Some(_), None) if arguments.payouts.is_empty() => Some(Account(wallet.address().0.0)),
+            (_, recipient) => recipient,
+        };
+        let is_wanted = |payout: &Payout| {
+            (arguments.payouts.is_empty() || arguments.payouts.contains(&payout.index))
+                && recipient.is_none_or(|recipient| recipient == payout.recipient)
+        };
+        let claim = |superblock, payouts: &[Payout]| -> Result<Claims, ClaimError> {
+            match arguments.to {
+                None => claim(wallet, contract, superblock, payouts, is_wanted),
+                Some(receiver) => claim_to(wallet, contract, superblock, payouts, is_wanted, receiver),
+            }
+        };
+        let mut paid = Claims::default();
+        let settlement = OnL1 { l1: wallet.l1, address: contract };
+        let mut listed = BTreeMap::new();
+        for &superblock in &arguments.superblocks {
+            listed.insert(superblock, settled_payouts(&settlement, superblock, arguments.from_block)?);
         }
-    };
-    let mut paid = Claims::default();
-    let settlement = OnL1 { l1: &l1, address: *contract };
-    let mut listed = BTreeMap::new();
-    for &superblock in &arguments.superblocks {
-        listed.insert(superblock, settled_payouts(&settlement, superblock, arguments.from_block)?);
-    }
-    for path in &arguments.files {
-        listed.extend(payouts_of(&verify::read(path)?)?);
-    }
-    // A number that was mistyped would look like a payout that is paid.
-    let is_listed = |&index: &u32| listed.values().flatten().any(|payout| payout.index == index);
-    if let Some(&index) = arguments.payouts.iter().find(|index| !is_listed(index)) {
-        return Err(ClaimError::NoPayout { index }.into());
-    }
-    for (&superblock, payouts) in &listed {
-        paid.extend(claim(superblock, payouts)?);
-    }
-    let is_refused = |claimed: &Claimed| matches!(claimed.outcome, ClaimOutcome::Refused(_));
-    let has_refusals = paid.payouts.iter().any(is_refused);
-    Ok(Answer::new(&Paid { claims: paid, receiver: arguments.to }).with_refusals(has_refusals))
+        for path in &arguments.files {
+            listed.extend(payouts_of(&verify::read(path)?)?);
+        }
+        // A number that was mistyped would look like a payout that is paid.
+        let is_listed = |&index: &u32| listed.values().flatten().any(|payout| payout.index == index);
+        if let Some(&index) = arguments.payouts.iter().find(|index| !is_listed(index)) {
+            return Err(ClaimError::NoPayout { index }.into());
+        }
+        for (&superblock, payouts) in &listed {
+            paid.extend(claim(superblock, payouts)?);
+        }
+        let is_refused = |claimed: &Claimed| matches!(claimed.outcome, ClaimOutcome::Refused(_));
+        let has_refusals = paid.payouts.iter().any(is_refused);
+        Ok(Answer::new(&Paid { claims: paid, receiver: arguments.to }).with_refusals(has_refusals))
+    })
 }

@@ -2,16 +2,12 @@
 
 use std::fmt;
 
-use batcher_settlement::{
-    wallet::Wallet,
-    withdrawals::{Cut, cut_queue},
-};
+use batcher_settlement::withdrawals::{Cut, cut_queue};
 use serde::Serialize;
 
 use crate::{
     answer::{Answer, Failure},
-    l1::announcer,
-    l1_arguments::{Contract, PolicyArguments, SignerArguments},
+    l1::call::CallArguments,
     options::Options,
 };
 
@@ -22,11 +18,7 @@ use crate::{
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    contract: Contract,
-    #[command(flatten)]
-    signer: SignerArguments,
-    #[command(flatten)]
-    policy: PolicyArguments,
+    call: CallArguments,
 }
 
 /// What was cut.
@@ -46,10 +38,5 @@ impl fmt::Display for Done {
 }
 
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
-    let announce = announcer(options);
-    let Contract { node, contract } = &arguments.contract;
-    let (l1, signer) = (node.open()?, arguments.signer.open()?);
-    let policy = arguments.policy.get(node.finality());
-    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy, announce: &announce };
-    Ok(Answer::new(&Done(cut_queue(&wallet, *contract)?)))
+    arguments.call.run(options, |wallet, contract| Ok(Answer::new(&Done(cut_queue(wallet, contract)?))))
 }

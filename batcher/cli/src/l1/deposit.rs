@@ -6,7 +6,6 @@ use batcher_settlement::{
     Address, B256, U256,
     deposit::{Order, deposit_once},
     l1::Receipt,
-    wallet::Wallet,
 };
 use environments_core::address::Address as Account;
 use environments_l1::{Bytes32, asset::AssetName};
@@ -14,8 +13,8 @@ use serde::Serialize;
 
 use crate::{
     answer::{Answer, Failure},
-    l1::announcer,
-    l1_arguments::{Contract, PolicyArguments, SignerArguments, parse_address},
+    l1::call::CallArguments,
+    l1_arguments::parse_address,
     options::Options,
 };
 
@@ -29,11 +28,7 @@ const LIFETIME: u32 = 1024;
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    contract: Contract,
-    #[command(flatten)]
-    signer: SignerArguments,
-    #[command(flatten)]
-    policy: PolicyArguments,
+    call: CallArguments,
     /// Keep what was sent in this file, which is made.
     ///
     /// It names the nonce before anything is sent, so that one transaction at most can come. A repeated command goes on with it;
@@ -109,14 +104,13 @@ impl fmt::Display for Deposited {
 }
 
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
-    let announce = announcer(options);
-    let Contract { node, contract } = &arguments.contract;
-    let (l1, signer) = (node.open()?, arguments.signer.open()?);
-    let policy = arguments.policy.get(node.finality());
-    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy, announce: &announce };
-    let &Arguments { asset, amount, tokens, token, environment, recipient, lifetime, fee, .. } = arguments;
-    let order = Order { asset, amount, tokens, token, destination: environment, recipient, lifetime, fee };
-    let made = deposit_once(&wallet, *contract, &order, &arguments.record)?;
-    let Receipt { transaction, block_number: block, gas_used, .. } = made.receipt;
-    Ok(Answer::new(&Deposited { transaction, block, gas_used, earlier: made.earlier }))
+    arguments.call.run(options, |wallet, contract| {
+        let &Arguments { asset, amount, tokens, token, environment, recipient, lifetime, fee, .. } =
+            arguments;
+        let order =
+            Order { asset, amount, tokens, token, destination: environment, recipient, lifetime, fee };
+        let made = deposit_once(wallet, contract, &order, &arguments.record)?;
+        let Receipt { transaction, block_number: block, gas_used, .. } = made.receipt;
+        Ok(Answer::new(&Deposited { transaction, block, gas_used, earlier: made.earlier }))
+    })
 }

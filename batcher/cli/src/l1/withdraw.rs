@@ -4,15 +4,14 @@ use std::fmt;
 
 use batcher_settlement::{
     Address,
-    wallet::Wallet,
     withdrawals::{DepositName, Wanted, Withdrawal, WithdrawalOutcome, Withdrawals, withdraw},
 };
 use serde::Serialize;
 
 use crate::{
     answer::{Answer, Failure},
-    l1::announcer,
-    l1_arguments::{Contract, PolicyArguments, SignerArguments, parse_address, parse_receiver},
+    l1::call::CallArguments,
+    l1_arguments::{parse_address, parse_receiver},
     options::Options,
 };
 
@@ -23,11 +22,7 @@ use crate::{
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    contract: Contract,
-    #[command(flatten)]
-    signer: SignerArguments,
-    #[command(flatten)]
-    policy: PolicyArguments,
+    call: CallArguments,
     /// Withdraw the deposit with this generation of the queue and this index.
     ///
     /// May be given several times. The events `Deposited` and `QueueCut` have both numbers.
@@ -77,17 +72,14 @@ impl fmt::Display for Withdrawn {
 }
 
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
-    let announce = announcer(options);
-    let Contract { node, contract } = &arguments.contract;
-    let (l1, signer) = (node.open()?, arguments.signer.open()?);
-    let policy = arguments.policy.get(node.finality());
-    let wallet = Wallet { l1: &l1, chain_id: node.l1_chain_id, signer: &signer, policy, announce: &announce };
-    let wanted = if arguments.deposits.is_empty() {
-        Wanted::Of(arguments.depositor.unwrap_or_else(|| signer.address()))
-    } else {
-        Wanted::Named(arguments.deposits.clone())
-    };
-    let done = withdraw(&wallet, *contract, &wanted, arguments.to, arguments.from_block)?;
-    let has_refusals = done.deposits.iter().any(|one| one.outcome == WithdrawalOutcome::Refused);
-    Ok(Answer::new(&Withdrawn { withdrawals: done, receiver: arguments.to }).with_refusals(has_refusals))
+    arguments.call.run(options, |wallet, contract| {
+        let wanted = if arguments.deposits.is_empty() {
+            Wanted::Of(arguments.depositor.unwrap_or_else(|| wallet.address()))
+        } else {
+            Wanted::Named(arguments.deposits.clone())
+        };
+        let done = withdraw(wallet, contract, &wanted, arguments.to, arguments.from_block)?;
+        let has_refusals = done.deposits.iter().any(|one| one.outcome == WithdrawalOutcome::Refused);
+        Ok(Answer::new(&Withdrawn { withdrawals: done, receiver: arguments.to }).with_refusals(has_refusals))
+    })
 }
