@@ -7,7 +7,7 @@ use std::{
 };
 
 use circuits_tasks::{
-    coordinator::{Coordinator, GraphRunError, Pace},
+    coordinator::GraphRunError,
     folder::FolderStore,
     graph::{Graph, Place, Task},
     id::KeyBytes,
@@ -20,7 +20,7 @@ use circuits_tasks::{
     worker::Worker,
 };
 
-use crate::support::{Counted, Log, Moody, Random, graph, input, run, small_graph, toys};
+use crate::support::{Counted, Log, Moody, Random, coordinator, graph, input, run, small_graph, toys};
 
 #[test]
 fn every_task_of_any_graph_is_proved_once() {
@@ -70,16 +70,8 @@ fn a_given_proof_is_verified_and_made_by_nobody() {
 
     let (here, stop, catalogue) = (InProcess::new(1, 1), AtomicBool::new(false), toys());
     let store = MemoryStore::default();
-    let coordinator = Coordinator {
-        catalogue: &catalogue,
-        store: &store,
-        here: &here,
-        queue: None,
-        priority: 0,
-        pace: Pace::default(),
-        progress: &Log::default(),
-        stop: &stop,
-    };
+    let log = Log::default();
+    let coordinator = coordinator(&catalogue, &store, &here, &log, &stop);
     let result = coordinator.run(&graph, &|_| Ok(b"a lie".to_vec()));
     assert!(matches!(result, Err(GraphRunError::Task(_))), "{result:?}");
     assert!(store.everything().is_empty());
@@ -90,16 +82,8 @@ fn a_task_that_cannot_be_proved_ends_the_run_and_the_rest_stays() {
     let graph = small_graph();
     let (here, stop, catalogue) = (InProcess::new(1, 1), AtomicBool::new(false), toys());
     let store = MemoryStore::default();
-    let coordinator = Coordinator {
-        catalogue: &catalogue,
-        store: &store,
-        here: &here,
-        queue: None,
-        priority: 0,
-        pace: Pace::default(),
-        progress: &Log::default(),
-        stop: &stop,
-    };
+    let log = Log::default();
+    let coordinator = coordinator(&catalogue, &store, &here, &log, &stop);
     let wrong_root = |position| if position == 3 { Ok(vec![]) } else { input(&graph, position) };
     // Twice: what one run gave up, the next one tries again.
     for _ in 0..2 {

@@ -113,17 +113,19 @@ pub(crate) fn run(
     log: &Log,
 ) -> Result<Vec<u8>, GraphRunError> {
     let (here, stop) = (InProcess::new(3, 3), AtomicBool::new(false));
-    let coordinator = Coordinator {
-        catalogue,
-        store,
-        here: &here,
-        queue,
-        priority: 0,
-        pace: PACE,
-        progress: log,
-        stop: &stop,
-    };
+    let coordinator = Coordinator { queue, pace: PACE, ..coordinator(catalogue, store, &here, log, &stop) };
     coordinator.run(graph, &|position| input(graph, position))
+}
+
+/// A coordinator without a queue.
+pub(crate) fn coordinator<'a>(
+    catalogue: &'a Catalogue<'a>,
+    store: &'a dyn Store,
+    here: &'a InProcess,
+    progress: &'a Log,
+    stop: &'a AtomicBool,
+) -> Coordinator<'a> {
+    Coordinator { catalogue, store, here, queue: None, priority: 0, pace: Pace::default(), progress, stop }
 }
 
 /// What the maker of a graph of toys knows.
