@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    fs::File,
     path::{Path, PathBuf},
 };
 
@@ -374,14 +373,6 @@ fn read(path: &Path) -> Result<Registry, FileError> {
     file::read(FileKind::Registry, path, SMALL_LIMIT)
 }
 
-/// Waits until no other process changes the registry in `path`, and keeps others waiting until the file is dropped.
-fn lock(path: &Path) -> Result<File, FileError> {
-    let failed = |source| FileError::Io { path: path.to_owned(), action: "lock it", source };
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    file::open_lock(Path::new(&name)).and_then(|lock| lock.lock().map(|()| lock)).map_err(failed)
-}
-
 fn answer(file: &Path, registry: &Registry) -> Answer {
     Answer::new(&Listed { file, content: Listing::new(registry) })
 }
@@ -430,7 +421,7 @@ fn change(file: &Path, change: impl FnOnce(&mut Registry) -> Result<(), Failure>
     // Whatever links lead to the file, there is one, and one lock.
     let failed = |source| FileError::Io { path: file.to_owned(), action: "find it", source };
     let path = file.canonicalize().map_err(failed)?;
-    let _lock = lock(&path)?;
+    let _lock = file::lock(&path)?;
     let mut registry = read(&path)?;
     change(&mut registry)?;
     file::write(FileKind::Registry, &path, &registry, SMALL_LIMIT)?;

@@ -223,9 +223,7 @@ pub fn deposit_once(
 
 /// Locks the record, by a file beside it.
 fn lock(record: &Path) -> Result<File, DepositError> {
-    let mut path = record.as_os_str().to_owned();
-    path.push(".lock");
-    let path = PathBuf::from(path);
+    let path = file::lock_file(record);
     let unusable = |source| DepositError::Lock { path: path.clone(), source };
     let lock = file::open_lock(&path).map_err(unusable)?;
     match lock.try_lock() {

@@ -186,6 +186,8 @@ impl FinalQueue {
 
     /// [`Self::write`] if it takes at most `limit` bytes.
     fn write_within(&self, path: &Path, limit: u64) -> Result<(), WatchError> {
+        // Another process would replace what is compared here by a queue of its own.
+        let _lock = file::lock(path)?;
         let is_missing = path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
         if !is_missing {
             let known =
@@ -246,6 +248,8 @@ fn bytes32(bytes: B256) -> Bytes32 {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::mpsc, thread, time::Duration};
+
     use super::*;
 
     fn deposited(generation: u32, index: u32) -> Deposited {
@@ -312,6 +316,19 @@ mod tests {
         queue(&[3, 2, 0], &[2, 1, 0]).write(&path).expect("nothing is left");
         assert_eq!(length().expect("a queue"), 0);
         refused(queue(&[3, 2, 0], &[2, 1]));
+        // Whoever changes the file keeps others waiting.
+        let lock = file::lock(&path).expect("nobody else has it");
+        let (same, path_of_it) = (queue(&[3, 2, 0], &[2, 1, 0]), &path);
+        thread::scope(|scope| {
+            let (written, wait) = mpsc::channel();
+            scope.spawn(move || {
+                same.write(path_of_it).expect("it continues");
+                written.send(()).expect("somebody waits");
+            });
+            assert!(wait.recv_timeout(Duration::from_millis(100)).is_err(), "the lock did not keep it");
+            drop(lock);
+            wait.recv().expect("it goes on");
+        });
         // Whoever wrote more than is read could not go on with it.
         std::fs::remove_file(&path).expect("it is there");
         let text = queue(&[2], &[]).to_lines().expect("it serialises");

@@ -21,7 +21,7 @@ pub mod file {
             BUNDLE_LIMIT, FileKind, FormatError, HEADER_BYTES, MAGIC, SMALL_LIMIT, VERSION, decode, encode,
             open, seal, sha3,
         },
-        lock::open_lock,
+        lock::{lock, lock_file, open_lock},
         read::{read, read_bytes},
         write::{TEMPORARY_PREFIX, create, move_into, write, write_atomic, write_new, write_shared},
     };

@@ -3,8 +3,27 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
+
+use crate::error::FileError;
+
+/// The lock file of the file at `path`, beside it.
+#[must_use]
+pub fn lock_file(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// Waits until no other process changes the file at `path`, and keeps others waiting until the lock is dropped.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn lock(path: &Path) -> Result<File, FileError> {
+    let failed = |source| FileError::Io { path: path.to_owned(), action: "lock it", source };
+    open_lock(&lock_file(path)).and_then(|lock| lock.lock().map(|()| lock)).map_err(failed)
+}
 
 /// Opens a lock file, and creates it if it does not exist. A link is not followed, because that could create a file
 /// anywhere.
