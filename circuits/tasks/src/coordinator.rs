@@ -189,7 +189,7 @@ struct Run<'a> {
     graph: &'a Graph,
     inputs: Inputs<'a>,
     worker: &'a Worker<'a>,
-    /// What the worker of this process has reported.
+    /// What was reported of the graph's tasks.
     reported: &'a Reported<'a>,
     /// The store, and beside it what stays in this process.
     store: &'a Private<'a>,
@@ -328,9 +328,7 @@ impl<'a> Run<'a> {
                 self.store.remove(&Object::Input(id))?;
                 self.pending.remove(&id);
                 self.done.insert(id);
-                if !self.reported.has(id) {
-                    self.coordinator.progress.done(&task.label, false);
-                }
+                self.reported.done(id, task);
             }
         }
         Ok(())

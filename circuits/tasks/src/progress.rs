@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -34,33 +34,40 @@ impl Progress for Quiet {
     fn note(&self, _: &str) {}
 }
 
-/// Reports what the worker of this process does as progress.
+/// Reports as progress what the worker of this process does, and what its coordinator finds done.
 pub(crate) struct Reported<'a> {
     progress: &'a dyn Progress,
-    stored: Mutex<BTreeSet<TaskId>>,
+    done: Mutex<BTreeSet<TaskId>>,
 }
 
 impl<'a> Reported<'a> {
     pub(crate) fn new(progress: &'a dyn Progress) -> Self {
-        Self { progress, stored: Mutex::default() }
+        Self { progress, done: Mutex::default() }
     }
 
-    /// Whether the worker of this process has stored the proof of the task called `id`, and reported that.
-    pub(crate) fn has(&self, id: TaskId) -> bool {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    /// Reports a proof that is there, once: the coordinator may see it before the worker that stored it says so.
+    pub(crate) fn done(&self, id: TaskId, task: &Task) {
+        if self.done_ids().insert(id) {
+            self.progress.done(&task.label, false);
+        }
+    }
+
+    fn done_ids(&self) -> MutexGuard<'_, BTreeSet<TaskId>> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Observer for Reported<'_> {
-    fn started(&self, _: TaskId, task: &Task) {
+    fn started(&self, id: TaskId, task: &Task) {
+        // Its proof was lost if it was done before.
+        self.done_ids().remove(&id);
         self.progress.start(&task.label);
     }
 
     fn stored(&self, id: TaskId, task: &Task) {
         // Nobody works on a given proof.
         if task.place != Place::Given {
-            self.stored.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-            self.progress.done(&task.label, false);
+            self.done(id, task);
         }
     }
 
