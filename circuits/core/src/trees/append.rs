@@ -14,6 +14,7 @@ use super::{
     error::TreeError,
     index::IndexTree,
     node::{MAX_DEPTH, NODE, empty_root, fits},
+    page::PAGE_LEAVES,
     path::{Path, PathTarget, enforce_nonzero, index_bits},
 };
 use crate::{
@@ -53,6 +54,50 @@ impl AppendTree {
             return Err(TreeError::EmptyLeaf { index: index as u64 });
         }
         Ok(Self { tree: IndexTree::from_pages(depth, leaves, roots)?, count: leaves.len() as u64 })
+    }
+
+    /// The tree with `count` slots taken, of which these, ascending by index, have leaves that are not
+    /// empty. Nodes are hashed once, unless leaves are far apart.
+    ///
+    /// # Errors
+    /// - [`TreeError::Depth`]
+    /// - [`TreeError::Full`] if there are not so many slots
+    /// - [`TreeError::Index`] if a leaf is beyond them
+    pub fn from_leaves(
+        depth: usize,
+        count: u64,
+        leaves: impl IntoIterator<Item = (u64, Digest)>,
+    ) -> Result<Self, TreeError> {
+        if depth > MAX_DEPTH {
+            return Err(TreeError::Depth { depth });
+        }
+        if count > 1 << depth {
+            return Err(TreeError::Full { count, added: 0, depth });
+        }
+        let mut tree = Self { tree: IndexTree::new(depth), count };
+        // Neighbours are set at once; a wide gap is not worth its empty leaves.
+        let mut run: (u64, Vec<Digest>) = (0, vec![]);
+        for (index, leaf) in leaves {
+            if index >= count {
+                return Err(TreeError::Index { index, depth });
+            }
+            let gap = index.checked_sub(run.0 + run.1.len() as u64).filter(|&gap| gap <= PAGE_LEAVES as u64);
+            match gap {
+                Some(gap) => run.1.extend((0..gap).map(|_| Digest::ZERO).chain([leaf])),
+                None => {
+                    tree.tree.set_range(run.0, &run.1)?;
+                    run = (index, vec![leaf]);
+                }
+            }
+        }
+        tree.tree.set_range(run.0, &run.1)?;
+        Ok(tree)
+    }
+
+    /// The leaves of `after` that are others here, ascending by index. It costs what changed.
+    #[must_use]
+    pub fn changed_leaves(&self, after: &Self) -> Vec<(u64, Digest)> {
+        self.tree.changed_leaves(&after.tree)
     }
 
     /// The number of levels between leaf and root.
@@ -317,6 +362,20 @@ fn subtree_root_circuit(builder: &mut Builder, leaves: &[DigestTarget]) -> Diges
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tree_is_made_again_from_its_leaves() {
+        let leaf = |index: u64| (index, empty_root(1 + index as usize % 5));
+        for indices in [vec![], vec![0, 1, 2, 4, 9], vec![3, 700, 701], vec![1023]] {
+            let leaves: Vec<_> = indices.into_iter().map(leaf).collect();
+            let tree = AppendTree::from_leaves(10, 1024, leaves.clone()).unwrap();
+            assert_eq!(tree.count(), 1024);
+            assert_eq!(AppendTree::from_leaves(10, 1024, []).unwrap().changed_leaves(&tree), leaves);
+        }
+        let index = TreeError::Index { index: 8, depth: 10 };
+        assert_eq!(AppendTree::from_leaves(10, 8, [leaf(8)]), Err(index));
+        assert_eq!(AppendTree::from_leaves(3, 9, []), Err(TreeError::Full { count: 9, added: 0, depth: 3 }));
+    }
 
     #[test]
     fn a_subtree_is_appended_as_its_leaves_are() {

@@ -189,6 +189,14 @@ impl IndexTree {
         self.set_range(index, &[leaf])
     }
 
+    /// The leaves of `after`, a tree of the same depth, that are others here, ascending by index. It costs what changed.
+    #[must_use]
+    pub fn changed_leaves(&self, after: &Self) -> Vec<(u64, Digest)> {
+        let mut changed = vec![];
+        compare(&self.root, &after.root, self.depth, 0, &mut changed);
+        changed
+    }
+
     /// Sets neighbouring leaves from `first` on, hashing each inner node once.
     ///
     /// # Errors
@@ -267,6 +275,32 @@ fn is_same(one: Option<&Arc<Node>>, other: Option<&Arc<Node>>, level: usize) -> 
             leaves(one).leaves().eq(leaves(other).leaves())
         }
     }
+}
+
+/// Adds to `changed` the leaves of the subtree `after` at `level` and `position` that are others in `before`.
+fn compare(before: &Link, after: &Link, level: usize, position: u64, changed: &mut Vec<(u64, Digest)>) {
+    if digest(before.as_deref(), level) == digest(after.as_deref(), level) {
+        return;
+    }
+    if level == 0 {
+        changed.push((position, digest(after.as_deref(), level)));
+        return;
+    }
+    let children = |link: &Link| match link.as_ref().map(|node| &node.below) {
+        None => Some([None, None]),
+        Some(Below::Children(children)) => Some(children.clone()),
+        Some(Below::Page(_)) => None,
+    };
+    if let (Some(before), Some(after)) = (children(before), children(after)) {
+        for (side, (before, after)) in (0..).zip(before.iter().zip(&after)) {
+            compare(before, after, level - 1, 2 * position + side, changed);
+        }
+        return;
+    }
+    let [before, after] = [before, after].map(|link| IndexTree { depth: level, root: link.clone() });
+    let leaves = (0..1 << level).map(|index| (index, before.get(index), after.get(index)));
+    let others = leaves.filter(|(_, before, after)| before != after);
+    changed.extend(others.map(|(index, _, after)| ((position << level) + index, after)));
 }
 
 /// The side of its parent on which the node at a level above the leaf or node at `index` is.
@@ -403,6 +437,29 @@ mod tests {
             assert!(tree.leaves().eq((0..).zip(dense).filter(|&(_, leaf)| leaf != Digest::ZERO)));
         }
         assert_eq!(at_the_end(16), at_the_end(1 << 40), "what does not exist is empty");
+    }
+
+    #[test]
+    fn changed_leaves_are_those_that_differ_in_pages_too() {
+        let depth = PAGE_LEVEL + 2;
+        let leaves: Vec<_> = (0..3 * PAGE_LEAVES).map(|index| empty_root(1 + index % 7)).collect();
+        let mut plain = IndexTree::new(depth);
+        plain.set_range(0, &leaves).unwrap();
+        let roots: Vec<_> = (0..3).filter_map(|page| plain.page_root(page)).collect();
+        let paged = IndexTree::from_pages(depth, &leaves, &roots).unwrap();
+        let changes =
+            [5, 300, 301, 1000].map(|index| (index, empty_root(9))).into_iter().chain([(302, Digest::ZERO)]);
+        let changes: std::collections::BTreeMap<u64, Digest> = changes.collect();
+        for before in [&plain, &paged] {
+            for after in [&plain, &paged] {
+                assert!(before.changed_leaves(after).is_empty());
+                let mut after = after.clone();
+                changes.iter().for_each(|(&index, &leaf)| after.set(index, leaf).unwrap());
+                assert!(before.changed_leaves(&after).into_iter().eq(changes.clone()));
+                let back = after.changed_leaves(before);
+                assert!(back.into_iter().eq(changes.keys().map(|&index| (index, before.get(index)))));
+            }
+        }
     }
 
     /// The path of an index that does not exist in a tree with a leaf.

@@ -110,6 +110,13 @@ impl KeyedTree {
         self.entries.iter().skip(1).map(|(&key, &(_, value))| (key, value))
     }
 
+    /// The index, key and value of each leaf of `after` that is another one here. No leaf of this tree may be missing in `after`.
+    /// It costs what changed.
+    pub fn changed_entries<'t>(&'t self, after: &'t Self) -> impl Iterator<Item = (u64, Digest, Digest)> {
+        let changed = self.entries.changed_entries(&after.entries);
+        changed.filter_map(|(&key, entry)| entry.map(|&(index, value)| (index, key, value)))
+    }
+
     /// Inserts a key and returns its leaf's index.
     ///
     /// # Errors
