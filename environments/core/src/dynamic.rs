@@ -13,6 +13,7 @@ use crate::{
     bundle::BlockBundle,
     environment::{Environment, EnvironmentId, ProveError},
     producer::{BlockProducer, DeliveryError, ProducerError, Rejected, TransactionId},
+    stored::{Change, StoredError, View},
 };
 
 /// Bytes of the longest line of transactions.
@@ -155,6 +156,24 @@ pub trait DynEnvironment: Send + Sync {
     /// Transactions that are still in no block, each with its own reason; see [`BlockProducer::leftovers`].
     fn leftovers(&self) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)>;
 
+    /// The body of a proposed block.
+    ///
+    /// # Errors
+    /// [`ProducerError::NoSuchBlock`]
+    fn body(&self, height: u32) -> Result<&[u8], ProducerError>;
+
+    /// What changed since the last call, for a database; see [`BlockProducer::changes`].
+    ///
+    /// # Errors
+    /// [`StoredError`]
+    fn changes(&mut self) -> Result<Vec<Change>, StoredError>;
+
+    /// Becomes what a view shows; see [`BlockProducer::restore`].
+    ///
+    /// # Errors
+    /// [`StoredError`]; the producer is then what it was.
+    fn restore(&mut self, cache: &CircuitCache, view: &View<'_>) -> Result<(), StoredError>;
+
     /// Drops the proposed blocks from `height` on; see [`BlockProducer::rollback`].
     ///
     /// # Errors
@@ -287,6 +306,18 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
 
     fn leftovers(&self) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)> {
         boxed(Self::leftovers(self))
+    }
+
+    fn body(&self, height: u32) -> Result<&[u8], ProducerError> {
+        Ok(self.block(height)?.block.body())
+    }
+
+    fn changes(&mut self) -> Result<Vec<Change>, StoredError> {
+        Self::changes(self)
+    }
+
+    fn restore(&mut self, cache: &CircuitCache, view: &View<'_>) -> Result<(), StoredError> {
+        Self::restore(self, cache, view)
     }
 
     fn rollback(&mut self, height: u32) -> Result<usize, ProducerError> {

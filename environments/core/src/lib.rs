@@ -14,6 +14,7 @@ pub mod listing;
 pub mod parts;
 pub mod pool;
 pub mod producer;
+pub mod stored;
 pub mod vault;
 pub mod walk;
 

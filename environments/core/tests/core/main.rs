@@ -10,3 +10,4 @@ mod pool_full;
 mod pool_losses;
 mod pool_messages;
 mod producer;
+mod stored;

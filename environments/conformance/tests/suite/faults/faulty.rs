@@ -143,6 +143,8 @@ pub(super) struct FaultyState {
     attempt: u32,
 }
 
+environments_core::stored_state!(FaultyState { values: [till.height, till.holds, till.sent, attempt] });
+
 /// Attempts are no part of the state, as its author thinks.
 impl PartialEq for FaultyState {
     fn eq(&self, other: &Self) -> bool {
