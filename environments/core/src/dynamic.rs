@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::{
     bundle::BlockBundle,
     environment::{Environment, EnvironmentId, ProveError},
+    follower::{BlockFollower, DynFollower},
     producer::{BlockProducer, DeliveryError, ProducerError, Rejected, TransactionId},
     stored::{Change, StoredError, View},
 };
@@ -156,11 +157,14 @@ pub trait DynEnvironment: Send + Sync {
     /// Transactions that are still in no block, each with its own reason; see [`BlockProducer::leftovers`].
     fn leftovers(&self) -> Vec<(TransactionId, Box<dyn Error + Send + Sync>)>;
 
-    /// The body of a proposed block.
+    /// A follower of the environment, at genesis.
+    fn follower(&self) -> Box<dyn DynFollower>;
+
+    /// The body of a proposed block, and what it emits and consumes.
     ///
     /// # Errors
     /// [`ProducerError::NoSuchBlock`]
-    fn body(&self, height: u32) -> Result<&[u8], ProducerError>;
+    fn published(&self, height: u32) -> Result<(&[u8], &BlockMessages), ProducerError>;
 
     /// What changed since the last call, for a database; see [`BlockProducer::changes`].
     ///
@@ -308,8 +312,13 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         boxed(Self::leftovers(self))
     }
 
-    fn body(&self, height: u32) -> Result<&[u8], ProducerError> {
-        Ok(self.block(height)?.block.body())
+    fn follower(&self) -> Box<dyn DynFollower> {
+        Box::new(BlockFollower::<E>::new(self.shared_environment()))
+    }
+
+    fn published(&self, height: u32) -> Result<(&[u8], &BlockMessages), ProducerError> {
+        let block = &self.block(height)?.block;
+        Ok((block.body(), block.messages()))
     }
 
     fn changes(&mut self) -> Result<Vec<Change>, StoredError> {

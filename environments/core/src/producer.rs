@@ -132,6 +132,10 @@ impl<E: Environment> BlockProducer<E> {
         &self.environment
     }
 
+    pub(crate) fn shared_environment(&self) -> Arc<E> {
+        self.environment.clone()
+    }
+
     /// The state after the last proposed block.
     pub fn state(&self) -> &E::State {
         self.blocks.back().map_or(&self.base, |last| &last.state)

@@ -24,7 +24,7 @@ pub use circuits_database::{Change, DatabaseError, Map, View};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::pool::TransactionId;
+use crate::{environment::Environment, pool::TransactionId};
 
 /// Why a producer is not written to a database or read from there.
 #[derive(Debug, Error)]
@@ -190,6 +190,65 @@ impl Values {
         let missing = || StoredError::Missing { map: VALUES, key: field.to_owned() };
         decode(VALUES, self.0.get(field.as_bytes()).ok_or_else(missing)?)
     }
+}
+
+/// One entry: the [`Identity`].
+pub(crate) const IDENTITY: Map = Map("identity");
+/// One entry: the commitment of the state.
+pub(crate) const COMMITMENT: Map = Map("commitment");
+
+/// Whose states they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    kind: String,
+    chain_id: u64,
+    environment: u16,
+    genesis: Digest,
+    /// The commitment to the producer's secret; zero for a follower, since producers change and the environment stays.
+    producer: Digest,
+}
+
+impl Identity {
+    pub(crate) fn of<E: Environment>(environment: &E) -> Self {
+        Self {
+            kind: E::KIND.to_owned(),
+            chain_id: environment.chain_id(),
+            environment: environment.id().get(),
+            genesis: environment.commitment(&environment.genesis()),
+            producer: environment.producer(),
+        }
+    }
+
+    /// The environment, whoever makes its blocks.
+    pub(crate) fn of_any_producer(self) -> Self {
+        Self { producer: Digest::ZERO, ..self }
+    }
+
+    /// Checks that a view shows this identity.
+    pub(crate) fn check(&self, view: &View<'_>) -> Result<(), StoredError> {
+        let found: Self = only(IDENTITY, view)?;
+        let fields = [
+            ("kind", self.kind.clone(), found.kind),
+            ("chain id", self.chain_id.to_string(), found.chain_id.to_string()),
+            ("id", self.environment.to_string(), found.environment.to_string()),
+            ("genesis", self.genesis.to_string(), found.genesis.to_string()),
+            ("producer", self.producer.to_string(), found.producer.to_string()),
+        ];
+        match fields.into_iter().find(|(_, expected, found)| expected != found) {
+            Some((field, expected, found)) => Err(StoredError::OtherEnvironment { field, expected, found }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The state that a view shows, which has the commitment that was stored with it.
+pub(crate) fn restore_state<E: Environment>(
+    environment: &E,
+    view: &View<'_>,
+) -> Result<E::State, StoredError> {
+    let state = E::State::restore(environment.genesis(), view)?;
+    let (expected, found) = (only(COMMITMENT, view)?, environment.commitment(&state));
+    if found == expected { Ok(state) } else { Err(StoredError::OtherState { expected, found }) }
 }
 
 /// Encodes a key, or the value of a map whose values are of several types.

@@ -78,6 +78,9 @@ pub(super) fn read(
         FileKind::BlockBundle => {
             Content::Block(Box::new(Block::read(bytes, kind_of_body).map_err(malformed)?))
         }
+        FileKind::ProposedBlock => {
+            Content::Proposed(Box::new(Proposed::read(bytes, kind_of_body).map_err(malformed)?))
+        }
         FileKind::TransactionBundle => {
             Content::Transaction(Box::new(Transaction::read(bytes, payload.len()).map_err(malformed)?))
         }
@@ -145,6 +148,32 @@ impl Block {
             body_bytes: bundle.body.len(),
             body: kind_of_body.map(|kind| describe_body(kind, &bundle.body)).transpose()?,
             messages: bundle.messages,
+        })
+    }
+}
+
+/// A block before it is proved.
+#[derive(Serialize)]
+pub(super) struct Proposed {
+    chain_id: u64,
+    statement: BlockFields,
+    id: Digest,
+    body_bytes: usize,
+    messages: BlockMessages,
+    #[serde(flatten)]
+    body: Option<Value>,
+}
+
+impl Proposed {
+    fn read(bytes: &[u8], kind_of_body: Option<&str>) -> Result<Self, Malformed> {
+        let block = PublishedBlock::decode(bytes)?;
+        Ok(Self {
+            chain_id: block.chain_id(),
+            statement: BlockFields::new(block.statement()),
+            id: block.id(),
+            body_bytes: block.body().len(),
+            body: kind_of_body.map(|kind| describe_body(kind, block.body())).transpose()?,
+            messages: block.messages().clone(),
         })
     }
 }

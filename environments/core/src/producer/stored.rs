@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use bridge_core::BlockMessages;
-use circuits_core::{Digest, layout};
+use circuits_core::layout;
 use circuits_database::{Change, Map, View};
 use circuits_keys::CircuitCache;
 use circuits_protocol::statement::BlockStatement;
@@ -16,29 +16,15 @@ use super::{BlockProducer, ChainedBlock, EarlyReason, NotedReason, Pending};
 use crate::{
     environment::{Environment, Proposal},
     pool::{Codec, Pool, Terms, TransactionId, Written},
-    stored::{StoredError, StoredState as _, number, only},
+    stored::{COMMITMENT, IDENTITY, Identity, StoredError, StoredState as _, number, only, restore_state},
 };
 
-/// One entry: the [`Identity`].
-const IDENTITY: Map = Map("identity");
-/// One entry: the commitment of the state.
-const COMMITMENT: Map = Map("commitment");
 /// By serial number: a [`StoredBlock`].
 const BLOCKS: Map = Map("blocks");
 /// By serial number: whether the block is proved.
 const PROVEN: Map = Map("proven");
 /// One entry: the [`Counters`].
 const PRODUCER: Map = Map("producer");
-
-/// Whose states they are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    kind: String,
-    chain_id: u64,
-    environment: u16,
-    genesis: Digest,
-    producer: Digest,
-}
 
 /// A block as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -138,17 +124,6 @@ fn write<E: Environment>(
 }
 
 impl<E: Environment> BlockProducer<E> {
-    fn identity(&self) -> Identity {
-        let environment = &self.environment;
-        Identity {
-            kind: E::KIND.to_owned(),
-            chain_id: environment.chain_id(),
-            environment: environment.id().get(),
-            genesis: environment.commitment(&environment.genesis()),
-            producer: environment.producer(),
-        }
-    }
-
     /// What changed since the last call, for a database: confirmed state, blocks and pool. The first call gives all that there
     /// is, and from then on the producer notes what changes. What is returned counts as stored: a caller who cannot store it
     /// restores the producer from what was stored before.
@@ -171,7 +146,7 @@ impl<E: Environment> BlockProducer<E> {
         let before = if is_whole { Progress::default() } else { std::mem::take(&mut self.stored) };
         let mut changes = vec![];
         if before.base.is_none() {
-            changes.push(IDENTITY.change([], Some(&self.identity()))?);
+            changes.push(IDENTITY.change([], Some(&Identity::of(&*self.environment)))?);
         }
         let moved = self.base.changes(before.base.as_ref())?;
         if !moved.is_empty() {
@@ -232,13 +207,9 @@ impl<E: Environment> BlockProducer<E> {
     ///
     /// The producer is then what it was.
     pub fn restore(&mut self, cache: &CircuitCache, view: &View<'_>) -> Result<(), StoredError> {
-        check_identity(&self.identity(), &only(IDENTITY, view)?)?;
         let environment = self.environment.clone();
-        let base = E::State::restore(environment.genesis(), view)?;
-        let (expected, found) = (only(COMMITMENT, view)?, environment.commitment(&base));
-        if found != expected {
-            return Err(StoredError::OtherState { expected, found });
-        }
+        Identity::of(&*environment).check(view)?;
+        let base = restore_state(&*environment, view)?;
         let codec = EnvironmentCodec { environment: &*environment, cache };
         let counters: Counters = only(PRODUCER, view)?;
         let mut restored = Self::from_state(environment.clone(), base);
@@ -295,19 +266,5 @@ impl<E: Environment> BlockProducer<E> {
         self.check(height, &statement, &state)
             .map_err(|error| StoredError::Execute { height, source: Box::new(error) })?;
         Ok(ChainedBlock { block, state, transactions, proven: false, refused, serial })
-    }
-}
-
-fn check_identity(expected: &Identity, found: &Identity) -> Result<(), StoredError> {
-    let fields = [
-        ("kind", expected.kind.clone(), found.kind.clone()),
-        ("chain id", expected.chain_id.to_string(), found.chain_id.to_string()),
-        ("id", expected.environment.to_string(), found.environment.to_string()),
-        ("genesis", expected.genesis.to_string(), found.genesis.to_string()),
-        ("producer", expected.producer.to_string(), found.producer.to_string()),
-    ];
-    match fields.into_iter().find(|(_, expected, found)| expected != found) {
-        Some((field, expected, found)) => Err(StoredError::OtherEnvironment { field, expected, found }),
-        None => Ok(()),
     }
 }
