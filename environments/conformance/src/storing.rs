@@ -11,6 +11,9 @@ use super::{CHAIN_ID, Subject, chain_of_blocks, environment, producer, propose_v
 
 const FORMAT: Format = Format { kind: "conformance", version: 1 };
 
+/// What one does with a producer.
+type Step<S> = fn(&S, &mut BlockProducer<<S as Subject>::Environment>);
+
 /// A producer that is stored after each step, what changed only, and read again is the one that was never stored.
 ///
 /// # Panics
@@ -21,7 +24,7 @@ pub fn stored_producers_go_on_as_they_were<S: Subject>(subject: &S) {
     let changes = stored.changes().expect("a producer can be stored");
     let path = directory.path().join("producer");
     let store = Store::create(&path, FORMAT, CHAIN_ID, 0, &changes).expect("a database");
-    let steps: [fn(&S, &mut BlockProducer<S::Environment>); 5] = [
+    let steps: [Step<S>; 5] = [
         |subject, producer| propose_valid(subject, producer),
         |subject, producer| propose_valid(subject, producer),
         |_, producer| producer.confirm(1).expect("a proposed block"),

@@ -37,7 +37,7 @@ pub enum ProducerDirectoryError {
     Database(#[from] DatabaseError),
     /// The producer in it cannot be read or written.
     #[error("{path}", path = .path.display())]
-    Stored { path: PathBuf, source: StoredError },
+    Stored { path: PathBuf, source: Box<StoredError> },
     /// The secret is another producer's.
     #[error("the secret is that of the producer {found}, and the environment's producer is {expected}")]
     OtherSecret { expected: Digest, found: Digest },
@@ -89,7 +89,7 @@ impl ProducerDirectory {
         let made = fs::create_dir_all(directory.join(PROPOSED));
         made.map_err(|source| ProducerDirectoryError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join(DATABASE);
-        let stored = |source| ProducerDirectoryError::Stored { path: path.clone(), source };
+        let stored = |source| ProducerDirectoryError::Stored { path: path.clone(), source: Box::new(source) };
         let store = match Store::open(&path, FORMAT) {
             Err(DatabaseError::Missing { .. }) => {
                 let changes = producer.changes().map_err(stored)?;
@@ -126,8 +126,10 @@ impl ProducerDirectory {
         self.is_behind = true;
         let done = work(&mut *self.producer);
         let changes = self.producer.changes();
-        let changes =
-            changes.map_err(|source| ProducerDirectoryError::Stored { path: self.path(), source })?;
+        let changes = changes.map_err(|source| ProducerDirectoryError::Stored {
+            path: self.path(),
+            source: Box::new(source),
+        })?;
         if !changes.is_empty() {
             self.store.commit(self.step + 1, &changes, KEPT)?;
             self.step += 1;

@@ -143,7 +143,7 @@ fn a_directory_of_another_environment_is_refused() {
         let error = ProducerDirectory::open(directory.path(), other, secret(producer), &cache).err().unwrap();
         let ProducerDirectoryError::Stored { source, .. } = error else { panic!("{error}") };
         assert!(
-            matches!(&source, StoredError::OtherEnvironment { field: found, .. } if *found == field),
+            matches!(&*source, StoredError::OtherEnvironment { field: found, .. } if *found == field),
             "{source}"
         );
     }

@@ -32,7 +32,7 @@ use circuits_tasks::{
     id::TaskId,
     proof::StoredProof,
 };
-use environments_core::BlockBundle;
+use environments_core::{BlockBundle, published::PublishedBlock};
 use environments_kinds::KINDS;
 use plonky2::field::types::PrimeField64 as _;
 use serde::Serialize;
@@ -47,6 +47,7 @@ use crate::{as_text, registry::Listing};
 pub(super) enum Content {
     Registry(Listing),
     Block(Box<Block>),
+    Proposed(Box<Proposed>),
     Transaction(Box<Transaction>),
     Superblock(Box<Superblock>),
     State(Box<State>),

@@ -70,7 +70,7 @@ fn market() -> Market {
 /// What one does with a producer.
 #[derive(Clone, Debug)]
 enum Step {
-    Submit(Order),
+    Submit(Box<Order>),
     Deliver { source: u16, sender: u64, sequence: u64, consumption: Consumption },
     Propose,
     Rollback(u32),
@@ -107,7 +107,7 @@ fn any_order() -> impl Strategy<Value = Order> {
 fn any_step() -> impl Strategy<Value = Step> {
     let consumption = prop_oneof![Just(Consumption::Claim), Just(Consumption::Refund)];
     prop_oneof![
-        8 => any_order().prop_map(Step::Submit),
+        8 => any_order().prop_map(|order| Step::Submit(Box::new(order))),
         3 => (6..8_u16, 0..3_u64, 0..6_u64, consumption).prop_map(|(source, sender, sequence, consumption)| {
             Step::Deliver { source, sender, sequence, consumption }
         }),
@@ -129,7 +129,7 @@ fn reasons(rejected: Vec<Rejected<MarketError>>) -> Vec<(u64, String, Option<Str
 /// Does a step, and says what came of it.
 fn act(producer: &mut BlockProducer<Market>, step: &Step) -> String {
     match step.clone() {
-        Step::Submit(order) => format!("{:?}", producer.submit(order)),
+        Step::Submit(order) => format!("{:?}", producer.submit(*order)),
         Step::Deliver { source, sender, sequence, consumption } => {
             format!("{:?}", producer.deliver(&message(source, sender, sequence), consumption))
         }
@@ -264,7 +264,8 @@ fn what_does_not_follow_from_the_rest_is_refused() {
     let set = |map: &'static str, key: Vec<u8>, value: Option<Vec<u8>>| Change { map: Map(map), key, value };
     // The second block has the serial number 1.
     let second = 1_u64.to_be_bytes().to_vec();
-    let cases: [(Change, fn(&StoredError) -> bool); 7] = [
+    type IsExpected = fn(&StoredError) -> bool;
+    let cases: [(Change, IsExpected); 7] = [
         // A value is stored as bytes: their number, and the value.
         (set("state", b".value".to_vec(), Some(vec![1, 9])), |error| {
             matches!(error, StoredError::OtherState { .. })
