@@ -88,7 +88,7 @@ impl PublishedBlock {
         secret: ProducerSecret,
     ) -> Result<Self, PublishedError> {
         check_chain_id(chain_id)?;
-        let signature = secret.sign(&signing_hash(chain_id, &statement).to_bytes());
+        let signature = secret.sign(&block_id(chain_id, &statement).to_bytes());
         Self::new(chain_id, statement, messages, body, signature)
     }
 
@@ -164,10 +164,10 @@ impl PublishedBlock {
         &self.body
     }
 
-    /// What the producer signs, which names the block: `H(PROPOSED, chain id, statement)`.
+    /// The block's name; see [`block_id`].
     #[must_use]
     pub fn id(&self) -> Digest {
-        signing_hash(self.chain_id, &self.statement)
+        block_id(self.chain_id, &self.statement)
     }
 
     /// Checks that the block is this producer's.
@@ -184,7 +184,9 @@ impl PublishedBlock {
     }
 }
 
-fn signing_hash(chain_id: u64, statement: &BlockStatement) -> Digest {
+/// What names a block, and what its producer signs: `H(PROPOSED, chain id, statement)`.
+#[must_use]
+pub fn block_id(chain_id: u64, statement: &BlockStatement) -> Digest {
     let statement: Vec<F> = statement.encode();
     hash(PROPOSED, &[&[F::from_canonical_u64(chain_id)], statement.as_slice()].concat())
 }

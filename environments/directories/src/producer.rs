@@ -19,6 +19,8 @@ use environments_core::{
 };
 use thiserror::Error;
 
+use crate::names::proposed_file;
+
 /// The format of the databases. Its version grows with any change of what `environments_core::stored` describes.
 const FORMAT: Format = Format { kind: "producer of an environment", version: 1 };
 /// By height: the id of the block that was published last.
@@ -201,12 +203,3 @@ impl ProducerDirectory {
 const DATABASE: &str = "producer.redb";
 /// The directory of published blocks.
 const PROPOSED: &str = "proposed";
-/// Digits of an id in a file's name: enough that two blocks of one height do not share one.
-const ID_DIGITS: usize = 16;
-
-/// The file in `directory` of the block with this id.
-fn proposed_file(directory: &Path, height: u32, id: Digest) -> PathBuf {
-    let id = id.to_string();
-    let id = id.trim_start_matches("0x");
-    directory.join(format!("proposed-{height:08}-{}.superblock", &id[..ID_DIGITS.min(id.len())]))
-}

@@ -1,75 +1,22 @@
 //! A producer's directory: what lasts, what is published, and what faults leave.
 
-use std::{
-    env, fs,
-    os::unix::process::ExitStatusExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::{Mutex, PoisonError},
-};
+use std::{env, fs, path::PathBuf};
 
-use circuits_core::amount::Amount;
 use circuits_database::DatabaseError;
-use circuits_files::faults::{self, KILL_AFTER};
+use circuits_files::faults;
 use circuits_keys::CircuitCache;
 use environments_conformance::{CHAIN_ID, id, secret};
 use environments_core::{
-    BlockProducer, DynEnvironment, EnvironmentId,
     published::{Evidence, PublishedBlock},
     stored::StoredError,
 };
-use environments_counter::Counter;
 use environments_directories::{ProducerDirectory, ProducerDirectoryError};
 
-/// One test at a time: faults are the process's own.
-static FAULTS: Mutex<()> = Mutex::new(());
-/// More durable steps than anything here takes.
-const MAX_STEPS: u64 = 500;
-
-fn counter(chain_id: u64, id: EnvironmentId, producer: u64) -> Box<dyn DynEnvironment> {
-    let counter = Counter::new(chain_id, id, secret(producer), Amount::ZERO).unwrap();
-    Box::new(BlockProducer::new(counter))
-}
-
-fn open(directory: &Path) -> Result<ProducerDirectory, ProducerDirectoryError> {
-    ProducerDirectory::open(directory, counter(CHAIN_ID, id(0), 0), secret(0), &CircuitCache::default())
-}
-
-type Step = fn(&mut ProducerDirectory) -> Result<(), ProducerDirectoryError>;
-
-/// What a producer does, one step after the other. All go on where they are, whatever came before.
-const STEPS: [Step; 7] = [
-    |directory| submit(directory, "{\"add\": 5}\n{\"add\": 2}"),
-    |directory| directory.step(|producer| producer.propose_block().map(drop))?.map_err(Into::into),
-    |directory| directory.publish().map(drop),
-    |directory| submit(directory, "{\"add\": 7}"),
-    |directory| directory.step(|producer| producer.propose_block().map(drop))?.map_err(Into::into),
-    |directory| directory.publish().map(drop),
-    |directory| directory.step(|producer| producer.confirm(producer.height() - 1))?.map_err(Into::into),
-];
-
-fn submit(directory: &mut ProducerDirectory, lines: &str) -> Result<(), ProducerDirectoryError> {
-    let submission = directory.step(|producer| producer.submit_lines(&CircuitCache::default(), lines))?;
-    assert!(submission.rejected.is_empty());
-    Ok(())
-}
-
-/// Everything that there is in a directory, opened.
-fn seen(directory: &ProducerDirectory) -> (u32, String, usize, usize) {
-    let producer = directory.producer();
-    (producer.height(), producer.commitment().to_string(), producer.pending(), producer.statements().len())
-}
-
-fn files(directory: &ProducerDirectory) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory.proposed()).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some()).collect();
-    files.sort();
-    files
-}
+use crate::{CHILD, MAX_STEPS, STEPS, alone, child, counter, files, is_killed, open, seen, submit};
 
 #[test]
 fn a_producer_lasts_and_what_it_publishes_is_signed() {
-    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     for step in STEPS {
         let mut opened = open(directory.path()).unwrap();
@@ -94,7 +41,7 @@ fn a_producer_lasts_and_what_it_publishes_is_signed() {
 
 #[test]
 fn a_block_is_published_once_and_another_one_of_its_height_is_evidence() {
-    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let mut opened = open(directory.path()).unwrap();
     for step in &STEPS[..2] {
@@ -123,7 +70,7 @@ fn a_block_is_published_once_and_another_one_of_its_height_is_evidence() {
 
 #[test]
 fn one_process_at_a_time_works_with_a_producer() {
-    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let _first = open(directory.path()).unwrap();
     let error = open(directory.path()).err().unwrap();
@@ -132,7 +79,7 @@ fn one_process_at_a_time_works_with_a_producer() {
 
 #[test]
 fn a_directory_of_another_environment_is_refused() {
-    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()).unwrap());
     for (field, chain_id, n, producer) in
@@ -155,7 +102,7 @@ fn a_directory_of_another_environment_is_refused() {
 
 #[test]
 fn a_damaged_database_is_refused() {
-    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let mut opened = open(directory.path()).unwrap();
     STEPS.iter().for_each(|step| step(&mut opened).unwrap());
@@ -183,7 +130,7 @@ fn a_damaged_database_is_refused() {
 
 #[test]
 fn a_step_that_is_not_stored_is_undone_by_opening_the_directory_again() {
-    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
     let mut opened = open(directory.path()).unwrap();
     for step in STEPS {
@@ -214,9 +161,6 @@ fn a_step_that_is_not_stored_is_undone_by_opening_the_directory_again() {
     assert_eq!((opened.producer().height(), files(&opened).len()), (2, 2));
 }
 
-/// Says to this test's own process, started again, with which directory it works.
-const CHILD: &str = "SUPERBLOCK_TEST_PRODUCER";
-
 /// Not a test of its own: the process that is killed.
 #[test]
 #[ignore = "other tests run it as their child"]
@@ -228,7 +172,7 @@ fn child_that_produces() {
 
 #[test]
 fn a_producer_that_is_killed_at_any_durable_step_loses_no_step_and_does_none_twice() {
-    let _alone = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let never_killed = tempfile::tempdir().unwrap();
     let mut opened = open(never_killed.path()).unwrap();
     // What is there after each step.
@@ -239,12 +183,7 @@ fn a_producer_that_is_killed_at_any_durable_step_loses_no_step_and_does_none_twi
     }
     for durable in 0..MAX_STEPS {
         let directory = tempfile::tempdir().unwrap();
-        let ended = Command::new(env::current_exe().unwrap())
-            .args(["child_that_produces", "--exact", "--ignored", "--nocapture"])
-            .env(CHILD, directory.path())
-            .env(KILL_AFTER, durable.to_string())
-            .output()
-            .unwrap();
+        let ended = child("producer::child_that_produces", directory.path(), Some(durable)).output().unwrap();
         let mut opened = open(directory.path()).unwrap();
         assert!(expected.contains(&seen(&opened)), "{:?} after durable step {durable}", seen(&opened));
         // What was proposed is published, if it was not before.
@@ -257,7 +196,7 @@ fn a_producer_that_is_killed_at_any_durable_step_loses_no_step_and_does_none_twi
             assert!(durable > 20, "seven steps take {durable} durable steps");
             return;
         }
-        assert_eq!(ended.status.signal(), Some(9), "{ended:?}");
+        assert!(is_killed(&ended), "{ended:?}");
     }
     panic!("seven steps take more than {MAX_STEPS} durable steps");
 }
