@@ -1,17 +1,19 @@
 //! A follower in a directory.
 
 mod chain;
+mod files;
+mod layout;
+mod status;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt, fs, io,
+    fs, io,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use circuits_core::Digest;
-use circuits_database::{Change, DatabaseError, Format, Map, Store};
-use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind, TEMPORARY_PREFIX};
+use circuits_database::{Change, DatabaseError, Store};
+use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind};
 use circuits_protocol::{registry::Producer, statement::BlockStatement};
 use environments_core::{
     EnvironmentId,
@@ -19,26 +21,23 @@ use environments_core::{
     published::{PublishedBlock, PublishedError, SignatureError, block_id},
     stored::StoredError,
 };
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::names::named_block;
 
-pub use self::chain::Batched;
-use self::chain::{Link, Turn, turn};
+pub use self::{
+    chain::Batched,
+    layout::{Rival, Stage},
+    status::{BlockStatus, FollowerStatus},
+};
+use self::{
+    chain::{Link, Turn, turn},
+    files::{Seen, list},
+    layout::{BATCHED, BLOCKS, DATABASE, FORMAT, Followed, PROVEN, RIVALS, proven_change, rival_change},
+};
 
-/// The format of the databases. Its version grows with any change of what is stored.
-const FORMAT: Format = Format { kind: "follower of an environment", version: 1 };
-/// By height: a [`Followed`].
-const BLOCKS: Map = Map("followed");
-/// By height and id: a block that is signed, and is not the one of its height in the chain that was in place.
-const RIVALS: Map = Map("rivals");
-/// By id: a block with a valid proof.
-const PROVEN: Map = Map("proven");
 /// Steps that can be gone back, which is what a producer can drop and replace. One step is one block, or what is noted of others.
 const KEPT: usize = 1 << 10;
-/// The database of a follower.
-const DATABASE: &str = "follower.redb";
 
 /// Why a follower's directory is not used.
 #[derive(Debug, Error)]
@@ -90,36 +89,6 @@ pub struct RefusedFile {
     pub reason: Refusal,
 }
 
-/// How far a block is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// Its producer signed it.
-    Proposed,
-    /// It has a valid proof.
-    Proven,
-    /// A superblock has it.
-    Batched,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Proposed => "proposed",
-            Self::Proven => "proven",
-            Self::Batched => "batched",
-        })
-    }
-}
-
-/// Two different blocks of one height, both signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Rival {
-    pub height: u32,
-    /// The block that is not in the chain that was in place.
-    pub id: Digest,
-}
-
 /// What a look at published blocks changed.
 #[derive(Debug, Default)]
 pub struct Looked {
@@ -133,16 +102,6 @@ pub struct Looked {
     pub refused: Vec<RefusedFile>,
     /// Whether superblocks have taken another state than the chain has at its height.
     pub contradicts: bool,
-}
-
-/// A block of the chain.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Followed {
-    id: Digest,
-    previous_state: Digest,
-    new_state: Digest,
-    /// The step that applied it.
-    step: u64,
 }
 
 /// A follower in a directory, locked as a producer's is.
@@ -231,6 +190,7 @@ impl FollowerDirectory {
         }
         // One entry for each: its id is the key and the value.
         self.proven = view.entries(PROVEN)?.into_iter().map(|(_, id)| id).collect();
+        self.batched = view.entries(BATCHED)?.pop().map(|(_, batched)| batched);
         let last = self.chain.last_key_value().map(|(height, followed)| (*height, followed.new_state));
         if last.unwrap_or(self.start) != (self.follower.height(), self.follower.commitment()) {
             return Err(wrong(BLOCKS));
@@ -297,7 +257,7 @@ impl FollowerDirectory {
         }
         self.check_is_not_behind()?;
         self.is_behind = true;
-        self.commit(&[PROVEN.change(id.to_bytes(), Some(&id))?])?;
+        self.commit(&[proven_change(&id)?])?;
         self.proven.insert(id);
         self.is_behind = false;
         Ok(())
@@ -336,8 +296,8 @@ impl FollowerDirectory {
                 Err(reason) => looked.refused.push(RefusedFile { path, reason }),
             }
         }
-        self.batched = batched;
         self.is_behind = true;
+        self.note_batched(batched)?;
         while let Some(Turn { from, links }) = self.turn() {
             if from < self.height() {
                 self.go_back(from)?;
@@ -429,11 +389,34 @@ impl FollowerDirectory {
         Ok(())
     }
 
-    /// Goes back to the state of a height that is kept.
+    /// Notes what superblocks have taken, if it is news. What is not told any more is still so.
+    fn note_batched(&mut self, batched: Option<Batched>) -> Result<(), FollowerDirectoryError> {
+        if batched.is_some() && batched != self.batched {
+            self.commit(&[BATCHED.change([], batched.as_ref())?])?;
+            self.batched = batched;
+        }
+        Ok(())
+    }
+
+    /// Goes back to the state of a height that is kept. What was noted since, of blocks and superblocks, stays.
     fn go_back(&mut self, height: u32) -> Result<(), FollowerDirectoryError> {
+        let (batched, proven, rivals) = (self.batched, self.proven.clone(), self.rivals.clone());
         let step = self.chain.get(&height).map_or(0, |followed| followed.step);
         self.store.roll_back(step)?;
-        self.reload()
+        self.reload()?;
+        self.note_batched(batched)?;
+        let proven: Vec<_> = proven.difference(&self.proven).copied().collect();
+        let rivals: Vec<_> = rivals.difference(&self.rivals).copied().collect();
+        let mut changes = proven.iter().map(proven_change).collect::<Result<Vec<_>, _>>()?;
+        for rival in &rivals {
+            changes.push(rival_change(rival)?);
+        }
+        if !changes.is_empty() {
+            self.commit(&changes)?;
+        }
+        self.proven.extend(proven);
+        self.rivals.extend(rivals);
+        Ok(())
     }
 
     /// Notes the signed blocks that are beside the chain.
@@ -447,10 +430,7 @@ impl FollowerDirectory {
         if new.is_empty() {
             return Ok(vec![]);
         }
-        let changes = new.iter().map(|(height, id)| {
-            RIVALS.change([height.to_be_bytes().as_slice(), &id.to_bytes()].concat(), Some(id))
-        });
-        let changes = changes.collect::<Result<Vec<_>, _>>()?;
+        let changes = new.iter().map(rival_change).collect::<Result<Vec<_>, _>>()?;
         self.commit(&changes)?;
         self.rivals.extend(&new);
         Ok(new.into_iter().map(|(height, id)| Rival { height, id }).collect())
@@ -469,26 +449,4 @@ fn link(block: &PublishedBlock) -> Link {
         new_state: statement.new_state,
         id: block.id(),
     }
-}
-
-/// A file's length, and when it was written: a file that was not whole yet is looked at again.
-type Seen = (u64, Option<SystemTime>);
-
-/// The files in a directory, by name. Those that are being written are left out.
-fn list(directory: &Path) -> Result<Vec<(PathBuf, Seen)>, FollowerDirectoryError> {
-    let failed =
-        |source| FollowerDirectoryError::Directory { path: directory.to_owned(), action: "list", source };
-    let mut files = vec![];
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_name().as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes()) {
-            continue;
-        }
-        // A file that is gone since is none.
-        if let Ok(metadata) = entry.metadata() {
-            files.push((entry.path(), (metadata.len(), metadata.modified().ok())));
-        }
-    }
-    files.sort();
-    Ok(files)
 }

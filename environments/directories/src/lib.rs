@@ -5,6 +5,7 @@ mod names;
 mod producer;
 
 pub use follower::{
-    Batched, FollowerDirectory, FollowerDirectoryError, Looked, Refusal, RefusedFile, Rival, Stage,
+    Batched, BlockStatus, FollowerDirectory, FollowerDirectoryError, FollowerStatus, Looked, Refusal,
+    RefusedFile, Rival, Stage,
 };
 pub use producer::{ProducerDirectory, ProducerDirectoryError};

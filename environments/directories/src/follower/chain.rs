@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use circuits_core::Digest;
+use serde::{Deserialize, Serialize};
 
 /// A published block, as far as the choice needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +25,7 @@ pub(super) struct Link {
 }
 
 /// The state that superblocks have taken of the environment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batched {
     /// Its height; 0 is genesis.
     pub height: u32,

@@ -13,7 +13,8 @@ use circuits_files::faults;
 use environments_conformance::{CHAIN_ID, id, secret};
 use environments_core::{kernel::ProducerSecret, published::PublishedBlock};
 use environments_directories::{
-    Batched, FollowerDirectory, FollowerDirectoryError, Looked, ProducerDirectory, Refusal, Stage,
+    Batched, FollowerDirectory, FollowerDirectoryError, FollowerStatus, Looked, ProducerDirectory, Refusal,
+    Stage,
 };
 
 use crate::{CHILD, MAX_STEPS, STEPS, alone, child, counter, files, is_killed, open, submit};
@@ -85,6 +86,11 @@ fn a_block_is_proven_or_batched_when_somebody_has_seen_that() {
     follower.look(&producer.proposed(), Some(batched)).unwrap();
     let stages = [1, 2, 3].map(|height| follower.stage(height).unwrap());
     assert_eq!(stages, [Stage::Batched, Stage::Proven, Stage::Proposed]);
+    // Whoever asks needs no lock.
+    let status = FollowerStatus::read(elsewhere.path(), 2).unwrap();
+    assert_eq!((status.height, status.state, status.batched), (3, follower.commitment(), Some(1)));
+    let stages: Vec<_> = status.blocks.iter().map(|block| (block.height, block.stage)).collect();
+    assert_eq!(stages, [(2, Stage::Proven), (3, Stage::Proposed)]);
     drop(follower);
     let mut follower = open_follower(elsewhere.path()).unwrap();
     assert_eq!(follower.stage(2), Some(Stage::Proven), "it lasts");
@@ -125,6 +131,7 @@ fn a_follower_goes_back_with_its_producer_and_keeps_what_was_signed_twice() {
     let mut heights: Vec<_> = follower.rivals().map(|rival| rival.height).collect();
     heights.dedup();
     assert_eq!(heights, [2, 3]);
+    assert_eq!(FollowerStatus::read(elsewhere.path(), 0).unwrap().rivals.len(), follower.rivals().count());
     // What superblocks take decides, though it is not as high.
     let first = PublishedBlock::decode(&fs::read(&files(&producer)[1]).unwrap()).unwrap();
     let second = PublishedBlock::decode(&fs::read(&files(&producer)[2]).unwrap()).unwrap();
