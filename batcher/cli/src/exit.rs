@@ -2,6 +2,7 @@
 //!
 //! Every match on an error is exhaustive, so that a new variant asks for a decision.
 
+mod directories;
 mod follow_l1;
 mod settlement;
 mod tasks;
