@@ -12,6 +12,7 @@
 
 mod accounts;
 mod notes;
+mod stored;
 mod superblocks;
 
 use std::fmt;
