@@ -1,6 +1,7 @@
 //! Directories of producers and of followers, in this process and in others.
 
 mod follower;
+mod kills;
 mod producer;
 
 use std::{
