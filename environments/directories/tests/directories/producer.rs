@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf};
 use circuits_database::DatabaseError;
 use circuits_files::faults;
 use circuits_keys::CircuitCache;
-use environments_conformance::{CHAIN_ID, id, secret};
+use environments_conformance::{CHAIN_ID, forging::fixtures::cache, id, secret};
 use environments_core::{
     published::{Evidence, PublishedBlock},
     stored::StoredError,
@@ -199,4 +199,19 @@ fn a_producer_that_is_killed_at_any_durable_step_loses_no_step_and_does_none_twi
         assert!(is_killed(&ended), "{ended:?}");
     }
     panic!("seven steps take more than {MAX_STEPS} durable steps");
+}
+
+#[test]
+fn a_block_that_is_proved_is_not_proved_again() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let mut opened = open(directory.path()).unwrap();
+    for step in &STEPS[..2] {
+        step(&mut opened).unwrap();
+    }
+    let bundle = opened.step(|producer| producer.prove_next(cache())).unwrap().unwrap().expect("a block");
+    assert_eq!([bundle.statement], *opened.producer().statements());
+    drop(opened);
+    let mut opened = open(directory.path()).unwrap();
+    assert!(opened.step(|producer| producer.prove_next(cache())).unwrap().unwrap().is_none());
 }
