@@ -197,6 +197,23 @@ fn what_came_too_early_is_dropped_with_its_reason_by_a_reopened_producer() {
 }
 
 #[test]
+fn what_waits_and_finds_no_room_keeps_its_turn() {
+    let mut kept = Kept::new(market);
+    let mut expected = BlockProducer::new(market());
+    let waits = Order { needs: Some(99), ..Order::default() };
+    let steps = [vec![waits], (0..4).map(|sender| order(sender, 0, 9)).collect()];
+    for orders in steps {
+        for producer in [&mut kept.producer, &mut expected] {
+            submit(producer, orders.clone());
+            producer.propose_block().unwrap();
+        }
+        kept.commit();
+        assert_same(&mut kept.reopened(), &mut expected);
+    }
+    assert_eq!(expected.pending_count(), 2, "one of four, and the one that waits");
+}
+
+#[test]
 fn storing_a_step_costs_what_it_changes() {
     let mut kept = Kept::new(market);
     for sender in 0..500 {
