@@ -60,8 +60,7 @@ pub struct Run {
     pub block_seconds: f64,
     /// Seconds to write the state after it durably; `None` for a state that is in no file.
     pub write_seconds: Option<f64>,
-    /// Seconds to have the state again in a new process: to read it, or, if it is in no file, to make the genesis that it
-    /// is executed from.
+    /// Seconds to have the state again in a new process, which reads it.
     pub restart_seconds: f64,
     /// Bytes of the files; `None` for a state that is in no file.
     pub disk_bytes: Option<u64>,

@@ -162,7 +162,7 @@ fn assert_same(restored: &mut BlockProducer<Market>, expected: &mut BlockProduce
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn a_producer_that_is_reopened_after_each_step_is_one_that_was_never_closed(
