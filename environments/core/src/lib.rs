@@ -7,6 +7,7 @@ pub mod dynamic;
 pub mod environment;
 pub mod folding;
 pub mod genesis;
+pub mod graph;
 pub mod instance;
 pub mod kernel;
 pub mod kind;
