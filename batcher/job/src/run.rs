@@ -35,6 +35,7 @@ use circuits_tasks::{
     coordinator::{Coordinator, GraphRunError, Pace},
     in_process::InProcess,
     progress::Progress,
+    store::{Object, Store as _},
 };
 use environments_core::{BlockBundle, DynEnvironment, ProducerError, ProveError, kind::Kind};
 use environments_l1::{Deposit, block::MAX_DEPOSITS, circuits::KERNELS};
@@ -190,20 +191,21 @@ impl Runner<'_> {
                 // What is no proven block is made again.
                 None => {}
             }
-            let bundle = self.prove_block(producer.as_ref(), block.height, &store)?;
-            file::write_atomic(&path, &bundle.encode()?)?;
+            self.prove_block(producer.as_ref(), block.height, &path, &store)?;
             self.progress.done(&name, false);
         }
         Ok(())
     }
 
-    /// Proves a block. Its finished parts stay in the store, so that a run that was stopped goes on from them.
+    /// Proves a block and writes its bundle to `path`. Until then its finished parts are in the store, so that a run that was
+    /// stopped goes on from them.
     fn prove_block(
         &self,
         producer: &dyn DynEnvironment,
         height: u32,
+        path: &Path,
         store: &Store,
-    ) -> Result<BlockBundle, RunError> {
+    ) -> Result<(), RunError> {
         let failed = |error: &dyn Error| RunError::Producer {
             environment: producer.id().get(),
             reason: chain_of(error),
@@ -219,11 +221,19 @@ impl Runner<'_> {
             progress: &OfBlocks(self.progress),
             stop: self.stop,
         });
-        match proven {
-            Ok(block) => Ok(BlockBundle::new(&block)),
-            Err(ProveError::Run(error)) if matches!(*error, GraphRunError::Stopped) => Err(RunError::Stopped),
-            Err(source) => Err(failed(&ProducerError::Prove { height, source })),
+        let block = match proven {
+            Ok(block) => block,
+            Err(ProveError::Run(error)) if matches!(*error, GraphRunError::Stopped) => {
+                return Err(RunError::Stopped);
+            }
+            Err(source) => return Err(failed(&ProducerError::Prove { height, source })),
+        };
+        file::write_atomic(path, &BlockBundle::new(&block).encode()?)?;
+        for (id, _) in graph.graph().tasks() {
+            // What stays takes space and does no harm.
+            let _ = store.proofs().remove(&Object::Proof(id));
         }
+        Ok(())
     }
 
     /// Makes superblock `number` of all its blocks, `expected` of them beside that of environment 0, and of all `deposits`.
