@@ -24,9 +24,7 @@ use circuits_protocol::{
 };
 use circuits_prover::{basetypes::standard_config, proving};
 use environments_conformance::secret;
-use environments_core::{
-    BlockBundle, BlockError, BlockProducer, BundleError, Environment, ProveError, ProvenBlock,
-};
+use environments_core::{BlockBundle, BlockError, BlockProducer, BundleError, Environment, ProvenBlock};
 use environments_counter::{Add, Counter, CounterBlock};
 use plonky2::{
     field::types::{Field, PrimeField64},
@@ -274,7 +272,8 @@ fn case_40_no_transaction_of_a_block_is_dropped() {
         )
         .unwrap();
         let result = ours().prove(cache(), &block);
-        assert!(matches!(result, Err(ProveError::Block(BlockError::OtherStatement { .. }))));
+        let error = result.expect_err("unprovable");
+        assert!(matches!(error.block_error(), Some(BlockError::OtherStatement { .. })), "{error}");
     }
     // The statement of fewer transactions, with the published body of the whole block.
     let counter = ours();
@@ -339,7 +338,8 @@ fn case_67_a_block_by_someone_who_is_not_the_producer_is_refused() {
     // Nor can a stranger prove the statement with the producer's commitment.
     let stranger = counter(CHAIN, 3, 1, 100);
     let result = stranger.prove(cache(), &blocks(ours()).block(1).unwrap().block);
-    assert!(matches!(result, Err(ProveError::Block(BlockError::OtherStatement { .. }))));
+    let error = result.expect_err("unprovable");
+    assert!(matches!(error.block_error(), Some(BlockError::OtherStatement { .. })), "{error}");
 }
 
 #[test]

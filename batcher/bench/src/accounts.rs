@@ -16,7 +16,7 @@ use circuits_tasks::progress::Progress;
 use environments_accounts::{
     Accounts, AccountsBlock, Genesis, GenesisAccount, GenesisPool,
     address::Address,
-    block::Variant,
+    block::{Variant, child_sizes},
     circuits::ChunkCircuits,
     kernel::{BlockInput, BlockTransactions},
     key::SecretKey,
@@ -228,7 +228,14 @@ fn block(
             for input in chunk_inputs(witness, &circuits) {
                 chunks.push(timed(&mut row.chunks, (baseline, t1), || Ok(circuits.prove(cache, &input)?))?);
             }
-            let fold = || Ok(circuits.fold_all(cache, chunks)?);
+            let sizes = child_sizes(chunks.len());
+            let mut rest = chunks.into_iter();
+            let runs: Vec<Vec<_>> = sizes.iter().map(|&size| rest.by_ref().take(size).collect()).collect();
+            let join = |mut run: Vec<FoldChild>| match run.len() {
+                1 => Ok(run.swap_remove(0)),
+                _ => Ok(circuits.fold(cache, &run)?),
+            };
+            let fold = || runs.into_iter().map(join).collect();
             BlockTransactions::Chunks(timed(&mut row.folds, (baseline, t1), fold)?)
         }
     };

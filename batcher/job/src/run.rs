@@ -10,13 +10,14 @@
 //! ```
 //!
 //! Blocks are executed again in each run, which is cheap and tells whether the directory is of the same scenario; proofs
-//! are made only if they are not there yet.
+//! of blocks, and of their parts, are made only if they are not there yet.
 
 mod error;
 mod execution;
 mod report;
 
 use std::{
+    error::Error,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -30,8 +31,13 @@ use batcher_verify::{
 use circuits_core::recursion::key_digest;
 use circuits_files::file::{self, BUNDLE_LIMIT, FileError, FileKind, SMALL_LIMIT};
 use circuits_protocol::{registry::Registry, statement::BlockStatement, wrap::block_shape};
-use circuits_tasks::progress::Progress;
-use environments_core::{BlockBundle, ProducerError, kind::Kind};
+use circuits_tasks::{
+    coordinator::{Coordinator, GraphRunError, Pace},
+    in_process::InProcess,
+    progress::Progress,
+    store::{Object, Store as _},
+};
+use environments_core::{BlockBundle, DynEnvironment, ProducerError, ProveError, kind::Kind};
 use environments_l1::{Deposit, block::MAX_DEPOSITS, circuits::KERNELS};
 
 use self::execution::{ExecutedBlock, Execution};
@@ -42,13 +48,14 @@ pub use self::{
 use crate::{
     batch::{Batcher, Outcome},
     delivery::L1Effects,
+    graph::TASK_BYTES,
     lifecycle::lifecycles,
     output::{OutputDirectory, create_directory},
     payouts::L1Summary,
     planner::Planner,
     scenario::{self, Participant, Scenario, chain_of},
     states::States,
-    store::StoreError,
+    store::{Store, StoreError},
 };
 
 /// Runs scenarios.
@@ -164,6 +171,7 @@ impl Runner<'_> {
         output: &OutputDirectory,
     ) -> Result<(), RunError> {
         create_directory(&output.blocks(number)).map_err(StoreError::from)?;
+        let store = Store::open(output)?;
         self.progress.begin(blocks.len());
         for block in blocks {
             if self.stop.load(Ordering::Relaxed) {
@@ -183,13 +191,47 @@ impl Runner<'_> {
                 // What is no proven block is made again.
                 None => {}
             }
-            let proved = producer.prove(self.engine.cache(), block.height);
-            let bundle = proved.map_err(|error: ProducerError| RunError::Producer {
-                environment: environment.get(),
-                reason: chain_of(&error),
-            })?;
-            file::write_atomic(&path, &bundle.encode()?)?;
+            self.prove_block(producer.as_ref(), block.height, &path, &store)?;
             self.progress.done(&name, false);
+        }
+        Ok(())
+    }
+
+    /// Proves a block and writes its bundle to `path`. Until then its finished parts are in the store, so that a run that was
+    /// stopped goes on from them.
+    fn prove_block(
+        &self,
+        producer: &dyn DynEnvironment,
+        height: u32,
+        path: &Path,
+        store: &Store,
+    ) -> Result<(), RunError> {
+        let failed = |error: &dyn Error| RunError::Producer {
+            environment: producer.id().get(),
+            reason: chain_of(error),
+        };
+        let graph = producer.graph(self.engine.cache(), height).map_err(|error| failed(&error))?;
+        let proven = graph.prove_with(&Coordinator {
+            catalogue: graph.catalogue(),
+            store: store.proofs(),
+            here: &InProcess::new(self.jobs, self.jobs as u64 * TASK_BYTES),
+            queue: None,
+            priority: 0,
+            pace: Pace::default(),
+            progress: &OfBlocks(self.progress),
+            stop: self.stop,
+        });
+        let block = match proven {
+            Ok(block) => block,
+            Err(ProveError::Run(error)) if matches!(*error, GraphRunError::Stopped) => {
+                return Err(RunError::Stopped);
+            }
+            Err(source) => return Err(failed(&ProducerError::Prove { height, source })),
+        };
+        file::write_atomic(path, &BlockBundle::new(&block).encode()?)?;
+        for (id, _) in graph.graph().tasks() {
+            // What stays takes space and does no harm.
+            let _ = store.proofs().remove(&Object::Proof(id));
         }
         Ok(())
     }
@@ -220,6 +262,19 @@ impl Runner<'_> {
         let outcome = batcher.run(&blocks, deposits, states, registry, &superblocks)?;
         check_complete(number, expected, &outcome)?;
         Ok(outcome.made.is_some())
+    }
+}
+
+/// Progress over blocks as wholes: their parts are not counted.
+struct OfBlocks<'a>(&'a dyn Progress);
+
+impl Progress for OfBlocks<'_> {
+    fn begin(&self, _: usize) {}
+    fn start(&self, _: &str) {}
+    fn done(&self, _: &str, _: bool) {}
+
+    fn note(&self, message: &str) {
+        self.0.note(message);
     }
 }
 

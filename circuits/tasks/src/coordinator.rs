@@ -135,7 +135,8 @@ pub struct Coordinator<'a> {
 }
 
 impl Coordinator<'_> {
-    /// Proves every task of `graph` that has no proof in the store, and returns the root's.
+    /// Proves every task of `graph` that has no proof in the store, and returns the root's. Tasks that were begun when the caller asks
+    /// to stop are done to their end; if the root is one of them, the run is complete.
     ///
     /// # Errors
     /// [`GraphRunError`]; what was proved stays in the store.
@@ -164,7 +165,14 @@ impl Coordinator<'_> {
             end.store(true, Ordering::Relaxed);
             self.here.wake();
             match here.join() {
-                Ok(ended) => ended.map_err(GraphRunError::from).and(result),
+                Ok(ended) => {
+                    ended?;
+                    // The proof that was being made when the caller asked to stop may have been the last one.
+                    match result {
+                        Err(GraphRunError::Stopped) => run.root()?.ok_or(GraphRunError::Stopped),
+                        result => result,
+                    }
+                }
                 Err(panic) => resume_unwind(panic),
             }
         })
@@ -235,7 +243,7 @@ impl<'a> Run<'a> {
         self.collect()?;
         let root = self.graph.root();
         if self.done.contains(&root) {
-            let proof = self.worker.proof(root, self.task(root))?;
+            let proof = self.root()?;
             if proof.is_none() {
                 // It was lost since it was found.
                 self.last_survey = None;
@@ -245,6 +253,12 @@ impl<'a> Run<'a> {
         self.offer()?;
         self.wait()?;
         Ok(None)
+    }
+
+    /// The proof of the root, if it is there.
+    fn root(&self) -> Result<Option<Vec<u8>>, GraphRunError> {
+        let root = self.graph.root();
+        Ok(self.worker.proof(root, self.task(root))?)
     }
 
     /// A task of the graph.

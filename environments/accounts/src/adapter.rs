@@ -4,8 +4,9 @@ use bridge_core::{BlockMessages, Consumption, MAX_BLOCK_STEPS, Message};
 use circuits_core::Digest;
 use circuits_keys::CircuitCache;
 use environments_core::{
-    block::{ProposedBlock, ProvenBlock},
+    block::ProposedBlock,
     environment::{Environment, EnvironmentId, Proposal, ProveError},
+    graph::BlockGraph,
     instance::Instance,
     kernel::{AnyKernel, Kernels as _, ProducerSecret},
     pool::{Cell, Draw, ENTRY_BYTES, Footprint, Room, Terms},
@@ -20,7 +21,7 @@ use crate::{
     error::AccountsError,
     execute::{Invalid, Outcome},
     propose::Draft,
-    prove::prove_block,
+    prove::block_graph,
     signatures::KERNELS,
     state::{AccountsState, StateFields, state_commitment},
     transaction::{AccountsTransaction, Action, SignedTransaction},
@@ -158,12 +159,12 @@ impl Environment for Accounts {
         Ok(KERNELS.listed(cache, variants(self.instance.limit()))?)
     }
 
-    fn prove(
-        &self,
-        cache: &CircuitCache,
-        block: &ProposedBlock<AccountsBlock>,
-    ) -> Result<ProvenBlock, ProveError> {
-        prove_block(cache, &KERNELS, self.instance.secret(), block)
+    fn graph<'a>(
+        &'a self,
+        cache: &'a CircuitCache,
+        block: &'a ProposedBlock<AccountsBlock>,
+    ) -> Result<BlockGraph<'a>, ProveError> {
+        block_graph(cache, KERNELS, self.instance.secret(), block)
     }
 
     fn check(&self, transaction: &AccountsTransaction) -> Result<(), AccountsError> {

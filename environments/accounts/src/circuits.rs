@@ -70,6 +70,15 @@ pub trait Hashes: Send + Sync {
     /// If one cannot be built.
     fn keys(&self, cache: &CircuitCache) -> Result<KeySet, CircuitError>;
 
+    /// How many blocks the smallest table takes that holds `blocks`; `None` if none does.
+    fn table(&self, blocks: usize) -> Option<usize>;
+
+    /// The digest of the key of the circuit of the table for `table` blocks.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    fn table_key(&self, cache: &CircuitCache, table: usize) -> Result<Digest, CircuitError>;
+
     /// Proves blocks with the smallest table that holds them.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! The account-based state model as a [`Kind`].
 
-use circuits_core::{Digest, security::SecurityReport};
+use circuits_core::{CircuitError, Digest, security::SecurityReport};
+use circuits_keys::CircuitCache;
 use circuits_tables::{
     batch::{Batch as _, BatchCircuit, security},
     ecdsa::batch::SignatureSize,
 };
+use circuits_tasks::provable::Catalogue;
 use environments_core::{
     BlockProducer, DynEnvironment, Environment as _,
     kernel::Kernels as _,
@@ -20,6 +22,7 @@ use crate::{
     chunk::ChunkLeaf,
     circuits::ChunkCircuits,
     config::Genesis,
+    provables,
     signatures::KERNELS,
     typed_data::{Settlement, SigningDomain},
 };
@@ -48,6 +51,14 @@ impl Kind for AccountsKind {
             walk.kernel(&variant.kernel_name(), |cache| KERNELS.definition(cache, variant))?;
         }
         Ok(())
+    }
+
+    fn provables<'a>(
+        &self,
+        cache: &'a CircuitCache,
+        catalogue: Catalogue<'a>,
+    ) -> Result<Catalogue<'a>, CircuitError> {
+        provables::add_to(cache, &KERNELS, catalogue)
     }
 
     fn starks(&self) -> Vec<SecurityReport> {

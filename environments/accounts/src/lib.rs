@@ -19,6 +19,7 @@ pub mod key;
 mod kind;
 pub mod pool;
 mod propose;
+pub mod provables;
 pub mod prove;
 mod records;
 pub mod signature;

@@ -1,9 +1,14 @@
 //! Proving blocks.
 
 use circuits_keys::CircuitCache;
+use circuits_tasks::{
+    id::TaskId,
+    provable::{Child, ProvableError},
+};
 use environments_core::{
-    block::{ProposedBlock, ProvenBlock},
+    block::ProposedBlock,
     environment::ProveError,
+    graph::{BlockGraph, BlockParts},
     kernel::{Kernels as _, ProducerSecret},
 };
 
@@ -13,6 +18,7 @@ use crate::{
     circuit::SlotInput,
     circuits::{BlockKernels, ChunkCircuits},
     kernel::{BlockInput, BlockTransactions},
+    provables::{add_chunks, add_hashes, add_signatures, hashes_child, signatures_child},
     state::Running,
     witness::AccountsBlock,
 };
@@ -76,7 +82,58 @@ pub fn chunk_inputs(block: &AccountsBlock, circuits: &ChunkCircuits) -> Vec<Chun
         .collect()
 }
 
-/// What the block kernel's prover must know; proves signatures, hashes and chunks.
+/// The parts of a block, and those of them that its kernel verifies: signatures and hashes, then chunks and folds.
+fn add_parts<'a>(
+    cache: &'a CircuitCache,
+    kernels: &BlockKernels,
+    block: &AccountsBlock,
+    variant: Variant,
+) -> Result<(BlockParts<'a>, Vec<TaskId>), ProveError> {
+    let (mut parts, mut children) = (BlockParts::default(), vec![]);
+    if let Some(table) = variant.table() {
+        children.push(add_signatures(&mut parts, cache, kernels, table, &block.signatures)?);
+        let blocks = block.transactions.iter().flat_map(|one| one.blocks.iter().copied());
+        let blocks: Vec<_> = blocks.collect();
+        let table = kernels.hashes().table(blocks.len()).ok_or_else(|| no_kernel(block))?;
+        children.push(add_hashes(&mut parts, cache, kernels, table, &blocks)?);
+    }
+    if let Variant::Chunks { .. } = variant {
+        let circuits = ChunkCircuits::new(cache)?;
+        let chunks = add_chunks(&mut parts, cache, chunk_inputs(block, &circuits), block.moved)?;
+        children.extend(circuits.add_folds(cache, &mut parts, &chunks)?);
+    }
+    Ok((parts, children))
+}
+
+/// The input of a block's kernel, from the proofs of the parts that it verifies.
+fn assemble(
+    cache: &CircuitCache,
+    kernels: &BlockKernels,
+    secret: ProducerSecret,
+    block: &AccountsBlock,
+    variant: Variant,
+    children: &[Child<'_>],
+) -> Result<BlockInput, ProvableError> {
+    let (mut signatures, mut hashes) = (None, None);
+    let mut rest = children;
+    if let (Some(table), [signed, hashed, others @ ..]) = (variant.table(), children) {
+        signatures = Some(signatures_child(cache, kernels, table, signed)?);
+        hashes = Some(hashes_child(cache, kernels, hashed)?);
+        rest = others;
+    }
+    let transactions = match variant {
+        Variant::Empty | Variant::Unsigned | Variant::Direct { .. } => direct(block, variant),
+        Variant::Chunks { .. } => {
+            let circuits = ChunkCircuits::new(cache)?;
+            let chunks = rest.iter().map(|child| circuits.child(child));
+            BlockTransactions::Chunks(chunks.collect::<Result<_, _>>()?)
+        }
+    };
+    let (before, seal) = (block.before, block.seal.clone());
+    Ok(BlockInput { before, transactions, signatures, hashes, seal, secret })
+}
+
+/// What the block kernel's prover must know; proves signatures, hashes and chunks, for whoever measures or attacks the kernel.
 ///
 /// # Errors
 /// If one of them cannot be proved.
@@ -87,47 +144,26 @@ pub fn kernel_input(
     block: &AccountsBlock,
 ) -> Result<(Variant, BlockInput), ProveError> {
     let variant = block.variant().ok_or_else(|| no_kernel(block))?;
-    let prove_signatures = || {
-        let table = variant.table();
-        table.map(|table| kernels.signatures().prove(cache, table, &block.signatures)).transpose()
-    };
-    let prove_hashes = || {
-        let blocks = block.transactions.iter().flat_map(|one| one.blocks.iter().copied());
-        let blocks: Vec<_> = blocks.collect();
-        variant.table().map(|_| kernels.hashes().prove(cache, &blocks)).transpose()
-    };
-    let take_transactions = || match variant {
-        Variant::Empty | Variant::Unsigned | Variant::Direct { .. } => Ok(direct(block, variant)),
-        Variant::Chunks { .. } => {
-            let circuits = ChunkCircuits::new(cache)?;
-            let inputs = chunk_inputs(block, &circuits);
-            circuits.prove_all(cache, inputs, Ok).map(BlockTransactions::Chunks)
-        }
-    };
-    let ((signatures, hashes), transactions) =
-        rayon::join(|| rayon::join(prove_signatures, prove_hashes), take_transactions);
-    let input = BlockInput {
-        before: block.before,
-        transactions: transactions?,
-        signatures: signatures?,
-        hashes: hashes?,
-        seal: block.seal.clone(),
-        secret,
-    };
-    Ok((variant, input))
+    let (parts, children) = add_parts(cache, kernels, block, variant)?;
+    let input = parts.prove(&children, |children| assemble(cache, kernels, secret, block, variant, children));
+    Ok((variant, input.map_err(|error| ProveError::Part(Box::new(error)))?))
 }
 
-/// Proves a block.
+/// The proof of a block as a graph. All its parts may leave the house: a follower computes what they show from the published
+/// body, but for signatures and keys, and these say nothing but that the transactions are signed.
 ///
 /// # Errors
-/// - [`ProveError::NoKernel`] if the block is larger than any kernel.
-/// - [`ProveError::Circuit`] or [`ProveError::Block`] if it breaks a rule.
-pub fn prove_block(
-    cache: &CircuitCache,
-    kernels: &BlockKernels,
+/// [`ProveError::NoKernel`] if the block is larger than any kernel.
+pub fn block_graph<'a>(
+    cache: &'a CircuitCache,
+    kernels: BlockKernels,
     secret: ProducerSecret,
-    block: &ProposedBlock<AccountsBlock>,
-) -> Result<ProvenBlock, ProveError> {
-    let (variant, input) = kernel_input(cache, kernels, secret, block.witness())?;
-    kernels.get(cache, variant)?.prove(cache, block, &input)
+    block: &'a ProposedBlock<AccountsBlock>,
+) -> Result<BlockGraph<'a>, ProveError> {
+    let witness = block.witness();
+    let variant = witness.variant().ok_or_else(|| no_kernel(witness))?;
+    let (parts, children) = add_parts(cache, &kernels, witness, variant)?;
+    let kernel = kernels.get(cache, variant)?;
+    let input = move |children: &[Child<'_>]| assemble(cache, &kernels, secret, witness, variant, children);
+    Ok(kernel.graph_above(cache, block, parts, children, input)?)
 }

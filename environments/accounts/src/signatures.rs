@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use circuits_core::{CircuitError, Definition, Proof, recursion::Shape};
+use circuits_core::{CircuitError, Definition, Digest, Proof, recursion::Shape};
 use circuits_keys::CircuitCache;
 use circuits_protocol::{fold::FoldChild, key_set::KeySet};
 use circuits_prover::basetypes::VerifierData;
@@ -89,6 +89,14 @@ impl Hashes for HashTables {
     fn keys(&self, cache: &CircuitCache) -> Result<KeySet, CircuitError> {
         let keys = KeccakSize::ALL.iter().map(|&size| cache.key_digest(BatchCircuit(size)));
         Ok(KeySet::new(&keys.collect::<Result<Vec<_>, _>>()?))
+    }
+
+    fn table(&self, blocks: usize) -> Option<usize> {
+        KeccakSize::fitting(blocks).map(KeccakSize::capacity)
+    }
+
+    fn table_key(&self, cache: &CircuitCache, table: usize) -> Result<Digest, CircuitError> {
+        cache.key_digest(Self::definition(table)?)
     }
 
     fn prove(&self, cache: &CircuitCache, blocks: &[Block]) -> Result<FoldChild, CircuitError> {

@@ -7,6 +7,7 @@ pub mod execution;
 pub mod lines;
 pub mod messages;
 pub mod proving;
+pub mod secrets;
 pub mod storing;
 
 /// The dishonest prover, with which an adapter's tests attack its kernel.

@@ -180,6 +180,19 @@ impl<W> ProposedBlock<W> {
         &self.body
     }
 
+    /// The block as everybody may know it.
+    #[must_use]
+    pub fn without_witness(&self) -> ProposedBlock<()> {
+        let Self { statement, header, messages, body, .. } = self;
+        ProposedBlock {
+            statement: *statement,
+            header: *header,
+            messages: messages.clone(),
+            body: body.clone(),
+            witness: (),
+        }
+    }
+
     /// What the kernel's prover must know.
     pub fn witness(&self) -> &W {
         &self.witness

@@ -13,6 +13,7 @@ use crate::{
     bundle::BlockBundle,
     environment::{Environment, EnvironmentId, ProveError},
     follower::{BlockFollower, DynFollower},
+    graph::BlockGraph,
     producer::{BlockProducer, DeliveryError, ProducerError, Rejected, TransactionId},
     stored::{Change, StoredError, View},
 };
@@ -196,6 +197,12 @@ pub trait DynEnvironment: Send + Sync {
     /// As [`BlockProducer::prove`].
     fn prove(&self, cache: &CircuitCache, height: u32) -> Result<BlockBundle, ProducerError>;
 
+    /// The proof of the block that covers `height`, as a graph of tasks.
+    ///
+    /// # Errors
+    /// As [`BlockProducer::graph`].
+    fn graph<'a>(&'a self, cache: &'a CircuitCache, height: u32) -> Result<BlockGraph<'a>, ProducerError>;
+
     /// Proves the first block that this method has not proved yet; `None` if there is none left.
     ///
     /// # Errors
@@ -339,6 +346,10 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
 
     fn prove(&self, cache: &CircuitCache, height: u32) -> Result<BlockBundle, ProducerError> {
         Self::prove(self, cache, height).map(|block| BlockBundle::new(&block))
+    }
+
+    fn graph<'a>(&'a self, cache: &'a CircuitCache, height: u32) -> Result<BlockGraph<'a>, ProducerError> {
+        Self::graph(self, cache, height)
     }
 
     fn prove_next(&mut self, cache: &CircuitCache) -> Result<Option<BlockBundle>, ProducerError> {

@@ -3,13 +3,15 @@
 use std::{error::Error, fmt};
 
 use bridge_core::{BlockMessages, Consumption, Message};
-use circuits_core::{CircuitError, Digest};
+use circuits_core::{CircuitError, Digest, proof::ProofError};
 use circuits_keys::CircuitCache;
+use circuits_tasks::{coordinator::GraphRunError, provable::ProvableError, worker::TaskError};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use crate::{
     block::{BlockError, ProposedBlock, ProvenBlock},
+    graph::{BlockGraph, BlockGraphError},
     kernel::AnyKernel,
     pool::{Cell, Room, Terms},
     stored::StoredState,
@@ -52,9 +54,59 @@ pub enum ProveError {
         /// Transactions that the largest kernel holds.
         largest: usize,
     },
+    /// The block has no graph.
+    #[error("the block has no graph")]
+    Graph(#[source] Box<BlockGraphError>),
+    /// A task of the block's graph has no proof.
+    #[error("a task of the block was not done")]
+    Run(#[source] Box<GraphRunError>),
+    /// The proof of the block is malformed.
+    #[error("the proof of the block: {0}")]
+    Root(#[from] ProofError),
     /// The environment's own reason, such as a transaction whose proof cannot be made.
     #[error("a part of the block was not proved")]
     Part(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl From<BlockGraphError> for ProveError {
+    fn from(error: BlockGraphError) -> Self {
+        Self::Graph(Box::new(error))
+    }
+}
+
+impl From<GraphRunError> for ProveError {
+    fn from(error: GraphRunError) -> Self {
+        Self::Run(Box::new(error))
+    }
+}
+
+impl ProveError {
+    /// Why the kernel's task has no proof, if that was the reason.
+    fn of_task(&self) -> Option<&ProvableError> {
+        let Self::Run(error) = self else { return None };
+        let GraphRunError::GivenUp { given_up, .. } = &**error else { return None };
+        let TaskError::Provable { source, .. } = &*given_up.error else { return None };
+        Some(source)
+    }
+
+    /// What of the block the proof contradicts, if that was the reason.
+    #[must_use]
+    pub fn block_error(&self) -> Option<&BlockError> {
+        match (self, self.of_task()) {
+            (Self::Block(error), _) => Some(error),
+            (_, Some(ProvableError::Other(error))) => error.downcast_ref::<Self>()?.block_error(),
+            _ => None,
+        }
+    }
+
+    /// The circuit that has no proof for the block, or cannot be built, if that was the reason.
+    #[must_use]
+    pub fn circuit_error(&self) -> Option<&CircuitError> {
+        match (self, self.of_task()) {
+            (Self::Circuit(error), _) | (_, Some(ProvableError::Circuit(error))) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// A state model.
@@ -133,7 +185,19 @@ pub trait Environment: Send + Sync + Sized + 'static {
     /// If a circuit below a kernel cannot be built.
     fn kernels(&self, cache: &CircuitCache) -> Result<Vec<Box<dyn AnyKernel>>, ProveError>;
 
-    /// Proves a block with the kernel that it fits, and wraps the proof into the block shape.
+    /// The proof of a block as a graph of tasks, the last of which is the kernel that it fits, with its wrap. Nothing is proved yet.
+    /// A state model whose kernel verifies no other proofs has a graph of [one task](crate::kernel::Kernel::graph). What others may
+    /// prove for the producer, and so may see of the witness, is [for the state model to say](crate::graph).
+    ///
+    /// # Errors
+    /// If no kernel can hold the block.
+    fn graph<'a>(
+        &'a self,
+        cache: &'a CircuitCache,
+        block: &'a ProposedBlock<Self::BlockWitness>,
+    ) -> Result<BlockGraph<'a>, ProveError>;
+
+    /// Proves a block in this process.
     ///
     /// # Errors
     /// If the block breaks a rule of the environment, which makes it unprovable, or was made by another producer.
@@ -141,7 +205,9 @@ pub trait Environment: Send + Sync + Sized + 'static {
         &self,
         cache: &CircuitCache,
         block: &ProposedBlock<Self::BlockWitness>,
-    ) -> Result<ProvenBlock, ProveError>;
+    ) -> Result<ProvenBlock, ProveError> {
+        self.graph(cache, block)?.prove()
+    }
 
     /// The digests of the keys that a registry lists: those of the wraps of all kernels.
     ///

@@ -16,14 +16,12 @@ use circuits_core::{
 use circuits_keys::CircuitCache;
 use circuits_protocol::{registry::Producer, statement::BlockStatement, wrap::Wrapper};
 use circuits_tables::ecdsa::{PublicKey, Signature};
+use circuits_tasks::circuit::KeyedProof;
 use k256::ecdsa::SigningKey;
 use plonky2::iop::target::Target;
 use serde::Deserialize;
 
-use crate::{
-    block::{ProposedBlock, ProvenBlock, check_proof_states},
-    environment::ProveError,
-};
+use crate::{block::check_proof_states, environment::ProveError};
 
 /// Domain of producer commitments.
 pub const PRODUCER: Domain = Domain::new("produc");
@@ -199,17 +197,18 @@ impl<K: BlockDefinition> Kernel<K> {
         cache.circuit(self.definition.clone())
     }
 
-    /// Proves a block and wraps the proof. Compares the proof with the proposed statement before the wrap, which costs most.
+    /// Proves a block and wraps the proof, which nobody else may see: it would tell the producer's secret. Compares it with the
+    /// proposed statement before the wrap.
     ///
     /// # Errors
     /// - [`ProveError::Circuit`]: `input` breaks a rule, or the code defines another circuit than the pinned one.
     /// - [`ProveError::Block`]: `input` belongs to another block.
-    pub fn prove<W>(
+    pub fn prove(
         &self,
         cache: &CircuitCache,
-        block: &ProposedBlock<W>,
+        statement: &BlockStatement,
         input: &K::Input,
-    ) -> Result<ProvenBlock, ProveError> {
+    ) -> Result<KeyedProof, ProveError> {
         let pinned = self.key_digest(cache)?;
         let wrapper = self.wrapper(cache)?;
         let built = wrapper.key_digest(cache)?;
@@ -217,9 +216,9 @@ impl<K: BlockDefinition> Kernel<K> {
             return Err(CircuitError::StalePin { name: wrapper.name(), pinned, built }.into());
         }
         let proof = self.circuit(cache)?.prove(input)?;
-        check_proof_states(block.statement(), &proof)?;
+        check_proof_states(statement, &proof)?;
         let proof = wrapper.prove(cache, &proof)?;
-        Ok(ProvenBlock::new(block, proof, wrapper.key(cache)?.verifier_only.clone())?)
+        Ok(KeyedProof { proof, key: wrapper.key(cache)?.verifier_only.clone() })
     }
 }
 

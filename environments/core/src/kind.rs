@@ -3,7 +3,9 @@
 
 use std::error::Error;
 
-use circuits_core::{Digest, security::SecurityReport};
+use circuits_core::{CircuitError, Digest, security::SecurityReport};
+use circuits_keys::CircuitCache;
+use circuits_tasks::provable::Catalogue;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
@@ -102,6 +104,20 @@ pub trait Kind: Send + Sync {
     /// # Errors
     /// The walk's.
     fn circuits(&self, walk: &mut Walk<'_>) -> Result<(), WalkError>;
+
+    /// Adds to `catalogue` what [others may prove](crate::graph) of the environments' blocks. A state model whose kernels verify no
+    /// other proofs keeps the default.
+    ///
+    /// # Errors
+    /// If a circuit that is not pinned cannot be built.
+    fn provables<'a>(
+        &self,
+        cache: &'a CircuitCache,
+        catalogue: Catalogue<'a>,
+    ) -> Result<Catalogue<'a>, CircuitError> {
+        let _ = cache;
+        Ok(catalogue)
+    }
 
     /// The security of the STARKs that circuits of this kind verify.
     fn starks(&self) -> Vec<SecurityReport> {

@@ -8,6 +8,7 @@ pub mod environment;
 pub mod folding;
 pub mod follower;
 pub mod genesis;
+pub mod graph;
 pub mod instance;
 pub mod kernel;
 pub mod kind;

@@ -11,18 +11,31 @@
 //! Leaves and folds have one shape. The keys of all of them form a set whose root the kernel pins, so it accepts
 //! each of them and nothing else.
 
-use circuits_core::{CircuitError, Definition, Digest, recursion::Shape};
+use std::sync::Arc;
+
+use circuits_core::{
+    CircuitError, Compiled, Definition, Digest,
+    recursion::{Shape, key_digest},
+};
 use circuits_keys::CircuitCache;
 use circuits_protocol::{
     fold::{Chain, FoldChild, FoldDefinition},
     key_set::KeySet,
 };
-use rayon::prelude::*;
+use circuits_tasks::{
+    circuit::{Common, KeyedProof, TaskCircuit, decode_input},
+    id::TaskId,
+    provable::{Catalogue, Child, ProvableError},
+};
 
-use crate::folding::PartStatement;
+use crate::{
+    environment::ProveError,
+    folding::PartStatement,
+    graph::{BlockParts, Part, memory},
+};
 
 /// Parts of blocks of one economy: the circuits that prove one, and the folds that exist.
-pub trait PartChain: Chain<Statement: PartStatement> {
+pub trait PartChain: Chain<Statement: PartStatement> + Clone {
     /// The circuit that proves one part.
     type Leaf: Definition<Statement = Self::Statement, NativeStatement = Self::Native> + Clone + 'static;
 
@@ -110,38 +123,104 @@ impl<C: PartChain> PartCircuits<C> {
         self.set.prove(cache, fold, parts)
     }
 
-    /// Joins the parts of a block until its kernel takes them, in parallel.
+    /// The proof of a leaf or a fold, as the circuit above it takes it.
     ///
     /// # Errors
-    /// As [`Self::fold`].
-    pub fn fold_all(
-        &self,
-        cache: &CircuitCache,
-        parts: Vec<FoldChild>,
-    ) -> Result<Vec<FoldChild>, CircuitError> {
-        let sizes = C::child_sizes(parts.len());
-        let mut rest = parts.into_iter();
-        let runs: Vec<Vec<_>> = sizes.into_iter().map(|size| rest.by_ref().take(size).collect()).collect();
-        let children = runs.into_par_iter().map(|mut run| match run.len() {
-            1 => Ok(run.swap_remove(0)),
-            _ => self.fold(cache, &run),
-        });
-        children.collect()
+    /// [`ProvableError`] if it is malformed, or its key is not in the set.
+    pub fn child(&self, child: &Child<'_>) -> Result<FoldChild, ProvableError> {
+        let KeyedProof { proof, key } = KeyedProof::decode(child.proof, &C::shape().common)?;
+        let name = child.task.provable.clone();
+        let unlisted = |key| CircuitError::Unlisted { name, key };
+        let membership = self.set.membership(key_digest(&key)).ok_or_else(|| unlisted(key_digest(&key)))?;
+        Ok(FoldChild { proof, key, membership })
     }
 
-    /// Proves the parts of a block in parallel, and joins them until its kernel takes them. `input` makes what the
-    /// prover of a part must know.
+    /// Adds the folds that join the parts of a block until its kernel takes them. `leaves` are the proven parts in order, with what
+    /// each states. Folds see nothing but statements and proofs, so anybody may make them. Returns the kernel's children.
     ///
     /// # Errors
-    /// As `input`, [`Self::prove`] and [`Self::fold`].
-    pub fn prove_all<T: Send>(
+    /// [`ProveError::Part`] if the parts are not consecutive, and [`ProveError::Graph`].
+    pub fn add_folds<'a>(
         &self,
-        cache: &CircuitCache,
-        parts: Vec<T>,
-        input: impl Fn(T) -> Result<LeafInput<C>, CircuitError> + Sync,
-    ) -> Result<Vec<FoldChild>, CircuitError> {
-        let proved = parts.into_par_iter().map(|part| self.prove(cache, &input(part)?));
-        self.fold_all(cache, proved.collect::<Result<_, _>>()?)
+        cache: &'a CircuitCache,
+        parts: &mut BlockParts<'a>,
+        leaves: &[(TaskId, C::Native)],
+    ) -> Result<Vec<TaskId>, ProveError> {
+        let (mut children, mut start) = (vec![], 0);
+        for size in C::child_sizes(leaves.len()) {
+            let span = start..start + size;
+            let run = &leaves[span.clone()];
+            start = span.end;
+            let [(first, statement), others @ ..] = run else { continue };
+            if others.is_empty() {
+                children.push(*first);
+                continue;
+            }
+            let joined = others.iter().try_fold(*statement, |left, (_, right)| C::join(&left, right));
+            let joined = joined.map_err(|error| ProveError::Part(Box::new(error)))?;
+            let fold = FoldTask { cache, circuits: self.clone(), arity: size };
+            let part = Part::new(
+                format!("fold {}..{}", span.start, span.end),
+                &joined,
+                memory(C::shape().common.degree_bits()),
+            );
+            let part = part.above(run.iter().map(|(id, _)| *id).collect());
+            children.push(parts.travelling(fold, part, &())?);
+        }
+        Ok(children)
+    }
+
+    /// Adds the folds as provables, for whoever proves parts of others' blocks.
+    #[must_use]
+    pub fn folds_in<'a>(&self, cache: &'a CircuitCache, catalogue: Catalogue<'a>) -> Catalogue<'a> {
+        let fold = |&arity| FoldTask { cache, circuits: self.clone(), arity };
+        C::FOLD_ARITIES.iter().map(fold).fold(catalogue, Catalogue::with)
+    }
+}
+
+/// A fold of this number of parts.
+struct FoldTask<'a, C: PartChain> {
+    cache: &'a CircuitCache,
+    circuits: PartCircuits<C>,
+    arity: usize,
+}
+
+impl<C: PartChain> FoldTask<'_, C> {
+    fn definition(&self) -> FoldDefinition<C> {
+        FoldDefinition::new(C::shape(), self.arity)
+    }
+}
+
+impl<C: PartChain> TaskCircuit for FoldTask<'_, C> {
+    type Definition = FoldDefinition<C>;
+    type Secret = ();
+
+    fn name(&self) -> String {
+        self.definition().name()
+    }
+
+    fn key(&self) -> Result<Digest, ProvableError> {
+        Ok(self.cache.key_digest(self.definition())?)
+    }
+
+    fn common(&self) -> Result<Common, ProvableError> {
+        Ok(Common::OfShape(&C::shape().common))
+    }
+
+    fn circuit(&self) -> Result<Arc<Compiled<Self::Definition>>, ProvableError> {
+        Ok(self.cache.circuit(self.definition())?)
+    }
+
+    fn input(
+        &self,
+        _: &C::Native,
+        input: &[u8],
+        children: &[Child<'_>],
+        (): &(),
+    ) -> Result<Vec<FoldChild>, ProvableError> {
+        self.expect_children(children, self.arity)?;
+        let () = decode_input(input)?;
+        children.iter().map(|child| self.circuits.child(child)).collect()
     }
 }
 

@@ -17,6 +17,7 @@ pub use crate::pool::{Pending, TransactionId};
 use crate::{
     block::{ProposedBlock, ProvenBlock},
     environment::{Environment, Proposal},
+    graph::BlockGraph,
     listing,
     pool::{
         Candidate, Displaced, Footprint, Forecast, MAX_FAILING, Origin, Outlook, Pool, Sort, Spot, Terms,
@@ -483,15 +484,28 @@ impl<E: Environment> BlockProducer<E> {
         self.position(height).map(|position| &self.blocks[position])
     }
 
+    /// The proof of the block that covers `height`, as a graph of tasks.
+    ///
+    /// # Errors
+    /// - [`ProducerError::NoSuchBlock`]
+    /// - [`ProducerError::Prove`]
+    pub fn graph<'a>(
+        &'a self,
+        cache: &'a CircuitCache,
+        height: u32,
+    ) -> Result<BlockGraph<'a>, ProducerError> {
+        self.environment
+            .graph(cache, &self.block(height)?.block)
+            .map_err(|source| ProducerError::Prove { height, source })
+    }
+
     /// Proves the block that covers `height`. Blocks can be proved in any order, also at the same time.
     ///
     /// # Errors
     /// - [`ProducerError::NoSuchBlock`]
     /// - [`ProducerError::Prove`]
     pub fn prove(&self, cache: &CircuitCache, height: u32) -> Result<ProvenBlock, ProducerError> {
-        self.environment
-            .prove(cache, &self.block(height)?.block)
-            .map_err(|source| ProducerError::Prove { height, source })
+        self.graph(cache, height)?.prove().map_err(|source| ProducerError::Prove { height, source })
     }
 
     /// Proves the first block that this method has not proved yet; `None` if there is none left.

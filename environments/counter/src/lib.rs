@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, error::Error, fmt};
 
 use environments_core::{
     BlockProducer, DynEnvironment,
-    block::{BlockError, ProposedBlock, ProvenBlock},
+    block::{BlockError, ProposedBlock},
     deps::{
         bridge_core::BlockMessages,
         circuits_core::{
@@ -27,6 +27,7 @@ use environments_core::{
     },
     environment::{Environment, EnvironmentId, EnvironmentIdError, Proposal, ProveError},
     genesis::{ChainIdError, check_chain_id},
+    graph::BlockGraph,
     kernel::{AnyKernel, Kernel, OneBlock, ProducerSecret},
     kind::{Kind, KindError, SettledEnvironment, Start},
     walk::{Walk, WalkError},
@@ -309,12 +310,12 @@ impl Environment for Counter {
         Ok(vec![Box::new(KERNEL)])
     }
 
-    fn prove(
-        &self,
-        cache: &CircuitCache,
-        block: &ProposedBlock<CounterBlock>,
-    ) -> Result<ProvenBlock, ProveError> {
-        KERNEL.prove(cache, block, &self.kernel_input(block.witness()))
+    fn graph<'a>(
+        &'a self,
+        cache: &'a CircuitCache,
+        block: &'a ProposedBlock<CounterBlock>,
+    ) -> Result<BlockGraph<'a>, ProveError> {
+        Ok(KERNEL.graph(cache, block, self.kernel_input(block.witness()))?)
     }
 }
 

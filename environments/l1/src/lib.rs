@@ -11,6 +11,7 @@ pub mod error;
 pub mod kernel;
 pub mod merkle;
 pub mod payout;
+pub mod provables;
 pub mod prove;
 pub mod queue;
 pub mod state;

@@ -4,7 +4,16 @@ use circuits_core::F;
 use circuits_keys::CircuitCache;
 use circuits_protocol::l1::KeccakDigest;
 use circuits_tables::keccak::{Block, blocks};
-use environments_core::{block::ProvenBlock, environment::ProveError, kernel::Kernels as _};
+use circuits_tasks::{
+    id::TaskId,
+    provable::{Child, ProvableError},
+};
+use environments_core::{
+    block::ProvenBlock,
+    environment::ProveError,
+    graph::{BlockGraph, BlockParts},
+    kernel::Kernels as _,
+};
 use plonky2::field::types::Field;
 
 use crate::{
@@ -13,6 +22,7 @@ use crate::{
     circuit::{ConsumeFields, ConsumeSlot, DepositSlot},
     circuits::L1Kernels,
     kernel::{L1Input, Variant},
+    provables::{add_hashes, hashes_child},
     queue::{ENTRY_BYTES, queue_entry},
 };
 
@@ -68,22 +78,58 @@ impl Slots {
     }
 }
 
-/// What the kernel's prover must know, and the smallest variant that takes the block; proves the hashes.
+/// The smallest variant that takes a block.
+fn fitting(block: &L1Witness) -> Result<Variant, ProveError> {
+    let (consumed, deposits) = (block.body.consumed.len(), block.body.deposits.len());
+    Variant::fitting(consumed, deposits).ok_or_else(|| ProveError::NoKernel {
+        environment: "l1".to_owned(),
+        transactions: consumed + deposits,
+        largest: Variant::LARGE.consumed + Variant::LARGE.deposits,
+    })
+}
+
+/// The proof of a block's hashes, unless it has none.
+fn add_parts<'a>(
+    cache: &'a CircuitCache,
+    kernels: &L1Kernels,
+    block: &L1Witness,
+    variant: Variant,
+) -> Result<(BlockParts<'a>, Vec<TaskId>), ProveError> {
+    let (mut parts, mut children) = (BlockParts::default(), vec![]);
+    if let Some(size) = variant.table() {
+        let Slots { hashed, .. } = Slots::new(block, variant);
+        children.push(add_hashes(&mut parts, cache, kernels, size, &hashed)?);
+    }
+    Ok((parts, children))
+}
+
+/// The input of a block's kernel, from the proof of its hashes.
+fn assemble(
+    cache: &CircuitCache,
+    kernels: &L1Kernels,
+    block: &L1Witness,
+    variant: Variant,
+    children: &[Child<'_>],
+) -> Result<L1Input, ProvableError> {
+    let Slots { consumed, deposits, .. } = Slots::new(block, variant);
+    let hashes = variant.table().zip(children.first());
+    let keccak = hashes.map(|(size, child)| hashes_child(cache, kernels, size, child)).transpose()?;
+    let (before, number) = (block.body.before.fields(), F::from_canonical_u32(block.body.number));
+    Ok(L1Input { before, number, consumed, deposits, keccak })
+}
+
+/// What the kernel's prover must know, and the smallest variant that takes the block; proves the hashes, for whoever measures or
+/// attacks the kernel.
 ///
 /// # Errors
 /// - [`ProveError::NoKernel`] if the block is larger than any kernel.
-/// - [`ProveError::Circuit`] if the hashes cannot be proved.
+/// - [`ProveError::Part`] if the hashes cannot be proved.
 pub fn kernel_input(
     cache: &CircuitCache,
     kernels: &L1Kernels,
     block: &L1Witness,
 ) -> Result<(Variant, L1Input), ProveError> {
-    let (consumed, deposits) = (block.body.consumed.len(), block.body.deposits.len());
-    let variant = Variant::fitting(consumed, deposits).ok_or_else(|| ProveError::NoKernel {
-        environment: "l1".to_owned(),
-        transactions: consumed + deposits,
-        largest: Variant::LARGE.consumed + Variant::LARGE.deposits,
-    })?;
+    let variant = fitting(block)?;
     Ok((variant, input(cache, kernels, block, variant)?))
 }
 
@@ -94,35 +140,50 @@ pub(crate) fn input(
     block: &L1Witness,
     variant: Variant,
 ) -> Result<L1Input, ProveError> {
-    let Slots { consumed, deposits, hashed } = Slots::new(block, variant);
-    let keccak = variant.table().map(|size| kernels.hashes().prove(cache, size, &hashed)).transpose()?;
-    let (before, number) = (block.body.before.fields(), F::from_canonical_u32(block.body.number));
-    Ok(L1Input { before, number, consumed, deposits, keccak })
+    let (parts, children) = add_parts(cache, kernels, block, variant)?;
+    let input = parts.prove(&children, |children| assemble(cache, kernels, block, variant, children));
+    input.map_err(|error| ProveError::Part(Box::new(error)))
+}
+
+/// The proof of a block by the kernel of a variant that takes it, as a graph.
+///
+/// # Errors
+/// If a circuit below the kernel cannot be built.
+pub fn block_graph<'a>(
+    cache: &'a CircuitCache,
+    kernels: L1Kernels,
+    block: &'a L1Block,
+    variant: Variant,
+) -> Result<BlockGraph<'a>, ProveError> {
+    let witness = block.witness();
+    let (parts, children) = add_parts(cache, &kernels, witness, variant)?;
+    let kernel = kernels.get(cache, variant)?;
+    let input = move |children: &[Child<'_>]| assemble(cache, &kernels, witness, variant, children);
+    Ok(kernel.graph_above(cache, block, parts, children, input)?)
 }
 
 /// Proves a block.
 ///
 /// # Errors
-/// As [`kernel_input`], and [`ProveError::Circuit`] or [`ProveError::Block`] if the block breaks a rule.
+/// - [`ProveError::NoKernel`] if the block is larger than any kernel.
+/// - [`ProveError::Run`] if it breaks a rule.
 pub fn prove_block(
     cache: &CircuitCache,
     kernels: &L1Kernels,
     block: &L1Block,
 ) -> Result<ProvenBlock, ProveError> {
-    let (variant, input) = kernel_input(cache, kernels, block.witness())?;
-    kernels.get(cache, variant)?.prove(cache, block, &input)
+    prove_block_by(cache, kernels, block, fitting(block.witness())?)
 }
 
 /// As [`prove_block`], by the kernel of a variant that takes the block and need not be the smallest.
 ///
 /// # Errors
-/// [`ProveError::Circuit`] or [`ProveError::Block`] if the block breaks a rule.
+/// [`ProveError::Run`] if the block breaks a rule.
 pub fn prove_block_by(
     cache: &CircuitCache,
     kernels: &L1Kernels,
     block: &L1Block,
     variant: Variant,
 ) -> Result<ProvenBlock, ProveError> {
-    let input = input(cache, kernels, block.witness(), variant)?;
-    kernels.get(cache, variant)?.prove(cache, block, &input)
+    block_graph(cache, *kernels, block, variant)?.prove()
 }

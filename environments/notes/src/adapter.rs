@@ -4,8 +4,9 @@ use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::{Digest, amount::Amount};
 use circuits_keys::CircuitCache;
 use environments_core::{
-    block::{ProposedBlock, ProvenBlock},
+    block::ProposedBlock,
     environment::{Environment, EnvironmentId, Proposal, ProveError},
+    graph::BlockGraph,
     instance::Instance,
     kernel::{AnyKernel, Kernels as _, ProducerSecret},
     pool::{Cell, Footprint, Room, Terms},
@@ -23,7 +24,7 @@ use crate::{
     execute::StateError,
     kernel::BlockInput,
     propose::{Checked, Draft, check},
-    prove::{kernel_input, prove_block},
+    prove::{block_graph, kernel_input},
     state::{NotesState, StateFields, state_commitment},
     transaction::{
         Authority, NotesTransaction, Opened, Output, ProvenTransaction, Request, RequestInput,
@@ -189,12 +190,12 @@ impl Environment for Notes {
         Ok(KERNELS.listed(cache, variants(self.instance.limit()))?)
     }
 
-    fn prove(
-        &self,
-        cache: &CircuitCache,
-        block: &ProposedBlock<NotesBlock>,
-    ) -> Result<ProvenBlock, ProveError> {
-        prove_block(cache, self.instance.secret(), block)
+    fn graph<'a>(
+        &'a self,
+        cache: &'a CircuitCache,
+        block: &'a ProposedBlock<NotesBlock>,
+    ) -> Result<BlockGraph<'a>, ProveError> {
+        block_graph(cache, self.instance.secret(), block)
     }
 
     fn parse(&self, cache: &CircuitCache, line: &str) -> Result<NotesTransaction, serde_json::Error> {

@@ -1,7 +1,9 @@
 //! The note-based state model as a [`Kind`].
 
 use bridge_core::AssetId;
-use circuits_core::{Definition as _, Digest};
+use circuits_core::{CircuitError, Definition as _, Digest};
+use circuits_keys::CircuitCache;
+use circuits_tasks::provable::Catalogue;
 use environments_core::{
     BlockProducer, DynEnvironment, Environment as _,
     kernel::Kernels as _,
@@ -18,6 +20,7 @@ use crate::{
     body::Body,
     circuits::{BatchCircuits, KERNELS, transaction_keys},
     config::Genesis,
+    provables,
     transaction::{ProvenTransaction, TransactionKernel, TransactionStatement},
 };
 
@@ -51,6 +54,14 @@ impl Kind for NotesKind {
             walk.kernel(&variant.kernel_name(), |cache| KERNELS.definition(cache, variant))?;
         }
         Ok(())
+    }
+
+    fn provables<'a>(
+        &self,
+        cache: &'a CircuitCache,
+        catalogue: Catalogue<'a>,
+    ) -> Result<Catalogue<'a>, CircuitError> {
+        provables::add_to(cache, catalogue)
     }
 
     fn body_digest(&self, _: &SettledEnvironment, body: &[u8]) -> Result<Digest, KindError> {

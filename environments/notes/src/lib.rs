@@ -19,6 +19,7 @@ mod kind;
 pub mod note;
 pub mod policy;
 mod propose;
+pub mod provables;
 pub mod prove;
 pub mod record;
 pub mod state;

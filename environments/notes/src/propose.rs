@@ -279,12 +279,14 @@ impl Content {
             }
             groups.push(BlockGroup { before, sources, applications: applied.applications });
         }
+        let moved = state.running();
         body.accounts.iter().for_each(|account| state.publish(account.clone()));
         let witness = NotesBlock {
             before: before.fields(),
             context: before.context(),
             arrivals: ArrivalsWitness::new(&arrivals, paths),
             groups,
+            moved,
             seal: state.seal()?,
         };
         let statement: BlockStatement = OneBlock {

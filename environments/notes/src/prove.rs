@@ -1,19 +1,28 @@
 //! Proving blocks.
 
-use circuits_core::CircuitError;
+use std::collections::BTreeMap;
+
+use circuits_core::{CircuitError, Digest};
 use circuits_keys::CircuitCache;
+use circuits_tasks::{
+    id::TaskId,
+    provable::{Child, ProvableError},
+};
 use environments_core::{
-    block::{ProposedBlock, ProvenBlock},
+    block::ProposedBlock,
     environment::ProveError,
+    graph::{BlockGraph, BlockParts, Part, Witness, memory},
     kernel::{Kernels as _, ProducerSecret},
 };
 use rayon::prelude::*;
 
 use crate::{
-    batch::BatchInput,
+    batch::{BatchInput, BatchStatement, batch_shape},
     block::Variant,
     circuits::{BatchCircuits, KERNELS, prove_transaction},
     kernel::{BlockInput, BlockTransactions},
+    provables::BatchTask,
+    state::BlockContext,
     transaction::TransactionProof,
     witness::{BlockGroup, NotesBlock, Source},
 };
@@ -35,37 +44,77 @@ fn prove_transactions(
 /// What the prover of a group's batch must know; proves its transactions.
 fn batch_input(
     cache: &CircuitCache,
-    block: &NotesBlock,
+    context: BlockContext,
     group: &BlockGroup,
-    circuits: &BatchCircuits,
+    key_set_root: Digest,
 ) -> Result<BatchInput, CircuitError> {
     Ok(BatchInput {
-        key_set_root: circuits.key_set_root(),
-        context: block.context,
+        key_set_root,
+        context,
         before: group.before,
         proofs: prove_transactions(cache, group)?,
         applications: group.applications.clone(),
     })
 }
 
-/// What the block kernel's prover must know; proves transactions and batches.
+/// The batches and folds of a block whose kernel verifies batches, and those of them that it verifies.
 ///
-/// # Errors
-/// If one of them cannot be proved.
-pub fn kernel_input(
+/// A batch stays here with the transactions in it: proofs of transactions are made without blinding, from the secrets of accounts
+/// and notes that nobody else knows. A fold sees proofs of batches only, so anybody may make it.
+fn add_parts<'a>(
+    cache: &'a CircuitCache,
+    block: &'a NotesBlock,
+) -> Result<(BlockParts<'a>, Vec<TaskId>), ProveError> {
+    let mut parts = BlockParts::default();
+    let Variant::Batches(_) = block.variant() else { return Ok((parts, vec![])) };
+    let circuits = BatchCircuits::new(cache)?;
+    let (key_set_root, context) = (circuits.key_set_root(), block.context);
+    let ends = block.groups.iter().skip(1).map(|next| next.before).chain([block.moved]);
+    let groups = block.groups.iter().zip(ends);
+    let groups: Vec<_> = groups
+        .map(|(group, after)| (group, BatchStatement { key_set_root, context, before: group.before, after }))
+        .collect();
+    let mut ids = BTreeMap::new();
+    for leaf in circuits.leaves() {
+        let of_leaf: Vec<_> =
+            (0..groups.len()).filter(|&index| groups[index].0.sources.len() == leaf.transactions()).collect();
+        let batches = of_leaf.iter().map(|&index| {
+            let (group, statement) = &groups[index];
+            let part =
+                Part::new(format!("batch {index}"), statement, memory(batch_shape().common.degree_bits()));
+            let witness: Witness<'a, BatchInput> = {
+                let group: &'a BlockGroup = group;
+                Box::new(move |_| Ok(batch_input(cache, context, group, key_set_root)?))
+            };
+            (part, witness)
+        });
+        if !of_leaf.is_empty() {
+            let added = parts.staying(BatchTask { cache, leaf }, batches.collect())?;
+            ids.extend(of_leaf.into_iter().zip(added));
+        }
+    }
+    let batches: Vec<_> = ids.into_values().zip(groups.iter().map(|(_, statement)| *statement)).collect();
+    let children = circuits.add_folds(cache, &mut parts, &batches)?;
+    Ok((parts, children))
+}
+
+/// The input of a block's kernel, from the proofs of the batches and folds that it verifies. Proves transactions that the kernel
+/// verifies itself.
+fn assemble(
     cache: &CircuitCache,
     secret: ProducerSecret,
     block: &NotesBlock,
-) -> Result<BlockInput, ProveError> {
+    children: &[Child<'_>],
+) -> Result<BlockInput, ProvableError> {
     let transactions = match (block.variant(), block.groups.as_slice()) {
         (Variant::Inbox | Variant::Direct(_), [group]) => BlockTransactions::Direct {
             proofs: prove_transactions(cache, group)?,
             applications: group.applications.clone(),
         },
-        (Variant::Inbox | Variant::Direct(_) | Variant::Batches(_), groups) => {
+        (Variant::Inbox | Variant::Direct(_) | Variant::Batches(_), _) => {
             let circuits = BatchCircuits::new(cache)?;
-            let input = |group| batch_input(cache, block, group, &circuits);
-            BlockTransactions::Batches(circuits.prove_all(cache, groups.iter().collect(), input)?)
+            let batches = children.iter().map(|child| circuits.child(child));
+            BlockTransactions::Batches(batches.collect::<Result<_, _>>()?)
         }
     };
     Ok(BlockInput {
@@ -77,15 +126,32 @@ pub fn kernel_input(
     })
 }
 
-/// Proves a block.
+/// What the block kernel's prover must know; proves transactions and batches, for whoever measures or attacks the kernel.
 ///
 /// # Errors
-/// [`ProveError::Circuit`] or [`ProveError::Block`] if it breaks a rule.
-pub fn prove_block(
+/// If one of them cannot be proved.
+pub fn kernel_input(
     cache: &CircuitCache,
     secret: ProducerSecret,
-    block: &ProposedBlock<NotesBlock>,
-) -> Result<ProvenBlock, ProveError> {
-    let input = kernel_input(cache, secret, block.witness())?;
-    KERNELS.get(cache, block.witness().variant())?.prove(cache, block, &input)
+    block: &NotesBlock,
+) -> Result<BlockInput, ProveError> {
+    let (parts, children) = add_parts(cache, block)?;
+    let input = parts.prove(&children, |children| assemble(cache, secret, block, children));
+    input.map_err(|error| ProveError::Part(Box::new(error)))
+}
+
+/// The proof of a block as a graph.
+///
+/// # Errors
+/// [`ProveError::Circuit`] if a circuit below the kernel cannot be built.
+pub fn block_graph<'a>(
+    cache: &'a CircuitCache,
+    secret: ProducerSecret,
+    block: &'a ProposedBlock<NotesBlock>,
+) -> Result<BlockGraph<'a>, ProveError> {
+    let witness = block.witness();
+    let (parts, children) = add_parts(cache, witness)?;
+    let kernel = KERNELS.get(cache, witness.variant())?;
+    let input = move |children: &[Child<'_>]| assemble(cache, secret, witness, children);
+    Ok(kernel.graph_above(cache, block, parts, children, input)?)
 }

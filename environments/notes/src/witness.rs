@@ -30,6 +30,8 @@ pub struct NotesBlock {
     pub(super) context: BlockContext,
     pub(super) arrivals: ArrivalsWitness,
     pub(super) groups: Vec<BlockGroup>,
+    /// The running state after the groups.
+    pub(super) moved: Running,
     pub(super) seal: SealWitness,
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use circuits_tasks::{
-    coordinator::GraphRunError,
+    coordinator::{Coordinator, GraphRunError},
     folder::FolderStore,
     graph::{Graph, Place, Task},
     id::KeyBytes,
@@ -95,13 +95,15 @@ fn a_task_that_cannot_be_proved_ends_the_run_and_the_rest_stays() {
         graph.tasks().filter(|(id, _)| store.has(&Object::Proof(*id)).expect("there")).collect();
     assert_eq!(kept.iter().map(|(_, task)| task.label.as_str()).collect::<Vec<_>>(), ["middle"]);
     assert_eq!(store.everything().len(), 1);
-    coordinator.run(&graph, &|position| input(&graph, position)).expect("the right input");
+    let proof = coordinator.run(&graph, &|position| input(&graph, position)).expect("the right input");
 
+    // Who asks to stop gets what is there, and nothing more is made.
     stop.store(true, Ordering::Relaxed);
-    assert!(matches!(
-        coordinator.run(&graph, &|position| input(&graph, position)),
-        Err(GraphRunError::Stopped)
-    ));
+    let again = coordinator.run(&graph, &|_| panic!("no input is needed")).expect("the root is proved");
+    assert_eq!(again, proof);
+    let empty = Coordinator { store: &MemoryStore::default(), ..coordinator };
+    let stopped = empty.run(&graph, &|position| input(&graph, position));
+    assert!(matches!(stopped, Err(GraphRunError::Stopped)));
 }
 
 #[test]

@@ -4,12 +4,13 @@ use bridge_core::{Consumption, message::MessageFields};
 use circuits_core::{
     Digest, F,
     hash::hash,
-    layout::Layout,
+    layout::{Layout, as_bytes},
     trees::{KeyedTree, LeafOpening, SetWitness},
 };
 use circuits_tables::ecdsa::key_commitment;
 use environments_core::vault::VAULT_SLOTS;
 use plonky2::field::types::Field;
+use serde::{Deserialize, Serialize};
 
 use super::crossing::MessageTerms;
 use crate::{
@@ -39,32 +40,41 @@ circuits_core::layout! {
     }
 }
 
-/// What the prover of a slot must know.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the prover of a slot must know. All of it follows from what is published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotInput {
     /// [`TRANSACTS`], [`CONSUMES`], or any other value for an idle slot.
+    #[serde(with = "as_bytes")]
     pub mode: F,
     /// The root that an idle slot acts on.
     pub idle_root: Digest,
     /// The transaction's terms; only its first slot reads them.
+    #[serde(with = "as_bytes")]
     pub terms: Terms,
     /// What the slot hashes.
+    #[serde(with = "as_bytes")]
     pub hashes: SlotHashes,
     /// The sender before the slot.
+    #[serde(with = "as_bytes")]
     pub sender: AccountFields,
     /// Its leaf.
     pub sender_leaf: LeafOpening,
     /// The action.
+    #[serde(with = "as_bytes")]
     pub action: ActionFields,
     /// The receiver of a transfer before; all 0, but for the name of the fee asset, if it is absent.
+    #[serde(with = "as_bytes")]
     pub receiver: AccountFields,
     /// The pool of another action before; all 0, but for the names of its assets, if it is absent.
+    #[serde(with = "as_bytes")]
     pub pool: PoolFields,
     /// Writing the receiver or the pool; the sender's record for a message.
     pub set: SetWitness,
     /// The fields of a message that is taken in, without beneficiary, asset and amount.
+    #[serde(with = "as_bytes")]
     pub message: MessageTerms,
     /// 1 if it is refunded, 0 if it is claimed.
+    #[serde(with = "as_bytes")]
     pub refund: F,
 }
 

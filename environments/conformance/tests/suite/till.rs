@@ -19,7 +19,7 @@
 use std::{array, collections::BTreeMap, error::Error, fmt};
 
 use environments_core::{
-    block::{BlockError, ProposedBlock, ProvenBlock},
+    block::{BlockError, ProposedBlock},
     deps::{
         bridge_core::{
             AssetId, BlockMessages, Consumption, Message,
@@ -44,6 +44,7 @@ use environments_core::{
         serde::{Deserialize, Serialize},
     },
     environment::{Environment, EnvironmentId, Proposal, ProveError},
+    graph::BlockGraph,
     kernel::{AnyKernel, Kernel, OneBlock, ProducerSecret},
     pool::Room,
 };
@@ -359,7 +360,7 @@ pub(crate) fn body_digest(amounts: &[Amount; TAKES + PAYS]) -> Digest {
 }
 
 /// The kernel of all tills.
-const KERNEL: Kernel<TillKernel> = Kernel { definition: TillKernel };
+pub(crate) const KERNEL: Kernel<TillKernel> = Kernel { definition: TillKernel };
 
 impl Environment for Till {
     const KIND: &'static str = "till";
@@ -471,12 +472,12 @@ impl Environment for Till {
         Ok(vec![Box::new(KERNEL)])
     }
 
-    fn prove(
-        &self,
-        cache: &CircuitCache,
-        block: &ProposedBlock<TillBlock>,
-    ) -> Result<ProvenBlock, ProveError> {
-        KERNEL.prove(cache, block, &self.kernel_input(block.witness()))
+    fn graph<'a>(
+        &'a self,
+        cache: &'a CircuitCache,
+        block: &'a ProposedBlock<TillBlock>,
+    ) -> Result<BlockGraph<'a>, ProveError> {
+        Ok(KERNEL.graph(cache, block, self.kernel_input(block.witness()))?)
     }
 
     fn room(&self) -> Room {

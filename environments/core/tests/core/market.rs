@@ -18,9 +18,9 @@ use circuits_core::{
 use circuits_keys::CircuitCache;
 use environments_conformance::{id, secret};
 use environments_core::{
-    BlockProducer, Environment, PoolError, ProducerError, ProposedBlock, ProveError, ProvenBlock, Room,
-    Terms,
+    BlockProducer, Environment, PoolError, ProducerError, ProposedBlock, ProveError, Room, Terms,
     environment::{EnvironmentId, Proposal},
+    graph::BlockGraph,
     kernel::{AnyKernel, OneBlock},
     pool::{Cell, Draw, Footprint},
     producer::{Pending, TransactionId},
@@ -305,7 +305,11 @@ impl Environment for Market {
         Ok(vec![])
     }
 
-    fn prove(&self, _: &CircuitCache, _: &ProposedBlock<()>) -> Result<ProvenBlock, ProveError> {
+    fn graph<'a>(
+        &'a self,
+        _: &'a CircuitCache,
+        _: &'a ProposedBlock<()>,
+    ) -> Result<BlockGraph<'a>, ProveError> {
         Err(ProveError::NoKernel { environment: Self::KIND.to_owned(), transactions: 0, largest: 0 })
     }
 

@@ -4,8 +4,9 @@ use circuits_core::{Digest, F, amount::Amount};
 use circuits_keys::CircuitCache;
 use environments_conformance::{id, secret};
 use environments_core::{
-    BlockProducer, Environment, PoolError, ProducerError, ProposedBlock, ProveError, ProvenBlock,
+    BlockProducer, Environment, PoolError, ProducerError, ProposedBlock, ProveError,
     environment::{EnvironmentId, Proposal},
+    graph::BlockGraph,
     kernel::AnyKernel,
     pool::MAX_PENDING,
 };
@@ -102,12 +103,12 @@ impl Environment for Buggy {
         self.counter.kernels(cache)
     }
 
-    fn prove(
-        &self,
-        cache: &CircuitCache,
-        block: &ProposedBlock<CounterBlock>,
-    ) -> Result<ProvenBlock, ProveError> {
-        self.counter.prove(cache, block)
+    fn graph<'a>(
+        &'a self,
+        cache: &'a CircuitCache,
+        block: &'a ProposedBlock<CounterBlock>,
+    ) -> Result<BlockGraph<'a>, ProveError> {
+        self.counter.graph(cache, block)
     }
 }
 

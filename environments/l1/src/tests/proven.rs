@@ -3,6 +3,7 @@
 use circuits_core::F;
 use circuits_forging::{assert_accepts, assert_rejects, fixtures::cache};
 use circuits_protocol::wrap::block_shape;
+use circuits_tasks::circuit::KeyedProof;
 use environments_core::{block::ProvenBlock, kernel::Kernels as _};
 use plonky2::field::types::Field;
 
@@ -28,7 +29,8 @@ fn the_listed_kernel_of_small_blocks_takes_the_block_whose_hashes_are_proved() {
     assert_eq!(variant, Variant::SMALL);
     let kernel = KERNELS.get(cache(), variant).unwrap();
     let proposed = state().block(NUMBER, &deposits, &consumed).unwrap();
-    verified(&proposed, &kernel.prove(cache(), &proposed, &honest).unwrap());
+    let KeyedProof { proof, key } = kernel.prove(cache(), proposed.statement(), &honest).unwrap();
+    verified(&proposed, &ProvenBlock::new(&proposed, proof, key).unwrap());
 
     let circuit = kernel.circuit(cache()).unwrap();
     assert_accepts(&circuit, &honest);

@@ -4,7 +4,11 @@ use bridge_core::{BlockMessages, Consumption, Message};
 use circuits_core::{Digest, F};
 use circuits_forging::fixtures::cache;
 use circuits_protocol::wrap::block_shape;
-use environments_core::{BlockProducer, Environment, EnvironmentId, ProveError, pool::Cell};
+use circuits_tasks::provable::Catalogue;
+use environments_conformance::secrets::{Recorder, no_secret_is_in, prove_with_worker};
+use environments_core::{
+    BlockProducer, Environment, EnvironmentId, ProveError, kernel::ProducerSecret, pool::Cell,
+};
 use plonky2::field::types::Field;
 
 use super::{messages::returned, world};
@@ -17,8 +21,10 @@ use crate::{
     emission::Emission,
     execute::StateError,
     fixtures::{
-        ELSEWHERE, EXCHANGE, NETWORK_MINIMUM_FEE, NEWCOMER, START, amount, arriving, asset, emission,
+        ELSEWHERE, EXCHANGE, HOME, NETWORK_MINIMUM_FEE, NEWCOMER, START, World, amount, arriving, asset,
+        emission, secret,
     },
+    provables,
     state::NotesState,
     transaction::{
         ProvenTransaction, TransactionBundleError, TransactionError, TransactionKernel, TransactionProof,
@@ -267,13 +273,19 @@ fn a_client_is_told_before_it_proves_what_has_no_proof() {
 
 #[test]
 fn a_block_of_several_batches_is_proved() {
-    let mut world = world();
+    let own = secret(31);
+    let mut world = World::new(7, HOME, ProducerSecret::new(own));
     let transactions = world.ping_pong(MAX_DIRECT + 1);
     let mut producer = BlockProducer::new(world.environment.clone());
     for transaction in transactions {
         producer.submit(transaction).unwrap();
     }
     assert!(producer.propose_block().unwrap().is_empty());
-    let block = producer.prove(cache(), 1).unwrap();
+    let graph = producer.graph(cache(), 1).unwrap();
+    let (workers, store) = (provables::add_to(cache(), Catalogue::default()).unwrap(), Recorder::default());
+    let block = prove_with_worker(&graph, &workers, &store);
     circuits_core::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
+    // The clients' secrets are in the witnesses of transactions.
+    let clients = (0..world.clients.len() as u64).map(secret);
+    no_secret_is_in(&store, &graph, &clients.chain([own, secret(200)]).collect::<Vec<_>>());
 }

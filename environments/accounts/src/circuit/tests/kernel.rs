@@ -10,6 +10,8 @@ use circuits_tables::{
     ecdsa::{SignatureStatement, Signed},
     keccak::{Block, KeccakStatement},
 };
+use circuits_tasks::provable::Catalogue;
+use environments_conformance::secrets::{Recorder, no_secret_is_in, prove_with_worker};
 use environments_core::{
     Environment, ProposedBlock, ProvenBlock,
     kernel::{Kernels as _, ProducerSecret},
@@ -34,7 +36,8 @@ use crate::{
         transfer,
     },
     kernel::{BlockInput, BlockKernel, BlockTransactions},
-    prove::{self, chunk_inputs, kernel_input, prove_block},
+    provables,
+    prove::{self, block_graph, chunk_inputs, kernel_input},
     signatures,
     state::{AccountsState, BlockContext, SealWitness},
     transaction::{AccountsTransaction, Action, SignedTransaction},
@@ -85,6 +88,11 @@ fn propose(world: &World, transactions: &[SignedTransaction]) -> ProposedBlock<A
     propose_with(world, 0, transactions)
 }
 
+/// Proves a block of the world.
+fn prove_block(proposed: &ProposedBlock<AccountsBlock>) -> ProvenBlock {
+    block_graph(cache(), KERNELS, secret(), proposed).unwrap().prove().unwrap()
+}
+
 fn verified(block: &ProvenBlock, proposed: &ProposedBlock<AccountsBlock>) {
     assert_eq!(block.statement(), proposed.statement());
     circuits_core::proof::verify(block.proof(), block.key(), &block_shape().common).unwrap();
@@ -95,7 +103,7 @@ fn blocks_with_and_without_transactions_are_proven() {
     let (world, signed) = transactions(2, &[transfer(3, 0, 5), swap(0, 1000, 1)]);
     for transactions in [&signed[..], &[]] {
         let proposed = propose(&world, transactions);
-        verified(&prove_block(cache(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
+        verified(&prove_block(&proposed), &proposed);
     }
 }
 
@@ -106,11 +114,11 @@ fn blocks_with_messages_are_proven() {
     signed.push(world.sign(1, world.unsigned(1, &[bridge(6, 1, 9), bridge(6, 1, 1 << 40)])));
     let proposed = propose_with(&world, 3, &signed);
     assert_eq!((proposed.messages().inbox.len(), proposed.messages().outbox.len()), (3, 2));
-    verified(&prove_block(cache(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
+    verified(&prove_block(&proposed), &proposed);
     // The other only takes in.
     let proposed = propose_with(&world, 2, &[]);
     assert_eq!(proposed.witness().variant(), Some(Variant::Unsigned));
-    verified(&prove_block(cache(), &KERNELS, secret(), &proposed).unwrap(), &proposed);
+    verified(&prove_block(&proposed), &proposed);
 }
 
 #[test]
@@ -121,7 +129,11 @@ fn a_block_of_chunks_is_proven() {
     let (variant, input) = kernel_input(cache(), &KERNELS, secret(), proposed.witness()).unwrap();
     assert_eq!(variant, Variant::Chunks { children: 2, table: 60 });
     let kernel = KERNELS.get(cache(), variant).unwrap();
-    verified(&kernel.prove(cache(), &proposed, &input).unwrap(), &proposed);
+    let graph = block_graph(cache(), KERNELS, secret(), &proposed).unwrap();
+    let (workers, store) =
+        (provables::add_to(cache(), &KERNELS, Catalogue::default()).unwrap(), Recorder::default());
+    verified(&prove_with_worker(&graph, &workers, &store), &proposed);
+    no_secret_is_in(&store, &graph, &[secret().expose()]);
 
     // A chunk of another state, of another block, and one of a circuit that is not listed.
     let circuits = ChunkCircuits::new(cache()).unwrap();

@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use circuits_core::{
-    Builder, CircuitError, Definition, F, Proof, Witness,
+    Builder, CircuitError, Definition, Digest, F, Proof, Witness,
     layout::{self, Layout, WitnessError},
     recursion::{Shape, key_digest},
 };
@@ -18,6 +18,7 @@ use circuits_tables::{
 use plonky2::{field::types::Field, iop::target::Target, plonk::circuit_data::CircuitConfig};
 
 use crate::{
+    block::MAX_BLOCKS,
     circuits::{Hashes, Signatures},
     kernel::{Hashing, Verified},
 };
@@ -129,6 +130,14 @@ impl Hashes for Unchecked {
         let keys =
             (0..LISTED).map(|number| Ok(key_digest(&cache.verifier(AnyHashes(number))?.verifier_only)));
         Ok(KeySet::new(&keys.collect::<Result<Vec<_>, CircuitError>>()?))
+    }
+
+    fn table(&self, blocks: usize) -> Option<usize> {
+        (blocks <= MAX_BLOCKS).then_some(MAX_BLOCKS)
+    }
+
+    fn table_key(&self, cache: &CircuitCache, _: usize) -> Result<Digest, CircuitError> {
+        cache.key_digest(AnyHashes(0))
     }
 
     fn prove(&self, cache: &CircuitCache, blocks: &[Block]) -> Result<FoldChild, CircuitError> {

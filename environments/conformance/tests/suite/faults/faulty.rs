@@ -9,15 +9,21 @@ use circuits_core::{
     layout::WitnessError,
 };
 use circuits_protocol::statement::BlockStatement;
+use circuits_tasks::{
+    graph::Task,
+    id::KeyBytes,
+    provable::{Provable, ProvableError, Request},
+};
 use environments_conformance::{Subject, id, messages::MessageSubject, secret};
 use environments_core::{
     EnvironmentId,
-    block::{ProposedBlock, ProvenBlock},
+    block::ProposedBlock,
     deps::{
         bridge_core::{BlockMessages, Consumption, Message},
         circuits_keys::CircuitCache,
     },
     environment::{Environment, Proposal, ProveError},
+    graph::{BlockGraph, BlockParts, Part},
     kernel::{AnyKernel, Kernel, ProducerSecret},
     pool::{Cell, Draw, Room, Terms},
 };
@@ -26,8 +32,8 @@ use serde::Deserialize;
 
 use crate::{
     till::{
-        TAKES, Till, TillBlock, TillError, TillInput, TillKernel, TillState, TillTransaction, amounts,
-        body_digest, name, write_body,
+        KERNEL, TAKES, Till, TillBlock, TillError, TillInput, TillKernel, TillState, TillTransaction,
+        amounts, body_digest, name, write_body,
     },
     till_tests::Tills,
 };
@@ -87,10 +93,35 @@ pub(super) enum Fault {
     ForgetsInADatabase,
     /// The kernel's prover is not told what came in.
     ProvesNoArrivals,
+    /// A part that anybody may prove gets the producer's secret.
+    SendsItsSecretOut,
     /// The kernel's proofs have few queries.
     ProvesWithFewQueries,
     /// A registry would list a key of which the kernels say nothing.
     ListsAnotherKey,
+}
+
+/// What anybody can prove of anything.
+struct Gossip;
+
+impl Provable for Gossip {
+    type Secret = ();
+
+    fn name(&self) -> String {
+        "gossip".to_owned()
+    }
+
+    fn key(&self) -> Result<KeyBytes, ProvableError> {
+        Ok([0; 32])
+    }
+
+    fn verify(&self, _: &Task, _: &[u8]) -> Result<(), ProvableError> {
+        Ok(())
+    }
+
+    fn prove(&self, _: &Request<'_>, (): &()) -> Result<Vec<u8>, ProvableError> {
+        Ok(vec![])
+    }
 }
 
 /// The till's kernel with few queries.
@@ -352,18 +383,23 @@ impl Environment for Faulty {
         Ok(keys)
     }
 
-    fn prove(
-        &self,
-        cache: &CircuitCache,
-        block: &ProposedBlock<TillBlock>,
-    ) -> Result<ProvenBlock, ProveError> {
+    fn graph<'a>(
+        &'a self,
+        cache: &'a CircuitCache,
+        block: &'a ProposedBlock<TillBlock>,
+    ) -> Result<BlockGraph<'a>, ProveError> {
         let mut witness = block.witness().clone();
         if self.fault == Fault::ProvesNoArrivals {
             witness.messages.inbox.clear();
         }
-        let (statement, messages, body) =
-            (*block.statement(), block.messages().clone(), block.body().to_vec());
-        self.till.prove(cache, &ProposedBlock::new(statement, messages, body, witness)?)
+        let input = self.till.kernel_input(&witness);
+        if self.fault == Fault::SendsItsSecretOut {
+            let mut parts = BlockParts::default();
+            let part = Part::new("gossip", &[F::ONE], 0);
+            let gossip = parts.travelling(Gossip, part, &input.secret.expose())?;
+            return Ok(KERNEL.graph_above(cache, block, parts, vec![gossip], move |_| Ok(input))?);
+        }
+        Ok(KERNEL.graph(cache, block, input)?)
     }
 
     fn room(&self) -> Room {

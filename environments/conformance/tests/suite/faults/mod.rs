@@ -181,6 +181,14 @@ fn a_prover_that_forgets_what_came_in_is_noticed() {
 }
 
 #[test]
+fn a_secret_that_leaves_the_house_is_noticed() {
+    let faulty = Broken(Fault::SendsItsSecretOut);
+    assert_eq!(broken(Fault::SendsItsSecretOut), [], "nothing but what workers get shows it");
+    let said = contained(|| proving::proven_blocks_verify(&faulty)).expect_err("the secret was written");
+    assert!(said.contains("has secret 0"), "{said}");
+}
+
+#[test]
 fn a_kernel_with_too_few_bits_is_noticed() {
     let faulty = Broken(Fault::ProvesWithFewQueries);
     assert_eq!(broken(Fault::ProvesWithFewQueries), [], "nothing but its parameters shows it");
