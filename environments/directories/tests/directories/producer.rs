@@ -40,6 +40,24 @@ fn a_producer_lasts_and_what_it_publishes_is_signed() {
 }
 
 #[test]
+fn no_file_has_the_producers_secret() {
+    let _alone = alone();
+    let directory = tempfile::tempdir().unwrap();
+    let mut opened = open(directory.path()).unwrap();
+    STEPS.iter().for_each(|step| step(&mut opened).unwrap());
+    let secret = secret(0).expose().to_bytes();
+    let text = hex::encode(secret);
+    for path in files(&opened).into_iter().chain([directory.path().join("producer.redb")]) {
+        let bytes = fs::read(&path).unwrap();
+        let has = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+        assert!(!has(&secret) && !has(text.as_bytes()), "{}", path.display());
+        // What is looked for would be found.
+        let public = opened.producer().producer().to_bytes();
+        assert!(has(&public), "{}", path.display());
+    }
+}
+
+#[test]
 fn a_block_is_published_once_and_another_one_of_its_height_is_evidence() {
     let _alone = alone();
     let directory = tempfile::tempdir().unwrap();
