@@ -3,12 +3,13 @@
 //! A batcher keeps a state for every superblock that it tries, and a superblock changes few heads. So copies share what they
 //! have in common, and the trees stay as they are built.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bridge_core::state::append_all;
 use circuits_core::{
     Digest, F,
     shared::SharedMap,
+    stored::{ReadFailure, Reads, StoredList},
     trees::{AppendTree, IndexTree, Path, TreeError},
 };
 use circuits_protocol::registry::{ENVIRONMENT_BITS, EnvironmentId};
@@ -107,15 +108,25 @@ impl EnvironmentHeads {
 }
 
 /// The states of superblocks `0..n`, by number, and the tree of them.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Vec<Digest>")]
 pub struct History {
     tree: AppendTree,
+    /// Those of the states that are stored.
+    reads: Reads,
 }
+
+impl PartialEq for History {
+    fn eq(&self, other: &Self) -> bool {
+        self.tree == other.tree
+    }
+}
+
+impl Eq for History {}
 
 impl Default for History {
     fn default() -> Self {
-        Self { tree: AppendTree::new(HISTORY_DEPTH) }
+        Self { tree: AppendTree::new(HISTORY_DEPTH), reads: Reads::default() }
     }
 }
 
@@ -141,6 +152,31 @@ impl Serialize for History {
 }
 
 impl History {
+    /// The history of states that are stored, from the roots of the pages of their tree ([`Self::page_root`]). A page is read when
+    /// one of its states is needed.
+    ///
+    /// # Errors
+    /// [`TreeError`]: they do not fit, or there is not one root for each page.
+    pub fn from_stored(states: StoredList<Digest>, pages: &[Digest]) -> Result<Self, TreeError> {
+        let reads = states.reads().clone();
+        Ok(Self { tree: AppendTree::from_stored(HISTORY_DEPTH, &Arc::new(states), pages)?, reads })
+    }
+
+    /// The root of the page of the tree with the [`PAGE_LEAVES`](circuits_core::trees::PAGE_LEAVES) states from
+    /// `PAGE_LEAVES * page` on.
+    #[must_use]
+    pub fn page_root(&self, page: u64) -> Option<Digest> {
+        self.tree.page_root(page)
+    }
+
+    /// Checks that every state that was needed so far could be read.
+    ///
+    /// # Errors
+    /// The first [`ReadFailure`]: what could not be read was taken for absent.
+    pub fn check_reads(&self) -> Result<(), ReadFailure> {
+        self.reads.check()
+    }
+
     /// How many states there are.
     #[must_use]
     pub fn len(&self) -> u64 {
