@@ -191,7 +191,7 @@ impl Economy {
 
     /// Offers what can be consumed in the next superblock to whom it is for.
     fn offer(&mut self, number: u32, claims: bool) {
-        let flights: Vec<_> = self.state.bridge.in_flight().map(|record| record.message.clone()).collect();
+        let flights: Vec<_> = self.state.bridge.in_flight().map(|record| record.message).collect();
         for message in flights {
             let (consumption, environment) = if message.deadline < number {
                 (Consumption::Refund, message.source)

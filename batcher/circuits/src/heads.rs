@@ -3,7 +3,7 @@
 //! A batcher keeps a state for every superblock that it tries, and a superblock changes few heads. So copies share what they
 //! have in common, and the trees stay as they are built.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use bridge_core::state::append_all;
 use circuits_core::{
@@ -55,6 +55,35 @@ impl Serialize for EnvironmentHeads {
 }
 
 impl EnvironmentHeads {
+    /// These heads, from the roots of the pages of their tree ([`Self::page_root`]) up to the last head's. A page is hashed when it
+    /// is needed, and gives a failure of `reads` if it has another root.
+    ///
+    /// # Errors
+    /// [`TreeError::Pages`] if there is not one root for each page.
+    pub fn from_stored(
+        heads: impl IntoIterator<Item = (EnvironmentId, EnvironmentHead)>,
+        pages: &[Digest],
+        reads: Reads,
+    ) -> Result<Self, TreeError> {
+        let heads: SharedMap<_, _> = heads.into_iter().collect();
+        let count = heads.iter().last().map_or(0, |(id, _)| u64::from(id.0) + 1);
+        let all = heads.clone();
+        let read = move |ids: Range<u64>| {
+            // Ids have 16 bits.
+            let ids = ids.map(|id| EnvironmentId(id as u16));
+            Ok(ids.map(|id| all.get(&id).map_or(Digest::ZERO, |head| leaf(id, head))).collect())
+        };
+        let leaves = Arc::new(StoredList::new(count, reads, read));
+        Ok(Self { heads, tree: IndexTree::from_stored(ENVIRONMENT_BITS, &leaves, pages)? })
+    }
+
+    /// The root of the page of the tree with the [`PAGE_LEAVES`](circuits_core::trees::PAGE_LEAVES) environments from
+    /// `PAGE_LEAVES * page` on.
+    #[must_use]
+    pub fn page_root(&self, page: u64) -> Option<Digest> {
+        self.tree.page_root(page)
+    }
+
     /// The head of an environment, if it has a block.
     #[must_use]
     pub fn get(&self, id: EnvironmentId) -> Option<EnvironmentHead> {
@@ -66,8 +95,7 @@ impl EnvironmentHeads {
     /// # Panics
     /// Never: ids have as many bits as the tree has levels.
     pub fn insert(&mut self, id: EnvironmentId, head: EnvironmentHead) {
-        let leaf = environment_head(id.to_field(), F::from_canonical_u32(head.height), head.state);
-        self.tree.set(u64::from(id.0), leaf).expect("ids have 16 bits");
+        self.tree.set(u64::from(id.0), leaf(id, &head)).expect("ids have 16 bits");
         self.heads.insert(id, head);
     }
 
@@ -105,6 +133,11 @@ impl EnvironmentHeads {
     pub fn path(&self, id: EnvironmentId) -> Path {
         self.tree.path(u64::from(id.0))
     }
+}
+
+/// The leaf of an environment's head.
+fn leaf(id: EnvironmentId, head: &EnvironmentHead) -> Digest {
+    environment_head(id.to_field(), F::from_canonical_u32(head.height), head.state)
 }
 
 /// The states of superblocks `0..n`, by number, and the tree of them.

@@ -363,7 +363,11 @@ impl BridgeState {
     fn in_flight_among(&self, environment: Option<EnvironmentId>) -> impl Iterator<Item = Record> {
         let mut indices: BTreeSet<u64> = self.index.in_flight(environment).into_iter().collect();
         for (&index, is_in_flight) in self.in_flight.iter() {
-            if *is_in_flight { indices.insert(index) } else { indices.remove(&index) };
+            if *is_in_flight {
+                indices.insert(index)
+            } else {
+                indices.remove(&index)
+            };
         }
         let records = indices.into_iter().filter_map(|index| self.record(index));
         records.filter(move |record| environment.is_none_or(|environment| record.concerns(environment)))
@@ -497,7 +501,8 @@ impl BridgeState {
 /// Two states are equal if they have the same messages and balances. Everything else follows.
 impl PartialEq for BridgeState {
     fn eq(&self, other: &Self) -> bool {
-        let trees = |state: &Self| (state.messages_root(), state.message_count(), state.balances_root(), state.used);
+        let trees =
+            |state: &Self| (state.messages_root(), state.message_count(), state.balances_root(), state.used);
         trees(self) == trees(other) && self.records == other.records && self.balances == other.balances
     }
 }

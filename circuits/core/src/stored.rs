@@ -148,6 +148,9 @@ impl<T> StoredList<T> {
 
 impl<T> fmt::Debug for StoredList<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoredList").field("len", &self.len).field("reads", &self.reads).finish_non_exhaustive()
+        f.debug_struct("StoredList")
+            .field("len", &self.len)
+            .field("reads", &self.reads)
+            .finish_non_exhaustive()
     }
 }

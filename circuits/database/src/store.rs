@@ -76,7 +76,9 @@ impl Store {
             store.set_undo(transaction, height, &[])
         })?;
         let database = Arc::into_inner(store.database);
-        database.map_or(Ok(()), Database::close).map_err(|error| DatabaseError::new(path, "close it", error))?;
+        database
+            .map_or(Ok(()), Database::close)
+            .map_err(|error| DatabaseError::new(path, "close it", error))?;
         durable_step(None, &[]).map_err(failed("rename it"))?;
         unfinished.persist_noclobber(path).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => DatabaseError::Exists { path: path.to_owned() },

@@ -15,7 +15,7 @@ use redb::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    changes::Map,
+    changes::{Change, Map},
     error::DatabaseError,
     layout::{Before, Format, HEADER, HEIGHTS, heights, undo},
     store::{builder, check_kept, check_length},
@@ -177,36 +177,66 @@ impl View {
         first: &[u8],
         end: Option<&[u8]>,
     ) -> Result<Vec<(Vec<u8>, T)>, DatabaseError> {
+        let mut entries = vec![];
+        self.visit(map, first, end, |key, value| {
+            entries.push((key.to_vec(), self.decode(map, value)?));
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// The first map that has other entries than these changes give to an empty database. They change no entry twice.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]
+    pub fn other_than(&self, changes: &[Change]) -> Result<Option<Map>, DatabaseError> {
+        let mut maps: BTreeMap<Map, BTreeMap<&[u8], &[u8]>> = BTreeMap::new();
+        for Change { map, key, value } in changes {
+            let entries = maps.entry(*map).or_default();
+            entries.extend(value.as_ref().map(|value| (key.as_slice(), value.as_slice())));
+        }
+        for (map, entries) in maps {
+            let (mut expected, mut is_same) = (entries.into_iter(), true);
+            self.visit(map, &[], None, |key, value| {
+                is_same &= expected.next() == Some((key, value));
+                Ok(())
+            })?;
+            if !is_same || expected.next().is_some() {
+                return Ok(Some(map));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Shows the entries of [`Self::range`], not decoded.
+    fn visit(
+        &self,
+        map: Map,
+        first: &[u8],
+        end: Option<&[u8]>,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), DatabaseError>,
+    ) -> Result<(), DatabaseError> {
         if end.is_some_and(|end| end <= first) {
-            return Ok(vec![]);
+            return Ok(());
         }
         let failed = |error| DatabaseError::new(&self.path, "read a map", error);
         let bounds = (Bound::Included(first), end.map_or(Bound::Unbounded, Bound::Excluded));
         let earlier = self.before.get(map.0).into_iter();
         let mut before = earlier.flat_map(|map| map.range::<[u8], _>(bounds)).peekable();
-        let mut entries = vec![];
         let table = self.table(map)?;
         let latest = table.as_ref().map(|table| table.range::<&[u8]>(bounds)).transpose().map_err(failed)?;
         for entry in latest.into_iter().flatten() {
             let (key, value) = entry.map_err(failed)?;
             let key = key.value();
             while let Some((gone, value)) = before.next_if(|(changed, _)| changed.as_slice() < key) {
-                if let Some(value) = value {
-                    entries.push((gone.clone(), self.decode(map, value)?));
-                }
+                value.iter().try_for_each(|value| visit(gone, value))?;
             }
             match before.next_if(|(changed, _)| changed.as_slice() == key) {
-                Some((_, None)) => {}
-                Some((_, Some(earlier))) => entries.push((key.to_vec(), self.decode(map, earlier)?)),
-                None => entries.push((key.to_vec(), self.decode(map, value.value())?)),
+                Some((_, earlier)) => earlier.iter().try_for_each(|value| visit(key, value))?,
+                None => visit(key, value.value())?,
             }
         }
-        for (gone, value) in before {
-            if let Some(value) = value {
-                entries.push((gone.clone(), self.decode(map, value)?));
-            }
-        }
-        Ok(entries)
+        before.try_for_each(|(gone, value)| value.iter().try_for_each(|value| visit(gone, value)))
     }
 
     /// The value of one key of a map, decoded, if there is one.

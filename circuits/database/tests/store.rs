@@ -31,7 +31,12 @@ fn check_parts(view: &View) {
             let found = view.range::<u32>(map, &[key], end).expect("readable");
             let is_within = |found: &[u8]| found >= &[key][..] && end.is_none_or(|end| found < end);
             let expected = all.iter().filter(|((of, found), _)| *of == map && is_within(found));
-            assert!(found.iter().map(|(key, value)| (key, value)).eq(expected.map(|((_, key), value)| (key, value))));
+            assert!(
+                found
+                    .iter()
+                    .map(|(key, value)| (key, value))
+                    .eq(expected.map(|((_, key), value)| (key, value)))
+            );
         }
     }
 }
