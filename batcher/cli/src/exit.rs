@@ -289,8 +289,10 @@ impl HasExitCode for HopFileError {
 impl HasExitCode for HopProveError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Circuit(error) => error.exit_code(),
-            Self::UnknownSuperblock(_) | Self::StaleKey { .. } => ExitCode::Unavailable,
+            Self::Run(error) => error.exit_code(),
+            Self::Hop(error) => error.exit_code(),
+            Self::Statement(_) => ExitCode::Invalid,
+            Self::Graph(_) | Self::Stopped => ExitCode::Unavailable,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt, path::PathBuf, time::Instant};
 use batcher_hop::{
     HopProof, HopProver,
     file::{self as hop_file, Found, HopFileError, path_beside},
+    stages::Stages,
 };
 use batcher_verify::{
     bundle::BundleError,
@@ -25,6 +26,7 @@ use crate::{
     exit::{ExitCode, HasExitCode},
     key_arguments::KeyArguments,
     options::Options,
+    progress,
 };
 
 /// Make the proofs of superblocks that L1 verifies.
@@ -32,8 +34,9 @@ use crate::{
 /// A superblock's own proof is too large for a contract. Use this to bring it to the form in which a contract verifies it,
 /// in three proofs, the last of which has Keccak where the others have Poseidon. It is written beside the bundle, with the
 /// further extension `hop`, and verified. A hop that is there already is verified and kept. One that is damaged, or of a program with
-/// another key, is made anew with a warning; anything else that is there is left alone, and ends the command. `settle` makes hops by
-/// itself.
+/// another key, is made anew with a warning; anything else that is there is left alone, and ends the command. Until a hop is made, its
+/// finished proofs are in a folder with the further extension `stages`, and a call that was stopped goes on from them. `settle` makes
+/// hops by itself.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Make the hops of these superblock bundles.
@@ -103,7 +106,9 @@ impl HasExitCode for NoSuperblock {
 pub(crate) fn run(arguments: Arguments, options: Options) -> Result<Answer, Failure> {
     let cache = arguments.keys.cache(options)?;
     let keys = PinnedKeys::embedded();
-    let prover = HopProver::new(keys, &cache);
+    let progress = progress::progress(options);
+    progress::stop_on_interrupt();
+    let prover = HopProver::new(keys, &cache).with_progress(progress.as_ref()).with_stop(&progress::STOP);
     let make = |path| make(path, keys, &prover);
     let hops = arguments.files.into_iter().map(make).collect::<Result<_, _>>()?;
     Ok(Answer::new(&Made { hops }))
@@ -123,8 +128,10 @@ fn make(bundle_path: PathBuf, keys: &PinnedKeys, prover: &HopProver<'_>) -> Resu
     let (circuit, _) = keys.find(bundle.key).ok_or_else(|| in_bundle(BundleError::UnknownKey(bundle.key)))?;
     bundle.verify(keys).map_err(in_bundle)?;
     let decoded = proof::decode(&bundle.proof, &superblock_shape(circuit).common);
-    let hop = prover.prove(circuit, decoded.map_err(|error| in_bundle(error.into()))?)?;
+    let stages = Stages::beside(&path);
+    let hop = prover.prove(circuit, decoded.map_err(|error| in_bundle(error.into()))?, stages.store())?;
     hop_file::write(&path, &hop)?;
+    stages.clear();
     Ok(Hop { seconds: Some(started.elapsed().as_secs_f64()), ..verify(path, Some(&statement), keys)? })
 }
 

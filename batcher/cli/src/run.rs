@@ -184,7 +184,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             }
         };
         let queue = scenario.queue()?;
-        Some(LocalL1::new().settle_run(&report, &queue, engine.cache(), &note)?)
+        Some(LocalL1::new().settle_run(&report, &queue, engine.cache(), &note, &progress::STOP)?)
     } else {
         None
     };

@@ -114,7 +114,7 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     progress::stop_on_interrupt();
     let cache = arguments.keys.cache(options)?;
     // Before anything is proved: what is wrong with a file is told at once.
-    let (prover, mut superblocks) = Hops::open(&arguments.files, &cache)?;
+    let (prover, mut superblocks) = Hops::open(&arguments.files, &cache, &progress::STOP)?;
     if !arguments.no_blobs {
         superblocks = with_data(superblocks, arguments)?;
     }

@@ -76,7 +76,12 @@ impl Source {
         }
     }
 
-    fn shape(self) -> &'static Shape {
+    /// The name of the shrink of proofs of this shape.
+    pub(crate) fn shrink_name(self) -> String {
+        format!("hop-shrink-{}", self.degree_bits())
+    }
+
+    pub(crate) fn shape(self) -> &'static Shape {
         superblock_shape(match self {
             Self::Small => SuperblockCircuit::Blocks(1),
             Self::Middle => SuperblockCircuit::Blocks(2),
@@ -145,7 +150,7 @@ impl Definition for Shrink {
     type Input = FoldChild;
 
     fn name(&self) -> String {
-        format!("hop-shrink-{}", self.source.degree_bits())
+        self.source.shrink_name()
     }
 
     fn config(&self) -> CircuitConfig {
@@ -184,6 +189,9 @@ pub struct PoseidonHop {
 }
 
 impl PoseidonHop {
+    /// The name of the circuit.
+    pub const NAME: &'static str = "hop-poseidon";
+
     /// The hop of the proofs of shrinks whose keys are in the set with this root.
     #[must_use]
     pub const fn new(shrink_set_root: Digest) -> Self {
@@ -198,7 +206,7 @@ impl Definition for PoseidonHop {
     type Input = FoldChild;
 
     fn name(&self) -> String {
-        "hop-poseidon".to_owned()
+        Self::NAME.to_owned()
     }
 
     fn config(&self) -> CircuitConfig {
@@ -261,7 +269,7 @@ impl Definition for KeccakHop {
     }
 
     fn depends_on(&self) -> BTreeMap<String, Digest> {
-        named([("hop-poseidon", key_digest(&self.poseidon_key))])
+        named([(PoseidonHop::NAME, key_digest(&self.poseidon_key))])
     }
 
     fn define(&self, builder: &mut Builder) -> (Self::Statement, Self::Targets) {

@@ -2,10 +2,11 @@
 
 use circuits_core::{
     F,
-    layout::{Layout as _, LayoutError},
+    layout::{self, Layout as _, LayoutError},
 };
 use circuits_protocol::statement::SuperblockStatement;
 use circuits_prover::outer::{self, OuterKey, OuterProof};
+use circuits_tasks::graph::Task;
 use thiserror::Error;
 
 use crate::{
@@ -84,6 +85,15 @@ impl HopProof {
         public_inputs: &[F],
     ) -> Result<Self, HopError> {
         Ok(Self { outer_digest, proof: calldata::decode(bytes, public_inputs, keccak_common())? })
+    }
+
+    /// Reads the proof of a task of a hop's graph; nothing is verified yet.
+    ///
+    /// # Errors
+    /// [`HopError::Statement`] or [`HopError::Calldata`].
+    pub(crate) fn of_task(task: &Task, proof: &[u8]) -> Result<Self, HopError> {
+        let statement: SuperblockStatement = layout::from_bytes(&task.statement)?;
+        Self::from_calldata(task.key, proof, &statement.encode())
     }
 
     /// Verifies the proof as the contract of this key does.

@@ -1,96 +1,117 @@
-//! Makes the hop of a superblock: shrink, Poseidon hop, Keccak hop.
+//! Makes hops: carries out their graphs.
 
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 
 use batcher_verify::{circuit::SuperblockCircuit, keys::PinnedKeys};
-use circuits_core::{CircuitError, Definition, Digest, Proof, recursion::key_digest};
+use circuits_core::{
+    Proof,
+    layout::{Layout as _, LayoutError},
+};
 use circuits_keys::CircuitCache;
-use circuits_protocol::fold::FoldChild;
+use circuits_protocol::statement::SuperblockStatement;
+use circuits_tasks::{
+    circuit::KeyedProof,
+    coordinator::{Coordinator, GraphRunError, Pace},
+    in_process::InProcess,
+    progress::{Progress, Quiet},
+    provable::Catalogue,
+    store::Store,
+};
 use thiserror::Error;
 
 use crate::{
-    circuits::{KeccakHop, Source, keccak_common},
-    keys::{outer_digest, poseidon_hop, shrink, shrink_set},
-    outer_circuit::OuterCompiled,
-    proof::HopProof,
+    graph::{HopGraphError, STAGE_BYTES, stage_input},
+    proof::{HopError, HopProof},
+    provables::HopCircuits,
 };
 
 /// Why there is no hop.
 #[derive(Debug, Error)]
 pub enum HopProveError {
-    /// The pinned keys lack this superblock circuit.
-    #[error("there is no superblock circuit {}", .0.name())]
-    UnknownSuperblock(SuperblockCircuit),
-    /// Building or proving failed, as it does if the superblock's proof does not verify.
+    /// There is no graph of the hop.
     #[error(transparent)]
-    Circuit(#[from] CircuitError),
-    /// The code builds another circuit than the one whose key is checked in.
-    #[error(
-        "circuit {name} has key {built}, but the embedded key is {pinned}; regenerate the pins if this is intended"
-    )]
-    StaleKey { name: String, pinned: String, built: String },
+    Graph(#[from] HopGraphError),
+    /// The public inputs of the superblock's proof are not a statement.
+    #[error("the statement of the superblock: {0}")]
+    Statement(#[from] LayoutError),
+    /// A stage is not proved, as it is if the superblock's proof does not verify.
+    #[error(transparent)]
+    Run(GraphRunError),
+    /// The last proof is malformed.
+    #[error(transparent)]
+    Hop(#[from] HopError),
+    /// The caller asked to stop.
+    #[error("stopped; finished stages are kept and the same command goes on from them")]
+    Stopped,
 }
 
-/// Makes hops. It holds the Keccak hop once it is built.
+impl From<GraphRunError> for HopProveError {
+    fn from(error: GraphRunError) -> Self {
+        match error {
+            GraphRunError::Stopped => Self::Stopped,
+            error => Self::Run(error),
+        }
+    }
+}
+
+/// Of provers that nobody asks to stop.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// Makes hops in this process.
 pub struct HopProver<'a> {
     pinned: &'a PinnedKeys,
-    cache: &'a CircuitCache,
-    keccak: OnceLock<OuterCompiled>,
+    circuits: HopCircuits<'a>,
+    progress: &'a dyn Progress,
+    stop: &'a AtomicBool,
 }
 
 impl<'a> HopProver<'a> {
     /// A prover that finds or builds circuits through `cache` and requires the `pinned` keys.
     #[must_use]
-    pub const fn new(pinned: &'a PinnedKeys, cache: &'a CircuitCache) -> Self {
-        Self { pinned, cache, keccak: OnceLock::new() }
+    pub fn new(pinned: &'a PinnedKeys, cache: &'a CircuitCache) -> Self {
+        Self { pinned, circuits: HopCircuits::new(pinned, cache), progress: &Quiet, stop: &NEVER }
     }
 
-    /// Makes the hop of a proof of a superblock circuit.
+    /// Reports progress events to `progress`.
+    #[must_use]
+    pub fn with_progress(self, progress: &'a dyn Progress) -> Self {
+        Self { progress, ..self }
+    }
+
+    /// Stops before the next stage once `stop` is set.
+    #[must_use]
+    pub fn with_stop(self, stop: &'a AtomicBool) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Makes the hop of a proof of a superblock circuit. A stage whose proof is in `store` is not made again.
     ///
     /// # Errors
-    /// [`HopProveError`], all variants.
-    pub fn prove(&self, circuit: SuperblockCircuit, proof: Proof) -> Result<HopProof, HopProveError> {
-        let key = self.pinned.superblock(circuit).ok_or(HopProveError::UnknownSuperblock(circuit))?;
-        let shrink = shrink(self.pinned, Source::of(circuit));
-        let membership = shrink.superblock_set().membership(key_digest(key));
-        let membership = membership.ok_or(HopProveError::UnknownSuperblock(circuit))?;
-        let superblock = FoldChild { proof, key: key.clone(), membership };
-        let shrunk = shrink_set(self.pinned).prove(self.cache, shrink, &superblock)?;
-        drop(superblock);
-        let poseidon = self.cache.circuit(poseidon_hop(self.pinned))?;
-        let pinned = self.pinned.hop.poseidon.get();
-        if poseidon.key() != pinned {
-            return Err(stale(&poseidon.definition.name(), key_digest(pinned), key_digest(poseidon.key())));
-        }
-        let hopped = poseidon.prove(&shrunk)?;
-        drop((shrunk, poseidon));
-        let keccak = self.keccak()?;
-        Ok(HopProof::new(outer_digest(keccak.key(), keccak_common()), keccak.prove(&hopped)?))
+    /// [`HopProveError`]; finished stages stay in the store.
+    pub fn prove(
+        &self,
+        circuit: SuperblockCircuit,
+        proof: Proof,
+        store: &dyn Store,
+    ) -> Result<HopProof, HopProveError> {
+        let statement = SuperblockStatement::decode(&proof.public_inputs)?;
+        let graph = self.circuits.graph(circuit, &statement)?;
+        let key = self.pinned.superblock(circuit).ok_or(HopGraphError::UnknownSuperblock(circuit))?;
+        let superblock = KeyedProof { proof, key: key.clone() }.encode();
+        let coordinator = Coordinator {
+            catalogue: &self.circuits.add_to(Catalogue::default()),
+            store,
+            here: &InProcess::new(1, STAGE_BYTES),
+            queue: None,
+            priority: 0,
+            pace: Pace::default(),
+            progress: self.progress,
+            stop: self.stop,
+        };
+        let last = coordinator.run(&graph, &|position| match position {
+            0 => Ok(superblock.clone()),
+            _ => Ok(stage_input()?),
+        })?;
+        Ok(HopProof::from_calldata(self.circuits.keccak_key(), &last, &statement.encode())?)
     }
-
-    /// The Keccak hop, which is built when it is asked for first.
-    ///
-    /// # Errors
-    /// [`HopProveError::StaleKey`] if the code does not build the pinned circuit.
-    pub fn keccak(&self) -> Result<&OuterCompiled, HopProveError> {
-        if let Some(built) = self.keccak.get() {
-            return Ok(built);
-        }
-        let definition = KeccakHop::new(self.pinned.hop.poseidon.get().clone());
-        let name = definition.name();
-        let built = OuterCompiled::new(definition)?;
-        let pinned = self.pinned.hop.keccak.get();
-        if built.key() != pinned {
-            let spelled =
-                |key, common| outer_digest(key, common).iter().map(|b| format!("{b:02x}")).collect();
-            let pinned = spelled(pinned, keccak_common());
-            let built = spelled(built.key(), &built.circuit().common);
-            return Err(HopProveError::StaleKey { name, pinned, built });
-        }
-        Ok(self.keccak.get_or_init(|| built))
-    }
-}
-
-fn stale(name: &str, pinned: Digest, built: Digest) -> HopProveError {
-    HopProveError::StaleKey { name: name.to_owned(), pinned: pinned.to_string(), built: built.to_string() }
 }

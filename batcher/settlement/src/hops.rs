@@ -1,6 +1,6 @@
 //! What L1 verifies of superblocks: hops, found beside the bundles or made.
 
-use std::{collections::BTreeMap, error::Error, path::PathBuf};
+use std::{collections::BTreeMap, error::Error, path::PathBuf, sync::atomic::AtomicBool};
 
 use alloy_primitives::B256;
 use batcher_hop::{
@@ -8,6 +8,7 @@ use batcher_hop::{
     circuits::keccak_common,
     file::{self as hop_file, Found},
     keys::outer_digest,
+    stages::Stages,
 };
 use batcher_verify::{
     circuit::{SuperblockCircuit, superblock_shape},
@@ -45,11 +46,15 @@ pub struct Hops<'a> {
 }
 
 impl<'a> Hops<'a> {
-    /// Verifies the superblocks of these bundles, and returns them in their order.
+    /// Verifies the superblocks of these bundles, and returns them in their order. `stop` stops a hop before its next proof.
     ///
     /// # Errors
     /// [`HopsError`]
-    pub fn open(files: &[PathBuf], cache: &'a CircuitCache) -> Result<(Self, Vec<Superblock>), HopsError> {
+    pub fn open(
+        files: &[PathBuf],
+        cache: &'a CircuitCache,
+        stop: &'a AtomicBool,
+    ) -> Result<(Self, Vec<Superblock>), HopsError> {
         let pinned = PinnedKeys::embedded();
         let (mut superblocks, mut proved) = (vec![], BTreeMap::new());
         for path in files {
@@ -61,7 +66,7 @@ impl<'a> Hops<'a> {
             superblocks.push(superblock);
         }
         superblocks.sort_by_key(Superblock::number);
-        Ok((Self { hops: HopProver::new(pinned, cache), proved }, superblocks))
+        Ok((Self { hops: HopProver::new(pinned, cache).with_stop(stop), proved }, superblocks))
     }
 }
 
@@ -81,12 +86,14 @@ impl Prove for Hops<'_> {
             Ok(Found::Nothing | Found::Damaged(_)) | Err(_) => {
                 let bundle = verify::read(bundle)?;
                 let decoded = proof::decode(&bundle.proof, &superblock_shape(*circuit).common)?;
-                let hop = self.hops.prove(*circuit, decoded)?;
+                let stages = Stages::beside(&path);
+                let hop = self.hops.prove(*circuit, decoded, stages.store())?;
                 // It is for later calls: that it cannot be written, or that something else is there, is no reason to do without
                 // it now.
                 if found.is_ok() {
                     let _ = hop_file::write(&path, &hop);
                 }
+                stages.clear();
                 hop
             }
         };

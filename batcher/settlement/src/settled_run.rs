@@ -1,6 +1,6 @@
 //! A scenario's run on the embedded L1: its deposits, superblocks and payouts in the contracts that Ethereum gets.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, sync::atomic::AtomicBool};
 
 use alloy_primitives::Address;
 use batcher_job::{
@@ -110,7 +110,7 @@ pub fn check_signed_for(scenario: &Scenario) -> Result<(), SettledRunError> {
 
 impl LocalL1 {
     /// Deploys the contracts, makes the deposits of `queue`, settles the run's superblocks, each with its proof for L1, and claims
-    /// what they pay. `note` receives a line for each proof that is made.
+    /// what they pay. `note` receives a line for each proof that is made, and `stop` stops before the next stage of one.
     ///
     /// # Errors
     /// [`SettledRunError`]
@@ -120,11 +120,12 @@ impl LocalL1 {
         queue: &Queue,
         cache: &CircuitCache,
         note: &dyn Fn(&str),
+        stop: &AtomicBool,
     ) -> Result<SettledRun, SettledRunError> {
         let registry: Registry = file::read(FileKind::Registry, &report.registry, SMALL_LIMIT)?;
         let deployed = self.deploy(&registry)?;
         self.deposit_queue(queue)?;
-        let (hops, opened) = Hops::open(&report.superblocks, cache)?;
+        let (hops, opened) = Hops::open(&report.superblocks, cache, stop)?;
         let mut superblocks = vec![];
         for superblock in &opened {
             note(&format!("superblock {}: making the proof for L1", superblock.number()));

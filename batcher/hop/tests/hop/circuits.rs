@@ -2,15 +2,24 @@
 //!
 //! The superblock circuit is one that proves any statement: what a superblock must prove is tested where it is defined.
 
-use std::sync::LazyLock;
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        LazyLock, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use batcher_hop::{
     HopProof, HopProveError, HopProver,
     circuits::{KeccakHop, PoseidonHop, Shrink, Source, keccak_common, poseidon_shape},
     file,
     fixture::Fixture,
+    graph::HopGraphError,
     keys::outer_digest,
     outer_circuit::OuterCompiled,
+    stages::Stages,
 };
 use batcher_verify::{
     circuit::{SuperblockCircuit, superblock_shape},
@@ -18,7 +27,7 @@ use batcher_verify::{
     keys::{KeyText, PinnedKeys},
 };
 use circuits_core::{
-    Builder, CircuitError, Compiled, Definition, F, Proof, VerifierKey, Witness,
+    Builder, Compiled, Definition, F, Proof, VerifierKey, Witness,
     constrain::Constrain as _,
     layout::{Layout, WitnessError, new_virtual, set},
     recursion::{Shape, key_digest},
@@ -28,6 +37,10 @@ use circuits_forging::{Kit, Mutator, assert_accepts, assert_rejects};
 use circuits_keys::CircuitCache;
 use circuits_protocol::{fold::FoldChild, key_set::KeySet, statement::SuperblockStatement};
 use circuits_prover::{basetypes::standard_config, outer::OuterKey};
+use circuits_tasks::{
+    coordinator::GraphRunError, progress::Progress, provable::ProvableError, store::MemoryStore,
+    worker::TaskError,
+};
 use plonky2::{
     field::types::Field as _,
     hash::hash_types::HashOut,
@@ -179,7 +192,9 @@ fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
 
     let cache = CircuitCache::default();
     let superblock = SuperblockCircuit::Blocks(1);
-    let hop = HopProver::new(&pinned, &cache).prove(superblock, listed.proof.clone()).expect("provable");
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = file::path_beside(&directory.path().join("superblock-000001.superblock"));
+    let hop = resumed_hop(&pinned, &cache, &path);
     assert_eq!(hop.verify(pinned.hop.keccak.get()), Ok(()));
     assert_eq!(hop.statement().expect("a statement"), statement());
     assert_eq!(hop.outer_digest(), outer_digest(pinned.hop.keccak.get(), keccak_common()));
@@ -193,8 +208,6 @@ fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
         std::fs::write(path, text + "\n").expect("writable");
     }
 
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = file::path_beside(&directory.path().join("superblock-000001.superblock"));
     file::write(&path, &hop).expect("writable");
     assert!(file::is_hop(&path));
     assert_eq!(file::read(&path).expect("readable"), hop);
@@ -204,12 +217,80 @@ fn a_hop_makes_the_statement_of_the_superblock_and_of_no_other() {
 
     // The keys of other circuits are noticed where each circuit is used first.
     let stale = PinnedKeys { hop: PinnedKeys::embedded().hop.clone(), ..pinned };
-    let error = HopProver::new(&stale, &cache).prove(superblock, listed.proof.clone()).expect_err("stale");
-    assert!(matches!(error, HopProveError::Circuit(CircuitError::Unlisted { .. })), "{error}");
+    let store = MemoryStore::default();
+    let error =
+        HopProver::new(&stale, &cache).prove(superblock, listed.proof.clone(), &store).expect_err("stale");
+    let HopProveError::Run(GraphRunError::GivenUp { label, given_up }) = &error else {
+        panic!("{error}");
+    };
+    let is_other_key =
+        matches!(&*given_up.error, TaskError::Provable { source: ProvableError::OtherKey { .. }, .. });
+    assert!(label == "shrink" && is_other_key, "{error}");
     let error = HopProver::new(&PinnedKeys { superblock: vec![], ..stale }, &cache)
-        .prove(superblock, listed.proof.clone())
+        .prove(superblock, listed.proof.clone(), &store)
         .expect_err("there is none");
-    assert!(matches!(error, HopProveError::UnknownSuperblock(_)), "{error}");
+    assert!(matches!(error, HopProveError::Graph(HopGraphError::UnknownSuperblock(_))), "{error}");
+}
+
+/// Asks to stop when a stage starts.
+struct StopAt {
+    stage: &'static str,
+    stop: AtomicBool,
+    /// The stages that were started, and those that an earlier run had made.
+    started: Mutex<Vec<String>>,
+    resumed: Mutex<Vec<String>>,
+}
+
+impl StopAt {
+    fn new(stage: &'static str) -> Self {
+        Self { stage, stop: AtomicBool::new(false), started: Mutex::default(), resumed: Mutex::default() }
+    }
+}
+
+impl Progress for StopAt {
+    fn begin(&self, _: usize) {}
+
+    fn start(&self, task: &str) {
+        self.started.lock().expect("no panic").push(task.to_owned());
+        self.stop.store(task == self.stage, Ordering::Relaxed);
+    }
+
+    fn done(&self, task: &str, resumed: bool) {
+        if resumed {
+            self.resumed.lock().expect("no panic").push(task.to_owned());
+        }
+    }
+
+    fn note(&self, message: &str) {
+        panic!("{message}");
+    }
+}
+
+/// The hop of the listed superblock, which stops twice on the way and makes no stage twice.
+fn resumed_hop(pinned: &PinnedKeys, cache: &CircuitCache, path: &Path) -> HopProof {
+    let proof = &START.listed.proof;
+    let runs = [
+        (StopAt::new("shrink"), vec!["shrink"], vec![]),
+        (StopAt::new("Poseidon hop"), vec!["Poseidon hop"], vec!["shrink"]),
+        (StopAt::new("never"), vec!["Keccak hop"], vec!["Poseidon hop"]),
+    ];
+    let mut made = None;
+    for (progress, started, resumed) in runs {
+        let stages = Stages::beside(path);
+        let prover = HopProver::new(pinned, cache).with_progress(&progress).with_stop(&progress.stop);
+        match prover.prove(SuperblockCircuit::Blocks(1), proof.clone(), stages.store()) {
+            Ok(hop) => {
+                stages.clear();
+                made = Some(hop);
+            }
+            Err(error) => assert!(matches!(error, HopProveError::Stopped), "{error}"),
+        }
+        assert_eq!(*progress.started.lock().expect("no panic"), started);
+        assert_eq!(*progress.resumed.lock().expect("no panic"), resumed);
+    }
+    let left = fs::read_dir(path.parent().expect("a directory")).expect("readable").count();
+    assert_eq!(left, 0, "stages of a hop that is made");
+    made.expect("the last run goes to its end")
 }
 
 /// A key of no circuit.

@@ -3,6 +3,7 @@
 mod calldata;
 mod circuits;
 mod files;
+mod graph;
 
 use std::sync::LazyLock;
 
