@@ -384,11 +384,11 @@ fn a_claim_too_little_for_an_account_stops_no_block_and_goes_home() {
 
     // The other environment makes its blocks without it up to the deadline, and its source takes it back.
     while economy.state.number <= deadline {
-        let [record] = economy.state.bridge.records().collect::<Vec<_>>()[..] else { panic!("one message") };
+        let [ref record] = economy.state.bridge.records().collect::<Vec<_>>()[..] else { panic!("one message") };
         assert_eq!(record.consumed, None);
         economy.superblock(None, true);
     }
-    let [record] = economy.state.bridge.records().collect::<Vec<_>>()[..] else { panic!("one message") };
+    let [ref record] = economy.state.bridge.records().collect::<Vec<_>>()[..] else { panic!("one message") };
     assert!(matches!(record.consumed, Some((Consumption::Refund, _))));
     assert_eq!(held(&economy), before);
     let right = economy.accounts[1].state();
