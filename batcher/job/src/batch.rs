@@ -197,6 +197,8 @@ impl Batcher<'_> {
         let key = |variant| self.l1.key_digest(self.engine.cache(), variant);
         let l1 = L1Input { state: l1::l1_state(state), deposits, key: &key };
         let selection = self.planner.select(state, registry, &candidates, Some(&l1))?;
+        // Without what cannot be read, good blocks would be left out.
+        states.check(state)?;
         if selection.contents.blocks.is_empty() {
             let Selection { left_out, l1_waits, .. } = selection;
             outcome.left_out = with_paths(left_out, &blocks);

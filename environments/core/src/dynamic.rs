@@ -177,7 +177,7 @@ pub trait DynEnvironment: Send + Sync {
     ///
     /// # Errors
     /// [`StoredError`]; the producer is then what it was.
-    fn restore(&mut self, cache: &CircuitCache, view: &View<'_>) -> Result<(), StoredError>;
+    fn restore(&mut self, cache: &CircuitCache, view: &View) -> Result<(), StoredError>;
 
     /// Drops the proposed blocks from `height` on; see [`BlockProducer::rollback`].
     ///
@@ -332,7 +332,7 @@ impl<E: Environment> DynEnvironment for BlockProducer<E> {
         Self::changes(self)
     }
 
-    fn restore(&mut self, cache: &CircuitCache, view: &View<'_>) -> Result<(), StoredError> {
+    fn restore(&mut self, cache: &CircuitCache, view: &View) -> Result<(), StoredError> {
         Self::restore(self, cache, view)
     }
 

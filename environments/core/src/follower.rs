@@ -77,7 +77,7 @@ pub trait DynFollower: Send + Sync {
     ///
     /// # Errors
     /// [`StoredError`]; the state is then what it was.
-    fn restore(&mut self, view: &View<'_>) -> Result<(), StoredError>;
+    fn restore(&mut self, view: &View) -> Result<(), StoredError>;
 }
 
 impl<E: Environment> BlockFollower<E> {
@@ -155,7 +155,7 @@ impl<E: Environment> DynFollower for BlockFollower<E> {
         Ok(changes)
     }
 
-    fn restore(&mut self, view: &View<'_>) -> Result<(), StoredError> {
+    fn restore(&mut self, view: &View) -> Result<(), StoredError> {
         self.identity().check(view)?;
         let state = restore_state(&*self.environment, view)?;
         self.stored = Some(state.clone());

@@ -73,7 +73,7 @@ pub trait StoredState: Sized {
     ///
     /// # Errors
     /// [`StoredError`]
-    fn restore(genesis: Self, view: &View<'_>) -> Result<Self, StoredError>;
+    fn restore(genesis: Self, view: &View) -> Result<Self, StoredError>;
 }
 
 /// A part of a state that is stored entry by entry.
@@ -88,7 +88,7 @@ pub trait Part {
     ///
     /// # Errors
     /// [`StoredError`]
-    fn restore(&mut self, map: Map, view: &View<'_>) -> Result<(), StoredError>;
+    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError>;
 }
 
 /// Says which fields make up a state, so that a database can keep it: `parts` are maps and trees, `values` are all others that
@@ -139,7 +139,7 @@ macro_rules! stored_state {
 
             fn restore(
                 mut state: Self,
-                view: &$crate::stored::View<'_>,
+                view: &$crate::stored::View,
             ) -> Result<Self, $crate::stored::StoredError> {
                 let values = $crate::stored::Values::read(view)?;
                 $(state.$($value).+ = values.get(concat!($(".", stringify!($value)),+))?;)*
@@ -181,7 +181,7 @@ pub struct Values(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Values {
     #[doc(hidden)]
-    pub fn read(view: &View<'_>) -> Result<Self, StoredError> {
+    pub fn read(view: &View) -> Result<Self, StoredError> {
         Ok(Self(view.entries(VALUES)?.into_iter().collect()))
     }
 
@@ -225,7 +225,7 @@ impl Identity {
     }
 
     /// Checks that a view shows this identity.
-    pub(crate) fn check(&self, view: &View<'_>) -> Result<(), StoredError> {
+    pub(crate) fn check(&self, view: &View) -> Result<(), StoredError> {
         let found: Self = only(IDENTITY, view)?;
         let fields = [
             ("kind", self.kind.clone(), found.kind),
@@ -242,10 +242,7 @@ impl Identity {
 }
 
 /// The state that a view shows, which has the commitment that was stored with it.
-pub(crate) fn restore_state<E: Environment>(
-    environment: &E,
-    view: &View<'_>,
-) -> Result<E::State, StoredError> {
+pub(crate) fn restore_state<E: Environment>(environment: &E, view: &View) -> Result<E::State, StoredError> {
     let state = E::State::restore(environment.genesis(), view)?;
     let (expected, found) = (only(COMMITMENT, view)?, environment.commitment(&state));
     if found == expected { Ok(state) } else { Err(StoredError::OtherState { expected, found }) }
@@ -270,7 +267,7 @@ pub(crate) fn number(map: Map, key: &[u8]) -> Result<u64, StoredError> {
 }
 
 /// The one entry of a map.
-pub(crate) fn only<T: DeserializeOwned>(map: Map, view: &View<'_>) -> Result<T, StoredError> {
+pub(crate) fn only<T: DeserializeOwned>(map: Map, view: &View) -> Result<T, StoredError> {
     let missing = || StoredError::Missing { map, key: String::new() };
     view.entries(map)?.pop().map(|(_, value)| value).ok_or_else(missing)
 }
@@ -286,7 +283,7 @@ where
         changed.map(|(key, value)| Ok(map.change(encode(map, key)?, value)?)).collect()
     }
 
-    fn restore(&mut self, map: Map, view: &View<'_>) -> Result<(), StoredError> {
+    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
         let entries = view.entries(map)?.into_iter();
         let entries = entries.map(|(key, value)| Ok((decode(map, &key)?, value)));
         *self = entries.collect::<Result<_, StoredError>>()?;
@@ -305,7 +302,7 @@ impl Part for KeyedTree {
             .collect()
     }
 
-    fn restore(&mut self, map: Map, view: &View<'_>) -> Result<(), StoredError> {
+    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
         let mut entries: Vec<(Digest, Digest)> = vec![];
         for (expected, (index, entry)) in (1..).zip(view.entries(map)?) {
             if number(map, &index)? != expected {
@@ -340,7 +337,7 @@ impl Part for AppendTree {
         Ok(changes)
     }
 
-    fn restore(&mut self, map: Map, view: &View<'_>) -> Result<(), StoredError> {
+    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
         let mut entries: Vec<(Vec<u8>, Slot)> = view.entries(map)?;
         let Some((_, Slot::Count(count))) = entries.pop() else {
             return Err(StoredError::Missing { map, key: "count".to_owned() });
@@ -367,7 +364,7 @@ impl Part for IndexTree {
         changes.collect()
     }
 
-    fn restore(&mut self, map: Map, view: &View<'_>) -> Result<(), StoredError> {
+    fn restore(&mut self, map: Map, view: &View) -> Result<(), StoredError> {
         let tree = |source| StoredError::Tree { map, source };
         let mut leaves: Vec<(u64, Digest)> = vec![];
         for (index, leaf) in view.entries(map)? {

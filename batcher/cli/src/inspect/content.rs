@@ -386,7 +386,7 @@ struct Messages {
 impl Messages {
     fn new(bridge: &BridgeState) -> Self {
         let count = |consumption| {
-            let is = |record: &&Record| record.consumed.is_some_and(|(found, _)| found == consumption);
+            let is = |record: &Record| record.consumed.is_some_and(|(found, _)| found == consumption);
             bridge.records().filter(is).count()
         };
         Self {

@@ -7,6 +7,8 @@
 //! ```
 //! The root alone does not say where the next leaf goes: callers commit to root *and* count.
 
+use std::sync::Arc;
+
 use plonky2::{field::types::Field, iop::target::Target};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,7 @@ use crate::{
     Builder, Digest, DigestTarget, F,
     constrain::{Constrain, DigestOps},
     hash::{hash_pair, hash_pair_circuit},
+    stored::StoredList,
 };
 
 /// An append-only tree; see the module's drawing.
@@ -41,19 +44,17 @@ impl AppendTree {
         Self { tree: IndexTree::new(depth), count: 0 }
     }
 
-    /// The tree to which these leaves were appended, from the roots of its pages ([`Self::page_root`]). No page is hashed before one
-    /// of its leaves is needed: roots of other leaves give a tree whose paths do not verify.
+    /// The tree to which the leaves of `list` were appended, from the roots of its pages ([`Self::page_root`]). A page is read when
+    /// one of its leaves is needed, and gives a failure of [`list.reads()`](StoredList::reads) if it has another root.
     ///
     /// # Errors
-    /// - [`TreeError::Depth`]
-    /// - [`TreeError::EmptyLeaf`] if a leaf is empty
-    /// - [`TreeError::Index`] if they do not fit
-    /// - [`TreeError::Pages`] if there is not one root for each page
-    pub fn from_pages(depth: usize, leaves: &[Digest], roots: &[Digest]) -> Result<Self, TreeError> {
-        if let Some(index) = leaves.iter().position(|&leaf| leaf == Digest::ZERO) {
-            return Err(TreeError::EmptyLeaf { index: index as u64 });
-        }
-        Ok(Self { tree: IndexTree::from_pages(depth, leaves, roots)?, count: leaves.len() as u64 })
+    /// As [`IndexTree::from_stored`].
+    pub fn from_stored(
+        depth: usize,
+        list: &Arc<StoredList<Digest>>,
+        roots: &[Digest],
+    ) -> Result<Self, TreeError> {
+        Ok(Self { tree: IndexTree::from_stored(depth, list, roots)?, count: list.len() })
     }
 
     /// The tree with `count` slots taken, of which these, ascending by index, have leaves that are not

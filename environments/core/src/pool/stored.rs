@@ -92,7 +92,7 @@ impl<T, R> Pool<T, R> {
     }
 
     /// What a view shows.
-    pub(crate) fn restore(codec: &impl Codec<T, R>, view: &View<'_>) -> Result<Self, StoredError> {
+    pub(crate) fn restore(codec: &impl Codec<T, R>, view: &View) -> Result<Self, StoredError> {
         let counters: Counters = only(POOL, view)?;
         let mut displaced: Vec<Displaced> = vec![];
         for (expected, (position, entry)) in (0..).zip(view.entries(DISPLACED)?) {

@@ -206,7 +206,7 @@ impl<E: Environment> BlockProducer<E> {
     /// - other variants of [`StoredError`] if it shows no producer
     ///
     /// The producer is then what it was.
-    pub fn restore(&mut self, cache: &CircuitCache, view: &View<'_>) -> Result<(), StoredError> {
+    pub fn restore(&mut self, cache: &CircuitCache, view: &View) -> Result<(), StoredError> {
         let environment = self.environment.clone();
         Identity::of(&*environment).check(view)?;
         let base = restore_state(&*environment, view)?;

@@ -88,7 +88,7 @@ impl<T> Messages<T> {
     pub(in crate::pool) fn restore<R>(
         codec: &impl Codec<T, R>,
         turn: u64,
-        view: &View<'_>,
+        view: &View,
     ) -> Result<Self, StoredError> {
         let mut messages = Self { turn, ..Self::new() };
         for (key, (round, turn)) in view.entries::<(u64, u64)>(SOURCES)? {

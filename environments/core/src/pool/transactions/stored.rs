@@ -88,7 +88,7 @@ impl<T, R> Transactions<T, R> {
     pub(in crate::pool) fn restore(
         codec: &impl Codec<T, R>,
         turn: u64,
-        view: &View<'_>,
+        view: &View,
     ) -> Result<Self, StoredError> {
         let mut transactions = Self { turn, ..Self::new() };
         let mut entries: BTreeMap<(Owner, Place), Entry<T>> = BTreeMap::new();
