@@ -384,7 +384,9 @@ fn a_claim_too_little_for_an_account_stops_no_block_and_goes_home() {
 
     // The other environment makes its blocks without it up to the deadline, and its source takes it back.
     while economy.state.number <= deadline {
-        let [ref record] = economy.state.bridge.records().collect::<Vec<_>>()[..] else { panic!("one message") };
+        let [ref record] = economy.state.bridge.records().collect::<Vec<_>>()[..] else {
+            panic!("one message")
+        };
         assert_eq!(record.consumed, None);
         economy.superblock(None, true);
     }
