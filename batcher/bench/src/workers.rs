@@ -19,7 +19,6 @@ use std::{
 
 use batcher_circuits::engine::Engine;
 use batcher_job::{planner::MAX_BLOCKS, proof_tree::Work};
-use batcher_workers::testing::Postgres;
 use circuits_tasks::{
     coordinator::{Coordinator, Inputs, Pace},
     graph::{Graph, Task},
@@ -47,6 +46,8 @@ use crate::{error::BenchError, figures::median};
 
 /// The fewest blocks: fewer are verified by the superblock itself, which says nothing of larger ones.
 pub const MIN_BLOCKS: usize = 7;
+/// Superblocks of a chain whose tasks wait together: none needs another one's proof.
+const TOGETHER: usize = 4;
 /// Simulated workers.
 const SIMULATED: [usize; 4] = [1, 2, 64, 1_000];
 /// More memory than any task needs: what is measured is time.
@@ -84,7 +85,11 @@ pub struct Figures {
     pub rows: Vec<Row>,
     /// The efficiency of two workers that lose no time, with these seconds: the superblock's own proof is one task.
     pub best_efficiency: f64,
-    pub queue: Rates,
+    /// The same for [`TOGETHER`] superblocks, of which the later ones' blocks and leaves are proved beside the earlier ones'
+    /// own proofs.
+    pub best_efficiency_together: f64,
+    /// `None` if no queue was measured: the simulated one takes no time then.
+    pub queue: Option<Rates>,
     pub simulated_blocks: usize,
     pub simulated_tasks: usize,
     pub simulations: Vec<Outcome>,
@@ -104,7 +109,14 @@ impl fmt::Display for Figures {
             writeln!(f, "{workers:<20}  {one_seconds:>7.1}  {two_seconds:>7.1}  {efficiency:>11.3}")?;
         }
         writeln!(f, "without losses                           {:>10.3}", self.best_efficiency)?;
-        writeln!(f, "\n{}", self.queue)?;
+        writeln!(
+            f,
+            "{TOGETHER} such superblocks at once                  {:>10.3}",
+            self.best_efficiency_together
+        )?;
+        if let Some(queue) = &self.queue {
+            writeln!(f, "\n{queue}")?;
+        }
         writeln!(f, "\nsimulated: {} blocks, {} tasks", self.simulated_blocks, self.simulated_tasks)?;
         write!(f, "workers   makespan s    bound s    ratio")?;
         for Outcome { workers, makespan_seconds, bound_seconds, ratio } in &self.simulations {
@@ -268,25 +280,28 @@ fn load() -> Option<f64> {
     fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
-/// Measures workers on a superblock of `blocks` blocks, at least [`MIN_BLOCKS`] and at most [`MAX_BLOCKS`].
+/// Measures workers on a superblock of `blocks` blocks, at least [`MIN_BLOCKS`] and at most [`MAX_BLOCKS`]; through
+/// PostgreSQL if `queue` is the connection string of a database, in which nobody else uses the benchmark's schema.
 ///
 /// # Errors
-/// [`BenchError`]: PostgreSQL is not installed, a process cannot be started, or something cannot be proved.
+/// [`BenchError`]: the database cannot be used, a process cannot be started, or something cannot be proved.
 pub fn measure(
     engine: &Engine,
     blocks: usize,
+    queue: Option<&str>,
     start: Start<'_>,
     progress: &dyn Progress,
 ) -> Result<Figures, BenchError> {
-    let server = Postgres::start().map_err(BenchError::workers)?;
     let directory = TempDir::with_prefix("superblock-bench-").map_err(BenchError::workers)?;
     let store = |name: &str| {
         let path = directory.path().join(name);
         fs::create_dir(&path).map_err(BenchError::workers)?;
         Ok::<_, BenchError>(format!("file://{}", path.display()))
     };
-    let connection = server.connection();
-    let queue = rates::measure(&connection, &store("toys")?)?;
+    let rates = match queue {
+        Some(connection) => Some(rates::measure(connection, &store("rates")?)?),
+        None => None,
+    };
 
     let house = House::new(engine, blocks)?;
     progress.note("loading the circuits and proving the blocks once");
@@ -298,17 +313,21 @@ pub fn measure(
 
     let load = load();
     let mut times = BTreeMap::new();
-    let in_this_process = row("in this process", progress, |workers| {
-        let (seconds, of_tasks) = bench.in_this_process(workers)?;
-        if workers == 1 {
-            times = of_tasks;
-        }
-        Ok(seconds)
-    })?;
-    let in_processes = row("in processes", progress, |workers| bench.in_processes(workers))?;
-    let through_postgres = row("through PostgreSQL", progress, |workers| {
-        bench.through_postgres(workers, &connection, &store(&format!("proofs-{workers}"))?)
-    })?;
+    let mut rows = vec![
+        row("in this process", progress, |workers| {
+            let (seconds, of_tasks) = bench.in_this_process(workers)?;
+            if workers == 1 {
+                times = of_tasks;
+            }
+            Ok(seconds)
+        })?,
+        row("in processes", progress, |workers| bench.in_processes(workers))?,
+    ];
+    if let Some(connection) = queue {
+        rows.push(row("through PostgreSQL", progress, |workers| {
+            bench.through_postgres(workers, connection, &store(&format!("proofs-{workers}"))?)
+        })?);
+    }
 
     let of_kind = |kind: &str| {
         let times = times.iter().filter(|(label, _)| label.split(' ').next() == Some(kind));
@@ -317,7 +336,7 @@ pub fn measure(
     let seconds =
         Seconds { block: of_kind("block"), leaf: of_kind("leaf"), superblock: of_kind("superblock") };
     let (measured, simulated) = (seconds.tasks(blocks), seconds.tasks(MAX_BLOCKS));
-    let best = makespan(&measured, 2, simulation::Pace::default());
+    let pace = rates.as_ref().map_or_else(simulation::Pace::default, Rates::pace);
     Ok(Figures {
         blocks,
         tasks: bench.whole.graph.len(),
@@ -325,13 +344,30 @@ pub fn measure(
         block_seconds: seconds.block,
         leaf_seconds: seconds.leaf,
         superblock_seconds: seconds.superblock,
-        rows: vec![in_this_process, in_processes, through_postgres],
-        best_efficiency: simulation::work(&measured).as_secs_f64() / (2.0 * best.as_secs_f64()),
+        rows,
+        best_efficiency: efficiency_of_two(&measured),
+        best_efficiency_together: efficiency_of_two(&one_after_another(&measured, TOGETHER)),
         simulated_blocks: MAX_BLOCKS,
         simulated_tasks: simulated.len(),
-        simulations: SIMULATED.map(|workers| simulate(&simulated, workers, queue.pace())).into(),
-        queue,
+        simulations: SIMULATED.map(|workers| simulate(&simulated, workers, pace)).into(),
+        queue: rates,
     })
+}
+
+/// The efficiency of two workers that lose no time.
+fn efficiency_of_two(tasks: &[TimedTask]) -> f64 {
+    let best = makespan(tasks, 2, simulation::Pace::default());
+    simulation::work(tasks).as_secs_f64() / (2.0 * best.as_secs_f64())
+}
+
+/// The tasks of several superblocks.
+fn one_after_another(tasks: &[TimedTask], superblocks: usize) -> Vec<TimedTask> {
+    let shifted = |TimedTask { time, children }: &TimedTask, by: usize| TimedTask {
+        time: *time,
+        children: children.iter().map(|child| by + child).collect(),
+    };
+    let starts = (0..superblocks).map(|superblock| superblock * tasks.len());
+    starts.flat_map(|by| tasks.iter().map(move |task| shifted(task, by))).collect()
 }
 
 /// What tasks of each kind take. A fold has the rows of a leaf, and takes as long.

@@ -26,6 +26,9 @@ use serde::{Deserialize, Serialize};
 use super::{AMPLE_MEMORY, superblock::House};
 use crate::error::BenchError;
 
+/// The schema of the queue's tables, beside those that a node has in the same database.
+const SCHEMA: &str = "superblock_bench";
+
 /// Where a process gets its tasks from.
 #[derive(Clone, Debug)]
 pub enum Source {
@@ -109,10 +112,15 @@ fn serve(catalogue: &Catalogue<'_>, connection: &str, store: &str) -> Result<(),
 }
 
 /// The queue of the benchmark, with its tables, for a process that does `jobs` tasks at a time.
-pub(super) fn queue(connection: &str, jobs: usize) -> Result<PostgresQueue, BenchError> {
+pub(super) fn queue(connection: &str, jobs: u32) -> Result<PostgresQueue, BenchError> {
     let connection = Connection::new(connection).map_err(BenchError::workers)?;
-    let queue = PostgresQueue::new(&connection, QueueOptions::new(jobs, AMPLE_MEMORY));
-    let queue = queue.map_err(BenchError::workers)?;
+    if connection.has_password() {
+        // Processes are given it as an argument.
+        return Err(BenchError::workers("the connection string of a benchmark has no password"));
+    }
+    let options =
+        QueueOptions { schema: SCHEMA.to_owned(), ..QueueOptions::new(jobs as usize, AMPLE_MEMORY) };
+    let queue = PostgresQueue::new(&connection, options).map_err(BenchError::workers)?;
     queue.migrate().map_err(BenchError::workers)?;
     Ok(queue)
 }

@@ -15,15 +15,20 @@ use crate::key_arguments::KeyArguments;
 /// Measure what more workers gain.
 ///
 /// A superblock over counter blocks, whose own proofs count too, is proved by one worker and by two, with one thread each:
-/// in this process, in processes of their own, and through a PostgreSQL that is started for it and must be installed. The
-/// times of its tasks then simulate many workers. Use this to see how many workers a machine or a superblock keeps busy.
-/// It takes several minutes, on an otherwise idle machine.
+/// in this process, in processes of their own, and through PostgreSQL. The times of its tasks then simulate many workers.
+/// Use this to see how many workers a superblock keeps busy. It takes several minutes, and wants an otherwise idle machine.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Measure a superblock of this number of blocks.
     #[arg(long, value_name = "N", default_value_t = 16,
           value_parser = clap::value_parser!(u16).range(MIN_BLOCKS as i64..=MAX_BLOCKS as i64))]
     blocks: u16,
+    /// Measure the queue in this PostgreSQL database too.
+    ///
+    /// Such as postgres://USER@localhost/DATABASE, without a password. Tables of a schema called `superblock_bench` are made in
+    /// it, which can be dropped afterwards.
+    #[arg(long, value_name = "CONNECTION")]
+    queue: Option<String>,
     #[command(flatten)]
     pub(super) keys: KeyArguments,
 }
@@ -69,7 +74,7 @@ pub(super) fn measure(
         command.args(arguments.keys.flags());
         Ok(command)
     };
-    workers::measure(engine, arguments.blocks.into(), &start, progress)
+    workers::measure(engine, arguments.blocks.into(), arguments.queue.as_deref(), &start, progress)
 }
 
 #[cfg(test)]
@@ -79,7 +84,17 @@ mod tests {
     #[test]
     fn the_processes_that_it_starts_have_arguments_that_are_understood() {
         for arguments in [
-            vec!["superblock", "bench", "workers", "--blocks", "16", "--key-directory", "keys"],
+            vec![
+                "superblock",
+                "bench",
+                "workers",
+                "--blocks",
+                "16",
+                "--queue",
+                "postgres://a@localhost/b",
+                "--key-directory",
+                "keys",
+            ],
             vec!["superblock", "--json", "--quiet", "bench", "workers-run", "16"],
             vec![
                 "superblock",
