@@ -85,7 +85,7 @@ pub struct Figures {
     pub rows: Vec<Row>,
     /// The efficiency of two workers that lose no time, with these seconds: the superblock's own proof is one task.
     pub best_efficiency: f64,
-    /// The same for [`TOGETHER`] superblocks, of which the later ones' blocks and leaves are proved beside the earlier ones'
+    /// The same for four superblocks, of which the later ones' blocks and leaves are proved beside the earlier ones'
     /// own proofs.
     pub best_efficiency_together: f64,
     /// `None` if no queue was measured: the simulated one takes no time then.
