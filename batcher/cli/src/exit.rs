@@ -509,6 +509,7 @@ impl HasExitCode for BenchError {
             | Self::State(_)
             | Self::Transition(_)
             | Self::Prove(_)
+            | Self::Workers(_)
             | Self::Bundle(_) => ExitCode::Unavailable,
         }
     }
