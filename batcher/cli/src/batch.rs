@@ -22,6 +22,7 @@ use crate::{
     key_arguments::KeyArguments,
     options::Options,
     progress,
+    shared::{Shared, SharedArguments},
 };
 
 /// Make the next superblock from block bundles.
@@ -90,6 +91,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     #[command(flatten)]
+    shared: SharedArguments,
+    #[command(flatten)]
     keys: KeyArguments,
 }
 
@@ -111,6 +114,8 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let deposits = if arguments.deposits.is_some() { queue.pending(latest.l1.queue)? } else { &[] };
     let engine = arguments.keys.engine(options)?;
+    let jobs = progress::jobs(arguments.jobs);
+    let shared = arguments.shared.open_if_asked(jobs, &progress::STOP)?;
     let outcome = {
         let progress = progress::progress(options);
         let batcher = Batcher {
@@ -120,7 +125,8 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
             l1: &KERNELS,
             progress: progress.as_ref(),
             planner: Planner { max_blocks: arguments.max_blocks.into(), ..Planner::default() },
-            jobs: progress::jobs(arguments.jobs),
+            shared: shared.as_ref().map(Shared::for_job),
+            jobs,
             stop: &progress::STOP,
         };
         batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?

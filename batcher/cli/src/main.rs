@@ -5,6 +5,7 @@ mod answer;
 mod as_text;
 mod batch;
 mod bench;
+mod broker;
 mod config;
 mod exit;
 mod follow;
@@ -26,9 +27,11 @@ mod registry;
 mod run;
 mod security;
 mod settle;
+mod shared;
 mod state;
 mod table;
 mod verify;
+mod worker;
 
 use std::{fmt, process};
 
@@ -90,6 +93,14 @@ enum Command {
     /// prove these in which superblocks. L1 fixes its root.
     #[command(subcommand)]
     Registry(registry::Command),
+    Worker(worker::Arguments),
+    Broker(broker::Arguments),
+    /// Help to prove over HTTP, and count what helpers have proved.
+    ///
+    /// A helper proves what a broker lends it. Use these commands on machines without access to the database, to admit them, and to
+    /// pay them.
+    #[command(subcommand)]
+    Helper(broker::HelperCommand),
     Settle(settle::Arguments),
     /// Deploy the contracts on L1, ask them, and move money in and out.
     ///
@@ -169,6 +180,9 @@ impl Command {
             Self::State(command) => state::run(command),
             Self::Message(command) => message::run(command),
             Self::Registry(command) => registry::run(command, options),
+            Self::Worker(arguments) => worker::run(&arguments, options),
+            Self::Broker(arguments) => broker::run(&arguments, options),
+            Self::Helper(command) => broker::run_helper(command, options),
             Self::Settle(arguments) => settle::run(&arguments, options),
             Self::L1(command) => l1::run(command, options),
             Self::Account(command) => account::run(command),

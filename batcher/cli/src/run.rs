@@ -25,6 +25,7 @@ use crate::{
     key_arguments::KeyArguments,
     options::Options,
     progress,
+    shared::{Shared, SharedArguments},
 };
 
 /// Run a scenario: from its transactions to verified superblocks.
@@ -55,6 +56,8 @@ pub(crate) struct Arguments {
     /// take its deposits, verify its superblocks, which takes a proof of about a minute each, and pay.
     #[arg(long)]
     no_l1: bool,
+    #[command(flatten)]
+    shared: SharedArguments,
     #[command(flatten)]
     keys: KeyArguments,
 }
@@ -165,13 +168,16 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
         shown(event);
     };
     let engine = arguments.keys.engine_with(Arc::new(listener))?;
+    let jobs = progress::jobs(arguments.jobs);
+    let shared = arguments.shared.open_if_asked(jobs, &progress::STOP)?;
     let report = {
         let progress = progress::progress(options);
         let runner = Runner {
             engine: &engine,
             kinds: &KINDS,
             progress: progress.as_ref(),
-            jobs: progress::jobs(arguments.jobs),
+            shared: shared.as_ref().map(Shared::for_job),
+            jobs,
             stop: &progress::STOP,
         };
         runner.run(&scenario, &arguments.out)?

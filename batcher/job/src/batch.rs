@@ -32,7 +32,7 @@ use crate::{
     output::{OutputDirectory, superblock_file},
     payouts::{L1Summary, MalformedPayouts, packed},
     planner::{L1Input, L1Waits, LeftOut, MAX_BLOCKS, Plan, Planner, Selection},
-    prove::{ProveError, Prover},
+    prove::{ProveError, Prover, Shared},
     states::{States, StatesError},
     store::{Store, StoreError},
 };
@@ -50,6 +50,8 @@ pub struct Batcher<'a> {
     pub progress: &'a dyn Progress,
     /// Chooses blocks and trees of proofs.
     pub planner: Planner,
+    /// Shares the tasks of superblocks with workers.
+    pub shared: Option<Shared<'a>>,
     /// The most proofs that are made at the same time.
     pub jobs: usize,
     /// Set by the caller to stop before the next proof.
@@ -239,6 +241,7 @@ impl Batcher<'_> {
         let prover = Prover {
             engine: self.engine,
             store: Some(store),
+            shared: self.shared,
             progress: self.progress,
             jobs: self.jobs,
             stop: self.stop,

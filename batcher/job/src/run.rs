@@ -53,6 +53,7 @@ use crate::{
     output::{OutputDirectory, create_directory},
     payouts::L1Summary,
     planner::Planner,
+    prove::Shared,
     scenario::{self, Participant, Scenario, chain_of},
     states::States,
     store::{Store, StoreError},
@@ -65,6 +66,8 @@ pub struct Runner<'a> {
     pub kinds: &'a [&'a dyn Kind],
     /// Receives progress events.
     pub progress: &'a dyn Progress,
+    /// Shares the tasks of superblocks with workers.
+    pub shared: Option<Shared<'a>>,
     /// The most proofs that are made at the same time.
     pub jobs: usize,
     /// Set by the caller to stop before the next proof.
@@ -255,6 +258,7 @@ impl Runner<'_> {
             l1: &KERNELS,
             progress: self.progress,
             planner: Planner::default(),
+            shared: self.shared,
             jobs: self.jobs,
             stop: self.stop,
         };

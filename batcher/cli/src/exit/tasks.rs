@@ -3,7 +3,7 @@
 use batcher_circuits::engine::EngineError;
 use batcher_job::{graph::PlanGraphError, prove::ProveError};
 use circuits_tasks::{
-    coordinator::GraphRunError, provable::ProvableError, store::StoreError, worker::TaskError,
+    coordinator::GraphRunError, provable::ProvableError, queue::QueueError, store::StoreError, worker::TaskError,
 };
 
 use super::{ExitCode, HasExitCode};
@@ -50,6 +50,14 @@ impl HasExitCode for TaskError {
             | Self::Format { .. }
             | Self::Vanished { .. }
             | Self::Elsewhere { .. } => ExitCode::Unavailable,
+        }
+    }
+}
+
+impl HasExitCode for QueueError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Away { .. } | Self::Refused { .. } => ExitCode::Unavailable,
         }
     }
 }
