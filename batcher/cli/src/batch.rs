@@ -22,7 +22,7 @@ use crate::{
     key_arguments::KeyArguments,
     options::Options,
     progress,
-    shared::{Shared, SharedArguments},
+    shared::CoordinatorArguments,
 };
 
 /// Make the next superblock from block bundles.
@@ -87,11 +87,12 @@ pub(crate) struct Arguments {
     max_blocks: u16,
     /// Make this many proofs at the same time.
     ///
-    /// Each needs about 1.5 GB of memory. Without this flag, as many as 6 GB and the cores allow.
+    /// Each needs about 1.5 GB of memory. Without this flag, as many as 6 GB and the cores allow. With a queue, 0 leaves all of them
+    /// to workers.
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     #[command(flatten)]
-    shared: SharedArguments,
+    coordinator: CoordinatorArguments,
     #[command(flatten)]
     keys: KeyArguments,
 }
@@ -114,23 +115,22 @@ pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Fai
     };
     let deposits = if arguments.deposits.is_some() { queue.pending(latest.l1.queue)? } else { &[] };
     let engine = arguments.keys.engine(options)?;
-    let jobs = progress::jobs(arguments.jobs);
-    let shared = arguments.shared.open_if_asked(jobs, &progress::STOP)?;
-    let outcome = {
-        let progress = progress::progress(options);
-        let batcher = Batcher {
-            engine: &engine,
-            output: &OutputDirectory::new(&arguments.out),
-            trust: trust.as_ref(),
-            l1: &KERNELS,
-            progress: progress.as_ref(),
-            planner: Planner { max_blocks: arguments.max_blocks.into(), ..Planner::default() },
-            shared: shared.as_ref().map(Shared::for_job),
-            jobs,
-            stop: &progress::STOP,
-        };
-        batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)?
-    };
+    let outcome =
+        arguments.coordinator.with_shared(arguments.jobs, &engine, options, |jobs, shared| {
+            let progress = progress::progress(options);
+            let batcher = Batcher {
+                engine: &engine,
+                output: &OutputDirectory::new(&arguments.out),
+                trust: trust.as_ref(),
+                l1: &KERNELS,
+                progress: progress.as_ref(),
+                planner: Planner { max_blocks: arguments.max_blocks.into(), ..Planner::default() },
+                shared,
+                jobs,
+                stop: &progress::STOP,
+            };
+            batcher.run(&arguments.blocks, deposits, &mut states, &registry, &arguments.out)
+        })??;
     Ok(answer(&outcome))
 }
 

@@ -6,9 +6,11 @@ mod as_text;
 mod batch;
 mod bench;
 mod broker;
+mod catalogue;
 mod config;
 mod exit;
 mod follow;
+mod helper;
 mod hop;
 mod inspect;
 mod key_arguments;
@@ -100,7 +102,7 @@ enum Command {
     /// A helper proves what a broker lends it. Use these commands on machines without access to the database, to admit them, and to
     /// pay them.
     #[command(subcommand)]
-    Helper(broker::HelperCommand),
+    Helper(helper::Command),
     Settle(settle::Arguments),
     /// Deploy the contracts on L1, ask them, and move money in and out.
     ///
@@ -182,7 +184,7 @@ impl Command {
             Self::Registry(command) => registry::run(command, options),
             Self::Worker(arguments) => worker::run(&arguments, options),
             Self::Broker(arguments) => broker::run(&arguments, options),
-            Self::Helper(command) => broker::run_helper(command, options),
+            Self::Helper(command) => helper::run(command, options),
             Self::Settle(arguments) => settle::run(&arguments, options),
             Self::L1(command) => l1::run(command, options),
             Self::Account(command) => account::run(command),

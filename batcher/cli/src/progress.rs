@@ -67,6 +67,11 @@ impl Drop for Terminal {
     }
 }
 
+/// Prints a line.
+pub(crate) fn note(line: &str) {
+    eprintln!("{}", shown(line));
+}
+
 /// Prints a line above the bar.
 fn print_above(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() {

@@ -1,23 +1,25 @@
-//! The flags that say through which queue and which store several machines share their tasks.
+//! Through which queue and which store several machines share their tasks, and how much of them a process does.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    sync::atomic::{AtomicBool, Ordering},
-    thread::sleep,
-    time::Duration,
-};
+use std::{collections::BTreeMap, env, sync::atomic::Ordering, thread::sleep, time::Duration};
 
-use batcher_job::graph::TASK_BYTES;
+use batcher_circuits::engine::Engine;
+use batcher_hop::HopCircuits;
+use batcher_job::{graph::TASK_BYTES, prove};
 use batcher_workers::{
     AddressError, Connection, ConnectionError, ObjectStore, PostgresQueue, QueueOptions, memory_of_system,
 };
-use circuits_tasks::queue::QueueError;
+use circuits_tasks::{
+    queue::{Handler, QueueError},
+    worker::Worker,
+};
 use thiserror::Error;
 
 use crate::{
+    answer::Failure,
+    catalogue::everything,
     exit::{ExitCode, HasExitCode},
-    progress,
+    options::Options,
+    progress::{self, STOP},
 };
 
 /// The environment variable that has the connection string, for those with a password.
@@ -28,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Memory for tasks, if the operating system does not say how much there is.
 const MEMORY: u64 = 6 << 30;
+
+/// How often a worker says that it is alive before it would count as dead.
+const HEARTBEATS: u32 = 6;
 
 /// Where tasks are shared.
 #[derive(clap::Args, Clone)]
@@ -44,6 +49,24 @@ pub(crate) struct SharedArguments {
     /// remembers it, so only the first command that uses a queue needs it.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Give the tasks of a worker that is silent for so many seconds to others.
+    ///
+    /// A worker says six times in this time that it is alive. All that share a queue should have the same number.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(3..=86_400))]
+    dead_after: u64,
+}
+
+/// Where tasks are shared, for a command that has superblocks made.
+#[derive(clap::Args, Clone)]
+pub(crate) struct CoordinatorArguments {
+    #[command(flatten)]
+    shared: SharedArguments,
+    /// Plan superblocks anew for which the store has a plan.
+    ///
+    /// Without this flag, everybody who shares a store makes the superblock that was planned first. Use it if that plan cannot be
+    /// carried out, and nobody else is at it.
+    #[arg(long)]
+    replan: bool,
 }
 
 /// Why tasks cannot be shared.
@@ -51,32 +74,43 @@ pub(crate) struct SharedArguments {
 pub(crate) enum SharedError {
     #[error("there is no queue: expected --queue CONNECTION or the environment variable {QUEUE_VARIABLE}")]
     NoQueue,
-    #[error("--queue has a password, which arguments show to others: use the environment variable {QUEUE_VARIABLE}")]
+    #[error(
+        "--queue has a password, which arguments show to others: use the environment variable {QUEUE_VARIABLE}"
+    )]
     Password,
     #[error("the environment variable {QUEUE_VARIABLE} is not UTF-8")]
     NotText,
     #[error("the queue has no store yet: expected --store URL")]
     NoStore,
+    #[error(
+        "--jobs 0 leaves every proof to workers, and there is no queue that has some: expected --queue CONNECTION"
+    )]
+    NoWorkers,
     #[error("--store: {0}")]
-    Address(#[from] AddressError),
+    Address(#[source] AddressError),
+    #[error("the queue's store: {0}")]
+    StoredAddress(#[source] AddressError),
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     #[error(transparent)]
     Queue(#[from] QueueError),
-    #[error("stopped before the database answered")]
+    #[error("stopped before the queue had a store")]
     Stopped,
 }
 
 impl HasExitCode for SharedError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NoQueue | Self::Password | Self::NotText | Self::NoStore => ExitCode::Usage,
-            Self::Address(_) => ExitCode::Rejected,
+            Self::NoQueue | Self::Password | Self::NotText | Self::NoStore | Self::NoWorkers => {
+                ExitCode::Usage
+            }
+            Self::Address(error) | Self::StoredAddress(error) => error.exit_code(),
             Self::Connection(error) => match error {
                 ConnectionError::Malformed | ConnectionError::Unencrypted { .. } => ExitCode::Rejected,
                 ConnectionError::Pool(_) | ConnectionError::Runtime(_) => ExitCode::Unavailable,
             },
-            Self::Queue(_) | Self::Stopped => ExitCode::Unavailable,
+            Self::Queue(error) => error.exit_code(),
+            Self::Stopped => ExitCode::Unavailable,
         }
     }
 }
@@ -87,49 +121,58 @@ pub(crate) struct Shared {
     pub(crate) store: ObjectStore,
 }
 
-impl Shared {
-    /// What the batch job needs of it.
-    pub(crate) fn for_job(&self) -> batcher_job::prove::Shared<'_> {
-        batcher_job::prove::Shared { queue: &self.queue, store: &self.store }
-    }
+/// Whether a process waits until somebody has named the queue's store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Store {
+    Awaited,
+    Needed,
 }
 
 impl SharedArguments {
-    /// Opens queue and store if a queue is asked for, for a process that also coordinates.
-    pub(crate) fn open_if_asked(&self, jobs: usize, stop: &AtomicBool) -> Result<Option<Shared>, SharedError> {
-        let is_asked_for = self.queue.is_some() || self.store.is_some() || env::var_os(QUEUE_VARIABLE).is_some();
-        is_asked_for.then(|| self.open(jobs, jobs as u64 * TASK_BYTES, false, stop)).transpose()
+    fn is_given(&self) -> bool {
+        self.queue.is_some() || self.store.is_some() || env::var_os(QUEUE_VARIABLE).is_some()
     }
 
-    /// Opens queue and store, for `jobs` tasks at a time within `memory` bytes. Waits until the database answers, and, if
-    /// `waits`, until somebody has named a store.
+    /// Opens queue and store, for `jobs` tasks at a time within `memory` bytes. Waits until the database answers.
     pub(crate) fn open(
         &self,
         jobs: usize,
         memory: u64,
-        waits: bool,
-        stop: &AtomicBool,
+        store: Store,
+        options: Options,
     ) -> Result<Shared, SharedError> {
         let connection = self.connection()?;
-        let queue = PostgresQueue::new(&connection, QueueOptions::new(jobs, memory))?;
+        let dead_after = Duration::from_secs(self.dead_after);
+        let times = QueueOptions {
+            dead_after,
+            heartbeat: dead_after / HEARTBEATS,
+            ..QueueOptions::new(jobs, memory)
+        };
+        let queue = PostgresQueue::new(&connection, times)?;
         // A store that cannot be opened is not named to others.
         if let Some(address) = &self.store {
-            drop(ObjectStore::open(address, &BTreeMap::new())?);
+            drop(ObjectStore::open(address, &BTreeMap::new()).map_err(SharedError::Address)?);
         }
+        let mut waits_for = None;
         let address = loop {
-            match queue.migrate().and_then(|()| queue.store_address(self.store.as_deref())) {
+            let reason = match queue.migrate().and_then(|()| queue.store_address(self.store.as_deref())) {
                 Ok(Some(address)) => break address,
-                Ok(None) if !waits => return Err(SharedError::NoStore),
-                Ok(None) => {}
-                Err(error) if !error.is_passing() => return Err(error.into()),
-                Err(_) => {}
-            }
-            if stop.load(Ordering::Relaxed) {
+                Ok(None) if store == Store::Needed => return Err(SharedError::NoStore),
+                Ok(None) => "nobody has named the queue's store yet".to_owned(),
+                Err(error) if error.is_passing() => error.to_string(),
+                Err(error) => return Err(error.into()),
+            };
+            if STOP.load(Ordering::Relaxed) {
                 return Err(SharedError::Stopped);
+            }
+            if !options.quiet && waits_for.as_ref() != Some(&reason) {
+                progress::note(&format!("{reason}; waiting"));
+                waits_for = Some(reason);
             }
             sleep(PAUSE);
         };
-        Ok(Shared { queue, store: ObjectStore::open(&address, &BTreeMap::new())? })
+        let store = ObjectStore::open(&address, &BTreeMap::new()).map_err(SharedError::StoredAddress)?;
+        Ok(Shared { queue, store })
     }
 
     fn connection(&self) -> Result<Connection, SharedError> {
@@ -139,6 +182,34 @@ impl SharedArguments {
         }
         let text = env::var_os(QUEUE_VARIABLE).ok_or(SharedError::NoQueue)?;
         Ok(Connection::new(&text.into_string().map_err(|_| SharedError::NotText)?)?)
+    }
+}
+
+impl CoordinatorArguments {
+    /// Calls `work` with the number of proofs that this process makes at a time, of which the user `asked` for so many, and with queue
+    /// and store, if tasks are to be shared.
+    pub(crate) fn with_shared<T>(
+        &self,
+        asked: Option<usize>,
+        engine: &Engine,
+        options: Options,
+        work: impl FnOnce(usize, Option<prove::Shared<'_>>) -> T,
+    ) -> Result<T, Failure> {
+        let (jobs, works) = (progress::jobs(asked), asked != Some(0));
+        if !self.shared.is_given() {
+            return if works { Ok(work(jobs, None)) } else { Err(SharedError::NoWorkers.into()) };
+        }
+        let shared = self.shared.open(jobs, jobs as u64 * TASK_BYTES, Store::Needed, options)?;
+        let hops = HopCircuits::new(engine.pinned(), engine.cache());
+        let catalogue = everything(engine, &hops)?;
+        let worker = Worker::new(&catalogue, &shared.store, &());
+        let shared = prove::Shared {
+            queue: &shared.queue,
+            store: &shared.store,
+            worker: works.then_some(&worker as &dyn Handler),
+            replan: self.replan,
+        };
+        Ok(work(jobs, Some(shared)))
     }
 }
 

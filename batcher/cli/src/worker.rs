@@ -5,8 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use batcher_job::provables::catalogue;
-use circuits_files::text::shown;
+use batcher_hop::HopCircuits;
 use circuits_tasks::{
     graph::Task,
     id::TaskId,
@@ -17,10 +16,11 @@ use serde::Serialize;
 
 use crate::{
     answer::{Answer, Failure},
+    catalogue::everything,
     key_arguments::KeyArguments,
     options::Options,
-    progress,
-    shared::{CapacityArguments, SharedArguments},
+    progress::{self, STOP},
+    shared::{CapacityArguments, SharedArguments, Store},
 };
 
 /// Prove tasks of a queue that several machines share, until you interrupt it.
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     keys: KeyArguments,
 }
 
-/// Prints what a worker does, and counts its proofs.
+/// Prints a line for each task that is begun or proved, and counts proofs.
 pub(crate) struct Lines {
     quiet: bool,
     stored: AtomicU64,
@@ -50,37 +50,44 @@ impl Lines {
     }
 
     /// How many proofs were stored.
-    pub(crate) fn made(&self) -> Made {
-        Made { proofs: self.stored.load(Ordering::Relaxed) }
+    pub(crate) fn proofs(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
+    }
+
+    /// [`Self::proofs`] as an answer.
+    pub(crate) fn proved(&self) -> Proved {
+        Proved { proofs: self.proofs() }
+    }
+
+    fn note(&self, line: &str) {
+        if !self.quiet {
+            progress::note(line);
+        }
     }
 }
 
 impl Observer for Lines {
     fn started(&self, id: TaskId, task: &Task) {
-        if !self.quiet {
-            eprintln!("{}: proving {id}", shown(&task.label));
-        }
+        self.note(&format!("{}: proving {id}", task.label));
     }
 
     fn stored(&self, id: TaskId, task: &Task) {
         self.stored.fetch_add(1, Ordering::Relaxed);
-        if !self.quiet {
-            eprintln!("{}: proved {id}", shown(&task.label));
-        }
+        self.note(&format!("{}: proved {id}", task.label));
     }
 
     fn refused(&self, id: TaskId, task: &Task, damage: &Damage) {
-        eprintln!("warning: {}: the stored proof {id} is refused: {}", shown(&task.label), shown(damage));
+        progress::note(&format!("warning: {}: the stored proof {id} is refused: {damage}", task.label));
     }
 }
 
-/// What a worker has done.
+/// What a worker or a helper has proved.
 #[derive(Serialize)]
-pub(crate) struct Made {
+pub(crate) struct Proved {
     proofs: u64,
 }
 
-impl fmt::Display for Made {
+impl fmt::Display for Proved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} proofs made", self.proofs)
     }
@@ -89,10 +96,11 @@ impl fmt::Display for Made {
 pub(crate) fn run(arguments: &Arguments, options: Options) -> Result<Answer, Failure> {
     progress::stop_on_interrupt();
     let (jobs, memory) = arguments.capacity.amount();
-    let shared = arguments.shared.open(jobs, memory, true, &progress::STOP)?;
+    let shared = arguments.shared.open(jobs, memory, Store::Awaited, options)?;
     let engine = arguments.keys.engine(options)?;
-    let (catalogue, lines) = (catalogue(&engine), Lines::new(options));
-    let worker = Worker::new(&catalogue, &shared.store, &lines);
-    shared.queue.run(&worker, &progress::STOP)?;
-    Ok(Answer::new(&lines.made()))
+    let hops = HopCircuits::new(engine.pinned(), engine.cache());
+    let (catalogue, lines) = (everything(&engine, &hops)?, Lines::new(options));
+    lines.note("taking tasks from the queue");
+    shared.queue.run(&Worker::new(&catalogue, &shared.store, &lines), &STOP)?;
+    Ok(Answer::new(&lines.proved()))
 }

@@ -16,7 +16,6 @@ use circuits_tasks::{
     progress::Progress,
     queue::{Handler, Queue},
     store::{self, MemoryStore},
-    worker::Worker,
 };
 use thiserror::Error;
 
@@ -72,10 +71,32 @@ impl Finished {
 /// Where tasks are shared with workers in other processes, on this machine or others.
 #[derive(Clone, Copy)]
 pub struct Shared<'a> {
-    /// Hands tasks out. This process takes its part of them.
+    /// Hands tasks out.
     pub queue: &'a dyn Queue,
-    /// Keeps tasks, inputs and proofs.
+    /// Keeps plans, tasks, inputs and proofs.
     pub store: &'a dyn store::Store,
+    /// Does tasks of the queue beside the work of this process, whoever offered them. Without it all of them are left to others.
+    pub worker: Option<&'a dyn Handler>,
+    /// Plans superblocks anew for which the store has a plan already.
+    pub replan: bool,
+}
+
+impl Shared<'_> {
+    /// Has tasks of the queue done until `work` has ended.
+    pub(crate) fn beside_worker<T>(&self, work: impl FnOnce() -> T) -> T {
+        let Some(worker) = self.worker else { return work() };
+        let end = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let working = scope.spawn(|| self.queue.run(worker, &end));
+            let result = work();
+            end.store(true, Ordering::Relaxed);
+            match working.join() {
+                // A queue that this process cannot work for is one that it cannot coordinate with either, which says so.
+                Ok(_) => result,
+                Err(panic) => resume_unwind(panic),
+            }
+        })
+    }
 }
 
 /// Carries out plans.
@@ -125,7 +146,7 @@ impl Prover<'_> {
         let coordinator = Coordinator {
             catalogue: &catalogue,
             store,
-            here: &InProcess::new(self.jobs, self.jobs as u64 * TASK_BYTES),
+            here: &InProcess::new(self.jobs.max(1), self.jobs.max(1) as u64 * TASK_BYTES),
             queue: self.shared.map(|shared| shared.queue),
             priority: priority(plan.transition.new_state.number),
             pace: Pace::default(),
@@ -134,7 +155,7 @@ impl Prover<'_> {
         };
         let coordinate = || coordinator.run(planned.graph(), &|position| planned.input(position));
         let proof = match self.shared {
-            Some(shared) => beside_worker(shared, &Worker::new(&catalogue, shared.store, &()), coordinate)?,
+            Some(shared) => shared.beside_worker(coordinate)?,
             None => coordinate()?,
         };
         let common = &superblock_shape(plan.tree.source).common;
@@ -145,22 +166,7 @@ impl Prover<'_> {
 
 /// Tasks of an earlier superblock come first, since later ones build on it. A queue orders by 16 bits, so the order is wrong for a
 /// moment whenever 2^16 superblocks are full.
-fn priority(number: u32) -> i16 {
+pub(crate) fn priority(number: u32) -> i16 {
     let low = i32::try_from(number % (1 << 16)).unwrap_or_default();
     i16::try_from(low + i32::from(i16::MIN)).unwrap_or(i16::MAX)
-}
-
-/// Does tasks of the shared queue until `work` has ended: without a worker anywhere else, somebody has to.
-fn beside_worker<T>(shared: Shared<'_>, worker: &dyn Handler, work: impl FnOnce() -> T) -> T {
-    let end = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let working = scope.spawn(|| shared.queue.run(worker, &end));
-        let result = work();
-        end.store(true, Ordering::Relaxed);
-        match working.join() {
-            // A queue that this process cannot work for is one that the coordinator cannot use either, and says so.
-            Ok(_) => result,
-            Err(panic) => resume_unwind(panic),
-        }
-    })
 }

@@ -17,3 +17,4 @@ mod registry;
 mod states;
 mod tls;
 mod wallets;
+mod workers;
